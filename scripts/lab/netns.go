@@ -1,0 +1,155 @@
+//go:build linux
+
+package lab
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// netnsDir is where iproute2 keeps named network namespaces.
+const netnsDir = "/run/netns"
+
+// A Namespace is one host of a lab.
+type Namespace struct {
+	Name string // as `ip netns` lists it
+}
+
+// Command returns a command that runs inside the namespace. It is killed when
+// ctx ends, and with this process.
+func (n *Namespace) Command(ctx context.Context, name string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "ip", append([]string{"netns", "exec", n.Name, name}, args...)...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	// A grandchild that holds the output open must not keep Wait from returning.
+	cmd.WaitDelay = 5 * time.Second
+	return cmd
+}
+
+// Exec runs a command inside the namespace and returns its output, standard
+// error included. A failure ends the test.
+func (n *Namespace) Exec(t testing.TB, name string, args ...string) string {
+	t.Helper()
+	out, err := n.Command(t.Context(), name, args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s in %s: %v\n%s", name, n.Name, err, out)
+	}
+	return string(out)
+}
+
+// Nft loads nftables commands into the namespace, on top of what is there.
+func (n *Namespace) Nft(t testing.TB, commands string) {
+	t.Helper()
+	if err := n.nft(commands); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (n *Namespace) nft(commands string) error {
+	cmd := n.Command(context.Background(), "nft", "-f", "-")
+	cmd.Stdin = strings.NewReader(commands)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("nft in %s: %w\n%s", n.Name, err, out)
+	}
+	return nil
+}
+
+// Do runs f on a thread that is inside the namespace. A socket that f opens
+// stays in the namespace for good; f must not start goroutines that open more.
+func (n *Namespace) Do(f func() error) error {
+	done := make(chan error, 1)
+	// A goroutine of its own: should the way back fail, it ends while locked to
+	// its thread, and the runtime destroys the thread instead of reusing one that
+	// sits in a foreign namespace.
+	go func() {
+		runtime.LockOSThread()
+		home, err := os.Open("/proc/thread-self/ns/net")
+		if err != nil {
+			done <- err
+			return
+		}
+		defer home.Close()
+		there, err := os.Open(filepath.Join(netnsDir, n.Name))
+		if err != nil {
+			done <- err
+			return
+		}
+		defer there.Close()
+		if err := unix.Setns(int(there.Fd()), unix.CLONE_NEWNET); err != nil {
+			done <- fmt.Errorf("enter namespace %s: %w", n.Name, err)
+			return
+		}
+		err = f()
+		if back := unix.Setns(int(home.Fd()), unix.CLONE_NEWNET); back != nil {
+			done <- errors.Join(err, fmt.Errorf("leave namespace %s: %w", n.Name, back))
+			return
+		}
+		runtime.UnlockOSThread()
+		done <- err
+	}()
+	return <-done
+}
+
+// DialContext dials from inside the namespace. The address is an IP literal:
+// a lab has no DNS.
+func (n *Namespace) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	var conn net.Conn
+	err := n.Do(func() (err error) {
+		conn, err = new(net.Dialer).DialContext(ctx, network, address)
+		return err
+	})
+	return conn, err
+}
+
+// ListenUDP opens a UDP socket inside the namespace and closes it with the test.
+func (n *Namespace) ListenUDP(t testing.TB, address string) *net.UDPConn {
+	t.Helper()
+	var conn net.PacketConn
+	err := n.Do(func() (err error) {
+		conn, err = net.ListenPacket("udp4", address)
+		return err
+	})
+	if err != nil {
+		t.Fatalf("listen in %s: %v", n.Name, err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn.(*net.UDPConn)
+}
+
+// sysctl sets a network parameter of the namespace, such as
+// "net/ipv4/ip_forward".
+func (n *Namespace) sysctl(key, value string) error {
+	// /proc/sys/net shows the namespace of the thread that opens it.
+	return n.Do(func() error {
+		return os.WriteFile("/proc/sys/"+key, []byte(value), 0)
+	})
+}
+
+// ip runs ip(8) commands inside the namespace, one a line.
+func (n *Namespace) ip(commands string) error {
+	return ipBatch(commands, "-n", n.Name)
+}
+
+// ipBatch runs ip(8) commands, one a line, and stops at the first that fails.
+func ipBatch(commands string, args ...string) error {
+	cmd := exec.Command("ip", append(args, "-batch", "-")...)
+	cmd.Stdin = strings.NewReader(commands)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("ip %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(stderr.String()))
+	}
+	return nil
+}
