@@ -1,0 +1,211 @@
+//go:build linux
+
+package lab
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+)
+
+// patience is how long an operation on a page may take.
+const patience = 20 * time.Second
+
+// BrowserOptions say what kind of machine a browser runs on.
+type BrowserOptions struct {
+	NoCamera bool     // neither camera nor microphone; else both are faked
+	Flags    []string // further flags of Chromium
+}
+
+// A Browser is a headless Chromium that runs inside a namespace.
+type Browser struct {
+	t     testing.TB
+	stdin io.WriteCloser
+
+	pages []*Page // owned by the test's goroutine
+
+	mu      sync.Mutex
+	next    int                         // id of the next request; 0 is the start
+	waiting map[int]chan<- driverAnswer // by the id of the request; nil once the driver is gone
+}
+
+type driverAnswer struct {
+	ID    int             `json:"id"`
+	Value json.RawMessage `json:"value"`
+	Error string          `json:"error"`
+}
+
+var driverGone = driverAnswer{Error: "the driver is gone"}
+
+// RequireBrowser does for tests with browsers what [Require] does for labs. It
+// returns the path of Chromium: SIGNALBOX_CHROMIUM, or the first that is found.
+func RequireBrowser(t testing.TB) string {
+	t.Helper()
+	var missing []string
+	if _, err := exec.LookPath("node"); err != nil {
+		missing = append(missing, "node")
+	}
+	if _, err := os.Stat(filepath.Join(driverDir(t), "node_modules", "playwright-core")); err != nil {
+		missing = append(missing, "playwright-core (npm ci in scripts/lab/browser)")
+	}
+	chromium := os.Getenv("SIGNALBOX_CHROMIUM")
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome-stable", "google-chrome"} {
+		if chromium == "" {
+			chromium, _ = exec.LookPath(name)
+		}
+	}
+	if chromium == "" {
+		missing = append(missing, "chromium")
+	}
+	lack(t, missing)
+	return chromium
+}
+
+// StartBrowser starts a Chromium of its own inside the namespace and closes it
+// with the test. The test fails if one of its pages throws an error that nobody
+// catches, or logs one.
+func StartBrowser(t testing.TB, in *Namespace, options BrowserOptions) *Browser {
+	t.Helper()
+	chromium := RequireBrowser(t)
+	args, err := json.Marshal(map[string]any{
+		"executable": chromium, "camera": !options.NoCamera, "flags": options.Flags,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, kill := context.WithCancel(context.Background())
+	cmd := in.Command(ctx, "node", filepath.Join(driverDir(t), "driver.mjs"), string(args))
+	cmd.Env = append(os.Environ(), "HOME="+t.TempDir())
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &Browser{t: t, stdin: stdin, waiting: map[int]chan<- driverAnswer{}}
+	_, started := b.expect()
+	if err := cmd.Start(); err != nil {
+		kill()
+		t.Fatalf("start node: %v", err)
+	}
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		b.readAnswers(stdout)
+	}()
+	t.Cleanup(func() {
+		for _, page := range b.pages {
+			page.checkConsole()
+		}
+		stdin.Close()
+		stuck := time.AfterFunc(10*time.Second, kill)
+		<-read // Wait closes the pipe, so that it comes after the last read
+		err := cmd.Wait()
+		if !stuck.Stop() {
+			err = errors.Join(errors.New("it had to be killed"), err)
+		}
+		kill()
+		if err != nil {
+			t.Errorf("the browser did not close in good order: %v\n%s", err, &stderr)
+		}
+	})
+	select {
+	case answer := <-started:
+		if answer.Error != "" {
+			t.Fatalf("start Chromium: %s", answer.Error)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("Chromium does not start within 30 s")
+	}
+	return b
+}
+
+// expect registers a request and returns its id and where its answer will come:
+// at once, if the driver is gone.
+func (b *Browser) expect() (id int, answer <-chan driverAnswer) {
+	to := make(chan driverAnswer, 1)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.waiting == nil {
+		to <- driverGone
+		return 0, to
+	}
+	id = b.next
+	b.next++
+	b.waiting[id] = to
+	return id, to
+}
+
+func (b *Browser) readAnswers(stdout io.Reader) {
+	lines := bufio.NewReader(stdout)
+	for {
+		line, err := lines.ReadBytes('\n')
+		if err != nil {
+			break
+		}
+		var answer driverAnswer
+		if err := json.Unmarshal(line, &answer); err != nil {
+			answer = driverAnswer{Error: fmt.Sprintf("not JSON: %q", line)}
+		}
+		b.mu.Lock()
+		if to := b.waiting[answer.ID]; to != nil {
+			delete(b.waiting, answer.ID)
+			to <- answer
+		}
+		b.mu.Unlock()
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, to := range b.waiting {
+		to <- driverGone
+	}
+	b.waiting = nil
+}
+
+// request has the driver do something and decodes what comes of it into value,
+// unless that is nil.
+func (b *Browser) request(op string, args map[string]any, value any) error {
+	id, answer := b.expect()
+	line := map[string]any{"id": id, "op": op, "timeout": patience.Milliseconds()}
+	for k, v := range args {
+		line[k] = v
+	}
+	encoded, err := json.Marshal(line)
+	if err != nil {
+		return err
+	}
+	if _, err := b.stdin.Write(append(encoded, '\n')); err != nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	select {
+	case got := <-answer:
+		if got.Error != "" {
+			return fmt.Errorf("%s: %s", op, got.Error)
+		}
+		if value == nil || len(got.Value) == 0 {
+			return nil
+		}
+		return json.Unmarshal(got.Value, value)
+	case <-time.After(patience + 10*time.Second):
+		return fmt.Errorf("%s: no answer from the driver", op)
+	}
+}
+
+func driverDir(t testing.TB) string {
+	t.Helper()
+	return filepath.Join(root(t), "scripts", "lab", "browser")
+}

@@ -1,0 +1,206 @@
+//go:build linux
+
+package lab
+
+import (
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// PageOptions say who looks at a page, and how. The zero value is an English
+// reader with a light 1440 x 900 screen.
+type PageOptions struct {
+	Locale        string // BCP 47
+	Width, Height int    // CSS pixels
+	Dark          bool
+}
+
+// A Page is one tab of a Browser, in a profile of its own. Its methods end the
+// test if they fail, and belong to the test's goroutine.
+type Page struct {
+	b      *Browser
+	number int
+	look   PageOptions
+	ignore []*regexp.Regexp // console errors that the test expects
+}
+
+// Open opens a page and waits until it is loaded.
+func (b *Browser) Open(url string, look PageOptions) *Page {
+	b.t.Helper()
+	if look.Locale == "" {
+		look.Locale = "en-US"
+	}
+	if look.Width == 0 {
+		look.Width, look.Height = 1440, 900
+	}
+	p := &Page{b: b, look: look}
+	err := b.request("open", map[string]any{
+		"url": url, "locale": look.Locale, "width": look.Width, "height": look.Height, "dark": look.Dark,
+	}, &p.number)
+	if err != nil {
+		b.t.Fatalf("open %s: %v", url, err)
+	}
+	b.pages = append(b.pages, p)
+	return p
+}
+
+// Close closes the page.
+func (p *Page) Close() {
+	p.b.t.Helper()
+	p.do("close", nil, nil)
+}
+
+// Eval evaluates a JavaScript expression in the page, awaits it if it is
+// a promise, and decodes it into value as JSON.
+func (p *Page) Eval(expression string, value any) {
+	p.b.t.Helper()
+	p.do("evaluate", map[string]any{"expression": expression}, value)
+}
+
+// Await evaluates a JavaScript expression until it is truthy. The words say
+// what is waited for.
+func (p *Page) Await(within time.Duration, words, expression string) {
+	p.b.t.Helper()
+	deadline := time.Now().Add(within)
+	for {
+		var holds bool
+		p.Eval("Promise.resolve("+expression+").then(v => !!v)", &holds)
+		if holds {
+			return
+		}
+		if time.Now().After(deadline) {
+			p.b.t.Fatalf("not within %v: %s\n%s", within, words, p.describe())
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+// Text returns the text that is shown of the first element that matches.
+func (p *Page) Text(selector string) string {
+	p.b.t.Helper()
+	var text string
+	p.Eval(fmt.Sprintf("document.querySelector(%s)?.innerText ?? ''", quote(selector)), &text)
+	return text
+}
+
+// Attr returns an attribute of the first element that matches, or "".
+func (p *Page) Attr(selector, name string) string {
+	p.b.t.Helper()
+	var value string
+	p.Eval(fmt.Sprintf("document.querySelector(%s)?.getAttribute(%s) ?? ''", quote(selector), quote(name)), &value)
+	return value
+}
+
+// Click clicks an element once it is visible and enabled.
+func (p *Page) Click(selector string) {
+	p.b.t.Helper()
+	p.do("click", map[string]any{"selector": selector}, nil)
+}
+
+// Fill replaces what a field holds.
+func (p *Page) Fill(selector, text string) {
+	p.b.t.Helper()
+	p.do("fill", map[string]any{"selector": selector, "text": text}, nil)
+}
+
+// Press presses a key in an element.
+func (p *Page) Press(selector, key string) {
+	p.b.t.Helper()
+	p.do("press", map[string]any{"selector": selector, "key": key}, nil)
+}
+
+// Shoot takes pictures of the page as a phone and as a desktop show it, light
+// and dark, and leaves them with the test's artifacts.
+func (p *Page) Shoot(name string) {
+	p.b.t.Helper()
+	for _, size := range []struct{ width, height int }{{390, 844}, {1440, 900}} {
+		for _, scheme := range []string{"light", "dark"} {
+			p.do("look", map[string]any{"width": size.width, "height": size.height, "dark": scheme == "dark"}, nil)
+			file := fmt.Sprintf("%s-%s-%d-%s.png", name, p.look.Locale, size.width, scheme)
+			p.do("screenshot", map[string]any{"path": filepath.Join(Artifacts(p.b.t), file), "full": true}, nil)
+		}
+	}
+	p.do("look", map[string]any{"width": p.look.Width, "height": p.look.Height, "dark": p.look.Dark}, nil)
+}
+
+// Expect names an error that the page may log, by a regular expression.
+func (p *Page) Expect(pattern string) {
+	p.ignore = append(p.ignore, regexp.MustCompile(pattern))
+}
+
+func (p *Page) do(op string, args map[string]any, value any) {
+	p.b.t.Helper()
+	line := map[string]any{"page": p.number}
+	for k, v := range args {
+		line[k] = v
+	}
+	if err := p.b.request(op, line, value); err != nil {
+		p.b.t.Fatalf("%v\n%s", err, p.describe())
+	}
+}
+
+type consoleLine struct{ Kind, Text string }
+
+func (p *Page) console() ([]consoleLine, error) {
+	var said []consoleLine
+	err := p.b.request("said", map[string]any{"page": p.number}, &said)
+	return said, err
+}
+
+// checkConsole fails the test for what went wrong in the page unnoticed.
+func (p *Page) checkConsole() {
+	p.b.t.Helper()
+	said, err := p.console()
+	if err != nil {
+		p.b.t.Error(err)
+	}
+lines:
+	for _, line := range said {
+		if line.Kind != "error" && line.Kind != "uncaught" {
+			continue
+		}
+		for _, pattern := range p.ignore {
+			if pattern.MatchString(line.Text) {
+				continue lines
+			}
+		}
+		p.b.t.Errorf("in the page's console, %s: %s", line.Kind, line.Text)
+	}
+}
+
+// describe shows the page as text, for a failure's message, and keeps a picture
+// of it.
+func (p *Page) describe() string {
+	var out strings.Builder
+	var state struct{ URL, State, Text string }
+	err := p.b.request("evaluate", map[string]any{"page": p.number, "expression": `({
+		URL: location.href, State: JSON.stringify(document.body.dataset), Text: document.body.innerText })`}, &state)
+	if err != nil {
+		return "the page can't be asked: " + err.Error()
+	}
+	fmt.Fprintf(&out, "the page %s, body's data %s, shows:\n%s\n", state.URL, state.State, state.Text)
+	if said, err := p.console(); err == nil && len(said) > 0 {
+		out.WriteString("its console:\n")
+		for _, line := range said {
+			fmt.Fprintf(&out, "  %s: %s\n", line.Kind, line.Text)
+		}
+	}
+	file := filepath.Join(Artifacts(p.b.t), fmt.Sprintf("failed-%d.png", p.number))
+	if p.b.request("screenshot", map[string]any{"page": p.number, "path": file, "full": true}, nil) == nil {
+		fmt.Fprintf(&out, "a picture of it: %s\n", file)
+	}
+	return out.String()
+}
+
+// quote returns a string as a JavaScript literal.
+func quote(s string) string {
+	literal, err := json.Marshal(s)
+	if err != nil {
+		panic(err) // a string always encodes
+	}
+	return string(literal)
+}

@@ -1,0 +1,244 @@
+//go:build linux
+
+package lab
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Config is a configuration that fits a lab, whose addresses are none of the
+// public internet. Tests append to it.
+const Config = `
+[web]
+listen = ":8080"
+tls_listen = ":8443"
+
+[turn]
+allow_peers = ["203.0.113.0/24", "10.0.0.0/8"]
+
+[[turn.users]]
+name = "u"
+password = "p"
+`
+
+// A Server is the signalbox binary, running in a namespace.
+type Server struct {
+	HTTP  string // origin of its pages without TLS, such as "http://203.0.113.10:8080"
+	HTTPS string // and with TLS
+	Log   string // path of what it prints
+
+	in     *Namespace
+	cmd    *exec.Cmd
+	exited chan struct{}
+	err    error // of the exit; to be read once exited is closed
+}
+
+// StartServer starts the signalbox binary, built from this tree, with the
+// given configuration in a namespace that has the address AddrServer, and waits
+// until it is ready. With the test it is interrupted, and the test fails unless
+// it then exits cleanly.
+func StartServer(t testing.TB, in *Namespace, config string, args ...string) *Server {
+	t.Helper()
+	binary := buildBinary(t)
+	dir := t.TempDir()
+	file := filepath.Join(dir, "config.toml")
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := &Server{
+		HTTP:   "http://" + AddrServer + ":8080",
+		HTTPS:  "https://" + AddrServer + ":8443",
+		Log:    filepath.Join(Artifacts(t), "server.log"),
+		in:     in,
+		exited: make(chan struct{}),
+	}
+	log, err := os.Create(s.Log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Not t.Context(): the server outlives it, to be stopped in good order.
+	ctx, kill := context.WithCancel(context.Background())
+	s.cmd = in.Command(ctx, binary, append([]string{"serve", "-c", file, "--state", filepath.Join(dir, "state")}, args...)...)
+	s.cmd.Stdout, s.cmd.Stderr = log, log
+	err = s.cmd.Start()
+	log.Close()
+	if err != nil {
+		kill()
+		t.Fatalf("start the server: %v", err)
+	}
+	go func() {
+		s.err = s.cmd.Wait()
+		close(s.exited)
+	}()
+	t.Cleanup(func() {
+		defer kill()
+		s.stop(t)
+		if t.Failed() {
+			t.Logf("the server's log, %s, ends:\n%s", s.Log, s.tail(60))
+		}
+	})
+	s.awaitReady(t)
+	return s
+}
+
+// Client returns an HTTP client whose connections come from inside the
+// namespace and which trusts any certificate.
+func (n *Namespace) Client() *http.Client {
+	return &http.Client{
+		Timeout: 10 * time.Second,
+		Transport: &http.Transport{
+			DialContext:       n.DialContext,
+			TLSClientConfig:   &tls.Config{InsecureSkipVerify: true}, // the lab's certificates are self-signed
+			DisableKeepAlives: true,
+		},
+	}
+}
+
+// AdminURL returns the one-time link to /admin that the server has printed.
+func (s *Server) AdminURL(t testing.TB) string {
+	t.Helper()
+	out, err := os.ReadFile(s.Log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := regexp.MustCompile(`https://\S+/admin#code=(\S+)`).FindSubmatch(out)
+	if link == nil {
+		t.Fatalf("the server has printed no admin link:\n%s", out)
+	}
+	return s.HTTPS + "/admin#code=" + string(link[1])
+}
+
+func (s *Server) awaitReady(t testing.TB) {
+	t.Helper()
+	client := s.in.Client()
+	deadline := time.Now().Add(20 * time.Second)
+	var last string
+	for time.Now().Before(deadline) {
+		select {
+		case <-s.exited:
+			t.Fatalf("the server exited before it was ready: %v", s.err)
+		case <-time.After(50 * time.Millisecond):
+		}
+		resp, err := client.Get(s.HTTP + "/readyz")
+		if err != nil {
+			last = err.Error()
+			continue
+		}
+		body, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if resp.StatusCode == http.StatusOK {
+			return
+		}
+		last = fmt.Sprintf("%s: %s", resp.Status, body)
+	}
+	t.Fatalf("the server does not become ready: %s", last)
+}
+
+// stop interrupts the server, which then has to exit by itself.
+func (s *Server) stop(t testing.TB) {
+	select {
+	case <-s.exited:
+		t.Errorf("the server exited during the test: %v", s.err)
+		return
+	default:
+	}
+	s.cmd.Process.Signal(syscall.SIGINT)
+	select {
+	case <-s.exited:
+		if s.err != nil {
+			t.Errorf("the server did not exit cleanly: %v", s.err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Errorf("the server still runs 10 s after SIGINT; asking it for its goroutines")
+		s.cmd.Process.Signal(syscall.SIGQUIT)
+		select {
+		case <-s.exited:
+		case <-time.After(2 * time.Second):
+			s.cmd.Process.Kill()
+			<-s.exited
+		}
+	}
+}
+
+func (s *Server) tail(lines int) string {
+	out, err := os.ReadFile(s.Log)
+	if err != nil {
+		return err.Error()
+	}
+	all := strings.Split(strings.TrimRight(string(out), "\n"), "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}
+
+// buildBinary returns the path of the signalbox binary. SIGNALBOX_LAB_BINARY
+// names one that is built already; scripts/test sets it, because root, as whom
+// labs run, may have no Go.
+func buildBinary(t testing.TB) string {
+	t.Helper()
+	if binary := os.Getenv("SIGNALBOX_LAB_BINARY"); binary != "" {
+		return binary
+	}
+	dir := filepath.Join(root(t), "artifacts", "bin")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	// Other test processes build the same file.
+	lock, err := os.Create(filepath.Join(dir, "lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatalf("lock %s: %v", lock.Name(), err)
+	}
+	binary := filepath.Join(dir, "signalbox")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", binary, "./cmd/signalbox")
+	cmd.Dir = root(t)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build the server: %v\n%s", err, bytes.TrimSpace(out))
+	}
+	return binary
+}
+
+// Artifacts returns the folder for what a test leaves to be looked at: logs,
+// screenshots. It lies under artifacts/ at the module's root, bears the test's
+// name and is the same in every run.
+func Artifacts(t testing.TB) string {
+	t.Helper()
+	dir := filepath.Join(root(t), "artifacts", filepath.FromSlash(t.Name()))
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// root returns the module's root: the nearest folder with a go.mod, going up.
+func root(t testing.TB) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for start := dir; ; {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			t.Fatalf("no go.mod above %s", start)
+		}
+		dir = parent
+	}
+}
