@@ -1,0 +1,208 @@
+package turnsvc
+
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"signalbox/turnsvc/cred"
+)
+
+// Lifetimes that RFC 8656 fixes (§9, §12).
+const (
+	permissionLifetime = 300 * time.Second
+	channelLifetime    = 600 * time.Second
+
+	firstChannel = 0x4000
+	lastChannel  = 0x4FFF
+)
+
+// link is the way back to a client: a UDP socket or a stream.
+type link interface {
+	// send delivers one frame to the client at addr and keeps nothing of it. It does not wait for the client.
+	send(frame []byte, addr netip.AddrPort)
+	// stream reports whether frames are padded to four bytes (RFC 8656 §12.5).
+	stream() bool
+	transport() string
+	local() netip.AddrPort
+	// allocation returns the allocation of the client at addr, or nil; setAllocation is for the books.
+	allocation(addr netip.AddrPort) *allocation
+	setAllocation(addr netip.AddrPort, a *allocation)
+}
+
+// allocation is one client's relayed transport address, with our own deadlines for all that it may do.
+// The packet path reads it from two goroutines (the client's front and the relay socket's reader);
+// only the books change it.
+type allocation struct {
+	// Set when it is made.
+	id       uint64
+	link     link
+	client   netip.AddrPort
+	user     string
+	class    cred.Class
+	key      []byte // of the long-term credential: every later request is verified with it
+	created  int64
+	pool     *pool
+	relay    *relay
+	relayed  netip.AddrPort // as told to the client
+	clock    clock
+	counters *counters
+
+	// Atomics.
+	expires    atomic.Int64 // clock; 0 once ended, so that the packet path needs one comparison
+	ended      atomic.Bool
+	fromClient traffic
+	toClient   traffic
+
+	// Owned by the books.
+	answer      []byte // to the Allocate that made it, for retransmissions (RFC 8656 §7.2)
+	answeredTID [12]byte
+
+	mu          sync.RWMutex
+	permissions map[netip.Addr]*permission
+	channels    map[uint16]*channel
+	byPeer      map[netip.AddrPort]*channel
+}
+
+// permission lets packets of one peer address through, both ways, until it expires.
+type permission struct {
+	grant
+	expires atomic.Int64
+}
+
+// channel is a number bound to one peer. It carries only while it and the peer's permission last.
+type channel struct {
+	number     uint16
+	peer       netip.AddrPort
+	expires    atomic.Int64
+	permission *permission
+}
+
+func (a *allocation) live(now int64) bool { return now < a.expires.Load() }
+
+// channelByNumber returns the peer that a number is bound to and that peer's permission. ok is false unless both the
+// channel and the permission are in time.
+func (a *allocation) channelByNumber(number uint16, now int64) (peer netip.AddrPort, g grant, ok bool) {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	c := a.channels[number]
+	if c == nil || now >= c.expires.Load() || now >= c.permission.expires.Load() {
+		return netip.AddrPort{}, grant{}, false
+	}
+	return c.peer, c.permission.grant, true
+}
+
+// permissionFor returns what the permission for peer allows; ok is false if there is none in time.
+func (a *allocation) permissionFor(peer netip.Addr, now int64) (g grant, ok bool) {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	p := a.permissions[peer]
+	if p == nil || now >= p.expires.Load() {
+		return grant{}, false
+	}
+	return p.grant, true
+}
+
+// admits reports whether a packet from peer may pass to the client, and the channel bound to that peer, 0 if none.
+func (a *allocation) admits(peer netip.AddrPort, now int64) (permitted bool, number uint16) {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	p, c := a.permissions[peer.Addr()], a.byPeer[peer]
+	if p == nil || now >= p.expires.Load() {
+		return false, 0
+	}
+	if c != nil && now < c.expires.Load() {
+		number = c.number
+	}
+	return true, number
+}
+
+// permit installs or extends the permission for peer.
+func (a *allocation) permit(peer netip.Addr, g grant, now int64) *permission {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	p := a.permissions[peer]
+	if p == nil || p.grant != g {
+		p = &permission{grant: g}
+		if a.permissions == nil {
+			a.permissions = make(map[netip.Addr]*permission)
+		}
+		a.permissions[peer] = p
+		for _, c := range a.channels {
+			if c.peer.Addr() == peer {
+				c.permission = p
+			}
+		}
+	}
+	p.expires.Store(now + int64(permissionLifetime))
+	return p
+}
+
+// bind installs or extends the channel, whose peer p permits. The caller has seen that number and peer go together.
+func (a *allocation) bind(number uint16, peer netip.AddrPort, p *permission, now int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	c := a.channels[number]
+	if c == nil {
+		c = &channel{number: number, peer: peer, permission: p}
+		if a.channels == nil {
+			a.channels = make(map[uint16]*channel)
+			a.byPeer = make(map[netip.AddrPort]*channel)
+		}
+		a.channels[number] = c
+		a.byPeer[peer] = c
+	}
+	c.expires.Store(now + int64(channelLifetime))
+}
+
+// forgetExpired drops permissions and channels whose time is over, so that their caps count live ones only.
+func (a *allocation) forgetExpired(now int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for ip, p := range a.permissions {
+		if now >= p.expires.Load() {
+			delete(a.permissions, ip)
+		}
+	}
+	for number, c := range a.channels {
+		if now >= c.expires.Load() {
+			delete(a.channels, number)
+			delete(a.byPeer, c.peer)
+		}
+	}
+}
+
+func (a *allocation) describe(now int64) Allocation {
+	d := Allocation{
+		ID:                strconv.FormatUint(a.id, 10),
+		User:              a.user,
+		Class:             a.class.String(),
+		Client:            a.client.String(),
+		Transport:         a.link.transport(),
+		Relay:             a.relayed.String(),
+		CreatedAt:         a.clock.unixMilli(a.created),
+		ExpiresAt:         a.clock.unixMilli(a.expires.Load()),
+		FromClientBytes:   a.fromClient.bytes.Load(),
+		FromClientPackets: a.fromClient.packets.Load(),
+		ToClientBytes:     a.toClient.bytes.Load(),
+		ToClientPackets:   a.toClient.packets.Load(),
+		Permissions:       []string{},
+	}
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	for ip, p := range a.permissions {
+		if now < p.expires.Load() {
+			d.Permissions = append(d.Permissions, ip.String())
+		}
+	}
+	slices.Sort(d.Permissions)
+	for _, c := range a.channels {
+		if now < c.expires.Load() {
+			d.Channels++
+		}
+	}
+	return d
+}

@@ -1,0 +1,134 @@
+// Package cred mints and verifies the time-limited TURN credentials of signalbox.
+//
+// A username is "<unix expiry>:<id>", its password base64(HMAC-SHA1(key, username)): the convention of
+// draft-uberti-behave-turn-rest-00, which coturn calls static-auth-secret. The key that verifies a credential
+// decides its class, so a name cannot claim a class that its issuer did not give it. The package is
+// stateless: whoever holds the secret can verify what any process with that secret issued.
+package cred
+
+import (
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/md5"  //nolint:gosec // the long-term credential key is MD5 by definition, RFC 8489 §9.2.2
+	"crypto/sha1" //nolint:gosec // the REST convention is HMAC-SHA1
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Class says who issued a credential, and so what it may do.
+type Class uint8
+
+const (
+	// Static credentials stand in the configuration.
+	Static Class = iota
+	// Hub credentials belong to a live signaling session, whose id is the credential's id.
+	Hub
+	// ICE credentials were handed out without a session; they reach only this box's own relays.
+	ICE
+	// Shared credentials were minted by other programs that hold the plain secret (TURN REST).
+	Shared
+)
+
+func (c Class) String() string {
+	switch c {
+	case Static:
+		return "static"
+	case Hub:
+		return "hub"
+	case ICE:
+		return "ice"
+	case Shared:
+		return "shared"
+	}
+	return fmt.Sprintf("class(%d)", uint8(c))
+}
+
+// Keys are the signing keys derived from one secret, and those of older secrets that still verify.
+// A Keys is immutable.
+type Keys struct {
+	generations []generation // the current one first
+}
+
+type generation struct{ hub, ice, plain []byte }
+
+// NewKeys derives the signing keys. Hub and ICE credentials get keys of their own (HKDF-SHA256 with the labels
+// "hub" and "ice"), so that an outside program that holds the secret's REST passwords cannot forge a session's.
+// Empty old secrets are ignored.
+func NewKeys(secret string, old ...string) *Keys {
+	k := &Keys{}
+	for _, s := range append([]string{secret}, old...) {
+		if s == "" {
+			continue
+		}
+		k.generations = append(k.generations, generation{
+			hub:   derive(s, "hub"),
+			ice:   derive(s, "ice"),
+			plain: []byte(s),
+		})
+	}
+	return k
+}
+
+func derive(secret, label string) []byte {
+	key, err := hkdf.Key(sha256.New, []byte(secret), nil, label, sha256.Size)
+	if err != nil { // only for lengths that HKDF cannot give, which 32 bytes is not
+		panic("cred: " + err.Error())
+	}
+	return key
+}
+
+// Mint returns the username and password of a credential of class Hub, ICE or Shared that is valid until expires.
+func (k *Keys) Mint(c Class, id string, expires time.Time) (username, password string) {
+	username = strconv.FormatInt(expires.Unix(), 10) + ":" + id
+	return username, sign(k.generations[0].key(c), username)
+}
+
+// Each calls try with the class and password that every key would have issued for username, newest secret first,
+// until try returns true. The work is the same for every name, so that timing tells no known user from an unknown one.
+func (k *Keys) Each(username string, try func(c Class, password string) bool) {
+	for _, g := range k.generations {
+		for _, c := range [...]Class{Hub, ICE, Shared} {
+			if try(c, sign(g.key(c), username)) {
+				return
+			}
+		}
+	}
+}
+
+func (g generation) key(c Class) []byte {
+	switch c {
+	case Hub:
+		return g.hub
+	case ICE:
+		return g.ice
+	default:
+		return g.plain
+	}
+}
+
+func sign(key []byte, username string) string {
+	mac := hmac.New(sha1.New, key)
+	mac.Write([]byte(username))
+	return base64.StdEncoding.EncodeToString(mac.Sum(nil))
+}
+
+// Parse splits a minted username into its expiry and id. ok is false for names of another form, a static user's
+// for example. A name that is only a number is valid and has no id, as coturn allows.
+func Parse(username string) (expires time.Time, id string, ok bool) {
+	stamp, id, _ := strings.Cut(username, ":")
+	sec, err := strconv.ParseInt(stamp, 10, 64)
+	if err != nil || sec < 0 {
+		return time.Time{}, "", false
+	}
+	return time.Unix(sec, 0), id, true
+}
+
+// LongTermKey returns the 16-byte key MD5(username ":" realm ":" password) of RFC 8489 §9.2.2.
+func LongTermKey(username, realm, password string) []byte {
+	sum := md5.Sum([]byte(username + ":" + realm + ":" + password)) //nolint:gosec // see the import
+	return sum[:]
+}

@@ -1,0 +1,96 @@
+package turnsvc
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"runtime/debug"
+	"time"
+)
+
+// inlet is what one reading goroutine owns: the link that its frames come in on, and room to decode and answer one frame without
+// heap allocations.
+type inlet struct {
+	link    link
+	msg     message
+	scratch [256]byte
+}
+
+// receive takes one look at a frame and sends it where it belongs. It never panics: what it runs is recovered and counted, since its
+// input comes from strangers. src is the client's transport address.
+func (s *Server) receive(in *inlet, p packet, src netip.AddrPort) {
+	defer func() {
+		if v := recover(); v != nil {
+			s.counters.drop(dropPanic)
+			s.log.Error("panic on a frame", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+		}
+	}()
+	frame := p.data()
+	if len(frame) < 4 {
+		s.counters.drop(dropMalformed)
+		return
+	}
+	switch typ := uint16(frame[0])<<8 | uint16(frame[1]); {
+	case typ >= firstChannel && typ <= lastChannel:
+		s.channelData(in.link.allocation(src), p, s.clock.now())
+	case typ == methodSend|classIndication:
+		s.sendIndication(in.link.allocation(src), p, s.clock.now())
+	case !in.msg.decode(frame):
+		s.counters.drop(dropMalformed)
+	case in.msg.class == classRequest && in.msg.method == methodBinding:
+		s.binding(in, src)
+	case in.msg.class == classRequest:
+		s.gate(in, src)
+	case in.msg.class == classIndication && in.msg.method == methodBinding:
+		// A keepalive (RFC 8445 §11). Nothing to do.
+	default:
+		s.counters.drop(dropMalformed)
+	}
+}
+
+// packetLink is a UDP socket that is bound to one local address: pion, and we, know a client by its source and that address.
+type packetLink struct {
+	conn    *net.UDPConn
+	addr    netip.AddrPort
+	clients *table
+	s       *Server
+}
+
+func (l *packetLink) send(frame []byte, to netip.AddrPort) {
+	if _, err := l.conn.WriteToUDPAddrPort(frame, to); err != nil {
+		l.s.counters.drop(dropWriteFailed)
+	}
+}
+
+func (l *packetLink) stream() bool                                    { return false }
+func (l *packetLink) transport() string                               { return "udp" }
+func (l *packetLink) local() netip.AddrPort                           { return l.addr }
+func (l *packetLink) allocation(src netip.AddrPort) *allocation       { return l.clients.get(src) }
+func (l *packetLink) setAllocation(src netip.AddrPort, a *allocation) { l.clients.set(src, a) }
+
+// ServePacket serves TURN and STUN on a UDP socket until that is closed. The socket is bound to one address, not to a wildcard:
+// the answer must leave from where the request came in. The caller owns conn.
+func (s *Server) ServePacket(conn *net.UDPConn) error {
+	addr, ok := conn.LocalAddr().(*net.UDPAddr)
+	if !ok || addr.IP.IsUnspecified() {
+		return fmt.Errorf("serve turn on udp %v: want a socket bound to one address", conn.LocalAddr())
+	}
+	l := &packetLink{conn: conn, addr: unmap(addr.AddrPort()), clients: newTable(), s: s}
+	in := &inlet{link: l}
+	b := new(buffer)
+	for {
+		n, src, err := conn.ReadFromUDPAddrPort(b[headroom : headroom+maxDatagram])
+		switch {
+		case err == nil:
+			s.receive(in, packet{b[:], headroom, n}, unmap(src))
+		case errors.Is(err, net.ErrClosed):
+			return nil
+		default:
+			// One bad datagram, or an ICMP error of an earlier answer, is no reason to stop serving everyone.
+			time.Sleep(time.Millisecond)
+		}
+	}
+}
+
+func unmap(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }

@@ -1,0 +1,256 @@
+package turnsvc
+
+import (
+	"crypto/hmac"
+	"encoding/binary"
+	"hash/maphash"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"signalbox/turnsvc/cred"
+)
+
+// The gate stands between strangers and the books. It challenges with nonces that it need not remember, authenticates, and passes
+// on only requests whose key it has verified. Until then an answer has no reason phrase and costs no memory.
+
+// request is an authenticated request. It holds copies: the frame it came in is gone by the time the books look at it.
+type request struct {
+	link   link
+	client netip.AddrPort
+	raw    []byte
+	msg    message // of raw
+	user   string
+	key    []byte
+	class  cred.Class
+}
+
+// identity is who signed a request.
+type identity struct {
+	key     []byte
+	class   cred.Class
+	expired bool // a credential whose time is over: it may go on, but not allocate
+	gone    bool // a hub credential without a live session: likewise
+}
+
+// gate answers a TURN request that it refuses itself, and hands the others to the books.
+func (s *Server) gate(in *inlet, src netip.AddrPort) {
+	m := &in.msg
+	switch m.method {
+	case methodAllocate, methodRefresh, methodCreatePermission, methodChannelBind:
+	default:
+		s.counters.drop(dropMalformed) // RFC 8489 §6.3: an unknown method is discarded
+		return
+	}
+
+	// RFC 8489 §9.2.4, in its order.
+	switch {
+	case m.badIntegrity:
+		s.refuse(in, src, nil, 400)
+		return
+	case m.integrity == 0:
+		s.challenge(in, src, 401)
+		return
+	}
+	user, okUser := m.get(attrUsername)
+	realm, okRealm := m.get(attrRealm)
+	nonce, okNonce := m.get(attrNonce)
+	if !okUser || !okRealm || !okNonce || len(user) == 0 || len(user) > maxUsername {
+		s.refuse(in, src, nil, 400)
+		return
+	}
+	if !s.nonces.valid(nonce, src.Addr(), s.clock.wall()) {
+		s.challenge(in, src, 438)
+		return
+	}
+	if string(realm) != s.realm {
+		s.challenge(in, src, 401)
+		return
+	}
+
+	a := in.link.allocation(src)
+	var id identity
+	if a != nil && a.user == string(user) {
+		// The key that made the allocation signs for all that follows: a call outlives its credential.
+		if !m.signedBy(a.key) {
+			s.challenge(in, src, 401)
+			return
+		}
+		id = identity{key: a.key, class: a.class}
+	} else {
+		var ok bool
+		if id, ok = s.authenticate(m, string(user)); !ok {
+			s.challenge(in, src, 401)
+			return
+		}
+		switch {
+		case a != nil:
+			s.refuse(in, src, id.key, 441) // RFC 8656 §5: another user on this 5-tuple
+			return
+		case m.method != methodAllocate:
+			s.refuse(in, src, id.key, 437)
+			return
+		case id.expired || id.gone:
+			s.challenge(in, src, 401)
+			return
+		}
+	}
+	if s.unknownRequired(m) {
+		s.refuse(in, src, id.key, 420)
+		return
+	}
+
+	r := &request{
+		link: in.link, client: src, raw: append([]byte(nil), m.raw...), user: string(user), key: id.key, class: id.class,
+	}
+	r.msg.decode(r.raw) // it did so before
+	if !s.books.submit(r) {
+		s.counters.drop(dropBusy) // the client asks again
+	}
+}
+
+// maxUsername is that of RFC 8489 §14.3, in bytes.
+const maxUsername = 508
+
+// authenticate finds the key that signed m. Every way to fail costs the same, so that timing tells no known name.
+func (s *Server) authenticate(m *message, user string) (identity, bool) {
+	key, known := s.users[user]
+	if !known {
+		key = s.noKey
+	}
+	if m.signedBy(key) && known {
+		return identity{key: key, class: cred.Static}, true
+	}
+	expires, session, minted := cred.Parse(user)
+	var id identity
+	s.keys.Each(user, func(c cred.Class, password string) bool {
+		key := cred.LongTermKey(user, s.realm, password)
+		if !m.signedBy(key) {
+			return false
+		}
+		id = identity{key: key, class: c}
+		return true
+	})
+	if id.key == nil || !minted {
+		return identity{}, false
+	}
+	id.expired = !s.clock.wall().Before(expires)
+	id.gone = id.class == cred.Hub && s.sessions != nil && !s.sessions.Live(session)
+	return id, true
+}
+
+// unknownRequired reports whether m has a comprehension-required attribute that no TURN request of ours knows. DONT-FRAGMENT
+// is one of them: the relay does not set DF (RFC 8656 §7.2 step 4).
+func (s *Server) unknownRequired(m *message) bool {
+	for i := range m.attrs[:m.n] {
+		if t := m.attrs[i].typ; t < 0x8000 && !requestKnows(t) {
+			return true
+		}
+	}
+	return false
+}
+
+func requestKnows(typ uint16) bool {
+	switch typ {
+	case attrUsername, attrRealm, attrNonce, attrIntegritySHA256, attrLifetime, attrRequestedTransport, attrRequestedFamily,
+		attrEvenPort, attrReservationToken, attrXORPeerAddress, attrChannelNumber, attrData:
+		return true
+	}
+	return false
+}
+
+// challenge answers 401 or 438 with REALM and NONCE. It is what a stranger can make us send, so it is small and limited per
+// source; what is over the limit gets silence.
+func (s *Server) challenge(in *inlet, src netip.AddrPort, code int) {
+	now := s.clock.wall()
+	if !s.strangers.allow(src.Addr(), now) {
+		s.counters.drop(dropRateLimited)
+		return
+	}
+	s.counters.refused(code)
+	b := begin(in.scratch[:], in.msg.method, classError, in.msg.transactionID())
+	b.errorCode(code, "")
+	b.attr(attrRealm, []byte(s.realm))
+	var nonce [nonceSize]byte
+	b.attr(attrNonce, s.nonces.append(nonce[:0], src.Addr(), now))
+	in.link.send(b.end(in.msg.fingerprint), src)
+}
+
+// refuse answers with an error code, signed once the key is known and limited per source as long as it is not.
+func (s *Server) refuse(in *inlet, src netip.AddrPort, key []byte, code int) {
+	if key == nil && !s.strangers.allow(src.Addr(), s.clock.wall()) {
+		s.counters.drop(dropRateLimited)
+		return
+	}
+	s.counters.refused(code)
+	in.link.send(errorAnswer(in.scratch[:], &in.msg, key, code), src)
+}
+
+// reasons are the phrases of RFC 8489 §14.8 and RFC 8656 §19.
+var reasons = map[int]string{
+	400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 420: "Unknown Attribute", 437: "Allocation Mismatch", 438: "Stale Nonce",
+	440: "Address Family not Supported", 441: "Wrong Credentials", 442: "Unsupported Transport Protocol", 443: "Peer Address Family Mismatch",
+	486: "Allocation Quota Reached", 508: "Insufficient Capacity",
+}
+
+// errorAnswer builds the error answer to m in dst. Without a key there is no reason phrase: nobody pays for words to strangers.
+func errorAnswer(dst []byte, m *message, key []byte, code int) []byte {
+	b := begin(dst, m.method, classError, m.transactionID())
+	reason := ""
+	if key != nil {
+		reason = reasons[code]
+	}
+	b.errorCode(code, reason)
+	if code == 420 {
+		knows := requestKnows
+		if m.method == methodBinding {
+			knows = bindingKnows
+		}
+		var list []byte
+		for i := range m.attrs[:m.n] {
+			if t := m.attrs[i].typ; t < 0x8000 && !knows(t) && len(list) < 2*8 {
+				list = binary.BigEndian.AppendUint16(list, t)
+			}
+		}
+		b.attr(attrUnknownAttributes, list)
+	}
+	if key != nil {
+		b.sign(key)
+	}
+	return b.end(m.fingerprint)
+}
+
+// strangers limits unauthenticated answers per source. It is a fixed table of counters by a hash of the source, so a flood from
+// spoofed sources costs no memory; two sources that meet in a slot share its limit.
+type strangers struct {
+	seed  maphash.Seed
+	limit uint32 // a second; 0: none
+	slots [1 << 14]atomic.Uint64
+}
+
+func newStrangers(limit int) *strangers {
+	return &strangers{seed: maphash.MakeSeed(), limit: uint32(max(limit, 0))}
+}
+
+func (t *strangers) allow(ip netip.Addr, now time.Time) bool {
+	if t.limit == 0 {
+		return true
+	}
+	slot := &t.slots[maphash.Comparable(t.seed, sourceOf(ip))%uint64(len(t.slots))]
+	second := uint64(uint32(now.Unix()))
+	for {
+		old := slot.Load()
+		count := uint64(1)
+		if old>>32 == second {
+			if count = old&0xFFFFFFFF + 1; count > uint64(t.limit) {
+				return false
+			}
+		}
+		if slot.CompareAndSwap(old, second<<32|count) {
+			return true
+		}
+	}
+}
+
+// sameKey compares keys in constant time.
+func sameKey(a, b []byte) bool { return hmac.Equal(a, b) }

@@ -1,0 +1,66 @@
+package turnsvc
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"hash"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+const (
+	nonceMinutes  = 30 // how long a nonce is good
+	nonceSize     = 20 // characters: base64 of 3 bytes of minutes and 12 of HMAC
+	nonceMACBytes = 12
+)
+
+// nonces makes and checks nonces without keeping any: each is an HMAC over the source's IP address and the minute,
+// so one that comes back proves that its owner receives packets at that address. No spoofed source passes it.
+type nonces struct {
+	macs sync.Pool // of hash.Hash, keyed
+}
+
+func newNonces(key []byte) *nonces {
+	return &nonces{macs: sync.Pool{New: func() any { return hmac.New(sha256.New, key) }}}
+}
+
+// append adds the nonce for ip at the time t to dst.
+func (n *nonces) append(dst []byte, ip netip.Addr, t time.Time) []byte {
+	return n.appendMinute(dst, ip, uint32(t.Unix()/60))
+}
+
+func (n *nonces) appendMinute(dst []byte, ip netip.Addr, minute uint32) []byte {
+	mac := n.macs.Get().(hash.Hash)
+	defer n.macs.Put(mac)
+	mac.Reset()
+	var in [19]byte
+	in[0], in[1], in[2] = byte(minute>>16), byte(minute>>8), byte(minute)
+	a := ip.As16()
+	copy(in[3:], a[:])
+	mac.Write(in[:])
+	var out [3 + sha256.Size]byte
+	copy(out[:], in[:3])
+	mac.Sum(out[:3])
+	return base64.RawURLEncoding.AppendEncode(dst, out[:3+nonceMACBytes])
+}
+
+// valid reports whether nonce was made for ip, at most nonceMinutes before t.
+func (n *nonces) valid(nonce []byte, ip netip.Addr, t time.Time) bool {
+	if len(nonce) != nonceSize {
+		return false
+	}
+	var stamp [3]byte
+	if _, err := base64.RawURLEncoding.Decode(stamp[:], nonce[:4]); err != nil {
+		return false
+	}
+	minute := uint32(stamp[0])<<16 | uint32(stamp[1])<<8 | uint32(stamp[2])
+	now := uint32(t.Unix() / 60)
+	// 24 bits of minutes wrap after 31 years; compare in that ring. One minute of grace for a clock set back.
+	if age := (now - minute + 1) & 0xFFFFFF; age > nonceMinutes+1 {
+		return false
+	}
+	var want [nonceSize]byte
+	return hmac.Equal(n.appendMinute(want[:0], ip, minute), nonce)
+}

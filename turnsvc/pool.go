@@ -1,0 +1,143 @@
+package turnsvc
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"sync/atomic"
+)
+
+var errNoPort = errors.New("no relay port is free")
+
+// maxBindTries bounds the search when other programs hold ports of the range.
+const maxBindTries = 32
+
+// parity is what an EVEN-PORT attribute asks of a port (RFC 8656 §18.6).
+type parity uint8
+
+const (
+	anyPort parity = iota
+	evenPort
+	evenPortAndNext // the next higher port is reserved, too
+)
+
+// pool hands out the relay ports of one address. The free ports lie in two lists, even and odd, each with its place known,
+// so that taking one at random (they must not be guessable, CVE-2025-69217), taking a certain one and giving one back all cost the same
+// however few are left. Only the books use it, but for lookup.
+type pool struct {
+	bind     netip.Addr
+	min      uint16
+	free     [2][]uint16
+	place    []int // of port min+i in its list, -1 while taken
+	sharing  []atomic.Pointer[allocation]
+	openPort func(netip.AddrPort) (*relay, error)
+}
+
+func newPool(bind netip.Addr, minPort, maxPort uint16) *pool {
+	n := int(maxPort) - int(minPort) + 1
+	p := &pool{bind: bind, min: minPort, place: make([]int, n), sharing: make([]atomic.Pointer[allocation], n), openPort: openRelay}
+	for i := range n {
+		p.place[i] = -1
+		p.give(minPort + uint16(i))
+	}
+	return p
+}
+
+// lookup returns the live allocation that relays on port, or nil. It is safe from any goroutine.
+func (p *pool) lookup(port uint16) *allocation {
+	i := int(port) - int(p.min)
+	if i < 0 || i >= len(p.sharing) {
+		return nil
+	}
+	return p.sharing[i].Load()
+}
+
+func (p *pool) publish(port uint16, a *allocation) { p.sharing[port-p.min].Store(a) }
+
+func (p *pool) isFree(port uint16) bool {
+	i := int(port) - int(p.min)
+	return i >= 0 && i < len(p.place) && p.place[i] >= 0
+}
+
+func (p *pool) take(port uint16) {
+	list := &p.free[port%2]
+	at := p.place[port-p.min]
+	last := (*list)[len(*list)-1]
+	(*list)[at] = last
+	p.place[last-p.min] = at
+	*list = (*list)[:len(*list)-1]
+	p.place[port-p.min] = -1
+}
+
+func (p *pool) give(port uint16) {
+	list := &p.free[port%2]
+	p.place[port-p.min] = len(*list)
+	*list = append(*list, port)
+}
+
+// pick takes a random free port of the wanted parity.
+func (p *pool) pick(want parity) (uint16, bool) {
+	even, odd := len(p.free[0]), len(p.free[1])
+	if want != anyPort {
+		odd = 0
+	}
+	if even+odd == 0 {
+		return 0, false
+	}
+	i := rand.IntN(even + odd)
+	var port uint16
+	if i < even {
+		port = p.free[0][i]
+	} else {
+		port = p.free[1][i-even]
+	}
+	p.take(port)
+	return port, true
+}
+
+// open binds a relay socket, and for evenPortAndNext a second one on the next higher port, which the caller keeps for the reservation.
+// The error is errNoPort or what the system said of the last port tried.
+func (p *pool) open(want parity) (first, next *relay, err error) {
+	err = errNoPort
+	var tried []uint16 // given back only at the end, so that each try is another port
+	defer func() {
+		for _, port := range tried {
+			p.give(port)
+		}
+	}()
+	for range maxBindTries {
+		port, ok := p.pick(want)
+		if !ok {
+			break
+		}
+		if want == evenPortAndNext {
+			if !p.isFree(port + 1) {
+				tried = append(tried, port)
+				continue
+			}
+			p.take(port + 1)
+		}
+		first, err = p.openPort(netip.AddrPortFrom(p.bind, port))
+		if err == nil && want == evenPortAndNext {
+			if next, err = p.openPort(netip.AddrPortFrom(p.bind, port+1)); err != nil {
+				first.close()
+			}
+		}
+		if err == nil {
+			return first, next, nil
+		}
+		tried = append(tried, port)
+		if want == evenPortAndNext {
+			tried = append(tried, port+1)
+		}
+	}
+	return nil, nil, fmt.Errorf("open a relay port on %s: %w", p.bind, err)
+}
+
+// release closes r and gives its port back.
+func (p *pool) release(r *relay) {
+	p.publish(r.port, nil)
+	r.close()
+	p.give(r.port)
+}

@@ -1,0 +1,53 @@
+package turnsvc
+
+import (
+	"net"
+	"net/netip"
+	"sync"
+)
+
+const (
+	// headroom is kept free in front of a packet in every buffer, so that its framing is written in place:
+	// a Data indication for an IPv6 peer needs 20 + 24 + 4 bytes.
+	headroom = 64
+	// maxDatagram is the largest UDP payload, and the largest frame that a client may send.
+	maxDatagram = 65535
+	// tailroom takes the padding of the last attribute.
+	tailroom = 4
+)
+
+type buffer [headroom + maxDatagram + tailroom]byte
+
+// buffers are lent to a relay socket only while it has something to read: an idle allocation holds none.
+var buffers = sync.Pool{New: func() any { return new(buffer) }}
+
+// relay is the socket of one relayed transport address. It is ours alone: pion never sees it.
+type relay struct {
+	conn *net.UDPConn
+	port uint16
+	receiver
+}
+
+func openRelay(addr netip.AddrPort) (*relay, error) {
+	network := "udp4"
+	if addr.Addr().Is6() {
+		network = "udp6"
+	}
+	conn, err := net.ListenUDP(network, net.UDPAddrFromAddrPort(addr))
+	if err != nil {
+		return nil, err
+	}
+	r := &relay{conn: conn, port: uint16(conn.LocalAddr().(*net.UDPAddr).Port)}
+	if err := r.receiver.init(conn); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+func (r *relay) close() { r.conn.Close() }
+
+// read hands every datagram to handle until the socket is closed.
+func (r *relay) read(handle func(p packet, from netip.AddrPort)) {
+	r.receive(r.conn, handle)
+}

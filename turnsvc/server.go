@@ -1,0 +1,175 @@
+package turnsvc
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"signalbox/turnsvc/cred"
+)
+
+// Options configure a Server. They are not changed after New.
+type Options struct {
+	// Realm is that of the long-term credentials, at most 128 characters. Each byte of it is sent to strangers.
+	Realm string
+	// Users are static users: name to the 16-byte key MD5(name ":" realm ":" password), see cred.LongTermKey.
+	Users map[string][]byte
+	// Keys verify minted credentials.
+	Keys *cred.Keys
+	// Sessions says whether a hub credential's session lives. Nil: its expiry alone decides.
+	Sessions Sessions
+
+	// RelayIP is the local address that relay sockets are bound to, PublicIP the one that clients are told: the same, unless
+	// the box stands behind 1:1 NAT. Both IPv4.
+	RelayIP, PublicIP netip.Addr
+	// MinPort to MaxPort are the relay ports.
+	MinPort, MaxPort uint16
+
+	// AllowPeers opens non-global peers; DenyPeers wins over it.
+	AllowPeers, DenyPeers []netip.Prefix
+	// AllowLoopback lets clients reach loopback peers. For development only.
+	AllowLoopback bool
+
+	// MinLifetime is the shortest allocation lifetime granted. Zero: 60 s.
+	MinLifetime time.Duration
+	Limits      Limits
+
+	Log *slog.Logger
+	// Now is the clock; nil is time.Now. Tests set it.
+	Now func() time.Time
+}
+
+// Limits bound what clients may hold. Zero: no limit.
+type Limits struct {
+	Allocations, PerUser, PerSource   int // allocations
+	Permissions, Channels             int // of one allocation
+	Connections, ConnectionsPerSource int // streams
+	UnauthorizedPerSource             int // answers a second without a key, by IPv4 address or IPv6 /64
+}
+
+// Sessions knows the signaling sessions.
+type Sessions interface {
+	// Live reports whether a session with that id exists. It is called on the packet path's goroutines and must not wait.
+	Live(id string) bool
+}
+
+// Server is a TURN and STUN server. It opens no listening socket: they are handed to ServePacket and ServeConn.
+type Server struct {
+	// Set in New.
+	realm       string
+	users       map[string][]byte
+	noKey       []byte // verifies nothing, at the cost of a real one
+	keys        *cred.Keys
+	sessions    Sessions
+	publicIP    netip.Addr
+	relays      map[netip.Addr]bool
+	policy      policy
+	minLifetime time.Duration
+	limits      Limits
+	log         *slog.Logger
+	clock       clock
+	nonces      *nonces
+	strangers   *strangers
+	books       *books
+	streams     streams
+
+	counters counters
+	draining atomic.Bool
+	own      atomic.Pointer[map[netip.Addr]bool] // this host's addresses
+	ownRead  int64                               // clock; owned by the books
+}
+
+// New makes a server. It starts nothing and opens nothing.
+func New(o Options) (*Server, error) {
+	switch {
+	case o.Realm == "" || len(o.Realm) > 128:
+		return nil, errors.New("turn realm: want 1 to 128 characters")
+	case o.Keys == nil:
+		return nil, errors.New("turn keys: want the keys of a secret")
+	case !o.RelayIP.Is4() || !o.PublicIP.Is4():
+		return nil, fmt.Errorf("turn relay address %v (public %v): want IPv4 addresses", o.RelayIP, o.PublicIP)
+	case o.MinPort == 0 || o.MaxPort < o.MinPort:
+		return nil, fmt.Errorf("turn relay ports %d-%d: want a range", o.MinPort, o.MaxPort)
+	}
+	s := &Server{
+		realm: o.Realm, users: o.Users, keys: o.Keys, sessions: o.Sessions,
+		publicIP: o.PublicIP, relays: map[netip.Addr]bool{o.RelayIP: true, o.PublicIP: true},
+		policy:      policy{allow: o.AllowPeers, deny: o.DenyPeers, allowLoopback: o.AllowLoopback},
+		minLifetime: min(max(o.MinLifetime, time.Second), maxLifetime), limits: o.Limits, log: o.Log,
+		strangers: newStrangers(o.Limits.UnauthorizedPerSource),
+		streams: streams{
+			limit: o.Limits.Connections, perSource: o.Limits.ConnectionsPerSource,
+			all: map[*streamLink]struct{}{}, bySource: map[netip.Prefix]int{},
+		},
+	}
+	if o.MinLifetime == 0 {
+		s.minLifetime = time.Minute
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.NewTextHandler(io.Discard, nil))
+	}
+	now := o.Now
+	if now == nil {
+		now = time.Now
+	}
+	s.clock = clock{start: now(), read: now}
+	secrets := make([]byte, 32+16+20) // for nonces, for nobody, for the engine
+	rand.Read(secrets)                //nolint:errcheck // it never fails
+	s.nonces, s.noKey = newNonces(secrets[:32]), secrets[32:48]
+	s.books = &books{
+		s: s, engineKey: secrets[48:], requests: make(chan *request, grantQueue), wake: make(chan struct{}, 1),
+		pool: newPool(o.RelayIP, o.MinPort, o.MaxPort), reservations: map[[8]byte]reservation{},
+		perUser: map[string]int{}, perSource: map[netip.Prefix]int{}, live: map[uint64]*allocation{},
+	}
+	s.readOwn()
+	return s, nil
+}
+
+// Run grants requests until ctx is done; then it ends every allocation and every stream and returns nil. It returns an error at once if
+// the TURN engine does not start.
+func (s *Server) Run(ctx context.Context) error {
+	defer s.streams.closeAll()
+	return s.books.run(ctx)
+}
+
+// Drain refuses new allocations from now on. Running ones go on.
+func (s *Server) Drain() { s.draining.Store(true) }
+
+// ownInterval is how often the host's addresses are read again: they change with DHCP, VPNs and containers.
+const ownInterval = 10 * time.Second
+
+func (s *Server) refreshOwn(now int64) {
+	if now-s.ownRead >= int64(ownInterval) {
+		s.readOwn()
+		s.ownRead = now
+	}
+}
+
+func (s *Server) readOwn() {
+	own := map[netip.Addr]bool{}
+	for ip := range s.relays {
+		own[ip] = true
+	}
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		s.log.Warn("read this host's addresses", "err", err)
+		if old := s.own.Load(); old != nil {
+			own = *old
+		}
+	}
+	for _, a := range addrs {
+		if n, ok := a.(*net.IPNet); ok {
+			if ip, ok := netip.AddrFromSlice(n.IP); ok {
+				own[ip.Unmap()] = true
+			}
+		}
+	}
+	s.own.Store(&own)
+}

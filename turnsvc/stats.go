@@ -1,0 +1,120 @@
+package turnsvc
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// drop names why a frame or packet went nowhere.
+type drop uint8
+
+const (
+	dropMalformed    drop = iota // neither STUN nor ChannelData, or badly framed
+	dropRateLimited              // unauthenticated requests of one source
+	dropBusy                     // the grant queue was full
+	dropNoAllocation             // ChannelData or Send without an allocation
+	dropNoChannel                // ChannelData on an unbound or expired channel
+	dropNoPermission             // a client's packet to a peer without permission
+	dropPeerDenied               // an own address at a port that is no live relay
+	dropPeerUnknown              // a peer's packet without permission
+	dropSlowClient               // a stream's bounded queue was full
+	dropWriteFailed              // the kernel refused the packet
+	dropPanic                    // a recovered panic: always a bug
+	drops            = iota
+)
+
+var dropNames = [drops]string{
+	"malformed", "rate-limited", "busy", "no-allocation", "no-channel", "no-permission", "peer-denied", "peer-unknown",
+	"slow-client", "write-failed", "panic",
+}
+
+// refusalCodes are the error codes that the gate answers with, in the order in which they are counted.
+var refusalCodes = [...]int{400, 401, 403, 420, 437, 438, 440, 441, 442, 443, 486, 508}
+
+// counters count what is not an allocation's own. The packet path touches them only for what it drops.
+type counters struct {
+	drops    [drops]atomic.Uint64
+	refusals [len(refusalCodes)]atomic.Uint64
+	bindings atomic.Uint64
+}
+
+func (c *counters) drop(d drop) { c.drops[d].Add(1) }
+
+func (c *counters) refused(code int) {
+	for i, known := range refusalCodes {
+		if known == code {
+			c.refusals[i].Add(1)
+		}
+	}
+}
+
+// traffic counts what an allocation carried. Bytes are application data, without TURN framing.
+type traffic struct{ packets, bytes atomic.Uint64 }
+
+func (t *traffic) add(n int) {
+	t.packets.Add(1)
+	t.bytes.Add(uint64(n))
+}
+
+// Snapshot is the state of a Server at one moment. Times are Unix milliseconds.
+type Snapshot struct {
+	Allocations []Allocation `json:"allocations"`
+	// Bindings counts answered STUN Binding requests.
+	Bindings uint64 `json:"bindings"`
+	// Drops counts frames and packets that went nowhere, by reason.
+	Drops map[string]uint64 `json:"drops"`
+	// Refusals counts error answers, by code.
+	Refusals map[int]uint64 `json:"refusals"`
+}
+
+// Allocation describes one allocation. Bytes and packets are application data.
+type Allocation struct {
+	ID                string   `json:"id"`
+	User              string   `json:"user"`
+	Class             string   `json:"class"`
+	Client            string   `json:"client"`
+	Transport         string   `json:"transport"`
+	Relay             string   `json:"relay"`
+	CreatedAt         int64    `json:"createdAt"`
+	ExpiresAt         int64    `json:"expiresAt"`
+	FromClientBytes   uint64   `json:"fromClientBytes"`
+	FromClientPackets uint64   `json:"fromClientPackets"`
+	ToClientBytes     uint64   `json:"toClientBytes"`
+	ToClientPackets   uint64   `json:"toClientPackets"`
+	Permissions       []string `json:"permissions"`
+	Channels          int      `json:"channels"`
+}
+
+// Snapshot lists the live allocations and what was dropped and refused so far.
+func (s *Server) Snapshot() Snapshot {
+	snap := Snapshot{
+		Allocations: []Allocation{},
+		Bindings:    s.counters.bindings.Load(),
+		Drops:       make(map[string]uint64, drops),
+		Refusals:    make(map[int]uint64, len(refusalCodes)),
+	}
+	for i, name := range dropNames {
+		snap.Drops[name] = s.counters.drops[i].Load()
+	}
+	for i, code := range refusalCodes {
+		snap.Refusals[code] = s.counters.refusals[i].Load()
+	}
+	now := s.clock.now()
+	for _, a := range s.books.list() {
+		snap.Allocations = append(snap.Allocations, a.describe(now))
+	}
+	return snap
+}
+
+// clock is monotonic: nanoseconds since the server was made. Deadlines of the packet path are in it.
+type clock struct {
+	start time.Time
+	read  func() time.Time
+}
+
+func (c clock) now() int64 { return int64(c.read().Sub(c.start)) }
+
+func (c clock) wall() time.Time { return c.read() }
+
+// unixMilli converts a clock reading to Unix milliseconds.
+func (c clock) unixMilli(t int64) int64 { return c.start.Add(time.Duration(t)).UnixMilli() }

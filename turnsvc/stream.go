@@ -1,0 +1,264 @@
+package turnsvc
+
+import (
+	"encoding/binary"
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// firstFrameTimeout ends connections that never say anything sensible, idleTimeout those that stop to
+	// and hold no allocation.
+	firstFrameTimeout  = 15 * time.Second
+	idleTimeout        = time.Minute
+	streamWriteTimeout = 30 * time.Second
+
+	// streamQueue bounds what waits for a slow client, in bytes. What does not fit is dropped, as a network would.
+	streamQueue = 256 << 10
+	// streamBuffer is the read buffer that a stream starts with; a longer frame makes it grow to that frame's size.
+	streamBuffer = 4 << 10
+)
+
+// streamLink is one TURN client on a TCP or TLS connection.
+type streamLink struct {
+	conn net.Conn
+	name string
+	addr netip.AddrPort // local
+	peer netip.AddrPort
+	s    *Server
+	a    atomic.Pointer[allocation]
+
+	mu      sync.Mutex
+	wake    sync.Cond
+	pending []byte // frames to be written, guarded by mu
+	closed  bool   // guarded by mu
+}
+
+func (l *streamLink) stream() bool                                  { return true }
+func (l *streamLink) transport() string                             { return l.name }
+func (l *streamLink) local() netip.AddrPort                         { return l.addr }
+func (l *streamLink) allocation(netip.AddrPort) *allocation         { return l.a.Load() }
+func (l *streamLink) setAllocation(_ netip.AddrPort, a *allocation) { l.a.Store(a) }
+
+// send queues one frame. A client that reads too slowly loses its own frames, and nobody waits for it.
+func (l *streamLink) send(frame []byte, _ netip.AddrPort) {
+	l.mu.Lock()
+	switch {
+	case l.closed:
+	case len(l.pending)+len(frame) > streamQueue:
+		l.s.counters.drop(dropSlowClient)
+	default:
+		l.pending = append(l.pending, frame...)
+		l.wake.Signal()
+	}
+	l.mu.Unlock()
+}
+
+// write moves queued frames to the connection until close.
+func (l *streamLink) write() {
+	var out []byte
+	for {
+		l.mu.Lock()
+		for len(l.pending) == 0 && !l.closed {
+			l.wake.Wait()
+		}
+		if l.closed {
+			l.mu.Unlock()
+			return
+		}
+		out, l.pending = l.pending, out[:0]
+		l.mu.Unlock()
+
+		err := l.conn.SetWriteDeadline(time.Now().Add(streamWriteTimeout))
+		if err == nil {
+			_, err = l.conn.Write(out)
+		}
+		if err != nil {
+			l.close()
+			return
+		}
+		if cap(out) > 2*streamBuffer {
+			out = nil // a burst's buffer is not kept for the connection's life
+		}
+	}
+}
+
+// over reports whether the stream has ended.
+func (l *streamLink) over() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.closed
+}
+
+// close ends the connection; the reader, whose read fails, then cleans up.
+func (l *streamLink) close() {
+	l.mu.Lock()
+	l.closed = true
+	l.wake.Signal()
+	l.mu.Unlock()
+	l.conn.Close()
+}
+
+// ServeConn serves one TURN client on a connection and returns when that is over; its allocation ends with it. It owns conn. transport
+// is "tcp" or "tls", for the books.
+func (s *Server) ServeConn(conn net.Conn, transport string) {
+	l := &streamLink{conn: conn, name: transport, s: s, addr: addrPort(conn.LocalAddr()), peer: addrPort(conn.RemoteAddr())}
+	l.wake.L = &l.mu
+	if !s.streams.add(l) {
+		conn.Close()
+		return
+	}
+	defer s.streams.remove(l)
+
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		l.write()
+	}()
+	l.read()
+	l.close()
+	<-done
+	s.books.streamOver(l)
+}
+
+// read cuts the stream into frames (RFC 8656 §12.5, RFC 8489 §6.2.2) until the connection ends, breaks the framing, or stalls.
+func (l *streamLink) read() {
+	in := &inlet{link: l}
+	buf, start, end := compact(nil, 0, 0, 0) // buf[start:end] is unread
+	deadline := time.Now().Add(firstFrameTimeout)
+	for {
+		need := 4
+		for {
+			size, padded, ok := frameSize(buf[start:end], l.a.Load() != nil)
+			if !ok {
+				l.s.counters.drop(dropMalformed)
+				return
+			}
+			if size == 0 || padded > end-start {
+				need = max(need, padded)
+				break
+			}
+			l.s.receive(in, packet{buf, start, size}, l.peer)
+			start += padded
+			deadline = time.Now().Add(idleTimeout)
+		}
+		if start+need+tailroom > len(buf) || start == end {
+			buf, start, end = compact(buf, start, end, need)
+		}
+		if l.conn.SetReadDeadline(deadline) != nil {
+			return
+		}
+		n, err := l.conn.Read(buf[end : len(buf)-tailroom])
+		end += n
+		if err != nil && n == 0 {
+			if a := l.a.Load(); a != nil && a.live(l.s.clock.now()) && errors.Is(err, os.ErrDeadlineExceeded) {
+				deadline = time.Now().Add(idleTimeout) // the allocation's lifetime decides
+				continue
+			}
+			return
+		}
+	}
+}
+
+// compact moves the unread bytes to the front, in a larger buffer if a frame of need bytes would not fit, and back in a small one when
+// a large one is empty.
+func compact(buf []byte, start, end, need int) ([]byte, int, int) {
+	want := headroom + max(need, streamBuffer) + tailroom
+	next := buf
+	if len(buf) < want || (start == end && len(buf) > want) {
+		next = make([]byte, want)
+	}
+	n := copy(next[headroom:], buf[start:end])
+	return next, headroom, headroom + n
+}
+
+// frameSize returns the size of the frame that b begins with, without and with its padding; 0 and 0 when b is too short to tell.
+// ok is false for what cannot be TURN: then the stream has no way back to a frame's start. ChannelData counts only with
+// an allocation: before that it is some other protocol's greeting.
+func frameSize(b []byte, allocated bool) (size, padded int, ok bool) {
+	if len(b) < 4 {
+		return 0, 0, len(b) == 0 || b[0] < lastChannel>>8+1
+	}
+	typ, length := binary.BigEndian.Uint16(b), int(binary.BigEndian.Uint16(b[2:]))
+	switch {
+	case typ < 0x4000:
+		if length%4 != 0 || len(b) >= 8 && binary.BigEndian.Uint32(b[4:]) != magicCookie {
+			return 0, 0, false
+		}
+		return headerSize + length, headerSize + length, true
+	case typ <= lastChannel && allocated:
+		return 4 + length, 4 + (length+3)&^3, true
+	}
+	return 0, 0, false
+}
+
+// streams are the connections being served, counted in all and by source.
+type streams struct {
+	limit, perSource int // 0: none
+	mu               sync.Mutex
+	all              map[*streamLink]struct{}
+	bySource         map[netip.Prefix]int
+	closed           bool
+}
+
+func (t *streams) add(l *streamLink) bool {
+	src := sourceOf(l.peer.Addr())
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed || t.limit > 0 && len(t.all) >= t.limit || t.perSource > 0 && t.bySource[src] >= t.perSource {
+		return false
+	}
+	t.all[l] = struct{}{}
+	t.bySource[src]++
+	return true
+}
+
+func (t *streams) remove(l *streamLink) {
+	src := sourceOf(l.peer.Addr())
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.all, l)
+	if t.bySource[src]--; t.bySource[src] == 0 {
+		delete(t.bySource, src)
+	}
+}
+
+// closeAll ends every stream and admits no more.
+func (t *streams) closeAll() {
+	t.mu.Lock()
+	t.closed = true
+	all := make([]*streamLink, 0, len(t.all))
+	for l := range t.all {
+		all = append(all, l)
+	}
+	t.mu.Unlock()
+	for _, l := range all {
+		l.close()
+	}
+}
+
+// sourceOf is what limits per source count by: an IPv4 address, or the /64 that one IPv6 host usually owns.
+func sourceOf(ip netip.Addr) netip.Prefix {
+	bits := 32
+	if ip.Is6() {
+		bits = 64
+	}
+	p, _ := ip.Prefix(bits) // only for an invalid address an error, and then the zero prefix serves
+	return p
+}
+
+func addrPort(a net.Addr) netip.AddrPort {
+	switch a := a.(type) {
+	case *net.TCPAddr:
+		return unmap(a.AddrPort())
+	case *net.UDPAddr:
+		return unmap(a.AddrPort())
+	}
+	ap, _ := netip.ParseAddrPort(a.String()) // other conns: an unparsable address is the zero one, which is nobody's
+	return unmap(ap)
+}
