@@ -1,0 +1,71 @@
+package signal
+
+import "sync"
+
+// callBook knows who may signal whom without sharing a room: the two ends of a call to a named user.
+// A call lasts as long as both sessions.
+type callBook struct {
+	limit int // calls of one session
+
+	mu    sync.Mutex
+	calls map[*session]map[*session]callEnd
+}
+
+type callEnd bool
+
+const (
+	caller callEnd = false
+	callee callEnd = true // the polite one
+)
+
+func newCallBook(limit int) *callBook {
+	return &callBook{limit: limit, calls: make(map[*session]map[*session]callEnd)}
+}
+
+// open notes a call, unless there is one between the two in either direction. The hub's lock is held, so that neither end can
+// leave meanwhile.
+func (b *callBook) open(from, to *session) *refusal {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if _, open := b.calls[from][to]; open {
+		return nil
+	}
+	// A callee has no say in who calls: it takes more than one caller's worth to make it unreachable.
+	if len(b.calls[from]) >= b.limit || len(b.calls[to]) >= 4*b.limit {
+		return refuse(CodeRateLimited, "too many calls at once")
+	}
+	b.note(from, to, caller)
+	b.note(to, from, callee)
+	return nil
+}
+
+func (b *callBook) note(end, other *session, as callEnd) {
+	if b.calls[end] == nil {
+		b.calls[end] = make(map[*session]callEnd)
+	}
+	b.calls[end][other] = as
+}
+
+// polite tells the role of one end towards the other, and whether there is a call between them.
+func (b *callBook) polite(end, other *session) (polite, open bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	as, open := b.calls[end][other]
+	return as == callee, open
+}
+
+// end closes all calls of a session and returns who was at the other ends.
+func (b *callBook) end(s *session) []*session {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var others []*session
+	for other := range b.calls[s] {
+		others = append(others, other)
+		delete(b.calls[other], s)
+		if len(b.calls[other]) == 0 {
+			delete(b.calls, other)
+		}
+	}
+	delete(b.calls, s)
+	return others
+}

@@ -1,0 +1,48 @@
+package signal
+
+import "time"
+
+// minICELife keeps an issuer whose credentials are about to expire, or a wrong clock, from making us push without a pause.
+const minICELife = 2 * time.Second
+
+// issueICE gets the session its own ICE servers and notes when they want to be renewed: at half of their life, so that a
+// client always holds a credential with which it can start an ICE restart.
+func (s *session) issueICE(now time.Time) iceUpdate {
+	update := iceUpdate{ICEServers: []ICEServer{}}
+	if s.hub.opts.ICE == nil {
+		return update
+	}
+	servers, expires := s.hub.opts.ICE.ICEServers(ICERequest{
+		PeerID: s.id,
+		Host:   s.client.host,
+		Source: s.client.source,
+		Secure: s.client.secure,
+	})
+	if len(servers) > 0 {
+		update.ICEServers = servers
+	}
+	if expires.IsZero() {
+		s.iceDue.Store(0)
+		return update
+	}
+	update.ICEExpiresAt = expires.UnixMilli()
+	s.iceDue.Store(now.Add(max(expires.Sub(now), minICELife) / 2).UnixNano())
+	return update
+}
+
+// renewICE pushes fresh ICE servers when they are due. The transport's writer calls it, so that a session is renewed as long
+// as somebody is there to use it.
+func (s *session) renewICE(now time.Time) {
+	if due := s.iceDue.Load(); due != 0 && now.UnixNano() >= due {
+		s.send(s.issueICE(now))
+	}
+}
+
+// untilICE is the time until renewICE has something to do, if that is less than limit.
+func (s *session) untilICE(now time.Time, limit time.Duration) time.Duration {
+	due := s.iceDue.Load()
+	if due == 0 {
+		return limit
+	}
+	return min(limit, max(0, time.Unix(0, due).Sub(now)))
+}

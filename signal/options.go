@@ -1,0 +1,138 @@
+package signal
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net/http"
+	"net/netip"
+	"time"
+)
+
+// Options configure a Hub. The zero value is usable: an open hub without limits and without ICE servers.
+type Options struct {
+	RoomCapacity      int // members of one room; 0 = no limit
+	Rooms             int // rooms that exist at once; 0 = no limit
+	RoomsPerSession   int // rooms that one session is in at once; 0 = no limit
+	Sessions          int // connections at once, before and after their hello; 0 = no limit
+	SessionsPerSource int // the same, for one IPv4 address or one IPv6 /64; 0 = no limit
+
+	MaxFrame  int           // bytes of one client frame; 0 = 64 KiB
+	Heartbeat time.Duration // between pings; a peer that is silent for 2.4 of them is dead; 0 = 25 s
+	Rate      float64       // frames a second that one session may send, with a burst of 4 s worth; 0 = no limit
+
+	// Calls lets sessions reach each other as "@user" without sharing a room.
+	Calls bool
+
+	// AllowedOrigins are the web origins ("https://example.org") whose pages may connect, besides pages
+	// of the host that the request names; "*" allows any. Requests without an Origin header aren't from a
+	// browser's page and are let in.
+	AllowedOrigins []string
+
+	// ICE issues the servers and credentials that clients are handed; nil = none.
+	ICE ICEIssuer
+
+	// Source tells the client's address; nil takes RemoteAddr. Which proxies to believe is its matter.
+	Source func(*http.Request) netip.Addr
+
+	Log *slog.Logger // nil discards
+}
+
+// ICEServer is an RTCIceServer, as browsers take it.
+type ICEServer struct {
+	URLs       []string `json:"urls"`
+	Username   string   `json:"username,omitempty"`
+	Credential string   `json:"credential,omitempty"`
+}
+
+// ICERequest says for whom ICE servers are issued.
+type ICERequest struct {
+	PeerID string
+	Host   string     // the Host header of the request that opened the connection
+	Source netip.Addr // the client's address, as Options.Source tells it
+	Secure bool       // the connection came over TLS
+}
+
+// ICEIssuer hands out ICE servers with a credential of the asking peer's own. It is called from many goroutines
+// at once and must not block. A zero expires means that the servers don't expire; otherwise the hub
+// asks again at half of the remaining life and pushes the answer.
+type ICEIssuer interface {
+	ICEServers(ICERequest) (servers []ICEServer, expires time.Time)
+}
+
+const (
+	defaultMaxFrame  = 64 << 10
+	defaultHeartbeat = 25 * time.Second
+	burstSeconds     = 4
+)
+
+// limits are what the protocol fixes and an operator has no reason to change. Tests shorten them.
+type limits struct {
+	hello     time.Duration // from the connection to its hello
+	write     time.Duration // for one batch of frames to leave
+	linger    time.Duration // for a client to close its end once we have closed ours
+	backlog   int           // frames that wait in an outbox
+	bytes     int           // bytes that wait in an outbox
+	badFrames int           // in a row
+	calls     int           // peers that one session has called
+	refusing  int           // connections that are being told why they aren't served
+}
+
+func defaultLimits() limits {
+	return limits{
+		hello:     10 * time.Second,
+		write:     10 * time.Second,
+		linger:    time.Second,
+		backlog:   1024,
+		bytes:     1 << 20,
+		badFrames: 16,
+		calls:     1024,
+		refusing:  64,
+	}
+}
+
+func (o Options) withDefaults() (Options, error) {
+	var errs []error
+	for _, limit := range []struct {
+		name  string
+		value int
+	}{
+		{"RoomCapacity", o.RoomCapacity},
+		{"Rooms", o.Rooms},
+		{"RoomsPerSession", o.RoomsPerSession},
+		{"Sessions", o.Sessions},
+		{"SessionsPerSource", o.SessionsPerSource},
+		{"MaxFrame", o.MaxFrame},
+	} {
+		if limit.value < 0 {
+			errs = append(errs, fmt.Errorf("%s is negative: %d", limit.name, limit.value))
+		}
+	}
+	if o.Heartbeat < 0 {
+		errs = append(errs, fmt.Errorf("Heartbeat is negative: %v", o.Heartbeat))
+	}
+	if o.Rate < 0 || math.IsNaN(o.Rate) || math.IsInf(o.Rate, 0) {
+		errs = append(errs, fmt.Errorf("Rate is not a rate: %v", o.Rate))
+	}
+	if o.MaxFrame == 0 {
+		o.MaxFrame = defaultMaxFrame
+	}
+	if o.Heartbeat == 0 {
+		o.Heartbeat = defaultHeartbeat
+	}
+	if o.Source == nil {
+		o.Source = remoteAddr
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return o, errors.Join(errs...)
+}
+
+// deadAfter is how long a client may be silent: two missed pings and some time for the answer to travel,
+// a minute at the default heartbeat.
+func (o Options) deadAfter() time.Duration { return 2*o.Heartbeat + 2*o.Heartbeat/5 }
+
+// burst is how many frames a session may send at once.
+func (o Options) burst() int { return int(math.Ceil(burstSeconds * o.Rate)) }

@@ -1,0 +1,75 @@
+package signal
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// originRule decides which web pages may talk to the hub. Browsers send Origin and let no page forge it; other programs
+// can send what they like, so the rule protects users of browsers from foreign pages and nothing else.
+type originRule struct {
+	any     bool
+	origins map[string]bool // in canonical form
+}
+
+func newOriginRule(allowed []string) (originRule, error) {
+	rule := originRule{origins: make(map[string]bool, len(allowed))}
+	for _, entry := range allowed {
+		if entry == "*" {
+			rule.any = true
+			continue
+		}
+		origin, ok := parseOrigin(entry)
+		if !ok {
+			return originRule{}, fmt.Errorf("allowed origin %q: want a scheme and a host, as in https://example.org, or *", entry)
+		}
+		rule.origins[origin.scheme+"://"+origin.host] = true
+	}
+	return rule, nil
+}
+
+func (rule originRule) allows(r *http.Request) bool {
+	headers := r.Header["Origin"]
+	switch {
+	case len(headers) == 0:
+		return true
+	case len(headers) > 1:
+		return false // no browser does that: which of them would count?
+	case rule.any:
+		return true
+	}
+	origin, ok := parseOrigin(headers[0])
+	if !ok {
+		return false // "null" among others: a sandboxed frame or a file, which is nobody's page
+	}
+	// The scheme isn't compared with ours: behind a proxy that ends TLS we don't know it.
+	return origin.host == canonicalHost(origin.scheme, r.Host) || rule.origins[origin.scheme+"://"+origin.host]
+}
+
+// webOrigin is the triple of RFC 6454 §4; host has the port unless it is the scheme's own.
+type webOrigin struct{ scheme, host string }
+
+func parseOrigin(s string) (webOrigin, bool) {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme == "" || u.Hostname() == "" || u.User != nil || u.Opaque != "" ||
+		u.Path != "" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
+		return webOrigin{}, false
+	}
+	scheme := strings.ToLower(u.Scheme)
+	return webOrigin{scheme: scheme, host: canonicalHost(scheme, u.Host)}, true
+}
+
+// canonicalHost lowers the case and drops the port that the scheme implies: "Example.org:443" and "example.org" are one
+// host for https.
+func canonicalHost(scheme, host string) string {
+	host = strings.ToLower(host)
+	switch scheme {
+	case "http":
+		return strings.TrimSuffix(host, ":80")
+	case "https":
+		return strings.TrimSuffix(host, ":443")
+	}
+	return host
+}

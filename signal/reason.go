@@ -1,0 +1,81 @@
+package signal
+
+// Code names why the hub refused something or ended a session. It is part of the protocol: clients branch on it.
+type Code string
+
+// The codes of signalbox.v1.
+const (
+	CodeBadFrame      Code = "bad-frame"
+	CodeTooLarge      Code = "too-large"
+	CodeHelloFirst    Code = "hello-first"
+	CodeUnauthorized  Code = "unauthorized"
+	CodeRoomFull      Code = "room-full"
+	CodeNoSuchRoom    Code = "no-such-room"
+	CodeNoSuchPeer    Code = "no-such-peer"
+	CodeNotInRoom     Code = "not-in-room"
+	CodeUserTaken     Code = "user-taken"
+	CodeRateLimited   Code = "rate-limited"
+	CodeResumeExpired Code = "resume-expired"
+	CodeReplaced      Code = "replaced"
+	CodeKicked        Code = "kicked"
+	CodeSlow          Code = "slow"
+	CodeShuttingDown  Code = "shutting-down"
+	CodeInternal      Code = "internal"
+)
+
+// reason is all that a code means to a client.
+type reason struct {
+	code Code
+	// close is the WebSocket close code of a connection that ends for it. 4000 to 4499 tell the client to connect
+	// again after a pause, 4500 to 4999 that it would be of no use.
+	close    int
+	sentence string
+}
+
+// reasons is the only place where codes, close codes and sentences meet. Numbers are never reused.
+var reasons = [...]reason{
+	{CodeInternal, 4000, "the server failed; it is not your fault"},
+	{CodeShuttingDown, 4001, "the server is going down"},
+	{CodeSlow, 4002, "you read too slowly and too much was waiting for you"},
+	{CodeRateLimited, 4003, "a limit of this server was reached; slow down, or try again later"},
+	{CodeHelloFirst, 4004, "a connection starts with hello, within ten seconds"},
+	{CodeUserTaken, 4005, "somebody else is connected under that user name"},
+	{CodeResumeExpired, 4006, "the session is over; start a new one with hello"},
+	{CodeRoomFull, 4007, "the room is full"},
+	{CodeNoSuchRoom, 4008, "there is no such room, and no more rooms can be opened now"},
+	{CodeNoSuchPeer, 4009, "nobody whom you can reach has that name"},
+	{CodeNotInRoom, 4010, "you are not in that room"},
+
+	{CodeBadFrame, 4500, "the frame is not what the protocol says"},
+	{CodeTooLarge, 4501, "the frame is too large"},
+	{CodeUnauthorized, 4502, "you are not allowed to do that"},
+	{CodeReplaced, 4503, "the session was taken over by another connection"},
+	{CodeKicked, 4504, "you were removed by the operator"},
+}
+
+// reasonFor is the row of a code; an unknown one is a mistake of ours, which clients get to know as internal.
+func reasonFor(code Code) reason {
+	for _, r := range reasons {
+		if r.code == code {
+			return r
+		}
+	}
+	return reasons[0]
+}
+
+// A refusal is a client's frame that had no effect, and why. The detail is for the developer of that client: our own words,
+// never the client's.
+type refusal struct {
+	code   Code
+	detail string
+}
+
+func refuse(code Code, detail string) *refusal { return &refusal{code: code, detail: detail} }
+
+func (r *refusal) sentence() string {
+	s := reasonFor(r.code).sentence
+	if r.detail != "" {
+		s += ": " + r.detail
+	}
+	return s
+}
