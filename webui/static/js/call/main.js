@@ -1,0 +1,165 @@
+// /call/{room}: from the lobby into the call and out again. What happens between people is stage.js, built on the SDK.
+import { connect } from '/signalbox.js';
+import { byId, copy, h } from '../dom.js';
+import { known, onLanguage, say, start, t } from '../i18n.js';
+import { secureURL } from '../origin.js';
+import { Chat } from './chat.js';
+import { Controls } from './controls.js';
+import { LocalMedia } from './media.js';
+import { Stage } from './stage.js';
+
+const REMEMBERED_NAME = 'signalbox.name';
+
+const parameters = new URLSearchParams(location.search);
+const roomName = decodeURIComponent(location.pathname.split('/')[2] ?? '');
+const relayOnly = parameters.get('relay') === '1';
+
+const media = new LocalMedia();
+const chat = new Chat({ onsend: (text) => stage?.say(text) });
+const controls = new Controls(media, { onchange: changed });
+let session = null;
+let stage = null;
+
+start();
+byId('room-name').textContent = roomName;
+byId('relay-note').hidden = !relayOnly;
+byId('name').value = parameters.get('name') ?? storedName();
+onLanguage(title);
+title();
+offerSecureURL();
+openDevices().then(() => {
+  if (parameters.get('join') === '1') join();
+});
+
+byId('lobby').addEventListener('submit', (event) => {
+  event.preventDefault();
+  join();
+});
+byId('leave').addEventListener('click', () => finish('left', 'end.left'));
+byId('unblock').addEventListener('click', () => stage?.unblock());
+byId('rejoin').addEventListener('click', async () => {
+  setState('lobby');
+  await openDevices();
+});
+byId('copy-link').addEventListener('click', async () => {
+  const done = await copy(location.origin + location.pathname);
+  say(byId('copy-link-text'), done ? 'copied' : 'copy.failed');
+  setTimeout(() => say(byId('copy-link-text'), 'call.copy'), 2000);
+});
+// A closed tab says goodbye, so that its seat is free at once.
+addEventListener('pagehide', () => {
+  if (session) finish('left', 'end.left');
+});
+media.onchange = (kind) => {
+  controls.refresh();
+  changed(kind);
+};
+
+function title() {
+  document.title = `${roomName} · ${t('call.title')}`;
+}
+
+function setState(state) {
+  document.body.dataset.state = state;
+  for (const view of document.querySelectorAll('[data-view]')) view.hidden = !view.dataset.view.split(' ').includes(state);
+  byId('join').disabled = state === 'joining';
+  if (state !== 'in-call') say(byId('status'), '');
+}
+
+async function openDevices() {
+  say(byId('preview-note'), 'media.asking');
+  await media.open();
+  await controls.settle();
+  showDevices();
+}
+
+function changed(kind) {
+  showDevices();
+  stage?.update(kind);
+}
+
+function showDevices() {
+  const preview = byId('preview');
+  preview.srcObject = media.camera ? new MediaStream([media.camera]) : null;
+  say(byId('preview-note'), media.camera ? '' : 'media.nocamera');
+  const notes = Object.entries(media.reasons)
+    .filter(([kind]) => !(kind === 'audio' ? media.audio : media.camera))
+    .map(([kind, reason]) => h('li', { t: `media.${kind}.${reason}` }));
+  if (!media.audio && !media.camera) notes.push(h('li', { t: 'media.receive' }));
+  byId('media-notes').replaceChildren(...notes);
+}
+
+async function join() {
+  if (document.body.dataset.state !== 'lobby') return;
+  setState('joining');
+  say(byId('status'), 'status.joining');
+  const name = byId('name').value.trim();
+  storeName(name);
+  try {
+    session = await connect({ name: name || t('call.guest') });
+    session.on('state', follow);
+    const stream = new MediaStream([media.audio, media.video].filter(Boolean));
+    const room = session.room(roomName, { stream, relayOnly });
+    stage = new Stage({ room, name: session.name, controls, media, chat });
+    room.on('closed', ({ error }) => failed(error));
+    await room.join();
+    setState('in-call');
+    stage.count();
+  } catch (error) {
+    failed(error);
+  }
+}
+
+function follow({ state, error }) {
+  byId('banner').hidden = state !== 'reconnecting';
+  say(byId('banner-text'), state === 'reconnecting' ? 'status.reconnecting' : '');
+  if (state === 'closed' && error?.code !== 'closed') failed(error);
+}
+
+function failed(error) {
+  const key = `end.${error.code}`;
+  if (known(key)) finish('failed', key);
+  else finish('failed', 'end.other', { message: error.message });
+}
+
+function finish(state, reason, params) {
+  if (document.body.dataset.state === 'failed' || document.body.dataset.state === 'left') return;
+  const ended = session;
+  session = null;
+  ended?.close();
+  stage?.close();
+  stage = null;
+  media.close();
+  chat.clear();
+  byId('banner').hidden = true;
+  byId('preview').srcObject = null;
+  setState(state);
+  say(byId('end-title'), state === 'left' ? 'end.title.left' : 'end.title.failed');
+  say(byId('end-reason'), reason, params);
+  say(byId('rejoin'), state === 'left' ? 'call.rejoin' : 'call.again');
+  byId('rejoin').focus();
+}
+
+function offerSecureURL() {
+  const url = secureURL();
+  byId('insecure').hidden = isSecureContext;
+  const link = byId('insecure-link');
+  if (url) link.href = url;
+  link.textContent = url ?? t('insecure.local');
+}
+
+function storedName() {
+  try {
+    return localStorage.getItem(REMEMBERED_NAME) ?? '';
+  } catch {
+    return '';
+  }
+}
+
+function storeName(name) {
+  try {
+    localStorage.setItem(REMEMBERED_NAME, name);
+  } catch {
+    // Then it is asked for again next time.
+  }
+}

@@ -1,0 +1,48 @@
+import { byId, copy } from './dom.js';
+import { say, start } from './i18n.js';
+import { secureURL } from './origin.js';
+
+const WORDS = [
+  'amber', 'birch', 'cedar', 'coral', 'delta', 'ember', 'fern', 'flint', 'garnet', 'harbor', 'hazel',
+  'indigo', 'ivory', 'juniper', 'lark', 'linen', 'maple', 'meadow', 'mica', 'moss', 'nectar', 'oak',
+  'olive', 'opal', 'pearl', 'pine', 'quartz', 'reed', 'river', 'saffron', 'slate', 'willow',
+];
+
+/** A name that can be read out over a telephone. */
+function randomRoom() {
+  const random = crypto.getRandomValues(new Uint32Array(3));
+  const number = String(random[2] % 10_000).padStart(4, '0');
+  return `${WORDS[random[0] % WORDS.length]}-${WORDS[random[1] % WORDS.length]}-${number}`;
+}
+
+start();
+
+const room = byId('room');
+room.value = randomRoom();
+room.addEventListener('focus', () => room.select());
+byId('suggest').addEventListener('click', () => {
+  room.value = randomRoom();
+  room.focus();
+});
+
+byId('start').addEventListener('submit', (event) => {
+  event.preventDefault();
+  const name = room.value.trim();
+  room.setAttribute('aria-invalid', String(!name));
+  say(byId('room-problem'), name ? '' : 'home.room.empty');
+  if (name) location.href = `/call/${encodeURIComponent(name)}`;
+  else room.focus();
+});
+
+byId('snippet-copy').addEventListener('click', async () => {
+  const done = await copy(byId('snippet').textContent);
+  say(byId('snippet-said'), done ? 'copied' : 'copy.failed');
+});
+
+const secure = secureURL();
+if (secure) {
+  byId('insecure').hidden = false;
+  const link = byId('insecure-link');
+  link.href = secure;
+  link.textContent = secure;
+}

@@ -1,0 +1,99 @@
+// Every text of the pages. An element remembers its key, so that switching the language changes the page in place.
+import en from './lang/en.js';
+import zh from './lang/zh-CN.js';
+
+const LANGUAGES = { en, 'zh-CN': zh };
+const REMEMBERED = 'signalbox.language';
+const said = new WeakMap(); // element -> {key, params}; such an element is marked with data-said
+const listeners = [];
+
+let language = preferred();
+
+function preferred() {
+  const chosen = remembered();
+  if (chosen in LANGUAGES) return chosen;
+  for (const wanted of navigator.languages ?? [navigator.language]) {
+    if (/^zh\b/i.test(wanted)) return 'zh-CN';
+    if (/^en\b/i.test(wanted)) return 'en';
+  }
+  return 'en';
+}
+
+// Storage may be denied to a page altogether; the choice then lasts as long as the page.
+function remembered() {
+  try {
+    return localStorage.getItem(REMEMBERED);
+  } catch {
+    return null;
+  }
+}
+
+/** The text of a key; `{name}` in it stands for a parameter, which may be a function that gives it. */
+export function t(key, params = {}) {
+  const text = LANGUAGES[language][key];
+  if (text === undefined) return key;
+  return text.replace(/\{(\w+)\}/g, (_, name) => {
+    const value = params[name];
+    return String(typeof value === 'function' ? value() : value ?? '');
+  });
+}
+
+/** Whether there is a text of that key: for keys made of codes that come from outside. */
+export function known(key) {
+  return key in en;
+}
+
+/** Gives an element its text, now and after each change of language. */
+export function say(element, key, params) {
+  element.toggleAttribute('data-said', Boolean(key));
+  said.set(element, { key, params });
+  const text = key ? t(key, params) : '';
+  // Live regions announce what is set, even if it is what stood there before.
+  if (element.textContent !== text) element.textContent = text;
+  return element;
+}
+
+/** Gives a control its name, for screen readers and as a tooltip. */
+export function label(element, key) {
+  element.dataset.tLabel = key;
+  element.setAttribute('aria-label', t(key));
+  element.title = t(key);
+  return element;
+}
+
+/** Calls back after each change of language, for what is not an element's text. */
+export function onLanguage(listener) {
+  listeners.push(listener);
+}
+
+export function locale() {
+  return language;
+}
+
+function apply() {
+  document.documentElement.lang = language;
+  for (const element of document.querySelectorAll('[data-t]')) element.textContent = t(element.dataset.t);
+  for (const element of document.querySelectorAll('[data-t-label]')) label(element, element.dataset.tLabel);
+  for (const element of document.querySelectorAll('[data-t-placeholder]')) element.placeholder = t(element.dataset.tPlaceholder);
+  for (const element of document.querySelectorAll('[data-said]')) {
+    const { key, params } = said.get(element);
+    element.textContent = t(key, params);
+  }
+  for (const listener of listeners) listener();
+}
+
+/** Translates what the page holds and makes its switch work. */
+export function start() {
+  const button = document.getElementById('language');
+  button?.addEventListener('click', () => {
+    language = language === 'en' ? 'zh-CN' : 'en';
+    try {
+      localStorage.setItem(REMEMBERED, language);
+    } catch {
+      // The choice lasts as long as the page.
+    }
+    apply();
+  });
+  apply();
+  document.documentElement.dataset.ready = '';
+}
