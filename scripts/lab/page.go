@@ -79,6 +79,14 @@ func (p *Page) Await(within time.Duration, words, expression string) {
 	}
 }
 
+// AwaitText waits until the text that is shown of some element that matches
+// matches a regular expression of JavaScript's, in any case.
+func (p *Page) AwaitText(within time.Duration, selector, pattern string) {
+	p.b.t.Helper()
+	p.Await(within, fmt.Sprintf("%s shows /%s/", selector, pattern),
+		fmt.Sprintf("[...document.querySelectorAll(%s)].some(e => new RegExp(%s, 'i').test(e.innerText))", quote(selector), quote(pattern)))
+}
+
 // Text returns the text that is shown of the first element that matches.
 func (p *Page) Text(selector string) string {
 	p.b.t.Helper()
@@ -125,6 +133,17 @@ func (p *Page) Shoot(name string) {
 		}
 	}
 	p.do("look", map[string]any{"width": p.look.Width, "height": p.look.Height, "dark": p.look.Dark}, nil)
+}
+
+// Overflow returns by how many CSS pixels the page is wider than a screen of the
+// given width, so that it would scroll sideways.
+func (p *Page) Overflow(width int) int {
+	p.b.t.Helper()
+	p.do("look", map[string]any{"width": width, "height": p.look.Height, "dark": p.look.Dark}, nil)
+	var over int
+	p.Eval("document.documentElement.scrollWidth - document.documentElement.clientWidth", &over)
+	p.do("look", map[string]any{"width": p.look.Width, "height": p.look.Height, "dark": p.look.Dark}, nil)
+	return over
 }
 
 // Expect names an error that the page may log, by a regular expression.

@@ -1,0 +1,220 @@
+//go:build linux
+
+package lab_test
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"testing"
+	"time"
+
+	"signalbox/scripts/lab"
+)
+
+// A flow is what a browser itself says of one of the page's peer connections:
+// how it is connected and what has come of it.
+type flow struct {
+	Frames        int    // of video, decoded so far
+	Local, Remote string // types of the selected pair's candidates
+	RelayProtocol string // between this browser and its relay: udp, tcp, tls or ""
+}
+
+func (f flow) relayed() bool { return f.Local == "relay" || f.Remote == "relay" }
+
+const flows = `Promise.all(labPeerConnections.filter(pc => pc.connectionState == "connected").map(async pc => {
+	const stats = await pc.getStats();
+	const all = [...stats.values()];
+	const pair = stats.get(all.find(s => s.type == "transport")?.selectedCandidatePairId);
+	const local = stats.get(pair?.localCandidateId);
+	return {
+		Frames: all.filter(s => s.type == "inbound-rtp" && s.kind == "video").reduce((n, s) => n + s.framesDecoded, 0),
+		Local: local?.candidateType ?? "", Remote: stats.get(pair?.remoteCandidateId)?.candidateType ?? "",
+		RelayProtocol: local?.relayProtocol ?? "",
+	};
+}))`
+
+// enter opens the call page in room x and joins.
+func enter(b *lab.Browser, server *lab.Server, name, query string, look lab.PageOptions) *lab.Page {
+	p := b.Open(server.HTTPS+"/call/x?name="+name+"&join=1"+query, look)
+	p.Await(15*time.Second, name+" is in the call", `document.body.dataset.state == "in-call"`)
+	return p
+}
+
+// watch waits until a page has decoded more than 50 frames of each of its peers
+// and returns what the browser says of them.
+func watch(t *testing.T, p *lab.Page, peers int) []flow {
+	t.Helper()
+	p.Await(40*time.Second, fmt.Sprintf("more than 50 frames decoded of each of %d peers", peers),
+		fmt.Sprintf(`%s.then(all => all.length == %d && all.every(f => f.Frames > 50))`, flows, peers))
+	var got []flow
+	p.Eval(flows, &got)
+	return got
+}
+
+// tile waits until the one tile says how its peer is connected and returns
+// that.
+func tile(p *lab.Page) (path string) {
+	p.Await(15*time.Second, "the tile says how it is connected and how far away",
+		`[...document.querySelectorAll(".tile[data-peer]")].every(t => t.dataset.path && Number(t.dataset.rtt) >= 0 && t.dataset.rtt != "")
+			&& document.querySelectorAll(".tile[data-peer]").length == 1`)
+	return p.Attr(".tile[data-peer]", "data-path")
+}
+
+func TestCallBetweenSymmetricNATs(t *testing.T) {
+	l := lab.New(t, lab.Symmetric, lab.Symmetric)
+	server := lab.StartServer(t, l.Server, lab.Config)
+	ann := enter(lab.StartBrowser(t, l.A, lab.BrowserOptions{}), server, "Ann", "", lab.PageOptions{})
+	bo := enter(lab.StartBrowser(t, l.B, lab.BrowserOptions{}), server, "Bo", "", lab.PageOptions{Locale: "zh-CN"})
+
+	for name, p := range map[string]*lab.Page{"Ann": ann, "Bo": bo} {
+		if f := watch(t, p, 1)[0]; !f.relayed() {
+			t.Errorf("%s is connected %+v, not through a relay", name, f)
+		}
+		if path := tile(p); !regexp.MustCompile(`^relay-(udp|tcp|tls)$`).MatchString(path) {
+			t.Errorf("%s's page says %q of the connection", name, path)
+		}
+	}
+
+	ann.Shoot("in-call")
+	bo.Shoot("in-call")
+
+	t.Run("chat", func(t *testing.T) {
+		for _, p := range []*lab.Page{ann, bo} {
+			openChat(p)
+		}
+		ann.Fill("#chat-input", "a green signal")
+		ann.Click("#chat-send")
+		bo.Await(10*time.Second, "Bo reads what Ann wrote", `document.querySelector("#chat-log").textContent.includes("a green signal")`)
+		bo.Fill("#chat-input", "<b>绿灯</b>")
+		bo.Press("#chat-input", "Enter")
+		ann.Await(10*time.Second, "Ann reads what Bo wrote, as text", `document.querySelector("#chat-log").textContent.includes("<b>绿灯</b>")`)
+		ann.Shoot("in-call-chat")
+	})
+
+	t.Run("leave", func(t *testing.T) {
+		bo.Click("#leave")
+		bo.Await(5*time.Second, "Bo has left", `document.body.dataset.state == "left"`)
+		ann.Await(5*time.Second, "Bo's tile is gone", `!document.querySelector(".tile[data-peer]")`)
+		if state := ann.Attr("body", "data-state"); state != "in-call" {
+			t.Errorf("Ann's page is %q once Bo has left", state)
+		}
+	})
+}
+
+// openChat shows the chat, if the screen has not had the room to show it
+// anyway.
+func openChat(p *lab.Page) {
+	var shown bool
+	p.Eval(`document.querySelector("#chat-input").checkVisibility()`, &shown)
+	if !shown {
+		p.Click("#chat-toggle")
+	}
+	p.Await(5*time.Second, "the chat is shown", `document.querySelector("#chat-input").checkVisibility()`)
+}
+
+func TestCallWithUDPBlocked(t *testing.T) {
+	l := lab.New(t, lab.Symmetric, lab.UDPBlocked)
+	server := lab.StartServer(t, l.Server, lab.Config)
+	ann := enter(lab.StartBrowser(t, l.A, lab.BrowserOptions{}), server, "Ann", "", lab.PageOptions{})
+	bo := enter(lab.StartBrowser(t, l.B, lab.BrowserOptions{}), server, "Bo", "", lab.PageOptions{})
+
+	if f := watch(t, ann, 1)[0]; !f.relayed() {
+		t.Errorf("Ann is connected %+v, not through a relay", f)
+	}
+	f := watch(t, bo, 1)[0]
+	if f.Local != "relay" || f.RelayProtocol != "tcp" && f.RelayProtocol != "tls" {
+		t.Errorf("Bo, without UDP, is connected %+v, not through a relay over TCP", f)
+	}
+	if path, want := tile(bo), "relay-"+f.RelayProtocol; path != want {
+		t.Errorf("Bo's page says %q of the connection, want %q", path, want)
+	}
+}
+
+// Where only the web's ports get out, TURN over TLS shares the port of the pages.
+func TestCallThroughPort443(t *testing.T) {
+	l := lab.New(t, lab.Symmetric, lab.TCP443Only)
+	server := lab.StartServer(t, l.Server, lab.Config, "--set", "web.tls_listen=:443")
+	server.HTTPS = "https://" + lab.AddrServer
+	enter(lab.StartBrowser(t, l.A, lab.BrowserOptions{}), server, "Ann", "", lab.PageOptions{})
+	bo := enter(lab.StartBrowser(t, l.B, lab.BrowserOptions{}), server, "Bo", "", lab.PageOptions{})
+
+	if f := watch(t, bo, 1)[0]; f.Local != "relay" || f.RelayProtocol != "tls" {
+		t.Errorf("Bo, with ports 80 and 443 only, is connected %+v, not through a relay over TLS", f)
+	}
+	if path := tile(bo); path != "relay-tls" {
+		t.Errorf("Bo's page says %q of the connection", path)
+	}
+}
+
+func TestCallBetweenConeNATsIsDirect(t *testing.T) {
+	l := lab.New(t, lab.PortRestricted, lab.PortRestricted)
+	server := lab.StartServer(t, l.Server, lab.Config)
+	a := lab.StartBrowser(t, l.A, lab.BrowserOptions{})
+	b := lab.StartBrowser(t, l.B, lab.BrowserOptions{})
+
+	t.Run("direct", func(t *testing.T) {
+		ann := enter(a, server, "Ann", "", lab.PageOptions{})
+		bo := enter(b, server, "Bo", "", lab.PageOptions{})
+		for name, p := range map[string]*lab.Page{"Ann": ann, "Bo": bo} {
+			// ICE may begin with the relay and find the better pair later.
+			p.Await(30*time.Second, name+"'s tile says direct", `document.querySelector(".tile[data-peer]")?.dataset.path == "direct"`)
+			if f := watch(t, p, 1)[0]; f.relayed() {
+				t.Errorf("%s is connected %+v", name, f)
+			}
+		}
+		ann.Close()
+		bo.Close()
+	})
+
+	t.Run("relay forced", func(t *testing.T) {
+		ann := enter(a, server, "Ann", "&relay=1", lab.PageOptions{})
+		bo := enter(b, server, "Bo", "&relay=1", lab.PageOptions{})
+		for name, p := range map[string]*lab.Page{"Ann": ann, "Bo": bo} {
+			if f := watch(t, p, 1)[0]; f.Local != "relay" || f.Remote != "relay" {
+				t.Errorf("%s is connected %+v", name, f)
+			}
+		}
+		if path := tile(ann); path != "relay-udp" {
+			t.Errorf("Ann's page says %q of the connection", path)
+		}
+	})
+}
+
+func TestCallWithoutCamera(t *testing.T) {
+	l := lab.New(t, lab.Symmetric, lab.Symmetric)
+	server := lab.StartServer(t, l.Server, lab.Config)
+	b := lab.StartBrowser(t, l.B, lab.BrowserOptions{NoCamera: true})
+	bo := b.Open(server.HTTPS+"/call/x", lab.PageOptions{})
+	bo.Await(10*time.Second, "the lobby", `document.body.dataset.state == "lobby"`)
+	bo.AwaitText(10*time.Second, "body", "no camera was found")
+	bo.AwaitText(10*time.Second, "body", "you can join all the same")
+	bo.Shoot("lobby-without-camera")
+	bo.Fill("#name", "Bo")
+	bo.Click("#join")
+	ann := enter(lab.StartBrowser(t, l.A, lab.BrowserOptions{}), server, "Ann", "", lab.PageOptions{})
+
+	bo.Await(15*time.Second, "Bo is in the call", `document.body.dataset.state == "in-call"`)
+	watch(t, bo, 1)
+	bo.Shoot("in-call-without-camera")
+	ann.Await(10*time.Second, "Ann sees a tile for Bo", `document.querySelectorAll(".tile[data-peer]").length == 1`)
+	ann.Shoot("in-call-with-one-who-has-no-camera")
+}
+
+// TestLongCallOfFour is a full mesh, each connection of it through the relay.
+func TestLongCallOfFour(t *testing.T) {
+	if os.Getenv("SIGNALBOX_TEST_LONG") == "" {
+		t.Skip("takes long; scripts/test --long runs it")
+	}
+	l := lab.New(t, lab.Symmetric, lab.Symmetric)
+	server := lab.StartServer(t, l.Server, lab.Config)
+	var pages []*lab.Page
+	for i, in := range []*lab.Namespace{l.A, l.B, l.A, l.B} {
+		b := lab.StartBrowser(t, in, lab.BrowserOptions{})
+		pages = append(pages, enter(b, server, fmt.Sprint("guest-", i+1), "", lab.PageOptions{}))
+	}
+	for i, p := range pages {
+		t.Logf("guest %d: %+v", i+1, watch(t, p, 3))
+	}
+	pages[0].Shoot("in-call")
+}

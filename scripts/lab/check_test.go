@@ -1,0 +1,177 @@
+//go:build linux
+
+package lab_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"signalbox/scripts/lab"
+)
+
+// verdict waits until the check is over and returns what it came to.
+func verdict(p *lab.Page) string {
+	p.Await(60*time.Second, "a verdict", `["good", "warn", "bad"].includes(document.querySelector("#verdict").dataset.verdict)`)
+	return p.Attr("#verdict", "data-verdict")
+}
+
+func TestCheckIsGoodBehindASymmetricNAT(t *testing.T) {
+	l := lab.New(t, lab.Symmetric, lab.Symmetric)
+	server := lab.StartServer(t, l.Server, lab.Config)
+	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{})
+	for _, locale := range []string{"en-US", "zh-CN"} {
+		t.Run(locale, func(t *testing.T) {
+			p := b.Open(server.HTTPS+"/check", lab.PageOptions{Locale: locale})
+			if got := verdict(p); got != "good" {
+				t.Errorf("the verdict is %s: %s", got, p.Text("main"))
+			}
+			for _, test := range []string{"#relay-test", "#reach-test"} {
+				if got := p.Attr(test, "data-verdict"); got != "good" {
+					t.Errorf("the verdict of %s is %s: %s", test, got, p.Text(test))
+				}
+			}
+			p.Await(time.Second, "the round trip through the relay, in milliseconds", `Number(document.querySelector("#relay-test").dataset.rtt) >= 0`)
+			var servers map[string]string
+			p.Eval(`Object.fromEntries([...document.querySelectorAll(".server")].map(e => [e.dataset.url, e.dataset.verdict]))`, &servers)
+			for _, kind := range []string{"stun:", "transport=udp", "transport=tcp", "turns:"} {
+				found := false
+				for url, got := range servers {
+					if strings.Contains(url, kind) {
+						found = true
+						if got != "good" {
+							t.Errorf("the verdict of %s is %s", url, got)
+						}
+					}
+				}
+				if !found {
+					t.Errorf("no server with %s among %v", kind, servers)
+				}
+			}
+			var types map[string]int
+			p.Eval(`[...document.querySelectorAll("#candidates tr[data-type]")].reduce((n, e) => ({...n, [e.dataset.type]: (n[e.dataset.type] ?? 0) + 1}), {})`, &types)
+			if types["srflx"] == 0 || types["relay"] == 0 {
+				t.Errorf("candidates by type: %v", types)
+			}
+
+			var report string
+			p.Eval("JSON.stringify(signalboxReport)", &report)
+			noCredentialIn(t, l, server, report)
+			p.Shoot("check-good")
+		})
+	}
+}
+
+// noCredentialIn fails the test if the page's report, which people are going to
+// post, would let a reader use the relay.
+func noCredentialIn(t *testing.T, l *lab.Lab, server *lab.Server, report string) {
+	t.Helper()
+	if !json.Valid([]byte(report)) {
+		t.Fatalf("the report is no JSON: %s", report)
+	}
+	if strings.Contains(report, `"credential":"`) && !strings.Contains(report, "redacted") {
+		t.Errorf("the report has a credential: %s", report)
+	}
+	username, password := fetchICE(t, l.A, server).credential(t)
+	if strings.Contains(report, password) || strings.Contains(report, username) {
+		t.Error("the report has a credential that is in use")
+	}
+}
+
+func TestCheckNamesAWrongPassword(t *testing.T) {
+	l := lab.New(t, lab.Symmetric, lab.Symmetric)
+	server := lab.StartServer(t, l.Server, lab.Config)
+	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{})
+	for _, tt := range []struct{ locale, words string }{
+		{"en-US", "password|credential"},
+		{"zh-CN", "密码|凭据|凭证"},
+	} {
+		t.Run(tt.locale, func(t *testing.T) {
+			p := b.Open(server.HTTPS+"/check", lab.PageOptions{Locale: tt.locale})
+			verdict(p)
+			url := "turn:" + lab.AddrServer + ":3478?transport=udp"
+			addServer(p, url, "u", "wrong")
+			p.Click("#run")
+			p.Await(5*time.Second, "it runs again", `document.querySelector("#verdict").dataset.verdict == "running"`)
+			if got := verdict(p); got != "bad" {
+				t.Errorf("the verdict is %s: %s", got, p.Text("main"))
+			}
+			wrong := `.server[data-code="401"]`
+			if got := p.Attr(wrong, "data-verdict"); got != "bad" {
+				t.Fatalf("no server is bad with the code 401: %s", p.Text("main"))
+			}
+			p.AwaitText(time.Second, wrong, "401")
+			p.AwaitText(time.Second, wrong, tt.words)
+			p.Shoot("check-wrong-password")
+		})
+	}
+}
+
+// addServer types a server of the reader's own in.
+func addServer(p *lab.Page, url, username, password string) {
+	var shown bool
+	p.Eval(`document.querySelector("#server-url").checkVisibility()`, &shown)
+	if !shown {
+		p.Click("details:has(#server-url) > summary")
+	}
+	p.Fill("#server-url", url)
+	p.Fill("#server-username", username)
+	p.Fill("#server-credential", password)
+	p.Click("#server-add")
+}
+
+func TestCheckTakesServersOfTheReadersOwn(t *testing.T) {
+	l := lab.New(t, lab.Symmetric, lab.Symmetric)
+	server := lab.StartServer(t, l.Server, lab.Config)
+	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{})
+	p := b.Open(server.HTTPS+"/check", lab.PageOptions{})
+	verdict(p)
+	url := "turn:" + lab.AddrServer + ":3478?transport=tcp"
+	addServer(p, url, "u", "p")
+	p.Click("#run")
+	p.Await(5*time.Second, "it runs again", `document.querySelector("#verdict").dataset.verdict == "running"`)
+	if got := verdict(p); got != "good" {
+		t.Errorf("the verdict is %s: %s", got, p.Text("main"))
+	}
+}
+
+func TestCheckNamesTheBlockedRelayPorts(t *testing.T) {
+	l := lab.New(t, lab.Symmetric, lab.Symmetric)
+	server := lab.StartServer(t, l.Server, lab.Config)
+	// What forgetful owners of cloud machines have.
+	l.Server.Nft(t, `table inet firewall {
+		chain inp { type filter hook input priority 0; udp dport 49152-65535 drop; }
+	}`)
+	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{})
+	for _, locale := range []string{"en-US", "zh-CN"} {
+		t.Run(locale, func(t *testing.T) {
+			p := b.Open(server.HTTPS+"/check", lab.PageOptions{Locale: locale})
+			if got := verdict(p); got != "bad" {
+				t.Errorf("the verdict is %s: %s", got, p.Text("main"))
+			}
+			if got := p.Attr("#reach-test", "data-verdict"); got != "bad" {
+				t.Errorf("the verdict of the reachability test is %s: %s", got, p.Text("#reach-test"))
+			}
+			p.AwaitText(time.Second, "main", fmt.Sprintf("%d\\D{1,5}%d", 49152, 65535))
+			p.Shoot("check-relay-ports-blocked")
+		})
+	}
+}
+
+// Without UDP the relay still does it: that is worth a word, not an alarm.
+func TestCheckWithUDPBlocked(t *testing.T) {
+	l := lab.New(t, lab.UDPBlocked, lab.Symmetric)
+	server := lab.StartServer(t, l.Server, lab.Config)
+	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{})
+	p := b.Open(server.HTTPS+"/check", lab.PageOptions{})
+	if got := verdict(p); got != "warn" {
+		t.Errorf("the verdict is %s: %s", got, p.Text("main"))
+	}
+	if got := p.Attr("#relay-test", "data-verdict"); got != "good" {
+		t.Errorf("the verdict of the relay test is %s: %s", got, p.Text("#relay-test"))
+	}
+	p.AwaitText(time.Second, "main", "UDP")
+	p.Shoot("check-udp-blocked")
+}

@@ -1,0 +1,89 @@
+//go:build linux
+
+package lab_test
+
+import (
+	"testing"
+	"time"
+
+	"signalbox/scripts/lab"
+)
+
+// TestPages opens each page as a stranger does, in both languages; a word in the
+// console fails it. The pages of calls and checks have tests of their own.
+func TestPages(t *testing.T) {
+	l := lab.New(t, lab.Symmetric, lab.Symmetric)
+	server := lab.StartServer(t, l.Server, lab.Config)
+	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{})
+	for _, tt := range []struct{ locale, lang, headline string }{
+		{"en-US", "en", "call"},
+		{"zh-CN", "zh-CN", "通话"},
+	} {
+		t.Run(tt.locale, func(t *testing.T) {
+			look := lab.PageOptions{Locale: tt.locale}
+
+			index := b.Open(server.HTTPS+"/", look)
+			index.AwaitText(5*time.Second, "h1", tt.headline)
+			if got := index.Attr("html", "lang"); got != tt.lang {
+				t.Errorf("the page says that its language is %q, want %q", got, tt.lang)
+			}
+			index.Shoot("index")
+
+			lobby := b.Open(server.HTTPS+"/call/tea", look)
+			lobby.Await(10*time.Second, "the preview plays", `document.body.dataset.state == "lobby" && document.querySelector("#preview").videoWidth > 0`)
+			lobby.Shoot("lobby")
+
+			for _, p := range []*lab.Page{index, lobby} {
+				for _, width := range []int{320, 390, 768, 1440} {
+					if over := p.Overflow(width); over > 0 {
+						t.Errorf("at a width of %d the page is %d pixels too wide", width, over)
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestAdminPage(t *testing.T) {
+	l := lab.New(t, lab.Symmetric, lab.Symmetric)
+	server := lab.StartServer(t, l.Server, lab.Config)
+	ann := enter(lab.StartBrowser(t, l.A, lab.BrowserOptions{}), server, "Ann", "", lab.PageOptions{})
+	b := lab.StartBrowser(t, l.B, lab.BrowserOptions{})
+	bo := enter(b, server, "Bo", "", lab.PageOptions{})
+	watch(t, ann, 1)
+	watch(t, bo, 1)
+
+	link := server.AdminURL(t)
+	admin := b.Open(link, lab.PageOptions{})
+	admin.AwaitText(10*time.Second, "main", "Ann")
+	admin.AwaitText(10*time.Second, "main", lab.AddrNATA)
+	admin.Await(5*time.Second, "the code is gone from the address bar", `!location.href.includes("code=")`)
+	admin.Shoot("admin")
+
+	t.Run("the link works once", func(t *testing.T) {
+		again := b.Open(link, lab.PageOptions{Locale: "zh-CN"})
+		again.Expect("401")
+		again.Await(5*time.Second, "the page is loaded", `document.readyState == "complete"`)
+		var shows bool
+		again.Await(5*time.Second, "the page says something", `document.querySelector("main").innerText.trim() != ""`)
+		again.Eval(`document.querySelector("main").innerText.includes("Ann")`, &shows)
+		if shows {
+			t.Error("the used link shows the status again")
+		}
+		again.Shoot("admin-used-link")
+	})
+}
+
+func TestPlainHTTPNamesTheSecureAddress(t *testing.T) {
+	l := lab.New(t, lab.Symmetric, lab.Symmetric)
+	server := lab.StartServer(t, l.Server, lab.Config)
+	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{})
+	for path, shown := range map[string]string{
+		"/":       `https://203\.0\.113\.10:8443`,
+		"/call/x": `https://203\.0\.113\.10:8443/call/x`,
+	} {
+		p := b.Open(server.HTTP+path, lab.PageOptions{})
+		p.AwaitText(5*time.Second, "body", shown)
+		p.Shoot("plain-http" + map[string]string{"/": "-index", "/call/x": "-call"}[path])
+	}
+}

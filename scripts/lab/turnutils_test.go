@@ -1,0 +1,208 @@
+//go:build linux
+
+package lab_test
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"signalbox/scripts/lab"
+)
+
+// iceServers is what /api/ice answers, and what a welcome holds besides others.
+type iceServers struct {
+	ICEServers []struct {
+		URLs       []string `json:"urls"`
+		Username   string   `json:"username"`
+		Credential string   `json:"credential"`
+	} `json:"iceServers"`
+	ICEExpiresAt int64 `json:"iceExpiresAt"` // Unix milliseconds
+}
+
+// credential returns the username and password that come with the TURN servers.
+func (s iceServers) credential(t *testing.T) (username, password string) {
+	t.Helper()
+	for _, server := range s.ICEServers {
+		if server.Username != "" {
+			return server.Username, server.Credential
+		}
+	}
+	t.Fatalf("no credential among %+v", s)
+	return "", ""
+}
+
+// fetchICE asks /api/ice for servers and a credential.
+func fetchICE(t *testing.T, in *lab.Namespace, server *lab.Server) iceServers {
+	t.Helper()
+	resp, err := in.Client().Get(server.HTTPS + "/api/ice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var got iceServers
+	if err := json.NewDecoder(resp.Body).Decode(&got); err != nil {
+		t.Fatalf("/api/ice: %s: %v", resp.Status, err)
+	}
+	return got
+}
+
+// TestTurnutils has coturn's client, which shares no line with us, pass its data
+// through the box.
+func TestTurnutils(t *testing.T) {
+	lab.Require(t, "turnutils_uclient", "turnutils_peer")
+	l := lab.New(t, lab.Symmetric, lab.FullCone)
+	server := lab.StartServer(t, l.Server, lab.Config)
+
+	t.Run("static user", func(t *testing.T) {
+		clientToClient(t, l, "u", "p")
+	})
+
+	t.Run("credential of api ice", func(t *testing.T) {
+		username, password := fetchICE(t, l.A, server).credential(t)
+		clientToClient(t, l, username, password)
+	})
+
+	t.Run("credential of a hub session", func(t *testing.T) {
+		username, password := helloAndJoin(t, l.A, server, "turnutils").credential(t)
+		clientToClient(t, l, username, password)
+	})
+
+	t.Run("to a peer of its own", func(t *testing.T) {
+		startPeer(t, l.B)
+		for _, transport := range transports {
+			t.Run(transport.name, func(t *testing.T) {
+				uclient(t, l.A, "u", "p", append(transport.flags, "-e", lab.AddrNATB, "-r", peerPort)...)
+			})
+		}
+	})
+
+	t.Run("wrong password", func(t *testing.T) {
+		out, err := command(t, l.A, "u", "wrong", "-y", "-v")
+		if err == nil || !strings.Contains(out, "401") {
+			t.Errorf("turnutils_uclient ends with %v and says no word of 401:\n%s", err, out)
+		}
+	})
+}
+
+var transports = []struct {
+	name  string
+	flags []string
+}{
+	{"udp", nil},
+	{"tcp", []string{"-t"}},
+}
+
+func clientToClient(t *testing.T, l *lab.Lab, username, password string) {
+	for _, transport := range transports {
+		t.Run(transport.name, func(t *testing.T) {
+			uclient(t, l.A, username, password, append(transport.flags, "-y", "-m", "2")...)
+		})
+	}
+}
+
+// uclient runs coturn's client and fails the test unless each of its messages
+// came back.
+func uclient(t *testing.T, in *lab.Namespace, username, password string, flags ...string) {
+	t.Helper()
+	out, err := command(t, in, username, password, flags...)
+	if err != nil {
+		t.Fatalf("turnutils_uclient: %v\n%s", err, out)
+	}
+	totals := regexp.MustCompile(`tot_send_msgs=(\d+), tot_recv_msgs=(\d+)`).FindAllStringSubmatch(out, -1)
+	if totals == nil {
+		t.Fatalf("turnutils_uclient says nothing of messages:\n%s", out)
+	}
+	last := totals[len(totals)-1]
+	sent, _ := strconv.Atoi(last[1])
+	received, _ := strconv.Atoi(last[2])
+	if sent == 0 || received != sent {
+		t.Errorf("%d messages of %d came through\n%s", received, sent, out)
+	}
+	t.Logf("%d messages, all came through", sent)
+}
+
+func command(t *testing.T, in *lab.Namespace, username, password string, flags ...string) (string, error) {
+	t.Helper()
+	// It does not give up by itself.
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	args := append(flags, "-u", username, "-w", password, "-n", "10", "-p", "3478", lab.AddrServer)
+	out, err := in.Command(ctx, "turnutils_uclient", args...).CombinedOutput()
+	return string(out), err
+}
+
+const peerPort = "3480"
+
+// startPeer runs coturn's echo for relays on the client's address.
+func startPeer(t *testing.T, in *lab.Namespace) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	cmd := in.Command(ctx, "turnutils_peer", "-L", lab.AddrB, "-p", peerPort)
+	if err := cmd.Start(); err != nil {
+		cancel()
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cancel()
+		cmd.Wait() // killed: its error says just that
+	})
+	// Once it echoes, it is there.
+	for deadline := time.Now().Add(5 * time.Second); ; {
+		conn, err := in.DialContext(t.Context(), "udp4", lab.AddrB+":"+peerPort)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn.Write([]byte("there?"))
+		conn.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+		_, err = conn.Read(make([]byte, 16))
+		conn.Close()
+		if err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("turnutils_peer does not echo: %v", err)
+		}
+	}
+}
+
+// helloAndJoin opens a session with the hub, joins a room, and keeps the session
+// for the rest of the test.
+func helloAndJoin(t *testing.T, in *lab.Namespace, server *lab.Server, room string) iceServers {
+	t.Helper()
+	dialer := websocket.Dialer{NetDialContext: in.DialContext}
+	conn, resp, err := dialer.DialContext(t.Context(), strings.Replace(server.HTTP, "http", "ws", 1)+"/signal", http.Header{})
+	if err != nil {
+		t.Fatalf("dial /signal: %v (%v)", err, resp)
+	}
+	t.Cleanup(func() { conn.Close() })
+	conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	ask := func(frame map[string]any, answer string, into any) {
+		t.Helper()
+		if err := conn.WriteJSON(frame); err != nil {
+			t.Fatal(err)
+		}
+		_, got, err := conn.ReadMessage()
+		if err != nil {
+			t.Fatalf("no answer to %v: %v", frame, err)
+		}
+		var head struct{ Type string }
+		if err := json.Unmarshal(got, &head); err != nil || head.Type != answer {
+			t.Fatalf("the answer to %v is %s, want %s", frame, got, answer)
+		}
+		if err := json.Unmarshal(got, into); err != nil {
+			t.Fatalf("%s: %v", got, err)
+		}
+	}
+	var welcome iceServers
+	ask(map[string]any{"type": "hello", "name": "turnutils"}, "welcome", &welcome)
+	ask(map[string]any{"type": "join", "room": room}, "joined", &struct{}{})
+	return welcome
+}
