@@ -2,6 +2,7 @@ package signal
 
 import (
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -191,7 +192,14 @@ func (t *wsTransport) stop() {
 	t.gather.SetReadDeadline(time.Unix(1, 0))
 }
 
-func (t *wsTransport) abort() { t.gather.Conn.Close() }
+// abort closes the TCP connection itself: TLS would wait for the client to take its goodbye.
+func (t *wsTransport) abort() {
+	conn := t.gather.Conn
+	if secure, ok := conn.(*tls.Conn); ok {
+		conn = secure.NetConn()
+	}
+	conn.Close()
+}
 
 // write sends what is in the outbox, pings, pongs and fresh ICE servers until the session is over or the connection fails.
 func (t *wsTransport) write() {

@@ -63,6 +63,13 @@ func (b *books) list() []*allocation {
 	return all
 }
 
+// size counts the live allocations.
+func (b *books) size() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.live)
+}
+
 // submit queues a request. It reports false when the queue is full.
 func (b *books) submit(r *request) bool {
 	select {
@@ -358,11 +365,8 @@ func (b *books) wanted(m *message) (want parity, token []byte, code int) {
 // overQuota returns the code of the refusal if one more allocation would be too many, or 0.
 func (b *books) overQuota(r *request) int {
 	l := b.s.limits
-	b.mu.Lock()
-	all := len(b.live)
-	b.mu.Unlock()
 	switch {
-	case b.s.draining.Load(), l.Allocations > 0 && all >= l.Allocations:
+	case b.s.draining.Load(), l.Allocations > 0 && b.size() >= l.Allocations:
 		return 508
 	case l.PerUser > 0 && b.perUser[r.user] >= l.PerUser, l.PerSource > 0 && b.perSource[sourceOf(r.client.Addr())] >= l.PerSource:
 		return 486

@@ -139,6 +139,9 @@ func (s *Server) Run(ctx context.Context) error {
 	return s.books.run(ctx)
 }
 
+// Allocations counts the live allocations.
+func (s *Server) Allocations() int { return s.books.size() }
+
 // Drain refuses new allocations from now on. Running ones go on.
 func (s *Server) Drain() { s.draining.Store(true) }
 

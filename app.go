@@ -1,0 +1,311 @@
+package signalbox
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"runtime/debug"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"signalbox/signal"
+	"signalbox/turnsvc"
+	"signalbox/turnsvc/cred"
+	"signalbox/webui"
+)
+
+const (
+	turnSecretFile = "turn-secret"
+	adminTokenFile = "admin-token"
+)
+
+// App is the whole appliance: New, Listen, Run.
+type App struct {
+	// Set in New.
+	cfg    Config
+	state  *State
+	log    *slog.Logger
+	keys   *cred.Keys
+	cert   certificate
+	relay  address
+	public address
+	turn   *turnsvc.Server
+	hub    *signal.Hub
+	ui     *webui.UI
+	admin  *admin
+
+	// Set in Listen.
+	edge    *edge
+	started time.Time
+
+	ready atomic.Bool
+}
+
+// New wires an appliance. It reads the state directory, where it makes what is missing, and opens nothing else. log may be nil.
+func New(cfg Config, state *State, log *slog.Logger) (*App, error) {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	a := &App{cfg: cfg, state: state, log: log}
+	a.edge = &edge{log: func(msg string, args ...any) { log.Warn(msg, args...) }}
+	secret, err := a.secret(cfg.TURN.Secret, turnSecretFile)
+	if err != nil {
+		return nil, err
+	}
+	a.keys = cred.NewKeys(string(secret), cfg.TURN.OldSecrets...)
+	token, err := a.secret(cfg.Admin.Token, adminTokenFile)
+	if err != nil {
+		return nil, err
+	}
+	a.admin = newAdmin(token)
+	if a.relay, a.public, err = relayAddresses(&cfg); err != nil {
+		return nil, err
+	}
+	if a.cert, err = loadCertificate(&cfg, state, time.Now(), a.certificateNames()); err != nil {
+		return nil, err
+	}
+	if a.ui, err = webui.New(webui.Options{Version: Version(), HTTPSPort: a.httpsPort}); err != nil {
+		return nil, err
+	}
+	if a.hub, err = signal.New(a.signalOptions()); err != nil {
+		return nil, err
+	}
+	options, err := a.turnOptions()
+	if err != nil {
+		return nil, err
+	}
+	if a.turn, err = turnsvc.New(options); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// secret returns the configured one, or else the one kept in the state directory.
+func (a *App) secret(configured Secret, name string) (Secret, error) {
+	if configured != "" {
+		return configured, nil
+	}
+	return a.state.Secret(name)
+}
+
+// certificateNames are what a self-signed certificate is made out to: every name and address that this box is reached by.
+func (a *App) certificateNames() []string {
+	names := []string{"localhost"}
+	if a.cfg.PublicHost != "" {
+		names = append(names, a.cfg.PublicHost)
+	}
+	if host, err := os.Hostname(); err == nil && validHost(host) {
+		names = append(names, host)
+	}
+	local, _ := localAddrs() // without them the certificate names fewer addresses
+	for _, ip := range append(local, a.public.ip) {
+		names = append(names, ip.String())
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func (a *App) signalOptions() signal.Options {
+	c := a.cfg.Signal
+	return signal.Options{
+		RoomCapacity: c.RoomCapacity, Rooms: c.Rooms, RoomsPerSession: c.RoomsPerSession, Calls: c.Calls,
+		Heartbeat: time.Duration(c.Heartbeat), MaxFrame: c.MaxFrame, Rate: c.Rate,
+		Sessions: c.Sessions, SessionsPerSource: c.SessionsPerSource,
+		AllowedOrigins: a.cfg.Web.AllowedOrigins, ICE: issuer{a}, Log: a.log.With("part", "signal"),
+	}
+}
+
+func (a *App) turnOptions() (turnsvc.Options, error) {
+	c := &a.cfg.TURN
+	o := turnsvc.Options{
+		Realm: c.Realm, Users: map[string][]byte{}, Keys: a.keys, Sessions: a.hub,
+		RelayIP: a.relay.ip, PublicIP: a.public.ip, AllowLoopback: a.cfg.Dev, MinLifetime: time.Duration(c.MinLifetime),
+		Limits: turnsvc.Limits{
+			Allocations: c.Limits.Allocations, PerUser: c.Limits.PerUser, PerSource: c.Limits.PerSource,
+			Permissions: c.Limits.Permissions, Channels: c.Limits.Channels,
+			Connections: c.Limits.Connections, ConnectionsPerSource: c.Limits.ConnectionsPerSource,
+			UnauthorizedPerSource: c.Limits.UnauthorizedPerSource,
+		},
+		Log: a.log.With("part", "turn"),
+	}
+	var err [3]error
+	o.MinPort, o.MaxPort, err[0] = a.cfg.relayPorts()
+	o.AllowPeers, err[1] = parsePrefixes(c.AllowPeers)
+	o.DenyPeers, err[2] = parsePrefixes(c.DenyPeers)
+	for _, u := range c.Users {
+		key, kerr := u.key(c.Realm)
+		err[0] = errors.Join(err[0], kerr)
+		o.Users[u.Name] = key
+	}
+	return o, errors.Join(err[:]...)
+}
+
+// Listen binds every socket, or none.
+func (a *App) Listen() error {
+	if err := a.edge.bind(&a.cfg, a.cert.conf); err != nil {
+		return err
+	}
+	a.started = time.Now()
+	return nil
+}
+
+// Shutdown gives HTTP requests and signaling sessions this long to end.
+const shutdownTimeout = 5 * time.Second
+
+// Run serves until ctx is done, then closes everything and returns nil; or until something fails that serving needs. It returns
+// only when every goroutine that it started has ended.
+func (a *App) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	background, stop := context.WithCancel(context.Background()) // what must outlast the hub's farewell
+	defer stop()
+
+	g.Go(func() error { return a.turn.Run(background) })
+	handler := a.routes()
+	var servers []*http.Server
+	serve := func(l net.Listener) {
+		srv := a.httpServer(handler)
+		servers = append(servers, srv)
+		g.Go(func() error {
+			if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+				return fmt.Errorf("serve http on %s: %w", l.Addr(), err)
+			}
+			return nil
+		})
+	}
+	toHTTP := func(conn net.Conn) { conn.Close() }
+	if a.edge.webTLS != nil {
+		queue := newConnQueue(a.edge.webTLS.Addr())
+		toHTTP = queue.push
+		serve(queue)
+	}
+	if a.edge.web != nil {
+		serve(a.edge.web)
+	}
+	g.Go(func() error {
+		a.edge.serve(background, a.turn, toHTTP)
+		return nil
+	})
+	a.ready.Store(true)
+	g.Go(func() error {
+		<-ctx.Done()
+		a.ready.Store(false)
+		a.shutdown(servers)
+		stop()
+		a.edge.close()
+		return nil
+	})
+	return g.Wait()
+}
+
+// shutdown ends signaling, then HTTP.
+func (a *App) shutdown(servers []*http.Server) {
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
+	defer cancel()
+	if err := a.hub.Close(ctx); err != nil {
+		a.log.Warn("close signaling", "err", err)
+	}
+	for _, srv := range servers {
+		if srv.Shutdown(ctx) != nil {
+			srv.Close()
+		}
+	}
+}
+
+func (a *App) httpServer(handler http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           withTLSState(handler),
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug), // of single connections, so a stranger's noise
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			if p, ok := c.(*peekedConn); ok {
+				return context.WithValue(ctx, tlsStateKey{}, p)
+			}
+			return ctx
+		},
+	}
+}
+
+type tlsStateKey struct{}
+
+// withTLSState sets r.TLS on connections that were peeked at, which net/http does not know to be TLS.
+func withTLSState(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if p, ok := r.Context().Value(tlsStateKey{}).(*peekedConn); ok && r.TLS == nil {
+			state := p.Conn.(*tls.Conn).ConnectionState()
+			r.TLS = &state
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// Drain refuses new sessions and allocations and waits until the running allocations have ended, or ctx is done.
+func (a *App) Drain(ctx context.Context) {
+	a.ready.Store(false)
+	a.hub.Drain()
+	a.turn.Drain()
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for a.turn.Allocations() > 0 {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// Close gives back what Listen took, for an App that is not run.
+func (a *App) Close() error {
+	a.edge.close()
+	return nil
+}
+
+// Status is the state of the appliance at one moment. Times are Unix milliseconds.
+type Status struct {
+	Version   string           `json:"version"`
+	StartedAt int64            `json:"startedAt"`
+	PublicIP  []string         `json:"publicIP"`
+	TURN      turnsvc.Snapshot `json:"turn"`
+	Signal    signal.Snapshot  `json:"signal"`
+}
+
+// Status returns the state of the appliance.
+func (a *App) Status() Status {
+	return Status{
+		Version: Version(), StartedAt: a.started.UnixMilli(), PublicIP: []string{a.public.ip.String()},
+		TURN: a.turn.Snapshot(), Signal: a.hub.Snapshot(),
+	}
+}
+
+// version is set by the release build.
+var version string
+
+// Version is the release, or what the Go tool knows of the build.
+func Version() string {
+	if version != "" {
+		return version
+	}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
+			return "devel-" + s.Value[:12]
+		}
+	}
+	return "devel"
+}

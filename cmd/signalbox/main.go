@@ -1,0 +1,108 @@
+// Command signalbox is a STUN/TURN server and WebRTC signaling hub in one process.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"signalbox"
+)
+
+// Exit codes: 0 all is well, 1 it failed while running, 2 the command line or the configuration is at fault.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// usageError is an error of the command line, the configuration or the machine's set-up: the program never ran.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func main() {
+	root := command()
+	if err := root.Execute(); err != nil {
+		fmt.Fprintln(os.Stderr, "signalbox:", err)
+		var usage usageError
+		if errors.As(err, &usage) {
+			os.Exit(exitUsage)
+		}
+		os.Exit(exitFailed)
+	}
+}
+
+// global are the flags of every command.
+type global struct {
+	load  signalbox.LoadOptions
+	state string
+}
+
+func (g *global) config() (signalbox.Config, error) {
+	cfg, err := signalbox.Load(g.load)
+	if err != nil {
+		return cfg, usageError{err}
+	}
+	return cfg, nil
+}
+
+func (g *global) openState() (*signalbox.State, error) {
+	dir, err := signalbox.StateDir(g.state)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	state, err := signalbox.OpenState(dir)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return state, nil
+}
+
+func command() *cobra.Command {
+	g := &global{}
+	root := &cobra.Command{
+		Use:   "signalbox",
+		Short: "A TURN server, a STUN responder and a WebRTC signaling hub in one process",
+		Long: `signalbox is a TURN server, a STUN responder and a WebRTC signaling hub in one process, with the pages that prove
+that it works. Without a command it serves; without a config file it runs on defaults that config.toml documents.`,
+		Args:          func(_ *cobra.Command, args []string) error { return unknownCommand(args) },
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return serve(cmd, g) },
+	}
+	flags := root.PersistentFlags()
+	flags.StringVarP(&g.load.File, "config", "c", "", "read this TOML `file`")
+	flags.StringVar(&g.state, "state", "", "keep secrets and certificate in this `directory`\n(default $STATE_DIRECTORY, $XDG_STATE_HOME/signalbox or ~/.local/state/signalbox)")
+	flags.StringArrayVar(&g.load.Set, "set", nil, "override one `key=value`, for example turn.realm=example.org; may be repeated")
+	flags.BoolVar(&g.load.Dev, "dev", false, "defaults for development: listen on loopback, allow loopback peers, never drain")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.AddCommand(serveCommand(g), checkCommand(g), credsCommand(g), versionCommand())
+	return root
+}
+
+func unknownCommand(args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return usageError{fmt.Errorf("there is no command %q: see signalbox --help", args[0])}
+}
+
+// noArgs refuses arguments, as a usage error.
+func noArgs(_ *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return usageError{fmt.Errorf("unexpected argument %q", args[0])}
+}
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version", Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), signalbox.Version())
+			return err
+		},
+	}
+}

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/spf13/cobra"
+
+	"signalbox"
+)
+
+func serveCommand(g *global) *cobra.Command {
+	return &cobra.Command{
+		Use: "serve", Short: "Serve until SIGINT or SIGTERM (the default command)", Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return serve(cmd, g) },
+	}
+}
+
+func serve(cmd *cobra.Command, g *global) error {
+	cfg, err := g.config()
+	if err != nil {
+		return err
+	}
+	state, err := g.openState()
+	if err != nil {
+		return err
+	}
+	log := logger(cfg, cmd.ErrOrStderr())
+	app, err := signalbox.New(cfg, state, log)
+	if err != nil {
+		return usageError{err}
+	}
+	if err := app.Listen(); err != nil {
+		return usageError{err}
+	}
+	if err := app.Welcome(cmd.OutOrStdout()); err != nil {
+		log.Warn("print the welcome", "err", err)
+	}
+
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	ctx, stop := context.WithCancel(cmd.Context())
+	defer stop()
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		waitForEnd(ctx, signals, app, time.Duration(cfg.Drain.Timeout), log)
+		stop()
+	}()
+	notifySystemd(ctx, log)
+	err = app.Run(ctx)
+	stop()
+	<-stopped
+	return err
+}
+
+// waitForEnd returns when serving should end. SIGTERM first lets allocations finish, SIGINT does not. A signal after that kills the
+// process at once, whatever it waits for.
+func waitForEnd(ctx context.Context, signals chan os.Signal, app *signalbox.App, drain time.Duration, log *slog.Logger) {
+	var sig os.Signal
+	select {
+	case <-ctx.Done():
+		return
+	case sig = <-signals:
+	}
+	go func() {
+		<-signals
+		os.Exit(exitFailed)
+	}()
+	sdNotify(daemon.SdNotifyStopping, log)
+	if sig != syscall.SIGTERM || drain == 0 {
+		log.Info("stopping", "signal", sig.String())
+		return
+	}
+	log.Info("draining: no new allocations; a second signal stops at once", "signal", sig.String(), "timeout", drain.String())
+	ctx, cancel := context.WithTimeout(ctx, drain)
+	defer cancel()
+	app.Drain(ctx)
+}
+
+// notifySystemd says that the service is up, and then that it is alive as often as the unit's WatchdogSec asks.
+func notifySystemd(ctx context.Context, log *slog.Logger) {
+	sdNotify(daemon.SdNotifyReady, log)
+	every, err := daemon.SdWatchdogEnabled(false)
+	if err != nil || every == 0 {
+		return
+	}
+	go func() {
+		tick := time.NewTicker(every / 2)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				sdNotify(daemon.SdNotifyWatchdog, log)
+			}
+		}
+	}()
+}
+
+func sdNotify(state string, log *slog.Logger) {
+	if _, err := daemon.SdNotify(false, state); err != nil {
+		log.Warn("tell systemd", "state", state, "err", err)
+	}
+}
+
+func logger(cfg signalbox.Config, w io.Writer) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(cfg.Log.Level)) // it was validated
+	options := &slog.HandlerOptions{Level: level}
+	if cfg.Log.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}

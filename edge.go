@@ -1,0 +1,257 @@
+package signalbox
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+
+	"signalbox/turnsvc"
+)
+
+// The edge owns every listening socket. Listen binds all or none; what comes in goes to turnsvc or to net/http.
+
+// rescanInterval is how often the machine's addresses are looked at again: one that appears later (DHCP at boot, a VPN) gets
+// its own UDP sockets.
+const rescanInterval = 5 * time.Second
+
+type edge struct {
+	log     acceptLog
+	web     net.Listener   // nil: off
+	webTLS  net.Listener   // nil: off
+	turnTCP []net.Listener // one for each entry of turn.listen
+	tlsConf *tls.Config
+
+	// Owned by bind, then by serve.
+	wildcard []uint16 // TURN ports on every address of the machine
+	bound    map[netip.AddrPort]bool
+
+	mu     sync.Mutex
+	udp    []*net.UDPConn // all TURN sockets
+	closed bool
+}
+
+// acceptLog is told of what goes wrong while accepting.
+type acceptLog func(msg string, args ...any)
+
+// bind opens every socket that c names, or none.
+func (e *edge) bind(c *Config, tlsConf *tls.Config) (err error) {
+	e.tlsConf = tlsConf
+	e.bound = map[netip.AddrPort]bool{}
+	defer func() {
+		if err != nil {
+			e.close()
+		}
+	}()
+	if c.Web.Listen != "" {
+		if e.web, err = listenTCP(c.Web.Listen, "web.listen"); err != nil {
+			return err
+		}
+	}
+	if c.Web.TLSListen != "" && tlsConf != nil {
+		if e.webTLS, err = listenTCP(c.Web.TLSListen, "web.tls_listen"); err != nil {
+			return err
+		}
+	}
+	for _, s := range c.TURN.Listen {
+		if err = e.bindTURN(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bindTURN binds TCP first and without SO_REUSEPORT: a second instance fails here, instead of sharing the UDP port unnoticed.
+func (e *edge) bindTURN(s string) error {
+	addr, err := listenAddr(s)
+	if err != nil {
+		return err
+	}
+	tcp, err := listenTCP(s, "turn.listen")
+	if err != nil {
+		return err
+	}
+	e.turnTCP = append(e.turnTCP, tcp)
+	port := uint16(tcp.Addr().(*net.TCPAddr).Port) // of use when the entry says 0
+	if !addr.Addr().IsUnspecified() {
+		_, err := e.bindUDP(netip.AddrPortFrom(addr.Addr(), port))
+		return err
+	}
+	e.wildcard = append(e.wildcard, port)
+	local, err := localAddrs()
+	if err != nil {
+		return fmt.Errorf("read this machine's addresses: %w", err)
+	}
+	for _, ip := range local {
+		if _, err := e.bindUDP(netip.AddrPortFrom(ip, port)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bindUDP binds one address: an answer then leaves from the address that was asked, and a client is known by both. There are
+// as many sockets as cores, among which the kernel spreads the clients.
+func (e *edge) bindUDP(addr netip.AddrPort) ([]*net.UDPConn, error) {
+	n := 1
+	if canReusePort {
+		n = runtime.GOMAXPROCS(0)
+	}
+	lc := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error { return reusePort(raw, n > 1) }}
+	var conns []*net.UDPConn
+	for range n {
+		pc, err := lc.ListenPacket(context.Background(), "udp", addr.String())
+		if err != nil {
+			for _, c := range conns {
+				c.Close()
+			}
+			return nil, bindError("turn.listen", "udp", addr.String(), err)
+		}
+		conn := pc.(*net.UDPConn)
+		// The kernel caps what it grants; more room only helps against bursts.
+		_ = conn.SetReadBuffer(4 << 20)
+		_ = conn.SetWriteBuffer(4 << 20)
+		conns = append(conns, conn)
+	}
+	e.bound[addr] = true
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		for _, c := range conns {
+			c.Close()
+		}
+	}
+	e.udp = append(e.udp, conns...)
+	return conns, nil
+}
+
+func listenTCP(addr, key string) (net.Listener, error) {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, bindError(key, "tcp", addr, err)
+	}
+	return l, nil
+}
+
+// bindError says what to do about the usual reasons.
+func bindError(key, network, addr string, err error) error {
+	what := fmt.Sprintf("%s: listen on %s %s: %v", key, network, addr, errors.Unwrap(err))
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("%s: another program has that port: stop it, or give another one with --set %s=...", what, key)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("%s: ports below 1024 need a privilege: run under systemd with AmbientCapabilities=CAP_NET_BIND_SERVICE, or choose a higher port", what)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return fmt.Errorf("%s: this machine has no such address", what)
+	}
+	return fmt.Errorf("%s: listen on %s %s: %w", key, network, addr, err)
+}
+
+// serve accepts and reads until ctx is done and the sockets are closed, which close does; then it returns. Each connection has a goroutine
+// of its own, and serve waits for all of them.
+func (e *edge) serve(ctx context.Context, turn *turnsvc.Server, toHTTP func(net.Conn)) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for _, l := range e.turnTCP {
+		wg.Go(func() {
+			e.accept(l, &wg, func(conn net.Conn) { turn.ServeConn(conn, "tcp") })
+		})
+	}
+	if e.webTLS != nil {
+		wg.Go(func() {
+			e.accept(e.webTLS, &wg, func(conn net.Conn) { serveTLS(ctx, conn, e.tlsConf, turn, toHTTP) })
+		})
+	}
+	servePackets := func(conns []*net.UDPConn) {
+		for _, conn := range conns {
+			wg.Go(func() {
+				if err := turn.ServePacket(conn); err != nil {
+					e.log("serve turn", "err", err)
+				}
+			})
+		}
+	}
+	servePackets(e.udp)
+	scan := time.NewTicker(rescanInterval)
+	defer scan.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-scan.C:
+			servePackets(e.rescan())
+		}
+	}
+}
+
+// rescan binds what addresses the machine got since, and returns their sockets. Sockets of addresses that are gone stay: they do no
+// harm, and the address may return.
+func (e *edge) rescan() (fresh []*net.UDPConn) {
+	if len(e.wildcard) == 0 {
+		return nil
+	}
+	local, err := localAddrs()
+	if err != nil {
+		e.log("read this machine's addresses", "err", err)
+		return nil
+	}
+	for _, ip := range local {
+		for _, port := range e.wildcard {
+			addr := netip.AddrPortFrom(ip, port)
+			if e.bound[addr] {
+				continue
+			}
+			conns, err := e.bindUDP(addr)
+			if err != nil {
+				e.log("bind a new address", "err", err)
+				continue
+			}
+			e.log("listening on a new address", "addr", addr)
+			fresh = append(fresh, conns...)
+		}
+	}
+	return fresh
+}
+
+// accept hands each connection to serve in a goroutine of its own. It outlasts errors: without file descriptors it waits for some.
+func (e *edge) accept(l net.Listener, wg *sync.WaitGroup, serve func(net.Conn)) {
+	const longest = time.Second
+	var pause time.Duration
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			if errors.Is(err, net.ErrClosed) {
+				return
+			}
+			if pause == 0 {
+				e.log("accept", "addr", l.Addr(), "err", err)
+			}
+			pause = min(max(2*pause, 5*time.Millisecond), longest)
+			time.Sleep(pause)
+			continue
+		}
+		pause = 0
+		wg.Go(func() { serve(conn) })
+	}
+}
+
+// close closes every listening socket.
+func (e *edge) close() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.closed = true
+	for _, l := range append([]net.Listener{e.web, e.webTLS}, e.turnTCP...) {
+		if l != nil {
+			l.Close()
+		}
+	}
+	for _, c := range e.udp {
+		c.Close()
+	}
+}

@@ -1,0 +1,90 @@
+package signalbox
+
+import (
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"signalbox/signal"
+	"signalbox/turnsvc"
+	"signalbox/turnsvc/cred"
+)
+
+// The components know nothing of each other. What they need of one another is declared by the one that needs it, and adapted here.
+
+var _ turnsvc.Sessions = (*signal.Hub)(nil)
+
+// issuer hands the hub its clients' ICE servers. It implements signal.ICEIssuer.
+type issuer struct{ a *App }
+
+func (i issuer) ICEServers(r signal.ICERequest) ([]signal.ICEServer, time.Time) {
+	return i.a.iceServers(r.Host, cred.Hub, r.PeerID)
+}
+
+// iceServers lists what this box serves, under a name that the client has just reached it by, with a credential of that class for id.
+func (a *App) iceServers(hostHeader string, class cred.Class, id string) ([]signal.ICEServer, time.Time) {
+	expires := time.Now().Add(time.Duration(a.cfg.TURN.CredentialTTL)).Truncate(time.Second)
+	user, password := a.keys.Mint(class, id, expires)
+	return []signal.ICEServer{
+		{URLs: a.stunURLs(hostHeader)},
+		{URLs: a.turnURLs(hostHeader), Username: user, Credential: password},
+	}, expires
+}
+
+func (a *App) stunURLs(hostHeader string) []string {
+	return []string{"stun:" + net.JoinHostPort(a.iceHost(hostHeader), a.turnPort())}
+}
+
+// turnURLs lists the transports in the order in which browsers should prefer them. turns: is only offered where its certificate
+// can be verified: a browser would refuse any other without a word.
+func (a *App) turnURLs(hostHeader string) []string {
+	host := a.iceHost(hostHeader)
+	at := net.JoinHostPort(host, a.turnPort())
+	urls := []string{"turn:" + at + "?transport=udp", "turn:" + at + "?transport=tcp"}
+	if a.edge.webTLS != nil && a.cert.covers(host) {
+		urls = append(urls, "turns:"+net.JoinHostPort(host, portOf(a.edge.webTLS.Addr()))+"?transport=tcp")
+	}
+	return urls
+}
+
+// iceHost is the name or address that ICE servers are listed under: public_host, or else that of the page's own URL.
+func (a *App) iceHost(hostHeader string) string {
+	if a.cfg.PublicHost != "" {
+		return a.cfg.PublicHost
+	}
+	host := hostHeader
+	if h, _, err := net.SplitHostPort(hostHeader); err == nil {
+		host = h
+	}
+	host = strings.Trim(host, "[]")
+	switch {
+	case strings.EqualFold(host, "localhost"):
+		// Browsers look it up as they please, and may ask ::1 where nobody listens.
+		return "127.0.0.1"
+	case validHost(host):
+		return host
+	}
+	return a.public.ip.String()
+}
+
+// validHost reports whether s can stand in a URI: what a client writes into its Host header comes back to it in ICE servers.
+func validHost(s string) bool {
+	if _, err := netip.ParseAddr(s); err == nil {
+		return !strings.Contains(s, "%")
+	}
+	if s == "" || len(s) > 253 {
+		return false
+	}
+	for _, r := range s {
+		if (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '.' && r != '_' {
+			return false
+		}
+	}
+	return true
+}
+
+func (a *App) turnPort() string { return portOf(a.edge.turnTCP[0].Addr()) }
+
+func portOf(addr net.Addr) string { return strconv.Itoa(addr.(*net.TCPAddr).Port) }

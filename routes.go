@@ -1,0 +1,181 @@
+package signalbox
+
+import (
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"signalbox/signal"
+	"signalbox/turnsvc/cred"
+)
+
+// routes is the one table of HTTP routes.
+func (a *App) routes() http.Handler {
+	mux := http.NewServeMux()
+	for pattern, handler := range map[string]http.Handler{
+		"GET /{$}":              a.index(),
+		"GET /call/{room}":      a.ui.Call(),
+		"GET /check":            a.ui.Check(),
+		"GET /admin":            a.ui.Admin(),
+		"GET /assets/":          a.ui.Assets(),
+		"GET /signalbox.js":     a.ui.SDK(),
+		"GET /signal":           a.hub,
+		"/api/ice":              http.HandlerFunc(a.serveICE),
+		"GET /healthz":          http.HandlerFunc(a.serveHealth),
+		"GET /readyz":           http.HandlerFunc(a.serveReady),
+		"GET /version":          http.HandlerFunc(a.serveVersion),
+		"POST /api/admin/login": http.HandlerFunc(a.admin.serveLogin),
+		"GET /api/admin/status": a.admin.only(a.serveStatus),
+	} {
+		mux.Handle(pattern, handler)
+	}
+	if a.cfg.Web.Root != "" {
+		mux.Handle("GET /", http.FileServerFS(os.DirFS(a.cfg.Web.Root)))
+	}
+	return mux
+}
+
+// index is the start page: the operator's own, if web.root has one.
+func (a *App) index() http.Handler {
+	if root := a.cfg.Web.Root; root != "" {
+		if _, err := os.Stat(root + "/index.html"); err == nil {
+			return http.FileServerFS(os.DirFS(root))
+		}
+	}
+	return a.ui.Index()
+}
+
+// serveICE hands out ICE servers without a session. Such a credential reaches only this box's own relays.
+func (a *App) serveICE(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Vary", "Origin")
+	if !a.hub.OriginAllowed(r) {
+		writeError(w, http.StatusForbidden, "unauthorized", "this origin is not in web.allowed_origins")
+		return
+	}
+	if origin := r.Header.Get("Origin"); origin != "" {
+		w.Header().Set("Access-Control-Allow-Origin", origin)
+	}
+	switch r.Method {
+	case http.MethodOptions:
+		w.Header().Set("Access-Control-Allow-Methods", "GET, OPTIONS")
+		w.WriteHeader(http.StatusNoContent)
+		return
+	case http.MethodGet, http.MethodHead:
+	default:
+		w.Header().Set("Allow", "GET, HEAD, OPTIONS")
+		writeError(w, http.StatusMethodNotAllowed, "bad-frame", "use GET")
+		return
+	}
+	servers, expires := a.iceServers(r.Host, cred.ICE, rand.Text())
+	writeJSON(w, http.StatusOK, struct {
+		ICEServers   []signal.ICEServer `json:"iceServers"`
+		ICEExpiresAt int64              `json:"iceExpiresAt"`
+	}{servers, expires.UnixMilli()})
+}
+
+// serveHealth says that the process is alive, and no more.
+func (a *App) serveHealth(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	io.WriteString(w, "ok\n") //nolint:errcheck // the client is gone
+}
+
+// serveReady answers 503 while draining: new callers are better sent elsewhere.
+func (a *App) serveReady(w http.ResponseWriter, _ *http.Request) {
+	code := http.StatusOK
+	ready := a.ready.Load()
+	if !ready {
+		code = http.StatusServiceUnavailable
+	}
+	writeJSON(w, code, struct {
+		Ready bool `json:"ready"`
+	}{ready})
+}
+
+func (a *App) serveVersion(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, struct {
+		Version string `json:"version"`
+	}{Version()})
+}
+
+func (a *App) serveStatus(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, a.Status())
+}
+
+func writeJSON(w http.ResponseWriter, code int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(code)
+	json.NewEncoder(w).Encode(v) //nolint:errcheck // the client is gone
+}
+
+// writeError answers with a code and a sentence, as the signaling protocol does.
+func writeError(w http.ResponseWriter, status int, code, message string) {
+	writeJSON(w, status, struct {
+		Code    string `json:"code"`
+		Message string `json:"message"`
+	}{code, message})
+}
+
+// admin guards the admin API: a bearer token, and a code that buys it once, for the link that is printed at start.
+type admin struct {
+	token string
+
+	mu   sync.Mutex
+	code string // empty once used
+	ends time.Time
+}
+
+// codeLife is how long the one-time link is good.
+const codeLife = time.Hour
+
+func newAdmin(token Secret) *admin {
+	return &admin{token: string(token), code: rand.Text(), ends: time.Now().Add(codeLife)}
+}
+
+func (d *admin) serveLogin(w http.ResponseWriter, r *http.Request) {
+	var in struct {
+		Code string `json:"code"`
+	}
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1024)).Decode(&in); err != nil {
+		writeError(w, http.StatusBadRequest, "bad-frame", `want {"code":"..."}`)
+		return
+	}
+	if !d.spend(in.Code) {
+		writeError(w, http.StatusUnauthorized, "unauthorized", "this link was used or is too old: restart signalbox for a new one")
+		return
+	}
+	writeJSON(w, http.StatusOK, struct {
+		Token string `json:"token"`
+	}{d.token})
+}
+
+func (d *admin) spend(code string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.code == "" || time.Now().After(d.ends) || subtle.ConstantTimeCompare([]byte(code), []byte(d.code)) != 1 {
+		return false
+	}
+	d.code = ""
+	return true
+}
+
+// only lets requests with the token through.
+func (d *admin) only(next http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		if !ok || subtle.ConstantTimeCompare([]byte(token), []byte(d.token)) != 1 {
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			writeError(w, http.StatusUnauthorized, "unauthorized", "the admin API needs the token in admin.token or the state directory")
+			return
+		}
+		next(w, r)
+	})
+}

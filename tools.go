@@ -1,0 +1,68 @@
+package signalbox
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"signalbox/turnsvc/cred"
+)
+
+// CheckHost says, a sentence each, what of a valid configuration does not fit this machine.
+func CheckHost(c Config) []string {
+	var warnings []string
+	local, err := localAddrs()
+	if err != nil {
+		return []string{"this machine's addresses can't be read: " + err.Error()}
+	}
+	addrs := map[string]string{"web.listen": c.Web.Listen, "web.tls_listen": c.Web.TLSListen}
+	for _, s := range c.TURN.Listen {
+		addrs["turn.listen "+s] = s
+	}
+	for key, s := range addrs {
+		if a, err := listenAddr(s); err == nil && !a.Addr().IsUnspecified() && !containsAddr(local, a.Addr()) {
+			warnings = append(warnings, fmt.Sprintf("%s: this machine has no address %s", key, a.Addr()))
+		}
+	}
+	if _, public, err := relayAddresses(&c); err != nil {
+		warnings = append(warnings, err.Error())
+	} else if note := scopeNote(public.ip); note != "" && !c.Dev {
+		warnings = append(warnings, fmt.Sprintf("relay address %s (%s): %s", public.ip, public.why, note))
+	}
+	slices.Sort(warnings)
+	return warnings
+}
+
+// Credential is a minted TURN credential.
+type Credential struct {
+	Username string    `json:"username"`
+	Password string    `json:"password"`
+	Expires  time.Time `json:"expires"`
+}
+
+// MintCredential mints a credential of the shared-secret class: any program with the secret could mint the same.
+func MintCredential(c Config, state *State, id string, ttl time.Duration) (Credential, error) {
+	secret := c.TURN.Secret
+	if secret == "" {
+		var err error
+		if secret, err = state.Secret(turnSecretFile); err != nil {
+			return Credential{}, err
+		}
+	}
+	expires := time.Now().Add(ttl).Truncate(time.Second)
+	user, password := cred.NewKeys(string(secret)).Mint(cred.Shared, id, expires)
+	return Credential{user, password, expires}, nil
+}
+
+// shortDuration writes a duration without its zero parts: "1h", not "1h0m0s".
+func shortDuration(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}

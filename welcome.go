@@ -1,0 +1,118 @@
+package signalbox
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"strings"
+	"text/tabwriter"
+)
+
+// Addrs are the bound addresses, with real ports where the configuration said 0. Empty: off.
+type Addrs struct {
+	Web, WebTLS string
+	TURN        []string // UDP and TCP
+}
+
+// Addrs is valid after Listen.
+func (a *App) Addrs() Addrs {
+	var out Addrs
+	if a.edge.web != nil {
+		out.Web = a.edge.web.Addr().String()
+	}
+	if a.edge.webTLS != nil {
+		out.WebTLS = a.edge.webTLS.Addr().String()
+	}
+	for _, l := range a.edge.turnTCP {
+		out.TURN = append(out.TURN, l.Addr().String())
+	}
+	return out
+}
+
+// httpsPort is the port of the TLS listener, 0 if there is none.
+func (a *App) httpsPort() int {
+	if a.edge.webTLS == nil {
+		return 0
+	}
+	return a.edge.webTLS.Addr().(*net.TCPAddr).Port
+}
+
+// Welcome writes what an operator wants to know after a start: pages, ports, addresses, places.
+func (a *App) Welcome(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "signalbox %s\n\n", Version())
+	local, others := a.pages()
+	first := "Open"
+	for _, p := range append(local, others...) {
+		fmt.Fprintf(t, "  %s\t%s\t%s\n", first, p.url, p.note)
+		first = ""
+	}
+	base := ""
+	if len(local) > 0 {
+		base = local[0].url
+	} else if len(others) > 0 {
+		base = others[0].url
+	}
+	if base != "" {
+		fmt.Fprintf(t, "  Call\t%scall/ROOM\ta name of your choice; give the link to others\n", base)
+		fmt.Fprintf(t, "  Check\t%scheck\tdoes it work from here?\n", base)
+		fmt.Fprintf(t, "  Admin\t%sadmin#code=%s\tonce, within %s\n", base, a.admin.code, shortDuration(codeLife))
+	}
+	fmt.Fprintf(t, "  Firewall\t%s\tlet these in\n", strings.Join(a.firewall(), " "))
+	note := a.public.why
+	if s := scopeNote(a.public.ip); s != "" {
+		note += "; " + s
+	}
+	fmt.Fprintf(t, "  Relay\t%s\t%s\n", a.public.ip, note)
+	if a.relay.ip != a.public.ip {
+		fmt.Fprintf(t, "  \t%s\trelay sockets are bound to it: %s\n", a.relay.ip, a.relay.why)
+	}
+	fmt.Fprintf(t, "  State\t%s\tsecrets and certificate\n\n", a.state.Dir())
+	return t.Flush()
+}
+
+type pageURL struct{ url, note string }
+
+// pages lists URLs of the start page: those that work on this machine, and those for others.
+func (a *App) pages() (local, others []pageURL) {
+	if l := a.edge.web; l != nil && reaches(l, netip.AddrFrom4([4]byte{127, 0, 0, 1})) {
+		local = append(local, pageURL{"http://localhost:" + portOf(l.Addr()) + "/", "on this machine"})
+	}
+	l := a.edge.webTLS
+	if l == nil {
+		return local, others
+	}
+	note := "from anywhere"
+	if len(a.cert.names) == 0 {
+		note = "from other devices; the certificate is self-signed, so the browser warns once"
+	}
+	host := a.public.ip.String()
+	if a.cfg.PublicHost != "" {
+		host = a.cfg.PublicHost
+	}
+	if reaches(l, a.public.ip) {
+		others = append(others, pageURL{"https://" + net.JoinHostPort(host, portOf(l.Addr())) + "/", note})
+	}
+	return local, others
+}
+
+// reaches reports whether a listener is bound to ip or to every address.
+func reaches(l net.Listener, ip netip.Addr) bool {
+	bound := l.Addr().(*net.TCPAddr).AddrPort().Addr().Unmap()
+	return bound.IsUnspecified() || bound == ip
+}
+
+// firewall lists the ports that must be let in.
+func (a *App) firewall() []string {
+	var out []string
+	for _, l := range []net.Listener{a.edge.web, a.edge.webTLS} {
+		if l != nil {
+			out = append(out, portOf(l.Addr())+"/tcp")
+		}
+	}
+	for _, l := range a.edge.turnTCP {
+		out = append(out, portOf(l.Addr())+"/udp", portOf(l.Addr())+"/tcp")
+	}
+	return append(out, a.cfg.TURN.RelayPorts+"/udp")
+}
