@@ -1,0 +1,240 @@
+package signal
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+// patience bounds every wait in these tests. It is never waited for unless something is broken.
+const patience = 10 * time.Second
+
+// TestMain fails when a goroutine of this package outlives its tests.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if stacks := leaked(); code == 0 && stacks != "" {
+		os.Stderr.WriteString("goroutines left behind:\n\n" + stacks + "\n")
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func leaked() string {
+	deadline := time.Now().Add(5 * time.Second)
+	for {
+		stacks := make([]byte, 1<<20)
+		stacks = stacks[:runtime.Stack(stacks, true)]
+		var ours []string
+		for _, stack := range strings.Split(string(stacks), "\n\n")[1:] { // the first is this one
+			if strings.Contains(stack, "signalbox/signal.") {
+				ours = append(ours, stack)
+			}
+		}
+		if len(ours) == 0 || time.Now().After(deadline) {
+			return strings.Join(ours, "\n\n")
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// box is a hub behind a real HTTP server on loopback.
+type box struct {
+	*Hub
+	server *httptest.Server
+}
+
+func newHub(t testing.TB, opts Options, tweak ...func(*limits)) *Hub {
+	t.Helper()
+	h, err := New(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range tweak {
+		f(&h.limits)
+	}
+	return h
+}
+
+func start(t testing.TB, opts Options, tweak ...func(*limits)) *box {
+	t.Helper()
+	h := newHub(t, opts, tweak...)
+	b := &box{Hub: h, server: httptest.NewServer(h)}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := h.Close(ctx); err != nil {
+			t.Errorf("closing the hub: %v", err)
+		}
+		b.server.Close()
+		if n := len(h.sessions) + len(h.users) + len(h.rooms) + len(h.connections) + len(h.sources) + len(h.calls.calls); n != 0 {
+			t.Errorf("%d entries left in the closed hub's directory", n)
+		}
+	})
+	return b
+}
+
+func (b *box) url() string { return "ws" + strings.TrimPrefix(b.server.URL, "http") + "/signal" }
+
+// peerConn is a client of the hub.
+type peerConn struct {
+	t  testing.TB
+	ws *websocket.Conn
+	id string
+}
+
+// frame is a server's frame as a client reads it.
+type frame map[string]any
+
+func (f frame) text(field string) string {
+	s, _ := f[field].(string)
+	return s
+}
+
+func (b *box) dial(t testing.TB) *peerConn {
+	t.Helper()
+	c, response, err := b.tryDial(nil)
+	if err != nil {
+		t.Fatalf("dial: %v (%v)", err, response)
+	}
+	return b.client(t, c)
+}
+
+func (b *box) tryDial(header http.Header) (*websocket.Conn, *http.Response, error) {
+	dialer := websocket.Dialer{HandshakeTimeout: patience, Subprotocols: []string{"signalbox.v1"}}
+	return dialer.Dial(b.url(), header)
+}
+
+func (b *box) client(t testing.TB, ws *websocket.Conn) *peerConn {
+	t.Cleanup(func() { ws.Close() })
+	return &peerConn{t: t, ws: ws}
+}
+
+// hello connects and greets; fields are those of the hello.
+func (b *box) hello(t testing.TB, fields frame) *peerConn {
+	t.Helper()
+	c := b.dial(t)
+	c.send("hello", fields)
+	c.id = c.expect("welcome").text("peerId")
+	return c
+}
+
+// join is hello and join.
+func (b *box) join(t testing.TB, room, name string) *peerConn {
+	t.Helper()
+	c := b.hello(t, frame{"name": name})
+	c.send("join", frame{"room": room})
+	c.expect("joined")
+	return c
+}
+
+func (c *peerConn) send(kind string, fields frame) {
+	c.t.Helper()
+	out := frame{"type": kind}
+	for k, v := range fields {
+		out[k] = v
+	}
+	text, err := json.Marshal(out)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.write(string(text))
+}
+
+func (c *peerConn) write(text string) {
+	c.t.Helper()
+	c.ws.SetWriteDeadline(time.Now().Add(patience))
+	if err := c.ws.WriteMessage(websocket.TextMessage, []byte(text)); err != nil {
+		c.t.Fatalf("write: %v", err)
+	}
+}
+
+func (c *peerConn) read() (frame, error) {
+	c.ws.SetReadDeadline(time.Now().Add(patience))
+	_, text, err := c.ws.ReadMessage()
+	if err != nil {
+		return nil, err
+	}
+	var f frame
+	return f, json.Unmarshal(text, &f)
+}
+
+func (c *peerConn) next() frame {
+	c.t.Helper()
+	f, err := c.read()
+	if err != nil {
+		c.t.Fatalf("read: %v", err)
+	}
+	return f
+}
+
+func (c *peerConn) expect(kind string) frame {
+	c.t.Helper()
+	f := c.next()
+	if f["type"] != kind {
+		c.t.Fatalf("got %v, want a %s", f, kind)
+	}
+	return f
+}
+
+func (c *peerConn) expectError(code Code) frame {
+	c.t.Helper()
+	f := c.expect("error")
+	if f["code"] != string(code) {
+		c.t.Fatalf("got %v, want the error %s", f, code)
+	}
+	if f.text("message") == "" {
+		c.t.Fatalf("error without a message: %v", f)
+	}
+	return f
+}
+
+// expectClose reads up to the close frame and compares its code.
+func (c *peerConn) expectClose(code int) {
+	c.t.Helper()
+	for {
+		_, err := c.read()
+		var closed *websocket.CloseError
+		switch {
+		case err == nil:
+			continue
+		case !errors.As(err, &closed):
+			c.t.Fatalf("connection ended with %v, want close code %d", err, code)
+		case closed.Code != code:
+			c.t.Fatalf("close code %d (%s), want %d", closed.Code, closed.Text, code)
+		}
+		c.ws.Close()
+		return
+	}
+}
+
+// settle returns when the hub has processed all that the client has sent so far.
+func (c *peerConn) settle() {
+	c.t.Helper()
+	c.send("ping", nil)
+	for c.next()["type"] != "pong" {
+	}
+}
+
+// eventually polls, for what has no event to wait for.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !ok(); {
+		if time.Now().After(deadline) {
+			t.Fatalf("still not so: %s", what)
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+// rawConn is the TCP connection below a client.
+func (c *peerConn) rawConn() net.Conn { return c.ws.NetConn() }
