@@ -59,7 +59,8 @@ func loadCertificate(c *Config, state *State, now time.Time, names []string) (ce
 	out.conf = &tls.Config{
 		MinVersion:   tls.VersionTLS12,
 		Certificates: []tls.Certificate{pair},
-		NextProtos:   append([]string{"h2", "http/1.1"}, turnProtocols...),
+		// In order of preference: whoever speaks TURN at all wants TURN (coturn's clients offer http/1.1, too).
+		NextProtos: append(slices.Clone(turnProtocols), "h2", "http/1.1"),
 	}
 	return out, nil
 }

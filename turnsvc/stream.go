@@ -182,7 +182,7 @@ func compact(buf []byte, start, end, need int) ([]byte, int, int) {
 // an allocation: before that it is some other protocol's greeting.
 func frameSize(b []byte, allocated bool) (size, padded int, ok bool) {
 	if len(b) < 4 {
-		return 0, 0, len(b) == 0 || b[0] < lastChannel>>8+1
+		return 0, 0, len(b) == 0 || b[0] <= lastChannel>>8
 	}
 	typ, length := binary.BigEndian.Uint16(b), int(binary.BigEndian.Uint16(b[2:]))
 	switch {
