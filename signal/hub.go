@@ -30,10 +30,11 @@ type Hub struct {
 	mu          sync.RWMutex
 	draining    bool
 	closing     bool
-	connections map[*session]struct{} // served, with those that haven't said hello
-	sources     map[netip.Prefix]int  // connections of each block of addresses
-	sessions    map[string]*session   // greeted, by peer id
-	users       map[string]*session   // greeted, by user name
+	connections map[*session]bool    // all that are open; true for those that were admitted
+	admitted    int                  // of the connections
+	sources     map[netip.Prefix]int // admitted connections of each block of addresses
+	sessions    map[string]*session  // greeted, by peer id
+	users       map[string]*session  // greeted, by user name
 	rooms       map[string]*room
 }
 
@@ -54,7 +55,7 @@ func New(opts Options) (*Hub, error) {
 		handlers:    handlers(),
 		ws:          newWebSockets(),
 		log:         opts.Log,
-		connections: make(map[*session]struct{}),
+		connections: make(map[*session]bool),
 		sources:     make(map[netip.Prefix]int),
 		sessions:    make(map[string]*session),
 		users:       make(map[string]*session),
@@ -122,23 +123,39 @@ func (h *Hub) enter() bool {
 	return true
 }
 
-// admit gives a connection its place, if there is one. What is refused isn't in the directory and holds no place.
+// admit gives a connection its place, if there is one.
 func (h *Hub) admit(s *session) *refusal {
 	block := sourceBlock(s.client.source)
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.connections[s] = false
 	switch {
 	case h.closing:
 		return refuse(CodeShuttingDown, "")
-	case h.opts.Sessions > 0 && len(h.connections) >= h.opts.Sessions:
+	case h.opts.Sessions > 0 && h.admitted >= h.opts.Sessions:
 		return refuse(CodeRateLimited, "the server has as many sessions as it takes")
 	case h.opts.SessionsPerSource > 0 && h.sources[block] >= h.opts.SessionsPerSource:
 		return refuse(CodeRateLimited, "your network address has as many sessions as one may have")
 	}
-	h.connections[s] = struct{}{}
+	h.connections[s] = true
+	h.admitted++
 	h.sources[block]++
 	h.stats.connections.Add(1)
 	return nil
+}
+
+// release gives the connection's place back, when the connection is closed.
+func (h *Hub) release(s *session) {
+	block := sourceBlock(s.client.source)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.connections[s] {
+		h.admitted--
+		if h.sources[block]--; h.sources[block] == 0 {
+			delete(h.sources, block)
+		}
+	}
+	delete(h.connections, s)
 }
 
 // register makes the session known to others. The greeting is queued before anybody can find the session, so that
@@ -163,16 +180,8 @@ func (h *Hub) register(s *session, greeting []byte) *refusal {
 
 // forget takes the session out of the directory and returns the far ends of its calls.
 func (h *Hub) forget(s *session) (partners []*session) {
-	block := sourceBlock(s.client.source)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if _, admitted := h.connections[s]; !admitted {
-		return nil
-	}
-	delete(h.connections, s)
-	if h.sources[block]--; h.sources[block] == 0 {
-		delete(h.sources, block)
-	}
 	delete(h.sessions, s.id)
 	if h.users[s.user] == s {
 		delete(h.users, s.user)

@@ -85,7 +85,7 @@ func (st *stats) snapshot() (Counters, map[Code]uint64) {
 func (h *Hub) Snapshot() Snapshot {
 	h.mu.RLock()
 	shot := Snapshot{
-		Connections: len(h.connections),
+		Connections: h.admitted,
 		Sessions:    len(h.sessions),
 		Users:       len(h.users),
 		Rooms:       []RoomSnapshot{},

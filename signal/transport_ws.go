@@ -88,6 +88,7 @@ type wsTransport struct {
 func (t *wsTransport) serve() {
 	s, h := t.session, t.session.hub
 	bad := h.admit(s)
+	defer h.release(s)
 	if bad != nil {
 		// A browser's page sees no HTTP status, so it is told over the WebSocket, unless that gets too expensive.
 		defer h.ws.refusing.Add(-1)
