@@ -85,9 +85,9 @@ func TestTurnutils(t *testing.T) {
 	})
 
 	t.Run("wrong password", func(t *testing.T) {
-		out, err := command(t, l.A, "u", "wrong", "-y", "-v")
-		if err == nil || !strings.Contains(out, "401") {
-			t.Errorf("turnutils_uclient ends with %v and says no word of 401:\n%s", err, out)
+		out, err := command(t, l.A, "u", "wrong", "-y")
+		if err == nil || !strings.Contains(out, "Cannot complete Allocation") {
+			t.Errorf("turnutils_uclient ends with %v:\n%s", err, out)
 		}
 	})
 }
