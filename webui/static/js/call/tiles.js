@@ -42,7 +42,7 @@ export class Tile {
     if (rtt !== null) this.element.dataset.rtt = String(rtt);
     setIcon(this.path, kind);
     const where = `path.${kind === 'relay' ? protocol : kind}`;
-    say(this.pathText, rtt === null ? 'path.only' : 'path.rtt', { path: () => t(where), rtt });
+    say(this.pathText, rtt === null ? 'path.only' : 'path.rtt', { path: () => t(where), rtt: rtt < 1 ? '<1' : rtt });
     this.path.hidden = false;
   }
 

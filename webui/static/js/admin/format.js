@@ -1,0 +1,38 @@
+// Numbers for people.
+import { locale, t } from '../i18n.js';
+
+const BYTES = ['B', 'kB', 'MB', 'GB', 'TB'];
+
+export function bytes(count) {
+  let unit = 0;
+  while (count >= 1000 && unit < BYTES.length - 1) {
+    count /= 1000;
+    unit++;
+  }
+  return `${number(count, unit && count < 100 ? 1 : 0)} ${BYTES[unit]}`;
+}
+
+/** Of bytes a second, in bits a second, as networks are measured. */
+export function rate(bytesPerSecond) {
+  const bits = bytesPerSecond * 8;
+  if (bits < 1e6) return `${number(bits / 1e3, 0)} kbit/s`;
+  return `${number(bits / 1e6, 1)} Mbit/s`;
+}
+
+export function number(value, digits = 0) {
+  return value.toLocaleString(locale(), { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}
+
+/** The two largest units of a span in milliseconds. */
+export function span(ms) {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  const parts = [
+    ['span.days', Math.floor(seconds / 86_400)],
+    ['span.hours', Math.floor(seconds / 3600) % 24],
+    ['span.minutes', Math.floor(seconds / 60) % 60],
+    ['span.seconds', seconds % 60],
+  ];
+  const first = parts.findIndex(([, value]) => value > 0);
+  const shown = first < 0 ? parts.slice(-1) : parts.slice(first, first + 2);
+  return shown.map(([key, value]) => t(key, { value })).join(' ');
+}

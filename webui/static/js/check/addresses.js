@@ -1,0 +1,14 @@
+// What an address says about where it can be reached from.
+
+/** Whether it exists only within a network: private, shared (CGNAT), link-local or loopback. */
+export function isLocal(address) {
+  const host = address.replace(/^\[|\]$/g, '').toLowerCase();
+  const mapped = host.match(/^::ffff:(\d+\.\d+\.\d+\.\d+)$/);
+  const v4 = (mapped?.[1] ?? host).match(/^(\d+)\.(\d+)\.\d+\.\d+$/);
+  if (v4) {
+    const [a, b] = [Number(v4[1]), Number(v4[2])];
+    return a === 10 || a === 127 || a === 0 || (a === 172 && b >= 16 && b < 32) || (a === 192 && b === 168)
+      || (a === 169 && b === 254) || (a === 100 && b >= 64 && b < 128);
+  }
+  return host === '::1' || /^f[cd]/.test(host) || /^fe[89ab]/.test(host) || host === 'localhost' || host.endsWith('.local');
+}

@@ -1,0 +1,102 @@
+// One ICE server URL, tried with a peer connection of its own and a deadline of our own: browsers report nothing for
+// up to half a minute when a UDP port is dead, and one slow server must not hide the others.
+import { decisive } from './codes.js';
+import { asIceServer } from './servers.js';
+
+const DEADLINE_MS = 10_000;
+const SETTLE_MS = 250; // after the first candidate that counts: others, as of a second interface, come with it
+
+/**
+ * Gathers from one server. Resolves to {outcome, code, candidates, errors, ms}; the outcome is one of
+ *   relay     an allocation was made        mapped    the server told our address
+ *   unmapped  it answered, and our address is not translated
+ *   error     it refused, or nothing answered, and the browser said so (code)
+ *   timeout   nothing was heard within the deadline
+ *   nothing   gathering ended without a candidate or an error
+ *   invalid   the browser doesn't accept the URL
+ */
+export async function probe(server, { oncandidate = () => {} } = {}) {
+  const started = performance.now();
+  const elapsed = () => Math.round(performance.now() - started);
+  const result = { server, candidates: [], errors: [], outcome: 'timeout', code: null, ms: 0 };
+  let pc;
+  try {
+    pc = new RTCPeerConnection({ iceServers: [asIceServer(server)], iceTransportPolicy: server.relays ? 'relay' : 'all' });
+  } catch {
+    return { ...result, outcome: 'invalid' };
+  }
+  const wanted = server.relays ? 'relay' : 'srflx';
+  let deadline;
+  try {
+    await new Promise((resolve) => {
+      deadline = setTimeout(resolve, DEADLINE_MS);
+      pc.onicecandidate = ({ candidate }) => {
+        if (!candidate?.candidate) return;
+        const seen = describeCandidate(candidate, elapsed(), server.url);
+        result.candidates.push(seen);
+        oncandidate(seen);
+        if (seen.type !== wanted) return;
+        result.ms ||= seen.ms;
+        setTimeout(resolve, SETTLE_MS);
+      };
+      pc.onicecandidateerror = (event) => {
+        result.errors.push({ code: event.errorCode, text: event.errorText, ms: elapsed() });
+      };
+      pc.onicegatheringstatechange = () => {
+        if (pc.iceGatheringState !== 'complete') return;
+        result.outcome = 'nothing';
+        // Errors are queued like candidates, and some browsers report completion first.
+        setTimeout(resolve, 0);
+      };
+      pc.createDataChannel('probe');
+      pc.setLocalDescription().catch(resolve);
+    });
+  } finally {
+    clearTimeout(deadline);
+    pc.close();
+  }
+  return judge(result, wanted);
+}
+
+function judge(result, wanted) {
+  const error = decisive(result.errors);
+  if (result.candidates.some(({ type }) => type === wanted)) {
+    result.outcome = wanted === 'relay' ? 'relay' : 'mapped';
+  } else if (error) {
+    result.outcome = 'error';
+    result.code = error.code;
+  } else if (result.outcome === 'nothing' && wanted === 'srflx' && result.candidates.some(({ protocol }) => protocol === 'udp')) {
+    // A browser leaves a reflexive candidate out when it equals the host's own; silence would have taken it longer.
+    result.outcome = 'unmapped';
+  }
+  return result;
+}
+
+function describeCandidate(candidate, ms, url) {
+  const { type, protocol, address, port, priority, foundation, relatedAddress } = candidate;
+  return { ms, type, protocol, address, port, priority, foundation, relatedAddress, relayProtocol: candidate.relayProtocol ?? null, url };
+}
+
+/** Our address as a TURN server sees it, or null: it is the related address of the relayed candidate (RFC 8445 §5.1.1.2). */
+export async function mappedAddress(server) {
+  const pc = new RTCPeerConnection({ iceServers: [asIceServer(server)] });
+  let deadline;
+  try {
+    return await new Promise((resolve) => {
+      deadline = setTimeout(resolve, DEADLINE_MS, null);
+      pc.onicecandidate = ({ candidate }) => {
+        if (candidate?.type !== 'relay') return;
+        const address = candidate.relatedAddress;
+        resolve(address && address !== '0.0.0.0' && address !== '::' ? address : null);
+      };
+      pc.onicegatheringstatechange = () => {
+        if (pc.iceGatheringState === 'complete') resolve(null);
+      };
+      pc.createDataChannel('probe');
+      pc.setLocalDescription().catch(() => resolve(null));
+    });
+  } finally {
+    clearTimeout(deadline);
+    pc.close();
+  }
+}

@@ -1,0 +1,110 @@
+// Data through the relay. Gathering a relay candidate proves that the server made an allocation; only data prove that
+// it relays.
+import { asIceServer } from './servers.js';
+
+const DEADLINE_MS = 10_000;
+const ROUNDS = 10;
+const CANDIDATES = /^a=(candidate|end-of-candidates).*\r\n/gm;
+
+/**
+ * Two peer connections of this page, both through the relay at `server`. Resolves to {ok, rtts, median}: round trips
+ * in milliseconds, browser to relay to relay to browser and back.
+ */
+export async function relayLoop(server) {
+  const configuration = { iceServers: [asIceServer(server)], iceTransportPolicy: 'relay' };
+  return exchange(configuration, configuration, {
+    fromA: (candidate, b) => b.addIceCandidate(candidate),
+    fromB: (candidate, a) => a.addIceCandidate(candidate),
+  });
+}
+
+/**
+ * Whether relay ports can be reached from outside: one end is relayed, the other comes from this browser's own sockets.
+ *
+ * The relayed end is told only the address (which the relay needs for its permission) and a port where nobody is. If it
+ * knew the true port, its own checks would go there from the relay port, and a stateful firewall in front of the box
+ * would take the browser's checks for their answers: a closed port would look open.
+ */
+export async function reachLoop(server, stunURLs, addresses, usedPorts) {
+  let port = 40_404;
+  while (usedPorts.includes(port)) port++;
+  const relayed = { iceServers: [asIceServer(server)], iceTransportPolicy: 'relay' };
+  const bare = { iceServers: stunURLs.length ? [{ urls: stunURLs }] : [] };
+  return exchange(relayed, bare, {
+    fromA: (candidate, b) => b.addIceCandidate(candidate),
+    fromB: () => {},
+    connected: (a) => Promise.all(addresses.map((address, index) => a.addIceCandidate({
+      candidate: `candidate:${index + 1} 1 udp 1677729535 ${address} ${port} typ srflx raddr 0.0.0.0 rport 0`,
+      sdpMid: '0',
+      sdpMLineIndex: 0,
+    }))),
+  });
+}
+
+/** Connects two ends, lets `fromA` and `fromB` pass on their candidates, and echoes over a data channel. */
+async function exchange(configurationA, configurationB, { fromA, fromB, connected = () => {} }) {
+  const a = new RTCPeerConnection(configurationA);
+  const b = new RTCPeerConnection(configurationB);
+  const channel = a.createDataChannel('loop', { negotiated: true, id: 0 });
+  const echo = b.createDataChannel('loop', { negotiated: true, id: 0 });
+  echo.onmessage = ({ data }) => echo.send(data);
+  let early = []; // candidates can't be added before the descriptions
+  const trickle = (end, pass, other) => {
+    end.onicecandidate = async ({ candidate }) => {
+      if (!candidate?.candidate) return;
+      if (early) early.push(() => pass(candidate, other));
+      else await pass(candidate, other);
+    };
+  };
+  trickle(a, fromA, b);
+  trickle(b, fromB, a);
+  let timer;
+  try {
+    const late = new Promise((_, reject) => { timer = setTimeout(reject, DEADLINE_MS); });
+    const measured = (async () => {
+      const opened = new Promise((resolve) => { channel.onopen = resolve; });
+      await a.setLocalDescription();
+      await b.setRemoteDescription(bareDescription(a));
+      await b.setLocalDescription();
+      await a.setRemoteDescription(bareDescription(b));
+      const waiting = early;
+      early = null;
+      for (const pass of waiting) await pass();
+      await connected(a);
+      await opened;
+      return await roundTrips(channel);
+    })();
+    const rtts = await Promise.race([measured, late]);
+    return { ok: true, rtts, median: median(rtts) };
+  } catch {
+    return { ok: false, rtts: [], median: null };
+  } finally {
+    clearTimeout(timer);
+    a.close();
+    b.close();
+  }
+}
+
+// Candidates go by our own way only.
+function bareDescription(pc) {
+  const { type, sdp } = pc.localDescription;
+  return { type, sdp: sdp.replace(CANDIDATES, '') };
+}
+
+async function roundTrips(channel) {
+  const rtts = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    const sent = performance.now();
+    const back = new Promise((resolve) => { channel.onmessage = resolve; });
+    channel.send(String(round));
+    await back;
+    rtts.push(Math.round((performance.now() - sent) * 10) / 10);
+  }
+  return rtts;
+}
+
+export function median(values) {
+  const sorted = [...values].sort((x, y) => x - y);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[middle] : Math.round((sorted[middle - 1] + sorted[middle]) * 5) / 10;
+}

@@ -1,0 +1,46 @@
+// ICE servers as single URLs, and the visitor's own list, which is remembered without its credentials.
+
+const REMEMBERED = 'signalbox.servers';
+const URL_FORM = /^(stuns?|turns?):(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d{1,5})?(\?transport=(udp|tcp))?$/i;
+
+/** Takes an RTCIceServer array apart: each URL is tested by itself. */
+export function flatten(iceServers, origin) {
+  return iceServers.flatMap(({ urls, username, credential }) =>
+    [urls].flat().map((url) => ({ url, username, credential, origin, ...describe(url) })));
+}
+
+/** What a URL says: whether it relays, and the transport between the browser and the server. */
+export function describe(url) {
+  const scheme = url.split(':', 1)[0].toLowerCase();
+  const secure = scheme.endsWith('s');
+  const transport = secure ? 'tls' : /transport=tcp/i.test(url) ? 'tcp' : 'udp';
+  return { relays: scheme.startsWith('turn'), transport };
+}
+
+/** The key of what is wrong with a server that was typed in, or an empty string. */
+export function problemOf({ url, username, credential }) {
+  if (!URL_FORM.test(url)) return 'own.problem.url';
+  if (describe(url).relays && !(username && credential)) return 'own.problem.credential';
+  return '';
+}
+
+export function asIceServer({ url, username, credential }) {
+  return describe(url).relays ? { urls: [url], username, credential } : { urls: [url] };
+}
+
+export function load() {
+  try {
+    const saved = JSON.parse(localStorage.getItem(REMEMBERED) ?? '[]');
+    return saved.map(({ url, username }) => ({ url: String(url), username: String(username ?? ''), credential: '' }));
+  } catch {
+    return []; // storage is denied, or holds something else
+  }
+}
+
+export function save(servers) {
+  try {
+    localStorage.setItem(REMEMBERED, JSON.stringify(servers.map(({ url, username }) => ({ url, username }))));
+  } catch {
+    // Then the list lasts as long as the page.
+  }
+}
