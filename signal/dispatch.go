@@ -132,7 +132,7 @@ func (s *session) relay(m *clientMessage) *refusal {
 			return refuse(CodeNotInRoom, "")
 		}
 		out.Room = r.name
-		if !r.deliver(m.To, out) {
+		if !r.deliver(s, m.To, out) {
 			return refuse(CodeNoSuchPeer, "")
 		}
 		return nil
@@ -152,7 +152,7 @@ func (s *session) relay(m *clientMessage) *refusal {
 	}
 	for _, r := range s.rooms {
 		out.Room = r.name
-		if r.deliver(m.To, out) {
+		if r.has(m.To) && r.deliver(s, m.To, out) {
 			return nil
 		}
 	}

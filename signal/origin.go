@@ -22,7 +22,7 @@ func newOriginRule(allowed []string) (originRule, error) {
 			continue
 		}
 		origin, ok := parseOrigin(entry)
-		if !ok {
+		if !ok || strings.Contains(origin.host, "*") { // there are no patterns: it would match nothing, unnoticed
 			return originRule{}, fmt.Errorf("allowed origin %q: want a scheme and a host, as in https://example.org, or *", entry)
 		}
 		rule.origins[origin.scheme+"://"+origin.host] = true

@@ -101,6 +101,7 @@ func (r *room) leave(s *session, why leftReason) (empty bool) {
 
 // broadcast puts a message into the outbox of every member but the sender.
 func (r *room) broadcast(from *session, p *parcel) {
+	p.encodedFor(from.codec) // not under the lock: members mostly speak the same dialect
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for id, other := range r.members {
@@ -111,11 +112,20 @@ func (r *room) broadcast(from *session, p *parcel) {
 }
 
 // deliver puts a message into one member's outbox.
-func (r *room) deliver(to string, m serverMessage) bool {
+func (r *room) deliver(from *session, to string, m serverMessage) bool {
+	p := &parcel{message: m}
+	p.encodedFor(from.codec)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	target, ok := r.members[to]
-	return ok && target.session.send(m)
+	return ok && target.session.sendParcel(p)
+}
+
+// has tells whether somebody is a member.
+func (r *room) has(id string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.members[id] != nil
 }
 
 func (r *room) snapshot() RoomSnapshot {

@@ -1,0 +1,109 @@
+package signal
+
+import (
+	"encoding/json"
+	"net/netip"
+	"testing"
+	"time"
+)
+
+// The admin page and others read this.
+func TestSnapshotJSON(t *testing.T) {
+	t.Parallel()
+	b := start(t, Options{})
+	before := time.Now().UnixMilli()
+	alice := b.hello(t, frame{"name": "Alice", "user": "alice"})
+	alice.send("join", frame{"room": "tea"})
+	alice.expect("joined")
+	bob := b.join(t, "tea", "Bob")
+	alice.expect("peer-joined")
+	bob.send("signal", frame{"to": alice.id, "data": 1})
+	bob.send("broadcast", frame{"room": "tea", "data": 1})
+	alice.expect("signal")
+	alice.expect("broadcast")
+	b.dial(t).settle()
+
+	text, err := json.Marshal(b.Snapshot())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var shot struct {
+		Connections, Sessions, Users int
+		Rooms                        []struct {
+			Room    string
+			Members []struct {
+				ID, Name, User, Source string
+				Since                  int64
+			}
+		}
+		Counters map[string]uint64
+		Refusals map[string]uint64
+		Draining *bool
+	}
+	if err := json.Unmarshal(text, &shot); err != nil {
+		t.Fatal(err)
+	}
+	if shot.Connections != 3 || shot.Sessions != 2 || shot.Users != 1 || shot.Draining == nil || len(shot.Rooms) != 1 {
+		t.Fatalf("got %s", text)
+	}
+	room := shot.Rooms[0]
+	if room.Room != "tea" || len(room.Members) != 2 || room.Members[0].ID != alice.id || room.Members[1].ID != bob.id {
+		t.Fatalf("got %s", text)
+	}
+	member := room.Members[0]
+	if member.Name != "Alice" || member.User != "alice" || member.Source != "127.0.0.1" ||
+		member.Since < before || member.Since > time.Now().UnixMilli() {
+		t.Errorf("got %+v", member)
+	}
+	if len(shot.Refusals) != len(reasons) {
+		t.Errorf("refusals: %v", shot.Refusals)
+	}
+	want := map[string]uint64{"connections": 3, "sessions": 2, "signals": 1, "broadcasts": 1, "framesIn": 7, "foreignOrigins": 0}
+	for name, n := range want {
+		if got, ok := shot.Counters[name]; !ok || got != n {
+			t.Errorf("counter %s: %d, want %d", name, got, n)
+		}
+	}
+	for _, name := range []string{"framesOut", "bytesIn", "bytesOut"} {
+		if shot.Counters[name] == 0 {
+			t.Errorf("counter %s: %v", name, shot.Counters[name])
+		}
+	}
+}
+
+func TestSourceBlock(t *testing.T) {
+	t.Parallel()
+	for source, want := range map[string]string{
+		"192.0.2.1":          "192.0.2.1/32",
+		"::ffff:192.0.2.1":   "192.0.2.1/32",
+		"2001:db8:1:2:3::4":  "2001:db8:1:2::/64",
+		"fe80::1:2:3%eth0":   "fe80::/64",
+		"2001:db8:1:2:ff::1": "2001:db8:1:2::/64",
+	} {
+		if got := sourceBlock(netip.MustParseAddr(source)).String(); got != want {
+			t.Errorf("%s: %s, want %s", source, got, want)
+		}
+	}
+	if sourceBlock(netip.Addr{}) != (netip.Prefix{}) {
+		t.Error("no address is a block of its own")
+	}
+}
+
+// Each code has a close code of its own, in the range that says what to do.
+func TestReasons(t *testing.T) {
+	t.Parallel()
+	codes, closes := make(map[Code]bool), make(map[int]bool)
+	for _, r := range reasons {
+		if codes[r.code] || closes[r.close] || r.close < 4000 || r.close > 4999 || r.sentence == "" {
+			t.Errorf("row %+v", r)
+		}
+		// RFC 6455 §5.5: a control frame's payload has 125 bytes at most, 2 of them the close code.
+		if len(r.sentence) > 123 {
+			t.Errorf("%s: the sentence doesn't fit a close frame", r.code)
+		}
+		codes[r.code], closes[r.close] = true, true
+	}
+	if reasonFor("no code").code != CodeInternal {
+		t.Error("an unknown code isn't internal")
+	}
+}
