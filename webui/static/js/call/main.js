@@ -85,7 +85,7 @@ function showDevices() {
   const notes = Object.entries(media.reasons)
     .filter(([kind]) => !(kind === 'audio' ? media.audio : media.camera))
     .map(([kind, reason]) => h('li', { t: `media.${kind}.${reason}` }));
-  if (!media.audio && !media.camera) notes.push(h('li', { t: 'media.receive' }));
+  if (!media.audio && !media.camera) notes.push(h('li', { class: 'calm', t: 'media.receive' }));
   byId('media-notes').replaceChildren(...notes);
 }
 

@@ -84,6 +84,7 @@ async function test(servers) {
   const relay = ofRelay(best?.server, best?.loop);
   showVerdict(byId('relay-test'), relay);
   if (best?.loop.ok) byId('relay-test').dataset.rtt = String(best.loop.median);
+  showVerdict(byId('verdict'), { verdict: 'running', words: 'overall.reach' });
   showVerdict(byId('reach-test'), { verdict: 'running', words: 'reach.running' });
   const reach = await testReach(judged, best);
   showVerdict(byId('reach-test'), reach);

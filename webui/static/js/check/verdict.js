@@ -23,14 +23,14 @@ export function ofServer(result, loop, pageHost) {
       return { verdict: 'good', words: loop ? 'server.relays' : 'server.allocated', params };
     }
     case 'error':
-      return { verdict: 'bad', ...explain(code, server), params: { code } };
+      return { verdict: 'bad', ...explain(code, server), params: { code, port: server.port } };
     case 'invalid':
       return { verdict: 'bad', words: 'server.invalid', fix: 'server.invalid.fix' };
     case 'nothing':
       return { verdict: 'bad', words: 'server.nothing', fix: 'server.nothing.fix' };
     default: {
       const words = `server.timeout.${server.transport}`;
-      return { verdict: 'bad', words, fix: `${words}.fix` };
+      return { verdict: 'bad', words, fix: `${words}.fix`, params: { port: server.port } };
     }
   }
 }
