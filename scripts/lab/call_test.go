@@ -134,7 +134,7 @@ func TestCallWithUDPBlocked(t *testing.T) {
 // Where only the web's ports get out, TURN over TLS shares the port of the pages.
 func TestCallThroughPort443(t *testing.T) {
 	l := lab.New(t, lab.Symmetric, lab.TCP443Only)
-	server := lab.StartServer(t, l.Server, lab.Config, "--set", "web.tls_listen=:443")
+	server := lab.StartServer(t, l.Server, lab.Config+lab.CertificateConfig(t), "--set", "web.tls_listen=:443")
 	server.HTTPS = "https://" + lab.AddrServer
 	enter(lab.StartBrowser(t, l.A, lab.BrowserOptions{}), server, "Ann", "", lab.PageOptions{})
 	bo := enter(lab.StartBrowser(t, l.B, lab.BrowserOptions{}), server, "Bo", "", lab.PageOptions{})

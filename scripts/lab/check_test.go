@@ -20,7 +20,7 @@ func verdict(p *lab.Page) string {
 
 func TestCheckIsGoodBehindASymmetricNAT(t *testing.T) {
 	l := lab.New(t, lab.Symmetric, lab.Symmetric)
-	server := lab.StartServer(t, l.Server, lab.Config)
+	server := lab.StartServer(t, l.Server, lab.Config+lab.CertificateConfig(t))
 	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{})
 	for _, locale := range []string{"en-US", "zh-CN"} {
 		t.Run(locale, func(t *testing.T) {

@@ -127,6 +127,15 @@ func (l *Lab) build(a, b NAT) error {
 		return err
 	}
 
+	// IPv6 addresses are valid at once. The second that the kernel takes to look for
+	// duplicates would end amid a page's load: Chromium calls it a change of
+	// network and drops what it is loading.
+	for _, n := range []*Namespace{l.A, l.B, l.Server} {
+		if err := n.sysctl("net/ipv6/conf/eth0/accept_dad", "0"); err != nil {
+			return err
+		}
+	}
+
 	for _, step := range []struct {
 		in       *Namespace
 		commands string
