@@ -15,7 +15,7 @@ import (
 )
 
 // webSockets is what all WebSocket connections of a hub share. Buffers are borrowed for as long as there is something
-// to read or write: an idle session holds none but gorilla's small read buffer.
+// to read or write: an idle session holds none but the read buffer that net/http made for its request.
 type webSockets struct {
 	upgrader websocket.Upgrader
 	frames   sync.Pool // of *bytes.Buffer: one incoming frame, or one outgoing
@@ -27,7 +27,7 @@ func newWebSockets() *webSockets {
 	return &webSockets{
 		upgrader: websocket.Upgrader{
 			HandshakeTimeout: 10 * time.Second,
-			ReadBufferSize:   1 << 10,
+			ReadBufferSize:   0, // that of net/http, which keeps it in memory anyway
 			WriteBufferSize:  4 << 10,
 			WriteBufferPool:  &sync.Pool{},
 			Subprotocols:     []string{protocol},
