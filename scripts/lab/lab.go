@@ -37,6 +37,9 @@ type Lab struct {
 func New(t testing.TB, a, b NAT) *Lab {
 	t.Helper()
 	Require(t)
+	if err := os.RemoveAll(Artifacts(t)); err != nil { // of an earlier run
+		t.Fatal(err)
+	}
 	l, err := Up(a, b)
 	if err != nil {
 		t.Fatalf("bring the lab up: %v", err)

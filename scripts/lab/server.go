@@ -114,7 +114,7 @@ func (s *Server) AdminURL(t testing.TB) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	link := regexp.MustCompile(`https://\S+/admin#code=(\S+)`).FindSubmatch(out)
+	link := regexp.MustCompile(`https?://\S+/admin#code=(\S+)`).FindSubmatch(out)
 	if link == nil {
 		t.Fatalf("the server has printed no admin link:\n%s", out)
 	}
