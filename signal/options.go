@@ -106,14 +106,14 @@ func (o Options) withDefaults() (Options, error) {
 		{"MaxFrame", o.MaxFrame},
 	} {
 		if limit.value < 0 {
-			errs = append(errs, fmt.Errorf("%s is negative: %d", limit.name, limit.value))
+			errs = append(errs, fmt.Errorf("negative %s: %d", limit.name, limit.value))
 		}
 	}
 	if o.Heartbeat < 0 {
-		errs = append(errs, fmt.Errorf("Heartbeat is negative: %v", o.Heartbeat))
+		errs = append(errs, fmt.Errorf("negative Heartbeat: %v", o.Heartbeat))
 	}
 	if o.Rate < 0 || math.IsNaN(o.Rate) || math.IsInf(o.Rate, 0) {
-		errs = append(errs, fmt.Errorf("Rate is not a rate: %v", o.Rate))
+		errs = append(errs, fmt.Errorf("invalid Rate: %v", o.Rate))
 	}
 	if o.MaxFrame == 0 {
 		o.MaxFrame = defaultMaxFrame

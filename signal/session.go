@@ -228,7 +228,10 @@ func (s *session) end(code Code) {
 		partner.sendParcel(gone)
 	}
 	if s.greeted {
-		s.hub.log.Info("session ended", "peer", s.id, "src", s.client.source, "reason", endWord(code), "age", time.Since(s.opened).Round(time.Millisecond))
+		s.hub.log.Info("session ended", "peer", s.id, "src", s.client.source, "reason", endWord(code),
+			"age", time.Since(s.opened).Round(time.Millisecond))
+	} else {
+		s.hub.log.Debug("connection ended before its hello", "src", s.client.source, "reason", endWord(code))
 	}
 }
 

@@ -56,13 +56,13 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer h.running.Done()
 
+	from := client{source: h.opts.Source(r), host: r.Host, secure: r.TLS != nil}
 	hijacker := &gatherHijacker{ResponseWriter: w, buffers: &h.ws.gathers}
 	conn, err := h.ws.upgrader.Upgrade(hijacker, r, nil)
 	if err != nil {
 		return // the client has its answer, or is gone
 	}
 	hijacker.conn.gather()
-	from := client{source: h.opts.Source(r), host: r.Host, secure: r.TLS != nil}
 	t := &wsTransport{
 		conn:    conn,
 		gather:  hijacker.conn,
@@ -74,8 +74,8 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	t.serve()
 }
 
-// wsTransport carries a session over a WebSocket. The goroutine of the HTTP request reads; it owns the one that writes, and waits
-// for it. Only the writer writes to the connection, apart from gorilla's close frame for broken framing.
+// wsTransport carries a session over a WebSocket. The goroutine of the HTTP request reads; it owns the one that writes,
+// and waits for it. Only the writer writes to the connection, apart from gorilla's close frame for broken framing.
 type wsTransport struct {
 	conn     *websocket.Conn
 	gather   *gatherConn // the connection below conn

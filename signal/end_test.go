@@ -1,0 +1,248 @@
+package signal
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+// A client that reads nothing ends as slow. The others aren't delayed, and see it leave at once.
+func TestSlowReader(t *testing.T) {
+	t.Parallel()
+	b := start(t, Options{}, func(l *limits) { l.linger = 50 * time.Millisecond })
+	slow := b.join(t, "tea", "Slow")
+	quick := b.join(t, "tea", "Quick")
+	sender := b.join(t, "tea", "Sender")
+	quick.expect("peer-joined")
+	sender.settle()
+
+	// Some megabytes fit the socket's buffers, and one more the outbox.
+	data := strings.Repeat("x", 60<<10)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			f, err := sender.read()
+			if err != nil {
+				t.Errorf("sender: %v", err)
+				return
+			}
+			if f["type"] == "peer-left" {
+				return
+			}
+		}
+	})
+	gone := false
+	for sent := 0; !gone; sent++ {
+		if sent > 2000 {
+			t.Fatal("the slow reader is still there")
+		}
+		sender.send("broadcast", frame{"room": "tea", "data": data})
+		for got := false; !got; {
+			switch f := quick.next(); f["type"] {
+			case "broadcast":
+				got = true
+			case "peer-left":
+				gone = f.text("reason") == "lost" && frame(f["peer"].(map[string]any)).text("id") == slow.id
+			}
+		}
+	}
+	wg.Wait()
+	if b.Live(slow.id) {
+		t.Error("the slow session is still live")
+	}
+	if n := b.Snapshot().Refusals[CodeSlow]; n != 1 {
+		t.Errorf("%d sessions counted as slow", n)
+	}
+}
+
+// A slow client that reads again in time learns why it was closed, and is told to come back.
+func TestSlowReaderIsTold(t *testing.T) {
+	t.Parallel()
+	b := start(t, Options{}, func(l *limits) { l.backlog = 8 })
+	// The transport takes what waits in no time, so the backlog is filled under the room's lock, as in a burst.
+	slow := b.join(t, "tea", "Slow")
+	s := b.session(slow.id)
+	s.out.mu.Lock()
+	for range 8 {
+		s.out.append(outFrame{body: []byte(`{}`)})
+	}
+	s.out.mu.Unlock()
+	for s.send(pong{}) {
+	}
+	for {
+		f, err := slow.read()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f["code"] == string(CodeSlow) {
+			break
+		}
+	}
+	slow.expectClose(4002)
+}
+
+// session finds a live session by its peer id.
+func (b *box) session(id string) *session {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.sessions[id]
+}
+
+// A client that vanishes without a word is found dead by the heartbeat, and its peers are told.
+func TestDeadPeerIsFound(t *testing.T) {
+	t.Parallel()
+	b := start(t, Options{Heartbeat: 100 * time.Millisecond})
+	dead := b.join(t, "tea", "Dead") // it doesn't read from now on, so it answers no ping
+	alive := b.join(t, "tea", "Alive")
+	began := time.Now()
+	f := alive.expect("peer-left") // reading answers pings
+	if f.text("reason") != "lost" || frame(f["peer"].(map[string]any)).text("id") != dead.id {
+		t.Fatalf("got %v", f)
+	}
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("found after %v", took)
+	}
+	if !b.Live(alive.id) || b.Live(dead.id) {
+		t.Error("the wrong one is live")
+	}
+}
+
+// The default heartbeat finds the dead within a minute, before most proxies forget the connection.
+func TestDefaultHeartbeat(t *testing.T) {
+	t.Parallel()
+	h := newHub(t, Options{})
+	if h.opts.Heartbeat != 25*time.Second || h.opts.deadAfter() != time.Minute {
+		t.Errorf("heartbeat %v, dead after %v", h.opts.Heartbeat, h.opts.deadAfter())
+	}
+}
+
+// A client that sends frames lives, even if it answers no ping.
+func TestFramesAreSignsOfLife(t *testing.T) {
+	t.Parallel()
+	b := start(t, Options{Heartbeat: 100 * time.Millisecond})
+	c := b.hello(t, nil)
+	c.ws.SetPingHandler(func(string) error { return nil })
+	for began := time.Now(); time.Since(began) < 500*time.Millisecond; {
+		c.send("ping", nil)
+		c.expect("pong")
+	}
+}
+
+func TestDrain(t *testing.T) {
+	t.Parallel()
+	b := start(t, Options{})
+	c := b.join(t, "tea", "Alice")
+	early := b.dial(t)
+	b.Drain()
+	early.send("hello", frame{"id": "1"})
+	if f := early.expectError(CodeShuttingDown); f["id"] != "1" {
+		t.Errorf("got %v", f)
+	}
+	early.expectClose(4001)
+	late := b.dial(t)
+	late.send("hello", nil)
+	late.expectError(CodeShuttingDown)
+	late.expectClose(4001)
+	// Those who are there go on as before.
+	c.send("join", frame{"room": "coffee"})
+	c.expect("joined")
+	if !b.Snapshot().Draining {
+		t.Error("not draining")
+	}
+}
+
+func TestClose(t *testing.T) {
+	t.Parallel()
+	b := start(t, Options{})
+	clients := []*peerConn{b.join(t, "tea", "Alice"), b.join(t, "tea", "Bob"), b.dial(t)}
+	closed := make(chan error)
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		closed <- b.Close(ctx)
+	}()
+	for _, c := range clients {
+		for c.next()["code"] != string(CodeShuttingDown) {
+		}
+		c.expectClose(4001)
+	}
+	if err := <-closed; err != nil {
+		t.Error(err)
+	}
+	if shot := b.Snapshot(); shot.Connections+shot.Sessions+len(shot.Rooms) != 0 {
+		t.Errorf("left: %+v", shot)
+	}
+	if _, response, err := b.tryDial(nil); err == nil || response == nil || response.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("after Close: %v, %v", response, err)
+	}
+}
+
+// Clients that don't react are cut when the time for closing is over.
+func TestCloseIsNotHeldUp(t *testing.T) {
+	t.Parallel()
+	b := start(t, Options{}, func(l *limits) { l.linger = time.Minute })
+	b.hello(t, nil)
+	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+	defer cancel()
+	if err := b.Close(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A handler that panics ends its session in order, and only that.
+func TestPanicEndsOneSession(t *testing.T) {
+	t.Parallel()
+	h := newHub(t, Options{})
+	h.handlers["panic"] = handler{run: func(*session, *clientMessage) *refusal { panic("on purpose") }}
+	server := httptest.NewUnstartedServer(h)
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.Start()
+	defer server.Close()
+	b := &box{Hub: h, server: server}
+	defer b.Close(context.Background())
+	alice, bob := b.join(t, "tea", "Alice"), b.join(t, "tea", "Bob")
+	alice.expect("peer-joined")
+	bob.send("panic", nil)
+	bob.expectError(CodeInternal)
+	bob.expectClose(4000)
+	alice.expect("peer-left")
+	alice.settle()
+}
+
+// A client that reads its goodbye late still gets it: closing must not reset the connection under it.
+func TestGoodbyeArrives(t *testing.T) {
+	t.Parallel()
+	b := start(t, Options{})
+	for range 20 {
+		c := b.dial(t)
+		c.write("nonsense")
+		for range 10 { // still under way when the hub closes
+			c.ws.WriteMessage(websocket.TextMessage, []byte(`{"type":"ping"}`))
+		}
+		c.expectError(CodeBadFrame)
+		c.expectClose(4500)
+	}
+}
+
+// Whoever is removed by the operator is told not to come back; the others are told that, too.
+func TestKicked(t *testing.T) {
+	t.Parallel()
+	b := start(t, Options{})
+	alice, bob := b.join(t, "tea", "Alice"), b.join(t, "tea", "Bob")
+	alice.expect("peer-joined")
+	b.session(bob.id).stop(CodeKicked)
+	bob.expectError(CodeKicked)
+	bob.expectClose(4504)
+	if f := alice.expect("peer-left"); f.text("reason") != "kicked" {
+		t.Errorf("got %v", f)
+	}
+}

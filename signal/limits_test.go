@@ -1,0 +1,195 @@
+package signal
+
+import (
+	"errors"
+	"net/http"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+func TestHelloInTime(t *testing.T) {
+	t.Parallel()
+	b := start(t, Options{}, func(l *limits) { l.hello = 50 * time.Millisecond })
+	c := b.dial(t)
+	c.expectError(CodeHelloFirst)
+	c.expectClose(4004)
+	if shot := b.Snapshot(); shot.Refusals[CodeHelloFirst] != 1 {
+		t.Errorf("refusals: %v", shot.Refusals)
+	}
+
+	// Whoever has said hello may be silent.
+	greeted := b.hello(t, nil)
+	late := b.dial(t)
+	late.expectError(CodeHelloFirst)
+	greeted.settle()
+}
+
+func TestHelloDeadlineIsNotExtended(t *testing.T) {
+	t.Parallel()
+	b := start(t, Options{}, func(l *limits) { l.hello = 200 * time.Millisecond })
+	c := b.dial(t)
+	var closed bool
+	for began := time.Now(); !closed && time.Since(began) < patience; {
+		if c.ws.WriteMessage(websocket.TextMessage, []byte(`{"type":"ping"}`)) != nil {
+			break
+		}
+		f, err := c.read()
+		closed = err != nil || f["code"] == string(CodeHelloFirst)
+	}
+	eventually(t, "the connection is over", func() bool { return b.Snapshot().Connections == 0 })
+}
+
+func TestTooLarge(t *testing.T) {
+	t.Parallel()
+	b := start(t, Options{MaxFrame: 1000})
+	fits := `{"type":"ping","x":"` + strings.Repeat("x", 1000-22) + `"}`
+	c := b.hello(t, nil)
+	c.write(fits)
+	c.expect("pong")
+	c.write(fits + " ")
+	c.expectError(CodeTooLarge)
+	c.expectClose(4501)
+}
+
+// A frame that never ends is refused when it has reached the limit, not when it is complete.
+func TestTooLargeInPieces(t *testing.T) {
+	t.Parallel()
+	b := start(t, Options{MaxFrame: 1000})
+	c := b.hello(t, nil)
+	w, err := c.ws.NextWriter(websocket.TextMessage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Write([]byte(strings.Repeat("x", 100_000))) // more than the client's buffer, so that fragments leave
+	c.expectError(CodeTooLarge)
+	c.expectClose(4501)
+}
+
+func TestBinaryIsRefused(t *testing.T) {
+	t.Parallel()
+	b := start(t, Options{})
+	c := b.hello(t, nil)
+	if err := c.ws.WriteMessage(websocket.BinaryMessage, []byte(`{"type":"ping"}`)); err != nil {
+		t.Fatal(err)
+	}
+	c.expectError(CodeBadFrame)
+	c.settle()
+}
+
+func TestNonsenseEnds(t *testing.T) {
+	t.Parallel()
+	b := start(t, Options{}, func(l *limits) { l.badFrames = 3 })
+	c := b.hello(t, nil)
+	for range 2 {
+		c.write("nonsense")
+		c.expectError(CodeBadFrame)
+	}
+	c.settle() // one good frame forgives
+	for range 3 {
+		c.write("nonsense")
+		c.expectError(CodeBadFrame)
+	}
+	c.expectClose(4500)
+}
+
+func TestRate(t *testing.T) {
+	t.Parallel()
+	b := start(t, Options{Rate: 5}) // 20 at once, and 40 more until patience ends
+	c := b.hello(t, nil)
+	for range 100 {
+		c.send("ping", frame{"id": "1"})
+	}
+	pongs, refused := 0, 0
+	for {
+		f, err := c.read()
+		var closed *websocket.CloseError
+		if errors.As(err, &closed) {
+			if closed.Code != 4003 {
+				t.Fatalf("close code %d", closed.Code)
+			}
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch {
+		case f["type"] == "pong":
+			pongs++
+		case f["code"] == string(CodeRateLimited):
+			refused++
+		}
+	}
+	// One frame of the burst was the hello; a slow machine earns some frames more meanwhile.
+	if pongs < 19 || pongs > 40 || refused < 41 || refused > 80 {
+		t.Errorf("%d pongs, %d refused", pongs, refused)
+	}
+}
+
+func TestPingFloodEnds(t *testing.T) {
+	t.Parallel()
+	b := start(t, Options{Rate: 5})
+	c := b.hello(t, nil)
+	for range 200 {
+		if c.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(patience)) != nil {
+			break
+		}
+	}
+	c.expectError(CodeRateLimited)
+	c.expectClose(4003)
+}
+
+func TestSessionLimits(t *testing.T) {
+	t.Parallel()
+	// The address comes from a header here, as behind a proxy.
+	source := func(r *http.Request) netip.Addr {
+		addr, _ := netip.ParseAddr(r.Header.Get("Test-Source"))
+		return addr
+	}
+	b := start(t, Options{Sessions: 5, SessionsPerSource: 2, Source: source})
+	from := func(source string) *peerConn {
+		ws, _, err := b.tryDial(http.Header{"Test-Source": {source}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := b.client(t, ws)
+		c.ws.WriteMessage(websocket.TextMessage, []byte(`{"type":"hello"}`)) // may find the connection closed
+		return c
+	}
+	refused := func(source string) {
+		t.Helper()
+		c := from(source)
+		c.expectError(CodeRateLimited)
+		c.expectClose(4003)
+	}
+	first := from("192.0.2.1")
+	first.expect("welcome")
+	from("192.0.2.1").expect("welcome")
+	refused("192.0.2.1")
+	refused("::ffff:192.0.2.1") // the same in IPv6's clothes
+	from("2001:db8::1").expect("welcome")
+	from("2001:db8::2:1").expect("welcome")
+	refused("2001:db8::3:1:1") // the same /64
+	from("2001:db8:0:1::1").expect("welcome")
+	refused("192.0.2.2") // all in all
+	first.ws.Close()
+	eventually(t, "its place is free", func() bool { return b.Snapshot().Connections == 4 })
+	from("192.0.2.1").expect("welcome")
+}
+
+// Refusing costs a little; beyond that there is no word.
+func TestRefusalsAreBounded(t *testing.T) {
+	t.Parallel()
+	b := start(t, Options{Sessions: 1}, func(l *limits) { l.refusing = 0 })
+	b.hello(t, nil)
+	c := b.dial(t)
+	if f, err := c.read(); err == nil {
+		t.Errorf("got %v", f)
+	}
+	if n := b.Snapshot().Refusals[CodeRateLimited]; n != 1 {
+		t.Errorf("%d refusals counted", n)
+	}
+}
