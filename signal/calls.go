@@ -22,8 +22,8 @@ func newCallBook(limit int) *callBook {
 	return &callBook{limit: limit, calls: make(map[*session]map[*session]callEnd)}
 }
 
-// open notes a call, unless there is one between the two in either direction. The hub's lock is held, so that neither end can
-// leave meanwhile.
+// open notes a call, unless there is one between the two in either direction. The hub's lock is held, so that neither end
+// can leave meanwhile.
 func (b *callBook) open(from, to *session) *refusal {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -64,6 +64,24 @@ func TestSlowReader(t *testing.T) {
 	}
 }
 
+// So is a client that reads nothing while little waits for it: what is under way doesn't get through in time.
+func TestStuckWrite(t *testing.T) {
+	t.Parallel()
+	b := start(t, Options{}, func(l *limits) { l.write, l.backlog, l.bytes = 100*time.Millisecond, 1<<20, 1<<30 })
+	b.join(t, "tea", "Stuck")
+	sender := b.join(t, "tea", "Sender")
+	data := strings.Repeat("x", 60<<10)
+	for sent := 0; b.Snapshot().Refusals[CodeSlow] == 0; sent++ {
+		if sent > 10_000 {
+			t.Fatal("the stuck client is still there")
+		}
+		sender.send("broadcast", frame{"room": "tea", "data": data})
+	}
+	if f := sender.expect("peer-left"); f.text("reason") != "lost" {
+		t.Errorf("got %v", f)
+	}
+}
+
 // A slow client that reads again in time learns why it was closed, and is told to come back.
 func TestSlowReaderIsTold(t *testing.T) {
 	t.Parallel()

@@ -82,8 +82,8 @@ func (r *room) sorted() []*seat {
 	return seats
 }
 
-// leave frees the session's seat and tells the others; one that leaves by itself is told too. It reports whether that was the
-// last one, and has then closed the room.
+// leave frees the session's seat and tells the others; one that leaves by itself is told too. It reports whether that was
+// the last one, and has then closed the room.
 func (r *room) leave(s *session, why leftReason) (empty bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -204,8 +204,8 @@ func (s *session) stop(code Code) {
 	s.transport.stop()
 }
 
-// end is the one way out, called by the reader when there will be no more frames: the session leaves the directory, its rooms
-// and its calls. The code tells why, if nothing else has ended the session before; "" is a connection that was lost.
+// end is the one way out, called by the reader when there will be no more frames: the session leaves the directory, its
+// rooms and its calls. The code tells why, if nothing else has ended the session before; "" is a connection that was lost.
 func (s *session) end(code Code) {
 	if code == "" {
 		s.out.close("", nil)

@@ -180,11 +180,15 @@ func (t *wsTransport) onPing(payload string) error {
 
 // readError is the code for which the session ends when nothing more can be read.
 func (t *wsTransport) readError(err error) Code {
-	var timeout net.Error
-	if !t.session.greeted && !t.stopping.Load() && errors.As(err, &timeout) && timeout.Timeout() {
+	if !t.session.greeted && !t.stopping.Load() && isTimeout(err) {
 		return CodeHelloFirst
 	}
 	return ""
+}
+
+func isTimeout(err error) bool {
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout()
 }
 
 // stop wakes the reader, which ends the session.
@@ -245,6 +249,9 @@ func (t *wsTransport) write() {
 			return
 		}
 		if err != nil {
+			if isTimeout(err) { // its client can't be told any more: a frame was cut
+				s.stop(CodeSlow)
+			}
 			t.stop()
 			return
 		}
@@ -292,8 +299,9 @@ func (t *wsTransport) closing() []byte {
 	return websocket.FormatCloseMessage(r.close, r.sentence)
 }
 
-// part closes the connection. If the client still may have something under way, an immediate close would reset the connection,
-// and the reset would overtake our last words: so our direction is closed first, and the client gets a moment to close its own.
+// part closes the connection. If the client still may have something under way, an immediate close would reset the
+// connection, and the reset would overtake our last words: so our direction is closed first, and the client gets a moment
+// to close its own.
 func (t *wsTransport) part() {
 	defer t.conn.Close()
 	code, _ := t.session.out.end()
