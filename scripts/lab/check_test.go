@@ -172,6 +172,6 @@ func TestCheckWithUDPBlocked(t *testing.T) {
 	if got := p.Attr("#relay-test", "data-verdict"); got != "good" {
 		t.Errorf("the verdict of the relay test is %s: %s", got, p.Text("#relay-test"))
 	}
-	p.AwaitText(time.Second, "main", "UDP")
+	p.AwaitText(time.Second, "#verdict", "UDP")
 	p.Shoot("check-udp-blocked")
 }

@@ -59,6 +59,10 @@ func TestAdminPage(t *testing.T) {
 	admin.AwaitText(10*time.Second, "main", lab.AddrNATA)
 	admin.Await(5*time.Second, "the code is gone from the address bar", `!location.href.includes("code=")`)
 	admin.Shoot("admin")
+	// The link works once: for the other language, the same page.
+	admin.Click("#language")
+	admin.AwaitText(5*time.Second, "h1", "状态")
+	admin.Shoot("admin-switched-to-zh-CN")
 
 	t.Run("the link works once", func(t *testing.T) {
 		again := b.Open(link, lab.PageOptions{Locale: "zh-CN"})

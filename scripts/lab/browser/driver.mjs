@@ -72,7 +72,8 @@ const ops = {
     await shown.emulateMedia({ colorScheme: dark ? "dark" : "light" });
   },
   async screenshot({ page, path, full }) {
-    await pages.get(page).page.screenshot({ path, fullPage: full, timeout: 20_000 });
+    // Animations disabled: a change of colour scheme would else be caught halfway.
+    await pages.get(page).page.screenshot({ path, fullPage: full, animations: "disabled", timeout: 20_000 });
   },
   said: ({ page }) => pages.get(page).said,
   async close({ page }) {
