@@ -32,6 +32,9 @@ type books struct {
 	requests  chan *request
 	wake      chan struct{} // there are ends to be made
 
+	// channelTimeout is when pion forgets a channel: before we do, so that it never knows one that we have let go.
+	channelTimeout time.Duration
+
 	// Owned by run.
 	engine       *engine
 	pool         *pool
@@ -82,12 +85,13 @@ func (b *books) submit(r *request) bool {
 
 // end stops an allocation at once and has the books remove it soon. It may be called from any goroutine, and more than once.
 func (b *books) end(a *allocation) {
-	if !a.ended.CompareAndSwap(false, true) {
+	b.mu.Lock()
+	if a.ended.Swap(true) {
+		b.mu.Unlock()
 		return
 	}
 	a.expires.Store(0)
-	b.mu.Lock()
-	b.ending = append(b.ending, a)
+	b.ending = append(b.ending, a) // in the same breath: who finds it ended finds it here
 	b.mu.Unlock()
 	select {
 	case b.wake <- struct{}{}:
@@ -106,7 +110,7 @@ func (b *books) streamOver(l *streamLink) {
 // run owns the books until ctx is done; then it ends every allocation and returns.
 func (b *books) run(ctx context.Context) error {
 	var err error
-	if b.engine, err = newEngine(b.engineKey, b.s.clock.read, b.s.log); err != nil {
+	if b.engine, err = newEngine(b.engineKey, b.channelTimeout, b.s.clock.read, b.s.log); err != nil {
 		return err
 	}
 	tick := time.NewTicker(sweepInterval)
@@ -203,7 +207,8 @@ func (b *books) uncount(user string, client netip.Addr) {
 // handle grants or refuses one request and answers it.
 func (b *books) handle(r *request) {
 	a := r.link.allocation(r.client)
-	if a != nil && a.ended.Load() {
+	if a != nil && !a.live(b.s.clock.now()) {
+		b.end(a)
 		b.remove()
 		a = nil
 	}
@@ -211,15 +216,13 @@ func (b *books) handle(r *request) {
 		b.refuse(r, 441) // it was made since the gate looked
 		return
 	}
-	if r.msg.method == methodAllocate {
-		b.allocate(r, a)
-		return
-	}
-	if a == nil {
+	if a == nil && (r.vouched || r.msg.method != methodAllocate) {
 		b.refuse(r, 437)
 		return
 	}
 	switch r.msg.method {
+	case methodAllocate:
+		b.allocate(r, a)
 	case methodRefresh:
 		b.refresh(r, a)
 	case methodCreatePermission:

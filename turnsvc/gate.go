@@ -23,6 +23,8 @@ type request struct {
 	user   string
 	key    []byte
 	class  cred.Class
+	// vouched: its key is that of the client's allocation. Such a request makes no new one, since nobody has looked at its credential.
+	vouched bool
 }
 
 // identity is who signed a request.
@@ -69,6 +71,9 @@ func (s *Server) gate(in *inlet, src netip.AddrPort) {
 	}
 
 	a := in.link.allocation(src)
+	if a != nil && !a.live(s.clock.now()) {
+		a = nil // it is over, and only not yet removed
+	}
 	var id identity
 	if a != nil && a.user == string(user) {
 		// The key that made the allocation signs for all that follows: a call outlives its credential.
@@ -101,7 +106,7 @@ func (s *Server) gate(in *inlet, src netip.AddrPort) {
 	}
 
 	r := &request{
-		link: in.link, client: src, raw: append([]byte(nil), m.raw...), user: string(user), key: id.key, class: id.class,
+		link: in.link, client: src, raw: append([]byte(nil), m.raw...), user: string(user), key: id.key, class: id.class, vouched: a != nil,
 	}
 	r.msg.decode(r.raw) // it did so before
 	if !s.books.submit(r) {

@@ -32,9 +32,7 @@ const (
 	engineLifetime = 3599 * time.Second
 	// engineNonceAge: pion's nonces are good for an hour.
 	engineNonceAge = 30 * time.Minute
-	// engineChannelTimeout is shorter than ours, so that pion never knows a channel that we have let go.
-	engineChannelTimeout = channelLifetime - 5*time.Second
-	engineMTU            = 8192
+	engineMTU      = 8192
 )
 
 // refused is pion's error answer to a canonical request: a STUN error code, or 0 if it gave none.
@@ -55,7 +53,7 @@ type engine struct {
 	now       func() time.Time
 }
 
-func newEngine(key []byte, now func() time.Time, log *slog.Logger) (*engine, error) {
+func newEngine(key []byte, channelTimeout time.Duration, now func() time.Time, log *slog.Logger) (*engine, error) {
 	e := &engine{
 		conn: &engineConn{requests: make(chan canonical), done: make(chan struct{}), closed: make(chan struct{})},
 		key:  stun.MessageIntegrity(key),
@@ -71,7 +69,7 @@ func newEngine(key []byte, now func() time.Time, log *slog.Logger) (*engine, err
 			RelayAddressGenerator: e.conn,
 			PermissionHandler:     func(net.Addr, net.IP) bool { return true }, // the gate has decided
 		}},
-		ChannelBindTimeout: engineChannelTimeout,
+		ChannelBindTimeout: channelTimeout,
 		InboundMTU:         engineMTU,
 		LoggerFactory:      pionLog{log},
 	})

@@ -124,7 +124,7 @@ func New(o Options) (*Server, error) {
 	rand.Read(secrets)                //nolint:errcheck // it never fails
 	s.nonces, s.noKey = newNonces(secrets[:32]), secrets[32:48]
 	s.books = &books{
-		s: s, engineKey: secrets[48:], requests: make(chan *request, grantQueue), wake: make(chan struct{}, 1),
+		s: s, engineKey: secrets[48:], channelTimeout: channelLifetime - 5*time.Second, requests: make(chan *request, grantQueue), wake: make(chan struct{}, 1),
 		pool: newPool(o.RelayIP, o.MinPort, o.MaxPort), reservations: map[[8]byte]reservation{},
 		perUser: map[string]int{}, perSource: map[netip.Prefix]int{}, live: map[uint64]*allocation{},
 	}

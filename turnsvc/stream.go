@@ -74,11 +74,7 @@ func (l *streamLink) write() {
 		out, l.pending = l.pending, out[:0]
 		l.mu.Unlock()
 
-		err := l.conn.SetWriteDeadline(time.Now().Add(streamWriteTimeout))
-		if err == nil {
-			_, err = l.conn.Write(out)
-		}
-		if err != nil {
+		if l.writeFrames(out) != nil {
 			l.close()
 			return
 		}
@@ -86,6 +82,25 @@ func (l *streamLink) write() {
 			out = nil // a burst's buffer is not kept for the connection's life
 		}
 	}
+}
+
+// writeFrames writes whole frames: on TCP all at once, on TLS a record each, since there are clients that take a record for a frame
+// (coturn's turnutils_uclient).
+func (l *streamLink) writeFrames(frames []byte) error {
+	if err := l.conn.SetWriteDeadline(time.Now().Add(streamWriteTimeout)); err != nil {
+		return err
+	}
+	for len(frames) > 0 {
+		size := len(frames)
+		if l.name != "tcp" {
+			_, size, _ = frameSize(frames, true)
+		}
+		if _, err := l.conn.Write(frames[:size]); err != nil {
+			return err
+		}
+		frames = frames[size:]
+	}
+	return nil
 }
 
 // over reports whether the stream has ended.

@@ -54,6 +54,12 @@ func (p *Page) Close() {
 	p.do("close", nil, nil)
 }
 
+// Reload loads the page anew.
+func (p *Page) Reload() {
+	p.b.t.Helper()
+	p.do("reload", nil, nil)
+}
+
 // Eval evaluates a JavaScript expression in the page, awaits it if it is
 // a promise, and decodes it into value as JSON.
 func (p *Page) Eval(expression string, value any) {

@@ -1,0 +1,275 @@
+package turnsvc
+
+import (
+	"encoding/binary"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/pion/stun/v3"
+)
+
+// Each test here is named after a fact of pion/turn v4.1.4 or pion/stun that would let a stranger crash, hang or abuse a server that
+// uses them plainly, and shows that this one does not let them near.
+
+// CVE-2026-54909: a Send indication with an empty XOR-PEER-ADDRESS panicked the process (stun before v3.1.5).
+func TestPionFactCrashFrame(t *testing.T) {
+	each(t, nil, func(t *testing.T, r *rig, transport string) {
+		c := r.dial(transport, "u", "p")
+		c.allocate()
+		for size := range 32 {
+			for _, method := range []uint16{methodSend | classIndication, methodCreatePermission, methodChannelBind, methodBinding} {
+				b := begin(nil, method&0xF, method&0x110, make([]byte, 12))
+				b.attr(attrXORPeerAddress, make([]byte, size))
+				b.attr(attrData, []byte("x"))
+				c.write(b.end(false))
+			}
+		}
+		c.ok(methodRefresh) // it lives
+	})
+}
+
+// The codec itself must stay at a version that has the fix, since the engine decodes with it.
+func TestPionFactStunFloor(t *testing.T) {
+	m := stun.MustBuild(stun.TransactionID, stun.BindingRequest)
+	m.Add(stun.AttrXORPeerAddress, nil)
+	var addr stun.XORMappedAddress
+	if err := addr.GetFromAs(m, stun.AttrXORPeerAddress); err == nil {
+		t.Error("an empty XOR-PEER-ADDRESS decodes")
+	}
+}
+
+// A ChannelData length of 0xFFFC or more, or a STUN length of 0xFFEC or more, made pion's STUNConn return (0, nil) for ever, before
+// authentication and also after the peer had gone: a core burnt for each connection.
+func TestPionFactSpinFrame(t *testing.T) {
+	for _, frame := range [][]byte{
+		{0x40, 0x00, 0xFF, 0xFC, 1, 2, 3, 4, 5}, {0x40, 0x00, 0xFF, 0xFF, 1, 2, 3, 4, 5},
+		append([]byte{0x00, 0x01, 0xFF, 0xEC, 0x21, 0x12, 0xA4, 0x42}, make([]byte, 12)...),
+		append([]byte{0x00, 0x01, 0xFF, 0xFF, 0x21, 0x12, 0xA4, 0x42}, make([]byte, 12)...),
+		[]byte("GET / HTTP/1.1\r\n\r\n"), {0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xFC},
+	} {
+		r := newRig(t, nil)
+		c := r.dial("tcp", "u", "p")
+		c.write(frame)
+		if frame[2] != 0xFF || frame[0] == 0x40 || frame[3] == 0xFF {
+			// What can't be TURN at this point closes the connection at once.
+			if _, err := c.conn.Read(make([]byte, 1)); err == nil {
+				t.Errorf("% x got an answer", frame[:4])
+			}
+		}
+		c.conn.Close()
+		eventually(t, "the connection is over", func() bool {
+			r.s.streams.mu.Lock()
+			defer r.s.streams.mu.Unlock()
+			return len(r.s.streams.all) == 0
+		})
+	}
+	// With an allocation the longest ChannelData is just a long frame, and the stream goes on behind it.
+	r := newRig(t, nil)
+	c := r.dial("tcp", "u", "p")
+	c.allocate()
+	c.write(append([]byte{0x40, 0x00, 0xFF, 0xFD}, make([]byte, 0x10000)...))
+	c.ok(methodRefresh)
+}
+
+// pion answers 400 to a wrong password, without a nonce; and lets loopback peers through.
+func TestPionFactWrongPasswordIs401(t *testing.T) {
+	each(t, nil, func(t *testing.T, r *rig, transport string) {
+		r.dial(transport, "u", "wrong").refused(401, methodAllocate, withUDP)
+	})
+}
+
+func TestPionFactLoopbackPeerIsRefused(t *testing.T) {
+	each(t, func(o *Options) { o.AllowLoopback = false; o.RelayIP = netip.MustParseAddr("127.0.0.1") },
+		func(t *testing.T, r *rig, transport string) {
+			c := r.dial(transport, "u", "p")
+			c.allocate()
+			c.refused(403, methodCreatePermission, withPeer("127.0.0.2:9"))
+		})
+}
+
+// Closing a relay socket while that client's CreatePermissions were in flight killed the process: a nil dereference in pion's own
+// goroutine. Here allocations end in every way while requests pour in, and every 5-tuple can allocate again.
+func TestPionFactRelaySocketClosedWhileCreatePermissionsInFlight(t *testing.T) {
+	r := newRig(t, nil)
+	const clients, rounds = 8, 40
+	var wg sync.WaitGroup
+	for i := range clients {
+		c := r.dial(transports[i%2], "u", "p")
+		c.refused(400, methodAllocate) // learns a nonce
+		wg.Go(func() {
+			for round := range rounds {
+				c.allocateAgain()
+				for range 20 {
+					c.write(c.build(methodCreatePermission, withPeer("127.0.0.1:9"), withPeer("127.0.0.2:9")))
+				}
+				switch round % 3 {
+				case 0: // a kick, from outside
+					for _, a := range r.s.books.list() {
+						if a.client == addrPort(c.conn.LocalAddr()) {
+							r.s.books.end(a)
+						}
+					}
+				case 1: // its relay socket fails
+					for _, a := range r.s.books.list() {
+						if a.client == addrPort(c.conn.LocalAddr()) {
+							a.relay.conn.Close()
+						}
+					}
+					c.write(c.build(methodRefresh, withLifetime(0)))
+				case 2:
+					c.write(c.build(methodRefresh, withLifetime(0)))
+				}
+			}
+		})
+	}
+	wg.Wait()
+	r.dial("udp", "v", "q").allocate()
+}
+
+// allocateAgain allocates, however long answers to earlier requests still come.
+func (c *client) allocateAgain() {
+	c.t.Helper()
+	for range 200 {
+		c.write(c.build(methodAllocate, withUDP))
+		if m := c.answerOrNil(2 * time.Second); m != nil && m.class == classSuccess {
+			c.unhandled = nil
+			return
+		}
+		c.write(c.build(methodRefresh, withLifetime(0)))
+		c.answerOrNil(2 * time.Second)
+	}
+	c.t.Error("the 5-tuple is lost")
+}
+
+// An idle allocation costs no goroutine of pion's.
+func TestPionFactNoGoroutineForAnAllocation(t *testing.T) {
+	r := newRig(t, nil)
+	for range 10 {
+		r.dial("udp", "u", "p").allocate()
+	}
+	eventually(t, "pion's relay goroutines end", func() bool {
+		buf := make([]byte, 1<<20)
+		return !strings.Contains(string(buf[:runtime.Stack(buf, true)]), "packetHandler")
+	})
+}
+
+// The engine takes what the gate can emit, at its extremes.
+func TestEngine(t *testing.T) {
+	now := time.Now()
+	e, err := newEngine([]byte("key"), time.Minute, func() time.Time { return now }, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.close()
+	if err := e.refresh(7); err == nil {
+		t.Error("refreshed what is not there")
+	}
+	if err := e.allocate(7, netip.MustParseAddrPort("192.0.2.1:1")); err != nil {
+		t.Fatal(err)
+	}
+	var many []netip.Addr
+	for i := range maxAttributes {
+		var b [16]byte
+		b[0] = 0x20
+		binary.BigEndian.PutUint32(b[12:], uint32(i))
+		many = append(many, netip.AddrFrom16(b))
+	}
+	now = now.Add(2 * engineNonceAge) // another nonce
+	for _, err := range []error{
+		e.permit(7, many), e.permit(7, []netip.Addr{netip.MustParseAddr("255.255.255.255"), netip.IPv4Unspecified()}),
+		e.bind(7, firstChannel, netip.MustParseAddrPort("192.0.2.9:0")), e.bind(7, lastChannel, netip.MustParseAddrPort("[2001:db8::1]:65535")),
+		e.refresh(7), e.remove(7), e.remove(7), e.allocate(7, netip.MustParseAddrPort("192.0.2.1:1")),
+	} {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	if err := e.bind(7, firstChannel, netip.MustParseAddrPort("192.0.2.9:1")); err != nil {
+		t.Error(err)
+	}
+	if err := e.bind(7, firstChannel, netip.MustParseAddrPort("192.0.2.9:2")); err == nil {
+		t.Error("a channel was bound twice")
+	}
+}
+
+// What the gate emits never panics pion, whatever the gate is fed: a panic in the engine's goroutine would end the process, and so
+// this test. The frames are signed, so that they get past the challenge.
+func FuzzGate(f *testing.F) {
+	r := newRig(f, nil)
+	c := r.dial("tcp", "u", "p")
+	c.allocate()
+	f.Add(uint16(methodCreatePermission), []byte{0, 0x12, 0, 8, 0, 1, 0x21, 0x12, 0x5e, 0x12, 0xa4, 0x43})
+	f.Add(uint16(methodChannelBind), []byte{0, 0x0c, 0, 4, 0x40, 0, 0, 0, 0, 0x12, 0, 8, 0, 1, 0x21, 0x12, 0x5e, 0x12, 0xa4, 0x43})
+	f.Add(uint16(methodRefresh), []byte{0, 0x0d, 0, 4, 0, 0, 0, 0})
+	f.Add(uint16(methodAllocate), []byte{0, 0x19, 0, 4, 17, 0, 0, 0, 0, 0x18, 0, 1, 0x80, 0, 0, 0})
+	f.Add(uint16(methodAllocate), []byte{0, 0x22, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8})
+	f.Fuzz(func(t *testing.T, method uint16, attributes []byte) {
+		if len(attributes) > 2000 || len(attributes)%4 != 0 {
+			return
+		}
+		c.t = t
+		frame := c.build(method&0xF, func(b *builder) { b.b = append(b.b, attributes...) })
+		c.write(frame)
+		c.answerOrNil(20 * time.Millisecond)
+		c.unhandled = nil
+		if n := r.s.counters.drops[dropPanic].Load(); n != 0 {
+			t.Fatal("a panic was recovered")
+		}
+	})
+}
+
+// Any datagram, from a client with an allocation.
+func FuzzFront(f *testing.F) {
+	r := newRig(f, nil)
+	c := r.dial("udp", "u", "p")
+	c.allocate()
+	c.ok(methodChannelBind, withChannel(0x4000), withPeer("127.0.0.1:9"))
+	f.Add(c.channelFrame(0x4000, "x"))
+	f.Add(c.sendFrame("127.0.0.1:9", "x"))
+	f.Add(c.build(methodBinding))
+	f.Add(c.build(methodAllocate, withUDP))
+	src := addrPort(c.conn.LocalAddr())
+	in := &inlet{link: r.s.books.list()[0].link}
+	buf := new(buffer)
+	f.Fuzz(func(t *testing.T, frame []byte) {
+		if len(frame) > maxDatagram {
+			return
+		}
+		r.s.receive(in, packet{buf[:], headroom, copy(buf[headroom:], frame)}, src)
+		if n := r.s.counters.drops[dropPanic].Load(); n != 0 {
+			t.Fatal("a panic was recovered")
+		}
+	})
+}
+
+// Any stream, cut in any two pieces: it ends, and leaves nothing behind.
+func FuzzStream(f *testing.F) {
+	r := newRig(f, nil)
+	c := r.dial("tcp", "u", "p")
+	f.Add(c.build(methodAllocate, withUDP), 3)
+	f.Add([]byte{0x40, 0x00, 0xFF, 0xFC, 1, 2, 3, 4, 5}, 1)
+	f.Fuzz(func(t *testing.T, data []byte, cut int) {
+		client, server := net.Pipe()
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			r.s.ServeConn(server, "tcp")
+		}()
+		go io.Copy(io.Discard, client) //nolint:errcheck // it ends with the pipe
+		cut = max(0, min(cut, len(data)))
+		client.Write(data[:cut]) //nolint:errcheck // the server may have hung up
+		client.Write(data[cut:]) //nolint:errcheck
+		client.Close()
+		<-done
+		if n := r.s.counters.drops[dropPanic].Load(); n != 0 {
+			t.Fatal("a panic was recovered")
+		}
+	})
+}

@@ -1,0 +1,433 @@
+package turnsvc
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"signalbox/turnsvc/cred"
+)
+
+// TestMain fails the run if a goroutine of this package outlives its test.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if code == 0 {
+		if left := leaked(); left != "" {
+			println("goroutines left behind:\n" + left)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+// leaked waits for the goroutines of tests to end and returns the stacks of those that don't.
+func leaked() string {
+	var left []string
+	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); {
+		buf := make([]byte, 1<<20)
+		buf = buf[:runtime.Stack(buf, true)]
+		left = left[:0]
+		for _, g := range strings.Split(string(buf), "\n\n") {
+			if strings.Contains(g, "signalbox/turnsvc") && !strings.Contains(g, "TestMain") {
+				left = append(left, g)
+			}
+		}
+		if len(left) == 0 {
+			return ""
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return strings.Join(left, "\n\n")
+}
+
+var transports = []string{"udp", "tcp"}
+
+const (
+	testRealm  = "example.org"
+	testSecret = "a secret of the tests"
+)
+
+// testSessions are the live sessions.
+type testSessions map[string]bool
+
+func (s testSessions) Live(id string) bool { return s[id] }
+
+// rig is a server on loopback with clients of its own making.
+type rig struct {
+	t      testing.TB
+	s      *Server
+	addr   map[string]string // by transport
+	keys   *cred.Keys
+	offset atomic.Int64 // added to the clock
+}
+
+func newRig(t testing.TB, change func(*Options)) *rig {
+	t.Helper()
+	r := &rig{t: t, addr: map[string]string{}, keys: cred.NewKeys(testSecret)}
+	o := Options{
+		Realm: testRealm, Keys: r.keys,
+		Users:    map[string][]byte{"u": cred.LongTermKey("u", testRealm, "p"), "v": cred.LongTermKey("v", testRealm, "q")},
+		Sessions: testSessions{"live": true},
+		RelayIP:  netip.MustParseAddr("127.0.0.1"), PublicIP: netip.MustParseAddr("127.0.0.1"),
+		MinPort: 20000, MaxPort: 32000, AllowLoopback: true,
+		Now: func() time.Time { return time.Now().Add(time.Duration(r.offset.Load())) },
+	}
+	if change != nil {
+		change(&o)
+	}
+	var err error
+	if r.s, err = New(o); err != nil {
+		t.Fatal(err)
+	}
+	r.s.books.channelTimeout = time.Millisecond // pion's clock can't be advanced
+	udp, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tcp, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.addr["udp"], r.addr["tcp"] = udp.LocalAddr().String(), tcp.Addr().String()
+
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{}, 3)
+	go func() {
+		if err := r.s.Run(ctx); err != nil {
+			t.Error(err)
+		}
+		done <- struct{}{}
+	}()
+	go func() {
+		if err := r.s.ServePacket(udp); err != nil {
+			t.Error(err)
+		}
+		done <- struct{}{}
+	}()
+	go func() {
+		for {
+			conn, err := tcp.Accept()
+			if err != nil {
+				break
+			}
+			go r.s.ServeConn(conn, "tcp")
+		}
+		done <- struct{}{}
+	}()
+	t.Cleanup(func() {
+		cancel()
+		udp.Close()
+		tcp.Close()
+		for range 3 {
+			<-done
+		}
+		if n := r.s.counters.drops[dropPanic].Load(); n != 0 {
+			t.Errorf("%d panics were recovered", n)
+		}
+	})
+	return r
+}
+
+// advance moves the server's clock.
+func (r *rig) advance(d time.Duration) { r.offset.Add(int64(d)) }
+
+// client is a TURN client without any mercy: it sends what the test says.
+type client struct {
+	t         testing.TB
+	conn      net.Conn
+	stream    bool
+	user      string
+	key       []byte
+	nonce     []byte
+	tid       [12]byte
+	rest      []byte // read from a stream and not yet used
+	relayed   netip.AddrPort
+	unhandled [][]byte // frames that came while an answer was awaited
+}
+
+// dial opens a client that knows a user's password.
+func (r *rig) dial(transport, user, password string) *client {
+	r.t.Helper()
+	conn, err := net.Dial(transport, r.addr[transport])
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { conn.Close() })
+	return &client{t: r.t, conn: conn, stream: transport == "tcp", user: user, key: cred.LongTermKey(user, testRealm, password)}
+}
+
+// setter adds an attribute to a request.
+type setter func(*builder)
+
+func attr(typ uint16, value ...byte) setter { return func(b *builder) { b.attr(typ, value) } }
+
+func withPeer(s string) setter {
+	return func(b *builder) { b.xorAddr(attrXORPeerAddress, netip.MustParseAddrPort(s)) }
+}
+
+func withLifetime(seconds uint32) setter {
+	return func(b *builder) { b.uint32(attrLifetime, seconds) }
+}
+
+func withChannel(n uint16) setter { return attr(attrChannelNumber, byte(n>>8), byte(n), 0, 0) }
+
+var withUDP = attr(attrRequestedTransport, protocolUDP, 0, 0, 0)
+
+// build makes a request, signed if the client has a nonce.
+func (c *client) build(method uint16, attrs ...setter) []byte {
+	rand.Read(c.tid[:])
+	b := begin(nil, method, classRequest, c.tid[:])
+	for _, a := range attrs {
+		a(&b)
+	}
+	if c.nonce != nil {
+		b.attr(attrUsername, []byte(c.user))
+		b.attr(attrRealm, []byte(testRealm))
+		b.attr(attrNonce, c.nonce)
+		b.sign(c.key)
+	}
+	return b.end(true)
+}
+
+func (c *client) write(frame []byte) {
+	c.t.Helper()
+	if _, err := c.conn.Write(frame); err != nil {
+		c.t.Fatalf("write: %v", err)
+	}
+}
+
+// read returns the next frame, or nil if none comes within the time.
+func (c *client) read(within time.Duration) []byte {
+	c.t.Helper()
+	if len(c.unhandled) > 0 {
+		frame := c.unhandled[0]
+		c.unhandled = c.unhandled[1:]
+		return frame
+	}
+	return c.readConn(within)
+}
+
+func (c *client) readConn(within time.Duration) []byte {
+	c.t.Helper()
+	if err := c.conn.SetReadDeadline(time.Now().Add(within)); err != nil {
+		c.t.Fatal(err)
+	}
+	buf := make([]byte, 70000)
+	for {
+		if c.stream {
+			if size, padded, ok := frameSize(c.rest, true); ok && padded > 0 && len(c.rest) >= padded {
+				frame := append([]byte(nil), c.rest[:size]...)
+				c.rest = c.rest[padded:]
+				return frame
+			}
+		}
+		n, err := c.conn.Read(buf)
+		if err != nil {
+			var timeout net.Error
+			if errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, io.EOF) {
+				return nil
+			}
+			c.t.Fatalf("read: %v", err)
+		}
+		if !c.stream {
+			return buf[:n:n]
+		}
+		c.rest = append(c.rest, buf[:n]...)
+	}
+}
+
+// answer returns the answer to the last request built, which must come.
+func (c *client) answer() *message {
+	c.t.Helper()
+	m := c.answerOrNil(5 * time.Second)
+	if m == nil {
+		c.t.Fatal("no answer")
+	}
+	return m
+}
+
+func (c *client) answerOrNil(within time.Duration) *message {
+	c.t.Helper()
+	for {
+		frame := c.readConn(within)
+		if frame == nil {
+			return nil
+		}
+		m := &message{}
+		if m.decode(frame) && string(m.transactionID()) == string(c.tid[:]) {
+			return m
+		}
+		c.unhandled = append(c.unhandled, frame)
+	}
+}
+
+// request sends a request, follows challenges, and returns the last answer, whose signature it checks as a strict client does.
+func (c *client) request(method uint16, attrs ...setter) *message {
+	c.t.Helper()
+	for range 2 {
+		c.write(c.build(method, attrs...))
+		m := c.answer()
+		if code := m.code(); code == 438 || code == 401 && c.nonce == nil {
+			nonce, ok := m.get(attrNonce)
+			if !ok {
+				c.t.Fatalf("%d without NONCE", code)
+			}
+			c.nonce = append([]byte(nil), nonce...)
+			continue
+		}
+		if c.nonce != nil && m.code() != 401 && m.integrity != 0 && !m.signedBy(c.key) {
+			c.t.Fatalf("answer %d has a wrong MESSAGE-INTEGRITY", m.code())
+		}
+		return m
+	}
+	c.t.Fatal("challenged twice")
+	return nil
+}
+
+// ok sends a request that must succeed, with a signed answer.
+func (c *client) ok(method uint16, attrs ...setter) *message {
+	c.t.Helper()
+	m := c.request(method, attrs...)
+	if m.class != classSuccess {
+		c.t.Fatalf("method %#x: error %d, want success", method, m.code())
+	}
+	if !m.signedBy(c.key) {
+		c.t.Fatalf("method %#x: the answer is not signed", method)
+	}
+	return m
+}
+
+// refused sends a request that must fail with that code.
+func (c *client) refused(code int, method uint16, attrs ...setter) *message {
+	c.t.Helper()
+	m := c.request(method, attrs...)
+	if m.code() != code {
+		c.t.Fatalf("method %#x: code %d, want %d", method, m.code(), code)
+	}
+	return m
+}
+
+// allocate makes an allocation and returns its relayed transport address.
+func (c *client) allocate(attrs ...setter) netip.AddrPort {
+	c.t.Helper()
+	m := c.ok(methodAllocate, append([]setter{withUDP}, attrs...)...)
+	value, _ := m.get(attrXORRelayedAddress)
+	addr, ok := xorAddress(value, m.transactionID())
+	if !ok {
+		c.t.Fatal("no XOR-RELAYED-ADDRESS")
+	}
+	c.relayed = addr
+	return addr
+}
+
+// code is the error code of an answer, 0 of a success.
+func (m *message) code() int {
+	v, ok := m.get(attrErrorCode)
+	if !ok || len(v) < 4 {
+		return 0
+	}
+	return int(v[2])*100 + int(v[3])
+}
+
+func (m *message) lifetime() time.Duration {
+	v, _ := m.get(attrLifetime)
+	if len(v) != 4 {
+		return -1
+	}
+	return time.Duration(binary.BigEndian.Uint32(v)) * time.Second
+}
+
+// channelFrame is a ChannelData message, padded on streams.
+func (c *client) channelFrame(number uint16, data string) []byte {
+	b := binary.BigEndian.AppendUint16(nil, number)
+	b = binary.BigEndian.AppendUint16(b, uint16(len(data)))
+	b = append(b, data...)
+	for c.stream && len(b)%4 != 0 {
+		b = append(b, 0)
+	}
+	return b
+}
+
+// sendFrame is a Send indication.
+func (c *client) sendFrame(peer, data string) []byte {
+	b := begin(nil, methodSend, classIndication, make([]byte, 12))
+	withPeer(peer)(&b)
+	b.attr(attrData, []byte(data))
+	return b.end(false)
+}
+
+// received returns the peer and data of a Data indication, or the number and data of ChannelData.
+func (c *client) received() (peer netip.AddrPort, number uint16, data string) {
+	c.t.Helper()
+	frame := c.read(5 * time.Second)
+	if frame == nil {
+		c.t.Fatal("nothing came")
+	}
+	if frame[0]&0xC0 == 0x40 {
+		return peer, binary.BigEndian.Uint16(frame), string(frame[4 : 4+binary.BigEndian.Uint16(frame[2:])])
+	}
+	var m message
+	if !m.decode(frame) || m.method != methodData || m.class != classIndication {
+		c.t.Fatalf("want a Data indication, got % x", frame)
+	}
+	value, _ := m.get(attrXORPeerAddress)
+	peer, ok := xorAddress(value, m.transactionID())
+	payload, okData := m.get(attrData)
+	if !ok || !okData {
+		c.t.Fatal("a Data indication without peer or data")
+	}
+	return peer, 0, string(payload)
+}
+
+// nothing fails if a frame comes.
+func (c *client) nothing() {
+	c.t.Helper()
+	if frame := c.read(200 * time.Millisecond); frame != nil {
+		c.t.Fatalf("want nothing, got % x", frame)
+	}
+}
+
+// peer is a UDP socket on loopback, which clients reach through the relay.
+func (r *rig) peer() *net.UDPConn {
+	r.t.Helper()
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+func readPeer(t testing.TB, conn *net.UDPConn) (string, netip.AddrPort) {
+	t.Helper()
+	buf := make([]byte, 70000)
+	if err := conn.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	n, from, err := conn.ReadFromUDPAddrPort(buf)
+	if err != nil {
+		t.Fatalf("nothing reached the peer: %v", err)
+	}
+	return string(buf[:n]), from
+}
+
+// eventually polls until done, for what the server does in its own time.
+func eventually(t testing.TB, what string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(5 * time.Second); !done(); {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain: %s", what)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}

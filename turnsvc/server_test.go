@@ -1,0 +1,510 @@
+package turnsvc
+
+import (
+	"bytes"
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"signalbox/turnsvc/cred"
+)
+
+// each runs a test over UDP and TCP.
+func each(t *testing.T, change func(*Options), run func(t *testing.T, r *rig, transport string)) {
+	for _, transport := range transports {
+		t.Run(transport, func(t *testing.T) {
+			t.Parallel()
+			run(t, newRig(t, change), transport)
+		})
+	}
+}
+
+func TestBindingTellsTheReflexiveAddress(t *testing.T) {
+	each(t, nil, func(t *testing.T, r *rig, transport string) {
+		c := r.dial(transport, "u", "p")
+		c.write(c.build(methodBinding))
+		m := c.answer()
+		value, _ := m.get(attrXORMappedAddress)
+		addr, ok := xorAddress(value, m.transactionID())
+		if want := addrPort(c.conn.LocalAddr()); !ok || addr != want {
+			t.Errorf("XOR-MAPPED-ADDRESS %v, want %v", addr, want)
+		}
+		if !m.fingerprint {
+			t.Error("a request with FINGERPRINT wants one in the answer")
+		}
+		c.write(c.build(methodBinding, attr(0x0003, 0, 0, 0, 6))) // CHANGE-REQUEST is not served here
+		if m := c.answer(); m.code() != 420 {
+			t.Errorf("unknown attribute: code %d, want 420", m.code())
+		} else if list, _ := m.get(attrUnknownAttributes); !bytes.Equal(list, []byte{0, 3}) {
+			t.Errorf("UNKNOWN-ATTRIBUTES % x, want 00 03", list)
+		}
+	})
+}
+
+func TestRelayCarriesBothWays(t *testing.T) {
+	each(t, nil, func(t *testing.T, r *rig, transport string) {
+		c := r.dial(transport, "u", "p")
+		peer := r.peer()
+		at := peer.LocalAddr().String()
+		relayed := c.allocate()
+		if relayed.Port() < 20000 || relayed.Port() > 32000 {
+			t.Errorf("relayed %v is out of the range of ports", relayed)
+		}
+
+		c.write(c.sendFrame(at, "too early"))
+		c.ok(methodCreatePermission, withPeer(at))
+		c.write(c.sendFrame(at, "by indication"))
+		data, from := readPeer(t, peer)
+		if data != "by indication" || from != relayed {
+			t.Errorf("the peer got %q from %v, want it from %v", data, from, relayed)
+		}
+		if _, err := peer.WriteToUDPAddrPort([]byte("back"), relayed); err != nil {
+			t.Fatal(err)
+		}
+		if p, _, data := c.received(); p.String() != at || data != "back" {
+			t.Errorf("got %q of %v", data, p)
+		}
+
+		c.ok(methodChannelBind, withChannel(0x4001), withPeer(at))
+		for _, size := range []int{0, 1, 2, 3, 4, 1200, 9000} {
+			want := strings.Repeat("x", size)
+			c.write(c.channelFrame(0x4001, want))
+			if data, _ := readPeer(t, peer); data != want {
+				t.Errorf("%d bytes out: got %d", size, len(data))
+			}
+			if _, err := peer.WriteToUDPAddrPort([]byte(want), relayed); err != nil {
+				t.Fatal(err)
+			}
+			if _, n, data := c.received(); n != 0x4001 || data != want {
+				t.Errorf("%d bytes back: got %d on channel %#x", size, len(data), n)
+			}
+		}
+
+		stranger := r.peer()
+		snap := r.s.Snapshot()
+		if len(snap.Allocations) != 1 || snap.Allocations[0].Channels != 1 || snap.Allocations[0].FromClientPackets != 8 ||
+			snap.Allocations[0].Transport != transport || snap.Drops["no-permission"] != 1 {
+			t.Errorf("snapshot %+v", snap)
+		}
+		// A permission is for an address, not for a port.
+		if _, err := stranger.WriteToUDPAddrPort([]byte("same address"), relayed); err != nil {
+			t.Fatal(err)
+		}
+		if p, n, _ := c.received(); n != 0 || p.String() != stranger.LocalAddr().String() {
+			t.Errorf("got channel %#x, peer %v", n, p)
+		}
+
+		if m := c.ok(methodRefresh, withLifetime(0)); m.lifetime() != 0 {
+			t.Errorf("LIFETIME %v after a refresh with 0", m.lifetime())
+		}
+		c.refused(437, methodRefresh)
+		if n := r.s.Allocations(); n != 0 {
+			t.Errorf("%d allocations are left", n)
+		}
+	})
+}
+
+func TestRelayToRelayInProcess(t *testing.T) {
+	// The public address is one that this machine does not have: only a hand-over in process can work, as behind 1:1 NAT.
+	each(t, func(o *Options) { o.PublicIP = netip.MustParseAddr("198.51.100.7"); o.AllowLoopback = false },
+		func(t *testing.T, r *rig, transport string) {
+			a, b := r.dial(transport, "u", "p"), r.dial("tcp", "v", "q")
+			ra, rb := a.allocate(), b.allocate()
+			a.ok(methodCreatePermission, withPeer(rb.String()))
+			a.write(a.sendFrame(rb.String(), "not yet"))
+			eventually(t, "the packet without permission is dropped", func() bool { return r.s.Snapshot().Drops["peer-unknown"] == 1 })
+			b.ok(methodChannelBind, withChannel(0x4000), withPeer(ra.String()))
+			a.write(a.sendFrame(rb.String(), "hello"))
+			if _, n, data := b.received(); n != 0x4000 || data != "hello" {
+				t.Errorf("got %q on channel %#x", data, n)
+			}
+			b.write(b.channelFrame(0x4000, "well met"))
+			if p, _, data := a.received(); p != ra && p != rb || data != "well met" {
+				t.Errorf("got %q of %v", data, p)
+			}
+			// Its own address leads nowhere but to live relays.
+			a.write(a.sendFrame("198.51.100.7:22", "ssh"))
+			eventually(t, "the drop is counted", func() bool { return r.s.Snapshot().Drops["peer-denied"] == 1 })
+		})
+}
+
+func TestAuthentication(t *testing.T) {
+	each(t, nil, func(t *testing.T, r *rig, transport string) {
+		challenge := r.dial(transport, "u", "p")
+		challenge.write(challenge.build(methodAllocate, withUDP))
+		m := challenge.answer()
+		if realm, _ := m.get(attrRealm); m.code() != 401 || string(realm) != testRealm {
+			t.Errorf("code %d, realm %q", m.code(), realm)
+		}
+		if reason, _ := m.get(attrErrorCode); len(reason) > 4 {
+			t.Errorf("a stranger gets the reason phrase %q", reason[4:])
+		}
+
+		var sizes []int
+		for name, c := range map[string]*client{
+			"wrong password":  r.dial(transport, "u", "wrong"),
+			"unknown user":    r.dial(transport, "x", "p"),
+			"expired":         r.minted(transport, cred.ICE, "someone", -time.Second),
+			"session is over": r.minted(transport, cred.Hub, "gone", time.Hour),
+		} {
+			m := c.refused(401, methodAllocate, withUDP)
+			if _, ok := m.get(attrNonce); !ok || m.integrity != 0 {
+				t.Errorf("%s: want a challenge", name)
+			}
+			sizes = append(sizes, len(m.raw))
+		}
+		for _, n := range sizes {
+			if n != sizes[0] {
+				t.Errorf("answers differ in size: %v", sizes)
+			}
+		}
+
+		for _, class := range []cred.Class{cred.Hub, cred.ICE, cred.Shared} {
+			c := r.minted(transport, class, "live", time.Hour)
+			c.allocate()
+			if got := r.s.Snapshot().Allocations; len(got) != 1 || got[0].Class != class.String() {
+				t.Errorf("%v: snapshot %+v", class, got)
+			}
+			c.ok(methodRefresh, withLifetime(0))
+		}
+
+		// Another valid user on the same 5-tuple is refused, and has no effect.
+		c := r.dial(transport, "u", "p")
+		c.allocate()
+		c.user, c.key = "v", cred.LongTermKey("v", testRealm, "q")
+		c.refused(441, methodRefresh, withLifetime(0))
+		c.refused(441, methodCreatePermission, withPeer("127.0.0.1:9"))
+		if r.s.Allocations() != 1 {
+			t.Error("another user ended the allocation")
+		}
+	})
+}
+
+func (r *rig) minted(transport string, class cred.Class, id string, life time.Duration) *client {
+	user, password := r.keys.Mint(class, id, r.s.clock.wall().Add(life))
+	return r.dial(transport, user, password)
+}
+
+func TestCallOutlivesItsCredential(t *testing.T) {
+	each(t, nil, func(t *testing.T, r *rig, transport string) {
+		c := r.minted(transport, cred.Shared, "x", time.Minute)
+		c.allocate()
+		r.advance(5 * time.Minute) // the allocation lasts ten
+		c.ok(methodRefresh)
+		c.ok(methodCreatePermission, withPeer("127.0.0.1:9"))
+		c.ok(methodChannelBind, withChannel(0x4000), withPeer("127.0.0.1:9"))
+		c.ok(methodRefresh, withLifetime(0))
+		c.refused(401, methodAllocate, withUDP)
+	})
+}
+
+func TestDeadlines(t *testing.T) {
+	each(t, nil, func(t *testing.T, r *rig, transport string) {
+		c := r.dial(transport, "u", "p")
+		peer := r.peer()
+		at := peer.LocalAddr().String()
+		c.allocate(withLifetime(3000))
+		c.ok(methodChannelBind, withChannel(0x4000), withPeer(at))
+
+		r.advance(299 * time.Second)
+		c.write(c.channelFrame(0x4000, "in time"))
+		if data, _ := readPeer(t, peer); data != "in time" {
+			t.Errorf("got %q", data)
+		}
+		r.advance(2 * time.Second) // the permission is over, the channel is not
+		c.write(c.channelFrame(0x4000, "late"))
+		eventually(t, "the drop is counted", func() bool { return r.s.Snapshot().Drops["no-channel"] == 1 })
+		c.ok(methodCreatePermission, withPeer(at))
+		c.write(c.channelFrame(0x4000, "again"))
+		if data, _ := readPeer(t, peer); data != "again" {
+			t.Errorf("got %q", data)
+		}
+		r.advance(301 * time.Second) // now both are
+		c.ok(methodChannelBind, withChannel(0x4001), withPeer(at))
+		c.refused(400, methodChannelBind, withChannel(0x4000), withPeer(at))
+		c.refused(400, methodChannelBind, withChannel(0x4001), withPeer("127.0.0.1:1"))
+		c.ok(methodChannelBind, withChannel(0x4001), withPeer(at))
+
+		r.advance(3000 * time.Second)
+		c.refused(437, methodRefresh)
+		eventually(t, "the allocation is removed", func() bool { return r.s.Allocations() == 0 })
+	})
+}
+
+func TestLifetimeIsClamped(t *testing.T) {
+	r := newRig(t, nil)
+	for asked, want := range map[uint32]time.Duration{0: time.Minute, 1: time.Minute, 600: 600 * time.Second, 3600: maxLifetime, 0xFFFFFFFF: maxLifetime} {
+		c := r.dial("udp", "u", "p")
+		if got := c.ok(methodAllocate, withUDP, withLifetime(asked)).lifetime(); got != want {
+			t.Errorf("LIFETIME %d: granted %v, want %v", asked, got, want)
+		}
+		if got := c.ok(methodRefresh, withLifetime(max(asked, 1))).lifetime(); got != want {
+			t.Errorf("refresh with %d: granted %v, want %v", asked, got, want)
+		}
+	}
+}
+
+func TestAllocateRefusals(t *testing.T) {
+	each(t, func(o *Options) { o.Limits.PerUser = 2 }, func(t *testing.T, r *rig, transport string) {
+		c := r.dial(transport, "u", "p")
+		c.refused(400, methodAllocate)
+		c.refused(442, methodAllocate, attr(attrRequestedTransport, 6, 0, 0, 0))
+		c.refused(440, methodAllocate, withUDP, attr(attrRequestedFamily, familyIPv6, 0, 0, 0))
+		c.refused(400, methodAllocate, withUDP, attr(attrEvenPort, 0x80), attr(attrReservationToken, 1, 2, 3, 4, 5, 6, 7, 8))
+		c.refused(508, methodAllocate, withUDP, attr(attrReservationToken, 1, 2, 3, 4, 5, 6, 7, 8))
+		c.refused(400, methodAllocate, withUDP, attr(attrLifetime, 1, 2))
+		m := c.refused(420, methodAllocate, withUDP, attr(attrDontFragment), attr(0x7001))
+		if list, _ := m.get(attrUnknownAttributes); !bytes.Equal(list, []byte{0, 0x1A, 0x70, 1}) {
+			t.Errorf("UNKNOWN-ATTRIBUTES % x", list)
+		}
+		if !m.signedBy(c.key) {
+			t.Error("the refusal is not signed")
+		}
+		c.allocate()
+		first := append([]byte(nil), c.answerTo(c.build(methodAllocate, withUDP)).raw...)
+		if (&message{}).decode(first); r.s.Snapshot().Refusals[437] != 1 {
+			t.Error("a second Allocate is not a mismatch")
+		}
+		r.dial(transport, "u", "p").allocate()
+		r.dial(transport, "u", "p").refused(486, methodAllocate, withUDP)
+		r.s.Drain()
+		r.dial(transport, "v", "q").refused(508, methodAllocate, withUDP)
+		c.ok(methodRefresh)
+	})
+}
+
+func (c *client) answerTo(frame []byte) *message {
+	c.t.Helper()
+	c.write(frame)
+	return c.answer()
+}
+
+func TestRetransmittedAllocateGetsTheSameAnswer(t *testing.T) {
+	r := newRig(t, nil)
+	c := r.dial("udp", "u", "p")
+	c.refused(400, methodAllocate) // learns a nonce
+	frame := c.build(methodAllocate, withUDP)
+	first, second := c.answerTo(frame), c.answerTo(frame)
+	if first.class != classSuccess || !bytes.Equal(first.raw, second.raw) {
+		t.Errorf("answers differ:\n% x\n% x", first.raw, second.raw)
+	}
+}
+
+func TestEvenPort(t *testing.T) {
+	r := newRig(t, nil)
+	c := r.dial("udp", "u", "p")
+	m := c.ok(methodAllocate, withUDP, attr(attrEvenPort, 0x80))
+	value, _ := m.get(attrXORRelayedAddress)
+	rtp, _ := xorAddress(value, m.transactionID())
+	token, ok := m.get(attrReservationToken)
+	if rtp.Port()%2 != 0 || !ok {
+		t.Fatalf("port %d, token %v", rtp.Port(), ok)
+	}
+	other := r.dial("udp", "v", "q")
+	other.refused(508, methodAllocate, withUDP, attr(attrReservationToken, token...)) // another user's
+	rtcp := r.dial("udp", "u", "p").allocate(attr(attrReservationToken, token...))
+	if rtcp.Port() != rtp.Port()+1 {
+		t.Errorf("the reserved port is %d, want %d", rtcp.Port(), rtp.Port()+1)
+	}
+	for range 20 {
+		if p := r.dial("udp", "u", "p").allocate(attr(attrEvenPort, 0)); p.Port()%2 != 0 {
+			t.Errorf("EVEN-PORT gave %d", p.Port())
+		}
+	}
+}
+
+func TestReservationsAndPortsComeBack(t *testing.T) {
+	r := newRig(t, func(o *Options) { o.MinPort, o.MaxPort = 32100, 32103 })
+	full := func() (n int) {
+		return len(r.s.books.pool.free[0]) + len(r.s.books.pool.free[1])
+	}
+	c := r.dial("udp", "u", "p")
+	c.ok(methodAllocate, withUDP, attr(attrEvenPort, 0x80))
+	d := r.dial("udp", "u", "p")
+	d.ok(methodAllocate, withUDP, attr(attrEvenPort, 0x80))
+	r.dial("udp", "v", "q").refused(508, methodAllocate, withUDP)
+	c.ok(methodRefresh, withLifetime(0))
+	d.ok(methodRefresh, withLifetime(0))
+	r.advance(31 * time.Second)
+	eventually(t, "reservations end", func() bool { return r.inBooks(full) == 4 })
+	for range 50 { // the pool neither leaks nor gives one port twice
+		e := r.dial("udp", "u", "p")
+		e.allocate()
+		e.ok(methodRefresh, withLifetime(0))
+	}
+	if n := r.inBooks(full); n != 4 {
+		t.Errorf("%d ports are free, want 4", n)
+	}
+}
+
+// inBooks runs f in the goroutine that owns the books.
+func (r *rig) inBooks(f func() int) int {
+	r.t.Helper()
+	got := make(chan int, 1)
+	probe := &request{link: probeLink{func() { got <- f() }}, msg: message{method: methodRefresh, raw: make([]byte, headerSize)}}
+	eventually(r.t, "room in the queue", func() bool { return r.s.books.submit(probe) })
+	return <-got
+}
+
+// probeLink is a link whose first use in the books' goroutine runs a function.
+type probeLink struct{ run func() }
+
+func (p probeLink) allocation(netip.AddrPort) *allocation   { p.run(); return nil }
+func (probeLink) setAllocation(netip.AddrPort, *allocation) {}
+func (probeLink) send([]byte, netip.AddrPort)               {}
+func (probeLink) stream() bool                              { return false }
+func (probeLink) transport() string                         { return "probe" }
+func (probeLink) local() (a netip.AddrPort)                 { return a }
+
+func TestPermissionPolicy(t *testing.T) {
+	public := "203.0.114.9:9"
+	each(t, func(o *Options) {
+		o.AllowLoopback = false
+		o.PublicIP = netip.MustParseAddr("198.51.100.7")
+		o.AllowPeers = prefixes("10.1.0.0/16", "127.0.0.0/8")
+		o.DenyPeers = prefixes("10.1.2.0/24", "8.8.8.8/32")
+	}, func(t *testing.T, r *rig, transport string) {
+		c := r.dial(transport, "u", "p")
+		c.allocate()
+		for _, peer := range []string{
+			"127.0.0.2:9", "127.255.255.254:9", "0.0.0.0:9", "0.1.2.3:9", "169.254.169.254:80", "168.63.129.16:80", "100.100.100.200:80",
+			"10.0.0.1:9", "10.1.2.3:9", "172.16.0.1:9", "192.168.1.1:9", "100.64.0.1:9", "192.0.2.1:9", "198.18.0.1:9", "203.0.113.1:9",
+			"224.0.0.1:9", "240.0.0.1:9", "255.255.255.255:9", "8.8.8.8:9",
+		} {
+			m := c.refused(403, methodCreatePermission, withPeer(peer))
+			if !m.signedBy(c.key) {
+				t.Errorf("%s: the refusal is not signed", peer)
+			}
+			c.refused(403, methodChannelBind, withChannel(0x4000), withPeer(peer))
+			c.refused(403, methodCreatePermission, withPeer(public), withPeer(peer))
+		}
+		if p := r.s.Snapshot().Allocations[0].Permissions; len(p) != 0 {
+			t.Errorf("refused requests installed %v", p)
+		}
+		c.refused(443, methodCreatePermission, withPeer("[2001:db9::1]:9"))
+		c.refused(443, methodCreatePermission, withPeer("[::ffff:127.0.0.1]:9"))
+		c.refused(400, methodCreatePermission)
+		for _, size := range []int{0, 1, 2, 3, 4, 7, 9, 19, 21} {
+			c.refused(400, methodCreatePermission, attr(attrXORPeerAddress, make([]byte, size)...))
+		}
+		c.ok(methodCreatePermission, withPeer(public), withPeer("10.1.0.1:9"))
+		c.ok(methodCreatePermission, withPeer("198.51.100.7:9")) // relays of this box
+		if p := r.s.Snapshot().Allocations[0].Permissions; len(p) != 3 {
+			t.Errorf("permissions %v", p)
+		}
+
+		// A credential without a session reaches this box's relays only.
+		ice := r.minted(transport, cred.ICE, "x", time.Hour)
+		ice.allocate()
+		ice.refused(403, methodCreatePermission, withPeer(public))
+		ice.ok(methodCreatePermission, withPeer("198.51.100.7:9"))
+	})
+}
+
+func TestLimitsOfAnAllocation(t *testing.T) {
+	r := newRig(t, func(o *Options) { o.Limits.Permissions, o.Limits.Channels = 3, 2 })
+	c := r.dial("udp", "u", "p")
+	c.allocate()
+	for i := range 3 {
+		c.ok(methodCreatePermission, withPeer(fmt.Sprintf("127.0.0.%d:9", i+1)))
+	}
+	c.refused(508, methodCreatePermission, withPeer("127.0.0.4:9"))
+	c.refused(508, methodChannelBind, withChannel(0x4000), withPeer("127.0.0.4:9"))
+	c.ok(methodChannelBind, withChannel(0x4000), withPeer("127.0.0.1:1"))
+	c.ok(methodChannelBind, withChannel(0x4001), withPeer("127.0.0.1:2"))
+	c.refused(508, methodChannelBind, withChannel(0x4002), withPeer("127.0.0.1:3"))
+	r.advance(301 * time.Second)
+	eventually(t, "expired permissions are forgotten", func() bool { return len(r.s.Snapshot().Allocations[0].Permissions) == 0 })
+	r.advance(time.Second)
+	eventually(t, "room for another", func() bool { return c.request(methodCreatePermission, withPeer("127.0.0.4:9")).class == classSuccess })
+}
+
+func TestStreamEndFreesItsAllocation(t *testing.T) {
+	r := newRig(t, nil)
+	c := r.dial("tcp", "u", "p")
+	c.allocate()
+	c.conn.Close()
+	eventually(t, "the allocation ends", func() bool { return r.s.Allocations() == 0 })
+}
+
+func TestSlowStreamLosesItsOwnPacketsOnly(t *testing.T) {
+	r := newRig(t, nil)
+	slow, quick := r.dial("tcp", "u", "p"), r.dial("tcp", "v", "q")
+	peer := r.peer()
+	slow.allocate()
+	quick.allocate()
+	for _, c := range []*client{slow, quick} {
+		c.ok(methodChannelBind, withChannel(0x4000), withPeer(peer.LocalAddr().String()))
+	}
+	payload := make([]byte, 8000)
+	for i := 0; i < 20000 && r.s.Snapshot().Drops["slow-client"] == 0; i++ {
+		if _, err := peer.WriteToUDPAddrPort(payload, slow.relayed); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r.s.Snapshot().Drops["slow-client"] == 0 {
+		t.Fatal("a client that does not read lost nothing")
+	}
+	if _, err := peer.WriteToUDPAddrPort([]byte("prompt"), quick.relayed); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, data := quick.received(); data != "prompt" {
+		t.Errorf("got %q", data)
+	}
+}
+
+func TestNonce(t *testing.T) {
+	n := newNonces(make([]byte, 32))
+	now := time.Unix(1_800_000_000, 0)
+	a, b := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
+	nonce := n.append(nil, a, now)
+	if len(nonce) != nonceSize || !n.valid(nonce, a, now) || !n.valid(nonce, a, now.Add(29*time.Minute)) {
+		t.Error("a nonce is refused to its owner")
+	}
+	if n.valid(nonce, b, now) || n.valid(nonce, a, now.Add(40*time.Minute)) || n.valid(nonce, a, now.Add(-10*time.Minute)) {
+		t.Error("a nonce is good for somebody else or at another time")
+	}
+	for i := range nonce {
+		bad := bytes.Clone(nonce)
+		bad[i] ^= 1
+		if n.valid(bad, a, now) {
+			t.Errorf("nonce with byte %d changed is valid", i)
+		}
+	}
+	if newNonces(append(make([]byte, 31), 1)).valid(nonce, a, now) {
+		t.Error("a nonce of another process is valid")
+	}
+
+	// A stale one is replaced in one round trip.
+	r := newRig(t, nil)
+	c := r.dial("udp", "u", "p")
+	c.allocate()
+	r.advance(35 * time.Minute)
+	c.write(c.build(methodRefresh))
+	m := c.answer()
+	fresh, _ := m.get(attrNonce)
+	if m.code() != 438 || len(fresh) == 0 {
+		t.Fatalf("code %d", m.code())
+	}
+	c.nonce = fresh
+	c.refused(437, methodRefresh) // its ten minutes are over, but it is authenticated
+}
+
+func TestStrangersAreLimitedPerSource(t *testing.T) {
+	r := newRig(t, func(o *Options) { o.Limits.UnauthorizedPerSource = 10 })
+	c := r.dial("udp", "u", "p")
+	for range 100 {
+		c.write(c.build(methodAllocate, withUDP))
+	}
+	eventually(t, "the limit holds", func() bool { return r.s.Snapshot().Drops["rate-limited"] >= 70 })
+	request := len(c.build(methodAllocate, withUDP)) - 8 // without FINGERPRINT
+	b := begin(nil, methodAllocate, classError, make([]byte, 12))
+	b.errorCode(401, "")
+	b.attr(attrRealm, make([]byte, 20))
+	b.attr(attrNonce, make([]byte, nonceSize))
+	if answer := len(b.end(false)); answer > 3*request {
+		t.Errorf("a challenge is %d bytes for %d", answer, request)
+	}
+}
