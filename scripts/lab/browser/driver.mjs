@@ -62,6 +62,9 @@ const ops = {
     await page.goto(url, { waitUntil: "load", timeout: 20_000 });
     return number;
   },
+  async reload({ page, timeout }) {
+    await pages.get(page).page.reload({ waitUntil: "load", timeout });
+  },
   evaluate: ({ page, expression }) => pages.get(page).page.evaluate(expression),
   click: ({ page, selector, timeout }) => pages.get(page).page.click(selector, { timeout }),
   fill: ({ page, selector, text, timeout }) => pages.get(page).page.fill(selector, text, { timeout }),
