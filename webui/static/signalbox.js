@@ -174,7 +174,7 @@ class Session extends Emitter {
         reject(error); // of no effect once the welcome has come
         if (this.state === 'open') this.#lost(error);
       };
-      socket.onclose = ended;
+      socket.onclose = socket.onerror = ended; // a connection that failed has no code, and isn't final
     });
   }
 
@@ -184,7 +184,7 @@ class Session extends Emitter {
     this.#socket = null;
     clearInterval(this.#heartbeat);
     if (!socket) return;
-    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.onopen = socket.onmessage = socket.onclose = socket.onerror = null;
     socket.close(1000);
   }
 
