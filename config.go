@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -233,7 +234,7 @@ func decode(c *Config, text string, lines map[string]int) error {
 			}
 			return errors.New(where + parse.Message)
 		}
-		return errors.New(strings.TrimPrefix(err.Error(), "toml: "))
+		return plainTypeError(strings.TrimPrefix(err.Error(), "toml: "), lines != nil)
 	}
 	if unknown := meta.Undecoded(); len(unknown) > 0 {
 		e := unknownKeyError{}
@@ -248,6 +249,28 @@ func decode(c *Config, text string, lines map[string]int) error {
 		return e
 	}
 	return nil
+}
+
+// The decoder's words for a value of the wrong type.
+var (
+	typeErrorPlace = regexp.MustCompile(`^line (\d+) \(last key "([^"]+)"\): `)
+	typeErrorWhat  = regexp.MustCompile(`^incompatible types: TOML value has type (\w+); destination has type (\w+)$`)
+)
+
+// plainTypeError says where and what in the words of this program's other errors.
+func plainTypeError(text string, withLine bool) error {
+	where := ""
+	if m := typeErrorPlace.FindStringSubmatch(text); m != nil {
+		text = text[len(m[0]):]
+		where = m[2] + ": "
+		if withLine {
+			where = "line " + m[1] + ": " + where
+		}
+	}
+	if m := typeErrorWhat.FindStringSubmatch(text); m != nil {
+		text = fmt.Sprintf("want a value of type %s, not %s", m[2], m[1])
+	}
+	return errors.New(where + text)
 }
 
 type unknownKey struct {
@@ -318,7 +341,7 @@ func keys() []string {
 
 // nearest returns the key that name was probably meant to be, or "". A key that stands in the wrong table counts as near.
 func nearest(name string) string {
-	best, bestCost := "", 4
+	best, bestCost := "", min(4, len(name)/2)
 	for _, k := range keys() {
 		cost := distance(name, k)
 		if last(k) == last(name) {

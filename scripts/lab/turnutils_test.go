@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -55,37 +56,43 @@ func fetchICE(t *testing.T, in *lab.Namespace, server *lab.Server) iceServers {
 }
 
 // TestTurnutils has coturn's client, which shares no line with us, pass its data
-// through the box.
+// through the box: between two of its own allocations, and to coturn's echo.
 func TestTurnutils(t *testing.T) {
 	lab.Require(t, "turnutils_uclient", "turnutils_peer")
 	l := lab.New(t, lab.Symmetric, lab.FullCone)
 	server := lab.StartServer(t, l.Server, lab.Config)
 
 	t.Run("static user", func(t *testing.T) {
+		t.Parallel()
 		clientToClient(t, l, "u", "p")
 	})
 
 	t.Run("credential of api ice", func(t *testing.T) {
+		t.Parallel()
 		username, password := fetchICE(t, l.A, server).credential(t)
 		clientToClient(t, l, username, password)
 	})
 
 	t.Run("credential of a hub session", func(t *testing.T) {
+		t.Parallel()
 		username, password := helloAndJoin(t, l.A, server, "turnutils").credential(t)
 		clientToClient(t, l, username, password)
 	})
 
 	t.Run("to a peer of its own", func(t *testing.T) {
+		t.Parallel()
 		startPeer(t, l.B)
 		for _, transport := range transports {
 			t.Run(transport.name, func(t *testing.T) {
-				uclient(t, l.A, "u", "p", append(transport.flags, "-e", lab.AddrNATB, "-r", peerPort)...)
+				t.Parallel()
+				uclient(t, l.A, "u", "p", append(slices.Clone(transport.flags), "-e", lab.AddrNATB, "-r", peerPort)...)
 			})
 		}
 	})
 
 	t.Run("wrong password", func(t *testing.T) {
-		out, err := command(t, l.A, "u", "wrong", "-y")
+		t.Parallel()
+		out, err := runUclient(t, l.A, "u", "wrong", "-y")
 		if err == nil || !strings.Contains(out, "Cannot complete Allocation") {
 			t.Errorf("turnutils_uclient ends with %v:\n%s", err, out)
 		}
@@ -96,14 +103,16 @@ var transports = []struct {
 	name  string
 	flags []string
 }{
-	{"udp", nil},
-	{"tcp", []string{"-t"}},
+	{"udp", []string{"-p", "3478"}},
+	{"tcp", []string{"-t", "-p", "3478"}},
+	{"tls on the port of the pages", []string{"-t", "-S", "-p", "8443"}},
 }
 
 func clientToClient(t *testing.T, l *lab.Lab, username, password string) {
 	for _, transport := range transports {
 		t.Run(transport.name, func(t *testing.T) {
-			uclient(t, l.A, username, password, append(transport.flags, "-y", "-m", "2")...)
+			t.Parallel()
+			uclient(t, l.A, username, password, append(slices.Clone(transport.flags), "-y", "-m", "2")...)
 		})
 	}
 }
@@ -112,7 +121,7 @@ func clientToClient(t *testing.T, l *lab.Lab, username, password string) {
 // came back.
 func uclient(t *testing.T, in *lab.Namespace, username, password string, flags ...string) {
 	t.Helper()
-	out, err := command(t, in, username, password, flags...)
+	out, err := runUclient(t, in, username, password, flags...)
 	if err != nil {
 		t.Fatalf("turnutils_uclient: %v\n%s", err, out)
 	}
@@ -129,12 +138,12 @@ func uclient(t *testing.T, in *lab.Namespace, username, password string, flags .
 	t.Logf("%d messages, all came through", sent)
 }
 
-func command(t *testing.T, in *lab.Namespace, username, password string, flags ...string) (string, error) {
+func runUclient(t *testing.T, in *lab.Namespace, username, password string, flags ...string) (string, error) {
 	t.Helper()
 	// It does not give up by itself.
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	args := append(flags, "-u", username, "-w", password, "-n", "10", "-p", "3478", lab.AddrServer)
+	args := append(slices.Clone(flags), "-u", username, "-w", password, "-n", "10", lab.AddrServer)
 	out, err := in.Command(ctx, "turnutils_uclient", args...).CombinedOutput()
 	return string(out), err
 }

@@ -1,0 +1,34 @@
+// Package signalbox is a TURN server, a STUN responder and a WebRTC signaling hub in one process, with the pages that prove that it works.
+//
+//	cfg, err := signalbox.Load(signalbox.LoadOptions{Dev: true})
+//	state, err := signalbox.OpenState(dir)
+//	app, err := signalbox.New(cfg, state, nil)
+//	err = app.Listen()
+//	err = app.Run(ctx)
+//
+// # The house
+//
+// This package is the one assembly point: app.go wires the components, edge*.go own every listening socket, routes.go every HTTP
+// route, config.go every key. The components know nothing of each other; glue.go adapts what one needs of another:
+//
+//	cmd/signalbox -> signalbox -> turnsvc (STUN and TURN), signal (the hub), webui (pages and browser SDK)
+//
+// # Life cycle
+//
+// New wires and reads the state directory, Listen binds every socket or none, Run serves until its context is done and returns when every
+// goroutine has ended, Drain refuses new work and lets allocations finish. Ten appliances run in one process: nothing is global.
+//
+// On the way down the hub goes first, so that clients hear why, then HTTP, then TURN, then the listening sockets.
+//
+// # Locks
+//
+// The hub's are hub, room, session, outbox, in that order (package signal). turnsvc's are leaves: books.mu, an allocation's mu, a stream's mu,
+// the pool of streams; none is held while another is taken. No path holds one of each family: the hub is asked for a live session
+// without any lock of turnsvc's, and credentials are minted without any of the hub's.
+//
+// # Glossary
+//
+// A client holds an allocation: a relayed transport address, at which peers reach it. A permission lets one peer address through, a channel
+// is a number that stands for one peer. An ICE server is an entry of RTCConfiguration.iceServers. A session is a client of the
+// hub, a room is where sessions find each other.
+package signalbox
