@@ -2,7 +2,7 @@
 import { h, icon, setIcon } from '../dom.js';
 import { say, t } from '../i18n.js';
 
-const RATIO = 4 / 3; // between what cameras send (16:9) and what a phone held upright has room for
+const WIDEST = 16 / 9; // what is beyond the shape of a camera's picture, or less than a square, shows nobody more
 const GAP = 8;
 
 export class Tile {
@@ -94,12 +94,21 @@ export class Grid {
       const rows = Math.ceil(shown / columns);
       const w = (width - GAP * (columns - 1)) / columns;
       const rowHeight = (height - GAP * (rows - 1)) / rows;
-      // A tile may be anything between upright and wide, but a sliver shows nobody.
-      const area = Math.min(w, rowHeight * RATIO) * Math.min(rowHeight, w * RATIO);
+      const area = Math.min(w, rowHeight * WIDEST) * Math.min(rowHeight, w);
       if (area > best.area) best = { columns, area };
     }
-    const style = this.container.style;
-    style.setProperty('--columns', String(best.columns));
-    style.setProperty('--rows', String(Math.ceil(shown / best.columns)));
+    this.#place(best.columns, shown);
+  }
+
+  // Each tile takes two tracks, so that a last row that isn't full can stand in the middle.
+  #place(columns, shown) {
+    const { style } = this.container;
+    style.setProperty('--columns', String(columns * 2));
+    style.setProperty('--rows', String(Math.ceil(shown / columns)));
+    const inLastRow = shown % columns || columns;
+    const firstOfLastRow = this.container.childElementCount - inLastRow;
+    for (const [index, element] of [...this.container.children].entries()) {
+      element.style.gridColumnStart = index === firstOfLastRow ? String(columns - inLastRow + 1) : '';
+    }
   }
 }

@@ -65,7 +65,7 @@ export default {
   "media.video.failed": "The camera could not be opened.",
 
   "tile.connecting": "Connecting …",
-  "tile.reconnecting": "Connection lost, looking for a new path …",
+  "tile.reconnecting": "Looking for a new path …",
   "tile.receive": "Receive only",
   "path.direct": "direct",
   "path.udp": "relayed over UDP",

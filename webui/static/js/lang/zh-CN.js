@@ -65,7 +65,7 @@ export default {
   "media.video.failed": "摄像头无法打开。",
 
   "tile.connecting": "正在连接……",
-  "tile.reconnecting": "连接中断，正在寻找新路径……",
+  "tile.reconnecting": "正在寻找新路径……",
   "tile.receive": "仅接收",
   "path.direct": "直连",
   "path.udp": "经 UDP 中继",
