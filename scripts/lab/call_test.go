@@ -196,6 +196,7 @@ func TestCallWithoutCamera(t *testing.T) {
 
 	bo.Await(15*time.Second, "Bo is in the call", `document.body.dataset.state == "in-call"`)
 	watch(t, bo, 1)
+	bo.AwaitText(5*time.Second, ".tile[data-self]", "receive only")
 	bo.Shoot("in-call-without-camera")
 	ann.Await(10*time.Second, "Ann sees a tile for Bo", `document.querySelectorAll(".tile[data-peer]").length == 1`)
 	ann.Shoot("in-call-with-one-who-has-no-camera")
