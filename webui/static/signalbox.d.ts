@@ -5,7 +5,7 @@ export class SignalboxError extends Error {
   /**
    * From the server: `bad-frame`, `too-large`, `hello-first`, `unauthorized`, `room-full`, `no-such-room`, `no-such-peer`,
    * `not-in-room`, `user-taken`, `rate-limited`, `resume-expired`, `replaced`, `kicked`, `slow`, `shutting-down`, `internal`.
-   * From the SDK: `unreachable`, `offline`, `timeout`, `closed`, `negotiation`.
+   * From the SDK: `unreachable`, `offline`, `timeout`, `closed`, `joined`, `negotiation`.
    */
   readonly code: string;
   /** The server has said not to come back; set on errors that end a connection. */
@@ -71,7 +71,7 @@ export interface Session extends Emitter<SessionEvents> {
 }
 
 export interface RoomOptions {
-  /** Its tracks are sent to every peer; without one, the call is receive only. */
+  /** Its tracks, one of each kind, are sent to every peer; without a stream, the call is receive only. */
   stream?: MediaStream;
   /** Use no path but through the box. */
   relayOnly?: boolean;

@@ -13,12 +13,14 @@ const DISCONNECTED_MS = 2000; // ICE often recovers by itself within this time
 const RESTART_GAP_MS = 2000;
 const OPENING_MS = 1000;
 const PATH_MS = 2000;
+const PROTOCOLS = ['udp', 'tcp', 'tls'];
 
 const SENTENCES = {
   unreachable: 'The signaling server could not be reached.',
   offline: 'The signaling connection is down; it is being rebuilt.',
   timeout: 'The signaling server did not answer in time.',
   closed: 'The session has been closed.',
+  joined: 'This session is in that room already.',
   negotiation: 'The peers could not agree on a session description.',
 };
 
@@ -169,7 +171,8 @@ class Session extends Emitter {
         clearTimeout(timer);
         if (this.#socket !== socket) return;
         this.#detach();
-        const error = this.#lastError ?? new SignalboxError('unreachable');
+        // Only a close code of ours says that the last error was the reason; a line that broke has none.
+        const error = (code >= 4000 && this.#lastError) || new SignalboxError('unreachable');
         error.final = code >= 4500 && code < 5000;
         reject(error); // of no effect once the welcome has come
         if (this.state === 'open') this.#lost(error);
@@ -218,8 +221,9 @@ class Session extends Emitter {
   #refused(frame) {
     const error = new SignalboxError(frame.code, frame.message);
     if (frame.id) return this.#settle(frame.id, error);
-    this.#lastError = error; // what a following close means
-    if (this.state === 'open') this._emit('error', { error });
+    this.#lastError = error;
+    // A candidate may cross the news that its receiver has left: nobody needs to know.
+    if (this.state === 'open' && frame.code !== 'no-such-peer') this._emit('error', { error });
   }
 
   #settle(id, error) {
@@ -302,7 +306,7 @@ class Room extends Emitter {
   #relayOnly;
   #dataChannel;
   #tracks = {};
-  #joined = null;
+  #joining = null; // {resolve, reject} of the last join
 
   constructor(session, name, { stream, relayOnly = false, dataChannel = true, token } = {}) {
     super();
@@ -316,14 +320,17 @@ class Room extends Emitter {
   }
 
   async join() {
+    const { rooms } = this.session;
+    if (rooms.has(this.name) && rooms.get(this.name) !== this) throw new SignalboxError('joined');
     // Known to the session before the frame goes out, so that no early signal is lost.
-    this.session.rooms.set(this.name, this);
-    const joined = new Promise((resolve) => { this.#joined = resolve; });
+    rooms.set(this.name, this);
+    const joined = new Promise((resolve, reject) => { this.#joining = { resolve, reject }; });
+    const request = this.session.request({ type: 'join', room: this.name, token: this.#token });
     try {
       // The acknowledgement may come before or after `joined`; an error comes instead of both.
-      await Promise.race([joined, this.session.request(this.#joinFrame()).then(() => joined)]);
+      await Promise.race([joined, request.then(() => joined)]);
     } catch (error) {
-      this.session.rooms.delete(this.name);
+      rooms.delete(this.name);
       throw error;
     }
   }
@@ -354,13 +361,13 @@ class Room extends Emitter {
       case 'joined':
         this.capacity = frame.capacity;
         for (const info of frame.peers) this.#add(info);
-        this.#joined?.();
+        this.#joining.resolve();
         return true;
       case 'peer-joined':
         this.#add(frame.peer);
         return true;
       case 'peer-left':
-        this.#remove(typeof frame.peer === 'string' ? frame.peer : frame.peer.id, frame.reason);
+        this.#remove(frame.peer.id, frame.reason);
         return true;
       case 'signal':
         return this.peers.get(frame.from)?._signal(frame.data) ?? false;
@@ -405,19 +412,16 @@ class Room extends Emitter {
       await this.join();
       this._emit('rejoined');
     } catch (error) {
-      if (this.session.state === 'open') this._end(error);
-      else this.session.rooms.set(this.name, this); // lost again: the next connection tries
+      if (this.session.state === 'reconnecting') this.session.rooms.set(this.name, this); // the next connection tries
+      else this._end(error);
     }
   }
 
   _end(error) {
     this.session.rooms.delete(this.name);
+    this.#joining?.reject(error ?? new SignalboxError('closed')); // of no effect once it has joined
     for (const id of [...this.peers.keys()]) this.#remove(id, 'left');
     if (error) this._emit('closed', { error });
-  }
-
-  #joinFrame() {
-    return { type: 'join', room: this.name, token: this.#token };
   }
 
   #add(info) {
@@ -511,7 +515,7 @@ class Peer extends Emitter {
   }
 
   _signal(data) {
-    if (data?.path) this.#farPath = data.path;
+    if (data?.path) this.#farPath = PROTOCOLS.includes(data.path.protocol) ? data.path : null;
     else if (data?.description || data?.candidate !== undefined) this.#negotiate(data);
     else return false;
     return true;
@@ -606,7 +610,7 @@ class Peer extends Emitter {
   }
 
   async #watchPath() {
-    const own = await selectedPath(this.connection);
+    const own = await selectedPath(this.connection).catch(() => null); // it may have been closed meanwhile
     if (!own || this.state === 'closed') return;
     const { kind, protocol } = own;
     if (kind !== this.#told?.kind || protocol !== this.#told?.protocol) {
@@ -618,7 +622,7 @@ class Peer extends Emitter {
 
   // Statistics name the transport to a relay only at the end that uses it. Both ends therefore tell each other theirs.
   #joinPaths({ kind, protocol, rtt, farRelay }) {
-    if (kind === 'direct' && this.#farPath?.kind === 'relay') return { ...this.#farPath, rtt };
+    if (kind === 'direct' && this.#farPath?.kind === 'relay') return { kind: 'relay', protocol: this.#farPath.protocol, rtt };
     return { kind: farRelay ? 'relay' : kind, protocol, rtt };
   }
 }

@@ -44,7 +44,7 @@ export class Chat {
     const time = new Date().toLocaleTimeString(locale(), { hour: '2-digit', minute: '2-digit' });
     this.log.append(h('li', { class: own ? 'own' : '' },
       h('span', { class: 'chat-who small muted' }, `${name} · ${time}`),
-      h('span', { class: 'chat-text' }, text)));
+      h('span', { class: 'chat-text', dir: 'auto' }, text)));
     while (this.log.childElementCount > KEPT) this.log.firstElementChild.remove();
     this.log.scrollTop = this.log.scrollHeight;
     if (this.panel.hidden && !own) this.#setUnread(this.#unread + 1);

@@ -31,6 +31,7 @@ export class Stage {
       this.#tiles.get(peer.id)?.tile.setNote(state === 'connected' ? '' : `tile.${state}`);
       if (state === 'connected') this.#divideUplink();
     });
+    room.on('error', ({ peer }) => this.#tiles.get(peer.id)?.tile.setNote('tile.failed'));
     room.on('path', ({ peer, path }) => this.#tiles.get(peer.id)?.tile.setPath(path));
     room.on('open', ({ peer }) => peer.send(this.#about()));
     room.on('message', ({ peer, data }) => this.#hear(peer, data));

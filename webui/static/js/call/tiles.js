@@ -14,7 +14,7 @@ export class Tile {
     this.avatar = h('span', { class: 'avatar', 'aria-hidden': 'true' }, initials(name));
     this.microphone = icon('mic-off');
     this.microphone.setAttribute('hidden', '');
-    this.label = h('span', { class: 'tile-name' });
+    this.label = h('span', { class: 'tile-name', dir: 'auto' });
     this.pathIcon = icon('direct');
     this.pathText = h('span', { class: 'numeric' });
     this.path = h('span', { class: 'tile-path', hidden: true }, this.pathIcon, this.pathText);

@@ -24,6 +24,7 @@ async function run() {
   window.signalboxReport = undefined;
   byId('run').disabled = byId('copy-report').disabled = true;
   say(byId('report-said'), '');
+  delete byId('relay-test').dataset.rtt;
   showVerdict(byId('verdict'), { verdict: 'running', words: 'overall.asking' });
   for (const id of ['relay-test', 'reach-test']) showVerdict(byId(id), { verdict: 'running', words: 'test.waiting' });
   const box = await askBox();
@@ -44,12 +45,14 @@ async function run() {
  * doesn't come through, plain HTTP tells whether the relay would.
  */
 async function askBox() {
+  let session = null;
   try {
-    const session = await connect({ name: 'check' });
+    session = await connect({ name: 'check' });
     const id = crypto.getRandomValues(new Uint32Array(4)).join('-');
     await session.join(`check-${id}`, { dataChannel: false });
     return { session, iceServers: session.iceServers, error: null };
   } catch (error) {
+    session?.close();
     return { session: null, iceServers: await askOverHTTP(), error: error.code ?? 'internal' };
   }
 }

@@ -66,6 +66,7 @@ export default {
 
   "tile.connecting": "Connecting …",
   "tile.reconnecting": "Looking for a new path …",
+  "tile.failed": "The browsers can’t agree on a connection.",
   "tile.receive": "Receive only",
   "path.direct": "direct",
   "path.udp": "relayed over UDP",

@@ -66,6 +66,7 @@ export default {
 
   "tile.connecting": "正在连接……",
   "tile.reconnecting": "正在寻找新路径……",
+  "tile.failed": "两个浏览器无法商定连接。",
   "tile.receive": "仅接收",
   "path.direct": "直连",
   "path.udp": "经 UDP 中继",
