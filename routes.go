@@ -36,7 +36,7 @@ func (a *App) routes() http.Handler {
 		mux.Handle(pattern, handler)
 	}
 	if a.cfg.Web.Root != "" {
-		mux.Handle("GET /", http.FileServerFS(os.DirFS(a.cfg.Web.Root)))
+		mux.Handle("/", http.FileServerFS(os.DirFS(a.cfg.Web.Root)))
 	}
 	return mux
 }
