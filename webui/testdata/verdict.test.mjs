@@ -79,6 +79,7 @@ test('the reachability test says bad only if nothing else explains it', () => {
   assert.deepEqual(verdictOf({ relayAddress: '10.0.0.5' }), ['unknown', 'reach.localrelay']);
   assert.deepEqual(verdictOf({ addresses: ['192.168.1.7'] }), ['unknown', 'reach.localclient']);
   assert.deepEqual(verdictOf({ addresses: ['203.0.113.10'] }), ['unknown', 'reach.same']);
+  assert.deepEqual(verdictOf({ loop: { ok: false, refused: true } }), ['unknown', 'reach.refused']);
   // A private network that does work is no riddle.
   assert.deepEqual(verdictOf({ addresses: ['192.168.1.7'], loop: { ok: true, median: 1 } }), ['good', 'reach.good']);
 });

@@ -3,6 +3,8 @@
 import { asIceServer } from './servers.js';
 
 const DEADLINE_MS = 10_000;
+const REFUSED_MS = 3000; // silence takes ICE longer to give up
+const GRACE_MS = 1000; // another candidate may be on its way
 const ROUNDS = 10;
 const CANDIDATES = /^a=(candidate|end-of-candidates).*\r\n/gm;
 
@@ -24,6 +26,9 @@ export async function relayLoop(server) {
  * The relayed end is told only the address (which the relay needs for its permission) and a port where nobody is. If it
  * knew the true port, its own checks would go there from the relay port, and a stateful firewall in front of the box
  * would take the browser's checks for their answers: a closed port would look open.
+ *
+ * Resolves as relayLoop does, and to {refused: true} if the server granted no permission for our address: the relayed end
+ * then has no pair left to check and gives up at once, whereas a blocked port leaves it checking.
  */
 export async function reachLoop(server, stunURLs, addresses, usedPorts) {
   let port = 40_404;
@@ -32,7 +37,7 @@ export async function reachLoop(server, stunURLs, addresses, usedPorts) {
   const bare = { iceServers: stunURLs.length ? [{ urls: stunURLs }] : [] };
   return exchange(relayed, bare, {
     fromA: (candidate, b) => b.addIceCandidate(candidate),
-    fromB: () => {},
+    fromB: () => undefined,
     connected: (a) => Promise.all(addresses.map((address, index) => a.addIceCandidate({
       candidate: `candidate:${index + 1} 1 udp 1677729535 ${address} ${port} typ srflx raddr 0.0.0.0 rport 0`,
       sdpMid: '0',
@@ -50,17 +55,30 @@ async function exchange(configurationA, configurationB, { fromA, fromB, connecte
   echo.onmessage = ({ data }) => echo.send(data);
   let early = []; // candidates can't be added before the descriptions
   const trickle = (end, pass, other) => {
-    end.onicecandidate = async ({ candidate }) => {
+    end.onicecandidate = ({ candidate }) => {
       if (!candidate?.candidate) return;
-      if (early) early.push(() => pass(candidate, other));
-      else await pass(candidate, other);
+      // An end that has been closed meanwhile takes no more candidates.
+      const deliver = () => pass(candidate, other)?.catch(() => {});
+      if (early) early.push(deliver);
+      else deliver();
     };
   };
   trickle(a, fromA, b);
   trickle(b, fromB, a);
-  let timer;
+  const started = performance.now();
+  let deadline;
+  let grace;
+  let refused = false;
   try {
-    const late = new Promise((_, reject) => { timer = setTimeout(reject, DEADLINE_MS); });
+    const late = new Promise((_, reject) => {
+      deadline = setTimeout(reject, DEADLINE_MS);
+      a.oniceconnectionstatechange = () => {
+        clearTimeout(grace);
+        const givenUp = a.iceConnectionState === 'disconnected' || a.iceConnectionState === 'failed';
+        refused = givenUp && channel.readyState === 'connecting' && performance.now() - started < REFUSED_MS;
+        if (givenUp) grace = setTimeout(reject, GRACE_MS);
+      };
+    });
     const measured = (async () => {
       const opened = new Promise((resolve) => { channel.onopen = resolve; });
       await a.setLocalDescription();
@@ -69,17 +87,18 @@ async function exchange(configurationA, configurationB, { fromA, fromB, connecte
       await a.setRemoteDescription(bareDescription(b));
       const waiting = early;
       early = null;
-      for (const pass of waiting) await pass();
+      for (const deliver of waiting) deliver();
       await connected(a);
       await opened;
       return await roundTrips(channel);
     })();
     const rtts = await Promise.race([measured, late]);
-    return { ok: true, rtts, median: median(rtts) };
+    return { ok: true, refused, rtts, median: median(rtts) };
   } catch {
-    return { ok: false, rtts: [], median: null };
+    return { ok: false, refused, rtts: [], median: null };
   } finally {
-    clearTimeout(timer);
+    clearTimeout(deadline);
+    clearTimeout(grace);
     a.close();
     b.close();
   }

@@ -54,6 +54,7 @@ export function ofReach({ udp, relayAddress, addresses, relayWorks, loop }) {
   if (isLocal(relayAddress)) return { verdict: 'unknown', words: 'reach.localrelay', params: { address: relayAddress } };
   if (addresses.every(isLocal)) return { verdict: 'unknown', words: 'reach.localclient', params: { address: addresses[0] } };
   if (addresses.includes(relayAddress)) return { verdict: 'unknown', words: 'reach.same', params: { address: relayAddress } };
+  if (loop?.refused) return { verdict: 'unknown', words: 'reach.refused', params: { address: addresses[0] } };
   return { verdict: 'bad', words: 'reach.bad', fix: 'reach.bad.fix', params: { address: relayAddress } };
 }
 

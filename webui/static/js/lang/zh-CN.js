@@ -217,6 +217,7 @@ export default {
   "reach.noaddress": "从这里无法判断：没有服务器能说出此浏览器的外部地址。",
   "reach.localrelay": "从这里无法判断：中继地址 {address} 只存在于它自己的网络内。",
   "reach.localclient": "从这里无法判断：中继看到此浏览器的地址是 {address}，属于私有网络，因而拒绝。",
+  "reach.refused": "从这里无法判断：中继拒绝向此浏览器的地址 {address} 发送。这是其策略（turn.peers、turn.deny_peers）的规定。",
   "reach.same": "从这里无法判断：此浏览器与主机共用地址 {address}。请换一个网络再试。",
 
   "own.title": "测试你自己的服务器",
