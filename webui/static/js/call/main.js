@@ -70,7 +70,10 @@ async function openDevices() {
   say(byId('preview-note'), 'media.asking');
   await media.open();
   await controls.settle();
-  showDevices();
+  // The visitor may have joined, or left again, before answering the browser's question.
+  if (document.body.dataset.state === 'left' || document.body.dataset.state === 'failed') media.close();
+  changed('audio');
+  changed('video');
 }
 
 function changed(kind) {

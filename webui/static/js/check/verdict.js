@@ -64,7 +64,10 @@ export function ofReach({ udp, relayAddress, addresses, relayWorks, loop }) {
  */
 export function overall({ signaling, groups, relay, reach }) {
   const tested = groups.filter((group) => group.length);
-  if (signaling) return { verdict: 'bad', words: 'overall.signaling', fix: 'overall.signaling.fix' };
+  if (signaling === 'unreachable' || signaling === 'timeout') {
+    return { verdict: 'bad', words: 'overall.signaling', fix: 'overall.signaling.fix' };
+  }
+  if (signaling) return { verdict: 'bad', words: 'overall.refused', fix: 'overall.refused.fix', params: { code: signaling } };
   if (!tested.length) return { verdict: 'bad', words: 'overall.empty', fix: 'overall.empty.fix' };
   for (const group of tested) {
     const relays = group.filter(({ server }) => server.relays);

@@ -149,6 +149,8 @@ export default {
   "overall.blocked": "The relay’s ports can’t be reached from outside: many relayed calls will fail.",
   "overall.signaling": "The signaling connection can’t be made, so no call can start.",
   "overall.signaling.fix": "If this page came through a reverse proxy, let it pass WebSockets on /signal. If the box has just been restarted, run the test again.",
+  "overall.refused": "The box refuses a new session ({code}), so no call can start.",
+  "overall.refused.fix": "It may be full, restarting, or closed to this page. Try again in a moment; its log says why.",
   "overall.empty": "The box names no servers.",
   "overall.empty.fix": "Turn STUN and TURN on in the configuration, under [turn] listen.",
 

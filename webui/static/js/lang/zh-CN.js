@@ -149,6 +149,8 @@ export default {
   "overall.blocked": "中继端口无法从外部访问：许多中继通话会失败。",
   "overall.signaling": "信令连接无法建立，通话无从开始。",
   "overall.signaling.fix": "如果此页面经过反向代理，请让它放行 /signal 上的 WebSocket。如果主机刚刚重启，请再测一次。",
+  "overall.refused": "主机拒绝新的会话（{code}），通话无从开始。",
+  "overall.refused.fix": "可能已满、正在重启，或不对此页面开放。请稍候再试，原因见其日志。",
   "overall.empty": "主机没有提供任何服务器。",
   "overall.empty.fix": "请在配置的 [turn] listen 中启用 STUN 和 TURN。",
 
