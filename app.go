@@ -130,7 +130,7 @@ func (a *App) turnOptions() (turnsvc.Options, error) {
 	c := &a.cfg.TURN
 	o := turnsvc.Options{
 		Realm: c.Realm, Users: map[string][]byte{}, Keys: a.keys, Sessions: a.hub,
-		RelayIP: a.relay.ip, PublicIP: a.public.ip, AllowLoopback: a.cfg.Dev, MinLifetime: time.Duration(c.MinLifetime),
+		Relays: []turnsvc.RelayAddress{{Bind: a.relay.ip, Public: a.public.ip}}, AllowLoopback: a.cfg.Dev, MinLifetime: time.Duration(c.MinLifetime),
 		Limits: turnsvc.Limits{
 			Allocations: c.Limits.Allocations, PerUser: c.Limits.PerUser, PerSource: c.Limits.PerSource,
 			Permissions: c.Limits.Permissions, Channels: c.Limits.Channels,

@@ -58,10 +58,6 @@ type allocation struct {
 	fromClient traffic
 	toClient   traffic
 
-	// Owned by the books.
-	answer      []byte // to the Allocate that made it, for retransmissions (RFC 8656 §7.2)
-	answeredTID [12]byte
-
 	mu          sync.RWMutex
 	permissions map[netip.Addr]*permission
 	channels    map[uint16]*channel
@@ -127,19 +123,42 @@ func (a *allocation) permit(peer netip.Addr, g grant, now int64) *permission {
 	defer a.mu.Unlock()
 	p := a.permissions[peer]
 	if p == nil || p.grant != g {
-		p = &permission{grant: g}
-		if a.permissions == nil {
-			a.permissions = make(map[netip.Addr]*permission)
-		}
-		a.permissions[peer] = p
-		for _, c := range a.channels {
-			if c.peer.Addr() == peer {
-				c.permission = p
-			}
-		}
+		p = a.replaceLocked(peer, g)
 	}
 	p.expires.Store(now + int64(permissionLifetime))
 	return p
+}
+
+// replaceLocked puts a new permission, which has no time yet, in the place of that for peer. A grant is immutable, since the packet path
+// reads it.
+func (a *allocation) replaceLocked(peer netip.Addr, g grant) *permission {
+	p := &permission{grant: g}
+	if a.permissions == nil {
+		a.permissions = make(map[netip.Addr]*permission)
+	}
+	a.permissions[peer] = p
+	for _, c := range a.channels {
+		if c.peer.Addr() == peer {
+			c.permission = p
+		}
+	}
+	return p
+}
+
+// regrant judges every permission again. What is refused now ends.
+func (a *allocation) regrant(judge func(peer netip.Addr) grant) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for peer, old := range a.permissions {
+		g := judge(peer)
+		if g == old.grant {
+			continue
+		}
+		p := a.replaceLocked(peer, g)
+		if g != (grant{}) {
+			p.expires.Store(old.expires.Load())
+		}
+	}
 }
 
 // bind installs or extends the channel, whose peer p permits. The caller has seen that number and peer go together.

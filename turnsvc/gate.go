@@ -23,7 +23,7 @@ type request struct {
 	user   string
 	key    []byte
 	class  cred.Class
-	// vouched: its key is that of the client's allocation. Such a request makes no new one, since nobody has looked at its credential.
+	// vouched: its key is that of the client's allocation. Such a request makes no new one, since nobody has looked at its credential's time.
 	vouched bool
 }
 
@@ -92,10 +92,7 @@ func (s *Server) gate(in *inlet, src netip.AddrPort) {
 		case a != nil:
 			s.refuse(in, src, id.key, 441) // RFC 8656 §5: another user on this 5-tuple
 			return
-		case m.method != methodAllocate:
-			s.refuse(in, src, id.key, 437)
-			return
-		case id.expired || id.gone:
+		case m.method == methodAllocate && (id.expired || id.gone):
 			s.challenge(in, src, 401)
 			return
 		}

@@ -94,7 +94,7 @@ func (a *allocation) toPeer(p packet, peer netip.AddrPort, g grant, now int64) {
 	if g.relays {
 		// The peer is a relayed transport address of this box: hand over in process. It saves two ways through the
 		// kernel, and works where the public address can't be reached from inside (1:1 NAT).
-		if b := a.pool.lookup(peer.Port()); b != nil {
+		if b := a.pool.lookup(peer); b != nil {
 			b.fromPeer(p, a.relayed, now)
 			return
 		}

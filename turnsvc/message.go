@@ -174,6 +174,14 @@ func messageIntegrity(dst, msg, key []byte) []byte {
 	return mac.Sum(dst)
 }
 
+// familyOf is the address family code of RFC 8489 §14.1.
+func familyOf(ip netip.Addr) byte {
+	if ip.Is4() {
+		return familyIPv4
+	}
+	return familyIPv6
+}
+
 // xorAddress decodes an XOR-...-ADDRESS value (RFC 8489 §14.2). ok is false for a wrong family or size.
 func xorAddress(value, transactionID []byte) (addr netip.AddrPort, ok bool) {
 	var size int

@@ -86,7 +86,7 @@ func TestPionFactWrongPasswordIs401(t *testing.T) {
 }
 
 func TestPionFactLoopbackPeerIsRefused(t *testing.T) {
-	each(t, func(o *Options) { o.AllowLoopback = false; o.RelayIP = netip.MustParseAddr("127.0.0.1") },
+	each(t, func(o *Options) { o.AllowLoopback = false },
 		func(t *testing.T, r *rig, transport string) {
 			c := r.dial(transport, "u", "p")
 			c.allocate()

@@ -1,6 +1,7 @@
 package turnsvc
 
 import (
+	"encoding/binary"
 	"net/netip"
 
 	"signalbox/turnsvc/cred"
@@ -11,14 +12,16 @@ import (
 var never = prefixes(
 	"0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4",
 	"168.63.129.16/32", "100.100.100.200/32", "192.0.0.192/32",
-	"::/128", "::1/128", "fe80::/10", "fec0::/10", "ff00::/8", "fd00:ec2::254/128",
+	"::/128", "::1/128", "fe80::/10", "fec0::/10", "ff00::/8",
+	"fd00:ec2::254/128", "fd20:ce::254/128", "fd00:c1::a9fe:a9fe/128",
 )
 
 // nonGlobal are addresses that the internet does not route (RFC 6890 and its registry): only an operator's allow list opens them.
+// Of IPv6 that is all but 2000::/3, and what is special in that.
 var nonGlobal = prefixes(
 	"10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16",
 	"198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",
-	"::/96", "::ffff:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20", "5f00::/16", "fc00::/7",
+	"::/3", "4000::/2", "8000::/1", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20",
 )
 
 func prefixes(list ...string) []netip.Prefix {
@@ -38,28 +41,38 @@ func contains(list []netip.Prefix, ip netip.Addr) bool {
 	return false
 }
 
-// embedded4 returns the IPv4 address that an IPv6 one stands for: mapped, compatible, NAT64 (RFC 6052, RFC 8215), 6to4.
-func embedded4(ip netip.Addr) (netip.Addr, bool) {
+// embedded4 returns the IPv4 addresses that a gateway on the way may take an IPv6 address for. Which of them, only the gateway knows.
+func embedded4(ip netip.Addr) []netip.Addr {
 	if !ip.Is6() {
-		return netip.Addr{}, false
-	}
-	if ip.Is4In6() {
-		return ip.Unmap(), true
+		return nil
 	}
 	b := ip.As16()
-	last := netip.AddrFrom4([4]byte(b[12:]))
+	at := func(b0, b1, b2, b3 byte) netip.Addr { return netip.AddrFrom4([4]byte{b0, b1, b2, b3}) }
+	last := at(b[12], b[13], b[14], b[15])
+	prefix := binary.BigEndian.Uint32(b[:])
 	switch {
-	case netip.PrefixFrom(netip.IPv6Unspecified(), 96).Contains(ip),
-		netip.MustParsePrefix("64:ff9b::/96").Contains(ip),
-		netip.MustParsePrefix("64:ff9b:1::/48").Contains(ip):
-		return last, true
-	case b[0] == 0x20 && b[1] == 0x02:
-		return netip.AddrFrom4([4]byte(b[2:6])), true
+	case ip.Is4In6(), prefix == 0 && [12]byte(b[:12]) == [12]byte{}:
+		return []netip.Addr{last} // mapped, compatible
+	case prefix == 0x0064FF9B:
+		// NAT64. In the local prefix it may stand where RFC 6052 §2.2 puts it behind 96, 64, 56 or 48 bits; a zero is filling.
+		out := []netip.Addr{last}
+		for _, a := range [...]netip.Addr{at(b[9], b[10], b[11], b[12]), at(b[7], b[9], b[10], b[11]), at(b[6], b[7], b[9], b[10])} {
+			if a.As4()[0] != 0 {
+				out = append(out, a)
+			}
+		}
+		return out
+	case prefix>>16 == 0x2002:
+		return []netip.Addr{at(b[2], b[3], b[4], b[5])} // 6to4
+	case prefix == 0x20010000:
+		return []netip.Addr{at(b[4], b[5], b[6], b[7]), at(^b[12], ^b[13], ^b[14], ^b[15])} // Teredo: server, client
+	case b[8]&^3 == 0 && b[9] == 0 && b[10] == 0x5E && b[11] == 0xFE:
+		return []netip.Addr{last} // ISATAP
 	}
-	return netip.Addr{}, false
+	return nil
 }
 
-// policy decides which peers an allocation may reach. It is immutable but for the host's own addresses.
+// policy decides which peers an allocation may reach. It is immutable.
 type policy struct {
 	allow, deny   []netip.Prefix
 	allowLoopback bool
@@ -82,20 +95,24 @@ func (p *policy) grant(c cred.Class, peer netip.Addr, own, relays map[netip.Addr
 	switch {
 	case p.allowLoopback && peer.IsLoopback():
 		g.wire = true
-	case p.refused(peer), own[peer] || g.relays:
-	case contains(p.allow, peer):
-		g.wire = true
-	case contains(nonGlobal, peer), c == cred.ICE:
+	case own[peer] || g.relays, !p.open(c, peer):
 	default:
 		g.wire = true
+		for _, inner := range embedded4(peer) {
+			// It must not reach what its IPv4 spelling would not.
+			g.wire = g.wire && !own[inner] && p.open(c, inner)
+		}
 	}
 	return g
 }
 
-func (p *policy) refused(peer netip.Addr) bool {
-	if contains(never, peer) || contains(p.deny, peer) {
+// open applies the lists to one spelling of an address.
+func (p *policy) open(c cred.Class, peer netip.Addr) bool {
+	switch {
+	case contains(never, peer), contains(p.deny, peer):
+		return false
+	case contains(p.allow, peer):
 		return true
 	}
-	inner, ok := embedded4(peer)
-	return ok && (contains(never, inner) || contains(p.deny, inner))
+	return !contains(nonGlobal, peer) && c != cred.ICE
 }

@@ -22,11 +22,10 @@ const (
 	evenPortAndNext // the next higher port is reserved, too
 )
 
-// pool hands out the relay ports of one address. The free ports lie in two lists, even and odd, each with its place known,
+// pool hands out the relay ports of one address family: a port is one allocation's, whichever address it was bound on. The free ports lie in two lists, even and odd, each with its place known,
 // so that taking one at random (they must not be guessable, CVE-2025-69217), taking a certain one and giving one back all cost the same
 // however few are left. Only the books use it, but for lookup.
 type pool struct {
-	bind     netip.Addr
 	min      uint16
 	free     [2][]uint16
 	place    []int // of port min+i in its list, -1 while taken
@@ -34,9 +33,9 @@ type pool struct {
 	openPort func(netip.AddrPort) (*relay, error)
 }
 
-func newPool(bind netip.Addr, minPort, maxPort uint16) *pool {
+func newPool(minPort, maxPort uint16) *pool {
 	n := int(maxPort) - int(minPort) + 1
-	p := &pool{bind: bind, min: minPort, place: make([]int, n), sharing: make([]atomic.Pointer[allocation], n), openPort: openRelay}
+	p := &pool{min: minPort, place: make([]int, n), sharing: make([]atomic.Pointer[allocation], n), openPort: openRelay}
 	for i := range n {
 		p.place[i] = -1
 		p.give(minPort + uint16(i))
@@ -44,13 +43,17 @@ func newPool(bind netip.Addr, minPort, maxPort uint16) *pool {
 	return p
 }
 
-// lookup returns the live allocation that relays on port, or nil. It is safe from any goroutine.
-func (p *pool) lookup(port uint16) *allocation {
-	i := int(port) - int(p.min)
+// lookup returns the live allocation that relays on addr, be it as clients are told or as its socket is bound, or nil. It is
+// safe from any goroutine.
+func (p *pool) lookup(addr netip.AddrPort) *allocation {
+	i := int(addr.Port()) - int(p.min)
 	if i < 0 || i >= len(p.sharing) {
 		return nil
 	}
-	return p.sharing[i].Load()
+	if a := p.sharing[i].Load(); a != nil && (a.relayed == addr || a.relay.addr == addr) {
+		return a
+	}
+	return nil
 }
 
 func (p *pool) publish(port uint16, a *allocation) { p.sharing[port-p.min].Store(a) }
@@ -96,9 +99,9 @@ func (p *pool) pick(want parity) (uint16, bool) {
 	return port, true
 }
 
-// open binds a relay socket, and for evenPortAndNext a second one on the next higher port, which the caller keeps for the reservation.
+// open binds a relay socket to ip, and for evenPortAndNext a second one on the next higher port, which the caller keeps for the reservation.
 // The error is errNoPort or what the system said of the last port tried.
-func (p *pool) open(want parity) (first, next *relay, err error) {
+func (p *pool) open(ip netip.Addr, want parity) (first, next *relay, err error) {
 	err = errNoPort
 	var tried []uint16 // given back only at the end, so that each try is another port
 	defer func() {
@@ -118,9 +121,9 @@ func (p *pool) open(want parity) (first, next *relay, err error) {
 			}
 			p.take(port + 1)
 		}
-		first, err = p.openPort(netip.AddrPortFrom(p.bind, port))
+		first, err = p.openPort(netip.AddrPortFrom(ip, port))
 		if err == nil && want == evenPortAndNext {
-			if next, err = p.openPort(netip.AddrPortFrom(p.bind, port+1)); err != nil {
+			if next, err = p.openPort(netip.AddrPortFrom(ip, port+1)); err != nil {
 				first.close()
 			}
 		}
@@ -132,12 +135,12 @@ func (p *pool) open(want parity) (first, next *relay, err error) {
 			tried = append(tried, port+1)
 		}
 	}
-	return nil, nil, fmt.Errorf("open a relay port on %s: %w", p.bind, err)
+	return nil, nil, fmt.Errorf("open a relay port on %s: %w", ip, err)
 }
 
 // release closes r and gives its port back.
 func (p *pool) release(r *relay) {
-	p.publish(r.port, nil)
+	p.publish(r.addr.Port(), nil)
 	r.close()
-	p.give(r.port)
+	p.give(r.addr.Port())
 }

@@ -24,10 +24,11 @@ var buffers = sync.Pool{New: func() any { return new(buffer) }}
 // relay is the socket of one relayed transport address. It is ours alone: pion never sees it.
 type relay struct {
 	conn *net.UDPConn
-	port uint16
+	addr netip.AddrPort
 	receiver
 }
 
+// openRelay binds addr. An IPv6 socket carries IPv6 only.
 func openRelay(addr netip.AddrPort) (*relay, error) {
 	network := "udp4"
 	if addr.Addr().Is6() {
@@ -37,7 +38,7 @@ func openRelay(addr netip.AddrPort) (*relay, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &relay{conn: conn, port: uint16(conn.LocalAddr().(*net.UDPAddr).Port)}
+	r := &relay{conn: conn, addr: addr}
 	if err := r.receiver.init(conn); err != nil {
 		conn.Close()
 		return nil, err

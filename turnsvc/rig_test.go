@@ -11,6 +11,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -62,6 +63,38 @@ type testSessions map[string]bool
 
 func (s testSessions) Live(id string) bool { return s[id] }
 
+func relayAt(ip string) RelayAddress {
+	return RelayAddress{Bind: netip.MustParseAddr(ip), Public: netip.MustParseAddr(ip)}
+}
+
+// behindNAT gives the box a public address that this machine does not have.
+func behindNAT(o *Options) {
+	o.Relays[0].Public = netip.MustParseAddr("198.51.100.7")
+	if len(o.Relays) > 1 {
+		o.Relays[1].Public = netip.MustParseAddr("2001:db8::7")
+	}
+}
+
+func haveIPv6() bool {
+	conn, err := net.ListenUDP("udp6", &net.UDPAddr{IP: net.IPv6loopback})
+	if err == nil {
+		conn.Close()
+	}
+	return err == nil
+}
+
+// needIPv6 skips a test on a machine without IPv6.
+func needIPv6(t testing.TB) {
+	t.Helper()
+	if haveIPv6() {
+		return
+	}
+	if os.Getenv("SIGNALBOX_TEST_ALL") == "1" {
+		t.Fatal("this machine has no IPv6 loopback address")
+	}
+	t.Skip("needs IPv6, which this machine lacks")
+}
+
 // rig is a server on loopback with clients of its own making.
 type rig struct {
 	t      testing.TB
@@ -78,9 +111,12 @@ func newRig(t testing.TB, change func(*Options)) *rig {
 		Realm: testRealm, Keys: r.keys,
 		Users:    map[string][]byte{"u": cred.LongTermKey("u", testRealm, "p"), "v": cred.LongTermKey("v", testRealm, "q")},
 		Sessions: testSessions{"live": true},
-		RelayIP:  netip.MustParseAddr("127.0.0.1"), PublicIP: netip.MustParseAddr("127.0.0.1"),
-		MinPort: 20000, MaxPort: 32000, AllowLoopback: true,
+		Relays:   []RelayAddress{relayAt("127.0.0.1")},
+		MinPort:  20000, MaxPort: 32000, AllowLoopback: true,
 		Now: func() time.Time { return time.Now().Add(time.Duration(r.offset.Load())) },
+	}
+	if haveIPv6() {
+		o.Relays = append(o.Relays, relayAt("::1"))
 	}
 	if change != nil {
 		change(&o)
@@ -99,38 +135,42 @@ func newRig(t testing.TB, change func(*Options)) *rig {
 		t.Fatal(err)
 	}
 	r.addr["udp"], r.addr["tcp"] = udp.LocalAddr().String(), tcp.Addr().String()
+	sockets := []*net.UDPConn{udp}
+	if udp6, err := net.ListenUDP("udp6", &net.UDPAddr{IP: net.IPv6loopback}); err == nil {
+		r.addr["udp6"] = udp6.LocalAddr().String()
+		sockets = append(sockets, udp6)
+	}
 
 	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{}, 3)
-	go func() {
+	var running sync.WaitGroup
+	running.Go(func() {
 		if err := r.s.Run(ctx); err != nil {
 			t.Error(err)
 		}
-		done <- struct{}{}
-	}()
-	go func() {
-		if err := r.s.ServePacket(udp); err != nil {
-			t.Error(err)
-		}
-		done <- struct{}{}
-	}()
-	go func() {
+	})
+	for _, udp := range sockets {
+		running.Go(func() {
+			if err := r.s.ServePacket(udp); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	running.Go(func() {
 		for {
 			conn, err := tcp.Accept()
 			if err != nil {
-				break
+				return
 			}
-			go r.s.ServeConn(conn, "tcp")
+			running.Go(func() { r.s.ServeConn(conn, "tcp") })
 		}
-		done <- struct{}{}
-	}()
+	})
 	t.Cleanup(func() {
 		cancel()
-		udp.Close()
-		tcp.Close()
-		for range 3 {
-			<-done
+		for _, udp := range sockets {
+			udp.Close()
 		}
+		tcp.Close()
+		running.Wait()
 		if n := r.s.counters.drops[dropPanic].Load(); n != 0 {
 			t.Errorf("%d panics were recovered", n)
 		}
@@ -158,7 +198,7 @@ type client struct {
 // dial opens a client that knows a user's password.
 func (r *rig) dial(transport, user, password string) *client {
 	r.t.Helper()
-	conn, err := net.Dial(transport, r.addr[transport])
+	conn, err := net.Dial(strings.TrimSuffix(transport, "6"), r.addr[transport])
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -180,6 +220,8 @@ func withLifetime(seconds uint32) setter {
 }
 
 func withChannel(n uint16) setter { return attr(attrChannelNumber, byte(n>>8), byte(n), 0, 0) }
+
+func withFamily(family byte) setter { return attr(attrRequestedFamily, family, 0, 0, 0) }
 
 var withUDP = attr(attrRequestedTransport, protocolUDP, 0, 0, 0)
 
@@ -400,7 +442,12 @@ func (c *client) nothing() {
 // peer is a UDP socket on loopback, which clients reach through the relay.
 func (r *rig) peer() *net.UDPConn {
 	r.t.Helper()
-	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	return r.peerAt("127.0.0.1")
+}
+
+func (r *rig) peerAt(ip string) *net.UDPConn {
+	r.t.Helper()
+	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(ip), 0)))
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/netip"
 	"sync/atomic"
 	"time"
@@ -26,9 +25,8 @@ type Options struct {
 	// Sessions says whether a hub credential's session lives. Nil: its expiry alone decides.
 	Sessions Sessions
 
-	// RelayIP is the local address that relay sockets are bound to, PublicIP the one that clients are told: the same, unless
-	// the box stands behind 1:1 NAT. Both IPv4.
-	RelayIP, PublicIP netip.Addr
+	// Relays are the addresses that the server relays on, at most one of each family. See Server.SetRelays.
+	Relays []RelayAddress
 	// MinPort to MaxPort are the relay ports.
 	MinPort, MaxPort uint16
 
@@ -68,8 +66,6 @@ type Server struct {
 	noKey       []byte // verifies nothing, at the cost of a real one
 	keys        *cred.Keys
 	sessions    Sessions
-	publicIP    netip.Addr
-	relays      map[netip.Addr]bool
 	policy      policy
 	minLifetime time.Duration
 	limits      Limits
@@ -82,8 +78,7 @@ type Server struct {
 
 	counters counters
 	draining atomic.Bool
-	own      atomic.Pointer[map[netip.Addr]bool] // this host's addresses
-	ownRead  int64                               // clock; owned by the books
+	relays   atomic.Pointer[relayAddresses]
 }
 
 // New makes a server. It starts nothing and opens nothing.
@@ -93,14 +88,11 @@ func New(o Options) (*Server, error) {
 		return nil, errors.New("turn realm: want 1 to 128 characters")
 	case o.Keys == nil:
 		return nil, errors.New("turn keys: want the keys of a secret")
-	case !o.RelayIP.Is4() || !o.PublicIP.Is4():
-		return nil, fmt.Errorf("turn relay address %v (public %v): want IPv4 addresses", o.RelayIP, o.PublicIP)
 	case o.MinPort == 0 || o.MaxPort < o.MinPort:
 		return nil, fmt.Errorf("turn relay ports %d-%d: want a range", o.MinPort, o.MaxPort)
 	}
 	s := &Server{
 		realm: o.Realm, users: o.Users, keys: o.Keys, sessions: o.Sessions,
-		publicIP: o.PublicIP, relays: map[netip.Addr]bool{o.RelayIP: true, o.PublicIP: true},
 		policy:      policy{allow: o.AllowPeers, deny: o.DenyPeers, allowLoopback: o.AllowLoopback},
 		minLifetime: min(max(o.MinLifetime, time.Second), maxLifetime), limits: o.Limits, log: o.Log,
 		strangers: newStrangers(o.Limits.UnauthorizedPerSource),
@@ -125,10 +117,12 @@ func New(o Options) (*Server, error) {
 	s.nonces, s.noKey = newNonces(secrets[:32]), secrets[32:48]
 	s.books = &books{
 		s: s, engineKey: secrets[48:], channelTimeout: channelLifetime - 5*time.Second, requests: make(chan *request, grantQueue), wake: make(chan struct{}, 1),
-		pool: newPool(o.RelayIP, o.MinPort, o.MaxPort), reservations: map[[8]byte]reservation{},
-		perUser: map[string]int{}, perSource: map[netip.Prefix]int{}, live: map[uint64]*allocation{},
+		minPort: o.MinPort, maxPort: o.MaxPort, reservations: map[[8]byte]*reservation{},
+		quotas: quotas{map[string]int{}, map[netip.Prefix]int{}}, live: map[uint64]*allocation{},
 	}
-	s.readOwn()
+	if err := s.SetRelays(o.Relays); err != nil {
+		return nil, err
+	}
 	return s, nil
 }
 
@@ -144,35 +138,3 @@ func (s *Server) Allocations() int { return s.books.size() }
 
 // Drain refuses new allocations from now on. Running ones go on.
 func (s *Server) Drain() { s.draining.Store(true) }
-
-// ownInterval is how often the host's addresses are read again: they change with DHCP, VPNs and containers.
-const ownInterval = 10 * time.Second
-
-func (s *Server) refreshOwn(now int64) {
-	if now-s.ownRead >= int64(ownInterval) {
-		s.readOwn()
-		s.ownRead = now
-	}
-}
-
-func (s *Server) readOwn() {
-	own := map[netip.Addr]bool{}
-	for ip := range s.relays {
-		own[ip] = true
-	}
-	addrs, err := net.InterfaceAddrs()
-	if err != nil {
-		s.log.Warn("read this host's addresses", "err", err)
-		if old := s.own.Load(); old != nil {
-			own = *old
-		}
-	}
-	for _, a := range addrs {
-		if n, ok := a.(*net.IPNet); ok {
-			if ip, ok := netip.AddrFromSlice(n.IP); ok {
-				own[ip.Unmap()] = true
-			}
-		}
-	}
-	s.own.Store(&own)
-}

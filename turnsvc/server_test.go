@@ -2,6 +2,7 @@ package turnsvc
 
 import (
 	"bytes"
+	"crypto/rand"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -108,7 +109,7 @@ func TestRelayCarriesBothWays(t *testing.T) {
 
 func TestRelayToRelayInProcess(t *testing.T) {
 	// The public address is one that this machine does not have: only a hand-over in process can work, as behind 1:1 NAT.
-	each(t, func(o *Options) { o.PublicIP = netip.MustParseAddr("198.51.100.7"); o.AllowLoopback = false },
+	each(t, func(o *Options) { behindNAT(o); o.AllowLoopback = false },
 		func(t *testing.T, r *rig, transport string) {
 			a, b := r.dial(transport, "u", "p"), r.dial("tcp", "v", "q")
 			ra, rb := a.allocate(), b.allocate()
@@ -251,7 +252,7 @@ func TestAllocateRefusals(t *testing.T) {
 		c := r.dial(transport, "u", "p")
 		c.refused(400, methodAllocate)
 		c.refused(442, methodAllocate, attr(attrRequestedTransport, 6, 0, 0, 0))
-		c.refused(440, methodAllocate, withUDP, attr(attrRequestedFamily, familyIPv6, 0, 0, 0))
+		c.refused(440, methodAllocate, withUDP, withFamily(3))
 		c.refused(400, methodAllocate, withUDP, attr(attrEvenPort, 0x80), attr(attrReservationToken, 1, 2, 3, 4, 5, 6, 7, 8))
 		c.refused(508, methodAllocate, withUDP, attr(attrReservationToken, 1, 2, 3, 4, 5, 6, 7, 8))
 		c.refused(400, methodAllocate, withUDP, attr(attrLifetime, 1, 2))
@@ -318,7 +319,7 @@ func TestEvenPort(t *testing.T) {
 func TestReservationsAndPortsComeBack(t *testing.T) {
 	r := newRig(t, func(o *Options) { o.MinPort, o.MaxPort = 32100, 32103 })
 	full := func() (n int) {
-		return len(r.s.books.pool.free[0]) + len(r.s.books.pool.free[1])
+		return len(r.s.books.pools[0].free[0]) + len(r.s.books.pools[0].free[1])
 	}
 	c := r.dial("udp", "u", "p")
 	c.ok(methodAllocate, withUDP, attr(attrEvenPort, 0x80))
@@ -343,7 +344,9 @@ func TestReservationsAndPortsComeBack(t *testing.T) {
 func (r *rig) inBooks(f func() int) int {
 	r.t.Helper()
 	got := make(chan int, 1)
-	probe := &request{link: probeLink{func() { got <- f() }}, msg: message{method: methodRefresh, raw: make([]byte, headerSize)}}
+	raw := make([]byte, headerSize)
+	rand.Read(raw) // another transaction each time
+	probe := &request{link: probeLink{func() { got <- f() }}, msg: message{method: methodRefresh, raw: raw}}
 	eventually(r.t, "room in the queue", func() bool { return r.s.books.submit(probe) })
 	return <-got
 }
@@ -362,7 +365,7 @@ func TestPermissionPolicy(t *testing.T) {
 	public := "203.0.114.9:9"
 	each(t, func(o *Options) {
 		o.AllowLoopback = false
-		o.PublicIP = netip.MustParseAddr("198.51.100.7")
+		behindNAT(o)
 		o.AllowPeers = prefixes("10.1.0.0/16", "127.0.0.0/8")
 		o.DenyPeers = prefixes("10.1.2.0/24", "8.8.8.8/32")
 	}, func(t *testing.T, r *rig, transport string) {

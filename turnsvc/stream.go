@@ -257,16 +257,6 @@ func (t *streams) closeAll() {
 	}
 }
 
-// sourceOf is what limits per source count by: an IPv4 address, or the /64 that one IPv6 host usually owns.
-func sourceOf(ip netip.Addr) netip.Prefix {
-	bits := 32
-	if ip.Is6() {
-		bits = 64
-	}
-	p, _ := ip.Prefix(bits) // only for an invalid address an error, and then the zero prefix serves
-	return p
-}
-
 func addrPort(a net.Addr) netip.AddrPort {
 	switch a := a.(type) {
 	case *net.TCPAddr:

@@ -1,0 +1,249 @@
+package turnsvc
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"net/netip"
+	"time"
+)
+
+// The books' answers to Allocate and Refresh.
+
+const (
+	maxLifetime     = 3540 * time.Second // below engineLifetime: pion's timer never fires first
+	defaultLifetime = 600 * time.Second
+	// reservationLifetime is for a port reserved by EVEN-PORT (RFC 8656 §7.2).
+	reservationLifetime = 30 * time.Second
+)
+
+// reservation is a relay port that an Allocate may claim by its token. It counts in the quotas of whom it was reserved for.
+type reservation struct {
+	relay   *relay
+	pool    *pool
+	public  netip.Addr
+	user    string
+	client  netip.Addr
+	expires int64
+}
+
+// wish is what an Allocate asks for.
+type wish struct {
+	family   int
+	port     parity
+	token    [8]byte
+	hasToken bool
+	lifetime time.Duration
+}
+
+// allocate: RFC 8656 §7.2.
+func (b *books) allocate(r *request, a *allocation) {
+	if a != nil {
+		b.refuse(r, 437)
+		return
+	}
+	w, code := b.wished(&r.msg)
+	if code == 0 {
+		code = b.noRoom(r, &w)
+	}
+	if code != 0 {
+		b.refuse(r, code)
+		return
+	}
+	var next *reservation
+	if a, next, code = b.open(r, &w); code != 0 {
+		b.refuse(r, code)
+		return
+	}
+	if err := b.engine.allocate(a.id, a.relayed); !b.granted(r, err) {
+		a.pool.release(a.relay)
+		if next != nil {
+			a.pool.release(next.relay)
+		}
+		return
+	}
+	b.quotas.take(a.user, a.client.Addr())
+	b.mu.Lock()
+	b.live[a.id] = a
+	b.mu.Unlock()
+	a.pool.publish(a.relay.addr.Port(), a)
+	r.link.setAllocation(r.client, a)
+	b.readers.Go(func() {
+		a.relay.read(func(p packet, from netip.AddrPort) { a.fromPeer(p, from, a.clock.now()) })
+	})
+	b.s.log.Debug("allocation created", "relay", a.relayed, "client", a.client, "transport", r.link.transport(), "class", a.class)
+
+	b.answer(r, func(m *builder) {
+		m.xorAddr(attrXORRelayedAddress, a.relayed)
+		m.uint32(attrLifetime, uint32(w.lifetime/time.Second))
+		if next != nil {
+			token := b.reserve(next)
+			m.attr(attrReservationToken, token[:])
+		}
+		m.xorAddr(attrXORMappedAddress, r.client)
+	})
+	if l, ok := r.link.(*streamLink); ok && l.over() {
+		b.end(a) // it ended while the request was queued
+	}
+}
+
+// wished reads an Allocate. code is that of the refusal, or 0.
+func (b *books) wished(m *message) (w wish, code int) {
+	transport, ok := m.get(attrRequestedTransport)
+	if !ok || len(transport) != 4 {
+		return w, 400
+	}
+	if transport[0] != protocolUDP {
+		return w, 442
+	}
+	family, hasFamily := m.get(attrRequestedFamily)
+	even, hasEven := m.get(attrEvenPort)
+	token, hasToken := m.get(attrReservationToken)
+	w.lifetime, ok = b.lifetime(m)
+	switch {
+	case !ok, hasFamily && len(family) != 4, hasEven && len(even) != 1, hasToken && len(token) != 8,
+		hasToken && (hasEven || hasFamily):
+		return w, 400
+	case hasToken:
+		w.token, w.hasToken = [8]byte(token), true
+		return w, 0
+	case hasFamily && family[0] == familyIPv6:
+		w.family = 1
+	case hasFamily && family[0] != familyIPv4:
+		return w, 440
+	}
+	if !b.host.relays[w.family].Bind.IsValid() {
+		return w, 440
+	}
+	switch {
+	case hasEven && even[0]&0x80 != 0:
+		w.port = evenPortAndNext
+	case hasEven:
+		w.port = evenPort
+	}
+	return w, 0
+}
+
+// noRoom returns the code of the refusal if the wish would be too much, or 0.
+func (b *books) noRoom(r *request, w *wish) int {
+	l := &b.s.limits
+	if b.s.draining.Load() || l.Allocations > 0 && b.size()+len(b.reservations) >= l.Allocations && !w.hasToken {
+		return 508
+	}
+	n := 1
+	switch {
+	case w.hasToken:
+		n = 0 // its place is taken already
+	case w.port == evenPortAndNext:
+		n = 2
+	}
+	if !b.quotas.room(n, l, r.user, r.client.Addr()) {
+		return 486
+	}
+	return 0
+}
+
+// open makes an allocation with a relay socket of its own, and the reservation of the next port if that is wished. code is that of
+// the refusal, or 0.
+func (b *books) open(r *request, w *wish) (a *allocation, next *reservation, code int) {
+	now := b.s.clock.now()
+	b.nextID++
+	a = &allocation{
+		id: b.nextID, link: r.link, client: r.client, user: r.user, class: r.class, key: r.key, created: now,
+		clock: b.s.clock, counters: &b.s.counters,
+	}
+	a.expires.Store(now + int64(w.lifetime))
+	if w.hasToken {
+		held, ok := b.reservations[w.token]
+		if !ok || held.user != r.user || now >= held.expires {
+			return nil, nil, 508
+		}
+		b.takeReservation(w.token)
+		a.pool, a.relay = held.pool, held.relay
+		a.relayed = netip.AddrPortFrom(held.public, held.relay.addr.Port())
+		return a, nil, 0
+	}
+	at := b.host.relays[w.family]
+	if b.pools[w.family] == nil {
+		b.pools[w.family] = newPool(b.minPort, b.maxPort)
+	}
+	a.pool = b.pools[w.family]
+	first, second, err := a.pool.open(at.Bind, w.port)
+	if err != nil {
+		b.s.log.Warn("no relay port", "err", err)
+		return nil, nil, 508
+	}
+	a.relay, a.relayed = first, netip.AddrPortFrom(at.Public, first.addr.Port())
+	if second != nil {
+		next = &reservation{second, a.pool, at.Public, r.user, r.client.Addr(), now + int64(reservationLifetime)}
+	}
+	return a, next, 0
+}
+
+// reserve keeps a port for an Allocate that names the returned token (RFC 8656 §7.2, EVEN-PORT's R bit).
+func (b *books) reserve(next *reservation) (token [8]byte) {
+	rand.Read(token[:]) //nolint:errcheck // it never fails
+	b.reservations[token] = next
+	b.quotas.take(next.user, next.client)
+	return token
+}
+
+// takeReservation takes a reservation out of the books; its port is the caller's.
+func (b *books) takeReservation(token [8]byte) {
+	held := b.reservations[token]
+	delete(b.reservations, token)
+	b.quotas.giveBack(held.user, held.client)
+}
+
+func (b *books) dropReservation(token [8]byte) {
+	held := b.reservations[token]
+	b.takeReservation(token)
+	held.pool.release(held.relay)
+}
+
+// lifetime returns what the LIFETIME attribute is granted, within the bounds of ours. Zero stays zero in a Refresh: it ends the allocation.
+func (b *books) lifetime(m *message) (time.Duration, bool) {
+	v, ok := m.get(attrLifetime)
+	if !ok {
+		return defaultLifetime, true
+	}
+	if len(v) != 4 {
+		return 0, false
+	}
+	asked := time.Duration(binary.BigEndian.Uint32(v)) * time.Second
+	if asked == 0 && m.method == methodRefresh {
+		return 0, true
+	}
+	return min(max(asked, b.s.minLifetime), maxLifetime), true
+}
+
+// refresh: RFC 8656 §8.2.
+func (b *books) refresh(r *request, a *allocation) {
+	if family, ok := r.msg.get(attrRequestedFamily); ok {
+		if len(family) != 4 {
+			b.refuse(r, 400)
+			return
+		}
+		if family[0] != familyOf(a.relayed.Addr()) {
+			b.refuse(r, 443)
+			return
+		}
+	}
+	life, ok := b.lifetime(&r.msg)
+	if !ok {
+		b.refuse(r, 400)
+		return
+	}
+	if life == 0 {
+		b.end(a)
+		b.remove()
+	} else {
+		if !b.granted(r, b.engine.refresh(a.id)) {
+			return
+		}
+		a.expires.Store(b.s.clock.now() + int64(life))
+		if a.ended.Load() {
+			a.expires.Store(0) // it was ended from another goroutine meanwhile
+		}
+	}
+	b.answer(r, func(m *builder) { m.uint32(attrLifetime, uint32(life/time.Second)) })
+}

@@ -1,0 +1,128 @@
+package turnsvc
+
+import (
+	"encoding/binary"
+	"net/netip"
+
+	"signalbox/turnsvc/cred"
+)
+
+// The books' answers to CreatePermission and ChannelBind.
+
+// peer decodes one XOR-PEER-ADDRESS and asks the policy. code is that of the refusal, or 0.
+func (b *books) peer(r *request, a *allocation, value []byte) (peer netip.AddrPort, g grant, code int) {
+	peer, ok := xorAddress(value, r.msg.transactionID())
+	switch {
+	case !ok:
+		return peer, g, 400
+	case peer.Addr().Is4() != a.relayed.Addr().Is4():
+		return peer, g, 443
+	}
+	if g = b.grantFor(a.class, peer.Addr()); g == (grant{}) {
+		return peer, g, 403
+	}
+	return peer, g, 0
+}
+
+// createPermission: RFC 8656 §10.2. One bad peer, and none is installed.
+func (b *books) createPermission(r *request, a *allocation) {
+	peers := make([]netip.Addr, 0, 4)
+	grants := make([]grant, 0, 4)
+	for i := range r.msg.attrs[:r.msg.n] {
+		if r.msg.attrs[i].typ != attrXORPeerAddress {
+			continue
+		}
+		peer, g, code := b.peer(r, a, r.msg.attrs[i].value)
+		if code != 0 {
+			b.refuse(r, code)
+			return
+		}
+		peers, grants = append(peers, peer.Addr()), append(grants, g)
+	}
+	now := b.s.clock.now()
+	switch {
+	case len(peers) == 0:
+		b.refuse(r, 400)
+		return
+	case b.tooManyPermissions(a, peers, now):
+		b.refuse(r, 508)
+		return
+	}
+	if !b.granted(r, b.engine.permit(a.id, peers)) {
+		return
+	}
+	for i, ip := range peers {
+		a.permit(ip, grants[i], now)
+	}
+	b.answer(r, nil)
+}
+
+// tooManyPermissions reports whether peers would take the allocation past its limit.
+func (b *books) tooManyPermissions(a *allocation, peers []netip.Addr, now int64) bool {
+	limit := b.s.limits.Permissions
+	if limit <= 0 {
+		return false
+	}
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	total := len(a.permissions)
+	for _, ip := range peers {
+		if a.permissions[ip] == nil {
+			total++
+		}
+	}
+	return total > limit
+}
+
+// channelBind: RFC 8656 §12.2.
+func (b *books) channelBind(r *request, a *allocation) {
+	number, ok := r.msg.get(attrChannelNumber)
+	value, okPeer := r.msg.get(attrXORPeerAddress)
+	if !ok || !okPeer || len(number) != 4 {
+		b.refuse(r, 400)
+		return
+	}
+	n := binary.BigEndian.Uint16(number)
+	if n < firstChannel || n > lastChannel {
+		b.refuse(r, 400)
+		return
+	}
+	peer, g, code := b.peer(r, a, value)
+	if code == 0 {
+		code = b.channelConflict(a, n, peer)
+	}
+	now := b.s.clock.now()
+	if code == 0 && b.tooManyPermissions(a, []netip.Addr{peer.Addr()}, now) {
+		code = 508
+	}
+	if code != 0 {
+		b.refuse(r, code)
+		return
+	}
+	if !b.granted(r, b.engine.bind(a.id, n, peer)) {
+		return
+	}
+	a.bind(n, peer, a.permit(peer.Addr(), g, now), now)
+	b.answer(r, nil)
+}
+
+// channelConflict refuses to bind a number to a second peer, or a peer to a second number, while a binding lasts; and more
+// channels than the limit.
+func (b *books) channelConflict(a *allocation, number uint16, peer netip.AddrPort) int {
+	a.forgetExpired(b.s.clock.now())
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	byNumber, byPeer := a.channels[number], a.byPeer[peer]
+	switch limit := b.s.limits.Channels; {
+	case byNumber != byPeer:
+		return 400
+	case byNumber == nil && limit > 0 && len(a.channels) >= limit:
+		return 508
+	}
+	return 0
+}
+
+// grantFor asks the policy what an allocation of class c may do with peer.
+func (b *books) grantFor(c cred.Class, peer netip.Addr) grant {
+	return b.s.policy.grant(c, peer, b.host.own, b.host.relayed)
+}
