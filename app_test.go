@@ -106,6 +106,9 @@ func get(t testing.TB, c *http.Client, url string, header ...string) (int, http.
 		t.Fatal(err)
 	}
 	for i := 0; i+1 < len(header); i += 2 {
+		if header[i+1] == "" {
+			continue
+		}
 		req.Header.Set(header[i], header[i+1])
 	}
 	resp, err := c.Do(req)
@@ -146,6 +149,23 @@ func TestRoutes(t *testing.T) {
 		}
 		if code, h, _ := get(t, c, base+"/api/ice", "Origin", base); code != http.StatusOK || h.Get("Access-Control-Allow-Origin") != base {
 			t.Errorf("the own origin gets %d %v", code, h)
+		}
+	}
+}
+
+func TestPagesOfAllowedOriginsMayUseTheBox(t *testing.T) {
+	t.Parallel()
+	const friend = "https://app.example.org"
+	app := startApp(t, "web.allowed_origins="+friend)
+	for _, path := range []string{"/signalbox.js", "/api/ice"} {
+		for origin, want := range map[string]string{friend: friend, "https://elsewhere.example": "", "": ""} {
+			_, h, _ := get(t, insecure(), "http://"+app.Addrs().Web+path, "Origin", origin)
+			if got := h.Get("Access-Control-Allow-Origin"); got != want {
+				t.Errorf("%s for %q: Access-Control-Allow-Origin %q, want %q", path, origin, got, want)
+			}
+			if !strings.Contains(strings.Join(h.Values("Vary"), ","), "Origin") {
+				t.Errorf("%s: a cache may mix up origins", path)
+			}
 		}
 	}
 }

@@ -51,16 +51,23 @@ func (a *App) index() http.Handler {
 	return a.ui.Index()
 }
 
+// crossOrigin lets pages of web.allowed_origins, and those of the own host, read what next serves.
+func (a *App) crossOrigin(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Add("Vary", "Origin")
+		if origin := r.Header.Get("Origin"); origin != "" && a.hub.OriginAllowed(r) {
+			w.Header().Set("Access-Control-Allow-Origin", origin)
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // serveICE hands out ICE servers without a session. Such a credential reaches only this box's own relays.
 func (a *App) serveICE(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Vary", "Origin")
 	if !a.hub.OriginAllowed(r) {
 		writeError(w, http.StatusForbidden, "unauthorized", "this origin is not in web.allowed_origins")
 		return
-	}
-	if origin := r.Header.Get("Origin"); origin != "" {
-		w.Header().Set("Access-Control-Allow-Origin", origin)
 	}
 	switch r.Method {
 	case http.MethodOptions:
