@@ -26,7 +26,7 @@ func (a *App) routes() http.Handler {
 		"GET /assets/":          a.ui.Assets(),
 		"GET /signalbox.js":     a.ui.SDK(),
 		"GET /signal":           a.hub,
-		"/api/ice":              http.HandlerFunc(a.serveICE),
+		"/api/ice":              a.crossOrigin(http.HandlerFunc(a.serveICE)),
 		"GET /healthz":          http.HandlerFunc(a.serveHealth),
 		"GET /readyz":           http.HandlerFunc(a.serveReady),
 		"GET /version":          http.HandlerFunc(a.serveVersion),
