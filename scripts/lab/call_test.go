@@ -212,10 +212,16 @@ func TestLongCallOfFour(t *testing.T) {
 	var pages []*lab.Page
 	for i, in := range []*lab.Namespace{l.A, l.B, l.A, l.B} {
 		b := lab.StartBrowser(t, in, lab.BrowserOptions{})
-		pages = append(pages, enter(b, server, fmt.Sprint("guest-", i+1), "", lab.PageOptions{}))
+		pages = append(pages, enter(b, server, fmt.Sprint("guest-", i+1), "&relay=1", lab.PageOptions{}))
 	}
 	for i, p := range pages {
-		t.Logf("guest %d: %+v", i+1, watch(t, p, 3))
+		got := watch(t, p, 3)
+		t.Logf("guest %d: %+v", i+1, got)
+		for _, f := range got {
+			if f.Local != "relay" || f.Remote != "relay" {
+				t.Errorf("guest %d is connected %+v", i+1, f)
+			}
+		}
 	}
 	pages[0].Shoot("in-call")
 }

@@ -82,12 +82,12 @@ func TestPlainHTTPNamesTheSecureAddress(t *testing.T) {
 	l := lab.New(t, lab.Symmetric, lab.Symmetric)
 	server := lab.StartServer(t, l.Server, lab.Config)
 	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{})
-	for path, shown := range map[string]string{
-		"/":       `https://203\.0\.113\.10:8443`,
-		"/call/x": `https://203\.0\.113\.10:8443/call/x`,
+	for _, tt := range []struct{ name, path, shown string }{
+		{"index", "/", `https://203\.0\.113\.10:8443`},
+		{"call", "/call/x", `https://203\.0\.113\.10:8443/call/x`},
 	} {
-		p := b.Open(server.HTTP+path, lab.PageOptions{})
-		p.AwaitText(5*time.Second, "body", shown)
-		p.Shoot("plain-http" + map[string]string{"/": "-index", "/call/x": "-call"}[path])
+		p := b.Open(server.HTTP+tt.path, lab.PageOptions{})
+		p.AwaitText(5*time.Second, "body", tt.shown)
+		p.Shoot("plain-http-" + tt.name)
 	}
 }

@@ -213,8 +213,8 @@ func buildBinary(t testing.TB) string {
 }
 
 // Artifacts returns the folder for what a test leaves to be looked at: logs,
-// screenshots. It lies under artifacts/ at the module's root, bears the test's
-// name and is the same in every run.
+// screenshots. It lies under artifacts/ at the module's root and bears the test's
+// name, so that a run replaces what the one before has left.
 func Artifacts(t testing.TB) string {
 	t.Helper()
 	dir := filepath.Join(root(t), "artifacts", filepath.FromSlash(t.Name()))
