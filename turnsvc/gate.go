@@ -141,8 +141,7 @@ func (s *Server) authenticate(m *message, user string) (identity, bool) {
 	return id, true
 }
 
-// unknownRequired reports whether m has a comprehension-required attribute that no TURN request of ours knows. DONT-FRAGMENT
-// is one of them: the relay does not set DF (RFC 8656 §7.2 step 4).
+// unknownRequired reports whether m has a comprehension-required attribute that no TURN request of ours knows.
 func (s *Server) unknownRequired(m *message) bool {
 	for i := range m.attrs[:m.n] {
 		if t := m.attrs[i].typ; t < 0x8000 && !requestKnows(t) {
@@ -157,6 +156,8 @@ func requestKnows(typ uint16) bool {
 	case attrUsername, attrRealm, attrNonce, attrIntegritySHA256, attrLifetime, attrRequestedTransport, attrRequestedFamily,
 		attrEvenPort, attrReservationToken, attrXORPeerAddress, attrChannelNumber, attrData:
 		return true
+	case attrDontFragment:
+		return canKeepWhole // RFC 8656 §7.2 step 4
 	}
 	return false
 }

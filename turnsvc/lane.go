@@ -36,7 +36,7 @@ func (s *Server) channelData(a *allocation, p packet, now int64) {
 		s.counters.drop(dropNoChannel)
 		return
 	}
-	a.toPeer(packet{p.buf, p.off + 4, size}, peer, g, now)
+	a.toPeer(packet{p.buf, p.off + 4, size}, peer, g, false, now)
 }
 
 // sendIndication carries a client's Send indication (RFC 8656 §11.2), which is never answered.
@@ -45,7 +45,7 @@ func (s *Server) sendIndication(a *allocation, p packet, now int64) {
 		s.counters.drop(dropNoAllocation)
 		return
 	}
-	peer, data, ok := parseSend(p)
+	peer, data, whole, ok := parseSend(p)
 	if !ok {
 		s.counters.drop(dropMalformed)
 		return
@@ -55,41 +55,56 @@ func (s *Server) sendIndication(a *allocation, p packet, now int64) {
 		s.counters.drop(dropNoPermission)
 		return
 	}
-	a.toPeer(data, peer, g, now)
+	a.toPeer(data, peer, g, whole, now)
 }
 
-// parseSend finds XOR-PEER-ADDRESS and DATA in a Send indication. It is message.decode for the packet path.
-func parseSend(p packet) (peer netip.AddrPort, data packet, ok bool) {
+// parseSend finds XOR-PEER-ADDRESS and DATA in a Send indication, and whether DONT-FRAGMENT asks to keep the datagram whole. It is
+// message.decode for the packet path.
+func parseSend(p packet) (peer netip.AddrPort, data packet, whole, ok bool) {
 	frame := p.data()
 	if len(frame) < headerSize || binary.BigEndian.Uint32(frame[4:]) != magicCookie ||
 		headerSize+int(binary.BigEndian.Uint16(frame[2:])) != len(frame) || len(frame)%4 != 0 {
-		return peer, data, false
+		return peer, data, whole, false
 	}
 	for off := headerSize; off+4 <= len(frame); {
 		typ := binary.BigEndian.Uint16(frame[off:])
 		size := int(binary.BigEndian.Uint16(frame[off+2:]))
 		if off+4+size > len(frame) {
-			return peer, data, false
+			return peer, data, whole, false
 		}
 		switch {
 		case typ == attrXORPeerAddress && !peer.IsValid():
 			if peer, ok = xorAddress(frame[off+4:off+4+size], frame[8:headerSize]); !ok {
-				return peer, data, false
+				return peer, data, whole, false
 			}
 		case typ == attrData && data.buf == nil:
 			data = packet{p.buf, p.off + off + 4, size}
 		case typ == attrXORPeerAddress, typ == attrData:
 			// Only the first counts (RFC 8489 §14).
+		case typ == attrDontFragment && canKeepWhole:
+			whole = true
 		case typ < 0x8000:
-			return peer, data, false // comprehension-required and not understood: discarded, RFC 8489 §6.3.2
+			return peer, data, whole, false // comprehension-required and not understood: discarded, RFC 8489 §6.3.2
 		}
 		off += 4 + (size+3)&^3
 	}
-	return peer, data, peer.IsValid() && data.buf != nil
+	return peer, data, whole, peer.IsValid() && data.buf != nil
 }
 
-// toPeer sends application data of a's client to a peer that g was granted for.
-func (a *allocation) toPeer(p packet, peer netip.AddrPort, g grant, now int64) {
+// maxPayload is what a UDP datagram carries to ip: 65535 bytes less the headers of UDP and, in IPv4, IP.
+func maxPayload(ip netip.Addr) int {
+	if ip.Is4() {
+		return 65535 - 8 - 20
+	}
+	return 65535 - 8
+}
+
+// toPeer sends application data of a's client to a peer that g was granted for. whole: the datagram must not be fragmented.
+func (a *allocation) toPeer(p packet, peer netip.AddrPort, g grant, whole bool, now int64) {
+	if p.n > maxPayload(peer.Addr()) {
+		a.counters.drop(dropTooLong) // a stream's frame can be longer than what it is for
+		return
+	}
 	a.fromClient.add(p.n)
 	if g.relays {
 		// The peer is a relayed transport address of this box: hand over in process. It saves two ways through the
@@ -103,7 +118,7 @@ func (a *allocation) toPeer(p packet, peer netip.AddrPort, g grant, now int64) {
 		a.counters.drop(dropPeerDenied)
 		return
 	}
-	if _, err := a.relay.conn.WriteToUDPAddrPort(p.data(), peer); err != nil {
+	if a.relay.send(p.data(), peer, whole) != nil {
 		a.counters.drop(dropWriteFailed)
 	}
 }
@@ -119,12 +134,15 @@ func (a *allocation) fromPeer(p packet, peer netip.AddrPort, now int64) {
 		a.counters.drop(dropPeerUnknown)
 		return
 	}
-	a.toClient.add(p.n)
+	var frame []byte
 	if number != 0 {
-		a.link.send(frameChannelData(p, number, a.link.stream()), a.client)
-	} else {
-		a.link.send(frameDataIndication(p, peer), a.client)
+		frame = frameChannelData(p, number, a.link.stream())
+	} else if frame = frameDataIndication(p, peer); frame == nil {
+		a.counters.drop(dropTooLong)
+		return
 	}
+	a.toClient.add(p.n)
+	a.link.send(frame, a.client)
 }
 
 // frameChannelData puts the four bytes of header in front of the data (RFC 8656 §12.4), and on streams pads it.
@@ -139,7 +157,8 @@ func frameChannelData(p packet, number uint16, pad bool) []byte {
 	return p.buf[start:end]
 }
 
-// frameDataIndication puts a Data indication around the data (RFC 8656 §11.4): header, XOR-PEER-ADDRESS, DATA.
+// frameDataIndication puts a Data indication around the data (RFC 8656 §11.4): header, XOR-PEER-ADDRESS, DATA. It returns nil if
+// that would be longer than its length field can say.
 func frameDataIndication(p packet, peer netip.AddrPort) []byte {
 	peerSize := 4 + 8
 	if peer.Addr().Is6() {
@@ -148,6 +167,9 @@ func frameDataIndication(p packet, peer netip.AddrPort) []byte {
 	start := p.off - 4 - peerSize - headerSize
 	end := zeroPad(p.buf, start, p.off+p.n)
 	b := p.buf[start:end]
+	if len(b)-headerSize > 0xFFFF {
+		return nil
+	}
 	binary.BigEndian.PutUint16(b, methodData|classIndication)
 	binary.BigEndian.PutUint16(b[2:], uint16(len(b)-headerSize))
 	binary.BigEndian.PutUint32(b[4:], magicCookie)

@@ -1,9 +1,11 @@
 package turnsvc
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 )
 
 const (
@@ -26,6 +28,8 @@ type relay struct {
 	conn *net.UDPConn
 	addr netip.AddrPort
 	receiver
+	// whole: datagrams leave with DF set. A client's frames come through one goroutine, so it holds for the packet that set it.
+	whole atomic.Bool
 }
 
 // openRelay binds addr. An IPv6 socket carries IPv6 only.
@@ -39,7 +43,7 @@ func openRelay(addr netip.AddrPort) (*relay, error) {
 		return nil, err
 	}
 	r := &relay{conn: conn, addr: addr}
-	if err := r.receiver.init(conn); err != nil {
+	if err := errors.Join(r.receiver.init(conn), keepWhole(conn, addr.Addr(), false)); err != nil {
 		conn.Close()
 		return nil, err
 	}
@@ -47,6 +51,19 @@ func openRelay(addr netip.AddrPort) (*relay, error) {
 }
 
 func (r *relay) close() { r.conn.Close() }
+
+// send writes one datagram: with DF set if whole, else without (RFC 8656 §14: the latter is the alternate behavior, which lets the
+// network fragment what the client's own network let through).
+func (r *relay) send(b []byte, peer netip.AddrPort, whole bool) error {
+	if whole != r.whole.Load() {
+		if err := keepWhole(r.conn, r.addr.Addr(), whole); err != nil {
+			return err
+		}
+		r.whole.Store(whole)
+	}
+	_, err := r.conn.WriteToUDPAddrPort(b, peer)
+	return err
+}
 
 // read hands every datagram to handle until the socket is closed.
 func (r *relay) read(handle func(p packet, from netip.AddrPort)) {

@@ -256,8 +256,8 @@ func TestAllocateRefusals(t *testing.T) {
 		c.refused(400, methodAllocate, withUDP, attr(attrEvenPort, 0x80), attr(attrReservationToken, 1, 2, 3, 4, 5, 6, 7, 8))
 		c.refused(508, methodAllocate, withUDP, attr(attrReservationToken, 1, 2, 3, 4, 5, 6, 7, 8))
 		c.refused(400, methodAllocate, withUDP, attr(attrLifetime, 1, 2))
-		m := c.refused(420, methodAllocate, withUDP, attr(attrDontFragment), attr(0x7001))
-		if list, _ := m.get(attrUnknownAttributes); !bytes.Equal(list, []byte{0, 0x1A, 0x70, 1}) {
+		m := c.refused(420, methodAllocate, withUDP, attr(0x0027), attr(0x7001))
+		if list, _ := m.get(attrUnknownAttributes); !bytes.Equal(list, []byte{0, 0x27, 0x70, 1}) {
 			t.Errorf("UNKNOWN-ATTRIBUTES % x", list)
 		}
 		if !m.signedBy(c.key) {

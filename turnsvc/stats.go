@@ -17,6 +17,7 @@ const (
 	dropNoPermission             // a client's packet to a peer without permission
 	dropPeerDenied               // an own address at a port that is no live relay
 	dropPeerUnknown              // a peer's packet without permission
+	dropTooLong                  // more data than a UDP datagram, or its framing, can carry
 	dropSlowClient               // a stream's bounded queue was full
 	dropWriteFailed              // the kernel refused the packet
 	dropPanic                    // a recovered panic: always a bug
@@ -25,7 +26,7 @@ const (
 
 var dropNames = [drops]string{
 	"malformed", "rate-limited", "busy", "no-allocation", "no-channel", "no-permission", "peer-denied", "peer-unknown",
-	"slow-client", "write-failed", "panic",
+	"too-long", "slow-client", "write-failed", "panic",
 }
 
 // refusalCodes are the error codes that the gate answers with, in the order in which they are counted.

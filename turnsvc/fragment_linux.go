@@ -1,0 +1,31 @@
+package turnsvc
+
+import (
+	"net"
+	"net/netip"
+	"syscall"
+)
+
+// canKeepWhole: DONT-FRAGMENT is honoured here.
+const canKeepWhole = true
+
+// keepWhole sets whether datagrams of conn, a socket bound to ip, leave with DF set; those that are larger than the path then fail.
+// Linux's own default is to set it on all that fit the path.
+func keepWhole(conn *net.UDPConn, ip netip.Addr, whole bool) error {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	level, option, value := syscall.IPPROTO_IP, syscall.IP_MTU_DISCOVER, syscall.IP_PMTUDISC_DONT
+	if whole {
+		value = syscall.IP_PMTUDISC_DO
+	}
+	if ip.Is6() {
+		level, option = syscall.IPPROTO_IPV6, syscall.IPV6_MTU_DISCOVER // its values are the same
+	}
+	var set error
+	if err := raw.Control(func(fd uintptr) { set = syscall.SetsockoptInt(int(fd), level, option, value) }); err != nil {
+		return err
+	}
+	return set
+}
