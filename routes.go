@@ -24,7 +24,7 @@ func (a *App) routes() http.Handler {
 		"GET /check":            a.ui.Check(),
 		"GET /admin":            a.ui.Admin(),
 		"GET /assets/":          a.ui.Assets(),
-		"GET /signalbox.js":     a.ui.SDK(),
+		"GET /signalbox.js":     a.crossOrigin(a.ui.SDK()),
 		"GET /signal":           a.hub,
 		"/api/ice":              a.crossOrigin(http.HandlerFunc(a.serveICE)),
 		"GET /healthz":          http.HandlerFunc(a.serveHealth),
