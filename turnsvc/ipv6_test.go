@@ -1,0 +1,222 @@
+package turnsvc
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"signalbox/turnsvc/cred"
+)
+
+func TestRelaysOfBothFamilies(t *testing.T) {
+	needIPv6(t)
+	for _, transport := range []string{"udp", "tcp", "udp6"} {
+		t.Run(transport, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, nil)
+			for family, ip := range map[byte]string{familyIPv4: "127.0.0.1", familyIPv6: "::1"} {
+				c := r.dial(transport, "u", "p")
+				// ADDITIONAL-ADDRESS-FAMILY may be ignored.
+				relayed := c.allocate(withFamily(family), attr(0x8000, familyIPv6, 0, 0, 0))
+				if relayed.Addr().String() != ip {
+					t.Fatalf("relayed transport address %v, want %s", relayed, ip)
+				}
+				peer := r.peerAt(ip)
+				at := peer.LocalAddr().String()
+				other := map[byte]string{familyIPv4: "[::1]:9", familyIPv6: "127.0.0.1:9"}[family]
+				c.refused(443, methodCreatePermission, withPeer(at), withPeer(other))
+				c.refused(443, methodChannelBind, withChannel(0x4000), withPeer(other))
+				c.refused(443, methodRefresh, withFamily(3-family))
+				c.ok(methodRefresh, withFamily(family))
+				c.ok(methodCreatePermission, withPeer(at))
+				c.write(c.sendFrame(at, "by indication"))
+				if data, from := readPeer(t, peer); data != "by indication" || from != relayed {
+					t.Errorf("the peer got %q from %v, want it from %v", data, from, relayed)
+				}
+				if _, err := peer.WriteToUDPAddrPort([]byte("back"), relayed); err != nil {
+					t.Fatal(err)
+				}
+				if p, _, data := c.received(); p.String() != at || data != "back" {
+					t.Errorf("got %q of %v", data, p)
+				}
+				c.ok(methodChannelBind, withChannel(0x4001), withPeer(at))
+				c.write(c.channelFrame(0x4001, "on a channel"))
+				if data, _ := readPeer(t, peer); data != "on a channel" {
+					t.Errorf("the peer got %q", data)
+				}
+				if _, err := peer.WriteToUDPAddrPort([]byte("and back"), relayed); err != nil {
+					t.Fatal(err)
+				}
+				if _, n, data := c.received(); n != 0x4001 || data != "and back" {
+					t.Errorf("got %q on channel %#x", data, n)
+				}
+			}
+			r.dial(transport, "u", "p").refused(440, methodAllocate, withUDP, withFamily(3))
+			if a := r.dial(transport, "u", "p").allocate(); !a.Addr().Is4() {
+				t.Errorf("without a wish the relayed transport address is %v, want IPv4", a)
+			}
+		})
+	}
+}
+
+func TestNoRelayOfThatFamily(t *testing.T) {
+	needIPv6(t)
+	each(t, func(o *Options) { o.Relays = o.Relays[:1] }, func(t *testing.T, r *rig, transport string) {
+		r.dial(transport, "u", "p").refused(440, methodAllocate, withUDP, withFamily(familyIPv6))
+	})
+	each(t, func(o *Options) { o.Relays = o.Relays[1:] }, func(t *testing.T, r *rig, transport string) {
+		r.dial(transport, "u", "p").refused(440, methodAllocate, withUDP)
+		r.dial(transport, "u", "p").allocate(withFamily(familyIPv6))
+	})
+}
+
+func TestIPv6RelayToRelayInProcess(t *testing.T) {
+	needIPv6(t)
+	each(t, func(o *Options) { behindNAT(o); o.AllowLoopback = false }, func(t *testing.T, r *rig, transport string) {
+		a, b := r.dial(transport, "u", "p"), r.dial("tcp", "v", "q")
+		ra, rb := a.allocate(withFamily(familyIPv6)), b.allocate(withFamily(familyIPv6))
+		a.ok(methodCreatePermission, withPeer(rb.String()))
+		b.ok(methodChannelBind, withChannel(0x4000), withPeer(ra.String()))
+		a.write(a.sendFrame(rb.String(), "hello"))
+		if _, n, data := b.received(); n != 0x4000 || data != "hello" {
+			t.Errorf("got %q on channel %#x", data, n)
+		}
+		b.write(b.channelFrame(0x4000, "well met"))
+		if p, _, data := a.received(); p != rb || data != "well met" {
+			t.Errorf("got %q of %v", data, p)
+		}
+		a.write(a.sendFrame("[2001:db8::7]:22", "ssh"))
+		eventually(t, "the drop is counted", func() bool { return r.s.Snapshot().Drops["peer-denied"] == 1 })
+	})
+}
+
+// What stands for an address that is refused is refused, whichever way it is written, and whatever the operator has opened.
+func TestIPv6PeerPolicy(t *testing.T) {
+	needIPv6(t)
+	const public = "[2001:db9::1]:9"
+	refused := []string{
+		"::", "::ffff:127.0.0.1", "::ffff:0.0.0.0", "::127.0.0.1", "::ffff:169.254.169.254", "::169.254.169.254",
+		"64:ff9b::7f00:1", "64:ff9b::a00:1", "64:ff9b::a9fe:a9fe", "64:ff9b:1::7f00:1", "64:ff9b:1:7f00:0:100::", "2002:7f00:1::", "2002:a9fe:a9fe::1",
+		"2002:a00:1::", "2001:0:7f00:1::", "2001::80ff:fffe", "2001:db9::5efe:7f00:1", "fe80::1", "fec0::1", "ff02::1", "fd00:ec2::254", "fd20:ce::254",
+	}
+	nonGlobal := []string{"fc00::1", "fd12::1", "100::1", "2001:db8::1", "2001:2::1", "3fff::1", "5f00::1", "4000::1", "64:ff9b::808:808", "2002:808:808::1", "::808:808"}
+	check := func(t *testing.T, c *client, want int, list []string) {
+		t.Helper()
+		for _, ip := range list {
+			peer := fmt.Sprintf("[%s]:9", ip)
+			for method, attrs := range map[uint16][]setter{
+				methodCreatePermission: {withPeer(public), withPeer(peer)}, methodChannelBind: {withChannel(0x4000), withPeer(peer)},
+			} {
+				if m := c.request(method, attrs...); m.code() != want || !m.signedBy(c.key) {
+					t.Errorf("%s, method %#x: code %d (signed: %v), want %d", ip, method, m.code(), m.signedBy(c.key), want)
+				}
+			}
+		}
+	}
+	// The relays of these tests are bound to ::1, which so is a relay's address; elsewhere it is closed.
+	for _, p := range []policy{{}, {allow: prefixes("::/0")}} {
+		if g := p.grant(cred.Static, netip.IPv6Loopback(), nil, nil); g != (grant{}) {
+			t.Errorf("::1: %+v", g)
+		}
+	}
+	t.Run("by default", func(t *testing.T) {
+		each(t, func(o *Options) { o.AllowLoopback = false; behindNAT(o) }, func(t *testing.T, r *rig, transport string) {
+			c := r.dial(transport, "u", "p")
+			c.allocate(withFamily(familyIPv6))
+			check(t, c, 403, refused)
+			check(t, c, 403, nonGlobal)
+			if p := r.s.Snapshot().Allocations[0].Permissions; len(p) != 0 {
+				t.Errorf("refused requests installed %v", p)
+			}
+			c.ok(methodCreatePermission, withPeer(public), withPeer("[2001:db8::7]:9")) // and this box's own relays
+			ice := r.minted(transport, cred.ICE, "x", time.Hour)
+			ice.allocate(withFamily(familyIPv6))
+			ice.refused(403, methodCreatePermission, withPeer(public))
+			ice.ok(methodCreatePermission, withPeer("[2001:db8::7]:9"))
+		})
+	})
+	t.Run("with everything allowed", func(t *testing.T) {
+		each(t, func(o *Options) {
+			o.AllowLoopback = false
+			o.AllowPeers = prefixes("::/0")
+			o.DenyPeers = prefixes("8.8.4.0/24", "2001:db9:1::/48")
+		}, func(t *testing.T, r *rig, transport string) {
+			c := r.dial(transport, "u", "p")
+			c.allocate(withFamily(familyIPv6))
+			// It opens IPv6 addresses; private IPv4 ones stay closed in every spelling.
+			check(t, c, 403, refused)
+			check(t, c, 403, []string{"64:ff9b::808:404", "::ffff:8.8.4.4", "2001:db9:1::1"})
+			for _, ip := range nonGlobal {
+				c.ok(methodCreatePermission, withPeer("["+ip+"]:9"))
+			}
+		})
+	})
+}
+
+func TestPublicAddressChangesWhileRunning(t *testing.T) {
+	each(t, func(o *Options) { behindNAT(o); o.AllowLoopback = false }, func(t *testing.T, r *rig, transport string) {
+		const newcomer = "198.51.100.8"
+		older := r.dial(transport, "u", "p")
+		old := older.allocate()
+		before := r.dial(transport, "v", "q")
+		before.allocate()
+		before.refused(403, methodCreatePermission, withPeer(newcomer+":9"))
+
+		if err := r.s.SetRelays([]RelayAddress{{Bind: netip.MustParseAddr("127.0.0.1"), Public: netip.MustParseAddr(newcomer)}}); err != nil {
+			t.Fatal(err)
+		}
+		newer := r.dial(transport, "u", "p")
+		fresh := newer.allocate()
+		if fresh.Addr().String() != newcomer || old.Addr().String() != "198.51.100.7" {
+			t.Fatalf("relayed transport addresses %v, then %v", old, fresh)
+		}
+		// Each is reached where its client was told it is, and nowhere else.
+		older.ok(methodCreatePermission, withPeer(fresh.String()))
+		newer.ok(methodCreatePermission, withPeer(old.String()))
+		older.write(older.sendFrame(fresh.String(), "from the old address"))
+		if p, _, data := newer.received(); p != old || data != "from the old address" {
+			t.Errorf("got %q of %v", data, p)
+		}
+		newer.write(newer.sendFrame(old.String(), "from the new address"))
+		if p, _, data := older.received(); p != fresh || data != "from the new address" {
+			t.Errorf("got %q of %v", data, p)
+		}
+		newer.write(newer.sendFrame(netip.AddrPortFrom(old.Addr(), fresh.Port()).String(), "astray"))
+		eventually(t, "the drop is counted", func() bool { return r.s.Snapshot().Drops["peer-denied"] == 1 })
+
+		// Once nobody relays on the old address, it is a stranger's.
+		older.ok(methodRefresh, withLifetime(0))
+		before.ok(methodRefresh, withLifetime(0))
+		r.advance(hostInterval)
+		eventually(t, "the old address is forgotten", func() bool {
+			return newer.request(methodCreatePermission, withPeer(old.String())).code() == 403
+		})
+	})
+}
+
+// A peer's address that becomes this box's own must not lead to its other ports for as long as a permission lasts.
+func TestPermissionIsJudgedAgainWhenTheAddressBecomesOurs(t *testing.T) {
+	each(t, func(o *Options) { o.AllowPeers = prefixes("127.0.0.9/32", "198.51.100.0/24"); o.AllowLoopback = false },
+		func(t *testing.T, r *rig, transport string) {
+			c := r.dial(transport, "u", "p")
+			c.allocate()
+			c.ok(methodCreatePermission, withPeer("198.51.100.9:22"))
+			c.ok(methodChannelBind, withChannel(0x4000), withPeer("198.51.100.9:22"))
+			r.s.SetRelays([]RelayAddress{{Bind: netip.MustParseAddr("127.0.0.1"), Public: netip.MustParseAddr("198.51.100.9")}})
+			c.ok(methodRefresh) // the books look at every request
+			c.write(c.sendFrame("198.51.100.9:22", "ssh"))
+			c.write(c.channelFrame(0x4000, "ssh"))
+			eventually(t, "both are dropped", func() bool { return r.s.Snapshot().Drops["peer-denied"] == 2 })
+		})
+}
+
+func TestSetRelaysRefuses(t *testing.T) {
+	r := newRig(t, nil)
+	v4, v6 := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")
+	for _, bad := range [][]RelayAddress{nil, {{}}, {{Bind: v4}}, {{v4, v6}}, {{v4, v4}, {v4, v4}}, {{netip.MustParseAddr("::ffff:192.0.2.1"), v6}}} {
+		if r.s.SetRelays(bad) == nil {
+			t.Errorf("%v is accepted", bad)
+		}
+	}
+}
