@@ -12,7 +12,11 @@ import (
 // inlet is what one reading goroutine owns: the link that its frames come in on, and room to decode and answer one frame without
 // heap allocations.
 type inlet struct {
-	link    link
+	link   link
+	corner *corner // nil: no NAT behavior discovery here
+	// stunOnly: TURN is not served here.
+	stunOnly bool
+
 	msg     message
 	scratch [256]byte
 }
@@ -36,10 +40,14 @@ func (s *Server) receive(in *inlet, p packet, src netip.AddrPort) {
 		s.channelData(in.link.allocation(src), p, s.clock.now())
 	case typ == methodSend|classIndication:
 		s.sendIndication(in.link.allocation(src), p, s.clock.now())
+	case isClassicBinding(frame):
+		s.classicBinding(in, src, frame)
 	case !in.msg.decode(frame):
 		s.counters.drop(dropMalformed)
 	case in.msg.class == classRequest && in.msg.method == methodBinding:
 		s.binding(in, src)
+	case in.stunOnly:
+		s.counters.drop(dropMalformed)
 	case in.msg.class == classRequest:
 		s.gate(in, src)
 	case in.msg.class == classIndication && in.msg.method == methodBinding:
@@ -71,13 +79,15 @@ func (l *packetLink) setAllocation(src netip.AddrPort, a *allocation) { l.client
 
 // ServePacket serves TURN and STUN on a UDP socket until that is closed. The socket is bound to one address, not to a wildcard:
 // the answer must leave from where the request came in. The caller owns conn.
-func (s *Server) ServePacket(conn *net.UDPConn) error {
+func (s *Server) ServePacket(conn *net.UDPConn) error { return s.servePacket(conn, false) }
+
+func (s *Server) servePacket(conn *net.UDPConn, stunOnly bool) error {
 	addr, ok := conn.LocalAddr().(*net.UDPAddr)
 	if !ok || addr.IP.IsUnspecified() {
 		return fmt.Errorf("serve turn on udp %v: want a socket bound to one address", conn.LocalAddr())
 	}
 	l := &packetLink{conn: conn, addr: unmap(addr.AddrPort()), clients: newTable(), s: s}
-	in := &inlet{link: l}
+	in := &inlet{link: l, corner: s.corner(l.addr), stunOnly: stunOnly}
 	b := new(buffer)
 	for {
 		n, src, err := conn.ReadFromUDPAddrPort(b[headroom : headroom+maxDatagram])

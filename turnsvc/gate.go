@@ -205,13 +205,9 @@ func errorAnswer(dst []byte, m *message, key []byte, code int) []byte {
 	}
 	b.errorCode(code, reason)
 	if code == 420 {
-		knows := requestKnows
-		if m.method == methodBinding {
-			knows = bindingKnows
-		}
 		var list []byte
 		for i := range m.attrs[:m.n] {
-			if t := m.attrs[i].typ; t < 0x8000 && !knows(t) && len(list) < 2*8 {
+			if t := m.attrs[i].typ; t < 0x8000 && !requestKnows(t) && len(list) < 2*8 {
 				list = binary.BigEndian.AppendUint16(list, t)
 			}
 		}

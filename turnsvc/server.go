@@ -75,6 +75,7 @@ type Server struct {
 	strangers   *strangers
 	books       *books
 	streams     streams
+	corners     *[2][2]corner // set by EnableDiscovery, before anything is served; nil: no NAT behavior discovery
 
 	counters counters
 	draining atomic.Bool
