@@ -9,34 +9,42 @@ import (
 
 // The race detector allocates, so scripts/test runs this file once without it.
 func TestLaneAllocatesNothing(t *testing.T) {
-	r := newRig(t, nil)
-	c := r.dial("udp", "u", "p")
-	peer := r.peer()
-	at := peer.LocalAddr().(interface{ AddrPort() netip.AddrPort }).AddrPort()
-	c.allocate()
-	c.ok(methodChannelBind, withChannel(0x4000), withPeer(at.String()))
-	src := addrPort(c.conn.LocalAddr())
-	var link link
-	var a *allocation
-	for _, a = range r.s.books.list() {
-		link = a.link
-	}
-	in := &inlet{link: link}
-	buf := new(buffer)
-	frame := func(b []byte) packet { return packet{buf[:], headroom, copy(buf[headroom:], b)} }
-	channel, send := c.channelFrame(0x4000, "some data"), c.sendFrame(at.String(), "some data")
-	binding := (&client{t: t}).build(methodBinding)
-	for name, f := range map[string]func(){
-		"ChannelData to the peer":   func() { r.s.receive(in, frame(channel), src) },
-		"Send indication":           func() { r.s.receive(in, frame(send), src) },
-		"ChannelData to the client": func() { a.fromPeer(packet{buf[:], headroom, 9}, at, r.s.clock.now()) },
-		"Data indication": func() {
-			a.fromPeer(packet{buf[:], headroom, 9}, netip.AddrPortFrom(at.Addr(), 9), r.s.clock.now())
-		},
-		"Binding": func() { r.s.receive(in, frame(binding), src) },
-	} {
-		if n := testing.AllocsPerRun(200, f); n != 0 {
-			t.Errorf("%s: %v allocations a packet", name, n)
-		}
+	for family, ip := range map[byte]string{familyIPv4: "127.0.0.1", familyIPv6: "::1"} {
+		t.Run(ip, func(t *testing.T) {
+			if family == familyIPv6 {
+				needIPv6(t)
+			}
+			r := newRig(t, nil)
+			c := r.dial("udp", "u", "p")
+			at := addrPort(r.peerAt(ip).LocalAddr())
+			c.allocate(withFamily(family))
+			c.ok(methodChannelBind, withChannel(0x4000), withPeer(at.String()))
+			a := r.s.books.list()[0]
+			neighbour := r.dial("udp", "v", "q") // its relay is reached in process
+			relay := neighbour.allocate(withFamily(family))
+			neighbour.ok(methodCreatePermission, withPeer(a.relayed.String()))
+			c.ok(methodChannelBind, withChannel(0x4001), withPeer(relay.String()))
+
+			src := addrPort(c.conn.LocalAddr())
+			in := &inlet{link: a.link}
+			buf := new(buffer)
+			frame := func(b []byte) packet { return packet{buf[:], headroom, copy(buf[headroom:], b)} }
+			channel, send := c.channelFrame(0x4000, "some data"), c.sendFrame(at.String(), "some data")
+			inProcess, binding := c.channelFrame(0x4001, "some data"), (&client{t: t}).build(methodBinding)
+			for name, f := range map[string]func(){
+				"ChannelData to the peer":    func() { r.s.receive(in, frame(channel), src) },
+				"ChannelData to a neighbour": func() { r.s.receive(in, frame(inProcess), src) },
+				"Send indication":            func() { r.s.receive(in, frame(send), src) },
+				"ChannelData to the client":  func() { a.fromPeer(packet{buf[:], headroom, 9}, at, r.s.clock.now()) },
+				"Data indication": func() {
+					a.fromPeer(packet{buf[:], headroom, 9}, netip.AddrPortFrom(at.Addr(), 9), r.s.clock.now())
+				},
+				"Binding": func() { r.s.receive(in, frame(binding), src) },
+			} {
+				if n := testing.AllocsPerRun(200, f); n != 0 {
+					t.Errorf("%s: %v allocations a packet", name, n)
+				}
+			}
+		})
 	}
 }

@@ -104,7 +104,16 @@ type rig struct {
 	offset atomic.Int64 // added to the clock
 }
 
+// quick lets streams run out of time within tests.
+var quick = timeouts{firstFrame: 300 * time.Millisecond, idle: 600 * time.Millisecond, write: 300 * time.Millisecond}
+
 func newRig(t testing.TB, change func(*Options)) *rig {
+	t.Helper()
+	return newRigWith(t, change, nil)
+}
+
+// newRigWith also has the tests' way with what no option says.
+func newRigWith(t testing.TB, change func(*Options), tamper func(*Server)) *rig {
 	t.Helper()
 	r := &rig{t: t, addr: map[string]string{}, keys: cred.NewKeys(testSecret)}
 	o := Options{
@@ -126,6 +135,9 @@ func newRig(t testing.TB, change func(*Options)) *rig {
 		t.Fatal(err)
 	}
 	r.s.books.channelTimeout = time.Millisecond // pion's clock can't be advanced
+	if tamper != nil {
+		tamper(r.s)
+	}
 	udp, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)

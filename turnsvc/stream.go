@@ -12,15 +12,10 @@ import (
 )
 
 const (
-	// firstFrameTimeout ends connections that never say anything sensible, idleTimeout those that stop to
-	// and hold no allocation.
-	firstFrameTimeout  = 15 * time.Second
-	idleTimeout        = time.Minute
-	streamWriteTimeout = 30 * time.Second
-
 	// streamQueue bounds what waits for a slow client, in bytes. What does not fit is dropped, as a network would.
 	streamQueue = 256 << 10
-	// streamBuffer is the read buffer that a stream starts with; a longer frame makes it grow to that frame's size.
+	// streamBuffer is the read buffer that a stream starts with. With an allocation, a longer frame makes it grow to that frame's size;
+	// a stranger's frames must fit.
 	streamBuffer = 4 << 10
 )
 
@@ -87,7 +82,7 @@ func (l *streamLink) write() {
 // writeFrames writes whole frames: on TCP all at once, on TLS a record each, since there are clients that take a record for a frame
 // (coturn's turnutils_uclient).
 func (l *streamLink) writeFrames(frames []byte) error {
-	if err := l.conn.SetWriteDeadline(time.Now().Add(streamWriteTimeout)); err != nil {
+	if err := l.conn.SetWriteDeadline(time.Now().Add(l.s.streams.write)); err != nil {
 		return err
 	}
 	for len(frames) > 0 {
@@ -145,7 +140,7 @@ func (s *Server) ServeConn(conn net.Conn, transport string) {
 func (l *streamLink) read() {
 	in := &inlet{link: l}
 	buf, start, end := compact(nil, 0, 0, 0) // buf[start:end] is unread
-	deadline := time.Now().Add(firstFrameTimeout)
+	deadline := time.Now().Add(l.s.streams.firstFrame)
 	for {
 		need := 4
 		for {
@@ -160,7 +155,7 @@ func (l *streamLink) read() {
 			}
 			l.s.receive(in, packet{buf, start, size}, l.peer)
 			start += padded
-			deadline = time.Now().Add(idleTimeout)
+			deadline = time.Now().Add(l.s.streams.idle)
 		}
 		if start+need+tailroom > len(buf) || start == end {
 			buf, start, end = compact(buf, start, end, need)
@@ -172,7 +167,7 @@ func (l *streamLink) read() {
 		end += n
 		if err != nil && n == 0 {
 			if a := l.a.Load(); a != nil && a.live(l.s.clock.now()) && errors.Is(err, os.ErrDeadlineExceeded) {
-				deadline = time.Now().Add(idleTimeout) // the allocation's lifetime decides
+				deadline = time.Now().Add(l.s.streams.idle) // the allocation's lifetime decides
 				continue
 			}
 			return
@@ -202,7 +197,7 @@ func frameSize(b []byte, allocated bool) (size, padded int, ok bool) {
 	typ, length := binary.BigEndian.Uint16(b), int(binary.BigEndian.Uint16(b[2:]))
 	switch {
 	case typ < 0x4000:
-		if length%4 != 0 || len(b) >= 8 && binary.BigEndian.Uint32(b[4:]) != magicCookie {
+		if length%4 != 0 || !allocated && headerSize+length > streamBuffer || len(b) >= 8 && binary.BigEndian.Uint32(b[4:]) != magicCookie {
 			return 0, 0, false
 		}
 		return headerSize + length, headerSize + length, true
@@ -212,9 +207,14 @@ func frameSize(b []byte, allocated bool) (size, padded int, ok bool) {
 	return 0, 0, false
 }
 
+// timeouts of streams: firstFrame ends those that never say anything sensible, idle those that stop to and hold no allocation,
+// write those that take nothing.
+type timeouts struct{ firstFrame, idle, write time.Duration }
+
 // streams are the connections being served, counted in all and by source.
 type streams struct {
 	limit, perSource int // 0: none
+	timeouts
 	mu               sync.Mutex
 	all              map[*streamLink]struct{}
 	bySource         map[netip.Prefix]int
