@@ -72,6 +72,9 @@ func New(cfg Config, state *State, log *slog.Logger) (*App, error) {
 	if a.relay, a.public, err = relayAddresses(&cfg); err != nil {
 		return nil, err
 	}
+	if err := checkAlternate(&cfg, a.public.ip); err != nil {
+		return nil, err
+	}
 	if a.cert, err = loadCertificate(&cfg, state, time.Now(), a.certificateNames()); err != nil {
 		return nil, err
 	}
@@ -155,6 +158,12 @@ func (a *App) turnOptions() (turnsvc.Options, error) {
 func (a *App) Listen() error {
 	if err := a.edge.bind(&a.cfg, a.cert.conf); err != nil {
 		return err
+	}
+	if a.edge.corners != nil {
+		if err := a.turn.EnableDiscovery(*a.edge.corners); err != nil {
+			a.edge.close()
+			return fmt.Errorf("stun.alternate: %w", err)
+		}
 	}
 	a.started = time.Now()
 	return nil

@@ -68,6 +68,10 @@ type Config struct {
 		} `toml:"limits"`
 	} `toml:"turn"`
 
+	STUN struct {
+		Alternate string `toml:"alternate"`
+	} `toml:"stun"`
+
 	Signal struct {
 		RoomCapacity      int      `toml:"room_capacity"`
 		Rooms             int      `toml:"rooms"`
@@ -451,6 +455,9 @@ func (c *Config) validateAddresses() error {
 		if _, err := listenAddr(addr); err != nil {
 			return fmt.Errorf("turn.listen: %w", err)
 		}
+	}
+	if _, _, err := c.alternate(); err != nil {
+		return err
 	}
 	if _, _, err := c.relayPorts(); err != nil {
 		return fmt.Errorf("turn.relay_ports: %w", err)

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -32,8 +33,11 @@ type edge struct {
 	wildcard []uint16 // TURN ports on every address of the machine
 	bound    map[netip.AddrPort]bool
 
+	corners *[2][2]*net.UDPConn // for NAT behavior discovery; nil: off
+
 	mu     sync.Mutex
 	udp    []*net.UDPConn // all TURN sockets
+	stun   []*net.UDPConn // those that serve STUN only
 	closed bool
 }
 
@@ -64,7 +68,7 @@ func (e *edge) bind(c *Config, tlsConf *tls.Config) (err error) {
 			return err
 		}
 	}
-	return nil
+	return e.bindAlternate(c)
 }
 
 // bindTURN binds TCP first and without SO_REUSEPORT: a second instance fails here, instead of sharing the UDP port unnoticed.
@@ -103,23 +107,10 @@ func (e *edge) bindUDP(addr netip.AddrPort) ([]*net.UDPConn, error) {
 	if canReusePort {
 		n = runtime.GOMAXPROCS(0)
 	}
-	lc := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error { return reusePort(raw, n > 1) }}
-	var conns []*net.UDPConn
-	for range n {
-		pc, err := lc.ListenPacket(context.Background(), "udp", addr.String())
-		if err != nil {
-			for _, c := range conns {
-				c.Close()
-			}
-			return nil, bindError("turn.listen", "udp", addr.String(), err)
-		}
-		conn := pc.(*net.UDPConn)
-		// The kernel caps what it grants; more room only helps against bursts.
-		_ = conn.SetReadBuffer(4 << 20)
-		_ = conn.SetWriteBuffer(4 << 20)
-		conns = append(conns, conn)
+	conns, err := e.listenUDP("turn.listen", addr, n)
+	if err != nil {
+		return nil, err
 	}
-	e.bound[addr] = true
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
@@ -128,6 +119,28 @@ func (e *edge) bindUDP(addr netip.AddrPort) ([]*net.UDPConn, error) {
 		}
 	}
 	e.udp = append(e.udp, conns...)
+	return conns, nil
+}
+
+// listenUDP opens n sockets that share one address, on behalf of a key of the configuration.
+func (e *edge) listenUDP(key string, addr netip.AddrPort, n int) ([]*net.UDPConn, error) {
+	lc := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error { return reusePort(raw, n > 1) }}
+	var conns []*net.UDPConn
+	for range n {
+		pc, err := lc.ListenPacket(context.Background(), "udp", addr.String())
+		if err != nil {
+			for _, c := range conns {
+				c.Close()
+			}
+			return nil, bindError(key, "udp", addr.String(), err)
+		}
+		conn := pc.(*net.UDPConn)
+		// The kernel caps what it grants; more room only helps against bursts.
+		_ = conn.SetReadBuffer(4 << 20)
+		_ = conn.SetWriteBuffer(4 << 20)
+		conns = append(conns, conn)
+	}
+	e.bound[addr] = true
 	return conns, nil
 }
 
@@ -178,6 +191,13 @@ func (e *edge) serve(ctx context.Context, turn *turnsvc.Server, toHTTP func(net.
 		}
 	}
 	servePackets(e.udp)
+	for _, conn := range e.stun {
+		wg.Go(func() {
+			if err := turn.ServeSTUN(conn); err != nil {
+				e.log("serve stun", "err", err)
+			}
+		})
+	}
 	scan := time.NewTicker(rescanInterval)
 	defer scan.Stop()
 	for {
@@ -251,7 +271,7 @@ func (e *edge) close() {
 			l.Close()
 		}
 	}
-	for _, c := range e.udp {
+	for _, c := range slices.Concat(e.stun, e.udp) {
 		c.Close()
 	}
 }

@@ -17,6 +17,9 @@ func CheckHost(c Config) []string {
 		return []string{"this machine's addresses can't be read: " + err.Error()}
 	}
 	addrs := map[string]string{"web.listen": c.Web.Listen, "web.tls_listen": c.Web.TLSListen}
+	if c.STUN.Alternate != "" {
+		addrs["stun.alternate"] = c.STUN.Alternate
+	}
 	for _, s := range c.TURN.Listen {
 		addrs["turn.listen "+s] = s
 	}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 )
@@ -113,6 +114,9 @@ func (a *App) firewall() []string {
 	}
 	for _, l := range a.edge.turnTCP {
 		out = append(out, portOf(l.Addr())+"/udp", portOf(l.Addr())+"/tcp")
+	}
+	if a.edge.corners != nil {
+		out = append(out, strconv.Itoa(int(udpAddr(a.edge.corners[1][1]).Port()))+"/udp")
 	}
 	return append(out, a.cfg.TURN.RelayPorts+"/udp")
 }
