@@ -237,9 +237,11 @@ func withFamily(family byte) setter { return attr(attrRequestedFamily, family, 0
 
 var withUDP = attr(attrRequestedTransport, protocolUDP, 0, 0, 0)
 
+func rand12(tid *[12]byte) { rand.Read(tid[:]) }
+
 // build makes a request, signed if the client has a nonce.
 func (c *client) build(method uint16, attrs ...setter) []byte {
-	rand.Read(c.tid[:])
+	rand12(&c.tid)
 	b := begin(nil, method, classRequest, c.tid[:])
 	for _, a := range attrs {
 		a(&b)

@@ -100,7 +100,7 @@ func New(o Options) (*Server, error) {
 		streams: streams{
 			limit: o.Limits.Connections, perSource: o.Limits.ConnectionsPerSource,
 			timeouts: timeouts{firstFrame: 15 * time.Second, idle: time.Minute, write: 30 * time.Second},
-			all: map[*streamLink]struct{}{}, bySource: map[netip.Prefix]int{},
+			all:      map[*streamLink]struct{}{}, bySource: map[netip.Prefix]int{},
 		},
 	}
 	if o.MinLifetime == 0 {

@@ -14,7 +14,7 @@ import (
 const (
 	// streamQueue bounds what waits for a slow client, in bytes. What does not fit is dropped, as a network would.
 	streamQueue = 256 << 10
-	// streamBuffer is the read buffer that a stream starts with. With an allocation, a longer frame makes it grow to that frame's size;
+	// streamBuffer is the read buffer that a stream starts with. Of a client that is known, a longer frame makes it grow to that frame's size;
 	// a stranger's frames must fit.
 	streamBuffer = 4 << 10
 )
@@ -141,10 +141,12 @@ func (l *streamLink) read() {
 	in := &inlet{link: l}
 	buf, start, end := compact(nil, 0, 0, 0) // buf[start:end] is unread
 	deadline := time.Now().Add(l.s.streams.firstFrame)
+	known := false // it has, or had, an allocation
 	for {
 		need := 4
 		for {
-			size, padded, ok := frameSize(buf[start:end], l.a.Load() != nil)
+			known = known || l.a.Load() != nil
+			size, padded, ok := frameSize(buf[start:end], known)
 			if !ok {
 				l.s.counters.drop(dropMalformed)
 				return
@@ -188,20 +190,20 @@ func compact(buf []byte, start, end, need int) ([]byte, int, int) {
 }
 
 // frameSize returns the size of the frame that b begins with, without and with its padding; 0 and 0 when b is too short to tell.
-// ok is false for what cannot be TURN: then the stream has no way back to a frame's start. ChannelData counts only with
-// an allocation: before that it is some other protocol's greeting.
-func frameSize(b []byte, allocated bool) (size, padded int, ok bool) {
+// ok is false for what cannot be TURN: then the stream has no way back to a frame's start. ChannelData counts only from
+// a client that is known, by its allocation: before that it is some other protocol's greeting.
+func frameSize(b []byte, known bool) (size, padded int, ok bool) {
 	if len(b) < 4 {
 		return 0, 0, len(b) == 0 || b[0] <= lastChannel>>8
 	}
 	typ, length := binary.BigEndian.Uint16(b), int(binary.BigEndian.Uint16(b[2:]))
 	switch {
 	case typ < 0x4000:
-		if length%4 != 0 || !allocated && headerSize+length > streamBuffer || len(b) >= 8 && binary.BigEndian.Uint32(b[4:]) != magicCookie {
+		if length%4 != 0 || !known && headerSize+length > streamBuffer || len(b) >= 8 && binary.BigEndian.Uint32(b[4:]) != magicCookie {
 			return 0, 0, false
 		}
 		return headerSize + length, headerSize + length, true
-	case typ <= lastChannel && allocated:
+	case typ <= lastChannel && known:
 		return 4 + length, 4 + (length+3)&^3, true
 	}
 	return 0, 0, false
@@ -215,10 +217,10 @@ type timeouts struct{ firstFrame, idle, write time.Duration }
 type streams struct {
 	limit, perSource int // 0: none
 	timeouts
-	mu               sync.Mutex
-	all              map[*streamLink]struct{}
-	bySource         map[netip.Prefix]int
-	closed           bool
+	mu       sync.Mutex
+	all      map[*streamLink]struct{}
+	bySource map[netip.Prefix]int
+	closed   bool
 }
 
 func (t *streams) add(l *streamLink) bool {
