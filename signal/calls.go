@@ -22,21 +22,21 @@ func newCallBook(limit int) *callBook {
 	return &callBook{limit: limit, calls: make(map[*session]map[*session]callEnd)}
 }
 
-// open notes a call, unless there is one between the two in either direction. The hub's lock is held, so that neither end
-// can leave meanwhile.
-func (b *callBook) open(from, to *session) *refusal {
+// open notes a call, unless there is one between the two in either direction, and tells whether it did. The hub's lock is held, so
+// that neither end can leave meanwhile.
+func (b *callBook) open(from, to *session) (fresh bool, bad *refusal) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if _, open := b.calls[from][to]; open {
-		return nil
+		return false, nil
 	}
 	// A callee has no say in who calls: it takes more than one caller's worth to make it unreachable.
 	if len(b.calls[from]) >= b.limit || len(b.calls[to]) >= 4*b.limit {
-		return refuse(CodeRateLimited, "too many calls at once")
+		return false, refuse(CodeRateLimited, "too many calls at once")
 	}
 	b.note(from, to, caller)
 	b.note(to, from, callee)
-	return nil
+	return true, nil
 }
 
 func (b *callBook) note(end, other *session, as callEnd) {

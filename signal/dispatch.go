@@ -112,6 +112,11 @@ func (s *session) onSignal(m *clientMessage) *refusal {
 	case m.Data == nil:
 		return refuse(CodeBadFrame, "data is missing")
 	}
+	if s.hub.opts.Claims {
+		for _, addr := range claims(m.Data) {
+			s.hub.opts.Members.Claimed(s.id, addr) // before the far end can act on it
+		}
+	}
 	bad := s.relay(m)
 	if bad == nil {
 		s.hub.stats.signals.Add(1)

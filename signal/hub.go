@@ -173,15 +173,19 @@ func (h *Hub) register(s *session, greeting []byte) *refusal {
 		h.users[s.user] = s
 	}
 	h.sessions[s.id] = s
+	h.opts.Members.Opened(s.id, s.client.source)
 	h.stats.sessions.Add(1)
 	s.put(greeting, false)
 	return nil
 }
 
 // forget takes the session out of the directory and returns the far ends of its calls.
-func (h *Hub) forget(s *session) (partners []*session) {
+func (h *Hub) forget(s *session, why leftReason) (partners []*session) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if s.greeted {
+		h.opts.Members.Ended(s.id, why == reasonLost)
+	}
 	delete(h.sessions, s.id)
 	if h.users[s.user] == s {
 		delete(h.users, s.user)
@@ -213,7 +217,7 @@ func (h *Hub) room(name string) (*room, *refusal) {
 	if h.opts.Rooms > 0 && len(h.rooms) >= h.opts.Rooms {
 		return nil, refuse(CodeNoSuchRoom, "")
 	}
-	r := newRoom(name, h.opts.RoomCapacity)
+	r := newRoom(name, h.opts.RoomCapacity, h.opts.Members)
 	h.rooms[name] = r
 	return r, nil
 }
@@ -250,7 +254,13 @@ func (h *Hub) partner(s *session, to string) (*session, *refusal) {
 	if !h.opts.Calls || !known || target == s {
 		return nil, refuse(CodeNoSuchPeer, "")
 	}
-	return target, h.calls.open(s, target)
+	fresh, bad := h.calls.open(s, target)
+	if fresh {
+		group := callGroup(s, target)
+		h.opts.Members.Joined(group, s.id)
+		h.opts.Members.Joined(group, target.id)
+	}
+	return target, bad
 }
 
 // newPeerID makes an id that nobody can guess, from an alphabet that is safe in URLs and TURN user names.

@@ -33,6 +33,11 @@ type Options struct {
 	// ICE issues the servers and credentials that clients are handed; nil = none.
 	ICE ICEIssuer
 
+	// Members is told who may reach whom; nil = nobody is.
+	Members Members
+	// Claims makes the hub look for candidates in what its clients signal, and tell Members of them.
+	Claims bool
+
 	// Source tells the client's address; nil takes RemoteAddr. Which proxies to believe is its matter.
 	Source func(*http.Request) netip.Addr
 
@@ -120,6 +125,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Heartbeat == 0 {
 		o.Heartbeat = defaultHeartbeat
+	}
+	if o.Members == nil {
+		o.Members = noMembers{}
 	}
 	if o.Source == nil {
 		o.Source = remoteAddr

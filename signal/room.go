@@ -12,6 +12,7 @@ import (
 type room struct {
 	name     string
 	capacity int // 0 = no limit
+	told     Members
 
 	mu      sync.Mutex
 	closed  bool // the last member has left: the room is no longer in the directory, or about to leave it
@@ -26,8 +27,8 @@ type seat struct {
 	since   time.Time
 }
 
-func newRoom(name string, capacity int) *room {
-	return &room{name: name, capacity: capacity, members: make(map[string]*seat)}
+func newRoom(name string, capacity int, told Members) *room {
+	return &room{name: name, capacity: capacity, told: told, members: make(map[string]*seat)}
 }
 
 // politeTowards is the perfect-negotiation role of one member towards another.
@@ -48,6 +49,10 @@ func (r *room) join(s *session, now time.Time) (open bool, bad *refusal) {
 		}
 		r.joins++
 		own = &seat{session: s, order: r.joins, since: now}
+	}
+	if !again {
+		// Before anybody knows: what they send each other must find its way from the first candidate on.
+		r.told.Joined(roomGroup(r.name), s.id)
 	}
 	s.send(joined{Room: r.name, Peers: r.peersOf(own), Capacity: r.capacity})
 	if again {
@@ -88,6 +93,9 @@ func (r *room) leave(s *session, why leftReason) (empty bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.members, s.id)
+	if why == reasonLeft {
+		r.told.Left(roomGroup(r.name), s.id) // at any other end, Ended has said what there is to say
+	}
 	if why == reasonLeft {
 		s.send(left{Room: r.name})
 	}

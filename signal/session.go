@@ -218,7 +218,7 @@ func (s *session) end(code Code) {
 		why = reasonKicked
 	}
 
-	partners := s.hub.forget(s)
+	partners := s.hub.forget(s, why)
 	for _, r := range s.rooms {
 		s.hub.leave(r, s, why)
 	}

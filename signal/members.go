@@ -1,0 +1,33 @@
+package signal
+
+import "net/netip"
+
+// Members is told who may reach whom, as it happens: a relay that knows it need not be a proxy for anybody else. Its methods are
+// called under the hub's locks, in the order of the events. They must not block and not call the hub.
+type Members interface {
+	// Opened is a new session, whose client connects from source.
+	Opened(id string, source netip.Addr)
+	// Joined makes the session one of a group whose members may reach each other: a room, or the two ends of a call.
+	Joined(group, id string)
+	// Left takes it out of the group again, at its own wish or at the operator's.
+	Left(group, id string)
+	// Claimed is an address that the session has signalled as a candidate of its own. It is a claim, no more.
+	Claimed(id string, addr netip.Addr)
+	// Ended is the end of a session. When lost, only the signaling connection is known to be gone: its groups were not left, and media may
+	// go on without it.
+	Ended(id string, lost bool)
+}
+
+// noMembers is for a hub without a relay.
+type noMembers struct{}
+
+func (noMembers) Opened(string, netip.Addr)  {}
+func (noMembers) Joined(string, string)      {}
+func (noMembers) Left(string, string)        {}
+func (noMembers) Claimed(string, netip.Addr) {}
+func (noMembers) Ended(string, bool)         {}
+
+// Groups are named by what made them, so that no room's name is a call's.
+func roomGroup(name string) string { return "room/" + name }
+
+func callGroup(from, to *session) string { return "call/" + from.id + "/" + to.id }

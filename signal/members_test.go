@@ -1,0 +1,117 @@
+package signal
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// memberLog notes what a relay would be told.
+type memberLog struct {
+	mu     sync.Mutex
+	events []string
+}
+
+func (l *memberLog) note(format string, args ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.events = append(l.events, fmt.Sprintf(format, args...))
+}
+
+func (l *memberLog) Opened(id string, source netip.Addr) { l.note("opened %s %v", id, source) }
+func (l *memberLog) Joined(group, id string)             { l.note("joined %s %s", group, id) }
+func (l *memberLog) Left(group, id string)               { l.note("left %s %s", group, id) }
+func (l *memberLog) Claimed(id string, addr netip.Addr)  { l.note("claimed %s %v", id, addr) }
+func (l *memberLog) Ended(id string, lost bool)          { l.note("ended %s lost=%v", id, lost) }
+
+func (l *memberLog) has(event string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Contains(l.events, event)
+}
+
+func (l *memberLog) await(t *testing.T, event string) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !l.has(event); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("never told: %s\ntold: %s", event, strings.Join(l.events, "\n      "))
+		}
+	}
+}
+
+// The relay is told who may reach whom, before the members themselves are.
+func TestMembersAreTold(t *testing.T) {
+	t.Parallel()
+	told := &memberLog{}
+	b := start(t, Options{Members: told, Claims: true, Calls: true})
+	ada, bob := b.hello(t, frame{"name": "Ada"}), b.hello(t, frame{"name": "Bob", "user": "bob"})
+	told.await(t, "opened "+ada.id+" 127.0.0.1")
+
+	ada.send("join", frame{"room": "tea"})
+	ada.expect("joined")
+	told.await(t, "joined room/tea "+ada.id)
+	bob.send("join", frame{"room": "tea"})
+	bob.expect("joined")
+	told.await(t, "joined room/tea "+bob.id)
+	ada.expect("peer-joined")
+
+	ada.send("signal", frame{"to": bob.id, "data": frame{"candidate": frame{
+		"candidate": "candidate:1 1 udp 2122260223 203.0.114.7 50000 typ srflx raddr 0.0.0.0 rport 0",
+	}}})
+	bob.expect("signal")
+	if !told.has("claimed " + ada.id + " 203.0.114.7") {
+		t.Error("the far end knows a candidate that the relay was not told of")
+	}
+
+	ada.send("signal", frame{"to": "@bob", "data": 1})
+	bob.expect("signal")
+	told.await(t, "joined call/"+ada.id+"/"+bob.id+" "+ada.id)
+	told.await(t, "joined call/"+ada.id+"/"+bob.id+" "+bob.id)
+
+	ada.send("leave", frame{"room": "tea"})
+	ada.expect("left")
+	told.await(t, "left room/tea "+ada.id)
+
+	bob.ws.Close()
+	told.await(t, "ended "+bob.id+" lost=true")
+	if told.has("left room/tea " + bob.id) {
+		t.Error("a lost connection is told as a leave: its media may go on")
+	}
+}
+
+func TestClaims(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		`{"candidate":"candidate:1 1 udp 1 192.0.2.1 5 typ host"}`:                                                         "[192.0.2.1]",
+		`{"sdp":"v=0\r\na=candidate:1 1 udp 1 192.0.2.1 5 typ host\r\na=candidate:2 1 UDP 1 2001:db8::1 5 typ relay\r\n"}`: "[192.0.2.1 2001:db8::1]",
+		`"candidate:1 1 udp 1 ::ffff:192.0.2.1 5 typ host"`:                                                                "[192.0.2.1]",
+		`"candidate:1 1 udp 1 abc.local 5 typ host"`:                                                                       "[]",
+		`"candidate:1 1 udp 1 fe80::1%eth0 5 typ host"`:                                                                    "[]",
+		`"candidate:1 1 udp 1 192.0.2.1 5 nope host"`:                                                                      "[]",
+		`"candidate: candidate:candidate:"`:                                                                                "[]",
+		`{}`:                                                                                                               "[]",
+	} {
+		if got := fmt.Sprint(claims([]byte(text))); got != want {
+			t.Errorf("%s: %s, want %s", text, got, want)
+		}
+	}
+	if n := len(claims([]byte(strings.Repeat("candidate:1 1 udp 1 192.0.2.1 5 typ host\n", 1000)))); n != maxClaims {
+		t.Errorf("%d claims of one signal", n)
+	}
+}
+
+func FuzzClaims(f *testing.F) {
+	f.Add([]byte(`{"candidate":"candidate:1 1 udp 1 192.0.2.1 5 typ host"}`))
+	f.Add([]byte(`a=candidate:2 1 UDP 1 2001:db8::1 5 typ relay raddr ::`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		for _, addr := range claims(data) {
+			if !addr.IsValid() || addr.Zone() != "" || addr.Is4In6() {
+				t.Errorf("claim %v", addr)
+			}
+		}
+	})
+}

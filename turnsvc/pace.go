@@ -1,0 +1,57 @@
+package turnsvc
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// bucket limits bytes a second by the generic cell rate algorithm: one atomic number, the time at which all that was let through would have
+// been sent at the rate. It is shared by goroutines without a lock.
+type bucket struct {
+	nsPerByte float64
+	tolerance int64        // ns by which that time may lie ahead: what a burst may use up at once
+	spent     atomic.Int64 // on the clock, ns
+}
+
+const (
+	// paceBurst is what may pass at once, at any rate: a key frame is some 100 KiB.
+	paceBurst = 128 << 10
+	// paceTolerance is how much of a second may pass at once at high rates.
+	paceTolerance = 100 * time.Millisecond
+)
+
+// newBucket returns a bucket for bytes a second, nil for 0: no limit.
+func newBucket(bytesPerSecond int64) *bucket {
+	if bytesPerSecond <= 0 {
+		return nil
+	}
+	perByte := float64(time.Second) / float64(bytesPerSecond)
+	return &bucket{nsPerByte: perByte, tolerance: max(int64(paceTolerance), int64(paceBurst*perByte))}
+}
+
+// take lets n bytes pass, or reports false.
+func (b *bucket) take(n int, now int64) bool {
+	if b == nil {
+		return true
+	}
+	cost := int64(float64(n) * b.nsPerByte)
+	for {
+		old := b.spent.Load()
+		next := max(old, now) + cost
+		if next-now > b.tolerance {
+			return false
+		}
+		if b.spent.CompareAndSwap(old, next) {
+			return true
+		}
+	}
+}
+
+// pace is the buckets that one direction of an allocation draws from: its own, its user's, everybody's.
+type pace [3]*bucket
+
+// take lets n bytes pass all of them, or reports false. What one of them let through before another refused stays spent: under a limit that
+// bites, a little less passes, never more.
+func (p *pace) take(n int, now int64) bool {
+	return p[0].take(n, now) && p[1].take(n, now) && p[2].take(n, now)
+}
