@@ -81,14 +81,14 @@ func New(cfg Config, state *State, log *slog.Logger) (*App, error) {
 	if a.ui, err = webui.New(webui.Options{Version: Version(), HTTPSPort: a.httpsPort}); err != nil {
 		return nil, err
 	}
-	if a.hub, err = signal.New(a.signalOptions()); err != nil {
-		return nil, err
-	}
 	options, err := a.turnOptions()
 	if err != nil {
 		return nil, err
 	}
 	if a.turn, err = turnsvc.New(options); err != nil {
+		return nil, err
+	}
+	if a.hub, err = signal.New(a.signalOptions()); err != nil {
 		return nil, err
 	}
 	return a, nil
@@ -125,14 +125,14 @@ func (a *App) signalOptions() signal.Options {
 		RoomCapacity: c.RoomCapacity, Rooms: c.Rooms, RoomsPerSession: c.RoomsPerSession, Calls: c.Calls,
 		Heartbeat: time.Duration(c.Heartbeat), MaxFrame: c.MaxFrame, Rate: c.Rate,
 		Sessions: c.Sessions, SessionsPerSource: c.SessionsPerSource,
-		AllowedOrigins: a.cfg.Web.AllowedOrigins, ICE: issuer{a}, Log: a.log.With("part", "signal"),
+		AllowedOrigins: a.cfg.Web.AllowedOrigins, ICE: issuer{a}, Members: a.turn, Claims: a.cfg.TURN.Peers == "signaled", Log: a.log.With("part", "signal"),
 	}
 }
 
 func (a *App) turnOptions() (turnsvc.Options, error) {
 	c := &a.cfg.TURN
 	o := turnsvc.Options{
-		Realm: c.Realm, Users: map[string][]byte{}, Keys: a.keys, Sessions: a.hub,
+		Realm: c.Realm, Users: map[string][]byte{}, Keys: a.keys,
 		Relays: []turnsvc.RelayAddress{{Bind: a.relay.ip, Public: a.public.ip}}, AllowLoopback: a.cfg.Dev, MinLifetime: time.Duration(c.MinLifetime),
 		Limits: turnsvc.Limits{
 			Allocations: c.Limits.Allocations, PerUser: c.Limits.PerUser, PerSource: c.Limits.PerSource,
@@ -144,6 +144,7 @@ func (a *App) turnOptions() (turnsvc.Options, error) {
 	}
 	var err [3]error
 	o.MinPort, o.MaxPort, err[0] = a.cfg.relayPorts()
+	o.HubPeers, o.StaticPeers = peersByName[c.Peers], peersByName[c.StaticPeers]
 	o.AllowPeers, err[1] = parsePrefixes(c.AllowPeers)
 	o.DenyPeers, err[2] = parsePrefixes(c.DenyPeers)
 	for _, u := range c.Users {
@@ -166,6 +167,7 @@ func (a *App) Listen() error {
 		}
 	}
 	a.started = time.Now()
+	a.ready.Store(true)
 	return nil
 }
 
@@ -205,7 +207,6 @@ func (a *App) Run(ctx context.Context) error {
 		a.edge.serve(background, a.turn, toHTTP)
 		return nil
 	})
-	a.ready.Store(true)
 	g.Go(func() error {
 		<-ctx.Done()
 		a.ready.Store(false)

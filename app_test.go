@@ -253,7 +253,7 @@ func TestTheHubsCredentialsOpenTheRelay(t *testing.T) {
 	app := startApp(t)
 	for _, transport := range []string{"udp", "tcp"} {
 		t.Run(transport, func(t *testing.T) {
-			a, b := relayOnly(t, app, transport), relayOnly(t, app, "udp")
+			a, b := relayOnly(t, app, transport, "room of "+transport), relayOnly(t, app, "udp", "room of "+transport)
 			echo(t, a, b)
 			if n := app.turn.Allocations(); n < 2 {
 				t.Errorf("%d allocations for two relayed peers", n)
@@ -262,9 +262,14 @@ func TestTheHubsCredentialsOpenTheRelay(t *testing.T) {
 	}
 }
 
-func relayOnly(t testing.TB, app *App, transport string) *webrtc.PeerConnection {
+// relayOnly is a session in a room, with a peer connection that uses nothing but the relay.
+func relayOnly(t testing.TB, app *App, transport, room string) *webrtc.PeerConnection {
 	t.Helper()
 	s := hello(t, "ws://"+app.Addrs().Web+"/signal")
+	if err := s.conn.WriteJSON(map[string]string{"type": "join", "room": room}); err != nil {
+		t.Fatal(err)
+	}
+	s.expect("joined")
 	var servers []webrtc.ICEServer
 	for _, server := range s.ice {
 		for _, url := range server.URLs {
@@ -438,7 +443,7 @@ func TestTenAppliancesInOneProcess(t *testing.T) {
 func TestDrainRefusesNewWork(t *testing.T) {
 	t.Parallel()
 	app := startApp(t)
-	pc := relayOnly(t, app, "udp")
+	pc := relayOnly(t, app, "udp", "x")
 	if _, err := pc.CreateDataChannel("x", nil); err != nil {
 		t.Fatal(err)
 	}

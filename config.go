@@ -53,6 +53,8 @@ type Config struct {
 		OldSecrets    List       `toml:"old_secrets"`
 		CredentialTTL Duration   `toml:"credential_ttl"`
 		MinLifetime   Duration   `toml:"min_lifetime"`
+		Peers         string     `toml:"peers"`
+		StaticPeers   string     `toml:"static_peers"`
 		AllowPeers    List       `toml:"allow_peers"`
 		DenyPeers     List       `toml:"deny_peers"`
 		Users         []TURNUser `toml:"users"`
@@ -402,6 +404,8 @@ func (c *Config) Validate() error {
 		of         []string
 	}{
 		{"tls.mode", c.TLS.Mode, []string{"off", "self-signed", "files"}},
+		{"turn.peers", c.TURN.Peers, []string{"room", "signaled", "public", "any"}},
+		{"turn.static_peers", c.TURN.StaticPeers, []string{"public", "any"}},
 		{"log.level", c.Log.Level, []string{"debug", "info", "warn", "error"}},
 		{"log.format", c.Log.Format, []string{"text", "json"}},
 	} {

@@ -14,7 +14,13 @@ import (
 
 // The components know nothing of each other. What they need of one another is declared by the one that needs it, and adapted here.
 
-var _ turnsvc.Sessions = (*signal.Hub)(nil)
+// The hub tells the relay who may reach whom.
+var _ signal.Members = (*turnsvc.Server)(nil)
+
+// peersByName are the values of turn.peers and turn.static_peers.
+var peersByName = map[string]turnsvc.Peers{
+	"room": turnsvc.PeersRoom, "signaled": turnsvc.PeersSignaled, "public": turnsvc.PeersPublic, "any": turnsvc.PeersAny,
+}
 
 // issuer hands the hub its clients' ICE servers. It implements signal.ICEIssuer.
 type issuer struct{ a *App }

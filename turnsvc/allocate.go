@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"time"
+
+	"signalbox/turnsvc/cred"
 )
 
 // The books' answers to Allocate and Refresh.
@@ -54,11 +56,13 @@ func (b *books) allocate(r *request, a *allocation) {
 		b.refuse(r, code)
 		return
 	}
+	if !b.attach(a) {
+		b.giveUp(a, next)
+		b.refuse(r, 401) // its session ended since the gate looked
+		return
+	}
 	if err := b.engine.allocate(a.id, a.relayed); !b.granted(r, err) {
-		a.pool.release(a.relay)
-		if next != nil {
-			a.pool.release(next.relay)
-		}
+		b.giveUp(a, next)
 		return
 	}
 	b.quotas.take(a.user, a.client.Addr())
@@ -83,6 +87,28 @@ func (b *books) allocate(r *request, a *allocation) {
 	})
 	if l, ok := r.link.(*streamLink); ok && l.over() {
 		b.end(a) // it ended while the request was queued
+	}
+}
+
+// attach gives the allocation its scope. It reports false for a session's credential whose session is over.
+func (b *books) attach(a *allocation) bool {
+	a.scope = scope{peers: b.s.policy.peersOf(a.class), rooms: b.s.rooms}
+	if a.class != cred.Hub {
+		return true
+	}
+	_, session, _ := cred.Parse(a.user)
+	a.scope.member = b.s.rooms.attach(session, a)
+	return a.scope.member != nil
+}
+
+// giveUp takes back what open gave.
+func (b *books) giveUp(a *allocation, next *reservation) {
+	if a.scope.member != nil {
+		b.s.rooms.detach(a)
+	}
+	a.pool.release(a.relay)
+	if next != nil {
+		a.pool.release(next.relay)
 	}
 }
 
@@ -111,7 +137,7 @@ func (b *books) wished(m *message) (w wish, code int) {
 	case hasFamily && family[0] != familyIPv4:
 		return w, 440
 	}
-	if !b.host.relays[w.family].Bind.IsValid() {
+	if !b.s.host.Load().relays[w.family].Bind.IsValid() {
 		return w, 440
 	}
 	switch {
@@ -162,7 +188,7 @@ func (b *books) open(r *request, w *wish) (a *allocation, next *reservation, cod
 		a.relayed = netip.AddrPortFrom(held.public, held.relay.addr.Port())
 		return a, nil, 0
 	}
-	at := b.host.relays[w.family]
+	at := b.s.host.Load().relays[w.family]
 	if b.pools[w.family] == nil {
 		b.pools[w.family] = newPool(b.minPort, b.maxPort)
 	}

@@ -1,6 +1,7 @@
 package turnsvc
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -49,6 +50,7 @@ type allocation struct {
 	pool     *pool
 	relay    *relay
 	relayed  netip.AddrPort // as told to the client
+	scope    scope
 	clock    clock
 	counters *counters
 
@@ -57,6 +59,7 @@ type allocation struct {
 	ended      atomic.Bool
 	fromClient traffic
 	toClient   traffic
+	used       atomic.Int64 // clock; when a packet last passed
 
 	mu          sync.RWMutex
 	permissions map[netip.Addr]*permission
@@ -68,6 +71,7 @@ type allocation struct {
 type permission struct {
 	grant
 	expires atomic.Int64
+	used    atomic.Int64 // clock; when a packet last passed, either way
 }
 
 // channel is a number bound to one peer. It carries only while it and the peer's permission last.
@@ -89,6 +93,7 @@ func (a *allocation) channelByNumber(number uint16, now int64) (peer netip.AddrP
 	if c == nil || now >= c.expires.Load() || now >= c.permission.expires.Load() {
 		return netip.AddrPort{}, grant{}, false
 	}
+	c.permission.used.Store(now)
 	return c.peer, c.permission.grant, true
 }
 
@@ -100,6 +105,7 @@ func (a *allocation) permissionFor(peer netip.Addr, now int64) (g grant, ok bool
 	if p == nil || now >= p.expires.Load() {
 		return grant{}, false
 	}
+	p.used.Store(now)
 	return p.grant, true
 }
 
@@ -111,6 +117,7 @@ func (a *allocation) admits(peer netip.AddrPort, now int64) (permitted bool, num
 	if p == nil || now >= p.expires.Load() {
 		return false, 0
 	}
+	p.used.Store(now)
 	if c != nil && now < c.expires.Load() {
 		number = c.number
 	}
@@ -145,20 +152,50 @@ func (a *allocation) replaceLocked(peer netip.Addr, g grant) *permission {
 	return p
 }
 
-// regrant judges every permission again. What is refused now ends.
-func (a *allocation) regrant(judge func(peer netip.Addr) grant) {
+// regrant changes what the permission for peer allows. What is refused now ends.
+func (a *allocation) regrant(peer netip.Addr, g grant) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for peer, old := range a.permissions {
-		g := judge(peer)
-		if g == old.grant {
-			continue
-		}
-		p := a.replaceLocked(peer, g)
-		if g != (grant{}) {
-			p.expires.Store(old.expires.Load())
-		}
+	old := a.permissions[peer]
+	if old == nil || old.grant == g {
+		return
 	}
+	p := a.replaceLocked(peer, g)
+	if g != (grant{}) {
+		p.expires.Store(old.expires.Load())
+		p.used.Store(old.used.Load())
+	}
+}
+
+// peers lists whom the allocation has permissions for.
+func (a *allocation) peers() []netip.Addr {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return slices.Collect(maps.Keys(a.permissions))
+}
+
+// usedFor is when a packet last passed to or from peer, on the clock; 0 if none did.
+func (a *allocation) usedFor(peer netip.Addr) int64 {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	if p := a.permissions[peer]; p != nil {
+		return p.used.Load()
+	}
+	return 0
+}
+
+// mayTalk reports whether two allocations of this box may exchange packets: each must be in the other's reach, since a permission, which is
+// for an address, can't tell one relay of the box from another.
+func (a *allocation) mayTalk(b *allocation) bool { return a.reachesRelay(b) && b.reachesRelay(a) }
+
+func (a *allocation) reachesRelay(b *allocation) bool {
+	switch a.scope.peers {
+	case PeersNone:
+		return b.scope.peers == PeersNone
+	case PeersRoom, PeersSignaled:
+		return b.scope.member != nil && (a.scope.member == b.scope.member || together(a.scope.member, b.scope.member))
+	}
+	return true
 }
 
 // bind installs or extends the channel, whose peer p permits. The caller has seen that number and peer go together.

@@ -31,7 +31,6 @@ type books struct {
 	// Owned by run.
 	engine       *engine
 	pools        [2]*pool // by family; nil until the first relay address of that
-	host         host
 	reservations map[[8]byte]*reservation
 	nextID       uint64
 	quotas       quotas
@@ -153,6 +152,7 @@ func (b *books) sweep() {
 		}
 	}
 	b.replies.forget(now)
+	b.s.settle(b.s.rooms.sweep(now))
 	b.followHost(now)
 }
 
@@ -170,6 +170,9 @@ func (b *books) remove() {
 			a.link.setAllocation(a.client, nil)
 		}
 		a.pool.release(a.relay)
+		if a.scope.member != nil {
+			b.s.rooms.detach(a)
+		}
 		b.quotas.giveBack(a.user, a.client.Addr())
 		if err := b.engine.remove(a.id); err != nil {
 			b.s.log.Error("remove an allocation from the TURN engine", "err", err)

@@ -137,7 +137,7 @@ func (s *Server) authenticate(m *message, user string) (identity, bool) {
 		return identity{}, false
 	}
 	id.expired = !s.clock.wall().Before(expires)
-	id.gone = id.class == cred.Hub && s.sessions != nil && !s.sessions.Live(session)
+	id.gone = id.class == cred.Hub && !s.rooms.open(session)
 	return id, true
 }
 

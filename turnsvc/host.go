@@ -47,7 +47,7 @@ func (s *Server) SetRelays(list []RelayAddress) error {
 	return nil
 }
 
-// host is what the books know of this host's addresses.
+// host is what is known of this host's addresses. The books write it; it is immutable.
 type host struct {
 	relays *relayAddresses // those in force
 	// own are all addresses of this host, relayed those that live or future allocations are reached by.
@@ -61,11 +61,11 @@ const hostInterval = 10 * time.Second
 // followHost takes over what SetRelays said and, if it is time, what addresses this host has by now. Permissions that were
 // granted under other circumstances are judged again: what was a stranger's address may have become ours.
 func (b *books) followHost(now int64) {
-	relays := b.s.relays.Load()
-	if relays == b.host.relays && now-b.host.read < int64(hostInterval) {
+	relays, old := b.s.relays.Load(), b.s.host.Load()
+	if relays == old.relays && now-old.read < int64(hostInterval) {
 		return
 	}
-	next := host{relays: relays, own: map[netip.Addr]bool{}, relayed: map[netip.Addr]bool{}, read: now}
+	next := &host{relays: relays, own: map[netip.Addr]bool{}, relayed: map[netip.Addr]bool{}, read: now}
 	for _, r := range relays {
 		if r.Bind.IsValid() {
 			next.relayed[r.Bind], next.relayed[r.Public] = true, true
@@ -79,7 +79,7 @@ func (b *books) followHost(now int64) {
 	addrs, err := net.InterfaceAddrs()
 	if err != nil {
 		b.s.log.Warn("read this host's addresses", "err", err)
-		maps.Copy(next.own, b.host.own)
+		maps.Copy(next.own, old.own)
 	}
 	for _, a := range addrs {
 		if n, ok := a.(*net.IPNet); ok {
@@ -88,12 +88,11 @@ func (b *books) followHost(now int64) {
 			}
 		}
 	}
-	changed := !maps.Equal(next.own, b.host.own) || !maps.Equal(next.relayed, b.host.relayed)
-	b.host = next
-	if !changed {
+	b.s.host.Store(next)
+	if maps.Equal(next.own, old.own) && maps.Equal(next.relayed, old.relayed) {
 		return
 	}
 	for _, a := range all {
-		a.regrant(func(peer netip.Addr) grant { return b.grantFor(a.class, peer) })
+		b.s.regrant(a, a.peers()...)
 	}
 }

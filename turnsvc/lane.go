@@ -106,10 +106,15 @@ func (a *allocation) toPeer(p packet, peer netip.AddrPort, g grant, whole bool, 
 		return
 	}
 	a.fromClient.add(p.n)
+	a.used.Store(now)
 	if g.relays {
 		// The peer is a relayed transport address of this box: hand over in process. It saves two ways through the
 		// kernel, and works where the public address can't be reached from inside (1:1 NAT).
 		if b := a.pool.lookup(peer); b != nil {
+			if !a.mayTalk(b) {
+				a.counters.drop(dropPeerDenied)
+				return
+			}
 			b.fromPeer(p, a.relayed, now)
 			return
 		}
@@ -142,6 +147,7 @@ func (a *allocation) fromPeer(p packet, peer netip.AddrPort, now int64) {
 		return
 	}
 	a.toClient.add(p.n)
+	a.used.Store(now)
 	a.link.send(frame, a.client)
 }
 

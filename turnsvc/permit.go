@@ -3,8 +3,6 @@ package turnsvc
 import (
 	"encoding/binary"
 	"net/netip"
-
-	"signalbox/turnsvc/cred"
 )
 
 // The books' answers to CreatePermission and ChannelBind.
@@ -18,7 +16,7 @@ func (b *books) peer(r *request, a *allocation, value []byte) (peer netip.AddrPo
 	case peer.Addr().Is4() != a.relayed.Addr().Is4():
 		return peer, g, 443
 	}
-	if g = b.grantFor(a.class, peer.Addr()); g == (grant{}) {
+	if g = b.s.grantFor(a, peer.Addr()); g == (grant{}) {
 		return peer, g, 403
 	}
 	return peer, g, 0
@@ -54,6 +52,7 @@ func (b *books) createPermission(r *request, a *allocation) {
 	for i, ip := range peers {
 		a.permit(ip, grants[i], now)
 	}
+	b.s.regrant(a, peers...) // somebody may have left since it was judged
 	b.answer(r, nil)
 }
 
@@ -103,6 +102,7 @@ func (b *books) channelBind(r *request, a *allocation) {
 		return
 	}
 	a.bind(n, peer, a.permit(peer.Addr(), g, now), now)
+	b.s.regrant(a, peer.Addr())
 	b.answer(r, nil)
 }
 
@@ -120,9 +120,4 @@ func (b *books) channelConflict(a *allocation, number uint16, peer netip.AddrPor
 		return 508
 	}
 	return 0
-}
-
-// grantFor asks the policy what an allocation of class c may do with peer.
-func (b *books) grantFor(c cred.Class, peer netip.Addr) grant {
-	return b.s.policy.grant(c, peer, b.host.own, b.host.relayed)
 }

@@ -72,10 +72,64 @@ func embedded4(ip netip.Addr) []netip.Addr {
 	return nil
 }
 
+// Peers says what peers a class of credentials may reach, besides relays of this box and what the operator allows.
+type Peers uint8
+
+const (
+	// PeersNone: relays of this box only.
+	PeersNone Peers = iota
+	// PeersRoom: addresses at which members of the credential's rooms have been seen.
+	PeersRoom
+	// PeersSignaled: those, and what the members' candidates claim.
+	PeersSignaled
+	// PeersPublic: any address that the internet routes.
+	PeersPublic
+	// PeersAny: all that is not refused to everybody.
+	PeersAny
+)
+
 // policy decides which peers an allocation may reach. It is immutable.
 type policy struct {
 	allow, deny   []netip.Prefix
 	allowLoopback bool
+	hub, static   Peers // of the hub's credentials; of static users and shared secrets
+}
+
+// scope is what a policy needs to know of the allocation that asks.
+type scope struct {
+	peers  Peers
+	member *member // of the hub's; else nil
+	rooms  *rooms
+}
+
+// peersOf returns what a class may reach.
+func (p *policy) peersOf(c cred.Class) Peers {
+	switch c {
+	case cred.Hub:
+		return p.hub
+	case cred.ICE:
+		return PeersNone
+	default:
+		return p.static
+	}
+}
+
+// reaches reports whether the scope has the address, which no list has decided on.
+func (s *scope) reaches(peer netip.Addr) bool {
+	switch s.peers {
+	case PeersAny:
+		return true
+	case PeersPublic:
+		return global(peer)
+	case PeersRoom, PeersSignaled:
+		return s.member != nil && s.rooms.reaches(s.member, peer, s.peers == PeersSignaled)
+	}
+	return false
+}
+
+// global reports whether the internet routes the address.
+func global(ip netip.Addr) bool {
+	return ip.IsValid() && !contains(never, ip) && !contains(nonGlobal, ip)
 }
 
 // grant is what a permission for one address allows.
@@ -86,33 +140,33 @@ type grant struct {
 	wire bool
 }
 
-// grant returns what an allocation of class c may do with peer, which is the zero grant if it is refused.
+// grant returns what an allocation of that scope may do with peer, which is the zero grant if it is refused.
 // own are the addresses of this host, relays those that it relays on: own addresses are reachable at live relay ports only, whatever
 // the lists say, so that no peer address leads to another port of the box.
-func (p *policy) grant(c cred.Class, peer netip.Addr, own, relays map[netip.Addr]bool) grant {
+func (p *policy) grant(s *scope, peer netip.Addr, own, relays map[netip.Addr]bool) grant {
 	peer = peer.WithZone("")
 	g := grant{relays: relays[peer]}
 	switch {
 	case p.allowLoopback && peer.IsLoopback():
 		g.wire = true
-	case own[peer] || g.relays, !p.open(c, peer):
+	case own[peer] || g.relays, !p.open(s, peer):
 	default:
 		g.wire = true
 		for _, inner := range embedded4(peer) {
 			// It must not reach what its IPv4 spelling would not.
-			g.wire = g.wire && !own[inner] && p.open(c, inner)
+			g.wire = g.wire && !own[inner] && p.open(s, inner)
 		}
 	}
 	return g
 }
 
 // open applies the lists to one spelling of an address.
-func (p *policy) open(c cred.Class, peer netip.Addr) bool {
+func (p *policy) open(s *scope, peer netip.Addr) bool {
 	switch {
 	case contains(never, peer), contains(p.deny, peer):
 		return false
 	case contains(p.allow, peer):
 		return true
 	}
-	return !contains(nonGlobal, peer) && c != cred.ICE
+	return s.reaches(peer)
 }

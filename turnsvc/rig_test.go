@@ -58,11 +58,6 @@ const (
 	testSecret = "a secret of the tests"
 )
 
-// testSessions are the live sessions.
-type testSessions map[string]bool
-
-func (s testSessions) Live(id string) bool { return s[id] }
-
 func relayAt(ip string) RelayAddress {
 	return RelayAddress{Bind: netip.MustParseAddr(ip), Public: netip.MustParseAddr(ip)}
 }
@@ -119,9 +114,9 @@ func newRigWith(t testing.TB, change func(*Options), tamper func(*Server)) *rig 
 	o := Options{
 		Realm: testRealm, Keys: r.keys,
 		Users:    map[string][]byte{"u": cred.LongTermKey("u", testRealm, "p"), "v": cred.LongTermKey("v", testRealm, "q")},
-		Sessions: testSessions{"live": true},
-		Relays:   []RelayAddress{relayAt("127.0.0.1")},
-		MinPort:  20000, MaxPort: 32000, AllowLoopback: true,
+		HubPeers: PeersRoom, StaticPeers: PeersPublic,
+		Relays:  []RelayAddress{relayAt("127.0.0.1")},
+		MinPort: 20000, MaxPort: 32000, AllowLoopback: true,
 		Now: func() time.Time { return time.Now().Add(time.Duration(r.offset.Load())) },
 	}
 	if haveIPv6() {
@@ -134,6 +129,7 @@ func newRigWith(t testing.TB, change func(*Options), tamper func(*Server)) *rig 
 	if r.s, err = New(o); err != nil {
 		t.Fatal(err)
 	}
+	r.s.Opened("live", netip.MustParseAddr("127.0.0.1"))
 	r.s.books.channelTimeout = time.Millisecond // pion's clock can't be advanced
 	if tamper != nil {
 		tamper(r.s)

@@ -213,7 +213,7 @@ func (r *rooms) attach(id string, a *allocation) *member {
 func (r *rooms) detach(a *allocation) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(a.member.allocs, a)
+	delete(a.scope.member.allocs, a)
 }
 
 // see notes an address at which the member receives. mu is held.

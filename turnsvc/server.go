@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,9 +23,6 @@ type Options struct {
 	Users map[string][]byte
 	// Keys verify minted credentials.
 	Keys *cred.Keys
-	// Sessions says whether a hub credential's session lives. Nil: its expiry alone decides.
-	Sessions Sessions
-
 	// Relays are the addresses that the server relays on, at most one of each family. See Server.SetRelays.
 	Relays []RelayAddress
 	// MinPort to MaxPort are the relay ports.
@@ -34,6 +32,8 @@ type Options struct {
 	AllowPeers, DenyPeers []netip.Prefix
 	// AllowLoopback lets clients reach loopback peers. For development only.
 	AllowLoopback bool
+	// HubPeers and StaticPeers are the peers that sessions, and static users and shared secrets, may reach besides.
+	HubPeers, StaticPeers Peers
 
 	// MinLifetime is the shortest allocation lifetime granted. Zero: 60 s.
 	MinLifetime time.Duration
@@ -52,12 +52,6 @@ type Limits struct {
 	UnauthorizedPerSource             int // answers a second without a key, by IPv4 address or IPv6 /64
 }
 
-// Sessions knows the signaling sessions.
-type Sessions interface {
-	// Live reports whether a session with that id exists. It is called on the packet path's goroutines and must not wait.
-	Live(id string) bool
-}
-
 // Server is a TURN and STUN server. It opens no listening socket: they are handed to ServePacket and ServeConn.
 type Server struct {
 	// Set in New.
@@ -65,8 +59,8 @@ type Server struct {
 	users       map[string][]byte
 	noKey       []byte // verifies nothing, at the cost of a real one
 	keys        *cred.Keys
-	sessions    Sessions
 	policy      policy
+	rooms       *rooms
 	minLifetime time.Duration
 	limits      Limits
 	log         *slog.Logger
@@ -80,6 +74,9 @@ type Server struct {
 	counters counters
 	draining atomic.Bool
 	relays   atomic.Pointer[relayAddresses]
+	host     atomic.Pointer[host]
+
+	regrants sync.Mutex // see regrant
 }
 
 // New makes a server. It starts nothing and opens nothing.
@@ -93,8 +90,10 @@ func New(o Options) (*Server, error) {
 		return nil, fmt.Errorf("turn relay ports %d-%d: want a range", o.MinPort, o.MaxPort)
 	}
 	s := &Server{
-		realm: o.Realm, users: o.Users, keys: o.Keys, sessions: o.Sessions,
-		policy:      policy{allow: o.AllowPeers, deny: o.DenyPeers, allowLoopback: o.AllowLoopback},
+		realm: o.Realm, users: o.Users, keys: o.Keys, rooms: newRooms(int64(lingering)),
+		policy: policy{
+			allow: o.AllowPeers, deny: o.DenyPeers, allowLoopback: o.AllowLoopback, hub: o.HubPeers, static: o.StaticPeers,
+		},
 		minLifetime: min(max(o.MinLifetime, time.Second), maxLifetime), limits: o.Limits, log: o.Log,
 		strangers: newStrangers(o.Limits.UnauthorizedPerSource),
 		streams: streams{
@@ -122,6 +121,7 @@ func New(o Options) (*Server, error) {
 		minPort: o.MinPort, maxPort: o.MaxPort, reservations: map[[8]byte]*reservation{},
 		quotas: quotas{map[string]int{}, map[netip.Prefix]int{}}, live: map[uint64]*allocation{},
 	}
+	s.host.Store(&host{})
 	if err := s.SetRelays(o.Relays); err != nil {
 		return nil, err
 	}
