@@ -116,7 +116,7 @@ func TestIPv6PeerPolicy(t *testing.T) {
 	}
 	// The relays of these tests are bound to ::1, which so is a relay's address; elsewhere it is closed.
 	for _, p := range []policy{{}, {allow: prefixes("::/0")}} {
-		if g := p.grant(cred.Static, netip.IPv6Loopback(), nil, nil); g != (grant{}) {
+		if g := p.grant(&scope{peers: PeersPublic}, netip.IPv6Loopback(), nil, nil); g != (grant{}) {
 			t.Errorf("::1: %+v", g)
 		}
 	}

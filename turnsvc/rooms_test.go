@@ -1,0 +1,210 @@
+package turnsvc
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"signalbox/turnsvc/cred"
+)
+
+func inRooms(o *Options) { o.AllowLoopback = false }
+
+// session opens a session that is seen at addr and returns a client with its credential.
+func (r *rig) session(transport, id, addr string, rooms ...string) *client {
+	r.t.Helper()
+	r.s.Opened(id, netip.MustParseAddr(addr))
+	for _, room := range rooms {
+		r.s.Joined(room, id)
+	}
+	return r.minted(transport, cred.Hub, id, time.Hour)
+}
+
+func (r *rig) permissions(c *client) []string {
+	r.t.Helper()
+	for _, a := range r.s.Snapshot().Allocations {
+		if a.Client == c.conn.LocalAddr().String() {
+			return a.Permissions
+		}
+	}
+	return nil
+}
+
+func TestRoomOpensAPathToItsMembersOnly(t *testing.T) {
+	const ada, bob, eve, nobody = "203.0.114.1", "203.0.114.2", "203.0.114.3", "203.0.114.4"
+	each(t, inRooms, func(t *testing.T, r *rig, transport string) {
+		a := r.session(transport, "ada", ada, "tea")
+		r.session(transport, "bob", bob, "tea")
+		r.session(transport, "eve", eve, "coffee")
+		a.allocate()
+		a.ok(methodCreatePermission, withPeer(bob+":9"))
+		a.ok(methodChannelBind, withChannel(0x4000), withPeer(bob+":9"))
+		for _, peer := range []string{eve, nobody, "10.0.0.1", "127.0.0.2", "192.168.1.1"} {
+			a.refused(403, methodCreatePermission, withPeer(peer+":9"))
+			a.refused(403, methodCreatePermission, withPeer(bob+":9"), withPeer(peer+":9"))
+		}
+		// What somebody claims is no reason under "room".
+		r.s.Claimed("bob", netip.MustParseAddr(nobody))
+		a.refused(403, methodCreatePermission, withPeer(nobody+":9"))
+
+		// A call makes a room of its two ends.
+		r.s.Joined("call/1", "ada")
+		r.s.Joined("call/1", "eve")
+		a.ok(methodCreatePermission, withPeer(eve+":9"))
+
+		// Leaving withdraws the grants before it returns, and those of others for whom left.
+		r.s.Left("tea", "bob")
+		if got := r.permissions(a); !slices.Equal(got, []string{eve}) {
+			t.Errorf("after bob has left: permissions %v", got)
+		}
+		a.refused(403, methodChannelBind, withChannel(0x4000), withPeer(bob+":9"))
+		r.s.Left("call/1", "ada")
+		if got := r.permissions(a); len(got) != 0 {
+			t.Errorf("after leaving: permissions %v", got)
+		}
+	})
+}
+
+// An address that the internet does not route never counts, or a member could open the relay's own network.
+func TestSeenAddressesThatAreNotGlobalDoNotCount(t *testing.T) {
+	r := newRig(t, func(o *Options) { o.AllowLoopback = false; o.HubPeers = PeersSignaled })
+	for i, addr := range []string{"10.0.0.1", "127.0.0.2", "169.254.169.254", "100.64.0.1", "192.168.0.1", "::1", "fd00::1", "::ffff:10.0.0.1"} {
+		id := fmt.Sprint("s", i)
+		a := r.session("udp", id, addr, "tea")
+		r.s.Claimed(id, netip.MustParseAddr(addr))
+		a.allocate()
+		if ip := netip.MustParseAddr(addr).Unmap(); ip.Is4() {
+			a.refused(403, methodCreatePermission, withPeer(ip.String()+":9"))
+		}
+	}
+	b := r.session("udp", "b", "203.0.114.2", "tea")
+	r.s.Claimed("b", netip.MustParseAddr("203.0.114.77"))
+	b.allocate()
+	b.ok(methodCreatePermission, withPeer("203.0.114.77:9"))
+}
+
+// A permission for the box's own address can't tell its relays apart: the room does.
+func TestRelaysOfOtherRoomsAreOutOfReach(t *testing.T) {
+	each(t, inRooms, func(t *testing.T, r *rig, transport string) {
+		clients := map[string]*client{
+			"ada": r.session(transport, "ada", "203.0.114.1", "tea"),
+			"bob": r.session("udp", "bob", "203.0.114.2", "tea", "cake"),
+			"eve": r.session("udp", "eve", "203.0.114.3", "coffee", "cake"),
+			"ice": r.minted("udp", cred.ICE, "x", time.Hour), "ice2": r.minted("udp", cred.ICE, "y", time.Hour),
+			"u": r.dial("udp", "u", "p"), "v": r.dial("tcp", "v", "q"),
+		}
+		for _, c := range clients {
+			c.allocate()
+			c.ok(methodCreatePermission, withPeer("127.0.0.1:1")) // the box's relay address
+		}
+		together := func(a, b string) bool {
+			pairs := [][2]string{{"ada", "bob"}, {"bob", "eve"}, {"ice", "ice2"}, {"u", "v"}}
+			return a == b || slices.Contains(pairs, [2]string{a, b}) || slices.Contains(pairs, [2]string{b, a})
+		}
+		for from, a := range clients {
+			for to, b := range clients {
+				before := r.s.Snapshot().Drops["peer-denied"]
+				a.write(a.sendFrame(b.relayed.String(), from+" to "+to))
+				if together(from, to) {
+					if _, _, data := b.received(); data != from+" to "+to {
+						t.Errorf("%s to %s: got %q", from, to, data)
+					}
+				} else {
+					eventually(t, from+" to "+to+" is denied", func() bool { return r.s.Snapshot().Drops["peer-denied"] == before+1 })
+				}
+			}
+		}
+		r.s.Left("tea", "bob")
+		before := r.s.Snapshot().Drops["peer-denied"]
+		clients["ada"].write(clients["ada"].sendFrame(clients["bob"].relayed.String(), "still there?"))
+		eventually(t, "who has left is out of reach", func() bool { return r.s.Snapshot().Drops["peer-denied"] == before+1 })
+	})
+}
+
+func TestKickEndsAllocationsAtOnce(t *testing.T) {
+	each(t, inRooms, func(t *testing.T, r *rig, transport string) {
+		a := r.session(transport, "ada", "203.0.114.1", "tea")
+		a.allocate()
+		r.s.Ended("ada", false)
+		eventually(t, "the allocation ends", func() bool { return r.s.Allocations() == 0 })
+		a.write(a.build(methodAllocate, withUDP))
+		if m := a.answerOrNil(5 * time.Second); m == nil || m.code() != 401 {
+			t.Error("a session that is over allocates")
+		}
+		if n := len(r.s.rooms.members) + len(r.s.rooms.groups); n != 1 { // the rig's own session
+			t.Errorf("%d members and groups are remembered", n)
+		}
+	})
+}
+
+// A broken signaling connection does not end a call that goes on; a silent one it does.
+func TestLostSessionLastsAsLongAsItsCall(t *testing.T) {
+	each(t, inRooms, func(t *testing.T, r *rig, transport string) {
+		a := r.session(transport, "ada", "203.0.114.1", "tea")
+		b := r.session("udp", "bob", "203.0.114.2", "tea")
+		a.allocate(withLifetime(3000))
+		b.allocate(withLifetime(3000))
+		a.ok(methodCreatePermission, withPeer("127.0.0.1:1"), withPeer("203.0.114.2:9"))
+		b.ok(methodCreatePermission, withPeer("127.0.0.1:1"))
+		r.s.Ended("bob", true)
+		b.refused(437, methodAllocate, withUDP) // the one it has goes on
+		for range 5 {
+			r.advance(20 * time.Second)
+			a.write(a.sendFrame(b.relayed.String(), "are you there?"))
+			if _, _, data := b.received(); data != "are you there?" {
+				t.Fatalf("got %q", data)
+			}
+			r.s.settle(r.s.rooms.sweep(r.s.clock.now()))
+		}
+		if got := r.permissions(a); len(got) != 2 {
+			t.Errorf("the call's permissions are gone: %v", got)
+		}
+		r.advance(31 * time.Second)
+		eventually(t, "silence ends it", func() bool { return r.s.Allocations() == 1 })
+		if got := r.permissions(a); !slices.Equal(got, []string{"127.0.0.1"}) {
+			t.Errorf("permissions %v for a session that is gone", got)
+		}
+	})
+}
+
+// Whatever races with a leave: once Left has returned, no permission is left or comes back that only the room allowed.
+func TestLeaveRacesWithCreatePermission(t *testing.T) {
+	const bob = "203.0.114.2"
+	r := newRig(t, inRooms)
+	a := r.session("udp", "ada", "203.0.114.1")
+	r.session("udp", "bob", bob)
+	a.allocate()
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				a.write(a.build(methodCreatePermission, withPeer(bob+":9")))
+				a.answerOrNil(time.Second)
+			}
+		}
+	})
+	for range 300 {
+		r.s.Joined("tea", "ada")
+		r.s.Joined("tea", "bob")
+		for deadline := time.Now().Add(3 * time.Millisecond); time.Now().Before(deadline) && len(r.permissions(a)) == 0; {
+		}
+		r.s.Left("tea", "bob")
+		if got := r.permissions(a); len(got) != 0 {
+			// Granted before, and about to be judged again in the same breath: but never to stay.
+			eventually(t, "the permission does not stay", func() bool { return len(r.permissions(a)) == 0 })
+		}
+		r.s.Left("tea", "ada")
+	}
+	close(stop)
+	wg.Wait()
+	if got := r.permissions(a); len(got) != 0 {
+		t.Errorf("permissions %v", got)
+	}
+}
