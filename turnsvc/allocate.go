@@ -151,10 +151,6 @@ func (b *books) wished(m *message) (w wish, code int) {
 
 // noRoom returns the code of the refusal if the wish would be too much, or 0.
 func (b *books) noRoom(r *request, w *wish) int {
-	l := &b.s.limits
-	if b.s.draining.Load() || l.Allocations > 0 && b.size()+len(b.reservations) >= l.Allocations && !w.hasToken {
-		return 508
-	}
 	n := 1
 	switch {
 	case w.hasToken:
@@ -162,7 +158,11 @@ func (b *books) noRoom(r *request, w *wish) int {
 	case w.port == evenPortAndNext:
 		n = 2
 	}
-	if !b.quotas.room(n, l, r.user, r.client.Addr()) {
+	l := &b.s.limits
+	switch {
+	case b.s.draining.Load(), l.Allocations > 0 && b.size()+len(b.reservations)+n > l.Allocations:
+		return 508
+	case !b.quotas.room(n, l, r.user, r.client.Addr()):
 		return 486
 	}
 	return 0

@@ -215,6 +215,15 @@ func (a *allocation) bind(number uint16, peer netip.AddrPort, p *permission, now
 	c.expires.Store(now + int64(channelLifetime))
 }
 
+func (c *channel) over(now int64) bool { return c != nil && now >= c.expires.Load() }
+
+// boundTo returns the channels of that number and to that peer, nil where there is none, and how many there are in all.
+func (a *allocation) boundTo(number uint16, peer netip.AddrPort) (byNumber, byPeer *channel, n int) {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return a.channels[number], a.byPeer[peer], len(a.channels)
+}
+
 // forgetExpired drops permissions and channels whose time is over, so that their caps count live ones only.
 func (a *allocation) forgetExpired(now int64) {
 	a.mu.Lock()

@@ -109,14 +109,17 @@ func (b *books) channelBind(r *request, a *allocation) {
 // channelConflict refuses to bind a number to a second peer, or a peer to a second number, while a binding lasts; and more
 // channels than the limit.
 func (b *books) channelConflict(a *allocation, number uint16, peer netip.AddrPort) int {
-	a.forgetExpired(b.s.clock.now())
-	a.mu.RLock()
-	defer a.mu.RUnlock()
-	byNumber, byPeer := a.channels[number], a.byPeer[peer]
-	switch limit := b.s.limits.Channels; {
+	now := b.s.clock.now()
+	byNumber, byPeer, n := a.boundTo(number, peer)
+	limit := b.s.limits.Channels
+	if byNumber.over(now) || byPeer.over(now) || byNumber == nil && limit > 0 && n >= limit {
+		a.forgetExpired(now) // only if it matters: it looks at all
+		byNumber, byPeer, n = a.boundTo(number, peer)
+	}
+	switch {
 	case byNumber != byPeer:
 		return 400
-	case byNumber == nil && limit > 0 && len(a.channels) >= limit:
+	case byNumber == nil && limit > 0 && n >= limit:
 		return 508
 	}
 	return 0

@@ -234,19 +234,6 @@ func TestDeadlines(t *testing.T) {
 	})
 }
 
-func TestLifetimeIsClamped(t *testing.T) {
-	r := newRig(t, nil)
-	for asked, want := range map[uint32]time.Duration{0: time.Minute, 1: time.Minute, 600: 600 * time.Second, 3600: maxLifetime, 0xFFFFFFFF: maxLifetime} {
-		c := r.dial("udp", "u", "p")
-		if got := c.ok(methodAllocate, withUDP, withLifetime(asked)).lifetime(); got != want {
-			t.Errorf("LIFETIME %d: granted %v, want %v", asked, got, want)
-		}
-		if got := c.ok(methodRefresh, withLifetime(max(asked, 1))).lifetime(); got != want {
-			t.Errorf("refresh with %d: granted %v, want %v", asked, got, want)
-		}
-	}
-}
-
 func TestAllocateRefusals(t *testing.T) {
 	each(t, func(o *Options) { o.Limits.PerUser = 2 }, func(t *testing.T, r *rig, transport string) {
 		c := r.dial(transport, "u", "p")
@@ -432,32 +419,6 @@ func TestStreamEndFreesItsAllocation(t *testing.T) {
 	eventually(t, "the allocation ends", func() bool { return r.s.Allocations() == 0 })
 }
 
-func TestSlowStreamLosesItsOwnPacketsOnly(t *testing.T) {
-	r := newRig(t, nil)
-	slow, quick := r.dial("tcp", "u", "p"), r.dial("tcp", "v", "q")
-	peer := r.peer()
-	slow.allocate()
-	quick.allocate()
-	for _, c := range []*client{slow, quick} {
-		c.ok(methodChannelBind, withChannel(0x4000), withPeer(peer.LocalAddr().String()))
-	}
-	payload := make([]byte, 8000)
-	for i := 0; i < 20000 && r.s.Snapshot().Drops["slow-client"] == 0; i++ {
-		if _, err := peer.WriteToUDPAddrPort(payload, slow.relayed); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if r.s.Snapshot().Drops["slow-client"] == 0 {
-		t.Fatal("a client that does not read lost nothing")
-	}
-	if _, err := peer.WriteToUDPAddrPort([]byte("prompt"), quick.relayed); err != nil {
-		t.Fatal(err)
-	}
-	if _, _, data := quick.received(); data != "prompt" {
-		t.Errorf("got %q", data)
-	}
-}
-
 func TestNonce(t *testing.T) {
 	n := newNonces(make([]byte, 32))
 	now := time.Unix(1_800_000_000, 0)
@@ -493,21 +454,4 @@ func TestNonce(t *testing.T) {
 	}
 	c.nonce = fresh
 	c.refused(437, methodRefresh) // its ten minutes are over, but it is authenticated
-}
-
-func TestStrangersAreLimitedPerSource(t *testing.T) {
-	r := newRig(t, func(o *Options) { o.Limits.UnauthorizedPerSource = 10 })
-	c := r.dial("udp", "u", "p")
-	for range 100 {
-		c.write(c.build(methodAllocate, withUDP))
-	}
-	eventually(t, "the limit holds", func() bool { return r.s.Snapshot().Drops["rate-limited"] >= 70 })
-	request := len(c.build(methodAllocate, withUDP)) - 8 // without FINGERPRINT
-	b := begin(nil, methodAllocate, classError, make([]byte, 12))
-	b.errorCode(401, "")
-	b.attr(attrRealm, make([]byte, 20))
-	b.attr(attrNonce, make([]byte, nonceSize))
-	if answer := len(b.end(false)); answer > 3*request {
-		t.Errorf("a challenge is %d bytes for %d", answer, request)
-	}
 }
