@@ -3,6 +3,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+// Empty where Node has a WebSocket.
+if (process.env.WEBSOCKET) globalThis.WebSocket = (await import(process.env.WEBSOCKET)).default;
 globalThis.addEventListener ??= () => {};
 globalThis.removeEventListener ??= () => {};
 globalThis.MediaStream ??= class { getTracks() { return []; } };
