@@ -33,10 +33,9 @@ type App struct {
 	cfg    Config
 	state  *State
 	log    *slog.Logger
+	lookup lookupFunc
 	keys   *cred.Keys
 	cert   certificate
-	relay  address
-	public address
 	turn   *turnsvc.Server
 	hub    *signal.Hub
 	ui     *webui.UI
@@ -46,8 +45,13 @@ type App struct {
 	edge    *edge
 	started time.Time
 
-	ready atomic.Bool
+	ready      atomic.Bool
+	addressing atomic.Pointer[addressing]
+	names      resolved // owned by Listen, then by followAddresses
 }
+
+// public is the address that clients reach the box by, as far as it knows.
+func (a *App) public() address { return a.addressing.Load().public() }
 
 // New wires an appliance. It reads the state directory, where it makes what is missing, and opens nothing else. log may be nil.
 func New(cfg Config, state *State, log *slog.Logger) (*App, error) {
@@ -57,7 +61,7 @@ func New(cfg Config, state *State, log *slog.Logger) (*App, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	a := &App{cfg: cfg, state: state, log: log}
+	a := &App{cfg: cfg, state: state, log: log, lookup: lookupHost}
 	a.edge = &edge{log: func(msg string, args ...any) { log.Warn(msg, args...) }}
 	secret, err := a.secret(cfg.TURN.Secret, turnSecretFile)
 	if err != nil {
@@ -69,10 +73,12 @@ func New(cfg Config, state *State, log *slog.Logger) (*App, error) {
 		return nil, err
 	}
 	a.admin = newAdmin(token)
-	if a.relay, a.public, err = relayAddresses(&cfg); err != nil {
+	where, err := relayAddresses(&cfg, nil, nil)
+	if err != nil {
 		return nil, err
 	}
-	if err := checkAlternate(&cfg, a.public.ip); err != nil {
+	a.addressing.Store(&where)
+	if err := checkAlternate(&cfg, a.public().ip); err != nil {
 		return nil, err
 	}
 	if a.cert, err = loadCertificate(&cfg, state, time.Now(), a.certificateNames()); err != nil {
@@ -112,7 +118,7 @@ func (a *App) certificateNames() []string {
 		names = append(names, host)
 	}
 	local, _ := localAddrs() // without them the certificate names fewer addresses
-	for _, ip := range append(local, a.public.ip) {
+	for _, ip := range append(local, a.public().ip) {
 		names = append(names, ip.String())
 	}
 	slices.Sort(names)
@@ -133,7 +139,7 @@ func (a *App) turnOptions() (turnsvc.Options, error) {
 	c := &a.cfg.TURN
 	o := turnsvc.Options{
 		Realm: c.Realm, Users: map[string][]byte{}, Keys: a.keys,
-		Relays: []turnsvc.RelayAddress{{Bind: a.relay.ip, Public: a.public.ip}}, AllowLoopback: a.cfg.Dev, MinLifetime: time.Duration(c.MinLifetime),
+		Relays: a.addressing.Load().relays(), AllowLoopback: a.cfg.Dev, MinLifetime: time.Duration(c.MinLifetime),
 		Limits: turnsvc.Limits{
 			Allocations: c.Limits.Allocations, PerUser: c.Limits.PerUser, PerSource: c.Limits.PerSource,
 			Permissions: c.Limits.Permissions, Channels: c.Limits.Channels,
@@ -155,7 +161,7 @@ func (a *App) turnOptions() (turnsvc.Options, error) {
 	return o, errors.Join(err[:]...)
 }
 
-// Listen binds every socket, or none.
+// Listen binds every socket, or none. It looks up the names that the configuration takes public addresses from.
 func (a *App) Listen() error {
 	if err := a.edge.bind(&a.cfg, a.cert.conf); err != nil {
 		return err
@@ -165,6 +171,9 @@ func (a *App) Listen() error {
 			a.edge.close()
 			return fmt.Errorf("stun.alternate: %w", err)
 		}
+	}
+	if err := a.readdress(context.Background()); err != nil {
+		a.log.Warn("a public address is not known yet", "err", err)
 	}
 	a.started = time.Now()
 	a.ready.Store(true)
@@ -205,6 +214,10 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	g.Go(func() error {
 		a.edge.serve(background, a.turn, toHTTP)
+		return nil
+	})
+	g.Go(func() error {
+		a.followAddresses(ctx, addressInterval)
 		return nil
 	})
 	g.Go(func() error {
@@ -295,7 +308,7 @@ type Status struct {
 // Status returns the state of the appliance.
 func (a *App) Status() Status {
 	return Status{
-		Version: Version(), StartedAt: a.started.UnixMilli(), PublicIP: []string{a.public.ip.String()},
+		Version: Version(), StartedAt: a.started.UnixMilli(), PublicIP: a.addressing.Load().publicIPs(),
 		TURN: a.turn.Snapshot(), Signal: a.hub.Snapshot(),
 	}
 }

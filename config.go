@@ -48,7 +48,7 @@ type Config struct {
 		Listen        List       `toml:"listen"`
 		Realm         string     `toml:"realm"`
 		RelayPorts    string     `toml:"relay_ports"`
-		RelayIP       string     `toml:"relay_ip"`
+		RelayIP       List       `toml:"relay_ip"`
 		Secret        Secret     `toml:"secret"`
 		OldSecrets    List       `toml:"old_secrets"`
 		CredentialTTL Duration   `toml:"credential_ttl"`
@@ -466,23 +466,47 @@ func (c *Config) validateAddresses() error {
 	if _, _, err := c.relayPorts(); err != nil {
 		return fmt.Errorf("turn.relay_ports: %w", err)
 	}
-	if c.TURN.RelayIP != "" {
-		if ip, err := netip.ParseAddr(c.TURN.RelayIP); err != nil || !ip.Is4() || ip.IsUnspecified() {
-			return fmt.Errorf("turn.relay_ip: %q is not an IPv4 address of this machine", c.TURN.RelayIP)
-		}
+	if err := oneOfEachFamily(c.TURN.RelayIP); err != nil {
+		return fmt.Errorf("turn.relay_ip: %w", err)
 	}
+	var literal []string
 	for _, s := range c.PublicIP {
-		if ip, err := netip.ParseAddr(s); s != "auto" && (err != nil || !ip.Is4() || ip.IsUnspecified()) {
-			return fmt.Errorf(`public_ip: %q is neither "auto" nor an IPv4 address`, s)
+		if _, err := netip.ParseAddr(s); err == nil {
+			literal = append(literal, s)
+		} else if !validHost(s) { // "auto" is one
+			return fmt.Errorf(`public_ip: %q is neither "auto" nor an address nor a host name`, s)
 		}
 	}
-	if len(c.PublicIP) > 1 {
-		return errors.New("public_ip: want one address")
+	if err := oneOfEachFamily(literal); err != nil {
+		return fmt.Errorf("public_ip: %w", err)
 	}
 	for key, list := range map[string][]string{"turn.allow_peers": c.TURN.AllowPeers, "turn.deny_peers": c.TURN.DenyPeers} {
 		if _, err := parsePrefixes(list); err != nil {
 			return fmt.Errorf("%s: %w", key, err)
 		}
+	}
+	return nil
+}
+
+// oneOfEachFamily checks a list of addresses, of which an empty string is none.
+func oneOfEachFamily(list []string) error {
+	var seen [2]string
+	for _, s := range list {
+		if s == "" {
+			continue
+		}
+		ip, err := netip.ParseAddr(s)
+		if err != nil || ip.IsUnspecified() || ip.Zone() != "" || ip.Is4In6() {
+			return fmt.Errorf("%q is not an IPv4 or IPv6 address", s)
+		}
+		family := &seen[0]
+		if ip.Is6() {
+			family = &seen[1]
+		}
+		if *family != "" {
+			return fmt.Errorf("%s and %s: want one address of each family", *family, s)
+		}
+		*family = s
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 )
 
 // NAT behavior discovery (RFC 5780) takes four UDP sockets: the address and port that TURN clients use, and stun.alternate, crossed. Those
@@ -18,7 +19,11 @@ func (c *Config) stunPrimary() (netip.AddrPort, error) {
 		case err != nil:
 			return netip.AddrPort{}, fmt.Errorf("turn.listen: %w", err)
 		case a.Addr().IsUnspecified():
-			return netip.AddrPortFrom(localAddress(c).ip, a.Port()), nil
+			local, err := localAddrs()
+			if err != nil {
+				return netip.AddrPort{}, fmt.Errorf("read this machine's addresses: %w", err)
+			}
+			return netip.AddrPortFrom(localAddress(true, c, local, nil).ip, a.Port()), nil
 		case a.Addr().Is4():
 			return a, nil
 		}
@@ -56,7 +61,7 @@ func checkAlternate(c *Config, public netip.Addr) error {
 	if err != nil {
 		return fmt.Errorf("read this machine's addresses: %w", err)
 	}
-	if !containsAddr(local, public) {
+	if !slices.Contains(local, public) {
 		return fmt.Errorf("stun.alternate: public_ip %s is no address of this machine, so there is a NAT in front of it; discovery works without one only", public)
 	}
 	return nil

@@ -72,7 +72,7 @@ func (a *App) iceHost(hostHeader string) string {
 	case validHost(host):
 		return host
 	}
-	return a.public.ip.String()
+	return a.public().ip.String()
 }
 
 // validHost reports whether s can stand in a URI: what a client writes into its Host header comes back to it in ICE servers.

@@ -1,6 +1,7 @@
 package signalbox
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -24,14 +25,22 @@ func CheckHost(c Config) []string {
 		addrs["turn.listen "+s] = s
 	}
 	for key, s := range addrs {
-		if a, err := listenAddr(s); err == nil && !a.Addr().IsUnspecified() && !containsAddr(local, a.Addr()) {
+		if a, err := listenAddr(s); err == nil && !a.Addr().IsUnspecified() && !slices.Contains(local, a.Addr()) {
 			warnings = append(warnings, fmt.Sprintf("%s: this machine has no address %s", key, a.Addr()))
 		}
 	}
-	if _, public, err := relayAddresses(&c); err != nil {
+	names, err := c.resolve(context.Background(), lookupHost, nil)
+	if err != nil {
+		warnings = append(warnings, "public_ip, public_host: "+err.Error())
+	}
+	where, err := relayAddresses(&c, names, nil)
+	if err != nil {
 		warnings = append(warnings, err.Error())
-	} else if note := scopeNote(public.ip); note != "" && !c.Dev {
-		warnings = append(warnings, fmt.Sprintf("relay address %s (%s): %s", public.ip, public.why, note))
+	}
+	for _, r := range where {
+		if note := scopeNote(r.public.ip); note != "" && !c.Dev {
+			warnings = append(warnings, fmt.Sprintf("relay address %s (%s): %s", r.public.ip, r.public.why, note))
+		}
 	}
 	slices.Sort(warnings)
 	return warnings

@@ -61,13 +61,17 @@ func (a *App) Welcome(w io.Writer) error {
 		fmt.Fprintf(t, "  Admin\t%sadmin#code=%s\tonce, within %s\n", base, a.admin.code, shortDuration(codeLife))
 	}
 	fmt.Fprintf(t, "  Firewall\t%s\tlet these in\n", strings.Join(a.firewall(), " "))
-	note := a.public.why
-	if s := scopeNote(a.public.ip); s != "" {
-		note += "; " + s
-	}
-	fmt.Fprintf(t, "  Relay\t%s\t%s\n", a.public.ip, note)
-	if a.relay.ip != a.public.ip {
-		fmt.Fprintf(t, "  \t%s\trelay sockets are bound to it: %s\n", a.relay.ip, a.relay.why)
+	first = "Relay"
+	for _, r := range *a.addressing.Load() {
+		note := r.public.why
+		if s := scopeNote(r.public.ip); s != "" {
+			note += "; " + s
+		}
+		fmt.Fprintf(t, "  %s\t%s\t%s\n", first, r.public.ip, note)
+		first = ""
+		if r.bind.ip != r.public.ip {
+			fmt.Fprintf(t, "  \t%s\trelay sockets are bound to it: %s\n", r.bind.ip, r.bind.why)
+		}
 	}
 	fmt.Fprintf(t, "  State\t%s\tsecrets and certificate\n\n", a.state.Dir())
 	return t.Flush()
@@ -88,11 +92,11 @@ func (a *App) pages() (local, others []pageURL) {
 	if len(a.cert.names) == 0 {
 		note = "from other devices; the certificate is self-signed, so the browser warns once"
 	}
-	host := a.public.ip.String()
+	host := a.public().ip.String()
 	if a.cfg.PublicHost != "" {
 		host = a.cfg.PublicHost
 	}
-	if reaches(l, a.public.ip) {
+	if reaches(l, a.public().ip) {
 		others = append(others, pageURL{"https://" + net.JoinHostPort(host, portOf(l.Addr())) + "/", note})
 	}
 	return local, others
