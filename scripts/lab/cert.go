@@ -17,10 +17,10 @@ import (
 	"time"
 )
 
-// CertificateConfig makes a certificate for the server's addresses and returns
-// the section of the configuration that names it. The box takes it for one that
-// clients can verify, as the browsers of a lab, which verify none, do; only then
-// it offers TURN over TLS.
+// CertificateConfig makes a certificate for the server's addresses, in any lab,
+// and returns the section of the configuration that names it. The box takes it
+// for one that clients can verify, as the browsers of a lab, which verify none,
+// do; only then it offers TURN over TLS.
 func CertificateConfig(t testing.TB) string {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -33,7 +33,9 @@ func CertificateConfig(t testing.TB) string {
 		NotAfter:     time.Now().Add(24 * time.Hour),
 		KeyUsage:     x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		IPAddresses:  []net.IP{net.ParseIP(AddrServer), net.ParseIP(AddrServer2)},
+		IPAddresses: []net.IP{
+			net.ParseIP(AddrServer), net.ParseIP(AddrServer2), net.ParseIP(globalNet + "10"), net.ParseIP(globalNet + "11"),
+		},
 	}
 	certDER, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {

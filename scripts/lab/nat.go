@@ -79,3 +79,18 @@ table ip filter {
 }
 `), nil
 }
+
+// oneToOne returns the nftables rules of a router that maps one inner host to
+// one outer address, port by port and for whoever asks.
+func oneToOne(inside, public string) string {
+	return strings.NewReplacer("INSIDE", inside, "PUBLIC", public).Replace(`
+flush ruleset
+table ip nat {
+  chain pre  { type nat hook prerouting priority dstnat; iifname wan ip daddr PUBLIC dnat to INSIDE; }
+  chain post { type nat hook postrouting priority srcnat; oifname wan ip saddr INSIDE snat to PUBLIC; }
+}
+table ip filter {
+  chain inp  { type filter hook input priority 0; policy accept; ip protocol { tcp, udp } drop; }
+}
+`)
+}

@@ -25,7 +25,8 @@ const netnsDir = "/run/netns"
 
 // A Namespace is one host of a lab.
 type Namespace struct {
-	Name string // as `ip netns` lists it
+	Name   string // as `ip netns` lists it
+	Public string // the IPv4 address at which the outside sees it: that of its NAT, if it is behind one
 }
 
 // Command returns a command that runs inside the namespace. It is killed when

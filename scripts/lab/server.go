@@ -47,8 +47,7 @@ type Server struct {
 }
 
 // StartServer starts the signalbox binary, built from this tree, with the
-// given configuration in a namespace that has the address AddrServer, and waits
-// until it is ready. With the test it is interrupted, and the test fails unless
+// given configuration in a lab's server and waits until it is ready. With the test it is interrupted, and the test fails unless
 // it then exits cleanly.
 func StartServer(t testing.TB, in *Namespace, config string, args ...string) *Server {
 	t.Helper()
@@ -59,8 +58,8 @@ func StartServer(t testing.TB, in *Namespace, config string, args ...string) *Se
 		t.Fatal(err)
 	}
 	s := &Server{
-		HTTP:   "http://" + AddrServer + ":8080",
-		HTTPS:  "https://" + AddrServer + ":8443",
+		HTTP:   "http://" + in.Public + ":8080",
+		HTTPS:  "https://" + in.Public + ":8443",
 		Log:    filepath.Join(Artifacts(t), "server.log"),
 		in:     in,
 		exited: make(chan struct{}),
@@ -124,6 +123,7 @@ func (s *Server) AdminURL(t testing.TB) string {
 func (s *Server) awaitReady(t testing.TB) {
 	t.Helper()
 	client := s.in.Client()
+	ready := "http://127.0.0.1:8080/readyz" // behind 1:1 NAT, it can't be reached from inside by its public address
 	deadline := time.Now().Add(20 * time.Second)
 	var last string
 	for time.Now().Before(deadline) {
@@ -132,7 +132,7 @@ func (s *Server) awaitReady(t testing.TB) {
 			t.Fatalf("the server exited before it was ready: %v", s.err)
 		case <-time.After(50 * time.Millisecond):
 		}
-		resp, err := client.Get(s.HTTP + "/readyz")
+		resp, err := client.Get(ready)
 		if err != nil {
 			last = err.Error()
 			continue
