@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -487,4 +488,17 @@ func eventually(t testing.TB, what string, done func() bool) {
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
+}
+
+// long skips what takes minutes.
+func long(t testing.TB) {
+	t.Helper()
+	if os.Getenv("SIGNALBOX_TEST_LONG") != "1" {
+		t.Skip("takes minutes: SIGNALBOX_TEST_LONG=1 runs it")
+	}
+}
+
+func median(list []time.Duration) time.Duration {
+	slices.Sort(list)
+	return list[len(list)/2]
 }

@@ -1,0 +1,73 @@
+package turnsvc
+
+import (
+	"encoding/binary"
+	"net"
+	"net/netip"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// keepsWhole reads back what keepWhole set.
+func keepsWhole(t *testing.T, conn *net.UDPConn, ip netip.Addr) bool {
+	t.Helper()
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	level, option := syscall.IPPROTO_IP, syscall.IP_MTU_DISCOVER
+	if ip.Is6() {
+		level, option = syscall.IPPROTO_IPV6, syscall.IPV6_MTU_DISCOVER
+	}
+	value := 0
+	if cerr := raw.Control(func(fd uintptr) { value, err = syscall.GetsockoptInt(int(fd), level, option) }); cerr != nil || err != nil {
+		t.Fatal(cerr, err)
+	}
+	return value == syscall.IP_PMTUDISC_DO
+}
+
+// The same, on the wire.
+func TestDontFragmentOnTheWire(t *testing.T) {
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_RAW|syscall.SOCK_CLOEXEC, syscall.IPPROTO_UDP)
+	if err != nil {
+		if os.Getenv("SIGNALBOX_TEST_ALL") == "1" {
+			t.Fatalf("it takes root to see IP headers: %v", err)
+		}
+		t.Skipf("it takes root to see IP headers: %v", err)
+	}
+	defer syscall.Close(fd)
+	if err := syscall.SetsockoptTimeval(fd, syscall.SOL_SOCKET, syscall.SO_RCVTIMEO, &syscall.Timeval{Sec: 5}); err != nil {
+		t.Fatal(err)
+	}
+	r := newRig(t, nil)
+	c := r.dial("udp", "u", "p")
+	relayed := c.allocate()
+	peer := r.peer()
+	at := addrPort(peer.LocalAddr())
+	c.ok(methodCreatePermission, withPeer(at.String()))
+	buf := make([]byte, 2048)
+	for _, want := range []bool{false, true, false} {
+		b := begin(nil, methodSend, classIndication, make([]byte, 12))
+		withPeer(at.String())(&b)
+		if want {
+			b.attr(attrDontFragment, nil)
+		}
+		b.attr(attrData, []byte("look"))
+		c.write(b.end(false))
+		for deadline := time.Now().Add(5 * time.Second); ; {
+			n, _, err := syscall.Recvfrom(fd, buf, 0)
+			if err != nil || time.Now().After(deadline) {
+				t.Fatalf("the packet was not seen: %v", err)
+			}
+			if n < 28 || binary.BigEndian.Uint16(buf[20:]) != relayed.Port() || binary.BigEndian.Uint16(buf[22:]) != at.Port() {
+				continue // somebody else's
+			}
+			if df := buf[6]&0x40 != 0; df != want {
+				t.Errorf("DF on the wire is %v, want %v", df, want)
+			}
+			break
+		}
+	}
+}

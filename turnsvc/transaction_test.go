@@ -1,0 +1,163 @@
+package turnsvc
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+	"time"
+
+	"signalbox/turnsvc/cred"
+)
+
+func TestRetransmittedRequestsGetTheSameAnswer(t *testing.T) {
+	each(t, nil, func(t *testing.T, r *rig, transport string) {
+		c := r.dial(transport, "u", "p")
+		c.refused(400, methodAllocate) // learns a nonce
+		frames := [][]byte{
+			c.build(methodAllocate, withUDP, attr(attrEvenPort, 0x80)),
+			c.build(methodRefresh, withLifetime(700)),
+			c.build(methodCreatePermission, withPeer("127.0.0.1:9")),
+			c.build(methodChannelBind, withChannel(0x4000), withPeer("127.0.0.1:9")),
+			c.build(methodChannelBind, withChannel(0x4000), withPeer("127.0.0.1:10")), // which is refused
+			c.build(methodRefresh, withLifetime(0)),
+		}
+		var answers [][]byte
+		for _, frame := range frames {
+			c.tid = [12]byte(frame[8:headerSize])
+			first := c.answerTo(frame).raw
+			second := c.answerTo(frame).raw
+			if !bytes.Equal(first, second) {
+				t.Errorf("method %#x: answers differ:\n% x\n% x", frame[1], first, second)
+			}
+			answers = append(answers, first)
+		}
+		if n := r.s.Allocations(); n != 0 {
+			t.Errorf("%d allocations", n)
+		}
+		// Late ones: the Allocate makes no second allocation, nor does the Refresh 0 get another answer.
+		for i, frame := range frames {
+			c.tid = [12]byte(frame[8:headerSize])
+			if again := c.answerTo(frame).raw; !bytes.Equal(again, answers[i]) {
+				t.Errorf("method %#x: a late answer differs:\n% x\n% x", frame[1], answers[i], again)
+			}
+		}
+		if n := r.s.Allocations(); n != 0 {
+			t.Errorf("a late retransmission made %d allocations", n)
+		}
+
+		// Nobody else gets them, and they are not kept for ever.
+		thief := frames[0]
+		c.user, c.key = "v", cred.LongTermKey("v", testRealm, "q")
+		copy(c.tid[:], thief[8:headerSize])
+		if m := c.answerTo(c.buildSigned(methodRefresh, nil, 0)); m.code() != 437 {
+			t.Errorf("another user's request with that transaction: code %d", m.code())
+		}
+		r.advance(replyLifetime)
+		eventually(t, "the answers are forgotten", func() bool {
+			return r.inBooks(func() (n int) {
+				for _, key := range r.s.books.replies.order {
+					if key.transport == transport { // not a probe's
+						n++
+					}
+				}
+				return n
+			}) == 0
+		})
+	})
+}
+
+func TestKeptRepliesAreBounded(t *testing.T) {
+	var p replies
+	r := &request{link: probeLink{func() {}}, key: []byte("key"), raw: make([]byte, headerSize)}
+	r.msg.raw = r.raw
+	for i := range 3 * maxReplies {
+		copy(r.raw[8:], fmt.Sprintf("%012d", i))
+		p.keep(r, r.raw, int64(i))
+		p.keep(r, r.raw, int64(i)) // again, as if handled twice
+	}
+	if len(p.byRequest) != maxReplies || len(p.order) != maxReplies {
+		t.Errorf("%d answers, in an order of %d", len(p.byRequest), len(p.order))
+	}
+	if p.find(r, 0) == nil || p.find(r, int64(replyLifetime)+4*maxReplies) != nil {
+		t.Error("the newest answer is not found, or found too late")
+	}
+	p.forget(int64(replyLifetime) + 4*maxReplies)
+	if len(p.byRequest) != 0 || len(p.order) != 0 {
+		t.Errorf("%d answers are left", len(p.byRequest))
+	}
+}
+
+func TestDontFragment(t *testing.T) {
+	each(t, nil, func(t *testing.T, r *rig, transport string) {
+		c := r.dial(transport, "u", "p")
+		if !canKeepWhole {
+			m := c.refused(420, methodAllocate, withUDP, attr(attrDontFragment))
+			if list, _ := m.get(attrUnknownAttributes); !bytes.Equal(list, []byte{0, attrDontFragment}) {
+				t.Errorf("UNKNOWN-ATTRIBUTES % x", list)
+			}
+			return
+		}
+		families := []byte{familyIPv4}
+		if haveIPv6() {
+			families = append(families, familyIPv6)
+		}
+		for _, family := range families {
+			c := r.dial(transport, "u", "p")
+			c.allocate(withFamily(family), attr(attrDontFragment))
+			peer := r.peerAt(map[byte]string{familyIPv4: "127.0.0.1", familyIPv6: "::1"}[family])
+			at := peer.LocalAddr().String()
+			c.ok(methodChannelBind, withChannel(0x4000), withPeer(at))
+			send := func(whole bool) []byte {
+				b := begin(nil, methodSend, classIndication, make([]byte, 12))
+				withPeer(at)(&b)
+				if whole {
+					b.attr(attrDontFragment, nil)
+				}
+				b.attr(attrData, []byte("x"))
+				return b.end(false)
+			}
+			a := r.s.books.list()[0]
+			for i, step := range []struct {
+				frame []byte
+				whole bool
+			}{{send(false), false}, {send(true), true}, {send(true), true}, {c.channelFrame(0x4000, "x"), false}, {send(true), true}, {send(false), false}} {
+				c.write(step.frame)
+				readPeer(t, peer)
+				if got := keepsWhole(t, a.relay.conn, a.relay.addr.Addr()); got != step.whole {
+					t.Errorf("family %d, step %d: DF is %v, want %v", family, i, got, step.whole)
+				}
+			}
+			c.ok(methodRefresh, withLifetime(0), attr(attrDontFragment)) // where it means nothing
+		}
+	})
+}
+
+// The statistics of TestAbuse12, on the clock.
+func TestLongAbuse12TimingTellsNoUser(t *testing.T) {
+	long(t)
+	r := newRig(t, nil)
+	in := &inlet{link: discardLink{probeLink{func() {}}}}
+	here := addrPort(r.dial("udp", "u", "p").conn.LocalAddr())
+	frame := func(user string) []byte {
+		c := &client{user: user, key: make([]byte, 16), nonce: r.s.nonces.append(nil, here.Addr(), r.s.clock.wall())}
+		return c.build(methodAllocate, withUDP)
+	}
+	known, unknown := frame("u"), frame("x")
+	buf := new(buffer)
+	cost := func(f []byte) time.Duration {
+		began := time.Now()
+		for range 50 {
+			r.s.receive(in, packet{buf[:], headroom, copy(buf[headroom:], f)}, here)
+		}
+		return time.Since(began)
+	}
+	var k, u []time.Duration
+	for range 2000 { // by turns, so that what disturbs one disturbs the other
+		k, u = append(k, cost(known)), append(u, cost(unknown))
+	}
+	if a, b := median(k), median(u); a > b+b/10 || b > a+a/10 {
+		t.Errorf("a known user's wrong password takes %v, an unknown user %v", a/50, b/50)
+	} else {
+		t.Logf("a known user's wrong password takes %v, an unknown user %v", a/50, b/50)
+	}
+}
