@@ -13,7 +13,8 @@ import (
 // heap allocations.
 type inlet struct {
 	link   link
-	corner *corner // nil: no NAT behavior discovery here
+	corner *corner    // nil: no NAT behavior discovery here
+	dtls   *dtlsFront // nil: no DTLS here
 	// stunOnly: TURN is not served here.
 	stunOnly bool
 
@@ -36,6 +37,8 @@ func (s *Server) receive(in *inlet, p packet, src netip.AddrPort) {
 		return
 	}
 	switch typ := uint16(frame[0])<<8 | uint16(frame[1]); {
+	case in.dtls != nil && frame[0] >= firstDTLS && frame[0] <= lastDTLS:
+		in.dtls.receive(frame, src)
 	case typ >= firstChannel && typ <= lastChannel:
 		s.channelData(in.link.allocation(src), p, s.clock.now())
 	case typ == methodSend|classIndication:
@@ -88,6 +91,10 @@ func (s *Server) servePacket(conn *net.UDPConn, stunOnly bool) error {
 	}
 	l := &packetLink{conn: conn, addr: unmap(addr.AddrPort()), clients: newTable(), s: s}
 	in := &inlet{link: l, corner: s.corner(l.addr), stunOnly: stunOnly}
+	if s.dtls != nil && !stunOnly {
+		in.dtls = newDTLSFront(s, conn)
+		defer in.dtls.close()
+	}
 	b := new(buffer)
 	for {
 		n, src, err := conn.ReadFromUDPAddrPort(b[headroom : headroom+maxDatagram])

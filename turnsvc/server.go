@@ -3,6 +3,7 @@ package turnsvc
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -25,6 +26,9 @@ type Options struct {
 	Keys *cred.Keys
 	// Relays are the addresses that the server relays on, at most one of each family. See Server.SetRelays.
 	Relays []RelayAddress
+	// DTLSCertificate returns the certificate for a server name, which may be empty. Nil: no TURN over DTLS.
+	DTLSCertificate func(serverName string) (*tls.Certificate, error)
+
 	// MinPort to MaxPort are the relay ports.
 	MinPort, MaxPort uint16
 
@@ -69,6 +73,7 @@ type Server struct {
 	strangers   *strangers
 	books       *books
 	streams     streams
+	dtls        *handshakes   // nil: no DTLS
 	corners     *[2][2]corner // set by EnableDiscovery, before anything is served; nil: no NAT behavior discovery
 
 	counters counters
@@ -107,6 +112,9 @@ func New(o Options) (*Server, error) {
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.NewTextHandler(io.Discard, nil))
+	}
+	if o.DTLSCertificate != nil {
+		s.dtls = newHandshakes(dtlsOptions(o.DTLSCertificate, pionLog{s.log}))
 	}
 	now := o.Now
 	if now == nil {

@@ -20,13 +20,15 @@ const (
 	dropTooLong                  // more data than a UDP datagram, or its framing, can carry
 	dropSlowClient               // a stream's bounded queue was full
 	dropWriteFailed              // the kernel refused the packet
+	dropDTLS                     // a DTLS datagram that belongs to no connection, is out of place, or finds no room
+	dropHandshake                // a DTLS handshake that failed or took too long
 	dropPanic                    // a recovered panic: always a bug
 	drops            = iota
 )
 
 var dropNames = [drops]string{
 	"malformed", "rate-limited", "busy", "no-allocation", "no-channel", "no-permission", "peer-denied", "peer-unknown",
-	"too-long", "slow-client", "write-failed", "panic",
+	"too-long", "slow-client", "write-failed", "dtls", "dtls-handshake", "panic",
 }
 
 // refusalCodes are the error codes that the gate answers with, in the order in which they are counted.

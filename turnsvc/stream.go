@@ -19,7 +19,7 @@ const (
 	streamBuffer = 4 << 10
 )
 
-// streamLink is one TURN client on a TCP or TLS connection.
+// streamLink is one TURN client on a TCP, TLS or DTLS connection.
 type streamLink struct {
 	conn net.Conn
 	name string
@@ -34,7 +34,7 @@ type streamLink struct {
 	closed  bool   // guarded by mu
 }
 
-func (l *streamLink) stream() bool                                  { return true }
+func (l *streamLink) stream() bool                                  { return l.name != "dtls" }
 func (l *streamLink) transport() string                             { return l.name }
 func (l *streamLink) local() netip.AddrPort                         { return l.addr }
 func (l *streamLink) allocation(netip.AddrPort) *allocation         { return l.a.Load() }
@@ -45,6 +45,8 @@ func (l *streamLink) send(frame []byte, _ netip.AddrPort) {
 	l.mu.Lock()
 	switch {
 	case l.closed:
+	case len(frame) > dtlsRecord && l.name == "dtls":
+		l.s.counters.drop(dropWriteFailed)
 	case len(l.pending)+len(frame) > streamQueue:
 		l.s.counters.drop(dropSlowClient)
 	default:
@@ -79,16 +81,19 @@ func (l *streamLink) write() {
 	}
 }
 
-// writeFrames writes whole frames: on TCP all at once, on TLS a record each, since there are clients that take a record for a frame
-// (coturn's turnutils_uclient).
+// writeFrames writes whole frames: on TCP all at once, on DTLS a record each, and on TLS too, since there are clients that take a record
+// for a frame (coturn's turnutils_uclient).
 func (l *streamLink) writeFrames(frames []byte) error {
 	if err := l.conn.SetWriteDeadline(time.Now().Add(l.s.streams.write)); err != nil {
 		return err
 	}
 	for len(frames) > 0 {
 		size := len(frames)
-		if l.name != "tcp" {
+		switch l.name {
+		case "tls":
 			_, size, _ = frameSize(frames, true)
+		case "dtls":
+			size, _, _ = frameSize(frames, true) // nothing is padded there
 		}
 		if _, err := l.conn.Write(frames[:size]); err != nil {
 			return err
@@ -115,7 +120,7 @@ func (l *streamLink) close() {
 }
 
 // ServeConn serves one TURN client on a connection and returns when that is over; its allocation ends with it. It owns conn. transport
-// is "tcp" or "tls", for the books.
+// is "tcp", "tls" or "dtls".
 func (s *Server) ServeConn(conn net.Conn, transport string) {
 	l := &streamLink{conn: conn, name: transport, s: s, addr: addrPort(conn.LocalAddr()), peer: addrPort(conn.RemoteAddr())}
 	l.wake.L = &l.mu
@@ -130,7 +135,11 @@ func (s *Server) ServeConn(conn net.Conn, transport string) {
 		defer close(done)
 		l.write()
 	}()
-	l.read()
+	if l.stream() {
+		l.read()
+	} else {
+		l.readRecords()
+	}
 	l.close()
 	<-done
 	s.books.streamOver(l)

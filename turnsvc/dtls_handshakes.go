@@ -1,0 +1,86 @@
+package turnsvc
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/pion/dtls/v3"
+	"golang.org/x/time/rate"
+)
+
+// What a handshake may cost. A spoofed ClientHello holds a place until a cookie would be back, at most; when all are taken, one of those
+// whose cookie is still out is given up, so that a flood slows honest clients down instead of keeping them out.
+const (
+	handshakeLimit     = 256 // at once, in all
+	handshakePerSource = 32  // at once, of one source
+	handshakeTime      = 2 * time.Second
+	// helloRate bounds what new ClientHellos cost in time: for each a key pair is made, in some 0.1 ms. In memory it is 22 KiB while it lasts.
+	helloRate, helloBurst = 1000, handshakeLimit
+	// handshakeDatagrams and handshakeDatagram bound what a client may send in a handshake, and so what is kept of it.
+	handshakeDatagrams, handshakeDatagram = 32, 2048
+	// retransmitDatagrams is what may come of the handshake after it: the last flight again, where its answer was lost. pion keeps what comes.
+	retransmitDatagrams = 16
+)
+
+// handshakes are those under way on all sockets.
+type handshakes struct {
+	options []dtls.ServerOption
+	hellos  *rate.Limiter
+
+	mu       sync.Mutex
+	all      map[*dtlsPipe]struct{}
+	unproven map[*dtlsPipe]struct{} // those whose cookie is still out
+	bySource map[netip.Prefix]int
+}
+
+func newHandshakes(options []dtls.ServerOption) *handshakes {
+	return &handshakes{
+		options: options, hellos: rate.NewLimiter(helloRate, helloBurst),
+		all: map[*dtlsPipe]struct{}{}, unproven: map[*dtlsPipe]struct{}{}, bySource: map[netip.Prefix]int{},
+	}
+}
+
+// begin reports whether there is room for one more. If there is none, it makes some, for the next: the client asks again.
+func (h *handshakes) begin(p *dtlsPipe) bool {
+	if !h.hellos.Allow() {
+		return false
+	}
+	src := sourceOf(p.peer.Addr())
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case h.bySource[src] >= handshakePerSource:
+		return false
+	case len(h.all) >= handshakeLimit:
+		for old := range h.unproven { // any: ranging over a map begins anywhere
+			delete(h.unproven, old)
+			old.Close()
+			break
+		}
+		return false
+	}
+	h.all[p] = struct{}{}
+	h.unproven[p] = struct{}{}
+	h.bySource[src]++
+	return true
+}
+
+// proven marks a handshake whose client has returned the cookie, and so receives at its address.
+func (h *handshakes) proven(p *dtlsPipe) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.unproven, p)
+}
+
+// end gives the place back.
+func (h *handshakes) end(p *dtlsPipe) {
+	src := sourceOf(p.peer.Addr())
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.all, p)
+	delete(h.unproven, p)
+	if h.bySource[src]--; h.bySource[src] == 0 {
+		delete(h.bySource, src)
+	}
+}
