@@ -148,6 +148,9 @@ func (a *App) turnOptions() (turnsvc.Options, error) {
 		},
 		Log: a.log.With("part", "turn"),
 	}
+	if c.DTLS {
+		o.DTLSCertificate = a.cert.forName
+	}
 	var err [3]error
 	o.MinPort, o.MaxPort, err[0] = a.cfg.relayPorts()
 	o.HubPeers, o.StaticPeers = peersByName[c.Peers], peersByName[c.StaticPeers]

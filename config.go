@@ -57,6 +57,7 @@ type Config struct {
 		StaticPeers   string     `toml:"static_peers"`
 		AllowPeers    List       `toml:"allow_peers"`
 		DenyPeers     List       `toml:"deny_peers"`
+		DTLS          bool       `toml:"dtls"`
 		Users         []TURNUser `toml:"users"`
 		Limits        struct {
 			Allocations           int `toml:"allocations"`
@@ -415,6 +416,9 @@ func (c *Config) Validate() error {
 	}
 	if c.TLS.Mode == "files" && (c.TLS.Cert == "" || c.TLS.Key == "") {
 		return errors.New(`tls.cert, tls.key: mode "files" needs both`)
+	}
+	if c.TURN.DTLS && c.TLS.Mode == "off" {
+		return errors.New(`turn.dtls: it needs a certificate, and tls.mode is "off"`)
 	}
 	if c.TURN.CredentialTTL < Duration(time.Minute) {
 		return errors.New(`turn.credential_ttl: want at least "1m"`)
