@@ -269,17 +269,6 @@ func (c *client) answerTo(frame []byte) *message {
 	return c.answer()
 }
 
-func TestRetransmittedAllocateGetsTheSameAnswer(t *testing.T) {
-	r := newRig(t, nil)
-	c := r.dial("udp", "u", "p")
-	c.refused(400, methodAllocate) // learns a nonce
-	frame := c.build(methodAllocate, withUDP)
-	first, second := c.answerTo(frame), c.answerTo(frame)
-	if first.class != classSuccess || !bytes.Equal(first.raw, second.raw) {
-		t.Errorf("answers differ:\n% x\n% x", first.raw, second.raw)
-	}
-}
-
 func TestEvenPort(t *testing.T) {
 	r := newRig(t, nil)
 	c := r.dial("udp", "u", "p")
