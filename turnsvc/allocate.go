@@ -20,12 +20,12 @@ const (
 
 // reservation is a relay port that an Allocate may claim by its token. It counts in the quotas of whom it was reserved for.
 type reservation struct {
-	relay   *relay
-	pool    *pool
-	public  netip.Addr
-	user    string
-	client  netip.Addr
-	expires int64
+	relay     *relay
+	pool      *pool
+	public    netip.Addr
+	principal string
+	client    netip.Addr
+	expires   int64
 }
 
 // wish is what an Allocate asks for.
@@ -65,7 +65,8 @@ func (b *books) allocate(r *request, a *allocation) {
 		b.giveUp(a, next)
 		return
 	}
-	b.quotas.take(a.user, a.client.Addr())
+	b.quotas.take(a.principal, a.client.Addr())
+	a.up, a.down = b.quotas.paces(&b.s.limits, a.principal)
 	b.mu.Lock()
 	b.live[a.id] = a
 	b.mu.Unlock()
@@ -160,9 +161,9 @@ func (b *books) noRoom(r *request, w *wish) int {
 	}
 	l := &b.s.limits
 	switch {
-	case b.s.draining.Load(), l.Allocations > 0 && b.size()+len(b.reservations)+n > l.Allocations:
+	case b.s.draining.Load(), b.budget.spent(), l.Allocations > 0 && b.size()+len(b.reservations)+n > l.Allocations:
 		return 508
-	case !b.quotas.room(n, l, r.user, r.client.Addr()):
+	case !b.quotas.room(n, l, principal(r.class, r.user), r.client.Addr()):
 		return 486
 	}
 	return 0
@@ -174,13 +175,13 @@ func (b *books) open(r *request, w *wish) (a *allocation, next *reservation, cod
 	now := b.s.clock.now()
 	b.nextID++
 	a = &allocation{
-		id: b.nextID, link: r.link, client: r.client, user: r.user, class: r.class, key: r.key, created: now,
+		id: b.nextID, link: r.link, client: r.client, user: r.user, principal: principal(r.class, r.user), class: r.class, key: r.key, created: now,
 		clock: b.s.clock, counters: &b.s.counters,
 	}
 	a.expires.Store(now + int64(w.lifetime))
 	if w.hasToken {
 		held, ok := b.reservations[w.token]
-		if !ok || held.user != r.user || now >= held.expires {
+		if !ok || held.principal != a.principal || now >= held.expires {
 			return nil, nil, 508
 		}
 		b.takeReservation(w.token)
@@ -200,7 +201,7 @@ func (b *books) open(r *request, w *wish) (a *allocation, next *reservation, cod
 	}
 	a.relay, a.relayed = first, netip.AddrPortFrom(at.Public, first.addr.Port())
 	if second != nil {
-		next = &reservation{second, a.pool, at.Public, r.user, r.client.Addr(), now + int64(reservationLifetime)}
+		next = &reservation{second, a.pool, at.Public, a.principal, r.client.Addr(), now + int64(reservationLifetime)}
 	}
 	return a, next, 0
 }
@@ -209,7 +210,7 @@ func (b *books) open(r *request, w *wish) (a *allocation, next *reservation, cod
 func (b *books) reserve(next *reservation) (token [8]byte) {
 	rand.Read(token[:]) //nolint:errcheck // it never fails
 	b.reservations[token] = next
-	b.quotas.take(next.user, next.client)
+	b.quotas.take(next.principal, next.client)
 	return token
 }
 
@@ -217,7 +218,7 @@ func (b *books) reserve(next *reservation) (token [8]byte) {
 func (b *books) takeReservation(token [8]byte) {
 	held := b.reservations[token]
 	delete(b.reservations, token)
-	b.quotas.giveBack(held.user, held.client)
+	b.quotas.giveBack(held.principal, held.client)
 }
 
 func (b *books) dropReservation(token [8]byte) {

@@ -40,19 +40,22 @@ type link interface {
 // only the books change it.
 type allocation struct {
 	// Set when it is made.
-	id       uint64
-	link     link
-	client   netip.AddrPort
-	user     string
-	class    cred.Class
-	key      []byte // of the long-term credential: every later request is verified with it
-	created  int64
-	pool     *pool
-	relay    *relay
-	relayed  netip.AddrPort // as told to the client
-	scope    scope
-	clock    clock
-	counters *counters
+	id     uint64
+	link   link
+	client netip.AddrPort
+	user   string
+	// principal is whom the credential was issued to; see there.
+	principal string
+	class     cred.Class
+	key       []byte // of the long-term credential: every later request is verified with it
+	created   int64
+	pool      *pool
+	relay     *relay
+	relayed   netip.AddrPort // as told to the client
+	scope     scope
+	up, down  pace // limit what the client sends and what it gets
+	clock     clock
+	counters  *counters
 
 	// Atomics.
 	expires    atomic.Int64 // clock; 0 once ended, so that the packet path needs one comparison

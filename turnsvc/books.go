@@ -34,6 +34,7 @@ type books struct {
 	reservations map[[8]byte]*reservation
 	nextID       uint64
 	quotas       quotas
+	budget       *budget
 	replies      replies
 	readers      sync.WaitGroup // one for each relay socket's reader
 
@@ -139,6 +140,7 @@ func (b *books) safely(f func()) {
 // sweep ends what has expired. The packet path enforces every deadline itself; this gives the ports back.
 func (b *books) sweep() {
 	now := b.s.clock.now()
+	b.budget.count(b.list(), b.s.clock.wall(), b.s.log)
 	for _, a := range b.list() {
 		if !a.live(now) {
 			b.end(a)
@@ -173,7 +175,8 @@ func (b *books) remove() {
 		if a.scope.member != nil {
 			b.s.rooms.detach(a)
 		}
-		b.quotas.giveBack(a.user, a.client.Addr())
+		b.quotas.giveBack(a.principal, a.client.Addr())
+		b.budget.ended(a)
 		if err := b.engine.remove(a.id); err != nil {
 			b.s.log.Error("remove an allocation from the TURN engine", "err", err)
 		}

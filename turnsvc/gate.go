@@ -95,6 +95,9 @@ func (s *Server) gate(in *inlet, src netip.AddrPort) {
 		case m.method == methodAllocate && (id.expired || id.gone):
 			s.challenge(in, src, 401)
 			return
+		case m.method == methodAllocate && s.bans.banned(id.class, string(user), src.Addr(), s.clock.wall()):
+			s.refuse(in, src, id.key, 403)
+			return
 		}
 	}
 	if s.unknownRequired(m) {

@@ -105,6 +105,10 @@ func (a *allocation) toPeer(p packet, peer netip.AddrPort, g grant, whole bool, 
 		a.counters.drop(dropTooLong) // a stream's frame can be longer than what it is for
 		return
 	}
+	if !a.up.take(p.n, now) {
+		a.counters.drop(dropBandwidth)
+		return
+	}
 	a.fromClient.add(p.n)
 	a.used.Store(now)
 	if g.relays {
@@ -144,6 +148,10 @@ func (a *allocation) fromPeer(p packet, peer netip.AddrPort, now int64) {
 		frame = frameChannelData(p, number, a.link.stream())
 	} else if frame = frameDataIndication(p, peer); frame == nil {
 		a.counters.drop(dropTooLong)
+		return
+	}
+	if !a.down.take(p.n, now) {
+		a.counters.drop(dropBandwidth)
 		return
 	}
 	a.toClient.add(p.n)

@@ -106,7 +106,12 @@ func (e *engine) permit(client uint64, peers []netip.Addr) error {
 
 // bind installs or refreshes a channel and its permission.
 func (e *engine) bind(client uint64, number uint16, peer netip.AddrPort) error {
-	return e.request(client, stun.MethodChannelBind, channelNumber(number), peerAddress(peer))
+	err := e.request(client, stun.MethodChannelBind, channelNumber(number), peerAddress(peer))
+	if err == refused(stun.CodeBadRequest) {
+		// The gate has seen that the two go together. pion, which looks them up one after the other, may just be forgetting this very channel.
+		err = e.request(client, stun.MethodChannelBind, channelNumber(number), peerAddress(peer))
+	}
+	return err
 }
 
 // request has pion handle one request of ours, signed with a nonce of its own.

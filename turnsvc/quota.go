@@ -2,23 +2,59 @@ package turnsvc
 
 import (
 	"net/netip"
+
+	"signalbox/turnsvc/cred"
 )
+
+// principal is whom a credential was issued to: what its user's limits are counted by. A session's or another program's user keeps it while
+// its credentials come and go.
+func principal(c cred.Class, user string) string {
+	if c == cred.Static {
+		return user
+	}
+	if _, id, ok := cred.Parse(user); ok && id != "" {
+		return c.String() + ":" + id
+	}
+	return c.String() + ":" + user
+}
 
 // quotas count what users and sources hold: allocations, and ports reserved for them. They belong to the books, which release
 // everything in the one function through which it ends.
 type quotas struct {
-	perUser   map[string]int
+	perUser   map[string]int // by principal
 	perSource map[netip.Prefix]int
+	// buckets of principals with allocations, and of all: what each direction may carry.
+	userUp, userDown map[string]*bucket
+	allUp, allDown   *bucket
 }
 
-func (q *quotas) take(user string, client netip.Addr) {
-	q.perUser[user]++
+func newQuotas(l *Limits) quotas {
+	return quotas{
+		perUser: map[string]int{}, perSource: map[netip.Prefix]int{},
+		userUp: map[string]*bucket{}, userDown: map[string]*bucket{},
+		allUp: newBucket(l.TotalBandwidth), allDown: newBucket(l.TotalBandwidth),
+	}
+}
+
+// paces returns what a new allocation of the principal draws from. It holds at least one allocation already.
+func (q *quotas) paces(l *Limits, principal string) (up, down pace) {
+	if q.userUp[principal] == nil {
+		q.userUp[principal], q.userDown[principal] = newBucket(l.UserBandwidth), newBucket(l.UserBandwidth)
+	}
+	return pace{newBucket(l.Bandwidth), q.userUp[principal], q.allUp},
+		pace{newBucket(l.Bandwidth), q.userDown[principal], q.allDown}
+}
+
+func (q *quotas) take(principal string, client netip.Addr) {
+	q.perUser[principal]++
 	q.perSource[sourceOf(client)]++
 }
 
-func (q *quotas) giveBack(user string, client netip.Addr) {
-	if q.perUser[user]--; q.perUser[user] <= 0 {
-		delete(q.perUser, user)
+func (q *quotas) giveBack(principal string, client netip.Addr) {
+	if q.perUser[principal]--; q.perUser[principal] <= 0 {
+		delete(q.perUser, principal)
+		delete(q.userUp, principal)
+		delete(q.userDown, principal)
 	}
 	src := sourceOf(client)
 	if q.perSource[src]--; q.perSource[src] <= 0 {
@@ -26,9 +62,9 @@ func (q *quotas) giveBack(user string, client netip.Addr) {
 	}
 }
 
-// room reports whether n more fit, for the user and for the client's source.
-func (q *quotas) room(n int, l *Limits, user string, client netip.Addr) bool {
-	return (l.PerUser <= 0 || q.perUser[user]+n <= l.PerUser) &&
+// room reports whether n more fit, for the principal and for the client's source.
+func (q *quotas) room(n int, l *Limits, principal string, client netip.Addr) bool {
+	return (l.PerUser <= 0 || q.perUser[principal]+n <= l.PerUser) &&
 		(l.PerSource <= 0 || q.perSource[sourceOf(client)]+n <= l.PerSource)
 }
 

@@ -42,6 +42,8 @@ type Options struct {
 	// MinLifetime is the shortest allocation lifetime granted. Zero: 60 s.
 	MinLifetime time.Duration
 	Limits      Limits
+	// Transfer is what an earlier process had relayed this month.
+	Transfer Transfer
 
 	Log *slog.Logger
 	// Now is the clock; nil is time.Now. Tests set it.
@@ -54,6 +56,10 @@ type Limits struct {
 	Permissions, Channels             int // of one allocation
 	Connections, ConnectionsPerSource int // streams
 	UnauthorizedPerSource             int // answers a second without a key, by IPv4 address or IPv6 /64
+	// Bytes a second of application data, in each direction: of an allocation, of all of one user's, of the server.
+	Bandwidth, UserBandwidth, TotalBandwidth int64
+	// TotalPerMonth is how many bytes the server may relay in a calendar month (UTC), both directions together.
+	TotalPerMonth int64
 }
 
 // Server is a TURN and STUN server. It opens no listening socket: they are handed to ServePacket and ServeConn.
@@ -73,7 +79,8 @@ type Server struct {
 	strangers   *strangers
 	books       *books
 	streams     streams
-	dtls        *handshakes   // nil: no DTLS
+	dtls        *handshakes // nil: no DTLS
+	bans        bans
 	corners     *[2][2]corner // set by EnableDiscovery, before anything is served; nil: no NAT behavior discovery
 
 	counters counters
@@ -101,6 +108,7 @@ func New(o Options) (*Server, error) {
 		},
 		minLifetime: min(max(o.MinLifetime, time.Second), maxLifetime), limits: o.Limits, log: o.Log,
 		strangers: newStrangers(o.Limits.UnauthorizedPerSource),
+		bans:      bans{users: map[string]time.Time{}, sources: map[netip.Prefix]time.Time{}},
 		streams: streams{
 			limit: o.Limits.Connections, perSource: o.Limits.ConnectionsPerSource,
 			timeouts: timeouts{firstFrame: 15 * time.Second, idle: time.Minute, write: 30 * time.Second},
@@ -127,7 +135,7 @@ func New(o Options) (*Server, error) {
 	s.books = &books{
 		s: s, engineKey: secrets[48:], channelTimeout: channelLifetime - 5*time.Second, requests: make(chan *request, grantQueue), wake: make(chan struct{}, 1),
 		minPort: o.MinPort, maxPort: o.MaxPort, reservations: map[[8]byte]*reservation{},
-		quotas: quotas{map[string]int{}, map[netip.Prefix]int{}}, live: map[uint64]*allocation{},
+		quotas: newQuotas(&o.Limits), budget: newBudget(o.Limits.TotalPerMonth, o.Transfer, now()), live: map[uint64]*allocation{},
 	}
 	s.host.Store(&host{})
 	if err := s.SetRelays(o.Relays); err != nil {

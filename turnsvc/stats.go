@@ -22,13 +22,14 @@ const (
 	dropWriteFailed              // the kernel refused the packet
 	dropDTLS                     // a DTLS datagram that belongs to no connection, is out of place, or finds no room
 	dropHandshake                // a DTLS handshake that failed or took too long
+	dropBandwidth                // over a bandwidth limit
 	dropPanic                    // a recovered panic: always a bug
 	drops            = iota
 )
 
 var dropNames = [drops]string{
 	"malformed", "rate-limited", "busy", "no-allocation", "no-channel", "no-permission", "peer-denied", "peer-unknown",
-	"too-long", "slow-client", "write-failed", "dtls", "dtls-handshake", "panic",
+	"too-long", "slow-client", "write-failed", "dtls", "dtls-handshake", "bandwidth", "panic",
 }
 
 // refusalCodes are the error codes that the gate answers with, in the order in which they are counted.
@@ -68,6 +69,8 @@ type Snapshot struct {
 	Drops map[string]uint64 `json:"drops"`
 	// Refusals counts error answers, by code.
 	Refusals map[int]uint64 `json:"refusals"`
+	// Transfer is what has been relayed this month.
+	Transfer Transfer `json:"transfer"`
 }
 
 // Allocation describes one allocation. Bytes and packets are application data.
@@ -102,6 +105,7 @@ func (s *Server) Snapshot() Snapshot {
 	for i, code := range refusalCodes {
 		snap.Refusals[code] = s.counters.refusals[i].Load()
 	}
+	snap.Transfer = s.Transfer()
 	now := s.clock.now()
 	for _, a := range s.books.list() {
 		snap.Allocations = append(snap.Allocations, a.describe(now))

@@ -1,0 +1,176 @@
+package turnsvc
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"signalbox/turnsvc/cred"
+)
+
+// feed hands n frames of one client to the server, the clock going on by step before each, and returns what the client's allocations have
+// carried since, in bytes.
+func (r *rig) feed(c *client, frame []byte, n int, step time.Duration) (carried uint64) {
+	r.t.Helper()
+	src := addrPort(c.conn.LocalAddr())
+	var link link
+	var a *allocation
+	for _, candidate := range r.s.books.list() {
+		if candidate.client == src {
+			a, link = candidate, candidate.link
+		}
+	}
+	before := a.fromClient.bytes.Load()
+	in, buf := &inlet{link: link}, new(buffer)
+	for range n {
+		r.advance(step)
+		r.s.receive(in, packet{buf[:], headroom, copy(buf[headroom:], frame)}, src)
+	}
+	return a.fromClient.bytes.Load() - before
+}
+
+func TestBandwidthLimits(t *testing.T) {
+	const size, seconds = 1000, 4
+	offer := func(r *rig, c *client, rate int) uint64 {
+		n := rate * seconds / size
+		return r.feed(c, c.channelFrame(0x4000, strings.Repeat("x", size)), n, seconds*time.Second/time.Duration(n))
+	}
+	within := func(t *testing.T, what string, got uint64, rate float64) {
+		t.Helper()
+		if want := rate * seconds; float64(got) < 0.9*want || float64(got) > 1.1*want+paceBurst {
+			t.Errorf("%s: %d bytes in %d s, want %.0f", what, got, seconds, want)
+		}
+	}
+	for name, change := range map[string]func(*Limits){
+		"of an allocation": func(l *Limits) { l.Bandwidth = 500_000 },
+		"of a user":        func(l *Limits) { l.UserBandwidth = 500_000 },
+		"of all":           func(l *Limits) { l.TotalBandwidth = 500_000 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, func(o *Options) { change(&o.Limits) })
+			at := r.peer().LocalAddr().String()
+			c := r.dial("udp", "u", "p")
+			c.allocate(withLifetime(3000))
+			c.ok(methodChannelBind, withChannel(0x4000), withPeer(at))
+			within(t, "twice the limit", offer(r, c, 1_000_000), 500_000)
+			within(t, "half the limit", offer(r, c, 250_000), 250_000)
+
+			// The way back has a bucket of its own.
+			a := r.s.books.list()[0]
+			before, buf := a.toClient.bytes.Load(), new(buffer)
+			for range 1_000_000 * seconds / size {
+				r.advance(time.Millisecond)
+				a.fromPeer(packet{buf[:], headroom, size}, netip.MustParseAddrPort(at), r.s.clock.now())
+			}
+			within(t, "back, at twice the limit", a.toClient.bytes.Load()-before, 500_000)
+			if r.s.Snapshot().Drops["bandwidth"] == 0 {
+				t.Error("drops are not counted")
+			}
+		})
+	}
+
+	// One user's allocations share its limit, and another's is its own.
+	r := newRig(t, func(o *Options) { o.Limits.UserBandwidth = 500_000 })
+	at := r.peer().LocalAddr().String()
+	var total uint64
+	clients := []*client{r.minted("udp", cred.Shared, "one", time.Hour), r.minted("udp", cred.Shared, "one", 2*time.Hour), r.minted("udp", cred.Shared, "two", time.Hour)}
+	for _, c := range clients {
+		c.allocate(withLifetime(3000))
+		c.ok(methodChannelBind, withChannel(0x4000), withPeer(at))
+	}
+	n := 2 * 1_000_000 * seconds / size
+	for i := range n { // both of the first user at once, by turns
+		c := clients[i%2]
+		total += r.feed(c, c.channelFrame(0x4000, strings.Repeat("x", size)), 1, seconds*time.Second/time.Duration(n))
+	}
+	within(t, "two allocations of one user", total, 500_000)
+	within(t, "another user", offer(r, clients[2], 1_000_000), 500_000)
+}
+
+func TestMonthlyBudget(t *testing.T) {
+	now := time.Now().UTC()
+	month := now.Format("2006-01")
+	r := newRig(t, func(o *Options) {
+		o.Limits.TotalPerMonth = 1_000_000
+		o.Transfer = Transfer{Month: month, Bytes: 900_000}
+	})
+	at := r.peer().LocalAddr().String()
+	c := r.dial("udp", "u", "p")
+	c.allocate()
+	c.ok(methodChannelBind, withChannel(0x4000), withPeer(at))
+	r.feed(c, c.channelFrame(0x4000, strings.Repeat("x", 1000)), 50, 0)
+	eventually(t, "what was carried is added up", func() bool { return r.s.Transfer().Bytes == 950_000 })
+	r.dial("udp", "v", "q").allocate()
+	r.feed(c, c.channelFrame(0x4000, strings.Repeat("x", 1000)), 50, 0)
+	eventually(t, "the budget is spent", func() bool { return r.s.Transfer().Bytes == 1_000_000 })
+	r.dial("udp", "v", "q").refused(508, methodAllocate, withUDP)
+	c.ok(methodRefresh) // a running call is not cut off
+	if carried := r.feed(c, c.channelFrame(0x4000, "x"), 1, 0); carried != 1 {
+		t.Error("a running call is cut off")
+	}
+
+	// Another month, another budget; another process goes on with the same.
+	b := newBudget(1000, Transfer{Month: "2001-01", Bytes: 5000}, now)
+	if b.spent() || b.transfer.Month != month {
+		t.Errorf("an old month counts: %+v", b.transfer)
+	}
+	if b = newBudget(1000, Transfer{Month: month, Bytes: 5000}, now); !b.spent() {
+		t.Error("what an earlier process carried does not count")
+	}
+}
+
+// Every way out gives the quota back.
+func TestQuotaComesBack(t *testing.T) {
+	each(t, func(o *Options) { o.Limits.PerUser, o.Limits.PerSource, o.Limits.Allocations = 1, 1, 1 },
+		func(t *testing.T, r *rig, transport string) {
+			ends := map[string]func(c *client){
+				"refresh 0": func(c *client) { c.ok(methodRefresh, withLifetime(0)) },
+				"expiry":    func(c *client) { r.advance(time.Hour) },
+				"kick":      func(c *client) { r.s.Kick(r.s.Snapshot().Allocations[0].ID) },
+				"kick of a user": func(c *client) {
+					if r.s.KickUser("nobody") != 0 || r.s.KickUser("u") != 1 {
+						t.Error("kicked somebody else")
+					}
+				},
+				"kick of a source": func(c *client) { r.s.KickSource(netip.MustParsePrefix("127.0.0.0/8")) },
+			}
+			if transport == "tcp" {
+				ends["stream end"] = func(c *client) { c.conn.Close() }
+			}
+			for name, end := range ends {
+				c := r.dial(transport, "u", "p")
+				c.allocate()
+				other := r.dial(transport, "u", "p")
+				if m := other.request(methodAllocate, withUDP); m.code() != 508 && m.code() != 486 {
+					t.Errorf("%s: over the quota: code %d", name, m.code())
+				}
+				end(c)
+				eventually(t, name+" gives the quota back", func() bool { return r.s.Allocations() == 0 })
+			}
+		})
+}
+
+func TestBan(t *testing.T) {
+	each(t, nil, func(t *testing.T, r *rig, transport string) {
+		none := netip.Prefix{}
+		until := r.s.clock.wall().Add(time.Hour)
+		c := r.dial(transport, "u", "p")
+		c.allocate()
+		r.s.Ban("u", none, until)
+		c.ok(methodRefresh) // a ban is for what comes; kick ends what is
+		if m := r.dial(transport, "u", "p").refused(403, methodAllocate, withUDP); m.integrity == 0 {
+			t.Error("the refusal is not signed")
+		}
+		r.dial(transport, "v", "q").allocate()
+		r.s.Ban("someone", none, until)
+		r.minted(transport, cred.Shared, "someone", time.Hour).refused(403, methodAllocate, withUDP)
+		r.minted(transport, cred.Shared, "else", time.Hour).allocate()
+		r.s.Ban("", netip.MustParsePrefix("127.0.0.0/8"), until)
+		r.dial(transport, "v", "q").refused(403, methodAllocate, withUDP)
+		r.advance(61 * time.Minute)
+		r.dial(transport, "u", "p").allocate()
+		r.dial(transport, "v", "q").allocate()
+	})
+}
