@@ -145,8 +145,10 @@ func (a *App) turnOptions() (turnsvc.Options, error) {
 			Permissions: c.Limits.Permissions, Channels: c.Limits.Channels,
 			Connections: c.Limits.Connections, ConnectionsPerSource: c.Limits.ConnectionsPerSource,
 			UnauthorizedPerSource: c.Limits.UnauthorizedPerSource,
+			Bandwidth:             int64(c.Limits.Bandwidth), UserBandwidth: int64(c.Limits.UserBandwidth),
+			TotalBandwidth: int64(c.Limits.TotalBandwidth), TotalPerMonth: int64(c.Limits.TotalPerMonth),
 		},
-		Log: a.log.With("part", "turn"),
+		Transfer: a.readTransfer(), Log: a.log.With("part", "turn"),
 	}
 	if c.DTLS {
 		o.DTLSCertificate = a.cert.forName
@@ -221,6 +223,10 @@ func (a *App) Run(ctx context.Context) error {
 	})
 	g.Go(func() error {
 		a.followAddresses(ctx, addressInterval)
+		return nil
+	})
+	g.Go(func() error {
+		a.keepTransfer(background)
 		return nil
 	})
 	g.Go(func() error {

@@ -68,6 +68,11 @@ type Config struct {
 			Connections           int `toml:"connections"`
 			ConnectionsPerSource  int `toml:"connections_per_source"`
 			UnauthorizedPerSource int `toml:"unauthorized_per_source"`
+
+			Bandwidth      Size `toml:"bandwidth"`
+			UserBandwidth  Size `toml:"user_bandwidth"`
+			TotalBandwidth Size `toml:"total_bandwidth"`
+			TotalPerMonth  Size `toml:"total_per_month"`
 		} `toml:"limits"`
 	} `toml:"turn"`
 
@@ -163,6 +168,36 @@ func (d *Duration) UnmarshalTOML(v any) error {
 	}
 	return fmt.Errorf(`%v is not a duration: write "30s", "5m" or "12h"`, v)
 }
+
+// Size is a number of bytes, written as one or "10MB", "1.5GB", "64KiB".
+type Size int64
+
+// UnmarshalTOML implements toml.Unmarshaler.
+func (s *Size) UnmarshalTOML(v any) error {
+	switch v := v.(type) {
+	case int64:
+		if v >= 0 {
+			*s = Size(v)
+			return nil
+		}
+	case string:
+		if m := sizePattern.FindStringSubmatch(v); m != nil {
+			n, err := strconv.ParseFloat(m[1], 64)
+			if n *= sizeUnits[m[2]]; err == nil && n < 1<<62 {
+				*s = Size(n)
+				return nil
+			}
+		}
+	}
+	return fmt.Errorf(`%v is not a number of bytes: write 500000, "500kB", "10MB" or "2TB"`, v)
+}
+
+var (
+	sizePattern = regexp.MustCompile(`^(\d+(?:\.\d+)?) ?([kKMGT]i?)?B?$`)
+	sizeUnits   = map[string]float64{
+		"": 1, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "ki": 1 << 10, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "Ti": 1 << 40,
+	}
+)
 
 // LoadOptions say where a configuration comes from, besides the defaults.
 type LoadOptions struct {

@@ -32,6 +32,7 @@ func (a *App) routes() http.Handler {
 		"GET /version":          http.HandlerFunc(a.serveVersion),
 		"POST /api/admin/login": http.HandlerFunc(a.admin.serveLogin),
 		"GET /api/admin/status": a.admin.only(a.serveStatus),
+		"POST /api/admin/kick":  a.admin.only(a.serveKick),
 	} {
 		mux.Handle(pattern, handler)
 	}

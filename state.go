@@ -46,17 +46,27 @@ func OpenState(dir string) (*State, error) {
 	return &State{abs}, nil
 }
 
+// ReadState is a state directory that is only read: nothing is made in it.
+func ReadState(dir string) *State { return &State{dir} }
+
 // Dir returns the directory's absolute path.
 func (s *State) Dir() string { return s.dir }
 
 // Secret returns the secret of that name: 32 random bytes in base64, made when it is first asked for.
 func (s *State) Secret(name string) (Secret, error) {
+	var b [32]byte
+	rand.Read(b[:]) //nolint:errcheck // it never fails
+	if err := s.create(name, []byte(base64.RawURLEncoding.EncodeToString(b[:])+"\n")); err != nil && !errors.Is(err, fs.ErrExist) {
+		return "", err
+	}
+	return s.existingSecret(name)
+}
+
+// existingSecret returns a secret that a first start has made.
+func (s *State) existingSecret(name string) (Secret, error) {
 	text, err := s.read(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		var b [32]byte
-		rand.Read(b[:]) //nolint:errcheck // it never fails
-		text = []byte(base64.RawURLEncoding.EncodeToString(b[:]) + "\n")
-		err = s.write(name, text)
+		return "", fmt.Errorf("there is no secret in %s: start signalbox first, or name its state directory with --state DIR", s.dir)
 	}
 	if err != nil {
 		return "", err
@@ -76,8 +86,20 @@ func (s *State) read(name string) ([]byte, error) {
 	return b, nil
 }
 
+// create writes a new file whole or not at all. The error is fs.ErrExist if there is one: two processes that start at once then have
+// the same secret.
+func (s *State) create(name string, data []byte) error {
+	if _, err := os.Stat(filepath.Join(s.dir, name)); err == nil {
+		return fs.ErrExist
+	}
+	return s.put(name, data, os.Link)
+}
+
 // write replaces a file whole or not at all.
-func (s *State) write(name string, data []byte) error {
+func (s *State) write(name string, data []byte) error { return s.put(name, data, os.Rename) }
+
+// put writes a temporary file and has place bring it to its name.
+func (s *State) put(name string, data []byte, place func(from, to string) error) error {
 	f, err := os.CreateTemp(s.dir, "."+name+"-*") // 0600
 	if err != nil {
 		return fmt.Errorf("state: %w", err)
@@ -90,7 +112,7 @@ func (s *State) write(name string, data []byte) error {
 	if err := errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("state: write %s: %w", name, err)
 	}
-	if err := os.Rename(f.Name(), filepath.Join(s.dir, name)); err != nil {
+	if err := place(f.Name(), filepath.Join(s.dir, name)); err != nil {
 		return fmt.Errorf("state: %w", err)
 	}
 	return nil

@@ -58,7 +58,7 @@ func MintCredential(c Config, state *State, id string, ttl time.Duration) (Crede
 	secret := c.TURN.Secret
 	if secret == "" {
 		var err error
-		if secret, err = state.Secret(turnSecretFile); err != nil {
+		if secret, err = state.existingSecret(turnSecretFile); err != nil {
 			return Credential{}, err
 		}
 	}

@@ -36,6 +36,9 @@ type Hub struct {
 	sessions    map[string]*session  // greeted, by peer id
 	users       map[string]*session  // greeted, by user name
 	rooms       map[string]*room
+
+	bannedUsers   map[string]time.Time
+	bannedSources map[netip.Prefix]time.Time
 }
 
 // New makes a hub. It opens nothing and starts nothing; an error names the option that is wrong.
@@ -60,6 +63,9 @@ func New(opts Options) (*Hub, error) {
 		sessions:    make(map[string]*session),
 		users:       make(map[string]*session),
 		rooms:       make(map[string]*room),
+
+		bannedUsers:   make(map[string]time.Time),
+		bannedSources: make(map[netip.Prefix]time.Time),
 	}
 	h.calls = newCallBook(h.limits.calls)
 	return h, nil
@@ -165,6 +171,9 @@ func (h *Hub) register(s *session, greeting []byte) *refusal {
 	defer h.mu.Unlock()
 	if h.draining {
 		return refuse(CodeShuttingDown, "")
+	}
+	if bad := h.banned(s, time.Now()); bad != nil {
+		return bad
 	}
 	if s.user != "" {
 		if _, taken := h.users[s.user]; taken {

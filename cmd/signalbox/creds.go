@@ -26,13 +26,13 @@ the state directory. Any TURN client can use it until it expires.`,
 			if err != nil {
 				return err
 			}
-			state, err := g.openState()
+			state, err := g.existingState()
 			if err != nil {
 				return err
 			}
 			c, err := signalbox.MintCredential(cfg, state, id, ttl)
 			if err != nil {
-				return err
+				return usageError{err}
 			}
 			out := cmd.OutOrStdout()
 			if asJSON {

@@ -60,6 +60,15 @@ func (g *global) openState() (*signalbox.State, error) {
 	return state, nil
 }
 
+// existingState is for commands that only read what a running appliance keeps.
+func (g *global) existingState() (*signalbox.State, error) {
+	dir, err := signalbox.StateDir(g.state)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return signalbox.ReadState(dir), nil
+}
+
 func command() *cobra.Command {
 	g := &global{}
 	root := &cobra.Command{
@@ -79,6 +88,7 @@ that it works. Without a command it serves; without a config file it runs on def
 	flags.BoolVar(&g.load.Dev, "dev", false, "defaults for development: listen on loopback, allow loopback peers, never drain")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(serveCommand(g), checkCommand(g), credsCommand(g), versionCommand())
+	root.AddCommand(adminCommands(g)...)
 	return root
 }
 

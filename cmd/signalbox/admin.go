@@ -1,0 +1,159 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"signalbox"
+)
+
+// adminFlags are those of the commands that ask a running appliance.
+type adminFlags struct {
+	g    *global
+	url  string
+	json bool
+}
+
+func (f *adminFlags) add(cmd *cobra.Command) *cobra.Command {
+	cmd.Flags().StringVar(&f.url, "url", "", "ask the signalbox at this `URL` (default: the one that runs here with this config)")
+	cmd.Flags().BoolVar(&f.json, "json", false, "print JSON")
+	return cmd
+}
+
+func (f *adminFlags) client() (*signalbox.Admin, error) {
+	cfg, err := f.g.config()
+	if err != nil {
+		return nil, err
+	}
+	state, err := f.g.existingState()
+	if err != nil {
+		return nil, err
+	}
+	a, err := signalbox.NewAdmin(cfg, state, f.url)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return a, nil
+}
+
+// showCommand prints a part of the status.
+func showCommand(g *global, use, short string, part func(signalbox.Status) any, text func(io.Writer, signalbox.Status)) *cobra.Command {
+	f := &adminFlags{g: g}
+	return f.add(&cobra.Command{
+		Use: use, Short: short, Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			a, err := f.client()
+			if err != nil {
+				return err
+			}
+			status, err := a.Status(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if f.json {
+				return json.NewEncoder(cmd.OutOrStdout()).Encode(part(status))
+			}
+			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+			text(w, status)
+			return w.Flush()
+		},
+	})
+}
+
+func adminCommands(g *global) []*cobra.Command {
+	return []*cobra.Command{
+		showCommand(g, "status", "Show what a running signalbox does", func(s signalbox.Status) any { return s }, printStatus),
+		showCommand(g, "rooms", "List the rooms and their members", func(s signalbox.Status) any { return s.Signal.Rooms }, printRooms),
+		showCommand(g, "allocations", "List the TURN allocations", func(s signalbox.Status) any { return s.TURN.Allocations }, printAllocations),
+		kickCommand(g),
+	}
+}
+
+func printStatus(w io.Writer, s signalbox.Status) {
+	fmt.Fprintf(w, "version\t%s\n", s.Version)
+	fmt.Fprintf(w, "up\t%s\n", time.Since(time.UnixMilli(s.StartedAt)).Round(time.Second))
+	fmt.Fprintf(w, "relay address\t%s\n", strings.Join(s.PublicIP, " "))
+	fmt.Fprintf(w, "sessions\t%d in %d rooms\n", s.Signal.Sessions, len(s.Signal.Rooms))
+	fmt.Fprintf(w, "allocations\t%d\n", len(s.TURN.Allocations))
+	fmt.Fprintf(w, "relayed in %s\t%s\n", s.TURN.Transfer.Month, bytesInWords(s.TURN.Transfer.Bytes))
+}
+
+func printRooms(w io.Writer, s signalbox.Status) {
+	fmt.Fprintln(w, "ROOM\tPEER\tNAME\tUSER\tSOURCE\tSINCE")
+	for _, r := range s.Signal.Rooms {
+		for _, m := range r.Members {
+			fmt.Fprintf(w, "%q\t%s\t%q\t%s\t%s\t%s\n", r.Room, m.ID, m.Name, m.User, m.Source, time.UnixMilli(m.Since).Format(time.DateTime))
+		}
+	}
+}
+
+func printAllocations(w io.Writer, s signalbox.Status) {
+	fmt.Fprintln(w, "ID\tUSER\tCLASS\tCLIENT\tRELAY\tAGE\tFROM CLIENT\tTO CLIENT\tPEERS")
+	for _, a := range s.TURN.Allocations {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s/%s\t%s\t%s\t%s\t%s\t%s\n", a.ID, a.User, a.Class, a.Client, a.Transport, a.Relay,
+			time.Since(time.UnixMilli(a.CreatedAt)).Round(time.Second), bytesInWords(int64(a.FromClientBytes)), bytesInWords(int64(a.ToClientBytes)),
+			strings.Join(a.Permissions, " "))
+	}
+}
+
+// bytesInWords writes a size with at most four digits.
+func bytesInWords(n int64) string {
+	const units = "kMGTPE"
+	if n < 1000 {
+		return fmt.Sprintf("%d B", n)
+	}
+	v, i := float64(n)/1000, 0
+	for v >= 1000 && i < len(units)-1 {
+		v, i = v/1000, i+1
+	}
+	return fmt.Sprintf("%.1f %cB", v, units[i])
+}
+
+func kickCommand(g *global) *cobra.Command {
+	f := &adminFlags{g: g}
+	var ban time.Duration
+	cmd := f.add(&cobra.Command{
+		Use: "kick peer:ID | user:NAME | allocation:ID | source:ADDRESS", Short: "End somebody's sessions and allocations",
+		Long: `kick ends a member's session and its allocations within a second. With --ban it also keeps them out for a time: a user by name, a peer by its user
+name and its address, a source by its address or network.`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usageError{fmt.Errorf("name one of peer:ID, user:NAME, allocation:ID or source:ADDRESS; `signalbox rooms` and `signalbox allocations` list them")}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			kind, name, _ := strings.Cut(args[0], ":")
+			var k signalbox.Kick
+			field, ok := map[string]*string{"peer": &k.Peer, "user": &k.User, "allocation": &k.Allocation, "source": &k.Source}[kind]
+			if !ok || name == "" {
+				return usageError{fmt.Errorf("%q is none of peer:ID, user:NAME, allocation:ID or source:ADDRESS", args[0])}
+			}
+			*field = name
+			if ban > 0 {
+				k.Ban = ban.String()
+			}
+			a, err := f.client()
+			if err != nil {
+				return err
+			}
+			out, err := a.Kick(cmd.Context(), k)
+			if err != nil {
+				return err
+			}
+			if f.json {
+				return json.NewEncoder(cmd.OutOrStdout()).Encode(out)
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "ended: %d sessions, %d allocations\n", out.Sessions, out.Allocations)
+			return err
+		},
+	})
+	cmd.Flags().DurationVar(&ban, "ban", 0, "keep them out for this long, for example 1h")
+	return cmd
+}

@@ -1,0 +1,108 @@
+package signalbox
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"signalbox/signal"
+)
+
+// Kick says whose sessions and allocations are to end: one of the first four.
+type Kick struct {
+	Allocation string `json:"allocation,omitempty"` // its id
+	Peer       string `json:"peer,omitempty"`       // a session's peer id
+	User       string `json:"user,omitempty"`       // a user name of the hub, a static TURN user, or whom a TURN credential was minted for
+	Source     string `json:"source,omitempty"`     // an address or a network
+	// Ban keeps them out for that long, "1h": the user, and for a peer also the source of its connection. Empty: they may come back.
+	Ban string `json:"ban,omitempty"`
+}
+
+// KickResult counts what a Kick has ended.
+type KickResult struct {
+	Sessions    int `json:"sessions"`
+	Allocations int `json:"allocations"`
+}
+
+// Kick ends sessions and allocations, and bans if that is asked for.
+func (a *App) Kick(k Kick) (out KickResult, err error) {
+	var until time.Time
+	if k.Ban != "" {
+		d, err := time.ParseDuration(k.Ban)
+		if err != nil || d <= 0 {
+			return out, fmt.Errorf(`ban: %q is not a duration: write "30m" or "12h"`, k.Ban)
+		}
+		until = time.Now().Add(d)
+	}
+	ban := func(user string, source netip.Prefix) {
+		if !until.IsZero() {
+			a.hub.Ban(user, source, until)
+			a.turn.Ban(user, source, until)
+		}
+	}
+	none := netip.Prefix{}
+	var match func(signal.Kicked) bool
+	switch {
+	case k.Allocation != "":
+		if until != (time.Time{}) {
+			return out, fmt.Errorf("ban: an allocation can't be banned: name its user or its source")
+		}
+		if a.turn.Kick(k.Allocation) {
+			out.Allocations++
+		}
+		return out, nil
+	case k.Peer != "":
+		match = func(s signal.Kicked) bool { return s.ID == k.Peer }
+	case k.User != "":
+		ban(k.User, none)
+		out.Allocations += a.turn.KickUser(k.User)
+		match = func(s signal.Kicked) bool { return s.User == k.User }
+	case k.Source != "":
+		list, err := parsePrefixes([]string{k.Source})
+		if err != nil {
+			return out, fmt.Errorf("source: %w", err)
+		}
+		ban("", list[0])
+		out.Allocations += a.turn.KickSource(list[0])
+		match = func(s signal.Kicked) bool { return list[0].Contains(s.Source) }
+	default:
+		return out, fmt.Errorf("name an allocation, a peer, a user or a source")
+	}
+	for _, s := range a.hub.Kick(match) {
+		out.Sessions++
+		if k.Peer != "" {
+			ban(s.User, sourcePrefix(s.Source))
+		}
+		out.Allocations += a.turn.KickUser(s.ID)
+	}
+	a.log.Info("kicked", "sessions", out.Sessions, "allocations", out.Allocations, "ban", k.Ban)
+	return out, nil
+}
+
+// sourcePrefix is what a ban of one client is for: an IPv4 address, or the IPv6 /64 that a host moves in.
+func sourcePrefix(ip netip.Addr) netip.Prefix {
+	bits := 32
+	if ip.Is6() {
+		bits = 64
+	}
+	p, _ := ip.Prefix(bits) // the zero prefix for a client without an address, which is no ban
+	return p
+}
+
+func (a *App) serveKick(w http.ResponseWriter, r *http.Request) {
+	var k Kick
+	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, 4096))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&k); err != nil {
+		writeError(w, http.StatusBadRequest, "bad-frame", `want {"peer":"..."}, or allocation, user or source, and "ban":"1h" if they are to stay out`)
+		return
+	}
+	out, err := a.Kick(k)
+	if err != nil {
+		writeError(w, http.StatusBadRequest, "bad-frame", err.Error())
+		return
+	}
+	writeJSON(w, http.StatusOK, out)
+}

@@ -1,0 +1,47 @@
+package signal
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+)
+
+func TestKickEndsSessionsAndABanKeepsThemOut(t *testing.T) {
+	t.Parallel()
+	told := &memberLog{}
+	b := start(t, Options{Members: told})
+	ada := b.hello(t, frame{"name": "Ada", "user": "ada"})
+	ada.send("join", frame{"room": "tea"})
+	ada.expect("joined")
+	bob := b.join(t, "tea", "Bob")
+	ada.expect("peer-joined")
+
+	b.Ban("ada", netip.Prefix{}, time.Now().Add(time.Hour))
+	kicked := b.Kick(func(k Kicked) bool { return k.User == "ada" })
+	if len(kicked) != 1 || kicked[0].ID != ada.id || kicked[0].Source != netip.MustParseAddr("127.0.0.1") {
+		t.Fatalf("kicked %+v", kicked)
+	}
+	if f := ada.expect("error"); f.text("code") != "kicked" {
+		t.Errorf("told %v", f)
+	}
+	if f := bob.expect("peer-left"); f.text("reason") != "kicked" {
+		t.Errorf("the others are told %v", f)
+	}
+	told.await(t, "ended "+ada.id+" lost=false")
+
+	again := b.dial(t)
+	again.send("hello", frame{"user": "ada"})
+	if f := again.expect("error"); f.text("code") != "kicked" {
+		t.Errorf("a banned user gets %v", f)
+	}
+	b.hello(t, frame{"user": "eve"})
+
+	b.Ban("", netip.MustParsePrefix("127.0.0.0/8"), time.Now().Add(time.Hour))
+	again = b.dial(t)
+	again.send("hello", frame{"user": "carol"})
+	if f := again.expect("error"); f.text("code") != "kicked" {
+		t.Errorf("a banned source gets %v", f)
+	}
+	b.Ban("ada", netip.MustParsePrefix("127.0.0.0/8"), time.Now()) // over as it begins
+	b.hello(t, frame{"user": "ada"})
+}
