@@ -40,6 +40,7 @@ type App struct {
 	hub    *signal.Hub
 	ui     *webui.UI
 	admin  *admin
+	root   *webRoot // nil: none
 
 	// Set in Listen.
 	edge    *edge
@@ -62,7 +63,7 @@ func New(cfg Config, state *State, log *slog.Logger) (*App, error) {
 		return nil, err
 	}
 	a := &App{cfg: cfg, state: state, log: log, lookup: lookupHost}
-	a.edge = &edge{log: func(msg string, args ...any) { log.Warn(msg, args...) }}
+	a.edge = &edge{log: log.With("part", "edge")}
 	secret, err := a.secret(cfg.TURN.Secret, turnSecretFile)
 	if err != nil {
 		return nil, err
@@ -82,6 +83,9 @@ func New(cfg Config, state *State, log *slog.Logger) (*App, error) {
 		return nil, err
 	}
 	if a.cert, err = loadCertificate(&cfg, state, time.Now(), a.certificateNames()); err != nil {
+		return nil, err
+	}
+	if a.root, err = openWebRoot(cfg.Web.Root); err != nil {
 		return nil, err
 	}
 	if a.ui, err = webui.New(webui.Options{Version: Version(), HTTPSPort: a.httpsPort}); err != nil {
@@ -258,6 +262,8 @@ func (a *App) httpServer(handler http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           withTLSState(handler),
 		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second, // of a whole request; a WebSocket has deadlines of its own
+		WriteTimeout:      time.Minute,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug), // of single connections, so a stranger's noise

@@ -153,6 +153,46 @@ func TestRoutes(t *testing.T) {
 	}
 }
 
+func TestWebRootServesNoMoreThanItsFiles(t *testing.T) {
+	t.Parallel()
+	outside, root := t.TempDir(), t.TempDir()
+	for name, text := range map[string]string{
+		outside + "/secret": "secret", root + "/.env": "secret", root + "/.git/config": "secret", root + "/empty/file": "file", root + "/sub/index.html": "sub",
+	} {
+		if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(outside+"/secret", root+"/link"); err != nil {
+		t.Fatal(err)
+	}
+	app := startApp(t, "web.root="+root)
+	for path, want := range map[string]int{
+		"/sub/": 200, "/empty/file": 200, "/empty/": 404, "/.env": 404, "/.git/": 404, "/.git/config": 404,
+		"/sub/..%2f.env": 404, "/%2e%2e/%2e%2e/etc/passwd": 404, "/..%2f..%2fetc/passwd": 404,
+	} {
+		if code, _, body := get(t, insecure(), "http://"+app.Addrs().Web+path); code != want || strings.Contains(body, "secret") {
+			t.Errorf("%s: %d %q, want %d", path, code, body, want)
+		}
+	}
+	if code, _, body := get(t, insecure(), "http://"+app.Addrs().Web+"/link"); code == 200 || strings.Contains(body, "secret") {
+		t.Errorf("a link leads out: %d %q", code, body)
+	}
+}
+
+// A request that never ends does not hold a connection for ever.
+func TestSlowRequestsEnd(t *testing.T) {
+	t.Parallel()
+	app := startApp(t)
+	srv := app.httpServer(http.NotFoundHandler())
+	if srv.ReadTimeout == 0 || srv.WriteTimeout == 0 || srv.ReadHeaderTimeout == 0 || srv.IdleTimeout == 0 {
+		t.Errorf("a timeout is missing: %+v", srv)
+	}
+}
+
 func TestPagesOfAllowedOriginsMayUseTheBox(t *testing.T) {
 	t.Parallel()
 	const friend = "https://app.example.org"
@@ -471,8 +511,51 @@ func TestDrainRefusesNewWork(t *testing.T) {
 	if app.turn.Allocations() != 1 {
 		t.Error("drain ended a running allocation")
 	}
+	conn, _, err := websocket.DefaultDialer.Dial("ws://"+app.Addrs().Web+"/signal", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	late := &session{t: t, conn: conn}
+	if err := conn.WriteJSON(map[string]string{"type": "hello"}); err != nil {
+		t.Fatal(err)
+	}
+	if e := late.expect("error"); string(e["code"]) != `"shutting-down"` {
+		t.Errorf("a new session gets %s while draining", e["code"])
+	}
+	if n := relayCandidates(t, app); n != 0 || app.turn.Allocations() != 1 {
+		t.Error("a new allocation was made while draining")
+	}
 	pc.Close()
 	app.Drain(t.Context())
+}
+
+// relayCandidates counts the relay candidates that a static user's client gathers.
+func relayCandidates(t testing.TB, app *App) int {
+	t.Helper()
+	var engine webrtc.SettingEngine
+	engine.SetIncludeLoopbackCandidate(true)
+	pc, err := webrtc.NewAPI(webrtc.WithSettingEngine(engine)).NewPeerConnection(webrtc.Configuration{
+		ICEServers:         []webrtc.ICEServer{{URLs: []string{"turn:" + app.Addrs().TURN[0]}, Username: "u", Credential: "p"}},
+		ICETransportPolicy: webrtc.ICETransportPolicyRelay,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pc.Close()
+	if _, err := pc.CreateDataChannel("x", nil); err != nil {
+		t.Fatal(err)
+	}
+	gathered := webrtc.GatheringCompletePromise(pc)
+	offer, err := pc.CreateOffer(nil)
+	if err == nil {
+		err = pc.SetLocalDescription(offer)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-gathered
+	return strings.Count(pc.LocalDescription().SDP, "typ relay")
 }
 
 func TestSecretsSurviveARestart(t *testing.T) {

@@ -22,9 +22,8 @@
 //
 // # Locks
 //
-// The hub's are hub, room, session, outbox, in that order (package signal). turnsvc's are leaves: books.mu, an allocation's mu, a stream's mu,
-// the pool of streams; none is held while another is taken. No path holds one of each family: the hub is asked for a live session
-// without any lock of turnsvc's, and credentials are minted without any of the hub's.
+// Each package has its own order (see the doc.go of signal and turnsvc). Between them: the hub tells turnsvc who may reach whom under its own
+// locks, and turnsvc never calls the hub; credentials are minted under no lock. So no circle can close.
 //
 // # Glossary
 //

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"runtime"
@@ -23,7 +24,7 @@ import (
 const rescanInterval = 5 * time.Second
 
 type edge struct {
-	log     acceptLog
+	log     *slog.Logger
 	web     net.Listener   // nil: off
 	webTLS  net.Listener   // nil: off
 	turnTCP []net.Listener // one for each entry of turn.listen
@@ -32,6 +33,7 @@ type edge struct {
 	// Owned by bind, then by serve.
 	wildcard []uint16 // TURN ports on every address of the machine
 	bound    map[netip.AddrPort]bool
+	failed   map[netip.AddrPort]bool // to bind, and it was said
 
 	corners *[2][2]*net.UDPConn // for NAT behavior discovery; nil: off
 
@@ -41,13 +43,10 @@ type edge struct {
 	closed bool
 }
 
-// acceptLog is told of what goes wrong while accepting.
-type acceptLog func(msg string, args ...any)
-
 // bind opens every socket that c names, or none.
 func (e *edge) bind(c *Config, tlsConf *tls.Config) (err error) {
 	e.tlsConf = tlsConf
-	e.bound = map[netip.AddrPort]bool{}
+	e.bound, e.failed = map[netip.AddrPort]bool{}, map[netip.AddrPort]bool{}
 	defer func() {
 		if err != nil {
 			e.close()
@@ -93,7 +92,8 @@ func (e *edge) bindTURN(s string) error {
 		return fmt.Errorf("read this machine's addresses: %w", err)
 	}
 	for _, ip := range local {
-		if _, err := e.bindUDP(netip.AddrPortFrom(ip, port)); err != nil {
+		// One that can't be bound yet (duplicate address detection takes a second) or no more is left to rescan.
+		if _, err := e.bindUDP(netip.AddrPortFrom(ip, port)); err != nil && !errors.Is(err, syscall.EADDRNOTAVAIL) {
 			return err
 		}
 	}
@@ -154,16 +154,19 @@ func listenTCP(addr, key string) (net.Listener, error) {
 
 // bindError says what to do about the usual reasons.
 func bindError(key, network, addr string, err error) error {
-	what := fmt.Sprintf("%s: listen on %s %s: %v", key, network, addr, errors.Unwrap(err))
+	advice := ""
 	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("%s: another program has that port: stop it, or give another one with --set %s=...", what, key)
+	case errors.Is(err, errAddrInUse):
+		advice = ": another program has that port: stop it, or choose another for " + key
 	case errors.Is(err, syscall.EACCES):
-		return fmt.Errorf("%s: ports below 1024 need a privilege: run under systemd with AmbientCapabilities=CAP_NET_BIND_SERVICE, or choose a higher port", what)
+		advice = ": ports below 1024 need a privilege: run under systemd with AmbientCapabilities=CAP_NET_BIND_SERVICE, or choose a higher port"
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return fmt.Errorf("%s: this machine has no such address", what)
+		advice = ": this machine has no such address"
 	}
-	return fmt.Errorf("%s: listen on %s %s: %w", key, network, addr, err)
+	if inner := errors.Unwrap(err); inner != nil {
+		err = inner // net's own words repeat the address
+	}
+	return fmt.Errorf("%s: listen on %s %s: %w%s", key, network, addr, err, advice)
 }
 
 // serve accepts and reads until ctx is done and the sockets are closed, which close does; then it returns. Each connection has a goroutine
@@ -185,7 +188,7 @@ func (e *edge) serve(ctx context.Context, turn *turnsvc.Server, toHTTP func(net.
 		for _, conn := range conns {
 			wg.Go(func() {
 				if err := turn.ServePacket(conn); err != nil {
-					e.log("serve turn", "err", err)
+					e.log.Warn("serve turn", "err", err)
 				}
 			})
 		}
@@ -194,7 +197,7 @@ func (e *edge) serve(ctx context.Context, turn *turnsvc.Server, toHTTP func(net.
 	for _, conn := range e.stun {
 		wg.Go(func() {
 			if err := turn.ServeSTUN(conn); err != nil {
-				e.log("serve stun", "err", err)
+				e.log.Warn("serve stun", "err", err)
 			}
 		})
 	}
@@ -218,7 +221,7 @@ func (e *edge) rescan() (fresh []*net.UDPConn) {
 	}
 	local, err := localAddrs()
 	if err != nil {
-		e.log("read this machine's addresses", "err", err)
+		e.log.Warn("read this machine's addresses", "err", err)
 		return nil
 	}
 	for _, ip := range local {
@@ -229,10 +232,13 @@ func (e *edge) rescan() (fresh []*net.UDPConn) {
 			}
 			conns, err := e.bindUDP(addr)
 			if err != nil {
-				e.log("bind a new address", "err", err)
+				if !e.failed[addr] {
+					e.log.Warn("bind a new address", "err", err)
+					e.failed[addr] = true
+				}
 				continue
 			}
-			e.log("listening on a new address", "addr", addr)
+			e.log.Info("listening on a new address", "addr", addr)
 			fresh = append(fresh, conns...)
 		}
 	}
@@ -250,7 +256,7 @@ func (e *edge) accept(l net.Listener, wg *sync.WaitGroup, serve func(net.Conn)) 
 				return
 			}
 			if pause == 0 {
-				e.log("accept", "addr", l.Addr(), "err", err)
+				e.log.Warn("accept", "addr", l.Addr(), "err", err)
 			}
 			pause = min(max(2*pause, 5*time.Millisecond), longest)
 			time.Sleep(pause)

@@ -67,6 +67,12 @@ func (c *peekedConn) Read(b []byte) (int, error) {
 	return c.Conn.Read(b)
 }
 
+// NetConn is the connection underneath, as of a *tls.Conn.
+func (c *peekedConn) NetConn() net.Conn { return c.Conn.(*tls.Conn).NetConn() }
+
+// CloseWrite says that nothing more is sent, as of a *tls.Conn.
+func (c *peekedConn) CloseWrite() error { return c.Conn.(*tls.Conn).CloseWrite() }
+
 // connQueue is a net.Listener for connections that were accepted elsewhere.
 type connQueue struct {
 	addr   net.Addr

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -36,18 +35,16 @@ func (a *App) routes() http.Handler {
 	} {
 		mux.Handle(pattern, handler)
 	}
-	if a.cfg.Web.Root != "" {
-		mux.Handle("/", http.FileServerFS(os.DirFS(a.cfg.Web.Root)))
+	if a.root != nil {
+		mux.Handle("/", a.root)
 	}
 	return mux
 }
 
 // index is the start page: the operator's own, if web.root has one.
 func (a *App) index() http.Handler {
-	if root := a.cfg.Web.Root; root != "" {
-		if _, err := os.Stat(root + "/index.html"); err == nil {
-			return http.FileServerFS(os.DirFS(root))
-		}
+	if a.root != nil && a.root.has("index.html") {
+		return a.root
 	}
 	return a.ui.Index()
 }

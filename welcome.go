@@ -46,21 +46,24 @@ func (a *App) Welcome(w io.Writer) error {
 	local, others := a.pages()
 	first := "Open"
 	for _, p := range append(local, others...) {
-		fmt.Fprintf(t, "  %s\t%s\t%s\n", first, p.url, p.note)
+		fmt.Fprintf(t, "  %s\t%s\t%s%s\n", first, p.url, p.where, p.note)
 		first = ""
 	}
-	base := ""
-	if len(local) > 0 {
-		base = local[0].url
-	} else if len(others) > 0 {
-		base = others[0].url
+	if all := append(local, others...); len(all) > 0 {
+		shared := all[len(all)-1].url // the link that is given to others must work for them
+		fmt.Fprintf(t, "  Call\t%scall/ROOM\ta name of your choice; give the link to others\n", shared)
+		fmt.Fprintf(t, "  Check\t%scheck\tdoes it work from here?\n", shared)
+		label := "Admin"
+		for _, p := range all {
+			fmt.Fprintf(t, "  %s\t%sadmin#code=%s\t%s, once, within %s\n", label, p.url, a.admin.code, p.where, shortDuration(codeLife))
+			label = ""
+		}
 	}
-	if base != "" {
-		fmt.Fprintf(t, "  Call\t%scall/ROOM\ta name of your choice; give the link to others\n", base)
-		fmt.Fprintf(t, "  Check\t%scheck\tdoes it work from here?\n", base)
-		fmt.Fprintf(t, "  Admin\t%sadmin#code=%s\tonce, within %s\n", base, a.admin.code, shortDuration(codeLife))
+	if a.public().ip.IsLoopback() {
+		fmt.Fprintf(t, "  Firewall\t-\tonly this machine can reach it\n")
+	} else {
+		fmt.Fprintf(t, "  Firewall\t%s\tlet these in\n", strings.Join(a.firewall(), " "))
 	}
-	fmt.Fprintf(t, "  Firewall\t%s\tlet these in\n", strings.Join(a.firewall(), " "))
 	first = "Relay"
 	for _, r := range *a.addressing.Load() {
 		note := r.public.why
@@ -77,27 +80,27 @@ func (a *App) Welcome(w io.Writer) error {
 	return t.Flush()
 }
 
-type pageURL struct{ url, note string }
+type pageURL struct{ url, where, note string }
 
 // pages lists URLs of the start page: those that work on this machine, and those for others.
 func (a *App) pages() (local, others []pageURL) {
 	if l := a.edge.web; l != nil && reaches(l, netip.AddrFrom4([4]byte{127, 0, 0, 1})) {
-		local = append(local, pageURL{"http://localhost:" + portOf(l.Addr()) + "/", "on this machine"})
+		local = append(local, pageURL{"http://localhost:" + portOf(l.Addr()) + "/", "on this machine", ""})
 	}
 	l := a.edge.webTLS
 	if l == nil {
 		return local, others
 	}
-	note := "from anywhere"
+	note := ""
 	if len(a.cert.names) == 0 {
-		note = "from other devices; the certificate is self-signed, so the browser warns once"
+		note = "; the certificate is self-signed, so the browser warns once"
 	}
 	host := a.public().ip.String()
 	if a.cfg.PublicHost != "" {
 		host = a.cfg.PublicHost
 	}
-	if reaches(l, a.public().ip) {
-		others = append(others, pageURL{"https://" + net.JoinHostPort(host, portOf(l.Addr())) + "/", note})
+	if reaches(l, a.public().ip) || reaches(l, (*a.addressing.Load())[0].bind.ip) {
+		others = append(others, pageURL{"https://" + net.JoinHostPort(host, portOf(l.Addr())) + "/", "from other devices", note})
 	}
 	return local, others
 }

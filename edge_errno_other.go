@@ -1,0 +1,7 @@
+//go:build !windows
+
+package signalbox
+
+import "syscall"
+
+const errAddrInUse = syscall.EADDRINUSE
