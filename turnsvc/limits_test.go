@@ -36,10 +36,12 @@ func TestBandwidthLimits(t *testing.T) {
 		n := rate * seconds / size
 		return r.feed(c, c.channelFrame(0x4000, strings.Repeat("x", size)), n, seconds*time.Second/time.Duration(n))
 	}
-	within := func(t *testing.T, what string, got uint64, rate float64) {
+	// within compares with what the rate allows in the time that has passed on the server's clock since then: real time passes, too.
+	within := func(t *testing.T, what string, r *rig, since int64, got uint64, rate float64) {
 		t.Helper()
-		if want := rate * seconds; float64(got) < 0.9*want || float64(got) > 1.1*want+paceBurst {
-			t.Errorf("%s: %d bytes in %d s, want %.0f", what, got, seconds, want)
+		passed := time.Duration(r.s.clock.now() - since).Seconds()
+		if want := rate * passed; float64(got) < 0.9*rate*seconds || float64(got) > 1.1*want+paceBurst {
+			t.Errorf("%s: %d bytes in %.1f s, want %.0f", what, got, passed, want)
 		}
 	}
 	for name, change := range map[string]func(*Limits){
@@ -54,17 +56,20 @@ func TestBandwidthLimits(t *testing.T) {
 			c := r.dial("udp", "u", "p")
 			c.allocate(withLifetime(3000))
 			c.ok(methodChannelBind, withChannel(0x4000), withPeer(at))
-			within(t, "twice the limit", offer(r, c, 1_000_000), 500_000)
-			within(t, "half the limit", offer(r, c, 250_000), 250_000)
+			since := r.s.clock.now()
+			within(t, "twice the limit", r, since, offer(r, c, 1_000_000), 500_000)
+			since = r.s.clock.now()
+			within(t, "half the limit", r, since, offer(r, c, 250_000), 250_000)
 
 			// The way back has a bucket of its own.
 			a := r.s.books.list()[0]
 			before, buf := a.toClient.bytes.Load(), new(buffer)
+			since = r.s.clock.now()
 			for range 1_000_000 * seconds / size {
 				r.advance(time.Millisecond)
 				a.fromPeer(packet{buf[:], headroom, size}, netip.MustParseAddrPort(at), r.s.clock.now())
 			}
-			within(t, "back, at twice the limit", a.toClient.bytes.Load()-before, 500_000)
+			within(t, "back, at twice the limit", r, since, a.toClient.bytes.Load()-before, 500_000)
 			if r.s.Snapshot().Drops["bandwidth"] == 0 {
 				t.Error("drops are not counted")
 			}
@@ -80,13 +85,15 @@ func TestBandwidthLimits(t *testing.T) {
 		c.allocate(withLifetime(3000))
 		c.ok(methodChannelBind, withChannel(0x4000), withPeer(at))
 	}
+	since := r.s.clock.now()
 	n := 2 * 1_000_000 * seconds / size
 	for i := range n { // both of the first user at once, by turns
 		c := clients[i%2]
 		total += r.feed(c, c.channelFrame(0x4000, strings.Repeat("x", size)), 1, seconds*time.Second/time.Duration(n))
 	}
-	within(t, "two allocations of one user", total, 500_000)
-	within(t, "another user", offer(r, clients[2], 1_000_000), 500_000)
+	within(t, "two allocations of one user", r, since, total, 500_000)
+	since = r.s.clock.now()
+	within(t, "another user", r, since, offer(r, clients[2], 1_000_000), 500_000)
 }
 
 func TestMonthlyBudget(t *testing.T) {
