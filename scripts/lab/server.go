@@ -93,6 +93,9 @@ func StartServer(t testing.TB, in *Namespace, config string, args ...string) *Se
 	return s
 }
 
+// Host returns the address that clients reach the server by.
+func (s *Server) Host() string { return s.in.Public }
+
 // Client returns an HTTP client whose connections come from inside the
 // namespace and which trusts any certificate.
 func (n *Namespace) Client() *http.Client {

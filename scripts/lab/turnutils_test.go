@@ -5,15 +5,12 @@ package lab_test
 import (
 	"context"
 	"encoding/json"
-	"net/http"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/gorilla/websocket"
 
 	"signalbox/scripts/lab"
 )
@@ -186,32 +183,7 @@ func startPeer(t *testing.T, in *lab.Namespace) {
 // for the rest of the test.
 func helloAndJoin(t *testing.T, in *lab.Namespace, server *lab.Server, room string) iceServers {
 	t.Helper()
-	dialer := websocket.Dialer{NetDialContext: in.DialContext}
-	conn, resp, err := dialer.DialContext(t.Context(), strings.Replace(server.HTTP, "http", "ws", 1)+"/signal", http.Header{})
-	if err != nil {
-		t.Fatalf("dial /signal: %v (%v)", err, resp)
-	}
-	t.Cleanup(func() { conn.Close() })
-	conn.SetReadDeadline(time.Now().Add(10 * time.Second))
-	ask := func(frame map[string]any, answer string, into any) {
-		t.Helper()
-		if err := conn.WriteJSON(frame); err != nil {
-			t.Fatal(err)
-		}
-		_, got, err := conn.ReadMessage()
-		if err != nil {
-			t.Fatalf("no answer to %v: %v", frame, err)
-		}
-		var head struct{ Type string }
-		if err := json.Unmarshal(got, &head); err != nil || head.Type != answer {
-			t.Fatalf("the answer to %v is %s, want %s", frame, got, answer)
-		}
-		if err := json.Unmarshal(got, into); err != nil {
-			t.Fatalf("%s: %v", got, err)
-		}
-	}
-	var welcome iceServers
-	ask(map[string]any{"type": "hello", "name": "turnutils"}, "welcome", &welcome)
-	ask(map[string]any{"type": "join", "room": room}, "joined", &struct{}{})
-	return welcome
+	m := hello(t, in, server, "turnutils", nil)
+	m.join(room)
+	return m.iceServers
 }
