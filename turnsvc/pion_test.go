@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"io"
 	"log/slog"
-	"net"
 	"net/netip"
 	"runtime"
 	"strings"
@@ -197,79 +196,4 @@ func TestEngine(t *testing.T) {
 	if err := e.bind(7, firstChannel, netip.MustParseAddrPort("192.0.2.9:2")); err == nil {
 		t.Error("a channel was bound twice")
 	}
-}
-
-// What the gate emits never panics pion, whatever the gate is fed: a panic in the engine's goroutine would end the process, and so
-// this test. The frames are signed, so that they get past the challenge.
-func FuzzGate(f *testing.F) {
-	r := newRig(f, nil)
-	c := r.dial("tcp", "u", "p")
-	c.allocate()
-	f.Add(uint16(methodCreatePermission), []byte{0, 0x12, 0, 8, 0, 1, 0x21, 0x12, 0x5e, 0x12, 0xa4, 0x43})
-	f.Add(uint16(methodChannelBind), []byte{0, 0x0c, 0, 4, 0x40, 0, 0, 0, 0, 0x12, 0, 8, 0, 1, 0x21, 0x12, 0x5e, 0x12, 0xa4, 0x43})
-	f.Add(uint16(methodRefresh), []byte{0, 0x0d, 0, 4, 0, 0, 0, 0})
-	f.Add(uint16(methodAllocate), []byte{0, 0x19, 0, 4, 17, 0, 0, 0, 0, 0x18, 0, 1, 0x80, 0, 0, 0})
-	f.Add(uint16(methodAllocate), []byte{0, 0x22, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8})
-	f.Fuzz(func(t *testing.T, method uint16, attributes []byte) {
-		if len(attributes) > 2000 || len(attributes)%4 != 0 {
-			return
-		}
-		c.t = t
-		frame := c.build(method&0xF, func(b *builder) { b.b = append(b.b, attributes...) })
-		c.write(frame)
-		c.answerOrNil(20 * time.Millisecond)
-		c.unhandled = nil
-		if n := r.s.counters.drops[dropPanic].Load(); n != 0 {
-			t.Fatal("a panic was recovered")
-		}
-	})
-}
-
-// Any datagram, from a client with an allocation.
-func FuzzFront(f *testing.F) {
-	r := newRig(f, nil)
-	c := r.dial("udp", "u", "p")
-	c.allocate()
-	c.ok(methodChannelBind, withChannel(0x4000), withPeer("127.0.0.1:9"))
-	f.Add(c.channelFrame(0x4000, "x"))
-	f.Add(c.sendFrame("127.0.0.1:9", "x"))
-	f.Add(c.build(methodBinding))
-	f.Add(c.build(methodAllocate, withUDP))
-	src := addrPort(c.conn.LocalAddr())
-	in := &inlet{link: r.s.books.list()[0].link}
-	buf := new(buffer)
-	f.Fuzz(func(t *testing.T, frame []byte) {
-		if len(frame) > maxDatagram {
-			return
-		}
-		r.s.receive(in, packet{buf[:], headroom, copy(buf[headroom:], frame)}, src)
-		if n := r.s.counters.drops[dropPanic].Load(); n != 0 {
-			t.Fatal("a panic was recovered")
-		}
-	})
-}
-
-// Any stream, cut in any two pieces: it ends, and leaves nothing behind.
-func FuzzStream(f *testing.F) {
-	r := newRig(f, nil)
-	c := r.dial("tcp", "u", "p")
-	f.Add(c.build(methodAllocate, withUDP), 3)
-	f.Add([]byte{0x40, 0x00, 0xFF, 0xFC, 1, 2, 3, 4, 5}, 1)
-	f.Fuzz(func(t *testing.T, data []byte, cut int) {
-		client, server := net.Pipe()
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			r.s.ServeConn(server, "tcp")
-		}()
-		go io.Copy(io.Discard, client) //nolint:errcheck // it ends with the pipe
-		cut = max(0, min(cut, len(data)))
-		client.Write(data[:cut]) //nolint:errcheck // the server may have hung up
-		client.Write(data[cut:]) //nolint:errcheck
-		client.Close()
-		<-done
-		if n := r.s.counters.drops[dropPanic].Load(); n != 0 {
-			t.Fatal("a panic was recovered")
-		}
-	})
 }

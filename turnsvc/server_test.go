@@ -319,11 +319,16 @@ func TestReservationsAndPortsComeBack(t *testing.T) {
 // inBooks runs f in the goroutine that owns the books.
 func (r *rig) inBooks(f func() int) int {
 	r.t.Helper()
+	return inBooks(r.t, r.s, f)
+}
+
+func inBooks(t testing.TB, s *Server, f func() int) int {
+	t.Helper()
 	got := make(chan int, 1)
 	raw := make([]byte, headerSize)
 	rand.Read(raw) // another transaction each time
 	probe := &request{link: probeLink{func() { got <- f() }}, msg: message{method: methodRefresh, raw: raw}}
-	eventually(r.t, "room in the queue", func() bool { return r.s.books.submit(probe) })
+	eventually(t, "room in the queue", func() bool { return s.books.submit(probe) })
 	return <-got
 }
 
