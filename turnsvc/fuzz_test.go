@@ -62,9 +62,9 @@ type fuzzRig struct {
 
 func newFuzzRig(f *testing.F) *fuzzRig {
 	r := &fuzzRig{}
-	r.rig = newRig(f, func(o *Options) {
+	r.rig = newRigWith(f, func(o *Options) {
 		o.Log = slog.New(slog.NewTextHandler(&r.complaint, &slog.HandlerOptions{Level: slog.LevelError}))
-	})
+	}, func(s *Server) { s.books.channelTimeout = channelLifetime }) // no channel of pion's runs out amid a run
 	r.neighbour = r.client(f)
 	r.neighbour.do(methodAllocate, withUDP, withLifetime(3540))
 	return r

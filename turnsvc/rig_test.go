@@ -215,6 +215,11 @@ func (r *rig) dial(transport, user, password string) *client {
 	return &client{t: r.t, conn: conn, stream: transport == "tcp", user: user, key: cred.LongTermKey(user, testRealm, password)}
 }
 
+// clientOn is a client of user u on a connection that the caller closes.
+func (r *rig) clientOn(conn net.Conn, transport string) *client {
+	return &client{t: r.t, conn: conn, stream: transport == "tcp", user: "u", key: cred.LongTermKey("u", testRealm, "p")}
+}
+
 // setter adds an attribute to a request.
 type setter func(*builder)
 
