@@ -68,7 +68,7 @@ func New(cfg Config, state *State, log *slog.Logger) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.keys = cred.NewKeys(string(secret), cfg.TURN.OldSecrets...)
+	a.keys = cred.NewKeys(string(secret), cfg.TURN.OldSecrets.reveal()...)
 	token, err := a.secret(cfg.Admin.Token, adminTokenFile)
 	if err != nil {
 		return nil, err
@@ -121,10 +121,10 @@ func (a *App) certificateNames() []string {
 	if host, err := os.Hostname(); err == nil && validHost(host) {
 		names = append(names, host)
 	}
-	local, _ := localAddrs() // without them the certificate names fewer addresses
-	for _, ip := range append(local, a.public().ip) {
-		names = append(names, ip.String())
+	for _, ip := range a.addressing.Load().publicIPs() {
+		names = append(names, ip)
 	}
+	names = append(names, "127.0.0.1", "::1")
 	slices.Sort(names)
 	return slices.Compact(names)
 }
@@ -184,6 +184,12 @@ func (a *App) Listen() error {
 	if err := a.readdress(context.Background()); err != nil {
 		a.log.Warn("a public address is not known yet", "err", err)
 	}
+	if a.cert.fresh != nil {
+		if err := a.state.write(selfSignedFile, a.cert.fresh); err != nil {
+			a.edge.close()
+			return err
+		}
+	}
 	a.started = time.Now()
 	a.ready.Store(true)
 	return nil
@@ -202,7 +208,7 @@ func (a *App) Run(ctx context.Context) error {
 	g.Go(func() error { return a.turn.Run(background) })
 	handler := a.routes()
 	var servers []*http.Server
-	serve := func(l net.Listener) {
+	serve := func(l net.Listener, handler http.Handler) {
 		srv := a.httpServer(handler)
 		servers = append(servers, srv)
 		g.Go(func() error {
@@ -216,10 +222,10 @@ func (a *App) Run(ctx context.Context) error {
 	if a.edge.webTLS != nil {
 		queue := newConnQueue(a.edge.webTLS.Addr())
 		toHTTP = queue.push
-		serve(queue)
+		serve(queue, handler)
 	}
 	if a.edge.web != nil {
-		serve(a.edge.web)
+		serve(a.edge.web, a.redirectToTLS(handler))
 	}
 	g.Go(func() error {
 		a.edge.serve(background, a.turn, toHTTP)

@@ -12,6 +12,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -458,6 +459,9 @@ func TestListenBindsAllOrNothing(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "another program has that port") {
 		t.Fatalf("error %v", err)
 	}
+	if _, err := os.Stat(filepath.Join(state.Dir(), selfSignedFile)); err == nil {
+		t.Error("an instance that does not come up replaces the certificate of one that may be running")
+	}
 	web := app.edge.web.Addr().String()
 	if l, err := net.Listen("tcp", web); err != nil {
 		t.Errorf("%s is still bound after Listen failed: %v", web, err)
@@ -571,7 +575,15 @@ func TestSecretsSurviveARestart(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := New(cfg, state, nil); err != nil {
+		cfg.Web.Listen, cfg.Web.TLSListen, cfg.TURN.Listen = "127.0.0.1:0", "127.0.0.1:0", List{"127.0.0.1:0"}
+		app, err := New(cfg, state, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := app.Listen(); err != nil {
+			t.Fatal(err)
+		}
+		if err := app.Close(); err != nil {
 			t.Fatal(err)
 		}
 		for j, name := range []string{turnSecretFile, adminTokenFile, selfSignedFile} {
@@ -589,6 +601,55 @@ func TestSecretsSurviveARestart(t *testing.T) {
 				t.Errorf("%s was made again", name)
 			}
 		}
+	}
+}
+
+// ICE servers are those that are served, on the address that serves them.
+func TestICEServersAreWhereTURNListens(t *testing.T) {
+	t.Parallel()
+	app := startApp(t, `turn.listen=["127.0.0.2:0", "127.0.0.3:0"]`, "public_ip=198.51.100.7", "turn.relay_ip=127.0.0.1")
+	addrs := app.Addrs().TURN
+	for host, want := range map[string]string{
+		"127.0.0.1:8080": addrs[0], "127.0.0.3:8080": addrs[1], "127.0.0.2": addrs[0], "call.example.org": "call.example.org:" + portOf(app.edge.turnTCP[0].Addr()),
+	} {
+		if got := app.stunURLs(host)[0]; got != "stun:"+want {
+			t.Errorf("Host %s: %s, want stun:%s", host, got, want)
+		}
+	}
+}
+
+func TestPlainHTTPRedirectsWhereTheCertificateIsReal(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	text, err := newSelfSigned(time.Now(), []string{"call.example.org"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(dir+"/both.pem", text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	app := startApp(t, "tls.mode=files", "tls.cert="+dir+"/both.pem", "tls.key="+dir+"/both.pem", "public_host=call.example.org")
+	port := portOf(app.edge.webTLS.Addr())
+	handler := app.redirectToTLS(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }))
+	for _, tc := range []struct {
+		from, path string
+		code       int
+		location   string
+	}{
+		{"192.0.2.1:5", "/call/x?relay=1", http.StatusPermanentRedirect, "https://call.example.org:" + port + "/call/x?relay=1"},
+		{"192.0.2.1:5", "/healthz", http.StatusTeapot, ""},
+		{"127.0.0.1:5", "/call/x", http.StatusTeapot, ""},
+	} {
+		r := httptest.NewRequest(http.MethodGet, tc.path, nil)
+		r.RemoteAddr = tc.from
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		if w.Code != tc.code || w.Header().Get("Location") != tc.location {
+			t.Errorf("%s of %s: %d %q", tc.path, tc.from, w.Code, w.Header().Get("Location"))
+		}
+	}
+	if urls := app.turnURLs("x"); len(urls) != 3 || urls[2] != "turns:call.example.org:"+port+"?transport=tcp" {
+		t.Errorf("TURN URLs %v", urls)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math"
 	"net"
 	"net/netip"
 	"os"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/BurntSushi/toml"
 
+	"signalbox/signal"
 	"signalbox/turnsvc/cred"
 )
 
@@ -50,7 +52,7 @@ type Config struct {
 		RelayPorts    string     `toml:"relay_ports"`
 		RelayIP       List       `toml:"relay_ip"`
 		Secret        Secret     `toml:"secret"`
-		OldSecrets    List       `toml:"old_secrets"`
+		OldSecrets    Secrets    `toml:"old_secrets"`
 		CredentialTTL Duration   `toml:"credential_ttl"`
 		MinLifetime   Duration   `toml:"min_lifetime"`
 		Peers         string     `toml:"peers"`
@@ -116,6 +118,9 @@ type TURNUser struct {
 	Key      Secret `toml:"key"`
 }
 
+// minSecret is the shortest secret that nobody guesses, in characters.
+const minSecret = 16
+
 // Secret is a string that no log and no error message shows.
 type Secret string
 
@@ -145,6 +150,30 @@ func (l *List) UnmarshalTOML(v any) error {
 		return nil
 	}
 	return fmt.Errorf("%v is not a list of strings", v)
+}
+
+// Secrets is a list of them. One stands for a list of one.
+type Secrets []Secret
+
+// UnmarshalTOML implements toml.Unmarshaler.
+func (s *Secrets) UnmarshalTOML(v any) error {
+	var l List
+	if err := l.UnmarshalTOML(v); err != nil {
+		return errors.New("want a list of strings") // without the value
+	}
+	*s = make(Secrets, len(l))
+	for i := range l {
+		(*s)[i] = Secret(l[i])
+	}
+	return nil
+}
+
+func (s Secrets) reveal() []string {
+	out := make([]string, len(s))
+	for i := range s {
+		out[i] = string(s[i])
+	}
+	return out
 }
 
 // Duration is a time.Duration that is written "30s". 0 is allowed without a unit.
@@ -224,7 +253,7 @@ func Load(o LoadOptions) (Config, error) {
 			if errors.Is(err, fs.ErrNotExist) {
 				return Config{}, fmt.Errorf("config file %s does not exist: write it (config.toml documents every key), or start without -c for the defaults", o.File)
 			}
-			return Config{}, fmt.Errorf("config file cannot be read: %w", err)
+			return Config{}, fmt.Errorf("config file: %w: let this program's user read it", err)
 		}
 		if err := decode(&c, string(text), lineNumbers(string(text))); err != nil {
 			return Config{}, fmt.Errorf("%s: %w", o.File, err)
@@ -455,6 +484,20 @@ func (c *Config) Validate() error {
 	if c.TURN.DTLS && c.TLS.Mode == "off" {
 		return errors.New(`turn.dtls: it needs a certificate, and tls.mode is "off"`)
 	}
+	if c.PublicHost != "" && !validHost(c.PublicHost) {
+		return fmt.Errorf(`public_host: %q is not a host name or an address: write "call.example.org", without scheme and port (a name with other than ASCII letters in its xn-- form)`, c.PublicHost)
+	}
+	if _, err := signal.New(signal.Options{AllowedOrigins: c.Web.AllowedOrigins}); err != nil {
+		return fmt.Errorf("web.allowed_origins: %w", err)
+	}
+	for key, secret := range map[string]Secret{"turn.secret": c.TURN.Secret, "admin.token": c.Admin.Token} {
+		if secret != "" && len(secret) < minSecret {
+			return fmt.Errorf("%s: want at least %d characters: make one with openssl rand -hex 16", key, minSecret)
+		}
+	}
+	if c.Signal.Heartbeat < Duration(time.Second) || c.Signal.Heartbeat > Duration(time.Minute) {
+		return errors.New(`signal.heartbeat: want "1s" to "1m"`)
+	}
 	if c.TURN.CredentialTTL < Duration(time.Minute) {
 		return errors.New(`turn.credential_ttl: want at least "1m"`)
 	}
@@ -476,8 +519,8 @@ func (c *Config) Validate() error {
 			return fmt.Errorf("%s: %d is below 0; 0 is no limit", key, n)
 		}
 	}
-	if c.Signal.Rate < 0 {
-		return errors.New("signal.rate: below 0; 0 is no limit")
+	if c.Signal.Rate < 0 || math.IsNaN(c.Signal.Rate) || math.IsInf(c.Signal.Rate, 0) {
+		return errors.New("signal.rate: want a number of messages a second; 0 is no limit")
 	}
 	return nil
 }

@@ -92,6 +92,14 @@ func TestLoadFile(t *testing.T) {
 		"key is not hex":  {text: "[[turn.users]]\nname = \"a\"\nkey = \"xyz\"\n", want: "key is not 32 hex digits"},
 		"files":           {text: "[tls]\nmode = \"files\"\n", want: "tls.cert, tls.key: mode \"files\" needs both"},
 		"choice":          {text: "[log]\nlevel = \"loud\"\n", want: `log.level: "loud" is none of debug, info, warn, error`},
+		"origin":          {text: "[web]\nallowed_origins = [\"app.example.org\"]\n", want: "web.allowed_origins: "},
+		"URL as host":     {text: "public_host = \"https://foo.example/\"\n", want: "public_host: \"https://foo.example/\" is not a host name"},
+		"host with port":  {text: "public_host = \"foo.example:8443\"\n", want: "public_host: "},
+		"IDN":             {text: "public_host = \"bücher.example\"\n", want: "xn--"},
+		"heartbeat":       {text: "[signal]\nheartbeat = \"1us\"\n", want: "signal.heartbeat: "},
+		"rate":            {text: "[signal]\nrate = nan\n", want: "signal.rate: "},
+		"short secret":    {text: "[turn]\nsecret = \"x\"\n", want: "turn.secret: want at least 16 characters"},
+		"short token":     {text: "[admin]\ntoken = \"x\"\n", want: "admin.token: want at least 16 characters"},
 		"set, bare word":  {set: []string{"turn.realm=example.org", "turn.listen=127.0.0.1:0", "public_ip=192.0.2.1", "signal.calls=false", "signal.rate=20"}},
 		"set, list":       {set: []string{`turn.listen=["127.0.0.1:0", "[::1]:0"]`, "turn.allow_peers=10.0.0.0/8"}},
 		"set, unknown":    {set: []string{"turn.relm=x"}, want: "--set turn.relm: turn.relm: did you mean turn.realm?"},
@@ -121,7 +129,7 @@ func TestLoadFile(t *testing.T) {
 
 func TestSecretsAreNotPrinted(t *testing.T) {
 	t.Parallel()
-	c, err := Load(LoadOptions{Set: []string{"turn.secret=hunter2hunter2hunter2", "admin.token=hunter2", `turn.users=[{name="u",password="hunter2"}]`}})
+	c, err := Load(LoadOptions{Set: []string{"turn.secret=hunter2hunter2hunter2", "admin.token=hunter2hunter2hunter2", `turn.users=[{name="u",password="hunter2"}]`, "turn.old_secrets=hunter2"}})
 	if err != nil {
 		t.Fatal(err)
 	}

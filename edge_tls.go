@@ -26,6 +26,8 @@ type certificate struct {
 	// names are those that clients can verify: of a certificate that somebody else signed. Browsers refuse turns: with any other,
 	// without a word.
 	names []string
+	// fresh is a self-signed certificate that was made just now, in PEM, to be kept once the sockets are bound.
+	fresh []byte
 }
 
 // loadCertificate reads or makes the certificate. names are what a self-signed one is made out to.
@@ -39,10 +41,10 @@ func loadCertificate(c *Config, state *State, now time.Time, names []string) (ce
 	case "files":
 		pair, err = tls.LoadX509KeyPair(c.TLS.Cert, c.TLS.Key)
 		if errors.Is(err, fs.ErrPermission) {
-			return out, fmt.Errorf("tls.cert, tls.key: %w: let the group of this program's user read them", err)
+			return out, fmt.Errorf("tls.cert, tls.key: %w: let this program's user read them (chgrp signalbox FILE; chmod g+r FILE)", err)
 		}
 		if err != nil {
-			return out, fmt.Errorf("tls.cert, tls.key: %w", err)
+			return out, fmt.Errorf("tls.cert, tls.key: %w: want PEM files, the certificate with its chain and its private key", err)
 		}
 		if now.After(pair.Leaf.NotAfter) {
 			return out, fmt.Errorf("tls.cert: %s expired on %s: renew it", c.TLS.Cert, pair.Leaf.NotAfter.Format(time.DateOnly))
@@ -52,7 +54,7 @@ func loadCertificate(c *Config, state *State, now time.Time, names []string) (ce
 			out.names = append(out.names, ip.String())
 		}
 	default:
-		if pair, err = selfSigned(state, now, names); err != nil {
+		if pair, out.fresh, err = selfSigned(state, now, names); err != nil {
 			return out, err
 		}
 	}
@@ -82,26 +84,25 @@ const (
 	selfSignedRenew = 30 * 24 * time.Hour
 )
 
-// selfSigned returns the certificate kept in state, or makes one if there is none, if it ends soon, or if it lacks a name.
-func selfSigned(state *State, now time.Time, names []string) (tls.Certificate, error) {
+// selfSigned returns the certificate kept in state, or makes one if there is none, if it ends soon, or if it lacks one of the names; then
+// fresh is to be kept. An instance that does not come up must not replace the certificate of one that runs.
+func selfSigned(state *State, now time.Time, names []string) (pair tls.Certificate, fresh []byte, err error) {
 	text, err := state.read(selfSignedFile)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return tls.Certificate{}, err
+		return pair, nil, err
 	}
 	if err == nil {
 		pair, err := tls.X509KeyPair(text, text)
 		if err == nil && pair.Leaf.NotAfter.After(now.Add(selfSignedRenew)) &&
 			!slices.ContainsFunc(names, func(n string) bool { return pair.Leaf.VerifyHostname(n) != nil }) {
-			return pair, nil
+			return pair, nil, nil
 		}
 	}
-	if text, err = newSelfSigned(now, names); err != nil {
-		return tls.Certificate{}, fmt.Errorf("make a self-signed certificate: %w", err)
+	if fresh, err = newSelfSigned(now, names); err != nil {
+		return pair, nil, fmt.Errorf("make a self-signed certificate: %w", err)
 	}
-	if err := state.write(selfSignedFile, text); err != nil {
-		return tls.Certificate{}, err
-	}
-	return tls.X509KeyPair(text, text)
+	pair, err = tls.X509KeyPair(fresh, fresh)
+	return pair, fresh, err
 }
 
 // newSelfSigned returns a certificate and its key in PEM.

@@ -40,14 +40,14 @@ func (a *App) iceServers(hostHeader string, class cred.Class, id string) ([]sign
 }
 
 func (a *App) stunURLs(hostHeader string) []string {
-	return []string{"stun:" + net.JoinHostPort(a.iceHost(hostHeader), a.turnPort())}
+	return []string{"stun:" + a.turnAddr(a.iceHost(hostHeader))}
 }
 
 // turnURLs lists the transports in the order in which browsers should prefer them. turns: is only offered where its certificate
 // can be verified: a browser would refuse any other without a word.
 func (a *App) turnURLs(hostHeader string) []string {
 	host := a.iceHost(hostHeader)
-	at := net.JoinHostPort(host, a.turnPort())
+	at := a.turnAddr(host)
 	urls := []string{"turn:" + at + "?transport=udp", "turn:" + at + "?transport=tcp"}
 	if a.edge.webTLS != nil && a.cert.covers(host) {
 		urls = append(urls, "turns:"+net.JoinHostPort(host, portOf(a.edge.webTLS.Addr()))+"?transport=tcp")
@@ -91,6 +91,26 @@ func validHost(s string) bool {
 	return true
 }
 
-func (a *App) turnPort() string { return portOf(a.edge.turnTCP[0].Addr()) }
+// turnAddr is where a client that calls this box host finds TURN: there, at the port of the entry of turn.listen that covers it. Where none does,
+// since TURN listens on other addresses than the page, it is the first entry's own address.
+func (a *App) turnAddr(host string) string {
+	ip, err := netip.ParseAddr(host)
+	for _, l := range a.edge.turnTCP {
+		if err != nil || reaches(l, ip.Unmap()) || a.mapped(l, ip) {
+			return net.JoinHostPort(host, portOf(l.Addr()))
+		}
+	}
+	return a.edge.turnTCP[0].Addr().String()
+}
+
+// mapped reports whether ip is the public address of a relay whose local one l is bound to: 1:1 NAT.
+func (a *App) mapped(l net.Listener, ip netip.Addr) bool {
+	for _, r := range *a.addressing.Load() {
+		if r.public.ip == ip && reaches(l, r.bind.ip) {
+			return true
+		}
+	}
+	return false
+}
 
 func portOf(addr net.Addr) string { return strconv.Itoa(addr.(*net.TCPAddr).Port) }

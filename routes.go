@@ -5,7 +5,9 @@ import (
 	"crypto/subtle"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -47,6 +49,33 @@ func (a *App) index() http.Handler {
 		return a.root
 	}
 	return a.ui.Index()
+}
+
+// redirectToTLS sends clients to https where the certificate is one that they can verify. Not those on this machine itself: the command line, and a
+// reverse proxy, which has spoken TLS already; nor those that ask whether the box lives.
+func (a *App) redirectToTLS(next http.Handler) http.Handler {
+	if a.edge.webTLS == nil || len(a.cert.names) == 0 {
+		return next
+	}
+	port := portOf(a.edge.webTLS.Addr())
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		from, err := netip.ParseAddrPort(r.RemoteAddr)
+		host := a.cfg.PublicHost
+		if host == "" {
+			host = a.iceHost(r.Host)
+		}
+		if err != nil || from.Addr().Unmap().IsLoopback() || r.URL.Path == "/healthz" || r.URL.Path == "/readyz" {
+			next.ServeHTTP(w, r)
+			return
+		}
+		switch {
+		case port != "443":
+			host = net.JoinHostPort(host, port)
+		case strings.Contains(host, ":"):
+			host = "[" + host + "]"
+		}
+		http.Redirect(w, r, "https://"+host+r.URL.RequestURI(), http.StatusPermanentRedirect)
+	})
 }
 
 // crossOrigin lets pages of web.allowed_origins, and those of the own host, read what next serves.

@@ -42,6 +42,14 @@ func CheckHost(c Config) []string {
 			warnings = append(warnings, fmt.Sprintf("relay address %s (%s): %s", r.public.ip, r.public.why, note))
 		}
 	}
+	if c.TLS.Mode == "files" {
+		if _, err := loadCertificate(&c, nil, time.Now(), nil); err != nil {
+			warnings = append(warnings, err.Error())
+		}
+	}
+	if _, err := openWebRoot(c.Web.Root); err != nil {
+		warnings = append(warnings, err.Error())
+	}
 	slices.Sort(warnings)
 	return warnings
 }

@@ -2,13 +2,16 @@ package main
 
 import (
 	"net"
+	"net/http"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/pion/turn/v4"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -26,13 +29,15 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("STATE_DIRECTORY", env.WorkDir+"/state")
-			// A port that is free now; nobody else is likely to take it before the script does.
-			l, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				return err
+			// Ports that are free now; nobody else is likely to take them before the script does.
+			for _, name := range []string{"ADDR", "ADDR2"} {
+				l, err := net.Listen("tcp", "127.0.0.1:0")
+				if err != nil {
+					return err
+				}
+				defer l.Close()
+				env.Setenv(name, l.Addr().String())
 			}
-			defer l.Close()
-			env.Setenv("ADDR", l.Addr().String())
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -41,6 +46,9 @@ func TestScripts(t *testing.T) {
 			"takeport":    takePort,
 			"private":     private,
 			"onlyoneline": onlyOneLine,
+			"allocate":    allocate,
+			"credential":  credential,
+			"waitready":   waitReady,
 		},
 	})
 }
@@ -56,6 +64,22 @@ func waitFor(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Fatalf("nothing listens on %s", args[0])
 }
 
+// waitready ADDR CODE waits until /readyz answers with that code.
+func waitReady(ts *testscript.TestScript, neg bool, args []string) {
+	got := 0
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		resp, err := http.Get("http://" + args[0] + "/readyz")
+		if err != nil {
+			continue
+		}
+		resp.Body.Close()
+		if got = resp.StatusCode; strconv.Itoa(got) == args[1] {
+			return
+		}
+	}
+	ts.Fatalf("/readyz answers %d, want %s", got, args[1])
+}
+
 // stop SIGNAL sends it to the background commands.
 func stop(ts *testscript.TestScript, neg bool, args []string) {
 	sig := map[string]syscall.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM}[args[0]]
@@ -69,6 +93,30 @@ func takePort(ts *testscript.TestScript, neg bool, args []string) {
 	l, err := net.Listen("tcp", args[0])
 	ts.Check(err)
 	ts.Defer(func() { l.Close() })
+}
+
+// allocate ADDR USER PASSWORD makes a TURN allocation, which lasts as long as the script.
+func allocate(ts *testscript.TestScript, neg bool, args []string) {
+	conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	ts.Check(err)
+	client, err := turn.NewClient(&turn.ClientConfig{
+		STUNServerAddr: args[0], TURNServerAddr: args[0], Username: args[1], Password: args[2], Conn: conn,
+	})
+	ts.Check(err)
+	ts.Check(client.Listen())
+	ts.Defer(client.Close)
+	ts.Defer(func() { conn.Close() })
+	_, err = client.Allocate()
+	ts.Check(err)
+}
+
+// credential sets USERNAME and PASSWORD to what creds has just printed.
+func credential(ts *testscript.TestScript, neg bool, args []string) {
+	for _, line := range strings.Split(ts.ReadFile("stdout"), "\n") {
+		if name, value, ok := strings.Cut(line, " "); ok {
+			ts.Setenv(strings.ToUpper(name), strings.TrimSpace(value))
+		}
+	}
 }
 
 // private FILE... checks that nobody but the owner may read them.
