@@ -4,6 +4,7 @@
 // # The way of a frame
 //
 //	front.go, stream.go   one look at each frame; whatever runs is recovered and counted
+//	  a DTLS record       dtls.go: to pion/dtls, and what comes out of it as from a stream
 //	  ChannelData, Send   lane.go: deadlines checked, straight to the relay socket; no lock that two clients share, no heap allocation
 //	  Binding             stun.go: answered without state
 //	  other requests      gate.go: challenged, authenticated, refused; what is authentic goes to the books
@@ -21,6 +22,16 @@
 // There is one engine for all sockets, not one for each. pion tells clients apart by address only, so clients get numbers, which it takes for
 // addresses: clients that share a source address on different sockets can't be merged, and one goroutine is enough, since the challenge
 // and the authentication, which a flood would hit, run in the fronts, and the lane never waits for the books.
+//
+// # What pion/dtls hears
+//
+// DTLS is off by default. Where it is on, pion/dtls does get what strangers wrote, in goroutines of its own, where nothing of ours can recover
+// a panic. So dtls_record.go lets through what looks right and is due: whole first ClientHellos, then so many datagrams of a handshake and
+// no more, then encrypted records. Alerts in the clear, which pion would believe, never reach an established connection.
+//
+// A ClientHello without a cookie is not answered without state, since pion/dtls v3.1.5 has no hook for a cookie of ours and numbers its
+// messages on its own. It costs one of the 256 places for handshakes, 22 KiB, and a key pair, a thousand times a second at most; a flood
+// from spoofed sources makes handshakes fail that take longer than places last, and touches neither established connections nor other transports.
 //
 // # States
 //
