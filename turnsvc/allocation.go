@@ -62,7 +62,7 @@ type allocation struct {
 	ended      atomic.Bool
 	fromClient traffic
 	toClient   traffic
-	used       atomic.Int64 // clock; when a packet last passed
+	used       atomic.Int64 // clock; when its client last sent data
 
 	mu          sync.RWMutex
 	permissions map[netip.Addr]*permission
@@ -74,7 +74,7 @@ type allocation struct {
 type permission struct {
 	grant
 	expires atomic.Int64
-	used    atomic.Int64 // clock; when a packet last passed, either way
+	used    atomic.Int64 // clock; when the peer last sent data
 }
 
 // channel is a number bound to one peer. It carries only while it and the peer's permission last.
@@ -96,7 +96,6 @@ func (a *allocation) channelByNumber(number uint16, now int64) (peer netip.AddrP
 	if c == nil || now >= c.expires.Load() || now >= c.permission.expires.Load() {
 		return netip.AddrPort{}, grant{}, false
 	}
-	c.permission.used.Store(now)
 	return c.peer, c.permission.grant, true
 }
 
@@ -108,7 +107,6 @@ func (a *allocation) permissionFor(peer netip.Addr, now int64) (g grant, ok bool
 	if p == nil || now >= p.expires.Load() {
 		return grant{}, false
 	}
-	p.used.Store(now)
 	return p.grant, true
 }
 
@@ -177,7 +175,7 @@ func (a *allocation) peers() []netip.Addr {
 	return slices.Collect(maps.Keys(a.permissions))
 }
 
-// usedFor is when a packet last passed to or from peer, on the clock; 0 if none did.
+// usedFor is when peer last sent data, on the clock; 0 if it has not.
 func (a *allocation) usedFor(peer netip.Addr) int64 {
 	a.mu.RLock()
 	defer a.mu.RUnlock()

@@ -155,7 +155,6 @@ func (a *allocation) fromPeer(p packet, peer netip.AddrPort, now int64) {
 		return
 	}
 	a.toClient.add(p.n)
-	a.used.Store(now)
 	a.link.send(frame, a.client)
 }
 

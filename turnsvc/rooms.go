@@ -178,8 +178,8 @@ func (r *rooms) sweep(now int64) (ending, concerned []*allocation) {
 	return ending, concerned
 }
 
-// lastUsed is when a packet last passed for the member: through an allocation of its own, or through one of its groups' that has a
-// permission for an address of its. rooms.mu is held.
+// lastUsed is when the member last sent data: through an allocation of its own, or from an address of its to one of its groups'. What
+// others send does not count, or a single one of them could keep open for good the way to somebody who has gone. rooms.mu is held.
 func (m *member) lastUsed() (last int64) {
 	for a := range m.allocs {
 		last = max(last, a.used.Load())

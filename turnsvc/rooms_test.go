@@ -153,8 +153,8 @@ func TestLostSessionLastsAsLongAsItsCall(t *testing.T) {
 		b.refused(437, methodAllocate, withUDP) // the one it has goes on
 		for range 5 {
 			r.advance(20 * time.Second)
-			a.write(a.sendFrame(b.relayed.String(), "are you there?"))
-			if _, _, data := b.received(); data != "are you there?" {
+			b.write(b.sendFrame(a.relayed.String(), "are you there?"))
+			if _, _, data := a.received(); data != "are you there?" {
 				t.Fatalf("got %q", data)
 			}
 			r.s.settle(r.s.rooms.sweep(r.s.clock.now()))
@@ -164,6 +164,32 @@ func TestLostSessionLastsAsLongAsItsCall(t *testing.T) {
 		}
 		r.advance(31 * time.Second)
 		eventually(t, "silence ends it", func() bool { return r.s.Allocations() == 1 })
+		if got := r.permissions(a); !slices.Equal(got, []string{"127.0.0.1"}) {
+			t.Errorf("permissions %v for a session that is gone", got)
+		}
+	})
+}
+
+// Whoever goes on sending to somebody who has gone, to the address or to the relay, does not keep the way there open.
+func TestTrafficTowardsALostSessionKeepsNothing(t *testing.T) {
+	each(t, inRooms, func(t *testing.T, r *rig, transport string) {
+		a := r.session(transport, "ada", "203.0.114.1", "tea")
+		b := r.session("udp", "bob", "203.0.114.2", "tea")
+		a.allocate(withLifetime(3000))
+		b.allocate(withLifetime(3000))
+		a.ok(methodCreatePermission, withPeer("127.0.0.1:1"), withPeer("203.0.114.2:9"))
+		a.ok(methodChannelBind, withChannel(0x4000), withPeer("203.0.114.2:9"))
+		b.ok(methodCreatePermission, withPeer("127.0.0.1:1"))
+		r.s.Ended("bob", true)
+		r.advance(20 * time.Second)
+		a.write(a.sendFrame(b.relayed.String(), "to the relay"))
+		b.received()
+		for _, all := range r.s.books.list() { // what sending to the address would do; no packet is to leave this machine
+			all.permissionFor(netip.MustParseAddr("203.0.114.2"), r.s.clock.now())
+			all.channelByNumber(0x4000, r.s.clock.now())
+		}
+		r.advance(11 * time.Second)
+		eventually(t, "silence from bob ends it", func() bool { return r.s.Allocations() == 1 })
 		if got := r.permissions(a); !slices.Equal(got, []string{"127.0.0.1"}) {
 			t.Errorf("permissions %v for a session that is gone", got)
 		}
