@@ -185,7 +185,7 @@ func TestCallWithoutCamera(t *testing.T) {
 	l := lab.New(t, lab.Symmetric, lab.Symmetric)
 	server := lab.StartServer(t, l.Server, lab.Config)
 	b := lab.StartBrowser(t, l.B, lab.BrowserOptions{NoCamera: true})
-	bo := b.Open(server.HTTPS+"/call/x", lab.PageOptions{})
+	bo := b.Open(server.HTTPS+"/call/x", lab.PageOptions{Width: 390, Height: 844})
 	bo.Await(10*time.Second, "the lobby", `document.body.dataset.state == "lobby"`)
 	bo.AwaitText(10*time.Second, "body", "no camera was found")
 	bo.AwaitText(10*time.Second, "body", "you can join all the same")
@@ -197,9 +197,37 @@ func TestCallWithoutCamera(t *testing.T) {
 	bo.Await(15*time.Second, "Bo is in the call", `document.body.dataset.state == "in-call"`)
 	watch(t, bo, 1)
 	bo.AwaitText(5*time.Second, ".tile[data-self]", "receive only")
+	bo.AwaitText(5*time.Second, "#status", "^1 other person is here$")
+	apartInOwnTile(t, bo)
 	bo.Shoot("in-call-without-camera")
+	bo.Click("#language")
+	bo.AwaitText(5*time.Second, ".tile[data-self]", "仅接收")
+	apartInOwnTile(t, bo)
+	bo.Shoot("in-call-without-camera-zh-CN")
 	ann.Await(10*time.Second, "Ann sees a tile for Bo", `document.querySelectorAll(".tile[data-peer]").length == 1`)
 	ann.Shoot("in-call-with-one-who-has-no-camera")
+}
+
+// apartInOwnTile fails the test if what stands in the page's own tile, which is
+// small on a phone, covers each other or sticks out.
+func apartInOwnTile(t *testing.T, p *lab.Page) {
+	t.Helper()
+	var wrong []string
+	p.Eval(`(() => {
+		const tile = document.querySelector(".tile[data-self]");
+		const shown = [...tile.querySelectorAll(".avatar, .tile-note, .tile-bar > *")]
+			.map(e => [e.getAttribute("class"), e.getBoundingClientRect()]).filter(([, r]) => r.width > 0);
+		const t = tile.getBoundingClientRect();
+		return [
+			...shown.filter(([, r]) => r.left < t.left || r.right > t.right || r.top < t.top || r.bottom > t.bottom).map(([name]) => name + " sticks out"),
+			...shown.flatMap(([x, a], i) => shown.slice(i + 1)
+				.filter(([, b]) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom)
+				.map(([y]) => x + " and " + y + " overlap")),
+		];
+	})()`, &wrong)
+	for _, words := range wrong {
+		t.Errorf("in the own tile, %s", words)
+	}
 }
 
 // TestLongCallOfFour is a full mesh, each connection of it through the relay.

@@ -125,7 +125,7 @@ export class Stage {
   /** Says how many others there are. */
   count() {
     const others = this.#tiles.size;
-    say(byId('status'), others ? 'status.with' : 'status.alone', { others });
+    say(byId('status'), ['status.alone', 'status.one'][others] ?? 'status.more', { others });
   }
 
   // Without a bound every connection takes what it finds, and on a home uplink the last to join starves.

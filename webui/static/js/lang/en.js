@@ -77,7 +77,8 @@ export default {
 
   "status.joining": "Joining …",
   "status.alone": "Nobody else is here yet. Send them the link.",
-  "status.with": "Others in this call: {others}",
+  "status.one": "1 other person is here",
+  "status.more": "{others} other people are here",
   "status.reconnecting": "The signaling connection is down. Reconnecting …",
 
   "chat": "Chat",

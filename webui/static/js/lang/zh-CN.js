@@ -77,7 +77,8 @@ export default {
 
   "status.joining": "正在加入……",
   "status.alone": "还没有其他人。把链接发给他们吧。",
-  "status.with": "通话中的其他人：{others}",
+  "status.one": "另有 1 人在通话中",
+  "status.more": "另有 {others} 人在通话中",
   "status.reconnecting": "信令连接已断开，正在重连……",
 
   "chat": "聊天",
