@@ -180,10 +180,12 @@ func TestModules(t *testing.T) {
 			t.Errorf("node --test %s: %v\n%s", name, err, output)
 		}
 	}
-	t.Run("verdict", func(t *testing.T) {
-		t.Parallel()
-		run(t, "verdict.test.mjs")
-	})
+	for _, name := range []string{"room", "verdict"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			run(t, name+".test.mjs")
+		})
+	}
 	t.Run("session", func(t *testing.T) {
 		t.Parallel()
 		run(t, "session.test.mjs", "HUB="+newHub(t), "WEBSOCKET="+webSocketFor(t, node))

@@ -36,9 +36,19 @@ const flows = `Promise.all(labPeerConnections.filter(pc => pc.connectionState ==
 
 // enter opens the call page in room x and joins.
 func enter(b *lab.Browser, server *lab.Server, name, query string, look lab.PageOptions) *lab.Page {
-	p := b.Open(server.HTTPS+"/call/x?name="+name+"&join=1"+query, look)
+	p := b.Open(server.HTTPS+"/call/x"+query, look)
+	knock(p, name)
 	p.Await(15*time.Second, name+" is in the call", `document.body.dataset.state == "in-call"`)
 	return p
+}
+
+// knock asks to be let in, as people do: once the lobby shows what it has found
+// of camera and microphone.
+func knock(p *lab.Page, name string) {
+	p.Await(10*time.Second, "the lobby knows the devices",
+		`document.querySelector("#preview").videoWidth > 0 || document.querySelector("#media-notes").childElementCount > 0`)
+	p.Fill("#name", name)
+	p.Click("#join")
 }
 
 // watch waits until a page has decoded more than 50 frames of each of its peers
@@ -168,8 +178,8 @@ func TestCallBetweenConeNATsIsDirect(t *testing.T) {
 	})
 
 	t.Run("relay forced", func(t *testing.T) {
-		ann := enter(a, server, "Ann", "&relay=1", lab.PageOptions{})
-		bo := enter(b, server, "Bo", "&relay=1", lab.PageOptions{})
+		ann := enter(a, server, "Ann", "?relay=1", lab.PageOptions{})
+		bo := enter(b, server, "Bo", "?relay=1", lab.PageOptions{})
 		for name, p := range map[string]*lab.Page{"Ann": ann, "Bo": bo} {
 			if f := watch(t, p, 1)[0]; f.Local != "relay" || f.Remote != "relay" {
 				t.Errorf("%s is connected %+v", name, f)
@@ -190,8 +200,7 @@ func TestCallWithoutCamera(t *testing.T) {
 	bo.AwaitText(10*time.Second, "body", "no camera was found")
 	bo.AwaitText(10*time.Second, "body", "you can join all the same")
 	bo.Shoot("lobby-without-camera")
-	bo.Fill("#name", "Bo")
-	bo.Click("#join")
+	knock(bo, "Bo")
 	ann := enter(lab.StartBrowser(t, l.A, lab.BrowserOptions{}), server, "Ann", "", lab.PageOptions{})
 
 	bo.Await(15*time.Second, "Bo is in the call", `document.body.dataset.state == "in-call"`)
@@ -240,7 +249,7 @@ func TestLongCallOfFour(t *testing.T) {
 	var pages []*lab.Page
 	for i, in := range []*lab.Namespace{l.A, l.B, l.A, l.B} {
 		b := lab.StartBrowser(t, in, lab.BrowserOptions{})
-		pages = append(pages, enter(b, server, fmt.Sprint("guest-", i+1), "&relay=1", lab.PageOptions{}))
+		pages = append(pages, enter(b, server, fmt.Sprint("guest-", i+1), "?relay=1", lab.PageOptions{}))
 	}
 	for i, p := range pages {
 		got := watch(t, p, 3)

@@ -53,7 +53,8 @@ func TestCallControls(t *testing.T) {
 	})
 
 	t.Run("a third finds the room full", func(t *testing.T) {
-		third := a.Open(server.HTTPS+"/call/x?name=Cy&join=1", lab.PageOptions{})
+		third := a.Open(server.HTTPS+"/call/x", lab.PageOptions{})
+		knock(third, "Cy")
 		third.Await(10*time.Second, "the call has failed", `document.body.dataset.state == "failed"`)
 		third.AwaitText(5*time.Second, ".end", "room is full")
 		third.Shoot("room-full")
@@ -62,6 +63,7 @@ func TestCallControls(t *testing.T) {
 
 	t.Run("reload", func(t *testing.T) {
 		bo.Reload()
+		knock(bo, "Bo")
 		bo.Await(15*time.Second, "Bo is in the call again", `document.body.dataset.state == "in-call"`)
 		watch(t, bo, 1)
 		ann.Await(10*time.Second, "Ann has one tile of Bo's", `document.querySelectorAll(".tile[data-peer]").length == 1`)

@@ -3,6 +3,7 @@
 package lab_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -42,6 +43,36 @@ func TestPages(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A link may open the lobby, no more: this browser allows camera and microphone
+// without asking, as one does where somebody once chose to allow them for good.
+func TestCallLinks(t *testing.T) {
+	l := lab.New(t, lab.Symmetric, lab.Symmetric)
+	server := lab.StartServer(t, l.Server, lab.Config)
+	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{})
+
+	t.Run("none joins for its reader", func(t *testing.T) {
+		p := b.Open(server.HTTPS+"/call/x?name=Ann&join=1", lab.PageOptions{})
+		p.Await(10*time.Second, "the preview plays", `document.querySelector("#preview").videoWidth > 0`)
+		if state := p.Attr("body", "data-state"); state != "lobby" {
+			t.Errorf("the page is %q", state)
+		}
+	})
+
+	t.Run("of no room", func(t *testing.T) {
+		for name, path := range map[string]string{
+			"no UTF-8": "%FF", "half a character": "%E8%8C", "too long": strings.Repeat("x", 129), "control character": "a%00b", "turned": "%E2%80%AEx",
+		} {
+			p := b.Open(server.HTTPS+"/call/"+path, lab.PageOptions{})
+			p.Await(5*time.Second, "a link of no room is refused: "+name, `document.body.dataset.state == "failed"`)
+			p.AwaitText(5*time.Second, ".end", "1 to 128 characters")
+			p.Close()
+		}
+		p := b.Open(server.HTTPS+"/call/%FF", lab.PageOptions{Locale: "zh-CN"})
+		p.AwaitText(5*time.Second, ".end", "128")
+		p.Shoot("no-room")
+	})
 }
 
 func TestAdminPage(t *testing.T) {

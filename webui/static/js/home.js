@@ -1,6 +1,7 @@
 import { byId, copy } from './dom.js';
 import { say, start } from './i18n.js';
 import { secureURL } from './origin.js';
+import { isRoomName } from './room.js';
 
 const WORDS = [
   'amber', 'birch', 'cedar', 'coral', 'delta', 'ember', 'fern', 'flint', 'garnet', 'harbor', 'hazel',
@@ -28,9 +29,10 @@ byId('suggest').addEventListener('click', () => {
 byId('start').addEventListener('submit', (event) => {
   event.preventDefault();
   const name = room.value.trim();
-  room.setAttribute('aria-invalid', String(!name));
-  say(byId('room-problem'), name ? '' : 'home.room.empty');
-  if (name) location.href = `/call/${encodeURIComponent(name)}`;
+  const good = isRoomName(name);
+  room.setAttribute('aria-invalid', String(!good));
+  say(byId('room-problem'), good ? '' : name ? 'home.room.invalid' : 'home.room.empty');
+  if (good) location.href = `/call/${encodeURIComponent(name)}`;
   else room.focus();
 });
 

@@ -3,6 +3,7 @@ import { connect } from '/signalbox.js';
 import { byId, copy, h } from '../dom.js';
 import { known, onLanguage, say, start, t } from '../i18n.js';
 import { secureURL } from '../origin.js';
+import { roomOf } from '../room.js';
 import { Chat } from './chat.js';
 import { Controls } from './controls.js';
 import { LocalMedia } from './media.js';
@@ -11,7 +12,7 @@ import { Stage } from './stage.js';
 const REMEMBERED_NAME = 'signalbox.name';
 
 const parameters = new URLSearchParams(location.search);
-const roomName = decodeURIComponent(location.pathname.split('/')[2] ?? '');
+const roomName = roomOf(location.pathname);
 const relayOnly = parameters.get('relay') === '1';
 
 const media = new LocalMedia();
@@ -27,9 +28,9 @@ byId('name').value = parameters.get('name') ?? storedName();
 onLanguage(title);
 title();
 offerSecureURL();
-openDevices().then(() => {
-  if (parameters.get('join') === '1') join();
-});
+// A link must not join for its reader: whoever once allowed camera and microphone for good would be on the air at once.
+if (roomName === null) refuseRoom();
+else openDevices();
 
 byId('lobby').addEventListener('submit', (event) => {
   event.preventDefault();
@@ -56,7 +57,7 @@ media.onchange = (kind) => {
 };
 
 function title() {
-  document.title = `${roomName} · ${t('call.title')}`;
+  document.title = roomName === null ? t('call.title') : `${roomName} · ${t('call.title')}`;
 }
 
 function setState(state) {
@@ -141,6 +142,12 @@ function finish(state, reason, params) {
   say(byId('end-reason'), reason, params);
   say(byId('rejoin'), state === 'left' ? 'call.rejoin' : 'call.again');
   byId('rejoin').focus();
+}
+
+function refuseRoom() {
+  finish('failed', 'end.room');
+  say(byId('end-title'), 'end.title.room');
+  byId('rejoin').hidden = byId('copy-link').hidden = true;
 }
 
 function offerSecureURL() {

@@ -19,6 +19,7 @@ export default {
   "home.room": "Room name",
   "home.room.hint": "Whoever has the name can join.",
   "home.room.empty": "A room needs a name.",
+  "home.room.invalid": "The name of a room has 1 to 128 characters and no control characters.",
   "home.suggest": "Suggest another name",
   "home.start": "Start or join the call",
   "home.check.title": "Does it work from here?",
@@ -90,7 +91,9 @@ export default {
 
   "end.title.left": "You have left the call",
   "end.title.failed": "The call did not work",
+  "end.title.room": "No room can have this name",
   "end.left": "Your camera and microphone are off.",
+  "end.room": "Check the link, or choose a name on the start page. The name of a room has 1 to 128 characters and no control characters.",
   "end.unreachable": "The server could not be reached. It may be restarting, or this network keeps WebSockets from it.",
   "end.timeout": "The server did not answer in time.",
   "end.room-full": "This room is full. Try again when somebody has left, or use another name.",

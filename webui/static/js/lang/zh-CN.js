@@ -19,6 +19,7 @@ export default {
   "home.room": "房间名",
   "home.room.hint": "知道房间名的人都能加入。",
   "home.room.empty": "请填写房间名。",
+  "home.room.invalid": "房间名须为 1 至 128 个字符，且不含控制字符。",
   "home.suggest": "换一个名字",
   "home.start": "开始或加入通话",
   "home.check.title": "从这里能用吗？",
@@ -90,7 +91,9 @@ export default {
 
   "end.title.left": "你已离开通话",
   "end.title.failed": "通话没有成功",
+  "end.title.room": "这个房间名无效",
   "end.left": "摄像头和麦克风已关闭。",
+  "end.room": "请检查链接，或到首页另取一个名字。房间名须为 1 至 128 个字符，且不含控制字符。",
   "end.unreachable": "无法连接服务器。它可能正在重启，或者此网络阻断了 WebSocket。",
   "end.timeout": "服务器没有及时应答。",
   "end.room-full": "房间已满。等有人离开后再试，或换一个房间名。",
