@@ -374,3 +374,31 @@ func TestAbuse32SlowStreamLosesItsOwnPacketsOnly(t *testing.T) {
 		}
 	}
 }
+
+// Requests that are authentic, and too many.
+func TestOneSourceDoesNotFillTheQueue(t *testing.T) {
+	r := newRig(t, nil)
+	held, release := make(chan struct{}), make(chan struct{})
+	go inBooks(t, r.s, func() int { close(held); <-release; return 0 })
+	<-held // the books are busy with something
+	accepted := func(ip string) (n int) {
+		for range grantQueue {
+			raw := make([]byte, headerSize)
+			q := &request{link: probeLink{func() {}}, client: netip.AddrPortFrom(netip.MustParseAddr(ip), 9), raw: raw, msg: message{method: methodRefresh, raw: raw}}
+			if r.s.books.submit(q) {
+				n++
+			}
+		}
+		return n
+	}
+	for _, ip := range []string{"192.0.2.1", "2001:db8::1"} {
+		if n := accepted(ip); n != sourceQueue {
+			t.Errorf("%d requests of one source wait, want %d", n, sourceQueue)
+		}
+	}
+	if n := accepted("2001:db8::2"); n != 0 { // the same /64
+		t.Errorf("its neighbour has %d more", n)
+	}
+	close(release)
+	eventually(t, "they are handled", func() bool { return accepted("192.0.2.1") > 0 })
+}

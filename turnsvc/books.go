@@ -12,8 +12,10 @@ import (
 // allocations, and owns ports and quotas: so nothing here races with anything, and every way out gives back what it took.
 
 const (
-	// grantQueue bounds requests that wait for the books; a client whose request is dropped sends it again.
+	// grantQueue bounds requests that wait for the books, sourceQueue those of one source: whoever floods with authentic requests
+	// leaves room for others. A client whose request is dropped sends it again.
 	grantQueue    = 1024
+	sourceQueue   = grantQueue / 4
 	sweepInterval = time.Second
 )
 
@@ -21,6 +23,7 @@ type books struct {
 	s         *Server
 	engineKey []byte
 	requests  chan *request
+	waiting   waiting
 	wake      chan struct{} // there are ends to be made
 
 	minPort, maxPort uint16 // relay ports
@@ -61,14 +64,18 @@ func (b *books) size() int {
 	return len(b.live)
 }
 
-// submit queues a request. It reports false when the queue is full.
+// submit queues a request. It reports false when the queue is full, or has enough of that source.
 func (b *books) submit(r *request) bool {
-	select {
-	case b.requests <- r:
-		return true
-	default:
-		return false
+	slot := b.waiting.of(r.client.Addr())
+	if slot.Add(1) <= sourceQueue {
+		select {
+		case b.requests <- r:
+			return true
+		default:
+		}
 	}
+	slot.Add(-1)
+	return false
 }
 
 // end stops an allocation at once and has the books remove it soon. It may be called from any goroutine, and more than once.
@@ -106,6 +113,7 @@ func (b *books) run(ctx context.Context) error {
 	for {
 		select {
 		case r := <-b.requests:
+			b.waiting.of(r.client.Addr()).Add(-1)
 			b.safely(func() { b.handle(r) })
 		case <-b.wake:
 			b.safely(b.remove)

@@ -1,7 +1,9 @@
 package turnsvc
 
 import (
+	"hash/maphash"
 	"net/netip"
+	"sync/atomic"
 
 	"signalbox/turnsvc/cred"
 )
@@ -66,6 +68,17 @@ func (q *quotas) giveBack(principal string, client netip.Addr) {
 func (q *quotas) room(n int, l *Limits, principal string, client netip.Addr) bool {
 	return (l.PerUser <= 0 || q.perUser[principal]+n <= l.PerUser) &&
 		(l.PerSource <= 0 || q.perSource[sourceOf(client)]+n <= l.PerSource)
+}
+
+// waiting counts the requests of each source that wait for the books, in a fixed table by a hash of the source: two that meet in a slot
+// share its limit.
+type waiting struct {
+	seed  maphash.Seed
+	slots [1 << 10]atomic.Int32
+}
+
+func (w *waiting) of(client netip.Addr) *atomic.Int32 {
+	return &w.slots[maphash.Comparable(w.seed, sourceOf(client))%uint64(len(w.slots))]
 }
 
 // sourceOf is what limits per source count by: an IPv4 address, or the /64 that one IPv6 host usually owns.

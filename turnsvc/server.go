@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"log/slog"
 	"net/netip"
@@ -133,7 +134,8 @@ func New(o Options) (*Server, error) {
 	rand.Read(secrets)                //nolint:errcheck // it never fails
 	s.nonces, s.noKey = newNonces(secrets[:32]), secrets[32:48]
 	s.books = &books{
-		s: s, engineKey: secrets[48:], channelTimeout: channelLifetime - 5*time.Second, requests: make(chan *request, grantQueue), wake: make(chan struct{}, 1),
+		s: s, engineKey: secrets[48:], channelTimeout: channelLifetime - 5*time.Second, requests: make(chan *request, grantQueue),
+		waiting: waiting{seed: maphash.MakeSeed()}, wake: make(chan struct{}, 1),
 		minPort: o.MinPort, maxPort: o.MaxPort, reservations: map[[8]byte]*reservation{},
 		quotas: newQuotas(&o.Limits), budget: newBudget(o.Limits.TotalPerMonth, o.Transfer, now()), live: map[uint64]*allocation{},
 	}
