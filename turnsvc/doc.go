@@ -8,7 +8,7 @@
 //	  ChannelData, Send   lane.go: deadlines checked, straight to the relay socket; no lock that two clients share, no heap allocation
 //	  Binding             stun.go: answered without state
 //	  other requests      gate.go: challenged, authenticated, refused; what is authentic goes to the books
-//	books.go              one goroutine: grants, ends, ports, quotas; it asks the engine before it says yes
+//	books.go              one goroutine: grants (allocate.go, permit.go), ends, ports, quotas; it asks the engine before it says yes
 //	pion.go               pion/turn, behind a connection that carries nothing but requests built here
 //	relay.go              relay sockets, ours alone; what they receive goes back through the lane
 //
