@@ -43,14 +43,11 @@ func newHandshakes(options []dtls.ServerOption) *handshakes {
 
 // begin reports whether there is room for one more. If there is none, it makes some, for the next: the client asks again.
 func (h *handshakes) begin(p *dtlsPipe) bool {
-	if !h.hellos.Allow() {
-		return false
-	}
 	src := sourceOf(p.peer.Addr())
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch {
-	case h.bySource[src] >= handshakePerSource:
+	case h.bySource[src] >= handshakePerSource, !h.hellos.Allow():
 		return false
 	case len(h.all) >= handshakeLimit:
 		for old := range h.unproven { // any: ranging over a map begins anywhere

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/pion/dtls/v3"
+	"github.com/pion/transport/v4/packetio"
 
 	"signalbox/turnsvc/cred"
 )
@@ -273,5 +274,76 @@ func TestDTLSFloodOfClientHellos(t *testing.T) {
 	f.close()
 	if len(f.peers) != 0 {
 		t.Errorf("%d clients are left", len(f.peers))
+	}
+}
+
+// Those whose cookie is still out make room for others; who has proven to receive at its address stays.
+func TestDTLSFloodGivesUpUnprovenHandshakesOnly(t *testing.T) {
+	t.Parallel()
+	h := newHandshakes(nil)
+	pipe := func(i int) *dtlsPipe {
+		return &dtlsPipe{peer: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 1, byte(i >> 8), byte(i)}), 9), in: packetio.NewBuffer()}
+	}
+	over := func(p *dtlsPipe) bool {
+		_, err := p.in.Write([]byte{0})
+		return err != nil
+	}
+	honest, embryo := pipe(0), pipe(1)
+	if !h.begin(honest) || !h.begin(embryo) {
+		t.Fatal("no room")
+	}
+	h.proven(honest)
+	h.hellos.SetLimit(1 << 20)
+	for i := 2; len(h.all) < handshakeLimit; i++ {
+		h.begin(pipe(i))
+	}
+	for i := range 10 * handshakeLimit {
+		if p := pipe(1000 + i); h.begin(p) {
+			t.Fatal("there is room beyond the limit")
+		}
+	}
+	if over(honest) {
+		t.Error("a handshake that has proven its address was given up")
+	}
+	if !over(embryo) || len(h.unproven) != 0 {
+		t.Errorf("%d handshakes without proof are left", len(h.unproven))
+	}
+	h.end(embryo)
+	if !h.begin(pipe(9999)) {
+		t.Error("no room where one has ended")
+	}
+}
+
+func TestDTLSHandshakesOfOneSource(t *testing.T) {
+	t.Parallel()
+	h := newHandshakes(nil)
+	begun := 0
+	for port := range uint16(100) {
+		if h.begin(&dtlsPipe{peer: netip.AddrPortFrom(netip.MustParseAddr("2001:db8::1"), 1000+port), in: packetio.NewBuffer()}) {
+			begun++
+		}
+	}
+	if begun != handshakePerSource {
+		t.Errorf("%d handshakes of one source, want %d", begun, handshakePerSource)
+	}
+	if !h.begin(&dtlsPipe{peer: netip.MustParseAddrPort("[2001:db8:0:1::1]:1000"), in: packetio.NewBuffer()}) {
+		t.Error("another source finds no room")
+	}
+}
+
+// What is never going to be a handshake costs no more than a look.
+func TestDTLSFrontIgnoresWhatBeginsNothing(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, withDTLS(t))
+	c := r.dial("udp", "u", "p")
+	for _, datagram := range [][]byte{
+		record(contentApplication, 1, 1, 1), record(contentAlert, 0, 1, 2, 40), clientHello([]byte("a cookie of nobody's")), {22, 254, 253, 0}, make([]byte, 20),
+	} {
+		datagram[0] = max(datagram[0], firstDTLS)
+		c.write(datagram)
+	}
+	eventually(t, "they are counted", func() bool { return r.s.counters.drops[dropDTLS].Load() == 5 })
+	if n := r.handshaking(); n != 0 {
+		t.Errorf("%d handshakes", n)
 	}
 }

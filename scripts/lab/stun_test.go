@@ -5,7 +5,6 @@ package lab_test
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -88,26 +87,4 @@ func output(t *testing.T, in *lab.Namespace, name string, args ...string) string
 		t.Fatalf("%s does not end:\n%s", name, out)
 	}
 	return string(out)
-}
-
-// TestTurnutilsOverDTLS has coturn's client pass its data through the box over
-// DTLS, on the port of plain TURN: in channels, and in Send indications.
-func TestTurnutilsOverDTLS(t *testing.T) {
-	lab.Require(t, "turnutils_uclient", "turnutils_peer")
-	l := lab.New(t, lab.Symmetric, lab.FullCone)
-	lab.StartServer(t, l.Server, lab.Config, "--set", "turn.dtls=true")
-	startPeer(t, l.B)
-	overDTLS := []string{"-S", "-p", "3478"}
-	for name, flags := range map[string][]string{
-		"channels":               {"-y", "-m", "2"},
-		"indications":            {"-y", "-m", "2", "-s"},
-		"to a peer of its own":   {"-e", lab.AddrNATB, "-r", peerPort},
-		"large, in channels":     {"-y", "-m", "2", "-l", "1300"},
-		"odd-sized, in channels": {"-y", "-m", "2", "-l", "171"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			uclient(t, l.A, "u", "p", slices.Concat(overDTLS, flags)...)
-		})
-	}
 }
