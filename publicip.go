@@ -61,13 +61,14 @@ func lookupHost(ctx context.Context, host string) ([]netip.Addr, error) {
 // resolved are the addresses of the configuration's names, as far as they are known.
 type resolved map[string][]netip.Addr
 
-// resolve looks the configuration's names up. What can't be looked up keeps the addresses that it has in old; the error says so.
-func (c *Config) resolve(ctx context.Context, lookup lookupFunc, old resolved) (resolved, error) {
+// resolve looks up the names that public addresses are taken from, where is what was decided before. What can't be looked up
+// keeps the addresses that it has in old; the error says so.
+func (c *Config) resolve(ctx context.Context, lookup lookupFunc, where addressing, old resolved) (resolved, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
 	next := resolved{}
 	var failed []error
-	for _, name := range c.publicNames() {
+	for _, name := range c.publicNames(where) {
 		addrs, err := lookup(ctx, name)
 		if err != nil || len(addrs) == 0 {
 			failed = append(failed, fmt.Errorf("look up %s: %w", name, cmp.Or(err, errors.New("it has no address"))))
@@ -81,9 +82,13 @@ func (c *Config) resolve(ctx context.Context, lookup lookupFunc, old resolved) (
 	return next, errors.Join(failed...)
 }
 
-// publicNames are the names that public addresses are taken from.
-func (c *Config) publicNames() (names []string) {
-	for _, s := range append([]string{c.PublicHost}, c.PublicIP...) {
+// publicNames are those of public_ip, and public_host if it is needed.
+func (c *Config) publicNames(where addressing) (names []string) {
+	all := slices.Clone(c.PublicIP)
+	if slices.ContainsFunc(where, relayAddress.mayBeBehindNAT) {
+		all = append(all, c.PublicHost)
+	}
+	for _, s := range all {
 		if _, err := netip.ParseAddr(s); err != nil && s != "" && s != "auto" && !slices.Contains(names, s) {
 			names = append(names, s)
 		}
@@ -173,7 +178,7 @@ func (r *relayAddress) lookBehindNAT(c *Config, names resolved) {
 		r.public = address{ip, "public_host says so"}
 		return
 	}
-	if isPublic(r.bind.ip) {
+	if !r.mayBeBehindNAT() {
 		return
 	}
 	for _, ip := range names[c.PublicHost] {
@@ -183,6 +188,9 @@ func (r *relayAddress) lookBehindNAT(c *Config, names resolved) {
 		}
 	}
 }
+
+// mayBeBehindNAT reports whether the box is reached, if at all, by another address than its own.
+func (r relayAddress) mayBeBehindNAT() bool { return !isPublic(r.bind.ip) && !r.bind.ip.IsLoopback() }
 
 // isPublic reports whether an address can be one of the internet.
 func isPublic(ip netip.Addr) bool { return ip.IsGlobalUnicast() && scopeNote(ip) == "" }
@@ -234,9 +242,9 @@ func localAddress(v4 bool, c *Config, local []netip.Addr, old addressing) addres
 
 // readdress decides again where to relay. New allocations follow; running ones keep their addresses.
 func (a *App) readdress(ctx context.Context) error {
-	names, lookupErr := a.cfg.resolve(ctx, a.lookup, a.names)
-	a.names = names
 	old := *a.addressing.Load()
+	names, lookupErr := a.cfg.resolve(ctx, a.lookup, old, a.names)
+	a.names = names
 	next, err := relayAddresses(&a.cfg, names, old)
 	if err != nil {
 		return errors.Join(lookupErr, err)

@@ -111,7 +111,7 @@ func TestRelayAddresses(t *testing.T) {
 		"a name":                  {set: append(both, "public_ip=box.example.org"), want: "127.0.0.1>198.51.100.9 ::1>2001:db8::9"},
 		"a name, IPv4 here":       {set: append(listensOnLoopback, "public_ip=box.example.org"), want: "127.0.0.1>198.51.100.9"},
 		"an unknown name":         {set: append(both, "public_ip=other.example.org"), want: "127.0.0.1>127.0.0.1 ::1>::1"},
-		"public_host":             {set: append(listensOnLoopback, "public_host=box.example.org"), want: "127.0.0.1>198.51.100.9"},
+		"public_host":             {set: append(listensOnLoopback, "public_host=box.example.org"), want: "127.0.0.1>127.0.0.1"}, // no NAT leads to loopback
 		"public_host, an address": {set: append(both, "public_host=198.51.100.7"), want: "127.0.0.1>198.51.100.7 ::1>::1"},
 		"relay_ip":                {set: append(both, "turn.relay_ip=127.0.0.1"), want: "127.0.0.1>127.0.0.1"},
 		"relay_ip, both":          {set: append(both, `turn.relay_ip=["127.0.0.1","::1"]`, "public_ip=198.51.100.7"), want: "127.0.0.1>198.51.100.7"},
@@ -142,25 +142,44 @@ func TestRelayAddresses(t *testing.T) {
 	}
 }
 
-// A name that is not found keeps the addresses that it had, and stops no other.
-func TestResolverFailsForOneName(t *testing.T) {
+// A name that is not found keeps the addresses that it had, and stops no other. public_host is asked for only where there can be a NAT.
+func TestLookUp(t *testing.T) {
 	t.Parallel()
 	cfg, err := Load(LoadOptions{Dev: true, Set: []string{"public_host=a.example.org", `public_ip=["b.example.org", "auto"]`}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	known := netip.MustParseAddr("198.51.100.1")
+	known, public := netip.MustParseAddr("198.51.100.1"), netip.MustParseAddr("198.51.100.5")
+	var asked []string
 	lookup := func(_ context.Context, host string) ([]netip.Addr, error) {
+		asked = append(asked, host)
 		if host == "a.example.org" {
 			return nil, &net.DNSError{Err: "no such host", Name: host}
 		}
 		return []netip.Addr{known}, nil
 	}
-	names, err := cfg.resolve(context.Background(), lookup, resolved{"a.example.org": {netip.MustParseAddr("198.51.100.5")}})
-	if err == nil || !strings.Contains(err.Error(), "a.example.org") {
-		t.Errorf("error %v", err)
+	old := resolved{"a.example.org": {public}}
+	at := func(ip string) relayAddress {
+		a := address{ip: netip.MustParseAddr(ip)}
+		return relayAddress{bind: a, public: a}
 	}
-	if !slices.Contains(names["b.example.org"], known) || len(names["a.example.org"]) != 1 {
-		t.Errorf("names %v", names)
+	for _, ip := range []string{"203.0.113.5", "127.0.0.1", "2001:db8::1"} {
+		asked = nil
+		if _, err := cfg.resolve(t.Context(), lookup, addressing{at(ip)}, old); err != nil || len(asked) != 1 {
+			t.Errorf("at %s, %v are looked up (%v)", ip, asked, err)
+		}
+	}
+	for _, ip := range []string{"10.0.0.5", "100.64.0.1", "fd00::5"} {
+		names, err := cfg.resolve(t.Context(), lookup, addressing{at(ip)}, old)
+		if err == nil || !strings.Contains(err.Error(), "a.example.org") {
+			t.Errorf("at %s: error %v", ip, err)
+		}
+		if !slices.Contains(names["b.example.org"], known) || !slices.Contains(names["a.example.org"], public) {
+			t.Errorf("at %s: names %v", ip, names)
+		}
+		r := at(ip)
+		if r.lookBehindNAT(&cfg, names); r.bind.ip.Is4() != (r.public.ip == public) {
+			t.Errorf("at %s: the public address is %s", ip, r.public.ip)
+		}
 	}
 }

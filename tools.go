@@ -29,11 +29,14 @@ func CheckHost(c Config) []string {
 			warnings = append(warnings, fmt.Sprintf("%s: this machine has no address %s", key, a.Addr()))
 		}
 	}
-	names, err := c.resolve(context.Background(), lookupHost, nil)
-	if err != nil {
-		warnings = append(warnings, "public_ip, public_host: "+err.Error())
+	where, err := relayAddresses(&c, nil, nil)
+	if err == nil {
+		names, lookupErr := c.resolve(context.Background(), lookupHost, where, nil)
+		if lookupErr != nil {
+			warnings = append(warnings, "public_ip, public_host: "+lookupErr.Error())
+		}
+		where, err = relayAddresses(&c, names, nil)
 	}
-	where, err := relayAddresses(&c, names, nil)
 	if err != nil {
 		warnings = append(warnings, err.Error())
 	}
