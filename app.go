@@ -11,6 +11,7 @@ import (
 	"os"
 	"runtime/debug"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -34,8 +35,6 @@ type App struct {
 	state  *State
 	log    *slog.Logger
 	lookup lookupFunc
-	keys   *cred.Keys
-	cert   certificate
 	turn   *turnsvc.Server
 	hub    *signal.Hub
 	ui     *webui.UI
@@ -47,6 +46,9 @@ type App struct {
 	started time.Time
 
 	ready      atomic.Bool
+	live       atomic.Pointer[live]
+	reloading  sync.Mutex // one Reload at a time; guards loaded
+	loaded     Config     // the last that was put into force; cfg is the first
 	addressing atomic.Pointer[addressing]
 	names      resolved // owned by Listen, then by followAddresses
 }
@@ -62,13 +64,8 @@ func New(cfg Config, state *State, log *slog.Logger) (*App, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	a := &App{cfg: cfg, state: state, log: log, lookup: lookupHost}
+	a := &App{cfg: cfg, loaded: cfg, state: state, log: log, lookup: lookupHost}
 	a.edge = &edge{log: log.With("part", "edge")}
-	secret, err := a.secret(cfg.TURN.Secret, turnSecretFile)
-	if err != nil {
-		return nil, err
-	}
-	a.keys = cred.NewKeys(string(secret), cfg.TURN.OldSecrets.reveal()...)
 	token, err := a.secret(cfg.Admin.Token, adminTokenFile)
 	if err != nil {
 		return nil, err
@@ -82,9 +79,11 @@ func New(cfg Config, state *State, log *slog.Logger) (*App, error) {
 	if err := checkAlternate(&cfg, a.public().ip); err != nil {
 		return nil, err
 	}
-	if a.cert, err = loadCertificate(&cfg, state, time.Now(), a.certificateNames()); err != nil {
+	inForce, err := a.makeLive(&cfg)
+	if err != nil {
 		return nil, err
 	}
+	a.live.Store(inForce)
 	if a.root, err = openWebRoot(cfg.Web.Root); err != nil {
 		return nil, err
 	}
@@ -140,10 +139,27 @@ func (a *App) signalOptions() signal.Options {
 }
 
 func (a *App) turnOptions() (turnsvc.Options, error) {
-	c := &a.cfg.TURN
 	o := turnsvc.Options{
-		Realm: c.Realm, Users: map[string][]byte{}, Keys: a.keys,
-		Relays: a.addressing.Load().relays(), AllowLoopback: a.cfg.Dev, MinLifetime: time.Duration(c.MinLifetime),
+		Realm: a.cfg.TURN.Realm, Relays: a.addressing.Load().relays(), AllowLoopback: a.cfg.Dev,
+		Transfer: a.readTransfer(), Log: a.log.With("part", "turn"),
+	}
+	if a.cfg.TURN.DTLS {
+		o.DTLSCertificate = func(string) (*tls.Certificate, error) { return a.live.Load().cert.pair, nil }
+	}
+	var err error
+	if o.Live, err = turnLive(&a.cfg, a.live.Load().keys); err != nil {
+		return o, err
+	}
+	o.MinPort, o.MaxPort, err = a.cfg.relayPorts()
+	return o, err
+}
+
+// turnLive is the part of the TURN configuration that can change while the server runs.
+func turnLive(cfg *Config, keys *cred.Keys) (l turnsvc.Live, err error) {
+	c := &cfg.TURN
+	l = turnsvc.Live{
+		Users: map[string][]byte{}, Keys: keys, MinLifetime: time.Duration(c.MinLifetime),
+		HubPeers: peersByName[c.Peers], StaticPeers: peersByName[c.StaticPeers],
 		Limits: turnsvc.Limits{
 			Allocations: c.Limits.Allocations, PerUser: c.Limits.PerUser, PerSource: c.Limits.PerSource,
 			Permissions: c.Limits.Permissions, Channels: c.Limits.Channels,
@@ -152,27 +168,24 @@ func (a *App) turnOptions() (turnsvc.Options, error) {
 			Bandwidth:             int64(c.Limits.Bandwidth), UserBandwidth: int64(c.Limits.UserBandwidth),
 			TotalBandwidth: int64(c.Limits.TotalBandwidth), TotalPerMonth: int64(c.Limits.TotalPerMonth),
 		},
-		Transfer: a.readTransfer(), Log: a.log.With("part", "turn"),
 	}
-	if c.DTLS {
-		o.DTLSCertificate = a.cert.forName
+	if l.AllowPeers, err = parsePrefixes(c.AllowPeers); err != nil {
+		return l, err
 	}
-	var err [3]error
-	o.MinPort, o.MaxPort, err[0] = a.cfg.relayPorts()
-	o.HubPeers, o.StaticPeers = peersByName[c.Peers], peersByName[c.StaticPeers]
-	o.AllowPeers, err[1] = parsePrefixes(c.AllowPeers)
-	o.DenyPeers, err[2] = parsePrefixes(c.DenyPeers)
+	if l.DenyPeers, err = parsePrefixes(c.DenyPeers); err != nil {
+		return l, err
+	}
 	for _, u := range c.Users {
-		key, kerr := u.key(c.Realm)
-		err[0] = errors.Join(err[0], kerr)
-		o.Users[u.Name] = key
+		if l.Users[u.Name], err = u.key(c.Realm); err != nil {
+			return l, err
+		}
 	}
-	return o, errors.Join(err[:]...)
+	return l, nil
 }
 
 // Listen binds every socket, or none. It looks up the names that the configuration takes public addresses from.
 func (a *App) Listen() error {
-	if err := a.edge.bind(&a.cfg, a.cert.conf); err != nil {
+	if err := a.edge.bind(&a.cfg, a.tlsConfig()); err != nil {
 		return err
 	}
 	if a.edge.corners != nil {
@@ -184,8 +197,8 @@ func (a *App) Listen() error {
 	if err := a.readdress(context.Background()); err != nil {
 		a.log.Warn("a public address is not known yet", "err", err)
 	}
-	if a.cert.fresh != nil {
-		if err := a.state.write(selfSignedFile, a.cert.fresh); err != nil {
+	if fresh := a.live.Load().cert.fresh; fresh != nil {
+		if err := a.state.write(selfSignedFile, fresh); err != nil {
 			a.edge.close()
 			return err
 		}

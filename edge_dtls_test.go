@@ -38,7 +38,7 @@ func TestDTLSOnTheUDPPort(t *testing.T) {
 		t.Fatal(err)
 	}
 	stunOverDatagrams(t, conn)
-	if state, ok := conn.ConnectionState(); !ok || !bytes.Equal(state.PeerCertificates[0], app.cert.conf.Certificates[0].Certificate[0]) {
+	if state, ok := conn.ConnectionState(); !ok || !bytes.Equal(state.PeerCertificates[0], app.live.Load().cert.pair.Certificate[0]) {
 		t.Error("the certificate is not that of the TLS port")
 	}
 	for _, url := range app.turnURLs("localhost") {

@@ -20,9 +20,9 @@ import (
 	"time"
 )
 
-// certificate is what the TLS port serves.
+// certificate is what the TLS port serves. The zero certificate is none: TLS is off.
 type certificate struct {
-	conf *tls.Config // nil: TLS is off
+	pair *tls.Certificate
 	// names are those that clients can verify: of a certificate that somebody else signed. Browsers refuse turns: with any other,
 	// without a word.
 	names []string
@@ -58,25 +58,27 @@ func loadCertificate(c *Config, state *State, now time.Time, names []string) (ce
 			return out, err
 		}
 	}
-	out.conf = &tls.Config{
-		MinVersion:   tls.VersionTLS12,
-		Certificates: []tls.Certificate{pair},
-		// In order of preference: whoever speaks TURN at all wants TURN (coturn's clients offer http/1.1, too).
-		NextProtos: append(slices.Clone(turnProtocols), "h2", "http/1.1"),
-	}
+	out.pair = &pair
 	return out, nil
 }
 
 // covers reports whether clients can verify the certificate for host, a name or an address.
 func (c certificate) covers(host string) bool {
-	if c.conf == nil || len(c.names) == 0 {
-		return false
-	}
-	return c.conf.Certificates[0].Leaf.VerifyHostname(host) == nil
+	return len(c.names) > 0 && c.pair.Leaf.VerifyHostname(host) == nil
 }
 
-// forName returns the certificate for a server name: there is one for all.
-func (c certificate) forName(string) (*tls.Certificate, error) { return &c.conf.Certificates[0], nil }
+// tlsConfig serves the certificate in force, also after a reload. It is nil if TLS is off.
+func (a *App) tlsConfig() *tls.Config {
+	if a.live.Load().cert.pair == nil {
+		return nil
+	}
+	return &tls.Config{
+		MinVersion:     tls.VersionTLS12,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return a.live.Load().cert.pair, nil },
+		// In order of preference: whoever speaks TURN at all wants TURN (coturn's clients offer http/1.1, too).
+		NextProtos: append(slices.Clone(turnProtocols), "h2", "http/1.1"),
+	}
+}
 
 const (
 	selfSignedFile  = "self-signed.pem"

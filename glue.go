@@ -31,8 +31,9 @@ func (i issuer) ICEServers(r signal.ICERequest) ([]signal.ICEServer, time.Time) 
 
 // iceServers lists what this box serves, under a name that the client has just reached it by, with a credential of that class for id.
 func (a *App) iceServers(hostHeader string, class cred.Class, id string) ([]signal.ICEServer, time.Time) {
-	expires := time.Now().Add(time.Duration(a.cfg.TURN.CredentialTTL)).Truncate(time.Second)
-	user, password := a.keys.Mint(class, id, expires)
+	inForce := a.live.Load()
+	expires := time.Now().Add(inForce.ttl).Truncate(time.Second)
+	user, password := inForce.keys.Mint(class, id, expires)
 	return []signal.ICEServer{
 		{URLs: a.stunURLs(hostHeader)},
 		{URLs: a.turnURLs(hostHeader), Username: user, Credential: password},
@@ -49,7 +50,7 @@ func (a *App) turnURLs(hostHeader string) []string {
 	host := a.iceHost(hostHeader)
 	at := a.turnAddr(host)
 	urls := []string{"turn:" + at + "?transport=udp", "turn:" + at + "?transport=tcp"}
-	if a.edge.webTLS != nil && a.cert.covers(host) {
+	if a.edge.webTLS != nil && a.live.Load().cert.covers(host) {
 		urls = append(urls, "turns:"+net.JoinHostPort(host, portOf(a.edge.webTLS.Addr()))+"?transport=tcp")
 	}
 	return urls

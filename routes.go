@@ -54,7 +54,7 @@ func (a *App) index() http.Handler {
 // redirectToTLS sends clients to https where the certificate is one that they can verify. Not those on this machine itself: the command line, and a
 // reverse proxy, which has spoken TLS already; nor those that ask whether the box lives.
 func (a *App) redirectToTLS(next http.Handler) http.Handler {
-	if a.edge.webTLS == nil || len(a.cert.names) == 0 {
+	if a.edge.webTLS == nil || len(a.live.Load().cert.names) == 0 {
 		return next
 	}
 	port := portOf(a.edge.webTLS.Addr())

@@ -92,7 +92,7 @@ func (a *App) pages() (local, others []pageURL) {
 		return local, others
 	}
 	note := ""
-	if len(a.cert.names) == 0 {
+	if len(a.live.Load().cert.names) == 0 {
 		note = "; the certificate is self-signed, so the browser warns once"
 	}
 	host := a.public().ip.String()

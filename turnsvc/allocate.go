@@ -66,7 +66,7 @@ func (b *books) allocate(r *request, a *allocation) {
 		return
 	}
 	b.quotas.take(a.principal, a.client.Addr())
-	a.up, a.down = b.quotas.paces(&b.s.limits, a.principal)
+	a.up, a.down = b.quotas.paces(&b.s.live.Load().Limits, a.principal)
 	b.mu.Lock()
 	b.live[a.id] = a
 	b.mu.Unlock()
@@ -93,7 +93,7 @@ func (b *books) allocate(r *request, a *allocation) {
 
 // attach gives the allocation its scope. It reports false for a session's credential whose session is over.
 func (b *books) attach(a *allocation) bool {
-	a.scope = scope{peers: b.s.policy.peersOf(a.class), rooms: b.s.rooms}
+	a.scope = scope{peers: b.s.live.Load().policy.peersOf(a.class), rooms: b.s.rooms}
 	if a.class != cred.Hub {
 		return true
 	}
@@ -159,9 +159,9 @@ func (b *books) noRoom(r *request, w *wish) int {
 	case w.port == evenPortAndNext:
 		n = 2
 	}
-	l := &b.s.limits
+	l := &b.s.live.Load().Limits
 	switch {
-	case b.s.draining.Load(), b.budget.spent(), l.Allocations > 0 && b.size()+len(b.reservations)+n > l.Allocations:
+	case b.s.draining.Load(), b.budget.spent(l.TotalPerMonth), l.Allocations > 0 && b.size()+len(b.reservations)+n > l.Allocations:
 		return 508
 	case !b.quotas.room(n, l, principal(r.class, r.user), r.client.Addr()):
 		return 486
@@ -240,7 +240,7 @@ func (b *books) lifetime(m *message) (time.Duration, bool) {
 	if asked == 0 && m.method == methodRefresh {
 		return 0, true
 	}
-	return min(max(asked, b.s.minLifetime), maxLifetime), true
+	return min(max(asked, b.s.live.Load().MinLifetime), maxLifetime), true
 }
 
 // refresh: RFC 8656 §8.2.

@@ -148,7 +148,9 @@ func (b *books) safely(f func()) {
 // sweep ends what has expired. The packet path enforces every deadline itself; this gives the ports back.
 func (b *books) sweep() {
 	now := b.s.clock.now()
-	b.budget.count(b.list(), b.s.clock.wall(), b.s.log)
+	limits := &b.s.live.Load().Limits
+	b.quotas.follow(limits)
+	b.budget.count(b.list(), limits.TotalPerMonth, b.s.clock.wall(), b.s.log)
 	for _, a := range b.list() {
 		if !a.live(now) {
 			b.end(a)

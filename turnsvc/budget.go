@@ -16,8 +16,6 @@ type Transfer struct {
 // budget adds up what is relayed in a month. The packet path knows nothing of it: the books add up the allocations' own counters, once a
 // second and when one ends. A spent budget refuses new allocations; running calls are not cut off.
 type budget struct {
-	limit int64 // bytes a month; 0: none
-
 	mu       sync.Mutex
 	transfer Transfer
 	counted  map[*allocation]int64 // of the live ones, what is in transfer already
@@ -27,8 +25,8 @@ type budget struct {
 // budgetWarning is the part of the budget at which the operator is told.
 const budgetWarning = 0.8
 
-func newBudget(limit int64, earlier Transfer, now time.Time) *budget {
-	b := &budget{limit: limit, transfer: earlier, counted: map[*allocation]int64{}}
+func newBudget(earlier Transfer, now time.Time) *budget {
+	b := &budget{transfer: earlier, counted: map[*allocation]int64{}}
 	b.turnMonth(now)
 	return b
 }
@@ -40,18 +38,18 @@ func (b *budget) turnMonth(now time.Time) {
 	}
 }
 
-// count takes in what the allocations have carried since the last time.
-func (b *budget) count(live []*allocation, now time.Time, log *slog.Logger) {
+// count takes in what the allocations have carried since the last time. limit is the bytes a month; 0: none.
+func (b *budget) count(live []*allocation, limit int64, now time.Time, log *slog.Logger) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.turnMonth(now)
 	for _, a := range live {
 		b.add(a)
 	}
-	if b.limit > 0 && !b.warned && float64(b.transfer.Bytes) >= budgetWarning*float64(b.limit) {
+	if limit > 0 && !b.warned && float64(b.transfer.Bytes) >= budgetWarning*float64(limit) {
 		b.warned = true
 		log.Warn("the monthly transfer budget runs out: at its end no new allocations are made", "month", b.transfer.Month,
-			"bytes", b.transfer.Bytes, "budget", b.limit)
+			"bytes", b.transfer.Bytes, "budget", limit)
 	}
 }
 
@@ -71,10 +69,10 @@ func (b *budget) ended(a *allocation) {
 }
 
 // spent reports whether nothing is left of the budget.
-func (b *budget) spent() bool {
+func (b *budget) spent(limit int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.limit > 0 && b.transfer.Bytes >= b.limit
+	return limit > 0 && b.transfer.Bytes >= limit
 }
 
 // Transfer returns what has been relayed this month, for the next process to go on from.

@@ -119,7 +119,8 @@ const maxUsername = 508
 
 // authenticate finds the key that signed m. Every way to fail costs the same, so that timing tells no known name.
 func (s *Server) authenticate(m *message, user string) (identity, bool) {
-	key, known := s.users[user]
+	inForce := s.live.Load()
+	key, known := inForce.Users[user]
 	if !known {
 		key = s.noKey
 	}
@@ -128,7 +129,7 @@ func (s *Server) authenticate(m *message, user string) (identity, bool) {
 	}
 	expires, session, minted := cred.Parse(user)
 	var id identity
-	s.keys.Each(user, func(c cred.Class, password string) bool {
+	inForce.Keys.Each(user, func(c cred.Class, password string) bool {
 		key := cred.LongTermKey(user, s.realm, password)
 		if !m.signedBy(key) {
 			return false
@@ -226,16 +227,19 @@ func errorAnswer(dst []byte, m *message, key []byte, code int) []byte {
 // spoofed sources costs no memory; two sources that meet in a slot share its limit.
 type strangers struct {
 	seed  maphash.Seed
-	limit uint32 // a second; 0: none
+	limit atomic.Uint32 // a second; 0: none
 	slots [1 << 14]atomic.Uint64
 }
 
 func newStrangers(limit int) *strangers {
-	return &strangers{seed: maphash.MakeSeed(), limit: uint32(max(limit, 0))}
+	t := &strangers{seed: maphash.MakeSeed()}
+	t.limit.Store(uint32(max(limit, 0)))
+	return t
 }
 
 func (t *strangers) allow(ip netip.Addr, now time.Time) bool {
-	if t.limit == 0 {
+	limit := uint64(t.limit.Load())
+	if limit == 0 {
 		return true
 	}
 	slot := &t.slots[maphash.Comparable(t.seed, sourceOf(ip))%uint64(len(t.slots))]
@@ -244,7 +248,7 @@ func (t *strangers) allow(ip netip.Addr, now time.Time) bool {
 		old := slot.Load()
 		count := uint64(1)
 		if old>>32 == second {
-			if count = old&0xFFFFFFFF + 1; count > uint64(t.limit) {
+			if count = old&0xFFFFFFFF + 1; count > limit {
 				return false
 			}
 		}

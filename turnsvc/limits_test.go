@@ -119,11 +119,11 @@ func TestMonthlyBudget(t *testing.T) {
 	}
 
 	// Another month, another budget; another process goes on with the same.
-	b := newBudget(1000, Transfer{Month: "2001-01", Bytes: 5000}, now)
-	if b.spent() || b.transfer.Month != month {
+	b := newBudget(Transfer{Month: "2001-01", Bytes: 5000}, now)
+	if b.spent(1000) || b.transfer.Month != month {
 		t.Errorf("an old month counts: %+v", b.transfer)
 	}
-	if b = newBudget(1000, Transfer{Month: month, Bytes: 5000}, now); !b.spent() {
+	if b = newBudget(Transfer{Month: month, Bytes: 5000}, now); !b.spent(1000) {
 		t.Error("what an earlier process carried does not count")
 	}
 }

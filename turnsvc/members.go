@@ -50,5 +50,5 @@ func (s *Server) regrant(a *allocation, peers ...netip.Addr) {
 // grantFor asks the policy what an allocation may do with peer.
 func (s *Server) grantFor(a *allocation, peer netip.Addr) grant {
 	h := s.host.Load()
-	return s.policy.grant(&a.scope, peer, h.own, h.relayed)
+	return s.live.Load().policy.grant(&a.scope, peer, h.own, h.relayed)
 }

@@ -58,7 +58,7 @@ func (b *books) createPermission(r *request, a *allocation) {
 
 // tooManyPermissions reports whether peers would take the allocation past its limit.
 func (b *books) tooManyPermissions(a *allocation, peers []netip.Addr, now int64) bool {
-	limit := b.s.limits.Permissions
+	limit := b.s.live.Load().Limits.Permissions
 	if limit <= 0 {
 		return false
 	}
@@ -111,7 +111,7 @@ func (b *books) channelBind(r *request, a *allocation) {
 func (b *books) channelConflict(a *allocation, number uint16, peer netip.AddrPort) int {
 	now := b.s.clock.now()
 	byNumber, byPeer, n := a.boundTo(number, peer)
-	limit := b.s.limits.Channels
+	limit := b.s.live.Load().Limits.Channels
 	if byNumber.over(now) || byPeer.over(now) || byNumber == nil && limit > 0 && n >= limit {
 		a.forgetExpired(now) // only if it matters: it looks at all
 		byNumber, byPeer, n = a.boundTo(number, peer)

@@ -28,13 +28,14 @@ type quotas struct {
 	// buckets of principals with allocations, and of all: what each direction may carry.
 	userUp, userDown map[string]*bucket
 	allUp, allDown   *bucket
+	total            int64 // the rate of those two
 }
 
 func newQuotas(l *Limits) quotas {
 	return quotas{
 		perUser: map[string]int{}, perSource: map[netip.Prefix]int{},
 		userUp: map[string]*bucket{}, userDown: map[string]*bucket{},
-		allUp: newBucket(l.TotalBandwidth), allDown: newBucket(l.TotalBandwidth),
+		allUp: newBucket(l.TotalBandwidth), allDown: newBucket(l.TotalBandwidth), total: l.TotalBandwidth,
 	}
 }
 

@@ -113,9 +113,12 @@ func newRigWith(t testing.TB, change func(*Options), tamper func(*Server)) *rig 
 	t.Helper()
 	r := &rig{t: t, addr: map[string]string{}, keys: cred.NewKeys(testSecret)}
 	o := Options{
-		Realm: testRealm, Keys: r.keys,
-		Users:    map[string][]byte{"u": cred.LongTermKey("u", testRealm, "p"), "v": cred.LongTermKey("v", testRealm, "q")},
-		HubPeers: PeersRoom, StaticPeers: PeersPublic,
+		Realm: testRealm,
+		Live: Live{
+			Keys:     r.keys,
+			Users:    map[string][]byte{"u": cred.LongTermKey("u", testRealm, "p"), "v": cred.LongTermKey("v", testRealm, "q")},
+			HubPeers: PeersRoom, StaticPeers: PeersPublic,
+		},
 		Relays:  []RelayAddress{relayAt("127.0.0.1")},
 		MinPort: 20000, MaxPort: 32000, AllowLoopback: true,
 		Now: func() time.Time { return time.Now().Add(time.Duration(r.offset.Load())) },

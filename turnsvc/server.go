@@ -13,18 +13,14 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"signalbox/turnsvc/cred"
 )
 
-// Options configure a Server. They are not changed after New.
+// Options configure a Server. Only the Live part changes after New.
 type Options struct {
+	Live
+
 	// Realm is that of the long-term credentials, at most 128 characters. Each byte of it is sent to strangers.
 	Realm string
-	// Users are static users: name to the 16-byte key MD5(name ":" realm ":" password), see cred.LongTermKey.
-	Users map[string][]byte
-	// Keys verify minted credentials.
-	Keys *cred.Keys
 	// Relays are the addresses that the server relays on, at most one of each family. See Server.SetRelays.
 	Relays []RelayAddress
 	// DTLSCertificate returns the certificate for a server name, which may be empty. Nil: no TURN over DTLS.
@@ -33,16 +29,9 @@ type Options struct {
 	// MinPort to MaxPort are the relay ports.
 	MinPort, MaxPort uint16
 
-	// AllowPeers opens non-global peers; DenyPeers wins over it.
-	AllowPeers, DenyPeers []netip.Prefix
 	// AllowLoopback lets clients reach loopback peers. For development only.
 	AllowLoopback bool
-	// HubPeers and StaticPeers are the peers that sessions, and static users and shared secrets, may reach besides.
-	HubPeers, StaticPeers Peers
 
-	// MinLifetime is the shortest allocation lifetime granted. Zero: 60 s.
-	MinLifetime time.Duration
-	Limits      Limits
 	// Transfer is what an earlier process had relayed this month.
 	Transfer Transfer
 
@@ -66,26 +55,22 @@ type Limits struct {
 // Server is a TURN and STUN server. It opens no listening socket: they are handed to ServePacket and ServeConn.
 type Server struct {
 	// Set in New.
-	realm       string
-	users       map[string][]byte
-	noKey       []byte // verifies nothing, at the cost of a real one
-	keys        *cred.Keys
-	policy      policy
-	rooms       *rooms
-	minLifetime time.Duration
-	limits      Limits
-	log         *slog.Logger
-	clock       clock
-	nonces      *nonces
-	strangers   *strangers
-	books       *books
-	streams     streams
-	dtls        *handshakes // nil: no DTLS
-	bans        bans
-	corners     *[2][2]corner // set by EnableDiscovery, before anything is served; nil: no NAT behavior discovery
+	realm     string
+	noKey     []byte // verifies nothing, at the cost of a real one
+	rooms     *rooms
+	log       *slog.Logger
+	clock     clock
+	nonces    *nonces
+	strangers *strangers
+	books     *books
+	streams   streams
+	dtls      *handshakes // nil: no DTLS
+	bans      bans
+	corners   *[2][2]corner // set by EnableDiscovery, before anything is served; nil: no NAT behavior discovery
 
 	counters counters
 	draining atomic.Bool
+	live     atomic.Pointer[live]
 	relays   atomic.Pointer[relayAddresses]
 	host     atomic.Pointer[host]
 
@@ -97,17 +82,11 @@ func New(o Options) (*Server, error) {
 	switch {
 	case o.Realm == "" || len(o.Realm) > 128:
 		return nil, errors.New("turn realm: want 1 to 128 characters")
-	case o.Keys == nil:
-		return nil, errors.New("turn keys: want the keys of a secret")
 	case o.MinPort == 0 || o.MaxPort < o.MinPort:
 		return nil, fmt.Errorf("turn relay ports %d-%d: want a range", o.MinPort, o.MaxPort)
 	}
 	s := &Server{
-		realm: o.Realm, users: o.Users, keys: o.Keys, rooms: newRooms(int64(lingering)),
-		policy: policy{
-			allow: o.AllowPeers, deny: o.DenyPeers, allowLoopback: o.AllowLoopback, hub: o.HubPeers, static: o.StaticPeers,
-		},
-		minLifetime: min(max(o.MinLifetime, time.Second), maxLifetime), limits: o.Limits, log: o.Log,
+		realm: o.Realm, rooms: newRooms(int64(lingering)), log: o.Log,
 		strangers: newStrangers(o.Limits.UnauthorizedPerSource),
 		bans:      bans{users: map[string]time.Time{}, sources: map[netip.Prefix]time.Time{}},
 		streams: streams{
@@ -116,9 +95,11 @@ func New(o Options) (*Server, error) {
 			all:      map[*streamLink]struct{}{}, bySource: map[netip.Prefix]int{},
 		},
 	}
-	if o.MinLifetime == 0 {
-		s.minLifetime = time.Minute
+	inForce, err := newLive(o.Live, o.AllowLoopback)
+	if err != nil {
+		return nil, err
 	}
+	s.live.Store(inForce)
 	if s.log == nil {
 		s.log = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
@@ -137,7 +118,7 @@ func New(o Options) (*Server, error) {
 		s: s, engineKey: secrets[48:], channelTimeout: channelLifetime - 5*time.Second, requests: make(chan *request, grantQueue),
 		waiting: waiting{seed: maphash.MakeSeed()}, wake: make(chan struct{}, 1),
 		minPort: o.MinPort, maxPort: o.MaxPort, reservations: map[[8]byte]*reservation{},
-		quotas: newQuotas(&o.Limits), budget: newBudget(o.Limits.TotalPerMonth, o.Transfer, now()), live: map[uint64]*allocation{},
+		quotas: newQuotas(&o.Limits), budget: newBudget(o.Transfer, now()), live: map[uint64]*allocation{},
 	}
 	s.host.Store(&host{})
 	if err := s.SetRelays(o.Relays); err != nil {

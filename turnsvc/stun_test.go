@@ -405,7 +405,7 @@ func (l *fuzzLink) setAllocation(netip.AddrPort, *allocation) {}
 func newServer(t testing.TB) *Server {
 	t.Helper()
 	s, err := New(Options{
-		Realm: testRealm, Keys: cred.NewKeys(testSecret), Relays: []RelayAddress{relayAt("127.0.0.1")},
+		Realm: testRealm, Live: Live{Keys: cred.NewKeys(testSecret)}, Relays: []RelayAddress{relayAt("127.0.0.1")},
 		MinPort: 20000, MaxPort: 32000,
 	})
 	if err != nil {

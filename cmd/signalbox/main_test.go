@@ -82,7 +82,7 @@ func waitReady(ts *testscript.TestScript, neg bool, args []string) {
 
 // stop SIGNAL sends it to the background commands.
 func stop(ts *testscript.TestScript, neg bool, args []string) {
-	sig := map[string]syscall.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM}[args[0]]
+	sig := map[string]syscall.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP}[args[0]]
 	for _, cmd := range ts.BackgroundCmds() {
 		ts.Check(cmd.Process.Signal(sig))
 	}
@@ -95,19 +95,34 @@ func takePort(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Defer(func() { l.Close() })
 }
 
-// allocate ADDR USER PASSWORD makes a TURN allocation, which lasts as long as the script.
+// allocate ADDR USER PASSWORD makes a TURN allocation, which lasts as long as the script. It tries for a while, since what allows it may
+// just be coming into force; with "!" it tries once and must fail.
 func allocate(ts *testscript.TestScript, neg bool, args []string) {
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		err := tryAllocate(ts, args[0], args[1], args[2])
+		switch {
+		case neg && err == nil:
+			ts.Fatalf("%s can allocate", args[1])
+		case neg || err == nil:
+			return
+		case time.Now().After(deadline):
+			ts.Fatalf("allocate as %s: %v", args[1], err)
+		}
+	}
+}
+
+func tryAllocate(ts *testscript.TestScript, addr, user, password string) error {
 	conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
 	ts.Check(err)
+	ts.Defer(func() { conn.Close() })
 	client, err := turn.NewClient(&turn.ClientConfig{
-		STUNServerAddr: args[0], TURNServerAddr: args[0], Username: args[1], Password: args[2], Conn: conn,
+		STUNServerAddr: addr, TURNServerAddr: addr, Username: user, Password: password, Conn: conn,
 	})
 	ts.Check(err)
 	ts.Check(client.Listen())
 	ts.Defer(client.Close)
-	ts.Defer(func() { conn.Close() })
 	_, err = client.Allocate()
-	ts.Check(err)
+	return err
 }
 
 // credential sets USERNAME and PASSWORD to what creds has just printed.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 
@@ -48,6 +49,11 @@ func serve(cmd *cobra.Command, g *global) error {
 	defer signal.Stop(signals)
 	ctx, stop := context.WithCancel(cmd.Context())
 	defer stop()
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+	var reloads sync.WaitGroup
+	reloads.Go(func() { reloadOn(ctx, hangups, g, app, log) })
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
@@ -58,7 +64,31 @@ func serve(cmd *cobra.Command, g *global) error {
 	err = app.Run(ctx)
 	stop()
 	<-stopped
+	reloads.Wait()
 	return err
+}
+
+// reloadOn reads the configuration again at every signal. What can't be used leaves the old one in force.
+func reloadOn(ctx context.Context, hangups chan os.Signal, g *global, app *signalbox.App, log *slog.Logger) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangups:
+		}
+		sdNotify(daemon.SdNotifyReloading+"\n"+daemon.SdNotifyMonotonicUsec(), log)
+		cfg, err := signalbox.Load(g.load)
+		var changed []string
+		if err == nil {
+			changed, err = app.Reload(cfg)
+		}
+		if err != nil {
+			log.Error("reload: the old configuration stays in force", "err", err)
+		} else {
+			log.Info("reloaded", "changed", changed)
+		}
+		sdNotify(daemon.SdNotifyReady, log)
+	}
 }
 
 // waitForEnd returns when serving should end. SIGTERM first lets allocations finish, SIGINT does not. A signal after that kills the
