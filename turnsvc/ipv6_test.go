@@ -120,6 +120,13 @@ func TestIPv6PeerPolicy(t *testing.T) {
 			t.Errorf("::1: %+v", g)
 		}
 	}
+	// This host's own IPv4 addresses are closed in every spelling, even where the operator has opened everything.
+	everything, own := policy{allow: prefixes("::/0", "0.0.0.0/0")}, map[netip.Addr]bool{netip.MustParseAddr("198.51.100.7"): true}
+	for _, ip := range []string{"198.51.100.7", "::ffff:198.51.100.7", "::198.51.100.7", "64:ff9b::c633:6407", "2002:c633:6407::1"} {
+		if g := everything.grant(&scope{peers: PeersAny}, netip.MustParseAddr(ip), own, nil); g != (grant{}) {
+			t.Errorf("%s: %+v", ip, g)
+		}
+	}
 	t.Run("by default", func(t *testing.T) {
 		each(t, func(o *Options) { o.AllowLoopback = false; behindNAT(o) }, func(t *testing.T, r *rig, transport string) {
 			c := r.dial(transport, "u", "p")
