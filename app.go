@@ -31,15 +31,16 @@ const (
 // App is the whole appliance: New, Listen, Run.
 type App struct {
 	// Set in New.
-	cfg    Config
-	state  *State
-	log    *slog.Logger
-	lookup lookupFunc
-	turn   *turnsvc.Server
-	hub    *signal.Hub
-	ui     *webui.UI
-	admin  *admin
-	root   *webRoot // nil: none
+	cfg     Config
+	state   *State
+	log     *slog.Logger
+	lookup  lookupFunc
+	turn    *turnsvc.Server
+	hub     *signal.Hub
+	ui      *webui.UI
+	admin   *admin
+	root    *webRoot // nil: none
+	issuing *sourceLimiter
 
 	// Set in Listen.
 	edge    *edge
@@ -64,7 +65,7 @@ func New(cfg Config, state *State, log *slog.Logger) (*App, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	a := &App{cfg: cfg, loaded: cfg, state: state, log: log, lookup: lookupHost}
+	a := &App{cfg: cfg, loaded: cfg, issuing: newSourceLimiter(icePerSecond, iceBurst), state: state, log: log, lookup: lookupHost}
 	a.edge = &edge{log: log.With("part", "edge")}
 	token, err := a.secret(cfg.Admin.Token, adminTokenFile)
 	if err != nil {

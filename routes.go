@@ -89,6 +89,12 @@ func (a *App) crossOrigin(next http.Handler) http.Handler {
 	})
 }
 
+// Credentials a second and at once that /api/ice issues to one source.
+const (
+	icePerSecond = 5
+	iceBurst     = 60
+)
+
 // serveICE hands out ICE servers without a session. Such a credential reaches only this box's own relays.
 func (a *App) serveICE(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
@@ -105,6 +111,11 @@ func (a *App) serveICE(w http.ResponseWriter, r *http.Request) {
 	default:
 		w.Header().Set("Allow", "GET, HEAD, OPTIONS")
 		writeError(w, http.StatusMethodNotAllowed, "bad-frame", "use GET")
+		return
+	}
+	if from, err := netip.ParseAddrPort(r.RemoteAddr); err == nil && !a.issuing.allow(from.Addr(), time.Now()) {
+		w.Header().Set("Retry-After", "1")
+		writeError(w, http.StatusTooManyRequests, "rate-limited", "too many credentials for your network address: wait a second")
 		return
 	}
 	servers, expires := a.iceServers(r.Host, cred.ICE, rand.Text())
