@@ -314,7 +314,7 @@ func (s *siege) tryMember(t *testing.T, attacker party) {
 	if code := attacker.bind(channel, peer); code != 0 {
 		t.Fatalf("the victim is a member: ChannelBind: %d", code)
 	}
-	sent := startStream(attacker, channel, peer)
+	sent := startStream(attacker.turnClient, channel, peer, 200*time.Microsecond)
 	fromRelay := func(p lab.Packet) bool { return p.Src == attacker.relayed && p.Dst == peer }
 	s.atVictim.Await(5*time.Second, "Send", func(p lab.Packet) bool { return fromRelay(p) && string(p.Payload) == word+", sent" })
 	s.atVictim.Await(5*time.Second, "ChannelData", func(p lab.Packet) bool { return fromRelay(p) && string(p.Payload) == word+" 100" })
@@ -359,10 +359,10 @@ type stream struct {
 
 // startStream starts one that ends with the test at the latest. The client is the
 // stream's until then.
-func startStream(from party, channel uint16, peer netip.AddrPort) *stream {
+func startStream(from *turnClient, channel uint16, peer netip.AddrPort, every time.Duration) *stream {
 	s := &stream{quit: make(chan struct{}), done: make(chan struct{})}
 	from.t.Cleanup(s.stop)
-	tick := time.NewTicker(200 * time.Microsecond)
+	tick := time.NewTicker(every)
 	go func() {
 		defer close(s.done)
 		defer tick.Stop()

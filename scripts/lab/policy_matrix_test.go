@@ -1,0 +1,145 @@
+//go:build linux
+
+package lab_test
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"text/tabwriter"
+	"time"
+
+	"signalbox/scripts/lab"
+)
+
+// What "room" refuses must cost nobody a call: wherever a pair of browsers
+// connects with a relay that is open to all, it connects with one that is open
+// to their room only.
+
+func TestRoomMatrix(t *testing.T) {
+	runMatrix(t, map[string][][2]lab.NAT{
+		"public address": {
+			{lab.PortRestricted, lab.PortRestricted},
+			{lab.PortRestricted, lab.Symmetric}, // a relay to a mapping of the other side's NAT
+			{lab.Symmetric, lab.UDPBlocked},
+		},
+		"1:1 NAT": {
+			{lab.AddressRestricted, lab.Symmetric},
+			{lab.Symmetric, lab.Symmetric}, // relay to relay, which must not leave the box
+			{lab.FullCone, lab.TCP443Only},
+		},
+	})
+}
+
+// TestLongRoomMatrix is every pair of NATs.
+func TestLongRoomMatrix(t *testing.T) {
+	if os.Getenv("SIGNALBOX_TEST_LONG") == "" {
+		t.Skip("takes long; scripts/test --long runs it")
+	}
+	var all [][2]lab.NAT
+	for i, a := range lab.NATs() {
+		for _, b := range lab.NATs()[i:] {
+			all = append(all, [2]lab.NAT{a, b})
+		}
+	}
+	runMatrix(t, map[string][][2]lab.NAT{"public address": all, "1:1 NAT": all})
+}
+
+var matrixPolicies = []string{"any", "room"}
+
+func runMatrix(t *testing.T, pairs map[string][][2]lab.NAT) {
+	var table strings.Builder
+	columns := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(columns, "A\tB\tbox\tany\troom\n")
+	for _, box := range boxes {
+		paths := map[string][]string{} // by policy, in the order of pairs
+		for _, peers := range matrixPolicies {
+			t.Run(box.name+", "+peers, func(t *testing.T) {
+				paths[peers] = connectPairs(t, box.options, peers, pairs[box.name])
+			})
+		}
+		for i, pair := range pairs[box.name] {
+			row := []string{string(pair[0]), string(pair[1]), box.name}
+			for _, peers := range matrixPolicies {
+				path := "not run"
+				if i < len(paths[peers]) {
+					path = paths[peers][i]
+				}
+				if path == "" {
+					t.Errorf("%s and %s, box with %s: %q does not connect them", pair[0], pair[1], box.name, peers)
+					path = "-"
+				}
+				row = append(row, path)
+			}
+			fmt.Fprintln(columns, strings.Join(row, "\t"))
+		}
+	}
+	columns.Flush()
+	t.Logf("how pairs of browsers are connected, by turn.peers:\n%s", &table)
+}
+
+// connectPairs has two browsers call each other behind each pair of NATs and
+// returns how they were connected, "" where they were not.
+func connectPairs(t *testing.T, options []lab.Option, peers string, pairs [][2]lab.NAT) []string {
+	l := lab.New(t, lab.PortRestricted, lab.PortRestricted, options...)
+	// On port 443, which the strictest NAT lets out.
+	server := lab.StartServer(t, l.Server, policyConfig(l, peers)+lab.CertificateConfig(t), "--set", "web.tls_listen=:443")
+	a, b := lab.StartBrowser(t, l.A, lab.BrowserOptions{}), lab.StartBrowser(t, l.B, lab.BrowserOptions{})
+	var paths []string
+	for i, pair := range pairs {
+		l.SetNAT(t, l.NATA, pair[0])
+		l.SetNAT(t, l.NATB, pair[1])
+		url := fmt.Sprintf("https://%s/call/room-%d", server.Host(), i)
+		ann, bo := a.Open(url, lab.PageOptions{}), b.Open(url, lab.PageOptions{})
+		knock(ann, "Ann")
+		knock(bo, "Bo")
+		began := time.Now()
+		path := settledPath(ann, bo)
+		t.Logf("%s and %s: %q after %v", pair[0], pair[1], path, time.Since(began).Round(100*time.Millisecond))
+		if path == "" {
+			for _, p := range []*lab.Page{ann, bo} {
+				var got []flow
+				p.Eval(flows, &got)
+				t.Logf("a page is %q, connected %+v, and shows:\n%s", p.Attr("body", "data-state"), got, p.Text("body"))
+			}
+		}
+		paths = append(paths, path)
+		ann.Close()
+		bo.Close()
+	}
+	return paths
+}
+
+// settledPath waits until two pages see each other's video and have said the
+// same of the connection for a while: ICE may begin with a relay and find
+// a better pair later. It returns "" if that does not come about.
+func settledPath(pages ...*lab.Page) string {
+	const patience, steady = 30 * time.Second, 1500 * time.Millisecond
+	last, since := "", time.Now()
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+		var paths []string
+		for _, p := range pages {
+			var got struct {
+				Flows []flow
+				Path  string
+			}
+			p.Eval(flows+`.then(Flows => ({ Flows, Path: document.querySelector(".tile[data-peer]")?.dataset.path ?? "" }))`, &got)
+			if len(got.Flows) == 1 && got.Flows[0].Frames > 20 && got.Path != "" {
+				paths = append(paths, got.Path)
+			}
+		}
+		now := strings.Join(slices.Compact(paths), "/")
+		if len(paths) < len(pages) {
+			now = ""
+		}
+		if now != last {
+			last, since = now, time.Now()
+		}
+		if last != "" && time.Since(since) >= steady {
+			return last
+		}
+	}
+	return ""
+}
