@@ -103,7 +103,7 @@ func TestIDs(t *testing.T) {
 		"index": "room start suggest snippet",
 		"call":  "name preview join leave mute camera share chat-toggle chat-input chat-send chat-log tiles status",
 		"check": "run verdict candidates relay-test reach-test server-url server-username server-credential server-add server-remove servers",
-		"admin": "allocations rooms figures locked live",
+		"admin": "allocations rooms figures locked live token token-open kick kick-ban kick-confirm kick-cancel",
 	} {
 		ids := matches(`\sid="([^"]+)"`, pages["pages/"+page+".html"]+frame)
 		slices.Sort(ids)
@@ -195,7 +195,7 @@ func TestTranslationsAreUsed(t *testing.T) {
 			}
 		}
 	}
-	composed := regexp.MustCompile(`^(code|end|media\.(audio|video)|tile|path|candidate|verdict|server\.timeout|overall\.norelay|admin\.(kind|live|failed)|span)(\.|$)`)
+	composed := regexp.MustCompile(`^(code|end|media\.(audio|video)|tile|path|candidate|verdict|server\.timeout|overall\.norelay|admin\.(kind|live|failed)|kick\.(title|what|note)|span)(\.|$)`)
 	source := everything.String()
 	for key := range texts {
 		base := strings.TrimSuffix(key, ".fix")

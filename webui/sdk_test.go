@@ -180,7 +180,7 @@ func TestModules(t *testing.T) {
 			t.Errorf("node --test %s: %v\n%s", name, err, output)
 		}
 	}
-	for _, name := range []string{"room", "verdict"} {
+	for _, name := range []string{"format", "room", "verdict"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			run(t, name+".test.mjs")

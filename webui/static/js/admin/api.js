@@ -1,6 +1,7 @@
 // The admin API, and the token for it: kept for this tab only.
 
 const REMEMBERED = 'signalbox.admin';
+const PATIENCE_MS = 10_000;
 
 let token = remembered();
 
@@ -27,30 +28,51 @@ export class Locked extends Error {}
 
 /** Trades the one-time code of the link for a token. */
 export async function login(code) {
-  const response = await fetch('/api/admin/login', {
-    method: 'POST',
-    headers: { 'Content-Type': 'application/json' },
-    body: JSON.stringify({ code }),
-  });
-  if (response.status === 401) throw new Locked();
-  if (!response.ok) throw new Error(`HTTP ${response.status}`);
-  remember((await response.json()).token);
+  remember((await ask('login', { body: { code } })).token);
+}
+
+/** Keeps a token that was typed in, if it is the right one. */
+export async function unlock(text) {
+  if (!/^[\x21-\x7e]+$/.test(text)) throw new Locked(); // no request could carry it
+  await ask('status', { bearer: text });
+  remember(text);
 }
 
 export function hasToken() {
   return token !== null;
 }
 
-export async function status() {
-  const response = await fetch('/api/admin/status', {
-    headers: { Authorization: `Bearer ${token}` },
-    cache: 'no-store',
-    signal: AbortSignal.timeout(10_000),
-  });
-  if (response.status === 401) {
-    remember(null);
-    throw new Locked();
+export function status() {
+  return authorized('status');
+}
+
+/** Ends sessions and allocations: of one {allocation}, {peer}, {user} or {source}; `ban`, such as "1h", keeps them out. */
+export function kick(whom) {
+  return authorized('kick', whom);
+}
+
+async function authorized(what, body) {
+  try {
+    return await ask(what, { bearer: token, body });
+  } catch (error) {
+    if (error instanceof Locked) remember(null);
+    throw error;
   }
-  if (!response.ok) throw new Error(`HTTP ${response.status}`);
-  return response.json();
+}
+
+async function ask(what, { bearer, body }) {
+  const headers = {};
+  if (bearer) headers.Authorization = `Bearer ${bearer}`;
+  if (body) headers['Content-Type'] = 'application/json';
+  const response = await fetch(`/api/admin/${what}`, {
+    method: body ? 'POST' : 'GET',
+    headers,
+    body: body && JSON.stringify(body),
+    cache: 'no-store',
+    signal: AbortSignal.timeout(PATIENCE_MS),
+  });
+  if (response.status === 401) throw new Locked();
+  const answer = await response.json().catch(() => ({}));
+  if (!response.ok) throw new Error(answer.message ?? `HTTP ${response.status}`);
+  return answer;
 }

@@ -23,6 +23,15 @@ export function number(value, digits = 0) {
   return value.toLocaleString(locale(), { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
+/** Whose an address is, with or without a port: an IPv4 address is somebody's, of IPv6 the /64 around it. */
+export function network(address) {
+  const host = address.match(/^\[(.+)\]/)?.[1] ?? address.replace(/^([\d.]+):\d+$/, '$1');
+  if (!host.includes(':')) return host;
+  const [head, tail] = host.split('::').map((half) => half.split(':').filter(Boolean));
+  const groups = tail ? [...head, ...Array(8 - head.length - tail.length).fill('0'), ...tail] : head;
+  return `${groups.slice(0, 4).join(':')}::/64`;
+}
+
 /** The two largest units of a span in milliseconds. */
 export function span(ms) {
   const seconds = Math.max(0, Math.floor(ms / 1000));

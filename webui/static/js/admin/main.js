@@ -1,7 +1,8 @@
-// /admin: trades the one-time code for a token, then shows the box's status every two seconds.
+// /admin: trades the one-time code, or a token that is typed in, for the box's status, and shows that every two seconds.
 import { byId } from '../dom.js';
 import { onLanguage, say, start } from '../i18n.js';
-import { hasToken, Locked, login, status } from './api.js';
+import { hasToken, Locked, login, status, unlock } from './api.js';
+import { KickDialog } from './kick.js';
 import { show } from './view.js';
 
 const EVERY_MS = 2000;
@@ -11,10 +12,13 @@ let before = null;
 let latest = null;
 
 start();
-onLanguage(() => {
-  if (latest) show(latest, before);
-});
+const dialog = new KickDialog();
+onLanguage(draw);
 byId('locked-link').textContent = `${location.origin}/admin#code=…`;
+byId('token-form').addEventListener('submit', (event) => {
+  event.preventDefault();
+  enter(byId('token').value.trim());
+});
 // A new link, opened in this tab, changes nothing but the fragment.
 addEventListener('hashchange', () => location.reload());
 run();
@@ -32,27 +36,54 @@ async function run() {
     }
   }
   if (!hasToken()) return lock('admin.locked.none');
-  for (;;) {
-    const locked = await refresh();
-    if (locked) return lock('admin.locked.expired');
+  return watch();
+}
+
+/** Opens the page with a token. */
+async function enter(token) {
+  byId('token-open').disabled = true;
+  say(byId('token-problem'), '');
+  let problem = '';
+  try {
+    await unlock(token);
+  } catch (error) {
+    problem = error instanceof Locked ? 'admin.token.wrong' : 'admin.token.failed';
+  }
+  byId('token-open').disabled = false;
+  byId('token').setAttribute('aria-invalid', String(problem !== ''));
+  say(byId('token-problem'), problem);
+  if (problem) return byId('token').focus();
+  byId('token').value = '';
+  byId('locked').hidden = true;
+  return watch();
+}
+
+async function watch() {
+  while (await refresh()) {
     await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
     await visible();
   }
+  lock('admin.locked.expired');
 }
 
+/** Shows a fresh status. Resolves to false once the box doesn't take the token any more. */
 async function refresh() {
   try {
     const fresh = { status: await status(), at: performance.now() };
     before = latest;
     latest = fresh;
-    show(latest, before);
+    draw();
     byId('live').hidden = false;
     setState('live', 'good');
   } catch (error) {
-    if (error instanceof Locked) return true;
+    if (error instanceof Locked) return false;
     setState('failed', 'bad');
   }
-  return false;
+  return true;
+}
+
+function draw() {
+  if (latest) show(latest, before, { onkick: (target) => dialog.ask(target) });
 }
 
 /** A tab that nobody looks at asks for nothing. */
@@ -73,6 +104,8 @@ function setState(state, mood) {
 
 function lock(why) {
   document.body.dataset.state = 'locked';
+  before = latest = null;
+  dialog.close();
   byId('live').hidden = true;
   byId('freshness').hidden = true;
   byId('locked').hidden = false;

@@ -1,22 +1,24 @@
-// One status of the box as tables. Each is built anew: nothing here is edited, focused or long.
+// One status of the box as figures and tables.
 import { byId, h } from '../dom.js';
-import { bytes, number, rate, span } from './format.js';
+import { locale } from '../i18n.js';
+import { bytes, network, number, rate, span } from './format.js';
+import { renewAllButLast, update } from './rows.js';
 
-/** Shows an answer, {status, at}; `before` is the one before it, or null. */
-export function show(latest, before) {
+/** Shows an answer, {status, at}; `before` is the one before it, or null. `onkick` is called with a target for a KickDialog. */
+export function show(latest, before, { onkick }) {
   const { status } = latest;
   figures(status, before ? rate(relayedBetween(before, latest)) : '–');
   const people = namesOf(status.signal);
-  fill('allocations', status.turn.allocations.map((allocation) => allocationRow(allocation, people)));
-  fill('rooms', status.signal.rooms.map(roomItem));
+  fill('allocations', status.turn.allocations.map((allocation) => allocationRow(allocation, people, onkick)), renewAllButLast);
+  fill('rooms', status.signal.rooms.map((room) => roomItem(room, onkick)), renewRoom);
   fill('refused', [
     ...counts('drop', status.turn.drops), ...counts('turn', status.turn.refusals), ...counts('signal', status.signal.refusals),
-  ]);
+  ], (old, fresh) => old.replaceChildren(...fresh.children));
 }
 
-function fill(id, children) {
+function fill(id, children, renew) {
   const element = byId(id);
-  (element.tBodies?.[0] ?? element).replaceChildren(...children);
+  update(element.tBodies?.[0] ?? element, children, renew);
   element.hidden = children.length === 0;
   byId(`${id}-empty`).hidden = children.length > 0;
 }
@@ -28,11 +30,17 @@ function figures(status, relayed) {
     ['admin.rooms', number(signal.rooms.length)],
     ['admin.allocations', number(turn.allocations.length)],
     ['admin.relayed', relayed],
+    ['admin.month', bytes(turn.transfer.bytes), '', { month: monthName(turn.transfer.month) }],
     ['admin.uptime', span(Date.now() - status.startedAt), 'words'],
     ['admin.address', status.publicIP?.length ? status.publicIP.join(', ') : '–', 'words'],
   ];
-  byId('figures').replaceChildren(...entries.map(([key, value, style = '']) =>
-    h('li', {}, h('span', { class: 'small muted', t: key }), h('span', { class: `figure ${style}` }, value))));
+  byId('figures').replaceChildren(...entries.map(([key, value, style = '', params = {}]) =>
+    h('li', {}, h('span', { class: 'small muted', t: key, params }), h('span', { class: `figure ${style}` }, value))));
+}
+
+/** The name of a month that is given as "2006-01". */
+function monthName(month) {
+  return new Date(`${month}-01T00:00:00Z`).toLocaleDateString(locale(), { month: 'short', timeZone: 'UTC' });
 }
 
 // An allocation that has gone takes its bytes along, so only those that are in both snapshots are compared.
@@ -55,26 +63,50 @@ function namesOf(signal) {
   return (user) => names.get(user.slice(user.indexOf(':') + 1));
 }
 
-function allocationRow(allocation, people) {
-  const { user, class: kind, client, transport, relay, createdAt, permissions } = allocation;
-  return h('tr', { 'data-id': allocation.id },
-    h('td', {}, people(user) ?? user, h('span', { class: 'cell-more' }, kind)),
+function allocationRow(allocation, people, onkick) {
+  const { id, user, class: kind, client, transport, relay, createdAt, permissions } = allocation;
+  const name = people(user) ?? user;
+  const source = network(client);
+  const target = {
+    kind: 'allocation', name, keptOut: source, request: (ban) => (ban ? { source, ban } : { allocation: id }),
+  };
+  return h('tr', { 'data-id': id },
+    h('td', {}, name, h('span', { class: 'cell-more' }, kind)),
     h('td', { class: 'mono' }, client, h('span', { class: 'cell-more' }, transport.toUpperCase())),
     h('td', { class: 'mono' }, relay),
     h('td', { class: 'number' }, span(Date.now() - createdAt)),
     h('td', { class: 'number' }, bytes(allocation.fromClientBytes), h('span', { class: 'cell-more' }, number(allocation.fromClientPackets))),
     h('td', { class: 'number' }, bytes(allocation.toClientBytes), h('span', { class: 'cell-more' }, number(allocation.toClientPackets))),
     h('td', { class: 'mono peers' }, permissions?.length ? permissions.join(' ') : '–'),
-    h('td', { class: 'number' }, number(allocation.channels)));
+    h('td', { class: 'number' }, number(allocation.channels)),
+    h('td', { class: 'action' }, kickButton(target, onkick)));
 }
 
-function roomItem({ room, members }) {
-  return h('li', {}, h('h3', {}, room), h('ul', { class: 'members' }, ...members.map(({ id, name, user, source, since }) =>
-    h('li', {}, h('span', {}, name || id, user ? ` @${user}` : ''), h('span', { class: 'mono muted' }, source),
-      h('span', { class: 'small muted numeric' }, span(Date.now() - since))))));
+function kickButton(target, onkick) {
+  return h('button', { class: 'button compact', type: 'button', 'aria-haspopup': 'dialog', on: { click: () => onkick(target) } },
+    h('span', { t: 'kick' }), h('span', { class: 'visually-hidden' }, target.name));
+}
+
+function roomItem({ room, members }, onkick) {
+  return h('li', { 'data-id': room }, h('h3', {}, room),
+    h('ul', { class: 'members' }, ...members.map((member) => memberItem(member, onkick))));
+}
+
+function renewRoom(old, fresh) {
+  update(old.lastElementChild, [...fresh.lastElementChild.children], renewAllButLast);
+}
+
+function memberItem({ id, name, user, source, since }, onkick) {
+  const address = network(source);
+  const target = {
+    kind: 'member', name: name || id, keptOut: user ? `${address}, @${user}` : address, request: (ban) => ({ peer: id, ban }),
+  };
+  return h('li', { 'data-id': id }, h('span', {}, name || id, user ? ` @${user}` : ''), h('span', { class: 'mono muted' }, source),
+    h('span', { class: 'small muted numeric' }, span(Date.now() - since)), kickButton(target, onkick));
 }
 
 function counts(kind, table = {}) {
   return Object.entries(table).filter(([, count]) => count > 0).map(([name, count]) =>
-    h('div', {}, h('dt', {}, h('span', { class: 'muted small', t: `admin.kind.${kind}` }), ' ', name), h('dd', { class: 'numeric' }, number(count))));
+    h('div', { 'data-id': `${kind} ${name}` },
+      h('dt', {}, h('span', { class: 'muted small', t: `admin.kind.${kind}` }), ' ', name), h('dd', { class: 'numeric' }, number(count))));
 }

@@ -1,0 +1,143 @@
+//go:build linux
+
+package lab_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"signalbox/scripts/lab"
+)
+
+func TestAdminPage(t *testing.T) {
+	l := lab.New(t, lab.Symmetric, lab.Symmetric)
+	server := lab.StartServer(t, l.Server, lab.Config)
+	ann := enter(lab.StartBrowser(t, l.A, lab.BrowserOptions{}), server, "Ann", "", lab.PageOptions{})
+	b := lab.StartBrowser(t, l.B, lab.BrowserOptions{})
+	bo := enter(b, server, "Bo", "", lab.PageOptions{})
+	watch(t, ann, 1)
+	watch(t, bo, 1)
+
+	link := server.AdminURL(t)
+	admin := b.Open(link, lab.PageOptions{})
+	admin.AwaitText(10*time.Second, "main", "Ann")
+	admin.AwaitText(10*time.Second, "main", lab.AddrNATA)
+	admin.Await(5*time.Second, "the code is gone from the address bar", `!location.href.includes("code=")`)
+	fits(t, admin)
+	admin.Shoot("admin")
+	// The link works once: for the other language, the same page.
+	admin.Click("#language")
+	admin.AwaitText(5*time.Second, "h1", "状态")
+	admin.Shoot("admin-switched-to-zh-CN")
+
+	t.Run("what has the focus stays", func(t *testing.T) {
+		var uptime string
+		admin.Eval(`(() => { (window.focused = document.querySelector("#rooms button")).focus(); return document.querySelector("#figures").innerText })()`, &uptime)
+		admin.Await(10*time.Second, "the figures are new", fmt.Sprintf(`document.querySelector("#figures").innerText != %q`, uptime))
+		admin.Await(time.Second, "the button has the focus still", `document.activeElement == focused && focused.isConnected`)
+	})
+
+	t.Run("the link works once", func(t *testing.T) {
+		again := b.Open(link, lab.PageOptions{Locale: "zh-CN"})
+		again.Expect("401")
+		again.Await(5*time.Second, "the page is loaded", `document.readyState == "complete"`)
+		var shows bool
+		again.Await(5*time.Second, "the page says something", `document.querySelector("main").innerText.trim() != ""`)
+		again.Eval(`document.querySelector("main").innerText.includes("Ann")`, &shows)
+		if shows {
+			t.Error("the used link shows the status again")
+		}
+		again.Shoot("admin-used-link")
+	})
+}
+
+func TestAdminToken(t *testing.T) {
+	const token = "what-the-operator-keeps"
+	l := lab.New(t, lab.Symmetric, lab.Symmetric)
+	server := lab.StartServer(t, l.Server, lab.Config, "--set", "admin.token="+token)
+	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{})
+	for _, tt := range []struct{ locale, wrong string }{
+		{"en-US", "not the admin token"},
+		{"zh-CN", "不是本机的管理令牌"},
+	} {
+		p := b.Open(server.HTTPS+"/admin", lab.PageOptions{Locale: tt.locale})
+		p.Expect("401")
+		p.Await(5*time.Second, "a token is asked for", `document.querySelector("#token").checkVisibility()`)
+		for _, wrong := range []string{"nope", "令牌"} {
+			p.Fill("#token", wrong)
+			p.Press("#token", "Enter")
+			p.AwaitText(5*time.Second, "#token-problem", tt.wrong)
+		}
+		p.Shoot("admin-wrong-token")
+		p.Fill("#token", " "+token+" ")
+		p.Click("#token-open")
+		p.Await(5*time.Second, "the status is shown", `document.body.dataset.state == "live"`)
+		p.Await(time.Second, "this tab keeps the token, and nothing else does",
+			`Object.values(sessionStorage).includes("`+token+`") && !JSON.stringify({...localStorage}).includes("`+token+`") && document.cookie == ""`)
+		p.Reload()
+		p.Await(5*time.Second, "the status is shown again", `document.body.dataset.state == "live"`)
+	}
+}
+
+func TestAdminKicks(t *testing.T) {
+	l := lab.New(t, lab.Symmetric, lab.Symmetric)
+	server := lab.StartServer(t, l.Server, lab.Config)
+	ann := enter(lab.StartBrowser(t, l.A, lab.BrowserOptions{}), server, "Ann", "?relay=1", lab.PageOptions{})
+	b := lab.StartBrowser(t, l.B, lab.BrowserOptions{})
+	bo := enter(b, server, "Bo", "?relay=1", lab.PageOptions{})
+	watch(t, ann, 1)
+	admin := b.Open(server.AdminURL(t), lab.PageOptions{})
+	member := func(name string) string { return `.members li:has-text("` + name + `") button` }
+	ask := func(button string) {
+		admin.Click(button)
+		admin.Await(5*time.Second, "the page asks first", `document.querySelector("#kick").open`)
+	}
+
+	t.Run("not without an answer", func(t *testing.T) {
+		ask(member("Bo"))
+		admin.AwaitText(time.Second, "#kick", "kick bo\\?")
+		admin.AwaitText(time.Second, "#kick", lab.AddrNATB)
+		admin.Shoot("admin-kick")
+		admin.Click("#kick-cancel")
+		admin.Await(5*time.Second, "the question is gone", `!document.querySelector("#kick").open`)
+		if state := bo.Attr("body", "data-state"); state != "in-call" {
+			t.Errorf("Bo's page is %q", state)
+		}
+	})
+
+	t.Run("an allocation", func(t *testing.T) {
+		first := "#allocations tbody tr"
+		id := admin.Attr(first, "data-id")
+		ask(first + " button")
+		admin.Click("#kick-confirm")
+		admin.AwaitText(5*time.Second, "#kick-said", "sessions: 0, allocations: 1")
+		admin.Await(10*time.Second, "its row is gone", `!document.querySelector("#allocations tr[data-id='`+id+`']")`)
+	})
+
+	t.Run("a member", func(t *testing.T) {
+		ask(member("Bo"))
+		admin.Click("#kick-confirm")
+		admin.AwaitText(5*time.Second, "#kick-said", "bo: ended. sessions: 1")
+		bo.Await(5*time.Second, "Bo's call is over", `document.body.dataset.state == "failed"`)
+		bo.AwaitText(5*time.Second, ".end", "operator .* removed you")
+		ann.Await(10*time.Second, "Ann has no tile of Bo's", `!document.querySelector(".tile[data-peer]")`)
+		bo.Click("#rejoin")
+		knock(bo, "Bo")
+		bo.Await(15*time.Second, "Bo, not banned, is in the call again", `document.body.dataset.state == "in-call"`)
+	})
+
+	t.Run("for an hour", func(t *testing.T) {
+		admin.Await(10*time.Second, "Ann is listed", `document.querySelector("main").innerText.includes("Ann")`)
+		ask(member("Ann"))
+		admin.Eval(`document.querySelector("#kick-ban").value = "1h"`, nil)
+		admin.Click("#kick-confirm")
+		ann.Await(5*time.Second, "Ann's call is over", `document.body.dataset.state == "failed"`)
+		ann.Click("#rejoin")
+		knock(ann, "Ann")
+		ann.Await(15*time.Second, "Ann is not let in", `document.body.dataset.state == "failed"`)
+		ann.AwaitText(5*time.Second, ".end", "operator .* removed you")
+		admin.Await(10*time.Second, "Ann is gone", `!document.querySelector("#rooms").innerText.includes("Ann")`)
+		admin.Shoot("admin-kicked")
+	})
+}
