@@ -121,9 +121,7 @@ func (a *App) certificateNames() []string {
 	if host, err := os.Hostname(); err == nil && validHost(host) {
 		names = append(names, host)
 	}
-	for _, ip := range a.addressing.Load().publicIPs() {
-		names = append(names, ip)
-	}
+	names = append(names, a.addressing.Load().publicIPs()...)
 	names = append(names, "127.0.0.1", "::1")
 	slices.Sort(names)
 	return slices.Compact(names)

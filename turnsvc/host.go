@@ -1,6 +1,7 @@
 package turnsvc
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -18,7 +19,7 @@ type RelayAddress struct {
 // relayAddresses holds one of each family, or the zero RelayAddress where there is none.
 type relayAddresses [2]RelayAddress
 
-// index of a family in relayAddresses and of its port pool in the books.
+// familyIndex is where an address's family stands in relayAddresses, and its port pool in the books.
 func familyIndex(ip netip.Addr) int {
 	if ip.Is4() {
 		return 0
@@ -41,7 +42,7 @@ func (s *Server) SetRelays(list []RelayAddress) error {
 		next[i] = r
 	}
 	if next == (relayAddresses{}) {
-		return fmt.Errorf("turn relay addresses: want at least one")
+		return errors.New("turn relay addresses: want at least one")
 	}
 	s.relays.Store(&next)
 	return nil
