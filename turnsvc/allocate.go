@@ -58,7 +58,9 @@ func (b *books) allocate(r *request, a *allocation) {
 	}
 	if !b.attach(a) {
 		b.giveUp(a, next)
-		b.refuse(r, 401) // its session ended since the gate looked
+		// Its session ended since the gate looked.
+		b.s.counters.refused(401)
+		b.reply(r, b.s.challengeAnswer(nil, &r.msg, r.client, 401, b.s.clock.wall()))
 		return
 	}
 	if err := b.engine.allocate(a.id, a.relayed); !b.granted(r, err) {
@@ -196,9 +198,13 @@ func (b *books) open(r *request, w *wish) (a *allocation, next *reservation, cod
 	a.pool = b.pools[w.family]
 	first, second, err := a.pool.open(at.Bind, w.port)
 	if err != nil {
-		b.s.log.Warn("no relay port", "err", err)
+		if !b.portless { // once, not for each that asks
+			b.s.log.Warn("no relay port", "err", err)
+		}
+		b.portless = true
 		return nil, nil, 508
 	}
+	b.portless = false
 	a.relay, a.relayed = first, netip.AddrPortFrom(at.Public, first.addr.Port())
 	if second != nil {
 		next = &reservation{second, a.pool, at.Public, a.principal, r.client.Addr(), now + int64(reservationLifetime)}

@@ -39,6 +39,7 @@ type books struct {
 	quotas       quotas
 	budget       *budget
 	replies      replies
+	portless     bool           // the last relay socket could not be opened
 	readers      sync.WaitGroup // one for each relay socket's reader
 
 	mu     sync.Mutex

@@ -175,12 +175,16 @@ func (s *Server) challenge(in *inlet, src netip.AddrPort, code int) {
 		return
 	}
 	s.counters.refused(code)
-	b := begin(in.scratch[:], in.msg.method, classError, in.msg.transactionID())
+	in.link.send(s.challengeAnswer(in.scratch[:], &in.msg, src, code, now), src)
+}
+
+func (s *Server) challengeAnswer(dst []byte, m *message, src netip.AddrPort, code int, now time.Time) []byte {
+	b := begin(dst, m.method, classError, m.transactionID())
 	b.errorCode(code, "")
 	b.attr(attrRealm, []byte(s.realm))
 	var nonce [nonceSize]byte
 	b.attr(attrNonce, s.nonces.append(nonce[:0], src.Addr(), now))
-	in.link.send(b.end(in.msg.fingerprint), src)
+	return b.end(m.fingerprint)
 }
 
 // refuse answers with an error code, signed once the key is known and limited per source as long as it is not.
