@@ -61,6 +61,45 @@ func TestCheckIsGoodBehindASymmetricNAT(t *testing.T) {
 	}
 }
 
+// Under turn.peers = "room", the relay admits the browser's public address, since
+// it has seen it, so that even the reachability test can tell.
+func TestCheckIsGoodUnderTheDefaultPolicy(t *testing.T) {
+	l := lab.New(t, lab.Symmetric, lab.Symmetric, lab.GlobalAddresses)
+	server := lab.StartServer(t, l.Server, lab.CertificateConfig(t))
+	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{})
+	p := b.Open(server.HTTPS+"/check", lab.PageOptions{})
+	if got := verdict(p); got != "good" {
+		t.Errorf("the verdict is %s: %s", got, p.Text("main"))
+	}
+	for _, test := range []string{"#relay-test", "#reach-test"} {
+		if got := p.Attr(test, "data-verdict"); got != "good" {
+			t.Errorf("the verdict of %s is %s: %s", test, got, p.Text(test))
+		}
+	}
+}
+
+// An address that is none of the public internet is not admitted, seen or not.
+// That is no fault, and the check must not call it one.
+func TestCheckIsGoodWhereTheRelayAdmitsNoPrivateAddress(t *testing.T) {
+	l := lab.New(t, lab.Symmetric, lab.Symmetric)
+	server := lab.StartServer(t, l.Server, lab.CertificateConfig(t))
+	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{})
+	for _, tt := range []struct{ locale, words string }{
+		{"en-US", "admits only public addresses"},
+		{"zh-CN", "只接纳"},
+	} {
+		p := b.Open(server.HTTPS+"/check", lab.PageOptions{Locale: tt.locale})
+		if got := verdict(p); got != "good" {
+			t.Errorf("the verdict is %s: %s", got, p.Text("main"))
+		}
+		if got := p.Attr("#reach-test", "data-verdict"); got != "unknown" {
+			t.Errorf("the verdict of the reachability test is %s: %s", got, p.Text("#reach-test"))
+		}
+		p.AwaitText(time.Second, "#reach-test", tt.words)
+		p.Shoot("check-address-not-admitted")
+	}
+}
+
 // noCredentialInReport fails the test if the page's report, which people are
 // going to post, would let a reader use the relay.
 func noCredentialInReport(t *testing.T, p *lab.Page) {
@@ -140,8 +179,8 @@ func TestCheckTakesServersOfTheReadersOwn(t *testing.T) {
 }
 
 func TestCheckNamesTheBlockedRelayPorts(t *testing.T) {
-	l := lab.New(t, lab.Symmetric, lab.Symmetric)
-	server := lab.StartServer(t, l.Server, lab.Config)
+	l := lab.New(t, lab.Symmetric, lab.Symmetric, lab.GlobalAddresses) // the default policy says nothing against them
+	server := lab.StartServer(t, l.Server, "")
 	// What forgetful owners of cloud machines have.
 	l.Server.Nft(t, `table inet firewall {
 		chain inp { type filter hook input priority 0; udp dport 49152-65535 drop; }

@@ -223,8 +223,8 @@ export default {
   "reach.noudp": "Cannot be told from here: UDP doesn’t get out of this network.",
   "reach.noaddress": "Cannot be told from here: no server could say under which address this browser is seen.",
   "reach.localrelay": "Cannot be told from here: the relay’s address {address} exists only within its own network.",
-  "reach.localclient": "Cannot be told from here: the relay sees this browser at {address}, an address of a private network, and refuses those.",
-  "reach.refused": "Cannot be told from here: the relay refuses to send to this browser’s address {address}. Its policy (turn.peers, turn.deny_peers) says so.",
+  "reach.localclient": "Cannot be told from here: the relay sees this browser at {address}, an address of a private network, and admits only public ones (turn.peers). That is no fault.",
+  "reach.refused": "Cannot be told from here: the relay doesn’t admit this browser’s address {address}. It admits only public addresses, and of those only what it has seen of the people in the room (turn.peers). That is no fault: calls go through the relay all the same.",
   "reach.same": "Cannot be told from here: this browser and the box share the address {address}. Try from another network.",
 
   "own.title": "Test a server of your own",

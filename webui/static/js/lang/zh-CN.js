@@ -223,8 +223,8 @@ export default {
   "reach.noudp": "从这里无法判断：UDP 出不了此网络。",
   "reach.noaddress": "从这里无法判断：没有服务器能说出此浏览器的外部地址。",
   "reach.localrelay": "从这里无法判断：中继地址 {address} 只存在于它自己的网络内。",
-  "reach.localclient": "从这里无法判断：中继看到此浏览器的地址是 {address}，属于私有网络，因而拒绝。",
-  "reach.refused": "从这里无法判断：中继拒绝向此浏览器的地址 {address} 发送。这是其策略（turn.peers、turn.deny_peers）的规定。",
+  "reach.localclient": "从这里无法判断：中继看到此浏览器的地址是 {address}，属于私有网络，而它只接纳公网地址（turn.peers）。这不是故障。",
+  "reach.refused": "从这里无法判断：中继不接纳此浏览器的地址 {address}。它只接纳公网地址，且仅限它见过的房间成员的地址（turn.peers）。这不是故障：通话照样可以经中继进行。",
   "reach.same": "从这里无法判断：此浏览器与主机共用地址 {address}。请换一个网络再试。",
 
   "own.title": "测试你自己的服务器",
