@@ -198,7 +198,7 @@ func (b *books) remove() {
 // handle grants or refuses one request and answers it.
 func (b *books) handle(r *request) {
 	now := b.s.clock.now()
-	if raw := b.replies.find(r, now); raw != nil {
+	if raw := b.replies.find(r); raw != nil {
 		r.link.send(raw, r.client) // a retransmission
 		return
 	}

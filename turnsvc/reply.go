@@ -13,10 +13,11 @@ const (
 )
 
 // replies keeps recent answers of the books, so that a retransmitted request gets the same one and has no second effect: above all
-// an Allocate, and a Refresh that has ended the allocation.
+// an Allocate, and a Refresh that has ended the allocation. They are kept in two generations, of which the older goes as a whole: so each
+// stays for one lifetime at least and for two at most, and the memory goes with it.
 type replies struct {
-	byRequest map[replyKey]keptReply
-	order     []replyKey // as they were kept
+	young, old map[replyKey]keptReply
+	turned     int64 // clock; when young was begun
 }
 
 // replyKey is the 5-tuple and the transaction.
@@ -28,9 +29,8 @@ type replyKey struct {
 }
 
 type keptReply struct {
-	raw     []byte
-	key     []byte // of the long-term credential that signed the request
-	expires int64
+	raw []byte
+	key []byte // of the long-term credential that signed the request
 }
 
 func keyOf(r *request) replyKey {
@@ -38,9 +38,13 @@ func keyOf(r *request) replyKey {
 }
 
 // find returns the answer to a request that r repeats, or nil.
-func (p *replies) find(r *request, now int64) []byte {
-	kept, ok := p.byRequest[keyOf(r)]
-	if !ok || now >= kept.expires || !sameKey(kept.key, r.key) {
+func (p *replies) find(r *request) []byte {
+	key := keyOf(r)
+	kept, ok := p.young[key]
+	if !ok {
+		kept, ok = p.old[key]
+	}
+	if !ok || !sameKey(kept.key, r.key) {
 		return nil
 	}
 	return kept.raw
@@ -48,30 +52,20 @@ func (p *replies) find(r *request, now int64) []byte {
 
 // keep stores an answer, which nobody changes from now on.
 func (p *replies) keep(r *request, raw []byte, now int64) {
-	if p.byRequest == nil {
-		p.byRequest = map[replyKey]keptReply{}
+	if len(p.young) >= maxReplies/2 {
+		p.turn(now)
 	}
-	key := keyOf(r)
-	if _, again := p.byRequest[key]; !again {
-		if len(p.order) >= maxReplies {
-			p.forgetOldest()
-		}
-		p.order = append(p.order, key)
+	if p.young == nil {
+		p.young = map[replyKey]keptReply{}
 	}
-	p.byRequest[key] = keptReply{raw, r.key, now + int64(replyLifetime)}
+	p.young[keyOf(r)] = keptReply{raw, r.key}
 }
 
 // forget drops what nobody may repeat any more.
 func (p *replies) forget(now int64) {
-	for len(p.order) > 0 && now >= p.byRequest[p.order[0]].expires {
-		p.forgetOldest()
-	}
-	if len(p.order) == 0 {
-		*p = replies{} // a map never shrinks by itself
+	if now-p.turned >= int64(replyLifetime) {
+		p.turn(now)
 	}
 }
 
-func (p *replies) forgetOldest() {
-	delete(p.byRequest, p.order[0])
-	p.order = p.order[1:]
-}
+func (p *replies) turn(now int64) { p.young, p.old, p.turned = nil, p.young, now }

@@ -39,6 +39,12 @@ func soak(t *testing.T, clients int, length time.Duration) {
 	run := func(clients int, length time.Duration) {
 		until := time.Now().Add(length)
 		var wg sync.WaitGroup
+		wg.Go(func() {
+			for time.Now().Before(until) {
+				time.Sleep(100 * time.Millisecond)
+				r.advance(5 * time.Second) // whoever died without a word expires meanwhile
+			}
+		})
 		for i := range clients {
 			wg.Go(func() {
 				for time.Now().Before(until) && !t.Failed() {
@@ -52,7 +58,7 @@ func soak(t *testing.T, clients int, length time.Duration) {
 	settled := func() {
 		t.Helper()
 		eventually(t, "nothing is held", func() bool {
-			r.advance(maxLifetime) // whoever died without a word expires
+			r.advance(maxLifetime)
 			return r.held() == 0 && r.s.streams.count() == 0
 		})
 	}
@@ -109,7 +115,7 @@ func (r *rig) live(transport string, peer *net.UDPConn, echoed *atomic.Int64) {
 		} else {
 			conn.Write(c.sendFrame(at, data)) //nolint:errcheck
 		}
-		if frame := c.read(time.Second); frame != nil {
+		if frame := c.read(300 * time.Millisecond); frame != nil {
 			echoed.Add(1)
 		}
 	}
