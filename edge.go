@@ -43,8 +43,24 @@ type edge struct {
 	closed bool
 }
 
-// bind opens every socket that c names, or none.
-func (e *edge) bind(c *Config, tlsConf *tls.Config) (err error) {
+// bind opens every socket that c names, or none. Where c leaves a TURN port to the system, what that gave for TCP may be taken for UDP: then it
+// is asked for another.
+func (e *edge) bind(c *Config, tlsConf *tls.Config) error {
+	anyPort := slices.ContainsFunc(c.TURN.Listen, func(s string) bool {
+		a, err := listenAddr(s)
+		return err == nil && a.Port() == 0
+	})
+	const tries = 10
+	for try := 1; ; try++ {
+		err := e.bindOnce(c, tlsConf)
+		if err == nil || !anyPort || try == tries || !errors.Is(err, errAddrInUse) {
+			return err
+		}
+		*e = edge{log: e.log}
+	}
+}
+
+func (e *edge) bindOnce(c *Config, tlsConf *tls.Config) (err error) {
 	e.tlsConf = tlsConf
 	e.bound, e.failed = map[netip.AddrPort]bool{}, map[netip.AddrPort]bool{}
 	defer func() {
