@@ -61,7 +61,17 @@ func (s *Server) gate(in *inlet, src netip.AddrPort) {
 		s.refuse(in, src, nil, 400)
 		return
 	}
+	a := in.link.allocation(src)
+	if a != nil && !a.live(s.clock.now()) {
+		a = nil // it is over, and only not yet removed
+	}
+	own := a != nil && a.user == string(user)
 	if !s.nonces.valid(nonce, src.Addr(), s.clock.wall()) {
+		if own && m.signedBy(a.key) {
+			// Whoever floods us in its name must not keep a client from the nonce that its call goes on with.
+			s.sendChallenge(in, src, 438, s.clock.wall())
+			return
+		}
 		s.challenge(in, src, 438)
 		return
 	}
@@ -70,12 +80,8 @@ func (s *Server) gate(in *inlet, src netip.AddrPort) {
 		return
 	}
 
-	a := in.link.allocation(src)
-	if a != nil && !a.live(s.clock.now()) {
-		a = nil // it is over, and only not yet removed
-	}
 	var id identity
-	if a != nil && a.user == string(user) {
+	if own {
 		// The key that made the allocation signs for all that follows: a call outlives its credential.
 		if !m.signedBy(a.key) {
 			s.challenge(in, src, 401)
@@ -174,6 +180,10 @@ func (s *Server) challenge(in *inlet, src netip.AddrPort, code int) {
 		s.counters.drop(dropRateLimited)
 		return
 	}
+	s.sendChallenge(in, src, code, now)
+}
+
+func (s *Server) sendChallenge(in *inlet, src netip.AddrPort, code int, now time.Time) {
 	s.counters.refused(code)
 	in.link.send(s.challengeAnswer(in.scratch[:], &in.msg, src, code, now), src)
 }
