@@ -210,7 +210,7 @@ func (b *books) handle(r *request) {
 		a = nil
 	}
 	if a != nil && (a.user != r.user || !sameKey(a.key, r.key)) {
-		b.refuse(r, 441) // it was made since the gate looked
+		b.refuse(r, taken(r.msg.method)) // it was made since the gate looked
 		return
 	}
 	if a == nil && (r.vouched || r.msg.method != methodAllocate) {

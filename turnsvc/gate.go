@@ -96,7 +96,7 @@ func (s *Server) gate(in *inlet, src netip.AddrPort) {
 		}
 		switch {
 		case a != nil:
-			s.refuse(in, src, id.key, 441) // RFC 8656 §5: another user on this 5-tuple
+			s.refuse(in, src, id.key, taken(m.method))
 			return
 		case m.method == methodAllocate && (id.expired || id.gone):
 			s.challenge(in, src, 401)
@@ -118,6 +118,14 @@ func (s *Server) gate(in *inlet, src netip.AddrPort) {
 	if !s.books.submit(r) {
 		s.counters.drop(dropBusy) // the client asks again
 	}
+}
+
+// taken is the code for a request of another user on an allocation's 5-tuple.
+func taken(method uint16) int {
+	if method == methodAllocate {
+		return 437 // RFC 8656 §7.2 step 2
+	}
+	return 441 // RFC 8656 §5
 }
 
 // maxUsername is that of RFC 8489 §14.3, in bytes.
