@@ -123,8 +123,9 @@ func TestAbuse19StreamsThatAreNotTURN(t *testing.T) {
 	late := map[string][]byte{
 		"nothing": nil, "one byte": {0}, "half a header": header(1, 8)[:10], "half a request": header(1, 8),
 	}
+	patient := newRig(t, nil) // with the deadlines of every day: who is shown out at once does not wait for them
 	r := newRigWith(t, nil, func(s *Server) { s.streams.timeouts = quick })
-	dial := func() *client {
+	dial := func(r *rig) *client {
 		c := r.dial("tcp", "u", "p")
 		if err := c.conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
 			t.Fatal(err)
@@ -144,30 +145,26 @@ func TestAbuse19StreamsThatAreNotTURN(t *testing.T) {
 			if step == 1 && len(frame) > 1000 {
 				continue
 			}
-			c := dial()
-			began := time.Now()
+			c := dial(patient)
 			for chunk := range slices.Chunk(frame, step) {
 				if _, err := c.conn.Write(chunk); err != nil {
 					break // it has been shown out
 				}
 			}
 			ended(name, c)
-			if took := time.Since(began); took > quick.firstFrame {
-				t.Errorf("%s: closed after %v only", name, took)
-			}
 		}
 	}
 	for name, frame := range late {
-		c := dial()
+		c := dial(r)
 		if _, err := c.conn.Write(frame); err != nil {
 			t.Fatal(err)
 		}
 		ended(name, c)
 	}
-	eventually(t, "no stream is left", func() bool { return r.s.streams.count() == 0 })
+	eventually(t, "no stream is left", func() bool { return r.s.streams.count()+patient.s.streams.count() == 0 })
 
 	// A frame's worth of time is no byte's: dripping does not buy more.
-	c := dial()
+	c := dial(r)
 	began := time.Now()
 	for _, b := range bytes.Repeat(header(1, 400), 20) {
 		if _, err := c.conn.Write([]byte{b}); err != nil || time.Since(began) > 3*time.Second {
