@@ -21,26 +21,34 @@ type rooms struct {
 	mu      sync.Mutex
 	members map[string]*member
 	groups  map[string]*group
+	order   uint64 // of the latest event that has a place in an order: a join, a loss
 }
 
 // member is one session of the hub's.
 type member struct {
 	id string
-	// groups is read by the packet path without a lock; written under rooms.mu.
-	groups atomic.Pointer[[]*group]
+	// Read by the packet path without a lock; written under rooms.mu.
+	groups atomic.Pointer[[]membership]
+	lost   atomic.Uint64 // the order of the loss; 0: not lost
 
 	// Guarded by rooms.mu.
 	seen    map[netip.Addr]bool
 	claimed map[netip.Addr]bool
 	allocs  map[*allocation]struct{}
-	lost    bool
 	idle    int64 // clock: since when nothing has moved; of a lost member
+}
+
+// membership is one member's of one group. It is immutable.
+type membership struct {
+	*group
+	order uint64 // of the join
 }
 
 // group is a room, or the two ends of a call. Its fields are guarded by rooms.mu.
 type group struct {
 	name    string
-	members map[*member]struct{}
+	members map[*member]uint64 // the order of the join
+	lost    int                // of the members
 	seen    map[netip.Addr]int // how many members have been seen at each address
 	claimed map[netip.Addr]int
 }
@@ -49,25 +57,27 @@ const (
 	// maxSeen and maxClaimed bound what one session can make us remember.
 	maxSeen    = 16
 	maxClaimed = 128
+	// maxLost bounds the lost members of a group, which the hub's limits no longer count.
+	maxLost = 64
 )
 
 func newRooms(lingering int64) *rooms {
 	return &rooms{lingering: lingering, members: map[string]*member{}, groups: map[string]*group{}}
 }
 
-// live reports whether the session is open, or was lost and lingers.
+// open reports whether the session is there and not lost.
 func (r *rooms) open(id string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	m := r.members[id]
-	return m != nil && !m.lost
+	return m != nil && m.lost.Load() == 0
 }
 
 func (r *rooms) opened(id string, source netip.Addr) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	m := &member{id: id, seen: map[netip.Addr]bool{}, claimed: map[netip.Addr]bool{}, allocs: map[*allocation]struct{}{}}
-	m.groups.Store(new([]*group))
+	m.groups.Store(new([]membership))
 	r.members[id] = m
 	m.see(source.Unmap())
 }
@@ -76,25 +86,26 @@ func (r *rooms) joined(name, id string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	m := r.members[id]
-	if m == nil {
+	if m == nil || m.lost.Load() != 0 {
 		return
 	}
 	g := r.groups[name]
 	if g == nil {
-		g = &group{name: name, members: map[*member]struct{}{}, seen: map[netip.Addr]int{}, claimed: map[netip.Addr]int{}}
+		g = &group{name: name, members: map[*member]uint64{}, seen: map[netip.Addr]int{}, claimed: map[netip.Addr]int{}}
 		r.groups[name] = g
 	}
 	if _, again := g.members[m]; again {
 		return
 	}
-	g.members[m] = struct{}{}
+	r.order++
+	g.members[m] = r.order
 	for addr := range m.seen {
 		g.seen[addr]++
 	}
 	for addr := range m.claimed {
 		g.claimed[addr]++
 	}
-	next := append(slices.Clone(*m.groups.Load()), g)
+	next := append(slices.Clone(*m.groups.Load()), membership{g, r.order})
 	m.groups.Store(&next)
 }
 
@@ -116,13 +127,16 @@ func (r *rooms) part(m *member, g *group) (concerned []*allocation) {
 	}
 	concerned = g.allocations()
 	delete(g.members, m)
+	if m.lost.Load() != 0 {
+		g.lost--
+	}
 	for addr := range m.seen {
 		uncount(g.seen, addr)
 	}
 	for addr := range m.claimed {
 		uncount(g.claimed, addr)
 	}
-	next := slices.DeleteFunc(slices.Clone(*m.groups.Load()), func(o *group) bool { return o == g })
+	next := slices.DeleteFunc(slices.Clone(*m.groups.Load()), func(o membership) bool { return o.group == g })
 	m.groups.Store(&next)
 	if len(g.members) == 0 {
 		delete(r.groups, g.name)
@@ -139,11 +153,19 @@ func (r *rooms) ended(id string, lost bool, now int64) (ending, concerned []*all
 	if m == nil {
 		return nil, nil
 	}
-	if lost {
-		m.lost, m.idle = true, now
-		return nil, nil
+	groups := *m.groups.Load()
+	if !lost || slices.ContainsFunc(groups, func(g membership) bool { return g.lost >= maxLost }) {
+		return r.remove(m)
 	}
-	return r.remove(m)
+	if m.lost.Load() == 0 {
+		r.order++
+		m.lost.Store(r.order)
+		m.idle = now
+		for _, g := range groups {
+			g.lost++
+		}
+	}
+	return nil, nil
 }
 
 // remove forgets m. mu is held.
@@ -152,7 +174,7 @@ func (r *rooms) remove(m *member) (ending, concerned []*allocation) {
 		ending = append(ending, a)
 	}
 	for _, g := range *m.groups.Load() {
-		concerned = append(concerned, r.part(m, g)...)
+		concerned = append(concerned, r.part(m, g.group)...)
 	}
 	delete(r.members, m.id)
 	return ending, concerned
@@ -163,7 +185,7 @@ func (r *rooms) sweep(now int64) (ending, concerned []*allocation) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, m := range r.members {
-		if !m.lost {
+		if m.lost.Load() == 0 {
 			continue
 		}
 		if used := m.lastUsed(); used > m.idle {
@@ -202,7 +224,7 @@ func (r *rooms) attach(id string, a *allocation) *member {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	m := r.members[id]
-	if m == nil || m.lost {
+	if m == nil || m.lost.Load() != 0 {
 		return nil
 	}
 	m.allocs[a] = struct{}{}
@@ -245,22 +267,36 @@ func (r *rooms) reaches(m *member, addr netip.Addr, claims bool) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, g := range *m.groups.Load() {
-		if g.seen[addr] > 0 || claims && g.claimed[addr] > 0 {
-			return true
+		if g.seen[addr] == 0 && !(claims && g.claimed[addr] > 0) {
+			continue
+		}
+		for other, order := range g.members {
+			if (other.seen[addr] || claims && other.claimed[addr]) && met(m, g.order, other, order) {
+				return true
+			}
 		}
 	}
 	return false
 }
 
-// together reports whether two members share a group. It takes no lock and allocates nothing: the packet path asks it.
+// together reports whether two members have met in a group. It takes no lock and allocates nothing: the packet path asks it.
 func together(a, b *member) bool {
-	ga, gb := *a.groups.Load(), *b.groups.Load()
-	for _, g := range ga {
-		if slices.Contains(gb, g) {
-			return true
+	inA, inB := *a.groups.Load(), *b.groups.Load()
+	for _, ga := range inA {
+		for _, gb := range inB {
+			if ga.group == gb.group && met(a, ga.order, b, gb.order) {
+				return true
+			}
 		}
 	}
 	return false
+}
+
+// met reports whether two members of a group were in it at the same time, given the order of their joins. A lost member keeps those that it
+// was with and meets nobody new: it is not to be seen in its room any more, and would reach all who ever come there.
+func met(a *member, joinedA uint64, b *member, joinedB uint64) bool {
+	lostA, lostB := a.lost.Load(), b.lost.Load()
+	return (lostA == 0 || joinedB < lostA) && (lostB == 0 || joinedA < lostB)
 }
 
 // allocations lists those of all members. rooms.mu is held.

@@ -196,6 +196,60 @@ func TestTrafficTowardsALostSessionKeepsNothing(t *testing.T) {
 	})
 }
 
+// A lost session keeps those that it was with. To who comes later it is nobody: it is not in the room to be seen.
+func TestLostSessionMeetsNobodyNew(t *testing.T) {
+	const ada, bob, carol = "203.0.114.1", "203.0.114.2", "203.0.114.3"
+	each(t, inRooms, func(t *testing.T, r *rig, transport string) {
+		clients := map[string]*client{
+			"ada": r.session(transport, "ada", ada, "tea"), "bob": r.session("udp", "bob", bob, "tea"),
+		}
+		clients["ada"].allocate()
+		r.s.Ended("ada", true)
+		clients["carol"] = r.session("udp", "carol", carol, "tea")
+		for name, c := range clients {
+			if name != "ada" {
+				c.allocate()
+			}
+			c.ok(methodCreatePermission, withPeer("127.0.0.1:1"))
+		}
+		clients["ada"].ok(methodCreatePermission, withPeer(bob+":9"))
+		clients["ada"].refused(403, methodCreatePermission, withPeer(carol+":9"))
+		clients["bob"].ok(methodCreatePermission, withPeer(ada+":9"), withPeer(carol+":9"))
+		clients["carol"].ok(methodCreatePermission, withPeer(bob+":9"))
+		clients["carol"].refused(403, methodCreatePermission, withPeer(ada+":9"))
+		for _, pair := range [][2]string{{"ada", "bob"}, {"bob", "carol"}} {
+			from, to := clients[pair[0]], clients[pair[1]]
+			from.write(from.sendFrame(to.relayed.String(), "hello"))
+			if _, _, data := to.received(); data != "hello" {
+				t.Errorf("%v: got %q", pair, data)
+			}
+		}
+		for i, pair := range [][2]string{{"ada", "carol"}, {"carol", "ada"}} {
+			from, to := clients[pair[0]], clients[pair[1]]
+			from.write(from.sendFrame(to.relayed.String(), "hello"))
+			eventually(t, fmt.Sprint(pair, " is denied"), func() bool { return r.s.Snapshot().Drops["peer-denied"] == uint64(i+1) })
+		}
+	})
+}
+
+// The hub's limits count no lost session, so that we do.
+func TestLostSessionsOfARoomAreBounded(t *testing.T) {
+	r := newRooms(0)
+	for i := range 3 * maxLost {
+		id := fmt.Sprint(i)
+		r.opened(id, netip.MustParseAddr("203.0.114.1"))
+		r.joined("tea", id)
+		r.ended(id, true, 0)
+	}
+	if g := r.groups["tea"]; g.lost != maxLost || len(g.members) != maxLost || len(r.members) != maxLost {
+		t.Errorf("%d lost of %d in the room and %d in all, want %d", g.lost, len(g.members), len(r.members), maxLost)
+	}
+	r.sweep(1)
+	if len(r.members)+len(r.groups) != 0 {
+		t.Errorf("%d members and %d groups are remembered", len(r.members), len(r.groups))
+	}
+}
+
 // Whatever races with a leave: once Left has returned, no permission is left or comes back that only the room allowed.
 func TestLeaveRacesWithCreatePermission(t *testing.T) {
 	const bob = "203.0.114.2"
