@@ -57,6 +57,8 @@ type allocation struct {
 	clock     clock
 	counters  *counters
 
+	made made // owned by the books
+
 	// Atomics.
 	expires    atomic.Int64 // clock; 0 once ended, so that the packet path needs one comparison
 	ended      atomic.Bool

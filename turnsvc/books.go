@@ -213,6 +213,10 @@ func (b *books) handle(r *request) {
 		b.refuse(r, taken(r.msg.method)) // it was made since the gate looked
 		return
 	}
+	if a != nil && a.made.repeated(r, now) {
+		r.link.send(a.made.raw, r.client)
+		return
+	}
 	if a == nil && (r.vouched || r.msg.method != methodAllocate) {
 		b.refuse(r, 437)
 		return
@@ -241,7 +245,12 @@ func (b *books) answer(r *request, attrs func(*builder)) {
 		attrs(&m)
 	}
 	m.sign(r.key)
-	b.reply(r, m.end(r.msg.fingerprint))
+	raw := m.end(r.msg.fingerprint)
+	if r.msg.method == methodAllocate {
+		a := r.link.allocation(r.client)
+		a.made = made{[12]byte(r.msg.transactionID()), raw, b.s.clock.now() + int64(replyLifetime)}
+	}
+	b.reply(r, raw)
 }
 
 // reply sends the one answer to r, and keeps it for retransmissions.

@@ -8,7 +8,8 @@ import (
 const (
 	// replyLifetime is how long a client may repeat a request over UDP: 39.5 s with the default timers (RFC 8489 §6.2.1).
 	replyLifetime = 40 * time.Second
-	// maxReplies bounds the memory for them. Under a flood old ones go early; a request is then handled as a new one.
+	// maxReplies bounds the memory for them. Under a flood old ones go early; a request is then handled as a new one. Only the answer that
+	// made an allocation stays with that, or its client, which never heard it, could not have it any more.
 	maxReplies = 8192
 )
 
@@ -48,6 +49,18 @@ func (p *replies) find(r *request) []byte {
 		return nil
 	}
 	return kept.raw
+}
+
+// made is the answer to the Allocate that made an allocation.
+type made struct {
+	transaction [12]byte
+	raw         []byte
+	expires     int64
+}
+
+// repeated reports whether r is that Allocate once more. That r's user and key are the allocation's is known.
+func (m *made) repeated(r *request, now int64) bool {
+	return r.msg.method == methodAllocate && now < m.expires && m.transaction == [12]byte(r.msg.transactionID())
 }
 
 // keep stores an answer, which nobody changes from now on.

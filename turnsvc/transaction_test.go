@@ -101,6 +101,45 @@ func TestKeptRepliesAreBounded(t *testing.T) {
 	}
 }
 
+// However much the others ask for, an Allocate whose answer was lost gets it when it is repeated.
+func TestAllocateIsAnsweredAgainUnderANeighboursLoad(t *testing.T) {
+	each(t, nil, func(t *testing.T, r *rig, transport string) {
+		c := r.dial(transport, "u", "p")
+		c.refused(400, methodAllocate) // learns a nonce
+		frame := c.build(methodAllocate, withUDP, attr(attrEvenPort, 0x80))
+		first := c.answerTo(frame).raw
+		left := r.inBooks(func() int {
+			b := r.s.books
+			for i := range maxReplies { // as the answers to so many Refreshes
+				probe := &request{link: probeLink{}, raw: fmt.Appendf(nil, "12345678%012d", i), msg: message{method: methodRefresh}}
+				probe.msg.raw = probe.raw
+				b.replies.keep(probe, probe.raw, b.s.clock.now())
+			}
+			n := 0
+			for _, generation := range []map[replyKey]keptReply{b.replies.young, b.replies.old} {
+				for key := range generation {
+					if key.transport == transport {
+						n++
+					}
+				}
+			}
+			return n
+		})
+		if left != 0 {
+			t.Fatalf("%d of the answers to the client are left", left)
+		}
+		if again := c.answerTo(frame).raw; !bytes.Equal(again, first) {
+			t.Errorf("the answers differ:\n% x\n% x", first, again)
+		}
+		c.refused(437, methodAllocate, withUDP)
+		r.advance(replyLifetime)
+		c.tid = [12]byte(frame[8:headerSize])
+		if m := c.answerTo(frame); m.code() != 437 {
+			t.Errorf("long after: code %d", m.code())
+		}
+	})
+}
+
 func TestDontFragment(t *testing.T) {
 	each(t, nil, func(t *testing.T, r *rig, transport string) {
 		c := r.dial(transport, "u", "p")
