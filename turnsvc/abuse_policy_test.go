@@ -17,7 +17,7 @@ var abusePeers = []struct {
 }{
 	{"01Loopback", []string{"127.0.0.2", "127.255.255.254"}}, // ::1 is a relay's here: TestIPv6PeerPolicy has it
 	{"02Unspecified", []string{"0.0.0.0", "0.1.2.3", "::"}},
-	{"03MappedAndCompatible", []string{"::ffff:127.0.0.1", "::ffff:0.0.0.0", "::127.0.0.1", "::ffff:10.0.0.1"}},
+	{"03MappedAndCompatible", []string{"::ffff:127.0.0.1", "::ffff:0.0.0.0", "::127.0.0.1", "::ffff:10.0.0.1", "::ffff:0:127.0.0.1", "::ffff:0:10.0.0.1"}},
 	{"04Tunnels", []string{"64:ff9b::7f00:1", "64:ff9b:1::7f00:1", "2002:7f00:1::", "2001:0:7f00:1::", "2001:0:1:1:1:1:80ff:fffe"}},
 	{"05Metadata", []string{"169.254.169.254", "168.63.129.16", "100.100.100.200", "::ffff:169.254.169.254", "fd00:ec2::254", "64:ff9b::a9fe:a9fe"}},
 	{"06SpecialPurpose", []string{

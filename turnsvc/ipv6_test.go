@@ -97,10 +97,11 @@ func TestIPv6PeerPolicy(t *testing.T) {
 	const public = "[2001:db9::1]:9"
 	refused := []string{
 		"::", "::ffff:127.0.0.1", "::ffff:0.0.0.0", "::127.0.0.1", "::ffff:169.254.169.254", "::169.254.169.254",
+		"::ffff:0:127.0.0.1", "::ffff:0:10.0.0.1", "::ffff:0:169.254.169.254",
 		"64:ff9b::7f00:1", "64:ff9b::a00:1", "64:ff9b::a9fe:a9fe", "64:ff9b:1::7f00:1", "64:ff9b:1:7f00:0:100::", "2002:7f00:1::", "2002:a9fe:a9fe::1",
 		"2002:a00:1::", "2001:0:7f00:1::", "2001::80ff:fffe", "2001:db9::5efe:7f00:1", "fe80::1", "fec0::1", "ff02::1", "fd00:ec2::254", "fd20:ce::254",
 	}
-	nonGlobal := []string{"fc00::1", "fd12::1", "100::1", "2001:db8::1", "2001:2::1", "3fff::1", "5f00::1", "4000::1", "64:ff9b::808:808", "2002:808:808::1", "::808:808"}
+	nonGlobal := []string{"fc00::1", "fd12::1", "100::1", "2001:db8::1", "2001:2::1", "3fff::1", "5f00::1", "4000::1", "64:ff9b::808:808", "2002:808:808::1", "::808:808", "::ffff:0:808:808"}
 	check := func(t *testing.T, c *client, want int, list []string) {
 		t.Helper()
 		for _, ip := range list {
@@ -122,7 +123,7 @@ func TestIPv6PeerPolicy(t *testing.T) {
 	}
 	// This host's own IPv4 addresses are closed in every spelling, even where the operator has opened everything.
 	everything, own := policy{allow: prefixes("::/0", "0.0.0.0/0")}, map[netip.Addr]bool{netip.MustParseAddr("198.51.100.7"): true}
-	for _, ip := range []string{"198.51.100.7", "::ffff:198.51.100.7", "::198.51.100.7", "64:ff9b::c633:6407", "2002:c633:6407::1"} {
+	for _, ip := range []string{"198.51.100.7", "::ffff:198.51.100.7", "::198.51.100.7", "::ffff:0:198.51.100.7", "64:ff9b::c633:6407", "2002:c633:6407::1"} {
 		if g := everything.grant(&scope{peers: PeersAny}, netip.MustParseAddr(ip), own, nil); g != (grant{}) {
 			t.Errorf("%s: %+v", ip, g)
 		}
@@ -153,7 +154,7 @@ func TestIPv6PeerPolicy(t *testing.T) {
 			c.allocate(withFamily(familyIPv6))
 			// It opens IPv6 addresses; private IPv4 ones stay closed in every spelling.
 			check(t, c, 403, refused)
-			check(t, c, 403, []string{"64:ff9b::808:404", "::ffff:8.8.4.4", "2001:db9:1::1"})
+			check(t, c, 403, []string{"64:ff9b::808:404", "::ffff:8.8.4.4", "::ffff:0:8.8.4.4", "2001:db9:1::1"})
 			for _, ip := range nonGlobal {
 				c.ok(methodCreatePermission, withPeer("["+ip+"]:9"))
 			}

@@ -53,6 +53,8 @@ func embedded4(ip netip.Addr) []netip.Addr {
 	switch {
 	case ip.Is4In6(), prefix == 0 && [12]byte(b[:12]) == [12]byte{}:
 		return []netip.Addr{last} // mapped, compatible
+	case prefix == 0 && [8]byte(b[4:12]) == [8]byte{4: 0xFF, 5: 0xFF}:
+		return []netip.Addr{last} // translated (RFC 2765)
 	case prefix == 0x0064FF9B:
 		// NAT64. In the local prefix it may stand where RFC 6052 §2.2 puts it behind 96, 64, 56 or 48 bits; a zero is filling.
 		out := []netip.Addr{last}
