@@ -43,7 +43,7 @@ func openRelay(addr netip.AddrPort) (*relay, error) {
 		return nil, err
 	}
 	r := &relay{conn: conn, addr: addr}
-	if err := errors.Join(r.receiver.init(conn), keepWhole(conn, addr.Addr(), false)); err != nil {
+	if err := errors.Join(r.receiver.init(conn), keepWhole(conn, addr.Addr(), false), noBroadcast(conn)); err != nil {
 		conn.Close()
 		return nil, err
 	}
