@@ -30,11 +30,13 @@ func TestLaneAllocatesNothing(t *testing.T) {
 			buf := new(buffer)
 			frame := func(b []byte) packet { return packet{buf[:], headroom, copy(buf[headroom:], b)} }
 			channel, send := c.channelFrame(0x4000, "some data"), c.sendFrame(at.String(), "some data")
+			marked := (&builder{append([]byte(nil), send...)}).end(true)
 			inProcess, binding := c.channelFrame(0x4001, "some data"), (&client{t: t}).build(methodBinding)
 			for name, f := range map[string]func(){
 				"ChannelData to the peer":    func() { r.s.receive(in, frame(channel), src) },
 				"ChannelData to a neighbour": func() { r.s.receive(in, frame(inProcess), src) },
 				"Send indication":            func() { r.s.receive(in, frame(send), src) },
+				"Send with FINGERPRINT":      func() { r.s.receive(in, frame(marked), src) },
 				"ChannelData to the client":  func() { a.fromPeer(packet{buf[:], headroom, 9}, at, r.s.clock.now()) },
 				"Data indication": func() {
 					a.fromPeer(packet{buf[:], headroom, 9}, netip.AddrPortFrom(at.Addr(), 9), r.s.clock.now())

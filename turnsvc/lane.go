@@ -2,6 +2,7 @@ package turnsvc
 
 import (
 	"encoding/binary"
+	"hash/crc32"
 	"math/rand/v2"
 	"net/netip"
 )
@@ -83,6 +84,10 @@ func parseSend(p packet) (peer netip.AddrPort, data packet, whole, ok bool) {
 			// Only the first counts (RFC 8489 §14).
 		case typ == attrDontFragment && canKeepWhole:
 			whole = true
+		case typ == attrFingerprint:
+			if size != 4 || off+8 != len(frame) || binary.BigEndian.Uint32(frame[off+4:]) != crc32.ChecksumIEEE(frame[:off])^fingerprintXOR {
+				return peer, data, whole, false
+			}
 		case typ < 0x8000:
 			return peer, data, whole, false // comprehension-required and not understood: discarded, RFC 8489 §6.3.2
 		}
