@@ -13,6 +13,9 @@ var errNoPort = errors.New("no relay port is free")
 // maxBindTries bounds the search when other programs hold ports of the range.
 const maxBindTries = 32
 
+// maxPairTries is how many even ports are looked at at random for a free next one, which nearly always are enough.
+const maxPairTries = 32
+
 // parity is what an EVEN-PORT attribute asks of a port (RFC 8656 §18.6).
 type parity uint8
 
@@ -24,7 +27,7 @@ const (
 
 // pool hands out the relay ports of one address family: a port is one allocation's, whichever address it was bound on. The free ports lie in two lists, even and odd, each with its place known,
 // so that taking one at random (they must not be guessable, CVE-2025-69217), taking a certain one and giving one back all cost the same
-// however few are left. Only the books use it, but for lookup.
+// however few are left; but for a pair, which may take a look at every even one. Only the books use it, but for lookup.
 type pool struct {
 	min      uint16
 	free     [2][]uint16
@@ -79,7 +82,7 @@ func (p *pool) give(port uint16) {
 	*list = append(*list, port)
 }
 
-// pick takes a random free port of the wanted parity.
+// pick takes a random free port of the wanted parity, and for evenPortAndNext the next one, too.
 func (p *pool) pick(want parity) (uint16, bool) {
 	even, odd := len(p.free[0]), len(p.free[1])
 	if want != anyPort {
@@ -89,6 +92,24 @@ func (p *pool) pick(want parity) (uint16, bool) {
 		return 0, false
 	}
 	i := rand.IntN(even + odd)
+	if want == evenPortAndNext {
+		for range maxPairTries {
+			if p.isFree(p.free[0][i] + 1) {
+				break
+			}
+			i = rand.IntN(even)
+		}
+		for range even { // few pairs are left: from here on one by one
+			if p.isFree(p.free[0][i] + 1) {
+				break
+			}
+			i = (i + 1) % even
+		}
+		if !p.isFree(p.free[0][i] + 1) {
+			return 0, false
+		}
+		p.take(p.free[0][i] + 1)
+	}
 	var port uint16
 	if i < even {
 		port = p.free[0][i]
@@ -113,13 +134,6 @@ func (p *pool) open(ip netip.Addr, want parity) (first, next *relay, err error) 
 		port, ok := p.pick(want)
 		if !ok {
 			break
-		}
-		if want == evenPortAndNext {
-			if !p.isFree(port + 1) {
-				tried = append(tried, port)
-				continue
-			}
-			p.take(port + 1)
 		}
 		first, err = p.openPort(netip.AddrPortFrom(ip, port))
 		if err == nil && want == evenPortAndNext {
