@@ -70,13 +70,14 @@ func (a *App) Kick(k Kick) (out KickResult, err error) {
 	default:
 		return out, fmt.Errorf("name an allocation, a peer, a user or a source")
 	}
-	for _, s := range a.hub.Kick(match) {
-		out.Sessions++
-		if k.Peer != "" {
-			ban(s.User, sourcePrefix(s.Source))
+	if k.Peer != "" {
+		// Asked of the relay, which also knows sessions whose signaling connection is lost.
+		if user, source, ok := a.turn.Member(k.Peer); ok {
+			ban(user, sourcePrefix(source))
 		}
-		out.Allocations += a.turn.KickUser(s.ID)
+		out.Allocations += a.turn.KickUser(k.Peer)
 	}
+	out.Sessions = len(a.hub.Kick(match))
 	a.log.Info("kicked", "sessions", out.Sessions, "allocations", out.Allocations, "ban", k.Ban)
 	return out, nil
 }

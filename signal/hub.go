@@ -182,7 +182,7 @@ func (h *Hub) register(s *session, greeting []byte) *refusal {
 		h.users[s.user] = s
 	}
 	h.sessions[s.id] = s
-	h.opts.Members.Opened(s.id, s.client.source)
+	h.opts.Members.Opened(s.id, s.user, s.client.source)
 	h.stats.sessions.Add(1)
 	s.put(greeting, false)
 	return nil

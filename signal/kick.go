@@ -20,6 +20,7 @@ func (h *Hub) Kick(match func(Kicked) bool) []Kicked {
 		k := Kicked{ID: id, User: s.user, Source: s.client.source}
 		if match(k) {
 			s.stop(CodeKicked)
+			h.opts.Members.Ended(id, false) // at once; its reader says so again when it gets to it
 			out = append(out, k)
 		}
 	}

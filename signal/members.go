@@ -5,8 +5,8 @@ import "net/netip"
 // Members is told who may reach whom, as it happens: a relay that knows it need not be a proxy for anybody else. Its methods are
 // called under the hub's locks, in the order of the events. They must not block and not call the hub.
 type Members interface {
-	// Opened is a new session, whose client connects from source.
-	Opened(id string, source netip.Addr)
+	// Opened is a new session, whose client connects from source. user is its unique handle, or empty.
+	Opened(id, user string, source netip.Addr)
 	// Joined makes the session one of a group whose members may reach each other: a room, or the two ends of a call.
 	Joined(group, id string)
 	// Left takes it out of the group again, at its own wish or at the operator's.
@@ -21,11 +21,11 @@ type Members interface {
 // noMembers is for a hub without a relay.
 type noMembers struct{}
 
-func (noMembers) Opened(string, netip.Addr)  {}
-func (noMembers) Joined(string, string)      {}
-func (noMembers) Left(string, string)        {}
-func (noMembers) Claimed(string, netip.Addr) {}
-func (noMembers) Ended(string, bool)         {}
+func (noMembers) Opened(string, string, netip.Addr) {}
+func (noMembers) Joined(string, string)             {}
+func (noMembers) Left(string, string)               {}
+func (noMembers) Claimed(string, netip.Addr)        {}
+func (noMembers) Ended(string, bool)                {}
 
 // Groups are named by what made them, so that no room's name is a call's.
 func roomGroup(name string) string { return "room/" + name }

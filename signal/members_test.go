@@ -22,11 +22,11 @@ func (l *memberLog) note(format string, args ...any) {
 	l.events = append(l.events, fmt.Sprintf(format, args...))
 }
 
-func (l *memberLog) Opened(id string, source netip.Addr) { l.note("opened %s %v", id, source) }
-func (l *memberLog) Joined(group, id string)             { l.note("joined %s %s", group, id) }
-func (l *memberLog) Left(group, id string)               { l.note("left %s %s", group, id) }
-func (l *memberLog) Claimed(id string, addr netip.Addr)  { l.note("claimed %s %v", id, addr) }
-func (l *memberLog) Ended(id string, lost bool)          { l.note("ended %s lost=%v", id, lost) }
+func (l *memberLog) Opened(id, user string, source netip.Addr) { l.note("opened %s %v", id, source) }
+func (l *memberLog) Joined(group, id string)                   { l.note("joined %s %s", group, id) }
+func (l *memberLog) Left(group, id string)                     { l.note("left %s %s", group, id) }
+func (l *memberLog) Claimed(id string, addr netip.Addr)        { l.note("claimed %s %v", id, addr) }
+func (l *memberLog) Ended(id string, lost bool)                { l.note("ended %s lost=%v", id, lost) }
 
 func (l *memberLog) has(event string) bool {
 	l.mu.Lock()

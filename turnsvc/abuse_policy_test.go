@@ -129,7 +129,7 @@ func TestAbuse08OperatorLists(t *testing.T) {
 // Line 25: quotas hold, for every class, and come back (TestQuotaComesBack).
 func TestAbuse25Quotas(t *testing.T) {
 	each(t, func(o *Options) { o.Limits.PerUser = 2 }, func(t *testing.T, r *rig, transport string) {
-		r.s.Opened("s", netip.MustParseAddr("203.0.114.1"))
+		r.s.Opened("s", "", netip.MustParseAddr("203.0.114.1"))
 		for _, class := range []cred.Class{cred.Hub, cred.Shared} {
 			// Another credential of the same principal is no way around it.
 			for i := range 4 {
@@ -176,8 +176,8 @@ func plainGrant(p *policy, s *scope, peer netip.Addr, own, relays map[netip.Addr
 			return g
 		}
 		found := false
-		for _, group := range *s.member.groups.Load() {
-			for m := range group.members {
+		for _, seat := range *s.member.seats.Load() {
+			for m := range seat.group.members {
 				found = found || m.seen[ip] || s.peers == PeersSignaled && m.claimed[ip]
 			}
 		}
@@ -212,7 +212,7 @@ func FuzzPolicy(f *testing.F) {
 		r := newRooms(0)
 		for i := range 4 {
 			id := fmt.Sprint(i)
-			r.opened(id, netip.AddrFrom4([4]byte{203, 0, 114, byte(i)}))
+			r.opened(id, "", netip.AddrFrom4([4]byte{203, 0, 114, byte(i)}))
 			r.claim(id, netip.AddrFrom4([4]byte{203, 0, 115, byte(i)}))
 			r.joined(fmt.Sprint("room", rooms>>i&1), id)
 		}

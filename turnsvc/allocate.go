@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"net/netip"
+	"slices"
 	"time"
 
 	"signalbox/turnsvc/cred"
@@ -104,8 +105,13 @@ func (b *books) attach(a *allocation) bool {
 	return a.scope.member != nil
 }
 
-// giveUp takes back what open gave.
+// giveUp takes back what open gave. The session may have ended, and so have had the allocation put among those that are to be removed: there
+// it must not be released once more.
 func (b *books) giveUp(a *allocation, next *reservation) {
+	b.mu.Lock()
+	a.ended.Store(true)
+	b.ending = slices.DeleteFunc(b.ending, func(e *allocation) bool { return e == a })
+	b.mu.Unlock()
 	if a.scope.member != nil {
 		b.s.rooms.detach(a)
 	}

@@ -64,7 +64,7 @@ type allocation struct {
 	ended      atomic.Bool
 	fromClient traffic
 	toClient   traffic
-	used       atomic.Int64 // clock; when its client last sent data
+	used       atomic.Int64 // clock; when its client last sent data to somebody else
 
 	mu          sync.RWMutex
 	permissions map[netip.Addr]*permission
@@ -196,7 +196,8 @@ func (a *allocation) reachesRelay(b *allocation) bool {
 	case PeersNone:
 		return b.scope.peers == PeersNone
 	case PeersRoom, PeersSignaled:
-		return b.scope.member != nil && (a.scope.member == b.scope.member || together(a.scope.member, b.scope.member))
+		m, other := a.scope.member, b.scope.member
+		return m != nil && other != nil && (m == other || together(m, other))
 	}
 	return true
 }

@@ -18,15 +18,25 @@ func (s *Server) Kick(id string) bool {
 	return s.endWhere(func(a *allocation) bool { return a.id == n }) > 0
 }
 
-// KickUser ends every allocation of a user: the name of a static user, or the id that a minted credential was issued to, a session's for
-// example. It returns how many.
+// KickUser ends every allocation of a user and returns how many: the name of a static user, the user name of a session, or the id that a minted
+// credential was issued to, which is a session's peer id for one. A session that only lingers is over with it.
 func (s *Server) KickUser(user string) int {
-	return s.endWhere(func(a *allocation) bool { return a.belongsTo(user) })
+	n := s.endWhere(func(a *allocation) bool { return a.belongsTo(user) })
+	for _, id := range s.rooms.lostOf(func(m *member) bool { return m.id == user || m.user == user }) {
+		s.Ended(id, false)
+	}
+	return n
 }
 
-// KickSource ends every allocation of clients within source and returns how many.
+// KickSource ends every allocation of clients within source, and the sessions from there that only linger. It returns how many allocations.
 func (s *Server) KickSource(source netip.Prefix) int {
-	return s.endWhere(func(a *allocation) bool { return source.Contains(a.client.Addr()) })
+	n := s.endWhere(func(a *allocation) bool {
+		return source.Contains(a.client.Addr()) || a.scope.member != nil && source.Contains(a.scope.member.source)
+	})
+	for _, id := range s.rooms.lostOf(func(m *member) bool { return source.Contains(m.source) }) {
+		s.Ended(id, false)
+	}
+	return n
 }
 
 func (a *allocation) belongsTo(user string) bool {
@@ -34,13 +44,13 @@ func (a *allocation) belongsTo(user string) bool {
 		return a.user == user
 	}
 	_, id, _ := cred.Parse(a.user)
-	return id == user
+	return id == user || a.scope.member != nil && a.scope.member.user == user && user != ""
 }
 
 // endWhere ends the allocations that match. The lane stops with it; a stream is closed, too.
 func (s *Server) endWhere(match func(*allocation) bool) (n int) {
 	for _, a := range s.books.list() {
-		if !match(a) {
+		if a.ended.Load() || !match(a) {
 			continue
 		}
 		n++

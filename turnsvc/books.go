@@ -151,6 +151,7 @@ func (b *books) sweep() {
 	now := b.s.clock.now()
 	limits := &b.s.live.Load().Limits
 	b.quotas.follow(limits)
+	b.quotas.forgetIdle(now)
 	b.budget.count(b.list(), limits.TotalPerMonth, b.s.clock.wall(), b.s.log)
 	for _, a := range b.list() {
 		if !a.live(now) {

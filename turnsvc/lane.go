@@ -115,7 +115,6 @@ func (a *allocation) toPeer(p packet, peer netip.AddrPort, g grant, whole bool, 
 		return
 	}
 	a.fromClient.add(p.n)
-	a.used.Store(now)
 	if g.relays {
 		// The peer is a relayed transport address of this box: hand over in process. It saves two ways through the
 		// kernel, and works where the public address can't be reached from inside (1:1 NAT).
@@ -124,7 +123,9 @@ func (a *allocation) toPeer(p packet, peer netip.AddrPort, g grant, whole bool, 
 				a.counters.drop(dropPeerDenied)
 				return
 			}
-			b.fromPeer(p, a.relayed, now)
+			if b.fromPeer(p, a.relayed, now) && (b.scope.member == nil || b.scope.member != a.scope.member) {
+				a.used.Store(now) // talking to oneself is no call
+			}
 			return
 		}
 	}
@@ -134,33 +135,37 @@ func (a *allocation) toPeer(p packet, peer netip.AddrPort, g grant, whole bool, 
 	}
 	if a.relay.send(p.data(), peer, whole) != nil {
 		a.counters.drop(dropWriteFailed)
+		return
 	}
+	a.used.Store(now)
 }
 
-// fromPeer sends a peer's datagram on to a's client, as ChannelData where a channel is bound, else as a Data indication.
-func (a *allocation) fromPeer(p packet, peer netip.AddrPort, now int64) {
+// fromPeer sends a peer's datagram on to a's client, as ChannelData where a channel is bound, else as a Data indication. It reports
+// whether it did.
+func (a *allocation) fromPeer(p packet, peer netip.AddrPort, now int64) bool {
 	if !a.live(now) {
 		a.counters.drop(dropNoAllocation)
-		return
+		return false
 	}
 	permitted, number := a.admits(peer, now)
 	if !permitted {
 		a.counters.drop(dropPeerUnknown)
-		return
+		return false
 	}
 	var frame []byte
 	if number != 0 {
 		frame = frameChannelData(p, number, a.link.stream())
 	} else if frame = frameDataIndication(p, peer); frame == nil {
 		a.counters.drop(dropTooLong)
-		return
+		return false
 	}
 	if !a.down.take(p.n, now) {
 		a.counters.drop(dropBandwidth)
-		return
+		return false
 	}
 	a.toClient.add(p.n)
 	a.link.send(frame, a.client)
+	return true
 }
 
 // frameChannelData puts the four bytes of header in front of the data (RFC 8656 §12.4), and on streams pads it.

@@ -96,6 +96,29 @@ func TestBandwidthLimits(t *testing.T) {
 	within(t, "another user", r, since, offer(r, clients[2], 1_000_000), 500_000)
 }
 
+// A new allocation is no new burst: what a user has used up outlasts its allocations.
+func TestUserBandwidthOutlastsAllocations(t *testing.T) {
+	const rate = 20_000
+	r := newRig(t, func(o *Options) { o.Limits.UserBandwidth = rate })
+	at := r.peer().LocalAddr().String()
+	since := r.s.clock.now()
+	var total uint64
+	for range 20 {
+		c := r.dial("udp", "u", "p")
+		c.allocate()
+		c.ok(methodChannelBind, withChannel(0x4000), withPeer(at))
+		total += r.feed(c, c.channelFrame(0x4000, strings.Repeat("x", 1000)), 200, 0)
+		c.ok(methodRefresh, withLifetime(0))
+	}
+	passed := time.Duration(r.s.clock.now() - since).Seconds()
+	if max := rate*passed + paceBurst; float64(total) > 1.1*max {
+		t.Errorf("%d bytes in %.1f s over 20 allocations, want at most %.0f", total, passed, max)
+	}
+	r.advance(time.Minute)
+	r.dial("udp", "v", "q").allocate()
+	eventually(t, "idle buckets are forgotten", func() bool { return r.inBooks(func() int { return len(r.s.books.quotas.userUp) }) == 1 })
+}
+
 func TestMonthlyBudget(t *testing.T) {
 	now := time.Now().UTC()
 	month := now.Format("2006-01")

@@ -11,8 +11,8 @@ const lingering = 30 * time.Second
 
 // The hub tells who may reach whom: these methods are its Members. They don't wait for the network and call nobody back.
 
-// Opened is a new session, whose client connects from source.
-func (s *Server) Opened(id string, source netip.Addr) { s.rooms.opened(id, source) }
+// Opened is a new session of that user, if it has a name, whose client connects from source.
+func (s *Server) Opened(id, user string, source netip.Addr) { s.rooms.opened(id, user, source) }
 
 // Joined makes the session one of a group whose members may reach each other.
 func (s *Server) Joined(group, id string) { s.rooms.joined(group, id) }
@@ -28,13 +28,24 @@ func (s *Server) Claimed(id string, addr netip.Addr) { s.rooms.claim(id, addr) }
 func (s *Server) Ended(id string, lost bool) { s.settle(s.rooms.ended(id, lost, s.clock.now())) }
 
 // settle ends allocations and judges the permissions of others again.
-func (s *Server) settle(ending, concerned []*allocation) {
+func (s *Server) settle(ending []*allocation, concerned concern) {
 	for _, a := range ending {
 		s.books.end(a)
 	}
-	for _, a := range concerned {
-		s.regrant(a, a.peers()...)
+	for a, peers := range concerned {
+		s.regrant(a, peers...)
 	}
+}
+
+// Member tells who a session is, also one whose signaling connection is lost.
+func (s *Server) Member(id string) (user string, source netip.Addr, ok bool) {
+	s.rooms.mu.Lock()
+	defer s.rooms.mu.Unlock()
+	m := s.rooms.members[id]
+	if m == nil {
+		return "", netip.Addr{}, false
+	}
+	return m.user, m.source, true
 }
 
 // regrant judges permissions again. Judging and changing is one step for all who do it, so that no judgement of an earlier state

@@ -25,7 +25,8 @@ func principal(c cred.Class, user string) string {
 type quotas struct {
 	perUser   map[string]int // by principal
 	perSource map[netip.Prefix]int
-	// buckets of principals with allocations, and of all: what each direction may carry.
+	// buckets of principals, and of all: what each direction may carry. A principal's outlast its allocations until they are full again, or a
+	// new allocation would be a new burst.
 	userUp, userDown map[string]*bucket
 	allUp, allDown   *bucket
 	total            int64 // the rate of those two
@@ -41,11 +42,21 @@ func newQuotas(l *Limits) quotas {
 
 // paces returns what a new allocation of the principal draws from. It holds at least one allocation already.
 func (q *quotas) paces(l *Limits, principal string) (up, down pace) {
-	if q.userUp[principal] == nil {
+	if l.UserBandwidth > 0 && q.userUp[principal] == nil {
 		q.userUp[principal], q.userDown[principal] = newBucket(l.UserBandwidth), newBucket(l.UserBandwidth)
 	}
 	return pace{newBucket(l.Bandwidth), q.userUp[principal], q.allUp},
 		pace{newBucket(l.Bandwidth), q.userDown[principal], q.allDown}
+}
+
+// forgetIdle drops the buckets of principals who hold nothing and have nothing used up.
+func (q *quotas) forgetIdle(now int64) {
+	for principal, up := range q.userUp {
+		if q.perUser[principal] == 0 && up.idle(now) && q.userDown[principal].idle(now) {
+			delete(q.userUp, principal)
+			delete(q.userDown, principal)
+		}
+	}
 }
 
 func (q *quotas) take(principal string, client netip.Addr) {
@@ -56,8 +67,6 @@ func (q *quotas) take(principal string, client netip.Addr) {
 func (q *quotas) giveBack(principal string, client netip.Addr) {
 	if q.perUser[principal]--; q.perUser[principal] <= 0 {
 		delete(q.perUser, principal)
-		delete(q.userUp, principal)
-		delete(q.userDown, principal)
 	}
 	src := sourceOf(client)
 	if q.perSource[src]--; q.perSource[src] <= 0 {

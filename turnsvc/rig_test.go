@@ -133,7 +133,7 @@ func newRigWith(t testing.TB, change func(*Options), tamper func(*Server)) *rig 
 	if r.s, err = New(o); err != nil {
 		t.Fatal(err)
 	}
-	r.s.Opened("live", netip.MustParseAddr("127.0.0.1"))
+	r.s.Opened("live", "", netip.MustParseAddr("127.0.0.1"))
 	r.s.books.channelTimeout = time.Millisecond // pion's clock can't be advanced
 	if tamper != nil {
 		tamper(r.s)

@@ -1,6 +1,7 @@
 package turnsvc
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -21,15 +22,19 @@ type rooms struct {
 	mu      sync.Mutex
 	members map[string]*member
 	groups  map[string]*group
-	order   uint64 // of the latest event that has a place in an order: a join, a loss
+	joins   uint64 // so far
 }
 
 // member is one session of the hub's.
 type member struct {
-	id string
-	// Read by the packet path without a lock; written under rooms.mu.
-	groups atomic.Pointer[[]membership]
-	lost   atomic.Uint64 // the order of the loss; 0: not lost
+	id, user string
+	source   netip.Addr // of its signaling connection
+
+	// seats is read by the packet path without a lock; written under rooms.mu.
+	seats atomic.Pointer[[]seat]
+	// lostAt is the number of the last join before the signaling connection was lost, 0 while it is there. A lost member keeps what it has and
+	// gets nothing new: whoever joins later is a stranger to it.
+	lostAt atomic.Uint64
 
 	// Guarded by rooms.mu.
 	seen    map[netip.Addr]bool
@@ -38,19 +43,17 @@ type member struct {
 	idle    int64 // clock: since when nothing has moved; of a lost member
 }
 
-// membership is one member's of one group. It is immutable.
-type membership struct {
-	*group
-	order uint64 // of the join
+// seat is a member's place in a group.
+type seat struct {
+	group *group
+	join  uint64 // joins are numbered, over all groups
 }
 
 // group is a room, or the two ends of a call. Its fields are guarded by rooms.mu.
 type group struct {
 	name    string
-	members map[*member]uint64 // the order of the join
+	members map[*member]uint64 // and the number of their join
 	lost    int                // of the members
-	seen    map[netip.Addr]int // how many members have been seen at each address
-	claimed map[netip.Addr]int
 }
 
 const (
@@ -65,149 +68,155 @@ func newRooms(lingering int64) *rooms {
 	return &rooms{lingering: lingering, members: map[string]*member{}, groups: map[string]*group{}}
 }
 
-// open reports whether the session is there and not lost.
+func (m *member) lost() bool { return m.lostAt.Load() != 0 }
+
+// knows reports whether the one is there for the other, who has joined a group of both's at that number.
+func (m *member) knows(join uint64) bool {
+	lostAt := m.lostAt.Load()
+	return lostAt == 0 || join <= lostAt
+}
+
+// open reports whether the session is there, and not only lingering.
 func (r *rooms) open(id string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	m := r.members[id]
-	return m != nil && m.lost.Load() == 0
+	return m != nil && !m.lost()
 }
 
-func (r *rooms) opened(id string, source netip.Addr) {
+func (r *rooms) opened(id, user string, source netip.Addr) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	m := &member{id: id, seen: map[netip.Addr]bool{}, claimed: map[netip.Addr]bool{}, allocs: map[*allocation]struct{}{}}
-	m.groups.Store(new([]membership))
+	m := &member{
+		id: id, user: user, source: source.Unmap(), seen: map[netip.Addr]bool{}, claimed: map[netip.Addr]bool{}, allocs: map[*allocation]struct{}{},
+	}
+	m.seats.Store(new([]seat))
 	r.members[id] = m
-	m.see(source.Unmap())
+	m.see(m.source)
 }
 
 func (r *rooms) joined(name, id string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	m := r.members[id]
-	if m == nil || m.lost.Load() != 0 {
+	if m == nil || m.lost() {
 		return
 	}
 	g := r.groups[name]
 	if g == nil {
-		g = &group{name: name, members: map[*member]uint64{}, seen: map[netip.Addr]int{}, claimed: map[netip.Addr]int{}}
+		g = &group{name: name, members: map[*member]uint64{}}
 		r.groups[name] = g
 	}
 	if _, again := g.members[m]; again {
 		return
 	}
-	r.order++
-	g.members[m] = r.order
-	for addr := range m.seen {
-		g.seen[addr]++
-	}
-	for addr := range m.claimed {
-		g.claimed[addr]++
-	}
-	next := append(slices.Clone(*m.groups.Load()), membership{g, r.order})
-	m.groups.Store(&next)
+	r.joins++
+	g.members[m] = r.joins
+	next := append(slices.Clone(*m.seats.Load()), seat{g, r.joins})
+	m.seats.Store(&next)
 }
 
-// left takes a member out of a group and returns the allocations whose permissions that may concern.
-func (r *rooms) left(name, id string) []*allocation {
+// concern is what must be judged again when somebody has gone: permissions of an allocation.
+type concern map[*allocation][]netip.Addr
+
+// left takes a member out of a group and returns what that concerns.
+func (r *rooms) left(name, id string) concern {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	m, g := r.members[id], r.groups[name]
-	if m == nil || g == nil {
-		return nil
-	}
-	return r.part(m, g)
-}
-
-// part takes m out of g. mu is held.
-func (r *rooms) part(m *member, g *group) (concerned []*allocation) {
-	if _, in := g.members[m]; !in {
-		return nil
-	}
-	concerned = g.allocations()
-	delete(g.members, m)
-	if m.lost.Load() != 0 {
-		g.lost--
-	}
-	for addr := range m.seen {
-		uncount(g.seen, addr)
-	}
-	for addr := range m.claimed {
-		uncount(g.claimed, addr)
-	}
-	next := slices.DeleteFunc(slices.Clone(*m.groups.Load()), func(o membership) bool { return o.group == g })
-	m.groups.Store(&next)
-	if len(g.members) == 0 {
-		delete(r.groups, g.name)
+	concerned := concern{}
+	if m, g := r.members[id], r.groups[name]; m != nil && g != nil {
+		r.part(m, g, concerned)
 	}
 	return concerned
 }
 
+// part takes m out of g: that concerns all permissions of m's, and the others' for m's addresses. mu is held.
+func (r *rooms) part(m *member, g *group, concerned concern) {
+	if _, in := g.members[m]; !in {
+		return
+	}
+	delete(g.members, m)
+	if m.lost() {
+		g.lost--
+	}
+	next := slices.DeleteFunc(slices.Clone(*m.seats.Load()), func(s seat) bool { return s.group == g })
+	m.seats.Store(&next)
+	if len(g.members) == 0 {
+		delete(r.groups, g.name)
+	}
+	for a := range m.allocs {
+		concerned[a] = a.peers()
+	}
+	addrs := slices.AppendSeq(slices.Collect(maps.Keys(m.seen)), maps.Keys(m.claimed))
+	for other := range g.members {
+		for a := range other.allocs {
+			concerned[a] = addrs
+		}
+	}
+}
+
 // ended is the end of a session. A lost one lingers, since media outlasts a broken signaling connection; any other is gone, with
-// its allocations, which are returned to be ended, and so are those that lose a grant by it.
-func (r *rooms) ended(id string, lost bool, now int64) (ending, concerned []*allocation) {
+// its allocations, which are returned to be ended.
+func (r *rooms) ended(id string, lost bool, now int64) (ending []*allocation, concerned concern) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	m := r.members[id]
 	if m == nil {
 		return nil, nil
 	}
-	groups := *m.groups.Load()
-	if !lost || slices.ContainsFunc(groups, func(g membership) bool { return g.lost >= maxLost }) {
-		return r.remove(m)
+	seats := *m.seats.Load()
+	if !lost || slices.ContainsFunc(seats, func(s seat) bool { return s.group.lost >= maxLost }) {
+		concerned = concern{}
+		return r.remove(m, concerned), concerned
 	}
-	if m.lost.Load() == 0 {
-		r.order++
-		m.lost.Store(r.order)
+	if !m.lost() {
+		r.joins++ // so that it is not 0, and nobody's who joins later
+		m.lostAt.Store(r.joins)
 		m.idle = now
-		for _, g := range groups {
-			g.lost++
+		for _, s := range seats {
+			s.group.lost++
 		}
 	}
 	return nil, nil
 }
 
-// remove forgets m. mu is held.
-func (r *rooms) remove(m *member) (ending, concerned []*allocation) {
-	for a := range m.allocs {
-		ending = append(ending, a)
-	}
-	for _, g := range *m.groups.Load() {
-		concerned = append(concerned, r.part(m, g.group)...)
+// remove forgets m and returns its allocations. mu is held.
+func (r *rooms) remove(m *member, concerned concern) []*allocation {
+	for _, s := range *m.seats.Load() {
+		r.part(m, s.group, concerned)
 	}
 	delete(r.members, m.id)
-	return ending, concerned
+	return slices.Collect(maps.Keys(m.allocs))
 }
 
 // sweep removes the lost members that nothing has moved for in the time that they may linger.
-func (r *rooms) sweep(now int64) (ending, concerned []*allocation) {
+func (r *rooms) sweep(now int64) (ending []*allocation, concerned concern) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	concerned = concern{}
 	for _, m := range r.members {
-		if m.lost.Load() == 0 {
+		if !m.lost() || now-m.idle < r.lingering {
 			continue
 		}
-		if used := m.lastUsed(); used > m.idle {
-			m.idle = used
+		// Looked at only now, since it is work: so a lost member is looked at once in its time.
+		if m.idle = max(m.idle, m.lastUsed()); now-m.idle >= r.lingering {
+			ending = append(ending, r.remove(m, concerned)...)
 		}
-		if now-m.idle < r.lingering {
-			continue
-		}
-		e, c := r.remove(m)
-		ending, concerned = append(ending, e...), append(concerned, c...)
 	}
 	return ending, concerned
 }
 
-// lastUsed is when the member last sent data: through an allocation of its own, or from an address of its to one of its groups'. What
-// others send does not count, or a single one of them could keep open for good the way to somebody who has gone. rooms.mu is held.
+// lastUsed is when the member was last heard of: through an allocation of its own, or at one of its groups' from an address of its. What
+// others send it says nothing. rooms.mu is held.
 func (m *member) lastUsed() (last int64) {
 	for a := range m.allocs {
 		last = max(last, a.used.Load())
 	}
-	for _, g := range *m.groups.Load() {
-		for other := range g.members {
+	for _, s := range *m.seats.Load() {
+		for other := range s.group.members {
+			if other == m {
+				continue
+			}
 			for a := range other.allocs {
 				for addr := range m.seen {
 					last = max(last, a.usedFor(addr))
@@ -218,13 +227,25 @@ func (m *member) lastUsed() (last int64) {
 	return last
 }
 
+// lostOf returns the ids of lost members that match.
+func (r *rooms) lostOf(match func(*member) bool) (ids []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id, m := range r.members {
+		if m.lost() && match(m) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
 // attach gives a session's allocation its member, who has been seen at the client's address: the nonce came back from there. nil: there is
 // no such session any more.
 func (r *rooms) attach(id string, a *allocation) *member {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	m := r.members[id]
-	if m == nil || m.lost.Load() != 0 {
+	if m == nil || m.lost() {
 		return nil
 	}
 	m.allocs[a] = struct{}{}
@@ -238,27 +259,18 @@ func (r *rooms) detach(a *allocation) {
 	delete(a.scope.member.allocs, a)
 }
 
-// see notes an address at which the member receives. mu is held.
+// see notes an address at which the member receives. rooms.mu is held.
 func (m *member) see(addr netip.Addr) {
-	if m.seen[addr] || len(m.seen) >= maxSeen || !global(addr) {
-		return
-	}
-	m.seen[addr] = true
-	for _, g := range *m.groups.Load() {
-		g.seen[addr]++
+	if len(m.seen) < maxSeen && global(addr) {
+		m.seen[addr] = true
 	}
 }
 
 func (r *rooms) claim(id string, addr netip.Addr) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	m := r.members[id]
-	if m == nil || m.claimed[addr] || len(m.claimed) >= maxClaimed || !global(addr) {
-		return
-	}
-	m.claimed[addr] = true
-	for _, g := range *m.groups.Load() {
-		g.claimed[addr]++
+	if m := r.members[id]; m != nil && len(m.claimed) < maxClaimed && global(addr) {
+		m.claimed[addr] = true
 	}
 }
 
@@ -266,12 +278,9 @@ func (r *rooms) claim(id string, addr netip.Addr) {
 func (r *rooms) reaches(m *member, addr netip.Addr, claims bool) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, g := range *m.groups.Load() {
-		if g.seen[addr] == 0 && !(claims && g.claimed[addr] > 0) {
-			continue
-		}
-		for other, order := range g.members {
-			if (other.seen[addr] || claims && other.claimed[addr]) && met(m, g.order, other, order) {
+	for _, s := range *m.seats.Load() {
+		for other, join := range s.group.members {
+			if (other.seen[addr] || claims && other.claimed[addr]) && m.knows(join) && other.knows(s.join) {
 				return true
 			}
 		}
@@ -279,38 +288,16 @@ func (r *rooms) reaches(m *member, addr netip.Addr, claims bool) bool {
 	return false
 }
 
-// together reports whether two members have met in a group. It takes no lock and allocates nothing: the packet path asks it.
+// together reports whether two members share a group and are there for each other. It takes no lock and allocates nothing: the packet path
+// asks it.
 func together(a, b *member) bool {
-	inA, inB := *a.groups.Load(), *b.groups.Load()
-	for _, ga := range inA {
-		for _, gb := range inB {
-			if ga.group == gb.group && met(a, ga.order, b, gb.order) {
+	sb := *b.seats.Load()
+	for _, x := range *a.seats.Load() {
+		for _, y := range sb {
+			if x.group == y.group && a.knows(y.join) && b.knows(x.join) {
 				return true
 			}
 		}
 	}
 	return false
-}
-
-// met reports whether two members of a group were in it at the same time, given the order of their joins. A lost member keeps those that it
-// was with and meets nobody new: it is not to be seen in its room any more, and would reach all who ever come there.
-func met(a *member, joinedA uint64, b *member, joinedB uint64) bool {
-	lostA, lostB := a.lost.Load(), b.lost.Load()
-	return (lostA == 0 || joinedB < lostA) && (lostB == 0 || joinedA < lostB)
-}
-
-// allocations lists those of all members. rooms.mu is held.
-func (g *group) allocations() (all []*allocation) {
-	for m := range g.members {
-		for a := range m.allocs {
-			all = append(all, a)
-		}
-	}
-	return all
-}
-
-func uncount(counts map[netip.Addr]int, addr netip.Addr) {
-	if counts[addr]--; counts[addr] <= 0 {
-		delete(counts, addr)
-	}
 }

@@ -16,7 +16,7 @@ func inRooms(o *Options) { o.AllowLoopback = false }
 // session opens a session that is seen at addr and returns a client with its credential.
 func (r *rig) session(transport, id, addr string, rooms ...string) *client {
 	r.t.Helper()
-	r.s.Opened(id, netip.MustParseAddr(addr))
+	r.s.Opened(id, "", netip.MustParseAddr(addr))
 	for _, room := range rooms {
 		r.s.Joined(room, id)
 	}
@@ -237,7 +237,7 @@ func TestLostSessionsOfARoomAreBounded(t *testing.T) {
 	r := newRooms(0)
 	for i := range 3 * maxLost {
 		id := fmt.Sprint(i)
-		r.opened(id, netip.MustParseAddr("203.0.114.1"))
+		r.opened(id, "", netip.MustParseAddr("203.0.114.1"))
 		r.joined("tea", id)
 		r.ended(id, true, 0)
 	}
@@ -286,5 +286,68 @@ func TestLeaveRacesWithCreatePermission(t *testing.T) {
 	wg.Wait()
 	if got := r.permissions(a); len(got) != 0 {
 		t.Errorf("permissions %v", got)
+	}
+}
+
+// A session whose connection is lost keeps what it has. It gets nothing new, however long it talks to itself, and a kick reaches it.
+func TestLostSessionGetsNothingNew(t *testing.T) {
+	each(t, inRooms, func(t *testing.T, r *rig, transport string) {
+		ghost, second := r.session(transport, "ghost", "203.0.114.1", "tea"), r.minted("udp", cred.Hub, "ghost", 2*time.Hour)
+		friend := r.session("udp", "friend", "203.0.114.2", "tea")
+		for _, c := range []*client{ghost, second, friend} {
+			c.allocate(withLifetime(3000))
+			c.ok(methodCreatePermission, withPeer("127.0.0.1:1"))
+		}
+		r.s.Ended("ghost", true)
+		ghost.ok(methodCreatePermission, withPeer("203.0.114.2:9")) // its call goes on
+		newcomer := r.session("udp", "newcomer", "203.0.114.3", "tea")
+		newcomer.allocate(withLifetime(3000))
+		newcomer.ok(methodCreatePermission, withPeer("127.0.0.1:1"), withPeer("203.0.114.2:9"))
+		ghost.refused(403, methodCreatePermission, withPeer("203.0.114.3:9"))
+		newcomer.refused(403, methodCreatePermission, withPeer("203.0.114.1:9"))
+		ghost.write(ghost.sendFrame(newcomer.relayed.String(), "boo"))
+		newcomer.write(newcomer.sendFrame(ghost.relayed.String(), "who is there?"))
+		eventually(t, "both are denied", func() bool { return r.s.Snapshot().Drops["peer-denied"] == 2 })
+		newcomer.write(newcomer.sendFrame(friend.relayed.String(), "hello"))
+		if _, _, data := friend.received(); data != "hello" {
+			t.Errorf("got %q", data)
+		}
+
+		// Talking to itself, and to those who don't listen, keeps nobody alive.
+		r.advance(20 * time.Second)
+		ghost.write(ghost.sendFrame(second.relayed.String(), "echo"))
+		ghost.write(ghost.sendFrame(newcomer.relayed.String(), "boo"))
+		if _, _, data := second.received(); data != "echo" {
+			t.Errorf("got %q", data)
+		}
+		r.advance(11 * time.Second)
+		eventually(t, "the ghost is gone", func() bool { return r.s.Allocations() == 2 })
+	})
+}
+
+func TestKickReachesLostSessions(t *testing.T) {
+	for name, kick := range map[string]func(s *Server) int{
+		"by id":     func(s *Server) int { return s.KickUser("ghost") },
+		"by user":   func(s *Server) int { return s.KickUser("alice") },
+		"by source": func(s *Server) int { return s.KickSource(netip.MustParsePrefix("203.0.114.0/24")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, inRooms)
+			r.s.Opened("ghost", "alice", netip.MustParseAddr("203.0.114.1"))
+			c := r.minted("udp", cred.Hub, "ghost", time.Hour)
+			c.allocate()
+			r.s.Ended("ghost", true)
+			if user, source, ok := r.s.Member("ghost"); !ok || user != "alice" || source.String() != "203.0.114.1" {
+				t.Errorf("member %q of %v, %v", user, source, ok)
+			}
+			if n := kick(r.s); n != 1 {
+				t.Errorf("kicked %d allocations", n)
+			}
+			eventually(t, "its allocation ends", func() bool { return r.s.Allocations() == 0 })
+			if _, _, ok := r.s.Member("ghost"); ok {
+				t.Error("it lingers still")
+			}
+		})
 	}
 }
