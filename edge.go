@@ -86,47 +86,23 @@ func (e *edge) bindOnce(c *Config, tlsConf *tls.Config) (err error) {
 	return e.bindAlternate(c)
 }
 
-// anyPortTries is how often a port of the system's choice for TCP may be taken for UDP.
-const anyPortTries = 20
-
-// bindTURN binds an entry of turn.listen.
+// bindTURN binds TCP first and without SO_REUSEPORT: a second instance fails here, instead of sharing the UDP port unnoticed.
 func (e *edge) bindTURN(s string) error {
 	addr, err := listenAddr(s)
 	if err != nil {
 		return err
 	}
-	for try := 1; ; try++ {
-		err = e.bindBoth(s, addr.Addr())
-		if err == nil || addr.Port() != 0 || !errors.Is(err, errAddrInUse) || try == anyPortTries {
-			return err
-		}
-	}
-}
-
-// bindBoth binds TCP first and without SO_REUSEPORT: a second instance fails here, instead of sharing the UDP port unnoticed.
-func (e *edge) bindBoth(s string, ip netip.Addr) (err error) {
 	tcp, err := listenTCP(s, "turn.listen")
 	if err != nil {
 		return err
 	}
+	e.turnTCP = append(e.turnTCP, tcp)
 	port := uint16(tcp.Addr().(*net.TCPAddr).Port) // of use when the entry says 0
-	before := len(e.udp)
-	defer func() {
-		if err == nil {
-			e.turnTCP = append(e.turnTCP, tcp)
-			return
-		}
-		tcp.Close()
-		for _, c := range e.udp[before:] {
-			delete(e.bound, c.LocalAddr().(*net.UDPAddr).AddrPort())
-			c.Close()
-		}
-		e.udp = e.udp[:before]
-	}()
-	if !ip.IsUnspecified() {
-		_, err = e.bindUDP(netip.AddrPortFrom(ip, port))
+	if !addr.Addr().IsUnspecified() {
+		_, err := e.bindUDP(netip.AddrPortFrom(addr.Addr(), port))
 		return err
 	}
+	e.wildcard = append(e.wildcard, port)
 	local, err := localAddrs()
 	if err != nil {
 		return fmt.Errorf("read this machine's addresses: %w", err)
@@ -137,7 +113,6 @@ func (e *edge) bindBoth(s string, ip netip.Addr) (err error) {
 			return err
 		}
 	}
-	e.wildcard = append(e.wildcard, port)
 	return nil
 }
 
