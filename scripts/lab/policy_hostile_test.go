@@ -54,6 +54,7 @@ func TestHostileMemberReachesNobodyElse(t *testing.T) {
 			for _, attacker := range s.attackers[:2] {
 				t.Run("a member that leaves, "+attacker.name, func(t *testing.T) { s.tryMember(t, attacker) })
 			}
+			t.Run("a member that came later", s.tryNewcomer)
 		})
 	}
 }
@@ -346,6 +347,33 @@ func (s *siege) tryMember(t *testing.T, attacker party) {
 	}
 	if code := attacker.bind(channel, peer); code != stun.CodeForbidden {
 		t.Errorf("after the victim has left, ChannelBind: %d", code)
+	}
+}
+
+// tryNewcomer has one of Mallory's sessions lose its connection. Its allocation
+// lasts, for the sake of calls; but who comes then does not see it in the room,
+// and is not to be reached by it.
+func (s *siege) tryNewcomer(t *testing.T) {
+	since := time.Now()
+	ghost, listed := s.attackers[0], s.attackers[1]
+	s.members[0].vanish()
+	for gone := (struct{ Peer struct{ ID string } }{}); gone.Peer.ID != s.members[0].PeerID; { // victims have left before
+		s.members[1].expect("peer-left", &gone)
+	}
+	victim := hello(t, s.victim, s.server, "Victim", nil)
+	victim.join("den")
+	peer := netip.MustParseAddrPort(s.victim.Public + ":9")
+	if code := ghost.permit(peer); code != stun.CodeForbidden {
+		t.Errorf("CreatePermission for somebody who came later: %d", code)
+	}
+	if code := ghost.bind(0x6001, peer); code != stun.CodeForbidden {
+		t.Errorf("ChannelBind to somebody who came later: %d", code)
+	}
+	shoot(ghost, peer, 0x6001)
+	ghost.settle()
+	s.checkSilence(t, since, func(p lab.Packet) bool { return p.Protocol == unix.IPPROTO_TCP && p.Src.Port() == 8080 })
+	if code := listed.permit(peer); code != 0 {
+		t.Errorf("CreatePermission by a member that is still there: %d", code)
 	}
 }
 

@@ -5,7 +5,6 @@ package lab_test
 import (
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 	"testing"
 	"text/tabwriter"
@@ -112,27 +111,24 @@ func connectPairs(t *testing.T, options []lab.Option, peers string, pairs [][2]l
 	return paths
 }
 
-// settledPath waits until two pages see each other's video and have said the
-// same of the connection for a while: ICE may begin with a relay and find
-// a better pair later. It returns "" if that does not come about.
+// settledPath waits until two pages see each other's video and are connected in
+// the same way for a while: ICE may begin with a relay and find a better pair
+// later. It returns "" if that does not come about.
 func settledPath(pages ...*lab.Page) string {
-	const patience, steady = 30 * time.Second, 1500 * time.Millisecond
+	const patience, steady = 30 * time.Second, time.Second
 	last, since := "", time.Now()
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
-		var paths []string
+		var ends []flow
 		for _, p := range pages {
-			var got struct {
-				Flows []flow
-				Path  string
-			}
-			p.Eval(flows+`.then(Flows => ({ Flows, Path: document.querySelector(".tile[data-peer]")?.dataset.path ?? "" }))`, &got)
-			if len(got.Flows) == 1 && got.Flows[0].Frames > 20 && got.Path != "" {
-				paths = append(paths, got.Path)
+			var got []flow
+			p.Eval(flows, &got)
+			if len(got) == 1 && got[0].Frames > 20 {
+				ends = append(ends, got[0])
 			}
 		}
-		now := strings.Join(slices.Compact(paths), "/")
-		if len(paths) < len(pages) {
-			now = ""
+		now := ""
+		if len(ends) == len(pages) {
+			now = pathOf(ends)
 		}
 		if now != last {
 			last, since = now, time.Now()
@@ -142,4 +138,21 @@ func settledPath(pages ...*lab.Page) string {
 		}
 	}
 	return ""
+}
+
+// pathOf says how the two ends of a connection reach each other: "direct", or by
+// the relay of one or of both, with the transport between end and relay. An end
+// knows only of itself for certain whether it uses a relay: to the other, that
+// may look like a host which it had not heard of.
+func pathOf(ends []flow) string {
+	var relays []string
+	for _, end := range ends {
+		if end.Local == "relay" {
+			relays = append(relays, "relay-"+end.RelayProtocol)
+		}
+	}
+	if relays == nil {
+		return "direct"
+	}
+	return strings.Join(relays, " + ")
 }
