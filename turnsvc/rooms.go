@@ -145,12 +145,12 @@ func (r *rooms) part(m *member, g *group, concerned concern) {
 		delete(r.groups, g.name)
 	}
 	for a := range m.allocs {
-		concerned[a] = a.peers()
+		concerned[a] = append(concerned[a], a.peers()...)
 	}
 	addrs := slices.AppendSeq(slices.Collect(maps.Keys(m.seen)), maps.Keys(m.claimed))
 	for other := range g.members {
 		for a := range other.allocs {
-			concerned[a] = addrs
+			concerned[a] = append(concerned[a], addrs...) // others may go in the same breath
 		}
 	}
 }

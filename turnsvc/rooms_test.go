@@ -232,6 +232,22 @@ func TestLostSessionMeetsNobodyNew(t *testing.T) {
 	})
 }
 
+// Those who go at the same time take the grants of each with them.
+func TestLostSessionsThatEndTogether(t *testing.T) {
+	each(t, inRooms, func(t *testing.T, r *rig, transport string) {
+		a := r.session(transport, "ada", "203.0.114.1", "tea")
+		a.allocate()
+		for i := range 5 {
+			addr := fmt.Sprint("203.0.114.", 2+i)
+			r.session("udp", addr, addr, "tea")
+			a.ok(methodCreatePermission, withPeer(addr+":9"))
+			r.s.Ended(addr, true)
+		}
+		r.advance(31 * time.Second)
+		eventually(t, "no permission is left", func() bool { return len(r.permissions(a)) == 0 })
+	})
+}
+
 // The hub's limits count no lost session, so that we do.
 func TestLostSessionsOfARoomAreBounded(t *testing.T) {
 	r := newRooms(0)
