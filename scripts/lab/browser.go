@@ -18,8 +18,9 @@ import (
 	"time"
 )
 
-// patience is how long an operation on a page may take.
-const patience = 20 * time.Second
+// patience is how long an operation on a page may take. A machine of two cores
+// that runs several calls takes its time to open another page.
+const patience = 40 * time.Second
 
 // BrowserOptions say what kind of machine a browser runs on.
 type BrowserOptions struct {

@@ -45,7 +45,7 @@ const browser = await chromium.launch({
 const pages = new Map(); // by number: {page, said: [lines of its console]}
 
 const ops = {
-  async open({ url, locale, width, height, dark }) {
+  async open({ url, locale, width, height, dark, timeout }) {
     const context = await browser.newContext({
       ignoreHTTPSErrors: true,
       locale,
@@ -59,7 +59,7 @@ const ops = {
     page.on("pageerror", (e) => entry.said.push({ kind: "uncaught", text: e.stack ?? String(e) }));
     const number = pages.size + 1;
     pages.set(number, entry);
-    await page.goto(url, { waitUntil: "load", timeout: 20_000 });
+    await page.goto(url, { waitUntil: "load", timeout });
     return number;
   },
   async reload({ page, timeout }) {
@@ -74,9 +74,9 @@ const ops = {
     await shown.setViewportSize({ width, height });
     await shown.emulateMedia({ colorScheme: dark ? "dark" : "light" });
   },
-  async screenshot({ page, path, full }) {
+  async screenshot({ page, path, full, timeout }) {
     // Animations disabled: a change of colour scheme would else be caught halfway.
-    await pages.get(page).page.screenshot({ path, fullPage: full, animations: "disabled", timeout: 20_000 });
+    await pages.get(page).page.screenshot({ path, fullPage: full, animations: "disabled", timeout });
   },
   said: ({ page }) => pages.get(page).said,
   async close({ page }) {
