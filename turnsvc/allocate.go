@@ -76,7 +76,7 @@ func (b *books) allocate(r *request, a *allocation) {
 	a.pool.publish(a.relay.addr.Port(), a)
 	r.link.setAllocation(r.client, a)
 	b.readers.Go(func() {
-		a.relay.read(func(p packet, from netip.AddrPort) { a.fromPeer(p, from, a.clock.now()) })
+		a.relay.read(func(p packet, from netip.AddrPort) { b.s.receivePeer(a, p, from) })
 	})
 	b.s.log.Debug("allocation created", "relay", a.relayed, "client", a.client, "transport", r.link.transport(), "class", a.class)
 

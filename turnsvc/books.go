@@ -2,8 +2,6 @@ package turnsvc
 
 import (
 	"context"
-	"fmt"
-	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -137,12 +135,7 @@ func (b *books) run(ctx context.Context) error {
 
 // safely keeps one request's panic from ending everybody's calls.
 func (b *books) safely(f func()) {
-	defer func() {
-		if v := recover(); v != nil {
-			b.s.counters.drop(dropPanic)
-			b.s.log.Error("panic in the allocation books", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
-		}
-	}()
+	defer b.s.recovered("panic in the allocation books")
 	f()
 }
 

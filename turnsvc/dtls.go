@@ -90,8 +90,8 @@ func (f *dtlsFront) open(src netip.AddrPort, peer dtlsPeer) *dtlsPipe {
 // serve shakes hands and serves the client until the connection is over.
 func (f *dtlsFront) serve(p *dtlsPipe) {
 	defer f.forget(p)
+	defer f.s.recovered("panic in a DTLS handshake")
 	conn, err := f.handshake(p)
-	f.s.dtls.end(p)
 	if err != nil {
 		f.s.counters.drop(dropHandshake)
 		return
@@ -101,6 +101,7 @@ func (f *dtlsFront) serve(p *dtlsPipe) {
 }
 
 func (f *dtlsFront) handshake(p *dtlsPipe) (*dtls.Conn, error) {
+	defer f.s.dtls.end(p)
 	conn, err := dtls.ServerWithOptions(p, p.addr, f.s.dtls.options...)
 	if err != nil {
 		p.Close()

@@ -25,12 +25,7 @@ type inlet struct {
 // receive takes one look at a frame and sends it where it belongs. It never panics: what it runs is recovered and counted, since its
 // input comes from strangers. src is the client's transport address.
 func (s *Server) receive(in *inlet, p packet, src netip.AddrPort) {
-	defer func() {
-		if v := recover(); v != nil {
-			s.counters.drop(dropPanic)
-			s.log.Error("panic on a frame", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
-		}
-	}()
+	defer s.recovered("panic on a frame")
 	frame := p.data()
 	if len(frame) < 4 {
 		s.counters.drop(dropMalformed)
@@ -57,6 +52,20 @@ func (s *Server) receive(in *inlet, p packet, src netip.AddrPort) {
 		// A keepalive (RFC 8445 §11). Nothing to do.
 	default:
 		s.counters.drop(dropMalformed)
+	}
+}
+
+// receivePeer is receive for a datagram that came to a's relay socket.
+func (s *Server) receivePeer(a *allocation, p packet, from netip.AddrPort) {
+	defer s.recovered("panic on a peer's datagram")
+	a.fromPeer(p, from, a.clock.now())
+}
+
+// recovered, deferred, keeps what went wrong over one frame, stream or request from ending everybody's calls.
+func (s *Server) recovered(what string) {
+	if v := recover(); v != nil {
+		s.counters.drop(dropPanic)
+		s.log.Error(what, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 	}
 }
 

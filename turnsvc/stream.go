@@ -56,7 +56,7 @@ func (l *streamLink) send(frame []byte, _ netip.AddrPort) {
 	l.mu.Unlock()
 }
 
-// write moves queued frames to the connection until close.
+// write moves queued frames to the connection until that is closed or fails.
 func (l *streamLink) write() {
 	var out []byte
 	for {
@@ -72,7 +72,6 @@ func (l *streamLink) write() {
 		l.mu.Unlock()
 
 		if l.writeFrames(out) != nil {
-			l.close()
 			return
 		}
 		if cap(out) > 2*streamBuffer {
@@ -133,16 +132,24 @@ func (s *Server) ServeConn(conn net.Conn, transport string) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
+		defer l.close()
+		defer s.recovered("panic in a stream's writer")
 		l.write()
 	}()
+	l.readAll()
+	l.close()
+	<-done
+	s.books.streamOver(l)
+}
+
+// readAll reads until the connection ends.
+func (l *streamLink) readAll() {
+	defer l.s.recovered("panic in a stream's reader")
 	if l.stream() {
 		l.read()
 	} else {
 		l.readRecords()
 	}
-	l.close()
-	<-done
-	s.books.streamOver(l)
 }
 
 // read cuts the stream into frames (RFC 8656 §12.5, RFC 8489 §6.2.2) until the connection ends, breaks the framing, or stalls.

@@ -1,0 +1,94 @@
+package turnsvc
+
+import (
+	"net"
+	"net/netip"
+	"sync/atomic"
+	"testing"
+
+	"signalbox/turnsvc/cred"
+)
+
+// brittleLink breaks on the first data for its client.
+type brittleLink struct {
+	wirelessLink
+	broken atomic.Bool
+}
+
+func (l *brittleLink) send(frame []byte, to netip.AddrPort) {
+	if frame[1] == methodData|classIndication && !l.broken.Swap(true) {
+		panic("of a test")
+	}
+	l.wirelessLink.send(frame, to)
+}
+
+func TestRelayReadsOnAfterAPanic(t *testing.T) {
+	r := newRig(t, nil)
+	src := netip.MustParseAddrPort("127.0.0.1:9")
+	l := &brittleLink{wirelessLink: wirelessLink{client: src}}
+	in, buf := &inlet{link: l}, new(buffer)
+	c := &client{t: t, user: "u", key: cred.LongTermKey("u", testRealm, "p"), nonce: r.s.nonces.append(nil, src.Addr(), r.s.clock.wall())}
+	peer := r.peer()
+	for _, frame := range [][]byte{c.build(methodAllocate, withUDP), c.build(methodCreatePermission, withPeer(peer.LocalAddr().String()))} {
+		r.s.receive(in, packet{buf[:], headroom, copy(buf[headroom:], frame)}, src)
+		r.inBooks(func() int { return 0 })
+	}
+	if got := len(l.take()); got != 2 {
+		t.Fatalf("%d answers", got)
+	}
+	say := func() {
+		if _, err := peer.WriteToUDPAddrPort([]byte("hello"), l.a.Load().relay.addr); err != nil {
+			t.Fatal(err)
+		}
+	}
+	say()
+	eventually(t, "it is counted", func() bool { return r.s.counters.drops[dropPanic].Swap(0) == 1 })
+	say()
+	eventually(t, "the next datagram passes", func() bool { return len(l.take()) == 1 })
+}
+
+// brittleConn breaks on its first Read, or on its first Write.
+type brittleConn struct {
+	net.Conn
+	onRead bool
+}
+
+func (c brittleConn) Read(b []byte) (int, error) {
+	if c.onRead {
+		panic("of a test")
+	}
+	return c.Conn.Read(b)
+}
+
+func (brittleConn) Write([]byte) (int, error) { panic("of a test") }
+
+func TestPanicEndsOneStreamOnly(t *testing.T) {
+	r := newRig(t, nil)
+	bystander := r.dial("tcp", "u", "p")
+	bystander.allocate()
+	ln, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	for _, onRead := range []bool{true, false} {
+		conn, err := net.Dial("tcp4", ln.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		served, err := ln.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.clientOn(conn, "tcp").write((&client{}).build(methodBinding))
+		r.s.ServeConn(brittleConn{served, onRead}, "tcp")
+		if n := r.s.counters.drops[dropPanic].Swap(0); n != 1 {
+			t.Errorf("on read: %v: %d panics counted", onRead, n)
+		}
+	}
+	if n := r.s.streams.count(); n != 1 {
+		t.Errorf("%d streams", n)
+	}
+	bystander.ok(methodRefresh)
+}
