@@ -194,7 +194,7 @@ func (d *admin) serveLogin(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !d.spend(in.Code) {
-		writeError(w, http.StatusUnauthorized, "unauthorized", "this link was used or is too old: restart signalbox for a new one")
+		writeError(w, http.StatusUnauthorized, "unauthorized", "this link was used or is too old: enter the admin token instead (it is in the state directory), or restart signalbox for a new link")
 		return
 	}
 	writeJSON(w, http.StatusOK, struct {
