@@ -22,6 +22,10 @@ type inlet struct {
 	scratch [256]byte
 }
 
+// maxMessage is the longest STUN message that is looked at, in bytes, but for Send indications, which carry data: to verify a signature costs
+// time for each byte, and an honest request is far shorter.
+const maxMessage = 4 << 10
+
 // receive takes one look at a frame and sends it where it belongs. It never panics: what it runs is recovered and counted, since its
 // input comes from strangers. src is the client's transport address.
 func (s *Server) receive(in *inlet, p packet, src netip.AddrPort) {
@@ -40,7 +44,7 @@ func (s *Server) receive(in *inlet, p packet, src netip.AddrPort) {
 		s.sendIndication(in.link.allocation(src), p, s.clock.now())
 	case isClassicBinding(frame):
 		s.classicBinding(in, src, frame)
-	case !in.msg.decode(frame):
+	case len(frame) > maxMessage || !in.msg.decode(frame):
 		s.counters.drop(dropMalformed)
 	case in.msg.class == classRequest && in.msg.method == methodBinding:
 		s.binding(in, src)

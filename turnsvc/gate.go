@@ -89,8 +89,14 @@ func (s *Server) gate(in *inlet, src netip.AddrPort) {
 		}
 		id = identity{key: a.key, class: a.class}
 	} else {
+		// Only who receives at src has come here with a nonce, so no flood of spoofed packets uses up another's guesses.
+		if s.guesses.spent(src.Addr(), s.clock.wall()) {
+			s.counters.drop(dropRateLimited)
+			return
+		}
 		var ok bool
 		if id, ok = s.authenticate(m, string(user)); !ok {
+			s.guesses.allow(src.Addr(), s.clock.wall())
 			s.challenge(in, src, 401)
 			return
 		}
@@ -245,7 +251,7 @@ func errorAnswer(dst []byte, m *message, key []byte, code int) []byte {
 	return b.end(m.fingerprint)
 }
 
-// strangers limits unauthenticated answers per source. It is a fixed table of counters by a hash of the source, so a flood from
+// strangers limits what is unauthenticated, answers or guesses at a key, per source. It is a fixed table of counters by a hash of the source, so a flood from
 // spoofed sources costs no memory; two sources that meet in a slot share its limit.
 type strangers struct {
 	seed  maphash.Seed
@@ -259,12 +265,23 @@ func newStrangers(limit int) *strangers {
 	return t
 }
 
+func (t *strangers) slot(ip netip.Addr) *atomic.Uint64 {
+	return &t.slots[maphash.Comparable(t.seed, sourceOf(ip))%uint64(len(t.slots))]
+}
+
+// spent reports whether the source has had all that it may have in this second.
+func (t *strangers) spent(ip netip.Addr, now time.Time) bool {
+	limit, had := uint64(t.limit.Load()), t.slot(ip).Load()
+	return limit > 0 && had>>32 == uint64(uint32(now.Unix())) && had&0xFFFFFFFF >= limit
+}
+
+// allow counts one for the source and reports whether it may have it.
 func (t *strangers) allow(ip netip.Addr, now time.Time) bool {
 	limit := uint64(t.limit.Load())
 	if limit == 0 {
 		return true
 	}
-	slot := &t.slots[maphash.Comparable(t.seed, sourceOf(ip))%uint64(len(t.slots))]
+	slot := t.slot(ip)
 	second := uint64(uint32(now.Unix()))
 	for {
 		old := slot.Load()

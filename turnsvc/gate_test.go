@@ -2,6 +2,7 @@ package turnsvc
 
 import (
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -31,5 +32,56 @@ func TestFloodInAClientsNameEndsNoCall(t *testing.T) {
 				t.Errorf("no recovery in one round trip, but %d", m.code())
 			}
 		}
+	})
+}
+
+// Guesses at a key are limited before they cost a look at each; requests of an allocation are not, nor does a flood of strangers use them up.
+func TestGuessesAreLimited(t *testing.T) {
+	const limit = 5
+	var at atomic.Int64 // the server's clock stands, so that all is in one second
+	at.Store(time.Now().UnixNano())
+	now := func() time.Time { return time.Unix(0, at.Load()) }
+	for _, transport := range transports {
+		t.Run(transport, func(t *testing.T) {
+			r := newRig(t, func(o *Options) { o.Limits.UnauthorizedPerSource = limit; o.Now = now })
+			nonce := r.s.nonces.append(nil, netip.MustParseAddr("127.0.0.1"), now())
+			c, late, guesser := r.dial(transport, "u", "p"), r.dial(transport, "v", "q"), r.dial(transport, "u", "wrong")
+			c.nonce, late.nonce, guesser.nonce = nonce, nonce, nonce
+			handled := func(n uint64) func() bool {
+				return func() bool {
+					snap := r.s.Snapshot()
+					return snap.Refusals[401]+snap.Drops["rate-limited"] == n
+				}
+			}
+			for range 2 * limit {
+				guesser.write(guesser.unsigned(methodAllocate, withUDP))
+			}
+			eventually(t, "strangers are limited", handled(2*limit))
+			c.allocate() // whoever has a nonce is no stranger
+			for range 2 * limit {
+				guesser.write(guesser.build(methodAllocate, withUDP))
+			}
+			eventually(t, "guesses are limited", handled(4*limit))
+			late.write(late.build(methodAllocate, withUDP))
+			eventually(t, "and no more is looked at", handled(4*limit+1))
+			c.ok(methodRefresh)
+			at.Add(int64(time.Second))
+			late.allocate()
+		})
+	}
+}
+
+func TestLongMessagesAreNotLookedAt(t *testing.T) {
+	each(t, nil, func(t *testing.T, r *rig, transport string) {
+		c := r.dial(transport, "u", "p")
+		c.allocate()
+		filled := func(n int) []byte { return c.build(methodRefresh, attr(0x8022, make([]byte, n)...)) }
+		fits := maxMessage - len(filled(0))
+		if m := c.answerTo(filled(fits)); m.class != classSuccess {
+			t.Errorf("%d bytes: code %d", maxMessage, m.code())
+		}
+		c.write(filled(fits + 4))
+		eventually(t, "the longer one is dropped", func() bool { return r.s.Snapshot().Drops["malformed"] == 1 })
+		c.ok(methodRefresh)
 	})
 }

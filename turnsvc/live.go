@@ -56,7 +56,9 @@ func (s *Server) Apply(l Live) error {
 		return err
 	}
 	s.live.Store(next)
-	s.strangers.limit.Store(uint32(max(l.Limits.UnauthorizedPerSource, 0)))
+	for _, t := range []*strangers{s.strangers, s.guesses} {
+		t.limit.Store(uint32(max(l.Limits.UnauthorizedPerSource, 0)))
+	}
 	s.streams.setLimits(&l.Limits)
 	for user, key := range old.Users {
 		if !bytes.Equal(next.Users[user], key) {

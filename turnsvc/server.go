@@ -45,7 +45,7 @@ type Limits struct {
 	Allocations, PerUser, PerSource   int // allocations
 	Permissions, Channels             int // of one allocation
 	Connections, ConnectionsPerSource int // streams
-	UnauthorizedPerSource             int // answers a second without a key, by IPv4 address or IPv6 /64
+	UnauthorizedPerSource             int // answers a second without a key, and guesses at one, by IPv4 address or IPv6 /64
 	// Bytes a second of application data, in each direction: of an allocation, of all of one user's, of the server.
 	Bandwidth, UserBandwidth, TotalBandwidth int64
 	// TotalPerMonth is how many bytes the server may relay in a calendar month (UTC), both directions together.
@@ -61,7 +61,8 @@ type Server struct {
 	log       *slog.Logger
 	clock     clock
 	nonces    *nonces
-	strangers *strangers
+	strangers *strangers // answers to them
+	guesses   *strangers // requests with a good nonce and a wrong signature
 	books     *books
 	streams   streams
 	dtls      *handshakes // nil: no DTLS
@@ -87,8 +88,8 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{
 		realm: o.Realm, rooms: newRooms(int64(lingering)), log: o.Log,
-		strangers: newStrangers(o.Limits.UnauthorizedPerSource),
-		bans:      bans{users: map[string]time.Time{}, sources: map[netip.Prefix]time.Time{}},
+		strangers: newStrangers(o.Limits.UnauthorizedPerSource), guesses: newStrangers(o.Limits.UnauthorizedPerSource),
+		bans: bans{users: map[string]time.Time{}, sources: map[netip.Prefix]time.Time{}},
 		streams: streams{
 			limit: o.Limits.Connections, perSource: o.Limits.ConnectionsPerSource,
 			timeouts: timeouts{firstFrame: 15 * time.Second, idle: time.Minute, write: 30 * time.Second},
