@@ -54,7 +54,7 @@ func TestLongMemberWhoIsGoneIsLeftAlone(t *testing.T) {
 	if listener.permit(talker.relayed) != 0 || talker.permit(listener.relayed) != 0 {
 		t.Fatal("members are refused a permission for each other")
 	}
-	talk := startStream(talker, 0x4000, listener.relayed, 100*time.Millisecond)
+	talk := startStream(talker, 0x4000, listener.relayed, time.Second)
 	defer talk.stop()
 
 	gone := time.Now()
