@@ -54,11 +54,13 @@ func runMatrix(t *testing.T, pairs map[string][][2]lab.NAT) {
 	fmt.Fprintf(columns, "A\tB\tbox\tany\troom\n")
 	for _, box := range boxes {
 		paths := map[string][]string{} // by policy, in the order of pairs
-		for _, peers := range matrixPolicies {
-			t.Run(box.name+", "+peers, func(t *testing.T) {
-				paths[peers] = connectPairs(t, box.options, peers, pairs[box.name])
-			})
-		}
+		t.Run(box.name, func(t *testing.T) {
+			l := lab.New(t, lab.PortRestricted, lab.PortRestricted, box.options...)
+			a, b := lab.StartBrowser(t, l.A, lab.BrowserOptions{}), lab.StartBrowser(t, l.B, lab.BrowserOptions{})
+			for _, peers := range matrixPolicies {
+				paths[peers] = connectPairs(t, l, a, b, peers, pairs[box.name])
+			}
+		})
 		for i, pair := range pairs[box.name] {
 			row := []string{string(pair[0]), string(pair[1]), box.name}
 			for _, peers := range matrixPolicies {
@@ -81,11 +83,10 @@ func runMatrix(t *testing.T, pairs map[string][][2]lab.NAT) {
 
 // connectPairs has two browsers call each other behind each pair of NATs and
 // returns how they were connected, "" where they were not.
-func connectPairs(t *testing.T, options []lab.Option, peers string, pairs [][2]lab.NAT) []string {
-	l := lab.New(t, lab.PortRestricted, lab.PortRestricted, options...)
+func connectPairs(t *testing.T, l *lab.Lab, a, b *lab.Browser, peers string, pairs [][2]lab.NAT) []string {
 	// On port 443, which the strictest NAT lets out.
 	server := lab.StartServer(t, l.Server, policyConfig(l, peers)+lab.CertificateConfig(t), "--set", "web.tls_listen=:443")
-	a, b := lab.StartBrowser(t, l.A, lab.BrowserOptions{}), lab.StartBrowser(t, l.B, lab.BrowserOptions{})
+	defer server.Stop(t)
 	var paths []string
 	for i, pair := range pairs {
 		l.SetNAT(t, l.NATA, pair[0])
@@ -96,7 +97,7 @@ func connectPairs(t *testing.T, options []lab.Option, peers string, pairs [][2]l
 		knock(bo, "Bo")
 		began := time.Now()
 		path := settledPath(ann, bo)
-		t.Logf("%s and %s: %q after %v", pair[0], pair[1], path, time.Since(began).Round(100*time.Millisecond))
+		t.Logf("%s: %s and %s: %q after %v", peers, pair[0], pair[1], path, time.Since(began).Round(100*time.Millisecond))
 		if path == "" {
 			for _, p := range []*lab.Page{ann, bo} {
 				var got []flow

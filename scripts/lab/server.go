@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -42,6 +43,7 @@ type Server struct {
 
 	in     *Namespace
 	cmd    *exec.Cmd
+	stop   sync.Once
 	exited chan struct{}
 	err    error // of the exit; to be read once exited is closed
 }
@@ -64,7 +66,8 @@ func StartServer(t testing.TB, in *Namespace, config string, args ...string) *Se
 		in:     in,
 		exited: make(chan struct{}),
 	}
-	log, err := os.Create(s.Log)
+	// Appended to: a test may have had another server before.
+	log, err := os.OpenFile(s.Log, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +87,7 @@ func StartServer(t testing.TB, in *Namespace, config string, args ...string) *Se
 	}()
 	t.Cleanup(func() {
 		defer kill()
-		s.stop(t)
+		s.Stop(t)
 		if t.Failed() {
 			t.Logf("the server's log, %s, ends:\n%s", s.Log, s.tail(60))
 		}
@@ -150,8 +153,15 @@ func (s *Server) awaitReady(t testing.TB) {
 	t.Fatalf("the server does not become ready: %s", last)
 }
 
-// stop interrupts the server, which then has to exit by itself.
-func (s *Server) stop(t testing.TB) {
+// Stop interrupts the server, which then has to exit by itself. What has been
+// stopped is not stopped again with the test.
+func (s *Server) Stop(t testing.TB) {
+	t.Helper()
+	s.stop.Do(func() { s.interrupt(t) })
+}
+
+func (s *Server) interrupt(t testing.TB) {
+	t.Helper()
 	select {
 	case <-s.exited:
 		t.Errorf("the server exited during the test: %v", s.err)
