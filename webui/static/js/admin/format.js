@@ -25,7 +25,8 @@ export function number(value, digits = 0) {
 
 /** Whose an address is, with or without a port: an IPv4 address is somebody's, of IPv6 the /64 around it. */
 export function network(address) {
-  const host = address.match(/^\[(.+)\]/)?.[1] ?? address.replace(/^([\d.]+):\d+$/, '$1');
+  const bare = address.match(/^\[(.+)\]/)?.[1] ?? address.replace(/^([\d.]+):\d+$/, '$1');
+  const host = bare.replace(/^::ffff:(?=[\d.]+$)/i, ''); // IPv4 in the dress of IPv6: its /64 is all of IPv4
   if (!host.includes(':')) return host;
   const [head, tail] = host.split('::').map((half) => half.split(':').filter(Boolean));
   const groups = tail ? [...head, ...Array(8 - head.length - tail.length).fill('0'), ...tail] : head;
