@@ -484,7 +484,7 @@ func TestTenAppliancesInOneProcess(t *testing.T) {
 	wg.Wait()
 }
 
-func TestDrainRefusesNewWork(t *testing.T) {
+func TestAbuse34DrainRefusesNewWork(t *testing.T) {
 	t.Parallel()
 	app := startApp(t)
 	pc := relayOnly(t, app, "udp", "x")

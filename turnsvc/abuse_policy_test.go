@@ -46,7 +46,7 @@ var abuseWays = map[string]func(c *client, peer string){
 	},
 }
 
-func TestAbusePeers(t *testing.T) {
+func TestAbuse01To06Peers(t *testing.T) {
 	needIPv6(t)
 	for _, tc := range abusePeers {
 		t.Run(tc.name, func(t *testing.T) {

@@ -60,7 +60,7 @@ func (b *books) allocate(r *request, a *allocation) {
 	if !b.attach(a) {
 		b.giveUp(a, next)
 		// Its session ended since the gate looked.
-		b.s.counters.refused(401)
+		b.s.counters.refusedTo(r.class, 401)
 		b.reply(r, b.s.challengeAnswer(nil, &r.msg, r.client, 401, b.s.clock.wall()))
 		return
 	}

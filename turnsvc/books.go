@@ -228,7 +228,7 @@ func (b *books) handle(r *request) {
 }
 
 func (b *books) refuse(r *request, code int) {
-	b.s.counters.refused(code)
+	b.s.counters.refusedTo(r.class, code)
 	b.reply(r, errorAnswer(nil, &r.msg, r.key, code))
 }
 

@@ -102,18 +102,18 @@ func (s *Server) gate(in *inlet, src netip.AddrPort) {
 		}
 		switch {
 		case a != nil:
-			s.refuse(in, src, id.key, taken(m.method))
+			s.refuse(in, src, &id, taken(m.method))
 			return
 		case m.method == methodAllocate && (id.expired || id.gone):
 			s.challenge(in, src, 401)
 			return
 		case m.method == methodAllocate && s.bans.banned(id.class, string(user), src.Addr(), s.clock.wall()):
-			s.refuse(in, src, id.key, 403)
+			s.refuse(in, src, &id, 403)
 			return
 		}
 	}
 	if s.unknownRequired(m) {
-		s.refuse(in, src, id.key, 420)
+		s.refuse(in, src, &id, 420)
 		return
 	}
 
@@ -211,13 +211,19 @@ func (s *Server) challengeAnswer(dst []byte, m *message, src netip.AddrPort, cod
 	return b.end(m.fingerprint)
 }
 
-// refuse answers with an error code, signed once the key is known and limited per source as long as it is not.
-func (s *Server) refuse(in *inlet, src netip.AddrPort, key []byte, code int) {
-	if key == nil && !s.strangers.allow(src.Addr(), s.clock.wall()) {
+// refuse answers with an error code, signed if it is known whose key to sign with. To strangers, whose id is nil, it is limited per source.
+func (s *Server) refuse(in *inlet, src netip.AddrPort, id *identity, code int) {
+	var key []byte
+	switch {
+	case id != nil:
+		key = id.key
+		s.counters.refusedTo(id.class, code)
+	case s.strangers.allow(src.Addr(), s.clock.wall()):
+		s.counters.refused(code)
+	default:
 		s.counters.drop(dropRateLimited)
 		return
 	}
-	s.counters.refused(code)
 	in.link.send(errorAnswer(in.scratch[:], &in.msg, key, code), src)
 }
 

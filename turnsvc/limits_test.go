@@ -30,7 +30,7 @@ func (r *rig) feed(c *client, frame []byte, n int, step time.Duration) (carried 
 	return a.fromClient.bytes.Load() - before
 }
 
-func TestBandwidthLimits(t *testing.T) {
+func TestAbuse31BandwidthLimits(t *testing.T) {
 	const size, seconds = 1000, 4
 	offer := func(r *rig, c *client, rate int) uint64 {
 		n := rate * seconds / size

@@ -171,6 +171,11 @@ func TestAuthentication(t *testing.T) {
 			c.ok(methodRefresh, withLifetime(0))
 		}
 
+		by := r.s.Snapshot().RefusalsByClass
+		if by["none"][401] == 0 || by["hub"][401]+by["static"][401] != 0 {
+			t.Errorf("refusals by class: %v", by)
+		}
+
 		// Another valid user on the same 5-tuple is refused, and has no effect.
 		c := r.dial(transport, "u", "p")
 		c.allocate()
@@ -383,6 +388,9 @@ func TestPermissionPolicy(t *testing.T) {
 		ice := r.minted(transport, cred.ICE, "x", time.Hour)
 		ice.allocate()
 		ice.refused(403, methodCreatePermission, withPeer(public))
+		if by := r.s.Snapshot().RefusalsByClass; by["ice"][403] != 1 || by["static"][403] == 0 {
+			t.Errorf("refusals by class: %v", by)
+		}
 		ice.ok(methodCreatePermission, withPeer("198.51.100.7:9"))
 	})
 }

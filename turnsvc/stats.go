@@ -1,8 +1,11 @@
 package turnsvc
 
 import (
+	"slices"
 	"sync/atomic"
 	"time"
+
+	"signalbox/turnsvc/cred"
 )
 
 // drop names why a frame or packet went nowhere.
@@ -38,17 +41,23 @@ var refusalCodes = [...]int{400, 401, 403, 420, 437, 438, 440, 441, 442, 443, 48
 // counters count what is not an allocation's own. The packet path touches them only for what it drops.
 type counters struct {
 	drops    [drops]atomic.Uint64
-	refusals [len(refusalCodes)]atomic.Uint64
+	refusals [classes + 1][len(refusalCodes)]atomic.Uint64 // by class of credential; the last is of strangers
 	bindings atomic.Uint64
 }
 
 func (c *counters) drop(d drop) { c.drops[d].Add(1) }
 
-func (c *counters) refused(code int) {
-	for i, known := range refusalCodes {
-		if known == code {
-			c.refusals[i].Add(1)
-		}
+// classes counts the classes of credentials, which are numbered from 0.
+const classes = int(cred.Shared) + 1
+
+// refused counts an error answer to a stranger, refusedTo one to a holder of a credential.
+func (c *counters) refused(code int) { c.countRefusal(classes, code) }
+
+func (c *counters) refusedTo(class cred.Class, code int) { c.countRefusal(int(class), code) }
+
+func (c *counters) countRefusal(class, code int) {
+	if i := slices.Index(refusalCodes[:], code); i >= 0 {
+		c.refusals[class][i].Add(1)
 	}
 }
 
@@ -69,6 +78,8 @@ type Snapshot struct {
 	Drops map[string]uint64 `json:"drops"`
 	// Refusals counts error answers, by code.
 	Refusals map[int]uint64 `json:"refusals"`
+	// RefusalsByClass counts them by class of credential, too: static, hub, ice, shared, and none for strangers.
+	RefusalsByClass map[string]map[int]uint64 `json:"refusalsByClass"`
 	// Transfer is what has been relayed this month.
 	Transfer Transfer `json:"transfer"`
 }
@@ -97,13 +108,23 @@ func (s *Server) Snapshot() Snapshot {
 		Allocations: []Allocation{},
 		Bindings:    s.counters.bindings.Load(),
 		Drops:       make(map[string]uint64, drops),
-		Refusals:    make(map[int]uint64, len(refusalCodes)),
+		Refusals:    make(map[int]uint64, len(refusalCodes)), RefusalsByClass: make(map[string]map[int]uint64, classes+1),
 	}
 	for i, name := range dropNames {
 		snap.Drops[name] = s.counters.drops[i].Load()
 	}
-	for i, code := range refusalCodes {
-		snap.Refusals[code] = s.counters.refusals[i].Load()
+	for class := range classes + 1 {
+		name := "none"
+		if class < classes {
+			name = cred.Class(class).String()
+		}
+		byCode := make(map[int]uint64, len(refusalCodes))
+		for i, code := range refusalCodes {
+			n := s.counters.refusals[class][i].Load()
+			byCode[code] = n
+			snap.Refusals[code] += n
+		}
+		snap.RefusalsByClass[name] = byCode
 	}
 	snap.Transfer = s.Transfer()
 	now := s.clock.now()
