@@ -60,8 +60,8 @@ func leaked() string {
 	return strings.Join(left, "\n\n")
 }
 
-// startApp runs an appliance of its own on loopback, at ports of the system's choice.
-func startApp(t testing.TB, set ...string) *App {
+// newApp makes an appliance of its own that is to listen on loopback, at ports of the system's choice.
+func newApp(t testing.TB, set ...string) *App {
 	t.Helper()
 	cfg, err := Load(LoadOptions{Dev: true, Set: append([]string{
 		"web.listen=127.0.0.1:0", "web.tls_listen=127.0.0.1:0", "turn.listen=127.0.0.1:0", `turn.users=[{name="u",password="p"}]`,
@@ -77,6 +77,13 @@ func startApp(t testing.TB, set ...string) *App {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return app
+}
+
+// startApp runs what newApp makes, until the test ends.
+func startApp(t testing.TB, set ...string) *App {
+	t.Helper()
+	app := newApp(t, set...)
 	if err := app.Listen(); err != nil {
 		t.Fatal(err)
 	}
@@ -443,23 +450,12 @@ func TestListenBindsAllOrNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	cfg, err := Load(LoadOptions{Dev: true, Set: []string{"web.listen=127.0.0.1:0", "web.tls_listen=127.0.0.1:0", "turn.listen=" + taken.Addr().String()}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	state, err := OpenState(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	app, err := New(cfg, state, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	app := newApp(t, "turn.listen="+taken.Addr().String())
 	err = app.Listen()
 	if err == nil || !strings.Contains(err.Error(), "another program has that port") {
 		t.Fatalf("error %v", err)
 	}
-	if _, err := os.Stat(filepath.Join(state.Dir(), selfSignedFile)); err == nil {
+	if _, err := os.Stat(filepath.Join(app.state.Dir(), selfSignedFile)); err == nil {
 		t.Error("an instance that does not come up replaces the certificate of one that may be running")
 	}
 	web := app.edge.web.Addr().String()

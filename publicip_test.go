@@ -37,20 +37,7 @@ func (n *nameServer) lookup(context.Context, string) ([]netip.Addr, error) {
 
 func TestPublicAddressFollowsItsName(t *testing.T) {
 	t.Parallel()
-	cfg, err := Load(LoadOptions{Dev: true, Set: []string{
-		"web.listen=127.0.0.1:0", "web.tls_listen=127.0.0.1:0", "turn.listen=127.0.0.1:0", "public_ip=box.example.org",
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	state, err := OpenState(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	app, err := New(cfg, state, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	app := newApp(t, "public_ip=box.example.org")
 	var dns nameServer
 	app.lookup = dns.lookup
 	is := func(want string) func() bool {
