@@ -100,7 +100,11 @@ func (a *App) pages() (local, others []pageURL) {
 		host = a.cfg.PublicHost
 	}
 	if reaches(l, a.public().ip) || reaches(l, (*a.addressing.Load())[0].bind.ip) {
-		others = append(others, pageURL{"https://" + net.JoinHostPort(host, portOf(l.Addr())) + "/", "from other devices", note})
+		page := pageURL{"https://" + net.JoinHostPort(host, portOf(l.Addr())) + "/", "from other devices", note}
+		if a.public().ip.IsLoopback() {
+			page.where = "on this machine"
+		}
+		others = append(others, page)
 	}
 	return local, others
 }
