@@ -13,6 +13,8 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+
+	"github.com/pires/go-proxyproto"
 )
 
 // Admin talks to the admin API of a running appliance.
@@ -41,10 +43,12 @@ func NewAdmin(c Config, state *State, url string) (*Admin, error) {
 		return a, nil
 	}
 	listen, scheme := c.Web.Listen, "http"
+	transport := &http.Transport{DialContext: (&net.Dialer{}).DialContext}
+	a.http.Transport = transport
 	if listen == "" {
 		// The certificate is for the name that clients use; this connection does not leave the machine.
 		listen, scheme = c.Web.TLSListen, "https"
-		a.http.Transport = &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // to this machine itself
+		transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: true} //nolint:gosec // to this machine itself
 	}
 	addr, err := listenAddr(listen)
 	if err != nil {
@@ -54,7 +58,23 @@ func NewAdmin(c Config, state *State, url string) (*Admin, error) {
 		addr = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), addr.Port())
 	}
 	a.base = scheme + "://" + addr.String()
+	if proxies, err := parsePrefixes(c.Web.TrustedProxies); err == nil && c.Web.ProxyProtocol && containsAddr(proxies, addr.Addr()) {
+		transport.DialContext = dialAsProxy // the appliance takes this machine for a proxy
+	}
 	return a, nil
+}
+
+// dialAsProxy begins with a PROXY header that says the truth: it is this machine that connects.
+func dialAsProxy(ctx context.Context, network, addr string) (net.Conn, error) {
+	conn, err := (&net.Dialer{}).DialContext(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := proxyproto.HeaderProxyFromAddrs(1, conn.LocalAddr(), conn.RemoteAddr()).WriteTo(conn); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return conn, nil
 }
 
 // Status asks for the state of the appliance.

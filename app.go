@@ -8,9 +8,11 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,6 +28,7 @@ import (
 const (
 	turnSecretFile = "turn-secret"
 	adminTokenFile = "admin-token"
+	resumeKeyFile  = "resume-key"
 )
 
 // App is the whole appliance: New, Listen, Run.
@@ -34,13 +37,17 @@ type App struct {
 	cfg     Config
 	state   *State
 	log     *slog.Logger
-	lookup  lookupFunc
+	outside outside
 	turn    *turnsvc.Server
 	hub     *signal.Hub
 	ui      *webui.UI
 	admin   *admin
-	root    *webRoot // nil: none
-	issuing *sourceLimiter
+	certs   certificateSource // nil: TLS is off
+	root    *webRoot          // nil: none
+	proxies []netip.Prefix    // whose X-Forwarded-For is believed
+	conns   *crowd
+	issuing *sourceLimiter // of credentials
+	guesses *sourceLimiter // of wrong passwords, tokens and keys
 
 	// Set in Listen.
 	edge    *edge
@@ -65,19 +72,29 @@ func New(cfg Config, state *State, log *slog.Logger) (*App, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	a := &App{cfg: cfg, loaded: cfg, issuing: newSourceLimiter(icePerSecond, iceBurst), state: state, log: log, lookup: lookupHost}
+	a := &App{
+		cfg: cfg, loaded: cfg, state: state, log: log, outside: outside{lookupHost, probeSTUN},
+		issuing: newSourceLimiter(icePerSecond, iceBurst), guesses: newSourceLimiter(guessesPerSecond, guessBurst),
+	}
+	a.conns = newCrowd(&cfg)
 	a.edge = &edge{log: log.With("part", "edge")}
 	token, err := a.secret(cfg.Admin.Token, adminTokenFile)
 	if err != nil {
 		return nil, err
 	}
 	a.admin = newAdmin(token)
+	if a.proxies, err = parsePrefixes(cfg.Web.TrustedProxies); err != nil {
+		return nil, err
+	}
 	where, err := relayAddresses(&cfg, nil, nil)
 	if err != nil {
 		return nil, err
 	}
 	a.addressing.Store(&where)
 	if err := checkAlternate(&cfg, a.public().ip); err != nil {
+		return nil, err
+	}
+	if a.certs, err = a.newCertificateSource(); err != nil {
 		return nil, err
 	}
 	inForce, err := a.makeLive(&cfg)
@@ -88,7 +105,8 @@ func New(cfg Config, state *State, log *slog.Logger) (*App, error) {
 	if a.root, err = openWebRoot(cfg.Web.Root); err != nil {
 		return nil, err
 	}
-	if a.ui, err = webui.New(webui.Options{Version: Version(), HTTPSPort: a.httpsPort}); err != nil {
+	_, own := a.certs.(*selfSigned)
+	if a.ui, err = webui.New(webui.Options{Version: Version(), HTTPSPort: a.httpsPort, Trust: own}); err != nil {
 		return nil, err
 	}
 	options, err := a.turnOptions()
@@ -98,7 +116,11 @@ func New(cfg Config, state *State, log *slog.Logger) (*App, error) {
 	if a.turn, err = turnsvc.New(options); err != nil {
 		return nil, err
 	}
-	if a.hub, err = signal.New(a.signalOptions()); err != nil {
+	resumeKey, err := state.Secret(resumeKeyFile)
+	if err != nil {
+		return nil, err
+	}
+	if a.hub, err = signal.New(a.signalOptions(resumeKey)); err != nil {
 		return nil, err
 	}
 	return a, nil
@@ -112,29 +134,47 @@ func (a *App) secret(configured Secret, name string) (Secret, error) {
 	return a.state.Secret(name)
 }
 
-// certificateNames are what a self-signed certificate is made out to: every name and address that this box is reached by.
+// certificateNames are what a self-signed certificate is made out to: every name and address that people may type to reach this box.
 func (a *App) certificateNames() []string {
-	names := []string{"localhost"}
-	if a.cfg.PublicHost != "" {
-		names = append(names, a.cfg.PublicHost)
+	names := []string{"localhost", "127.0.0.1", "::1", certificateName(a.cfg.PublicHost)}
+	if host, err := os.Hostname(); err == nil {
+		names = append(names, certificateName(host))
 	}
-	if host, err := os.Hostname(); err == nil && validHost(host) {
-		names = append(names, host)
+	local, _ := localAddrs() // without them there are still those that relays have
+	for _, ip := range local {
+		names = append(names, ip.String())
 	}
-	names = append(names, a.addressing.Load().publicIPs()...)
-	names = append(names, "127.0.0.1", "::1")
+	for _, r := range *a.addressing.Load() {
+		names = append(names, r.bind.ip.Unmap().String(), r.public.ip.Unmap().String())
+	}
 	slices.Sort(names)
-	return slices.Compact(names)
+	return slices.DeleteFunc(slices.Compact(names), func(name string) bool { return name == "" })
 }
 
-func (a *App) signalOptions() signal.Options {
+// certificateName is a host as a certificate has it. It is empty if none can: verifiers would refuse the certificate for all its other names, too.
+func certificateName(host string) string {
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return ip.Unmap().WithZone("").String()
+	}
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	if !validHost(host) || slices.ContainsFunc(strings.Split(host, "."), func(label string) bool { return label == "" || len(label) > 63 }) {
+		return ""
+	}
+	return host
+}
+
+func (a *App) signalOptions(resumeKey Secret) signal.Options {
 	c := a.cfg.Signal
-	return signal.Options{
+	o := signal.Options{
 		RoomCapacity: c.RoomCapacity, Rooms: c.Rooms, RoomsPerSession: c.RoomsPerSession, Calls: c.Calls,
 		Heartbeat: time.Duration(c.Heartbeat), MaxFrame: c.MaxFrame, Rate: c.Rate,
-		Sessions: c.Sessions, SessionsPerSource: c.SessionsPerSource,
+		Sessions: c.Sessions, SessionsPerSource: c.SessionsPerSource, Resume: time.Duration(c.Resume), ResumeKey: []byte(resumeKey),
 		AllowedOrigins: a.cfg.Web.AllowedOrigins, ICE: issuer{a}, Members: a.turn, Claims: a.cfg.TURN.Peers == "signaled", Log: a.log.With("part", "signal"),
 	}
+	if a.cfg.Auth.Mode != "open" {
+		o.Guard = guard{a}
+	}
+	return o
 }
 
 func (a *App) turnOptions() (turnsvc.Options, error) {
@@ -143,7 +183,7 @@ func (a *App) turnOptions() (turnsvc.Options, error) {
 		Transfer: a.readTransfer(), Log: a.log.With("part", "turn"),
 	}
 	if a.cfg.TURN.DTLS {
-		o.DTLSCertificate = func(string) (*tls.Certificate, error) { return a.live.Load().cert.pair, nil }
+		o.DTLSCertificate = func(string) (*tls.Certificate, error) { return a.certs.inForce().pair, nil }
 	}
 	var err error
 	if o.Live, err = turnLive(&a.cfg, a.live.Load().keys); err != nil {
@@ -196,8 +236,9 @@ func (a *App) Listen() error {
 	if err := a.readdress(context.Background()); err != nil {
 		a.log.Warn("a public address is not known yet", "err", err)
 	}
-	if fresh := a.live.Load().cert.fresh; fresh != nil {
-		if err := a.state.write(selfSignedFile, fresh); err != nil {
+	a.warnOfAddresses(*a.addressing.Load())
+	if a.certs != nil {
+		if err := a.certs.bound(); err != nil {
 			a.edge.close()
 			return err
 		}
@@ -218,7 +259,7 @@ func (a *App) Run(ctx context.Context) error {
 	defer stop()
 
 	g.Go(func() error { return a.turn.Run(background) })
-	handler := a.routes()
+	handler := a.fromClient(a.routes())
 	var servers []*http.Server
 	serve := func(l net.Listener, handler http.Handler) {
 		srv := a.httpServer(handler)
@@ -230,21 +271,31 @@ func (a *App) Run(ctx context.Context) error {
 			return nil
 		})
 	}
-	toHTTP := func(conn net.Conn) { conn.Close() }
+	var plain, secure func(net.Conn)
 	if a.edge.webTLS != nil {
 		queue := newConnQueue(a.edge.webTLS.Addr())
-		toHTTP = queue.push
+		secure = queue.push
 		serve(queue, handler)
 	}
 	if a.edge.web != nil {
-		serve(a.edge.web, a.redirectToTLS(handler))
+		queue := newConnQueue(a.edge.web.Addr())
+		plain = queue.push
+		serve(queue, a.acmeHTTP(a.redirectToTLS(handler)))
 	}
 	g.Go(func() error {
-		a.edge.serve(background, a.turn, toHTTP)
+		m := &mux{
+			turn: a.turn, tls: a.edge.tlsConf, trusts: a.trusts, proxied: a.cfg.Web.ProxyProtocol,
+			conns: a.conns,
+		}
+		a.edge.serve(background, m, plain, secure)
 		return nil
 	})
 	g.Go(func() error {
 		a.followAddresses(ctx, addressInterval)
+		return nil
+	})
+	g.Go(func() error {
+		a.keepCertificate(ctx)
 		return nil
 	})
 	g.Go(func() error {
@@ -286,8 +337,8 @@ func (a *App) httpServer(handler http.Handler) *http.Server {
 		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug), // of single connections, so a stranger's noise
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			if p, ok := c.(*peekedConn); ok {
-				return context.WithValue(ctx, tlsStateKey{}, p)
+			if p, ok := c.(*edgeConn); ok {
+				return context.WithValue(ctx, tlsStateKey{}, p.tlsState())
 			}
 			return ctx
 		},
@@ -299,9 +350,8 @@ type tlsStateKey struct{}
 // withTLSState sets r.TLS on connections that were peeked at, which net/http does not know to be TLS.
 func withTLSState(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if p, ok := r.Context().Value(tlsStateKey{}).(*peekedConn); ok && r.TLS == nil {
-			state := p.Conn.(*tls.Conn).ConnectionState()
-			r.TLS = &state
+		if state, ok := r.Context().Value(tlsStateKey{}).(*tls.ConnectionState); ok && r.TLS == nil {
+			r.TLS = state
 		}
 		next.ServeHTTP(w, r)
 	})
@@ -331,18 +381,21 @@ func (a *App) Close() error {
 
 // Status is the state of the appliance at one moment. Times are Unix milliseconds.
 type Status struct {
-	Version   string           `json:"version"`
-	StartedAt int64            `json:"startedAt"`
-	PublicIP  []string         `json:"publicIP"`
-	TURN      turnsvc.Snapshot `json:"turn"`
-	Signal    signal.Snapshot  `json:"signal"`
+	Version   string   `json:"version"`
+	StartedAt int64    `json:"startedAt"`
+	PublicIP  []string `json:"publicIP"`
+	// Certificate is nil if TLS is off.
+	Certificate *CertificateStatus `json:"certificate,omitempty"`
+	Web         WebConnections     `json:"web"`
+	TURN        turnsvc.Snapshot   `json:"turn"`
+	Signal      signal.Snapshot    `json:"signal"`
 }
 
 // Status returns the state of the appliance.
 func (a *App) Status() Status {
 	return Status{
-		Version: Version(), StartedAt: a.started.UnixMilli(), PublicIP: a.addressing.Load().publicIPs(),
-		TURN: a.turn.Snapshot(), Signal: a.hub.Snapshot(),
+		Version: Version(), StartedAt: a.started.UnixMilli(), PublicIP: a.addressing.Load().publicIPs(), Certificate: a.certificateStatus(),
+		Web: a.conns.snapshot(), TURN: a.turn.Snapshot(), Signal: a.hub.Snapshot(),
 	}
 }
 

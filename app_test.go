@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -63,17 +64,23 @@ func leaked() string {
 // newApp makes an appliance of its own that is to listen on loopback, at ports of the system's choice.
 func newApp(t testing.TB, set ...string) *App {
 	t.Helper()
+	return newAppIn(t, t.TempDir(), nil, set...)
+}
+
+// newAppIn is newApp with a state directory and a log.
+func newAppIn(t testing.TB, dir string, log *slog.Logger, set ...string) *App {
+	t.Helper()
 	cfg, err := Load(LoadOptions{Dev: true, Set: append([]string{
 		"web.listen=127.0.0.1:0", "web.tls_listen=127.0.0.1:0", "turn.listen=127.0.0.1:0", `turn.users=[{name="u",password="p"}]`,
 	}, set...)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	state, err := OpenState(t.TempDir())
+	state, err := OpenState(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	app, err := New(cfg, state, nil)
+	app, err := New(cfg, state, log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,16 +94,23 @@ func startApp(t testing.TB, set ...string) *App {
 	if err := app.Listen(); err != nil {
 		t.Fatal(err)
 	}
+	runApp(t, app)
+	return app
+}
+
+// runApp runs what listens already, until the test ends or stop is called.
+func runApp(t testing.TB, app *App) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- app.Run(ctx) }()
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
 	})
-	return app
+	t.Cleanup(stop)
+	return stop
 }
 
 // insecure is an HTTP client that takes the self-signed certificate.
@@ -524,7 +538,7 @@ func TestAbuse34DrainRefusesNewWork(t *testing.T) {
 func TestSecretsSurviveARestart(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	var first [3][]byte
+	var first [4][]byte
 	for i := range 2 {
 		state, err := OpenState(dir)
 		if err != nil {
@@ -545,7 +559,7 @@ func TestSecretsSurviveARestart(t *testing.T) {
 		if err := app.Close(); err != nil {
 			t.Fatal(err)
 		}
-		for j, name := range []string{turnSecretFile, adminTokenFile, selfSignedFile} {
+		for j, name := range []string{turnSecretFile, adminTokenFile, resumeKeyFile, selfSignedFile} {
 			path := filepath.Join(dir, name)
 			data, err := os.ReadFile(path)
 			if err != nil {
@@ -595,11 +609,13 @@ func TestPlainHTTPRedirectsWhereTheCertificateIsReal(t *testing.T) {
 		code       int
 		location   string
 	}{
-		{"192.0.2.1:5", "/call/x?relay=1", http.StatusPermanentRedirect, "https://call.example.org:" + port + "/call/x?relay=1"},
+		{"192.0.2.1:5", "/call/x?relay=1", http.StatusTemporaryRedirect, "https://call.example.org:" + port + "/call/x?relay=1"},
 		{"192.0.2.1:5", "/healthz", http.StatusTeapot, ""},
 		{"127.0.0.1:5", "/call/x", http.StatusTeapot, ""},
+		{"198.51.100.7:5", "/api/admin/status", http.StatusTeapot, ""}, // this machine itself, by another of its addresses
 	} {
 		r := httptest.NewRequest(http.MethodGet, tc.path, nil)
+		r = r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, net.Addr(&net.TCPAddr{IP: net.IPv4(198, 51, 100, 7), Port: 8080})))
 		r.RemoteAddr = tc.from
 		w := httptest.NewRecorder()
 		handler.ServeHTTP(w, r)
@@ -609,6 +625,10 @@ func TestPlainHTTPRedirectsWhereTheCertificateIsReal(t *testing.T) {
 	}
 	if urls := app.turnURLs("x"); len(urls) != 3 || urls[2] != "turns:call.example.org:"+port+"?transport=tcp" {
 		t.Errorf("TURN URLs %v", urls)
+	}
+	app.cfg.Dev = false // then a listener on loopback is for a proxy
+	if urls := app.turnURLs("x"); len(urls) != 2 {
+		t.Errorf("TURN URLs %v, and nobody reaches the last", urls)
 	}
 }
 

@@ -2,25 +2,15 @@ package signalbox
 
 import (
 	_ "embed"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"math"
-	"net"
-	"net/netip"
 	"os"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/BurntSushi/toml"
-
-	"signalbox/signal"
-	"signalbox/turnsvc/cred"
 )
 
 // DefaultConfig is the text of the configuration that is in force where nothing else is said. It documents every key.
@@ -37,13 +27,18 @@ type Config struct {
 		Listen         string `toml:"listen"`
 		TLSListen      string `toml:"tls_listen"`
 		Root           string `toml:"root"`
+		TrustedProxies List   `toml:"trusted_proxies"`
+		ProxyProtocol  bool   `toml:"proxy_protocol"`
 		AllowedOrigins List   `toml:"allowed_origins"`
 	} `toml:"web"`
 
 	TLS struct {
-		Mode string `toml:"mode"`
-		Cert string `toml:"cert"`
-		Key  string `toml:"key"`
+		Mode          string `toml:"mode"`
+		Cert          string `toml:"cert"`
+		Key           string `toml:"key"`
+		ACMEEmail     string `toml:"acme_email"`
+		ACMEDirectory string `toml:"acme_directory"`
+		ACMECAFile    string `toml:"acme_ca_file"`
 	} `toml:"tls"`
 
 	TURN struct {
@@ -79,6 +74,7 @@ type Config struct {
 	} `toml:"turn"`
 
 	STUN struct {
+		Probe     string `toml:"probe"`
 		Alternate string `toml:"alternate"`
 	} `toml:"stun"`
 
@@ -87,12 +83,23 @@ type Config struct {
 		Rooms             int      `toml:"rooms"`
 		RoomsPerSession   int      `toml:"rooms_per_session"`
 		Calls             bool     `toml:"calls"`
+		Resume            Duration `toml:"resume"`
 		Heartbeat         Duration `toml:"heartbeat"`
 		MaxFrame          int      `toml:"max_frame"`
 		Rate              float64  `toml:"rate"`
 		Sessions          int      `toml:"sessions"`
 		SessionsPerSource int      `toml:"sessions_per_source"`
 	} `toml:"signal"`
+
+	Auth struct {
+		Mode     string `toml:"mode"`
+		Password Secret `toml:"password"`
+		JWTKey   Secret `toml:"jwt_key"`
+	} `toml:"auth"`
+
+	Compat struct {
+		TURNREST Secret `toml:"turn_rest"`
+	} `toml:"compat"`
 
 	Admin struct {
 		Token Secret `toml:"token"`
@@ -268,392 +275,4 @@ func Load(o LoadOptions) (Config, error) {
 		return Config{}, err
 	}
 	return c, nil
-}
-
-// override applies one "key=value". The value is TOML; what is not, or does not fit the key, is a string.
-func override(c *Config, set string) error {
-	key, value, ok := strings.Cut(set, "=")
-	key, value = strings.TrimSpace(key), strings.TrimSpace(value)
-	if !ok || key == "" {
-		return errors.New("write key=value, for example turn.realm=example.org")
-	}
-	next := *c
-	err := decode(&next, key+" = "+value, nil)
-	var unknown unknownKeyError
-	if err != nil && !errors.As(err, &unknown) {
-		next = *c
-		err = decode(&next, key+" = "+strconv.Quote(value), nil)
-	}
-	if err == nil {
-		*c = next
-	}
-	return err
-}
-
-// decode reads TOML text over c. lines maps keys to lines for error messages; nil leaves them out.
-func decode(c *Config, text string, lines map[string]int) error {
-	meta, err := toml.Decode(text, c)
-	if err != nil {
-		var parse toml.ParseError
-		if errors.As(err, &parse) {
-			where := ""
-			if lines != nil {
-				where = fmt.Sprintf("line %d: ", parse.Position.Line)
-			}
-			if parse.LastKey != "" {
-				where += parse.LastKey + ": "
-			}
-			return errors.New(where + parse.Message)
-		}
-		return plainTypeError(strings.TrimPrefix(err.Error(), "toml: "), lines != nil)
-	}
-	if unknown := meta.Undecoded(); len(unknown) > 0 {
-		e := unknownKeyError{}
-		for _, key := range unknown {
-			name := key.String()
-			// A whole unknown table is named once, not with each of its keys.
-			if n := len(e); n > 0 && strings.HasPrefix(name, e[n-1].key+".") {
-				continue
-			}
-			e = append(e, unknownKey{name, lines[name], nearest(name)})
-		}
-		return e
-	}
-	return nil
-}
-
-// The decoder's words for a value of the wrong type.
-var (
-	typeErrorPlace = regexp.MustCompile(`^line (\d+) \(last key "([^"]+)"\): `)
-	typeErrorWhat  = regexp.MustCompile(`^incompatible types: TOML value has type (\w+); destination has type (\w+)$`)
-)
-
-// plainTypeError says where and what in the words of this program's other errors.
-func plainTypeError(text string, withLine bool) error {
-	where := ""
-	if m := typeErrorPlace.FindStringSubmatch(text); m != nil {
-		text = text[len(m[0]):]
-		where = m[2] + ": "
-		if withLine {
-			where = "line " + m[1] + ": " + where
-		}
-	}
-	if m := typeErrorWhat.FindStringSubmatch(text); m != nil {
-		text = fmt.Sprintf("want a value of type %s, not %s", m[2], m[1])
-	}
-	return errors.New(where + text)
-}
-
-type unknownKey struct {
-	key  string
-	line int
-	near string
-}
-
-// unknownKeyError names every unknown key.
-type unknownKeyError []unknownKey
-
-func (e unknownKeyError) Error() string {
-	parts := make([]string, len(e))
-	for i, k := range e {
-		parts[i] = k.key
-		if k.line > 0 {
-			parts[i] += fmt.Sprintf(" (line %d)", k.line)
-		}
-		if k.near != "" {
-			parts[i] += ": did you mean " + k.near + "?"
-		} else {
-			parts[i] += ": there is no such key"
-		}
-	}
-	return strings.Join(parts, "; ")
-}
-
-// lineNumbers finds the line of each key and table of a TOML text. It reads headers and plain keys only, which is what
-// error messages need.
-func lineNumbers(text string) map[string]int {
-	lines := map[string]int{}
-	table := ""
-	for i, line := range strings.Split(text, "\n") {
-		line = strings.TrimSpace(line)
-		var key string
-		switch {
-		case strings.HasPrefix(line, "["):
-			table = strings.Trim(strings.SplitN(line, "#", 2)[0], "[] \t")
-			key = table
-			table += "."
-		default:
-			name, _, ok := strings.Cut(line, "=")
-			if !ok || strings.HasPrefix(line, "#") {
-				continue
-			}
-			key = table + strings.Trim(strings.TrimSpace(name), `"'`)
-		}
-		if lines[key] == 0 {
-			lines[key] = i + 1
-		}
-	}
-	return lines
-}
-
-// keys returns every key of the configuration, dotted.
-func keys() []string {
-	var c Config
-	meta, err := toml.Decode(DefaultConfig, &c)
-	if err != nil {
-		return nil
-	}
-	var all []string
-	for _, k := range meta.Keys() {
-		all = append(all, k.String())
-	}
-	return append(all, "turn.users", "turn.users.name", "turn.users.password", "turn.users.key")
-}
-
-// nearest returns the key that name was probably meant to be, or "". A key that stands in the wrong table counts as near.
-func nearest(name string) string {
-	best, bestCost := "", min(4, len(name)/2)
-	for _, k := range keys() {
-		cost := distance(name, k)
-		if last(k) == last(name) {
-			cost = min(cost, 2)
-		}
-		if cost < bestCost {
-			best, bestCost = k, cost
-		}
-	}
-	return best
-}
-
-func last(key string) string { return key[strings.LastIndexByte(key, '.')+1:] }
-
-// distance is the Levenshtein distance.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
-}
-
-// Validate reports the first value that cannot be used, by the name of its key.
-func (c *Config) Validate() error {
-	if err := c.validateAddresses(); err != nil {
-		return err
-	}
-	for i, u := range c.TURN.Users {
-		if _, err := u.key(c.TURN.Realm); err != nil {
-			return fmt.Errorf("turn.users, entry %d: %w", i+1, err)
-		}
-		if slices.ContainsFunc(c.TURN.Users[:i], func(v TURNUser) bool { return v.Name == u.Name }) {
-			return fmt.Errorf("turn.users: %q stands there twice: remove one", u.Name)
-		}
-	}
-	if n := len(c.TURN.Realm); n == 0 || n > 128 {
-		return errors.New("turn.realm: want 1 to 128 characters")
-	}
-	for _, choice := range []struct {
-		key, value string
-		of         []string
-	}{
-		{"tls.mode", c.TLS.Mode, []string{"off", "self-signed", "files"}},
-		{"turn.peers", c.TURN.Peers, []string{"room", "signaled", "public", "any"}},
-		{"turn.static_peers", c.TURN.StaticPeers, []string{"public", "any"}},
-		{"log.level", c.Log.Level, []string{"debug", "info", "warn", "error"}},
-		{"log.format", c.Log.Format, []string{"text", "json"}},
-	} {
-		if !slices.Contains(choice.of, choice.value) {
-			return fmt.Errorf("%s: %q is none of %s", choice.key, choice.value, strings.Join(choice.of, ", "))
-		}
-	}
-	if c.TLS.Mode == "files" && (c.TLS.Cert == "" || c.TLS.Key == "") {
-		return errors.New(`tls.cert, tls.key: mode "files" needs both`)
-	}
-	if c.TURN.DTLS && c.TLS.Mode == "off" {
-		return errors.New(`turn.dtls: it needs a certificate, and tls.mode is "off"`)
-	}
-	if c.PublicHost != "" && !validHost(c.PublicHost) {
-		return fmt.Errorf(`public_host: %q is not a host name or an address: write "call.example.org", without scheme and port (a name with other than ASCII letters in its xn-- form)`, c.PublicHost)
-	}
-	if _, err := signal.New(signal.Options{AllowedOrigins: c.Web.AllowedOrigins}); err != nil {
-		return fmt.Errorf("web.allowed_origins: %w", err)
-	}
-	for key, secret := range map[string]Secret{"turn.secret": c.TURN.Secret, "admin.token": c.Admin.Token} {
-		if secret != "" && len(secret) < minSecret {
-			return fmt.Errorf("%s: want at least %d characters: make one with openssl rand -hex 16", key, minSecret)
-		}
-	}
-	if c.Signal.Heartbeat < Duration(time.Second) || c.Signal.Heartbeat > Duration(time.Minute) {
-		return errors.New(`signal.heartbeat: want "1s" to "1m"`)
-	}
-	if c.TURN.CredentialTTL < Duration(time.Minute) {
-		return errors.New(`turn.credential_ttl: want at least "1m"`)
-	}
-	if c.TURN.MinLifetime > Duration(59*time.Minute) {
-		return errors.New(`turn.min_lifetime: want at most "59m"`)
-	}
-	if c.Signal.MaxFrame < 1024 {
-		return errors.New("signal.max_frame: want at least 1024 bytes")
-	}
-	for key, n := range map[string]int{
-		"turn.limits.allocations": c.TURN.Limits.Allocations, "turn.limits.per_user": c.TURN.Limits.PerUser,
-		"turn.limits.per_source": c.TURN.Limits.PerSource, "turn.limits.permissions": c.TURN.Limits.Permissions,
-		"turn.limits.channels": c.TURN.Limits.Channels, "turn.limits.connections": c.TURN.Limits.Connections,
-		"turn.limits.connections_per_source": c.TURN.Limits.ConnectionsPerSource, "turn.limits.unauthorized_per_source": c.TURN.Limits.UnauthorizedPerSource,
-		"signal.room_capacity": c.Signal.RoomCapacity, "signal.rooms": c.Signal.Rooms, "signal.rooms_per_session": c.Signal.RoomsPerSession,
-		"signal.sessions": c.Signal.Sessions, "signal.sessions_per_source": c.Signal.SessionsPerSource,
-	} {
-		if n < 0 {
-			return fmt.Errorf("%s: %d is below 0; 0 is no limit", key, n)
-		}
-	}
-	if c.Signal.Rate < 0 || math.IsNaN(c.Signal.Rate) || math.IsInf(c.Signal.Rate, 0) {
-		return errors.New("signal.rate: want a number of messages a second; 0 is no limit")
-	}
-	return nil
-}
-
-func (c *Config) validateAddresses() error {
-	for _, l := range []struct{ key, addr string }{{"web.listen", c.Web.Listen}, {"web.tls_listen", c.Web.TLSListen}} {
-		if l.addr == "" {
-			continue
-		}
-		if _, err := listenAddr(l.addr); err != nil {
-			return fmt.Errorf("%s: %w", l.key, err)
-		}
-	}
-	if len(c.TURN.Listen) == 0 {
-		return errors.New(`turn.listen: want at least one entry, such as ":3478"`)
-	}
-	for _, addr := range c.TURN.Listen {
-		if _, err := listenAddr(addr); err != nil {
-			return fmt.Errorf("turn.listen: %w", err)
-		}
-	}
-	if _, _, err := c.alternate(); err != nil {
-		return err
-	}
-	if _, _, err := c.relayPorts(); err != nil {
-		return fmt.Errorf("turn.relay_ports: %w", err)
-	}
-	if err := oneOfEachFamily(c.TURN.RelayIP); err != nil {
-		return fmt.Errorf("turn.relay_ip: %w", err)
-	}
-	var literal []string
-	for _, s := range c.PublicIP {
-		if _, err := netip.ParseAddr(s); err == nil {
-			literal = append(literal, s)
-		} else if !validHost(s) { // "auto" is one
-			return fmt.Errorf(`public_ip: %q is neither "auto" nor an address nor a host name`, s)
-		}
-	}
-	if err := oneOfEachFamily(literal); err != nil {
-		return fmt.Errorf("public_ip: %w", err)
-	}
-	for key, list := range map[string][]string{"turn.allow_peers": c.TURN.AllowPeers, "turn.deny_peers": c.TURN.DenyPeers} {
-		if _, err := parsePrefixes(list); err != nil {
-			return fmt.Errorf("%s: %w", key, err)
-		}
-	}
-	return nil
-}
-
-// oneOfEachFamily checks a list of addresses, of which an empty string is none.
-func oneOfEachFamily(list []string) error {
-	var seen [2]string
-	for _, s := range list {
-		if s == "" {
-			continue
-		}
-		ip, err := netip.ParseAddr(s)
-		if err != nil || ip.IsUnspecified() || ip.Zone() != "" || ip.Is4In6() {
-			return fmt.Errorf("%q is not an IPv4 or IPv6 address", s)
-		}
-		family := &seen[0]
-		if ip.Is6() {
-			family = &seen[1]
-		}
-		if *family != "" {
-			return fmt.Errorf("%s and %s: want one address of each family", *family, s)
-		}
-		*family = s
-	}
-	return nil
-}
-
-// listenAddr parses "host:port", where host is empty or an IP address.
-func listenAddr(s string) (netip.AddrPort, error) {
-	host, port, err := net.SplitHostPort(s)
-	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf(`%q is not an address to listen on: write ":3478", "192.0.2.1:3478" or "[2001:db8::1]:3478"`, s)
-	}
-	n, err := strconv.ParseUint(port, 10, 16)
-	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("%q: %q is not a port, 0 to 65535", s, port)
-	}
-	ip := netip.IPv6Unspecified()
-	if host != "" {
-		if ip, err = netip.ParseAddr(host); err != nil {
-			return netip.AddrPort{}, fmt.Errorf("%q: %q is not an IP address; leave it empty for every address of this machine", s, host)
-		}
-	}
-	return netip.AddrPortFrom(ip, uint16(n)), nil
-}
-
-func (c *Config) relayPorts() (lo, hi uint16, err error) {
-	a, b, ok := strings.Cut(c.TURN.RelayPorts, "-")
-	first, err1 := strconv.ParseUint(strings.TrimSpace(a), 10, 16)
-	second, err2 := strconv.ParseUint(strings.TrimSpace(b), 10, 16)
-	if !ok || err1 != nil || err2 != nil || first == 0 || second < first {
-		return 0, 0, fmt.Errorf(`%q is not a range of ports: write "49152-65535"`, c.TURN.RelayPorts)
-	}
-	return uint16(first), uint16(second), nil
-}
-
-func parsePrefixes(list []string) ([]netip.Prefix, error) {
-	var out []netip.Prefix
-	for _, s := range list {
-		p, err := netip.ParsePrefix(s)
-		if err != nil {
-			ip, err := netip.ParseAddr(s)
-			if err != nil {
-				return nil, fmt.Errorf(`%q is neither an address nor a network: write "10.1.2.3" or "10.0.0.0/8"`, s)
-			}
-			p = netip.PrefixFrom(ip, ip.BitLen())
-		}
-		if p != p.Masked() {
-			return nil, fmt.Errorf("%q has host bits set: write %q", s, p.Masked())
-		}
-		out = append(out, p)
-	}
-	return out, nil
-}
-
-// key returns the user's 16-byte long-term credential key.
-func (u TURNUser) key(realm string) ([]byte, error) {
-	switch {
-	case u.Name == "":
-		return nil, errors.New("name: a user needs one")
-	case (u.Password == "") == (u.Key == ""):
-		return nil, fmt.Errorf("%s: give either password or key", u.Name)
-	case u.Password != "":
-		return cred.LongTermKey(u.Name, realm, string(u.Password)), nil
-	}
-	key, err := hex.DecodeString(string(u.Key))
-	if err != nil || len(key) != 16 {
-		return nil, fmt.Errorf(`%s: key is not 32 hex digits: make one with printf '%%s' 'name:realm:password' | md5sum`, u.Name)
-	}
-	return key, nil
 }

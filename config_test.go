@@ -100,6 +100,16 @@ func TestLoadFile(t *testing.T) {
 		"rate":            {text: "[signal]\nrate = nan\n", want: "signal.rate: "},
 		"short secret":    {text: "[turn]\nsecret = \"x\"\n", want: "turn.secret: want at least 16 characters"},
 		"short token":     {text: "[admin]\ntoken = \"x\"\n", want: "admin.token: want at least 16 characters"},
+		"proxy":           {text: "[web]\ntrusted_proxies = \"proxy.example.org\"\n", want: "web.trusted_proxies: \"proxy.example.org\" is neither"},
+		"resume":          {text: "[signal]\nresume = \"2h\"\n", want: "signal.resume: want \"1s\" to \"1h\""},
+		"no resume":       {text: "[signal]\nresume = 0\n"},
+		"auth mode":       {text: "[auth]\nmode = \"closed\"\n", want: "auth.mode: \"closed\" is none of open, password, jwt"},
+		"no password":     {text: "[auth]\nmode = \"password\"\n", want: "auth.password: mode \"password\" needs one of at least 8 characters"},
+		"short password":  {text: "[auth]\nmode = \"password\"\npassword = \"1234567\"\n", want: "auth.password: "},
+		"password":        {text: "[auth]\nmode = \"password\"\npassword = \"12345678\"\n"},
+		"no jwt_key":      {text: "[auth]\nmode = \"jwt\"\n", want: "auth.jwt_key: mode \"jwt\" needs one"},
+		"short jwt_key":   {text: "[auth]\njwt_key = \"x\"\n", want: "auth.jwt_key: want a secret of at least 32 characters"},
+		"short REST key":  {text: "[compat]\nturn_rest = \"on\"\n", want: "compat.turn_rest: want \"off\" or a key of at least 16 characters"},
 		"set, bare word":  {set: []string{"turn.realm=example.org", "turn.listen=127.0.0.1:0", "public_ip=192.0.2.1", "signal.calls=false", "signal.rate=20"}},
 		"set, list":       {set: []string{`turn.listen=["127.0.0.1:0", "[::1]:0"]`, "turn.allow_peers=10.0.0.0/8"}},
 		"set, unknown":    {set: []string{"turn.relm=x"}, want: "--set turn.relm: turn.relm: did you mean turn.realm?"},
@@ -129,7 +139,8 @@ func TestLoadFile(t *testing.T) {
 
 func TestSecretsAreNotPrinted(t *testing.T) {
 	t.Parallel()
-	c, err := Load(LoadOptions{Set: []string{"turn.secret=hunter2hunter2hunter2", "admin.token=hunter2hunter2hunter2", `turn.users=[{name="u",password="hunter2"}]`, "turn.old_secrets=hunter2"}})
+	c, err := Load(LoadOptions{Set: []string{"turn.secret=hunter2hunter2hunter2", "admin.token=hunter2hunter2hunter2", `turn.users=[{name="u",password="hunter2"}]`, "turn.old_secrets=hunter2",
+		"auth.password=hunter2hunter2", "auth.jwt_key=hunter2hunter2hunter2hunter2hunter2", "compat.turn_rest=hunter2hunter2hunter2"}})
 	if err != nil {
 		t.Fatal(err)
 	}

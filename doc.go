@@ -8,8 +8,9 @@
 //
 // # The house
 //
-// This package is the one assembly point: app.go wires the components, edge*.go own every listening socket, routes.go every HTTP
-// route, config.go every key. The components know nothing of each other; glue.go adapts what one needs of another:
+// This package is the one assembly point: app.go wires the components, edge*.go own every listening socket, cert*.go the certificate, routes.go
+// every HTTP route, config.go every key. auth*.go say who may enter, credentials.go hands out TURN credentials to those without a session, proxies.go finds the
+// client behind a reverse proxy. The components know nothing of each other; glue.go adapts what one needs of another:
 //
 //	cmd/signalbox -> signalbox -> turnsvc (STUN and TURN), signal (the hub), webui (pages and browser SDK)
 //

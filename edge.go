@@ -13,8 +13,6 @@ import (
 	"sync"
 	"syscall"
 	"time"
-
-	"signalbox/turnsvc"
 )
 
 // The edge owns every listening socket. Listen binds all or none; what comes in goes to turnsvc or to net/http.
@@ -187,7 +185,9 @@ func bindError(key, network, addr string, err error) error {
 
 // serve accepts and reads until ctx is done and the sockets are closed, which close does; then it returns. Each connection has a goroutine
 // of its own, and serve waits for all of them.
-func (e *edge) serve(ctx context.Context, turn *turnsvc.Server, toHTTP func(net.Conn)) {
+// plainHTTP and secureHTTP take what speaks HTTP on the two web ports.
+func (e *edge) serve(ctx context.Context, m *mux, plainHTTP, secureHTTP func(net.Conn)) {
+	turn := m.turn
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	for _, l := range e.turnTCP {
@@ -195,9 +195,14 @@ func (e *edge) serve(ctx context.Context, turn *turnsvc.Server, toHTTP func(net.
 			e.accept(l, &wg, func(conn net.Conn) { turn.ServeConn(conn, "tcp") })
 		})
 	}
+	if e.web != nil {
+		wg.Go(func() {
+			e.accept(e.web, &wg, func(conn net.Conn) { m.servePlain(ctx, conn, plainHTTP) })
+		})
+	}
 	if e.webTLS != nil {
 		wg.Go(func() {
-			e.accept(e.webTLS, &wg, func(conn net.Conn) { serveTLS(ctx, conn, e.tlsConf, turn, toHTTP) })
+			e.accept(e.webTLS, &wg, func(conn net.Conn) { m.serveTLS(ctx, conn, secureHTTP) })
 		})
 	}
 	servePackets := func(conns []*net.UDPConn) {

@@ -77,7 +77,7 @@ func TestAbuse30HalfTLSHandshakesAreReaped(t *testing.T) {
 		conns = append(conns, conn)
 	}
 	for i, conn := range conns {
-		if err := conn.SetReadDeadline(began.Add(helloTimeout + 5*time.Second)); err != nil {
+		if err := conn.SetReadDeadline(began.Add(openTimeout + 5*time.Second)); err != nil {
 			t.Fatal(err)
 		}
 		var timeout net.Error

@@ -23,22 +23,10 @@ func TestDTLSOnTheUDPPort(t *testing.T) {
 	defer plain.Close()
 	stunOverDatagrams(t, plain)
 
-	socket, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn, err := dtls.ClientWithOptions(socket, plain.RemoteAddr(), dtls.WithInsecureSkipVerify(true), dtls.WithSupportedProtocols("stun.turn"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	conn := dialDTLS(t, app)
 	defer conn.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-	defer cancel()
-	if err := conn.HandshakeContext(ctx); err != nil {
-		t.Fatal(err)
-	}
 	stunOverDatagrams(t, conn)
-	if state, ok := conn.ConnectionState(); !ok || !bytes.Equal(state.PeerCertificates[0], app.live.Load().cert.pair.Certificate[0]) {
+	if state, ok := conn.ConnectionState(); !ok || !bytes.Equal(state.PeerCertificates[0], app.certs.inForce().pair.Certificate[0]) {
 		t.Error("the certificate is not that of the TLS port")
 	}
 	for _, url := range app.turnURLs("localhost") {
@@ -46,6 +34,29 @@ func TestDTLSOnTheUDPPort(t *testing.T) {
 			t.Errorf("%s is handed out; browsers don't speak DTLS", url)
 		}
 	}
+}
+
+// dialDTLS opens TURN over DTLS.
+func dialDTLS(t *testing.T, app *App) *dtls.Conn {
+	t.Helper()
+	server, err := net.ResolveUDPAddr("udp", app.Addrs().TURN[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	socket, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := dtls.ClientWithOptions(socket, server, dtls.WithInsecureSkipVerify(true), dtls.WithSupportedProtocols("stun.turn"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	if err := conn.HandshakeContext(ctx); err != nil {
+		t.Fatal(err)
+	}
+	return conn
 }
 
 func stunOverDatagrams(t *testing.T, conn net.Conn) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -12,66 +13,96 @@ import (
 )
 
 // One TLS port serves https, wss and TURN. ALPN decides where a client sends it; TURN clients in browsers send none, so then the first
-// byte after the handshake does: a TURN stream begins with a STUN request, whose first two bits are zero, HTTP with a letter.
+// byte after the handshake does. The plain port serves http, ws and TURN in the same way.
 
-// helloTimeout bounds the handshake and the wait for the first byte.
-const helloTimeout = 10 * time.Second
+// openTimeout bounds all that comes before a connection is known: a proxy's header, the handshake and the first byte.
+const openTimeout = 10 * time.Second
 
-// ALPN names of TURN (RFC 7443).
+// ALPN names of TURN (RFC 7443), and of ACME's challenge (RFC 8737), which is over with the handshake.
 var turnProtocols = []string{"stun.turn", "stun.nat-discovery"}
 
-// serveTLS shakes hands on one connection and hands it on. It runs in the connection's own goroutine, never in Accept.
-func serveTLS(ctx context.Context, conn net.Conn, conf *tls.Config, turn *turnsvc.Server, toHTTP func(net.Conn)) {
-	ctx, cancel := context.WithTimeout(ctx, helloTimeout)
+const acmeProtocol = "acme-tls/1"
+
+// mux tells the connections of the web ports apart.
+type mux struct {
+	turn *turnsvc.Server
+	tls  *tls.Config
+	// trusts tells whether an address is a proxy's; proxied: such a proxy's connections begin with a PROXY header.
+	trusts  func(netip.Addr) bool
+	proxied bool
+	conns   *crowd
+}
+
+// serveTLS serves one connection of the TLS port; toHTTP takes those that speak HTTP. It runs in the connection's own goroutine, never in Accept.
+func (m *mux) serveTLS(ctx context.Context, raw net.Conn, toHTTP func(net.Conn)) {
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
-	tlsConn := tls.Server(conn, conf)
-	if tlsConn.HandshakeContext(ctx) != nil {
+	conn := m.receive(ctx, raw)
+	if conn == nil {
+		return
+	}
+	secure := tls.Server(conn, m.tls)
+	if secure.HandshakeContext(ctx) != nil {
 		conn.Close()
 		return
 	}
-	switch proto := tlsConn.ConnectionState().NegotiatedProtocol; {
+	switch proto := secure.ConnectionState().NegotiatedProtocol; {
 	case slices.Contains(turnProtocols, proto):
-		turn.ServeConn(tlsConn, "tls")
-		return
+		m.turn.ServeConn(secure, "tls")
+	case proto == acmeProtocol:
+		secure.Close()
 	case proto != "":
-		toHTTP(tlsConn) // as it is: net/http speaks h2 only on a *tls.Conn
-		return
+		toHTTP(secure) // as it is: net/http speaks h2 only on a *tls.Conn
+	default:
+		m.sort(ctx, secure, "tls", toHTTP)
 	}
-	var first [1]byte
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
-	n, _ := tlsConn.Read(first[:]) // without a byte there is nothing to serve, whatever the error
-	if !stop() || n == 0 {
-		conn.Close()
-		return
+}
+
+// servePlain is serveTLS for the port without TLS.
+func (m *mux) servePlain(ctx context.Context, raw net.Conn, toHTTP func(net.Conn)) {
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	if conn := m.receive(ctx, raw); conn != nil {
+		m.sort(ctx, conn, "tcp", toHTTP)
 	}
-	peeked := &peekedConn{Conn: tlsConn, first: first[:]}
-	if first[0]&0xC0 == 0 {
-		turn.ServeConn(peeked, "tls")
-	} else {
+}
+
+// sort serves a connection by its first byte.
+func (m *mux) sort(ctx context.Context, conn net.Conn, transport string, toHTTP func(net.Conn)) {
+	peeked := peek(ctx, conn)
+	switch {
+	case peeked == nil:
+	case peeked.isTURN():
+		m.turn.ServeConn(peeked, transport)
+	default:
 		toHTTP(peeked)
 	}
 }
 
-// peekedConn gives back the bytes that were read to tell the protocol. One goroutine reads it.
-type peekedConn struct {
-	net.Conn
-	first []byte
-}
-
-func (c *peekedConn) Read(b []byte) (int, error) {
-	if len(c.first) > 0 {
-		n := copy(b, c.first)
-		c.first = c.first[n:]
-		return n, nil
+// receive finds out who is there, and counts the connection for them. It returns nil, and has closed the connection, if they have too many or if a proxy
+// doesn't say. A proxy's own connections don't count, nor do this machine's: all the world comes through one, and the other is the operator's.
+func (m *mux) receive(ctx context.Context, raw net.Conn) net.Conn {
+	conn := &edgeConn{Conn: raw}
+	from := addrOf(raw)
+	if m.proxied && m.trusts(from) {
+		var err error
+		if conn, err = readProxyHeader(ctx, raw); err != nil {
+			raw.Close()
+			return nil
+		}
+		from = addrOf(conn)
 	}
-	return c.Conn.Read(b)
+	if from.IsLoopback() || m.trusts(from) {
+		return conn
+	}
+	leave, ok := m.conns.enter(from)
+	if !ok {
+		raw.Close()
+		return nil
+	}
+	conn.leave = leave
+	return conn
 }
-
-// NetConn is the connection underneath, as of a *tls.Conn.
-func (c *peekedConn) NetConn() net.Conn { return c.Conn.(*tls.Conn).NetConn() }
-
-// CloseWrite says that nothing more is sent, as of a *tls.Conn.
-func (c *peekedConn) CloseWrite() error { return c.Conn.(*tls.Conn).CloseWrite() }
 
 // connQueue is a net.Listener for connections that were accepted elsewhere.
 type connQueue struct {

@@ -45,15 +45,28 @@ func (a *App) stunURLs(hostHeader string) []string {
 }
 
 // turnURLs lists the transports in the order in which browsers should prefer them. turns: is only offered where its certificate
-// can be verified: a browser would refuse any other without a word.
+// can be verified, since a browser would refuse any other without a word, and where others than a proxy on this machine reach it.
 func (a *App) turnURLs(hostHeader string) []string {
 	host := a.iceHost(hostHeader)
 	at := a.turnAddr(host)
 	urls := []string{"turn:" + at + "?transport=udp", "turn:" + at + "?transport=tcp"}
-	if a.edge.webTLS != nil && a.live.Load().cert.covers(host) {
+	if l := a.edge.web; l != nil && strictFirewallsPass(l.Addr().(*net.TCPAddr)) {
+		urls = append(urls, "turn:"+net.JoinHostPort(host, portOf(l.Addr()))+"?transport=tcp")
+	}
+	if l := a.edge.webTLS; l != nil && a.certs.inForce().covers(host) && (a.cfg.Dev || isLoopback(host) || !l.Addr().(*net.TCPAddr).IP.IsLoopback()) {
 		urls = append(urls, "turns:"+net.JoinHostPort(host, portOf(a.edge.webTLS.Addr()))+"?transport=tcp")
 	}
 	return urls
+}
+
+func isLoopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback()
+}
+
+// strictFirewallsPass reports whether a port is one of the two that everybody may use.
+func strictFirewallsPass(addr *net.TCPAddr) bool {
+	return !addr.IP.IsLoopback() && (addr.Port == 80 || addr.Port == 443)
 }
 
 // iceHost is the name or address that ICE servers are listed under: public_host, or else that of the page's own URL.

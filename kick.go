@@ -5,18 +5,21 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"slices"
 	"time"
 
 	"signalbox/signal"
 )
 
-// Kick says whose sessions and allocations are to end: one of the first four.
+// Kick says whose sessions and allocations are to end: one of the first five.
 type Kick struct {
 	Allocation string `json:"allocation,omitempty"` // its id
 	Peer       string `json:"peer,omitempty"`       // a session's peer id
 	User       string `json:"user,omitempty"`       // a user name of the hub, a static TURN user, or whom a TURN credential was minted for
+	Token      string `json:"token,omitempty"`      // a room token's jti, or "sub:" and its sub
 	Source     string `json:"source,omitempty"`     // an address or a network
-	// Ban keeps them out for that long, "1h": the user, and for a peer also the source of its connection. Empty: they may come back.
+	// Ban keeps them out for that long, "1h": the user or the token; for a peer also its tokens and the source of its connection. Empty: they may come
+	// back.
 	Ban string `json:"ban,omitempty"`
 }
 
@@ -36,13 +39,13 @@ func (a *App) Kick(k Kick) (out KickResult, err error) {
 		}
 		until = time.Now().Add(d)
 	}
-	ban := func(user string, source netip.Prefix) {
+	ban := func(b signal.Ban) {
 		if !until.IsZero() {
-			a.hub.Ban(user, source, until)
-			a.turn.Ban(user, source, until)
+			b.Until = until
+			a.hub.Ban(b)
+			a.turn.Ban(b.User, b.Source, until)
 		}
 	}
-	none := netip.Prefix{}
 	var match func(signal.Kicked) bool
 	switch {
 	case k.Allocation != "":
@@ -56,30 +59,53 @@ func (a *App) Kick(k Kick) (out KickResult, err error) {
 	case k.Peer != "":
 		match = func(s signal.Kicked) bool { return s.ID == k.Peer }
 	case k.User != "":
-		ban(k.User, none)
+		ban(signal.Ban{User: k.User})
 		out.Allocations += a.turn.KickUser(k.User)
 		match = func(s signal.Kicked) bool { return s.User == k.User }
+	case k.Token != "":
+		ban(signal.Ban{Token: k.Token})
+		match = func(s signal.Kicked) bool { return slices.Contains(s.Tokens, k.Token) }
 	case k.Source != "":
 		list, err := parsePrefixes([]string{k.Source})
 		if err != nil {
 			return out, fmt.Errorf("source: %w", err)
 		}
-		ban("", list[0])
+		ban(signal.Ban{Source: list[0]})
 		out.Allocations += a.turn.KickSource(list[0])
 		match = func(s signal.Kicked) bool { return list[0].Contains(s.Source) }
 	default:
-		return out, fmt.Errorf("name an allocation, a peer, a user or a source")
+		return out, fmt.Errorf("name an allocation, a peer, a user, a token or a source")
 	}
 	if k.Peer != "" {
 		// Asked of the relay, which also knows sessions whose signaling connection is lost.
 		if user, source, ok := a.turn.Member(k.Peer); ok {
-			ban(user, sourcePrefix(source))
+			ban(signal.Ban{User: user, Source: sourcePrefix(source)})
 		}
 		out.Allocations += a.turn.KickUser(k.Peer)
+	}
+	// Bans come first, so that nobody slips in between, and allocations, to be counted before they go with their session.
+	for _, s := range a.sessionsThat(match) {
+		if k.Peer != "" {
+			for _, token := range s.Tokens {
+				ban(signal.Ban{Token: token})
+			}
+		}
+		out.Allocations += a.turn.KickUser(s.ID)
 	}
 	out.Sessions = len(a.hub.Kick(match))
 	a.log.Info("kicked", "sessions", out.Sessions, "allocations", out.Allocations, "ban", k.Ban)
 	return out, nil
+}
+
+// sessionsThat match, which go on.
+func (a *App) sessionsThat(match func(signal.Kicked) bool) (out []signal.Kicked) {
+	a.hub.Kick(func(s signal.Kicked) bool {
+		if match(s) {
+			out = append(out, s)
+		}
+		return false
+	})
+	return out
 }
 
 // sourcePrefix is what a ban of one client is for: an IPv4 address, or the IPv6 /64 that a host moves in.
@@ -97,7 +123,7 @@ func (a *App) serveKick(w http.ResponseWriter, r *http.Request) {
 	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, 4096))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&k); err != nil {
-		writeError(w, http.StatusBadRequest, "bad-frame", `want {"peer":"..."}, or allocation, user or source, and "ban":"1h" if they are to stay out`)
+		writeError(w, http.StatusBadRequest, "bad-frame", `want {"peer":"..."}, or allocation, user, token or source, and "ban":"1h" if they are to stay out`)
 		return
 	}
 	out, err := a.Kick(k)

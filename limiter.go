@@ -24,6 +24,14 @@ func newSourceLimiter(perSecond float64, burst int) *sourceLimiter {
 	return &sourceLimiter{rate: rate.Limit(perSecond), burst: burst, sources: map[netip.Prefix]*rate.Limiter{}}
 }
 
+// spent reports whether allow would refuse the source. It counts nothing.
+func (l *sourceLimiter) spent(ip netip.Addr, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	limiter := l.sources[sourcePrefix(ip.Unmap())]
+	return limiter != nil && limiter.TokensAt(now) < 1
+}
+
 // allow counts one for the source and reports whether it may be.
 func (l *sourceLimiter) allow(ip netip.Addr, now time.Time) bool {
 	source := sourcePrefix(ip.Unmap())

@@ -58,18 +58,26 @@ func lookupHost(ctx context.Context, host string) ([]netip.Addr, error) {
 	return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 }
 
-// resolved are the addresses of the configuration's names, as far as they are known.
+// outside is who knows what this machine can't: name servers, and a STUN server.
+type outside struct {
+	lookup lookupFunc
+	probe  probeFunc
+}
+
+// resolved are the addresses of the configuration's names, as far as they are known, and under probed what the STUN server says.
 type resolved map[string][]netip.Addr
 
-// resolve looks up the names that public addresses are taken from, where is what was decided before. What can't be looked up
-// keeps the addresses that it has in old; the error says so.
-func (c *Config) resolve(ctx context.Context, lookup lookupFunc, where addressing, old resolved) (resolved, error) {
+const probed = "stun.probe:" // no host's name
+
+// resolve looks up the names that public addresses are taken from, and has the STUN server asked; where is what was decided before. What can't be found
+// out keeps the addresses that it has in old; the error says so.
+func (c *Config) resolve(ctx context.Context, out outside, where addressing, old resolved) (resolved, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
 	next := resolved{}
 	var failed []error
 	for _, name := range c.publicNames(where) {
-		addrs, err := lookup(ctx, name)
+		addrs, err := out.lookup(ctx, name)
 		if err != nil || len(addrs) == 0 {
 			failed = append(failed, fmt.Errorf("look up %s: %w", name, cmp.Or(err, errors.New("it has no address"))))
 			addrs = old[name]
@@ -78,6 +86,18 @@ func (c *Config) resolve(ctx context.Context, lookup lookupFunc, where addressin
 			next[name] = append(next[name], ip.Unmap())
 		}
 		slices.SortFunc(next[name], netip.Addr.Compare) // resolvers rotate them
+	}
+	for _, r := range where {
+		if c.STUN.Probe == "" || !r.mayBeBehindNAT() {
+			continue
+		}
+		ip, err := out.probe(ctx, r.bind.ip, c.STUN.Probe)
+		if err != nil {
+			failed = append(failed, err)
+			next[probed] = append(next[probed], old[probed]...)
+			continue
+		}
+		next[probed] = append(next[probed], ip)
 	}
 	return next, errors.Join(failed...)
 }
@@ -172,7 +192,7 @@ func relayAddressOf(v4 bool, c *Config, names resolved, local []netip.Addr, old 
 	return r, nil
 }
 
-// lookBehindNAT takes the public address from public_host where this machine's own can't be it.
+// lookBehindNAT takes the public address from public_host, or else from stun.probe, where this machine's own can't be it.
 func (r *relayAddress) lookBehindNAT(c *Config, names resolved) {
 	if ip, err := netip.ParseAddr(c.PublicHost); err == nil && ip.Is4() == r.bind.ip.Is4() {
 		r.public = address{ip, "public_host says so"}
@@ -184,6 +204,12 @@ func (r *relayAddress) lookBehindNAT(c *Config, names resolved) {
 	for _, ip := range names[c.PublicHost] {
 		if ip.Is4() == r.bind.ip.Is4() && isPublic(ip) {
 			r.public = address{ip, fmt.Sprintf("public_host leads there, and this machine's %s is not public", r.bind.ip)}
+			return
+		}
+	}
+	for _, ip := range names[probed] {
+		if ip.Is4() == r.bind.ip.Is4() && isPublic(ip) {
+			r.public = address{ip, fmt.Sprintf("%s (stun.probe) sees this machine's %s there", c.STUN.Probe, r.bind.ip)}
 			return
 		}
 	}
@@ -243,7 +269,7 @@ func localAddress(v4 bool, c *Config, local []netip.Addr, old addressing) addres
 // readdress decides again where to relay. New allocations follow; running ones keep their addresses.
 func (a *App) readdress(ctx context.Context) error {
 	old := *a.addressing.Load()
-	names, lookupErr := a.cfg.resolve(ctx, a.lookup, old, a.names)
+	names, lookupErr := a.cfg.resolve(ctx, a.outside, old, a.names)
 	a.names = names
 	next, err := relayAddresses(&a.cfg, names, old)
 	if err != nil {
@@ -254,22 +280,25 @@ func (a *App) readdress(ctx context.Context) error {
 			return errors.Join(lookupErr, err)
 		}
 		a.log.Info("relay addresses changed", "from", strings.Join(old.publicIPs(), " "), "to", strings.Join(next.publicIPs(), " "))
+		a.warnOfAddresses(next)
 	}
 	a.addressing.Store(&next)
 	return lookupErr
 }
 
+// warnOfAddresses says which addresses callers from elsewhere can't reach, and what to do.
+func (a *App) warnOfAddresses(where addressing) {
+	for _, r := range where {
+		if note := scopeNote(r.public.ip); note != "" && !a.cfg.Dev {
+			a.log.Warn("the relay's address is not one of the internet", "addr", r.public.ip, "reason", r.public.why, "note", note)
+		}
+	}
+}
+
 // followAddresses calls readdress every interval until ctx is done. What goes wrong is said once, not every minute.
 func (a *App) followAddresses(ctx context.Context, interval time.Duration) {
-	tick := time.NewTicker(interval)
-	defer tick.Stop()
 	said := ""
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
+	every(ctx, interval, func(time.Time) {
 		switch err := a.readdress(ctx); {
 		case err == nil:
 			said = ""
@@ -277,7 +306,7 @@ func (a *App) followAddresses(ctx context.Context, interval time.Duration) {
 			said = err.Error()
 			a.log.Warn("the relay addresses stay as they are", "err", err)
 		}
-	}
+	})
 }
 
 // localAddrs lists this machine's unicast addresses without link-local ones, which a client could not name without a zone.
@@ -299,14 +328,22 @@ func localAddrs() ([]netip.Addr, error) {
 	return out, nil
 }
 
+var (
+	dockerBridge = netip.MustParsePrefix("172.16.0.0/12") // out of which Docker takes its networks: 172.17.0.0/16 and the next ones
+	sharedSpace  = netip.MustParsePrefix("100.64.0.0/10") // RFC 6598
+)
+
 // scopeNote says in words when an address is one that the internet does not route.
 func scopeNote(ip netip.Addr) string {
 	switch {
 	case ip.IsLoopback():
 		return "a loopback address: only this machine itself can use the relay"
+	case dockerBridge.Contains(ip) && inContainer():
+		return "an address of Docker's bridge, which nobody outside of this machine knows: run the container with host networking (docker run --network host), " +
+			"or publish the relay ports, too, and set public_ip to this machine's address"
 	case ip.IsPrivate():
 		return "a private address: fine on this network; for callers from elsewhere set public_ip to the address they reach this box by"
-	case netip.MustParsePrefix("100.64.0.0/10").Contains(ip):
+	case sharedSpace.Contains(ip):
 		return "a carrier's shared address (CGNAT): callers from elsewhere can't reach it; set public_ip if there is a public one"
 	}
 	return ""

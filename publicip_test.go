@@ -39,7 +39,7 @@ func TestPublicAddressFollowsItsName(t *testing.T) {
 	t.Parallel()
 	app := newApp(t, "public_ip=box.example.org")
 	var dns nameServer
-	app.lookup = dns.lookup
+	app.outside.lookup = dns.lookup
 	is := func(want string) func() bool {
 		return func() bool { return strings.Join(app.Status().PublicIP, " ") == want }
 	}
@@ -73,7 +73,7 @@ func TestPublicAddressFollowsItsName(t *testing.T) {
 
 func eventually(t testing.TB, what string, done func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); !done(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); !done(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited in vain: %s", what)
 		}
@@ -152,12 +152,12 @@ func TestLookUp(t *testing.T) {
 	}
 	for _, ip := range []string{"203.0.113.5", "127.0.0.1", "2001:db8::1"} {
 		asked = nil
-		if _, err := cfg.resolve(t.Context(), lookup, addressing{at(ip)}, old); err != nil || len(asked) != 1 {
+		if _, err := cfg.resolve(t.Context(), outside{lookup: lookup}, addressing{at(ip)}, old); err != nil || len(asked) != 1 {
 			t.Errorf("at %s, %v are looked up (%v)", ip, asked, err)
 		}
 	}
 	for _, ip := range []string{"10.0.0.5", "100.64.0.1", "fd00::5"} {
-		names, err := cfg.resolve(t.Context(), lookup, addressing{at(ip)}, old)
+		names, err := cfg.resolve(t.Context(), outside{lookup: lookup}, addressing{at(ip)}, old)
 		if err == nil || !strings.Contains(err.Error(), "a.example.org") {
 			t.Errorf("at %s: error %v", ip, err)
 		}
@@ -168,5 +168,60 @@ func TestLookUp(t *testing.T) {
 		if r.lookBehindNAT(&cfg, names); r.bind.ip.Is4() != (r.public.ip == public) {
 			t.Errorf("at %s: the public address is %s", ip, r.public.ip)
 		}
+	}
+}
+
+// A STUN server of the operator's choice tells the public address where nothing else does, and only there.
+func TestProbe(t *testing.T) {
+	t.Parallel()
+	probe := func(_ context.Context, from netip.Addr, server string) (netip.Addr, error) {
+		switch {
+		case server != "stun.example.org:3478":
+			t.Errorf("%s was asked", server)
+		case from.String() == "10.0.0.6":
+			return netip.MustParseAddr("100.64.0.1"), nil
+		case from.String() == "10.0.0.7":
+			return netip.Addr{}, errors.New("no answer")
+		}
+		return netip.MustParseAddr("198.51.100.1"), nil
+	}
+	lookup := func(context.Context, string) ([]netip.Addr, error) {
+		return []netip.Addr{netip.MustParseAddr("198.51.100.9")}, nil
+	}
+	for _, tc := range []struct{ set, from, want string }{
+		{"", "10.0.0.5", "198.51.100.1"},
+		{"", "203.0.113.5", "203.0.113.5"},                          // it has a public address
+		{"public_host=box.example.org", "10.0.0.5", "198.51.100.9"}, // public_host comes first
+		{"", "10.0.0.6", "10.0.0.6"},                                // another NAT behind the NAT
+		{"", "10.0.0.7", "198.51.100.2"},                            // no answer now, but one before
+	} {
+		cfg, err := Load(LoadOptions{Dev: true, Set: append([]string{"stun.probe=stun.example.org:3478"}, strings.Fields(tc.set)...)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := address{ip: netip.MustParseAddr(tc.from)}
+		r := relayAddress{bind: at, public: at}
+		names, _ := cfg.resolve(t.Context(), outside{lookup, probe}, addressing{r}, resolved{probed: {netip.MustParseAddr("198.51.100.2")}})
+		if r.lookBehindNAT(&cfg, names); r.public.ip.String() != tc.want {
+			t.Errorf("%s at %s: %v, want %s", tc.set, tc.from, r.public, tc.want)
+		}
+	}
+}
+
+// The probe's other side is any STUN server: another box, for example.
+func TestProbeAsksASTUNServer(t *testing.T) {
+	t.Parallel()
+	server := startApp(t).Addrs().TURN[0]
+	if ip, err := probeSTUN(t.Context(), netip.MustParseAddr("127.0.0.1"), server); err != nil || ip.String() != "127.0.0.1" {
+		t.Errorf("seen at %v, %v", ip, err)
+	}
+	deaf, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer deaf.Close()
+	began := time.Now()
+	if ip, err := probeSTUN(t.Context(), netip.MustParseAddr("127.0.0.1"), deaf.LocalAddr().String()); err == nil || time.Since(began) > 5*time.Second {
+		t.Errorf("seen at %v, %v, after %v", ip, err, time.Since(began))
 	}
 }

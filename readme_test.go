@@ -44,3 +44,23 @@ func TestReadmePathsExist(t *testing.T) {
 		}
 	}
 }
+
+// What the READMEs tell to write into a reverse proxy's configuration is what the lab runs.
+func TestReadmeProxiesAreTested(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"README.md", "README.zh-CN.md"} {
+		readme, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range []string{"nginx.conf", "Caddyfile"} {
+			text, err := os.ReadFile("scripts/lab/testdata/" + file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(string(readme), "\n"+string(text)+"```") {
+				t.Errorf("%s does not have %s as it is", name, file)
+			}
+		}
+	}
+}

@@ -14,13 +14,13 @@ import (
 type live struct {
 	keys *cred.Keys
 	ttl  time.Duration // of credentials
-	cert certificate
+	auth admission     // nil: everybody may enter
 }
 
-// liveKeys are the keys that Reload may change, or the tables of which it may change every key. tls.cert and tls.key are read again even where
-// they are the same: a renewed certificate has the old one's name.
+// liveKeys are the keys that Reload may change, or the tables of which it may change every key. The files that tls.cert, tls.key and auth.jwt_key
+// name are read again even where the names are the same: a renewed certificate has the old one's.
 var liveKeys = []string{
-	"tls.cert", "tls.key",
+	"tls.cert", "tls.key", "auth.password", "auth.jwt_key",
 	"turn.secret", "turn.old_secrets", "turn.credential_ttl", "turn.min_lifetime", "turn.allow_peers", "turn.deny_peers", "turn.users", "turn.limits",
 }
 
@@ -44,9 +44,16 @@ func (a *App) Reload(cfg Config) (changed []string, err error) {
 	if err != nil {
 		return nil, err
 	}
+	commit := func() {}
+	if a.certs != nil {
+		if commit, err = a.certs.reload(&cfg); err != nil {
+			return nil, err
+		}
+	}
 	if err := a.turn.Apply(turn); err != nil {
 		return nil, err
 	}
+	commit()
 	a.live.Store(next)
 	a.loaded = cfg
 	return changed, nil
@@ -63,11 +70,7 @@ func (a *App) makeLive(cfg *Config) (*live, error) {
 		return nil, err
 	}
 	l := &live{keys: cred.NewKeys(string(secret), cfg.TURN.OldSecrets.reveal()...), ttl: time.Duration(cfg.TURN.CredentialTTL)}
-	if old := a.live.Load(); old != nil && cfg.TLS.Mode == "self-signed" {
-		l.cert = old.cert
-		return l, nil
-	}
-	l.cert, err = loadCertificate(cfg, a.state, time.Now(), a.certificateNames())
+	l.auth, err = newAdmission(cfg)
 	return l, err
 }
 

@@ -80,14 +80,16 @@ func TestAbuse33ReloadUnderLoad(t *testing.T) {
 	// The old secret's credentials still work, and new ones are of the new secret.
 	echo(t, relayOnly(t, app, "udp", "cake"), relayOnly(t, app, "udp", "cake"))
 
-	// A broken certificate, or a key that needs a restart, changes nothing.
+	// A broken certificate keeps the old one in force, and a key that needs a restart changes nothing.
 	if err := os.WriteFile(pemFile, []byte("broken"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := app.Reload(load(rotated...)); err == nil || !strings.Contains(err.Error(), "tls.cert") {
-		t.Errorf("a broken certificate: %v", err)
+	if _, err := app.Reload(load(rotated...)); err != nil || !strings.Contains(app.Status().Certificate.Problem, "tls.cert") {
+		t.Errorf("a broken certificate: %v, status %+v", err, app.Status().Certificate)
 	}
-	writeCertificate(t, pemFile, "third.example.org")
+	if _, err := app.Reload(load(append(rotated, "tls.key="+pemFile+".gone")...)); err == nil || !strings.Contains(err.Error(), "tls.key") {
+		t.Errorf("another key that is not there: %v", err)
+	}
 	if _, err := app.Reload(load(append(rotated, "turn.realm=other", "turn.limits.per_user=1")...)); err == nil ||
 		!strings.Contains(err.Error(), "a restart is needed to change turn.realm") {
 		t.Errorf("a key that needs a restart: %v", err)
@@ -95,6 +97,7 @@ func TestAbuse33ReloadUnderLoad(t *testing.T) {
 	if got := served(t, app); got != "new.example.org" {
 		t.Errorf("a refused reload changed the certificate to %s", got)
 	}
+	writeCertificate(t, pemFile, "third.example.org")
 
 	// A static user who is gone loses its allocations.
 	_, stop := allocateAs(t, app, "u", "p")

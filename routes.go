@@ -11,9 +11,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"signalbox/signal"
-	"signalbox/turnsvc/cred"
 )
 
 // routes is the one table of HTTP routes.
@@ -24,10 +21,15 @@ func (a *App) routes() http.Handler {
 		"GET /call/{room}":      a.ui.Call(),
 		"GET /check":            a.ui.Check(),
 		"GET /admin":            a.ui.Admin(),
+		"GET /example":          a.ui.Example(),
 		"GET /assets/":          a.ui.Assets(),
 		"GET /signalbox.js":     a.crossOrigin(a.ui.SDK()),
 		"GET /signal":           a.hub,
-		"/api/ice":              a.crossOrigin(http.HandlerFunc(a.serveICE)),
+		"GET /signal/events":    http.HandlerFunc(a.hub.Events),
+		"POST /signal/send":     http.HandlerFunc(a.hub.Send),
+		"OPTIONS /signal/send":  http.HandlerFunc(a.hub.Send),
+		"/api/ice":              a.api(a.admitted(a.serveICE), http.MethodGet, http.MethodHead),
+		"/api/turn":             a.api(a.serveTURNREST, http.MethodGet, http.MethodHead, http.MethodPost),
 		"GET /healthz":          http.HandlerFunc(a.serveHealth),
 		"GET /readyz":           http.HandlerFunc(a.serveReady),
 		"GET /version":          http.HandlerFunc(a.serveVersion),
@@ -36,6 +38,13 @@ func (a *App) routes() http.Handler {
 		"POST /api/admin/kick":  a.admin.only(a.serveKick),
 	} {
 		mux.Handle(pattern, handler)
+	}
+	if own, ok := a.certs.(*selfSigned); ok {
+		mux.HandleFunc("GET /ca.crt", own.serveDER)
+		mux.HandleFunc("GET /ca.pem", own.servePEM)
+		mux.HandleFunc("GET /api/trust", a.serveTrust(own))
+		mux.Handle("GET /trust", a.ui.Trust())
+		mux.HandleFunc("GET /trust/qr.svg", a.serveTrustQR)
 	}
 	if a.root != nil {
 		mux.Handle("/", a.root)
@@ -51,20 +60,22 @@ func (a *App) index() http.Handler {
 	return a.ui.Index()
 }
 
-// redirectToTLS sends clients to https where the certificate is one that they can verify. Not those on this machine itself: the command line, and a
-// reverse proxy, which has spoken TLS already; nor those that ask whether the box lives.
+// redirectToTLS sends clients to https while the certificate is one that they can verify. Not those on this machine itself: the command line; nor
+// reverse proxies, on this machine or trusted, which have spoken TLS already or know why not; nor those that ask whether the box lives, or
+// whether a name leads here.
 func (a *App) redirectToTLS(next http.Handler) http.Handler {
-	if a.edge.webTLS == nil || len(a.live.Load().cert.names) == 0 {
+	if a.edge.webTLS == nil {
 		return next
 	}
 	port := portOf(a.edge.webTLS.Addr())
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		from, err := netip.ParseAddrPort(r.RemoteAddr)
+		from := requestSource(r)
 		host := a.cfg.PublicHost
 		if host == "" {
 			host = a.iceHost(r.Host)
 		}
-		if err != nil || from.Addr().Unmap().IsLoopback() || r.URL.Path == "/healthz" || r.URL.Path == "/readyz" {
+		if !a.certs.inForce().usable(time.Now()) || !from.IsValid() || from.IsLoopback() || from == localIP(r) || a.trusts(from) ||
+			r.URL.Path == "/healthz" || r.URL.Path == "/readyz" || strings.HasPrefix(r.URL.Path, acmePrefix) {
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -74,8 +85,18 @@ func (a *App) redirectToTLS(next http.Handler) http.Handler {
 		case strings.Contains(host, ":"):
 			host = "[" + host + "]"
 		}
-		http.Redirect(w, r, "https://"+host+r.URL.RequestURI(), http.StatusPermanentRedirect)
+		// Not for good: the certificate may not be.
+		http.Redirect(w, r, "https://"+host+r.URL.RequestURI(), http.StatusTemporaryRedirect)
 	})
+}
+
+// localIP is the address of this machine that a request has come to; the zero Addr if it has none.
+func localIP(r *http.Request) netip.Addr {
+	local, _ := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
+	if local == nil {
+		return netip.Addr{}
+	}
+	return local.AddrPort().Addr().Unmap().WithZone("")
 }
 
 // crossOrigin lets pages of web.allowed_origins, and those of the own host, read what next serves.
@@ -87,42 +108,6 @@ func (a *App) crossOrigin(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
-}
-
-// Credentials a second and at once that /api/ice issues to one source.
-const (
-	icePerSecond = 5
-	iceBurst     = 60
-)
-
-// serveICE hands out ICE servers without a session. Such a credential reaches only this box's own relays.
-func (a *App) serveICE(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Cache-Control", "no-store")
-	if !a.hub.OriginAllowed(r) {
-		writeError(w, http.StatusForbidden, "unauthorized", "this origin is not in web.allowed_origins")
-		return
-	}
-	switch r.Method {
-	case http.MethodOptions:
-		w.Header().Set("Access-Control-Allow-Methods", "GET, OPTIONS")
-		w.WriteHeader(http.StatusNoContent)
-		return
-	case http.MethodGet, http.MethodHead:
-	default:
-		w.Header().Set("Allow", "GET, HEAD, OPTIONS")
-		writeError(w, http.StatusMethodNotAllowed, "bad-frame", "use GET")
-		return
-	}
-	if from, err := netip.ParseAddrPort(r.RemoteAddr); err == nil && !a.issuing.allow(from.Addr(), time.Now()) {
-		w.Header().Set("Retry-After", "1")
-		writeError(w, http.StatusTooManyRequests, "rate-limited", "too many credentials for your network address: wait a second")
-		return
-	}
-	servers, expires := a.iceServers(r.Host, cred.ICE, rand.Text())
-	writeJSON(w, http.StatusOK, struct {
-		ICEServers   []signal.ICEServer `json:"iceServers"`
-		ICEExpiresAt int64              `json:"iceExpiresAt"`
-	}{servers, expires.UnixMilli()})
 }
 
 // serveHealth says that the process is alive, and no more.

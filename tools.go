@@ -3,6 +3,7 @@ package signalbox
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -31,7 +32,7 @@ func CheckHost(c Config) []string {
 	}
 	where, err := relayAddresses(&c, nil, nil)
 	if err == nil {
-		names, lookupErr := c.resolve(context.Background(), lookupHost, where, nil)
+		names, lookupErr := c.resolve(context.Background(), outside{lookupHost, probeSTUN}, where, nil)
 		if lookupErr != nil {
 			warnings = append(warnings, "public_ip, public_host: "+lookupErr.Error())
 		}
@@ -45,13 +46,20 @@ func CheckHost(c Config) []string {
 			warnings = append(warnings, fmt.Sprintf("relay address %s (%s): %s", r.public.ip, r.public.why, note))
 		}
 	}
-	if c.TLS.Mode == "files" {
-		if _, err := loadCertificate(&c, nil, time.Now(), nil); err != nil {
-			warnings = append(warnings, err.Error())
-		}
-	}
+	warnings = append(warnings, checkCertificate(&c, time.Now())...)
 	if _, err := openWebRoot(c.Web.Root); err != nil {
 		warnings = append(warnings, err.Error())
+	}
+	if _, err := newAdmission(&c); err != nil {
+		warnings = append(warnings, err.Error())
+	}
+	if c.Auth.Mode == "open" && (c.Auth.Password != "" || c.Auth.JWTKey != "") {
+		warnings = append(warnings, `auth.mode is "open": nobody is asked for auth.password or a token`)
+	}
+	for _, s := range c.Web.TrustedProxies {
+		if p, err := netip.ParsePrefix(s); err == nil && p.Bits() == 0 {
+			warnings = append(warnings, "web.trusted_proxies: "+s+" trusts everybody: any client can claim any address: name your proxies only")
+		}
 	}
 	slices.Sort(warnings)
 	return warnings

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -64,6 +65,9 @@ func (a *App) Welcome(w io.Writer) error {
 	} else {
 		fmt.Fprintf(t, "  Firewall\t%s\tlet these in\n", strings.Join(a.firewall(), " "))
 	}
+	if own, ok := a.certs.(*selfSigned); ok && len(others) > 0 && !a.public().ip.IsLoopback() {
+		fmt.Fprintf(t, "  Trust\t%strust\tfor devices that shall not warn; the SHA-256 is %s\n", a.sharedURLs()[0], own.ca().fingerprint())
+	}
 	first = "Relay"
 	for _, r := range *a.addressing.Load() {
 		note := r.public.why
@@ -92,21 +96,38 @@ func (a *App) pages() (local, others []pageURL) {
 		return local, others
 	}
 	note := ""
-	if len(a.live.Load().cert.names) == 0 {
+	if !a.certs.inForce().signed {
 		note = "; the certificate is self-signed, so the browser warns once"
+		if a.cfg.TLS.Mode == "acme" {
+			note = "; until a certificate has come from the ACME directory the browser warns"
+		}
 	}
-	host := a.public().ip.String()
-	if a.cfg.PublicHost != "" {
-		host = a.cfg.PublicHost
-	}
-	if reaches(l, a.public().ip) || reaches(l, (*a.addressing.Load())[0].bind.ip) {
-		page := pageURL{"https://" + net.JoinHostPort(host, portOf(l.Addr())) + "/", "from other devices", note}
+	if url := a.sharedURL("https", l); url != "" {
+		page := pageURL{url, "from other devices", note}
 		if a.public().ip.IsLoopback() {
 			page.where = "on this machine"
 		}
 		others = append(others, page)
 	}
 	return local, others
+}
+
+// sharedURLs are those of the start page for other devices, plain http first. On loopback there are none.
+func (a *App) sharedURLs() []string {
+	urls := []string{a.sharedURL("http", a.edge.web), a.sharedURL("https", a.edge.webTLS)}
+	return slices.DeleteFunc(urls, func(url string) bool { return url == "" || a.public().ip.IsLoopback() })
+}
+
+// sharedURL is one of them; empty if others can't reach the listener.
+func (a *App) sharedURL(scheme string, l net.Listener) string {
+	if l == nil || !reaches(l, a.public().ip) && !reaches(l, (*a.addressing.Load())[0].bind.ip) {
+		return ""
+	}
+	host := a.public().ip.String()
+	if a.cfg.PublicHost != "" {
+		host = a.cfg.PublicHost
+	}
+	return scheme + "://" + net.JoinHostPort(host, portOf(l.Addr())) + "/"
 }
 
 // reaches reports whether a listener is bound to ip or to every address.

@@ -58,23 +58,21 @@ func BenchmarkSignal(b *testing.B) {
 // BenchmarkBroadcast puts one broadcast into the outboxes of a room of a thousand.
 func BenchmarkBroadcast(b *testing.B) {
 	h := newHub(b, Options{})
-	now := time.Now()
-	var sessions []*session
+	var links []*link
 	for range 1000 {
-		s := newSession(h, newPeerID(), client{}, now)
-		s.transport = &deafTransport{}
-		s.receive([]byte(`{"type":"hello"}`))
-		s.receive([]byte(`{"type":"join","room":"tea"}`))
-		sessions = append(sessions, s)
+		l := newLink(h, client{}, deafTransport{}, func() {})
+		l.receive([]byte(`{"type":"hello"}`))
+		l.receive([]byte(`{"type":"join","room":"tea"}`))
+		links = append(links, l)
 	}
 	frame := []byte(`{"type":"broadcast","room":"tea","data":"` + strings.Repeat("x", 200) + `"}`)
 	var batch []outFrame
 	b.ReportAllocs()
 	for b.Loop() {
-		sessions[0].receive(frame)
+		links[0].receive(frame)
 		b.StopTimer()
-		for _, s := range sessions {
-			batch, _ = s.out.take(batch)
+		for _, l := range links {
+			batch, _ = l.feed.take(batch)
 		}
 		b.StartTimer()
 	}

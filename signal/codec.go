@@ -81,6 +81,14 @@ func (m *clientMessage) set(key string, value []byte) *refusal {
 		*field = s
 		return nil
 	}
+	number := func(field *uint64) *refusal {
+		n, err := strconv.ParseUint(string(value), 10, 64)
+		if err != nil || n > maxSeq {
+			return refuse(CodeBadFrame, key+" is not a whole number")
+		}
+		*field = n
+		return nil
+	}
 	if key == "data" {
 		m.Data = value
 		return nil
@@ -101,12 +109,14 @@ func (m *clientMessage) set(key string, value []byte) *refusal {
 		return text(&m.To, maxTo)
 	case "room":
 		return text(&m.Room, maxRoom)
+	case "token":
+		return text(&m.Token, maxToken)
+	case "replaces":
+		return text(&m.Replaces, maxToken)
 	case "seq":
-		seq, err := strconv.ParseUint(string(value), 10, 64)
-		if err != nil || seq > maxSeq {
-			return refuse(CodeBadFrame, "seq is not a whole number")
-		}
-		m.Seq = seq
+		return number(&m.Seq)
+	case "received":
+		return number(&m.Received)
 	}
 	return nil
 }

@@ -14,6 +14,9 @@ import (
 
 var update = flag.Bool("update", false, "write the golden messages anew")
 
+// token is what a resume token looks like.
+const token = "wZ1lN9pQhT5sJb3vXk7mDg.VRhIz9TO67A.TlVHAmjz1jZN4qy-tGZ4rQTLkL7jJihyfRDD_NcdBFw"
+
 // serverGolden is one of each message that the hub sends: the file's name, the message, its seq.
 func serverGolden() map[string]outgoing {
 	polite, alice := true, member{ID: "wZ1lN9pQhT5sJb3vXk7mDg", Name: "Alice"}
@@ -32,9 +35,11 @@ func serverGolden() map[string]outgoing {
 	}
 	return map[string]outgoing{
 		"welcome": {welcome{
-			PeerID: alice.ID, Name: "Alice", User: "alice", HeartbeatSeconds: 25, ICEServers: servers,
+			PeerID: alice.ID, Name: "Alice", User: "alice", ResumeToken: token, ResumeSeconds: 60, HeartbeatSeconds: 25, ICEServers: servers,
 			ICEExpiresAt: 1767229200000, Protocol: protocol,
 		}, 0},
+		"resumed":             {resumed{PeerID: alice.ID, Received: 17, ICEServers: servers, ICEExpiresAt: 1767229200000, Rooms: []string{"tea"}}, 0},
+		"resumed-elsewhere":   {resumed{PeerID: alice.ID, ICEServers: servers[:1], Rooms: []string{}, AddressChanged: true}, 0},
 		"ice":                 {iceUpdate{ICEServers: servers, ICEExpiresAt: 1767229200000}, 7},
 		"joined":              {joined{Room: "tea", Peers: []peer{{member: alice, Polite: true}, {member: bob, Polite: true}}, Capacity: 8}, 1},
 		"joined-empty":        {joined{Room: "tea", Peers: []peer{}}, 1},
@@ -63,14 +68,16 @@ func clientGolden() map[string]clientMessage {
 	return map[string]clientMessage{
 		"hello":       {Type: "hello", Name: "Alice", User: "alice", ID: "1", Seq: 1},
 		"hello-empty": {Type: "hello"},
-		"resume":      {Type: "resume", Seq: 41},
+		"hello-again": {Type: "hello", Name: "Alice", Token: "correct horse", Replaces: token, ID: "1", Seq: 1},
+		"resume":      {Type: "resume", Token: token, Seq: 41},
+		"bye":         {Type: "bye"},
 		"join":        {Type: "join", Room: "tea", ID: "17"},
 		"leave":       {Type: "leave", Room: "tea"},
 		"signal":      {Type: "signal", To: bob, Room: "tea", Data: json.RawMessage(`{"candidate": null, "<&>": 1.50}`), Seq: 9007199254740991},
 		"signal-call": {Type: "signal", To: "@bob", Data: json.RawMessage(`{"description":{"type":"offer","sdp":"v=0\r\n"}}`)},
 		"broadcast":   {Type: "broadcast", Room: "tea", Data: json.RawMessage(`"hi, all"`)},
 		"ice":         {Type: "ice", ID: "a request id may be any text of 64 characters at most"},
-		"ping":        {Type: "ping"},
+		"ping":        {Type: "ping", Received: 41},
 	}
 }
 

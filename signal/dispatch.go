@@ -1,8 +1,16 @@
 package signal
 
-import "time"
+import (
+	"cmp"
+	"errors"
+	"strings"
+	"time"
+)
 
-const typeResume = "resume"
+const (
+	typeResume = "resume"
+	typeBye    = "bye"
+)
 
 // handler is what one type of client frame does. A handler answers by putting frames into outboxes; the ack, or the error
 // of the refusal that it returns, follows after them.
@@ -17,6 +25,7 @@ func handlers() map[string]handler {
 		"hello":     {run: (*session).onHello, beforeHello: true},
 		typeResume:  {run: (*session).onResume, beforeHello: true},
 		"ping":      {run: (*session).onPing, beforeHello: true},
+		typeBye:     {run: (*session).onBye},
 		"join":      {run: (*session).onJoin},
 		"leave":     {run: (*session).onLeave},
 		"signal":    {run: (*session).onSignal},
@@ -26,30 +35,79 @@ func handlers() map[string]handler {
 }
 
 func (s *session) onHello(m *clientMessage) *refusal {
-	if s.greeted {
+	if s.greeted.Load() {
 		return refuse(CodeBadFrame, "hello was said already")
 	}
-	s.name, s.user = m.Name, m.User
-	servers := s.issueICE(time.Now())
-	greeting := welcome{
+	pass, bad := s.admit(m.Token)
+	if bad != nil {
+		return bad
+	}
+	s.pass, s.name, s.user = pass, m.Name, m.User
+	if pass.Attested {
+		if m.User != "" && m.User != pass.User {
+			return refuse(CodeUnauthorized, "the token is not for that user")
+		}
+		s.name, s.user = cmp.Or(pass.Name, m.Name), pass.User
+	}
+	s.inherit(m.Replaces)
+	greeting := s.welcome(s.issueICE(time.Now()))
+	old, bad := s.hub.register(s, greeting)
+	for old != nil {
+		old.replace()
+		old, bad = s.hub.register(s, greeting)
+	}
+	if bad == nil {
+		s.hub.log.Info("session opened", "peer", s.id, "user", s.user, "src", s.client.Load().source)
+	}
+	return bad
+}
+
+// inherit gives the session the peer id of the one that a resume token is for: if that is there, it has to be its latest token, or the one before, whose
+// successor may have got lost with its welcome.
+func (s *session) inherit(token string) {
+	id, nonce, ok := s.hub.readToken(token)
+	if !ok {
+		return
+	}
+	if old := s.hub.find(id); old != nil && nonce != old.nonce && nonce != old.before {
+		return
+	}
+	s.id, s.before = id, nonce
+}
+
+// welcome is the first thing that a client is told.
+func (s *session) welcome(servers iceUpdate) []byte {
+	return s.codec.encode(welcome{
 		PeerID:           s.id,
 		Name:             s.name,
 		User:             s.user,
+		ResumeToken:      s.hub.resumeToken(s),
+		ResumeSeconds:    int(s.hub.opts.Resume / time.Second),
 		HeartbeatSeconds: max(1, int(s.hub.opts.Heartbeat/time.Second)),
 		ICEServers:       servers.ICEServers,
 		ICEExpiresAt:     servers.ICEExpiresAt,
 		Protocol:         protocol,
-	}
-	if bad := s.hub.register(s, s.codec.encode(greeting)); bad != nil {
-		return bad
-	}
-	s.greeted = true
-	s.hub.log.Info("session opened", "peer", s.id, "user", s.user, "src", s.client.source)
-	return nil
+	})
 }
 
-// onResume refuses: sessions end with their connection.
-func (s *session) onResume(*clientMessage) *refusal { return refuse(CodeResumeExpired, "") }
+// admit has the guard judge a token.
+func (s *session) admit(token string) (Pass, *refusal) {
+	if s.hub.opts.Guard == nil {
+		return Pass{}, nil
+	}
+	pass, err := s.hub.opts.Guard.Admit(token, s.client.Load().source)
+	if err == nil {
+		return pass, nil
+	}
+	why, code := ErrUnauthorized, CodeUnauthorized
+	if errors.Is(err, ErrTooManyGuesses) {
+		why, code = ErrTooManyGuesses, CodeRateLimited
+	}
+	return pass, refuse(code, strings.TrimPrefix(err.Error(), why.Error()+": "))
+}
+
+// onBye does nothing more than any frame: receive ends the session after the ack.
+func (s *session) onBye(*clientMessage) *refusal { return nil }
 
 func (s *session) onPing(*clientMessage) *refusal {
 	s.send(pong{})
@@ -69,11 +127,35 @@ func (s *session) onJoin(m *clientMessage) *refusal {
 	if limit := s.hub.opts.RoomsPerSession; !again && limit > 0 && len(s.rooms) >= limit {
 		return refuse(CodeRateLimited, "you are in as many rooms as a session may be")
 	}
-	r, bad := s.hub.join(m.Room, s)
+	pass := s.pass
+	if m.Token != "" {
+		var bad *refusal
+		if pass, bad = s.admit(m.Token); bad != nil {
+			return bad
+		}
+	}
+	if bad := mayJoin(&pass, m.Room, time.Now()); bad != nil && !again {
+		return bad
+	}
+	if !again && !s.hub.joins.allow(s.client.Load().source, time.Now()) {
+		return refuse(CodeRateLimited, "too many joins from your network address")
+	}
+	r, bad := s.hub.join(m.Room, s, &pass)
 	if bad == nil && !again {
 		s.rooms = append(s.rooms, r)
 	}
 	return bad
+}
+
+// mayJoin judges what a pass admits to.
+func mayJoin(pass *Pass, room string, now time.Time) *refusal {
+	switch {
+	case !pass.Expires.IsZero() && !now.Before(pass.Expires):
+		return refuse(CodeUnauthorized, "the token has expired")
+	case pass.Rooms != nil && !pass.Rooms(room):
+		return refuse(CodeUnauthorized, "the token is not for that room")
+	}
+	return nil
 }
 
 func (s *session) onLeave(m *clientMessage) *refusal {

@@ -56,7 +56,7 @@ func TestSlowReader(t *testing.T) {
 		}
 	}
 	wg.Wait()
-	if b.Live(slow.id) {
+	if b.find(slow.id) != nil {
 		t.Error("the slow session is still live")
 	}
 	if n := b.Snapshot().Refusals[CodeSlow]; n != 1 {
@@ -129,7 +129,7 @@ func TestDeadPeerIsFound(t *testing.T) {
 	if took := time.Since(began); took > 2*time.Second {
 		t.Errorf("found after %v", took)
 	}
-	if !b.Live(alive.id) || b.Live(dead.id) {
+	if b.find(alive.id) == nil || b.find(dead.id) != nil {
 		t.Error("the wrong one is live")
 	}
 }

@@ -2,7 +2,10 @@ package signal
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -12,13 +15,13 @@ import (
 )
 
 // deafTransport carries nothing: the test itself reads the outbox.
-type deafTransport struct{ stopped bool }
+type deafTransport struct{}
 
-func (d *deafTransport) stop()  { d.stopped = true }
-func (d *deafTransport) abort() {}
+func (deafTransport) abort() {}
 
-// FuzzSession feeds sessions any sequence of frames: each line is a frame, and its first byte chooses the
-// session. Whatever comes, what the clients get is the protocol, and nobody leaves a trace.
+// FuzzSession feeds clients any sequence of frames and of broken connections: each line is for the client that its first byte chooses; "!" breaks its
+// connection, and all else is a frame, on a new connection if need be. $token stands for its resume token. Whatever comes, what the clients get is the
+// protocol, and nobody leaves a trace.
 func FuzzSession(f *testing.F) {
 	for _, file := range conversationFiles(f) {
 		text, err := os.ReadFile(file)
@@ -28,78 +31,95 @@ func FuzzSession(f *testing.F) {
 		f.Add(conversationSeed(string(text)))
 	}
 	f.Add([]byte("a{\"type\":\"hello\",\"user\":\"a\"}\nb{\"type\":\"hello\",\"user\":\"b\"}\na{\"type\":\"signal\",\"to\":\"@b\",\"data\":0}\nb{\"type\":\"signal\",\"to\":\"@a\",\"data\":0}\nax"))
+	f.Add([]byte("a{\"type\":\"hello\"}\na{\"type\":\"join\",\"room\":\"r\"}\nb{\"type\":\"hello\"}\nb{\"type\":\"join\",\"room\":\"r\"}\na!\nb{\"type\":\"broadcast\",\"room\":\"r\",\"data\":1}\n" +
+		"a{\"type\":\"resume\",\"token\":\"$token\",\"seq\":1}\nb!\nb{\"type\":\"hello\",\"replaces\":\"$token\"}\na{\"type\":\"bye\"}"))
 	f.Fuzz(func(t *testing.T, script []byte) {
-		h := newHub(t, Options{Calls: true, RoomCapacity: 2, Rooms: 2, RoomsPerSession: 2, Sessions: 3, Rate: 1000, ICE: scriptedICE{}},
+		h := newHub(t, Options{Calls: true, RoomCapacity: 2, Rooms: 2, RoomsPerSession: 2, Sessions: 3, Rate: 1000, Resume: time.Hour, ICE: scriptedICE{}},
 			func(l *limits) { l.backlog = 64 })
-		var sessions []*session
-		var readers []*outboxReader
-		live := make(map[*session]bool)
-		for _, id := range []string{"peer-a", "peer-b", "peer-c"} {
-			s := newSession(h, id, client{source: netip.MustParseAddr("192.0.2.1")}, time.Now())
-			s.transport = &deafTransport{}
-			if bad := h.admit(s); bad != nil {
-				t.Fatal(bad.sentence())
-			}
-			sessions, readers = append(sessions, s), append(readers, &outboxReader{t: t, s: s})
-			live[s] = true
-		}
+		clients := []*fuzzClient{{t: t, hub: h}, {t: t, hub: h}, {t: t, hub: h}}
 		for line := range bytes.Lines(script) {
 			line = bytes.TrimSuffix(line, []byte("\n"))
 			if len(line) == 0 {
 				continue
 			}
-			s := sessions[int(line[0])%len(sessions)]
-			if !live[s] {
+			c := clients[int(line[0])%len(clients)]
+			if string(line[1:]) == "!" {
+				c.hangUp()
 				continue
 			}
-			if s.receive(bytes.Clone(line[1:])) {
-				continue
-			}
-			if _, closed := s.out.end(); !closed {
-				t.Fatal("a session that doesn't go on has an open outbox")
-			}
-			live[s] = false
-			s.end("")
-			h.release(s)
+			c.say(bytes.ReplaceAll(line[1:], []byte("$token"), []byte(c.token)))
 		}
-		for i, s := range sessions {
-			readers[i].read() // before the end: who is lost gets nothing any more
-			if live[s] {
-				s.end("")
-				h.release(s)
-			}
+		for _, c := range clients {
+			c.hangUp()
 		}
-		if n := len(h.sessions) + len(h.users) + len(h.rooms) + len(h.connections) + len(h.sources) + len(h.calls.calls) + h.admitted; n != 0 {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := h.Close(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(h.sessions) + len(h.users) + len(h.rooms) + len(h.links) + len(h.sources) + len(h.calls.calls) + h.places; n != 0 {
 			t.Fatalf("%d entries left", n)
 		}
 	})
 }
 
-// outboxReader checks what a client would get.
-type outboxReader struct {
-	t   *testing.T
-	s   *session
-	seq uint64
+// fuzzClient checks what a client gets.
+type fuzzClient struct {
+	t     *testing.T
+	hub   *Hub
+	link  *link
+	token string
+	seq   uint64
 }
 
-func (r *outboxReader) read() {
-	batch, _ := r.s.out.take(nil)
+func (c *fuzzClient) say(frame []byte) {
+	if c.link == nil {
+		c.link = newLink(c.hub, client{source: netip.MustParseAddr("192.0.2.1")}, deafTransport{}, func() {})
+		if bad := c.hub.admit(c.link); bad != nil {
+			c.t.Fatal(bad.sentence())
+		}
+	}
+	if c.link.receive(frame) {
+		return
+	}
+	c.read()
+	if _, over := c.link.feed.take(nil); !over {
+		c.t.Fatal("a connection that doesn't go on has an open outbox")
+	}
+	c.hangUp()
+}
+
+func (c *fuzzClient) hangUp() {
+	if c.link != nil {
+		c.read() // before the end: what is lost is for the next connection
+		c.link.finish("")
+		c.hub.release(c.link)
+		c.link = nil
+	}
+}
+
+func (c *fuzzClient) read() {
+	batch, _ := c.link.feed.take(nil)
 	for _, f := range batch {
-		text := r.s.codec.appendFrame(nil, f.body, f.seq)
+		text := nativeCodec{}.appendFrame(nil, f.body, f.seq)
 		var m struct {
-			Type string
-			Seq  uint64
+			Type, ResumeToken string
+			Seq               uint64
 		}
 		if err := json.Unmarshal(text, &m); err != nil || m.Type == "" {
-			r.t.Fatalf("sent %s: %v", text, err)
+			c.t.Fatalf("sent %s: %v", text, err)
 		}
-		if m.Seq == 0 {
-			continue
+		switch {
+		case m.Type == "welcome":
+			c.token, c.seq = m.ResumeToken, 0
+		case m.Type == "resumed":
+			c.seq = 0 // the client said itself which frames it has
+		case m.Seq != 0 && c.seq != 0 && m.Seq != c.seq+1:
+			c.t.Fatalf("seq %d after %d", m.Seq, c.seq)
 		}
-		if m.Seq != r.seq+1 {
-			r.t.Fatalf("seq %d after %d", m.Seq, r.seq)
+		if m.Seq != 0 {
+			c.seq = m.Seq
 		}
-		r.seq = m.Seq
 	}
 }
 
@@ -122,4 +142,85 @@ func conversationSeed(text string) []byte {
 		}
 	}
 	return seed.Bytes()
+}
+
+// FuzzResumeToken: no token is believed that this hub has not signed, and each that it has signed is.
+func FuzzResumeToken(f *testing.F) {
+	f.Add("", "")
+	f.Add("..", "wZ1lN9pQhT5sJb3vXk7mDg")
+	f.Add(token, token)
+	h := newHub(f, Options{ResumeKey: []byte("key")})
+	genuine := h.resumeToken(&session{id: "peer", nonce: "nonce"})
+	f.Add(genuine, "peer")
+	f.Fuzz(func(t *testing.T, text, id string) {
+		if got, _, ok := h.readToken(text); ok && (text != genuine || got != "peer") {
+			t.Fatalf("%q is believed to be of %q", text, got)
+		}
+		if strings.Contains(id, ".") {
+			return // no peer id does
+		}
+		if got, nonce, ok := h.readToken(h.resumeToken(&session{id: id, nonce: "n"})); !ok || got != id || nonce != "n" {
+			t.Fatalf("the token of %q is of %q, %q, %v", id, got, nonce, ok)
+		}
+	})
+}
+
+// FuzzPost: whatever is posted, the answer is one of the protocol's, and what comes down the stream is frames.
+func FuzzPost(f *testing.F) {
+	for _, body := range []string{
+		`{"key":"$key","received":0,"frames":[{"type":"hello"},{"type":"join","room":"tea"}]}`,
+		`{"key":"$key","frames":[{"type":"ping"},1,null,"x",[],{}]}`, `{"key":"$key","received":-1}`, `{"key":"x"}`, `[]`, ``, `{"key":"$key","frames":[{"type":"bye"}]}`,
+	} {
+		f.Add([]byte(body))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		h := newHub(t, Options{Resume: time.Minute})
+		ctx, cancel := context.WithCancel(t.Context())
+		stream := &recordedStream{key: make(chan string, 1), header: http.Header{}}
+		request := httptest.NewRequest("GET", "/signal/events", nil).WithContext(ctx)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			h.Events(stream, request)
+		}()
+		body = bytes.ReplaceAll(body, []byte("$key"), []byte(<-stream.key))
+		answer := httptest.NewRecorder()
+		h.Send(answer, httptest.NewRequest("POST", "/signal/send", bytes.NewReader(body)))
+		switch answer.Code {
+		case 204, 400, 404, 413:
+		default:
+			t.Fatalf("status %d", answer.Code)
+		}
+		cancel()
+		<-done
+		if err := h.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(stream.text.String()) {
+			if data, ok := strings.CutPrefix(line, "data: "); ok && !json.Valid([]byte(data)) {
+				t.Fatalf("%q came down", line)
+			}
+		}
+	})
+}
+
+// recordedStream is the far end of an event stream.
+type recordedStream struct {
+	header http.Header
+	text   strings.Builder // owned by the hub's goroutine until it is done
+	key    chan string
+}
+
+func (r *recordedStream) Header() http.Header { return r.header }
+func (r *recordedStream) WriteHeader(int)     {}
+func (r *recordedStream) Flush()              {}
+func (r *recordedStream) Write(b []byte) (int, error) {
+	if _, after, ok := strings.Cut(string(b), `{"key":"`); ok {
+		key, _, _ := strings.Cut(after, `"`)
+		select {
+		case r.key <- key:
+		default:
+		}
+	}
+	return r.text.Write(b)
 }

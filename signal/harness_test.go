@@ -68,7 +68,14 @@ func newHub(t testing.TB, opts Options, tweak ...func(*limits)) *Hub {
 func start(t testing.TB, opts Options, tweak ...func(*limits)) *box {
 	t.Helper()
 	h := newHub(t, opts, tweak...)
-	b := &box{Hub: h, server: httptest.NewServer(h)}
+	mux := http.NewServeMux()
+	mux.Handle("/signal", h)
+	mux.HandleFunc("GET /signal/events", h.Events)
+	mux.HandleFunc("/signal/send", h.Send)
+	b := &box{Hub: h, server: httptest.NewUnstartedServer(mux)}
+	b.server.Config.ReadTimeout = time.Second // connections must not mind a server's limits
+	b.server.Config.WriteTimeout = time.Second
+	b.server.Start()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
@@ -76,7 +83,10 @@ func start(t testing.TB, opts Options, tweak ...func(*limits)) *box {
 			t.Errorf("closing the hub: %v", err)
 		}
 		b.server.Close()
-		if n := len(h.sessions) + len(h.users) + len(h.rooms) + len(h.connections) + len(h.sources) + len(h.calls.calls); n != 0 {
+		if n := h.store.used.Load(); n != 0 {
+			t.Errorf("%d bytes left in outboxes", n)
+		}
+		if n := len(h.sessions) + len(h.users) + len(h.rooms) + len(h.links) + len(h.sources) + len(h.calls.calls) + h.places; n != 0 {
 			t.Errorf("%d entries left in the closed hub's directory", n)
 		}
 	})

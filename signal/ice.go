@@ -12,12 +12,8 @@ func (s *session) issueICE(now time.Time) iceUpdate {
 	if s.hub.opts.ICE == nil {
 		return update
 	}
-	servers, expires := s.hub.opts.ICE.ICEServers(ICERequest{
-		PeerID: s.id,
-		Host:   s.client.host,
-		Source: s.client.source,
-		Secure: s.client.secure,
-	})
+	from := s.client.Load()
+	servers, expires := s.hub.opts.ICE.ICEServers(ICERequest{PeerID: s.id, Host: from.host, Source: from.source})
 	if len(servers) > 0 {
 		update.ICEServers = servers
 	}

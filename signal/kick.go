@@ -2,12 +2,14 @@ package signal
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
 // Kicked is a session that Kick has ended.
 type Kicked struct {
 	ID, User string
+	Tokens   []string // Pass.Key of the tokens that it entered with
 	Source   netip.Addr
 }
 
@@ -17,47 +19,78 @@ func (h *Hub) Kick(match func(Kicked) bool) []Kicked {
 	defer h.mu.RUnlock()
 	var out []Kicked
 	for id, s := range h.sessions {
-		k := Kicked{ID: id, User: s.user, Source: s.client.source}
+		k := Kicked{ID: id, User: s.user, Tokens: slices.Clone(s.tokens), Source: s.client.Load().source}
 		if match(k) {
 			s.stop(CodeKicked)
-			h.opts.Members.Ended(id, false) // at once; its reader says so again when it gets to it
+			h.opts.Members.Ended(id, false) // at once; its end says so again when it gets to it
 			out = append(out, k)
 		}
 	}
 	return out
 }
 
-// maxBans bounds the memory for bans; the operator makes them, so this many are a mistake.
-const maxBans = 10_000
+// Ban keeps somebody out: new sessions of that user, with that token, or from that source are refused. What is empty bans nobody.
+type Ban struct {
+	User   string
+	Token  string // a Pass.Key
+	Source netip.Prefix
+	Until  time.Time
+}
 
-// Ban refuses new sessions of a user name, or from a source, until then. An empty user or an invalid source is none.
-func (h *Hub) Ban(user string, source netip.Prefix, until time.Time) {
+// Ban puts a ban into force.
+func (h *Hub) Ban(b Ban) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if user != "" && len(h.bannedUsers) < maxBans {
-		h.bannedUsers[user] = until
+	h.bans.add(b)
+}
+
+// maxBans bounds the memory for bans of one kind; the operator makes them, so this many are a mistake.
+const maxBans = 10_000
+
+// bans are those in force. Hub.mu guards them.
+type bans struct {
+	users, tokens map[string]time.Time
+	sources       map[netip.Prefix]time.Time
+}
+
+func newBans() bans {
+	return bans{users: map[string]time.Time{}, tokens: map[string]time.Time{}, sources: map[netip.Prefix]time.Time{}}
+}
+
+func (b *bans) add(ban Ban) {
+	if ban.User != "" && len(b.users) < maxBans {
+		b.users[ban.User] = ban.Until
 	}
-	if source.IsValid() && len(h.bannedSources) < maxBans {
-		h.bannedSources[source.Masked()] = until
+	if ban.Token != "" && len(b.tokens) < maxBans {
+		b.tokens[ban.Token] = ban.Until
+	}
+	if ban.Source.IsValid() && len(b.sources) < maxBans {
+		b.sources[ban.Source.Masked()] = ban.Until
 	}
 }
 
-// banned refuses a session that a ban is about, and forgets bans whose time is over. mu is held.
-func (h *Hub) banned(s *session, now time.Time) *refusal {
-	for prefix, until := range h.bannedSources {
+// concern tells whether a ban is about any of these, and forgets those whose time is over.
+func (b *bans) concern(user, token string, source netip.Addr, now time.Time) bool {
+	over := func(until time.Time) bool { return !now.Before(until) }
+	for prefix, until := range b.sources {
 		switch {
-		case !now.Before(until):
-			delete(h.bannedSources, prefix)
-		case prefix.Contains(s.client.source):
-			return refuse(CodeKicked, "")
+		case over(until):
+			delete(b.sources, prefix)
+		case prefix.Contains(source):
+			return true
 		}
 	}
-	until, ok := h.bannedUsers[s.user]
-	switch {
-	case ok && now.Before(until):
-		return refuse(CodeKicked, "")
-	case ok:
-		delete(h.bannedUsers, s.user)
+	for _, named := range []struct {
+		bans map[string]time.Time
+		name string
+	}{{b.users, user}, {b.tokens, token}} {
+		until, ok := named.bans[named.name]
+		switch {
+		case ok && over(until):
+			delete(named.bans, named.name)
+		case ok:
+			return true
+		}
 	}
-	return nil
+	return false
 }

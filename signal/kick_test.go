@@ -16,7 +16,7 @@ func TestKickEndsSessionsAndABanKeepsThemOut(t *testing.T) {
 	bob := b.join(t, "tea", "Bob")
 	ada.expect("peer-joined")
 
-	b.Ban("ada", netip.Prefix{}, time.Now().Add(time.Hour))
+	b.Ban(Ban{User: "ada", Until: time.Now().Add(time.Hour)})
 	kicked := b.Kick(func(k Kicked) bool { return k.User == "ada" })
 	if len(kicked) != 1 || kicked[0].ID != ada.id || kicked[0].Source != netip.MustParseAddr("127.0.0.1") {
 		t.Fatalf("kicked %+v", kicked)
@@ -36,12 +36,12 @@ func TestKickEndsSessionsAndABanKeepsThemOut(t *testing.T) {
 	}
 	b.hello(t, frame{"user": "eve"})
 
-	b.Ban("", netip.MustParsePrefix("127.0.0.0/8"), time.Now().Add(time.Hour))
+	b.Ban(Ban{Source: netip.MustParsePrefix("127.0.0.0/8"), Until: time.Now().Add(time.Hour)})
 	again = b.dial(t)
 	again.send("hello", frame{"user": "carol"})
 	if f := again.expect("error"); f.text("code") != "kicked" {
 		t.Errorf("a banned source gets %v", f)
 	}
-	b.Ban("ada", netip.MustParsePrefix("127.0.0.0/8"), time.Now()) // over as it begins
+	b.Ban(Ban{User: "ada", Source: netip.MustParsePrefix("127.0.0.0/8"), Until: time.Now()}) // over as it begins
 	b.hello(t, frame{"user": "ada"})
 }

@@ -7,14 +7,18 @@ import "net/netip"
 type Members interface {
 	// Opened is a new session, whose client connects from source. user is its unique handle, or empty.
 	Opened(id, user string, source netip.Addr)
-	// Joined makes the session one of a group whose members may reach each other: a room, or the two ends of a call.
+	// Moved is another address that its client connects from.
+	Moved(id string, source netip.Addr)
+	// Joined makes the session one of a group whose members may reach each other.
 	Joined(group, id string)
+	// Called lets two sessions reach each other for as long as both are there.
+	Called(from, to string)
 	// Left takes it out of the group again, at its own wish or at the operator's.
 	Left(group, id string)
 	// Claimed is an address that the session has signalled as a candidate of its own. It is a claim, no more.
 	Claimed(id string, addr netip.Addr)
-	// Ended is the end of a session. When lost, only the signaling connection is known to be gone: its groups were not left, and media may
-	// go on without it.
+	// Ended is the end of a session; another one may have the same id later. When lost, only the signaling connection is known to be gone: its
+	// groups were not left, and media may go on without it.
 	Ended(id string, lost bool)
 }
 
@@ -22,12 +26,9 @@ type Members interface {
 type noMembers struct{}
 
 func (noMembers) Opened(string, string, netip.Addr) {}
+func (noMembers) Moved(string, netip.Addr)          {}
 func (noMembers) Joined(string, string)             {}
+func (noMembers) Called(string, string)             {}
 func (noMembers) Left(string, string)               {}
 func (noMembers) Claimed(string, netip.Addr)        {}
 func (noMembers) Ended(string, bool)                {}
-
-// Groups are named by what made them, so that no room's name is a call's.
-func roomGroup(name string) string { return "room/" + name }
-
-func callGroup(from, to *session) string { return "call/" + from.id + "/" + to.id }

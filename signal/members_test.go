@@ -23,7 +23,9 @@ func (l *memberLog) note(format string, args ...any) {
 }
 
 func (l *memberLog) Opened(id, user string, source netip.Addr) { l.note("opened %s %v", id, source) }
+func (l *memberLog) Moved(id string, source netip.Addr)        { l.note("moved %s %v", id, source) }
 func (l *memberLog) Joined(group, id string)                   { l.note("joined %s %s", group, id) }
+func (l *memberLog) Called(from, to string)                    { l.note("called %s %s", from, to) }
 func (l *memberLog) Left(group, id string)                     { l.note("left %s %s", group, id) }
 func (l *memberLog) Claimed(id string, addr netip.Addr)        { l.note("claimed %s %v", id, addr) }
 func (l *memberLog) Ended(id string, lost bool)                { l.note("ended %s lost=%v", id, lost) }
@@ -53,10 +55,10 @@ func TestMembersAreTold(t *testing.T) {
 
 	ada.send("join", frame{"room": "tea"})
 	ada.expect("joined")
-	told.await(t, "joined room/tea "+ada.id)
+	told.await(t, "joined tea "+ada.id)
 	bob.send("join", frame{"room": "tea"})
 	bob.expect("joined")
-	told.await(t, "joined room/tea "+bob.id)
+	told.await(t, "joined tea "+bob.id)
 	ada.expect("peer-joined")
 
 	ada.send("signal", frame{"to": bob.id, "data": frame{"candidate": frame{
@@ -69,16 +71,15 @@ func TestMembersAreTold(t *testing.T) {
 
 	ada.send("signal", frame{"to": "@bob", "data": 1})
 	bob.expect("signal")
-	told.await(t, "joined call/"+ada.id+"/"+bob.id+" "+ada.id)
-	told.await(t, "joined call/"+ada.id+"/"+bob.id+" "+bob.id)
+	told.await(t, "called "+ada.id+" "+bob.id)
 
 	ada.send("leave", frame{"room": "tea"})
 	ada.expect("left")
-	told.await(t, "left room/tea "+ada.id)
+	told.await(t, "left tea "+ada.id)
 
 	bob.ws.Close()
 	told.await(t, "ended "+bob.id+" lost=true")
-	if told.has("left room/tea " + bob.id) {
+	if told.has("left tea " + bob.id) {
 		t.Error("a lost connection is told as a leave: its media may go on")
 	}
 }

@@ -17,6 +17,8 @@ const (
 	maxUser = 64
 	maxRoom = 128
 	maxTo   = 1 + maxUser // "@user"
+	// maxToken is generous: a signed token with many claims has some hundred characters.
+	maxToken = 4096
 
 	// maxDepth bounds the nesting of a frame. What a client relays is parsed by clients whose parsers recurse.
 	maxDepth = 64
@@ -34,6 +36,11 @@ type clientMessage struct {
 	User string
 	To   string
 	Room string
+
+	Token    string // of a hello or a join: admission; of a resume: which session
+	Replaces string // the resume token of a session that a hello takes the place of
+	Received uint64 // the hub's frame that the client has processed last
+
 	Data json.RawMessage // as the client wrote it, valid and not too deep; aliases the frame, so it is good until the next one
 }
 
@@ -56,11 +63,21 @@ type welcome struct {
 	PeerID           string      `json:"peerId"`
 	Name             string      `json:"name"`
 	User             string      `json:"user,omitempty"`
+	ResumeToken      string      `json:"resumeToken"`
 	ResumeSeconds    int         `json:"resumeSeconds"`
 	HeartbeatSeconds int         `json:"heartbeatSeconds"`
 	ICEServers       []ICEServer `json:"iceServers"`
 	ICEExpiresAt     int64       `json:"iceExpiresAt"`
 	Protocol         string      `json:"protocol"`
+}
+
+type resumed struct {
+	PeerID         string      `json:"peerId"`
+	Received       uint64      `json:"received"` // the client's frame that was processed last
+	ICEServers     []ICEServer `json:"iceServers"`
+	ICEExpiresAt   int64       `json:"iceExpiresAt"`
+	Rooms          []string    `json:"rooms"` // in the order of joining
+	AddressChanged bool        `json:"addressChanged,omitempty"`
 }
 
 type iceUpdate struct {
@@ -126,6 +143,7 @@ type failure struct {
 }
 
 func (welcome) kind() string          { return "welcome" }
+func (resumed) kind() string          { return "resumed" }
 func (iceUpdate) kind() string        { return "ice" }
 func (joined) kind() string           { return "joined" }
 func (peerJoined) kind() string       { return "peer-joined" }
@@ -140,7 +158,7 @@ func (failure) kind() string          { return "error" }
 // sequenced tells whether a message counts in the session's order. Answers that a client can ask for again don't.
 func sequenced(m serverMessage) bool {
 	switch m.(type) {
-	case welcome, ack, pong, failure:
+	case welcome, resumed, ack, pong, failure:
 		return false
 	}
 	return true

@@ -1,6 +1,7 @@
 package signal
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,7 +16,7 @@ type Options struct {
 	RoomCapacity      int // members of one room; 0 = no limit
 	Rooms             int // rooms that exist at once; 0 = no limit
 	RoomsPerSession   int // rooms that one session is in at once; 0 = no limit
-	Sessions          int // connections at once, before and after their hello; 0 = no limit
+	Sessions          int // at once, with those that wait to be resumed and connections that haven't said hello; 0 = no limit
 	SessionsPerSource int // the same, for one IPv4 address or one IPv6 /64; 0 = no limit
 
 	MaxFrame  int           // bytes of one client frame; 0 = 64 KiB
@@ -29,6 +30,14 @@ type Options struct {
 	// of the host that the request names; "*" allows any. Requests without an Origin header aren't from a
 	// browser's page and are let in.
 	AllowedOrigins []string
+
+	// Guard decides who may enter; nil lets everybody in.
+	Guard Guard
+
+	// Resume is how long a session outlives its connection; 0: not at all.
+	Resume time.Duration
+	// ResumeKey signs resume tokens, so that a client keeps its peer id over a restart. Empty: a key of this process's own.
+	ResumeKey []byte
 
 	// ICE issues the servers and credentials that clients are handed; nil = none.
 	ICE ICEIssuer
@@ -56,7 +65,6 @@ type ICERequest struct {
 	PeerID string
 	Host   string     // the Host header of the request that opened the connection
 	Source netip.Addr // the client's address, as Options.Source tells it
-	Secure bool       // the connection came over TLS
 }
 
 // ICEIssuer hands out ICE servers with a credential of the asking peer's own. It is called from many goroutines
@@ -77,9 +85,13 @@ type limits struct {
 	hello     time.Duration // from the connection to its hello
 	write     time.Duration // for one batch of frames to leave
 	linger    time.Duration // for a client to close its end once we have closed ours
+	goingAway time.Duration // for a page that was closed to come back, since it was only reloaded
 	backlog   int           // frames that wait in an outbox
 	bytes     int           // bytes that wait in an outbox
 	badFrames int           // in a row
+	volume    int           // bytes a second of one session, with a burst of 4 s worth; holds if Options.Rate does
+	arrivals  int           // connections a second from one source, with a burst of 32 s worth; holds if Options.SessionsPerSource does
+	joins     int           // joins a second from one source; the same
 	calls     int           // peers that one session has called
 	refusing  int           // connections that are being told why they aren't served
 }
@@ -89,9 +101,13 @@ func defaultLimits() limits {
 		hello:     10 * time.Second,
 		write:     10 * time.Second,
 		linger:    time.Second,
-		backlog:   1024,
+		goingAway: 5 * time.Second,
+		backlog:   4096,
 		bytes:     1 << 20,
 		badFrames: 16,
+		volume:    1 << 20,
+		arrivals:  64,
+		joins:     256,
 		calls:     1024,
 		refusing:  64,
 	}
@@ -125,6 +141,13 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Heartbeat == 0 {
 		o.Heartbeat = defaultHeartbeat
+	}
+	if o.Resume < 0 {
+		errs = append(errs, fmt.Errorf("negative Resume: %v", o.Resume))
+	}
+	if len(o.ResumeKey) == 0 {
+		o.ResumeKey = make([]byte, 32)
+		rand.Read(o.ResumeKey) // never fails: the runtime ends the process first
 	}
 	if o.Members == nil {
 		o.Members = noMembers{}

@@ -1,99 +1,352 @@
 package signal
 
 import (
-	"errors"
+	"slices"
 	"sync"
-)
-
-var (
-	errOutboxClosed = errors.New("outbox closed")
-	errOutboxFull   = errors.New("outbox full")
+	"sync/atomic"
 )
 
 // outFrame is an encoded message and its place in the session's order; seq 0 has none.
 type outFrame struct {
 	seq  uint64
-	body []byte // shared with other sessions: never changed
+	body []byte // never changed: other sessions may have it, too
+	many bool   // it goes to many
 }
 
 // outbox is what a session has to say to its client: in order, numbered, bounded in count and bytes. Putting never
-// blocks, so it is done under the locks that decide an order. One goroutine, the transport's writer, takes.
+// blocks, so it is done under the locks that decide an order. One connection at a time takes, through its feed.
 //
-// What the transport has taken and not yet written is bounded by the same limits once more.
+// If the session may be resumed, a numbered frame stays after it was taken, until the client has confirmed it: what a broken connection has
+// swallowed is taken once more by the next one. As much as may wait may also be unconfirmed; then nothing is taken until the client confirms.
 type outbox struct {
-	maxFrames, maxBytes int           // set by newOutbox
-	ready               chan struct{} // capacity 1: there is something to take, or the end to see
+	// set by newOutbox
+	maxFrames, maxBytes int    // of what waits, and again of what is unconfirmed
+	keeps               bool   // whether taken frames stay
+	store               *store // that all outboxes share
 
-	mu     sync.Mutex
-	queue  []outFrame
-	bytes  int
-	seq    uint64
-	closed bool
-	reason Code // set when closed; "" = nothing to tell the client
+	mu           sync.Mutex
+	queue        []outFrame // taken ones, which are all numbered, then those that wait
+	taken        int        // of the queue
+	takenBytes   int
+	waitingBytes int
+	owed         int // frames of those that wait, the first ones: what a broken connection has left, which is nobody's slowness
+	owedBytes    int
+	stored       int    // what the store knows of
+	seq          uint64 // of the last numbered frame
+	takenSeq     uint64 // of the last one that was taken
+	feed         *feed  // nil: no connection
+	closed       bool
+	reason       Code // set when closed; "" = nothing to tell the client
 }
 
-func newOutbox(maxFrames, maxBytes int) *outbox {
-	return &outbox{maxFrames: maxFrames, maxBytes: maxBytes, ready: make(chan struct{}, 1)}
+// feed is one connection's hold on an outbox. One goroutine, the connection's writer, takes.
+type feed struct {
+	ready chan struct{} // capacity 1: there is something to take, or the end to see
+	stop  func()        // wakes the connection's reader, since the end has come; called under the outbox's lock
+
+	box  atomic.Pointer[outbox]
+	code Code // owned by the writer: why it was over, once take has said so
+
+	// Guarded by the outbox's lock.
+	why  Code
+	last []byte // said in place of what waits; nil = nothing
 }
+
+func newFeed(stop func()) *feed { return &feed{ready: make(chan struct{}, 1), stop: stop} }
+
+// take hands over what the client may get now, in a slice that is made of emptied, and tells whether that was the end.
+func (f *feed) take(emptied []outFrame) (batch []outFrame, over bool) {
+	for {
+		o := f.box.Load()
+		batch, over = o.take(f, emptied)
+		if !over || f.box.Load() == o { // else it was moved to another outbox meanwhile
+			return batch, over
+		}
+	}
+}
+
+func (f *feed) wake() {
+	select {
+	case f.ready <- struct{}{}:
+	default:
+	}
+}
+
+func newOutbox(maxFrames, maxBytes int, keeps bool, shared *store) *outbox {
+	return &outbox{maxFrames: maxFrames, maxBytes: maxBytes, keeps: keeps, store: shared}
+}
+
+// store counts the bytes in all outboxes of a hub, a broadcast's once for each. When there are too many, an outbox that has more than its fair share
+// forgets what was taken, so that its session can't be resumed from there; one in which more than that waits is overflown. So clients that don't read,
+// each within its own limits, don't fill the memory together.
+type store struct {
+	limit, share int // bytes
+	used         atomic.Int64
+}
+
+// crowded tells whether an outbox that holds so much must not take more.
+func (st *store) crowded(bytes int) bool { return bytes > st.share && st.used.Load() > int64(st.limit) }
+
+// unlock ends what has changed the queue.
+func (o *outbox) unlock() {
+	if now := o.takenBytes + o.waitingBytes; now != o.stored {
+		o.store.used.Add(int64(now - o.stored))
+		o.stored = now
+	}
+	o.mu.Unlock()
+}
+
+// verdict is what became of a frame.
+type verdict int
+
+const (
+	queued verdict = iota
+	// crowded: it was queued, but more waits than a client that reads would let wait.
+	crowded
+	// overflown: it was not queued, since twice as much waits.
+	overflown
+	// refused: the outbox is closed.
+	refused
+)
 
 // put queues an encoded message. A single one is taken whatever its size: the limits bound what waits behind it.
-func (o *outbox) put(body []byte, sequenced bool) error {
+func (o *outbox) put(frame outFrame, sequenced bool) verdict {
 	o.mu.Lock()
-	defer o.mu.Unlock()
+	defer o.unlock()
 	if o.closed {
-		return errOutboxClosed
+		return refused
 	}
-	if len(o.queue) > 0 && (len(o.queue) >= o.maxFrames || o.bytes+len(body) > o.maxBytes) {
-		return errOutboxFull
+	if o.store.crowded(o.takenBytes + o.waitingBytes) {
+		o.forget(o.takenSeq) // memory comes before the chance to resume
 	}
-	frame := outFrame{body: body}
+	waiting, bytes := len(o.queue)-o.taken-o.owed, o.waitingBytes-o.owedBytes
+	if waiting > 0 && (waiting >= 2*o.maxFrames || bytes+len(frame.body) > 2*o.maxBytes) || o.store.crowded(o.waitingBytes) {
+		return overflown
+	}
 	if sequenced {
 		o.seq++
 		frame.seq = o.seq
 	}
 	o.append(frame)
-	return nil
+	if waiting > 0 && (waiting >= o.maxFrames || bytes+len(frame.body) > o.maxBytes) {
+		return crowded
+	}
+	return queued
 }
 
-// close lets nothing more in. The first reason stays; it reports whether this was the first. What waits is still taken,
-// and last after it, if not nil; a slow client has shown that it won't read what waits, so that is dropped.
-func (o *outbox) close(reason Code, last []byte) bool {
+func (o *outbox) append(frame outFrame) {
+	o.queue = append(o.queue, frame)
+	o.waitingBytes += len(frame.body)
+	if o.feed != nil {
+		o.feed.wake()
+	}
+}
+
+// take is feed.take for this outbox.
+func (o *outbox) take(f *feed, emptied []outFrame) (batch []outFrame, over bool) {
+	o.mu.Lock()
+	defer o.unlock()
+	batch = emptied[:0]
+	if o.feed != f {
+		f.code = f.why
+		if f.last != nil {
+			batch = append(batch, outFrame{body: f.last})
+		}
+		return batch, true
+	}
+	next, kept := o.taken, o.taken
+	for ; next < len(o.queue) && (o.closed || !o.full()); next++ {
+		frame := o.queue[next]
+		batch = append(batch, frame)
+		o.waitingBytes -= len(frame.body)
+		if o.owed > 0 {
+			o.owed, o.owedBytes = o.owed-1, o.owedBytes-len(frame.body)
+		}
+		if frame.seq == 0 {
+			continue
+		}
+		o.takenSeq = frame.seq
+		if o.keeps {
+			o.queue[kept] = frame
+			kept++
+			o.taken, o.takenBytes = kept, o.takenBytes+len(frame.body)
+		}
+	}
+	o.drop(kept, next)
+	o.taken = kept
+	f.code = o.reason
+	return batch, o.closed
+}
+
+// full tells whether as much is unconfirmed as may be. mu is held.
+func (o *outbox) full() bool { return o.taken >= o.maxFrames || o.takenBytes >= o.maxBytes }
+
+// drop removes queue[from:to]. mu is held.
+func (o *outbox) drop(from, to int) {
+	if from == to {
+		return
+	}
+	rest := from + copy(o.queue[from:], o.queue[to:])
+	clear(o.queue[rest:])
+	o.queue = o.queue[:rest]
+	if rest == 0 && cap(o.queue) > 64 {
+		o.queue = nil // after a burst an idle session is small again
+	}
+}
+
+// confirm forgets the taken frames up to seq: the client has them.
+func (o *outbox) confirm(seq uint64) {
+	o.mu.Lock()
+	defer o.unlock()
+	wasFull := o.full()
+	o.forget(seq)
+	if wasFull && o.feed != nil {
+		o.feed.wake()
+	}
+}
+
+// forget is confirm with mu held.
+func (o *outbox) forget(seq uint64) {
+	n := 0
+	for ; n < o.taken && o.queue[n].seq <= seq; n++ {
+		o.takenBytes -= len(o.queue[n].body)
+	}
+	o.drop(0, n)
+	o.taken -= n
+}
+
+// progress tells the last frame that was taken, and whether it is high time that the client confirms.
+func (o *outbox) progress() (takenSeq uint64, urgent bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.takenSeq, 2*o.taken > o.maxFrames || 2*o.takenBytes > min(o.maxBytes, o.store.share)
+}
+
+// attach makes f the one that takes: first the greeting, if not nil, then all that follows the frame seq, which is the last that the client has. It fails if that
+// is not here any more, or never was, and if the outbox is closed. Whoever took before is told that it was replaced.
+func (o *outbox) attach(f *feed, seq uint64, greeting, replaced []byte) bool {
+	o.mu.Lock()
+	defer o.unlock()
+	if o.closed || seq > o.seq || seq < o.oldest()-1 {
+		return false
+	}
+	if o.feed != nil {
+		o.expel(CodeReplaced, replaced)
+	}
+	// What is not numbered goes, too: a client asks again for answers that it missed.
+	o.queue = slices.DeleteFunc(o.queue, func(frame outFrame) bool { return frame.seq <= seq })
+	if greeting != nil {
+		o.queue = slices.Insert(o.queue, 0, outFrame{body: greeting})
+	}
+	o.taken, o.takenBytes, o.takenSeq, o.waitingBytes = 0, 0, seq, 0
+	for _, frame := range o.queue {
+		o.waitingBytes += len(frame.body)
+	}
+	o.owed, o.owedBytes = len(o.queue), o.waitingBytes
+	o.feed = f
+	f.box.Store(o)
+	f.wake()
+	return true
+}
+
+// oldest is the first numbered frame that is still here, or the next one to come. mu is held.
+func (o *outbox) oldest() uint64 {
+	for _, frame := range o.queue {
+		if frame.seq != 0 {
+			return frame.seq
+		}
+	}
+	return o.seq + 1
+}
+
+// detach ends a feed's hold without a word. It fails if the outbox is closed, for then the feed has something to say.
+func (o *outbox) detach(f *feed) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.closed {
 		return false
 	}
-	if reason == CodeSlow || reason == "" {
-		o.queue, o.bytes = nil, 0
+	if o.feed == f {
+		o.feed = nil
+		f.wake()
 	}
-	o.closed, o.reason = true, reason
-	if last != nil {
-		o.append(outFrame{body: last})
-	}
-	o.wake()
 	return true
 }
 
-func (o *outbox) append(frame outFrame) {
-	o.queue = append(o.queue, frame)
-	o.bytes += len(frame.body)
-	o.wake()
+// release hands over what waits for a feed that is about to be attached elsewhere.
+func (o *outbox) release() (waiting []outFrame) {
+	o.mu.Lock()
+	defer o.unlock()
+	waiting = slices.Clone(o.queue[o.taken:])
+	o.clear()
+	o.feed, o.closed = nil, true
+	return waiting
 }
 
-func (o *outbox) wake() {
-	select {
-	case o.ready <- struct{}{}:
-	default:
+// abandon is the end of a connection that may have left something of a closed outbox behind.
+func (o *outbox) abandon(f *feed) {
+	o.mu.Lock()
+	defer o.unlock()
+	if o.closed && o.feed == f {
+		o.clear()
 	}
 }
 
-// take hands over all that waits, in exchange for the emptied slice of the last time, and tells whether that was the end.
-func (o *outbox) take(emptied []outFrame) (batch []outFrame, over bool) {
+// clear drops all. mu is held.
+func (o *outbox) clear() {
+	o.queue, o.taken, o.takenBytes, o.waitingBytes, o.owed, o.owedBytes = nil, 0, 0, 0, 0, 0
+}
+
+// revoke ends a connection with a last word of its own, and tells whether it was the one that takes; nil is the one that does. What waits goes on
+// waiting.
+func (o *outbox) revoke(f *feed, code Code, last []byte) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	batch = o.queue
-	o.queue, o.bytes = emptied[:0], 0
-	return batch, o.closed
+	if o.feed == nil || o.closed || f != nil && f != o.feed {
+		return false
+	}
+	o.expel(code, last)
+	return true
+}
+
+// expel is revoke with mu held.
+func (o *outbox) expel(code Code, last []byte) {
+	f := o.feed
+	o.feed = nil
+	f.why, f.last = code, last
+	f.wake()
+	f.stop()
+}
+
+// close lets nothing more in. The first reason stays; it reports whether this was the first, and whether there is a connection that will see it.
+// What waits is still taken, and last after it, if not nil; a slow client has shown that it won't read what waits, so that is dropped.
+func (o *outbox) close(reason Code, last []byte) (first, attached bool) {
+	o.mu.Lock()
+	defer o.unlock()
+	attached = o.feed != nil
+	if o.closed {
+		return false, attached
+	}
+	if reason == CodeSlow || reason == "" || !attached {
+		o.clear()
+	}
+	o.closed, o.reason = true, reason
+	if !attached {
+		return true, false
+	}
+	if last != nil {
+		o.append(outFrame{body: last})
+	}
+	o.feed.wake()
+	o.feed.stop()
+	return true, true
+}
+
+// attached tells whether there is a connection.
+func (o *outbox) attached() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.feed != nil
 }
 
 // end is the reason for which the outbox was closed, once it is.

@@ -23,6 +23,9 @@ const (
 	CodeInternal      Code = "internal"
 )
 
+// codeBye is a session that its client has ended. No client sees it.
+const codeBye Code = "bye"
+
 // reason is all that a code means to a client.
 type reason struct {
 	code Code
@@ -39,8 +42,8 @@ var reasons = [...]reason{
 	{CodeSlow, 4002, "you read too slowly and too much was waiting for you"},
 	{CodeRateLimited, 4003, "a limit of this server was reached; slow down, or try again later"},
 	{CodeHelloFirst, 4004, "a connection starts with hello, within ten seconds"},
-	{CodeUserTaken, 4005, "somebody else is connected under that user name"},
-	{CodeResumeExpired, 4006, "the session is over; start a new one with hello"},
+	{CodeUserTaken, 4005, "somebody else is connected under that user name, or may come back"},
+	{CodeResumeExpired, 4006, "the session can't be resumed; start a new one with hello"},
 	{CodeRoomFull, 4007, "the room is full"},
 	{CodeNoSuchRoom, 4008, "there is no such room, and no more rooms can be opened now"},
 	{CodeNoSuchPeer, 4009, "nobody whom you can reach has that name"},

@@ -42,7 +42,8 @@ func (r *room) join(s *session, now time.Time) (open bool, bad *refusal) {
 	if r.closed {
 		return false, nil
 	}
-	own, again := r.members[s.id]
+	own := r.members[s.id]
+	again := own != nil && own.session == s
 	if !again {
 		if r.capacity > 0 && len(r.members) >= r.capacity {
 			return true, refuse(CodeRoomFull, "")
@@ -52,7 +53,7 @@ func (r *room) join(s *session, now time.Time) (open bool, bad *refusal) {
 	}
 	if !again {
 		// Before anybody knows: what they send each other must find its way from the first candidate on.
-		r.told.Joined(roomGroup(r.name), s.id)
+		r.told.Joined(r.name, s.id)
 	}
 	s.send(joined{Room: r.name, Peers: r.peersOf(own), Capacity: r.capacity})
 	if again {
@@ -92,9 +93,12 @@ func (r *room) sorted() []*seat {
 func (r *room) leave(s *session, why leftReason) (empty bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if own := r.members[s.id]; own == nil || own.session != s {
+		return false
+	}
 	delete(r.members, s.id)
 	if why == reasonLeft {
-		r.told.Left(roomGroup(r.name), s.id) // at any other end, Ended has said what there is to say
+		r.told.Left(r.name, s.id) // at any other end, Ended has said what there is to say
 	}
 	if why == reasonLeft {
 		s.send(left{Room: r.name})
@@ -145,8 +149,9 @@ func (r *room) snapshot() RoomSnapshot {
 			ID:     m.session.id,
 			Name:   m.session.name,
 			User:   m.session.user,
-			Source: m.session.client.source,
+			Source: m.session.client.Load().source,
 			Since:  m.since.UnixMilli(),
+			Away:   !m.session.out.attached(),
 		})
 	}
 	return shot

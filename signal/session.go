@@ -1,54 +1,61 @@
 package signal
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
 )
 
-// A transport carries one session's frames. It reads them to session.receive in one goroutine, which ends the session
-// after the last one, and writes what session.out holds.
-type transport interface {
-	// stop makes the transport finish: the outbox has been closed. It is called under locks and must not block.
-	stop()
-	// abort cuts the connection without another word.
-	abort()
-}
-
-// session is one client. It knows neither how its frames travel nor how they are written.
+// session is one client, over all the connections that carry it one after the other. It knows neither how its frames travel nor how they are
+// written.
 type session struct {
 	// set before the first frame
-	hub       *Hub
-	id        string // 128 random bits, safe in URLs
-	codec     codec
-	transport transport
-	client    client
-	opened    time.Time
-	out       *outbox
+	hub    *Hub
+	codec  codec
+	opened time.Time
+	out    *outbox
+	nonce  string // tells its resume token from those of other sessions with the same id
+	before string // the nonce of the token with which its hello replaced another session
 
-	// owned by the reader, the one goroutine that calls receive and end
-	greeted  bool
+	// work is held while a frame is processed, a connection ends or another takes over: one at a time. Guards what follows.
+	work     sync.Mutex
+	link     *link // nil: the connection was lost, and the session may be resumed
+	over     bool
+	expiry   *time.Timer    // ends the session, while link is nil
+	until    time.Time      // when
+	heardAt  netip.Addr     // where the client was when it was heard last
 	seq      uint64         // of the last frame that was processed
 	refused  []refusedFrame // the latest refused ones among those, oldest first
 	bad      int            // broken frames in a row
 	rooms    []*room        // in the order of joining
-	pace     *rate.Limiter  // nil = no limit
-	patience *rate.Limiter  // for frames over the pace
+	pass     Pass           // of its hello
+	pace     *rate.Limiter  // nil = no limit; safe without work
+	volume   *rate.Limiter  // bytes; the same
+	patience *rate.Limiter  // for frames over the pace; the same
 
 	// set by hello, before anybody else knows the session
+	id         string // 128 random bits, safe in URLs
 	name, user string
 
-	iceDue atomic.Int64 // when fresh ICE servers are to be pushed, in Unix nanoseconds; 0 = never
+	// guarded by the hub's lock
+	block  netip.Prefix // whom it counts for
+	tokens []string     // keys of the passes that it entered with
+
+	client  atomic.Pointer[client]
+	greeted atomic.Bool
+	known   atomic.Bool  // the client has been heard since
+	iceDue  atomic.Int64 // when fresh ICE servers are to be pushed, in Unix nanoseconds; 0 = never
 }
 
 // client is what the request that opened the connection tells about who is there.
 type client struct {
 	source netip.Addr
 	host   string // the Host header
-	secure bool   // over TLS
 }
 
 // refusedFrame remembers the answer to a frame, for a client that sends it again because it missed the answer.
@@ -60,39 +67,51 @@ type refusedFrame struct {
 // maxRefused is how many refusals are remembered; older frames that come again are acked.
 const maxRefused = 16
 
-func newSession(h *Hub, id string, from client, now time.Time) *session {
+func newSession(h *Hub, l *link, now time.Time) *session {
 	s := &session{
 		hub:    h,
-		id:     id,
+		link:   l,
+		id:     newPeerID(),
+		nonce:  newNonce(),
 		codec:  nativeCodec{},
-		client: from,
 		opened: now,
-		out:    newOutbox(h.limits.backlog, h.limits.bytes),
+		out:    newOutbox(h.limits.backlog, h.limits.bytes, h.opts.Resume > 0, h.store),
 	}
+	s.client.Store(&l.client)
 	if h.opts.Rate > 0 {
 		s.pace = rate.NewLimiter(rate.Limit(h.opts.Rate), h.opts.burst())
+		s.volume = rate.NewLimiter(rate.Limit(h.limits.volume), burstSeconds*h.limits.volume)
 		s.patience = rate.NewLimiter(rate.Limit(h.opts.Rate), 2*h.opts.burst())
 	}
 	return s
 }
 
-// receive processes one frame and tells whether the session goes on. When it doesn't, the outbox is closed already.
+// receive processes one frame and tells whether the connection goes on. When it doesn't, the outbox is closed already. work is held, as by all
+// that is called from here.
 func (s *session) receive(frame []byte) bool {
 	s.hub.stats.framesIn.Add(1)
 	s.hub.stats.bytesIn.Add(uint64(len(frame)))
 	m, bad := s.codec.decode(frame)
-	if !s.keepsPace() {
+	if !s.keepsPace() || !s.keepsVolume(len(frame)) {
 		if s.exhausted() {
-			return s.dismiss(m.ID, refuse(CodeRateLimited, "too many frames for too long"))
+			return s.dismiss(m.ID, refuse(CodeRateLimited, "too much for too long"))
 		}
-		bad = refuse(CodeRateLimited, "too many frames a second")
+		bad = refuse(CodeRateLimited, "too many frames, or bytes, a second")
 	}
 	numbered := m.Seq != 0 && m.Type != typeResume // a resume's seq counts the hub's frames
+	s.heard()
+	if bad == nil && m.Received != 0 {
+		s.out.confirm(m.Received)
+	}
 	if numbered && m.Seq <= s.seq {
 		return s.repeat(m)
 	}
+	l := s.link
 	if bad == nil {
 		bad = s.dispatch(&m)
+	}
+	if s.link != l {
+		return true // it resumed another session, which goes on in place of this one
 	}
 	if numbered {
 		s.processed(m.Seq, bad)
@@ -102,6 +121,10 @@ func (s *session) receive(frame []byte) bool {
 	}
 	s.bad = 0
 	s.acknowledge(m.ID)
+	if m.Type == typeBye {
+		s.out.close(codeBye, nil)
+		return false
+	}
 	return true
 }
 
@@ -111,7 +134,7 @@ func (s *session) dispatch(m *clientMessage) *refusal {
 	switch {
 	case !known:
 		return refuse(CodeBadFrame, "its type is unknown")
-	case !s.greeted && !handle.beforeHello:
+	case !s.greeted.Load() && !handle.beforeHello:
 		return refuse(CodeHelloFirst, "")
 	}
 	return handle.run(s, m)
@@ -148,7 +171,7 @@ func (s *session) refuse(id string, why *refusal) bool {
 	} else {
 		s.bad = 0
 	}
-	if s.bad >= s.hub.limits.badFrames || !s.greeted && why.code != CodeResumeExpired {
+	if s.bad >= s.hub.limits.badFrames || !s.greeted.Load() && why.code != CodeResumeExpired {
 		return s.dismiss(id, why)
 	}
 	s.hub.stats.refuse(why.code)
@@ -158,8 +181,7 @@ func (s *session) refuse(id string, why *refusal) bool {
 
 // dismiss ends the session with a refusal as its last word.
 func (s *session) dismiss(id string, why *refusal) bool {
-	last := s.codec.encode(failure{Code: why.code, Message: why.sentence(), ID: id})
-	if s.out.close(why.code, last) {
+	if first, _ := s.out.close(why.code, s.encodeFailure(id, why)); first {
 		s.hub.stats.refuse(why.code)
 	}
 	return false
@@ -174,6 +196,9 @@ func (s *session) acknowledge(id string) {
 // keepsPace counts a frame against the session's rate.
 func (s *session) keepsPace() bool { return s.pace == nil || s.pace.Allow() }
 
+// keepsVolume counts its bytes.
+func (s *session) keepsVolume(n int) bool { return s.volume == nil || s.volume.AllowN(time.Now(), n) }
+
 // exhausted counts a frame over the rate and tells when it has been one too many: a client that doesn't listen to
 // refusals costs us an answer for each.
 func (s *session) exhausted() bool { return !s.patience.Allow() }
@@ -181,32 +206,86 @@ func (s *session) exhausted() bool { return !s.patience.Allow() }
 // send queues a message for the client. It never blocks. It reports whether the session takes messages still: one whose
 // client reads too slowly ends here.
 func (s *session) send(m serverMessage) bool {
-	return s.put(s.codec.encode(m), sequenced(m))
+	return s.put(outFrame{body: s.codec.encode(m)}, sequenced(m))
 }
 
 // sendParcel is send for a message that goes to several sessions.
 func (s *session) sendParcel(p *parcel) bool {
-	return s.put(p.encodedFor(s.codec), sequenced(p.message))
+	_, many := p.message.(relayedBroadcast)
+	return s.put(outFrame{body: p.encodedFor(s.codec), many: many}, sequenced(p.message))
 }
 
-func (s *session) put(body []byte, sequenced bool) bool {
-	err := s.out.put(body, sequenced)
-	if err == errOutboxFull {
+func (s *session) put(frame outFrame, sequenced bool) bool {
+	switch s.out.put(frame, sequenced) {
+	case refused:
+		return false
+	case overflown:
 		s.stop(CodeSlow)
+		return false
+	case crowded:
+		s.tooSlow(nil)
 	}
-	return err == nil
+	return true
 }
 
-// stop ends the session from outside: it takes nothing more, its client is told the code, and its reader will clean up.
-// It never blocks; any goroutine may call it, under any lock.
+// tooSlow ends a connection whose client doesn't read in time, nil is the present one; it may come back, if any may.
+func (s *session) tooSlow(f *feed) {
+	switch {
+	case s.hub.opts.Resume == 0:
+		s.stop(CodeSlow)
+	case s.out.revoke(f, CodeSlow, s.lastWord(CodeSlow)):
+		s.hub.stats.refuse(CodeSlow)
+	}
+}
+
+// confirm notes what the client has, and that it is there.
+func (s *session) confirm(seq uint64) bool {
+	s.out.confirm(seq)
+	s.heard()
+	return true
+}
+
+// heard notes that the client has been heard on this connection: it has its welcome, or knows that it was resumed.
+func (s *session) heard() {
+	if s.greeted.Load() {
+		s.known.Store(true)
+		s.heardAt = s.client.Load().source
+	}
+}
+
+// stop ends the session from outside: it takes nothing more, its client is told the code, and whoever carries it will clean up.
+// It never blocks; any goroutine may call it, under any lock but work's.
 func (s *session) stop(code Code) {
-	s.dismiss("", refuse(code, ""))
-	s.transport.stop()
+	first, attached := s.out.close(code, s.lastWord(code))
+	if !first {
+		return
+	}
+	s.hub.stats.refuse(code)
+	if !attached { // nobody carries it
+		s.hub.running.Add(1) // it is above 0: the session's expiry counts, or its connection, which is just going
+		go s.expire()
+	}
 }
 
-// end is the one way out, called by the reader when there will be no more frames: the session leaves the directory, its
-// rooms and its calls. The code tells why, if nothing else has ended the session before; "" is a connection that was lost.
+// lastWord is the error frame that precedes a close.
+func (s *session) lastWord(code Code) []byte {
+	return s.encodeFailure("", refuse(code, ""))
+}
+
+func (s *session) encodeFailure(id string, why *refusal) []byte {
+	return s.codec.encode(failure{Code: why.code, Message: why.sentence(), ID: id})
+}
+
+// end is the one way out: the session leaves the directory, its rooms and its calls. The code tells why, if nothing else has ended the session
+// before; "" is a connection that was lost. work is held.
 func (s *session) end(code Code) {
+	if s.over {
+		return
+	}
+	s.over, s.link = true, nil
+	if s.expiry != nil && s.expiry.Stop() {
+		s.hub.running.Done()
+	}
 	if code == "" {
 		s.out.close("", nil)
 	} else {
@@ -214,32 +293,30 @@ func (s *session) end(code Code) {
 	}
 	code, _ = s.out.end()
 	why := reasonLost
-	if code == CodeKicked {
+	switch code {
+	case CodeKicked:
 		why = reasonKicked
+	case CodeReplaced, codeBye:
+		why = reasonLeft
 	}
 
-	partners := s.hub.forget(s, why)
+	partners := s.hub.depart(s, why)
 	for _, r := range s.rooms {
 		s.hub.leave(r, s, why)
 	}
 	s.rooms = nil
+	s.hub.forget(s) // its seats are free: another session may have its id now
 	gone := &parcel{message: peerLeft{Peer: s.member(), Reason: why}}
 	for _, partner := range partners {
 		partner.sendParcel(gone)
 	}
-	if s.greeted {
-		s.hub.log.Info("session ended", "peer", s.id, "src", s.client.source, "reason", endWord(code),
-			"age", time.Since(s.opened).Round(time.Millisecond))
+	source := s.client.Load().source
+	word := cmp.Or(string(code), string(reasonLost))
+	if s.greeted.Load() {
+		s.hub.log.Info("session ended", "peer", s.id, "src", source, "reason", word, "age", time.Since(s.opened).Round(time.Millisecond))
 	} else {
-		s.hub.log.Debug("connection ended before its hello", "src", s.client.source, "reason", endWord(code))
+		s.hub.log.Debug("connection ended before its hello", "src", source, "reason", word)
 	}
-}
-
-func endWord(code Code) string {
-	if code == "" {
-		return string(reasonLost)
-	}
-	return string(code)
 }
 
 func (s *session) member() member { return member{ID: s.id, Name: s.name, User: s.user} }

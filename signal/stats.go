@@ -10,9 +10,9 @@ import (
 // Snapshot is the hub at one moment; rooms are taken one after the other.
 type Snapshot struct {
 	Connections int             `json:"connections"` // with those that haven't said hello
-	Sessions    int             `json:"sessions"`
-	Users       int             `json:"users"` // sessions that can be called by name
-	Rooms       []RoomSnapshot  `json:"rooms"` // by name
+	Sessions    int             `json:"sessions"`    // with those that wait to be resumed
+	Users       int             `json:"users"`       // sessions that can be called by name
+	Rooms       []RoomSnapshot  `json:"rooms"`       // by name
 	Counters    Counters        `json:"counters"`
 	Refusals    map[Code]uint64 `json:"refusals"` // since the start, every code
 	Draining    bool            `json:"draining"`
@@ -30,13 +30,16 @@ type MemberSnapshot struct {
 	Name   string     `json:"name"`
 	User   string     `json:"user,omitempty"`
 	Source netip.Addr `json:"source"`
-	Since  int64      `json:"since"` // when it joined the room, in Unix milliseconds
+	Since  int64      `json:"since"`          // when it joined the room, in Unix milliseconds
+	Away   bool       `json:"away,omitempty"` // its connection was lost, and it may come back
 }
 
 // Counters count since the start.
 type Counters struct {
 	Connections    uint64 `json:"connections"`
 	Sessions       uint64 `json:"sessions"`
+	Lost           uint64 `json:"lost"`           // connections whose session waited for its client to come back
+	Resumes        uint64 `json:"resumes"`        // clients that did
 	ForeignOrigins uint64 `json:"foreignOrigins"` // requests refused for their Origin
 	FramesIn       uint64 `json:"framesIn"`
 	FramesOut      uint64 `json:"framesOut"`
@@ -49,6 +52,7 @@ type Counters struct {
 // stats counts without a lock.
 type stats struct {
 	connections, sessions, foreignOrigins  atomic.Uint64
+	lost, resumes                          atomic.Uint64
 	framesIn, framesOut, bytesIn, bytesOut atomic.Uint64
 	signals, broadcasts                    atomic.Uint64
 
@@ -71,6 +75,8 @@ func (st *stats) snapshot() (Counters, map[Code]uint64) {
 	return Counters{
 		Connections:    st.connections.Load(),
 		Sessions:       st.sessions.Load(),
+		Lost:           st.lost.Load(),
+		Resumes:        st.resumes.Load(),
 		ForeignOrigins: st.foreignOrigins.Load(),
 		FramesIn:       st.framesIn.Load(),
 		FramesOut:      st.framesOut.Load(),
@@ -85,7 +91,7 @@ func (st *stats) snapshot() (Counters, map[Code]uint64) {
 func (h *Hub) Snapshot() Snapshot {
 	h.mu.RLock()
 	shot := Snapshot{
-		Connections: h.admitted,
+		Connections: len(h.links),
 		Sessions:    len(h.sessions),
 		Users:       len(h.users),
 		Rooms:       []RoomSnapshot{},

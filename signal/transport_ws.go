@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,7 +32,9 @@ func newWebSockets() *webSockets {
 			WriteBufferSize:  4 << 10,
 			WriteBufferPool:  &sync.Pool{},
 			Subprotocols:     []string{protocol},
-			CheckOrigin:      func(*http.Request) bool { return true }, // ServeHTTP has done it
+			// For clients that ask for it; what is compressed is decided frame by frame.
+			EnableCompression: true,
+			CheckOrigin:       func(*http.Request) bool { return true }, // ServeHTTP has done it
 		},
 		frames:  sync.Pool{New: func() any { return new(bytes.Buffer) }},
 		gathers: sync.Pool{New: func() any { b := make([]byte, 0, gatherSize); return &b }},
@@ -56,7 +59,6 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer h.running.Done()
 
-	from := client{source: h.opts.Source(r), host: r.Host, secure: r.TLS != nil}
 	hijacker := &gatherHijacker{ResponseWriter: w, buffers: &h.ws.gathers}
 	conn, err := h.ws.upgrader.Upgrade(hijacker, r, nil)
 	if err != nil {
@@ -66,29 +68,28 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	t := &wsTransport{
 		conn:    conn,
 		gather:  hijacker.conn,
-		session: newSession(h, newPeerID(), from, time.Now()),
 		pongs:   make(chan []byte, 1),
 		written: make(chan struct{}),
 	}
-	t.session.transport = t
+	t.link = newLink(h, client{source: h.opts.Source(r), host: r.Host}, t, t.stop)
 	t.serve()
 }
 
-// wsTransport carries a session over a WebSocket. The goroutine of the HTTP request reads; it owns the one that writes,
+// wsTransport carries sessions over a WebSocket. The goroutine of the HTTP request reads; it owns the one that writes,
 // and waits for it. Only the writer writes to the connection, apart from gorilla's close frame for broken framing.
 type wsTransport struct {
 	conn     *websocket.Conn
 	gather   *gatherConn // the connection below conn
-	session  *session
+	link     *link
 	pongs    chan []byte   // capacity 1: the client's latest ping, to be answered (RFC 6455 §5.5.3)
 	written  chan struct{} // closed when the writer is done
 	stopping atomic.Bool
 }
 
 func (t *wsTransport) serve() {
-	s, h := t.session, t.session.hub
-	bad := h.admit(s)
-	defer h.release(s)
+	l, h := t.link, t.link.hub
+	bad := h.admit(l)
+	defer h.release(l)
 	if bad != nil {
 		// A browser's page sees no HTTP status, so it is told over the WebSocket, unless that gets too expensive.
 		defer h.ws.refusing.Add(-1)
@@ -101,13 +102,13 @@ func (t *wsTransport) serve() {
 	go t.write()
 	code := CodeInternal // if a handler panics: net/http reports that, and the session ends in order
 	defer func() {
-		s.end(code)
+		l.finish(code)
 		t.gather.SetWriteDeadline(time.Now().Add(h.limits.linger))
 		<-t.written
 		t.part()
 	}()
 	if bad != nil {
-		s.dismiss("", bad)
+		l.dismiss(bad)
 		return
 	}
 	code = t.read()
@@ -116,11 +117,11 @@ func (t *wsTransport) serve() {
 // read feeds the session until the connection or the session ends; it returns the code to end it with, "" when the
 // connection was lost or the session has its code already.
 func (t *wsTransport) read() Code {
-	s, h := t.session, t.session.hub
+	l, h := t.link, t.link.hub
 	t.conn.SetPingHandler(t.onPing)
-	t.conn.SetPongHandler(func(string) error { return t.alive() })
+	t.conn.SetPongHandler(t.onPong)
 	t.conn.SetCloseHandler(func(int, string) error { return nil }) // the writer answers it
-	t.conn.SetReadDeadline(s.opened.Add(h.limits.hello))
+	t.conn.SetReadDeadline(l.patience(l.opened))
 	for !t.stopping.Load() {
 		kind, r, err := t.conn.NextReader()
 		if err != nil {
@@ -136,9 +137,9 @@ func (t *wsTransport) read() Code {
 		case frame.Len() > h.opts.MaxFrame:
 			return CodeTooLarge
 		case kind != websocket.TextMessage:
-			goesOn = s.refuse("", refuse(CodeBadFrame, "it is binary"))
+			goesOn = l.refuse(refuse(CodeBadFrame, "it is binary"))
 		default:
-			goesOn = s.receive(frame.Bytes())
+			goesOn = l.receive(frame.Bytes())
 		}
 		h.ws.frames.Put(frame)
 		if !goesOn || t.alive() != nil {
@@ -153,12 +154,9 @@ const maxDiscard = 1 << 20
 
 var errStopping = errors.New("session stopped")
 
-// alive notes a sign of life: only a hello extends the time for the hello. It fails when the session was stopped,
-// whose deadline must not be moved.
+// alive notes a sign of life. It fails when the connection was stopped, whose deadline must not be moved.
 func (t *wsTransport) alive() error {
-	if t.session.greeted {
-		t.conn.SetReadDeadline(time.Now().Add(t.session.hub.opts.deadAfter()))
-	}
+	t.conn.SetReadDeadline(t.link.patience(time.Now()))
 	if t.stopping.Load() {
 		return errStopping
 	}
@@ -166,8 +164,8 @@ func (t *wsTransport) alive() error {
 }
 
 func (t *wsTransport) onPing(payload string) error {
-	if !t.session.keepsPace() && t.session.exhausted() {
-		t.session.dismiss("", refuse(CodeRateLimited, "too many pings"))
+	if s := t.link.session.Load(); !s.keepsPace() && s.exhausted() {
+		t.link.dismiss(refuse(CodeRateLimited, "too many pings"))
 		return errStopping
 	}
 	select {
@@ -178,9 +176,18 @@ func (t *wsTransport) onPing(payload string) error {
 	return t.alive()
 }
 
+// onPong learns that the client has all that was written before the ping. A payload of the client's own making harms nobody else.
+func (t *wsTransport) onPong(payload string) error {
+	if seq, err := strconv.ParseUint(payload, 10, 64); err == nil {
+		t.link.do(func(s *session) bool { return s.confirm(seq) })
+	}
+	return t.alive()
+}
+
 // readError is the code for which the session ends when nothing more can be read.
 func (t *wsTransport) readError(err error) Code {
-	if !t.session.greeted && !t.stopping.Load() && isTimeout(err) {
+	t.link.goingAway = websocket.IsCloseError(err, websocket.CloseGoingAway)
+	if !t.link.greeted() && !t.stopping.Load() && isTimeout(err) {
 		return CodeHelloFirst
 	}
 	return ""
@@ -191,7 +198,7 @@ func isTimeout(err error) bool {
 	return errors.As(err, &timeout) && timeout.Timeout()
 }
 
-// stop wakes the reader, which ends the session.
+// stop wakes the reader, which ends the connection.
 func (t *wsTransport) stop() {
 	t.stopping.Store(true)
 	t.gather.SetReadDeadline(time.Unix(1, 0))
@@ -206,43 +213,48 @@ func (t *wsTransport) abort() {
 	conn.Close()
 }
 
-// write sends what is in the outbox, pings, pongs and fresh ICE servers until the session is over or the connection fails.
+// write sends what is in the outbox, pings, pongs and fresh ICE servers until the connection is over or fails.
 func (t *wsTransport) write() {
 	defer close(t.written)
-	s, h := t.session, t.session.hub
+	l, h := t.link, t.link.hub
 	heartbeat := h.opts.Heartbeat
 	nextPing := time.Now().Add(heartbeat)
 	timer := time.NewTimer(heartbeat)
 	defer timer.Stop()
 	var batch []outFrame
+	var pinged uint64 // the last frame before the last ping
 	for {
 		var pongs [][]byte
 		select {
-		case <-s.out.ready:
+		case <-l.feed.ready:
 		case <-timer.C:
 		case payload := <-t.pongs:
 			pongs = append(pongs, payload)
 		}
 		now := time.Now()
+		s := l.session.Load()
 		s.renewICE(now)
 		var over bool
-		batch, over = s.out.take(batch)
+		batch, over = l.feed.take(batch)
 
 		deadline := now.Add(h.limits.write)
 		if over {
 			deadline = now.Add(h.limits.linger)
 		}
 		t.conn.SetWriteDeadline(deadline)
-		err := t.writeFrames(batch)
+		err := t.writeFrames(s.codec, batch)
 		for _, payload := range pongs {
 			err = errors.Join(err, t.conn.WriteControl(websocket.PongMessage, payload, deadline))
 		}
-		if !over && !now.Before(nextPing) {
-			err = errors.Join(err, t.conn.WriteControl(websocket.PingMessage, nil, deadline))
+		// A ping says up to where the client has all once its pong comes back.
+		written, urgent := s.out.progress()
+		if !over && (!now.Before(nextPing) || urgent && written > pinged) {
+			pinged = written
+			err = errors.Join(err, t.conn.WriteControl(websocket.PingMessage, strconv.AppendUint(nil, written, 10), deadline))
 			nextPing = now.Add(heartbeat)
 		}
 		if over {
-			err = errors.Join(err, t.conn.WriteControl(websocket.CloseMessage, t.closing(), deadline))
+			err = errors.Join(err, t.conn.WriteControl(websocket.CloseMessage, closing(l.feed.code), deadline))
 		}
 		err = errors.Join(err, t.gather.flush())
 		if over {
@@ -250,7 +262,7 @@ func (t *wsTransport) write() {
 		}
 		if err != nil {
 			if isTimeout(err) { // its client can't be told any more: a frame was cut
-				s.stop(CodeSlow)
+				s.tooSlow(l.feed)
 			}
 			t.stop()
 			return
@@ -260,17 +272,22 @@ func (t *wsTransport) write() {
 	}
 }
 
+// worthDeflating is the size from which on compressing a frame (permessage-deflate, RFC 7692) pays: a description shrinks to a quarter, a candidate to
+// four fifths, in the same 10 µs, which is as much as all else about it costs. What goes to many would be compressed for each of them.
+const worthDeflating = 1 << 10
+
 // writeFrames hands frames to gorilla, which hands them to gather.
-func (t *wsTransport) writeFrames(batch []outFrame) error {
+func (t *wsTransport) writeFrames(codec codec, batch []outFrame) error {
 	if len(batch) == 0 {
 		return nil
 	}
-	s, h := t.session, t.session.hub
+	h := t.link.hub
 	frame := h.ws.frames.Get().(*bytes.Buffer)
 	defer h.ws.frames.Put(frame)
 	for _, f := range batch {
 		frame.Reset()
-		frame.Write(s.codec.appendFrame(frame.AvailableBuffer(), f.body, f.seq))
+		frame.Write(codec.appendFrame(frame.AvailableBuffer(), f.body, f.seq))
+		t.conn.EnableWriteCompression(frame.Len() >= worthDeflating && !f.many)
 		if err := t.conn.WriteMessage(websocket.TextMessage, frame.Bytes()); err != nil {
 			return err
 		}
@@ -290,9 +307,8 @@ func recycle(batch []outFrame) []outFrame {
 }
 
 // closing is the payload of our close frame.
-func (t *wsTransport) closing() []byte {
-	code, _ := t.session.out.end()
-	if code == "" {
+func closing(code Code) []byte {
+	if code == "" || code == codeBye {
 		return websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
 	}
 	r := reasonFor(code)
@@ -304,11 +320,11 @@ func (t *wsTransport) closing() []byte {
 // to close its own.
 func (t *wsTransport) part() {
 	defer t.conn.Close()
-	code, _ := t.session.out.end()
+	code := t.link.feed.code
 	half, ok := t.gather.Conn.(interface{ CloseWrite() error })
 	if code == "" || !ok || half.CloseWrite() != nil {
 		return
 	}
-	t.gather.SetReadDeadline(time.Now().Add(t.session.hub.limits.linger))
+	t.gather.SetReadDeadline(time.Now().Add(t.link.hub.limits.linger))
 	io.CopyN(io.Discard, t.gather.Conn, maxDiscard)
 }

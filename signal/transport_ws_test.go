@@ -45,7 +45,7 @@ func TestBrokenFraming(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.expectClose(websocket.CloseProtocolError)
-	eventually(t, "the session is over", func() bool { return !b.Live(c.id) })
+	eventually(t, "the session is over", func() bool { return b.find(c.id) == nil })
 }
 
 // A burst leaves in few writes, as one TLS record where it fits, and every frame of it arrives.
@@ -85,7 +85,7 @@ func TestBurstsAreGathered(t *testing.T) {
 	// What is larger than the buffer goes through as well.
 	large := `{"type":"x","data":"` + strings.Repeat("x", 5*gatherSize) + `"}`
 	for range 3 {
-		s.out.put([]byte(large), true)
+		s.out.put(outFrame{body: []byte(large)}, true)
 		if f := c.expect("x"); len(f.text("data")) != 5*gatherSize {
 			t.Error("a large frame was cut")
 		}
@@ -143,4 +143,56 @@ type countingConn struct {
 func (c *countingConn) Write(p []byte) (int, error) {
 	c.writes.Add(1)
 	return c.Conn.Write(p)
+}
+
+// meteredConn counts what comes in.
+type meteredConn struct {
+	net.Conn
+	in *atomic.Int64
+}
+
+func (c meteredConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.in.Add(int64(n))
+	return n, err
+}
+
+// Descriptions come compressed to a client that offers it, and candidates and broadcasts don't. A small frame that inflates to a large one is too large.
+func TestDeflate(t *testing.T) {
+	t.Parallel()
+	b := start(t, Options{MaxFrame: 32 << 10})
+	var in atomic.Int64
+	dialer := websocket.Dialer{EnableCompression: true, NetDial: func(network, addr string) (net.Conn, error) {
+		conn, err := net.Dial(network, addr)
+		return meteredConn{conn, &in}, err
+	}}
+	ws, _, err := dialer.Dial(b.url(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	alice := b.client(t, ws)
+	alice.send("hello", nil)
+	alice.id = alice.expect("welcome").text("peerId")
+	alice.send("join", frame{"room": "tea"})
+	alice.expect("joined")
+	bob := b.join(t, "tea", "Bob")
+	alice.expect("peer-joined")
+	sdp := strings.Repeat("a=rtcp-fb:96 transport-cc\r\n", 200)
+	for _, step := range []struct {
+		kind  string
+		data  string
+		small bool
+	}{{"signal", sdp, true}, {"broadcast", sdp, false}, {"signal", sdp[:500], false}} {
+		before := in.Load()
+		bob.send(step.kind, frame{"to": alice.id, "room": "tea", "data": step.data})
+		if f := alice.expect(step.kind); f["data"] != step.data {
+			t.Errorf("got %v", f)
+		}
+		if got := in.Load() - before; got < int64(len(step.data)) != step.small {
+			t.Errorf("a %s of %d bytes came in %d", step.kind, len(step.data), got)
+		}
+	}
+	alice.send("signal", frame{"to": bob.id, "data": strings.Repeat("x", 1<<20)})
+	alice.expectError(CodeTooLarge)
+	alice.expectClose(4501)
 }

@@ -178,7 +178,7 @@ func plainGrant(p *policy, s *scope, peer netip.Addr, own, relays map[netip.Addr
 		found := false
 		for _, seat := range *s.member.seats.Load() {
 			for m := range seat.group.members {
-				found = found || m.seen[ip] || s.peers == PeersSignaled && m.claimed[ip]
+				found = found || m.seen[ip] != 0 || s.peers == PeersSignaled && m.claimed[ip]
 			}
 		}
 		if !found {

@@ -101,7 +101,9 @@ func (b *books) attach(a *allocation) bool {
 		return true
 	}
 	_, session, _ := cred.Parse(a.user)
-	a.scope.member = b.s.rooms.attach(session, a)
+	member, concerned := b.s.rooms.attach(session, a)
+	a.scope.member = member
+	b.s.settle(nil, concerned)
 	return a.scope.member != nil
 }
 

@@ -22,20 +22,16 @@ func (s *Server) Kick(id string) bool {
 // credential was issued to, which is a session's peer id for one. A session that only lingers is over with it.
 func (s *Server) KickUser(user string) int {
 	n := s.endWhere(func(a *allocation) bool { return a.belongsTo(user) })
-	for _, id := range s.rooms.lostOf(func(m *member) bool { return m.id == user || m.user == user }) {
-		s.Ended(id, false)
-	}
+	s.settle(s.rooms.dismiss(func(m *member) bool { return m.id == user || m.user == user }))
 	return n
 }
 
 // KickSource ends every allocation of clients within source, and the sessions from there that only linger. It returns how many allocations.
 func (s *Server) KickSource(source netip.Prefix) int {
 	n := s.endWhere(func(a *allocation) bool {
-		return source.Contains(a.client.Addr()) || a.scope.member != nil && source.Contains(a.scope.member.source)
+		return source.Contains(a.client.Addr()) || a.scope.member != nil && source.Contains(s.rooms.sourceOf(a.scope.member))
 	})
-	for _, id := range s.rooms.lostOf(func(m *member) bool { return source.Contains(m.source) }) {
-		s.Ended(id, false)
-	}
+	s.settle(s.rooms.dismiss(func(m *member) bool { return source.Contains(m.source) }))
 	return n
 }
 

@@ -90,8 +90,7 @@ func (s *Server) gate(in *inlet, src netip.AddrPort) {
 		id = identity{key: a.key, class: a.class}
 	} else {
 		// Only who receives at src has come here with a nonce, so no flood of spoofed packets uses up another's guesses.
-		if s.guesses.spent(src.Addr(), s.clock.wall()) {
-			s.counters.drop(dropRateLimited)
+		if !s.inTurn(in, func() bool { return !s.guesses.spent(src.Addr(), s.clock.wall()) }) {
 			return
 		}
 		var ok bool
@@ -187,15 +186,37 @@ func requestKnows(typ uint16) bool {
 }
 
 // challenge answers 401 or 438 with REALM and NONCE. It is what a stranger can make us send, so it is small and limited per
-// source; what is over the limit gets silence.
+// source; what is over the limit gets silence, or waits.
 func (s *Server) challenge(in *inlet, src netip.AddrPort, code int) {
-	now := s.clock.wall()
-	if !s.strangers.allow(src.Addr(), now) {
-		s.counters.drop(dropRateLimited)
-		return
+	if s.mayAnswer(in, src) {
+		s.sendChallenge(in, src, code, s.clock.wall())
 	}
-	s.sendChallenge(in, src, code, now)
 }
+
+// mayAnswer counts an answer to a stranger, and tells whether there may be one.
+func (s *Server) mayAnswer(in *inlet, src netip.AddrPort) bool {
+	return s.inTurn(in, func() bool { return s.strangers.allow(src.Addr(), s.clock.wall()) })
+}
+
+// inTurn tells whether something may be done for a source that is limited. Over a stream nobody asks again, and whoever is there has proven its address:
+// so a stream waits for its turn, for a time. What isn't done then counts as dropped.
+func (s *Server) inTurn(in *inlet, may func() bool) bool {
+	if may() {
+		return true
+	}
+	if l, ok := in.link.(*streamLink); ok && l.stream() {
+		for until := time.Now().Add(s.streams.patience); time.Now().Before(until) && l.sleep(strangersPause); {
+			if may() {
+				return true
+			}
+		}
+	}
+	s.counters.drop(dropRateLimited)
+	return false
+}
+
+// strangersPause is how often it is tried.
+const strangersPause = 100 * time.Millisecond
 
 func (s *Server) sendChallenge(in *inlet, src netip.AddrPort, code int, now time.Time) {
 	s.counters.refused(code)
@@ -218,10 +239,9 @@ func (s *Server) refuse(in *inlet, src netip.AddrPort, id *identity, code int) {
 	case id != nil:
 		key = id.key
 		s.counters.refusedTo(id.class, code)
-	case s.strangers.allow(src.Addr(), s.clock.wall()):
+	case s.mayAnswer(in, src):
 		s.counters.refused(code)
 	default:
-		s.counters.drop(dropRateLimited)
 		return
 	}
 	in.link.send(errorAnswer(in.scratch[:], &in.msg, key, code), src)

@@ -85,3 +85,16 @@ func TestLongMessagesAreNotLookedAt(t *testing.T) {
 		c.ok(methodRefresh)
 	})
 }
+
+// Over a stream nobody asks again, so strangers wait there for their turn: a hundred clients behind one address that begin at once are all served.
+func TestStrangersOverStreamsWaitForTheirTurn(t *testing.T) {
+	t.Parallel()
+	r := newRigWith(t, func(o *Options) { o.Limits.UnauthorizedPerSource = 10 }, func(s *Server) { s.streams.patience = time.Minute })
+	for range 25 {
+		c := r.dial("tcp", "u", "p")
+		c.allocate()
+	}
+	if n := r.s.Snapshot().Drops["rate-limited"]; n != 0 {
+		t.Errorf("%d were dropped", n)
+	}
+}

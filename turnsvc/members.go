@@ -14,8 +14,14 @@ const lingering = 30 * time.Second
 // Opened is a new session of that user, if it has a name, whose client connects from source.
 func (s *Server) Opened(id, user string, source netip.Addr) { s.rooms.opened(id, user, source) }
 
+// Moved is another source of the session's signaling connection.
+func (s *Server) Moved(id string, source netip.Addr) { s.settle(nil, s.rooms.moved(id, source)) }
+
 // Joined makes the session one of a group whose members may reach each other.
 func (s *Server) Joined(group, id string) { s.rooms.joined(group, id) }
+
+// Called makes a group of two sessions, which ends with the first of them.
+func (s *Server) Called(from, to string) { s.rooms.called(from, to) }
 
 // Left takes it out again. When it returns, no packet passes that only the group allowed.
 func (s *Server) Left(group, id string) { s.settle(nil, s.rooms.left(group, id)) }

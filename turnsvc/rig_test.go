@@ -105,7 +105,7 @@ var quick = timeouts{firstFrame: 300 * time.Millisecond, idle: 600 * time.Millis
 
 func newRig(t testing.TB, change func(*Options)) *rig {
 	t.Helper()
-	return newRigWith(t, change, nil)
+	return newRigWith(t, change, func(s *Server) { s.streams.patience = 0 }) // one that waits has tests of its own
 }
 
 // newRigWith also has the tests' way with what no option says.

@@ -20,7 +20,8 @@ type rooms struct {
 	lingering int64
 
 	mu      sync.Mutex
-	members map[string]*member
+	members map[string]*member // the latest of each id
+	lost    map[*member]struct{}
 	groups  map[string]*group
 	joins   uint64 // so far
 }
@@ -28,7 +29,6 @@ type rooms struct {
 // member is one session of the hub's.
 type member struct {
 	id, user string
-	source   netip.Addr // of its signaling connection
 
 	// seats is read by the packet path without a lock; written under rooms.mu.
 	seats atomic.Pointer[[]seat]
@@ -37,7 +37,9 @@ type member struct {
 	lostAt atomic.Uint64
 
 	// Guarded by rooms.mu.
-	seen    map[netip.Addr]bool
+	source  netip.Addr            // of its signaling connection
+	seen    map[netip.Addr]uint64 // and when it was seen last, in numbers that grow
+	sights  uint64
 	claimed map[netip.Addr]bool
 	allocs  map[*allocation]struct{}
 	idle    int64 // clock: since when nothing has moved; of a lost member
@@ -52,6 +54,7 @@ type seat struct {
 // group is a room, or the two ends of a call. Its fields are guarded by rooms.mu.
 type group struct {
 	name    string
+	pair    bool               // the two ends of a call: it is over when one has gone
 	members map[*member]uint64 // and the number of their join
 	lost    int                // of the members
 }
@@ -65,7 +68,7 @@ const (
 )
 
 func newRooms(lingering int64) *rooms {
-	return &rooms{lingering: lingering, members: map[string]*member{}, groups: map[string]*group{}}
+	return &rooms{lingering: lingering, members: map[string]*member{}, lost: map[*member]struct{}{}, groups: map[string]*group{}}
 }
 
 func (m *member) lost() bool { return m.lostAt.Load() != 0 }
@@ -84,15 +87,34 @@ func (r *rooms) open(id string) bool {
 	return m != nil && !m.lost()
 }
 
+// opened takes the id over from a lost member: that one goes on lingering under it, for the sake of its media.
 func (r *rooms) opened(id, user string, source netip.Addr) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	m := &member{
-		id: id, user: user, source: source.Unmap(), seen: map[netip.Addr]bool{}, claimed: map[netip.Addr]bool{}, allocs: map[*allocation]struct{}{},
+		id: id, user: user, source: source.Unmap(), seen: map[netip.Addr]uint64{}, claimed: map[netip.Addr]bool{}, allocs: map[*allocation]struct{}{},
 	}
 	m.seats.Store(new([]seat))
 	r.members[id] = m
 	m.see(m.source)
+}
+
+// moved notes another source of the signaling connection; the former ones stay seen.
+func (r *rooms) moved(id string, source netip.Addr) concern {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	m := r.members[id]
+	if m == nil || m.lost() {
+		return nil
+	}
+	m.source = source.Unmap()
+	return m.see(m.source)
+}
+
+func (r *rooms) sourceOf(m *member) netip.Addr {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return m.source
 }
 
 func (r *rooms) joined(name, id string) {
@@ -110,6 +132,24 @@ func (r *rooms) joined(name, id string) {
 	if _, again := g.members[m]; again {
 		return
 	}
+	r.seat(m, g)
+}
+
+// called makes the two ends of a call a group of their own, without a name: nobody else can join it.
+func (r *rooms) called(from, to string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	a, b := r.members[from], r.members[to]
+	if a == nil || b == nil || a.lost() || b.lost() {
+		return
+	}
+	g := &group{pair: true, members: map[*member]uint64{}}
+	r.seat(a, g)
+	r.seat(b, g)
+}
+
+// seat gives a member a place in a group. mu is held.
+func (r *rooms) seat(m *member, g *group) {
 	r.joins++
 	g.members[m] = r.joins
 	next := append(slices.Clone(*m.seats.Load()), seat{g, r.joins})
@@ -141,7 +181,7 @@ func (r *rooms) part(m *member, g *group, concerned concern) {
 	}
 	next := slices.DeleteFunc(slices.Clone(*m.seats.Load()), func(s seat) bool { return s.group == g })
 	m.seats.Store(&next)
-	if len(g.members) == 0 {
+	if len(g.members) == 0 && !g.pair {
 		delete(r.groups, g.name)
 	}
 	for a := range m.allocs {
@@ -151,6 +191,11 @@ func (r *rooms) part(m *member, g *group, concerned concern) {
 	for other := range g.members {
 		for a := range other.allocs {
 			concerned[a] = append(concerned[a], addrs...) // others may go in the same breath
+		}
+	}
+	if g.pair {
+		for other := range g.members {
+			r.part(other, g, concerned)
 		}
 	}
 }
@@ -173,6 +218,7 @@ func (r *rooms) ended(id string, lost bool, now int64) (ending []*allocation, co
 		r.joins++ // so that it is not 0, and nobody's who joins later
 		m.lostAt.Store(r.joins)
 		m.idle = now
+		r.lost[m] = struct{}{}
 		for _, s := range seats {
 			s.group.lost++
 		}
@@ -185,7 +231,10 @@ func (r *rooms) remove(m *member, concerned concern) []*allocation {
 	for _, s := range *m.seats.Load() {
 		r.part(m, s.group, concerned)
 	}
-	delete(r.members, m.id)
+	if r.members[m.id] == m {
+		delete(r.members, m.id)
+	}
+	delete(r.lost, m)
 	return slices.Collect(maps.Keys(m.allocs))
 }
 
@@ -194,8 +243,8 @@ func (r *rooms) sweep(now int64) (ending []*allocation, concerned concern) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	concerned = concern{}
-	for _, m := range r.members {
-		if !m.lost() || now-m.idle < r.lingering {
+	for m := range r.lost {
+		if now-m.idle < r.lingering {
 			continue
 		}
 		// Looked at only now, since it is work: so a lost member is looked at once in its time.
@@ -227,30 +276,30 @@ func (m *member) lastUsed() (last int64) {
 	return last
 }
 
-// lostOf returns the ids of lost members that match.
-func (r *rooms) lostOf(match func(*member) bool) (ids []string) {
+// dismiss removes the lost members that match, with their allocations.
+func (r *rooms) dismiss(match func(*member) bool) (ending []*allocation, concerned concern) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for id, m := range r.members {
-		if m.lost() && match(m) {
-			ids = append(ids, id)
+	concerned = concern{}
+	for m := range r.lost {
+		if match(m) {
+			ending = append(ending, r.remove(m, concerned)...)
 		}
 	}
-	return ids
+	return ending, concerned
 }
 
 // attach gives a session's allocation its member, who has been seen at the client's address: the nonce came back from there. nil: there is
 // no such session any more.
-func (r *rooms) attach(id string, a *allocation) *member {
+func (r *rooms) attach(id string, a *allocation) (*member, concern) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	m := r.members[id]
 	if m == nil || m.lost() {
-		return nil
+		return nil, nil
 	}
 	m.allocs[a] = struct{}{}
-	m.see(a.client.Addr())
-	return m
+	return m, m.see(a.client.Addr())
 }
 
 func (r *rooms) detach(a *allocation) {
@@ -259,11 +308,41 @@ func (r *rooms) detach(a *allocation) {
 	delete(a.scope.member.allocs, a)
 }
 
-// see notes an address at which the member receives. rooms.mu is held.
-func (m *member) see(addr netip.Addr) {
-	if len(m.seen) < maxSeen && global(addr) {
-		m.seen[addr] = true
+// see notes an address at which the member receives. In place of one too many the oldest is forgotten, which is probably somebody else's by now, but not
+// one that is in use. It returns what that concerns. rooms.mu is held.
+func (m *member) see(addr netip.Addr) concern {
+	if !global(addr) {
+		return nil
 	}
+	m.sights++
+	if _, again := m.seen[addr]; again || len(m.seen) < maxSeen {
+		m.seen[addr] = m.sights
+		return nil
+	}
+	used := map[netip.Addr]bool{m.source: true}
+	for a := range m.allocs {
+		used[a.client.Addr()] = true
+	}
+	var oldest netip.Addr
+	for old, sight := range m.seen {
+		if !used[old] && (!oldest.IsValid() || sight < m.seen[oldest]) {
+			oldest = old
+		}
+	}
+	if !oldest.IsValid() {
+		return nil
+	}
+	delete(m.seen, oldest)
+	m.seen[addr] = m.sights
+	concerned := concern{}
+	for _, s := range *m.seats.Load() {
+		for other := range s.group.members {
+			for a := range other.allocs {
+				concerned[a] = append(concerned[a], oldest)
+			}
+		}
+	}
+	return concerned
 }
 
 func (r *rooms) claim(id string, addr netip.Addr) {
@@ -280,7 +359,7 @@ func (r *rooms) reaches(m *member, addr netip.Addr, claims bool) bool {
 	defer r.mu.Unlock()
 	for _, s := range *m.seats.Load() {
 		for other, join := range s.group.members {
-			if (other.seen[addr] || claims && other.claimed[addr]) && m.knows(join) && other.knows(s.join) {
+			if (other.seen[addr] != 0 || claims && other.claimed[addr]) && m.knows(join) && other.knows(s.join) {
 				return true
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -365,5 +366,104 @@ func TestKickReachesLostSessions(t *testing.T) {
 				t.Error("it lingers still")
 			}
 		})
+	}
+}
+
+// Somebody who comes back too late has a new session of the same id. The call of the old one goes on as if nobody had come back, and ends the same way.
+func TestLostSessionLingersBesideItsSuccessor(t *testing.T) {
+	r := newRig(t, inRooms)
+	ada := r.session("udp", "ada", "203.0.114.1", "tea")
+	friend := r.session("udp", "friend", "203.0.114.2", "tea")
+	for _, c := range []*client{ada, friend} {
+		c.allocate(withLifetime(3000))
+		c.ok(methodCreatePermission, withPeer("127.0.0.1:1"))
+	}
+	r.s.Ended("ada", true)
+	r.s.Opened("ada", "", netip.MustParseAddr("203.0.114.7"))
+	again := r.minted("udp", cred.Hub, "ada", time.Hour)
+	again.allocate(withLifetime(3000))
+	again.ok(methodCreatePermission, withPeer("127.0.0.1:1"))
+
+	ada.write(ada.sendFrame(friend.relayed.String(), "still here"))
+	if _, _, data := friend.received(); data != "still here" {
+		t.Errorf("got %q", data)
+	}
+	again.refused(403, methodCreatePermission, withPeer("203.0.114.2:9")) // it has joined nothing
+	r.s.Joined("tea", "ada")
+	again.ok(methodCreatePermission, withPeer("203.0.114.2:9"))
+	again.write(again.sendFrame(friend.relayed.String(), "back"))
+	if _, _, data := friend.received(); data != "back" {
+		t.Errorf("got %q", data)
+	}
+
+	r.advance(31 * time.Second)
+	eventually(t, "the old call is over", func() bool { return r.s.Allocations() == 2 })
+	again.ok(methodCreatePermission, withPeer("203.0.114.2:9"))
+
+	r.s.Ended("ada", true)
+	r.s.Opened("ada", "", netip.MustParseAddr("203.0.114.7"))
+	if n := r.s.KickUser("ada"); n != 1 {
+		t.Errorf("kicked %d allocations", n)
+	}
+	r.s.Ended("ada", false)
+	r.s.Ended("friend", false)
+	if n := len(r.s.rooms.members) + len(r.s.rooms.lost) + len(r.s.rooms.groups); n != 1 { // the rig's own session
+		t.Errorf("%d entries are left", n)
+	}
+}
+
+// A session that goes on from another address is seen there, too.
+func TestMovedSessionIsReachedAtItsNewAddress(t *testing.T) {
+	r := newRig(t, inRooms)
+	r.session("udp", "ada", "203.0.114.1", "tea")
+	friend := r.session("udp", "friend", "203.0.114.2", "tea")
+	friend.allocate()
+	friend.refused(403, methodCreatePermission, withPeer("203.0.114.7:9"))
+	r.s.Moved("ada", netip.MustParseAddr("203.0.114.7"))
+	friend.ok(methodCreatePermission, withPeer("203.0.114.7:9"))
+	friend.ok(methodCreatePermission, withPeer("203.0.114.1:9"))
+	if _, source, _ := r.s.Member("ada"); source.String() != "203.0.114.7" {
+		t.Errorf("source %v", source)
+	}
+}
+
+// Somebody who is called often doesn't carry the calls that are over.
+func TestCallsThatAreOverLeaveNothing(t *testing.T) {
+	t.Parallel()
+	r := newRooms(int64(30 * time.Second))
+	source := netip.MustParseAddr("203.0.114.1")
+	r.opened("bob", "bob", source)
+	for i, lost := range []bool{false, true, false} {
+		id := strconv.Itoa(i)
+		r.opened(id, "", source)
+		r.called(id, "bob")
+		if !together(r.members[id], r.members["bob"]) {
+			t.Fatal("the call opens nothing")
+		}
+		if r.ended(id, lost, 0); lost {
+			r.sweep(int64(time.Minute))
+		}
+	}
+	if bob := r.members["bob"]; len(*bob.seats.Load()) != 0 || len(r.groups)+len(r.lost) != 0 || len(r.members) != 1 {
+		t.Errorf("%d seats, %d groups, %d lost, %d members", len(*bob.seats.Load()), len(r.groups), len(r.lost), len(r.members))
+	}
+}
+
+// A client that wanders is reached where it is, and no longer where it was long ago.
+func TestSeenAddressesAreTheLatest(t *testing.T) {
+	t.Parallel()
+	r := newRooms(1)
+	at := func(n int) netip.Addr { return netip.AddrFrom4([4]byte{8, 8, 8, byte(n)}) }
+	r.opened("a", "", netip.MustParseAddr("9.9.9.9"))
+	r.opened("b", "", at(1))
+	r.joined("tea", "a")
+	r.joined("tea", "b")
+	for n := 2; n <= maxSeen+3; n++ {
+		r.moved("b", at(n))
+	}
+	for n := 1; n <= maxSeen+3; n++ {
+		if got := r.reaches(r.members["a"], at(n), false); got != (n > 3) {
+			t.Errorf("address %d is reached: %v", n, got)
+		}
 	}
 }

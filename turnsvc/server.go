@@ -92,7 +92,7 @@ func New(o Options) (*Server, error) {
 		bans: bans{users: map[string]time.Time{}, sources: map[netip.Prefix]time.Time{}},
 		streams: streams{
 			limit: o.Limits.Connections, perSource: o.Limits.ConnectionsPerSource,
-			timeouts: timeouts{firstFrame: 15 * time.Second, idle: time.Minute, write: 30 * time.Second},
+			timeouts: timeouts{firstFrame: 15 * time.Second, idle: time.Minute, write: 30 * time.Second, patience: 5 * time.Second},
 			all:      map[*streamLink]struct{}{}, bySource: map[netip.Prefix]int{},
 		},
 	}

@@ -118,6 +118,14 @@ func (l *streamLink) close() {
 	l.conn.Close()
 }
 
+// sleep holds up what reads, and tells whether the connection is still open after that.
+func (l *streamLink) sleep(d time.Duration) bool {
+	time.Sleep(d)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.closed
+}
+
 // ServeConn serves one TURN client on a connection and returns when that is over; its allocation ends with it. It owns conn. transport
 // is "tcp", "tls" or "dtls".
 func (s *Server) ServeConn(conn net.Conn, transport string) {
@@ -226,8 +234,8 @@ func frameSize(b []byte, known bool) (size, padded int, ok bool) {
 }
 
 // timeouts of streams: firstFrame ends those that never say anything sensible, idle those that stop to and hold no allocation,
-// write those that take nothing.
-type timeouts struct{ firstFrame, idle, write time.Duration }
+// write those that take nothing. For patience a stranger waits for its turn.
+type timeouts struct{ firstFrame, idle, write, patience time.Duration }
 
 // streams are the connections being served, counted in all and by source.
 type streams struct {

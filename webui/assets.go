@@ -74,6 +74,9 @@ func loadAssets(files fs.FS) (*assets, error) {
 		if err != nil {
 			return err
 		}
+		if name == sdkName {
+			body = withoutComments(body)
+		}
 		if a.files[name], err = newAsset(name, body); err != nil {
 			return err
 		}
@@ -86,6 +89,19 @@ func loadAssets(files fs.FS) (*assets, error) {
 	}
 	a.hash = hex.EncodeToString(tree.Sum(nil)[:6])
 	return a, nil
+}
+
+// withoutComments drops the lines of a script that are comments, but for those at its head: applications load the SDK, they don't read it there. A line of a
+// string must therefore not begin like a comment.
+func withoutComments(script []byte) []byte {
+	head, rest, _ := bytes.Cut(script, []byte("\n\n"))
+	out := append(bytes.Clone(head), '\n')
+	for line := range bytes.Lines(rest) {
+		if !bytes.HasPrefix(bytes.TrimSpace(line), []byte("//")) {
+			out = append(out, line...)
+		}
+	}
+	return out
 }
 
 // prefix is the path under which this version of the tree may be cached for good, without a slash at its end.

@@ -24,6 +24,7 @@ type facts struct {
 	Version   string
 	HTTPSPort int    // 0: no TLS listener
 	Assets    string // path prefix, without a slash at its end
+	Trust     bool   // whether there is /trust to link to
 }
 
 type rendering struct {
@@ -41,7 +42,7 @@ func loadPage(name, assetsPrefix string, opts Options) (*page, error) {
 	p := &page{
 		template: parsed,
 		name:     name,
-		facts:    facts{Version: opts.Version, Assets: assetsPrefix},
+		facts:    facts{Version: opts.Version, Assets: assetsPrefix, Trust: opts.Trust},
 		port:     opts.HTTPSPort,
 	}
 	if p.port == nil {

@@ -100,10 +100,12 @@ func TestIDs(t *testing.T) {
 	pages := readAll(t, "pages", ".html")
 	frame := pages["pages/frame.html"]
 	for page, contract := range map[string]string{
-		"index": "room start suggest snippet",
-		"call":  "name preview join leave mute camera share chat-toggle chat-input chat-send chat-log tiles status",
-		"check": "run verdict candidates relay-test reach-test server-url server-username server-credential server-add server-remove servers",
-		"admin": "allocations rooms figures locked live token token-open kick kick-ban kick-confirm kick-cancel",
+		"index":   "room start suggest snippet",
+		"call":    "name preview join leave mute camera share chat-toggle chat-input chat-send chat-log tiles status",
+		"check":   "run verdict candidates relay-test reach-test server-url server-username server-credential server-add server-remove servers",
+		"trust":   "failed retry fingerprint qr qr-none systems system-linux",
+		"example": "join room leave status videos",
+		"admin":   "allocations rooms figures locked live token token-open kick kick-ban kick-confirm kick-cancel",
 	} {
 		ids := matches(`\sid="([^"]+)"`, pages["pages/"+page+".html"]+frame)
 		slices.Sort(ids)
@@ -113,7 +115,7 @@ func TestIDs(t *testing.T) {
 		wanted := strings.Fields(contract)
 		own := "static/js/" + page + "/"
 		for name, text := range scripts {
-			if strings.HasPrefix(name, own) || page == "index" && name == "static/js/home.js" {
+			if strings.HasPrefix(name, own) || page == "index" && name == "static/js/home.js" || name == "static/js/"+page+".js" || name == "static/js/pass.js" && (page == "call" || page == "check") {
 				wanted = append(wanted, matches(`byId\('([^']+)'\)`, text)...)
 			}
 		}

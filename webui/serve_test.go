@@ -22,6 +22,8 @@ func newServer(t *testing.T, opts Options) *httptest.Server {
 	mux.Handle("/call/{room}", ui.Call())
 	mux.Handle("/check", ui.Check())
 	mux.Handle("/admin", ui.Admin())
+	mux.Handle("/example", ui.Example())
+	mux.Handle("/trust", ui.Trust())
 	mux.Handle("/assets/", ui.Assets())
 	mux.Handle("/signalbox.js", ui.SDK())
 	server := httptest.NewServer(mux)
@@ -29,7 +31,7 @@ func newServer(t *testing.T, opts Options) *httptest.Server {
 	return server
 }
 
-var pagePaths = []string{"/", "/call/tea", "/check", "/admin"}
+var pagePaths = []string{"/", "/call/tea", "/check", "/admin", "/example", "/trust"}
 
 // fetch asks without Go's transparent decompression, so that tests see what a browser gets.
 func fetch(t *testing.T, method, url string, header http.Header) (*http.Response, []byte) {
@@ -248,5 +250,18 @@ func TestHTTPSPort(t *testing.T) {
 	}
 	if len(seen) != 2 {
 		t.Errorf("%d ETags for two renderings", len(seen))
+	}
+}
+
+// Only a box that is its own certificate authority has the page to link to.
+func TestPagesLinkToTrustWhereItIs(t *testing.T) {
+	t.Parallel()
+	for _, trust := range []bool{true, false} {
+		server := newServer(t, Options{Trust: trust})
+		for _, page := range []string{"/", "/call/tea", "/check"} {
+			if _, body := get(t, server.URL+page); strings.Contains(string(body), `href="/trust"`) != trust {
+				t.Errorf("%s links to /trust: %v, want %v", page, !trust, trust)
+			}
+		}
 	}
 }

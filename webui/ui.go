@@ -17,16 +17,20 @@ type Options struct {
 	// HTTPSPort tells the port of the TLS listener, which is known only after it is bound: it is asked on each
 	// request. 0, or a nil func, means that there is none. A page without a secure context names that port.
 	HTTPSPort func() int
+	// Trust makes the pages link to /trust, where the box's own certificate authority is: only such a box has that page.
+	Trust bool
 }
 
 // UI serves the pages and the SDK. Its handlers are safe for concurrent use and answer GET and HEAD only.
 type UI struct {
-	assets *assets
-	sdk    *asset
-	index  *page
-	call   *page
-	check  *page
-	admin  *page
+	assets  *assets
+	sdk     *asset
+	index   *page
+	call    *page
+	check   *page
+	admin   *page
+	example *page
+	trust   *page
 }
 
 // New parses the pages and prepares the assets: hashed, and compressed where that pays. It touches nothing outside the process.
@@ -44,7 +48,7 @@ func New(opts Options) (*UI, error) {
 		return nil, fmt.Errorf("static files: %s is missing", sdkName)
 	}
 	ui := &UI{assets: assets, sdk: sdk}
-	for name, p := range map[string]**page{"index": &ui.index, "call": &ui.call, "check": &ui.check, "admin": &ui.admin} {
+	for name, p := range map[string]**page{"index": &ui.index, "call": &ui.call, "check": &ui.check, "admin": &ui.admin, "example": &ui.example, "trust": &ui.trust} {
 		if *p, err = loadPage(name, assets.prefix(), opts); err != nil {
 			return nil, err
 		}
@@ -63,6 +67,13 @@ func (ui *UI) Check() http.Handler { return ui.check }
 
 // Admin is the status page. It holds no data: those come from the admin API, with a token.
 func (ui *UI) Admin() http.Handler { return ui.admin }
+
+// Example is the smallest application on the SDK.
+func (ui *UI) Example() http.Handler { return ui.example }
+
+// Trust tells how to make a device trust the box's own certificate authority. It needs what the caller serves at /ca.crt, /ca.pem,
+// /api/trust and /trust/qr.svg.
+func (ui *UI) Trust() http.Handler { return ui.trust }
 
 // Assets serves what the pages refer to; it is to be mounted at /assets/, with that prefix left in the request's path.
 func (ui *UI) Assets() http.Handler { return ui.assets }

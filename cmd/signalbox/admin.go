@@ -79,6 +79,12 @@ func printStatus(w io.Writer, s signalbox.Status) {
 	fmt.Fprintf(w, "version\t%s\n", s.Version)
 	fmt.Fprintf(w, "up\t%s\n", time.Since(time.UnixMilli(s.StartedAt)).Round(time.Second))
 	fmt.Fprintf(w, "relay address\t%s\n", strings.Join(s.PublicIP, " "))
+	if c := s.Certificate; c != nil {
+		fmt.Fprintf(w, "certificate\t%s, until %s, for %s\n", c.Mode, time.UnixMilli(c.NotAfter).Format(time.DateOnly), strings.Join(c.Names, " "))
+		if c.Problem != "" {
+			fmt.Fprintf(w, "\t%s\n", c.Problem)
+		}
+	}
 	fmt.Fprintf(w, "sessions\t%d in %d rooms\n", s.Signal.Sessions, len(s.Signal.Rooms))
 	fmt.Fprintf(w, "allocations\t%d\n", len(s.TURN.Allocations))
 	fmt.Fprintf(w, "relayed in %s\t%s\n", s.TURN.Transfer.Month, bytesInWords(s.TURN.Transfer.Bytes))
@@ -119,21 +125,21 @@ func kickCommand(g *global) *cobra.Command {
 	f := &adminFlags{g: g}
 	var ban time.Duration
 	cmd := f.add(&cobra.Command{
-		Use: "kick peer:ID | user:NAME | allocation:ID | source:ADDRESS", Short: "End somebody's sessions and allocations",
-		Long: `kick ends a member's session and its allocations within a second. With --ban it also keeps them out for a time: a user by name, a peer by its user
-name and its address, a source by its address or network.`,
+		Use: "kick peer:ID | user:NAME | token:KEY | allocation:ID | source:ADDRESS", Short: "End somebody's sessions and allocations",
+		Long: `kick ends a member's session and its allocations within a second. With --ban it also keeps them out for a time: a user by name, a token by its key,
+a peer by its user name, its tokens and its address, a source by its address or network. The key of a room token is its jti, or "sub:" and its sub.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return usageError{fmt.Errorf("name one of peer:ID, user:NAME, allocation:ID or source:ADDRESS; `signalbox rooms` and `signalbox allocations` list them")}
+				return usageError{fmt.Errorf("name one of peer:ID, user:NAME, token:KEY, allocation:ID or source:ADDRESS; `signalbox rooms` and `signalbox allocations` list them")}
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			kind, name, _ := strings.Cut(args[0], ":")
 			var k signalbox.Kick
-			field, ok := map[string]*string{"peer": &k.Peer, "user": &k.User, "allocation": &k.Allocation, "source": &k.Source}[kind]
+			field, ok := map[string]*string{"peer": &k.Peer, "user": &k.User, "token": &k.Token, "allocation": &k.Allocation, "source": &k.Source}[kind]
 			if !ok || name == "" {
-				return usageError{fmt.Errorf("%q is none of peer:ID, user:NAME, allocation:ID or source:ADDRESS", args[0])}
+				return usageError{fmt.Errorf("%q is none of peer:ID, user:NAME, token:KEY, allocation:ID or source:ADDRESS", args[0])}
 			}
 			*field = name
 			if ban > 0 {

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"crypto/ed25519"
+	"crypto/x509"
+	"encoding/pem"
 	"net"
 	"net/http"
 	"os"
@@ -49,6 +52,8 @@ func TestScripts(t *testing.T) {
 			"allocate":    allocate,
 			"credential":  credential,
 			"waitready":   waitReady,
+			"iceservers":  iceServers,
+			"keypair":     keyPair,
 		},
 	})
 }
@@ -131,6 +136,32 @@ func credential(ts *testscript.TestScript, neg bool, args []string) {
 		if name, value, ok := strings.Cut(line, " "); ok {
 			ts.Setenv(strings.ToUpper(name), strings.TrimSpace(value))
 		}
+	}
+}
+
+// keypair PRIVATE PUBLIC writes both halves of a new key.
+func keyPair(ts *testscript.TestScript, neg bool, args []string) {
+	public, private, err := ed25519.GenerateKey(nil)
+	ts.Check(err)
+	privateDER, err := x509.MarshalPKCS8PrivateKey(private)
+	ts.Check(err)
+	publicDER, err := x509.MarshalPKIXPublicKey(public)
+	ts.Check(err)
+	for i, block := range []pem.Block{{Type: "PRIVATE KEY", Bytes: privateDER}, {Type: "PUBLIC KEY", Bytes: publicDER}} {
+		ts.Check(os.WriteFile(ts.MkAbs(args[i]), pem.EncodeToMemory(&block), 0o600))
+	}
+}
+
+// iceservers ADDR FILE asks for ICE servers there with the token in the file.
+func iceServers(ts *testscript.TestScript, neg bool, args []string) {
+	req, err := http.NewRequest(http.MethodGet, "http://"+args[0]+"/api/ice", nil)
+	ts.Check(err)
+	req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(strings.ReplaceAll(ts.ReadFile(args[1]), "\n", " ")))
+	resp, err := http.DefaultClient.Do(req)
+	ts.Check(err)
+	resp.Body.Close()
+	if (resp.StatusCode == http.StatusOK) == neg {
+		ts.Fatalf("/api/ice answers %s", resp.Status)
 	}
 }
 

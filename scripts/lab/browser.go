@@ -22,16 +22,42 @@ import (
 // that runs several calls takes its time to open another page.
 const patience = 40 * time.Second
 
-// BrowserOptions say what kind of machine a browser runs on.
-type BrowserOptions struct {
-	NoCamera bool     // neither camera nor microphone; else both are faked
-	Flags    []string // further flags of Chromium
+// An Engine is a kind of browser.
+type Engine string
+
+const (
+	Chromium Engine = "chromium"
+	// Firefox speaks TURN over TLS to servers that it is given by name only: see
+	// [Namespace.Resolve].
+	Firefox Engine = "firefox"
+)
+
+// An engine is what the lab needs to run a browser.
+type engine struct {
+	variable string   // of the environment, with the path of the browser
+	names    []string // that it may be installed by
+	driver   string   // the package of Node's that drives it
 }
 
-// A Browser is a headless Chromium that runs inside a namespace.
+func (e Engine) needs() engine {
+	if e == Firefox {
+		return engine{"SIGNALBOX_FIREFOX", []string{"firefox-esr", "firefox"}, "puppeteer-core"}
+	}
+	return engine{"SIGNALBOX_CHROMIUM", []string{"chromium", "chromium-browser", "google-chrome-stable", "google-chrome"}, "playwright-core"}
+}
+
+// BrowserOptions say what kind of machine a browser runs on.
+type BrowserOptions struct {
+	Engine   Engine   // Chromium, unless it is set
+	NoCamera bool     // neither camera nor microphone; else both are faked
+	Flags    []string // further flags of the browser's command line
+}
+
+// A Browser is headless and runs inside a namespace.
 type Browser struct {
-	t     testing.TB
-	stdin io.WriteCloser
+	t      testing.TB
+	engine Engine
+	stdin  io.WriteCloser
 
 	pages []*Page // owned by the test's goroutine
 
@@ -49,37 +75,42 @@ type driverAnswer struct {
 var driverGone = driverAnswer{Error: "the driver is gone"}
 
 // RequireBrowser does for tests with browsers what [Require] does for labs. It
-// returns the path of Chromium: SIGNALBOX_CHROMIUM, or the first that is found.
-func RequireBrowser(t testing.TB) string {
+// returns the path of the browser: what SIGNALBOX_CHROMIUM or SIGNALBOX_FIREFOX
+// says, or the first that is found.
+func RequireBrowser(t testing.TB, e Engine) string {
 	t.Helper()
+	needs := e.needs()
 	var missing []string
 	if _, err := exec.LookPath("node"); err != nil {
 		missing = append(missing, "node")
 	}
-	if _, err := os.Stat(filepath.Join(driverDir(t), "node_modules", "playwright-core")); err != nil {
-		missing = append(missing, "playwright-core (npm ci in scripts/lab/browser)")
+	if _, err := os.Stat(filepath.Join(driverDir(t), "node_modules", needs.driver)); err != nil {
+		missing = append(missing, needs.driver+" (npm ci in scripts/lab/browser)")
 	}
-	chromium := os.Getenv("SIGNALBOX_CHROMIUM")
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome-stable", "google-chrome"} {
-		if chromium == "" {
-			chromium, _ = exec.LookPath(name)
+	path := os.Getenv(needs.variable)
+	for _, name := range needs.names {
+		if path == "" {
+			path, _ = exec.LookPath(name)
 		}
 	}
-	if chromium == "" {
-		missing = append(missing, "chromium")
+	if path == "" {
+		missing = append(missing, needs.names[0])
 	}
 	lack(t, missing)
-	return chromium
+	return path
 }
 
-// StartBrowser starts a Chromium of its own inside the namespace and closes it
+// StartBrowser starts a browser of its own inside the namespace and closes it
 // with the test. The test fails if one of its pages throws an error that nobody
 // catches, or logs one.
 func StartBrowser(t testing.TB, in *Namespace, options BrowserOptions) *Browser {
 	t.Helper()
-	chromium := RequireBrowser(t)
+	if options.Engine == "" {
+		options.Engine = Chromium
+	}
+	path := RequireBrowser(t, options.Engine)
 	args, err := json.Marshal(map[string]any{
-		"executable": chromium, "camera": !options.NoCamera, "flags": options.Flags,
+		"engine": options.Engine, "executable": path, "camera": !options.NoCamera, "flags": options.Flags,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -97,7 +128,7 @@ func StartBrowser(t testing.TB, in *Namespace, options BrowserOptions) *Browser 
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &Browser{t: t, stdin: stdin, waiting: map[int]chan<- driverAnswer{}}
+	b := &Browser{t: t, engine: options.Engine, stdin: stdin, waiting: map[int]chan<- driverAnswer{}}
 	_, started := b.expect()
 	if err := cmd.Start(); err != nil {
 		kill()
@@ -127,10 +158,10 @@ func StartBrowser(t testing.TB, in *Namespace, options BrowserOptions) *Browser 
 	select {
 	case answer := <-started:
 		if answer.Error != "" {
-			t.Fatalf("start Chromium: %s", answer.Error)
+			t.Fatalf("start %s: %s", options.Engine, answer.Error)
 		}
 	case <-time.After(30 * time.Second):
-		t.Fatal("Chromium does not start within 30 s")
+		t.Fatalf("%s does not start within 30 s", options.Engine)
 	}
 	return b
 }

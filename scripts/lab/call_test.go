@@ -51,12 +51,12 @@ func knock(p *lab.Page, name string) {
 	p.Click("#join")
 }
 
-// watch waits until a page has decoded more than 50 frames of each of its peers
+// watch waits until a page has decoded more than 25 frames of each of its peers
 // and returns what the browser says of them.
 func watch(t *testing.T, p *lab.Page, peers int) []flow {
 	t.Helper()
-	p.Await(40*time.Second, fmt.Sprintf("more than 50 frames decoded of each of %d peers", peers),
-		fmt.Sprintf(`%s.then(all => all.length == %d && all.every(f => f.Frames > 50))`, flows, peers))
+	p.Await(40*time.Second, fmt.Sprintf("more than 25 frames decoded of each of %d peers", peers),
+		fmt.Sprintf(`%s.then(all => all.length == %d && all.every(f => f.Frames > 25))`, flows, peers))
 	var got []flow
 	p.Eval(flows, &got)
 	return got

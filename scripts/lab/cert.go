@@ -17,11 +17,22 @@ import (
 	"time"
 )
 
-// CertificateConfig makes a certificate for the server's addresses, in any lab,
-// and returns the section of the configuration that names it. The box takes it
-// for one that clients can verify, as the browsers of a lab, which verify none,
-// do; only then it offers TURN over TLS.
+// ServerName is a name for the server that its certificate is made for, too. It
+// leads there where [Namespace.Resolve] says so.
+const ServerName = "signalbox.test"
+
+// CertificateConfig returns the section of a configuration that names
+// a [Certificate]. The box takes it for one that clients can verify, as the
+// browsers of a lab, which verify none, do; only then it offers TURN over TLS.
 func CertificateConfig(t testing.TB) string {
+	t.Helper()
+	cert, key := Certificate(t)
+	return fmt.Sprintf("[tls]\nmode = \"files\"\ncert = %q\nkey = %q\n", cert, key)
+}
+
+// Certificate makes a certificate for the server's addresses, in any lab, and
+// for [ServerName]. It returns the paths of the certificate and of its key.
+func Certificate(t testing.TB) (certFile, keyFile string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -33,6 +44,7 @@ func CertificateConfig(t testing.TB) string {
 		NotAfter:     time.Now().Add(24 * time.Hour),
 		KeyUsage:     x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		DNSNames:     []string{ServerName},
 		IPAddresses: []net.IP{
 			net.ParseIP(AddrServer), net.ParseIP(AddrServer2), net.ParseIP(globalNet + "10"), net.ParseIP(globalNet + "11"),
 		},
@@ -53,6 +65,5 @@ func CertificateConfig(t testing.TB) string {
 		}
 		return path
 	}
-	return fmt.Sprintf("[tls]\nmode = \"files\"\ncert = %q\nkey = %q\n",
-		write("cert.pem", "CERTIFICATE", certDER), write("key.pem", "PRIVATE KEY", keyDER))
+	return write("cert.pem", "CERTIFICATE", certDER), write("key.pem", "PRIVATE KEY", keyDER)
 }

@@ -179,6 +179,7 @@ func TestCheckTakesServersOfTheReadersOwn(t *testing.T) {
 }
 
 func TestCheckNamesTheBlockedRelayPorts(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t, lab.Symmetric, lab.Symmetric, lab.GlobalAddresses) // the default policy says nothing against them
 	server := lab.StartServer(t, l.Server, "")
 	// What forgetful owners of cloud machines have.
@@ -186,9 +187,13 @@ func TestCheckNamesTheBlockedRelayPorts(t *testing.T) {
 		chain inp { type filter hook input priority 0; udp dport 49152-65535 drop; }
 	}`)
 	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{})
+	// They wait for what doesn't come: side by side.
+	pages := map[string]*lab.Page{}
 	for _, locale := range []string{"en-US", "zh-CN"} {
+		pages[locale] = b.Open(server.HTTPS+"/check", lab.PageOptions{Locale: locale})
+	}
+	for locale, p := range pages {
 		t.Run(locale, func(t *testing.T) {
-			p := b.Open(server.HTTPS+"/check", lab.PageOptions{Locale: locale})
 			if got := verdict(p); got != "bad" {
 				t.Errorf("the verdict is %s: %s", got, p.Text("main"))
 			}
@@ -203,6 +208,7 @@ func TestCheckNamesTheBlockedRelayPorts(t *testing.T) {
 
 // Without UDP the relay still does it: that is worth a word, not an alarm.
 func TestCheckWithUDPBlocked(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t, lab.UDPBlocked, lab.Symmetric)
 	server := lab.StartServer(t, l.Server, lab.Config)
 	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{})

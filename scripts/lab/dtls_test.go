@@ -17,6 +17,7 @@ import (
 // TestTurnutilsOverDTLS has coturn's client pass its data through the box over
 // DTLS, on the port of plain TURN: in channels, and in Send indications.
 func TestTurnutilsOverDTLS(t *testing.T) {
+	t.Parallel()
 	lab.Require(t, "turnutils_uclient", "turnutils_peer")
 	l := lab.New(t, lab.Symmetric, lab.FullCone)
 	lab.StartServer(t, l.Server, lab.Config, "--set", "turn.dtls=true")

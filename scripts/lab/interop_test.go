@@ -46,6 +46,7 @@ func requireMakers(t *testing.T) {
 // with credentials that reach nothing but its relays, from behind NATs that let
 // nothing else through.
 func TestInterop(t *testing.T) {
+	t.Parallel()
 	requireMakers(t)
 	l := lab.New(t, lab.Symmetric, lab.Symmetric)
 	server := lab.StartServer(t, l.Server, lab.Config)

@@ -15,6 +15,7 @@ import (
 // TestIPv6 has coturn's client allocate IPv6 relays over IPv6 and over IPv4, and IPv4 relays over
 // IPv6, between two of its own allocations and to coturn's echo.
 func TestIPv6(t *testing.T) {
+	t.Parallel()
 	lab.Require(t, "turnutils_uclient", "turnutils_peer")
 	const (
 		serverIP = "2001:db8::10"

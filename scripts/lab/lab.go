@@ -156,6 +156,19 @@ func (l *Lab) SetNAT(t testing.TB, router *Namespace, mode NAT) {
 	router.Exec(t, "conntrack", "-F")
 }
 
+// Renumber gives a router, NATA or NATB, the outside address with another last
+// number, as internet providers do over night. Its mappings are lost.
+func (l *Lab) Renumber(t testing.TB, router *Namespace, mode NAT, number uint8) {
+	t.Helper()
+	former := router.Public
+	router.Public = fmt.Sprint(l.net, number)
+	err := router.ip("addr del " + former + "/24 dev wan\naddr add " + router.Public + "/24 dev wan\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.SetNAT(t, router, mode)
+}
+
 func (l *Lab) setNAT(router *Namespace, mode NAT) error {
 	client := AddrA
 	if router == l.NATB {

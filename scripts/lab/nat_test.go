@@ -128,6 +128,7 @@ func (p *natProbe) hairpins(t *testing.T) bool {
 }
 
 func TestNATModes(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t, lab.PortRestricted, lab.PortRestricted)
 	const eim, adm, apdm = "endpoint-independent", "address-dependent", "address- and port-dependent"
 	for _, tt := range []struct {

@@ -17,11 +17,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/miekg/dns"
 	"golang.org/x/sys/unix"
 )
 
-// netnsDir is where iproute2 keeps named network namespaces.
-const netnsDir = "/run/netns"
+const (
+	netnsDir    = "/run/netns" // where iproute2 keeps named network namespaces
+	netnsEtcDir = "/etc/netns" // and, for each, files that it shows there instead of those in /etc
+)
 
 // A Namespace is one host of a lab.
 type Namespace struct {
@@ -48,6 +51,51 @@ func (n *Namespace) Exec(t testing.TB, name string, args ...string) string {
 		t.Fatalf("%s in %s: %v\n%s", name, n.Name, err, out)
 	}
 	return string(out)
+}
+
+// Resolve gives an address a name, for what starts in the namespace from now on: in
+// its hosts file, and from a name server of its own, which browsers ask besides.
+func (n *Namespace) Resolve(t testing.TB, name, address string) {
+	t.Helper()
+	dir := filepath.Join(netnsEtcDir, n.Name)
+	err := os.MkdirAll(dir, 0o755)
+	for file, text := range map[string]string{
+		"hosts": "127.0.0.1 localhost\n" + address + " " + name + "\n", "resolv.conf": "nameserver 127.0.0.1\n",
+	} {
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644)
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	record, err := dns.NewRR(name + ". 60 A " + address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	started := make(chan struct{})
+	server := &dns.Server{PacketConn: n.ListenUDP(t, "127.0.0.1:53"), NotifyStartedFunc: func() { close(started) }}
+	server.Handler = dns.HandlerFunc(func(w dns.ResponseWriter, asked *dns.Msg) {
+		answer := new(dns.Msg).SetReply(asked)
+		if len(asked.Question) == 1 && strings.EqualFold(asked.Question[0].Name, name+".") {
+			if asked.Question[0].Qtype == dns.TypeA {
+				answer.Answer = []dns.RR{record}
+			}
+		} else {
+			answer.Rcode = dns.RcodeNameError
+		}
+		w.WriteMsg(answer) //nolint:errcheck // whoever asks asks again
+	})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		server.ActivateAndServe() //nolint:errcheck // it ends with Shutdown
+	}()
+	<-started
+	t.Cleanup(func() {
+		server.Shutdown() //nolint:errcheck // it runs
+		<-done
+	})
 }
 
 // Nft loads nftables commands into the namespace, on top of what is there.

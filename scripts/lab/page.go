@@ -12,7 +12,7 @@ import (
 )
 
 // PageOptions say who looks at a page, and how. The zero value is an English
-// reader with a light 1440 x 900 screen.
+// reader with a light 1440 x 900 screen; Firefox has no other language or colors.
 type PageOptions struct {
 	Locale        string // BCP 47
 	Width, Height int    // CSS pixels
@@ -128,11 +128,15 @@ func (p *Page) Press(selector, key string) {
 }
 
 // Shoot takes pictures of the page as a phone and as a desktop show it, light
-// and dark, and leaves them with the test's artifacts.
+// and, in Chromium, dark, and leaves them with the test's artifacts.
 func (p *Page) Shoot(name string) {
 	p.b.t.Helper()
+	schemes := []string{"light", "dark"}
+	if p.b.engine == Firefox {
+		schemes = schemes[:1]
+	}
 	for _, size := range []struct{ width, height int }{{390, 844}, {1440, 900}} {
-		for _, scheme := range []string{"light", "dark"} {
+		for _, scheme := range schemes {
 			p.do("look", map[string]any{"width": size.width, "height": size.height, "dark": scheme == "dark"}, nil)
 			file := fmt.Sprintf("%s-%s-%d-%s.png", name, p.look.Locale, size.width, scheme)
 			p.do("screenshot", map[string]any{"path": filepath.Join(Artifacts(p.b.t), file), "full": true}, nil)

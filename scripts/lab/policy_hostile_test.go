@@ -28,6 +28,10 @@ func policyConfig(l *lab.Lab, peers string) string {
 	return config
 }
 
+// soonGone has the hub wait no longer than it must for those whose connection is
+// lost.
+var soonGone = []string{"--set", "signal.resume=1s"}
+
 // boxes are the two ways in which a server stands on the internet.
 var boxes = []struct {
 	name    string
@@ -45,7 +49,7 @@ func TestHostileMemberReachesNobodyElse(t *testing.T) {
 	for _, box := range boxes {
 		t.Run(box.name, func(t *testing.T) {
 			l := lab.New(t, lab.PortRestricted, lab.PortRestricted, box.options...)
-			s := newSiege(t, l, lab.StartServer(t, l.Server, policyConfig(l, "room")))
+			s := newSiege(t, l, lab.StartServer(t, l.Server, policyConfig(l, "room"), soonGone...))
 			for _, attacker := range s.attackers {
 				t.Run("refused peers, "+attacker.name, func(t *testing.T) { s.tryRefused(t, attacker) })
 				t.Run("the box itself, "+attacker.name, func(t *testing.T) { s.tryBox(t, attacker) })

@@ -20,7 +20,7 @@ func TestLongMemberWhoIsGoneIsLeftAlone(t *testing.T) {
 		t.Skip("takes long; scripts/test --long runs it")
 	}
 	l := lab.New(t, lab.PortRestricted, lab.PortRestricted, lab.GlobalAddresses)
-	server := lab.StartServer(t, l.Server, policyConfig(l, "room"))
+	server := lab.StartServer(t, l.Server, policyConfig(l, "room"), soonGone...)
 	mallory, host := l.AddHost(t, "mallory", 66), l.AddHost(t, "victim", 77)
 	atVictim := host.Capture(t)
 	m, victim := hello(t, mallory, server, "Mallory", nil), hello(t, host, server, "Victim", nil)

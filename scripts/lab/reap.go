@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -98,7 +99,7 @@ func (n *Namespace) remove() error {
 	if out, err := exec.CommandContext(ctx, "ip", "netns", "delete", n.Name).CombinedOutput(); err != nil {
 		return fmt.Errorf("delete namespace %s: %w: %s", n.Name, err, bytes.TrimSpace(out))
 	}
-	return nil
+	return os.RemoveAll(filepath.Join(netnsEtcDir, n.Name))
 }
 
 // pids returns the processes in the namespace.

@@ -14,7 +14,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -41,16 +40,19 @@ type Server struct {
 	HTTPS string // and with TLS
 	Log   string // path of what it prints
 
-	in     *Namespace
-	cmd    *exec.Cmd
-	stop   sync.Once
-	exited chan struct{}
-	err    error // of the exit; to be read once exited is closed
+	in      *Namespace
+	command []string
+
+	// of the process, which Start replaces
+	cmd     *exec.Cmd
+	running bool // as far as the test wants it to
+	exited  chan struct{}
+	err     error // of the exit; to be read once exited is closed
 }
 
-// StartServer starts the signalbox binary, built from this tree, with the
-// given configuration in a lab's server and waits until it is ready. With the test it is interrupted, and the test fails unless
-// it then exits cleanly.
+// StartServer starts the signalbox binary, built from this tree, with the given
+// configuration in a lab's server and waits until it is ready. With the test it
+// is interrupted, and the test fails unless it then exits cleanly.
 func StartServer(t testing.TB, in *Namespace, config string, args ...string) *Server {
 	t.Helper()
 	binary := buildBinary(t)
@@ -60,44 +62,63 @@ func StartServer(t testing.TB, in *Namespace, config string, args ...string) *Se
 		t.Fatal(err)
 	}
 	s := &Server{
-		HTTP:   "http://" + in.Public + ":8080",
-		HTTPS:  "https://" + in.Public + ":8443",
-		Log:    filepath.Join(Artifacts(t), "server.log"),
-		in:     in,
-		exited: make(chan struct{}),
+		HTTP:    "http://" + in.Public + ":8080",
+		HTTPS:   "https://" + in.Public + ":8443",
+		Log:     filepath.Join(Artifacts(t), "server.log"),
+		in:      in,
+		command: append([]string{binary, "serve", "-c", file, "--state", filepath.Join(dir, "state")}, args...),
 	}
-	// Appended to: a test may have had another server before.
-	log, err := os.OpenFile(s.Log, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
-	if err != nil {
-		t.Fatal(err)
-	}
-	// Not t.Context(): the server outlives it, to be stopped in good order.
-	ctx, kill := context.WithCancel(context.Background())
-	s.cmd = in.Command(ctx, binary, append([]string{"serve", "-c", file, "--state", filepath.Join(dir, "state")}, args...)...)
-	s.cmd.Stdout, s.cmd.Stderr = log, log
-	err = s.cmd.Start()
-	log.Close()
-	if err != nil {
-		kill()
-		t.Fatalf("start the server: %v", err)
-	}
-	go func() {
-		s.err = s.cmd.Wait()
-		close(s.exited)
-	}()
 	t.Cleanup(func() {
-		defer kill()
 		s.Stop(t)
 		if t.Failed() {
 			t.Logf("the server's log, %s, ends:\n%s", s.Log, s.tail(60))
 		}
 	})
-	s.awaitReady(t)
+	s.Start(t)
 	return s
+}
+
+// Start starts a server again that was stopped or killed, with what it has kept,
+// and waits until it is ready.
+func (s *Server) Start(t testing.TB) {
+	t.Helper()
+	// Appended to: the test may have had a server before.
+	log, err := os.OpenFile(s.Log, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	// Not t.Context(): the server outlives it, to be stopped in good order.
+	cmd := s.in.Command(context.Background(), s.command[0], s.command[1:]...)
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("start the server: %v", err)
+	}
+	exited := make(chan struct{})
+	s.cmd, s.running, s.exited = cmd, true, exited
+	go func() {
+		s.err = cmd.Wait()
+		close(exited)
+	}()
+	s.awaitReady(t)
+}
+
+// Kill ends the server as a crash would, without a last word to anybody.
+func (s *Server) Kill(t testing.TB) {
+	t.Helper()
+	s.running = false
+	if err := s.cmd.Process.Kill(); err != nil {
+		t.Fatalf("kill the server: %v", err)
+	}
+	<-s.exited
 }
 
 // Host returns the address that clients reach the server by.
 func (s *Server) Host() string { return s.in.Public }
+
+// Inside returns the origin of its pages on its own host: behind 1:1 NAT, its
+// public address leads nowhere from there.
+func (s *Server) Inside() string { return "http://127.0.0.1:8080" }
 
 // Client returns an HTTP client whose connections come from inside the
 // namespace and which trusts any certificate.
@@ -129,7 +150,6 @@ func (s *Server) AdminURL(t testing.TB) string {
 func (s *Server) awaitReady(t testing.TB) {
 	t.Helper()
 	client := s.in.Client()
-	ready := "http://127.0.0.1:8080/readyz" // behind 1:1 NAT, it can't be reached from inside by its public address
 	deadline := time.Now().Add(20 * time.Second)
 	var last string
 	for time.Now().Before(deadline) {
@@ -138,7 +158,7 @@ func (s *Server) awaitReady(t testing.TB) {
 			t.Fatalf("the server exited before it was ready: %v", s.err)
 		case <-time.After(50 * time.Millisecond):
 		}
-		resp, err := client.Get(ready)
+		resp, err := client.Get(s.Inside() + "/readyz")
 		if err != nil {
 			last = err.Error()
 			continue
@@ -154,14 +174,13 @@ func (s *Server) awaitReady(t testing.TB) {
 }
 
 // Stop interrupts the server, which then has to exit by itself. What has been
-// stopped is not stopped again with the test.
+// stopped or killed is not stopped again with the test.
 func (s *Server) Stop(t testing.TB) {
 	t.Helper()
-	s.stop.Do(func() { s.interrupt(t) })
-}
-
-func (s *Server) interrupt(t testing.TB) {
-	t.Helper()
+	if !s.running {
+		return
+	}
+	s.running = false
 	select {
 	case <-s.exited:
 		t.Errorf("the server exited during the test: %v", s.err)

@@ -19,6 +19,7 @@ var discovery = []string{"--set", "stun.alternate=" + lab.AddrServer2 + ":3479"}
 // what the lab's NATs are: coturn's for RFC 5780, and one of 2003, which speaks
 // RFC 3489 only.
 func TestNATDiscovery(t *testing.T) {
+	t.Parallel()
 	lab.Require(t, "turnutils_natdiscovery", "turnutils_stunclient", "stun")
 	l := lab.New(t, lab.PortRestricted, lab.Symmetric)
 	lab.StartServer(t, l.Server, lab.Config, discovery...)

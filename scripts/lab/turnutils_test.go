@@ -55,6 +55,7 @@ func fetchICE(t *testing.T, in *lab.Namespace, server *lab.Server) iceServers {
 // TestTurnutils has coturn's client, which shares no line with us, pass its data
 // through the box: between two of its own allocations, and to coturn's echo.
 func TestTurnutils(t *testing.T) {
+	t.Parallel()
 	lab.Require(t, "turnutils_uclient", "turnutils_peer")
 	l := lab.New(t, lab.Symmetric, lab.FullCone)
 	server := lab.StartServer(t, l.Server, lab.Config)

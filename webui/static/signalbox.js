@@ -1,30 +1,45 @@
 // The signalbox SDK: signaling and peer connections for the browser. One ES module, no dependencies.
-// Types and documentation of every call: /assets/signalbox.d.ts
-//
-//   const session = await connect({ name: 'Ada' });
-//   const room = await session.join('tea', { stream });
-//   room.on('track', ({ peer, stream }) => { video.srcObject = stream; });
+// Types, and the documentation of every call: /assets/signalbox.d.ts
 
 const PROTOCOL = 'signalbox.v1';
-const ANSWER_MS = 10_000; // how long an answer to a request, or a welcome, may take
+const ANSWER_MS = 10_000; // how long a welcome or a pong may take
+const OPEN_MS = 4000; // how long a carrier may take to open
+const DOUBT_MS = 3000; // how long a pong may take when there is reason to believe that the path has gone
 const BACKOFF_MS = [0, 300, 1200, 2700, 4800, 7000];
 const JITTER_MS = 1000; // so that the clients of a restarted box don't come back in one wave
+const FIRST_JITTER_MS = 200;
+const QUEUE_FRAMES = 256; // what may wait for a connection
+const QUEUE_CHARACTERS = 256 * 1024;
+const POST_FRAMES = 63; // what one POST may hold, and a farewell
+const POST_CHARACTERS = 64 * 1024; // at most 192 KiB in UTF-8; the hub takes 256
+const LAST_WORD_MS = 500;
+const UNCONFIRMED = 256 * 1024; // characters, 1024 for each frame, after which the hub is told to forget them
 const DISCONNECTED_MS = 2000; // ICE often recovers by itself within this time
 const RESTART_GAP_MS = 2000;
+const BACK_MS = 3000; // between attempts to find the far end of a call again
+const BACK_TRIES = 20;
+const RESTARTS = 6; // in a minute
+const MINUTE_MS = 60_000;
+const GONE_MS = 5000; // how long somebody who is lost to the hub, too, may be disconnected
 const OPENING_MS = 1000;
-const PATH_MS = 2000;
+const WATCH_MS = 2000;
+const RING_MS = 45_000;
+const REASON = 128; // characters that a callee may say of why not
 const PROTOCOLS = ['udp', 'tcp', 'tls'];
 
 const SENTENCES = {
   unreachable: 'The signaling server could not be reached.',
-  offline: 'The signaling connection is down; it is being rebuilt.',
+  offline: 'The signaling connection is down, and too much is waiting for it already.',
+  lost: 'The signaling session was lost: whether this was still carried out is not known.',
   timeout: 'The signaling server did not answer in time.',
   closed: 'The session has been closed.',
   joined: 'This session is in that room already.',
   negotiation: 'The peers could not agree on a session description.',
+  declined: 'The call was declined.',
+  unanswered: 'Nobody answered the call.',
+  canceled: 'The call was canceled.',
 };
 
-/** What went wrong, as a code to branch on and a sentence to show. */
 export class SignalboxError extends Error {
   constructor(code, message) {
     super(message || SENTENCES[code] || `The signaling server refused: ${code}.`);
@@ -33,7 +48,6 @@ export class SignalboxError extends Error {
   }
 }
 
-/** Opens a signaling session. Rejects if the first attempt fails; from then on the session reconnects by itself. */
 export async function connect(options = {}) {
   const session = new Session(options);
   await session._open();
@@ -43,11 +57,14 @@ export async function connect(options = {}) {
 class Emitter {
   #listeners = new Map();
 
-  /** Calls `listener(detail)` for each event of that type; returns a function that ends it. */
   on(type, listener) {
     if (!this.#listeners.has(type)) this.#listeners.set(type, new Set());
     this.#listeners.get(type).add(listener);
     return () => this.#listeners.get(type).delete(listener);
+  }
+
+  _heard(type) {
+    return this.#listeners.get(type)?.size > 0;
   }
 
   _emit(type, detail = {}) {
@@ -61,184 +78,398 @@ class Emitter {
   }
 }
 
+// A carrier is one connection to the hub. It takes frames as text, and reports that it is open, each frame, and with or without
+// a code that it has ended.
+
+class WebSocketCarrier {
+  #socket;
+
+  constructor(url, { open, frame, end }) {
+    this.#socket = new WebSocket(url.replace(/^http/, 'ws'), PROTOCOL);
+    this.#socket.onopen = open;
+    this.#socket.onmessage = ({ data }) => frame(JSON.parse(data));
+    this.#socket.onclose = this.#socket.onerror = ({ code }) => end(code); // a connection that failed has no code
+  }
+
+  send(text) {
+    this.#socket.send(text);
+  }
+
+  // A dead connection may take minutes to report its end: whoever closes it must not hear of it again.
+  close(farewell) {
+    const socket = this.#socket;
+    socket.onopen = socket.onmessage = socket.onclose = socket.onerror = null;
+    if (farewell) socket.send(farewell);
+    socket.close(1000);
+  }
+}
+
+// Server-sent events down, POSTs up: for networks and proxies that WebSockets don't get through.
+class EventsCarrier {
+  #url;
+  #source;
+  #key;
+  #seen;
+  #end;
+  #waiting = [];
+  #posting = false;
+  #unconfirmed = 0;
+
+  constructor(url, { open, frame, end, seen }) {
+    this.#url = url;
+    this.#seen = seen;
+    this.#end = end;
+    this.#source = new EventSource(`${url}/events`);
+    this.#source.addEventListener('open', ({ data }) => {
+      if (!data) return; // that is the browser's own event of this name
+      this.#key = JSON.parse(data).key;
+      open();
+    });
+    this.#source.onmessage = ({ data }) => {
+      frame(JSON.parse(data));
+      if ((this.#unconfirmed += 1024 + data.length) >= UNCONFIRMED) this.#post();
+    };
+    this.#source.addEventListener('close', ({ data }) => this.#end(JSON.parse(data).code));
+    this.#source.onerror = () => this.#end(); // left alone, it would connect again without resuming
+  }
+
+  send(text) {
+    this.#waiting.push(text);
+    this.#post();
+  }
+
+  close(farewell) {
+    this.#source.onmessage = this.#source.onerror = null;
+    this.#end = () => {};
+    const last = [...this.#take(), farewell];
+    this.#waiting = [];
+    if (!farewell) return this.#source.close();
+    // The key is good as long as the stream is.
+    fetch(`${this.#url}/send`, { ...this.#request(last), keepalive: true }).catch(() => {}).finally(() => this.#source.close());
+  }
+
+  // One POST at a time keeps the order; what comes meanwhile goes with the next one.
+  async #post() {
+    if (this.#posting) return;
+    this.#posting = true;
+    await null; // what is said in one go, goes in one
+    do {
+      const response = await fetch(`${this.#url}/send`, this.#request(this.#take())).catch(() => null);
+      if (!response?.ok) return setTimeout(() => this.#end(), LAST_WORD_MS); // the stream may be about to say why
+    } while (this.#waiting.length);
+    this.#posting = false;
+  }
+
+  #take() {
+    let frames = 0;
+    for (let size = 0; frames < Math.min(this.#waiting.length, POST_FRAMES); frames++) {
+      size += this.#waiting[frames].length;
+      if (frames && size > POST_CHARACTERS) break;
+    }
+    return this.#waiting.splice(0, frames);
+  }
+
+  #request(frames) {
+    this.#unconfirmed = 0;
+    return { method: 'POST', body: `{"key":${JSON.stringify(this.#key)},"received":${this.#seen()},"frames":[${frames}]}` };
+  }
+}
+
+const CARRIERS = { websocket: WebSocketCarrier, sse: EventsCarrier };
+const other = (carrier) => (carrier === 'sse' ? 'websocket' : 'sse');
+
+// A session outlives its connections. Each frame to the hub has a number and is kept until it is answered; each frame of the
+// hub's has a number, too. A new connection resumes at both.
 class Session extends Emitter {
   peerId = '';
   name = '';
   user = undefined;
   state = 'connecting';
+  carrier = 'websocket';
   iceServers = [];
   iceExpiresAt = 0;
   rooms = new Map();
+  _calls = new Map(); // id -> Call
 
   #url;
   #hello;
+  #token; // admission: text, or a function that gives it
+  #keep;
   #resumeToken;
-  #socket = null;
-  #lastError = null;
-  #nextId = 1;
-  #pending = new Map(); // request id -> {resolve, reject, timer}
+  #resumable = false; // otherwise the token is only good for keeping the peer id
+  #link = null; // the carrier in use
+  #former = null; // one that was given up: what it has already confirmed to the hub may still be on its way to us
+  #sent = 0; // seq of our last frame
+  #seen = 0; // seq of the last frame of the hub's
+  #unanswered = new Map(); // id, which is seq as text -> {id, text, sent, resolve, reject}, in order
+  #swallowed = false; // something that nobody waits for had no place in the queue
   #pongs = [];
   #heartbeat;
+  #attempt = 0; // where the next back-off begins, if this connection is short
+  #since = 0;
   #wake = null; // ends the current back-off at once
+  #network = globalThis.navigator?.connection?.type;
+  #away = false; // the page is hidden for good, or in the back/forward cache
 
-  constructor({ url, name, user, token }) {
+  constructor({ url, name, user, token, keep = true }) {
     super();
-    this.#url = new URL(url ?? '/signal', import.meta.url);
-    this.#url.protocol = this.#url.protocol.replace(/^http/, 'ws');
-    this.#hello = { type: 'hello', name, user, token };
+    this.#url = new URL(url ?? '/signal', import.meta.url).href.replace(/^ws/, 'http');
+    this.#hello = { type: 'hello', name, user };
+    this.#token = token;
+    this.#keep = keep;
+    if (keep) this.#resumeToken = this.#stored();
   }
 
   async _open() {
-    addEventListener('online', this.#online);
+    this.#listen('addEventListener');
     try {
-      await this.#dial();
+      await this.#dial(this.carrier).catch((error) => {
+        if (error.code !== 'unreachable') throw error;
+        return this.#dial(other(this.carrier));
+      });
     } catch (error) {
       this.#end(error);
       throw error;
     }
   }
 
-  /** Joins a room: every member becomes a peer with a connection of its own. */
   async join(name, options) {
     const room = this.room(name, options);
     await room.join();
     return room;
   }
 
-  /** A room that is not joined yet: subscribe to its events first, then await `room.join()`. */
   room(name, options) {
     return new Room(this, name, options);
   }
 
-  /** Sends data to a peer (an id, or "@user"). It arrives as a `signal` event unless it belongs to a room's negotiation. */
+  async call(user, options) {
+    return new Call(this, `@${user.replace(/^@/, '')}`)._start(options);
+  }
+
   signal(to, data, room) {
     return this.request({ type: 'signal', to, room, data });
   }
 
-  /** Round trip to the signaling server, in milliseconds. */
   async ping() {
+    if (this.state !== 'open') throw new SignalboxError(this.state === 'closed' ? 'closed' : 'offline');
     const sent = performance.now();
-    this._send({ type: 'ping' });
-    await within(ANSWER_MS, new Promise((resolve) => this.#pongs.push(resolve)));
+    await this.#pong(ANSWER_MS);
     return performance.now() - sent;
   }
 
-  /** Asks for fresh ICE servers. They are pushed at half of the credential's life too. */
   async refreshIce() {
     await this.request({ type: 'ice' });
     return this.iceServers;
   }
 
-  /** Sends one frame and resolves when the server has acknowledged it; rejects with its error. */
   request(frame) {
-    return new Promise((resolve, reject) => {
-      const id = String(this.#nextId++);
-      this._send({ ...frame, id });
-      const timer = setTimeout(() => this.#settle(id, new SignalboxError('timeout')), ANSWER_MS);
-      this.#pending.set(id, { resolve, reject, timer });
-    });
+    return new Promise((resolve, reject) => this._send(frame, resolve, reject));
   }
 
-  /** Leaves every room and ends the session. */
   close() {
-    for (const room of [...this.rooms.values()]) room.leave();
+    for (const group of this.#groups()) group._end();
+    this.#bye();
     this.#end(new SignalboxError('closed'));
   }
 
-  _send(frame) {
-    if (this.state !== 'open') throw new SignalboxError(this.state === 'closed' ? 'closed' : 'offline');
-    this.#socket.send(JSON.stringify(frame));
+  _send(frame, resolve, reject) {
+    this.#queue(JSON.stringify({ ...frame, id: undefined, seq: undefined }), resolve, reject);
   }
 
-  #dial() {
+  #queue(text, resolve, reject) {
+    if (this.state === 'closed') return reject?.(new SignalboxError('closed'));
+    if (this.state !== 'open') {
+      let characters = text.length;
+      for (const entry of this.#unanswered.values()) characters += entry.text.length;
+      if (this.#unanswered.size >= QUEUE_FRAMES || characters > QUEUE_CHARACTERS) {
+        this.#swallowed = true;
+        return reject?.(new SignalboxError('offline'));
+      }
+    }
+    const id = String(++this.#sent);
+    const entry = { id, text, sent: false, resolve, reject };
+    this.#unanswered.set(id, entry);
+    if (this.state === 'open') this.#transmit(entry);
+  }
+
+  #transmit(entry) {
+    entry.sent = true;
+    this.#link.send(`{"seq":${entry.id},"id":"${entry.id}",${entry.text.slice(1)}`);
+  }
+
+  #dial(carrier) {
     return new Promise((resolve, reject) => {
-      const socket = new WebSocket(this.#url, PROTOCOL);
-      const timer = setTimeout(() => ended({ code: 1006 }), ANSWER_MS);
-      this.#socket = socket;
-      this.#lastError = null;
-      socket.onopen = () => socket.send(JSON.stringify({ ...this.#hello, replaces: this.#resumeToken }));
-      socket.onmessage = ({ data }) => {
-        const frame = JSON.parse(data);
-        if (frame.type === 'welcome') {
-          clearTimeout(timer);
-          this.#welcome(frame);
-          resolve();
-        } else {
-          this.#receive(frame);
-        }
-      };
-      const ended = ({ code }) => {
+      let timer;
+      const ended = (code) => {
         clearTimeout(timer);
-        if (this.#socket !== socket) return;
-        this.#detach();
+        link?.close();
+        if (this.#former === link) this.#former = null;
+        if (this.#link !== link) return;
+        this.#link = null;
         // Only a close code of ours says that the last error was the reason; a line that broke has none.
-        const error = (code >= 4000 && this.#lastError) || new SignalboxError('unreachable');
+        const error = (code >= 4000 && code < 5000 && link?.error) || new SignalboxError('unreachable');
         error.final = code >= 4500 && code < 5000;
-        reject(error); // of no effect once the welcome has come
+        reject(error); // of no effect once there is a session
         if (this.state === 'open') this.#lost(error);
       };
-      socket.onclose = socket.onerror = ended; // a connection that failed has no code, and isn't final
+      const open = () => {
+        clearTimeout(timer);
+        timer = setTimeout(ended, ANSWER_MS);
+        if (this.#resumable) link.send(JSON.stringify({ type: 'resume', token: this.#resumeToken, seq: this.#seen }));
+        else greet();
+      };
+      const greet = async () => {
+        try {
+          const token = await (typeof this.#token === 'function' ? this.#token() : this.#token);
+          link.send(JSON.stringify({ ...this.#hello, token, replaces: this.#resumeToken }));
+        } catch (error) {
+          reject(error);
+          ended();
+        }
+      };
+      const frame = (received) => {
+        const welcome = received.type === 'welcome' || received.type === 'resumed';
+        if (welcome) {
+          clearTimeout(timer);
+          this.#adopt(carrier);
+        }
+        if (received.code === 'resume-expired' && !received.id) greet();
+        else this.#receive(received, link);
+        if (welcome) resolve();
+      };
+      let link = null;
+      this.#link = null;
+      timer = setTimeout(ended, OPEN_MS);
+      try {
+        this.#link = link = new CARRIERS[carrier](this.#url, { open, frame, end: ended, seen: () => this.#seen });
+      } catch {
+        ended(); // this page may have no such connection at all
+      }
     });
   }
 
-  // A dead connection may take minutes to report its end: whoever gives it up must not hear of it again.
-  #detach() {
-    const socket = this.#socket;
-    this.#socket = null;
-    clearInterval(this.#heartbeat);
-    if (!socket) return;
-    socket.onopen = socket.onmessage = socket.onclose = socket.onerror = null;
-    socket.close(1000);
+  #adopt(carrier) {
+    this.#since = performance.now();
+    this.#former?.close();
+    this.#former = null;
+    if (this.carrier === carrier) return;
+    this.carrier = carrier;
+    this._emit('carrier', { carrier });
   }
 
-  #welcome(frame) {
-    this.peerId = frame.peerId;
-    this.name = frame.name;
-    this.user = frame.user;
-    this.#resumeToken = frame.resumeToken;
-    this.#setIce(frame);
-    this.#setState('open');
-    clearInterval(this.#heartbeat);
-    this.#heartbeat = setInterval(() => this.#probe(), (frame.heartbeatSeconds || 25) * 1000);
-  }
-
-  #receive(frame) {
+  #receive(frame, link) {
+    if (link !== this.#link && link !== this.#former) return;
+    if (frame.seq) {
+      if (frame.seq <= this.#seen) return;
+      this.#seen = frame.seq;
+    }
     switch (frame.type) {
+      case 'welcome':
+        return this.#welcome(frame);
+      case 'resumed':
+        return this.#resumed(frame);
       case 'ack':
-        return this.#settle(frame.id);
+        return this.#answered(frame.id);
       case 'error':
-        return this.#refused(frame);
+        return this.#refused(frame, link);
       case 'pong':
         return this.#pongs.shift()?.();
       case 'ice':
         this.#setIce(frame);
         return this._emit('ice', { iceServers: this.iceServers, iceExpiresAt: this.iceExpiresAt });
       default:
-        if (!this.rooms.get(frame.room)?._receive(frame)) this._emit(frame.type, frame);
+        if (!(frame.room === undefined ? this.#receiveCall(frame) : this.rooms.get(frame.room)?._receive(frame))) this._emit(frame.type, frame);
     }
   }
 
-  #refused(frame) {
-    const error = new SignalboxError(frame.code, frame.message);
-    if (frame.id) return this.#settle(frame.id, error);
-    this.#lastError = error;
-    // A candidate may cross the news that its receiver has left: nobody needs to know.
-    if (this.state === 'open' && frame.code !== 'no-such-peer') this._emit('error', { error });
+  #receiveCall(frame) {
+    if (frame.type === 'peer-left') {
+      for (const call of [...this._calls.values()]) call._left(frame.peer, frame.reason);
+      return true;
+    }
+    const { call, id } = frame.data ?? {};
+    if (frame.type !== 'signal' || typeof call !== 'string' || typeof id !== 'string') return false;
+    const known = this._calls.get(id);
+    if (known) known._receive(frame);
+    else if (call === 'ring') this.#rung(frame);
+    else if (call === 'peer' || call === 'back' || call === 'accept') this._answer(frame, 'end'); // they need not wait for us
+    return true;
   }
 
-  #settle(id, error) {
-    const request = this.#pending.get(id);
+  #rung(frame) {
+    const calls = [...this._calls.values()];
+    if (calls.some((call) => call._crosses(frame))) return;
+    if (calls.some(({ from, peer }) => (peer?.id ?? from) === frame.from)) return this._answer(frame, 'decline', 'busy');
+    if (!this._heard('call')) return this._answer(frame, 'decline', 'unavailable');
+    this._emit('call', { call: new Call(this, frame.from, frame.data.id, frame) });
+  }
+
+  _answer({ from, data }, call, reason) {
+    this._send({ type: 'signal', to: from, data: { call, id: data.id, reason } });
+  }
+
+  // A new session, the first one or after one that could not be resumed. What had been sent may have been carried out or not;
+  // what had not is sent now, in the rooms that are joined again before it.
+  #welcome(frame) {
+    const waiting = [...this.#unanswered.values()];
+    this.#unanswered.clear();
+    this.#sent = this.#seen = 0;
+    this.#swallowed = false; // a new session is in no room yet, and peers offer anew
+    this.peerId = frame.peerId;
+    this.name = frame.name;
+    this.user = frame.user;
+    this.#resumeToken = frame.resumeToken;
+    this.#resumable = frame.resumeSeconds > 0 && Boolean(frame.resumeToken);
+    clearInterval(this.#heartbeat);
+    this.#heartbeat = setInterval(() => this._probe(ANSWER_MS), (frame.heartbeatSeconds || 25) * 1000);
+    this.#setIce(frame);
+    this.state = 'open';
+    for (const group of this.#groups()) group._rejoin();
+    if (this.state === 'closed') return; // by a listener
+    for (const { sent, text, resolve, reject } of waiting) {
+      if (sent) reject?.(new SignalboxError('lost'));
+      else if (resolve) this.#queue(text, resolve, reject); // what peers had to say, they say anew
+    }
+    this.#setState('open');
+  }
+
+  #resumed(frame) {
+    this.#setIce(frame);
+    for (const entry of this.#unanswered.values()) this.#transmit(entry); // what was taken in already is only answered again
+    this.#setState('open'); // only now: what listeners have to say comes after that
+    const addressChanged = Boolean(frame.addressChanged);
+    this._emit('resumed', { addressChanged });
+    if (this.state !== 'open') return; // by a listener
+    if (this.#swallowed) { // a leave may be what it was
+      for (const room of frame.rooms ?? []) if (!this.rooms.has(room)) this._send({ type: 'leave', room });
+    }
+    for (const peer of this.#peers()) addressChanged ? peer.restartIce() : peer._resume(this.#swallowed);
+    this.#swallowed = false;
+  }
+
+  #refused(frame, link) {
+    const error = new SignalboxError(frame.code, frame.message);
+    if (frame.id) return this.#answered(frame.id, error);
+    link.error = error;
+    // One that was given up is told that it was replaced, which is as it should be.
+    if (this.state === 'open' && link === this.#link) this._emit('error', { error });
+  }
+
+  #answered(id, error) {
+    const request = this.#unanswered.get(id);
     if (!request) return;
-    this.#pending.delete(id);
-    clearTimeout(request.timer);
-    if (error) request.reject(error);
-    else request.resolve();
+    this.#unanswered.delete(id);
+    if (!error) return request.resolve?.();
+    if (request.reject) return request.reject(error);
+    // A candidate may cross the news that its receiver has left: nobody needs to know.
+    if (error.code !== 'no-such-peer' && error.code !== 'not-in-room') this._emit('error', { error });
   }
 
   #setIce({ iceServers, iceExpiresAt }) {
     this.iceServers = iceServers;
     this.iceExpiresAt = iceExpiresAt;
-    for (const room of this.rooms.values()) room._configure();
+    for (const group of this.#groups()) group._configure();
   }
 
   #setState(state, error) {
@@ -247,141 +478,180 @@ class Session extends Emitter {
   }
 
   async #lost(error) {
-    for (const id of [...this.#pending.keys()]) this.#settle(id, new SignalboxError('offline'));
     this.#pongs = [];
     if (error.final) return this.#end(error);
     this.#setState('reconnecting', error);
-    for (let attempt = 0; this.state === 'reconnecting'; attempt++) {
-      const pause = BACKOFF_MS[Math.min(attempt, BACKOFF_MS.length - 1)] + Math.random() * JITTER_MS;
+    for (let attempt = performance.now() - this.#since > ANSWER_MS ? 0 : this.#attempt; this.state === 'reconnecting'; attempt++) {
+      this.#attempt = attempt + 1;
+      const jitter = Math.random() * (attempt ? JITTER_MS : FIRST_JITTER_MS);
       await new Promise((resolve) => {
         this.#wake = resolve;
-        setTimeout(resolve, pause);
+        if (!this.#away) setTimeout(resolve, BACKOFF_MS[Math.min(attempt, BACKOFF_MS.length - 1)] + jitter);
       });
       if (this.state !== 'reconnecting') return;
       try {
-        await this.#dial();
+        // The carrier that worked is the likelier one to work again.
+        return await this.#dial(attempt % 3 === 2 ? other(this.carrier) : this.carrier);
       } catch (refusal) {
         if (refusal.final) return this.#end(refusal);
       }
     }
-    for (const room of [...this.rooms.values()]) room._rejoin();
   }
 
   #end(error) {
     if (this.state === 'closed') return;
-    removeEventListener('online', this.#online);
+    this.#listen('removeEventListener');
     this.#setState('closed', error);
-    this.#detach();
+    clearInterval(this.#heartbeat);
+    for (const link of [this.#link, this.#former]) link?.close();
+    this.#link = this.#former = null;
     this.#wake?.();
-    for (const id of [...this.#pending.keys()]) this.#settle(id, error);
-    for (const room of [...this.rooms.values()]) room._end(error);
+    for (const { reject } of this.#unanswered.values()) reject?.(error);
+    this.#unanswered.clear();
+    for (const group of this.#groups()) group._end(error);
+  }
+
+  // The hub need not wait for us to come back, and tells the others at once.
+  #bye() {
+    if (this.state !== 'open') return;
+    this.#link.close('{"type":"bye"}');
+    this.#link = null;
+    this.#resumable = false;
+  }
+
+  #pong(deadline) {
+    this.#link.send('{"type":"ping"}');
+    return within(deadline, new Promise((resolve) => this.#pongs.push(resolve)));
   }
 
   // A TCP connection whose path has gone says nothing; only an answer proves that it lives.
-  async #probe() {
-    const socket = this.#socket;
+  async _probe(deadline = DOUBT_MS) {
+    if (this.state !== 'open') return;
+    const link = this.#link;
     try {
-      await this.ping();
+      await this.#pong(deadline);
     } catch (error) {
-      if (this.state === 'open' && this.#socket === socket) {
-        this.#detach();
-        this.#lost(error);
-      }
+      if (this.state !== 'open' || this.#link !== link) return;
+      this.#former?.close();
+      this.#former = link;
+      this.#link = null;
+      this.#lost(error);
     }
   }
 
-  #online = () => {
-    if (this.state === 'open') this.#probe();
+  #listen(change) {
+    const { document, navigator } = globalThis; // there may be none, as in Node
+    globalThis[change]?.('online', this.#online);
+    globalThis[change]?.('pageshow', this.#shown);
+    globalThis[change]?.('pagehide', this.#hidden);
+    document?.[change]('visibilitychange', this.#visible);
+    navigator?.connection?.[change]?.('change', this.#networkChanged);
+  }
+
+  #doubt = () => {
+    if (this.state === 'open') this._probe();
     else this.#wake?.();
-    for (const room of this.rooms.values()) room._restart();
   };
+
+  // Most of these events say only that the estimate of its speed has changed.
+  #networkChanged = () => {
+    const { type } = navigator.connection;
+    if (type !== this.#network) this.#online();
+    else this.#doubt();
+    this.#network = type;
+  };
+
+  #online = () => {
+    this.#doubt();
+    for (const peer of this.#peers()) peer.restartIce();
+  };
+
+  #visible = () => {
+    if (document.visibilityState === 'visible') this.#doubt();
+  };
+
+  #shown = () => {
+    if (!this.#away) return;
+    this.#away = false;
+    if (this.#keep) this.#stored();
+    this.#doubt();
+  };
+
+  // A page that is loaded again in this tab is the same peer to the others. What is stored only now is not in another tab's copy.
+  #hidden = () => {
+    if (this.#keep) this.#store();
+    this.#away = true;
+    const wasOpen = this.state === 'open';
+    this.#bye();
+    if (wasOpen) this.#lost(new SignalboxError('offline'));
+  };
+
+  #store() {
+    try {
+      if (this.#resumeToken) sessionStorage.setItem(`${PROTOCOL} ${this.#url}`, this.#resumeToken);
+    } catch {
+      // Then this peer comes back under another id.
+    }
+  }
+
+  #stored() {
+    try {
+      const key = `${PROTOCOL} ${this.#url}`;
+      const token = sessionStorage.getItem(key);
+      sessionStorage.removeItem(key);
+      return token ?? undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  #groups() {
+    return [...this.rooms.values(), ...this._calls.values()];
+  }
+
+  #peers() {
+    return this.#groups().flatMap(({ peers }) => [...peers.values()]);
+  }
 }
 
-class Room extends Emitter {
-  capacity = 0;
+// Those whom we have a connection with: the others in a room, or the other end of a call.
+class Group extends Emitter {
   peers = new Map();
   stream;
 
-  #token;
   #relayOnly;
   #dataChannel;
   #tracks = {};
-  #joining = null; // {resolve, reject} of the last join
 
-  constructor(session, name, { stream, relayOnly = false, dataChannel = true, token } = {}) {
+  constructor(session) {
     super();
     this.session = session;
-    this.name = name;
+  }
+
+  _use({ stream, relayOnly = false, dataChannel = true } = {}) {
     this.stream = stream ?? new MediaStream(); // groups our tracks, so that the far side plays them in step
-    this.#token = token;
     this.#relayOnly = relayOnly;
     this.#dataChannel = dataChannel;
     for (const track of this.stream.getTracks()) this.#tracks[track.kind] = track;
   }
 
-  async join() {
-    const { rooms } = this.session;
-    if (rooms.has(this.name) && rooms.get(this.name) !== this) throw new SignalboxError('joined');
-    // Known to the session before the frame goes out, so that no early signal is lost.
-    rooms.set(this.name, this);
-    const joined = new Promise((resolve, reject) => { this.#joining = { resolve, reject }; });
-    const request = this.session.request({ type: 'join', room: this.name, token: this.#token });
-    try {
-      // The acknowledgement may come before or after `joined`; an error comes instead of both.
-      await Promise.race([joined, request.then(() => joined)]);
-    } catch (error) {
-      rooms.delete(this.name);
-      throw error;
-    }
-  }
-
-  /** What is sent of that kind ("audio" or "video") to every peer, now and later; null sends nothing. */
   async replaceTrack(kind, track) {
     this.#tracks[kind] = track;
     await Promise.all([...this.peers.values()].map((peer) => peer._setTrack(kind, track)));
   }
 
-  /** Sends text to every peer whose data channel is open. */
   send(text) {
     for (const peer of this.peers.values()) peer.send(text);
   }
 
-  /** Sends data to every other member through the signaling server. */
-  broadcast(data) {
-    return this.session.request({ type: 'broadcast', room: this.name, data });
-  }
-
-  leave() {
-    if (this.session.state === 'open') this.session._send({ type: 'leave', room: this.name });
-    this._end();
-  }
-
-  _receive(frame) {
-    switch (frame.type) {
-      case 'joined':
-        this.capacity = frame.capacity;
-        for (const info of frame.peers) this.#add(info);
-        this.#joining.resolve();
-        return true;
-      case 'peer-joined':
-        this.#add(frame.peer);
-        return true;
-      case 'peer-left':
-        this.#remove(frame.peer.id, frame.reason);
-        return true;
-      case 'signal':
-        return this.peers.get(frame.from)?._signal(frame.data) ?? false;
-      case 'broadcast':
-        this._emit('broadcast', frame);
-        return true;
-      case 'left':
-        return true;
-    }
-    return false;
-  }
-
   _configure() {
-    for (const peer of this.peers.values()) peer.connection.setConfiguration(this._configuration());
+    for (const peer of this.peers.values()) {
+      try {
+        peer.connection.setConfiguration(this._configuration());
+      } catch {
+        // The application has closed it.
+      }
+    }
   }
 
   _configuration() {
@@ -401,37 +671,24 @@ class Room extends Emitter {
     return Object.values(this.#tracks).filter(Boolean);
   }
 
-  _restart() {
-    for (const peer of this.peers.values()) peer.restartIce();
-  }
-
-  // A new session is a new member to everybody: the peer connections of the old one have nobody at their far end.
-  async _rejoin() {
-    for (const id of [...this.peers.keys()]) this.#remove(id, 'lost');
-    try {
-      await this.join();
-      this._emit('rejoined');
-    } catch (error) {
-      if (this.session.state === 'reconnecting') this.session.rooms.set(this.name, this); // the next connection tries
-      else this._end(error);
-    }
-  }
-
-  _end(error) {
-    this.session.rooms.delete(this.name);
-    this.#joining?.reject(error ?? new SignalboxError('closed')); // of no effect once it has joined
-    for (const id of [...this.peers.keys()]) this.#remove(id, 'left');
-    if (error) this._emit('closed', { error });
-  }
-
-  #add(info) {
-    this.#remove(info.id, 'lost');
+  _add(info) {
+    this.#drop(info.id, 'lost');
     const peer = new Peer(this, info);
     this.peers.set(peer.id, peer);
     this._emit('peer', { peer });
+    return peer;
   }
 
-  #remove(id, reason) {
+  _remove(id, reason) {
+    this.#drop(id, reason);
+  }
+
+  _end(error) {
+    for (const id of [...this.peers.keys()]) this.#drop(id, 'left');
+    if (error) this._emit('closed', { error });
+  }
+
+  #drop(id, reason) {
     const peer = this.peers.get(id);
     if (!peer) return;
     this.peers.delete(id);
@@ -440,22 +697,285 @@ class Room extends Emitter {
   }
 }
 
+class Room extends Group {
+  capacity = 0;
+
+  #token;
+  #joined = false;
+
+  constructor(session, name, options) {
+    super(session);
+    this._use(options);
+    this.name = name;
+    this.#token = options?.token;
+  }
+
+  async join() {
+    const { rooms } = this.session;
+    if (rooms.has(this.name) && rooms.get(this.name) !== this) throw new SignalboxError('joined');
+    rooms.set(this.name, this); // before the frame goes out, so that no early signal is lost
+    try {
+      await this.#enter();
+    } catch (error) {
+      if (rooms.get(this.name) === this) rooms.delete(this.name);
+      throw error;
+    }
+  }
+
+  async #enter() {
+    this.#joined = false;
+    while (!this.#joined) {
+      try {
+        await this.session.request({ type: 'join', room: this.name, token: this.#token }); // answered after `joined` has come
+        this.#joined = true;
+      } catch (error) {
+        if (error.code !== 'lost') throw error; // else there is a new session: join with that
+      }
+    }
+    if (this.session.rooms.get(this.name) !== this) throw new SignalboxError('closed'); // left meanwhile
+  }
+
+  broadcast(data) {
+    return this.session.request({ type: 'broadcast', room: this.name, data });
+  }
+
+  leave() {
+    if (this.session.rooms.get(this.name) !== this) return;
+    this.session._send({ type: 'leave', room: this.name });
+    this._end();
+  }
+
+  _receive(frame) {
+    switch (frame.type) {
+      case 'joined':
+        this.capacity = frame.capacity;
+        for (const peer of this.peers.values()) {
+          if (!frame.peers.some(({ id }) => id === peer.id)) peer._setPresent(false);
+        }
+        for (const info of frame.peers) this.#meet(info);
+        return true;
+      case 'peer-joined':
+        this.#meet(frame.peer);
+        return true;
+      case 'peer-left':
+        if (frame.reason === 'lost') this.peers.get(frame.peer.id)?._setPresent(false);
+        else this._remove(frame.peer.id, frame.reason);
+        return true;
+      case 'signal':
+        return this.peers.get(frame.from)?._signal(frame.data) ?? false;
+      case 'broadcast':
+        this._emit('broadcast', frame);
+        return true;
+      case 'left':
+        return true;
+    }
+    return false;
+  }
+
+  // A new session keeps its peer id, and so do the others': connections that live go on.
+  async _rejoin() {
+    if (!this.#joined) return; // the join that is under way goes on by itself
+    try {
+      await this.#enter();
+      this._emit('rejoined');
+    } catch (error) {
+      if (this.session.rooms.get(this.name) === this) this._end(error);
+    }
+  }
+
+  _end(error) {
+    this.session.rooms.delete(this.name);
+    super._end(error);
+  }
+
+  _post(peer, data) {
+    this.session._send({ type: 'signal', to: peer.id, room: this.name, data });
+  }
+
+  #meet(info) {
+    const peer = this.peers.get(info.id);
+    if (peer) peer._setPresent(true, info);
+    else this._add(info);
+  }
+}
+
+// A call to or from a named user. Its ends tell each other, in signals, {call, id, ...}: `call` is ring, accept, decline, cancel, end,
+// back (in a new session) or peer, which is what peers say in rooms.
+class Call extends Group {
+  peer = null;
+
+  #id;
+  #to;
+  #ring = null; // the frame that has announced it, until it is answered here
+  #settle = null; // {resolve, reject} until it is answered there
+  #timer;
+
+  constructor(session, to, id = randomID(), ring = null) {
+    super(session);
+    this.#to = to;
+    this.#id = id;
+    this.#ring = ring;
+    this.from = ring?.from;
+    this.name = ring?.fromName;
+    this.user = ring?.fromUser;
+    this.#timer = setTimeout(() => this.#giveUp('unanswered'), RING_MS);
+    session._calls.set(id, this);
+  }
+
+  accept(options) {
+    if (!this.#ring) throw new SignalboxError('canceled');
+    this._use(options);
+    this.#accept(this.#ring);
+    return this;
+  }
+
+  decline(reason) {
+    if (!this.#ring) return;
+    this.#ring = null;
+    this.#say('decline', { reason });
+    this._end();
+  }
+
+  hangup() {
+    this.#say('end');
+    this._end();
+  }
+
+  _start({ signal, ...options } = {}) {
+    this._use(options);
+    return new Promise((resolve, reject) => {
+      this.#settle = { resolve, reject };
+      if (signal?.aborted) return this._end(new SignalboxError('canceled'));
+      signal?.addEventListener('abort', () => this.#giveUp('canceled'), { once: true });
+      this.#request('ring', this.#to).then(() => this.session._calls.has(this.#id) || this.#say('cancel'), (error) => this._end(error));
+    });
+  }
+
+  // Two who call each other at once have one call: that of the impolite end.
+  _crosses(frame) {
+    if (!this.#settle || this.#to !== `@${frame.fromUser}`) return false;
+    if (!frame.polite) return true;
+    this.session._calls.delete(this.#id);
+    this.session._calls.set(this.#id = frame.data.id, this);
+    this.#accept(frame);
+    return true;
+  }
+
+  _receive(frame) {
+    const { call, reason } = frame.data;
+    if (this.#settle) {
+      if (call === 'accept') this.#begin(frame);
+      if (call === 'decline') this._end(Object.assign(new SignalboxError('declined'), { reason: String(reason ?? '').slice(0, REASON) }));
+    } else if (frame.from === this.#to) {
+      if (call === 'cancel' || call === 'end') this.#over('left');
+      if (call === 'back') this.peer?._setPresent(true, { polite: frame.polite });
+      if (call === 'peer') this.peer?._signal(frame.data, frame.polite);
+    }
+  }
+
+  _left({ id, user }, reason) {
+    if (this.#settle) {
+      if (this.#to === `@${user}`) this._end(new SignalboxError('unanswered'));
+    } else if (id === this.#to) {
+      if (this.peer && reason === 'lost') this.peer._setPresent(false);
+      else this.#over(reason);
+    }
+  }
+
+  // The hub has forgotten who called whom. The first end to be back doesn't reach the other; the second one does.
+  // One without a user name can't be called, so the end that can call goes on trying.
+  _rejoin(tries = BACK_TRIES) {
+    const { peer } = this;
+    if (!peer) return this._end(new SignalboxError('lost'));
+    if (tries === BACK_TRIES) peer._setPresent(false);
+    this.#request('back', peer.user ? `@${peer.user}` : peer.id).then(() => peer._setPresent(true), () => {
+      clearTimeout(this.#timer);
+      if (peer.user && tries > 1) this.#timer = setTimeout(() => peer.present || !this.session._calls.has(this.#id) || this._rejoin(tries - 1), BACK_MS);
+    });
+  }
+
+  _add(info) {
+    return (this.peer = super._add(info));
+  }
+
+  _remove(id, reason) {
+    this.#over(reason);
+  }
+
+  _end(error) {
+    this.session._calls.delete(this.#id);
+    clearTimeout(this.#timer);
+    if (this.#ring) this._emit('canceled');
+    this.#settle?.reject(error ?? new SignalboxError('canceled'));
+    this.#ring = this.#settle = null;
+    super._end(error);
+  }
+
+  _post(peer, data) {
+    this.#say('peer', data);
+  }
+
+  #accept(frame) {
+    this.#to = frame.from;
+    this.#say('accept');
+    this.#begin(frame);
+  }
+
+  #begin({ from, fromName, fromUser, polite }) {
+    clearTimeout(this.#timer);
+    this.#to = from;
+    this.#settle?.resolve(this);
+    this.#ring = this.#settle = null;
+    this._add({ id: from, name: fromName, user: fromUser, polite });
+  }
+
+  #giveUp(code) {
+    if (this.#settle) this.#say('cancel');
+    if (this.#settle || this.#ring) this._end(new SignalboxError(code));
+  }
+
+  #over(reason) {
+    if (this.peer) super._remove(this.peer.id, reason);
+    this._end();
+    if (this.peer) this._emit('closed');
+  }
+
+  #say(call, data) {
+    this.session._send({ type: 'signal', to: this.#to, data: { ...data, call, id: this.#id } });
+  }
+
+  #request(call, to) {
+    return this.session.signal(to, { call, id: this.#id });
+  }
+}
+
 // One peer connection, negotiated as in the "Perfect Negotiation Example" of webrtc-pc: the server has said who is polite.
+//
+// Either end may lose its connection without the other's hearing of it, as a page that is loaded anew while the box restarts. What is
+// said therefore bears the tags of both connections, as far as they are known: `tag` of the speaker's, `for` the other one.
 class Peer extends Emitter {
   stream = new MediaStream();
   state = 'connecting';
+  present = true;
   channel = null;
 
   #polite;
+  #tag = randomID();
+  #farTag;
   #senders = {};
   #attached = false;
   #makingOffer = false;
-  #ignoreOffer = false;
   #isSettingRemoteAnswerPending = false;
   #opening;
   #disconnected;
-  #pathTimer;
-  #restartedAt = 0;
+  #leaving;
+  #watching;
+  #restarts = []; // when, in the last minute
+  #restarting;
+  #restartWanted = false;
+  #asking;
+  #received = 0; // bytes of media
+  #flowing = false;
   #told = null; // the path that the far end knows of
   #farPath = null;
 
@@ -481,25 +1001,40 @@ class Peer extends Emitter {
     else this.#attach();
   }
 
-  /** How media travels: {kind: 'direct' | 'relay', protocol, rtt in ms}, or null while there is no path. */
   async path() {
-    const own = await selectedPath(this.connection);
+    const own = selectedPath(await this.connection.getStats());
     return own && this.#joinPaths(own);
   }
 
-  /** Sends text over the data channel; false if it is not open. */
   send(text) {
     if (this.channel?.readyState !== 'open') return false;
     this.channel.send(text);
     return true;
   }
 
-  /** Looks for a new path while the old one goes on. Does nothing while signaling is down or just after the last restart. */
-  restartIce() {
+  async restartIce() {
+    const { session } = this.room;
+    this.#restartWanted = !this.present || session.state !== 'open';
+    if (this.#restartWanted || this.state === 'closed') return;
+    clearTimeout(this.#restarting);
     const now = performance.now();
-    if (this.room.session.state !== 'open' || now - this.#restartedAt < RESTART_GAP_MS) return;
-    this.#restartedAt = now;
-    this.connection.restartIce();
+    this.#restarts = this.#restarts.filter((at) => now - at < MINUTE_MS);
+    const next = Math.max(
+      (this.#restarts.at(-1) ?? -Infinity) + RESTART_GAP_MS,
+      this.#restarts.length < RESTARTS ? 0 : this.#restarts[0] + MINUTE_MS,
+    );
+    if (next > now) {
+      this.#restarting = setTimeout(() => this.#connected || this.restartIce(), next - now);
+      return;
+    }
+    this.#restarts.push(now);
+    if (session.iceExpiresAt && session.iceExpiresAt < Date.now()) await session.refreshIce().catch(() => {});
+    if (this.state === 'closed') return;
+    if (!this.#polite) return this.connection.restartIce();
+    // Both ends notice when a path has gone. Were both to offer, the polite end would roll back, after which Chromium shows no more
+    // pictures of the far end's. It therefore asks for an offer, and makes one itself only if none comes.
+    this.#send({ restart: true });
+    this.#asking = setTimeout(() => this.connection.restartIce(), OPENING_MS);
   }
 
   _emit(type, detail) {
@@ -514,19 +1049,55 @@ class Peer extends Emitter {
     else if (track && this.#attached) this.#senders[kind] = this.connection.addTrack(track, this.room.stream);
   }
 
-  _signal(data) {
-    if (data?.path) this.#farPath = PROTOCOLS.includes(data.path.protocol) ? data.path : null;
-    else if (data?.description || data?.candidate !== undefined) this.#negotiate(data);
-    else return false;
+  // Whether the hub knows of this peer. Without it, the peer stays as long as its connection does.
+  _setPresent(present, { name = this.name, user = this.user, polite = this.#polite } = {}) {
+    this.name = name;
+    this.user = user;
+    this.#polite = polite;
+    const news = present !== this.present;
+    this.present = present;
+    if (news) this._emit('presence', { present });
+    this.#expire();
+    if (!present) return;
+    // What was said meanwhile may have reached nobody.
+    if (this.connection.signalingState === 'have-local-offer') this.#send({ description: this.connection.localDescription });
+    // A box that was restarted has forgotten what it relayed.
+    const relayed = [this.#told, this.#farPath].some((path) => path?.kind === 'relay');
+    if (this.#restartWanted || relayed || !this.#connected) this.restartIce();
+  }
+
+  _resume(swallowed) {
+    const { signalingState, localDescription } = this.connection;
+    if (swallowed && signalingState === 'have-local-offer') this.#send({ description: localDescription });
+    if (this.#restartWanted) this.restartIce();
+  }
+
+  _signal(data, polite = this.#polite) {
+    this.#polite = polite;
+    const { tag, for: own, description, candidate, path, restart } = data ?? {};
+    if (!description && candidate === undefined && !path && !restart) return false;
+    if (tag) {
+      if (own && own !== this.#tag) return true; // it is for a connection that was here before this one
+      if (this.#farTag && this.#farTag !== tag && !own) {
+        const { id, name, user } = this; // the far end has begun anew
+        return this.room._add({ id, name, user, polite: this.#polite })._signal(data);
+      }
+      this.#farTag = tag;
+    }
+    if (restart) this.restartIce();
+    else if (path) this.#farPath = PROTOCOLS.includes(path.protocol) ? path : null;
+    else this.#negotiate(description, candidate);
     return true;
   }
 
   _close() {
-    clearTimeout(this.#opening);
-    clearTimeout(this.#disconnected);
-    clearInterval(this.#pathTimer);
+    for (const timer of [this.#opening, this.#disconnected, this.#leaving, this.#restarting, this.#asking, this.#watching]) clearTimeout(timer);
     this.connection.close(); // fires no event, by specification
     this.state = 'closed';
+  }
+
+  get #connected() {
+    return this.connection.connectionState === 'connected';
   }
 
   #attach() {
@@ -554,38 +1125,31 @@ class Peer extends Emitter {
     }
   }
 
-  async #negotiate({ description, candidate }) {
+  async #negotiate(description, candidate) {
     const pc = this.connection;
+    if (!description) {
+      // One that doesn't fit belongs to a description that was ignored or lost.
+      return pc.addIceCandidate(candidate ?? undefined).catch(() => {});
+    }
     try {
-      if (description) {
-        const readyForOffer = !this.#makingOffer && (pc.signalingState === 'stable' || this.#isSettingRemoteAnswerPending);
-        const offerCollision = description.type === 'offer' && !readyForOffer;
-        this.#ignoreOffer = !this.#polite && offerCollision;
-        if (this.#ignoreOffer) return;
-        this.#attach(); // before the offer is applied, so that our tracks take the places that it opens
-        this.#isSettingRemoteAnswerPending = description.type === 'answer';
-        await pc.setRemoteDescription(description); // rolls our own offer back if need be
-        this.#isSettingRemoteAnswerPending = false;
-        if (description.type === 'offer') {
-          await pc.setLocalDescription();
-          this.#send({ description: pc.localDescription });
-        }
-      } else {
-        try {
-          await pc.addIceCandidate(candidate ?? undefined);
-        } catch (error) {
-          if (!this.#ignoreOffer) throw error;
-        }
-      }
+      const offered = description.type === 'offer';
+      const readyForOffer = !this.#makingOffer && (pc.signalingState === 'stable' || this.#isSettingRemoteAnswerPending);
+      if (offered ? !this.#polite && !readyForOffer : pc.signalingState !== 'have-local-offer') return; // a collision, or said twice
+      clearTimeout(this.#asking);
+      this.#attach(); // before the offer is applied, so that our tracks take the places that it opens
+      this.#isSettingRemoteAnswerPending = !offered;
+      await pc.setRemoteDescription(description); // rolls our own offer back if need be
+      this.#isSettingRemoteAnswerPending = false;
+      if (!offered) return;
+      await pc.setLocalDescription();
+      this.#send({ description: pc.localDescription });
     } catch (error) {
       this.#failed(error);
     }
   }
 
   #send(data) {
-    const { session, name } = this.room;
-    if (session.state !== 'open') return; // this connection is replaced when the session is back
-    session._send({ type: 'signal', to: this.id, room: name, data });
+    this.room._post(this, { tag: this.#tag, for: this.#farTag, ...data });
   }
 
   #failed(cause) {
@@ -600,24 +1164,62 @@ class Peer extends Emitter {
     clearTimeout(this.#disconnected);
     if (connectionState === 'failed') this.restartIce();
     if (connectionState === 'disconnected') this.#disconnected = setTimeout(() => this.restartIce(), DISCONNECTED_MS);
-    if (connectionState === 'connected' && !this.#pathTimer) {
-      this.#watchPath();
-      this.#pathTimer = setInterval(() => this.#watchPath(), PATH_MS);
+    if (this.#connected && !this.#watching) {
+      this.#watch();
+      const ice = this.connection.getSenders()[0]?.transport?.iceTransport;
+      if (ice) ice.onselectedcandidatepairchange = () => this.#refresh();
+      this.#watching = setInterval(() => this.#watch(), WATCH_MS);
     }
     const broken = connectionState === 'failed' || connectionState === 'disconnected';
-    this.state = broken ? 'reconnecting' : connectionState === 'connected' ? 'connected' : this.state;
+    this.state = broken ? 'reconnecting' : this.#connected ? 'connected' : this.state;
     this._emit('state', { state: this.state });
+    this.#expire();
   }
 
-  async #watchPath() {
-    const own = await selectedPath(this.connection).catch(() => null); // it may have been closed meanwhile
-    if (!own || this.state === 'closed') return;
+  // What was lost while there was no path is not sent again. Without a new key frame, the far end would look for it for three seconds.
+  #refresh() {
+    for (const sender of this.connection.getSenders()) {
+      if (sender.track?.kind !== 'video') continue;
+      const parameters = sender.getParameters();
+      const encodingOptions = parameters.encodings.map(() => ({ keyFrame: true })); // where a browser doesn't know it, it is ignored
+      sender.setParameters(parameters, { encodingOptions }).catch(() => {});
+    }
+  }
+
+  #expire() {
+    clearTimeout(this.#leaving);
+    if (this.present || this.#connected) return;
+    const grace = this.connection.connectionState === 'disconnected' ? GONE_MS : 0;
+    this.#leaving = setTimeout(() => this.room._remove(this.id, 'lost'), grace);
+  }
+
+  async #watch() {
+    const stats = await this.connection.getStats().catch(() => null); // it may have been closed meanwhile
+    if (!stats || this.state === 'closed') return;
+    this.#watchMedia(stats);
+    const own = selectedPath(stats);
+    if (!own) return;
     const { kind, protocol } = own;
     if (kind !== this.#told?.kind || protocol !== this.#told?.protocol) {
       this.#told = { kind, protocol };
       this.#send({ path: this.#told });
     }
     this._emit('path', { path: this.#joinPaths(own) });
+  }
+
+  // ICE takes its time to notice that a path is dead; media that came and now comes no more says it earlier. An end that has stopped
+  // sending looks the same: that costs a look for a path, and only one.
+  async #watchMedia(stats) {
+    let received = 0;
+    for (const { type, bytesReceived = 0 } of stats.values()) received += type === 'inbound-rtp' ? bytesReceived : 0;
+    const flowing = received !== this.#received;
+    const expected = this.connection.getReceivers().some(({ track }) => track.readyState === 'live' && !track.muted);
+    const stalled = this.#flowing && !flowing && expected;
+    this.#received = received;
+    this.#flowing = flowing;
+    if (!stalled || !this.#connected) return;
+    await this.room.session._probe();
+    this.restartIce();
   }
 
   // Statistics name the transport to a relay only at the end that uses it. Both ends therefore tell each other theirs.
@@ -629,8 +1231,7 @@ class Peer extends Emitter {
 
 // The transport between this browser and the relay decides how a call is relayed, and only `relayProtocol` tells it: the
 // candidate's own protocol is that of the relayed leg, and its type may be prflx.
-async function selectedPath(connection) {
-  const stats = await connection.getStats();
+function selectedPath(stats) {
   let pair;
   for (const entry of stats.values()) {
     if (entry.type === 'transport' && entry.selectedCandidatePairId) pair = stats.get(entry.selectedCandidatePairId);
@@ -653,4 +1254,8 @@ function within(ms, promise) {
   let timer;
   const late = new Promise((_, reject) => { timer = setTimeout(() => reject(new SignalboxError('timeout')), ms); });
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+function randomID() {
+  return Array.from(crypto.getRandomValues(new Uint32Array(4)), (n) => n.toString(36)).join('');
 }

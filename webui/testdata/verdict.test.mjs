@@ -98,6 +98,8 @@ test('the overall verdict', () => {
   assert.deepEqual(of([works, []], { relay: { verdict: 'bad' } }), ['bad', 'overall.nodata']);
   assert.deepEqual(of([works, []], { signaling: 'unreachable' }), ['bad', 'overall.signaling']);
   assert.deepEqual(of([works, []], { signaling: 'rate-limited' }), ['bad', 'overall.refused']);
+  assert.deepEqual(of([works, []], { signaling: 'unauthorized' }), ['bad', 'overall.unauthorized']);
+  assert.deepEqual(of([works, []], { carrier: 'sse' }), ['warn', 'overall.sse']);
   assert.deepEqual(of([[], []]), ['bad', 'overall.empty']);
   assert.deepEqual(of([[works[0]], []]), ['bad', 'overall.noturn']);
   assert.deepEqual(of([[{ server: turn, verdict: 'bad' }], []]), ['bad', 'overall.norelay.box']);

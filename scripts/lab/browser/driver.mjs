@@ -1,26 +1,14 @@
-// Drives one Chromium for a Go test: a request is one line of JSON on standard
+// Drives one browser for a Go test: a request is one line of JSON on standard
 // input, {id, op, ...}, and is answered by one on standard output, {id, value}
 // or {id, error}. It runs, browser and all, inside the namespace of its test,
 // and ends with its standard input.
 import { createInterface } from "node:readline";
-import { chromium } from "playwright-core";
 
 const options = JSON.parse(process.argv[2]);
 
-const flags = [
-  "--no-sandbox", // labs run as root
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-  // Unlike Playwright's own ignoreHTTPSErrors, this covers TURN over TLS, too.
-  "--ignore-certificate-errors",
-  "--use-fake-ui-for-media-stream",
-  "--autoplay-policy=no-user-gesture-required",
-  ...(options.camera ? ["--use-fake-device-for-media-stream"] : []),
-];
+// What the engines' libraries have in common is asked of a tab's page; for the
+// rest, tabs of each engine have the same methods.
+const { launch } = await import(`./${options.engine ?? "chromium"}.mjs`);
 
 // Keeps the page's peer connections at hand, so that a test can ask the browser
 // itself what the page claims.
@@ -36,64 +24,46 @@ function keepPeerConnections() {
   };
 }
 
-const browser = await chromium.launch({
-  executablePath: options.executable,
-  headless: true,
-  args: [...flags, ...(options.flags ?? [])],
-});
+const browser = await launch(options);
 
-const pages = new Map(); // by number: {page, said: [lines of its console]}
+const tabs = new Map(); // by number: the engine's tab, and the lines of its console as said
 
 const ops = {
-  async open({ url, locale, width, height, dark, timeout }) {
-    const context = await browser.newContext({
-      ignoreHTTPSErrors: true,
-      locale,
-      viewport: { width, height },
-      colorScheme: dark ? "dark" : "light",
-    });
-    await context.addInitScript(keepPeerConnections);
-    const page = await context.newPage();
-    const entry = { page, said: [] };
-    page.on("console", (m) => entry.said.push({ kind: m.type(), text: `${m.text()} (${m.location().url})` }));
-    page.on("pageerror", (e) => entry.said.push({ kind: "uncaught", text: e.stack ?? String(e) }));
-    const number = pages.size + 1;
-    pages.set(number, entry);
-    await page.goto(url, { waitUntil: "load", timeout });
+  async open({ url, timeout, ...look }) {
+    const tab = await browser.open(look, keepPeerConnections);
+    tab.said = [];
+    tab.page.on("console", (m) => tab.said.push({ kind: m.type(), text: `${m.text()} (${m.location().url})` }));
+    tab.page.on("pageerror", (e) => tab.said.push({ kind: "uncaught", text: e.stack ?? String(e) }));
+    const number = tabs.size + 1;
+    tabs.set(number, tab);
+    await tab.page.goto(url, { waitUntil: "load", timeout });
     return number;
   },
-  async reload({ page, timeout }) {
-    await pages.get(page).page.reload({ waitUntil: "load", timeout });
+  async reload(tab, { timeout }) {
+    await tab.page.reload({ waitUntil: "load", timeout });
   },
-  evaluate: ({ page, expression }) => pages.get(page).page.evaluate(expression),
-  click: ({ page, selector, timeout }) => pages.get(page).page.click(selector, { timeout }),
-  fill: ({ page, selector, text, timeout }) => pages.get(page).page.fill(selector, text, { timeout }),
-  press: ({ page, selector, key, timeout }) => pages.get(page).page.press(selector, key, { timeout }),
-  async look({ page, width, height, dark }) {
-    const shown = pages.get(page).page;
-    await shown.setViewportSize({ width, height });
-    await shown.emulateMedia({ colorScheme: dark ? "dark" : "light" });
+  evaluate: (tab, { expression }) => tab.page.evaluate(expression),
+  click: (tab, { selector, timeout }) => tab.click(selector, timeout),
+  fill: (tab, { selector, text, timeout }) => tab.fill(selector, text, timeout),
+  press: (tab, { selector, key, timeout }) => tab.press(selector, key, timeout),
+  look: (tab, look) => tab.look(look),
+  async screenshot(tab, { path, full, timeout }) {
+    await tab.screenshot(path, full, timeout);
   },
-  async screenshot({ page, path, full, timeout }) {
-    // Animations disabled: a change of colour scheme would else be caught halfway.
-    await pages.get(page).page.screenshot({ path, fullPage: full, animations: "disabled", timeout });
-  },
-  said: ({ page }) => pages.get(page).said,
-  async close({ page }) {
-    await pages.get(page).page.context().close();
-  },
+  said: (tab) => tab.said,
+  close: (tab) => tab.close(),
 };
 
 function answer(line) {
   process.stdout.write(JSON.stringify(line) + "\n");
 }
 
-answer({ id: 0, value: browser.version() });
+answer({ id: 0, value: browser.version });
 for await (const line of createInterface({ input: process.stdin })) {
-  const { id, op, ...args } = JSON.parse(line);
+  const { id, op, page, ...args } = JSON.parse(line);
   // Not awaited: requests to several pages run side by side.
   Promise.resolve()
-    .then(() => ops[op](args))
+    .then(() => (page ? ops[op](tabs.get(page), args) : ops[op](args)))
     .then((value) => answer({ id, value }))
     .catch((e) => answer({ id, error: e.message ?? String(e) }));
 }

@@ -3,6 +3,7 @@ import { connect } from '/signalbox.js';
 import { byId, copy, h } from '../dom.js';
 import { known, onLanguage, say, start, t } from '../i18n.js';
 import { secureURL } from '../origin.js';
+import { askPass, keepPass, pass, takePass } from '../pass.js';
 import { roomOf } from '../room.js';
 import { Chat } from './chat.js';
 import { Controls } from './controls.js';
@@ -10,6 +11,7 @@ import { LocalMedia } from './media.js';
 import { Stage } from './stage.js';
 
 const REMEMBERED_NAME = 'signalbox.name';
+const WAYS_ON = { 'end.left': 'call.rejoin', 'end.replaced': 'call.here' };
 
 const parameters = new URLSearchParams(location.search);
 const roomName = roomOf(location.pathname);
@@ -27,6 +29,7 @@ byId('relay-note').hidden = !relayOnly;
 byId('name').value = parameters.get('name') ?? storedName();
 onLanguage(title);
 title();
+takePass();
 offerSecureURL();
 // A link must not join for its reader: whoever once allowed camera and microphone for good would be on the air at once.
 if (roomName === null) refuseRoom();
@@ -46,10 +49,6 @@ byId('copy-link').addEventListener('click', async () => {
   const done = await copy(location.origin + location.pathname);
   say(byId('copy-link-text'), done ? 'copied' : 'copy.failed');
   setTimeout(() => say(byId('copy-link-text'), 'call.copy'), 2000);
-});
-// A closed tab says goodbye, so that its seat is free at once.
-addEventListener('pagehide', () => {
-  if (session) finish('left', 'end.left');
 });
 media.onchange = (kind) => {
   controls.refresh();
@@ -100,24 +99,40 @@ async function join() {
   const name = byId('name').value.trim();
   storeName(name);
   try {
-    session = await connect({ name: name || t('call.guest') });
+    session = await connect({ name: name || t('call.guest'), token: pass });
     session.on('state', follow);
+    session.on('carrier', showCarrier);
+    showCarrier();
     const stream = new MediaStream([media.audio, media.video].filter(Boolean));
     const room = session.room(roomName, { stream, relayOnly });
     stage = new Stage({ room, name: session.name, controls, media, chat });
     room.on('closed', ({ error }) => failed(error));
     await room.join();
+    keepPass();
     setState('in-call');
     stage.count();
   } catch (error) {
-    failed(error);
+    if (error.code === 'unauthorized') refused();
+    else failed(error);
   }
+}
+
+// The box asks for admission: the lobby gets a field for it.
+function refused() {
+  drop();
+  setState('lobby');
+  askPass();
+}
+
+function showCarrier() {
+  byId('carrier-note').hidden = session?.carrier !== 'sse';
 }
 
 function follow({ state, error }) {
   byId('banner').hidden = state !== 'reconnecting';
   say(byId('banner-text'), state === 'reconnecting' ? 'status.reconnecting' : '');
-  if (state === 'closed' && error?.code !== 'closed') failed(error);
+  // Whoever isn't in yet hears of it from what was being tried.
+  if (state === 'closed' && error?.code !== 'closed' && document.body.dataset.state === 'in-call') failed(error);
 }
 
 function failed(error) {
@@ -126,27 +141,32 @@ function failed(error) {
   else finish('failed', 'end.other', { message: error.message });
 }
 
-function finish(state, reason, params) {
-  if (document.body.dataset.state === 'failed' || document.body.dataset.state === 'left') return;
+function drop() {
   const ended = session;
   session = null;
   ended?.close();
   stage?.close();
   stage = null;
-  media.close();
   chat.clear();
   byId('banner').hidden = true;
+  showCarrier();
+}
+
+function finish(state, reason, params) {
+  if (document.body.dataset.state === 'failed' || document.body.dataset.state === 'left') return;
+  drop();
+  media.close();
   byId('preview').srcObject = null;
   setState(state);
-  say(byId('end-title'), state === 'left' ? 'end.title.left' : 'end.title.failed');
+  const title = reason.replace('end.', 'end.title.');
+  say(byId('end-title'), known(title) ? title : 'end.title.failed');
   say(byId('end-reason'), reason, params);
-  say(byId('rejoin'), state === 'left' ? 'call.rejoin' : 'call.again');
+  say(byId('rejoin'), WAYS_ON[reason] ?? 'call.again');
   byId('rejoin').focus();
 }
 
 function refuseRoom() {
   finish('failed', 'end.room');
-  say(byId('end-title'), 'end.title.room');
   byId('rejoin').hidden = byId('copy-link').hidden = true;
 }
 

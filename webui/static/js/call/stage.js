@@ -28,9 +28,10 @@ export class Stage {
       this.#show(peer);
     });
     room.on('state', ({ peer, state }) => {
-      this.#tiles.get(peer.id)?.tile.setNote(state === 'connected' ? '' : `tile.${state}`);
+      this.#note(peer);
       if (state === 'connected') this.#divideUplink();
     });
+    room.on('presence', ({ peer }) => this.#note(peer));
     room.on('error', ({ peer }) => this.#tiles.get(peer.id)?.tile.setNote('tile.failed'));
     room.on('path', ({ peer, path }) => this.#tiles.get(peer.id)?.tile.setPath(path));
     room.on('open', ({ peer }) => peer.send(this.#about()));
@@ -70,6 +71,11 @@ export class Stage {
   close() {
     this.#grid.close();
     byId('unblock').hidden = true;
+  }
+
+  // Somebody whom the box has lost is still seen and heard, as long as media arrive.
+  #note({ id, state, present }) {
+    this.#tiles.get(id)?.tile.setNote(state !== 'connected' ? `tile.${state}` : present ? '' : 'tile.absent');
   }
 
   #about() {

@@ -2,6 +2,7 @@
 import { connect } from '/signalbox.js';
 import { byId, copy } from '../dom.js';
 import { say, start } from '../i18n.js';
+import { askPass, keepPass, pass, takePass } from '../pass.js';
 import { OwnServers } from './own.js';
 import { mappedAddress, probe } from './probe.js';
 import { reachLoop, relayLoop } from './relay.js';
@@ -11,8 +12,13 @@ import { ofReach, ofRelay, ofServer, overall } from './verdict.js';
 import { addCandidate, addError, begin, showVerdict } from './view.js';
 
 start();
+takePass();
 const own = new OwnServers();
 byId('run').addEventListener('click', run);
+byId('pass-form').addEventListener('submit', (event) => {
+  event.preventDefault();
+  if (!byId('run').disabled) run();
+});
 byId('copy-report').addEventListener('click', async () => {
   const done = await copy(JSON.stringify(window.signalboxReport, null, 2));
   say(byId('report-said'), done ? 'copied' : 'copy.failed');
@@ -31,12 +37,15 @@ async function run() {
   const servers = [...flatten(box.iceServers, 'box'), ...own.ready];
   try {
     const findings = await test(servers);
-    const verdict = overall({ signaling: box.error, ...findings });
+    const signaling = { signaling: box.error, carrier: box.session?.carrier };
+    const verdict = overall({ ...signaling, ...findings });
     showVerdict(byId('verdict'), verdict);
-    window.signalboxReport = makeReport({ started, signaling: box.error, verdict, ...findings });
+    window.signalboxReport = makeReport({ started, ...signaling, verdict, ...findings });
   } finally {
     box.session?.close();
     byId('run').disabled = byId('copy-report').disabled = false;
+    byId('pass-form').hidden = box.error !== 'unauthorized';
+    if (box.error === 'unauthorized') askPass();
   }
 }
 
@@ -47,9 +56,12 @@ async function run() {
 async function askBox() {
   let session = null;
   try {
-    session = await connect({ name: 'check' });
+    session = await connect({ name: 'check', token: pass, keep: false });
     const id = crypto.getRandomValues(new Uint32Array(4)).join('-');
-    await session.join(`check-${id}`, { dataChannel: false });
+    keepPass();
+    await session.join(`check-${id}`, { dataChannel: false }).catch((error) => {
+      if (error.code !== 'unauthorized') throw error; // the token is for other rooms
+    });
     return { session, iceServers: session.iceServers, error: null };
   } catch (error) {
     session?.close();
@@ -59,7 +71,8 @@ async function askBox() {
 
 async function askOverHTTP() {
   try {
-    const response = await fetch('/api/ice', { cache: 'no-store' });
+    const headers = pass() ? { Authorization: `Bearer ${pass()}` } : {};
+    const response = await fetch('/api/ice', { cache: 'no-store', headers });
     return response.ok ? (await response.json()).iceServers : [];
   } catch {
     return [];

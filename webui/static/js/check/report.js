@@ -2,7 +2,7 @@
 import { t } from '../i18n.js';
 import { version } from '../origin.js';
 
-export function makeReport({ started, signaling, judged, relay, reach, verdict }) {
+export function makeReport({ started, signaling, carrier, judged, relay, reach, verdict }) {
   return {
     version,
     at: new Date(started).toISOString(),
@@ -10,6 +10,7 @@ export function makeReport({ started, signaling, judged, relay, reach, verdict }
     page: location.origin,
     userAgent: navigator.userAgent,
     signaling: signaling ?? 'ok',
+    carrier,
     ...inWords(verdict),
     servers: judged.map(({ server, verdict: own, result, loop }) => ({
       url: server.url,

@@ -59,14 +59,15 @@ export function ofReach({ udp, relayAddress, addresses, relayWorks, loop }) {
 }
 
 /**
- * The sentence above all. `signaling` is the code of an error or null; `groups` are lists of judged servers ({server, verdict}),
+ * The sentence above all. `signaling` is the code of an error or null, `carrier` what it goes over; `groups` are lists of judged servers ({server, verdict}),
  * one for the box and one for what was typed in; `relay` and `reach` are verdicts as above.
  */
-export function overall({ signaling, groups, relay, reach }) {
+export function overall({ signaling, carrier, groups, relay, reach }) {
   const tested = groups.filter((group) => group.length);
   if (signaling === 'unreachable' || signaling === 'timeout') {
     return { verdict: 'bad', words: 'overall.signaling', fix: 'overall.signaling.fix' };
   }
+  if (signaling === 'unauthorized') return { verdict: 'bad', words: 'overall.unauthorized', fix: 'overall.unauthorized.fix' };
   if (signaling) return { verdict: 'bad', words: 'overall.refused', fix: 'overall.refused.fix', params: { code: signaling } };
   if (!tested.length) return { verdict: 'bad', words: 'overall.empty', fix: 'overall.empty.fix' };
   for (const group of tested) {
@@ -82,5 +83,6 @@ export function overall({ signaling, groups, relay, reach }) {
   const failed = tested.flat().filter(({ verdict }) => verdict === 'bad');
   if (failed.length) return { verdict: 'warn', words: 'overall.partly', params: { urls: failed.map(({ server }) => server.url).join(', ') } };
   if (tested.flat().some(({ verdict }) => verdict === 'warn')) return { verdict: 'warn', words: 'overall.local' };
+  if (carrier === 'sse') return { verdict: 'warn', words: 'overall.sse', fix: 'overall.sse.fix' };
   return { verdict: 'good', words: 'overall.good' };
 }

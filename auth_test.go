@@ -1,0 +1,165 @@
+package signalbox
+
+import (
+	"errors"
+	"net/http"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"signalbox/signal"
+)
+
+const (
+	testPassword = "correct horse battery"
+	testSecret   = "a secret of the tests that is long enough"
+)
+
+// token signs claims with the tests' secret. Without exp they get one.
+func token(t testing.TB, claims jwt.MapClaims) string {
+	t.Helper()
+	if _, ok := claims["exp"]; !ok {
+		claims["exp"] = time.Now().Add(time.Hour).Unix()
+	}
+	text, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString([]byte(testSecret))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+var here = netip.MustParseAddr("192.0.2.1")
+
+func TestPasswordLetsInWhoKnowsIt(t *testing.T) {
+	t.Parallel()
+	g := guard{newApp(t, "auth.mode=password", "auth.password="+testPassword)}
+	pass, err := g.Admit(testPassword, here)
+	if err != nil || pass.Attested || pass.Key != "" || pass.Rooms != nil || !pass.Expires.IsZero() {
+		t.Errorf("the password: %+v, %v", pass, err)
+	}
+	for _, wrong := range []string{"", " ", testPassword[1:], testPassword + " ", strings.ToUpper(testPassword), strings.Repeat("x", 1<<20)} {
+		if _, err := g.Admit(wrong, here); !errors.Is(err, signal.ErrUnauthorized) {
+			t.Errorf("%.30q: %v", wrong, err)
+		}
+	}
+}
+
+func TestGuessesAreLimitedPerSource(t *testing.T) {
+	t.Parallel()
+	for mode, right := range map[string]string{"password": testPassword, "jwt": token(t, jwt.MapClaims{})} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			g := guard{newApp(t, "auth.mode="+mode, "auth.password="+testPassword, "auth.jwt_key="+testSecret)}
+			for range 10 * guessBurst {
+				if _, err := g.Admit(right, here); err != nil {
+					t.Fatalf("what is right counts as a guess: %v", err)
+				}
+				if _, err := g.Admit("", here); !errors.Is(err, signal.ErrUnauthorized) {
+					t.Fatalf("no token at all counts as a guess: %v", err)
+				}
+				if mode != "jwt" {
+					continue
+				}
+				if _, err := g.Admit(token(t, jwt.MapClaims{"exp": 1}), here); !errors.Is(err, signal.ErrUnauthorized) {
+					t.Fatalf("a token that has expired counts as a guess: %v", err)
+				}
+			}
+			var refused int
+			for range 10 * guessBurst {
+				_, err := g.Admit("wrong", here)
+				if errors.Is(err, signal.ErrTooManyGuesses) {
+					refused++
+				} else if !errors.Is(err, signal.ErrUnauthorized) {
+					t.Fatalf("a wrong one: %v", err)
+				}
+			}
+			if refused < 8*guessBurst {
+				t.Errorf("%d of %d guesses were judged", 10*guessBurst-refused, 10*guessBurst)
+			}
+			if _, err := g.Admit(right, here); !errors.Is(err, signal.ErrTooManyGuesses) {
+				t.Errorf("a guess is judged after too many of them: %v", err)
+			}
+			if _, err := g.Admit(right, netip.MustParseAddr("192.0.2.2")); err != nil {
+				t.Errorf("somebody else: %v", err)
+			}
+		})
+	}
+}
+
+func TestICEServersAreUnderTheSameRules(t *testing.T) {
+	t.Parallel()
+	for mode, right := range map[string]string{"password": testPassword, "jwt": token(t, jwt.MapClaims{"room": "tea"})} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			app := startApp(t, "auth.mode="+mode, "auth.password="+testPassword, "auth.jwt_key="+testSecret)
+			url, c := "http://"+app.Addrs().Web+"/api/ice", insecure()
+			for _, header := range []string{"Bearer " + right, "bearer " + right} {
+				if code, _, body := get(t, c, url, "Authorization", header); code != http.StatusOK || !strings.Contains(body, `"credential"`) {
+					t.Errorf("with the token in a header: %d %s", code, body)
+				}
+			}
+			if code, _, body := get(t, c, url+"?token="+strings.ReplaceAll(right, " ", "%20")); code != http.StatusOK {
+				t.Errorf("with the token in the query: %d %s", code, body)
+			}
+			for _, header := range []string{"", "Bearer", "Bearer ", "Bearer wrong", right} {
+				code, h, body := get(t, c, url, "Authorization", header)
+				if code != http.StatusUnauthorized || h.Get("WWW-Authenticate") != "Bearer" || strings.Contains(body, "credential") {
+					t.Errorf("Authorization %.20q: %d %s", header, code, body)
+				}
+			}
+			if code, _, _ := get(t, c, url, "Origin", "https://elsewhere.example", "Authorization", "Bearer "+right); code != http.StatusForbidden {
+				t.Errorf("a foreign origin gets %d", code)
+			}
+			for range guessBurst {
+				get(t, c, url, "Authorization", "Bearer wrong")
+			}
+			code, h, _ := get(t, c, url, "Authorization", "Bearer "+right)
+			if code != http.StatusTooManyRequests || h.Get("Retry-After") == "" {
+				t.Errorf("after too many guesses: %d %v", code, h)
+			}
+		})
+	}
+}
+
+func TestPreflightsMayNameTheToken(t *testing.T) {
+	t.Parallel()
+	app := startApp(t, "web.allowed_origins=https://app.example.org", "auth.mode=jwt", "auth.jwt_key="+testSecret)
+	req, err := http.NewRequest(http.MethodOptions, "http://"+app.Addrs().Web+"/api/ice", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Origin", "https://app.example.org")
+	resp, err := insecure().Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	h := resp.Header
+	if resp.StatusCode != http.StatusNoContent || h.Get("Access-Control-Allow-Origin") != "https://app.example.org" ||
+		!strings.Contains(h.Get("Access-Control-Allow-Headers"), "Authorization") || !strings.Contains(h.Get("Access-Control-Allow-Methods"), "GET") {
+		t.Errorf("%d %v", resp.StatusCode, h)
+	}
+}
+
+func TestReloadChangesThePassword(t *testing.T) {
+	t.Parallel()
+	app := newApp(t, "auth.mode=password", "auth.password="+testPassword)
+	cfg := app.cfg
+	cfg.Auth.Password = "another horse"
+	if changed, err := app.Reload(cfg); err != nil || len(changed) != 1 || changed[0] != "auth.password" {
+		t.Fatalf("%v, %v", changed, err)
+	}
+	if _, err := (guard{app}).Admit(testPassword, here); !errors.Is(err, signal.ErrUnauthorized) {
+		t.Errorf("the old password: %v", err)
+	}
+	if _, err := (guard{app}).Admit("another horse", here); err != nil {
+		t.Errorf("the new password: %v", err)
+	}
+	cfg.Auth.Mode = "open"
+	if _, err := app.Reload(cfg); err == nil || !strings.Contains(err.Error(), "a restart is needed to change auth.mode") {
+		t.Errorf("another mode: %v", err)
+	}
+}

@@ -1,0 +1,182 @@
+package signalbox
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"signalbox/turnsvc/cred"
+)
+
+const testRESTKey = "the key of the other server"
+
+// turnREST is what an answer of /api/turn has in it.
+type turnREST struct {
+	Username, Password string
+	TTL                int
+	URIs               []string
+	Code, Message      string
+}
+
+func askTURNREST(t testing.TB, app *App, method, query, contentType, body string) (int, turnREST) {
+	t.Helper()
+	req, err := http.NewRequest(method, "http://"+app.Addrs().Web+"/api/turn?"+query, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", contentType)
+	resp, err := insecure().Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var out turnREST
+	if err := json.NewDecoder(resp.Body).Decode(&out); err != nil {
+		t.Fatalf("%s %s: %s: %v", method, query, resp.Status, err)
+	}
+	return resp.StatusCode, out
+}
+
+// A server gets a credential for its user in every way in which the draft, Janus and others ask for it, and the relay takes it.
+func TestTURNREST(t *testing.T) {
+	t.Parallel()
+	app := startApp(t, "compat.turn_rest="+testRESTKey)
+	key := url.QueryEscape(testRESTKey)
+	const form = "application/x-www-form-urlencoded"
+	for name, tc := range map[string]struct{ method, query, contentType, body string }{
+		"query":           {http.MethodGet, "service=turn&username=alice&key=" + key, "", ""},
+		"as Janus does":   {http.MethodGet, "service=turn&username=alice&api=" + key, "", ""},
+		"form":            {http.MethodPost, "", form, "service=turn&username=alice&key=" + key},
+		"Janus, form":     {http.MethodPost, "", form, "service=turn&username=alice&api=" + key},
+		"query and form":  {http.MethodPost, "service=turn", form, "username=alice&key=" + key},
+		"query of a POST": {http.MethodPost, "service=turn&username=alice&key=" + key, "", ""},
+		"JSON":            {http.MethodPost, "", "application/json; charset=utf-8", `{"service":"turn","username":"alice","key":"` + testRESTKey + `"}`},
+		"no service":      {http.MethodGet, "username=alice&key=" + key, "", ""},
+	} {
+		code, out := askTURNREST(t, app, tc.method, tc.query, tc.contentType, tc.body)
+		stamp, id, _ := strings.Cut(out.Username, ":")
+		expires, err := strconv.ParseInt(stamp, 10, 64)
+		if code != http.StatusOK || err != nil || id != "alice" || out.TTL != 3600 || time.Until(time.Unix(expires, 0)) > time.Hour {
+			t.Errorf("%s: %d %+v", name, code, out)
+			continue
+		}
+		class := cred.Static
+		app.live.Load().keys.Each(out.Username, func(c cred.Class, password string) bool {
+			class = c
+			return password == out.Password
+		})
+		if class != cred.Shared {
+			t.Errorf("%s: a credential of class %v", name, class)
+		}
+		if len(out.URIs) != 2 || !strings.HasPrefix(out.URIs[0], "turn:127.0.0.1:") {
+			t.Errorf("%s: %v", name, out.URIs)
+		}
+	}
+	if code, _, body := get(t, insecure(), "http://"+app.Addrs().Web+"/api/turn?username=alice", "Authorization", "Bearer "+testRESTKey); code != http.StatusOK {
+		t.Errorf("with the key in a header: %d %s", code, body)
+	}
+	_, out := askTURNREST(t, app, http.MethodGet, "key="+key, "", "")
+	_, again := askTURNREST(t, app, http.MethodGet, "key="+key, "", "")
+	if out.Username == again.Username || len(out.Username) < 30 {
+		t.Errorf("without a username: %q, %q", out.Username, again.Username)
+	}
+	sdp, end := allocateAs(t, app, out.Username, out.Password)
+	defer end()
+	if !strings.Contains(sdp, "typ relay") {
+		t.Error("the relay does not take the credential")
+	}
+}
+
+func TestTURNRESTRefuses(t *testing.T) {
+	t.Parallel()
+	app := startApp(t, "compat.turn_rest="+testRESTKey)
+	key := "key=" + url.QueryEscape(testRESTKey)
+	for name, tc := range map[string]struct {
+		method, query, contentType, body string
+		code                             int
+		word                             string
+	}{
+		"no key":              {http.MethodGet, "service=turn", "", "", http.StatusUnauthorized, "compat.turn_rest"},
+		"wrong key":           {http.MethodGet, "key=wrong", "", "", http.StatusUnauthorized, "wrong"},
+		"another service":     {http.MethodGet, key + "&service=stun", "", "", http.StatusBadRequest, "service"},
+		"long username":       {http.MethodGet, key + "&username=" + strings.Repeat("x", 65), "", "", http.StatusBadRequest, "username is longer"},
+		"newline in username": {http.MethodGet, key + "&username=a%0Ab", "", "", http.StatusBadRequest, "control character"},
+		"bytes in username":   {http.MethodGet, key + "&username=%ff", "", "", http.StatusBadRequest, "UTF-8"},
+		"broken query":        {http.MethodGet, key + "&%zz", "", "", http.StatusBadRequest, "want parameters"},
+		"broken JSON":         {http.MethodPost, "", "application/json", "{", http.StatusBadRequest, "want {"},
+		"numbers in JSON":     {http.MethodPost, "", "application/json", `{"key":1}`, http.StatusBadRequest, "want {"},
+		"long body":           {http.MethodPost, "", "application/x-www-form-urlencoded", strings.Repeat("x", 5000), http.StatusBadRequest, "4096"},
+		"PUT":                 {http.MethodPut, key, "", "", http.StatusMethodNotAllowed, "use GET"},
+	} {
+		code, out := askTURNREST(t, app, tc.method, tc.query, tc.contentType, tc.body)
+		if code != tc.code || !strings.Contains(out.Message, tc.word) || out.Password != "" {
+			t.Errorf("%s: %d %+v", name, code, out)
+		}
+	}
+	for range guessBurst {
+		askTURNREST(t, app, http.MethodGet, "key=wrong", "", "")
+	}
+	if code, out := askTURNREST(t, app, http.MethodGet, key, "", ""); code != http.StatusTooManyRequests || out.Password != "" {
+		t.Errorf("after too many guesses: %d %+v", code, out)
+	}
+}
+
+func TestTURNRESTIssuesNoEndOfCredentials(t *testing.T) {
+	t.Parallel()
+	app := startApp(t, "compat.turn_rest="+testRESTKey)
+	codes := map[int]int{}
+	for range 2 * iceBurst {
+		code, _ := askTURNREST(t, app, http.MethodGet, "key="+url.QueryEscape(testRESTKey), "", "")
+		codes[code]++
+	}
+	if codes[http.StatusOK] < iceBurst || codes[http.StatusTooManyRequests] == 0 {
+		t.Errorf("answers by code: %v", codes)
+	}
+}
+
+// It is off unless its key stands in the configuration; --dev, which makes it loopback's alone, opens it.
+func TestTURNRESTIsOffByDefault(t *testing.T) {
+	t.Parallel()
+	app := newApp(t)
+	app.cfg.Dev = false
+	if err := app.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	defer app.Close()
+	w := serveOnce(app, http.MethodGet, "/api/turn?service=turn&username=alice&key=off")
+	if w.Code != http.StatusNotFound || !strings.Contains(w.Body.String(), "compat.turn_rest") {
+		t.Errorf("off: %d %s", w.Code, w.Body)
+	}
+	app.cfg.Dev = true
+	if w := serveOnce(app, http.MethodGet, "/api/turn?username=alice"); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), ":alice") {
+		t.Errorf("--dev: %d %s", w.Code, w.Body)
+	}
+	app.cfg.Compat.TURNREST = testRESTKey
+	if w := serveOnce(app, http.MethodGet, "/api/turn?username=alice"); w.Code != http.StatusUnauthorized {
+		t.Errorf("--dev with a key: %d %s", w.Code, w.Body)
+	}
+}
+
+// A server on the same machine asks at a loopback address, where its users won't find the relay.
+func TestTURNRESTNamesTheBoxAsOthersReachIt(t *testing.T) {
+	t.Parallel()
+	app := startApp(t, "public_ip=198.51.100.7", "turn.relay_ip=127.0.0.1")
+	for host, want := range map[string]string{
+		"localhost:8080": "198.51.100.7", "127.0.0.1:8080": "198.51.100.7", "call.example.org": "call.example.org", "192.0.2.9:80": "192.0.2.9",
+	} {
+		if got := app.farHost(host); got != want {
+			t.Errorf("Host %s: %s, want %s", host, got, want)
+		}
+	}
+}
+
+func serveOnce(app *App, method, target string) *httptest.ResponseRecorder {
+	w := httptest.NewRecorder()
+	app.routes().ServeHTTP(w, httptest.NewRequest(method, target, nil))
+	return w
+}

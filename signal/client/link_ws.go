@@ -1,0 +1,112 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+// wsLink is a WebSocket.
+type wsLink struct {
+	*pulse
+	conn *websocket.Conn
+}
+
+func (d *dialer) openWebSocket(ctx context.Context) (link, error) {
+	u := *d.url
+	u.Scheme = strings.Replace(u.Scheme, "http", "ws", 1)
+	dialer := websocket.Dialer{
+		Proxy:           http.ProxyFromEnvironment,
+		NetDialContext:  d.dial,
+		TLSClientConfig: d.tls,
+		Subprotocols:    []string{protocol},
+		ReadBufferSize:  4 << 10,
+		WriteBufferSize: 4 << 10,
+	}
+	conn, response, err := dialer.DialContext(ctx, u.String(), d.header)
+	if errors.Is(err, websocket.ErrBadHandshake) {
+		return nil, unexpected(response)
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) { // that of ctx, which the connection may notice first
+		return nil, fmt.Errorf("%w: %w", context.DeadlineExceeded, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	l := &wsLink{newPulse(), conn}
+	conn.SetReadLimit(maxIncoming)
+	// The server takes the pong to a ping as a word that we have got what it sent before: it is answered here, in the reader's turn.
+	answer := conn.PingHandler()
+	conn.SetPingHandler(func(payload string) error {
+		l.beat()
+		return answer(payload)
+	})
+	conn.SetPongHandler(func(string) error {
+		l.beat()
+		return nil
+	})
+	return l, nil
+}
+
+func (l *wsLink) read() ([]byte, error) {
+	kind, text, err := l.conn.ReadMessage()
+	var closed *websocket.CloseError
+	switch {
+	case errors.As(err, &closed) && closed.Code != websocket.CloseAbnormalClosure:
+		return nil, closedWith(closed.Code, closed.Text)
+	case err != nil:
+		return nil, err
+	case kind != websocket.TextMessage:
+		return nil, errors.New("binary frame of the server")
+	}
+	l.beat()
+	return text, nil
+}
+
+func (l *wsLink) write(frames []outFrame, received uint64, timeout time.Duration) (err error) {
+	defer func() {
+		if err != nil {
+			time.AfterFunc(byeTime, l.close)
+		}
+	}()
+	l.conn.SetWriteDeadline(time.Now().Add(timeout))
+	for i, f := range frames {
+		if i == 0 {
+			f.Received = received
+		}
+		text, err := encode(f)
+		if err != nil {
+			return err
+		}
+		if err := l.conn.WriteMessage(websocket.TextMessage, text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// quiet is false: the server pings, and we answer.
+func (l *wsLink) quiet() bool { return false }
+
+func (l *wsLink) close() { l.conn.NetConn().Close() }
+
+// unexpected is the error for an HTTP answer that is not what the protocol says, in the words of whoever gave it.
+func unexpected(response *http.Response) error {
+	text, _ := io.ReadAll(io.LimitReader(response.Body, 256))
+	if to, err := response.Location(); err == nil {
+		return fmt.Errorf("the server answered %s: use %s", response.Status, (&url.URL{Scheme: to.Scheme, Host: to.Host}).String())
+	}
+	if text = bytes.TrimSpace(text); len(text) > 0 && strings.HasPrefix(response.Header.Get("Content-Type"), "text/plain") {
+		return fmt.Errorf("the server answered %s: %q", response.Status, text)
+	}
+	return fmt.Errorf("the server answered %s", response.Status)
+}

@@ -1,0 +1,362 @@
+package signal
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+// away waits until the session has no connection.
+func (b *box) away(t testing.TB, id string) *session {
+	t.Helper()
+	s := b.find(id)
+	eventually(t, "the connection is gone", func() bool {
+		s.work.Lock()
+		defer s.work.Unlock()
+		return s.link == nil
+	})
+	return s
+}
+
+// HTTP/2 ends a stream whose write deadline passes, even if nothing is being written.
+func TestEventsOverHTTP2(t *testing.T) {
+	t.Parallel()
+	h := newHub(t, Options{Heartbeat: time.Second}, func(l *limits) { l.write = 300 * time.Millisecond })
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /signal/events", h.Events)
+	mux.HandleFunc("/signal/send", h.Send)
+	server := httptest.NewUnstartedServer(mux)
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	defer server.Close()
+	response, err := server.Client().Get(server.URL + "/signal/events")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	began, seen := time.Now(), make([]byte, 8192)
+	for time.Since(began) < 1200*time.Millisecond { // until the first heartbeat at least
+		if _, err := response.Body.Read(seen); err != nil {
+			t.Fatalf("%s: the stream ended after %v: %v", response.Proto, time.Since(began), err)
+		}
+	}
+}
+
+// A stream that ends while one of its POSTs resumes a session ends that session's connection, too.
+func TestStreamEndsWhileItResumes(t *testing.T) {
+	t.Parallel()
+	b := start(t, Options{Resume: 200 * time.Millisecond})
+	alice := b.dial(t)
+	alice.send("hello", nil)
+	welcome := alice.expect("welcome")
+	alice.rawConn().Close()
+	s := b.away(t, welcome.text("peerId"))
+
+	c := b.events(t, nil)
+	s.work.Lock() // as anything may hold it for a moment
+	posted := make(chan int)
+	go func() { posted <- c.post(0, frame{"type": "resume", "token": welcome["resumeToken"]}) }()
+	eventually(t, "the POST is processed", func() bool {
+		own := b.events0(c.key).link.session.Load()
+		if own.work.TryLock() {
+			own.work.Unlock()
+			return false
+		}
+		return true
+	})
+	c.body.Close()
+	time.Sleep(50 * time.Millisecond) // for the stream's end to be on its way; if it isn't, the test passes in vain
+	s.work.Unlock()
+	<-posted
+	eventually(t, "the session is over", func() bool { return b.find(s.id) == nil })
+}
+
+func (b *box) events0(key string) *sseTransport { return b.Hub.events.find(key) }
+
+// The writer of a connection that is stuck finds out late, and ends nobody else's.
+func TestStuckWriterEndsItsOwnConnection(t *testing.T) {
+	t.Parallel()
+	b := start(t, Options{Resume: time.Minute, MaxFrame: 1 << 20}, func(l *limits) { l.bytes, l.write = 64<<20, 2*time.Second })
+	dialer := websocket.Dialer{NetDial: func(network, addr string) (net.Conn, error) {
+		conn, err := net.Dial(network, addr)
+		if err == nil {
+			err = conn.(*net.TCPConn).SetReadBuffer(4096)
+		}
+		return conn, err
+	}}
+	ws, _, err := dialer.Dial(b.url(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	alice := b.client(t, ws)
+	alice.send("hello", nil)
+	welcome := alice.expect("welcome")
+	alice.send("join", frame{"room": "tea"})
+	alice.expect("joined")
+	bob := b.join(t, "tea", "Bob")
+	for range 20 {
+		bob.send("broadcast", frame{"room": "tea", "data": strings.Repeat("x", 900<<10)})
+	}
+	bob.settle()
+	again, f := b.resume(t, welcome["resumeToken"], 1)
+	if f["type"] != "resumed" {
+		t.Fatal(f)
+	}
+	again.expect("peer-joined")
+	for range 20 {
+		again.expect("broadcast")
+	}
+	again.ws.SetReadDeadline(time.Now().Add(3 * time.Second)) // more than the stuck one needs to notice
+	_, text, err := again.ws.ReadMessage()
+	if timeout, ok := err.(net.Error); !ok || !timeout.Timeout() {
+		t.Errorf("the new connection, which has read everything, got %s, %v", text, err)
+	}
+}
+
+// When all outboxes together hold too much, those who read keep their sessions.
+func TestFullStoreSparesThoseWhoRead(t *testing.T) {
+	t.Parallel()
+	shared, l := &store{limit: 1 << 20, share: 64 << 10}, defaultLimits()
+	body := make([]byte, 60<<10)
+	type reader struct {
+		o *outbox
+		f *feed
+	}
+	readers := make([]reader, 50)
+	for i := range readers {
+		readers[i].o, readers[i].f = newOutbox(l.backlog, l.bytes, true, shared), newFeed(func() {})
+		readers[i].o.attach(readers[i].f, 0, nil, nil)
+	}
+	for n := range 10 {
+		for i, r := range readers {
+			if got := r.o.put(outFrame{body: body, many: true}, true); got != queued {
+				t.Fatalf("frame %d of reader %d: verdict %v", n, i, got)
+			}
+			if batch, _ := r.f.take(nil); len(batch) != 1 {
+				t.Fatalf("frame %d of reader %d: %d frames", n, i, len(batch))
+			}
+		}
+	}
+}
+
+// What a broken connection has left is nobody's slowness.
+func TestResumeIsNotSlow(t *testing.T) {
+	t.Parallel()
+	b := start(t, Options{Resume: time.Minute}, func(l *limits) { l.backlog = 10 })
+	alice := b.dial(t)
+	alice.send("hello", nil)
+	welcome := alice.expect("welcome")
+	alice.send("join", frame{"room": "tea"})
+	alice.expect("joined")
+	bob := b.join(t, "tea", "Bob")
+	alice.expect("peer-joined")
+	alice.rawConn().Close()
+	b.away(t, welcome.text("peerId"))
+	for n := range 15 {
+		bob.send("broadcast", frame{"room": "tea", "data": n})
+	}
+	bob.settle()
+	for range 20 {
+		c := b.dial(t)
+		c.send("ping", nil)
+		c.send("resume", frame{"token": welcome["resumeToken"], "seq": 2, "id": "1"})
+		f := c.next()
+		for f["type"] == "pong" {
+			f = c.next()
+		}
+		if f["type"] != "resumed" {
+			t.Fatalf("got %v", f)
+		}
+		c.rawConn().Close() // before it has confirmed anything
+	}
+}
+
+// Who comes back at once, with the same id, doesn't meet the seat of the session before.
+func TestSuccessorHasASeatOfItsOwn(t *testing.T) {
+	t.Parallel()
+	b := start(t, Options{Resume: time.Minute})
+	alice := b.dial(t)
+	alice.send("hello", nil)
+	welcome := alice.expect("welcome")
+	for _, room := range []string{"big", "tea"} {
+		alice.send("join", frame{"room": room})
+		alice.expect("joined")
+	}
+	bob := b.join(t, "tea", "Bob")
+	b.mu.Lock()
+	big := b.rooms["big"]
+	b.mu.Unlock()
+	big.mu.Lock() // a broadcast to many is under way there
+	alice.send("bye", nil)
+	s := b.find(welcome.text("peerId"))
+	eventually(t, "it is about to leave", func() bool {
+		_, closed := s.out.end()
+		return closed
+	})
+	again := b.dial(t)
+	again.send("hello", frame{"replaces": welcome["resumeToken"]})
+	again.send("join", frame{"room": "tea"})
+	big.mu.Unlock()
+	again.expect("welcome")
+	again.expect("joined")
+	for bob.next()["type"] != "peer-joined" {
+	}
+	bob.send("signal", frame{"to": welcome["peerId"], "room": "tea", "data": 1})
+	again.expect("signal")
+}
+
+func TestResumeFromABannedSource(t *testing.T) {
+	t.Parallel()
+	var at atomic.Value
+	at.Store("192.0.2.1")
+	b := start(t, Options{Resume: time.Minute, Source: func(*http.Request) netip.Addr { return netip.MustParseAddr(at.Load().(string)) }})
+	c := b.dial(t)
+	c.send("hello", nil)
+	welcome := c.expect("welcome")
+	b.Ban(Ban{Source: netip.MustParsePrefix("198.51.100.0/24"), Until: time.Now().Add(time.Hour)})
+	at.Store("198.51.100.7")
+	c, f := b.resume(t, welcome["resumeToken"], 0)
+	if f["code"] != "kicked" {
+		t.Errorf("got %v", f)
+	}
+	c.expectClose(4504)
+}
+
+// A refused hello has no effect, not even on the session that it would have replaced; and only a recent token replaces one that is there.
+func TestRefusedHelloReplacesNobody(t *testing.T) {
+	t.Parallel()
+	b := start(t, Options{Resume: time.Minute})
+	c := b.dial(t)
+	c.send("hello", frame{"user": "alice"})
+	first := c.expect("welcome")
+	b.hello(t, frame{"user": "bob"})
+	d := b.dial(t)
+	d.send("hello", frame{"user": "bob", "replaces": first["resumeToken"]})
+	d.expectError(CodeUserTaken)
+	c.settle()
+
+	token := first["resumeToken"]
+	for range 2 {
+		c = b.dial(t)
+		c.send("hello", frame{"user": "alice", "replaces": token})
+		f := c.expect("welcome")
+		if f["peerId"] != first["peerId"] {
+			t.Fatalf("got %v", f)
+		}
+		token = f["resumeToken"]
+	}
+	d = b.dial(t)
+	d.send("hello", frame{"replaces": first["resumeToken"]}) // two sessions ago
+	if f := d.expect("welcome"); f["peerId"] == first["peerId"] {
+		t.Error("an old token has ended the session of today")
+	}
+	c.settle()
+}
+
+// A session whose welcome got lost is in nobody's way.
+func TestGhostWithoutWelcome(t *testing.T) {
+	t.Parallel()
+	b := start(t, Options{Resume: time.Minute})
+	c := b.dial(t)
+	c.send("hello", frame{"user": "alice"})
+	eventually(t, "it is there", func() bool { return b.Snapshot().Sessions == 1 })
+	c.rawConn().Close()
+	eventually(t, "its connection is gone", func() bool { return b.Snapshot().Connections == 0 })
+	b.hello(t, frame{"user": "alice"}).settle()
+}
+
+// Sessions are resumed, replaced, lost and ended all at once, and nothing is left of them; newHub's clean-up looks.
+func TestSessionsInTurmoil(t *testing.T) {
+	t.Parallel()
+	b := start(t, Options{Resume: 10 * time.Millisecond, Calls: true})
+	var mu sync.Mutex
+	tokens := make([]string, 4)
+	var wg sync.WaitGroup
+	end := time.Now().Add(2 * time.Second)
+	for range 8 {
+		wg.Go(func() {
+			for time.Now().Before(end) {
+				k := rand.IntN(len(tokens))
+				mu.Lock()
+				token := tokens[k]
+				mu.Unlock()
+				ws, _, err := b.tryDial(nil)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				first := frame{"type": "hello", "replaces": token, "user": fmt.Sprint("u", k)}
+				if rand.IntN(2) == 0 {
+					first = frame{"type": "resume", "token": token, "id": "r"}
+				}
+				ws.SetReadDeadline(time.Now().Add(patience))
+				ws.WriteJSON(first)
+				var f frame
+				if ws.ReadJSON(&f) == nil && f["type"] == "welcome" {
+					mu.Lock()
+					tokens[k] = f.text("resumeToken")
+					mu.Unlock()
+				}
+				ws.WriteJSON(frame{"type": "join", "room": fmt.Sprint("tea", rand.IntN(3))})
+				ws.WriteJSON(frame{"type": "signal", "to": fmt.Sprint("@u", rand.IntN(4)), "data": 1})
+				if rand.IntN(4) == 0 {
+					ws.WriteJSON(frame{"type": "bye"})
+				}
+				ws.Close()
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestSourcesArePaced(t *testing.T) {
+	t.Parallel()
+	p, now := newSourcePace(2), time.Now()
+	ada, bob := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
+	for n := range 2 * paceBurst {
+		if !p.allow(ada, now) {
+			t.Fatalf("only %d at once", n)
+		}
+	}
+	if p.allow(ada, now) || !p.allow(bob, now) || !p.allow(ada, now.Add(time.Second)) {
+		t.Error("the pace is wrong")
+	}
+	for n := range maxPaced {
+		p.allow(netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)}), now)
+	}
+	if len(p.blocks) > maxPaced {
+		t.Errorf("%d sources are remembered", len(p.blocks))
+	}
+	var none *sourcePace
+	if !none.allow(ada, now) {
+		t.Error("no pace limits")
+	}
+}
+
+// A session's bytes are limited as its frames are.
+func TestVolume(t *testing.T) {
+	t.Parallel()
+	b := start(t, Options{Rate: 1000}, func(l *limits) { l.volume = 1000 })
+	c := b.join(t, "tea", "Ada")
+	data := strings.Repeat("x", 900)
+	for n := 0; ; n++ {
+		c.send("broadcast", frame{"room": "tea", "data": data, "id": "1"})
+		f := c.next()
+		if f["code"] == string(CodeRateLimited) {
+			break
+		}
+		if n > 100 {
+			t.Fatal("never limited")
+		}
+	}
+}

@@ -1,0 +1,304 @@
+package signal
+
+import (
+	"errors"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+// resume connects and goes on from seq; the connection before is of the past.
+func (b *box) resume(t testing.TB, token any, seq int) (*peerConn, frame) {
+	t.Helper()
+	c := b.dial(t)
+	c.send("resume", frame{"token": token, "seq": seq})
+	f := c.next()
+	c.id = f.text("peerId")
+	return c, f
+}
+
+// Others hear of a loss when nobody has come back in time, and not before.
+func TestLossIsToldWhenTheTimeIsOver(t *testing.T) {
+	t.Parallel()
+	told := &memberLog{}
+	b := start(t, Options{Resume: 300 * time.Millisecond, Members: told})
+	alice := b.dial(t)
+	alice.send("hello", frame{"user": "alice"})
+	welcome := alice.expect("welcome")
+	alice.id = welcome.text("peerId")
+	alice.send("join", frame{"room": "tea"})
+	alice.expect("joined")
+	bob := b.join(t, "tea", "Bob")
+	lost := time.Now()
+	alice.rawConn().Close()
+
+	// The seat and the user name are kept for her.
+	eve := b.dial(t)
+	eve.send("hello", frame{"user": "alice"})
+	eve.expectError(CodeUserTaken)
+
+	if f := bob.expect("peer-left"); f["reason"] != "lost" || time.Since(lost) < 300*time.Millisecond {
+		t.Errorf("after %v: %v", time.Since(lost), f)
+	}
+	told.await(t, "ended "+alice.id+" lost=true")
+	b.hello(t, frame{"user": "alice"})
+	if _, f := b.resume(t, welcome["resumeToken"], 1); f["code"] != "resume-expired" {
+		t.Errorf("got %v", f)
+	}
+}
+
+// The peer id outlives even the hub: its resume tokens are signed with a key that is kept.
+func TestPeerIDOutlivesARestart(t *testing.T) {
+	t.Parallel()
+	opts := Options{Resume: time.Minute, ResumeKey: []byte("a key that is kept somewhere")}
+	before := start(t, opts)
+	c := before.dial(t)
+	c.send("hello", nil)
+	welcome := c.expect("welcome")
+
+	after := start(t, opts)
+	c, f := after.resume(t, welcome["resumeToken"], 0)
+	if f["code"] != "resume-expired" {
+		t.Fatalf("got %v", f)
+	}
+	c.send("hello", frame{"replaces": welcome["resumeToken"]})
+	if f := c.expect("welcome"); f["peerId"] != welcome["peerId"] || f["resumeToken"] == welcome["resumeToken"] {
+		t.Errorf("was %v, is %v", welcome, f)
+	}
+
+	opts.ResumeKey = []byte("another key")
+	stranger := start(t, opts).dial(t)
+	for _, token := range []any{welcome["resumeToken"], "", "x", "..", strings.Repeat(".", 100), welcome["peerId"]} {
+		stranger.send("resume", frame{"token": token})
+		stranger.expectError(CodeResumeExpired)
+	}
+	stranger.send("hello", frame{"replaces": welcome["resumeToken"]})
+	if f := stranger.expect("welcome"); f["peerId"] == welcome["peerId"] {
+		t.Error("a foreign key is believed")
+	}
+}
+
+func TestAddressChangeIsTold(t *testing.T) {
+	t.Parallel()
+	told := &memberLog{}
+	var mu sync.Mutex
+	at := "192.0.2.1"
+	b := start(t, Options{Resume: time.Minute, SessionsPerSource: 1, Members: told, Source: func(*http.Request) netip.Addr {
+		mu.Lock()
+		defer mu.Unlock()
+		return netip.MustParseAddr(at)
+	}})
+	c := b.dial(t)
+	c.send("hello", nil)
+	welcome := c.expect("welcome")
+	mu.Lock()
+	at = "192.0.2.2"
+	mu.Unlock()
+	c, f := b.resume(t, welcome["resumeToken"], 0)
+	if f["addressChanged"] != true {
+		t.Errorf("got %v", f)
+	}
+	told.await(t, "moved "+c.id+" 192.0.2.2")
+	// As long as the client was not heard, it may not know.
+	if c, f = b.resume(t, welcome["resumeToken"], 0); f["addressChanged"] != true {
+		t.Errorf("got %v", f)
+	}
+	c.settle()
+	if _, f := b.resume(t, welcome["resumeToken"], 0); f["addressChanged"] != nil {
+		t.Errorf("got %v", f)
+	}
+	// It counts for its new address only.
+	mu.Lock()
+	at = "192.0.2.1"
+	mu.Unlock()
+	b.hello(t, nil)
+}
+
+// A lost session counts like any other: who hangs up and comes back anew, again and again, gets no further than who stays.
+func TestLostSessionsCount(t *testing.T) {
+	t.Parallel()
+	b := start(t, Options{Resume: time.Minute, SessionsPerSource: 3})
+	for range 3 {
+		b.hello(t, nil).rawConn().Close()
+	}
+	c := b.dial(t)
+	c.send("hello", nil)
+	c.expectError(CodeRateLimited)
+}
+
+// A client that doesn't read loses its connection and not its session, unless ever more comes.
+func TestSlowReaderResumes(t *testing.T) {
+	t.Parallel()
+	b := start(t, Options{Resume: time.Minute, Heartbeat: time.Minute}, func(l *limits) { l.backlog, l.bytes = 10, 1<<20 })
+	alice := b.dial(t)
+	alice.send("hello", nil)
+	welcome := alice.expect("welcome")
+	alice.id = welcome.text("peerId")
+	alice.send("join", frame{"room": "tea"})
+	alice.expect("joined")
+	bob := b.join(t, "tea", "Bob")
+	alice.expect("peer-joined")
+
+	// Alice doesn't read, so no pong confirms anything: ten frames are under way, and what comes after them waits.
+	for n := range 25 {
+		bob.send("broadcast", frame{"room": "tea", "data": n})
+		if n == 7 { // with joined and peer-joined
+			box := b.find(alice.id).out
+			eventually(t, "all that may be under way is", func() bool {
+				box.mu.Lock()
+				defer box.mu.Unlock()
+				return box.full()
+			})
+		}
+	}
+	bob.settle()
+	seen := 0
+	for f := alice.next(); f["type"] != "error"; f = alice.next() {
+		if f["data"] != float64(seen) {
+			t.Fatalf("%d: got %v", seen, f)
+		}
+		seen++
+	}
+	alice.expectClose(4002)
+	if seen > 15 {
+		t.Errorf("%d frames were under way, unconfirmed", seen)
+	}
+	alice, f := b.resume(t, welcome["resumeToken"], 2+seen)
+	if f["type"] != "resumed" {
+		t.Fatalf("got %v", f)
+	}
+	for n := seen; n < 25; n++ {
+		if f := alice.expect("broadcast"); f["data"] != float64(n) || f["seq"] != float64(n+3) {
+			t.Fatalf("%d: got %v", n, f)
+		}
+	}
+
+	alice.rawConn().Close()
+	for n := range 25 {
+		bob.send("broadcast", frame{"room": "tea", "data": n})
+	}
+	if f := bob.expect("peer-left"); f["reason"] != "lost" {
+		t.Errorf("got %v", f)
+	}
+	if _, f := b.resume(t, welcome["resumeToken"], 27); f["code"] != "resume-expired" {
+		t.Errorf("got %v", f)
+	}
+}
+
+// Pongs say what has arrived, so that an honest client is never short of room, however much it gets.
+func TestPongsConfirm(t *testing.T) {
+	t.Parallel()
+	b := start(t, Options{Resume: time.Minute}, func(l *limits) { l.backlog, l.bytes = 50, 1<<20 })
+	alice, bob := b.join(t, "tea", "Alice"), b.join(t, "tea", "Bob")
+	alice.expect("peer-joined")
+	for n := range 2000 {
+		bob.send("broadcast", frame{"room": "tea", "data": n})
+		if f := alice.expect("broadcast"); f["data"] != float64(n) {
+			t.Fatalf("%d: got %v", n, f)
+		}
+	}
+	s := b.find(alice.id)
+	s.out.mu.Lock()
+	defer s.out.mu.Unlock()
+	if len(s.out.queue) > 50 {
+		t.Errorf("%d frames are kept", len(s.out.queue))
+	}
+}
+
+// A kick reaches who is away, too.
+func TestKickOfALostSession(t *testing.T) {
+	t.Parallel()
+	b := start(t, Options{Resume: time.Minute})
+	alice := b.join(t, "tea", "Alice")
+	bob := b.join(t, "tea", "Bob")
+	alice.rawConn().Close()
+	eventually(t, "she is away", func() bool {
+		members := b.Snapshot().Rooms[0].Members
+		return members[0].Away && !members[1].Away
+	})
+	b.Kick(func(k Kicked) bool { return k.ID == alice.id })
+	if f := bob.expect("peer-left"); f["reason"] != "kicked" {
+		t.Errorf("got %v", f)
+	}
+}
+
+// guard lets in who says the word.
+type guard struct{ passes map[string]Pass }
+
+func (g guard) Admit(token string, _ netip.Addr) (Pass, error) {
+	if token == "guess" {
+		return Pass{}, ErrTooManyGuesses
+	}
+	if pass, ok := g.passes[token]; ok {
+		return pass, nil
+	}
+	return Pass{}, errors.Join(ErrUnauthorized)
+}
+
+func TestGuard(t *testing.T) {
+	t.Parallel()
+	tea := func(room string) bool { return strings.HasPrefix(room, "tea") }
+	b := start(t, Options{RoomCapacity: 8, Guard: guard{map[string]Pass{
+		"alice":  {Key: "1", Attested: true, Name: "Alice A.", User: "alice", Rooms: tea, Capacity: 2},
+		"nobody": {Key: "2", Attested: true, Rooms: tea},
+		"late":   {Key: "3", Rooms: tea, Expires: time.Now()},
+		"any":    {},
+	}}})
+	for token, code := range map[string]Code{"": CodeUnauthorized, "wrong": CodeUnauthorized, "guess": CodeRateLimited} {
+		c := b.dial(t)
+		c.send("hello", frame{"token": token})
+		c.expectError(code)
+		c.expectClose(reasonFor(code).close)
+	}
+	c := b.dial(t)
+	c.send("hello", frame{"token": "nobody", "user": "alice"})
+	c.expectError(CodeUnauthorized)
+
+	alice := b.dial(t)
+	alice.send("hello", frame{"token": "alice", "name": "Bob"})
+	if f := alice.expect("welcome"); f["name"] != "Alice A." || f["user"] != "alice" {
+		t.Errorf("got %v", f)
+	}
+	alice.send("join", frame{"room": "coffee"})
+	alice.expectError(CodeUnauthorized)
+	alice.send("join", frame{"room": "tea"})
+	if f := alice.expect("joined"); f["capacity"] != 2.0 {
+		t.Errorf("got %v", f)
+	}
+	alice.send("join", frame{"room": "coffee", "token": "any"})
+	if f := alice.expect("joined"); f["capacity"] != 8.0 {
+		t.Errorf("got %v", f)
+	}
+	alice.send("join", frame{"room": "tea2", "token": "late"})
+	alice.expectError(CodeUnauthorized)
+
+	// A token can be banned: its bearers go, and don't come back.
+	b.Ban(Ban{Token: "1", Until: time.Now().Add(time.Hour)})
+	if kicked := b.Kick(func(k Kicked) bool { return len(k.Tokens) == 1 && k.Tokens[0] == "1" }); len(kicked) != 1 {
+		t.Errorf("kicked %v", kicked)
+	}
+	alice.expectError(CodeKicked)
+	again := b.dial(t)
+	again.send("hello", frame{"token": "alice"})
+	again.expectError(CodeKicked)
+	other := b.hello(t, frame{"token": "any"})
+	other.send("join", frame{"room": "tea", "token": "alice"})
+	other.expectError(CodeUnauthorized)
+}
+
+// A page that is closed says so, and mostly doesn't come back.
+func TestGoingAwayWaitsAMomentOnly(t *testing.T) {
+	t.Parallel()
+	b := start(t, Options{Resume: time.Hour}, func(l *limits) { l.goingAway = 50 * time.Millisecond })
+	alice, bob := b.join(t, "tea", "Alice"), b.join(t, "tea", "Bob")
+	alice.expect("peer-joined")
+	alice.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseGoingAway, ""), time.Now().Add(patience))
+	if f := bob.expect("peer-left"); f["reason"] != "lost" {
+		t.Errorf("got %v", f)
+	}
+}

@@ -1,0 +1,70 @@
+// A whole application on the SDK: join a room, see and hear who is there, leave.
+import { connect } from '/signalbox.js';
+
+const form = document.querySelector('#join');
+const button = form.querySelector('button');
+const leave = document.querySelector('#leave');
+const status = document.querySelector('#status');
+const videos = new Map(); // by peer id; one's own is under ''
+let session;
+let stream;
+
+form.addEventListener('submit', async (event) => {
+  event.preventDefault();
+  button.disabled = true;
+  try {
+    await join(form.elements.room.value);
+  } catch (error) {
+    end(error.message);
+  }
+  button.disabled = false;
+});
+leave.addEventListener('click', () => end(''));
+
+async function join(name) {
+  stream = await navigator.mediaDevices.getUserMedia({ audio: true, video: true });
+  play('', stream).muted = true;
+  session = await connect();
+  session.on('state', ({ state, error }) => (state === 'closed' ? end(error.message) : say(state)));
+  const room = session.room(name, { stream });
+  room.on('track', ({ peer, stream: theirs }) => play(peer.id, theirs));
+  room.on('left', ({ peer }) => remove(peer.id));
+  room.on('path', ({ peer, path }) => { if (videos.has(peer.id)) videos.get(peer.id).title = `${path.kind} over ${path.protocol}`; });
+  room.on('closed', ({ error }) => end(error.message));
+  await room.join();
+  showJoined(true);
+  say(session.state);
+}
+
+function end(words) {
+  const ended = session;
+  session = undefined;
+  ended?.close();
+  stream?.getTracks().forEach((track) => track.stop());
+  for (const id of [...videos.keys()]) remove(id);
+  showJoined(false);
+  if (ended || words) say(words);
+}
+
+function play(id, source) {
+  if (!videos.has(id)) {
+    const video = Object.assign(document.createElement('video'), { autoplay: true, playsInline: true });
+    videos.set(id, video);
+    document.querySelector('#videos').append(video);
+  }
+  return Object.assign(videos.get(id), { srcObject: source });
+}
+
+function remove(id) {
+  videos.get(id)?.remove();
+  videos.delete(id);
+}
+
+function showJoined(joined) {
+  form.hidden = joined;
+  leave.hidden = !joined;
+}
+
+function say(words) {
+  status.textContent = words;
+}

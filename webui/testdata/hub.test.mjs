@@ -1,0 +1,178 @@
+// The SDK's sessions and calls against the real thing: SIGNALBOX is the binary. A proxy stands between, whose lines can be cut.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { fire, once } from './browser.mjs';
+import { connect } from '../static/signalbox.js';
+
+const state = await mkdtemp(join(tmpdir(), 'signalbox-'));
+const lines = new Set();
+let box = null;
+
+async function startBox() {
+  const settings = ['web.listen=127.0.0.1:0', 'web.tls_listen=""', 'turn.listen=127.0.0.1:0', 'signal.calls=true'];
+  const child = spawn(process.env.SIGNALBOX, ['serve', '--dev', '--state', state, ...settings.flatMap((each) => ['--set', each])]);
+  let said = '';
+  const port = await new Promise((resolve, reject) => {
+    for (const output of [child.stdout, child.stderr]) {
+      output.on('data', (text) => {
+        said += text;
+        const found = /http:\/\/(?:localhost|127\.0\.0\.1):(\d+)\//.exec(said);
+        if (found) resolve(Number(found[1]));
+      });
+    }
+    child.on('exit', () => reject(new Error(`signalbox ends:\n${said}`)));
+  });
+  box = { child, port };
+}
+
+async function stopBox() {
+  const { child } = box;
+  box = null;
+  const ended = new Promise((resolve) => child.on('exit', resolve));
+  child.kill('SIGINT');
+  await ended;
+}
+
+const proxy = net.createServer((client) => {
+  if (!box) return client.destroy();
+  const server = net.connect(box.port, '127.0.0.1');
+  for (const [end, far] of [[client, server], [server, client]]) {
+    lines.add(end);
+    end.pipe(far);
+    end.on('error', () => {});
+    end.on('close', () => {
+      lines.delete(end);
+      far.end(); // not destroyed: it may have something to deliver still
+    });
+  }
+});
+await new Promise((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+await startBox();
+after(async () => {
+  await stopBox();
+  proxy.close();
+  await rm(state, { recursive: true });
+});
+
+const cut = () => lines.forEach((line) => line.destroy());
+const enter = (user, options) => connect({ url: `http://127.0.0.1:${proxy.address().port}/signal`, name: user, user, ...options });
+const settled = (session, wanted) => session.state === wanted || once(session, 'state', ({ state }) => state === wanted);
+
+let pairs = 0;
+
+async function pair(t) {
+  pairs++; // names of their own: those of the last test may not be free yet
+  const sessions = await Promise.all(['ann', 'bob'].map((name) => enter(`${name}${pairs}`, { keep: false })));
+  t.after(() => sessions.forEach((session) => session.close()));
+  return sessions;
+}
+
+const Native = globalThis.WebSocket;
+for (const carrier of ['websocket', 'sse']) {
+  test(`begun over ${carrier}, everything comes once and in order, however often the line is cut`, async (t) => {
+    // Looked at when a connection is made.
+    globalThis.WebSocket = carrier === 'websocket' ? Native : class { constructor() { throw new Error('no WebSockets here'); } };
+    t.after(() => { globalThis.WebSocket = Native; });
+    const [ann, bob] = await pair(t);
+    assert.equal(ann.carrier, carrier);
+    await assert.rejects(enter(bob.user, { keep: false }), { code: 'user-taken' });
+    const got = [];
+    const all = new Promise((resolve) => bob.on('signal', ({ data }) => {
+      got.push(data);
+      if (data % 40 === 20) cut();
+      if (data === 200) resolve();
+    }));
+    const sent = [];
+    for (let n = 1; n <= 200; n++) {
+      sent.push(ann.signal(`@${bob.user}`, n));
+      if (n % 25 === 0) await sent.at(-1);
+    }
+    await Promise.all([all, ...sent]);
+    // By now they may be on the other carrier, which is tried when connections don't last.
+    assert.deepEqual(got, Array.from({ length: 200 }, (_, i) => i + 1));
+  });
+}
+
+test('a restart of the box costs neither the peer id nor the user name', async (t) => {
+  const [ann, bob] = await pair(t);
+  const ids = [ann.peerId, bob.peerId];
+  await stopBox();
+  await Promise.all([settled(ann, 'reconnecting'), settled(bob, 'reconnecting')]);
+  const said = once(bob, 'signal');
+  const waiting = ann.signal(`@${bob.user}`, 'said while there was no box').catch((error) => error.code);
+  await startBox();
+  await Promise.all([settled(ann, 'open'), settled(bob, 'open')]);
+  assert.deepEqual([ann.peerId, bob.peerId], ids);
+  // Whoever is back first finds nobody else there yet.
+  if (await waiting === 'no-such-peer') await ann.signal(`@${bob.user}`, 'said again');
+  assert.equal((await said).from, ann.peerId);
+});
+
+test('a page that is loaded again keeps its peer id, and its user name is free at once', async () => {
+  const first = await enter('cem');
+  fire('pagehide');
+  const second = await enter('cem');
+  assert.equal(second.peerId, first.peerId);
+  first.close();
+  second.close();
+});
+
+test('a session that is taken over is closed for good', async () => {
+  const first = await enter('dan');
+  const closed = once(first, 'state', ({ state }) => state === 'closed');
+  const { setItem } = sessionStorage;
+  let token;
+  sessionStorage.setItem = (_, value) => { token = value; };
+  fire('pagehide');
+  sessionStorage.setItem = setItem;
+  fire('pageshow', { persisted: true });
+  await settled(first, 'open');
+  const socket = new WebSocket(`ws://127.0.0.1:${proxy.address().port}/signal`);
+  await new Promise((resolve) => { socket.onopen = resolve; });
+  socket.send(JSON.stringify({ type: 'hello', replaces: token }));
+  assert.equal((await closed).error.code, 'replaced');
+  socket.close();
+});
+
+test('calls that come to nothing say why, and at once', async (t) => {
+  const [ann, bob] = await pair(t);
+  await assert.rejects(ann.call('nobody'), { code: 'no-such-peer' });
+  await assert.rejects(ann.call(`@${bob.user}`), { code: 'declined', reason: 'unavailable' }, 'nobody listens for calls there');
+
+  const off = bob.on('call', ({ call }) => {
+    assert.deepEqual([call.from, call.name, call.user], [ann.peerId, ann.user, ann.user]);
+    call.decline('busy');
+    assert.throws(() => call.accept(), { code: 'canceled' });
+  });
+  await assert.rejects(ann.call(bob.user), { code: 'declined', reason: 'busy' });
+  off();
+
+  const cancel = new AbortController();
+  bob.on('call', () => cancel.abort());
+  const rung = once(bob, 'call');
+  await assert.rejects(ann.call(bob.user, { signal: cancel.signal }), { code: 'canceled' });
+  const { call } = await rung;
+  await once(call, 'canceled');
+  assert.throws(() => call.accept(), { code: 'canceled' });
+  await assert.rejects(ann.call(bob.user, { signal: cancel.signal }), { code: 'canceled' }, 'it was canceled before it began');
+});
+
+test('a call ends with either session', async (t) => {
+  const [ann, bob] = await pair(t);
+  const rung = once(bob, 'call');
+  const outcome = assert.rejects(ann.call(bob.user), { code: 'canceled' });
+  const { call } = await rung;
+  const canceled = once(call, 'canceled');
+  ann.close();
+  await Promise.all([outcome, canceled]);
+
+  const eve = await enter('eve');
+  t.after(() => eve.close());
+  bob.on('call', () => bob.close());
+  await assert.rejects(eve.call(bob.user), { code: 'unanswered' });
+});

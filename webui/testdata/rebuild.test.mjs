@@ -1,0 +1,192 @@
+// How the SDK gets over connections, sessions and peer connections that end at a bad moment.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { fire, once } from './browser.mjs';
+import { EXPIRED, joined, RESUMED, startHub, WELCOME } from './stub.mjs';
+import { connect } from '../static/signalbox.js';
+
+const DEADLINE = { timeout: 10_000 };
+
+async function enter(t, hub, options) {
+  const session = await connect({ url: hub.url, keep: false, ...options });
+  t.after(() => session.close());
+  return session;
+}
+
+const settled = (session, wanted) => session.state === wanted || once(session, 'state', ({ state }) => state === wanted);
+
+/** All frames of one type that the session has sent until now: what it says last is acknowledged after them. */
+async function sent(session, hub, type) {
+  await session.signal('somebody', 'that is all');
+  return hub.frames.filter((frame) => frame.type === type);
+}
+
+const ring = (id, polite) => ({ type: 'signal', seq: 1, from: 'bob-1', fromName: 'Bob', fromUser: 'bob', polite, data: { call: 'ring', id } });
+
+const ENDS = {
+  'cut after the welcome': ({ end }) => end(1001),
+  'refused for its rate': ({ send, end }) => {
+    send({ type: 'error', code: 'rate-limited' });
+    end(4003);
+  },
+};
+for (const [how, end] of Object.entries(ENDS)) {
+  test(`when every connection is ${how}, pauses grow and the other carrier is tried`, DEADLINE, async (t) => {
+    const brief = (welcome) => (_, line) => {
+      line.send(welcome);
+      end(line);
+    };
+    const hub = await startHub(t, { hello: brief(WELCOME), resume: brief(RESUMED) });
+    await enter(t, hub);
+    await hub.until(({ attempts }) => attempts.some(({ carrier }) => carrier === 'sse') || attempts.length > 4);
+    assert.deepEqual(hub.attempts.map(({ carrier }) => carrier), ['websocket', 'websocket', 'websocket', 'sse']);
+    const pauses = hub.attempts.slice(1).map(({ at }, i) => at - hub.attempts[i].at);
+    assert.ok(pauses[1] > 250 && pauses[2] > 1100, `pauses in ms: ${pauses}`);
+  });
+}
+
+test('a peer connection that the application has closed does not keep the session from resuming', DEADLINE, async (t) => {
+  const hub = await startHub(t, { join: ({ room }, { send }) => send(joined(room, 'bob')) });
+  const session = await enter(t, hub);
+  const room = await session.join('tea');
+  room.peers.get('bob').connection.close();
+  const resumed = once(session, 'resumed');
+  hub.line.cut();
+  await resumed;
+  assert.equal(session.state, 'open');
+  await session.signal('somebody', 'still here');
+});
+
+test('a call that ends with its session is canceled where it still rings', DEADLINE, async (t) => {
+  const hub = await startHub(t, { resume: (_, { send }) => send(EXPIRED) });
+  const session = await enter(t, hub);
+  hub.line.cut();
+  await settled(session, 'reconnecting');
+  await assert.rejects(session.call('bob'), { code: 'lost' });
+  const { data } = await hub.frame(({ data }) => data?.call === 'ring');
+  const canceled = await hub.frame(({ data }) => data?.call === 'cancel');
+  assert.deepEqual([canceled.to, canceled.data.id], ['@bob', data.id]);
+});
+
+test('ICE restarts when the network is another one, and not when its speed is estimated anew', DEADLINE, async (t) => {
+  const before = Object.getOwnPropertyDescriptor(globalThis, 'navigator');
+  const network = Object.assign(new EventTarget(), { type: 'wifi' });
+  Object.defineProperty(globalThis, 'navigator', { value: { connection: network }, configurable: true });
+  t.after(() => (before ? Object.defineProperty(globalThis, 'navigator', before) : delete globalThis.navigator));
+  const hub = await startHub(t, { join: ({ room }, { send }) => send(joined(room, 'bob', 'cem')) });
+  const session = await enter(t, hub);
+  const room = await session.join('tea');
+  const restarts = () => [...room.peers.values()].map(({ connection }) => connection.restarts);
+  for (let n = 0; n < 3; n++) network.dispatchEvent(new Event('change'));
+  assert.equal((await sent(session, hub, 'ping')).length, 3, 'whether the path is still there is looked at');
+  assert.deepEqual(restarts(), [0, 0]);
+  network.type = 'cellular';
+  network.dispatchEvent(new Event('change'));
+  assert.deepEqual(restarts(), [1, 1]);
+});
+
+test('the copy of a tab that was in the back/forward cache does not take its session over', DEADLINE, async (t) => {
+  const hellos = [];
+  const hub = await startHub(t, {
+    hello: ({ replaces }, { send }) => send({ ...WELCOME, resumeToken: `token-${hellos.push(replaces)}` }),
+  });
+  const session = await enter(t, hub, { keep: true });
+  fire('pagehide', { persisted: true });
+  fire('pageshow', { persisted: true });
+  await settled(session, 'open');
+  await enter(t, hub, { keep: true }); // the copy has the tab's sessionStorage
+  assert.deepEqual(hellos, [undefined, 'token-1', undefined]);
+});
+
+test('a session that a listener closes while it is rebuilt stays closed', DEADLINE, async (t) => {
+  const hub = await startHub(t, { resume: (_, { send }) => send(EXPIRED) });
+  const session = await enter(t, hub);
+  const states = [];
+  session.on('state', ({ state }) => states.push(state));
+  const rung = once(session, 'call');
+  hub.line.send(ring('call-1', true));
+  (await rung).call.on('canceled', () => session.close());
+  hub.line.cut();
+  await settled(session, 'closed');
+  await hub.frame(({ type }) => type === 'bye');
+  assert.deepEqual(states, ['reconnecting', 'closed']);
+  assert.equal(session.state, 'closed');
+  await assert.rejects(session.signal('somebody', 1), { code: 'closed' });
+});
+
+test('a room that could not be joined leaves nothing', DEADLINE, async (t) => {
+  const hub = await startHub(t);
+  const session = await enter(t, hub);
+  const first = await session.join('tea');
+  const second = session.room('tea');
+  await assert.rejects(second.join(), { code: 'joined' });
+  second.leave();
+  assert.deepEqual(await sent(session, hub, 'leave'), []);
+  assert.equal(session.rooms.get('tea'), first);
+  first.leave();
+  assert.equal((await sent(session, hub, 'leave')).length, 1);
+});
+
+test('who is polite in a call is what the last frame of the far end says', DEADLINE, async (t) => {
+  const hub = await startHub(t);
+  const session = await enter(t, hub);
+  const rung = once(session, 'call');
+  hub.line.send(ring('call-1', false));
+  const { connection } = (await rung).call.accept().peer;
+  let seq = 1;
+  const offer = (polite) => hub.line.send({
+    type: 'signal', seq: ++seq, from: 'bob-1', polite, data: { call: 'peer', id: 'call-1', description: { type: 'offer', sdp: '' } },
+  });
+  const own = (type) => hub.frames.filter(({ data }) => data?.description?.type === type);
+
+  await hub.until(() => own('offer').length === 1);
+  offer(true);
+  await hub.until(() => own('answer').length === 1);
+  assert.deepEqual(connection.applied, ['offer in have-local-offer']);
+
+  connection.restartIce();
+  await hub.until(() => own('offer').length === 2);
+  offer(false);
+  const noted = once(session, 'note');
+  hub.line.send({ type: 'note' });
+  await noted;
+  assert.equal(connection.applied.length, 1, 'the impolite end has its way');
+});
+
+test('what had no place in the queue is made good once the session has resumed', DEADLINE, async (t) => {
+  let resume;
+  const hub = await startHub(t, {
+    join: ({ room }, { send }) => send(joined(room, `bob-of-${room}`)),
+    resume: (_, { send }) => { resume = () => send({ ...RESUMED, rooms: ['tea', 'cake'] }); },
+  });
+  const session = await enter(t, hub);
+  const [tea, cake] = await Promise.all([session.join('tea'), session.join('cake')]);
+  const { connection } = cake.peers.get('bob-of-cake');
+  const offers = () => hub.frames.filter(({ data, room }) => data?.description?.type === 'offer' && room === 'cake');
+  await hub.until(() => offers().length === 1);
+  hub.line.send({ type: 'signal', seq: 1, room: 'cake', from: 'bob-of-cake', data: { description: { type: 'answer', sdp: '' } } });
+  await session.ping(); // a word after the answer: that has come
+  assert.equal(connection.signalingState, 'stable');
+
+  hub.line.cut();
+  await settled(session, 'reconnecting');
+  const waiting = Array.from({ length: 256 }, (_, n) => session.signal('somebody', n));
+  await assert.rejects(session.signal('somebody', 'too many'), { code: 'offline' });
+  tea.leave();
+  connection.restartIce();
+  await hub.until(() => resume && connection.signalingState === 'have-local-offer');
+  resume();
+  await Promise.all(waiting);
+  assert.deepEqual((await sent(session, hub, 'leave')).map(({ room }) => room), ['tea']);
+  assert.equal(offers().length, 2);
+});
+
+test('a room that the application has joined by a request of its own is not left when the session resumes', DEADLINE, async (t) => {
+  const hub = await startHub(t, { resume: (_, { send }) => send({ ...RESUMED, rooms: ['tea'] }) });
+  const session = await enter(t, hub);
+  await session.request({ type: 'join', room: 'tea' });
+  const resumed = once(session, 'resumed');
+  hub.line.cut();
+  await resumed;
+  assert.deepEqual(await sent(session, hub, 'leave'), []);
+});
