@@ -111,7 +111,7 @@ var stories = map[string]func(*story){
 		s.hub.last = s.last
 		s.hub.mu.Unlock()
 	},
-	// Sends more than a client may leave unconfirmed.
+	// Sends more than a client may leave unconfirmed, while its first POST waits for an answer.
 	"flood": func(s *story) {
 		s.welcome("peer-1")
 		for seq := range 300 {
@@ -208,6 +208,7 @@ type storyHub struct {
 	resuming  chan struct{} // of the story "silent"
 	noted     chan struct{}
 	resumable chan struct{}
+	flooded   chan struct{} // of the story "flood"
 
 	mu   sync.Mutex
 	last storyFrame // of the story "again"
@@ -216,7 +217,14 @@ type storyHub struct {
 
 func newHub(t *testing.T) string {
 	t.Helper()
-	hub := &storyHub{t: t, resuming: make(chan struct{}), noted: make(chan struct{}), resumable: make(chan struct{}), keys: make(map[string]*eventsConn)}
+	hub := &storyHub{
+		t:         t,
+		resuming:  make(chan struct{}),
+		noted:     make(chan struct{}),
+		resumable: make(chan struct{}),
+		flooded:   make(chan struct{}),
+		keys:      make(map[string]*eventsConn),
+	}
 	server := httptest.NewServer(hub)
 	t.Cleanup(server.Close)
 	return server.URL
@@ -234,8 +242,10 @@ func (h *storyHub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.last.raw = nil
 	case path == "noted":
 		h.noted <- struct{}{}
+	case path == "flooded":
+		close(h.flooded)
 	case up:
-		h.send(w, r)
+		h.send(w, r, name)
 	case down:
 		h.events(w, r, name)
 	case proxied:
@@ -341,7 +351,7 @@ func (h *storyHub) events(w http.ResponseWriter, r *http.Request, name string) {
 	h.mu.Unlock()
 }
 
-func (h *storyHub) send(w http.ResponseWriter, r *http.Request) {
+func (h *storyHub) send(w http.ResponseWriter, r *http.Request, name string) {
 	var body struct {
 		Key      string
 		Received *int
@@ -370,6 +380,9 @@ func (h *storyHub) send(w http.ResponseWriter, r *http.Request) {
 	}
 	if len(body.Frames) == 0 {
 		conn.frames <- fmt.Appendf(nil, `{"type":"confirmed","received":%d}`, *body.Received)
+	}
+	if name == "flood" {
+		<-h.flooded
 	}
 	w.WriteHeader(http.StatusNoContent)
 }

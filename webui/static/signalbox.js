@@ -156,7 +156,7 @@ class EventsCarrier {
     do {
       const response = await fetch(`${this.#url}/send`, this.#request(this.#take())).catch(() => null);
       if (!response?.ok) return setTimeout(() => this.#end(), LAST_WORD_MS); // the stream may be about to say why
-    } while (this.#waiting.length);
+    } while (this.#waiting.length || this.#unconfirmed >= UNCONFIRMED);
     this.#posting = false;
   }
 
