@@ -50,6 +50,8 @@ func (e Engine) needs() engine {
 type BrowserOptions struct {
 	Engine   Engine   // Chromium, unless it is set
 	NoCamera bool     // neither camera nor microphone; else both are faked
+	Verify   bool     // Chromium only: certificates are looked at; else every one is as good
+	Home     string   // the home directory, if not one of its own
 	Flags    []string // further flags of the browser's command line
 }
 
@@ -108,16 +110,19 @@ func StartBrowser(t testing.TB, in *Namespace, options BrowserOptions) *Browser 
 	if options.Engine == "" {
 		options.Engine = Chromium
 	}
+	if options.Home == "" {
+		options.Home = t.TempDir()
+	}
 	path := RequireBrowser(t, options.Engine)
 	args, err := json.Marshal(map[string]any{
-		"engine": options.Engine, "executable": path, "camera": !options.NoCamera, "flags": options.Flags,
+		"engine": options.Engine, "executable": path, "camera": !options.NoCamera, "verify": options.Verify, "flags": options.Flags,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, kill := context.WithCancel(context.Background())
 	cmd := in.Command(ctx, "node", filepath.Join(driverDir(t), "driver.mjs"), string(args))
-	cmd.Env = append(os.Environ(), "HOME="+t.TempDir())
+	cmd.Env = append(os.Environ(), "HOME="+options.Home)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	stdin, err := cmd.StdinPipe()

@@ -3,6 +3,10 @@
 package lab_test
 
 import (
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -104,4 +108,77 @@ func TestTrustPageOfOneMachine(t *testing.T) {
 	p.Await(5*time.Second, "the page says why there is no QR code", `document.querySelector("#qr-none").checkVisibility()`)
 	p.Await(time.Second, "that is all that it says", `document.querySelector("#failed").hidden && document.querySelector("#qr-figure").hidden && !document.querySelector("#qr").src`)
 	p.Shoot("trust-loopback")
+}
+
+// The commands on the page, run as they stand there, are all that Chromium needs, for
+// the page, signaling and TURN over TLS; and those that take the trust back do.
+func TestChromiumTrustsTheBoxAsItsPageSays(t *testing.T) {
+	lab.Require(t, "certutil")
+	l := lab.New(t, lab.Symmetric, lab.Symmetric)
+	server := lab.StartServer(t, l.Server, lab.Config)
+	home := t.TempDir()
+	fetchFile(t, l.A, server.HTTP+"/ca.pem", filepath.Join(home, "ca.pem"))
+	run := func(commands string) {
+		t.Helper()
+		l.A.Exec(t, "sh", "-ec", "cd '"+home+"'; HOME=$PWD\n"+commands)
+	}
+	// A browser reads the store when it starts.
+	start := func() (b *lab.Browser, trusts bool) {
+		b = lab.StartBrowser(t, l.A, lab.BrowserOptions{NoCamera: true, Verify: true, Home: home})
+		p := b.Open("about:blank", lab.PageOptions{})
+		p.Expect("ERR_CERT_AUTHORITY_INVALID")
+		p.Eval(`fetch("`+server.HTTPS+`/version", { mode: "no-cors" }).then(() => true, () => false)`, &trusts)
+		return b, trusts
+	}
+	b, trusts := start()
+	if trusts {
+		t.Fatal("it trusts the box before anybody has told it to")
+	}
+	p := b.Open(server.HTTP+"/trust", lab.PageOptions{})
+	var trust, forget string
+	p.Eval(`document.querySelector("#system-chromium > .code").textContent`, &trust)
+	p.Eval(`document.querySelector("#system-chromium .undo .code").textContent`, &forget)
+
+	run(trust)
+	if b, trusts = start(); !trusts {
+		t.Fatal("it does not trust the box after " + trust)
+	}
+	p = b.Open(server.HTTPS+"/", lab.PageOptions{})
+	p.Await(20*time.Second, "a session over wss, and an allocation over TLS", `(async () => {
+		const { connect } = await import("/signalbox.js");
+		const session = await connect();
+		const { username, credential } = session.iceServers.find((each) => each.username);
+		const urls = "turns:" + location.host + "?transport=tcp";
+		const pc = new RTCPeerConnection({ iceServers: [{ urls, username, credential }], iceTransportPolicy: "relay" });
+		pc.createDataChannel("");
+		const relayed = new Promise((resolve) => { pc.onicecandidate = ({ candidate }) => resolve(candidate?.type === "relay"); });
+		await pc.setLocalDescription();
+		try {
+			return session.carrier === "websocket" && await relayed;
+		} finally {
+			pc.close();
+			session.close();
+		}
+	})()`)
+
+	run(forget)
+	if _, trusts = start(); trusts {
+		t.Error("it still trusts the box after " + forget)
+	}
+}
+
+func fetchFile(t *testing.T, from *lab.Namespace, url, path string) {
+	t.Helper()
+	resp, err := from.Client().Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("GET %s: %s, %v", url, resp.Status, err)
+	}
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
 }

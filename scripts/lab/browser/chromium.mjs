@@ -9,24 +9,25 @@ const flags = [
   "--disable-background-networking",
   "--disable-component-update",
   "--disable-sync",
-  // Unlike Playwright's own ignoreHTTPSErrors, this covers TURN over TLS, too.
-  "--ignore-certificate-errors",
   "--use-fake-ui-for-media-stream",
   "--autoplay-policy=no-user-gesture-required",
 ];
 
-export async function launch({ executable, camera, flags: more }) {
+// Unlike Playwright's own ignoreHTTPSErrors, it covers TURN over TLS, too.
+const trusting = "--ignore-certificate-errors";
+
+export async function launch({ executable, camera, verify, flags: more }) {
   const browser = await chromium.launch({
     executablePath: executable,
     headless: true,
-    args: [...flags, ...(camera ? ["--use-fake-device-for-media-stream"] : []), ...(more ?? [])],
+    args: [...flags, ...(verify ? [] : [trusting]), ...(camera ? ["--use-fake-device-for-media-stream"] : []), ...(more ?? [])],
   });
   return {
     version: browser.version(),
     close: () => browser.close(),
     async open({ locale, width, height, dark }, script) {
       const context = await browser.newContext({
-        ignoreHTTPSErrors: true,
+        ignoreHTTPSErrors: !verify,
         locale,
         viewport: { width, height },
         colorScheme: dark ? "dark" : "light",
