@@ -342,8 +342,8 @@ func (s *siege) tryMember(t *testing.T, attacker party) {
 	last := all[len(all)-1].At.Sub(left.At)
 	t.Logf("of %d packets sent, %d reached the victim; the last of them %v after the hub's word to it that it has left",
 		2*sent.n.Load(), len(all), last.Round(time.Microsecond))
-	// One may be on its way between two processors.
-	if len(late) > 1 || last > 10*time.Millisecond {
+	// One may be on its way between two processors, for as long as the other is busy.
+	if len(late) > 1 || last > time.Second {
 		t.Errorf("%d packets after the victim has left, the last %v after", len(late), last)
 	}
 	if code := attacker.permit(peer); code != stun.CodeForbidden {
