@@ -57,7 +57,8 @@ type allocation struct {
 	clock     clock
 	counters  *counters
 
-	made made // owned by the books
+	made    made    // owned by the books
+	counted Relayed // what the budget has taken in; guarded by its mu
 
 	// Atomics.
 	expires    atomic.Int64 // clock; 0 once ended, so that the packet path needs one comparison

@@ -3,6 +3,7 @@ package turnsvc
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -39,6 +40,8 @@ type books struct {
 	replies      replies
 	portless     bool           // the last relay socket could not be opened
 	readers      sync.WaitGroup // one for each relay socket's reader
+
+	ports [2]atomic.Int64 // taken from each pool; the books write it, for others to read
 
 	mu     sync.Mutex
 	live   map[uint64]*allocation
@@ -136,7 +139,17 @@ func (b *books) run(ctx context.Context) error {
 // safely keeps one request's panic from ending everybody's calls.
 func (b *books) safely(f func()) {
 	defer b.s.recovered("panic in the allocation books")
+	defer b.tellPorts()
 	f()
+}
+
+// tellPorts lets others know how many ports are taken.
+func (b *books) tellPorts() {
+	for i, p := range b.pools {
+		if p != nil {
+			b.ports[i].Store(int64(p.taken()))
+		}
+	}
 }
 
 // sweep ends what has expired. The packet path enforces every deadline itself; this gives the ports back.
@@ -145,7 +158,8 @@ func (b *books) sweep() {
 	limits := &b.s.live.Load().Limits
 	b.quotas.follow(limits)
 	b.quotas.forgetIdle(now)
-	b.budget.count(b.list(), limits.TotalPerMonth, b.s.clock.wall(), b.s.log)
+	b.budget.count(b.list(), b.s.clock)
+	b.budget.warn(limits.TotalPerMonth, b.s.log)
 	for _, a := range b.list() {
 		if !a.live(now) {
 			b.end(a)
@@ -181,7 +195,7 @@ func (b *books) remove() {
 			b.s.rooms.detach(a)
 		}
 		b.quotas.giveBack(a.principal, a.client.Addr())
-		b.budget.ended(a)
+		b.budget.over(a, b.s.clock.wall())
 		if err := b.engine.remove(a.id); err != nil {
 			b.s.log.Error("remove an allocation from the TURN engine", "err", err)
 		}

@@ -2,6 +2,7 @@ package turnsvc
 
 import (
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 )
@@ -13,20 +14,39 @@ type Transfer struct {
 	Bytes int64  `json:"bytes"`
 }
 
-// budget adds up what is relayed in a month. The packet path knows nothing of it: the books add up the allocations' own counters, once a
-// second and when one ends. A spent budget refuses new allocations; running calls are not cut off.
+// Relayed is application data, without TURN framing, that was relayed since the start: what ended allocations carried, too.
+type Relayed struct {
+	FromClientBytes   uint64 `json:"fromClientBytes"`
+	FromClientPackets uint64 `json:"fromClientPackets"`
+	ToClientBytes     uint64 `json:"toClientBytes"`
+	ToClientPackets   uint64 `json:"toClientPackets"`
+}
+
+// budget adds up what is relayed, in a month and since the start. The packet path knows nothing of it: whoever wants to know, and the books once
+// a second, have it take in by how much the allocations' own counters have grown. A spent budget refuses new allocations; running calls are not
+// cut off.
 type budget struct {
 	mu       sync.Mutex
 	transfer Transfer
-	counted  map[*allocation]int64 // of the live ones, what is in transfer already
+	relayed  Relayed
+	ended    []endedAllocation
 	warned   bool
 }
+
+// endedAllocation is one whose last packets may still be on their way through the lane, and be counted there.
+type endedAllocation struct {
+	*allocation
+	at time.Time
+}
+
+// lastPackets is how long an ended allocation's counters are looked at: far longer than a packet is in the lane.
+const lastPackets = 3 * time.Second
 
 // budgetWarning is the part of the budget at which the operator is told.
 const budgetWarning = 0.8
 
 func newBudget(earlier Transfer, now time.Time) *budget {
-	b := &budget{transfer: earlier, counted: map[*allocation]int64{}}
+	b := &budget{transfer: earlier}
 	b.turnMonth(now)
 	return b
 }
@@ -38,34 +58,54 @@ func (b *budget) turnMonth(now time.Time) {
 	}
 }
 
-// count takes in what the allocations have carried since the last time. limit is the bytes a month; 0: none.
-func (b *budget) count(live []*allocation, limit int64, now time.Time, log *slog.Logger) {
+// count takes in what has been carried since the last time, and returns what there is then.
+func (b *budget) count(live []*allocation, c clock) (Transfer, Relayed) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	now := c.wall() // under the lock: a month that has begun does not end again
 	b.turnMonth(now)
 	for _, a := range live {
 		b.add(a)
 	}
+	for _, a := range b.ended {
+		b.add(a.allocation)
+	}
+	b.ended = slices.DeleteFunc(b.ended, func(a endedAllocation) bool { return now.Sub(a.at) >= lastPackets })
+	return b.transfer, b.relayed
+}
+
+// add takes in one allocation. mu is held. What was taken in stands in the allocation, so it does not matter how often and from which list it comes.
+func (b *budget) add(a *allocation) {
+	carried := Relayed{
+		FromClientBytes: a.fromClient.bytes.Load(), FromClientPackets: a.fromClient.packets.Load(),
+		ToClientBytes: a.toClient.bytes.Load(), ToClientPackets: a.toClient.packets.Load(),
+	}
+	from, to := carried.FromClientBytes-a.counted.FromClientBytes, carried.ToClientBytes-a.counted.ToClientBytes
+	b.transfer.Bytes += int64(from + to)
+	b.relayed.FromClientBytes += from
+	b.relayed.ToClientBytes += to
+	b.relayed.FromClientPackets += carried.FromClientPackets - a.counted.FromClientPackets
+	b.relayed.ToClientPackets += carried.ToClientPackets - a.counted.ToClientPackets
+	a.counted = carried
+}
+
+// over has an allocation that has ended looked at for some more time.
+func (b *budget) over(a *allocation, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.add(a)
+	b.ended = append(b.ended, endedAllocation{a, now})
+}
+
+// warn tells the operator once a month that little is left. limit is the bytes a month; 0: none.
+func (b *budget) warn(limit int64, log *slog.Logger) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if limit > 0 && !b.warned && float64(b.transfer.Bytes) >= budgetWarning*float64(limit) {
 		b.warned = true
 		log.Warn("the monthly transfer budget runs out: at its end no new allocations are made", "month", b.transfer.Month,
 			"bytes", b.transfer.Bytes, "budget", limit)
 	}
-}
-
-// add takes in one allocation. mu is held.
-func (b *budget) add(a *allocation) {
-	total := int64(a.fromClient.bytes.Load() + a.toClient.bytes.Load())
-	b.transfer.Bytes += total - b.counted[a]
-	b.counted[a] = total
-}
-
-// ended takes in an allocation for the last time.
-func (b *budget) ended(a *allocation) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.add(a)
-	delete(b.counted, a)
 }
 
 // spent reports whether nothing is left of the budget.
@@ -77,8 +117,6 @@ func (b *budget) spent(limit int64) bool {
 
 // Transfer returns what has been relayed this month, for the next process to go on from.
 func (s *Server) Transfer() Transfer {
-	b := s.books.budget
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.transfer
+	t, _ := s.books.budget.count(s.books.list(), s.clock)
+	return t
 }

@@ -66,6 +66,9 @@ func (p *pool) isFree(port uint16) bool {
 	return i >= 0 && i < len(p.place) && p.place[i] >= 0
 }
 
+// taken counts the ports that are not free.
+func (p *pool) taken() int { return len(p.place) - len(p.free[0]) - len(p.free[1]) }
+
 func (p *pool) take(port uint16) {
 	list := &p.free[port%2]
 	at := p.place[port-p.min]

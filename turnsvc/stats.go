@@ -80,9 +80,36 @@ type Snapshot struct {
 	Refusals map[int]uint64 `json:"refusals"`
 	// RefusalsByClass counts them by class of credential, too: static, hub, ice, shared, and none for strangers.
 	RefusalsByClass map[string]map[int]uint64 `json:"refusalsByClass"`
-	// Transfer is what has been relayed this month.
-	Transfer Transfer `json:"transfer"`
+	// Transfer is what has been relayed this month, TransferLimit what may be; 0: no limit.
+	Transfer      Transfer `json:"transfer"`
+	TransferLimit int64    `json:"transferLimit"`
+	// Relayed is what has been relayed since the start.
+	Relayed Relayed `json:"relayed"`
+	// RelayPorts are those of each family that is relayed on.
+	RelayPorts []RelayPorts `json:"relayPorts"`
+	// Counts are the numbers of live allocations of every kind there is, for those who want no list of them.
+	Counts []Count `json:"-"`
 }
+
+// Count is how many live allocations there are of a kind.
+type Count struct {
+	Class     string // static, hub, ice or shared
+	Transport string // udp, tcp, tls or dtls: the client's way here
+	Family    string // ipv4 or ipv6: of the relayed transport address
+	N         int
+}
+
+// RelayPorts are the relay ports of one family.
+type RelayPorts struct {
+	Family string `json:"family"` // ipv4 or ipv6
+	InUse  int    `json:"inUse"`  // with those that EVEN-PORT reserved
+	Total  int    `json:"total"`
+}
+
+var (
+	transportNames = [...]string{"udp", "tcp", "tls", "dtls"}
+	familyNames    = [...]string{"ipv4", "ipv6"}
+)
 
 // Allocation describes one allocation. Bytes and packets are application data.
 type Allocation struct {
@@ -104,11 +131,26 @@ type Allocation struct {
 
 // Snapshot lists the live allocations and what was dropped and refused so far.
 func (s *Server) Snapshot() Snapshot {
+	all := s.books.list()
+	snap := s.summary(all)
+	now := s.clock.now()
+	for _, a := range all {
+		snap.Allocations = append(snap.Allocations, a.describe(now))
+	}
+	return snap
+}
+
+// Summary is Snapshot without the list of allocations, which are only counted: it costs little however many there are.
+func (s *Server) Summary() Snapshot { return s.summary(s.books.list()) }
+
+func (s *Server) summary(all []*allocation) Snapshot {
 	snap := Snapshot{
 		Allocations: []Allocation{},
 		Bindings:    s.counters.bindings.Load(),
 		Drops:       make(map[string]uint64, drops),
 		Refusals:    make(map[int]uint64, len(refusalCodes)), RefusalsByClass: make(map[string]map[int]uint64, classes+1),
+		TransferLimit: s.live.Load().Limits.TotalPerMonth,
+		Counts:        countKinds(all),
 	}
 	for i, name := range dropNames {
 		snap.Drops[name] = s.counters.drops[i].Load()
@@ -126,12 +168,33 @@ func (s *Server) Snapshot() Snapshot {
 		}
 		snap.RefusalsByClass[name] = byCode
 	}
-	snap.Transfer = s.Transfer()
-	now := s.clock.now()
-	for _, a := range s.books.list() {
-		snap.Allocations = append(snap.Allocations, a.describe(now))
+	snap.Transfer, snap.Relayed = s.books.budget.count(all, s.clock)
+	for i, r := range s.relays.Load() {
+		if r.Bind.IsValid() {
+			total := int(s.books.maxPort) - int(s.books.minPort) + 1
+			snap.RelayPorts = append(snap.RelayPorts, RelayPorts{familyNames[i], int(s.books.ports[i].Load()), total})
+		}
 	}
 	return snap
+}
+
+// countKinds counts allocations of every kind, in a fixed order.
+func countKinds(all []*allocation) []Count {
+	var n [classes][len(transportNames)][len(familyNames)]int
+	for _, a := range all {
+		if t := slices.Index(transportNames[:], a.link.transport()); t >= 0 {
+			n[a.class][t][familyIndex(a.relayed.Addr())]++
+		}
+	}
+	var counts []Count
+	for c := range n {
+		for t := range n[c] {
+			for f := range n[c][t] {
+				counts = append(counts, Count{cred.Class(c).String(), transportNames[t], familyNames[f], n[c][t][f]})
+			}
+		}
+	}
+	return counts
 }
 
 // clock is monotonic: nanoseconds since the server was made. Deadlines of the packet path are in it.
