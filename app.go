@@ -237,6 +237,9 @@ func (a *App) Listen() error {
 		a.log.Warn("a public address is not known yet", "err", err)
 	}
 	a.warnOfAddresses(*a.addressing.Load())
+	if note := a.cfg.openMetrics(); note != "" {
+		a.log.Warn(note)
+	}
 	if a.certs != nil {
 		if err := a.certs.bound(); err != nil {
 			a.edge.close()
@@ -261,8 +264,7 @@ func (a *App) Run(ctx context.Context) error {
 	g.Go(func() error { return a.turn.Run(background) })
 	handler := a.fromClient(a.routes())
 	var servers []*http.Server
-	serve := func(l net.Listener, handler http.Handler) {
-		srv := a.httpServer(handler)
+	serve := func(l net.Listener, srv *http.Server) {
 		servers = append(servers, srv)
 		g.Go(func() error {
 			if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
@@ -271,23 +273,28 @@ func (a *App) Run(ctx context.Context) error {
 			return nil
 		})
 	}
-	var plain, secure func(net.Conn)
+	var plain, secure, scrapers func(net.Conn)
 	if a.edge.webTLS != nil {
 		queue := newConnQueue(a.edge.webTLS.Addr())
 		secure = queue.push
-		serve(queue, handler)
+		serve(queue, a.httpServer(handler))
 	}
 	if a.edge.web != nil {
 		queue := newConnQueue(a.edge.web.Addr())
 		plain = queue.push
-		serve(queue, a.acmeHTTP(a.redirectToTLS(handler)))
+		serve(queue, a.httpServer(a.acmeHTTP(a.redirectToTLS(handler))))
+	}
+	if a.edge.metrics != nil {
+		queue := newConnQueue(a.edge.metrics.Addr())
+		scrapers = fewOf(queue.push)
+		serve(queue, a.metricsServer())
 	}
 	g.Go(func() error {
 		m := &mux{
 			turn: a.turn, tls: a.edge.tlsConf, trusts: a.trusts, proxied: a.cfg.Web.ProxyProtocol,
 			conns: a.conns,
 		}
-		a.edge.serve(background, m, plain, secure)
+		a.edge.serve(background, m, plain, secure, scrapers)
 		return nil
 	})
 	g.Go(func() error {
@@ -383,6 +390,7 @@ func (a *App) Close() error {
 type Status struct {
 	Version   string   `json:"version"`
 	StartedAt int64    `json:"startedAt"`
+	Ready     bool     `json:"ready"` // as /readyz says it: not while draining
 	PublicIP  []string `json:"publicIP"`
 	// Certificate is nil if TLS is off.
 	Certificate *CertificateStatus `json:"certificate,omitempty"`
@@ -393,9 +401,16 @@ type Status struct {
 
 // Status returns the state of the appliance.
 func (a *App) Status() Status {
+	s := a.status()
+	s.TURN, s.Signal = a.turn.Snapshot(), a.hub.Snapshot()
+	return s
+}
+
+// status is Status without what the components have to say.
+func (a *App) status() Status {
 	return Status{
-		Version: Version(), StartedAt: a.started.UnixMilli(), PublicIP: a.addressing.Load().publicIPs(), Certificate: a.certificateStatus(),
-		Web: a.conns.snapshot(), TURN: a.turn.Snapshot(), Signal: a.hub.Snapshot(),
+		Version: Version(), StartedAt: a.started.UnixMilli(), Ready: a.ready.Load(), PublicIP: a.addressing.Load().publicIPs(),
+		Certificate: a.certificateStatus(), Web: a.conns.snapshot(),
 	}
 }
 

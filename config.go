@@ -105,6 +105,10 @@ type Config struct {
 		Token Secret `toml:"token"`
 	} `toml:"admin"`
 
+	Metrics struct {
+		Listen string `toml:"listen"`
+	} `toml:"metrics"`
+
 	Log struct {
 		Level  string `toml:"level"`
 		Format string `toml:"format"`

@@ -156,7 +156,7 @@ func (c *Config) validateAuth() error {
 }
 
 func (c *Config) validateAddresses() error {
-	for _, l := range []struct{ key, addr string }{{"web.listen", c.Web.Listen}, {"web.tls_listen", c.Web.TLSListen}} {
+	for _, l := range []struct{ key, addr string }{{"web.listen", c.Web.Listen}, {"web.tls_listen", c.Web.TLSListen}, {"metrics.listen", c.Metrics.Listen}} {
 		if l.addr == "" {
 			continue
 		}

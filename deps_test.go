@@ -30,6 +30,7 @@ func TestImportRules(t *testing.T) {
 		{from: "signalbox/turnsvc/cred", never: "github.com/", why: "credentials are the standard library's business, so that anything can verify them"},
 		{from: "signalbox/signal", never: "github.com/golang-jwt/jwt/v5", why: "who may enter is the assembly's matter; the hub asks its Guard"},
 		{from: "signalbox", never: "github.com/caddyserver/certmagic", except: "signalbox", why: "certificates are the assembly's matter; components are handed them"},
+		{from: "signalbox", never: "github.com/prometheus", except: "signalbox", why: "metrics.go makes them of snapshots; components count, and the packet path calls no metric"},
 		{from: "signalbox/webui", never: "github.com/", why: "pages need nothing that others wrote"},
 		{from: "signalbox", never: "rsc.io/qr", except: "signalbox", why: "trust.go draws the one QR code there is"},
 		{from: "signalbox/cmd", never: "signalbox/turnsvc", why: "the command line talks to the assembly, never to a component"},

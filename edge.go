@@ -25,6 +25,7 @@ type edge struct {
 	log     *slog.Logger
 	web     net.Listener   // nil: off
 	webTLS  net.Listener   // nil: off
+	metrics net.Listener   // nil: off
 	turnTCP []net.Listener // one for each entry of turn.listen
 	tlsConf *tls.Config
 
@@ -73,6 +74,11 @@ func (e *edge) bindOnce(c *Config, tlsConf *tls.Config) (err error) {
 	}
 	if c.Web.TLSListen != "" && tlsConf != nil {
 		if e.webTLS, err = listenTCP(c.Web.TLSListen, "web.tls_listen"); err != nil {
+			return err
+		}
+	}
+	if c.Metrics.Listen != "" {
+		if e.metrics, err = listenTCP(c.Metrics.Listen, "metrics.listen"); err != nil {
 			return err
 		}
 	}
@@ -185,8 +191,8 @@ func bindError(key, network, addr string, err error) error {
 
 // serve accepts and reads until ctx is done and the sockets are closed, which close does; then it returns. Each connection has a goroutine
 // of its own, and serve waits for all of them.
-// plainHTTP and secureHTTP take what speaks HTTP on the two web ports.
-func (e *edge) serve(ctx context.Context, m *mux, plainHTTP, secureHTTP func(net.Conn)) {
+// plainHTTP and secureHTTP take what speaks HTTP on the two web ports, scrapers all that comes for the metrics.
+func (e *edge) serve(ctx context.Context, m *mux, plainHTTP, secureHTTP, scrapers func(net.Conn)) {
 	turn := m.turn
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -204,6 +210,9 @@ func (e *edge) serve(ctx context.Context, m *mux, plainHTTP, secureHTTP func(net
 		wg.Go(func() {
 			e.accept(e.webTLS, &wg, func(conn net.Conn) { m.serveTLS(ctx, conn, secureHTTP) })
 		})
+	}
+	if e.metrics != nil {
+		wg.Go(func() { e.accept(e.metrics, &wg, scrapers) })
 	}
 	servePackets := func(conns []*net.UDPConn) {
 		for _, conn := range conns {
@@ -293,7 +302,7 @@ func (e *edge) close() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.closed = true
-	for _, l := range append([]net.Listener{e.web, e.webTLS}, e.turnTCP...) {
+	for _, l := range append([]net.Listener{e.web, e.webTLS, e.metrics}, e.turnTCP...) {
 		if l != nil {
 			l.Close()
 		}

@@ -18,7 +18,7 @@ func CheckHost(c Config) []string {
 	if err != nil {
 		return []string{"this machine's addresses can't be read: " + err.Error()}
 	}
-	addrs := map[string]string{"web.listen": c.Web.Listen, "web.tls_listen": c.Web.TLSListen}
+	addrs := map[string]string{"web.listen": c.Web.Listen, "web.tls_listen": c.Web.TLSListen, "metrics.listen": c.Metrics.Listen}
 	if c.STUN.Alternate != "" {
 		addrs["stun.alternate"] = c.STUN.Alternate
 	}
@@ -60,6 +60,9 @@ func CheckHost(c Config) []string {
 		if p, err := netip.ParsePrefix(s); err == nil && p.Bits() == 0 {
 			warnings = append(warnings, "web.trusted_proxies: "+s+" trusts everybody: any client can claim any address: name your proxies only")
 		}
+	}
+	if note := c.openMetrics(); note != "" {
+		warnings = append(warnings, note)
 	}
 	slices.Sort(warnings)
 	return warnings

@@ -15,6 +15,7 @@ import (
 type Addrs struct {
 	Web, WebTLS string
 	TURN        []string // UDP and TCP
+	Metrics     string
 }
 
 // Addrs is valid after Listen.
@@ -28,6 +29,9 @@ func (a *App) Addrs() Addrs {
 	}
 	for _, l := range a.edge.turnTCP {
 		out.TURN = append(out.TURN, l.Addr().String())
+	}
+	if a.edge.metrics != nil {
+		out.Metrics = a.edge.metrics.Addr().String()
 	}
 	return out
 }
@@ -79,6 +83,13 @@ func (a *App) Welcome(w io.Writer) error {
 		if r.bind.ip != r.public.ip {
 			fmt.Fprintf(t, "  \t%s\trelay sockets are bound to it: %s\n", r.bind.ip, r.bind.why)
 		}
+	}
+	if l := a.edge.metrics; l != nil {
+		at := "http://" + l.Addr().String() + metricsPath
+		if reaches(l, netip.AddrFrom4([4]byte{127, 0, 0, 1})) {
+			at = "http://" + net.JoinHostPort("127.0.0.1", portOf(l.Addr())) + metricsPath
+		}
+		fmt.Fprintf(t, "  Metrics\t%s\tfor Prometheus\n", at)
 	}
 	fmt.Fprintf(t, "  State\t%s\tsecrets and certificate\n\n", a.state.Dir())
 	return t.Flush()
