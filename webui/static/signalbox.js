@@ -673,6 +673,7 @@ class Group extends Emitter {
 
   _add(info) {
     this.#drop(info.id, 'lost');
+    if (!this._stands) return null; // a listener has ended it
     const peer = new Peer(this, info);
     this.peers.set(peer.id, peer);
     this._emit('peer', { peer });
@@ -712,12 +713,12 @@ class Room extends Group {
 
   async join() {
     const { rooms } = this.session;
-    if (rooms.has(this.name) && rooms.get(this.name) !== this) throw new SignalboxError('joined');
+    if (rooms.has(this.name) && !this._stands) throw new SignalboxError('joined');
     rooms.set(this.name, this); // before the frame goes out, so that no early signal is lost
     try {
       await this.#enter();
     } catch (error) {
-      if (rooms.get(this.name) === this) rooms.delete(this.name);
+      if (this._stands) rooms.delete(this.name);
       throw error;
     }
   }
@@ -732,7 +733,7 @@ class Room extends Group {
         if (error.code !== 'lost') throw error; // else there is a new session: join with that
       }
     }
-    if (this.session.rooms.get(this.name) !== this) throw new SignalboxError('closed'); // left meanwhile
+    if (!this._stands) throw new SignalboxError('closed'); // left meanwhile
   }
 
   broadcast(data) {
@@ -740,7 +741,7 @@ class Room extends Group {
   }
 
   leave() {
-    if (this.session.rooms.get(this.name) !== this) return;
+    if (!this._stands) return;
     this.session._send({ type: 'leave', room: this.name });
     this._end();
   }
@@ -779,8 +780,13 @@ class Room extends Group {
       await this.#enter();
       this._emit('rejoined');
     } catch (error) {
-      if (this.session.rooms.get(this.name) === this) this._end(error);
+      if (this._stands) this._end(error);
     }
+  }
+
+  // Whether the session is in it, or about to be: any listener may end that.
+  get _stands() {
+    return this.session.rooms.get(this.name) === this;
   }
 
   _end(error) {
@@ -847,7 +853,7 @@ class Call extends Group {
       this.#settle = { resolve, reject };
       if (signal?.aborted) return this._end(new SignalboxError('canceled'));
       signal?.addEventListener('abort', () => this.#giveUp('canceled'), { once: true });
-      this.#request('ring', this.#to).then(() => this.session._calls.has(this.#id) || this.#say('cancel'), (error) => this._end(error));
+      this.#request('ring', this.#to).then(() => this._stands || this.#say('cancel'), (error) => this._end(error));
     });
   }
 
@@ -890,12 +896,18 @@ class Call extends Group {
     if (tries === BACK_TRIES) peer._setPresent(false);
     this.#request('back', peer.user ? `@${peer.user}` : peer.id).then(() => peer._setPresent(true), () => {
       clearTimeout(this.#timer);
-      if (peer.user && tries > 1) this.#timer = setTimeout(() => peer.present || !this.session._calls.has(this.#id) || this._rejoin(tries - 1), BACK_MS);
+      if (peer.user && tries > 1) this.#timer = setTimeout(() => peer.present || !this._stands || this._rejoin(tries - 1), BACK_MS);
     });
   }
 
+  get _stands() {
+    return this.session._calls.has(this.#id);
+  }
+
   _add(info) {
-    return (this.peer = super._add(info));
+    const peer = super._add(info);
+    if (peer) this.peer = peer;
+    return peer;
   }
 
   _remove(id, reason) {
@@ -1080,7 +1092,8 @@ class Peer extends Emitter {
       if (own && own !== this.#tag) return true; // it is for a connection that was here before this one
       if (this.#farTag && this.#farTag !== tag && !own) {
         const { id, name, user } = this; // the far end has begun anew
-        return this.room._add({ id, name, user, polite: this.#polite })._signal(data);
+        this.room._add({ id, name, user, polite: this.#polite })?._signal(data);
+        return true;
       }
       this.#farTag = tag;
     }

@@ -190,3 +190,35 @@ test('a room that the application has joined by a request of its own is not left
   await resumed;
   assert.deepEqual(await sent(session, hub, 'leave'), []);
 });
+
+test('a listener that leaves the room while it fills leaves no peer connection behind', DEADLINE, async (t) => {
+  const hub = await startHub(t, { join: ({ room }, { send }) => send(joined(room, 'bob', 'cem', 'dan')) });
+  const session = await enter(t, hub);
+  const room = session.room('tea');
+  const met = [];
+  room.on('peer', ({ peer }) => {
+    met.push(peer);
+    room.leave();
+  });
+  await assert.rejects(room.join(), { code: 'closed' });
+  assert.deepEqual(met.map(({ id, state }) => [id, state]), [['bob', 'closed']]);
+  assert.equal(room.peers.size, 0);
+});
+
+test('a call that is hung up when its peer begins anew is over', DEADLINE, async (t) => {
+  const hub = await startHub(t);
+  const session = await enter(t, hub);
+  const rung = once(session, 'call');
+  hub.line.send(ring('call-1', false));
+  const call = (await rung).call.accept();
+  call.on('left', () => call.hangup());
+  const met = [];
+  call.on('peer', ({ peer }) => met.push(peer));
+  for (const [seq, tag] of [[2, 'first'], [3, 'second']]) {
+    hub.line.send({ type: 'signal', seq, from: 'bob-1', polite: false, data: { call: 'peer', id: 'call-1', tag, description: { type: 'offer', sdp: '' } } });
+  }
+  await hub.frame(({ data }) => data?.call === 'end');
+  await session.ping();
+  assert.deepEqual(met, []);
+  assert.equal(call.peers.size, 0);
+});
