@@ -1201,7 +1201,7 @@ class Peer extends Emitter {
 
   #expire() {
     clearTimeout(this.#leaving);
-    if (this.present || this.#connected) return;
+    if (this.present || this.#connected || this.state === 'closed') return; // a listener may have hung up
     const grace = this.connection.connectionState === 'disconnected' ? GONE_MS : 0;
     this.#leaving = setTimeout(() => this.room._remove(this.id, 'lost'), grace);
   }

@@ -222,3 +222,18 @@ test('a call that is hung up when its peer begins anew is over', DEADLINE, async
   assert.deepEqual(met, []);
   assert.equal(call.peers.size, 0);
 });
+
+test('a call that is hung up at the news that its peer is lost ends only once', DEADLINE, async (t) => {
+  const hub = await startHub(t);
+  const session = await enter(t, hub);
+  const rung = once(session, 'call');
+  hub.line.send(ring('call-1', true));
+  const call = (await rung).call.accept();
+  const closed = [];
+  call.on('closed', (detail) => closed.push(detail));
+  call.on('presence', () => call.hangup());
+  hub.line.send({ type: 'peer-left', seq: 2, peer: { id: 'bob-1', name: 'Bob', user: 'bob' }, reason: 'lost' });
+  await hub.frame(({ data }) => data?.call === 'end');
+  await session.ping();
+  assert.deepEqual(closed, []);
+});
