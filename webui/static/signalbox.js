@@ -853,7 +853,7 @@ class Call extends Group {
       this.#settle = { resolve, reject };
       if (signal?.aborted) return this._end(new SignalboxError('canceled'));
       signal?.addEventListener('abort', () => this.#giveUp('canceled'), { once: true });
-      this.#request('ring', this.#to).then(() => this._stands || this.#say('cancel'), (error) => this._end(error));
+      this.#request('ring', this.#to).then(() => this._stands || this.#say('cancel'), (error) => this.#settle && this._end(error));
     });
   }
 

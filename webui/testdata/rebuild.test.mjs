@@ -237,3 +237,17 @@ test('a call that is hung up at the news that its peer is lost ends only once', 
   await session.ping();
   assert.deepEqual(closed, []);
 });
+
+test('two who call each other have their call, whatever has become of the ring that lost', DEADLINE, async (t) => {
+  const hub = await startHub(t, {
+    signal: ({ id, data }, { send }) => {
+      if (data.call !== 'ring') return;
+      send(ring('call-of-bob', true));
+      send({ type: 'error', code: 'no-such-peer', id }); // as it was when it came
+    },
+  });
+  const session = await enter(t, hub);
+  const call = await session.call('bob');
+  await session.ping();
+  assert.equal(call.peers.size, 1);
+});
