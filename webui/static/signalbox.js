@@ -208,6 +208,7 @@ class Session extends Emitter {
   #attempt = 0; // where the next back-off begins, if this connection is short
   #since = 0;
   #wake = null; // ends the current back-off at once
+  #unwatch = null; // stops the clock of the connection that is being made
   #network = globalThis.navigator?.connection?.type;
   #away = false; // the page is hidden for good, or in the back/forward cache
 
@@ -340,6 +341,7 @@ class Session extends Emitter {
       };
       let link = null;
       this.#link = null;
+      this.#unwatch = () => clearTimeout(timer);
       timer = setTimeout(ended, OPEN_MS);
       try {
         this.#link = link = new CARRIERS[carrier](this.#url, { open, frame, end: ended, seen: () => this.#seen });
@@ -484,10 +486,12 @@ class Session extends Emitter {
     for (let attempt = performance.now() - this.#since > ANSWER_MS ? 0 : this.#attempt; this.state === 'reconnecting'; attempt++) {
       this.#attempt = attempt + 1;
       const jitter = Math.random() * (attempt ? JITTER_MS : FIRST_JITTER_MS);
+      let pause;
       await new Promise((resolve) => {
         this.#wake = resolve;
-        if (!this.#away) setTimeout(resolve, BACKOFF_MS[Math.min(attempt, BACKOFF_MS.length - 1)] + jitter);
+        if (!this.#away) pause = setTimeout(resolve, BACKOFF_MS[Math.min(attempt, BACKOFF_MS.length - 1)] + jitter);
       });
+      clearTimeout(pause);
       if (this.state !== 'reconnecting') return;
       try {
         // The carrier that worked is the likelier one to work again.
@@ -505,6 +509,7 @@ class Session extends Emitter {
     clearInterval(this.#heartbeat);
     for (const link of [this.#link, this.#former]) link?.close();
     this.#link = this.#former = null;
+    this.#unwatch?.();
     this.#wake?.();
     for (const { reject } of this.#unanswered.values()) reject?.(error);
     this.#unanswered.clear();
@@ -1147,12 +1152,14 @@ class Peer extends Emitter {
     try {
       const offered = description.type === 'offer';
       const readyForOffer = !this.#makingOffer && (pc.signalingState === 'stable' || this.#isSettingRemoteAnswerPending);
-      if (offered ? !this.#polite && !readyForOffer : pc.signalingState !== 'have-local-offer') return; // a collision, or said twice
+      if (offered ? !this.#polite && !readyForOffer : pc.signalingState !== 'have-local-offer' || this.#isSettingRemoteAnswerPending) {
+        return; // a collision, or said twice
+      }
       clearTimeout(this.#asking);
       this.#attach(); // before the offer is applied, so that our tracks take the places that it opens
       this.#isSettingRemoteAnswerPending = !offered;
-      await pc.setRemoteDescription(description); // rolls our own offer back if need be
-      this.#isSettingRemoteAnswerPending = false;
+      await pc.setRemoteDescription(description) // rolls our own offer back if need be
+        .finally(() => { this.#isSettingRemoteAnswerPending = false; });
       if (!offered) return;
       await pc.setLocalDescription();
       this.#send({ description: pc.localDescription });
