@@ -50,7 +50,7 @@ func TestModules(t *testing.T) {
 	}
 	run := func(t *testing.T, name string, env ...string) {
 		t.Helper()
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 		defer cancel()
 		command := exec.CommandContext(ctx, node, "--test", "--test-reporter=spec", name)
 		command.Dir = filepath.Join(dir, "testdata")

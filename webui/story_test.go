@@ -254,7 +254,10 @@ func (h *storyHub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		upgrader := websocket.Upgrader{Subprotocols: []string{"signalbox.v1"}}
 		conn, err := upgrader.Upgrade(w, r, nil)
 		if err != nil {
-			h.t.Errorf("%s: %v", r.URL.Path, err)
+			// Unless the client has gone meanwhile.
+			if bad := (websocket.HandshakeError{}); errors.As(err, &bad) {
+				h.t.Errorf("%s: %v", r.URL.Path, err)
+			}
 			return
 		}
 		defer conn.Close()

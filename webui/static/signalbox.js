@@ -225,7 +225,7 @@ class Session extends Emitter {
     this.#listen('addEventListener');
     try {
       await this.#dial(this.carrier).catch((error) => {
-        if (error.code !== 'unreachable') throw error;
+        if (error?.code !== 'unreachable') throw error;
         return this.#dial(other(this.carrier));
       });
     } catch (error) {
@@ -497,7 +497,7 @@ class Session extends Emitter {
         // The carrier that worked is the likelier one to work again.
         return await this.#dial(attempt % 3 === 2 ? other(this.carrier) : this.carrier);
       } catch (refusal) {
-        if (refusal.final) return this.#end(refusal);
+        if (refusal?.final) return this.#end(refusal);
       }
     }
   }
@@ -723,7 +723,7 @@ class Room extends Group {
     try {
       await this.#enter();
     } catch (error) {
-      if (this._stands) rooms.delete(this.name);
+      if (this._stands) this._end(); // the session before may have met peers
       throw error;
     }
   }
@@ -854,12 +854,13 @@ class Call extends Group {
 
   _start({ signal, ...options } = {}) {
     this._use(options);
+    const abort = () => this.#giveUp('canceled');
     return new Promise((resolve, reject) => {
       this.#settle = { resolve, reject };
       if (signal?.aborted) return this._end(new SignalboxError('canceled'));
-      signal?.addEventListener('abort', () => this.#giveUp('canceled'), { once: true });
+      signal?.addEventListener('abort', abort);
       this.#request('ring', this.#to).then(() => this._stands || this.#say('cancel'), (error) => this.#settle && this._end(error));
-    });
+    }).finally(() => signal?.removeEventListener('abort', abort));
   }
 
   // Two who call each other at once have one call: that of the impolite end.

@@ -1,7 +1,15 @@
 // What the SDK asks of a browser and Node doesn't have: enough of it for sessions. Peer connections need the real thing.
 
 // WEBSOCKET is empty where Node has one.
-if (process.env.WEBSOCKET) globalThis.WebSocket = (await import(process.env.WEBSOCKET)).default;
+if (process.env.WEBSOCKET) {
+  const { default: Socket } = await import(process.env.WEBSOCKET);
+  globalThis.WebSocket = class extends Socket {
+    constructor(...args) {
+      super(...args);
+      this.on('error', () => {}); // one that nobody listens to ends no browser, but would end Node
+    }
+  };
+}
 
 globalThis.crypto ??= (await import('node:crypto')).webcrypto; // Node 18
 globalThis.MediaStream ??= class { getTracks() { return []; } };

@@ -45,14 +45,38 @@ for (const [how, end] of Object.entries(ENDS)) {
   });
 }
 
-for (const [when, parts, moment] of [
-  ['pauses', {}, ({ attempts }) => attempts.length > 1],
-  ['waits for an answer', { resume: () => {} }, ({ frames }) => frames.some(({ type }) => type === 'resume')],
-]) {
-  // Both timers would outlast the deadline's half: seven seconds, or ten.
-  test(`a session that is closed while it ${when} leaves no timer`, { timeout: 5000 }, async (t) => {
-    const timers = () => process.getActiveResourcesInfo().filter((resource) => resource === 'Timeout').length;
-PLACEHOLDERtest('a peer connection that the application has closed does not keep the session from resuming', DEADLINE, async (t) => {
+for (const [when, moment] of Object.entries({
+  'pauses before the next attempt': (session) => settled(session, 'reconnecting'),
+  'waits for an answer': (_, hub) => hub.frame(({ type }) => type === 'resume'),
+})) {
+  test(`a session that is closed while it ${when} leaves no timer`, DEADLINE, async (t) => {
+    const hub = await startHub(t, { resume: () => {} });
+    const session = await enter(t, hub);
+    const timers = new Set(); // of the SDK's
+    const { setTimeout, clearTimeout } = globalThis;
+    t.after(() => Object.assign(globalThis, { setTimeout, clearTimeout }));
+    globalThis.setTimeout = (run, ...rest) => {
+      const timer = setTimeout((...args) => {
+        timers.delete(timer);
+        run(...args);
+      }, ...rest);
+      if (new Error().stack.split('\n')[2].includes('signalbox.js')) timers.add(timer);
+      return timer;
+    };
+    globalThis.clearTimeout = (timer) => {
+      timers.delete(timer);
+      clearTimeout(timer);
+    };
+    hub.line.cut();
+    await moment(session, hub);
+    assert.equal(timers.size, 1);
+    session.close();
+    await new Promise(setImmediate);
+    assert.equal(timers.size, 0);
+  });
+}
+
+test('a peer connection that the application has closed does not keep the session from resuming', DEADLINE, async (t) => {
   const hub = await startHub(t, { join: ({ room }, { send }) => send(joined(room, 'bob')) });
   const session = await enter(t, hub);
   const room = await session.join('tea');
@@ -289,4 +313,48 @@ test('an answer that comes twice is taken once, and a broken one leaves the impo
   say('offer');
   await session.ping();
   assert.equal(connection.applied.length, 1);
+});
+
+test('a room that could not be joined a second time keeps no peers', DEADLINE, async (t) => {
+  let joins = 0;
+  const hub = await startHub(t, {
+    join: ({ room, id }, line) => {
+      if (++joins === 2) return line.send({ type: 'error', code: 'room-full', id });
+      line.send(joined(room, 'bob'));
+      line.cut();
+    },
+    resume: (_, { send }) => send(EXPIRED),
+  });
+  const session = await enter(t, hub);
+  const room = session.room('tea');
+  const met = once(room, 'peer');
+  await assert.rejects(room.join(), { code: 'room-full' });
+  assert.equal((await met).peer.state, 'closed');
+  assert.equal(room.peers.size, 0);
+});
+
+test('a call that is settled no longer listens to its abort signal', DEADLINE, async (t) => {
+  const hub = await startHub(t, { signal: ({ id }, { send }) => send({ type: 'error', code: 'no-such-peer', id }) });
+  const session = await enter(t, hub);
+  const { signal } = new AbortController();
+  let listening = 0;
+  for (const [name, by] of [['addEventListener', 1], ['removeEventListener', -1]]) {
+    signal[name] = (...details) => {
+      listening += by;
+      AbortSignal.prototype[name].apply(signal, details);
+    };
+  }
+  await assert.rejects(session.call('bob', { signal }), { code: 'no-such-peer' });
+  assert.equal(listening, 0);
+});
+
+test('a token that is refused without a word is asked for again', DEADLINE, async (t) => {
+  const hub = await startHub(t, { resume: (_, { send }) => send(EXPIRED) });
+  let asked = 0;
+  const session = await enter(t, hub, { token: () => (++asked === 2 ? Promise.reject() : 'pass') });
+  hub.line.cut();
+  await settled(session, 'reconnecting');
+  await settled(session, 'open');
+  assert.equal(asked, 3);
+  await assert.rejects(connect({ url: hub.url, keep: false, token: () => Promise.reject() }), (error) => error === undefined);
 });
