@@ -17,7 +17,7 @@ import (
 )
 
 // patience bounds every wait in these tests. It is never waited for unless something is broken.
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // TestMain fails when a goroutine of this package outlives its tests.
 func TestMain(m *testing.M) {
@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 }
 
 func leaked() string {
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(patience)
 	for {
 		stacks := make([]byte, 1<<20)
 		stacks = stacks[:runtime.Stack(stacks, true)]
@@ -67,14 +67,37 @@ func newHub(t testing.TB, opts Options, tweak ...func(*limits)) *Hub {
 
 func start(t testing.TB, opts Options, tweak ...func(*limits)) *box {
 	t.Helper()
+	return startServer(t, opts, func(*http.Server) {}, tweak...)
+}
+
+// startNarrow is start for a test of clients that don't read: what waits for one in the kernel is little, so that it doesn't take megabytes until a
+// write is stuck.
+func startNarrow(t testing.TB, opts Options, tweak ...func(*limits)) *box {
+	t.Helper()
+	return startServer(t, opts, func(server *http.Server) {
+		server.ConnContext = func(ctx context.Context, conn net.Conn) context.Context {
+			if err := conn.(*net.TCPConn).SetWriteBuffer(narrow); err != nil {
+				t.Error(err)
+			}
+			return ctx
+		}
+	}, tweak...)
+}
+
+// narrow is the size of a socket's buffer, in bytes.
+const narrow = 4 << 10
+
+func startServer(t testing.TB, opts Options, change func(*http.Server), tweak ...func(*limits)) *box {
+	t.Helper()
 	h := newHub(t, opts, tweak...)
 	mux := http.NewServeMux()
 	mux.Handle("/signal", h)
 	mux.HandleFunc("GET /signal/events", h.Events)
 	mux.HandleFunc("/signal/send", h.Send)
 	b := &box{Hub: h, server: httptest.NewUnstartedServer(mux)}
-	b.server.Config.ReadTimeout = time.Second // connections must not mind a server's limits
-	b.server.Config.WriteTimeout = time.Second
+	b.server.Config.ReadTimeout = serverTimeout
+	b.server.Config.WriteTimeout = serverTimeout
+	change(b.server.Config)
 	b.server.Start()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -92,6 +115,9 @@ func start(t testing.TB, opts Options, tweak ...func(*limits)) *box {
 	})
 	return b
 }
+
+// serverTimeout is how long requests and answers may take. Connections must not mind a server's limits.
+const serverTimeout = 2 * time.Second
 
 func (b *box) url() string { return "ws" + strings.TrimPrefix(b.server.URL, "http") + "/signal" }
 
@@ -117,6 +143,23 @@ func (b *box) dial(t testing.TB) *peerConn {
 		t.Fatalf("dial: %v (%v)", err, response)
 	}
 	return b.client(t, c)
+}
+
+// dialNarrow is dial for a client that isn't going to read: see startNarrow.
+func (b *box) dialNarrow(t testing.TB) *peerConn {
+	t.Helper()
+	dialer := websocket.Dialer{NetDial: func(network, addr string) (net.Conn, error) {
+		conn, err := net.Dial(network, addr)
+		if err == nil {
+			err = conn.(*net.TCPConn).SetReadBuffer(narrow)
+		}
+		return conn, err
+	}}
+	ws, _, err := dialer.Dial(b.url(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b.client(t, ws)
 }
 
 func (b *box) tryDial(header http.Header) (*websocket.Conn, *http.Response, error) {

@@ -13,7 +13,7 @@ import (
 
 func TestHelloInTime(t *testing.T) {
 	t.Parallel()
-	b := start(t, Options{}, func(l *limits) { l.hello = 50 * time.Millisecond })
+	b := start(t, Options{}, func(l *limits) { l.hello = 2 * time.Second })
 	c := b.dial(t)
 	c.expectError(CodeHelloFirst)
 	c.expectClose(4004)
@@ -94,9 +94,12 @@ func TestNonsenseEnds(t *testing.T) {
 	c.expectClose(4500)
 }
 
+// patientEnd is for clients that go on sending: they get to read why they were closed, however long they are at it.
+func patientEnd(l *limits) { l.linger = patience }
+
 func TestRate(t *testing.T) {
 	t.Parallel()
-	b := start(t, Options{Rate: 5}) // 20 at once, and 40 more until patience ends
+	b := start(t, Options{Rate: 5}, patientEnd) // 20 at once, and then 5 a second
 	c := b.hello(t, nil)
 	for range 100 {
 		c.send("ping", frame{"id": "1"})
@@ -129,7 +132,7 @@ func TestRate(t *testing.T) {
 
 func TestPingFloodEnds(t *testing.T) {
 	t.Parallel()
-	b := start(t, Options{Rate: 5})
+	b := start(t, Options{Rate: 5}, patientEnd)
 	c := b.hello(t, nil)
 	for range 200 {
 		if c.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(patience)) != nil {

@@ -26,8 +26,9 @@ func (b *box) resume(t testing.TB, token any, seq int) (*peerConn, frame) {
 func TestLossIsToldWhenTheTimeIsOver(t *testing.T) {
 	t.Parallel()
 	told := &memberLog{}
-	b := start(t, Options{Resume: 300 * time.Millisecond, Members: told})
-	alice := b.dial(t)
+	const resume = 3 * time.Second
+	b := start(t, Options{Resume: resume, Members: told})
+	alice, eve := b.dial(t), b.dial(t)
 	alice.send("hello", frame{"user": "alice"})
 	welcome := alice.expect("welcome")
 	alice.id = welcome.text("peerId")
@@ -38,14 +39,14 @@ func TestLossIsToldWhenTheTimeIsOver(t *testing.T) {
 	alice.rawConn().Close()
 
 	// The seat and the user name are kept for her.
-	eve := b.dial(t)
 	eve.send("hello", frame{"user": "alice"})
 	eve.expectError(CodeUserTaken)
 
-	if f := bob.expect("peer-left"); f["reason"] != "lost" || time.Since(lost) < 300*time.Millisecond {
+	if f := bob.expect("peer-left"); f["reason"] != "lost" || time.Since(lost) < resume {
 		t.Errorf("after %v: %v", time.Since(lost), f)
 	}
 	told.await(t, "ended "+alice.id+" lost=true")
+	eventually(t, "her user name is free", func() bool { return b.find(alice.id) == nil })
 	b.hello(t, frame{"user": "alice"})
 	if _, f := b.resume(t, welcome["resumeToken"], 1); f["code"] != "resume-expired" {
 		t.Errorf("got %v", f)
@@ -179,6 +180,7 @@ func TestSlowReaderResumes(t *testing.T) {
 	}
 
 	alice.rawConn().Close()
+	b.away(t, alice.id) // or some of the frames would be under way
 	for n := range 25 {
 		bob.send("broadcast", frame{"room": "tea", "data": n})
 	}

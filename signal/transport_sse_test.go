@@ -155,6 +155,9 @@ func TestEventsCarryTheProtocol(t *testing.T) {
 	if f := bob.expect("peer-left"); f["reason"] != "left" {
 		t.Errorf("got %v", f)
 	}
+	if _, err := io.ReadAll(c.stream); err != nil {
+		t.Error(err)
+	}
 	if code := c.post(3, frame{"type": "ping"}); code != 404 {
 		t.Errorf("after the end: status %d", code)
 	}
@@ -163,12 +166,14 @@ func TestEventsCarryTheProtocol(t *testing.T) {
 // A stream outlives the limits that a server has for requests and answers.
 func TestEventsOutliveTheServersLimits(t *testing.T) {
 	t.Parallel()
-	b := start(t, Options{Heartbeat: 300 * time.Millisecond})
+	b := start(t, Options{})
 	c := b.events(t, nil)
 	c.post(0, frame{"type": "hello"})
 	c.expect("welcome")
-	for range 10 { // the harness's server allows a second
-		time.Sleep(200 * time.Millisecond)
+	tick := time.NewTicker(serverTimeout / 5)
+	defer tick.Stop()
+	for range 8 {
+		<-tick.C
 		if code := c.post(0, frame{"type": "ping"}); code != 204 {
 			t.Fatalf("status %d", code)
 		}
@@ -178,7 +183,7 @@ func TestEventsOutliveTheServersLimits(t *testing.T) {
 
 func TestSilentEventsEnd(t *testing.T) {
 	t.Parallel()
-	b := start(t, Options{Heartbeat: 100 * time.Millisecond}, func(l *limits) { l.hello = 100 * time.Millisecond })
+	b := start(t, Options{Heartbeat: time.Second}, func(l *limits) { l.hello = 2 * time.Second })
 	mute := b.events(t, nil)
 	mute.expectClose(4004)
 	silent := b.events(t, nil)
