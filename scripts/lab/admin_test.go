@@ -59,7 +59,7 @@ func TestAdminToken(t *testing.T) {
 	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{})
 	for _, tt := range []struct{ locale, wrong string }{
 		{"en-US", "not the admin token"},
-		{"zh-CN", "不是本机的管理令牌"},
+		{"zh-CN", "不是此主机的管理令牌"},
 	} {
 		p := b.Open(server.HTTPS+"/admin", lab.PageOptions{Locale: tt.locale})
 		p.Expect("401")

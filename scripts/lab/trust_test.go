@@ -22,7 +22,7 @@ func TestTrustPage(t *testing.T) {
 	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{})
 	for _, tt := range []struct{ locale, headline, until string }{
 		{"en-US", "Trust this box", `\w+ \d+, 20\d\d`},
-		{"zh-CN", "信任本机", `20\d\d年\d+月\d+日`},
+		{"zh-CN", "信任此主机", `20\d\d年\d+月\d+日`},
 	} {
 		t.Run(tt.locale, func(t *testing.T) {
 			p := b.Open(server.HTTP+"/trust", lab.PageOptions{Locale: tt.locale})

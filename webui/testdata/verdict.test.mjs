@@ -74,6 +74,7 @@ test('the reachability test says bad only if nothing else explains it', () => {
   assert.deepEqual(verdictOf({}), ['bad', 'reach.bad']);
   assert.deepEqual(verdictOf({ loop: { ok: true, median: 1 } }), ['good', 'reach.good']);
   assert.deepEqual(verdictOf({ relayWorks: false }), ['unknown', 'reach.norelay']);
+  assert.deepEqual(verdictOf({ relayAddress: undefined, relayWorks: false }), ['unknown', 'relay.none']); // nothing was tried: the relay may be fine
   assert.deepEqual(verdictOf({ udp: false }), ['unknown', 'reach.noudp']);
   assert.deepEqual(verdictOf({ addresses: [] }), ['unknown', 'reach.noaddress']);
   assert.deepEqual(verdictOf({ relayAddress: '10.0.0.5' }), ['unknown', 'reach.localrelay']);

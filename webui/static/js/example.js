@@ -6,6 +6,7 @@ const button = form.querySelector('button');
 const leave = document.querySelector('#leave');
 const status = document.querySelector('#status');
 const videos = new Map(); // by peer id; one's own is under ''
+const token = new URLSearchParams(location.hash.slice(1)).get('token') ?? undefined; // of /example#token=..., for a box that asks for one
 let session;
 let stream;
 
@@ -22,9 +23,10 @@ form.addEventListener('submit', async (event) => {
 leave.addEventListener('click', () => end(''));
 
 async function join(name) {
+  if (!isSecureContext) throw new Error('Browsers give camera and microphone to https pages and localhost only.');
   stream = await navigator.mediaDevices.getUserMedia({ audio: true, video: true });
   play('', stream).muted = true;
-  session = await connect();
+  session = await connect({ token });
   session.on('state', ({ state, error }) => (state === 'closed' ? end(error.message) : say(state)));
   const room = session.room(name, { stream });
   room.on('track', ({ peer, stream: theirs }) => play(peer.id, theirs));

@@ -71,7 +71,7 @@ function allocationRow(allocation, people, onkick) {
     kind: 'allocation', name, keptOut: source, request: (ban) => (ban ? { source, ban } : { allocation: id }),
   };
   return h('tr', { 'data-id': id },
-    h('td', {}, name, h('span', { class: 'cell-more' }, kind)),
+    h('td', { class: 'who' }, name, h('span', { class: 'cell-more' }, kind)),
     h('td', { class: 'mono' }, client, h('span', { class: 'cell-more' }, transport.toUpperCase())),
     h('td', { class: 'mono' }, relay),
     h('td', { class: 'number' }, span(Date.now() - createdAt)),

@@ -47,7 +47,8 @@ export function ofRelay(best, loop) {
  * `facts`: {udp, relayAddress, addresses (ours, as servers see them), relayWorks, loop}.
  */
 export function ofReach({ udp, relayAddress, addresses, relayWorks, loop }) {
-  if (!relayAddress || !relayWorks) return { verdict: 'unknown', words: 'reach.norelay' };
+  if (!relayAddress) return { verdict: 'unknown', words: 'relay.none' };
+  if (!relayWorks) return { verdict: 'unknown', words: 'reach.norelay' };
   if (!udp) return { verdict: 'unknown', words: 'reach.noudp' };
   if (!addresses.length) return { verdict: 'unknown', words: 'reach.noaddress' };
   if (loop?.ok) return { verdict: 'good', words: 'reach.good', params: { rtt: loop.median } };
