@@ -87,7 +87,7 @@ that it works. Without a command it serves; without a config file it runs on def
 	flags.StringArrayVar(&g.load.Set, "set", nil, "override one `key=value`, for example turn.realm=example.org; may be repeated")
 	flags.BoolVar(&g.load.Dev, "dev", false, "defaults for development: listen on loopback, allow loopback peers, never drain")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(serveCommand(g), checkCommand(g), credsCommand(g), tokenCommand(g), versionCommand())
+	root.AddCommand(serveCommand(g), checkCommand(g), doctorCommand(g), credsCommand(g), tokenCommand(g), versionCommand())
 	root.AddCommand(adminCommands(g)...)
 	return root
 }

@@ -1,0 +1,189 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"signalbox"
+	"signalbox/cmd/signalbox/internal/doctor"
+)
+
+// doctorFlags are those of doctor.
+type doctorFlags struct {
+	token, ca string
+	insecure  bool
+	json      bool
+	timeout   time.Duration
+}
+
+func doctorCommand(g *global) *cobra.Command {
+	var f doctorFlags
+	cmd := &cobra.Command{
+		Use: "doctor [URL]", Short: "Say why calls don't connect, and what to do",
+		Long: `doctor checks a box as a caller would use it: its name, web port, clock and certificate, signaling over WebSocket and server-sent events, and every STUN and
+TURN address that it hands out: whether it answers, gives out a relay address, passes data from relay to relay, and refuses what it must.
+
+With a URL it checks the box there. Without one it checks this machine with this configuration (-c, --set, --state), and then the box that runs here; if none
+does, it runs one for as long as the checks take. It changes nothing. The exit code is 0 if nothing failed, 1 if something did.`,
+		Example: `  signalbox doctor https://call.example.org
+  signalbox doctor -c /etc/signalbox/config.toml --state /var/lib/signalbox`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usageError{fmt.Errorf("unexpected argument %q: name one URL, or none for this machine", args[1])}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, g, args) },
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.token, "token", "", "enter with this password or room `token`")
+	flags.StringVar(&f.ca, "ca", "", "trust the certificates in this PEM `file`, too (a self-signed box has its own at /ca.pem)")
+	flags.BoolVar(&f.insecure, "insecure", false, "accept any certificate")
+	flags.BoolVar(&f.json, "json", false, "print JSON")
+	flags.DurationVar(&f.timeout, "timeout", 5*time.Second, "how long one check may take")
+	return cmd
+}
+
+func (f *doctorFlags) run(cmd *cobra.Command, g *global, args []string) error {
+	if f.timeout < 100*time.Millisecond || f.timeout > time.Minute {
+		return usageError{fmt.Errorf("--timeout %s: want 100ms to 1m", f.timeout)}
+	}
+	trust, err := f.trust()
+	if err != nil {
+		return usageError{err}
+	}
+	var token func(string) (string, error)
+	if f.token != "" {
+		token = func(string) (string, error) { return f.token, nil }
+	}
+	print := &printer{out: cmd.OutOrStdout(), colors: !f.json && colorful(cmd.OutOrStdout())}
+	d := doctor.New(nil)
+	if !f.json {
+		d = doctor.New(print.check)
+	}
+
+	// The first ^C ends the checks, which then say goodbye to the box; a second one ends the process.
+	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	defer context.AfterFunc(ctx, stop)()
+	if len(args) == 1 {
+		u, err := doctorURL(args[0])
+		if err != nil {
+			return usageError{err}
+		}
+		d.Client(ctx, doctor.Options{URL: u, Token: token, TLS: trust, Timeout: f.timeout})
+	} else {
+		cfg, err := g.config()
+		if err != nil {
+			return err
+		}
+		dir, err := signalbox.StateDir(g.state)
+		if err != nil {
+			return usageError{err}
+		}
+		d.Host(ctx, doctor.HostOptions{Config: cfg, State: dir, Token: token, TLS: trust, Timeout: f.timeout})
+	}
+	if ctx.Err() != nil {
+		return errors.New("interrupted")
+	}
+	report := d.Report()
+	if f.json {
+		err = json.NewEncoder(cmd.OutOrStdout()).Encode(report)
+	} else {
+		err = print.summary(report)
+	}
+	if err == nil && report.Failed > 0 {
+		err = fmt.Errorf("%s failed", count(report.Failed, "check"))
+	}
+	return err
+}
+
+// trust is whose certificates are believed.
+func (f *doctorFlags) trust() (*tls.Config, error) {
+	conf := &tls.Config{InsecureSkipVerify: f.insecure} //nolint:gosec // as the user says
+	if f.ca == "" {
+		return conf, nil
+	}
+	if f.insecure {
+		return nil, errors.New("--ca and --insecure: choose one")
+	}
+	text, err := os.ReadFile(f.ca)
+	if err != nil {
+		return nil, fmt.Errorf("--ca: %w", err)
+	}
+	if conf.RootCAs, err = x509.SystemCertPool(); err != nil {
+		conf.RootCAs = x509.NewCertPool()
+	}
+	if !conf.RootCAs.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("--ca: %s holds no certificate in PEM", f.ca)
+	}
+	return conf, nil
+}
+
+// doctorURL reads the URL of a box. A mere name stands for https.
+func doctorURL(text string) (*url.URL, error) {
+	if !strings.Contains(text, "://") {
+		text = "https://" + text
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
+		return nil, fmt.Errorf("%q is not the URL of a box: write https://call.example.org or http://192.0.2.1:8080", text)
+	}
+	u.RawQuery, u.Fragment, u.User = "", "", nil
+	return u, nil
+}
+
+// printer writes checks as they end.
+type printer struct {
+	out    io.Writer
+	colors bool
+	n      int
+}
+
+// colorful reports whether colours are welcome (no-color.org).
+func colorful(w io.Writer) bool {
+	f, is := w.(*os.File)
+	if !is || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+func (p *printer) check(c doctor.Check) {
+	p.n++
+	verdict := fmt.Sprintf("%-7s", c.Verdict)
+	if color, has := map[doctor.Verdict]string{doctor.Failed: "31", doctor.Warning: "33", doctor.Skipped: "2"}[c.Verdict]; has && p.colors {
+		verdict = "\x1b[" + color + "m" + verdict + "\x1b[0m"
+	}
+	fmt.Fprintf(p.out, "%3d  %s  %-34s  %s\n", p.n, verdict, c.Name, c.Detail)
+	if c.Fix != "" {
+		fmt.Fprintf(p.out, "%14s-> %s\n", "", c.Fix)
+	}
+}
+
+func (p *printer) summary(r doctor.Report) error {
+	_, err := fmt.Fprintf(p.out, "\n%s: %d failed, %s. %s\n", count(len(r.Checks), "check"), r.Failed, count(r.Warnings, "warning"), r.Verdict)
+	return err
+}
+
+// count writes a number of things.
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

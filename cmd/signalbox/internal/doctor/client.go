@@ -1,0 +1,314 @@
+package doctor
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"syscall"
+	"time"
+
+	"signalbox"
+)
+
+// Options say which box Client asks, and as whom.
+type Options struct {
+	URL *url.URL // http or https
+	// Token returns what lets a session enter the room; nil: nothing is needed.
+	Token func(room string) (string, error)
+	// TLS has the roots that are trusted, and InsecureSkipVerify; its ServerName, if any, is the name that the certificate is asked for instead
+	// of the URL's.
+	TLS     *tls.Config
+	Dial    func(ctx context.Context, network, addr string) (net.Conn, error) // of HTTP and signaling; nil uses net.Dialer
+	Timeout time.Duration                                                     // of one check
+}
+
+// maxSkew is how far two clocks may differ.
+const maxSkew = 30 * time.Second
+
+// Client checks a running box from here, as a caller would use it.
+func (d *Doctor) Client(ctx context.Context, o Options) {
+	d.asked = true
+	if o.Dial == nil {
+		o.Dial = new(net.Dialer).DialContext
+	}
+	if d.check(ctx, "DNS", o.Timeout, func(ctx context.Context) Check { return lookUp(ctx, o.URL.Hostname()) }) != OK {
+		return
+	}
+	front := &front{Options: o}
+	defer front.close()
+	if d.check(ctx, "web", o.Timeout, front.reach) != OK {
+		return
+	}
+	d.reached = true
+	d.check(ctx, "ready", o.Timeout, front.ready)
+	d.check(ctx, "clock", o.Timeout, front.clock)
+	trusted := true
+	if front.base.Scheme == "https" {
+		trusted = d.check(ctx, "certificate", o.Timeout, front.certificate) != Failed
+	}
+	o.URL = front.base
+	if !trusted {
+		if o.Token != nil {
+			d.check(ctx, "signaling", o.Timeout, func(context.Context) Check {
+				return skipped("the certificate is not trusted, and a token is not for strangers")
+			})
+			return
+		}
+		// The rest is looked at all the same: the certificate may not be all that is wrong.
+		o.TLS = o.TLS.Clone()
+		o.TLS.InsecureSkipVerify = true
+	}
+	d.signaling(ctx, o)
+}
+
+// lookUp resolves the host's name.
+func lookUp(ctx context.Context, host string) Check {
+	if _, err := netip.ParseAddr(host); err == nil {
+		return ok("%s is an address", host)
+	}
+	start := time.Now()
+	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil || len(addrs) == 0 {
+		var dns *net.DNSError
+		if errors.As(err, &dns) && !dns.IsNotFound {
+			return failed("look at this machine's resolver: another name may tell whether it works at all", "%s can't be looked up: %v", host, reason(err))
+		}
+		return failed("make an A record for it (and AAAA, if the box has IPv6) that leads to the box", "the name %s leads nowhere", host)
+	}
+	return ok("%s is %s, %s", host, joined(addrs), ms(time.Since(start)))
+}
+
+func joined(addrs []netip.Addr) string {
+	const most = 4
+	words := make([]string, 0, most)
+	for i, ip := range addrs {
+		if i == most {
+			words = append(words, fmt.Sprintf("and %d more", len(addrs)-most))
+			break
+		}
+		words = append(words, ip.Unmap().String())
+	}
+	return strings.Join(words, ", ")
+}
+
+// front is the web port of a box.
+type front struct {
+	Options
+	base   *url.URL // behind redirects
+	client *http.Client
+	skew   time.Duration // of its clock against ours; 0 if it does not say the time
+	dated  bool
+	within time.Duration // how exactly that is known
+}
+
+func (f *front) close() {
+	if f.client != nil {
+		f.client.CloseIdleConnections()
+	}
+}
+
+// reach asks for the version. No secret is sent, so whoever answers may: the certificate has its own check.
+func (f *front) reach(ctx context.Context) Check {
+	conf := f.TLS.Clone()
+	conf.InsecureSkipVerify = true
+	f.client = &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, DialContext: f.Dial, TLSClientConfig: conf}}
+	start := time.Now()
+	resp, body, err := f.get(ctx, f.URL.JoinPath("version"))
+	if err != nil {
+		return f.unreachable(err)
+	}
+	took := time.Since(start)
+	f.base = resp.Request.URL.JoinPath("..")
+	f.base.RawQuery, f.base.Fragment = "", ""
+	f.readDate(resp, took)
+	var v struct{ Version string }
+	if resp.StatusCode != http.StatusOK || json.Unmarshal(body, &v) != nil || v.Version == "" {
+		if resp.StatusCode >= 500 {
+			return failed("a reverse proxy seems to find nothing behind it: is signalbox running, and where the proxy looks for it?", "%s answers %s", f.URL, resp.Status)
+		}
+		return failed("look whether the URL is right; a reverse proxy has to pass on every path", "%s answers %s, but not as a signalbox does", f.URL, resp.Status)
+	}
+	if f.base.Host != f.URL.Host || f.base.Scheme != f.URL.Scheme {
+		return ok("signalbox %.64s in %s, redirected to %s", v.Version, ms(took), f.base)
+	}
+	return ok("signalbox %.64s in %s", v.Version, ms(took))
+}
+
+func (f *front) get(ctx context.Context, u *url.URL) (*http.Response, []byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	resp, err := f.client.Do(req)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 16<<10))
+	return resp, body, err
+}
+
+// readDate compares clocks. The header has whole seconds.
+func (f *front) readDate(resp *http.Response, took time.Duration) {
+	there, err := http.ParseTime(resp.Header.Get("Date"))
+	if err != nil {
+		return
+	}
+	f.skew, f.dated, f.within = there.Sub(time.Now().Add(-took/2)).Round(time.Second), true, took/2+time.Second
+}
+
+func (f *front) unreachable(err error) Check {
+	port := f.URL.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[f.URL.Scheme]
+	}
+	var record tls.RecordHeaderError
+	switch {
+	case errors.As(err, &record):
+		return failed("say http:// instead of https://, or name the port of web.tls_listen", "port %s does not speak TLS", port)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return failed("is signalbox running, and is "+port+" the port of web.listen or web.tls_listen?", "nothing listens at %s", f.URL.Host)
+	case isTimeout(err):
+		return failed("let the port in: ufw allow "+port+"/tcp, and in the cloud provider's firewall, too", "%s does not answer within %s", f.URL.Host, ms(f.Timeout))
+	case errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET):
+		return failed("say https:// if that is the TLS port, and http:// if not", "%s hangs up", f.URL.Host)
+	}
+	return failed("look at the network of this machine, and whether the address is right", "%s can't be reached: %v", f.URL.Host, reason(err))
+}
+
+// ready asks whether new callers are welcome.
+func (f *front) ready(ctx context.Context) Check {
+	resp, _, err := f.get(ctx, f.base.JoinPath("readyz"))
+	switch {
+	case err != nil:
+		return failed("run doctor again: the box may have just been stopped", "/readyz can't be read: %v", reason(err))
+	case resp.StatusCode == http.StatusServiceUnavailable:
+		return failed("wait until it is up again, or start it", "the box is draining or stopping: it takes no new sessions")
+	case resp.StatusCode != http.StatusOK:
+		return warning("a reverse proxy has to pass on every path", "/readyz answers %s", resp.Status)
+	}
+	return ok("it takes new sessions")
+}
+
+func (f *front) clock(context.Context) Check {
+	skew := f.skew.Abs()
+	switch {
+	case !f.dated:
+		return skipped("the answers have no date")
+	case skew > maxSkew+f.within:
+		which := "ahead of"
+		if f.skew < 0 {
+			which = "behind"
+		}
+		return warning("set both by NTP (timedatectl set-ntp true): certificates, room tokens and credentials end by the clock",
+			"the box's clock is %s %s this one", skew, which)
+	}
+	return ok("the box's clock and this one agree within %s", max(skew, time.Second+f.within).Round(time.Second))
+}
+
+// certificate looks at what the TLS port serves.
+func (f *front) certificate(ctx context.Context) Check {
+	host, port := f.base.Hostname(), f.base.Port()
+	if port == "" {
+		port = "443"
+	}
+	name := host
+	if f.TLS.ServerName != "" {
+		name = f.TLS.ServerName
+	}
+	conn, err := f.Dial(ctx, "tcp", net.JoinHostPort(host, port))
+	if err != nil {
+		return failed("run doctor again", "connect: %v", reason(err))
+	}
+	defer conn.Close()
+	conf := f.TLS.Clone()
+	conf.ServerName, conf.InsecureSkipVerify, conf.NextProtos = name, true, []string{"http/1.1"}
+	secure := tls.Client(conn, conf)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		return failed("the box's log may say why; it speaks TLS 1.2 and 1.3", "the TLS handshake fails: %v", reason(err))
+	}
+	return judge(secure.ConnectionState().PeerCertificates, name, f.TLS.RootCAs, f.TLS.InsecureSkipVerify, time.Now())
+}
+
+// judge verifies a chain as clients do.
+func judge(chain []*x509.Certificate, name string, roots *x509.CertPool, insecure bool, now time.Time) Check {
+	leaf := chain[0]
+	between := x509.NewCertPool()
+	for _, c := range chain[1:] {
+		between.AddCert(c)
+	}
+	_, err := leaf.Verify(x509.VerifyOptions{DNSName: name, Roots: roots, Intermediates: between, CurrentTime: now})
+	left := daysLeft(leaf, now)
+	if err != nil && !insecure {
+		return distrust(leaf, len(chain), name, err, now)
+	}
+	switch {
+	case err != nil:
+		return warning("trust its authority with --ca FILE, and leave --insecure out", "not verified, since --insecure is set: %v", reason(err))
+	case signalbox.CertificateEndsSoon(leaf, now):
+		return warning("look why it was not renewed: `signalbox status` and the log say so; browsers refuse it from then on", "for %s, but it ends %s", name, left)
+	}
+	return ok("for %s, of %s, ends %s", name, issuer(leaf), left)
+}
+
+func distrust(leaf *x509.Certificate, chain int, name string, err error, now time.Time) Check {
+	var wrongName x509.HostnameError
+	var unknown x509.UnknownAuthorityError
+	switch {
+	case now.After(leaf.NotAfter):
+		return failed("renew it: browsers refuse the page, and turns: is not handed out", "it expired on %s", leaf.NotAfter.Format(time.DateOnly))
+	case now.Before(leaf.NotBefore):
+		return failed("look whether the clocks are right", "it is not valid before %s", leaf.NotBefore.Format(time.RFC3339))
+	case errors.As(err, &wrongName):
+		return failed("get one for that name, or use the name that it is for", "it is not for %s: %v", name, reason(err))
+	case errors.As(err, &unknown) && strings.HasPrefix(issuer(leaf), "signalbox local CA"):
+		return failed("trust the box's own authority with --ca FILE (/ca.pem has it, /trust helps devices), or get one that browsers know: tls.mode \"acme\"",
+			"browsers warn: it is self-signed, by %s", issuer(leaf))
+	case errors.As(err, &unknown) && chain == 1:
+		return failed("serve the whole chain (tls.cert = fullchain.pem); if the authority is a private one, name it with --ca FILE",
+			"its authority (%s) is not known here, and the box sends no chain", issuer(leaf))
+	case errors.As(err, &unknown):
+		return failed("get one of an authority that browsers know; if this one is private, name it with --ca FILE", "its authority (%s) is not known here", issuer(leaf))
+	}
+	return failed("get another certificate", "clients refuse it: %v", reason(err))
+}
+
+func issuer(leaf *x509.Certificate) string {
+	if n := leaf.Issuer.CommonName; n != "" {
+		return n
+	}
+	return leaf.Issuer.String()
+}
+
+func daysLeft(leaf *x509.Certificate, now time.Time) string {
+	days := int(leaf.NotAfter.Sub(now).Hours() / 24)
+	return fmt.Sprintf("in %d days, on %s", days, leaf.NotAfter.Format(time.DateOnly))
+}
+
+// reason is the innermost part of an error that says something, in one line: what stands around it, the check has said in its own words.
+func reason(err error) string {
+	var op *net.OpError
+	var bad *url.Error
+	switch {
+	case err == nil:
+		return ""
+	case errors.As(err, &op):
+		err = op.Err
+	case errors.As(err, &bad):
+		err = bad.Err
+	}
+	text := strings.Join(strings.Fields(err.Error()), " ")
+	if len(text) > 300 {
+		text = text[:300] + "..."
+	}
+	return text
+}

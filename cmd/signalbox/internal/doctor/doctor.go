@@ -1,0 +1,165 @@
+// Package doctor says in words why calls don't connect, and what to do.
+//
+// It asks as any caller would: HTTP, the signaling protocol, and STUN and TURN on every address that the box hands out (Client). Of a box on this
+// machine it also looks at what surrounds it (Host). Each question is a Check; a check ends by itself, within Options.Timeout or a small multiple of it.
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// Verdict is the outcome of a check.
+type Verdict string
+
+// The verdicts. Skipped is what can't be told from here; it spoils nothing.
+const (
+	OK      Verdict = "ok"
+	Warning Verdict = "warning"
+	Failed  Verdict = "failed"
+	Skipped Verdict = "skipped"
+)
+
+// Check is one question and its answer.
+type Check struct {
+	Name    string  `json:"name"`
+	Verdict Verdict `json:"verdict"`
+	Detail  string  `json:"detail"`
+	Fix     string  `json:"fix,omitempty"` // what to do, of a warning or a failure
+	MS      float64 `json:"ms"`            // what it took, in milliseconds
+}
+
+// Report is all of them.
+type Report struct {
+	Checks   []Check `json:"checks"`
+	Failed   int     `json:"failed"`
+	Warnings int     `json:"warnings"`
+	Verdict  string  `json:"verdict"` // a sentence
+}
+
+// Doctor collects checks and says each as it ends.
+type Doctor struct {
+	say    func(Check)
+	report Report
+
+	asked   bool // a box was asked as a client
+	reached bool // and it is one
+	meet    bool // two sessions have met in a room
+	relays  bool // data came through a relay
+	blocked bool // relay ports can't be reached
+}
+
+// New makes one that says each check to say, in order; nil: to nobody.
+func New(say func(Check)) *Doctor {
+	if say == nil {
+		say = func(Check) {}
+	}
+	return &Doctor{say: say, report: Report{Checks: []Check{}}}
+}
+
+// Report sums up.
+func (d *Doctor) Report() Report {
+	r := d.report
+	switch {
+	case !d.asked && r.Failed > 0:
+		r.Verdict = "This machine is not ready: mend what failed, then run doctor again."
+	case !d.asked:
+		r.Verdict = "This machine is ready: start signalbox, then run doctor again for the rest."
+	case !d.reached:
+		r.Verdict = "The box can't be reached, so nothing else could be checked."
+	case !d.meet:
+		r.Verdict = "No call can start: signaling does not work."
+	case !d.relays:
+		r.Verdict = "Calls start, but no relay works: whoever is behind a strict NAT or firewall does not connect."
+	case d.blocked:
+		r.Verdict = "The relay works, but its ports are closed to the outside: many relayed calls fail."
+	case r.Failed > 0:
+		r.Verdict = "Calls connect from here, but not in every way: see what failed."
+	case r.Warnings > 0:
+		r.Verdict = "Calls connect from here, through the relay, too. See the warnings."
+	default:
+		r.Verdict = "Everything works: calls connect from here, through the relay, too."
+	}
+	return r
+}
+
+// add notes a check that has ended.
+func (d *Doctor) add(c Check) Verdict {
+	c.Name, c.Detail, c.Fix = printable(c.Name), printable(c.Detail), printable(c.Fix)
+	c.MS = math.Round(c.MS*100) / 100
+	switch c.Verdict {
+	case Failed:
+		d.report.Failed++
+	case Warning:
+		d.report.Warnings++
+	}
+	d.report.Checks = append(d.report.Checks, c)
+	d.say(c)
+	return c.Verdict
+}
+
+// check runs one, unless ctx is done.
+func (d *Doctor) check(ctx context.Context, name string, timeout time.Duration, run func(context.Context) Check) Verdict {
+	if ctx.Err() != nil {
+		return Skipped
+	}
+	c := timed(ctx, name, timeout, run)
+	if ctx.Err() != nil {
+		return Skipped // it was cut short, and knows nothing
+	}
+	return d.add(c)
+}
+
+func timed(ctx context.Context, name string, timeout time.Duration, run func(context.Context) Check) Check {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	start := time.Now()
+	c := run(ctx)
+	c.Name, c.MS = name, milliseconds(time.Since(start))
+	return c
+}
+
+// printable keeps what a server says from steering the terminal.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '.'
+	}, s)
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+// ms writes a duration with the digits that matter.
+func ms(d time.Duration) string {
+	switch v := milliseconds(d); {
+	case v < 1:
+		return fmt.Sprintf("%.2f ms", v)
+	case v < 10:
+		return fmt.Sprintf("%.1f ms", v)
+	case v < 10_000:
+		return fmt.Sprintf("%.0f ms", v)
+	}
+	return fmt.Sprintf("%.0f s", d.Seconds())
+}
+
+func ok(format string, args ...any) Check {
+	return Check{Verdict: OK, Detail: fmt.Sprintf(format, args...)}
+}
+
+func skipped(format string, args ...any) Check {
+	return Check{Verdict: Skipped, Detail: fmt.Sprintf(format, args...)}
+}
+
+func warning(fix, format string, args ...any) Check {
+	return Check{Verdict: Warning, Detail: fmt.Sprintf(format, args...), Fix: fix}
+}
+
+func failed(fix, format string, args ...any) Check {
+	return Check{Verdict: Failed, Detail: fmt.Sprintf(format, args...), Fix: fix}
+}

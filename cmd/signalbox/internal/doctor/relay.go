@@ -1,0 +1,559 @@
+package doctor
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// server is one URL of an RTCIceServer.
+type server struct{ url, user, password string }
+
+// target is one address of a server.
+type target struct {
+	server
+	relays    bool   // turn: or turns:
+	transport string // udp, tcp or tls
+	host      string
+	addr      netip.AddrPort
+	second    server // the same URL with another session's credential
+}
+
+func (t target) String() string {
+	scheme := "stun"
+	if t.relays {
+		scheme = "turn"
+	}
+	return scheme + "/" + t.transport + " " + t.addr.String()
+}
+
+// port is how a firewall's rule names it.
+func (t target) port() string {
+	network := "tcp"
+	if t.transport == "udp" {
+		network = "udp"
+	}
+	return strconv.Itoa(int(t.addr.Port())) + "/" + network
+}
+
+// parseURL reads a URL of RFC 7064 or RFC 7065. Its addr has only the port.
+func parseURL(s server) (t target, err error) {
+	scheme, rest, found := strings.Cut(s.url, ":")
+	rest, query, _ := strings.Cut(rest, "?")
+	t = target{server: s, relays: scheme == "turn" || scheme == "turns", transport: "udp"}
+	port := "3478"
+	switch {
+	case !found || !slices.Contains([]string{"stun", "stuns", "turn", "turns"}, scheme):
+		return t, fmt.Errorf("%q is no stun: or turn: URL", s.url)
+	case strings.HasSuffix(scheme, "s"):
+		t.transport, port = "tls", "5349"
+		if query == "transport=udp" {
+			return t, fmt.Errorf("TURN over DTLS, which no browser uses: %w", errors.ErrUnsupported)
+		}
+	case query == "transport=tcp":
+		t.transport = "tcp"
+	}
+	t.host = rest
+	if host, given, err := net.SplitHostPort(rest); err == nil {
+		t.host, port = host, given
+	}
+	t.host = strings.Trim(t.host, "[]")
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || n == 0 || t.host == "" {
+		return t, fmt.Errorf("%q names no host and port", s.url)
+	}
+	t.addr = netip.AddrPortFrom(netip.Addr{}, uint16(n))
+	return t, nil
+}
+
+// at returns the target at the first address of each family that its host has.
+func (t target) at(ctx context.Context) ([]target, error) {
+	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", t.host)
+	if err != nil {
+		return nil, err
+	}
+	var out []target
+	for _, v4 := range []bool{true, false} {
+		if i := slices.IndexFunc(addrs, func(ip netip.Addr) bool { return ip.Unmap().Is4() == v4 }); i >= 0 {
+			one := t
+			one.addr = netip.AddrPortFrom(addrs[i].Unmap(), t.addr.Port())
+			out = append(out, one)
+		}
+	}
+	return out, nil
+}
+
+// trial is what came of a target.
+type trial struct {
+	target
+	checks []Check
+	silent bool           // nothing came back
+	works  bool           // it answers
+	mapped netip.AddrPort // our address as it sees it
+	relay  netip.AddrPort // the first relayed transport address
+	data   bool           // went through
+}
+
+// relay checks every server that the box hands out, at every address, and its relay.
+func (d *Doctor) relay(ctx context.Context, o Options, p *pair, met bool) {
+	first, second := servers(p.a.ICEServers()), servers(p.b.ICEServers())
+	if !met {
+		second = first // who is in no room together reaches only relays of its own
+	}
+	var targets []target
+	d.check(ctx, "ICE servers", o.Timeout, func(ctx context.Context) Check {
+		var c Check
+		targets, c = resolve(ctx, first, second)
+		return c
+	})
+	trials := make([]*trial, len(targets))
+	ended := make([]chan struct{}, len(targets))
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for i, t := range targets {
+		trials[i], ended[i] = &trial{target: t}, make(chan struct{})
+		wg.Go(func() {
+			defer close(ended[i])
+			trials[i].run(ctx, o)
+		})
+	}
+	for i, t := range trials {
+		<-ended[i]
+		if t.silent {
+			wg.Wait() // what the others heard tells why
+			t.compare(trials)
+		}
+		for _, c := range t.checks {
+			if ctx.Err() == nil {
+				d.add(c)
+			}
+		}
+		d.relays = d.relays || t.data
+	}
+	if len(targets) == 0 {
+		return
+	}
+	d.check(ctx, "relay ports", o.Timeout, func(ctx context.Context) Check {
+		c := knock(ctx, o, trials)
+		d.blocked = c.Verdict == Failed
+		return c
+	})
+}
+
+// resolve turns servers into targets.
+func resolve(ctx context.Context, first, second []server) (targets []target, c Check) {
+	const most = 16
+	var problems, skips []string
+	relays := false
+	for _, s := range first {
+		t, err := parseURL(s)
+		if errors.Is(err, errors.ErrUnsupported) {
+			skips = append(skips, s.url)
+			continue
+		}
+		if err != nil {
+			problems = append(problems, err.Error())
+			continue
+		}
+		t.second = s
+		if i := slices.IndexFunc(second, func(other server) bool { return other.url == s.url }); i >= 0 {
+			t.second = second[i]
+		}
+		found, err := t.at(ctx)
+		if err != nil || len(found) == 0 {
+			problems = append(problems, fmt.Sprintf("%s: the name leads nowhere", s.url))
+			continue
+		}
+		relays = relays || t.relays
+		targets = append(targets, found...)
+	}
+	targets = targets[:min(len(targets), most)]
+	switch {
+	case len(problems) > 0:
+		return targets, failed("public_host names the box in ICE servers: it must be a name or an address that callers can look up", "%s", strings.Join(problems, "; "))
+	case !relays:
+		return targets, failed("turn.listen turns it on", "the box hands out no TURN server: %s", kinds(first))
+	case len(skips) > 0:
+		return targets, ok("%s; not tried: %s", kinds(first), strings.Join(skips, ", "))
+	}
+	return targets, ok("%s", kinds(first))
+}
+
+// run checks one target: does it answer, does it relay, does data come through, does it refuse what it must.
+func (t *trial) run(ctx context.Context, o Options) {
+	step := func(name string, run func(context.Context) Check) Verdict {
+		c := timed(ctx, strings.TrimSpace(t.String()+" "+name), o.Timeout, run)
+		t.checks = append(t.checks, c)
+		return c.Verdict
+	}
+	var a, b *turnClient
+	defer func() {
+		for _, c := range []*turnClient{a, b} {
+			if c != nil {
+				c.close()
+			}
+		}
+	}()
+	if step("", func(within context.Context) (c Check) {
+		a, c = t.reach(ctx, within, o.TLS)
+		return c
+	}) != OK || !t.relays {
+		return
+	}
+	var second netip.AddrPort
+	if v := step("relay", func(within context.Context) (c Check) {
+		b, second, c = t.allocate(ctx, within, a, o.TLS)
+		return c
+	}); v == Failed {
+		return
+	}
+	if step("data", func(within context.Context) Check { return t.exchange(within, a, b, second) }) != Failed {
+		t.data = true
+	}
+	step("refusals", func(within context.Context) Check { return t.provoke(ctx, within, a, o.TLS) })
+}
+
+// reach connects and asks for our address. life bounds the connection, within the wait.
+func (t *trial) reach(life, within context.Context, conf *tls.Config) (*turnClient, Check) {
+	start := time.Now()
+	c, err := t.dial(life, within, conf)
+	if err == nil {
+		t.mapped, err = c.binding(within)
+	}
+	if err != nil {
+		if c != nil {
+			c.close()
+		}
+		return nil, t.unreachable(err)
+	}
+	t.works = true
+	return c, ok("answers in %s and sees us at %s", ms(time.Since(start)), t.mapped)
+}
+
+// dial is dialTURN whose connection lives as long as life, but is made within another context.
+func (t *trial) dial(life, within context.Context, conf *tls.Config) (*turnClient, error) {
+	ctx, cancel := context.WithCancel(life)
+	stop := context.AfterFunc(within, cancel)
+	c, err := dialTURN(ctx, t.target, conf)
+	if !stop() && err == nil {
+		c.close()
+		err = within.Err()
+	}
+	if err != nil {
+		cancel()
+		if within.Err() != nil {
+			err = within.Err()
+		}
+		return nil, err
+	}
+	forget := c.forget
+	c.forget = func() bool { defer cancel(); return forget() }
+	return c, nil
+}
+
+// unreachable says why nothing came back.
+func (t *trial) unreachable(err error) Check {
+	open := "let it in: ufw allow " + t.port() + ", and in the cloud provider's firewall, too"
+	var unknown x509.UnknownAuthorityError
+	var invalid x509.CertificateInvalidError
+	var name x509.HostnameError
+	switch {
+	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EADDRNOTAVAIL), errors.Is(err, syscall.EAFNOSUPPORT):
+		return skipped("this machine has no way to that address: no IPv6 here, perhaps")
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return failed("look at turn.listen, and whether public_host names the machine that signalbox runs on", "nothing listens on port %s", t.port())
+	case errors.As(err, &unknown), errors.As(err, &invalid), errors.As(err, &name):
+		return failed("browsers do not say so, they only fail: get a certificate for this very name (tls.mode \"acme\")", "the certificate is not good for turns: %v", err)
+	case isTimeout(err), errors.Is(err, context.DeadlineExceeded):
+		t.silent = true
+		return failed(open, "nothing came back over %s", strings.ToUpper(t.transport))
+	case codeOf(err) != 0:
+		return failed(refusals(codeOf(err)).fix, "it answers, but %s", refusals(codeOf(err)).words)
+	case errors.Is(err, errNotSTUN):
+		return failed("another program has port "+t.port()+": look at turn.listen and public_host", "%v", err)
+	}
+	return failed(open, "it can't be reached: %v", reason(err))
+}
+
+// compare looks at what other ways to the same host came to.
+func (t *trial) compare(all []*trial) {
+	if t.transport != "udp" || !slices.ContainsFunc(all, func(other *trial) bool {
+		return other.works && other.transport != "udp" && other.addr.Addr() == t.addr.Addr()
+	}) {
+		return
+	}
+	last := &t.checks[len(t.checks)-1]
+	last.Detail += ", though TCP works: UDP is blocked"
+	last.Fix = "let UDP in: ufw allow " + t.port() + ", and in the cloud provider's firewall, too; or it is this network that lets no UDP out: try from another"
+}
+
+// allocate makes two allocations, one for each session's credential.
+func (t *trial) allocate(life, within context.Context, a *turnClient, conf *tls.Config) (b *turnClient, second netip.AddrPort, c Check) {
+	start := time.Now()
+	a.login(t.user, t.password)
+	var err error
+	if t.relay, err = a.allocate(within); err != nil {
+		return nil, second, refusedBy("it gives out no relay address", err)
+	}
+	took := time.Since(start)
+	if b, err = t.dial(life, within, conf); err == nil {
+		b.login(t.second.user, t.second.password)
+		second, err = b.allocate(within)
+	}
+	if err != nil {
+		return b, second, refusedBy("the second session gets no relay address", err)
+	}
+	if here, there := scopeOf(t.relay.Addr()), scopeOf(t.addr.Addr()); here < there {
+		return b, second, warning("set public_ip to the address under which callers reach the box; in a container, use host networking, too",
+			"it relays at %s, %s, while the box itself is reached at %s", t.relay, here, t.addr.Addr())
+	}
+	return b, second, ok("relays at %s, allocated in %s", t.relay, ms(took))
+}
+
+func refusedBy(what string, err error) Check {
+	if code := codeOf(err); code != 0 {
+		r := refusals(code)
+		if !strings.Contains(r.words, strconv.Itoa(code)) {
+			r.words = fmt.Sprintf("%s (%d)", r.words, code)
+		}
+		return failed(r.fix, "%s: %s", what, r.words)
+	}
+	if isTimeout(err) {
+		return failed("look at the box's load and log", "%s: no answer", what)
+	}
+	return failed("look at the box's log", "%s: %v", what, reason(err))
+}
+
+const (
+	rounds     = 20
+	roundWait  = time.Second
+	packetSize = 1000 // as of video
+)
+
+// exchange sends random data from relay to relay, there and back.
+func (t *trial) exchange(ctx context.Context, a, b *turnClient, second netip.AddrPort) Check {
+	for _, p := range []struct {
+		c    *turnClient
+		peer netip.AddrPort
+	}{{a, second}, {b, t.relay}} {
+		if err := p.c.permit(ctx, p.peer); err != nil {
+			return refusedBy("the relay does not let two members of a room reach each other", err)
+		}
+	}
+	var rtts []time.Duration
+	there, sent := 0, 0
+	for sent < rounds && ctx.Err() == nil && (there > 0 || sent < 3) {
+		sent++
+		start := time.Now()
+		if !pass(ctx, a, b, second) {
+			continue
+		}
+		there++
+		if pass(ctx, b, a, t.relay) {
+			rtts = append(rtts, time.Since(start))
+		}
+	}
+	const blind = "the relay may be unable to reach itself: public_ip has to be the address under which the box is seen, and turn.deny_peers must not hold it; " +
+		"a NAT in front of several boxes needs hairpinning"
+	switch {
+	case there == 0:
+		return failed(blind, "relay addresses are given out, but of %d packets none came through", sent)
+	case len(rtts) == 0:
+		return failed(blind, "packets come through one way only, %d of %d", there, sent)
+	case len(rtts) < sent:
+		return warning("look at the load of the box and of the network; at `signalbox status`, too, which counts what was dropped, and at turn.limits",
+			"%d of %d packets were lost; there and back in %s", sent-len(rtts), sent, ms(median(rtts)))
+	}
+	return ok("%d packets there and back, in %s", sent, ms(median(rtts)))
+}
+
+// pass sends random data and reports whether it arrived as it was.
+func pass(ctx context.Context, from, to *turnClient, peer netip.AddrPort) bool {
+	data := make([]byte, packetSize)
+	rand.Read(data) //nolint:errcheck // it never fails
+	until := time.Now().Add(roundWait)
+	if over, bounded := ctx.Deadline(); bounded && over.Before(until) {
+		until = over
+	}
+	if from.sendTo(peer, data, until) != nil {
+		return false
+	}
+	for {
+		got, _, err := to.receive(ctx, until)
+		if err != nil {
+			return false
+		}
+		if bytes.Equal(got, data) {
+			return true
+		}
+	}
+}
+
+func median(list []time.Duration) time.Duration {
+	sorted := slices.Sorted(slices.Values(list))
+	return sorted[len(sorted)/2]
+}
+
+// provoke asks for what must be refused. Its own relay's address is open to everybody on a box that relays on loopback.
+func (t *trial) provoke(life, within context.Context, a *turnClient, conf *tls.Config) Check {
+	var wrong, odd, refused []string
+	wrongPassword := func() error {
+		c, err := t.dial(life, within, conf)
+		if err != nil {
+			return err
+		}
+		defer c.close()
+		c.login(t.user, t.password+"x")
+		_, err = c.allocate(within)
+		return err
+	}
+	switch err := wrongPassword(); {
+	case err == nil:
+		wrong = append(wrong, "a wrong password is let in")
+	case codeOf(err) != 401:
+		odd = append(odd, fmt.Sprintf("to a wrong password it says: %v", reason(err)))
+	}
+	loopback, metadata, private := "127.0.0.1", "169.254.169.254", "10.255.255.254"
+	if t.relay.Addr().Is6() {
+		loopback, metadata, private = "::1", "fd00:ec2::254", "fd12:3456:789a::1"
+	}
+	note := ""
+	for _, ip := range []string{loopback, metadata, private} {
+		peer := netip.AddrPortFrom(netip.MustParseAddr(ip), 80)
+		switch err := a.permit(within, peer); {
+		case err == nil && ip == loopback && t.relay.Addr().IsLoopback():
+			note = "; " + ip + " is open, as on any box that relays on loopback"
+		case err == nil && ip == private:
+			odd = append(odd, "a private address ("+ip+") is open to every caller")
+		case err == nil:
+			wrong = append(wrong, "callers are let through to "+ip)
+		case codeOf(err) == 403:
+			refused = append(refused, ip)
+		default:
+			odd = append(odd, fmt.Sprintf("for %s it says: %v", ip, reason(err)))
+		}
+	}
+	const fix = "only signalbox with --dev opens loopback: start it without, or look which server has the port"
+	switch {
+	case len(wrong) > 0:
+		return failed(fix, "%s", strings.Join(append(wrong, odd...), "; "))
+	case len(odd) > 0:
+		return warning("look at turn.peers and turn.allow_peers: with \"room\" and no entry, private networks are closed", "%s", strings.Join(odd, "; "))
+	}
+	return ok("401 for a wrong password, 403 for peers %s%s", strings.Join(refused, ", "), note)
+}
+
+// scope is how far an address is known.
+type scope int
+
+const (
+	scopeHost scope = iota
+	scopeNetwork
+	scopeInternet
+)
+
+func (s scope) String() string {
+	return [...]string{"which only the box itself knows", "an address of a private network", "an address of the internet"}[s]
+}
+
+var shared = netip.PrefixFrom(netip.AddrFrom4([4]byte{100, 64}), 10) // RFC 6598
+
+func scopeOf(ip netip.Addr) scope {
+	switch {
+	case ip.IsLoopback():
+		return scopeHost
+	case ip.IsPrivate(), ip.IsLinkLocalUnicast(), shared.Contains(ip):
+		return scopeNetwork
+	}
+	return scopeInternet
+}
+
+// knock sends from a socket of our own straight to a relay port, as a caller without a relay does. The relay itself sends nothing first: a firewall
+// in front of it would take our packets for the answers.
+func knock(ctx context.Context, o Options, trials []*trial) Check {
+	i := slices.IndexFunc(trials, func(t *trial) bool {
+		return t.data && t.transport == "udp" && t.relay.Addr().Is4() == t.mapped.Addr().Is4()
+	})
+	if i < 0 {
+		return skipped("it can't be told from here: no relay works over UDP")
+	}
+	t := trials[i]
+	a, err := t.dial(ctx, ctx, o.TLS)
+	if err != nil {
+		return skipped("it can't be told from here: %v", reason(err))
+	}
+	defer a.close()
+	a.login(t.user, t.password)
+	relay, err := a.allocate(ctx)
+	if err != nil {
+		return skipped("it can't be told from here: no relay address was given out: %v", reason(err))
+	}
+	// The permission is for our address; the port does not matter.
+	refused := a.permit(ctx, t.mapped)
+	took := time.Duration(0)
+	if refused == nil {
+		if took, err = throughPort(ctx, a, relay); err == nil {
+			return ok("data came straight in at %s, there and back in %s", relay, ms(took))
+		}
+	}
+	switch {
+	case scopeOf(relay.Addr()) < scopeInternet:
+		return skipped("it can't be told from here: the relay's address %s is known within its own network only", relay.Addr())
+	case scopeOf(t.mapped.Addr()) < scopeInternet:
+		return skipped("it can't be told from here: the relay sees us at %s, and lets only public addresses in; that is no fault", t.mapped.Addr())
+	case relay.Addr() == t.mapped.Addr():
+		return skipped("it can't be told from here: this machine and the box share the address %s; try from another network", relay.Addr())
+	case refused != nil:
+		return skipped("it can't be told from here: the relay does not let %s in (%v); that is no fault", t.mapped.Addr(), refused)
+	}
+	return failed("let turn.relay_ports in: ufw allow 49152:65535/udp (the default), and in the cloud provider's firewall, too; if they are, public_ip may be wrong",
+		"relay ports are blocked: nothing that was sent to %s came in", relay)
+}
+
+// throughPort sends to the relayed transport address until something arrives, and answers it.
+func throughPort(ctx context.Context, a *turnClient, relay netip.AddrPort) (time.Duration, error) {
+	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(relay))
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close()
+	data := []byte(rand.Text())
+	const tries = 5
+	for range tries {
+		start := time.Now()
+		if _, err := conn.Write(data); err != nil && !errors.Is(err, syscall.ECONNREFUSED) {
+			return 0, err
+		}
+		got, peer, err := a.receive(ctx, start.Add(400*time.Millisecond))
+		if isTimeout(err) && ctx.Err() == nil {
+			continue
+		}
+		if err != nil {
+			return 0, err
+		}
+		if !bytes.Equal(got, data) {
+			continue
+		}
+		if err := a.sendTo(peer, data, start.Add(roundWait)); err != nil {
+			return 0, err
+		}
+		conn.SetReadDeadline(start.Add(roundWait))
+		if n, err := conn.Read(make([]byte, 64)); err != nil || n != len(data) {
+			return 0, fmt.Errorf("nothing came back: %w", err)
+		}
+		return time.Since(start), nil
+	}
+	return 0, errors.New("nothing came in")
+}

@@ -1,0 +1,188 @@
+package doctor
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"signalbox/signal/client"
+)
+
+// pair is two sessions of the box, each with the credential that the hub gave it.
+type pair struct{ a, b *client.Session }
+
+func (p *pair) close() {
+	for _, s := range []*client.Session{p.a, p.b} {
+		if s != nil {
+			s.Close()
+		}
+	}
+}
+
+// signaling opens two sessions, one over each carrier, has them meet in a room, and goes on to the relay.
+func (d *Doctor) signaling(ctx context.Context, o Options) {
+	room := "doctor-" + strings.ToLower(rand.Text())
+	var p pair
+	defer p.close()
+	ws := d.carry(ctx, o, room, "WebSocket", client.WebSocket, &p.a,
+		"calls still start over server-sent events; a reverse proxy has to pass on Upgrade and Connection on /signal (README: Behind a reverse proxy)")
+	sse := d.carry(ctx, o, room, "server-sent events", client.SSE, &p.b,
+		"it is for networks that eat WebSockets; a reverse proxy must not buffer /signal/events")
+	d.addCarriers(ws, sse)
+	if p.a == nil && p.b == nil {
+		return
+	}
+	if ctx.Err() != nil {
+		return
+	}
+	if p.a == nil || p.b == nil { // the carrier that works is good for both
+		ctx, cancel := context.WithTimeout(ctx, o.Timeout)
+		extra, err := dial(ctx, o, room, client.Auto)
+		cancel()
+		if err != nil {
+			d.add(failed("look at signal.sessions and sessions_per_source", "a second session can't be opened: %v", reason(err)).named("room"))
+			return
+		}
+		if p.a == nil {
+			p.a = extra
+		} else {
+			p.b = extra
+		}
+	}
+	met := false
+	verdict := d.check(ctx, "room", o.Timeout, func(ctx context.Context) Check {
+		c, together := meet(ctx, &p, room)
+		met = together
+		return c
+	})
+	d.meet = verdict == OK || verdict == Skipped && ctx.Err() == nil
+	d.relay(ctx, o, &p, met)
+}
+
+func (c Check) named(name string) Check {
+	c.Name = name
+	return c
+}
+
+// carry opens a session over one carrier and measures its round trip. Where it fails, loss says what that costs, if the other carrier works.
+func (d *Doctor) carry(ctx context.Context, o Options, room, name string, c client.Carrier, into **client.Session, loss string) Check {
+	return timed(ctx, name, o.Timeout, func(ctx context.Context) Check {
+		start := time.Now()
+		s, err := dial(ctx, o, room, c)
+		if err != nil {
+			refused := explain(err)
+			if refused.Fix == "" {
+				refused.Fix = loss
+			}
+			return refused
+		}
+		*into = s
+		opened := time.Since(start)
+		rtt, err := s.Ping(ctx)
+		if err != nil {
+			return failed("", "it opens, but a ping is not answered: %v", reason(err))
+		}
+		return ok("welcome in %s, ping %s", ms(opened), ms(rtt))
+	})
+}
+
+// addCarriers says how both did: where one works, the other's failure is a warning. What the box itself refuses it refuses on both.
+func (d *Doctor) addCarriers(ws, sse Check) {
+	for _, c := range []*Check{&ws, &sse} {
+		other := ws.Verdict
+		if c == &ws {
+			other = sse.Verdict
+		}
+		if c.Verdict == Failed && other == OK {
+			c.Verdict = Warning
+		}
+		if c.Verdict == Failed && c.Fix == "" {
+			c.Fix = "a reverse proxy has to pass on /signal with everything below it; the box's log may say more"
+		}
+	}
+	if ws.Verdict == Failed && ws.Detail == sse.Detail {
+		d.add(ws.named("signaling"))
+		return
+	}
+	d.add(ws)
+	d.add(sse)
+}
+
+func dial(ctx context.Context, o Options, room string, c client.Carrier) (*client.Session, error) {
+	opts := client.Options{Name: "doctor", Carrier: c, TLSConfig: o.TLS, DialContext: o.Dial}
+	if o.Token != nil {
+		opts.Token = func(context.Context) (string, error) { return o.Token(room) }
+	}
+	return client.Dial(ctx, o.URL.String(), opts)
+}
+
+// explain puts into words why a session can't be opened. Without a fix it is the carrier's fault.
+func explain(err error) Check {
+	var refused *client.Error
+	if !errors.As(err, &refused) {
+		return failed("", "it can't be opened: %v", reason(err))
+	}
+	switch refused.Code {
+	case client.CodeUnauthorized:
+		return failed("bring the password, or a token that is still good: --token (`signalbox token` makes one)", "no entry: %s", refused.Message)
+	case client.CodeShuttingDown:
+		return failed("wait until it is up again, or start it", "the box is draining or stopping: it takes no new sessions")
+	case client.CodeRateLimited:
+		return failed("look at signal.sessions and signal.sessions_per_source, and at `signalbox status`", "the box takes no more sessions from here: %s", refused.Message)
+	case client.CodeKicked:
+		return failed("wait until the ban ends", "whoever comes from here is banned: %s", refused.Message)
+	}
+	return failed("the box's log says why", "the box refuses a session: %v", refused)
+}
+
+// meet has both enter the room, and one signal to the other. together tells whether both are in it.
+func meet(ctx context.Context, p *pair, room string) (c Check, together bool) {
+	for _, s := range []*client.Session{p.a, p.b} {
+		if _, err := s.Join(ctx, room); client.IsCode(err, client.CodeUnauthorized) {
+			return skipped("the token is for other rooms than a random one"), false
+		} else if err != nil {
+			return failed("look at signal.rooms and at the box's log", "a room can't be entered: %v", err), false
+		}
+	}
+	word := rand.Text()
+	start := time.Now()
+	if err := p.a.Signal(ctx, p.b.PeerID(), room, word); err != nil {
+		return failed("the box's log may say why", "a signal is not passed on: %v", err), true
+	}
+	for {
+		e, err := p.b.Next(ctx)
+		if err != nil {
+			return failed("a reverse proxy must not buffer /signal/events", "a signal does not arrive: %v", err), true
+		}
+		var got string
+		if s, is := e.(client.SignalEvent); is && json.Unmarshal(s.Data, &got) == nil && got == word {
+			return ok("two sessions meet in a room; a signal takes %s", ms(time.Since(start))), true
+		}
+	}
+}
+
+// servers are those of a session, one for each URL.
+func servers(list []client.ICEServer) (out []server) {
+	const most = 32 // a box hands out some five
+	for _, s := range list {
+		for _, u := range s.URLs {
+			if len(out) < most {
+				out = append(out, server{url: u, user: s.Username, password: s.Credential})
+			}
+		}
+	}
+	return out
+}
+
+// kinds lists what servers offer.
+func kinds(list []server) string {
+	var words []string
+	for _, s := range list {
+		words = append(words, s.url)
+	}
+	return fmt.Sprintf("%d: %s", len(words), strings.Join(words, ", "))
+}

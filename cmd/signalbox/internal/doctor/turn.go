@@ -1,0 +1,375 @@
+package doctor
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/pion/stun/v3"
+)
+
+// A TURN client of doctor's own (RFC 8656), as small as its questions are: one goroutine, one transaction at a time, every wait bounded by a context. What
+// the server says is not trusted: it can only make a check fail.
+
+const (
+	maxFrame   = 65535
+	firstWait  = 250 * time.Millisecond // for an answer over UDP, then doubled: RFC 8489 §6.2.1 has 500 ms, for slower times
+	lifetime   = 60                     // of an allocation, in seconds: what ^C leaves behind is soon gone
+	headerSize = 20
+)
+
+// turnClient talks to one STUN or TURN server over one connection.
+type turnClient struct {
+	conn   net.Conn
+	stream *bufio.Reader // nil: UDP
+	buf    []byte
+	forget func() bool // stops watching the context
+
+	user, password string
+	realm, nonce   []byte
+	key            stun.MessageIntegrity
+	allocated      bool
+}
+
+// codeError is a refusal of the server's, by its STUN error code.
+type codeError struct {
+	code   int
+	reason string // the server's own, for nobody's eyes but those who look for them
+}
+
+func (e codeError) Error() string { return fmt.Sprintf("the server answers %d", e.code) }
+
+// codeOf returns the error code that a server has refused with; 0: it has not.
+func codeOf(err error) int {
+	var e codeError
+	if errors.As(err, &e) {
+		return e.code
+	}
+	return 0
+}
+
+// dialTURN connects to addr. ctx bounds the client's whole life.
+func dialTURN(ctx context.Context, t target, conf *tls.Config) (*turnClient, error) {
+	network := "udp"
+	if t.transport != "udp" {
+		network = "tcp"
+	}
+	conn, err := new(net.Dialer).DialContext(ctx, network, t.addr.String())
+	if err != nil {
+		return nil, err
+	}
+	c := &turnClient{conn: conn, buf: make([]byte, maxFrame+1)}
+	c.forget = context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
+	if t.transport == "tls" {
+		conf = conf.Clone()
+		conf.ServerName = t.host
+		conf.NextProtos = nil
+		secure := tls.Client(conn, conf)
+		if err := secure.HandshakeContext(ctx); err != nil {
+			c.close()
+			return nil, err
+		}
+		c.conn = secure
+	}
+	if network == "tcp" {
+		c.stream = bufio.NewReader(c.conn)
+	}
+	return c, nil
+}
+
+// close gives the allocation back, without waiting for the answer.
+func (c *turnClient) close() {
+	c.forget()
+	if c.allocated {
+		if m, err := c.build(stun.MethodRefresh, lifetimeOf(0)); err == nil {
+			c.conn.SetWriteDeadline(time.Now().Add(time.Second))
+			c.conn.Write(m.Raw) //nolint:errcheck // it ends by itself, too
+		}
+	}
+	c.conn.Close()
+}
+
+// setter adds an attribute.
+type setter func(m *stun.Message)
+
+func lifetimeOf(seconds uint32) setter {
+	return func(m *stun.Message) { m.Add(stun.AttrLifetime, binary.BigEndian.AppendUint32(nil, seconds)) }
+}
+
+func requestedTransportUDP(m *stun.Message) {
+	m.Add(stun.AttrRequestedTransport, []byte{17, 0, 0, 0}) // RFC 8656 §18.7
+}
+
+func requestedFamilyIPv6(m *stun.Message) {
+	m.Add(stun.AttrRequestedAddressFamily, []byte{2, 0, 0, 0})
+}
+
+func peerAddress(peer netip.AddrPort) setter {
+	return func(m *stun.Message) {
+		a := stun.XORMappedAddress{IP: peer.Addr().AsSlice(), Port: int(peer.Port())}
+		_ = a.AddToAs(m, stun.AttrXORPeerAddress) // only an address of a wrong length fails
+	}
+}
+
+// build makes a request, signed once the server has named its realm.
+func (c *turnClient) build(method stun.Method, set ...setter) (*stun.Message, error) {
+	m := &stun.Message{Type: stun.NewType(method, stun.ClassRequest), TransactionID: stun.NewTransactionID()}
+	m.WriteHeader()
+	for _, s := range set {
+		s(m)
+	}
+	if c.key == nil || method == stun.MethodBinding {
+		return m, nil
+	}
+	m.Add(stun.AttrUsername, []byte(c.user))
+	m.Add(stun.AttrRealm, c.realm)
+	m.Add(stun.AttrNonce, c.nonce)
+	return m, c.key.AddTo(m)
+}
+
+// binding asks the server for our address as it sees it.
+func (c *turnClient) binding(ctx context.Context) (netip.AddrPort, error) {
+	answer, err := c.exchange(ctx, stun.MethodBinding)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	return addressIn(answer, stun.AttrXORMappedAddress)
+}
+
+// login sets the credential for the requests that follow.
+func (c *turnClient) login(user, password string) {
+	c.user, c.password, c.key = user, password, nil
+}
+
+// allocate asks for a relayed transport address, an IPv4 one if the server has any.
+func (c *turnClient) allocate(ctx context.Context) (netip.AddrPort, error) {
+	answer, err := c.authenticated(ctx, stun.MethodAllocate, requestedTransportUDP, lifetimeOf(lifetime))
+	if codeOf(err) == 440 {
+		answer, err = c.authenticated(ctx, stun.MethodAllocate, requestedTransportUDP, requestedFamilyIPv6, lifetimeOf(lifetime))
+	}
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	c.allocated = true
+	return addressIn(answer, stun.AttrXORRelayedAddress)
+}
+
+// permit asks for a permission for the peer's address.
+func (c *turnClient) permit(ctx context.Context, peer netip.AddrPort) error {
+	_, err := c.authenticated(ctx, stun.MethodCreatePermission, peerAddress(peer))
+	return err
+}
+
+// authenticated makes a request as RFC 8489 §9.2 has it: challenged first, and again when the nonce has become stale.
+func (c *turnClient) authenticated(ctx context.Context, method stun.Method, set ...setter) (*stun.Message, error) {
+	for try := 0; ; try++ {
+		signed := c.key != nil
+		answer, err := c.exchange(ctx, method, set...)
+		code := codeOf(err)
+		switch {
+		case try < 2 && (code == 401 && !signed || code == 438):
+			if err := c.challenged(answer); err != nil {
+				return nil, err
+			}
+			continue
+		case err != nil:
+			return nil, err
+		case c.key == nil:
+			return nil, errors.New("the server asks for no password")
+		case c.key.Check(answer) != nil:
+			return nil, errors.New("the answer is not signed with the password: something on the way answers in the server's place")
+		}
+		return answer, nil
+	}
+}
+
+// challenged takes realm and nonce from a refusal.
+func (c *turnClient) challenged(refusal *stun.Message) error {
+	realm, err1 := refusal.Get(stun.AttrRealm)
+	nonce, err2 := refusal.Get(stun.AttrNonce)
+	if err1 != nil || err2 != nil || len(realm) > 763 || len(nonce) > 763 { // RFC 8489 §14.9, §14.10
+		return errors.New("the server's challenge has no proper realm and nonce")
+	}
+	c.realm, c.nonce = append([]byte(nil), realm...), append([]byte(nil), nonce...)
+	c.key = stun.NewLongTermIntegrity(c.user, string(realm), c.password)
+	return nil
+}
+
+// exchange sends a request and waits for its answer, until ctx is done. Over UDP it repeats the request. With a codeError the answer is the refusal.
+func (c *turnClient) exchange(ctx context.Context, method stun.Method, set ...setter) (*stun.Message, error) {
+	request, err := c.build(method, set...)
+	if err != nil {
+		return nil, err
+	}
+	over, bounded := ctx.Deadline()
+	if !bounded {
+		return nil, errors.New("an exchange needs a deadline")
+	}
+	for wait := firstWait; ; wait *= 2 {
+		if err := c.send(request.Raw, over); err != nil {
+			return nil, c.why(ctx, err)
+		}
+		until := over
+		if c.stream == nil && time.Now().Add(wait).Before(over) {
+			until = time.Now().Add(wait)
+		}
+		answer, err := c.answer(ctx, request, until)
+		if isTimeout(err) && ctx.Err() == nil && until.Before(over) {
+			continue
+		}
+		return answer, c.why(ctx, err)
+	}
+}
+
+// answer reads frames until one is the request's answer.
+func (c *turnClient) answer(ctx context.Context, request *stun.Message, until time.Time) (*stun.Message, error) {
+	for {
+		frame, err := c.read(ctx, until)
+		if err != nil {
+			return nil, err
+		}
+		m := parse(frame)
+		if m == nil || m.TransactionID != request.TransactionID || m.Type.Method != request.Type.Method {
+			continue
+		}
+		switch m.Type.Class {
+		case stun.ClassSuccessResponse:
+			return m, nil
+		case stun.ClassErrorResponse:
+			var e stun.ErrorCodeAttribute
+			if e.GetFrom(m) != nil {
+				return nil, errors.New("the server refuses without a code")
+			}
+			return m, codeError{int(e.Code), string(e.Reason)}
+		}
+	}
+}
+
+// sendTo sends data to a peer through the relay, as a Send indication.
+func (c *turnClient) sendTo(peer netip.AddrPort, data []byte, until time.Time) error {
+	m := &stun.Message{Type: stun.NewType(stun.MethodSend, stun.ClassIndication), TransactionID: stun.NewTransactionID()}
+	m.WriteHeader()
+	peerAddress(peer)(m)
+	m.Add(stun.AttrData, data)
+	return c.send(m.Raw, until)
+}
+
+// receive waits for data of a peer's, which came through the relay.
+func (c *turnClient) receive(ctx context.Context, until time.Time) (data []byte, peer netip.AddrPort, err error) {
+	for {
+		frame, err := c.read(ctx, until)
+		if err != nil {
+			return nil, peer, err
+		}
+		m := parse(frame)
+		if m == nil || m.Type != stun.NewType(stun.MethodData, stun.ClassIndication) {
+			continue
+		}
+		data, err1 := m.Get(stun.AttrData)
+		peer, err2 := addressIn(m, stun.AttrXORPeerAddress)
+		if err1 == nil && err2 == nil {
+			return data, peer, nil
+		}
+	}
+}
+
+func (c *turnClient) send(b []byte, until time.Time) error {
+	if err := c.conn.SetWriteDeadline(until); err != nil {
+		return err
+	}
+	_, err := c.conn.Write(b)
+	return err
+}
+
+// read returns the next frame, which is valid until the next read.
+func (c *turnClient) read(ctx context.Context, until time.Time) ([]byte, error) {
+	if err := c.conn.SetReadDeadline(until); err != nil {
+		return nil, err
+	}
+	if ctx.Err() != nil { // it ended before the deadline was set, which so undid that of the end
+		return nil, ctx.Err()
+	}
+	if c.stream != nil {
+		return readFrame(c.stream, c.buf)
+	}
+	n, err := c.conn.Read(c.buf)
+	return c.buf[:n], err
+}
+
+// why says that it was the context that ended a wait.
+func (c *turnClient) why(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil && isTimeout(err) {
+		return ctx.Err()
+	}
+	return err
+}
+
+// readFrame reads one STUN message or ChannelData message of a stream into buf (RFC 8656 §12.5).
+func readFrame(r io.Reader, buf []byte) ([]byte, error) {
+	if _, err := io.ReadFull(r, buf[:4]); err != nil {
+		return nil, err
+	}
+	length := int(binary.BigEndian.Uint16(buf[2:4]))
+	size := 0
+	switch buf[0] >> 6 {
+	case 0:
+		size = headerSize + length
+		if length%4 != 0 {
+			return nil, errNotSTUN
+		}
+	case 1:
+		size = (4 + length + 3) &^ 3
+	}
+	if size == 0 || size > len(buf) {
+		return nil, errNotSTUN
+	}
+	if _, err := io.ReadFull(r, buf[4:size]); err != nil {
+		return nil, err
+	}
+	return buf[:size], nil
+}
+
+var errNotSTUN = errors.New("what answers there does not speak STUN")
+
+// parse reads a STUN message; nil: it is none. The message has its own copy of the frame.
+func parse(frame []byte) *stun.Message {
+	if len(frame) < headerSize || !stun.IsMessage(frame) || headerSize+int(binary.BigEndian.Uint16(frame[2:4])) != len(frame) {
+		return nil
+	}
+	m := &stun.Message{Raw: append([]byte(nil), frame...)}
+	if m.Decode() != nil {
+		return nil
+	}
+	return m
+}
+
+// addressIn reads an XOR-...-ADDRESS (RFC 8489 §14.2).
+func addressIn(m *stun.Message, attr stun.AttrType) (netip.AddrPort, error) {
+	value, err := m.Get(attr)
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf("the answer has no %s", attr)
+	}
+	if len(value) != 8 && len(value) != 20 || value[1] != 1 && len(value) == 8 || value[1] != 2 && len(value) == 20 {
+		return netip.AddrPort{}, fmt.Errorf("the answer's %s is malformed", attr)
+	}
+	mask := m.Raw[4:headerSize] // the magic cookie and the transaction ID
+	port := binary.BigEndian.Uint16(value[2:4]) ^ binary.BigEndian.Uint16(mask)
+	raw := append([]byte(nil), value[4:]...)
+	for i := range raw {
+		raw[i] ^= mask[i]
+	}
+	ip, _ := netip.AddrFromSlice(raw) // of a length that fits
+	return netip.AddrPortFrom(ip.Unmap(), port), nil
+}
+
+func isTimeout(err error) bool {
+	var e net.Error
+	return errors.As(err, &e) && e.Timeout()
+}
