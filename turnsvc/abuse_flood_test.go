@@ -222,7 +222,7 @@ func TestAbuse26ManyChannelsSlowNobody(t *testing.T) {
 }
 
 func TestAbuse27EvenPortFlood(t *testing.T) {
-	each(t, func(o *Options) { o.Limits.PerUser = 16; o.MinPort, o.MaxPort = 33000, 33099 }, func(t *testing.T, r *rig, transport string) {
+	each(t, func(o *Options) { o.Limits.PerUser = 16; o.MinPort, o.MaxPort = 32200, 32299 }, func(t *testing.T, r *rig, transport string) {
 		opened := 0
 		r.inBooks(func() int {
 			b := r.s.books
@@ -298,7 +298,7 @@ func TestAbuse30SilentConnectionsAreReaped(t *testing.T) {
 	talker.allocate()
 	eventually(t, "the silent ones are closed", func() bool { return r.s.streams.count() == 1 })
 	for _, c := range silent {
-		if err := c.SetReadDeadline(time.Now().Add(time.Second)); err != nil {
+		if err := c.SetReadDeadline(time.Now().Add(patience)); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := c.Read(make([]byte, 1)); err == nil {
@@ -308,9 +308,7 @@ func TestAbuse30SilentConnectionsAreReaped(t *testing.T) {
 		}
 		c.Close()
 	}
-	if _, after := memory(); after > before+20 {
-		t.Errorf("%d goroutines, before %d", after, before)
-	}
+	eventually(t, "their goroutines end", func() bool { _, after := memory(); return after <= before+20 })
 	// Whoever holds an allocation may be silent for as long as that lasts.
 	began := time.Now()
 	eventually(t, "the idle time is over", func() bool { return time.Since(began) > quick.idle+quick.firstFrame })

@@ -20,6 +20,9 @@ import (
 	"signalbox/turnsvc/cred"
 )
 
+// patience bounds every wait for something that must come. It is never waited for unless something is broken.
+const patience = 30 * time.Second
+
 // TestMain fails the run if a goroutine of this package outlives its test.
 func TestMain(m *testing.M) {
 	code := m.Run()
@@ -35,7 +38,7 @@ func TestMain(m *testing.M) {
 // leaked waits for the goroutines of tests to end and returns the stacks of those that don't.
 func leaked() string {
 	var left []string
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
 		buf := make([]byte, 1<<20)
 		buf = buf[:runtime.Stack(buf, true)]
 		left = left[:0]
@@ -101,7 +104,7 @@ type rig struct {
 }
 
 // quick lets streams run out of time within tests.
-var quick = timeouts{firstFrame: 300 * time.Millisecond, idle: 600 * time.Millisecond, write: 300 * time.Millisecond}
+var quick = timeouts{firstFrame: 2 * time.Second, idle: 3 * time.Second, write: 2 * time.Second}
 
 func newRig(t testing.TB, change func(*Options)) *rig {
 	t.Helper()
@@ -310,7 +313,7 @@ func (c *client) readConn(within time.Duration) []byte {
 // answer returns the answer to the last request built, which must come.
 func (c *client) answer() *message {
 	c.t.Helper()
-	m := c.answerOrNil(5 * time.Second)
+	m := c.answerOrNil(patience)
 	if m == nil {
 		c.t.Fatal("no answer")
 	}
@@ -430,7 +433,7 @@ func (c *client) sendFrame(peer, data string) []byte {
 // received returns the peer and data of a Data indication, or the number and data of ChannelData.
 func (c *client) received() (peer netip.AddrPort, number uint16, data string) {
 	c.t.Helper()
-	frame := c.read(5 * time.Second)
+	frame := c.read(patience)
 	if frame == nil {
 		c.t.Fatal("nothing came")
 	}
@@ -477,7 +480,7 @@ func (r *rig) peerAt(ip string) *net.UDPConn {
 func readPeer(t testing.TB, conn *net.UDPConn) (string, netip.AddrPort) {
 	t.Helper()
 	buf := make([]byte, 70000)
-	if err := conn.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+	if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}
 	n, from, err := conn.ReadFromUDPAddrPort(buf)
@@ -490,7 +493,7 @@ func readPeer(t testing.TB, conn *net.UDPConn) (string, netip.AddrPort) {
 // eventually polls until done, for what the server does in its own time.
 func eventually(t testing.TB, what string, done func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); !done(); {
+	for deadline := time.Now().Add(patience); !done(); {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited in vain: %s", what)
 		}

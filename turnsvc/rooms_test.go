@@ -132,7 +132,7 @@ func TestKickEndsAllocationsAtOnce(t *testing.T) {
 		r.s.Ended("ada", false)
 		eventually(t, "the allocation ends", func() bool { return r.s.Allocations() == 0 })
 		a.write(a.build(methodAllocate, withUDP))
-		if m := a.answerOrNil(5 * time.Second); m == nil || m.code() != 401 {
+		if m := a.answerOrNil(patience); m == nil || m.code() != 401 {
 			t.Error("a session that is over allocates")
 		}
 		if n := len(r.s.rooms.members) + len(r.s.rooms.groups); n != 1 { // the rig's own session

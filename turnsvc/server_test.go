@@ -214,12 +214,12 @@ func TestDeadlines(t *testing.T) {
 		c.allocate(withLifetime(3000))
 		c.ok(methodChannelBind, withChannel(0x4000), withPeer(at))
 
-		r.advance(299 * time.Second)
+		r.advance(290 * time.Second)
 		c.write(c.channelFrame(0x4000, "in time"))
 		if data, _ := readPeer(t, peer); data != "in time" {
 			t.Errorf("got %q", data)
 		}
-		r.advance(2 * time.Second) // the permission is over, the channel is not
+		r.advance(11 * time.Second) // the permission is over, the channel is not
 		c.write(c.channelFrame(0x4000, "late"))
 		eventually(t, "the drop is counted", func() bool { return r.s.Snapshot().Drops["no-channel"] == 1 })
 		c.ok(methodCreatePermission, withPeer(at))

@@ -96,7 +96,7 @@ func (d *discovery) ask(conn *net.UDPConn, to netip.AddrPort, request []byte) (a
 func (d *discovery) read(conn *net.UDPConn) (answer []byte, from netip.AddrPort) {
 	d.t.Helper()
 	answer = make([]byte, 1500)
-	if err := conn.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+	if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		d.t.Fatal(err)
 	}
 	n, from, err := conn.ReadFromUDPAddrPort(answer)
@@ -269,12 +269,12 @@ func TestBindingWithoutDiscoveryIsSmall(t *testing.T) {
 	r := newRig(t, nil)
 	c := r.dial("udp", "u", "p")
 	c.write(bindingRequest())
-	if answer := c.read(5 * time.Second); len(answer) != 32 {
+	if answer := c.read(patience); len(answer) != 32 {
 		t.Errorf("20 bytes are answered with %d", len(answer))
 	}
 	c.write(bindingRequest(attr(attrChangeRequest, 0, 0, 0, 2)))
 	var m message
-	if !m.decode(c.read(5*time.Second)) || m.code() != 420 {
+	if !m.decode(c.read(patience)) || m.code() != 420 {
 		t.Errorf("CHANGE-REQUEST: code %d", m.code())
 	}
 }
@@ -304,7 +304,7 @@ func TestClassicBinding(t *testing.T) {
 	r := newRig(t, nil)
 	c := r.dial("udp", "u", "p")
 	c.write(classicRequest())
-	answer := c.read(5 * time.Second)
+	answer := c.read(patience)
 	if len(answer) != 32 {
 		t.Errorf("20 bytes are answered with %d", len(answer))
 	}
@@ -317,12 +317,12 @@ func TestClassicBinding(t *testing.T) {
 	other := r.peer()
 	at := addrPort(other.LocalAddr())
 	c.write(classicRequest(0, 2, 0, 8, 0, 1, byte(at.Port()>>8), byte(at.Port()), 127, 0, 0, 1))
-	types, values = classicAttrs(t, c.read(5*time.Second), classError)
+	types, values = classicAttrs(t, c.read(patience), classError)
 	if len(types) != 2 || types[1] != attrUnknownAttributes || !bytes.Equal(values[1], []byte{0, 2, 0, 2}) {
 		t.Errorf("RESPONSE-ADDRESS: attributes %#x % x", types, values)
 	}
 	c.write(classicRequest(0, 3, 0, 4, 0, 0, 0, 2))
-	if _, values = classicAttrs(t, c.read(5*time.Second), classError); !bytes.Equal(values[0], []byte{0, 0, 4, 20}) {
+	if _, values = classicAttrs(t, c.read(patience), classError); !bytes.Equal(values[0], []byte{0, 0, 4, 20}) {
 		t.Errorf("CHANGE-REQUEST: ERROR-CODE % x, want 420", values[0])
 	}
 	for _, broken := range [][]byte{
