@@ -2,8 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -37,9 +39,17 @@ func (f *adminFlags) client() (*signalbox.Admin, error) {
 	}
 	a, err := signalbox.NewAdmin(cfg, state, f.url)
 	if err != nil {
-		return nil, usageError{err}
+		return nil, stateError(err)
 	}
 	return a, nil
+}
+
+// stateError is what went wrong with a state directory that a running appliance keeps, most often as another user.
+func stateError(err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		err = fmt.Errorf("%w: only root and the user that signalbox runs as may read it; try sudo", err)
+	}
+	return usageError{err}
 }
 
 // showCommand prints a part of the status.
@@ -139,9 +149,12 @@ a peer by its user name, its tokens and its address, a source by its address or 
 			var k signalbox.Kick
 			field, ok := map[string]*string{"peer": &k.Peer, "user": &k.User, "token": &k.Token, "allocation": &k.Allocation, "source": &k.Source}[kind]
 			if !ok || name == "" {
-				return usageError{fmt.Errorf("%q is none of peer:ID, user:NAME, token:KEY, allocation:ID or source:ADDRESS", args[0])}
+				return usageError{fmt.Errorf("%q is none of peer:ID, user:NAME, token:KEY, allocation:ID or source:ADDRESS; `signalbox rooms` and `signalbox allocations` list them", args[0])}
 			}
 			*field = name
+			if ban < 0 {
+				return usageError{fmt.Errorf("--ban %s: want how long they are to stay out, for example 1h", ban)}
+			}
 			if ban > 0 {
 				k.Ban = ban.String()
 			}
@@ -156,7 +169,13 @@ a peer by its user name, its tokens and its address, a source by its address or 
 			if f.json {
 				return json.NewEncoder(cmd.OutOrStdout()).Encode(out)
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "ended: %d sessions, %d allocations\n", out.Sessions, out.Allocations)
+			text := fmt.Sprintf("ended: %d sessions, %d allocations", out.Sessions, out.Allocations)
+			if ban > 0 {
+				text += fmt.Sprintf("; %s stays out for %s", args[0], ban)
+			} else if out.Sessions+out.Allocations == 0 {
+				text += fmt.Sprintf(": nothing here is of %s; `signalbox rooms` and `signalbox allocations` list what is", args[0])
+			}
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), text)
 			return err
 		},
 	})

@@ -32,7 +32,7 @@ the state directory. Any TURN client can use it until it expires.`,
 			}
 			c, err := signalbox.MintCredential(cfg, state, id, ttl)
 			if err != nil {
-				return usageError{err}
+				return stateError(err)
 			}
 			out := cmd.OutOrStdout()
 			if asJSON {

@@ -16,7 +16,7 @@ func tokenCommand(g *global) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "token", Short: "Make a room token that lets its bearer in", Args: noArgs,
 		Long: `token makes a room token (JWT) for a signalbox with auth.mode = "jwt". It signs with auth.jwt_key if that is a secret; if it is a public key, with
-the private key in --key. The token goes to standard output, the link that opens the room with it to standard error.`,
+the private key in --key. The token goes to standard output, the link that opens the room with it to standard error, if public_host is set.`,
 		Example: `  signalbox token -c config.toml --room tea --name Alice
   signalbox token -c config.toml --room 'team-*' --user alice --ttl 12h`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -30,6 +30,9 @@ the private key in --key. The token goes to standard output, the link that opens
 			token, err := signalbox.MintToken(cfg, r)
 			if err != nil {
 				return usageError{err}
+			}
+			if cfg.Auth.Mode != "jwt" {
+				fmt.Fprintf(cmd.ErrOrStderr(), "note: auth.mode is %q here: only a signalbox with \"jwt\" asks for tokens\n", cfg.Auth.Mode)
 			}
 			if asJSON {
 				return json.NewEncoder(cmd.OutOrStdout()).Encode(token)
