@@ -29,6 +29,9 @@ import (
 	"signalbox/signal"
 )
 
+// patience bounds every wait for something that must come. It is never waited for unless something is broken.
+const patience = time.Minute
+
 // TestMain fails the run if a goroutine of the appliance outlives its test.
 func TestMain(m *testing.M) {
 	code := m.Run()
@@ -45,7 +48,7 @@ func TestMain(m *testing.M) {
 // leaked waits for goroutines of this program's own code to end and returns the stacks of those that don't.
 func leaked() string {
 	var left []string
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		buf := make([]byte, 1<<20)
 		buf = buf[:runtime.Stack(buf, true)]
 		left = left[:0]
@@ -115,7 +118,7 @@ func runApp(t testing.TB, app *App) (stop func()) {
 
 // insecure is an HTTP client that takes the self-signed certificate.
 func insecure(protocols ...string) *http.Client {
-	return &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
+	return &http.Client{Timeout: patience, Transport: &http.Transport{
 		TLSClientConfig:   &tls.Config{InsecureSkipVerify: true, NextProtos: protocols},
 		ForceAttemptHTTP2: protocols == nil, DisableKeepAlives: true,
 	}}
@@ -299,7 +302,7 @@ func (s *session) expect(typ string) map[string]json.RawMessage {
 	s.t.Helper()
 	for {
 		var frame map[string]json.RawMessage
-		_ = s.conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+		_ = s.conn.SetReadDeadline(time.Now().Add(patience))
 		if err := s.conn.ReadJSON(&frame); err != nil {
 			s.t.Fatalf("waiting for %s: %v", typ, err)
 		}
@@ -385,7 +388,7 @@ func echo(t testing.TB, a, b *webrtc.PeerConnection) {
 		if got != "there and back" {
 			t.Errorf("got %q", got)
 		}
-	case <-time.After(15 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("nothing came back through the relay")
 	}
 }
@@ -433,7 +436,7 @@ func dialTLS(t testing.TB, addr string, alpn []string) *tls.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(patience))
 	return conn
 }
 

@@ -36,6 +36,16 @@ func (s *session) send(frame map[string]any) {
 	}
 }
 
+// answer is the next frame.
+func (s *session) answer() (frame map[string]json.RawMessage) {
+	s.t.Helper()
+	_ = s.conn.SetReadDeadline(time.Now().Add(patience))
+	if err := s.conn.ReadJSON(&frame); err != nil {
+		s.t.Fatal(err)
+	}
+	return frame
+}
+
 // refused waits for an error of that code.
 func (s *session) refused(code string) {
 	s.t.Helper()
@@ -48,7 +58,7 @@ func (s *session) refused(code string) {
 func (s *session) closed(code int) {
 	s.t.Helper()
 	for {
-		_ = s.conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+		_ = s.conn.SetReadDeadline(time.Now().Add(patience))
 		if _, _, err := s.conn.ReadMessage(); err != nil {
 			if !websocket.IsCloseError(err, code) {
 				s.t.Errorf("closed with %v, want %d", err, code)
@@ -67,11 +77,14 @@ func TestTheHubAsksForThePassword(t *testing.T) {
 		s.refused("unauthorized")
 		s.closed(4502)
 	}
-	for range guessBurst {
-		helloFrom(t, app, "", map[string]any{"token": "wrong"}).expect("error")
+	var s *session
+	code := func(token string) string {
+		s = helloFrom(t, app, "", map[string]any{"token": token})
+		return string(s.answer()["code"])
 	}
-	s := helloFrom(t, app, "", map[string]any{"token": testPassword})
-	s.refused("rate-limited")
+	if !limited(func() bool { return code("wrong") == `"rate-limited"` }, func() bool { return code(testPassword) == `"rate-limited"` }) {
+		t.Error("guesses are not limited")
+	}
 	s.closed(4003)
 }
 

@@ -25,7 +25,7 @@ func TestAbuse29OutOfFileDescriptors(t *testing.T) {
 		return
 	}
 	t.Parallel()
-	cmd := exec.Command(os.Args[0], "-test.run=^TestAbuse29OutOfFileDescriptors$", "-test.timeout=60s")
+	cmd := exec.Command(os.Args[0], "-test.run=^TestAbuse29OutOfFileDescriptors$", "-test.timeout=10m")
 	cmd.Env = append(os.Environ(), poorProcess+"=1")
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
@@ -61,7 +61,7 @@ func TestAbuse29OutOfFileDescriptors(t *testing.T) {
 		defer conn.Close()
 		conns = append(conns, conn)
 	}
-	if err := bind(conns[99]); err == nil {
+	if err := bind(conns[99], time.Second); err == nil {
 		t.Fatal("the server has file descriptors for a hundred connections: the test tests nothing")
 	}
 	udp, err := net.Dial("udp", addr)
@@ -69,19 +69,19 @@ func TestAbuse29OutOfFileDescriptors(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer udp.Close()
-	if err := bind(udp); err != nil {
+	if err := bind(udp, patience); err != nil {
 		t.Errorf("over UDP: %v", err)
 	}
 	for _, conn := range conns {
 		conn.Close()
 	}
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(patience)
 	for {
 		conn, err := net.Dial("tcp", addr)
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = bind(conn)
+		err = bind(conn, time.Second)
 		conn.Close()
 		if err == nil {
 			return
@@ -92,9 +92,9 @@ func TestAbuse29OutOfFileDescriptors(t *testing.T) {
 	}
 }
 
-// bind asks for a STUN Binding and waits a second for the answer.
-func bind(conn net.Conn) error {
-	if err := conn.SetDeadline(time.Now().Add(time.Second)); err != nil {
+// bind asks for a STUN Binding and waits that long for the answer.
+func bind(conn net.Conn, wait time.Duration) error {
+	if err := conn.SetDeadline(time.Now().Add(wait)); err != nil {
 		return err
 	}
 	request := stun.MustBuild(stun.TransactionID, stun.BindingRequest)

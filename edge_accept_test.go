@@ -48,7 +48,7 @@ func TestAbuse29AcceptOutlastsErrors(t *testing.T) {
 	l.conns <- b
 	select {
 	case <-served:
-	case <-time.After(5 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("the connection after the errors is not served")
 	}
 	l.Close()
@@ -77,7 +77,7 @@ func TestAbuse30HalfTLSHandshakesAreReaped(t *testing.T) {
 		conns = append(conns, conn)
 	}
 	for i, conn := range conns {
-		if err := conn.SetReadDeadline(began.Add(openTimeout + 5*time.Second)); err != nil {
+		if err := conn.SetReadDeadline(began.Add(openTimeout + patience)); err != nil {
 			t.Fatal(err)
 		}
 		var timeout net.Error

@@ -35,7 +35,7 @@ func seenAs(t *testing.T, app *App, header string) (netip.Addr, error) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}
 	post := func(body string) (*http.Response, *bufio.Reader, error) {

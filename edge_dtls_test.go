@@ -51,7 +51,7 @@ func dialDTLS(t *testing.T, app *App) *dtls.Conn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := conn.HandshakeContext(ctx); err != nil {
 		t.Fatal(err)
@@ -65,7 +65,7 @@ func stunOverDatagrams(t *testing.T, conn net.Conn) {
 	if _, err := conn.Write(request.Raw); err != nil {
 		t.Fatal(err)
 	}
-	if err := conn.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+	if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}
 	answer := &stun.Message{Raw: make([]byte, 1500)}

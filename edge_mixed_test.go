@@ -18,7 +18,7 @@ import (
 
 // allocateOn gets an allocation over a stream, as the static user of newApp, and gives it back.
 func allocateOn(conn net.Conn) error {
-	if err := conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		return err
 	}
 	udp := stun.RawAttribute{Type: stun.AttrRequestedTransport, Value: []byte{17, 0, 0, 0}}
@@ -72,7 +72,7 @@ func roundTrip(conn net.Conn, setters ...stun.Setter) (*stun.Message, error) {
 // fetch asks for a small page over one kind of HTTP.
 func fetch(url string, major int, protocols ...string) error {
 	client := insecure(protocols...)
-	client.Timeout = 30 * time.Second
+	client.Timeout = patience
 	resp, err := client.Get(url + "/healthz")
 	if err != nil {
 		return err
@@ -86,7 +86,7 @@ func fetch(url string, major int, protocols ...string) error {
 
 // greet has a session over a WebSocket.
 func greet(url string) error {
-	dialer := websocket.Dialer{HandshakeTimeout: 30 * time.Second, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+	dialer := websocket.Dialer{HandshakeTimeout: patience, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
 	ws, _, err := dialer.Dial(url+"/signal", nil)
 	if err != nil {
 		return err
@@ -95,7 +95,7 @@ func greet(url string) error {
 	if err := ws.WriteMessage(websocket.TextMessage, []byte(`{"type":"hello"}`)); err != nil {
 		return err
 	}
-	if err := ws.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
+	if err := ws.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		return err
 	}
 	if _, text, err := ws.ReadMessage(); err != nil || !strings.Contains(string(text), `"welcome"`) {
@@ -115,7 +115,7 @@ func with(addr string, conf *tls.Config, f func(net.Conn) error) error {
 		return f(conn)
 	}
 	secure := tls.Client(conn, conf)
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if err := secure.HandshakeContext(ctx); err != nil {
 		return err
@@ -126,7 +126,7 @@ func with(addr string, conf *tls.Config, f func(net.Conn) error) error {
 // reaped says something, or nothing, a byte at a time if slow, and waits for the other side to close.
 func reaped(slow bool, text string) func(net.Conn) error {
 	return func(conn net.Conn) error {
-		limit := time.Now().Add(openTimeout + 10*time.Second)
+		limit := time.Now().Add(openTimeout + patience)
 		if err := conn.SetDeadline(limit); err != nil {
 			return err
 		}

@@ -30,7 +30,7 @@ func TestAlternateAnswersFromBothAddressesAndPorts(t *testing.T) {
 			t.Fatal(err)
 		}
 		answer := &stun.Message{Raw: make([]byte, 1500)}
-		if err := conn.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
 			t.Fatal(err)
 		}
 		n, from, err := conn.ReadFromUDPAddrPort(answer.Raw)

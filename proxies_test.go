@@ -59,8 +59,8 @@ func TestLimitsSeeThroughTrustedProxies(t *testing.T) {
 	for trusted, want := range map[string]int{"127.0.0.1": http.StatusOK, "192.0.2.1": http.StatusTooManyRequests} {
 		app := startApp(t, "web.trusted_proxies="+trusted)
 		var last int
-		for i := range 2 * iceBurst {
-			last, _, _ = get(t, insecure(), "http://"+app.Addrs().Web+"/api/ice", "X-Forwarded-For", fmt.Sprintf("198.51.100.%d", i))
+		for i := 0; i < 2*iceBurst || last != want && i < 10*iceBurst; i++ { // some more are let through meanwhile
+			last, _, _ = get(t, insecure(), "http://"+app.Addrs().Web+"/api/ice", "X-Forwarded-For", fmt.Sprintf("198.51.100.%d", i%250))
 		}
 		if last != want {
 			t.Errorf("trusting %s: %d, want %d", trusted, last, want)

@@ -109,7 +109,7 @@ func TestAbuse33ReloadUnderLoad(t *testing.T) {
 	if _, err := app.Reload(load(rotated[1:]...)); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(5 * time.Second); app.turn.Allocations() >= with; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); app.turn.Allocations() >= with; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("a removed user keeps its allocation")
 		}
@@ -208,7 +208,7 @@ func (f *flow) more(t testing.TB, n int) {
 		return f.n
 	}
 	start := count()
-	for deadline := time.Now().Add(10 * time.Second); count() < start+n; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(patience); count() < start+n; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the call has stopped")
 		}
