@@ -173,7 +173,7 @@ func (f *front) unreachable(err error) Check {
 	}
 	var record tls.RecordHeaderError
 	switch {
-	case errors.As(err, &record):
+	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
 		return failed("say http:// instead of https://, or name the port of web.tls_listen", "port %s does not speak TLS", port)
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return failed("is signalbox running, and is "+port+" the port of web.listen or web.tls_listen?", "nothing listens at %s", f.URL.Host)

@@ -508,15 +508,20 @@ func knock(ctx context.Context, o Options, trials []*trial) Check {
 			return ok("data came straight in at %s, there and back in %s", relay, ms(took))
 		}
 	}
+	return silence(relay, t.mapped.Addr(), refused)
+}
+
+// silence says what it means that nothing came in at a relay port, of a client that is seen at mapped and whose permission was perhaps refused.
+func silence(relay netip.AddrPort, mapped netip.Addr, refused error) Check {
 	switch {
 	case scopeOf(relay.Addr()) < scopeInternet:
 		return skipped("it can't be told from here: the relay's address %s is known within its own network only", relay.Addr())
-	case scopeOf(t.mapped.Addr()) < scopeInternet:
-		return skipped("it can't be told from here: the relay sees us at %s, and lets only public addresses in; that is no fault", t.mapped.Addr())
-	case relay.Addr() == t.mapped.Addr():
-		return skipped("it can't be told from here: this machine and the box share the address %s; try from another network", relay.Addr())
+	case scopeOf(mapped) < scopeInternet:
+		return skipped("it can't be told from here: the relay sees us at %s, and lets only public addresses in; that is no fault", mapped)
+	case relay.Addr() == mapped:
+		return skipped("it can't be told from here: this machine and the box share the address %s; try from another network", mapped)
 	case refused != nil:
-		return skipped("it can't be told from here: the relay does not let %s in (%v); that is no fault", t.mapped.Addr(), refused)
+		return skipped("it can't be told from here: the relay does not let %s in (%v); that is no fault", mapped, refused)
 	}
 	return failed("let turn.relay_ports in: ufw allow 49152:65535/udp (the default), and in the cloud provider's firewall, too; if they are, public_ip may be wrong",
 		"relay ports are blocked: nothing that was sent to %s came in", relay)

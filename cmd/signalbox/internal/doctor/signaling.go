@@ -28,15 +28,13 @@ func (d *Doctor) signaling(ctx context.Context, o Options) {
 	room := "doctor-" + strings.ToLower(rand.Text())
 	var p pair
 	defer p.close()
-	ws := d.carry(ctx, o, room, "WebSocket", client.WebSocket, &p.a,
-		"calls still start over server-sent events; a reverse proxy has to pass on Upgrade and Connection on /signal (README: Behind a reverse proxy)")
-	sse := d.carry(ctx, o, room, "server-sent events", client.SSE, &p.b,
-		"it is for networks that eat WebSockets; a reverse proxy must not buffer /signal/events")
-	d.addCarriers(ws, sse)
-	if p.a == nil && p.b == nil {
+	ws := carry(ctx, o, room, "WebSocket", client.WebSocket, &p.a)
+	sse := carry(ctx, o, room, "server-sent events", client.SSE, &p.b)
+	if ctx.Err() != nil {
 		return
 	}
-	if ctx.Err() != nil {
+	d.addCarriers(ws, sse)
+	if p.a == nil && p.b == nil {
 		return
 	}
 	if p.a == nil || p.b == nil { // the carrier that works is good for both
@@ -68,17 +66,13 @@ func (c Check) named(name string) Check {
 	return c
 }
 
-// carry opens a session over one carrier and measures its round trip. Where it fails, loss says what that costs, if the other carrier works.
-func (d *Doctor) carry(ctx context.Context, o Options, room, name string, c client.Carrier, into **client.Session, loss string) Check {
+// carry opens a session over one carrier and measures its round trip. A failure without a fix is the carrier's.
+func carry(ctx context.Context, o Options, room, name string, c client.Carrier, into **client.Session) Check {
 	return timed(ctx, name, o.Timeout, func(ctx context.Context) Check {
 		start := time.Now()
 		s, err := dial(ctx, o, room, c)
 		if err != nil {
-			refused := explain(err)
-			if refused.Fix == "" {
-				refused.Fix = loss
-			}
-			return refused
+			return explain(err)
 		}
 		*into = s
 		opened := time.Since(start)
@@ -92,24 +86,28 @@ func (d *Doctor) carry(ctx context.Context, o Options, room, name string, c clie
 
 // addCarriers says how both did: where one works, the other's failure is a warning. What the box itself refuses it refuses on both.
 func (d *Doctor) addCarriers(ws, sse Check) {
-	for _, c := range []*Check{&ws, &sse} {
-		other := ws.Verdict
-		if c == &ws {
-			other = sse.Verdict
-		}
-		if c.Verdict == Failed && other == OK {
-			c.Verdict = Warning
-		}
-		if c.Verdict == Failed && c.Fix == "" {
-			c.Fix = "a reverse proxy has to pass on /signal with everything below it; the box's log may say more"
-		}
-	}
-	if ws.Verdict == Failed && ws.Detail == sse.Detail {
+	if ws.Verdict == Failed && ws.Fix != "" && ws.Detail == sse.Detail {
 		d.add(ws.named("signaling"))
 		return
 	}
-	d.add(ws)
-	d.add(sse)
+	losses := []string{
+		"calls still start over server-sent events; a reverse proxy has to pass on Upgrade and Connection on /signal (README: Behind a reverse proxy)",
+		"it is for networks that eat WebSockets; a reverse proxy must not buffer /signal/events",
+	}
+	both := ws.Verdict == Failed && sse.Verdict == Failed
+	for i, c := range []Check{ws, sse} {
+		switch {
+		case c.Verdict != Failed:
+		case both && c.Fix == "":
+			c.Fix = "a reverse proxy has to pass on /signal with everything below it; the box's log may say more"
+		case !both:
+			c.Verdict = Warning
+			if c.Fix == "" {
+				c.Fix = losses[i]
+			}
+		}
+		d.add(c)
+	}
 }
 
 func dial(ctx context.Context, o Options, room string, c client.Carrier) (*client.Session, error) {
@@ -124,7 +122,7 @@ func dial(ctx context.Context, o Options, room string, c client.Carrier) (*clien
 func explain(err error) Check {
 	var refused *client.Error
 	if !errors.As(err, &refused) {
-		return failed("", "it can't be opened: %v", reason(err))
+		return failed("", "it can't be opened: %s", strings.TrimPrefix(reason(err), "signaling session: "))
 	}
 	switch refused.Code {
 	case client.CodeUnauthorized:

@@ -311,23 +311,13 @@ func (c *turnClient) why(ctx context.Context, err error) error {
 	return err
 }
 
-// readFrame reads one STUN message or ChannelData message of a stream into buf (RFC 8656 §12.5).
+// readFrame reads one STUN message of a stream into buf. There is no other frame: doctor binds no channels.
 func readFrame(r io.Reader, buf []byte) ([]byte, error) {
 	if _, err := io.ReadFull(r, buf[:4]); err != nil {
 		return nil, err
 	}
-	length := int(binary.BigEndian.Uint16(buf[2:4]))
-	size := 0
-	switch buf[0] >> 6 {
-	case 0:
-		size = headerSize + length
-		if length%4 != 0 {
-			return nil, errNotSTUN
-		}
-	case 1:
-		size = (4 + length + 3) &^ 3
-	}
-	if size == 0 || size > len(buf) {
+	size := headerSize + int(binary.BigEndian.Uint16(buf[2:4]))
+	if buf[0]>>6 != 0 || size%4 != 0 || size > len(buf) {
 		return nil, errNotSTUN
 	}
 	if _, err := io.ReadFull(r, buf[4:size]); err != nil {

@@ -1,0 +1,209 @@
+package doctor
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"signalbox"
+)
+
+// patience bounds every wait in these tests. It is never waited for unless something is broken.
+const patience = 30 * time.Second
+
+// TestMain fails when a goroutine of this program outlives the tests.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if stacks := leaked(); code == 0 && stacks != "" {
+		os.Stderr.WriteString("goroutines left behind:\n\n" + stacks + "\n")
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func leaked() string {
+	for end := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		stacks := make([]byte, 1<<20)
+		stacks = stacks[:runtime.Stack(stacks, true)]
+		var ours []string
+		for _, stack := range strings.Split(string(stacks), "\n\n")[1:] { // the first is this one
+			if strings.Contains(stack, "signalbox") || strings.Contains(stack, "net/http.(*persistConn)") {
+				ours = append(ours, stack)
+			}
+		}
+		if len(ours) == 0 || time.Now().After(end) {
+			return strings.Join(ours, "\n\n")
+		}
+	}
+}
+
+func deadline(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// config is one for loopback, at ports of the system's choice.
+func config(t testing.TB, set ...string) signalbox.Config {
+	t.Helper()
+	cfg, err := signalbox.Load(signalbox.LoadOptions{Dev: true, Set: append([]string{
+		"web.listen=127.0.0.1:0", "web.tls_listen=127.0.0.1:0", "turn.listen=127.0.0.1:0", "metrics.listen=",
+	}, set...)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}
+
+// box is a real one, which runs until the test ends.
+type box struct {
+	app *signalbox.App
+	dir string
+}
+
+func start(t testing.TB, set ...string) *box {
+	t.Helper()
+	return startWith(t, config(t, set...))
+}
+
+func startWith(t testing.TB, cfg signalbox.Config) *box {
+	t.Helper()
+	dir := t.TempDir()
+	state, err := signalbox.OpenState(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	app, err := signalbox.New(cfg, state, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := app.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- app.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	return &box{app, dir}
+}
+
+func (b *box) http() string  { return "http://" + b.app.Addrs().Web }
+func (b *box) https() string { return "https://" + b.app.Addrs().WebTLS }
+
+// ask examines what is at the URL.
+func ask(t testing.TB, at string, o Options) Report {
+	t.Helper()
+	u, err := url.Parse(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.URL = u
+	if o.TLS == nil {
+		o.TLS = &tls.Config{}
+	}
+	if o.Timeout == 0 {
+		o.Timeout = patience
+	}
+	d := New(nil)
+	d.Client(deadline(t), o)
+	return d.Report()
+}
+
+// find returns the check whose name begins so.
+func find(t testing.TB, r Report, name string) Check {
+	t.Helper()
+	for _, c := range r.Checks {
+		if strings.HasPrefix(c.Name, name) {
+			return c
+		}
+	}
+	t.Fatalf("there is no check %q in %s", name, text(r))
+	return Check{}
+}
+
+// wants fails unless the check has that verdict and says those words, in its detail or in what to do.
+func wants(t testing.TB, r Report, name string, v Verdict, words ...string) {
+	t.Helper()
+	c := find(t, r, name)
+	for _, w := range words {
+		if !strings.Contains(c.Detail+" -> "+c.Fix, w) {
+			t.Errorf("%s does not say %q: %s -> %s", c.Name, w, c.Detail, c.Fix)
+		}
+	}
+	if c.Verdict != v {
+		t.Errorf("%s is %s, want %s, in\n%s", c.Name, c.Verdict, v, text(r))
+	}
+	if (v == Warning || v == Failed) && c.Fix == "" {
+		t.Errorf("%s says not what to do", c.Name)
+	}
+}
+
+func text(r Report) string {
+	var b strings.Builder
+	for _, c := range r.Checks {
+		b.WriteString(string(c.Verdict) + "  " + c.Name + ": " + c.Detail + " -> " + c.Fix + "\n")
+	}
+	return b.String() + r.Verdict
+}
+
+// keyPair writes a self-signed certificate for loopback that ends then, and returns the paths of it and of its key.
+func keyPair(t testing.TB, ends time.Time) (certPath, keyPath string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, DNSNames: []string{"localhost"},
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, NotBefore: time.Now().Add(-90 * 24 * time.Hour), NotAfter: ends,
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	certPath, keyPath = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	for path, block := range map[string]*pem.Block{certPath: {Type: "CERTIFICATE", Bytes: der}, keyPath: {Type: "PRIVATE KEY", Bytes: keyDER}} {
+		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return certPath, keyPath
+}
+
+func rootsOf(t testing.TB, path string) *tls.Config {
+	t.Helper()
+	pem, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		t.Fatalf("%s has no certificate", path)
+	}
+	return &tls.Config{RootCAs: pool}
+}

@@ -1,0 +1,180 @@
+package doctor
+
+import (
+	"crypto/tls"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"signalbox"
+)
+
+// examine checks this machine with a configuration and a state directory.
+func examine(t testing.TB, cfg signalbox.Config, dir string) Report {
+	t.Helper()
+	d := New(nil)
+	d.Host(deadline(t), HostOptions{Config: cfg, State: dir, TLS: &tls.Config{}, Timeout: patience})
+	return d.Report()
+}
+
+// free returns an address that nobody listens on.
+func free(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// contents are the files of a directory.
+func contents(t testing.TB, dir string) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		text, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		info, err := e.Info()
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[e.Name()] = string(text) + info.ModTime().String()
+	}
+	return out
+}
+
+// Where no box runs doctor runs one, and leaves nothing behind.
+func TestThisMachineWithoutABox(t *testing.T) {
+	t.Parallel()
+	for name, dir := range map[string]string{"never started": filepath.Join(t.TempDir(), "state"), "kept": start(t).dir} {
+		var before map[string]string
+		if name == "kept" {
+			before = contents(t, dir)
+		}
+		r := examine(t, config(t, "web.listen="+free(t), "web.tls_listen="+free(t)), dir)
+		wants(t, r, "config", OK)
+		wants(t, r, "relay address", OK, "127.0.0.1")
+		wants(t, r, "port range", OK, "49152-65535")
+		wants(t, r, "state", OK, dir)
+		wants(t, r, "start", OK, "copy of the state directory")
+		wants(t, r, "certificate", OK, "signalbox local CA")
+		wants(t, r, "turn/udp", OK)
+		wants(t, r, find(t, r, "turn/tcp").Name+" data", OK)
+		if r.Failed != 0 || !strings.Contains(r.Verdict, "through the relay, too") {
+			t.Errorf("%s: %s", name, text(r))
+		}
+		if before == nil {
+			if _, err := os.Stat(dir); err == nil {
+				t.Error("the state directory was made")
+			}
+			continue
+		}
+		after := contents(t, dir)
+		for file := range before {
+			if before[file] != after[file] {
+				t.Errorf("%s was changed", file)
+			}
+		}
+		if len(before) != len(after) || len(before) == 0 {
+			t.Errorf("%d files, then %d", len(before), len(after))
+		}
+	}
+}
+
+// The box that runs here is found by the configuration, and asked instead.
+func TestThisMachineWithABox(t *testing.T) {
+	t.Parallel()
+	for _, mode := range [][]string{
+		{"auth.mode=open"}, {"auth.mode=password", "auth.password=north-north"}, {"auth.mode=jwt", "auth.jwt_key=north-north-north-north-north-north"},
+		{"tls.mode=off"},
+	} {
+		set := append([]string{"web.listen=" + free(t), "web.tls_listen=" + free(t)}, mode...)
+		cfg := config(t, set...)
+		b := startWith(t, cfg)
+		r := examine(t, cfg, b.dir)
+		wants(t, r, "running", OK, "0 sessions, 0 allocations")
+		wants(t, r, "room", OK) // with a token that the configuration makes
+		wants(t, r, find(t, r, "turn/udp").Name+" data", OK)
+		if r.Failed != 0 {
+			t.Error(text(r))
+		}
+
+		r = examine(t, cfg, t.TempDir())
+		wants(t, r, "running", Warning, "not with this state directory", "--state DIR")
+	}
+}
+
+// Another program has a port that the box needs.
+func TestTakenPort(t *testing.T) {
+	t.Parallel()
+	other, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { other.Close() })
+	taken := other.Addr().String()
+	for _, key := range []string{"turn.listen", "web.listen"} {
+		d := New(nil)
+		d.Host(deadline(t), HostOptions{Config: config(t, key+"="+taken), State: t.TempDir(), TLS: &tls.Config{}, Timeout: time.Second})
+		r := d.Report()
+		wants(t, r, "start", Failed, key+": listen on tcp "+taken, "choose another")
+		if runtime.GOOS == "linux" {
+			wants(t, r, "start", Failed, "doctor.test (process ")
+		}
+		if !strings.HasPrefix(r.Verdict, "This machine is not ready") {
+			t.Error(r.Verdict)
+		}
+	}
+}
+
+func TestThisMachinesCertificate(t *testing.T) {
+	t.Parallel()
+	expired, key := keyPair(t, time.Now().Add(-time.Hour))
+	set := []string{"tls.mode=files", "tls.cert=" + expired, "tls.key=" + key, "web.listen=" + free(t), "web.tls_listen=" + free(t)}
+	r := examine(t, config(t, set...), t.TempDir())
+	wants(t, r, "kept certificate", Failed, "it expired on ", "renew")
+
+	r = examine(t, config(t, append(set, "tls.key="+expired)...), t.TempDir())
+	wants(t, r, "kept certificate", Failed, "tls.cert, tls.key: ")
+	wants(t, r, "start", Failed)
+
+	good, key := keyPair(t, time.Now().Add(60*24*time.Hour))
+	r = examine(t, config(t, "tls.mode=files", "tls.cert="+good, "tls.key="+key, "public_host=127.0.0.2"), t.TempDir())
+	wants(t, r, "kept certificate", Failed, "it is not for 127.0.0.2")
+
+	// No orders from doctor.
+	r = examine(t, config(t, "tls.mode=acme", "public_host=call.example.org", "web.listen="+free(t), "web.tls_listen="+free(t)), t.TempDir())
+	wants(t, r, "running", Skipped, "orders no certificates", "start signalbox")
+}
+
+func TestWhatDoesNotFitThisMachine(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "turn-secret"), []byte("north-north-north-north"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r := examine(t, config(t, "turn.listen=192.0.2.77:3478", "turn.relay_ip=127.0.0.1", "turn.relay_ports=50000-50009", "web.listen="+free(t), "web.tls_listen="), dir)
+	wants(t, r, "config", Warning, "this machine has no address 192.0.2.77")
+	wants(t, r, "port range", Warning, "only 10 ports")
+	wants(t, r, "start", Failed, "this machine has no such address")
+	if runtime.GOOS != "windows" {
+		wants(t, r, "state", Warning, "chmod 600 ")
+	}
+
+	r = examine(t, config(t, "web.listen=", "web.tls_listen="), t.TempDir())
+	wants(t, r, "running", Skipped, "no signaling to check")
+
+	file := filepath.Join(dir, "turn-secret")
+	wants(t, examine(t, config(t, "web.listen=", "web.tls_listen="), file), "state", Failed, "is no directory")
+}
