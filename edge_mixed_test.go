@@ -154,7 +154,7 @@ func reaped(slow bool, text string) func(net.Conn) error {
 // Everything at once on the two web ports: whoever behaves is served, in whatever protocol, and nobody else stays.
 func TestTwoPortsServeEverything(t *testing.T) {
 	t.Parallel()
-	app := startApp(t)
+	app := startApp(t, "turn.limits.per_user=0") // all of them are one user, of more than 128 allocations if nobody is quick
 	plain, secure := app.Addrs().Web, app.Addrs().WebTLS
 	anonymous := &tls.Config{InsecureSkipVerify: true} // no ALPN, and for an address no SNI: as browsers speak TURN
 	named := &tls.Config{InsecureSkipVerify: true, ServerName: "localhost", NextProtos: []string{"stun.turn"}}
