@@ -446,7 +446,7 @@ class Session extends Emitter {
     if (this.#swallowed) { // a leave may be what it was
       for (const room of frame.rooms ?? []) if (!this.rooms.has(room)) this._send({ type: 'leave', room });
     }
-    for (const peer of this.#peers()) addressChanged ? peer.restartIce() : peer._resume(this.#swallowed);
+    for (const peer of this.#peers()) peer._resume(this.#swallowed, addressChanged);
     this.#swallowed = false;
   }
 
@@ -1084,10 +1084,10 @@ class Peer extends Emitter {
     if (this.#restartWanted || relayed || !this.#connected) this.restartIce();
   }
 
-  _resume(swallowed) {
+  _resume(swallowed, addressChanged) {
     const { signalingState, localDescription } = this.connection;
     if (swallowed && signalingState === 'have-local-offer') this.#send({ description: localDescription });
-    if (this.#restartWanted) this.restartIce();
+    if (addressChanged || this.#restartWanted) this.restartIce();
   }
 
   _signal(data, polite = this.#polite) {

@@ -184,11 +184,12 @@ test('who is polite in a call is what the last frame of the far end says', DEADL
   assert.equal(connection.applied.length, 1, 'the impolite end has its way');
 });
 
-test('what had no place in the queue is made good once the session has resumed', DEADLINE, async (t) => {
+for (const addressChanged of [false, true]) test(`what had no place in the queue is made good once the session has resumed\
+${addressChanged ? ' from another address' : ''}`, DEADLINE, async (t) => {
   let resume;
   const hub = await startHub(t, {
     join: ({ room }, { send }) => send(joined(room, `bob-of-${room}`)),
-    resume: (_, { send }) => { resume = () => send({ ...RESUMED, rooms: ['tea', 'cake'] }); },
+    resume: (_, { send }) => { resume = () => send({ ...RESUMED, rooms: ['tea', 'cake'], addressChanged }); },
   });
   const session = await enter(t, hub);
   const [tea, cake] = await Promise.all([session.join('tea'), session.join('cake')]);
