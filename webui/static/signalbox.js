@@ -190,6 +190,7 @@ class Session extends Emitter {
   iceExpiresAt = 0;
   rooms = new Map();
   _calls = new Map(); // id -> Call
+  _unleft = new Set(); // rooms that were left when the queue had no place for it
 
   #url;
   #hello;
@@ -274,8 +275,9 @@ class Session extends Emitter {
     this.#end(new SignalboxError('closed'));
   }
 
+  // Tells whether it has a place in the queue.
   _send(frame, resolve, reject) {
-    this.#queue(JSON.stringify({ ...frame, id: undefined, seq: undefined }), resolve, reject);
+    return this.#queue(JSON.stringify({ ...frame, id: undefined, seq: undefined }), resolve, reject);
   }
 
   #queue(text, resolve, reject) {
@@ -292,6 +294,7 @@ class Session extends Emitter {
     const entry = { id, text, sent: false, resolve, reject };
     this.#unanswered.set(id, entry);
     if (this.state === 'open') this.#transmit(entry);
+    return true;
   }
 
   #transmit(entry) {
@@ -418,6 +421,7 @@ class Session extends Emitter {
     this.#unanswered.clear();
     this.#sent = this.#seen = 0;
     this.#swallowed = false; // a new session is in no room yet, and peers offer anew
+    this._unleft.clear();
     this.peerId = frame.peerId;
     this.name = frame.name;
     this.user = frame.user;
@@ -443,9 +447,8 @@ class Session extends Emitter {
     const addressChanged = Boolean(frame.addressChanged);
     this._emit('resumed', { addressChanged });
     if (this.state !== 'open') return; // by a listener
-    if (this.#swallowed) { // a leave may be what it was
-      for (const room of frame.rooms ?? []) if (!this.rooms.has(room)) this._send({ type: 'leave', room });
-    }
+    for (const room of this._unleft) if (!this.rooms.has(room)) this._send({ type: 'leave', room });
+    this._unleft.clear();
     for (const peer of this.#peers()) peer._resume(this.#swallowed, addressChanged);
     this.#swallowed = false;
   }
@@ -747,7 +750,7 @@ class Room extends Group {
 
   leave() {
     if (!this._stands) return;
-    this.session._send({ type: 'leave', room: this.name });
+    if (!this.session._send({ type: 'leave', room: this.name })) this.session._unleft.add(this.name);
     this._end();
   }
 

@@ -189,10 +189,10 @@ ${addressChanged ? ' from another address' : ''}`, DEADLINE, async (t) => {
   let resume;
   const hub = await startHub(t, {
     join: ({ room }, { send }) => send(joined(room, `bob-of-${room}`)),
-    resume: (_, { send }) => { resume = () => send({ ...RESUMED, rooms: ['tea', 'cake'], addressChanged }); },
+    resume: (_, { send }) => { resume = () => send({ ...RESUMED, rooms: ['tea', 'cake', 'by hand'], addressChanged }); },
   });
   const session = await enter(t, hub);
-  const [tea, cake] = await Promise.all([session.join('tea'), session.join('cake')]);
+  const [tea, cake] = await Promise.all([session.join('tea'), session.join('cake'), session.request({ type: 'join', room: 'by hand' })]);
   const { connection } = cake.peers.get('bob-of-cake');
   const offers = () => hub.frames.filter(({ data, room }) => data?.description?.type === 'offer' && room === 'cake');
   await hub.until(() => offers().length === 1);
