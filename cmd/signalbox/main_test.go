@@ -4,12 +4,16 @@ import (
 	"crypto/ed25519"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"runtime"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -28,18 +32,18 @@ func TestScripts(t *testing.T) {
 		t.Skip("the scripts send signals, which Windows has none of")
 	}
 	t.Parallel()
+	var ports atomic.Uint32
+	ports.Store(rand.Uint32N(10_000))
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("STATE_DIRECTORY", env.WorkDir+"/state")
-			// Ports that are free now; nobody else is likely to take them before the script does.
 			for _, name := range []string{"ADDR", "ADDR2"} {
-				l, err := net.Listen("tcp", "127.0.0.1:0")
+				addr, err := freeAddr(&ports)
 				if err != nil {
 					return err
 				}
-				defer l.Close()
-				env.Setenv(name, l.Addr().String())
+				env.Setenv(name, addr)
 			}
 			return nil
 		},
@@ -58,9 +62,32 @@ func TestScripts(t *testing.T) {
 	})
 }
 
+// freeAddr is an address that is free over TCP and UDP, and stays so until a script takes it: no other script gets it from the same counter, and nobody
+// from the system, whose own choice are higher ports.
+func freeAddr(ports *atomic.Uint32) (string, error) {
+	for range 1000 {
+		addr := fmt.Sprint("127.0.0.1:", 10_000+ports.Add(1)%10_000)
+		l, err := net.Listen("tcp", addr)
+		if err != nil {
+			continue
+		}
+		l.Close()
+		conn, err := net.ListenPacket("udp", addr)
+		if err != nil {
+			continue
+		}
+		conn.Close()
+		return addr, nil
+	}
+	return "", errors.New("a thousand ports in a row are taken")
+}
+
+// patience bounds every wait for something that must come.
+const patience = time.Minute
+
 // waitfor ADDR waits until something listens there.
 func waitFor(ts *testscript.TestScript, neg bool, args []string) {
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if conn, err := net.Dial("tcp", args[0]); err == nil {
 			conn.Close()
 			return
@@ -72,7 +99,7 @@ func waitFor(ts *testscript.TestScript, neg bool, args []string) {
 // waitready ADDR CODE waits until /readyz answers with that code.
 func waitReady(ts *testscript.TestScript, neg bool, args []string) {
 	got := 0
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		resp, err := http.Get("http://" + args[0] + "/readyz")
 		if err != nil {
 			continue
@@ -103,7 +130,7 @@ func takePort(ts *testscript.TestScript, neg bool, args []string) {
 // allocate ADDR USER PASSWORD makes a TURN allocation, which lasts as long as the script. It tries for a while, since what allows it may
 // just be coming into force; with "!" it tries once and must fail.
 func allocate(ts *testscript.TestScript, neg bool, args []string) {
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
 		err := tryAllocate(ts, args[0], args[1], args[2])
 		switch {
 		case neg && err == nil:
