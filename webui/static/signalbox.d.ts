@@ -19,6 +19,7 @@ export class SignalboxError extends Error {
    * - `lost`: the session was lost, and whether what had been asked was still done is not known;
    * - `closed`: the session, or this membership, was ended by this end;
    * - `joined`: this session is in that room already;
+   * - `too-large`: a frame of the protocol has 64 KiB at most; the SDK refuses what is longer, or the hub would end the session;
    * - `negotiation`: the peers could not agree on a session description (`cause` says why);
    * - `declined` (see `reason`), `unanswered`, `canceled`: what has become of a call.
    */

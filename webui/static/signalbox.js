@@ -8,6 +8,7 @@ const DOUBT_MS = 3000; // how long a pong may take when there is reason to belie
 const BACKOFF_MS = [0, 300, 1200, 2700, 4800, 7000];
 const JITTER_MS = 1000; // so that the clients of a restarted box don't come back in one wave
 const FIRST_JITTER_MS = 200;
+const FRAME_BYTES = 64 * 1024 - 64; // what the hub takes, without the numbers; it ends the session of whoever says more
 const QUEUE_FRAMES = 256; // what may wait for a connection
 const QUEUE_CHARACTERS = 256 * 1024;
 const POST_FRAMES = 63; // what one POST may hold, and a farewell
@@ -34,6 +35,7 @@ const SENTENCES = {
   timeout: 'The signaling server did not answer in time.',
   closed: 'The session has been closed.',
   joined: 'This session is in that room already.',
+  'too-large': 'The data are longer than the signaling server takes.',
   negotiation: 'The peers could not agree on a session description.',
   declined: 'The call was declined.',
   unanswered: 'Nobody answered the call.',
@@ -282,6 +284,7 @@ class Session extends Emitter {
 
   #queue(text, resolve, reject) {
     if (this.state === 'closed') return reject?.(new SignalboxError('closed'));
+    if (new TextEncoder().encode(text).length > FRAME_BYTES) return reject?.(new SignalboxError('too-large'));
     if (this.state !== 'open') {
       let characters = text.length;
       for (const entry of this.#unanswered.values()) characters += entry.text.length;

@@ -176,3 +176,12 @@ test('a call ends with either session', async (t) => {
   bob.on('call', () => bob.close());
   await assert.rejects(eve.call(bob.user), { code: 'unanswered' });
 });
+
+test('what is longer than the hub takes is refused at once, and costs nobody the session', async (t) => {
+  const [ann, bob] = await pair(t);
+  const said = once(bob, 'signal');
+  await ann.signal(`@${bob.user}`, '工'.repeat(21_700)); // three bytes each
+  assert.equal((await said).data.length, 21_700);
+  await assert.rejects(ann.signal(bob.peerId, '工'.repeat(22_000)), { code: 'too-large' });
+  assert.ok(await ann.ping() >= 0);
+});
