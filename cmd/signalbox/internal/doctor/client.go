@@ -56,6 +56,10 @@ func (d *Doctor) Client(ctx context.Context, o Options) {
 		trusted = d.check(ctx, "certificate", o.Timeout, front.certificate) != Failed
 	}
 	o.URL = front.base
+	known := scopeOfHost(ctx, o.URL.Hostname())
+	if o.URL.Scheme == "http" && known > scopeHost {
+		d.add(warning("use the https:// address: tls.mode says where its certificate comes from", "without https browsers give no camera and no microphone").named("certificate"))
+	}
 	if !trusted {
 		if o.Token != nil {
 			d.check(ctx, "signaling", o.Timeout, func(context.Context) Check {
@@ -67,7 +71,7 @@ func (d *Doctor) Client(ctx context.Context, o Options) {
 		o.TLS = o.TLS.Clone()
 		o.TLS.InsecureSkipVerify = true
 	}
-	d.signaling(ctx, o)
+	d.signaling(ctx, o, known)
 }
 
 // lookUp resolves the host's name.
@@ -85,6 +89,18 @@ func lookUp(ctx context.Context, host string) Check {
 		return failed("make an A record for it (and AAAA, if the box has IPv6) that leads to the box", "the name %s leads nowhere", host)
 	}
 	return ok("%s is %s, %s", host, joined(addrs), ms(time.Since(start)))
+}
+
+// scopeOfHost is how far the widest known of a host's addresses is known.
+func scopeOfHost(ctx context.Context, host string) (widest scope) {
+	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return scopeInternet
+	}
+	for _, ip := range addrs {
+		widest = max(widest, scopeOf(ip.Unmap()))
+	}
+	return widest
 }
 
 func joined(addrs []netip.Addr) string {

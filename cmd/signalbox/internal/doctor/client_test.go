@@ -291,7 +291,7 @@ func TestNoTURNServer(t *testing.T) {
 				c.Close()
 			}
 		}()
-		targets, c := resolve(deadline(t), []server{{url: "turn:" + l.Addr().String() + "?transport=tcp"}}, nil)
+		targets, c := resolve(deadline(t), []server{{url: "turn:" + l.Addr().String() + "?transport=tcp"}}, nil, scopeHost)
 		if c.Verdict != OK || len(targets) != 1 {
 			t.Fatalf("%+v", c)
 		}
@@ -311,7 +311,7 @@ func TestCheckEndsWithItsContext(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { silent.Close() })
-	targets, _ := resolve(deadline(t), []server{{url: "stun:" + silent.LocalAddr().String()}}, nil)
+	targets, _ := resolve(deadline(t), []server{{url: "stun:" + silent.LocalAddr().String()}}, nil, scopeHost)
 	ctx, cancel := context.WithCancel(deadline(t))
 	go func() {
 		silent.ReadFrom(make([]byte, 100)) // it is on its way
@@ -340,7 +340,7 @@ func TestICEServerURLs(t *testing.T) {
 		"turn:192.0.2.1:3478\x1b[2J?transport=x": "",
 	} {
 		got := ""
-		if list, _ := resolve(deadline(t), []server{{url: url}}, nil); len(list) == 1 {
+		if list, _ := resolve(deadline(t), []server{{url: url}}, nil, scopeHost); len(list) == 1 {
 			got = list[0].String()
 		}
 		if got != want {
@@ -412,5 +412,17 @@ func TestClocks(t *testing.T) {
 		t.Cleanup(other.Close)
 		r := ask(t, other.URL, Options{})
 		wants(t, r, "clock", want)
+	}
+}
+
+// ICE servers at an address that only the box itself knows lead every caller to their own machine.
+func TestICEServersThatLeadAstray(t *testing.T) {
+	t.Parallel()
+	list := []server{{url: "turn:127.0.0.1:3478"}}
+	if _, c := resolve(deadline(t), list, nil, scopeInternet); c.Verdict != Failed || !strings.Contains(c.Detail, "which only the box itself knows") || !strings.Contains(c.Fix, "public_host") {
+		t.Errorf("%+v", c)
+	}
+	if _, c := resolve(deadline(t), list, nil, scopeHost); c.Verdict != OK {
+		t.Errorf("%+v", c)
 	}
 }

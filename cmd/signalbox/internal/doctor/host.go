@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
@@ -152,7 +153,7 @@ func udpBuffer() Check {
 		return warning(fmt.Sprintf("sysctl -w net.core.rmem_max=%d, and in /etc/sysctl.d", wantedBuffer),
 			"it holds %d KiB, and since it started this system has dropped %d datagrams for lack of one", largest>>10, lost)
 	}
-	return ok("up to %d KiB (net.core.rmem_max), nothing dropped for lack of it", min(largest, wantedBuffer)>>10)
+	return ok("up to %d KiB (net.core.rmem_max); %d datagrams dropped for lack of room since this system started", largest>>10, lost)
 }
 
 func ownClock() Check {
@@ -186,7 +187,7 @@ func stateDir(dir string) Check {
 			if uid, known := ownerOf(file); known && uid != owner {
 				return warning(fmt.Sprintf("chown %d %s", owner, filepath.Join(dir, e.Name())), "%s belongs to another user than the directory: the service may be unable to read it", e.Name())
 			}
-			if known := file.Mode().Perm()&0o077 != 0; known && filepath.Separator == '/' {
+			if runtime.GOOS != "windows" && file.Mode().Perm()&0o077 != 0 {
 				return warning("chmod 600 "+filepath.Join(dir, e.Name()), "others than its owner may read %s", e.Name())
 			}
 		}
@@ -327,13 +328,22 @@ func ownToken(c signalbox.Config) func(string) (string, error) {
 		return func(room string) (string, error) {
 			t, err := signalbox.MintToken(c, signalbox.TokenRequest{Rooms: []string{room}, Name: "doctor", TTL: 5 * time.Minute})
 			if err != nil {
-				return "", fmt.Errorf("the box wants room tokens, and this configuration can't make one (%w): bring one with --token", err)
+				return "", tokenError{err}
 			}
 			return t.Token, nil
 		}
 	}
 	return nil
 }
+
+// tokenError is why the configuration makes no room token: it has the public key only.
+type tokenError struct{ error }
+
+func (e tokenError) Error() string {
+	return "the box wants room tokens, and its configuration makes none: " + e.error.Error()
+}
+
+func (e tokenError) Unwrap() error { return e.error }
 
 // startAndCheck runs the same assembly for as long as the checks take.
 func (d *Doctor) startAndCheck(ctx context.Context, o HostOptions) {

@@ -1,7 +1,10 @@
 package doctor
 
 import (
+	"crypto/ed25519"
 	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"net"
 	"os"
 	"path/filepath"
@@ -177,4 +180,23 @@ func TestWhatDoesNotFitThisMachine(t *testing.T) {
 
 	file := filepath.Join(dir, "turn-secret")
 	wants(t, examine(t, config(t, "web.listen=", "web.tls_listen="), file), "state", Failed, "is no directory")
+}
+
+// A configuration with a public key makes no tokens: that is said, and not taken for a fault of the network.
+func TestRoomTokensOfOthers(t *testing.T) {
+	t.Parallel()
+	public, _, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKIXPublicKey(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "public.pem")
+	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := examine(t, config(t, "auth.mode=jwt", "auth.jwt_key="+path, "web.listen="+free(t), "web.tls_listen="), t.TempDir())
+	wants(t, r, "signaling", Failed, "its configuration makes none", "--token")
 }

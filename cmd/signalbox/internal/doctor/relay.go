@@ -107,7 +107,7 @@ type trial struct {
 }
 
 // relay checks every server that the box hands out, at every address, and its relay.
-func (d *Doctor) relay(ctx context.Context, o Options, p *pair, met bool) {
+func (d *Doctor) relay(ctx context.Context, o Options, p *pair, met bool, known scope) {
 	first, second := servers(p.a.ICEServers()), servers(p.b.ICEServers())
 	if !met {
 		second = first // who is in no room together reaches only relays of its own
@@ -115,7 +115,7 @@ func (d *Doctor) relay(ctx context.Context, o Options, p *pair, met bool) {
 	var targets []target
 	d.check(ctx, "ICE servers", o.Timeout, func(ctx context.Context) Check {
 		var c Check
-		targets, c = resolve(ctx, first, second)
+		targets, c = resolve(ctx, first, second, known)
 		return c
 	})
 	trials := make([]*trial, len(targets))
@@ -152,8 +152,8 @@ func (d *Doctor) relay(ctx context.Context, o Options, p *pair, met bool) {
 	})
 }
 
-// resolve turns servers into targets.
-func resolve(ctx context.Context, first, second []server) (targets []target, c Check) {
+// resolve turns servers into targets. What is known less far than the box itself is of no use to those who reach that.
+func resolve(ctx context.Context, first, second []server, known scope) (targets []target, c Check) {
 	const most = 16
 	var problems, skips []string
 	relays := false
@@ -175,6 +175,11 @@ func resolve(ctx context.Context, first, second []server) (targets []target, c C
 		if err != nil || len(found) == 0 {
 			problems = append(problems, fmt.Sprintf("%s: the name leads nowhere", s.url))
 			continue
+		}
+		for _, one := range found {
+			if s := scopeOf(one.addr.Addr()); s < known {
+				problems = append(problems, fmt.Sprintf("%s leads to %s, %s", t.url, one.addr.Addr(), s))
+			}
 		}
 		relays = relays || t.relays
 		targets = append(targets, found...)
@@ -270,8 +275,8 @@ func (t *trial) unreachable(err error) Check {
 	var invalid x509.CertificateInvalidError
 	var name x509.HostnameError
 	switch {
-	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EADDRNOTAVAIL), errors.Is(err, syscall.EAFNOSUPPORT):
-		return skipped("this machine has no way to that address: no IPv6 here, perhaps")
+	case t.addr.Addr().Is6() && (errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EAFNOSUPPORT)):
+		return skipped("this machine has no IPv6")
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return failed("look at turn.listen, and whether public_host names the machine that signalbox runs on", "nothing listens on port %s", t.port())
 	case errors.As(err, &unknown), errors.As(err, &invalid), errors.As(err, &name):
@@ -445,7 +450,10 @@ func (t *trial) provoke(life, within context.Context, a *turnClient, conf *tls.C
 			odd = append(odd, fmt.Sprintf("for %s it says: %v", ip, reason(err)))
 		}
 	}
-	const fix = "only signalbox with --dev opens loopback: start it without, or look which server has the port"
+	fix := "only signalbox with --dev opens loopback: start it without, or look which server has the port"
+	if len(wrong) > 0 && strings.Contains(wrong[0], "password") {
+		fix = "what answers there is no signalbox, and relays for everybody: look which server has the port"
+	}
 	switch {
 	case len(wrong) > 0:
 		return failed(fix, "%s", strings.Join(append(wrong, odd...), "; "))

@@ -23,8 +23,8 @@ func (p *pair) close() {
 	}
 }
 
-// signaling opens two sessions, one over each carrier, has them meet in a room, and goes on to the relay.
-func (d *Doctor) signaling(ctx context.Context, o Options) {
+// signaling opens two sessions, one over each carrier, has them meet in a room, and goes on to the relay. known is how far the box's own address is.
+func (d *Doctor) signaling(ctx context.Context, o Options, known scope) {
 	room := "doctor-" + strings.ToLower(rand.Text())
 	var p pair
 	defer p.close()
@@ -58,7 +58,7 @@ func (d *Doctor) signaling(ctx context.Context, o Options) {
 		return c
 	})
 	d.meet = verdict == OK || verdict == Skipped && ctx.Err() == nil
-	d.relay(ctx, o, &p, met)
+	d.relay(ctx, o, &p, met, known)
 }
 
 func (c Check) named(name string) Check {
@@ -120,6 +120,10 @@ func dial(ctx context.Context, o Options, room string, c client.Carrier) (*clien
 
 // explain puts into words why a session can't be opened. Without a fix it is the carrier's fault.
 func explain(err error) Check {
+	var none tokenError
+	if errors.As(err, &none) {
+		return failed("bring one with --token: whoever has the private key makes it (signalbox token --key FILE)", "%v", none)
+	}
 	var refused *client.Error
 	if !errors.As(err, &refused) {
 		return failed("", "it can't be opened: %s", strings.TrimPrefix(reason(err), "signaling session: "))

@@ -179,7 +179,7 @@ func TestOpenRelayIsFound(t *testing.T) {
 	}
 	t.Cleanup(func() { other.Close() })
 	ctx := deadline(t)
-	list, _ := resolve(ctx, []server{{url: "turn:" + conn.LocalAddr().String() + "?transport=udp", user: "user", password: "password"}}, nil)
+	list, _ := resolve(ctx, []server{{url: "turn:" + conn.LocalAddr().String() + "?transport=udp", user: "user", password: "password"}}, nil, scopeHost)
 	one := &trial{target: list[0]}
 	a, c := one.reach(ctx, ctx, &tls.Config{})
 	if c.Verdict != OK {
@@ -249,7 +249,7 @@ func TestLostRequestIsRepeated(t *testing.T) {
 		}
 	}()
 	ctx := deadline(t)
-	list, _ := resolve(ctx, []server{{url: "stun:" + conn.LocalAddr().String()}}, nil)
+	list, _ := resolve(ctx, []server{{url: "stun:" + conn.LocalAddr().String()}}, nil, scopeHost)
 	c, err := dialTURN(ctx, list[0], nil)
 	if err != nil {
 		t.Fatal(err)
