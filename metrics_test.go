@@ -10,6 +10,9 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -471,4 +474,24 @@ func BenchmarkScrape(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(app.turn.Allocations()), "allocations")
+}
+
+// The alerts that the READMEs advise are of metrics that there are.
+func TestReadmeAlertsAreOfMetrics(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"README.md", "README.zh-CN.md"} {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := regexp.MustCompile(`\bsignalbox_\w+`).FindAllString(string(text), -1)
+		if len(found) < 3 {
+			t.Errorf("%s names %v", name, found)
+		}
+		for _, m := range found {
+			if !slices.ContainsFunc(metrics, func(row metric) bool { return row.name == m }) {
+				t.Errorf("%s: there is no metric %s", name, m)
+			}
+		}
+	}
 }
