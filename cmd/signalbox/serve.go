@@ -101,7 +101,8 @@ func waitForEnd(ctx context.Context, signals chan os.Signal, app *signalbox.App,
 	case sig = <-signals:
 	}
 	go func() {
-		<-signals
+		sig := <-signals
+		log.Warn("stopping at once: a second signal", "signal", sig.String())
 		os.Exit(exitFailed)
 	}()
 	sdNotify(daemon.SdNotifyStopping, log)
