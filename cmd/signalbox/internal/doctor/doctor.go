@@ -46,6 +46,7 @@ type Doctor struct {
 	say    func(Check)
 	report Report
 
+	local   bool // this machine was looked at
 	asked   bool // a box was asked as a client
 	reached bool // and it is one
 	meet    bool // two sessions have met in a room
@@ -83,6 +84,9 @@ func (d *Doctor) Report() Report {
 		r.Verdict = "Calls connect from here, through the relay, too. See the warnings."
 	default:
 		r.Verdict = "Everything works: calls connect from here, through the relay, too."
+	}
+	if d.local && d.meet {
+		r.Verdict += " That is from this machine: what a firewall does shows from another network only, with signalbox doctor URL."
 	}
 	return r
 }

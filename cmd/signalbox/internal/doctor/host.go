@@ -32,6 +32,7 @@ type HostOptions struct {
 // Host checks this machine, and then as a client the box that runs here with this configuration. If none runs, one does for as long as that takes, with
 // a copy of the state directory: doctor leaves nothing behind, and no file with an owner that the service can't read.
 func (d *Doctor) Host(ctx context.Context, o HostOptions) {
+	d.local = true
 	c := &o.Config
 	d.config(ctx, o)
 	d.check(ctx, "relay address", o.Timeout, func(ctx context.Context) Check { return relayAddress(ctx, *c) })

@@ -100,7 +100,7 @@ func TestThisMachineWithABox(t *testing.T) {
 	t.Parallel()
 	for _, mode := range [][]string{
 		{"auth.mode=open"}, {"auth.mode=password", "auth.password=north-north"}, {"auth.mode=jwt", "auth.jwt_key=north-north-north-north-north-north"},
-		{"tls.mode=off"},
+		{"tls.mode=off"}, {"web.trusted_proxies=127.0.0.1", "web.proxy_protocol=true"},
 	} {
 		set := append([]string{"web.listen=" + free(t), "web.tls_listen=" + free(t)}, mode...)
 		cfg := config(t, set...)

@@ -309,13 +309,13 @@ func (t *trial) allocate(life, within context.Context, a *turnClient, conf *tls.
 	start := time.Now()
 	a.login(t.user, t.password)
 	var err error
-	if t.relay, err = a.allocate(within); err != nil {
+	if t.relay, err = a.allocate(within, t.mapped.Addr()); err != nil {
 		return nil, second, refusedBy("it gives out no relay address", err)
 	}
 	took := time.Since(start)
 	if b, err = t.dial(life, within, conf); err == nil {
 		b.login(t.second.user, t.second.password)
-		second, err = b.allocate(within)
+		second, err = b.allocate(within, t.relay.Addr())
 	}
 	if err != nil {
 		return b, second, refusedBy("the second session gets no relay address", err)
@@ -421,7 +421,7 @@ func (t *trial) provoke(life, within context.Context, a *turnClient, conf *tls.C
 		}
 		defer c.close()
 		c.login(t.user, t.password+"x")
-		_, err = c.allocate(within)
+		_, err = c.allocate(within, t.relay.Addr())
 		return err
 	}
 	switch err := wrongPassword(); {
@@ -495,7 +495,7 @@ func knock(ctx context.Context, o Options, trials []*trial) Check {
 		return t.data && t.transport == "udp" && t.relay.Addr().Is4() == t.mapped.Addr().Is4()
 	})
 	if i < 0 {
-		return skipped("it can't be told from here: no relay works over UDP")
+		return skipped("it can't be told from here: over UDP no relay of our address family works")
 	}
 	t := trials[i]
 	a, err := t.dial(ctx, ctx, o.TLS)
@@ -504,7 +504,7 @@ func knock(ctx context.Context, o Options, trials []*trial) Check {
 	}
 	defer a.close()
 	a.login(t.user, t.password)
-	relay, err := a.allocate(ctx)
+	relay, err := a.allocate(ctx, t.relay.Addr())
 	if err != nil {
 		return skipped("it can't be told from here: no relay address was given out: %v", reason(err))
 	}

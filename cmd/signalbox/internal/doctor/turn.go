@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/pion/stun/v3"
@@ -107,8 +108,9 @@ func requestedTransportUDP(m *stun.Message) {
 	m.Add(stun.AttrRequestedTransport, []byte{17, 0, 0, 0}) // RFC 8656 §18.7
 }
 
-func requestedFamilyIPv6(m *stun.Message) {
-	m.Add(stun.AttrRequestedAddressFamily, []byte{2, 0, 0, 0})
+// requestedFamily is 1 for IPv4, 2 for IPv6 (RFC 8656 §18.8).
+func requestedFamily(family byte) setter {
+	return func(m *stun.Message) { m.Add(stun.AttrRequestedAddressFamily, []byte{family, 0, 0, 0}) }
 }
 
 func peerAddress(peer netip.AddrPort) setter {
@@ -148,11 +150,15 @@ func (c *turnClient) login(user, password string) {
 	c.user, c.password, c.key = user, password, nil
 }
 
-// allocate asks for a relayed transport address, an IPv4 one if the server has any.
-func (c *turnClient) allocate(ctx context.Context) (netip.AddrPort, error) {
-	answer, err := c.authenticated(ctx, stun.MethodAllocate, requestedTransportUDP, lifetimeOf(lifetime))
+// allocate asks for a relayed transport address, of the family of like if the server has one.
+func (c *turnClient) allocate(ctx context.Context, like netip.Addr) (netip.AddrPort, error) {
+	families := []setter{requestedFamily(1), requestedFamily(2)}
+	if like.Is6() {
+		slices.Reverse(families)
+	}
+	answer, err := c.authenticated(ctx, stun.MethodAllocate, requestedTransportUDP, families[0], lifetimeOf(lifetime))
 	if codeOf(err) == 440 {
-		answer, err = c.authenticated(ctx, stun.MethodAllocate, requestedTransportUDP, requestedFamilyIPv6, lifetimeOf(lifetime))
+		answer, err = c.authenticated(ctx, stun.MethodAllocate, requestedTransportUDP, families[1], lifetimeOf(lifetime))
 	}
 	if err != nil {
 		return netip.AddrPort{}, err

@@ -139,7 +139,7 @@ func FuzzAnswers(f *testing.F) {
 				c.stream = bufio.NewReader(conn)
 			}
 			c.login("user", "password")
-			if relay, err := c.allocate(ctx); err == nil {
+			if relay, err := c.allocate(ctx, netip.Addr{}); err == nil {
 				t.Errorf("the relay is %v", relay)
 			}
 			conn.frames.Reset(bytes.NewReader(in))
@@ -282,7 +282,7 @@ func TestRefusalsOnTheWire(t *testing.T) {
 	} {
 		conn := &scripted{frames: bufio.NewReader(bytes.NewReader(tc.frames))}
 		c := &turnClient{conn: conn, stream: bufio.NewReader(conn), buf: make([]byte, maxFrame+1)}
-		_, err := c.allocate(deadline(t))
+		_, err := c.allocate(deadline(t), netip.Addr{})
 		if err == nil || codeOf(err) != tc.code || !strings.Contains(err.Error(), tc.words) {
 			t.Errorf("%s: %v", name, err)
 		}
