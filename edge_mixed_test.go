@@ -104,22 +104,35 @@ func greet(url string) error {
 	return nil
 }
 
+// gate lets a few shake hands at once. The box gives each openTimeout for it, in which a slow machine is not done with hundreds.
+type gate chan struct{}
+
+func (g gate) pass(f func() error) error {
+	g <- struct{}{}
+	defer func() { <-g }()
+	return f()
+}
+
 // with dials, and hands the connection to f.
-func with(addr string, conf *tls.Config, f func(net.Conn) error) error {
-	conn, err := net.Dial("tcp", addr)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
+func (g gate) with(addr string, conf *tls.Config, f func(net.Conn) error) error {
 	if conf == nil {
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
 		return f(conn)
 	}
-	secure := tls.Client(conn, conf)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	if err := secure.HandshakeContext(ctx); err != nil {
+	var secure net.Conn
+	if err := g.pass(func() (err error) {
+		secure, err = (&tls.Dialer{Config: conf}).DialContext(ctx, "tcp", addr)
+		return err
+	}); err != nil {
 		return err
 	}
+	defer secure.Close()
 	return f(secure)
 }
 
@@ -159,28 +172,29 @@ func TestTwoPortsServeEverything(t *testing.T) {
 	anonymous := &tls.Config{InsecureSkipVerify: true} // no ALPN, and for an address no SNI: as browsers speak TURN
 	named := &tls.Config{InsecureSkipVerify: true, ServerName: "localhost", NextProtos: []string{"stun.turn"}}
 	hello := "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + strings.Repeat("x", 60) // a ClientHello's beginning
+	g := make(gate, 16)
 	kinds := map[string]func() error{
-		"https 1.1":                  func() error { return fetch("https://"+secure, 1, "http/1.1") },
-		"https 2":                    func() error { return fetch("https://"+secure, 2) },
+		"https 1.1":                  func() error { return g.pass(func() error { return fetch("https://"+secure, 1, "http/1.1") }) },
+		"https 2":                    func() error { return g.pass(func() error { return fetch("https://"+secure, 2) }) },
 		"http":                       func() error { return fetch("http://"+plain, 1) },
-		"wss":                        func() error { return greet("wss://" + secure) },
+		"wss":                        func() error { return g.pass(func() error { return greet("wss://" + secure) }) },
 		"ws":                         func() error { return greet("ws://" + plain) },
-		"turns with ALPN and SNI":    func() error { return with(secure, named, allocateOn) },
-		"turns without":              func() error { return with(secure, anonymous, allocateOn) },
-		"turn":                       func() error { return with(plain, nil, allocateOn) },
-		"silent":                     func() error { return with(plain, nil, reaped(false, "")) },
-		"silent for TLS":             func() error { return with(secure, nil, reaped(false, "")) },
-		"silent after the handshake": func() error { return with(secure, anonymous, reaped(false, "")) },
-		"half a handshake":           func() error { return with(secure, nil, reaped(false, hello)) },
-		"a slow handshake":           func() error { return with(secure, nil, reaped(true, hello)) },
-		"a slow request":             func() error { return with(plain, nil, reaped(true, "GET /"+strings.Repeat("x", 60))) },
-		"garbage for TLS":            func() error { return with(secure, nil, reaped(false, "\x80\xff\x00garbage")) },
-		"garbage":                    func() error { return with(plain, nil, reaped(false, "\xff\x80\x00garbage\r\n\r\n")) },
+		"turns with ALPN and SNI":    func() error { return g.with(secure, named, allocateOn) },
+		"turns without":              func() error { return g.with(secure, anonymous, allocateOn) },
+		"turn":                       func() error { return g.with(plain, nil, allocateOn) },
+		"silent":                     func() error { return g.with(plain, nil, reaped(false, "")) },
+		"silent for TLS":             func() error { return g.with(secure, nil, reaped(false, "")) },
+		"silent after the handshake": func() error { return g.with(secure, anonymous, reaped(false, "")) },
+		"half a handshake":           func() error { return g.with(secure, nil, reaped(false, hello)) },
+		"a slow handshake":           func() error { return g.with(secure, nil, reaped(true, hello)) },
+		"a slow request":             func() error { return g.with(plain, nil, reaped(true, "GET /"+strings.Repeat("x", 60))) },
+		"garbage for TLS":            func() error { return g.with(secure, nil, reaped(false, "\x80\xff\x00garbage")) },
+		"garbage":                    func() error { return g.with(plain, nil, reaped(false, "\xff\x80\x00garbage\r\n\r\n")) },
 		"garbage for TURN": func() error {
-			return with(plain, nil, reaped(false, "\x00\x03\xff\xff\xff\xff\xff\xffgarbagegarbagegarbage"))
+			return g.with(plain, nil, reaped(false, "\x00\x03\xff\xff\xff\xff\xff\xffgarbagegarbagegarbage"))
 		},
-		"garbage for TURN over TLS": func() error { return with(secure, anonymous, reaped(false, "\x3f"+strings.Repeat("\xff", 100))) },
-		"http for TLS":              func() error { return with(secure, nil, reaped(false, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")) },
+		"garbage for TURN over TLS": func() error { return g.with(secure, anonymous, reaped(false, "\x3f"+strings.Repeat("\xff", 100))) },
+		"http for TLS":              func() error { return g.with(secure, nil, reaped(false, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")) },
 	}
 	const each = 55 // of 19 kinds: more than a thousand
 	var wg sync.WaitGroup
@@ -244,20 +258,21 @@ func TestTwoPortsBehindABalancer(t *testing.T) {
 	app := startApp(t, "web.trusted_proxies=127.0.0.1", "web.proxy_protocol=true")
 	plain, secure := balancer(t, app.Addrs().Web), balancer(t, app.Addrs().WebTLS)
 	alpn := func(names ...string) *tls.Config { return &tls.Config{InsecureSkipVerify: true, NextProtos: names} }
+	g := make(gate, 16)
 	var wg sync.WaitGroup
 	for name, do := range map[string]func() error{
-		"https 2":                 func() error { return fetch("https://"+secure, 2) },
+		"https 2":                 func() error { return g.pass(func() error { return fetch("https://"+secure, 2) }) },
 		"http":                    func() error { return fetch("http://"+plain, 1) },
-		"wss":                     func() error { return greet("wss://" + secure) },
-		"turns":                   func() error { return with(secure, alpn(), allocateOn) },
-		"turns by its ALPN":       func() error { return with(secure, alpn("stun.turn"), allocateOn) },
-		"stuns by its ALPN":       func() error { return with(secure, alpn("stun.nat-discovery"), allocateOn) },
-		"turns and http":          func() error { return with(secure, alpn("http/1.1", "stun.turn"), allocateOn) },
-		"turn":                    func() error { return with(plain, nil, allocateOn) },
-		"nobody's challenge":      func() error { return refused(with(secure, alpn("acme-tls/1"), reaped(false, "x"))) },
-		"an unknown protocol":     func() error { return refused(with(secure, alpn("gopher"), reaped(false, "x"))) },
-		"silent":                  func() error { return with(secure, nil, reaped(false, "")) },
-		"garbage after the hello": func() error { return with(secure, alpn(), reaped(false, "\xff\x00")) },
+		"wss":                     func() error { return g.pass(func() error { return greet("wss://" + secure) }) },
+		"turns":                   func() error { return g.with(secure, alpn(), allocateOn) },
+		"turns by its ALPN":       func() error { return g.with(secure, alpn("stun.turn"), allocateOn) },
+		"stuns by its ALPN":       func() error { return g.with(secure, alpn("stun.nat-discovery"), allocateOn) },
+		"turns and http":          func() error { return g.with(secure, alpn("http/1.1", "stun.turn"), allocateOn) },
+		"turn":                    func() error { return g.with(plain, nil, allocateOn) },
+		"nobody's challenge":      func() error { return refused(g.with(secure, alpn("acme-tls/1"), reaped(false, "x"))) },
+		"an unknown protocol":     func() error { return refused(g.with(secure, alpn("gopher"), reaped(false, "x"))) },
+		"silent":                  func() error { return g.with(secure, nil, reaped(false, "")) },
+		"garbage after the hello": func() error { return g.with(secure, alpn(), reaped(false, "\xff\x00")) },
 	} {
 		for range 20 {
 			wg.Go(func() {
