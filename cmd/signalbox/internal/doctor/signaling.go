@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -165,26 +164,4 @@ func meet(ctx context.Context, p *pair, room string) (c Check, together bool) {
 			return ok("two sessions meet in a room; a signal takes %s", ms(time.Since(start))), true
 		}
 	}
-}
-
-// servers are those of a session, one for each URL.
-func servers(list []client.ICEServer) (out []server) {
-	const most = 32 // a box hands out some five
-	for _, s := range list {
-		for _, u := range s.URLs {
-			if len(out) < most {
-				out = append(out, server{url: u, user: s.Username, password: s.Credential})
-			}
-		}
-	}
-	return out
-}
-
-// kinds lists what servers offer.
-func kinds(list []server) string {
-	var words []string
-	for _, s := range list {
-		words = append(words, s.url)
-	}
-	return fmt.Sprintf("%d: %s", len(words), strings.Join(words, ", "))
 }
