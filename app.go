@@ -369,11 +369,18 @@ func (a *App) Drain(ctx context.Context) {
 	a.ready.Store(false)
 	a.hub.Drain()
 	a.turn.Drain()
+	a.log.Info("draining", "allocations", a.turn.Allocations())
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
-	for a.turn.Allocations() > 0 {
+	for {
+		n := a.turn.Allocations()
+		if n == 0 {
+			a.log.Info("drained: every allocation has ended")
+			return
+		}
 		select {
 		case <-ctx.Done():
+			a.log.Warn("drained no further: the time is over", "allocations", n)
 			return
 		case <-tick.C:
 		}

@@ -158,7 +158,7 @@ func TestRoutes(t *testing.T) {
 	c := insecure()
 	for _, base := range []string{"http://" + app.Addrs().Web, "https://" + app.Addrs().WebTLS} {
 		for path, want := range map[string]string{
-			"/": "<!doctype html>", "/call/x": "<!doctype html>", "/check": "<!doctype html>", "/admin": "<!doctype html>",
+			"/": "<!doctype html>", "/call": "<!doctype html>", "/call/": "<!doctype html>", "/call/x": "<!doctype html>", "/check": "<!doctype html>", "/admin": "<!doctype html>",
 			"/signalbox.js": "export", "/healthz": "ok\n", "/readyz": `{"ready":true}`, "/version": `{"version":`, "/about.html": "<p>about us</p>",
 			"/api/ice": `"iceServers":[{"urls":["stun:127.0.0.1:`,
 		} {

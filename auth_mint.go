@@ -153,13 +153,13 @@ func callURL(c *Config, rooms []string, token string) string {
 	if c.PublicHost == "" || len(rooms) != 1 || strings.Contains(rooms[0], "*") {
 		return ""
 	}
-	host := c.PublicHost
-	if strings.Contains(host, ":") {
-		host = "[" + host + "]"
+	base := c.proxyURL()
+	if base == "" {
+		host := uriHost(c.PublicHost)
+		if at, err := listenAddr(c.Web.TLSListen); err == nil && c.TLS.Mode != "off" && at.Port() != 443 {
+			host = net.JoinHostPort(c.PublicHost, strconv.Itoa(int(at.Port())))
+		}
+		base = "https://" + host + "/"
 	}
-	// A reverse proxy is at the usual port.
-	if at, err := listenAddr(c.Web.TLSListen); err == nil && c.TLS.Mode != "off" && len(c.Web.TrustedProxies) == 0 && at.Port() != 443 {
-		host = net.JoinHostPort(c.PublicHost, strconv.Itoa(int(at.Port())))
-	}
-	return "https://" + host + "/call/" + url.PathEscape(rooms[0]) + "#token=" + token
+	return base + "call/" + url.PathEscape(rooms[0]) + "#token=" + token
 }

@@ -95,6 +95,7 @@ func TestLoadFile(t *testing.T) {
 		"origin":          {text: "[web]\nallowed_origins = [\"app.example.org\"]\n", want: "web.allowed_origins: "},
 		"URL as host":     {text: "public_host = \"https://foo.example/\"\n", want: "public_host: \"https://foo.example/\" is not a host name"},
 		"host with port":  {text: "public_host = \"foo.example:8443\"\n", want: "public_host: "},
+		"bad address":     {text: "public_host = \"198.51.100.256\"\n", want: "public_host: \"198.51.100.256\" is not a host name or an address"},
 		"IDN":             {text: "public_host = \"bücher.example\"\n", want: "xn--"},
 		"heartbeat":       {text: "[signal]\nheartbeat = \"1us\"\n", want: "signal.heartbeat: "},
 		"rate":            {text: "[signal]\nrate = nan\n", want: "signal.rate: "},

@@ -186,7 +186,7 @@ func (c *Config) validateAddresses() error {
 		if _, err := netip.ParseAddr(s); err == nil {
 			literal = append(literal, s)
 		} else if !validHost(s) { // "auto" is one
-			return fmt.Errorf(`public_ip: %q is neither "auto" nor an address nor a host name`, s)
+			return fmt.Errorf(`public_ip: %q is neither "auto" nor an address nor a host name: write "198.51.100.7", or a name that leads to it`, s)
 		}
 	}
 	if err := oneOfEachFamily(literal); err != nil {

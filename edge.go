@@ -177,7 +177,7 @@ func bindError(key, network, addr string, err error) error {
 	advice := ""
 	switch {
 	case errors.Is(err, errAddrInUse):
-		advice = ": another program has that port: stop it, or choose another for " + key
+		advice = ": another program has that port: stop it, or choose another for " + key + " (--set " + key + "=:PORT)"
 	case errors.Is(err, syscall.EACCES):
 		advice = ": ports below 1024 need a privilege: run under systemd with AmbientCapabilities=CAP_NET_BIND_SERVICE, or choose a higher port"
 	case errors.Is(err, syscall.EADDRNOTAVAIL):

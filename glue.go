@@ -97,6 +97,11 @@ func validHost(s string) bool {
 	if s == "" || len(s) > 253 {
 		return false
 	}
+	// A name that ends in a number is a mistyped address, and browsers take it for one (URL standard, "ends in a number").
+	labels := strings.Split(strings.TrimSuffix(s, "."), ".")
+	if _, err := strconv.ParseUint(labels[len(labels)-1], 10, 64); err == nil {
+		return false
+	}
 	for _, r := range s {
 		if (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '.' && r != '_' {
 			return false

@@ -3,6 +3,7 @@ package signalbox
 import (
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -47,6 +48,7 @@ func (a *App) Kick(k Kick) (out KickResult, err error) {
 		}
 	}
 	var match func(signal.Kicked) bool
+	var who slog.Attr
 	switch {
 	case k.Allocation != "":
 		if until != (time.Time{}) {
@@ -55,14 +57,18 @@ func (a *App) Kick(k Kick) (out KickResult, err error) {
 		if a.turn.Kick(k.Allocation) {
 			out.Allocations++
 		}
+		a.log.Info("kicked", "allocation", k.Allocation, "allocations", out.Allocations)
 		return out, nil
 	case k.Peer != "":
+		who = slog.String("peer", k.Peer)
 		match = func(s signal.Kicked) bool { return s.ID == k.Peer }
 	case k.User != "":
+		who = slog.String("user", k.User)
 		ban(signal.Ban{User: k.User})
 		out.Allocations += a.turn.KickUser(k.User)
 		match = func(s signal.Kicked) bool { return s.User == k.User }
 	case k.Token != "":
+		who = slog.String("token", k.Token)
 		ban(signal.Ban{Token: k.Token})
 		match = func(s signal.Kicked) bool { return slices.Contains(s.Tokens, k.Token) }
 	case k.Source != "":
@@ -70,6 +76,7 @@ func (a *App) Kick(k Kick) (out KickResult, err error) {
 		if err != nil {
 			return out, fmt.Errorf("source: %w", err)
 		}
+		who = slog.String("source", list[0].String())
 		ban(signal.Ban{Source: list[0]})
 		out.Allocations += a.turn.KickSource(list[0])
 		match = func(s signal.Kicked) bool { return list[0].Contains(s.Source) }
@@ -93,7 +100,7 @@ func (a *App) Kick(k Kick) (out KickResult, err error) {
 		out.Allocations += a.turn.KickUser(s.ID)
 	}
 	out.Sessions = len(a.hub.Kick(match))
-	a.log.Info("kicked", "sessions", out.Sessions, "allocations", out.Allocations, "ban", k.Ban)
+	a.log.Info("kicked", who, "sessions", out.Sessions, "allocations", out.Allocations, "ban", k.Ban)
 	return out, nil
 }
 

@@ -19,6 +19,8 @@ func (a *App) routes() http.Handler {
 	for pattern, handler := range map[string]http.Handler{
 		"GET /{$}":              a.index(),
 		"GET /call/{room}":      a.ui.Call(),
+		"GET /call/{$}":         http.RedirectHandler("/", http.StatusFound), // a room has a name
+		"GET /call":             http.RedirectHandler("/", http.StatusFound),
 		"GET /check":            a.ui.Check(),
 		"GET /admin":            a.ui.Admin(),
 		"GET /example":          a.ui.Example(),

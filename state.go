@@ -102,7 +102,7 @@ func (s *State) write(name string, data []byte) error { return s.put(name, data,
 func (s *State) put(name string, data []byte, place func(from, to string) error) error {
 	f, err := os.CreateTemp(s.dir, "."+name+"-*") // 0600
 	if err != nil {
-		return fmt.Errorf("state: %w", err)
+		return fmt.Errorf("state: %w: make the directory writable for this user, or name another with --state DIR", err)
 	}
 	defer os.Remove(f.Name()) // fails once it is renamed
 	_, err = f.Write(data)

@@ -97,10 +97,13 @@ func (a *App) Welcome(w io.Writer) error {
 
 type pageURL struct{ url, where, note string }
 
-// pages lists URLs of the start page: those that work on this machine, and those for others.
+// pages lists URLs of the start page: those that work on this machine, and those for others. With a reverse proxy in front others come through it.
 func (a *App) pages() (local, others []pageURL) {
 	if l := a.edge.web; l != nil && reaches(l, netip.AddrFrom4([4]byte{127, 0, 0, 1})) {
 		local = append(local, pageURL{"http://localhost:" + portOf(l.Addr()) + "/", "on this machine", ""})
+	}
+	if url := a.cfg.proxyURL(); url != "" {
+		return local, []pageURL{{url, "through the reverse proxy", ""}}
 	}
 	l := a.edge.webTLS
 	if l == nil {
@@ -147,11 +150,27 @@ func reaches(l net.Listener, ip netip.Addr) bool {
 	return bound.IsUnspecified() || bound == ip
 }
 
-// firewall lists the ports that must be let in.
+// proxyURL is the start page's where a reverse proxy serves it, at the usual port; empty if none does, or its name is not known.
+func (c *Config) proxyURL() string {
+	if c.PublicHost == "" || len(c.Web.TrustedProxies) == 0 {
+		return ""
+	}
+	return "https://" + uriHost(c.PublicHost) + "/"
+}
+
+// uriHost is a host as URLs have it: an IPv6 address in brackets.
+func uriHost(host string) string {
+	if strings.Contains(host, ":") {
+		return "[" + host + "]"
+	}
+	return host
+}
+
+// firewall lists the ports that must be let in: not those that only this machine can reach.
 func (a *App) firewall() []string {
 	var out []string
 	for _, l := range []net.Listener{a.edge.web, a.edge.webTLS} {
-		if l != nil {
+		if l != nil && !l.Addr().(*net.TCPAddr).IP.IsLoopback() {
 			out = append(out, portOf(l.Addr())+"/tcp")
 		}
 	}

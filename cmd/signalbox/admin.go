@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -110,9 +111,16 @@ func printRooms(w io.Writer, s signalbox.Status) {
 }
 
 func printAllocations(w io.Writer, s signalbox.Status) {
-	fmt.Fprintln(w, "ID\tUSER\tCLASS\tCLIENT\tRELAY\tAGE\tFROM CLIENT\tTO CLIENT\tPEERS")
+	names := map[string]string{} // of peer ids
+	for _, r := range s.Signal.Rooms {
+		for _, m := range r.Members {
+			names[m.ID] = strconv.Quote(m.Name)
+		}
+	}
+	fmt.Fprintln(w, "ID\tUSER\tNAME\tCLASS\tCLIENT\tRELAY\tAGE\tFROM CLIENT\tTO CLIENT\tPEERS")
 	for _, a := range s.TURN.Allocations {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s/%s\t%s\t%s\t%s\t%s\t%s\n", a.ID, a.User, a.Class, a.Client, a.Transport, a.Relay,
+		_, peer, _ := strings.Cut(a.User, ":") // of the hub's credentials
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s/%s\t%s\t%s\t%s\t%s\t%s\n", a.ID, a.User, names[peer], a.Class, a.Client, a.Transport, a.Relay,
 			time.Since(time.UnixMilli(a.CreatedAt)).Round(time.Second), bytesInWords(int64(a.FromClientBytes)), bytesInWords(int64(a.ToClientBytes)),
 			strings.Join(a.Permissions, " "))
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -76,27 +77,35 @@ func command() *cobra.Command {
 		Short: "A TURN server, a STUN responder and a WebRTC signaling hub in one process",
 		Long: `signalbox is a TURN server, a STUN responder and a WebRTC signaling hub in one process, with the pages that prove
 that it works. Without a command it serves; without a config file it runs on defaults that config.toml documents.`,
-		Args:          func(_ *cobra.Command, args []string) error { return unknownCommand(args) },
+		Args:          unknownCommand,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return serve(cmd, g) },
+
+		SuggestionsMinimumDistance: 2, // edits
+		RunE:                       func(cmd *cobra.Command, _ []string) error { return serve(cmd, g) },
 	}
 	flags := root.PersistentFlags()
 	flags.StringVarP(&g.load.File, "config", "c", "", "read this TOML `file`")
 	flags.StringVar(&g.state, "state", "", "keep secrets and certificate in this `directory`\n(default $STATE_DIRECTORY, $XDG_STATE_HOME/signalbox or ~/.local/state/signalbox)")
 	flags.StringArrayVar(&g.load.Set, "set", nil, "override one `key=value`, for example turn.realm=example.org; may be repeated")
 	flags.BoolVar(&g.load.Dev, "dev", false, "defaults for development: listen on loopback, allow loopback peers, never drain")
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w: see %s --help", err, c.CommandPath())}
+	})
 	root.AddCommand(serveCommand(g), checkCommand(g), doctorCommand(g), credsCommand(g), tokenCommand(g), versionCommand())
 	root.AddCommand(adminCommands(g)...)
 	return root
 }
 
-func unknownCommand(args []string) error {
+func unknownCommand(root *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	return usageError{fmt.Errorf("there is no command %q: see signalbox --help", args[0])}
+	hint := "see signalbox --help"
+	if near := root.SuggestionsFor(args[0]); len(near) > 0 {
+		hint = "did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return usageError{fmt.Errorf("there is no command %q: %s", args[0], hint)}
 }
 
 // noArgs refuses arguments, as a usage error.
