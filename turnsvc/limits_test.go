@@ -120,11 +120,12 @@ func TestUserBandwidthOutlastsAllocations(t *testing.T) {
 }
 
 func TestMonthlyBudget(t *testing.T) {
-	now := time.Date(2026, 6, 15, 12, 0, 0, 0, time.UTC) // a month does not end meanwhile
-	month := now.Format("2006-01")
+	var now time.Time
+	var month string
 	r := newRig(t, func(o *Options) {
-		began := time.Now()
-		o.Now = func() time.Time { return now.Add(time.Since(began)) }
+		midMonth(o)
+		now = o.Now()
+		month = now.Format("2006-01")
 		o.Limits.TotalPerMonth = 1_000_000
 		o.Transfer = Transfer{Month: month, Bytes: 900_000}
 	})

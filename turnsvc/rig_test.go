@@ -74,6 +74,12 @@ func behindNAT(o *Options) {
 	}
 }
 
+// midMonth sets a clock by which no month ends while a test runs.
+func midMonth(o *Options) {
+	began := time.Now()
+	o.Now = func() time.Time { return time.Date(2026, 6, 15, 12, 0, 0, 0, time.UTC).Add(time.Since(began)) }
+}
+
 func haveIPv6() bool {
 	conn, err := net.ListenUDP("udp6", &net.UDPAddr{IP: net.IPv6loopback})
 	if err == nil {

@@ -29,7 +29,7 @@ func (r Relayed) below(other Relayed) bool {
 // What is relayed is counted once, whoever asks and however allocations end while packets are on their way.
 func TestRelayedOutlastsAllocations(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, nil)
+	r := newRig(t, midMonth)
 	over := make(chan struct{})
 	var watching sync.WaitGroup
 	for range 2 {
