@@ -111,6 +111,11 @@ var stories = map[string]func(*story){
 		s.hub.last = s.last
 		s.hub.mu.Unlock()
 	},
+	// Ends the stream once the client's test says so, whether there was a bye or not.
+	"parting": func(s *story) {
+		s.welcome("peer-1")
+		<-s.hub.parted
+	},
 	// Sends more than a client may leave unconfirmed, while its first POST waits for an answer.
 	"flood": func(s *story) {
 		s.welcome("peer-1")
@@ -208,6 +213,7 @@ type storyHub struct {
 	resuming  chan struct{} // of the story "silent"
 	noted     chan struct{}
 	resumable chan struct{}
+	parted    chan struct{} // of the story "parting"
 	flooded   chan struct{} // of the story "flood"
 
 	mu   sync.Mutex
@@ -222,6 +228,7 @@ func newHub(t *testing.T) string {
 		resuming:  make(chan struct{}),
 		noted:     make(chan struct{}),
 		resumable: make(chan struct{}),
+		parted:    make(chan struct{}),
 		flooded:   make(chan struct{}),
 		keys:      make(map[string]*eventsConn),
 	}
@@ -242,6 +249,8 @@ func (h *storyHub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.last.raw = nil
 	case path == "noted":
 		h.noted <- struct{}{}
+	case path == "parted":
+		h.parted <- struct{}{}
 	case path == "flooded":
 		close(h.flooded)
 	case up:

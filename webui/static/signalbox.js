@@ -116,6 +116,7 @@ class EventsCarrier {
   #waiting = [];
   #posting = false;
   #unconfirmed = 0;
+  #abort = new AbortController();
 
   constructor(url, { open, frame, end, seen }) {
     this.#url = url;
@@ -141,13 +142,18 @@ class EventsCarrier {
   }
 
   close(farewell) {
-    this.#source.onmessage = this.#source.onerror = null;
+    this.#source.onmessage = null;
+    this.#source.onerror = () => this.#source.close(); // or it would connect again, for a session that nobody has
     this.#end = () => {};
-    const last = [...this.#take(), farewell];
+    const last = this.#take();
     this.#waiting = [];
-    if (!farewell) return this.#source.close();
-    // The key is good as long as the stream is.
-    fetch(`${this.#url}/send`, { ...this.#request(last), keepalive: true }).catch(() => {}).finally(() => this.#source.close());
+    if (!farewell) {
+      this.#abort.abort(); // a POST that gets stuck would hold one of the browser's few connections
+      return this.#source.close();
+    }
+    const say = (frames) => fetch(`${this.#url}/send`, { ...this.#request(frames), keepalive: true });
+    // Browsers let no more than 64 KiB outlive the page. The key is good as long as the stream is.
+    say([...last, farewell]).catch(() => say([farewell])).catch(() => {}).finally(() => this.#source.close());
   }
 
   // One POST at a time keeps the order; what comes meanwhile goes with the next one.
@@ -156,7 +162,7 @@ class EventsCarrier {
     this.#posting = true;
     await null; // what is said in one go, goes in one
     do {
-      const response = await fetch(`${this.#url}/send`, this.#request(this.#take())).catch(() => null);
+      const response = await fetch(`${this.#url}/send`, { ...this.#request(this.#take()), signal: this.#abort.signal }).catch(() => null);
       if (!response?.ok) return setTimeout(() => this.#end(), LAST_WORD_MS); // the stream may be about to say why
     } while (this.#waiting.length || this.#unconfirmed >= UNCONFIRMED);
     this.#posting = false;

@@ -177,6 +177,60 @@ test('over events, the hub is told what has come', async () => {
   session.close();
 });
 
+/** Has `instead` answer what the SDK fetches, in place of the browser, until the test is over. */
+function intercept(t, instead) {
+  const { fetch } = globalThis;
+  globalThis.fetch = (url, options) => instead(url, options) || fetch(url, options);
+  t.after(() => { globalThis.fetch = fetch; });
+}
+
+test('over events, a farewell that gets stuck leaves no stream that connects again', { timeout: 10_000 }, async (t) => {
+  intercept(t, (_, { keepalive }) => keepalive && new Promise(() => {}));
+  const Native = globalThis.EventSource;
+  t.after(() => { globalThis.EventSource = Native; });
+  const closed = new Promise((resolve) => {
+    globalThis.EventSource = class extends Native {
+      close() {
+        super.close();
+        resolve();
+      }
+    };
+  });
+  const session = await connect(hub('no-websocket/parting'));
+  session.close();
+  await fetch(`${process.env.HUB}/parted`, {});
+  await closed;
+});
+
+test('over events, a farewell is said although too much was waiting', { timeout: 10_000 }, async (t) => {
+  // What browsers say of more than 64 KiB that are to outlive the page.
+  intercept(t, (_, { keepalive, body }) => keepalive && Buffer.byteLength(body) > 64 * 1024 && Promise.reject(new TypeError('Failed to fetch')));
+  const session = await connect(hub('no-websocket/again'));
+  session.signal('somebody', 'what did I say?').catch(() => {});
+  await once(session, 'got');
+  session.signal('somebody', '工'.repeat(20_000)).catch(() => {});
+  session.signal('somebody', '工'.repeat(5000)).catch(() => {});
+  session.close();
+  let last = '';
+  while (last !== '{"type":"bye"}' && !t.signal.aborted) last = await (await fetch(`${process.env.HUB}/last`, {})).text();
+});
+
+test('over events, a POST that gets stuck is given up with its connection', { timeout: 10_000 }, async (t) => {
+  const session = await connect(hub('no-websocket/cut'));
+  t.after(() => session.close());
+  let stuck = null;
+  intercept(t, (url, options) => {
+    if (stuck || !url.endsWith('/send')) return null;
+    stuck = options;
+    return new Promise(() => {});
+  });
+  const said = session.signal('somebody', 1);
+  fire('online');
+  await once(session, 'resumed');
+  await said;
+  assert.equal(stuck.signal?.aborted, true);
+});
+
 test('a token may be a function, which is asked for each hello', async () => {
   let asked = 0;
   const session = await connect({ ...hub('expired'), token: async () => `pass-${++asked}` });
