@@ -26,6 +26,7 @@ const OPENING_MS = 1000;
 const WATCH_MS = 2000;
 const RING_MS = 45_000;
 const REASON = 128; // characters that a callee may say of why not
+const BYE = '{"type":"bye"}';
 const PROTOCOLS = ['udp', 'tcp', 'tls'];
 
 const SENTENCES = {
@@ -279,6 +280,7 @@ class Session extends Emitter {
 
   close() {
     for (const group of this.#groups()) group._end();
+    if (this.state === 'reconnecting' && this.#resumable) this.#return();
     this.#bye();
     this.#end(new SignalboxError('closed'));
   }
@@ -329,7 +331,7 @@ class Session extends Emitter {
       const open = () => {
         clearTimeout(timer);
         timer = setTimeout(ended, ANSWER_MS);
-        if (this.#resumable) link.send(JSON.stringify({ type: 'resume', token: this.#resumeToken, seq: this.#seen }));
+        if (this.#resumable) link.send(this.#resume());
         else greet();
       };
       const greet = async () => {
@@ -531,9 +533,22 @@ class Session extends Emitter {
   // The hub need not wait for us to come back, and tells the others at once.
   #bye() {
     if (this.state !== 'open') return;
-    this.#link.close('{"type":"bye"}');
+    this.#link.close(BYE);
     this.#link = null;
     this.#resumable = false;
+  }
+
+  // Without a connection to say it on, there is one more attempt to make one.
+  #return() {
+    const open = () => {
+      link.send(this.#resume());
+      link.close(BYE);
+    };
+    const link = new CARRIERS[this.carrier](this.#url, { open, frame() {}, end: () => link.close(), seen: () => this.#seen });
+  }
+
+  #resume() {
+    return JSON.stringify({ type: 'resume', token: this.#resumeToken, seq: this.#seen });
   }
 
   #pong(deadline) {

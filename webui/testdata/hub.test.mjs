@@ -63,6 +63,8 @@ const cut = () => lines.forEach((line) => line.destroy());
 const enter = (user, options) => connect({ url: `http://127.0.0.1:${proxy.address().port}/signal`, name: user, user, ...options });
 const settled = (session, wanted) => session.state === wanted || once(session, 'state', ({ state }) => state === wanted);
 
+const DEADLINE = { timeout: 20_000 }; // the box forgets a session by itself after a minute
+
 let pairs = 0;
 
 async function pair(t) {
@@ -184,4 +186,21 @@ test('what is longer than the hub takes is refused at once, and costs nobody the
   assert.equal((await said).data.length, 21_700);
   await assert.rejects(ann.signal(bob.peerId, '工'.repeat(22_000)), { code: 'too-large' });
   assert.ok(await ann.ping() >= 0);
+});
+
+test('a session that is closed while it has no connection gives its user name back', DEADLINE, async (t) => {
+  for (const carrier of ['websocket', 'sse']) {
+    const name = `fay-${carrier}`;
+    globalThis.WebSocket = carrier === 'websocket' ? Native : class { constructor() { throw new Error('no WebSockets here'); } };
+    t.after(() => { globalThis.WebSocket = Native; });
+    const first = await enter(name, { keep: false });
+    assert.equal(first.carrier, carrier);
+    await first.ping(); // one that says nothing after its hello gives way to another
+    cut();
+    await settled(first, 'reconnecting');
+    first.close();
+    let second = null;
+    while (!second && !t.signal.aborted) second = await enter(name, { keep: false }).catch(({ code }) => assert.equal(code, 'user-taken'));
+    second?.close();
+  }
 });
