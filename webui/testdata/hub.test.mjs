@@ -75,11 +75,16 @@ async function pair(t) {
 }
 
 const Native = globalThis.WebSocket;
+
+/** Has sessions that begin in this test begin over that carrier. */
+function use(t, carrier) {
+  globalThis.WebSocket = carrier === 'websocket' ? Native : class { constructor() { throw new Error('no WebSockets here'); } };
+  t.after(() => { globalThis.WebSocket = Native; });
+}
+
 for (const carrier of ['websocket', 'sse']) {
   test(`begun over ${carrier}, everything comes once and in order, however often the line is cut`, async (t) => {
-    // Looked at when a connection is made.
-    globalThis.WebSocket = carrier === 'websocket' ? Native : class { constructor() { throw new Error('no WebSockets here'); } };
-    t.after(() => { globalThis.WebSocket = Native; });
+    use(t, carrier);
     const [ann, bob] = await pair(t);
     assert.equal(ann.carrier, carrier);
     await assert.rejects(enter(bob.user, { keep: false }), { code: 'user-taken' });
@@ -179,20 +184,23 @@ test('a call ends with either session', async (t) => {
   await assert.rejects(eve.call(bob.user), { code: 'unanswered' });
 });
 
-test('what is longer than the hub takes is refused at once, and costs nobody the session', async (t) => {
-  const [ann, bob] = await pair(t);
-  const said = once(bob, 'signal');
-  await ann.signal(`@${bob.user}`, '工'.repeat(21_700)); // three bytes each
-  assert.equal((await said).data.length, 21_700);
-  await assert.rejects(ann.signal(bob.peerId, '工'.repeat(22_000)), { code: 'too-large' });
-  assert.ok(await ann.ping() >= 0);
-});
+for (const carrier of ['websocket', 'sse']) {
+  test(`over ${carrier}, what is longer than the hub takes is refused at once, and costs nobody the session`, async (t) => {
+    use(t, carrier);
+    const [ann, bob] = await pair(t);
+    assert.equal(bob.carrier, carrier);
+    const said = once(bob, 'signal');
+    await ann.signal(`@${bob.user}`, '工'.repeat(21_700)); // three bytes each
+    assert.equal((await said).data, '工'.repeat(21_700));
+    await assert.rejects(ann.signal(bob.peerId, '工'.repeat(22_000)), { code: 'too-large' });
+    assert.ok(await ann.ping() >= 0);
+  });
+}
 
 test('a session that is closed while it has no connection gives its user name back', DEADLINE, async (t) => {
   for (const carrier of ['websocket', 'sse']) {
     const name = `fay-${carrier}`;
-    globalThis.WebSocket = carrier === 'websocket' ? Native : class { constructor() { throw new Error('no WebSockets here'); } };
-    t.after(() => { globalThis.WebSocket = Native; });
+    use(t, carrier);
     const first = await enter(name, { keep: false });
     assert.equal(first.carrier, carrier);
     await first.ping(); // one that says nothing after its hello gives way to another

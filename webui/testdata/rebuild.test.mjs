@@ -359,3 +359,26 @@ test('a token that is refused without a word is asked for again', DEADLINE, asyn
   assert.equal(asked, 3);
   await assert.rejects(connect({ url: hub.url, keep: false, token: () => Promise.reject() }), (error) => error === undefined);
 });
+
+test('in a new session, an end of a call that can call the other goes on trying', { timeout: 20_000 }, async (t) => {
+  let tries = 0;
+  const hub = await startHub(t, {
+    resume: (_, { send }) => send(EXPIRED),
+    signal: ({ id, to, data }, { send }) => {
+      if (data.call === 'back' && (to !== '@bob' || ++tries < 3)) send({ type: 'error', code: 'no-such-peer', id });
+    },
+  });
+  const session = await enter(t, hub);
+  const calls = [];
+  session.on('call', ({ call }) => calls.push(call.accept()));
+  hub.line.send(ring('call-1', true));
+  hub.line.send({ ...ring('call-2', true), seq: 2, from: 'nobody', fromUser: undefined });
+  await hub.until(() => calls.length === 2);
+  for (const { peer } of calls) peer.connection.connectionState = 'connected';
+  const news = [];
+  for (const call of calls) call.on('presence', ({ peer, present }) => news.push([peer.id, present]));
+  hub.line.cut();
+  await once(calls[0], 'presence', ({ present }) => present);
+  assert.deepEqual(news, [['bob-1', false], ['nobody', false], ['bob-1', true]]);
+  assert.deepEqual((await sent(session, hub, 'signal')).filter(({ data }) => data.call === 'back').map(({ to }) => to), ['@bob', 'nobody', '@bob', '@bob']);
+});
