@@ -172,7 +172,7 @@ interface Group<Events extends GroupEvents> extends Emitter<Events> {
   readonly peers: ReadonlyMap<string, Peer>;
   /** What is sent of that kind to every peer, now and later; null sends nothing. */
   replaceTrack(kind: 'audio' | 'video', track: MediaStreamTrack | null): Promise<void>;
-  /** Sends text to every peer whose data channel is open. */
+  /** Sends text to every peer whose data channel is open and takes it. */
   send(text: string): void;
 }
 
@@ -241,7 +241,7 @@ export interface Peer extends Emitter<PeerEvents> {
   readonly channel: RTCDataChannel | null;
   /** How media travels now, or null while there is no path. */
   path(): Promise<Path | null>;
-  /** Sends text over the data channel; false if it is not open. */
+  /** Sends text over the data channel; false if that is not open, or doesn't take it: too long, or too much is waiting. */
   send(text: string): boolean;
   /**
    * Looks for a new path while the old one goes on. The SDK does so by itself when the connection fails, stalls or changes its network;

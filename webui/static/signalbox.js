@@ -1053,8 +1053,12 @@ class Peer extends Emitter {
 
   send(text) {
     if (this.channel?.readyState !== 'open') return false;
-    this.channel.send(text);
-    return true;
+    try {
+      this.channel.send(text);
+      return true;
+    } catch {
+      return false; // it is too long for the far end, or too much waits for it
+    }
   }
 
   async restartIce() {

@@ -382,3 +382,16 @@ test('in a new session, an end of a call that can call the other goes on trying'
   assert.deepEqual(news, [['bob-1', false], ['nobody', false], ['bob-1', true]]);
   assert.deepEqual((await sent(session, hub, 'signal')).filter(({ data }) => data.call === 'back').map(({ to }) => to), ['@bob', 'nobody', '@bob', '@bob']);
 });
+
+test('a peer that takes no more text does not keep the others from theirs', DEADLINE, async (t) => {
+  const hub = await startHub(t, { join: ({ room }, { send }) => send(joined(room, 'bob', 'cem')) });
+  const session = await enter(t, hub);
+  const room = await session.join('tea');
+  const [bob, cem] = room.peers.values();
+  const got = [];
+  Object.assign(bob.channel, { readyState: 'open', send() { throw new DOMException('the queue is full', 'OperationError'); } });
+  Object.assign(cem.channel, { readyState: 'open', send: (text) => got.push(text) });
+  room.send('tea is ready');
+  assert.deepEqual(got, ['tea is ready']);
+  assert.deepEqual([bob.send('again'), cem.send('again')], [false, true]);
+});
