@@ -69,16 +69,20 @@ func (f *doctorFlags) run(cmd *cobra.Command, g *global, args []string) error {
 	if f.token != "" {
 		token = func(string) (string, error) { return f.token, nil }
 	}
-	print := &printer{out: cmd.OutOrStdout(), colors: !f.json && colorful(cmd.OutOrStdout())}
+
+	// The first ^C ends the checks, which then say goodbye to the box and remove what they copied; a second one ends the process. A terminal that is
+	// closed and a pipe that nobody reads any more are like a ^C.
+	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	defer context.AfterFunc(ctx, stop)()
+	signal.Ignore(syscall.SIGPIPE)
+	ctx, leave := context.WithCancel(ctx)
+	defer leave()
+	print := &printer{out: cmd.OutOrStdout(), colors: !f.json && colorful(cmd.OutOrStdout()), unread: leave}
 	d := doctor.New(nil)
 	if !f.json {
 		d = doctor.New(print.check)
 	}
-
-	// The first ^C ends the checks, which then say goodbye to the box; a second one ends the process.
-	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	defer context.AfterFunc(ctx, stop)()
 	if len(args) == 1 {
 		u, err := doctorURL(args[0])
 		if err != nil {
@@ -150,6 +154,7 @@ func doctorURL(text string) (*url.URL, error) {
 type printer struct {
 	out    io.Writer
 	colors bool
+	unread func() // nobody reads it
 	n      int
 }
 
@@ -169,9 +174,12 @@ func (p *printer) check(c doctor.Check) {
 	if color, has := map[doctor.Verdict]string{doctor.Failed: "31", doctor.Warning: "33", doctor.Skipped: "2"}[c.Verdict]; has && p.colors {
 		verdict = "\x1b[" + color + "m" + verdict + "\x1b[0m"
 	}
-	fmt.Fprintf(p.out, "%3d  %s  %-34s  %s\n", p.n, verdict, c.Name, c.Detail)
+	text := fmt.Sprintf("%3d  %s  %-34s  %s\n", p.n, verdict, c.Name, c.Detail)
 	if c.Fix != "" {
-		fmt.Fprintf(p.out, "%14s-> %s\n", "", c.Fix)
+		text += fmt.Sprintf("%14s-> %s\n", "", c.Fix)
+	}
+	if _, err := io.WriteString(p.out, text); err != nil {
+		p.unread()
 	}
 }
 
