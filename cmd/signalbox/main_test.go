@@ -49,7 +49,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"waitfor":     waitFor,
-			"stop":        stop,
+			"send":        send,
 			"takeport":    takePort,
 			"private":     private,
 			"onlyoneline": onlyOneLine,
@@ -112,8 +112,8 @@ func waitReady(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Fatalf("/readyz answers %d, want %s", got, args[1])
 }
 
-// stop SIGNAL sends it to the background commands.
-func stop(ts *testscript.TestScript, neg bool, args []string) {
+// send SIGNAL sends it to the background commands. It is not named stop: that is a command of testscript itself, which ends the script there.
+func send(ts *testscript.TestScript, neg bool, args []string) {
 	sig := map[string]syscall.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP}[args[0]]
 	for _, cmd := range ts.BackgroundCmds() {
 		ts.Check(cmd.Process.Signal(sig))
