@@ -136,7 +136,10 @@ func (f *front) close() {
 func (f *front) reach(ctx context.Context) Check {
 	conf := f.TLS.Clone()
 	conf.InsecureSkipVerify = true
-	f.client = &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, DialContext: f.Dial, TLSClientConfig: conf}}
+	f.client = &http.Client{
+		Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment, DialContext: f.Dial, TLSClientConfig: conf},
+		CheckRedirect: stay,
+	}
 	start := time.Now()
 	resp, body, err := f.get(ctx, f.URL.JoinPath("version"))
 	if err != nil {
@@ -144,11 +147,14 @@ func (f *front) reach(ctx context.Context) Check {
 	}
 	took := time.Since(start)
 	f.base = resp.Request.URL.JoinPath("..")
-	f.base.RawQuery, f.base.Fragment = "", ""
+	f.base.RawQuery, f.base.Fragment, f.base.User = "", "", nil
 	f.readDate(resp, took)
 	var v struct{ Version string }
 	if resp.StatusCode != http.StatusOK || json.Unmarshal(body, &v) != nil || v.Version == "" {
-		if resp.StatusCode >= 500 {
+		switch to := resp.Header.Get("Location"); {
+		case to != "" && resp.StatusCode/100 == 3:
+			return failed("name that URL if it is the box's", "%s redirects to %.200s", f.URL, to)
+		case resp.StatusCode >= 500:
 			return failed("a reverse proxy seems to find nothing behind it: is signalbox running, and where the proxy looks for it?", "%s answers %s", f.URL, resp.Status)
 		}
 		return failed("look whether the URL is right; a reverse proxy has to pass on every path", "%s answers %s, but not as a signalbox does", f.URL, resp.Status)
@@ -157,6 +163,15 @@ func (f *front) reach(ctx context.Context) Check {
 		return ok("signalbox %.64s in %s, redirected to %s", v.Version, ms(took), f.base)
 	}
 	return ok("signalbox %.64s in %s", v.Version, ms(took))
+}
+
+// stay follows redirects of the same host that don't lead out of TLS. Who redirects may be a stranger, and where it leads the token goes.
+func stay(to *http.Request, via []*http.Request) error {
+	from := via[len(via)-1].URL
+	if len(via) >= 10 || to.URL.Hostname() != from.Hostname() || from.Scheme == "https" && to.URL.Scheme != "https" {
+		return http.ErrUseLastResponse
+	}
+	return nil
 }
 
 func (f *front) get(ctx context.Context, u *url.URL) (*http.Response, []byte, error) {

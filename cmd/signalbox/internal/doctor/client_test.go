@@ -239,6 +239,31 @@ func TestRedirect(t *testing.T) {
 	}
 }
 
+// Whoever is on the way can answer before the certificate is looked at. A redirect to a host whose certificate is good, or out of TLS, gets no token.
+func TestRedirectByAStranger(t *testing.T) {
+	t.Parallel()
+	cert, key := keyPair(t, time.Now().Add(60*24*time.Hour))
+	b := start(t, "tls.mode=files", "tls.cert="+cert, "tls.key="+key, "auth.mode=password", "auth.password=north-north")
+	asked := false
+	token := func(string) (string, error) {
+		asked = true
+		return "north-north", nil
+	}
+	for _, to := range []string{strings.Replace(b.https(), "127.0.0.1", "localhost", 1), b.http()} {
+		stranger := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, to+r.URL.Path, http.StatusFound)
+		}))
+		stranger.Config.ErrorLog = quiet()
+		stranger.StartTLS()
+		t.Cleanup(stranger.Close)
+		r := ask(t, stranger.URL, Options{Token: token, TLS: rootsOf(t, cert)})
+		wants(t, r, "web", Failed, "redirects to "+to, "name that URL")
+	}
+	if asked {
+		t.Error("the token was asked for")
+	}
+}
+
 // The box listens for TCP on all of loopback, and for UDP on 127.0.0.1 only: so at 127.0.0.9 it is as behind a firewall without UDP.
 func TestUDPIsBlocked(t *testing.T) {
 	t.Parallel()
