@@ -62,6 +62,7 @@ func (d *Doctor) Client(ctx context.Context, o Options) {
 	}
 	if !trusted {
 		if o.Token != nil {
+			d.unsure = true
 			d.check(ctx, "signaling", o.Timeout, func(context.Context) Check {
 				return skipped("the certificate is not trusted, and a token is not for strangers")
 			})

@@ -19,6 +19,9 @@ import (
 	"time"
 
 	"github.com/pion/stun/v3"
+
+	"signalbox"
+	"signalbox/signal/client"
 )
 
 func TestHealthyBoxIsHealthy(t *testing.T) {
@@ -109,6 +112,9 @@ func TestTokenIsNotForStrangers(t *testing.T) {
 	}
 	r := ask(t, b.https(), Options{Token: token})
 	wants(t, r, "signaling", Skipped, "not for strangers")
+	if strings.Contains(r.Verdict, "signaling") || !strings.Contains(r.Verdict, "certificate") {
+		t.Error(r.Verdict)
+	}
 	if asked {
 		t.Error("the token was asked for")
 	}
@@ -145,6 +151,33 @@ func TestTokenForOtherRooms(t *testing.T) {
 	if r.Failed != 0 || r.Warnings != 0 || strings.Contains(r.Verdict, "signaling") {
 		t.Error(text(r))
 	}
+}
+
+// A token that names a user lets one session in at a time: that is no fault of the box.
+func TestTokenOfOneUser(t *testing.T) {
+	t.Parallel()
+	set := []string{"auth.mode=jwt", "auth.jwt_key=north-north-north-north-north-north"}
+	minted, err := signalbox.MintToken(config(t, set...), signalbox.TokenRequest{Rooms: []string{"*"}, User: "alice", TTL: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := start(t, set...)
+	token := func(string) (string, error) { return minted.Token, nil }
+	r := ask(t, b.http(), Options{Token: token})
+	wants(t, r, "WebSocket", OK)
+	wants(t, r, "server-sent events", Skipped, "one user")
+	wants(t, r, "room", Skipped, "one user")
+	wants(t, r, find(t, r, "turn/udp").Name+" data", OK)
+	if r.Failed != 0 || r.Warnings != 0 || strings.Contains(r.Verdict, "signaling") {
+		t.Error(text(r))
+	}
+
+	alice, err := client.Dial(deadline(t), b.http(), client.Options{Token: client.StaticToken(minted.Token)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(alice.Close)
+	wants(t, ask(t, b.http(), Options{Token: token}), "signaling", Failed, "is in already", "another user")
 }
 
 func TestDrainingBox(t *testing.T) {

@@ -49,6 +49,7 @@ type Doctor struct {
 	local   bool // this machine was looked at
 	asked   bool // a box was asked as a client
 	reached bool // and it is one
+	unsure  bool // its certificate is not trusted, so that the token was not sent
 	meet    bool // two sessions have met in a room
 	relays  bool // data came through a relay
 	blocked bool // relay ports can't be reached
@@ -72,6 +73,8 @@ func (d *Doctor) Report() Report {
 		r.Verdict = "This machine is ready: start signalbox, then run doctor again for the rest."
 	case !d.reached:
 		r.Verdict = "The box can't be reached, so nothing else could be checked."
+	case d.unsure:
+		r.Verdict = "The certificate is not trusted, so nothing else could be checked: see what failed."
 	case !d.meet:
 		r.Verdict = "No call can start: signaling does not work."
 	case !d.relays:

@@ -27,9 +27,17 @@ func (d *Doctor) signaling(ctx context.Context, o Options, known scope) {
 	room := "doctor-" + strings.ToLower(rand.Text())
 	var p pair
 	defer p.close()
-	ws := carry(ctx, o, room, "WebSocket", client.WebSocket, &p.a)
-	sse := carry(ctx, o, room, "server-sent events", client.SSE, &p.b)
+	ws, _ := carry(ctx, o, room, "WebSocket", client.WebSocket, &p.a)
+	sse, err := carry(ctx, o, room, "server-sent events", client.SSE, &p.b)
 	if ctx.Err() != nil {
+		return
+	}
+	if p.a != nil && client.IsCode(err, client.CodeUserTaken) {
+		d.add(ws)
+		d.add(skipped("the token is for one user, who is in over WebSocket").named(sse.Name))
+		d.add(skipped("the token is for one user, who is alone in every room").named("room"))
+		p.b, d.meet = p.a, true
+		d.relay(ctx, o, &p, false, known)
 		return
 	}
 	d.addCarriers(ws, sse)
@@ -66,11 +74,11 @@ func (c Check) named(name string) Check {
 }
 
 // carry opens a session over one carrier and measures its round trip. A failure without a fix is the carrier's.
-func carry(ctx context.Context, o Options, room, name string, c client.Carrier, into **client.Session) Check {
-	return timed(ctx, name, o.Timeout, func(ctx context.Context) Check {
+func carry(ctx context.Context, o Options, room, name string, c client.Carrier, into **client.Session) (did Check, err error) {
+	did = timed(ctx, name, o.Timeout, func(ctx context.Context) Check {
 		start := time.Now()
-		s, err := dial(ctx, o, room, c)
-		if err != nil {
+		var s *client.Session
+		if s, err = dial(ctx, o, room, c); err != nil {
 			return explain(err)
 		}
 		*into = s
@@ -81,6 +89,7 @@ func carry(ctx context.Context, o Options, room, name string, c client.Carrier, 
 		}
 		return ok("welcome in %s, ping %s", ms(opened), ms(rtt))
 	})
+	return did, err
 }
 
 // addCarriers says how both did: where one works, the other's failure is a warning. What the box itself refuses it refuses on both.
@@ -130,6 +139,8 @@ func explain(err error) Check {
 	switch refused.Code {
 	case client.CodeUnauthorized:
 		return failed("bring the password, or a token that is still good: --token (`signalbox token` makes one)", "no entry: %s", refused.Message)
+	case client.CodeUserTaken:
+		return failed("bring a token for another user, or wait until that one has left", "no entry: the user whom the token names is in already")
 	case client.CodeShuttingDown:
 		return failed("wait until it is up again, or start it", "the box is draining or stopping: it takes no new sessions")
 	case client.CodeRateLimited:
