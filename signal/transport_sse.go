@@ -89,7 +89,7 @@ func (t *sseTransport) serve() {
 	code = t.write()
 }
 
-// write sends what is in the outbox, comments that keep proxies from cutting a silent stream, and fresh ICE servers, until the connection is over. It
+// write sends what is in the outbox, comments that keep proxies from cutting a silent stream, pings, and fresh ICE servers, until the connection is over. It
 // returns the code to end the session with; "" when the connection was lost, or the session has its code already.
 func (t *sseTransport) write() Code {
 	l, h := t.link, t.link.hub
@@ -97,6 +97,7 @@ func (t *sseTransport) write() Code {
 	defer timer.Stop()
 	var batch []outFrame
 	var text []byte
+	var pinged time.Time
 	for {
 		select {
 		case <-l.feed.ready:
@@ -120,7 +121,14 @@ func (t *sseTransport) write() Code {
 			deadline = now.Add(h.limits.linger)
 			text = appendClose(text, l.feed.code)
 		}
-		if len(text) == 0 {
+		// Nothing tells that the client is there but what it posts.
+		heard := time.Unix(0, t.heard.Load())
+		beat := now.Add(-h.opts.Heartbeat)
+		switch {
+		case !over && l.greeted() && !heard.After(beat) && !pinged.After(beat):
+			text = append(text, "event: ping\ndata: {}\n\n"...)
+			pinged = now
+		case len(text) == 0:
 			text = append(text, ":\n\n"...)
 		}
 		if err := t.send(text, deadline); over || err != nil {
@@ -133,8 +141,7 @@ func (t *sseTransport) write() Code {
 		if cap(text) > gatherSize {
 			text = nil
 		}
-		// Nothing tells that the client is there but what it posts.
-		dead := l.patience(time.Unix(0, t.heard.Load()))
+		dead := l.patience(heard)
 		if !now.Before(dead) {
 			if !l.greeted() {
 				l.dismiss(refuse(CodeHelloFirst, ""))

@@ -197,6 +197,28 @@ func TestSilentEventsEnd(t *testing.T) {
 	}
 }
 
+// A page in the background has hardly any timers, so the hub asks; POSTs without frames are answers, and whoever speaks isn't asked.
+func TestEventsPing(t *testing.T) {
+	t.Parallel()
+	const heartbeat, times = 2 * time.Second, 3 // together more silence than is borne
+	b := start(t, Options{Heartbeat: heartbeat})
+	c := b.events(t, nil)
+	c.post(0, frame{"type": "hello"})
+	c.expect("welcome")
+	began := time.Now()
+	for range times {
+		if kind, _, data := c.event(); kind != "ping" || data != "{}" {
+			t.Fatalf("after %v: %s %s", time.Since(began), kind, data)
+		}
+		if code := c.post(0); code != 204 {
+			t.Fatalf("status %d", code)
+		}
+	}
+	if asked := time.Since(began); asked < (times-1)*heartbeat {
+		t.Errorf("asked %d times in %v", times, asked)
+	}
+}
+
 func TestPostsAreBounded(t *testing.T) {
 	t.Parallel()
 	b := start(t, Options{MaxFrame: 1000})

@@ -116,6 +116,23 @@ var stories = map[string]func(*story){
 		s.welcome("peer-1")
 		<-s.hub.parted
 	},
+	// Asks whether the client is there until it says so: a POST that is under way says so, too, and is none of its own.
+	"asks": func(s *story) {
+		s.welcome("peer-1")
+		conn := s.conn.(*eventsConn)
+		for {
+			conn.event("ping", "{}")
+			select {
+			case text := <-conn.frames:
+				s.tell(storyFrame{raw: text})
+				s.serve()
+				return
+			case <-time.After(100 * time.Millisecond):
+			case <-conn.gone:
+				return
+			}
+		}
+	},
 	// Sends more than a client may leave unconfirmed, while its first POST waits for an answer.
 	"flood": func(s *story) {
 		s.welcome("peer-1")

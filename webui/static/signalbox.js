@@ -133,6 +133,7 @@ class EventsCarrier {
       frame(JSON.parse(data));
       if ((this.#unconfirmed += 1024 + data.length) >= UNCONFIRMED) this.#post();
     };
+    this.#source.addEventListener('ping', () => this.#post());
     this.#source.addEventListener('close', ({ data }) => this.#end(JSON.parse(data).code));
     this.#source.onerror = () => this.#end(); // left alone, it would connect again without resuming
   }

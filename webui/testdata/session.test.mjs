@@ -169,6 +169,13 @@ test('over events, a refusal has its code', async () => {
   await assert.rejects(connect(hub('no-websocket/refused')), { code: 'unauthorized', final: true });
 });
 
+test('over events, the hub is answered when it asks, without a timer', async () => {
+  const session = await connect(hub('no-websocket/asks'));
+  const { frame } = await once(session, 'got');
+  assert.equal(frame.type, 'confirmed');
+  session.close();
+});
+
 test('over events, the hub is told what has come', async () => {
   const session = await connect(hub('no-websocket/flood'));
   session.on('note', ({ seq }) => seq === 300 && fetch(`${process.env.HUB}/flooded`));
