@@ -15,6 +15,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -328,6 +330,26 @@ func TestUDPIsBlocked(t *testing.T) {
 	}
 }
 
+// Doctor needs two allocations at a time, however many addresses the box has.
+func TestFewAllocationsAreEnough(t *testing.T) {
+	t.Parallel()
+	r := ask(t, start(t, "turn.limits.per_source=2", "turn.limits.per_user=1").http(), Options{})
+	if r.Failed != 0 || r.Warnings != 0 {
+		t.Error(text(r))
+	}
+}
+
+// A machine with one address family is no fault of the box's other one.
+func TestMachineWithOneFamily(t *testing.T) {
+	t.Parallel()
+	for at, want := range map[string]string{"192.0.2.1:3478": "no IPv4", "[2001:db8::1]:3478": "no IPv6"} {
+		one := &trial{target: target{addr: addrPort(at), transport: "udp"}}
+		if c := one.unreachable(fmt.Errorf("connect: %w", syscall.ENETUNREACH)); c.Verdict != Skipped || !strings.Contains(c.Detail, want) {
+			t.Errorf("%+v", c)
+		}
+	}
+}
+
 // Another program at the port, and one that says nothing.
 func TestNoTURNServer(t *testing.T) {
 	t.Parallel()
@@ -354,7 +376,7 @@ func TestNoTURNServer(t *testing.T) {
 			t.Fatalf("%+v", c)
 		}
 		one := &trial{target: targets[0]}
-		one.run(deadline(t), Options{TLS: &tls.Config{}, Timeout: 300 * time.Millisecond})
+		one.run(deadline(t), Options{TLS: &tls.Config{}, Timeout: 300 * time.Millisecond}, new(sync.Mutex))
 		want := map[string]string{"http": "does not speak STUN", "silent": "nothing came back over TCP"}[name]
 		if len(one.checks) != 1 || one.checks[0].Verdict != Failed || !strings.Contains(one.checks[0].Detail, want) {
 			t.Errorf("%s: %+v", name, one.checks)
@@ -377,7 +399,7 @@ func TestCheckEndsWithItsContext(t *testing.T) {
 	}()
 	start := time.Now()
 	one := &trial{target: targets[0]}
-	one.run(ctx, Options{TLS: &tls.Config{}, Timeout: patience})
+	one.run(ctx, Options{TLS: &tls.Config{}, Timeout: patience}, new(sync.Mutex))
 	if took := time.Since(start); took > patience/2 {
 		t.Errorf("it took %v", took)
 	}

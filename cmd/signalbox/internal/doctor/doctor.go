@@ -52,6 +52,7 @@ type Doctor struct {
 	unsure  bool // its certificate is not trusted, so that the token was not sent
 	meet    bool // two sessions have met in a room
 	relays  bool // data came through a relay
+	outside bool // it is at an address that this machine does not reach, though it is its own
 	blocked bool // relay ports can't be reached
 }
 
@@ -77,6 +78,9 @@ func (d *Doctor) Report() Report {
 		r.Verdict = "The certificate is not trusted, so nothing else could be checked: see what failed."
 	case !d.meet:
 		r.Verdict = "No call can start: signaling does not work."
+	case !d.relays && d.outside:
+		r.Verdict = "Calls start; whether the relay works shows from another network only, with signalbox doctor URL."
+		return r
 	case !d.relays:
 		r.Verdict = "Calls start, but no relay works: whoever is behind a strict NAT or firewall does not connect."
 	case d.blocked:

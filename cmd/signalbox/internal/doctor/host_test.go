@@ -118,6 +118,21 @@ func TestThisMachineWithABox(t *testing.T) {
 	}
 }
 
+// Behind many NATs a machine does not reach itself by its public address: that is no fault. The box is at 127.0.0.1 only, and hands out 127.0.0.9.
+func TestThisMachineBehindANAT(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux has all of 127.0.0.0/8")
+	}
+	r := examine(t, config(t, "web.listen="+free(t), "web.tls_listen=", "public_host=127.0.0.9"), t.TempDir())
+	for _, name := range []string{"stun/udp 127.0.0.9", "turn/udp 127.0.0.9", "turn/tcp 127.0.0.9"} {
+		wants(t, r, name, Warning, "does not reach 127.0.0.9", "in another network")
+	}
+	if r.Failed != 0 || !strings.Contains(r.Verdict, "shows from another network only") || strings.Contains(r.Verdict, "no relay works") {
+		t.Error(text(r))
+	}
+}
+
 // Another program has a port that the box needs.
 func TestTakenPort(t *testing.T) {
 	t.Parallel()

@@ -23,6 +23,7 @@ type trial struct {
 	target
 	checks []Check
 	silent bool           // nothing came back
+	closed bool           // a refusal of the system's came back
 	works  bool           // it answers
 	mapped netip.AddrPort // our address as it sees it
 	relay  netip.AddrPort // the first relayed transport address
@@ -43,20 +44,25 @@ func (d *Doctor) relay(ctx context.Context, o Options, p *pair, met bool, known 
 	})
 	trials := make([]*trial, len(targets))
 	ended := make([]chan struct{}, len(targets))
+	var relaying sync.Mutex
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	for i, t := range targets {
 		trials[i], ended[i] = &trial{target: t}, make(chan struct{})
 		wg.Go(func() {
 			defer close(ended[i])
-			trials[i].run(ctx, o)
+			trials[i].run(ctx, o, &relaying)
 		})
 	}
 	for i, t := range trials {
 		<-ended[i]
-		if t.silent {
+		if t.silent || t.closed && d.local {
 			wg.Wait() // what the others heard tells why
-			t.compare(trials)
+			if d.local && t.outside(trials) {
+				d.outside = true
+			} else if t.silent {
+				t.compare(trials)
+			}
 		}
 		for _, c := range t.checks {
 			if ctx.Err() == nil {
@@ -75,25 +81,31 @@ func (d *Doctor) relay(ctx context.Context, o Options, p *pair, met bool, known 
 	})
 }
 
-// run checks one target: does it answer, does it relay, does data come through, does it refuse what it must.
-func (t *trial) run(ctx context.Context, o Options) {
+// run checks one target: does it answer, does it relay, does data come through, does it refuse what it must. Who has relaying has allocations: all
+// targets at a time may be more than the box allows one caller.
+func (t *trial) run(ctx context.Context, o Options, relaying *sync.Mutex) {
 	step := func(name string, run func(context.Context) Check) Verdict {
 		c := timed(ctx, strings.TrimSpace(t.String()+" "+name), o.Timeout, run)
 		t.checks = append(t.checks, c)
 		return c.Verdict
 	}
 	var a, b *turnClient
-	defer func() {
+	answers := step("", func(within context.Context) (c Check) {
+		a, c = t.reach(ctx, within, o.TLS)
+		return c
+	}) == OK
+	if answers && t.relays {
+		relaying.Lock()
+		defer relaying.Unlock()
+	}
+	defer func() { // before others may go on
 		for _, c := range []*turnClient{a, b} {
 			if c != nil {
 				c.close()
 			}
 		}
 	}()
-	if step("", func(within context.Context) (c Check) {
-		a, c = t.reach(ctx, within, o.TLS)
-		return c
-	}) != OK || !t.relays {
+	if !answers || !t.relays {
 		return
 	}
 	var second netip.AddrPort
@@ -154,9 +166,14 @@ func (t *trial) unreachable(err error) Check {
 	var invalid x509.CertificateInvalidError
 	var name x509.HostnameError
 	switch {
-	case t.addr.Addr().Is6() && (errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EAFNOSUPPORT)):
-		return skipped("this machine has no IPv6")
+	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EADDRNOTAVAIL), errors.Is(err, syscall.EAFNOSUPPORT):
+		family := "IPv4"
+		if t.addr.Addr().Is6() {
+			family = "IPv6"
+		}
+		return skipped("this machine has no %s", family)
 	case errors.Is(err, syscall.ECONNREFUSED):
+		t.closed = true
 		return failed("look at turn.listen, and whether public_host names the machine that signalbox runs on", "nothing listens on port %s", t.port())
 	case errors.As(err, &unknown), errors.As(err, &invalid), errors.As(err, &name):
 		return failed("browsers do not say so, they only fail: get a certificate for this very name (tls.mode \"acme\")", "the certificate is not good for turns: %v", err)
@@ -171,6 +188,8 @@ func (t *trial) unreachable(err error) Check {
 	return failed(open, "it can't be reached: %v", reason(err))
 }
 
+func (t *trial) last() *Check { return &t.checks[len(t.checks)-1] }
+
 // compare looks at what other ways to the same host came to.
 func (t *trial) compare(all []*trial) {
 	if t.transport != "udp" || !slices.ContainsFunc(all, func(other *trial) bool {
@@ -178,9 +197,30 @@ func (t *trial) compare(all []*trial) {
 	}) {
 		return
 	}
-	last := &t.checks[len(t.checks)-1]
+	last := t.last()
 	last.Detail += ", though TCP works: UDP is blocked"
 	last.Fix = "let UDP in: ufw allow " + t.port() + ", and in the cloud provider's firewall, too; or it is this network that lets no UDP out: try from another"
+}
+
+// outside takes back that the box does not answer if it is asked from its own machine, at an address that another one has, and at which nothing at all
+// answers: many NATs do not let a machine reach itself by the address that they give it.
+func (t *trial) outside(all []*trial) bool {
+	if isOwn(t.addr.Addr()) || slices.ContainsFunc(all, func(other *trial) bool { return other.works && other.addr.Addr() == t.addr.Addr() }) {
+		return false
+	}
+	c := t.last()
+	c.Verdict, c.Detail = Warning, fmt.Sprintf("this machine does not reach %s, which it does not have itself: that may be a NAT's way", t.addr.Addr())
+	c.Fix = "run signalbox doctor URL in another network; if it fails there, too, look whether public_host leads to this machine, and which ports the NAT passes on"
+	return true
+}
+
+// isOwn reports whether this machine has the address. If that can't be told, it has.
+func isOwn(ip netip.Addr) bool {
+	own, err := net.InterfaceAddrs()
+	return err != nil || slices.ContainsFunc(own, func(a net.Addr) bool {
+		prefix, err := netip.ParsePrefix(a.String())
+		return err == nil && prefix.Addr().Unmap() == ip
+	})
 }
 
 // allocate makes two allocations, one for each session's credential.

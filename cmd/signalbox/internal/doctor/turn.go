@@ -85,14 +85,16 @@ func dialTURN(ctx context.Context, t target, conf *tls.Config) (*turnClient, err
 	return c, nil
 }
 
-// close gives the allocation back, without waiting for the answer.
+// goodbye is how long the server has to say that it has taken an allocation back: so long is the next one not among those that a limit counts.
+const goodbye = 500 * time.Millisecond
+
+// close gives the allocation back.
 func (c *turnClient) close() {
 	c.forget()
 	if c.allocated {
-		if m, err := c.build(stun.MethodRefresh, lifetimeOf(0)); err == nil {
-			c.conn.SetWriteDeadline(time.Now().Add(time.Second))
-			c.conn.Write(m.Raw) //nolint:errcheck // it ends by itself, too
-		}
+		ctx, cancel := context.WithTimeout(context.Background(), goodbye)
+		c.exchange(ctx, stun.MethodRefresh, lifetimeOf(0)) //nolint:errcheck // it ends by itself, too
+		cancel()
 	}
 	c.conn.Close()
 }
