@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/netip"
@@ -53,8 +54,11 @@ func KeptCertificate(c Config, state *State) (*tls.Certificate, error) {
 		return cert.pair, nil
 	case "self-signed":
 		text, err := state.read(selfSignedFile)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, nil // a start makes one
+		}
 		if err != nil {
-			return nil, nil //nolint:nilerr // a start makes one
+			return nil, err
 		}
 		pair, err := tls.X509KeyPair(text, text)
 		if err != nil {

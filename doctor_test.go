@@ -48,4 +48,13 @@ func TestDoctorSeesWhatAStartWould(t *testing.T) {
 	if _, err := KeptCertificate(cfg, ReadState(dir)); err == nil {
 		t.Error("a broken file is no error")
 	}
+	if err := os.Remove(filepath.Join(dir, selfSignedFile)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, selfSignedFile), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := KeptCertificate(cfg, ReadState(dir)); err == nil {
+		t.Error("what can't be read passes for what is not there")
+	}
 }

@@ -205,10 +205,12 @@ func keptCertificate(c signalbox.Config, state *signalbox.State, roots *x509.Cer
 		roots = trusting(roots, signalbox.KeptAuthority(state))
 	}
 	pair, err := signalbox.KeptCertificate(c, state)
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrPermission) && c.TLS.Mode == "self-signed": // with "files" the service may be as unable to
+		return skipped("this user may not read it: %v", reason(err))
+	case err != nil:
 		return failed("the box does not start without it", "%v", err)
-	}
-	if pair == nil {
+	case pair == nil:
 		return ok("none yet: a start makes a self-signed one")
 	}
 	var chain []*x509.Certificate
@@ -403,6 +405,9 @@ func listen(c signalbox.Config, dir string) (*signalbox.App, Check) {
 		fix := "a start fails for the same reason: its words say what to do"
 		if who := holders(portsOf(c)); len(who) > 0 {
 			fix = strings.Join(who, "; ") + ": stop it, or choose another port"
+			if strings.HasPrefix(who[0], "signalbox ") {
+				fix = strings.Join(who, "; ") + ": if that is the box to be checked, name its configuration and state directory with -c and --state"
+			}
 		}
 		return nil, failed(fix, "%v", err)
 	}
