@@ -109,6 +109,10 @@ func TestCallBetweenSymmetricNATs(t *testing.T) {
 		if state := ann.Attr("body", "data-state"); state != "in-call" {
 			t.Errorf("Ann's page is %q once Bo has left", state)
 		}
+		ann.Fill("#chat-input", "are you there?")
+		ann.Press("#chat-input", "Enter")
+		ann.Await(5*time.Second, "Ann knows that nobody reads it", `/are you there\?.*Nobody was there/s.test(document.querySelector("#chat-log").innerText)`)
+		ann.Shoot("alone-in-chat")
 	})
 }
 

@@ -172,8 +172,8 @@ interface Group<Events extends GroupEvents> extends Emitter<Events> {
   readonly peers: ReadonlyMap<string, Peer>;
   /** What is sent of that kind to every peer, now and later; null sends nothing. */
   replaceTrack(kind: 'audio' | 'video', track: MediaStreamTrack | null): Promise<void>;
-  /** Sends text to every peer whose data channel is open and takes it. */
-  send(text: string): void;
+  /** Sends text to every peer whose data channel is open and takes it; says to how many. */
+  send(text: string): number;
 }
 
 export interface Room extends Group<RoomEvents> {

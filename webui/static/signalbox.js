@@ -674,7 +674,7 @@ class Group extends Emitter {
   }
 
   send(text) {
-    for (const peer of this.peers.values()) peer.send(text);
+    return [...this.peers.values()].filter((peer) => peer.send(text)).length;
   }
 
   _configure() {

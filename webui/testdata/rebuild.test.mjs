@@ -391,7 +391,7 @@ test('a peer that takes no more text does not keep the others from theirs', DEAD
   const got = [];
   Object.assign(bob.channel, { readyState: 'open', send() { throw new DOMException('the queue is full', 'OperationError'); } });
   Object.assign(cem.channel, { readyState: 'open', send: (text) => got.push(text) });
-  room.send('tea is ready');
+  assert.equal(room.send('tea is ready'), 1);
   assert.deepEqual(got, ['tea is ready']);
   assert.deepEqual([bob.send('again'), cem.send('again')], [false, true]);
 });

@@ -40,11 +40,13 @@ export class Chat {
     }
   }
 
-  add(name, text, { own = false } = {}) {
+  /** `note` is the key of what is said beneath. */
+  add(name, text, { own = false, note = null } = {}) {
     const time = new Date().toLocaleTimeString(locale(), { hour: '2-digit', minute: '2-digit' });
     this.log.append(h('li', { class: own ? 'own' : '' },
       h('span', { class: 'chat-who small muted' }, `${name} · ${time}`),
-      h('span', { class: 'chat-text', dir: 'auto' }, text)));
+      h('span', { class: 'chat-text', dir: 'auto' }, text),
+      note && h('span', { class: 'small muted', t: note })));
     while (this.log.childElementCount > KEPT) this.log.firstElementChild.remove();
     this.log.scrollTop = this.log.scrollHeight;
     if (this.panel.hidden && !own) this.#setUnread(this.#unread + 1);

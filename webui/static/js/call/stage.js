@@ -58,8 +58,8 @@ export class Stage {
   }
 
   say(text) {
-    this.room.send(JSON.stringify({ type: 'chat', text }));
-    this.chat.add(t('call.you'), text, { own: true });
+    const reached = this.room.send(JSON.stringify({ type: 'chat', text }));
+    this.chat.add(t('call.you'), text, { own: true, note: reached ? null : 'chat.nobody' });
   }
 
   /** Plays what the browser refused to play without a gesture of the visitor. */

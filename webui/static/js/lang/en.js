@@ -158,6 +158,7 @@ export default {
   "chat.log": "Messages",
   "chat.input": "Message",
   "chat.send": "Send",
+  "chat.nobody": "Nobody was there to get it.",
   "chat.close": "Close chat",
 
   "end.title.left": "You have left the call",

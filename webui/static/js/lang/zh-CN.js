@@ -158,6 +158,7 @@ export default {
   "chat.log": "消息记录",
   "chat.input": "消息",
   "chat.send": "发送",
+  "chat.nobody": "当时没有人能收到。",
   "chat.close": "关闭聊天",
 
   "end.title.left": "你已离开通话",
