@@ -100,11 +100,13 @@ func (b *budget) over(a *allocation, now time.Time) {
 // warn tells the operator once a month that little is left. limit is the bytes a month; 0: none.
 func (b *budget) warn(limit int64, log *slog.Logger) {
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	if limit > 0 && !b.warned && float64(b.transfer.Bytes) >= budgetWarning*float64(limit) {
-		b.warned = true
-		log.Warn("the monthly transfer budget runs out: at its end no new allocations are made", "month", b.transfer.Month,
-			"bytes", b.transfer.Bytes, "budget", limit)
+	transfer := b.transfer
+	due := limit > 0 && !b.warned && float64(transfer.Bytes) >= budgetWarning*float64(limit)
+	b.warned = b.warned || due
+	b.mu.Unlock()
+	if due { // a log that is slow holds up nobody who asks what was relayed
+		log.Warn("the monthly transfer budget runs out: at its end no new allocations are made", "month", transfer.Month,
+			"bytes", transfer.Bytes, "budget", limit)
 	}
 }
 

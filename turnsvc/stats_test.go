@@ -1,6 +1,7 @@
 package turnsvc
 
 import (
+	"log/slog"
 	"net/netip"
 	"strings"
 	"sync"
@@ -111,6 +112,30 @@ func TestThePacketAfterTheEndCounts(t *testing.T) {
 		t.Error("an ended allocation is kept")
 	}
 }
+
+// The warning goes out while others may ask: a log that does so is answered.
+func TestBudgetWarningHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	b := newBudget(Transfer{}, time.Now())
+	b.transfer.Bytes = 90
+	free := 0
+	log := slog.New(slog.NewTextHandler(writerFunc(func(p []byte) (int, error) {
+		if b.mu.TryLock() {
+			free++
+			b.mu.Unlock()
+		}
+		return len(p), nil
+	}), nil))
+	b.warn(100, log)
+	b.warn(100, log)
+	if free != 1 {
+		t.Errorf("%d warnings with the lock free, want 1", free)
+	}
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
 func TestSummaryCounts(t *testing.T) {
 	t.Parallel()
