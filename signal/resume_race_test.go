@@ -103,7 +103,8 @@ func TestStuckWriterEndsItsOwnConnection(t *testing.T) {
 		again.expect("broadcast")
 	}
 	eventually(t, "the stuck one has noticed", func() bool { return b.Snapshot().Connections == 2 })
-	again.settle() // it has read everything, and goes on
+	again.send("ping", nil) // it has read everything: what is next is the answer to this
+	again.expect("pong")
 }
 
 // When all outboxes together hold too much, those who read keep their sessions.
