@@ -13,7 +13,6 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
-	"syscall"
 	"time"
 
 	"signalbox"
@@ -207,11 +206,11 @@ func (f *front) unreachable(err error) Check {
 	switch {
 	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
 		return failed("say http:// instead of https://, or name the port of web.tls_listen", "port %s does not speak TLS", port)
-	case errors.Is(err, syscall.ECONNREFUSED):
+	case isRefused(err):
 		return failed("is signalbox running, and is "+port+" the port of web.listen or web.tls_listen?", "nothing listens at %s", f.URL.Host)
 	case isTimeout(err):
 		return failed("let the port in: ufw allow "+port+"/tcp, and in the cloud provider's firewall, too", "%s does not answer within %s", f.URL.Host, ms(f.Timeout))
-	case errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET):
+	case errors.Is(err, io.EOF) || isReset(err):
 		return failed("say https:// if that is the TLS port, and http:// if not", "%s hangs up", f.URL.Host)
 	}
 	return failed("look at the network of this machine, and whether the address is right", "%s can't be reached: %v", f.URL.Host, reason(err))

@@ -212,9 +212,7 @@ func TestNoSignalbox(t *testing.T) {
 	}
 	closed.Close()
 	r = ask(t, "http://"+closed.Addr().String(), Options{})
-	if runtime.GOOS != "windows" {
-		wants(t, r, "web", Failed, "nothing listens at")
-	}
+	wants(t, r, "web", Failed, "nothing listens at")
 	if r.Verdict != "The box can't be reached, so nothing else could be checked." || len(r.Checks) != 2 {
 		t.Error(text(r))
 	}
@@ -342,6 +340,9 @@ func TestFewAllocationsAreEnough(t *testing.T) {
 // A machine with one address family is no fault of the box's other one.
 func TestMachineWithOneFamily(t *testing.T) {
 	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("its error has another number")
+	}
 	for at, want := range map[string]string{"192.0.2.1:3478": "no IPv4", "[2001:db8::1]:3478": "no IPv6"} {
 		one := &trial{target: target{addr: addrPort(at), transport: "udp"}}
 		if c := one.unreachable(fmt.Errorf("connect: %w", syscall.ENETUNREACH)); c.Verdict != Skipped || !strings.Contains(c.Detail, want) {

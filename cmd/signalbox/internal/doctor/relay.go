@@ -14,7 +14,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -166,13 +165,13 @@ func (t *trial) unreachable(err error) Check {
 	var invalid x509.CertificateInvalidError
 	var name x509.HostnameError
 	switch {
-	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EADDRNOTAVAIL), errors.Is(err, syscall.EAFNOSUPPORT):
+	case hasNoWay(err):
 		family := "IPv4"
 		if t.addr.Addr().Is6() {
 			family = "IPv6"
 		}
 		return skipped("this machine has no %s", family)
-	case errors.Is(err, syscall.ECONNREFUSED):
+	case isRefused(err):
 		t.closed = true
 		return failed("look at turn.listen, and whether public_host names the machine that signalbox runs on", "nothing listens on port %s", t.port())
 	case errors.As(err, &unknown), errors.As(err, &invalid), errors.As(err, &name):
@@ -440,7 +439,7 @@ func throughPort(ctx context.Context, a *turnClient, relay netip.AddrPort) (time
 	const tries = 5
 	for range tries {
 		start := time.Now()
-		if _, err := conn.Write(data); err != nil && !errors.Is(err, syscall.ECONNREFUSED) {
+		if _, err := conn.Write(data); err != nil && !isRefused(err) {
 			return 0, err
 		}
 		got, peer, err := a.receive(ctx, start.Add(400*time.Millisecond))

@@ -1,0 +1,18 @@
+package doctor
+
+import (
+	"errors"
+
+	"golang.org/x/sys/windows"
+)
+
+// Sockets of Windows have error codes of their own; those of package syscall are made up there.
+
+func isRefused(err error) bool { return errors.Is(err, windows.WSAECONNREFUSED) }
+
+func isReset(err error) bool { return errors.Is(err, windows.WSAECONNRESET) }
+
+// hasNoWay reports whether this machine has no way to addresses of that family.
+func hasNoWay(err error) bool {
+	return errors.Is(err, windows.WSAENETUNREACH) || errors.Is(err, windows.WSAEADDRNOTAVAIL) || errors.Is(err, windows.WSAEAFNOSUPPORT)
+}
