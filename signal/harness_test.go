@@ -97,6 +97,7 @@ func startServer(t testing.TB, opts Options, change func(*http.Server), tweak ..
 	b := &box{Hub: h, server: httptest.NewUnstartedServer(mux)}
 	b.server.Config.ReadTimeout = serverTimeout
 	b.server.Config.WriteTimeout = serverTimeout
+	b.server.Config.IdleTimeout = time.Hour // else a POST can cross the end of the connection that it reuses
 	change(b.server.Config)
 	b.server.Start()
 	t.Cleanup(func() {
