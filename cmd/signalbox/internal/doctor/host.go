@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math/rand/v2"
 	"net"
@@ -368,6 +369,9 @@ func (d *Doctor) startAndCheck(ctx context.Context, o HostOptions) {
 		app, c = listen(o.Config, dir)
 		return c
 	}) != OK {
+		if app != nil { // it was cut short
+			app.Close()
+		}
 		return
 	}
 	alive, stop := context.WithCancel(ctx)
@@ -438,18 +442,35 @@ func copyState(from, to string) error {
 	if err != nil {
 		return err
 	}
+	root, err := os.OpenRoot(from) // who runs doctor may be root, and whose directory it is, may be not: links lead nowhere else
+	if err != nil {
+		return err
+	}
+	defer root.Close()
 	for _, e := range entries {
-		info, err := e.Info()
-		if err != nil || !info.Mode().IsRegular() || info.Size() > most || strings.HasPrefix(e.Name(), ".") {
+		if !e.Type().IsRegular() || strings.HasPrefix(e.Name(), ".") {
 			continue
 		}
-		text, err := os.ReadFile(filepath.Join(from, e.Name()))
+		text, err := readUpTo(most, root, e.Name())
 		if err != nil {
 			return err
+		}
+		if len(text) > most {
+			continue
 		}
 		if err := os.WriteFile(filepath.Join(to, e.Name()), text, 0o600); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// readUpTo reads a file up to one byte more than most.
+func readUpTo(most int64, dir *os.Root, name string) ([]byte, error) {
+	f, err := dir.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, most+1))
 }

@@ -95,6 +95,40 @@ func TestThisMachineWithoutABox(t *testing.T) {
 	}
 }
 
+// What is copied is what a box keeps: no links, whose targets are others' files, and nothing large.
+func TestCopiedState(t *testing.T) {
+	t.Parallel()
+	from, to := t.TempDir(), t.TempDir()
+	for name, size := range map[string]int{"turn-secret": 44, "exact": 1 << 20, "large": 1<<20 + 1, ".turn-secret-1": 10} {
+		if err := os.WriteFile(filepath.Join(from, name), make([]byte, size), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if runtime.GOOS != "windows" {
+		if err := os.Symlink(filepath.Join(start(t).dir, "turn-secret"), filepath.Join(from, "link")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := copyState(from, to); err != nil {
+		t.Fatal(err)
+	}
+	copied := contents(t, to)
+	if len(copied) != 2 || copied["turn-secret"] == "" || copied["exact"] == "" {
+		t.Errorf("%d files", len(copied))
+	}
+	if info, err := os.Stat(filepath.Join(to, "turn-secret")); err != nil || runtime.GOOS != "windows" && info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info, err)
+	}
+	root, err := os.OpenRoot(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	if _, err := readUpTo(1, root, "link"); err == nil { // a file may have become one since it was listed
+		t.Error("a link is followed")
+	}
+}
+
 // The box that runs here is found by the configuration, and asked instead.
 func TestThisMachineWithABox(t *testing.T) {
 	t.Parallel()
