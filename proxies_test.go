@@ -112,17 +112,19 @@ func FuzzForwardedFor(f *testing.F) {
 // Others come through the proxy: the welcome names its address, and no port that only this machine reaches.
 func TestWelcomeBehindAReverseProxy(t *testing.T) {
 	t.Parallel()
-	app := startApp(t, "public_host=call.example.org", "public_ip=198.51.100.7", "web.tls_listen=", "web.trusted_proxies=127.0.0.1")
-	var welcome strings.Builder
-	if err := app.Welcome(&welcome); err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []string{"https://call.example.org/call/ROOM ", "https://call.example.org/check ", "https://call.example.org/admin#code="} {
-		if !strings.Contains(welcome.String(), want) {
-			t.Errorf("the welcome lacks %s:\n%s", want, &welcome)
+	for _, tls := range []string{"web.tls_listen=", "web.tls_listen=127.0.0.1:0"} {
+		app := startApp(t, "public_host=call.example.org", "public_ip=198.51.100.7", tls, "web.trusted_proxies=127.0.0.1")
+		var welcome strings.Builder
+		if err := app.Welcome(&welcome); err != nil {
+			t.Fatal(err)
 		}
-	}
-	if web := portOf(app.edge.web.Addr()) + "/tcp"; strings.Contains(welcome.String(), web) {
-		t.Errorf("the firewall is to let in %s, which is on loopback:\n%s", web, &welcome)
+		for _, want := range []string{"https://call.example.org/call/ROOM ", "https://call.example.org/check ", "https://call.example.org/admin#code="} {
+			if !strings.Contains(welcome.String(), want) {
+				t.Errorf("the welcome lacks %s:\n%s", want, &welcome)
+			}
+		}
+		if web := portOf(app.edge.web.Addr()) + "/tcp"; strings.Contains(welcome.String(), web) || strings.Contains(welcome.String(), "Trust") {
+			t.Errorf("the welcome names %s, which is on loopback, or a certificate that no client sees:\n%s", web, &welcome)
+		}
 	}
 }

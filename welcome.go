@@ -69,8 +69,11 @@ func (a *App) Welcome(w io.Writer) error {
 	} else {
 		fmt.Fprintf(t, "  Firewall\t%s\tlet these in\n", strings.Join(a.firewall(), " "))
 	}
-	if own, ok := a.certs.(*selfSigned); ok && len(others) > 0 && !a.public().ip.IsLoopback() {
-		fmt.Fprintf(t, "  Trust\t%strust\tfor devices that shall not warn; the SHA-256 is %s\n", a.sharedURLs()[0], own.ca().fingerprint())
+	// Clients of a reverse proxy see its certificate.
+	if own, ok := a.certs.(*selfSigned); ok && a.cfg.proxyURL() == "" && len(others) > 0 {
+		if urls := a.sharedURLs(); len(urls) > 0 {
+			fmt.Fprintf(t, "  Trust\t%strust\tfor devices that shall not warn; the SHA-256 is %s\n", urls[0], own.ca().fingerprint())
+		}
 	}
 	first = "Relay"
 	for _, r := range *a.addressing.Load() {
