@@ -9,8 +9,9 @@
 // # The house
 //
 // This package is the one assembly point: app.go wires the components, edge*.go own every listening socket, cert*.go the certificate, routes.go
-// every HTTP route, config.go every key. metrics.go says all that Status knows in numbers, on a listener of its own. auth*.go say who may enter, credentials.go hands out TURN credentials to those without a session, proxies.go finds the
-// client behind a reverse proxy. The components know nothing of each other; glue.go adapts what one needs of another:
+// every HTTP route, config.go every key. metrics.go says all that Status knows in numbers, on a listener of its own; doctor.go is what the command of
+// that name asks. auth*.go say who may enter, credentials.go hands out TURN credentials to those without a session, proxies.go finds the client
+// behind a reverse proxy. The components know nothing of each other; glue.go adapts what one needs of another:
 //
 //	cmd/signalbox -> signalbox -> turnsvc (STUN and TURN), signal (the hub), webui (pages and browser SDK)
 //

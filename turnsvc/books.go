@@ -184,6 +184,7 @@ func (b *books) remove() {
 	b.ending = nil
 	for _, a := range ending {
 		delete(b.live, a.id)
+		b.budget.over(a, b.s.clock.wall()) // before anybody can miss it among the live ones
 	}
 	b.mu.Unlock()
 	for _, a := range ending {
@@ -195,7 +196,6 @@ func (b *books) remove() {
 			b.s.rooms.detach(a)
 		}
 		b.quotas.giveBack(a.principal, a.client.Addr())
-		b.budget.over(a, b.s.clock.wall())
 		if err := b.engine.remove(a.id); err != nil {
 			b.s.log.Error("remove an allocation from the TURN engine", "err", err)
 		}
