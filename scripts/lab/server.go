@@ -55,7 +55,7 @@ type Server struct {
 // is interrupted, and the test fails unless it then exits cleanly.
 func StartServer(t testing.TB, in *Namespace, config string, args ...string) *Server {
 	t.Helper()
-	binary := buildBinary(t)
+	binary := Binary(t)
 	dir := t.TempDir()
 	file := filepath.Join(dir, "config.toml")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
@@ -214,10 +214,10 @@ func (s *Server) tail(lines int) string {
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }
 
-// buildBinary returns the path of the signalbox binary. SIGNALBOX_LAB_BINARY
+// Binary returns the path of the signalbox binary. SIGNALBOX_LAB_BINARY
 // names one that is built already; scripts/test sets it, because root, as whom
 // labs run, may have no Go.
-func buildBinary(t testing.TB) string {
+func Binary(t testing.TB) string {
 	t.Helper()
 	if binary := os.Getenv("SIGNALBOX_LAB_BINARY"); binary != "" {
 		return binary
