@@ -545,7 +545,12 @@ class Session extends Emitter {
       link.send(this.#resume());
       link.close(BYE);
     };
-    const link = new CARRIERS[this.carrier](this.#url, { open, frame() {}, end: () => link.close(), seen: () => this.#seen });
+    let link;
+    try {
+      link = new CARRIERS[this.carrier](this.#url, { open, frame() {}, end: () => link.close(), seen: () => this.#seen });
+    } catch {
+      // The hub waits for us in vain.
+    }
   }
 
   #resume() {

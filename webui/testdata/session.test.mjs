@@ -125,6 +125,17 @@ test('when the session is over, a new one replaces it on the same connection, jo
   session.close();
 });
 
+test('a session ends, too, where nothing can be dialed any more', async (t) => {
+  const session = await connect(hub('cut'));
+  const native = globalThis.WebSocket;
+  t.after(() => { globalThis.WebSocket = native; });
+  globalThis.WebSocket = class { constructor() { throw new Error('no WebSockets here'); } };
+  for (const data of [1, 2, 3, 4, 5]) session.signal('somebody', data).catch(() => {});
+  await once(session, 'state', ({ state }) => state === 'reconnecting');
+  session.close();
+  assert.equal(session.state, 'closed');
+});
+
 test('a connection that says nothing is given up, but what it still held is taken from it', async () => {
   const session = await connect(hub('silent'));
   const { notes } = record(session);
