@@ -170,6 +170,18 @@ func (b *box) tryDial(header http.Header) (*websocket.Conn, *http.Response, erro
 
 func (b *box) client(t testing.TB, ws *websocket.Conn) *peerConn {
 	t.Cleanup(func() { ws.Close() })
+	return newPeerConn(t, ws)
+}
+
+// newPeerConn answers pings like the package's own handler, which breaks the connection if an answer has not left within a second.
+func newPeerConn(t testing.TB, ws *websocket.Conn) *peerConn {
+	ws.SetPingHandler(func(payload string) error {
+		err := ws.WriteControl(websocket.PongMessage, []byte(payload), time.Now().Add(patience))
+		if errors.Is(err, websocket.ErrCloseSent) {
+			return nil
+		}
+		return err
+	})
 	return &peerConn{t: t, ws: ws}
 }
 

@@ -119,7 +119,7 @@ func (h *loadedHub) connect(n int, room string) []*peerConn {
 				h.t.Errorf("connection %d: %v (%v)", i, err, response)
 				return
 			}
-			c := &peerConn{t: h.t, ws: ws}
+			c := newPeerConn(h.t, ws)
 			c.write(`{"type":"hello","name":"` + strconv.Itoa(i) + `"}`)
 			if f, err := c.read(); err != nil || f["type"] != "welcome" {
 				h.t.Errorf("session %d: %v %v", i, f, err)

@@ -44,11 +44,15 @@ func (d *dialer) openWebSocket(ctx context.Context) (link, error) {
 	}
 	l := &wsLink{newPulse(), conn}
 	conn.SetReadLimit(maxIncoming)
-	// The server takes the pong to a ping as a word that we have got what it sent before: it is answered here, in the reader's turn.
-	answer := conn.PingHandler()
+	// The server takes the pong to a ping as a word that we have got what it sent before: it is answered here, in the reader's turn. The answer of
+	// the package has a second to leave, or the connection is over, which is little on a busy machine.
 	conn.SetPingHandler(func(payload string) error {
 		l.beat()
-		return answer(payload)
+		err := conn.WriteControl(websocket.PongMessage, []byte(payload), time.Now().Add(writeTimeout))
+		if errors.Is(err, websocket.ErrCloseSent) {
+			return nil
+		}
+		return err
 	})
 	conn.SetPongHandler(func(string) error {
 		l.beat()
