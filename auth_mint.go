@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"slices"
@@ -155,11 +154,11 @@ func callURL(c *Config, rooms []string, token string) string {
 	}
 	base := c.proxyURL()
 	if base == "" {
-		host := uriHost(c.PublicHost)
-		if at, err := listenAddr(c.Web.TLSListen); err == nil && c.TLS.Mode != "off" && at.Port() != 443 {
-			host = net.JoinHostPort(c.PublicHost, strconv.Itoa(int(at.Port())))
+		port := "443"
+		if at, err := listenAddr(c.Web.TLSListen); err == nil && c.TLS.Mode != "off" {
+			port = strconv.Itoa(int(at.Port()))
 		}
-		base = "https://" + host + "/"
+		base = httpsOrigin(c.PublicHost, port) + "/"
 	}
 	return base + "call/" + url.PathEscape(rooms[0]) + "#token=" + token
 }

@@ -81,14 +81,8 @@ func (a *App) redirectToTLS(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		switch {
-		case port != "443":
-			host = net.JoinHostPort(host, port)
-		case strings.Contains(host, ":"):
-			host = "[" + host + "]"
-		}
 		// Not for good: the certificate may not be.
-		http.Redirect(w, r, "https://"+host+r.URL.RequestURI(), http.StatusTemporaryRedirect)
+		http.Redirect(w, r, httpsOrigin(host, port)+r.URL.RequestURI(), http.StatusTemporaryRedirect)
 	})
 }
 

@@ -158,15 +158,12 @@ func (c *Config) proxyURL() string {
 	if c.PublicHost == "" || len(c.Web.TrustedProxies) == 0 {
 		return ""
 	}
-	return "https://" + uriHost(c.PublicHost) + "/"
+	return httpsOrigin(c.PublicHost, "443") + "/"
 }
 
-// uriHost is a host as URLs have it: an IPv6 address in brackets.
-func uriHost(host string) string {
-	if strings.Contains(host, ":") {
-		return "[" + host + "]"
-	}
-	return host
+// httpsOrigin is what https URLs of a host begin with: an IPv6 address in brackets, and the usual port left out.
+func httpsOrigin(host, port string) string {
+	return "https://" + strings.TrimSuffix(net.JoinHostPort(host, port), ":443")
 }
 
 // firewall lists the ports that must be let in: not those that only this machine can reach.
