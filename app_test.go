@@ -26,6 +26,7 @@ import (
 	"github.com/pion/stun/v3"
 	"github.com/pion/webrtc/v4"
 
+	"signalbox/internal/testkit"
 	"signalbox/signal"
 )
 
@@ -37,31 +38,12 @@ func TestMain(m *testing.M) {
 	code := m.Run()
 	http.DefaultClient.CloseIdleConnections()
 	if code == 0 {
-		if left := leaked(); left != "" {
-			fmt.Fprintln(os.Stderr, "goroutines left behind:\n"+left)
+		if stacks := testkit.Leaked(patience, "signalbox"); stacks != "" {
+			fmt.Fprintln(os.Stderr, "goroutines left behind:\n\n"+stacks)
 			code = 1
 		}
 	}
 	os.Exit(code)
-}
-
-// leaked waits for goroutines of this program's own code to end and returns the stacks of those that don't.
-func leaked() string {
-	var left []string
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		buf := make([]byte, 1<<20)
-		buf = buf[:runtime.Stack(buf, true)]
-		left = left[:0]
-		for _, g := range strings.Split(string(buf), "\n\n") {
-			if strings.Contains(g, "signalbox") && !strings.Contains(g, "TestMain") {
-				left = append(left, g)
-			}
-		}
-		if len(left) == 0 {
-			return ""
-		}
-	}
-	return strings.Join(left, "\n\n")
 }
 
 // newApp makes an appliance of its own that is to listen on loopback, at ports of the system's choice.

@@ -6,10 +6,8 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
-	"fmt"
 	"io"
 	stdlog "log"
-	mathrand "math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -28,6 +26,8 @@ import (
 	"github.com/letsencrypt/pebble/v2/wfe"
 	"github.com/miekg/dns"
 	"github.com/pion/turn/v4"
+
+	"signalbox/internal/testkit"
 )
 
 // directory is an ACME directory, pebble, with an authority of its own. It may be down.
@@ -389,34 +389,13 @@ func kept(t testing.TB, dir, host string) certFiles {
 func firstCertificate(t testing.TB, dir string, d *directory, host string) (set []string) {
 	t.Helper()
 	var log logged
-	set = []string{"web.listen=" + freeAddr(t), "web.tls_listen=" + freeAddr(t)}
+	set = []string{"web.listen=" + testkit.FreeAddr(t), "web.tls_listen=" + testkit.FreeAddr(t)}
 	app := newACMEApp(t, dir, d, host, &log, set...)
 	d.open(t, app, 90*24*time.Hour)
 	stop := runApp(t, app)
 	eventually(t, "there is a certificate", func() bool { return d.byDirectory(servedTo(t, app, host), host) })
 	stop()
 	return set
-}
-
-// freeAddr is an address that nobody else takes while an appliance is restarted: its port is lower than those that systems give out by themselves, and
-// whoever else picks one this way finds the UDP port taken.
-func freeAddr(t testing.TB) string {
-	t.Helper()
-	for range 100 {
-		addr := fmt.Sprint("127.0.0.1:", 10_000+mathrand.IntN(10_000))
-		mark, err := net.ListenPacket("udp", addr)
-		if err != nil {
-			continue
-		}
-		if l, err := net.Listen("tcp", addr); err == nil {
-			l.Close()
-			t.Cleanup(func() { mark.Close() })
-			return addr
-		}
-		mark.Close()
-	}
-	t.Fatal("no port from 10000 to 19999 is free")
-	return ""
 }
 
 // Power fails between the writes of a new key and of its certificate.

@@ -40,6 +40,7 @@ func TestImportRules(t *testing.T) {
 		{from: "signalbox", never: turn, except: "signalbox/turnsvc", why: "pion/turn is an engine behind turnsvc/pion.go, and moving to the next one must stay a change of one file"},
 		{from: "signalbox", never: "github.com/pion/stun/v2", why: "it has a remote crash without a fix (CVE-2026-54909)"},
 		{from: "signalbox", never: "os/signal", except: "signalbox/cmd/signalbox", why: "libraries don't take the process's signals"},
+		{from: "signalbox", never: "signalbox/internal/testkit", why: "it is for tests, and brings package testing along"},
 		{from: "signalbox", never: "flag", why: "libraries read no command line; commands use cobra"},
 	}
 	for _, p := range packages(t) {

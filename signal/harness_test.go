@@ -7,45 +7,20 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"signalbox/internal/testkit"
 )
 
 // patience bounds every wait in these tests. It is never waited for unless something is broken.
 const patience = 30 * time.Second
 
 // TestMain fails when a goroutine of this package outlives its tests.
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if stacks := leaked(); code == 0 && stacks != "" {
-		os.Stderr.WriteString("goroutines left behind:\n\n" + stacks + "\n")
-		code = 1
-	}
-	os.Exit(code)
-}
-
-func leaked() string {
-	deadline := time.Now().Add(patience)
-	for {
-		stacks := make([]byte, 1<<20)
-		stacks = stacks[:runtime.Stack(stacks, true)]
-		var ours []string
-		for _, stack := range strings.Split(string(stacks), "\n\n")[1:] { // the first is this one
-			if strings.Contains(stack, "signalbox/signal.") {
-				ours = append(ours, stack)
-			}
-		}
-		if len(ours) == 0 || time.Now().After(deadline) {
-			return strings.Join(ours, "\n\n")
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-}
+func TestMain(m *testing.M) { testkit.Main(m, patience, "signalbox/signal.") }
 
 // box is a hub behind a real HTTP server on loopback.
 type box struct {

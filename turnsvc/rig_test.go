@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -17,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"signalbox/internal/testkit"
 	"signalbox/turnsvc/cred"
 )
 
@@ -24,36 +24,7 @@ import (
 const patience = 30 * time.Second
 
 // TestMain fails the run if a goroutine of this package outlives its test.
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if code == 0 {
-		if left := leaked(); left != "" {
-			println("goroutines left behind:\n" + left)
-			code = 1
-		}
-	}
-	os.Exit(code)
-}
-
-// leaked waits for the goroutines of tests to end and returns the stacks of those that don't.
-func leaked() string {
-	var left []string
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
-		buf := make([]byte, 1<<20)
-		buf = buf[:runtime.Stack(buf, true)]
-		left = left[:0]
-		for _, g := range strings.Split(string(buf), "\n\n") {
-			if strings.Contains(g, "signalbox/turnsvc") && !strings.Contains(g, "TestMain") {
-				left = append(left, g)
-			}
-		}
-		if len(left) == 0 {
-			return ""
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	return strings.Join(left, "\n\n")
-}
+func TestMain(m *testing.M) { testkit.Main(m, patience, "signalbox/turnsvc") }
 
 var transports = []string{"udp", "tcp"}
 

@@ -3,17 +3,14 @@ package client_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"os"
-	"runtime"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"signalbox/internal/testkit"
 	"signalbox/signal"
 	"signalbox/signal/client"
 )
@@ -22,32 +19,7 @@ import (
 const patience = time.Minute
 
 // TestMain fails when a goroutine of this package outlives its tests.
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if stacks := leaked(); code == 0 && stacks != "" {
-		os.Stderr.WriteString("goroutines left behind:\n\n" + stacks + "\n")
-		code = 1
-	}
-	os.Exit(code)
-}
-
-func leaked() string {
-	deadline := time.Now().Add(patience)
-	for {
-		stacks := make([]byte, 1<<20)
-		stacks = stacks[:runtime.Stack(stacks, true)]
-		var ours []string
-		for _, stack := range strings.Split(string(stacks), "\n\n")[1:] { // the first is this one
-			if strings.Contains(stack, "signalbox/signal") || strings.Contains(stack, "net/http.(*persistConn)") {
-				ours = append(ours, stack)
-			}
-		}
-		if len(ours) == 0 || time.Now().After(deadline) {
-			return strings.Join(ours, "\n\n")
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-}
+func TestMain(m *testing.M) { testkit.Main(m, patience, "signalbox/signal", "net/http.(*persistConn)") }
 
 func deadline(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -76,31 +48,10 @@ func start(t testing.TB, opts signal.Options) *box { return startBehind(t, opts,
 // startBehind is start with something between the clients and the hub.
 func startBehind(t testing.TB, opts signal.Options, wrap func(http.Handler) http.Handler) *box {
 	t.Helper()
-	b := &box{t: t, opts: opts, addr: freeAddr(t), wrap: wrap}
+	b := &box{t: t, opts: opts, addr: testkit.FreeAddr(t), wrap: wrap}
 	b.start()
 	t.Cleanup(b.stop)
 	return b
-}
-
-// freeAddr is an address that nobody else takes while a box is restarted: its port is lower than those that systems give out by themselves, and
-// whoever else picks one this way finds the UDP port taken.
-func freeAddr(t testing.TB) string {
-	t.Helper()
-	for range 100 {
-		addr := fmt.Sprint("127.0.0.1:", 10_000+rand.IntN(10_000))
-		mark, err := net.ListenPacket("udp", addr)
-		if err != nil {
-			continue
-		}
-		if l, err := net.Listen("tcp", addr); err == nil {
-			l.Close()
-			t.Cleanup(func() { mark.Close() })
-			return addr
-		}
-		mark.Close()
-	}
-	t.Fatal("no port from 10000 to 19999 is free")
-	return ""
 }
 
 func (b *box) start() {

@@ -14,42 +14,19 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"signalbox"
+	"signalbox/internal/testkit"
 )
 
 // patience bounds every wait in these tests. It is never waited for unless something is broken.
 const patience = 30 * time.Second
 
 // TestMain fails when a goroutine of this program outlives the tests.
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if stacks := leaked(); code == 0 && stacks != "" {
-		os.Stderr.WriteString("goroutines left behind:\n\n" + stacks + "\n")
-		code = 1
-	}
-	os.Exit(code)
-}
-
-func leaked() string {
-	for end := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		stacks := make([]byte, 1<<20)
-		stacks = stacks[:runtime.Stack(stacks, true)]
-		var ours []string
-		for _, stack := range strings.Split(string(stacks), "\n\n")[1:] { // the first is this one
-			if strings.Contains(stack, "signalbox") || strings.Contains(stack, "net/http.(*persistConn)") {
-				ours = append(ours, stack)
-			}
-		}
-		if len(ours) == 0 || time.Now().After(end) {
-			return strings.Join(ours, "\n\n")
-		}
-	}
-}
+func TestMain(m *testing.M) { testkit.Main(m, 5*time.Second, "signalbox", "net/http.(*persistConn)") }
 
 func deadline(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
