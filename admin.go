@@ -27,8 +27,8 @@ type Admin struct {
 // adminTimeout bounds one request.
 const adminTimeout = 10 * time.Second
 
-// NewAdmin finds the appliance that runs with this configuration and state directory; url, if not empty, says where else it is. It
-// connects to nothing yet.
+// NewAdmin finds the appliance that runs with this configuration and state directory; url, if not
+// empty, says where else it is. It connects to nothing yet.
 func NewAdmin(c Config, state *State, url string) (*Admin, error) {
 	token := string(c.Admin.Token)
 	if token == "" {
@@ -46,7 +46,8 @@ func NewAdmin(c Config, state *State, url string) (*Admin, error) {
 	transport := &http.Transport{DialContext: (&net.Dialer{}).DialContext}
 	a.http.Transport = transport
 	if listen == "" {
-		// The certificate is for the name that clients use; this connection does not leave the machine.
+		// The certificate is for the name that clients use; this connection does not leave the
+		// machine.
 		listen, scheme = c.Web.TLSListen, "https"
 		transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: true} //nolint:gosec // to this machine itself
 	}
@@ -58,7 +59,8 @@ func NewAdmin(c Config, state *State, url string) (*Admin, error) {
 		addr = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), addr.Port())
 	}
 	a.base = scheme + "://" + addr.String()
-	if proxies, err := parsePrefixes(c.Web.TrustedProxies); err == nil && c.Web.ProxyProtocol && containsAddr(proxies, addr.Addr()) {
+	if proxies, err := parsePrefixes(c.Web.TrustedProxies); err == nil && c.Web.ProxyProtocol &&
+		containsAddr(proxies, addr.Addr()) {
 		transport.DialContext = dialAsProxy // the appliance takes this machine for a proxy
 	}
 	return a, nil
@@ -107,7 +109,8 @@ func (a *Admin) do(ctx context.Context, method, path string, in, out any) error 
 	var refused *net.OpError
 	switch {
 	case errors.As(err, &refused):
-		return fmt.Errorf("no signalbox answers at %s: is it running? With another config or state directory, name them with -c and --state, or say --url (%w)", a.base, refused)
+		return fmt.Errorf("no signalbox answers at %s: is it running? With another config or state directory, name "+
+			"them with -c and --state, or say --url (%w)", a.base, refused)
 	case err != nil:
 		return fmt.Errorf("ask signalbox: %w", err)
 	}

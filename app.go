@@ -64,7 +64,8 @@ type App struct {
 // public is the address that clients reach the box by, as far as it knows.
 func (a *App) public() address { return a.addressing.Load().public() }
 
-// New wires an appliance. It reads the state directory, where it makes what is missing, and opens nothing else. log may be nil.
+// New wires an appliance. It reads the state directory, where it makes what is missing, and opens
+// nothing else. log may be nil.
 func New(cfg Config, state *State, log *slog.Logger) (*App, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -134,7 +135,8 @@ func (a *App) secret(configured Secret, name string) (Secret, error) {
 	return a.state.Secret(name)
 }
 
-// certificateNames are what a self-signed certificate is made out to: every name and address that people may type to reach this box.
+// certificateNames are what a self-signed certificate is made out to: every name and address that
+// people may type to reach this box.
 func (a *App) certificateNames() []string {
 	names := []string{"localhost", "127.0.0.1", "::1", certificateName(a.cfg.PublicHost)}
 	if host, err := os.Hostname(); err == nil {
@@ -151,13 +153,15 @@ func (a *App) certificateNames() []string {
 	return slices.DeleteFunc(slices.Compact(names), func(name string) bool { return name == "" })
 }
 
-// certificateName is a host as a certificate has it. It is empty if none can: verifiers would refuse the certificate for all its other names, too.
+// certificateName is a host as a certificate has it. It is empty if none can: verifiers would
+// refuse the certificate for all its other names, too.
 func certificateName(host string) string {
 	if ip, err := netip.ParseAddr(host); err == nil {
 		return ip.Unmap().WithZone("").String()
 	}
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
-	if !validHost(host) || slices.ContainsFunc(strings.Split(host, "."), func(label string) bool { return label == "" || len(label) > 63 }) {
+	if !validHost(host) || slices.ContainsFunc(strings.Split(host, "."),
+		func(label string) bool { return label == "" || len(label) > 63 }) {
 		return ""
 	}
 	return host
@@ -168,8 +172,10 @@ func (a *App) signalOptions(resumeKey Secret) signal.Options {
 	o := signal.Options{
 		RoomCapacity: c.RoomCapacity, Rooms: c.Rooms, RoomsPerSession: c.RoomsPerSession, Calls: c.Calls,
 		Heartbeat: time.Duration(c.Heartbeat), MaxFrame: c.MaxFrame, Rate: c.Rate,
-		Sessions: c.Sessions, SessionsPerSource: c.SessionsPerSource, Resume: time.Duration(c.Resume), ResumeKey: []byte(resumeKey),
-		AllowedOrigins: a.cfg.Web.AllowedOrigins, ICE: issuer{a}, Members: a.turn, Claims: a.cfg.TURN.Peers == "signaled", Log: a.log.With("part", "signal"),
+		Sessions: c.Sessions, SessionsPerSource: c.SessionsPerSource, Resume: time.Duration(c.Resume),
+		ResumeKey:      []byte(resumeKey),
+		AllowedOrigins: a.cfg.Web.AllowedOrigins, ICE: issuer{a}, Members: a.turn,
+		Claims: a.cfg.TURN.Peers == "signaled", Log: a.log.With("part", "signal"),
 	}
 	if a.cfg.Auth.Mode != "open" {
 		o.Guard = guard{a}
@@ -222,7 +228,8 @@ func turnLive(cfg *Config, keys *cred.Keys) (l turnsvc.Live, err error) {
 	return l, nil
 }
 
-// Listen binds every socket, or none. It looks up the names that the configuration takes public addresses from.
+// Listen binds every socket, or none. It looks up the names that the configuration takes public
+// addresses from.
 func (a *App) Listen() error {
 	if err := a.edge.bind(&a.cfg, a.tlsConfig()); err != nil {
 		return err
@@ -254,8 +261,8 @@ func (a *App) Listen() error {
 // Shutdown gives HTTP requests and signaling sessions this long to end.
 const shutdownTimeout = 5 * time.Second
 
-// Run serves until ctx is done, then closes everything and returns nil; or until something fails that serving needs. It returns
-// only when every goroutine that it started has ended.
+// Run serves until ctx is done, then closes everything and returns nil; or until something fails
+// that serving needs. It returns only when every goroutine that it started has ended.
 func (a *App) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	background, stop := context.WithCancel(context.Background()) // what must outlast the hub's farewell
@@ -342,7 +349,8 @@ func (a *App) httpServer(handler http.Handler) *http.Server {
 		WriteTimeout:      time.Minute,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
-		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug), // of single connections, so a stranger's noise
+		// of single connections, so a stranger's noise
+		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			if p, ok := c.(*edgeConn); ok {
 				return context.WithValue(ctx, tlsStateKey{}, p.tlsState())
@@ -354,7 +362,8 @@ func (a *App) httpServer(handler http.Handler) *http.Server {
 
 type tlsStateKey struct{}
 
-// withTLSState sets r.TLS on connections that were peeked at, which net/http does not know to be TLS.
+// withTLSState sets r.TLS on connections that were peeked at, which net/http does not know to be
+// TLS.
 func withTLSState(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if state, ok := r.Context().Value(tlsStateKey{}).(*tls.ConnectionState); ok && r.TLS == nil {
@@ -364,7 +373,8 @@ func withTLSState(next http.Handler) http.Handler {
 	})
 }
 
-// Drain refuses new sessions and allocations and waits until the running allocations have ended, or ctx is done.
+// Drain refuses new sessions and allocations and waits until the running allocations have ended, or
+// ctx is done.
 func (a *App) Drain(ctx context.Context) {
 	a.ready.Store(false)
 	a.hub.Drain()
@@ -416,7 +426,8 @@ func (a *App) Status() Status {
 // status is Status without what the components have to say.
 func (a *App) status() Status {
 	return Status{
-		Version: Version(), StartedAt: a.started.UnixMilli(), Ready: a.ready.Load(), PublicIP: a.addressing.Load().publicIPs(),
+		Version: Version(), StartedAt: a.started.UnixMilli(), Ready: a.ready.Load(),
+		PublicIP:    a.addressing.Load().publicIPs(),
 		Certificate: a.certificateStatus(), Web: a.conns.snapshot(),
 	}
 }

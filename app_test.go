@@ -30,7 +30,8 @@ import (
 	"signalbox/signal"
 )
 
-// patience bounds every wait for something that must come. It is never waited for unless something is broken.
+// patience bounds every wait for something that must come. It is never waited for unless something
+// is broken.
 const patience = time.Minute
 
 // TestMain fails the run if a goroutine of the appliance outlives its test.
@@ -46,7 +47,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// newApp makes an appliance of its own that is to listen on loopback, at ports of the system's choice.
+// newApp makes an appliance of its own that is to listen on loopback, at ports of the system's
+// choice.
 func newApp(t testing.TB, set ...string) *App {
 	t.Helper()
 	return newAppIn(t, t.TempDir(), nil, set...)
@@ -56,7 +58,8 @@ func newApp(t testing.TB, set ...string) *App {
 func newAppIn(t testing.TB, dir string, log *slog.Logger, set ...string) *App {
 	t.Helper()
 	cfg, err := Load(LoadOptions{Dev: true, Set: append([]string{
-		"web.listen=127.0.0.1:0", "web.tls_listen=127.0.0.1:0", "turn.listen=127.0.0.1:0", `turn.users=[{name="u",password="p"}]`,
+		"web.listen=127.0.0.1:0", "web.tls_listen=127.0.0.1:0", "turn.listen=127.0.0.1:0",
+		`turn.users=[{name="u",password="p"}]`,
 	}, set...)})
 	if err != nil {
 		t.Fatal(err)
@@ -140,21 +143,26 @@ func TestRoutes(t *testing.T) {
 	c := insecure()
 	for _, base := range []string{"http://" + app.Addrs().Web, "https://" + app.Addrs().WebTLS} {
 		for path, want := range map[string]string{
-			"/": "<!doctype html>", "/call": "<!doctype html>", "/call/": "<!doctype html>", "/call/x": "<!doctype html>", "/check": "<!doctype html>", "/admin": "<!doctype html>",
-			"/signalbox.js": "export", "/healthz": "ok\n", "/readyz": `{"ready":true}`, "/version": `{"version":`, "/about.html": "<p>about us</p>",
-			"/api/ice": `"iceServers":[{"urls":["stun:127.0.0.1:`,
+			"/": "<!doctype html>", "/call": "<!doctype html>", "/call/": "<!doctype html>",
+			"/call/x": "<!doctype html>", "/check": "<!doctype html>", "/admin": "<!doctype html>",
+			"/signalbox.js": "export", "/healthz": "ok\n", "/readyz": `{"ready":true}`, "/version": `{"version":`,
+			"/about.html": "<p>about us</p>",
+			"/api/ice":    `"iceServers":[{"urls":["stun:127.0.0.1:`,
 		} {
-			if code, _, body := get(t, c, base+path); code != http.StatusOK || !strings.Contains(strings.ToLower(body), strings.ToLower(want)) {
+			if code, _, body := get(t, c, base+path); code != http.StatusOK ||
+				!strings.Contains(strings.ToLower(body), strings.ToLower(want)) {
 				t.Errorf("%s%s: %d %.100q", base, path, code, body)
 			}
 		}
 		if code, _, _ := get(t, c, base+"/nowhere"); code != http.StatusNotFound {
 			t.Errorf("%s/nowhere: %d", base, code)
 		}
-		if code, _, body := get(t, c, base+"/api/ice", "Origin", "https://elsewhere.example"); code != http.StatusForbidden {
+		if code, _, body := get(t, c, base+"/api/ice", "Origin",
+			"https://elsewhere.example"); code != http.StatusForbidden {
 			t.Errorf("a foreign origin gets %d %s", code, body)
 		}
-		if code, h, _ := get(t, c, base+"/api/ice", "Origin", base); code != http.StatusOK || h.Get("Access-Control-Allow-Origin") != base {
+		if code, h, _ := get(t, c, base+"/api/ice", "Origin", base); code != http.StatusOK ||
+			h.Get("Access-Control-Allow-Origin") != base {
 			t.Errorf("the own origin gets %d %v", code, h)
 		}
 	}
@@ -164,7 +172,8 @@ func TestWebRootServesNoMoreThanItsFiles(t *testing.T) {
 	t.Parallel()
 	outside, root := t.TempDir(), t.TempDir()
 	for name, text := range map[string]string{
-		outside + "/secret": "secret", root + "/.env": "secret", root + "/.git/config": "secret", root + "/empty/file": "file", root + "/sub/index.html": "sub",
+		outside + "/secret": "secret", root + "/.env": "secret", root + "/.git/config": "secret", root +
+			"/empty/file": "file", root + "/sub/index.html": "sub",
 	} {
 		if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
 			t.Fatal(err)
@@ -181,11 +190,13 @@ func TestWebRootServesNoMoreThanItsFiles(t *testing.T) {
 		"/sub/": 200, "/empty/file": 200, "/empty/": 404, "/.env": 404, "/.git/": 404, "/.git/config": 404,
 		"/sub/..%2f.env": 404, "/%2e%2e/%2e%2e/etc/passwd": 404, "/..%2f..%2fetc/passwd": 404,
 	} {
-		if code, _, body := get(t, insecure(), "http://"+app.Addrs().Web+path); code != want || strings.Contains(body, "secret") {
+		if code, _, body := get(t, insecure(), "http://"+app.Addrs().Web+path); code != want ||
+			strings.Contains(body, "secret") {
 			t.Errorf("%s: %d %q, want %d", path, code, body, want)
 		}
 	}
-	if code, _, body := get(t, insecure(), "http://"+app.Addrs().Web+"/link"); code == 200 || strings.Contains(body, "secret") {
+	if code, _, body := get(t, insecure(), "http://"+app.Addrs().Web+"/link"); code == 200 ||
+		strings.Contains(body, "secret") {
 		t.Errorf("a link leads out: %d %q", code, body)
 	}
 }
@@ -227,7 +238,8 @@ func TestAdminNeedsItsTokenAndTheLinkWorksOnce(t *testing.T) {
 		}
 	}
 	login := func(code string) (int, string) {
-		resp, err := c.Post(base+"/api/admin/login", "application/json", strings.NewReader(fmt.Sprintf(`{"code":%q}`, code)))
+		resp, err := c.Post(base+"/api/admin/login", "application/json",
+			strings.NewReader(fmt.Sprintf(`{"code":%q}`, code)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -294,7 +306,8 @@ func (s *session) expect(typ string) map[string]json.RawMessage {
 	}
 }
 
-// Two pion peers get their servers from the hub and are told to use nothing but the relay: the whole way, over UDP and TCP.
+// Two pion peers get their servers from the hub and are told to use nothing but the relay: the
+// whole way, over UDP and TCP.
 func TestTheHubsCredentialsOpenTheRelay(t *testing.T) {
 	t.Parallel()
 	app := startApp(t)
@@ -321,7 +334,8 @@ func relayOnly(t testing.TB, app *App, transport, room string) *webrtc.PeerConne
 	for _, server := range s.ice {
 		for _, url := range server.URLs {
 			if strings.HasSuffix(url, "transport="+transport) {
-				servers = append(servers, webrtc.ICEServer{URLs: []string{url}, Username: server.Username, Credential: server.Credential})
+				servers = append(servers, webrtc.ICEServer{URLs: []string{url}, Username: server.Username,
+					Credential: server.Credential})
 			}
 		}
 	}
@@ -399,7 +413,8 @@ func TestOnePortServesHTTPSWebSocketAndTURN(t *testing.T) {
 	if line, err := bufio.NewReader(conn).ReadString('\n'); err != nil || !strings.Contains(line, "200") {
 		t.Errorf("http without ALPN: %q %v", line, err)
 	}
-	// Silent, half-handshaken and garbled connections don't keep the box from serving, or from stopping.
+	// Silent, half-handshaken and garbled connections don't keep the box from serving, or from
+	// stopping.
 	for _, junk := range []string{"", "\x16\x03\x01", "garbage garbage garbage"} {
 		c, err := net.Dial("tcp", addr)
 		if err != nil {
@@ -437,7 +452,8 @@ func stunRoundTrip(t testing.TB, conn net.Conn) {
 		t.Fatal(err)
 	}
 	answer := &stun.Message{Raw: append(head, body...)}
-	if err := answer.Decode(); err != nil || answer.Type != stun.BindingSuccess || answer.TransactionID != request.TransactionID {
+	if err := answer.Decode(); err != nil || answer.Type != stun.BindingSuccess ||
+		answer.TransactionID != request.TransactionID {
 		t.Errorf("answer %v: %v", answer, err)
 	}
 }
@@ -565,10 +581,12 @@ func TestSecretsSurviveARestart(t *testing.T) {
 // ICE servers are those that are served, on the address that serves them.
 func TestICEServersAreWhereTURNListens(t *testing.T) {
 	t.Parallel()
-	app := startApp(t, `turn.listen=["127.0.0.2:0", "127.0.0.3:0"]`, "public_ip=198.51.100.7", "turn.relay_ip=127.0.0.1")
+	app := startApp(t, `turn.listen=["127.0.0.2:0", "127.0.0.3:0"]`, "public_ip=198.51.100.7",
+		"turn.relay_ip=127.0.0.1")
 	addrs := app.Addrs().TURN
 	for host, want := range map[string]string{
-		"127.0.0.1:8080": addrs[0], "127.0.0.3:8080": addrs[1], "127.0.0.2": addrs[0], "call.example.org": "call.example.org:" + portOf(app.edge.turnTCP[0].Addr()),
+		"127.0.0.1:8080": addrs[0], "127.0.0.3:8080": addrs[1], "127.0.0.2": addrs[0],
+		"call.example.org": "call.example.org:" + portOf(app.edge.turnTCP[0].Addr()),
 	} {
 		if got := app.stunURLs(host)[0]; got != "stun:"+want {
 			t.Errorf("Host %s: %s, want stun:%s", host, got, want)
@@ -586,21 +604,28 @@ func TestPlainHTTPRedirectsWhereTheCertificateIsReal(t *testing.T) {
 	if err := os.WriteFile(dir+"/both.pem", text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	app := startApp(t, "tls.mode=files", "tls.cert="+dir+"/both.pem", "tls.key="+dir+"/both.pem", "public_host=call.example.org")
+	app := startApp(t, "tls.mode=files", "tls.cert="+dir+"/both.pem", "tls.key="+dir+"/both.pem",
+		"public_host=call.example.org")
 	port := portOf(app.edge.webTLS.Addr())
-	handler := app.redirectToTLS(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }))
+	handler := app.redirectToTLS(http.HandlerFunc(func(w http.ResponseWriter,
+		_ *http.Request) {
+		w.WriteHeader(http.StatusTeapot)
+	}))
 	for _, tc := range []struct {
 		from, path string
 		code       int
 		location   string
 	}{
-		{"192.0.2.1:5", "/call/x?relay=1", http.StatusTemporaryRedirect, "https://call.example.org:" + port + "/call/x?relay=1"},
+		{"192.0.2.1:5", "/call/x?relay=1", http.StatusTemporaryRedirect, "https://call.example.org:" + port +
+			"/call/x?relay=1"},
 		{"192.0.2.1:5", "/healthz", http.StatusTeapot, ""},
 		{"127.0.0.1:5", "/call/x", http.StatusTeapot, ""},
-		{"198.51.100.7:5", "/api/admin/status", http.StatusTeapot, ""}, // this machine itself, by another of its addresses
+		// this machine itself, by another of its addresses
+		{"198.51.100.7:5", "/api/admin/status", http.StatusTeapot, ""},
 	} {
 		r := httptest.NewRequest(http.MethodGet, tc.path, nil)
-		r = r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, net.Addr(&net.TCPAddr{IP: net.IPv4(198, 51, 100, 7), Port: 8080})))
+		r = r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey,
+			net.Addr(&net.TCPAddr{IP: net.IPv4(198, 51, 100, 7), Port: 8080})))
 		r.RemoteAddr = tc.from
 		w := httptest.NewRecorder()
 		handler.ServeHTTP(w, r)
@@ -621,8 +646,9 @@ func TestICEHosts(t *testing.T) {
 	t.Parallel()
 	app := startApp(t)
 	for host, want := range map[string]string{
-		"localhost:8080": "127.0.0.1", "192.0.2.7:8443": "192.0.2.7", "[2001:db8::1]:8443": "2001:db8::1", "call.example.org": "call.example.org",
-		"evil/../x": "127.0.0.1", "a b": "127.0.0.1", "": "127.0.0.1", "[fe80::1%25eth0]": "127.0.0.1",
+		"localhost:8080": "127.0.0.1", "192.0.2.7:8443": "192.0.2.7", "[2001:db8::1]:8443": "2001:db8::1",
+		"call.example.org": "call.example.org",
+		"evil/../x":        "127.0.0.1", "a b": "127.0.0.1", "": "127.0.0.1", "[fe80::1%25eth0]": "127.0.0.1",
 	} {
 		if got := app.iceHost(host); got != want {
 			t.Errorf("Host %q: %q, want %q", host, got, want)

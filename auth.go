@@ -14,13 +14,15 @@ import (
 	"signalbox/signal"
 )
 
-// admission is one mode of [auth]: it judges what a client brings. A refusal is signal.ErrUnauthorized, and errWrong if it may have been a guess.
+// admission is one mode of [auth]: it judges what a client brings. A refusal is
+// signal.ErrUnauthorized, and errWrong if it may have been a guess.
 type admission interface {
 	admit(token string) (signal.Pass, error)
 }
 
-// errWrong is the refusal of something that only its secret's owner gets right. What is genuine but of no use, an expired token for example, is
-// another: retrying it must not lock out everybody who shares the client's address.
+// errWrong is the refusal of something that only its secret's owner gets right. What is genuine but
+// of no use, an expired token for example, is another: retrying it must not lock out everybody who
+// shares the client's address.
 var errWrong = fmt.Errorf("%w: wrong password, token or key", signal.ErrUnauthorized)
 
 // Wrong passwords, tokens and keys that one source may try a second, and at once.
@@ -47,7 +49,8 @@ func newAdmission(c *Config) (admission, error) {
 	return nil, nil
 }
 
-// password is the hash of the one that everybody knows who may enter. Hashes have one length, so that comparing them tells nothing of it.
+// password is the hash of the one that everybody knows who may enter. Hashes have one length, so
+// that comparing them tells nothing of it.
 type password [sha256.Size]byte
 
 func (p password) admit(token string) (signal.Pass, error) {
@@ -57,7 +60,8 @@ func (p password) admit(token string) (signal.Pass, error) {
 	return signal.Pass{}, nil
 }
 
-// judge has try look at a secret that source has brought, unless too many of them were wrong: then not even the right one is looked at.
+// judge has try look at a secret that source has brought, unless too many of them were wrong: then
+// not even the right one is looked at.
 func (a *App) judge(source netip.Addr, try func() error) error {
 	now := time.Now()
 	if a.guesses.spent(source, now) {
@@ -76,7 +80,8 @@ type guard struct{ a *App }
 func (g guard) Admit(token string, source netip.Addr) (pass signal.Pass, err error) {
 	switch {
 	case token == "": // nobody's guess: a client that does not know yet that it needs one
-		return pass, fmt.Errorf("%w: this box asks for a room token or a password: bring it as the token", signal.ErrUnauthorized)
+		return pass, fmt.Errorf("%w: this box asks for a room token or a password: bring it as the token",
+			signal.ErrUnauthorized)
 	case len(token) > maxToken:
 		return pass, fmt.Errorf("%w: the token is longer than %d bytes", signal.ErrUnauthorized, maxToken)
 	}
@@ -115,9 +120,11 @@ func bearer(r *http.Request) string {
 func writeRefusal(w http.ResponseWriter, err error) {
 	if errors.Is(err, signal.ErrTooManyGuesses) {
 		w.Header().Set("Retry-After", "1")
-		writeError(w, http.StatusTooManyRequests, "rate-limited", "too many wrong passwords, tokens or keys from your network address: wait a while")
+		writeError(w, http.StatusTooManyRequests, "rate-limited",
+			"too many wrong passwords, tokens or keys from your network address: wait a while")
 		return
 	}
 	w.Header().Set("WWW-Authenticate", "Bearer")
-	writeError(w, http.StatusUnauthorized, "unauthorized", strings.TrimPrefix(err.Error(), signal.ErrUnauthorized.Error()+": "))
+	writeError(w, http.StatusUnauthorized, "unauthorized",
+		strings.TrimPrefix(err.Error(), signal.ErrUnauthorized.Error()+": "))
 }

@@ -11,7 +11,8 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// helloFrom says hello from behind a trusted proxy that gives the client's address as source; empty: from here.
+// helloFrom says hello from behind a trusted proxy that gives the client's address as source;
+// empty: from here.
 func helloFrom(t testing.TB, app *App, source string, hello map[string]any) *session {
 	t.Helper()
 	header := http.Header{}
@@ -82,7 +83,8 @@ func TestTheHubAsksForThePassword(t *testing.T) {
 		s = helloFrom(t, app, "", map[string]any{"token": token})
 		return string(s.answer()["code"])
 	}
-	if !limited(func() bool { return code("wrong") == `"rate-limited"` }, func() bool { return code(testPassword) == `"rate-limited"` }) {
+	if !limited(func() bool { return code("wrong") == `"rate-limited"` },
+		func() bool { return code(testPassword) == `"rate-limited"` }) {
 		t.Error("guesses are not limited")
 	}
 	s.closed(4003)
@@ -92,7 +94,8 @@ func TestTheHubAsksForThePassword(t *testing.T) {
 func TestTheHubAsksForRoomTokens(t *testing.T) {
 	t.Parallel()
 	app := startApp(t, "auth.mode=jwt", "auth.jwt_key="+testSecret)
-	s := helloFrom(t, app, "", map[string]any{"name": "Mallory", "token": token(t, jwt.MapClaims{"name": "Alice", "user": "alice", "room": "tea", "capacity": 1})})
+	s := helloFrom(t, app, "", map[string]any{"name": "Mallory",
+		"token": token(t, jwt.MapClaims{"name": "Alice", "user": "alice", "room": "tea", "capacity": 1})})
 	if w := s.expect("welcome"); string(w["name"]) != `"Alice"` || string(w["user"]) != `"alice"` {
 		t.Errorf("the token's bearer is called %s, @%s", w["name"], w["user"])
 	}
@@ -143,7 +146,8 @@ func TestKickOfATokenAndOfItsBearer(t *testing.T) {
 	bearer("198.51.100.22", "third").expect("welcome")
 }
 
-// Resume tokens are signed with a key that is kept: who comes back to a box that was restarted is who it was.
+// Resume tokens are signed with a key that is kept: who comes back to a box that was restarted is
+// who it was.
 func TestPeerIDsOutliveARestart(t *testing.T) {
 	t.Parallel()
 	app := newApp(t)

@@ -35,7 +35,8 @@ const (
 	minRSABits   = 2048 // RFC 7518 §3.3
 )
 
-// Limits of what a token's claims say, in characters: those of the signaling protocol, and of what a ban is written with.
+// Limits of what a token's claims say, in characters: those of the signaling protocol, and of what
+// a ban is written with.
 const (
 	maxNameClaim = 64
 	maxRoomClaim = 128
@@ -43,7 +44,8 @@ const (
 	maxCapacity  = 10_000
 )
 
-// jwtKey verifies room tokens (RFC 7519). Its kind decides the algorithm; what a token's header says is only compared (RFC 8725 §3.1).
+// jwtKey verifies room tokens (RFC 7519). Its kind decides the algorithm; what a token's header
+// says is only compared (RFC 8725 §3.1).
 type jwtKey struct {
 	method jwt.SigningMethod
 	key    any // as method takes it
@@ -51,18 +53,22 @@ type jwtKey struct {
 }
 
 func newJWTKey(method jwt.SigningMethod, key any) *jwtKey {
-	return &jwtKey{method, key, jwt.NewParser(jwt.WithValidMethods([]string{method.Alg()}), jwt.WithLeeway(tokenLeeway), jwt.WithExpirationRequired())}
+	return &jwtKey{method, key, jwt.NewParser(jwt.WithValidMethods([]string{method.Alg()}), jwt.WithLeeway(tokenLeeway),
+		jwt.WithExpirationRequired())}
 }
 
-// isPath tells paths from keys by how they are written, never by what is there: a file that is missing must not become a secret.
+// isPath tells paths from keys by how they are written, never by what is there: a file that is
+// missing must not become a secret.
 func isPath(s string) bool {
 	if strings.Contains(s, "\n") {
 		return false
 	}
-	return filepath.IsAbs(s) || strings.HasPrefix(s, "/") || strings.HasPrefix(s, "./") || strings.HasPrefix(s, "../") || strings.HasSuffix(s, ".pem")
+	return filepath.IsAbs(s) || strings.HasPrefix(s, "/") || strings.HasPrefix(s, "./") ||
+		strings.HasPrefix(s, "../") || strings.HasSuffix(s, ".pem")
 }
 
-// loadJWTKey makes a verifier of auth.jwt_key, which it does not repeat in errors: what looks like a path may be a secret.
+// loadJWTKey makes a verifier of auth.jwt_key, which it does not repeat in errors: what looks like
+// a path may be a secret.
 func loadJWTKey(configured Secret) (*jwtKey, error) {
 	text := string(configured)
 	if isPath(text) {
@@ -92,10 +98,12 @@ func parseJWTKey(text string) (*jwtKey, error) {
 	if !isPEM(text) {
 		switch {
 		case len(text) < minJWTSecret:
-			return nil, fmt.Errorf("want a secret of at least %d characters (make one with openssl rand -hex 32), a public key in PEM, or the path of one, "+
+			return nil, fmt.Errorf("want a secret of at least %d characters (make one with openssl rand -hex 32), a "+
+				"public key in PEM, or the path of one, "+
 				"which ends in .pem", minJWTSecret)
 		case isBarePublicKey(text):
-			return nil, errors.New("this is a public key, but not in PEM, where it stands between BEGIN and END lines: as a secret everybody would know it")
+			return nil, errors.New("this is a public key, but not in PEM, where it stands between BEGIN and END " +
+				"lines: as a secret everybody would know it")
 		}
 		return newJWTKey(jwt.SigningMethodHS256, []byte(text)), nil
 	}
@@ -110,7 +118,8 @@ func parseJWTKey(text string) (*jwtKey, error) {
 	case block.Type == "RSA PUBLIC KEY":
 		key, err = x509.ParsePKCS1PublicKey(block.Bytes)
 	case strings.HasSuffix(block.Type, "PRIVATE KEY"):
-		return nil, errors.New("this is a private key, which only the maker of tokens needs: its public half comes from openssl pkey -in FILE -pubout")
+		return nil, errors.New("this is a private key, which only the maker of tokens needs: its public half comes " +
+			"from openssl pkey -in FILE -pubout")
 	default:
 		return nil, fmt.Errorf("a PEM block of type %q: want PUBLIC KEY", block.Type)
 	}
@@ -150,7 +159,8 @@ func methodOf(key any) (jwt.SigningMethod, error) {
 	return nil, fmt.Errorf("a key of type %T: want RSA or Ed25519", key)
 }
 
-// isBarePublicKey finds public keys that would pass for a secret: DER in base64, a JWK, a line for ssh.
+// isBarePublicKey finds public keys that would pass for a secret: DER in base64, a JWK, a line for
+// ssh.
 func isBarePublicKey(text string) bool {
 	if strings.HasPrefix(text, "{") || strings.HasPrefix(text, "ssh-") {
 		return true
@@ -190,20 +200,23 @@ func (k *jwtKey) admit(text string) (signal.Pass, error) {
 	case errors.Is(err, jwt.ErrTokenNotValidYet):
 		return signal.Pass{}, fmt.Errorf("%w: the token is not valid yet (nbf)", signal.ErrUnauthorized)
 	case errors.Is(err, jwt.ErrTokenRequiredClaimMissing):
-		return signal.Pass{}, fmt.Errorf("%w: the token has no exp: it must say when it expires, in seconds since 1970", signal.ErrUnauthorized)
+		return signal.Pass{}, fmt.Errorf("%w: the token has no exp: it must say when it expires, in seconds since 1970",
+			signal.ErrUnauthorized)
 	case errors.Is(err, jwt.ErrTokenInvalidClaims):
 		return signal.Pass{}, fmt.Errorf("%w: the token's exp or nbf is not a number", signal.ErrUnauthorized)
 	}
 	return signal.Pass{}, fmt.Errorf("%w: want a JWT that is signed with this box's key (%s)", errWrong, k.method.Alg())
 }
 
-// tokenHash names a token that has no name of its own, by what is signed: the signature can be written in more than one way.
+// tokenHash names a token that has no name of its own, by what is signed: the signature can be
+// written in more than one way.
 func tokenHash(t *jwt.Token) string {
 	sum := sha256.Sum256([]byte(t.Raw[:strings.LastIndexByte(t.Raw, '.')]))
 	return "sha256:" + hex.EncodeToString(sum[:16])
 }
 
-// readClaims says what the claims of a verified token admit to. Its errors begin with the claim's name.
+// readClaims says what the claims of a verified token admit to. Its errors begin with the claim's
+// name.
 func readClaims(c jwt.MapClaims) (signal.Pass, error) {
 	pass := signal.Pass{Attested: true}
 	if _, ok := c["aud"]; ok {
@@ -225,7 +238,8 @@ func readClaims(c jwt.MapClaims) (signal.Pass, error) {
 		name  string
 		to    *string
 		limit int
-	}{{"jti", &id, maxKeyClaim}, {"sub", &subject, maxKeyClaim}, {"name", &pass.Name, maxNameClaim}, {"user", &pass.User, maxNameClaim}} {
+	}{{"jti", &id, maxKeyClaim}, {"sub", &subject, maxKeyClaim}, {"name", &pass.Name, maxNameClaim},
+		{"user", &pass.User, maxNameClaim}} {
 		v, ok := c[claim.name]
 		if !ok {
 			continue
@@ -298,13 +312,16 @@ func checkText(s string, limit int) error {
 	return nil
 }
 
-// unprintable finds the characters that no name needs and that change how the text around it is shown, as the signaling protocol has it: controls,
-// line separators, and those that override the direction of what follows.
+// unprintable finds the characters that no name needs and that change how the text around it is
+// shown, as the signaling protocol has it: controls, line separators, and those that override the
+// direction of what follows.
 func unprintable(r rune) bool {
-	return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || '\u202a' <= r && r <= '\u202e' || '\u2066' <= r && r <= '\u2069'
+	return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || '\u202a' <= r && r <= '\u202e' || '\u2066' <= r &&
+		r <= '\u2069'
 }
 
-// matches reports whether name fits a pattern, in which * stands for any run of characters, the empty one, too.
+// matches reports whether name fits a pattern, in which * stands for any run of characters, the
+// empty one, too.
 func matches(pattern, name string) bool {
 	first, rest, star := strings.Cut(pattern, "*")
 	if !star {

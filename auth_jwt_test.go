@@ -70,7 +70,8 @@ func mustParseKey(t testing.TB, text string) *jwtKey {
 	return key
 }
 
-// The kind of the key decides the algorithm: no token that is signed in another way gets in, whatever its header says.
+// The kind of the key decides the algorithm: no token that is signed in another way gets in,
+// whatever its header says.
 func TestTokensAreVerifiedByTheKeysOwnAlgorithm(t *testing.T) {
 	t.Parallel()
 	rsaKey, edKey := newRSA(t), newEd25519(t)
@@ -82,13 +83,17 @@ func TestTokensAreVerifiedByTheKeysOwnAlgorithm(t *testing.T) {
 		key    any
 	}{
 		"HS256": {jwt.SigningMethodHS256, []byte(testSecret)}, "HS384": {jwt.SigningMethodHS384, []byte(testSecret)},
-		"HS512": {jwt.SigningMethodHS512, []byte(testSecret)}, "another HS256": {jwt.SigningMethodHS256, []byte(testSecret + "x")},
-		"RS256": {jwt.SigningMethodRS256, rsaKey}, "RS384": {jwt.SigningMethodRS384, rsaKey}, "PS256": {jwt.SigningMethodPS256, rsaKey},
+		"HS512":         {jwt.SigningMethodHS512, []byte(testSecret)},
+		"another HS256": {jwt.SigningMethodHS256, []byte(testSecret + "x")},
+		"RS256":         {jwt.SigningMethodRS256, rsaKey}, "RS384": {jwt.SigningMethodRS384, rsaKey},
+		"PS256": {jwt.SigningMethodPS256, rsaKey},
 		"EdDSA": {jwt.SigningMethodEdDSA, edKey}, "another EdDSA": {jwt.SigningMethodEdDSA, newEd25519(t)},
 		"none": {jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType},
 		// Algorithm confusion: the public key, which everybody has, as a secret.
-		"HS256 with the RSA PEM": {jwt.SigningMethodHS256, []byte(rsaPEM)}, "HS256 with the Ed25519 PEM": {jwt.SigningMethodHS256, []byte(edPEM)},
-		"HS256 with the Ed25519 key": {jwt.SigningMethodHS256, []byte(edKey.Public().(ed25519.PublicKey))}, "HS256 with nothing": {jwt.SigningMethodHS256, []byte{}},
+		"HS256 with the RSA PEM":     {jwt.SigningMethodHS256, []byte(rsaPEM)},
+		"HS256 with the Ed25519 PEM": {jwt.SigningMethodHS256, []byte(edPEM)},
+		"HS256 with the Ed25519 key": {jwt.SigningMethodHS256, []byte(edKey.Public().(ed25519.PublicKey))},
+		"HS256 with nothing":         {jwt.SigningMethodHS256, []byte{}},
 	} {
 		text, err := jwt.NewWithClaims(s.method, claims).SignedString(s.key)
 		if err != nil {
@@ -131,11 +136,13 @@ func TestTokenClaims(t *testing.T) {
 		want   string // of the error; empty: none
 	}{
 		"everything": {claims: jwt.MapClaims{
-			"sub": "42", "name": "Alice", "user": "alice", "room": []string{"tea", "team-*"}, "capacity": 3, "nbf": now.Unix(), "jti": "j", "aud": "signalbox",
+			"sub": "42", "name": "Alice", "user": "alice", "room": []string{"tea", "team-*"}, "capacity": 3,
+			"nbf": now.Unix(), "jti": "j", "aud": "signalbox",
 		}},
-		"nothing":             {claims: jwt.MapClaims{}},
-		"unknown":             {claims: jwt.MapClaims{"iss": "me", "iat": now.Unix(), "color": []int{1}}},
-		"expired":             {claims: jwt.MapClaims{"exp": now.Add(-31 * time.Second).Unix()}, want: "the token has expired"},
+		"nothing": {claims: jwt.MapClaims{}},
+		"unknown": {claims: jwt.MapClaims{"iss": "me", "iat": now.Unix(), "color": []int{1}}},
+		"expired": {claims: jwt.MapClaims{"exp": now.Add(-31 * time.Second).Unix()},
+			want: "the token has expired"},
 		"just expired":        {claims: jwt.MapClaims{"exp": now.Add(-20 * time.Second).Unix()}},
 		"not yet":             {claims: jwt.MapClaims{"nbf": now.Add(40 * time.Second).Unix()}, want: "not valid yet"},
 		"a slow clock":        {claims: jwt.MapClaims{"nbf": now.Add(20 * time.Second).Unix()}},
@@ -157,7 +164,8 @@ func TestTokenClaims(t *testing.T) {
 		"room is a number":    {claims: jwt.MapClaims{"room": 7}, want: "room is not text"},
 		"room is null":        {claims: jwt.MapClaims{"room": nil}, want: "room is not text"},
 		"a room is a number":  {claims: jwt.MapClaims{"room": []any{"a", 7}}, want: "room is not text"},
-		"a room is long":      {claims: jwt.MapClaims{"room": []any{strings.Repeat("x", 129)}}, want: "room is longer than 128"},
+		"a room is long": {claims: jwt.MapClaims{"room": []any{strings.Repeat("x", 129)}},
+			want: "room is longer than 128"},
 		"capacity is text":    {claims: jwt.MapClaims{"capacity": "3"}, want: "capacity is not a whole number"},
 		"capacity is 0":       {claims: jwt.MapClaims{"capacity": 0}, want: "capacity is not a whole number"},
 		"capacity is broken":  {claims: jwt.MapClaims{"capacity": 2.5}, want: "capacity is not a whole number"},
@@ -171,16 +179,19 @@ func TestTokenClaims(t *testing.T) {
 			switch {
 			case tc.want == "" && err != nil:
 				t.Error(err)
-			case tc.want != "" && (!errors.Is(err, signal.ErrUnauthorized) || errors.Is(err, errWrong) || !strings.Contains(err.Error(), tc.want)):
+			case tc.want != "" && (!errors.Is(err, signal.ErrUnauthorized) || errors.Is(err, errWrong) ||
+				!strings.Contains(err.Error(), tc.want)):
 				t.Errorf("error %v, want %q", err, tc.want)
 			}
 		})
 	}
-	text, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"room": "tea"}).SignedString([]byte(testSecret))
+	text, err := jwt.NewWithClaims(jwt.SigningMethodHS256,
+		jwt.MapClaims{"room": "tea"}).SignedString([]byte(testSecret))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := mustParseKey(t, testSecret).admit(text); !errors.Is(err, signal.ErrUnauthorized) || !strings.Contains(err.Error(), "no exp") {
+	if _, err := mustParseKey(t, testSecret).admit(text); !errors.Is(err, signal.ErrUnauthorized) ||
+		!strings.Contains(err.Error(), "no exp") {
 		t.Errorf("without exp: %v", err)
 	}
 }
@@ -189,18 +200,21 @@ func TestTokenSaysWhoItsBearerIs(t *testing.T) {
 	t.Parallel()
 	key := mustParseKey(t, testSecret)
 	expires := time.Now().Add(time.Hour).Truncate(time.Second)
-	pass, err := key.admit(token(t, jwt.MapClaims{"exp": expires.Unix(), "jti": "j", "sub": "42", "name": "Alice", "user": "alice", "capacity": 3, "room": "tea"}))
+	pass, err := key.admit(token(t, jwt.MapClaims{"exp": expires.Unix(), "jti": "j", "sub": "42", "name": "Alice",
+		"user": "alice", "capacity": 3, "room": "tea"}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !pass.Attested || pass.Name != "Alice" || pass.User != "alice" || pass.Capacity != 3 || pass.Key != "j" || !pass.Expires.Equal(expires.Add(tokenLeeway)) {
+	if !pass.Attested || pass.Name != "Alice" || pass.User != "alice" || pass.Capacity != 3 || pass.Key != "j" ||
+		!pass.Expires.Equal(expires.Add(tokenLeeway)) {
 		t.Errorf("%+v", pass)
 	}
 	if pass, err = key.admit(token(t, jwt.MapClaims{"sub": "42"})); err != nil || pass.Key != "sub:42" {
 		t.Errorf("without jti it is %q: %v", pass.Key, err)
 	}
 
-	// A token without a name of its own is known by what was signed, however its signature is written.
+	// A token without a name of its own is known by what was signed, however its signature is
+	// written.
 	text := token(t, jwt.MapClaims{"room": "tea"})
 	pass, err = key.admit(text)
 	if err != nil || len(pass.Key) < 32 || strings.Contains(text, strings.TrimPrefix(pass.Key, "sha256:")) {
@@ -266,35 +280,42 @@ func TestJWTKeyIsWhatItLooksLike(t *testing.T) {
 		t.Fatal(err)
 	}
 	public := pemPublic(t, edKey.Public())
-	short := rsa.PublicKey{N: new(big.Int).SetBit(big.NewInt(1), 1023, 1), E: 65537} // 1024 bits, of which nobody has the private half
-	pkcs1 := string(pem.EncodeToMemory(&pem.Block{Type: "RSA PUBLIC KEY", Bytes: x509.MarshalPKCS1PublicKey(&rsaKey.PublicKey)}))
+	// 1024 bits, of which nobody has the private half
+	short := rsa.PublicKey{N: new(big.Int).SetBit(big.NewInt(1), 1023, 1), E: 65537}
+	pkcs1 := string(pem.EncodeToMemory(&pem.Block{Type: "RSA PUBLIC KEY",
+		Bytes: x509.MarshalPKCS1PublicKey(&rsaKey.PublicKey)}))
 	block, _ := pem.Decode([]byte(public))
 	for name, tc := range map[string]struct {
 		key  string
 		alg  string
 		want string // of the error
 	}{
-		"secret":             {key: testSecret, alg: "HS256"},
-		"short secret":       {key: "short", want: "want a secret of at least 32 characters"},
-		"RSA":                {key: pemPublic(t, &rsaKey.PublicKey), alg: "RS256"},
-		"RSA in PKCS #1":     {key: pkcs1, alg: "RS256"},
-		"short RSA":          {key: pemPublic(t, &short), want: "an RSA key of 1024 bits: want at least 2048"},
-		"Ed25519":            {key: public, alg: "EdDSA"},
-		"words around it":    {key: "my key\n" + public + "\n\n", alg: "EdDSA"},
-		"path":               {key: write("key.pem", public), alg: "EdDSA"},
-		"path without .pem":  {key: write("a long name that could be a secret as well", public), alg: "EdDSA"},
-		"missing file":       {key: "/nowhere/a long name that could be a secret as well", want: "read the file that it names"},
-		"missing .pem":       {key: "a long name that could be a secret as well.pem", want: "read the file that it names"},
+		"secret":            {key: testSecret, alg: "HS256"},
+		"short secret":      {key: "short", want: "want a secret of at least 32 characters"},
+		"RSA":               {key: pemPublic(t, &rsaKey.PublicKey), alg: "RS256"},
+		"RSA in PKCS #1":    {key: pkcs1, alg: "RS256"},
+		"short RSA":         {key: pemPublic(t, &short), want: "an RSA key of 1024 bits: want at least 2048"},
+		"Ed25519":           {key: public, alg: "EdDSA"},
+		"words around it":   {key: "my key\n" + public + "\n\n", alg: "EdDSA"},
+		"path":              {key: write("key.pem", public), alg: "EdDSA"},
+		"path without .pem": {key: write("a long name that could be a secret as well", public), alg: "EdDSA"},
+		"missing file": {key: "/nowhere/a long name that could be a secret as well",
+			want: "read the file that it names"},
+		"missing .pem": {key: "a long name that could be a secret as well.pem",
+			want: "read the file that it names"},
 		"file with a secret": {key: write("secret.pem", testSecret), want: "is no PEM file"},
 		"private key":        {key: pemPrivate(t, edKey), want: "this is a private key"},
 		"other kind":         {key: pemPublic(t, &ecKey.PublicKey), want: "want RSA or Ed25519"},
-		"certificate":        {key: strings.ReplaceAll(public, "PUBLIC KEY", "CERTIFICATE"), want: `type "CERTIFICATE": want PUBLIC KEY`},
-		"two keys":           {key: public + public, want: "more than one PEM block"},
-		"broken PEM":         {key: strings.ReplaceAll(public, "END", "FIN"), want: "the PEM text is broken"},
-		"broken key":         {key: strings.Replace(public, "MC", "AA", 1), want: "parse the public key"},
-		"no PEM around it":   {key: base64.StdEncoding.EncodeToString(block.Bytes), want: "this is a public key, but not in PEM"},
-		"JWK":                {key: `{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}`, want: "this is a public key"},
-		"for ssh":            {key: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHUJz", want: "this is a public key"},
+		"certificate": {key: strings.ReplaceAll(public, "PUBLIC KEY", "CERTIFICATE"),
+			want: `type "CERTIFICATE": want PUBLIC KEY`},
+		"two keys":   {key: public + public, want: "more than one PEM block"},
+		"broken PEM": {key: strings.ReplaceAll(public, "END", "FIN"), want: "the PEM text is broken"},
+		"broken key": {key: strings.Replace(public, "MC", "AA", 1), want: "parse the public key"},
+		"no PEM around it": {key: base64.StdEncoding.EncodeToString(block.Bytes),
+			want: "this is a public key, but not in PEM"},
+		"JWK": {key: `{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}`,
+			want: "this is a public key"},
+		"for ssh": {key: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHUJz", want: "this is a public key"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -342,11 +363,13 @@ func FuzzToken(f *testing.F) {
 			return
 		}
 		for _, s := range []string{pass.Name, pass.User, pass.Key} {
-			if !utf8.ValidString(s) || strings.ContainsFunc(s, unprintable) || utf8.RuneCountInString(s) > len("sub:")+maxKeyClaim {
+			if !utf8.ValidString(s) || strings.ContainsFunc(s, unprintable) ||
+				utf8.RuneCountInString(s) > len("sub:")+maxKeyClaim {
 				t.Errorf("smuggled in: %q", s)
 			}
 		}
-		if pass.Key == "" || !pass.Attested || pass.Capacity < 0 || pass.Capacity > maxCapacity || !pass.Expires.After(time.Now()) {
+		if pass.Key == "" || !pass.Attested || pass.Capacity < 0 || pass.Capacity > maxCapacity ||
+			!pass.Expires.After(time.Now()) {
 			t.Errorf("%+v of %s", pass, payload)
 		}
 		pass.Rooms("a room of some name")

@@ -35,7 +35,8 @@ type Token struct {
 	URL     string    `json:"url,omitempty"` // opens the room with it; empty: not known
 }
 
-// MintToken makes a room token that the box with this configuration takes. Any program with the key could make the same.
+// MintToken makes a room token that the box with this configuration takes. Any program with the key
+// could make the same.
 func MintToken(c Config, r TokenRequest) (Token, error) {
 	if len(r.Rooms) == 0 && r.User == "" {
 		return Token{}, errors.New("name a room (* is any), or a user, who may then call and be called")
@@ -70,18 +71,21 @@ func MintToken(c Config, r TokenRequest) (Token, error) {
 		return Token{}, fmt.Errorf("sign the token: %w", err)
 	}
 	if len(text) > maxToken {
-		return Token{}, fmt.Errorf("the token would be longer than %d bytes: name fewer rooms, or one pattern with *", maxToken)
+		return Token{}, fmt.Errorf("the token would be longer than %d bytes: name fewer rooms, or one pattern with *",
+			maxToken)
 	}
 	switch _, err := verifier.admit(text); {
 	case errors.Is(err, errWrong):
-		return Token{}, errors.New("auth.jwt_key does not verify what this key signs: sign with the private key that it belongs to")
+		return Token{}, errors.New("auth.jwt_key does not verify what this key signs: sign with the private key " +
+			"that it belongs to")
 	case err != nil:
 		return Token{}, fmt.Errorf("this token would be refused: %w", err)
 	}
 	return Token{text, expires, callURL(&c, r.Rooms, text)}, nil
 }
 
-// signingKey returns what tokens are signed with, and what verifies them: auth.jwt_key, or the key's own other half if that is empty.
+// signingKey returns what tokens are signed with, and what verifies them: auth.jwt_key, or the
+// key's own other half if that is empty.
 func signingKey(c *Config, file string) (method jwt.SigningMethod, private any, verifier *jwtKey, err error) {
 	if c.Auth.JWTKey != "" {
 		if verifier, err = loadJWTKey(c.Auth.JWTKey); err != nil {
@@ -100,9 +104,11 @@ func signingKey(c *Config, file string) (method jwt.SigningMethod, private any, 
 	}
 	switch {
 	case verifier == nil:
-		return nil, nil, nil, errors.New("auth.jwt_key is empty: set it to a secret (make one with openssl rand -hex 32), or sign with the key in --key FILE")
+		return nil, nil, nil, errors.New("auth.jwt_key is empty: set it to a secret (make one with openssl rand " +
+			"-hex 32), or sign with the key in --key FILE")
 	case verifier.method != jwt.SigningMethodHS256:
-		return nil, nil, nil, errors.New("auth.jwt_key is a public key, which only verifies: sign with its private key, --key FILE")
+		return nil, nil, nil, errors.New("auth.jwt_key is a public key, which only verifies: sign with its private " +
+			"key, --key FILE")
 	}
 	return verifier.method, verifier.key, verifier, nil
 }
@@ -147,7 +153,8 @@ func readSigningKey(file string) (own *jwtKey, private any, err error) {
 	return newJWTKey(method, signer.Public()), private, nil
 }
 
-// callURL is the link that opens a room with a token, or "" if it can't be told. The token stands in the fragment, which browsers send to nobody.
+// callURL is the link that opens a room with a token, or "" if it can't be told. The token stands
+// in the fragment, which browsers send to nobody.
 func callURL(c *Config, rooms []string, token string) string {
 	if c.PublicHost == "" || len(rooms) != 1 || strings.Contains(rooms[0], "*") {
 		return ""

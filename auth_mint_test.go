@@ -32,7 +32,8 @@ func TestMintedTokensAreTaken(t *testing.T) {
 		var c Config
 		c.Auth.Mode, c.Auth.JWTKey = "jwt", Secret(tc.configured)
 		made, err := MintToken(c, TokenRequest{
-			Rooms: []string{"tea", "team-*"}, User: "alice", Name: "Alice", Subject: "42", Capacity: 3, TTL: time.Hour, KeyFile: tc.file,
+			Rooms: []string{"tea", "team-*"}, User: "alice", Name: "Alice", Subject: "42", Capacity: 3, TTL: time.Hour,
+			KeyFile: tc.file,
 		})
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -43,7 +44,8 @@ func TestMintedTokensAreTaken(t *testing.T) {
 			t.Fatal(err)
 		}
 		pass, err := rules.admit(made.Token)
-		if err != nil || pass.User != "alice" || pass.Name != "Alice" || pass.Capacity != 3 || !pass.Rooms("team-a") || !pass.Rooms("tea") || pass.Rooms("cake") ||
+		if err != nil || pass.User != "alice" || pass.Name != "Alice" || pass.Capacity != 3 || !pass.Rooms("team-a") ||
+			!pass.Rooms("tea") || pass.Rooms("cake") ||
 			pass.Key == "" || pass.Key == "sub:42" || !pass.Expires.Equal(made.Expires.Add(tokenLeeway)) {
 			t.Errorf("%s: %+v, %v", name, pass, err)
 		}
@@ -91,10 +93,12 @@ func TestLinksToRooms(t *testing.T) {
 		want string
 	}{
 		{[]string{"public_host=call.example.org"}, "tea", "https://call.example.org:8443/call/tea#token=T"},
-		{[]string{"public_host=call.example.org", "web.tls_listen=:443"}, "a/b?c#d e", "https://call.example.org/call/a%2Fb%3Fc%23d%20e#token=T"},
+		{[]string{"public_host=call.example.org", "web.tls_listen=:443"}, "a/b?c#d e",
+			"https://call.example.org/call/a%2Fb%3Fc%23d%20e#token=T"},
 		{[]string{"public_host=2001:db8::1"}, "tea", "https://[2001:db8::1]:8443/call/tea#token=T"},
 		{[]string{"public_host=2001:db8::1", "tls.mode=off"}, "tea", "https://[2001:db8::1]/call/tea#token=T"},
-		{[]string{"public_host=call.example.org", "web.trusted_proxies=127.0.0.1"}, "tea", "https://call.example.org/call/tea#token=T"},
+		{[]string{"public_host=call.example.org", "web.trusted_proxies=127.0.0.1"}, "tea",
+			"https://call.example.org/call/tea#token=T"},
 		{[]string{"public_host=call.example.org"}, "tea*", ""},
 		{nil, "tea", ""},
 	} {

@@ -40,15 +40,17 @@ func TestPasswordLetsInWhoKnowsIt(t *testing.T) {
 	if err != nil || pass.Attested || pass.Key != "" || pass.Rooms != nil || !pass.Expires.IsZero() {
 		t.Errorf("the password: %+v, %v", pass, err)
 	}
-	for _, wrong := range []string{"", " ", testPassword[1:], testPassword + " ", strings.ToUpper(testPassword), strings.Repeat("x", 1<<20)} {
+	for _, wrong := range []string{"", " ", testPassword[1:], testPassword + " ", strings.ToUpper(testPassword),
+		strings.Repeat("x", 1<<20)} {
 		if _, err := g.Admit(wrong, here); !errors.Is(err, signal.ErrUnauthorized) {
 			t.Errorf("%.30q: %v", wrong, err)
 		}
 	}
 }
 
-// limited guesses until that is refused as one guess too many, and tells whether what is right is refused then, too. It may not be: after each second
-// another guess is judged. So it is tried a few times.
+// limited guesses until that is refused as one guess too many, and tells whether what is right is
+// refused then, too. It may not be: after each second another guess is judged. So it is tried a few
+// times.
 func limited(guess, right func() (refused bool)) bool {
 	for range 10 {
 		for n := 0; !guess(); n++ {
@@ -113,13 +115,15 @@ func TestGuessesAreLimitedPerSource(t *testing.T) {
 
 func TestICEServersAreUnderTheSameRules(t *testing.T) {
 	t.Parallel()
-	for mode, right := range map[string]string{"password": testPassword, "jwt": token(t, jwt.MapClaims{"room": "tea"})} {
+	for mode, right := range map[string]string{"password": testPassword,
+		"jwt": token(t, jwt.MapClaims{"room": "tea"})} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
 			app := startApp(t, "auth.mode="+mode, "auth.password="+testPassword, "auth.jwt_key="+testSecret)
 			url, c := "http://"+app.Addrs().Web+"/api/ice", insecure()
 			for _, header := range []string{"Bearer " + right, "bearer " + right} {
-				if code, _, body := get(t, c, url, "Authorization", header); code != http.StatusOK || !strings.Contains(body, `"credential"`) {
+				if code, _, body := get(t, c, url, "Authorization", header); code != http.StatusOK ||
+					!strings.Contains(body, `"credential"`) {
 					t.Errorf("with the token in a header: %d %s", code, body)
 				}
 			}
@@ -128,11 +132,13 @@ func TestICEServersAreUnderTheSameRules(t *testing.T) {
 			}
 			for _, header := range []string{"", "Bearer", "Bearer ", "Bearer wrong", right} {
 				code, h, body := get(t, c, url, "Authorization", header)
-				if code != http.StatusUnauthorized || h.Get("WWW-Authenticate") != "Bearer" || strings.Contains(body, "credential") {
+				if code != http.StatusUnauthorized || h.Get("WWW-Authenticate") != "Bearer" ||
+					strings.Contains(body, "credential") {
 					t.Errorf("Authorization %.20q: %d %s", header, code, body)
 				}
 			}
-			if code, _, _ := get(t, c, url, "Origin", "https://elsewhere.example", "Authorization", "Bearer "+right); code != http.StatusForbidden {
+			if code, _, _ := get(t, c, url, "Origin", "https://elsewhere.example", "Authorization", "Bearer "+
+				right); code != http.StatusForbidden {
 				t.Errorf("a foreign origin gets %d", code)
 			}
 			var h http.Header
@@ -165,7 +171,8 @@ func TestPreflightsMayNameTheToken(t *testing.T) {
 	resp.Body.Close()
 	h := resp.Header
 	if resp.StatusCode != http.StatusNoContent || h.Get("Access-Control-Allow-Origin") != "https://app.example.org" ||
-		!strings.Contains(h.Get("Access-Control-Allow-Headers"), "Authorization") || !strings.Contains(h.Get("Access-Control-Allow-Methods"), "GET") {
+		!strings.Contains(h.Get("Access-Control-Allow-Headers"), "Authorization") ||
+		!strings.Contains(h.Get("Access-Control-Allow-Methods"), "GET") {
 		t.Errorf("%d %v", resp.StatusCode, h)
 	}
 }
@@ -185,7 +192,8 @@ func TestReloadChangesThePassword(t *testing.T) {
 		t.Errorf("the new password: %v", err)
 	}
 	cfg.Auth.Mode = "open"
-	if _, err := app.Reload(cfg); err == nil || !strings.Contains(err.Error(), "a restart is needed to change auth.mode") {
+	if _, err := app.Reload(cfg); err == nil ||
+		!strings.Contains(err.Error(), "a restart is needed to change auth.mode") {
 		t.Errorf("another mode: %v", err)
 	}
 }

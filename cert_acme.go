@@ -22,11 +22,12 @@ import (
 	"go.uber.org/zap"
 )
 
-// Mode "acme": a certificate for public_host from an ACME directory (RFC 8555), which looks whether the name leads here: over HTTP-01 on web.listen or
-// TLS-ALPN-01 on web.tls_listen. certmagic talks to the directory, one attempt at a time; when to try is decided here, where a failure shows.
+// Mode "acme": a certificate for public_host from an ACME directory (RFC 8555), which looks whether
+// the name leads here: over HTTP-01 on web.listen or TLS-ALPN-01 on web.tls_listen. certmagic talks
+// to the directory, one attempt at a time; when to try is decided here, where a failure shows.
 //
-// OCSP stapling is off: public authorities have given it up, and it would ask strangers about every start. A revocation comes as an earlier date for
-// the renewal (ARI, RFC 9773).
+// OCSP stapling is off: public authorities have given it up, and it would ask strangers about every
+// start. A revocation comes as an earlier date for the renewal (ARI, RFC 9773).
 
 const (
 	acmeDir      = "acme"           // in the state directory
@@ -54,8 +55,9 @@ type acmeCertificate struct {
 	open atomic.Pointer[certmagic.Config] // of the order that is under way; nil: none is
 }
 
-// openACME takes the certificate that is kept in state, if there is one. One that has expired is served on as before the restart: names and chain are
-// right, and what clients are shown is what is wrong.
+// openACME takes the certificate that is kept in state, if there is one. One that has expired is
+// served on as before the restart: names and chain are right, and what clients are shown is what is
+// wrong.
 func openACME(c *Config, state *State, own *selfSigned, e *edge, log *slog.Logger) (*acmeCertificate, error) {
 	viaHTTP, viaALPN, note := c.acmeChallenges()
 	if note != "" {
@@ -66,7 +68,8 @@ func openACME(c *Config, state *State, own *selfSigned, e *edge, log *slog.Logge
 		return nil, err
 	}
 	s := &acmeCertificate{
-		host: strings.ToLower(c.PublicHost), own: own, edge: e, log: log, every: acmeInterval, retry: acmeRetry, now: make(chan struct{}, 1),
+		host: strings.ToLower(c.PublicHost), own: own, edge: e, log: log, every: acmeInterval, retry: acmeRetry,
+		now:     make(chan struct{}, 1),
 		storage: &certmagic.FileStorage{Path: filepath.Join(state.dir, acmeDir)},
 		template: certmagic.ACMEIssuer{
 			CA: c.TLS.ACMEDirectory, Email: c.TLS.ACMEEmail, Agreed: true, TrustedRoots: roots,
@@ -87,12 +90,14 @@ func openACME(c *Config, state *State, own *selfSigned, e *edge, log *slog.Logge
 	return s, nil
 }
 
-// errTornPair is what is left if power fails between certmagic's writes of the key and of the certificate.
+// errTornPair is what is left if power fails between certmagic's writes of the key and of the
+// certificate.
 var errTornPair = errors.New("there is no usable pair of certificate and key of")
 
 var errNoCertificateYet = errors.New("there is no certificate from the ACME directory yet: a self-signed one is served")
 
-// acmeRoots are the authorities that the directory's own certificate is verified with; nil: the system's.
+// acmeRoots are the authorities that the directory's own certificate is verified with; nil: the
+// system's.
 func (c *Config) acmeRoots() (*x509.CertPool, error) {
 	if c.TLS.ACMECAFile == "" {
 		return nil, nil
@@ -108,8 +113,9 @@ func (c *Config) acmeRoots() (*x509.CertPool, error) {
 	return roots, nil
 }
 
-// acmeChallenges tells which challenges are taken. Authorities come to port 80 for HTTP-01 and to 443 for TLS-ALPN-01, so one that the box has settles
-// it. With neither, ports must be forwarded, or the directory be a private one with ports of its own: then whatever listens may be asked.
+// acmeChallenges tells which challenges are taken. Authorities come to port 80 for HTTP-01 and to
+// 443 for TLS-ALPN-01, so one that the box has settles it. With neither, ports must be forwarded,
+// or the directory be a private one with ports of its own: then whatever listens may be asked.
 func (c *Config) acmeChallenges() (viaHTTP, viaALPN bool, note string) {
 	at := func(listen string, port uint16) bool {
 		addr, err := listenAddr(listen)
@@ -120,7 +126,8 @@ func (c *Config) acmeChallenges() (viaHTTP, viaALPN bool, note string) {
 		return viaHTTP, viaALPN, ""
 	}
 	return c.Web.Listen != "", c.Web.TLSListen != "", fmt.Sprintf(
-		`tls.mode "acme": web.listen is %q and web.tls_listen %q, but public directories come to port 80 or 443: listen there, or forward one of them here`,
+		`tls.mode "acme": web.listen is %q and web.tls_listen %q, but public directories come to port 80 or 443: `+
+			`listen there, or forward one of them here`,
 		c.Web.Listen, c.Web.TLSListen)
 }
 
@@ -148,7 +155,8 @@ func (s *acmeCertificate) reload(*Config) (commit func(), err error) {
 func (s *acmeCertificate) load() (*certificate, error) {
 	key := s.template.IssuerKey()
 	var text [2][]byte
-	for i, name := range []string{certmagic.StorageKeys.SiteCert(key, s.host), certmagic.StorageKeys.SitePrivateKey(key, s.host)} {
+	for i, name := range []string{certmagic.StorageKeys.SiteCert(key, s.host),
+		certmagic.StorageKeys.SitePrivateKey(key, s.host)} {
 		var err error
 		if text[i], err = s.storage.Load(context.Background(), name); err != nil {
 			return nil, fmt.Errorf("state: %w", err)
@@ -178,7 +186,8 @@ func (s *acmeCertificate) keep(ctx context.Context) {
 		} else {
 			wait, retry = retry, min(2*retry, acmeInterval)
 			s.report(err)
-			s.log.Warn("no new certificate from the ACME directory: the present one is served on", "err", err, "next", wait.String())
+			s.log.Warn("no new certificate from the ACME directory: the present one is served on", "err", err, "next",
+				wait.String())
 		}
 		timer := time.NewTimer(wait)
 		select {
@@ -190,7 +199,8 @@ func (s *acmeCertificate) keep(ctx context.Context) {
 	}
 }
 
-// manage makes sure that there is a certificate and that it does not end soon, in one attempt, and puts a new one into force.
+// manage makes sure that there is a certificate and that it does not end soon, in one attempt, and
+// puts a new one into force.
 func (s *acmeCertificate) manage(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, acmeTimeout)
 	defer cancel()
@@ -210,7 +220,8 @@ func (s *acmeCertificate) manage(ctx context.Context) error {
 	return nil
 }
 
-// dropTornPair deletes what certmagic would stumble over for ever. What merely can't be read just now stays.
+// dropTornPair deletes what certmagic would stumble over for ever. What merely can't be read just
+// now stays.
 func (s *acmeCertificate) dropTornPair(ctx context.Context) error {
 	_, err := s.load()
 	if !errors.Is(err, errTornPair) {
@@ -223,7 +234,8 @@ func (s *acmeCertificate) dropTornPair(ctx context.Context) error {
 // order has certmagic do it.
 func (s *acmeCertificate) order(ctx context.Context) error {
 	var magic *certmagic.Config
-	// The cache is certmagic's idea of what it is to keep. It lives for one attempt: with it ends a goroutine that would renew out of our sight.
+	// The cache is certmagic's idea of what it is to keep. It lives for one attempt: with it ends a
+	// goroutine that would renew out of our sight.
 	cache := certmagic.NewCache(certmagic.CacheOptions{
 		GetConfigForCert:   func(certmagic.Certificate) (*certmagic.Config, error) { return magic, nil },
 		RenewCheckInterval: acmeInterval, Logger: zap.NewNop(),
@@ -233,7 +245,8 @@ func (s *acmeCertificate) order(ctx context.Context) error {
 		Storage: s.storage, Logger: zap.NewNop(), OCSP: certmagic.OCSPConfig{DisableStapling: true},
 		KeySource: certmagic.StandardKeyGenerator{KeyType: certmagic.P256},
 	})
-	// certmagic listens on the port of a challenge unless somebody does already. We do: it is told a socket of ours, whichever, and so opens none.
+	// certmagic listens on the port of a challenge unless somebody does already. We do: it is told
+	// a socket of ours, whichever, and so opens none.
 	host, port := s.socket()
 	template := s.template
 	template.ListenHost, template.AltHTTPPort, template.AltTLSALPNPort = host, port, port
@@ -260,7 +273,8 @@ func (q quietIssuer) PreCheck(ctx context.Context, names []string, _ bool) error
 	return q.ACMEIssuer.PreCheck(ctx, names, false)
 }
 
-// certificateFor is the certificate in force, or the answer to TLS-ALPN-01 (RFC 8737) while there is an order.
+// certificateFor is the certificate in force, or the answer to TLS-ALPN-01 (RFC 8737) while there
+// is an order.
 func (s *acmeCertificate) certificateFor(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	if !slices.Equal(hello.SupportedProtos, []string{acmeProtocol}) {
 		return s.inForce().pair, nil
@@ -286,15 +300,17 @@ func (a *App) acmeHTTP(next http.Handler) http.Handler {
 	})
 }
 
-// serveChallenge answers the challenge of the order that is under way, and nothing else. certmagic's own handler would answer any token for any host,
-// which RFC 8555 (section 8.3) warns of: it takes what it does not know for another instance's.
+// serveChallenge answers the challenge of the order that is under way, and nothing else.
+// certmagic's own handler would answer any token for any host, which RFC 8555 (section 8.3) warns
+// of: it takes what it does not know for another instance's.
 func (s *acmeCertificate) serveChallenge(w http.ResponseWriter, r *http.Request) {
 	host := r.Host
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h
 	}
 	challenge, ok := certmagic.GetACMEChallenge(s.host)
-	if !ok || challenge.Type != "http-01" || r.Method != http.MethodGet || !strings.EqualFold(host, s.host) || r.URL.Path != challenge.HTTP01ResourcePath() {
+	if !ok || challenge.Type != "http-01" || r.Method != http.MethodGet || !strings.EqualFold(host, s.host) ||
+		r.URL.Path != challenge.HTTP01ResourcePath() {
 		http.NotFound(w, r)
 		return
 	}

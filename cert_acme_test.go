@@ -40,7 +40,8 @@ type directory struct {
 	listener net.Listener
 	cert     tls.Certificate
 	down     atomic.Bool
-	// validates gets each request to look for an answer, as a func that lets it go on; nil: they go on by themselves.
+	// validates gets each request to look for an answer, as a func that lets it go on; nil: they go
+	// on by themselves.
 	validates chan func()
 }
 
@@ -77,19 +78,22 @@ func (d *directory) open(t testing.TB, app *App, life time.Duration) {
 		}
 		return l.Addr().(*net.TCPAddr).Port
 	}
-	for name, value := range map[string]string{"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0", "PEBBLE_AUTHZREUSE": "0"} {
+	for name, value := range map[string]string{"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0",
+		"PEBBLE_AUTHZREUSE": "0"} {
 		if err := os.Setenv(name, value); err != nil { // read by New below; the same for every test
 			t.Fatal(err)
 		}
 	}
 	quiet, store := stdlog.New(io.Discard, "", 0), db.NewMemoryStore()
-	authority := ca.New(quiet, store, "", "ecdsa", 0, 1, map[string]ca.Profile{"only": {ValidityPeriod: uint64(life / time.Second)}})
+	authority := ca.New(quiet, store, "", "ecdsa", 0, 1,
+		map[string]ca.Profile{"only": {ValidityPeriod: uint64(life / time.Second)}})
 	d.root, d.inner = authority.GetRootCert(0).Cert, authority.GetIntermediateCert(0).Cert
 	validator := va.New(quiet, port(app.edge.web), port(app.edge.webTLS), false, resolver(t), store)
 	front := wfe.New(quiet, store, validator, authority, nil, false, false, 1, 1)
 	handler := front.Handler()
 	srv := &http.Server{
-		TLSConfig: &tls.Config{Certificates: []tls.Certificate{d.cert}}, ErrorLog: quiet, ReadHeaderTimeout: time.Minute,
+		TLSConfig: &tls.Config{Certificates: []tls.Certificate{d.cert}}, ErrorLog: quiet,
+		ReadHeaderTimeout: time.Minute,
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if d.down.Load() {
 				panic(http.ErrAbortHandler)
@@ -159,7 +163,8 @@ func resolver(t testing.TB) (addr string) {
 func newACMEApp(t testing.TB, dir string, d *directory, host string, log *logged, set ...string) *App {
 	t.Helper()
 	app := newAppIn(t, dir, log.logger(), append([]string{
-		"tls.mode=acme", "public_host=" + host, "tls.acme_directory=" + d.url, "tls.acme_ca_file=" + d.caFile, "public_ip=127.0.0.1",
+		"tls.mode=acme", "public_host=" + host, "tls.acme_directory=" + d.url, "tls.acme_ca_file=" + d.caFile,
+		"public_ip=127.0.0.1",
 	}, set...)...)
 	s := app.certs.(*acmeCertificate)
 	s.every, s.retry = 300*time.Millisecond, 300*time.Millisecond
@@ -174,7 +179,8 @@ func (d *directory) byDirectory(leaf *x509.Certificate, host string) bool {
 	return verifies(leaf, d.root, host, d.inner) == nil
 }
 
-// The first certificate comes by either challenge, on the ports that serve everything else; whoever starts again has it at once.
+// The first certificate comes by either challenge, on the ports that serve everything else; whoever
+// starts again has it at once.
 func TestACMEFirstCertificate(t *testing.T) {
 	t.Parallel()
 	for challenge, host := range map[string]string{"http-01": "one.example.org", "tls-alpn-01": "Two.example.org"} {
@@ -184,7 +190,8 @@ func TestACMEFirstCertificate(t *testing.T) {
 			var log logged
 			app := newACMEApp(t, dir, d, host, &log)
 			template := &app.certs.(*acmeCertificate).template
-			template.DisableHTTPChallenge, template.DisableTLSALPNChallenge = challenge != "http-01", challenge == "http-01"
+			template.DisableHTTPChallenge, template.DisableTLSALPNChallenge = challenge != "http-01",
+				challenge == "http-01"
 			if n := log.count("public directories come to port 80 or 443"); n != 1 {
 				t.Errorf("the ports are warned of %d times", n)
 			}
@@ -192,7 +199,8 @@ func TestACMEFirstCertificate(t *testing.T) {
 			code, _ := fromAbroad(handler, "/")
 			status, urls := app.Status().Certificate, app.turnURLs("")
 			if code != http.StatusNotFound || len(urls) != 2 || !strings.Contains(status.Problem, "no certificate") {
-				t.Errorf("before there is a certificate: http answers %d, ICE servers are %v, the status is %+v", code, urls, status)
+				t.Errorf("before there is a certificate: http answers %d, ICE servers are %v, the status is %+v", code,
+					urls, status)
 			}
 			d.open(t, app, 90*24*time.Hour)
 			stop := runApp(t, app)
@@ -203,7 +211,8 @@ func TestACMEFirstCertificate(t *testing.T) {
 				}
 			}
 			eventually(t, "nothing is wrong", func() bool { return app.Status().Certificate.Problem == "" })
-			if code, to := fromAbroad(handler, "/call/x"); code != http.StatusTemporaryRedirect || !strings.HasPrefix(to, "https://"+host) {
+			if code, to := fromAbroad(handler, "/call/x"); code != http.StatusTemporaryRedirect ||
+				!strings.HasPrefix(to, "https://"+host) {
 				t.Errorf("http answers %d, to %s", code, to)
 			}
 			if code, _ := fromAbroad(handler, acmePrefix+"token"); code != http.StatusNotFound {
@@ -213,7 +222,8 @@ func TestACMEFirstCertificate(t *testing.T) {
 				t.Errorf("ICE servers %v", urls)
 			}
 			if _, err := tls.Dial("tcp", app.Addrs().WebTLS, &tls.Config{
-				ServerName: host, InsecureSkipVerify: true, NextProtos: []string{acmeProtocol}, RootCAs: x509.NewCertPool(),
+				ServerName: host, InsecureSkipVerify: true, NextProtos: []string{acmeProtocol},
+				RootCAs: x509.NewCertPool(),
 			}); err == nil {
 				t.Error("there is an answer to a challenge that nobody has ordered")
 			}
@@ -243,7 +253,8 @@ func fromAbroad(handler http.Handler, path string) (code int, location string) {
 	return w.Code, w.Header().Get("Location")
 }
 
-// The directory is down at start, and again when a certificate is due; the box runs on and tries again. An allocation over TLS outlives renewals.
+// The directory is down at start, and again when a certificate is due; the box runs on and tries
+// again. An allocation over TLS outlives renewals.
 func TestACMEOutlastsItsDirectory(t *testing.T) {
 	t.Parallel()
 	const host = "three.example.org"
@@ -253,7 +264,8 @@ func TestACMEOutlastsItsDirectory(t *testing.T) {
 	d.down.Store(true)
 	d.open(t, app, 2*time.Hour) // of which so little is left that every look renews it
 	runApp(t, app)
-	eventually(t, "a failure at start is said", func() bool { return log.count("no new certificate from the ACME directory") >= 2 })
+	eventually(t, "a failure at start is said",
+		func() bool { return log.count("no new certificate from the ACME directory") >= 2 })
 	if d.byDirectory(servedTo(t, app, host), host) || app.Status().Certificate.Problem == "" {
 		t.Fatalf("what is served is not self-signed: %+v", app.Status().Certificate)
 	}
@@ -268,7 +280,8 @@ func TestACMEOutlastsItsDirectory(t *testing.T) {
 	d.down.Store(true)
 	said := log.count("no new certificate from the ACME directory")
 	eventually(t, "a failed renewal is said", func() bool {
-		return log.count("no new certificate from the ACME directory") >= said+2 && app.Status().Certificate.Problem != ""
+		return log.count("no new certificate from the ACME directory") >= said+2 &&
+			app.Status().Certificate.Problem != ""
 	})
 	old := servedTo(t, app, host)
 	if !d.byDirectory(old, host) {
@@ -288,7 +301,8 @@ func callOverTLS(t testing.TB, app *App) func() {
 		t.Fatal(err)
 	}
 	client, err := turn.NewClient(&turn.ClientConfig{
-		TURNServerAddr: app.Addrs().WebTLS, Username: "u", Password: "p", Realm: "signalbox", Conn: turn.NewSTUNConn(conn),
+		TURNServerAddr: app.Addrs().WebTLS, Username: "u", Password: "p", Realm: "signalbox",
+		Conn: turn.NewSTUNConn(conn),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -342,7 +356,8 @@ func TestACMEConfigurations(t *testing.T) {
 		}
 	}
 	for listen, want := range map[[2]string][2]bool{
-		{":80", ":443"}: {true, true}, {":8080", ":443"}: {false, true}, {"", "192.0.2.1:443"}: {false, true}, {":80", ":8443"}: {true, false},
+		{":80", ":443"}: {true, true}, {":8080", ":443"}: {false, true}, {"", "192.0.2.1:443"}: {false, true},
+		{":80", ":8443"}:   {true, false},
 		{":8080", ":8443"}: {true, true}, {"", ":8443"}: {false, true},
 	} {
 		var c Config
@@ -385,7 +400,8 @@ func kept(t testing.TB, dir, host string) certFiles {
 	return certFiles{found[0], strings.TrimSuffix(found[0], ".crt") + ".key"}
 }
 
-// firstCertificate has an appliance get one from d, and stops it. It returns the settings with which another listens where d looks.
+// firstCertificate has an appliance get one from d, and stops it. It returns the settings with
+// which another listens where d looks.
 func firstCertificate(t testing.TB, dir string, d *directory, host string) (set []string) {
 	t.Helper()
 	var log logged
@@ -443,7 +459,8 @@ func TestAnUnreadablePairIsKept(t *testing.T) {
 	}
 }
 
-// While the directory is down the expired certificate is served, and nobody is sent to it; then it is renewed.
+// While the directory is down the expired certificate is served, and nobody is sent to it; then it
+// is renewed.
 func TestACMERestartsWithAnExpiredCertificate(t *testing.T) {
 	t.Parallel()
 	const host = "ten.example.org"
@@ -557,7 +574,8 @@ func TestASilentDirectoryHoldsNobodyUp(t *testing.T) {
 	if own := app.certs.(*acmeCertificate).own.inForce(); !servedTo(t, app, "seven.example.org").Equal(own.pair.Leaf) {
 		t.Error("meanwhile another certificate is served than the self-signed one")
 	}
-	if code, body := challenge(t, app, http.MethodGet, "seven.example.org", acmePrefix+"i-made-this-up"); code != http.StatusNotFound {
+	if code, body := challenge(t, app, http.MethodGet, "seven.example.org", acmePrefix+
+		"i-made-this-up"); code != http.StatusNotFound {
 		t.Errorf("a challenge that nobody has made is answered: %d %q", code, body)
 	}
 	began := time.Now()

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// Mode "files": a certificate that another program renews. Its files are looked at often: what was renewed is served without a restart, and what can't
-// be used leaves the old one in force.
+// Mode "files": a certificate that another program renews. Its files are looked at often: what was
+// renewed is served without a restart, and what can't be used leaves the old one in force.
 
 // filesInterval is how often the files are looked at.
 const filesInterval = 10 * time.Second
@@ -31,18 +31,20 @@ type certificateFiles struct {
 	seen  [2]fs.FileInfo
 }
 
-// openCertificateFiles takes the files as they are. A certificate whose time is over is served all the same: TURN does not need it, and who can
-// put up with it gets in to renew it.
+// openCertificateFiles takes the files as they are. A certificate whose time is over is served all
+// the same: TURN does not need it, and who can put up with it gets in to renew it.
 func openCertificateFiles(c *Config, log *slog.Logger) (*certificateFiles, error) {
 	f := &certificateFiles{every: filesInterval, log: log, paths: [2]string{c.TLS.Cert, c.TLS.Key}}
-	seen, _ := stat(f.paths) // first: what changes while it is read is read again. What can't be found can't be read either
+	// first: what changes while it is read is read again. What can't be found can't be read either
+	seen, _ := stat(f.paths)
 	cert, err := readPair(f.paths)
 	if err != nil {
 		return nil, err
 	}
 	f.install(cert, seen)
 	if f.report(cert.outOfTime(f.paths[0], time.Now())) {
-		log.Error("the certificate is served all the same: clients refuse it, and turns: is not handed out", "problem", f.problem())
+		log.Error("the certificate is served all the same: clients refuse it, and turns: is not handed out", "problem",
+			f.problem())
 	}
 	return f, nil
 }
@@ -52,9 +54,11 @@ func readPair(paths [2]string) (*certificate, error) {
 	pair, err := tls.LoadX509KeyPair(paths[0], paths[1])
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		return nil, fmt.Errorf("tls.cert, tls.key: %w: let this program's user read them (chgrp signalbox FILE; chmod g+r FILE)", err)
+		return nil, fmt.Errorf("tls.cert, tls.key: %w: let this program's user read them (chgrp signalbox FILE; "+
+			"chmod g+r FILE)", err)
 	case err != nil:
-		return nil, fmt.Errorf("tls.cert, tls.key: %w: want PEM files, the certificate with its chain and its private key", err)
+		return nil, fmt.Errorf("tls.cert, tls.key: %w: want PEM files, the certificate with its chain and its "+
+			"private key", err)
 	}
 	return &certificate{pair: &pair, signed: true}, nil
 }
@@ -100,8 +104,9 @@ func stat(paths [2]string) (seen [2]fs.FileInfo, err error) {
 	return seen, nil
 }
 
-// reload reads the files even where their names are the same. Then what can't be used is only reported: it must not keep the rest of a configuration
-// from being put into force, a new turn.secret say.
+// reload reads the files even where their names are the same. Then what can't be used is only
+// reported: it must not keep the rest of a configuration from being put into force, a new
+// turn.secret say.
 func (f *certificateFiles) reload(c *Config) (commit func(), err error) {
 	paths := [2]string{c.TLS.Cert, c.TLS.Key}
 	if paths == f.paths { // only commit changes them
@@ -145,7 +150,8 @@ func (*certificateFiles) bound() error { return nil }
 
 func (f *certificateFiles) keep(ctx context.Context) { every(ctx, f.every, f.look) }
 
-// look reads the files again if they have changed, or if they were of no use the last time: then a mere chmod, or time, may have mended them.
+// look reads the files again if they have changed, or if they were of no use the last time: then a
+// mere chmod, or time, may have mended them.
 func (f *certificateFiles) look(now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

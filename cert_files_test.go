@@ -110,7 +110,8 @@ func TestASwitchedLinkIsFollowed(t *testing.T) {
 	eventually(t, "two.example.org is served", func() bool { return served(t, app) == "two.example.org" })
 }
 
-// What can't be used leaves the old certificate in force, is said once, and again when something else is wrong.
+// What can't be used leaves the old certificate in force, is said once, and again when something
+// else is wrong.
 func TestABrokenPairKeepsTheOld(t *testing.T) {
 	t.Parallel()
 	f := newCertFiles(t.TempDir())
@@ -139,7 +140,8 @@ func TestABrokenPairKeepsTheOld(t *testing.T) {
 		} else {
 			write(t, f.cert, tc.cert)
 		}
-		eventually(t, tc.name+" shows in the status", func() bool { return strings.Contains(app.Status().Certificate.Problem, tc.want) })
+		eventually(t, tc.name+" shows in the status",
+			func() bool { return strings.Contains(app.Status().Certificate.Problem, tc.want) })
 		app.certs.(*certificateFiles).look(time.Now()) // by then, the look that has found it has logged it, too
 		now := log.count("the old one stays in force")
 		if now <= said {
@@ -156,10 +158,12 @@ func TestABrokenPairKeepsTheOld(t *testing.T) {
 		}
 	}
 	write(t, f.cert, good)
-	eventually(t, "the mended pair is served", func() bool { return served(t, app) == "next.example.org" && app.Status().Certificate.Problem == "" })
+	eventually(t, "the mended pair is served",
+		func() bool { return served(t, app) == "next.example.org" && app.Status().Certificate.Problem == "" })
 }
 
-// The box comes up with a certificate that has expired or that is not valid yet. It says so, and hands out no turns: with it.
+// The box comes up with a certificate that has expired or that is not valid yet. It says so, and
+// hands out no turns: with it.
 func TestACertificateOutOfTimeStopsNothing(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -185,7 +189,8 @@ func TestACertificateOutOfTimeStopsNothing(t *testing.T) {
 			if got := served(t, app); got != "call.example.org" {
 				t.Errorf("%s is served", got)
 			}
-			if s := app.Status().Certificate; !strings.Contains(s.Problem, tc.want) || log.count("clients refuse it") != 1 {
+			if s := app.Status().Certificate; !strings.Contains(s.Problem, tc.want) ||
+				log.count("clients refuse it") != 1 {
 				t.Errorf("status %+v, %d lines in the log", s, log.count("clients refuse it"))
 			}
 			if warnings := strings.Join(CheckHost(app.cfg), "\n"); !strings.Contains(warnings, tc.want) {
@@ -252,7 +257,8 @@ func TestACertificateOfTomorrowWaits(t *testing.T) {
 	write(t, f.cert, cert)
 	write(t, f.key, key)
 	s.look(time.Now())
-	if names := s.inForce().names(); names[0] != "today.example.org" || !strings.Contains(s.problem(), "is not valid before") {
+	if names := s.inForce().names(); names[0] != "today.example.org" ||
+		!strings.Contains(s.problem(), "is not valid before") {
 		t.Errorf("%v in force, problem %q", names, s.problem())
 	}
 	s.look(time.Now().Add(48 * time.Hour))
@@ -261,7 +267,8 @@ func TestACertificateOfTomorrowWaits(t *testing.T) {
 	}
 }
 
-// https, wss, TURN over TLS and TURN over DTLS all serve a renewed pair, and what was opened with the old one goes on.
+// https, wss, TURN over TLS and TURN over DTLS all serve a renewed pair, and what was opened with
+// the old one goes on.
 func TestARenewedCertificateIsServedByEveryProtocol(t *testing.T) {
 	t.Parallel()
 	f := newCertFiles(t.TempDir())
@@ -274,7 +281,8 @@ func TestARenewedCertificateIsServedByEveryProtocol(t *testing.T) {
 	call := callOverTLS(t, app)
 	names := func() map[string]string {
 		out := map[string]string{}
-		for name, alpn := range map[string][]string{"https": {"h2"}, "wss": {"http/1.1"}, "TURN over TLS": {"stun.turn"}} {
+		for name, alpn := range map[string][]string{"https": {"h2"}, "wss": {"http/1.1"},
+			"TURN over TLS": {"stun.turn"}} {
 			conn := dialTLS(t, app.Addrs().WebTLS, alpn)
 			out[name] = conn.ConnectionState().PeerCertificates[0].DNSNames[0]
 			if name == "TURN over TLS" {

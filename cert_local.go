@@ -27,10 +27,12 @@ import (
 	"time"
 )
 
-// Mode "self-signed": a small certificate authority of this box's own, which devices on a LAN can be told to trust, signs a certificate for every name
-// and address of the box. Both are kept in the state directory, so that trust once given holds.
+// Mode "self-signed": a small certificate authority of this box's own, which devices on a LAN can
+// be told to trust, signs a certificate for every name and address of the box. Both are kept in the
+// state directory, so that trust once given holds.
 //
-// turns: stays out of ICE servers in this mode. A browser that does not trust the authority fails on it without a word, and nothing tells us which do.
+// turns: stays out of ICE servers in this mode. A browser that does not trust the authority fails
+// on it without a word, and nothing tells us which do.
 
 const (
 	localCAFile = "local-ca.pem"
@@ -41,14 +43,15 @@ const (
 	selfSignedRenew = 30 * 24 * time.Hour
 )
 
-// localCA is a certificate authority. It can only sign for names of this box and of local networks, and for any address: who trusts it trusts it with
-// nothing else.
+// localCA is a certificate authority. It can only sign for names of this box and of local networks,
+// and for any address: who trusts it trusts it with nothing else.
 type localCA struct {
 	cert *x509.Certificate
 	key  crypto.Signer
 }
 
-// localDomains are what names in local networks end with: multicast DNS (RFC 6762), routers, RFC 8375, and what ICANN has set aside.
+// localDomains are what names in local networks end with: multicast DNS (RFC 6762), routers, RFC
+// 8375, and what ICANN has set aside.
 var localDomains = []string{"localhost", "local", "lan", "home.arpa", "internal"}
 
 // permits reports whether verifiers accept what the authority signs for name.
@@ -62,7 +65,8 @@ func (ca *localCA) permits(name string) bool {
 	})
 }
 
-// unfit says why the authority can't go on; empty: it can. host is the name that it must be able to sign for, if any.
+// unfit says why the authority can't go on; empty: it can. host is the name that it must be able to
+// sign for, if any.
 func (ca *localCA) unfit(now time.Time, host string) string {
 	switch {
 	case now.Before(ca.cert.NotBefore):
@@ -82,7 +86,8 @@ func readLocalCA(state *State) (*localCA, error) {
 	}
 	pair, err := tls.X509KeyPair(text, text)
 	if err != nil {
-		return nil, fmt.Errorf("state: %s: %w: delete the file and a new one is made, which devices have to be told to trust again",
+		return nil, fmt.Errorf("state: %s: %w: delete the file and a new one is made, which devices have to be told "+
+			"to trust again",
 			filepath.Join(state.dir, localCAFile), err)
 	}
 	return &localCA{pair.Leaf, pair.PrivateKey.(crypto.Signer)}, nil
@@ -106,11 +111,13 @@ func newLocalCA(now time.Time, names []string) (*localCA, error) {
 		SerialNumber: serial,
 		// Lists of trusted authorities show the name: two boxes' differ.
 		Subject: pkix.Name{CommonName: fmt.Sprintf("signalbox local CA %x", serial.Bytes()[:4])},
-		// A box without a battery starts in 1970 until it has asked for the time: that must not cost the trust of all devices.
+		// A box without a battery starts in 1970 until it has asked for the time: that must not
+		// cost the trust of all devices.
 		NotBefore: time.Unix(0, 0), NotAfter: now.Add(localCALife),
 		KeyUsage: x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		BasicConstraintsValid: true, IsCA: true, MaxPathLenZero: true,
-		// A constraint on names is none on addresses (RFC 5280, section 4.2.1.10), which change and belong to nobody for long.
+		// A constraint on names is none on addresses (RFC 5280, section 4.2.1.10), which change and
+		// belong to nobody for long.
 		PermittedDNSDomains: slices.Compact(domains), PermittedDNSDomainsCritical: true,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
@@ -163,7 +170,8 @@ func encodePair(der []byte, key crypto.Signer) []byte {
 	if err != nil {
 		panic(err) // it is an ECDSA key of ours
 	}
-	return append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})...)
+	return append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
+		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})...)
 }
 
 // selfSigned is the source of mode "self-signed", and what mode "acme" serves at first.
@@ -180,9 +188,11 @@ type selfSigned struct {
 
 func (s *selfSigned) ca() *localCA { return s.authority.Load() }
 
-// openSelfSigned takes the authority and the certificate kept in state, or makes those that will not do. It stores nothing but the very first
-// authority: two processes that start at once have the same one.
-func openSelfSigned(state *State, now time.Time, host string, wants func() []string, log *slog.Logger) (*selfSigned, error) {
+// openSelfSigned takes the authority and the certificate kept in state, or makes those that will
+// not do. It stores nothing but the very first authority: two processes that start at once have the
+// same one.
+func openSelfSigned(state *State, now time.Time, host string, wants func() []string, log *slog.Logger) (*selfSigned,
+	error) {
 	s := &selfSigned{state: state, host: host, wants: wants, log: log, unsaved: map[string][]byte{}}
 	ca, err := readLocalCA(state)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -216,15 +226,18 @@ func createLocalCA(state *State, now time.Time, names []string) (*localCA, error
 	return readLocalCA(state)
 }
 
-// names are those of the box that its authority can sign for. This machine's own name may change by itself, in a container with every start: that is
-// no reason for another authority, which all devices would have to be told of.
+// names are those of the box that its authority can sign for. This machine's own name may change by
+// itself, in a container with every start: that is no reason for another authority, which all
+// devices would have to be told of.
 func (s *selfSigned) names() []string {
 	return slices.DeleteFunc(slices.Clone(s.wants()), func(name string) bool { return !s.ca().permits(name) })
 }
 
-// willDo reports whether a certificate is the authority's, is in its time and not about to end, and has every name that the box wants.
+// willDo reports whether a certificate is the authority's, is in its time and not about to end, and
+// has every name that the box wants.
 func (s *selfSigned) willDo(c *certificate, now time.Time) bool {
-	if c == nil || !c.lives(now) || !c.lives(now.Add(selfSignedRenew)) || c.pair.Leaf.CheckSignatureFrom(s.ca().cert) != nil {
+	if c == nil || !c.lives(now) || !c.lives(now.Add(selfSignedRenew)) ||
+		c.pair.Leaf.CheckSignatureFrom(s.ca().cert) != nil {
 		return false
 	}
 	has := c.names()
@@ -238,7 +251,8 @@ func (s *selfSigned) renew(now time.Time) error {
 		if err != nil {
 			return fmt.Errorf("make a certificate authority: %w", err)
 		}
-		s.log.Warn("the certificate authority is replaced: devices have to be told to trust the new one", "reason", why, "notAfter", s.ca().cert.NotAfter)
+		s.log.Warn("the certificate authority is replaced: devices have to be told to trust the new one", "reason", why,
+			"notAfter", s.ca().cert.NotAfter)
 		s.authority.Store(ca)
 		s.unsaved[localCAFile] = ca.pem()
 	}
@@ -255,7 +269,8 @@ func (s *selfSigned) renew(now time.Time) error {
 	}
 	s.unsaved[selfSignedFile] = text
 	if out := slices.DeleteFunc(slices.Clone(s.wants()), s.ca().permits); len(out) > 0 {
-		s.log.Info("names are left out of the certificate, since its authority can't sign for them: delete its file and restart for another authority",
+		s.log.Info("names are left out of the certificate, since its authority can't sign for them: delete its file "+
+			"and restart for another authority",
 			"names", out, "file", filepath.Join(s.state.dir, localCAFile))
 	}
 	if s.cert.Swap(&certificate{pair: &pair}) != nil {
@@ -277,7 +292,8 @@ func (s *selfSigned) save() error {
 	return nil
 }
 
-// bound looks once more: Listen may have found out addresses of which the welcome and the QR code tell.
+// bound looks once more: Listen may have found out addresses of which the welcome and the QR code
+// tell.
 func (s *selfSigned) bound() error {
 	if err := s.renew(time.Now()); err != nil {
 		return err
@@ -311,13 +327,15 @@ func (ca *localCA) fingerprint() string {
 	return strings.Join(pairs, ":")
 }
 
-// serveDER and servePEM hand out the authority's certificate. It is public; browsers and phones that open it offer to trust it.
+// serveDER and servePEM hand out the authority's certificate. It is public; browsers and phones
+// that open it offer to trust it.
 func (s *selfSigned) serveDER(w http.ResponseWriter, _ *http.Request) {
 	serveCertificate(w, "application/x-x509-ca-cert", s.ca().cert.Raw)
 }
 
 func (s *selfSigned) servePEM(w http.ResponseWriter, _ *http.Request) {
-	serveCertificate(w, "application/x-pem-file", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.ca().cert.Raw}))
+	serveCertificate(w, "application/x-pem-file",
+		pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.ca().cert.Raw}))
 }
 
 func serveCertificate(w http.ResponseWriter, contentType string, data []byte) {

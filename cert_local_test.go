@@ -21,7 +21,8 @@ import (
 	"time"
 )
 
-// A device that trusts the authority verifies the certificate for every name and address of the box.
+// A device that trusts the authority verifies the certificate for every name and address of the
+// box.
 func TestLocalCAIsAllThatADeviceNeeds(t *testing.T) {
 	t.Parallel()
 	app := startApp(t, "public_host=box.example.org", "public_ip=198.51.100.7", "turn.relay_ip=127.0.0.1")
@@ -49,13 +50,15 @@ func TestLocalCAIsAllThatADeviceNeeds(t *testing.T) {
 		t.Error("the certificate is good for any name")
 	}
 
-	want := []string{"http://box.example.org:" + portOf(app.edge.web.Addr()) + "/", "https://box.example.org:" + portOf(app.edge.webTLS.Addr()) + "/"}
+	want := []string{"http://box.example.org:" + portOf(app.edge.web.Addr()) + "/", "https://box.example.org:" +
+		portOf(app.edge.webTLS.Addr()) + "/"}
 	var trust struct {
 		Fingerprint string
 		NotAfter    int64
 		URLs        []string
 	}
-	if code, _, body := get(t, insecure(), base+"/api/trust"); code != http.StatusOK || json.Unmarshal([]byte(body), &trust) != nil {
+	if code, _, body := get(t, insecure(), base+"/api/trust"); code != http.StatusOK ||
+		json.Unmarshal([]byte(body), &trust) != nil {
 		t.Fatalf("/api/trust: %d %s", code, body)
 	}
 	sum := sha256.Sum256([]byte(der))
@@ -64,7 +67,8 @@ func TestLocalCAIsAllThatADeviceNeeds(t *testing.T) {
 		t.Errorf("/api/trust: %+v", trust)
 	}
 	var welcome strings.Builder
-	if err := app.Welcome(&welcome); err != nil || !strings.Contains(welcome.String(), want[0]+"trust") || !strings.Contains(welcome.String(), trust.Fingerprint) {
+	if err := app.Welcome(&welcome); err != nil || !strings.Contains(welcome.String(), want[0]+"trust") ||
+		!strings.Contains(welcome.String(), trust.Fingerprint) {
 		t.Errorf("the welcome does not name the authority: %v, %s", err, welcome.String())
 	}
 	if !slices.Equal(trust.URLs, want) {
@@ -115,7 +119,8 @@ func TestSelfSignedIsRenewedWhileItRuns(t *testing.T) {
 		t.Error(err)
 	}
 	s.look(now.Add(selfSignedLife - selfSignedRenew + time.Hour))
-	if third := s.inForce(); third == second || !third.pair.Leaf.NotAfter.After(second.pair.Leaf.NotAfter.Add(300*24*time.Hour)) {
+	if third := s.inForce(); third == second ||
+		!third.pair.Leaf.NotAfter.After(second.pair.Leaf.NotAfter.Add(300*24*time.Hour)) {
 		t.Errorf("thirty days before its end it is not renewed: until %s", third.pair.Leaf.NotAfter)
 	}
 	runApp(t, app)
@@ -156,13 +161,15 @@ func TestABrokenAuthorityIsNotReplacedUnasked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := openSelfSigned(state, time.Now(), "", func() []string { return nil }, slog.New(slog.DiscardHandler)); err == nil ||
+	if _, err := openSelfSigned(state, time.Now(), "", func() []string { return nil },
+		slog.New(slog.DiscardHandler)); err == nil ||
 		!strings.Contains(err.Error(), "delete the file and a new one is made") {
 		t.Errorf("error %v", err)
 	}
 }
 
-// openOwn opens what is kept in state for a box of that name, and stores it as once all sockets are bound.
+// openOwn opens what is kept in state for a box of that name, and stores it as once all sockets are
+// bound.
 func openOwn(t testing.TB, state *State, now time.Time, host string, log *logged) *selfSigned {
 	t.Helper()
 	names := []string{"localhost"}
@@ -198,7 +205,8 @@ func TestAnAuthorityWhoseTimeIsNearlyOverIsReplaced(t *testing.T) {
 		if late {
 			at = now.Add(localCALife - 2*selfSignedLife)
 		}
-		if another := !openOwn(t, state, at, "", &log).ca().cert.Equal(first.cert); another != late || (log.count("is replaced") == 1) != late {
+		if another := !openOwn(t, state, at, "", &log).ca().cert.Equal(first.cert); another != late ||
+			(log.count("is replaced") == 1) != late {
 			t.Errorf("late %t: another %t", late, another)
 		}
 	}
@@ -214,7 +222,8 @@ func TestAnAuthorityIsReplacedOnlyWhenAllIsBound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := openSelfSigned(state, now, "new.example.org", func() []string { return []string{"localhost", "new.example.org"} }, log.logger())
+	s, err := openSelfSigned(state, now, "new.example.org",
+		func() []string { return []string{"localhost", "new.example.org"} }, log.logger())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,7 +233,8 @@ func TestAnAuthorityIsReplacedOnlyWhenAllIsBound(t *testing.T) {
 	if err := s.bound(); err != nil {
 		t.Fatal(err)
 	}
-	if kept, err := state.read(localCAFile); err != nil || !bytes.Equal(kept, s.ca().pem()) || bytes.Equal(kept, before) {
+	if kept, err := state.read(localCAFile); err != nil || !bytes.Equal(kept, s.ca().pem()) ||
+		bytes.Equal(kept, before) {
 		t.Errorf("it is not stored: %v", err)
 	}
 	again := openOwn(t, state, now, "new.example.org", &log)
@@ -274,7 +284,8 @@ func TestAStartIn1970KeepsTheAuthority(t *testing.T) {
 	}
 }
 
-// The authority is for this box's names, those of local networks and addresses. Go and OpenSSL hold it to that.
+// The authority is for this box's names, those of local networks and addresses. Go and OpenSSL hold
+// it to that.
 func TestTheAuthoritySignsForNobodyElse(t *testing.T) {
 	t.Parallel()
 	openssl, err := exec.LookPath("openssl")
@@ -290,7 +301,8 @@ func TestTheAuthoritySignsForNobodyElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]bool{
-		"call.example.org": true, "CALL.example.org": true, "a.call.example.org": true, "box": true, "localhost": true, "box.local": true, "box.lan": true,
+		"call.example.org": true, "CALL.example.org": true, "a.call.example.org": true, "box": true, "localhost": true,
+		"box.local": true, "box.lan": true,
 		"box.home.arpa": true, "box.internal": true, "192.0.2.7": true, "198.51.100.9": true, "2001:db8::7": true,
 		"example.org": false, "bank.example": false, "xcall.example.org": false, "otherbox": false, "notlocal": false,
 	} {
@@ -308,14 +320,16 @@ func TestTheAuthoritySignsForNobodyElse(t *testing.T) {
 		dir := t.TempDir()
 		write(t, dir+"/ca.pem", ca.pem())
 		write(t, dir+"/leaf.pem", text)
-		out, err := exec.Command(openssl, "verify", "-x509_strict", "-purpose", "sslserver", "-CAfile", dir+"/ca.pem", dir+"/leaf.pem").CombinedOutput()
+		out, err := exec.Command(openssl, "verify", "-x509_strict", "-purpose", "sslserver", "-CAfile", dir+"/ca.pem",
+			dir+"/leaf.pem").CombinedOutput()
 		if (err == nil) != want || !want && !strings.Contains(string(out), "permitted subtree violation") {
 			t.Errorf("%s: openssl says %s", name, out)
 		}
 	}
 }
 
-// Another public_host needs another authority. Another name of the machine, which a container has with every start, does not: it is left out.
+// Another public_host needs another authority. Another name of the machine, which a container has
+// with every start, does not: it is left out.
 func TestAnAuthorityIsReplacedForAnotherPublicHost(t *testing.T) {
 	t.Parallel()
 	state, now := newState(t), time.Now()
@@ -326,7 +340,8 @@ func TestAnAuthorityIsReplacedForAnotherPublicHost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if names := moved.inForce().names(); !moved.ca().cert.Equal(first.ca().cert) || !slices.Equal(names, []string{"old.example.org", "192.0.2.9"}) {
+	if names := moved.inForce().names(); !moved.ca().cert.Equal(first.ca().cert) ||
+		!slices.Equal(names, []string{"old.example.org", "192.0.2.9"}) {
 		t.Errorf("names %v", names)
 	}
 	if n := log.count("names=[e3b0c44298fc]"); n != 1 {
@@ -364,17 +379,20 @@ func TestWhatCouldNotBeStoredIsStoredLater(t *testing.T) {
 	}
 	s.look(late)
 	text, err := state.read(selfSignedFile)
-	if block, _ := pem.Decode(text); err != nil || s.problem() != "" || !bytes.Equal(block.Bytes, s.inForce().pair.Leaf.Raw) {
+	if block, _ := pem.Decode(text); err != nil || s.problem() != "" ||
+		!bytes.Equal(block.Bytes, s.inForce().pair.Leaf.Raw) {
 		t.Errorf("problem %q, %v", s.problem(), err)
 	}
 }
 
-// The certificate names every address that people may type: this machine's, and what relays are bound to and known by.
+// The certificate names every address that people may type: this machine's, and what relays are
+// bound to and known by.
 func TestTheCertificateNamesEveryAddress(t *testing.T) {
 	t.Parallel()
 	app := newApp(t)
 	app.addressing.Store(&addressing{{
-		bind: address{ip: netip.MustParseAddr("192.168.1.5")}, public: address{ip: netip.MustParseAddr("::ffff:198.51.100.7")},
+		bind:   address{ip: netip.MustParseAddr("192.168.1.5")},
+		public: address{ip: netip.MustParseAddr("::ffff:198.51.100.7")},
 	}})
 	names := app.certificateNames()
 	local, err := localAddrs()
@@ -387,7 +405,8 @@ func TestTheCertificateNamesEveryAddress(t *testing.T) {
 		}
 	}
 	for host, want := range map[string]string{
-		"Call.example.org.": "call.example.org", "2001:DB8::7": "2001:db8::7", "::ffff:192.0.2.1": "192.0.2.1", "a..b": "", ".a": "", "": "",
+		"Call.example.org.": "call.example.org", "2001:DB8::7": "2001:db8::7", "::ffff:192.0.2.1": "192.0.2.1",
+		"a..b": "", ".a": "", "": "",
 		strings.Repeat("a", 64) + ".org": "", "my_box": "my_box",
 	} {
 		if got := certificateName(host); got != want {

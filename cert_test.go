@@ -20,7 +20,8 @@ func newSelfSigned(now time.Time, names []string) ([]byte, error) {
 	return ca.sign(now, names)
 }
 
-// servedTo returns the certificate that the TLS port serves to a client which asks for that name; empty: for none.
+// servedTo returns the certificate that the TLS port serves to a client which asks for that name;
+// empty: for none.
 func servedTo(t testing.TB, app *App, name string) *x509.Certificate {
 	t.Helper()
 	conn, err := tls.Dial("tcp", app.Addrs().WebTLS, &tls.Config{ServerName: name, InsecureSkipVerify: true})

@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-// DefaultConfig is the text of the configuration that is in force where nothing else is said. It documents every key.
+// DefaultConfig is the text of the configuration that is in force where nothing else is said. It
+// documents every key.
 //
 //go:embed config.toml
 var DefaultConfig string
@@ -235,7 +236,8 @@ func (s *Size) UnmarshalTOML(v any) error {
 var (
 	sizePattern = regexp.MustCompile(`^(\d+(?:\.\d+)?) ?([kKMGT]i?)?B?$`)
 	sizeUnits   = map[string]float64{
-		"": 1, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "ki": 1 << 10, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "Ti": 1 << 40,
+		"": 1, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "ki": 1 << 10, "Ki": 1 << 10, "Mi": 1 << 20,
+		"Gi": 1 << 30, "Ti": 1 << 40,
 	}
 )
 
@@ -246,7 +248,8 @@ type LoadOptions struct {
 	Dev  bool
 }
 
-// Load reads a configuration: defaults, then the file, then the overrides. Its error is one line that names the place and says what to do.
+// Load reads a configuration: defaults, then the file, then the overrides. Its error is one line
+// that names the place and says what to do.
 func Load(o LoadOptions) (Config, error) {
 	var c Config
 	if err := decode(&c, DefaultConfig, nil); err != nil {
@@ -262,7 +265,8 @@ func Load(o LoadOptions) (Config, error) {
 		text, err := os.ReadFile(o.File)
 		if err != nil {
 			if errors.Is(err, fs.ErrNotExist) {
-				return Config{}, fmt.Errorf("config file %s does not exist: write it (config.toml documents every key), or start without -c for the defaults", o.File)
+				return Config{}, fmt.Errorf("config file %s does not exist: write it (config.toml documents every "+
+					"key), or start without -c for the defaults", o.File)
 			}
 			return Config{}, fmt.Errorf("config file: %w: let this program's user read it", err)
 		}

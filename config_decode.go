@@ -10,7 +10,8 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// override applies one "key=value". The value is TOML; what is not, or does not fit the key, is a string.
+// override applies one "key=value". The value is TOML; what is not, or does not fit the key, is a
+// string.
 func override(c *Config, set string) error {
 	key, value, ok := strings.Cut(set, "=")
 	key, value = strings.TrimSpace(key), strings.TrimSpace(value)
@@ -109,8 +110,8 @@ func (e unknownKeyError) Error() string {
 	return strings.Join(parts, "; ")
 }
 
-// lineNumbers finds the line of each key and table of a TOML text. It reads headers and plain keys only, which is what
-// error messages need.
+// lineNumbers finds the line of each key and table of a TOML text. It reads headers and plain keys
+// only, which is what error messages need.
 func lineNumbers(text string) map[string]int {
 	lines := map[string]int{}
 	table := ""
@@ -150,7 +151,8 @@ func keys() []string {
 	return append(all, "turn.users", "turn.users.name", "turn.users.password", "turn.users.key")
 }
 
-// nearest returns the key that name was probably meant to be, or "". A key that stands in the wrong table counts as near.
+// nearest returns the key that name was probably meant to be, or "". A key that stands in the wrong
+// table counts as near.
 func nearest(name string) string {
 	best, bestCost := "", min(4, len(name)/2)
 	for _, k := range keys() {

@@ -49,7 +49,8 @@ func (c *Config) Validate() error {
 		}
 	}
 	if c.Web.ProxyProtocol && len(c.Web.TrustedProxies) == 0 {
-		return errors.New("web.proxy_protocol: name those who send it in web.trusted_proxies: nobody else's header is believed")
+		return errors.New("web.proxy_protocol: name those who send it in web.trusted_proxies: nobody else's header " +
+			"is believed")
 	}
 	if err := c.validateTLS(); err != nil {
 		return err
@@ -61,7 +62,8 @@ func (c *Config) Validate() error {
 		}
 	}
 	if c.PublicHost != "" && !validHost(c.PublicHost) {
-		return fmt.Errorf(`public_host: %q is not a host name or an address: write "call.example.org", without scheme and port (a name with other than ASCII letters in its xn-- form)`, c.PublicHost)
+		return fmt.Errorf(`public_host: %q is not a host name or an address: write "call.example.org", without `+
+			`scheme and port (a name with other than ASCII letters in its xn-- form)`, c.PublicHost)
 	}
 	if _, err := signal.New(signal.Options{AllowedOrigins: c.Web.AllowedOrigins}); err != nil {
 		return fmt.Errorf("web.allowed_origins: %w", err)
@@ -93,9 +95,11 @@ func (c *Config) Validate() error {
 		"turn.limits.allocations": c.TURN.Limits.Allocations, "turn.limits.per_user": c.TURN.Limits.PerUser,
 		"turn.limits.per_source": c.TURN.Limits.PerSource, "turn.limits.permissions": c.TURN.Limits.Permissions,
 		"turn.limits.channels": c.TURN.Limits.Channels, "turn.limits.connections": c.TURN.Limits.Connections,
-		"turn.limits.connections_per_source": c.TURN.Limits.ConnectionsPerSource, "turn.limits.unauthorized_per_source": c.TURN.Limits.UnauthorizedPerSource,
-		"signal.room_capacity": c.Signal.RoomCapacity, "signal.rooms": c.Signal.Rooms, "signal.rooms_per_session": c.Signal.RoomsPerSession,
-		"signal.sessions": c.Signal.Sessions, "signal.sessions_per_source": c.Signal.SessionsPerSource,
+		"turn.limits.connections_per_source":  c.TURN.Limits.ConnectionsPerSource,
+		"turn.limits.unauthorized_per_source": c.TURN.Limits.UnauthorizedPerSource,
+		"signal.room_capacity":                c.Signal.RoomCapacity, "signal.rooms": c.Signal.Rooms,
+		"signal.rooms_per_session": c.Signal.RoomsPerSession,
+		"signal.sessions":          c.Signal.Sessions, "signal.sessions_per_source": c.Signal.SessionsPerSource,
 	} {
 		if n < 0 {
 			return fmt.Errorf("%s: %d is below 0; 0 is no limit", key, n)
@@ -119,16 +123,19 @@ func (c *Config) validateTLS() error {
 		}
 	case "acme":
 		if _, err := netip.ParseAddr(c.PublicHost); err == nil || c.PublicHost == "" {
-			return errors.New(`public_host: tls.mode "acme" needs the name that the certificate is to be for: write "call.example.org"`)
+			return errors.New(`public_host: tls.mode "acme" needs the name that the certificate is to be for: write ` +
+				`"call.example.org"`)
 		}
 		if u, err := url.Parse(c.TLS.ACMEDirectory); err != nil || u.Scheme != "https" || u.Host == "" {
-			return fmt.Errorf(`tls.acme_directory: %q is no directory: write "https://acme-v02.api.letsencrypt.org/directory"`, c.TLS.ACMEDirectory)
+			return fmt.Errorf(`tls.acme_directory: %q is no directory: write `+
+				`"https://acme-v02.api.letsencrypt.org/directory"`, c.TLS.ACMEDirectory)
 		}
 		if c.TLS.ACMEEmail != "" && !strings.Contains(c.TLS.ACMEEmail, "@") {
 			return fmt.Errorf("tls.acme_email: %q is no e-mail address", c.TLS.ACMEEmail)
 		}
 		if c.Web.Listen == "" && c.Web.TLSListen == "" {
-			return errors.New(`web.listen, web.tls_listen: tls.mode "acme" needs one of them, where the directory sees that public_host leads here`)
+			return errors.New(`web.listen, web.tls_listen: tls.mode "acme" needs one of them, where the directory ` +
+				`sees that public_host leads here`)
 		}
 	}
 	return nil
@@ -142,7 +149,8 @@ func (c *Config) validateAuth() error {
 		return fmt.Errorf(`auth.password: mode "password" needs one of at least %d characters`, minPassword)
 	}
 	if c.Auth.Mode == "jwt" && c.Auth.JWTKey == "" {
-		return errors.New(`auth.jwt_key: mode "jwt" needs one: a secret (make one with openssl rand -hex 32) or a public key`)
+		return errors.New(`auth.jwt_key: mode "jwt" needs one: a secret (make one with openssl rand -hex 32) or a ` +
+			`public key`)
 	}
 	if c.Auth.JWTKey != "" && !isPath(string(c.Auth.JWTKey)) {
 		if _, err := parseJWTKey(string(c.Auth.JWTKey)); err != nil {
@@ -150,13 +158,15 @@ func (c *Config) validateAuth() error {
 		}
 	}
 	if c.Compat.TURNREST != turnRESTOff && len(c.Compat.TURNREST) < minSecret {
-		return fmt.Errorf(`compat.turn_rest: want "off" or a key of at least %d characters: make one with openssl rand -hex 16`, minSecret)
+		return fmt.Errorf(`compat.turn_rest: want "off" or a key of at least %d characters: make one with openssl `+
+			`rand -hex 16`, minSecret)
 	}
 	return nil
 }
 
 func (c *Config) validateAddresses() error {
-	for _, l := range []struct{ key, addr string }{{"web.listen", c.Web.Listen}, {"web.tls_listen", c.Web.TLSListen}, {"metrics.listen", c.Metrics.Listen}} {
+	for _, l := range []struct{ key, addr string }{{"web.listen", c.Web.Listen}, {"web.tls_listen", c.Web.TLSListen},
+		{"metrics.listen", c.Metrics.Listen}} {
 		if l.addr == "" {
 			continue
 		}
@@ -186,14 +196,16 @@ func (c *Config) validateAddresses() error {
 		if _, err := netip.ParseAddr(s); err == nil {
 			literal = append(literal, s)
 		} else if !validHost(s) { // "auto" is one
-			return fmt.Errorf(`public_ip: %q is neither "auto" nor an address nor a host name: write "198.51.100.7", or a name that leads to it`, s)
+			return fmt.Errorf(`public_ip: %q is neither "auto" nor an address nor a host name: write `+
+				`"198.51.100.7", or a name that leads to it`, s)
 		}
 	}
 	if err := oneOfEachFamily(literal); err != nil {
 		return fmt.Errorf("public_ip: %w", err)
 	}
 	for key, list := range map[string][]string{
-		"turn.allow_peers": c.TURN.AllowPeers, "turn.deny_peers": c.TURN.DenyPeers, "web.trusted_proxies": c.Web.TrustedProxies,
+		"turn.allow_peers": c.TURN.AllowPeers, "turn.deny_peers": c.TURN.DenyPeers,
+		"web.trusted_proxies": c.Web.TrustedProxies,
 	} {
 		if _, err := parsePrefixes(list); err != nil {
 			return fmt.Errorf("%s: %w", key, err)
@@ -229,7 +241,8 @@ func oneOfEachFamily(list []string) error {
 func listenAddr(s string) (netip.AddrPort, error) {
 	host, port, err := net.SplitHostPort(s)
 	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf(`%q is not an address to listen on: write ":3478", "192.0.2.1:3478" or "[2001:db8::1]:3478"`, s)
+		return netip.AddrPort{}, fmt.Errorf(`%q is not an address to listen on: write ":3478", "192.0.2.1:3478" or `+
+			`"[2001:db8::1]:3478"`, s)
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
 	if err != nil {
@@ -238,7 +251,8 @@ func listenAddr(s string) (netip.AddrPort, error) {
 	ip := netip.IPv6Unspecified()
 	if host != "" {
 		if ip, err = netip.ParseAddr(host); err != nil {
-			return netip.AddrPort{}, fmt.Errorf("%q: %q is not an IP address; leave it empty for every address of this machine", s, host)
+			return netip.AddrPort{}, fmt.Errorf("%q: %q is not an IP address; leave it empty for every address of "+
+				"this machine", s, host)
 		}
 	}
 	return netip.AddrPortFrom(ip, uint16(n)), nil
@@ -285,7 +299,8 @@ func (u TURNUser) key(realm string) ([]byte, error) {
 	}
 	key, err := hex.DecodeString(string(u.Key))
 	if err != nil || len(key) != 16 {
-		return nil, fmt.Errorf(`%s: key is not 32 hex digits: make one with printf '%%s' 'name:realm:password' | md5sum`, u.Name)
+		return nil, fmt.Errorf(`%s: key is not 32 hex digits: make one with printf '%%s' 'name:realm:password' | `+
+			`md5sum`, u.Name)
 	}
 	return key, nil
 }

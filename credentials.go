@@ -48,17 +48,20 @@ func (a *App) api(next http.HandlerFunc, methods ...string) http.Handler {
 	}))
 }
 
-// mayIssue counts a credential for the source of a request. If that has had too many, it is told so.
+// mayIssue counts a credential for the source of a request. If that has had too many, it is told
+// so.
 func (a *App) mayIssue(w http.ResponseWriter, r *http.Request) bool {
 	if a.issuing.allow(requestSource(r), time.Now()) {
 		return true
 	}
 	w.Header().Set("Retry-After", "1")
-	writeError(w, http.StatusTooManyRequests, "rate-limited", "too many credentials for your network address: wait a second")
+	writeError(w, http.StatusTooManyRequests, "rate-limited",
+		"too many credentials for your network address: wait a second")
 	return false
 }
 
-// serveICE hands out ICE servers without a session. Such a credential reaches only this box's own relays.
+// serveICE hands out ICE servers without a session. Such a credential reaches only this box's own
+// relays.
 func (a *App) serveICE(w http.ResponseWriter, r *http.Request) {
 	if !a.mayIssue(w, r) {
 		return
@@ -81,11 +84,13 @@ func (c *Config) turnREST() (key Secret, on bool) {
 	return "", c.Dev
 }
 
-// serveTURNREST issues TURN credentials to other servers for their users (draft-uberti-behave-turn-rest-00 §2).
+// serveTURNREST issues TURN credentials to other servers for their users
+// (draft-uberti-behave-turn-rest-00 §2).
 func (a *App) serveTURNREST(w http.ResponseWriter, r *http.Request) {
 	key, on := a.cfg.turnREST()
 	if !on {
-		writeError(w, http.StatusNotFound, "not-found", "TURN REST is off here: set compat.turn_rest to a key of at least 16 characters")
+		writeError(w, http.StatusNotFound, "not-found",
+			"TURN REST is off here: set compat.turn_rest to a key of at least 16 characters")
 		return
 	}
 	in, err := turnRESTRequest(w, r)
@@ -124,7 +129,8 @@ func (a *App) serveTURNREST(w http.ResponseWriter, r *http.Request) {
 	}{username, password, int(inForce.ttl.Seconds()), a.turnURLs(a.farHost(r.Host))})
 }
 
-// checkTURNRESTKey takes the key as the draft has it, as Janus has it, or where no log of a proxy shows it.
+// checkTURNRESTKey takes the key as the draft has it, as Janus has it, or where no log of a proxy
+// shows it.
 func (a *App) checkTURNRESTKey(key Secret, r *http.Request, in url.Values) error {
 	given := cmp.Or(in.Get("key"), in.Get("api"), bearer(r))
 	if given == "" {
@@ -136,12 +142,14 @@ func (a *App) checkTURNRESTKey(key Secret, r *http.Request, in url.Values) error
 	})
 }
 
-// turnRESTRequest reads the parameters of a request: those of its query and of its body, a form or JSON.
+// turnRESTRequest reads the parameters of a request: those of its query and of its body, a form or
+// JSON.
 func turnRESTRequest(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	r.Body = http.MaxBytesReader(w, r.Body, 4096)
 	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != "application/json" {
 		if err := r.ParseForm(); err != nil {
-			return nil, errors.New("want parameters in the query or in a form of at most 4096 bytes: service, username, key")
+			return nil, errors.New("want parameters in the query or in a form of at most 4096 bytes: service, " +
+				"username, key")
 		}
 		return r.Form, nil
 	}
@@ -156,7 +164,8 @@ func turnRESTRequest(w http.ResponseWriter, r *http.Request) (url.Values, error)
 	return out, nil
 }
 
-// farHost is where clients find a box that a server has asked under the name in its Host header: a loopback address is only for that server.
+// farHost is where clients find a box that a server has asked under the name in its Host header: a
+// loopback address is only for that server.
 func (a *App) farHost(hostHeader string) string {
 	host := a.iceHost(hostHeader)
 	if ip, err := netip.ParseAddr(host); err == nil && ip.IsLoopback() {

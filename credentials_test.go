@@ -42,7 +42,8 @@ func askTURNREST(t testing.TB, app *App, method, query, contentType, body string
 	return resp.StatusCode, out
 }
 
-// A server gets a credential for its user in every way in which the draft, Janus and others ask for it, and the relay takes it.
+// A server gets a credential for its user in every way in which the draft, Janus and others ask for
+// it, and the relay takes it.
 func TestTURNREST(t *testing.T) {
 	t.Parallel()
 	app := startApp(t, "compat.turn_rest="+testRESTKey)
@@ -55,13 +56,15 @@ func TestTURNREST(t *testing.T) {
 		"Janus, form":     {http.MethodPost, "", form, "service=turn&username=alice&api=" + key},
 		"query and form":  {http.MethodPost, "service=turn", form, "username=alice&key=" + key},
 		"query of a POST": {http.MethodPost, "service=turn&username=alice&key=" + key, "", ""},
-		"JSON":            {http.MethodPost, "", "application/json; charset=utf-8", `{"service":"turn","username":"alice","key":"` + testRESTKey + `"}`},
-		"no service":      {http.MethodGet, "username=alice&key=" + key, "", ""},
+		"JSON": {http.MethodPost, "", "application/json; charset=utf-8",
+			`{"service":"turn","username":"alice","key":"` + testRESTKey + `"}`},
+		"no service": {http.MethodGet, "username=alice&key=" + key, "", ""},
 	} {
 		code, out := askTURNREST(t, app, tc.method, tc.query, tc.contentType, tc.body)
 		stamp, id, _ := strings.Cut(out.Username, ":")
 		expires, err := strconv.ParseInt(stamp, 10, 64)
-		if code != http.StatusOK || err != nil || id != "alice" || out.TTL != 3600 || time.Until(time.Unix(expires, 0)) > time.Hour {
+		if code != http.StatusOK || err != nil || id != "alice" || out.TTL != 3600 ||
+			time.Until(time.Unix(expires, 0)) > time.Hour {
 			t.Errorf("%s: %d %+v", name, code, out)
 			continue
 		}
@@ -77,7 +80,8 @@ func TestTURNREST(t *testing.T) {
 			t.Errorf("%s: %v", name, out.URIs)
 		}
 	}
-	if code, _, body := get(t, insecure(), "http://"+app.Addrs().Web+"/api/turn?username=alice", "Authorization", "Bearer "+testRESTKey); code != http.StatusOK {
+	if code, _, body := get(t, insecure(), "http://"+app.Addrs().Web+"/api/turn?username=alice", "Authorization",
+		"Bearer "+testRESTKey); code != http.StatusOK {
 		t.Errorf("with the key in a header: %d %s", code, body)
 	}
 	_, out := askTURNREST(t, app, http.MethodGet, "key="+key, "", "")
@@ -101,17 +105,20 @@ func TestTURNRESTRefuses(t *testing.T) {
 		code                             int
 		word                             string
 	}{
-		"no key":              {http.MethodGet, "service=turn", "", "", http.StatusUnauthorized, "compat.turn_rest"},
-		"wrong key":           {http.MethodGet, "key=wrong", "", "", http.StatusUnauthorized, "wrong"},
-		"another service":     {http.MethodGet, key + "&service=stun", "", "", http.StatusBadRequest, "service"},
-		"long username":       {http.MethodGet, key + "&username=" + strings.Repeat("x", 65), "", "", http.StatusBadRequest, "username is longer"},
-		"newline in username": {http.MethodGet, key + "&username=a%0Ab", "", "", http.StatusBadRequest, "control character"},
-		"bytes in username":   {http.MethodGet, key + "&username=%ff", "", "", http.StatusBadRequest, "UTF-8"},
-		"broken query":        {http.MethodGet, key + "&%zz", "", "", http.StatusBadRequest, "want parameters"},
-		"broken JSON":         {http.MethodPost, "", "application/json", "{", http.StatusBadRequest, "want {"},
-		"numbers in JSON":     {http.MethodPost, "", "application/json", `{"key":1}`, http.StatusBadRequest, "want {"},
-		"long body":           {http.MethodPost, "", "application/x-www-form-urlencoded", strings.Repeat("x", 5000), http.StatusBadRequest, "4096"},
-		"PUT":                 {http.MethodPut, key, "", "", http.StatusMethodNotAllowed, "use GET"},
+		"no key":          {http.MethodGet, "service=turn", "", "", http.StatusUnauthorized, "compat.turn_rest"},
+		"wrong key":       {http.MethodGet, "key=wrong", "", "", http.StatusUnauthorized, "wrong"},
+		"another service": {http.MethodGet, key + "&service=stun", "", "", http.StatusBadRequest, "service"},
+		"long username": {http.MethodGet, key + "&username=" + strings.Repeat("x", 65), "", "",
+			http.StatusBadRequest, "username is longer"},
+		"newline in username": {http.MethodGet, key + "&username=a%0Ab", "", "", http.StatusBadRequest,
+			"control character"},
+		"bytes in username": {http.MethodGet, key + "&username=%ff", "", "", http.StatusBadRequest, "UTF-8"},
+		"broken query":      {http.MethodGet, key + "&%zz", "", "", http.StatusBadRequest, "want parameters"},
+		"broken JSON":       {http.MethodPost, "", "application/json", "{", http.StatusBadRequest, "want {"},
+		"numbers in JSON":   {http.MethodPost, "", "application/json", `{"key":1}`, http.StatusBadRequest, "want {"},
+		"long body": {http.MethodPost, "", "application/x-www-form-urlencoded", strings.Repeat("x", 5000),
+			http.StatusBadRequest, "4096"},
+		"PUT": {http.MethodPut, key, "", "", http.StatusMethodNotAllowed, "use GET"},
 	} {
 		code, out := askTURNREST(t, app, tc.method, tc.query, tc.contentType, tc.body)
 		if code != tc.code || !strings.Contains(out.Message, tc.word) || out.Password != "" {
@@ -135,7 +142,8 @@ func TestTURNRESTIssuesNoEndOfCredentials(t *testing.T) {
 	t.Parallel()
 	app := startApp(t, "compat.turn_rest="+testRESTKey)
 	codes := map[int]int{}
-	for n := 0; codes[http.StatusTooManyRequests] == 0 && n < 10*iceBurst; n++ { // a slow machine earns some more meanwhile
+	// a slow machine earns some more meanwhile
+	for n := 0; codes[http.StatusTooManyRequests] == 0 && n < 10*iceBurst; n++ {
 		code, _ := askTURNREST(t, app, http.MethodGet, "key="+url.QueryEscape(testRESTKey), "", "")
 		codes[code]++
 	}
@@ -144,7 +152,8 @@ func TestTURNRESTIssuesNoEndOfCredentials(t *testing.T) {
 	}
 }
 
-// It is off unless its key stands in the configuration; --dev, which makes it loopback's alone, opens it.
+// It is off unless its key stands in the configuration; --dev, which makes it loopback's alone,
+// opens it.
 func TestTURNRESTIsOffByDefault(t *testing.T) {
 	t.Parallel()
 	app := newApp(t)
@@ -158,7 +167,8 @@ func TestTURNRESTIsOffByDefault(t *testing.T) {
 		t.Errorf("off: %d %s", w.Code, w.Body)
 	}
 	app.cfg.Dev = true
-	if w := serveOnce(app, http.MethodGet, "/api/turn?username=alice"); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), ":alice") {
+	if w := serveOnce(app, http.MethodGet, "/api/turn?username=alice"); w.Code != http.StatusOK ||
+		!strings.Contains(w.Body.String(), ":alice") {
 		t.Errorf("--dev: %d %s", w.Code, w.Body)
 	}
 	app.cfg.Compat.TURNREST = testRESTKey
@@ -172,7 +182,8 @@ func TestTURNRESTNamesTheBoxAsOthersReachIt(t *testing.T) {
 	t.Parallel()
 	app := startApp(t, "public_ip=198.51.100.7", "turn.relay_ip=127.0.0.1")
 	for host, want := range map[string]string{
-		"localhost:8080": "198.51.100.7", "127.0.0.1:8080": "198.51.100.7", "call.example.org": "call.example.org", "192.0.2.9:80": "192.0.2.9",
+		"localhost:8080": "198.51.100.7", "127.0.0.1:8080": "198.51.100.7", "call.example.org": "call.example.org",
+		"192.0.2.9:80": "192.0.2.9",
 	} {
 		if got := app.farHost(host); got != want {
 			t.Errorf("Host %s: %s, want %s", host, got, want)

@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-// What `signalbox doctor` asks of a configuration and a state directory, whether a box runs with them or not. Nothing here changes anything.
+// What `signalbox doctor` asks of a configuration and a state directory, whether a box runs with
+// them or not. Nothing here changes anything.
 
 // HostRelay is where a box would relay in one address family.
 type HostRelay struct {
@@ -22,7 +23,8 @@ type HostRelay struct {
 	Note         string     // says where Public can't be reached from; empty: it is an address of the internet
 }
 
-// HostRelays says where the box would relay on this machine. It looks up names and asks stun.probe, like a start does.
+// HostRelays says where the box would relay on this machine. It looks up names and asks stun.probe,
+// like a start does.
 func HostRelays(ctx context.Context, c Config) ([]HostRelay, error) {
 	where, err := relayAddresses(&c, nil, nil)
 	if err != nil {
@@ -42,8 +44,8 @@ func HostRelays(ctx context.Context, c Config) ([]HostRelay, error) {
 // RelayPorts is the range of turn.relay_ports.
 func RelayPorts(c Config) (first, last uint16, err error) { return c.relayPorts() }
 
-// KeptCertificate reads the certificate that a box with tls.mode "files" or "self-signed" would serve now. It is nil if there is none yet, or none of that
-// kind.
+// KeptCertificate reads the certificate that a box with tls.mode "files" or "self-signed" would
+// serve now. It is nil if there is none yet, or none of that kind.
 func KeptCertificate(c Config, state *State) (*tls.Certificate, error) {
 	switch c.TLS.Mode {
 	case "files":
@@ -78,7 +80,8 @@ func KeptAuthority(state *State) *x509.Certificate {
 	return ca.cert
 }
 
-// CertificateEndsSoon reports whether a certificate should have been renewed by now. The log and the status warn by the same rule.
+// CertificateEndsSoon reports whether a certificate should have been renewed by now. The log and
+// the status warn by the same rule.
 func CertificateEndsSoon(leaf *x509.Certificate, now time.Time) bool {
 	return (&certificate{pair: &tls.Certificate{Leaf: leaf}}).endsSoon(now)
 }

@@ -11,12 +11,14 @@ import (
 // What doctor is told is what a start would come to.
 func TestDoctorSeesWhatAStartWould(t *testing.T) {
 	t.Parallel()
-	cfg, err := Load(LoadOptions{Dev: true, Set: []string{"turn.relay_ip=127.0.0.1", "public_ip=192.0.2.7", "turn.relay_ports=50000-50099"}})
+	cfg, err := Load(LoadOptions{Dev: true, Set: []string{"turn.relay_ip=127.0.0.1", "public_ip=192.0.2.7",
+		"turn.relay_ports=50000-50099"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	where, err := HostRelays(t.Context(), cfg)
-	if err != nil || len(where) != 1 || where[0].Bind != netip.MustParseAddr("127.0.0.1") || where[0].Public != netip.MustParseAddr("192.0.2.7") || where[0].Why == "" {
+	if err != nil || len(where) != 1 || where[0].Bind != netip.MustParseAddr("127.0.0.1") ||
+		where[0].Public != netip.MustParseAddr("192.0.2.7") || where[0].Why == "" {
 		t.Errorf("got %+v, %v", where, err)
 	}
 	if first, last, err := RelayPorts(cfg); first != 50000 || last != 50099 || err != nil {
@@ -24,7 +26,8 @@ func TestDoctorSeesWhatAStartWould(t *testing.T) {
 	}
 
 	dir := t.TempDir()
-	if pair, err := KeptCertificate(cfg, ReadState(dir)); pair != nil || err != nil || KeptAuthority(ReadState(dir)) != nil {
+	if pair, err := KeptCertificate(cfg, ReadState(dir)); pair != nil || err != nil ||
+		KeptAuthority(ReadState(dir)) != nil {
 		t.Errorf("before the first start there is a certificate, or an error: %v", err)
 	}
 	app := newAppIn(t, dir, nil)
@@ -39,7 +42,8 @@ func TestDoctorSeesWhatAStartWould(t *testing.T) {
 	if err := verifies(pair.Leaf, KeptAuthority(ReadState(dir)), "localhost"); err != nil {
 		t.Error(err)
 	}
-	if now := time.Now(); CertificateEndsSoon(pair.Leaf, now) || !CertificateEndsSoon(pair.Leaf, now.Add(selfSignedLife)) {
+	if now := time.Now(); CertificateEndsSoon(pair.Leaf, now) ||
+		!CertificateEndsSoon(pair.Leaf, now.Add(selfSignedLife)) {
 		t.Error("the time of warning is not the log's")
 	}
 	if err := os.WriteFile(filepath.Join(dir, selfSignedFile), []byte("none"), 0o600); err != nil {

@@ -15,10 +15,11 @@ import (
 	"time"
 )
 
-// The edge owns every listening socket. Listen binds all or none; what comes in goes to turnsvc or to net/http.
+// The edge owns every listening socket. Listen binds all or none; what comes in goes to turnsvc or
+// to net/http.
 
-// rescanInterval is how often the machine's addresses are looked at again: one that appears later (DHCP at boot, a VPN) gets
-// its own UDP sockets.
+// rescanInterval is how often the machine's addresses are looked at again: one that appears later
+// (DHCP at boot, a VPN) gets its own UDP sockets.
 const rescanInterval = 5 * time.Second
 
 type edge struct {
@@ -42,8 +43,8 @@ type edge struct {
 	closed bool
 }
 
-// bind opens every socket that c names, or none. Where c leaves a TURN port to the system, what that gave for TCP may be taken for UDP: then it
-// is asked for another.
+// bind opens every socket that c names, or none. Where c leaves a TURN port to the system, what
+// that gave for TCP may be taken for UDP: then it is asked for another.
 func (e *edge) bind(c *Config, tlsConf *tls.Config) error {
 	anyPort := slices.ContainsFunc(c.TURN.Listen, func(s string) bool {
 		a, err := listenAddr(s)
@@ -90,7 +91,8 @@ func (e *edge) bindOnce(c *Config, tlsConf *tls.Config) (err error) {
 	return e.bindAlternate(c)
 }
 
-// bindTURN binds TCP first and without SO_REUSEPORT: a second instance fails here, instead of sharing the UDP port unnoticed.
+// bindTURN binds TCP first and without SO_REUSEPORT: a second instance fails here, instead of
+// sharing the UDP port unnoticed.
 func (e *edge) bindTURN(s string) error {
 	addr, err := listenAddr(s)
 	if err != nil {
@@ -112,7 +114,8 @@ func (e *edge) bindTURN(s string) error {
 		return fmt.Errorf("read this machine's addresses: %w", err)
 	}
 	for _, ip := range local {
-		// One that can't be bound yet (duplicate address detection takes a second) or no more is left to rescan.
+		// One that can't be bound yet (duplicate address detection takes a second) or no more is
+		// left to rescan.
 		if _, err := e.bindUDP(netip.AddrPortFrom(ip, port)); err != nil && !errors.Is(err, syscall.EADDRNOTAVAIL) {
 			return err
 		}
@@ -120,8 +123,8 @@ func (e *edge) bindTURN(s string) error {
 	return nil
 }
 
-// bindUDP binds one address: an answer then leaves from the address that was asked, and a client is known by both. There are
-// as many sockets as cores, among which the kernel spreads the clients.
+// bindUDP binds one address: an answer then leaves from the address that was asked, and a client is
+// known by both. There are as many sockets as cores, among which the kernel spreads the clients.
 func (e *edge) bindUDP(addr netip.AddrPort) ([]*net.UDPConn, error) {
 	n := 1
 	if canReusePort {
@@ -179,7 +182,8 @@ func bindError(key, network, addr string, err error) error {
 	case errors.Is(err, errAddrInUse):
 		advice = ": another program has that port: stop it, or choose another for " + key + " (--set " + key + "=:PORT)"
 	case errors.Is(err, syscall.EACCES):
-		advice = ": ports below 1024 need a privilege: run under systemd with AmbientCapabilities=CAP_NET_BIND_SERVICE, or choose a higher port"
+		advice = ": ports below 1024 need a privilege: run under systemd with " +
+			"AmbientCapabilities=CAP_NET_BIND_SERVICE, or choose a higher port"
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		advice = ": this machine has no such address"
 	}
@@ -189,9 +193,10 @@ func bindError(key, network, addr string, err error) error {
 	return fmt.Errorf("%s: listen on %s %s: %w%s", key, network, addr, err, advice)
 }
 
-// serve accepts and reads until ctx is done and the sockets are closed, which close does; then it returns. Each connection has a goroutine
-// of its own, and serve waits for all of them.
-// plainHTTP and secureHTTP take what speaks HTTP on the two web ports, scrapers all that comes for the metrics.
+// serve accepts and reads until ctx is done and the sockets are closed, which close does; then it
+// returns. Each connection has a goroutine of its own, and serve waits for all of them. plainHTTP
+// and secureHTTP take what speaks HTTP on the two web ports, scrapers all that comes for the
+// metrics.
 func (e *edge) serve(ctx context.Context, m *mux, plainHTTP, secureHTTP, scrapers func(net.Conn)) {
 	turn := m.turn
 	var wg sync.WaitGroup
@@ -243,8 +248,8 @@ func (e *edge) serve(ctx context.Context, m *mux, plainHTTP, secureHTTP, scraper
 	}
 }
 
-// rescan binds what addresses the machine got since, and returns their sockets. Sockets of addresses that are gone stay: they do no
-// harm, and the address may return.
+// rescan binds what addresses the machine got since, and returns their sockets. Sockets of
+// addresses that are gone stay: they do no harm, and the address may return.
 func (e *edge) rescan() (fresh []*net.UDPConn) {
 	if len(e.wildcard) == 0 {
 		return nil
@@ -275,7 +280,8 @@ func (e *edge) rescan() (fresh []*net.UDPConn) {
 	return fresh
 }
 
-// accept hands each connection to serve in a goroutine of its own. It outlasts errors: without file descriptors it waits for some.
+// accept hands each connection to serve in a goroutine of its own. It outlasts errors: without file
+// descriptors it waits for some.
 func (e *edge) accept(l net.Listener, wg *sync.WaitGroup, serve func(net.Conn)) {
 	const longest = time.Second
 	var pause time.Duration

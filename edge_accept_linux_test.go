@@ -17,8 +17,8 @@ import (
 
 const poorProcess = "SIGNALBOX_TEST_POOR_PROCESS"
 
-// Without file descriptors, UDP is served as before, and TCP as soon as there are some again. The server is a process of its own, since
-// the limit is one of processes.
+// Without file descriptors, UDP is served as before, and TCP as soon as there are some again. The
+// server is a process of its own, since the limit is one of processes.
 func TestAbuse29OutOfFileDescriptors(t *testing.T) {
 	if os.Getenv(poorProcess) != "" {
 		servePoorly(t)

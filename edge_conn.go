@@ -56,7 +56,8 @@ func (c *edgeConn) tlsState() *tls.ConnectionState {
 	return nil
 }
 
-// peek waits for the first byte, until ctx is done. Without one it closes the connection and returns nil.
+// peek waits for the first byte, until ctx is done. Without one it closes the connection and
+// returns nil.
 func peek(ctx context.Context, conn net.Conn) *edgeConn {
 	first := make([]byte, 1)
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
@@ -68,14 +69,17 @@ func peek(ctx context.Context, conn net.Conn) *edgeConn {
 	return &edgeConn{Conn: conn, first: first}
 }
 
-// isTURN tells by its first byte whether a connection carries STUN: its first two bits are zero (RFC 8489 §5), where HTTP has a letter.
+// isTURN tells by its first byte whether a connection carries STUN: its first two bits are zero
+// (RFC 8489 §5), where HTTP has a letter.
 func (c *edgeConn) isTURN() bool { return c.first[0]&0xC0 == 0 }
 
-// maxProxyHeader is more than any PROXY header takes whose extensions we would look at. We look at none.
+// maxProxyHeader is more than any PROXY header takes whose extensions we would look at. We look at
+// none.
 const maxProxyHeader = 4 << 10
 
-// readProxyHeader reads the header that a proxy puts in front of what its client says (PROXY protocol, versions 1 and 2). It is there, or the
-// connection is of no use: whoever may leave it out could write one of its own.
+// readProxyHeader reads the header that a proxy puts in front of what its client says (PROXY
+// protocol, versions 1 and 2). It is there, or the connection is of no use: whoever may leave it
+// out could write one of its own.
 func readProxyHeader(ctx context.Context, conn net.Conn) (*edgeConn, error) {
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	in := bufio.NewReaderSize(conn, maxProxyHeader)
@@ -94,7 +98,8 @@ func readProxyHeader(ctx context.Context, conn net.Conn) (*edgeConn, error) {
 		return c, nil // the proxy itself
 	}
 	if header.TransportProtocol.IsUnspec() {
-		// Somebody whom the proxy can't name. To take them for the proxy would be to believe what they say of others.
+		// Somebody whom the proxy can't name. To take them for the proxy would be to believe what
+		// they say of others.
 		c.remote = &net.TCPAddr{IP: net.IPv4zero}
 		return c, nil
 	}
@@ -116,7 +121,8 @@ type crowd struct {
 	refused uint64
 }
 
-// newCrowd leaves room for what the hub and TURN let in, and for what a page needs besides its session.
+// newCrowd leaves room for what the hub and TURN let in, and for what a page needs besides its
+// session.
 func newCrowd(c *Config) *crowd {
 	return &crowd{
 		all:       limitOf(2*c.Signal.Sessions, c.TURN.Limits.Connections),
@@ -133,7 +139,8 @@ func limitOf(a, b int) int {
 	return a + b
 }
 
-// WebConnections counts the connections of the web ports, but for those of trusted proxies and of this machine itself.
+// WebConnections counts the connections of the web ports, but for those of trusted proxies and of
+// this machine itself.
 type WebConnections struct {
 	Open    int    `json:"open"`
 	Refused uint64 `json:"refused"` // since the start: too many of one source, or in all

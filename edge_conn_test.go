@@ -27,7 +27,8 @@ func proxyV2(t testing.TB, from string) string {
 	return string(text)
 }
 
-// seenAs has a session over a connection that begins with header, and returns the address that the hub sees.
+// seenAs has a session over a connection that begins with header, and returns the address that the
+// hub sees.
 func seenAs(t *testing.T, app *App, header string) (netip.Addr, error) {
 	t.Helper()
 	conn, err := net.Dial("tcp", app.Addrs().Web)
@@ -70,7 +71,8 @@ func seenAs(t *testing.T, app *App, header string) (netip.Addr, error) {
 	}
 }
 
-// A trusted proxy's header says who is there; whoever leaves it out is refused, and one of nobody else's is believed.
+// A trusted proxy's header says who is there; whoever leaves it out is refused, and one of nobody
+// else's is believed.
 func TestProxyProtocol(t *testing.T) {
 	t.Parallel()
 	for header, want := range map[string]string{
@@ -142,7 +144,8 @@ func TestCrowd(t *testing.T) {
 		ip string
 		ok bool
 	}{
-		{"192.0.2.1", true}, {"192.0.2.1", true}, {"192.0.2.1", false}, {"2001:db8::1", true}, {"2001:db8::2", true}, {"192.0.2.2", false},
+		{"192.0.2.1", true}, {"192.0.2.1", true}, {"192.0.2.1", false}, {"2001:db8::1", true}, {"2001:db8::2", true},
+		{"192.0.2.2", false},
 	} {
 		leave, ok := c.enter(netip.MustParseAddr(step.ip))
 		if ok != step.ok {
@@ -175,7 +178,8 @@ func TestCrowd(t *testing.T) {
 // Connections over the limit are closed, and those that end make room.
 func TestWebConnectionsAreLimited(t *testing.T) {
 	t.Parallel()
-	m := &mux{trusts: func(netip.Addr) bool { return false }, conns: &crowd{perSource: 1, sources: map[netip.Prefix]int{}}}
+	m := &mux{trusts: func(netip.Addr) bool { return false },
+		conns: &crowd{perSource: 1, sources: map[netip.Prefix]int{}}}
 	from := func(ip string) net.Conn {
 		ours, theirs := net.Pipe()
 		t.Cleanup(func() { ours.Close(); theirs.Close() })
@@ -206,10 +210,12 @@ func (s *scripted) Read(b []byte) (int, error) { return s.in.Read(b) }
 func (s *scripted) Close() error               { s.end = true; return nil }
 func (s *scripted) RemoteAddr() net.Addr       { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 1} }
 
-// FuzzProxyHeader: whatever a proxy's connection begins with, it is refused, or what follows the header comes through unchanged, with an address that is one.
+// FuzzProxyHeader: whatever a proxy's connection begins with, it is refused, or what follows the
+// header comes through unchanged, with an address that is one.
 func FuzzProxyHeader(f *testing.F) {
 	for _, header := range []string{
-		"PROXY TCP4 192.0.2.7 192.0.2.1 5000 443\r\nGET / HTTP/1.1\r\n", "PROXY UNKNOWN\r\n\x00\x03", proxyV2(f, "192.0.2.8:5000") + "\x16\x03\x01",
+		"PROXY TCP4 192.0.2.7 192.0.2.1 5000 443\r\nGET / HTTP/1.1\r\n", "PROXY UNKNOWN\r\n\x00\x03",
+		proxyV2(f, "192.0.2.8:5000") + "\x16\x03\x01",
 		proxyV2(f, "[2001:db8::8]:5000"), "\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00x",
 	} {
 		f.Add([]byte(header))
@@ -230,7 +236,8 @@ func FuzzProxyHeader(f *testing.F) {
 	})
 }
 
-// FuzzPeek: what was read to tell the protocol comes again, and the protocol is told by its first byte.
+// FuzzPeek: what was read to tell the protocol comes again, and the protocol is told by its first
+// byte.
 func FuzzPeek(f *testing.F) {
 	f.Add([]byte("GET / HTTP/1.1\r\n"))
 	f.Add([]byte("\x00\x01\x00\x00\x21\x12\xa4\x42"))

@@ -26,7 +26,8 @@ func TestDTLSOnTheUDPPort(t *testing.T) {
 	conn := dialDTLS(t, app)
 	defer conn.Close()
 	stunOverDatagrams(t, conn)
-	if state, ok := conn.ConnectionState(); !ok || !bytes.Equal(state.PeerCertificates[0], app.certs.inForce().pair.Certificate[0]) {
+	if state, ok := conn.ConnectionState(); !ok ||
+		!bytes.Equal(state.PeerCertificates[0], app.certs.inForce().pair.Certificate[0]) {
 		t.Error("the certificate is not that of the TLS port")
 	}
 	for _, url := range app.turnURLs("localhost") {
@@ -47,7 +48,8 @@ func dialDTLS(t *testing.T, app *App) *dtls.Conn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn, err := dtls.ClientWithOptions(socket, server, dtls.WithInsecureSkipVerify(true), dtls.WithSupportedProtocols("stun.turn"))
+	conn, err := dtls.ClientWithOptions(socket, server, dtls.WithInsecureSkipVerify(true),
+		dtls.WithSupportedProtocols("stun.turn"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,14 +76,16 @@ func stunOverDatagrams(t *testing.T, conn net.Conn) {
 		t.Fatalf("no STUN answer: %v", err)
 	}
 	answer.Raw = answer.Raw[:n]
-	if err := answer.Decode(); err != nil || answer.Type != stun.BindingSuccess || answer.TransactionID != request.TransactionID {
+	if err := answer.Decode(); err != nil || answer.Type != stun.BindingSuccess ||
+		answer.TransactionID != request.TransactionID {
 		t.Errorf("answer %v: %v", answer, err)
 	}
 }
 
 func TestDTLSNeedsACertificate(t *testing.T) {
 	t.Parallel()
-	if _, err := Load(LoadOptions{Set: []string{"turn.dtls=true", "tls.mode=off"}}); err == nil || !strings.Contains(err.Error(), "turn.dtls: it needs a certificate") {
+	if _, err := Load(LoadOptions{Set: []string{"turn.dtls=true", "tls.mode=off"}}); err == nil ||
+		!strings.Contains(err.Error(), "turn.dtls: it needs a certificate") {
 		t.Errorf("error %v", err)
 	}
 }

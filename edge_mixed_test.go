@@ -42,7 +42,8 @@ func allocateOn(conn net.Conn) error {
 		return fmt.Errorf("allocate: %v", answer)
 	}
 	zero := stun.RawAttribute{Type: stun.AttrLifetime, Value: make([]byte, 4)}
-	answer, err = roundTrip(conn, append([]stun.Setter{stun.NewType(stun.MethodRefresh, stun.ClassRequest), zero}, login...)...)
+	answer, err = roundTrip(conn, append([]stun.Setter{stun.NewType(stun.MethodRefresh, stun.ClassRequest), zero},
+		login...)...)
 	if err == nil && answer.Type.Class != stun.ClassSuccessResponse {
 		err = fmt.Errorf("refresh: %v", answer)
 	}
@@ -104,7 +105,8 @@ func greet(url string) error {
 	return nil
 }
 
-// gate lets a few shake hands at once. The box gives each openTimeout for it, in which a slow machine is not done with hundreds.
+// gate lets a few shake hands at once. The box gives each openTimeout for it, in which a slow
+// machine is not done with hundreds.
 type gate chan struct{}
 
 func (g gate) pass(f func() error) error {
@@ -136,7 +138,8 @@ func (g gate) with(addr string, conf *tls.Config, f func(net.Conn) error) error 
 	return f(secure)
 }
 
-// reaped says something, or nothing, a byte at a time if slow, and waits for the other side to close.
+// reaped says something, or nothing, a byte at a time if slow, and waits for the other side to
+// close.
 func reaped(slow bool, text string) func(net.Conn) error {
 	return func(conn net.Conn) error {
 		limit := time.Now().Add(openTimeout + patience)
@@ -164,18 +167,30 @@ func reaped(slow bool, text string) func(net.Conn) error {
 	}
 }
 
-// Everything at once on the two web ports: whoever behaves is served, in whatever protocol, and nobody else stays.
+// Everything at once on the two web ports: whoever behaves is served, in whatever protocol, and
+// nobody else stays.
 func TestTwoPortsServeEverything(t *testing.T) {
 	t.Parallel()
-	app := startApp(t, "turn.limits.per_user=0") // all of them are one user, of more than 128 allocations if nobody is quick
+	// all of them are one user, of more than 128 allocations if nobody is quick
+	app := startApp(t, "turn.limits.per_user=0")
 	plain, secure := app.Addrs().Web, app.Addrs().WebTLS
 	anonymous := &tls.Config{InsecureSkipVerify: true} // no ALPN, and for an address no SNI: as browsers speak TURN
 	named := &tls.Config{InsecureSkipVerify: true, ServerName: "localhost", NextProtos: []string{"stun.turn"}}
 	hello := "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + strings.Repeat("x", 60) // a ClientHello's beginning
 	g := make(gate, 16)
 	kinds := map[string]func() error{
-		"https 1.1":                  func() error { return g.pass(func() error { return fetch("https://"+secure, 1, "http/1.1") }) },
-		"https 2":                    func() error { return g.pass(func() error { return fetch("https://"+secure, 2) }) },
+		"https 1.1": func() error {
+			return g.pass(func() error {
+				return fetch("https://"+secure, 1,
+					"http/1.1")
+			})
+		},
+		"https 2": func() error {
+			return g.pass(func() error {
+				return fetch("https://"+secure,
+					2)
+			})
+		},
 		"http":                       func() error { return fetch("http://"+plain, 1) },
 		"wss":                        func() error { return g.pass(func() error { return greet("wss://" + secure) }) },
 		"ws":                         func() error { return greet("ws://" + plain) },
@@ -187,14 +202,26 @@ func TestTwoPortsServeEverything(t *testing.T) {
 		"silent after the handshake": func() error { return g.with(secure, anonymous, reaped(false, "")) },
 		"half a handshake":           func() error { return g.with(secure, nil, reaped(false, hello)) },
 		"a slow handshake":           func() error { return g.with(secure, nil, reaped(true, hello)) },
-		"a slow request":             func() error { return g.with(plain, nil, reaped(true, "GET /"+strings.Repeat("x", 60))) },
-		"garbage for TLS":            func() error { return g.with(secure, nil, reaped(false, "\x80\xff\x00garbage")) },
-		"garbage":                    func() error { return g.with(plain, nil, reaped(false, "\xff\x80\x00garbage\r\n\r\n")) },
+		"a slow request": func() error {
+			return g.with(plain, nil,
+				reaped(true, "GET /"+strings.Repeat("x", 60)))
+		},
+		"garbage for TLS": func() error { return g.with(secure, nil, reaped(false, "\x80\xff\x00garbage")) },
+		"garbage": func() error {
+			return g.with(plain, nil,
+				reaped(false, "\xff\x80\x00garbage\r\n\r\n"))
+		},
 		"garbage for TURN": func() error {
 			return g.with(plain, nil, reaped(false, "\x00\x03\xff\xff\xff\xff\xff\xffgarbagegarbagegarbage"))
 		},
-		"garbage for TURN over TLS": func() error { return g.with(secure, anonymous, reaped(false, "\x3f"+strings.Repeat("\xff", 100))) },
-		"http for TLS":              func() error { return g.with(secure, nil, reaped(false, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")) },
+		"garbage for TURN over TLS": func() error {
+			return g.with(secure, anonymous,
+				reaped(false, "\x3f"+strings.Repeat("\xff", 100)))
+		},
+		"http for TLS": func() error {
+			return g.with(secure, nil,
+				reaped(false, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"))
+		},
 	}
 	const each = 55 // of 19 kinds: more than a thousand
 	var wg sync.WaitGroup
@@ -214,7 +241,8 @@ func TestTwoPortsServeEverything(t *testing.T) {
 	})
 }
 
-// balancer forwards connections to an address, as a TCP balancer that sends the PROXY protocol: each client is another one.
+// balancer forwards connections to an address, as a TCP balancer that sends the PROXY protocol:
+// each client is another one.
 func balancer(t *testing.T, to string) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -261,15 +289,18 @@ func TestTwoPortsBehindABalancer(t *testing.T) {
 	g := make(gate, 16)
 	var wg sync.WaitGroup
 	for name, do := range map[string]func() error{
-		"https 2":                 func() error { return g.pass(func() error { return fetch("https://"+secure, 2) }) },
-		"http":                    func() error { return fetch("http://"+plain, 1) },
-		"wss":                     func() error { return g.pass(func() error { return greet("wss://" + secure) }) },
-		"turns":                   func() error { return g.with(secure, alpn(), allocateOn) },
-		"turns by its ALPN":       func() error { return g.with(secure, alpn("stun.turn"), allocateOn) },
-		"stuns by its ALPN":       func() error { return g.with(secure, alpn("stun.nat-discovery"), allocateOn) },
-		"turns and http":          func() error { return g.with(secure, alpn("http/1.1", "stun.turn"), allocateOn) },
-		"turn":                    func() error { return g.with(plain, nil, allocateOn) },
-		"nobody's challenge":      func() error { return refused(g.with(secure, alpn("acme-tls/1"), reaped(false, "x"))) },
+		"https 2":           func() error { return g.pass(func() error { return fetch("https://"+secure, 2) }) },
+		"http":              func() error { return fetch("http://"+plain, 1) },
+		"wss":               func() error { return g.pass(func() error { return greet("wss://" + secure) }) },
+		"turns":             func() error { return g.with(secure, alpn(), allocateOn) },
+		"turns by its ALPN": func() error { return g.with(secure, alpn("stun.turn"), allocateOn) },
+		"stuns by its ALPN": func() error { return g.with(secure, alpn("stun.nat-discovery"), allocateOn) },
+		"turns and http":    func() error { return g.with(secure, alpn("http/1.1", "stun.turn"), allocateOn) },
+		"turn":              func() error { return g.with(plain, nil, allocateOn) },
+		"nobody's challenge": func() error {
+			return refused(g.with(secure, alpn("acme-tls/1"),
+				reaped(false, "x")))
+		},
 		"an unknown protocol":     func() error { return refused(g.with(secure, alpn("gopher"), reaped(false, "x"))) },
 		"silent":                  func() error { return g.with(secure, nil, reaped(false, "")) },
 		"garbage after the hello": func() error { return g.with(secure, alpn(), reaped(false, "\xff\x00")) },

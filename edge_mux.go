@@ -12,13 +12,16 @@ import (
 	"signalbox/turnsvc"
 )
 
-// One TLS port serves https, wss and TURN. ALPN decides where a client sends it; TURN clients in browsers send none, so then the first
-// byte after the handshake does. The plain port serves http, ws and TURN in the same way.
+// One TLS port serves https, wss and TURN. ALPN decides where a client sends it; TURN clients in
+// browsers send none, so then the first byte after the handshake does. The plain port serves http,
+// ws and TURN in the same way.
 
-// openTimeout bounds all that comes before a connection is known: a proxy's header, the handshake and the first byte.
+// openTimeout bounds all that comes before a connection is known: a proxy's header, the handshake
+// and the first byte.
 const openTimeout = 10 * time.Second
 
-// ALPN names of TURN (RFC 7443), and of ACME's challenge (RFC 8737), which is over with the handshake.
+// ALPN names of TURN (RFC 7443), and of ACME's challenge (RFC 8737), which is over with the
+// handshake.
 var turnProtocols = []string{"stun.turn", "stun.nat-discovery"}
 
 const acmeProtocol = "acme-tls/1"
@@ -27,13 +30,15 @@ const acmeProtocol = "acme-tls/1"
 type mux struct {
 	turn *turnsvc.Server
 	tls  *tls.Config
-	// trusts tells whether an address is a proxy's; proxied: such a proxy's connections begin with a PROXY header.
+	// trusts tells whether an address is a proxy's; proxied: such a proxy's connections begin with
+	// a PROXY header.
 	trusts  func(netip.Addr) bool
 	proxied bool
 	conns   *crowd
 }
 
-// serveTLS serves one connection of the TLS port; toHTTP takes those that speak HTTP. It runs in the connection's own goroutine, never in Accept.
+// serveTLS serves one connection of the TLS port; toHTTP takes those that speak HTTP. It runs in
+// the connection's own goroutine, never in Accept.
 func (m *mux) serveTLS(ctx context.Context, raw net.Conn, toHTTP func(net.Conn)) {
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
@@ -79,8 +84,10 @@ func (m *mux) sort(ctx context.Context, conn net.Conn, transport string, toHTTP 
 	}
 }
 
-// receive finds out who is there, and counts the connection for them. It returns nil, and has closed the connection, if they have too many or if a proxy
-// doesn't say. A proxy's own connections don't count, nor do this machine's: all the world comes through one, and the other is the operator's.
+// receive finds out who is there, and counts the connection for them. It returns nil, and has
+// closed the connection, if they have too many or if a proxy doesn't say. A proxy's own connections
+// don't count, nor do this machine's: all the world comes through one, and the other is the
+// operator's.
 func (m *mux) receive(ctx context.Context, raw net.Conn) net.Conn {
 	conn := &edgeConn{Conn: raw}
 	from := addrOf(raw)

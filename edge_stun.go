@@ -8,10 +8,11 @@ import (
 	"slices"
 )
 
-// NAT behavior discovery (RFC 5780) takes four UDP sockets: the address and port that TURN clients use, and stun.alternate, crossed. Those
-// that turn.listen does not open anyway serve STUN only.
+// NAT behavior discovery (RFC 5780) takes four UDP sockets: the address and port that TURN clients
+// use, and stun.alternate, crossed. Those that turn.listen does not open anyway serve STUN only.
 
-// stunPrimary returns the first IPv4 entry of turn.listen as one address, with the port as it stands there.
+// stunPrimary returns the first IPv4 entry of turn.listen as one address, with the port as it
+// stands there.
 func (c *Config) stunPrimary() (netip.AddrPort, error) {
 	for _, s := range c.TURN.Listen {
 		a, err := listenAddr(s)
@@ -28,7 +29,8 @@ func (c *Config) stunPrimary() (netip.AddrPort, error) {
 			return a, nil
 		}
 	}
-	return netip.AddrPort{}, errors.New("stun.alternate: no entry of turn.listen is an IPv4 address, and discovery needs two")
+	return netip.AddrPort{}, errors.New("stun.alternate: no entry of turn.listen is an IPv4 address, and discovery " +
+		"needs two")
 }
 
 // alternate returns stun.alternate; ok is false if it is off.
@@ -38,20 +40,23 @@ func (c *Config) alternate() (at netip.AddrPort, ok bool, err error) {
 	}
 	at, err = netip.ParseAddrPort(c.STUN.Alternate)
 	if err != nil || !at.Addr().Is4() || at.Addr().IsUnspecified() {
-		return at, false, fmt.Errorf(`stun.alternate: %q is not a second IPv4 address of this machine with a second port: write "203.0.113.11:3479"`, c.STUN.Alternate)
+		return at, false, fmt.Errorf(`stun.alternate: %q is not a second IPv4 address of this machine with a second `+
+			`port: write "203.0.113.11:3479"`, c.STUN.Alternate)
 	}
 	primary, err := c.stunPrimary()
 	switch {
 	case err != nil:
 	case at.Addr() == primary.Addr():
-		err = fmt.Errorf("stun.alternate: %s is the address that clients ask anyway: discovery needs a second one", at.Addr())
+		err = fmt.Errorf("stun.alternate: %s is the address that clients ask anyway: discovery needs a second one",
+			at.Addr())
 	case at.Port() == primary.Port() && at.Port() != 0:
 		err = fmt.Errorf("stun.alternate: %d is the port of turn.listen: discovery needs a second one", at.Port())
 	}
 	return at, err == nil, err
 }
 
-// checkAlternate refuses discovery behind 1:1 NAT: the answers name this machine's addresses, and clients would ask those in vain.
+// checkAlternate refuses discovery behind 1:1 NAT: the answers name this machine's addresses, and
+// clients would ask those in vain.
 func checkAlternate(c *Config, public netip.Addr) error {
 	_, on, err := c.alternate()
 	if err != nil || !on {
@@ -62,7 +67,8 @@ func checkAlternate(c *Config, public netip.Addr) error {
 		return fmt.Errorf("read this machine's addresses: %w", err)
 	}
 	if !slices.Contains(local, public) {
-		return fmt.Errorf("stun.alternate: public_ip %s is no address of this machine, so there is a NAT in front of it; discovery works without one only", public)
+		return fmt.Errorf("stun.alternate: public_ip %s is no address of this machine, so there is a NAT in front "+
+			"of it; discovery works without one only", public)
 	}
 	return nil
 }

@@ -11,7 +11,8 @@ import (
 	"github.com/pion/stun/v3"
 )
 
-// The answer to a CHANGE-REQUEST comes from the socket that it names, of the four that one key opens.
+// The answer to a CHANGE-REQUEST comes from the socket that it names, of the four that one key
+// opens.
 func TestAlternateAnswersFromBothAddressesAndPorts(t *testing.T) {
 	t.Parallel()
 	app := startApp(t, "stun.alternate=127.0.0.2:0")
@@ -23,9 +24,11 @@ func TestAlternateAnswersFromBothAddressesAndPorts(t *testing.T) {
 	defer conn.Close()
 	for flags, want := range map[byte]string{
 		0: primary.String(), 6: alternate.String(),
-		4: net.JoinHostPort("127.0.0.2", portOf(app.edge.turnTCP[0].Addr())), 2: udpAddr(app.edge.corners[0][1]).String(),
+		4: net.JoinHostPort("127.0.0.2", portOf(app.edge.turnTCP[0].Addr())),
+		2: udpAddr(app.edge.corners[0][1]).String(),
 	} {
-		request := stun.MustBuild(stun.TransactionID, stun.BindingRequest, stun.RawAttribute{Type: stun.AttrChangeRequest, Value: []byte{0, 0, 0, flags}})
+		request := stun.MustBuild(stun.TransactionID, stun.BindingRequest,
+			stun.RawAttribute{Type: stun.AttrChangeRequest, Value: []byte{0, 0, 0, flags}})
 		if _, err := conn.WriteToUDPAddrPort(request.Raw, primary); err != nil {
 			t.Fatal(err)
 		}
@@ -47,7 +50,8 @@ func TestAlternateAnswersFromBothAddressesAndPorts(t *testing.T) {
 			t.Fatal(err)
 		}
 		if from.String() != want || origin.String() != want || other.String() != alternate.String() {
-			t.Errorf("flags %d: from %v, RESPONSE-ORIGIN %v, OTHER-ADDRESS %v; want %s and %v", flags, from, origin, other, want, alternate)
+			t.Errorf("flags %d: from %v, RESPONSE-ORIGIN %v, OTHER-ADDRESS %v; want %s and %v", flags, from, origin,
+				other, want, alternate)
 		}
 	}
 	if port := fmt.Sprint(alternate.Port(), "/udp"); !slices.Contains(app.firewall(), port) {
@@ -61,13 +65,18 @@ func TestAlternateThatCannotWork(t *testing.T) {
 		set  []string
 		want string
 	}{
-		"no address":    {[]string{"stun.alternate=on"}, `"on" is not a second IPv4 address`},
-		"IPv6":          {[]string{"stun.alternate=[::1]:3479"}, "is not a second IPv4 address"},
-		"same address":  {[]string{"turn.listen=127.0.0.1:3478", "stun.alternate=127.0.0.1:3479"}, "127.0.0.1 is the address that clients ask anyway"},
-		"same port":     {[]string{"turn.listen=127.0.0.1:3478", "stun.alternate=127.0.0.2:3478"}, "3478 is the port of turn.listen"},
-		"only IPv6":     {[]string{"turn.listen=[::1]:3478", "stun.alternate=127.0.0.2:3479"}, "no entry of turn.listen is an IPv4 address"},
-		"behind a NAT":  {[]string{"turn.listen=127.0.0.1:0", "public_ip=198.51.100.7", "stun.alternate=127.0.0.2:3479"}, "there is a NAT in front of it"},
-		"not this host": {[]string{"turn.listen=127.0.0.1:0", "stun.alternate=192.0.2.1:0"}, "this machine has no such address"},
+		"no address": {[]string{"stun.alternate=on"}, `"on" is not a second IPv4 address`},
+		"IPv6":       {[]string{"stun.alternate=[::1]:3479"}, "is not a second IPv4 address"},
+		"same address": {[]string{"turn.listen=127.0.0.1:3478", "stun.alternate=127.0.0.1:3479"},
+			"127.0.0.1 is the address that clients ask anyway"},
+		"same port": {[]string{"turn.listen=127.0.0.1:3478", "stun.alternate=127.0.0.2:3478"},
+			"3478 is the port of turn.listen"},
+		"only IPv6": {[]string{"turn.listen=[::1]:3478", "stun.alternate=127.0.0.2:3479"},
+			"no entry of turn.listen is an IPv4 address"},
+		"behind a NAT": {[]string{"turn.listen=127.0.0.1:0", "public_ip=198.51.100.7",
+			"stun.alternate=127.0.0.2:3479"}, "there is a NAT in front of it"},
+		"not this host": {[]string{"turn.listen=127.0.0.1:0", "stun.alternate=192.0.2.1:0"},
+			"this machine has no such address"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -87,7 +96,8 @@ func TestAlternateThatCannotWork(t *testing.T) {
 				defer app.Close()
 				return app.Listen()
 			}()
-			if err == nil || !strings.HasPrefix(err.Error(), "stun.alternate: ") || !strings.Contains(err.Error(), tc.want) {
+			if err == nil || !strings.HasPrefix(err.Error(), "stun.alternate: ") ||
+				!strings.Contains(err.Error(), tc.want) {
 				t.Errorf("error %v, want one of stun.alternate with %q", err, tc.want)
 			}
 		})

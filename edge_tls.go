@@ -12,15 +12,17 @@ import (
 	"time"
 )
 
-// https, wss, TURN over TLS and TURN over DTLS serve one certificate. New handshakes get the one in force; what was opened with an older one goes on.
+// https, wss, TURN over TLS and TURN over DTLS serve one certificate. New handshakes get the one in
+// force; what was opened with an older one goes on.
 
-// certificateSource is where the certificate comes from: this box's own authority, files, or an ACME directory.
+// certificateSource is where the certificate comes from: this box's own authority, files, or an
+// ACME directory.
 type certificateSource interface {
 	inForce() *certificate
 	// problem says why there is no newer certificate; empty: nothing does.
 	problem() string
-	// bound is called when all sockets are bound. Nothing is stored earlier: an instance that does not come up must not replace the certificate
-	// of one that runs.
+	// bound is called when all sockets are bound. Nothing is stored earlier: an instance that does
+	// not come up must not replace the certificate of one that runs.
 	bound() error
 	// keep keeps the certificate up to date until ctx is done.
 	keep(ctx context.Context)
@@ -47,11 +49,13 @@ func (a *App) newCertificateSource() (certificateSource, error) {
 // certificate is one with its private key.
 type certificate struct {
 	pair *tls.Certificate // with its Leaf
-	// signed tells that somebody signed it whom clients trust. Browsers refuse turns: with any other certificate, without a word.
+	// signed tells that somebody signed it whom clients trust. Browsers refuse turns: with any
+	// other certificate, without a word.
 	signed bool
 }
 
-// usable reports whether clients can verify the certificate at all: somebody signed it whom they trust, and now is within its life.
+// usable reports whether clients can verify the certificate at all: somebody signed it whom they
+// trust, and now is within its life.
 func (c *certificate) usable(now time.Time) bool { return c.signed && c.lives(now) }
 
 // lives reports whether now is within the certificate's life.
@@ -73,7 +77,8 @@ func (c *certificate) names() []string {
 	return names
 }
 
-// endsSoon reports whether it should have been renewed by now: a quarter of a short life is left, or two weeks of a long one.
+// endsSoon reports whether it should have been renewed by now: a quarter of a short life is left,
+// or two weeks of a long one.
 func (c *certificate) endsSoon(now time.Time) bool {
 	leaf := c.pair.Leaf
 	return leaf.NotAfter.Sub(now) < min(14*24*time.Hour, leaf.NotAfter.Sub(leaf.NotBefore)/4)
@@ -113,7 +118,8 @@ func (a *App) tlsConfig() *tls.Config {
 	conf := &tls.Config{
 		MinVersion:     tls.VersionTLS12,
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return a.certs.inForce().pair, nil },
-		// In order of preference: whoever speaks TURN at all wants TURN (coturn's clients offer http/1.1, too).
+		// In order of preference: whoever speaks TURN at all wants TURN (coturn's clients offer
+		// http/1.1, too).
 		NextProtos: append(slices.Clone(turnProtocols), "h2", "http/1.1"),
 	}
 	if acme, ok := a.certs.(*acmeCertificate); ok {
@@ -123,7 +129,8 @@ func (a *App) tlsConfig() *tls.Config {
 	return conf
 }
 
-// keepCertificate keeps the certificate up to date until ctx is done. Every day it warns of one that ends soon.
+// keepCertificate keeps the certificate up to date until ctx is done. Every day it warns of one
+// that ends soon.
 func (a *App) keepCertificate(ctx context.Context) {
 	if a.certs == nil {
 		return
@@ -135,7 +142,8 @@ func (a *App) keepCertificate(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		if c := a.certs.inForce(); c.endsSoon(time.Now()) {
-			a.log.Warn("the certificate ends soon", "mode", a.cfg.TLS.Mode, "notAfter", c.pair.Leaf.NotAfter, "problem", a.certs.problem())
+			a.log.Warn("the certificate ends soon", "mode", a.cfg.TLS.Mode, "notAfter", c.pair.Leaf.NotAfter, "problem",
+				a.certs.problem())
 		}
 		select {
 		case <-ctx.Done():

@@ -16,11 +16,12 @@ import (
 type Kick struct {
 	Allocation string `json:"allocation,omitempty"` // its id
 	Peer       string `json:"peer,omitempty"`       // a session's peer id
-	User       string `json:"user,omitempty"`       // a user name of the hub, a static TURN user, or whom a TURN credential was minted for
-	Token      string `json:"token,omitempty"`      // a room token's jti, or "sub:" and its sub
-	Source     string `json:"source,omitempty"`     // an address or a network
-	// Ban keeps them out for that long, "1h": the user or the token; for a peer also its tokens and the source of its connection. Empty: they may come
-	// back.
+	// a user name of the hub, a static TURN user, or whom a TURN credential was minted for
+	User   string `json:"user,omitempty"`
+	Token  string `json:"token,omitempty"`  // a room token's jti, or "sub:" and its sub
+	Source string `json:"source,omitempty"` // an address or a network
+	// Ban keeps them out for that long, "1h": the user or the token; for a peer also its tokens and
+	// the source of its connection. Empty: they may come back.
 	Ban string `json:"ban,omitempty"`
 }
 
@@ -90,7 +91,8 @@ func (a *App) Kick(k Kick) (out KickResult, err error) {
 		}
 		out.Allocations += a.turn.KickUser(k.Peer)
 	}
-	// Bans come first, so that nobody slips in between, and allocations, to be counted before they go with their session.
+	// Bans come first, so that nobody slips in between, and allocations, to be counted before they
+	// go with their session.
 	for _, s := range a.sessionsThat(match) {
 		if k.Peer != "" {
 			for _, token := range s.Tokens {
@@ -115,7 +117,8 @@ func (a *App) sessionsThat(match func(signal.Kicked) bool) (out []signal.Kicked)
 	return out
 }
 
-// sourcePrefix is what a ban of one client is for: an IPv4 address, or the IPv6 /64 that a host moves in.
+// sourcePrefix is what a ban of one client is for: an IPv4 address, or the IPv6 /64 that a host
+// moves in.
 func sourcePrefix(ip netip.Addr) netip.Prefix {
 	bits := 32
 	if ip.Is6() {
@@ -130,7 +133,8 @@ func (a *App) serveKick(w http.ResponseWriter, r *http.Request) {
 	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, 4096))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&k); err != nil {
-		writeError(w, http.StatusBadRequest, "bad-frame", `want {"peer":"..."}, or allocation, user, token or source, and "ban":"1h" if they are to stay out`)
+		writeError(w, http.StatusBadRequest, "bad-frame",
+			`want {"peer":"..."}, or allocation, user, token or source, and "ban":"1h" if they are to stay out`)
 		return
 	}
 	out, err := a.Kick(k)

@@ -17,7 +17,8 @@ type sourceLimiter struct {
 	sources map[netip.Prefix]*rate.Limiter
 }
 
-// maxSources bounds the memory. At that many, those that have long been idle are forgotten; if none has, all are.
+// maxSources bounds the memory. At that many, those that have long been idle are forgotten; if none
+// has, all are.
 const maxSources = 20_000
 
 func newSourceLimiter(perSecond float64, burst int) *sourceLimiter {

@@ -44,7 +44,8 @@ func TestAbuse35IssuingIsLimited(t *testing.T) {
 	t.Parallel()
 	app := startApp(t)
 	codes := map[int]int{}
-	for n := 0; codes[http.StatusTooManyRequests] == 0 && n < 10*iceBurst; n++ { // a slow machine earns some more meanwhile
+	// a slow machine earns some more meanwhile
+	for n := 0; codes[http.StatusTooManyRequests] == 0 && n < 10*iceBurst; n++ {
 		code, h, _ := get(t, insecure(), "http://"+app.Addrs().Web+"/api/ice")
 		codes[code]++
 		if code == http.StatusTooManyRequests && h.Get("Retry-After") == "" {

@@ -73,13 +73,16 @@ func dialTURN(t testing.TB, app *App) *turnClient {
 	return &turnClient{t: t, conn: conn}
 }
 
-// request sends a request, answers the challenge, and returns what comes then, with its error code; 0: none.
+// request sends a request, answers the challenge, and returns what comes then, with its error code;
+// 0: none.
 func (c *turnClient) request(method stun.Method, attrs ...stun.Setter) (*stun.Message, stun.ErrorCode) {
 	c.t.Helper()
 	for {
-		m := stun.MustBuild(append([]stun.Setter{stun.TransactionID, stun.NewType(method, stun.ClassRequest)}, attrs...)...)
+		m := stun.MustBuild(append([]stun.Setter{stun.TransactionID, stun.NewType(method, stun.ClassRequest)},
+			attrs...)...)
 		if c.nonce != nil {
-			for _, a := range []stun.Setter{stun.NewUsername("u"), stun.NewRealm("signalbox"), c.nonce, stun.NewLongTermIntegrity("u", "signalbox", "p")} {
+			for _, a := range []stun.Setter{stun.NewUsername("u"), stun.NewRealm("signalbox"), c.nonce,
+				stun.NewLongTermIntegrity("u", "signalbox", "p")} {
 				if err := a.AddTo(m); err != nil {
 					c.t.Fatal(err)
 				}
@@ -148,7 +151,8 @@ func (p xorPeer) AddTo(m *stun.Message) error {
 	return stun.XORMappedAddress{IP: at.Addr().AsSlice(), Port: int(at.Port())}.AddToAs(m, stun.AttrXORPeerAddress)
 }
 
-// relay makes an allocation, has it carry so many packets of that size both ways, each heard before the next is sent, and ends it.
+// relay makes an allocation, has it carry so many packets of that size both ways, each heard before
+// the next is sent, and ends it.
 func relay(t testing.TB, app *App, packets, size int) {
 	t.Helper()
 	c := dialTURN(t, app)
@@ -159,7 +163,8 @@ func relay(t testing.TB, app *App, packets, size int) {
 	}
 	defer peer.Close()
 	_ = peer.SetReadDeadline(time.Now().Add(time.Minute))
-	c.ok(stun.MethodChannelBind, stun.RawAttribute{Type: stun.AttrChannelNumber, Value: []byte{0x40, 0, 0, 0}}, xorPeer(peer.LocalAddr().(*net.UDPAddr).AddrPort()))
+	c.ok(stun.MethodChannelBind, stun.RawAttribute{Type: stun.AttrChannelNumber, Value: []byte{0x40, 0, 0, 0}},
+		xorPeer(peer.LocalAddr().(*net.UDPAddr).AddrPort()))
 	frame := binary.BigEndian.AppendUint16([]byte{0x40, 0}, uint16(size))
 	frame = append(frame, make([]byte, size)...)
 	buf := make([]byte, 2048)
@@ -182,15 +187,19 @@ func relay(t testing.TB, app *App, packets, size int) {
 
 func TestMetricsAreWhatHappened(t *testing.T) {
 	t.Parallel()
-	app := startApp(t, metricsOn, "turn.limits.allocations=1", "turn.limits.total_per_month=1GB", "turn.relay_ports=40000-40999")
+	app := startApp(t, metricsOn, "turn.limits.allocations=1", "turn.limits.total_per_month=1GB",
+		"turn.relay_ports=40000-40999")
 	before := scrape(t, app)
 	wantMetrics(t, before, map[string]float64{
 		`signalbox_build_info{version="` + Version() + `"}`: 1, "signalbox_ready": 1, "signalbox_draining": 0,
-		`signalbox_certificate_problem{mode="self-signed"}`: 0, "signalbox_signal_sessions": 0, "signalbox_turn_month_limit_bytes": 1e9,
-		`signalbox_turn_relayed_bytes_total{direction="from-client"}`: 0, `signalbox_turn_drops_total{reason="malformed"}`: 0,
-		`signalbox_turn_relay_ports{family="ipv4"}`: 1000, `signalbox_turn_relay_ports_in_use{family="ipv4"}`: 0,
+		`signalbox_certificate_problem{mode="self-signed"}`: 0, "signalbox_signal_sessions": 0,
+		"signalbox_turn_month_limit_bytes":                            1e9,
+		`signalbox_turn_relayed_bytes_total{direction="from-client"}`: 0,
+		`signalbox_turn_drops_total{reason="malformed"}`:              0,
+		`signalbox_turn_relay_ports{family="ipv4"}`:                   1000, `signalbox_turn_relay_ports_in_use{family="ipv4"}`: 0,
 	})
-	if started := time.Unix(0, int64(before["signalbox_start_time_seconds"]*1e9)); time.Since(started) > time.Minute || started.After(time.Now()) {
+	if started := time.Unix(0, int64(before["signalbox_start_time_seconds"]*1e9)); time.Since(started) > time.Minute ||
+		started.After(time.Now()) {
 		t.Errorf("started %v", started)
 	}
 	leaf := dialTLS(t, app.Addrs().WebTLS, nil).ConnectionState().PeerCertificates[0]
@@ -207,7 +216,8 @@ func TestMetricsAreWhatHappened(t *testing.T) {
 		s.expect("joined")
 	}
 	for _, frame := range []any{
-		map[string]any{"type": "broadcast", "room": "tea", "data": 1}, map[string]string{"type": "join", "room": "\x00"},
+		map[string]any{"type": "broadcast", "room": "tea", "data": 1},
+		map[string]string{"type": "join", "room": "\x00"},
 	} {
 		if err := a.conn.WriteJSON(frame); err != nil {
 			t.Fatal(err)
@@ -215,7 +225,8 @@ func TestMetricsAreWhatHappened(t *testing.T) {
 	}
 	b.expect("broadcast")
 	a.expect("error")
-	get(t, insecure(), "http://"+app.Addrs().Web+"/signal", "Origin", "https://elsewhere.example", "Connection", "Upgrade", "Upgrade", "websocket",
+	get(t, insecure(), "http://"+app.Addrs().Web+"/signal", "Origin", "https://elsewhere.example", "Connection",
+		"Upgrade", "Upgrade", "websocket",
 		"Sec-Websocket-Version", "13", "Sec-Websocket-Key", "AAAAAAAAAAAAAAAAAAAAAA==")
 
 	// TURN: one allocation that carries, one that is one too many, a STUN Binding.
@@ -228,7 +239,8 @@ func TestMetricsAreWhatHappened(t *testing.T) {
 	stunRoundTrip(t, dialTLS(t, app.Addrs().WebTLS, nil))
 
 	got := scrape(t, app)
-	for deadline := time.Now().Add(time.Minute); got[`signalbox_turn_relay_ports_in_use{family="ipv4"}`] != 1 && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute); got[`signalbox_turn_relay_ports_in_use{family="ipv4"}`] != 1 &&
+		time.Now().Before(deadline); {
 		got = scrape(t, app) // the books tell of ports when they have answered
 	}
 	status := app.Status()
@@ -236,8 +248,10 @@ func TestMetricsAreWhatHappened(t *testing.T) {
 		t.Errorf("hub refusals: %v", status.Signal.Refusals)
 	}
 	wantMetrics(t, got, map[string]float64{
-		"signalbox_signal_connections": 2, "signalbox_signal_sessions": 2, "signalbox_signal_users": 0, "signalbox_signal_rooms": 1, "signalbox_signal_room_members": 2,
-		"signalbox_signal_sessions_opened_total": 2, "signalbox_signal_broadcasts_total": 1, "signalbox_signal_foreign_origins_total": 1,
+		"signalbox_signal_connections": 2, "signalbox_signal_sessions": 2, "signalbox_signal_users": 0,
+		"signalbox_signal_rooms": 1, "signalbox_signal_room_members": 2,
+		"signalbox_signal_sessions_opened_total": 2, "signalbox_signal_broadcasts_total": 1,
+		"signalbox_signal_foreign_origins_total":                                   1,
 		`signalbox_signal_refusals_total{code="bad-frame"}`:                        1,
 		`signalbox_signal_frames_total{direction="in"}`:                            float64(status.Signal.Counters.FramesIn),
 		`signalbox_signal_frames_total{direction="out"}`:                           float64(status.Signal.Counters.FramesOut),
@@ -263,7 +277,8 @@ func TestMetricsAreWhatHappened(t *testing.T) {
 	b.conn.Close()
 	after := scrape(t, app)
 	wantMetrics(t, after, map[string]float64{
-		`signalbox_turn_relayed_bytes_total{direction="from-client"}`: 20_500, `signalbox_turn_relayed_bytes_total{direction="to-client"}`: 20_479,
+		`signalbox_turn_relayed_bytes_total{direction="from-client"}`:              20_500,
+		`signalbox_turn_relayed_bytes_total{direction="to-client"}`:                20_479,
 		`signalbox_turn_allocations{class="static",family="ipv4",transport="udp"}`: 0,
 	})
 	for name, value := range got {
@@ -307,7 +322,8 @@ func TestMetricsHaveAPortOfTheirOwn(t *testing.T) {
 	app := startApp(t, metricsOn)
 	own := "http://" + app.Addrs().Metrics
 	for url, want := range map[string]int{
-		own + "/metrics": 200, own + "/": 200, own + "/healthz": 404, own + "/api/admin/status": 404, own + "/signal": 404, own + "/debug/pprof/": 404,
+		own + "/metrics": 200, own + "/": 200, own + "/healthz": 404, own + "/api/admin/status": 404, own +
+			"/signal": 404, own + "/debug/pprof/": 404,
 		"http://" + app.Addrs().Web + "/metrics": 404, "https://" + app.Addrs().WebTLS + "/metrics": 404,
 	} {
 		if code, _, _ := get(t, insecure(), url); code != want {
@@ -317,12 +333,14 @@ func TestMetricsHaveAPortOfTheirOwn(t *testing.T) {
 	if _, _, text := get(t, insecure(), own+"/"); !strings.Contains(text, "/metrics") {
 		t.Errorf("%q", text)
 	}
-	if resp, err := insecure().Post(own+"/metrics", "text/plain", nil); err != nil || resp.StatusCode != http.StatusMethodNotAllowed {
+	if resp, err := insecure().Post(own+"/metrics", "text/plain", nil); err != nil ||
+		resp.StatusCode != http.StatusMethodNotAllowed {
 		t.Errorf("POST: %v %v", resp, err)
 	} else {
 		resp.Body.Close()
 	}
-	if srv := app.metricsServer(); srv.ReadTimeout == 0 || srv.WriteTimeout == 0 || srv.ReadHeaderTimeout == 0 || srv.IdleTimeout == 0 || srv.MaxHeaderBytes == 0 {
+	if srv := app.metricsServer(); srv.ReadTimeout == 0 || srv.WriteTimeout == 0 || srv.ReadHeaderTimeout == 0 ||
+		srv.IdleTimeout == 0 || srv.MaxHeaderBytes == 0 {
 		t.Errorf("a limit is missing: %+v", srv)
 	}
 	var text strings.Builder
@@ -332,10 +350,12 @@ func TestMetricsHaveAPortOfTheirOwn(t *testing.T) {
 
 	off := startApp(t)
 	text.Reset()
-	if err := off.Welcome(&text); err != nil || strings.Contains(text.String(), "metrics") || off.Addrs().Metrics != "" {
+	if err := off.Welcome(&text); err != nil || strings.Contains(text.String(), "metrics") ||
+		off.Addrs().Metrics != "" {
 		t.Errorf("they are on: %s %v", text.String(), err)
 	}
-	if _, err := off.Reload(app.cfg); err == nil || !strings.Contains(err.Error(), "a restart is needed") || !strings.Contains(err.Error(), "metrics.listen") {
+	if _, err := off.Reload(app.cfg); err == nil || !strings.Contains(err.Error(), "a restart is needed") ||
+		!strings.Contains(err.Error(), "metrics.listen") {
 		t.Errorf("a reload turns them on: %v", err)
 	}
 }
@@ -385,7 +405,8 @@ func TestMetricsAreBoundWithTheOthersOrNotAtAll(t *testing.T) {
 	}
 	defer taken.Close()
 	app := newApp(t, "metrics.listen="+taken.Addr().String())
-	if err := app.Listen(); !errors.Is(err, errAddrInUse) || !strings.Contains(err.Error(), "choose another for metrics.listen") {
+	if err := app.Listen(); !errors.Is(err, errAddrInUse) ||
+		!strings.Contains(err.Error(), "choose another for metrics.listen") {
 		t.Fatalf("error %v", err)
 	}
 	if l, err := net.Listen("tcp", app.Addrs().Web); err != nil {
@@ -408,13 +429,15 @@ func TestMetricsAreBoundWithTheOthersOrNotAtAll(t *testing.T) {
 // Whoever opens the metrics to others is told.
 func TestOpenMetricsAreSaid(t *testing.T) {
 	t.Parallel()
-	for listen, want := range map[string]bool{"": false, "127.0.0.1:0": false, "[::1]:0": false, "127.9.9.9:0": false, "[::ffff:127.0.0.1]:0": false,
-		":0": true, "0.0.0.0:0": true, "192.0.2.1:9641": true, "[2001:db8::1]:9641": true} {
+	for listen, want := range map[string]bool{"": false, "127.0.0.1:0": false, "[::1]:0": false, "127.9.9.9:0": false,
+		"[::ffff:127.0.0.1]:0": false,
+		":0":                   true, "0.0.0.0:0": true, "192.0.2.1:9641": true, "[2001:db8::1]:9641": true} {
 		cfg, err := Load(LoadOptions{Dev: true, Set: []string{"metrics.listen=" + listen}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := strings.Contains(strings.Join(CheckHost(cfg), "\n"), "anybody who reaches it can read the metrics"); got != want {
+		if got := strings.Contains(strings.Join(CheckHost(cfg), "\n"),
+			"anybody who reaches it can read the metrics"); got != want {
 			t.Errorf("%q: warned: %v", listen, got)
 		}
 	}
@@ -442,9 +465,11 @@ func TestMetricsFollowTheCertificate(t *testing.T) {
 	for range 2 {
 		expiry := own.inForce().pair.Leaf.NotAfter
 		if err := testutil.GatherAndCompare(app.newMetrics(), strings.NewReader(
-			"# HELP signalbox_certificate_expiry_timestamp_seconds When the certificate that is served ends, in Unix seconds. Absent if TLS is off.\n"+
+			"# HELP signalbox_certificate_expiry_timestamp_seconds When the certificate that is served ends, in "+
+				"Unix seconds. Absent if TLS is off.\n"+
 				"# TYPE signalbox_certificate_expiry_timestamp_seconds gauge\n"+
-				`signalbox_certificate_expiry_timestamp_seconds{mode="self-signed"} `+strconv.FormatInt(expiry.Unix(), 10)+"\n"),
+				`signalbox_certificate_expiry_timestamp_seconds{mode="self-signed"} `+
+				strconv.FormatInt(expiry.Unix(), 10)+"\n"),
 			"signalbox_certificate_expiry_timestamp_seconds"); err != nil {
 			t.Error(err)
 		}
@@ -455,14 +480,16 @@ func TestMetricsFollowTheCertificate(t *testing.T) {
 	}
 
 	off := newApp(t, "tls.mode=off")
-	if n, err := testutil.GatherAndCount(off.newMetrics(), "signalbox_certificate_expiry_timestamp_seconds", "signalbox_certificate_problem"); n != 0 || err != nil {
+	if n, err := testutil.GatherAndCount(off.newMetrics(), "signalbox_certificate_expiry_timestamp_seconds",
+		"signalbox_certificate_problem"); n != 0 || err != nil {
 		t.Errorf("%d metrics of a certificate that there is not, %v", n, err)
 	}
 }
 
 // A scrape through HTTP, with ten thousand allocations and their sockets.
 func BenchmarkScrape(b *testing.B) {
-	app := startApp(b, metricsOn, "turn.limits.per_user=0", "turn.limits.per_source=0", "turn.limits.unauthorized_per_source=0")
+	app := startApp(b, metricsOn, "turn.limits.per_user=0", "turn.limits.per_source=0",
+		"turn.limits.unauthorized_per_source=0")
 	for app.turn.Allocations() < 10_000 {
 		c := dialTURN(b, app)
 		c.request(stun.MethodAllocate, requestUDP) // 437 where the system gives a port a second time

@@ -23,8 +23,8 @@ func containsAddr(networks []netip.Prefix, ip netip.Addr) bool {
 	return slices.ContainsFunc(networks, func(p netip.Prefix) bool { return p.Contains(ip) })
 }
 
-// fromClient gives requests that trusted proxies forward the address of their client as RemoteAddr, with port 0: whatever counts or limits by source
-// looks there.
+// fromClient gives requests that trusted proxies forward the address of their client as RemoteAddr,
+// with port 0: whatever counts or limits by source looks there.
 func (a *App) fromClient(next http.Handler) http.Handler {
 	if len(a.proxies) == 0 {
 		return next
@@ -39,8 +39,9 @@ func (a *App) fromClient(next http.Handler) http.Handler {
 	})
 }
 
-// forwardedFor walks from one hop to the one before it for as long as a trusted proxy vouches for that. Each proxy appends whom it has heard from, so
-// what a client wrote stands to the left of the client's own address.
+// forwardedFor walks from one hop to the one before it for as long as a trusted proxy vouches for
+// that. Each proxy appends whom it has heard from, so what a client wrote stands to the left of the
+// client's own address.
 func (a *App) forwardedFor(hop netip.Addr, headers []string) netip.Addr {
 	list := strings.Split(strings.Join(headers, ","), ",")
 	for _, entry := range slices.Backward(list) {
@@ -56,7 +57,8 @@ func (a *App) forwardedFor(hop netip.Addr, headers []string) netip.Addr {
 	return hop
 }
 
-// forwardedAddr reads an address as proxies write it: "192.0.2.1", "2001:db8::1", either with a port, or in brackets.
+// forwardedAddr reads an address as proxies write it: "192.0.2.1", "2001:db8::1", either with a
+// port, or in brackets.
 func forwardedAddr(s string) (netip.Addr, bool) {
 	ip, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(s, "["), "]"))
 	if err != nil {

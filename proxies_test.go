@@ -44,7 +44,10 @@ func TestClientsOfTrustedProxies(t *testing.T) {
 		r.RemoteAddr = tc.from
 		r.Header["X-Forwarded-For"] = tc.header
 		got := ""
-		app.fromClient(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r.RemoteAddr })).ServeHTTP(nil, r)
+		app.fromClient(http.HandlerFunc(func(_ http.ResponseWriter,
+			r *http.Request) {
+			got = r.RemoteAddr
+		})).ServeHTTP(nil, r)
 		if got != tc.want {
 			t.Errorf("%s: %s, want %s", name, got, tc.want)
 		}
@@ -54,14 +57,16 @@ func TestClientsOfTrustedProxies(t *testing.T) {
 	}
 }
 
-// Limits count the clients behind a trusted proxy one by one, and those who only claim to be behind one by their own address.
+// Limits count the clients behind a trusted proxy one by one, and those who only claim to be behind
+// one by their own address.
 func TestLimitsSeeThroughTrustedProxies(t *testing.T) {
 	t.Parallel()
 	for trusted, want := range map[string]int{"127.0.0.1": http.StatusOK, "192.0.2.1": http.StatusTooManyRequests} {
 		app := startApp(t, "web.trusted_proxies="+trusted)
 		var last int
 		for i := 0; i < 2*iceBurst || last != want && i < 10*iceBurst; i++ { // some more are let through meanwhile
-			last, _, _ = get(t, insecure(), "http://"+app.Addrs().Web+"/api/ice", "X-Forwarded-For", fmt.Sprintf("198.51.100.%d", i%250))
+			last, _, _ = get(t, insecure(), "http://"+app.Addrs().Web+"/api/ice", "X-Forwarded-For",
+				fmt.Sprintf("198.51.100.%d", i%250))
 		}
 		if last != want {
 			t.Errorf("trusting %s: %d, want %d", trusted, last, want)
@@ -73,8 +78,12 @@ func TestTrustedProxiesAreNotRedirected(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	writeCertificate(t, dir+"/both.pem", "call.example.org")
-	app := startApp(t, "tls.mode=files", "tls.cert="+dir+"/both.pem", "tls.key="+dir+"/both.pem", "web.trusted_proxies=10.0.0.0/8")
-	handler := app.redirectToTLS(app.fromClient(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Header().Set("From", r.RemoteAddr) })))
+	app := startApp(t, "tls.mode=files", "tls.cert="+dir+"/both.pem", "tls.key="+dir+"/both.pem",
+		"web.trusted_proxies=10.0.0.0/8")
+	handler := app.redirectToTLS(app.fromClient(http.HandlerFunc(func(w http.ResponseWriter,
+		r *http.Request) {
+		w.Header().Set("From", r.RemoteAddr)
+	})))
 	for from, want := range map[string]int{"10.0.0.1:5": http.StatusOK, "192.0.2.1:5": http.StatusTemporaryRedirect} {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.RemoteAddr = from
@@ -99,32 +108,39 @@ func FuzzForwardedFor(f *testing.F) {
 		if !client.IsValid() || client.Is4In6() || client.Zone() != "" {
 			t.Errorf("%q", client)
 		}
-		if stranger := netip.MustParseAddr("192.0.2.66"); app.forwardedFor(stranger, []string{first, second}) != stranger {
+		if stranger := netip.MustParseAddr("192.0.2.66"); app.forwardedFor(stranger,
+			[]string{first, second}) != stranger {
 			t.Error("a stranger's header is believed")
 		}
 		// A proxy's own word is the last one, whatever stands before it.
-		if got := app.forwardedFor(proxy, []string{first, second, "198.51.100.7"}); got != netip.MustParseAddr("198.51.100.7") {
+		if got := app.forwardedFor(proxy, []string{first, second,
+			"198.51.100.7"}); got != netip.MustParseAddr("198.51.100.7") {
 			t.Errorf("%s instead of what the proxy has seen", got)
 		}
 	})
 }
 
-// Others come through the proxy: the welcome names its address, and no port that only this machine reaches.
+// Others come through the proxy: the welcome names its address, and no port that only this machine
+// reaches.
 func TestWelcomeBehindAReverseProxy(t *testing.T) {
 	t.Parallel()
 	for _, tls := range []string{"web.tls_listen=", "web.tls_listen=127.0.0.1:0"} {
-		app := startApp(t, "public_host=call.example.org", "public_ip=198.51.100.7", tls, "web.trusted_proxies=127.0.0.1")
+		app := startApp(t, "public_host=call.example.org", "public_ip=198.51.100.7", tls,
+			"web.trusted_proxies=127.0.0.1")
 		var welcome strings.Builder
 		if err := app.Welcome(&welcome); err != nil {
 			t.Fatal(err)
 		}
-		for _, want := range []string{"https://call.example.org/call/ROOM ", "https://call.example.org/check ", "https://call.example.org/admin#code="} {
+		for _, want := range []string{"https://call.example.org/call/ROOM ", "https://call.example.org/check ",
+			"https://call.example.org/admin#code="} {
 			if !strings.Contains(welcome.String(), want) {
 				t.Errorf("the welcome lacks %s:\n%s", want, &welcome)
 			}
 		}
-		if web := portOf(app.edge.web.Addr()) + "/tcp"; strings.Contains(welcome.String(), web) || strings.Contains(welcome.String(), "Trust") {
-			t.Errorf("the welcome names %s, which is on loopback, or a certificate that no client sees:\n%s", web, &welcome)
+		if web := portOf(app.edge.web.Addr()) + "/tcp"; strings.Contains(welcome.String(), web) ||
+			strings.Contains(welcome.String(), "Trust") {
+			t.Errorf("the welcome names %s, which is on loopback, or a certificate that no client sees:\n%s", web,
+				&welcome)
 		}
 	}
 }

@@ -20,10 +20,12 @@ type address struct {
 	why string
 }
 
-// relayAddress is where the box relays in one address family: what relay sockets are bound to, and what clients are told.
+// relayAddress is where the box relays in one address family: what relay sockets are bound to, and
+// what clients are told.
 type relayAddress struct{ bind, public address }
 
-// addressing is where the box relays: one of each family that it relays in, IPv4 first. It is immutable.
+// addressing is where the box relays: one of each family that it relays in, IPv4 first. It is
+// immutable.
 type addressing []relayAddress
 
 // public is the address for whoever wants only one.
@@ -45,7 +47,8 @@ func (a addressing) relays() []turnsvc.RelayAddress {
 	return out
 }
 
-// addressInterval is how often addresses and names are looked at again. With lookupTimeout, a changed one is in use within little more.
+// addressInterval is how often addresses and names are looked at again. With lookupTimeout, a
+// changed one is in use within little more.
 const (
 	addressInterval = time.Minute
 	lookupTimeout   = 3 * time.Second
@@ -64,13 +67,15 @@ type outside struct {
 	probe  probeFunc
 }
 
-// resolved are the addresses of the configuration's names, as far as they are known, and under probed what the STUN server says.
+// resolved are the addresses of the configuration's names, as far as they are known, and under
+// probed what the STUN server says.
 type resolved map[string][]netip.Addr
 
 const probed = "stun.probe:" // no host's name
 
-// resolve looks up the names that public addresses are taken from, and has the STUN server asked; where is what was decided before. What can't be found
-// out keeps the addresses that it has in old; the error says so.
+// resolve looks up the names that public addresses are taken from, and has the STUN server asked;
+// where is what was decided before. What can't be found out keeps the addresses that it has in old;
+// the error says so.
 func (c *Config) resolve(ctx context.Context, out outside, where addressing, old resolved) (resolved, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
@@ -116,9 +121,9 @@ func (c *Config) publicNames(where addressing) (names []string) {
 	return names
 }
 
-// relayAddresses decides what relay sockets are bound to and what clients are told, in the order: an explicit key, an
-// explicit listen address, the interface of the default route, loopback. old is what was decided before; an address that is still there
-// is not given up for a worse reason.
+// relayAddresses decides what relay sockets are bound to and what clients are told, in the order:
+// an explicit key, an explicit listen address, the interface of the default route, loopback. old is
+// what was decided before; an address that is still there is not given up for a worse reason.
 func relayAddresses(c *Config, names resolved, old addressing) (addressing, error) {
 	local, err := localAddrs()
 	if err != nil {
@@ -140,8 +145,10 @@ func relayAddresses(c *Config, names resolved, old addressing) (addressing, erro
 	return out, nil
 }
 
-// relayAddressOf decides for one family. It returns the zero relayAddress if the box is not to relay in it.
-func relayAddressOf(v4 bool, c *Config, names resolved, local []netip.Addr, old addressing) (r relayAddress, err error) {
+// relayAddressOf decides for one family. It returns the zero relayAddress if the box is not to
+// relay in it.
+func relayAddressOf(v4 bool, c *Config, names resolved, local []netip.Addr, old addressing) (r relayAddress,
+	err error) {
 	fits := func(ip netip.Addr) bool { return ip.Is4() == v4 }
 	auto := len(c.PublicIP) == 0
 	literal := false
@@ -192,7 +199,8 @@ func relayAddressOf(v4 bool, c *Config, names resolved, local []netip.Addr, old 
 	return r, nil
 }
 
-// lookBehindNAT takes the public address from public_host, or else from stun.probe, where this machine's own can't be it.
+// lookBehindNAT takes the public address from public_host, or else from stun.probe, where this
+// machine's own can't be it.
 func (r *relayAddress) lookBehindNAT(c *Config, names resolved) {
 	if ip, err := netip.ParseAddr(c.PublicHost); err == nil && ip.Is4() == r.bind.ip.Is4() {
 		r.public = address{ip, "public_host says so"}
@@ -203,7 +211,8 @@ func (r *relayAddress) lookBehindNAT(c *Config, names resolved) {
 	}
 	for _, ip := range names[c.PublicHost] {
 		if ip.Is4() == r.bind.ip.Is4() && isPublic(ip) {
-			r.public = address{ip, fmt.Sprintf("public_host leads there, and this machine's %s is not public", r.bind.ip)}
+			r.public = address{ip, fmt.Sprintf("public_host leads there, and this machine's %s is not public",
+				r.bind.ip)}
 			return
 		}
 	}
@@ -221,7 +230,8 @@ func (r relayAddress) mayBeBehindNAT() bool { return !isPublic(r.bind.ip) && !r.
 // isPublic reports whether an address can be one of the internet.
 func isPublic(ip netip.Addr) bool { return ip.IsGlobalUnicast() && scopeNote(ip) == "" }
 
-// localAddress picks the address of this machine that others most probably reach it by. For IPv6 there may be none.
+// localAddress picks the address of this machine that others most probably reach it by. For IPv6
+// there may be none.
 func localAddress(v4 bool, c *Config, local []netip.Addr, old addressing) address {
 	wildcard := false
 	for _, s := range c.TURN.Listen {
@@ -238,7 +248,8 @@ func localAddress(v4 bool, c *Config, local []netip.Addr, old addressing) addres
 	if !v4 && !wildcard {
 		return address{} // IPv6 is not listened on, so it is not relayed on by itself
 	}
-	// Connecting a UDP socket sends nothing: the system only looks up the route, and so the address it would use.
+	// Connecting a UDP socket sends nothing: the system only looks up the route, and so the address
+	// it would use.
 	network, somewhere := "udp4", net.UDPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 9}
 	if !v4 {
 		network, somewhere = "udp6", net.UDPAddr{IP: net.ParseIP("2001:db8::1"), Port: 9}
@@ -266,7 +277,8 @@ func localAddress(v4 bool, c *Config, local []netip.Addr, old addressing) addres
 	return address{netip.AddrFrom4([4]byte{127, 0, 0, 1}), "this machine has no other address"}
 }
 
-// readdress decides again where to relay. New allocations follow; running ones keep their addresses.
+// readdress decides again where to relay. New allocations follow; running ones keep their
+// addresses.
 func (a *App) readdress(ctx context.Context) error {
 	old := *a.addressing.Load()
 	names, lookupErr := a.cfg.resolve(ctx, a.outside, old, a.names)
@@ -279,7 +291,8 @@ func (a *App) readdress(ctx context.Context) error {
 		if err := a.turn.SetRelays(next.relays()); err != nil {
 			return errors.Join(lookupErr, err)
 		}
-		a.log.Info("relay addresses changed", "from", strings.Join(old.publicIPs(), " "), "to", strings.Join(next.publicIPs(), " "))
+		a.log.Info("relay addresses changed", "from", strings.Join(old.publicIPs(), " "), "to",
+			strings.Join(next.publicIPs(), " "))
 		a.warnOfAddresses(next)
 	}
 	a.addressing.Store(&next)
@@ -290,12 +303,14 @@ func (a *App) readdress(ctx context.Context) error {
 func (a *App) warnOfAddresses(where addressing) {
 	for _, r := range where {
 		if note := scopeNote(r.public.ip); note != "" && !a.cfg.Dev {
-			a.log.Warn("the relay's address is not one of the internet", "addr", r.public.ip, "reason", r.public.why, "note", note)
+			a.log.Warn("the relay's address is not one of the internet", "addr", r.public.ip, "reason", r.public.why,
+				"note", note)
 		}
 	}
 }
 
-// followAddresses calls readdress every interval until ctx is done. What goes wrong is said once, not every minute.
+// followAddresses calls readdress every interval until ctx is done. What goes wrong is said once,
+// not every minute.
 func (a *App) followAddresses(ctx context.Context, interval time.Duration) {
 	said := ""
 	every(ctx, interval, func(time.Time) {
@@ -309,7 +324,8 @@ func (a *App) followAddresses(ctx context.Context, interval time.Duration) {
 	})
 }
 
-// localAddrs lists this machine's unicast addresses without link-local ones, which a client could not name without a zone.
+// localAddrs lists this machine's unicast addresses without link-local ones, which a client could
+// not name without a zone.
 func localAddrs() ([]netip.Addr, error) {
 	addrs, err := net.InterfaceAddrs()
 	if err != nil {
@@ -321,7 +337,8 @@ func localAddrs() ([]netip.Addr, error) {
 		if !ok {
 			continue
 		}
-		if ip, ok := netip.AddrFromSlice(n.IP); ok && !ip.IsMulticast() && (!ip.IsLinkLocalUnicast() || ip.Unmap().Is4()) {
+		if ip, ok := netip.AddrFromSlice(n.IP); ok && !ip.IsMulticast() &&
+			(!ip.IsLinkLocalUnicast() || ip.Unmap().Is4()) {
 			out = append(out, ip.Unmap())
 		}
 	}
@@ -329,7 +346,8 @@ func localAddrs() ([]netip.Addr, error) {
 }
 
 var (
-	dockerBridge = netip.MustParsePrefix("172.16.0.0/12") // out of which Docker takes its networks: 172.17.0.0/16 and the next ones
+	// out of which Docker takes its networks: 172.17.0.0/16 and the next ones
+	dockerBridge = netip.MustParsePrefix("172.16.0.0/12")
 	sharedSpace  = netip.MustParsePrefix("100.64.0.0/10") // RFC 6598
 )
 
@@ -339,12 +357,15 @@ func scopeNote(ip netip.Addr) string {
 	case ip.IsLoopback():
 		return "a loopback address: only this machine itself can use the relay"
 	case dockerBridge.Contains(ip) && inContainer():
-		return "an address of Docker's bridge, which nobody outside of this machine knows: run the container with host networking (docker run --network host), " +
+		return "an address of Docker's bridge, which nobody outside of this machine knows: run the container with " +
+			"host networking (docker run --network host), " +
 			"or publish the relay ports, too, and set public_ip to this machine's address"
 	case ip.IsPrivate():
-		return "a private address: fine on this network; for callers from elsewhere set public_ip to the address they reach this box by"
+		return "a private address: fine on this network; for callers from elsewhere set public_ip to the address " +
+			"they reach this box by"
 	case sharedSpace.Contains(ip):
-		return "a carrier's shared address (CGNAT): callers from elsewhere can't reach it; set public_ip if there is a public one"
+		return "a carrier's shared address (CGNAT): callers from elsewhere can't reach it; set public_ip if there " +
+			"is a public one"
 	}
 	return ""
 }

@@ -11,11 +11,12 @@ import (
 	"github.com/pion/stun/v3"
 )
 
-// probeFunc asks a STUN server, "host:port", from which address a packet of this machine's address from has come to it.
+// probeFunc asks a STUN server, "host:port", from which address a packet of this machine's address
+// from has come to it.
 type probeFunc func(ctx context.Context, from netip.Addr, server string) (netip.Addr, error)
 
-// probeTries are the requests that are sent, and probePause the time between them: on a network that loses one packet in ten, one of ten thousand
-// probes fails.
+// probeTries are the requests that are sent, and probePause the time between them: on a network
+// that loses one packet in ten, one of ten thousand probes fails.
 const (
 	probeTries = 4
 	probePause = 500 * time.Millisecond
@@ -53,7 +54,8 @@ func probeSTUN(ctx context.Context, from netip.Addr, server string) (netip.Addr,
 			}
 			answer := &stun.Message{Raw: buf[:n]}
 			var mapped stun.XORMappedAddress
-			if answer.Decode() != nil || answer.TransactionID != request.TransactionID || answer.Type != stun.BindingSuccess || mapped.GetFrom(answer) != nil {
+			if answer.Decode() != nil || answer.TransactionID != request.TransactionID ||
+				answer.Type != stun.BindingSuccess || mapped.GetFrom(answer) != nil {
 				continue
 			}
 			if ip, ok := netip.AddrFromSlice(mapped.IP); ok {
@@ -61,7 +63,8 @@ func probeSTUN(ctx context.Context, from netip.Addr, server string) (netip.Addr,
 			}
 		}
 	}
-	return netip.Addr{}, fmt.Errorf("stun.probe: %s does not answer from %s: is it a STUN server, and is UDP let out?", server, from)
+	return netip.Addr{}, fmt.Errorf("stun.probe: %s does not answer from %s: is it a STUN server, and is UDP let out?",
+		server, from)
 }
 
 // inContainer reports whether this process runs in a Docker or Podman container.

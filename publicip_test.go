@@ -89,21 +89,32 @@ func TestRelayAddresses(t *testing.T) {
 		set  []string
 		want string // bind>public of each family, or the error's beginning
 	}{
-		"a listen address":        {set: listensOnLoopback, want: "127.0.0.1>127.0.0.1"},
-		"of both families":        {set: both, want: "127.0.0.1>127.0.0.1 ::1>::1"},
-		"1:1 NAT":                 {set: append(both, "public_ip=198.51.100.7"), want: "127.0.0.1>198.51.100.7"},
-		"1:1 NAT, both":           {set: append(both, `public_ip=["198.51.100.7", "2001:db8::7"]`), want: "127.0.0.1>198.51.100.7 ::1>2001:db8::7"},
-		"one fixed, one not":      {set: append(both, `public_ip=["198.51.100.7", "auto"]`), want: "127.0.0.1>198.51.100.7 ::1>::1"},
-		"IPv6 only":               {set: append(both, "public_ip=2001:db8::7"), want: "::1>2001:db8::7"},
-		"a name":                  {set: append(both, "public_ip=box.example.org"), want: "127.0.0.1>198.51.100.9 ::1>2001:db8::9"},
-		"a name, IPv4 here":       {set: append(listensOnLoopback, "public_ip=box.example.org"), want: "127.0.0.1>198.51.100.9"},
-		"an unknown name":         {set: append(both, "public_ip=other.example.org"), want: "127.0.0.1>127.0.0.1 ::1>::1"},
-		"public_host":             {set: append(listensOnLoopback, "public_host=box.example.org"), want: "127.0.0.1>127.0.0.1"}, // no NAT leads to loopback
-		"public_host, an address": {set: append(both, "public_host=198.51.100.7"), want: "127.0.0.1>198.51.100.7 ::1>::1"},
-		"relay_ip":                {set: append(both, "turn.relay_ip=127.0.0.1"), want: "127.0.0.1>127.0.0.1"},
-		"relay_ip, both":          {set: append(both, `turn.relay_ip=["127.0.0.1","::1"]`, "public_ip=198.51.100.7"), want: "127.0.0.1>198.51.100.7"},
-		"not here":                {set: append(both, "turn.relay_ip=192.0.2.77"), want: "turn.relay_ip: this machine has no address 192.0.2.77"},
-		"no IPv6 here":            {set: append(listensOnLoopback, "public_ip=2001:db8::7"), want: "public_ip: this machine has no address to relay to and from 2001:db8::7"},
+		"a listen address": {set: listensOnLoopback, want: "127.0.0.1>127.0.0.1"},
+		"of both families": {set: both, want: "127.0.0.1>127.0.0.1 ::1>::1"},
+		"1:1 NAT":          {set: append(both, "public_ip=198.51.100.7"), want: "127.0.0.1>198.51.100.7"},
+		"1:1 NAT, both": {set: append(both, `public_ip=["198.51.100.7", "2001:db8::7"]`),
+			want: "127.0.0.1>198.51.100.7 ::1>2001:db8::7"},
+		"one fixed, one not": {set: append(both, `public_ip=["198.51.100.7", "auto"]`),
+			want: "127.0.0.1>198.51.100.7 ::1>::1"},
+		"IPv6 only": {set: append(both, "public_ip=2001:db8::7"), want: "::1>2001:db8::7"},
+		"a name": {set: append(both, "public_ip=box.example.org"),
+			want: "127.0.0.1>198.51.100.9 ::1>2001:db8::9"},
+		"a name, IPv4 here": {set: append(listensOnLoopback, "public_ip=box.example.org"),
+			want: "127.0.0.1>198.51.100.9"},
+		"an unknown name": {set: append(both, "public_ip=other.example.org"),
+			want: "127.0.0.1>127.0.0.1 ::1>::1"},
+		// no NAT leads to loopback
+		"public_host": {set: append(listensOnLoopback, "public_host=box.example.org"),
+			want: "127.0.0.1>127.0.0.1"},
+		"public_host, an address": {set: append(both, "public_host=198.51.100.7"),
+			want: "127.0.0.1>198.51.100.7 ::1>::1"},
+		"relay_ip": {set: append(both, "turn.relay_ip=127.0.0.1"), want: "127.0.0.1>127.0.0.1"},
+		"relay_ip, both": {set: append(both, `turn.relay_ip=["127.0.0.1","::1"]`, "public_ip=198.51.100.7"),
+			want: "127.0.0.1>198.51.100.7"},
+		"not here": {set: append(both, "turn.relay_ip=192.0.2.77"),
+			want: "turn.relay_ip: this machine has no address 192.0.2.77"},
+		"no IPv6 here": {set: append(listensOnLoopback, "public_ip=2001:db8::7"),
+			want: "public_ip: this machine has no address to relay to and from 2001:db8::7"},
 	} {
 		cfg, err := Load(LoadOptions{Dev: true, Set: c.set})
 		if err != nil {
@@ -122,17 +133,20 @@ func TestRelayAddresses(t *testing.T) {
 			t.Errorf("%s: %s, want %s", name, text, c.want)
 		}
 	}
-	for _, bad := range []string{`public_ip=["198.51.100.1", "198.51.100.2"]`, "public_ip=0.0.0.0", "public_ip=a b", `turn.relay_ip=["::1", "::2"]`, "turn.relay_ip=box.example.org"} {
+	for _, bad := range []string{`public_ip=["198.51.100.1", "198.51.100.2"]`, "public_ip=0.0.0.0", "public_ip=a b",
+		`turn.relay_ip=["::1", "::2"]`, "turn.relay_ip=box.example.org"} {
 		if _, err := Load(LoadOptions{Set: []string{bad}}); err == nil {
 			t.Errorf("%s is accepted", bad)
 		}
 	}
 }
 
-// A name that is not found keeps the addresses that it had, and stops no other. public_host is asked for only where there can be a NAT.
+// A name that is not found keeps the addresses that it had, and stops no other. public_host is
+// asked for only where there can be a NAT.
 func TestLookUp(t *testing.T) {
 	t.Parallel()
-	cfg, err := Load(LoadOptions{Dev: true, Set: []string{"public_host=a.example.org", `public_ip=["b.example.org", "auto"]`}})
+	cfg, err := Load(LoadOptions{Dev: true, Set: []string{"public_host=a.example.org",
+		`public_ip=["b.example.org", "auto"]`}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +166,8 @@ func TestLookUp(t *testing.T) {
 	}
 	for _, ip := range []string{"203.0.113.5", "127.0.0.1", "2001:db8::1"} {
 		asked = nil
-		if _, err := cfg.resolve(t.Context(), outside{lookup: lookup}, addressing{at(ip)}, old); err != nil || len(asked) != 1 {
+		if _, err := cfg.resolve(t.Context(), outside{lookup: lookup}, addressing{at(ip)}, old); err != nil ||
+			len(asked) != 1 {
 			t.Errorf("at %s, %v are looked up (%v)", ip, asked, err)
 		}
 	}
@@ -171,7 +186,8 @@ func TestLookUp(t *testing.T) {
 	}
 }
 
-// A STUN server of the operator's choice tells the public address where nothing else does, and only there.
+// A STUN server of the operator's choice tells the public address where nothing else does, and only
+// there.
 func TestProbe(t *testing.T) {
 	t.Parallel()
 	probe := func(_ context.Context, from netip.Addr, server string) (netip.Addr, error) {
@@ -195,13 +211,15 @@ func TestProbe(t *testing.T) {
 		{"", "10.0.0.6", "10.0.0.6"},                                // another NAT behind the NAT
 		{"", "10.0.0.7", "198.51.100.2"},                            // no answer now, but one before
 	} {
-		cfg, err := Load(LoadOptions{Dev: true, Set: append([]string{"stun.probe=stun.example.org:3478"}, strings.Fields(tc.set)...)})
+		cfg, err := Load(LoadOptions{Dev: true,
+			Set: append([]string{"stun.probe=stun.example.org:3478"}, strings.Fields(tc.set)...)})
 		if err != nil {
 			t.Fatal(err)
 		}
 		at := address{ip: netip.MustParseAddr(tc.from)}
 		r := relayAddress{bind: at, public: at}
-		names, _ := cfg.resolve(t.Context(), outside{lookup, probe}, addressing{r}, resolved{probed: {netip.MustParseAddr("198.51.100.2")}})
+		names, _ := cfg.resolve(t.Context(), outside{lookup, probe}, addressing{r},
+			resolved{probed: {netip.MustParseAddr("198.51.100.2")}})
 		if r.lookBehindNAT(&cfg, names); r.public.ip.String() != tc.want {
 			t.Errorf("%s at %s: %v, want %s", tc.set, tc.from, r.public, tc.want)
 		}
@@ -212,7 +230,8 @@ func TestProbe(t *testing.T) {
 func TestProbeAsksASTUNServer(t *testing.T) {
 	t.Parallel()
 	server := startApp(t).Addrs().TURN[0]
-	if ip, err := probeSTUN(t.Context(), netip.MustParseAddr("127.0.0.1"), server); err != nil || ip.String() != "127.0.0.1" {
+	if ip, err := probeSTUN(t.Context(), netip.MustParseAddr("127.0.0.1"), server); err != nil ||
+		ip.String() != "127.0.0.1" {
 		t.Errorf("seen at %v, %v", ip, err)
 	}
 	deaf, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -221,7 +240,8 @@ func TestProbeAsksASTUNServer(t *testing.T) {
 	}
 	defer deaf.Close()
 	began := time.Now()
-	if ip, err := probeSTUN(t.Context(), netip.MustParseAddr("127.0.0.1"), deaf.LocalAddr().String()); err == nil || time.Since(began) > 30*time.Second {
+	if ip, err := probeSTUN(t.Context(), netip.MustParseAddr("127.0.0.1"), deaf.LocalAddr().String()); err == nil ||
+		time.Since(began) > 30*time.Second {
 		t.Errorf("seen at %v, %v, after %v", ip, err, time.Since(began))
 	}
 }

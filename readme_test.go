@@ -35,7 +35,8 @@ func TestReadmePathsExist(t *testing.T) {
 			if !where || !strings.HasPrefix(line, "|") {
 				continue
 			}
-			for _, m := range path.FindAllStringSubmatch(line[strings.LastIndex(strings.TrimSuffix(line, "|"), "|"):], -1) {
+			for _, m := range path.FindAllStringSubmatch(line[strings.LastIndex(strings.TrimSuffix(line, "|"), "|"):],
+				-1) {
 				exists(m[1])
 			}
 		}

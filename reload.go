@@ -17,15 +17,18 @@ type live struct {
 	auth admission     // nil: everybody may enter
 }
 
-// liveKeys are the keys that Reload may change, or the tables of which it may change every key. The files that tls.cert, tls.key and auth.jwt_key
-// name are read again even where the names are the same: a renewed certificate has the old one's.
+// liveKeys are the keys that Reload may change, or the tables of which it may change every key. The
+// files that tls.cert, tls.key and auth.jwt_key name are read again even where the names are the
+// same: a renewed certificate has the old one's.
 var liveKeys = []string{
 	"tls.cert", "tls.key", "auth.password", "auth.jwt_key",
-	"turn.secret", "turn.old_secrets", "turn.credential_ttl", "turn.min_lifetime", "turn.allow_peers", "turn.deny_peers", "turn.users", "turn.limits",
+	"turn.secret", "turn.old_secrets", "turn.credential_ttl", "turn.min_lifetime", "turn.allow_peers",
+	"turn.deny_peers", "turn.users", "turn.limits",
 }
 
-// Reload puts another configuration into force without touching running calls, and returns the keys that have changed. If a key has changed
-// that needs a restart, or a value can't be used, it returns an error that says so and changes nothing.
+// Reload puts another configuration into force without touching running calls, and returns the keys
+// that have changed. If a key has changed that needs a restart, or a value can't be used, it
+// returns an error that says so and changes nothing.
 func (a *App) Reload(cfg Config) (changed []string, err error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -69,7 +72,8 @@ func (a *App) makeLive(cfg *Config) (*live, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &live{keys: cred.NewKeys(string(secret), cfg.TURN.OldSecrets.reveal()...), ttl: time.Duration(cfg.TURN.CredentialTTL)}
+	l := &live{keys: cred.NewKeys(string(secret), cfg.TURN.OldSecrets.reveal()...),
+		ttl: time.Duration(cfg.TURN.CredentialTTL)}
 	l.auth, err = newAdmission(cfg)
 	return l, err
 }

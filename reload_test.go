@@ -31,13 +31,15 @@ func served(t testing.TB, app *App) string {
 	return conn.ConnectionState().PeerCertificates[0].DNSNames[0]
 }
 
-// Line 33 of the abuse list: a reload under load loses no allocation, and the renewed certificate is served.
+// Line 33 of the abuse list: a reload under load loses no allocation, and the renewed certificate
+// is served.
 func TestAbuse33ReloadUnderLoad(t *testing.T) {
 	t.Parallel()
 	pemFile := filepath.Join(t.TempDir(), "both.pem")
 	writeCertificate(t, pemFile, "old.example.org")
 	set := []string{
-		"web.listen=127.0.0.1:0", "web.tls_listen=127.0.0.1:0", "turn.listen=127.0.0.1:0", "tls.mode=files", "tls.cert=" + pemFile, "tls.key=" + pemFile,
+		"web.listen=127.0.0.1:0", "web.tls_listen=127.0.0.1:0", "turn.listen=127.0.0.1:0", "tls.mode=files",
+		"tls.cert=" + pemFile, "tls.key=" + pemFile,
 		"turn.secret=a secret of the tests",
 	}
 	app := startApp(t, set...)
@@ -57,7 +59,8 @@ func TestAbuse33ReloadUnderLoad(t *testing.T) {
 		}
 		return cfg
 	}
-	rotated := []string{`turn.users=[{name="u",password="p"}]`, "turn.secret=the next secret of the tests", "turn.old_secrets=a secret of the tests"}
+	rotated := []string{`turn.users=[{name="u",password="p"}]`, "turn.secret=the next secret of the tests",
+		"turn.old_secrets=a secret of the tests"}
 	writeCertificate(t, pemFile, "new.example.org")
 	for range 20 {
 		changed, err := app.Reload(load(rotated...))
@@ -80,14 +83,17 @@ func TestAbuse33ReloadUnderLoad(t *testing.T) {
 	// The old secret's credentials still work, and new ones are of the new secret.
 	echo(t, relayOnly(t, app, "udp", "cake"), relayOnly(t, app, "udp", "cake"))
 
-	// A broken certificate keeps the old one in force, and a key that needs a restart changes nothing.
+	// A broken certificate keeps the old one in force, and a key that needs a restart changes
+	// nothing.
 	if err := os.WriteFile(pemFile, []byte("broken"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := app.Reload(load(rotated...)); err != nil || !strings.Contains(app.Status().Certificate.Problem, "tls.cert") {
+	if _, err := app.Reload(load(rotated...)); err != nil ||
+		!strings.Contains(app.Status().Certificate.Problem, "tls.cert") {
 		t.Errorf("a broken certificate: %v, status %+v", err, app.Status().Certificate)
 	}
-	if _, err := app.Reload(load(append(rotated, "tls.key="+pemFile+".gone")...)); err == nil || !strings.Contains(err.Error(), "tls.key") {
+	if _, err := app.Reload(load(append(rotated, "tls.key="+pemFile+".gone")...)); err == nil ||
+		!strings.Contains(err.Error(), "tls.key") {
 		t.Errorf("another key that is not there: %v", err)
 	}
 	if _, err := app.Reload(load(append(rotated, "turn.realm=other", "turn.limits.per_user=1")...)); err == nil ||
@@ -117,13 +123,15 @@ func TestAbuse33ReloadUnderLoad(t *testing.T) {
 	got.more(t, 5)
 }
 
-// allocateAs has a peer connection gather a relay candidate, and so an allocation, as a static user. sdp has the candidates.
+// allocateAs has a peer connection gather a relay candidate, and so an allocation, as a static
+// user. sdp has the candidates.
 func allocateAs(t testing.TB, app *App, user, password string) (sdp string, end func()) {
 	t.Helper()
 	var engine webrtc.SettingEngine
 	engine.SetIncludeLoopbackCandidate(true)
 	pc, err := webrtc.NewAPI(webrtc.WithSettingEngine(engine)).NewPeerConnection(webrtc.Configuration{
-		ICEServers:         []webrtc.ICEServer{{URLs: []string{"turn:" + app.Addrs().TURN[0]}, Username: user, Credential: password}},
+		ICEServers: []webrtc.ICEServer{{URLs: []string{"turn:" + app.Addrs().TURN[0]}, Username: user,
+			Credential: password}},
 		ICETransportPolicy: webrtc.ICETransportPolicyRelay,
 	})
 	if err != nil {

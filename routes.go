@@ -62,9 +62,10 @@ func (a *App) index() http.Handler {
 	return a.ui.Index()
 }
 
-// redirectToTLS sends clients to https while the certificate is one that they can verify. Not those on this machine itself: the command line; nor
-// reverse proxies, on this machine or trusted, which have spoken TLS already or know why not; nor those that ask whether the box lives, or
-// whether a name leads here.
+// redirectToTLS sends clients to https while the certificate is one that they can verify. Not those
+// on this machine itself: the command line; nor reverse proxies, on this machine or trusted, which
+// have spoken TLS already or know why not; nor those that ask whether the box lives, or whether a
+// name leads here.
 func (a *App) redirectToTLS(next http.Handler) http.Handler {
 	if a.edge.webTLS == nil {
 		return next
@@ -76,7 +77,8 @@ func (a *App) redirectToTLS(next http.Handler) http.Handler {
 		if host == "" {
 			host = a.iceHost(r.Host)
 		}
-		if !a.certs.inForce().usable(time.Now()) || !from.IsValid() || from.IsLoopback() || from == localIP(r) || a.trusts(from) ||
+		if !a.certs.inForce().usable(time.Now()) || !from.IsValid() || from.IsLoopback() || from == localIP(r) ||
+			a.trusts(from) ||
 			r.URL.Path == "/healthz" || r.URL.Path == "/readyz" || strings.HasPrefix(r.URL.Path, acmePrefix) {
 			next.ServeHTTP(w, r)
 			return
@@ -150,7 +152,8 @@ func writeError(w http.ResponseWriter, status int, code, message string) {
 	}{code, message})
 }
 
-// admin guards the admin API: a bearer token, and a code that buys it once, for the link that is printed at start.
+// admin guards the admin API: a bearer token, and a code that buys it once, for the link that is
+// printed at start.
 type admin struct {
 	token string
 
@@ -175,7 +178,9 @@ func (d *admin) serveLogin(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !d.spend(in.Code) {
-		writeError(w, http.StatusUnauthorized, "unauthorized", "this link was used or is too old: enter the admin token instead (it is in the state directory), or restart signalbox for a new link")
+		writeError(w, http.StatusUnauthorized, "unauthorized",
+			"this link was used or is too old: enter the admin token instead (it is in the state directory), or "+
+				"restart signalbox for a new link")
 		return
 	}
 	writeJSON(w, http.StatusOK, struct {
@@ -199,7 +204,8 @@ func (d *admin) only(next http.HandlerFunc) http.Handler {
 		token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 		if !ok || subtle.ConstantTimeCompare([]byte(token), []byte(d.token)) != 1 {
 			w.Header().Set("WWW-Authenticate", "Bearer")
-			writeError(w, http.StatusUnauthorized, "unauthorized", "the admin API needs the token in admin.token or the state directory")
+			writeError(w, http.StatusUnauthorized, "unauthorized",
+				"the admin API needs the token in admin.token or the state directory")
 			return
 		}
 		next(w, r)

@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// State is the directory in which the appliance keeps what it made itself: secrets and its own certificate. Every file in it is
-// readable by its owner only.
+// State is the directory in which the appliance keeps what it made itself: secrets and its own
+// certificate. Every file in it is readable by its owner only.
 type State struct{ dir string }
 
 // StateDir returns the directory to use: explicit if given, else systemd's, else the user's.
@@ -52,11 +52,13 @@ func ReadState(dir string) *State { return &State{dir} }
 // Dir returns the directory's absolute path.
 func (s *State) Dir() string { return s.dir }
 
-// Secret returns the secret of that name: 32 random bytes in base64, made when it is first asked for.
+// Secret returns the secret of that name: 32 random bytes in base64, made when it is first asked
+// for.
 func (s *State) Secret(name string) (Secret, error) {
 	var b [32]byte
 	rand.Read(b[:]) //nolint:errcheck // it never fails
-	if err := s.create(name, []byte(base64.RawURLEncoding.EncodeToString(b[:])+"\n")); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := s.create(name, []byte(base64.RawURLEncoding.EncodeToString(b[:])+"\n")); err != nil &&
+		!errors.Is(err, fs.ErrExist) {
 		return "", err
 	}
 	return s.existingSecret(name)
@@ -66,14 +68,16 @@ func (s *State) Secret(name string) (Secret, error) {
 func (s *State) existingSecret(name string) (Secret, error) {
 	text, err := s.read(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("there is no secret in %s: start signalbox first, or name its state directory with --state DIR", s.dir)
+		return "", fmt.Errorf("there is no secret in %s: start signalbox first, or name its state directory with "+
+			"--state DIR", s.dir)
 	}
 	if err != nil {
 		return "", err
 	}
 	secret := strings.TrimSpace(string(text))
 	if len(secret) < 16 {
-		return "", fmt.Errorf("state: %s holds no secret: delete the file and a new one is made", filepath.Join(s.dir, name))
+		return "", fmt.Errorf("state: %s holds no secret: delete the file and a new one is made",
+			filepath.Join(s.dir, name))
 	}
 	return Secret(secret), nil
 }
@@ -86,8 +90,8 @@ func (s *State) read(name string) ([]byte, error) {
 	return b, nil
 }
 
-// create writes a new file whole or not at all. The error is fs.ErrExist if there is one: two processes that start at once then have
-// the same secret.
+// create writes a new file whole or not at all. The error is fs.ErrExist if there is one: two
+// processes that start at once then have the same secret.
 func (s *State) create(name string, data []byte) error {
 	if _, err := os.Stat(filepath.Join(s.dir, name)); err == nil {
 		return fs.ErrExist

@@ -18,7 +18,8 @@ func CheckHost(c Config) []string {
 	if err != nil {
 		return []string{"this machine's addresses can't be read: " + err.Error()}
 	}
-	addrs := map[string]string{"web.listen": c.Web.Listen, "web.tls_listen": c.Web.TLSListen, "metrics.listen": c.Metrics.Listen}
+	addrs := map[string]string{"web.listen": c.Web.Listen, "web.tls_listen": c.Web.TLSListen,
+		"metrics.listen": c.Metrics.Listen}
 	if c.STUN.Alternate != "" {
 		addrs["stun.alternate"] = c.STUN.Alternate
 	}
@@ -58,7 +59,8 @@ func CheckHost(c Config) []string {
 	}
 	for _, s := range c.Web.TrustedProxies {
 		if p, err := netip.ParsePrefix(s); err == nil && p.Bits() == 0 {
-			warnings = append(warnings, "web.trusted_proxies: "+s+" trusts everybody: any client can claim any address: name your proxies only")
+			warnings = append(warnings, "web.trusted_proxies: "+s+
+				" trusts everybody: any client can claim any address: name your proxies only")
 		}
 	}
 	if note := c.openMetrics(); note != "" {
@@ -75,7 +77,8 @@ type Credential struct {
 	Expires  time.Time `json:"expires"`
 }
 
-// MintCredential mints a credential of the shared-secret class: any program with the secret could mint the same.
+// MintCredential mints a credential of the shared-secret class: any program with the secret could
+// mint the same.
 func MintCredential(c Config, state *State, id string, ttl time.Duration) (Credential, error) {
 	secret := c.TURN.Secret
 	if secret == "" {

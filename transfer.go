@@ -17,8 +17,8 @@ const (
 	transferInterval = time.Minute
 )
 
-// readTransfer returns what earlier processes have relayed. An unreadable file is said and counts as nothing: it must not keep calls from
-// connecting.
+// readTransfer returns what earlier processes have relayed. An unreadable file is said and counts
+// as nothing: it must not keep calls from connecting.
 func (a *App) readTransfer() (t turnsvc.Transfer) {
 	text, err := a.state.read(transferFile)
 	if err == nil {

@@ -9,8 +9,9 @@ import (
 	"rsc.io/qr"
 )
 
-// serveTrustQR draws the address of the page /trust, for the camera of a phone that is to trust this box. It is one of plain http if others
-// can reach that, so that the phone opens it without a warning.
+// serveTrustQR draws the address of the page /trust, for the camera of a phone that is to trust
+// this box. It is one of plain http if others can reach that, so that the phone opens it without a
+// warning.
 func (a *App) serveTrustQR(w http.ResponseWriter, _ *http.Request) {
 	urls := a.sharedURLs()
 	if len(urls) == 0 {
@@ -33,7 +34,8 @@ func (a *App) serveTrustQR(w http.ResponseWriter, _ *http.Request) {
 // quietZone is the white margin around a QR code, in modules (ISO/IEC 18004).
 const quietZone = 4
 
-// qrSVG draws a QR code, dark on white whatever the colors of the page around it: not every reader takes light on dark.
+// qrSVG draws a QR code, dark on white whatever the colors of the page around it: not every reader
+// takes light on dark.
 func qrSVG(text string) (string, error) {
 	code, err := qr.Encode(text, qr.M)
 	if err != nil {
@@ -41,7 +43,8 @@ func qrSVG(text string) (string, error) {
 	}
 	side := code.Size + 2*quietZone
 	var svg strings.Builder
-	fmt.Fprintf(&svg, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" shape-rendering="crispEdges"><path fill="#fff" d="M0 0h%dv%dH0z"/><path d="`,
+	fmt.Fprintf(&svg, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" `+
+		`shape-rendering="crispEdges"><path fill="#fff" d="M0 0h%dv%dH0z"/><path d="`,
 		side, side, side, side)
 	for y := range code.Size {
 		for x := 0; x < code.Size; x++ {

@@ -16,11 +16,13 @@ func TestTrustPageAndItsQRCode(t *testing.T) {
 	t.Parallel()
 	app := startApp(t, "public_host=box.example.org", "public_ip=198.51.100.7", "turn.relay_ip=127.0.0.1")
 	base := "http://" + app.Addrs().Web
-	if code, header, _ := get(t, insecure(), base+"/trust"); code != http.StatusOK || !strings.HasPrefix(header.Get("Content-Type"), "text/html") {
+	if code, header, _ := get(t, insecure(), base+"/trust"); code != http.StatusOK ||
+		!strings.HasPrefix(header.Get("Content-Type"), "text/html") {
 		t.Errorf("/trust: %d %s", code, header.Get("Content-Type"))
 	}
 	code, header, svg := get(t, insecure(), base+"/trust/qr.svg")
-	if code != http.StatusOK || header.Get("Content-Type") != "image/svg+xml" || header.Get("Cache-Control") != "no-store" {
+	if code != http.StatusOK || header.Get("Content-Type") != "image/svg+xml" ||
+		header.Get("Cache-Control") != "no-store" {
 		t.Fatalf("/trust/qr.svg: %d %v", code, header)
 	}
 	want, err := qr.Encode("http://box.example.org:"+portOf(app.edge.web.Addr())+"/trust", qr.M)
@@ -61,7 +63,8 @@ func modules(t *testing.T, svg string) [][]bool {
 		t.Fatal(err)
 	}
 	size := strconv.Itoa(side)
-	if ground := picture.Paths[0]; ground.Fill != "#fff" || ground.D != "M0 0h"+size+"v"+size+"H0z" || picture.Paths[1].Fill != "" {
+	if ground := picture.Paths[0]; ground.Fill != "#fff" || ground.D != "M0 0h"+size+"v"+size+"H0z" ||
+		picture.Paths[1].Fill != "" {
 		t.Fatalf("not black on white: %+v", picture.Paths)
 	}
 	painted := make([][]bool, side)
@@ -91,12 +94,14 @@ func TestTrustHasNoQRCodeOnLoopback(t *testing.T) {
 	t.Parallel()
 	app := startApp(t)
 	base := "http://" + app.Addrs().Web
-	if code, _, body := get(t, insecure(), base+"/trust/qr.svg"); code != http.StatusNotFound || !strings.Contains(body, "public_ip") {
+	if code, _, body := get(t, insecure(), base+"/trust/qr.svg"); code != http.StatusNotFound ||
+		!strings.Contains(body, "public_ip") {
 		t.Errorf("/trust/qr.svg: %d %s", code, body)
 	}
 	var trust struct{ Name string }
 	_, _, body := get(t, insecure(), base+"/api/trust")
-	if err := json.Unmarshal([]byte(body), &trust); err != nil || !strings.HasPrefix(trust.Name, "signalbox local CA ") || !strings.Contains(body, `"urls":[]`) {
+	if err := json.Unmarshal([]byte(body), &trust); err != nil ||
+		!strings.HasPrefix(trust.Name, "signalbox local CA ") || !strings.Contains(body, `"urls":[]`) {
 		t.Errorf("/api/trust: %v %s", err, body)
 	}
 }

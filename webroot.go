@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// webRoot serves the operator's own files: those below its directory, whatever links say, no dot files, and no listings.
+// webRoot serves the operator's own files: those below its directory, whatever links say, no dot
+// files, and no listings.
 type webRoot struct {
 	root  *os.Root
 	files http.Handler
@@ -39,7 +40,8 @@ func (w *webRoot) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	if info, err := w.root.Stat(path.Join(".", name)); err == nil && info.IsDir() && !w.has(path.Join(name, "index.html")) {
+	if info, err := w.root.Stat(path.Join(".", name)); err == nil && info.IsDir() &&
+		!w.has(path.Join(name, "index.html")) {
 		http.NotFound(rw, r)
 		return
 	}

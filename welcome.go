@@ -60,7 +60,8 @@ func (a *App) Welcome(w io.Writer) error {
 		fmt.Fprintf(t, "  Check\t%scheck\tdoes it work from here?\n", shared)
 		label := "Admin"
 		for _, p := range all {
-			fmt.Fprintf(t, "  %s\t%sadmin#code=%s\t%s, once, within %s\n", label, p.url, a.admin.code, p.where, shortDuration(codeLife))
+			fmt.Fprintf(t, "  %s\t%sadmin#code=%s\t%s, once, within %s\n", label, p.url, a.admin.code, p.where,
+				shortDuration(codeLife))
 			label = ""
 		}
 	}
@@ -72,7 +73,8 @@ func (a *App) Welcome(w io.Writer) error {
 	// Clients of a reverse proxy see its certificate.
 	if own, ok := a.certs.(*selfSigned); ok && a.cfg.proxyURL() == "" && len(others) > 0 {
 		if urls := a.sharedURLs(); len(urls) > 0 {
-			fmt.Fprintf(t, "  Trust\t%strust\tfor devices that shall not warn; the SHA-256 is %s\n", urls[0], own.ca().fingerprint())
+			fmt.Fprintf(t, "  Trust\t%strust\tfor devices that shall not warn; the SHA-256 is %s\n", urls[0],
+				own.ca().fingerprint())
 		}
 	}
 	first = "Relay"
@@ -100,7 +102,8 @@ func (a *App) Welcome(w io.Writer) error {
 
 type pageURL struct{ url, where, note string }
 
-// pages lists URLs of the start page: those that work on this machine, and those for others. With a reverse proxy in front others come through it.
+// pages lists URLs of the start page: those that work on this machine, and those for others. With a
+// reverse proxy in front others come through it.
 func (a *App) pages() (local, others []pageURL) {
 	if l := a.edge.web; l != nil && reaches(l, netip.AddrFrom4([4]byte{127, 0, 0, 1})) {
 		local = append(local, pageURL{"http://localhost:" + portOf(l.Addr()) + "/", "on this machine", ""})
@@ -129,7 +132,8 @@ func (a *App) pages() (local, others []pageURL) {
 	return local, others
 }
 
-// sharedURLs are those of the start page for other devices, plain http first. On loopback there are none.
+// sharedURLs are those of the start page for other devices, plain http first. On loopback there are
+// none.
 func (a *App) sharedURLs() []string {
 	urls := []string{a.sharedURL("http", a.edge.web), a.sharedURL("https", a.edge.webTLS)}
 	return slices.DeleteFunc(urls, func(url string) bool { return url == "" || a.public().ip.IsLoopback() })
@@ -153,7 +157,8 @@ func reaches(l net.Listener, ip netip.Addr) bool {
 	return bound.IsUnspecified() || bound == ip
 }
 
-// proxyURL is the start page's where a reverse proxy serves it, at the usual port; empty if none does, or its name is not known.
+// proxyURL is the start page's where a reverse proxy serves it, at the usual port; empty if none
+// does, or its name is not known.
 func (c *Config) proxyURL() string {
 	if c.PublicHost == "" || len(c.Web.TrustedProxies) == 0 {
 		return ""
@@ -161,7 +166,8 @@ func (c *Config) proxyURL() string {
 	return httpsOrigin(c.PublicHost, "443") + "/"
 }
 
-// httpsOrigin is what https URLs of a host begin with: an IPv6 address in brackets, and the usual port left out.
+// httpsOrigin is what https URLs of a host begin with: an IPv6 address in brackets, and the usual
+// port left out.
 func httpsOrigin(host, port string) string {
 	return "https://" + strings.TrimSuffix(net.JoinHostPort(host, port), ":443")
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// BenchmarkSignal is one signal of a candidate's size from socket to socket, both ends in this process: 2 pairs that send as
-// fast as they can.
+// BenchmarkSignal is one signal of a candidate's size from socket to socket, both ends in this
+// process: 2 pairs that send as fast as they can.
 func BenchmarkSignal(b *testing.B) {
 	const pairs = 2
 	hub := start(b, Options{})
@@ -78,8 +78,8 @@ func BenchmarkBroadcast(b *testing.B) {
 	}
 }
 
-// BenchmarkIdleSession reports the memory of one session that says nothing: heap and stacks, net/http's share and the client's bare
-// TCP connection among them.
+// BenchmarkIdleSession reports the memory of one session that says nothing: heap and stacks,
+// net/http's share and the client's bare TCP connection among them.
 func BenchmarkIdleSession(b *testing.B) {
 	hub := start(b, Options{})
 	const sessions = 500

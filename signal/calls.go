@@ -2,8 +2,8 @@ package signal
 
 import "sync"
 
-// callBook knows who may signal whom without sharing a room: the two ends of a call to a named user.
-// A call lasts as long as both sessions.
+// callBook knows who may signal whom without sharing a room: the two ends of a call to a named
+// user. A call lasts as long as both sessions.
 type callBook struct {
 	limit int // calls of one session
 
@@ -22,15 +22,16 @@ func newCallBook(limit int) *callBook {
 	return &callBook{limit: limit, calls: make(map[*session]map[*session]callEnd)}
 }
 
-// open notes a call, unless there is one between the two in either direction, and tells whether it did. The hub's lock is held, so
-// that neither end can leave meanwhile.
+// open notes a call, unless there is one between the two in either direction, and tells whether it
+// did. The hub's lock is held, so that neither end can leave meanwhile.
 func (b *callBook) open(from, to *session) (fresh bool, bad *refusal) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if _, open := b.calls[from][to]; open {
 		return false, nil
 	}
-	// A callee has no say in who calls: it takes more than one caller's worth to make it unreachable.
+	// A callee has no say in who calls: it takes more than one caller's worth to make it
+	// unreachable.
 	if len(b.calls[from]) >= b.limit || len(b.calls[to]) >= 4*b.limit {
 		return false, refuse(CodeRateLimited, "too many calls at once")
 	}

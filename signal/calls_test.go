@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// Two that call each other at once are in one call, in which exactly one is polite, and both are told the same.
+// Two that call each other at once are in one call, in which exactly one is polite, and both are
+// told the same.
 func TestCrossingCalls(t *testing.T) {
 	t.Parallel()
 	b := start(t, Options{Calls: true})

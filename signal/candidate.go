@@ -6,7 +6,8 @@ import (
 )
 
 const (
-	// maxClaims bounds what is read out of one signal. An honest description has some twenty candidates.
+	// maxClaims bounds what is read out of one signal. An honest description has some twenty
+	// candidates.
 	maxClaims = 64
 	// maxCandidateLine bounds one candidate; browsers write some 150 bytes.
 	maxCandidateLine = 512
@@ -14,8 +15,9 @@ const (
 
 var candidatePrefix = []byte("candidate:")
 
-// claims finds the addresses of ICE candidates in a signal, whatever its form: a trickled candidate or lines of an SDP, in JSON.
-// (RFC 8839 §5.1: "candidate:" foundation component transport priority address port "typ" type.) Names, mDNS's for example, are left out.
+// claims finds the addresses of ICE candidates in a signal, whatever its form: a trickled candidate
+// or lines of an SDP, in JSON. (RFC 8839 §5.1: "candidate:" foundation component transport priority
+// address port "typ" type.) Names, mDNS's for example, are left out.
 func claims(data []byte) []netip.Addr {
 	var found []netip.Addr
 	for len(found) < maxClaims {

@@ -8,11 +8,14 @@ import (
 	"unicode/utf8"
 )
 
-// A codec speaks one dialect. It keeps no state: all sessions of a dialect share it, from many goroutines.
+// A codec speaks one dialect. It keeps no state: all sessions of a dialect share it, from many
+// goroutines.
 type codec interface {
-	// decode reads one frame. The message is filled as far as it was readable, so that a refusal can name its id.
+	// decode reads one frame. The message is filled as far as it was readable, so that a refusal
+	// can name its id.
 	decode(frame []byte) (clientMessage, *refusal)
-	// encode is a message without its place in a session's order, so that one encoding serves all who get it.
+	// encode is a message without its place in a session's order, so that one encoding serves all
+	// who get it.
 	encode(serverMessage) []byte
 	// appendFrame appends an encoded message as it leaves: with its seq, unless that is 0.
 	appendFrame(dst, body []byte, seq uint64) []byte
@@ -68,7 +71,8 @@ func (nativeCodec) decode(frame []byte) (clientMessage, *refusal) {
 	return m, first
 }
 
-// set takes one field of the frame. JSON's null is an absent field, except in data, where it is the client's own matter.
+// set takes one field of the frame. JSON's null is an absent field, except in data, where it is the
+// client's own matter.
 func (m *clientMessage) set(key string, value []byte) *refusal {
 	text := func(field *string, limit int) *refusal {
 		s, ok := jsonString(value)
@@ -150,8 +154,8 @@ func depth(text []byte) int {
 	return deepest
 }
 
-// members walks the fields of a valid JSON object as they are written: names are exact, as encoding/json's
-// aren't ("Type" is not "type"), and values keep every byte.
+// members walks the fields of a valid JSON object as they are written: names are exact, as
+// encoding/json's aren't ("Type" is not "type"), and values keep every byte.
 func members(object []byte) iter.Seq2[string, []byte] {
 	return func(yield func(string, []byte) bool) {
 		for i := skipSpace(object, 1); object[i] != '}'; i = skipSpace(object, i) {
@@ -238,7 +242,8 @@ func (nativeCodec) encode(m serverMessage) []byte {
 		body[head] = ',' // instead of its opening brace
 	}
 	if data != nil {
-		// Verbatim: json.Marshal would rewrite it, and the members of a room may have agreed on its bytes.
+		// Verbatim: json.Marshal would rewrite it, and the members of a room may have agreed on its
+		// bytes.
 		body = append(body, `,"data":`...)
 		body = append(body, data...)
 	}

@@ -35,26 +35,34 @@ func serverGolden() map[string]outgoing {
 	}
 	return map[string]outgoing{
 		"welcome": {welcome{
-			PeerID: alice.ID, Name: "Alice", User: "alice", ResumeToken: token, ResumeSeconds: 60, HeartbeatSeconds: 25, ICEServers: servers,
+			PeerID: alice.ID, Name: "Alice", User: "alice", ResumeToken: token, ResumeSeconds: 60, HeartbeatSeconds: 25,
+			ICEServers:   servers,
 			ICEExpiresAt: 1767229200000, Protocol: protocol,
 		}, 0},
-		"resumed":             {resumed{PeerID: alice.ID, Received: 17, ICEServers: servers, ICEExpiresAt: 1767229200000, Rooms: []string{"tea"}}, 0},
-		"resumed-elsewhere":   {resumed{PeerID: alice.ID, ICEServers: servers[:1], Rooms: []string{}, AddressChanged: true}, 0},
-		"ice":                 {iceUpdate{ICEServers: servers, ICEExpiresAt: 1767229200000}, 7},
-		"joined":              {joined{Room: "tea", Peers: []peer{{member: alice, Polite: true}, {member: bob, Polite: true}}, Capacity: 8}, 1},
-		"joined-empty":        {joined{Room: "tea", Peers: []peer{}}, 1},
-		"peer-joined":         {peerJoined{Room: "tea", Peer: peer{member: bob}}, 2},
-		"left":                {left{Room: "tea"}, 3},
-		"peer-left":           {peerLeft{Room: "tea", Peer: bob, Reason: reasonLost}, 4},
-		"peer-left-call":      {peerLeft{Peer: bob, Reason: reasonLost}, 4},
-		"signal":              {relayedSignal{From: bob.ID, FromName: bob.Name, FromUser: "bob", Room: "tea", data: json.RawMessage(`{"candidate": null, "<&>": 1.50}`)}, 5},
-		"signal-call":         {relayedSignal{From: alice.ID, FromName: "Alice", Polite: &polite, data: json.RawMessage(`{"description":{"type":"offer","sdp":"v=0\r\n"}}`)}, 6},
-		"broadcast":           {relayedBroadcast{From: bob.ID, FromName: bob.Name, Room: "tea", data: json.RawMessage(`"hi, all"`)}, 9007199254740991},
-		"pong":                {pong{}, 0},
-		"ack":                 {ack{ID: "17"}, 0},
-		"error":               {failure{Code: CodeRoomFull, Message: reasonFor(CodeRoomFull).sentence, ID: "17"}, 0},
-		"error-unasked":       {failure{Code: CodeShuttingDown, Message: reasonFor(CodeShuttingDown).sentence}, 0},
-		"error-with-a-detail": {failure{Code: CodeBadFrame, Message: refuse(CodeBadFrame, "room is missing").sentence(), ID: "18"}, 0},
+		"resumed": {resumed{PeerID: alice.ID, Received: 17, ICEServers: servers,
+			ICEExpiresAt: 1767229200000, Rooms: []string{"tea"}}, 0},
+		"resumed-elsewhere": {resumed{PeerID: alice.ID, ICEServers: servers[:1], Rooms: []string{},
+			AddressChanged: true}, 0},
+		"ice": {iceUpdate{ICEServers: servers, ICEExpiresAt: 1767229200000}, 7},
+		"joined": {joined{Room: "tea",
+			Peers: []peer{{member: alice, Polite: true}, {member: bob, Polite: true}}, Capacity: 8}, 1},
+		"joined-empty":   {joined{Room: "tea", Peers: []peer{}}, 1},
+		"peer-joined":    {peerJoined{Room: "tea", Peer: peer{member: bob}}, 2},
+		"left":           {left{Room: "tea"}, 3},
+		"peer-left":      {peerLeft{Room: "tea", Peer: bob, Reason: reasonLost}, 4},
+		"peer-left-call": {peerLeft{Peer: bob, Reason: reasonLost}, 4},
+		"signal": {relayedSignal{From: bob.ID, FromName: bob.Name, FromUser: "bob", Room: "tea",
+			data: json.RawMessage(`{"candidate": null, "<&>": 1.50}`)}, 5},
+		"signal-call": {relayedSignal{From: alice.ID, FromName: "Alice", Polite: &polite,
+			data: json.RawMessage(`{"description":{"type":"offer","sdp":"v=0\r\n"}}`)}, 6},
+		"broadcast": {relayedBroadcast{From: bob.ID, FromName: bob.Name, Room: "tea",
+			data: json.RawMessage(`"hi, all"`)}, 9007199254740991},
+		"pong":          {pong{}, 0},
+		"ack":           {ack{ID: "17"}, 0},
+		"error":         {failure{Code: CodeRoomFull, Message: reasonFor(CodeRoomFull).sentence, ID: "17"}, 0},
+		"error-unasked": {failure{Code: CodeShuttingDown, Message: reasonFor(CodeShuttingDown).sentence}, 0},
+		"error-with-a-detail": {failure{Code: CodeBadFrame, Message: refuse(CodeBadFrame, "room is missing").sentence(),
+			ID: "18"}, 0},
 	}
 }
 
@@ -73,11 +81,13 @@ func clientGolden() map[string]clientMessage {
 		"bye":         {Type: "bye"},
 		"join":        {Type: "join", Room: "tea", ID: "17"},
 		"leave":       {Type: "leave", Room: "tea"},
-		"signal":      {Type: "signal", To: bob, Room: "tea", Data: json.RawMessage(`{"candidate": null, "<&>": 1.50}`), Seq: 9007199254740991},
-		"signal-call": {Type: "signal", To: "@bob", Data: json.RawMessage(`{"description":{"type":"offer","sdp":"v=0\r\n"}}`)},
-		"broadcast":   {Type: "broadcast", Room: "tea", Data: json.RawMessage(`"hi, all"`)},
-		"ice":         {Type: "ice", ID: "a request id may be any text of 64 characters at most"},
-		"ping":        {Type: "ping", Received: 41},
+		"signal": {Type: "signal", To: bob, Room: "tea", Data: json.RawMessage(`{"candidate": null, "<&>": 1.50}`),
+			Seq: 9007199254740991},
+		"signal-call": {Type: "signal", To: "@bob",
+			Data: json.RawMessage(`{"description":{"type":"offer","sdp":"v=0\r\n"}}`)},
+		"broadcast": {Type: "broadcast", Room: "tea", Data: json.RawMessage(`"hi, all"`)},
+		"ice":       {Type: "ice", ID: "a request id may be any text of 64 characters at most"},
+		"ping":      {Type: "ping", Received: 41},
 	}
 }
 
@@ -164,7 +174,8 @@ func TestGoldenMessagesAreComplete(t *testing.T) {
 		}
 	}
 	for _, r := range reasons {
-		if row := "| `" + string(r.code) + "` | " + jsonNumber(r.close) + " | " + r.sentence; !strings.Contains(string(document), row) {
+		if row := "| `" + string(r.code) + "` | " + jsonNumber(r.close) + " | " +
+			r.sentence; !strings.Contains(string(document), row) {
 			t.Errorf("PROTOCOL.md has no row that starts with %s", row)
 		}
 	}
@@ -237,7 +248,8 @@ func TestDataIsVerbatim(t *testing.T) {
 	alice, bob := b.join(t, "tea", "Alice"), b.join(t, "tea", "Bob")
 	alice.expect("peer-joined")
 	for _, data := range []string{
-		`null`, `0`, `-0.0`, `1e400`, `12345678901234567890123`, `""`, `"<&>\u003c\u2028` + "\u2028" + `\ud800"`, `[ ]`, `{"a":1,"a":2}`,
+		`null`, `0`, `-0.0`, `1e400`, `12345678901234567890123`, `""`, `"<&>\u003c\u2028` + "\u2028" + `\ud800"`, `[ ]`,
+		`{"a":1,"a":2}`,
 	} {
 		bob.write(`{"data" : ` + data + ` ,"type":"broadcast","room":"tea"}`)
 		bob.write(`{"type":"signal","to":"` + alice.id + `","data":` + data + `}`)
@@ -254,7 +266,8 @@ func TestDataIsVerbatim(t *testing.T) {
 	}
 }
 
-// FuzzDecode compares the decoder with encoding/json: what is taken is the same object, field by field.
+// FuzzDecode compares the decoder with encoding/json: what is taken is the same object, field by
+// field.
 func FuzzDecode(f *testing.F) {
 	for name := range clientGolden() {
 		f.Add([]byte(readGolden(f, "client", name)))

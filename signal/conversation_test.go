@@ -18,8 +18,8 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// TestConversations plays testdata/conversations against a real hub. Their form is told in PROTOCOL.md, as they serve
-// the authors of clients too.
+// TestConversations plays testdata/conversations against a real hub. Their form is told in
+// PROTOCOL.md, as they serve the authors of clients too.
 func TestConversations(t *testing.T) {
 	t.Parallel()
 	for _, file := range conversationFiles(t) {

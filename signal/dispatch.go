@@ -12,8 +12,8 @@ const (
 	typeBye    = "bye"
 )
 
-// handler is what one type of client frame does. A handler answers by putting frames into outboxes; the ack, or the error
-// of the refusal that it returns, follows after them.
+// handler is what one type of client frame does. A handler answers by putting frames into outboxes;
+// the ack, or the error of the refusal that it returns, follows after them.
 type handler struct {
 	run         func(*session, *clientMessage) *refusal
 	beforeHello bool
@@ -62,8 +62,9 @@ func (s *session) onHello(m *clientMessage) *refusal {
 	return bad
 }
 
-// inherit gives the session the peer id of the one that a resume token is for: if that is there, it has to be its latest token, or the one before, whose
-// successor may have got lost with its welcome.
+// inherit gives the session the peer id of the one that a resume token is for: if that is there, it
+// has to be its latest token, or the one before, whose successor may have got lost with its
+// welcome.
 func (s *session) inherit(token string) {
 	id, nonce, ok := s.hub.readToken(token)
 	if !ok {
@@ -206,8 +207,8 @@ func (s *session) onSignal(m *clientMessage) *refusal {
 	return bad
 }
 
-// relay finds the way by which the two know each other: the room that the frame names, a call, or the first room that they
-// share. The receiver is told which.
+// relay finds the way by which the two know each other: the room that the frame names, a call, or
+// the first room that they share. The receiver is told which.
 func (s *session) relay(m *clientMessage) *refusal {
 	out := relayedSignal{From: s.id, FromName: s.name, FromUser: s.user, data: m.Data}
 	switch {

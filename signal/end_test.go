@@ -62,7 +62,8 @@ func TestSlowReader(t *testing.T) {
 	}
 }
 
-// So is a client that reads nothing while little waits for it: what is under way doesn't get through in time.
+// So is a client that reads nothing while little waits for it: what is under way doesn't get
+// through in time.
 func TestStuckWrite(t *testing.T) {
 	t.Parallel()
 	b := startNarrow(t, Options{}, func(l *limits) { l.write, l.backlog, l.bytes = time.Second, 1<<20, 1<<30 })
@@ -86,7 +87,8 @@ func TestStuckWrite(t *testing.T) {
 func TestSlowReaderIsTold(t *testing.T) {
 	t.Parallel()
 	b := start(t, Options{}, func(l *limits) { l.backlog = 8 })
-	// The transport takes what waits in no time, so the backlog is filled under the room's lock, as in a burst.
+	// The transport takes what waits in no time, so the backlog is filled under the room's lock, as
+	// in a burst.
 	slow := b.join(t, "tea", "Slow")
 	s := b.session(slow.id)
 	s.out.mu.Lock()
@@ -202,7 +204,8 @@ func TestClose(t *testing.T) {
 	if shot := b.Snapshot(); shot.Connections+shot.Sessions+len(shot.Rooms) != 0 {
 		t.Errorf("left: %+v", shot)
 	}
-	if _, response, err := b.tryDial(nil); err == nil || response == nil || response.StatusCode != http.StatusServiceUnavailable {
+	if _, response, err := b.tryDial(nil); err == nil || response == nil ||
+		response.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("after Close: %v, %v", response, err)
 	}
 }
@@ -239,7 +242,8 @@ func TestPanicEndsOneSession(t *testing.T) {
 	alice.settle()
 }
 
-// A client that reads its goodbye late still gets it: closing must not reset the connection under it.
+// A client that reads its goodbye late still gets it: closing must not reset the connection under
+// it.
 func TestGoodbyeArrives(t *testing.T) {
 	t.Parallel()
 	b := start(t, Options{})

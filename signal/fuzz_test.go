@@ -19,9 +19,10 @@ type deafTransport struct{}
 
 func (deafTransport) abort() {}
 
-// FuzzSession feeds clients any sequence of frames and of broken connections: each line is for the client that its first byte chooses; "!" breaks its
-// connection, and all else is a frame, on a new connection if need be. $token stands for its resume token. Whatever comes, what the clients get is the
-// protocol, and nobody leaves a trace.
+// FuzzSession feeds clients any sequence of frames and of broken connections: each line is for the
+// client that its first byte chooses; "!" breaks its connection, and all else is a frame, on a new
+// connection if need be. $token stands for its resume token. Whatever comes, what the clients get
+// is the protocol, and nobody leaves a trace.
 func FuzzSession(f *testing.F) {
 	for _, file := range conversationFiles(f) {
 		text, err := os.ReadFile(file)
@@ -34,7 +35,8 @@ func FuzzSession(f *testing.F) {
 	f.Add([]byte("a{\"type\":\"hello\"}\na{\"type\":\"join\",\"room\":\"r\"}\nb{\"type\":\"hello\"}\nb{\"type\":\"join\",\"room\":\"r\"}\na!\nb{\"type\":\"broadcast\",\"room\":\"r\",\"data\":1}\n" +
 		"a{\"type\":\"resume\",\"token\":\"$token\",\"seq\":1}\nb!\nb{\"type\":\"hello\",\"replaces\":\"$token\"}\na{\"type\":\"bye\"}"))
 	f.Fuzz(func(t *testing.T, script []byte) {
-		h := newHub(t, Options{Calls: true, RoomCapacity: 2, Rooms: 2, RoomsPerSession: 2, Sessions: 3, Rate: 1000, Resume: time.Hour, ICE: scriptedICE{}},
+		h := newHub(t, Options{Calls: true, RoomCapacity: 2, Rooms: 2, RoomsPerSession: 2, Sessions: 3, Rate: 1000,
+			Resume: time.Hour, ICE: scriptedICE{}},
 			func(l *limits) { l.backlog = 64 })
 		clients := []*fuzzClient{{t: t, hub: h}, {t: t, hub: h}, {t: t, hub: h}}
 		for line := range bytes.Lines(script) {
@@ -144,7 +146,8 @@ func conversationSeed(text string) []byte {
 	return seed.Bytes()
 }
 
-// FuzzResumeToken: no token is believed that this hub has not signed, and each that it has signed is.
+// FuzzResumeToken: no token is believed that this hub has not signed, and each that it has signed
+// is.
 func FuzzResumeToken(f *testing.F) {
 	f.Add("", "")
 	f.Add("..", "wZ1lN9pQhT5sJb3vXk7mDg")
@@ -159,17 +162,20 @@ func FuzzResumeToken(f *testing.F) {
 		if strings.Contains(id, ".") {
 			return // no peer id does
 		}
-		if got, nonce, ok := h.readToken(h.resumeToken(&session{id: id, nonce: "n"})); !ok || got != id || nonce != "n" {
+		if got, nonce, ok := h.readToken(h.resumeToken(&session{id: id, nonce: "n"})); !ok || got != id ||
+			nonce != "n" {
 			t.Fatalf("the token of %q is of %q, %q, %v", id, got, nonce, ok)
 		}
 	})
 }
 
-// FuzzPost: whatever is posted, the answer is one of the protocol's, and what comes down the stream is frames.
+// FuzzPost: whatever is posted, the answer is one of the protocol's, and what comes down the stream
+// is frames.
 func FuzzPost(f *testing.F) {
 	for _, body := range []string{
 		`{"key":"$key","received":0,"frames":[{"type":"hello"},{"type":"join","room":"tea"}]}`,
-		`{"key":"$key","frames":[{"type":"ping"},1,null,"x",[],{}]}`, `{"key":"$key","received":-1}`, `{"key":"x"}`, `[]`, ``, `{"key":"$key","frames":[{"type":"bye"}]}`,
+		`{"key":"$key","frames":[{"type":"ping"},1,null,"x",[],{}]}`, `{"key":"$key","received":-1}`, `{"key":"x"}`,
+		`[]`, ``, `{"key":"$key","frames":[{"type":"bye"}]}`,
 	} {
 		f.Add([]byte(body))
 	}

@@ -45,8 +45,8 @@ func start(t testing.TB, opts Options, tweak ...func(*limits)) *box {
 	return startServer(t, opts, func(*http.Server) {}, tweak...)
 }
 
-// startNarrow is start for a test of clients that don't read: what waits for one in the kernel is little, so that it doesn't take megabytes until a
-// write is stuck.
+// startNarrow is start for a test of clients that don't read: what waits for one in the kernel is
+// little, so that it doesn't take megabytes until a write is stuck.
 func startNarrow(t testing.TB, opts Options, tweak ...func(*limits)) *box {
 	t.Helper()
 	return startServer(t, opts, func(server *http.Server) {
@@ -92,7 +92,8 @@ func startServer(t testing.TB, opts Options, change func(*http.Server), tweak ..
 	return b
 }
 
-// serverTimeout is how long requests and answers may take. Connections must not mind a server's limits.
+// serverTimeout is how long requests and answers may take. Connections must not mind a server's
+// limits.
 const serverTimeout = 2 * time.Second
 
 func (b *box) url() string { return "ws" + strings.TrimPrefix(b.server.URL, "http") + "/signal" }
@@ -148,7 +149,8 @@ func (b *box) client(t testing.TB, ws *websocket.Conn) *peerConn {
 	return newPeerConn(t, ws)
 }
 
-// newPeerConn answers pings like the package's own handler, which breaks the connection if an answer has not left within a second.
+// newPeerConn answers pings like the package's own handler, which breaks the connection if an
+// answer has not left within a second.
 func newPeerConn(t testing.TB, ws *websocket.Conn) *peerConn {
 	ws.SetPingHandler(func(payload string) error {
 		err := ws.WriteControl(websocket.PongMessage, []byte(payload), time.Now().Add(patience))

@@ -99,8 +99,9 @@ func (h *Hub) Drain() {
 	h.draining = true
 }
 
-// Close ends every session with shutting-down and waits until all their goroutines are gone. When ctx is done
-// first it cuts the connections that are left, and returns the context's error. No connection is taken after Close.
+// Close ends every session with shutting-down and waits until all their goroutines are gone. When
+// ctx is done first it cuts the connections that are left, and returns the context's error. No
+// connection is taken after Close.
 func (h *Hub) Close(ctx context.Context) error {
 	h.mu.Lock()
 	h.draining, h.closing = true, true
@@ -168,7 +169,8 @@ var (
 	errSourceFull = refuse(CodeRateLimited, "your network address has as many sessions as one may have")
 )
 
-// withSpare lets some more connections in than sessions: those that come to resume one need no place for good.
+// withSpare lets some more connections in than sessions: those that come to resume one need no
+// place for good.
 func (h *Hub) withSpare(limit int) int {
 	if h.opts.Resume == 0 {
 		return limit
@@ -206,8 +208,9 @@ func (h *Hub) unplace(l *link) {
 	}
 }
 
-// register makes the session known to others, in its connection's place. The greeting is queued before anybody can find the session, so that
-// it is the first frame that the client sees. If another session has its id it returns that one: it has to be replaced first.
+// register makes the session known to others, in its connection's place. The greeting is queued
+// before anybody can find the session, so that it is the first frame that the client sees. If
+// another session has its id it returns that one: it has to be replaced first.
 func (h *Hub) register(s *session, greeting []byte) (old *session, bad *refusal) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -219,7 +222,8 @@ func (h *Hub) register(s *session, greeting []byte) (old *session, bad *refusal)
 		return nil, refuse(CodeKicked, "")
 	}
 	old = h.sessions[s.id]
-	all, here := len(h.sessions), h.sources[l.block].sessions // without the old one, which is to go only if this one may come
+	// without the old one, which is to go only if this one may come
+	all, here := len(h.sessions), h.sources[l.block].sessions
 	if old != nil {
 		all--
 		if old.block == l.block {
@@ -307,7 +311,8 @@ func (h *Hub) join(name string, s *session, pass *Pass) (*room, *refusal) {
 		if bad != nil {
 			return nil, bad
 		}
-		// The last member may leave between here and there: then the next round finds, or makes, another room.
+		// The last member may leave between here and there: then the next round finds, or makes,
+		// another room.
 		if open, bad := r.join(s, time.Now()); open {
 			return r, bad
 		}
@@ -350,8 +355,8 @@ func (h *Hub) discard(r *room) {
 	}
 }
 
-// partner finds whom a session means outside of its rooms: "@user" opens a call, a peer id answers one.
-// No partner and no refusal is a peer id without a call.
+// partner finds whom a session means outside of its rooms: "@user" opens a call, a peer id answers
+// one. No partner and no refusal is a peer id without a call.
 func (h *Hub) partner(s *session, to string) (*session, *refusal) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
@@ -374,7 +379,8 @@ func (h *Hub) partner(s *session, to string) (*session, *refusal) {
 	return target, bad
 }
 
-// newPeerID makes an id that nobody can guess, from an alphabet that is safe in URLs and TURN user names.
+// newPeerID makes an id that nobody can guess, from an alphabet that is safe in URLs and TURN user
+// names.
 func newPeerID() string {
 	var id [16]byte
 	rand.Read(id[:]) // never fails: the runtime ends the process first

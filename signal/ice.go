@@ -2,11 +2,12 @@ package signal
 
 import "time"
 
-// minICELife keeps an issuer whose credentials are about to expire, or a wrong clock, from making us push without a pause.
+// minICELife keeps an issuer whose credentials are about to expire, or a wrong clock, from making
+// us push without a pause.
 const minICELife = 2 * time.Second
 
-// issueICE gets the session its own ICE servers and notes when they want to be renewed: at half of their life, so that a
-// client always holds a credential with which it can start an ICE restart.
+// issueICE gets the session its own ICE servers and notes when they want to be renewed: at half of
+// their life, so that a client always holds a credential with which it can start an ICE restart.
 func (s *session) issueICE(now time.Time) iceUpdate {
 	update := iceUpdate{ICEServers: []ICEServer{}}
 	if s.hub.opts.ICE == nil {
@@ -26,8 +27,8 @@ func (s *session) issueICE(now time.Time) iceUpdate {
 	return update
 }
 
-// renewICE pushes fresh ICE servers when they are due. The transport's writer calls it, so that a session is renewed as long
-// as somebody is there to use it.
+// renewICE pushes fresh ICE servers when they are due. The transport's writer calls it, so that a
+// session is renewed as long as somebody is there to use it.
 func (s *session) renewICE(now time.Time) {
 	if due := s.iceDue.Load(); due != 0 && now.UnixNano() >= due {
 		s.send(s.issueICE(now))

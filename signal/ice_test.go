@@ -55,7 +55,8 @@ func TestICEIsForThePeer(t *testing.T) {
 	}
 }
 
-// Fresh ICE servers come by themselves at half of the old ones' life, again and again, however silent the session is.
+// Fresh ICE servers come by themselves at half of the old ones' life, again and again, however
+// silent the session is.
 func TestICEIsPushedAtHalfLife(t *testing.T) {
 	t.Parallel()
 	issuer := &issuer{ttl: 2 * time.Second}

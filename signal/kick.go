@@ -13,7 +13,8 @@ type Kicked struct {
 	Source   netip.Addr
 }
 
-// Kick ends the sessions that match, which are told so and told not to come back, and returns them. match is called under the hub's lock.
+// Kick ends the sessions that match, which are told so and told not to come back, and returns them.
+// match is called under the hub's lock.
 func (h *Hub) Kick(match func(Kicked) bool) []Kicked {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
@@ -29,7 +30,8 @@ func (h *Hub) Kick(match func(Kicked) bool) []Kicked {
 	return out
 }
 
-// Ban keeps somebody out: new sessions of that user, with that token, or from that source are refused. What is empty bans nobody.
+// Ban keeps somebody out: new sessions of that user, with that token, or from that source are
+// refused. What is empty bans nobody.
 type Ban struct {
 	User   string
 	Token  string // a Pass.Key
@@ -44,7 +46,8 @@ func (h *Hub) Ban(b Ban) {
 	h.bans.add(b)
 }
 
-// maxBans bounds the memory for bans of one kind; the operator makes them, so this many are a mistake.
+// maxBans bounds the memory for bans of one kind; the operator makes them, so this many are a
+// mistake.
 const maxBans = 10_000
 
 // bans are those in force. Hub.mu guards them.

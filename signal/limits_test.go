@@ -94,7 +94,8 @@ func TestNonsenseEnds(t *testing.T) {
 	c.expectClose(4500)
 }
 
-// patientEnd is for clients that go on sending: they get to read why they were closed, however long they are at it.
+// patientEnd is for clients that go on sending: they get to read why they were closed, however long
+// they are at it.
 func patientEnd(l *limits) { l.linger = patience }
 
 func TestRate(t *testing.T) {

@@ -6,14 +6,15 @@ import (
 	"time"
 )
 
-// A transport carries one session's frames. It reads them to link.receive, calls link.finish when there will be no more, and writes what
-// link.feed holds.
+// A transport carries one session's frames. It reads them to link.receive, calls link.finish when
+// there will be no more, and writes what link.feed holds.
 type transport interface {
 	// abort cuts the connection without another word.
 	abort()
 }
 
-// link is one connection of a client, and the session that it carries: one of its own until the client resumes another.
+// link is one connection of a client, and the session that it carries: one of its own until the
+// client resumes another.
 type link struct {
 	// set when the connection is opened
 	hub       *Hub
@@ -24,7 +25,8 @@ type link struct {
 	feed      *feed
 	lastEvent uint64 // the last frame that the client has, if the request has said so
 
-	// goingAway says that the client has closed the connection as a page that is closed or left does; owned by the reader.
+	// goingAway says that the client has closed the connection as a page that is closed or left
+	// does; owned by the reader.
 	goingAway bool
 
 	placed bool // it counts against the limits; guarded by the hub's lock
@@ -34,7 +36,8 @@ type link struct {
 
 // newLink makes the connection known to a session of its own. stop wakes its reader.
 func newLink(h *Hub, from client, t transport, stop func()) *link {
-	l := &link{hub: h, client: from, block: sourceBlock(from.source), opened: time.Now(), transport: t, feed: newFeed(stop)}
+	l := &link{hub: h, client: from, block: sourceBlock(from.source), opened: time.Now(), transport: t,
+		feed: newFeed(stop)}
 	s := newSession(h, l, l.opened)
 	l.session.Store(s)
 	s.out.attach(l.feed, 0, nil, nil)
@@ -75,8 +78,8 @@ func (l *link) lock() *session {
 	}
 }
 
-// finish is the end of the connection, and of the session too, unless it can wait for its client to come back. The code is what ends the session;
-// "" is a connection that was lost.
+// finish is the end of the connection, and of the session too, unless it can wait for its client to
+// come back. The code is what ends the session; "" is a connection that was lost.
 func (l *link) finish(code Code) {
 	s := l.lock()
 	defer s.work.Unlock()

@@ -32,7 +32,8 @@ func cpuSeconds() float64 {
 // hubEnv makes this test's binary serve a hub instead of testing, until its standard input ends.
 const hubEnv = "SIGNALBOX_TEST_SERVES_A_HUB"
 
-// TestServesAHub is the hub of a load test: a process of its own, so that its CPU and memory are its alone, and so are its file descriptors.
+// TestServesAHub is the hub of a load test: a process of its own, so that its CPU and memory are
+// its alone, and so are its file descriptors.
 func TestServesAHub(t *testing.T) {
 	if os.Getenv(hubEnv) == "" {
 		return // there is nothing to test here
@@ -92,7 +93,8 @@ func (h *loadedHub) line(prefix string) string {
 	return ""
 }
 
-// used is the CPU time in seconds that the hub has taken so far, and the bytes of its heap and stacks.
+// used is the CPU time in seconds that the hub has taken so far, and the bytes of its heap and
+// stacks.
 func (h *loadedHub) used() (cpu float64, memory int) {
 	h.t.Helper()
 	if _, err := io.WriteString(h.in, "\n"); err != nil {
@@ -145,7 +147,8 @@ func (h *loadedHub) connect(n int, room string) []*peerConn {
 	return clients
 }
 
-// Ten thousand sessions that say nothing are no event: neither for memory nor for the CPU, and somebody who calls meanwhile doesn't notice them.
+// Ten thousand sessions that say nothing are no event: neither for memory nor for the CPU, and
+// somebody who calls meanwhile doesn't notice them.
 func TestLongTenThousandIdleSessions(t *testing.T) {
 	if os.Getenv("SIGNALBOX_TEST_LONG") == "" {
 		t.Skip("scripts/test --long runs it")
@@ -227,10 +230,12 @@ func TestLongBroadcastToAThousand(t *testing.T) {
 			t.Fatalf("listener %d heard %s\nlistener 0 heard %s", i, order, orders[0])
 		}
 	}
-	t.Logf("%d broadcasts to %d members in %v; the hub took %.2f ms of CPU time each", 2*rounds, members, took.Round(time.Millisecond), (used-cpu)*1000/(2*rounds))
+	t.Logf("%d broadcasts to %d members in %v; the hub took %.2f ms of CPU time each", 2*rounds, members,
+		took.Round(time.Millisecond), (used-cpu)*1000/(2*rounds))
 }
 
-// BenchmarkRelay is a signal of a candidate's size through a hub in a process of its own, whose CPU time alone counts.
+// BenchmarkRelay is a signal of a candidate's size through a hub in a process of its own, whose CPU
+// time alone counts.
 func BenchmarkRelay(b *testing.B) {
 	h := startLoadedHub(b)
 	pair := h.connect(2, "tea")
@@ -248,7 +253,8 @@ func BenchmarkRelay(b *testing.B) {
 			ids[0] = f.text("from")
 		}
 	}
-	text := []byte(`{"type":"signal","to":"` + ids[0] + `","room":"tea","data":{"candidate":"` + strings.Repeat("x", 150) + `","sdpMid":"0","sdpMLineIndex":0}}`)
+	text := []byte(`{"type":"signal","to":"` + ids[0] + `","room":"tea","data":{"candidate":"` +
+		strings.Repeat("x", 150) + `","sdpMid":"0","sdpMLineIndex":0}}`)
 	before, _ := h.used()
 	b.ResetTimer()
 	window := make(chan struct{}, 1024)

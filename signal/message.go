@@ -20,14 +20,15 @@ const (
 	// maxToken is generous: a signed token with many claims has some hundred characters.
 	maxToken = 4096
 
-	// maxDepth bounds the nesting of a frame. What a client relays is parsed by clients whose parsers recurse.
+	// maxDepth bounds the nesting of a frame. What a client relays is parsed by clients whose
+	// parsers recurse.
 	maxDepth = 64
 	// maxSeq is the largest integer that every JSON parser keeps exact (RFC 8259 §6).
 	maxSeq = 1<<53 - 1
 )
 
-// clientMessage is what a client asks for: the fields of all its frame types, absent ones empty. Unknown fields are
-// ignored, so that clients may be newer than the hub.
+// clientMessage is what a client asks for: the fields of all its frame types, absent ones empty.
+// Unknown fields are ignored, so that clients may be newer than the hub.
 type clientMessage struct {
 	Type string
 	ID   string
@@ -41,7 +42,9 @@ type clientMessage struct {
 	Replaces string // the resume token of a session that a hello takes the place of
 	Received uint64 // the hub's frame that the client has processed last
 
-	Data json.RawMessage // as the client wrote it, valid and not too deep; aliases the frame, so it is good until the next one
+	// as the client wrote it, valid and not too deep; aliases the frame, so it is good until the
+	// next one
+	Data json.RawMessage
 }
 
 // serverMessage is what the hub says. Fields are in the order of the wire.
@@ -155,7 +158,8 @@ func (pong) kind() string             { return "pong" }
 func (ack) kind() string              { return "ack" }
 func (failure) kind() string          { return "error" }
 
-// sequenced tells whether a message counts in the session's order. Answers that a client can ask for again don't.
+// sequenced tells whether a message counts in the session's order. Answers that a client can ask
+// for again don't.
 func sequenced(m serverMessage) bool {
 	switch m.(type) {
 	case welcome, resumed, ack, pong, failure:
@@ -164,7 +168,8 @@ func sequenced(m serverMessage) bool {
 	return true
 }
 
-// checkText refuses what doesn't belong into a name of anything: other people's pages and terminals will show it.
+// checkText refuses what doesn't belong into a name of anything: other people's pages and terminals
+// will show it.
 func checkText(field, s string, limit int) *refusal {
 	if utf8.RuneCountInString(s) > limit {
 		return refuse(CodeBadFrame, fmt.Sprintf("%s is longer than %d characters", field, limit))
@@ -177,8 +182,8 @@ func checkText(field, s string, limit int) *refusal {
 	return nil
 }
 
-// reordersText finds the characters that break lines or turn the direction of what follows: with them one name is
-// displayed as another ("Trojan Source").
+// reordersText finds the characters that break lines or turn the direction of what follows: with
+// them one name is displayed as another ("Trojan Source").
 func reordersText(r rune) bool {
 	return r == '\u2028' || r == '\u2029' || '\u202a' <= r && r <= '\u202e' || '\u2066' <= r && r <= '\u2069'
 }

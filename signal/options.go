@@ -11,12 +11,15 @@ import (
 	"time"
 )
 
-// Options configure a Hub. The zero value is usable: an open hub without limits and without ICE servers.
+// Options configure a Hub. The zero value is usable: an open hub without limits and without ICE
+// servers.
 type Options struct {
-	RoomCapacity      int // members of one room; 0 = no limit
-	Rooms             int // rooms that exist at once; 0 = no limit
-	RoomsPerSession   int // rooms that one session is in at once; 0 = no limit
-	Sessions          int // at once, with those that wait to be resumed and connections that haven't said hello; 0 = no limit
+	RoomCapacity    int // members of one room; 0 = no limit
+	Rooms           int // rooms that exist at once; 0 = no limit
+	RoomsPerSession int // rooms that one session is in at once; 0 = no limit
+	// at once, with those that wait to be resumed and connections that haven't said hello; 0 = no
+	// limit
+	Sessions          int
 	SessionsPerSource int // the same, for one IPv4 address or one IPv6 /64; 0 = no limit
 
 	MaxFrame  int           // bytes of one client frame; 0 = 64 KiB
@@ -26,9 +29,9 @@ type Options struct {
 	// Calls lets sessions reach each other as "@user" without sharing a room.
 	Calls bool
 
-	// AllowedOrigins are the web origins ("https://example.org") whose pages may connect, besides pages
-	// of the host that the request names; "*" allows any. Requests without an Origin header aren't from a
-	// browser's page and are let in.
+	// AllowedOrigins are the web origins ("https://example.org") whose pages may connect, besides
+	// pages of the host that the request names; "*" allows any. Requests without an Origin header
+	// aren't from a browser's page and are let in.
 	AllowedOrigins []string
 
 	// Guard decides who may enter; nil lets everybody in.
@@ -36,7 +39,8 @@ type Options struct {
 
 	// Resume is how long a session outlives its connection; 0: not at all.
 	Resume time.Duration
-	// ResumeKey signs resume tokens, so that a client keeps its peer id over a restart. Empty: a key of this process's own.
+	// ResumeKey signs resume tokens, so that a client keeps its peer id over a restart. Empty: a
+	// key of this process's own.
 	ResumeKey []byte
 
 	// ICE issues the servers and credentials that clients are handed; nil = none.
@@ -44,10 +48,12 @@ type Options struct {
 
 	// Members is told who may reach whom; nil = nobody is.
 	Members Members
-	// Claims makes the hub look for candidates in what its clients signal, and tell Members of them.
+	// Claims makes the hub look for candidates in what its clients signal, and tell Members of
+	// them.
 	Claims bool
 
-	// Source tells the client's address; nil takes RemoteAddr. Which proxies to believe is its matter.
+	// Source tells the client's address; nil takes RemoteAddr. Which proxies to believe is its
+	// matter.
 	Source func(*http.Request) netip.Addr
 
 	Log *slog.Logger // nil discards
@@ -67,9 +73,9 @@ type ICERequest struct {
 	Source netip.Addr // the client's address, as Options.Source tells it
 }
 
-// ICEIssuer hands out ICE servers with a credential of the asking peer's own. It is called from many goroutines
-// at once and must not block. A zero expires means that the servers don't expire; otherwise the hub
-// asks again at half of the remaining life and pushes the answer.
+// ICEIssuer hands out ICE servers with a credential of the asking peer's own. It is called from
+// many goroutines at once and must not block. A zero expires means that the servers don't expire;
+// otherwise the hub asks again at half of the remaining life and pushes the answer.
 type ICEIssuer interface {
 	ICEServers(ICERequest) (servers []ICEServer, expires time.Time)
 }
@@ -90,10 +96,12 @@ type limits struct {
 	bytes     int           // bytes that wait in an outbox
 	badFrames int           // in a row
 	volume    int           // bytes a second of one session, with a burst of 4 s worth; holds if Options.Rate does
-	arrivals  int           // connections a second from one source, with a burst of 32 s worth; holds if Options.SessionsPerSource does
-	joins     int           // joins a second from one source; the same
-	calls     int           // peers that one session has called
-	refusing  int           // connections that are being told why they aren't served
+	// connections a second from one source, with a burst of 32 s worth; holds if
+	// Options.SessionsPerSource does
+	arrivals int
+	joins    int // joins a second from one source; the same
+	calls    int // peers that one session has called
+	refusing int // connections that are being told why they aren't served
 }
 
 func defaultLimits() limits {
@@ -161,8 +169,8 @@ func (o Options) withDefaults() (Options, error) {
 	return o, errors.Join(errs...)
 }
 
-// deadAfter is how long a client may be silent: two missed pings and some time for the answer to travel,
-// a minute at the default heartbeat.
+// deadAfter is how long a client may be silent: two missed pings and some time for the answer to
+// travel, a minute at the default heartbeat.
 func (o Options) deadAfter() time.Duration { return 2*o.Heartbeat + 2*o.Heartbeat/5 }
 
 // burst is how many frames a session may send at once.

@@ -7,8 +7,9 @@ import (
 	"strings"
 )
 
-// originRule decides which web pages may talk to the hub. Browsers send Origin and let no page forge it; other programs
-// can send what they like, so the rule protects users of browsers from foreign pages and nothing else.
+// originRule decides which web pages may talk to the hub. Browsers send Origin and let no page
+// forge it; other programs can send what they like, so the rule protects users of browsers from
+// foreign pages and nothing else.
 type originRule struct {
 	any     bool
 	origins map[string]bool // in canonical form
@@ -23,7 +24,8 @@ func newOriginRule(allowed []string) (originRule, error) {
 		}
 		origin, ok := parseOrigin(entry)
 		if !ok || strings.Contains(origin.host, "*") { // there are no patterns: it would match nothing, unnoticed
-			return originRule{}, fmt.Errorf("allowed origin %q: want a scheme and a host, as in https://example.org, or *", entry)
+			return originRule{}, fmt.Errorf("allowed origin %q: want a scheme and a host, as in "+
+				"https://example.org, or *", entry)
 		}
 		rule.origins[origin.scheme+"://"+origin.host] = true
 	}
@@ -61,8 +63,8 @@ func parseOrigin(s string) (webOrigin, bool) {
 	return webOrigin{scheme: scheme, host: canonicalHost(scheme, u.Host)}, true
 }
 
-// canonicalHost lowers the case and drops the port that the scheme implies: "Example.org:443" and "example.org" are one
-// host for https.
+// canonicalHost lowers the case and drops the port that the scheme implies: "Example.org:443" and
+// "example.org" are one host for https.
 func canonicalHost(scheme, host string) string {
 	host = strings.ToLower(host)
 	switch scheme {

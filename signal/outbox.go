@@ -13,11 +13,13 @@ type outFrame struct {
 	many bool   // it goes to many
 }
 
-// outbox is what a session has to say to its client: in order, numbered, bounded in count and bytes. Putting never
-// blocks, so it is done under the locks that decide an order. One connection at a time takes, through its feed.
+// outbox is what a session has to say to its client: in order, numbered, bounded in count and
+// bytes. Putting never blocks, so it is done under the locks that decide an order. One connection
+// at a time takes, through its feed.
 //
-// If the session may be resumed, a numbered frame stays after it was taken, until the client has confirmed it: what a broken connection has
-// swallowed is taken once more by the next one. As much as may wait may also be unconfirmed; then nothing is taken until the client confirms.
+// If the session may be resumed, a numbered frame stays after it was taken, until the client has
+// confirmed it: what a broken connection has swallowed is taken once more by the next one. As much
+// as may wait may also be unconfirmed; then nothing is taken until the client confirms.
 type outbox struct {
 	// set by newOutbox
 	maxFrames, maxBytes int    // of what waits, and again of what is unconfirmed
@@ -29,14 +31,16 @@ type outbox struct {
 	taken        int        // of the queue
 	takenBytes   int
 	waitingBytes int
-	owed         int // frames of those that wait, the first ones: what a broken connection has left, which is nobody's slowness
-	owedBytes    int
-	stored       int    // what the store knows of
-	seq          uint64 // of the last numbered frame
-	takenSeq     uint64 // of the last one that was taken
-	feed         *feed  // nil: no connection
-	closed       bool
-	reason       Code // set when closed; "" = nothing to tell the client
+	// frames of those that wait, the first ones: what a broken connection has left, which is
+	// nobody's slowness
+	owed      int
+	owedBytes int
+	stored    int    // what the store knows of
+	seq       uint64 // of the last numbered frame
+	takenSeq  uint64 // of the last one that was taken
+	feed      *feed  // nil: no connection
+	closed    bool
+	reason    Code // set when closed; "" = nothing to tell the client
 }
 
 // feed is one connection's hold on an outbox. One goroutine, the connection's writer, takes.
@@ -54,7 +58,8 @@ type feed struct {
 
 func newFeed(stop func()) *feed { return &feed{ready: make(chan struct{}, 1), stop: stop} }
 
-// take hands over what the client may get now, in a slice that is made of emptied, and tells whether that was the end.
+// take hands over what the client may get now, in a slice that is made of emptied, and tells
+// whether that was the end.
 func (f *feed) take(emptied []outFrame) (batch []outFrame, over bool) {
 	for {
 		o := f.box.Load()
@@ -76,9 +81,10 @@ func newOutbox(maxFrames, maxBytes int, keeps bool, shared *store) *outbox {
 	return &outbox{maxFrames: maxFrames, maxBytes: maxBytes, keeps: keeps, store: shared}
 }
 
-// store counts the bytes in all outboxes of a hub, a broadcast's once for each. When there are too many, an outbox that has more than its fair share
-// forgets what was taken, so that its session can't be resumed from there; one in which more than that waits is overflown. So clients that don't read,
-// each within its own limits, don't fill the memory together.
+// store counts the bytes in all outboxes of a hub, a broadcast's once for each. When there are too
+// many, an outbox that has more than its fair share forgets what was taken, so that its session
+// can't be resumed from there; one in which more than that waits is overflown. So clients that
+// don't read, each within its own limits, don't fill the memory together.
 type store struct {
 	limit, share int // bytes
 	used         atomic.Int64
@@ -109,7 +115,8 @@ const (
 	refused
 )
 
-// put queues an encoded message. A single one is taken whatever its size: the limits bound what waits behind it.
+// put queues an encoded message. A single one is taken whatever its size: the limits bound what
+// waits behind it.
 func (o *outbox) put(frame outFrame, sequenced bool) verdict {
 	o.mu.Lock()
 	defer o.unlock()
@@ -120,7 +127,8 @@ func (o *outbox) put(frame outFrame, sequenced bool) verdict {
 		o.forget(o.takenSeq) // memory comes before the chance to resume
 	}
 	waiting, bytes := len(o.queue)-o.taken-o.owed, o.waitingBytes-o.owedBytes
-	if waiting > 0 && (waiting >= 2*o.maxFrames || bytes+len(frame.body) > 2*o.maxBytes) || o.store.crowded(o.waitingBytes) {
+	if waiting > 0 && (waiting >= 2*o.maxFrames || bytes+len(frame.body) > 2*o.maxBytes) ||
+		o.store.crowded(o.waitingBytes) {
 		return overflown
 	}
 	if sequenced {
@@ -215,15 +223,17 @@ func (o *outbox) forget(seq uint64) {
 	o.taken -= n
 }
 
-// progress tells the last frame that was taken, and whether it is high time that the client confirms.
+// progress tells the last frame that was taken, and whether it is high time that the client
+// confirms.
 func (o *outbox) progress() (takenSeq uint64, urgent bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.takenSeq, 2*o.taken > o.maxFrames || 2*o.takenBytes > min(o.maxBytes, o.store.share)
 }
 
-// attach makes f the one that takes: first the greeting, if not nil, then all that follows the frame seq, which is the last that the client has. It fails if that
-// is not here any more, or never was, and if the outbox is closed. Whoever took before is told that it was replaced.
+// attach makes f the one that takes: first the greeting, if not nil, then all that follows the
+// frame seq, which is the last that the client has. It fails if that is not here any more, or never
+// was, and if the outbox is closed. Whoever took before is told that it was replaced.
 func (o *outbox) attach(f *feed, seq uint64, greeting, replaced []byte) bool {
 	o.mu.Lock()
 	defer o.unlock()
@@ -259,7 +269,8 @@ func (o *outbox) oldest() uint64 {
 	return o.seq + 1
 }
 
-// detach ends a feed's hold without a word. It fails if the outbox is closed, for then the feed has something to say.
+// detach ends a feed's hold without a word. It fails if the outbox is closed, for then the feed has
+// something to say.
 func (o *outbox) detach(f *feed) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -297,8 +308,8 @@ func (o *outbox) clear() {
 	o.queue, o.taken, o.takenBytes, o.waitingBytes, o.owed, o.owedBytes = nil, 0, 0, 0, 0, 0
 }
 
-// revoke ends a connection with a last word of its own, and tells whether it was the one that takes; nil is the one that does. What waits goes on
-// waiting.
+// revoke ends a connection with a last word of its own, and tells whether it was the one that
+// takes; nil is the one that does. What waits goes on waiting.
 func (o *outbox) revoke(f *feed, code Code, last []byte) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -318,8 +329,9 @@ func (o *outbox) expel(code Code, last []byte) {
 	f.stop()
 }
 
-// close lets nothing more in. The first reason stays; it reports whether this was the first, and whether there is a connection that will see it.
-// What waits is still taken, and last after it, if not nil; a slow client has shown that it won't read what waits, so that is dropped.
+// close lets nothing more in. The first reason stays; it reports whether this was the first, and
+// whether there is a connection that will see it. What waits is still taken, and last after it, if
+// not nil; a slow client has shown that it won't read what waits, so that is dropped.
 func (o *outbox) close(reason Code, last []byte) (first, attached bool) {
 	o.mu.Lock()
 	defer o.unlock()

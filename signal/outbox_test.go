@@ -108,7 +108,8 @@ func TestOutboxKeepsWhatIsUnconfirmed(t *testing.T) {
 	}
 }
 
-// Many that don't read fill the memory no further than the store allows, and don't take the others' share.
+// Many that don't read fill the memory no further than the store allows, and don't take the others'
+// share.
 func TestOutboxesShareAStore(t *testing.T) {
 	t.Parallel()
 	shared := &store{limit: 100, share: 10}
@@ -120,7 +121,8 @@ func TestOutboxesShareAStore(t *testing.T) {
 			o.put(outFrame{body: []byte("a")}, true)
 		}
 	}
-	// The first takes all that it may itself, the others their share, and each one frame more than that.
+	// The first takes all that it may itself, the others their share, and each one frame more than
+	// that.
 	if used := shared.used.Load(); used > 101+20*11 {
 		t.Errorf("%d bytes", used)
 	}

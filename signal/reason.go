@@ -1,6 +1,7 @@
 package signal
 
-// Code names why the hub refused something or ended a session. It is part of the protocol: clients branch on it.
+// Code names why the hub refused something or ended a session. It is part of the protocol: clients
+// branch on it.
 type Code string
 
 // The codes of signalbox.v1.
@@ -29,8 +30,8 @@ const codeBye Code = "bye"
 // reason is all that a code means to a client.
 type reason struct {
 	code Code
-	// close is the WebSocket close code of a connection that ends for it. 4000 to 4499 tell the client to connect
-	// again after a pause, 4500 to 4999 that it would be of no use.
+	// close is the WebSocket close code of a connection that ends for it. 4000 to 4499 tell the
+	// client to connect again after a pause, 4500 to 4999 that it would be of no use.
 	close    int
 	sentence string
 }
@@ -56,7 +57,8 @@ var reasons = [...]reason{
 	{CodeKicked, 4504, "you were removed by the operator"},
 }
 
-// reasonFor is the row of a code; an unknown one is a mistake of ours, which clients get to know as internal.
+// reasonFor is the row of a code; an unknown one is a mistake of ours, which clients get to know as
+// internal.
 func reasonFor(code Code) reason {
 	for _, r := range reasons {
 		if r.code == code {
@@ -66,8 +68,8 @@ func reasonFor(code Code) reason {
 	return reasons[0]
 }
 
-// A refusal is a client's frame that had no effect, and why. The detail is for the developer of that client: our own words,
-// never the client's.
+// A refusal is a client's frame that had no effect, and why. The detail is for the developer of
+// that client: our own words, never the client's.
 type refusal struct {
 	code   Code
 	detail string

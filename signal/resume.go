@@ -10,8 +10,9 @@ import (
 	"time"
 )
 
-// A session outlives its connection by Options.Resume: it stays in its rooms, and what comes for it waits. A client that comes back in time shows its
-// resume token and gets what it has missed. One that comes too late, or after a restart of the box, starts a new session, for which the token
+// A session outlives its connection by Options.Resume: it stays in its rooms, and what comes for it
+// waits. A client that comes back in time shows its resume token and gets what it has missed. One
+// that comes too late, or after a restart of the box, starts a new session, for which the token
 // still is worth its old peer id.
 
 // newNonce makes the part of a resume token that tells one session from another with the same id.
@@ -54,7 +55,8 @@ func (s *session) linger(window time.Duration) {
 	h.log.Debug("connection lost", "peer", s.id, "src", s.client.Load().source)
 }
 
-// expire ends a session that nobody carries, when it was stopped or its time is over. It gives back one count of Hub.running.
+// expire ends a session that nobody carries, when it was stopped or its time is over. It gives back
+// one count of Hub.running.
 func (s *session) expire() {
 	defer s.hub.running.Done()
 	s.work.Lock()
@@ -65,7 +67,8 @@ func (s *session) expire() {
 	}
 }
 
-// onResume hands the connection over to the session that the token is for. The session that the connection had until now, which nobody knows, is forgotten.
+// onResume hands the connection over to the session that the token is for. The session that the
+// connection had until now, which nobody knows, is forgotten.
 func (s *session) onResume(m *clientMessage) *refusal {
 	if s.greeted.Load() {
 		return refuse(CodeBadFrame, "this connection has a session already")
@@ -84,8 +87,9 @@ func (s *session) onResume(m *clientMessage) *refusal {
 	return nil
 }
 
-// takeOver makes the session go on over the connection of another one, which nobody knows. It fails if the session can't go on from the frame that the
-// client has. The other's work is held: no other session waits for that.
+// takeOver makes the session go on over the connection of another one, which nobody knows. It fails
+// if the session can't go on from the frame that the client has. The other's work is held: no other
+// session waits for that.
 func (s *session) takeOver(other *session, m *clientMessage) bool {
 	l := other.link
 	seq := cmp.Or(m.Seq, l.lastEvent)

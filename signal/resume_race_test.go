@@ -203,7 +203,8 @@ func TestResumeFromABannedSource(t *testing.T) {
 	t.Parallel()
 	var at atomic.Value
 	at.Store("192.0.2.1")
-	b := start(t, Options{Resume: time.Minute, Source: func(*http.Request) netip.Addr { return netip.MustParseAddr(at.Load().(string)) }})
+	b := start(t, Options{Resume: time.Minute,
+		Source: func(*http.Request) netip.Addr { return netip.MustParseAddr(at.Load().(string)) }})
 	c := b.dial(t)
 	c.send("hello", nil)
 	welcome := c.expect("welcome")
@@ -216,7 +217,8 @@ func TestResumeFromABannedSource(t *testing.T) {
 	c.expectClose(4504)
 }
 
-// A refused hello has no effect, not even on the session that it would have replaced; and only a recent token replaces one that is there.
+// A refused hello has no effect, not even on the session that it would have replaced; and only a
+// recent token replaces one that is there.
 func TestRefusedHelloReplacesNobody(t *testing.T) {
 	t.Parallel()
 	b := start(t, Options{Resume: time.Minute})
@@ -259,7 +261,8 @@ func TestGhostWithoutWelcome(t *testing.T) {
 	b.hello(t, frame{"user": "alice"}).settle()
 }
 
-// Sessions are resumed, replaced, lost and ended all at once, and nothing is left of them; newHub's clean-up looks.
+// Sessions are resumed, replaced, lost and ended all at once, and nothing is left of them; newHub's
+// clean-up looks.
 func TestSessionsInTurmoil(t *testing.T) {
 	t.Parallel()
 	b := start(t, Options{Resume: 10 * time.Millisecond, Calls: true})

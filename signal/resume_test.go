@@ -89,11 +89,12 @@ func TestAddressChangeIsTold(t *testing.T) {
 	told := &memberLog{}
 	var mu sync.Mutex
 	at := "192.0.2.1"
-	b := start(t, Options{Resume: time.Minute, SessionsPerSource: 1, Members: told, Source: func(*http.Request) netip.Addr {
-		mu.Lock()
-		defer mu.Unlock()
-		return netip.MustParseAddr(at)
-	}})
+	b := start(t, Options{Resume: time.Minute, SessionsPerSource: 1, Members: told,
+		Source: func(*http.Request) netip.Addr {
+			mu.Lock()
+			defer mu.Unlock()
+			return netip.MustParseAddr(at)
+		}})
 	c := b.dial(t)
 	c.send("hello", nil)
 	welcome := c.expect("welcome")
@@ -120,7 +121,8 @@ func TestAddressChangeIsTold(t *testing.T) {
 	b.hello(t, nil)
 }
 
-// A lost session counts like any other: who hangs up and comes back anew, again and again, gets no further than who stays.
+// A lost session counts like any other: who hangs up and comes back anew, again and again, gets no
+// further than who stays.
 func TestLostSessionsCount(t *testing.T) {
 	t.Parallel()
 	b := start(t, Options{Resume: time.Minute, SessionsPerSource: 3})
@@ -135,7 +137,8 @@ func TestLostSessionsCount(t *testing.T) {
 // A client that doesn't read loses its connection and not its session, unless ever more comes.
 func TestSlowReaderResumes(t *testing.T) {
 	t.Parallel()
-	b := start(t, Options{Resume: time.Minute, Heartbeat: time.Minute}, func(l *limits) { l.backlog, l.bytes = 10, 1<<20 })
+	b := start(t, Options{Resume: time.Minute, Heartbeat: time.Minute},
+		func(l *limits) { l.backlog, l.bytes = 10, 1<<20 })
 	alice := b.dial(t)
 	alice.send("hello", nil)
 	welcome := alice.expect("welcome")
@@ -145,7 +148,8 @@ func TestSlowReaderResumes(t *testing.T) {
 	bob := b.join(t, "tea", "Bob")
 	alice.expect("peer-joined")
 
-	// Alice doesn't read, so no pong confirms anything: ten frames are under way, and what comes after them waits.
+	// Alice doesn't read, so no pong confirms anything: ten frames are under way, and what comes
+	// after them waits.
 	for n := range 25 {
 		bob.send("broadcast", frame{"room": "tea", "data": n})
 		if n == 7 { // with joined and peer-joined
@@ -192,7 +196,8 @@ func TestSlowReaderResumes(t *testing.T) {
 	}
 }
 
-// Pongs say what has arrived, so that an honest client is never short of room, however much it gets.
+// Pongs say what has arrived, so that an honest client is never short of room, however much it
+// gets.
 func TestPongsConfirm(t *testing.T) {
 	t.Parallel()
 	b := start(t, Options{Resume: time.Minute}, func(l *limits) { l.backlog, l.bytes = 50, 1<<20 })
@@ -251,7 +256,8 @@ func TestGuard(t *testing.T) {
 		"late":   {Key: "3", Rooms: tea, Expires: time.Now()},
 		"any":    {},
 	}}})
-	for token, code := range map[string]Code{"": CodeUnauthorized, "wrong": CodeUnauthorized, "guess": CodeRateLimited} {
+	for token, code := range map[string]Code{"": CodeUnauthorized, "wrong": CodeUnauthorized,
+		"guess": CodeRateLimited} {
 		c := b.dial(t)
 		c.send("hello", frame{"token": token})
 		c.expectError(code)
@@ -299,7 +305,8 @@ func TestGoingAwayWaitsAMomentOnly(t *testing.T) {
 	b := start(t, Options{Resume: time.Hour}, func(l *limits) { l.goingAway = 50 * time.Millisecond })
 	alice, bob := b.join(t, "tea", "Alice"), b.join(t, "tea", "Bob")
 	alice.expect("peer-joined")
-	alice.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseGoingAway, ""), time.Now().Add(patience))
+	alice.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseGoingAway, ""),
+		time.Now().Add(patience))
 	if f := bob.expect("peer-left"); f["reason"] != "lost" {
 		t.Errorf("got %v", f)
 	}

@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// room is a set of sessions that see the same messages in the same order: everything that happens in it is put into
-// the members' outboxes under one mutex. Putting never blocks, so nobody waits for anybody here.
+// room is a set of sessions that see the same messages in the same order: everything that happens
+// in it is put into the members' outboxes under one mutex. Putting never blocks, so nobody waits
+// for anybody here.
 type room struct {
 	name     string
 	capacity int // 0 = no limit
@@ -34,8 +35,8 @@ func newRoom(name string, capacity int, told Members) *room {
 // politeTowards is the perfect-negotiation role of one member towards another.
 func (a *seat) politeTowards(b *seat) bool { return a.order > b.order }
 
-// join seats the session and tells everybody. A session that is in the room already is told again who is there. It reports
-// false when the room has been closed meanwhile.
+// join seats the session and tells everybody. A session that is in the room already is told again
+// who is there. It reports false when the room has been closed meanwhile.
 func (r *room) join(s *session, now time.Time) (open bool, bad *refusal) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -52,7 +53,8 @@ func (r *room) join(s *session, now time.Time) (open bool, bad *refusal) {
 		own = &seat{session: s, order: r.joins, since: now}
 	}
 	if !again {
-		// Before anybody knows: what they send each other must find its way from the first candidate on.
+		// Before anybody knows: what they send each other must find its way from the first
+		// candidate on.
 		r.told.Joined(r.name, s.id)
 	}
 	s.send(joined{Room: r.name, Peers: r.peersOf(own), Capacity: r.capacity})
@@ -88,8 +90,8 @@ func (r *room) sorted() []*seat {
 	return seats
 }
 
-// leave frees the session's seat and tells the others; one that leaves by itself is told too. It reports whether that was
-// the last one, and has then closed the room.
+// leave frees the session's seat and tells the others; one that leaves by itself is told too. It
+// reports whether that was the last one, and has then closed the room.
 func (r *room) leave(s *session, why leftReason) (empty bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -153,7 +153,8 @@ func TestPoliteRoles(t *testing.T) {
 	}
 }
 
-// A room takes as many as its capacity at once, whoever comes at the same time, and a place that gets free is free.
+// A room takes as many as its capacity at once, whoever comes at the same time, and a place that
+// gets free is free.
 func TestCapacityUnderConcurrency(t *testing.T) {
 	t.Parallel()
 	const capacity, comers = 5, 20
@@ -192,7 +193,8 @@ func TestCapacityUnderConcurrency(t *testing.T) {
 		t.Fatalf("snapshot: %+v", shot)
 	}
 	(<-results).rawConn().Close()
-	eventually(t, "the lost member's place is free", func() bool { return len(b.Snapshot().Rooms[0].Members) == capacity-1 })
+	eventually(t, "the lost member's place is free",
+		func() bool { return len(b.Snapshot().Rooms[0].Members) == capacity-1 })
 	b.join(t, "tea", "late")
 }
 

@@ -11,8 +11,8 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// session is one client, over all the connections that carry it one after the other. It knows neither how its frames travel nor how they are
-// written.
+// session is one client, over all the connections that carry it one after the other. It knows
+// neither how its frames travel nor how they are written.
 type session struct {
 	// set before the first frame
 	hub    *Hub
@@ -22,7 +22,8 @@ type session struct {
 	nonce  string // tells its resume token from those of other sessions with the same id
 	before string // the nonce of the token with which its hello replaced another session
 
-	// work is held while a frame is processed, a connection ends or another takes over: one at a time. Guards what follows.
+	// work is held while a frame is processed, a connection ends or another takes over: one at a
+	// time. Guards what follows.
 	work     sync.Mutex
 	link     *link // nil: the connection was lost, and the session may be resumed
 	over     bool
@@ -58,7 +59,8 @@ type client struct {
 	host   string // the Host header
 }
 
-// refusedFrame remembers the answer to a frame, for a client that sends it again because it missed the answer.
+// refusedFrame remembers the answer to a frame, for a client that sends it again because it missed
+// the answer.
 type refusedFrame struct {
 	seq     uint64
 	refusal *refusal
@@ -86,8 +88,8 @@ func newSession(h *Hub, l *link, now time.Time) *session {
 	return s
 }
 
-// receive processes one frame and tells whether the connection goes on. When it doesn't, the outbox is closed already. work is held, as by all
-// that is called from here.
+// receive processes one frame and tells whether the connection goes on. When it doesn't, the outbox
+// is closed already. work is held, as by all that is called from here.
 func (s *session) receive(frame []byte) bool {
 	s.hub.stats.framesIn.Add(1)
 	s.hub.stats.bytesIn.Add(uint64(len(frame)))
@@ -163,8 +165,9 @@ func (s *session) repeat(m clientMessage) bool {
 	return true
 }
 
-// refuse tells the client why its frame had no effect, and tells whether the session goes on: not before its hello, since
-// no client that gets that wrong recovers in time, and not when the client talks nothing but nonsense.
+// refuse tells the client why its frame had no effect, and tells whether the session goes on: not
+// before its hello, since no client that gets that wrong recovers in time, and not when the client
+// talks nothing but nonsense.
 func (s *session) refuse(id string, why *refusal) bool {
 	if why.code == CodeBadFrame {
 		s.bad++
@@ -199,12 +202,12 @@ func (s *session) keepsPace() bool { return s.pace == nil || s.pace.Allow() }
 // keepsVolume counts its bytes.
 func (s *session) keepsVolume(n int) bool { return s.volume == nil || s.volume.AllowN(time.Now(), n) }
 
-// exhausted counts a frame over the rate and tells when it has been one too many: a client that doesn't listen to
-// refusals costs us an answer for each.
+// exhausted counts a frame over the rate and tells when it has been one too many: a client that
+// doesn't listen to refusals costs us an answer for each.
 func (s *session) exhausted() bool { return !s.patience.Allow() }
 
-// send queues a message for the client. It never blocks. It reports whether the session takes messages still: one whose
-// client reads too slowly ends here.
+// send queues a message for the client. It never blocks. It reports whether the session takes
+// messages still: one whose client reads too slowly ends here.
 func (s *session) send(m serverMessage) bool {
 	return s.put(outFrame{body: s.codec.encode(m)}, sequenced(m))
 }
@@ -228,7 +231,8 @@ func (s *session) put(frame outFrame, sequenced bool) bool {
 	return true
 }
 
-// tooSlow ends a connection whose client doesn't read in time, nil is the present one; it may come back, if any may.
+// tooSlow ends a connection whose client doesn't read in time, nil is the present one; it may come
+// back, if any may.
 func (s *session) tooSlow(f *feed) {
 	switch {
 	case s.hub.opts.Resume == 0:
@@ -245,7 +249,8 @@ func (s *session) confirm(seq uint64) bool {
 	return true
 }
 
-// heard notes that the client has been heard on this connection: it has its welcome, or knows that it was resumed.
+// heard notes that the client has been heard on this connection: it has its welcome, or knows that
+// it was resumed.
 func (s *session) heard() {
 	if s.greeted.Load() {
 		s.known.Store(true)
@@ -253,8 +258,9 @@ func (s *session) heard() {
 	}
 }
 
-// stop ends the session from outside: it takes nothing more, its client is told the code, and whoever carries it will clean up.
-// It never blocks; any goroutine may call it, under any lock but work's.
+// stop ends the session from outside: it takes nothing more, its client is told the code, and
+// whoever carries it will clean up. It never blocks; any goroutine may call it, under any lock but
+// work's.
 func (s *session) stop(code Code) {
 	first, attached := s.out.close(code, s.lastWord(code))
 	if !first {
@@ -276,8 +282,9 @@ func (s *session) encodeFailure(id string, why *refusal) []byte {
 	return s.codec.encode(failure{Code: why.code, Message: why.sentence(), ID: id})
 }
 
-// end is the one way out: the session leaves the directory, its rooms and its calls. The code tells why, if nothing else has ended the session
-// before; "" is a connection that was lost. work is held.
+// end is the one way out: the session leaves the directory, its rooms and its calls. The code tells
+// why, if nothing else has ended the session before; "" is a connection that was lost. work is
+// held.
 func (s *session) end(code Code) {
 	if s.over {
 		return
@@ -313,7 +320,8 @@ func (s *session) end(code Code) {
 	source := s.client.Load().source
 	word := cmp.Or(string(code), string(reasonLost))
 	if s.greeted.Load() {
-		s.hub.log.Info("session ended", "peer", s.id, "src", source, "reason", word, "age", time.Since(s.opened).Round(time.Millisecond))
+		s.hub.log.Info("session ended", "peer", s.id, "src", source, "reason", word, "age",
+			time.Since(s.opened).Round(time.Millisecond))
 	} else {
 		s.hub.log.Debug("connection ended before its hello", "src", source, "reason", word)
 	}

@@ -58,7 +58,8 @@ func TestSnapshotJSON(t *testing.T) {
 	if len(shot.Refusals) != len(reasons) {
 		t.Errorf("refusals: %v", shot.Refusals)
 	}
-	want := map[string]uint64{"connections": 3, "sessions": 2, "signals": 1, "broadcasts": 1, "framesIn": 7, "foreignOrigins": 0}
+	want := map[string]uint64{"connections": 3, "sessions": 2, "signals": 1, "broadcasts": 1, "framesIn": 7,
+		"foreignOrigins": 0}
 	for name, n := range want {
 		if got, ok := shot.Counters[name]; !ok || got != n {
 			t.Errorf("counter %s: %d, want %d", name, got, n)

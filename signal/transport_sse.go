@@ -14,17 +14,20 @@ import (
 	"time"
 )
 
-// Where WebSockets don't get through, frames come down as server-sent events and go up in POSTs. Both are plain HTTP, which every proxy passes.
+// Where WebSockets don't get through, frames come down as server-sent events and go up in POSTs.
+// Both are plain HTTP, which every proxy passes.
 
 const (
-	// maxPost bounds the body of a POST, and maxPostFrames what it may hold. One frame of the largest size always fits.
+	// maxPost bounds the body of a POST, and maxPostFrames what it may hold. One frame of the
+	// largest size always fits.
 	maxPost       = 256 << 10
 	maxPostFrames = 64
 	// prelude makes proxies that gather the first kilobytes of an answer pass it on.
 	prelude = 2 << 10
 )
 
-// Events serves one connection of signalbox.v1 as a stream of server-sent events, and returns when it is over.
+// Events serves one connection of signalbox.v1 as a stream of server-sent events, and returns when
+// it is over.
 func (h *Hub) Events(w http.ResponseWriter, r *http.Request) {
 	if !h.crossOrigin(w, r) {
 		return
@@ -42,8 +45,8 @@ func (h *Hub) Events(w http.ResponseWriter, r *http.Request) {
 	t.serve()
 }
 
-// sseTransport carries sessions over server-sent events. The goroutine of the stream's request writes, and ends the connection; those of the POSTs
-// read.
+// sseTransport carries sessions over server-sent events. The goroutine of the stream's request
+// writes, and ends the connection; those of the POSTs read.
 type sseTransport struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
@@ -74,7 +77,8 @@ func (t *sseTransport) serve() {
 	code := CodeInternal // if something panics: net/http reports that, and the session ends in order
 	defer func() { l.finish(code) }()
 
-	// The server's limits are for requests and answers that come to an end; a read that times out would end this one.
+	// The server's limits are for requests and answers that come to an end; a read that times out
+	// would end this one.
 	t.control.SetReadDeadline(time.Time{}) //nolint:errcheck // where there are no deadlines, none ends it
 	header := t.w.Header()
 	header.Set("Content-Type", "text/event-stream")
@@ -89,8 +93,9 @@ func (t *sseTransport) serve() {
 	code = t.write()
 }
 
-// write sends what is in the outbox, comments that keep proxies from cutting a silent stream, pings, and fresh ICE servers, until the connection is over. It
-// returns the code to end the session with; "" when the connection was lost, or the session has its code already.
+// write sends what is in the outbox, comments that keep proxies from cutting a silent stream,
+// pings, and fresh ICE servers, until the connection is over. It returns the code to end the
+// session with; "" when the connection was lost, or the session has its code already.
 func (t *sseTransport) write() Code {
 	l, h := t.link, t.link.hub
 	timer := time.NewTimer(0)
@@ -173,7 +178,8 @@ func (t *sseTransport) abort() {
 	t.control.SetWriteDeadline(time.Unix(1, 0)) //nolint:errcheck // then it is over already
 }
 
-// appendEvent appends a frame as a message event. Line breaks, which a client's data may have between its values, would end the event's line.
+// appendEvent appends a frame as a message event. Line breaks, which a client's data may have
+// between its values, would end the event's line.
 func appendEvent(dst, frame []byte, seq uint64) []byte {
 	if seq != 0 {
 		dst = append(dst, "id: "...)

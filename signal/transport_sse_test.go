@@ -132,7 +132,8 @@ func TestEventsCarryTheProtocol(t *testing.T) {
 	t.Parallel()
 	b := start(t, Options{})
 	c := b.events(t, nil)
-	if code := c.post(0, frame{"type": "hello", "name": "Alice", "id": "1"}, frame{"type": "join", "room": "tea", "id": "2"}); code != 204 {
+	if code := c.post(0, frame{"type": "hello", "name": "Alice", "id": "1"},
+		frame{"type": "join", "room": "tea", "id": "2"}); code != 204 {
 		t.Fatalf("status %d", code)
 	}
 	id := c.expect("welcome").text("peerId")
@@ -197,7 +198,8 @@ func TestSilentEventsEnd(t *testing.T) {
 	}
 }
 
-// A page in the background has hardly any timers, so the hub asks; POSTs without frames are answers, and whoever speaks isn't asked.
+// A page in the background has hardly any timers, so the hub asks; POSTs without frames are
+// answers, and whoever speaks isn't asked.
 func TestEventsPing(t *testing.T) {
 	t.Parallel()
 	const heartbeat, times = 2 * time.Second, 3 // together more silence than is borne

@@ -15,8 +15,9 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// webSockets is what all WebSocket connections of a hub share. Buffers are borrowed for as long as there is something
-// to read or write: an idle session holds none but the read buffer that net/http made for its request.
+// webSockets is what all WebSocket connections of a hub share. Buffers are borrowed for as long as
+// there is something to read or write: an idle session holds none but the read buffer that net/http
+// made for its request.
 type webSockets struct {
 	upgrader websocket.Upgrader
 	frames   sync.Pool // of *bytes.Buffer: one incoming frame, or one outgoing
@@ -75,8 +76,9 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	t.serve()
 }
 
-// wsTransport carries sessions over a WebSocket. The goroutine of the HTTP request reads; it owns the one that writes,
-// and waits for it. Only the writer writes to the connection, apart from gorilla's close frame for broken framing.
+// wsTransport carries sessions over a WebSocket. The goroutine of the HTTP request reads; it owns
+// the one that writes, and waits for it. Only the writer writes to the connection, apart from
+// gorilla's close frame for broken framing.
 type wsTransport struct {
 	conn     *websocket.Conn
 	gather   *gatherConn // the connection below conn
@@ -91,7 +93,8 @@ func (t *wsTransport) serve() {
 	bad := h.admit(l)
 	defer h.release(l)
 	if bad != nil {
-		// A browser's page sees no HTTP status, so it is told over the WebSocket, unless that gets too expensive.
+		// A browser's page sees no HTTP status, so it is told over the WebSocket, unless that gets
+		// too expensive.
 		defer h.ws.refusing.Add(-1)
 		if h.ws.refusing.Add(1) > int32(h.limits.refusing) {
 			h.stats.refuse(bad.code)
@@ -114,8 +117,8 @@ func (t *wsTransport) serve() {
 	code = t.read()
 }
 
-// read feeds the session until the connection or the session ends; it returns the code to end it with, "" when the
-// connection was lost or the session has its code already.
+// read feeds the session until the connection or the session ends; it returns the code to end it
+// with, "" when the connection was lost or the session has its code already.
 func (t *wsTransport) read() Code {
 	l, h := t.link, t.link.hub
 	t.conn.SetPingHandler(t.onPing)
@@ -154,7 +157,8 @@ const maxDiscard = 1 << 20
 
 var errStopping = errors.New("session stopped")
 
-// alive notes a sign of life. It fails when the connection was stopped, whose deadline must not be moved.
+// alive notes a sign of life. It fails when the connection was stopped, whose deadline must not be
+// moved.
 func (t *wsTransport) alive() error {
 	t.conn.SetReadDeadline(t.link.patience(time.Now()))
 	if t.stopping.Load() {
@@ -176,7 +180,8 @@ func (t *wsTransport) onPing(payload string) error {
 	return t.alive()
 }
 
-// onPong learns that the client has all that was written before the ping. A payload of the client's own making harms nobody else.
+// onPong learns that the client has all that was written before the ping. A payload of the client's
+// own making harms nobody else.
 func (t *wsTransport) onPong(payload string) error {
 	if seq, err := strconv.ParseUint(payload, 10, 64); err == nil {
 		t.link.do(func(s *session) bool { return s.confirm(seq) })
@@ -213,7 +218,8 @@ func (t *wsTransport) abort() {
 	conn.Close()
 }
 
-// write sends what is in the outbox, pings, pongs and fresh ICE servers until the connection is over or fails.
+// write sends what is in the outbox, pings, pongs and fresh ICE servers until the connection is
+// over or fails.
 func (t *wsTransport) write() {
 	defer close(t.written)
 	l, h := t.link, t.link.hub
@@ -250,7 +256,8 @@ func (t *wsTransport) write() {
 		written, urgent := s.out.progress()
 		if !over && (!now.Before(nextPing) || urgent && written > pinged) {
 			pinged = written
-			err = errors.Join(err, t.conn.WriteControl(websocket.PingMessage, strconv.AppendUint(nil, written, 10), deadline))
+			err = errors.Join(err, t.conn.WriteControl(websocket.PingMessage, strconv.AppendUint(nil, written, 10),
+				deadline))
 			nextPing = now.Add(heartbeat)
 		}
 		if over {
@@ -272,8 +279,9 @@ func (t *wsTransport) write() {
 	}
 }
 
-// worthDeflating is the size from which on compressing a frame (permessage-deflate, RFC 7692) pays: a description shrinks to a quarter, a candidate to
-// four fifths, in the same 10 µs, which is as much as all else about it costs. What goes to many would be compressed for each of them.
+// worthDeflating is the size from which on compressing a frame (permessage-deflate, RFC 7692) pays:
+// a description shrinks to a quarter, a candidate to four fifths, in the same 10 µs, which is as
+// much as all else about it costs. What goes to many would be compressed for each of them.
 const worthDeflating = 1 << 10
 
 // writeFrames hands frames to gorilla, which hands them to gather.
@@ -297,7 +305,8 @@ func (t *wsTransport) writeFrames(codec codec, batch []outFrame) error {
 	return nil
 }
 
-// recycle empties a batch for the outbox to fill again; after a burst it starts small, for an idle session to be small.
+// recycle empties a batch for the outbox to fill again; after a burst it starts small, for an idle
+// session to be small.
 func recycle(batch []outFrame) []outFrame {
 	if cap(batch) > 64 {
 		return nil
@@ -315,9 +324,9 @@ func closing(code Code) []byte {
 	return websocket.FormatCloseMessage(r.close, r.sentence)
 }
 
-// part closes the connection. If the client still may have something under way, an immediate close would reset the
-// connection, and the reset would overtake our last words: so our direction is closed first, and the client gets a moment
-// to close its own.
+// part closes the connection. If the client still may have something under way, an immediate close
+// would reset the connection, and the reset would overtake our last words: so our direction is
+// closed first, and the client gets a moment to close its own.
 func (t *wsTransport) part() {
 	defer t.conn.Close()
 	code := t.link.feed.code

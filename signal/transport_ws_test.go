@@ -157,7 +157,8 @@ func (c meteredConn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// Descriptions come compressed to a client that offers it, and candidates and broadcasts don't. A small frame that inflates to a large one is too large.
+// Descriptions come compressed to a client that offers it, and candidates and broadcasts don't. A
+// small frame that inflates to a large one is too large.
 func TestDeflate(t *testing.T) {
 	t.Parallel()
 	b := start(t, Options{MaxFrame: 32 << 10})

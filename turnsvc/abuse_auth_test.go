@@ -14,22 +14,24 @@ import (
 	"signalbox/turnsvc/cred"
 )
 
-// TestAbuse.. are attacks that a serious TURN server withstands, numbered: 9 and 10 on permissions, 11 to 17 on authentication (here),
-// 18 to 22 on parsing, 23 to 32 on resources.
+// TestAbuse.. are attacks that a serious TURN server withstands, numbered: 9 and 10 on permissions,
+// 11 to 17 on authentication (here), 18 to 22 on parsing, 23 to 32 on resources.
 
 func TestAbuse09OneBadPeerAndNoPermissionIsInstalled(t *testing.T) {
-	each(t, func(o *Options) { o.AllowLoopback = false; o.AllowPeers = prefixes("198.51.100.0/24") }, func(t *testing.T, r *rig, transport string) {
-		c := r.dial(transport, "u", "p")
-		c.allocate()
-		c.refused(403, methodCreatePermission, withPeer("198.51.100.1:9"), withPeer("10.0.0.1:9"), withPeer("198.51.100.2:9"))
-		c.refused(443, methodCreatePermission, withPeer("198.51.100.1:9"), withPeer("[2001:db9::1]:9"))
-		c.refused(400, methodCreatePermission, withPeer("198.51.100.1:9"), attr(attrXORPeerAddress, 0, 1))
-		c.write(c.sendFrame("198.51.100.1:9", "x"))
-		eventually(t, "the packet is dropped", func() bool { return r.s.Snapshot().Drops["no-permission"] == 1 })
-		if p := r.s.Snapshot().Allocations[0].Permissions; len(p) != 0 {
-			t.Errorf("refused requests installed %v", p)
-		}
-	})
+	each(t, func(o *Options) { o.AllowLoopback = false; o.AllowPeers = prefixes("198.51.100.0/24") },
+		func(t *testing.T, r *rig, transport string) {
+			c := r.dial(transport, "u", "p")
+			c.allocate()
+			c.refused(403, methodCreatePermission, withPeer("198.51.100.1:9"), withPeer("10.0.0.1:9"),
+				withPeer("198.51.100.2:9"))
+			c.refused(443, methodCreatePermission, withPeer("198.51.100.1:9"), withPeer("[2001:db9::1]:9"))
+			c.refused(400, methodCreatePermission, withPeer("198.51.100.1:9"), attr(attrXORPeerAddress, 0, 1))
+			c.write(c.sendFrame("198.51.100.1:9", "x"))
+			eventually(t, "the packet is dropped", func() bool { return r.s.Snapshot().Drops["no-permission"] == 1 })
+			if p := r.s.Snapshot().Allocations[0].Permissions; len(p) != 0 {
+				t.Errorf("refused requests installed %v", p)
+			}
+		})
 }
 
 // lines counts what is logged.
@@ -108,7 +110,8 @@ func TestAbuse11NoncesThatAreNotOurs(t *testing.T) {
 			c.nonce = nonce
 			m := c.answerTo(c.build(methodAllocate, withUDP))
 			fresh, _ := m.get(attrNonce)
-			if realm, _ := m.get(attrRealm); m.code() != 438 || string(realm) != testRealm || len(fresh) != nonceSize || m.integrity != 0 {
+			if realm, _ := m.get(attrRealm); m.code() != 438 || string(realm) != testRealm || len(fresh) != nonceSize ||
+				m.integrity != 0 {
 				t.Fatalf("%s: code %d, realm %q, nonce %q", name, m.code(), realm, fresh)
 			}
 			c.nonce = fresh
@@ -127,13 +130,15 @@ func TestAbuse11NoncesThatAreNotOurs(t *testing.T) {
 	})
 }
 
-// buildSigned makes a signed request without an attribute of the credential, and with what the tail adds behind the signature.
+// buildSigned makes a signed request without an attribute of the credential, and with what the tail
+// adds behind the signature.
 func (c *client) buildSigned(method uint16, attrs []setter, leave uint16, tail ...setter) []byte {
 	b := begin(nil, method, classRequest, c.tid[:])
 	for _, a := range attrs {
 		a(&b)
 	}
-	for typ, value := range map[uint16][]byte{attrUsername: []byte(c.user), attrRealm: []byte(testRealm), attrNonce: c.nonce} {
+	for typ, value := range map[uint16][]byte{attrUsername: []byte(c.user), attrRealm: []byte(testRealm),
+		attrNonce: c.nonce} {
 		if typ != leave {
 			b.attr(typ, value)
 		}
@@ -198,8 +203,9 @@ func TestAbuse13AnotherUserOnTheSame5Tuple(t *testing.T) {
 		before := r.s.Snapshot().Allocations[0]
 		c.user, c.key = "v", cred.LongTermKey("v", testRealm, "q")
 		for method, attrs := range map[uint16][]setter{
-			methodAllocate: {withUDP}, methodRefresh: {withLifetime(0)}, methodCreatePermission: {withPeer("127.0.0.2:9")},
-			methodChannelBind: {withChannel(0x4001), withPeer("127.0.0.2:9")},
+			methodAllocate: {withUDP}, methodRefresh: {withLifetime(0)},
+			methodCreatePermission: {withPeer("127.0.0.2:9")},
+			methodChannelBind:      {withChannel(0x4001), withPeer("127.0.0.2:9")},
 		} {
 			want := 441
 			if method == methodAllocate {
@@ -235,10 +241,12 @@ func TestAbuse14WhatFollowsTheSignatureHasNoEffect(t *testing.T) {
 		if code := send(methodCreatePermission, nil, withPeer("127.0.0.1:9")); code != 400 {
 			t.Errorf("XOR-PEER-ADDRESS behind the signature: code %d", code)
 		}
-		if code := send(methodCreatePermission, []setter{withPeer("127.0.0.1:9")}, withPeer("10.0.0.1:9"), attr(0x7001)); code != 0 {
+		if code := send(methodCreatePermission, []setter{withPeer("127.0.0.1:9")}, withPeer("10.0.0.1:9"),
+			attr(0x7001)); code != 0 {
 			t.Errorf("a refused peer and an unknown attribute behind the signature: code %d", code)
 		}
-		if code := send(methodRefresh, nil, attr(attrUsername, 'v'), attr(attrMessageIntegrity, make([]byte, 20)...)); code != 0 {
+		if code := send(methodRefresh, nil, attr(attrUsername, 'v'),
+			attr(attrMessageIntegrity, make([]byte, 20)...)); code != 0 {
 			t.Errorf("another USERNAME and signature behind the signature: code %d", code)
 		}
 		if p := r.s.Snapshot().Allocations[0].Permissions; len(p) != 1 || p[0] != "127.0.0.1" {
@@ -273,7 +281,8 @@ func TestAbuse15IntegrityAndFingerprintOutOfShape(t *testing.T) {
 			t.Errorf("a wrong signature before a right one: code %d", m.code())
 		}
 		if m := c.answerTo(unsigned(sign, sign)); m.code() != 0 || m.fingerprint {
-			t.Errorf("a second signature, no FINGERPRINT: code %d, FINGERPRINT in the answer: %v", m.code(), m.fingerprint)
+			t.Errorf("a second signature, no FINGERPRINT: code %d, FINGERPRINT in the answer: %v", m.code(),
+				m.fingerprint)
 		}
 		right := unsigned(sign, func(b *builder) { b.b = b.end(true) })
 		if m := c.answerTo(right); m.code() != 0 || !m.fingerprint {

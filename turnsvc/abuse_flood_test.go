@@ -28,7 +28,8 @@ func TestAbuse23FirstPacketsCostNoMemory(t *testing.T) {
 	in := &inlet{link: discardLink{probeLink{func() {}}}}
 	buf := new(buffer)
 	frames := [][]byte{
-		(&client{}).build(methodBinding), (&client{}).build(methodAllocate, withUDP), {0x40, 0, 0, 4, 1, 2, 3, 4}, make([]byte, 100),
+		(&client{}).build(methodBinding), (&client{}).build(methodAllocate, withUDP), {0x40, 0, 0, 4, 1, 2, 3, 4},
+		make([]byte, 100),
 		(&client{user: "u", nonce: make([]byte, nonceSize)}).build(methodAllocate, withUDP),
 	}
 	before, goroutines := memory()
@@ -37,7 +38,8 @@ func TestAbuse23FirstPacketsCostNoMemory(t *testing.T) {
 		binary.BigEndian.PutUint16(ip[2:], uint16(i))
 		ip[1] = byte(i >> 16)
 		for _, f := range frames[:2+i%4/3*3] {
-			r.s.receive(in, packet{buf[:], headroom, copy(buf[headroom:], f)}, netip.AddrPortFrom(netip.AddrFrom4(ip), uint16(i)))
+			r.s.receive(in, packet{buf[:], headroom, copy(buf[headroom:], f)},
+				netip.AddrPortFrom(netip.AddrFrom4(ip), uint16(i)))
 		}
 	}
 	after, left := memory()
@@ -91,11 +93,13 @@ func TestAbuse24StrangersAreLimitedAndGetLittle(t *testing.T) {
 		}
 		empty := func(method, class uint16) []byte { b := begin(nil, method, class, c.tid[:]); return b.end(false) }
 		for name, frame := range map[string][]byte{
-			"nothing": {}, "one byte": {0}, "half a header": request[:10], "a wrong length": append(request[:len(request):len(request)], 0, 0, 0, 0),
+			"nothing": {}, "one byte": {0}, "half a header": request[:10],
+			"a wrong length":    append(request[:len(request):len(request)], 0, 0, 0, 0),
 			"an unknown method": empty(0x0FF, classRequest), "a success answer": empty(methodAllocate, classSuccess),
 			"an error answer": empty(methodBinding, classError), "Data": empty(methodData, classIndication),
 			"Send": c.sendFrame("127.0.0.1:9", "x"), "ChannelData": c.channelFrame(0x4000, "x"),
-			"RTP": append([]byte{0x80, 0x60}, make([]byte, 40)...), "DNS": append([]byte{0xAB, 0xCD, 1, 0, 0, 1}, make([]byte, 20)...),
+			"RTP": append([]byte{0x80, 0x60}, make([]byte, 40)...),
+			"DNS": append([]byte{0xAB, 0xCD, 1, 0, 0, 1}, make([]byte, 20)...),
 		} {
 			c.write(frame)
 			if m := c.readConn(20 * time.Millisecond); m != nil {
@@ -122,7 +126,11 @@ func TestAbuse25QuotasComeBackOnEveryWayOut(t *testing.T) {
 		name string
 		end  func(r *rig, a, b *client)
 	}{
-		{"refresh 0", func(_ *rig, a, b *client) { a.ok(methodRefresh, withLifetime(0)); b.ok(methodRefresh, withLifetime(0)) }},
+		{"refresh 0", func(_ *rig, a, b *client) {
+			a.ok(methodRefresh, withLifetime(0))
+			b.ok(methodRefresh,
+				withLifetime(0))
+		}},
 		{"expiry", func(r *rig, _, _ *client) { r.advance(601 * time.Second) }},
 		{"kick", func(r *rig, _, _ *client) {
 			for _, a := range r.s.books.list() {
@@ -146,13 +154,15 @@ func TestAbuse25QuotasComeBackOnEveryWayOut(t *testing.T) {
 	} {
 		t.Run(way.name, func(t *testing.T) {
 			t.Parallel()
-			for name, limit := range map[string]Limits{"user": {PerUser: 2}, "source": {PerSource: 2}, "all": {Allocations: 2}} {
+			for name, limit := range map[string]Limits{"user": {PerUser: 2}, "source": {PerSource: 2},
+				"all": {Allocations: 2}} {
 				code := map[string]int{"user": 486, "source": 486, "all": 508}[name]
 				t.Run(name, func(t *testing.T) {
 					t.Parallel()
 					each(t, func(o *Options) { o.Limits = limit }, func(t *testing.T, r *rig, transport string) {
 						a := one(r, transport)
-						r.dial(transport, "u", "p").refused(code, methodAllocate, withUDP, attr(attrEvenPort, 0x80)) // it takes two
+						// it takes two
+						r.dial(transport, "u", "p").refused(code, methodAllocate, withUDP, attr(attrEvenPort, 0x80))
 						b := one(r, transport)
 						r.dial(transport, "u", "p").refused(code, methodAllocate, withUDP)
 						way.end(r, a, b)
@@ -192,7 +202,8 @@ func TestAbuse26ManyChannelsSlowNobody(t *testing.T) {
 		c.ok(methodChannelBind, withChannel(0x4000), withPeer(at.String()))
 	}
 	for i := 1; i < channels; i++ {
-		heavy.ok(methodChannelBind, withChannel(0x4000+uint16(i)), withPeer(fmt.Sprintf("127.0.%d.%d:9", 1+i/200, 1+i%200)))
+		heavy.ok(methodChannelBind, withChannel(0x4000+uint16(i)),
+			withPeer(fmt.Sprintf("127.0.%d.%d:9", 1+i/200, 1+i%200)))
 	}
 	if n := r.s.Snapshot().Allocations; n[0].Channels+n[1].Channels != channels+1 {
 		t.Fatalf("%d channels", n[0].Channels+n[1].Channels)
@@ -222,53 +233,55 @@ func TestAbuse26ManyChannelsSlowNobody(t *testing.T) {
 }
 
 func TestAbuse27EvenPortFlood(t *testing.T) {
-	each(t, func(o *Options) { o.Limits.PerUser = 16; o.MinPort, o.MaxPort = 32200, 32299 }, func(t *testing.T, r *rig, transport string) {
-		opened := 0
-		r.inBooks(func() int {
-			b := r.s.books
-			low := b.minPort
-			if transport == "tcp" {
-				low += 100 // each its own: a port that the other holds is opened in vain
+	each(t, func(o *Options) { o.Limits.PerUser = 16; o.MinPort, o.MaxPort = 32200, 32299 },
+		func(t *testing.T, r *rig, transport string) {
+			opened := 0
+			r.inBooks(func() int {
+				b := r.s.books
+				low := b.minPort
+				if transport == "tcp" {
+					low += 100 // each its own: a port that the other holds is opened in vain
+				}
+				b.pools[0] = newPool(low, low+99)
+				open := b.pools[0].openPort
+				b.pools[0].openPort = func(at netip.AddrPort) (*relay, error) { opened++; return open(at) }
+				return 0
+			})
+			free := func() int {
+				return r.inBooks(func() int { return len(r.s.books.pools[0].free[0]) + len(r.s.books.pools[0].free[1]) })
 			}
-			b.pools[0] = newPool(low, low+99)
-			open := b.pools[0].openPort
-			b.pools[0].openPort = func(at netip.AddrPort) (*relay, error) { opened++; return open(at) }
-			return 0
-		})
-		free := func() int {
-			return r.inBooks(func() int { return len(r.s.books.pools[0].free[0]) + len(r.s.books.pools[0].free[1]) })
-		}
-		for range 50 { // allocate a pair and leave the second behind
-			c := r.dial(transport, "u", "p")
-			if c.request(methodAllocate, withUDP, attr(attrEvenPort, 0x80)).class == classSuccess {
+			for range 50 { // allocate a pair and leave the second behind
+				c := r.dial(transport, "u", "p")
+				if c.request(methodAllocate, withUDP, attr(attrEvenPort, 0x80)).class == classSuccess {
+					c.ok(methodRefresh, withLifetime(0))
+				}
+			}
+			if n := free(); n < 100-16 {
+				t.Errorf("one user holds %d of 100 ports", 100-n)
+			}
+			if n := r.inBooks(func() int { return opened }); n > 3*16 {
+				t.Errorf("%d sockets were opened for a quota of 16", n)
+			}
+			r.dial(transport, "v", "q").allocate(attr(attrEvenPort, 0x80)) // others are served
+			r.advance(601 * time.Second)
+			eventually(t, "all ports are back", func() bool { return free() == 100 })
+			for i := range 200 {
+				c := r.dial(transport, "u", "p")
+				c.allocate([]setter{attr(attrEvenPort, 0), withLifetime(600)}[i%2])
 				c.ok(methodRefresh, withLifetime(0))
+				c.conn.Close()
 			}
-		}
-		if n := free(); n < 100-16 {
-			t.Errorf("one user holds %d of 100 ports", 100-n)
-		}
-		if n := r.inBooks(func() int { return opened }); n > 3*16 {
-			t.Errorf("%d sockets were opened for a quota of 16", n)
-		}
-		r.dial(transport, "v", "q").allocate(attr(attrEvenPort, 0x80)) // others are served
-		r.advance(601 * time.Second)
-		eventually(t, "all ports are back", func() bool { return free() == 100 })
-		for i := range 200 {
-			c := r.dial(transport, "u", "p")
-			c.allocate([]setter{attr(attrEvenPort, 0), withLifetime(600)}[i%2])
-			c.ok(methodRefresh, withLifetime(0))
-			c.conn.Close()
-		}
-		if n := free(); n != 100 {
-			t.Errorf("%d ports are free, want 100", n)
-		}
-	})
+			if n := free(); n != 100 {
+				t.Errorf("%d ports are free, want 100", n)
+			}
+		})
 }
 
 func TestAbuse28LifetimeIsClamped(t *testing.T) {
 	each(t, nil, func(t *testing.T, r *rig, transport string) {
 		for asked, want := range map[uint32]time.Duration{
-			0: time.Minute, 1: time.Minute, 600: 600 * time.Second, 3600: maxLifetime, 0x7FFFFFFF: maxLifetime, 0xFFFFFFFF: maxLifetime,
+			0: time.Minute, 1: time.Minute, 600: 600 * time.Second, 3600: maxLifetime, 0x7FFFFFFF: maxLifetime,
+			0xFFFFFFFF: maxLifetime,
 		} {
 			c := r.dial(transport, "u", "p")
 			if got := c.ok(methodAllocate, withUDP, withLifetime(asked)).lifetime(); got != want {
@@ -386,7 +399,8 @@ func TestOneSourceDoesNotFillTheQueue(t *testing.T) {
 	accepted := func(ip string) (n int) {
 		for range grantQueue {
 			raw := make([]byte, headerSize)
-			q := &request{link: probeLink{func() {}}, client: netip.AddrPortFrom(netip.MustParseAddr(ip), 9), raw: raw, msg: message{method: methodRefresh, raw: raw}}
+			q := &request{link: probeLink{func() {}}, client: netip.AddrPortFrom(netip.MustParseAddr(ip), 9), raw: raw,
+				msg: message{method: methodRefresh, raw: raw}}
 			if r.s.books.submit(q) {
 				n++
 			}

@@ -14,8 +14,9 @@ import (
 // everyFrame is one frame of each kind, as they should be.
 func everyFrame(c *client) map[string][]byte {
 	return map[string][]byte{
-		"Binding":          (&client{}).build(methodBinding),
-		"Allocate":         c.build(methodAllocate, withUDP, withLifetime(600), withFamily(familyIPv4), attr(attrEvenPort, 0x80)),
+		"Binding": (&client{}).build(methodBinding),
+		"Allocate": c.build(methodAllocate, withUDP, withLifetime(600), withFamily(familyIPv4),
+			attr(attrEvenPort, 0x80)),
 		"Refresh":          c.build(methodRefresh, withLifetime(600)),
 		"CreatePermission": c.build(methodCreatePermission, withPeer("127.0.0.1:9"), withPeer("127.0.0.2:9")),
 		"ChannelBind":      c.build(methodChannelBind, withChannel(0x4000), withPeer("127.0.0.1:9")),
@@ -31,13 +32,17 @@ func TestAbuse18TruncatedAttributes(t *testing.T) {
 		c.allocate()
 		c.ok(methodChannelBind, withChannel(0x4000), withPeer("127.0.0.1:9"))
 
-		// Each type of attribute at each length, in each method, at message sizes around those that Go allocates in.
+		// Each type of attribute at each length, in each method, at message sizes around those that
+		// Go allocates in.
 		types := []uint16{
-			attrMappedAddress, 0x0003, attrUsername, attrMessageIntegrity, attrErrorCode, attrUnknownAttributes, attrChannelNumber, attrLifetime, attrXORPeerAddress,
-			attrData, attrRealm, attrNonce, attrXORRelayedAddress, attrRequestedFamily, attrEvenPort, attrRequestedTransport, attrDontFragment, attrIntegritySHA256,
+			attrMappedAddress, 0x0003, attrUsername, attrMessageIntegrity, attrErrorCode, attrUnknownAttributes,
+			attrChannelNumber, attrLifetime, attrXORPeerAddress,
+			attrData, attrRealm, attrNonce, attrXORRelayedAddress, attrRequestedFamily, attrEvenPort,
+			attrRequestedTransport, attrDontFragment, attrIntegritySHA256,
 			attrXORMappedAddress, attrReservationToken, 0x8000, attrFingerprint,
 		}
-		methods := []uint16{methodBinding, methodAllocate, methodRefresh, methodSend, methodData, methodCreatePermission, methodChannelBind}
+		methods := []uint16{methodBinding, methodAllocate, methodRefresh, methodSend, methodData,
+			methodCreatePermission, methodChannelBind}
 		for _, typ := range types {
 			for size := range 26 {
 				for _, method := range methods {
@@ -51,10 +56,13 @@ func TestAbuse18TruncatedAttributes(t *testing.T) {
 			}
 			c.settle()
 		}
-		// The same, signed, where it comes to the books. An Allocate's or Refresh's optional attributes are malformed by any other length.
-		for _, typ := range []uint16{attrLifetime, attrXORPeerAddress, attrChannelNumber, attrRequestedFamily, attrRequestedTransport, attrEvenPort, attrReservationToken} {
+		// The same, signed, where it comes to the books. An Allocate's or Refresh's optional
+		// attributes are malformed by any other length.
+		for _, typ := range []uint16{attrLifetime, attrXORPeerAddress, attrChannelNumber, attrRequestedFamily,
+			attrRequestedTransport, attrEvenPort, attrReservationToken} {
 			for _, size := range []int{0, 1, 2, 3, 5, 7, 9, 12, 19, 21} {
-				for _, method := range []uint16{methodAllocate, methodRefresh, methodCreatePermission, methodChannelBind} {
+				for _, method := range []uint16{methodAllocate, methodRefresh, methodCreatePermission,
+					methodChannelBind} {
 					c.request(method, attr(typ, make([]byte, size)...))
 				}
 			}
@@ -226,7 +234,8 @@ func TestAbuse19FramesInPieces(t *testing.T) {
 	}
 	check("in sevens")
 
-	// The longest that each kind can be. A datagram carries less than a frame; what is longer is dropped, and the stream goes on.
+	// The longest that each kind can be. A datagram carries less than a frame; what is longer is
+	// dropped, and the stream goes on.
 	longest := strings.Repeat("y", maxPayload(netip.MustParseAddr("127.0.0.1")))
 	want = []string{longest, "z", "z"}
 	c.write(c.channelFrame(0x4000, longest))

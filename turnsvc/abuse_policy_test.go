@@ -9,7 +9,8 @@ import (
 	"signalbox/turnsvc/cred"
 )
 
-// Lines 1 to 8 of the abuse list: what no client may reach, in every spelling, by every way there is, from allocations of both families.
+// Lines 1 to 8 of the abuse list: what no client may reach, in every spelling, by every way there
+// is, from allocations of both families.
 
 var abusePeers = []struct {
 	name  string
@@ -17,11 +18,15 @@ var abusePeers = []struct {
 }{
 	{"01Loopback", []string{"127.0.0.2", "127.255.255.254"}}, // ::1 is a relay's here: TestIPv6PeerPolicy has it
 	{"02Unspecified", []string{"0.0.0.0", "0.1.2.3", "::"}},
-	{"03MappedAndCompatible", []string{"::ffff:127.0.0.1", "::ffff:0.0.0.0", "::127.0.0.1", "::ffff:10.0.0.1", "::ffff:0:127.0.0.1", "::ffff:0:10.0.0.1"}},
-	{"04Tunnels", []string{"64:ff9b::7f00:1", "64:ff9b:1::7f00:1", "2002:7f00:1::", "2001:0:7f00:1::", "2001:0:1:1:1:1:80ff:fffe"}},
-	{"05Metadata", []string{"169.254.169.254", "168.63.129.16", "100.100.100.200", "::ffff:169.254.169.254", "fd00:ec2::254", "64:ff9b::a9fe:a9fe"}},
+	{"03MappedAndCompatible", []string{"::ffff:127.0.0.1", "::ffff:0.0.0.0", "::127.0.0.1", "::ffff:10.0.0.1",
+		"::ffff:0:127.0.0.1", "::ffff:0:10.0.0.1"}},
+	{"04Tunnels", []string{"64:ff9b::7f00:1", "64:ff9b:1::7f00:1", "2002:7f00:1::", "2001:0:7f00:1::",
+		"2001:0:1:1:1:1:80ff:fffe"}},
+	{"05Metadata", []string{"169.254.169.254", "168.63.129.16", "100.100.100.200", "::ffff:169.254.169.254",
+		"fd00:ec2::254", "64:ff9b::a9fe:a9fe"}},
 	{"06SpecialPurpose", []string{
-		"10.0.0.1", "172.16.0.1", "172.31.255.254", "192.168.0.1", "100.64.0.1", "192.0.0.1", "192.0.2.1", "192.88.99.1", "198.18.0.1", "198.19.255.254",
+		"10.0.0.1", "172.16.0.1", "172.31.255.254", "192.168.0.1", "100.64.0.1", "192.0.0.1", "192.0.2.1",
+		"192.88.99.1", "198.18.0.1", "198.19.255.254",
 		"198.51.100.1", "203.0.113.1", "224.0.0.1", "239.255.255.250", "240.0.0.1", "255.255.255.255",
 		"fe80::1", "fc00::1", "fdff::1", "fec0::1", "ff02::1", "100::1", "2001:db8::1",
 	}},
@@ -50,73 +55,81 @@ func TestAbuse01To06Peers(t *testing.T) {
 	needIPv6(t)
 	for _, tc := range abusePeers {
 		t.Run(tc.name, func(t *testing.T) {
-			each(t, func(o *Options) { o.AllowLoopback = false; behindNAT(o) }, func(t *testing.T, r *rig, transport string) {
-				v4, v6 := r.dial(transport, "u", "p"), r.dial(transport, "u", "p")
-				v4.allocate()
-				v6.allocate(withFamily(familyIPv6))
-				for _, ip := range tc.peers {
-					c, other := v4, v6
-					if netip.MustParseAddr(ip).Is6() {
-						c, other = v6, v4
-					}
-					peer := netip.AddrPortFrom(netip.MustParseAddr(ip), 9).String()
-					for way, try := range abuseWays {
-						try(c, peer)
-						for _, a := range r.s.Snapshot().Allocations {
-							if len(a.Permissions) != 0 || a.Channels != 0 || a.FromClientPackets != 0 {
-								t.Fatalf("%s by %s: permissions %v, %d channels, %d packets", ip, way, a.Permissions, a.Channels, a.FromClientPackets)
+			each(t, func(o *Options) { o.AllowLoopback = false; behindNAT(o) },
+				func(t *testing.T, r *rig, transport string) {
+					v4, v6 := r.dial(transport, "u", "p"), r.dial(transport, "u", "p")
+					v4.allocate()
+					v6.allocate(withFamily(familyIPv6))
+					for _, ip := range tc.peers {
+						c, other := v4, v6
+						if netip.MustParseAddr(ip).Is6() {
+							c, other = v6, v4
+						}
+						peer := netip.AddrPortFrom(netip.MustParseAddr(ip), 9).String()
+						for way, try := range abuseWays {
+							try(c, peer)
+							for _, a := range r.s.Snapshot().Allocations {
+								if len(a.Permissions) != 0 || a.Channels != 0 || a.FromClientPackets != 0 {
+									t.Fatalf("%s by %s: permissions %v, %d channels, %d packets", ip, way, a.Permissions,
+										a.Channels, a.FromClientPackets)
+								}
 							}
 						}
+						// nor from an allocation of the other family
+						other.refused(443, methodCreatePermission, withPeer(peer))
 					}
-					other.refused(443, methodCreatePermission, withPeer(peer)) // nor from an allocation of the other family
-				}
-				sends := uint64(len(tc.peers))
-				eventually(t, "every Send and ChannelData is dropped", func() bool {
-					d := r.s.Snapshot().Drops
-					return d["no-permission"] == sends && d["no-channel"] == sends
+					sends := uint64(len(tc.peers))
+					eventually(t, "every Send and ChannelData is dropped", func() bool {
+						d := r.s.Snapshot().Drops
+						return d["no-permission"] == sends && d["no-channel"] == sends
+					})
 				})
-			})
 		})
 	}
 }
 
 // Line 7: this host's addresses lead to live relay ports and to nothing else, packet by packet.
 func TestAbuse07OwnAddresses(t *testing.T) {
-	each(t, func(o *Options) { o.AllowLoopback = false; o.AllowPeers = prefixes("0.0.0.0/0") }, func(t *testing.T, r *rig, transport string) {
-		c := r.dial(transport, "u", "p")
-		c.allocate()
-		// The rig relays on 127.0.0.1, so a permission for it is granted: for relays. A service of the host's own there stays out of reach.
-		service := r.peer()
-		c.ok(methodChannelBind, withChannel(0x4000), withPeer(service.LocalAddr().String()))
-		c.write(c.channelFrame(0x4000, "hello, admin port"))
-		c.write(c.sendFrame(r.addr["udp"], "hello, TURN in TURN"))
-		eventually(t, "both are denied", func() bool { return r.s.Snapshot().Drops["peer-denied"] == 2 })
-		if err := service.SetReadDeadline(time.Now().Add(50 * time.Millisecond)); err != nil {
-			t.Fatal(err)
-		}
-		if n, _, err := service.ReadFromUDPAddrPort(make([]byte, 100)); err == nil {
-			t.Errorf("%d bytes reached a port of the host's own", n)
-		}
-		// Other addresses of the host's are not even granted.
-		for ip := range r.s.host.Load().own {
-			if !ip.Is4() || ip.IsLoopback() {
-				continue
+	each(t, func(o *Options) { o.AllowLoopback = false; o.AllowPeers = prefixes("0.0.0.0/0") },
+		func(t *testing.T, r *rig, transport string) {
+			c := r.dial(transport, "u", "p")
+			c.allocate()
+			// The rig relays on 127.0.0.1, so a permission for it is granted: for relays. A service of
+			// the host's own there stays out of reach.
+			service := r.peer()
+			c.ok(methodChannelBind, withChannel(0x4000), withPeer(service.LocalAddr().String()))
+			c.write(c.channelFrame(0x4000, "hello, admin port"))
+			c.write(c.sendFrame(r.addr["udp"], "hello, TURN in TURN"))
+			eventually(t, "both are denied", func() bool { return r.s.Snapshot().Drops["peer-denied"] == 2 })
+			if err := service.SetReadDeadline(time.Now().Add(50 * time.Millisecond)); err != nil {
+				t.Fatal(err)
 			}
-			c.refused(403, methodCreatePermission, withPeer(netip.AddrPortFrom(ip, 22).String()))
-		}
-	})
+			if n, _, err := service.ReadFromUDPAddrPort(make([]byte, 100)); err == nil {
+				t.Errorf("%d bytes reached a port of the host's own", n)
+			}
+			// Other addresses of the host's are not even granted.
+			for ip := range r.s.host.Load().own {
+				if !ip.Is4() || ip.IsLoopback() {
+					continue
+				}
+				c.refused(403, methodCreatePermission, withPeer(netip.AddrPortFrom(ip, 22).String()))
+			}
+		})
 }
 
-// Line 8: an operator's list opens what it names, and no more; deny wins. (That a malformed entry stops the start is a test of the configuration.)
+// Line 8: an operator's list opens what it names, and no more; deny wins. (That a malformed entry
+// stops the start is a test of the configuration.)
 func TestAbuse08OperatorLists(t *testing.T) {
 	each(t, func(o *Options) {
 		o.AllowLoopback = false
-		o.AllowPeers, o.DenyPeers = prefixes("10.1.0.0/16", "127.0.0.0/8", "169.254.0.0/16"), prefixes("10.1.2.0/24", "8.8.8.0/24")
+		o.AllowPeers, o.DenyPeers = prefixes("10.1.0.0/16", "127.0.0.0/8", "169.254.0.0/16"),
+			prefixes("10.1.2.0/24", "8.8.8.0/24")
 	}, func(t *testing.T, r *rig, transport string) {
 		c := r.dial(transport, "u", "p")
 		c.allocate()
 		for peer, want := range map[string]int{
-			"10.1.0.1": 0, "10.1.255.254": 0, "10.0.255.255": 403, "10.2.0.0": 403, "10.1.2.3": 403, "8.8.8.8": 403, "8.8.4.4": 0,
+			"10.1.0.1": 0, "10.1.255.254": 0, "10.0.255.255": 403, "10.2.0.0": 403, "10.1.2.3": 403, "8.8.8.8": 403,
+			"8.8.4.4":   0,
 			"127.0.0.2": 403, "169.254.169.254": 403, // never, whatever the list says
 		} {
 			if m := c.request(methodCreatePermission, withPeer(peer+":9")); m.code() != want {

@@ -51,12 +51,14 @@ func TestLaneAllocatesNothing(t *testing.T) {
 	}
 }
 
-// Every way to fail to be somebody takes the same work, of which allocations are the trace that no busy machine disturbs.
+// Every way to fail to be somebody takes the same work, of which allocations are the trace that no
+// busy machine disturbs.
 func TestAbuse12TimingTellsNothing(t *testing.T) {
 	r := newRig(t, nil)
 	here := netip.MustParseAddr("127.0.0.1")
 	work := map[string]float64{}
-	for _, user := range []string{"u", "v", "x", "someone", "1", "1900000000:live", "1900000000:someone", "1000000000:live"} {
+	for _, user := range []string{"u", "v", "x", "someone", "1", "1900000000:live", "1900000000:someone",
+		"1000000000:live"} {
 		c := &client{user: user, key: make([]byte, 16), nonce: r.s.nonces.append(nil, here, r.s.clock.wall())}
 		var m message
 		if !m.decode(c.build(methodAllocate, withUDP)) {

@@ -19,7 +19,8 @@ const (
 	reservationLifetime = 30 * time.Second
 )
 
-// reservation is a relay port that an Allocate may claim by its token. It counts in the quotas of whom it was reserved for.
+// reservation is a relay port that an Allocate may claim by its token. It counts in the quotas of
+// whom it was reserved for.
 type reservation struct {
 	relay     *relay
 	pool      *pool
@@ -78,7 +79,8 @@ func (b *books) allocate(r *request, a *allocation) {
 	b.readers.Go(func() {
 		a.relay.read(func(p packet, from netip.AddrPort) { b.s.receivePeer(a, p, from) })
 	})
-	b.s.log.Debug("allocation created", "relay", a.relayed, "client", a.client, "transport", r.link.transport(), "class", a.class)
+	b.s.log.Debug("allocation created", "relay", a.relayed, "client", a.client, "transport", r.link.transport(),
+		"class", a.class)
 
 	b.answer(r, func(m *builder) {
 		m.xorAddr(attrXORRelayedAddress, a.relayed)
@@ -94,7 +96,8 @@ func (b *books) allocate(r *request, a *allocation) {
 	}
 }
 
-// attach gives the allocation its scope. It reports false for a session's credential whose session is over.
+// attach gives the allocation its scope. It reports false for a session's credential whose session
+// is over.
 func (b *books) attach(a *allocation) bool {
 	a.scope = scope{peers: b.s.live.Load().policy.peersOf(a.class), rooms: b.s.rooms}
 	if a.class != cred.Hub {
@@ -107,8 +110,8 @@ func (b *books) attach(a *allocation) bool {
 	return a.scope.member != nil
 }
 
-// giveUp takes back what open gave. The session may have ended, and so have had the allocation put among those that are to be removed: there
-// it must not be released once more.
+// giveUp takes back what open gave. The session may have ended, and so have had the allocation put
+// among those that are to be removed: there it must not be released once more.
 func (b *books) giveUp(a *allocation, next *reservation) {
 	b.mu.Lock()
 	a.ended.Store(true)
@@ -171,7 +174,8 @@ func (b *books) noRoom(r *request, w *wish) int {
 	}
 	l := &b.s.live.Load().Limits
 	switch {
-	case b.s.draining.Load(), b.budget.spent(l.TotalPerMonth), l.Allocations > 0 && b.size()+len(b.reservations)+n > l.Allocations:
+	case b.s.draining.Load(), b.budget.spent(l.TotalPerMonth), l.Allocations > 0 &&
+		b.size()+len(b.reservations)+n > l.Allocations:
 		return 508
 	case !b.quotas.room(n, l, principal(r.class, r.user), r.client.Addr()):
 		return 486
@@ -179,13 +183,14 @@ func (b *books) noRoom(r *request, w *wish) int {
 	return 0
 }
 
-// open makes an allocation with a relay socket of its own, and the reservation of the next port if that is wished. code is that of
-// the refusal, or 0.
+// open makes an allocation with a relay socket of its own, and the reservation of the next port if
+// that is wished. code is that of the refusal, or 0.
 func (b *books) open(r *request, w *wish) (a *allocation, next *reservation, code int) {
 	now := b.s.clock.now()
 	b.nextID++
 	a = &allocation{
-		id: b.nextID, link: r.link, client: r.client, user: r.user, principal: principal(r.class, r.user), class: r.class, key: r.key, created: now,
+		id: b.nextID, link: r.link, client: r.client, user: r.user, principal: principal(r.class, r.user),
+		class: r.class, key: r.key, created: now,
 		clock: b.s.clock, counters: &b.s.counters,
 	}
 	a.expires.Store(now + int64(w.lifetime))
@@ -220,7 +225,8 @@ func (b *books) open(r *request, w *wish) (a *allocation, next *reservation, cod
 	return a, next, 0
 }
 
-// reserve keeps a port for an Allocate that names the returned token (RFC 8656 §7.2, EVEN-PORT's R bit).
+// reserve keeps a port for an Allocate that names the returned token (RFC 8656 §7.2, EVEN-PORT's R
+// bit).
 func (b *books) reserve(next *reservation) (token [8]byte) {
 	rand.Read(token[:]) //nolint:errcheck // it never fails
 	b.reservations[token] = next
@@ -241,7 +247,8 @@ func (b *books) dropReservation(token [8]byte) {
 	held.pool.release(held.relay)
 }
 
-// lifetime returns what the LIFETIME attribute is granted, within the bounds of ours. Zero stays zero in a Refresh: it ends the allocation.
+// lifetime returns what the LIFETIME attribute is granted, within the bounds of ours. Zero stays
+// zero in a Refresh: it ends the allocation.
 func (b *books) lifetime(m *message) (time.Duration, bool) {
 	v, ok := m.get(attrLifetime)
 	if !ok {

@@ -17,27 +17,30 @@ const (
 	permissionLifetime = 300 * time.Second
 	channelLifetime    = 600 * time.Second
 
-	// RFC 8656 §12 ends the range at 0x4FFF; RFC 5766 clients, coturn's among them, still bind up to 0x7FFF.
+	// RFC 8656 §12 ends the range at 0x4FFF; RFC 5766 clients, coturn's among them, still bind up
+	// to 0x7FFF.
 	firstChannel = 0x4000
 	lastChannel  = 0x7FFF
 )
 
 // link is the way back to a client: a UDP socket or a stream.
 type link interface {
-	// send delivers one frame to the client at addr and keeps nothing of it. It does not wait for the client.
+	// send delivers one frame to the client at addr and keeps nothing of it. It does not wait for
+	// the client.
 	send(frame []byte, addr netip.AddrPort)
 	// stream reports whether frames are padded to four bytes (RFC 8656 §12.5).
 	stream() bool
 	transport() string
 	local() netip.AddrPort
-	// allocation returns the allocation of the client at addr, or nil; setAllocation is for the books.
+	// allocation returns the allocation of the client at addr, or nil; setAllocation is for the
+	// books.
 	allocation(addr netip.AddrPort) *allocation
 	setAllocation(addr netip.AddrPort, a *allocation)
 }
 
-// allocation is one client's relayed transport address, with our own deadlines for all that it may do.
-// The packet path reads it from two goroutines (the client's front and the relay socket's reader);
-// only the books change it.
+// allocation is one client's relayed transport address, with our own deadlines for all that it may
+// do. The packet path reads it from two goroutines (the client's front and the relay socket's
+// reader); only the books change it.
 type allocation struct {
 	// Set when it is made.
 	id     uint64
@@ -90,8 +93,8 @@ type channel struct {
 
 func (a *allocation) live(now int64) bool { return now < a.expires.Load() }
 
-// channelByNumber returns the peer that a number is bound to and that peer's permission. ok is false unless both the
-// channel and the permission are in time.
+// channelByNumber returns the peer that a number is bound to and that peer's permission. ok is
+// false unless both the channel and the permission are in time.
 func (a *allocation) channelByNumber(number uint16, now int64) (peer netip.AddrPort, g grant, ok bool) {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
@@ -113,7 +116,8 @@ func (a *allocation) permissionFor(peer netip.Addr, now int64) (g grant, ok bool
 	return p.grant, true
 }
 
-// admits reports whether a packet from peer may pass to the client, and the channel bound to that peer, 0 if none.
+// admits reports whether a packet from peer may pass to the client, and the channel bound to that
+// peer, 0 if none.
 func (a *allocation) admits(peer netip.AddrPort, now int64) (permitted bool, number uint16) {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
@@ -140,8 +144,8 @@ func (a *allocation) permit(peer netip.Addr, g grant, now int64) *permission {
 	return p
 }
 
-// replaceLocked puts a new permission, which has no time yet, in the place of that for peer. A grant is immutable, since the packet path
-// reads it.
+// replaceLocked puts a new permission, which has no time yet, in the place of that for peer. A
+// grant is immutable, since the packet path reads it.
 func (a *allocation) replaceLocked(peer netip.Addr, g grant) *permission {
 	p := &permission{grant: g}
 	if a.permissions == nil {
@@ -188,8 +192,9 @@ func (a *allocation) usedFor(peer netip.Addr) int64 {
 	return 0
 }
 
-// mayTalk reports whether two allocations of this box may exchange packets: each must be in the other's reach, since a permission, which is
-// for an address, can't tell one relay of the box from another.
+// mayTalk reports whether two allocations of this box may exchange packets: each must be in the
+// other's reach, since a permission, which is for an address, can't tell one relay of the box from
+// another.
 func (a *allocation) mayTalk(b *allocation) bool { return a.reachesRelay(b) && b.reachesRelay(a) }
 
 func (a *allocation) reachesRelay(b *allocation) bool {
@@ -203,7 +208,8 @@ func (a *allocation) reachesRelay(b *allocation) bool {
 	return true
 }
 
-// bind installs or extends the channel, whose peer p permits. The caller has seen that number and peer go together.
+// bind installs or extends the channel, whose peer p permits. The caller has seen that number and
+// peer go together.
 func (a *allocation) bind(number uint16, peer netip.AddrPort, p *permission, now int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -222,14 +228,16 @@ func (a *allocation) bind(number uint16, peer netip.AddrPort, p *permission, now
 
 func (c *channel) over(now int64) bool { return c != nil && now >= c.expires.Load() }
 
-// boundTo returns the channels of that number and to that peer, nil where there is none, and how many there are in all.
+// boundTo returns the channels of that number and to that peer, nil where there is none, and how
+// many there are in all.
 func (a *allocation) boundTo(number uint16, peer netip.AddrPort) (byNumber, byPeer *channel, n int) {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
 	return a.channels[number], a.byPeer[peer], len(a.channels)
 }
 
-// forgetExpired drops permissions and channels whose time is over, so that their caps count live ones only.
+// forgetExpired drops permissions and channels whose time is over, so that their caps count live
+// ones only.
 func (a *allocation) forgetExpired(now int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -18,18 +18,21 @@ func (s *Server) Kick(id string) bool {
 	return s.endWhere(func(a *allocation) bool { return a.id == n }) > 0
 }
 
-// KickUser ends every allocation of a user and returns how many: the name of a static user, the user name of a session, or the id that a minted
-// credential was issued to, which is a session's peer id for one. A session that only lingers is over with it.
+// KickUser ends every allocation of a user and returns how many: the name of a static user, the
+// user name of a session, or the id that a minted credential was issued to, which is a session's
+// peer id for one. A session that only lingers is over with it.
 func (s *Server) KickUser(user string) int {
 	n := s.endWhere(func(a *allocation) bool { return a.belongsTo(user) })
 	s.settle(s.rooms.dismiss(func(m *member) bool { return m.id == user || m.user == user }))
 	return n
 }
 
-// KickSource ends every allocation of clients within source, and the sessions from there that only linger. It returns how many allocations.
+// KickSource ends every allocation of clients within source, and the sessions from there that only
+// linger. It returns how many allocations.
 func (s *Server) KickSource(source netip.Prefix) int {
 	n := s.endWhere(func(a *allocation) bool {
-		return source.Contains(a.client.Addr()) || a.scope.member != nil && source.Contains(s.rooms.sourceOf(a.scope.member))
+		return source.Contains(a.client.Addr()) || a.scope.member != nil &&
+			source.Contains(s.rooms.sourceOf(a.scope.member))
 	})
 	s.settle(s.rooms.dismiss(func(m *member) bool { return source.Contains(m.source) }))
 	return n
@@ -68,7 +71,8 @@ type bans struct {
 // maxBans bounds the memory for them; the operator makes them, so this many are a mistake.
 const maxBans = 10_000
 
-// Ban keeps a user, as KickUser knows it, or a source from making allocations until then. An empty user or an invalid source is none.
+// Ban keeps a user, as KickUser knows it, or a source from making allocations until then. An empty
+// user or an invalid source is none.
 func (s *Server) Ban(user string, source netip.Prefix, until time.Time) {
 	s.bans.mu.Lock()
 	defer s.bans.mu.Unlock()
@@ -80,7 +84,8 @@ func (s *Server) Ban(user string, source netip.Prefix, until time.Time) {
 	}
 }
 
-// banned reports whether somebody may not allocate now. Bans whose time is over are forgotten on the way.
+// banned reports whether somebody may not allocate now. Bans whose time is over are forgotten on
+// the way.
 func (b *bans) banned(class cred.Class, user string, source netip.Addr, now time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -7,12 +7,14 @@ import (
 	"time"
 )
 
-// The books grant what the gate has authenticated. They run in one goroutine, which alone talks to the engine, creates and ends
-// allocations, and owns ports and quotas: so nothing here races with anything, and every way out gives back what it took.
+// The books grant what the gate has authenticated. They run in one goroutine, which alone talks to
+// the engine, creates and ends allocations, and owns ports and quotas: so nothing here races with
+// anything, and every way out gives back what it took.
 
 const (
-	// grantQueue bounds requests that wait for the books, sourceQueue those of one source: whoever floods with authentic requests
-	// leaves room for others. A client whose request is dropped sends it again.
+	// grantQueue bounds requests that wait for the books, sourceQueue those of one source: whoever
+	// floods with authentic requests leaves room for others. A client whose request is dropped
+	// sends it again.
 	grantQueue    = 1024
 	sourceQueue   = grantQueue / 4
 	sweepInterval = time.Second
@@ -27,7 +29,8 @@ type books struct {
 
 	minPort, maxPort uint16 // relay ports
 
-	// channelTimeout is when pion forgets a channel: before we do, so that it never knows one that we have let go.
+	// channelTimeout is when pion forgets a channel: before we do, so that it never knows one that
+	// we have let go.
 	channelTimeout time.Duration
 
 	// Owned by run.
@@ -80,7 +83,8 @@ func (b *books) submit(r *request) bool {
 	return false
 }
 
-// end stops an allocation at once and has the books remove it soon. It may be called from any goroutine, and more than once.
+// end stops an allocation at once and has the books remove it soon. It may be called from any
+// goroutine, and more than once.
 func (b *books) end(a *allocation) {
 	b.mu.Lock()
 	if a.ended.Swap(true) {
@@ -96,8 +100,8 @@ func (b *books) end(a *allocation) {
 	}
 }
 
-// streamOver ends the allocation of a stream whose reader has returned. A request of that stream may still be queued, so the
-// books look again when they have come to it.
+// streamOver ends the allocation of a stream whose reader has returned. A request of that stream
+// may still be queued, so the books look again when they have come to it.
 func (b *books) streamOver(l *streamLink) {
 	if a := l.a.Load(); a != nil {
 		b.end(a)
@@ -152,7 +156,8 @@ func (b *books) tellPorts() {
 	}
 }
 
-// sweep ends what has expired. The packet path enforces every deadline itself; this gives the ports back.
+// sweep ends what has expired. The packet path enforces every deadline itself; this gives the ports
+// back.
 func (b *books) sweep() {
 	now := b.s.clock.now()
 	limits := &b.s.live.Load().Limits
@@ -267,7 +272,8 @@ func (b *books) reply(r *request, raw []byte) {
 	r.link.send(raw, r.client)
 }
 
-// granted reports whether the engine agreed. If it did not, although the gate had, the client is refused.
+// granted reports whether the engine agreed. If it did not, although the gate had, the client is
+// refused.
 func (b *books) granted(r *request, err error) bool {
 	if err != nil {
 		b.s.log.Error("the TURN engine disagrees with the gate", "method", r.msg.method, "err", err)

@@ -7,15 +7,18 @@ import (
 	"syscall"
 )
 
-// noBroadcast takes back the leave to send to broadcast addresses, which package net gives every UDP socket: of which addresses of the
-// networks around are such, the peer policy knows nothing.
+// noBroadcast takes back the leave to send to broadcast addresses, which package net gives every
+// UDP socket: of which addresses of the networks around are such, the peer policy knows nothing.
 func noBroadcast(conn *net.UDPConn) error {
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return err
 	}
 	var set error
-	if err := raw.Control(func(fd uintptr) { set = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_BROADCAST, 0) }); err != nil {
+	if err := raw.Control(func(fd uintptr) {
+		set = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET,
+			syscall.SO_BROADCAST, 0)
+	}); err != nil {
 		return err
 	}
 	return set

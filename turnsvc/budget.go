@@ -14,7 +14,8 @@ type Transfer struct {
 	Bytes int64  `json:"bytes"`
 }
 
-// Relayed is application data, without TURN framing, that was relayed since the start: what ended allocations carried, too.
+// Relayed is application data, without TURN framing, that was relayed since the start: what ended
+// allocations carried, too.
 type Relayed struct {
 	FromClientBytes   uint64 `json:"fromClientBytes"`
 	FromClientPackets uint64 `json:"fromClientPackets"`
@@ -22,9 +23,10 @@ type Relayed struct {
 	ToClientPackets   uint64 `json:"toClientPackets"`
 }
 
-// budget adds up what is relayed, in a month and since the start. The packet path knows nothing of it: whoever wants to know, and the books once
-// a second, have it take in by how much the allocations' own counters have grown. A spent budget refuses new allocations; running calls are not
-// cut off.
+// budget adds up what is relayed, in a month and since the start. The packet path knows nothing of
+// it: whoever wants to know, and the books once a second, have it take in by how much the
+// allocations' own counters have grown. A spent budget refuses new allocations; running calls are
+// not cut off.
 type budget struct {
 	mu       sync.Mutex
 	transfer Transfer
@@ -33,13 +35,15 @@ type budget struct {
 	warned   bool
 }
 
-// endedAllocation is one whose last packets may still be on their way through the lane, and be counted there.
+// endedAllocation is one whose last packets may still be on their way through the lane, and be
+// counted there.
 type endedAllocation struct {
 	*allocation
 	at time.Time
 }
 
-// lastPackets is how long an ended allocation's counters are looked at: far longer than a packet is in the lane.
+// lastPackets is how long an ended allocation's counters are looked at: far longer than a packet is
+// in the lane.
 const lastPackets = 3 * time.Second
 
 // budgetWarning is the part of the budget at which the operator is told.
@@ -74,7 +78,8 @@ func (b *budget) count(live []*allocation, c clock) (Transfer, Relayed) {
 	return b.transfer, b.relayed
 }
 
-// add takes in one allocation. mu is held. What was taken in stands in the allocation, so it does not matter how often and from which list it comes.
+// add takes in one allocation. mu is held. What was taken in stands in the allocation, so it does
+// not matter how often and from which list it comes.
 func (b *budget) add(a *allocation) {
 	carried := Relayed{
 		FromClientBytes: a.fromClient.bytes.Load(), FromClientPackets: a.fromClient.packets.Load(),
@@ -105,7 +110,8 @@ func (b *budget) warn(limit int64, log *slog.Logger) {
 	b.warned = b.warned || due
 	b.mu.Unlock()
 	if due { // a log that is slow holds up nobody who asks what was relayed
-		log.Warn("the monthly transfer budget runs out: at its end no new allocations are made", "month", transfer.Month,
+		log.Warn("the monthly transfer budget runs out: at its end no new allocations are made", "month",
+			transfer.Month,
 			"bytes", transfer.Bytes, "budget", limit)
 	}
 }

@@ -16,17 +16,19 @@ import (
 	"github.com/pion/transport/v4/packetio"
 )
 
-// TURN over DTLS (RFC 7350) shares the UDP port with plain TURN; the first byte tells them apart (RFC 7983). pion/dtls speaks the protocol.
-// What it may be made to do by strangers is bounded here: it gets datagrams that look like what is due (dtls_record.go), and runs as many
-// handshakes as it is allowed to (dtls_handshakes.go).
+// TURN over DTLS (RFC 7350) shares the UDP port with plain TURN; the first byte tells them apart
+// (RFC 7983). pion/dtls speaks the protocol. What it may be made to do by strangers is bounded
+// here: it gets datagrams that look like what is due (dtls_record.go), and runs as many handshakes
+// as it is allowed to (dtls_handshakes.go).
 //
-// Its server makes a random cookie for each connection, so that a ClientHello has to be remembered until its cookie comes back: until
-// then for little, and one makes room for the next.
+// Its server makes a random cookie for each connection, so that a ClientHello has to be remembered
+// until its cookie comes back: until then for little, and one makes room for the next.
 
 const (
 	// dtlsQueue bounds what waits for pion to read it, of one client.
 	dtlsQueue, dtlsQueueBytes = 64, 64 << 10
-	// dtlsDatagram is what pion reads at a time; of a longer datagram it would take the first part for the whole.
+	// dtlsDatagram is what pion reads at a time; of a longer datagram it would take the first part
+	// for the whole.
 	dtlsDatagram = 8192
 	// dtlsRecord is the most that a record carries (RFC 5246 §6.2.1).
 	dtlsRecord = 1 << 14
@@ -43,15 +45,17 @@ type dtlsFront struct {
 	closed bool
 }
 
-// dtlsPeer is what one client address has: an established connection, and a handshake of its own or, where the client has
-// restarted, besides it. The old one ends when the new one has proven that it is the same client (RFC 6347 §4.2.8).
+// dtlsPeer is what one client address has: an established connection, and a handshake of its own
+// or, where the client has restarted, besides it. The old one ends when the new one has proven that
+// it is the same client (RFC 6347 §4.2.8).
 type dtlsPeer struct{ established, handshaking *dtlsPipe }
 
 func newDTLSFront(s *Server, conn *net.UDPConn) *dtlsFront {
 	return &dtlsFront{s: s, conn: conn, peers: map[netip.AddrPort]dtlsPeer{}}
 }
 
-// receive sends a datagram to the connection that it belongs to. It is called by the socket's reader, and waits for nothing.
+// receive sends a datagram to the connection that it belongs to. It is called by the socket's
+// reader, and waits for nothing.
 func (f *dtlsFront) receive(datagram []byte, src netip.AddrPort) {
 	kind := classifyDTLS(datagram)
 	f.mu.Lock()
@@ -160,7 +164,8 @@ func (f *dtlsFront) close() {
 	f.wg.Wait()
 }
 
-// dtlsPipe is one client's share of the UDP socket, as the net.PacketConn that pion reads and writes.
+// dtlsPipe is one client's share of the UDP socket, as the net.PacketConn that pion reads and
+// writes.
 type dtlsPipe struct {
 	front *dtlsFront
 	peer  netip.AddrPort
@@ -209,7 +214,8 @@ func (p *dtlsPipe) WriteTo(b []byte, _ net.Addr) (int, error) {
 	return p.front.conn.WriteToUDPAddrPort(b, p.peer)
 }
 
-// Close ends the connection; pion's reads fail from then on, and the socket stays open for the others.
+// Close ends the connection; pion's reads fail from then on, and the socket stays open for the
+// others.
 func (p *dtlsPipe) Close() error { return p.in.Close() }
 
 func (p *dtlsPipe) LocalAddr() net.Addr               { return p.front.conn.LocalAddr() }
@@ -229,7 +235,8 @@ func (c dtlsConn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// readRecords reads a DTLS connection, where each record is a frame (RFC 7350 §3), until it ends or stalls.
+// readRecords reads a DTLS connection, where each record is a frame (RFC 7350 §3), until it ends or
+// stalls.
 func (l *streamLink) readRecords() {
 	in := &inlet{link: l}
 	buf := make([]byte, headroom+dtlsDatagram+tailroom)
@@ -252,7 +259,10 @@ func (l *streamLink) readRecords() {
 // dtlsOptions are those of every connection.
 func dtlsOptions(certificate func(serverName string) (*tls.Certificate, error), log pionLog) []dtls.ServerOption {
 	return []dtls.ServerOption{
-		dtls.WithGetCertificate(func(hello *dtls.ClientHelloInfo) (*tls.Certificate, error) { return certificate(hello.ServerName) }),
+		dtls.WithGetCertificate(func(hello *dtls.ClientHelloInfo) (*tls.Certificate,
+			error) {
+			return certificate(hello.ServerName)
+		}),
 		dtls.WithCipherSuites(
 			dtls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, dtls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
 			dtls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, dtls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,

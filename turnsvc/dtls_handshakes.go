@@ -9,17 +9,21 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// What a handshake may cost. A spoofed ClientHello holds a place until a cookie would be back, at most; when all are taken, one of those
-// whose cookie is still out is given up, so that a flood slows honest clients down instead of keeping them out.
+// What a handshake may cost. A spoofed ClientHello holds a place until a cookie would be back, at
+// most; when all are taken, one of those whose cookie is still out is given up, so that a flood
+// slows honest clients down instead of keeping them out.
 const (
 	handshakeLimit     = 256 // at once, in all
 	handshakePerSource = 32  // at once, of one source
 	handshakeTime      = 2 * time.Second
-	// helloRate bounds what new ClientHellos cost in time: for each a key pair is made, in some 0.1 ms. In memory it is 22 KiB while it lasts.
+	// helloRate bounds what new ClientHellos cost in time: for each a key pair is made, in some 0.1
+	// ms. In memory it is 22 KiB while it lasts.
 	helloRate, helloBurst = 1000, handshakeLimit
-	// handshakeDatagrams and handshakeDatagram bound what a client may send in a handshake, and so what is kept of it.
+	// handshakeDatagrams and handshakeDatagram bound what a client may send in a handshake, and so
+	// what is kept of it.
 	handshakeDatagrams, handshakeDatagram = 32, 2048
-	// retransmitDatagrams is what may come of the handshake after it: the last flight again, where its answer was lost. pion keeps what comes.
+	// retransmitDatagrams is what may come of the handshake after it: the last flight again, where
+	// its answer was lost. pion keeps what comes.
 	retransmitDatagrams = 16
 )
 
@@ -41,7 +45,8 @@ func newHandshakes(options []dtls.ServerOption) *handshakes {
 	}
 }
 
-// begin reports whether there is room for one more. If there is none, it makes some, for the next: the client asks again.
+// begin reports whether there is room for one more. If there is none, it makes some, for the next:
+// the client asks again.
 func (h *handshakes) begin(p *dtlsPipe) bool {
 	src := sourceOf(p.peer.Addr())
 	h.mu.Lock()

@@ -69,11 +69,12 @@ func classifyDTLS(datagram []byte) dtlsKind {
 	return kind
 }
 
-// isClientHello reports whether a datagram is one whole ClientHello that begins a handshake. One in fragments would have to be kept, and none
-// needs any.
+// isClientHello reports whether a datagram is one whole ClientHello that begins a handshake. One in
+// fragments would have to be kept, and none needs any.
 func isClientHello(b []byte) bool {
 	const random, sessionID = 2 + 32, 1
-	if len(b) < recordHeader+handshakeHeader+random+sessionID || len(b) > handshakeDatagram || b[0] != contentHandshake || b[1] != 0xFE {
+	if len(b) < recordHeader+handshakeHeader+random+sessionID || len(b) > handshakeDatagram ||
+		b[0] != contentHandshake || b[1] != 0xFE {
 		return false
 	}
 	body := len(b) - recordHeader - handshakeHeader

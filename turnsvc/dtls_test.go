@@ -28,7 +28,8 @@ func withDTLS(t testing.TB) func(*Options) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour),
+		NotAfter: time.Now().Add(time.Hour)}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)
@@ -59,7 +60,8 @@ func (r *rig) shakeHands(from *net.UDPConn) *dtls.Conn {
 func (r *rig) tryHands(from *net.UDPConn) (*dtls.Conn, error) {
 	r.t.Helper()
 	to := net.UDPAddrFromAddrPort(netip.MustParseAddrPort(r.addr["udp"]))
-	conn, err := dtls.ClientWithOptions(from, to, dtls.WithInsecureSkipVerify(true), dtls.WithFlightInterval(100*time.Millisecond))
+	conn, err := dtls.ClientWithOptions(from, to, dtls.WithInsecureSkipVerify(true),
+		dtls.WithFlightInterval(100*time.Millisecond))
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -101,7 +103,8 @@ func TestDTLSCarriesFramesAsTheyAre(t *testing.T) {
 	if data, _ := readPeer(t, peer); data != "odd" {
 		t.Errorf("the peer got %q", data)
 	}
-	// A record is a frame, so ChannelData needs no padding, and several frames make several records.
+	// A record is a frame, so ChannelData needs no padding, and several frames make several
+	// records.
 	for _, data := range []string{"odd", "even", "long enough"} {
 		if _, err := peer.WriteToUDPAddrPort([]byte(data), relayed); err != nil {
 			t.Fatal(err)
@@ -115,7 +118,8 @@ func TestDTLSCarriesFramesAsTheyAre(t *testing.T) {
 	}
 
 	c.conn.Close()
-	eventually(t, "the allocation of a connection that was closed is gone", func() bool { return r.s.Allocations() == 0 })
+	eventually(t, "the allocation of a connection that was closed is gone",
+		func() bool { return r.s.Allocations() == 0 })
 }
 
 func TestDTLSAndUDPOfOneClientAreTwo(t *testing.T) {
@@ -175,7 +179,8 @@ func TestDTLSConnectionsAreLimitedPerSource(t *testing.T) {
 	}
 }
 
-// What somebody else sends with the client's address ends nothing: pion would take an alert that nobody has signed for the client's.
+// What somebody else sends with the client's address ends nothing: pion would take an alert that
+// nobody has signed for the client's.
 func TestDTLSConnectionOutlivesForgedDatagrams(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, withDTLS(t))
@@ -185,10 +190,14 @@ func TestDTLSConnectionOutlivesForgedDatagrams(t *testing.T) {
 	to := netip.MustParseAddrPort(r.addr["udp"])
 	for range 20 {
 		for _, forged := range [][]byte{
-			record(contentAlert, 0, 9, 2, 40), record(contentAlert, 0, 10, 1, 0), record(contentApplication, 0, 11, 1, 2, 3),
-			record(contentAlert, 1, 99, 2, 40), record(contentApplication, 1, 99, 1, 2, 3, 4), record(contentApplication, 2, 1, 1),
-			record(contentCipherSpec, 0, 12, 1), record(contentHandshake, 0, 13, make([]byte, 20)...), record(contentHandshake, 1, 100, make([]byte, 40)...),
-			record(24, 1, 1, 1), record(contentApplication, 1, 101, make([]byte, 9000)...), clientHello(nil), {22}, {63, 1, 2, 3, 4, 5},
+			record(contentAlert, 0, 9, 2, 40), record(contentAlert, 0, 10, 1, 0),
+			record(contentApplication, 0, 11, 1, 2, 3),
+			record(contentAlert, 1, 99, 2, 40), record(contentApplication, 1, 99, 1, 2, 3, 4),
+			record(contentApplication, 2, 1, 1),
+			record(contentCipherSpec, 0, 12, 1), record(contentHandshake, 0, 13, make([]byte, 20)...),
+			record(contentHandshake, 1, 100, make([]byte, 40)...),
+			record(24, 1, 1, 1), record(contentApplication, 1, 101, make([]byte, 9000)...), clientHello(nil), {22},
+			{63, 1, 2, 3, 4, 5},
 			append(record(contentApplication, 1, 102, 1), record(contentAlert, 0, 14, 2, 40)...),
 		} {
 			if _, err := socket.WriteToUDPAddrPort(forged, to); err != nil {
@@ -205,7 +214,8 @@ func TestDTLSConnectionOutlivesForgedDatagrams(t *testing.T) {
 	})
 }
 
-// A client that was restarted comes back from the same address with a new handshake; only that ends the old connection.
+// A client that was restarted comes back from the same address with a new handshake; only that ends
+// the old connection.
 func TestDTLSRestartedClient(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, withDTLS(t))
@@ -228,7 +238,8 @@ func record(content byte, epoch uint16, seq byte, fragment ...byte) []byte {
 	return append(binary.BigEndian.AppendUint16(b, uint16(len(fragment))), fragment...)
 }
 
-// clientHello is the first message of a handshake, or with a cookie the second: P-256, ECDHE with ECDSA and AES-128-GCM.
+// clientHello is the first message of a handshake, or with a cookie the second: P-256, ECDHE with
+// ECDSA and AES-128-GCM.
 func clientHello(cookie []byte) []byte {
 	body := append([]byte{0xFE, 0xFD}, make([]byte, 32)...) // version, random
 	body = append(body, 0, byte(len(cookie)))               // no session id
@@ -244,7 +255,8 @@ func clientHello(cookie []byte) []byte {
 	return helloMessage(body, 0)
 }
 
-// Spoofed ClientHellos cost a bounded amount of everything, don't hold up the socket's other clients, and leave nothing behind.
+// Spoofed ClientHellos cost a bounded amount of everything, don't hold up the socket's other
+// clients, and leave nothing behind.
 func TestDTLSFloodOfClientHellos(t *testing.T) {
 	r := newRig(t, withDTLS(t))
 	r.s.dtls.hellos.SetLimit(1 << 20) // what is held is looked at here, not what it costs in time
@@ -260,7 +272,8 @@ func TestDTLSFloodOfClientHellos(t *testing.T) {
 		f.receive(hello, netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 1, byte(i >> 8), byte(i)}), 9))
 		most = max(most, r.handshaking())
 	}
-	t.Logf("%v for a ClientHello, %d goroutines for %d handshakes", time.Since(start)/flood, runtime.NumGoroutine()-before, r.handshaking())
+	t.Logf("%v for a ClientHello, %d goroutines for %d handshakes", time.Since(start)/flood,
+		runtime.NumGoroutine()-before, r.handshaking())
 	if most > handshakeLimit {
 		t.Errorf("%d handshakes at once, want %d at most", most, handshakeLimit)
 	}
@@ -275,12 +288,14 @@ func TestDTLSFloodOfClientHellos(t *testing.T) {
 	}
 }
 
-// Those whose cookie is still out make room for others; who has proven to receive at its address stays.
+// Those whose cookie is still out make room for others; who has proven to receive at its address
+// stays.
 func TestDTLSFloodGivesUpUnprovenHandshakesOnly(t *testing.T) {
 	t.Parallel()
 	h := newHandshakes(nil)
 	pipe := func(i int) *dtlsPipe {
-		return &dtlsPipe{peer: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 1, byte(i >> 8), byte(i)}), 9), in: packetio.NewBuffer()}
+		return &dtlsPipe{peer: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 1, byte(i >> 8), byte(i)}), 9),
+			in: packetio.NewBuffer()}
 	}
 	over := func(p *dtlsPipe) bool {
 		_, err := p.in.Write([]byte{0})
@@ -317,7 +332,8 @@ func TestDTLSHandshakesOfOneSource(t *testing.T) {
 	h := newHandshakes(nil)
 	begun := 0
 	for port := range uint16(100) {
-		if h.begin(&dtlsPipe{peer: netip.AddrPortFrom(netip.MustParseAddr("2001:db8::1"), 1000+port), in: packetio.NewBuffer()}) {
+		if h.begin(&dtlsPipe{peer: netip.AddrPortFrom(netip.MustParseAddr("2001:db8::1"), 1000+port),
+			in: packetio.NewBuffer()}) {
 			begun++
 		}
 	}
@@ -335,7 +351,8 @@ func TestDTLSFrontIgnoresWhatBeginsNothing(t *testing.T) {
 	r := newRig(t, withDTLS(t))
 	c := r.dial("udp", "u", "p")
 	for _, datagram := range [][]byte{
-		record(contentApplication, 1, 1, 1), record(contentAlert, 0, 1, 2, 40), clientHello([]byte("a cookie of nobody's")), {22, 254, 253, 0}, make([]byte, 20),
+		record(contentApplication, 1, 1, 1), record(contentAlert, 0, 1, 2, 40),
+		clientHello([]byte("a cookie of nobody's")), {22, 254, 253, 0}, make([]byte, 20),
 	} {
 		datagram[0] = max(datagram[0], firstDTLS)
 		c.write(datagram)

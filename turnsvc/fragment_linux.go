@@ -9,8 +9,8 @@ import (
 // canKeepWhole: DONT-FRAGMENT is honoured here.
 const canKeepWhole = true
 
-// keepWhole sets whether datagrams of conn, a socket bound to ip, leave with DF set; those that are larger than the path then fail.
-// Linux's own default is to set it on all that fit the path.
+// keepWhole sets whether datagrams of conn, a socket bound to ip, leave with DF set; those that are
+// larger than the path then fail. Linux's own default is to set it on all that fit the path.
 func keepWhole(conn *net.UDPConn, ip netip.Addr, whole bool) error {
 	raw, err := conn.SyscallConn()
 	if err != nil {

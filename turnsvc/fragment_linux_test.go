@@ -22,7 +22,10 @@ func keepsWhole(t *testing.T, conn *net.UDPConn, ip netip.Addr) bool {
 		level, option = syscall.IPPROTO_IPV6, syscall.IPV6_MTU_DISCOVER
 	}
 	value := 0
-	if cerr := raw.Control(func(fd uintptr) { value, err = syscall.GetsockoptInt(int(fd), level, option) }); cerr != nil || err != nil {
+	if cerr := raw.Control(func(fd uintptr) {
+		value,
+			err = syscall.GetsockoptInt(int(fd), level, option)
+	}); cerr != nil || err != nil {
 		t.Fatal(cerr, err)
 	}
 	return value == syscall.IP_PMTUDISC_DO
@@ -38,7 +41,8 @@ func TestDontFragmentOnTheWire(t *testing.T) {
 		t.Skipf("it takes root to see IP headers: %v", err)
 	}
 	defer syscall.Close(fd)
-	if err := syscall.SetsockoptTimeval(fd, syscall.SOL_SOCKET, syscall.SO_RCVTIMEO, &syscall.Timeval{Usec: 200_000}); err != nil {
+	if err := syscall.SetsockoptTimeval(fd, syscall.SOL_SOCKET, syscall.SO_RCVTIMEO,
+		&syscall.Timeval{Usec: 200_000}); err != nil {
 		t.Fatal(err)
 	}
 	r := newRig(t, nil)
@@ -67,7 +71,8 @@ func TestDontFragmentOnTheWire(t *testing.T) {
 				c.write(frame) // others' packets, which the socket gets too, may have left no room for it
 				continue
 			}
-			if n != 29 || buf[28] != mark || binary.BigEndian.Uint16(buf[20:]) != relayed.Port() || binary.BigEndian.Uint16(buf[22:]) != at.Port() {
+			if n != 29 || buf[28] != mark || binary.BigEndian.Uint16(buf[20:]) != relayed.Port() ||
+				binary.BigEndian.Uint16(buf[22:]) != at.Port() {
 				continue // somebody else's
 			}
 			if df := buf[6]&0x40 != 0; df != want {

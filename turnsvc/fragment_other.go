@@ -7,7 +7,8 @@ import (
 	"net/netip"
 )
 
-// canKeepWhole: DONT-FRAGMENT is an unknown attribute here, as RFC 8656 §7.2 has it for systems that can't set DF.
+// canKeepWhole: DONT-FRAGMENT is an unknown attribute here, as RFC 8656 §7.2 has it for systems
+// that can't set DF.
 const canKeepWhole = false
 
 func keepWhole(*net.UDPConn, netip.Addr, bool) error { return nil }

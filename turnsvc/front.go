@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// inlet is what one reading goroutine owns: the link that its frames come in on, and room to decode and answer one frame without
-// heap allocations.
+// inlet is what one reading goroutine owns: the link that its frames come in on, and room to decode
+// and answer one frame without heap allocations.
 type inlet struct {
 	link   link
 	corner *corner    // nil: no NAT behavior discovery here
@@ -22,12 +22,14 @@ type inlet struct {
 	scratch [256]byte
 }
 
-// maxMessage is the longest STUN message that is looked at, in bytes, but for Send indications, which carry data: to verify a signature costs
-// time for each byte, and an honest request is far shorter.
+// maxMessage is the longest STUN message that is looked at, in bytes, but for Send indications,
+// which carry data: to verify a signature costs time for each byte, and an honest request is far
+// shorter.
 const maxMessage = 4 << 10
 
-// receive takes one look at a frame and sends it where it belongs. It never panics: what it runs is recovered and counted, since its
-// input comes from strangers. src is the client's transport address.
+// receive takes one look at a frame and sends it where it belongs. It never panics: what it runs is
+// recovered and counted, since its input comes from strangers. src is the client's transport
+// address.
 func (s *Server) receive(in *inlet, p packet, src netip.AddrPort) {
 	defer s.recovered("panic on a frame")
 	frame := p.data()
@@ -65,7 +67,8 @@ func (s *Server) receivePeer(a *allocation, p packet, from netip.AddrPort) {
 	a.fromPeer(p, from, a.clock.now())
 }
 
-// recovered, deferred, keeps what went wrong over one frame, stream or request from ending everybody's calls.
+// recovered, deferred, keeps what went wrong over one frame, stream or request from ending
+// everybody's calls.
 func (s *Server) recovered(what string) {
 	if v := recover(); v != nil {
 		s.counters.drop(dropPanic)
@@ -73,7 +76,8 @@ func (s *Server) recovered(what string) {
 	}
 }
 
-// packetLink is a UDP socket that is bound to one local address: pion, and we, know a client by its source and that address.
+// packetLink is a UDP socket that is bound to one local address: pion, and we, know a client by its
+// source and that address.
 type packetLink struct {
 	conn    *net.UDPConn
 	addr    netip.AddrPort
@@ -93,8 +97,9 @@ func (l *packetLink) local() netip.AddrPort                           { return l
 func (l *packetLink) allocation(src netip.AddrPort) *allocation       { return l.clients.get(src) }
 func (l *packetLink) setAllocation(src netip.AddrPort, a *allocation) { l.clients.set(src, a) }
 
-// ServePacket serves TURN and STUN on a UDP socket until that is closed. The socket is bound to one address, not to a wildcard:
-// the answer must leave from where the request came in. The caller owns conn.
+// ServePacket serves TURN and STUN on a UDP socket until that is closed. The socket is bound to one
+// address, not to a wildcard: the answer must leave from where the request came in. The caller owns
+// conn.
 func (s *Server) ServePacket(conn *net.UDPConn) error { return s.servePacket(conn, false) }
 
 func (s *Server) servePacket(conn *net.UDPConn, stunOnly bool) error {
@@ -117,7 +122,8 @@ func (s *Server) servePacket(conn *net.UDPConn, stunOnly bool) error {
 		case errors.Is(err, net.ErrClosed):
 			return nil
 		default:
-			// One bad datagram, or an ICMP error of an earlier answer, is no reason to stop serving everyone.
+			// One bad datagram, or an ICMP error of an earlier answer, is no reason to stop serving
+			// everyone.
 			time.Sleep(time.Millisecond)
 		}
 	}

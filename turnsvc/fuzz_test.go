@@ -52,7 +52,8 @@ func (*wirelessLink) local() (a netip.AddrPort)                       { return a
 func (l *wirelessLink) allocation(netip.AddrPort) *allocation         { return l.a.Load() }
 func (l *wirelessLink) setAllocation(_ netip.AddrPort, a *allocation) { l.a.Store(a) }
 
-// fuzzRig drives a server without sockets between, so that an answer, or that there is none, is known at once.
+// fuzzRig drives a server without sockets between, so that an answer, or that there is none, is
+// known at once.
 type fuzzRig struct {
 	*rig
 	serial    uint64
@@ -80,9 +81,11 @@ type fuzzClient struct {
 
 func (r *fuzzRig) client(t testing.TB) *fuzzClient {
 	r.serial++
-	addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 1, byte(r.serial >> 24), byte(r.serial >> 16)}), uint16(r.serial))
+	addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 1, byte(r.serial >> 24), byte(r.serial >> 16)}),
+		uint16(r.serial))
 	c := &fuzzClient{r: r, link: &wirelessLink{client: addr}, buf: new(buffer)}
-	c.client = client{t: t, user: "u", key: cred.LongTermKey("u", testRealm, "p"), nonce: r.s.nonces.append(nil, addr.Addr(), r.s.clock.wall())}
+	c.client = client{t: t, user: "u", key: cred.LongTermKey("u", testRealm, "p"),
+		nonce: r.s.nonces.append(nil, addr.Addr(), r.s.clock.wall())}
 	c.in = &inlet{link: c.link}
 	return c
 }
@@ -158,16 +161,19 @@ func (c *fuzzClient) leave() {
 	}
 }
 
-// What the gate emits never panics pion, and pion never refuses what the gate has granted, whatever the gate is fed: a panic in the
-// engine's goroutine would end the process, and so this test. The frames are signed, so that they get past the challenge.
+// What the gate emits never panics pion, and pion never refuses what the gate has granted, whatever
+// the gate is fed: a panic in the engine's goroutine would end the process, and so this test. The
+// frames are signed, so that they get past the challenge.
 func FuzzGate(f *testing.F) {
 	r := newFuzzRig(f)
 	for state := range byte(states) {
 		f.Add(state, uint16(methodCreatePermission), []byte{0, 0x12, 0, 8, 0, 1, 0x21, 0x12, 0x5e, 0x12, 0xa4, 0x43})
-		f.Add(state, uint16(methodChannelBind), []byte{0, 0x0c, 0, 4, 0x40, 0, 0, 0, 0, 0x12, 0, 8, 0, 1, 0x21, 0x12, 0x5e, 0x12, 0xa4, 0x43})
+		f.Add(state, uint16(methodChannelBind),
+			[]byte{0, 0x0c, 0, 4, 0x40, 0, 0, 0, 0, 0x12, 0, 8, 0, 1, 0x21, 0x12, 0x5e, 0x12, 0xa4, 0x43})
 		f.Add(state, uint16(methodRefresh), []byte{0, 0x0d, 0, 4, 0, 0, 0, 0})
 		f.Add(state, uint16(methodAllocate), []byte{0, 0x19, 0, 4, 17, 0, 0, 0, 0, 0x18, 0, 1, 0x80, 0, 0, 0})
-		f.Add(state, uint16(methodAllocate), []byte{0, 0x19, 0, 4, 17, 0, 0, 0, 0, 0x17, 0, 4, 2, 0, 0, 0, 0, 0x1a, 0, 0})
+		f.Add(state, uint16(methodAllocate), []byte{0, 0x19, 0, 4, 17, 0, 0, 0, 0, 0x17, 0, 4, 2, 0, 0, 0, 0, 0x1a, 0,
+			0})
 		f.Add(state, uint16(methodAllocate), []byte{0, 0x19, 0, 4, 17, 0, 0, 0, 0, 0x22, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8})
 	}
 	f.Fuzz(func(t *testing.T, state byte, method uint16, attributes []byte) {
@@ -230,7 +236,8 @@ func FuzzFront(f *testing.F) {
 	})
 }
 
-// Any stream, cut in any two pieces, before or after an Allocate: it ends, and leaves nothing behind.
+// Any stream, cut in any two pieces, before or after an Allocate: it ends, and leaves nothing
+// behind.
 func FuzzStream(f *testing.F) {
 	r := newFuzzRig(f)
 	nobody := netip.AddrPort{} // whom a pipe comes from
@@ -248,7 +255,8 @@ func FuzzStream(f *testing.F) {
 			r.s.ServeConn(server, "tcp")
 		}()
 		if allocated {
-			c := &client{t: t, conn: conn, stream: true, user: "u", key: c.key, nonce: r.s.nonces.append(nil, nobody.Addr(), r.s.clock.wall())}
+			c := &client{t: t, conn: conn, stream: true, user: "u", key: c.key,
+				nonce: r.s.nonces.append(nil, nobody.Addr(), r.s.clock.wall())}
 			if m := c.answerTo(c.build(methodAllocate, withUDP)); m.class != classSuccess {
 				t.Fatalf("no allocation: %d", m.code())
 			}

@@ -11,10 +11,12 @@ import (
 	"signalbox/turnsvc/cred"
 )
 
-// The gate stands between strangers and the books. It challenges with nonces that it need not remember, authenticates, and passes
-// on only requests whose key it has verified. Until then an answer has no reason phrase and costs no memory.
+// The gate stands between strangers and the books. It challenges with nonces that it need not
+// remember, authenticates, and passes on only requests whose key it has verified. Until then an
+// answer has no reason phrase and costs no memory.
 
-// request is an authenticated request. It holds copies: the frame it came in is gone by the time the books look at it.
+// request is an authenticated request. It holds copies: the frame it came in is gone by the time
+// the books look at it.
 type request struct {
 	link   link
 	client netip.AddrPort
@@ -23,7 +25,8 @@ type request struct {
 	user   string
 	key    []byte
 	class  cred.Class
-	// vouched: its key is that of the client's allocation. Such a request makes no new one, since nobody has looked at its credential's time.
+	// vouched: its key is that of the client's allocation. Such a request makes no new one, since
+	// nobody has looked at its credential's time.
 	vouched bool
 }
 
@@ -68,7 +71,8 @@ func (s *Server) gate(in *inlet, src netip.AddrPort) {
 	own := a != nil && a.user == string(user)
 	if !s.nonces.valid(nonce, src.Addr(), s.clock.wall()) {
 		if own && m.signedBy(a.key) {
-			// Whoever floods us in its name must not keep a client from the nonce that its call goes on with.
+			// Whoever floods us in its name must not keep a client from the nonce that its call
+			// goes on with.
 			s.sendChallenge(in, src, 438, s.clock.wall())
 			return
 		}
@@ -82,14 +86,16 @@ func (s *Server) gate(in *inlet, src netip.AddrPort) {
 
 	var id identity
 	if own {
-		// The key that made the allocation signs for all that follows: a call outlives its credential.
+		// The key that made the allocation signs for all that follows: a call outlives its
+		// credential.
 		if !m.signedBy(a.key) {
 			s.challenge(in, src, 401)
 			return
 		}
 		id = identity{key: a.key, class: a.class}
 	} else {
-		// Only who receives at src has come here with a nonce, so no flood of spoofed packets uses up another's guesses.
+		// Only who receives at src has come here with a nonce, so no flood of spoofed packets uses
+		// up another's guesses.
 		if !s.inTurn(in, func() bool { return !s.guesses.spent(src.Addr(), s.clock.wall()) }) {
 			return
 		}
@@ -117,7 +123,8 @@ func (s *Server) gate(in *inlet, src netip.AddrPort) {
 	}
 
 	r := &request{
-		link: in.link, client: src, raw: append([]byte(nil), m.raw...), user: string(user), key: id.key, class: id.class, vouched: a != nil,
+		link: in.link, client: src, raw: append([]byte(nil), m.raw...), user: string(user), key: id.key,
+		class: id.class, vouched: a != nil,
 	}
 	r.msg.decode(r.raw) // it did so before
 	if !s.books.submit(r) {
@@ -136,7 +143,8 @@ func taken(method uint16) int {
 // maxUsername is that of RFC 8489 §14.3, in bytes.
 const maxUsername = 508
 
-// authenticate finds the key that signed m. Every way to fail costs the same, so that timing tells no known name.
+// authenticate finds the key that signed m. Every way to fail costs the same, so that timing tells
+// no known name.
 func (s *Server) authenticate(m *message, user string) (identity, bool) {
 	inForce := s.live.Load()
 	key, known := inForce.Users[user]
@@ -164,7 +172,8 @@ func (s *Server) authenticate(m *message, user string) (identity, bool) {
 	return id, true
 }
 
-// unknownRequired reports whether m has a comprehension-required attribute that no TURN request of ours knows.
+// unknownRequired reports whether m has a comprehension-required attribute that no TURN request of
+// ours knows.
 func (s *Server) unknownRequired(m *message) bool {
 	for i := range m.attrs[:m.n] {
 		if t := m.attrs[i].typ; t < 0x8000 && !requestKnows(t) {
@@ -176,7 +185,8 @@ func (s *Server) unknownRequired(m *message) bool {
 
 func requestKnows(typ uint16) bool {
 	switch typ {
-	case attrUsername, attrRealm, attrNonce, attrIntegritySHA256, attrLifetime, attrRequestedTransport, attrRequestedFamily,
+	case attrUsername, attrRealm, attrNonce, attrIntegritySHA256, attrLifetime, attrRequestedTransport,
+		attrRequestedFamily,
 		attrEvenPort, attrReservationToken, attrXORPeerAddress, attrChannelNumber, attrData:
 		return true
 	case attrDontFragment:
@@ -185,8 +195,8 @@ func requestKnows(typ uint16) bool {
 	return false
 }
 
-// challenge answers 401 or 438 with REALM and NONCE. It is what a stranger can make us send, so it is small and limited per
-// source; what is over the limit gets silence, or waits.
+// challenge answers 401 or 438 with REALM and NONCE. It is what a stranger can make us send, so it
+// is small and limited per source; what is over the limit gets silence, or waits.
 func (s *Server) challenge(in *inlet, src netip.AddrPort, code int) {
 	if s.mayAnswer(in, src) {
 		s.sendChallenge(in, src, code, s.clock.wall())
@@ -198,8 +208,9 @@ func (s *Server) mayAnswer(in *inlet, src netip.AddrPort) bool {
 	return s.inTurn(in, func() bool { return s.strangers.allow(src.Addr(), s.clock.wall()) })
 }
 
-// inTurn tells whether something may be done for a source that is limited. Over a stream nobody asks again, and whoever is there has proven its address:
-// so a stream waits for its turn, for a time. What isn't done then counts as dropped.
+// inTurn tells whether something may be done for a source that is limited. Over a stream nobody
+// asks again, and whoever is there has proven its address: so a stream waits for its turn, for a
+// time. What isn't done then counts as dropped.
 func (s *Server) inTurn(in *inlet, may func() bool) bool {
 	if may() {
 		return true
@@ -232,7 +243,8 @@ func (s *Server) challengeAnswer(dst []byte, m *message, src netip.AddrPort, cod
 	return b.end(m.fingerprint)
 }
 
-// refuse answers with an error code, signed if it is known whose key to sign with. To strangers, whose id is nil, it is limited per source.
+// refuse answers with an error code, signed if it is known whose key to sign with. To strangers,
+// whose id is nil, it is limited per source.
 func (s *Server) refuse(in *inlet, src netip.AddrPort, id *identity, code int) {
 	var key []byte
 	switch {
@@ -249,12 +261,15 @@ func (s *Server) refuse(in *inlet, src netip.AddrPort, id *identity, code int) {
 
 // reasons are the phrases of RFC 8489 §14.8 and RFC 8656 §19.
 var reasons = map[int]string{
-	400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 420: "Unknown Attribute", 437: "Allocation Mismatch", 438: "Stale Nonce",
-	440: "Address Family not Supported", 441: "Wrong Credentials", 442: "Unsupported Transport Protocol", 443: "Peer Address Family Mismatch",
+	400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 420: "Unknown Attribute", 437: "Allocation Mismatch",
+	438: "Stale Nonce",
+	440: "Address Family not Supported", 441: "Wrong Credentials", 442: "Unsupported Transport Protocol",
+	443: "Peer Address Family Mismatch",
 	486: "Allocation Quota Reached", 508: "Insufficient Capacity",
 }
 
-// errorAnswer builds the error answer to m in dst. Without a key there is no reason phrase: nobody pays for words to strangers.
+// errorAnswer builds the error answer to m in dst. Without a key there is no reason phrase: nobody
+// pays for words to strangers.
 func errorAnswer(dst []byte, m *message, key []byte, code int) []byte {
 	b := begin(dst, m.method, classError, m.transactionID())
 	reason := ""
@@ -277,8 +292,9 @@ func errorAnswer(dst []byte, m *message, key []byte, code int) []byte {
 	return b.end(m.fingerprint)
 }
 
-// strangers limits what is unauthenticated, answers or guesses at a key, per source. It is a fixed table of counters by a hash of the source, so a flood from
-// spoofed sources costs no memory; two sources that meet in a slot share its limit.
+// strangers limits what is unauthenticated, answers or guesses at a key, per source. It is a fixed
+// table of counters by a hash of the source, so a flood from spoofed sources costs no memory; two
+// sources that meet in a slot share its limit.
 type strangers struct {
 	seed  maphash.Seed
 	limit atomic.Uint32 // a second; 0: none

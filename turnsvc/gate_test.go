@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// A flood in a client's name, which uses up the answers to its address, does not keep it from a new nonce: its call would end.
+// A flood in a client's name, which uses up the answers to its address, does not keep it from a new
+// nonce: its call would end.
 func TestFloodInAClientsNameEndsNoCall(t *testing.T) {
 	each(t, func(o *Options) { o.Limits.UnauthorizedPerSource = 1 }, func(t *testing.T, r *rig, transport string) {
 		c := r.dial(transport, "u", "p")
@@ -35,7 +36,8 @@ func TestFloodInAClientsNameEndsNoCall(t *testing.T) {
 	})
 }
 
-// Guesses at a key are limited before they cost a look at each; requests of an allocation are not, nor does a flood of strangers use them up.
+// Guesses at a key are limited before they cost a look at each; requests of an allocation are not,
+// nor does a flood of strangers use them up.
 func TestGuessesAreLimited(t *testing.T) {
 	const limit = 5
 	var at atomic.Int64 // the server's clock stands, so that all is in one second
@@ -45,7 +47,8 @@ func TestGuessesAreLimited(t *testing.T) {
 		t.Run(transport, func(t *testing.T) {
 			r := newRig(t, func(o *Options) { o.Limits.UnauthorizedPerSource = limit; o.Now = now })
 			nonce := r.s.nonces.append(nil, netip.MustParseAddr("127.0.0.1"), now())
-			c, late, guesser := r.dial(transport, "u", "p"), r.dial(transport, "v", "q"), r.dial(transport, "u", "wrong")
+			c, late, guesser := r.dial(transport, "u", "p"), r.dial(transport, "v", "q"),
+				r.dial(transport, "u", "wrong")
 			c.nonce, late.nonce, guesser.nonce = nonce, nonce, nonce
 			handled := func(n uint64) func() bool {
 				return func() bool {
@@ -86,10 +89,12 @@ func TestLongMessagesAreNotLookedAt(t *testing.T) {
 	})
 }
 
-// Over a stream nobody asks again, so strangers wait there for their turn: a hundred clients behind one address that begin at once are all served.
+// Over a stream nobody asks again, so strangers wait there for their turn: a hundred clients behind
+// one address that begin at once are all served.
 func TestStrangersOverStreamsWaitForTheirTurn(t *testing.T) {
 	t.Parallel()
-	r := newRigWith(t, func(o *Options) { o.Limits.UnauthorizedPerSource = 10 }, func(s *Server) { s.streams.patience = time.Minute })
+	r := newRigWith(t, func(o *Options) { o.Limits.UnauthorizedPerSource = 10 },
+		func(s *Server) { s.streams.patience = time.Minute })
 	for range 25 {
 		c := r.dial("tcp", "u", "p")
 		c.allocate()

@@ -91,58 +91,69 @@ func TestIPv6RelayToRelayInProcess(t *testing.T) {
 	})
 }
 
-// What stands for an address that is refused is refused, whichever way it is written, and whatever the operator has opened.
+// What stands for an address that is refused is refused, whichever way it is written, and whatever
+// the operator has opened.
 func TestIPv6PeerPolicy(t *testing.T) {
 	needIPv6(t)
 	const public = "[2001:db9::1]:9"
 	refused := []string{
 		"::", "::ffff:127.0.0.1", "::ffff:0.0.0.0", "::127.0.0.1", "::ffff:169.254.169.254", "::169.254.169.254",
 		"::ffff:0:127.0.0.1", "::ffff:0:10.0.0.1", "::ffff:0:169.254.169.254",
-		"64:ff9b::7f00:1", "64:ff9b::a00:1", "64:ff9b::a9fe:a9fe", "64:ff9b:1::7f00:1", "64:ff9b:1:7f00:0:100::", "2002:7f00:1::", "2002:a9fe:a9fe::1",
-		"2002:a00:1::", "2001:0:7f00:1::", "2001::80ff:fffe", "2001:db9::5efe:7f00:1", "fe80::1", "fec0::1", "ff02::1", "fd00:ec2::254", "fd20:ce::254",
+		"64:ff9b::7f00:1", "64:ff9b::a00:1", "64:ff9b::a9fe:a9fe", "64:ff9b:1::7f00:1", "64:ff9b:1:7f00:0:100::",
+		"2002:7f00:1::", "2002:a9fe:a9fe::1",
+		"2002:a00:1::", "2001:0:7f00:1::", "2001::80ff:fffe", "2001:db9::5efe:7f00:1", "fe80::1", "fec0::1", "ff02::1",
+		"fd00:ec2::254", "fd20:ce::254",
 	}
-	nonGlobal := []string{"fc00::1", "fd12::1", "100::1", "2001:db8::1", "2001:2::1", "3fff::1", "5f00::1", "4000::1", "64:ff9b::808:808", "2002:808:808::1", "::808:808", "::ffff:0:808:808"}
+	nonGlobal := []string{"fc00::1", "fd12::1", "100::1", "2001:db8::1", "2001:2::1", "3fff::1", "5f00::1", "4000::1",
+		"64:ff9b::808:808", "2002:808:808::1", "::808:808", "::ffff:0:808:808"}
 	check := func(t *testing.T, c *client, want int, list []string) {
 		t.Helper()
 		for _, ip := range list {
 			peer := fmt.Sprintf("[%s]:9", ip)
 			for method, attrs := range map[uint16][]setter{
-				methodCreatePermission: {withPeer(public), withPeer(peer)}, methodChannelBind: {withChannel(0x4000), withPeer(peer)},
+				methodCreatePermission: {withPeer(public), withPeer(peer)},
+				methodChannelBind:      {withChannel(0x4000), withPeer(peer)},
 			} {
 				if m := c.request(method, attrs...); m.code() != want || !m.signedBy(c.key) {
-					t.Errorf("%s, method %#x: code %d (signed: %v), want %d", ip, method, m.code(), m.signedBy(c.key), want)
+					t.Errorf("%s, method %#x: code %d (signed: %v), want %d", ip, method, m.code(), m.signedBy(c.key),
+						want)
 				}
 			}
 		}
 	}
-	// The relays of these tests are bound to ::1, which so is a relay's address; elsewhere it is closed.
+	// The relays of these tests are bound to ::1, which so is a relay's address; elsewhere it is
+	// closed.
 	for _, p := range []policy{{}, {allow: prefixes("::/0")}} {
 		if g := p.grant(&scope{peers: PeersPublic}, netip.IPv6Loopback(), nil, nil); g != (grant{}) {
 			t.Errorf("::1: %+v", g)
 		}
 	}
-	// This host's own IPv4 addresses are closed in every spelling, even where the operator has opened everything.
-	everything, own := policy{allow: prefixes("::/0", "0.0.0.0/0")}, map[netip.Addr]bool{netip.MustParseAddr("198.51.100.7"): true}
-	for _, ip := range []string{"198.51.100.7", "::ffff:198.51.100.7", "::198.51.100.7", "::ffff:0:198.51.100.7", "64:ff9b::c633:6407", "2002:c633:6407::1"} {
+	// This host's own IPv4 addresses are closed in every spelling, even where the operator has
+	// opened everything.
+	everything, own := policy{allow: prefixes("::/0", "0.0.0.0/0")},
+		map[netip.Addr]bool{netip.MustParseAddr("198.51.100.7"): true}
+	for _, ip := range []string{"198.51.100.7", "::ffff:198.51.100.7", "::198.51.100.7", "::ffff:0:198.51.100.7",
+		"64:ff9b::c633:6407", "2002:c633:6407::1"} {
 		if g := everything.grant(&scope{peers: PeersAny}, netip.MustParseAddr(ip), own, nil); g != (grant{}) {
 			t.Errorf("%s: %+v", ip, g)
 		}
 	}
 	t.Run("by default", func(t *testing.T) {
-		each(t, func(o *Options) { o.AllowLoopback = false; behindNAT(o) }, func(t *testing.T, r *rig, transport string) {
-			c := r.dial(transport, "u", "p")
-			c.allocate(withFamily(familyIPv6))
-			check(t, c, 403, refused)
-			check(t, c, 403, nonGlobal)
-			if p := r.s.Snapshot().Allocations[0].Permissions; len(p) != 0 {
-				t.Errorf("refused requests installed %v", p)
-			}
-			c.ok(methodCreatePermission, withPeer(public), withPeer("[2001:db8::7]:9")) // and this box's own relays
-			ice := r.minted(transport, cred.ICE, "x", time.Hour)
-			ice.allocate(withFamily(familyIPv6))
-			ice.refused(403, methodCreatePermission, withPeer(public))
-			ice.ok(methodCreatePermission, withPeer("[2001:db8::7]:9"))
-		})
+		each(t, func(o *Options) { o.AllowLoopback = false; behindNAT(o) },
+			func(t *testing.T, r *rig, transport string) {
+				c := r.dial(transport, "u", "p")
+				c.allocate(withFamily(familyIPv6))
+				check(t, c, 403, refused)
+				check(t, c, 403, nonGlobal)
+				if p := r.s.Snapshot().Allocations[0].Permissions; len(p) != 0 {
+					t.Errorf("refused requests installed %v", p)
+				}
+				c.ok(methodCreatePermission, withPeer(public), withPeer("[2001:db8::7]:9")) // and this box's own relays
+				ice := r.minted(transport, cred.ICE, "x", time.Hour)
+				ice.allocate(withFamily(familyIPv6))
+				ice.refused(403, methodCreatePermission, withPeer(public))
+				ice.ok(methodCreatePermission, withPeer("[2001:db8::7]:9"))
+			})
 	})
 	t.Run("with everything allowed", func(t *testing.T) {
 		each(t, func(o *Options) {
@@ -171,7 +182,8 @@ func TestPublicAddressChangesWhileRunning(t *testing.T) {
 		before.allocate()
 		before.refused(403, methodCreatePermission, withPeer(newcomer+":9"))
 
-		if err := r.s.SetRelays([]RelayAddress{{Bind: netip.MustParseAddr("127.0.0.1"), Public: netip.MustParseAddr(newcomer)}}); err != nil {
+		if err := r.s.SetRelays([]RelayAddress{{Bind: netip.MustParseAddr("127.0.0.1"),
+			Public: netip.MustParseAddr(newcomer)}}); err != nil {
 			t.Fatal(err)
 		}
 		newer := r.dial(transport, "u", "p")
@@ -203,7 +215,8 @@ func TestPublicAddressChangesWhileRunning(t *testing.T) {
 	})
 }
 
-// A peer's address that becomes this box's own must not lead to its other ports for as long as a permission lasts.
+// A peer's address that becomes this box's own must not lead to its other ports for as long as a
+// permission lasts.
 func TestPermissionIsJudgedAgainWhenTheAddressBecomesOurs(t *testing.T) {
 	each(t, func(o *Options) { o.AllowPeers = prefixes("127.0.0.9/32", "198.51.100.0/24"); o.AllowLoopback = false },
 		func(t *testing.T, r *rig, transport string) {
@@ -211,7 +224,8 @@ func TestPermissionIsJudgedAgainWhenTheAddressBecomesOurs(t *testing.T) {
 			c.allocate()
 			c.ok(methodCreatePermission, withPeer("198.51.100.9:22"))
 			c.ok(methodChannelBind, withChannel(0x4000), withPeer("198.51.100.9:22"))
-			r.s.SetRelays([]RelayAddress{{Bind: netip.MustParseAddr("127.0.0.1"), Public: netip.MustParseAddr("198.51.100.9")}})
+			r.s.SetRelays([]RelayAddress{{Bind: netip.MustParseAddr("127.0.0.1"),
+				Public: netip.MustParseAddr("198.51.100.9")}})
 			c.ok(methodRefresh) // the books look at every request
 			c.write(c.sendFrame("198.51.100.9:22", "ssh"))
 			c.write(c.channelFrame(0x4000, "ssh"))
@@ -222,7 +236,8 @@ func TestPermissionIsJudgedAgainWhenTheAddressBecomesOurs(t *testing.T) {
 func TestSetRelaysRefuses(t *testing.T) {
 	r := newRig(t, nil)
 	v4, v6 := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")
-	for _, bad := range [][]RelayAddress{nil, {{}}, {{Bind: v4}}, {{v4, v6}}, {{v4, v4}, {v4, v4}}, {{netip.MustParseAddr("::ffff:192.0.2.1"), v6}}} {
+	for _, bad := range [][]RelayAddress{nil, {{}}, {{Bind: v4}}, {{v4, v6}}, {{v4, v4}, {v4, v4}},
+		{{netip.MustParseAddr("::ffff:192.0.2.1"), v6}}} {
 		if r.s.SetRelays(bad) == nil {
 			t.Errorf("%v is accepted", bad)
 		}

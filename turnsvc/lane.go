@@ -7,11 +7,12 @@ import (
 	"net/netip"
 )
 
-// The lane carries application data between clients and peers: no pion, no lock that two clients share, no heap
-// allocation. Every packet passes the deadlines of its permission, of its channel and of its allocation.
+// The lane carries application data between clients and peers: no pion, no lock that two clients
+// share, no heap allocation. Every packet passes the deadlines of its permission, of its channel
+// and of its allocation.
 
-// packet is application data in a buffer: buf[off:off+n], with headroom bytes in front of it and the padding behind it
-// free to be overwritten.
+// packet is application data in a buffer: buf[off:off+n], with headroom bytes in front of it and
+// the padding behind it free to be overwritten.
 type packet struct {
 	buf    []byte
 	off, n int
@@ -19,7 +20,8 @@ type packet struct {
 
 func (p packet) data() []byte { return p.buf[p.off : p.off+p.n] }
 
-// channelData carries a client's ChannelData message (RFC 8656 §12.6). The packet is the whole frame.
+// channelData carries a client's ChannelData message (RFC 8656 §12.6). The packet is the whole
+// frame.
 func (s *Server) channelData(a *allocation, p packet, now int64) {
 	frame := p.data()
 	number := binary.BigEndian.Uint16(frame)
@@ -59,8 +61,8 @@ func (s *Server) sendIndication(a *allocation, p packet, now int64) {
 	a.toPeer(data, peer, g, whole, now)
 }
 
-// parseSend finds XOR-PEER-ADDRESS and DATA in a Send indication, and whether DONT-FRAGMENT asks to keep the datagram whole. It is
-// message.decode for the packet path.
+// parseSend finds XOR-PEER-ADDRESS and DATA in a Send indication, and whether DONT-FRAGMENT asks to
+// keep the datagram whole. It is message.decode for the packet path.
 func parseSend(p packet) (peer netip.AddrPort, data packet, whole, ok bool) {
 	frame := p.data()
 	if len(frame) < headerSize || binary.BigEndian.Uint32(frame[4:]) != magicCookie ||
@@ -85,7 +87,8 @@ func parseSend(p packet) (peer netip.AddrPort, data packet, whole, ok bool) {
 		case typ == attrDontFragment && canKeepWhole:
 			whole = true
 		case typ == attrFingerprint:
-			if size != 4 || off+8 != len(frame) || binary.BigEndian.Uint32(frame[off+4:]) != crc32.ChecksumIEEE(frame[:off])^fingerprintXOR {
+			if size != 4 || off+8 != len(frame) ||
+				binary.BigEndian.Uint32(frame[off+4:]) != crc32.ChecksumIEEE(frame[:off])^fingerprintXOR {
 				return peer, data, whole, false
 			}
 		case typ < 0x8000:
@@ -96,7 +99,8 @@ func parseSend(p packet) (peer netip.AddrPort, data packet, whole, ok bool) {
 	return peer, data, whole, peer.IsValid() && data.buf != nil
 }
 
-// maxPayload is what a UDP datagram carries to ip: 65535 bytes less the headers of UDP and, in IPv4, IP.
+// maxPayload is what a UDP datagram carries to ip: 65535 bytes less the headers of UDP and, in
+// IPv4, IP.
 func maxPayload(ip netip.Addr) int {
 	if ip.Is4() {
 		return 65535 - 8 - 20
@@ -104,7 +108,8 @@ func maxPayload(ip netip.Addr) int {
 	return 65535 - 8
 }
 
-// toPeer sends application data of a's client to a peer that g was granted for. whole: the datagram must not be fragmented.
+// toPeer sends application data of a's client to a peer that g was granted for. whole: the datagram
+// must not be fragmented.
 func (a *allocation) toPeer(p packet, peer netip.AddrPort, g grant, whole bool, now int64) {
 	if p.n > maxPayload(peer.Addr()) {
 		a.counters.drop(dropTooLong) // a stream's frame can be longer than what it is for
@@ -116,8 +121,9 @@ func (a *allocation) toPeer(p packet, peer netip.AddrPort, g grant, whole bool, 
 	}
 	a.fromClient.add(p.n)
 	if g.relays {
-		// The peer is a relayed transport address of this box: hand over in process. It saves two ways through the
-		// kernel, and works where the public address can't be reached from inside (1:1 NAT).
+		// The peer is a relayed transport address of this box: hand over in process. It saves two
+		// ways through the kernel, and works where the public address can't be reached from inside
+		// (1:1 NAT).
 		if b := a.pool.lookup(peer); b != nil {
 			if !a.mayTalk(b) {
 				a.counters.drop(dropPeerDenied)
@@ -140,8 +146,8 @@ func (a *allocation) toPeer(p packet, peer netip.AddrPort, g grant, whole bool, 
 	a.used.Store(now)
 }
 
-// fromPeer sends a peer's datagram on to a's client, as ChannelData where a channel is bound, else as a Data indication. It reports
-// whether it did.
+// fromPeer sends a peer's datagram on to a's client, as ChannelData where a channel is bound, else
+// as a Data indication. It reports whether it did.
 func (a *allocation) fromPeer(p packet, peer netip.AddrPort, now int64) bool {
 	if !a.live(now) {
 		a.counters.drop(dropNoAllocation)
@@ -168,7 +174,8 @@ func (a *allocation) fromPeer(p packet, peer netip.AddrPort, now int64) bool {
 	return true
 }
 
-// frameChannelData puts the four bytes of header in front of the data (RFC 8656 §12.4), and on streams pads it.
+// frameChannelData puts the four bytes of header in front of the data (RFC 8656 §12.4), and on
+// streams pads it.
 func frameChannelData(p packet, number uint16, pad bool) []byte {
 	start := p.off - 4
 	binary.BigEndian.PutUint16(p.buf[start:], number)
@@ -180,8 +187,8 @@ func frameChannelData(p packet, number uint16, pad bool) []byte {
 	return p.buf[start:end]
 }
 
-// frameDataIndication puts a Data indication around the data (RFC 8656 §11.4): header, XOR-PEER-ADDRESS, DATA. It returns nil if
-// that would be longer than its length field can say.
+// frameDataIndication puts a Data indication around the data (RFC 8656 §11.4): header,
+// XOR-PEER-ADDRESS, DATA. It returns nil if that would be longer than its length field can say.
 func frameDataIndication(p packet, peer netip.AddrPort) []byte {
 	peerSize := 4 + 8
 	if peer.Addr().Is6() {

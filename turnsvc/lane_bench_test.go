@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// The lane through real sockets, a packet at a time: what is measured is the way there through two sockets of the server, with the
-// system calls of client and peer.
+// The lane through real sockets, a packet at a time: what is measured is the way there through two
+// sockets of the server, with the system calls of client and peer.
 func BenchmarkLane(b *testing.B) {
 	for _, transport := range []string{"udp", "tcp", "udp6"} {
 		for _, size := range []int{160, 1200} {

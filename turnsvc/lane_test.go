@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// A FINGERPRINT need not be there; a wrong one tells that the frame is damaged, or none of STUN's (RFC 8489 §7.3).
+// A FINGERPRINT need not be there; a wrong one tells that the frame is damaged, or none of STUN's
+// (RFC 8489 §7.3).
 func TestSendIndicationWithFingerprint(t *testing.T) {
 	each(t, nil, func(t *testing.T, r *rig, transport string) {
 		c := r.dial(transport, "u", "p")

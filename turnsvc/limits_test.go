@@ -9,8 +9,8 @@ import (
 	"signalbox/turnsvc/cred"
 )
 
-// feed hands n frames of one client to the server, the clock going on by step before each, and returns what the client's allocations have
-// carried since, in bytes.
+// feed hands n frames of one client to the server, the clock going on by step before each, and
+// returns what the client's allocations have carried since, in bytes.
 func (r *rig) feed(c *client, frame []byte, n int, step time.Duration) (carried uint64) {
 	r.t.Helper()
 	src := addrPort(c.conn.LocalAddr())
@@ -36,7 +36,8 @@ func TestAbuse31BandwidthLimits(t *testing.T) {
 		n := rate * seconds / size
 		return r.feed(c, c.channelFrame(0x4000, strings.Repeat("x", size)), n, seconds*time.Second/time.Duration(n))
 	}
-	// within compares with what the rate allows in the time that has passed on the server's clock since then: real time passes, too.
+	// within compares with what the rate allows in the time that has passed on the server's clock
+	// since then: real time passes, too.
 	within := func(t *testing.T, what string, r *rig, since int64, got uint64, rate float64) {
 		t.Helper()
 		passed := time.Duration(r.s.clock.now() - since).Seconds()
@@ -80,7 +81,8 @@ func TestAbuse31BandwidthLimits(t *testing.T) {
 	r := newRig(t, func(o *Options) { o.Limits.UserBandwidth = 500_000 })
 	at := r.peer().LocalAddr().String()
 	var total uint64
-	clients := []*client{r.minted("udp", cred.Shared, "one", time.Hour), r.minted("udp", cred.Shared, "one", 2*time.Hour), r.minted("udp", cred.Shared, "two", time.Hour)}
+	clients := []*client{r.minted("udp", cred.Shared, "one", time.Hour),
+		r.minted("udp", cred.Shared, "one", 2*time.Hour), r.minted("udp", cred.Shared, "two", time.Hour)}
 	for _, c := range clients {
 		c.allocate(withLifetime(3000))
 		c.ok(methodChannelBind, withChannel(0x4000), withPeer(at))
@@ -116,7 +118,8 @@ func TestUserBandwidthOutlastsAllocations(t *testing.T) {
 	}
 	r.advance(time.Minute)
 	r.dial("udp", "v", "q").allocate()
-	eventually(t, "idle buckets are forgotten", func() bool { return r.inBooks(func() int { return len(r.s.books.quotas.userUp) }) == 1 })
+	eventually(t, "idle buckets are forgotten",
+		func() bool { return r.inBooks(func() int { return len(r.s.books.quotas.userUp) }) == 1 })
 }
 
 func TestMonthlyBudget(t *testing.T) {

@@ -11,14 +11,16 @@ import (
 
 // Live is the part of the configuration that Server.Apply changes while calls go on.
 type Live struct {
-	// Users are static users: name to the 16-byte key MD5(name ":" realm ":" password), see cred.LongTermKey.
+	// Users are static users: name to the 16-byte key MD5(name ":" realm ":" password), see
+	// cred.LongTermKey.
 	Users map[string][]byte
 	// Keys verify minted credentials.
 	Keys *cred.Keys
 
 	// AllowPeers opens non-global peers; DenyPeers wins over it.
 	AllowPeers, DenyPeers []netip.Prefix
-	// HubPeers and StaticPeers are the peers that sessions, and static users and shared secrets, may reach besides.
+	// HubPeers and StaticPeers are the peers that sessions, and static users and shared secrets,
+	// may reach besides.
 	HubPeers, StaticPeers Peers
 
 	// MinLifetime is the shortest allocation lifetime granted. Zero: 60 s.
@@ -47,8 +49,9 @@ func newLive(l Live, allowLoopback bool) (*live, error) {
 	}}, nil
 }
 
-// Apply puts another configuration into force, or returns an error and changes nothing. Running allocations go on, but what their permissions
-// allow is judged by the new lists, and a static user who is gone, or whose key has changed, loses its allocations. Limits hold for what comes.
+// Apply puts another configuration into force, or returns an error and changes nothing. Running
+// allocations go on, but what their permissions allow is judged by the new lists, and a static user
+// who is gone, or whose key has changed, loses its allocations. Limits hold for what comes.
 func (s *Server) Apply(l Live) error {
 	old := s.live.Load()
 	next, err := newLive(l, old.policy.allowLoopback)

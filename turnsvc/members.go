@@ -5,11 +5,12 @@ import (
 	"time"
 )
 
-// lingering is how long a session whose signaling connection was lost keeps its allocations and grants without traffic: a live call outlasts
-// the connection that made it.
+// lingering is how long a session whose signaling connection was lost keeps its allocations and
+// grants without traffic: a live call outlasts the connection that made it.
 const lingering = 30 * time.Second
 
-// The hub tells who may reach whom: these methods are its Members. They don't wait for the network and call nobody back.
+// The hub tells who may reach whom: these methods are its Members. They don't wait for the network
+// and call nobody back.
 
 // Opened is a new session of that user, if it has a name, whose client connects from source.
 func (s *Server) Opened(id, user string, source netip.Addr) { s.rooms.opened(id, user, source) }
@@ -29,8 +30,8 @@ func (s *Server) Left(group, id string) { s.settle(nil, s.rooms.left(group, id))
 // Claimed is an address that the session has signalled as a candidate.
 func (s *Server) Claimed(id string, addr netip.Addr) { s.rooms.claim(id, addr) }
 
-// Ended is the end of a session. Its allocations end at once, but for a lost one, which keeps all until nothing has moved for it
-// for 30 seconds.
+// Ended is the end of a session. Its allocations end at once, but for a lost one, which keeps all
+// until nothing has moved for it for 30 seconds.
 func (s *Server) Ended(id string, lost bool) { s.settle(s.rooms.ended(id, lost, s.clock.now())) }
 
 // settle ends allocations and judges the permissions of others again.
@@ -54,8 +55,8 @@ func (s *Server) Member(id string) (user string, source netip.Addr, ok bool) {
 	return m.user, m.source, true
 }
 
-// regrant judges permissions again. Judging and changing is one step for all who do it, so that no judgement of an earlier state
-// overwrites one of a later.
+// regrant judges permissions again. Judging and changing is one step for all who do it, so that no
+// judgement of an earlier state overwrites one of a later.
 func (s *Server) regrant(a *allocation, peers ...netip.Addr) {
 	s.regrants.Lock()
 	defer s.regrants.Unlock()

@@ -57,7 +57,8 @@ const (
 	protocolUDP = 17
 )
 
-// maxAttributes bounds the work for one request. The longest honest one is a CreatePermission for many peers.
+// maxAttributes bounds the work for one request. The longest honest one is a CreatePermission for
+// many peers.
 const maxAttributes = 64
 
 type attribute struct {
@@ -65,7 +66,8 @@ type attribute struct {
 	value []byte // in the frame; valid as long as that is
 }
 
-// message is one decoded STUN message. It refers to the frame it was decoded from and copies nothing.
+// message is one decoded STUN message. It refers to the frame it was decoded from and copies
+// nothing.
 type message struct {
 	raw    []byte
 	method uint16
@@ -73,7 +75,8 @@ type message struct {
 	// attrs are those that count: all up to MESSAGE-INTEGRITY, none after it (RFC 8489 §14.5).
 	attrs [maxAttributes]attribute
 	n     int
-	// integrity is the offset of the MESSAGE-INTEGRITY attribute's header in raw, 0 if there is none.
+	// integrity is the offset of the MESSAGE-INTEGRITY attribute's header in raw, 0 if there is
+	// none.
 	integrity int
 	// badIntegrity: the attribute is there, but its length is not that of an HMAC-SHA1.
 	badIntegrity bool
@@ -83,8 +86,8 @@ type message struct {
 
 func (m *message) transactionID() []byte { return m.raw[8:headerSize] }
 
-// decode reads frame, which must be one whole message. It returns false for whatever is not well-formed STUN with
-// a right FINGERPRINT (if there is one): such a frame gets no answer.
+// decode reads frame, which must be one whole message. It returns false for whatever is not
+// well-formed STUN with a right FINGERPRINT (if there is one): such a frame gets no answer.
 func (m *message) decode(frame []byte) bool {
 	if len(frame) < headerSize || frame[0]&0xC0 != 0 ||
 		binary.BigEndian.Uint32(frame[4:]) != magicCookie {
@@ -162,8 +165,8 @@ func (m *message) signedBy(key []byte) bool {
 	return hmac.Equal(sum[:], m.raw[m.integrity+4:m.integrity+integritySize])
 }
 
-// messageIntegrity appends to dst the HMAC-SHA1 of msg with its length field set as if MESSAGE-INTEGRITY
-// were its last attribute (RFC 8489 §14.5).
+// messageIntegrity appends to dst the HMAC-SHA1 of msg with its length field set as if
+// MESSAGE-INTEGRITY were its last attribute (RFC 8489 §14.5).
 func messageIntegrity(dst, msg, key []byte) []byte {
 	mac := hmac.New(sha1.New, key)
 	var length [2]byte
@@ -182,7 +185,8 @@ func familyOf(ip netip.Addr) byte {
 	return familyIPv6
 }
 
-// xorAddress decodes an XOR-...-ADDRESS value (RFC 8489 §14.2). ok is false for a wrong family or size.
+// xorAddress decodes an XOR-...-ADDRESS value (RFC 8489 §14.2). ok is false for a wrong family or
+// size.
 func xorAddress(value, transactionID []byte) (addr netip.AddrPort, ok bool) {
 	var size int
 	switch {
@@ -240,7 +244,8 @@ func (m *builder) xorAddr(typ uint16, addr netip.AddrPort) {
 	m.attr(typ, putXORAddress(value[:], addr, m.b[8:headerSize]))
 }
 
-// putXORAddress writes the value of an XOR-...-ADDRESS attribute to dst and returns it: 8 or 20 bytes.
+// putXORAddress writes the value of an XOR-...-ADDRESS attribute to dst and returns it: 8 or 20
+// bytes.
 func putXORAddress(dst []byte, addr netip.AddrPort, transactionID []byte) []byte {
 	binary.BigEndian.PutUint16(dst[2:], addr.Port()^magicCookie>>16)
 	dst[0] = 0

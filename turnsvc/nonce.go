@@ -16,8 +16,9 @@ const (
 	nonceMACBytes = 12
 )
 
-// nonces makes and checks nonces without keeping any: each is an HMAC over the source's IP address and the minute,
-// so one that comes back proves that its owner receives packets at that address. No spoofed source passes it.
+// nonces makes and checks nonces without keeping any: each is an HMAC over the source's IP address
+// and the minute, so one that comes back proves that its owner receives packets at that address. No
+// spoofed source passes it.
 type nonces struct {
 	macs sync.Pool // of hash.Hash, keyed
 }
@@ -57,7 +58,8 @@ func (n *nonces) valid(nonce []byte, ip netip.Addr, t time.Time) bool {
 	}
 	minute := uint32(stamp[0])<<16 | uint32(stamp[1])<<8 | uint32(stamp[2])
 	now := uint32(t.Unix() / 60)
-	// 24 bits of minutes wrap after 31 years; compare in that ring. One minute of grace for a clock set back.
+	// 24 bits of minutes wrap after 31 years; compare in that ring. One minute of grace for a clock
+	// set back.
 	if age := (now - minute + 1) & 0xFFFFFF; age > nonceMinutes+1 {
 		return false
 	}

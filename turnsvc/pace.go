@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// bucket limits bytes a second by the generic cell rate algorithm: one atomic number, the time at which all that was let through would have
-// been sent at the rate. It is shared by goroutines without a lock.
+// bucket limits bytes a second by the generic cell rate algorithm: one atomic number, the time at
+// which all that was let through would have been sent at the rate. It is shared by goroutines
+// without a lock.
 type bucket struct {
 	nsPerByte float64
 	tolerance int64        // ns by which that time may lie ahead: what a burst may use up at once
@@ -50,14 +51,16 @@ func (b *bucket) take(n int, now int64) bool {
 // idle reports whether the bucket is as a new one.
 func (b *bucket) idle(now int64) bool { return b == nil || b.spent.Load() <= now }
 
-// pace is the buckets that one direction of an allocation draws from: its own, its user's, everybody's.
+// pace is the buckets that one direction of an allocation draws from: its own, its user's,
+// everybody's.
 type pace [3]*bucket
 
-// packetOverhead is what a packet costs besides its data, in bytes: UDP and IPv4. So empty packets are not free.
+// packetOverhead is what a packet costs besides its data, in bytes: UDP and IPv4. So empty packets
+// are not free.
 const packetOverhead = 28
 
-// take lets n bytes of data pass all of them, or reports false. What one of them let through before another refused stays spent: under a limit that
-// bites, a little less passes, never more.
+// take lets n bytes of data pass all of them, or reports false. What one of them let through before
+// another refused stays spent: under a limit that bites, a little less passes, never more.
 func (p *pace) take(n int, now int64) bool {
 	n += packetOverhead
 	return p[0].take(n, now) && p[1].take(n, now) && p[2].take(n, now)

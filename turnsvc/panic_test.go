@@ -27,9 +27,11 @@ func TestRelayReadsOnAfterAPanic(t *testing.T) {
 	src := netip.MustParseAddrPort("127.0.0.1:9")
 	l := &brittleLink{wirelessLink: wirelessLink{client: src}}
 	in, buf := &inlet{link: l}, new(buffer)
-	c := &client{t: t, user: "u", key: cred.LongTermKey("u", testRealm, "p"), nonce: r.s.nonces.append(nil, src.Addr(), r.s.clock.wall())}
+	c := &client{t: t, user: "u", key: cred.LongTermKey("u", testRealm, "p"),
+		nonce: r.s.nonces.append(nil, src.Addr(), r.s.clock.wall())}
 	peer := r.peer()
-	for _, frame := range [][]byte{c.build(methodAllocate, withUDP), c.build(methodCreatePermission, withPeer(peer.LocalAddr().String()))} {
+	for _, frame := range [][]byte{c.build(methodAllocate, withUDP),
+		c.build(methodCreatePermission, withPeer(peer.LocalAddr().String()))} {
 		r.s.receive(in, packet{buf[:], headroom, copy(buf[headroom:], frame)}, src)
 		r.inBooks(func() int { return 0 })
 	}

@@ -106,8 +106,8 @@ func (b *books) channelBind(r *request, a *allocation) {
 	b.answer(r, nil)
 }
 
-// channelConflict refuses to bind a number to a second peer, or a peer to a second number, while a binding lasts; and more
-// channels than the limit.
+// channelConflict refuses to bind a number to a second peer, or a peer to a second number, while a
+// binding lasts; and more channels than the limit.
 func (b *books) channelConflict(a *allocation, number uint16, peer netip.AddrPort) int {
 	now := b.s.clock.now()
 	byNumber, byPeer, n := a.boundTo(number, peer)

@@ -14,21 +14,27 @@ import (
 	"github.com/pion/turn/v4"
 )
 
-// This file alone knows pion/turn. The engine is pion's server behind a connection of ours that carries nothing but
-// requests that we built: pion keeps the books of allocations, permissions and channels, and never sees a byte that a
-// stranger wrote. Each quirk of v4.1.4 that this closes has a test in pion_test.go:
+// This file alone knows pion/turn. The engine is pion's server behind a connection of ours that
+// carries nothing but requests that we built: pion keeps the books of allocations, permissions and
+// channels, and never sees a byte that a stranger wrote. Each quirk of v4.1.4 that this closes has
+// a test in pion_test.go:
 //
-//   - Requests come one at a time, and pion handles each in the goroutine of its read loop. So it creates and deletes in one
+//   - Requests come one at a time, and pion handles each in the goroutine of its read loop. So it
+//     creates and deletes in one
 //     goroutine, and the races between its handlers and a closing allocation can't happen.
-//   - A relay conn's ReadFrom ends pion's relay goroutine at once: nothing of pion waits on a socket, no late read error deletes the
+//   - A relay conn's ReadFrom ends pion's relay goroutine at once: nothing of pion waits on a
+//     socket, no late read error deletes the
 //     next allocation of the same client, and an idle allocation costs no goroutine of pion's.
-//   - Clients are numbered, not addressed. Two clients that share a source and differ in the address they came in on can't be merged.
-//   - Its own lifetime timer would delete in a goroutine of its own. The books end every allocation before that, on our clock.
+//   - Clients are numbered, not addressed. Two clients that share a source and differ in the
+//     address they came in on can't be merged.
+//   - Its own lifetime timer would delete in a goroutine of its own. The books end every allocation
+//     before that, on our clock.
 
 const (
 	engineRealm = "engine"
 	engineUser  = "gate"
-	// engineLifetime is the longest that pion grants; an hour or more it would turn into ten minutes.
+	// engineLifetime is the longest that pion grants; an hour or more it would turn into ten
+	// minutes.
 	engineLifetime = 3599 * time.Second
 	// engineNonceAge: pion's nonces are good for an hour.
 	engineNonceAge = 30 * time.Minute
@@ -108,7 +114,8 @@ func (e *engine) permit(client uint64, peers []netip.Addr) error {
 func (e *engine) bind(client uint64, number uint16, peer netip.AddrPort) error {
 	err := e.request(client, stun.MethodChannelBind, channelNumber(number), peerAddress(peer))
 	if err == refused(stun.CodeBadRequest) {
-		// The gate has seen that the two go together. pion, which looks them up one after the other, may just be forgetting this very channel.
+		// The gate has seen that the two go together. pion, which looks them up one after the
+		// other, may just be forgetting this very channel.
 		err = e.request(client, stun.MethodChannelBind, channelNumber(number), peerAddress(peer))
 	}
 	return err
@@ -199,8 +206,8 @@ type canonical struct {
 	client net.Addr
 }
 
-// engineConn is the net.PacketConn that pion serves, and its relay address generator. pion's next ReadFrom says that the
-// previous request has been handled: so an exchange is a call.
+// engineConn is the net.PacketConn that pion serves, and its relay address generator. pion's next
+// ReadFrom says that the previous request has been handled: so an exchange is a call.
 type engineConn struct {
 	requests chan canonical
 	done     chan struct{}

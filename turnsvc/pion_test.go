@@ -14,16 +14,19 @@ import (
 	"github.com/pion/stun/v3"
 )
 
-// Each test here is named after a fact of pion/turn v4.1.4 or pion/stun that would let a stranger crash, hang or abuse a server that
-// uses them plainly, and shows that this one does not let them near.
+// Each test here is named after a fact of pion/turn v4.1.4 or pion/stun that would let a stranger
+// crash, hang or abuse a server that uses them plainly, and shows that this one does not let them
+// near.
 
-// CVE-2026-54909: a Send indication with an empty XOR-PEER-ADDRESS panicked the process (stun before v3.1.5).
+// CVE-2026-54909: a Send indication with an empty XOR-PEER-ADDRESS panicked the process (stun
+// before v3.1.5).
 func TestPionFactCrashFrame(t *testing.T) {
 	each(t, nil, func(t *testing.T, r *rig, transport string) {
 		c := r.dial(transport, "u", "p")
 		c.allocate()
 		for size := range 32 {
-			for _, method := range []uint16{methodSend | classIndication, methodCreatePermission, methodChannelBind, methodBinding} {
+			for _, method := range []uint16{methodSend | classIndication, methodCreatePermission, methodChannelBind,
+				methodBinding} {
 				b := begin(nil, method&0xF, method&0x110, make([]byte, 12))
 				b.attr(attrXORPeerAddress, make([]byte, size))
 				b.attr(attrData, []byte("x"))
@@ -44,8 +47,9 @@ func TestPionFactStunFloor(t *testing.T) {
 	}
 }
 
-// A ChannelData length of 0xFFFC or more, or a STUN length of 0xFFEC or more, made pion's STUNConn return (0, nil) for ever, before
-// authentication and also after the peer had gone: a core burnt for each connection.
+// A ChannelData length of 0xFFFC or more, or a STUN length of 0xFFEC or more, made pion's STUNConn
+// return (0, nil) for ever, before authentication and also after the peer had gone: a core burnt
+// for each connection.
 func TestPionFactSpinFrame(t *testing.T) {
 	for _, frame := range [][]byte{
 		{0x40, 0x00, 0xFF, 0xFC, 1, 2, 3, 4, 5}, {0x40, 0x00, 0xFF, 0xFF, 1, 2, 3, 4, 5},
@@ -69,7 +73,8 @@ func TestPionFactSpinFrame(t *testing.T) {
 			return len(r.s.streams.all) == 0
 		})
 	}
-	// With an allocation the longest ChannelData is just a long frame, and the stream goes on behind it.
+	// With an allocation the longest ChannelData is just a long frame, and the stream goes on
+	// behind it.
 	r := newRig(t, nil)
 	c := r.dial("tcp", "u", "p")
 	c.allocate()
@@ -93,8 +98,9 @@ func TestPionFactLoopbackPeerIsRefused(t *testing.T) {
 		})
 }
 
-// Closing a relay socket while that client's CreatePermissions were in flight killed the process: a nil dereference in pion's own
-// goroutine. Here allocations end in every way while requests pour in, and every 5-tuple can allocate again.
+// Closing a relay socket while that client's CreatePermissions were in flight killed the process: a
+// nil dereference in pion's own goroutine. Here allocations end in every way while requests pour
+// in, and every 5-tuple can allocate again.
 func TestPionFactRelaySocketClosedWhileCreatePermissionsInFlight(t *testing.T) {
 	r := newRig(t, nil)
 	const clients, rounds = 8, 40
@@ -162,7 +168,8 @@ func TestPionFactNoGoroutineForAnAllocation(t *testing.T) {
 // The engine takes what the gate can emit, at its extremes.
 func TestEngine(t *testing.T) {
 	now := time.Now()
-	e, err := newEngine([]byte("key"), time.Minute, func() time.Time { return now }, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	e, err := newEngine([]byte("key"), time.Minute, func() time.Time { return now },
+		slog.New(slog.NewTextHandler(io.Discard, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,7 +190,8 @@ func TestEngine(t *testing.T) {
 	now = now.Add(2 * engineNonceAge) // another nonce
 	for _, err := range []error{
 		e.permit(7, many), e.permit(7, []netip.Addr{netip.MustParseAddr("255.255.255.255"), netip.IPv4Unspecified()}),
-		e.bind(7, firstChannel, netip.MustParseAddrPort("192.0.2.9:0")), e.bind(7, lastChannel, netip.MustParseAddrPort("[2001:db8::1]:65535")),
+		e.bind(7, firstChannel, netip.MustParseAddrPort("192.0.2.9:0")),
+		e.bind(7, lastChannel, netip.MustParseAddrPort("[2001:db8::1]:65535")),
 		e.refresh(7), e.remove(7), e.remove(7), e.allocate(7, netip.MustParseAddrPort("192.0.2.1:1")),
 	} {
 		if err != nil {

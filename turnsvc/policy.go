@@ -7,8 +7,8 @@ import (
 	"signalbox/turnsvc/cred"
 )
 
-// never are the peers that no configuration opens (but --dev opens loopback): what they reach is the host itself, its
-// link, or a cloud's metadata service.
+// never are the peers that no configuration opens (but --dev opens loopback): what they reach is
+// the host itself, its link, or a cloud's metadata service.
 var never = prefixes(
 	"0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4",
 	"168.63.129.16/32", "100.100.100.200/32", "192.0.0.192/32",
@@ -16,8 +16,8 @@ var never = prefixes(
 	"fd00:ec2::254/128", "fd20:ce::254/128", "fd00:c1::a9fe:a9fe/128",
 )
 
-// nonGlobal are addresses that the internet does not route (RFC 6890 and its registry): only an operator's allow list opens them.
-// Of IPv6 that is all but 2000::/3, and what is special in that.
+// nonGlobal are addresses that the internet does not route (RFC 6890 and its registry): only an
+// operator's allow list opens them. Of IPv6 that is all but 2000::/3, and what is special in that.
 var nonGlobal = prefixes(
 	"10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16",
 	"198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",
@@ -41,7 +41,8 @@ func contains(list []netip.Prefix, ip netip.Addr) bool {
 	return false
 }
 
-// embedded4 returns the IPv4 addresses that a gateway on the way may take an IPv6 address for. Which of them, only the gateway knows.
+// embedded4 returns the IPv4 addresses that a gateway on the way may take an IPv6 address for.
+// Which of them, only the gateway knows.
 func embedded4(ip netip.Addr) []netip.Addr {
 	if !ip.Is6() {
 		return nil
@@ -56,9 +57,11 @@ func embedded4(ip netip.Addr) []netip.Addr {
 	case prefix == 0 && [8]byte(b[4:12]) == [8]byte{4: 0xFF, 5: 0xFF}:
 		return []netip.Addr{last} // translated (RFC 2765)
 	case prefix == 0x0064FF9B:
-		// NAT64. In the local prefix it may stand where RFC 6052 §2.2 puts it behind 96, 64, 56 or 48 bits; a zero is filling.
+		// NAT64. In the local prefix it may stand where RFC 6052 §2.2 puts it behind 96, 64, 56 or
+		// 48 bits; a zero is filling.
 		out := []netip.Addr{last}
-		for _, a := range [...]netip.Addr{at(b[9], b[10], b[11], b[12]), at(b[7], b[9], b[10], b[11]), at(b[6], b[7], b[9], b[10])} {
+		for _, a := range [...]netip.Addr{at(b[9], b[10], b[11], b[12]), at(b[7], b[9], b[10], b[11]),
+			at(b[6], b[7], b[9], b[10])} {
 			if a.As4()[0] != 0 {
 				out = append(out, a)
 			}
@@ -74,7 +77,8 @@ func embedded4(ip netip.Addr) []netip.Addr {
 	return nil
 }
 
-// Peers says what peers a class of credentials may reach, besides relays of this box and what the operator allows.
+// Peers says what peers a class of credentials may reach, besides relays of this box and what the
+// operator allows.
 type Peers uint8
 
 const (
@@ -142,9 +146,10 @@ type grant struct {
 	wire bool
 }
 
-// grant returns what an allocation of that scope may do with peer, which is the zero grant if it is refused.
-// own are the addresses of this host, relays those that it relays on: own addresses are reachable at live relay ports only, whatever
-// the lists say, so that no peer address leads to another port of the box.
+// grant returns what an allocation of that scope may do with peer, which is the zero grant if it is
+// refused. own are the addresses of this host, relays those that it relays on: own addresses are
+// reachable at live relay ports only, whatever the lists say, so that no peer address leads to
+// another port of the box.
 func (p *policy) grant(s *scope, peer netip.Addr, own, relays map[netip.Addr]bool) grant {
 	peer = peer.WithZone("")
 	g := grant{relays: relays[peer]}

@@ -13,7 +13,8 @@ var errNoPort = errors.New("no relay port is free")
 // maxBindTries bounds the search when other programs hold ports of the range.
 const maxBindTries = 32
 
-// maxPairTries is how many even ports are looked at at random for a free next one, which nearly always are enough.
+// maxPairTries is how many even ports are looked at at random for a free next one, which nearly
+// always are enough.
 const maxPairTries = 32
 
 // parity is what an EVEN-PORT attribute asks of a port (RFC 8656 §18.6).
@@ -25,9 +26,11 @@ const (
 	evenPortAndNext // the next higher port is reserved, too
 )
 
-// pool hands out the relay ports of one address family: a port is one allocation's, whichever address it was bound on. The free ports lie in two lists, even and odd, each with its place known,
-// so that taking one at random (they must not be guessable, CVE-2025-69217), taking a certain one and giving one back all cost the same
-// however few are left; but for a pair, which may take a look at every even one. Only the books use it, but for lookup.
+// pool hands out the relay ports of one address family: a port is one allocation's, whichever
+// address it was bound on. The free ports lie in two lists, even and odd, each with its place
+// known, so that taking one at random (they must not be guessable, CVE-2025-69217), taking a
+// certain one and giving one back all cost the same however few are left; but for a pair, which may
+// take a look at every even one. Only the books use it, but for lookup.
 type pool struct {
 	min      uint16
 	free     [2][]uint16
@@ -46,8 +49,8 @@ func newPool(minPort, maxPort uint16) *pool {
 	return p
 }
 
-// lookup returns the live allocation that relays on addr, be it as clients are told or as its socket is bound, or nil. It is
-// safe from any goroutine.
+// lookup returns the live allocation that relays on addr, be it as clients are told or as its
+// socket is bound, or nil. It is safe from any goroutine.
 func (p *pool) lookup(addr netip.AddrPort) *allocation {
 	i := int(addr.Port()) - int(p.min)
 	if i < 0 || i >= len(p.sharing) {
@@ -123,8 +126,9 @@ func (p *pool) pick(want parity) (uint16, bool) {
 	return port, true
 }
 
-// open binds a relay socket to ip, and for evenPortAndNext a second one on the next higher port, which the caller keeps for the reservation.
-// The error is errNoPort or what the system said of the last port tried.
+// open binds a relay socket to ip, and for evenPortAndNext a second one on the next higher port,
+// which the caller keeps for the reservation. The error is errNoPort or what the system said of the
+// last port tried.
 func (p *pool) open(ip netip.Addr, want parity) (first, next *relay, err error) {
 	err = errNoPort
 	var tried []uint16 // given back only at the end, so that each try is another port

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// A pair is found as long as there is one, whatever lies in between, and nothing is lost in the search.
+// A pair is found as long as there is one, whatever lies in between, and nothing is lost in the
+// search.
 func TestPairInAFragmentedRange(t *testing.T) {
 	const low, high, pair = 40001, 48000, 45678
 	p := newPool(low, high)

@@ -8,8 +8,8 @@ import (
 	"signalbox/turnsvc/cred"
 )
 
-// principal is whom a credential was issued to: what its user's limits are counted by. A session's or another program's user keeps it while
-// its credentials come and go.
+// principal is whom a credential was issued to: what its user's limits are counted by. A session's
+// or another program's user keeps it while its credentials come and go.
 func principal(c cred.Class, user string) string {
 	if c == cred.Static {
 		return user
@@ -20,13 +20,13 @@ func principal(c cred.Class, user string) string {
 	return c.String() + ":" + user
 }
 
-// quotas count what users and sources hold: allocations, and ports reserved for them. They belong to the books, which release
-// everything in the one function through which it ends.
+// quotas count what users and sources hold: allocations, and ports reserved for them. They belong
+// to the books, which release everything in the one function through which it ends.
 type quotas struct {
 	perUser   map[string]int // by principal
 	perSource map[netip.Prefix]int
-	// buckets of principals, and of all: what each direction may carry. A principal's outlast its allocations until they are full again, or a
-	// new allocation would be a new burst.
+	// buckets of principals, and of all: what each direction may carry. A principal's outlast its
+	// allocations until they are full again, or a new allocation would be a new burst.
 	userUp, userDown map[string]*bucket
 	allUp, allDown   *bucket
 	total            int64 // the rate of those two
@@ -40,7 +40,8 @@ func newQuotas(l *Limits) quotas {
 	}
 }
 
-// paces returns what a new allocation of the principal draws from. It holds at least one allocation already.
+// paces returns what a new allocation of the principal draws from. It holds at least one allocation
+// already.
 func (q *quotas) paces(l *Limits, principal string) (up, down pace) {
 	if l.UserBandwidth > 0 && q.userUp[principal] == nil {
 		q.userUp[principal], q.userDown[principal] = newBucket(l.UserBandwidth), newBucket(l.UserBandwidth)
@@ -80,8 +81,8 @@ func (q *quotas) room(n int, l *Limits, principal string, client netip.Addr) boo
 		(l.PerSource <= 0 || q.perSource[sourceOf(client)]+n <= l.PerSource)
 }
 
-// waiting counts the requests of each source that wait for the books, in a fixed table by a hash of the source: two that meet in a slot
-// share its limit.
+// waiting counts the requests of each source that wait for the books, in a fixed table by a hash of
+// the source: two that meet in a slot share its limit.
 type waiting struct {
 	seed  maphash.Seed
 	slots [1 << 10]atomic.Int32
@@ -91,7 +92,8 @@ func (w *waiting) of(client netip.Addr) *atomic.Int32 {
 	return &w.slots[maphash.Comparable(w.seed, sourceOf(client))%uint64(len(w.slots))]
 }
 
-// sourceOf is what limits per source count by: an IPv4 address, or the /64 that one IPv6 host usually owns.
+// sourceOf is what limits per source count by: an IPv4 address, or the /64 that one IPv6 host
+// usually owns.
 func sourceOf(ip netip.Addr) netip.Prefix {
 	bits := 32
 	if ip.Is6() {

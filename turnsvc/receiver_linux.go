@@ -11,8 +11,8 @@ import (
 	"unsafe"
 )
 
-// receiver reads a UDP socket with a buffer that is borrowed only once the socket is known to be readable.
-// net's own ReadFrom would hold 64 KiB a socket while it waits.
+// receiver reads a UDP socket with a buffer that is borrowed only once the socket is known to be
+// readable. net's own ReadFrom would hold 64 KiB a socket while it waits.
 type receiver struct {
 	raw  syscall.RawConn
 	from syscall.RawSockaddrAny // here, not on the stack, so that the system call makes nothing escape
@@ -43,7 +43,8 @@ func (r *receiver) receive(_ *net.UDPConn, handle func(packet, netip.AddrPort)) 
 		}
 	}
 	for r.raw.Read(ready) == nil {
-		// An error that is not known to be harmless (ENOMEM, say): go on until the socket is closed, but don't spin.
+		// An error that is not known to be harmless (ENOMEM, say): go on until the socket is
+		// closed, but don't spin.
 		time.Sleep(10 * time.Millisecond)
 	}
 }

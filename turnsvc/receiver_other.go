@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// receiver reads a UDP socket. Where there is no non-blocking read to be had from net, each socket holds a buffer.
+// receiver reads a UDP socket. Where there is no non-blocking read to be had from net, each socket
+// holds a buffer.
 type receiver struct{}
 
 func (*receiver) init(*net.UDPConn) error { return nil }

@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	// headroom is kept free in front of a packet in every buffer, so that its framing is written in place:
-	// a Data indication for an IPv6 peer needs 20 + 24 + 4 bytes.
+	// headroom is kept free in front of a packet in every buffer, so that its framing is written in
+	// place: a Data indication for an IPv6 peer needs 20 + 24 + 4 bytes.
 	headroom = 64
 	// maxDatagram is the largest UDP payload, and the largest frame that a client may send.
 	maxDatagram = 65535
@@ -20,7 +20,8 @@ const (
 
 type buffer [headroom + maxDatagram + tailroom]byte
 
-// buffers are lent to a relay socket only while it has something to read: an idle allocation holds none.
+// buffers are lent to a relay socket only while it has something to read: an idle allocation holds
+// none.
 var buffers = sync.Pool{New: func() any { return new(buffer) }}
 
 // relay is the socket of one relayed transport address. It is ours alone: pion never sees it.
@@ -28,7 +29,8 @@ type relay struct {
 	conn *net.UDPConn
 	addr netip.AddrPort
 	receiver
-	// whole: datagrams leave with DF set. A client's frames come through one goroutine, so it holds for the packet that set it.
+	// whole: datagrams leave with DF set. A client's frames come through one goroutine, so it holds
+	// for the packet that set it.
 	whole atomic.Bool
 }
 
@@ -52,8 +54,8 @@ func openRelay(addr netip.AddrPort) (*relay, error) {
 
 func (r *relay) close() { r.conn.Close() }
 
-// send writes one datagram: with DF set if whole, else without (RFC 8656 §14: the latter is the alternate behavior, which lets the
-// network fragment what the client's own network let through).
+// send writes one datagram: with DF set if whole, else without (RFC 8656 §14: the latter is the
+// alternate behavior, which lets the network fragment what the client's own network let through).
 func (r *relay) send(b []byte, peer netip.AddrPort, whole bool) error {
 	if whole != r.whole.Load() {
 		if err := keepWhole(r.conn, r.addr.Addr(), whole); err != nil {

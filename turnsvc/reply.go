@@ -6,16 +6,19 @@ import (
 )
 
 const (
-	// replyLifetime is how long a client may repeat a request over UDP: 39.5 s with the default timers (RFC 8489 §6.2.1).
+	// replyLifetime is how long a client may repeat a request over UDP: 39.5 s with the default
+	// timers (RFC 8489 §6.2.1).
 	replyLifetime = 40 * time.Second
-	// maxReplies bounds the memory for them. Under a flood old ones go early; a request is then handled as a new one. Only the answer that
-	// made an allocation stays with that, or its client, which never heard it, could not have it any more.
+	// maxReplies bounds the memory for them. Under a flood old ones go early; a request is then
+	// handled as a new one. Only the answer that made an allocation stays with that, or its client,
+	// which never heard it, could not have it any more.
 	maxReplies = 8192
 )
 
-// replies keeps recent answers of the books, so that a retransmitted request gets the same one and has no second effect: above all
-// an Allocate, and a Refresh that has ended the allocation. They are kept in two generations, of which the older goes as a whole: so each
-// stays for one lifetime at least and for two at most, and the memory goes with it.
+// replies keeps recent answers of the books, so that a retransmitted request gets the same one and
+// has no second effect: above all an Allocate, and a Refresh that has ended the allocation. They
+// are kept in two generations, of which the older goes as a whole: so each stays for one lifetime
+// at least and for two at most, and the memory goes with it.
 type replies struct {
 	young, old map[replyKey]keptReply
 	turned     int64 // clock; when young was begun
@@ -58,7 +61,8 @@ type made struct {
 	expires     int64
 }
 
-// repeated reports whether r is that Allocate once more. That r's user and key are the allocation's is known.
+// repeated reports whether r is that Allocate once more. That r's user and key are the allocation's
+// is known.
 func (m *made) repeated(r *request, now int64) bool {
 	return r.msg.method == methodAllocate && now < m.expires && m.transaction == [12]byte(r.msg.transactionID())
 }

@@ -20,7 +20,8 @@ import (
 	"signalbox/turnsvc/cred"
 )
 
-// patience bounds every wait for something that must come. It is never waited for unless something is broken.
+// patience bounds every wait for something that must come. It is never waited for unless something
+// is broken.
 const patience = 30 * time.Second
 
 // TestMain fails the run if a goroutine of this package outlives its test.
@@ -95,8 +96,9 @@ func newRigWith(t testing.TB, change func(*Options), tamper func(*Server)) *rig 
 	o := Options{
 		Realm: testRealm,
 		Live: Live{
-			Keys:     r.keys,
-			Users:    map[string][]byte{"u": cred.LongTermKey("u", testRealm, "p"), "v": cred.LongTermKey("v", testRealm, "q")},
+			Keys: r.keys,
+			Users: map[string][]byte{"u": cred.LongTermKey("u", testRealm, "p"),
+				"v": cred.LongTermKey("v", testRealm, "q")},
 			HubPeers: PeersRoom, StaticPeers: PeersPublic,
 		},
 		Relays:  []RelayAddress{relayAt("127.0.0.1")},
@@ -195,12 +197,14 @@ func (r *rig) dial(transport, user, password string) *client {
 		r.t.Fatal(err)
 	}
 	r.t.Cleanup(func() { conn.Close() })
-	return &client{t: r.t, conn: conn, stream: transport == "tcp", user: user, key: cred.LongTermKey(user, testRealm, password)}
+	return &client{t: r.t, conn: conn, stream: transport == "tcp", user: user,
+		key: cred.LongTermKey(user, testRealm, password)}
 }
 
 // clientOn is a client of user u on a connection that the caller closes.
 func (r *rig) clientOn(conn net.Conn, transport string) *client {
-	return &client{t: r.t, conn: conn, stream: transport == "tcp", user: "u", key: cred.LongTermKey("u", testRealm, "p")}
+	return &client{t: r.t, conn: conn, stream: transport == "tcp", user: "u",
+		key: cred.LongTermKey("u", testRealm, "p")}
 }
 
 // setter adds an attribute to a request.
@@ -312,7 +316,8 @@ func (c *client) answerOrNil(within time.Duration) *message {
 	}
 }
 
-// request sends a request, follows challenges, and returns the last answer, whose signature it checks as a strict client does.
+// request sends a request, follows challenges, and returns the last answer, whose signature it
+// checks as a strict client does.
 func (c *client) request(method uint16, attrs ...setter) *message {
 	c.t.Helper()
 	for range 2 {

@@ -8,13 +8,14 @@ import (
 	"sync/atomic"
 )
 
-// rooms know which sessions may reach which others, and by what addresses: so a credential of the hub's opens a path to the others in the
-// room and to nothing else. The hub tells it as it happens (Server.Opened, Joined, Left, Ended); the gate adds the addresses at which a
-// session has proven to receive.
+// rooms know which sessions may reach which others, and by what addresses: so a credential of the
+// hub's opens a path to the others in the room and to nothing else. The hub tells it as it happens
+// (Server.Opened, Joined, Left, Ended); the gate adds the addresses at which a session has proven
+// to receive.
 //
-// Only two kinds of address count as seen: the source of the signaling connection (TCP, so nobody forged it) and a TURN client's whose
-// nonce came back from there. Addresses that the internet does not route never count: a member's claim to be 10.0.0.1 would open the relay's
-// own network.
+// Only two kinds of address count as seen: the source of the signaling connection (TCP, so nobody
+// forged it) and a TURN client's whose nonce came back from there. Addresses that the internet does
+// not route never count: a member's claim to be 10.0.0.1 would open the relay's own network.
 type rooms struct {
 	// lingering is how long a lost session keeps its grants without traffic, on the clock.
 	lingering int64
@@ -32,8 +33,9 @@ type member struct {
 
 	// seats is read by the packet path without a lock; written under rooms.mu.
 	seats atomic.Pointer[[]seat]
-	// lostAt is the number of the last join before the signaling connection was lost, 0 while it is there. A lost member keeps what it has and
-	// gets nothing new: whoever joins later is a stranger to it.
+	// lostAt is the number of the last join before the signaling connection was lost, 0 while it is
+	// there. A lost member keeps what it has and gets nothing new: whoever joins later is a
+	// stranger to it.
 	lostAt atomic.Uint64
 
 	// Guarded by rooms.mu.
@@ -68,12 +70,14 @@ const (
 )
 
 func newRooms(lingering int64) *rooms {
-	return &rooms{lingering: lingering, members: map[string]*member{}, lost: map[*member]struct{}{}, groups: map[string]*group{}}
+	return &rooms{lingering: lingering, members: map[string]*member{}, lost: map[*member]struct{}{},
+		groups: map[string]*group{}}
 }
 
 func (m *member) lost() bool { return m.lostAt.Load() != 0 }
 
-// knows reports whether the one is there for the other, who has joined a group of both's at that number.
+// knows reports whether the one is there for the other, who has joined a group of both's at that
+// number.
 func (m *member) knows(join uint64) bool {
 	lostAt := m.lostAt.Load()
 	return lostAt == 0 || join <= lostAt
@@ -87,12 +91,14 @@ func (r *rooms) open(id string) bool {
 	return m != nil && !m.lost()
 }
 
-// opened takes the id over from a lost member: that one goes on lingering under it, for the sake of its media.
+// opened takes the id over from a lost member: that one goes on lingering under it, for the sake of
+// its media.
 func (r *rooms) opened(id, user string, source netip.Addr) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	m := &member{
-		id: id, user: user, source: source.Unmap(), seen: map[netip.Addr]uint64{}, claimed: map[netip.Addr]bool{}, allocs: map[*allocation]struct{}{},
+		id: id, user: user, source: source.Unmap(), seen: map[netip.Addr]uint64{}, claimed: map[netip.Addr]bool{},
+		allocs: map[*allocation]struct{}{},
 	}
 	m.seats.Store(new([]seat))
 	r.members[id] = m
@@ -135,7 +141,8 @@ func (r *rooms) joined(name, id string) {
 	r.seat(m, g)
 }
 
-// called makes the two ends of a call a group of their own, without a name: nobody else can join it.
+// called makes the two ends of a call a group of their own, without a name: nobody else can join
+// it.
 func (r *rooms) called(from, to string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -170,7 +177,8 @@ func (r *rooms) left(name, id string) concern {
 	return concerned
 }
 
-// part takes m out of g: that concerns all permissions of m's, and the others' for m's addresses. mu is held.
+// part takes m out of g: that concerns all permissions of m's, and the others' for m's addresses.
+// mu is held.
 func (r *rooms) part(m *member, g *group, concerned concern) {
 	if _, in := g.members[m]; !in {
 		return
@@ -200,8 +208,8 @@ func (r *rooms) part(m *member, g *group, concerned concern) {
 	}
 }
 
-// ended is the end of a session. A lost one lingers, since media outlasts a broken signaling connection; any other is gone, with
-// its allocations, which are returned to be ended.
+// ended is the end of a session. A lost one lingers, since media outlasts a broken signaling
+// connection; any other is gone, with its allocations, which are returned to be ended.
 func (r *rooms) ended(id string, lost bool, now int64) (ending []*allocation, concerned concern) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -255,8 +263,8 @@ func (r *rooms) sweep(now int64) (ending []*allocation, concerned concern) {
 	return ending, concerned
 }
 
-// lastUsed is when the member was last heard of: through an allocation of its own, or at one of its groups' from an address of its. What
-// others send it says nothing. rooms.mu is held.
+// lastUsed is when the member was last heard of: through an allocation of its own, or at one of its
+// groups' from an address of its. What others send it says nothing. rooms.mu is held.
 func (m *member) lastUsed() (last int64) {
 	for a := range m.allocs {
 		last = max(last, a.used.Load())
@@ -289,8 +297,8 @@ func (r *rooms) dismiss(match func(*member) bool) (ending []*allocation, concern
 	return ending, concerned
 }
 
-// attach gives a session's allocation its member, who has been seen at the client's address: the nonce came back from there. nil: there is
-// no such session any more.
+// attach gives a session's allocation its member, who has been seen at the client's address: the
+// nonce came back from there. nil: there is no such session any more.
 func (r *rooms) attach(id string, a *allocation) (*member, concern) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -308,8 +316,9 @@ func (r *rooms) detach(a *allocation) {
 	delete(a.scope.member.allocs, a)
 }
 
-// see notes an address at which the member receives. In place of one too many the oldest is forgotten, which is probably somebody else's by now, but not
-// one that is in use. It returns what that concerns. rooms.mu is held.
+// see notes an address at which the member receives. In place of one too many the oldest is
+// forgotten, which is probably somebody else's by now, but not one that is in use. It returns what
+// that concerns. rooms.mu is held.
 func (m *member) see(addr netip.Addr) concern {
 	if !global(addr) {
 		return nil
@@ -353,7 +362,8 @@ func (r *rooms) claim(id string, addr netip.Addr) {
 	}
 }
 
-// reaches reports whether addr is one of somebody in m's groups: seen there, or with claims also what was claimed.
+// reaches reports whether addr is one of somebody in m's groups: seen there, or with claims also
+// what was claimed.
 func (r *rooms) reaches(m *member, addr netip.Addr, claims bool) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -367,8 +377,8 @@ func (r *rooms) reaches(m *member, addr netip.Addr, claims bool) bool {
 	return false
 }
 
-// together reports whether two members share a group and are there for each other. It takes no lock and allocates nothing: the packet path
-// asks it.
+// together reports whether two members share a group and are there for each other. It takes no lock
+// and allocates nothing: the packet path asks it.
 func together(a, b *member) bool {
 	sb := *b.seats.Load()
 	for _, x := range *a.seats.Load() {

@@ -69,10 +69,12 @@ func TestRoomOpensAPathToItsMembersOnly(t *testing.T) {
 	})
 }
 
-// An address that the internet does not route never counts, or a member could open the relay's own network.
+// An address that the internet does not route never counts, or a member could open the relay's own
+// network.
 func TestSeenAddressesThatAreNotGlobalDoNotCount(t *testing.T) {
 	r := newRig(t, func(o *Options) { o.AllowLoopback = false; o.HubPeers = PeersSignaled })
-	for i, addr := range []string{"10.0.0.1", "127.0.0.2", "169.254.169.254", "100.64.0.1", "192.168.0.1", "::1", "fd00::1", "::ffff:10.0.0.1"} {
+	for i, addr := range []string{"10.0.0.1", "127.0.0.2", "169.254.169.254", "100.64.0.1", "192.168.0.1", "::1",
+		"fd00::1", "::ffff:10.0.0.1"} {
 		id := fmt.Sprint("s", i)
 		a := r.session("udp", id, addr, "tea")
 		r.s.Claimed(id, netip.MustParseAddr(addr))
@@ -114,14 +116,16 @@ func TestRelaysOfOtherRoomsAreOutOfReach(t *testing.T) {
 						t.Errorf("%s to %s: got %q", from, to, data)
 					}
 				} else {
-					eventually(t, from+" to "+to+" is denied", func() bool { return r.s.Snapshot().Drops["peer-denied"] == before+1 })
+					eventually(t, from+" to "+to+" is denied",
+						func() bool { return r.s.Snapshot().Drops["peer-denied"] == before+1 })
 				}
 			}
 		}
 		r.s.Left("tea", "bob")
 		before := r.s.Snapshot().Drops["peer-denied"]
 		clients["ada"].write(clients["ada"].sendFrame(clients["bob"].relayed.String(), "still there?"))
-		eventually(t, "who has left is out of reach", func() bool { return r.s.Snapshot().Drops["peer-denied"] == before+1 })
+		eventually(t, "who has left is out of reach",
+			func() bool { return r.s.Snapshot().Drops["peer-denied"] == before+1 })
 	})
 }
 
@@ -171,7 +175,8 @@ func TestLostSessionLastsAsLongAsItsCall(t *testing.T) {
 	})
 }
 
-// Whoever goes on sending to somebody who has gone, to the address or to the relay, does not keep the way there open.
+// Whoever goes on sending to somebody who has gone, to the address or to the relay, does not keep
+// the way there open.
 func TestTrafficTowardsALostSessionKeepsNothing(t *testing.T) {
 	each(t, inRooms, func(t *testing.T, r *rig, transport string) {
 		a := r.session(transport, "ada", "203.0.114.1", "tea")
@@ -185,7 +190,8 @@ func TestTrafficTowardsALostSessionKeepsNothing(t *testing.T) {
 		r.advance(20 * time.Second)
 		a.write(a.sendFrame(b.relayed.String(), "to the relay"))
 		b.received()
-		for _, all := range r.s.books.list() { // what sending to the address would do; no packet is to leave this machine
+		// what sending to the address would do; no packet is to leave this machine
+		for _, all := range r.s.books.list() {
 			all.permissionFor(netip.MustParseAddr("203.0.114.2"), r.s.clock.now())
 			all.channelByNumber(0x4000, r.s.clock.now())
 		}
@@ -197,7 +203,8 @@ func TestTrafficTowardsALostSessionKeepsNothing(t *testing.T) {
 	})
 }
 
-// A lost session keeps those that it was with. To who comes later it is nobody: it is not in the room to be seen.
+// A lost session keeps those that it was with. To who comes later it is nobody: it is not in the
+// room to be seen.
 func TestLostSessionMeetsNobodyNew(t *testing.T) {
 	const ada, bob, carol = "203.0.114.1", "203.0.114.2", "203.0.114.3"
 	each(t, inRooms, func(t *testing.T, r *rig, transport string) {
@@ -228,7 +235,8 @@ func TestLostSessionMeetsNobodyNew(t *testing.T) {
 		for i, pair := range [][2]string{{"ada", "carol"}, {"carol", "ada"}} {
 			from, to := clients[pair[0]], clients[pair[1]]
 			from.write(from.sendFrame(to.relayed.String(), "hello"))
-			eventually(t, fmt.Sprint(pair, " is denied"), func() bool { return r.s.Snapshot().Drops["peer-denied"] == uint64(i+1) })
+			eventually(t, fmt.Sprint(pair, " is denied"),
+				func() bool { return r.s.Snapshot().Drops["peer-denied"] == uint64(i+1) })
 		}
 	})
 }
@@ -267,7 +275,8 @@ func TestLostSessionsOfARoomAreBounded(t *testing.T) {
 	}
 }
 
-// Whatever races with a leave: once Left has returned, no permission is left or comes back that only the room allowed.
+// Whatever races with a leave: once Left has returned, no permission is left or comes back that
+// only the room allowed.
 func TestLeaveRacesWithCreatePermission(t *testing.T) {
 	const bob = "203.0.114.2"
 	r := newRig(t, inRooms)
@@ -290,7 +299,8 @@ func TestLeaveRacesWithCreatePermission(t *testing.T) {
 	for range 300 {
 		r.s.Joined("tea", "ada")
 		r.s.Joined("tea", "bob")
-		for deadline := time.Now().Add(3 * time.Millisecond); time.Now().Before(deadline) && len(r.permissions(a)) == 0; {
+		for deadline := time.Now().Add(3 * time.Millisecond); time.Now().Before(deadline) &&
+			len(r.permissions(a)) == 0; {
 		}
 		r.s.Left("tea", "bob")
 		if got := r.permissions(a); len(got) != 0 {
@@ -306,10 +316,12 @@ func TestLeaveRacesWithCreatePermission(t *testing.T) {
 	}
 }
 
-// A session whose connection is lost keeps what it has. It gets nothing new, however long it talks to itself, and a kick reaches it.
+// A session whose connection is lost keeps what it has. It gets nothing new, however long it talks
+// to itself, and a kick reaches it.
 func TestLostSessionGetsNothingNew(t *testing.T) {
 	each(t, inRooms, func(t *testing.T, r *rig, transport string) {
-		ghost, second := r.session(transport, "ghost", "203.0.114.1", "tea"), r.minted("udp", cred.Hub, "ghost", 2*time.Hour)
+		ghost, second := r.session(transport, "ghost", "203.0.114.1", "tea"),
+			r.minted("udp", cred.Hub, "ghost", 2*time.Hour)
 		friend := r.session("udp", "friend", "203.0.114.2", "tea")
 		for _, c := range []*client{ghost, second, friend} {
 			c.allocate(withLifetime(3000))
@@ -369,7 +381,8 @@ func TestKickReachesLostSessions(t *testing.T) {
 	}
 }
 
-// Somebody who comes back too late has a new session of the same id. The call of the old one goes on as if nobody had come back, and ends the same way.
+// Somebody who comes back too late has a new session of the same id. The call of the old one goes
+// on as if nobody had come back, and ends the same way.
 func TestLostSessionLingersBesideItsSuccessor(t *testing.T) {
 	r := newRig(t, inRooms)
 	ada := r.session("udp", "ada", "203.0.114.1", "tea")
@@ -445,7 +458,8 @@ func TestCallsThatAreOverLeaveNothing(t *testing.T) {
 		}
 	}
 	if bob := r.members["bob"]; len(*bob.seats.Load()) != 0 || len(r.groups)+len(r.lost) != 0 || len(r.members) != 1 {
-		t.Errorf("%d seats, %d groups, %d lost, %d members", len(*bob.seats.Load()), len(r.groups), len(r.lost), len(r.members))
+		t.Errorf("%d seats, %d groups, %d lost, %d members", len(*bob.seats.Load()), len(r.groups), len(r.lost),
+			len(r.members))
 	}
 }
 

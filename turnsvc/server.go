@@ -19,11 +19,14 @@ import (
 type Options struct {
 	Live
 
-	// Realm is that of the long-term credentials, at most 128 characters. Each byte of it is sent to strangers.
+	// Realm is that of the long-term credentials, at most 128 characters. Each byte of it is sent
+	// to strangers.
 	Realm string
-	// Relays are the addresses that the server relays on, at most one of each family. See Server.SetRelays.
+	// Relays are the addresses that the server relays on, at most one of each family. See
+	// Server.SetRelays.
 	Relays []RelayAddress
-	// DTLSCertificate returns the certificate for a server name, which may be empty. Nil: no TURN over DTLS.
+	// DTLSCertificate returns the certificate for a server name, which may be empty. Nil: no TURN
+	// over DTLS.
 	DTLSCertificate func(serverName string) (*tls.Certificate, error)
 
 	// MinPort to MaxPort are the relay ports.
@@ -45,14 +48,18 @@ type Limits struct {
 	Allocations, PerUser, PerSource   int // allocations
 	Permissions, Channels             int // of one allocation
 	Connections, ConnectionsPerSource int // streams
-	UnauthorizedPerSource             int // answers a second without a key, and guesses at one, by IPv4 address or IPv6 /64
-	// Bytes a second of application data, in each direction: of an allocation, of all of one user's, of the server.
+	// answers a second without a key, and guesses at one, by IPv4 address or IPv6 /64
+	UnauthorizedPerSource int
+	// Bytes a second of application data, in each direction: of an allocation, of all of one
+	// user's, of the server.
 	Bandwidth, UserBandwidth, TotalBandwidth int64
-	// TotalPerMonth is how many bytes the server may relay in a calendar month (UTC), both directions together.
+	// TotalPerMonth is how many bytes the server may relay in a calendar month (UTC), both
+	// directions together.
 	TotalPerMonth int64
 }
 
-// Server is a TURN and STUN server. It opens no listening socket: they are handed to ServePacket and ServeConn.
+// Server is a TURN and STUN server. It opens no listening socket: they are handed to ServePacket
+// and ServeConn.
 type Server struct {
 	// Set in New.
 	realm     string
@@ -92,8 +99,9 @@ func New(o Options) (*Server, error) {
 		bans: bans{users: map[string]time.Time{}, sources: map[netip.Prefix]time.Time{}},
 		streams: streams{
 			limit: o.Limits.Connections, perSource: o.Limits.ConnectionsPerSource,
-			timeouts: timeouts{firstFrame: 15 * time.Second, idle: time.Minute, write: 30 * time.Second, patience: 5 * time.Second},
-			all:      map[*streamLink]struct{}{}, bySource: map[netip.Prefix]int{},
+			timeouts: timeouts{firstFrame: 15 * time.Second, idle: time.Minute, write: 30 * time.Second,
+				patience: 5 * time.Second},
+			all: map[*streamLink]struct{}{}, bySource: map[netip.Prefix]int{},
 		},
 	}
 	inForce, err := newLive(o.Live, o.AllowLoopback)
@@ -116,8 +124,9 @@ func New(o Options) (*Server, error) {
 	rand.Read(secrets)                //nolint:errcheck // it never fails
 	s.nonces, s.noKey = newNonces(secrets[:32]), secrets[32:48]
 	s.books = &books{
-		s: s, engineKey: secrets[48:], channelTimeout: channelLifetime - 5*time.Second, requests: make(chan *request, grantQueue),
-		waiting: waiting{seed: maphash.MakeSeed()}, wake: make(chan struct{}, 1),
+		s: s, engineKey: secrets[48:], channelTimeout: channelLifetime - 5*time.Second,
+		requests: make(chan *request, grantQueue),
+		waiting:  waiting{seed: maphash.MakeSeed()}, wake: make(chan struct{}, 1),
 		minPort: o.MinPort, maxPort: o.MaxPort, reservations: map[[8]byte]*reservation{},
 		quotas: newQuotas(&o.Limits), budget: newBudget(o.Transfer, now()), live: map[uint64]*allocation{},
 	}
@@ -128,8 +137,8 @@ func New(o Options) (*Server, error) {
 	return s, nil
 }
 
-// Run grants requests until ctx is done; then it ends every allocation and every stream and returns nil. It returns an error at once if
-// the TURN engine does not start.
+// Run grants requests until ctx is done; then it ends every allocation and every stream and returns
+// nil. It returns an error at once if the TURN engine does not start.
 func (s *Server) Run(ctx context.Context) error {
 	defer s.streams.closeAll()
 	return s.books.run(ctx)

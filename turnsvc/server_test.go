@@ -85,7 +85,8 @@ func TestRelayCarriesBothWays(t *testing.T) {
 
 		stranger := r.peer()
 		snap := r.s.Snapshot()
-		if len(snap.Allocations) != 1 || snap.Allocations[0].Channels != 1 || snap.Allocations[0].FromClientPackets != 8 ||
+		if len(snap.Allocations) != 1 || snap.Allocations[0].Channels != 1 ||
+			snap.Allocations[0].FromClientPackets != 8 ||
 			snap.Allocations[0].Transport != transport || snap.Drops["no-permission"] != 1 {
 			t.Errorf("snapshot %+v", snap)
 		}
@@ -108,14 +109,16 @@ func TestRelayCarriesBothWays(t *testing.T) {
 }
 
 func TestRelayToRelayInProcess(t *testing.T) {
-	// The public address is one that this machine does not have: only a hand-over in process can work, as behind 1:1 NAT.
+	// The public address is one that this machine does not have: only a hand-over in process can
+	// work, as behind 1:1 NAT.
 	each(t, func(o *Options) { behindNAT(o); o.AllowLoopback = false },
 		func(t *testing.T, r *rig, transport string) {
 			a, b := r.dial(transport, "u", "p"), r.dial("tcp", "v", "q")
 			ra, rb := a.allocate(), b.allocate()
 			a.ok(methodCreatePermission, withPeer(rb.String()))
 			a.write(a.sendFrame(rb.String(), "not yet"))
-			eventually(t, "the packet without permission is dropped", func() bool { return r.s.Snapshot().Drops["peer-unknown"] == 1 })
+			eventually(t, "the packet without permission is dropped",
+				func() bool { return r.s.Snapshot().Drops["peer-unknown"] == 1 })
 			b.ok(methodChannelBind, withChannel(0x4000), withPeer(ra.String()))
 			a.write(a.sendFrame(rb.String(), "hello"))
 			if _, n, data := b.received(); n != 0x4000 || data != "hello" {
@@ -245,7 +248,8 @@ func TestAllocateRefusals(t *testing.T) {
 		c.refused(400, methodAllocate)
 		c.refused(442, methodAllocate, attr(attrRequestedTransport, 6, 0, 0, 0))
 		c.refused(440, methodAllocate, withUDP, withFamily(3))
-		c.refused(400, methodAllocate, withUDP, attr(attrEvenPort, 0x80), attr(attrReservationToken, 1, 2, 3, 4, 5, 6, 7, 8))
+		c.refused(400, methodAllocate, withUDP, attr(attrEvenPort, 0x80),
+			attr(attrReservationToken, 1, 2, 3, 4, 5, 6, 7, 8))
 		c.refused(508, methodAllocate, withUDP, attr(attrReservationToken, 1, 2, 3, 4, 5, 6, 7, 8))
 		c.refused(400, methodAllocate, withUDP, attr(attrLifetime, 1, 2))
 		m := c.refused(420, methodAllocate, withUDP, attr(0x0027), attr(0x7001))
@@ -358,8 +362,10 @@ func TestPermissionPolicy(t *testing.T) {
 		c := r.dial(transport, "u", "p")
 		c.allocate()
 		for _, peer := range []string{
-			"127.0.0.2:9", "127.255.255.254:9", "0.0.0.0:9", "0.1.2.3:9", "169.254.169.254:80", "168.63.129.16:80", "100.100.100.200:80",
-			"10.0.0.1:9", "10.1.2.3:9", "172.16.0.1:9", "192.168.1.1:9", "100.64.0.1:9", "192.0.2.1:9", "198.18.0.1:9", "203.0.113.1:9",
+			"127.0.0.2:9", "127.255.255.254:9", "0.0.0.0:9", "0.1.2.3:9", "169.254.169.254:80", "168.63.129.16:80",
+			"100.100.100.200:80",
+			"10.0.0.1:9", "10.1.2.3:9", "172.16.0.1:9", "192.168.1.1:9", "100.64.0.1:9", "192.0.2.1:9", "198.18.0.1:9",
+			"203.0.113.1:9",
 			"224.0.0.1:9", "240.0.0.1:9", "255.255.255.255:9", "8.8.8.8:9",
 		} {
 			m := c.refused(403, methodCreatePermission, withPeer(peer))
@@ -408,9 +414,13 @@ func TestLimitsOfAnAllocation(t *testing.T) {
 	c.ok(methodChannelBind, withChannel(0x4001), withPeer("127.0.0.1:2"))
 	c.refused(508, methodChannelBind, withChannel(0x4002), withPeer("127.0.0.1:3"))
 	r.advance(301 * time.Second)
-	eventually(t, "expired permissions are forgotten", func() bool { return len(r.s.Snapshot().Allocations[0].Permissions) == 0 })
+	eventually(t, "expired permissions are forgotten",
+		func() bool { return len(r.s.Snapshot().Allocations[0].Permissions) == 0 })
 	r.advance(time.Second)
-	eventually(t, "room for another", func() bool { return c.request(methodCreatePermission, withPeer("127.0.0.4:9")).class == classSuccess })
+	eventually(t, "room for another", func() bool {
+		return c.request(methodCreatePermission,
+			withPeer("127.0.0.4:9")).class == classSuccess
+	})
 }
 
 func TestStreamEndFreesItsAllocation(t *testing.T) {
@@ -429,7 +439,8 @@ func TestNonce(t *testing.T) {
 	if len(nonce) != nonceSize || !n.valid(nonce, a, now) || !n.valid(nonce, a, now.Add(29*time.Minute)) {
 		t.Error("a nonce is refused to its owner")
 	}
-	if n.valid(nonce, b, now) || n.valid(nonce, a, now.Add(40*time.Minute)) || n.valid(nonce, a, now.Add(-10*time.Minute)) {
+	if n.valid(nonce, b, now) || n.valid(nonce, a, now.Add(40*time.Minute)) ||
+		n.valid(nonce, a, now.Add(-10*time.Minute)) {
 		t.Error("a nonce is good for somebody else or at another time")
 	}
 	for i := range nonce {

@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// Clients that create, relay and die in every way: when they have gone, ports, goroutines and memory are where they were.
+// Clients that create, relay and die in every way: when they have gone, ports, goroutines and
+// memory are where they were.
 func TestSoak(t *testing.T) { soak(t, 20, 3*time.Second) }
 
 func TestLongSoak(t *testing.T) {
@@ -81,7 +82,8 @@ func soak(t *testing.T, clients int, length time.Duration) {
 		}
 	}
 	drops := r.s.Snapshot().Drops
-	t.Logf("%d lives, %d packets echoed; heap %d KiB, then %d; drops %v", lives.Load(), echoed.Load(), heap>>10, after>>10, drops)
+	t.Logf("%d lives, %d packets echoed; heap %d KiB, then %d; drops %v", lives.Load(), echoed.Load(), heap>>10,
+		after>>10, drops)
 	if lives.Load() < int64(clients) || echoed.Load() < lives.Load() {
 		t.Errorf("%d lives of %d clients, %d packets echoed: that was no soak", lives.Load(), clients, echoed.Load())
 	}
@@ -217,7 +219,8 @@ func endsRace(t *testing.T, length time.Duration) {
 				})
 				failed := false
 				for j := range 25 {
-					if _, err := c.conn.Write(c.build(methodCreatePermission, withPeer(fmt.Sprintf("127.0.0.%d:9", 1+j)))); err != nil {
+					if _, err := c.conn.Write(c.build(methodCreatePermission,
+						withPeer(fmt.Sprintf("127.0.0.%d:9", 1+j)))); err != nil {
 						failed = true // closed, as it should be
 						break
 					}

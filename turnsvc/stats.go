@@ -35,10 +35,12 @@ var dropNames = [drops]string{
 	"too-long", "slow-client", "write-failed", "dtls", "dtls-handshake", "bandwidth", "panic",
 }
 
-// refusalCodes are the error codes that the gate answers with, in the order in which they are counted.
+// refusalCodes are the error codes that the gate answers with, in the order in which they are
+// counted.
 var refusalCodes = [...]int{400, 401, 403, 420, 437, 438, 440, 441, 442, 443, 486, 508}
 
-// counters count what is not an allocation's own. The packet path touches them only for what it drops.
+// counters count what is not an allocation's own. The packet path touches them only for what it
+// drops.
 type counters struct {
 	drops    [drops]atomic.Uint64
 	refusals [classes + 1][len(refusalCodes)]atomic.Uint64 // by class of credential; the last is of strangers
@@ -78,7 +80,8 @@ type Snapshot struct {
 	Drops map[string]uint64 `json:"drops"`
 	// Refusals counts error answers, by code.
 	Refusals map[int]uint64 `json:"refusals"`
-	// RefusalsByClass counts them by class of credential, too: static, hub, ice, shared, and none for strangers.
+	// RefusalsByClass counts them by class of credential, too: static, hub, ice, shared, and none
+	// for strangers.
 	RefusalsByClass map[string]map[int]uint64 `json:"refusalsByClass"`
 	// Transfer is what has been relayed this month, TransferLimit what may be; 0: no limit.
 	Transfer      Transfer `json:"transfer"`
@@ -87,7 +90,8 @@ type Snapshot struct {
 	Relayed Relayed `json:"relayed"`
 	// RelayPorts are those of each family that is relayed on.
 	RelayPorts []RelayPorts `json:"relayPorts"`
-	// Counts are the numbers of live allocations of every kind there is, for those who want no list of them.
+	// Counts are the numbers of live allocations of every kind there is, for those who want no list
+	// of them.
 	Counts []Count `json:"-"`
 }
 
@@ -140,17 +144,19 @@ func (s *Server) Snapshot() Snapshot {
 	return snap
 }
 
-// Summary is Snapshot without the list of allocations, which are only counted: it costs little however many there are.
+// Summary is Snapshot without the list of allocations, which are only counted: it costs little
+// however many there are.
 func (s *Server) Summary() Snapshot { return s.summary(s.books.list()) }
 
 func (s *Server) summary(all []*allocation) Snapshot {
 	snap := Snapshot{
-		Allocations: []Allocation{},
-		Bindings:    s.counters.bindings.Load(),
-		Drops:       make(map[string]uint64, drops),
-		Refusals:    make(map[int]uint64, len(refusalCodes)), RefusalsByClass: make(map[string]map[int]uint64, classes+1),
-		TransferLimit: s.live.Load().Limits.TotalPerMonth,
-		Counts:        countKinds(all),
+		Allocations:     []Allocation{},
+		Bindings:        s.counters.bindings.Load(),
+		Drops:           make(map[string]uint64, drops),
+		Refusals:        make(map[int]uint64, len(refusalCodes)),
+		RefusalsByClass: make(map[string]map[int]uint64, classes+1),
+		TransferLimit:   s.live.Load().Limits.TotalPerMonth,
+		Counts:          countKinds(all),
 	}
 	for i, name := range dropNames {
 		snap.Drops[name] = s.counters.drops[i].Load()
@@ -197,7 +203,8 @@ func countKinds(all []*allocation) []Count {
 	return counts
 }
 
-// clock is monotonic: nanoseconds since the server was made. Deadlines of the packet path are in it.
+// clock is monotonic: nanoseconds since the server was made. Deadlines of the packet path are in
+// it.
 type clock struct {
 	start time.Time
 	read  func() time.Time

@@ -27,7 +27,8 @@ func (r Relayed) below(other Relayed) bool {
 		r.ToClientBytes < other.ToClientBytes || r.ToClientPackets < other.ToClientPackets
 }
 
-// What is relayed is counted once, whoever asks and however allocations end while packets are on their way.
+// What is relayed is counted once, whoever asks and however allocations end while packets are on
+// their way.
 func TestRelayedOutlastsAllocations(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, midMonth)
@@ -74,7 +75,8 @@ func TestRelayedOutlastsAllocations(t *testing.T) {
 	}
 	close(over)
 	watching.Wait()
-	if got, want := r.s.Summary().Relayed, carried(all); got != want || want.FromClientPackets < 5 || want.ToClientBytes == 0 {
+	if got, want := r.s.Summary().Relayed, carried(all); got != want || want.FromClientPackets < 5 ||
+		want.ToClientBytes == 0 {
 		t.Errorf("%+v, and the allocations carried %+v", got, want)
 	}
 	if got, want := r.s.Transfer().Bytes, carried(all); got != int64(want.FromClientBytes+want.ToClientBytes) {
@@ -82,7 +84,8 @@ func TestRelayedOutlastsAllocations(t *testing.T) {
 	}
 }
 
-// A packet that was in the lane when its allocation ended counts, and then the allocation is let go.
+// A packet that was in the lane when its allocation ended counts, and then the allocation is let
+// go.
 func TestThePacketAfterTheEndCounts(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
@@ -148,7 +151,8 @@ func TestSummaryCounts(t *testing.T) {
 	if len(s.Allocations) != 0 || s.TransferLimit != 1<<40 {
 		t.Errorf("%d allocations are listed, the limit is %d", len(s.Allocations), s.TransferLimit)
 	}
-	want := map[Count]bool{{"static", "udp", "ipv4", 1}: true, {"static", "tcp", "ipv6", 1}: true, {"shared", "tcp", "ipv4", 1}: true}
+	want := map[Count]bool{{"static", "udp", "ipv4", 1}: true, {"static", "tcp", "ipv6", 1}: true,
+		{"shared", "tcp", "ipv4", 1}: true}
 	seen := map[Count]bool{}
 	for _, c := range s.Counts {
 		if c.N != 0 && !want[c] {
@@ -173,12 +177,14 @@ func TestSummaryCounts(t *testing.T) {
 
 // What a scrape of the metrics costs, and what the list would.
 func BenchmarkSummary(b *testing.B) {
-	s, err := New(Options{Realm: testRealm, Live: Live{Keys: cred.NewKeys(testSecret)}, Relays: []RelayAddress{relayAt("127.0.0.1")}, MinPort: 1, MaxPort: 65535})
+	s, err := New(Options{Realm: testRealm, Live: Live{Keys: cred.NewKeys(testSecret)},
+		Relays: []RelayAddress{relayAt("127.0.0.1")}, MinPort: 1, MaxPort: 65535})
 	if err != nil {
 		b.Fatal(err)
 	}
 	for i := range uint64(10_000) { // it does not run: these need no sockets
-		s.books.live[i] = &allocation{link: &streamLink{name: "tls"}, relayed: netip.MustParseAddrPort("192.0.2.1:50000"), clock: s.clock}
+		s.books.live[i] = &allocation{link: &streamLink{name: "tls"},
+			relayed: netip.MustParseAddrPort("192.0.2.1:50000"), clock: s.clock}
 	}
 	b.Run("Summary", func(b *testing.B) {
 		b.ReportAllocs()

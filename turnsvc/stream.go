@@ -12,10 +12,11 @@ import (
 )
 
 const (
-	// streamQueue bounds what waits for a slow client, in bytes. What does not fit is dropped, as a network would.
+	// streamQueue bounds what waits for a slow client, in bytes. What does not fit is dropped, as a
+	// network would.
 	streamQueue = 256 << 10
-	// streamBuffer is the read buffer that a stream starts with. Of a client that is known, a longer frame makes it grow to that frame's size;
-	// a stranger's frames must fit.
+	// streamBuffer is the read buffer that a stream starts with. Of a client that is known, a
+	// longer frame makes it grow to that frame's size; a stranger's frames must fit.
 	streamBuffer = 4 << 10
 )
 
@@ -40,7 +41,8 @@ func (l *streamLink) local() netip.AddrPort                         { return l.a
 func (l *streamLink) allocation(netip.AddrPort) *allocation         { return l.a.Load() }
 func (l *streamLink) setAllocation(_ netip.AddrPort, a *allocation) { l.a.Store(a) }
 
-// send queues one frame. A client that reads too slowly loses its own frames, and nobody waits for it.
+// send queues one frame. A client that reads too slowly loses its own frames, and nobody waits for
+// it.
 func (l *streamLink) send(frame []byte, _ netip.AddrPort) {
 	l.mu.Lock()
 	switch {
@@ -80,8 +82,8 @@ func (l *streamLink) write() {
 	}
 }
 
-// writeFrames writes whole frames: on TCP all at once, on DTLS a record each, and on TLS too, since there are clients that take a record
-// for a frame (coturn's turnutils_uclient).
+// writeFrames writes whole frames: on TCP all at once, on DTLS a record each, and on TLS too, since
+// there are clients that take a record for a frame (coturn's turnutils_uclient).
 func (l *streamLink) writeFrames(frames []byte) error {
 	if err := l.conn.SetWriteDeadline(time.Now().Add(l.s.streams.write)); err != nil {
 		return err
@@ -126,10 +128,11 @@ func (l *streamLink) sleep(d time.Duration) bool {
 	return !l.closed
 }
 
-// ServeConn serves one TURN client on a connection and returns when that is over; its allocation ends with it. It owns conn. transport
-// is "tcp", "tls" or "dtls".
+// ServeConn serves one TURN client on a connection and returns when that is over; its allocation
+// ends with it. It owns conn. transport is "tcp", "tls" or "dtls".
 func (s *Server) ServeConn(conn net.Conn, transport string) {
-	l := &streamLink{conn: conn, name: transport, s: s, addr: addrPort(conn.LocalAddr()), peer: addrPort(conn.RemoteAddr())}
+	l := &streamLink{conn: conn, name: transport, s: s, addr: addrPort(conn.LocalAddr()),
+		peer: addrPort(conn.RemoteAddr())}
 	l.wake.L = &l.mu
 	if !s.streams.add(l) {
 		conn.Close()
@@ -160,7 +163,8 @@ func (l *streamLink) readAll() {
 	}
 }
 
-// read cuts the stream into frames (RFC 8656 §12.5, RFC 8489 §6.2.2) until the connection ends, breaks the framing, or stalls.
+// read cuts the stream into frames (RFC 8656 §12.5, RFC 8489 §6.2.2) until the connection ends,
+// breaks the framing, or stalls.
 func (l *streamLink) read() {
 	in := &inlet{link: l}
 	buf, start, end := compact(nil, 0, 0, 0) // buf[start:end] is unread
@@ -201,8 +205,8 @@ func (l *streamLink) read() {
 	}
 }
 
-// compact moves the unread bytes to the front, in a larger buffer if a frame of need bytes would not fit, and back in a small one when
-// a large one is empty.
+// compact moves the unread bytes to the front, in a larger buffer if a frame of need bytes would
+// not fit, and back in a small one when a large one is empty.
 func compact(buf []byte, start, end, need int) ([]byte, int, int) {
 	want := headroom + max(need, streamBuffer) + tailroom
 	next := buf
@@ -213,9 +217,10 @@ func compact(buf []byte, start, end, need int) ([]byte, int, int) {
 	return next, headroom, headroom + n
 }
 
-// frameSize returns the size of the frame that b begins with, without and with its padding; 0 and 0 when b is too short to tell.
-// ok is false for what cannot be TURN: then the stream has no way back to a frame's start. ChannelData counts only from
-// a client that is known, by its allocation: before that it is some other protocol's greeting.
+// frameSize returns the size of the frame that b begins with, without and with its padding; 0 and 0
+// when b is too short to tell. ok is false for what cannot be TURN: then the stream has no way back
+// to a frame's start. ChannelData counts only from a client that is known, by its allocation:
+// before that it is some other protocol's greeting.
 func frameSize(b []byte, known bool) (size, padded int, ok bool) {
 	if len(b) < 4 {
 		return 0, 0, len(b) == 0 || b[0] <= lastChannel>>8
@@ -223,7 +228,8 @@ func frameSize(b []byte, known bool) (size, padded int, ok bool) {
 	typ, length := binary.BigEndian.Uint16(b), int(binary.BigEndian.Uint16(b[2:]))
 	switch {
 	case typ < 0x4000:
-		if length%4 != 0 || !known && headerSize+length > streamBuffer || len(b) >= 8 && binary.BigEndian.Uint32(b[4:]) != magicCookie {
+		if length%4 != 0 || !known && headerSize+length > streamBuffer || len(b) >= 8 &&
+			binary.BigEndian.Uint32(b[4:]) != magicCookie {
 			return 0, 0, false
 		}
 		return headerSize + length, headerSize + length, true
@@ -233,8 +239,9 @@ func frameSize(b []byte, known bool) (size, padded int, ok bool) {
 	return 0, 0, false
 }
 
-// timeouts of streams: firstFrame ends those that never say anything sensible, idle those that stop to and hold no allocation,
-// write those that take nothing. For patience a stranger waits for its turn.
+// timeouts of streams: firstFrame ends those that never say anything sensible, idle those that stop
+// to and hold no allocation, write those that take nothing. For patience a stranger waits for its
+// turn.
 type timeouts struct{ firstFrame, idle, write, patience time.Duration }
 
 // streams are the connections being served, counted in all and by source.

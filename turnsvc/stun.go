@@ -6,8 +6,9 @@ import (
 	"net/netip"
 )
 
-// The STUN responder keeps no state and makes no heap allocations. What a stranger can make it send is small: 20 bytes in, 32 out, and
-// more only where the operator has asked for NAT behavior discovery.
+// The STUN responder keeps no state and makes no heap allocations. What a stranger can make it send
+// is small: 20 bytes in, 32 out, and more only where the operator has asked for NAT behavior
+// discovery.
 
 // Attributes of Binding requests and their answers, besides those that TURN uses.
 const (
@@ -40,8 +41,8 @@ func (s *Server) binding(in *inlet, src netip.AddrPort) {
 	in.corner.send(in.link, finish(out, m.fingerprint), from, to)
 }
 
-// unknownInBinding answers 420 where a comprehension-required attribute is not understood (RFC 8489 §6.3.1). PADDING is never: it would
-// have us answer with an MTU's worth of bytes (RFC 5780 §7.6).
+// unknownInBinding answers 420 where a comprehension-required attribute is not understood (RFC 8489
+// §6.3.1). PADDING is never: it would have us answer with an MTU's worth of bytes (RFC 5780 §7.6).
 func (s *Server) unknownInBinding(in *inlet, src netip.AddrPort) bool {
 	m := &in.msg
 	var unknown [8]byte
@@ -70,8 +71,8 @@ func (s *Server) unknownInBinding(in *inlet, src netip.AddrPort) bool {
 	return true
 }
 
-// bindingKnows reports whether a comprehension-required attribute may stand in a Binding request. Credentials may: STUN
-// itself needs none here, so they are not looked at.
+// bindingKnows reports whether a comprehension-required attribute may stand in a Binding request.
+// Credentials may: STUN itself needs none here, so they are not looked at.
 func bindingKnows(typ uint16, discovery bool) bool {
 	switch typ {
 	case attrUsername, attrRealm, attrNonce, attrIntegritySHA256:

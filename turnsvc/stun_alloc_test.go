@@ -15,13 +15,15 @@ func TestSTUNAllocatesNothing(t *testing.T) {
 		in    *inlet
 		frame []byte
 	}{
-		"Binding":                    {plain, &inlet{}, bindingRequest()},
-		"Binding refused":            {plain, &inlet{}, bindingRequest(attr(attrChangeRequest, 0, 0, 0, 6))},
-		"classic":                    {plain, &inlet{}, classicRequest()},
-		"classic refused":            {plain, &inlet{}, classicRequest(0, 3, 0, 4, 0, 0, 0, 6)},
-		"discovery":                  {d.s, &inlet{corner: d.s.corner(d.at[0][0])}, bindingRequest()},
-		"discovery, another socket":  {d.s, &inlet{corner: d.s.corner(d.at[0][0])}, bindingRequest(attr(attrChangeRequest, 0, 0, 0, 6))},
-		"classic and another socket": {d.s, &inlet{corner: d.s.corner(d.at[0][0])}, classicRequest(0, 3, 0, 4, 0, 0, 0, 6)},
+		"Binding":         {plain, &inlet{}, bindingRequest()},
+		"Binding refused": {plain, &inlet{}, bindingRequest(attr(attrChangeRequest, 0, 0, 0, 6))},
+		"classic":         {plain, &inlet{}, classicRequest()},
+		"classic refused": {plain, &inlet{}, classicRequest(0, 3, 0, 4, 0, 0, 0, 6)},
+		"discovery":       {d.s, &inlet{corner: d.s.corner(d.at[0][0])}, bindingRequest()},
+		"discovery, another socket": {d.s, &inlet{corner: d.s.corner(d.at[0][0])},
+			bindingRequest(attr(attrChangeRequest, 0, 0, 0, 6))},
+		"classic and another socket": {d.s, &inlet{corner: d.s.corner(d.at[0][0])},
+			classicRequest(0, 3, 0, 4, 0, 0, 0, 6)},
 	} {
 		tc.in.link = &packetLink{conn: listenLoopback(t), clients: newTable(), s: tc.s}
 		if n := testing.AllocsPerRun(200, func() {

@@ -5,9 +5,9 @@ import (
 	"net/netip"
 )
 
-// Clients of RFC 3489, the first STUN, know no magic cookie: where it stands they have part of a 16-byte transaction id, which the answer
-// returns as it is. Such requests get the answer that they understand, as RFC 5389 §12.2 asks: MAPPED-ADDRESS, nothing XORed, no
-// FINGERPRINT.
+// Clients of RFC 3489, the first STUN, know no magic cookie: where it stands they have part of a
+// 16-byte transaction id, which the answer returns as it is. Such requests get the answer that they
+// understand, as RFC 5389 §12.2 asks: MAPPED-ADDRESS, nothing XORed, no FINGERPRINT.
 
 // Attributes of RFC 3489 §11.2 that later versions dropped.
 const (
@@ -15,14 +15,17 @@ const (
 	attrChangedAddress = 0x0005
 )
 
-// isClassicBinding reports whether frame is a Binding request without a magic cookie, of the right length.
+// isClassicBinding reports whether frame is a Binding request without a magic cookie, of the right
+// length.
 func isClassicBinding(frame []byte) bool {
 	return len(frame) >= headerSize && binary.BigEndian.Uint16(frame) == methodBinding &&
-		binary.BigEndian.Uint32(frame[4:]) != magicCookie && headerSize+int(binary.BigEndian.Uint16(frame[2:])) == len(frame)
+		binary.BigEndian.Uint32(frame[4:]) != magicCookie &&
+		headerSize+int(binary.BigEndian.Uint16(frame[2:])) == len(frame)
 }
 
-// classicBinding answers a Binding request of RFC 3489 (§8.1). RESPONSE-ADDRESS is not served: it would have us answer to whom the
-// sender likes. Nor is CHANGE-REQUEST where there is but one address: silence, instead of the error, would let the client blame its NAT.
+// classicBinding answers a Binding request of RFC 3489 (§8.1). RESPONSE-ADDRESS is not served: it
+// would have us answer to whom the sender likes. Nor is CHANGE-REQUEST where there is but one
+// address: silence, instead of the error, would let the client blame its NAT.
 func (s *Server) classicBinding(in *inlet, src netip.AddrPort, frame []byte) {
 	from := in.corner
 	var unknown [8]byte

@@ -8,8 +8,9 @@ import (
 	"net/netip"
 )
 
-// NAT behavior discovery (RFC 5780): a client asks to be answered from another address or port of the server than the one that it asked,
-// and learns from what arrives how its NAT maps and filters. It takes four sockets: two addresses with the same two ports.
+// NAT behavior discovery (RFC 5780): a client asks to be answered from another address or port of
+// the server than the one that it asked, and learns from what arrives how its NAT maps and filters.
+// It takes four sockets: two addresses with the same two ports.
 
 // corner is one of the four.
 type corner struct {
@@ -24,9 +25,10 @@ func (c *corner) addr() netip.AddrPort { return c.at }
 // other is the corner that differs in both address and port.
 func (c *corner) other() *corner { return &c.all[1-c.i][1-c.j] }
 
-// EnableDiscovery has the server answer RFC 5780 requests that come in on four sockets, given by address and then by port: two IPv4 addresses,
-// each with the same two ports. It is called before ServePacket and ServeSTUN, which read those sockets; of several that share an
-// address, any one will do. The addresses are told to clients as they are.
+// EnableDiscovery has the server answer RFC 5780 requests that come in on four sockets, given by
+// address and then by port: two IPv4 addresses, each with the same two ports. It is called before
+// ServePacket and ServeSTUN, which read those sockets; of several that share an address, any one
+// will do. The addresses are told to clients as they are.
 func (s *Server) EnableDiscovery(conns [2][2]*net.UDPConn) error {
 	all := new([2][2]corner)
 	for i := range conns {
@@ -40,7 +42,8 @@ func (s *Server) EnableDiscovery(conns [2][2]*net.UDPConn) error {
 		return errors.New("NAT behavior discovery: want IPv4 addresses")
 	case at(0, 0).Addr() != at(0, 1).Addr(), at(1, 0).Addr() != at(1, 1).Addr(), at(0, 0).Addr() == at(1, 0).Addr(),
 		at(0, 0).Port() != at(1, 0).Port(), at(0, 1).Port() != at(1, 1).Port(), at(0, 0).Port() == at(0, 1).Port():
-		return fmt.Errorf("NAT behavior discovery on %v, %v, %v and %v: want two addresses with the same two ports", at(0, 0), at(0, 1), at(1, 0), at(1, 1))
+		return fmt.Errorf("NAT behavior discovery on %v, %v, %v and %v: want two addresses with the same two ports",
+			at(0, 0), at(0, 1), at(1, 0), at(1, 1))
 	}
 	s.corners = all
 	return nil
@@ -67,8 +70,8 @@ const (
 	changePort = 0x02
 )
 
-// route reads from where and to where the client that asked c wants its answer (RFC 5780 §6.1). A nil corner answers as it was asked.
-// ok is false if an attribute has a wrong size.
+// route reads from where and to where the client that asked c wants its answer (RFC 5780 §6.1). A
+// nil corner answers as it was asked. ok is false if an attribute has a wrong size.
 func (c *corner) route(m *message, src netip.AddrPort) (from *corner, to netip.AddrPort, ok bool) {
 	if c == nil {
 		return nil, src, true
@@ -112,6 +115,6 @@ func (c *corner) send(l link, answer []byte, from *corner, to netip.AddrPort) {
 	_, _ = from.conn.WriteToUDPAddrPort(answer, to)
 }
 
-// ServeSTUN serves STUN only on a UDP socket until that is closed: on the ports that exist for NAT behavior discovery no TURN
-// client needs to be served. The caller owns conn.
+// ServeSTUN serves STUN only on a UDP socket until that is closed: on the ports that exist for NAT
+// behavior discovery no TURN client needs to be served. The caller owns conn.
 func (s *Server) ServeSTUN(conn *net.UDPConn) error { return s.servePacket(conn, true) }

@@ -135,7 +135,8 @@ func bindingRequest(attrs ...setter) []byte {
 	return b.end(false)
 }
 
-// Whichever of the four is asked, for whichever change: the answer leaves from the one that RFC 5780 §6.1, table 1, names, and says so.
+// Whichever of the four is asked, for whichever change: the answer leaves from the one that RFC
+// 5780 §6.1, table 1, names, and says so.
 func TestDiscoveryAnswersFromTheRightSocket(t *testing.T) {
 	t.Parallel()
 	d := newDiscovery(t)
@@ -147,18 +148,21 @@ func TestDiscoveryAnswersFromTheRightSocket(t *testing.T) {
 				answer, from := d.ask(conn, d.at[i][j], request)
 				want := d.at[i^int(flags>>1)][j^int(flags&1)]
 				if from != want {
-					t.Errorf("asked %v with flags %#x: the answer came from %v, want %v", d.at[i][j], flags<<1, from, want)
+					t.Errorf("asked %v with flags %#x: the answer came from %v, want %v", d.at[i][j], flags<<1, from,
+						want)
 				}
 				var m message
 				if !m.decode(answer) || m.class != classSuccess {
 					t.Fatalf("want a success answer, got % x", answer)
 				}
 				for typ, want := range map[uint16]netip.AddrPort{
-					attrMappedAddress: addrPort(conn.LocalAddr()), attrResponseOrigin: want, attrOtherAddress: d.at[1-i][1-j],
+					attrMappedAddress: addrPort(conn.LocalAddr()), attrResponseOrigin: want,
+					attrOtherAddress: d.at[1-i][1-j],
 				} {
 					value, _ := m.get(typ)
 					if got := plainAddress(t, value); got != want {
-						t.Errorf("asked %v with flags %#x: attribute %#x is %v, want %v", d.at[i][j], flags<<1, typ, got, want)
+						t.Errorf("asked %v with flags %#x: attribute %#x is %v, want %v", d.at[i][j], flags<<1, typ,
+							got, want)
 					}
 				}
 				value, _ := m.get(attrXORMappedAddress)
@@ -176,7 +180,8 @@ func TestDiscoveryResponsePort(t *testing.T) {
 	asking, answered := listenLoopback(t), listenLoopback(t)
 	port := addrPort(answered.LocalAddr()).Port()
 	for _, value := range [][]byte{{byte(port >> 8), byte(port)}, {byte(port >> 8), byte(port), 0, 0}} {
-		if _, err := asking.WriteToUDPAddrPort(bindingRequest(attr(attrResponsePort, value...)), d.at[0][0]); err != nil {
+		if _, err := asking.WriteToUDPAddrPort(bindingRequest(attr(attrResponsePort, value...)),
+			d.at[0][0]); err != nil {
 			t.Fatal(err)
 		}
 		answer, from := d.read(answered)
@@ -201,11 +206,13 @@ func TestDiscoveryRefusals(t *testing.T) {
 		code    int
 		unknown []byte
 	}{
-		"PADDING":                   {bindingRequest(attr(attrPadding, make([]byte, 1400)...)), 420, []byte{0, 0x26}},
-		"PADDING and a change":      {bindingRequest(attr(attrChangeRequest, 0, 0, 0, 6), attr(attrPadding, 0, 0)), 420, []byte{0, 0x26}},
-		"CHANGE-REQUEST, odd size":  {bindingRequest(attr(attrChangeRequest, 6)), 400, nil},
-		"RESPONSE-PORT, odd size":   {bindingRequest(attr(attrResponsePort, 1, 2, 3)), 400, nil},
-		"more than can be listed":   {bindingRequest(attr(1), attr(2), attr(4), attr(5), attr(7)), 420, []byte{0, 1, 0, 2, 0, 4, 0, 5}},
+		"PADDING": {bindingRequest(attr(attrPadding, make([]byte, 1400)...)), 420, []byte{0, 0x26}},
+		"PADDING and a change": {bindingRequest(attr(attrChangeRequest, 0, 0, 0, 6), attr(attrPadding, 0, 0)), 420,
+			[]byte{0, 0x26}},
+		"CHANGE-REQUEST, odd size": {bindingRequest(attr(attrChangeRequest, 6)), 400, nil},
+		"RESPONSE-PORT, odd size":  {bindingRequest(attr(attrResponsePort, 1, 2, 3)), 400, nil},
+		"more than can be listed": {bindingRequest(attr(1), attr(2), attr(4), attr(5), attr(7)), 420,
+			[]byte{0, 1, 0, 2, 0, 4, 0, 5}},
 		"a number that needs bytes": {bindingRequest(attr(1), attr(2), attr(4)), 420, []byte{0, 1, 0, 2, 0, 4}},
 	} {
 		answer, from := d.ask(conn, d.at[1][1], tc.request)
@@ -263,7 +270,8 @@ func TestEnableDiscoveryWantsTwoAddressesAndTwoPorts(t *testing.T) {
 	}
 }
 
-// Without an alternate address the answer is as small as it gets, and a request for another address is refused, not ignored.
+// Without an alternate address the answer is as small as it gets, and a request for another address
+// is refused, not ignored.
 func TestBindingWithoutDiscoveryIsSmall(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
@@ -288,7 +296,8 @@ func classicRequest(attrs ...byte) []byte {
 func classicAttrs(t testing.TB, answer []byte, class uint16) (types []uint16, values [][]byte) {
 	t.Helper()
 	if len(answer) < headerSize || binary.BigEndian.Uint16(answer) != methodBinding|class ||
-		!bytes.Equal(answer[4:headerSize], classicRequest()[4:]) || int(binary.BigEndian.Uint16(answer[2:])) != len(answer)-headerSize {
+		!bytes.Equal(answer[4:headerSize], classicRequest()[4:]) ||
+		int(binary.BigEndian.Uint16(answer[2:])) != len(answer)-headerSize {
 		t.Fatalf("not the answer: % x", answer)
 	}
 	for rest := answer[headerSize:]; len(rest) > 0; {
@@ -326,7 +335,8 @@ func TestClassicBinding(t *testing.T) {
 		t.Errorf("CHANGE-REQUEST: ERROR-CODE % x, want 420", values[0])
 	}
 	for _, broken := range [][]byte{
-		classicRequest(0), classicRequest(0, 3, 0, 4, 0), classicRequest(0, 6, 0, 1, 'u', 0, 0, 0), classicRequest()[:19],
+		classicRequest(0), classicRequest(0, 3, 0, 4, 0), classicRequest(0, 6, 0, 1, 'u', 0, 0, 0),
+		classicRequest()[:19],
 		append(classicRequest(), 0, 0, 0, 0), // longer than it says
 	} {
 		c.write(broken)
@@ -357,7 +367,8 @@ func TestClassicDiscovery(t *testing.T) {
 	}
 }
 
-// Any datagram, at the responder with two addresses. What is answered is well-formed, and never more than 80 bytes.
+// Any datagram, at the responder with two addresses. What is answered is well-formed, and never
+// more than 80 bytes.
 func FuzzSTUN(f *testing.F) {
 	d := newDiscovery(f)
 	f.Add(bindingRequest(attr(attrChangeRequest, 0, 0, 0, 6)))

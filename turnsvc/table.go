@@ -7,8 +7,9 @@ import (
 	"sync/atomic"
 )
 
-// table finds a client's allocation by its transport address. Readers take no lock, so one client's packets never wait for another's
-// requests: a write copies one of the many small maps. Only the books write.
+// table finds a client's allocation by its transport address. Readers take no lock, so one client's
+// packets never wait for another's requests: a write copies one of the many small maps. Only the
+// books write.
 type table struct {
 	seed   maphash.Seed
 	shards [256]atomic.Pointer[map[netip.AddrPort]*allocation]

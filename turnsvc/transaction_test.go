@@ -34,7 +34,8 @@ func TestRetransmittedRequestsGetTheSameAnswer(t *testing.T) {
 		if n := r.s.Allocations(); n != 0 {
 			t.Errorf("%d allocations", n)
 		}
-		// Late ones: the Allocate makes no second allocation, nor does the Refresh 0 get another answer.
+		// Late ones: the Allocate makes no second allocation, nor does the Refresh 0 get another
+		// answer.
 		for i, frame := range frames {
 			c.tid = [12]byte(frame[8:headerSize])
 			if again := c.answerTo(frame).raw; !bytes.Equal(again, answers[i]) {
@@ -55,11 +56,13 @@ func TestRetransmittedRequestsGetTheSameAnswer(t *testing.T) {
 		r.advance(replyLifetime)
 		eventually(t, "a generation is over", func() bool { return r.repliesOn(transport, true) == 0 })
 		r.advance(replyLifetime)
-		eventually(t, "the answers are forgotten", func() bool { return r.repliesOn(transport, true)+r.repliesOn(transport, false) == 0 })
+		eventually(t, "the answers are forgotten",
+			func() bool { return r.repliesOn(transport, true)+r.repliesOn(transport, false) == 0 })
 	})
 }
 
-// repliesOn counts the answers that are kept for a transport, which leaves out the tests' own probes.
+// repliesOn counts the answers that are kept for a transport, which leaves out the tests' own
+// probes.
 func (r *rig) repliesOn(transport string, young bool) int {
 	return r.inBooks(func() (n int) {
 		kept := r.s.books.replies.old
@@ -111,7 +114,8 @@ func TestAllocateIsAnsweredAgainUnderANeighboursLoad(t *testing.T) {
 		left := r.inBooks(func() int {
 			b := r.s.books
 			for i := range maxReplies { // as the answers to so many Refreshes
-				probe := &request{link: probeLink{}, raw: fmt.Appendf(nil, "12345678%012d", i), msg: message{method: methodRefresh}}
+				probe := &request{link: probeLink{}, raw: fmt.Appendf(nil, "12345678%012d", i),
+					msg: message{method: methodRefresh}}
 				probe.msg.raw = probe.raw
 				b.replies.keep(probe, probe.raw, b.s.clock.now())
 			}
@@ -173,7 +177,8 @@ func TestDontFragment(t *testing.T) {
 			for i, step := range []struct {
 				frame []byte
 				whole bool
-			}{{send(false), false}, {send(true), true}, {send(true), true}, {c.channelFrame(0x4000, "x"), false}, {send(true), true}, {send(false), false}} {
+			}{{send(false), false}, {send(true), true}, {send(true), true}, {c.channelFrame(0x4000, "x"), false},
+				{send(true), true}, {send(false), false}} {
 				c.write(step.frame)
 				readPeer(t, peer)
 				if got := keepsWhole(t, a.relay.conn, a.relay.addr.Addr()); got != step.whole {

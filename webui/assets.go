@@ -26,9 +26,10 @@ const (
 
 // assets is the embedded file tree. It is immutable once loaded.
 //
-// Pages refer to /assets/v-<hash of the whole tree>/js/..., so that a module's relative imports stay within one
-// version and everything can be cached for good. The same files without that segment, or with an older one (a page that
-// was open during an upgrade), are the current ones and are revalidated.
+// Pages refer to /assets/v-<hash of the whole tree>/js/..., so that a module's relative imports
+// stay within one version and everything can be cached for good. The same files without that
+// segment, or with an older one (a page that was open during an upgrade), are the current ones and
+// are revalidated.
 type assets struct {
 	files map[string]*asset
 	hash  string
@@ -91,8 +92,9 @@ func loadAssets(files fs.FS) (*assets, error) {
 	return a, nil
 }
 
-// withoutComments drops the lines of a script that are comments, but for those at its head: applications load the SDK, they don't read it there. A line of a
-// string must therefore not begin like a comment.
+// withoutComments drops the lines of a script that are comments, but for those at its head:
+// applications load the SDK, they don't read it there. A line of a string must therefore not begin
+// like a comment.
 func withoutComments(script []byte) []byte {
 	head, rest, _ := bytes.Cut(script, []byte("\n\n"))
 	out := append(bytes.Clone(head), '\n')
@@ -104,7 +106,8 @@ func withoutComments(script []byte) []byte {
 	return out
 }
 
-// prefix is the path under which this version of the tree may be cached for good, without a slash at its end.
+// prefix is the path under which this version of the tree may be cached for good, without a slash
+// at its end.
 func (a *assets) prefix() string { return assetsRoot + "v-" + a.hash }
 
 func (a *assets) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -9,8 +9,10 @@
 //	/signalbox.js   the SDK, one ES module
 //	/assets/        styles and modules of the pages
 //
-// Nothing is built, bundled or fetched from elsewhere: what lies in static/ is what a browser gets. A page knows three facts
-// from Go: the version, the https port, and whether there is an authority to trust (see page); everything else it learns over the signaling connection and the JSON API.
+// Nothing is built, bundled or fetched from elsewhere: what lies in static/ is what a browser gets.
+// A page knows three facts from Go: the version, the https port, and whether there is an authority
+// to trust (see page); everything else it learns over the signaling connection and the JSON API.
 //
-// The package opens no socket and knows none of its siblings: it hands out http.Handlers, and the caller mounts them.
+// The package opens no socket and knows none of its siblings: it hands out http.Handlers, and the
+// caller mounts them.
 package webui

@@ -10,7 +10,8 @@ import (
 	"sync/atomic"
 )
 
-// page is one HTML document. It differs only by the https port, which rarely or never changes: the last rendering is kept.
+// page is one HTML document. It differs only by the https port, which rarely or never changes: the
+// last rendering is kept.
 type page struct {
 	template *template.Template
 	name     string
@@ -32,8 +33,8 @@ type rendering struct {
 	body      *asset
 }
 
-// loadPage reads pages/<name>.html together with the frame and the icons that all pages share, and renders it once, so
-// that a broken template fails at start and not at the first visitor.
+// loadPage reads pages/<name>.html together with the frame and the icons that all pages share, and
+// renders it once, so that a broken template fails at start and not at the first visitor.
 func loadPage(name, assetsPrefix string, opts Options) (*page, error) {
 	parsed, err := template.ParseFS(content, "pages/frame.html", "pages/icons.html", "pages/"+name+".html")
 	if err != nil {
@@ -81,17 +82,19 @@ func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	header := w.Header()
 	header.Set("Content-Security-Policy", contentSecurityPolicy(r.Host))
-	header.Set("Permissions-Policy", "camera=(self), microphone=(self), display-capture=(self), geolocation=(), payment=(), usb=()")
+	header.Set("Permissions-Policy", "camera=(self), microphone=(self), display-capture=(self), geolocation=(), "+
+		"payment=(), usb=()")
 	header.Set("X-Frame-Options", "DENY") // for browsers that don't know frame-ancestors
 	now.body.serve(w, r, cacheRevalidate)
 }
 
-// plainHost is what a Host header may look like to be repeated in a policy: a name, an IPv4 address or a bracketed
-// IPv6 address, with an optional port.
+// plainHost is what a Host header may look like to be repeated in a policy: a name, an IPv4 address
+// or a bracketed IPv6 address, with an optional port.
 var plainHost = regexp.MustCompile(`^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?$`)
 
-// contentSecurityPolicy allows what the box itself serves and nothing else: no inline script or style, no frame, no
-// other host. The WebSocket's origin is named because browsers before CSP level 3 don't count it as 'self'.
+// contentSecurityPolicy allows what the box itself serves and nothing else: no inline script or
+// style, no frame, no other host. The WebSocket's origin is named because browsers before CSP level
+// 3 don't count it as 'self'.
 func contentSecurityPolicy(host string) string {
 	connect := "connect-src 'self'"
 	if plainHost.MatchString(host) {

@@ -38,7 +38,8 @@ func matches(expression, text string) []string {
 	return found
 }
 
-// The policy forbids what is inline; a page that has some would be broken in browsers and nowhere else.
+// The policy forbids what is inline; a page that has some would be broken in browsers and nowhere
+// else.
 func TestNothingInline(t *testing.T) {
 	t.Parallel()
 	for name, text := range readAll(t, "pages", ".html") {
@@ -93,7 +94,8 @@ func TestEveryReferenceExists(t *testing.T) {
 	}
 }
 
-// Scripts look elements up by id, and browser tests do: an id that is missing or there twice breaks both.
+// Scripts look elements up by id, and browser tests do: an id that is missing or there twice breaks
+// both.
 func TestIDs(t *testing.T) {
 	t.Parallel()
 	scripts := readAll(t, "static/js", ".js")
@@ -115,7 +117,8 @@ func TestIDs(t *testing.T) {
 		wanted := strings.Fields(contract)
 		own := "static/js/" + page + "/"
 		for name, text := range scripts {
-			if strings.HasPrefix(name, own) || page == "index" && name == "static/js/home.js" || name == "static/js/"+page+".js" || name == "static/js/pass.js" && (page == "call" || page == "check") {
+			if strings.HasPrefix(name, own) || page == "index" && name == "static/js/home.js" || name == "static/js/"+
+				page+".js" || name == "static/js/pass.js" && (page == "call" || page == "check") {
 				wanted = append(wanted, matches(`byId\('([^']+)'\)`, text)...)
 			}
 		}
@@ -127,7 +130,8 @@ func TestIDs(t *testing.T) {
 	}
 }
 
-// language reads a language file, which is JSON but for its first lines and the semicolon at its end.
+// language reads a language file, which is JSON but for its first lines and the semicolon at its
+// end.
 func language(t *testing.T, name string) map[string]string {
 	t.Helper()
 	text, err := content.ReadFile("static/js/lang/" + name + ".js")
@@ -171,8 +175,8 @@ func TestTranslationsAreComplete(t *testing.T) {
 	}
 }
 
-// Every text that is asked for exists, and every text is asked for. Keys that are put together from a code have their
-// beginnings listed here.
+// Every text that is asked for exists, and every text is asked for. Keys that are put together from
+// a code have their beginnings listed here.
 func TestTranslationsAreUsed(t *testing.T) {
 	t.Parallel()
 	texts := language(t, "en")
@@ -201,7 +205,8 @@ func TestTranslationsAreUsed(t *testing.T) {
 	source := everything.String()
 	for key := range texts {
 		base := strings.TrimSuffix(key, ".fix")
-		if !used[key] && !strings.Contains(source, "'"+key+"'") && !strings.Contains(source, "'"+base+"'") && !composed.MatchString(key) {
+		if !used[key] && !strings.Contains(source, "'"+key+"'") && !strings.Contains(source, "'"+base+"'") &&
+			!composed.MatchString(key) {
 			t.Errorf("nobody asks for %q", key)
 		}
 	}

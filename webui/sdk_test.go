@@ -93,30 +93,35 @@ func TestTypes(t *testing.T) {
 	if _, err := os.Stat(compiler); err != nil {
 		lack(t, "TypeScript (npm ci in scripts/lab/browser)")
 	}
-	command := exec.CommandContext(t.Context(), node, compiler, "--noEmit", "--strict", "--exactOptionalPropertyTypes", "--noUncheckedIndexedAccess",
-		"--target", "es2022", "--lib", "es2022,dom,dom.iterable", "--module", "preserve", "--moduleResolution", "bundler",
+	command := exec.CommandContext(t.Context(), node, compiler, "--noEmit", "--strict", "--exactOptionalPropertyTypes",
+		"--noUncheckedIndexedAccess",
+		"--target", "es2022", "--lib", "es2022,dom,dom.iterable", "--module", "preserve", "--moduleResolution",
+		"bundler",
 		"testdata/types/sample.ts")
 	if output, err := command.CombinedOutput(); err != nil {
 		t.Errorf("tsc: %v\n%s", err, output)
 	}
 }
 
-// buildBinary returns the path of the appliance. SIGNALBOX_LAB_BINARY names one that is built already.
+// buildBinary returns the path of the appliance. SIGNALBOX_LAB_BINARY names one that is built
+// already.
 func buildBinary(t *testing.T) string {
 	t.Helper()
 	if binary := os.Getenv("SIGNALBOX_LAB_BINARY"); binary != "" {
 		return binary
 	}
 	binary := filepath.Join(t.TempDir(), "signalbox")
-	command := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", binary, "signalbox/cmd/signalbox")
+	command := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", binary,
+		"signalbox/cmd/signalbox")
 	if output, err := command.CombinedOutput(); err != nil {
 		t.Fatalf("build the appliance: %v\n%s", err, output)
 	}
 	return binary
 }
 
-// webSocketFor returns the file that gives this node a WebSocket: one of the driver's packages. It is empty for a node that
-// has a WebSocket of its own, as from version 22 on; Debian 12 and Ubuntu 24.04 have 18.
+// webSocketFor returns the file that gives this node a WebSocket: one of the driver's packages. It
+// is empty for a node that has a WebSocket of its own, as from version 22 on; Debian 12 and Ubuntu
+// 24.04 have 18.
 func webSocketFor(t *testing.T, node string) string {
 	t.Helper()
 	has, err := exec.CommandContext(t.Context(), node, "-p", "typeof WebSocket").Output()
@@ -129,7 +134,8 @@ func webSocketFor(t *testing.T, node string) string {
 	return webSocketPackage(t)
 }
 
-// webSocketPackage returns the file of the driver's package for WebSockets, which has a server, too.
+// webSocketPackage returns the file of the driver's package for WebSockets, which has a server,
+// too.
 func webSocketPackage(t *testing.T) string {
 	t.Helper()
 	file, err := filepath.Abs("../scripts/lab/browser/node_modules/ws/wrapper.mjs")
@@ -154,7 +160,8 @@ func lack(t *testing.T, tool string) {
 
 func TestSDKIsServedWithoutItsComments(t *testing.T) {
 	t.Parallel()
-	got := string(withoutComments([]byte("// What it is.\n// More.\n\n// why\nconst a = 1; // a second\n\t  // indented\n/** kept */\nconst b = `//`;\n")))
+	got := string(withoutComments([]byte("// What it is.\n// More.\n\n// why\nconst a = 1; // a second\n\t  // " +
+		"indented\n/** kept */\nconst b = `//`;\n")))
 	if want := "// What it is.\n// More.\nconst a = 1; // a second\n/** kept */\nconst b = `//`;\n"; got != want {
 		t.Errorf("got %q", got)
 	}

@@ -85,7 +85,8 @@ func TestPageHeaders(t *testing.T) {
 			}
 		}
 		policy := header.Get("Content-Security-Policy")
-		for _, want := range []string{"default-src 'self'", "frame-ancestors 'none'", "object-src 'none'", "base-uri 'none'"} {
+		for _, want := range []string{"default-src 'self'", "frame-ancestors 'none'", "object-src 'none'",
+			"base-uri 'none'"} {
 			if !strings.Contains(policy, want) {
 				t.Errorf("%s: policy %q lacks %q", path, policy, want)
 			}
@@ -144,7 +145,8 @@ func TestConditionalRequests(t *testing.T) {
 			header.Set("If-None-Match", tag)
 			response, body := fetch(t, http.MethodGet, server.URL+path, header)
 			if response.StatusCode != http.StatusNotModified || len(body) != 0 {
-				t.Errorf("%s (%s): %s with %d bytes for the same ETag, want 304 without a body", path, encoding, response.Status, len(body))
+				t.Errorf("%s (%s): %s with %d bytes for the same ETag, want 304 without a body", path, encoding,
+					response.Status, len(body))
 			}
 			header.Set("If-None-Match", `"other"`)
 			if response, _ = fetch(t, http.MethodGet, server.URL+path, header); response.StatusCode != http.StatusOK {
@@ -204,7 +206,8 @@ func TestMethods(t *testing.T) {
 	}
 }
 
-// Files of the current version may be cached for good; the same files under an older version's name may not.
+// Files of the current version may be cached for good; the same files under an older version's name
+// may not.
 func TestAssetVersions(t *testing.T) {
 	t.Parallel()
 	ui, err := New(Options{})
@@ -223,7 +226,8 @@ func TestAssetVersions(t *testing.T) {
 			t.Errorf("%s: Cache-Control %q, want %q", path, got, want)
 		}
 	}
-	for _, path := range []string{"/assets/", "/assets/css", "/assets/nothing.js", "/assets/v-/", "/assets/..%2fui.go", "/assets/v-x/v-x/css/base.css"} {
+	for _, path := range []string{"/assets/", "/assets/css", "/assets/nothing.js", "/assets/v-/", "/assets/..%2fui.go",
+		"/assets/v-x/v-x/css/base.css"} {
 		if response, _ := fetch(t, http.MethodGet, server.URL+path, nil); response.StatusCode != http.StatusNotFound {
 			t.Errorf("%s: %s, want 404", path, response.Status)
 		}

@@ -16,8 +16,9 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// stories are what the test's hub does once the first frame of a connection has come, by the path that a client connects to. The frames
-// are those of signalbox.v1; a type that it doesn't have is one that the SDK hands to the page as it is.
+// stories are what the test's hub does once the first frame of a connection has come, by the path
+// that a client connects to. The frames are those of signalbox.v1; a type that it doesn't have is
+// one that the SDK hands to the page as it is.
 var stories = map[string]func(*story){
 	"plain": func(s *story) {
 		s.welcome("peer-1")
@@ -116,7 +117,8 @@ var stories = map[string]func(*story){
 		s.welcome("peer-1")
 		<-s.hub.parted
 	},
-	// Asks whether the client is there until it says so: a POST that is under way says so, too, and is none of its own.
+	// Asks whether the client is there until it says so: a POST that is under way says so, too, and
+	// is none of its own.
 	"asks": func(s *story) {
 		s.welcome("peer-1")
 		conn := s.conn.(*eventsConn)
@@ -189,7 +191,8 @@ func (s *story) tell(frame storyFrame) {
 }
 
 func (s *story) welcome(peerID string) {
-	s.send(`{"type":"welcome","peerId":"` + peerID + `","name":"Ada","resumeToken":"token-of-` + peerID + `","resumeSeconds":60,` +
+	s.send(`{"type":"welcome","peerId":"` + peerID + `","name":"Ada","resumeToken":"token-of-` + peerID +
+		`","resumeSeconds":60,` +
 		`"heartbeatSeconds":25,"iceServers":[{"urls":["stun:b:3478"]}],"iceExpiresAt":0,"protocol":"signalbox.v1"}`)
 }
 
@@ -199,7 +202,8 @@ func (s *story) serve() {
 	}
 }
 
-// answer answers one request, as the hub does: what it asks for, then the ack. Before, it tells what it was.
+// answer answers one request, as the hub does: what it asks for, then the ack. Before, it tells
+// what it was.
 func (s *story) answer() bool {
 	frame := s.read()
 	switch {
@@ -224,7 +228,8 @@ func (s *story) answer() bool {
 	return true
 }
 
-// A storyHub speaks both carriers. Under /no-websocket/ it is behind a proxy that knows nothing of WebSockets.
+// A storyHub speaks both carriers. Under /no-websocket/ it is behind a proxy that knows nothing of
+// WebSockets.
 type storyHub struct {
 	t         *testing.T
 	resuming  chan struct{} // of the story "silent"

@@ -24,7 +24,8 @@ type adminFlags struct {
 }
 
 func (f *adminFlags) add(cmd *cobra.Command) *cobra.Command {
-	cmd.Flags().StringVar(&f.url, "url", "", "ask the signalbox at this `URL` (default: the one that runs here with this config)")
+	cmd.Flags().StringVar(&f.url, "url", "", "ask the signalbox at this `URL` (default: the one that runs here with "+
+		"this config)")
 	cmd.Flags().BoolVar(&f.json, "json", false, "print JSON")
 	return cmd
 }
@@ -45,7 +46,8 @@ func (f *adminFlags) client() (*signalbox.Admin, error) {
 	return a, nil
 }
 
-// stateError is what went wrong with a state directory that a running appliance keeps, most often as another user.
+// stateError is what went wrong with a state directory that a running appliance keeps, most often
+// as another user.
 func stateError(err error) error {
 	if errors.Is(err, fs.ErrPermission) {
 		err = fmt.Errorf("%w: only root and the user that signalbox runs as may read it; try sudo", err)
@@ -54,7 +56,8 @@ func stateError(err error) error {
 }
 
 // showCommand prints a part of the status.
-func showCommand(g *global, use, short string, part func(signalbox.Status) any, text func(io.Writer, signalbox.Status)) *cobra.Command {
+func showCommand(g *global, use, short string, part func(signalbox.Status) any,
+	text func(io.Writer, signalbox.Status)) *cobra.Command {
 	f := &adminFlags{g: g}
 	return f.add(&cobra.Command{
 		Use: use, Short: short, Args: noArgs,
@@ -79,9 +82,12 @@ func showCommand(g *global, use, short string, part func(signalbox.Status) any, 
 
 func adminCommands(g *global) []*cobra.Command {
 	return []*cobra.Command{
-		showCommand(g, "status", "Show what a running signalbox does", func(s signalbox.Status) any { return s }, printStatus),
-		showCommand(g, "rooms", "List the rooms and their members", func(s signalbox.Status) any { return s.Signal.Rooms }, printRooms),
-		showCommand(g, "allocations", "List the TURN allocations", func(s signalbox.Status) any { return s.TURN.Allocations }, printAllocations),
+		showCommand(g, "status", "Show what a running signalbox does", func(s signalbox.Status) any { return s },
+			printStatus),
+		showCommand(g, "rooms", "List the rooms and their members",
+			func(s signalbox.Status) any { return s.Signal.Rooms }, printRooms),
+		showCommand(g, "allocations", "List the TURN allocations",
+			func(s signalbox.Status) any { return s.TURN.Allocations }, printAllocations),
 		kickCommand(g),
 	}
 }
@@ -91,7 +97,8 @@ func printStatus(w io.Writer, s signalbox.Status) {
 	fmt.Fprintf(w, "up\t%s\n", time.Since(time.UnixMilli(s.StartedAt)).Round(time.Second))
 	fmt.Fprintf(w, "relay address\t%s\n", strings.Join(s.PublicIP, " "))
 	if c := s.Certificate; c != nil {
-		fmt.Fprintf(w, "certificate\t%s, until %s, for %s\n", c.Mode, time.UnixMilli(c.NotAfter).Format(time.DateOnly), strings.Join(c.Names, " "))
+		fmt.Fprintf(w, "certificate\t%s, until %s, for %s\n", c.Mode, time.UnixMilli(c.NotAfter).Format(time.DateOnly),
+			strings.Join(c.Names, " "))
 		if c.Problem != "" {
 			fmt.Fprintf(w, "\t%s\n", c.Problem)
 		}
@@ -105,7 +112,8 @@ func printRooms(w io.Writer, s signalbox.Status) {
 	fmt.Fprintln(w, "ROOM\tPEER\tNAME\tUSER\tSOURCE\tSINCE")
 	for _, r := range s.Signal.Rooms {
 		for _, m := range r.Members {
-			fmt.Fprintf(w, "%q\t%s\t%q\t%s\t%s\t%s\n", r.Room, m.ID, m.Name, m.User, m.Source, time.UnixMilli(m.Since).Format(time.DateTime))
+			fmt.Fprintf(w, "%q\t%s\t%q\t%s\t%s\t%s\n", r.Room, m.ID, m.Name, m.User, m.Source,
+				time.UnixMilli(m.Since).Format(time.DateTime))
 		}
 	}
 }
@@ -120,8 +128,10 @@ func printAllocations(w io.Writer, s signalbox.Status) {
 	fmt.Fprintln(w, "ID\tUSER\tNAME\tCLASS\tCLIENT\tRELAY\tAGE\tFROM CLIENT\tTO CLIENT\tPEERS")
 	for _, a := range s.TURN.Allocations {
 		_, peer, _ := strings.Cut(a.User, ":") // of the hub's credentials
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s/%s\t%s\t%s\t%s\t%s\t%s\n", a.ID, a.User, names[peer], a.Class, a.Client, a.Transport, a.Relay,
-			time.Since(time.UnixMilli(a.CreatedAt)).Round(time.Second), bytesInWords(int64(a.FromClientBytes)), bytesInWords(int64(a.ToClientBytes)),
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s/%s\t%s\t%s\t%s\t%s\t%s\n", a.ID, a.User, names[peer], a.Class, a.Client,
+			a.Transport, a.Relay,
+			time.Since(time.UnixMilli(a.CreatedAt)).Round(time.Second), bytesInWords(int64(a.FromClientBytes)),
+			bytesInWords(int64(a.ToClientBytes)),
 			strings.Join(a.Permissions, " "))
 	}
 }
@@ -143,21 +153,25 @@ func kickCommand(g *global) *cobra.Command {
 	f := &adminFlags{g: g}
 	var ban time.Duration
 	cmd := f.add(&cobra.Command{
-		Use: "kick peer:ID | user:NAME | token:KEY | allocation:ID | source:ADDRESS", Short: "End somebody's sessions and allocations",
+		Use:   "kick peer:ID | user:NAME | token:KEY | allocation:ID | source:ADDRESS",
+		Short: "End somebody's sessions and allocations",
 		Long: `kick ends a member's session and its allocations within a second. With --ban it also keeps them out for a time: a user by name, a token by its key,
 a peer by its user name, its tokens and its address, a source by its address or network. The key of a room token is its jti, or "sub:" and its sub.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return usageError{fmt.Errorf("name one of peer:ID, user:NAME, token:KEY, allocation:ID or source:ADDRESS; `signalbox rooms` and `signalbox allocations` list them")}
+				return usageError{fmt.Errorf("name one of peer:ID, user:NAME, token:KEY, allocation:ID or " +
+					"source:ADDRESS; `signalbox rooms` and `signalbox allocations` list them")}
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			kind, name, _ := strings.Cut(args[0], ":")
 			var k signalbox.Kick
-			field, ok := map[string]*string{"peer": &k.Peer, "user": &k.User, "token": &k.Token, "allocation": &k.Allocation, "source": &k.Source}[kind]
+			field, ok := map[string]*string{"peer": &k.Peer, "user": &k.User, "token": &k.Token,
+				"allocation": &k.Allocation, "source": &k.Source}[kind]
 			if !ok || name == "" {
-				return usageError{fmt.Errorf("%q is none of peer:ID, user:NAME, token:KEY, allocation:ID or source:ADDRESS; `signalbox rooms` and `signalbox allocations` list them", args[0])}
+				return usageError{fmt.Errorf("%q is none of peer:ID, user:NAME, token:KEY, allocation:ID or "+
+					"source:ADDRESS; `signalbox rooms` and `signalbox allocations` list them", args[0])}
 			}
 			*field = name
 			if ban < 0 {
@@ -181,7 +195,8 @@ a peer by its user name, its tokens and its address, a source by its address or 
 			if ban > 0 {
 				text += fmt.Sprintf("; %s stays out for %s", args[0], ban)
 			} else if out.Sessions+out.Allocations == 0 {
-				text += fmt.Sprintf(": nothing here is of %s; `signalbox rooms` and `signalbox allocations` list what is", args[0])
+				text += fmt.Sprintf(": nothing here is of %s; `signalbox rooms` and `signalbox allocations` list "+
+					"what is", args[0])
 			}
 			_, err = fmt.Fprintln(cmd.OutOrStdout(), text)
 			return err

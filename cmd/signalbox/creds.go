@@ -38,7 +38,8 @@ the state directory. Any TURN client can use it until it expires.`,
 			if asJSON {
 				return json.NewEncoder(out).Encode(c)
 			}
-			_, err = fmt.Fprintf(out, "username  %s\npassword  %s\nexpires   %s\n", c.Username, c.Password, c.Expires.Format(time.RFC3339))
+			_, err = fmt.Fprintf(out, "username  %s\npassword  %s\nexpires   %s\n", c.Username, c.Password,
+				c.Expires.Format(time.RFC3339))
 			return err
 		},
 	}

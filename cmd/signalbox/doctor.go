@@ -50,7 +50,8 @@ does, it runs one for as long as the checks take. It changes nothing. The exit c
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.token, "token", "", "enter with this password or room `token`")
-	flags.StringVar(&f.ca, "ca", "", "trust the certificates in this PEM `file`, too (a self-signed box has its own at /ca.pem)")
+	flags.StringVar(&f.ca, "ca", "", "trust the certificates in this PEM `file`, too (a self-signed box has its own "+
+		"at /ca.pem)")
 	flags.BoolVar(&f.insecure, "insecure", false, "accept any certificate")
 	flags.BoolVar(&f.json, "json", false, "print JSON")
 	flags.DurationVar(&f.timeout, "timeout", 5*time.Second, "how long one check may take")
@@ -70,8 +71,9 @@ func (f *doctorFlags) run(cmd *cobra.Command, g *global, args []string) error {
 		token = func(string) (string, error) { return f.token, nil }
 	}
 
-	// The first ^C ends the checks, which then say goodbye to the box and remove what they copied; a second one ends the process. A terminal that is
-	// closed and a pipe that nobody reads any more are like a ^C.
+	// The first ^C ends the checks, which then say goodbye to the box and remove what they copied;
+	// a second one ends the process. A terminal that is closed and a pipe that nobody reads any
+	// more are like a ^C.
 	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	defer context.AfterFunc(ctx, stop)()
@@ -144,7 +146,8 @@ func doctorURL(text string) (*url.URL, error) {
 	}
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
-		return nil, fmt.Errorf("%q is not the URL of a box: write https://call.example.org or http://192.0.2.1:8080", text)
+		return nil, fmt.Errorf("%q is not the URL of a box: write https://call.example.org or http://192.0.2.1:8080",
+			text)
 	}
 	u.RawQuery, u.Fragment, u.User = "", "", nil
 	return u, nil
@@ -171,7 +174,8 @@ func colorful(w io.Writer) bool {
 func (p *printer) check(c doctor.Check) {
 	p.n++
 	verdict := fmt.Sprintf("%-7s", c.Verdict)
-	if color, has := map[doctor.Verdict]string{doctor.Failed: "31", doctor.Warning: "33", doctor.Skipped: "2"}[c.Verdict]; has && p.colors {
+	if color, has := map[doctor.Verdict]string{doctor.Failed: "31", doctor.Warning: "33",
+		doctor.Skipped: "2"}[c.Verdict]; has && p.colors {
 		verdict = "\x1b[" + color + "m" + verdict + "\x1b[0m"
 	}
 	text := fmt.Sprintf("%3d  %s  %-34s  %s\n", p.n, verdict, c.Name, c.Detail)
@@ -184,7 +188,8 @@ func (p *printer) check(c doctor.Check) {
 }
 
 func (p *printer) summary(r doctor.Report) error {
-	_, err := fmt.Fprintf(p.out, "\n%s: %d failed, %s. %s\n", count(len(r.Checks), "check"), r.Failed, count(r.Warnings, "warning"), r.Verdict)
+	_, err := fmt.Fprintf(p.out, "\n%s: %d failed, %s. %s\n", count(len(r.Checks), "check"), r.Failed,
+		count(r.Warnings, "warning"), r.Verdict)
 	return err
 }
 

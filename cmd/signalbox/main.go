@@ -12,13 +12,15 @@ import (
 	"signalbox"
 )
 
-// Exit codes: 0 all is well, 1 it failed while running, 2 the command line or the configuration is at fault.
+// Exit codes: 0 all is well, 1 it failed while running, 2 the command line or the configuration is
+// at fault.
 const (
 	exitFailed = 1
 	exitUsage  = 2
 )
 
-// usageError is an error of the command line, the configuration or the machine's set-up: the program never ran.
+// usageError is an error of the command line, the configuration or the machine's set-up: the
+// program never ran.
 type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
@@ -86,13 +88,17 @@ that it works. Without a command it serves; without a config file it runs on def
 	}
 	flags := root.PersistentFlags()
 	flags.StringVarP(&g.load.File, "config", "c", "", "read this TOML `file`")
-	flags.StringVar(&g.state, "state", "", "keep secrets and certificate in this `directory`\n(default $STATE_DIRECTORY, $XDG_STATE_HOME/signalbox or ~/.local/state/signalbox)")
-	flags.StringArrayVar(&g.load.Set, "set", nil, "override one `key=value`, for example turn.realm=example.org; may be repeated")
-	flags.BoolVar(&g.load.Dev, "dev", false, "defaults for development: listen on loopback, allow loopback peers, never drain")
+	flags.StringVar(&g.state, "state", "", "keep secrets and certificate in this `directory`\n(default "+
+		"$STATE_DIRECTORY, $XDG_STATE_HOME/signalbox or ~/.local/state/signalbox)")
+	flags.StringArrayVar(&g.load.Set, "set", nil,
+		"override one `key=value`, for example turn.realm=example.org; may be repeated")
+	flags.BoolVar(&g.load.Dev, "dev", false, "defaults for development: listen on loopback, allow loopback peers, "+
+		"never drain")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w: see %s --help", err, c.CommandPath())}
 	})
-	root.AddCommand(serveCommand(g), checkCommand(g), doctorCommand(g), credsCommand(g), tokenCommand(g), versionCommand())
+	root.AddCommand(serveCommand(g), checkCommand(g), doctorCommand(g), credsCommand(g), tokenCommand(g),
+		versionCommand())
 	root.AddCommand(adminCommands(g)...)
 	return root
 }

@@ -62,8 +62,9 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// freeAddr is an address that is free over TCP and UDP, and stays so until a script takes it: no other script gets it from the same counter, and nobody
-// from the system, whose own choice are higher ports.
+// freeAddr is an address that is free over TCP and UDP, and stays so until a script takes it: no
+// other script gets it from the same counter, and nobody from the system, whose own choice are
+// higher ports.
 func freeAddr(ports *atomic.Uint32) (string, error) {
 	for range 1000 {
 		addr := fmt.Sprint("127.0.0.1:", 10_000+ports.Add(1)%10_000)
@@ -112,7 +113,8 @@ func waitReady(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Fatalf("/readyz answers %d, want %s", got, args[1])
 }
 
-// send SIGNAL sends it to the background commands. It is not named stop: that is a command of testscript itself, which ends the script there.
+// send SIGNAL sends it to the background commands. It is not named stop: that is a command of
+// testscript itself, which ends the script there.
 func send(ts *testscript.TestScript, neg bool, args []string) {
 	sig := map[string]syscall.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP}[args[0]]
 	for _, cmd := range ts.BackgroundCmds() {
@@ -127,8 +129,9 @@ func takePort(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Defer(func() { l.Close() })
 }
 
-// allocate ADDR USER PASSWORD makes a TURN allocation, which lasts as long as the script. It tries for a while, since what allows it may
-// just be coming into force; with "!" it tries once and must fail.
+// allocate ADDR USER PASSWORD makes a TURN allocation, which lasts as long as the script. It tries
+// for a while, since what allows it may just be coming into force; with "!" it tries once and must
+// fail.
 func allocate(ts *testscript.TestScript, neg bool, args []string) {
 	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
 		err := tryAllocate(ts, args[0], args[1], args[2])
@@ -174,7 +177,8 @@ func keyPair(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	publicDER, err := x509.MarshalPKIXPublicKey(public)
 	ts.Check(err)
-	for i, block := range []pem.Block{{Type: "PRIVATE KEY", Bytes: privateDER}, {Type: "PUBLIC KEY", Bytes: publicDER}} {
+	for i, block := range []pem.Block{{Type: "PRIVATE KEY", Bytes: privateDER},
+		{Type: "PUBLIC KEY", Bytes: publicDER}} {
 		ts.Check(os.WriteFile(ts.MkAbs(args[i]), pem.EncodeToMemory(&block), 0o600))
 	}
 }

@@ -68,7 +68,8 @@ func serve(cmd *cobra.Command, g *global) error {
 	return err
 }
 
-// reloadOn reads the configuration again at every signal. What can't be used leaves the old one in force.
+// reloadOn reads the configuration again at every signal. What can't be used leaves the old one in
+// force.
 func reloadOn(ctx context.Context, hangups chan os.Signal, g *global, app *signalbox.App, log *slog.Logger) {
 	for {
 		select {
@@ -91,9 +92,10 @@ func reloadOn(ctx context.Context, hangups chan os.Signal, g *global, app *signa
 	}
 }
 
-// waitForEnd returns when serving should end. SIGTERM first lets allocations finish, SIGINT does not. A signal after that kills the
-// process at once, whatever it waits for.
-func waitForEnd(ctx context.Context, signals chan os.Signal, app *signalbox.App, drain time.Duration, log *slog.Logger) {
+// waitForEnd returns when serving should end. SIGTERM first lets allocations finish, SIGINT does
+// not. A signal after that kills the process at once, whatever it waits for.
+func waitForEnd(ctx context.Context, signals chan os.Signal, app *signalbox.App, drain time.Duration,
+	log *slog.Logger) {
 	var sig os.Signal
 	select {
 	case <-ctx.Done():
@@ -110,13 +112,15 @@ func waitForEnd(ctx context.Context, signals chan os.Signal, app *signalbox.App,
 		log.Info("stopping", "signal", sig.String())
 		return
 	}
-	log.Info("draining: no new allocations; a second signal stops at once", "signal", sig.String(), "timeout", drain.String())
+	log.Info("draining: no new allocations; a second signal stops at once", "signal", sig.String(), "timeout",
+		drain.String())
 	ctx, cancel := context.WithTimeout(ctx, drain)
 	defer cancel()
 	app.Drain(ctx)
 }
 
-// notifySystemd says that the service is up, and then that it is alive as often as the unit's WatchdogSec asks.
+// notifySystemd says that the service is up, and then that it is alive as often as the unit's
+// WatchdogSec asks.
 func notifySystemd(ctx context.Context, log *slog.Logger) {
 	sdNotify(daemon.SdNotifyReady, log)
 	every, err := daemon.SdWatchdogEnabled(false)

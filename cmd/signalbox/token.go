@@ -32,7 +32,8 @@ the private key in --key. The token goes to standard output, the link that opens
 				return usageError{err}
 			}
 			if cfg.Auth.Mode != "jwt" {
-				fmt.Fprintf(cmd.ErrOrStderr(), "note: auth.mode is %q here: only a signalbox with \"jwt\" asks for tokens\n", cfg.Auth.Mode)
+				fmt.Fprintf(cmd.ErrOrStderr(),
+					"note: auth.mode is %q here: only a signalbox with \"jwt\" asks for tokens\n", cfg.Auth.Mode)
 			}
 			if asJSON {
 				return json.NewEncoder(cmd.OutOrStdout()).Encode(token)
@@ -49,7 +50,8 @@ the private key in --key. The token goes to standard output, the link that opens
 	flags.StringVar(&r.User, "user", "", "make its bearer \"@user\" for calls")
 	flags.StringVar(&r.Name, "name", "", "show this name to others")
 	flags.StringVar(&r.Subject, "sub", "", "the bearer's name in your own system; it is shown to nobody")
-	flags.IntVar(&r.Capacity, "capacity", 0, "how many a room that its bearer opens may hold (default signal.room_capacity)")
+	flags.IntVar(&r.Capacity, "capacity", 0, "how many a room that its bearer opens may hold (default "+
+		"signal.room_capacity)")
 	flags.DurationVar(&r.TTL, "ttl", time.Hour, "how long it is good")
 	flags.StringVar(&r.KeyFile, "key", "", "sign with the private key (PEM) or the secret in this `file`")
 	flags.BoolVar(&asJSON, "json", false, "print JSON")

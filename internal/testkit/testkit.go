@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// Main runs a package's tests, for its TestMain, and ends the process. The run fails if a goroutine outlives the tests for longer than patience in whose
-// stack any of the words stands.
+// Main runs a package's tests, for its TestMain, and ends the process. The run fails if a goroutine
+// outlives the tests for longer than patience in whose stack any of the words stands.
 func Main(m *testing.M, patience time.Duration, words ...string) {
 	code := m.Run()
 	if code == 0 {
@@ -25,7 +25,8 @@ func Main(m *testing.M, patience time.Duration, words ...string) {
 	os.Exit(code)
 }
 
-// Leaked waits for other goroutines with any of the words in their stack to end, and returns the stacks of those that don't.
+// Leaked waits for other goroutines with any of the words in their stack to end, and returns the
+// stacks of those that don't.
 func Leaked(patience time.Duration, words ...string) string {
 	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
 		stacks := make([]byte, 1<<20)
@@ -45,8 +46,9 @@ func Leaked(patience time.Duration, words ...string) string {
 	}
 }
 
-// FreeAddr is an address on loopback that nobody else takes while a server is restarted there: its port is lower than those that systems give out by
-// themselves, and whoever else picks one this way finds the UDP port taken.
+// FreeAddr is an address on loopback that nobody else takes while a server is restarted there: its
+// port is lower than those that systems give out by themselves, and whoever else picks one this way
+// finds the UDP port taken.
 func FreeAddr(t testing.TB) string {
 	t.Helper()
 	for range 100 {

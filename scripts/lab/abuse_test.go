@@ -28,7 +28,8 @@ const adminToken = "a-token-of-the-lab"
 func TestAbuse23SpoofedFloodCostsNoMemory(t *testing.T) {
 	l := lab.New(t, lab.FullCone, lab.FullCone)
 	flooder := l.AddHost(t, "flood", 64)
-	// What the flood's sources are sent comes back to the flooder, which has no such address and throws it away.
+	// What the flood's sources are sent comes back to the flooder, which has no such address and
+	// throws it away.
 	l.Server.Exec(t, "ip", "route", "add", "198.18.0.0/15", "via", flooder.Public)
 	server := lab.StartServer(t, l.Server, lab.Config+"\n[admin]\ntoken = \""+adminToken+"\"\n")
 	pid := serverPID(t, l.Server)
@@ -45,7 +46,8 @@ func TestAbuse23SpoofedFloodCostsNoMemory(t *testing.T) {
 	after := rss(t, pid)
 
 	status := adminStatus(t, l.Server)
-	t.Logf("RSS %d KiB before, %d KiB after; %d Binding requests answered, %d Allocates challenged", before, after, status.TURN.Bindings, status.TURN.Refusals["401"])
+	t.Logf("RSS %d KiB before, %d KiB after; %d Binding requests answered, %d Allocates challenged", before, after,
+		status.TURN.Bindings, status.TURN.Refusals["401"])
 	if after > before+5<<10 {
 		t.Errorf("RSS grew by %d KiB", after-before)
 	}
@@ -111,7 +113,8 @@ func TestAnswersComeFromTheAddressAsked(t *testing.T) {
 	}
 }
 
-// flood sends n packets with each payload from sources of their own, at a pace that the server can follow.
+// flood sends n packets with each payload from sources of their own, at a pace that the server can
+// follow.
 func flood(t *testing.T, from *lab.Namespace, to string, n int, payloads ...[]byte) {
 	t.Helper()
 	var dst [4]byte
@@ -126,7 +129,8 @@ func flood(t *testing.T, from *lab.Namespace, to string, n int, payloads ...[]by
 		defer syscall.Close(fd)
 		for i := range n {
 			for _, payload := range payloads {
-				packet := make([]byte, 28, 28+len(payload)) // the kernel fills in length and checksum of the IP header; UDP needs none
+				// the kernel fills in length and checksum of the IP header; UDP needs none
+				packet := make([]byte, 28, 28+len(payload))
 				packet[0], packet[8], packet[9] = 0x45, 64, syscall.IPPROTO_UDP
 				binary.BigEndian.PutUint32(packet[12:], 198<<24|18<<16|uint32(i%(1<<17)))
 				copy(packet[16:], dst[:])

@@ -33,9 +33,12 @@ func TestAdminPage(t *testing.T) {
 
 	t.Run("what has the focus stays", func(t *testing.T) {
 		var uptime string
-		admin.Eval(`(() => { (window.focused = document.querySelector("#rooms button")).focus(); return document.querySelector("#figures").innerText })()`, &uptime)
-		admin.Await(10*time.Second, "the figures are new", fmt.Sprintf(`document.querySelector("#figures").innerText != %q`, uptime))
-		admin.Await(time.Second, "the button has the focus still", `document.activeElement == focused && focused.isConnected`)
+		admin.Eval(`(() => { (window.focused = document.querySelector("#rooms button")).focus(); return `+
+			`document.querySelector("#figures").innerText })()`, &uptime)
+		admin.Await(10*time.Second, "the figures are new",
+			fmt.Sprintf(`document.querySelector("#figures").innerText != %q`, uptime))
+		admin.Await(time.Second, "the button has the focus still",
+			`document.activeElement == focused && focused.isConnected`)
 	})
 
 	t.Run("the link works once", func(t *testing.T) {
@@ -74,7 +77,8 @@ func TestAdminToken(t *testing.T) {
 		p.Click("#token-open")
 		p.Await(5*time.Second, "the status is shown", `document.body.dataset.state == "live"`)
 		p.Await(time.Second, "this tab keeps the token, and nothing else does",
-			`Object.values(sessionStorage).includes("`+token+`") && !JSON.stringify({...localStorage}).includes("`+token+`") && document.cookie == ""`)
+			`Object.values(sessionStorage).includes("`+token+`") && !JSON.stringify({...localStorage}).includes("`+
+				token+`") && document.cookie == ""`)
 		p.Reload()
 		p.Await(5*time.Second, "the status is shown again", `document.body.dataset.state == "live"`)
 	}

@@ -13,7 +13,8 @@ import (
 func TestAdmission(t *testing.T) {
 	const password = "green-signal-42"
 	l := lab.New(t, lab.Symmetric, lab.Symmetric)
-	server := lab.StartServer(t, l.Server, lab.Config, "--set", "auth.mode=password", "--set", "auth.password="+password)
+	server := lab.StartServer(t, l.Server, lab.Config, "--set", "auth.mode=password", "--set", "auth.password="+
+		password)
 	a := lab.StartBrowser(t, l.A, lab.BrowserOptions{})
 
 	t.Run("typed in", func(t *testing.T) {
@@ -40,7 +41,8 @@ func TestAdmission(t *testing.T) {
 
 	t.Run("from a link", func(t *testing.T) {
 		p := a.Open(server.HTTPS+"/call/x#token="+password, lab.PageOptions{Locale: "zh-CN"})
-		p.Await(5*time.Second, "the link doesn't show it any more", `!location.href.includes("token") && location.hash == ""`)
+		p.Await(5*time.Second, "the link doesn't show it any more",
+			`!location.href.includes("token") && location.hash == ""`)
 		knock(p, "Bo")
 		p.Await(10*time.Second, "Bo is in the call", `document.body.dataset.state == "in-call"`)
 		p.Eval(`(navigator.clipboard.writeText = text => (window.copied = text, Promise.resolve()), 0)`, nil)
@@ -68,7 +70,8 @@ func TestCallWithoutWebSockets(t *testing.T) {
 	server := lab.StartServer(t, l.Server, lab.Config)
 	ann := lab.StartBrowser(t, l.A, lab.BrowserOptions{}).Open(server.HTTPS+"/call/x", lab.PageOptions{})
 	ann.Expect(`404.*/signal/send`) // the answer to her goodbye: the connection is over
-	ann.Eval(`(window.WebSocket = class { constructor() { throw new DOMException("broken on the way", "SecurityError"); } }, 0)`, nil)
+	ann.Eval(`(window.WebSocket = class { constructor() { throw new DOMException("broken on the way", `+
+		`"SecurityError"); } }, 0)`, nil)
 	knock(ann, "Ann")
 	ann.Await(15*time.Second, "Ann is in the call", `document.body.dataset.state == "in-call"`)
 	ann.AwaitText(5*time.Second, "#carrier-note", "no websocket")
@@ -94,13 +97,16 @@ func TestExample(t *testing.T) {
 	}
 	for _, p := range []*lab.Page{ann, bo} {
 		watch(t, p, 1)
-		p.Await(5*time.Second, "it plays both", `document.querySelectorAll("video").length == 2 && [...document.querySelectorAll("video")].every(v => v.videoWidth > 0)`)
+		p.Await(5*time.Second, "it plays both",
+			`document.querySelectorAll("video").length == 2 && [...document.querySelectorAll("video")].every(v => `+
+				`v.videoWidth > 0)`)
 		fits(t, p)
 		p.Shoot("example")
 	}
 	bo.Click("#leave")
 	ann.Await(5*time.Second, "Bo's picture is gone", `document.querySelectorAll("video").length == 1`)
-	bo.Await(5*time.Second, "Bo can join again", `document.querySelector("#join").checkVisibility() && !document.querySelector("video")`)
+	bo.Await(5*time.Second, "Bo can join again",
+		`document.querySelector("#join").checkVisibility() && !document.querySelector("video")`)
 	bo.Click("#join button")
 	watch(t, bo, 1)
 }

@@ -43,7 +43,8 @@ func (e Engine) needs() engine {
 	if e == Firefox {
 		return engine{"SIGNALBOX_FIREFOX", []string{"firefox-esr", "firefox"}, "puppeteer-core"}
 	}
-	return engine{"SIGNALBOX_CHROMIUM", []string{"chromium", "chromium-browser", "google-chrome-stable", "google-chrome"}, "playwright-core"}
+	return engine{"SIGNALBOX_CHROMIUM", []string{"chromium", "chromium-browser", "google-chrome-stable",
+		"google-chrome"}, "playwright-core"}
 }
 
 // BrowserOptions say what kind of machine a browser runs on.
@@ -115,7 +116,8 @@ func StartBrowser(t testing.TB, in *Namespace, options BrowserOptions) *Browser 
 	}
 	path := RequireBrowser(t, options.Engine)
 	args, err := json.Marshal(map[string]any{
-		"engine": options.Engine, "executable": path, "camera": !options.NoCamera, "verify": options.Verify, "flags": options.Flags,
+		"engine": options.Engine, "executable": path, "camera": !options.NoCamera, "verify": options.Verify,
+		"flags": options.Flags,
 	})
 	if err != nil {
 		t.Fatal(err)

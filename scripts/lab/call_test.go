@@ -46,7 +46,8 @@ func enter(b *lab.Browser, server *lab.Server, name, query string, look lab.Page
 // of camera and microphone.
 func knock(p *lab.Page, name string) {
 	p.Await(10*time.Second, "the lobby knows the devices",
-		`document.querySelector("#preview").videoWidth > 0 || document.querySelector("#media-notes").childElementCount > 0`)
+		`document.querySelector("#preview").videoWidth > 0 || `+
+			`document.querySelector("#media-notes").childElementCount > 0`)
 	p.Fill("#name", name)
 	p.Click("#join")
 }
@@ -95,10 +96,12 @@ func TestCallBetweenSymmetricNATs(t *testing.T) {
 		}
 		ann.Fill("#chat-input", "a green signal")
 		ann.Click("#chat-send")
-		bo.Await(10*time.Second, "Bo reads what Ann wrote", `document.querySelector("#chat-log").textContent.includes("a green signal")`)
+		bo.Await(10*time.Second, "Bo reads what Ann wrote",
+			`document.querySelector("#chat-log").textContent.includes("a green signal")`)
 		bo.Fill("#chat-input", "<b>绿灯</b>")
 		bo.Press("#chat-input", "Enter")
-		ann.Await(10*time.Second, "Ann reads what Bo wrote, as text", `document.querySelector("#chat-log").textContent.includes("<b>绿灯</b>")`)
+		ann.Await(10*time.Second, "Ann reads what Bo wrote, as text",
+			`document.querySelector("#chat-log").textContent.includes("<b>绿灯</b>")`)
 		ann.Shoot("in-call-chat")
 	})
 
@@ -111,7 +114,8 @@ func TestCallBetweenSymmetricNATs(t *testing.T) {
 		}
 		ann.Fill("#chat-input", "are you there?")
 		ann.Press("#chat-input", "Enter")
-		ann.Await(5*time.Second, "Ann knows that nobody reads it", `/are you there\?.*Nobody was there/s.test(document.querySelector("#chat-log").innerText)`)
+		ann.Await(5*time.Second, "Ann knows that nobody reads it",
+			`/are you there\?.*Nobody was there/s.test(document.querySelector("#chat-log").innerText)`)
 		ann.Shoot("alone-in-chat")
 	})
 }
@@ -172,7 +176,8 @@ func TestCallBetweenConeNATsIsDirect(t *testing.T) {
 		bo := enter(b, server, "Bo", "", lab.PageOptions{})
 		for name, p := range map[string]*lab.Page{"Ann": ann, "Bo": bo} {
 			// ICE may begin with the relay and find the better pair later.
-			p.Await(30*time.Second, name+"'s tile says direct", `document.querySelector(".tile[data-peer]")?.dataset.path == "direct"`)
+			p.Await(30*time.Second, name+"'s tile says direct",
+				`document.querySelector(".tile[data-peer]")?.dataset.path == "direct"`)
 			if f := watch(t, p, 1)[0]; f.relayed() {
 				t.Errorf("%s is connected %+v", name, f)
 			}

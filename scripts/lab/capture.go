@@ -29,7 +29,8 @@ func (p Packet) String() string {
 	if p.Outgoing {
 		way = "out"
 	}
-	return fmt.Sprintf("%s %s %v > %v, protocol %d, %d bytes: %.60q", p.At.Format("15:04:05.000000"), way, p.Src, p.Dst, p.Protocol, len(p.Payload), p.Payload)
+	return fmt.Sprintf("%s %s %v > %v, protocol %d, %d bytes: %.60q", p.At.Format("15:04:05.000000"), way, p.Src, p.Dst,
+		p.Protocol, len(p.Payload), p.Payload)
 }
 
 // maxCaptured bounds what a capture keeps.
@@ -52,7 +53,8 @@ func (n *Namespace) Capture(t testing.TB) *Capture {
 	t.Helper()
 	c := &Capture{t: t}
 	err := n.Do(func() error {
-		fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, int(networkOrder(unix.ETH_P_ALL)))
+		fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC,
+			int(networkOrder(unix.ETH_P_ALL)))
 		if err != nil {
 			return err
 		}
@@ -164,7 +166,8 @@ func timestamp(oob []byte) time.Time {
 	if err == nil {
 		for _, m := range messages {
 			if m.Header.Level == unix.SOL_SOCKET && m.Header.Type == unix.SO_TIMESTAMPNS && len(m.Data) >= 16 {
-				return time.Unix(int64(binary.NativeEndian.Uint64(m.Data)), int64(binary.NativeEndian.Uint64(m.Data[8:])))
+				return time.Unix(int64(binary.NativeEndian.Uint64(m.Data)),
+					int64(binary.NativeEndian.Uint64(m.Data[8:])))
 			}
 		}
 	}

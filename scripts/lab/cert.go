@@ -46,7 +46,8 @@ func Certificate(t testing.TB) (certFile, keyFile string) {
 		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		DNSNames:     []string{ServerName},
 		IPAddresses: []net.IP{
-			net.ParseIP(AddrServer), net.ParseIP(AddrServer2), net.ParseIP(globalNet + "10"), net.ParseIP(globalNet + "11"),
+			net.ParseIP(AddrServer), net.ParseIP(AddrServer2), net.ParseIP(globalNet + "10"),
+			net.ParseIP(globalNet + "11"),
 		},
 	}
 	certDER, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)

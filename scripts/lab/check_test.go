@@ -32,9 +32,11 @@ func TestCheckIsGoodBehindASymmetricNAT(t *testing.T) {
 					t.Errorf("the verdict of %s is %s: %s", test, got, p.Text(test))
 				}
 			}
-			p.Await(time.Second, "the round trip through the relay, in milliseconds", `Number(document.querySelector("#relay-test").dataset.rtt) >= 0`)
+			p.Await(time.Second, "the round trip through the relay, in milliseconds",
+				`Number(document.querySelector("#relay-test").dataset.rtt) >= 0`)
 			var servers map[string]string
-			p.Eval(`Object.fromEntries([...document.querySelectorAll(".server")].map(e => [e.dataset.url, e.dataset.verdict]))`, &servers)
+			p.Eval(`Object.fromEntries([...document.querySelectorAll(".server")].map(e => [e.dataset.url, `+
+				`e.dataset.verdict]))`, &servers)
 			for _, kind := range []string{"stun:", "transport=udp", "transport=tcp", "turns:"} {
 				found := false
 				for url, got := range servers {
@@ -50,7 +52,8 @@ func TestCheckIsGoodBehindASymmetricNAT(t *testing.T) {
 				}
 			}
 			var types map[string]int
-			p.Eval(`[...document.querySelectorAll("#candidates tr[data-type]")].reduce((n, e) => ({...n, [e.dataset.type]: (n[e.dataset.type] ?? 0) + 1}), {})`, &types)
+			p.Eval(`[...document.querySelectorAll("#candidates tr[data-type]")].reduce((n, e) => ({...n, `+
+				`[e.dataset.type]: (n[e.dataset.type] ?? 0) + 1}), {})`, &types)
 			if types["srflx"] == 0 || types["relay"] == 0 {
 				t.Errorf("candidates by type: %v", types)
 			}
@@ -110,7 +113,8 @@ func noCredentialInReport(t *testing.T, p *lab.Page) {
 		t.Errorf("the report is no report: %s", report)
 	}
 	var credentials []string
-	p.Eval(`labPeerConnections.flatMap(pc => pc.getConfiguration().iceServers).map(s => s.credential).filter(Boolean)`, &credentials)
+	p.Eval(`labPeerConnections.flatMap(pc => pc.getConfiguration().iceServers).map(s => s.credential).filter(Boolean)`,
+		&credentials)
 	if len(credentials) == 0 {
 		t.Error("the page has used no credential")
 	}

@@ -21,7 +21,8 @@ func TestCallControls(t *testing.T) {
 	watch(t, ann, 1)
 	watch(t, bo, 1)
 
-	sendsVoice := `labPeerConnections.flatMap(pc => pc.getSenders()).some(s => s.track?.kind == "audio" && s.track.enabled)`
+	sendsVoice := `labPeerConnections.flatMap(pc => pc.getSenders()).some(s => s.track?.kind == "audio" && ` +
+		`s.track.enabled)`
 	showsMuted := `!document.querySelector(".tile[data-peer] .tile-bar > svg").hasAttribute("hidden")`
 	showsPicture := `document.querySelector(".tile[data-peer]").hasAttribute("data-picture")`
 	showsScreen := `document.querySelector(".tile[data-peer]").hasAttribute("data-screen")`
@@ -66,7 +67,8 @@ func TestCallControls(t *testing.T) {
 		knock(bo, "Bo")
 		bo.Await(15*time.Second, "Bo is in the call again", `document.body.dataset.state == "in-call"`)
 		watch(t, bo, 1)
-		ann.Await(10*time.Second, "Ann has one tile of Bo's", `document.querySelectorAll(".tile[data-peer]").length == 1`)
+		ann.Await(10*time.Second, "Ann has one tile of Bo's",
+			`document.querySelectorAll(".tile[data-peer]").length == 1`)
 		moreFrames(t, ann)
 	})
 }

@@ -27,17 +27,22 @@ func TestDoctorFromAfar(t *testing.T) {
 		code int
 		says []string
 	}{
-		{"nothing is in the way", l.A, "", 0, []string{`ok +turn/udp \S+ data `, `ok +turn/tcp \S+ data `, `ok +relay ports `, `0 failed, 0 warnings. Everything works`}},
+		{"nothing is in the way", l.A, "", 0,
+			[]string{`ok +turn/udp \S+ data `, `ok +turn/tcp \S+ data `, `ok +relay ports `,
+				`0 failed, 0 warnings. Everything works`}},
 		{"UDP does not get out", l.B, "", 1, []string{`failed +turn/udp .*UDP is blocked\n +-> let UDP in: ufw allow 3478/udp`, `ok +turn/tcp \S+ data `, `not in every way`}},
-		{"relay ports are closed", l.A, `table inet shut { chain in { type filter hook input priority 0; udp dport 49152-65535 drop; }; }`, 1,
-			[]string{`ok +turn/udp \S+ data `, `failed +relay ports .*\n +-> let turn.relay_ports in`, `its ports are closed to the outside`}},
+		{"relay ports are closed", l.A, `table inet shut { chain in { type filter hook input priority 0; udp dport ` +
+			`49152-65535 drop; }; }`, 1,
+			[]string{`ok +turn/udp \S+ data `, `failed +relay ports .*\n +-> let turn.relay_ports in`,
+				`its ports are closed to the outside`}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if tt.nft != "" {
 				l.Server.Nft(t, tt.nft)
 				defer l.Server.Nft(t, "delete table inet shut")
 			}
-			out, err := tt.from.Command(t.Context(), lab.Binary(t), "doctor", "--timeout", "3s", "--ca", ca, server.HTTPS).CombinedOutput()
+			out, err := tt.from.Command(t.Context(), lab.Binary(t), "doctor", "--timeout", "3s", "--ca", ca,
+				server.HTTPS).CombinedOutput()
 			var exit *exec.ExitError
 			code := 0
 			if errors.As(err, &exit) {

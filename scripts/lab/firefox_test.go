@@ -15,7 +15,8 @@ func TestCallBetweenChromiumAndFirefox(t *testing.T) {
 	l.A.Resolve(t, lab.ServerName, l.Server.Public)
 	l.B.Resolve(t, lab.ServerName, l.Server.Public)
 	server := lab.StartServer(t, l.Server, lab.Config+lab.CertificateConfig(t), "--set", "web.tls_listen=:443")
-	chromium, firefox := lab.StartBrowser(t, l.A, lab.BrowserOptions{}), lab.StartBrowser(t, l.B, lab.BrowserOptions{Engine: lab.Firefox})
+	chromium, firefox := lab.StartBrowser(t, l.A, lab.BrowserOptions{}),
+		lab.StartBrowser(t, l.B, lab.BrowserOptions{Engine: lab.Firefox})
 
 	for _, tt := range []struct {
 		name      string
@@ -35,7 +36,8 @@ func TestCallBetweenChromiumAndFirefox(t *testing.T) {
 			defer bo.Close()
 			for name, p := range map[string]*lab.Page{"Chromium": ann, "Firefox": bo} {
 				f := watch(t, p, 1)[0]
-				if f.Local != "relay" || f.RelayProtocol == "" || tt.transport != "" && f.RelayProtocol != tt.transport {
+				if f.Local != "relay" || f.RelayProtocol == "" || tt.transport != "" &&
+					f.RelayProtocol != tt.transport {
 					t.Errorf("%s is connected %+v, not through its relay over %q", name, f, tt.transport)
 				}
 				moreFrames(t, p)

@@ -25,7 +25,8 @@ type maker struct {
 }
 
 var (
-	aiortc      = maker{"aiortc", []string{"/usr/bin/python3", "aiortc_peer.py"}} // Debian's Python, which has its packages
+	// Debian's Python, which has its packages
+	aiortc      = maker{"aiortc", []string{"/usr/bin/python3", "aiortc_peer.py"}}
 	datachannel = maker{"libdatachannel", []string{"node", filepath.Join("browser", "datachannel.mjs")}}
 )
 
@@ -86,7 +87,8 @@ func startMaker(t *testing.T, in *lab.Namespace, server *lab.Server, m maker, ro
 	t.Helper()
 	username, credential := fetchICE(t, in, server).credential(t)
 	options, err := json.Marshal(map[string]any{
-		"role": role, "host": lab.AddrServer, "port": 3478, "transport": transport, "username": username, "credential": credential,
+		"role": role, "host": lab.AddrServer, "port": 3478, "transport": transport, "username": username,
+		"credential": credential,
 	})
 	if err != nil {
 		t.Fatal(err)

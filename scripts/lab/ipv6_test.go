@@ -64,7 +64,8 @@ func TestIPv6(t *testing.T) {
 			defer cancel()
 			args := append(c.flags, "-u", "u", "-w", "p", "-m", "2", "-n", "10", c.server)
 			out, err := host.Command(ctx, "turnutils_uclient", args...).CombinedOutput()
-			totals := regexp.MustCompile(`tot_send_msgs=(\d+), tot_recv_msgs=(\d+)`).FindAllStringSubmatch(string(out), -1)
+			totals := regexp.MustCompile(`tot_send_msgs=(\d+), tot_recv_msgs=(\d+)`).FindAllStringSubmatch(string(out),
+				-1)
 			if err != nil || totals == nil {
 				t.Fatalf("turnutils_uclient %v: %v\n%s", args, err, out)
 			}

@@ -124,7 +124,8 @@ func (l *Lab) AddHost(t testing.TB, role string, number uint8) *Namespace {
 	n := &Namespace{Name: l.tag + role, Public: fmt.Sprint(l.net, number)}
 	l.hosts = append(l.hosts, n)
 	err := errors.Join(
-		ipBatch(fmt.Sprintf("netns add %s\nlink add eth0 netns %[1]s type veth peer name %s netns %s\n", n.Name, role, l.inet.Name)),
+		ipBatch(fmt.Sprintf("netns add %s\nlink add eth0 netns %[1]s type veth peer name %s netns %s\n", n.Name, role,
+			l.inet.Name)),
 		noDAD(n),
 		n.ip(loopback+"link set eth0 up\naddr add "+n.Public+"/24 dev eth0\n"),
 		l.inet.ip("link set "+role+" master br0 up\n"),
@@ -285,5 +286,6 @@ func client(addr, gateway string) string {
 }
 
 func router(lan, wan string) string {
-	return loopback + "link set lan up\nlink set wan up\naddr add " + lan + "/24 dev lan\naddr add " + wan + "/24 dev wan\n"
+	return loopback + "link set lan up\nlink set wan up\naddr add " + lan + "/24 dev lan\naddr add " + wan +
+		"/24 dev wan\n"
 }

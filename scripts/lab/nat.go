@@ -59,7 +59,8 @@ func (mode NAT) ruleset(client, public string) (string, error) {
 	case UDPBlocked:
 		forward = "iifname lan meta l4proto udp drop;"
 	case TCP443Only:
-		forward = "iifname lan meta l4proto udp drop; iifname lan tcp dport != { 80, 443 } drop; iifname lan meta l4proto icmp drop;"
+		forward = "iifname lan meta l4proto udp drop; iifname lan tcp dport != { 80, 443 } drop; iifname lan meta " +
+			"l4proto icmp drop;"
 	default:
 		return "", fmt.Errorf("no NAT mode %q (there are %v)", mode, NATs())
 	}

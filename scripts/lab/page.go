@@ -90,7 +90,8 @@ func (p *Page) Await(within time.Duration, words, expression string) {
 func (p *Page) AwaitText(within time.Duration, selector, pattern string) {
 	p.b.t.Helper()
 	p.Await(within, fmt.Sprintf("%s shows /%s/", selector, pattern),
-		fmt.Sprintf("[...document.querySelectorAll(%s)].some(e => new RegExp(%s, 'i').test(e.innerText))", quote(selector), quote(pattern)))
+		fmt.Sprintf("[...document.querySelectorAll(%s)].some(e => new RegExp(%s, 'i').test(e.innerText))",
+			quote(selector), quote(pattern)))
 }
 
 // Text returns the text that is shown of the first element that matches.

@@ -31,7 +31,8 @@ func TestPages(t *testing.T) {
 			index.Shoot("index")
 
 			lobby := b.Open(server.HTTPS+"/call/tea", look)
-			lobby.Await(10*time.Second, "the preview plays", `document.body.dataset.state == "lobby" && document.querySelector("#preview").videoWidth > 0`)
+			lobby.Await(10*time.Second, "the preview plays",
+				`document.body.dataset.state == "lobby" && document.querySelector("#preview").videoWidth > 0`)
 			lobby.Shoot("lobby")
 
 			for _, p := range []*lab.Page{index, lobby} {
@@ -69,7 +70,8 @@ func TestCallLinks(t *testing.T) {
 
 	t.Run("of no room", func(t *testing.T) {
 		for name, path := range map[string]string{
-			"no UTF-8": "%FF", "half a character": "%E8%8C", "too long": strings.Repeat("x", 129), "control character": "a%00b", "turned": "%E2%80%AEx",
+			"no UTF-8": "%FF", "half a character": "%E8%8C", "too long": strings.Repeat("x", 129),
+			"control character": "a%00b", "turned": "%E2%80%AEx",
 		} {
 			p := b.Open(server.HTTPS+"/call/"+path, lab.PageOptions{})
 			p.Await(5*time.Second, "a link of no room is refused: "+name, `document.body.dataset.state == "failed"`)

@@ -93,11 +93,13 @@ func newSiege(t *testing.T, l *lab.Lab, server *lab.Server) *siege {
 	s.strangers = []party{{ann.turn(l.A, server, "udp"), "Ann", "tea"}, {sessionless(t, l.B, server), "nobody", ""}}
 
 	// No trusted proxy is configured, so that these words are Mallory's own.
-	lies := http.Header{"X-Forwarded-For": {s.victim.Public}, "X-Real-Ip": {s.victim.Public}, "Forwarded": {"for=" + s.victim.Public}}
+	lies := http.Header{"X-Forwarded-For": {s.victim.Public}, "X-Real-Ip": {s.victim.Public},
+		"Forwarded": {"for=" + s.victim.Public}}
 	for i, network := range []string{"udp", "tcp"} {
 		s.members[i] = hello(t, s.mallory, server, "Mallory", lies)
 		s.members[i].join("den")
-		s.attackers = append(s.attackers, party{s.members[i].turn(s.mallory, server, network), "over " + network, "den"})
+		s.attackers = append(s.attackers, party{s.members[i].turn(s.mallory, server, network), "over " + network,
+			"den"})
 	}
 	for i, m := range s.members {
 		other := s.members[1-i]
@@ -105,7 +107,8 @@ func newSiege(t *testing.T, l *lab.Lab, server *lab.Server) *siege {
 			"candidate": "candidate:1 1 udp 2122260223 " + s.victim.Public + " 50000 typ host", "sdpMid": "0",
 		}})
 		m.signal(other, "den", map[string]any{"description": map[string]any{"type": "offer",
-			"sdp": "v=0\r\na=candidate:2 1 udp 1686052607 " + s.victim.Public + " 50001 typ srflx raddr 127.0.0.1 rport 9\r\n",
+			"sdp": "v=0\r\na=candidate:2 1 udp 1686052607 " + s.victim.Public +
+				" 50001 typ srflx raddr 127.0.0.1 rport 9\r\n",
 		}})
 	}
 	s.attackers = append(s.attackers, party{sessionless(t, s.mallory, server), "without a session", ""})
@@ -127,7 +130,8 @@ func (s *siege) flush(t *testing.T) {
 	t.Helper()
 	s.flushed++
 	text := fmt.Sprint("flush ", s.flushed)
-	s.l.Server.Inject(t, netip.MustParseAddrPort(boxAddr(s.l)+":9"), netip.MustParseAddrPort(s.victim.Public+":9"), []byte(text))
+	s.l.Server.Inject(t, netip.MustParseAddrPort(boxAddr(s.l)+":9"), netip.MustParseAddrPort(s.victim.Public+":9"),
+		[]byte(text))
 	for _, c := range []*lab.Capture{s.atBox, s.atVictim} {
 		c.Await(5*time.Second, text, func(p lab.Packet) bool { return string(p.Payload) == text })
 	}
@@ -151,10 +155,12 @@ func (s *siege) checkSilence(t *testing.T, since time.Time, may func(lab.Packet)
 		return p.At.After(since) && !strings.HasPrefix(string(p.Payload), "flush ") && !may(p)
 	}
 	reached := s.atVictim.Packets(func(p lab.Packet) bool {
-		return after(p) && !p.Outgoing && (p.Src.Addr().String() == s.server.Host() || strings.Contains(string(p.Payload), word))
+		return after(p) && !p.Outgoing && (p.Src.Addr().String() == s.server.Host() ||
+			strings.Contains(string(p.Payload), word))
 	})
 	left := s.atBox.Packets(func(p lab.Packet) bool {
-		return after(p) && p.Outgoing && p.Protocol == unix.IPPROTO_UDP && (p.Src.Port() >= 49152 || strings.Contains(string(p.Payload), word))
+		return after(p) && p.Outgoing && p.Protocol == unix.IPPROTO_UDP &&
+			(p.Src.Port() >= 49152 || strings.Contains(string(p.Payload), word))
 	})
 	report(t, "reached the victim", reached)
 	report(t, "left a relay", left)
@@ -183,8 +189,10 @@ func (s *siege) tryRefused(t *testing.T, attacker party) {
 	self := attacker.relayed // allowed, at the side of one that is not
 	for i, peer := range []string{
 		s.victim.Public + ":9", s.victim.Public + ":443", s.l.NATA.Public + ":50000", s.l.B.Public + ":9",
-		lab.AddrA + ":9", "10.0.3.1:53", "192.168.0.1:80", "100.64.0.1:9", "127.0.0.1:8080", "127.0.0.2:9", "0.0.0.0:8080",
-		"169.254.169.254:80", "168.63.129.16:80", "100.100.100.200:80", "224.0.0.251:5353", "255.255.255.255:9", "240.0.0.1:9",
+		lab.AddrA + ":9", "10.0.3.1:53", "192.168.0.1:80", "100.64.0.1:9", "127.0.0.1:8080", "127.0.0.2:9",
+		"0.0.0.0:8080",
+		"169.254.169.254:80", "168.63.129.16:80", "100.100.100.200:80", "224.0.0.251:5353", "255.255.255.255:9",
+		"240.0.0.1:9",
 	} {
 		peer, channel := netip.MustParseAddrPort(peer), 0x4000+uint16(i)
 		if code := attacker.permit(peer); code != stun.CodeForbidden {
@@ -267,7 +275,8 @@ func (s *siege) trySpoofing(t *testing.T) {
 		attacker.request(stun.MethodAllocate, requestedUDP), // with a nonce of her own
 		attacker.request(stun.MethodRefresh),
 		attacker.request(stun.MethodCreatePermission, peer),
-		stun.MustBuild(stun.TransactionID, stun.NewType(stun.MethodSend, stun.ClassIndication), peer, stun.RawAttribute{Type: stun.AttrData, Value: []byte(word)}),
+		stun.MustBuild(stun.TransactionID, stun.NewType(stun.MethodSend, stun.ClassIndication), peer,
+			stun.RawAttribute{Type: stun.AttrData, Value: []byte(word)}),
 	}
 	sent, sentBytes := 0, 0
 	for range 10 {
@@ -294,7 +303,8 @@ func (s *siege) trySpoofing(t *testing.T) {
 	for _, p := range s.atVictim.Packets(func(p lab.Packet) bool { return p.At.After(since) && p.Src == at }) {
 		challenged, bytes = challenged+1, bytes+len(p.Payload)
 	}
-	t.Logf("%d spoofed requests of %d bytes: the victim received %d challenges of %d bytes", sent, sentBytes, challenged, bytes)
+	t.Logf("%d spoofed requests of %d bytes: the victim received %d challenges of %d bytes", sent, sentBytes,
+		challenged, bytes)
 	if challenged == 0 || challenged > sent || bytes > sentBytes {
 		t.Errorf("want some challenges, and no more of them or of their bytes than of the requests")
 	}
@@ -321,13 +331,18 @@ func (s *siege) tryMember(t *testing.T, attacker party) {
 	}
 	sent := startStream(attacker.turnClient, channel, peer, 200*time.Microsecond)
 	fromRelay := func(p lab.Packet) bool { return p.Src == attacker.relayed && p.Dst == peer }
-	s.atVictim.Await(5*time.Second, "Send", func(p lab.Packet) bool { return fromRelay(p) && string(p.Payload) == word+", sent" })
-	s.atVictim.Await(5*time.Second, "ChannelData", func(p lab.Packet) bool { return fromRelay(p) && string(p.Payload) == word+" 100" })
+	s.atVictim.Await(5*time.Second, "Send", func(p lab.Packet) bool {
+		return fromRelay(p) && string(p.Payload) == word+
+			", sent"
+	})
+	s.atVictim.Await(5*time.Second, "ChannelData",
+		func(p lab.Packet) bool { return fromRelay(p) && string(p.Payload) == word+" 100" })
 	began := time.Now()
 	victim.leave("den")
 	// The hub's word of it, on its way to the victim, is in the same capture.
 	left := s.atVictim.Await(5*time.Second, "the hub's word that the victim has left", func(p lab.Packet) bool {
-		return p.At.After(began) && !p.Outgoing && p.Protocol == unix.IPPROTO_TCP && strings.Contains(string(p.Payload), `"left"`)
+		return p.At.After(began) && !p.Outgoing && p.Protocol == unix.IPPROTO_TCP &&
+			strings.Contains(string(p.Payload), `"left"`)
 	})
 	further := fmt.Sprint(word, " ", sent.n.Load()+300)
 	s.atBox.Await(5*time.Second, "the stream's going on", func(p lab.Packet) bool {
@@ -361,7 +376,8 @@ func (s *siege) tryNewcomer(t *testing.T) {
 	since := time.Now()
 	ghost, listed := s.attackers[0], s.attackers[1]
 	s.members[0].vanish()
-	for gone := (struct{ Peer struct{ ID string } }{}); gone.Peer.ID != s.members[0].PeerID; { // victims have left before
+	// victims have left before
+	for gone := (struct{ Peer struct{ ID string } }{}); gone.Peer.ID != s.members[0].PeerID; {
 		s.members[1].expect("peer-left", &gone)
 	}
 	victim := hello(t, s.victim, s.server, "Victim", nil)

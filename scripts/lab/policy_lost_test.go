@@ -41,11 +41,14 @@ func TestLongMemberWhoIsGoneIsLeftAlone(t *testing.T) {
 	}
 
 	// Both ways there: to the victim's address, and to its relay.
-	direct, relayed := startStream(attacker, 0x4000, peer, 10*time.Millisecond), startStream(attacker, 0x4001, victims.relayed, 10*time.Millisecond)
+	direct, relayed := startStream(attacker, 0x4000, peer, 10*time.Millisecond),
+		startStream(attacker, 0x4001, victims.relayed, 10*time.Millisecond)
 	defer relayed.stop()
 	reached := func(p lab.Packet) bool { return !p.Outgoing && strings.Contains(string(p.Payload), word) }
-	atVictim.Await(5*time.Second, "the stream", func(p lab.Packet) bool { return reached(p) && p.Src == attacker.relayed })
-	atVictim.Await(5*time.Second, "the stream to its relay", func(p lab.Packet) bool { return reached(p) && p.Src.Port() == 3478 })
+	atVictim.Await(5*time.Second, "the stream",
+		func(p lab.Packet) bool { return reached(p) && p.Src == attacker.relayed })
+	atVictim.Await(5*time.Second, "the stream to its relay",
+		func(p lab.Packet) bool { return reached(p) && p.Src.Port() == 3478 })
 	// Bob's connection is lost too, but he goes on talking.
 	ann, bob := hello(t, mallory, server, "Ann", nil), hello(t, host, server, "Bob", nil)
 	ann.join("tea")
@@ -64,7 +67,8 @@ func TestLongMemberWhoIsGoneIsLeftAlone(t *testing.T) {
 	quiet := func(p lab.Packet) bool { return reached(p) && p.At.After(time.Now().Add(-2*time.Second)) }
 	for len(atVictim.Packets(quiet)) > 0 {
 		if time.Since(gone) > 50*time.Second {
-			t.Fatalf("%v after the victim has gone, the stream still reaches it: %v", time.Since(gone).Round(time.Second), atVictim.Packets(quiet)[0])
+			t.Fatalf("%v after the victim has gone, the stream still reaches it: %v",
+				time.Since(gone).Round(time.Second), atVictim.Packets(quiet)[0])
 		}
 		time.Sleep(100 * time.Millisecond)
 	}

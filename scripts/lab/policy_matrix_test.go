@@ -88,7 +88,8 @@ func runMatrix(t *testing.T, policies []string, pairs map[string][][2]lab.NAT) {
 // returns how they were connected, "" where they were not.
 func connectPairs(t *testing.T, l *lab.Lab, a, b *lab.Browser, peers string, pairs [][2]lab.NAT) []string {
 	// On port 443, which the strictest NAT lets out.
-	server := lab.StartServer(t, l.Server, policyConfig(l, peers)+lab.CertificateConfig(t), "--set", "web.tls_listen=:443")
+	server := lab.StartServer(t, l.Server, policyConfig(l, peers)+lab.CertificateConfig(t), "--set",
+		"web.tls_listen=:443")
 	defer server.Stop(t)
 	var paths []string
 	for i, pair := range pairs {
@@ -100,7 +101,8 @@ func connectPairs(t *testing.T, l *lab.Lab, a, b *lab.Browser, peers string, pai
 		knock(bo, "Bo")
 		began := time.Now()
 		path := settledPath(ann, bo)
-		t.Logf("%s: %s and %s: %q after %v", peers, pair[0], pair[1], path, time.Since(began).Round(100*time.Millisecond))
+		t.Logf("%s: %s and %s: %q after %v", peers, pair[0], pair[1], path,
+			time.Since(began).Round(100*time.Millisecond))
 		if path == "" {
 			for _, p := range []*lab.Page{ann, bo} {
 				var got []flow

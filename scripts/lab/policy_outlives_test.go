@@ -32,12 +32,14 @@ func TestCallOutlivesSignaling(t *testing.T) {
 	during := map[string]*progress{"Ann": {page: ann}, "Bo": {page: bo}}
 	observe(during, cut)
 	var reached bool
-	ann.Eval(`fetch("/version", { cache: "no-store", signal: AbortSignal.timeout(2000) }).then(() => true, () => false)`, &reached)
+	ann.Eval(`fetch("/version", { cache: "no-store", signal: AbortSignal.timeout(2000) }).then(() => true, () => `+
+		`false)`, &reached)
 	if reached {
 		t.Fatal("Ann reaches the server: nothing was cut")
 	}
 	for name, p := range during {
-		t.Logf("while Ann is cut off, %s decodes %d frames; the longest pause is %v", name, p.frames, p.pause.Round(10*time.Millisecond))
+		t.Logf("while Ann is cut off, %s decodes %d frames; the longest pause is %v", name, p.frames,
+			p.pause.Round(10*time.Millisecond))
 		if p.pause > 3*time.Second {
 			t.Errorf("%s's video stopped for %v", name, p.pause)
 		}
@@ -53,7 +55,8 @@ func TestCallOutlivesSignaling(t *testing.T) {
 	afterwards := map[string]*progress{"Ann": {page: ann}, "Bo": {page: bo}}
 	observe(afterwards, 5*time.Second)
 	for name, p := range afterwards {
-		t.Logf("once she is back, %s decodes %d frames; the longest pause is %v", name, p.frames, p.pause.Round(10*time.Millisecond))
+		t.Logf("once she is back, %s decodes %d frames; the longest pause is %v", name, p.frames,
+			p.pause.Round(10*time.Millisecond))
 		if p.frames == 0 || p.pause > 10*time.Second {
 			t.Errorf("%s's video stopped for %v", name, p.pause)
 		}

@@ -18,7 +18,8 @@ func TestOneToOneNAT(t *testing.T) {
 	l := lab.New(t, lab.PortRestricted, lab.Symmetric, lab.GlobalAddresses, lab.OneToOneNAT)
 	outside := l.AddHost(t, "out", 80)
 	inside := l.Server.ListenUDP(t, lab.AddrServerInside+":0")
-	public := netip.AddrPortFrom(netip.MustParseAddr(l.Server.Public), inside.LocalAddr().(interface{ AddrPort() netip.AddrPort }).AddrPort().Port())
+	public := netip.AddrPortFrom(netip.MustParseAddr(l.Server.Public),
+		inside.LocalAddr().(interface{ AddrPort() netip.AddrPort }).AddrPort().Port())
 	inside.SetReadDeadline(time.Now().Add(5 * time.Second))
 	buf := make([]byte, 16)
 
@@ -91,7 +92,8 @@ func TestCaptureSeesSpoofedPackets(t *testing.T) {
 			t.Errorf("%v: taken for one that was received", p)
 		}
 	}
-	if got := seen.Packets(func(p lab.Packet) bool { return p.Src == src }); len(got) != 2 || !got[0].At.Before(got[1].At) {
+	if got := seen.Packets(func(p lab.Packet) bool { return p.Src == src }); len(got) != 2 ||
+		!got[0].At.Before(got[1].At) {
 		t.Errorf("captured: %v", got)
 	}
 }

@@ -30,7 +30,8 @@ type turnClient struct {
 
 // newTURNClient connects to the server, gets an allocation, and keeps it for the
 // rest of the test.
-func newTURNClient(t *testing.T, in *lab.Namespace, server *lab.Server, network, username, password string) *turnClient {
+func newTURNClient(t *testing.T, in *lab.Namespace, server *lab.Server, network, username,
+	password string) *turnClient {
 	t.Helper()
 	conn, err := in.DialContext(t.Context(), network+"4", server.Host()+":3478")
 	if err != nil {
@@ -52,7 +53,8 @@ var requestedUDP = stun.RawAttribute{Type: stun.AttrRequestedTransport, Value: [
 
 func peerAddress(peer netip.AddrPort) stun.Setter {
 	return setter(func(m *stun.Message) error {
-		return stun.XORMappedAddress{IP: peer.Addr().AsSlice(), Port: int(peer.Port())}.AddToAs(m, stun.AttrXORPeerAddress)
+		return stun.XORMappedAddress{IP: peer.Addr().AsSlice(), Port: int(peer.Port())}.AddToAs(m,
+			stun.AttrXORPeerAddress)
 	})
 }
 

@@ -144,7 +144,8 @@ func outlives(t *testing.T, l *lab.Lab, server *lab.Server, idle time.Duration) 
 func startBehindProxy(t *testing.T, l *lab.Lab, args ...string) *lab.Server {
 	t.Helper()
 	return lab.StartServer(t, l.Server, policyConfig(l, "room"), append([]string{"--set", "web.listen=127.0.0.1:8080",
-		"--set", "web.tls_listen=", "--set", "web.trusted_proxies=127.0.0.1", "--set", "admin.token=" + statusToken}, args...)...)
+		"--set", "web.tls_listen=", "--set", "web.trusted_proxies=127.0.0.1", "--set", "admin.token=" + statusToken},
+		args...)...)
 }
 
 // snippet returns a file of testdata.

@@ -64,7 +64,8 @@ func (c *pair) goOn(pictures int) {
 	for name, p := range c.pages() {
 		var before int
 		p.Eval("app.pictures", &before)
-		p.Await(20*time.Second, fmt.Sprintf("%s sees %d more pictures", name, pictures), fmt.Sprintf("app.pictures >= %d", before+pictures))
+		p.Await(20*time.Second, fmt.Sprintf("%s sees %d more pictures", name, pictures),
+			fmt.Sprintf("app.pictures >= %d", before+pictures))
 	}
 }
 
@@ -137,7 +138,8 @@ func TestCallGoesOn(t *testing.T) {
 
 	t.Run("signaling is cut", func(t *testing.T) {
 		mend, cut := cutPages(t, c.l.NATA), time.Now()
-		// The hub notices within 2.4 s; the page would within 11, and does within 3 when it is looked at again.
+		// The hub notices within 2.4 s; the page would within 11, and does within 3 when it is
+		// looked at again.
 		c.ann.Eval(`void document.dispatchEvent(new Event("visibilitychange"))`, nil)
 		c.ann.Await(20*time.Second, "Ann notices", `app.session.state == "reconnecting"`)
 		c.ann.Eval(`void app.room.broadcast("a word of Ann")`, nil)
@@ -205,7 +207,8 @@ func TestLongCredentialsExpireInACall(t *testing.T) {
 	var first int64
 	c.ann.Eval(`app.first = app.session.iceExpiresAt`, &first)
 	c.ann.Await(90*time.Second, "the first credentials are past", `Date.now() > app.first + 15_000`)
-	c.ann.Eval(`labPeerConnections[0].addEventListener("icecandidate", ({ candidate }) => { if (candidate?.type == "relay") app.relayed = true })`, nil)
+	c.ann.Eval(`labPeerConnections[0].addEventListener("icecandidate", ({ candidate }) => { if (candidate?.type == `+
+		`"relay") app.relayed = true })`, nil)
 	c.ann.Eval(`void [...app.room.peers.values()][0].restartIce()`, nil)
 	c.ann.Await(15*time.Second, "Ann has a new relay", `app.relayed`)
 	c.goOn(100)

@@ -9,7 +9,8 @@ import (
 	"signalbox/scripts/lab"
 )
 
-// sdk makes a page a client of its own: what follows runs beside the page's own scripts, on the module that it is served.
+// sdk makes a page a client of its own: what follows runs beside the page's own scripts, on the
+// module that it is served.
 const sdk = `(async () => {
 	const { connect } = await import("/signalbox.js");
 	const stream = await navigator.mediaDevices.getUserMedia({ audio: true, video: true });
@@ -47,15 +48,18 @@ func TestCallsToUsers(t *testing.T) {
 	bob := client(lab.StartBrowser(t, l.B, lab.BrowserOptions{}), server, "bob")
 
 	t.Run("accepted", func(t *testing.T) {
-		run(ann, "Bob has accepted", `lab.session.call("bob", { stream: lab.stream }).then(call => lab.watch(call).peer.name == "bob")`)
+		run(ann, "Bob has accepted", `lab.session.call("bob", { stream: lab.stream }).then(call => `+
+			`lab.watch(call).peer.name == "bob")`)
 		watch(t, ann, 1)
 		watch(t, bob, 1)
 		run(ann, "Ann hangs up", `(lab.group.hangup(), true)`)
 		run(bob, "Bob knows that it is over", `JSON.stringify(lab.events) == '["peer","left left","closed"]'`)
-		run(bob, "nothing is left of it", `lab.session._calls.size == 0 && labPeerConnections.every(pc => pc.connectionState == "closed")`)
+		run(bob, "nothing is left of it", `lab.session._calls.size == 0 && labPeerConnections.every(pc => `+
+			`pc.connectionState == "closed")`)
 	})
 
-	// What each says is on its way before it hears of the other: Bob's line is cut meanwhile, both ways.
+	// What each says is on its way before it hears of the other: Bob's line is cut meanwhile, both
+	// ways.
 	t.Run("both at once", func(t *testing.T) {
 		l.NATB.Nft(t, `
 add set ip filter cut { type inet_service; }
@@ -67,11 +71,13 @@ insert rule ip filter forw tcp sport @cut drop
 			page *lab.Page
 			far  string
 		}{{ann, "bob"}, {bob, "ann"}} {
-			each.page.Eval(`(lab.events.length = 0, lab.calling = lab.session.call("`+each.far+`", { stream: lab.stream }), 0)`, nil)
+			each.page.Eval(`(lab.events.length = 0, lab.calling = lab.session.call("`+each.far+
+				`", { stream: lab.stream }), 0)`, nil)
 		}
 		l.NATB.Nft(t, "flush set ip filter cut")
 		for _, p := range []*lab.Page{ann, bob} {
-			run(p, "there is one call", `lab.calling.then(call => lab.session._calls.size == 1 && [...lab.session._calls.values()][0] == call)`)
+			run(p, "there is one call", `lab.calling.then(call => lab.session._calls.size == 1 && `+
+				`[...lab.session._calls.values()][0] == call)`)
 			watch(t, p, 1)
 		}
 		run(bob, "Bob hangs up", `lab.calling.then(call => (call.hangup(), true))`)
@@ -92,16 +98,19 @@ func TestConnectionsOutliveARestart(t *testing.T) {
 	for _, p := range []*lab.Page{ann, bob} {
 		watch(t, p, 1)
 		run(p, "the path is direct", `[...lab.group.peers.values()][0].path().then(path => path?.kind == "direct")`)
-		p.Eval(`(lab.events.length = 0, lab.before = [lab.session.peerId, [...lab.group.peers.values()][0].connection], 0)`, nil)
+		p.Eval(`(lab.events.length = 0, lab.before = [lab.session.peerId, `+
+			`[...lab.group.peers.values()][0].connection], 0)`, nil)
 	}
 
 	t.Run("of the box", func(t *testing.T) {
 		server.Stop(t)
 		server = lab.StartServer(t, l.Server, lab.Config, "--state", state)
 		for name, p := range map[string]*lab.Page{"Ann": ann, "Bob": bob} {
-			run(p, name+" is back, with the same peer", `lab.events.includes("rejoined") && [...lab.group.peers.values()].some(peer => peer.present)`)
+			run(p, name+" is back, with the same peer",
+				`lab.events.includes("rejoined") && [...lab.group.peers.values()].some(peer => peer.present)`)
 			run(p, name+" is the same, and so is the connection",
-				`lab.before[0] == lab.session.peerId && lab.before[1] == [...lab.group.peers.values()][0].connection && lab.before[1].connectionState == "connected"`)
+				`lab.before[0] == lab.session.peerId && lab.before[1] == `+
+					`[...lab.group.peers.values()][0].connection && lab.before[1].connectionState == "connected"`)
 			run(p, name+" has lost nobody", `!lab.events.some(e => e.startsWith("left") || e.startsWith("error"))`)
 			moreFrames(t, p)
 		}
@@ -112,7 +121,8 @@ func TestConnectionsOutliveARestart(t *testing.T) {
 		server.Stop(t)
 		run(ann, "Ann knows that the box is gone", `lab.session.state == "reconnecting"`)
 		run(bob, "Bob knows that the box is gone", `lab.session.state == "reconnecting"`)
-		bob.Eval(`(dispatchEvent(new PageTransitionEvent("pagehide")), labPeerConnections.forEach(pc => pc.close()), lab.events.length = 0, 0)`, nil)
+		bob.Eval(`(dispatchEvent(new PageTransitionEvent("pagehide")), labPeerConnections.forEach(pc => `+
+			`pc.close()), lab.events.length = 0, 0)`, nil)
 		server = lab.StartServer(t, l.Server, lab.Config, "--state", state)
 		run(bob, "Bob is back", `lab.enter("bob").then(() => lab.join()).then(() => true)`)
 		run(bob, "Bob is the same to others", `lab.session.peerId == lab.before[0]`)
@@ -146,7 +156,8 @@ func TestRelayedCallComesBackAfterARestart(t *testing.T) {
 	for name, p := range map[string]*lab.Page{"Ann": ann, "Bob": bob} {
 		moreFrames(t, p)
 		t.Logf("%s sees frames again %v after the box was back", name, time.Since(began).Round(100*time.Millisecond))
-		run(p, "there is one peer, and nothing went wrong", `lab.group.peers.size == 1 && !lab.events.some(e => e.startsWith("error"))`)
+		run(p, "there is one peer, and nothing went wrong",
+			`lab.group.peers.size == 1 && !lab.events.some(e => e.startsWith("error"))`)
 	}
 }
 
@@ -174,6 +185,7 @@ insert rule ip filter forw ip saddr `+lab.AddrNATB+` drop
 		if p.frames == 0 || p.pause > 12*time.Second {
 			t.Errorf("%s's video stopped for %v", name, p.pause)
 		}
-		run(p.page, name+" is relayed now", `[...lab.group.peers.values()][0].path().then(path => path?.kind == "relay")`)
+		run(p.page, name+" is relayed now", `[...lab.group.peers.values()][0].path().then(path => path?.kind == `+
+			`"relay")`)
 	}
 }

@@ -51,8 +51,10 @@ func TestNATDiscovery(t *testing.T) {
 			for _, want := range client.verdicts {
 				t.Run(string(want.mode), func(t *testing.T) {
 					l.SetNAT(t, client.nat, want.mode)
-					out := output(t, client.in, "turnutils_natdiscovery", "-m", "-f", "-L", client.address, lab.AddrServer)
-					for _, line := range []string{fmt.Sprintf(mapping, want.mapping), fmt.Sprintf(filtering, want.filtering)} {
+					out := output(t, client.in, "turnutils_natdiscovery", "-m", "-f", "-L", client.address,
+						lab.AddrServer)
+					for _, line := range []string{fmt.Sprintf(mapping, want.mapping),
+						fmt.Sprintf(filtering, want.filtering)} {
 						if !strings.Contains(out, line) {
 							t.Errorf("turnutils_natdiscovery does not say %q:\n%s", line, out)
 						}

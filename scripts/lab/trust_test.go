@@ -29,12 +29,15 @@ func TestTrustPage(t *testing.T) {
 			p.AwaitText(5*time.Second, "h1", tt.headline)
 			p.AwaitText(5*time.Second, "#fingerprint", `^(([0-9A-F]{2}:){3}[0-9A-F]{2}\s*){8}$`)
 			p.AwaitText(time.Second, "#until", tt.until)
-			p.Await(time.Second, "the fingerprint is visible", `document.querySelector("#fingerprint").checkVisibility() && document.querySelector("#failed").hidden`)
+			p.Await(time.Second, "the fingerprint is visible",
+				`document.querySelector("#fingerprint").checkVisibility() && document.querySelector("#failed").hidden`)
 			p.AwaitText(time.Second, "#qr-link", `^http://203\.0\.113\.10:8080/trust$`)
 			p.Await(5*time.Second, "the QR code is drawn", `document.querySelector("#qr").naturalWidth > 0`)
-			p.Await(time.Second, "the QR code has words", `document.querySelector("#qr").alt.includes("http://203.0.113.10:8080/trust")`)
+			p.Await(time.Second, "the QR code has words",
+				`document.querySelector("#qr").alt.includes("http://203.0.113.10:8080/trust")`)
 			var open []string
-			p.Eval(`[...document.querySelectorAll("#systems > details")].filter((d, i) => d.open || i < 2).map(d => d.id)`, &open)
+			p.Eval(`[...document.querySelectorAll("#systems > details")].filter((d, i) => d.open || i < 2).map(d => `+
+				`d.id)`, &open)
 			if len(open) != 2 || open[0] != "system-linux" || open[1] != "system-chromium" {
 				t.Errorf("Chromium on Linux has open or first %v", open)
 			}
@@ -66,7 +69,8 @@ func TestTrustPage(t *testing.T) {
 		p.Shoot("trust-failed")
 		server.Start(t)
 		p.Click("#retry")
-		p.Await(15*time.Second, "the box answers again", `document.querySelector("#failed").hidden && !document.querySelector("#authority").hidden`)
+		p.Await(15*time.Second, "the box answers again",
+			`document.querySelector("#failed").hidden && !document.querySelector("#authority").hidden`)
 	})
 }
 
@@ -79,10 +83,14 @@ func TestTrustPageOpensTheVisitorsOwnSteps(t *testing.T) {
 		agent string
 		want  []string
 	}{
-		{"Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Mobile/15E148 Safari/604.1", []string{"system-ios"}},
-		{"Mozilla/5.0 (Android 15; Mobile; rv:140.0) Gecko/140.0 Firefox/140.0", []string{"system-android", "system-firefox"}},
-		{"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36 Edg/140.0.0.0", []string{"system-windows"}},
-		{"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Safari/605.1.15", []string{"system-macos"}},
+		{"Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) " +
+			"Version/18.5 Mobile/15E148 Safari/604.1", []string{"system-ios"}},
+		{"Mozilla/5.0 (Android 15; Mobile; rv:140.0) Gecko/140.0 Firefox/140.0",
+			[]string{"system-android", "system-firefox"}},
+		{"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 " +
+			"Safari/537.36 Edg/140.0.0.0", []string{"system-windows"}},
+		{"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 " +
+			"Safari/605.1.15", []string{"system-macos"}},
 	} {
 		b := lab.StartBrowser(t, l.A, lab.BrowserOptions{NoCamera: true, Flags: []string{"--user-agent=" + tt.agent}})
 		p := b.Open(server.HTTP+"/trust", lab.PageOptions{})
@@ -105,8 +113,11 @@ func TestTrustPageOfOneMachine(t *testing.T) {
 	server := lab.StartServer(t, l.Server, lab.Config, "--dev")
 	b := lab.StartBrowser(t, l.Server, lab.BrowserOptions{})
 	p := b.Open(server.Inside()+"/trust", lab.PageOptions{})
-	p.Await(5*time.Second, "the page says why there is no QR code", `document.querySelector("#qr-none").checkVisibility()`)
-	p.Await(time.Second, "that is all that it says", `document.querySelector("#failed").hidden && document.querySelector("#qr-figure").hidden && !document.querySelector("#qr").src`)
+	p.Await(5*time.Second, "the page says why there is no QR code",
+		`document.querySelector("#qr-none").checkVisibility()`)
+	p.Await(time.Second, "that is all that it says",
+		`document.querySelector("#failed").hidden && document.querySelector("#qr-figure").hidden && `+
+			`!document.querySelector("#qr").src`)
 	p.Shoot("trust-loopback")
 }
 

@@ -24,7 +24,8 @@ func TestTally(t *testing.T) {
 		{
 			name:   "passes",
 			source: `func TestA(t *testing.T) {}; func Example() {}; func FuzzA(f *testing.F) { f.Add(1); f.Fuzz(func(*testing.T, int) {}) }`,
-			want:   "2 passed, 0 failed, 0 skipped", ok: true, // the fuzz target counts by its seed; an example without output isn't run
+			// the fuzz target counts by its seed; an example without output isn't run
+			want: "2 passed, 0 failed, 0 skipped", ok: true,
 		},
 		{
 			name:   "subtests count, their parents don't",

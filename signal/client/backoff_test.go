@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// The first attempt is at once: most connections break for a moment. Later ones spread out: a restarted box isn't met by everybody in the same second.
+// The first attempt is at once: most connections break for a moment. Later ones spread out: a
+// restarted box isn't met by everybody in the same second.
 func TestBackoff(t *testing.T) {
 	t.Parallel()
 	for attempt, least := range []time.Duration{0, 300, 1200, 2700, 4800, 7000, 7000, 7000} {

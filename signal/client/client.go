@@ -29,8 +29,8 @@ type Options struct {
 	Name string // for display; not unique
 	User string // the unique handle behind "@user"
 
-	// Token is called for each hello, if the server asks for admission: a token may have expired since the last one.
-	// StaticToken is one that doesn't change.
+	// Token is called for each hello, if the server asks for admission: a token may have expired
+	// since the last one. StaticToken is one that doesn't change.
 	Token func(context.Context) (string, error)
 
 	// Replaces is the ResumeToken of an earlier session, whose place and peer id the new one takes.
@@ -43,8 +43,8 @@ type Options struct {
 	// DialContext makes TCP connections; nil uses net.Dialer.
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
 
-	// Backoff is how long to wait before the attempt of that number, from 0, to connect again; nil is at once and then after some time that
-	// grows to 7 s and is random by a second.
+	// Backoff is how long to wait before the attempt of that number, from 0, to connect again; nil
+	// is at once and then after some time that grows to 7 s and is random by a second.
 	Backoff func(attempt int) time.Duration
 
 	Log *slog.Logger // nil discards
@@ -63,8 +63,9 @@ func backoff(attempt int) time.Duration {
 	return min(n*n*300*time.Millisecond, 7*time.Second) + rand.N(time.Second)
 }
 
-// Dial opens a session. The address is that of the server, or of its /signal: http, https, ws or wss. ctx bounds the first connection; an error is why
-// it failed, an *Error if the server has refused it. From then on the session connects again by itself, until Close or the server's word.
+// Dial opens a session. The address is that of the server, or of its /signal: http, https, ws or
+// wss. ctx bounds the first connection; an error is why it failed, an *Error if the server has
+// refused it. From then on the session connects again by itself, until Close or the server's word.
 func Dial(ctx context.Context, address string, opts Options) (*Session, error) {
 	s, err := newSession(address, opts)
 	if err != nil {
@@ -113,14 +114,16 @@ func endpoint(address string) (*url.URL, error) {
 type link interface {
 	// read is the next frame. One goroutine calls it.
 	read() ([]byte, error)
-	// write sends frames in order, and the number of the server's frame that we have got last. One goroutine calls it. A link whose write failed closes
-	// itself, but leaves its reader a moment for what the server may have said of the reason.
+	// write sends frames in order, and the number of the server's frame that we have got last. One
+	// goroutine calls it. A link whose write failed closes itself, but leaves its reader a moment
+	// for what the server may have said of the reason.
 	write(frames []outFrame, received uint64, timeout time.Duration) error
 	// silence is how long nothing was heard.
 	silence() time.Duration
 	// quiet tells whether the server needs frames to know that we are there.
 	quiet() bool
-	// close ends the connection and whatever waits for it. Any goroutine may call it, more than once.
+	// close ends the connection and whatever waits for it. Any goroutine may call it, more than
+	// once.
 	close()
 }
 

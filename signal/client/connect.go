@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// connect opens a connection over the first carrier that works, and resumes the session or starts one.
+// connect opens a connection over the first carrier that works, and resumes the session or starts
+// one.
 func (s *Session) connect(ctx context.Context) (link, error) {
 	var errs []error
 	carriers := s.carriers()
@@ -64,7 +65,8 @@ func (s *Session) try(ctx context.Context, c Carrier, limit time.Duration) (link
 	return l, nil
 }
 
-// greet resumes the session over a new connection, or else starts a new one. It returns the server's answer: resumed, or welcome.
+// greet resumes the session over a new connection, or else starts a new one. It returns the
+// server's answer: resumed, or welcome.
 func (s *Session) greet(ctx context.Context, l link) (*inFrame, error) {
 	s.mu.Lock()
 	token, seq := s.resumeToken, s.received
@@ -111,7 +113,8 @@ func exchange(l link, f outFrame, want string) (*inFrame, error) {
 	}
 }
 
-// refused waits for the close code that follows the refusal of a first frame: it says whether to come back.
+// refused waits for the close code that follows the refusal of a first frame: it says whether to
+// come back.
 func refused(l link, err error) error {
 	var e *Error
 	var closed *closeError
@@ -128,7 +131,8 @@ func refused(l link, err error) error {
 	}
 }
 
-// opened notes that the session goes on over a connection, or begins anew. If it was closed meanwhile, the connection is there to say goodbye.
+// opened notes that the session goes on over a connection, or begins anew. If it was closed
+// meanwhile, the connection is there to say goodbye.
 func (s *Session) opened(c Carrier, f *inFrame) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

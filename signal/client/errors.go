@@ -29,10 +29,12 @@ const (
 	CodeInternal      Code = "internal"
 )
 
-// CodeLost is this package's own: the server forgot the session before it answered, so nobody knows whether the signal or broadcast was passed on.
+// CodeLost is this package's own: the server forgot the session before it answered, so nobody knows
+// whether the signal or broadcast was passed on.
 const CodeLost Code = "lost"
 
-// closeCodes are the WebSocket close codes of connections that end for a code. From 4500 on it is of no use to come back.
+// closeCodes are the WebSocket close codes of connections that end for a code. From 4500 on it is
+// of no use to come back.
 var closeCodes = [...]struct {
 	code  Code
 	close int

@@ -48,7 +48,8 @@ type ICEUpdated struct {
 	Expires time.Time // zero: never
 }
 
-// Disconnected says that the connection is lost. The session is reconnecting: Resumed or Restarted follows, or the end of the session.
+// Disconnected says that the connection is lost. The session is reconnecting: Resumed or Restarted
+// follows, or the end of the session.
 type Disconnected struct{ Err error }
 
 // Resumed says that the session goes on as if nothing had been. Its ICE servers are fresh.
@@ -56,8 +57,9 @@ type Resumed struct {
 	AddressChanged bool // we have another IP address than before: a case for an ICE restart
 }
 
-// Restarted says that a new session took the place of one that the server has forgotten. Calls and all that was known of other peers are void; a Rejoined
-// or RoomClosed follows for each room. Its ICE servers are fresh.
+// Restarted says that a new session took the place of one that the server has forgotten. Calls and
+// all that was known of other peers are void; a Rejoined or RoomClosed follows for each room. Its
+// ICE servers are fresh.
 type Restarted struct {
 	PeerID, Previous string // the same, if the server could vouch for it
 }
@@ -157,7 +159,8 @@ func (q *eventQueue) signal() {
 	}
 }
 
-// Next waits for the next event. After the last event of a session its error is ErrClosed, with the reason; it is that of ctx when that ends first.
+// Next waits for the next event. After the last event of a session its error is ErrClosed, with the
+// reason; it is that of ctx when that ends first.
 func (s *Session) Next(ctx context.Context) (Event, error) {
 	e, err := s.events.take(ctx)
 	if e == nil && err == nil {
@@ -166,8 +169,8 @@ func (s *Session) Next(ctx context.Context) (Event, error) {
 	return e, err
 }
 
-// Events is the sequence of what happens, up to the end of the session; Err tells the reason of that. Each event is seen once: with several loops, by
-// one of them.
+// Events is the sequence of what happens, up to the end of the session; Err tells the reason of
+// that. Each event is seen once: with several loops, by one of them.
 func (s *Session) Events() iter.Seq[Event] {
 	return func(yield func(Event) bool) {
 		for {

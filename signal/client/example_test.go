@@ -82,7 +82,8 @@ func description(said client.SignalEvent) (d webrtc.SessionDescription) {
 func newPeerConnection(s *client.Session) (*webrtc.PeerConnection, error) {
 	var config webrtc.Configuration
 	for _, server := range s.ICEServers() {
-		config.ICEServers = append(config.ICEServers, webrtc.ICEServer{URLs: server.URLs, Username: server.Username, Credential: server.Credential})
+		config.ICEServers = append(config.ICEServers,
+			webrtc.ICEServer{URLs: server.URLs, Username: server.Username, Credential: server.Credential})
 	}
 	var engine webrtc.SettingEngine // loopback only: the example runs without a network
 	engine.SetIncludeLoopbackCandidate(true)

@@ -76,7 +76,8 @@ type Peer struct {
 	ID   string `json:"id"`
 	Name string `json:"name"` // for display; not unique
 	User string `json:"user,omitempty"`
-	// Polite is our role towards the peer, in the sense of perfect negotiation. It has no meaning in a PeerLeft.
+	// Polite is our role towards the peer, in the sense of perfect negotiation. It has no meaning
+	// in a PeerLeft.
 	Polite bool `json:"polite"`
 }
 

@@ -17,7 +17,8 @@ func TestDecodesEveryMessageOfTheServer(t *testing.T) {
 		{URLs: []string{"stun:box.example.org:3478"}},
 		{
 			URLs: []string{
-				"turn:box.example.org:3478", "turn:box.example.org:3478?transport=tcp", "turns:box.example.org:8443?transport=tcp",
+				"turn:box.example.org:3478", "turn:box.example.org:3478?transport=tcp",
+				"turns:box.example.org:8443?transport=tcp",
 			},
 			Username: "1767229200:wZ1lN9pQhT5sJb3vXk7mDg", Credential: "dGhpcyBpcyBhIHNlY3JldA==",
 		},
@@ -29,16 +30,19 @@ func TestDecodesEveryMessageOfTheServer(t *testing.T) {
 		bobName = `Bob "the" <builder> 工`
 		token   = alice + ".VRhIz9TO67A.TlVHAmjz1jZN4qy-tGZ4rQTLkL7jJihyfRDD_NcdBFw"
 	)
-	left := inFrame{Type: "peer-left", Room: "tea", Peer: Peer{ID: bob, Name: bobName, User: "bob"}, Reason: "lost", Seq: 4}
+	left := inFrame{Type: "peer-left", Room: "tea", Peer: Peer{ID: bob, Name: bobName, User: "bob"}, Reason: "lost",
+		Seq: 4}
 	leftCall := left
 	leftCall.Room = ""
 	want := map[string]inFrame{
-		"ack":                 {Type: "ack", ID: "17"},
-		"broadcast":           {Type: "broadcast", From: bob, FromName: bobName, Room: "tea", Data: json.RawMessage(`"hi, all"`), Seq: 1<<53 - 1},
-		"error":               {Type: "error", Code: CodeRoomFull, Message: "the room is full", ID: "17"},
-		"error-unasked":       {Type: "error", Code: CodeShuttingDown, Message: "the server is going down"},
-		"error-with-a-detail": {Type: "error", Code: CodeBadFrame, Message: "the frame is not what the protocol says: room is missing", ID: "18"},
-		"ice":                 {Type: "ice", ICEServers: ice, ICEExpiresAt: expires, Seq: 7},
+		"ack": {Type: "ack", ID: "17"},
+		"broadcast": {Type: "broadcast", From: bob, FromName: bobName, Room: "tea",
+			Data: json.RawMessage(`"hi, all"`), Seq: 1<<53 - 1},
+		"error":         {Type: "error", Code: CodeRoomFull, Message: "the room is full", ID: "17"},
+		"error-unasked": {Type: "error", Code: CodeShuttingDown, Message: "the server is going down"},
+		"error-with-a-detail": {Type: "error", Code: CodeBadFrame,
+			Message: "the frame is not what the protocol says: room is missing", ID: "18"},
+		"ice": {Type: "ice", ICEServers: ice, ICEExpiresAt: expires, Seq: 7},
 		"joined": {Type: "joined", Room: "tea", Capacity: 8, Seq: 1, Peers: []Peer{
 			{ID: alice, Name: "Alice", Polite: true}, {ID: bob, Name: bobName, User: "bob", Polite: true},
 		}},
@@ -61,8 +65,9 @@ func TestDecodesEveryMessageOfTheServer(t *testing.T) {
 			Data: json.RawMessage(`{"description":{"type":"offer","sdp":"v=0\r\n"}}`), Seq: 6,
 		},
 		"welcome": {
-			Type: "welcome", PeerID: alice, Name: "Alice", User: "alice", ResumeToken: token, ResumeSeconds: 60, HeartbeatSeconds: 25,
-			ICEServers: ice, ICEExpiresAt: expires,
+			Type: "welcome", PeerID: alice, Name: "Alice", User: "alice", ResumeToken: token, ResumeSeconds: 60,
+			HeartbeatSeconds: 25,
+			ICEServers:       ice, ICEExpiresAt: expires,
 		},
 	}
 	files, err := filepath.Glob("../testdata/messages/server/*.json")
@@ -86,7 +91,8 @@ func TestDecodesEveryMessageOfTheServer(t *testing.T) {
 	}
 }
 
-// Every code that the hub closes with has its row here: with a missing one, a client would come back that must not.
+// Every code that the hub closes with has its row here: with a missing one, a client would come
+// back that must not.
 func TestCloseCodesAreThoseOfTheProtocol(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../PROTOCOL.md")

@@ -168,7 +168,8 @@ func carriers(t *testing.T, test func(*testing.T, client.Carrier)) {
 	}
 }
 
-// proxy is a network between a client and a box: it carries TCP connections, until it cuts them all.
+// proxy is a network between a client and a box: it carries TCP connections, until it cuts them
+// all.
 type proxy struct {
 	t    testing.TB
 	to   string
@@ -210,7 +211,8 @@ func newProxy(t testing.TB, b *box) *proxy {
 
 func (p *proxy) url() string { return "http://" + p.l.Addr().String() }
 
-// cutOften begins to cut after random numbers of bytes, which are in the middle of something, as often as that.
+// cutOften begins to cut after random numbers of bytes, which are in the middle of something, as
+// often as that.
 func (p *proxy) cutOften(every, most int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -240,7 +242,8 @@ func (p *proxy) count() int {
 	return p.cuts
 }
 
-// cut ends all connections: 0 is in order, 1 by a reset, 2 by a reset of which the box doesn't hear. mu is held.
+// cut ends all connections: 0 is in order, 1 by a reset, 2 by a reset of which the box doesn't
+// hear. mu is held.
 func (p *proxy) cut(how int) {
 	for pair := range p.pairs {
 		ends := []net.Conn{pair.client, pair.box}

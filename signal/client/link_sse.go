@@ -62,7 +62,8 @@ func (l *sseLink) open() error {
 		return err
 	}
 	l.body = response.Body
-	if kind, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type")); response.StatusCode != http.StatusOK || kind != "text/event-stream" {
+	if kind, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type")); response.StatusCode != http.StatusOK ||
+		kind != "text/event-stream" {
 		return unexpected(response)
 	}
 	l.events = newSSEReader(response.Body, l.beat)

@@ -44,8 +44,9 @@ func (d *dialer) openWebSocket(ctx context.Context) (link, error) {
 	}
 	l := &wsLink{newPulse(), conn}
 	conn.SetReadLimit(maxIncoming)
-	// The server takes the pong to a ping as a word that we have got what it sent before: it is answered here, in the reader's turn. The answer of
-	// the package has a second to leave, or the connection is over, which is little on a busy machine.
+	// The server takes the pong to a ping as a word that we have got what it sent before: it is
+	// answered here, in the reader's turn. The answer of the package has a second to leave, or the
+	// connection is over, which is little on a busy machine.
 	conn.SetPingHandler(func(payload string) error {
 		l.beat()
 		err := conn.WriteControl(websocket.PongMessage, []byte(payload), time.Now().Add(writeTimeout))
@@ -103,13 +104,16 @@ func (l *wsLink) quiet() bool { return false }
 
 func (l *wsLink) close() { l.conn.NetConn().Close() }
 
-// unexpected is the error for an HTTP answer that is not what the protocol says, in the words of whoever gave it.
+// unexpected is the error for an HTTP answer that is not what the protocol says, in the words of
+// whoever gave it.
 func unexpected(response *http.Response) error {
 	text, _ := io.ReadAll(io.LimitReader(response.Body, 256))
 	if to, err := response.Location(); err == nil {
-		return fmt.Errorf("the server answered %s: use %s", response.Status, (&url.URL{Scheme: to.Scheme, Host: to.Host}).String())
+		return fmt.Errorf("the server answered %s: use %s", response.Status,
+			(&url.URL{Scheme: to.Scheme, Host: to.Host}).String())
 	}
-	if text = bytes.TrimSpace(text); len(text) > 0 && strings.HasPrefix(response.Header.Get("Content-Type"), "text/plain") {
+	if text = bytes.TrimSpace(text); len(text) > 0 &&
+		strings.HasPrefix(response.Header.Get("Content-Type"), "text/plain") {
 		return fmt.Errorf("the server answered %s: %q", response.Status, text)
 	}
 	return fmt.Errorf("the server answered %s", response.Status)

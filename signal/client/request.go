@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// maxUnanswered is how many requests of a session are under way at a time. Others wait for their turn.
+// maxUnanswered is how many requests of a session are under way at a time. Others wait for their
+// turn.
 const maxUnanswered = 256
 
 // request is a frame that is sent until it is answered.
@@ -58,8 +59,9 @@ func (s *Session) Leave(ctx context.Context, room string) error {
 	return nil
 }
 
-// Signal sends data, which is anything that JSON can express in 63 KiB, to a peer, or to "@user". room says by which room the two know each other; "" leaves
-// it to the server. Without an error the data is on its way.
+// Signal sends data, which is anything that JSON can express in 63 KiB, to a peer, or to "@user".
+// room says by which room the two know each other; "" leaves it to the server. Without an error the
+// data is on its way.
 func (s *Session) Signal(ctx context.Context, to, room string, data any) error {
 	if err := s.send(ctx, outFrame{Type: "signal", To: to, Room: room}, data); err != nil {
 		return fmt.Errorf("signal: %w", err)
@@ -105,7 +107,8 @@ func (s *Session) Ping(ctx context.Context) (time.Duration, error) {
 	return time.Since(locked(s, func() time.Time { return r.sent })), nil
 }
 
-// do makes a request and waits for its answer, over as many connections as that takes. A request whose context ends before may still take effect.
+// do makes a request and waits for its answer, over as many connections as that takes. A request
+// whose context ends before may still take effect.
 func (s *Session) do(ctx context.Context, f outFrame) (*request, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -188,8 +191,8 @@ func (s *Session) abandon(r *request) {
 	}
 }
 
-// restart prepares what the new session has to say: first it joins its rooms again, then come the requests that the old one has not got an answer to,
-// if they can't do harm twice. mu is held.
+// restart prepares what the new session has to say: first it joins its rooms again, then come the
+// requests that the old one has not got an answer to, if they can't do harm twice. mu is held.
 func (s *Session) restart() {
 	old := s.pending
 	s.seq, s.received = 0, 0

@@ -21,7 +21,8 @@ import (
 // numbered is a signal of the cut test: the n-th of one of its streams.
 type numbered struct{ Stream, N int }
 
-// Ten thousand signals each way, and fifty cuts in the middle of them: nothing is lost, nothing comes twice, and the order stays.
+// Ten thousand signals each way, and fifty cuts in the middle of them: nothing is lost, nothing
+// comes twice, and the order stays.
 func TestNothingIsLostInFiftyCuts(t *testing.T) {
 	carriers(t, func(t *testing.T, c client.Carrier) {
 		const (
@@ -105,7 +106,8 @@ func TestNothingIsLostInFiftyCuts(t *testing.T) {
 	})
 }
 
-// Frames of the largest size are confirmed by their bytes, not their number: the hub keeps no more than a mebibyte.
+// Frames of the largest size are confirmed by their bytes, not their number: the hub keeps no more
+// than a mebibyte.
 func TestLargeSignalsFlow(t *testing.T) {
 	carriers(t, func(t *testing.T, c client.Carrier) {
 		b := start(t, hubOptions())
@@ -206,13 +208,15 @@ func TestRestartedBoxKnowsItsClients(t *testing.T) {
 		if err := sessions[0].Signal(deadline(t), ids[1], "coffee", "hi"); err != nil {
 			t.Fatal(err)
 		}
-		if e := expect[client.SignalEvent](t, sessions[1]); e.From != ids[0] || e.FromUser != "alice" || string(e.Data) != `"hi"` {
+		if e := expect[client.SignalEvent](t, sessions[1]); e.From != ids[0] || e.FromUser != "alice" ||
+			string(e.Data) != `"hi"` {
 			t.Errorf("got %+v", e)
 		}
 	})
 }
 
-// A session can outlive more than its connection and less than a restart: what is asked for meanwhile waits.
+// A session can outlive more than its connection and less than a restart: what is asked for
+// meanwhile waits.
 func TestRequestsWaitForTheConnection(t *testing.T) {
 	carriers(t, func(t *testing.T, c client.Carrier) {
 		b := start(t, hubOptions())
@@ -306,7 +310,8 @@ func TestReplacedSessionStaysAway(t *testing.T) {
 			t.Errorf("the old session ended with %v", err)
 		}
 		join(t, fresh, "tea")
-		if err := old.Broadcast(deadline(t), "tea", 1); !errors.Is(err, client.ErrClosed) || !client.IsCode(err, client.CodeReplaced) {
+		if err := old.Broadcast(deadline(t), "tea", 1); !errors.Is(err, client.ErrClosed) ||
+			!client.IsCode(err, client.CodeReplaced) {
 			t.Errorf("got %v", err)
 		}
 		if n := b.hub.Snapshot().Sessions; n != 1 {

@@ -11,7 +11,8 @@ const (
 	maxBatch      = 64        // frames that are written at once
 	maxBatchBytes = 128 << 10 // a POST may have twice as much
 
-	// What we have got of the server's is confirmed after so many frames, or bytes: it keeps them for us until then, and no more than 4096 and 1 MiB.
+	// What we have got of the server's is confirmed after so many frames, or bytes: it keeps them
+	// for us until then, and no more than 4096 and 1 MiB.
 	confirmFrames = 256
 	confirmBytes  = 256 << 10
 
@@ -94,7 +95,8 @@ func (s *Session) read(l link) error {
 	}
 }
 
-// withLastWord is why the connection ended: if its close code is lost, or says less, the error before it counts.
+// withLastWord is why the connection ended: if its close code is lost, or says less, the error
+// before it counts.
 func (s *Session) withLastWord(err error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -169,7 +171,8 @@ func (s *Session) act(f *inFrame) {
 func (f *inFrame) event() Event {
 	switch f.Type {
 	case "signal":
-		return SignalEvent{From: f.From, FromName: f.FromName, FromUser: f.FromUser, Room: f.Room, Polite: f.Polite, Data: f.Data}
+		return SignalEvent{From: f.From, FromName: f.FromName, FromUser: f.FromUser, Room: f.Room, Polite: f.Polite,
+			Data: f.Data}
 	case "broadcast":
 		return BroadcastEvent{From: f.From, FromName: f.FromName, Room: f.Room, Data: f.Data}
 	case "peer-joined":
@@ -182,8 +185,9 @@ func (f *inFrame) event() Event {
 	return nil
 }
 
-// write sends what there is to say over a connection, and watches over it: a connection on which nothing is heard for a minute is dead. It returns when
-// stop is closed. When the session is over it says goodbye first.
+// write sends what there is to say over a connection, and watches over it: a connection on which
+// nothing is heard for a minute is dead. It returns when stop is closed. When the session is over
+// it says goodbye first.
 func (s *Session) write(l link, stop <-chan struct{}) error {
 	every := locked(s, func() time.Duration { return s.heartbeat })
 	if every < time.Second || every > maxPing {
@@ -233,7 +237,8 @@ func (s *Session) write(l link, stop <-chan struct{}) error {
 	}
 }
 
-// take is what is to be written next: requests, or a ping if there is none and a sign of life is asked for or due.
+// take is what is to be written next: requests, or a ping if there is none and a sign of life is
+// asked for or due.
 func (s *Session) take(ping bool) (batch []outFrame, received uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -33,7 +33,8 @@ type frame struct {
 	Data                            json.RawMessage
 }
 
-// script serves one connection after the other with the next of the parts; there is no other than those. Each part has the connection until it returns.
+// script serves one connection after the other with the next of the parts; there is no other than
+// those. Each part has the connection until it returns.
 func script(t *testing.T, parts ...func(*wire)) (url string) {
 	t.Helper()
 	next := make(chan func(*wire), len(parts))
@@ -110,14 +111,16 @@ func TestOrderOfTheServersFrames(t *testing.T) {
 	t.Parallel()
 	s := dial(t, script(t, func(w *wire) {
 		w.greet()
-		w.say(`{"type":"broadcast","data":1,"seq":1}`, `{"type":"broadcast","data":1,"seq":1}`, `{"type":"something newer","seq":2}`,
+		w.say(`{"type":"broadcast","data":1,"seq":1}`, `{"type":"broadcast","data":1,"seq":1}`,
+			`{"type":"something newer","seq":2}`,
 			`{"type":"broadcast","data":3,"seq":3}`, `{"type":"broadcast","data":5,"seq":5}`)
 		w.conn.ReadMessage() // until the client has gone
 	}, func(w *wire) {
 		if f := w.hear("resume"); f.Seq != 3 || f.Token != "t" {
 			t.Errorf("got %+v", f)
 		}
-		w.say(resumed, `{"type":"broadcast","data":3,"seq":3}`, `{"type":"broadcast","data":4,"seq":4}`, `{"type":"broadcast","data":5,"seq":5}`)
+		w.say(resumed, `{"type":"broadcast","data":3,"seq":3}`, `{"type":"broadcast","data":4,"seq":4}`,
+			`{"type":"broadcast","data":5,"seq":5}`)
 		w.rest()
 	}), client.Options{Carrier: client.WebSocket})
 	broadcasts(t, s, "1", "3", "4", "5")
@@ -161,8 +164,8 @@ func TestUnansweredRequestsAreSentAgain(t *testing.T) {
 	s.Close()
 }
 
-// When the server has forgotten the session, nobody knows whether a signal was passed on; what does no harm twice is sent again, with numbers that begin
-// anew.
+// When the server has forgotten the session, nobody knows whether a signal was passed on; what does
+// no harm twice is sent again, with numbers that begin anew.
 func TestRequestsOfAForgottenSession(t *testing.T) {
 	t.Parallel()
 	heard := make(chan struct{})
@@ -207,7 +210,8 @@ func TestRequestsOfAForgottenSession(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	expect[client.Restarted](t, s)
-	if e := expect[client.Rejoined](t, s); e.Room != "tea" || e.Capacity != 2 || len(e.Peers) != 1 || e.Peers[0].ID != "q" {
+	if e := expect[client.Rejoined](t, s); e.Room != "tea" || e.Capacity != 2 || len(e.Peers) != 1 ||
+		e.Peers[0].ID != "q" {
 		t.Errorf("got %+v", e)
 	}
 	s.Close()
@@ -270,7 +274,8 @@ func TestFinalWords(t *testing.T) {
 				w.greet()
 				talk(w)
 			}), client.Options{Carrier: client.WebSocket})
-			if err := ended(t, s); !client.IsCode(err, client.CodeKicked) || !strings.Contains(err.Error(), "out with you") {
+			if err := ended(t, s); !client.IsCode(err, client.CodeKicked) ||
+				!strings.Contains(err.Error(), "out with you") {
 				t.Errorf("ended with %v", err)
 			}
 			if _, err := s.Ping(deadline(t)); !errors.Is(err, client.ErrClosed) {

@@ -47,7 +47,9 @@ type Session struct {
 	received         uint64 // the server's frame that was processed last
 	unconfirmed      int    // frames that the server hasn't been told of
 	unconfirmedBytes int
-	lastWord         *Error // of the server, if its latest frame is an error that answers no request: the reason of a close that follows
+	// of the server, if its latest frame is an error that answers no request: the reason of a close
+	// that follows
+	lastWord *Error
 
 	seq     uint64     // of the last request
 	pending []*request // unanswered, in the order of their seq
@@ -111,7 +113,8 @@ func (s *Session) ICEServers() []ICEServer {
 // ICEExpires is until when relaying can be started with ICEServers; zero: for ever.
 func (s *Session) ICEExpires() time.Time { return locked(s, func() time.Time { return s.iceExpires }) }
 
-// ResumeToken is for Options.Replaces of a session that shall take this one's place. It is a secret.
+// ResumeToken is for Options.Replaces of a session that shall take this one's place. It is a
+// secret.
 func (s *Session) ResumeToken() string { return locked(s, func() string { return s.resumeToken }) }
 
 // Err tells why the session has ended: nil while it hasn't, and after Close.
@@ -123,7 +126,8 @@ func locked[T any](s *Session, get func() T) T {
 	return get()
 }
 
-// Close ends the session: others see it leave at once, if it has a connection. It returns when all its goroutines are gone, after two seconds at most.
+// Close ends the session: others see it leave at once, if it has a connection. It returns when all
+// its goroutines are gone, after two seconds at most.
 func (s *Session) Close() {
 	s.end(nil)
 	<-s.done

@@ -33,10 +33,12 @@ func TestRoomHasItsEvents(t *testing.T) {
 			t.Errorf("got %+v", room)
 		}
 		room := join(t, bob, "tea")
-		if want := (client.Peer{ID: alice.PeerID(), Name: "Alice", User: "alice", Polite: true}); len(room.Peers) != 1 || room.Peers[0] != want {
+		if want := (client.Peer{ID: alice.PeerID(), Name: "Alice", User: "alice",
+			Polite: true}); len(room.Peers) != 1 || room.Peers[0] != want {
 			t.Errorf("got %+v, want %+v", room, want)
 		}
-		if e := expect[client.PeerJoined](t, alice); e.Room != "tea" || e.Peer != (client.Peer{ID: bob.PeerID(), Name: "Bob"}) {
+		if e := expect[client.PeerJoined](t, alice); e.Room != "tea" ||
+			e.Peer != (client.Peer{ID: bob.PeerID(), Name: "Bob"}) {
 			t.Errorf("got %+v", e)
 		}
 
@@ -44,13 +46,15 @@ func TestRoomHasItsEvents(t *testing.T) {
 		if err := bob.Signal(deadline(t), alice.PeerID(), "tea", data); err != nil {
 			t.Fatal(err)
 		}
-		if e := expect[client.SignalEvent](t, alice); e.From != bob.PeerID() || e.FromName != "Bob" || e.Room != "tea" || string(e.Data) != string(data) {
+		if e := expect[client.SignalEvent](t, alice); e.From != bob.PeerID() || e.FromName != "Bob" ||
+			e.Room != "tea" || string(e.Data) != string(data) {
 			t.Errorf("got %+v", e)
 		}
 		if err := bob.Broadcast(deadline(t), "tea", nil); err != nil {
 			t.Fatal(err)
 		}
-		if e := expect[client.BroadcastEvent](t, alice); e.From != bob.PeerID() || e.Room != "tea" || string(e.Data) != "null" {
+		if e := expect[client.BroadcastEvent](t, alice); e.From != bob.PeerID() || e.Room != "tea" ||
+			string(e.Data) != "null" {
 			t.Errorf("got %+v", e)
 		}
 		if err := bob.Leave(deadline(t), "tea"); err != nil {
@@ -146,7 +150,8 @@ func TestRefusalsHaveTheirCodes(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 		// More than the server takes would end the session there: it is refused here.
-		if err := other.Broadcast(deadline(t), "tea", strings.Repeat("x", 64<<10)); !client.IsCode(err, client.CodeTooLarge) {
+		if err := other.Broadcast(deadline(t), "tea", strings.Repeat("x", 64<<10)); !client.IsCode(err,
+			client.CodeTooLarge) {
 			t.Errorf("got %v", err)
 		}
 		if err := other.Broadcast(deadline(t), "tea", func() {}); err == nil {
@@ -175,7 +180,8 @@ func TestICEServers(t *testing.T) {
 		s := dial(t, p.url(), client.Options{Carrier: c})
 		is := func(servers []client.ICEServer, username string) {
 			t.Helper()
-			if len(servers) != 1 || servers[0].Username != username || servers[0].Credential != "secret" || servers[0].URLs[0] != "turn:box.example.org" {
+			if len(servers) != 1 || servers[0].Username != username || servers[0].Credential != "secret" ||
+				servers[0].URLs[0] != "turn:box.example.org" {
 				t.Errorf("got %+v, want those of the user %s", servers, username)
 			}
 		}
@@ -204,7 +210,8 @@ func TestPingMeasures(t *testing.T) {
 	})
 }
 
-// A session whose application doesn't read ends by itself, and says so; nothing is dropped in silence. Requests go on until then.
+// A session whose application doesn't read ends by itself, and says so; nothing is dropped in
+// silence. Requests go on until then.
 func TestSlowConsumerEnds(t *testing.T) {
 	carriers(t, func(t *testing.T, c client.Carrier) {
 		b := start(t, hubOptions())
@@ -243,11 +250,15 @@ func TestSlowConsumerEnds(t *testing.T) {
 func TestContextsEnd(t *testing.T) {
 	t.Parallel()
 	// A server that takes connections and says nothing.
-	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter,
+		r *http.Request) {
+		<-r.Context().Done()
+	}))
 	defer silent.Close()
 	for _, c := range []client.Carrier{client.Auto, client.WebSocket, client.SSE} {
 		ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
-		if _, err := client.Dial(ctx, silent.URL, client.Options{Carrier: c}); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := client.Dial(ctx, silent.URL, client.Options{Carrier: c}); !errors.Is(err,
+			context.DeadlineExceeded) {
 			t.Errorf("dial over %q: %v", c, err)
 		}
 		cancel()
@@ -304,7 +315,8 @@ func TestManyRequestsAtOnce(t *testing.T) {
 func TestAddressesOfAServer(t *testing.T) {
 	t.Parallel()
 	b := start(t, hubOptions())
-	for _, address := range []string{"http://" + b.addr, "ws://" + b.addr + "/", "http://" + b.addr + "/signal", "ws://" + b.addr + "/signal/?x#y"} {
+	for _, address := range []string{"http://" + b.addr, "ws://" + b.addr + "/", "http://" + b.addr + "/signal",
+		"ws://" + b.addr + "/signal/?x#y"} {
 		for _, c := range []client.Carrier{client.WebSocket, client.SSE} {
 			s, err := client.Dial(deadline(t), address, client.Options{Carrier: c})
 			if err != nil {
@@ -326,7 +338,8 @@ func TestAddressesOfAServer(t *testing.T) {
 	}
 }
 
-// What answers instead of a hub is told in its own words, and a server that has moved with its new address.
+// What answers instead of a hub is told in its own words, and a server that has moved with its new
+// address.
 func TestAnswersOfOthersAreTold(t *testing.T) {
 	t.Parallel()
 	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

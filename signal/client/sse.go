@@ -12,8 +12,8 @@ const maxEvent = maxIncoming + 4<<10
 
 var errEventTooLarge = errors.New("an event of the server's stream is too large")
 
-// sseEvent is one event of a text/event-stream. Its id and retry are of no use here: the frames have their own numbers, and it is
-// the session that comes back.
+// sseEvent is one event of a text/event-stream. Its id and retry are of no use here: the frames
+// have their own numbers, and it is the session that comes back.
 type sseEvent struct {
 	name string // "message" if the stream has none
 	data []byte
@@ -68,8 +68,8 @@ func (s *sseReader) next() (sseEvent, error) {
 	}
 }
 
-// readLine is a line without its end, which may be CR, LF, or both. It is good until the next one. A CR is acted on at once: the stream may
-// pause behind it.
+// readLine is a line without its end, which may be CR, LF, or both. It is good until the next one.
+// A CR is acted on at once: the stream may pause behind it.
 func (s *sseReader) readLine(limit int) ([]byte, error) {
 	s.line = s.line[:0]
 	for {

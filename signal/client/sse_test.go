@@ -30,11 +30,14 @@ func TestStreamOfEvents(t *testing.T) {
 		want         []namedEvent
 	}{
 		{"one of each", "event: open\ndata: {}\n\nid: 1\ndata: x\n\n", []namedEvent{{"open", "{}"}, {"message", "x"}}},
-		{"ends of lines", "data: a\r\n\r\ndata: b\r\rdata: c\n\n", []namedEvent{{"message", "a"}, {"message", "b"}, {"message", "c"}}},
+		{"ends of lines", "data: a\r\n\r\ndata: b\r\rdata: c\n\n",
+			[]namedEvent{{"message", "a"}, {"message", "b"}, {"message", "c"}}},
 		{"several lines of data", "data: a\ndata\ndata:b\n\n", []namedEvent{{"message", "a\n\nb"}}},
 		{"one space belongs to the field", "data:  a: b\n\n", []namedEvent{{"message", " a: b"}}},
-		{"comments and unknown fields", ": hello\n:\n\nretry: 5\nfoo: bar\ndata: a\n: x\n\n", []namedEvent{{"message", "a"}}},
-		{"an event without data is none, and leaves no name", "event: close\n\ndata: a\n\n", []namedEvent{{"message", "a"}}},
+		{"comments and unknown fields", ": hello\n:\n\nretry: 5\nfoo: bar\ndata: a\n: x\n\n",
+			[]namedEvent{{"message", "a"}}},
+		{"an event without data is none, and leaves no name", "event: close\n\ndata: a\n\n",
+			[]namedEvent{{"message", "a"}}},
 		{"empty data is data", "event: x\ndata:\n\n", []namedEvent{{"x", ""}}},
 		{"an empty name is none", "event: x\nevent:\ndata: a\n\n", []namedEvent{{"message", "a"}}},
 		{"byte order mark", "\ufeffdata: a\n\n\ufeffdata: b\n\n", []namedEvent{{"message", "a"}}},
@@ -77,12 +80,14 @@ func TestStreamOfEventsIsBounded(t *testing.T) {
 		}
 	}
 	// A stream may have any number of comments in a row: they are how a silent one lives.
-	if _, err := readEvents(strings.NewReader(strings.Repeat(": still here\n", 2*maxEvent/13))); !errors.Is(err, io.EOF) {
+	if _, err := readEvents(strings.NewReader(strings.Repeat(": still here\n", 2*maxEvent/13))); !errors.Is(err,
+		io.EOF) {
 		t.Error(err)
 	}
 }
 
-// FuzzEvents: however a stream is cut into reads, it has the same events; none is larger than it may be, and their data has all that the stream's has.
+// FuzzEvents: however a stream is cut into reads, it has the same events; none is larger than it
+// may be, and their data has all that the stream's has.
 func FuzzEvents(f *testing.F) {
 	f.Add([]byte("event: open\ndata: {\"key\":\"k\"}\n\nid: 1\ndata: {}\r\n\r\n: c\rdata: a\rdata: b\r\r"))
 	f.Add([]byte("\ufeffdata\n\n\ndata: x"))

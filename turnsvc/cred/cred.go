@@ -1,9 +1,10 @@
 // Package cred mints and verifies the time-limited TURN credentials of signalbox.
 //
-// A username is "<unix expiry>:<id>", its password base64(HMAC-SHA1(key, username)): the convention of
-// draft-uberti-behave-turn-rest-00, which coturn calls static-auth-secret. The key that verifies a credential
-// decides its class, so a name cannot claim a class that its issuer did not give it. The package is
-// stateless: whoever holds the secret can verify what any process with that secret issued.
+// A username is "<unix expiry>:<id>", its password base64(HMAC-SHA1(key, username)): the convention
+// of draft-uberti-behave-turn-rest-00, which coturn calls static-auth-secret. The key that verifies
+// a credential decides its class, so a name cannot claim a class that its issuer did not give it.
+// The package is stateless: whoever holds the secret can verify what any process with that secret
+// issued.
 package cred
 
 import (
@@ -55,9 +56,9 @@ type Keys struct {
 
 type generation struct{ hub, ice, plain []byte }
 
-// NewKeys derives the signing keys. Hub and ICE credentials get keys of their own (HKDF-SHA256 with the labels
-// "hub" and "ice"), so that an outside program that holds the secret's REST passwords cannot forge a session's.
-// Empty old secrets are ignored.
+// NewKeys derives the signing keys. Hub and ICE credentials get keys of their own (HKDF-SHA256 with
+// the labels "hub" and "ice"), so that an outside program that holds the secret's REST passwords
+// cannot forge a session's. Empty old secrets are ignored.
 func NewKeys(secret string, old ...string) *Keys {
 	k := &Keys{}
 	for _, s := range append([]string{secret}, old...) {
@@ -81,14 +82,16 @@ func derive(secret, label string) []byte {
 	return key
 }
 
-// Mint returns the username and password of a credential of class Hub, ICE or Shared that is valid until expires.
+// Mint returns the username and password of a credential of class Hub, ICE or Shared that is valid
+// until expires.
 func (k *Keys) Mint(c Class, id string, expires time.Time) (username, password string) {
 	username = strconv.FormatInt(expires.Unix(), 10) + ":" + id
 	return username, sign(k.generations[0].key(c), username)
 }
 
-// Each calls try with the class and password that every key would have issued for username, newest secret first,
-// until try returns true. The work is the same for every name, so that timing tells no known user from an unknown one.
+// Each calls try with the class and password that every key would have issued for username, newest
+// secret first, until try returns true. The work is the same for every name, so that timing tells
+// no known user from an unknown one.
 func (k *Keys) Each(username string, try func(c Class, password string) bool) {
 	for _, g := range k.generations {
 		for _, c := range [...]Class{Hub, ICE, Shared} {
@@ -116,8 +119,8 @@ func sign(key []byte, username string) string {
 	return base64.StdEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// Parse splits a minted username into its expiry and id. ok is false for names of another form, a static user's
-// for example. A name that is only a number is valid and has no id, as coturn allows.
+// Parse splits a minted username into its expiry and id. ok is false for names of another form, a
+// static user's for example. A name that is only a number is valid and has no id, as coturn allows.
 func Parse(username string) (expires time.Time, id string, ok bool) {
 	stamp, id, _ := strings.Cut(username, ":")
 	sec, err := strconv.ParseInt(stamp, 10, 64)

@@ -23,11 +23,12 @@ type Options struct {
 	URL *url.URL // http or https
 	// Token returns what lets a session enter the room; nil: nothing is needed.
 	Token func(room string) (string, error)
-	// TLS has the roots that are trusted, and InsecureSkipVerify; its ServerName, if any, is the name that the certificate is asked for instead
-	// of the URL's.
-	TLS     *tls.Config
-	Dial    func(ctx context.Context, network, addr string) (net.Conn, error) // of HTTP and signaling; nil uses net.Dialer
-	Timeout time.Duration                                                     // of one check
+	// TLS has the roots that are trusted, and InsecureSkipVerify; its ServerName, if any, is the
+	// name that the certificate is asked for instead of the URL's.
+	TLS *tls.Config
+	// of HTTP and signaling; nil uses net.Dialer
+	Dial    func(ctx context.Context, network, addr string) (net.Conn, error)
+	Timeout time.Duration // of one check
 }
 
 // maxSkew is how far two clocks may differ.
@@ -57,7 +58,8 @@ func (d *Doctor) Client(ctx context.Context, o Options) {
 	o.URL = front.base
 	known := scopeOfHost(ctx, o.URL.Hostname())
 	if o.URL.Scheme == "http" && known > scopeHost {
-		d.add(warning("use the https:// address: tls.mode says where its certificate comes from", "without https browsers give no camera and no microphone").named("certificate"))
+		d.add(warning("use the https:// address: tls.mode says where its certificate comes from",
+			"without https browsers give no camera and no microphone").named("certificate"))
 	}
 	if !trusted {
 		if o.Token != nil {
@@ -84,9 +86,11 @@ func lookUp(ctx context.Context, host string) Check {
 	if err != nil || len(addrs) == 0 {
 		var dns *net.DNSError
 		if errors.As(err, &dns) && !dns.IsNotFound {
-			return failed("look at this machine's resolver: another name may tell whether it works at all", "%s can't be looked up: %v", host, reason(err))
+			return failed("look at this machine's resolver: another name may tell whether it works at all",
+				"%s can't be looked up: %v", host, reason(err))
 		}
-		return failed("make an A record for it (and AAAA, if the box has IPv6) that leads to the box", "the name %s leads nowhere", host)
+		return failed("make an A record for it (and AAAA, if the box has IPv6) that leads to the box",
+			"the name %s leads nowhere", host)
 	}
 	return ok("%s is %s, %s", host, joined(addrs), ms(time.Since(start)))
 }
@@ -132,7 +136,8 @@ func (f *front) close() {
 	}
 }
 
-// reach asks for the version. No secret is sent, so whoever answers may: the certificate has its own check.
+// reach asks for the version. No secret is sent, so whoever answers may: the certificate has its
+// own check.
 func (f *front) reach(ctx context.Context) Check {
 	conf := f.TLS.Clone()
 	conf.InsecureSkipVerify = true
@@ -155,9 +160,11 @@ func (f *front) reach(ctx context.Context) Check {
 		case to != "" && resp.StatusCode/100 == 3:
 			return failed("name that URL if it is the box's", "%s redirects to %.200s", f.URL, to)
 		case resp.StatusCode >= 500:
-			return failed("a reverse proxy seems to find nothing behind it: is signalbox running, and where the proxy looks for it?", "%s answers %s", f.URL, resp.Status)
+			return failed("a reverse proxy seems to find nothing behind it: is signalbox running, and where the "+
+				"proxy looks for it?", "%s answers %s", f.URL, resp.Status)
 		}
-		return failed("look whether the URL is right; a reverse proxy has to pass on every path", "%s answers %s, but not as a signalbox does", f.URL, resp.Status)
+		return failed("look whether the URL is right; a reverse proxy has to pass on every path",
+			"%s answers %s, but not as a signalbox does", f.URL, resp.Status)
 	}
 	if f.base.Host != f.URL.Host || f.base.Scheme != f.URL.Scheme {
 		return ok("signalbox %.64s in %s, redirected to %s", v.Version, ms(took), f.base)
@@ -165,7 +172,8 @@ func (f *front) reach(ctx context.Context) Check {
 	return ok("signalbox %.64s in %s", v.Version, ms(took))
 }
 
-// stay follows redirects of the same host that don't lead out of TLS. Who redirects may be a stranger, and where it leads the token goes.
+// stay follows redirects of the same host that don't lead out of TLS. Who redirects may be a
+// stranger, and where it leads the token goes.
 func stay(to *http.Request, via []*http.Request) error {
 	from := via[len(via)-1].URL
 	if len(via) >= 10 || to.URL.Hostname() != from.Hostname() || from.Scheme == "https" && to.URL.Scheme != "https" {
@@ -205,15 +213,19 @@ func (f *front) unreachable(err error) Check {
 	var record tls.RecordHeaderError
 	switch {
 	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
-		return failed("say http:// instead of https://, or name the port of web.tls_listen", "port %s does not speak TLS", port)
+		return failed("say http:// instead of https://, or name the port of web.tls_listen",
+			"port %s does not speak TLS", port)
 	case isRefused(err):
-		return failed("is signalbox running, and is "+port+" the port of web.listen or web.tls_listen?", "nothing listens at %s", f.URL.Host)
+		return failed("is signalbox running, and is "+port+" the port of web.listen or web.tls_listen?",
+			"nothing listens at %s", f.URL.Host)
 	case isTimeout(err):
-		return failed("let the port in: ufw allow "+port+"/tcp, and in the cloud provider's firewall, too", "%s does not answer within %s", f.URL.Host, ms(f.Timeout))
+		return failed("let the port in: ufw allow "+port+"/tcp, and in the cloud provider's firewall, too",
+			"%s does not answer within %s", f.URL.Host, ms(f.Timeout))
 	case errors.Is(err, io.EOF) || isReset(err):
 		return failed("say https:// if that is the TLS port, and http:// if not", "%s hangs up", f.URL.Host)
 	}
-	return failed("look at the network of this machine, and whether the address is right", "%s can't be reached: %v", f.URL.Host, reason(err))
+	return failed("look at the network of this machine, and whether the address is right", "%s can't be reached: %v",
+		f.URL.Host, reason(err))
 }
 
 // ready asks whether new callers are welcome.
@@ -223,7 +235,8 @@ func (f *front) ready(ctx context.Context) Check {
 	case err != nil:
 		return failed("run doctor again: the box may have just been stopped", "/readyz can't be read: %v", reason(err))
 	case resp.StatusCode == http.StatusServiceUnavailable:
-		return failed("wait until it is up again, or start it", "the box is draining or stopping: it takes no new sessions")
+		return failed("wait until it is up again, or start it",
+			"the box is draining or stopping: it takes no new sessions")
 	case resp.StatusCode != http.StatusOK:
 		return warning("a reverse proxy has to pass on every path", "/readyz answers %s", resp.Status)
 	}
@@ -240,7 +253,8 @@ func (f *front) clock(context.Context) Check {
 		if f.skew < 0 {
 			which = "behind"
 		}
-		return warning("set both by NTP (timedatectl set-ntp true): certificates, room tokens and credentials end by the clock",
+		return warning("set both by NTP (timedatectl set-ntp true): certificates, room tokens and credentials end "+
+			"by the clock",
 			"the box's clock is %s %s this one", skew, which)
 	}
 	return ok("the box's clock and this one agree within %s", max(skew, time.Second+f.within).Round(time.Second))
@@ -265,7 +279,8 @@ func (f *front) certificate(ctx context.Context) Check {
 	conf.ServerName, conf.InsecureSkipVerify, conf.NextProtos = name, true, []string{"http/1.1"}
 	secure := tls.Client(conn, conf)
 	if err := secure.HandshakeContext(ctx); err != nil {
-		return failed("the box's log may say why; it speaks TLS 1.2 and 1.3", "the TLS handshake fails: %v", reason(err))
+		return failed("the box's log may say why; it speaks TLS 1.2 and 1.3", "the TLS handshake fails: %v",
+			reason(err))
 	}
 	return judge(secure.ConnectionState().PeerCertificates, name, f.TLS.RootCAs, f.TLS.InsecureSkipVerify, time.Now())
 }
@@ -284,9 +299,11 @@ func judge(chain []*x509.Certificate, name string, roots *x509.CertPool, insecur
 	}
 	switch {
 	case err != nil:
-		return warning("trust its authority with --ca FILE, and leave --insecure out", "not verified, since --insecure is set: %v", reason(err))
+		return warning("trust its authority with --ca FILE, and leave --insecure out",
+			"not verified, since --insecure is set: %v", reason(err))
 	case signalbox.CertificateEndsSoon(leaf, now):
-		return warning("look why it was not renewed: `signalbox status` and the log say so; browsers refuse it from then on", "for %s, but it ends %s", name, left)
+		return warning("look why it was not renewed: `signalbox status` and the log say so; browsers refuse it from "+
+			"then on", "for %s, but it ends %s", name, left)
 	}
 	return ok("for %s, of %s, ends %s", name, issuer(leaf), left)
 }
@@ -296,19 +313,25 @@ func distrust(leaf *x509.Certificate, chain int, name string, err error, now tim
 	var unknown x509.UnknownAuthorityError
 	switch {
 	case now.After(leaf.NotAfter):
-		return failed("renew it: browsers refuse the page, and turns: is not handed out", "it expired on %s", leaf.NotAfter.Format(time.DateOnly))
+		return failed("renew it: browsers refuse the page, and turns: is not handed out", "it expired on %s",
+			leaf.NotAfter.Format(time.DateOnly))
 	case now.Before(leaf.NotBefore):
-		return failed("look whether the clocks are right", "it is not valid before %s", leaf.NotBefore.Format(time.RFC3339))
+		return failed("look whether the clocks are right", "it is not valid before %s",
+			leaf.NotBefore.Format(time.RFC3339))
 	case errors.As(err, &wrongName):
-		return failed("get one for that name, or use the name that it is for", "it is not for %s: %v", name, reason(err))
+		return failed("get one for that name, or use the name that it is for", "it is not for %s: %v", name,
+			reason(err))
 	case errors.As(err, &unknown) && strings.HasPrefix(issuer(leaf), "signalbox local CA"):
-		return failed("trust the box's own authority with --ca FILE (/ca.pem has it, /trust helps devices), or get one that browsers know: tls.mode \"acme\"",
+		return failed("trust the box's own authority with --ca FILE (/ca.pem has it, /trust helps devices), or get "+
+			"one that browsers know: tls.mode \"acme\"",
 			"browsers warn: it is self-signed, by %s", issuer(leaf))
 	case errors.As(err, &unknown) && chain == 1:
-		return failed("serve the whole chain (tls.cert = fullchain.pem); if the authority is a private one, name it with --ca FILE",
+		return failed("serve the whole chain (tls.cert = fullchain.pem); if the authority is a private one, name it "+
+			"with --ca FILE",
 			"its authority (%s) is not known here, and the box sends no chain", issuer(leaf))
 	case errors.As(err, &unknown):
-		return failed("get one of an authority that browsers know; if this one is private, name it with --ca FILE", "its authority (%s) is not known here", issuer(leaf))
+		return failed("get one of an authority that browsers know; if this one is private, name it with --ca FILE",
+			"its authority (%s) is not known here", issuer(leaf))
 	}
 	return failed("get another certificate", "clients refuse it: %v", reason(err))
 }
@@ -325,7 +348,8 @@ func daysLeft(leaf *x509.Certificate, now time.Time) string {
 	return fmt.Sprintf("in %d days, on %s", days, leaf.NotAfter.Format(time.DateOnly))
 }
 
-// reason is the innermost part of an error that says something, in one line: what stands around it, the check has said in its own words.
+// reason is the innermost part of an error that says something, in one line: what stands around it,
+// the check has said in its own words.
 func reason(err error) string {
 	var op *net.OpError
 	var bad *url.Error

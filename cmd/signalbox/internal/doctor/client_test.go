@@ -34,7 +34,8 @@ func TestHealthyBoxIsHealthy(t *testing.T) {
 			t.Errorf("%+v", c)
 		}
 	}
-	for _, name := range []string{"DNS", "web", "ready", "clock", "WebSocket", "server-sent events", "room", "ICE servers", "stun/udp", "turn/udp", "turn/tcp", "relay ports"} {
+	for _, name := range []string{"DNS", "web", "ready", "clock", "WebSocket", "server-sent events", "room",
+		"ICE servers", "stun/udp", "turn/udp", "turn/tcp", "relay ports"} {
 		find(t, r, name)
 	}
 	for _, name := range []string{"turn/udp", "turn/tcp"} {
@@ -98,7 +99,8 @@ func TestCertificateThatHasExpiredOrWill(t *testing.T) {
 		6*24*time.Hour + time.Minute: {Warning, "it ends in 6 days"},
 	} {
 		cert, key := keyPair(t, time.Now().Add(ends))
-		r := ask(t, start(t, "tls.mode=files", "tls.cert="+cert, "tls.key="+key).https(), Options{TLS: rootsOf(t, cert)})
+		r := ask(t, start(t, "tls.mode=files", "tls.cert="+cert, "tls.key="+key).https(),
+			Options{TLS: rootsOf(t, cert)})
 		wants(t, r, "certificate", want.Verdict, want.words, "renew")
 	}
 }
@@ -159,7 +161,8 @@ func TestTokenForOtherRooms(t *testing.T) {
 func TestTokenOfOneUser(t *testing.T) {
 	t.Parallel()
 	set := []string{"auth.mode=jwt", "auth.jwt_key=north-north-north-north-north-north"}
-	minted, err := signalbox.MintToken(config(t, set...), signalbox.TokenRequest{Rooms: []string{"*"}, User: "alice", TTL: time.Hour})
+	minted, err := signalbox.MintToken(config(t, set...),
+		signalbox.TokenRequest{Rooms: []string{"*"}, User: "alice", TTL: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,7 +199,8 @@ func TestNoSignalbox(t *testing.T) {
 	other := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(other.Close)
 	wants(t, ask(t, other.URL, Options{}), "web", Failed, "not as a signalbox does", "404")
-	wants(t, ask(t, strings.Replace(other.URL, "http:", "https:", 1), Options{}), "web", Failed, "does not speak TLS", "http://")
+	wants(t, ask(t, strings.Replace(other.URL, "http:", "https:", 1), Options{}), "web", Failed, "does not speak TLS",
+		"http://")
 
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -227,7 +231,8 @@ func TestNameThatLeadsNowhere(t *testing.T) {
 	}
 }
 
-// A reverse proxy that passes on no WebSockets costs a warning: calls start over server-sent events.
+// A reverse proxy that passes on no WebSockets costs a warning: calls start over server-sent
+// events.
 func TestProxyThatEatsWebSockets(t *testing.T) {
 	t.Parallel()
 	b := start(t)
@@ -272,7 +277,8 @@ func TestRedirect(t *testing.T) {
 	}
 }
 
-// Whoever is on the way can answer before the certificate is looked at. A redirect to a host whose certificate is good, or out of TLS, gets no token.
+// Whoever is on the way can answer before the certificate is looked at. A redirect to a host whose
+// certificate is good, or out of TLS, gets no token.
 func TestRedirectByAStranger(t *testing.T) {
 	t.Parallel()
 	cert, key := keyPair(t, time.Now().Add(60*24*time.Hour))
@@ -297,7 +303,8 @@ func TestRedirectByAStranger(t *testing.T) {
 	}
 }
 
-// The box listens for TCP on all of loopback, and for UDP on 127.0.0.1 only: so at 127.0.0.9 it is as behind a firewall without UDP.
+// The box listens for TCP on all of loopback, and for UDP on 127.0.0.1 only: so at 127.0.0.9 it is
+// as behind a firewall without UDP.
 func TestUDPIsBlocked(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
@@ -345,7 +352,8 @@ func TestMachineWithOneFamily(t *testing.T) {
 	}
 	for at, want := range map[string]string{"192.0.2.1:3478": "no IPv4", "[2001:db8::1]:3478": "no IPv6"} {
 		one := &trial{target: target{addr: addrPort(at), transport: "udp"}}
-		if c := one.unreachable(fmt.Errorf("connect: %w", syscall.ENETUNREACH)); c.Verdict != Skipped || !strings.Contains(c.Detail, want) {
+		if c := one.unreachable(fmt.Errorf("connect: %w", syscall.ENETUNREACH)); c.Verdict != Skipped ||
+			!strings.Contains(c.Detail, want) {
 			t.Errorf("%+v", c)
 		}
 	}
@@ -372,7 +380,8 @@ func TestNoTURNServer(t *testing.T) {
 				c.Close()
 			}
 		}()
-		targets, c := resolve(deadline(t), []server{{url: "turn:" + l.Addr().String() + "?transport=tcp"}}, nil, scopeHost)
+		targets, c := resolve(deadline(t), []server{{url: "turn:" + l.Addr().String() + "?transport=tcp"}}, nil,
+			scopeHost)
 		if c.Verdict != OK || len(targets) != 1 {
 			t.Fatalf("%+v", c)
 		}
@@ -430,7 +439,8 @@ func TestICEServerURLs(t *testing.T) {
 	}
 }
 
-// What it means that nothing comes in depends on where both ends are: a fault is only what can be told to be one.
+// What it means that nothing comes in depends on where both ends are: a fault is only what can be
+// told to be one.
 func TestSilenceAtRelayPorts(t *testing.T) {
 	t.Parallel()
 	const box, elsewhere, lan, loopback = "198.51.100.7:50000", "192.0.2.9", "10.1.2.3", "127.0.0.1"
@@ -485,7 +495,8 @@ func TestWordsArePrintable(t *testing.T) {
 
 func TestClocks(t *testing.T) {
 	t.Parallel()
-	for skew, want := range map[time.Duration]Verdict{0: OK, 20 * time.Second: OK, time.Minute: Warning, -time.Hour: Warning} {
+	for skew, want := range map[time.Duration]Verdict{0: OK, 20 * time.Second: OK, time.Minute: Warning,
+		-time.Hour: Warning} {
 		other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Date", time.Now().Add(skew).UTC().Format(http.TimeFormat))
 			io.Copy(w, bytes.NewBufferString(`{"version":"1"}`))
@@ -500,7 +511,8 @@ func TestClocks(t *testing.T) {
 func TestICEServersThatLeadAstray(t *testing.T) {
 	t.Parallel()
 	list := []server{{url: "turn:127.0.0.1:3478"}}
-	if _, c := resolve(deadline(t), list, nil, scopeInternet); c.Verdict != Failed || !strings.Contains(c.Detail, "which only the box itself knows") || !strings.Contains(c.Fix, "public_host") {
+	if _, c := resolve(deadline(t), list, nil, scopeInternet); c.Verdict != Failed ||
+		!strings.Contains(c.Detail, "which only the box itself knows") || !strings.Contains(c.Fix, "public_host") {
 		t.Errorf("%+v", c)
 	}
 	if _, c := resolve(deadline(t), list, nil, scopeHost); c.Verdict != OK {

@@ -1,7 +1,9 @@
 // Package doctor says in words why calls don't connect, and what to do.
 //
-// It asks as any caller would: HTTP, the signaling protocol, and STUN and TURN on every address that the box hands out (Client). Of a box on this
-// machine it also looks at what surrounds it (Host). Each question is a Check; a check ends by itself, within Options.Timeout or a small multiple of it.
+// It asks as any caller would: HTTP, the signaling protocol, and STUN and TURN on every address
+// that the box hands out (Client). Of a box on this machine it also looks at what surrounds it
+// (Host). Each question is a Check; a check ends by itself, within Options.Timeout or a small
+// multiple of it.
 package doctor
 
 import (
@@ -93,7 +95,8 @@ func (d *Doctor) Report() Report {
 		r.Verdict = "Everything works: calls connect from here, through the relay, too."
 	}
 	if d.local && d.meet {
-		r.Verdict += " That is from this machine: what a firewall does shows from another network only, with signalbox doctor URL."
+		r.Verdict += " That is from this machine: what a firewall does shows from another network only, with " +
+			"signalbox doctor URL."
 	}
 	return r
 }
@@ -114,7 +117,8 @@ func (d *Doctor) add(c Check) Verdict {
 }
 
 // check runs one, unless ctx is done.
-func (d *Doctor) check(ctx context.Context, name string, timeout time.Duration, run func(context.Context) Check) Verdict {
+func (d *Doctor) check(ctx context.Context, name string, timeout time.Duration,
+	run func(context.Context) Check) Verdict {
 	if ctx.Err() != nil {
 		return Skipped
 	}

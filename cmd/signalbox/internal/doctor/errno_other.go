@@ -13,5 +13,6 @@ func isReset(err error) bool { return errors.Is(err, syscall.ECONNRESET) }
 
 // hasNoWay reports whether this machine has no way to addresses of that family.
 func hasNoWay(err error) bool {
-	return errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EAFNOSUPPORT)
+	return errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, syscall.EADDRNOTAVAIL) ||
+		errors.Is(err, syscall.EAFNOSUPPORT)
 }

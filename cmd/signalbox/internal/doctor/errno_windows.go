@@ -14,5 +14,6 @@ func isReset(err error) bool { return errors.Is(err, windows.WSAECONNRESET) }
 
 // hasNoWay reports whether this machine has no way to addresses of that family.
 func hasNoWay(err error) bool {
-	return errors.Is(err, windows.WSAENETUNREACH) || errors.Is(err, windows.WSAEADDRNOTAVAIL) || errors.Is(err, windows.WSAEAFNOSUPPORT)
+	return errors.Is(err, windows.WSAENETUNREACH) || errors.Is(err, windows.WSAEADDRNOTAVAIL) ||
+		errors.Is(err, windows.WSAEAFNOSUPPORT)
 }

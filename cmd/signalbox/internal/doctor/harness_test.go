@@ -117,7 +117,8 @@ func find(t testing.TB, r Report, name string) Check {
 	return Check{}
 }
 
-// wants fails unless the check has that verdict and says those words, in its detail or in what to do.
+// wants fails unless the check has that verdict and says those words, in its detail or in what to
+// do.
 func wants(t testing.TB, r Report, name string, v Verdict, words ...string) {
 	t.Helper()
 	c := find(t, r, name)
@@ -142,7 +143,8 @@ func text(r Report) string {
 	return b.String() + r.Verdict
 }
 
-// keyPair writes a self-signed certificate for loopback that ends then, and returns the paths of it and of its key.
+// keyPair writes a self-signed certificate for loopback that ends then, and returns the paths of it
+// and of its key.
 func keyPair(t testing.TB, ends time.Time) (certPath, keyPath string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -164,7 +166,8 @@ func keyPair(t testing.TB, ends time.Time) (certPath, keyPath string) {
 	}
 	dir := t.TempDir()
 	certPath, keyPath = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	for path, block := range map[string]*pem.Block{certPath: {Type: "CERTIFICATE", Bytes: der}, keyPath: {Type: "PRIVATE KEY", Bytes: keyDER}} {
+	for path, block := range map[string]*pem.Block{certPath: {Type: "CERTIFICATE", Bytes: der},
+		keyPath: {Type: "PRIVATE KEY", Bytes: keyDER}} {
 		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
 			t.Fatal(err)
 		}

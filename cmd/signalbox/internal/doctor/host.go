@@ -30,8 +30,9 @@ type HostOptions struct {
 	Timeout time.Duration
 }
 
-// Host checks this machine, and then as a client the box that runs here with this configuration. If none runs, one does for as long as that takes, with
-// a copy of the state directory: doctor leaves nothing behind, and no file with an owner that the service can't read.
+// Host checks this machine, and then as a client the box that runs here with this configuration. If
+// none runs, one does for as long as that takes, with a copy of the state directory: doctor leaves
+// nothing behind, and no file with an owner that the service can't read.
 func (d *Doctor) Host(ctx context.Context, o HostOptions) {
 	d.local = true
 	c := &o.Config
@@ -43,7 +44,8 @@ func (d *Doctor) Host(ctx context.Context, o HostOptions) {
 	d.check(ctx, "this clock", o.Timeout, func(context.Context) Check { return ownClock() })
 	d.check(ctx, "state", o.Timeout, func(context.Context) Check { return stateDir(o.State) })
 	if c.TLS.Mode != "off" {
-		d.check(ctx, "kept certificate", o.Timeout, func(context.Context) Check { return keptCertificate(*c, signalbox.ReadState(o.State), o.TLS.RootCAs) })
+		d.check(ctx, "kept certificate", o.Timeout,
+			func(context.Context) Check { return keptCertificate(*c, signalbox.ReadState(o.State), o.TLS.RootCAs) })
 	}
 	if ctx.Err() != nil {
 		return
@@ -57,7 +59,8 @@ func (d *Doctor) Host(ctx context.Context, o HostOptions) {
 	}
 }
 
-// config says what of the configuration does not fit this machine. What has a check of its own is left to that.
+// config says what of the configuration does not fit this machine. What has a check of its own is
+// left to that.
 func (d *Doctor) config(ctx context.Context, o HostOptions) {
 	var found []string
 	if d.check(ctx, "config", 2*o.Timeout, func(context.Context) Check {
@@ -120,16 +123,20 @@ func portRange(ctx context.Context, c signalbox.Config) Check {
 	}
 	switch {
 	case taken == tried:
-		return failed("choose another range in turn.relay_ports; `signalbox allocations` shows whether they are in use", "no port of %d-%d is free on %s", first, last, where[0].Bind)
+		return failed("choose another range in turn.relay_ports; `signalbox allocations` shows whether they are in use",
+			"no port of %d-%d is free on %s", first, last, where[0].Bind)
 	case taken*4 > tried:
-		return warning("widen turn.relay_ports, or look who has them: ss -lunp", "%d of %d ports tried in %d-%d are taken", taken, tried, first, last)
+		return warning("widen turn.relay_ports, or look who has them: ss -lunp",
+			"%d of %d ports tried in %d-%d are taken", taken, tried, first, last)
 	case size < few:
-		return warning("widen turn.relay_ports: each allocation takes one, and a mesh call of eight makes some 60", "%d-%d are only %d ports", first, last, size)
+		return warning("widen turn.relay_ports: each allocation takes one, and a mesh call of eight makes some 60",
+			"%d-%d are only %d ports", first, last, size)
 	}
 	return ok("%d-%d, of which %d of %d tried are free", first, last, tried-taken, tried)
 }
 
-// enoughFiles is what scripts/signalbox.service grants, roughly: an allocation and a session take one each.
+// enoughFiles is what scripts/signalbox.service grants, roughly: an allocation and a session take
+// one each.
 const enoughFiles = 8192
 
 func openFiles() Check {
@@ -138,7 +145,8 @@ func openFiles() Check {
 	case !known:
 		return skipped("this system has no such limit")
 	case limit < enoughFiles:
-		return warning("raise it: LimitNOFILE=65536 in the unit, or ulimit -n 65536; each session and each allocation takes one", "a process may open %d only", limit)
+		return warning("raise it: LimitNOFILE=65536 in the unit, or ulimit -n 65536; each session and each "+
+			"allocation takes one", "a process may open %d only", limit)
 	}
 	return ok("a process may open %d", limit)
 }
@@ -153,9 +161,11 @@ func udpBuffer() Check {
 		return skipped("this system does not say")
 	case largest < wantedBuffer && lost > 0:
 		return warning(fmt.Sprintf("sysctl -w net.core.rmem_max=%d, and in /etc/sysctl.d", wantedBuffer),
-			"it holds %d KiB, and since it started this system has dropped %d datagrams for lack of one", largest>>10, lost)
+			"it holds %d KiB, and since it started this system has dropped %d datagrams for lack of one", largest>>10,
+			lost)
 	}
-	return ok("up to %d KiB (net.core.rmem_max); %d datagrams dropped for lack of room since this system started", largest>>10, lost)
+	return ok("up to %d KiB (net.core.rmem_max); %d datagrams dropped for lack of room since this system started",
+		largest>>10, lost)
 }
 
 func ownClock() Check {
@@ -164,7 +174,8 @@ func ownClock() Check {
 	case !known:
 		return skipped("this system does not say whether it is right")
 	case !synced:
-		return warning("set it by NTP: timedatectl set-ntp true; a container's clock is its host's", "%s, and nothing keeps it right", time.Now().Format(time.RFC3339))
+		return warning("set it by NTP: timedatectl set-ntp true; a container's clock is its host's",
+			"%s, and nothing keeps it right", time.Now().Format(time.RFC3339))
 	}
 	return ok("%s, kept right by NTP", time.Now().Format(time.RFC3339))
 }
@@ -181,13 +192,15 @@ func stateDir(dir string) Check {
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return warning("run doctor as the service's user (sudo -u signalbox signalbox doctor ...) or as root", "%s can't be read: %v", dir, reason(err))
+		return warning("run doctor as the service's user (sudo -u signalbox signalbox doctor ...) or as root",
+			"%s can't be read: %v", dir, reason(err))
 	}
 	owner, _ := ownerOf(info)
 	for _, e := range entries {
 		if file, err := e.Info(); err == nil && file.Mode().IsRegular() {
 			if uid, known := ownerOf(file); known && uid != owner {
-				return warning(fmt.Sprintf("chown %d %s", owner, filepath.Join(dir, e.Name())), "%s belongs to another user than the directory: the service may be unable to read it", e.Name())
+				return warning(fmt.Sprintf("chown %d %s", owner, filepath.Join(dir, e.Name())),
+					"%s belongs to another user than the directory: the service may be unable to read it", e.Name())
 			}
 			if runtime.GOOS != "windows" && file.Mode().Perm()&0o077 != 0 {
 				return warning("chmod 600 "+filepath.Join(dir, e.Name()), "others than its owner may read %s", e.Name())
@@ -272,9 +285,11 @@ func (d *Doctor) running(ctx context.Context, o HostOptions) bool {
 		return true
 	case err == nil:
 		d.add(ok("signalbox %s at %s for %s: %d sessions, %d allocations", status.Version, admin.URL(),
-			time.Since(time.UnixMilli(status.StartedAt)).Round(time.Second), status.Signal.Sessions, len(status.TURN.Allocations)).named("running"))
+			time.Since(time.UnixMilli(status.StartedAt)).Round(time.Second), status.Signal.Sessions,
+			len(status.TURN.Allocations)).named("running"))
 		if s := status.Certificate; s != nil && s.Problem != "" {
-			d.add(warning("the log says more; until it is renewed the old one is served", "the running box says of its certificate: %s", s.Problem).named("running"))
+			d.add(warning("the log says more; until it is renewed the old one is served",
+				"the running box says of its certificate: %s", s.Problem).named("running"))
 		}
 	default:
 		probe := &front{Options: clientOptions(o, admin, state)}
@@ -282,14 +297,16 @@ func (d *Doctor) running(ctx context.Context, o HostOptions) bool {
 		if c := timed(ctx, "", o.Timeout, probe.reach); c.Verdict != OK {
 			return false
 		}
-		d.add(warning("name the state directory of the box that runs: --state DIR (systemd: /var/lib/signalbox), as root or as its user",
+		d.add(warning("name the state directory of the box that runs: --state DIR (systemd: /var/lib/signalbox), as "+
+			"root or as its user",
 			"a signalbox runs at %s, but not with this state directory", admin.URL()).named("running"))
 	}
 	d.Client(ctx, clientOptions(o, admin, state))
 	return true
 }
 
-// adminOf finds the web port of the box, the TLS one if it has one. Without a kept token one is made up: it only asks whether somebody is there.
+// adminOf finds the web port of the box, the TLS one if it has one. Without a kept token one is
+// made up: it only asks whether somebody is there.
 func adminOf(c signalbox.Config, state *signalbox.State) (*signalbox.Admin, error) {
 	if c.TLS.Mode != "off" && c.Web.TLSListen != "" {
 		c.Web.Listen = ""
@@ -301,7 +318,8 @@ func adminOf(c signalbox.Config, state *signalbox.State) (*signalbox.Admin, erro
 	return signalbox.NewAdmin(c, state, "")
 }
 
-// clientOptions are for a box on this machine. It is reached by its own address, so the certificate is asked for the name that others use.
+// clientOptions are for a box on this machine. It is reached by its own address, so the certificate
+// is asked for the name that others use.
 func clientOptions(o HostOptions, admin *signalbox.Admin, state *signalbox.State) Options {
 	u, err := url.Parse(admin.URL())
 	if err != nil {
@@ -330,7 +348,8 @@ func ownToken(c signalbox.Config) func(string) (string, error) {
 		return func(string) (string, error) { return string(c.Auth.Password), nil }
 	case "jwt":
 		return func(room string) (string, error) {
-			t, err := signalbox.MintToken(c, signalbox.TokenRequest{Rooms: []string{room}, Name: "doctor", TTL: 5 * time.Minute})
+			t, err := signalbox.MintToken(c, signalbox.TokenRequest{Rooms: []string{room}, Name: "doctor",
+				TTL: 5 * time.Minute})
 			if err != nil {
 				return "", tokenError{err}
 			}
@@ -352,7 +371,8 @@ func (e tokenError) Unwrap() error { return e.error }
 // startAndCheck runs the same assembly for as long as the checks take.
 func (d *Doctor) startAndCheck(ctx context.Context, o HostOptions) {
 	if o.Config.TLS.Mode == "acme" {
-		d.add(skipped("no box runs here, and doctor orders no certificates: start signalbox, then run doctor again for the rest").named("running"))
+		d.add(skipped("no box runs here, and doctor orders no certificates: start signalbox, then run doctor again " +
+			"for the rest").named("running"))
 		return
 	}
 	dir, err := os.MkdirTemp("", "signalbox-doctor-")
@@ -361,7 +381,8 @@ func (d *Doctor) startAndCheck(ctx context.Context, o HostOptions) {
 		err = copyState(o.State, dir)
 	}
 	if err != nil {
-		d.add(failed("run doctor as the service's user or as root", "no box can be started for the checks: %v", err).named("start"))
+		d.add(failed("run doctor as the service's user or as root", "no box can be started for the checks: %v",
+			err).named("start"))
 		return
 	}
 	var app *signalbox.App
@@ -380,7 +401,8 @@ func (d *Doctor) startAndCheck(ctx context.Context, o HostOptions) {
 	defer func() {
 		stop()
 		if err := <-ended; err != nil {
-			d.add(failed("its message names what is missing", "the box that doctor started for the checks has ended: %v", err).named("start"))
+			d.add(failed("its message names what is missing",
+				"the box that doctor started for the checks has ended: %v", err).named("start"))
 		}
 	}()
 	c := o.Config
@@ -410,7 +432,8 @@ func listen(c signalbox.Config, dir string) (*signalbox.App, Check) {
 		if who := holders(portsOf(c)); len(who) > 0 {
 			fix = strings.Join(who, "; ") + ": stop it, or choose another port"
 			if strings.HasPrefix(who[0], "signalbox ") {
-				fix = strings.Join(who, "; ") + ": if that is the box to be checked, name its configuration and state directory with -c and --state"
+				fix = strings.Join(who, "; ") +
+					": if that is the box to be checked, name its configuration and state directory with -c and --state"
 			}
 		}
 		return nil, failed(fix, "%v", err)
@@ -442,7 +465,8 @@ func copyState(from, to string) error {
 	if err != nil {
 		return err
 	}
-	root, err := os.OpenRoot(from) // who runs doctor may be root, and whose directory it is, may be not: links lead nowhere else
+	// who runs doctor may be root, and whose directory it is, may be not: links lead nowhere else
+	root, err := os.OpenRoot(from)
 	if err != nil {
 		return err
 	}

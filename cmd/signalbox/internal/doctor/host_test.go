@@ -60,7 +60,8 @@ func contents(t testing.TB, dir string) map[string]string {
 // Where no box runs doctor runs one, and leaves nothing behind.
 func TestThisMachineWithoutABox(t *testing.T) {
 	t.Parallel()
-	for name, dir := range map[string]string{"never started": filepath.Join(t.TempDir(), "state"), "kept": start(t).dir} {
+	for name, dir := range map[string]string{"never started": filepath.Join(t.TempDir(), "state"),
+		"kept": start(t).dir} {
 		var before map[string]string
 		if name == "kept" {
 			before = contents(t, dir)
@@ -99,7 +100,8 @@ func TestThisMachineWithoutABox(t *testing.T) {
 func TestCopiedState(t *testing.T) {
 	t.Parallel()
 	from, to := t.TempDir(), t.TempDir()
-	for name, size := range map[string]int{"turn-secret": 44, "exact": 1 << 20, "large": 1<<20 + 1, ".turn-secret-1": 10} {
+	for name, size := range map[string]int{"turn-secret": 44, "exact": 1 << 20, "large": 1<<20 + 1,
+		".turn-secret-1": 10} {
 		if err := os.WriteFile(filepath.Join(from, name), make([]byte, size), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -116,7 +118,8 @@ func TestCopiedState(t *testing.T) {
 	if len(copied) != 2 || copied["turn-secret"] == "" || copied["exact"] == "" {
 		t.Errorf("%d files", len(copied))
 	}
-	if info, err := os.Stat(filepath.Join(to, "turn-secret")); err != nil || runtime.GOOS != "windows" && info.Mode().Perm() != 0o600 {
+	if info, err := os.Stat(filepath.Join(to, "turn-secret")); err != nil || runtime.GOOS != "windows" &&
+		info.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", info, err)
 	}
 	root, err := os.OpenRoot(from)
@@ -133,7 +136,8 @@ func TestCopiedState(t *testing.T) {
 func TestThisMachineWithABox(t *testing.T) {
 	t.Parallel()
 	for _, mode := range [][]string{
-		{"auth.mode=open"}, {"auth.mode=password", "auth.password=north-north"}, {"auth.mode=jwt", "auth.jwt_key=north-north-north-north-north-north"},
+		{"auth.mode=open"}, {"auth.mode=password", "auth.password=north-north"},
+		{"auth.mode=jwt", "auth.jwt_key=north-north-north-north-north-north"},
 		{"tls.mode=off"}, {"web.trusted_proxies=127.0.0.1", "web.proxy_protocol=true"},
 	} {
 		set := append([]string{"web.listen=" + free(t), "web.tls_listen=" + free(t)}, mode...)
@@ -152,7 +156,8 @@ func TestThisMachineWithABox(t *testing.T) {
 	}
 }
 
-// Behind many NATs a machine does not reach itself by its public address: that is no fault. The box is at 127.0.0.1 only, and hands out 127.0.0.9.
+// Behind many NATs a machine does not reach itself by its public address: that is no fault. The box
+// is at 127.0.0.1 only, and hands out 127.0.0.9.
 func TestThisMachineBehindANAT(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
@@ -162,7 +167,8 @@ func TestThisMachineBehindANAT(t *testing.T) {
 	for _, name := range []string{"stun/udp 127.0.0.9", "turn/udp 127.0.0.9", "turn/tcp 127.0.0.9"} {
 		wants(t, r, name, Warning, "does not reach 127.0.0.9", "in another network")
 	}
-	if r.Failed != 0 || !strings.Contains(r.Verdict, "shows from another network only") || strings.Contains(r.Verdict, "no relay works") {
+	if r.Failed != 0 || !strings.Contains(r.Verdict, "shows from another network only") ||
+		strings.Contains(r.Verdict, "no relay works") {
 		t.Error(text(r))
 	}
 }
@@ -178,7 +184,8 @@ func TestTakenPort(t *testing.T) {
 	taken := other.Addr().String()
 	for _, key := range []string{"turn.listen", "web.listen"} {
 		d := New(nil)
-		d.Host(deadline(t), HostOptions{Config: config(t, key+"="+taken), State: t.TempDir(), TLS: &tls.Config{}, Timeout: time.Second})
+		d.Host(deadline(t), HostOptions{Config: config(t, key+"="+taken), State: t.TempDir(), TLS: &tls.Config{},
+			Timeout: time.Second})
 		r := d.Report()
 		wants(t, r, "start", Failed, key+": listen on tcp "+taken, "choose another")
 		if runtime.GOOS == "linux" {
@@ -193,7 +200,8 @@ func TestTakenPort(t *testing.T) {
 func TestThisMachinesCertificate(t *testing.T) {
 	t.Parallel()
 	expired, key := keyPair(t, time.Now().Add(-time.Hour))
-	set := []string{"tls.mode=files", "tls.cert=" + expired, "tls.key=" + key, "web.listen=" + free(t), "web.tls_listen=" + free(t)}
+	set := []string{"tls.mode=files", "tls.cert=" + expired, "tls.key=" + key, "web.listen=" + free(t),
+		"web.tls_listen=" + free(t)}
 	r := examine(t, config(t, set...), t.TempDir())
 	wants(t, r, "kept certificate", Failed, "it expired on ", "renew")
 
@@ -206,7 +214,8 @@ func TestThisMachinesCertificate(t *testing.T) {
 	wants(t, r, "kept certificate", Failed, "it is not for 127.0.0.2")
 
 	// No orders from doctor.
-	r = examine(t, config(t, "tls.mode=acme", "public_host=call.example.org", "web.listen="+free(t), "web.tls_listen="+free(t)), t.TempDir())
+	r = examine(t, config(t, "tls.mode=acme", "public_host=call.example.org", "web.listen="+free(t), "web.tls_listen="+
+		free(t)), t.TempDir())
 	wants(t, r, "running", Skipped, "orders no certificates", "start signalbox")
 }
 
@@ -216,7 +225,8 @@ func TestWhatDoesNotFitThisMachine(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "turn-secret"), []byte("north-north-north-north"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	r := examine(t, config(t, "turn.listen=192.0.2.77:3478", "turn.relay_ip=127.0.0.1", "turn.relay_ports=50000-50009", "web.listen="+free(t), "web.tls_listen="), dir)
+	r := examine(t, config(t, "turn.listen=192.0.2.77:3478", "turn.relay_ip=127.0.0.1", "turn.relay_ports=50000-50009",
+		"web.listen="+free(t), "web.tls_listen="), dir)
 	wants(t, r, "config", Warning, "this machine has no address 192.0.2.77")
 	wants(t, r, "port range", Warning, "only 10 ports")
 	wants(t, r, "start", Failed, "this machine has no such address")
@@ -231,7 +241,8 @@ func TestWhatDoesNotFitThisMachine(t *testing.T) {
 	wants(t, examine(t, config(t, "web.listen=", "web.tls_listen="), file), "state", Failed, "is no directory")
 }
 
-// A configuration with a public key makes no tokens: that is said, and not taken for a fault of the network.
+// A configuration with a public key makes no tokens: that is said, and not taken for a fault of the
+// network.
 func TestRoomTokensOfOthers(t *testing.T) {
 	t.Parallel()
 	public, _, err := ed25519.GenerateKey(nil)
@@ -246,6 +257,7 @@ func TestRoomTokensOfOthers(t *testing.T) {
 	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r := examine(t, config(t, "auth.mode=jwt", "auth.jwt_key="+path, "web.listen="+free(t), "web.tls_listen="), t.TempDir())
+	r := examine(t, config(t, "auth.mode=jwt", "auth.jwt_key="+path, "web.listen="+free(t), "web.tls_listen="),
+		t.TempDir())
 	wants(t, r, "signaling", Failed, "its configuration makes none", "--token")
 }

@@ -16,7 +16,8 @@ func ownerOf(info fs.FileInfo) (uid uint32, known bool) {
 	return s.Uid, true
 }
 
-// fileLimit is how many files a process may open. Go's runtime has raised the soft limit to the hard one.
+// fileLimit is how many files a process may open. Go's runtime has raised the soft limit to the
+// hard one.
 func fileLimit() (limit uint64, known bool) {
 	var r syscall.Rlimit
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r) != nil {

@@ -80,8 +80,9 @@ func (d *Doctor) relay(ctx context.Context, o Options, p *pair, met bool, known 
 	})
 }
 
-// run checks one target: does it answer, does it relay, does data come through, does it refuse what it must. Who has relaying has allocations: all
-// targets at a time may be more than the box allows one caller.
+// run checks one target: does it answer, does it relay, does data come through, does it refuse what
+// it must. Who has relaying has allocations: all targets at a time may be more than the box allows
+// one caller.
 func (t *trial) run(ctx context.Context, o Options, relaying *sync.Mutex) {
 	step := func(name string, run func(context.Context) Check) Verdict {
 		c := timed(ctx, strings.TrimSpace(t.String()+" "+name), o.Timeout, run)
@@ -173,9 +174,11 @@ func (t *trial) unreachable(err error) Check {
 		return skipped("this machine has no %s", family)
 	case isRefused(err):
 		t.closed = true
-		return failed("look at turn.listen, and whether public_host names the machine that signalbox runs on", "nothing listens on port %s", t.port())
+		return failed("look at turn.listen, and whether public_host names the machine that signalbox runs on",
+			"nothing listens on port %s", t.port())
 	case errors.As(err, &unknown), errors.As(err, &invalid), errors.As(err, &name):
-		return failed("browsers do not say so, they only fail: get a certificate for this very name (tls.mode \"acme\")", "the certificate is not good for turns: %v", err)
+		return failed("browsers do not say so, they only fail: get a certificate for this very name (tls.mode "+
+			"\"acme\")", "the certificate is not good for turns: %v", err)
 	case isTimeout(err), errors.Is(err, context.DeadlineExceeded):
 		t.silent = true
 		return failed(open, "nothing came back over %s", strings.ToUpper(t.transport))
@@ -198,18 +201,23 @@ func (t *trial) compare(all []*trial) {
 	}
 	last := t.last()
 	last.Detail += ", though TCP works: UDP is blocked"
-	last.Fix = "let UDP in: ufw allow " + t.port() + ", and in the cloud provider's firewall, too; or it is this network that lets no UDP out: try from another"
+	last.Fix = "let UDP in: ufw allow " + t.port() +
+		", and in the cloud provider's firewall, too; or it is this network that lets no UDP out: try from another"
 }
 
-// outside takes back that the box does not answer if it is asked from its own machine, at an address that another one has, and at which nothing at all
-// answers: many NATs do not let a machine reach itself by the address that they give it.
+// outside takes back that the box does not answer if it is asked from its own machine, at an
+// address that another one has, and at which nothing at all answers: many NATs do not let a machine
+// reach itself by the address that they give it.
 func (t *trial) outside(all []*trial) bool {
-	if isOwn(t.addr.Addr()) || slices.ContainsFunc(all, func(other *trial) bool { return other.works && other.addr.Addr() == t.addr.Addr() }) {
+	if isOwn(t.addr.Addr()) || slices.ContainsFunc(all,
+		func(other *trial) bool { return other.works && other.addr.Addr() == t.addr.Addr() }) {
 		return false
 	}
 	c := t.last()
-	c.Verdict, c.Detail = Warning, fmt.Sprintf("this machine does not reach %s, which it does not have itself: that may be a NAT's way", t.addr.Addr())
-	c.Fix = "run signalbox doctor URL in another network; if it fails there, too, look whether public_host leads to this machine, and which ports the NAT passes on"
+	c.Verdict, c.Detail = Warning, fmt.Sprintf("this machine does not reach %s, which it does not have itself: that "+
+		"may be a NAT's way", t.addr.Addr())
+	c.Fix = "run signalbox doctor URL in another network; if it fails there, too, look whether public_host leads to " +
+		"this machine, and which ports the NAT passes on"
 	return true
 }
 
@@ -223,7 +231,8 @@ func isOwn(ip netip.Addr) bool {
 }
 
 // allocate makes two allocations, one for each session's credential.
-func (t *trial) allocate(life, within context.Context, a *turnClient, conf *tls.Config) (b *turnClient, second netip.AddrPort, c Check) {
+func (t *trial) allocate(life, within context.Context, a *turnClient, conf *tls.Config) (b *turnClient,
+	second netip.AddrPort, c Check) {
 	start := time.Now()
 	a.login(t.user, t.password)
 	var err error
@@ -239,7 +248,8 @@ func (t *trial) allocate(life, within context.Context, a *turnClient, conf *tls.
 		return b, second, refusedBy("the second session gets no relay address", err)
 	}
 	if here, there := scopeOf(t.relay.Addr()), scopeOf(t.addr.Addr()); here < there {
-		return b, second, warning("set public_ip to the address under which callers reach the box; in a container, use host networking, too",
+		return b, second, warning("set public_ip to the address under which callers reach the box; in a container, "+
+			"use host networking, too",
 			"it relays at %s, %s, while the box itself is reached at %s", t.relay, here, t.addr.Addr())
 	}
 	return b, second, ok("relays at %s, allocated in %s", t.relay, ms(took))
@@ -288,7 +298,8 @@ func (t *trial) exchange(ctx context.Context, a, b *turnClient, second netip.Add
 			rtts = append(rtts, time.Since(start))
 		}
 	}
-	const blind = "the relay may be unable to reach itself: public_ip has to be the address under which the box is seen, and turn.deny_peers must not hold it; " +
+	const blind = "the relay may be unable to reach itself: public_ip has to be the address under which the box is " +
+		"seen, and turn.deny_peers must not hold it; " +
 		"a NAT in front of several boxes needs hairpinning"
 	switch {
 	case there == 0:
@@ -296,7 +307,8 @@ func (t *trial) exchange(ctx context.Context, a, b *turnClient, second netip.Add
 	case len(rtts) == 0:
 		return failed(blind, "packets come through one way only, %d of %d", there, sent)
 	case len(rtts) < sent:
-		return warning("look at the load of the box and of the network; at `signalbox status`, too, which counts what was dropped, and at turn.limits",
+		return warning("look at the load of the box and of the network; at `signalbox status`, too, which counts "+
+			"what was dropped, and at turn.limits",
 			"%d of %d packets were lost; there and back in %s", sent-len(rtts), sent, ms(median(rtts)))
 	}
 	return ok("%d packets there and back, in %s", sent, ms(median(rtts)))
@@ -329,7 +341,8 @@ func median(list []time.Duration) time.Duration {
 	return sorted[len(sorted)/2]
 }
 
-// provoke asks for what must be refused. Its own relay's address is open to everybody on a box that relays on loopback.
+// provoke asks for what must be refused. Its own relay's address is open to everybody on a box that
+// relays on loopback.
 func (t *trial) provoke(life, within context.Context, a *turnClient, conf *tls.Config) Check {
 	var wrong, odd, refused []string
 	wrongPassword := func() error {
@@ -376,13 +389,15 @@ func (t *trial) provoke(life, within context.Context, a *turnClient, conf *tls.C
 	case len(wrong) > 0:
 		return failed(fix, "%s", strings.Join(append(wrong, odd...), "; "))
 	case len(odd) > 0:
-		return warning("look at turn.peers and turn.allow_peers: with \"room\" and no entry, private networks are closed", "%s", strings.Join(odd, "; "))
+		return warning("look at turn.peers and turn.allow_peers: with \"room\" and no entry, private networks are "+
+			"closed", "%s", strings.Join(odd, "; "))
 	}
 	return ok("401 for a wrong password, 403 for peers %s%s", strings.Join(refused, ", "), note)
 }
 
-// knock sends from a socket of our own straight to a relay port, as a caller without a relay does. The relay itself sends nothing first: a firewall
-// in front of it would take our packets for the answers.
+// knock sends from a socket of our own straight to a relay port, as a caller without a relay does.
+// The relay itself sends nothing first: a firewall in front of it would take our packets for the
+// answers.
 func knock(ctx context.Context, o Options, trials []*trial) Check {
 	i := slices.IndexFunc(trials, func(t *trial) bool {
 		return t.data && t.transport == "udp" && t.relay.Addr().Is4() == t.mapped.Addr().Is4()
@@ -412,19 +427,25 @@ func knock(ctx context.Context, o Options, trials []*trial) Check {
 	return silence(relay, t.mapped.Addr(), refused)
 }
 
-// silence says what it means that nothing came in at a relay port, of a client that is seen at mapped and whose permission was perhaps refused.
+// silence says what it means that nothing came in at a relay port, of a client that is seen at
+// mapped and whose permission was perhaps refused.
 func silence(relay netip.AddrPort, mapped netip.Addr, refused error) Check {
 	switch {
 	case scopeOf(relay.Addr()) < scopeInternet:
-		return skipped("it can't be told from here: the relay's address %s is known within its own network only", relay.Addr())
+		return skipped("it can't be told from here: the relay's address %s is known within its own network only",
+			relay.Addr())
 	case scopeOf(mapped) < scopeInternet:
-		return skipped("it can't be told from here: the relay sees us at %s, and lets only public addresses in; that is no fault", mapped)
+		return skipped("it can't be told from here: the relay sees us at %s, and lets only public addresses in; "+
+			"that is no fault", mapped)
 	case relay.Addr() == mapped:
-		return skipped("it can't be told from here: this machine and the box share the address %s; try from another network", mapped)
+		return skipped("it can't be told from here: this machine and the box share the address %s; try from another "+
+			"network", mapped)
 	case refused != nil:
-		return skipped("it can't be told from here: the relay does not let %s in (%v); that is no fault", mapped, refused)
+		return skipped("it can't be told from here: the relay does not let %s in (%v); that is no fault", mapped,
+			refused)
 	}
-	return failed("let turn.relay_ports in: ufw allow 49152:65535/udp (the default), and in the cloud provider's firewall, too; if they are, public_ip may be wrong",
+	return failed("let turn.relay_ports in: ufw allow 49152:65535/udp (the default), and in the cloud provider's "+
+		"firewall, too; if they are, public_ip may be wrong",
 		"relay ports are blocked: nothing that was sent to %s came in", relay)
 }
 

@@ -22,7 +22,8 @@ func (p *pair) close() {
 	}
 }
 
-// signaling opens two sessions, one over each carrier, has them meet in a room, and goes on to the relay. known is how far the box's own address is.
+// signaling opens two sessions, one over each carrier, has them meet in a room, and goes on to the
+// relay. known is how far the box's own address is.
 func (d *Doctor) signaling(ctx context.Context, o Options, known scope) {
 	room := "doctor-" + strings.ToLower(rand.Text())
 	var p pair
@@ -49,7 +50,8 @@ func (d *Doctor) signaling(ctx context.Context, o Options, known scope) {
 		extra, err := dial(ctx, o, room, client.Auto)
 		cancel()
 		if err != nil {
-			d.add(failed("look at signal.sessions and sessions_per_source", "a second session can't be opened: %v", reason(err)).named("room"))
+			d.add(failed("look at signal.sessions and sessions_per_source", "a second session can't be opened: %v",
+				reason(err)).named("room"))
 			return
 		}
 		if p.a == nil {
@@ -73,8 +75,10 @@ func (c Check) named(name string) Check {
 	return c
 }
 
-// carry opens a session over one carrier and measures its round trip. A failure without a fix is the carrier's.
-func carry(ctx context.Context, o Options, room, name string, c client.Carrier, into **client.Session) (did Check, err error) {
+// carry opens a session over one carrier and measures its round trip. A failure without a fix is
+// the carrier's.
+func carry(ctx context.Context, o Options, room, name string, c client.Carrier, into **client.Session) (did Check,
+	err error) {
 	did = timed(ctx, name, o.Timeout, func(ctx context.Context) Check {
 		start := time.Now()
 		var s *client.Session
@@ -92,14 +96,16 @@ func carry(ctx context.Context, o Options, room, name string, c client.Carrier, 
 	return did, err
 }
 
-// addCarriers says how both did: where one works, the other's failure is a warning. What the box itself refuses it refuses on both.
+// addCarriers says how both did: where one works, the other's failure is a warning. What the box
+// itself refuses it refuses on both.
 func (d *Doctor) addCarriers(ws, sse Check) {
 	if ws.Verdict == Failed && ws.Fix != "" && ws.Detail == sse.Detail {
 		d.add(ws.named("signaling"))
 		return
 	}
 	losses := []string{
-		"calls still start over server-sent events; a reverse proxy has to pass on Upgrade and Connection on /signal (README: Behind a reverse proxy)",
+		"calls still start over server-sent events; a reverse proxy has to pass on Upgrade and Connection on " +
+			"/signal (README: Behind a reverse proxy)",
 		"it is for networks that eat WebSockets; a reverse proxy must not buffer /signal/events",
 	}
 	both := ws.Verdict == Failed && sse.Verdict == Failed
@@ -130,7 +136,8 @@ func dial(ctx context.Context, o Options, room string, c client.Carrier) (*clien
 func explain(err error) Check {
 	var none tokenError
 	if errors.As(err, &none) {
-		return failed("bring one with --token: whoever has the private key makes it (signalbox token --key FILE)", "%v", none)
+		return failed("bring one with --token: whoever has the private key makes it (signalbox token --key FILE)", "%v",
+			none)
 	}
 	var refused *client.Error
 	if !errors.As(err, &refused) {
@@ -138,13 +145,17 @@ func explain(err error) Check {
 	}
 	switch refused.Code {
 	case client.CodeUnauthorized:
-		return failed("bring the password, or a token that is still good: --token (`signalbox token` makes one)", "no entry: %s", refused.Message)
+		return failed("bring the password, or a token that is still good: --token (`signalbox token` makes one)",
+			"no entry: %s", refused.Message)
 	case client.CodeUserTaken:
-		return failed("bring a token for another user, or wait until that one has left", "no entry: the user whom the token names is in already")
+		return failed("bring a token for another user, or wait until that one has left",
+			"no entry: the user whom the token names is in already")
 	case client.CodeShuttingDown:
-		return failed("wait until it is up again, or start it", "the box is draining or stopping: it takes no new sessions")
+		return failed("wait until it is up again, or start it",
+			"the box is draining or stopping: it takes no new sessions")
 	case client.CodeRateLimited:
-		return failed("look at signal.sessions and signal.sessions_per_source, and at `signalbox status`", "the box takes no more sessions from here: %s", refused.Message)
+		return failed("look at signal.sessions and signal.sessions_per_source, and at `signalbox status`",
+			"the box takes no more sessions from here: %s", refused.Message)
 	case client.CodeKicked:
 		return failed("wait until the ban ends", "whoever comes from here is banned: %s", refused.Message)
 	}

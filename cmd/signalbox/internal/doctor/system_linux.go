@@ -21,7 +21,8 @@ func clockSynced() (synced, known bool) {
 	return t.Status&unix.STA_UNSYNC == 0, true
 }
 
-// receiveBuffer is the largest that a socket may have, in bytes, and how many UDP datagrams were dropped for lack of room in one.
+// receiveBuffer is the largest that a socket may have, in bytes, and how many UDP datagrams were
+// dropped for lack of room in one.
 func receiveBuffer() (largest int, lost uint64, known bool) {
 	text, err := os.ReadFile("/proc/sys/net/core/rmem_max")
 	if err != nil {

@@ -90,7 +90,8 @@ func (t target) at(ctx context.Context) ([]target, error) {
 	return out, nil
 }
 
-// resolve turns servers into targets. What is known less far than the box itself is of no use to those who reach that.
+// resolve turns servers into targets. What is known less far than the box itself is of no use to
+// those who reach that.
 func resolve(ctx context.Context, first, second []server, known scope) (targets []target, c Check) {
 	const most = 16
 	var problems, skips []string
@@ -125,7 +126,8 @@ func resolve(ctx context.Context, first, second []server, known scope) (targets 
 	targets = targets[:min(len(targets), most)]
 	switch {
 	case len(problems) > 0:
-		return targets, failed("public_host names the box in ICE servers: it must be a name or an address that callers can look up", "%s", strings.Join(problems, "; "))
+		return targets, failed("public_host names the box in ICE servers: it must be a name or an address that "+
+			"callers can look up", "%s", strings.Join(problems, "; "))
 	case !relays:
 		return targets, failed("turn.listen turns it on", "the box hands out no TURN server: %s", kinds(first))
 	case len(skips) > 0:
@@ -144,7 +146,8 @@ const (
 )
 
 func (s scope) String() string {
-	return [...]string{"which only the box itself knows", "an address of a private network", "an address of the internet"}[s]
+	return [...]string{"which only the box itself knows", "an address of a private network",
+		"an address of the internet"}[s]
 }
 
 var shared = netip.PrefixFrom(netip.AddrFrom4([4]byte{100, 64}), 10) // RFC 6598

@@ -16,13 +16,15 @@ import (
 	"github.com/pion/stun/v3"
 )
 
-// A TURN client of doctor's own (RFC 8656), as small as its questions are: one goroutine, one transaction at a time, every wait bounded by a context. What
-// the server says is not trusted: it can only make a check fail.
+// A TURN client of doctor's own (RFC 8656), as small as its questions are: one goroutine, one
+// transaction at a time, every wait bounded by a context. What the server says is not trusted: it
+// can only make a check fail.
 
 const (
-	maxFrame   = 65535
-	firstWait  = 250 * time.Millisecond // for an answer over UDP, then doubled: RFC 8489 §6.2.1 has 500 ms, for slower times
-	lifetime   = 60                     // of an allocation, in seconds: what ^C leaves behind is soon gone
+	maxFrame = 65535
+	// for an answer over UDP, then doubled: RFC 8489 §6.2.1 has 500 ms, for slower times
+	firstWait  = 250 * time.Millisecond
+	lifetime   = 60 // of an allocation, in seconds: what ^C leaves behind is soon gone
 	headerSize = 20
 )
 
@@ -85,7 +87,8 @@ func dialTURN(ctx context.Context, t target, conf *tls.Config) (*turnClient, err
 	return c, nil
 }
 
-// goodbye is how long the server has to say that it has taken an allocation back: so long is the next one not among those that a limit counts.
+// goodbye is how long the server has to say that it has taken an allocation back: so long is the
+// next one not among those that a limit counts.
 const goodbye = 500 * time.Millisecond
 
 // close gives the allocation back.
@@ -160,7 +163,8 @@ func (c *turnClient) allocate(ctx context.Context, like netip.Addr) (netip.AddrP
 	}
 	answer, err := c.authenticated(ctx, stun.MethodAllocate, requestedTransportUDP, families[0], lifetimeOf(lifetime))
 	if codeOf(err) == 440 {
-		answer, err = c.authenticated(ctx, stun.MethodAllocate, requestedTransportUDP, families[1], lifetimeOf(lifetime))
+		answer, err = c.authenticated(ctx, stun.MethodAllocate, requestedTransportUDP, families[1],
+			lifetimeOf(lifetime))
 	}
 	if err != nil {
 		return netip.AddrPort{}, err
@@ -175,7 +179,8 @@ func (c *turnClient) permit(ctx context.Context, peer netip.AddrPort) error {
 	return err
 }
 
-// authenticated makes a request as RFC 8489 §9.2 has it: challenged first, and again when the nonce has become stale.
+// authenticated makes a request as RFC 8489 §9.2 has it: challenged first, and again when the nonce
+// has become stale.
 func (c *turnClient) authenticated(ctx context.Context, method stun.Method, set ...setter) (*stun.Message, error) {
 	for try := 0; ; try++ {
 		signed := c.key != nil
@@ -192,7 +197,8 @@ func (c *turnClient) authenticated(ctx context.Context, method stun.Method, set 
 		case c.key == nil:
 			return nil, errors.New("the server asks for no password")
 		case c.key.Check(answer) != nil:
-			return nil, errors.New("the answer is not signed with the password: something on the way answers in the server's place")
+			return nil, errors.New("the answer is not signed with the password: something on the way answers in the " +
+				"server's place")
 		}
 		return answer, nil
 	}
@@ -210,7 +216,8 @@ func (c *turnClient) challenged(refusal *stun.Message) error {
 	return nil
 }
 
-// exchange sends a request and waits for its answer, until ctx is done. Over UDP it repeats the request. With a codeError the answer is the refusal.
+// exchange sends a request and waits for its answer, until ctx is done. Over UDP it repeats the
+// request. With a codeError the answer is the refusal.
 func (c *turnClient) exchange(ctx context.Context, method stun.Method, set ...setter) (*stun.Message, error) {
 	request, err := c.build(method, set...)
 	if err != nil {
@@ -262,7 +269,8 @@ func (c *turnClient) answer(ctx context.Context, request *stun.Message, until ti
 
 // sendTo sends data to a peer through the relay, as a Send indication.
 func (c *turnClient) sendTo(peer netip.AddrPort, data []byte, until time.Time) error {
-	m := &stun.Message{Type: stun.NewType(stun.MethodSend, stun.ClassIndication), TransactionID: stun.NewTransactionID()}
+	m := &stun.Message{Type: stun.NewType(stun.MethodSend, stun.ClassIndication),
+		TransactionID: stun.NewTransactionID()}
 	m.WriteHeader()
 	peerAddress(peer)(m)
 	m.Add(stun.AttrData, data)
@@ -319,7 +327,8 @@ func (c *turnClient) why(ctx context.Context, err error) error {
 	return err
 }
 
-// readFrame reads one STUN message of a stream into buf. There is no other frame: doctor binds no channels.
+// readFrame reads one STUN message of a stream into buf. There is no other frame: doctor binds no
+// channels.
 func readFrame(r io.Reader, buf []byte) ([]byte, error) {
 	if _, err := io.ReadFull(r, buf[:4]); err != nil {
 		return nil, err
@@ -338,7 +347,8 @@ var errNotSTUN = errors.New("what answers there does not speak STUN")
 
 // parse reads a STUN message; nil: it is none. The message has its own copy of the frame.
 func parse(frame []byte) *stun.Message {
-	if len(frame) < headerSize || !stun.IsMessage(frame) || headerSize+int(binary.BigEndian.Uint16(frame[2:4])) != len(frame) {
+	if len(frame) < headerSize || !stun.IsMessage(frame) ||
+		headerSize+int(binary.BigEndian.Uint16(frame[2:4])) != len(frame) {
 		return nil
 	}
 	m := &stun.Message{Raw: append([]byte(nil), frame...)}

@@ -46,7 +46,8 @@ func TestAddresses(t *testing.T) {
 			t.Errorf("got %v (%v), want %v", got, err, want)
 		}
 	}
-	for _, value := range []string{"", "\x00\x01\x00\x00", "\x00\x02\x00\x00\x01\x02\x03\x04", "\x00\x01\x00\x00" + strings.Repeat("x", 16), strings.Repeat("x", 200)} {
+	for _, value := range []string{"", "\x00\x01\x00\x00", "\x00\x02\x00\x00\x01\x02\x03\x04", "\x00\x01\x00\x00" +
+		strings.Repeat("x", 16), strings.Repeat("x", 200)} {
 		m := parse(message(stun.BindingSuccess, attribute(stun.AttrXORMappedAddress, value)))
 		if got, err := addressIn(m, stun.AttrXORMappedAddress); err == nil {
 			t.Errorf("%q is %v", value, got)
@@ -83,7 +84,8 @@ func TestFramesOfAStream(t *testing.T) {
 	}
 }
 
-// scripted is a connection whose far side answers the requests with prepared frames, each with the transaction ID of the last request.
+// scripted is a connection whose far side answers the requests with prepared frames, each with the
+// transaction ID of the last request.
 type scripted struct {
 	net.Conn // nil: what is not below is not called
 	frames   *bufio.Reader
@@ -118,17 +120,22 @@ func (s *scripted) SetReadDeadline(time.Time) error  { return nil }
 func (s *scripted) SetWriteDeadline(time.Time) error { return nil }
 func (s *scripted) Close() error                     { return nil }
 
-// FuzzAnswers: no answer of a server makes the client panic, wait for ever, or believe that it has a relay without the password's signature.
+// FuzzAnswers: no answer of a server makes the client panic, wait for ever, or believe that it has
+// a relay without the password's signature.
 func FuzzAnswers(f *testing.F) {
 	const prefix = "\x00\x01\x00\x00\x21\x12\xa4\x42"
-	challenge := message(stun.NewType(stun.MethodAllocate, stun.ClassErrorResponse), attribute(stun.AttrErrorCode, "\x00\x00\x04\x01"),
+	challenge := message(stun.NewType(stun.MethodAllocate, stun.ClassErrorResponse),
+		attribute(stun.AttrErrorCode, "\x00\x00\x04\x01"),
 		attribute(stun.AttrRealm, "r"), attribute(stun.AttrNonce, "n"))
-	success := message(stun.NewType(stun.MethodAllocate, stun.ClassSuccessResponse), attribute(stun.AttrMessageIntegrity, strings.Repeat("x", 20)))
+	success := message(stun.NewType(stun.MethodAllocate, stun.ClassSuccessResponse),
+		attribute(stun.AttrMessageIntegrity, strings.Repeat("x", 20)))
 	f.Add(append(bytes.Clone(challenge), success...))
 	f.Add(bytes.Repeat(challenge, 4))
 	f.Add(message(stun.BindingSuccess, attribute(stun.AttrXORMappedAddress, "\x00\x01\x00\x00\x01\x02\x03\x04")))
-	f.Add(message(stun.NewType(stun.MethodData, stun.ClassIndication), attribute(stun.AttrData, "x"), peerAddress(addrPort("192.0.2.1:1"))))
-	f.Add(append(bytes.Clone(challenge), message(stun.NewType(stun.MethodAllocate, stun.ClassSuccessResponse), attribute(stun.AttrMessageIntegrity, ""))...))
+	f.Add(message(stun.NewType(stun.MethodData, stun.ClassIndication), attribute(stun.AttrData, "x"),
+		peerAddress(addrPort("192.0.2.1:1"))))
+	f.Add(append(bytes.Clone(challenge), message(stun.NewType(stun.MethodAllocate, stun.ClassSuccessResponse),
+		attribute(stun.AttrMessageIntegrity, ""))...))
 	f.Add([]byte(prefix + strings.Repeat("\xff", 40)))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		for _, stream := range []bool{false, true} {
@@ -155,7 +162,8 @@ func FuzzAnswers(f *testing.F) {
 	})
 }
 
-// Another TURN server at the port, which lets everybody through to everywhere, is not taken for a good one.
+// Another TURN server at the port, which lets everybody through to everywhere, is not taken for a
+// good one.
 func TestOpenRelayIsFound(t *testing.T) {
 	t.Parallel()
 	conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
@@ -171,7 +179,8 @@ func TestOpenRelayIsFound(t *testing.T) {
 		PacketConnConfigs: []turn.PacketConnConfig{{
 			PacketConn: conn,
 			// It says that it relays elsewhere, so that loopback is not its own.
-			RelayAddressGenerator: &turn.RelayAddressGeneratorStatic{RelayAddress: net.IPv4(192, 0, 2, 1), Address: "127.0.0.1"},
+			RelayAddressGenerator: &turn.RelayAddressGeneratorStatic{RelayAddress: net.IPv4(192, 0, 2, 1),
+				Address: "127.0.0.1"},
 		}},
 	})
 	if err != nil {
@@ -179,7 +188,8 @@ func TestOpenRelayIsFound(t *testing.T) {
 	}
 	t.Cleanup(func() { other.Close() })
 	ctx := deadline(t)
-	list, _ := resolve(ctx, []server{{url: "turn:" + conn.LocalAddr().String() + "?transport=udp", user: "user", password: "password"}}, nil, scopeHost)
+	list, _ := resolve(ctx, []server{{url: "turn:" + conn.LocalAddr().String() + "?transport=udp", user: "user",
+		password: "password"}}, nil, scopeHost)
 	one := &trial{target: list[0]}
 	a, c := one.reach(ctx, ctx, &tls.Config{})
 	if c.Verdict != OK {
@@ -192,7 +202,8 @@ func TestOpenRelayIsFound(t *testing.T) {
 	}
 	defer b.close()
 	c = one.provoke(ctx, ctx, a, &tls.Config{})
-	if c.Verdict != Failed || !strings.Contains(c.Detail, "let through to 127.0.0.1") || !strings.Contains(c.Detail, "169.254.169.254") || c.Fix == "" {
+	if c.Verdict != Failed || !strings.Contains(c.Detail, "let through to 127.0.0.1") ||
+		!strings.Contains(c.Detail, "169.254.169.254") || c.Fix == "" {
 		t.Errorf("%+v", c)
 	}
 
@@ -213,7 +224,8 @@ func TestOpenRelayIsFound(t *testing.T) {
 func TestPrivateRelayAddress(t *testing.T) {
 	t.Parallel()
 	for ip, want := range map[string]scope{
-		"127.0.0.1": scopeHost, "::1": scopeHost, "10.0.0.1": scopeNetwork, "100.64.0.1": scopeNetwork, "fd00::1": scopeNetwork, "169.254.1.1": scopeNetwork,
+		"127.0.0.1": scopeHost, "::1": scopeHost, "10.0.0.1": scopeNetwork, "100.64.0.1": scopeNetwork,
+		"fd00::1": scopeNetwork, "169.254.1.1": scopeNetwork,
 		"198.51.100.7": scopeInternet, "2001:db8::1": scopeInternet,
 	} {
 		if got := scopeOf(netip.MustParseAddr(ip)); got != want {
@@ -274,11 +286,12 @@ func TestRefusalsOnTheWire(t *testing.T) {
 		code   int
 		words  string
 	}{
-		"486":                  {message(refused, code(486)), 486, ""},
-		"401 without a nonce":  {message(refused, code(401)), 0, "no proper realm and nonce"},
-		"no code":              {message(refused), 0, "without a code"},
-		"the end":              {nil, 0, "EOF"},
-		"no password is asked": {message(stun.NewType(stun.MethodAllocate, stun.ClassSuccessResponse)), 0, "asks for no password"},
+		"486":                 {message(refused, code(486)), 486, ""},
+		"401 without a nonce": {message(refused, code(401)), 0, "no proper realm and nonce"},
+		"no code":             {message(refused), 0, "without a code"},
+		"the end":             {nil, 0, "EOF"},
+		"no password is asked": {message(stun.NewType(stun.MethodAllocate, stun.ClassSuccessResponse)), 0,
+			"asks for no password"},
 	} {
 		conn := &scripted{frames: bufio.NewReader(bytes.NewReader(tc.frames))}
 		c := &turnClient{conn: conn, stream: bufio.NewReader(conn), buf: make([]byte, maxFrame+1)}
