@@ -1,0 +1,87 @@
+package netaddr
+
+import (
+	"encoding/binary"
+	"net/netip"
+)
+
+// never are addresses that lead to the host itself, to its link, or to a cloud's metadata service.
+var never = prefixes(
+	"0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4",
+	"168.63.129.16/32", "100.100.100.200/32", "192.0.0.192/32",
+	"::/128", "::1/128", "fe80::/10", "fec0::/10", "ff00::/8",
+	"fd00:ec2::254/128", "fd20:ce::254/128", "fd00:c1::a9fe:a9fe/128",
+)
+
+// special are the other addresses that the internet does not route (RFC 6890 and its registry). Of
+// IPv6 that is all but 2000::/3, and what is special in that.
+var special = prefixes(
+	"10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24",
+	"192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",
+	"::/3", "4000::/2", "8000::/1", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20",
+)
+
+func prefixes(list ...string) []netip.Prefix {
+	out := make([]netip.Prefix, len(list))
+	for i, s := range list {
+		out[i] = netip.MustParsePrefix(s)
+	}
+	return out
+}
+
+// Never reports whether ip leads to the host itself (loopback, unspecified), to its link
+// (link-local, multicast), or to a cloud's metadata service: addresses that no configuration opens
+// to the peers of a relay.
+func Never(ip netip.Addr) bool { return contains(never, ip) }
+
+// Global reports whether the internet routes ip, as far as its registries say.
+func Global(ip netip.Addr) bool {
+	return ip.IsValid() && !contains(never, ip) && !contains(special, ip)
+}
+
+// contains is Contains without a closure: the way of a packet asks it.
+func contains(list []netip.Prefix, ip netip.Addr) bool {
+	for _, p := range list {
+		if p.Contains(ip) {
+			return true
+		}
+	}
+	return false
+}
+
+// Embedded returns the IPv4 addresses that a gateway on the way may take an IPv6 address for. Which
+// of them, only the gateway knows.
+func Embedded(ip netip.Addr) []netip.Addr {
+	if !ip.Is6() {
+		return nil
+	}
+	b := ip.As16()
+	at := func(b0, b1, b2, b3 byte) netip.Addr { return netip.AddrFrom4([4]byte{b0, b1, b2, b3}) }
+	last := at(b[12], b[13], b[14], b[15])
+	prefix := binary.BigEndian.Uint32(b[:])
+	switch {
+	case ip.Is4In6(), prefix == 0 && [12]byte(b[:12]) == [12]byte{}:
+		return []netip.Addr{last} // mapped, compatible
+	case prefix == 0 && [8]byte(b[4:12]) == [8]byte{4: 0xFF, 5: 0xFF}:
+		return []netip.Addr{last} // translated (RFC 2765)
+	case prefix == 0x0064FF9B:
+		// NAT64. In the local prefix it may stand where RFC 6052 §2.2 puts it behind 96, 64, 56 or 48
+		// bits; a zero is filling.
+		out := []netip.Addr{last}
+		for _, a := range [...]netip.Addr{
+			at(b[9], b[10], b[11], b[12]), at(b[7], b[9], b[10], b[11]), at(b[6], b[7], b[9], b[10]),
+		} {
+			if a.As4()[0] != 0 {
+				out = append(out, a)
+			}
+		}
+		return out
+	case prefix>>16 == 0x2002:
+		return []netip.Addr{at(b[2], b[3], b[4], b[5])} // 6to4
+	case prefix == 0x20010000:
+		return []netip.Addr{at(b[4], b[5], b[6], b[7]), at(^b[12], ^b[13], ^b[14], ^b[15])} // Teredo: server, client
+	case b[8]&^3 == 0 && b[9] == 0 && b[10] == 0x5E && b[11] == 0xFE:
+		return []netip.Addr{last} // ISATAP
+	}
+	return nil
+}

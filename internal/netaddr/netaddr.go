@@ -1,0 +1,106 @@
+// Package netaddr knows addresses: how they are written, which of them the internet routes, which
+// of them are this machine's. It is the only place with such tables.
+package netaddr
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// ParseListen parses "host:port", where host is empty or an IP address. An empty host is the IPv6
+// unspecified address, which stands for every address of this machine.
+func ParseListen(s string) (netip.AddrPort, error) {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf(`%q is not an address to listen on: write ":3478", `+
+			`"192.0.2.1:3478" or "[2001:db8::1]:3478"`, s)
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf("%q: %q is not a port, 0 to 65535", s, port)
+	}
+	ip := netip.IPv6Unspecified()
+	if host != "" {
+		if ip, err = netip.ParseAddr(host); err != nil {
+			return netip.AddrPort{}, fmt.Errorf("%q: %q is not an IP address; leave it empty for every "+
+				"address of this machine", s, host)
+		}
+	}
+	return netip.AddrPortFrom(ip, uint16(n)), nil
+}
+
+// ParsePrefix parses an address or a network. An address is a network of one.
+func ParsePrefix(s string) (netip.Prefix, error) {
+	p, err := netip.ParsePrefix(s)
+	if err != nil {
+		ip, err := netip.ParseAddr(s)
+		if err != nil || ip.Zone() != "" {
+			return netip.Prefix{}, fmt.Errorf(`%q is neither an address nor a network: write "10.1.2.3" or `+
+				`"10.0.0.0/8"`, s)
+		}
+		p = netip.PrefixFrom(ip, ip.BitLen())
+	}
+	if p != p.Masked() {
+		return netip.Prefix{}, fmt.Errorf("%q has host bits set: write %q", s, p.Masked())
+	}
+	return p, nil
+}
+
+// Of is the IP address in "host:port", without the zone and as IPv4 where it is one. It is the zero
+// Addr if there is none, as with a Unix socket.
+func Of(hostPort string) netip.Addr {
+	at, err := netip.ParseAddrPort(hostPort)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return at.Addr().Unmap().WithZone("")
+}
+
+// ValidHost reports whether s is a host name or an address that can stand in a URI.
+func ValidHost(s string) bool {
+	if _, err := netip.ParseAddr(s); err == nil {
+		return !strings.Contains(s, "%")
+	}
+	if s == "" || len(s) > 253 {
+		return false
+	}
+	// A name that ends in a number is a mistyped address, and browsers take it for one (URL standard,
+	// "ends in a number").
+	labels := strings.Split(strings.TrimSuffix(s, "."), ".")
+	if _, err := strconv.ParseUint(labels[len(labels)-1], 10, 64); err == nil {
+		return false
+	}
+	return !strings.ContainsFunc(s, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '.' && r != '_'
+	})
+}
+
+// IsLoopback reports whether host is a loopback address. Names are not looked up.
+func IsLoopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback()
+}
+
+// HTTPSOrigin is what https URLs of a host begin with: an IPv6 address in brackets, and the usual
+// port left out.
+func HTTPSOrigin(host, port string) string {
+	return "https://" + strings.TrimSuffix(net.JoinHostPort(host, port), ":443")
+}
+
+// Port is the port of a TCP address, in digits.
+func Port(addr net.Addr) string { return strconv.Itoa(addr.(*net.TCPAddr).Port) }
+
+// Reaches reports whether a listener is bound to ip, or to every address of this machine.
+func Reaches(l net.Listener, ip netip.Addr) bool {
+	bound := l.Addr().(*net.TCPAddr).AddrPort().Addr().Unmap()
+	return bound.IsUnspecified() || bound == ip
+}
+
+// Contains reports whether one of the networks contains ip.
+func Contains(networks []netip.Prefix, ip netip.Addr) bool {
+	return slices.ContainsFunc(networks, func(p netip.Prefix) bool { return p.Contains(ip) })
+}

@@ -1,0 +1,156 @@
+package netaddr
+
+import (
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+)
+
+func TestParseListen(t *testing.T) {
+	t.Parallel()
+	for s, want := range map[string]string{
+		":3478": "[::]:3478", "192.0.2.1:80": "192.0.2.1:80", "[2001:db8::1]:0": "[2001:db8::1]:0",
+		"3478": "not an address to listen on", ":99999": "not a port", "localhost:80": "not an IP address",
+	} {
+		got, err := ParseListen(s)
+		if err != nil && strings.Contains(err.Error(), want) {
+			continue
+		}
+		if err != nil || got.String() != want {
+			t.Errorf("%s: %v, %v, want %s", s, got, err, want)
+		}
+	}
+}
+
+func TestParsePrefix(t *testing.T) {
+	t.Parallel()
+	for s, want := range map[string]string{
+		"10.1.2.3": "10.1.2.3/32", "10.0.0.0/8": "10.0.0.0/8", "2001:db8::1": "2001:db8::1/128",
+		"10.1.2.3/8": `write "10.0.0.0/8"`, "nobody": "neither an address nor a network",
+		"fe80::1%eth0": "neither an address nor a network",
+	} {
+		got, err := ParsePrefix(s)
+		if err != nil && strings.Contains(err.Error(), want) {
+			continue
+		}
+		if err != nil || got.String() != want {
+			t.Errorf("%s: %v, %v, want %s", s, got, err, want)
+		}
+	}
+}
+
+func TestValidHost(t *testing.T) {
+	t.Parallel()
+	for host, want := range map[string]bool{
+		"example.org": true, "example.org.": true, "a_b": true, "192.0.2.1": true, "2001:db8::1": true,
+		"": false, "192.0.2": false, "exa mple": false, "a/b": false, "fe80::1%eth0": false, "münchen.example": false,
+		strings.Repeat("a", 254): false,
+	} {
+		if got := ValidHost(host); got != want {
+			t.Errorf("%q: %v", host, got)
+		}
+	}
+}
+
+// One table for the whole product: there were four, and they differed on some of these.
+func TestGlobal(t *testing.T) {
+	t.Parallel()
+	for ip, want := range map[string]bool{
+		"8.8.8.8": true, "203.0.114.1": true, "2606:4700::1": true, "2a00::1": true,
+		"198.51.100.7": false, "198.18.0.1": false, "240.0.0.1": false, "2001:db8::1": false, "fec0::1": false,
+		"10.0.0.1": false, "100.64.0.1": false, "172.16.0.1": false, "192.168.1.1": false, "127.0.0.1": false,
+		"169.254.169.254": false, "0.0.0.0": false, "224.0.0.1": false, "255.255.255.255": false,
+		"::": false, "::1": false, "fe80::1": false, "fd00::1": false, "ff02::1": false, "2002:7f00:1::": false,
+	} {
+		if got := Global(netip.MustParseAddr(ip)); got != want {
+			t.Errorf("%s: %v", ip, got)
+		}
+	}
+	if Global(netip.Addr{}) {
+		t.Error("the zero address is global")
+	}
+}
+
+func TestNever(t *testing.T) {
+	t.Parallel()
+	for ip, want := range map[string]bool{
+		"127.0.0.1": true, "0.0.0.0": true, "169.254.169.254": true, "168.63.129.16": true, "fd00:ec2::254": true,
+		"fe80::1": true, "224.0.0.251": true, "10.0.0.1": false, "8.8.8.8": false, "fd00::1": false,
+	} {
+		if got := Never(netip.MustParseAddr(ip)); got != want {
+			t.Errorf("%s: %v", ip, got)
+		}
+	}
+}
+
+func TestEmbedded(t *testing.T) {
+	t.Parallel()
+	for ip, want := range map[string]string{
+		"::ffff:10.0.0.1": "10.0.0.1", "::10.0.0.1": "10.0.0.1", "::ffff:0:10.0.0.1": "10.0.0.1",
+		"64:ff9b::10.0.0.1": "10.0.0.1", "2002:a00:1::": "10.0.0.1", "2001:db8::5efe:10.0.0.1": "10.0.0.1",
+		"2001:0:808:808::f5ff:fffe": "8.8.8.8 10.0.0.1", "2606:4700::1": "", "10.0.0.1": "",
+	} {
+		var got []string
+		for _, a := range Embedded(netip.MustParseAddr(ip)) {
+			got = append(got, a.String())
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: %v, want %s", ip, got, want)
+		}
+	}
+}
+
+func TestOf(t *testing.T) {
+	t.Parallel()
+	for s, want := range map[string]string{
+		"192.0.2.1:80": "192.0.2.1", "[::ffff:192.0.2.1]:80": "192.0.2.1", "[fe80::1%eth0]:80": "fe80::1",
+	} {
+		if got := Of(s); got.String() != want {
+			t.Errorf("%s: %s", s, got)
+		}
+	}
+	if Of("@").IsValid() {
+		t.Error("a Unix socket has an address")
+	}
+}
+
+func TestLocal(t *testing.T) {
+	t.Parallel()
+	own, err := Own()
+	if err != nil {
+		t.Fatal(err)
+	}
+	local, err := Local()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(local) == 0 || len(local) > len(own) {
+		t.Errorf("own %v, local %v", own, local)
+	}
+	for _, ip := range local {
+		if ip.IsMulticast() || ip.Is6() && ip.IsLinkLocalUnicast() {
+			t.Errorf("%s is no address that a client could name", ip)
+		}
+	}
+}
+
+func TestURLs(t *testing.T) {
+	t.Parallel()
+	for _, c := range [][3]string{
+		{"example.org", "443", "https://example.org"}, {"example.org", "8443", "https://example.org:8443"},
+		{"2001:db8::1", "443", "https://[2001:db8::1]"},
+	} {
+		if got := HTTPSOrigin(c[0], c[1]); got != c[2] {
+			t.Errorf("%v: %s", c, got)
+		}
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if !Reaches(l, netip.MustParseAddr("127.0.0.1")) || Reaches(l, netip.MustParseAddr("127.0.0.2")) {
+		t.Error("the listener is bound to 127.0.0.1 alone")
+	}
+}

@@ -1,0 +1,50 @@
+package source
+
+import (
+	"net/netip"
+	"sync"
+)
+
+// Crowd counts what is open at one time, such as connections, in all and by source.
+type Crowd struct {
+	all, perSource int
+
+	mu      sync.Mutex
+	n       int
+	sources map[netip.Prefix]int
+	refused uint64
+}
+
+// NewCrowd returns an empty crowd. all and perSource are how many there may be; 0 is no limit.
+func NewCrowd(all, perSource int) *Crowd {
+	return &Crowd{all: all, perSource: perSource, sources: map[netip.Prefix]int{}}
+}
+
+// Enter counts one from ip in, unless there are too many. leave, which is called once, counts it out.
+// One without an address has no source, so only the limit in all holds for it.
+func (c *Crowd) Enter(ip netip.Addr) (leave func(), ok bool) {
+	block := Of(ip)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.all > 0 && c.n >= c.all || c.perSource > 0 && ip.IsValid() && c.sources[block] >= c.perSource {
+		c.refused++
+		return nil, false
+	}
+	c.n++
+	c.sources[block]++
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.n--
+		if c.sources[block]--; c.sources[block] == 0 {
+			delete(c.sources, block)
+		}
+	}, true
+}
+
+// Counts returns how many are in, and how many were refused since the start.
+func (c *Crowd) Counts() (open int, refused uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.n, c.refused
+}

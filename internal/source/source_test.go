@@ -1,0 +1,265 @@
+package source
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"signalbox/internal/netaddr"
+)
+
+func TestSourceBlock(t *testing.T) {
+	t.Parallel()
+	for source, want := range map[string]string{
+		"192.0.2.1":          "192.0.2.1/32",
+		"::ffff:192.0.2.1":   "192.0.2.1/32",
+		"2001:db8:1:2:3::4":  "2001:db8:1:2::/64",
+		"fe80::1:2:3%eth0":   "fe80::/64",
+		"2001:db8:1:2:ff::1": "2001:db8:1:2::/64",
+	} {
+		if got := Of(netip.MustParseAddr(source)).String(); got != want {
+			t.Errorf("%s: %s, want %s", source, got, want)
+		}
+	}
+	if Of(netip.Addr{}) != (netip.Prefix{}) {
+		t.Error("no address is a block of its own")
+	}
+}
+
+func TestSourceLimiter(t *testing.T) {
+	t.Parallel()
+	l := NewLimiter(1, 3)
+	now := time.Unix(1_800_000_000, 0)
+	allowed := func(ip string, n int, at time.Time) (ok int) {
+		for range n {
+			if l.Allow(netip.MustParseAddr(ip), at) {
+				ok++
+			}
+		}
+		return ok
+	}
+	if l.Spent(netip.MustParseAddr("192.0.2.1"), now) {
+		t.Error("a source that has asked for nothing has spent it all")
+	}
+	if n := allowed("192.0.2.1", 10, now); n != 3 {
+		t.Errorf("%d of 10 at once, want the burst of 3", n)
+	}
+	if !l.Spent(netip.MustParseAddr("192.0.2.1"), now) {
+		t.Error("a source that is refused has something left")
+	}
+	if n := allowed("192.0.2.2", 10, now) + allowed("::ffff:192.0.2.2", 10, now); n != 3 {
+		t.Errorf("another source: %d", n)
+	}
+	if n := allowed("2001:db8::1", 10, now) + allowed("2001:db8::2", 10, now); n != 3 {
+		t.Errorf("a /64 counts as %d", n)
+	}
+	if n := allowed("192.0.2.1", 10, now.Add(2*time.Second)); n != 2 {
+		t.Errorf("%d after two seconds, want 2", n)
+	}
+	for i := range 3 * maxSources {
+		l.Allow(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), now)
+	}
+	if len(l.sources) > maxSources {
+		t.Errorf("%d sources are remembered", len(l.sources))
+	}
+	var none *Limiter
+	if !none.Allow(netip.MustParseAddr("192.0.2.1"), now) || none.Spent(netip.MustParseAddr("192.0.2.1"), now) {
+		t.Error("no limiter limits")
+	}
+}
+
+// A limiter that is full forgets the sources that have nothing spent before those that have.
+func TestLimiterForgetsTheIdleFirst(t *testing.T) {
+	t.Parallel()
+	l := NewLimiter(1, 1)
+	now := time.Unix(1_800_000_000, 0)
+	for i := range maxSources - 1 {
+		l.Allow(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), now)
+	}
+	later := now.Add(time.Minute)
+	guesser := netip.MustParseAddr("192.0.2.1")
+	l.Allow(guesser, later)
+	l.Allow(netip.MustParseAddr("192.0.2.2"), later)
+	if !l.Spent(guesser, later) {
+		t.Error("a source that has just spent its share got it back")
+	}
+}
+
+// Not parallel: it counts allocations.
+func TestTable(t *testing.T) {
+	table := NewTable[atomic.Int32](1 << 10)
+	one := table.Of(netip.MustParseAddr("192.0.2.1"))
+	one.Add(1)
+	if table.Of(netip.MustParseAddr("::ffff:192.0.2.1")) != one {
+		t.Error("one source has two slots")
+	}
+	seen := map[*atomic.Int32]bool{}
+	for i := range 100 {
+		seen[table.Of(netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}))] = true
+	}
+	if len(seen) < 80 { // 95 to be expected
+		t.Errorf("100 sources have %d slots of 1024", len(seen))
+	}
+	if n := testing.AllocsPerRun(100, func() { table.Of(netip.AddrFrom4([4]byte{10, 0, 0, 1})) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func TestCrowd(t *testing.T) {
+	t.Parallel()
+	c := NewCrowd(4, 2)
+	var leaves []func()
+	for _, step := range []struct {
+		ip string
+		ok bool
+	}{
+		{"192.0.2.1", true}, {"192.0.2.1", true}, {"192.0.2.1", false}, {"2001:db8::1", true}, {"2001:db8::2", true},
+		{"192.0.2.2", false},
+	} {
+		leave, ok := c.Enter(netip.MustParseAddr(step.ip))
+		if ok != step.ok {
+			t.Errorf("%s: %v", step.ip, ok)
+		}
+		if ok {
+			leaves = append(leaves, leave)
+		}
+	}
+	leaves[2]()
+	if _, ok := c.Enter(netip.MustParseAddr("2001:db8::ffff")); !ok {
+		t.Error("a place was not given back")
+	}
+	for i, leave := range leaves {
+		if i != 2 {
+			leave()
+		}
+	}
+	if open, refused := c.Counts(); open != 1 || refused != 2 || len(c.sources) != 1 {
+		t.Errorf("%d open, %d refused, of %d sources", open, refused, len(c.sources))
+	}
+	unlimited := NewCrowd(0, 0)
+	for range 10 {
+		if _, ok := unlimited.Enter(netip.MustParseAddr("192.0.2.1")); !ok {
+			t.Fatal("a limit of 0 is one")
+		}
+	}
+	// Those without an address are not one source.
+	strangers := NewCrowd(0, 1)
+	for range 2 {
+		if _, ok := strangers.Enter(netip.Addr{}); !ok {
+			t.Error("one without an address is refused")
+		}
+	}
+}
+
+func TestBans(t *testing.T) {
+	t.Parallel()
+	b, now := NewBans(), time.Unix(1_800_000_000, 0)
+	network := netip.MustParsePrefix("192.0.2.0/24")
+	for _, ban := range []Ban{
+		{User: "eve", Until: now.Add(time.Hour)},
+		{Token: "sub:eve", Until: now.Add(time.Hour)},
+		{Source: network, Until: now.Add(time.Minute)},
+		{Until: now.Add(time.Hour)}, // of nobody
+	} {
+		if err := b.Add(ban, now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	inside, outside := netip.MustParseAddr("192.0.2.9"), netip.MustParseAddr("198.51.100.1")
+	for _, c := range []struct {
+		user, token string
+		ip          netip.Addr
+		at          time.Duration
+		want        bool
+	}{
+		{user: "eve", want: true},
+		{token: "sub:eve", want: true},
+		{ip: inside, want: true},
+		{user: "ann", token: "sub:ann", ip: outside},
+		{},
+		{user: "eve", at: time.Hour},
+		{ip: inside, at: time.Minute},
+	} {
+		if got := b.Concern(c.user, c.token, c.ip, now.Add(c.at)); got != c.want {
+			t.Errorf("%+v: %v", c, got)
+		}
+	}
+	if len(b.users)+len(b.sources) != 0 {
+		t.Errorf("bans that are over are kept: %v %v", b.users, b.sources)
+	}
+}
+
+// A ban that there is no room for is not confirmed as one.
+func TestBansAreBounded(t *testing.T) {
+	t.Parallel()
+	b, now := NewBans(), time.Unix(1_800_000_000, 0)
+	for i := range maxBans {
+		source := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 32)
+		if err := b.Add(Ban{Source: source, Until: now.Add(time.Minute)}, now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	one := Ban{Source: netip.MustParsePrefix("192.0.2.1/32"), Until: now.Add(time.Hour)}
+	if b.Add(one, now) == nil || b.Concern("", "", one.Source.Addr(), now) {
+		t.Error("there is room for one more")
+	}
+	if err := b.Add(one, now.Add(time.Minute)); err != nil || !b.Concern("", "", one.Source.Addr(), now.Add(time.Minute)) {
+		t.Errorf("bans that are over take the place of new ones: %v", err)
+	}
+}
+
+func TestClientsOfTrustedProxies(t *testing.T) {
+	t.Parallel()
+	var proxies Proxies
+	for _, s := range []string{"127.0.0.1", "10.0.0.0/8", "2001:db8:1::/48"} {
+		p, err := netaddr.ParsePrefix(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		proxies = append(proxies, p)
+	}
+	for name, tc := range map[string]struct {
+		from   string
+		header []string
+		want   string
+	}{
+		"no proxy":                   {"198.51.100.7:5", nil, "198.51.100.7:5"},
+		"no proxy, but it says so":   {"198.51.100.7:5", []string{"192.0.2.1"}, "198.51.100.7:5"},
+		"a proxy without the header": {"127.0.0.1:5", nil, "127.0.0.1:5"},
+		"a proxy":                    {"127.0.0.1:5", []string{"192.0.2.1"}, "192.0.2.1:0"},
+		"a proxy, in IPv6's dress":   {"[::ffff:127.0.0.1]:5", []string{"::ffff:192.0.2.1"}, "192.0.2.1:0"},
+		"an IPv6 proxy":              {"[2001:db8:1::9]:5", []string{"2001:db8:2::1"}, "[2001:db8:2::1]:0"},
+		"spoofed":                    {"127.0.0.1:5", []string{"192.0.2.66, 192.0.2.1"}, "192.0.2.1:0"},
+		"spoofed as a proxy":         {"127.0.0.1:5", []string{"192.0.2.66, 10.0.0.1, 192.0.2.1"}, "192.0.2.1:0"},
+		"spoofed in a line":          {"127.0.0.1:5", []string{"192.0.2.66", "192.0.2.1"}, "192.0.2.1:0"},
+		"two proxies":                {"127.0.0.1:5", []string{"192.0.2.66, 192.0.2.1, 10.1.2.3"}, "192.0.2.1:0"},
+		"two proxies in lines":       {"127.0.0.1:5", []string{"192.0.2.1", "10.1.2.3"}, "192.0.2.1:0"},
+		"nothing but proxies":        {"127.0.0.1:5", []string{"10.1.2.4, 10.1.2.3"}, "10.1.2.4:0"},
+		"a port":                     {"127.0.0.1:5", []string{"192.0.2.1:4711"}, "192.0.2.1:0"},
+		"brackets":                   {"127.0.0.1:5", []string{"[2001:db8:2::1]"}, "[2001:db8:2::1]:0"},
+		"brackets and a port":        {"127.0.0.1:5", []string{"[2001:db8:2::1]:4711"}, "[2001:db8:2::1]:0"},
+		"a zone":                     {"127.0.0.1:5", []string{"fe80::1%eth0"}, "[fe80::1]:0"},
+		"garbage":                    {"127.0.0.1:5", []string{"unknown"}, "127.0.0.1:5"},
+		"garbage on the way":         {"127.0.0.1:5", []string{"192.0.2.1, _hidden, 10.1.2.3"}, "10.1.2.3:0"},
+		"garbage that is not asked":  {"127.0.0.1:5", []string{"<script>, 192.0.2.1"}, "192.0.2.1:0"},
+		"empty":                      {"127.0.0.1:5", []string{""}, "127.0.0.1:5"},
+		"an empty entry":             {"127.0.0.1:5", []string{"192.0.2.1,"}, "127.0.0.1:5"},
+		"no address at all":          {"@", []string{"192.0.2.1"}, "@"},
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.RemoteAddr = tc.from
+		r.Header["X-Forwarded-For"] = tc.header
+		got := ""
+		note := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r.RemoteAddr })
+		proxies.FromClient(note).ServeHTTP(nil, r)
+		if got != tc.want {
+			t.Errorf("%s: %s, want %s", name, got, tc.want)
+		}
+		if r.RemoteAddr != tc.from {
+			t.Errorf("%s: the request itself was changed", name)
+		}
+	}
+}
