@@ -64,9 +64,18 @@ func contentType(name string) (string, error) {
 	return "", fmt.Errorf("static file %s: no content type is known for its ending", name)
 }
 
-func loadAssets(files fs.FS) (*assets, error) {
+// loadAssets prepares the static files, and with them the SDK, which is joined from its modules.
+func loadAssets(files, sdk fs.FS) (*assets, error) {
 	a := &assets{files: make(map[string]*asset)}
 	tree := sha256.New()
+	add := func(name string, body []byte) (err error) {
+		if a.files[name], err = newAsset(name, body); err != nil {
+			return err
+		}
+		fmt.Fprintf(tree, "%s\x00%s\x00", name, a.files[name].plain.etag)
+		return nil
+	}
+	// WalkDir goes in lexical order, so the same tree has the same hash in every build.
 	err := fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
@@ -75,35 +84,20 @@ func loadAssets(files fs.FS) (*assets, error) {
 		if err != nil {
 			return err
 		}
-		if name == sdkName {
-			body = withoutComments(body)
-		}
-		if a.files[name], err = newAsset(name, body); err != nil {
-			return err
-		}
-		// WalkDir goes in lexical order, so the same tree has the same hash in every build.
-		fmt.Fprintf(tree, "%s\x00%s\x00", name, a.files[name].plain.etag)
-		return nil
+		return add(name, body)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("load static files: %w", err)
 	}
+	joined, err := join(sdk, sdkName)
+	if err != nil {
+		return nil, fmt.Errorf("join the SDK: %w", err)
+	}
+	if err := add(sdkName, joined); err != nil {
+		return nil, fmt.Errorf("load the SDK: %w", err)
+	}
 	a.hash = hex.EncodeToString(tree.Sum(nil)[:6])
 	return a, nil
-}
-
-// withoutComments drops the lines of a script that are comments, but for those at its head:
-// applications load the SDK, they don't read it there. A line of a string must therefore not begin
-// like a comment.
-func withoutComments(script []byte) []byte {
-	head, rest, _ := bytes.Cut(script, []byte("\n\n"))
-	out := append(bytes.Clone(head), '\n')
-	for line := range bytes.Lines(rest) {
-		if !bytes.HasPrefix(bytes.TrimSpace(line), []byte("//")) {
-			out = append(out, line...)
-		}
-	}
-	return out
 }
 
 // prefix is the path under which this version of the tree may be cached for good, without a slash

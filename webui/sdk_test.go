@@ -2,10 +2,12 @@ package webui
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -27,7 +29,8 @@ func TestSDKFitsItsBudget(t *testing.T) {
 	}
 }
 
-// The modules are tested as they are served, in Node: what needs no browser.
+// The scripts are tested in Node, as far as they need no browser: those of the pages as they are, the
+// SDK as it is served, joined, and by its modules.
 func TestModules(t *testing.T) {
 	t.Parallel()
 	node, err := exec.LookPath("node")
@@ -36,7 +39,7 @@ func TestModules(t *testing.T) {
 	}
 	// Beside a package.json that calls .js files modules, which Node asks for and browsers don't.
 	dir := t.TempDir()
-	for name, files := range map[string]fs.FS{"static": content, "testdata": os.DirFS(".")} {
+	for name, files := range map[string]fs.FS{"static": content, "sdk": content, "testdata": os.DirFS(".")} {
 		part, err := fs.Sub(files, name)
 		if err != nil {
 			t.Fatal(err)
@@ -45,8 +48,17 @@ func TestModules(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(dir, "package.json"), []byte(`{"type":"module"}`), 0o600); err != nil {
+	ui, err := New(Options{})
+	if err != nil {
 		t.Fatal(err)
+	}
+	for name, text := range map[string][]byte{
+		"package.json":        []byte(`{"type":"module"}`),
+		"static/signalbox.js": ui.sdk.plain.body,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	run := func(t *testing.T, name string, env ...string) {
 		t.Helper()
@@ -59,7 +71,7 @@ func TestModules(t *testing.T) {
 			t.Errorf("node --test %s: %v\n%s", name, err, output)
 		}
 	}
-	for _, name := range []string{"format", "room", "verdict"} {
+	for _, name := range []string{"format", "room", "sdk", "verdict"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			run(t, name+".test.mjs")
@@ -93,13 +105,28 @@ func TestTypes(t *testing.T) {
 	if _, err := os.Stat(compiler); err != nil {
 		lack(t, "TypeScript (npm ci in scripts/lab/browser)")
 	}
-	command := exec.CommandContext(t.Context(), node, compiler, "--noEmit", "--strict", "--exactOptionalPropertyTypes",
-		"--noUncheckedIndexedAccess",
-		"--target", "es2022", "--lib", "es2022,dom,dom.iterable", "--module", "preserve", "--moduleResolution",
-		"bundler",
-		"testdata/types/sample.ts")
-	if output, err := command.CombinedOutput(); err != nil {
-		t.Errorf("tsc: %v\n%s", err, output)
+	check := func(options string, files ...string) (string, error) {
+		arguments := slices.Concat([]string{compiler}, strings.Fields(options), files)
+		output, err := exec.CommandContext(t.Context(), node, arguments...).CombinedOutput()
+		return string(output), err
+	}
+	const common = "--noEmit --target es2022 --lib es2022,dom,dom.iterable --module preserve --moduleResolution bundler "
+	if said, err := check(common+"--strict --exactOptionalPropertyTypes --noUncheckedIndexedAccess",
+		"testdata/types/sample.ts"); err != nil {
+		t.Errorf("tsc: %v\n%s", err, said)
+	}
+	// The modules have no types of their own, but every name in them is one that they declare, import
+	// or find in browsers. The joiner can't tell this of names that no module has.
+	modules, err := filepath.Glob("sdk/*.js")
+	if err != nil || len(modules) == 0 {
+		t.Fatalf("there are no modules: %v", err)
+	}
+	said, err := check(common+"--allowJs --checkJs", modules...)
+	if exit := (&exec.ExitError{}); err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	if unknown := matches(`(?m)^(.*(?:Cannot find|has no exported member|Duplicate identifier).*)$`, said); len(unknown) > 0 {
+		t.Errorf("tsc: %s", strings.Join(unknown, "\n"))
 	}
 }
 
@@ -156,13 +183,4 @@ func lack(t *testing.T, tool string) {
 		t.Fatal(words)
 	}
 	t.Skip(words)
-}
-
-func TestSDKIsServedWithoutItsComments(t *testing.T) {
-	t.Parallel()
-	got := string(withoutComments([]byte("// What it is.\n// More.\n\n// why\nconst a = 1; // a second\n\t  // " +
-		"indented\n/** kept */\nconst b = `//`;\n")))
-	if want := "// What it is.\n// More.\nconst a = 1; // a second\n/** kept */\nconst b = `//`;\n"; got != want {
-		t.Errorf("got %q", got)
-	}
 }

@@ -7,7 +7,7 @@ import (
 	"net/http"
 )
 
-//go:embed pages static
+//go:embed pages sdk static
 var content embed.FS
 
 // Options are the facts that the pages need to know of the process that serves them.
@@ -43,15 +43,15 @@ func New(opts Options) (*UI, error) {
 	if err != nil {
 		return nil, fmt.Errorf("static files: %w", err)
 	}
-	assets, err := loadAssets(static)
+	modules, err := fs.Sub(content, "sdk")
+	if err != nil {
+		return nil, fmt.Errorf("the SDK's modules: %w", err)
+	}
+	assets, err := loadAssets(static, modules)
 	if err != nil {
 		return nil, err
 	}
-	sdk := assets.files[sdkName]
-	if sdk == nil {
-		return nil, fmt.Errorf("static files: %s is missing", sdkName)
-	}
-	ui := &UI{assets: assets, sdk: sdk}
+	ui := &UI{assets: assets, sdk: assets.files[sdkName]}
 	for name, p := range map[string]**page{"index": &ui.index, "call": &ui.call, "check": &ui.check, "admin": &ui.admin,
 		"example": &ui.example, "trust": &ui.trust} {
 		if *p, err = loadPage(name, assets.prefix(), opts); err != nil {

@@ -1,0 +1,235 @@
+package webui
+
+import (
+	"bytes"
+	"fmt"
+	"io/fs"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// join makes one ES module of entry and of all that it imports, directly or not. In the result,
+// each module stands below those that it imports, as browsers would run them, without its imports
+// and exports; what entry exports is exported at the end. The comment at the head of entry stays.
+//
+// A joined module must mean what its parts mean. What could make a difference is therefore refused:
+// join reads a plain subset of JavaScript, and fails, with the file and the line, on
+//
+//   - an import or export that isn't {names} of a file beside, such as defaults and renamings;
+//   - a circle of imports, and a file that nobody imports;
+//   - one name at the top of two modules;
+//   - the name of another module without an import, which would work only when joined (or, if a
+//     global variable was meant, only when not);
+//   - anything in a line's first column but declarations, imports, exports and closing brackets.
+func join(files fs.FS, entry string) ([]byte, error) {
+	names, err := fs.Glob(files, "*.js")
+	if err != nil {
+		return nil, err
+	}
+	j := joiner{modules: make(map[string]*module)}
+	for _, name := range names {
+		text, err := fs.ReadFile(files, name)
+		if err != nil {
+			return nil, err
+		}
+		if j.modules[name], err = parseModule(name, string(text), name == entry); err != nil {
+			return nil, err
+		}
+	}
+	if err := j.visit(entry, nil); err != nil {
+		return nil, err
+	}
+	if err := j.check(names); err != nil {
+		return nil, err
+	}
+	return j.write(entry), nil
+}
+
+// module is one file of the SDK.
+type module struct {
+	name     string
+	head     string       // the comment that it begins with
+	imports  []importLine // and what the entry exports from others
+	exported []string     // names that others may import
+	declared []string     // names of the module's top level, the exported ones among them
+	used     []word       // every name in its code
+	body     string       // without imports and the word export
+}
+
+// importLine is one line that takes names from another module.
+type importLine struct {
+	number int
+	names  []string
+	from   string
+}
+
+// word is a name where it is used.
+type word struct {
+	line int
+	name string
+}
+
+var (
+	importOrExport = regexp.MustCompile(`^(import|export) \{ ([\w$]+(?:, [\w$]+)*) \} from '\./([\w.-]+\.js)';$`)
+	declaration    = regexp.MustCompile(`^(export )?(?:const|let|class|function|async function) ([\w$]+)(?: =|;|\(| \{| extends )`)
+	identifier     = regexp.MustCompile(`[A-Za-z_$][\w$]*`)
+)
+
+// parseModule reads a file. The entry consists of exports from others, and others have none.
+func parseModule(name, text string, isEntry bool) (*module, error) {
+	lines, err := readScript(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	m := &module{name: name}
+	m.head, _, _ = strings.Cut(text, "\n\n")
+	for i, line := range lines {
+		fail := func(what string) error { return fmt.Errorf("%s:%d: %s: %s", name, i+1, what, line.text) }
+		taken := importOrExport.FindStringSubmatch(line.text)
+		declared := declaration.FindStringSubmatch(line.code)
+		switch {
+		case taken != nil && taken[1] == keyword(isEntry) && len(m.declared) == 0:
+			m.imports = append(m.imports, importLine{number: i + 1, names: strings.Split(taken[2], ", "), from: taken[3]})
+			continue
+		case taken != nil:
+			return nil, fail("modules import from others, and the entry exports from them, before anything else")
+		case declared != nil && !isEntry:
+			m.declared = append(m.declared, declared[2])
+		case line.code != "" && !strings.ContainsAny(line.code[:1], " \t})]"):
+			return nil, fail("this can't be joined")
+		}
+		if declared != nil && declared[1] != "" {
+			m.exported = append(m.exported, declared[2])
+			line.text, line.code = line.text[len(declared[1]):], line.code[len(declared[1]):]
+		}
+		for _, used := range namesIn(strings.ReplaceAll(line.code, "import.meta.url", "")) {
+			if used == "import" || used == "export" {
+				return nil, fail("this can't be joined")
+			}
+			m.used = append(m.used, word{line: i + 1, name: used})
+		}
+		if !line.comment {
+			m.body += line.text + "\n"
+		}
+	}
+	return m, nil
+}
+
+// keyword is what a module takes names from others by.
+func keyword(isEntry bool) string {
+	if isEntry {
+		return "export"
+	}
+	return "import"
+}
+
+// namesIn finds the names in a line of code, but for those of properties.
+func namesIn(code string) []string {
+	var names []string
+	for _, at := range identifier.FindAllStringIndex(code, -1) {
+		before, after := code[:at[0]], code[at[1]:]
+		member := strings.HasSuffix(before, "#") || strings.HasSuffix(before, ".") && !strings.HasSuffix(before, "...")
+		key := strings.HasPrefix(after, ":") && !strings.HasSuffix(before, "case ")
+		if !member && !key {
+			names = append(names, code[at[0]:at[1]])
+		}
+	}
+	return names
+}
+
+// joiner puts modules in order.
+type joiner struct {
+	modules map[string]*module
+	ordered []*module
+}
+
+// visit appends a module after those that it imports. path is how it was come to.
+func (j *joiner) visit(name string, path []string) error {
+	m := j.modules[name]
+	if m == nil {
+		return fmt.Errorf("there is no module %s", name)
+	}
+	path = append(path, name)
+	if slices.Contains(path[:len(path)-1], name) {
+		return fmt.Errorf("modules import each other in a circle: %s", strings.Join(path, " -> "))
+	}
+	if slices.Contains(j.ordered, m) {
+		return nil
+	}
+	for _, taken := range m.imports {
+		if err := j.visit(taken.from, path); err != nil {
+			return fmt.Errorf("%s:%d: %w", name, taken.number, err)
+		}
+		for _, imported := range taken.names {
+			if !slices.Contains(j.modules[taken.from].exported, imported) {
+				return fmt.Errorf("%s:%d: %s doesn't export %s", name, taken.number, taken.from, imported)
+			}
+		}
+	}
+	j.ordered = append(j.ordered, m)
+	return nil
+}
+
+// check looks for what would mean something else once joined.
+func (j *joiner) check(names []string) error {
+	owner := make(map[string]string) // name of a top level -> module
+	for _, m := range j.ordered {
+		for _, name := range m.declared {
+			if other, taken := owner[name]; taken {
+				return fmt.Errorf("%s and %s both declare %s", other, m.name, name)
+			}
+			owner[name] = m.name
+		}
+	}
+	for _, name := range names {
+		if !slices.Contains(j.ordered, j.modules[name]) {
+			return fmt.Errorf("nobody imports %s", name)
+		}
+	}
+	for _, m := range j.ordered[:len(j.ordered)-1] { // the entry has no code
+		if err := m.checkNames(owner); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkNames compares what a module imports with what it uses.
+func (m *module) checkNames(owner map[string]string) error {
+	needed := make(map[string]int) // names of imports -> line
+	for _, taken := range m.imports {
+		for _, name := range taken.names {
+			needed[name] = taken.number
+		}
+	}
+	imported := maps.Clone(needed)
+	for _, use := range m.used {
+		delete(needed, use.name)
+		if from, known := owner[use.name]; known && from != m.name && imported[use.name] == 0 {
+			return fmt.Errorf("%s:%d: %s is a name of %s: import it, or give one of them another name", m.name, use.line,
+				use.name, from)
+		}
+	}
+	for name, line := range needed {
+		return fmt.Errorf("%s:%d: %s is imported for nothing", m.name, line, name)
+	}
+	return nil
+}
+
+// write puts the modules, in order, into one.
+func (j *joiner) write(entry string) []byte {
+	var out bytes.Buffer
+	var exported []string
+	for _, taken := range j.modules[entry].imports {
+		exported = append(exported, taken.names...)
+	}
+	slices.Sort(exported)
+	fmt.Fprintf(&out, "%s\n\n", j.modules[entry].head)
+	for _, m := range j.ordered[:len(j.ordered)-1] {
+		fmt.Fprintf(&out, "%s\n\n", strings.TrimSpace(m.body))
+	}
+	fmt.Fprintf(&out, "export { %s };\n", strings.Join(exported, ", "))
+	return out.Bytes()
+}

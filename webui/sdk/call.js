@@ -1,0 +1,201 @@
+// Calls to and from named users. The two ends tell each other, in signals, {call, id, ...}: `call`
+// is ring, accept, decline, cancel, end, back (in a new session) or peer, which is what peers say in
+// rooms.
+import { SignalboxError } from './errors.js';
+import { Group } from './group.js';
+import { randomID } from './random.js';
+
+const RING_MS = 45_000;
+const REASON = 128; // characters that a callee may say of why not
+const BACK_MS = 3000; // between attempts to find the far end of a call again
+const BACK_TRIES = 20;
+
+// Takes what a session is told outside of rooms. Tells whether it was for a call.
+export function receiveCall(session, frame) {
+  if (frame.type === 'peer-left') {
+    for (const call of [...session._calls.values()]) call._left(frame.peer, frame.reason);
+    return true;
+  }
+  const { call, id } = frame.data ?? {};
+  if (frame.type !== 'signal' || typeof call !== 'string' || typeof id !== 'string') return false;
+  const known = session._calls.get(id);
+  if (known) known._receive(frame);
+  else if (call === 'ring') ring(session, frame);
+  else if (call === 'peer' || call === 'back' || call === 'accept') answer(session, frame, 'end'); // they need not wait
+  return true;
+}
+
+function ring(session, frame) {
+  const calls = [...session._calls.values()];
+  if (calls.some((call) => call._crosses(frame))) return;
+  if (calls.some(({ from, peer }) => (peer?.id ?? from) === frame.from)) return answer(session, frame, 'decline', 'busy');
+  if (!session._heard('call')) return answer(session, frame, 'decline', 'unavailable');
+  session._emit('call', { call: new Call(session, frame.from, frame.data.id, frame) });
+}
+
+function answer(session, { from, data }, call, reason) {
+  session._send({ type: 'signal', to: from, data: { call, id: data.id, reason } });
+}
+
+export class Call extends Group {
+  peer = null;
+
+  #id;
+  #to;
+  #ring = null; // the frame that has announced it, until it is answered here
+  #settle = null; // {resolve, reject} until it is answered there
+  #timer;
+
+  constructor(session, to, id = randomID(), ringing = null) {
+    super(session);
+    this.#to = to;
+    this.#id = id;
+    this.#ring = ringing;
+    this.from = ringing?.from;
+    this.name = ringing?.fromName;
+    this.user = ringing?.fromUser;
+    this.#timer = setTimeout(() => this.#giveUp('unanswered'), RING_MS);
+    session._calls.set(id, this);
+  }
+
+  accept(options) {
+    if (!this.#ring) throw new SignalboxError('canceled');
+    this._use(options);
+    this.#accept(this.#ring);
+    return this;
+  }
+
+  decline(reason) {
+    if (!this.#ring) return;
+    this.#ring = null;
+    this.#say('decline', { reason });
+    this._end();
+  }
+
+  hangup() {
+    this.#say('end');
+    this._end();
+  }
+
+  _start({ signal, ...options } = {}) {
+    this._use(options);
+    const abort = () => this.#giveUp('canceled');
+    return new Promise((resolve, reject) => {
+      this.#settle = { resolve, reject };
+      if (signal?.aborted) return this._end(new SignalboxError('canceled'));
+      signal?.addEventListener('abort', abort);
+      const rung = () => this._stands || this.#say('cancel');
+      this.#request('ring', this.#to).then(rung, (error) => this.#settle && this._end(error));
+    }).finally(() => signal?.removeEventListener('abort', abort));
+  }
+
+  // Two who call each other at once have one call: that of the impolite end.
+  _crosses(frame) {
+    if (!this.#settle || this.#to !== `@${frame.fromUser}`) return false;
+    if (!frame.polite) return true;
+    this.session._calls.delete(this.#id);
+    this.session._calls.set(this.#id = frame.data.id, this);
+    this.#accept(frame);
+    return true;
+  }
+
+  _receive(frame) {
+    const { call, reason } = frame.data;
+    if (this.#settle) {
+      if (call === 'accept') this.#begin(frame);
+      if (call === 'decline') this.#declined(reason);
+    } else if (frame.from === this.#to) {
+      if (call === 'cancel' || call === 'end') this.#over('left');
+      if (call === 'back') this.peer?._setPresent(true, { polite: frame.polite });
+      if (call === 'peer') this.peer?._signal(frame.data, frame.polite);
+    }
+  }
+
+  _left({ id, user }, reason) {
+    if (this.#settle) {
+      if (this.#to === `@${user}`) this._end(new SignalboxError('unanswered'));
+    } else if (id === this.#to) {
+      if (this.peer && reason === 'lost') this.peer._setPresent(false);
+      else this.#over(reason);
+    }
+  }
+
+  // The hub has forgotten who called whom. The first end to be back doesn't reach the other; the
+  // second one does. One without a user name can't be called, so the end that can call goes on
+  // trying.
+  _rejoin(tries = BACK_TRIES) {
+    const { peer } = this;
+    if (!peer) return this._end(new SignalboxError('lost'));
+    if (tries === BACK_TRIES) peer._setPresent(false);
+    const again = () => peer.present || !this._stands || this._rejoin(tries - 1);
+    this.#request('back', peer.user ? `@${peer.user}` : peer.id).then(() => peer._setPresent(true), () => {
+      clearTimeout(this.#timer);
+      if (peer.user && tries > 1) this.#timer = setTimeout(again, BACK_MS);
+    });
+  }
+
+  get _stands() {
+    return this.session._calls.has(this.#id);
+  }
+
+  _add(info) {
+    const peer = super._add(info);
+    if (peer) this.peer = peer;
+    return peer;
+  }
+
+  _remove(id, reason) {
+    this.#over(reason);
+  }
+
+  _end(error) {
+    this.session._calls.delete(this.#id);
+    clearTimeout(this.#timer);
+    if (this.#ring) this._emit('canceled');
+    this.#settle?.reject(error ?? new SignalboxError('canceled'));
+    this.#ring = this.#settle = null;
+    super._end(error);
+  }
+
+  _post(peer, data) {
+    this.#say('peer', data);
+  }
+
+  #accept(frame) {
+    this.#to = frame.from;
+    this.#say('accept');
+    this.#begin(frame);
+  }
+
+  #begin({ from, fromName, fromUser, polite }) {
+    clearTimeout(this.#timer);
+    this.#to = from;
+    this.#settle?.resolve(this);
+    this.#ring = this.#settle = null;
+    this._add({ id: from, name: fromName, user: fromUser, polite });
+  }
+
+  #declined(reason) {
+    const error = new SignalboxError('declined');
+    this._end(Object.assign(error, { reason: String(reason ?? '').slice(0, REASON) }));
+  }
+
+  #giveUp(code) {
+    if (this.#settle) this.#say('cancel');
+    if (this.#settle || this.#ring) this._end(new SignalboxError(code));
+  }
+
+  #over(reason) {
+    if (this.peer) super._remove(this.peer.id, reason);
+    this._end();
+    if (this.peer) this._emit('closed');
+  }
+
+  #say(call, data) {
+    this.session._send({ type: 'signal', to: this.#to, data: { ...data, call, id: this.#id } });
+  }
+
+  #request(call, to) {
+    return this.session.signal(to, { call, id: this.#id });
+  }
+}

@@ -1,0 +1,127 @@
+// The carriers. Each is one connection to the hub: it takes frames as text, and reports that it is
+// open, each frame that comes, and that it has ended, with the close code if there was one.
+
+export const PROTOCOL = 'signalbox.v1';
+
+// What one POST may hold, and a farewell. The characters are at most 192 KiB in UTF-8; the hub
+// takes 256.
+const POST_FRAMES = 63;
+const POST_CHARACTERS = 64 * 1024;
+const LAST_WORD_MS = 500;
+
+// After so many characters, and 1024 for each frame, the hub is told to forget what has come.
+const UNCONFIRMED = 256 * 1024;
+
+class WebSocketCarrier {
+  #socket;
+
+  constructor(url, { open, frame, end }) {
+    this.#socket = new WebSocket(url.replace(/^http/, 'ws'), PROTOCOL);
+    this.#socket.onopen = open;
+    this.#socket.onmessage = ({ data }) => frame(JSON.parse(data));
+    // A connection that failed has no code.
+    this.#socket.onclose = this.#socket.onerror = ({ code }) => end(code);
+  }
+
+  send(text) {
+    this.#socket.send(text);
+  }
+
+  // A dead connection may take minutes to report its end: whoever closes it must not hear of it
+  // again.
+  close(farewell) {
+    const socket = this.#socket;
+    socket.onopen = socket.onmessage = socket.onclose = socket.onerror = null;
+    if (farewell) socket.send(farewell);
+    socket.close(1000);
+  }
+}
+
+// Server-sent events down, POSTs up: for networks and proxies that no WebSocket gets through.
+class EventsCarrier {
+  #url;
+  #source;
+  #key;
+  #seen;
+  #end;
+  #waiting = [];
+  #posting = false;
+  #unconfirmed = 0;
+  #abort = new AbortController();
+
+  constructor(url, { open, frame, end, seen }) {
+    this.#url = url;
+    this.#seen = seen;
+    this.#end = end;
+    this.#source = new EventSource(`${url}/events`);
+    this.#source.addEventListener('open', ({ data }) => {
+      if (!data) return; // that is the browser's own event of this name
+      this.#key = JSON.parse(data).key;
+      open();
+    });
+    this.#source.onmessage = ({ data }) => {
+      frame(JSON.parse(data));
+      if ((this.#unconfirmed += 1024 + data.length) >= UNCONFIRMED) this.#post();
+    };
+    this.#source.addEventListener('ping', () => this.#post());
+    this.#source.addEventListener('close', ({ data }) => this.#end(JSON.parse(data).code));
+    // Left alone, it would connect again without resuming.
+    this.#source.onerror = () => this.#end();
+  }
+
+  send(text) {
+    this.#waiting.push(text);
+    this.#post();
+  }
+
+  close(farewell) {
+    this.#source.onmessage = null;
+    // Left alone, it would connect again, for a session that nobody has.
+    this.#source.onerror = () => this.#source.close();
+    this.#end = () => {};
+    const last = this.#take();
+    this.#waiting = [];
+    if (!farewell) {
+      this.#abort.abort(); // a POST that gets stuck would hold one of the browser's few connections
+      return this.#source.close();
+    }
+    const say = (frames) => fetch(`${this.#url}/send`, { ...this.#request(frames), keepalive: true });
+    // Browsers let no more than 64 KiB outlive the page. The key is good as long as the stream is.
+    say([...last, farewell]).catch(() => say([farewell])).catch(() => {}).finally(() => this.#source.close());
+  }
+
+  // One POST at a time keeps the order; what comes meanwhile goes with the next one.
+  async #post() {
+    if (this.#posting) return;
+    this.#posting = true;
+    await null; // what is said in one go, goes in one
+    do {
+      const request = { ...this.#request(this.#take()), signal: this.#abort.signal };
+      const response = await fetch(`${this.#url}/send`, request).catch(() => null);
+      // The stream may be about to say why.
+      if (!response?.ok) return setTimeout(() => this.#end(), LAST_WORD_MS);
+    } while (this.#waiting.length || this.#unconfirmed >= UNCONFIRMED);
+    this.#posting = false;
+  }
+
+  #take() {
+    let frames = 0;
+    for (let size = 0; frames < Math.min(this.#waiting.length, POST_FRAMES); frames++) {
+      size += this.#waiting[frames].length;
+      if (frames && size > POST_CHARACTERS) break;
+    }
+    return this.#waiting.splice(0, frames);
+  }
+
+  #request(frames) {
+    this.#unconfirmed = 0;
+    const body = `{"key":${JSON.stringify(this.#key)},"received":${this.#seen()},"frames":[${frames}]}`;
+    return { method: 'POST', body };
+  }
+}
+
+export const CARRIERS = { websocket: WebSocketCarrier, sse: EventsCarrier };
+
+export function otherCarrier(carrier) {
+  return carrier === 'sse' ? 'websocket' : 'sse';
+}

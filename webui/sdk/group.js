@@ -1,0 +1,78 @@
+// Those whom a session has peer connections with: the others in a room, or the far end of a call.
+import { Emitter } from './emitter.js';
+import { Source } from './media.js';
+import { Peer } from './peer.js';
+
+// Whoever extends it says by `_stands` whether it goes on, and by `_post(peer, data)` how a peer is
+// told something.
+export class Group extends Emitter {
+  peers = new Map();
+  _source = new Source(); // what is sent to all of them
+  _dataChannel; // whether each has a data channel for text
+
+  #relayOnly;
+
+  constructor(session) {
+    super();
+    this.session = session;
+  }
+
+  _use({ stream, relayOnly = false, dataChannel = true } = {}) {
+    this._source.use(stream);
+    this.#relayOnly = relayOnly;
+    this._dataChannel = dataChannel;
+  }
+
+  async replaceTrack(kind, track) {
+    this._source.replace(kind, track);
+    await Promise.all([...this.peers.values()].map((peer) => peer._setTrack(kind, track)));
+  }
+
+  send(text) {
+    return [...this.peers.values()].filter((peer) => peer.send(text)).length;
+  }
+
+  _configure() {
+    for (const peer of this.peers.values()) {
+      try {
+        peer.connection.setConfiguration(this._configuration());
+      } catch {
+        // The application has closed it.
+      }
+    }
+  }
+
+  _configuration() {
+    return {
+      iceServers: this.session.iceServers,
+      iceTransportPolicy: this.#relayOnly ? 'relay' : 'all',
+      bundlePolicy: 'max-bundle',
+    };
+  }
+
+  _add(info) {
+    this.#drop(info.id, 'lost');
+    if (!this._stands) return null; // a listener has ended it
+    const peer = new Peer(this, info);
+    this.peers.set(peer.id, peer);
+    this._emit('peer', { peer });
+    return peer;
+  }
+
+  _remove(id, reason) {
+    this.#drop(id, reason);
+  }
+
+  _end(error) {
+    for (const id of [...this.peers.keys()]) this.#drop(id, 'left');
+    if (error) this._emit('closed', { error });
+  }
+
+  #drop(id, reason) {
+    const peer = this.peers.get(id);
+    if (!peer) return;
+    this.peers.delete(id);
+    peer._close();
+    this._emit('left', { peer, reason });
+  }
+}

@@ -1,0 +1,285 @@
+// The line to the hub: one connection after another, over the carrier that gets through. A new one
+// resumes the session, or, where the hub knows it no longer, begins another with the same peer id.
+import { CARRIERS, otherCarrier } from './carriers.js';
+import { Emitter } from './emitter.js';
+import { SignalboxError } from './errors.js';
+import { keepToken, takeToken } from './keep.js';
+import { watchPage } from './page.js';
+
+const OPEN_MS = 4000; // how long a carrier may take to open
+const ANSWER_MS = 10_000; // how long a welcome or a pong may take
+const DOUBT_MS = 3000; // and a pong, when there is reason to believe that the path has gone
+const BACKOFF_MS = [0, 300, 1200, 2700, 4800, 7000];
+const JITTER_MS = 1000; // so that the clients of a restarted box don't come back in one wave
+const FIRST_JITTER_MS = 200;
+const BYE = '{"type":"bye"}';
+
+// Whoever extends it is told by `_receive(frame, link)` what the hub says, but for pongs, and by
+// `_online()` that the network is another one.
+export class Line extends Emitter {
+  state = 'connecting';
+  carrier = 'websocket';
+
+  #url;
+  #hello;
+  #token; // admission: text, or a function that gives it
+  #keep;
+  #resumeToken;
+  #resumable = false; // otherwise the token is only good for keeping the peer id
+  #link = null; // the carrier in use
+  #former = null; // one that was given up; frames that it has confirmed may still be on their way
+  #seen = 0; // seq of the last frame of the hub's
+  #pongs = [];
+  #heartbeat;
+  #attempt = 0; // where the next back-off begins, if this connection is short
+  #since = 0;
+  #wake = null; // ends the current back-off at once
+  #stopClock = null; // of the connection that is being made
+  #unwatch;
+  #away = false; // the page is hidden for good, or in the back/forward cache
+
+  constructor({ url, name, user, token, keep = true }) {
+    super();
+    this.#url = new URL(url ?? '/signal', import.meta.url).href.replace(/^ws/, 'http');
+    this.#hello = { type: 'hello', name, user };
+    this.#token = token;
+    this.#keep = keep;
+    if (keep) this.#resumeToken = takeToken(this.#url);
+  }
+
+  async _open() {
+    this.#unwatch = watchPage({
+      doubt: () => this.#doubt(),
+      online: () => {
+        this.#doubt();
+        this._online();
+      },
+      shown: () => this.#shown(),
+      hidden: () => this.#hidden(),
+    });
+    try {
+      await this.#dial(this.carrier).catch((error) => {
+        if (error?.code !== 'unreachable') throw error;
+        return this.#dial(otherCarrier(this.carrier));
+      });
+    } catch (error) {
+      this._end(error);
+      throw error;
+    }
+  }
+
+  _transmit(text) {
+    this.#link.send(text);
+  }
+
+  _isCurrent(link) {
+    return link === this.#link;
+  }
+
+  _setState(state, error) {
+    this.state = state;
+    this._emit('state', { state, error });
+  }
+
+  _ping(deadline = ANSWER_MS) {
+    this.#link.send('{"type":"ping"}');
+    return within(deadline, new Promise((resolve) => this.#pongs.push(resolve)));
+  }
+
+  // A TCP connection whose path has gone says nothing; only an answer proves that it lives.
+  async _probe(deadline = DOUBT_MS) {
+    if (this.state !== 'open') return;
+    const link = this.#link;
+    try {
+      await this._ping(deadline);
+    } catch (error) {
+      if (this.state !== 'open' || this.#link !== link) return;
+      this.#former?.close();
+      this.#former = link;
+      this.#link = null;
+      this.#lost(error);
+    }
+  }
+
+  // Says goodbye. Without a connection to say it on, there is one more attempt to make one.
+  _bye() {
+    if (this.state === 'reconnecting' && this.#resumable) this.#returnToLeave();
+    this.#leave();
+  }
+
+  _end(error) {
+    if (this.state === 'closed') return;
+    this.#unwatch();
+    this._setState('closed', error);
+    clearInterval(this.#heartbeat);
+    for (const link of [this.#link, this.#former]) link?.close();
+    this.#link = this.#former = null;
+    this.#stopClock?.();
+    this.#wake?.();
+  }
+
+  #dial(carrier) {
+    return new Promise((resolve, reject) => {
+      let timer;
+      const ended = (code) => {
+        clearTimeout(timer);
+        link?.close();
+        if (this.#former === link) this.#former = null;
+        if (this.#link !== link) return;
+        this.#link = null;
+        // Only a close code of ours says that the last error was the reason; a line that broke has
+        // none.
+        const error = (code >= 4000 && code < 5000 && link?.error) || new SignalboxError('unreachable');
+        error.final = code >= 4500 && code < 5000;
+        reject(error); // of no effect once there is a session
+        if (this.state === 'open') this.#lost(error);
+      };
+      const open = () => {
+        clearTimeout(timer);
+        timer = setTimeout(ended, ANSWER_MS);
+        if (this.#resumable) link.send(this.#resume());
+        else greet();
+      };
+      const greet = async () => {
+        try {
+          const token = await (typeof this.#token === 'function' ? this.#token() : this.#token);
+          link.send(JSON.stringify({ ...this.#hello, token, replaces: this.#resumeToken }));
+        } catch (error) {
+          reject(error);
+          ended();
+        }
+      };
+      const frame = (received) => {
+        const welcome = received.type === 'welcome' || received.type === 'resumed';
+        if (welcome) {
+          clearTimeout(timer);
+          this.#adopt(carrier);
+        }
+        if (received.code === 'resume-expired' && !received.id) greet();
+        else this.#take(received, link);
+        if (welcome) resolve();
+      };
+      let link = null;
+      this.#link = null;
+      this.#stopClock = () => clearTimeout(timer);
+      timer = setTimeout(ended, OPEN_MS);
+      try {
+        this.#link = link = new CARRIERS[carrier](this.#url, { open, frame, end: ended, seen: () => this.#seen });
+      } catch {
+        ended(); // this page may have no such connection at all
+      }
+    });
+  }
+
+  #adopt(carrier) {
+    this.#since = performance.now();
+    this.#former?.close();
+    this.#former = null;
+    if (this.carrier === carrier) return;
+    this.carrier = carrier;
+    this._emit('carrier', { carrier });
+  }
+
+  #take(frame, link) {
+    if (link !== this.#link && link !== this.#former) return;
+    if (frame.seq) {
+      if (frame.seq <= this.#seen) return;
+      this.#seen = frame.seq;
+    }
+    if (frame.type === 'pong') return this.#pongs.shift()?.();
+    if (frame.type === 'welcome') this.#begin(frame);
+    this._receive(frame, link);
+  }
+
+  #begin({ resumeToken, resumeSeconds, heartbeatSeconds }) {
+    this.#seen = 0;
+    this.#resumeToken = resumeToken;
+    this.#resumable = resumeSeconds > 0 && Boolean(resumeToken);
+    clearInterval(this.#heartbeat);
+    this.#heartbeat = setInterval(() => this._probe(ANSWER_MS), (heartbeatSeconds || 25) * 1000);
+  }
+
+  #resume() {
+    return JSON.stringify({ type: 'resume', token: this.#resumeToken, seq: this.#seen });
+  }
+
+  async #lost(error) {
+    this.#pongs = [];
+    if (error.final) return this._end(error);
+    this._setState('reconnecting', error);
+    let attempt = performance.now() - this.#since > ANSWER_MS ? 0 : this.#attempt;
+    for (; this.state === 'reconnecting'; attempt++) {
+      this.#attempt = attempt + 1;
+      await this.#pause(attempt);
+      if (this.state !== 'reconnecting') return;
+      try {
+        // The carrier that worked is the likelier one to work again.
+        return await this.#dial(attempt % 3 === 2 ? otherCarrier(this.carrier) : this.carrier);
+      } catch (refusal) {
+        if (refusal?.final) return this._end(refusal);
+      }
+    }
+  }
+
+  // A page that is away stays so until it is woken.
+  async #pause(attempt) {
+    const jitter = Math.random() * (attempt ? JITTER_MS : FIRST_JITTER_MS);
+    let pause;
+    await new Promise((resolve) => {
+      this.#wake = resolve;
+      if (this.#away) return;
+      pause = setTimeout(resolve, BACKOFF_MS[Math.min(attempt, BACKOFF_MS.length - 1)] + jitter);
+    });
+    clearTimeout(pause);
+  }
+
+  // The hub need not wait for us to come back, and tells the others at once.
+  #leave() {
+    if (this.state !== 'open') return;
+    this.#link.close(BYE);
+    this.#link = null;
+    this.#resumable = false;
+  }
+
+  #returnToLeave() {
+    const open = () => {
+      link.send(this.#resume());
+      link.close(BYE);
+    };
+    let link;
+    try {
+      const ends = { open, frame() {}, end: () => link.close(), seen: () => this.#seen };
+      link = new CARRIERS[this.carrier](this.#url, ends);
+    } catch {
+      // The hub waits for us in vain.
+    }
+  }
+
+  #doubt() {
+    if (this.state === 'open') this._probe();
+    else this.#wake?.();
+  }
+
+  #shown() {
+    if (!this.#away) return;
+    this.#away = false;
+    if (this.#keep) takeToken(this.#url);
+    this.#doubt();
+  }
+
+  // A page that is loaded again in this tab is the same peer to the others. What is stored only now
+  // is not in another tab's copy.
+  #hidden() {
+    if (this.#keep) keepToken(this.#url, this.#resumeToken);
+    this.#away = true;
+    const wasOpen = this.state === 'open';
+    this.#leave();
+    if (wasOpen) this.#lost(new SignalboxError('offline'));
+  }
+}
+
+function within(ms, promise) {
+  let timer;
+  const late = new Promise((_, reject) => { timer = setTimeout(() => reject(new SignalboxError('timeout')), ms); });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}

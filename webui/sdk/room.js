@@ -1,0 +1,111 @@
+// A room that this session is in: who is there, and what is said to all.
+import { SignalboxError } from './errors.js';
+import { Group } from './group.js';
+
+export class Room extends Group {
+  capacity = 0;
+
+  #token;
+  #joined = false;
+
+  constructor(session, name, options) {
+    super(session);
+    this._use(options);
+    this.name = name;
+    this.#token = options?.token;
+  }
+
+  async join() {
+    const { rooms } = this.session;
+    if (rooms.has(this.name) && !this._stands) throw new SignalboxError('joined');
+    rooms.set(this.name, this); // before the frame goes out, so that no early signal is lost
+    try {
+      await this.#enter();
+    } catch (error) {
+      if (this._stands) this._end(); // the session before may have met peers
+      throw error;
+    }
+  }
+
+  async #enter() {
+    this.#joined = false;
+    while (!this.#joined) {
+      try {
+        // This is answered after `joined` has come.
+        await this.session.request({ type: 'join', room: this.name, token: this.#token });
+        this.#joined = true;
+      } catch (error) {
+        if (error.code !== 'lost') throw error; // else there is a new session: join with that
+      }
+    }
+    if (!this._stands) throw new SignalboxError('closed'); // left meanwhile
+  }
+
+  broadcast(data) {
+    return this.session.request({ type: 'broadcast', room: this.name, data });
+  }
+
+  leave() {
+    if (!this._stands) return;
+    if (!this.session._send({ type: 'leave', room: this.name })) this.session._unleft.add(this.name);
+    this._end();
+  }
+
+  _receive(frame) {
+    switch (frame.type) {
+      case 'joined':
+        this.capacity = frame.capacity;
+        for (const peer of this.peers.values()) {
+          if (!frame.peers.some(({ id }) => id === peer.id)) peer._setPresent(false);
+        }
+        for (const info of frame.peers) this.#meet(info);
+        return true;
+      case 'peer-joined':
+        this.#meet(frame.peer);
+        return true;
+      case 'peer-left':
+        if (frame.reason === 'lost') this.peers.get(frame.peer.id)?._setPresent(false);
+        else this._remove(frame.peer.id, frame.reason);
+        return true;
+      case 'signal':
+        return this.peers.get(frame.from)?._signal(frame.data) ?? false;
+      case 'broadcast':
+        this._emit('broadcast', frame);
+        return true;
+      case 'left':
+        return true;
+    }
+    return false;
+  }
+
+  // A new session keeps its peer id, and so do the others': connections that live go on.
+  async _rejoin() {
+    if (!this.#joined) return; // the join that is under way goes on by itself
+    try {
+      await this.#enter();
+      this._emit('rejoined');
+    } catch (error) {
+      if (this._stands) this._end(error);
+    }
+  }
+
+  // Whether the session is in it, or about to be: any listener may end that.
+  get _stands() {
+    return this.session.rooms.get(this.name) === this;
+  }
+
+  _end(error) {
+    this.session.rooms.delete(this.name);
+    super._end(error);
+  }
+
+  _post(peer, data) {
+    this.session._send({ type: 'signal', to: peer.id, room: this.name, data });
+  }
+
+  #meet(info) {
+    const peer = this.peers.get(info.id);
+    if (peer) peer._setPresent(true, info);
+    else this._add(info);
+  }
+}

@@ -1,0 +1,171 @@
+// A session: what an application asks of the hub, and what the hub tells it. It outlives its
+// connections, and even the hub's memory of it: see the line.
+import { Call, receiveCall } from './call.js';
+import { SignalboxError } from './errors.js';
+import { Line } from './line.js';
+import { Outbox } from './outbox.js';
+import { Room } from './room.js';
+
+export async function connect(options = {}) {
+  const session = new Session(options);
+  await session._open();
+  return session;
+}
+
+export class Session extends Line {
+  peerId = '';
+  name = '';
+  user = undefined;
+  iceServers = [];
+  iceExpiresAt = 0;
+  rooms = new Map();
+  _calls = new Map(); // id -> Call
+  _unleft = new Set(); // rooms that were left when the queue had no place for it
+
+  #outbox = new Outbox((text) => this._transmit(text));
+
+  async join(name, options) {
+    const room = this.room(name, options);
+    await room.join();
+    return room;
+  }
+
+  room(name, options) {
+    return new Room(this, name, options);
+  }
+
+  async call(user, options) {
+    return new Call(this, `@${user.replace(/^@/, '')}`)._start(options);
+  }
+
+  signal(to, data, room) {
+    return this.request({ type: 'signal', to, room, data });
+  }
+
+  async ping() {
+    if (this.state !== 'open') throw new SignalboxError(this.state === 'closed' ? 'closed' : 'offline');
+    const sent = performance.now();
+    await this._ping();
+    return performance.now() - sent;
+  }
+
+  async refreshIce() {
+    await this.request({ type: 'ice' });
+    return this.iceServers;
+  }
+
+  request(frame) {
+    return new Promise((resolve, reject) => this._send(frame, resolve, reject));
+  }
+
+  close() {
+    for (const group of this.#groups()) group._end();
+    this._bye();
+    this._end(new SignalboxError('closed'));
+  }
+
+  // Tells whether it has a place in the queue.
+  _send(frame, resolve, reject) {
+    return this.#queue(JSON.stringify({ ...frame, id: undefined, seq: undefined }), resolve, reject);
+  }
+
+  #queue(text, resolve, reject) {
+    if (this.state === 'closed') return reject?.(new SignalboxError('closed'));
+    return this.#outbox.add(text, this.state === 'open', resolve, reject);
+  }
+
+  _receive(frame, link) {
+    switch (frame.type) {
+      case 'welcome':
+        return this.#welcome(frame);
+      case 'resumed':
+        return this.#resumed(frame);
+      case 'ack':
+        return this.#answered(frame.id);
+      case 'error':
+        return this.#refused(frame, link);
+      case 'ice':
+        this.#setIce(frame);
+        return this._emit('ice', { iceServers: this.iceServers, iceExpiresAt: this.iceExpiresAt });
+      default:
+        if (!this.#deliver(frame)) this._emit(frame.type, frame);
+    }
+  }
+
+  // Tells whether the frame was for a room or a call.
+  #deliver(frame) {
+    return frame.room === undefined ? receiveCall(this, frame) : this.rooms.get(frame.room)?._receive(frame);
+  }
+
+  _online() {
+    for (const peer of this.#peers()) peer.restartIce();
+  }
+
+  _end(error) {
+    if (this.state === 'closed') return;
+    super._end(error);
+    for (const { reject } of this.#outbox.clear()) reject?.(error);
+    for (const group of this.#groups()) group._end(error);
+  }
+
+  // A new session, the first one or after one that could not be resumed. What had been sent may have
+  // been carried out or not; what had not is sent now, after the joins of the rooms that it is in.
+  #welcome({ peerId, name, user, ...ice }) {
+    const waiting = this.#outbox.clear();
+    this._unleft.clear(); // a new session is in no room yet
+    Object.assign(this, { peerId, name, user });
+    this.#setIce(ice);
+    this.state = 'open';
+    for (const group of this.#groups()) group._rejoin();
+    if (this.state === 'closed') return; // by a listener
+    for (const { sent, text, resolve, reject } of waiting) {
+      if (sent) reject?.(new SignalboxError('lost'));
+      else if (resolve) this.#queue(text, resolve, reject); // what peers had to say, they say anew
+    }
+    this._setState('open');
+  }
+
+  #resumed(frame) {
+    this.#setIce(frame);
+    this.#outbox.repeat();
+    this._setState('open'); // only now: what listeners have to say comes after that
+    const addressChanged = Boolean(frame.addressChanged);
+    this._emit('resumed', { addressChanged });
+    if (this.state !== 'open') return; // by a listener
+    for (const room of this._unleft) if (!this.rooms.has(room)) this._send({ type: 'leave', room });
+    this._unleft.clear();
+    for (const peer of this.#peers()) peer._resume(this.#outbox.swallowed, addressChanged);
+    this.#outbox.swallowed = false;
+  }
+
+  #refused(frame, link) {
+    const error = new SignalboxError(frame.code, frame.message);
+    if (frame.id) return this.#answered(frame.id, error);
+    link.error = error;
+    // A connection that was given up is told that it was replaced, which is as it should be.
+    if (this.state === 'open' && this._isCurrent(link)) this._emit('error', { error });
+  }
+
+  #answered(id, error) {
+    const request = this.#outbox.take(id);
+    if (!request) return;
+    if (!error) return request.resolve?.();
+    if (request.reject) return request.reject(error);
+    // A candidate may cross the news that its receiver has left: nobody needs to know.
+    if (error.code !== 'no-such-peer' && error.code !== 'not-in-room') this._emit('error', { error });
+  }
+
+  #setIce({ iceServers, iceExpiresAt }) {
+    this.iceServers = iceServers;
+    this.iceExpiresAt = iceExpiresAt;
+    for (const group of this.#groups()) group._configure();
+  }
+
+  #groups() {
+    return [...this.rooms.values(), ...this._calls.values()];
+  }
+
+  #peers() {
+    return this.#groups().flatMap(({ peers }) => [...peers.values()]);
+  }
+}
