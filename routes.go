@@ -11,19 +11,14 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"signalbox/webui"
 )
 
 // routes is the one table of HTTP routes.
 func (a *App) routes() http.Handler {
 	mux := http.NewServeMux()
 	for pattern, handler := range map[string]http.Handler{
-		"GET /{$}":              a.index(),
-		"GET /call/{room}":      a.ui.Call(),
-		"GET /call/{$}":         http.RedirectHandler("/", http.StatusFound), // a room has a name
-		"GET /call":             http.RedirectHandler("/", http.StatusFound),
-		"GET /check":            a.ui.Check(),
-		"GET /admin":            a.ui.Admin(),
-		"GET /example":          a.ui.Example(),
 		"GET /assets/":          a.ui.Assets(),
 		"GET /signalbox.js":     a.crossOrigin(a.ui.SDK()),
 		"GET /signal":           a.hub,
@@ -41,25 +36,22 @@ func (a *App) routes() http.Handler {
 	} {
 		mux.Handle(pattern, handler)
 	}
+	for pattern, page := range a.ui.Pages() {
+		if pattern == webui.StartPage && a.root != nil && a.root.has("index.html") {
+			page = a.root // the operator's own
+		}
+		mux.Handle(pattern, page)
+	}
 	if own, ok := a.certs.(*selfSigned); ok {
 		mux.HandleFunc("GET /ca.crt", own.serveDER)
 		mux.HandleFunc("GET /ca.pem", own.servePEM)
 		mux.HandleFunc("GET /api/trust", a.serveTrust(own))
-		mux.Handle("GET /trust", a.ui.Trust())
 		mux.HandleFunc("GET /trust/qr.svg", a.serveTrustQR)
 	}
 	if a.root != nil {
 		mux.Handle("/", a.root)
 	}
 	return mux
-}
-
-// index is the start page: the operator's own, if web.root has one.
-func (a *App) index() http.Handler {
-	if a.root != nil && a.root.has("index.html") {
-		return a.root
-	}
-	return a.ui.Index()
 }
 
 // redirectToTLS sends clients to https while the certificate is one that they can verify. Not those

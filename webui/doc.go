@@ -7,11 +7,20 @@
 //	/trust          how to make a device trust the box's own certificate authority
 //	/example        the smallest application on the SDK, to be read and copied
 //	/signalbox.js   the SDK, one ES module
-//	/assets/        styles and modules of the pages
+//	/assets/        styles and scripts of the pages, and the SDK with its types once more
 //
-// Nothing is built, bundled or fetched from elsewhere: what lies in static/ is what a browser gets.
-// A page knows three facts from Go: the version, the https port, and whether there is an authority
-// to trust (see page); everything else it learns over the signaling connection and the JSON API.
+// Where each thing is:
+//
+//	pages.go     the table of pages; a page is added here
+//	pages/       their documents, which are templates, with the frame that they share
+//	static/      what browsers get as it is: scripts, styles, texts, the SDK's types
+//	sdk/         the SDK's modules. When the process starts, they are joined into one file, without
+//	             comments (see join); an editor and Node read them as they are
+//
+// Nothing else is built, and nothing is fetched from elsewhere. A document is rendered with four
+// facts: the version, the https port, whether there is an authority to trust, and the path of the
+// assets (see facts). Everything else a page learns over the signaling connection and from the JSON
+// API.
 //
 // The package opens no socket and knows none of its siblings: it hands out http.Handlers, and the
 // caller mounts them.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"html/template"
+	"io/fs"
 	"net/http"
 	"regexp"
 	"strings"
@@ -34,21 +35,17 @@ type rendering struct {
 }
 
 // loadPage reads pages/<name>.html together with the frame and the icons that all pages share, and
-// renders it once, so that a broken template fails at start and not at the first visitor.
-func loadPage(name, assetsPrefix string, opts Options) (*page, error) {
-	parsed, err := template.ParseFS(content, "pages/frame.html", "pages/icons.html", "pages/"+name+".html")
+// renders it once, so that a broken template fails at start and not at the first visitor. A nil port
+// stands for none.
+func loadPage(files fs.FS, name string, known facts, port func() int) (*page, error) {
+	parsed, err := template.ParseFS(files, "pages/frame.html", "pages/icons.html", "pages/"+name+".html")
 	if err != nil {
 		return nil, fmt.Errorf("page %s: %w", name, err)
 	}
-	p := &page{
-		template: parsed,
-		name:     name,
-		facts:    facts{Version: opts.Version, Assets: assetsPrefix, Trust: opts.Trust},
-		port:     opts.HTTPSPort,
+	if port == nil {
+		port = func() int { return 0 }
 	}
-	if p.port == nil {
-		p.port = func() int { return 0 }
-	}
+	p := &page{template: parsed, name: name, facts: known, port: port}
 	if _, err := p.render(0); err != nil {
 		return nil, err
 	}

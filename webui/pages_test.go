@@ -2,6 +2,7 @@ package webui
 
 import (
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"path"
 	"regexp"
@@ -65,7 +66,7 @@ func TestNothingInline(t *testing.T) {
 
 func TestEveryReferenceExists(t *testing.T) {
 	t.Parallel()
-	server := newServer(t, Options{})
+	server := newServer(t, Options{Trust: true})
 	for _, page := range pagePaths {
 		_, body := get(t, server.URL+page)
 		references := matches(`(?:src|href)="(/(?:assets/|signalbox)[^"]*)"`, string(body))
@@ -101,52 +102,76 @@ func TestIDs(t *testing.T) {
 	scripts := readAll(t, "static/js", ".js")
 	pages := readAll(t, "pages", ".html")
 	frame := pages["pages/frame.html"]
-	for page, contract := range map[string]string{
-		"index":   "room start suggest snippet",
+	contract := map[string]string{ // for tests in browsers
+		"home":    "room start suggest snippet",
 		"call":    "name preview join leave mute camera share chat-toggle chat-input chat-send chat-log tiles status",
 		"check":   "run verdict candidates relay-test reach-test server-url server-username server-credential server-add server-remove servers",
 		"trust":   "failed retry fingerprint qr qr-none systems system-linux",
 		"example": "join room leave status videos",
 		"admin":   "allocations rooms figures locked live token token-open kick kick-ban kick-confirm kick-cancel",
-	} {
-		ids := matches(`\sid="([^"]+)"`, pages["pages/"+page+".html"]+frame)
+	}
+	for _, row := range pageTable() {
+		ids := matches(`\sid="([^"]+)"`, pages["pages/"+row.name+".html"]+frame)
 		slices.Sort(ids)
 		if unique := slices.Compact(slices.Clone(ids)); len(unique) != len(ids) {
-			t.Errorf("page %s has an id twice: %v", page, ids)
+			t.Errorf("page %s has an id twice: %v", row.name, ids)
 		}
-		wanted := strings.Fields(contract)
-		own := "static/js/" + page + "/"
-		for name, text := range scripts {
-			if strings.HasPrefix(name, own) || page == "index" && name == "static/js/home.js" || name == "static/js/"+
-				page+".js" || name == "static/js/pass.js" && (page == "call" || page == "check") {
-				wanted = append(wanted, matches(`byId\('([^']+)'\)`, text)...)
-			}
+		wanted := strings.Fields(contract[row.name])
+		delete(contract, row.name)
+		for name := range importedBy(scripts, scriptOf(content, row.name)) {
+			wanted = append(wanted, matches(`byId\('([^']+)'\)`, scripts[name])...)
 		}
 		for _, id := range wanted {
 			if !slices.Contains(ids, id) {
-				t.Errorf("page %s has no element #%s", page, id)
+				t.Errorf("page %s has no element #%s", row.name, id)
 			}
 		}
 	}
+	if len(contract) > 0 {
+		t.Errorf("there are no such pages: %v", contract)
+	}
+}
+
+// importedBy returns a script and all that it imports, directly or not.
+func importedBy(scripts map[string]string, name string) map[string]bool {
+	all := make(map[string]bool)
+	for next := []string{name}; len(next) > 0; next = next[1:] {
+		if all[next[0]] {
+			continue
+		}
+		all[next[0]] = true
+		for _, imported := range matches(`(?m)from '(\.[^']+)';$`, scripts[next[0]]) {
+			next = append(next, path.Join(path.Dir(next[0]), imported))
+		}
+	}
+	return all
 }
 
 // language reads a language file, which is JSON but for its first lines and the semicolon at its
 // end.
 func language(t *testing.T, name string) map[string]string {
 	t.Helper()
-	text, err := content.ReadFile("static/js/lang/" + name + ".js")
+	texts, err := readLanguage(content, "static/js/lang/"+name+".js")
 	if err != nil {
 		t.Fatal(err)
 	}
+	return texts
+}
+
+func readLanguage(files fs.FS, name string) (map[string]string, error) {
+	text, err := fs.ReadFile(files, name)
+	if err != nil {
+		return nil, err
+	}
 	_, object, found := strings.Cut(string(text), "export default ")
 	if !found {
-		t.Fatalf("%s has no default export", name)
+		return nil, fmt.Errorf("%s has no default export", name)
 	}
 	texts := make(map[string]string)
 	if err := json.Unmarshal([]byte(strings.TrimSuffix(strings.TrimSpace(object), ";")), &texts); err != nil {
-		t.Fatalf("%s: %v", name, err)
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	return texts
+	return texts, nil
 }
 
 func TestTranslationsAreComplete(t *testing.T) {

@@ -18,12 +18,10 @@ func newServer(t *testing.T, opts Options) *httptest.Server {
 		t.Fatal(err)
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/{$}", ui.Index())
-	mux.Handle("/call/{room}", ui.Call())
-	mux.Handle("/check", ui.Check())
-	mux.Handle("/admin", ui.Admin())
-	mux.Handle("/example", ui.Example())
-	mux.Handle("/trust", ui.Trust())
+	for pattern, page := range ui.Pages() {
+		// With every method: that pages refuse those that they don't know is tested, too.
+		mux.Handle(strings.TrimPrefix(pattern, "GET "), page)
+	}
 	mux.Handle("/assets/", ui.Assets())
 	mux.Handle("/signalbox.js", ui.SDK())
 	server := httptest.NewServer(mux)
@@ -69,7 +67,7 @@ func get(t *testing.T, url string) (*http.Response, []byte) {
 
 func TestPageHeaders(t *testing.T) {
 	t.Parallel()
-	server := newServer(t, Options{Version: "1.2.3"})
+	server := newServer(t, Options{Version: "1.2.3", Trust: true})
 	for _, path := range pagePaths {
 		response, body := get(t, server.URL+path)
 		header := response.Header
@@ -133,7 +131,7 @@ func TestPolicyNamesOnlyPlainHosts(t *testing.T) {
 
 func TestConditionalRequests(t *testing.T) {
 	t.Parallel()
-	server := newServer(t, Options{})
+	server := newServer(t, Options{Trust: true})
 	for _, path := range append([]string{"/signalbox.js", "/assets/css/base.css"}, pagePaths...) {
 		for _, encoding := range []string{"identity", "gzip"} {
 			header := http.Header{"Accept-Encoding": {encoding}}
@@ -193,7 +191,7 @@ func TestGzip(t *testing.T) {
 
 func TestMethods(t *testing.T) {
 	t.Parallel()
-	server := newServer(t, Options{})
+	server := newServer(t, Options{Trust: true})
 	for _, path := range append([]string{"/signalbox.js", "/assets/css/base.css"}, pagePaths...) {
 		response, _ := fetch(t, http.MethodPost, server.URL+path, nil)
 		if response.StatusCode != http.StatusMethodNotAllowed || response.Header.Get("Allow") == "" {
@@ -245,7 +243,7 @@ func TestHTTPSPort(t *testing.T) {
 	seen := make(map[string]bool)
 	for _, want := range []string{`content="0"`, `content="8443"`, `content="8443"`} {
 		recorder := httptest.NewRecorder()
-		ui.Call().ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, "/call/tea", nil))
+		ui.Pages()["GET /call/{room}"].ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, "/call/tea", nil))
 		if !strings.Contains(recorder.Body.String(), `name="signalbox-https-port" `+want) {
 			t.Errorf("the page doesn't have %s", want)
 		}
@@ -257,7 +255,7 @@ func TestHTTPSPort(t *testing.T) {
 	}
 }
 
-// Only a box that is its own certificate authority has the page to link to.
+// Only a box that is its own certificate authority has the page /trust, and links to it.
 func TestPagesLinkToTrustWhereItIs(t *testing.T) {
 	t.Parallel()
 	for _, trust := range []bool{true, false} {
@@ -266,6 +264,21 @@ func TestPagesLinkToTrustWhereItIs(t *testing.T) {
 			if _, body := get(t, server.URL+page); strings.Contains(string(body), `href="/trust"`) != trust {
 				t.Errorf("%s links to /trust: %v, want %v", page, !trust, trust)
 			}
+		}
+		if response, _ := fetch(t, http.MethodGet, server.URL+"/trust", nil); (response.StatusCode == http.StatusOK) != trust {
+			t.Errorf("GET /trust: %s; whether it is there should be %v", response.Status, trust)
+		}
+	}
+}
+
+// A call needs a room: without a name, there is the start page, which makes one.
+func TestCallWithoutRoomLeadsToTheStart(t *testing.T) {
+	t.Parallel()
+	server := newServer(t, Options{})
+	for _, path := range []string{"/call", "/call/"} {
+		response, _ := fetch(t, http.MethodGet, server.URL+path, nil)
+		if response.StatusCode != http.StatusFound || response.Header.Get("Location") != "/" {
+			t.Errorf("GET %s: %s to %q", path, response.Status, response.Header.Get("Location"))
 		}
 	}
 }

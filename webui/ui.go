@@ -4,6 +4,7 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/http"
 )
 
@@ -18,32 +19,29 @@ type Options struct {
 	// asked on each request. 0, or a nil func, means that there is none. A page without a secure
 	// context names that port.
 	HTTPSPort func() int
-	// Trust makes the pages link to /trust, where the box's own certificate authority is: only such
-	// a box has that page.
+	// Trust says that the box is its own certificate authority: only such a box has the page /trust,
+	// and links to it.
 	Trust bool
 }
 
 // UI serves the pages and the SDK. Its handlers are safe for concurrent use and answer GET and HEAD
 // only.
 type UI struct {
-	assets  *assets
-	sdk     *asset
-	index   *page
-	call    *page
-	check   *page
-	admin   *page
-	example *page
-	trust   *page
+	assets *assets
+	sdk    *asset
+	pages  map[string]http.Handler // by pattern
 }
 
-// New parses the pages and prepares the assets: hashed, and compressed where that pays. It touches
-// nothing outside the process.
-func New(opts Options) (*UI, error) {
-	static, err := fs.Sub(content, "static")
+// New parses the pages, joins the SDK, and prepares the assets: hashed, and compressed where that
+// pays. It touches nothing outside the process.
+func New(opts Options) (*UI, error) { return load(content, pageTable(), opts) }
+
+func load(files fs.FS, table []pageRow, opts Options) (*UI, error) {
+	static, err := fs.Sub(files, "static")
 	if err != nil {
 		return nil, fmt.Errorf("static files: %w", err)
 	}
-	modules, err := fs.Sub(content, "sdk")
+	modules, err := fs.Sub(files, "sdk")
 	if err != nil {
 		return nil, fmt.Errorf("the SDK's modules: %w", err)
 	}
@@ -51,35 +49,28 @@ func New(opts Options) (*UI, error) {
 	if err != nil {
 		return nil, err
 	}
-	ui := &UI{assets: assets, sdk: assets.files[sdkName]}
-	for name, p := range map[string]**page{"index": &ui.index, "call": &ui.call, "check": &ui.check, "admin": &ui.admin,
-		"example": &ui.example, "trust": &ui.trust} {
-		if *p, err = loadPage(name, assets.prefix(), opts); err != nil {
+	ui := &UI{assets: assets, sdk: assets.files[sdkName], pages: make(map[string]http.Handler)}
+	known := facts{Version: opts.Version, Assets: assets.prefix(), Trust: opts.Trust}
+	for _, row := range table {
+		loaded, err := loadPage(files, row.name, known, opts.HTTPSPort)
+		if err != nil {
 			return nil, err
+		}
+		if row.trust && !opts.Trust {
+			continue
+		}
+		ui.pages[row.pattern] = loaded
+		for _, pattern := range row.toStart {
+			ui.pages[pattern] = http.RedirectHandler("/", http.StatusFound)
 		}
 	}
 	return ui, nil
 }
 
-// Index is the start page.
-func (ui *UI) Index() http.Handler { return ui.index }
-
-// Call is the page of one room; the room's name is the last segment of the path, which the page
-// reads by itself.
-func (ui *UI) Call() http.Handler { return ui.call }
-
-// Check is the verification page.
-func (ui *UI) Check() http.Handler { return ui.check }
-
-// Admin is the status page. It holds no data: those come from the admin API, with a token.
-func (ui *UI) Admin() http.Handler { return ui.admin }
-
-// Example is the smallest application on the SDK.
-func (ui *UI) Example() http.Handler { return ui.example }
-
-// Trust tells how to make a device trust the box's own certificate authority. It needs what the
-// caller serves at /ca.crt, /ca.pem, /api/trust and /trust/qr.svg.
-func (ui *UI) Trust() http.Handler { return ui.trust }
+// Pages returns the pages that this box has, each by the pattern of http.ServeMux that it is to be
+// mounted at. None holds data: those come over the signaling connection and from the JSON API, where
+// the caller serves them.
+func (ui *UI) Pages() map[string]http.Handler { return maps.Clone(ui.pages) }
 
 // Assets serves what the pages refer to; it is to be mounted at /assets/, with that prefix left in
 // the request's path.
