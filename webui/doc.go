@@ -14,8 +14,8 @@
 //	pages.go     the table of pages; a page is added here
 //	pages/       their documents, which are templates, with the frame that they share
 //	static/      what browsers get as it is: scripts, styles, texts, the SDK's types
-//	sdk/         the SDK's modules. When the process starts, they are joined into one file, without
-//	             comments (see join); an editor and Node read them as they are
+//	sdk/         the SDK's modules. When the process starts, they are joined into one file,
+//	             without comments (see join); an editor and Node read them as they are
 //
 // Nothing else is built, and nothing is fetched from elsewhere. A document is rendered with four
 // facts: the version, the https port, whether there is an authority to trust, and the path of the

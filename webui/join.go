@@ -73,8 +73,9 @@ type word struct {
 
 var (
 	importOrExport = regexp.MustCompile(`^(import|export) \{ ([\w$]+(?:, [\w$]+)*) \} from '\./([\w.-]+\.js)';$`)
-	declaration    = regexp.MustCompile(`^(export )?(?:const|let|class|function|async function) ([\w$]+)(?: =|;|\(| \{| extends )`)
-	identifier     = regexp.MustCompile(`[A-Za-z_$][\w$]*`)
+	declaration    = regexp.MustCompile(`^(export )?(?:const|let|class|function|async function) ` +
+		`([\w$]+)(?: =|;|\(| \{| extends )`)
+	identifier = regexp.MustCompile(`[A-Za-z_$][\w$]*`)
 )
 
 // parseModule reads a file. The entry consists of exports from others, and others have none.
@@ -91,7 +92,8 @@ func parseModule(name, text string, isEntry bool) (*module, error) {
 		declared := declaration.FindStringSubmatch(line.code)
 		switch {
 		case taken != nil && taken[1] == keyword(isEntry) && len(m.declared) == 0:
-			m.imports = append(m.imports, importLine{number: i + 1, names: strings.Split(taken[2], ", "), from: taken[3]})
+			names := strings.Split(taken[2], ", ")
+			m.imports = append(m.imports, importLine{number: i + 1, names: names, from: taken[3]})
 			continue
 		case taken != nil:
 			return nil, fail("modules import from others, and the entry exports from them, before anything else")
@@ -208,8 +210,8 @@ func (m *module) checkNames(owner map[string]string) error {
 	for _, use := range m.used {
 		delete(needed, use.name)
 		if from, known := owner[use.name]; known && from != m.name && imported[use.name] == 0 {
-			return fmt.Errorf("%s:%d: %s is a name of %s: import it, or give one of them another name", m.name, use.line,
-				use.name, from)
+			return fmt.Errorf("%s:%d: %s is a name of %s: import it, or give one of them another name",
+				m.name, use.line, use.name, from)
 		}
 	}
 	for name, line := range needed {

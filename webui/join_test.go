@@ -19,8 +19,10 @@ func TestSDKIsServedWithoutItsComments(t *testing.T) {
 	t.Parallel()
 	got, err := join(modulesOf(map[string]string{
 		"main.js": "// What it is.\n// More.\n\nexport { a } from './a.js';\nexport { f } from './f.js';\n",
-		"a.js":    "// Unsaid.\n\n// why\nexport const a = 1; // a second\n\t  // indented\nconst b = `//\n  // text`;\n\nlet c;\n",
-		"f.js": "// Unsaid.\nimport { a } from './a.js';\n\nconst D = 'http://d'; // \"it's\"\nexport function f() {\n" +
+		"a.js": "// Unsaid.\n\n// why\nexport const a = 1; // a second\n\t  // indented\n" +
+			"const b = `//\n  // text`;\n\nlet c;\n",
+		"f.js": "// Unsaid.\nimport { a } from './a.js';\n\nconst D = 'http://d'; // \"it's\"\n" +
+			"export function f() {\n" +
 			"  return `${[a].map((g) => { return `<${g}>`; })} // ${D}`;\n}\n",
 	}), "main.js")
 	if err != nil {
@@ -38,22 +40,24 @@ func TestSDKIsServedWithoutItsComments(t *testing.T) {
 func TestJoinKeepsTheOrderOfImports(t *testing.T) {
 	t.Parallel()
 	got, err := join(modulesOf(map[string]string{
-		"a.js":    "export class A {\n}\n",
-		"b.js":    "import { C } from './c.js';\nimport { A } from './a.js';\n\nexport class B extends A {\n  c = C;\n}\n",
+		"a.js": "export class A {\n}\n",
+		"b.js": "import { C } from './c.js';\nimport { A } from './a.js';\n\n" +
+			"export class B extends A {\n  c = C;\n}\n",
 		"c.js":    "import { A } from './a.js';\n\nexport const C = A;\n",
 		"main.js": "// Head.\n\nexport { B } from './b.js';\n",
 	}), "main.js")
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, b, c := strings.Index(string(got), "class A"), strings.Index(string(got), "class B"), strings.Index(string(got), "const C")
+	at := func(text string) int { return strings.Index(string(got), text) }
+	a, b, c := at("class A"), at("class B"), at("const C")
 	if a < 0 || c < a || b < c {
 		t.Errorf("A, C and B are at %d, %d and %d of\n%s", a, c, b, got)
 	}
 }
 
-// What would mean something else once it is joined, or can't be understood, is refused in a sentence
-// that says where.
+// What would mean something else once it is joined, or can't be understood, is refused in a
+// sentence that says where.
 func TestJoinRefuses(t *testing.T) {
 	t.Parallel()
 	entry := "// Head.\n\nexport { a } from './a.js';\n"
@@ -103,7 +107,10 @@ func TestJoinRefuses(t *testing.T) {
 			"nobody imports b.js",
 		},
 		"code in the entry": {
-			map[string]string{"main.js": "export { a } from './a.js';\nconst b = 1;\n", "a.js": "export const a = 1;\n"},
+			map[string]string{
+				"main.js": "export { a } from './a.js';\nconst b = 1;\n",
+				"a.js":    "export const a = 1;\n",
+			},
 			"main.js:2: this can't be joined: const b = 1;",
 		},
 		"an import in the entry": {
@@ -115,7 +122,10 @@ func TestJoinRefuses(t *testing.T) {
 			"a.js:1: modules import from others",
 		},
 		"an import below code": {
-			map[string]string{"a.js": "export const a = 1;\nimport { b } from './b.js';\n", "b.js": "export const b = 1;\n"},
+			map[string]string{
+				"a.js": "export const a = 1;\nimport { b } from './b.js';\n",
+				"b.js": "export const b = 1;\n",
+			},
 			"a.js:2: modules import from others",
 		},
 		"an import of another place": {
@@ -126,19 +136,52 @@ func TestJoinRefuses(t *testing.T) {
 			map[string]string{"a.js": "import { b as c } from './b.js';\n"},
 			"a.js:1: this can't be joined",
 		},
-		"a default":               {map[string]string{"a.js": "export default 1;\n"}, "a.js:1: this can't be joined"},
-		"an import for its work":  {map[string]string{"a.js": "import './b.js';\n"}, "a.js:1: this can't be joined"},
-		"a later export":          {map[string]string{"a.js": "const a = 1;\nexport { a };\n"}, "a.js:2: this can't be joined"},
-		"a later import":          {map[string]string{"a.js": "const a = () => import('./b.js');\n"}, "a.js:1: this can't be joined"},
-		"what a module knows":     {map[string]string{"a.js": "const a = import.meta.env;\n"}, "a.js:1: this can't be joined"},
-		"a statement":             {map[string]string{"a.js": "run();\n"}, "a.js:1: this can't be joined: run();"},
-		"names taken apart":       {map[string]string{"a.js": "const { a } = b;\n"}, "a.js:1: this can't be joined"},
-		"an old variable":         {map[string]string{"a.js": "var a = 1;\n"}, "a.js:1: this can't be joined"},
-		"a comment of two ends":   {map[string]string{"a.js": "const a = 1;\n/* b */\n"}, "a.js: line 2: comments begin with //"},
-		"a quote in a pattern":    {map[string]string{"a.js": "const a = /'/;\n"}, "a.js: line 1: a quote is not closed on its line"},
-		"a bracket that is open":  {map[string]string{"a.js": "const a = {\n"}, "a.js: line 2: the script ends within brackets"},
-		"a bracket too many":      {map[string]string{"a.js": "const a = 1;\n}\n"}, "a.js: line 2: a bracket closes that was not opened"},
-		"a template that is open": {map[string]string{"a.js": "const a = `${1}\n;\n"}, "a.js: line 3: the script ends within"},
+		"a default": {
+			map[string]string{"a.js": "export default 1;\n"},
+			"a.js:1: this can't be joined",
+		},
+		"an import for its work": {
+			map[string]string{"a.js": "import './b.js';\n"},
+			"a.js:1: this can't be joined",
+		},
+		"a later export": {
+			map[string]string{"a.js": "const a = 1;\nexport { a };\n"},
+			"a.js:2: this can't be joined",
+		},
+		"a later import": {
+			map[string]string{"a.js": "const a = () => import('./b.js');\n"},
+			"a.js:1: this can't be joined",
+		},
+		"what a module knows": {
+			map[string]string{"a.js": "const a = import.meta.env;\n"},
+			"a.js:1: this can't be joined",
+		},
+		"a statement": {map[string]string{"a.js": "run();\n"}, "a.js:1: this can't be joined: run();"},
+		"names taken apart": {
+			map[string]string{"a.js": "const { a } = b;\n"},
+			"a.js:1: this can't be joined",
+		},
+		"an old variable": {map[string]string{"a.js": "var a = 1;\n"}, "a.js:1: this can't be joined"},
+		"a comment of two ends": {
+			map[string]string{"a.js": "const a = 1;\n/* b */\n"},
+			"a.js: line 2: comments begin with //",
+		},
+		"a quote in a pattern": {
+			map[string]string{"a.js": "const a = /'/;\n"},
+			"a.js: line 1: a quote is not closed on its line",
+		},
+		"a bracket that is open": {
+			map[string]string{"a.js": "const a = {\n"},
+			"a.js: line 2: the script ends within brackets",
+		},
+		"a bracket too many": {
+			map[string]string{"a.js": "const a = 1;\n}\n"},
+			"a.js: line 2: a bracket closes that was not opened",
+		},
+		"a template that is open": {
+			map[string]string{"a.js": "const a = `${1}\n;\n"},
+			"a.js: line 3: the script ends within",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -35,8 +35,8 @@ type rendering struct {
 }
 
 // loadPage reads pages/<name>.html together with the frame and the icons that all pages share, and
-// renders it once, so that a broken template fails at start and not at the first visitor. A nil port
-// stands for none.
+// renders it once, so that a broken template fails at start and not at the first visitor. A nil
+// port stands for none.
 func loadPage(files fs.FS, name string, known facts, port func() int) (*page, error) {
 	parsed, err := template.ParseFS(files, "pages/frame.html", "pages/icons.html", "pages/"+name+".html")
 	if err != nil {

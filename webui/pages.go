@@ -30,8 +30,8 @@ func pageTable() []pageRow {
 		{name: "admin", pattern: "GET /admin"},
 		// The smallest application on the SDK.
 		{name: "example", pattern: "GET /example"},
-		// How a device trusts the box's authority. It needs what the router serves at /ca.crt, /ca.pem,
-		// /api/trust and /trust/qr.svg.
+		// How a device trusts the box's authority. It needs what the router serves at /ca.crt,
+		// /ca.pem, /api/trust and /trust/qr.svg.
 		{name: "trust", pattern: "GET /trust", trust: true},
 	}
 }

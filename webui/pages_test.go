@@ -57,8 +57,10 @@ func TestNothingInline(t *testing.T) {
 			}
 		}
 	}
+	writesMarkup := regexp.MustCompile(
+		`\b(innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function)`)
 	for name, text := range readAll(t, "static", ".js") {
-		if found := regexp.MustCompile(`\b(innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function)`).FindString(text); found != "" {
+		if found := writesMarkup.FindString(text); found != "" {
 			t.Errorf("%s uses %s", name, found)
 		}
 	}
@@ -103,9 +105,10 @@ func TestIDs(t *testing.T) {
 	pages := readAll(t, "pages", ".html")
 	frame := pages["pages/frame.html"]
 	contract := map[string]string{ // for tests in browsers
-		"home":    "room start suggest snippet",
-		"call":    "name preview join leave mute camera share chat-toggle chat-input chat-send chat-log tiles status",
-		"check":   "run verdict candidates relay-test reach-test server-url server-username server-credential server-add server-remove servers",
+		"home": "room start suggest snippet",
+		"call": "name preview join leave mute camera share chat-toggle chat-input chat-send chat-log tiles status",
+		"check": "run verdict candidates relay-test reach-test server-url server-username server-credential " +
+			"server-add server-remove servers",
 		"trust":   "failed retry fingerprint qr qr-none systems system-linux",
 		"example": "join room leave status videos",
 		"admin":   "allocations rooms figures locked live token token-open kick kick-ban kick-confirm kick-cancel",
@@ -226,7 +229,8 @@ func TestTranslationsAreUsed(t *testing.T) {
 			}
 		}
 	}
-	composed := regexp.MustCompile(`^(code|end|media\.(audio|video)|tile|path|candidate|verdict|server\.timeout|overall\.norelay|admin\.(kind|live|failed)|kick\.(title|what|note)|span)(\.|$)`)
+	composed := regexp.MustCompile(`^(code|end|media\.(audio|video)|tile|path|candidate|verdict|server\.timeout|` +
+		`overall\.norelay|admin\.(kind|live|failed)|kick\.(title|what|note)|span)(\.|$)`)
 	source := everything.String()
 	for key := range texts {
 		base := strings.TrimSuffix(key, ".fix")

@@ -21,20 +21,21 @@ func lacks(files fs.FS, name string) []string {
 		return []string{fmt.Sprintf("page %s has no document: %s doesn't exist", name, document)}
 	}
 	var lacking []string
+	has := func(part string) bool { return strings.Contains(string(text), part) }
 	lack := func(format string, args ...any) { lacking = append(lacking, fmt.Sprintf(format, args...)) }
 	script := scriptOf(files, name)
 	if script == "" {
 		lack("page %s has no script: neither static/js/%s.js nor static/js/%s/main.js exists", name, name, name)
-	} else if tag := `src="{{.Assets}}/` + strings.TrimPrefix(script, "static/") + `"`; !strings.Contains(string(text), tag) {
+	} else if tag := `src="{{.Assets}}/` + strings.TrimPrefix(script, "static/") + `"`; !has(tag) {
 		lack("%s doesn't load its script: <script type=\"module\" %s>", document, tag)
 	}
-	if style := "css/" + name + ".css"; exists(files, "static/"+style) && !strings.Contains(string(text), "{{.Assets}}/"+style) {
+	if style := "css/" + name + ".css"; exists(files, "static/"+style) && !has("{{.Assets}}/"+style) {
 		lack("%s doesn't refer to its style, %s", document, style)
 	}
-	if !strings.Contains(string(text), `<title data-t="`+name+`.title">`) {
+	if !has(`<title data-t="` + name + `.title">`) {
 		lack("%s has no title of the text %s.title", document, name)
 	}
-	if !strings.Contains(string(text), `{{template "language"}}`) {
+	if !has(`{{template "language"}}`) {
 		lack("%s has no switch of the language: {{template \"language\"}}", document)
 	}
 	languages, err := fs.Glob(files, "static/js/lang/*.js")
@@ -119,7 +120,8 @@ func withPage(t *testing.T, name string) fstest.MapFS {
 `, name)}
 	files["static/js/"+name+".js"] = &fstest.MapFile{Data: []byte("import { start } from './i18n.js';\n\nstart();\n")}
 	for _, language := range []string{"static/js/lang/en.js", "static/js/lang/zh-CN.js"} {
-		files[language] = change(files[language], "export default {", fmt.Sprintf(`export default { "%s.title": "Page",`, name))
+		const begin = "export default {"
+		files[language] = change(files[language], begin, begin+` "`+name+`.title": "Page",`)
 	}
 	return files
 }
@@ -193,7 +195,9 @@ func TestAddingAPage(t *testing.T) {
 		},
 		"every language": {
 			func(files fstest.MapFS) {
-				maps.DeleteFunc(files, func(name string, _ *fstest.MapFile) bool { return strings.Contains(name, "/lang/") })
+				maps.DeleteFunc(files, func(name string, _ *fstest.MapFile) bool {
+					return strings.Contains(name, "/lang/")
+				})
 			},
 			"there are no languages in static/js/lang",
 		},

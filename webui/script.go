@@ -29,8 +29,8 @@ type scriptReader struct {
 }
 
 // readScript splits a script into lines, and takes their comments off. It knows nothing of regular
-// expressions, in which quotes, brackets and slashes need not be what they seem: where that shows, it
-// fails. It knows no comments but those that begin with //.
+// expressions, in which quotes, brackets and slashes need not be what they seem: where that shows,
+// it fails. It knows no comments but those that begin with //.
 func readScript(script string) ([]scriptLine, error) {
 	r := &scriptReader{lines: make([]scriptLine, 1)}
 	for script != "" {

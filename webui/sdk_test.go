@@ -29,8 +29,8 @@ func TestSDKFitsItsBudget(t *testing.T) {
 	}
 }
 
-// The scripts are tested in Node, as far as they need no browser: those of the pages as they are, the
-// SDK as it is served, joined, and by its modules.
+// The scripts are tested in Node, as far as they need no browser: those of the pages as they are,
+// the SDK as it is served, joined, and by its modules.
 func TestModules(t *testing.T) {
 	t.Parallel()
 	node, err := exec.LookPath("node")
@@ -110,13 +110,14 @@ func TestTypes(t *testing.T) {
 		output, err := exec.CommandContext(t.Context(), node, arguments...).CombinedOutput()
 		return string(output), err
 	}
-	const common = "--noEmit --target es2022 --lib es2022,dom,dom.iterable --module preserve --moduleResolution bundler "
+	const common = "--noEmit --target es2022 --lib es2022,dom,dom.iterable --module preserve " +
+		"--moduleResolution bundler "
 	if said, err := check(common+"--strict --exactOptionalPropertyTypes --noUncheckedIndexedAccess",
 		"testdata/types/sample.ts"); err != nil {
 		t.Errorf("tsc: %v\n%s", err, said)
 	}
-	// The modules have no types of their own, but every name in them is one that they declare, import
-	// or find in browsers. The joiner can't tell this of names that no module has.
+	// The modules have no types of their own, but every name in them is one that they declare,
+	// import or find in browsers. The joiner can't tell this of names that no module has.
 	modules, err := filepath.Glob("sdk/*.js")
 	if err != nil || len(modules) == 0 {
 		t.Fatalf("there are no modules: %v", err)
@@ -125,7 +126,8 @@ func TestTypes(t *testing.T) {
 	if exit := (&exec.ExitError{}); err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)
 	}
-	if unknown := matches(`(?m)^(.*(?:Cannot find|has no exported member|Duplicate identifier).*)$`, said); len(unknown) > 0 {
+	unknown := matches(`(?m)^(.*(?:Cannot find|has no exported member|Duplicate identifier).*)$`, said)
+	if len(unknown) > 0 {
 		t.Errorf("tsc: %s", strings.Join(unknown, "\n"))
 	}
 }

@@ -265,7 +265,8 @@ func TestPagesLinkToTrustWhereItIs(t *testing.T) {
 				t.Errorf("%s links to /trust: %v, want %v", page, !trust, trust)
 			}
 		}
-		if response, _ := fetch(t, http.MethodGet, server.URL+"/trust", nil); (response.StatusCode == http.StatusOK) != trust {
+		response, _ := fetch(t, http.MethodGet, server.URL+"/trust", nil)
+		if served := response.StatusCode == http.StatusOK; served != trust {
 			t.Errorf("GET /trust: %s; whether it is there should be %v", response.Status, trust)
 		}
 	}

@@ -54,7 +54,8 @@ var stories = map[string]func(*story){
 			return
 		}
 		s.tell(s.first)
-		s.send(`{"type":"resumed","peerId":"peer-1","received":4,"iceServers":[],"iceExpiresAt":0,"rooms":[],"addressChanged":true}`)
+		s.send(`{"type":"resumed","peerId":"peer-1","received":4,"iceServers":[],"iceExpiresAt":0,` +
+			`"rooms":[],"addressChanged":true}`)
 		for _, seq := range []int{1, 2, 3} { // the first is a repetition
 			s.send(fmt.Sprintf(`{"type":"note","seq":%d}`, seq))
 		}

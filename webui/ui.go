@@ -19,8 +19,8 @@ type Options struct {
 	// asked on each request. 0, or a nil func, means that there is none. A page without a secure
 	// context names that port.
 	HTTPSPort func() int
-	// Trust says that the box is its own certificate authority: only such a box has the page /trust,
-	// and links to it.
+	// Trust says that the box is its own certificate authority: only such a box has the page
+	// /trust, and links to it.
 	Trust bool
 }
 
@@ -68,8 +68,8 @@ func load(files fs.FS, table []pageRow, opts Options) (*UI, error) {
 }
 
 // Pages returns the pages that this box has, each by the pattern of http.ServeMux that it is to be
-// mounted at. None holds data: those come over the signaling connection and from the JSON API, where
-// the caller serves them.
+// mounted at. None holds data: those come over the signaling connection and from the JSON API,
+// which the caller serves.
 func (ui *UI) Pages() map[string]http.Handler { return maps.Clone(ui.pages) }
 
 // Assets serves what the pages refer to; it is to be mounted at /assets/, with that prefix left in

@@ -1,6 +1,6 @@
 // Calls to and from named users. The two ends tell each other, in signals, {call, id, ...}: `call`
-// is ring, accept, decline, cancel, end, back (in a new session) or peer, which is what peers say in
-// rooms.
+// is ring, accept, decline, cancel, end, back (in a new session) or peer, which is what peers say
+// in rooms.
 import { SignalboxError } from './errors.js';
 import { Group } from './group.js';
 import { randomID } from './random.js';
@@ -28,7 +28,8 @@ export function receiveCall(session, frame) {
 function ring(session, frame) {
   const calls = [...session._calls.values()];
   if (calls.some((call) => call._crosses(frame))) return;
-  if (calls.some(({ from, peer }) => (peer?.id ?? from) === frame.from)) return answer(session, frame, 'decline', 'busy');
+  if (calls.some(({ from, peer }) => (peer?.id ?? from) === frame.from))
+    return answer(session, frame, 'decline', 'busy');
   if (!session._heard('call')) return answer(session, frame, 'decline', 'unavailable');
   session._emit('call', { call: new Call(session, frame.from, frame.data.id, frame) });
 }

@@ -21,8 +21,8 @@ export class Negotiation {
     // null, the end of candidates, is sent too.
     connection.onicecandidate = ({ candidate }) => end.send({ candidate });
     // If both ends attached at once, each join would be a collision, and the polite end's first
-    // gathering, with its allocations on the relay, would be thrown away. It therefore lets the other
-    // one open, but not for ever.
+    // gathering, with its allocations on the relay, would be thrown away. It therefore lets the
+    // other one open, but not for ever.
     if (end.isPolite()) this.#opening = setTimeout(() => this.#attach(), OFFER_MS);
     else this.#attach();
   }
@@ -53,9 +53,9 @@ export class Negotiation {
   // Looks for a new path.
   restart() {
     if (!this.#end.isPolite()) return this.#connection.restartIce();
-    // Both ends notice when a path has gone. Were both to offer, the polite end would roll back, after
-    // which Chromium shows no more pictures of the far end's. It therefore asks for an offer, and makes
-    // one itself only if none comes.
+    // Both ends notice when a path has gone. Were both to offer, the polite end would roll back,
+    // after which Chromium shows no more pictures of the far end's. It therefore asks for an offer,
+    // and makes one itself only if none comes.
     this.#end.send({ restart: true });
     this.#asking = setTimeout(() => this.#connection.restartIce(), OFFER_MS);
   }

@@ -31,8 +31,8 @@ export class Path {
 }
 
 // The transport between this browser and the relay decides how a call is relayed, and only
-// `relayProtocol` tells it: the candidate's own protocol is that of the relayed leg, and its type may
-// be prflx.
+// `relayProtocol` tells it: the candidate's own protocol is that of the relayed leg, and its type
+// may be prflx.
 export function selectedPath(stats) {
   const pair = selectedPair(stats);
   const local = stats.get(pair?.localCandidateId);

@@ -108,8 +108,9 @@ export class Session extends Line {
     for (const group of this.#groups()) group._end(error);
   }
 
-  // A new session, the first one or after one that could not be resumed. What had been sent may have
-  // been carried out or not; what had not is sent now, after the joins of the rooms that it is in.
+  // A new session, the first one or after one that could not be resumed. What had been sent may
+  // have been carried out or not; what had not is sent now, after the joins of the rooms that it is
+  // in.
   #welcome({ peerId, name, user, ...ice }) {
     const waiting = this.#outbox.clear();
     this._unleft.clear(); // a new session is in no room yet

@@ -1,4 +1,4 @@
-// The signalbox SDK: signaling and peer connections for the browser. One ES module, no dependencies.
+// The signalbox SDK: signaling and peer connections for browsers. One ES module, no dependencies.
 // Types, and the documentation of every call: /assets/signalbox.d.ts
 
 export { SignalboxError } from './errors.js';

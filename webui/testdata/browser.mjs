@@ -1,4 +1,5 @@
-// What the SDK asks of a browser and Node doesn't have: enough of it for sessions. Peer connections need the real thing.
+// What the SDK asks of a browser and Node doesn't have: enough of it for sessions. Peer connections
+// need the real thing.
 
 // WEBSOCKET is empty where Node has one.
 if (process.env.WEBSOCKET) {

@@ -1,4 +1,5 @@
-// The SDK's sessions and calls against the real thing: SIGNALBOX is the binary. A proxy stands between, whose lines can be cut.
+// The SDK's sessions and calls against the real thing: SIGNALBOX is the binary. A proxy stands
+// between, whose lines can be cut.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -15,7 +16,13 @@ let box = null;
 
 async function startBox() {
   const settings = ['web.listen=127.0.0.1:0', 'web.tls_listen=""', 'turn.listen=127.0.0.1:0', 'signal.calls=true'];
-  const child = spawn(process.env.SIGNALBOX, ['serve', '--dev', '--state', state, ...settings.flatMap((each) => ['--set', each])]);
+  const child = spawn(process.env.SIGNALBOX, [
+    'serve',
+    '--dev',
+    '--state',
+    state,
+    ...settings.flatMap((each) => ['--set', each]),
+  ]);
   let said = '';
   const port = await new Promise((resolve, reject) => {
     for (const output of [child.stdout, child.stderr]) {
@@ -60,8 +67,10 @@ after(async () => {
 });
 
 const cut = () => lines.forEach((line) => line.destroy());
-const enter = (user, options) => connect({ url: `http://127.0.0.1:${proxy.address().port}/signal`, name: user, user, ...options });
-const settled = (session, wanted) => session.state === wanted || once(session, 'state', ({ state }) => state === wanted);
+const enter = (user, options) =>
+  connect({ url: `http://127.0.0.1:${proxy.address().port}/signal`, name: user, user, ...options });
+const settled = (session, wanted) =>
+  session.state === wanted || once(session, 'state', ({ state }) => state === wanted);
 
 const DEADLINE = { timeout: 20_000 }; // the box forgets a session by itself after a minute
 
@@ -78,7 +87,14 @@ const Native = globalThis.WebSocket;
 
 /** Has sessions that begin in this test begin over that carrier. */
 function use(t, carrier) {
-  globalThis.WebSocket = carrier === 'websocket' ? Native : class { constructor() { throw new Error('no WebSockets here'); } };
+  globalThis.WebSocket =
+    carrier === 'websocket'
+      ? Native
+      : class {
+          constructor() {
+            throw new Error('no WebSockets here');
+          }
+        };
   t.after(() => { globalThis.WebSocket = Native; });
 }
 
@@ -149,7 +165,11 @@ test('a session that is taken over is closed for good', async () => {
 test('calls that come to nothing say why, and at once', async (t) => {
   const [ann, bob] = await pair(t);
   await assert.rejects(ann.call('nobody'), { code: 'no-such-peer' });
-  await assert.rejects(ann.call(`@${bob.user}`), { code: 'declined', reason: 'unavailable' }, 'nobody listens for calls there');
+  await assert.rejects(
+    ann.call(`@${bob.user}`),
+    { code: 'declined', reason: 'unavailable' },
+    'nobody listens for calls there',
+  );
 
   const off = bob.on('call', ({ call }) => {
     assert.deepEqual([call.from, call.name, call.user], [ann.peerId, ann.user, ann.user]);
@@ -166,7 +186,11 @@ test('calls that come to nothing say why, and at once', async (t) => {
   const { call } = await rung;
   await once(call, 'canceled');
   assert.throws(() => call.accept(), { code: 'canceled' });
-  await assert.rejects(ann.call(bob.user, { signal: cancel.signal }), { code: 'canceled' }, 'it was canceled before it began');
+  await assert.rejects(
+    ann.call(bob.user, { signal: cancel.signal }),
+    { code: 'canceled' },
+    'it was canceled before it began',
+  );
 });
 
 test('a call ends with either session', async (t) => {
@@ -185,7 +209,7 @@ test('a call ends with either session', async (t) => {
 });
 
 for (const carrier of ['websocket', 'sse']) {
-  test(`over ${carrier}, what is longer than the hub takes is refused at once, and costs nobody the session`, async (t) => {
+  test(`over ${carrier}, what is longer than the hub takes is refused, and costs nobody the session`, async (t) => {
     use(t, carrier);
     const [ann, bob] = await pair(t);
     assert.equal(bob.carrier, carrier);
@@ -193,7 +217,7 @@ for (const carrier of ['websocket', 'sse']) {
     await ann.signal(`@${bob.user}`, '工'.repeat(21_700)); // three bytes each
     assert.equal((await said).data, '工'.repeat(21_700));
     await assert.rejects(ann.signal(bob.peerId, '工'.repeat(22_000)), { code: 'too-large' });
-    assert.ok(await ann.ping() >= 0);
+    assert.ok((await ann.ping()) >= 0);
   });
 }
 
@@ -208,7 +232,8 @@ test('a session that is closed while it has no connection gives its user name ba
     await settled(first, 'reconnecting');
     first.close();
     let second = null;
-    while (!second && !t.signal.aborted) second = await enter(name, { keep: false }).catch(({ code }) => assert.equal(code, 'user-taken'));
+    while (!second && !t.signal.aborted)
+      second = await enter(name, { keep: false }).catch(({ code }) => assert.equal(code, 'user-taken'));
     second?.close();
   }
 });

@@ -13,15 +13,27 @@ async function enter(t, hub, options) {
   return session;
 }
 
-const settled = (session, wanted) => session.state === wanted || once(session, 'state', ({ state }) => state === wanted);
+const settled = (session, wanted) =>
+  session.state === wanted || once(session, 'state', ({ state }) => state === wanted);
 
-/** All frames of one type that the session has sent until now: what it says last is acknowledged after them. */
+/**
+ * All frames of one type that the session has sent until now: what it says last is acknowledged
+ * after them.
+ */
 async function sent(session, hub, type) {
   await session.signal('somebody', 'that is all');
   return hub.frames.filter((frame) => frame.type === type);
 }
 
-const ring = (id, polite) => ({ type: 'signal', seq: 1, from: 'bob-1', fromName: 'Bob', fromUser: 'bob', polite, data: { call: 'ring', id } });
+const ring = (id, polite) => ({
+  type: 'signal',
+  seq: 1,
+  from: 'bob-1',
+  fromName: 'Bob',
+  fromUser: 'bob',
+  polite,
+  data: { call: 'ring', id },
+});
 
 const ENDS = {
   'cut after the welcome': ({ end }) => end(1001),
@@ -76,17 +88,21 @@ for (const [when, moment] of Object.entries({
   });
 }
 
-test('a peer connection that the application has closed does not keep the session from resuming', DEADLINE, async (t) => {
-  const hub = await startHub(t, { join: ({ room }, { send }) => send(joined(room, 'bob')) });
-  const session = await enter(t, hub);
-  const room = await session.join('tea');
-  room.peers.get('bob').connection.close();
-  const resumed = once(session, 'resumed');
-  hub.line.cut();
-  await resumed;
-  assert.equal(session.state, 'open');
-  await session.signal('somebody', 'still here');
-});
+test(
+  'a peer connection that the application has closed does not keep the session from resuming',
+  DEADLINE,
+  async (t) => {
+    const hub = await startHub(t, { join: ({ room }, { send }) => send(joined(room, 'bob')) });
+    const session = await enter(t, hub);
+    const room = await session.join('tea');
+    room.peers.get('bob').connection.close();
+    const resumed = once(session, 'resumed');
+    hub.line.cut();
+    await resumed;
+    assert.equal(session.state, 'open');
+    await session.signal('somebody', 'still here');
+  },
+);
 
 test('a call that ends with its session is canceled where it still rings', DEADLINE, async (t) => {
   const hub = await startHub(t, { resume: (_, { send }) => send(EXPIRED) });
@@ -165,9 +181,14 @@ test('who is polite in a call is what the last frame of the far end says', DEADL
   hub.line.send(ring('call-1', false));
   const { connection } = (await rung).call.accept().peer;
   let seq = 1;
-  const offer = (polite) => hub.line.send({
-    type: 'signal', seq: ++seq, from: 'bob-1', polite, data: { call: 'peer', id: 'call-1', description: { type: 'offer', sdp: '' } },
-  });
+  const offer = (polite) =>
+    hub.line.send({
+      type: 'signal',
+      seq: ++seq,
+      from: 'bob-1',
+      polite,
+      data: { call: 'peer', id: 'call-1', description: { type: 'offer', sdp: '' } },
+    });
   const own = (type) => hub.frames.filter(({ data }) => data?.description?.type === type);
 
   await hub.until(() => own('offer').length === 1);
@@ -184,44 +205,69 @@ test('who is polite in a call is what the last frame of the far end says', DEADL
   assert.equal(connection.applied.length, 1, 'the impolite end has its way');
 });
 
-for (const addressChanged of [false, true]) test(`what had no place in the queue is made good once the session has resumed\
-${addressChanged ? ' from another address' : ''}`, DEADLINE, async (t) => {
-  let resume;
-  const hub = await startHub(t, {
-    join: ({ room }, { send }) => send(joined(room, `bob-of-${room}`)),
-    resume: (_, { send }) => { resume = () => send({ ...RESUMED, rooms: ['tea', 'cake', 'by hand'], addressChanged }); },
-  });
-  const session = await enter(t, hub);
-  const [tea, cake] = await Promise.all([session.join('tea'), session.join('cake'), session.request({ type: 'join', room: 'by hand' })]);
-  const { connection } = cake.peers.get('bob-of-cake');
-  const offers = () => hub.frames.filter(({ data, room }) => data?.description?.type === 'offer' && room === 'cake');
-  await hub.until(() => offers().length === 1);
-  hub.line.send({ type: 'signal', seq: 1, room: 'cake', from: 'bob-of-cake', data: { description: { type: 'answer', sdp: '' } } });
-  await session.ping(); // a word after the answer: that has come
-  assert.equal(connection.signalingState, 'stable');
+for (const addressChanged of [false, true])
+  test(
+    `what had no place in the queue is made good once the session has resumed\
+${addressChanged ? ' from another address' : ''}`,
+    DEADLINE,
+    async (t) => {
+      let resume;
+      const hub = await startHub(t, {
+        join: ({ room }, { send }) => send(joined(room, `bob-of-${room}`)),
+        resume: (_, { send }) => {
+          resume = () => send({ ...RESUMED, rooms: ['tea', 'cake', 'by hand'], addressChanged });
+        },
+      });
+      const session = await enter(t, hub);
+      const [tea, cake] = await Promise.all([
+        session.join('tea'),
+        session.join('cake'),
+        session.request({ type: 'join', room: 'by hand' }),
+      ]);
+      const { connection } = cake.peers.get('bob-of-cake');
+      const offers = () =>
+        hub.frames.filter(({ data, room }) => data?.description?.type === 'offer' && room === 'cake');
+      await hub.until(() => offers().length === 1);
+      hub.line.send({
+        type: 'signal',
+        seq: 1,
+        room: 'cake',
+        from: 'bob-of-cake',
+        data: { description: { type: 'answer', sdp: '' } },
+      });
+      await session.ping(); // a word after the answer: that has come
+      assert.equal(connection.signalingState, 'stable');
 
-  hub.line.cut();
-  await settled(session, 'reconnecting');
-  const waiting = Array.from({ length: 256 }, (_, n) => session.signal('somebody', n));
-  await assert.rejects(session.signal('somebody', 'too many'), { code: 'offline' });
-  tea.leave();
-  connection.restartIce();
-  await hub.until(() => resume && connection.signalingState === 'have-local-offer');
-  resume();
-  await Promise.all(waiting);
-  assert.deepEqual((await sent(session, hub, 'leave')).map(({ room }) => room), ['tea']);
-  assert.equal(offers().length, 2);
-});
+      hub.line.cut();
+      await settled(session, 'reconnecting');
+      const waiting = Array.from({ length: 256 }, (_, n) => session.signal('somebody', n));
+      await assert.rejects(session.signal('somebody', 'too many'), { code: 'offline' });
+      tea.leave();
+      connection.restartIce();
+      await hub.until(() => resume && connection.signalingState === 'have-local-offer');
+      resume();
+      await Promise.all(waiting);
+      assert.deepEqual(
+        (await sent(session, hub, 'leave')).map(({ room }) => room),
+        ['tea'],
+      );
+      assert.equal(offers().length, 2);
+    },
+  );
 
-test('a room that the application has joined by a request of its own is not left when the session resumes', DEADLINE, async (t) => {
-  const hub = await startHub(t, { resume: (_, { send }) => send({ ...RESUMED, rooms: ['tea'] }) });
-  const session = await enter(t, hub);
-  await session.request({ type: 'join', room: 'tea' });
-  const resumed = once(session, 'resumed');
-  hub.line.cut();
-  await resumed;
-  assert.deepEqual(await sent(session, hub, 'leave'), []);
-});
+test(
+  'a room that the application has joined by a request of its own is not left when the session resumes',
+  DEADLINE,
+  async (t) => {
+    const hub = await startHub(t, { resume: (_, { send }) => send({ ...RESUMED, rooms: ['tea'] }) });
+    const session = await enter(t, hub);
+    await session.request({ type: 'join', room: 'tea' });
+    const resumed = once(session, 'resumed');
+    hub.line.cut();
+    await resumed;
+    assert.deepEqual(await sent(session, hub, 'leave'), []);
+  },
+);
 
 test('a listener that leaves the room while it fills leaves no peer connection behind', DEADLINE, async (t) => {
   const hub = await startHub(t, { join: ({ room }, { send }) => send(joined(room, 'bob', 'cem', 'dan')) });
@@ -247,7 +293,13 @@ test('a call that is hung up when its peer begins anew is over', DEADLINE, async
   const met = [];
   call.on('peer', ({ peer }) => met.push(peer));
   for (const [seq, tag] of [[2, 'first'], [3, 'second']]) {
-    hub.line.send({ type: 'signal', seq, from: 'bob-1', polite: false, data: { call: 'peer', id: 'call-1', tag, description: { type: 'offer', sdp: '' } } });
+    hub.line.send({
+      type: 'signal',
+      seq,
+      from: 'bob-1',
+      polite: false,
+      data: { call: 'peer', id: 'call-1', tag, description: { type: 'offer', sdp: '' } },
+    });
   }
   await hub.frame(({ data }) => data?.call === 'end');
   await session.ping();
@@ -284,37 +336,48 @@ test('two who call each other have their call, whatever has become of the ring t
   assert.equal(call.peers.size, 1);
 });
 
-test('an answer that comes twice is taken once, and a broken one leaves the impolite end impolite', DEADLINE, async (t) => {
-  const hub = await startHub(t);
-  const session = await enter(t, hub);
-  const rung = once(session, 'call');
-  hub.line.send(ring('call-1', false));
-  const call = (await rung).call.accept();
-  const { connection } = call.peer;
-  const failed = [];
-  call.on('error', ({ error }) => failed.push(error.code));
-  let seq = 1;
-  const say = (type) => hub.line.send({
-    type: 'signal', seq: ++seq, from: 'bob-1', polite: false, data: { call: 'peer', id: 'call-1', description: { type, sdp: '' } },
-  });
-  const offers = () => hub.frames.filter(({ data }) => data?.description?.type === 'offer').length;
-  await hub.until(() => offers() === 1);
-  say('answer');
-  say('answer');
-  await session.ping();
-  assert.deepEqual(connection.applied, ['answer in have-local-offer']);
-  assert.deepEqual(failed, []);
+test(
+  'an answer that comes twice is taken once, and a broken one leaves the impolite end impolite',
+  DEADLINE,
+  async (t) => {
+    const hub = await startHub(t);
+    const session = await enter(t, hub);
+    const rung = once(session, 'call');
+    hub.line.send(ring('call-1', false));
+    const call = (await rung).call.accept();
+    const { connection } = call.peer;
+    const failed = [];
+    call.on('error', ({ error }) => failed.push(error.code));
+    let seq = 1;
+    const say = (type) =>
+      hub.line.send({
+        type: 'signal',
+        seq: ++seq,
+        from: 'bob-1',
+        polite: false,
+        data: { call: 'peer', id: 'call-1', description: { type, sdp: '' } },
+      });
+    const offers = () => hub.frames.filter(({ data }) => data?.description?.type === 'offer').length;
+    await hub.until(() => offers() === 1);
+    say('answer');
+    say('answer');
+    await session.ping();
+    assert.deepEqual(connection.applied, ['answer in have-local-offer']);
+    assert.deepEqual(failed, []);
 
-  connection.restartIce();
-  await hub.until(() => offers() === 2);
-  connection.setRemoteDescription = async () => { throw new Error('broken'); };
-  say('answer');
-  await once(call, 'error');
-  delete connection.setRemoteDescription;
-  say('offer');
-  await session.ping();
-  assert.equal(connection.applied.length, 1);
-});
+    connection.restartIce();
+    await hub.until(() => offers() === 2);
+    connection.setRemoteDescription = async () => {
+      throw new Error('broken');
+    };
+    say('answer');
+    await once(call, 'error');
+    delete connection.setRemoteDescription;
+    say('offer');
+    await session.ping();
+    assert.equal(connection.applied.length, 1);
+  },
+);
 
 test('a room that could not be joined a second time keeps no peers', DEADLINE, async (t) => {
   let joins = 0;
@@ -357,7 +420,10 @@ test('a token that is refused without a word is asked for again', DEADLINE, asyn
   await settled(session, 'reconnecting');
   await settled(session, 'open');
   assert.equal(asked, 3);
-  await assert.rejects(connect({ url: hub.url, keep: false, token: () => Promise.reject() }), (error) => error === undefined);
+  await assert.rejects(
+    connect({ url: hub.url, keep: false, token: () => Promise.reject() }),
+    (error) => error === undefined,
+  );
 });
 
 test('in a new session, an end of a call that can call the other goes on trying', { timeout: 20_000 }, async (t) => {
@@ -380,7 +446,10 @@ test('in a new session, an end of a call that can call the other goes on trying'
   hub.line.cut();
   await once(calls[0], 'presence', ({ present }) => present);
   assert.deepEqual(news, [['bob-1', false], ['nobody', false], ['bob-1', true]]);
-  assert.deepEqual((await sent(session, hub, 'signal')).filter(({ data }) => data.call === 'back').map(({ to }) => to), ['@bob', 'nobody', '@bob', '@bob']);
+  assert.deepEqual(
+    (await sent(session, hub, 'signal')).filter(({ data }) => data.call === 'back').map(({ to }) => to),
+    ['@bob', 'nobody', '@bob', '@bob'],
+  );
 });
 
 test('a peer that takes no more text does not keep the others from theirs', DEADLINE, async (t) => {
@@ -389,7 +458,12 @@ test('a peer that takes no more text does not keep the others from theirs', DEAD
   const room = await session.join('tea');
   const [bob, cem] = room.peers.values();
   const got = [];
-  Object.assign(bob.channel, { readyState: 'open', send() { throw new DOMException('the queue is full', 'OperationError'); } });
+  Object.assign(bob.channel, {
+    readyState: 'open',
+    send() {
+      throw new DOMException('the queue is full', 'OperationError');
+    },
+  });
   Object.assign(cem.channel, { readyState: 'open', send: (text) => got.push(text) });
   assert.equal(room.send('tea is ready'), 1);
   assert.deepEqual(got, ['tea is ready']);

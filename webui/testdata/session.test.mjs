@@ -1,5 +1,6 @@
-// The SDK's signaling session against a real WebSocket server, which the Go test plays: HUB is its URL, and the path says
-// which of its stories it tells. Peer connections need a browser; these rooms are empty.
+// The SDK's signaling session against a real WebSocket server, which the Go test plays: HUB is its
+// URL, and the path says which of its stories it tells. Peer connections need a browser; these
+// rooms are empty.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
@@ -70,7 +71,7 @@ test('signals of no room, and of strangers in a room, are events of the session'
   session.close();
 });
 
-test('a cut connection resumes: what is missing comes once and in order, what is unanswered is sent again', async () => {
+test('a cut connection resumes: what is missing comes once, in order, what is unanswered is sent again', async () => {
   const session = await connect(hub('cut'));
   const { got, notes } = record(session);
   const states = [];
@@ -83,11 +84,18 @@ test('a cut connection resumes: what is missing comes once and in order, what is
   assert.equal(addressChanged, true);
   assert.deepEqual(states, ['reconnecting', 'open']);
   assert.deepEqual(notes, [1, 2, 3]);
-  assert.deepEqual(got.map(({ type, token, seq, id, data }) => token ?? [type, seq, id, data]), [
-    ['signal', 1, '1', 1], ['signal', 2, '2', 2], ['signal', 3, '3', 3],
-    'token-of-peer-1',
-    ['signal', 4, '4', 4], ['signal', 5, '5', 5], ['signal', 6, '6', 'at once'],
-  ]);
+  assert.deepEqual(
+    got.map(({ type, token, seq, id, data }) => token ?? [type, seq, id, data]),
+    [
+      ['signal', 1, '1', 1],
+      ['signal', 2, '2', 2],
+      ['signal', 3, '3', 3],
+      'token-of-peer-1',
+      ['signal', 4, '4', 4],
+      ['signal', 5, '5', 5],
+      ['signal', 6, '6', 'at once'],
+    ],
+  );
   assert.equal(got.find(({ type }) => type === 'resume').seq, 1);
   session.close();
 });
@@ -102,11 +110,14 @@ test('what is asked while there is no connection waits for one, up to a bound', 
   await assert.rejects(session.signal('somebody', 'too many'), { code: 'offline' });
   await assert.rejects(session.ping(), { code: 'offline' });
   await Promise.all([...before, ...waiting]);
-  assert.deepEqual(got.filter(({ type }) => type === 'signal').map(({ data }) => data), Array.from({ length: 259 }, (_, i) => i + 1));
+  assert.deepEqual(
+    got.filter(({ type }) => type === 'signal').map(({ data }) => data),
+    Array.from({ length: 259 }, (_, i) => i + 1),
+  );
   session.close();
 });
 
-test('when the session is over, a new one replaces it on the same connection, joins the rooms and says what was never sent', async () => {
+test('a session that is over is replaced on its connection: rooms are joined, what was not sent is said', async () => {
   const session = await connect(hub('expired'));
   const { got } = record(session);
   const room = await session.join('tea');
@@ -116,12 +127,15 @@ test('when the session is over, a new one replaces it on the same connection, jo
   await assert.rejects(lost, { code: 'lost' });
   await once(room, 'rejoined');
   await kept;
-  assert.deepEqual(got.map(({ type, replaces, seq, data }) => [type, replaces ?? seq, data]), [
-    ['join', 1, undefined],
-    ['hello', 'token-of-peer-1', undefined],
-    ['join', 1, undefined],
-    ['signal', 2, 'not sent'],
-  ]);
+  assert.deepEqual(
+    got.map(({ type, replaces, seq, data }) => [type, replaces ?? seq, data]),
+    [
+      ['join', 1, undefined],
+      ['hello', 'token-of-peer-1', undefined],
+      ['join', 1, undefined],
+      ['signal', 2, 'not sent'],
+    ],
+  );
   session.close();
 });
 
@@ -222,7 +236,11 @@ test('over events, a farewell that gets stuck leaves no stream that connects aga
 
 test('over events, a farewell is said although too much was waiting', { timeout: 10_000 }, async (t) => {
   // What browsers say of more than 64 KiB that are to outlive the page.
-  intercept(t, (_, { keepalive, body }) => keepalive && Buffer.byteLength(body) > 64 * 1024 && Promise.reject(new TypeError('Failed to fetch')));
+  intercept(
+    t,
+    (_, { keepalive, body }) =>
+      keepalive && Buffer.byteLength(body) > 64 * 1024 && Promise.reject(new TypeError('Failed to fetch')),
+  );
   const session = await connect(hub('no-websocket/again'));
   session.signal('somebody', 'what did I say?').catch(() => {});
   await once(session, 'got');
@@ -230,7 +248,8 @@ test('over events, a farewell is said although too much was waiting', { timeout:
   session.signal('somebody', '工'.repeat(5000)).catch(() => {});
   session.close();
   let last = '';
-  while (last !== '{"type":"bye"}' && !t.signal.aborted) last = await (await fetch(`${process.env.HUB}/last`, {})).text();
+  while (last !== '{"type":"bye"}' && !t.signal.aborted)
+    last = await (await fetch(`${process.env.HUB}/last`, {})).text();
 });
 
 test('over events, a POST that gets stuck is given up with its connection', { timeout: 10_000 }, async (t) => {
@@ -258,7 +277,15 @@ test('a token may be a function, which is asked for each hello', async () => {
   await session.signal('somebody', 3);
   assert.equal(got.find(({ type }) => type === 'hello').token, 'pass-2');
   session.close();
-  await assert.rejects(connect({ ...hub('plain'), token: () => { throw new Error('no pass'); } }), { message: 'no pass' });
+  await assert.rejects(
+    connect({
+      ...hub('plain'),
+      token: () => {
+        throw new Error('no pass');
+      },
+    }),
+    { message: 'no pass' },
+  );
 });
 
 test('a page that is loaded again is the same peer; a copy of the tab is another one', async () => {
@@ -298,7 +325,8 @@ test('whoever ends a session says so', async () => {
     session.close();
     const deadline = Date.now() + 30_000;
     let last = '';
-    while (last !== '{"type":"bye"}' && Date.now() < deadline) last = await (await fetch(`${process.env.HUB}/last`)).text();
+    while (last !== '{"type":"bye"}' && Date.now() < deadline)
+      last = await (await fetch(`${process.env.HUB}/last`)).text();
     assert.equal(last, '{"type":"bye"}');
   }
 });

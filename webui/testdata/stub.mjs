@@ -1,16 +1,30 @@
-// What tests of the SDK's state play by themselves: a hub whose every word is theirs, and peer connections that only keep account.
-// What needs the hub's own ways is in hub.test.mjs, and what needs real peer connections is tested in browsers.
+// What tests of the SDK's state play by themselves: a hub whose every word is theirs, and peer
+// connections that only keep account. What needs the hub's own ways is in hub.test.mjs, and what
+// needs real peer connections is tested in browsers.
 import { createServer } from 'node:http';
 import './browser.mjs';
 
 const { WebSocketServer } = await import(process.env.WEBSOCKET);
 
 const ICE = { iceServers: [], iceExpiresAt: 0 };
-export const WELCOME = { type: 'welcome', peerId: 'me', name: 'Ada', resumeToken: 'token', resumeSeconds: 60, heartbeatSeconds: 25, ...ICE };
+export const WELCOME = {
+  type: 'welcome',
+  peerId: 'me',
+  name: 'Ada',
+  resumeToken: 'token',
+  resumeSeconds: 60,
+  heartbeatSeconds: 25,
+  ...ICE,
+};
 export const RESUMED = { type: 'resumed', peerId: 'me', received: 0, rooms: [], ...ICE };
 export const EXPIRED = { type: 'error', code: 'resume-expired' };
 
-export const joined = (room, ...peers) => ({ type: 'joined', room, capacity: 8, peers: peers.map((id) => ({ id, name: id, polite: false })) });
+export const joined = (room, ...peers) => ({
+  type: 'joined',
+  room,
+  capacity: 8,
+  peers: peers.map((id) => ({ id, name: id, polite: false })),
+});
 
 const USUAL = {
   hello: (_, { send }) => send(WELCOME),
@@ -20,8 +34,9 @@ const USUAL = {
 };
 
 /**
- * A hub of one session. `parts` answer frames by their type, in place of what is usual; requests are acknowledged after that. It speaks
- * WebSocket; where it is asked for events, it only says that it was.
+ * A hub of one session. `parts` answer frames by their type, in place of what is usual; requests
+ * are acknowledged after that. It speaks WebSocket; where it is asked for events, it only says that
+ * it was.
  */
 export async function startHub(t, parts = {}) {
   const hub = {
@@ -29,7 +44,9 @@ export async function startHub(t, parts = {}) {
     line: null, // the last one: {send, end, cut}
     frames: [],
     attempts: [], // to connect: {carrier, at}
-    /** Resolves with what `look` finds, once it finds something. Tests have a deadline of their own. */
+    /**
+     * Resolves with what `look` finds, once it finds something. Tests have a deadline of their own.
+     */
     async until(look) {
       for (;;) {
         const found = look(hub);

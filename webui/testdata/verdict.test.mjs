@@ -13,9 +13,32 @@ const own = { ...turn, origin: 'own' };
 const relay = { type: 'relay', address: '203.0.113.10', port: 50000 };
 
 test('addresses that exist only within a network', () => {
-  for (const local of ['10.0.0.1', '172.16.0.1', '172.31.255.1', '192.168.1.1', '100.64.0.1', '169.254.0.1', '127.0.0.1',
-    '::1', 'fd00::1', 'fe80::1', '::ffff:10.0.0.1', '[::1]', 'localhost', 'a1b2.local']) assert.equal(isLocal(local), true, local);
-  for (const global of ['203.0.113.10', '172.32.0.1', '100.128.0.1', '8.8.8.8', '2001:db8::1', 'example.org', 'fe.example.org']) {
+  for (const local of [
+    '10.0.0.1',
+    '172.16.0.1',
+    '172.31.255.1',
+    '192.168.1.1',
+    '100.64.0.1',
+    '169.254.0.1',
+    '127.0.0.1',
+    '::1',
+    'fd00::1',
+    'fe80::1',
+    '::ffff:10.0.0.1',
+    '[::1]',
+    'localhost',
+    'a1b2.local',
+  ])
+    assert.equal(isLocal(local), true, local);
+  for (const global of [
+    '203.0.113.10',
+    '172.32.0.1',
+    '100.128.0.1',
+    '8.8.8.8',
+    '2001:db8::1',
+    'example.org',
+    'fe.example.org',
+  ]) {
     assert.equal(isLocal(global), false, global);
   }
 });
@@ -61,20 +84,34 @@ test('the verdict over one server', () => {
   assert.deepEqual(verdictOf(result('timeout'), null, 'example.org'), ['bad', 'server.timeout.udp']);
   assert.deepEqual(verdictOf(result('nothing'), null, 'example.org'), ['bad', 'server.nothing']);
   assert.deepEqual(verdictOf(result('error', { code: 486 }), null, 'example.org'), ['bad', 'code.486']);
-  assert.deepEqual(verdictOf({ ...result('unmapped'), server: stun }, null, 'example.org'), ['good', 'server.unmapped']);
-  // A private relay address is wrong for a public box and right for one that is visited at a private address.
+  assert.deepEqual(verdictOf({ ...result('unmapped'), server: stun }, null, 'example.org'), [
+    'good',
+    'server.unmapped',
+  ]);
+  // A private relay address is wrong for a public box and right for one that is visited at a
+  // private address.
   const inside = result('relay', { candidates: [{ ...relay, address: '192.168.1.5' }] });
   assert.deepEqual(verdictOf(inside, works, 'example.org'), ['warn', 'server.local']);
   assert.deepEqual(verdictOf(inside, works, '192.168.1.5'), ['good', 'server.relays']);
 });
 
 test('the reachability test says bad only if nothing else explains it', () => {
-  const facts = { udp: true, relayAddress: '203.0.113.10', addresses: ['198.51.100.1'], relayWorks: true, loop: { ok: false } };
-  const verdictOf = (more) => { const { verdict, words } = ofReach({ ...facts, ...more }); return [verdict, words]; };
+  const facts = {
+    udp: true,
+    relayAddress: '203.0.113.10',
+    addresses: ['198.51.100.1'],
+    relayWorks: true,
+    loop: { ok: false },
+  };
+  const verdictOf = (more) => {
+    const { verdict, words } = ofReach({ ...facts, ...more });
+    return [verdict, words];
+  };
   assert.deepEqual(verdictOf({}), ['bad', 'reach.bad']);
   assert.deepEqual(verdictOf({ loop: { ok: true, median: 1 } }), ['good', 'reach.good']);
   assert.deepEqual(verdictOf({ relayWorks: false }), ['unknown', 'reach.norelay']);
-  assert.deepEqual(verdictOf({ relayAddress: undefined, relayWorks: false }), ['unknown', 'relay.none']); // nothing was tried: the relay may be fine
+  // Nothing was tried: the relay may be fine.
+  assert.deepEqual(verdictOf({ relayAddress: undefined, relayWorks: false }), ['unknown', 'relay.none']);
   assert.deepEqual(verdictOf({ udp: false }), ['unknown', 'reach.noudp']);
   assert.deepEqual(verdictOf({ addresses: [] }), ['unknown', 'reach.noaddress']);
   assert.deepEqual(verdictOf({ relayAddress: '10.0.0.5' }), ['unknown', 'reach.localrelay']);

@@ -6,11 +6,15 @@ export function byId(id) {
   return document.getElementById(id);
 }
 
-/** Makes an element. Properties: `t` (key of its text), `label` (key of its name), `on` (listeners); others are attributes. */
+/**
+ * Makes an element. Properties: `t` (key of its text), `label` (key of its name), `on` (listeners);
+ * others are attributes.
+ */
 export function h(tag, { t, params, label: name, on = {}, ...attributes } = {}, ...children) {
   const element = document.createElement(tag);
   for (const [key, value] of Object.entries(attributes)) {
-    if (value !== undefined && value !== null && value !== false) element.setAttribute(key, value === true ? '' : value);
+    if (value !== undefined && value !== null && value !== false)
+      element.setAttribute(key, value === true ? '' : value);
   }
   for (const [type, listener] of Object.entries(on)) element.addEventListener(type, listener);
   if (t) say(element, t, params);
@@ -34,7 +38,10 @@ export function setIcon(control, name) {
   control.querySelector('use').setAttribute('href', `#i-${name}`);
 }
 
-/** Copies text; falls back to a selection where the clipboard is not to be had, as without a secure context. */
+/**
+ * Copies text; falls back to a selection where the clipboard is not to be had, as without a secure
+ * context.
+ */
 export async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);

@@ -6,7 +6,8 @@ const button = form.querySelector('button');
 const leave = document.querySelector('#leave');
 const status = document.querySelector('#status');
 const videos = new Map(); // by peer id; one's own is under ''
-const token = new URLSearchParams(location.hash.slice(1)).get('token') ?? undefined; // of /example#token=..., for a box that asks for one
+// From /example#token=..., for a box that asks for one.
+const token = new URLSearchParams(location.hash.slice(1)).get('token') ?? undefined;
 let session;
 let stream;
 
@@ -31,7 +32,9 @@ async function join(name) {
   const room = session.room(name, { stream });
   room.on('track', ({ peer, stream: theirs }) => play(peer.id, theirs));
   room.on('left', ({ peer }) => remove(peer.id));
-  room.on('path', ({ peer, path }) => { if (videos.has(peer.id)) videos.get(peer.id).title = `${path.kind} over ${path.protocol}`; });
+  room.on('path', ({ peer, path }) => {
+    if (videos.has(peer.id)) videos.get(peer.id).title = `${path.kind} over ${path.protocol}`;
+  });
   room.on('closed', ({ error }) => end(error.message));
   await room.join();
   showJoined(true);

@@ -1,4 +1,5 @@
-// Every text of the pages. An element remembers its key, so that switching the language changes the page in place.
+// Every text of the pages. An element remembers its key, so that switching the language changes the
+// page in place.
 import en from './lang/en.js';
 import zh from './lang/zh-CN.js';
 
@@ -28,7 +29,9 @@ function remembered() {
   }
 }
 
-/** The text of a key; `{name}` in it stands for a parameter, which may be a function that gives it. */
+/**
+ * The text of a key; `{name}` in it stands for a parameter, which may be a function that gives it.
+ */
 export function t(key, params = {}) {
   const text = LANGUAGES[language][key];
   if (text === undefined) return key;
@@ -74,7 +77,8 @@ function apply() {
   document.documentElement.lang = language;
   for (const element of document.querySelectorAll('[data-t]')) element.textContent = t(element.dataset.t);
   for (const element of document.querySelectorAll('[data-t-label]')) label(element, element.dataset.tLabel);
-  for (const element of document.querySelectorAll('[data-t-placeholder]')) element.placeholder = t(element.dataset.tPlaceholder);
+  for (const element of document.querySelectorAll('[data-t-placeholder]'))
+    element.placeholder = t(element.dataset.tPlaceholder);
   for (const element of document.querySelectorAll('[data-said]')) {
     const { key, params } = said.get(element);
     element.textContent = t(key, params);

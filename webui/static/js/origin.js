@@ -6,7 +6,9 @@ function fact(name) {
 
 export const version = fact('version');
 
-/** Where this page has a secure context, or null if it has one already or the box has no TLS port. */
+/**
+ * Where this page has a secure context, or null if it has one already or the box has no TLS port.
+ */
 export function secureURL() {
   const port = Number(fact('https-port'));
   if (isSecureContext || !port) return null;

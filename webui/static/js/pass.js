@@ -1,5 +1,5 @@
-// Admission to a box that asks for it: a password or token, from the fragment of a link or typed in. It is kept for this tab only, and
-// never in a link that is copied from here.
+// Admission to a box that asks for it: a password or token, from the fragment of a link or typed
+// in. It is kept for this tab only, and never in a link that is copied from here.
 import { byId } from './dom.js';
 import { say } from './i18n.js';
 

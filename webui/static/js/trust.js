@@ -3,7 +3,10 @@ import { locale, onLanguage, say, start, t } from './i18n.js';
 
 const PATIENCE = 10_000; // ms
 
-/** Opens the steps of the visitor's own system, and of a browser that has a store of its own, and puts them first. */
+/**
+ * Opens the steps of the visitor's own system, and of a browser that has a store of its own, and
+ * puts them first.
+ */
 function openOwn() {
   const own = [system(), store()].filter(Boolean).map((name) => byId(`system-${name}`));
   for (const steps of own) steps.open = true;
@@ -50,7 +53,9 @@ function show({ name, fingerprint: pairs, notAfter, urls }) {
   const groups = pairs.match(/\w\w(:\w\w){0,3}/g);
   byId('fingerprint').replaceChildren(...groups.flatMap((group) => [h('span', {}, group), ' ']));
   for (const place of document.querySelectorAll('.ca-name')) place.textContent = name;
-  say(byId('until'), 'trust.date', { date: () => new Date(notAfter).toLocaleDateString(locale(), { dateStyle: 'long' }) });
+  say(byId('until'), 'trust.date', {
+    date: () => new Date(notAfter).toLocaleDateString(locale(), { dateStyle: 'long' }),
+  });
   byId('authority').hidden = false;
 
   byId('phone').hidden = false;

@@ -1,5 +1,15 @@
-// An application in TypeScript, as strict as it gets. It is type-checked, not run; the module comes as a bundler would find it.
-import { connect, SignalboxError, type Call, type IncomingCall, type Path, type Peer, type Room, type Session } from '../../static/signalbox.js';
+// An application in TypeScript, as strict as it gets. It is type-checked, not run; the module comes
+// as a bundler would find it.
+import {
+  connect,
+  SignalboxError,
+  type Call,
+  type IncomingCall,
+  type Path,
+  type Peer,
+  type Room,
+  type Session,
+} from '../../static/signalbox.js';
 
 export async function main(video: HTMLVideoElement, ask: (who: string) => boolean): Promise<Session> {
   const stream: MediaStream = await navigator.mediaDevices.getUserMedia({ audio: true, video: true });

@@ -46,7 +46,10 @@ export function status() {
   return authorized('status');
 }
 
-/** Ends sessions and allocations: of one {allocation}, {peer}, {user} or {source}; `ban`, such as "1h", keeps them out. */
+/**
+ * Ends sessions and allocations: of one {allocation}, {peer}, {user} or {source}; `ban`, such as
+ * "1h", keeps them out.
+ */
 export function kick(whom) {
   return authorized('kick', whom);
 }

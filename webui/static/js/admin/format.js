@@ -23,7 +23,10 @@ export function number(value, digits = 0) {
   return value.toLocaleString(locale(), { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
-/** Whose an address is, with or without a port: an IPv4 address is somebody's, of IPv6 the /64 around it. */
+/**
+ * Whose an address is, with or without a port: an IPv4 address is somebody's, of IPv6 the /64
+ * around it.
+ */
 export function network(address) {
   const bare = address.match(/^\[(.+)\]/)?.[1] ?? address.replace(/^([\d.]+):\d+$/, '$1');
   const host = bare.replace(/^::ffff:(?=[\d.]+$)/i, ''); // IPv4 in the dress of IPv6: its /64 is all of IPv4

@@ -13,8 +13,9 @@ export class KickDialog {
   }
 
   /**
-   * Asks about a target: {kind, name, keptOut, request}. The kind, `member` or `allocation`, decides the words; `keptOut` says whom
-   * a ban is for; `request` gives what to ask the box for, with the ban's duration or an empty string.
+   * Asks about a target: {kind, name, keptOut, request}. The kind, `member` or `allocation`,
+   * decides the words; `keptOut` says whom a ban is for; `request` gives what to ask the box for,
+   * with the ban's duration or an empty string.
    */
   ask(target) {
     this.#target = target;

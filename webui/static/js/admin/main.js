@@ -1,4 +1,5 @@
-// /admin: trades the one-time code, or a token that is typed in, for the box's status, and shows that every two seconds.
+// /admin: trades the one-time code, or a token that is typed in, for the box's status, and shows
+// that every two seconds.
 import { byId } from '../dom.js';
 import { onLanguage, say, start } from '../i18n.js';
 import { hasToken, Locked, login, status, unlock } from './api.js';

@@ -1,8 +1,9 @@
 // Lists that are drawn anew every two seconds under the eyes and hands of a reader.
 
 /**
- * Makes the children of a list what `fresh` says, which tells them apart by their data-id. A child that is there already stays
- * where it is: in it may be a button that has the focus or is just being pressed. `renew(old, fresh)` updates the rest of it.
+ * Makes the children of a list what `fresh` says, which tells them apart by their data-id. A child
+ * that is there already stays where it is: in it may be a button that has the focus or is just
+ * being pressed. `renew(old, fresh)` updates the rest of it.
  */
 export function update(list, fresh, renew) {
   const there = new Map([...list.children].map((child) => [child.dataset.id, child]));

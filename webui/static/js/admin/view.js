@@ -4,16 +4,29 @@ import { locale } from '../i18n.js';
 import { bytes, network, number, rate, span } from './format.js';
 import { renewAllButLast, update } from './rows.js';
 
-/** Shows an answer, {status, at}; `before` is the one before it, or null. `onkick` is called with a target for a KickDialog. */
+/**
+ * Shows an answer, {status, at}; `before` is the one before it, or null. `onkick` is called with a
+ * target for a KickDialog.
+ */
 export function show(latest, before, { onkick }) {
   const { status } = latest;
   figures(status, before ? rate(relayedBetween(before, latest)) : '–');
   const people = namesOf(status.signal);
-  fill('allocations', status.turn.allocations.map((allocation) => allocationRow(allocation, people, onkick)), renewAllButLast);
+  fill(
+    'allocations',
+    status.turn.allocations.map((allocation) => allocationRow(allocation, people, onkick)),
+    renewAllButLast,
+  );
   fill('rooms', status.signal.rooms.map((room) => roomItem(room, onkick)), renewRoom);
-  fill('refused', [
-    ...counts('drop', status.turn.drops), ...counts('turn', status.turn.refusals), ...counts('signal', status.signal.refusals),
-  ], (old, fresh) => old.replaceChildren(...fresh.children));
+  fill(
+    'refused',
+    [
+      ...counts('drop', status.turn.drops),
+      ...counts('turn', status.turn.refusals),
+      ...counts('signal', status.signal.refusals),
+    ],
+    (old, fresh) => old.replaceChildren(...fresh.children),
+  );
 }
 
 function fill(id, children, renew) {
@@ -43,7 +56,8 @@ function monthName(month) {
   return new Date(`${month}-01T00:00:00Z`).toLocaleDateString(locale(), { month: 'short', timeZone: 'UTC' });
 }
 
-// An allocation that has gone takes its bytes along, so only those that are in both snapshots are compared.
+// An allocation that has gone takes its bytes along, so only those that are in both snapshots are
+// compared.
 function relayedBetween(before, latest) {
   const total = ({ fromClientBytes, toClientBytes }) => fromClientBytes + toClientBytes;
   const earlier = new Map(before.status.turn.allocations.map((allocation) => [allocation.id, total(allocation)]));
@@ -70,21 +84,38 @@ function allocationRow(allocation, people, onkick) {
   const target = {
     kind: 'allocation', name, keptOut: source, request: (ban) => (ban ? { source, ban } : { allocation: id }),
   };
-  return h('tr', { 'data-id': id },
+  return h(
+    'tr',
+    { 'data-id': id },
     h('td', { class: 'who' }, name, h('span', { class: 'cell-more' }, kind)),
     h('td', { class: 'mono' }, client, h('span', { class: 'cell-more' }, transport.toUpperCase())),
     h('td', { class: 'mono' }, relay),
     h('td', { class: 'number' }, span(Date.now() - createdAt)),
-    h('td', { class: 'number' }, bytes(allocation.fromClientBytes), h('span', { class: 'cell-more' }, number(allocation.fromClientPackets))),
-    h('td', { class: 'number' }, bytes(allocation.toClientBytes), h('span', { class: 'cell-more' }, number(allocation.toClientPackets))),
+    h(
+      'td',
+      { class: 'number' },
+      bytes(allocation.fromClientBytes),
+      h('span', { class: 'cell-more' }, number(allocation.fromClientPackets)),
+    ),
+    h(
+      'td',
+      { class: 'number' },
+      bytes(allocation.toClientBytes),
+      h('span', { class: 'cell-more' }, number(allocation.toClientPackets)),
+    ),
     h('td', { class: 'mono peers' }, permissions?.length ? permissions.join(' ') : '–'),
     h('td', { class: 'number' }, number(allocation.channels)),
-    h('td', { class: 'action' }, kickButton(target, onkick)));
+    h('td', { class: 'action' }, kickButton(target, onkick)),
+  );
 }
 
 function kickButton(target, onkick) {
-  return h('button', { class: 'button compact', type: 'button', 'aria-haspopup': 'dialog', on: { click: () => onkick(target) } },
-    h('span', { t: 'kick' }), h('span', { class: 'visually-hidden' }, target.name));
+  return h(
+    'button',
+    { class: 'button compact', type: 'button', 'aria-haspopup': 'dialog', on: { click: () => onkick(target) } },
+    h('span', { t: 'kick' }),
+    h('span', { class: 'visually-hidden' }, target.name),
+  );
 }
 
 function roomItem({ room, members }, onkick) {
@@ -99,14 +130,30 @@ function renewRoom(old, fresh) {
 function memberItem({ id, name, user, source, since }, onkick) {
   const address = network(source);
   const target = {
-    kind: 'member', name: name || id, keptOut: user ? `${address}, @${user}` : address, request: (ban) => ({ peer: id, ban }),
+    kind: 'member',
+    name: name || id,
+    keptOut: user ? `${address}, @${user}` : address,
+    request: (ban) => ({ peer: id, ban }),
   };
-  return h('li', { 'data-id': id }, h('span', {}, name || id, user ? ` @${user}` : ''), h('span', { class: 'mono muted' }, source),
-    h('span', { class: 'small muted numeric' }, span(Date.now() - since)), kickButton(target, onkick));
+  return h(
+    'li',
+    { 'data-id': id },
+    h('span', {}, name || id, user ? ` @${user}` : ''),
+    h('span', { class: 'mono muted' }, source),
+    h('span', { class: 'small muted numeric' }, span(Date.now() - since)),
+    kickButton(target, onkick),
+  );
 }
 
 function counts(kind, table = {}) {
-  return Object.entries(table).filter(([, count]) => count > 0).map(([name, count]) =>
-    h('div', { 'data-id': `${kind} ${name}` },
-      h('dt', {}, h('span', { class: 'muted small', t: `admin.kind.${kind}` }), ' ', name), h('dd', { class: 'numeric' }, number(count))));
+  return Object.entries(table)
+    .filter(([, count]) => count > 0)
+    .map(([name, count]) =>
+      h(
+        'div',
+        { 'data-id': `${kind} ${name}` },
+        h('dt', {}, h('span', { class: 'muted small', t: `admin.kind.${kind}` }), ' ', name),
+        h('dd', { class: 'numeric' }, number(count)),
+      ),
+    );
 }

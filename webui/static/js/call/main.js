@@ -1,4 +1,5 @@
-// /call/{room}: from the lobby into the call and out again. What happens between people is stage.js, built on the SDK.
+// /call/{room}: from the lobby into the call and out again. What happens between people is
+// stage.js, built on the SDK.
 import { connect } from '/signalbox.js';
 import { byId, copy, h } from '../dom.js';
 import { known, onLanguage, say, start, t } from '../i18n.js';
@@ -31,7 +32,8 @@ onLanguage(title);
 title();
 takePass();
 offerSecureURL();
-// A link must not join for its reader: whoever once allowed camera and microphone for good would be on the air at once.
+// A link must not join for its reader: whoever once allowed camera and microphone for good would be
+// on the air at once.
 if (roomName === null) refuseRoom();
 else openDevices();
 
@@ -61,7 +63,8 @@ function title() {
 
 function setState(state) {
   document.body.dataset.state = state;
-  for (const view of document.querySelectorAll('[data-view]')) view.hidden = !view.dataset.view.split(' ').includes(state);
+  for (const view of document.querySelectorAll('[data-view]'))
+    view.hidden = !view.dataset.view.split(' ').includes(state);
   byId('join').disabled = state === 'joining';
   if (state !== 'in-call') say(byId('status'), '');
 }

@@ -20,7 +20,10 @@ export class LocalMedia {
   screen = null;
   /** Kind -> why there is none: insecure, denied, missing, busy or failed. */
   reasons = {};
-  /** Called with the kind when a track came or went by itself (unplugged, sharing ended by the browser's own button). */
+  /**
+   * Called with the kind when a track came or went by itself (unplugged, sharing ended by the
+   * browser's own button).
+   */
   onchange = () => {};
 
   /** What is sent of video: the screen takes the camera's place. */
@@ -41,7 +44,8 @@ export class LocalMedia {
     }
   }
 
-  // One missing or blocked device fails the request for both. A refusal just given is not asked for again.
+  // One missing or blocked device fails the request for both. A refusal just given is not asked for
+  // again.
   async #openEach(error) {
     const reason = REASONS[error.name] ?? 'failed';
     const blocked = { audio: await isBlocked('microphone'), video: await isBlocked('camera') };

@@ -1,4 +1,5 @@
-// The people of one room: a tile for each, what they say of themselves, and how much may be sent to them.
+// The people of one room: a tile for each, what they say of themselves, and how much may be sent to
+// them.
 import { byId } from '../dom.js';
 import { say, t } from '../i18n.js';
 import { Grid, Tile } from './tiles.js';
@@ -134,7 +135,8 @@ export class Stage {
     say(byId('status'), ['status.alone', 'status.one'][others] ?? 'status.more', { others });
   }
 
-  // Without a bound every connection takes what it finds, and on a home uplink the last to join starves.
+  // Without a bound every connection takes what it finds, and on a home uplink the last to join
+  // starves.
   async #divideUplink() {
     const { peers } = this.room;
     const bits = Math.max(PEER_BITS_MIN, Math.floor(UPLINK_BITS / Math.max(1, peers.size)));
@@ -147,7 +149,8 @@ export class Stage {
         try {
           await sender.setParameters(parameters);
         } catch {
-          // A negotiation that has just begun makes these parameters stale; the next change sets them.
+          // A negotiation that has just begun makes these parameters stale; the next change sets
+          // them.
         }
       }
     }

@@ -10,5 +10,7 @@ export function isLocal(address) {
     return a === 10 || a === 127 || a === 0 || (a === 172 && b >= 16 && b < 32) || (a === 192 && b === 168)
       || (a === 169 && b === 254) || (a === 100 && b >= 64 && b < 128);
   }
-  return host === '::1' || /^f[cd]/.test(host) || /^fe[89ab]/.test(host) || host === 'localhost' || host.endsWith('.local');
+  return (
+    host === '::1' || /^f[cd]/.test(host) || /^fe[89ab]/.test(host) || host === 'localhost' || host.endsWith('.local')
+  );
 }

@@ -1,4 +1,5 @@
-// /check: every ICE server by itself, then data through the relay, then whether its ports can be reached, then one verdict.
+// /check: every ICE server by itself, then data through the relay, then whether its ports can be
+// reached, then one verdict.
 import { connect } from '/signalbox.js';
 import { byId, copy } from '../dom.js';
 import { say, start } from '../i18n.js';
@@ -50,8 +51,8 @@ async function run() {
 }
 
 /**
- * The box's own servers, with a credential. A session in a room of its own gets what a caller gets; where signaling
- * doesn't come through, plain HTTP tells whether the relay would.
+ * The box's own servers, with a credential. A session in a room of its own gets what a caller gets;
+ * where signaling doesn't come through, plain HTTP tells whether the relay would.
  */
 async function askBox() {
   let session = null;
@@ -88,7 +89,8 @@ async function test(servers) {
   progress();
   const judged = await Promise.all(servers.map(async (server) => {
     const result = await probe(server, { oncandidate: addCandidate });
-    for (const error of result.errors) addError(server, error, result.outcome === 'relay' || result.outcome === 'mapped');
+    for (const error of result.errors)
+      addError(server, error, result.outcome === 'relay' || result.outcome === 'mapped');
     const loop = result.outcome === 'relay' ? await relayLoop(server) : null;
     const verdict = ofServer(result, loop, location.hostname);
     rows.get(server).show(verdict, { code: result.code, loop });
@@ -133,7 +135,9 @@ async function testReach(judged, best) {
     if (address) facts.addresses.push(address);
   }
   if (facts.addresses.length) {
-    const stunURLs = judged.filter(({ server, verdict }) => !server.relays && verdict.verdict === 'good').map(({ server }) => server.url);
+    const stunURLs = judged
+      .filter(({ server, verdict }) => !server.relays && verdict.verdict === 'good')
+      .map(({ server }) => server.url);
     facts.loop = await reachLoop(best.server, stunURLs, facts.addresses, reflexive.map(({ port }) => port));
   }
   return ofReach(facts);

@@ -20,13 +20,22 @@ export class OwnServers {
     this.#show();
   }
 
-  /** What is to be tested. An entry from an earlier visit has lost its credential and must be completed first. */
+  /**
+   * What is to be tested. An entry from an earlier visit has lost its credential and must be
+   * completed first.
+   */
   get ready() {
-    return this.#servers.filter((server) => !problemOf(server)).map((server) => ({ ...server, origin: 'own', ...describe(server.url) }));
+    return this.#servers
+      .filter((server) => !problemOf(server))
+      .map((server) => ({ ...server, origin: 'own', ...describe(server.url) }));
   }
 
   #add() {
-    const server = { url: this.url.value.trim(), username: this.username.value.trim(), credential: this.credential.value };
+    const server = {
+      url: this.url.value.trim(),
+      username: this.username.value.trim(),
+      credential: this.credential.value,
+    };
     const problem = problemOf(server);
     say(byId('server-problem'), problem);
     this.url.setAttribute('aria-invalid', String(problem === 'own.problem.url'));

@@ -1,5 +1,6 @@
-// One ICE server URL, tried with a peer connection of its own and a deadline of our own: browsers report nothing for
-// up to half a minute when a UDP port is dead, and one slow server must not hide the others.
+// One ICE server URL, tried with a peer connection of its own and a deadline of our own: browsers
+// report nothing for up to half a minute when a UDP port is dead, and one slow server must not hide
+// the others.
 import { decisive } from './codes.js';
 import { asIceServer } from './servers.js';
 
@@ -7,7 +8,8 @@ const DEADLINE_MS = 10_000;
 const SETTLE_MS = 250; // after the first candidate that counts: others, as of a second interface, come with it
 
 /**
- * Gathers from one server. Resolves to {outcome, code, candidates, errors, ms}; the outcome is one of
+ * Gathers from one server. Resolves to {outcome, code, candidates, errors, ms}; the outcome is one
+ * of
  *   relay     an allocation was made        mapped    the server told our address
  *   unmapped  it answered, and our address is not translated
  *   error     it refused, or nothing answered, and the browser said so (code)
@@ -21,7 +23,10 @@ export async function probe(server, { oncandidate = () => {} } = {}) {
   const result = { server, candidates: [], errors: [], outcome: 'timeout', code: null, ms: 0 };
   let pc;
   try {
-    pc = new RTCPeerConnection({ iceServers: [asIceServer(server)], iceTransportPolicy: server.relays ? 'relay' : 'all' });
+    pc = new RTCPeerConnection({
+      iceServers: [asIceServer(server)],
+      iceTransportPolicy: server.relays ? 'relay' : 'all',
+    });
   } catch {
     return { ...result, outcome: 'invalid' };
   }
@@ -65,8 +70,13 @@ function judge(result, wanted) {
   } else if (error) {
     result.outcome = 'error';
     result.code = error.code;
-  } else if (result.outcome === 'nothing' && wanted === 'srflx' && result.candidates.some(({ protocol }) => protocol === 'udp')) {
-    // A browser leaves a reflexive candidate out when it equals the host's own; silence would have taken it longer.
+  } else if (
+    result.outcome === 'nothing' &&
+    wanted === 'srflx' &&
+    result.candidates.some(({ protocol }) => protocol === 'udp')
+  ) {
+    // A browser leaves a reflexive candidate out when it equals the host's own; silence would have
+    // taken it longer.
     result.outcome = 'unmapped';
   }
   return result;
@@ -74,10 +84,24 @@ function judge(result, wanted) {
 
 function describeCandidate(candidate, ms, url) {
   const { type, protocol, address, port, priority, foundation, relatedAddress } = candidate;
-  return { ms, type, protocol, address, port, priority, foundation, relatedAddress, relayProtocol: candidate.relayProtocol ?? null, url };
+  return {
+    ms,
+    type,
+    protocol,
+    address,
+    port,
+    priority,
+    foundation,
+    relatedAddress,
+    relayProtocol: candidate.relayProtocol ?? null,
+    url,
+  };
 }
 
-/** Our address as a TURN server sees it, or null: it is the related address of the relayed candidate (RFC 8445 §5.1.1.2). */
+/**
+ * Our address as a TURN server sees it, or null: it is the related address of the relayed candidate
+ * (RFC 8445 §5.1.1.2).
+ */
 export async function mappedAddress(server) {
   const pc = new RTCPeerConnection({ iceServers: [asIceServer(server)] });
   let deadline;

@@ -1,5 +1,5 @@
-// Data through the relay. Gathering a relay candidate proves that the server made an allocation; only data prove that
-// it relays.
+// Data through the relay. Gathering a relay candidate proves that the server made an allocation;
+// only data prove that it relays.
 import { asIceServer } from './servers.js';
 
 const DEADLINE_MS = 10_000;
@@ -9,8 +9,8 @@ const ROUNDS = 10;
 const CANDIDATES = /^a=(candidate|end-of-candidates).*\r\n/gm;
 
 /**
- * Two peer connections of this page, both through the relay at `server`. Resolves to {ok, rtts, median}: round trips
- * in milliseconds, browser to relay to relay to browser and back.
+ * Two peer connections of this page, both through the relay at `server`. Resolves to {ok, rtts,
+ * median}: round trips in milliseconds, browser to relay to relay to browser and back.
  */
 export async function relayLoop(server) {
   const configuration = { iceServers: [asIceServer(server)], iceTransportPolicy: 'relay' };
@@ -21,14 +21,17 @@ export async function relayLoop(server) {
 }
 
 /**
- * Whether relay ports can be reached from outside: one end is relayed, the other comes from this browser's own sockets.
+ * Whether relay ports can be reached from outside: one end is relayed, the other comes from this
+ * browser's own sockets.
  *
- * The relayed end is told only the address (which the relay needs for its permission) and a port where nobody is. If it
- * knew the true port, its own checks would go there from the relay port, and a stateful firewall in front of the box
- * would take the browser's checks for their answers: a closed port would look open.
+ * The relayed end is told only the address (which the relay needs for its permission) and a port
+ * where nobody is. If it knew the true port, its own checks would go there from the relay port, and
+ * a stateful firewall in front of the box would take the browser's checks for their answers: a
+ * closed port would look open.
  *
- * Resolves as relayLoop does, and to {refused: true} if the server granted no permission for our address: the relayed end
- * then has no pair left to check and gives up at once, whereas a blocked port leaves it checking.
+ * Resolves as relayLoop does, and to {refused: true} if the server granted no permission for our
+ * address: the relayed end then has no pair left to check and gives up at once, whereas a blocked
+ * port leaves it checking.
  */
 export async function reachLoop(server, stunURLs, addresses, usedPorts) {
   let port = 40_404;
@@ -46,7 +49,10 @@ export async function reachLoop(server, stunURLs, addresses, usedPorts) {
   });
 }
 
-/** Connects two ends, lets `fromA` and `fromB` pass on their candidates, and echoes over a data channel. */
+/**
+ * Connects two ends, lets `fromA` and `fromB` pass on their candidates, and echoes over a data
+ * channel.
+ */
 async function exchange(configurationA, configurationB, { fromA, fromB, connected = () => {} }) {
   const a = new RTCPeerConnection(configurationA);
   const b = new RTCPeerConnection(configurationB);

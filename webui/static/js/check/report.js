@@ -1,4 +1,5 @@
-// The run as data, to be attached to a bug report. No credentials: neither passwords nor the user names that go with them.
+// The run as data, to be attached to a bug report. No credentials: neither passwords nor the user
+// names that go with them.
 import { t } from '../i18n.js';
 import { version } from '../origin.js';
 

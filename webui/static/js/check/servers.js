@@ -1,4 +1,5 @@
-// ICE servers as single URLs, and the visitor's own list, which is remembered without its credentials.
+// ICE servers as single URLs, and the visitor's own list, which is remembered without its
+// credentials.
 
 const REMEMBERED = 'signalbox.servers';
 const URL_FORM = /^(stuns?|turns?):(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d{1,5})?(\?transport=(udp|tcp))?$/i;
@@ -9,7 +10,10 @@ export function flatten(iceServers, origin) {
     [urls].flat().map((url) => ({ url, username, credential, origin, ...describe(url) })));
 }
 
-/** What a URL says: whether it relays, the transport between the browser and the server, and the port. */
+/**
+ * What a URL says: whether it relays, the transport between the browser and the server, and the
+ * port.
+ */
 export function describe(url) {
   const scheme = url.split(':', 1)[0].toLowerCase();
   const secure = scheme.endsWith('s');

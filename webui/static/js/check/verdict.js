@@ -1,9 +1,13 @@
-// From what was measured to words: pure functions, so that the rules can be read and tested by themselves. Words are keys of
-// the language files; where a key has a fix, it is the same key with ".fix".
+// From what was measured to words: pure functions, so that the rules can be read and tested by
+// themselves. Words are keys of the language files; where a key has a fix, it is the same key with
+// ".fix".
 import { isLocal } from './addresses.js';
 import { explain } from './codes.js';
 
-/** One server: {verdict, words, fix?, params}. `loop` is its relay data test, if it relays and gave a candidate. */
+/**
+ * One server: {verdict, words, fix?, params}. `loop` is its relay data test, if it relays and gave
+ * a candidate.
+ */
 export function ofServer(result, loop, pageHost) {
   const { server, outcome, code, candidates } = result;
   switch (outcome) {
@@ -43,8 +47,9 @@ export function ofRelay(best, loop) {
 }
 
 /**
- * Whether relay ports can be reached. What can't be told from here is `unknown`, says why, and spoils nothing.
- * `facts`: {udp, relayAddress, addresses (ours, as servers see them), relayWorks, loop}.
+ * Whether relay ports can be reached. What can't be told from here is `unknown`, says why, and
+ * spoils nothing. `facts`: {udp, relayAddress, addresses (ours, as servers see them), relayWorks,
+ * loop}.
  */
 export function ofReach({ udp, relayAddress, addresses, relayWorks, loop }) {
   if (!relayAddress) return { verdict: 'unknown', words: 'relay.none' };
@@ -52,24 +57,30 @@ export function ofReach({ udp, relayAddress, addresses, relayWorks, loop }) {
   if (!udp) return { verdict: 'unknown', words: 'reach.noudp' };
   if (!addresses.length) return { verdict: 'unknown', words: 'reach.noaddress' };
   if (loop?.ok) return { verdict: 'good', words: 'reach.good', params: { rtt: loop.median } };
-  if (isLocal(relayAddress)) return { verdict: 'unknown', words: 'reach.localrelay', params: { address: relayAddress } };
-  if (addresses.every(isLocal)) return { verdict: 'unknown', words: 'reach.localclient', params: { address: addresses[0] } };
-  if (addresses.includes(relayAddress)) return { verdict: 'unknown', words: 'reach.same', params: { address: relayAddress } };
+  if (isLocal(relayAddress))
+    return { verdict: 'unknown', words: 'reach.localrelay', params: { address: relayAddress } };
+  if (addresses.every(isLocal))
+    return { verdict: 'unknown', words: 'reach.localclient', params: { address: addresses[0] } };
+  if (addresses.includes(relayAddress))
+    return { verdict: 'unknown', words: 'reach.same', params: { address: relayAddress } };
   if (loop?.refused) return { verdict: 'unknown', words: 'reach.refused', params: { address: addresses[0] } };
   return { verdict: 'bad', words: 'reach.bad', fix: 'reach.bad.fix', params: { address: relayAddress } };
 }
 
 /**
- * The sentence above all. `signaling` is the code of an error or null, `carrier` what it goes over; `groups` are lists of judged servers ({server, verdict}),
- * one for the box and one for what was typed in; `relay` and `reach` are verdicts as above.
+ * The sentence above all. `signaling` is the code of an error or null, `carrier` what it goes over;
+ * `groups` are lists of judged servers ({server, verdict}), one for the box and one for what was
+ * typed in; `relay` and `reach` are verdicts as above.
  */
 export function overall({ signaling, carrier, groups, relay, reach }) {
   const tested = groups.filter((group) => group.length);
   if (signaling === 'unreachable' || signaling === 'timeout') {
     return { verdict: 'bad', words: 'overall.signaling', fix: 'overall.signaling.fix' };
   }
-  if (signaling === 'unauthorized') return { verdict: 'bad', words: 'overall.unauthorized', fix: 'overall.unauthorized.fix' };
-  if (signaling) return { verdict: 'bad', words: 'overall.refused', fix: 'overall.refused.fix', params: { code: signaling } };
+  if (signaling === 'unauthorized')
+    return { verdict: 'bad', words: 'overall.unauthorized', fix: 'overall.unauthorized.fix' };
+  if (signaling)
+    return { verdict: 'bad', words: 'overall.refused', fix: 'overall.refused.fix', params: { code: signaling } };
   if (!tested.length) return { verdict: 'bad', words: 'overall.empty', fix: 'overall.empty.fix' };
   for (const group of tested) {
     const relays = group.filter(({ server }) => server.relays);
@@ -78,11 +89,17 @@ export function overall({ signaling, carrier, groups, relay, reach }) {
       return { verdict: 'bad', words: `overall.norelay.${where}` };
     }
   }
-  if (!tested.flat().some(({ server }) => server.relays)) return { verdict: 'bad', words: 'overall.noturn', fix: 'overall.noturn.fix' };
+  if (!tested.flat().some(({ server }) => server.relays))
+    return { verdict: 'bad', words: 'overall.noturn', fix: 'overall.noturn.fix' };
   if (relay.verdict === 'bad') return { verdict: 'bad', words: 'overall.nodata' };
   if (reach.verdict === 'bad') return { verdict: 'bad', words: 'overall.blocked' };
   const failed = tested.flat().filter(({ verdict }) => verdict === 'bad');
-  if (failed.length) return { verdict: 'warn', words: 'overall.partly', params: { urls: failed.map(({ server }) => server.url).join(', ') } };
+  if (failed.length)
+    return {
+      verdict: 'warn',
+      words: 'overall.partly',
+      params: { urls: failed.map(({ server }) => server.url).join(', ') },
+    };
   if (tested.flat().some(({ verdict }) => verdict === 'warn')) return { verdict: 'warn', words: 'overall.local' };
   if (carrier === 'sse') return { verdict: 'warn', words: 'overall.sse', fix: 'overall.sse.fix' };
   return { verdict: 'good', words: 'overall.good' };

@@ -17,8 +17,13 @@ export class ServerRow {
     this.badge = h('span', { class: 'badge running', t: 'verdict.running' });
     this.words = h('p', { class: 'words', t: 'server.running' });
     this.fix = h('p', { class: 'fix small' });
-    this.element = h('li', { class: 'server', 'data-url': server.url, 'data-verdict': 'running', 'data-origin': server.origin },
-      h('div', { class: 'server-head' }, h('code', { class: 'server-url' }, server.url), this.badge), this.words, this.fix);
+    this.element = h(
+      'li',
+      { class: 'server', 'data-url': server.url, 'data-verdict': 'running', 'data-origin': server.origin },
+      h('div', { class: 'server-head' }, h('code', { class: 'server-url' }, server.url), this.badge),
+      this.words,
+      this.fix,
+    );
   }
 
   show({ verdict, words, fix, params }, { code, loop }) {
@@ -50,7 +55,10 @@ function formatPriority(priority) {
   return [priority >>> 24, (priority >>> 8) & 0xffff, priority & 0xff].join(' | ');
 }
 
-/** An error that a browser reported; it is harmless exactly if the same server gave a candidate all the same. */
+/**
+ * An error that a browser reported; it is harmless exactly if the same server gave a candidate all
+ * the same.
+ */
 export function addError(server, { code, text, ms }, harmless) {
   byId('errors-section').hidden = false;
   byId('errors').append(h('li', { 'data-code': String(code) },
