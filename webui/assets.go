@@ -24,12 +24,13 @@ const (
 	cacheForever    = "public, max-age=31536000, immutable"
 )
 
-// assets is the embedded file tree. It is immutable once loaded.
+// assets are the files of static/, as they are, and the SDK, joined from its modules. They are
+// immutable once loaded.
 //
-// Pages refer to /assets/v-<hash of the whole tree>/js/..., so that a module's relative imports
-// stay within one version and everything can be cached for good. The same files without that
-// segment, or with an older one (a page that was open during an upgrade), are the current ones and
-// are revalidated.
+// Pages refer to /assets/v-<hash of all files>/js/..., so that a script's relative imports stay
+// within one version and all of them can be cached for good. The same files without that segment,
+// or with an older one (a page that was open during an upgrade), are the current ones and are
+// revalidated. So is the SDK, which scripts import from /signalbox.js as applications do.
 type assets struct {
 	files map[string]*asset
 	hash  string

@@ -89,9 +89,9 @@ func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // or a bracketed IPv6 address, with an optional port.
 var plainHost = regexp.MustCompile(`^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?$`)
 
-// contentSecurityPolicy allows what the box itself serves and nothing else: no inline script or
-// style, no frame, no other host. The WebSocket's origin is named because browsers before CSP level
-// 3 don't count it as 'self'.
+// contentSecurityPolicy allows what the box itself serves, images within a document or a style
+// (data:), and nothing else: no inline script or style, no frame, no other host. The WebSocket's
+// origin is named because browsers before CSP level 3 don't count it as 'self'.
 func contentSecurityPolicy(host string) string {
 	connect := "connect-src 'self'"
 	if plainHost.MatchString(host) {

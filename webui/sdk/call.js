@@ -28,8 +28,9 @@ export function receiveCall(session, frame) {
 function ring(session, frame) {
   const calls = [...session._calls.values()];
   if (calls.some((call) => call._crosses(frame))) return;
-  if (calls.some(({ from, peer }) => (peer?.id ?? from) === frame.from))
+  if (calls.some(({ from, peer }) => (peer?.id ?? from) === frame.from)) {
     return answer(session, frame, 'decline', 'busy');
+  }
   if (!session._heard('call')) return answer(session, frame, 'decline', 'unavailable');
   session._emit('call', { call: new Call(session, frame.from, frame.data.id, frame) });
 }

@@ -232,8 +232,9 @@ test('a session that is closed while it has no connection gives its user name ba
     await settled(first, 'reconnecting');
     first.close();
     let second = null;
-    while (!second && !t.signal.aborted)
+    while (!second && !t.signal.aborted) {
       second = await enter(name, { keep: false }).catch(({ code }) => assert.equal(code, 'user-taken'));
+    }
     second?.close();
   }
 });

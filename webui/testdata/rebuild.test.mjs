@@ -205,7 +205,7 @@ test('who is polite in a call is what the last frame of the far end says', DEADL
   assert.equal(connection.applied.length, 1, 'the impolite end has its way');
 });
 
-for (const addressChanged of [false, true])
+for (const addressChanged of [false, true]) {
   test(
     `what had no place in the queue is made good once the session has resumed\
 ${addressChanged ? ' from another address' : ''}`,
@@ -254,6 +254,7 @@ ${addressChanged ? ' from another address' : ''}`,
       assert.equal(offers().length, 2);
     },
   );
+}
 
 test(
   'a room that the application has joined by a request of its own is not left when the session resumes',

@@ -248,8 +248,9 @@ test('over events, a farewell is said although too much was waiting', { timeout:
   session.signal('somebody', '工'.repeat(5000)).catch(() => {});
   session.close();
   let last = '';
-  while (last !== '{"type":"bye"}' && !t.signal.aborted)
+  while (last !== '{"type":"bye"}' && !t.signal.aborted) {
     last = await (await fetch(`${process.env.HUB}/last`, {})).text();
+  }
 });
 
 test('over events, a POST that gets stuck is given up with its connection', { timeout: 10_000 }, async (t) => {
@@ -325,8 +326,9 @@ test('whoever ends a session says so', async () => {
     session.close();
     const deadline = Date.now() + 30_000;
     let last = '';
-    while (last !== '{"type":"bye"}' && Date.now() < deadline)
+    while (last !== '{"type":"bye"}' && Date.now() < deadline) {
       last = await (await fetch(`${process.env.HUB}/last`)).text();
+    }
     assert.equal(last, '{"type":"bye"}');
   }
 });

@@ -13,8 +13,9 @@ export function byId(id) {
 export function h(tag, { t, params, label: name, on = {}, ...attributes } = {}, ...children) {
   const element = document.createElement(tag);
   for (const [key, value] of Object.entries(attributes)) {
-    if (value !== undefined && value !== null && value !== false)
+    if (value !== undefined && value !== null && value !== false) {
       element.setAttribute(key, value === true ? '' : value);
+    }
   }
   for (const [type, listener] of Object.entries(on)) element.addEventListener(type, listener);
   if (t) say(element, t, params);

@@ -77,8 +77,9 @@ function apply() {
   document.documentElement.lang = language;
   for (const element of document.querySelectorAll('[data-t]')) element.textContent = t(element.dataset.t);
   for (const element of document.querySelectorAll('[data-t-label]')) label(element, element.dataset.tLabel);
-  for (const element of document.querySelectorAll('[data-t-placeholder]'))
+  for (const element of document.querySelectorAll('[data-t-placeholder]')) {
     element.placeholder = t(element.dataset.tPlaceholder);
+  }
   for (const element of document.querySelectorAll('[data-said]')) {
     const { key, params } = said.get(element);
     element.textContent = t(key, params);

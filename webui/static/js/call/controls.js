@@ -40,8 +40,9 @@ export class Controls {
 
   refresh() {
     for (const button of this.microphones) show(button, this.#has('audio'), 'mic', 'control.mute', 'control.unmute');
-    for (const button of this.cameras)
+    for (const button of this.cameras) {
       show(button, this.#has('video'), 'camera', 'control.camera.off', 'control.camera.on');
+    }
     const sharing = Boolean(this.media.screen);
     this.share.toggleAttribute('data-active', sharing);
     label(this.share, sharing ? 'control.share.stop' : 'control.share');

@@ -63,8 +63,9 @@ function title() {
 
 function setState(state) {
   document.body.dataset.state = state;
-  for (const view of document.querySelectorAll('[data-view]'))
+  for (const view of document.querySelectorAll('[data-view]')) {
     view.hidden = !view.dataset.view.split(' ').includes(state);
+  }
   byId('join').disabled = state === 'joining';
   if (state !== 'in-call') say(byId('status'), '');
 }

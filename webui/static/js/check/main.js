@@ -89,8 +89,9 @@ async function test(servers) {
   progress();
   const judged = await Promise.all(servers.map(async (server) => {
     const result = await probe(server, { oncandidate: addCandidate });
-    for (const error of result.errors)
+    for (const error of result.errors) {
       addError(server, error, result.outcome === 'relay' || result.outcome === 'mapped');
+    }
     const loop = result.outcome === 'relay' ? await relayLoop(server) : null;
     const verdict = ofServer(result, loop, location.hostname);
     rows.get(server).show(verdict, { code: result.code, loop });

@@ -57,12 +57,15 @@ export function ofReach({ udp, relayAddress, addresses, relayWorks, loop }) {
   if (!udp) return { verdict: 'unknown', words: 'reach.noudp' };
   if (!addresses.length) return { verdict: 'unknown', words: 'reach.noaddress' };
   if (loop?.ok) return { verdict: 'good', words: 'reach.good', params: { rtt: loop.median } };
-  if (isLocal(relayAddress))
+  if (isLocal(relayAddress)) {
     return { verdict: 'unknown', words: 'reach.localrelay', params: { address: relayAddress } };
-  if (addresses.every(isLocal))
+  }
+  if (addresses.every(isLocal)) {
     return { verdict: 'unknown', words: 'reach.localclient', params: { address: addresses[0] } };
-  if (addresses.includes(relayAddress))
+  }
+  if (addresses.includes(relayAddress)) {
     return { verdict: 'unknown', words: 'reach.same', params: { address: relayAddress } };
+  }
   if (loop?.refused) return { verdict: 'unknown', words: 'reach.refused', params: { address: addresses[0] } };
   return { verdict: 'bad', words: 'reach.bad', fix: 'reach.bad.fix', params: { address: relayAddress } };
 }
@@ -77,10 +80,12 @@ export function overall({ signaling, carrier, groups, relay, reach }) {
   if (signaling === 'unreachable' || signaling === 'timeout') {
     return { verdict: 'bad', words: 'overall.signaling', fix: 'overall.signaling.fix' };
   }
-  if (signaling === 'unauthorized')
+  if (signaling === 'unauthorized') {
     return { verdict: 'bad', words: 'overall.unauthorized', fix: 'overall.unauthorized.fix' };
-  if (signaling)
+  }
+  if (signaling) {
     return { verdict: 'bad', words: 'overall.refused', fix: 'overall.refused.fix', params: { code: signaling } };
+  }
   if (!tested.length) return { verdict: 'bad', words: 'overall.empty', fix: 'overall.empty.fix' };
   for (const group of tested) {
     const relays = group.filter(({ server }) => server.relays);
@@ -89,17 +94,19 @@ export function overall({ signaling, carrier, groups, relay, reach }) {
       return { verdict: 'bad', words: `overall.norelay.${where}` };
     }
   }
-  if (!tested.flat().some(({ server }) => server.relays))
+  if (!tested.flat().some(({ server }) => server.relays)) {
     return { verdict: 'bad', words: 'overall.noturn', fix: 'overall.noturn.fix' };
+  }
   if (relay.verdict === 'bad') return { verdict: 'bad', words: 'overall.nodata' };
   if (reach.verdict === 'bad') return { verdict: 'bad', words: 'overall.blocked' };
   const failed = tested.flat().filter(({ verdict }) => verdict === 'bad');
-  if (failed.length)
+  if (failed.length) {
     return {
       verdict: 'warn',
       words: 'overall.partly',
       params: { urls: failed.map(({ server }) => server.url).join(', ') },
     };
+  }
   if (tested.flat().some(({ verdict }) => verdict === 'warn')) return { verdict: 'warn', words: 'overall.local' };
   if (carrier === 'sse') return { verdict: 'warn', words: 'overall.sse', fix: 'overall.sse.fix' };
   return { verdict: 'good', words: 'overall.good' };
