@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"signalbox/turnsvc/cred"
+	"signalbox/turnsvc/internal/wire"
 )
 
 // TestAbuse.. are attacks that a serious TURN server withstands, numbered: 9 and 10 on permissions,
@@ -22,10 +23,10 @@ func TestAbuse09OneBadPeerAndNoPermissionIsInstalled(t *testing.T) {
 		func(t *testing.T, r *rig, transport string) {
 			c := r.dial(transport, "u", "p")
 			c.allocate()
-			c.refused(403, methodCreatePermission, withPeer("198.51.100.1:9"), withPeer("10.0.0.1:9"),
+			c.refused(403, wire.MethodCreatePermission, withPeer("198.51.100.1:9"), withPeer("10.0.0.1:9"),
 				withPeer("198.51.100.2:9"))
-			c.refused(443, methodCreatePermission, withPeer("198.51.100.1:9"), withPeer("[2001:db9::1]:9"))
-			c.refused(400, methodCreatePermission, withPeer("198.51.100.1:9"), attr(attrXORPeerAddress, 0, 1))
+			c.refused(443, wire.MethodCreatePermission, withPeer("198.51.100.1:9"), withPeer("[2001:db9::1]:9"))
+			c.refused(400, wire.MethodCreatePermission, withPeer("198.51.100.1:9"), attr(wire.AttrXORPeerAddress, 0, 1))
 			c.write(c.sendFrame("198.51.100.1:9", "x"))
 			eventually(t, "the packet is dropped", func() bool { return r.s.Snapshot().Drops["no-permission"] == 1 })
 			if p := r.s.Snapshot().Allocations[0].Permissions; len(p) != 0 {
@@ -65,7 +66,7 @@ func TestAbuse10PermissionIsForOneAddress(t *testing.T) {
 			c := r.dial(transport, "u", "p")
 			relayed := c.allocate()
 			friend, stranger := r.peerAt("127.0.0.1"), r.peerAt("127.0.0.2")
-			c.ok(methodCreatePermission, withPeer(friend.LocalAddr().String()))
+			c.ok(wire.MethodCreatePermission, withPeer(friend.LocalAddr().String()))
 			before := logged.String()
 			for range 50 {
 				c.write(c.sendFrame(stranger.LocalAddr().String(), "out"))
@@ -108,22 +109,22 @@ func TestAbuse11NoncesThatAreNotOurs(t *testing.T) {
 		} {
 			c := r.dial(transport, "u", "p")
 			c.nonce = nonce
-			m := c.answerTo(c.build(methodAllocate, withUDP))
-			fresh, _ := m.get(attrNonce)
-			if realm, _ := m.get(attrRealm); m.code() != 438 || string(realm) != testRealm || len(fresh) != nonceSize ||
-				m.integrity != 0 {
+			m := c.answerTo(c.build(wire.MethodAllocate, withUDP))
+			fresh, _ := m.Get(wire.AttrNonce)
+			if realm, _ := m.Get(wire.AttrRealm); m.code() != 438 || string(realm) != testRealm || len(fresh) != nonceSize ||
+				m.Integrity != 0 {
 				t.Fatalf("%s: code %d, realm %q, nonce %q", name, m.code(), realm, fresh)
 			}
 			c.nonce = fresh
-			if m := c.answerTo(c.build(methodAllocate, withUDP)); m.class != classSuccess {
+			if m := c.answerTo(c.build(wire.MethodAllocate, withUDP)); m.Class != wire.ClassSuccess {
 				t.Errorf("%s: no success in one round trip, but %d", name, m.code())
 			}
 		}
 		// Signed, but without what a signed request needs.
-		for _, leave := range []uint16{attrUsername, attrRealm, attrNonce} {
+		for _, leave := range []uint16{wire.AttrUsername, wire.AttrRealm, wire.AttrNonce} {
 			c := r.dial(transport, "u", "p")
-			c.refused(400, methodAllocate) // learns a nonce
-			if m := c.answerTo(c.buildSigned(methodAllocate, nil, leave)); m.code() != 400 || m.integrity != 0 {
+			c.refused(400, wire.MethodAllocate) // learns a nonce
+			if m := c.answerTo(c.buildSigned(wire.MethodAllocate, nil, leave)); m.code() != 400 || m.Integrity != 0 {
 				t.Errorf("without %#x: code %d", leave, m.code())
 			}
 		}
@@ -133,27 +134,27 @@ func TestAbuse11NoncesThatAreNotOurs(t *testing.T) {
 // buildSigned makes a signed request without an attribute of the credential, and with what the tail
 // adds behind the signature.
 func (c *client) buildSigned(method uint16, attrs []setter, leave uint16, tail ...setter) []byte {
-	b := begin(nil, method, classRequest, c.tid[:])
+	b := wire.Begin(nil, method, wire.ClassRequest, c.tid[:])
 	for _, a := range attrs {
 		a(&b)
 	}
-	for typ, value := range map[uint16][]byte{attrUsername: []byte(c.user), attrRealm: []byte(testRealm),
-		attrNonce: c.nonce} {
+	for typ, value := range map[uint16][]byte{wire.AttrUsername: []byte(c.user), wire.AttrRealm: []byte(testRealm),
+		wire.AttrNonce: c.nonce} {
 		if typ != leave {
-			b.attr(typ, value)
+			b.Attr(typ, value)
 		}
 	}
-	b.sign(c.key)
+	b.Sign(c.key)
 	for _, a := range tail {
 		a(&b)
 	}
-	return b.end(false)
+	return b.End(false)
 }
 
 func TestAbuse12FailuresLookAlike(t *testing.T) {
 	each(t, nil, func(t *testing.T, r *rig, transport string) {
 		first := ""
-		everything := []uint16{methodAllocate, methodRefresh, methodCreatePermission, methodChannelBind}
+		everything := []uint16{wire.MethodAllocate, wire.MethodRefresh, wire.MethodCreatePermission, wire.MethodChannelBind}
 		for _, who := range []struct {
 			*client
 			methods []uint16
@@ -167,13 +168,13 @@ func TestAbuse12FailuresLookAlike(t *testing.T) {
 			{r.minted(transport, cred.Hub, "gone", time.Hour), everything[:1]},
 		} {
 			c := who.client
-			c.refused(401, methodAllocate, withUDP) // after a challenge
+			c.refused(401, wire.MethodAllocate, withUDP) // after a challenge
 			for _, method := range who.methods {
 				copy(c.tid[:], "transaction.") // so that answers can be compared
 				c.nonce = r.s.nonces.append(nil, netip.MustParseAddr("127.0.0.1"), r.s.clock.wall())
 				m := c.answerTo(c.buildSigned(method, []setter{withUDP}, 0))
-				nonce, _ := m.get(attrNonce)
-				got := strings.Replace(string(m.raw[2:]), string(nonce), strings.Repeat("n", len(nonce)), 1)
+				nonce, _ := m.Get(wire.AttrNonce)
+				got := strings.Replace(string(m.Raw[2:]), string(nonce), strings.Repeat("n", len(nonce)), 1)
 				if first == "" {
 					first = got
 				}
@@ -183,14 +184,14 @@ func TestAbuse12FailuresLookAlike(t *testing.T) {
 			}
 		}
 		wrongRealm := r.dial(transport, "u", "p")
-		wrongRealm.refused(400, methodAllocate)
-		b := begin(nil, methodAllocate, classRequest, wrongRealm.tid[:])
-		b.attr(attrUsername, []byte("u"))
-		b.attr(attrRealm, []byte("elsewhere"))
-		b.attr(attrNonce, wrongRealm.nonce)
-		b.sign(cred.LongTermKey("u", "elsewhere", "p"))
-		if m := wrongRealm.answerTo(b.end(false)); m.code() != 401 || len(m.raw) != len(first)+2 {
-			t.Errorf("wrong realm: code %d, %d bytes, want 401 and %d", m.code(), len(m.raw), len(first)+2)
+		wrongRealm.refused(400, wire.MethodAllocate)
+		b := wire.Begin(nil, wire.MethodAllocate, wire.ClassRequest, wrongRealm.tid[:])
+		b.Attr(wire.AttrUsername, []byte("u"))
+		b.Attr(wire.AttrRealm, []byte("elsewhere"))
+		b.Attr(wire.AttrNonce, wrongRealm.nonce)
+		b.Sign(cred.LongTermKey("u", "elsewhere", "p"))
+		if m := wrongRealm.answerTo(b.End(false)); m.code() != 401 || len(m.Raw) != len(first)+2 {
+			t.Errorf("wrong realm: code %d, %d bytes, want 401 and %d", m.code(), len(m.Raw), len(first)+2)
 		}
 	})
 }
@@ -199,25 +200,25 @@ func TestAbuse13AnotherUserOnTheSame5Tuple(t *testing.T) {
 	each(t, nil, func(t *testing.T, r *rig, transport string) {
 		c := r.dial(transport, "u", "p")
 		c.allocate()
-		c.ok(methodChannelBind, withChannel(0x4000), withPeer("127.0.0.1:9"))
+		c.ok(wire.MethodChannelBind, withChannel(0x4000), withPeer("127.0.0.1:9"))
 		before := r.s.Snapshot().Allocations[0]
 		c.user, c.key = "v", cred.LongTermKey("v", testRealm, "q")
 		for method, attrs := range map[uint16][]setter{
-			methodAllocate: {withUDP}, methodRefresh: {withLifetime(0)},
-			methodCreatePermission: {withPeer("127.0.0.2:9")},
-			methodChannelBind:      {withChannel(0x4001), withPeer("127.0.0.2:9")},
+			wire.MethodAllocate: {withUDP}, wire.MethodRefresh: {withLifetime(0)},
+			wire.MethodCreatePermission: {withPeer("127.0.0.2:9")},
+			wire.MethodChannelBind:      {withChannel(0x4001), withPeer("127.0.0.2:9")},
 		} {
 			want := 441
-			if method == methodAllocate {
+			if method == wire.MethodAllocate {
 				want = 437
 			}
-			if m := c.refused(want, method, attrs...); !m.signedBy(c.key) {
+			if m := c.refused(want, method, attrs...); !m.SignedBy(c.key) {
 				t.Errorf("method %#x: the refusal is not signed", method)
 			}
 		}
 		// The right name with the wrong password is nobody.
 		c.user, c.key = "u", cred.LongTermKey("u", testRealm, "q")
-		c.refused(401, methodRefresh, withLifetime(0))
+		c.refused(401, wire.MethodRefresh, withLifetime(0))
 		if after := r.s.Snapshot().Allocations; len(after) != 1 || after[0].Channels != before.Channels ||
 			after[0].ExpiresAt != before.ExpiresAt || len(after[0].Permissions) != len(before.Permissions) {
 			t.Errorf("another user changed %+v to %+v", before, after)
@@ -235,18 +236,18 @@ func TestAbuse14WhatFollowsTheSignatureHasNoEffect(t *testing.T) {
 			c.tid = [12]byte{tid}
 			return c.answerTo(c.buildSigned(method, attrs, 0, tail...)).code()
 		}
-		if code := send(methodRefresh, nil, withLifetime(0)); code != 0 || r.s.Allocations() != 1 {
+		if code := send(wire.MethodRefresh, nil, withLifetime(0)); code != 0 || r.s.Allocations() != 1 {
 			t.Errorf("LIFETIME 0 behind the signature: code %d, %d allocations", code, r.s.Allocations())
 		}
-		if code := send(methodCreatePermission, nil, withPeer("127.0.0.1:9")); code != 400 {
+		if code := send(wire.MethodCreatePermission, nil, withPeer("127.0.0.1:9")); code != 400 {
 			t.Errorf("XOR-PEER-ADDRESS behind the signature: code %d", code)
 		}
-		if code := send(methodCreatePermission, []setter{withPeer("127.0.0.1:9")}, withPeer("10.0.0.1:9"),
+		if code := send(wire.MethodCreatePermission, []setter{withPeer("127.0.0.1:9")}, withPeer("10.0.0.1:9"),
 			attr(0x7001)); code != 0 {
 			t.Errorf("a refused peer and an unknown attribute behind the signature: code %d", code)
 		}
-		if code := send(methodRefresh, nil, attr(attrUsername, 'v'),
-			attr(attrMessageIntegrity, make([]byte, 20)...)); code != 0 {
+		if code := send(wire.MethodRefresh, nil, attr(wire.AttrUsername, 'v'),
+			attr(wire.AttrMessageIntegrity, make([]byte, 20)...)); code != 0 {
 			t.Errorf("another USERNAME and signature behind the signature: code %d", code)
 		}
 		if p := r.s.Snapshot().Allocations[0].Permissions; len(p) != 1 || p[0] != "127.0.0.1" {
@@ -261,47 +262,47 @@ func TestAbuse15IntegrityAndFingerprintOutOfShape(t *testing.T) {
 		c.allocate()
 		unsigned := func(tail ...setter) []byte {
 			rand12(&c.tid)
-			b := begin(nil, methodRefresh, classRequest, c.tid[:])
-			b.attr(attrUsername, []byte(c.user))
-			b.attr(attrRealm, []byte(testRealm))
-			b.attr(attrNonce, c.nonce)
+			b := wire.Begin(nil, wire.MethodRefresh, wire.ClassRequest, c.tid[:])
+			b.Attr(wire.AttrUsername, []byte(c.user))
+			b.Attr(wire.AttrRealm, []byte(testRealm))
+			b.Attr(wire.AttrNonce, c.nonce)
 			for _, a := range tail {
 				a(&b)
 			}
-			return b.end(false)
+			return b.End(false)
 		}
-		sign := func(b *builder) { b.sign(c.key) }
+		sign := func(b *wire.Builder) { b.Sign(c.key) }
 		for _, size := range []int{0, 1, 19, 21, 32} {
-			m := c.answerTo(unsigned(attr(attrMessageIntegrity, make([]byte, size)...), sign))
-			if m.code() != 400 || m.integrity != 0 || len(m.raw) > 60 {
-				t.Errorf("MESSAGE-INTEGRITY of %d bytes: code %d in %d bytes", size, m.code(), len(m.raw))
+			m := c.answerTo(unsigned(attr(wire.AttrMessageIntegrity, make([]byte, size)...), sign))
+			if m.code() != 400 || m.Integrity != 0 || len(m.Raw) > 60 {
+				t.Errorf("MESSAGE-INTEGRITY of %d bytes: code %d in %d bytes", size, m.code(), len(m.Raw))
 			}
 		}
-		if m := c.answerTo(unsigned(attr(attrMessageIntegrity, make([]byte, 20)...), sign)); m.code() != 401 {
+		if m := c.answerTo(unsigned(attr(wire.AttrMessageIntegrity, make([]byte, 20)...), sign)); m.code() != 401 {
 			t.Errorf("a wrong signature before a right one: code %d", m.code())
 		}
-		if m := c.answerTo(unsigned(sign, sign)); m.code() != 0 || m.fingerprint {
+		if m := c.answerTo(unsigned(sign, sign)); m.code() != 0 || m.Fingerprint {
 			t.Errorf("a second signature, no FINGERPRINT: code %d, FINGERPRINT in the answer: %v", m.code(),
-				m.fingerprint)
+				m.Fingerprint)
 		}
-		right := unsigned(sign, func(b *builder) { b.b = b.end(true) })
-		if m := c.answerTo(right); m.code() != 0 || !m.fingerprint {
-			t.Errorf("with FINGERPRINT: code %d, FINGERPRINT in the answer: %v", m.code(), m.fingerprint)
+		right := unsigned(sign, func(b *wire.Builder) { b.Buf = b.End(true) })
+		if m := c.answerTo(right); m.code() != 0 || !m.Fingerprint {
+			t.Errorf("with FINGERPRINT: code %d, FINGERPRINT in the answer: %v", m.code(), m.Fingerprint)
 		}
 		wrong := bytes.Clone(right)
 		wrong[len(wrong)-1] ^= 1
 		for name, frame := range map[string][]byte{
 			"wrong":    wrong,
-			"not last": unsigned(func(b *builder) { b.b = b.end(true) }, sign),
-			"short":    unsigned(sign, attr(attrFingerprint, 1, 2)),
-			"twice":    unsigned(sign, func(b *builder) { b.b = b.end(true) }, func(b *builder) { b.b = b.end(true) }),
+			"not last": unsigned(func(b *wire.Builder) { b.Buf = b.End(true) }, sign),
+			"short":    unsigned(sign, attr(wire.AttrFingerprint, 1, 2)),
+			"twice":    unsigned(sign, func(b *wire.Builder) { b.Buf = b.End(true) }, func(b *wire.Builder) { b.Buf = b.End(true) }),
 		} {
 			c.write(frame)
 			if m := c.answerOrNil(100 * time.Millisecond); m != nil {
 				t.Errorf("FINGERPRINT %s: code %d, want silence", name, m.code())
 			}
 		}
-		c.ok(methodRefresh)
+		c.ok(wire.MethodRefresh)
 	})
 }
 
@@ -311,21 +312,21 @@ func TestAbuse16ExpiryEndsNoCallAndRevocationDoes(t *testing.T) {
 		peer := r.peer()
 		at := peer.LocalAddr().String()
 		c.allocate()
-		c.ok(methodChannelBind, withChannel(0x4000), withPeer(at))
+		c.ok(wire.MethodChannelBind, withChannel(0x4000), withPeer(at))
 		r.advance(4 * time.Minute)
 		c.write(c.channelFrame(0x4000, "on and on"))
 		if data, _ := readPeer(t, peer); data != "on and on" {
 			t.Errorf("got %q", data)
 		}
-		c.ok(methodRefresh)
-		c.ok(methodCreatePermission, withPeer(at))
-		c.ok(methodChannelBind, withChannel(0x4000), withPeer(at))
+		c.ok(wire.MethodRefresh)
+		c.ok(wire.MethodCreatePermission, withPeer(at))
+		c.ok(wire.MethodChannelBind, withChannel(0x4000), withPeer(at))
 
 		r.s.books.end(r.s.books.list()[0])
 		c.write(c.channelFrame(0x4000, "no more"))
 		eventually(t, "the packet is dropped", func() bool { return r.s.Snapshot().Drops["no-allocation"] == 1 })
-		c.refused(437, methodRefresh)
-		c.refused(401, methodAllocate, withUDP)
+		c.refused(437, wire.MethodRefresh)
+		c.refused(401, wire.MethodAllocate, withUDP)
 	})
 }
 
@@ -338,9 +339,9 @@ func TestAbuse17NoSecretIsTold(t *testing.T) {
 			user, password := r.keys.Mint(cred.Shared, "live", r.s.clock.wall().Add(time.Hour))
 			for _, c := range []*client{r.dial(transport, user, password), r.dial(transport, "u", "p")} {
 				c.allocate()
-				c.ok(methodChannelBind, withChannel(0x4000), withPeer("127.0.0.1:9"))
+				c.ok(wire.MethodChannelBind, withChannel(0x4000), withPeer("127.0.0.1:9"))
 			}
-			r.dial(transport, user, "wr0ng-passw0rd").refused(401, methodAllocate, withUDP)
+			r.dial(transport, user, "wr0ng-passw0rd").refused(401, wire.MethodAllocate, withUDP)
 			snapshot, err := json.Marshal(r.s.Snapshot())
 			if err != nil {
 				t.Fatal(err)

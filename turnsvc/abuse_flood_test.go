@@ -8,6 +8,8 @@ import (
 	"runtime"
 	"testing"
 	"time"
+
+	"signalbox/turnsvc/internal/wire"
 )
 
 // discardLink takes answers to strangers.
@@ -26,11 +28,11 @@ func memory() (heap uint64, goroutines int) {
 func TestAbuse23FirstPacketsCostNoMemory(t *testing.T) {
 	r := newRig(t, func(o *Options) { o.Limits.UnauthorizedPerSource = 10 })
 	in := &inlet{link: discardLink{probeLink{func() {}}}}
-	buf := new(buffer)
+	buf := new(wire.Buffer)
 	frames := [][]byte{
-		(&client{}).build(methodBinding), (&client{}).build(methodAllocate, withUDP), {0x40, 0, 0, 4, 1, 2, 3, 4},
+		(&client{}).build(wire.MethodBinding), (&client{}).build(wire.MethodAllocate, withUDP), {0x40, 0, 0, 4, 1, 2, 3, 4},
 		make([]byte, 100),
-		(&client{user: "u", nonce: make([]byte, nonceSize)}).build(methodAllocate, withUDP),
+		(&client{user: "u", nonce: make([]byte, nonceSize)}).build(wire.MethodAllocate, withUDP),
 	}
 	before, goroutines := memory()
 	for i := range 100_000 {
@@ -38,7 +40,7 @@ func TestAbuse23FirstPacketsCostNoMemory(t *testing.T) {
 		binary.BigEndian.PutUint16(ip[2:], uint16(i))
 		ip[1] = byte(i >> 16)
 		for _, f := range frames[:2+i%4/3*3] {
-			r.s.receive(in, packet{buf[:], headroom, copy(buf[headroom:], f)},
+			r.s.receive(in, buf.Packet(copy(buf[wire.Headroom:], f)),
 				netip.AddrPortFrom(netip.AddrFrom4(ip), uint16(i)))
 		}
 	}
@@ -60,7 +62,7 @@ func TestAbuse24StrangersAreLimitedAndGetLittle(t *testing.T) {
 		c := r.dial(transport, "u", "p")
 		began := time.Now()
 		for range 20 * limit {
-			c.write(c.unsigned(methodAllocate, withUDP))
+			c.write(c.unsigned(wire.MethodAllocate, withUDP))
 		}
 		eventually(t, "all are handled", func() bool {
 			snap := r.s.Snapshot()
@@ -74,29 +76,29 @@ func TestAbuse24StrangersAreLimitedAndGetLittle(t *testing.T) {
 	each(t, func(o *Options) { o.Realm = "twenty.characters.ab" }, func(t *testing.T, r *rig, transport string) {
 		c := r.dial(transport, "u", "p")
 		rand12(&c.tid)
-		b := begin(nil, methodAllocate, classRequest, c.tid[:])
+		b := wire.Begin(nil, wire.MethodAllocate, wire.ClassRequest, c.tid[:])
 		withUDP(&b)
-		request := b.end(false)
+		request := b.End(false)
 		for name, frame := range map[string][]byte{
 			"first packet":            request,
-			"signature out of shape":  appended(request, attr(attrMessageIntegrity)),
-			"nothing but a signature": appended(request, attr(attrMessageIntegrity, make([]byte, 20)...)),
+			"signature out of shape":  appended(request, attr(wire.AttrMessageIntegrity)),
+			"nothing but a signature": appended(request, attr(wire.AttrMessageIntegrity, make([]byte, 20)...)),
 		} {
-			if m := c.answerTo(frame); len(m.raw) > 3*len(frame) {
-				t.Errorf("%s: %d bytes are answered with %d", name, len(frame), len(m.raw))
-			} else if reason, _ := m.get(attrErrorCode); len(reason) != 4 {
+			if m := c.answerTo(frame); len(m.Raw) > 3*len(frame) {
+				t.Errorf("%s: %d bytes are answered with %d", name, len(frame), len(m.Raw))
+			} else if reason, _ := m.Get(wire.AttrErrorCode); len(reason) != 4 {
 				t.Errorf("%s: with the words %q", name, reason[4:])
 			}
 		}
 		if transport != "udp" {
 			return
 		}
-		empty := func(method, class uint16) []byte { b := begin(nil, method, class, c.tid[:]); return b.end(false) }
+		empty := func(method, class uint16) []byte { b := wire.Begin(nil, method, class, c.tid[:]); return b.End(false) }
 		for name, frame := range map[string][]byte{
 			"nothing": {}, "one byte": {0}, "half a header": request[:10],
 			"a wrong length":    append(request[:len(request):len(request)], 0, 0, 0, 0),
-			"an unknown method": empty(0x0FF, classRequest), "a success answer": empty(methodAllocate, classSuccess),
-			"an error answer": empty(methodBinding, classError), "Data": empty(methodData, classIndication),
+			"an unknown method": empty(0x0FF, wire.ClassRequest), "a success answer": empty(wire.MethodAllocate, wire.ClassSuccess),
+			"an error answer": empty(wire.MethodBinding, wire.ClassError), "Data": empty(wire.MethodData, wire.ClassIndication),
 			"Send": c.sendFrame("127.0.0.1:9", "x"), "ChannelData": c.channelFrame(0x4000, "x"),
 			"RTP": append([]byte{0x80, 0x60}, make([]byte, 40)...),
 			"DNS": append([]byte{0xAB, 0xCD, 1, 0, 0, 1}, make([]byte, 20)...),
@@ -111,9 +113,9 @@ func TestAbuse24StrangersAreLimitedAndGetLittle(t *testing.T) {
 
 // appended adds an attribute to a finished message.
 func appended(frame []byte, a setter) []byte {
-	b := builder{append([]byte(nil), frame...)}
+	b := wire.Builder{Buf: append([]byte(nil), frame...)}
 	a(&b)
-	return b.end(false)
+	return b.End(false)
 }
 
 func TestAbuse25QuotasComeBackOnEveryWayOut(t *testing.T) {
@@ -127,8 +129,8 @@ func TestAbuse25QuotasComeBackOnEveryWayOut(t *testing.T) {
 		end  func(r *rig, a, b *client)
 	}{
 		{"refresh 0", func(_ *rig, a, b *client) {
-			a.ok(methodRefresh, withLifetime(0))
-			b.ok(methodRefresh,
+			a.ok(wire.MethodRefresh, withLifetime(0))
+			b.ok(wire.MethodRefresh,
 				withLifetime(0))
 		}},
 		{"expiry", func(r *rig, _, _ *client) { r.advance(601 * time.Second) }},
@@ -148,8 +150,8 @@ func TestAbuse25QuotasComeBackOnEveryWayOut(t *testing.T) {
 			for _, a := range r.s.books.list() {
 				a.relay.conn.Close()
 			}
-			a.ok(methodRefresh, withLifetime(0))
-			b.ok(methodRefresh, withLifetime(0))
+			a.ok(wire.MethodRefresh, withLifetime(0))
+			b.ok(wire.MethodRefresh, withLifetime(0))
 		}},
 	} {
 		t.Run(way.name, func(t *testing.T) {
@@ -162,18 +164,18 @@ func TestAbuse25QuotasComeBackOnEveryWayOut(t *testing.T) {
 					each(t, func(o *Options) { o.Limits = limit }, func(t *testing.T, r *rig, transport string) {
 						a := one(r, transport)
 						// it takes two
-						r.dial(transport, "u", "p").refused(code, methodAllocate, withUDP, attr(attrEvenPort, 0x80))
+						r.dial(transport, "u", "p").refused(code, wire.MethodAllocate, withUDP, attr(wire.AttrEvenPort, 0x80))
 						b := one(r, transport)
-						r.dial(transport, "u", "p").refused(code, methodAllocate, withUDP)
+						r.dial(transport, "u", "p").refused(code, wire.MethodAllocate, withUDP)
 						way.end(r, a, b)
 						eventually(t, "nothing is held", func() bool { return r.held() == 0 })
 
 						// A reserved port counts until it is used or forgotten.
-						m := r.dial(transport, "u", "p").ok(methodAllocate, withUDP, attr(attrEvenPort, 0x80))
-						token, _ := m.get(attrReservationToken)
-						r.dial(transport, "u", "p").refused(code, methodAllocate, withUDP)
-						r.dial(transport, "u", "p").allocate(attr(attrReservationToken, token...))
-						r.dial(transport, "u", "p").refused(code, methodAllocate, withUDP)
+						m := r.dial(transport, "u", "p").ok(wire.MethodAllocate, withUDP, attr(wire.AttrEvenPort, 0x80))
+						token, _ := m.Get(wire.AttrReservationToken)
+						r.dial(transport, "u", "p").refused(code, wire.MethodAllocate, withUDP)
+						r.dial(transport, "u", "p").allocate(attr(wire.AttrReservationToken, token...))
+						r.dial(transport, "u", "p").refused(code, wire.MethodAllocate, withUDP)
 						r.advance(601 * time.Second)
 						eventually(t, "nothing is held", func() bool { return r.held() == 0 })
 					})
@@ -194,15 +196,15 @@ func (r *rig) held() int {
 func TestAbuse26ManyChannelsSlowNobody(t *testing.T) {
 	r := newRig(t, nil)
 	peer := r.peer()
-	at := addrPort(peer.LocalAddr())
+	at := wire.AddrPort(peer.LocalAddr())
 	heavy, light := r.dial("udp", "u", "p"), r.dial("udp", "v", "q")
 	const channels = 4096
 	for _, c := range []*client{heavy, light} {
 		c.allocate()
-		c.ok(methodChannelBind, withChannel(0x4000), withPeer(at.String()))
+		c.ok(wire.MethodChannelBind, withChannel(0x4000), withPeer(at.String()))
 	}
 	for i := 1; i < channels; i++ {
-		heavy.ok(methodChannelBind, withChannel(0x4000+uint16(i)),
+		heavy.ok(wire.MethodChannelBind, withChannel(0x4000+uint16(i)),
 			withPeer(fmt.Sprintf("127.0.%d.%d:9", 1+i/200, 1+i%200)))
 	}
 	if n := r.s.Snapshot().Allocations; n[0].Channels+n[1].Channels != channels+1 {
@@ -212,7 +214,7 @@ func TestAbuse26ManyChannelsSlowNobody(t *testing.T) {
 	cost := func(c *client) time.Duration {
 		var a *allocation
 		for _, a = range r.s.books.list() {
-			if a.client == addrPort(c.conn.LocalAddr()) {
+			if a.client == wire.AddrPort(c.conn.LocalAddr()) {
 				break
 			}
 		}
@@ -252,8 +254,8 @@ func TestAbuse27EvenPortFlood(t *testing.T) {
 			}
 			for range 50 { // allocate a pair and leave the second behind
 				c := r.dial(transport, "u", "p")
-				if c.request(methodAllocate, withUDP, attr(attrEvenPort, 0x80)).class == classSuccess {
-					c.ok(methodRefresh, withLifetime(0))
+				if c.request(wire.MethodAllocate, withUDP, attr(wire.AttrEvenPort, 0x80)).Class == wire.ClassSuccess {
+					c.ok(wire.MethodRefresh, withLifetime(0))
 				}
 			}
 			if n := free(); n < 100-16 {
@@ -262,13 +264,13 @@ func TestAbuse27EvenPortFlood(t *testing.T) {
 			if n := r.inBooks(func() int { return opened }); n > 3*16 {
 				t.Errorf("%d sockets were opened for a quota of 16", n)
 			}
-			r.dial(transport, "v", "q").allocate(attr(attrEvenPort, 0x80)) // others are served
+			r.dial(transport, "v", "q").allocate(attr(wire.AttrEvenPort, 0x80)) // others are served
 			r.advance(601 * time.Second)
 			eventually(t, "all ports are back", func() bool { return free() == 100 })
 			for i := range 200 {
 				c := r.dial(transport, "u", "p")
-				c.allocate([]setter{attr(attrEvenPort, 0), withLifetime(600)}[i%2])
-				c.ok(methodRefresh, withLifetime(0))
+				c.allocate([]setter{attr(wire.AttrEvenPort, 0), withLifetime(600)}[i%2])
+				c.ok(wire.MethodRefresh, withLifetime(0))
 				c.conn.Close()
 			}
 			if n := free(); n != 100 {
@@ -284,16 +286,16 @@ func TestAbuse28LifetimeIsClamped(t *testing.T) {
 			0xFFFFFFFF: maxLifetime,
 		} {
 			c := r.dial(transport, "u", "p")
-			if got := c.ok(methodAllocate, withUDP, withLifetime(asked)).lifetime(); got != want {
+			if got := c.ok(wire.MethodAllocate, withUDP, withLifetime(asked)).lifetime(); got != want {
 				t.Errorf("LIFETIME %d: granted %v, want %v", asked, got, want)
 			}
-			if got := c.ok(methodRefresh, withLifetime(max(asked, 1))).lifetime(); got != want {
+			if got := c.ok(wire.MethodRefresh, withLifetime(max(asked, 1))).lifetime(); got != want {
 				t.Errorf("refresh with %d: granted %v, want %v", asked, got, want)
 			}
-			if got := c.ok(methodRefresh, withLifetime(0)).lifetime(); got != 0 {
+			if got := c.ok(wire.MethodRefresh, withLifetime(0)).lifetime(); got != 0 {
 				t.Errorf("refresh with 0: granted %v", got)
 			}
-			c.refused(437, methodRefresh)
+			c.refused(437, wire.MethodRefresh)
 		}
 	})
 }
@@ -325,7 +327,7 @@ func TestAbuse30SilentConnectionsAreReaped(t *testing.T) {
 	// Whoever holds an allocation may be silent for as long as that lasts.
 	began := time.Now()
 	eventually(t, "the idle time is over", func() bool { return time.Since(began) > quick.idle+quick.firstFrame })
-	talker.ok(methodRefresh)
+	talker.ok(wire.MethodRefresh)
 
 	// Caps hold per source and in all, and are given back.
 	for _, limits := range []Limits{{Connections: 3}, {ConnectionsPerSource: 3}} {
@@ -353,7 +355,7 @@ func TestAbuse32SlowStreamLosesItsOwnPacketsOnly(t *testing.T) {
 	slow.allocate()
 	quick.allocate()
 	for _, c := range []*client{slow, quick} {
-		c.ok(methodChannelBind, withChannel(0x4000), withPeer(peer.LocalAddr().String()))
+		c.ok(wire.MethodChannelBind, withChannel(0x4000), withPeer(peer.LocalAddr().String()))
 	}
 	payload := make([]byte, 8000)
 	flood := func() {
@@ -380,7 +382,7 @@ func TestAbuse32SlowStreamLosesItsOwnPacketsOnly(t *testing.T) {
 	if _, _, data := quick.received(); data != "prompt" {
 		t.Errorf("got %q", data)
 	}
-	quick.ok(methodRefresh) // nor do the books wait
+	quick.ok(wire.MethodRefresh) // nor do the books wait
 
 	// What does get through is whole frames.
 	for range 20 {
@@ -398,9 +400,9 @@ func TestOneSourceDoesNotFillTheQueue(t *testing.T) {
 	<-held // the books are busy with something
 	accepted := func(ip string) (n int) {
 		for range grantQueue {
-			raw := make([]byte, headerSize)
+			raw := make([]byte, wire.HeaderSize)
 			q := &request{link: probeLink{func() {}}, client: netip.AddrPortFrom(netip.MustParseAddr(ip), 9), raw: raw,
-				msg: message{method: methodRefresh, raw: raw}}
+				msg: wire.Message{Method: wire.MethodRefresh, Raw: raw}}
 			if r.s.books.submit(q) {
 				n++
 			}

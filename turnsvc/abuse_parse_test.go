@@ -9,17 +9,19 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"signalbox/turnsvc/internal/wire"
 )
 
 // everyFrame is one frame of each kind, as they should be.
 func everyFrame(c *client) map[string][]byte {
 	return map[string][]byte{
-		"Binding": (&client{}).build(methodBinding),
-		"Allocate": c.build(methodAllocate, withUDP, withLifetime(600), withFamily(familyIPv4),
-			attr(attrEvenPort, 0x80)),
-		"Refresh":          c.build(methodRefresh, withLifetime(600)),
-		"CreatePermission": c.build(methodCreatePermission, withPeer("127.0.0.1:9"), withPeer("127.0.0.2:9")),
-		"ChannelBind":      c.build(methodChannelBind, withChannel(0x4000), withPeer("127.0.0.1:9")),
+		"Binding": (&client{}).build(wire.MethodBinding),
+		"Allocate": c.build(wire.MethodAllocate, withUDP, withLifetime(600), withFamily(wire.FamilyIPv4),
+			attr(wire.AttrEvenPort, 0x80)),
+		"Refresh":          c.build(wire.MethodRefresh, withLifetime(600)),
+		"CreatePermission": c.build(wire.MethodCreatePermission, withPeer("127.0.0.1:9"), withPeer("127.0.0.2:9")),
+		"ChannelBind":      c.build(wire.MethodChannelBind, withChannel(0x4000), withPeer("127.0.0.1:9")),
 		"Send":             c.sendFrame("127.0.0.1:9", "some data"),
 		"Send over IPv6":   c.sendFrame("[::1]:9", "some data"),
 		"ChannelData":      c.channelFrame(0x4000, "some data"),
@@ -30,27 +32,27 @@ func TestAbuse18TruncatedAttributes(t *testing.T) {
 	each(t, nil, func(t *testing.T, r *rig, transport string) {
 		c := r.dial(transport, "u", "p")
 		c.allocate()
-		c.ok(methodChannelBind, withChannel(0x4000), withPeer("127.0.0.1:9"))
+		c.ok(wire.MethodChannelBind, withChannel(0x4000), withPeer("127.0.0.1:9"))
 
 		// Each type of attribute at each length, in each method, at message sizes around those that
 		// Go allocates in.
 		types := []uint16{
-			attrMappedAddress, 0x0003, attrUsername, attrMessageIntegrity, attrErrorCode, attrUnknownAttributes,
-			attrChannelNumber, attrLifetime, attrXORPeerAddress,
-			attrData, attrRealm, attrNonce, attrXORRelayedAddress, attrRequestedFamily, attrEvenPort,
-			attrRequestedTransport, attrDontFragment, attrIntegritySHA256,
-			attrXORMappedAddress, attrReservationToken, 0x8000, attrFingerprint,
+			wire.AttrMappedAddress, 0x0003, wire.AttrUsername, wire.AttrMessageIntegrity, wire.AttrErrorCode, wire.AttrUnknownAttributes,
+			wire.AttrChannelNumber, wire.AttrLifetime, wire.AttrXORPeerAddress,
+			wire.AttrData, wire.AttrRealm, wire.AttrNonce, wire.AttrXORRelayedAddress, wire.AttrRequestedFamily, wire.AttrEvenPort,
+			wire.AttrRequestedTransport, wire.AttrDontFragment, wire.AttrIntegritySHA256,
+			wire.AttrXORMappedAddress, wire.AttrReservationToken, 0x8000, wire.AttrFingerprint,
 		}
-		methods := []uint16{methodBinding, methodAllocate, methodRefresh, methodSend, methodData,
-			methodCreatePermission, methodChannelBind}
+		methods := []uint16{wire.MethodBinding, wire.MethodAllocate, wire.MethodRefresh, wire.MethodSend, wire.MethodData,
+			wire.MethodCreatePermission, wire.MethodChannelBind}
 		for _, typ := range types {
 			for size := range 26 {
 				for _, method := range methods {
-					for _, class := range []uint16{classRequest, classIndication, classSuccess, classError} {
-						b := begin(nil, method, class, c.tid[:])
-						b.attr(typ, make([]byte, size))
-						b.attr(attrData, []byte("x"))
-						c.write(b.end(size%2 == 0))
+					for _, class := range []uint16{wire.ClassRequest, wire.ClassIndication, wire.ClassSuccess, wire.ClassError} {
+						b := wire.Begin(nil, method, class, c.tid[:])
+						b.Attr(typ, make([]byte, size))
+						b.Attr(wire.AttrData, []byte("x"))
+						c.write(b.End(size%2 == 0))
 					}
 				}
 			}
@@ -58,31 +60,31 @@ func TestAbuse18TruncatedAttributes(t *testing.T) {
 		}
 		// The same, signed, where it comes to the books. An Allocate's or Refresh's optional
 		// attributes are malformed by any other length.
-		for _, typ := range []uint16{attrLifetime, attrXORPeerAddress, attrChannelNumber, attrRequestedFamily,
-			attrRequestedTransport, attrEvenPort, attrReservationToken} {
+		for _, typ := range []uint16{wire.AttrLifetime, wire.AttrXORPeerAddress, wire.AttrChannelNumber, wire.AttrRequestedFamily,
+			wire.AttrRequestedTransport, wire.AttrEvenPort, wire.AttrReservationToken} {
 			for _, size := range []int{0, 1, 2, 3, 5, 7, 9, 12, 19, 21} {
-				for _, method := range []uint16{methodAllocate, methodRefresh, methodCreatePermission,
-					methodChannelBind} {
+				for _, method := range []uint16{wire.MethodAllocate, wire.MethodRefresh, wire.MethodCreatePermission,
+					wire.MethodChannelBind} {
 					c.request(method, attr(typ, make([]byte, size)...))
 				}
 			}
 		}
-		c.ok(methodRefresh)
+		c.ok(wire.MethodRefresh)
 		if transport != "udp" {
 			return // a stream has no truncated frames, only late ones
 		}
 		for _, frame := range everyFrame(c) {
 			for size := range len(frame) {
 				c.write(frame[:size])
-				if size >= headerSize && frame[0]&0xC0 == 0 { // and with a length that says so
+				if size >= wire.HeaderSize && frame[0]&0xC0 == 0 { // and with a length that says so
 					cut := bytes.Clone(frame[:size])
-					binary.BigEndian.PutUint16(cut[2:], uint16(size-headerSize))
+					binary.BigEndian.PutUint16(cut[2:], uint16(size-wire.HeaderSize))
 					c.write(cut)
 				}
 			}
 			c.settle()
 		}
-		c.ok(methodRefresh)
+		c.ok(wire.MethodRefresh)
 	})
 }
 
@@ -90,7 +92,7 @@ func TestAbuse18TruncatedAttributes(t *testing.T) {
 func (c *client) settle() {
 	c.t.Helper()
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); { // UDP may lose a few under such a load
-		c.write(c.unsigned(methodBinding))
+		c.write(c.unsigned(wire.MethodBinding))
 		if c.answerOrNil(200*time.Millisecond) != nil {
 			c.unhandled = nil
 			return
@@ -111,7 +113,7 @@ func TestAbuse19StreamsThatAreNotTURN(t *testing.T) {
 	header := func(typ, size uint16) []byte {
 		b := binary.BigEndian.AppendUint16(nil, typ)
 		b = binary.BigEndian.AppendUint16(b, size)
-		return append(binary.BigEndian.AppendUint32(b, magicCookie), make([]byte, 12)...)
+		return append(binary.BigEndian.AppendUint32(b, wire.MagicCookie), make([]byte, 12)...)
 	}
 	atOnce := map[string][]byte{
 		"STUN of FFEC":       header(1, 0xFFEC),
@@ -206,7 +208,7 @@ func TestAbuse19FramesInPieces(t *testing.T) {
 	at := peer.LocalAddr().String()
 	c := r.dial("tcp", "u", "p")
 	c.allocate()
-	c.ok(methodChannelBind, withChannel(0x4000), withPeer(at))
+	c.ok(wire.MethodChannelBind, withChannel(0x4000), withPeer(at))
 	var all []byte
 	var want []string
 	for size := range 10 {
@@ -236,7 +238,7 @@ func TestAbuse19FramesInPieces(t *testing.T) {
 
 	// The longest that each kind can be. A datagram carries less than a frame; what is longer is
 	// dropped, and the stream goes on.
-	longest := strings.Repeat("y", maxPayload(netip.MustParseAddr("127.0.0.1")))
+	longest := strings.Repeat("y", wire.MaxPayload(netip.MustParseAddr("127.0.0.1")))
 	want = []string{longest, "z", "z"}
 	c.write(c.channelFrame(0x4000, longest))
 	c.write(c.channelFrame(0x4000, longest+"y"))
@@ -252,14 +254,14 @@ func TestAbuse19FramesInPieces(t *testing.T) {
 	for _, transport := range transports {
 		b := r.dial(transport, "v", "q")
 		relay := b.allocate()
-		b.ok(methodCreatePermission, withPeer(c.relayed.String()))
-		c.ok(methodCreatePermission, withPeer(relay.String()))
+		b.ok(wire.MethodCreatePermission, withPeer(c.relayed.String()))
+		c.ok(wire.MethodCreatePermission, withPeer(relay.String()))
 		c.write(c.sendFrame(relay.String(), longest[:65000]))
 		if _, _, data := b.received(); data != longest[:65000] {
 			t.Errorf("%s: %d bytes came", transport, len(data))
 		}
 		number := map[string]uint16{"udp": 0x4001, "tcp": 0x4002}[transport]
-		c.ok(methodChannelBind, withChannel(number), withPeer(relay.String()))
+		c.ok(wire.MethodChannelBind, withChannel(number), withPeer(relay.String()))
 		c.write(c.channelFrame(number, strings.Repeat("y", 0xFFFF)))
 		c.write(c.channelFrame(number, "still in step"))
 		if _, _, data := b.received(); data != "still in step" {
@@ -273,20 +275,20 @@ func TestAbuse20UnknownAttributesAreNamed(t *testing.T) {
 		c := r.dial(transport, "u", "p")
 		unknown := []setter{attr(0x7FFF, 1), attr(0x8001, 1), attr(0x0030), attr(0xC001, 2)}
 		want := []byte{0x7F, 0xFF, 0x00, 0x30}
-		for _, method := range []uint16{methodAllocate, methodRefresh, methodCreatePermission, methodChannelBind} {
-			if method == methodRefresh {
+		for _, method := range []uint16{wire.MethodAllocate, wire.MethodRefresh, wire.MethodCreatePermission, wire.MethodChannelBind} {
+			if method == wire.MethodRefresh {
 				c.allocate()
 			}
 			m := c.refused(420, method, append([]setter{withUDP}, unknown...)...)
-			if list, _ := m.get(attrUnknownAttributes); !bytes.Equal(list, want) || !m.signedBy(c.key) {
-				t.Errorf("method %#x: UNKNOWN-ATTRIBUTES % x, signed: %v", method, list, m.signedBy(c.key))
+			if list, _ := m.Get(wire.AttrUnknownAttributes); !bytes.Equal(list, want) || !m.SignedBy(c.key) {
+				t.Errorf("method %#x: UNKNOWN-ATTRIBUTES % x, signed: %v", method, list, m.SignedBy(c.key))
 			}
 		}
-		m := c.answerTo(c.unsigned(methodBinding, unknown...))
-		if list, _ := m.get(attrUnknownAttributes); m.code() != 420 || !bytes.Equal(list, want) {
+		m := c.answerTo(c.unsigned(wire.MethodBinding, unknown...))
+		if list, _ := m.Get(wire.AttrUnknownAttributes); m.code() != 420 || !bytes.Equal(list, want) {
 			t.Errorf("Binding: code %d, UNKNOWN-ATTRIBUTES % x", m.code(), list)
 		}
-		c.ok(methodRefresh, attr(0x8001, 1), attr(0xC001, 2)) // comprehension-optional ones are ignored
+		c.ok(wire.MethodRefresh, attr(0x8001, 1), attr(0xC001, 2)) // comprehension-optional ones are ignored
 		if r.s.Allocations() != 1 {
 			t.Error("a refused request had an effect")
 		}
@@ -297,10 +299,10 @@ func TestAbuse21UnsupportedTransportAndFamily(t *testing.T) {
 	each(t, func(o *Options) { o.Relays = o.Relays[:1] }, func(t *testing.T, r *rig, transport string) {
 		c := r.dial(transport, "u", "p")
 		for _, protocol := range []byte{0, 1, 6, 16, 18, 255} {
-			c.refused(442, methodAllocate, attr(attrRequestedTransport, protocol, 0, 0, 0))
+			c.refused(442, wire.MethodAllocate, attr(wire.AttrRequestedTransport, protocol, 0, 0, 0))
 		}
-		for _, family := range []byte{0, familyIPv6, 3, 255} {
-			c.refused(440, methodAllocate, withUDP, withFamily(family))
+		for _, family := range []byte{0, wire.FamilyIPv6, 3, 255} {
+			c.refused(440, wire.MethodAllocate, withUDP, withFamily(family))
 		}
 		if r.s.Allocations() != 0 {
 			t.Error("there is an allocation")
@@ -316,13 +318,13 @@ func (panicLink) send([]byte, netip.AddrPort) { panic("of a test") }
 func TestAbuse22PanicEndsOneFrameOnly(t *testing.T) {
 	r := newRig(t, nil)
 	in := &inlet{link: panicLink{probeLink{func() {}}}}
-	frame := (&client{}).build(methodBinding)
-	buf := new(buffer)
-	r.s.receive(in, packet{buf[:], headroom, copy(buf[headroom:], frame)}, netip.MustParseAddrPort("192.0.2.1:1"))
+	frame := (&client{}).build(wire.MethodBinding)
+	buf := new(wire.Buffer)
+	r.s.receive(in, buf.Packet(copy(buf[wire.Headroom:], frame)), netip.MustParseAddrPort("192.0.2.1:1"))
 	// The same in the books.
-	raw := (&client{}).build(methodRefresh)
+	raw := (&client{}).build(wire.MethodRefresh)
 	probe := &request{link: panicLink{probeLink{func() {}}}, raw: raw}
-	probe.msg.decode(raw)
+	probe.msg.Decode(raw)
 	if !r.s.books.submit(probe) {
 		t.Fatal("the queue is full")
 	}

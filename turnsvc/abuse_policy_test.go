@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"signalbox/turnsvc/cred"
+	"signalbox/turnsvc/internal/wire"
 )
 
 // Lines 1 to 8 of the abuse list: what no client may reach, in every spelling, by every way there
@@ -35,10 +36,10 @@ var abusePeers = []struct {
 // abuseWays try to reach a peer. None may leave a permission, or get a packet out.
 var abuseWays = map[string]func(c *client, peer string){
 	"CreatePermission": func(c *client, peer string) {
-		c.refused(403, methodCreatePermission, withPeer(peer))
+		c.refused(403, wire.MethodCreatePermission, withPeer(peer))
 	},
 	"ChannelBind and ChannelData": func(c *client, peer string) {
-		c.refused(403, methodChannelBind, withChannel(0x4000), withPeer(peer))
+		c.refused(403, wire.MethodChannelBind, withChannel(0x4000), withPeer(peer))
 		c.write(c.channelFrame(0x4000, "let me in"))
 	},
 	"Send": func(c *client, peer string) { c.write(c.sendFrame(peer, "let me in")) },
@@ -47,7 +48,7 @@ var abuseWays = map[string]func(c *client, peer string){
 		if netip.MustParseAddrPort(peer).Addr().Is4() {
 			good = "8.8.8.8:9"
 		}
-		c.refused(403, methodCreatePermission, withPeer(good), withPeer(peer))
+		c.refused(403, wire.MethodCreatePermission, withPeer(good), withPeer(peer))
 	},
 }
 
@@ -59,7 +60,7 @@ func TestAbuse01To06Peers(t *testing.T) {
 				func(t *testing.T, r *rig, transport string) {
 					v4, v6 := r.dial(transport, "u", "p"), r.dial(transport, "u", "p")
 					v4.allocate()
-					v6.allocate(withFamily(familyIPv6))
+					v6.allocate(withFamily(wire.FamilyIPv6))
 					for _, ip := range tc.peers {
 						c, other := v4, v6
 						if netip.MustParseAddr(ip).Is6() {
@@ -76,7 +77,7 @@ func TestAbuse01To06Peers(t *testing.T) {
 							}
 						}
 						// nor from an allocation of the other family
-						other.refused(443, methodCreatePermission, withPeer(peer))
+						other.refused(443, wire.MethodCreatePermission, withPeer(peer))
 					}
 					sends := uint64(len(tc.peers))
 					eventually(t, "every Send and ChannelData is dropped", func() bool {
@@ -97,7 +98,7 @@ func TestAbuse07OwnAddresses(t *testing.T) {
 			// The rig relays on 127.0.0.1, so a permission for it is granted: for relays. A service of
 			// the host's own there stays out of reach.
 			service := r.peer()
-			c.ok(methodChannelBind, withChannel(0x4000), withPeer(service.LocalAddr().String()))
+			c.ok(wire.MethodChannelBind, withChannel(0x4000), withPeer(service.LocalAddr().String()))
 			c.write(c.channelFrame(0x4000, "hello, admin port"))
 			c.write(c.sendFrame(r.addr["udp"], "hello, TURN in TURN"))
 			eventually(t, "both are denied", func() bool { return r.s.Snapshot().Drops["peer-denied"] == 2 })
@@ -112,7 +113,7 @@ func TestAbuse07OwnAddresses(t *testing.T) {
 				if !ip.Is4() || ip.IsLoopback() {
 					continue
 				}
-				c.refused(403, methodCreatePermission, withPeer(netip.AddrPortFrom(ip, 22).String()))
+				c.refused(403, wire.MethodCreatePermission, withPeer(netip.AddrPortFrom(ip, 22).String()))
 			}
 		})
 }
@@ -132,7 +133,7 @@ func TestAbuse08OperatorLists(t *testing.T) {
 			"8.8.4.4":   0,
 			"127.0.0.2": 403, "169.254.169.254": 403, // never, whatever the list says
 		} {
-			if m := c.request(methodCreatePermission, withPeer(peer+":9")); m.code() != want {
+			if m := c.request(wire.MethodCreatePermission, withPeer(peer+":9")); m.code() != want {
 				t.Errorf("%s: code %d, want %d", peer, m.code(), want)
 			}
 		}
@@ -147,7 +148,7 @@ func TestAbuse25Quotas(t *testing.T) {
 			// Another credential of the same principal is no way around it.
 			for i := range 4 {
 				c := r.minted(transport, class, "s", time.Hour+time.Duration(i)*time.Minute)
-				if m := c.request(methodAllocate, withUDP); (m.code() == 486) != (i >= 2) {
+				if m := c.request(wire.MethodAllocate, withUDP); (m.code() == 486) != (i >= 2) {
 					t.Errorf("%v, allocation %d: code %d", class, i, m.code())
 				}
 			}

@@ -5,41 +5,43 @@ package turnsvc
 import (
 	"net/netip"
 	"testing"
+
+	"signalbox/turnsvc/internal/wire"
 )
 
 // The race detector allocates, so scripts/test runs this file once without it.
 func TestLaneAllocatesNothing(t *testing.T) {
-	for family, ip := range map[byte]string{familyIPv4: "127.0.0.1", familyIPv6: "::1"} {
+	for family, ip := range map[byte]string{wire.FamilyIPv4: "127.0.0.1", wire.FamilyIPv6: "::1"} {
 		t.Run(ip, func(t *testing.T) {
-			if family == familyIPv6 {
+			if family == wire.FamilyIPv6 {
 				needIPv6(t)
 			}
 			r := newRig(t, nil)
 			c := r.dial("udp", "u", "p")
-			at := addrPort(r.peerAt(ip).LocalAddr())
+			at := wire.AddrPort(r.peerAt(ip).LocalAddr())
 			c.allocate(withFamily(family))
-			c.ok(methodChannelBind, withChannel(0x4000), withPeer(at.String()))
+			c.ok(wire.MethodChannelBind, withChannel(0x4000), withPeer(at.String()))
 			a := r.s.books.list()[0]
 			neighbour := r.dial("udp", "v", "q") // its relay is reached in process
 			relay := neighbour.allocate(withFamily(family))
-			neighbour.ok(methodCreatePermission, withPeer(a.relayed.String()))
-			c.ok(methodChannelBind, withChannel(0x4001), withPeer(relay.String()))
+			neighbour.ok(wire.MethodCreatePermission, withPeer(a.relayed.String()))
+			c.ok(wire.MethodChannelBind, withChannel(0x4001), withPeer(relay.String()))
 
-			src := addrPort(c.conn.LocalAddr())
+			src := wire.AddrPort(c.conn.LocalAddr())
 			in := &inlet{link: a.link}
-			buf := new(buffer)
-			frame := func(b []byte) packet { return packet{buf[:], headroom, copy(buf[headroom:], b)} }
+			buf := new(wire.Buffer)
+			frame := func(b []byte) wire.Packet { return buf.Packet(copy(buf[wire.Headroom:], b)) }
 			channel, send := c.channelFrame(0x4000, "some data"), c.sendFrame(at.String(), "some data")
-			marked := (&builder{append([]byte(nil), send...)}).end(true)
-			inProcess, binding := c.channelFrame(0x4001, "some data"), (&client{t: t}).build(methodBinding)
+			marked := (&wire.Builder{Buf: append([]byte(nil), send...)}).End(true)
+			inProcess, binding := c.channelFrame(0x4001, "some data"), (&client{t: t}).build(wire.MethodBinding)
 			for name, f := range map[string]func(){
 				"ChannelData to the peer":    func() { r.s.receive(in, frame(channel), src) },
 				"ChannelData to a neighbour": func() { r.s.receive(in, frame(inProcess), src) },
 				"Send indication":            func() { r.s.receive(in, frame(send), src) },
 				"Send with FINGERPRINT":      func() { r.s.receive(in, frame(marked), src) },
-				"ChannelData to the client":  func() { a.fromPeer(packet{buf[:], headroom, 9}, at, r.s.clock.now()) },
+				"ChannelData to the client":  func() { a.fromPeer(buf.Packet(9), at, r.s.clock.now()) },
 				"Data indication": func() {
-					a.fromPeer(packet{buf[:], headroom, 9}, netip.AddrPortFrom(at.Addr(), 9), r.s.clock.now())
+					a.fromPeer(buf.Packet(9), netip.AddrPortFrom(at.Addr(), 9), r.s.clock.now())
 				},
 				"Binding": func() { r.s.receive(in, frame(binding), src) },
 			} {
@@ -61,11 +63,11 @@ func TestAbuse12TimingTellsNothing(t *testing.T) {
 		"1000000000:live"} {
 		c := &client{user: user, key: make([]byte, 16), nonce: r.s.nonces.append(nil, here, r.s.clock.wall())}
 		var m message
-		if !m.decode(c.build(methodAllocate, withUDP)) {
+		if !m.Decode(c.build(wire.MethodAllocate, withUDP)) {
 			t.Fatal("it does not decode")
 		}
 		work[user] = testing.AllocsPerRun(100, func() {
-			if _, ok := r.s.authenticate(&m, user); ok {
+			if _, ok := r.s.authenticate(&m.Message, user); ok {
 				t.Errorf("%s is authentic", user)
 			}
 		})

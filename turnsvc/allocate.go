@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"signalbox/turnsvc/cred"
+	"signalbox/turnsvc/internal/wire"
 )
 
 // The books' answers to Allocate and Refresh.
@@ -77,19 +78,19 @@ func (b *books) allocate(r *request, a *allocation) {
 	a.pool.publish(a.relay.addr.Port(), a)
 	r.link.setAllocation(r.client, a)
 	b.readers.Go(func() {
-		a.relay.read(func(p packet, from netip.AddrPort) { b.s.receivePeer(a, p, from) })
+		a.relay.read(func(p wire.Packet, from netip.AddrPort) { b.s.receivePeer(a, p, from) })
 	})
 	b.s.log.Debug("allocation created", "relay", a.relayed, "client", a.client, "transport", r.link.transport(),
 		"class", a.class)
 
-	b.answer(r, func(m *builder) {
-		m.xorAddr(attrXORRelayedAddress, a.relayed)
-		m.uint32(attrLifetime, uint32(w.lifetime/time.Second))
+	b.answer(r, func(m *wire.Builder) {
+		m.XORAddr(wire.AttrXORRelayedAddress, a.relayed)
+		m.Uint32(wire.AttrLifetime, uint32(w.lifetime/time.Second))
 		if next != nil {
 			token := b.reserve(next)
-			m.attr(attrReservationToken, token[:])
+			m.Attr(wire.AttrReservationToken, token[:])
 		}
-		m.xorAddr(attrXORMappedAddress, r.client)
+		m.XORAddr(wire.AttrXORMappedAddress, r.client)
 	})
 	if l, ok := r.link.(*streamLink); ok && l.over() {
 		b.end(a) // it ended while the request was queued
@@ -127,17 +128,17 @@ func (b *books) giveUp(a *allocation, next *reservation) {
 }
 
 // wished reads an Allocate. code is that of the refusal, or 0.
-func (b *books) wished(m *message) (w wish, code int) {
-	transport, ok := m.get(attrRequestedTransport)
+func (b *books) wished(m *wire.Message) (w wish, code int) {
+	transport, ok := m.Get(wire.AttrRequestedTransport)
 	if !ok || len(transport) != 4 {
 		return w, 400
 	}
-	if transport[0] != protocolUDP {
+	if transport[0] != wire.ProtocolUDP {
 		return w, 442
 	}
-	family, hasFamily := m.get(attrRequestedFamily)
-	even, hasEven := m.get(attrEvenPort)
-	token, hasToken := m.get(attrReservationToken)
+	family, hasFamily := m.Get(wire.AttrRequestedFamily)
+	even, hasEven := m.Get(wire.AttrEvenPort)
+	token, hasToken := m.Get(wire.AttrReservationToken)
 	w.lifetime, ok = b.lifetime(m)
 	switch {
 	case !ok, hasFamily && len(family) != 4, hasEven && len(even) != 1, hasToken && len(token) != 8,
@@ -146,9 +147,9 @@ func (b *books) wished(m *message) (w wish, code int) {
 	case hasToken:
 		w.token, w.hasToken = [8]byte(token), true
 		return w, 0
-	case hasFamily && family[0] == familyIPv6:
+	case hasFamily && family[0] == wire.FamilyIPv6:
 		w.family = 1
-	case hasFamily && family[0] != familyIPv4:
+	case hasFamily && family[0] != wire.FamilyIPv4:
 		return w, 440
 	}
 	if !b.s.host.Load().relays[w.family].Bind.IsValid() {
@@ -249,8 +250,8 @@ func (b *books) dropReservation(token [8]byte) {
 
 // lifetime returns what the LIFETIME attribute is granted, within the bounds of ours. Zero stays
 // zero in a Refresh: it ends the allocation.
-func (b *books) lifetime(m *message) (time.Duration, bool) {
-	v, ok := m.get(attrLifetime)
+func (b *books) lifetime(m *wire.Message) (time.Duration, bool) {
+	v, ok := m.Get(wire.AttrLifetime)
 	if !ok {
 		return defaultLifetime, true
 	}
@@ -258,7 +259,7 @@ func (b *books) lifetime(m *message) (time.Duration, bool) {
 		return 0, false
 	}
 	asked := time.Duration(binary.BigEndian.Uint32(v)) * time.Second
-	if asked == 0 && m.method == methodRefresh {
+	if asked == 0 && m.Method == wire.MethodRefresh {
 		return 0, true
 	}
 	return min(max(asked, b.s.live.Load().MinLifetime), maxLifetime), true
@@ -266,12 +267,12 @@ func (b *books) lifetime(m *message) (time.Duration, bool) {
 
 // refresh: RFC 8656 §8.2.
 func (b *books) refresh(r *request, a *allocation) {
-	if family, ok := r.msg.get(attrRequestedFamily); ok {
+	if family, ok := r.msg.Get(wire.AttrRequestedFamily); ok {
 		if len(family) != 4 {
 			b.refuse(r, 400)
 			return
 		}
-		if family[0] != familyOf(a.relayed.Addr()) {
+		if family[0] != wire.FamilyOf(a.relayed.Addr()) {
 			b.refuse(r, 443)
 			return
 		}
@@ -293,5 +294,5 @@ func (b *books) refresh(r *request, a *allocation) {
 			a.expires.Store(0) // it was ended from another goroutine meanwhile
 		}
 	}
-	b.answer(r, func(m *builder) { m.uint32(attrLifetime, uint32(life/time.Second)) })
+	b.answer(r, func(m *wire.Builder) { m.Uint32(wire.AttrLifetime, uint32(life/time.Second)) })
 }

@@ -16,11 +16,6 @@ import (
 const (
 	permissionLifetime = 300 * time.Second
 	channelLifetime    = 600 * time.Second
-
-	// RFC 8656 §12 ends the range at 0x4FFF; RFC 5766 clients, coturn's among them, still bind up
-	// to 0x7FFF.
-	firstChannel = 0x4000
-	lastChannel  = 0x7FFF
 )
 
 // link is the way back to a client: a UDP socket or a stream.

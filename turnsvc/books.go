@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"signalbox/turnsvc/internal/wire"
 )
 
 // The books grant what the gate has authenticated. They run in one goroutine, which alone talks to
@@ -223,25 +225,25 @@ func (b *books) handle(r *request) {
 		a = nil
 	}
 	if a != nil && (a.user != r.user || !sameKey(a.key, r.key)) {
-		b.refuse(r, taken(r.msg.method)) // it was made since the gate looked
+		b.refuse(r, taken(r.msg.Method)) // it was made since the gate looked
 		return
 	}
 	if a != nil && a.made.repeated(r, now) {
 		r.link.send(a.made.raw, r.client)
 		return
 	}
-	if a == nil && (r.vouched || r.msg.method != methodAllocate) {
+	if a == nil && (r.vouched || r.msg.Method != wire.MethodAllocate) {
 		b.refuse(r, 437)
 		return
 	}
-	switch r.msg.method {
-	case methodAllocate:
+	switch r.msg.Method {
+	case wire.MethodAllocate:
 		b.allocate(r, a)
-	case methodRefresh:
+	case wire.MethodRefresh:
 		b.refresh(r, a)
-	case methodCreatePermission:
+	case wire.MethodCreatePermission:
 		b.createPermission(r, a)
-	case methodChannelBind:
+	case wire.MethodChannelBind:
 		b.channelBind(r, a)
 	}
 }
@@ -252,16 +254,16 @@ func (b *books) refuse(r *request, code int) {
 }
 
 // answer signs and sends a success answer.
-func (b *books) answer(r *request, attrs func(*builder)) {
-	m := begin(nil, r.msg.method, classSuccess, r.msg.transactionID())
+func (b *books) answer(r *request, attrs func(*wire.Builder)) {
+	m := wire.Begin(nil, r.msg.Method, wire.ClassSuccess, r.msg.TransactionID())
 	if attrs != nil {
 		attrs(&m)
 	}
-	m.sign(r.key)
-	raw := m.end(r.msg.fingerprint)
-	if r.msg.method == methodAllocate {
+	m.Sign(r.key)
+	raw := m.End(r.msg.Fingerprint)
+	if r.msg.Method == wire.MethodAllocate {
 		a := r.link.allocation(r.client)
-		a.made = made{[12]byte(r.msg.transactionID()), raw, b.s.clock.now() + int64(replyLifetime)}
+		a.made = made{[12]byte(r.msg.TransactionID()), raw, b.s.clock.now() + int64(replyLifetime)}
 	}
 	b.reply(r, raw)
 }
@@ -276,7 +278,7 @@ func (b *books) reply(r *request, raw []byte) {
 // refused.
 func (b *books) granted(r *request, err error) bool {
 	if err != nil {
-		b.s.log.Error("the TURN engine disagrees with the gate", "method", r.msg.method, "err", err)
+		b.s.log.Error("the TURN engine disagrees with the gate", "method", r.msg.Method, "err", err)
 		b.refuse(r, 508)
 	}
 	return err == nil

@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"signalbox/turnsvc/internal/wire"
+
 	"github.com/pion/dtls/v3"
 	"github.com/pion/transport/v4/packetio"
 )
@@ -239,16 +241,16 @@ func (c dtlsConn) Read(b []byte) (int, error) {
 // stalls.
 func (l *streamLink) readRecords() {
 	in := &inlet{link: l}
-	buf := make([]byte, headroom+dtlsDatagram+tailroom)
+	buf := make([]byte, wire.Headroom+dtlsDatagram+wire.Tailroom)
 	timeout := l.s.streams.firstFrame
 	for {
 		if l.conn.SetReadDeadline(time.Now().Add(timeout)) != nil {
 			return
 		}
-		n, err := l.conn.Read(buf[headroom : headroom+dtlsDatagram])
+		n, err := l.conn.Read(buf[wire.Headroom : wire.Headroom+dtlsDatagram])
 		switch a := l.a.Load(); {
 		case err == nil:
-			l.s.receive(in, packet{buf, headroom, n}, l.peer)
+			l.s.receive(in, wire.Packet{Buf: buf, Off: wire.Headroom, N: n}, l.peer)
 		case a == nil || !a.live(l.s.clock.now()) || !errors.Is(err, os.ErrDeadlineExceeded):
 			return
 		}

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"signalbox/turnsvc/internal/wire"
 )
 
 func TestClassifyDTLS(t *testing.T) {
@@ -62,7 +64,7 @@ func FuzzDTLS(f *testing.F) {
 	r := newRig(f, withDTLS(f))
 	r.s.dtls.hellos.SetLimit(1 << 20)
 	server, client := listenLoopback(f), listenLoopback(f)
-	src := addrPort(client.LocalAddr())
+	src := wire.AddrPort(client.LocalAddr())
 	f.Add(clientHello(nil)[recordHeader+handshakeHeader:],
 		record(contentHandshake, 0, 2, 16, 0, 0, 2, 0, 2, 0, 0, 0, 0, 0, 2, 1, 4))
 	f.Add(clientHello(nil)[recordHeader+handshakeHeader:], record(contentCipherSpec, 0, 2, 1))
@@ -83,7 +85,7 @@ func FuzzDTLS(f *testing.F) {
 		_ = client.SetReadDeadline(time.Now().Add(5 * time.Millisecond))
 		n, from, err := client.ReadFromUDPAddrPort(buf)
 		const verify = recordHeader + handshakeHeader + 3
-		if err == nil && from == addrPort(server.LocalAddr()) && n > verify && buf[0] == contentHandshake &&
+		if err == nil && from == wire.AddrPort(server.LocalAddr()) && n > verify && buf[0] == contentHandshake &&
 			len(body) > 35+int(body[34]) {
 			// The cookie stands behind the session id.
 			at := 35 + int(body[34])

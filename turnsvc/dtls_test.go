@@ -19,6 +19,7 @@ import (
 	"github.com/pion/transport/v4/packetio"
 
 	"signalbox/turnsvc/cred"
+	"signalbox/turnsvc/internal/wire"
 )
 
 // withDTLS turns TURN over DTLS on.
@@ -87,7 +88,7 @@ func TestDTLSCarriesFramesAsTheyAre(t *testing.T) {
 	if all := r.s.Snapshot().Allocations; len(all) != 1 || all[0].Transport != "dtls" {
 		t.Errorf("the books have %+v, want one allocation over dtls", all)
 	}
-	c.ok(methodCreatePermission, withPeer(at))
+	c.ok(wire.MethodCreatePermission, withPeer(at))
 	c.write(c.sendFrame(at, "by indication"))
 	if data, from := readPeer(t, peer); data != "by indication" || from != relayed {
 		t.Errorf("the peer got %q from %v", data, from)
@@ -98,7 +99,7 @@ func TestDTLSCarriesFramesAsTheyAre(t *testing.T) {
 	if p, _, data := c.received(); p.String() != at || data != "back" {
 		t.Errorf("got %q of %v", data, p)
 	}
-	c.ok(methodChannelBind, withChannel(0x4001), withPeer(at))
+	c.ok(wire.MethodChannelBind, withChannel(0x4001), withPeer(at))
 	c.write(c.channelFrame(0x4001, "odd"))
 	if data, _ := readPeer(t, peer); data != "odd" {
 		t.Errorf("the peer got %q", data)
@@ -145,13 +146,13 @@ func TestDTLSIdleConnectionsEnd(t *testing.T) {
 	r := newRigWith(t, withDTLS(t), func(s *Server) { s.streams.idle = 2 * time.Second })
 	idle, busy := r.dialDTLS("u", "p"), r.dialDTLS("u", "p")
 	busy.allocate()
-	idle.write(idle.build(methodBinding))
+	idle.write(idle.build(wire.MethodBinding))
 	idle.answer()
 	// close_notify, and none for the one that has an allocation
 	if frame := idle.read(patience); frame != nil {
 		t.Errorf("got % x", frame)
 	}
-	busy.write(busy.build(methodBinding))
+	busy.write(busy.build(wire.MethodBinding))
 	busy.answer()
 	r.advance(time.Hour)
 	eventually(t, "a connection whose allocation is over ends", func() bool {
@@ -206,11 +207,11 @@ func TestDTLSConnectionOutlivesForgedDatagrams(t *testing.T) {
 		}
 	}
 	// The flood may push some of the client's own datagrams out.
-	refresh := c.build(methodRefresh)
+	refresh := c.build(wire.MethodRefresh)
 	eventually(t, "a Refresh is answered", func() bool {
 		c.write(refresh)
 		m := c.answerOrNil(100 * time.Millisecond)
-		return m != nil && m.class == classSuccess
+		return m != nil && m.Class == wire.ClassSuccess
 	})
 }
 

@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"signalbox/turnsvc/internal/wire"
 )
 
 // keepsWhole reads back what keepWhole set.
@@ -49,18 +51,18 @@ func TestDontFragmentOnTheWire(t *testing.T) {
 	c := r.dial("udp", "u", "p")
 	relayed := c.allocate()
 	peer := r.peer()
-	at := addrPort(peer.LocalAddr())
-	c.ok(methodCreatePermission, withPeer(at.String()))
+	at := wire.AddrPort(peer.LocalAddr())
+	c.ok(wire.MethodCreatePermission, withPeer(at.String()))
 	buf := make([]byte, 2048)
 	for step, want := range []bool{false, true, false} {
 		mark := byte('0' + step)
-		b := begin(nil, methodSend, classIndication, make([]byte, 12))
+		b := wire.Begin(nil, wire.MethodSend, wire.ClassIndication, make([]byte, 12))
 		withPeer(at.String())(&b)
 		if want {
-			b.attr(attrDontFragment, nil)
+			b.Attr(wire.AttrDontFragment, nil)
 		}
-		b.attr(attrData, []byte{mark})
-		frame := b.end(false)
+		b.Attr(wire.AttrData, []byte{mark})
+		frame := b.End(false)
 		c.write(frame)
 		for deadline := time.Now().Add(patience); ; {
 			n, _, err := syscall.Recvfrom(fd, buf, 0)

@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"runtime/debug"
 	"time"
+
+	"signalbox/turnsvc/internal/wire"
 )
 
 // inlet is what one reading goroutine owns: the link that its frames come in on, and room to decode
@@ -18,7 +20,7 @@ type inlet struct {
 	// stunOnly: TURN is not served here.
 	stunOnly bool
 
-	msg     message
+	msg     wire.Message
 	scratch [256]byte
 }
 
@@ -30,9 +32,9 @@ const maxMessage = 4 << 10
 // receive takes one look at a frame and sends it where it belongs. It never panics: what it runs is
 // recovered and counted, since its input comes from strangers. src is the client's transport
 // address.
-func (s *Server) receive(in *inlet, p packet, src netip.AddrPort) {
+func (s *Server) receive(in *inlet, p wire.Packet, src netip.AddrPort) {
 	defer s.recovered("panic on a frame")
-	frame := p.data()
+	frame := p.Data()
 	if len(frame) < 4 {
 		s.counters.drop(dropMalformed)
 		return
@@ -40,21 +42,21 @@ func (s *Server) receive(in *inlet, p packet, src netip.AddrPort) {
 	switch typ := uint16(frame[0])<<8 | uint16(frame[1]); {
 	case in.dtls != nil && frame[0] >= firstDTLS && frame[0] <= lastDTLS:
 		in.dtls.receive(frame, src)
-	case typ >= firstChannel && typ <= lastChannel:
+	case typ >= wire.FirstChannel && typ <= wire.LastChannel:
 		s.channelData(in.link.allocation(src), p, s.clock.now())
-	case typ == methodSend|classIndication:
+	case typ == wire.MethodSend|wire.ClassIndication:
 		s.sendIndication(in.link.allocation(src), p, s.clock.now())
-	case isClassicBinding(frame):
+	case wire.IsClassicBinding(frame):
 		s.classicBinding(in, src, frame)
-	case len(frame) > maxMessage || !in.msg.decode(frame):
+	case len(frame) > maxMessage || !in.msg.Decode(frame):
 		s.counters.drop(dropMalformed)
-	case in.msg.class == classRequest && in.msg.method == methodBinding:
+	case in.msg.Class == wire.ClassRequest && in.msg.Method == wire.MethodBinding:
 		s.binding(in, src)
 	case in.stunOnly:
 		s.counters.drop(dropMalformed)
-	case in.msg.class == classRequest:
+	case in.msg.Class == wire.ClassRequest:
 		s.gate(in, src)
-	case in.msg.class == classIndication && in.msg.method == methodBinding:
+	case in.msg.Class == wire.ClassIndication && in.msg.Method == wire.MethodBinding:
 		// A keepalive (RFC 8445 §11). Nothing to do.
 	default:
 		s.counters.drop(dropMalformed)
@@ -62,7 +64,7 @@ func (s *Server) receive(in *inlet, p packet, src netip.AddrPort) {
 }
 
 // receivePeer is receive for a datagram that came to a's relay socket.
-func (s *Server) receivePeer(a *allocation, p packet, from netip.AddrPort) {
+func (s *Server) receivePeer(a *allocation, p wire.Packet, from netip.AddrPort) {
 	defer s.recovered("panic on a peer's datagram")
 	a.fromPeer(p, from, a.clock.now())
 }
@@ -107,18 +109,18 @@ func (s *Server) servePacket(conn *net.UDPConn, stunOnly bool) error {
 	if !ok || addr.IP.IsUnspecified() {
 		return fmt.Errorf("serve turn on udp %v: want a socket bound to one address", conn.LocalAddr())
 	}
-	l := &packetLink{conn: conn, addr: unmap(addr.AddrPort()), clients: newTable(), s: s}
+	l := &packetLink{conn: conn, addr: wire.Unmap(addr.AddrPort()), clients: newTable(), s: s}
 	in := &inlet{link: l, corner: s.corner(l.addr), stunOnly: stunOnly}
 	if s.dtls != nil && !stunOnly {
 		in.dtls = newDTLSFront(s, conn)
 		defer in.dtls.close()
 	}
-	b := new(buffer)
+	b := new(wire.Buffer)
 	for {
-		n, src, err := conn.ReadFromUDPAddrPort(b[headroom : headroom+maxDatagram])
+		n, src, err := conn.ReadFromUDPAddrPort(b.Room())
 		switch {
 		case err == nil:
-			s.receive(in, packet{b[:], headroom, n}, unmap(src))
+			s.receive(in, b.Packet(n), wire.Unmap(src))
 		case errors.Is(err, net.ErrClosed):
 			return nil
 		default:
@@ -128,5 +130,3 @@ func (s *Server) servePacket(conn *net.UDPConn, stunOnly bool) error {
 		}
 	}
 }
-
-func unmap(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }

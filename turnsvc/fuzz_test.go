@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"signalbox/turnsvc/cred"
+	"signalbox/turnsvc/internal/wire"
 )
 
 // The states that a client can be in. Fuzz targets reach each of them.
@@ -67,7 +68,7 @@ func newFuzzRig(f *testing.F) *fuzzRig {
 		o.Log = slog.New(slog.NewTextHandler(&r.complaint, &slog.HandlerOptions{Level: slog.LevelError}))
 	}, func(s *Server) { s.books.channelTimeout = channelLifetime }) // no channel of pion's runs out amid a run
 	r.neighbour = r.client(f)
-	r.neighbour.do(methodAllocate, withUDP, withLifetime(3540))
+	r.neighbour.do(wire.MethodAllocate, withUDP, withLifetime(3540))
 	return r
 }
 
@@ -76,14 +77,14 @@ type fuzzClient struct {
 	r    *fuzzRig
 	in   *inlet
 	link *wirelessLink
-	buf  *buffer
+	buf  *wire.Buffer
 }
 
 func (r *fuzzRig) client(t testing.TB) *fuzzClient {
 	r.serial++
 	addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 1, byte(r.serial >> 24), byte(r.serial >> 16)}),
 		uint16(r.serial))
-	c := &fuzzClient{r: r, link: &wirelessLink{client: addr}, buf: new(buffer)}
+	c := &fuzzClient{r: r, link: &wirelessLink{client: addr}, buf: new(wire.Buffer)}
 	c.client = client{t: t, user: "u", key: cred.LongTermKey("u", testRealm, "p"),
 		nonce: r.s.nonces.append(nil, addr.Addr(), r.s.clock.wall())}
 	c.in = &inlet{link: c.link}
@@ -92,7 +93,7 @@ func (r *fuzzRig) client(t testing.TB) *fuzzClient {
 
 // feed gives the server a frame and returns all that it sends for it.
 func (c *fuzzClient) feed(frame []byte) [][]byte {
-	c.r.s.receive(c.in, packet{c.buf[:], headroom, copy(c.buf[headroom:], frame)}, c.link.client)
+	c.r.s.receive(c.in, c.buf.Packet(copy(c.buf[wire.Headroom:], frame)), c.link.client)
 	inBooks(c.t, c.r.s, func() int { return 0 }) // the books have come to it
 	return c.link.take()
 }
@@ -102,7 +103,7 @@ func (c *fuzzClient) do(method uint16, attrs ...setter) *message {
 	c.t.Helper()
 	var m message
 	for _, frame := range c.feed(c.build(method, attrs...)) {
-		if m.decode(frame) && m.class == classSuccess && m.signedBy(c.key) {
+		if m.Decode(frame) && m.Class == wire.ClassSuccess && m.SignedBy(c.key) {
 			return &m
 		}
 	}
@@ -116,22 +117,22 @@ func (c *fuzzClient) reach(state byte) {
 	switch state %= states; state {
 	case stateStranger:
 	case stateChannelIPv6:
-		c.do(methodAllocate, withUDP, withFamily(familyIPv6))
-		c.do(methodChannelBind, withChannel(0x4000), withPeer("[::1]:9"))
+		c.do(wire.MethodAllocate, withUDP, withFamily(wire.FamilyIPv6))
+		c.do(wire.MethodChannelBind, withChannel(0x4000), withPeer("[::1]:9"))
 	case stateReservation:
-		c.do(methodAllocate, withUDP, attr(attrEvenPort, 0x80))
+		c.do(wire.MethodAllocate, withUDP, attr(wire.AttrEvenPort, 0x80))
 	default:
-		c.do(methodAllocate, withUDP)
+		c.do(wire.MethodAllocate, withUDP)
 	}
 	switch state {
 	case statePermission:
-		c.do(methodCreatePermission, withPeer("127.0.0.1:9"))
+		c.do(wire.MethodCreatePermission, withPeer("127.0.0.1:9"))
 	case stateChannel:
-		c.do(methodChannelBind, withChannel(0x4000), withPeer("127.0.0.1:9"))
+		c.do(wire.MethodChannelBind, withChannel(0x4000), withPeer("127.0.0.1:9"))
 	case stateNeighbour:
-		c.do(methodChannelBind, withChannel(0x4000), withPeer(c.r.neighbour.link.a.Load().relayed.String()))
+		c.do(wire.MethodChannelBind, withChannel(0x4000), withPeer(c.r.neighbour.link.a.Load().relayed.String()))
 	case stateEnded:
-		c.do(methodRefresh, withLifetime(0))
+		c.do(wire.MethodRefresh, withLifetime(0))
 	}
 }
 
@@ -167,14 +168,14 @@ func (c *fuzzClient) leave() {
 func FuzzGate(f *testing.F) {
 	r := newFuzzRig(f)
 	for state := range byte(states) {
-		f.Add(state, uint16(methodCreatePermission), []byte{0, 0x12, 0, 8, 0, 1, 0x21, 0x12, 0x5e, 0x12, 0xa4, 0x43})
-		f.Add(state, uint16(methodChannelBind),
+		f.Add(state, uint16(wire.MethodCreatePermission), []byte{0, 0x12, 0, 8, 0, 1, 0x21, 0x12, 0x5e, 0x12, 0xa4, 0x43})
+		f.Add(state, uint16(wire.MethodChannelBind),
 			[]byte{0, 0x0c, 0, 4, 0x40, 0, 0, 0, 0, 0x12, 0, 8, 0, 1, 0x21, 0x12, 0x5e, 0x12, 0xa4, 0x43})
-		f.Add(state, uint16(methodRefresh), []byte{0, 0x0d, 0, 4, 0, 0, 0, 0})
-		f.Add(state, uint16(methodAllocate), []byte{0, 0x19, 0, 4, 17, 0, 0, 0, 0, 0x18, 0, 1, 0x80, 0, 0, 0})
-		f.Add(state, uint16(methodAllocate), []byte{0, 0x19, 0, 4, 17, 0, 0, 0, 0, 0x17, 0, 4, 2, 0, 0, 0, 0, 0x1a, 0,
+		f.Add(state, uint16(wire.MethodRefresh), []byte{0, 0x0d, 0, 4, 0, 0, 0, 0})
+		f.Add(state, uint16(wire.MethodAllocate), []byte{0, 0x19, 0, 4, 17, 0, 0, 0, 0, 0x18, 0, 1, 0x80, 0, 0, 0})
+		f.Add(state, uint16(wire.MethodAllocate), []byte{0, 0x19, 0, 4, 17, 0, 0, 0, 0, 0x17, 0, 4, 2, 0, 0, 0, 0, 0x1a, 0,
 			0})
-		f.Add(state, uint16(methodAllocate), []byte{0, 0x19, 0, 4, 17, 0, 0, 0, 0, 0x22, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8})
+		f.Add(state, uint16(wire.MethodAllocate), []byte{0, 0x19, 0, 4, 17, 0, 0, 0, 0, 0x22, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8})
 	}
 	f.Fuzz(func(t *testing.T, state byte, method uint16, attributes []byte) {
 		if len(attributes) > 2000 || len(attributes)%4 != 0 {
@@ -184,19 +185,19 @@ func FuzzGate(f *testing.F) {
 		defer c.leave()
 		c.reach(state)
 		before := c.link.a.Load()
-		frame := c.build(method&0xF, func(b *builder) { b.b = append(b.b, attributes...) })
+		frame := c.build(method&0xF, func(b *wire.Builder) { b.Buf = append(b.Buf, attributes...) })
 		for _, answer := range c.feed(frame) {
 			var m message
-			if !m.decode(answer) {
+			if !m.Decode(answer) {
 				t.Fatalf("% x is no answer", answer)
 			}
-			if string(m.transactionID()) != string(c.tid[:]) || m.class != classSuccess && m.class != classError {
+			if string(m.TransactionID()) != string(c.tid[:]) || m.Class != wire.ClassSuccess && m.Class != wire.ClassError {
 				continue // of the attributes' own making
 			}
-			if m.class == classSuccess && m.method != methodBinding && !m.signedBy(c.key) {
+			if m.Class == wire.ClassSuccess && m.Method != wire.MethodBinding && !m.SignedBy(c.key) {
 				t.Fatalf("a success is not signed: % x", answer)
 			}
-			if after := c.link.a.Load(); m.class == classError && after != before {
+			if after := c.link.a.Load(); m.Class == wire.ClassError && after != before {
 				t.Fatalf("a refused request (%d) changed the allocation", m.code())
 			}
 		}
@@ -211,12 +212,12 @@ func FuzzFront(f *testing.F) {
 		f.Add(state, c.channelFrame(0x4000, "x"))
 		f.Add(state, c.sendFrame("127.0.0.1:9", "x"))
 		f.Add(state, c.sendFrame("[::1]:9", "x"))
-		f.Add(state, c.unsigned(methodBinding))
-		f.Add(state, c.unsigned(methodAllocate, withUDP))
-		f.Add(state, c.build(methodRefresh))
+		f.Add(state, c.unsigned(wire.MethodBinding))
+		f.Add(state, c.unsigned(wire.MethodAllocate, withUDP))
+		f.Add(state, c.build(wire.MethodRefresh))
 	}
 	f.Fuzz(func(t *testing.T, state byte, frame []byte) {
-		if len(frame) > maxDatagram {
+		if len(frame) > wire.MaxDatagram {
 			return
 		}
 		c := r.client(t)
@@ -229,7 +230,7 @@ func FuzzFront(f *testing.F) {
 		}
 		for _, forwarded := range r.neighbour.link.take() {
 			var m message
-			if forwarded[0]&0xC0 == 0 && !m.decode(forwarded) {
+			if forwarded[0]&0xC0 == 0 && !m.Decode(forwarded) {
 				t.Fatalf("the neighbour gets % x", forwarded)
 			}
 		}
@@ -243,9 +244,9 @@ func FuzzStream(f *testing.F) {
 	nobody := netip.AddrPort{} // whom a pipe comes from
 	c := &client{t: f, user: "u", key: cred.LongTermKey("u", testRealm, "p")}
 	for _, allocated := range []bool{false, true} {
-		f.Add(allocated, c.build(methodAllocate, withUDP), 3)
+		f.Add(allocated, c.build(wire.MethodAllocate, withUDP), 3)
 		f.Add(allocated, []byte{0x40, 0x00, 0xFF, 0xFC, 1, 2, 3, 4, 5}, 1)
-		f.Add(allocated, append(c.build(methodBinding), 0x40, 0, 0, 1, 'x', 0, 0, 0), 21)
+		f.Add(allocated, append(c.build(wire.MethodBinding), 0x40, 0, 0, 1, 'x', 0, 0, 0), 21)
 	}
 	f.Fuzz(func(t *testing.T, allocated bool, data []byte, cut int) {
 		conn, server := net.Pipe()
@@ -257,7 +258,7 @@ func FuzzStream(f *testing.F) {
 		if allocated {
 			c := &client{t: t, conn: conn, stream: true, user: "u", key: c.key,
 				nonce: r.s.nonces.append(nil, nobody.Addr(), r.s.clock.wall())}
-			if m := c.answerTo(c.build(methodAllocate, withUDP)); m.class != classSuccess {
+			if m := c.answerTo(c.build(wire.MethodAllocate, withUDP)); m.Class != wire.ClassSuccess {
 				t.Fatalf("no allocation: %d", m.code())
 			}
 			conn.SetReadDeadline(time.Time{}) //nolint:errcheck // it is a pipe

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"signalbox/turnsvc/cred"
+	"signalbox/turnsvc/internal/wire"
 )
 
 // The gate stands between strangers and the books. It challenges with nonces that it need not
@@ -21,7 +22,7 @@ type request struct {
 	link   link
 	client netip.AddrPort
 	raw    []byte
-	msg    message // of raw
+	msg    wire.Message // of raw
 	user   string
 	key    []byte
 	class  cred.Class
@@ -41,8 +42,8 @@ type identity struct {
 // gate answers a TURN request that it refuses itself, and hands the others to the books.
 func (s *Server) gate(in *inlet, src netip.AddrPort) {
 	m := &in.msg
-	switch m.method {
-	case methodAllocate, methodRefresh, methodCreatePermission, methodChannelBind:
+	switch m.Method {
+	case wire.MethodAllocate, wire.MethodRefresh, wire.MethodCreatePermission, wire.MethodChannelBind:
 	default:
 		s.counters.drop(dropMalformed) // RFC 8489 §6.3: an unknown method is discarded
 		return
@@ -50,16 +51,16 @@ func (s *Server) gate(in *inlet, src netip.AddrPort) {
 
 	// RFC 8489 §9.2.4, in its order.
 	switch {
-	case m.badIntegrity:
+	case m.BadIntegrity:
 		s.refuse(in, src, nil, 400)
 		return
-	case m.integrity == 0:
+	case m.Integrity == 0:
 		s.challenge(in, src, 401)
 		return
 	}
-	user, okUser := m.get(attrUsername)
-	realm, okRealm := m.get(attrRealm)
-	nonce, okNonce := m.get(attrNonce)
+	user, okUser := m.Get(wire.AttrUsername)
+	realm, okRealm := m.Get(wire.AttrRealm)
+	nonce, okNonce := m.Get(wire.AttrNonce)
 	if !okUser || !okRealm || !okNonce || len(user) == 0 || len(user) > maxUsername {
 		s.refuse(in, src, nil, 400)
 		return
@@ -70,7 +71,7 @@ func (s *Server) gate(in *inlet, src netip.AddrPort) {
 	}
 	own := a != nil && a.user == string(user)
 	if !s.nonces.valid(nonce, src.Addr(), s.clock.wall()) {
-		if own && m.signedBy(a.key) {
+		if own && m.SignedBy(a.key) {
 			// Whoever floods us in its name must not keep a client from the nonce that its call
 			// goes on with.
 			s.sendChallenge(in, src, 438, s.clock.wall())
@@ -88,7 +89,7 @@ func (s *Server) gate(in *inlet, src netip.AddrPort) {
 	if own {
 		// The key that made the allocation signs for all that follows: a call outlives its
 		// credential.
-		if !m.signedBy(a.key) {
+		if !m.SignedBy(a.key) {
 			s.challenge(in, src, 401)
 			return
 		}
@@ -107,12 +108,12 @@ func (s *Server) gate(in *inlet, src netip.AddrPort) {
 		}
 		switch {
 		case a != nil:
-			s.refuse(in, src, &id, taken(m.method))
+			s.refuse(in, src, &id, taken(m.Method))
 			return
-		case m.method == methodAllocate && (id.expired || id.gone):
+		case m.Method == wire.MethodAllocate && (id.expired || id.gone):
 			s.challenge(in, src, 401)
 			return
-		case m.method == methodAllocate && s.bans.banned(id.class, string(user), src.Addr(), s.clock.wall()):
+		case m.Method == wire.MethodAllocate && s.bans.banned(id.class, string(user), src.Addr(), s.clock.wall()):
 			s.refuse(in, src, &id, 403)
 			return
 		}
@@ -123,10 +124,10 @@ func (s *Server) gate(in *inlet, src netip.AddrPort) {
 	}
 
 	r := &request{
-		link: in.link, client: src, raw: append([]byte(nil), m.raw...), user: string(user), key: id.key,
+		link: in.link, client: src, raw: append([]byte(nil), m.Raw...), user: string(user), key: id.key,
 		class: id.class, vouched: a != nil,
 	}
-	r.msg.decode(r.raw) // it did so before
+	r.msg.Decode(r.raw) // it did so before
 	if !s.books.submit(r) {
 		s.counters.drop(dropBusy) // the client asks again
 	}
@@ -134,7 +135,7 @@ func (s *Server) gate(in *inlet, src netip.AddrPort) {
 
 // taken is the code for a request of another user on an allocation's 5-tuple.
 func taken(method uint16) int {
-	if method == methodAllocate {
+	if method == wire.MethodAllocate {
 		return 437 // RFC 8656 §7.2 step 2
 	}
 	return 441 // RFC 8656 §5
@@ -145,20 +146,20 @@ const maxUsername = 508
 
 // authenticate finds the key that signed m. Every way to fail costs the same, so that timing tells
 // no known name.
-func (s *Server) authenticate(m *message, user string) (identity, bool) {
+func (s *Server) authenticate(m *wire.Message, user string) (identity, bool) {
 	inForce := s.live.Load()
 	key, known := inForce.Users[user]
 	if !known {
 		key = s.noKey
 	}
-	if m.signedBy(key) && known {
+	if m.SignedBy(key) && known {
 		return identity{key: key, class: cred.Static}, true
 	}
 	expires, session, minted := cred.Parse(user)
 	var id identity
 	inForce.Keys.Each(user, func(c cred.Class, password string) bool {
 		key := cred.LongTermKey(user, s.realm, password)
-		if !m.signedBy(key) {
+		if !m.SignedBy(key) {
 			return false
 		}
 		id = identity{key: key, class: c}
@@ -174,9 +175,9 @@ func (s *Server) authenticate(m *message, user string) (identity, bool) {
 
 // unknownRequired reports whether m has a comprehension-required attribute that no TURN request of
 // ours knows.
-func (s *Server) unknownRequired(m *message) bool {
-	for i := range m.attrs[:m.n] {
-		if t := m.attrs[i].typ; t < 0x8000 && !requestKnows(t) {
+func (s *Server) unknownRequired(m *wire.Message) bool {
+	for _, at := range m.Attributes() {
+		if t := at.Type; !wire.Optional(t) && !requestKnows(t) {
 			return true
 		}
 	}
@@ -185,11 +186,11 @@ func (s *Server) unknownRequired(m *message) bool {
 
 func requestKnows(typ uint16) bool {
 	switch typ {
-	case attrUsername, attrRealm, attrNonce, attrIntegritySHA256, attrLifetime, attrRequestedTransport,
-		attrRequestedFamily,
-		attrEvenPort, attrReservationToken, attrXORPeerAddress, attrChannelNumber, attrData:
+	case wire.AttrUsername, wire.AttrRealm, wire.AttrNonce, wire.AttrIntegritySHA256, wire.AttrLifetime, wire.AttrRequestedTransport,
+		wire.AttrRequestedFamily,
+		wire.AttrEvenPort, wire.AttrReservationToken, wire.AttrXORPeerAddress, wire.AttrChannelNumber, wire.AttrData:
 		return true
-	case attrDontFragment:
+	case wire.AttrDontFragment:
 		return canKeepWhole // RFC 8656 §7.2 step 4
 	}
 	return false
@@ -234,13 +235,13 @@ func (s *Server) sendChallenge(in *inlet, src netip.AddrPort, code int, now time
 	in.link.send(s.challengeAnswer(in.scratch[:], &in.msg, src, code, now), src)
 }
 
-func (s *Server) challengeAnswer(dst []byte, m *message, src netip.AddrPort, code int, now time.Time) []byte {
-	b := begin(dst, m.method, classError, m.transactionID())
-	b.errorCode(code, "")
-	b.attr(attrRealm, []byte(s.realm))
+func (s *Server) challengeAnswer(dst []byte, m *wire.Message, src netip.AddrPort, code int, now time.Time) []byte {
+	b := wire.Begin(dst, m.Method, wire.ClassError, m.TransactionID())
+	b.ErrorCode(code, "")
+	b.Attr(wire.AttrRealm, []byte(s.realm))
 	var nonce [nonceSize]byte
-	b.attr(attrNonce, s.nonces.append(nonce[:0], src.Addr(), now))
-	return b.end(m.fingerprint)
+	b.Attr(wire.AttrNonce, s.nonces.append(nonce[:0], src.Addr(), now))
+	return b.End(m.Fingerprint)
 }
 
 // refuse answers with an error code, signed if it is known whose key to sign with. To strangers,
@@ -270,26 +271,26 @@ var reasons = map[int]string{
 
 // errorAnswer builds the error answer to m in dst. Without a key there is no reason phrase: nobody
 // pays for words to strangers.
-func errorAnswer(dst []byte, m *message, key []byte, code int) []byte {
-	b := begin(dst, m.method, classError, m.transactionID())
+func errorAnswer(dst []byte, m *wire.Message, key []byte, code int) []byte {
+	b := wire.Begin(dst, m.Method, wire.ClassError, m.TransactionID())
 	reason := ""
 	if key != nil {
 		reason = reasons[code]
 	}
-	b.errorCode(code, reason)
+	b.ErrorCode(code, reason)
 	if code == 420 {
 		var list []byte
-		for i := range m.attrs[:m.n] {
-			if t := m.attrs[i].typ; t < 0x8000 && !requestKnows(t) && len(list) < 2*8 {
+		for _, at := range m.Attributes() {
+			if t := at.Type; !wire.Optional(t) && !requestKnows(t) && len(list) < 2*8 {
 				list = binary.BigEndian.AppendUint16(list, t)
 			}
 		}
-		b.attr(attrUnknownAttributes, list)
+		b.Attr(wire.AttrUnknownAttributes, list)
 	}
 	if key != nil {
-		b.sign(key)
+		b.Sign(key)
 	}
-	return b.end(m.fingerprint)
+	return b.End(m.Fingerprint)
 }
 
 // strangers limits what is unauthenticated, answers or guesses at a key, per source. It is a fixed

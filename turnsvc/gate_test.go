@@ -5,6 +5,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"signalbox/turnsvc/internal/wire"
 )
 
 // A flood in a client's name, which uses up the answers to its address, does not keep it from a new
@@ -20,16 +22,16 @@ func TestFloodInAClientsNameEndsNoCall(t *testing.T) {
 		for range 3 { // whenever a second begins, one answer is to be had
 			c.nonce = r.s.nonces.append(nil, here, r.s.clock.wall().Add(-time.Hour))
 			before := dropped()
-			flood.write(flood.unsigned(methodAllocate, withUDP))
-			flood.write(flood.build(methodRefresh))
-			flood.write(flood.unsigned(methodAllocate, withUDP))
+			flood.write(flood.unsigned(wire.MethodAllocate, withUDP))
+			flood.write(flood.build(wire.MethodRefresh))
+			flood.write(flood.unsigned(wire.MethodAllocate, withUDP))
 			eventually(t, "the limit is reached", func() bool { return dropped() > before })
-			if m := c.answerTo(c.build(methodRefresh)); m.code() != 438 {
+			if m := c.answerTo(c.build(wire.MethodRefresh)); m.code() != 438 {
 				t.Fatalf("a stale nonce: code %d, want 438", m.code())
-			} else if c.nonce, _ = m.get(attrNonce); len(c.nonce) != nonceSize {
+			} else if c.nonce, _ = m.Get(wire.AttrNonce); len(c.nonce) != nonceSize {
 				t.Fatalf("NONCE %q", c.nonce)
 			}
-			if m := c.answerTo(c.build(methodRefresh)); m.class != classSuccess {
+			if m := c.answerTo(c.build(wire.MethodRefresh)); m.Class != wire.ClassSuccess {
 				t.Errorf("no recovery in one round trip, but %d", m.code())
 			}
 		}
@@ -57,17 +59,17 @@ func TestGuessesAreLimited(t *testing.T) {
 				}
 			}
 			for range 2 * limit {
-				guesser.write(guesser.unsigned(methodAllocate, withUDP))
+				guesser.write(guesser.unsigned(wire.MethodAllocate, withUDP))
 			}
 			eventually(t, "strangers are limited", handled(2*limit))
 			c.allocate() // whoever has a nonce is no stranger
 			for range 2 * limit {
-				guesser.write(guesser.build(methodAllocate, withUDP))
+				guesser.write(guesser.build(wire.MethodAllocate, withUDP))
 			}
 			eventually(t, "guesses are limited", handled(4*limit))
-			late.write(late.build(methodAllocate, withUDP))
+			late.write(late.build(wire.MethodAllocate, withUDP))
 			eventually(t, "and no more is looked at", handled(4*limit+1))
-			c.ok(methodRefresh)
+			c.ok(wire.MethodRefresh)
 			at.Add(int64(time.Second))
 			late.allocate()
 		})
@@ -78,14 +80,14 @@ func TestLongMessagesAreNotLookedAt(t *testing.T) {
 	each(t, nil, func(t *testing.T, r *rig, transport string) {
 		c := r.dial(transport, "u", "p")
 		c.allocate()
-		filled := func(n int) []byte { return c.build(methodRefresh, attr(0x8022, make([]byte, n)...)) }
+		filled := func(n int) []byte { return c.build(wire.MethodRefresh, attr(0x8022, make([]byte, n)...)) }
 		fits := maxMessage - len(filled(0))
-		if m := c.answerTo(filled(fits)); m.class != classSuccess {
+		if m := c.answerTo(filled(fits)); m.Class != wire.ClassSuccess {
 			t.Errorf("%d bytes: code %d", maxMessage, m.code())
 		}
 		c.write(filled(fits + 4))
 		eventually(t, "the longer one is dropped", func() bool { return r.s.Snapshot().Drops["malformed"] == 1 })
-		c.ok(methodRefresh)
+		c.ok(wire.MethodRefresh)
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"signalbox/turnsvc/cred"
+	"signalbox/turnsvc/internal/wire"
 )
 
 func TestRelaysOfBothFamilies(t *testing.T) {
@@ -15,21 +16,21 @@ func TestRelaysOfBothFamilies(t *testing.T) {
 		t.Run(transport, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, nil)
-			for family, ip := range map[byte]string{familyIPv4: "127.0.0.1", familyIPv6: "::1"} {
+			for family, ip := range map[byte]string{wire.FamilyIPv4: "127.0.0.1", wire.FamilyIPv6: "::1"} {
 				c := r.dial(transport, "u", "p")
 				// ADDITIONAL-ADDRESS-FAMILY may be ignored.
-				relayed := c.allocate(withFamily(family), attr(0x8000, familyIPv6, 0, 0, 0))
+				relayed := c.allocate(withFamily(family), attr(0x8000, wire.FamilyIPv6, 0, 0, 0))
 				if relayed.Addr().String() != ip {
 					t.Fatalf("relayed transport address %v, want %s", relayed, ip)
 				}
 				peer := r.peerAt(ip)
 				at := peer.LocalAddr().String()
-				other := map[byte]string{familyIPv4: "[::1]:9", familyIPv6: "127.0.0.1:9"}[family]
-				c.refused(443, methodCreatePermission, withPeer(at), withPeer(other))
-				c.refused(443, methodChannelBind, withChannel(0x4000), withPeer(other))
-				c.refused(443, methodRefresh, withFamily(3-family))
-				c.ok(methodRefresh, withFamily(family))
-				c.ok(methodCreatePermission, withPeer(at))
+				other := map[byte]string{wire.FamilyIPv4: "[::1]:9", wire.FamilyIPv6: "127.0.0.1:9"}[family]
+				c.refused(443, wire.MethodCreatePermission, withPeer(at), withPeer(other))
+				c.refused(443, wire.MethodChannelBind, withChannel(0x4000), withPeer(other))
+				c.refused(443, wire.MethodRefresh, withFamily(3-family))
+				c.ok(wire.MethodRefresh, withFamily(family))
+				c.ok(wire.MethodCreatePermission, withPeer(at))
 				c.write(c.sendFrame(at, "by indication"))
 				if data, from := readPeer(t, peer); data != "by indication" || from != relayed {
 					t.Errorf("the peer got %q from %v, want it from %v", data, from, relayed)
@@ -40,7 +41,7 @@ func TestRelaysOfBothFamilies(t *testing.T) {
 				if p, _, data := c.received(); p.String() != at || data != "back" {
 					t.Errorf("got %q of %v", data, p)
 				}
-				c.ok(methodChannelBind, withChannel(0x4001), withPeer(at))
+				c.ok(wire.MethodChannelBind, withChannel(0x4001), withPeer(at))
 				c.write(c.channelFrame(0x4001, "on a channel"))
 				if data, _ := readPeer(t, peer); data != "on a channel" {
 					t.Errorf("the peer got %q", data)
@@ -52,7 +53,7 @@ func TestRelaysOfBothFamilies(t *testing.T) {
 					t.Errorf("got %q on channel %#x", data, n)
 				}
 			}
-			r.dial(transport, "u", "p").refused(440, methodAllocate, withUDP, withFamily(3))
+			r.dial(transport, "u", "p").refused(440, wire.MethodAllocate, withUDP, withFamily(3))
 			if a := r.dial(transport, "u", "p").allocate(); !a.Addr().Is4() {
 				t.Errorf("without a wish the relayed transport address is %v, want IPv4", a)
 			}
@@ -63,11 +64,11 @@ func TestRelaysOfBothFamilies(t *testing.T) {
 func TestNoRelayOfThatFamily(t *testing.T) {
 	needIPv6(t)
 	each(t, func(o *Options) { o.Relays = o.Relays[:1] }, func(t *testing.T, r *rig, transport string) {
-		r.dial(transport, "u", "p").refused(440, methodAllocate, withUDP, withFamily(familyIPv6))
+		r.dial(transport, "u", "p").refused(440, wire.MethodAllocate, withUDP, withFamily(wire.FamilyIPv6))
 	})
 	each(t, func(o *Options) { o.Relays = o.Relays[1:] }, func(t *testing.T, r *rig, transport string) {
-		r.dial(transport, "u", "p").refused(440, methodAllocate, withUDP)
-		r.dial(transport, "u", "p").allocate(withFamily(familyIPv6))
+		r.dial(transport, "u", "p").refused(440, wire.MethodAllocate, withUDP)
+		r.dial(transport, "u", "p").allocate(withFamily(wire.FamilyIPv6))
 	})
 }
 
@@ -75,9 +76,9 @@ func TestIPv6RelayToRelayInProcess(t *testing.T) {
 	needIPv6(t)
 	each(t, func(o *Options) { behindNAT(o); o.AllowLoopback = false }, func(t *testing.T, r *rig, transport string) {
 		a, b := r.dial(transport, "u", "p"), r.dial("tcp", "v", "q")
-		ra, rb := a.allocate(withFamily(familyIPv6)), b.allocate(withFamily(familyIPv6))
-		a.ok(methodCreatePermission, withPeer(rb.String()))
-		b.ok(methodChannelBind, withChannel(0x4000), withPeer(ra.String()))
+		ra, rb := a.allocate(withFamily(wire.FamilyIPv6)), b.allocate(withFamily(wire.FamilyIPv6))
+		a.ok(wire.MethodCreatePermission, withPeer(rb.String()))
+		b.ok(wire.MethodChannelBind, withChannel(0x4000), withPeer(ra.String()))
 		a.write(a.sendFrame(rb.String(), "hello"))
 		if _, n, data := b.received(); n != 0x4000 || data != "hello" {
 			t.Errorf("got %q on channel %#x", data, n)
@@ -111,11 +112,11 @@ func TestIPv6PeerPolicy(t *testing.T) {
 		for _, ip := range list {
 			peer := fmt.Sprintf("[%s]:9", ip)
 			for method, attrs := range map[uint16][]setter{
-				methodCreatePermission: {withPeer(public), withPeer(peer)},
-				methodChannelBind:      {withChannel(0x4000), withPeer(peer)},
+				wire.MethodCreatePermission: {withPeer(public), withPeer(peer)},
+				wire.MethodChannelBind:      {withChannel(0x4000), withPeer(peer)},
 			} {
-				if m := c.request(method, attrs...); m.code() != want || !m.signedBy(c.key) {
-					t.Errorf("%s, method %#x: code %d (signed: %v), want %d", ip, method, m.code(), m.signedBy(c.key),
+				if m := c.request(method, attrs...); m.code() != want || !m.SignedBy(c.key) {
+					t.Errorf("%s, method %#x: code %d (signed: %v), want %d", ip, method, m.code(), m.SignedBy(c.key),
 						want)
 				}
 			}
@@ -142,17 +143,17 @@ func TestIPv6PeerPolicy(t *testing.T) {
 		each(t, func(o *Options) { o.AllowLoopback = false; behindNAT(o) },
 			func(t *testing.T, r *rig, transport string) {
 				c := r.dial(transport, "u", "p")
-				c.allocate(withFamily(familyIPv6))
+				c.allocate(withFamily(wire.FamilyIPv6))
 				check(t, c, 403, refused)
 				check(t, c, 403, nonGlobal)
 				if p := r.s.Snapshot().Allocations[0].Permissions; len(p) != 0 {
 					t.Errorf("refused requests installed %v", p)
 				}
-				c.ok(methodCreatePermission, withPeer(public), withPeer("[2001:db8::7]:9")) // and this box's own relays
+				c.ok(wire.MethodCreatePermission, withPeer(public), withPeer("[2001:db8::7]:9")) // and this box's own relays
 				ice := r.minted(transport, cred.ICE, "x", time.Hour)
-				ice.allocate(withFamily(familyIPv6))
-				ice.refused(403, methodCreatePermission, withPeer(public))
-				ice.ok(methodCreatePermission, withPeer("[2001:db8::7]:9"))
+				ice.allocate(withFamily(wire.FamilyIPv6))
+				ice.refused(403, wire.MethodCreatePermission, withPeer(public))
+				ice.ok(wire.MethodCreatePermission, withPeer("[2001:db8::7]:9"))
 			})
 	})
 	t.Run("with everything allowed", func(t *testing.T) {
@@ -162,12 +163,12 @@ func TestIPv6PeerPolicy(t *testing.T) {
 			o.DenyPeers = prefixes("8.8.4.0/24", "2001:db9:1::/48")
 		}, func(t *testing.T, r *rig, transport string) {
 			c := r.dial(transport, "u", "p")
-			c.allocate(withFamily(familyIPv6))
+			c.allocate(withFamily(wire.FamilyIPv6))
 			// It opens IPv6 addresses; private IPv4 ones stay closed in every spelling.
 			check(t, c, 403, refused)
 			check(t, c, 403, []string{"64:ff9b::808:404", "::ffff:8.8.4.4", "::ffff:0:8.8.4.4", "2001:db9:1::1"})
 			for _, ip := range nonGlobal {
-				c.ok(methodCreatePermission, withPeer("["+ip+"]:9"))
+				c.ok(wire.MethodCreatePermission, withPeer("["+ip+"]:9"))
 			}
 		})
 	})
@@ -180,7 +181,7 @@ func TestPublicAddressChangesWhileRunning(t *testing.T) {
 		old := older.allocate()
 		before := r.dial(transport, "v", "q")
 		before.allocate()
-		before.refused(403, methodCreatePermission, withPeer(newcomer+":9"))
+		before.refused(403, wire.MethodCreatePermission, withPeer(newcomer+":9"))
 
 		if err := r.s.SetRelays([]RelayAddress{{Bind: netip.MustParseAddr("127.0.0.1"),
 			Public: netip.MustParseAddr(newcomer)}}); err != nil {
@@ -192,8 +193,8 @@ func TestPublicAddressChangesWhileRunning(t *testing.T) {
 			t.Fatalf("relayed transport addresses %v, then %v", old, fresh)
 		}
 		// Each is reached where its client was told it is, and nowhere else.
-		older.ok(methodCreatePermission, withPeer(fresh.String()))
-		newer.ok(methodCreatePermission, withPeer(old.String()))
+		older.ok(wire.MethodCreatePermission, withPeer(fresh.String()))
+		newer.ok(wire.MethodCreatePermission, withPeer(old.String()))
 		older.write(older.sendFrame(fresh.String(), "from the old address"))
 		if p, _, data := newer.received(); p != old || data != "from the old address" {
 			t.Errorf("got %q of %v", data, p)
@@ -206,11 +207,11 @@ func TestPublicAddressChangesWhileRunning(t *testing.T) {
 		eventually(t, "the drop is counted", func() bool { return r.s.Snapshot().Drops["peer-denied"] == 1 })
 
 		// Once nobody relays on the old address, it is a stranger's.
-		older.ok(methodRefresh, withLifetime(0))
-		before.ok(methodRefresh, withLifetime(0))
+		older.ok(wire.MethodRefresh, withLifetime(0))
+		before.ok(wire.MethodRefresh, withLifetime(0))
 		r.advance(hostInterval)
 		eventually(t, "the old address is forgotten", func() bool {
-			return newer.request(methodCreatePermission, withPeer(old.String())).code() == 403
+			return newer.request(wire.MethodCreatePermission, withPeer(old.String())).code() == 403
 		})
 	})
 }
@@ -222,11 +223,11 @@ func TestPermissionIsJudgedAgainWhenTheAddressBecomesOurs(t *testing.T) {
 		func(t *testing.T, r *rig, transport string) {
 			c := r.dial(transport, "u", "p")
 			c.allocate()
-			c.ok(methodCreatePermission, withPeer("198.51.100.9:22"))
-			c.ok(methodChannelBind, withChannel(0x4000), withPeer("198.51.100.9:22"))
+			c.ok(wire.MethodCreatePermission, withPeer("198.51.100.9:22"))
+			c.ok(wire.MethodChannelBind, withChannel(0x4000), withPeer("198.51.100.9:22"))
 			r.s.SetRelays([]RelayAddress{{Bind: netip.MustParseAddr("127.0.0.1"),
 				Public: netip.MustParseAddr("198.51.100.9")}})
-			c.ok(methodRefresh) // the books look at every request
+			c.ok(wire.MethodRefresh) // the books look at every request
 			c.write(c.sendFrame("198.51.100.9:22", "ssh"))
 			c.write(c.channelFrame(0x4000, "ssh"))
 			eventually(t, "both are dropped", func() bool { return r.s.Snapshot().Drops["peer-denied"] == 2 })

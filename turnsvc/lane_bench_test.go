@@ -5,6 +5,8 @@ import (
 	"io"
 	"net"
 	"testing"
+
+	"signalbox/turnsvc/internal/wire"
 )
 
 // The lane through real sockets, a packet at a time: what is measured is the way there through two
@@ -19,7 +21,7 @@ func BenchmarkLane(b *testing.B) {
 			c := r.dial(transport, "u", "p")
 			peer := r.peer()
 			relayed := c.allocate()
-			c.ok(methodChannelBind, withChannel(0x4000), withPeer(peer.LocalAddr().String()))
+			c.ok(wire.MethodChannelBind, withChannel(0x4000), withPeer(peer.LocalAddr().String()))
 			data := make([]byte, size)
 			frame := c.channelFrame(0x4000, string(data))
 			buf := make([]byte, 2048)
@@ -57,8 +59,8 @@ func BenchmarkLaneInProcess(b *testing.B) {
 	from, to := r.dial("udp", "u", "p"), r.dial("udp", "v", "q")
 	from.allocate()
 	to.allocate()
-	from.ok(methodChannelBind, withChannel(0x4000), withPeer(to.relayed.String()))
-	to.ok(methodChannelBind, withChannel(0x4000), withPeer(from.relayed.String()))
+	from.ok(wire.MethodChannelBind, withChannel(0x4000), withPeer(to.relayed.String()))
+	to.ok(wire.MethodChannelBind, withChannel(0x4000), withPeer(from.relayed.String()))
 	frame := from.channelFrame(0x4000, string(make([]byte, 1200)))
 	buf := make([]byte, 2048)
 	b.ReportAllocs()

@@ -3,6 +3,8 @@ package turnsvc
 import (
 	"bytes"
 	"testing"
+
+	"signalbox/turnsvc/internal/wire"
 )
 
 // A FINGERPRINT need not be there; a wrong one tells that the frame is damaged, or none of STUN's
@@ -13,16 +15,16 @@ func TestSendIndicationWithFingerprint(t *testing.T) {
 		c.allocate()
 		peer := r.peer()
 		at := peer.LocalAddr().String()
-		c.ok(methodCreatePermission, withPeer(at))
-		plain := func(data string) *builder { return &builder{c.sendFrame(at, data)} }
-		right := plain("right").end(true)
-		wrong := bytes.Clone(plain("wrong").end(true))
+		c.ok(wire.MethodCreatePermission, withPeer(at))
+		plain := func(data string) *wire.Builder { return &wire.Builder{Buf: c.sendFrame(at, data)} }
+		right := plain("right").End(true)
+		wrong := bytes.Clone(plain("wrong").End(true))
 		wrong[len(wrong)-1] ^= 1
-		notLast := &builder{plain("not last").end(true)}
+		notLast := &wire.Builder{Buf: plain("not last").End(true)}
 		attr(0x8022, 'a')(notLast)
 		short := plain("short")
-		attr(attrFingerprint, 1, 2)(short)
-		for _, frame := range [][]byte{wrong, notLast.end(false), short.end(false), right} {
+		attr(wire.AttrFingerprint, 1, 2)(short)
+		for _, frame := range [][]byte{wrong, notLast.End(false), short.End(false), right} {
 			c.write(frame)
 		}
 		if data, _ := readPeer(t, peer); data != "right" {

@@ -7,13 +7,14 @@ import (
 	"time"
 
 	"signalbox/turnsvc/cred"
+	"signalbox/turnsvc/internal/wire"
 )
 
 // feed hands n frames of one client to the server, the clock going on by step before each, and
 // returns what the client's allocations have carried since, in bytes.
 func (r *rig) feed(c *client, frame []byte, n int, step time.Duration) (carried uint64) {
 	r.t.Helper()
-	src := addrPort(c.conn.LocalAddr())
+	src := wire.AddrPort(c.conn.LocalAddr())
 	var link link
 	var a *allocation
 	for _, candidate := range r.s.books.list() {
@@ -22,10 +23,10 @@ func (r *rig) feed(c *client, frame []byte, n int, step time.Duration) (carried 
 		}
 	}
 	before := a.fromClient.bytes.Load()
-	in, buf := &inlet{link: link}, new(buffer)
+	in, buf := &inlet{link: link}, new(wire.Buffer)
 	for range n {
 		r.advance(step)
-		r.s.receive(in, packet{buf[:], headroom, copy(buf[headroom:], frame)}, src)
+		r.s.receive(in, buf.Packet(copy(buf[wire.Headroom:], frame)), src)
 	}
 	return a.fromClient.bytes.Load() - before
 }
@@ -56,7 +57,7 @@ func TestAbuse31BandwidthLimits(t *testing.T) {
 			at := r.peer().LocalAddr().String()
 			c := r.dial("udp", "u", "p")
 			c.allocate(withLifetime(3000))
-			c.ok(methodChannelBind, withChannel(0x4000), withPeer(at))
+			c.ok(wire.MethodChannelBind, withChannel(0x4000), withPeer(at))
 			since := r.s.clock.now()
 			within(t, "twice the limit", r, since, offer(r, c, 1_000_000), 500_000)
 			since = r.s.clock.now()
@@ -64,11 +65,11 @@ func TestAbuse31BandwidthLimits(t *testing.T) {
 
 			// The way back has a bucket of its own.
 			a := r.s.books.list()[0]
-			before, buf := a.toClient.bytes.Load(), new(buffer)
+			before, buf := a.toClient.bytes.Load(), new(wire.Buffer)
 			since = r.s.clock.now()
 			for range 1_000_000 * seconds / size {
 				r.advance(time.Millisecond)
-				a.fromPeer(packet{buf[:], headroom, size}, netip.MustParseAddrPort(at), r.s.clock.now())
+				a.fromPeer(buf.Packet(size), netip.MustParseAddrPort(at), r.s.clock.now())
 			}
 			within(t, "back, at twice the limit", r, since, a.toClient.bytes.Load()-before, 500_000)
 			if r.s.Snapshot().Drops["bandwidth"] == 0 {
@@ -85,7 +86,7 @@ func TestAbuse31BandwidthLimits(t *testing.T) {
 		r.minted("udp", cred.Shared, "one", 2*time.Hour), r.minted("udp", cred.Shared, "two", time.Hour)}
 	for _, c := range clients {
 		c.allocate(withLifetime(3000))
-		c.ok(methodChannelBind, withChannel(0x4000), withPeer(at))
+		c.ok(wire.MethodChannelBind, withChannel(0x4000), withPeer(at))
 	}
 	since := r.s.clock.now()
 	n := 2 * 1_000_000 * seconds / size
@@ -108,9 +109,9 @@ func TestUserBandwidthOutlastsAllocations(t *testing.T) {
 	for range 20 {
 		c := r.dial("udp", "u", "p")
 		c.allocate()
-		c.ok(methodChannelBind, withChannel(0x4000), withPeer(at))
+		c.ok(wire.MethodChannelBind, withChannel(0x4000), withPeer(at))
 		total += r.feed(c, c.channelFrame(0x4000, strings.Repeat("x", 1000)), 200, 0)
-		c.ok(methodRefresh, withLifetime(0))
+		c.ok(wire.MethodRefresh, withLifetime(0))
 	}
 	passed := time.Duration(r.s.clock.now() - since).Seconds()
 	if max := rate*passed + paceBurst; float64(total) > 1.1*max {
@@ -135,14 +136,14 @@ func TestMonthlyBudget(t *testing.T) {
 	at := r.peer().LocalAddr().String()
 	c := r.dial("udp", "u", "p")
 	c.allocate()
-	c.ok(methodChannelBind, withChannel(0x4000), withPeer(at))
+	c.ok(wire.MethodChannelBind, withChannel(0x4000), withPeer(at))
 	r.feed(c, c.channelFrame(0x4000, strings.Repeat("x", 1000)), 50, 0)
 	eventually(t, "what was carried is added up", func() bool { return r.s.Transfer().Bytes == 950_000 })
 	r.dial("udp", "v", "q").allocate()
 	r.feed(c, c.channelFrame(0x4000, strings.Repeat("x", 1000)), 50, 0)
 	eventually(t, "the budget is spent", func() bool { return r.s.Transfer().Bytes == 1_000_000 })
-	r.dial("udp", "v", "q").refused(508, methodAllocate, withUDP)
-	c.ok(methodRefresh) // a running call is not cut off
+	r.dial("udp", "v", "q").refused(508, wire.MethodAllocate, withUDP)
+	c.ok(wire.MethodRefresh) // a running call is not cut off
 	if carried := r.feed(c, c.channelFrame(0x4000, "x"), 1, 0); carried != 1 {
 		t.Error("a running call is cut off")
 	}
@@ -162,7 +163,7 @@ func TestQuotaComesBack(t *testing.T) {
 	each(t, func(o *Options) { o.Limits.PerUser, o.Limits.PerSource, o.Limits.Allocations = 1, 1, 1 },
 		func(t *testing.T, r *rig, transport string) {
 			ends := map[string]func(c *client){
-				"refresh 0": func(c *client) { c.ok(methodRefresh, withLifetime(0)) },
+				"refresh 0": func(c *client) { c.ok(wire.MethodRefresh, withLifetime(0)) },
 				"expiry":    func(c *client) { r.advance(time.Hour) },
 				"kick":      func(c *client) { r.s.Kick(r.s.Snapshot().Allocations[0].ID) },
 				"kick of a user": func(c *client) {
@@ -179,7 +180,7 @@ func TestQuotaComesBack(t *testing.T) {
 				c := r.dial(transport, "u", "p")
 				c.allocate()
 				other := r.dial(transport, "u", "p")
-				if m := other.request(methodAllocate, withUDP); m.code() != 508 && m.code() != 486 {
+				if m := other.request(wire.MethodAllocate, withUDP); m.code() != 508 && m.code() != 486 {
 					t.Errorf("%s: over the quota: code %d", name, m.code())
 				}
 				end(c)
@@ -195,16 +196,16 @@ func TestBan(t *testing.T) {
 		c := r.dial(transport, "u", "p")
 		c.allocate()
 		r.s.Ban("u", none, until)
-		c.ok(methodRefresh) // a ban is for what comes; kick ends what is
-		if m := r.dial(transport, "u", "p").refused(403, methodAllocate, withUDP); m.integrity == 0 {
+		c.ok(wire.MethodRefresh) // a ban is for what comes; kick ends what is
+		if m := r.dial(transport, "u", "p").refused(403, wire.MethodAllocate, withUDP); m.Integrity == 0 {
 			t.Error("the refusal is not signed")
 		}
 		r.dial(transport, "v", "q").allocate()
 		r.s.Ban("someone", none, until)
-		r.minted(transport, cred.Shared, "someone", time.Hour).refused(403, methodAllocate, withUDP)
+		r.minted(transport, cred.Shared, "someone", time.Hour).refused(403, wire.MethodAllocate, withUDP)
 		r.minted(transport, cred.Shared, "else", time.Hour).allocate()
 		r.s.Ban("", netip.MustParsePrefix("127.0.0.0/8"), until)
-		r.dial(transport, "v", "q").refused(403, methodAllocate, withUDP)
+		r.dial(transport, "v", "q").refused(403, wire.MethodAllocate, withUDP)
 		r.advance(61 * time.Minute)
 		r.dial(transport, "u", "p").allocate()
 		r.dial(transport, "v", "q").allocate()

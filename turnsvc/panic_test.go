@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"signalbox/turnsvc/cred"
+	"signalbox/turnsvc/internal/wire"
 )
 
 // brittleLink breaks on the first data for its client.
@@ -16,7 +17,7 @@ type brittleLink struct {
 }
 
 func (l *brittleLink) send(frame []byte, to netip.AddrPort) {
-	if frame[1] == methodData|classIndication && !l.broken.Swap(true) {
+	if frame[1] == wire.MethodData|wire.ClassIndication && !l.broken.Swap(true) {
 		panic("of a test")
 	}
 	l.wirelessLink.send(frame, to)
@@ -26,13 +27,13 @@ func TestRelayReadsOnAfterAPanic(t *testing.T) {
 	r := newRig(t, nil)
 	src := netip.MustParseAddrPort("127.0.0.1:9")
 	l := &brittleLink{wirelessLink: wirelessLink{client: src}}
-	in, buf := &inlet{link: l}, new(buffer)
+	in, buf := &inlet{link: l}, new(wire.Buffer)
 	c := &client{t: t, user: "u", key: cred.LongTermKey("u", testRealm, "p"),
 		nonce: r.s.nonces.append(nil, src.Addr(), r.s.clock.wall())}
 	peer := r.peer()
-	for _, frame := range [][]byte{c.build(methodAllocate, withUDP),
-		c.build(methodCreatePermission, withPeer(peer.LocalAddr().String()))} {
-		r.s.receive(in, packet{buf[:], headroom, copy(buf[headroom:], frame)}, src)
+	for _, frame := range [][]byte{c.build(wire.MethodAllocate, withUDP),
+		c.build(wire.MethodCreatePermission, withPeer(peer.LocalAddr().String()))} {
+		r.s.receive(in, buf.Packet(copy(buf[wire.Headroom:], frame)), src)
 		r.inBooks(func() int { return 0 })
 	}
 	if got := len(l.take()); got != 2 {
@@ -83,7 +84,7 @@ func TestPanicEndsOneStreamOnly(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.clientOn(conn, "tcp").write((&client{}).build(methodBinding))
+		r.clientOn(conn, "tcp").write((&client{}).build(wire.MethodBinding))
 		r.s.ServeConn(brittleConn{served, onRead}, "tcp")
 		if n := r.s.counters.drops[dropPanic].Swap(0); n != 1 {
 			t.Errorf("on read: %v: %d panics counted", onRead, n)
@@ -92,5 +93,5 @@ func TestPanicEndsOneStreamOnly(t *testing.T) {
 	if n := r.s.streams.count(); n != 1 {
 		t.Errorf("%d streams", n)
 	}
-	bystander.ok(methodRefresh)
+	bystander.ok(wire.MethodRefresh)
 }

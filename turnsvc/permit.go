@@ -3,13 +3,15 @@ package turnsvc
 import (
 	"encoding/binary"
 	"net/netip"
+
+	"signalbox/turnsvc/internal/wire"
 )
 
 // The books' answers to CreatePermission and ChannelBind.
 
 // peer decodes one XOR-PEER-ADDRESS and asks the policy. code is that of the refusal, or 0.
 func (b *books) peer(r *request, a *allocation, value []byte) (peer netip.AddrPort, g grant, code int) {
-	peer, ok := xorAddress(value, r.msg.transactionID())
+	peer, ok := wire.XORAddress(value, r.msg.TransactionID())
 	switch {
 	case !ok:
 		return peer, g, 400
@@ -26,11 +28,11 @@ func (b *books) peer(r *request, a *allocation, value []byte) (peer netip.AddrPo
 func (b *books) createPermission(r *request, a *allocation) {
 	peers := make([]netip.Addr, 0, 4)
 	grants := make([]grant, 0, 4)
-	for i := range r.msg.attrs[:r.msg.n] {
-		if r.msg.attrs[i].typ != attrXORPeerAddress {
+	for _, at := range r.msg.Attributes() {
+		if at.Type != wire.AttrXORPeerAddress {
 			continue
 		}
-		peer, g, code := b.peer(r, a, r.msg.attrs[i].value)
+		peer, g, code := b.peer(r, a, at.Value)
 		if code != 0 {
 			b.refuse(r, code)
 			return
@@ -75,14 +77,14 @@ func (b *books) tooManyPermissions(a *allocation, peers []netip.Addr, now int64)
 
 // channelBind: RFC 8656 §12.2.
 func (b *books) channelBind(r *request, a *allocation) {
-	number, ok := r.msg.get(attrChannelNumber)
-	value, okPeer := r.msg.get(attrXORPeerAddress)
+	number, ok := r.msg.Get(wire.AttrChannelNumber)
+	value, okPeer := r.msg.Get(wire.AttrXORPeerAddress)
 	if !ok || !okPeer || len(number) != 4 {
 		b.refuse(r, 400)
 		return
 	}
 	n := binary.BigEndian.Uint16(number)
-	if n < firstChannel || n > lastChannel {
+	if n < wire.FirstChannel || n > wire.LastChannel {
 		b.refuse(r, 400)
 		return
 	}

@@ -9,6 +9,8 @@ import (
 	"runtime"
 	"time"
 
+	"signalbox/turnsvc/internal/wire"
+
 	"github.com/pion/logging"
 	"github.com/pion/stun/v3"
 	"github.com/pion/turn/v4"
@@ -284,7 +286,7 @@ func (engineRelay) Close() error          { return nil }
 type requestedTransportUDP struct{}
 
 func (requestedTransportUDP) AddTo(m *stun.Message) error {
-	m.Add(stun.AttrRequestedTransport, []byte{protocolUDP, 0, 0, 0})
+	m.Add(stun.AttrRequestedTransport, []byte{wire.ProtocolUDP, 0, 0, 0})
 	return nil
 }
 

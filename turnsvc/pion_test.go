@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"signalbox/turnsvc/internal/wire"
+
 	"github.com/pion/stun/v3"
 )
 
@@ -25,15 +27,15 @@ func TestPionFactCrashFrame(t *testing.T) {
 		c := r.dial(transport, "u", "p")
 		c.allocate()
 		for size := range 32 {
-			for _, method := range []uint16{methodSend | classIndication, methodCreatePermission, methodChannelBind,
-				methodBinding} {
-				b := begin(nil, method&0xF, method&0x110, make([]byte, 12))
-				b.attr(attrXORPeerAddress, make([]byte, size))
-				b.attr(attrData, []byte("x"))
-				c.write(b.end(false))
+			for _, method := range []uint16{wire.MethodSend | wire.ClassIndication, wire.MethodCreatePermission, wire.MethodChannelBind,
+				wire.MethodBinding} {
+				b := wire.Begin(nil, method&0xF, method&0x110, make([]byte, 12))
+				b.Attr(wire.AttrXORPeerAddress, make([]byte, size))
+				b.Attr(wire.AttrData, []byte("x"))
+				c.write(b.End(false))
 			}
 		}
-		c.ok(methodRefresh) // it lives
+		c.ok(wire.MethodRefresh) // it lives
 	})
 }
 
@@ -79,13 +81,13 @@ func TestPionFactSpinFrame(t *testing.T) {
 	c := r.dial("tcp", "u", "p")
 	c.allocate()
 	c.write(append([]byte{0x40, 0x00, 0xFF, 0xFD}, make([]byte, 0x10000)...))
-	c.ok(methodRefresh)
+	c.ok(wire.MethodRefresh)
 }
 
 // pion answers 400 to a wrong password, without a nonce; and lets loopback peers through.
 func TestPionFactWrongPasswordIs401(t *testing.T) {
 	each(t, nil, func(t *testing.T, r *rig, transport string) {
-		r.dial(transport, "u", "wrong").refused(401, methodAllocate, withUDP)
+		r.dial(transport, "u", "wrong").refused(401, wire.MethodAllocate, withUDP)
 	})
 }
 
@@ -94,7 +96,7 @@ func TestPionFactLoopbackPeerIsRefused(t *testing.T) {
 		func(t *testing.T, r *rig, transport string) {
 			c := r.dial(transport, "u", "p")
 			c.allocate()
-			c.refused(403, methodCreatePermission, withPeer("127.0.0.2:9"))
+			c.refused(403, wire.MethodCreatePermission, withPeer("127.0.0.2:9"))
 		})
 }
 
@@ -107,29 +109,29 @@ func TestPionFactRelaySocketClosedWhileCreatePermissionsInFlight(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range clients {
 		c := r.dial(transports[i%2], "u", "p")
-		c.refused(400, methodAllocate) // learns a nonce
+		c.refused(400, wire.MethodAllocate) // learns a nonce
 		wg.Go(func() {
 			for round := range rounds {
 				c.allocateAgain()
 				for range 20 {
-					c.write(c.build(methodCreatePermission, withPeer("127.0.0.1:9"), withPeer("127.0.0.2:9")))
+					c.write(c.build(wire.MethodCreatePermission, withPeer("127.0.0.1:9"), withPeer("127.0.0.2:9")))
 				}
 				switch round % 3 {
 				case 0: // a kick, from outside
 					for _, a := range r.s.books.list() {
-						if a.client == addrPort(c.conn.LocalAddr()) {
+						if a.client == wire.AddrPort(c.conn.LocalAddr()) {
 							r.s.books.end(a)
 						}
 					}
 				case 1: // its relay socket fails
 					for _, a := range r.s.books.list() {
-						if a.client == addrPort(c.conn.LocalAddr()) {
+						if a.client == wire.AddrPort(c.conn.LocalAddr()) {
 							a.relay.conn.Close()
 						}
 					}
-					c.write(c.build(methodRefresh, withLifetime(0)))
+					c.write(c.build(wire.MethodRefresh, withLifetime(0)))
 				case 2:
-					c.write(c.build(methodRefresh, withLifetime(0)))
+					c.write(c.build(wire.MethodRefresh, withLifetime(0)))
 				}
 			}
 		})
@@ -142,12 +144,12 @@ func TestPionFactRelaySocketClosedWhileCreatePermissionsInFlight(t *testing.T) {
 func (c *client) allocateAgain() {
 	c.t.Helper()
 	for range 200 {
-		c.write(c.build(methodAllocate, withUDP))
-		if m := c.answerOrNil(2 * time.Second); m != nil && m.class == classSuccess {
+		c.write(c.build(wire.MethodAllocate, withUDP))
+		if m := c.answerOrNil(2 * time.Second); m != nil && m.Class == wire.ClassSuccess {
 			c.unhandled = nil
 			return
 		}
-		c.write(c.build(methodRefresh, withLifetime(0)))
+		c.write(c.build(wire.MethodRefresh, withLifetime(0)))
 		c.answerOrNil(2 * time.Second)
 	}
 	c.t.Error("the 5-tuple is lost")
@@ -181,7 +183,7 @@ func TestEngine(t *testing.T) {
 		t.Fatal(err)
 	}
 	var many []netip.Addr
-	for i := range maxAttributes {
+	for i := range wire.MaxAttributes {
 		var b [16]byte
 		b[0] = 0x20
 		binary.BigEndian.PutUint32(b[12:], uint32(i))
@@ -190,18 +192,18 @@ func TestEngine(t *testing.T) {
 	now = now.Add(2 * engineNonceAge) // another nonce
 	for _, err := range []error{
 		e.permit(7, many), e.permit(7, []netip.Addr{netip.MustParseAddr("255.255.255.255"), netip.IPv4Unspecified()}),
-		e.bind(7, firstChannel, netip.MustParseAddrPort("192.0.2.9:0")),
-		e.bind(7, lastChannel, netip.MustParseAddrPort("[2001:db8::1]:65535")),
+		e.bind(7, wire.FirstChannel, netip.MustParseAddrPort("192.0.2.9:0")),
+		e.bind(7, wire.LastChannel, netip.MustParseAddrPort("[2001:db8::1]:65535")),
 		e.refresh(7), e.remove(7), e.remove(7), e.allocate(7, netip.MustParseAddrPort("192.0.2.1:1")),
 	} {
 		if err != nil {
 			t.Error(err)
 		}
 	}
-	if err := e.bind(7, firstChannel, netip.MustParseAddrPort("192.0.2.9:1")); err != nil {
+	if err := e.bind(7, wire.FirstChannel, netip.MustParseAddrPort("192.0.2.9:1")); err != nil {
 		t.Error(err)
 	}
-	if err := e.bind(7, firstChannel, netip.MustParseAddrPort("192.0.2.9:2")); err == nil {
+	if err := e.bind(7, wire.FirstChannel, netip.MustParseAddrPort("192.0.2.9:2")); err == nil {
 		t.Error("a channel was bound twice")
 	}
 }

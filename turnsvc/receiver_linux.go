@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"time"
 	"unsafe"
+
+	"signalbox/turnsvc/internal/wire"
 )
 
 // receiver reads a UDP socket with a buffer that is borrowed only once the socket is known to be
@@ -24,15 +26,15 @@ func (r *receiver) init(conn *net.UDPConn) (err error) {
 	return err
 }
 
-func (r *receiver) receive(_ *net.UDPConn, handle func(packet, netip.AddrPort)) {
+func (r *receiver) receive(_ *net.UDPConn, handle func(wire.Packet, netip.AddrPort)) {
 	ready := func(fd uintptr) (done bool) {
-		b := buffers.Get().(*buffer)
+		b := buffers.Get().(*wire.Buffer)
 		defer buffers.Put(b)
 		for {
-			n, errno := r.recvfrom(fd, b[headroom:headroom+maxDatagram])
+			n, errno := r.recvfrom(fd, b[wire.Headroom:wire.Headroom+wire.MaxDatagram])
 			switch errno {
 			case 0:
-				handle(packet{b[:], headroom, n}, r.source())
+				handle(b.Packet(n), r.source())
 			case syscall.EAGAIN:
 				return false
 			case syscall.EINTR, syscall.ECONNREFUSED, syscall.EHOSTUNREACH, syscall.ENETUNREACH:

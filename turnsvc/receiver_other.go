@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/netip"
 	"time"
+
+	"signalbox/turnsvc/internal/wire"
 )
 
 // receiver reads a UDP socket. Where there is no non-blocking read to be had from net, each socket
@@ -15,13 +17,13 @@ type receiver struct{}
 
 func (*receiver) init(*net.UDPConn) error { return nil }
 
-func (*receiver) receive(conn *net.UDPConn, handle func(packet, netip.AddrPort)) {
-	b := new(buffer)
+func (*receiver) receive(conn *net.UDPConn, handle func(wire.Packet, netip.AddrPort)) {
+	b := new(wire.Buffer)
 	for {
-		n, from, err := conn.ReadFromUDPAddrPort(b[headroom : headroom+maxDatagram])
+		n, from, err := conn.ReadFromUDPAddrPort(b[wire.Headroom : wire.Headroom+wire.MaxDatagram])
 		switch {
 		case err == nil:
-			handle(packet{b[:], headroom, n}, netip.AddrPortFrom(from.Addr().Unmap(), from.Port()))
+			handle(b.Packet(n), netip.AddrPortFrom(from.Addr().Unmap(), from.Port()))
 		case errors.Is(err, net.ErrClosed):
 			return
 		default:

@@ -6,23 +6,13 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
-)
 
-const (
-	// headroom is kept free in front of a packet in every buffer, so that its framing is written in
-	// place: a Data indication for an IPv6 peer needs 20 + 24 + 4 bytes.
-	headroom = 64
-	// maxDatagram is the largest UDP payload, and the largest frame that a client may send.
-	maxDatagram = 65535
-	// tailroom takes the padding of the last attribute.
-	tailroom = 4
+	"signalbox/turnsvc/internal/wire"
 )
-
-type buffer [headroom + maxDatagram + tailroom]byte
 
 // buffers are lent to a relay socket only while it has something to read: an idle allocation holds
 // none.
-var buffers = sync.Pool{New: func() any { return new(buffer) }}
+var buffers = sync.Pool{New: func() any { return new(wire.Buffer) }}
 
 // relay is the socket of one relayed transport address. It is ours alone: pion never sees it.
 type relay struct {
@@ -68,6 +58,6 @@ func (r *relay) send(b []byte, peer netip.AddrPort, whole bool) error {
 }
 
 // read hands every datagram to handle until the socket is closed.
-func (r *relay) read(handle func(p packet, from netip.AddrPort)) {
+func (r *relay) read(handle func(p wire.Packet, from netip.AddrPort)) {
 	r.receive(r.conn, handle)
 }

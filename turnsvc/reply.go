@@ -3,6 +3,8 @@ package turnsvc
 import (
 	"net/netip"
 	"time"
+
+	"signalbox/turnsvc/internal/wire"
 )
 
 const (
@@ -38,7 +40,7 @@ type keptReply struct {
 }
 
 func keyOf(r *request) replyKey {
-	return replyKey{r.link.transport(), r.link.local(), r.client, r.msg.method, [12]byte(r.msg.transactionID())}
+	return replyKey{r.link.transport(), r.link.local(), r.client, r.msg.Method, [12]byte(r.msg.TransactionID())}
 }
 
 // find returns the answer to a request that r repeats, or nil.
@@ -64,7 +66,7 @@ type made struct {
 // repeated reports whether r is that Allocate once more. That r's user and key are the allocation's
 // is known.
 func (m *made) repeated(r *request, now int64) bool {
-	return r.msg.method == methodAllocate && now < m.expires && m.transaction == [12]byte(r.msg.transactionID())
+	return r.msg.Method == wire.MethodAllocate && now < m.expires && m.transaction == [12]byte(r.msg.TransactionID())
 }
 
 // keep stores an answer, which nobody changes from now on.

@@ -18,6 +18,7 @@ import (
 
 	"signalbox/internal/testkit"
 	"signalbox/turnsvc/cred"
+	"signalbox/turnsvc/internal/wire"
 )
 
 // patience bounds every wait for something that must come. It is never waited for unless something
@@ -208,40 +209,40 @@ func (r *rig) clientOn(conn net.Conn, transport string) *client {
 }
 
 // setter adds an attribute to a request.
-type setter func(*builder)
+type setter func(*wire.Builder)
 
-func attr(typ uint16, value ...byte) setter { return func(b *builder) { b.attr(typ, value) } }
+func attr(typ uint16, value ...byte) setter { return func(b *wire.Builder) { b.Attr(typ, value) } }
 
 func withPeer(s string) setter {
-	return func(b *builder) { b.xorAddr(attrXORPeerAddress, netip.MustParseAddrPort(s)) }
+	return func(b *wire.Builder) { b.XORAddr(wire.AttrXORPeerAddress, netip.MustParseAddrPort(s)) }
 }
 
 func withLifetime(seconds uint32) setter {
-	return func(b *builder) { b.uint32(attrLifetime, seconds) }
+	return func(b *wire.Builder) { b.Uint32(wire.AttrLifetime, seconds) }
 }
 
-func withChannel(n uint16) setter { return attr(attrChannelNumber, byte(n>>8), byte(n), 0, 0) }
+func withChannel(n uint16) setter { return attr(wire.AttrChannelNumber, byte(n>>8), byte(n), 0, 0) }
 
-func withFamily(family byte) setter { return attr(attrRequestedFamily, family, 0, 0, 0) }
+func withFamily(family byte) setter { return attr(wire.AttrRequestedFamily, family, 0, 0, 0) }
 
-var withUDP = attr(attrRequestedTransport, protocolUDP, 0, 0, 0)
+var withUDP = attr(wire.AttrRequestedTransport, wire.ProtocolUDP, 0, 0, 0)
 
 func rand12(tid *[12]byte) { rand.Read(tid[:]) }
 
 // build makes a request, signed if the client has a nonce.
 func (c *client) build(method uint16, attrs ...setter) []byte {
 	rand12(&c.tid)
-	b := begin(nil, method, classRequest, c.tid[:])
+	b := wire.Begin(nil, method, wire.ClassRequest, c.tid[:])
 	for _, a := range attrs {
 		a(&b)
 	}
 	if c.nonce != nil {
-		b.attr(attrUsername, []byte(c.user))
-		b.attr(attrRealm, []byte(testRealm))
-		b.attr(attrNonce, c.nonce)
-		b.sign(c.key)
+		b.Attr(wire.AttrUsername, []byte(c.user))
+		b.Attr(wire.AttrRealm, []byte(testRealm))
+		b.Attr(wire.AttrNonce, c.nonce)
+		b.Sign(c.key)
 	}
-	return b.end(true)
+	return b.End(true)
 }
 
 func (c *client) write(frame []byte) {
@@ -270,7 +271,7 @@ func (c *client) readConn(within time.Duration) []byte {
 	buf := make([]byte, 70000)
 	for {
 		if c.stream {
-			if size, padded, ok := frameSize(c.rest, true); ok && padded > 0 && len(c.rest) >= padded {
+			if size, padded, ok := wire.FrameSize(c.rest, true); ok && padded > 0 && len(c.rest) >= padded {
 				frame := append([]byte(nil), c.rest[:size]...)
 				c.rest = c.rest[padded:]
 				return frame
@@ -309,7 +310,7 @@ func (c *client) answerOrNil(within time.Duration) *message {
 			return nil
 		}
 		m := &message{}
-		if m.decode(frame) && string(m.transactionID()) == string(c.tid[:]) {
+		if m.Decode(frame) && string(m.TransactionID()) == string(c.tid[:]) {
 			return m
 		}
 		c.unhandled = append(c.unhandled, frame)
@@ -324,14 +325,14 @@ func (c *client) request(method uint16, attrs ...setter) *message {
 		c.write(c.build(method, attrs...))
 		m := c.answer()
 		if code := m.code(); code == 438 || code == 401 && c.nonce == nil {
-			nonce, ok := m.get(attrNonce)
+			nonce, ok := m.Get(wire.AttrNonce)
 			if !ok {
 				c.t.Fatalf("%d without NONCE", code)
 			}
 			c.nonce = append([]byte(nil), nonce...)
 			continue
 		}
-		if c.nonce != nil && m.code() != 401 && m.integrity != 0 && !m.signedBy(c.key) {
+		if c.nonce != nil && m.code() != 401 && m.Integrity != 0 && !m.SignedBy(c.key) {
 			c.t.Fatalf("answer %d has a wrong MESSAGE-INTEGRITY", m.code())
 		}
 		return m
@@ -344,10 +345,10 @@ func (c *client) request(method uint16, attrs ...setter) *message {
 func (c *client) ok(method uint16, attrs ...setter) *message {
 	c.t.Helper()
 	m := c.request(method, attrs...)
-	if m.class != classSuccess {
+	if m.Class != wire.ClassSuccess {
 		c.t.Fatalf("method %#x: error %d, want success", method, m.code())
 	}
-	if !m.signedBy(c.key) {
+	if !m.SignedBy(c.key) {
 		c.t.Fatalf("method %#x: the answer is not signed", method)
 	}
 	return m
@@ -366,9 +367,9 @@ func (c *client) refused(code int, method uint16, attrs ...setter) *message {
 // allocate makes an allocation and returns its relayed transport address.
 func (c *client) allocate(attrs ...setter) netip.AddrPort {
 	c.t.Helper()
-	m := c.ok(methodAllocate, append([]setter{withUDP}, attrs...)...)
-	value, _ := m.get(attrXORRelayedAddress)
-	addr, ok := xorAddress(value, m.transactionID())
+	m := c.ok(wire.MethodAllocate, append([]setter{withUDP}, attrs...)...)
+	value, _ := m.Get(wire.AttrXORRelayedAddress)
+	addr, ok := wire.XORAddress(value, m.TransactionID())
 	if !ok {
 		c.t.Fatal("no XOR-RELAYED-ADDRESS")
 	}
@@ -376,9 +377,12 @@ func (c *client) allocate(attrs ...setter) netip.AddrPort {
 	return addr
 }
 
+// message is a decoded answer.
+type message struct{ wire.Message }
+
 // code is the error code of an answer, 0 of a success.
 func (m *message) code() int {
-	v, ok := m.get(attrErrorCode)
+	v, ok := m.Get(wire.AttrErrorCode)
 	if !ok || len(v) < 4 {
 		return 0
 	}
@@ -386,7 +390,7 @@ func (m *message) code() int {
 }
 
 func (m *message) lifetime() time.Duration {
-	v, _ := m.get(attrLifetime)
+	v, _ := m.Get(wire.AttrLifetime)
 	if len(v) != 4 {
 		return -1
 	}
@@ -406,10 +410,10 @@ func (c *client) channelFrame(number uint16, data string) []byte {
 
 // sendFrame is a Send indication.
 func (c *client) sendFrame(peer, data string) []byte {
-	b := begin(nil, methodSend, classIndication, make([]byte, 12))
+	b := wire.Begin(nil, wire.MethodSend, wire.ClassIndication, make([]byte, 12))
 	withPeer(peer)(&b)
-	b.attr(attrData, []byte(data))
-	return b.end(false)
+	b.Attr(wire.AttrData, []byte(data))
+	return b.End(false)
 }
 
 // received returns the peer and data of a Data indication, or the number and data of ChannelData.
@@ -423,12 +427,12 @@ func (c *client) received() (peer netip.AddrPort, number uint16, data string) {
 		return peer, binary.BigEndian.Uint16(frame), string(frame[4 : 4+binary.BigEndian.Uint16(frame[2:])])
 	}
 	var m message
-	if !m.decode(frame) || m.method != methodData || m.class != classIndication {
+	if !m.Decode(frame) || m.Method != wire.MethodData || m.Class != wire.ClassIndication {
 		c.t.Fatalf("want a Data indication, got % x", frame)
 	}
-	value, _ := m.get(attrXORPeerAddress)
-	peer, ok := xorAddress(value, m.transactionID())
-	payload, okData := m.get(attrData)
+	value, _ := m.Get(wire.AttrXORPeerAddress)
+	peer, ok := wire.XORAddress(value, m.TransactionID())
+	payload, okData := m.Get(wire.AttrData)
 	if !ok || !okData {
 		c.t.Fatal("a Data indication without peer or data")
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"signalbox/turnsvc/cred"
+	"signalbox/turnsvc/internal/wire"
 )
 
 func inRooms(o *Options) { o.AllowLoopback = false }
@@ -41,27 +42,27 @@ func TestRoomOpensAPathToItsMembersOnly(t *testing.T) {
 		r.session(transport, "bob", bob, "tea")
 		r.session(transport, "eve", eve, "coffee")
 		a.allocate()
-		a.ok(methodCreatePermission, withPeer(bob+":9"))
-		a.ok(methodChannelBind, withChannel(0x4000), withPeer(bob+":9"))
+		a.ok(wire.MethodCreatePermission, withPeer(bob+":9"))
+		a.ok(wire.MethodChannelBind, withChannel(0x4000), withPeer(bob+":9"))
 		for _, peer := range []string{eve, nobody, "10.0.0.1", "127.0.0.2", "192.168.1.1"} {
-			a.refused(403, methodCreatePermission, withPeer(peer+":9"))
-			a.refused(403, methodCreatePermission, withPeer(bob+":9"), withPeer(peer+":9"))
+			a.refused(403, wire.MethodCreatePermission, withPeer(peer+":9"))
+			a.refused(403, wire.MethodCreatePermission, withPeer(bob+":9"), withPeer(peer+":9"))
 		}
 		// What somebody claims is no reason under "room".
 		r.s.Claimed("bob", netip.MustParseAddr(nobody))
-		a.refused(403, methodCreatePermission, withPeer(nobody+":9"))
+		a.refused(403, wire.MethodCreatePermission, withPeer(nobody+":9"))
 
 		// A call makes a room of its two ends.
 		r.s.Joined("call/1", "ada")
 		r.s.Joined("call/1", "eve")
-		a.ok(methodCreatePermission, withPeer(eve+":9"))
+		a.ok(wire.MethodCreatePermission, withPeer(eve+":9"))
 
 		// Leaving withdraws the grants before it returns, and those of others for whom left.
 		r.s.Left("tea", "bob")
 		if got := r.permissions(a); !slices.Equal(got, []string{eve}) {
 			t.Errorf("after bob has left: permissions %v", got)
 		}
-		a.refused(403, methodChannelBind, withChannel(0x4000), withPeer(bob+":9"))
+		a.refused(403, wire.MethodChannelBind, withChannel(0x4000), withPeer(bob+":9"))
 		r.s.Left("call/1", "ada")
 		if got := r.permissions(a); len(got) != 0 {
 			t.Errorf("after leaving: permissions %v", got)
@@ -80,13 +81,13 @@ func TestSeenAddressesThatAreNotGlobalDoNotCount(t *testing.T) {
 		r.s.Claimed(id, netip.MustParseAddr(addr))
 		a.allocate()
 		if ip := netip.MustParseAddr(addr).Unmap(); ip.Is4() {
-			a.refused(403, methodCreatePermission, withPeer(ip.String()+":9"))
+			a.refused(403, wire.MethodCreatePermission, withPeer(ip.String()+":9"))
 		}
 	}
 	b := r.session("udp", "b", "203.0.114.2", "tea")
 	r.s.Claimed("b", netip.MustParseAddr("203.0.114.77"))
 	b.allocate()
-	b.ok(methodCreatePermission, withPeer("203.0.114.77:9"))
+	b.ok(wire.MethodCreatePermission, withPeer("203.0.114.77:9"))
 }
 
 // A permission for the box's own address can't tell its relays apart: the room does.
@@ -101,7 +102,7 @@ func TestRelaysOfOtherRoomsAreOutOfReach(t *testing.T) {
 		}
 		for _, c := range clients {
 			c.allocate()
-			c.ok(methodCreatePermission, withPeer("127.0.0.1:1")) // the box's relay address
+			c.ok(wire.MethodCreatePermission, withPeer("127.0.0.1:1")) // the box's relay address
 		}
 		together := func(a, b string) bool {
 			pairs := [][2]string{{"ada", "bob"}, {"bob", "eve"}, {"ice", "ice2"}, {"u", "v"}}
@@ -135,7 +136,7 @@ func TestKickEndsAllocationsAtOnce(t *testing.T) {
 		a.allocate()
 		r.s.Ended("ada", false)
 		eventually(t, "the allocation ends", func() bool { return r.s.Allocations() == 0 })
-		a.write(a.build(methodAllocate, withUDP))
+		a.write(a.build(wire.MethodAllocate, withUDP))
 		if m := a.answerOrNil(patience); m == nil || m.code() != 401 {
 			t.Error("a session that is over allocates")
 		}
@@ -152,10 +153,10 @@ func TestLostSessionLastsAsLongAsItsCall(t *testing.T) {
 		b := r.session("udp", "bob", "203.0.114.2", "tea")
 		a.allocate(withLifetime(3000))
 		b.allocate(withLifetime(3000))
-		a.ok(methodCreatePermission, withPeer("127.0.0.1:1"), withPeer("203.0.114.2:9"))
-		b.ok(methodCreatePermission, withPeer("127.0.0.1:1"))
+		a.ok(wire.MethodCreatePermission, withPeer("127.0.0.1:1"), withPeer("203.0.114.2:9"))
+		b.ok(wire.MethodCreatePermission, withPeer("127.0.0.1:1"))
 		r.s.Ended("bob", true)
-		b.refused(437, methodAllocate, withUDP) // the one it has goes on
+		b.refused(437, wire.MethodAllocate, withUDP) // the one it has goes on
 		for range 5 {
 			r.advance(20 * time.Second)
 			b.write(b.sendFrame(a.relayed.String(), "are you there?"))
@@ -183,9 +184,9 @@ func TestTrafficTowardsALostSessionKeepsNothing(t *testing.T) {
 		b := r.session("udp", "bob", "203.0.114.2", "tea")
 		a.allocate(withLifetime(3000))
 		b.allocate(withLifetime(3000))
-		a.ok(methodCreatePermission, withPeer("127.0.0.1:1"), withPeer("203.0.114.2:9"))
-		a.ok(methodChannelBind, withChannel(0x4000), withPeer("203.0.114.2:9"))
-		b.ok(methodCreatePermission, withPeer("127.0.0.1:1"))
+		a.ok(wire.MethodCreatePermission, withPeer("127.0.0.1:1"), withPeer("203.0.114.2:9"))
+		a.ok(wire.MethodChannelBind, withChannel(0x4000), withPeer("203.0.114.2:9"))
+		b.ok(wire.MethodCreatePermission, withPeer("127.0.0.1:1"))
 		r.s.Ended("bob", true)
 		r.advance(20 * time.Second)
 		a.write(a.sendFrame(b.relayed.String(), "to the relay"))
@@ -218,13 +219,13 @@ func TestLostSessionMeetsNobodyNew(t *testing.T) {
 			if name != "ada" {
 				c.allocate()
 			}
-			c.ok(methodCreatePermission, withPeer("127.0.0.1:1"))
+			c.ok(wire.MethodCreatePermission, withPeer("127.0.0.1:1"))
 		}
-		clients["ada"].ok(methodCreatePermission, withPeer(bob+":9"))
-		clients["ada"].refused(403, methodCreatePermission, withPeer(carol+":9"))
-		clients["bob"].ok(methodCreatePermission, withPeer(ada+":9"), withPeer(carol+":9"))
-		clients["carol"].ok(methodCreatePermission, withPeer(bob+":9"))
-		clients["carol"].refused(403, methodCreatePermission, withPeer(ada+":9"))
+		clients["ada"].ok(wire.MethodCreatePermission, withPeer(bob+":9"))
+		clients["ada"].refused(403, wire.MethodCreatePermission, withPeer(carol+":9"))
+		clients["bob"].ok(wire.MethodCreatePermission, withPeer(ada+":9"), withPeer(carol+":9"))
+		clients["carol"].ok(wire.MethodCreatePermission, withPeer(bob+":9"))
+		clients["carol"].refused(403, wire.MethodCreatePermission, withPeer(ada+":9"))
 		for _, pair := range [][2]string{{"ada", "bob"}, {"bob", "carol"}} {
 			from, to := clients[pair[0]], clients[pair[1]]
 			from.write(from.sendFrame(to.relayed.String(), "hello"))
@@ -249,7 +250,7 @@ func TestLostSessionsThatEndTogether(t *testing.T) {
 		for i := range 5 {
 			addr := fmt.Sprint("203.0.114.", 2+i)
 			r.session("udp", addr, addr, "tea")
-			a.ok(methodCreatePermission, withPeer(addr+":9"))
+			a.ok(wire.MethodCreatePermission, withPeer(addr+":9"))
 			r.s.Ended(addr, true)
 		}
 		r.advance(31 * time.Second)
@@ -291,7 +292,7 @@ func TestLeaveRacesWithCreatePermission(t *testing.T) {
 			case <-stop:
 				return
 			default:
-				a.write(a.build(methodCreatePermission, withPeer(bob+":9")))
+				a.write(a.build(wire.MethodCreatePermission, withPeer(bob+":9")))
 				a.answerOrNil(time.Second)
 			}
 		}
@@ -325,15 +326,15 @@ func TestLostSessionGetsNothingNew(t *testing.T) {
 		friend := r.session("udp", "friend", "203.0.114.2", "tea")
 		for _, c := range []*client{ghost, second, friend} {
 			c.allocate(withLifetime(3000))
-			c.ok(methodCreatePermission, withPeer("127.0.0.1:1"))
+			c.ok(wire.MethodCreatePermission, withPeer("127.0.0.1:1"))
 		}
 		r.s.Ended("ghost", true)
-		ghost.ok(methodCreatePermission, withPeer("203.0.114.2:9")) // its call goes on
+		ghost.ok(wire.MethodCreatePermission, withPeer("203.0.114.2:9")) // its call goes on
 		newcomer := r.session("udp", "newcomer", "203.0.114.3", "tea")
 		newcomer.allocate(withLifetime(3000))
-		newcomer.ok(methodCreatePermission, withPeer("127.0.0.1:1"), withPeer("203.0.114.2:9"))
-		ghost.refused(403, methodCreatePermission, withPeer("203.0.114.3:9"))
-		newcomer.refused(403, methodCreatePermission, withPeer("203.0.114.1:9"))
+		newcomer.ok(wire.MethodCreatePermission, withPeer("127.0.0.1:1"), withPeer("203.0.114.2:9"))
+		ghost.refused(403, wire.MethodCreatePermission, withPeer("203.0.114.3:9"))
+		newcomer.refused(403, wire.MethodCreatePermission, withPeer("203.0.114.1:9"))
 		ghost.write(ghost.sendFrame(newcomer.relayed.String(), "boo"))
 		newcomer.write(newcomer.sendFrame(ghost.relayed.String(), "who is there?"))
 		eventually(t, "both are denied", func() bool { return r.s.Snapshot().Drops["peer-denied"] == 2 })
@@ -389,21 +390,21 @@ func TestLostSessionLingersBesideItsSuccessor(t *testing.T) {
 	friend := r.session("udp", "friend", "203.0.114.2", "tea")
 	for _, c := range []*client{ada, friend} {
 		c.allocate(withLifetime(3000))
-		c.ok(methodCreatePermission, withPeer("127.0.0.1:1"))
+		c.ok(wire.MethodCreatePermission, withPeer("127.0.0.1:1"))
 	}
 	r.s.Ended("ada", true)
 	r.s.Opened("ada", "", netip.MustParseAddr("203.0.114.7"))
 	again := r.minted("udp", cred.Hub, "ada", time.Hour)
 	again.allocate(withLifetime(3000))
-	again.ok(methodCreatePermission, withPeer("127.0.0.1:1"))
+	again.ok(wire.MethodCreatePermission, withPeer("127.0.0.1:1"))
 
 	ada.write(ada.sendFrame(friend.relayed.String(), "still here"))
 	if _, _, data := friend.received(); data != "still here" {
 		t.Errorf("got %q", data)
 	}
-	again.refused(403, methodCreatePermission, withPeer("203.0.114.2:9")) // it has joined nothing
+	again.refused(403, wire.MethodCreatePermission, withPeer("203.0.114.2:9")) // it has joined nothing
 	r.s.Joined("tea", "ada")
-	again.ok(methodCreatePermission, withPeer("203.0.114.2:9"))
+	again.ok(wire.MethodCreatePermission, withPeer("203.0.114.2:9"))
 	again.write(again.sendFrame(friend.relayed.String(), "back"))
 	if _, _, data := friend.received(); data != "back" {
 		t.Errorf("got %q", data)
@@ -411,7 +412,7 @@ func TestLostSessionLingersBesideItsSuccessor(t *testing.T) {
 
 	r.advance(31 * time.Second)
 	eventually(t, "the old call is over", func() bool { return r.s.Allocations() == 2 })
-	again.ok(methodCreatePermission, withPeer("203.0.114.2:9"))
+	again.ok(wire.MethodCreatePermission, withPeer("203.0.114.2:9"))
 
 	r.s.Ended("ada", true)
 	r.s.Opened("ada", "", netip.MustParseAddr("203.0.114.7"))
@@ -431,10 +432,10 @@ func TestMovedSessionIsReachedAtItsNewAddress(t *testing.T) {
 	r.session("udp", "ada", "203.0.114.1", "tea")
 	friend := r.session("udp", "friend", "203.0.114.2", "tea")
 	friend.allocate()
-	friend.refused(403, methodCreatePermission, withPeer("203.0.114.7:9"))
+	friend.refused(403, wire.MethodCreatePermission, withPeer("203.0.114.7:9"))
 	r.s.Moved("ada", netip.MustParseAddr("203.0.114.7"))
-	friend.ok(methodCreatePermission, withPeer("203.0.114.7:9"))
-	friend.ok(methodCreatePermission, withPeer("203.0.114.1:9"))
+	friend.ok(wire.MethodCreatePermission, withPeer("203.0.114.7:9"))
+	friend.ok(wire.MethodCreatePermission, withPeer("203.0.114.1:9"))
 	if _, source, _ := r.s.Member("ada"); source.String() != "203.0.114.7" {
 		t.Errorf("source %v", source)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"signalbox/turnsvc/cred"
+	"signalbox/turnsvc/internal/wire"
 )
 
 // each runs a test over UDP and TCP.
@@ -25,20 +26,20 @@ func each(t *testing.T, change func(*Options), run func(t *testing.T, r *rig, tr
 func TestBindingTellsTheReflexiveAddress(t *testing.T) {
 	each(t, nil, func(t *testing.T, r *rig, transport string) {
 		c := r.dial(transport, "u", "p")
-		c.write(c.build(methodBinding))
+		c.write(c.build(wire.MethodBinding))
 		m := c.answer()
-		value, _ := m.get(attrXORMappedAddress)
-		addr, ok := xorAddress(value, m.transactionID())
-		if want := addrPort(c.conn.LocalAddr()); !ok || addr != want {
+		value, _ := m.Get(wire.AttrXORMappedAddress)
+		addr, ok := wire.XORAddress(value, m.TransactionID())
+		if want := wire.AddrPort(c.conn.LocalAddr()); !ok || addr != want {
 			t.Errorf("XOR-MAPPED-ADDRESS %v, want %v", addr, want)
 		}
-		if !m.fingerprint {
+		if !m.Fingerprint {
 			t.Error("a request with FINGERPRINT wants one in the answer")
 		}
-		c.write(c.build(methodBinding, attr(0x0003, 0, 0, 0, 6))) // CHANGE-REQUEST is not served here
+		c.write(c.build(wire.MethodBinding, attr(0x0003, 0, 0, 0, 6))) // CHANGE-REQUEST is not served here
 		if m := c.answer(); m.code() != 420 {
 			t.Errorf("unknown attribute: code %d, want 420", m.code())
-		} else if list, _ := m.get(attrUnknownAttributes); !bytes.Equal(list, []byte{0, 3}) {
+		} else if list, _ := m.Get(wire.AttrUnknownAttributes); !bytes.Equal(list, []byte{0, 3}) {
 			t.Errorf("UNKNOWN-ATTRIBUTES % x, want 00 03", list)
 		}
 	})
@@ -55,7 +56,7 @@ func TestRelayCarriesBothWays(t *testing.T) {
 		}
 
 		c.write(c.sendFrame(at, "too early"))
-		c.ok(methodCreatePermission, withPeer(at))
+		c.ok(wire.MethodCreatePermission, withPeer(at))
 		c.write(c.sendFrame(at, "by indication"))
 		data, from := readPeer(t, peer)
 		if data != "by indication" || from != relayed {
@@ -68,7 +69,7 @@ func TestRelayCarriesBothWays(t *testing.T) {
 			t.Errorf("got %q of %v", data, p)
 		}
 
-		c.ok(methodChannelBind, withChannel(0x4001), withPeer(at))
+		c.ok(wire.MethodChannelBind, withChannel(0x4001), withPeer(at))
 		for _, size := range []int{0, 1, 2, 3, 4, 1200, 9000} {
 			want := strings.Repeat("x", size)
 			c.write(c.channelFrame(0x4001, want))
@@ -98,10 +99,10 @@ func TestRelayCarriesBothWays(t *testing.T) {
 			t.Errorf("got channel %#x, peer %v", n, p)
 		}
 
-		if m := c.ok(methodRefresh, withLifetime(0)); m.lifetime() != 0 {
+		if m := c.ok(wire.MethodRefresh, withLifetime(0)); m.lifetime() != 0 {
 			t.Errorf("LIFETIME %v after a refresh with 0", m.lifetime())
 		}
-		c.refused(437, methodRefresh)
+		c.refused(437, wire.MethodRefresh)
 		if n := r.s.Allocations(); n != 0 {
 			t.Errorf("%d allocations are left", n)
 		}
@@ -115,11 +116,11 @@ func TestRelayToRelayInProcess(t *testing.T) {
 		func(t *testing.T, r *rig, transport string) {
 			a, b := r.dial(transport, "u", "p"), r.dial("tcp", "v", "q")
 			ra, rb := a.allocate(), b.allocate()
-			a.ok(methodCreatePermission, withPeer(rb.String()))
+			a.ok(wire.MethodCreatePermission, withPeer(rb.String()))
 			a.write(a.sendFrame(rb.String(), "not yet"))
 			eventually(t, "the packet without permission is dropped",
 				func() bool { return r.s.Snapshot().Drops["peer-unknown"] == 1 })
-			b.ok(methodChannelBind, withChannel(0x4000), withPeer(ra.String()))
+			b.ok(wire.MethodChannelBind, withChannel(0x4000), withPeer(ra.String()))
 			a.write(a.sendFrame(rb.String(), "hello"))
 			if _, n, data := b.received(); n != 0x4000 || data != "hello" {
 				t.Errorf("got %q on channel %#x", data, n)
@@ -137,12 +138,12 @@ func TestRelayToRelayInProcess(t *testing.T) {
 func TestAuthentication(t *testing.T) {
 	each(t, nil, func(t *testing.T, r *rig, transport string) {
 		challenge := r.dial(transport, "u", "p")
-		challenge.write(challenge.build(methodAllocate, withUDP))
+		challenge.write(challenge.build(wire.MethodAllocate, withUDP))
 		m := challenge.answer()
-		if realm, _ := m.get(attrRealm); m.code() != 401 || string(realm) != testRealm {
+		if realm, _ := m.Get(wire.AttrRealm); m.code() != 401 || string(realm) != testRealm {
 			t.Errorf("code %d, realm %q", m.code(), realm)
 		}
-		if reason, _ := m.get(attrErrorCode); len(reason) > 4 {
+		if reason, _ := m.Get(wire.AttrErrorCode); len(reason) > 4 {
 			t.Errorf("a stranger gets the reason phrase %q", reason[4:])
 		}
 
@@ -153,11 +154,11 @@ func TestAuthentication(t *testing.T) {
 			"expired":         r.minted(transport, cred.ICE, "someone", -time.Second),
 			"session is over": r.minted(transport, cred.Hub, "gone", time.Hour),
 		} {
-			m := c.refused(401, methodAllocate, withUDP)
-			if _, ok := m.get(attrNonce); !ok || m.integrity != 0 {
+			m := c.refused(401, wire.MethodAllocate, withUDP)
+			if _, ok := m.Get(wire.AttrNonce); !ok || m.Integrity != 0 {
 				t.Errorf("%s: want a challenge", name)
 			}
-			sizes = append(sizes, len(m.raw))
+			sizes = append(sizes, len(m.Raw))
 		}
 		for _, n := range sizes {
 			if n != sizes[0] {
@@ -171,7 +172,7 @@ func TestAuthentication(t *testing.T) {
 			if got := r.s.Snapshot().Allocations; len(got) != 1 || got[0].Class != class.String() {
 				t.Errorf("%v: snapshot %+v", class, got)
 			}
-			c.ok(methodRefresh, withLifetime(0))
+			c.ok(wire.MethodRefresh, withLifetime(0))
 		}
 
 		by := r.s.Snapshot().RefusalsByClass
@@ -183,8 +184,8 @@ func TestAuthentication(t *testing.T) {
 		c := r.dial(transport, "u", "p")
 		c.allocate()
 		c.user, c.key = "v", cred.LongTermKey("v", testRealm, "q")
-		c.refused(441, methodRefresh, withLifetime(0))
-		c.refused(441, methodCreatePermission, withPeer("127.0.0.1:9"))
+		c.refused(441, wire.MethodRefresh, withLifetime(0))
+		c.refused(441, wire.MethodCreatePermission, withPeer("127.0.0.1:9"))
 		if r.s.Allocations() != 1 {
 			t.Error("another user ended the allocation")
 		}
@@ -201,11 +202,11 @@ func TestCallOutlivesItsCredential(t *testing.T) {
 		c := r.minted(transport, cred.Shared, "x", time.Minute)
 		c.allocate()
 		r.advance(5 * time.Minute) // the allocation lasts ten
-		c.ok(methodRefresh)
-		c.ok(methodCreatePermission, withPeer("127.0.0.1:9"))
-		c.ok(methodChannelBind, withChannel(0x4000), withPeer("127.0.0.1:9"))
-		c.ok(methodRefresh, withLifetime(0))
-		c.refused(401, methodAllocate, withUDP)
+		c.ok(wire.MethodRefresh)
+		c.ok(wire.MethodCreatePermission, withPeer("127.0.0.1:9"))
+		c.ok(wire.MethodChannelBind, withChannel(0x4000), withPeer("127.0.0.1:9"))
+		c.ok(wire.MethodRefresh, withLifetime(0))
+		c.refused(401, wire.MethodAllocate, withUDP)
 	})
 }
 
@@ -215,7 +216,7 @@ func TestDeadlines(t *testing.T) {
 		peer := r.peer()
 		at := peer.LocalAddr().String()
 		c.allocate(withLifetime(3000))
-		c.ok(methodChannelBind, withChannel(0x4000), withPeer(at))
+		c.ok(wire.MethodChannelBind, withChannel(0x4000), withPeer(at))
 
 		r.advance(290 * time.Second)
 		c.write(c.channelFrame(0x4000, "in time"))
@@ -225,19 +226,19 @@ func TestDeadlines(t *testing.T) {
 		r.advance(11 * time.Second) // the permission is over, the channel is not
 		c.write(c.channelFrame(0x4000, "late"))
 		eventually(t, "the drop is counted", func() bool { return r.s.Snapshot().Drops["no-channel"] == 1 })
-		c.ok(methodCreatePermission, withPeer(at))
+		c.ok(wire.MethodCreatePermission, withPeer(at))
 		c.write(c.channelFrame(0x4000, "again"))
 		if data, _ := readPeer(t, peer); data != "again" {
 			t.Errorf("got %q", data)
 		}
 		r.advance(301 * time.Second) // now both are
-		c.ok(methodChannelBind, withChannel(0x4001), withPeer(at))
-		c.refused(400, methodChannelBind, withChannel(0x4000), withPeer(at))
-		c.refused(400, methodChannelBind, withChannel(0x4001), withPeer("127.0.0.1:1"))
-		c.ok(methodChannelBind, withChannel(0x4001), withPeer(at))
+		c.ok(wire.MethodChannelBind, withChannel(0x4001), withPeer(at))
+		c.refused(400, wire.MethodChannelBind, withChannel(0x4000), withPeer(at))
+		c.refused(400, wire.MethodChannelBind, withChannel(0x4001), withPeer("127.0.0.1:1"))
+		c.ok(wire.MethodChannelBind, withChannel(0x4001), withPeer(at))
 
 		r.advance(3000 * time.Second)
-		c.refused(437, methodRefresh)
+		c.refused(437, wire.MethodRefresh)
 		eventually(t, "the allocation is removed", func() bool { return r.s.Allocations() == 0 })
 	})
 }
@@ -245,30 +246,30 @@ func TestDeadlines(t *testing.T) {
 func TestAllocateRefusals(t *testing.T) {
 	each(t, func(o *Options) { o.Limits.PerUser = 2 }, func(t *testing.T, r *rig, transport string) {
 		c := r.dial(transport, "u", "p")
-		c.refused(400, methodAllocate)
-		c.refused(442, methodAllocate, attr(attrRequestedTransport, 6, 0, 0, 0))
-		c.refused(440, methodAllocate, withUDP, withFamily(3))
-		c.refused(400, methodAllocate, withUDP, attr(attrEvenPort, 0x80),
-			attr(attrReservationToken, 1, 2, 3, 4, 5, 6, 7, 8))
-		c.refused(508, methodAllocate, withUDP, attr(attrReservationToken, 1, 2, 3, 4, 5, 6, 7, 8))
-		c.refused(400, methodAllocate, withUDP, attr(attrLifetime, 1, 2))
-		m := c.refused(420, methodAllocate, withUDP, attr(0x0027), attr(0x7001))
-		if list, _ := m.get(attrUnknownAttributes); !bytes.Equal(list, []byte{0, 0x27, 0x70, 1}) {
+		c.refused(400, wire.MethodAllocate)
+		c.refused(442, wire.MethodAllocate, attr(wire.AttrRequestedTransport, 6, 0, 0, 0))
+		c.refused(440, wire.MethodAllocate, withUDP, withFamily(3))
+		c.refused(400, wire.MethodAllocate, withUDP, attr(wire.AttrEvenPort, 0x80),
+			attr(wire.AttrReservationToken, 1, 2, 3, 4, 5, 6, 7, 8))
+		c.refused(508, wire.MethodAllocate, withUDP, attr(wire.AttrReservationToken, 1, 2, 3, 4, 5, 6, 7, 8))
+		c.refused(400, wire.MethodAllocate, withUDP, attr(wire.AttrLifetime, 1, 2))
+		m := c.refused(420, wire.MethodAllocate, withUDP, attr(0x0027), attr(0x7001))
+		if list, _ := m.Get(wire.AttrUnknownAttributes); !bytes.Equal(list, []byte{0, 0x27, 0x70, 1}) {
 			t.Errorf("UNKNOWN-ATTRIBUTES % x", list)
 		}
-		if !m.signedBy(c.key) {
+		if !m.SignedBy(c.key) {
 			t.Error("the refusal is not signed")
 		}
 		c.allocate()
-		first := append([]byte(nil), c.answerTo(c.build(methodAllocate, withUDP)).raw...)
-		if (&message{}).decode(first); r.s.Snapshot().Refusals[437] != 1 {
+		first := append([]byte(nil), c.answerTo(c.build(wire.MethodAllocate, withUDP)).Raw...)
+		if (&message{}).Decode(first); r.s.Snapshot().Refusals[437] != 1 {
 			t.Error("a second Allocate is not a mismatch")
 		}
 		r.dial(transport, "u", "p").allocate()
-		r.dial(transport, "u", "p").refused(486, methodAllocate, withUDP)
+		r.dial(transport, "u", "p").refused(486, wire.MethodAllocate, withUDP)
 		r.s.Drain()
-		r.dial(transport, "v", "q").refused(508, methodAllocate, withUDP)
-		c.ok(methodRefresh)
+		r.dial(transport, "v", "q").refused(508, wire.MethodAllocate, withUDP)
+		c.ok(wire.MethodRefresh)
 	})
 }
 
@@ -281,21 +282,21 @@ func (c *client) answerTo(frame []byte) *message {
 func TestEvenPort(t *testing.T) {
 	r := newRig(t, nil)
 	c := r.dial("udp", "u", "p")
-	m := c.ok(methodAllocate, withUDP, attr(attrEvenPort, 0x80))
-	value, _ := m.get(attrXORRelayedAddress)
-	rtp, _ := xorAddress(value, m.transactionID())
-	token, ok := m.get(attrReservationToken)
+	m := c.ok(wire.MethodAllocate, withUDP, attr(wire.AttrEvenPort, 0x80))
+	value, _ := m.Get(wire.AttrXORRelayedAddress)
+	rtp, _ := wire.XORAddress(value, m.TransactionID())
+	token, ok := m.Get(wire.AttrReservationToken)
 	if rtp.Port()%2 != 0 || !ok {
 		t.Fatalf("port %d, token %v", rtp.Port(), ok)
 	}
 	other := r.dial("udp", "v", "q")
-	other.refused(508, methodAllocate, withUDP, attr(attrReservationToken, token...)) // another user's
-	rtcp := r.dial("udp", "u", "p").allocate(attr(attrReservationToken, token...))
+	other.refused(508, wire.MethodAllocate, withUDP, attr(wire.AttrReservationToken, token...)) // another user's
+	rtcp := r.dial("udp", "u", "p").allocate(attr(wire.AttrReservationToken, token...))
 	if rtcp.Port() != rtp.Port()+1 {
 		t.Errorf("the reserved port is %d, want %d", rtcp.Port(), rtp.Port()+1)
 	}
 	for range 20 {
-		if p := r.dial("udp", "u", "p").allocate(attr(attrEvenPort, 0)); p.Port()%2 != 0 {
+		if p := r.dial("udp", "u", "p").allocate(attr(wire.AttrEvenPort, 0)); p.Port()%2 != 0 {
 			t.Errorf("EVEN-PORT gave %d", p.Port())
 		}
 	}
@@ -307,18 +308,18 @@ func TestReservationsAndPortsComeBack(t *testing.T) {
 		return len(r.s.books.pools[0].free[0]) + len(r.s.books.pools[0].free[1])
 	}
 	c := r.dial("udp", "u", "p")
-	c.ok(methodAllocate, withUDP, attr(attrEvenPort, 0x80))
+	c.ok(wire.MethodAllocate, withUDP, attr(wire.AttrEvenPort, 0x80))
 	d := r.dial("udp", "u", "p")
-	d.ok(methodAllocate, withUDP, attr(attrEvenPort, 0x80))
-	r.dial("udp", "v", "q").refused(508, methodAllocate, withUDP)
-	c.ok(methodRefresh, withLifetime(0))
-	d.ok(methodRefresh, withLifetime(0))
+	d.ok(wire.MethodAllocate, withUDP, attr(wire.AttrEvenPort, 0x80))
+	r.dial("udp", "v", "q").refused(508, wire.MethodAllocate, withUDP)
+	c.ok(wire.MethodRefresh, withLifetime(0))
+	d.ok(wire.MethodRefresh, withLifetime(0))
 	r.advance(31 * time.Second)
 	eventually(t, "reservations end", func() bool { return r.inBooks(full) == 4 })
 	for range 50 { // the pool neither leaks nor gives one port twice
 		e := r.dial("udp", "u", "p")
 		e.allocate()
-		e.ok(methodRefresh, withLifetime(0))
+		e.ok(wire.MethodRefresh, withLifetime(0))
 	}
 	if n := r.inBooks(full); n != 4 {
 		t.Errorf("%d ports are free, want 4", n)
@@ -334,9 +335,9 @@ func (r *rig) inBooks(f func() int) int {
 func inBooks(t testing.TB, s *Server, f func() int) int {
 	t.Helper()
 	got := make(chan int, 1)
-	raw := make([]byte, headerSize)
+	raw := make([]byte, wire.HeaderSize)
 	rand.Read(raw) // another transaction each time
-	probe := &request{link: probeLink{func() { got <- f() }}, msg: message{method: methodRefresh, raw: raw}}
+	probe := &request{link: probeLink{func() { got <- f() }}, msg: wire.Message{Method: wire.MethodRefresh, Raw: raw}}
 	eventually(t, "room in the queue", func() bool { return s.books.submit(probe) })
 	return <-got
 }
@@ -368,24 +369,24 @@ func TestPermissionPolicy(t *testing.T) {
 			"203.0.113.1:9",
 			"224.0.0.1:9", "240.0.0.1:9", "255.255.255.255:9", "8.8.8.8:9",
 		} {
-			m := c.refused(403, methodCreatePermission, withPeer(peer))
-			if !m.signedBy(c.key) {
+			m := c.refused(403, wire.MethodCreatePermission, withPeer(peer))
+			if !m.SignedBy(c.key) {
 				t.Errorf("%s: the refusal is not signed", peer)
 			}
-			c.refused(403, methodChannelBind, withChannel(0x4000), withPeer(peer))
-			c.refused(403, methodCreatePermission, withPeer(public), withPeer(peer))
+			c.refused(403, wire.MethodChannelBind, withChannel(0x4000), withPeer(peer))
+			c.refused(403, wire.MethodCreatePermission, withPeer(public), withPeer(peer))
 		}
 		if p := r.s.Snapshot().Allocations[0].Permissions; len(p) != 0 {
 			t.Errorf("refused requests installed %v", p)
 		}
-		c.refused(443, methodCreatePermission, withPeer("[2001:db9::1]:9"))
-		c.refused(443, methodCreatePermission, withPeer("[::ffff:127.0.0.1]:9"))
-		c.refused(400, methodCreatePermission)
+		c.refused(443, wire.MethodCreatePermission, withPeer("[2001:db9::1]:9"))
+		c.refused(443, wire.MethodCreatePermission, withPeer("[::ffff:127.0.0.1]:9"))
+		c.refused(400, wire.MethodCreatePermission)
 		for _, size := range []int{0, 1, 2, 3, 4, 7, 9, 19, 21} {
-			c.refused(400, methodCreatePermission, attr(attrXORPeerAddress, make([]byte, size)...))
+			c.refused(400, wire.MethodCreatePermission, attr(wire.AttrXORPeerAddress, make([]byte, size)...))
 		}
-		c.ok(methodCreatePermission, withPeer(public), withPeer("10.1.0.1:9"))
-		c.ok(methodCreatePermission, withPeer("198.51.100.7:9")) // relays of this box
+		c.ok(wire.MethodCreatePermission, withPeer(public), withPeer("10.1.0.1:9"))
+		c.ok(wire.MethodCreatePermission, withPeer("198.51.100.7:9")) // relays of this box
 		if p := r.s.Snapshot().Allocations[0].Permissions; len(p) != 3 {
 			t.Errorf("permissions %v", p)
 		}
@@ -393,11 +394,11 @@ func TestPermissionPolicy(t *testing.T) {
 		// A credential without a session reaches this box's relays only.
 		ice := r.minted(transport, cred.ICE, "x", time.Hour)
 		ice.allocate()
-		ice.refused(403, methodCreatePermission, withPeer(public))
+		ice.refused(403, wire.MethodCreatePermission, withPeer(public))
 		if by := r.s.Snapshot().RefusalsByClass; by["ice"][403] != 1 || by["static"][403] == 0 {
 			t.Errorf("refusals by class: %v", by)
 		}
-		ice.ok(methodCreatePermission, withPeer("198.51.100.7:9"))
+		ice.ok(wire.MethodCreatePermission, withPeer("198.51.100.7:9"))
 	})
 }
 
@@ -406,20 +407,20 @@ func TestLimitsOfAnAllocation(t *testing.T) {
 	c := r.dial("udp", "u", "p")
 	c.allocate()
 	for i := range 3 {
-		c.ok(methodCreatePermission, withPeer(fmt.Sprintf("127.0.0.%d:9", i+1)))
+		c.ok(wire.MethodCreatePermission, withPeer(fmt.Sprintf("127.0.0.%d:9", i+1)))
 	}
-	c.refused(508, methodCreatePermission, withPeer("127.0.0.4:9"))
-	c.refused(508, methodChannelBind, withChannel(0x4000), withPeer("127.0.0.4:9"))
-	c.ok(methodChannelBind, withChannel(0x4000), withPeer("127.0.0.1:1"))
-	c.ok(methodChannelBind, withChannel(0x4001), withPeer("127.0.0.1:2"))
-	c.refused(508, methodChannelBind, withChannel(0x4002), withPeer("127.0.0.1:3"))
+	c.refused(508, wire.MethodCreatePermission, withPeer("127.0.0.4:9"))
+	c.refused(508, wire.MethodChannelBind, withChannel(0x4000), withPeer("127.0.0.4:9"))
+	c.ok(wire.MethodChannelBind, withChannel(0x4000), withPeer("127.0.0.1:1"))
+	c.ok(wire.MethodChannelBind, withChannel(0x4001), withPeer("127.0.0.1:2"))
+	c.refused(508, wire.MethodChannelBind, withChannel(0x4002), withPeer("127.0.0.1:3"))
 	r.advance(301 * time.Second)
 	eventually(t, "expired permissions are forgotten",
 		func() bool { return len(r.s.Snapshot().Allocations[0].Permissions) == 0 })
 	r.advance(time.Second)
 	eventually(t, "room for another", func() bool {
-		return c.request(methodCreatePermission,
-			withPeer("127.0.0.4:9")).class == classSuccess
+		return c.request(wire.MethodCreatePermission,
+			withPeer("127.0.0.4:9")).Class == wire.ClassSuccess
 	})
 }
 
@@ -459,12 +460,12 @@ func TestNonce(t *testing.T) {
 	c := r.dial("udp", "u", "p")
 	c.allocate()
 	r.advance(35 * time.Minute)
-	c.write(c.build(methodRefresh))
+	c.write(c.build(wire.MethodRefresh))
 	m := c.answer()
-	fresh, _ := m.get(attrNonce)
+	fresh, _ := m.Get(wire.AttrNonce)
 	if m.code() != 438 || len(fresh) == 0 {
 		t.Fatalf("code %d", m.code())
 	}
 	c.nonce = fresh
-	c.refused(437, methodRefresh) // its ten minutes are over, but it is authenticated
+	c.refused(437, wire.MethodRefresh) // its ten minutes are over, but it is authenticated
 }

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"signalbox/turnsvc/internal/wire"
 )
 
 // Clients that create, relay and die in every way: when they have gone, ports, goroutines and
@@ -102,14 +104,14 @@ func (r *rig) live(transport string, peer *net.UDPConn, echoed *atomic.Int64) {
 	var attrs []setter
 	switch rand.IntN(4) {
 	case 0:
-		attrs = append(attrs, attr(attrEvenPort, 0x80))
+		attrs = append(attrs, attr(wire.AttrEvenPort, 0x80))
 	case 1:
 		attrs = append(attrs, withLifetime(60))
 	}
-	if m := c.try(methodAllocate, append(attrs, withUDP)...); m == nil || m.class != classSuccess {
+	if m := c.try(wire.MethodAllocate, append(attrs, withUDP)...); m == nil || m.Class != wire.ClassSuccess {
 		return // the server was busy, or out of ports
 	}
-	c.try(methodChannelBind, withChannel(0x4000), withPeer(at))
+	c.try(wire.MethodChannelBind, withChannel(0x4000), withPeer(at))
 	for i := range rand.IntN(20) {
 		data := fmt.Sprint("packet ", i)
 		if i%2 == 0 {
@@ -123,17 +125,17 @@ func (r *rig) live(transport string, peer *net.UDPConn, echoed *atomic.Int64) {
 	}
 	switch rand.IntN(6) {
 	case 0:
-		c.try(methodRefresh, withLifetime(0))
+		c.try(wire.MethodRefresh, withLifetime(0))
 	case 1: // without a word
 	case 2: // and in the middle of a frame
-		conn.Write(c.build(methodRefresh)[:30]) //nolint:errcheck
+		conn.Write(c.build(wire.MethodRefresh)[:30]) //nolint:errcheck
 	case 3: // with a request on its way
-		conn.Write(c.build(methodCreatePermission, withPeer(at))) //nolint:errcheck
+		conn.Write(c.build(wire.MethodCreatePermission, withPeer(at))) //nolint:errcheck
 	case 4:
 		for _, a := range r.s.books.list() {
-			if a.client == addrPort(conn.LocalAddr()) {
-				r.s.books.end(a)                   // a kick
-				conn.Write(c.build(methodRefresh)) //nolint:errcheck
+			if a.client == wire.AddrPort(conn.LocalAddr()) {
+				r.s.books.end(a)                        // a kick
+				conn.Write(c.build(wire.MethodRefresh)) //nolint:errcheck
 			}
 		}
 	case 5: // with a reset
@@ -153,7 +155,7 @@ func (c *client) try(method uint16, attrs ...setter) *message {
 		if m == nil {
 			continue
 		}
-		if nonce, ok := m.get(attrNonce); ok {
+		if nonce, ok := m.Get(wire.AttrNonce); ok {
 			c.nonce = append([]byte(nil), nonce...)
 			continue
 		}
@@ -184,14 +186,14 @@ func endsRace(t *testing.T, length time.Duration) {
 				if c == nil {
 					c = r.dial(transport, "u", "p")
 				}
-				if m := c.try(methodAllocate, withUDP); m == nil || m.class != classSuccess && m.code() != 437 {
+				if m := c.try(wire.MethodAllocate, withUDP); m == nil || m.Class != wire.ClassSuccess && m.code() != 437 {
 					t.Errorf("the 5-tuple is lost: %+v", m)
 					return
 				}
 				c.unhandled = nil
 				mine := func(do func(*allocation)) {
 					for _, a := range r.s.books.list() {
-						if a.client == addrPort(c.conn.LocalAddr()) {
+						if a.client == wire.AddrPort(c.conn.LocalAddr()) {
 							do(a)
 						}
 					}
@@ -219,14 +221,14 @@ func endsRace(t *testing.T, length time.Duration) {
 				})
 				failed := false
 				for j := range 25 {
-					if _, err := c.conn.Write(c.build(methodCreatePermission,
+					if _, err := c.conn.Write(c.build(wire.MethodCreatePermission,
 						withPeer(fmt.Sprintf("127.0.0.%d:9", 1+j)))); err != nil {
 						failed = true // closed, as it should be
 						break
 					}
 					sent.Add(1)
 					if round%4 == 3 && j == 12 {
-						c.conn.Write(c.build(methodRefresh, withLifetime(0))) //nolint:errcheck // see above
+						c.conn.Write(c.build(wire.MethodRefresh, withLifetime(0))) //nolint:errcheck // see above
 					}
 					time.Sleep(time.Second * clients / 1200) // 1,200 a second in all
 				}
@@ -238,7 +240,7 @@ func endsRace(t *testing.T, length time.Duration) {
 					c = nil
 					continue
 				}
-				if c.try(methodRefresh, withLifetime(0)) == nil {
+				if c.try(wire.MethodRefresh, withLifetime(0)) == nil {
 					t.Error("the 5-tuple gets no answer")
 					return
 				}

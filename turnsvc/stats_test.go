@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"signalbox/turnsvc/cred"
+	"signalbox/turnsvc/internal/wire"
 )
 
 // carried adds up what allocations say of themselves.
@@ -56,8 +57,8 @@ func TestRelayedOutlastsAllocations(t *testing.T) {
 		from, to := r.dial("udp", "u", "p"), r.dial("tcp", "v", "q")
 		from.allocate()
 		to.allocate()
-		from.ok(methodChannelBind, withChannel(0x4000), withPeer(to.relayed.String()))
-		to.ok(methodChannelBind, withChannel(0x4000), withPeer(from.relayed.String()))
+		from.ok(wire.MethodChannelBind, withChannel(0x4000), withPeer(to.relayed.String()))
+		to.ok(wire.MethodChannelBind, withChannel(0x4000), withPeer(from.relayed.String()))
 		all = append(all, r.s.books.list()...)
 		frame := from.channelFrame(0x4000, strings.Repeat("x", 100+round))
 		for range 50 {
@@ -68,7 +69,7 @@ func TestRelayedOutlastsAllocations(t *testing.T) {
 			r.s.KickUser("v")
 		} else {
 			to.received()
-			from.ok(methodRefresh, withLifetime(0))
+			from.ok(wire.MethodRefresh, withLifetime(0))
 			to.conn.Close()
 		}
 		eventually(t, "they end", func() bool { return r.s.Allocations() == 0 })
@@ -93,7 +94,7 @@ func TestThePacketAfterTheEndCounts(t *testing.T) {
 	c.allocate()
 	a := r.s.books.list()[0]
 	a.toClient.add(1000)
-	c.ok(methodRefresh, withLifetime(0))
+	c.ok(wire.MethodRefresh, withLifetime(0))
 	if got := r.s.Summary().Relayed; got != (Relayed{ToClientBytes: 1000, ToClientPackets: 1}) {
 		t.Errorf("after the end: %+v", got)
 	}
@@ -145,8 +146,8 @@ func TestSummaryCounts(t *testing.T) {
 	needIPv6(t)
 	r := newRig(t, func(o *Options) { o.Limits.TotalPerMonth = 1 << 40 })
 	r.dial("udp", "u", "p").allocate()
-	r.dial("tcp", "u", "p").allocate(withFamily(familyIPv6))
-	r.minted("tcp", cred.Shared, "someone", time.Hour).allocate(attr(attrEvenPort, 0x80)) // the next port, too
+	r.dial("tcp", "u", "p").allocate(withFamily(wire.FamilyIPv6))
+	r.minted("tcp", cred.Shared, "someone", time.Hour).allocate(attr(wire.AttrEvenPort, 0x80)) // the next port, too
 	s := r.s.Summary()
 	if len(s.Allocations) != 0 || s.TransferLimit != 1<<40 {
 		t.Errorf("%d allocations are listed, the limit is %d", len(s.Allocations), s.TransferLimit)

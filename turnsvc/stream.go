@@ -1,7 +1,6 @@
 package turnsvc
 
 import (
-	"encoding/binary"
 	"errors"
 	"net"
 	"net/netip"
@@ -9,15 +8,17 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"signalbox/turnsvc/internal/wire"
 )
 
 const (
 	// streamQueue bounds what waits for a slow client, in bytes. What does not fit is dropped, as a
 	// network would.
 	streamQueue = 256 << 10
-	// streamBuffer is the read buffer that a stream starts with. Of a client that is known, a
-	// longer frame makes it grow to that frame's size; a stranger's frames must fit.
-	streamBuffer = 4 << 10
+	// streamBuffer is the read buffer that a stream starts with. A longer frame of a client that is
+	// known makes it grow to that frame's size; a stranger's frames must fit.
+	streamBuffer = wire.StrangerFrame
 )
 
 // streamLink is one TURN client on a TCP, TLS or DTLS connection.
@@ -76,7 +77,7 @@ func (l *streamLink) write() {
 		if l.writeFrames(out) != nil {
 			return
 		}
-		if cap(out) > 2*streamBuffer {
+		if cap(out) > 2*wire.StrangerFrame {
 			out = nil // a burst's buffer is not kept for the connection's life
 		}
 	}
@@ -92,9 +93,9 @@ func (l *streamLink) writeFrames(frames []byte) error {
 		size := len(frames)
 		switch l.name {
 		case "tls":
-			_, size, _ = frameSize(frames, true)
+			_, size, _ = wire.FrameSize(frames, true)
 		case "dtls":
-			size, _, _ = frameSize(frames, true) // nothing is padded there
+			size, _, _ = wire.FrameSize(frames, true) // nothing is padded there
 		}
 		if _, err := l.conn.Write(frames[:size]); err != nil {
 			return err
@@ -131,8 +132,8 @@ func (l *streamLink) sleep(d time.Duration) bool {
 // ServeConn serves one TURN client on a connection and returns when that is over; its allocation
 // ends with it. It owns conn. transport is "tcp", "tls" or "dtls".
 func (s *Server) ServeConn(conn net.Conn, transport string) {
-	l := &streamLink{conn: conn, name: transport, s: s, addr: addrPort(conn.LocalAddr()),
-		peer: addrPort(conn.RemoteAddr())}
+	l := &streamLink{conn: conn, name: transport, s: s, addr: wire.AddrPort(conn.LocalAddr()),
+		peer: wire.AddrPort(conn.RemoteAddr())}
 	l.wake.L = &l.mu
 	if !s.streams.add(l) {
 		conn.Close()
@@ -174,7 +175,7 @@ func (l *streamLink) read() {
 		need := 4
 		for {
 			known = known || l.a.Load() != nil
-			size, padded, ok := frameSize(buf[start:end], known)
+			size, padded, ok := wire.FrameSize(buf[start:end], known)
 			if !ok {
 				l.s.counters.drop(dropMalformed)
 				return
@@ -183,17 +184,17 @@ func (l *streamLink) read() {
 				need = max(need, padded)
 				break
 			}
-			l.s.receive(in, packet{buf, start, size}, l.peer)
+			l.s.receive(in, wire.Packet{Buf: buf, Off: start, N: size}, l.peer)
 			start += padded
 			deadline = time.Now().Add(l.s.streams.idle)
 		}
-		if start+need+tailroom > len(buf) || start == end {
+		if start+need+wire.Tailroom > len(buf) || start == end {
 			buf, start, end = compact(buf, start, end, need)
 		}
 		if l.conn.SetReadDeadline(deadline) != nil {
 			return
 		}
-		n, err := l.conn.Read(buf[end : len(buf)-tailroom])
+		n, err := l.conn.Read(buf[end : len(buf)-wire.Tailroom])
 		end += n
 		if err != nil && n == 0 {
 			if a := l.a.Load(); a != nil && a.live(l.s.clock.now()) && errors.Is(err, os.ErrDeadlineExceeded) {
@@ -208,35 +209,13 @@ func (l *streamLink) read() {
 // compact moves the unread bytes to the front, in a larger buffer if a frame of need bytes would
 // not fit, and back in a small one when a large one is empty.
 func compact(buf []byte, start, end, need int) ([]byte, int, int) {
-	want := headroom + max(need, streamBuffer) + tailroom
+	want := wire.Headroom + max(need, wire.StrangerFrame) + wire.Tailroom
 	next := buf
 	if len(buf) < want || (start == end && len(buf) > want) {
 		next = make([]byte, want)
 	}
-	n := copy(next[headroom:], buf[start:end])
-	return next, headroom, headroom + n
-}
-
-// frameSize returns the size of the frame that b begins with, without and with its padding; 0 and 0
-// when b is too short to tell. ok is false for what cannot be TURN: then the stream has no way back
-// to a frame's start. ChannelData counts only from a client that is known, by its allocation:
-// before that it is some other protocol's greeting.
-func frameSize(b []byte, known bool) (size, padded int, ok bool) {
-	if len(b) < 4 {
-		return 0, 0, len(b) == 0 || b[0] <= lastChannel>>8
-	}
-	typ, length := binary.BigEndian.Uint16(b), int(binary.BigEndian.Uint16(b[2:]))
-	switch {
-	case typ < 0x4000:
-		if length%4 != 0 || !known && headerSize+length > streamBuffer || len(b) >= 8 &&
-			binary.BigEndian.Uint32(b[4:]) != magicCookie {
-			return 0, 0, false
-		}
-		return headerSize + length, headerSize + length, true
-	case typ <= lastChannel && known:
-		return 4 + length, 4 + (length+3)&^3, true
-	}
-	return 0, 0, false
+	n := copy(next[wire.Headroom:], buf[start:end])
+	return next, wire.Headroom, wire.Headroom + n
 }
 
 // timeouts of streams: firstFrame ends those that never say anything sensible, idle those that stop
@@ -288,15 +267,4 @@ func (t *streams) closeAll() {
 	for _, l := range all {
 		l.close()
 	}
-}
-
-func addrPort(a net.Addr) netip.AddrPort {
-	switch a := a.(type) {
-	case *net.TCPAddr:
-		return unmap(a.AddrPort())
-	case *net.UDPAddr:
-		return unmap(a.AddrPort())
-	}
-	ap, _ := netip.ParseAddrPort(a.String()) // other conns: an unparsable address is the zero one, which is nobody's
-	return unmap(ap)
 }

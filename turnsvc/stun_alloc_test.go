@@ -2,32 +2,36 @@
 
 package turnsvc
 
-import "testing"
+import (
+	"testing"
+
+	"signalbox/turnsvc/internal/wire"
+)
 
 func TestSTUNAllocatesNothing(t *testing.T) {
 	d := newDiscovery(t)
 	conn := listenLoopback(t)
-	src := addrPort(conn.LocalAddr())
+	src := wire.AddrPort(conn.LocalAddr())
 	plain := newServer(t)
-	buf := new(buffer)
+	buf := new(wire.Buffer)
 	for name, tc := range map[string]struct {
 		s     *Server
 		in    *inlet
 		frame []byte
 	}{
 		"Binding":         {plain, &inlet{}, bindingRequest()},
-		"Binding refused": {plain, &inlet{}, bindingRequest(attr(attrChangeRequest, 0, 0, 0, 6))},
+		"Binding refused": {plain, &inlet{}, bindingRequest(attr(wire.AttrChangeRequest, 0, 0, 0, 6))},
 		"classic":         {plain, &inlet{}, classicRequest()},
 		"classic refused": {plain, &inlet{}, classicRequest(0, 3, 0, 4, 0, 0, 0, 6)},
 		"discovery":       {d.s, &inlet{corner: d.s.corner(d.at[0][0])}, bindingRequest()},
 		"discovery, another socket": {d.s, &inlet{corner: d.s.corner(d.at[0][0])},
-			bindingRequest(attr(attrChangeRequest, 0, 0, 0, 6))},
+			bindingRequest(attr(wire.AttrChangeRequest, 0, 0, 0, 6))},
 		"classic and another socket": {d.s, &inlet{corner: d.s.corner(d.at[0][0])},
 			classicRequest(0, 3, 0, 4, 0, 0, 0, 6)},
 	} {
 		tc.in.link = &packetLink{conn: listenLoopback(t), clients: newTable(), s: tc.s}
 		if n := testing.AllocsPerRun(200, func() {
-			tc.s.receive(tc.in, packet{buf[:], headroom, copy(buf[headroom:], tc.frame)}, src)
+			tc.s.receive(tc.in, buf.Packet(copy(buf[wire.Headroom:], tc.frame)), src)
 		}); n != 0 {
 			t.Errorf("%s: %v allocations a packet", name, n)
 		}

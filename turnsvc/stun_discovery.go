@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+
+	"signalbox/turnsvc/internal/wire"
 )
 
 // NAT behavior discovery (RFC 5780): a client asks to be answered from another address or port of
@@ -33,7 +35,7 @@ func (s *Server) EnableDiscovery(conns [2][2]*net.UDPConn) error {
 	all := new([2][2]corner)
 	for i := range conns {
 		for j, conn := range conns[i] {
-			all[i][j] = corner{conn: conn, at: addrPort(conn.LocalAddr()), all: all, i: i, j: j}
+			all[i][j] = corner{conn: conn, at: wire.AddrPort(conn.LocalAddr()), all: all, i: i, j: j}
 		}
 	}
 	at := func(i, j int) netip.AddrPort { return all[i][j].at }
@@ -72,18 +74,18 @@ const (
 
 // route reads from where and to where the client that asked c wants its answer (RFC 5780 §6.1). A
 // nil corner answers as it was asked. ok is false if an attribute has a wrong size.
-func (c *corner) route(m *message, src netip.AddrPort) (from *corner, to netip.AddrPort, ok bool) {
+func (c *corner) route(m *wire.Message, src netip.AddrPort) (from *corner, to netip.AddrPort, ok bool) {
 	if c == nil {
 		return nil, src, true
 	}
 	from, to = c, src
-	if v, has := m.get(attrChangeRequest); has {
+	if v, has := m.Get(wire.AttrChangeRequest); has {
 		if len(v) != 4 {
 			return nil, src, false
 		}
 		from = c.change(v[3])
 	}
-	if v, has := m.get(attrResponsePort); has {
+	if v, has := m.Get(wire.AttrResponsePort); has {
 		// Two bytes of port; many clients count the padding in.
 		if len(v) != 2 && len(v) != 4 {
 			return nil, src, false

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"signalbox/turnsvc/cred"
+	"signalbox/turnsvc/internal/wire"
 )
 
 // discovery is a server whose STUN responder has two addresses and two ports.
@@ -29,7 +30,7 @@ func newDiscovery(t testing.TB) *discovery {
 	done := make(chan struct{}, 4)
 	for i := range conns {
 		for j, conn := range conns[i] {
-			d.at[i][j] = addrPort(conn.LocalAddr())
+			d.at[i][j] = wire.AddrPort(conn.LocalAddr())
 			serve := d.s.ServePacket
 			if j == 1 {
 				serve = d.s.ServeSTUN
@@ -119,7 +120,7 @@ func listenLoopback(t testing.TB) *net.UDPConn {
 // plainAddress decodes an attribute in the format of MAPPED-ADDRESS.
 func plainAddress(t testing.TB, value []byte) netip.AddrPort {
 	t.Helper()
-	if len(value) != 8 || value[1] != familyIPv4 {
+	if len(value) != 8 || value[1] != wire.FamilyIPv4 {
 		t.Fatalf("want an IPv4 address, got % x", value)
 	}
 	return netip.AddrPortFrom(netip.AddrFrom4([4]byte(value[4:])), binary.BigEndian.Uint16(value[2:]))
@@ -128,11 +129,11 @@ func plainAddress(t testing.TB, value []byte) netip.AddrPort {
 var bindingID = []byte("a binding id")
 
 func bindingRequest(attrs ...setter) []byte {
-	b := begin(nil, methodBinding, classRequest, bindingID)
+	b := wire.Begin(nil, wire.MethodBinding, wire.ClassRequest, bindingID)
 	for _, a := range attrs {
 		a(&b)
 	}
-	return b.end(false)
+	return b.End(false)
 }
 
 // Whichever of the four is asked, for whichever change: the answer leaves from the one that RFC
@@ -144,7 +145,7 @@ func TestDiscoveryAnswersFromTheRightSocket(t *testing.T) {
 	for i := range 2 {
 		for j := range 2 {
 			for flags := range byte(4) {
-				request := bindingRequest(attr(attrChangeRequest, 0, 0, 0, flags<<1))
+				request := bindingRequest(attr(wire.AttrChangeRequest, 0, 0, 0, flags<<1))
 				answer, from := d.ask(conn, d.at[i][j], request)
 				want := d.at[i^int(flags>>1)][j^int(flags&1)]
 				if from != want {
@@ -152,21 +153,21 @@ func TestDiscoveryAnswersFromTheRightSocket(t *testing.T) {
 						want)
 				}
 				var m message
-				if !m.decode(answer) || m.class != classSuccess {
+				if !m.Decode(answer) || m.Class != wire.ClassSuccess {
 					t.Fatalf("want a success answer, got % x", answer)
 				}
 				for typ, want := range map[uint16]netip.AddrPort{
-					attrMappedAddress: addrPort(conn.LocalAddr()), attrResponseOrigin: want,
-					attrOtherAddress: d.at[1-i][1-j],
+					wire.AttrMappedAddress: wire.AddrPort(conn.LocalAddr()), wire.AttrResponseOrigin: want,
+					wire.AttrOtherAddress: d.at[1-i][1-j],
 				} {
-					value, _ := m.get(typ)
+					value, _ := m.Get(typ)
 					if got := plainAddress(t, value); got != want {
 						t.Errorf("asked %v with flags %#x: attribute %#x is %v, want %v", d.at[i][j], flags<<1, typ,
 							got, want)
 					}
 				}
-				value, _ := m.get(attrXORMappedAddress)
-				if got, _ := xorAddress(value, m.transactionID()); got != addrPort(conn.LocalAddr()) {
+				value, _ := m.Get(wire.AttrXORMappedAddress)
+				if got, _ := wire.XORAddress(value, m.TransactionID()); got != wire.AddrPort(conn.LocalAddr()) {
 					t.Errorf("XOR-MAPPED-ADDRESS is %v", got)
 				}
 			}
@@ -178,19 +179,19 @@ func TestDiscoveryResponsePort(t *testing.T) {
 	t.Parallel()
 	d := newDiscovery(t)
 	asking, answered := listenLoopback(t), listenLoopback(t)
-	port := addrPort(answered.LocalAddr()).Port()
+	port := wire.AddrPort(answered.LocalAddr()).Port()
 	for _, value := range [][]byte{{byte(port >> 8), byte(port)}, {byte(port >> 8), byte(port), 0, 0}} {
-		if _, err := asking.WriteToUDPAddrPort(bindingRequest(attr(attrResponsePort, value...)),
+		if _, err := asking.WriteToUDPAddrPort(bindingRequest(attr(wire.AttrResponsePort, value...)),
 			d.at[0][0]); err != nil {
 			t.Fatal(err)
 		}
 		answer, from := d.read(answered)
 		var m message
-		if !m.decode(answer) || from != d.at[0][0] {
+		if !m.Decode(answer) || from != d.at[0][0] {
 			t.Fatalf("got % x from %v", answer, from)
 		}
-		mapped, _ := m.get(attrXORMappedAddress)
-		if got, _ := xorAddress(mapped, m.transactionID()); got != addrPort(asking.LocalAddr()) {
+		mapped, _ := m.Get(wire.AttrXORMappedAddress)
+		if got, _ := wire.XORAddress(mapped, m.TransactionID()); got != wire.AddrPort(asking.LocalAddr()) {
 			t.Errorf("XOR-MAPPED-ADDRESS is %v, want that of the socket that asked", got)
 		}
 	}
@@ -207,20 +208,20 @@ func TestDiscoveryRefusals(t *testing.T) {
 		unknown []byte
 	}{
 		"PADDING": {bindingRequest(attr(attrPadding, make([]byte, 1400)...)), 420, []byte{0, 0x26}},
-		"PADDING and a change": {bindingRequest(attr(attrChangeRequest, 0, 0, 0, 6), attr(attrPadding, 0, 0)), 420,
+		"PADDING and a change": {bindingRequest(attr(wire.AttrChangeRequest, 0, 0, 0, 6), attr(attrPadding, 0, 0)), 420,
 			[]byte{0, 0x26}},
-		"CHANGE-REQUEST, odd size": {bindingRequest(attr(attrChangeRequest, 6)), 400, nil},
-		"RESPONSE-PORT, odd size":  {bindingRequest(attr(attrResponsePort, 1, 2, 3)), 400, nil},
+		"CHANGE-REQUEST, odd size": {bindingRequest(attr(wire.AttrChangeRequest, 6)), 400, nil},
+		"RESPONSE-PORT, odd size":  {bindingRequest(attr(wire.AttrResponsePort, 1, 2, 3)), 400, nil},
 		"more than can be listed": {bindingRequest(attr(1), attr(2), attr(4), attr(5), attr(7)), 420,
 			[]byte{0, 1, 0, 2, 0, 4, 0, 5}},
 		"a number that needs bytes": {bindingRequest(attr(1), attr(2), attr(4)), 420, []byte{0, 1, 0, 2, 0, 4}},
 	} {
 		answer, from := d.ask(conn, d.at[1][1], tc.request)
 		var m message
-		if !m.decode(answer) || m.code() != tc.code || from != d.at[1][1] {
+		if !m.Decode(answer) || m.code() != tc.code || from != d.at[1][1] {
 			t.Errorf("%s: code %d from %v, want %d", name, m.code(), from, tc.code)
 		}
-		if list, _ := m.get(attrUnknownAttributes); !bytes.Equal(list, tc.unknown) {
+		if list, _ := m.Get(wire.AttrUnknownAttributes); !bytes.Equal(list, tc.unknown) {
 			t.Errorf("%s: UNKNOWN-ATTRIBUTES % x, want % x", name, list, tc.unknown)
 		}
 	}
@@ -231,16 +232,16 @@ func TestSTUNPortServesNoTURN(t *testing.T) {
 	t.Parallel()
 	d := newDiscovery(t)
 	conn := listenLoopback(t)
-	allocate := begin(nil, methodAllocate, classRequest, bindingID)
+	allocate := wire.Begin(nil, wire.MethodAllocate, wire.ClassRequest, bindingID)
 	withUDP(&allocate)
-	if _, err := conn.WriteToUDPAddrPort(allocate.end(false), d.at[0][1]); err != nil {
+	if _, err := conn.WriteToUDPAddrPort(allocate.End(false), d.at[0][1]); err != nil {
 		t.Fatal(err)
 	}
 	// What comes back first is the answer to what was asked second.
-	if answer, _ := d.ask(conn, d.at[0][1], bindingRequest()); binary.BigEndian.Uint16(answer) != methodBinding|classSuccess {
+	if answer, _ := d.ask(conn, d.at[0][1], bindingRequest()); binary.BigEndian.Uint16(answer) != wire.MethodBinding|wire.ClassSuccess {
 		t.Errorf("the answer to an Allocate is % x", answer)
 	}
-	if answer, _ := d.ask(conn, d.at[0][0], allocate.end(false)); binary.BigEndian.Uint16(answer) != methodAllocate|classError {
+	if answer, _ := d.ask(conn, d.at[0][0], allocate.End(false)); binary.BigEndian.Uint16(answer) != wire.MethodAllocate|wire.ClassError {
 		t.Errorf("the first port is one of TURN; it answers % x", answer)
 	}
 }
@@ -280,9 +281,9 @@ func TestBindingWithoutDiscoveryIsSmall(t *testing.T) {
 	if answer := c.read(patience); len(answer) != 32 {
 		t.Errorf("20 bytes are answered with %d", len(answer))
 	}
-	c.write(bindingRequest(attr(attrChangeRequest, 0, 0, 0, 2)))
+	c.write(bindingRequest(attr(wire.AttrChangeRequest, 0, 0, 0, 2)))
 	var m message
-	if !m.decode(c.read(patience)) || m.code() != 420 {
+	if !m.Decode(c.read(patience)) || m.code() != 420 {
 		t.Errorf("CHANGE-REQUEST: code %d", m.code())
 	}
 }
@@ -295,12 +296,12 @@ func classicRequest(attrs ...byte) []byte {
 // classicAttrs are the attributes of an answer to classicRequest, in their order.
 func classicAttrs(t testing.TB, answer []byte, class uint16) (types []uint16, values [][]byte) {
 	t.Helper()
-	if len(answer) < headerSize || binary.BigEndian.Uint16(answer) != methodBinding|class ||
-		!bytes.Equal(answer[4:headerSize], classicRequest()[4:]) ||
-		int(binary.BigEndian.Uint16(answer[2:])) != len(answer)-headerSize {
+	if len(answer) < wire.HeaderSize || binary.BigEndian.Uint16(answer) != wire.MethodBinding|class ||
+		!bytes.Equal(answer[4:wire.HeaderSize], classicRequest()[4:]) ||
+		int(binary.BigEndian.Uint16(answer[2:])) != len(answer)-wire.HeaderSize {
 		t.Fatalf("not the answer: % x", answer)
 	}
-	for rest := answer[headerSize:]; len(rest) > 0; {
+	for rest := answer[wire.HeaderSize:]; len(rest) > 0; {
 		size := int(binary.BigEndian.Uint16(rest[2:]))
 		types, values = append(types, binary.BigEndian.Uint16(rest)), append(values, rest[4:4+size])
 		rest = rest[4+size:]
@@ -317,21 +318,21 @@ func TestClassicBinding(t *testing.T) {
 	if len(answer) != 32 {
 		t.Errorf("20 bytes are answered with %d", len(answer))
 	}
-	types, values := classicAttrs(t, answer, classSuccess)
-	if len(types) != 1 || types[0] != attrMappedAddress || plainAddress(t, values[0]) != addrPort(c.conn.LocalAddr()) {
+	types, values := classicAttrs(t, answer, wire.ClassSuccess)
+	if len(types) != 1 || types[0] != wire.AttrMappedAddress || plainAddress(t, values[0]) != wire.AddrPort(c.conn.LocalAddr()) {
 		t.Errorf("attributes %#x % x, want MAPPED-ADDRESS", types, values)
 	}
 
 	// Nobody but the sender is ever answered.
 	other := r.peer()
-	at := addrPort(other.LocalAddr())
+	at := wire.AddrPort(other.LocalAddr())
 	c.write(classicRequest(0, 2, 0, 8, 0, 1, byte(at.Port()>>8), byte(at.Port()), 127, 0, 0, 1))
-	types, values = classicAttrs(t, c.read(patience), classError)
-	if len(types) != 2 || types[1] != attrUnknownAttributes || !bytes.Equal(values[1], []byte{0, 2, 0, 2}) {
+	types, values = classicAttrs(t, c.read(patience), wire.ClassError)
+	if len(types) != 2 || types[1] != wire.AttrUnknownAttributes || !bytes.Equal(values[1], []byte{0, 2, 0, 2}) {
 		t.Errorf("RESPONSE-ADDRESS: attributes %#x % x", types, values)
 	}
 	c.write(classicRequest(0, 3, 0, 4, 0, 0, 0, 2))
-	if _, values = classicAttrs(t, c.read(patience), classError); !bytes.Equal(values[0], []byte{0, 0, 4, 20}) {
+	if _, values = classicAttrs(t, c.read(patience), wire.ClassError); !bytes.Equal(values[0], []byte{0, 0, 4, 20}) {
 		t.Errorf("CHANGE-REQUEST: ERROR-CODE % x, want 420", values[0])
 	}
 	for _, broken := range [][]byte{
@@ -354,8 +355,8 @@ func TestClassicDiscovery(t *testing.T) {
 		if from != want {
 			t.Errorf("flags %#x: the answer came from %v, want %v", flags<<1, from, want)
 		}
-		_, values := classicAttrs(t, answer, classSuccess)
-		if got := plainAddress(t, values[0]); got != addrPort(conn.LocalAddr()) {
+		_, values := classicAttrs(t, answer, wire.ClassSuccess)
+		if got := plainAddress(t, values[0]); got != wire.AddrPort(conn.LocalAddr()) {
 			t.Errorf("MAPPED-ADDRESS is %v", got)
 		}
 		if got := plainAddress(t, values[1]); got != want {
@@ -371,21 +372,21 @@ func TestClassicDiscovery(t *testing.T) {
 // more than 80 bytes.
 func FuzzSTUN(f *testing.F) {
 	d := newDiscovery(f)
-	f.Add(bindingRequest(attr(attrChangeRequest, 0, 0, 0, 6)))
-	f.Add(bindingRequest(attr(attrResponsePort, 0, 9)))
+	f.Add(bindingRequest(attr(wire.AttrChangeRequest, 0, 0, 0, 6)))
+	f.Add(bindingRequest(attr(wire.AttrResponsePort, 0, 9)))
 	f.Add(bindingRequest(attr(0x0026, 0, 0)))
 	f.Add(classicRequest(0, 3, 0, 4, 0, 0, 0, 6))
 	f.Add(classicRequest(0, 2, 0, 8, 0, 1, 0, 9, 127, 0, 0, 1))
 	l := &fuzzLink{}
 	in := &inlet{link: l, corner: d.s.corner(d.at[0][0]), stunOnly: true}
 	src := netip.MustParseAddrPort("127.0.0.1:9")
-	buf := new(buffer)
+	buf := new(wire.Buffer)
 	f.Fuzz(func(t *testing.T, frame []byte) {
-		if len(frame) > maxDatagram {
+		if len(frame) > wire.MaxDatagram {
 			return
 		}
 		l.sent = nil
-		d.s.receive(in, packet{buf[:], headroom, copy(buf[headroom:], frame)}, src)
+		d.s.receive(in, buf.Packet(copy(buf[wire.Headroom:], frame)), src)
 		if n := d.s.counters.drops[dropPanic].Load(); n != 0 {
 			t.Fatal("a panic was recovered")
 		}
@@ -396,7 +397,7 @@ func FuzzSTUN(f *testing.F) {
 			t.Errorf("%d bytes are answered with %d", len(frame), len(l.sent))
 		}
 		var m message
-		if binary.BigEndian.Uint32(l.sent[4:]) == magicCookie && !m.decode(l.sent) {
+		if binary.BigEndian.Uint32(l.sent[4:]) == wire.MagicCookie && !m.Decode(l.sent) {
 			t.Errorf("the answer is not well-formed: % x", l.sent)
 		}
 	})

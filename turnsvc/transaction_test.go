@@ -7,25 +7,26 @@ import (
 	"time"
 
 	"signalbox/turnsvc/cred"
+	"signalbox/turnsvc/internal/wire"
 )
 
 func TestRetransmittedRequestsGetTheSameAnswer(t *testing.T) {
 	each(t, nil, func(t *testing.T, r *rig, transport string) {
 		c := r.dial(transport, "u", "p")
-		c.refused(400, methodAllocate) // learns a nonce
+		c.refused(400, wire.MethodAllocate) // learns a nonce
 		frames := [][]byte{
-			c.build(methodAllocate, withUDP, attr(attrEvenPort, 0x80)),
-			c.build(methodRefresh, withLifetime(700)),
-			c.build(methodCreatePermission, withPeer("127.0.0.1:9")),
-			c.build(methodChannelBind, withChannel(0x4000), withPeer("127.0.0.1:9")),
-			c.build(methodChannelBind, withChannel(0x4000), withPeer("127.0.0.1:10")), // which is refused
-			c.build(methodRefresh, withLifetime(0)),
+			c.build(wire.MethodAllocate, withUDP, attr(wire.AttrEvenPort, 0x80)),
+			c.build(wire.MethodRefresh, withLifetime(700)),
+			c.build(wire.MethodCreatePermission, withPeer("127.0.0.1:9")),
+			c.build(wire.MethodChannelBind, withChannel(0x4000), withPeer("127.0.0.1:9")),
+			c.build(wire.MethodChannelBind, withChannel(0x4000), withPeer("127.0.0.1:10")), // which is refused
+			c.build(wire.MethodRefresh, withLifetime(0)),
 		}
 		var answers [][]byte
 		for _, frame := range frames {
-			c.tid = [12]byte(frame[8:headerSize])
-			first := c.answerTo(frame).raw
-			second := c.answerTo(frame).raw
+			c.tid = [12]byte(frame[8:wire.HeaderSize])
+			first := c.answerTo(frame).Raw
+			second := c.answerTo(frame).Raw
 			if !bytes.Equal(first, second) {
 				t.Errorf("method %#x: answers differ:\n% x\n% x", frame[1], first, second)
 			}
@@ -37,8 +38,8 @@ func TestRetransmittedRequestsGetTheSameAnswer(t *testing.T) {
 		// Late ones: the Allocate makes no second allocation, nor does the Refresh 0 get another
 		// answer.
 		for i, frame := range frames {
-			c.tid = [12]byte(frame[8:headerSize])
-			if again := c.answerTo(frame).raw; !bytes.Equal(again, answers[i]) {
+			c.tid = [12]byte(frame[8:wire.HeaderSize])
+			if again := c.answerTo(frame).Raw; !bytes.Equal(again, answers[i]) {
 				t.Errorf("method %#x: a late answer differs:\n% x\n% x", frame[1], answers[i], again)
 			}
 		}
@@ -49,8 +50,8 @@ func TestRetransmittedRequestsGetTheSameAnswer(t *testing.T) {
 		// Nobody else gets them, and they are not kept for ever.
 		thief := frames[0]
 		c.user, c.key = "v", cred.LongTermKey("v", testRealm, "q")
-		copy(c.tid[:], thief[8:headerSize])
-		if m := c.answerTo(c.buildSigned(methodRefresh, nil, 0)); m.code() != 437 {
+		copy(c.tid[:], thief[8:wire.HeaderSize])
+		if m := c.answerTo(c.buildSigned(wire.MethodRefresh, nil, 0)); m.code() != 437 {
 			t.Errorf("another user's request with that transaction: code %d", m.code())
 		}
 		r.advance(replyLifetime)
@@ -80,8 +81,8 @@ func (r *rig) repliesOn(transport string, young bool) int {
 
 func TestKeptRepliesAreBounded(t *testing.T) {
 	var p replies
-	r := &request{link: probeLink{func() {}}, key: []byte("key"), raw: make([]byte, headerSize)}
-	r.msg.raw = r.raw
+	r := &request{link: probeLink{func() {}}, key: []byte("key"), raw: make([]byte, wire.HeaderSize)}
+	r.msg.Raw = r.raw
 	for i := range 3 * maxReplies {
 		copy(r.raw[8:], fmt.Sprintf("%012d", i))
 		p.keep(r, r.raw, int64(i))
@@ -108,15 +109,15 @@ func TestKeptRepliesAreBounded(t *testing.T) {
 func TestAllocateIsAnsweredAgainUnderANeighboursLoad(t *testing.T) {
 	each(t, nil, func(t *testing.T, r *rig, transport string) {
 		c := r.dial(transport, "u", "p")
-		c.refused(400, methodAllocate) // learns a nonce
-		frame := c.build(methodAllocate, withUDP, attr(attrEvenPort, 0x80))
-		first := c.answerTo(frame).raw
+		c.refused(400, wire.MethodAllocate) // learns a nonce
+		frame := c.build(wire.MethodAllocate, withUDP, attr(wire.AttrEvenPort, 0x80))
+		first := c.answerTo(frame).Raw
 		left := r.inBooks(func() int {
 			b := r.s.books
 			for i := range maxReplies { // as the answers to so many Refreshes
 				probe := &request{link: probeLink{}, raw: fmt.Appendf(nil, "12345678%012d", i),
-					msg: message{method: methodRefresh}}
-				probe.msg.raw = probe.raw
+					msg: wire.Message{Method: wire.MethodRefresh}}
+				probe.msg.Raw = probe.raw
 				b.replies.keep(probe, probe.raw, b.s.clock.now())
 			}
 			n := 0
@@ -132,12 +133,12 @@ func TestAllocateIsAnsweredAgainUnderANeighboursLoad(t *testing.T) {
 		if left != 0 {
 			t.Fatalf("%d of the answers to the client are left", left)
 		}
-		if again := c.answerTo(frame).raw; !bytes.Equal(again, first) {
+		if again := c.answerTo(frame).Raw; !bytes.Equal(again, first) {
 			t.Errorf("the answers differ:\n% x\n% x", first, again)
 		}
-		c.refused(437, methodAllocate, withUDP)
+		c.refused(437, wire.MethodAllocate, withUDP)
 		r.advance(replyLifetime)
-		c.tid = [12]byte(frame[8:headerSize])
+		c.tid = [12]byte(frame[8:wire.HeaderSize])
 		if m := c.answerTo(frame); m.code() != 437 {
 			t.Errorf("long after: code %d", m.code())
 		}
@@ -148,30 +149,30 @@ func TestDontFragment(t *testing.T) {
 	each(t, nil, func(t *testing.T, r *rig, transport string) {
 		c := r.dial(transport, "u", "p")
 		if !canKeepWhole {
-			m := c.refused(420, methodAllocate, withUDP, attr(attrDontFragment))
-			if list, _ := m.get(attrUnknownAttributes); !bytes.Equal(list, []byte{0, attrDontFragment}) {
+			m := c.refused(420, wire.MethodAllocate, withUDP, attr(wire.AttrDontFragment))
+			if list, _ := m.Get(wire.AttrUnknownAttributes); !bytes.Equal(list, []byte{0, wire.AttrDontFragment}) {
 				t.Errorf("UNKNOWN-ATTRIBUTES % x", list)
 			}
 			return
 		}
-		families := []byte{familyIPv4}
+		families := []byte{wire.FamilyIPv4}
 		if haveIPv6() {
-			families = append(families, familyIPv6)
+			families = append(families, wire.FamilyIPv6)
 		}
 		for _, family := range families {
 			c := r.dial(transport, "u", "p")
-			c.allocate(withFamily(family), attr(attrDontFragment))
-			peer := r.peerAt(map[byte]string{familyIPv4: "127.0.0.1", familyIPv6: "::1"}[family])
+			c.allocate(withFamily(family), attr(wire.AttrDontFragment))
+			peer := r.peerAt(map[byte]string{wire.FamilyIPv4: "127.0.0.1", wire.FamilyIPv6: "::1"}[family])
 			at := peer.LocalAddr().String()
-			c.ok(methodChannelBind, withChannel(0x4000), withPeer(at))
+			c.ok(wire.MethodChannelBind, withChannel(0x4000), withPeer(at))
 			send := func(whole bool) []byte {
-				b := begin(nil, methodSend, classIndication, make([]byte, 12))
+				b := wire.Begin(nil, wire.MethodSend, wire.ClassIndication, make([]byte, 12))
 				withPeer(at)(&b)
 				if whole {
-					b.attr(attrDontFragment, nil)
+					b.Attr(wire.AttrDontFragment, nil)
 				}
-				b.attr(attrData, []byte("x"))
-				return b.end(false)
+				b.Attr(wire.AttrData, []byte("x"))
+				return b.End(false)
 			}
 			a := r.s.books.list()[0]
 			for i, step := range []struct {
@@ -185,7 +186,7 @@ func TestDontFragment(t *testing.T) {
 					t.Errorf("family %d, step %d: DF is %v, want %v", family, i, got, step.whole)
 				}
 			}
-			c.ok(methodRefresh, withLifetime(0), attr(attrDontFragment)) // where it means nothing
+			c.ok(wire.MethodRefresh, withLifetime(0), attr(wire.AttrDontFragment)) // where it means nothing
 		}
 	})
 }
@@ -195,17 +196,17 @@ func TestLongAbuse12TimingTellsNoUser(t *testing.T) {
 	long(t)
 	r := newRig(t, nil)
 	in := &inlet{link: discardLink{probeLink{func() {}}}}
-	here := addrPort(r.dial("udp", "u", "p").conn.LocalAddr())
+	here := wire.AddrPort(r.dial("udp", "u", "p").conn.LocalAddr())
 	frame := func(user string) []byte {
 		c := &client{user: user, key: make([]byte, 16), nonce: r.s.nonces.append(nil, here.Addr(), r.s.clock.wall())}
-		return c.build(methodAllocate, withUDP)
+		return c.build(wire.MethodAllocate, withUDP)
 	}
 	known, unknown := frame("u"), frame("x")
-	buf := new(buffer)
+	buf := new(wire.Buffer)
 	cost := func(f []byte) time.Duration {
 		began := time.Now()
 		for range 50 {
-			r.s.receive(in, packet{buf[:], headroom, copy(buf[headroom:], f)}, here)
+			r.s.receive(in, buf.Packet(copy(buf[wire.Headroom:], f)), here)
 		}
 		return time.Since(began)
 	}
