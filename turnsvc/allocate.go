@@ -14,7 +14,7 @@ import (
 // The books' answers to Allocate and Refresh.
 
 const (
-	maxLifetime     = 3540 * time.Second // below engineLifetime: pion's timer never fires first
+	maxLifetime     = 3540 * time.Second // below engine.Lifetime: pion's timer never fires first
 	defaultLifetime = 600 * time.Second
 	// reservationLifetime is for a port reserved by EVEN-PORT (RFC 8656 §7.2).
 	reservationLifetime = 30 * time.Second
@@ -66,7 +66,7 @@ func (b *books) allocate(r *request, a *allocation) {
 		b.reply(r, b.s.challengeAnswer(nil, &r.msg, r.client, 401, b.s.clock.wall()))
 		return
 	}
-	if err := b.engine.allocate(a.id, a.relayed); !b.granted(r, err) {
+	if err := b.engine.Allocate(a.id, a.relayed); !b.granted(r, err) {
 		b.giveUp(a, next)
 		return
 	}
@@ -286,7 +286,7 @@ func (b *books) refresh(r *request, a *allocation) {
 		b.end(a)
 		b.remove()
 	} else {
-		if !b.granted(r, b.engine.refresh(a.id)) {
+		if !b.granted(r, b.engine.Refresh(a.id)) {
 			return
 		}
 		a.expires.Store(b.s.clock.now() + int64(life))

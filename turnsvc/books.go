@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"signalbox/turnsvc/internal/engine"
 	"signalbox/turnsvc/internal/wire"
 )
 
@@ -36,7 +37,7 @@ type books struct {
 	channelTimeout time.Duration
 
 	// Owned by run.
-	engine       *engine
+	engine       *engine.Engine
 	pools        [2]*pool // by family; nil until the first relay address of that
 	reservations map[[8]byte]*reservation
 	nextID       uint64
@@ -113,7 +114,7 @@ func (b *books) streamOver(l *streamLink) {
 // run owns the books until ctx is done; then it ends every allocation and returns.
 func (b *books) run(ctx context.Context) error {
 	var err error
-	if b.engine, err = newEngine(b.engineKey, b.channelTimeout, b.s.clock.read, b.s.log); err != nil {
+	if b.engine, err = engine.New(b.engineKey, b.channelTimeout, b.s.clock.read, b.s.log); err != nil {
 		return err
 	}
 	tick := time.NewTicker(sweepInterval)
@@ -135,7 +136,7 @@ func (b *books) run(ctx context.Context) error {
 			for token := range b.reservations {
 				b.dropReservation(token)
 			}
-			b.engine.close()
+			b.engine.Close()
 			b.readers.Wait()
 			return nil
 		}
@@ -203,7 +204,7 @@ func (b *books) remove() {
 			b.s.rooms.detach(a)
 		}
 		b.quotas.giveBack(a.principal, a.client.Addr())
-		if err := b.engine.remove(a.id); err != nil {
+		if err := b.engine.Remove(a.id); err != nil {
 			b.s.log.Error("remove an allocation from the TURN engine", "err", err)
 		}
 		b.s.log.Debug("allocation ended", "relay", a.relayed, "client", a.client)

@@ -12,10 +12,11 @@ import (
 	"sync/atomic"
 	"time"
 
-	"signalbox/turnsvc/internal/wire"
-
 	"github.com/pion/dtls/v3"
+	"github.com/pion/logging"
 	"github.com/pion/transport/v4/packetio"
+
+	"signalbox/turnsvc/internal/wire"
 )
 
 // TURN over DTLS (RFC 7350) shares the UDP port with plain TURN; the first byte tells them apart
@@ -259,7 +260,7 @@ func (l *streamLink) readRecords() {
 }
 
 // dtlsOptions are those of every connection.
-func dtlsOptions(certificate func(serverName string) (*tls.Certificate, error), log pionLog) []dtls.ServerOption {
+func dtlsOptions(certificate func(serverName string) (*tls.Certificate, error), log logging.LoggerFactory) []dtls.ServerOption {
 	return []dtls.ServerOption{
 		dtls.WithGetCertificate(func(hello *dtls.ClientHelloInfo) (*tls.Certificate,
 			error) {

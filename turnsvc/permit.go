@@ -48,7 +48,7 @@ func (b *books) createPermission(r *request, a *allocation) {
 		b.refuse(r, 508)
 		return
 	}
-	if !b.granted(r, b.engine.permit(a.id, peers)) {
+	if !b.granted(r, b.engine.Permit(a.id, peers)) {
 		return
 	}
 	for i, ip := range peers {
@@ -100,7 +100,7 @@ func (b *books) channelBind(r *request, a *allocation) {
 		b.refuse(r, code)
 		return
 	}
-	if !b.granted(r, b.engine.bind(a.id, n, peer)) {
+	if !b.granted(r, b.engine.Bind(a.id, n, peer)) {
 		return
 	}
 	a.bind(n, peer, a.permit(peer.Addr(), g, now), now)

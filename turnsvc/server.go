@@ -13,6 +13,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"signalbox/turnsvc/internal/engine"
 )
 
 // Options configure a Server. Only the Live part changes after New.
@@ -113,7 +115,7 @@ func New(o Options) (*Server, error) {
 		s.log = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
 	if o.DTLSCertificate != nil {
-		s.dtls = newHandshakes(dtlsOptions(o.DTLSCertificate, pionLog{s.log}))
+		s.dtls = newHandshakes(dtlsOptions(o.DTLSCertificate, engine.Log{To: s.log}))
 	}
 	now := o.Now
 	if now == nil {

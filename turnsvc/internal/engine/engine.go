@@ -1,4 +1,21 @@
-package turnsvc
+// Package engine is pion/turn v4.1.4, used as a library that keeps the books of allocations,
+// permissions and channels. Nothing else imports pion/turn, so that moving to another engine stays a
+// change of one package.
+//
+// The engine is pion's server behind a connection of ours, which carries only requests that this
+// package built: pion never sees a byte that a stranger wrote. Each quirk of pion that this closes
+// has a test, here or in turnsvc/pion_test.go:
+//
+//   - Requests come one at a time, and pion handles each in the goroutine of its read loop. So it
+//     creates and deletes in one goroutine, and its handlers can't race with a closing allocation.
+//   - A relay conn's ReadFrom ends pion's relay goroutine at once: pion never waits on a socket, no
+//     late read error deletes the next allocation of the same client, and an idle allocation costs
+//     no goroutine of pion's.
+//   - Clients are numbered, not addressed. Two clients that share a source and differ in the
+//     address they came in on can't be merged.
+//   - pion's own lifetime timer would delete in a goroutine of its own. The caller ends every
+//     allocation before that, on its own clock.
+package engine
 
 import (
 	"errors"
@@ -9,38 +26,23 @@ import (
 	"runtime"
 	"time"
 
-	"signalbox/turnsvc/internal/wire"
-
 	"github.com/pion/logging"
 	"github.com/pion/stun/v3"
 	"github.com/pion/turn/v4"
+
+	"signalbox/turnsvc/internal/wire"
 )
 
-// This file alone knows pion/turn. The engine is pion's server behind a connection of ours that
-// carries nothing but requests that we built: pion keeps the books of allocations, permissions and
-// channels, and never sees a byte that a stranger wrote. Each quirk of v4.1.4 that this closes has
-// a test in pion_test.go:
-//
-//   - Requests come one at a time, and pion handles each in the goroutine of its read loop. So it
-//     creates and deletes in one
-//     goroutine, and the races between its handlers and a closing allocation can't happen.
-//   - A relay conn's ReadFrom ends pion's relay goroutine at once: nothing of pion waits on a
-//     socket, no late read error deletes the
-//     next allocation of the same client, and an idle allocation costs no goroutine of pion's.
-//   - Clients are numbered, not addressed. Two clients that share a source and differ in the
-//     address they came in on can't be merged.
-//   - Its own lifetime timer would delete in a goroutine of its own. The books end every allocation
-//     before that, on our clock.
+// Lifetime is how long pion keeps an allocation that is not refreshed: the longest that it grants, an
+// hour or more it would turn into ten minutes. An allocation must end before that.
+const Lifetime = 3599 * time.Second
 
 const (
-	engineRealm = "engine"
-	engineUser  = "gate"
-	// engineLifetime is the longest that pion grants; an hour or more it would turn into ten
-	// minutes.
-	engineLifetime = 3599 * time.Second
-	// engineNonceAge: pion's nonces are good for an hour.
-	engineNonceAge = 30 * time.Minute
-	engineMTU      = 8192
+	realm    = "engine"
+	username = "gate"
+	// nonceAge is when a nonce of pion's is replaced; they are good for an hour.
+	nonceAge = 30 * time.Minute
+	mtu      = 8192
 )
 
 // refused is pion's error answer to a canonical request: a STUN error code, or 0 if it gave none.
@@ -50,25 +52,28 @@ func (r refused) Error() string {
 	return fmt.Sprintf("the TURN engine refused the request with code %d", int(r))
 }
 
-var errEngineClosed = errors.New("the TURN engine is closed")
+var errClosed = errors.New("the TURN engine is closed")
 
-// engine is a pion server that is used as a library. Its methods are called from one goroutine.
-type engine struct {
-	conn      *engineConn
+// Engine is a pion server. Its methods are called from one goroutine. They return an error for what
+// pion refuses.
+type Engine struct {
+	conn      *conn
 	key       stun.MessageIntegrity
 	nonce     stun.Nonce
 	harvested time.Time
 	now       func() time.Time
 }
 
-func newEngine(key []byte, channelTimeout time.Duration, now func() time.Time, log *slog.Logger) (*engine, error) {
-	e := &engine{
-		conn: &engineConn{requests: make(chan canonical), done: make(chan struct{}), closed: make(chan struct{})},
+// New starts an engine. Channels that are not refreshed are forgotten after channelTimeout. pion's
+// warnings and errors go to log.
+func New(key []byte, channelTimeout time.Duration, now func() time.Time, log *slog.Logger) (*Engine, error) {
+	e := &Engine{
+		conn: &conn{requests: make(chan canonical), done: make(chan struct{}), closed: make(chan struct{})},
 		key:  stun.MessageIntegrity(key),
 		now:  now,
 	}
 	_, err := turn.NewServer(turn.ServerConfig{
-		Realm: engineRealm,
+		Realm: realm,
 		AuthHandler: func(string, string, net.Addr) ([]byte, bool) {
 			return key, true
 		},
@@ -78,8 +83,8 @@ func newEngine(key []byte, channelTimeout time.Duration, now func() time.Time, l
 			PermissionHandler:     func(net.Addr, net.IP) bool { return true }, // the gate has decided
 		}},
 		ChannelBindTimeout: channelTimeout,
-		InboundMTU:         engineMTU,
-		LoggerFactory:      pionLog{log},
+		InboundMTU:         mtu,
+		LoggerFactory:      Log{log},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("start the TURN engine: %w", err)
@@ -87,24 +92,24 @@ func newEngine(key []byte, channelTimeout time.Duration, now func() time.Time, l
 	return e, nil
 }
 
-// allocate enters an allocation that relays on relayed.
-func (e *engine) allocate(client uint64, relayed netip.AddrPort) error {
+// Allocate enters an allocation that relays on relayed.
+func (e *Engine) Allocate(client uint64, relayed netip.AddrPort) error {
 	e.conn.relayed = net.UDPAddrFromAddrPort(relayed)
-	return e.request(client, stun.MethodAllocate, requestedTransportUDP{}, lifetime(engineLifetime))
+	return e.request(client, stun.MethodAllocate, requestedTransportUDP{}, lifetime(Lifetime))
 }
 
-// refresh keeps the allocation in pion's books for as long as pion can.
-func (e *engine) refresh(client uint64) error {
-	return e.request(client, stun.MethodRefresh, lifetime(engineLifetime))
+// Refresh keeps the allocation in pion's books for as long as pion can.
+func (e *Engine) Refresh(client uint64) error {
+	return e.request(client, stun.MethodRefresh, lifetime(Lifetime))
 }
 
-// remove deletes the allocation. It is the only way in which one ends.
-func (e *engine) remove(client uint64) error {
+// Remove deletes the allocation. It is the only way in which one ends.
+func (e *Engine) Remove(client uint64) error {
 	return e.request(client, stun.MethodRefresh, lifetime(0))
 }
 
-// permit installs or refreshes permissions.
-func (e *engine) permit(client uint64, peers []netip.Addr) error {
+// Permit installs or refreshes permissions.
+func (e *Engine) Permit(client uint64, peers []netip.Addr) error {
 	setters := make([]stun.Setter, len(peers))
 	for i, ip := range peers {
 		setters[i] = peerAddress(netip.AddrPortFrom(ip, 0))
@@ -112,8 +117,8 @@ func (e *engine) permit(client uint64, peers []netip.Addr) error {
 	return e.request(client, stun.MethodCreatePermission, setters...)
 }
 
-// bind installs or refreshes a channel and its permission.
-func (e *engine) bind(client uint64, number uint16, peer netip.AddrPort) error {
+// Bind installs or refreshes a channel and its permission.
+func (e *Engine) Bind(client uint64, number uint16, peer netip.AddrPort) error {
 	err := e.request(client, stun.MethodChannelBind, channelNumber(number), peerAddress(peer))
 	if err == refused(stun.CodeBadRequest) {
 		// The gate has seen that the two go together. pion, which looks them up one after the
@@ -124,15 +129,15 @@ func (e *engine) bind(client uint64, number uint16, peer netip.AddrPort) error {
 }
 
 // request has pion handle one request of ours, signed with a nonce of its own.
-func (e *engine) request(client uint64, method stun.Method, setters ...stun.Setter) error {
+func (e *Engine) request(client uint64, method stun.Method, setters ...stun.Setter) error {
 	for range 2 { // again only after a stale nonce, which a clock that was set forward makes
-		if e.nonce == nil || e.now().Sub(e.harvested) > engineNonceAge {
+		if e.nonce == nil || e.now().Sub(e.harvested) > nonceAge {
 			if err := e.harvest(); err != nil {
 				return err
 			}
 		}
 		all := append([]stun.Setter{stun.TransactionID, stun.NewType(method, stun.ClassRequest)}, setters...)
-		all = append(all, stun.NewUsername(engineUser), stun.NewRealm(engineRealm), e.nonce, e.key)
+		all = append(all, stun.NewUsername(username), stun.NewRealm(realm), e.nonce, e.key)
 		answer, err := e.exchange(client, all...)
 		if err != nil {
 			return err
@@ -150,7 +155,7 @@ func (e *engine) request(client uint64, method stun.Method, setters ...stun.Sett
 }
 
 // harvest asks pion for a nonce, as any client would: by a request without credentials.
-func (e *engine) harvest() error {
+func (e *Engine) harvest() error {
 	answer, err := e.exchange(0, stun.TransactionID, stun.NewType(stun.MethodAllocate, stun.ClassRequest))
 	if err != nil {
 		return err
@@ -163,7 +168,7 @@ func (e *engine) harvest() error {
 	return nil
 }
 
-func (e *engine) exchange(client uint64, setters ...stun.Setter) (*stun.Message, error) {
+func (e *Engine) exchange(client uint64, setters ...stun.Setter) (*stun.Message, error) {
 	msg, err := stun.Build(setters...)
 	if err != nil {
 		return nil, fmt.Errorf("build a request for the TURN engine: %w", err)
@@ -182,8 +187,8 @@ func (e *engine) exchange(client uint64, setters ...stun.Setter) (*stun.Message,
 	return answer, nil
 }
 
-// close ends pion's read loop, which removes what allocations are left.
-func (e *engine) close() { close(e.conn.closed) }
+// Close ends pion's read loop, which removes what allocations are left.
+func (e *Engine) Close() { close(e.conn.closed) }
 
 func errorCode(m *stun.Message) refused {
 	var code stun.ErrorCodeAttribute
@@ -208,9 +213,9 @@ type canonical struct {
 	client net.Addr
 }
 
-// engineConn is the net.PacketConn that pion serves, and its relay address generator. pion's next
+// conn is the net.PacketConn that pion serves, and its relay address generator. pion's next
 // ReadFrom says that the previous request has been handled: so an exchange is a call.
-type engineConn struct {
+type conn struct {
 	requests chan canonical
 	done     chan struct{}
 	closed   chan struct{}
@@ -221,18 +226,18 @@ type engineConn struct {
 	busy    bool // owned by pion's goroutine
 }
 
-func (c *engineConn) exchange(r canonical) ([]byte, error) {
+func (c *conn) exchange(r canonical) ([]byte, error) {
 	c.answer = c.answer[:0]
 	select {
 	case c.requests <- r:
 	case <-c.closed:
-		return nil, errEngineClosed
+		return nil, errClosed
 	}
 	<-c.done
 	return c.answer, nil
 }
 
-func (c *engineConn) ReadFrom(b []byte) (int, net.Addr, error) {
+func (c *conn) ReadFrom(b []byte) (int, net.Addr, error) {
 	if c.busy {
 		c.busy = false
 		c.done <- struct{}{}
@@ -246,40 +251,40 @@ func (c *engineConn) ReadFrom(b []byte) (int, net.Addr, error) {
 	}
 }
 
-func (c *engineConn) WriteTo(b []byte, _ net.Addr) (int, error) {
+func (c *conn) WriteTo(b []byte, _ net.Addr) (int, error) {
 	c.answer = append(c.answer[:0], b...)
 	return len(b), nil
 }
 
-func (c *engineConn) Close() error                     { return nil }
-func (c *engineConn) LocalAddr() net.Addr              { return clientAddr(0) }
-func (c *engineConn) SetDeadline(time.Time) error      { return nil }
-func (c *engineConn) SetReadDeadline(time.Time) error  { return nil }
-func (c *engineConn) SetWriteDeadline(time.Time) error { return nil }
+func (c *conn) Close() error                     { return nil }
+func (c *conn) LocalAddr() net.Addr              { return clientAddr(0) }
+func (c *conn) SetDeadline(time.Time) error      { return nil }
+func (c *conn) SetReadDeadline(time.Time) error  { return nil }
+func (c *conn) SetWriteDeadline(time.Time) error { return nil }
 
-func (c *engineConn) Validate() error { return nil }
+func (c *conn) Validate() error { return nil }
 
-func (c *engineConn) AllocatePacketConn(string, int) (net.PacketConn, net.Addr, error) {
-	return engineRelay{addr: c.relayed}, c.relayed, nil
+func (c *conn) AllocatePacketConn(string, int) (net.PacketConn, net.Addr, error) {
+	return relay{addr: c.relayed}, c.relayed, nil
 }
 
-func (c *engineConn) AllocateConn(string, int) (net.Conn, net.Addr, error) {
+func (c *conn) AllocateConn(string, int) (net.Conn, net.Addr, error) {
 	return nil, nil, errors.ErrUnsupported
 }
 
-// engineRelay stands for a relay socket towards pion. The real one is ours.
-type engineRelay struct {
+// relay stands for a relay socket towards pion. The real one is ours.
+type relay struct {
 	net.PacketConn // nil: nothing else of it is called
 	addr           net.Addr
 }
 
-func (engineRelay) ReadFrom([]byte) (int, net.Addr, error) {
+func (relay) ReadFrom([]byte) (int, net.Addr, error) {
 	// An error would make pion delete whatever allocation has this client by then.
 	runtime.Goexit()
 	return 0, nil, net.ErrClosed
 }
-func (r engineRelay) LocalAddr() net.Addr { return r.addr }
-func (engineRelay) Close() error          { return nil }
+func (r relay) LocalAddr() net.Addr { return r.addr }
+func (relay) Close() error          { return nil }
 
 // The attributes of canonical requests. pion's own types for them are internal.
 
@@ -312,22 +317,24 @@ func (p peerAddress) AddTo(m *stun.Message) error {
 	return stun.XORMappedAddress{IP: addr.Addr().AsSlice(), Port: int(addr.Port())}.AddToAs(m, stun.AttrXORPeerAddress)
 }
 
-// pionLog passes pion's warnings and errors on. The rest it formats per packet, so it is left out.
-type pionLog struct{ log *slog.Logger }
+// Log is a logger for pion that passes on its warnings and errors. The rest would be formatted for
+// each packet, so it is left out.
+type Log struct{ To *slog.Logger }
 
-func (p pionLog) NewLogger(string) logging.LeveledLogger { return p }
+// NewLogger implements logging.LoggerFactory.
+func (p Log) NewLogger(string) logging.LeveledLogger { return p }
 
-func (pionLog) Trace(string)          {}
-func (pionLog) Tracef(string, ...any) {}
-func (pionLog) Debug(string)          {}
-func (pionLog) Debugf(string, ...any) {}
-func (pionLog) Info(string)           {}
-func (pionLog) Infof(string, ...any)  {}
-func (p pionLog) Warn(msg string)     { p.log.Warn("turn engine", "msg", msg) }
-func (p pionLog) Error(msg string)    { p.log.Error("turn engine", "msg", msg) }
-func (p pionLog) Warnf(format string, args ...any) {
+func (Log) Trace(string)          {}
+func (Log) Tracef(string, ...any) {}
+func (Log) Debug(string)          {}
+func (Log) Debugf(string, ...any) {}
+func (Log) Info(string)           {}
+func (Log) Infof(string, ...any)  {}
+func (p Log) Warn(msg string)     { p.To.Warn("turn engine", "msg", msg) }
+func (p Log) Error(msg string)    { p.To.Error("turn engine", "msg", msg) }
+func (p Log) Warnf(format string, args ...any) {
 	p.Warn(fmt.Sprintf(format, args...))
 }
-func (p pionLog) Errorf(format string, args ...any) {
+func (p Log) Errorf(format string, args ...any) {
 	p.Error(fmt.Sprintf(format, args...))
 }
