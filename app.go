@@ -19,6 +19,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"signalbox/internal/source"
 	"signalbox/signal"
 	"signalbox/turnsvc"
 	"signalbox/turnsvc/cred"
@@ -40,6 +41,7 @@ type App struct {
 	outside outside
 	turn    *turnsvc.Server
 	hub     *signal.Hub
+	bans    *source.Bans // from the relay
 	ui      *webui.UI
 	admin   *admin
 	certs   certificateSource // nil: TLS is off
@@ -75,6 +77,7 @@ func New(cfg Config, state *State, log *slog.Logger) (*App, error) {
 	}
 	a := &App{
 		cfg: cfg, loaded: cfg, state: state, log: log, outside: outside{lookupHost, probeSTUN},
+		bans:    source.NewBans(),
 		issuing: newSourceLimiter(icePerSecond, iceBurst), guesses: newSourceLimiter(guessesPerSecond, guessBurst),
 	}
 	a.conns = newCrowd(&cfg)
@@ -186,7 +189,7 @@ func (a *App) signalOptions(resumeKey Secret) signal.Options {
 func (a *App) turnOptions() (turnsvc.Options, error) {
 	o := turnsvc.Options{
 		Realm: a.cfg.TURN.Realm, Relays: a.addressing.Load().relays(), AllowLoopback: a.cfg.Dev,
-		Transfer: a.readTransfer(), Log: a.log.With("part", "turn"),
+		Bans: a.bans, Transfer: a.readTransfer(), Log: a.log.With("part", "turn"),
 	}
 	if a.cfg.TURN.DTLS {
 		o.DTLSCertificate = func(string) (*tls.Certificate, error) { return a.certs.inForce().pair, nil }

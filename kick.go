@@ -2,6 +2,7 @@ package signalbox
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"signalbox/internal/source"
 	"signalbox/signal"
 )
 
@@ -45,7 +47,7 @@ func (a *App) Kick(k Kick) (out KickResult, err error) {
 		if !until.IsZero() {
 			b.Until = until
 			a.hub.Ban(b)
-			a.turn.Ban(b.User, b.Source, until)
+			err = errors.Join(err, a.bans.Add(source.Ban{User: b.User, Source: b.Source, Until: until}, time.Now()))
 		}
 	}
 	var match func(signal.Kicked) bool
@@ -103,7 +105,7 @@ func (a *App) Kick(k Kick) (out KickResult, err error) {
 	}
 	out.Sessions = len(a.hub.Kick(match))
 	a.log.Info("kicked", who, "sessions", out.Sessions, "allocations", out.Allocations, "ban", k.Ban)
-	return out, nil
+	return out, err
 }
 
 // sessionsThat match, which go on.

@@ -94,7 +94,7 @@ func TestAbuse10PermissionIsForOneAddress(t *testing.T) {
 
 func TestAbuse11NoncesThatAreNotOurs(t *testing.T) {
 	each(t, nil, func(t *testing.T, r *rig, transport string) {
-		now := r.s.clock.wall()
+		now := r.s.core.clock.wall()
 		elsewhere := netip.MustParseAddr("192.0.2.1")
 		here := netip.MustParseAddr("127.0.0.1")
 		for name, nonce := range map[string][]byte{
@@ -102,9 +102,9 @@ func TestAbuse11NoncesThatAreNotOurs(t *testing.T) {
 			"garbage":         []byte("garbage"),
 			"of our length":   bytes.Repeat([]byte("A"), nonceSize),
 			"too long":        bytes.Repeat([]byte("x"), 700),
-			"expired":         r.s.nonces.append(nil, here, now.Add(-time.Hour)),
-			"of the future":   r.s.nonces.append(nil, here, now.Add(time.Hour)),
-			"another's":       r.s.nonces.append(nil, elsewhere, now),
+			"expired":         r.s.gate.challenges.nonces.append(nil, here, now.Add(-time.Hour)),
+			"of the future":   r.s.gate.challenges.nonces.append(nil, here, now.Add(time.Hour)),
+			"another's":       r.s.gate.challenges.nonces.append(nil, elsewhere, now),
 			"another process": newNonces(make([]byte, 32)).append(nil, here, now),
 		} {
 			c := r.dial(transport, "u", "p")
@@ -171,7 +171,7 @@ func TestAbuse12FailuresLookAlike(t *testing.T) {
 			c.refused(401, wire.MethodAllocate, withUDP) // after a challenge
 			for _, method := range who.methods {
 				copy(c.tid[:], "transaction.") // so that answers can be compared
-				c.nonce = r.s.nonces.append(nil, netip.MustParseAddr("127.0.0.1"), r.s.clock.wall())
+				c.nonce = r.s.gate.challenges.nonces.append(nil, netip.MustParseAddr("127.0.0.1"), r.s.core.clock.wall())
 				m := c.answerTo(c.buildSigned(method, []setter{withUDP}, 0))
 				nonce, _ := m.Get(wire.AttrNonce)
 				got := strings.Replace(string(m.Raw[2:]), string(nonce), strings.Repeat("n", len(nonce)), 1)
@@ -336,7 +336,7 @@ func TestAbuse17NoSecretIsTold(t *testing.T) {
 			t.Parallel()
 			var logged lines
 			r := newRig(t, logged.log)
-			user, password := r.keys.Mint(cred.Shared, "live", r.s.clock.wall().Add(time.Hour))
+			user, password := r.keys.Mint(cred.Shared, "live", r.s.core.clock.wall().Add(time.Hour))
 			for _, c := range []*client{r.dial(transport, user, password), r.dial(transport, "u", "p")} {
 				c.allocate()
 				c.ok(wire.MethodChannelBind, withChannel(0x4000), withPeer("127.0.0.1:9"))

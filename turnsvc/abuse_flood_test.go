@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"signalbox/turnsvc/internal/socket"
 	"signalbox/turnsvc/internal/wire"
 )
 
@@ -40,7 +41,7 @@ func TestAbuse23FirstPacketsCostNoMemory(t *testing.T) {
 		binary.BigEndian.PutUint16(ip[2:], uint16(i))
 		ip[1] = byte(i >> 16)
 		for _, f := range frames[:2+i%4/3*3] {
-			r.s.receive(in, buf.Packet(copy(buf[wire.Headroom:], f)),
+			r.s.front.receive(in, buf.Packet(copy(buf[wire.Headroom:], f)),
 				netip.AddrPortFrom(netip.AddrFrom4(ip), uint16(i)))
 		}
 	}
@@ -148,7 +149,7 @@ func TestAbuse25QuotasComeBackOnEveryWayOut(t *testing.T) {
 		}},
 		{"broken relay sockets", func(r *rig, a, b *client) {
 			for _, a := range r.s.books.list() {
-				a.relay.conn.Close()
+				a.relay.Conn.Close()
 			}
 			a.ok(wire.MethodRefresh, withLifetime(0))
 			b.ok(wire.MethodRefresh, withLifetime(0))
@@ -189,7 +190,7 @@ func TestAbuse25QuotasComeBackOnEveryWayOut(t *testing.T) {
 func (r *rig) held() int {
 	return r.inBooks(func() int {
 		b := r.s.books
-		return len(b.quotas.perUser) + len(b.quotas.perSource) + len(b.live) + len(b.reservations)
+		return len(b.quotas.perUser) + len(b.quotas.perSource) + len(b.all) + len(b.reservations)
 	})
 }
 
@@ -210,7 +211,7 @@ func TestAbuse26ManyChannelsSlowNobody(t *testing.T) {
 	if n := r.s.Snapshot().Allocations; n[0].Channels+n[1].Channels != channels+1 {
 		t.Fatalf("%d channels", n[0].Channels+n[1].Channels)
 	}
-	now := r.s.clock.now()
+	now := r.s.core.clock.now()
 	cost := func(c *client) time.Duration {
 		var a *allocation
 		for _, a = range r.s.books.list() {
@@ -244,13 +245,13 @@ func TestAbuse27EvenPortFlood(t *testing.T) {
 				if transport == "tcp" {
 					low += 100 // each its own: a port that the other holds is opened in vain
 				}
-				b.pools[0] = newPool(low, low+99)
-				open := b.pools[0].openPort
-				b.pools[0].openPort = func(at netip.AddrPort) (*relay, error) { opened++; return open(at) }
+				b.pools[0] = socket.NewPool[allocation](low, low+99)
+				open := b.pools[0].OpenPort
+				b.pools[0].OpenPort = func(at netip.AddrPort) (*socket.Relay, error) { opened++; return open(at) }
 				return 0
 			})
 			free := func() int {
-				return r.inBooks(func() int { return len(r.s.books.pools[0].free[0]) + len(r.s.books.pools[0].free[1]) })
+				return r.inBooks(func() int { return 100 - r.s.books.pools[0].Taken() })
 			}
 			for range 50 { // allocate a pair and leave the second behind
 				c := r.dial(transport, "u", "p")

@@ -320,7 +320,7 @@ func TestAbuse22PanicEndsOneFrameOnly(t *testing.T) {
 	in := &inlet{link: panicLink{probeLink{func() {}}}}
 	frame := (&client{}).build(wire.MethodBinding)
 	buf := new(wire.Buffer)
-	r.s.receive(in, buf.Packet(copy(buf[wire.Headroom:], frame)), netip.MustParseAddrPort("192.0.2.1:1"))
+	r.s.front.receive(in, buf.Packet(copy(buf[wire.Headroom:], frame)), netip.MustParseAddrPort("192.0.2.1:1"))
 	// The same in the books.
 	raw := (&client{}).build(wire.MethodRefresh)
 	probe := &request{link: panicLink{probeLink{func() {}}}, raw: raw}
@@ -328,8 +328,8 @@ func TestAbuse22PanicEndsOneFrameOnly(t *testing.T) {
 	if !r.s.books.submit(probe) {
 		t.Fatal("the queue is full")
 	}
-	eventually(t, "both are counted", func() bool { return r.s.counters.drops[dropPanic].Load() == 2 })
-	r.s.counters.drops[dropPanic].Store(0) // the rig wants none
+	eventually(t, "both are counted", func() bool { return r.s.core.counters.drops[dropPanic].Load() == 2 })
+	r.s.core.counters.drops[dropPanic].Store(0) // the rig wants none
 	r.dial("udp", "u", "p").allocate()
 	r.dial("tcp", "u", "p").allocate()
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"signalbox/internal/netaddr"
 	"signalbox/turnsvc/cred"
 	"signalbox/turnsvc/internal/wire"
 )
@@ -109,7 +110,7 @@ func TestAbuse07OwnAddresses(t *testing.T) {
 				t.Errorf("%d bytes reached a port of the host's own", n)
 			}
 			// Other addresses of the host's are not even granted.
-			for ip := range r.s.host.Load().own {
+			for ip := range r.s.judge.host.Load().own {
 				if !ip.Is4() || ip.IsLoopback() {
 					continue
 				}
@@ -166,23 +167,23 @@ func plainGrant(p *policy, s *scope, peer netip.Addr, own, relays map[netip.Addr
 		}
 		return false
 	}
-	g := grant{relays: relays[peer]}
+	g := grant{inside: relays[peer]}
 	if p.allowLoopback && peer.IsLoopback() {
-		g.wire = true
+		g.outside = true
 		return g
 	}
 	if own[peer] || relays[peer] {
 		return g
 	}
-	for _, ip := range append([]netip.Addr{peer}, embedded4(peer)...) {
+	for _, ip := range append([]netip.Addr{peer}, netaddr.Embedded(peer)...) {
 		switch {
-		case in(never, ip), own[ip] && ip != peer, in(p.deny, ip):
+		case netaddr.Never(ip), own[ip] && ip != peer, in(p.deny, ip):
 			return g
 		case in(p.allow, ip):
 			continue
 		case s.peers == PeersAny:
 			continue
-		case in(nonGlobal, ip), s.peers == PeersNone:
+		case !netaddr.Global(ip), s.peers == PeersNone:
 			return g
 		case s.peers == PeersPublic:
 			continue
@@ -199,7 +200,7 @@ func plainGrant(p *policy, s *scope, peer netip.Addr, own, relays map[netip.Addr
 			return g
 		}
 	}
-	g.wire = true
+	g.outside = true
 	return g
 }
 
@@ -241,10 +242,10 @@ func FuzzPolicy(f *testing.F) {
 		if mode&0x20 != 0 {
 			own[peer], relays[peer] = true, true
 		}
-		if inner := embedded4(peer); mode&0x40 != 0 && len(inner) > 0 {
+		if inner := netaddr.Embedded(peer); mode&0x40 != 0 && len(inner) > 0 {
 			own[inner[0]] = true
 		}
-		if got, want := p.grant(s, peer, own, relays), plainGrant(p, s, peer, own, relays); got != want {
+		if got, want := p.decide(s, peer, own, relays), plainGrant(p, s, peer, own, relays); got != want {
 			t.Errorf("peer %v, peers %d, allow %v, deny %v: %+v, want %+v", peer, s.peers, p.allow, p.deny, got, want)
 		}
 	})

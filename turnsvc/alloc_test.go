@@ -35,15 +35,15 @@ func TestLaneAllocatesNothing(t *testing.T) {
 			marked := (&wire.Builder{Buf: append([]byte(nil), send...)}).End(true)
 			inProcess, binding := c.channelFrame(0x4001, "some data"), (&client{t: t}).build(wire.MethodBinding)
 			for name, f := range map[string]func(){
-				"ChannelData to the peer":    func() { r.s.receive(in, frame(channel), src) },
-				"ChannelData to a neighbour": func() { r.s.receive(in, frame(inProcess), src) },
-				"Send indication":            func() { r.s.receive(in, frame(send), src) },
-				"Send with FINGERPRINT":      func() { r.s.receive(in, frame(marked), src) },
-				"ChannelData to the client":  func() { a.fromPeer(buf.Packet(9), at, r.s.clock.now()) },
+				"ChannelData to the peer":    func() { r.s.front.receive(in, frame(channel), src) },
+				"ChannelData to a neighbour": func() { r.s.front.receive(in, frame(inProcess), src) },
+				"Send indication":            func() { r.s.front.receive(in, frame(send), src) },
+				"Send with FINGERPRINT":      func() { r.s.front.receive(in, frame(marked), src) },
+				"ChannelData to the client":  func() { a.fromPeer(buf.Packet(9), at, r.s.core.clock.now()) },
 				"Data indication": func() {
-					a.fromPeer(buf.Packet(9), netip.AddrPortFrom(at.Addr(), 9), r.s.clock.now())
+					a.fromPeer(buf.Packet(9), netip.AddrPortFrom(at.Addr(), 9), r.s.core.clock.now())
 				},
-				"Binding": func() { r.s.receive(in, frame(binding), src) },
+				"Binding": func() { r.s.front.receive(in, frame(binding), src) },
 			} {
 				if n := testing.AllocsPerRun(200, f); n != 0 {
 					t.Errorf("%s: %v allocations a packet", name, n)
@@ -61,13 +61,13 @@ func TestAbuse12TimingTellsNothing(t *testing.T) {
 	work := map[string]float64{}
 	for _, user := range []string{"u", "v", "x", "someone", "1", "1900000000:live", "1900000000:someone",
 		"1000000000:live"} {
-		c := &client{user: user, key: make([]byte, 16), nonce: r.s.nonces.append(nil, here, r.s.clock.wall())}
+		c := &client{user: user, key: make([]byte, 16), nonce: r.s.gate.challenges.nonces.append(nil, here, r.s.core.clock.wall())}
 		var m message
 		if !m.Decode(c.build(wire.MethodAllocate, withUDP)) {
 			t.Fatal("it does not decode")
 		}
 		work[user] = testing.AllocsPerRun(100, func() {
-			if _, ok := r.s.authenticate(&m.Message, user); ok {
+			if _, ok := r.s.gate.authenticate(&m.Message, user); ok {
 				t.Errorf("%s is authentic", user)
 			}
 		})

@@ -8,23 +8,20 @@ import (
 	"time"
 
 	"signalbox/turnsvc/cred"
+	"signalbox/turnsvc/internal/socket"
 	"signalbox/turnsvc/internal/wire"
 )
 
 // The books' answers to Allocate and Refresh.
 
-const (
-	maxLifetime     = 3540 * time.Second // below engine.Lifetime: pion's timer never fires first
-	defaultLifetime = 600 * time.Second
-	// reservationLifetime is for a port reserved by EVEN-PORT (RFC 8656 §7.2).
-	reservationLifetime = 30 * time.Second
-)
+// reservationLifetime is for a port reserved by EVEN-PORT (RFC 8656 §7.2).
+const reservationLifetime = 30 * time.Second
 
-// reservation is a relay port that an Allocate may claim by its token. It counts in the quotas of
-// whom it was reserved for.
+// reservation is a relay port that an Allocate may claim by its token. It counts in the quotas of the
+// client that it was reserved for.
 type reservation struct {
-	relay     *relay
-	pool      *pool
+	relay     *socket.Relay
+	pool      *relayPool
 	public    netip.Addr
 	principal string
 	client    netip.Addr
@@ -34,13 +31,13 @@ type reservation struct {
 // wish is what an Allocate asks for.
 type wish struct {
 	family   int
-	port     parity
+	port     socket.Parity
 	token    [8]byte
 	hasToken bool
 	lifetime time.Duration
 }
 
-// allocate: RFC 8656 §7.2.
+// allocate: RFC 8656 §7.2. a is the allocation that the client has, or nil.
 func (b *books) allocate(r *request, a *allocation) {
 	if a != nil {
 		b.refuse(r, 437)
@@ -48,39 +45,30 @@ func (b *books) allocate(r *request, a *allocation) {
 	}
 	w, code := b.wished(&r.msg)
 	if code == 0 {
-		code = b.noRoom(r, &w)
+		code = b.overLimit(r, &w)
 	}
 	if code != 0 {
 		b.refuse(r, code)
 		return
 	}
 	var next *reservation
-	if a, next, code = b.open(r, &w); code != 0 {
+	if a, next, code = b.create(r, &w); code != 0 {
 		b.refuse(r, code)
 		return
 	}
 	if !b.attach(a) {
 		b.giveUp(a, next)
 		// Its session ended since the gate looked.
-		b.s.counters.refusedTo(r.class, 401)
-		b.reply(r, b.s.challengeAnswer(nil, &r.msg, r.client, 401, b.s.clock.wall()))
+		b.counters.refusedTo(r.class, 401)
+		b.reply(r, b.challenges.answer(nil, &r.msg, r.client, 401, b.clock.wall()))
 		return
 	}
-	if err := b.engine.Allocate(a.id, a.relayed); !b.granted(r, err) {
+	if err := b.engine.Allocate(a.id, a.relayed); !b.agreed(r, err) {
 		b.giveUp(a, next)
 		return
 	}
-	b.quotas.take(a.principal, a.client.Addr())
-	a.up, a.down = b.quotas.paces(&b.s.live.Load().Limits, a.principal)
-	b.mu.Lock()
-	b.live[a.id] = a
-	b.mu.Unlock()
-	a.pool.publish(a.relay.addr.Port(), a)
-	r.link.setAllocation(r.client, a)
-	b.readers.Go(func() {
-		a.relay.read(func(p wire.Packet, from netip.AddrPort) { b.s.receivePeer(a, p, from) })
-	})
-	b.s.log.Debug("allocation created", "relay", a.relayed, "client", a.client, "transport", r.link.transport(),
+	b.enter(a)
+	b.log.Debug("allocation created", "relay", a.relayed, "client", a.client, "transport", r.link.transport(),
 		"class", a.class)
 
 	b.answer(r, func(m *wire.Builder) {
@@ -92,38 +80,56 @@ func (b *books) allocate(r *request, a *allocation) {
 		}
 		m.XORAddr(wire.AttrXORMappedAddress, r.client)
 	})
-	if l, ok := r.link.(*streamLink); ok && l.over() {
-		b.end(a) // it ended while the request was queued
+	if r.link.closed() {
+		b.end(a) // its stream ended while the request was queued
 	}
 }
 
-// attach gives the allocation its scope. It reports false for a session's credential whose session
-// is over.
+// enter enters an allocation that the engine knows, so that everybody finds it, and begins to read
+// its relay socket.
+func (b *books) enter(a *allocation) {
+	b.quotas.add(a.principal, a.client.Addr())
+	a.up, a.down = b.quotas.paces(b.limits(), a.principal)
+	b.mu.Lock()
+	b.all[a.id] = a
+	b.mu.Unlock()
+	a.pool.Hold(a.relay.Addr.Port(), a)
+	a.link.setAllocation(a.client, a)
+	b.readers.Go(func() {
+		a.relay.Read(b.faults, func(p wire.Packet, from netip.AddrPort) {
+			defer b.recovered("panic on a peer's datagram")
+			a.fromPeer(p, from, a.clock.now())
+		})
+	})
+}
+
+// attach gives the allocation its scope. It reports false for the credential of a session that is
+// over.
 func (b *books) attach(a *allocation) bool {
-	a.scope = scope{peers: b.s.live.Load().policy.peersOf(a.class), rooms: b.s.rooms}
+	a.scope = scope{peers: b.judge.settings.Load().policy.peersOf(a.class), rooms: b.judge.rooms}
 	if a.class != cred.Hub {
 		return true
 	}
 	_, session, _ := cred.Parse(a.user)
-	member, concerned := b.s.rooms.attach(session, a)
+	member, concerned := b.judge.rooms.attach(session, a)
 	a.scope.member = member
-	b.s.settle(nil, concerned)
-	return a.scope.member != nil
+	b.settle(nil, concerned)
+	return member != nil
 }
 
-// giveUp takes back what open gave. The session may have ended, and so have had the allocation put
-// among those that are to be removed: there it must not be released once more.
+// giveUp takes back what create gave. The session may have ended meanwhile and the allocation with
+// it; then it must not be released a second time by remove.
 func (b *books) giveUp(a *allocation, next *reservation) {
 	b.mu.Lock()
 	a.ended.Store(true)
 	b.ending = slices.DeleteFunc(b.ending, func(e *allocation) bool { return e == a })
 	b.mu.Unlock()
 	if a.scope.member != nil {
-		b.s.rooms.detach(a)
+		b.judge.rooms.detach(a)
 	}
-	a.pool.release(a.relay)
+	a.pool.Release(a.relay)
 	if next != nil {
-		a.pool.release(next.relay)
+		a.pool.Release(next.relay)
 	}
 }
 
@@ -152,47 +158,46 @@ func (b *books) wished(m *wire.Message) (w wish, code int) {
 	case hasFamily && family[0] != wire.FamilyIPv4:
 		return w, 440
 	}
-	if !b.s.host.Load().relays[w.family].Bind.IsValid() {
+	if !b.judge.host.Load().relays[w.family].Bind.IsValid() {
 		return w, 440
 	}
 	switch {
 	case hasEven && even[0]&0x80 != 0:
-		w.port = evenPortAndNext
+		w.port = socket.EvenPortAndNext
 	case hasEven:
-		w.port = evenPort
+		w.port = socket.EvenPort
 	}
 	return w, 0
 }
 
-// noRoom returns the code of the refusal if the wish would be too much, or 0.
-func (b *books) noRoom(r *request, w *wish) int {
+// overLimit returns the code of the refusal if the wish would be too much, or 0.
+func (b *books) overLimit(r *request, w *wish) int {
 	n := 1
 	switch {
 	case w.hasToken:
 		n = 0 // its place is taken already
-	case w.port == evenPortAndNext:
+	case w.port == socket.EvenPortAndNext:
 		n = 2
 	}
-	l := &b.s.live.Load().Limits
+	l := b.limits()
 	switch {
-	case b.s.draining.Load(), b.budget.spent(l.TotalPerMonth), l.Allocations > 0 &&
-		b.size()+len(b.reservations)+n > l.Allocations:
+	case b.draining.Load(), b.budget.spent(l.TotalPerMonth),
+		l.Allocations > 0 && b.size()+len(b.reservations)+n > l.Allocations:
 		return 508
-	case !b.quotas.room(n, l, principal(r.class, r.user), r.client.Addr()):
+	case !b.quotas.fits(n, l, principal(r.class, r.user), r.client.Addr()):
 		return 486
 	}
 	return 0
 }
 
-// open makes an allocation with a relay socket of its own, and the reservation of the next port if
+// create makes an allocation with a relay socket of its own, and the reservation of the next port if
 // that is wished. code is that of the refusal, or 0.
-func (b *books) open(r *request, w *wish) (a *allocation, next *reservation, code int) {
-	now := b.s.clock.now()
+func (b *books) create(r *request, w *wish) (a *allocation, next *reservation, code int) {
+	now := b.clock.now()
 	b.nextID++
 	a = &allocation{
 		id: b.nextID, link: r.link, client: r.client, user: r.user, principal: principal(r.class, r.user),
-		class: r.class, key: r.key, created: now,
-		clock: b.s.clock, counters: &b.s.counters,
+		class: r.class, key: r.key, created: now, clock: b.clock, counters: b.counters,
 	}
 	a.expires.Store(now + int64(w.lifetime))
 	if w.hasToken {
@@ -202,24 +207,24 @@ func (b *books) open(r *request, w *wish) (a *allocation, next *reservation, cod
 		}
 		b.takeReservation(w.token)
 		a.pool, a.relay = held.pool, held.relay
-		a.relayed = netip.AddrPortFrom(held.public, held.relay.addr.Port())
+		a.relayed = netip.AddrPortFrom(held.public, held.relay.Addr.Port())
 		return a, nil, 0
 	}
-	at := b.s.host.Load().relays[w.family]
+	at := b.judge.host.Load().relays[w.family]
 	if b.pools[w.family] == nil {
-		b.pools[w.family] = newPool(b.minPort, b.maxPort)
+		b.pools[w.family] = socket.NewPool[allocation](b.minPort, b.maxPort)
 	}
 	a.pool = b.pools[w.family]
-	first, second, err := a.pool.open(at.Bind, w.port)
+	first, second, err := a.pool.Open(at.Bind, w.port)
 	if err != nil {
 		if !b.portless { // once, not for each that asks
-			b.s.log.Warn("no relay port", "err", err)
+			b.log.Warn("no relay port", "err", err)
 		}
 		b.portless = true
 		return nil, nil, 508
 	}
 	b.portless = false
-	a.relay, a.relayed = first, netip.AddrPortFrom(at.Public, first.addr.Port())
+	a.relay, a.relayed = first, netip.AddrPortFrom(at.Public, first.Addr.Port())
 	if second != nil {
 		next = &reservation{second, a.pool, at.Public, a.principal, r.client.Addr(), now + int64(reservationLifetime)}
 	}
@@ -231,25 +236,26 @@ func (b *books) open(r *request, w *wish) (a *allocation, next *reservation, cod
 func (b *books) reserve(next *reservation) (token [8]byte) {
 	rand.Read(token[:]) //nolint:errcheck // it never fails
 	b.reservations[token] = next
-	b.quotas.take(next.principal, next.client)
+	b.quotas.add(next.principal, next.client)
 	return token
 }
 
-// takeReservation takes a reservation out of the books; its port is the caller's.
+// takeReservation takes a reservation out of the books; its port belongs to the caller.
 func (b *books) takeReservation(token [8]byte) {
 	held := b.reservations[token]
 	delete(b.reservations, token)
 	b.quotas.giveBack(held.principal, held.client)
 }
 
+// dropReservation takes a reservation out of the books and gives its port back.
 func (b *books) dropReservation(token [8]byte) {
 	held := b.reservations[token]
 	b.takeReservation(token)
-	held.pool.release(held.relay)
+	held.pool.Release(held.relay)
 }
 
-// lifetime returns what the LIFETIME attribute is granted, within the bounds of ours. Zero stays
-// zero in a Refresh: it ends the allocation.
+// lifetime returns the lifetime that is granted for a LIFETIME attribute; ok is false if that is
+// broken. Zero stays zero in a Refresh: it ends the allocation.
 func (b *books) lifetime(m *wire.Message) (time.Duration, bool) {
 	v, ok := m.Get(wire.AttrLifetime)
 	if !ok {
@@ -262,7 +268,7 @@ func (b *books) lifetime(m *wire.Message) (time.Duration, bool) {
 	if asked == 0 && m.Method == wire.MethodRefresh {
 		return 0, true
 	}
-	return min(max(asked, b.s.live.Load().MinLifetime), maxLifetime), true
+	return min(max(asked, b.judge.settings.Load().MinLifetime), maxLifetime), true
 }
 
 // refresh: RFC 8656 §8.2.
@@ -286,10 +292,10 @@ func (b *books) refresh(r *request, a *allocation) {
 		b.end(a)
 		b.remove()
 	} else {
-		if !b.granted(r, b.engine.Refresh(a.id)) {
+		if !b.agreed(r, b.engine.Refresh(a.id)) {
 			return
 		}
-		a.expires.Store(b.s.clock.now() + int64(life))
+		a.expires.Store(b.clock.now() + int64(life))
 		if a.ended.Load() {
 			a.expires.Store(0) // it was ended from another goroutine meanwhile
 		}

@@ -4,12 +4,12 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"signalbox/turnsvc/cred"
+	"signalbox/turnsvc/internal/socket"
 )
 
 // Lifetimes that RFC 8656 fixes (§9, §12).
@@ -23,10 +23,14 @@ type link interface {
 	// send delivers one frame to the client at addr and keeps nothing of it. It does not wait for
 	// the client.
 	send(frame []byte, addr netip.AddrPort)
-	// stream reports whether frames are padded to four bytes (RFC 8656 §12.5).
-	stream() bool
-	transport() string
+	// padded reports whether frames are padded to four bytes, as on TCP and TLS (RFC 8656 §12.5).
+	padded() bool
+	transport() string // one of transportNames
 	local() netip.AddrPort
+	// closed reports whether a stream has ended, and close ends it. A UDP socket serves other
+	// clients, too: it is never closed, and close does nothing.
+	closed() bool
+	close()
 	// allocation returns the allocation of the client at addr, or nil; setAllocation is for the
 	// books.
 	allocation(addr netip.AddrPort) *allocation
@@ -34,8 +38,8 @@ type link interface {
 }
 
 // allocation is one client's relayed transport address, with our own deadlines for all that it may
-// do. The packet path reads it from two goroutines (the client's front and the relay socket's
-// reader); only the books change it.
+// do. The packet path reads it from two goroutines, the front's of the client and the relay
+// socket's; only the books change it.
 type allocation struct {
 	// Set when it is made.
 	id     uint64
@@ -47,8 +51,8 @@ type allocation struct {
 	class     cred.Class
 	key       []byte // of the long-term credential: every later request is verified with it
 	created   int64
-	pool      *pool
-	relay     *relay
+	pool      *relayPool
+	relay     *socket.Relay
 	relayed   netip.AddrPort // as told to the client
 	scope     scope
 	up, down  pace // limit what the client sends and what it gets
@@ -71,6 +75,25 @@ type allocation struct {
 	byPeer      map[netip.AddrPort]*channel
 }
 
+// made is the answer to the Allocate that made an allocation.
+type made struct {
+	transaction [12]byte
+	raw         []byte
+	expires     int64 // clock
+}
+
+// relayPool is the relay ports of one address family, each with the allocation that relays there.
+type relayPool = socket.Pool[allocation]
+
+// neighbor returns the allocation of this box that relays on addr, either as clients are told or as
+// its socket is bound, or nil. It is safe from any goroutine.
+func neighbor(p *relayPool, addr netip.AddrPort) *allocation {
+	if a := p.Holder(addr.Port()); a != nil && (a.relayed == addr || a.relay.Addr == addr) {
+		return a
+	}
+	return nil
+}
+
 // permission lets packets of one peer address through, both ways, until it expires.
 type permission struct {
 	grant
@@ -86,7 +109,8 @@ type channel struct {
 	permission *permission
 }
 
-func (a *allocation) live(now int64) bool { return now < a.expires.Load() }
+// running reports whether the allocation has neither expired nor been ended.
+func (a *allocation) running(now int64) bool { return now < a.expires.Load() }
 
 // channelByNumber returns the peer that a number is bound to and that peer's permission. ok is
 // false unless both the channel and the permission are in time.
@@ -139,8 +163,8 @@ func (a *allocation) permit(peer netip.Addr, g grant, now int64) *permission {
 	return p
 }
 
-// replaceLocked puts a new permission, which has no time yet, in the place of that for peer. A
-// grant is immutable, since the packet path reads it.
+// replaceLocked puts a new permission, which has no time yet, in the place of that for peer. The old
+// one can't be changed, since the packet path reads its grant. mu is held.
 func (a *allocation) replaceLocked(peer netip.Addr, g grant) *permission {
 	p := &permission{grant: g}
 	if a.permissions == nil {
@@ -155,7 +179,8 @@ func (a *allocation) replaceLocked(peer netip.Addr, g grant) *permission {
 	return p
 }
 
-// regrant changes what the permission for peer allows. What is refused now ends.
+// regrant changes what the permission for peer allows. A permission that allows nothing any more
+// ends.
 func (a *allocation) regrant(peer netip.Addr, g grant) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -187,9 +212,8 @@ func (a *allocation) usedFor(peer netip.Addr) int64 {
 	return 0
 }
 
-// mayTalk reports whether two allocations of this box may exchange packets: each must be in the
-// other's reach, since a permission, which is for an address, can't tell one relay of the box from
-// another.
+// mayTalk reports whether two allocations of this box may exchange packets. Each must be in the
+// other's reach: a permission is for an address, and can't tell one relay of the box from another.
 func (a *allocation) mayTalk(b *allocation) bool { return a.reachesRelay(b) && b.reachesRelay(a) }
 
 func (a *allocation) reachesRelay(b *allocation) bool {
@@ -203,8 +227,8 @@ func (a *allocation) reachesRelay(b *allocation) bool {
 	return true
 }
 
-// bind installs or extends the channel, whose peer p permits. The caller has seen that number and
-// peer go together.
+// bind installs or extends the channel; p is the permission for its peer. The caller has checked that
+// the number and the peer belong together.
 func (a *allocation) bind(number uint16, peer netip.AddrPort, p *permission, now int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -221,7 +245,7 @@ func (a *allocation) bind(number uint16, peer netip.AddrPort, p *permission, now
 	c.expires.Store(now + int64(channelLifetime))
 }
 
-func (c *channel) over(now int64) bool { return c != nil && now >= c.expires.Load() }
+func (c *channel) expired(now int64) bool { return c != nil && now >= c.expires.Load() }
 
 // boundTo returns the channels of that number and to that peer, nil where there is none, and how
 // many there are in all.
@@ -231,8 +255,8 @@ func (a *allocation) boundTo(number uint16, peer netip.AddrPort) (byNumber, byPe
 	return a.channels[number], a.byPeer[peer], len(a.channels)
 }
 
-// forgetExpired drops permissions and channels whose time is over, so that their caps count live
-// ones only.
+// forgetExpired drops permissions and channels whose time is over, so that the limits don't count
+// them.
 func (a *allocation) forgetExpired(now int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -247,36 +271,4 @@ func (a *allocation) forgetExpired(now int64) {
 			delete(a.byPeer, c.peer)
 		}
 	}
-}
-
-func (a *allocation) describe(now int64) Allocation {
-	d := Allocation{
-		ID:                strconv.FormatUint(a.id, 10),
-		User:              a.user,
-		Class:             a.class.String(),
-		Client:            a.client.String(),
-		Transport:         a.link.transport(),
-		Relay:             a.relayed.String(),
-		CreatedAt:         a.clock.unixMilli(a.created),
-		ExpiresAt:         a.clock.unixMilli(a.expires.Load()),
-		FromClientBytes:   a.fromClient.bytes.Load(),
-		FromClientPackets: a.fromClient.packets.Load(),
-		ToClientBytes:     a.toClient.bytes.Load(),
-		ToClientPackets:   a.toClient.packets.Load(),
-		Permissions:       []string{},
-	}
-	a.mu.RLock()
-	defer a.mu.RUnlock()
-	for ip, p := range a.permissions {
-		if now < p.expires.Load() {
-			d.Permissions = append(d.Permissions, ip.String())
-		}
-	}
-	slices.Sort(d.Permissions)
-	for _, c := range a.channels {
-		if now < c.expires.Load() {
-			d.Channels++
-		}
-	}
-	return d
 }

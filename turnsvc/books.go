@@ -6,13 +6,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"signalbox/internal/source"
 	"signalbox/turnsvc/internal/engine"
 	"signalbox/turnsvc/internal/wire"
 )
-
-// The books grant what the gate has authenticated. They run in one goroutine, which alone talks to
-// the engine, creates and ends allocations, and owns ports and quotas: so nothing here races with
-// anything, and every way out gives back what it took.
 
 const (
 	// grantQueue bounds requests that wait for the books, sourceQueue those of one source: whoever
@@ -23,58 +20,78 @@ const (
 	sweepInterval = time.Second
 )
 
+// books grant what the gate has authenticated. They run in one goroutine, which alone talks to the
+// engine, creates and ends allocations, and owns ports and quotas: so nothing here races with
+// anything, and every way out gives back what it took.
 type books struct {
-	s         *Server
-	engineKey []byte
-	requests  chan *request
-	waiting   waiting
-	wake      chan struct{} // there are ends to be made
+	*core
+	judge      *judge
+	challenges *challenges
+	requests   chan *request
+	waiting    *source.Table[atomic.Int32] // requests in the queue
+	wake       chan struct{}               // some of ending are to be removed
+	draining   atomic.Bool
 
 	minPort, maxPort uint16 // relay ports
 
+	engineKey []byte
 	// channelTimeout is when pion forgets a channel: before we do, so that it never knows one that
 	// we have let go.
 	channelTimeout time.Duration
 
+	budget *budget
+
 	// Owned by run.
 	engine       *engine.Engine
-	pools        [2]*pool // by family; nil until the first relay address of that
+	pools        [2]*relayPool // by family; nil until the first relay address of that
 	reservations map[[8]byte]*reservation
 	nextID       uint64
 	quotas       quotas
-	budget       *budget
 	replies      replies
 	portless     bool           // the last relay socket could not be opened
 	readers      sync.WaitGroup // one for each relay socket's reader
 
-	ports [2]atomic.Int64 // taken from each pool; the books write it, for others to read
+	ports [2]atomic.Int64 // taken from each pool; run writes it, for others to read
 
 	mu     sync.Mutex
-	live   map[uint64]*allocation
-	ending []*allocation // each live allocation at most once, so it is bounded by them
+	all    map[uint64]*allocation // but those that have been removed
+	ending []*allocation          // to be removed, each once
 }
 
-// list returns the live allocations.
+func newBooks(c *core, j *judge, ch *challenges, engineKey []byte) *books {
+	return &books{
+		core: c, judge: j, challenges: ch, engineKey: engineKey, channelTimeout: channelLifetime - 5*time.Second,
+		requests: make(chan *request, grantQueue), wake: make(chan struct{}, 1),
+		waiting:      source.NewTable[atomic.Int32](1 << 10),
+		reservations: map[[8]byte]*reservation{}, quotas: newQuotas(&j.settings.Load().Limits),
+		all: map[uint64]*allocation{},
+	}
+}
+
+// list returns the allocations.
 func (b *books) list() []*allocation {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	all := make([]*allocation, 0, len(b.live))
-	for _, a := range b.live {
+	all := make([]*allocation, 0, len(b.all))
+	for _, a := range b.all {
 		all = append(all, a)
 	}
 	return all
 }
 
-// size counts the live allocations.
+// size counts the allocations.
 func (b *books) size() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return len(b.live)
+	return len(b.all)
 }
+
+// limits are those in force.
+func (b *books) limits() *Limits { return &b.judge.settings.Load().Limits }
 
 // submit queues a request. It reports false when the queue is full, or has enough of that source.
 func (b *books) submit(r *request) bool {
-	slot := b.waiting.of(r.client.Addr())
+	slot := b.waiting.Of(r.client.Addr())
 	if slot.Add(1) <= sourceQueue {
 		select {
 		case b.requests <- r:
@@ -95,7 +112,7 @@ func (b *books) end(a *allocation) {
 		return
 	}
 	a.expires.Store(0)
-	b.ending = append(b.ending, a) // in the same breath: who finds it ended finds it here
+	b.ending = append(b.ending, a) // under the same lock: whoever sees it ended finds it here
 	b.mu.Unlock()
 	select {
 	case b.wake <- struct{}{}:
@@ -103,18 +120,33 @@ func (b *books) end(a *allocation) {
 	}
 }
 
-// streamOver ends the allocation of a stream whose reader has returned. A request of that stream
-// may still be queued, so the books look again when they have come to it.
-func (b *books) streamOver(l *streamLink) {
-	if a := l.a.Load(); a != nil {
+// endWhere ends the allocations that match, with their streams, and returns how many.
+func (b *books) endWhere(match func(*allocation) bool) (n int) {
+	for _, a := range b.list() {
+		if a.ended.Load() || !match(a) {
+			continue
+		}
+		n++
 		b.end(a)
+		a.link.close()
+	}
+	return n
+}
+
+// settle ends allocations and has permissions of others judged again, as the rooms have found.
+func (b *books) settle(ending []*allocation, concerned concern) {
+	for _, a := range ending {
+		b.end(a)
+	}
+	for a, peers := range concerned {
+		b.judge.review(a, peers...)
 	}
 }
 
 // run owns the books until ctx is done; then it ends every allocation and returns.
 func (b *books) run(ctx context.Context) error {
 	var err error
-	if b.engine, err = engine.New(b.engineKey, b.channelTimeout, b.s.clock.read, b.s.log); err != nil {
+	if b.engine, err = engine.New(b.engineKey, b.channelTimeout, b.clock.read, b.log); err != nil {
 		return err
 	}
 	tick := time.NewTicker(sweepInterval)
@@ -122,17 +154,17 @@ func (b *books) run(ctx context.Context) error {
 	for {
 		select {
 		case r := <-b.requests:
-			b.waiting.of(r.client.Addr()).Add(-1)
-			b.safely(func() { b.handle(r) })
+			b.waiting.Of(r.client.Addr()).Add(-1)
+			b.turn(func() { b.handle(r) })
 		case <-b.wake:
-			b.safely(b.remove)
+			b.turn(b.remove)
 		case <-tick.C:
-			b.safely(b.sweep)
+			b.turn(b.sweep)
 		case <-ctx.Done():
 			for _, a := range b.list() {
 				b.end(a)
 			}
-			b.safely(b.remove)
+			b.turn(b.remove)
 			for token := range b.reservations {
 				b.dropReservation(token)
 			}
@@ -143,18 +175,12 @@ func (b *books) run(ctx context.Context) error {
 	}
 }
 
-// safely keeps one request's panic from ending everybody's calls.
-func (b *books) safely(f func()) {
-	defer b.s.recovered("panic in the allocation books")
-	defer b.tellPorts()
-	f()
-}
-
-// tellPorts lets others know how many ports are taken.
-func (b *books) tellPorts() {
+// turn does one thing of run's, recovered, and then tells others how many ports are taken.
+func (b *books) turn(f func()) {
+	b.safely("panic in the allocation books", f)
 	for i, p := range b.pools {
 		if p != nil {
-			b.ports[i].Store(int64(p.taken()))
+			b.ports[i].Store(int64(p.Taken()))
 		}
 	}
 }
@@ -162,14 +188,14 @@ func (b *books) tellPorts() {
 // sweep ends what has expired. The packet path enforces every deadline itself; this gives the ports
 // back.
 func (b *books) sweep() {
-	now := b.s.clock.now()
-	limits := &b.s.live.Load().Limits
+	now := b.clock.now()
+	limits := b.limits()
 	b.quotas.follow(limits)
 	b.quotas.forgetIdle(now)
-	b.budget.count(b.list(), b.s.clock)
-	b.budget.warn(limits.TotalPerMonth, b.s.log)
+	b.budget.count(b.list(), b.clock)
+	b.budget.warn(limits.TotalPerMonth, b.log)
 	for _, a := range b.list() {
-		if !a.live(now) {
+		if !a.running(now) {
 			b.end(a)
 		} else {
 			a.forgetExpired(now)
@@ -181,8 +207,8 @@ func (b *books) sweep() {
 		}
 	}
 	b.replies.forget(now)
-	b.s.settle(b.s.rooms.sweep(now))
-	b.followHost(now)
+	b.settle(b.judge.rooms.sweep(now))
+	b.judge.follow(now, b.list)
 }
 
 // remove takes ended allocations out of pion's books and ours.
@@ -191,36 +217,36 @@ func (b *books) remove() {
 	ending := b.ending
 	b.ending = nil
 	for _, a := range ending {
-		delete(b.live, a.id)
-		b.budget.over(a, b.s.clock.wall()) // before anybody can miss it among the live ones
+		delete(b.all, a.id)
+		b.budget.retire(a, b.clock.wall()) // under the same lock: it is always counted, here or in the list
 	}
 	b.mu.Unlock()
 	for _, a := range ending {
 		if a.link.allocation(a.client) == a {
 			a.link.setAllocation(a.client, nil)
 		}
-		a.pool.release(a.relay)
+		a.pool.Release(a.relay)
 		if a.scope.member != nil {
-			b.s.rooms.detach(a)
+			b.judge.rooms.detach(a)
 		}
 		b.quotas.giveBack(a.principal, a.client.Addr())
 		if err := b.engine.Remove(a.id); err != nil {
-			b.s.log.Error("remove an allocation from the TURN engine", "err", err)
+			b.log.Error("remove an allocation from the TURN engine", "err", err)
 		}
-		b.s.log.Debug("allocation ended", "relay", a.relayed, "client", a.client)
+		b.log.Debug("allocation ended", "relay", a.relayed, "client", a.client)
 	}
 }
 
 // handle grants or refuses one request and answers it.
 func (b *books) handle(r *request) {
-	now := b.s.clock.now()
+	now := b.clock.now()
 	if raw := b.replies.find(r); raw != nil {
 		r.link.send(raw, r.client) // a retransmission
 		return
 	}
-	b.followHost(now)
+	b.judge.follow(now, b.list)
 	a := r.link.allocation(r.client)
-	if a != nil && !a.live(now) {
+	if a != nil && !a.running(now) {
 		b.end(a)
 		b.remove()
 		a = nil
@@ -229,7 +255,7 @@ func (b *books) handle(r *request) {
 		b.refuse(r, taken(r.msg.Method)) // it was made since the gate looked
 		return
 	}
-	if a != nil && a.made.repeated(r, now) {
+	if a != nil && a.made.repeats(r, now) {
 		r.link.send(a.made.raw, r.client)
 		return
 	}
@@ -250,7 +276,7 @@ func (b *books) handle(r *request) {
 }
 
 func (b *books) refuse(r *request, code int) {
-	b.s.counters.refusedTo(r.class, code)
+	b.counters.refusedTo(r.class, code)
 	b.reply(r, errorAnswer(nil, &r.msg, r.key, code))
 }
 
@@ -264,22 +290,22 @@ func (b *books) answer(r *request, attrs func(*wire.Builder)) {
 	raw := m.End(r.msg.Fingerprint)
 	if r.msg.Method == wire.MethodAllocate {
 		a := r.link.allocation(r.client)
-		a.made = made{[12]byte(r.msg.TransactionID()), raw, b.s.clock.now() + int64(replyLifetime)}
+		a.made = made{[12]byte(r.msg.TransactionID()), raw, b.clock.now() + int64(replyLifetime)}
 	}
 	b.reply(r, raw)
 }
 
 // reply sends the one answer to r, and keeps it for retransmissions.
 func (b *books) reply(r *request, raw []byte) {
-	b.replies.keep(r, raw, b.s.clock.now())
+	b.replies.keep(r, raw, b.clock.now())
 	r.link.send(raw, r.client)
 }
 
-// granted reports whether the engine agreed. If it did not, although the gate had, the client is
-// refused.
-func (b *books) granted(r *request, err error) bool {
+// agreed reports whether the engine has done what it was asked to, as err says. If it has not, the
+// client is refused.
+func (b *books) agreed(r *request, err error) bool {
 	if err != nil {
-		b.s.log.Error("the TURN engine disagrees with the gate", "method", r.msg.Method, "err", err)
+		b.log.Error("the TURN engine disagrees with the gate", "method", r.msg.Method, "err", err)
 		b.refuse(r, 508)
 	}
 	return err == nil

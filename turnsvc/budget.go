@@ -14,35 +14,25 @@ type Transfer struct {
 	Bytes int64  `json:"bytes"`
 }
 
-// Relayed is application data, without TURN framing, that was relayed since the start: what ended
-// allocations carried, too.
-type Relayed struct {
-	FromClientBytes   uint64 `json:"fromClientBytes"`
-	FromClientPackets uint64 `json:"fromClientPackets"`
-	ToClientBytes     uint64 `json:"toClientBytes"`
-	ToClientPackets   uint64 `json:"toClientPackets"`
-}
-
 // budget adds up what is relayed, in a month and since the start. The packet path knows nothing of
-// it: whoever wants to know, and the books once a second, have it take in by how much the
-// allocations' own counters have grown. A spent budget refuses new allocations; running calls are
-// not cut off.
+// it: the books once a second, and everybody who asks, have it take in by how much the allocations'
+// own counters have grown. A spent budget refuses new allocations; running calls are not cut off.
 type budget struct {
 	mu       sync.Mutex
 	transfer Transfer
 	relayed  Relayed
-	ended    []endedAllocation
+	retired  []retiredAllocation
 	warned   bool
 }
 
-// endedAllocation is one whose last packets may still be on their way through the lane, and be
-// counted there.
-type endedAllocation struct {
+// retiredAllocation is an ended one whose last packets may still be on their way through the lane, and
+// be counted there.
+type retiredAllocation struct {
 	*allocation
 	at time.Time
 }
 
-// lastPackets is how long an ended allocation's counters are looked at: far longer than a packet is
+// lastPackets is how long a retired allocation's counters are looked at: far longer than a packet is
 // in the lane.
 const lastPackets = 3 * time.Second
 
@@ -62,24 +52,25 @@ func (b *budget) turnMonth(now time.Time) {
 	}
 }
 
-// count takes in what has been carried since the last time, and returns what there is then.
-func (b *budget) count(live []*allocation, c clock) (Transfer, Relayed) {
+// count takes in what has been carried since the last time, and returns the sums. running are the
+// allocations in the books.
+func (b *budget) count(running []*allocation, c clock) (Transfer, Relayed) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := c.wall() // under the lock: a month that has begun does not end again
 	b.turnMonth(now)
-	for _, a := range live {
+	for _, a := range running {
 		b.add(a)
 	}
-	for _, a := range b.ended {
+	for _, a := range b.retired {
 		b.add(a.allocation)
 	}
-	b.ended = slices.DeleteFunc(b.ended, func(a endedAllocation) bool { return now.Sub(a.at) >= lastPackets })
+	b.retired = slices.DeleteFunc(b.retired, func(a retiredAllocation) bool { return now.Sub(a.at) >= lastPackets })
 	return b.transfer, b.relayed
 }
 
-// add takes in one allocation. mu is held. What was taken in stands in the allocation, so it does
-// not matter how often and from which list it comes.
+// add takes in one allocation. The allocation knows what was taken in of it, so it does not matter
+// how often it comes and from which list. mu is held.
 func (b *budget) add(a *allocation) {
 	carried := Relayed{
 		FromClientBytes: a.fromClient.bytes.Load(), FromClientPackets: a.fromClient.packets.Load(),
@@ -94,12 +85,12 @@ func (b *budget) add(a *allocation) {
 	a.counted = carried
 }
 
-// over has an allocation that has ended looked at for some more time.
-func (b *budget) over(a *allocation, now time.Time) {
+// retire takes in an allocation that has ended, and has its counters looked at for some more time.
+func (b *budget) retire(a *allocation, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.add(a)
-	b.ended = append(b.ended, endedAllocation{a, now})
+	b.retired = append(b.retired, retiredAllocation{a, now})
 }
 
 // warn tells the operator once a month that little is left. limit is the bytes a month; 0: none.
@@ -121,10 +112,4 @@ func (b *budget) spent(limit int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return limit > 0 && b.transfer.Bytes >= limit
-}
-
-// Transfer returns what has been relayed this month, for the next process to go on from.
-func (s *Server) Transfer() Transfer {
-	t, _ := s.books.budget.count(s.books.list(), s.clock)
-	return t
 }

@@ -1,27 +1,22 @@
 package turnsvc
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
-	"runtime/debug"
-	"time"
 
+	"signalbox/turnsvc/internal/dtls"
+	"signalbox/turnsvc/internal/socket"
 	"signalbox/turnsvc/internal/wire"
 )
 
-// inlet is what one reading goroutine owns: the link that its frames come in on, and room to decode
-// and answer one frame without heap allocations.
-type inlet struct {
-	link   link
-	corner *corner    // nil: no NAT behavior discovery here
-	dtls   *dtlsFront // nil: no DTLS here
-	// stunOnly: TURN is not served here.
-	stunOnly bool
-
-	msg     wire.Message
-	scratch [256]byte
+// front looks once at each frame that comes from a client, over UDP or a stream, and sends it where
+// it belongs.
+type front struct {
+	*core
+	gate *gate
+	stun *responder
+	dtls *dtls.Server // nil: no DTLS
 }
 
 // maxMessage is the longest STUN message that is looked at, in bytes, but for Send indications,
@@ -29,104 +24,74 @@ type inlet struct {
 // shorter.
 const maxMessage = 4 << 10
 
-// receive takes one look at a frame and sends it where it belongs. It never panics: what it runs is
-// recovered and counted, since its input comes from strangers. src is the client's transport
-// address.
-func (s *Server) receive(in *inlet, p wire.Packet, src netip.AddrPort) {
-	defer s.recovered("panic on a frame")
+// receive never panics: its input comes from strangers, so what it runs is recovered. src is the
+// client's transport address.
+func (f *front) receive(in *inlet, p wire.Packet, src netip.AddrPort) {
+	defer f.recovered("panic on a frame")
 	frame := p.Data()
 	if len(frame) < 4 {
-		s.counters.drop(dropMalformed)
+		f.counters.drop(dropMalformed)
 		return
 	}
 	switch typ := uint16(frame[0])<<8 | uint16(frame[1]); {
-	case in.dtls != nil && frame[0] >= firstDTLS && frame[0] <= lastDTLS:
-		in.dtls.receive(frame, src)
+	case in.dtls != nil && dtls.Claims(frame[0]):
+		in.dtls.Receive(frame, src)
 	case typ >= wire.FirstChannel && typ <= wire.LastChannel:
-		s.channelData(in.link.allocation(src), p, s.clock.now())
+		channelData(f.counters, in.link.allocation(src), p, f.clock.now())
 	case typ == wire.MethodSend|wire.ClassIndication:
-		s.sendIndication(in.link.allocation(src), p, s.clock.now())
+		sendIndication(f.counters, in.link.allocation(src), p, f.clock.now())
 	case wire.IsClassicBinding(frame):
-		s.classicBinding(in, src, frame)
+		f.stun.classicBinding(in, src, frame)
 	case len(frame) > maxMessage || !in.msg.Decode(frame):
-		s.counters.drop(dropMalformed)
+		f.counters.drop(dropMalformed)
 	case in.msg.Class == wire.ClassRequest && in.msg.Method == wire.MethodBinding:
-		s.binding(in, src)
+		f.stun.binding(in, src)
 	case in.stunOnly:
-		s.counters.drop(dropMalformed)
+		f.counters.drop(dropMalformed)
 	case in.msg.Class == wire.ClassRequest:
-		s.gate(in, src)
+		f.gate.receive(in, src)
 	case in.msg.Class == wire.ClassIndication && in.msg.Method == wire.MethodBinding:
 		// A keepalive (RFC 8445 §11). Nothing to do.
 	default:
-		s.counters.drop(dropMalformed)
+		f.counters.drop(dropMalformed)
 	}
 }
 
-// receivePeer is receive for a datagram that came to a's relay socket.
-func (s *Server) receivePeer(a *allocation, p wire.Packet, from netip.AddrPort) {
-	defer s.recovered("panic on a peer's datagram")
-	a.fromPeer(p, from, a.clock.now())
-}
-
-// recovered, deferred, keeps what went wrong over one frame, stream or request from ending
-// everybody's calls.
-func (s *Server) recovered(what string) {
-	if v := recover(); v != nil {
-		s.counters.drop(dropPanic)
-		s.log.Error(what, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
-	}
-}
-
-// packetLink is a UDP socket that is bound to one local address: pion, and we, know a client by its
-// source and that address.
-type packetLink struct {
-	conn    *net.UDPConn
-	addr    netip.AddrPort
-	clients *table
-	s       *Server
-}
-
-func (l *packetLink) send(frame []byte, to netip.AddrPort) {
-	if _, err := l.conn.WriteToUDPAddrPort(frame, to); err != nil {
-		l.s.counters.drop(dropWriteFailed)
-	}
-}
-
-func (l *packetLink) stream() bool                                    { return false }
-func (l *packetLink) transport() string                               { return "udp" }
-func (l *packetLink) local() netip.AddrPort                           { return l.addr }
-func (l *packetLink) allocation(src netip.AddrPort) *allocation       { return l.clients.get(src) }
-func (l *packetLink) setAllocation(src netip.AddrPort, a *allocation) { l.clients.set(src, a) }
-
-// ServePacket serves TURN and STUN on a UDP socket until that is closed. The socket is bound to one
-// address, not to a wildcard: the answer must leave from where the request came in. The caller owns
-// conn.
-func (s *Server) ServePacket(conn *net.UDPConn) error { return s.servePacket(conn, false) }
-
-func (s *Server) servePacket(conn *net.UDPConn, stunOnly bool) error {
+// serveUDP is Server.ServePacket and Server.ServeSTUN.
+func (f *front) serveUDP(conn *net.UDPConn, stunOnly bool) error {
 	addr, ok := conn.LocalAddr().(*net.UDPAddr)
 	if !ok || addr.IP.IsUnspecified() {
 		return fmt.Errorf("serve turn on udp %v: want a socket bound to one address", conn.LocalAddr())
 	}
-	l := &packetLink{conn: conn, addr: wire.Unmap(addr.AddrPort()), clients: newTable(), s: s}
-	in := &inlet{link: l, corner: s.corner(l.addr), stunOnly: stunOnly}
-	if s.dtls != nil && !stunOnly {
-		in.dtls = newDTLSFront(s, conn)
-		defer in.dtls.close()
+	l := &udpLink{conn: conn, addr: wire.Unmap(addr.AddrPort()), clients: newClients(), counters: f.counters}
+	in := &inlet{link: l, corner: f.stun.corners.find(l.addr), stunOnly: stunOnly}
+	if f.dtls != nil && !stunOnly {
+		in.dtls = f.dtls.NewFront(conn)
+		defer in.dtls.Close()
 	}
-	b := new(wire.Buffer)
-	for {
-		n, src, err := conn.ReadFromUDPAddrPort(b.Room())
-		switch {
-		case err == nil:
-			s.receive(in, b.Packet(n), wire.Unmap(src))
-		case errors.Is(err, net.ErrClosed):
-			return nil
-		default:
-			// One bad datagram, or an ICMP error of an earlier answer, is no reason to stop serving
-			// everyone.
-			time.Sleep(time.Millisecond)
-		}
+	socket.Read(conn, f.faults, func(p wire.Packet, src netip.AddrPort) { f.receive(in, p, src) })
+	return nil
+}
+
+// udpLink is a UDP socket that is bound to one local address: pion, and we, know a client by its
+// source and that address.
+type udpLink struct {
+	conn     *net.UDPConn
+	addr     netip.AddrPort
+	clients  *clients
+	counters *counters
+}
+
+func (l *udpLink) send(frame []byte, to netip.AddrPort) {
+	if _, err := l.conn.WriteToUDPAddrPort(frame, to); err != nil {
+		l.counters.drop(dropWriteFailed)
 	}
 }
+
+func (l *udpLink) padded() bool                                    { return false }
+func (l *udpLink) transport() string                               { return "udp" }
+func (l *udpLink) local() netip.AddrPort                           { return l.addr }
+func (l *udpLink) closed() bool                                    { return false }
+func (l *udpLink) close()                                          {}
+func (l *udpLink) allocation(src netip.AddrPort) *allocation       { return l.clients.get(src) }
+func (l *udpLink) setAllocation(src netip.AddrPort, a *allocation) { l.clients.set(src, a) }

@@ -47,7 +47,9 @@ func (l *wirelessLink) take() [][]byte {
 	l.sent = nil
 	return sent
 }
-func (*wirelessLink) stream() bool                                    { return false }
+func (*wirelessLink) closed() bool                                    { return false }
+func (*wirelessLink) close()                                          {}
+func (*wirelessLink) padded() bool                                    { return false }
 func (*wirelessLink) transport() string                               { return "fuzz" }
 func (*wirelessLink) local() (a netip.AddrPort)                       { return a }
 func (l *wirelessLink) allocation(netip.AddrPort) *allocation         { return l.a.Load() }
@@ -86,14 +88,14 @@ func (r *fuzzRig) client(t testing.TB) *fuzzClient {
 		uint16(r.serial))
 	c := &fuzzClient{r: r, link: &wirelessLink{client: addr}, buf: new(wire.Buffer)}
 	c.client = client{t: t, user: "u", key: cred.LongTermKey("u", testRealm, "p"),
-		nonce: r.s.nonces.append(nil, addr.Addr(), r.s.clock.wall())}
+		nonce: r.s.gate.challenges.nonces.append(nil, addr.Addr(), r.s.core.clock.wall())}
 	c.in = &inlet{link: c.link}
 	return c
 }
 
 // feed gives the server a frame and returns all that it sends for it.
 func (c *fuzzClient) feed(frame []byte) [][]byte {
-	c.r.s.receive(c.in, c.buf.Packet(copy(c.buf[wire.Headroom:], frame)), c.link.client)
+	c.r.s.front.receive(c.in, c.buf.Packet(copy(c.buf[wire.Headroom:], frame)), c.link.client)
 	inBooks(c.t, c.r.s, func() int { return 0 }) // the books have come to it
 	return c.link.take()
 }
@@ -153,7 +155,7 @@ func (c *fuzzClient) leave() {
 	if c.link.a.Load() != nil {
 		c.t.Fatal("an ended allocation stays")
 	}
-	if n := c.r.s.counters.drops[dropPanic].Load(); n != 0 {
+	if n := c.r.s.core.counters.drops[dropPanic].Load(); n != 0 {
 		c.t.Fatalf("a panic was recovered: %s", c.r.complaint.String())
 	}
 	// In particular, pion has agreed with the gate.
@@ -257,7 +259,7 @@ func FuzzStream(f *testing.F) {
 		}()
 		if allocated {
 			c := &client{t: t, conn: conn, stream: true, user: "u", key: c.key,
-				nonce: r.s.nonces.append(nil, nobody.Addr(), r.s.clock.wall())}
+				nonce: r.s.gate.challenges.nonces.append(nil, nobody.Addr(), r.s.core.clock.wall())}
 			if m := c.answerTo(c.build(wire.MethodAllocate, withUDP)); m.Class != wire.ClassSuccess {
 				t.Fatalf("no allocation: %d", m.code())
 			}

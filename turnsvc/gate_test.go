@@ -1,6 +1,7 @@
 package turnsvc
 
 import (
+	"log/slog"
 	"net/netip"
 	"sync/atomic"
 	"testing"
@@ -20,7 +21,7 @@ func TestFloodInAClientsNameEndsNoCall(t *testing.T) {
 		here := netip.MustParseAddr("127.0.0.1")
 		dropped := func() uint64 { return r.s.Snapshot().Drops["rate-limited"] }
 		for range 3 { // whenever a second begins, one answer is to be had
-			c.nonce = r.s.nonces.append(nil, here, r.s.clock.wall().Add(-time.Hour))
+			c.nonce = r.s.gate.challenges.nonces.append(nil, here, r.s.core.clock.wall().Add(-time.Hour))
 			before := dropped()
 			flood.write(flood.unsigned(wire.MethodAllocate, withUDP))
 			flood.write(flood.build(wire.MethodRefresh))
@@ -48,7 +49,7 @@ func TestGuessesAreLimited(t *testing.T) {
 	for _, transport := range transports {
 		t.Run(transport, func(t *testing.T) {
 			r := newRig(t, func(o *Options) { o.Limits.UnauthorizedPerSource = limit; o.Now = now })
-			nonce := r.s.nonces.append(nil, netip.MustParseAddr("127.0.0.1"), now())
+			nonce := r.s.gate.challenges.nonces.append(nil, netip.MustParseAddr("127.0.0.1"), now())
 			c, late, guesser := r.dial(transport, "u", "p"), r.dial(transport, "v", "q"),
 				r.dial(transport, "u", "wrong")
 			c.nonce, late.nonce, guesser.nonce = nonce, nonce, nonce
@@ -96,12 +97,35 @@ func TestLongMessagesAreNotLookedAt(t *testing.T) {
 func TestStrangersOverStreamsWaitForTheirTurn(t *testing.T) {
 	t.Parallel()
 	r := newRigWith(t, func(o *Options) { o.Limits.UnauthorizedPerSource = 10 },
-		func(s *Server) { s.streams.patience = time.Minute })
+		func(s *Server) { s.gate.patience = time.Minute })
 	for range 25 {
 		c := r.dial("tcp", "u", "p")
 		c.allocate()
 	}
 	if n := r.s.Snapshot().Drops["rate-limited"]; n != 0 {
 		t.Errorf("%d were dropped", n)
+	}
+}
+
+// strangerLink is a stream of a client that is known to nobody.
+type strangerLink struct{ probeLink }
+
+func (strangerLink) padded() bool { return true }
+
+// A stranger waits for its turn as long as the server's clock says, not the system's.
+func TestPatienceIsOnTheServersClock(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	d := &doorman{core: newCore(func() time.Time { return now }, slog.New(slog.DiscardHandler)), patience: time.Hour}
+	asked := 0
+	if d.inTurn(&inlet{link: strangerLink{}}, func() bool {
+		asked++
+		now = now.Add(30 * time.Minute)
+		return false
+	}) || asked != 3 {
+		t.Errorf("asked %d times in an hour and a half, want 3", asked)
+	}
+	if n := d.counters.drops[dropRateLimited].Load(); n != 1 {
+		t.Errorf("%d drops, want 1", n)
 	}
 }

@@ -3,57 +3,58 @@ package turnsvc
 import (
 	"net/netip"
 
+	"signalbox/turnsvc/internal/socket"
 	"signalbox/turnsvc/internal/wire"
 )
 
 // The lane carries application data between clients and peers: no pion, no lock that two clients
-// share, no heap allocation. Every packet passes the deadlines of its permission, of its channel
-// and of its allocation.
+// share, no heap allocation. It checks every packet against the deadlines of its permission, of its
+// channel and of its allocation.
 
 // channelData carries a client's ChannelData message (RFC 8656 §12.6). The packet is the whole
 // frame.
-func (s *Server) channelData(a *allocation, p wire.Packet, now int64) {
+func channelData(c *counters, a *allocation, p wire.Packet, now int64) {
 	number, data, ok := wire.ChannelData(p)
 	if !ok {
-		s.counters.drop(dropMalformed)
+		c.drop(dropMalformed)
 		return
 	}
-	if a == nil || !a.live(now) {
-		s.counters.drop(dropNoAllocation)
+	if a == nil || !a.running(now) {
+		c.drop(dropNoAllocation)
 		return
 	}
 	peer, g, ok := a.channelByNumber(number, now)
 	if !ok {
-		s.counters.drop(dropNoChannel)
+		c.drop(dropNoChannel)
 		return
 	}
 	a.toPeer(data, peer, g, false, now)
 }
 
 // sendIndication carries a client's Send indication (RFC 8656 §11.2), which is never answered.
-func (s *Server) sendIndication(a *allocation, p wire.Packet, now int64) {
-	if a == nil || !a.live(now) {
-		s.counters.drop(dropNoAllocation)
+func sendIndication(c *counters, a *allocation, p wire.Packet, now int64) {
+	if a == nil || !a.running(now) {
+		c.drop(dropNoAllocation)
 		return
 	}
 	peer, data, whole, ok := wire.ParseSend(p)
-	if !ok || whole && !canKeepWhole { // there DONT-FRAGMENT is an attribute that is not understood
-		s.counters.drop(dropMalformed)
+	if !ok || whole && !socket.CanKeepWhole { // there DONT-FRAGMENT is not understood
+		c.drop(dropMalformed)
 		return
 	}
 	g, ok := a.permissionFor(peer.Addr(), now)
 	if !ok {
-		s.counters.drop(dropNoPermission)
+		c.drop(dropNoPermission)
 		return
 	}
 	a.toPeer(data, peer, g, whole, now)
 }
 
-// toPeer sends application data of a's client to a peer that g was granted for. whole: the datagram
-// must not be fragmented.
+// toPeer sends application data of a's client to a peer; g is what the permission for it allows.
+// whole: the datagram must not be fragmented.
 func (a *allocation) toPeer(p wire.Packet, peer netip.AddrPort, g grant, whole bool, now int64) {
 	if p.N > wire.MaxPayload(peer.Addr()) {
-		a.counters.drop(dropTooLong) // a stream's frame can be longer than what it is for
+		a.counters.drop(dropTooLong) // a stream's frame can be longer than a datagram
 		return
 	}
 	if !a.up.take(p.N, now) {
@@ -61,11 +62,11 @@ func (a *allocation) toPeer(p wire.Packet, peer netip.AddrPort, g grant, whole b
 		return
 	}
 	a.fromClient.add(p.N)
-	if g.relays {
+	if g.inside {
 		// The peer is a relayed transport address of this box: hand over in process. It saves two
 		// ways through the kernel, and works where the public address can't be reached from inside
 		// (1:1 NAT).
-		if b := a.pool.lookup(peer); b != nil {
+		if b := neighbor(a.pool, peer); b != nil {
 			if !a.mayTalk(b) {
 				a.counters.drop(dropPeerDenied)
 				return
@@ -76,11 +77,11 @@ func (a *allocation) toPeer(p wire.Packet, peer netip.AddrPort, g grant, whole b
 			return
 		}
 	}
-	if !g.wire {
+	if !g.outside {
 		a.counters.drop(dropPeerDenied)
 		return
 	}
-	if a.relay.send(p.Data(), peer, whole) != nil {
+	if a.relay.Send(p.Data(), peer, whole) != nil {
 		a.counters.drop(dropWriteFailed)
 		return
 	}
@@ -90,7 +91,7 @@ func (a *allocation) toPeer(p wire.Packet, peer netip.AddrPort, g grant, whole b
 // fromPeer sends a peer's datagram on to a's client, as ChannelData where a channel is bound, else
 // as a Data indication. It reports whether it did.
 func (a *allocation) fromPeer(p wire.Packet, peer netip.AddrPort, now int64) bool {
-	if !a.live(now) {
+	if !a.running(now) {
 		a.counters.drop(dropNoAllocation)
 		return false
 	}
@@ -101,7 +102,7 @@ func (a *allocation) fromPeer(p wire.Packet, peer netip.AddrPort, now int64) boo
 	}
 	var frame []byte
 	if number != 0 {
-		frame = wire.FrameChannelData(p, number, a.link.stream())
+		frame = wire.FrameChannelData(p, number, a.link.padded())
 	} else if frame = wire.FrameDataIndication(p, peer); frame == nil {
 		a.counters.drop(dropTooLong)
 		return false

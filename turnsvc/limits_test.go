@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"signalbox/internal/source"
 	"signalbox/turnsvc/cred"
 	"signalbox/turnsvc/internal/wire"
 )
@@ -26,7 +27,7 @@ func (r *rig) feed(c *client, frame []byte, n int, step time.Duration) (carried 
 	in, buf := &inlet{link: link}, new(wire.Buffer)
 	for range n {
 		r.advance(step)
-		r.s.receive(in, buf.Packet(copy(buf[wire.Headroom:], frame)), src)
+		r.s.front.receive(in, buf.Packet(copy(buf[wire.Headroom:], frame)), src)
 	}
 	return a.fromClient.bytes.Load() - before
 }
@@ -41,7 +42,7 @@ func TestAbuse31BandwidthLimits(t *testing.T) {
 	// since then: real time passes, too.
 	within := func(t *testing.T, what string, r *rig, since int64, got uint64, rate float64) {
 		t.Helper()
-		passed := time.Duration(r.s.clock.now() - since).Seconds()
+		passed := time.Duration(r.s.core.clock.now() - since).Seconds()
 		if want := rate * passed; float64(got) < 0.9*rate*seconds || float64(got) > 1.1*want+paceBurst {
 			t.Errorf("%s: %d bytes in %.1f s, want %.0f", what, got, passed, want)
 		}
@@ -58,18 +59,18 @@ func TestAbuse31BandwidthLimits(t *testing.T) {
 			c := r.dial("udp", "u", "p")
 			c.allocate(withLifetime(3000))
 			c.ok(wire.MethodChannelBind, withChannel(0x4000), withPeer(at))
-			since := r.s.clock.now()
+			since := r.s.core.clock.now()
 			within(t, "twice the limit", r, since, offer(r, c, 1_000_000), 500_000)
-			since = r.s.clock.now()
+			since = r.s.core.clock.now()
 			within(t, "half the limit", r, since, offer(r, c, 250_000), 250_000)
 
 			// The way back has a bucket of its own.
 			a := r.s.books.list()[0]
 			before, buf := a.toClient.bytes.Load(), new(wire.Buffer)
-			since = r.s.clock.now()
+			since = r.s.core.clock.now()
 			for range 1_000_000 * seconds / size {
 				r.advance(time.Millisecond)
-				a.fromPeer(buf.Packet(size), netip.MustParseAddrPort(at), r.s.clock.now())
+				a.fromPeer(buf.Packet(size), netip.MustParseAddrPort(at), r.s.core.clock.now())
 			}
 			within(t, "back, at twice the limit", r, since, a.toClient.bytes.Load()-before, 500_000)
 			if r.s.Snapshot().Drops["bandwidth"] == 0 {
@@ -88,14 +89,14 @@ func TestAbuse31BandwidthLimits(t *testing.T) {
 		c.allocate(withLifetime(3000))
 		c.ok(wire.MethodChannelBind, withChannel(0x4000), withPeer(at))
 	}
-	since := r.s.clock.now()
+	since := r.s.core.clock.now()
 	n := 2 * 1_000_000 * seconds / size
 	for i := range n { // both of the first user at once, by turns
 		c := clients[i%2]
 		total += r.feed(c, c.channelFrame(0x4000, strings.Repeat("x", size)), 1, seconds*time.Second/time.Duration(n))
 	}
 	within(t, "two allocations of one user", r, since, total, 500_000)
-	since = r.s.clock.now()
+	since = r.s.core.clock.now()
 	within(t, "another user", r, since, offer(r, clients[2], 1_000_000), 500_000)
 }
 
@@ -104,7 +105,7 @@ func TestUserBandwidthOutlastsAllocations(t *testing.T) {
 	const rate = 20_000
 	r := newRig(t, func(o *Options) { o.Limits.UserBandwidth = rate })
 	at := r.peer().LocalAddr().String()
-	since := r.s.clock.now()
+	since := r.s.core.clock.now()
 	var total uint64
 	for range 20 {
 		c := r.dial("udp", "u", "p")
@@ -113,7 +114,7 @@ func TestUserBandwidthOutlastsAllocations(t *testing.T) {
 		total += r.feed(c, c.channelFrame(0x4000, strings.Repeat("x", 1000)), 200, 0)
 		c.ok(wire.MethodRefresh, withLifetime(0))
 	}
-	passed := time.Duration(r.s.clock.now() - since).Seconds()
+	passed := time.Duration(r.s.core.clock.now() - since).Seconds()
 	if max := rate*passed + paceBurst; float64(total) > 1.1*max {
 		t.Errorf("%d bytes in %.1f s over 20 allocations, want at most %.0f", total, passed, max)
 	}
@@ -190,24 +191,35 @@ func TestQuotaComesBack(t *testing.T) {
 }
 
 func TestBan(t *testing.T) {
-	each(t, nil, func(t *testing.T, r *rig, transport string) {
-		none := netip.Prefix{}
-		until := r.s.clock.wall().Add(time.Hour)
-		c := r.dial(transport, "u", "p")
-		c.allocate()
-		r.s.Ban("u", none, until)
-		c.ok(wire.MethodRefresh) // a ban is for what comes; kick ends what is
-		if m := r.dial(transport, "u", "p").refused(403, wire.MethodAllocate, withUDP); m.Integrity == 0 {
-			t.Error("the refusal is not signed")
-		}
-		r.dial(transport, "v", "q").allocate()
-		r.s.Ban("someone", none, until)
-		r.minted(transport, cred.Shared, "someone", time.Hour).refused(403, wire.MethodAllocate, withUDP)
-		r.minted(transport, cred.Shared, "else", time.Hour).allocate()
-		r.s.Ban("", netip.MustParsePrefix("127.0.0.0/8"), until)
-		r.dial(transport, "v", "q").refused(403, wire.MethodAllocate, withUDP)
-		r.advance(61 * time.Minute)
-		r.dial(transport, "u", "p").allocate()
-		r.dial(transport, "v", "q").allocate()
-	})
+	for _, transport := range transports {
+		t.Run(transport, func(t *testing.T) {
+			t.Parallel()
+			bans := source.NewBans()
+			r := newRig(t, func(o *Options) { o.Bans = bans })
+			until := r.s.core.clock.wall().Add(time.Hour)
+			ban := func(b source.Ban) {
+				t.Helper()
+				b.Until = until
+				if err := bans.Add(b, r.s.core.clock.wall()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			c := r.dial(transport, "u", "p")
+			c.allocate()
+			ban(source.Ban{User: "u"})
+			c.ok(wire.MethodRefresh) // a ban is for what comes; kick ends what is
+			if m := r.dial(transport, "u", "p").refused(403, wire.MethodAllocate, withUDP); m.Integrity == 0 {
+				t.Error("the refusal is not signed")
+			}
+			r.dial(transport, "v", "q").allocate()
+			ban(source.Ban{User: "someone"})
+			r.minted(transport, cred.Shared, "someone", time.Hour).refused(403, wire.MethodAllocate, withUDP)
+			r.minted(transport, cred.Shared, "else", time.Hour).allocate()
+			ban(source.Ban{Source: netip.MustParsePrefix("127.0.0.0/8")})
+			r.dial(transport, "v", "q").refused(403, wire.MethodAllocate, withUDP)
+			r.advance(61 * time.Minute)
+			r.dial(transport, "u", "p").allocate()
+			r.dial(transport, "v", "q").allocate()
+		})
+	}
 }

@@ -1,7 +1,6 @@
 package turnsvc
 
 import (
-	"bytes"
 	"errors"
 	"net/netip"
 	"time"
@@ -19,8 +18,8 @@ type Live struct {
 
 	// AllowPeers opens non-global peers; DenyPeers wins over it.
 	AllowPeers, DenyPeers []netip.Prefix
-	// HubPeers and StaticPeers are the peers that sessions, and static users and shared secrets,
-	// may reach besides.
+	// HubPeers are the peers that sessions may reach besides, StaticPeers those of static users and
+	// of credentials minted with a shared secret.
 	HubPeers, StaticPeers Peers
 
 	// MinLifetime is the shortest allocation lifetime granted. Zero: 60 s.
@@ -28,15 +27,37 @@ type Live struct {
 	Limits      Limits
 }
 
-// live is a Live in force. It is immutable.
-type live struct {
+// Limits bound what clients may hold. Zero: no limit.
+type Limits struct {
+	Allocations, PerUser, PerSource   int // allocations
+	Permissions, Channels             int // of one allocation
+	Connections, ConnectionsPerSource int // streams
+	// UnauthorizedPerSource is how many answers a second a source gets without a key, and how many
+	// keys it may guess. A source is an IPv4 address or an IPv6 /64.
+	UnauthorizedPerSource int
+	// Bytes a second of application data, in each direction: of an allocation, of all of one
+	// user's, of the server.
+	Bandwidth, UserBandwidth, TotalBandwidth int64
+	// TotalPerMonth is how many bytes the server may relay in a calendar month (UTC), both
+	// directions together.
+	TotalPerMonth int64
+}
+
+// settings are a Live in force. They are immutable.
+type settings struct {
 	Live
 	policy policy
 }
 
 var errNoKeys = errors.New("turn keys: want the keys of a secret")
 
-func newLive(l Live, allowLoopback bool) (*live, error) {
+// Lifetimes that are granted (RFC 8656 §3.2).
+const (
+	maxLifetime     = 3540 * time.Second // below engine.Lifetime: the engine's timer never fires first
+	defaultLifetime = 600 * time.Second
+)
+
+func newSettings(l Live, allowLoopback bool) (*settings, error) {
 	if l.Keys == nil {
 		return nil, errNoKeys
 	}
@@ -44,46 +65,7 @@ func newLive(l Live, allowLoopback bool) (*live, error) {
 		l.MinLifetime = time.Minute
 	}
 	l.MinLifetime = min(max(l.MinLifetime, time.Second), maxLifetime)
-	return &live{l, policy{
+	return &settings{l, policy{
 		allow: l.AllowPeers, deny: l.DenyPeers, allowLoopback: allowLoopback, hub: l.HubPeers, static: l.StaticPeers,
 	}}, nil
-}
-
-// Apply puts another configuration into force, or returns an error and changes nothing. Running
-// allocations go on, but what their permissions allow is judged by the new lists, and a static user
-// who is gone, or whose key has changed, loses its allocations. Limits hold for what comes.
-func (s *Server) Apply(l Live) error {
-	old := s.live.Load()
-	next, err := newLive(l, old.policy.allowLoopback)
-	if err != nil {
-		return err
-	}
-	s.live.Store(next)
-	for _, t := range []*strangers{s.strangers, s.guesses} {
-		t.limit.Store(uint32(max(l.Limits.UnauthorizedPerSource, 0)))
-	}
-	s.streams.setLimits(&l.Limits)
-	for user, key := range old.Users {
-		if !bytes.Equal(next.Users[user], key) {
-			s.endWhere(func(a *allocation) bool { return a.class == cred.Static && a.user == user })
-		}
-	}
-	for _, a := range s.books.list() {
-		s.regrant(a, a.peers()...)
-	}
-	return nil
-}
-
-// setLimits changes the caps for streams to come.
-func (t *streams) setLimits(l *Limits) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.limit, t.perSource = l.Connections, l.ConnectionsPerSource
-}
-
-// follow takes over limits that are kept as buckets. It runs in the books' goroutine.
-func (q *quotas) follow(l *Limits) {
-	if q.total != l.TotalBandwidth {
-		q.total, q.allUp, q.allDown = l.TotalBandwidth, newBucket(l.TotalBandwidth), newBucket(l.TotalBandwidth)
-	}
 }

@@ -29,23 +29,23 @@ func TestRelayReadsOnAfterAPanic(t *testing.T) {
 	l := &brittleLink{wirelessLink: wirelessLink{client: src}}
 	in, buf := &inlet{link: l}, new(wire.Buffer)
 	c := &client{t: t, user: "u", key: cred.LongTermKey("u", testRealm, "p"),
-		nonce: r.s.nonces.append(nil, src.Addr(), r.s.clock.wall())}
+		nonce: r.s.gate.challenges.nonces.append(nil, src.Addr(), r.s.core.clock.wall())}
 	peer := r.peer()
 	for _, frame := range [][]byte{c.build(wire.MethodAllocate, withUDP),
 		c.build(wire.MethodCreatePermission, withPeer(peer.LocalAddr().String()))} {
-		r.s.receive(in, buf.Packet(copy(buf[wire.Headroom:], frame)), src)
+		r.s.front.receive(in, buf.Packet(copy(buf[wire.Headroom:], frame)), src)
 		r.inBooks(func() int { return 0 })
 	}
 	if got := len(l.take()); got != 2 {
 		t.Fatalf("%d answers", got)
 	}
 	say := func() {
-		if _, err := peer.WriteToUDPAddrPort([]byte("hello"), l.a.Load().relay.addr); err != nil {
+		if _, err := peer.WriteToUDPAddrPort([]byte("hello"), l.a.Load().relay.Addr); err != nil {
 			t.Fatal(err)
 		}
 	}
 	say()
-	eventually(t, "it is counted", func() bool { return r.s.counters.drops[dropPanic].Swap(0) == 1 })
+	eventually(t, "it is counted", func() bool { return r.s.core.counters.drops[dropPanic].Swap(0) == 1 })
 	say()
 	eventually(t, "the next datagram passes", func() bool { return len(l.take()) == 1 })
 }
@@ -86,7 +86,7 @@ func TestPanicEndsOneStreamOnly(t *testing.T) {
 		}
 		r.clientOn(conn, "tcp").write((&client{}).build(wire.MethodBinding))
 		r.s.ServeConn(brittleConn{served, onRead}, "tcp")
-		if n := r.s.counters.drops[dropPanic].Swap(0); n != 1 {
+		if n := r.s.core.counters.drops[dropPanic].Swap(0); n != 1 {
 			t.Errorf("on read: %v: %d panics counted", onRead, n)
 		}
 	}

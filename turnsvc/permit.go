@@ -18,13 +18,13 @@ func (b *books) peer(r *request, a *allocation, value []byte) (peer netip.AddrPo
 	case peer.Addr().Is4() != a.relayed.Addr().Is4():
 		return peer, g, 443
 	}
-	if g = b.s.grantFor(a, peer.Addr()); g == (grant{}) {
+	if g = b.judge.grantFor(a, peer.Addr()); g == (grant{}) {
 		return peer, g, 403
 	}
 	return peer, g, 0
 }
 
-// createPermission: RFC 8656 §10.2. One bad peer, and none is installed.
+// createPermission: RFC 8656 §10.2. If one peer is refused, no permission is installed.
 func (b *books) createPermission(r *request, a *allocation) {
 	peers := make([]netip.Addr, 0, 4)
 	grants := make([]grant, 0, 4)
@@ -39,7 +39,7 @@ func (b *books) createPermission(r *request, a *allocation) {
 		}
 		peers, grants = append(peers, peer.Addr()), append(grants, g)
 	}
-	now := b.s.clock.now()
+	now := b.clock.now()
 	switch {
 	case len(peers) == 0:
 		b.refuse(r, 400)
@@ -48,19 +48,19 @@ func (b *books) createPermission(r *request, a *allocation) {
 		b.refuse(r, 508)
 		return
 	}
-	if !b.granted(r, b.engine.Permit(a.id, peers)) {
+	if !b.agreed(r, b.engine.Permit(a.id, peers)) {
 		return
 	}
 	for i, ip := range peers {
 		a.permit(ip, grants[i], now)
 	}
-	b.s.regrant(a, peers...) // somebody may have left since it was judged
+	b.judge.review(a, peers...) // somebody may have left since it was judged
 	b.answer(r, nil)
 }
 
 // tooManyPermissions reports whether peers would take the allocation past its limit.
 func (b *books) tooManyPermissions(a *allocation, peers []netip.Addr, now int64) bool {
-	limit := b.s.live.Load().Limits.Permissions
+	limit := b.limits().Permissions
 	if limit <= 0 {
 		return false
 	}
@@ -92,7 +92,7 @@ func (b *books) channelBind(r *request, a *allocation) {
 	if code == 0 {
 		code = b.channelConflict(a, n, peer)
 	}
-	now := b.s.clock.now()
+	now := b.clock.now()
 	if code == 0 && b.tooManyPermissions(a, []netip.Addr{peer.Addr()}, now) {
 		code = 508
 	}
@@ -100,21 +100,21 @@ func (b *books) channelBind(r *request, a *allocation) {
 		b.refuse(r, code)
 		return
 	}
-	if !b.granted(r, b.engine.Bind(a.id, n, peer)) {
+	if !b.agreed(r, b.engine.Bind(a.id, n, peer)) {
 		return
 	}
 	a.bind(n, peer, a.permit(peer.Addr(), g, now), now)
-	b.s.regrant(a, peer.Addr())
+	b.judge.review(a, peer.Addr())
 	b.answer(r, nil)
 }
 
-// channelConflict refuses to bind a number to a second peer, or a peer to a second number, while a
-// binding lasts; and more channels than the limit.
+// channelConflict returns the code of the refusal if the number is bound to another peer, the peer to
+// another number, or if there are too many channels; else 0.
 func (b *books) channelConflict(a *allocation, number uint16, peer netip.AddrPort) int {
-	now := b.s.clock.now()
+	now := b.clock.now()
 	byNumber, byPeer, n := a.boundTo(number, peer)
-	limit := b.s.live.Load().Limits.Channels
-	if byNumber.over(now) || byPeer.over(now) || byNumber == nil && limit > 0 && n >= limit {
+	limit := b.limits().Channels
+	if byNumber.expired(now) || byPeer.expired(now) || byNumber == nil && limit > 0 && n >= limit {
 		a.forgetExpired(now) // only if it matters: it looks at all
 		byNumber, byPeer, n = a.boundTo(number, peer)
 	}

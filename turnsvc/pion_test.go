@@ -110,7 +110,7 @@ func TestPionFactRelaySocketClosedWhileCreatePermissionsInFlight(t *testing.T) {
 				case 1: // its relay socket fails
 					for _, a := range r.s.books.list() {
 						if a.client == wire.AddrPort(c.conn.LocalAddr()) {
-							a.relay.conn.Close()
+							a.relay.Conn.Close()
 						}
 					}
 					c.write(c.build(wire.MethodRefresh, withLifetime(0)))

@@ -1,10 +1,9 @@
 package turnsvc
 
 import (
-	"hash/maphash"
 	"net/netip"
-	"sync/atomic"
 
+	"signalbox/internal/source"
 	"signalbox/turnsvc/cred"
 )
 
@@ -21,12 +20,12 @@ func principal(c cred.Class, user string) string {
 }
 
 // quotas count what users and sources hold: allocations, and ports reserved for them. They belong
-// to the books, which release everything in the one function through which it ends.
+// to the books, where each of them ends in one function, which gives it back.
 type quotas struct {
 	perUser   map[string]int // by principal
 	perSource map[netip.Prefix]int
-	// buckets of principals, and of all: what each direction may carry. A principal's outlast its
-	// allocations until they are full again, or a new allocation would be a new burst.
+	// What each direction may carry: of a principal's allocations, and of all. A principal's buckets
+	// outlast its allocations until they are full again, or a new allocation would be a new burst.
 	userUp, userDown map[string]*bucket
 	allUp, allDown   *bucket
 	total            int64 // the rate of those two
@@ -40,8 +39,14 @@ func newQuotas(l *Limits) quotas {
 	}
 }
 
-// paces returns what a new allocation of the principal draws from. It holds at least one allocation
-// already.
+// follow takes over a limit that is kept as buckets, for allocations to come.
+func (q *quotas) follow(l *Limits) {
+	if q.total != l.TotalBandwidth {
+		q.total, q.allUp, q.allDown = l.TotalBandwidth, newBucket(l.TotalBandwidth), newBucket(l.TotalBandwidth)
+	}
+}
+
+// paces returns what a new allocation of the principal draws from. The allocation has been added.
 func (q *quotas) paces(l *Limits, principal string) (up, down pace) {
 	if l.UserBandwidth > 0 && q.userUp[principal] == nil {
 		q.userUp[principal], q.userDown[principal] = newBucket(l.UserBandwidth), newBucket(l.UserBandwidth)
@@ -50,7 +55,7 @@ func (q *quotas) paces(l *Limits, principal string) (up, down pace) {
 		pace{newBucket(l.Bandwidth), q.userDown[principal], q.allDown}
 }
 
-// forgetIdle drops the buckets of principals who hold nothing and have nothing used up.
+// forgetIdle drops the buckets of principals that hold nothing and have nothing used up.
 func (q *quotas) forgetIdle(now int64) {
 	for principal, up := range q.userUp {
 		if q.perUser[principal] == 0 && up.idle(now) && q.userDown[principal].idle(now) {
@@ -60,45 +65,23 @@ func (q *quotas) forgetIdle(now int64) {
 	}
 }
 
-func (q *quotas) take(principal string, client netip.Addr) {
+func (q *quotas) add(principal string, client netip.Addr) {
 	q.perUser[principal]++
-	q.perSource[sourceOf(client)]++
+	q.perSource[source.Of(client)]++
 }
 
 func (q *quotas) giveBack(principal string, client netip.Addr) {
 	if q.perUser[principal]--; q.perUser[principal] <= 0 {
 		delete(q.perUser, principal)
 	}
-	src := sourceOf(client)
+	src := source.Of(client)
 	if q.perSource[src]--; q.perSource[src] <= 0 {
 		delete(q.perSource, src)
 	}
 }
 
-// room reports whether n more fit, for the principal and for the client's source.
-func (q *quotas) room(n int, l *Limits, principal string, client netip.Addr) bool {
+// fits reports whether n more are within the limits of the principal and of the client's source.
+func (q *quotas) fits(n int, l *Limits, principal string, client netip.Addr) bool {
 	return (l.PerUser <= 0 || q.perUser[principal]+n <= l.PerUser) &&
-		(l.PerSource <= 0 || q.perSource[sourceOf(client)]+n <= l.PerSource)
-}
-
-// waiting counts the requests of each source that wait for the books, in a fixed table by a hash of
-// the source: two that meet in a slot share its limit.
-type waiting struct {
-	seed  maphash.Seed
-	slots [1 << 10]atomic.Int32
-}
-
-func (w *waiting) of(client netip.Addr) *atomic.Int32 {
-	return &w.slots[maphash.Comparable(w.seed, sourceOf(client))%uint64(len(w.slots))]
-}
-
-// sourceOf is what limits per source count by: an IPv4 address, or the /64 that one IPv6 host
-// usually owns.
-func sourceOf(ip netip.Addr) netip.Prefix {
-	bits := 32
-	if ip.Is6() {
-		bits = 64
-	}
-	p, _ := ip.Prefix(bits) // only for an invalid address an error, and then the zero prefix serves
-	return p
+		(l.PerSource <= 0 || q.perSource[source.Of(client)]+n <= l.PerSource)
 }

@@ -12,15 +12,15 @@ const (
 	// timers (RFC 8489 §6.2.1).
 	replyLifetime = 40 * time.Second
 	// maxReplies bounds the memory for them. Under a flood old ones go early; a request is then
-	// handled as a new one. Only the answer that made an allocation stays with that, or its client,
-	// which never heard it, could not have it any more.
+	// handled as a new one. The answer to the Allocate that made an allocation is kept with that, too:
+	// a client that never heard it could not have it otherwise.
 	maxReplies = 8192
 )
 
-// replies keeps recent answers of the books, so that a retransmitted request gets the same one and
-// has no second effect: above all an Allocate, and a Refresh that has ended the allocation. They
-// are kept in two generations, of which the older goes as a whole: so each stays for one lifetime
-// at least and for two at most, and the memory goes with it.
+// replies keep recent answers of the books, so that a retransmitted request gets the same one and has
+// no second effect: above all an Allocate, and a Refresh that has ended the allocation. There are two
+// generations of them. The older one goes as a whole, with its memory, so each answer stays for one
+// lifetime at least and for two at most.
 type replies struct {
 	young, old map[replyKey]keptReply
 	turned     int64 // clock; when young was begun
@@ -56,16 +56,9 @@ func (p *replies) find(r *request) []byte {
 	return kept.raw
 }
 
-// made is the answer to the Allocate that made an allocation.
-type made struct {
-	transaction [12]byte
-	raw         []byte
-	expires     int64
-}
-
-// repeated reports whether r is that Allocate once more. That r's user and key are the allocation's
-// is known.
-func (m *made) repeated(r *request, now int64) bool {
+// repeats reports whether r is that Allocate once more. The caller has checked that r's user and key
+// are the allocation's.
+func (m *made) repeats(r *request, now int64) bool {
 	return r.msg.Method == wire.MethodAllocate && now < m.expires && m.transaction == [12]byte(r.msg.TransactionID())
 }
 
@@ -80,7 +73,7 @@ func (p *replies) keep(r *request, raw []byte, now int64) {
 	p.young[keyOf(r)] = keptReply{raw, r.key}
 }
 
-// forget drops what nobody may repeat any more.
+// forget drops answers to requests that are too old to be repeated.
 func (p *replies) forget(now int64) {
 	if now-p.turned >= int64(replyLifetime) {
 		p.turn(now)

@@ -35,6 +35,14 @@ const (
 	testSecret = "a secret of the tests"
 )
 
+func prefixes(list ...string) []netip.Prefix {
+	out := make([]netip.Prefix, len(list))
+	for i, s := range list {
+		out[i] = netip.MustParsePrefix(s)
+	}
+	return out
+}
+
 func relayAt(ip string) RelayAddress {
 	return RelayAddress{Bind: netip.MustParseAddr(ip), Public: netip.MustParseAddr(ip)}
 }
@@ -87,7 +95,7 @@ var quick = timeouts{firstFrame: 2 * time.Second, idle: 3 * time.Second, write: 
 
 func newRig(t testing.TB, change func(*Options)) *rig {
 	t.Helper()
-	return newRigWith(t, change, func(s *Server) { s.streams.patience = 0 }) // one that waits has tests of its own
+	return newRigWith(t, change, func(s *Server) { s.gate.patience = 0 }) // one that waits has tests of its own
 }
 
 // newRigWith also has the tests' way with what no option says.
@@ -166,7 +174,7 @@ func newRigWith(t testing.TB, change func(*Options), tamper func(*Server)) *rig 
 		}
 		tcp.Close()
 		running.Wait()
-		if n := r.s.counters.drops[dropPanic].Load(); n != 0 {
+		if n := r.s.core.counters.drops[dropPanic].Load(); n != 0 {
 			t.Errorf("%d panics were recovered", n)
 		}
 	})

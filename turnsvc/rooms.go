@@ -6,16 +6,23 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
+
+	"signalbox/internal/netaddr"
 )
 
-// rooms know which sessions may reach which others, and by what addresses: so a credential of the
-// hub's opens a path to the others in the room and to nothing else. The hub tells it as it happens
-// (Server.Opened, Joined, Left, Ended); the gate adds the addresses at which a session has proven
-// to receive.
+// lingering is how long a session whose signaling connection was lost keeps its allocations and
+// grants without traffic: a running call outlasts the connection that made it.
+const lingering = 30 * time.Second
+
+// rooms know which sessions may reach which others, and at what addresses: so a credential of the
+// hub's opens a path to the others in the room and to nothing else. The hub tells them as it happens
+// (Server.Opened, Joined, Left, Ended); the books add the addresses at which a session has proven to
+// receive.
 //
-// Only two kinds of address count as seen: the source of the signaling connection (TCP, so nobody
-// forged it) and a TURN client's whose nonce came back from there. Addresses that the internet does
-// not route never count: a member's claim to be 10.0.0.1 would open the relay's own network.
+// Two kinds of address count as seen: the source of the signaling connection (TCP, so nobody forged
+// it), and a TURN client's address from which our nonce came back. Addresses that the internet does
+// not route never count: a member that claims to be 10.0.0.1 would open the relay's own network.
 type rooms struct {
 	// lingering is how long a lost session keeps its grants without traffic, on the clock.
 	lingering int64
@@ -76,23 +83,23 @@ func newRooms(lingering int64) *rooms {
 
 func (m *member) lost() bool { return m.lostAt.Load() != 0 }
 
-// knows reports whether the one is there for the other, who has joined a group of both's at that
-// number.
+// knows reports whether m is there for another member of a group, which has joined it at that number:
+// a lost member is not there for those who joined later.
 func (m *member) knows(join uint64) bool {
 	lostAt := m.lostAt.Load()
 	return lostAt == 0 || join <= lostAt
 }
 
-// open reports whether the session is there, and not only lingering.
-func (r *rooms) open(id string) bool {
+// present reports whether the session is there, and not only lingering.
+func (r *rooms) present(id string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	m := r.members[id]
 	return m != nil && !m.lost()
 }
 
-// opened takes the id over from a lost member: that one goes on lingering under it, for the sake of
-// its media.
+// opened adds a member. If a lost one has the id, the new one takes that over, and the lost one
+// lingers on without it, for the sake of its media.
 func (r *rooms) opened(id, user string, source netip.Addr) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -138,10 +145,10 @@ func (r *rooms) joined(name, id string) {
 	if _, again := g.members[m]; again {
 		return
 	}
-	r.seat(m, g)
+	r.sit(m, g)
 }
 
-// called makes the two ends of a call a group of their own, without a name: nobody else can join
+// called makes the two ends of a call a group of their own. It has no name, so nobody else can join
 // it.
 func (r *rooms) called(from, to string) {
 	r.mu.Lock()
@@ -151,19 +158,20 @@ func (r *rooms) called(from, to string) {
 		return
 	}
 	g := &group{pair: true, members: map[*member]uint64{}}
-	r.seat(a, g)
-	r.seat(b, g)
+	r.sit(a, g)
+	r.sit(b, g)
 }
 
-// seat gives a member a place in a group. mu is held.
-func (r *rooms) seat(m *member, g *group) {
+// sit gives a member a place in a group. mu is held.
+func (r *rooms) sit(m *member, g *group) {
 	r.joins++
 	g.members[m] = r.joins
 	next := append(slices.Clone(*m.seats.Load()), seat{g, r.joins})
 	m.seats.Store(&next)
 }
 
-// concern is what must be judged again when somebody has gone: permissions of an allocation.
+// concern is the permissions that must be judged again when a member has gone: of each allocation,
+// those for these addresses.
 type concern map[*allocation][]netip.Addr
 
 // left takes a member out of a group and returns what that concerns.
@@ -177,8 +185,8 @@ func (r *rooms) left(name, id string) concern {
 	return concerned
 }
 
-// part takes m out of g: that concerns all permissions of m's, and the others' for m's addresses.
-// mu is held.
+// part takes m out of g, which concerns all permissions of m's allocations, and those of the others
+// for m's addresses. mu is held.
 func (r *rooms) part(m *member, g *group, concerned concern) {
 	if _, in := g.members[m]; !in {
 		return
@@ -246,7 +254,7 @@ func (r *rooms) remove(m *member, concerned concern) []*allocation {
 	return slices.Collect(maps.Keys(m.allocs))
 }
 
-// sweep removes the lost members that nothing has moved for in the time that they may linger.
+// sweep removes the lost members for which nothing has moved in the time that they may linger.
 func (r *rooms) sweep(now int64) (ending []*allocation, concerned concern) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -255,7 +263,8 @@ func (r *rooms) sweep(now int64) (ending []*allocation, concerned concern) {
 		if now-m.idle < r.lingering {
 			continue
 		}
-		// Looked at only now, since it is work: so a lost member is looked at once in its time.
+		// lastUsed is work, so it is asked only when the time is up, as it was known: a lost member is
+		// looked at once in its time.
 		if m.idle = max(m.idle, m.lastUsed()); now-m.idle >= r.lingering {
 			ending = append(ending, r.remove(m, concerned)...)
 		}
@@ -263,8 +272,9 @@ func (r *rooms) sweep(now int64) (ending []*allocation, concerned concern) {
 	return ending, concerned
 }
 
-// lastUsed is when the member was last heard of: through an allocation of its own, or at one of its
-// groups' from an address of its. What others send it says nothing. rooms.mu is held.
+// lastUsed is when the member was last heard of: through an allocation of its own, or from one of its
+// addresses at an allocation of somebody in its groups. What others send to it says nothing. rooms.mu
+// is held.
 func (m *member) lastUsed() (last int64) {
 	for a := range m.allocs {
 		last = max(last, a.used.Load())
@@ -297,8 +307,8 @@ func (r *rooms) dismiss(match func(*member) bool) (ending []*allocation, concern
 	return ending, concerned
 }
 
-// attach gives a session's allocation its member, who has been seen at the client's address: the
-// nonce came back from there. nil: there is no such session any more.
+// attach gives a session's allocation its member, which is seen at the client's address: the nonce
+// came back from there. The member is nil if there is no such session any more.
 func (r *rooms) attach(id string, a *allocation) (*member, concern) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -316,11 +326,11 @@ func (r *rooms) detach(a *allocation) {
 	delete(a.scope.member.allocs, a)
 }
 
-// see notes an address at which the member receives. In place of one too many the oldest is
-// forgotten, which is probably somebody else's by now, but not one that is in use. It returns what
-// that concerns. rooms.mu is held.
+// see notes an address at which the member receives. If it knows too many, it forgets the oldest that
+// is not in use, which is probably somebody else's by now, and returns what that concerns. rooms.mu
+// is held.
 func (m *member) see(addr netip.Addr) concern {
-	if !global(addr) {
+	if !netaddr.Global(addr) {
 		return nil
 	}
 	m.sights++
@@ -357,13 +367,13 @@ func (m *member) see(addr netip.Addr) concern {
 func (r *rooms) claim(id string, addr netip.Addr) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if m := r.members[id]; m != nil && len(m.claimed) < maxClaimed && global(addr) {
+	if m := r.members[id]; m != nil && len(m.claimed) < maxClaimed && netaddr.Global(addr) {
 		m.claimed[addr] = true
 	}
 }
 
-// reaches reports whether addr is one of somebody in m's groups: seen there, or with claims also
-// what was claimed.
+// reaches reports whether somebody in m's groups has been seen at addr, or, if claims count, claims to
+// be there.
 func (r *rooms) reaches(m *member, addr netip.Addr, claims bool) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

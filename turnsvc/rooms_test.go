@@ -140,7 +140,7 @@ func TestKickEndsAllocationsAtOnce(t *testing.T) {
 		if m := a.answerOrNil(patience); m == nil || m.code() != 401 {
 			t.Error("a session that is over allocates")
 		}
-		if n := len(r.s.rooms.members) + len(r.s.rooms.groups); n != 1 { // the rig's own session
+		if n := len(r.s.judge.rooms.members) + len(r.s.judge.rooms.groups); n != 1 { // the rig's own session
 			t.Errorf("%d members and groups are remembered", n)
 		}
 	})
@@ -163,7 +163,7 @@ func TestLostSessionLastsAsLongAsItsCall(t *testing.T) {
 			if _, _, data := a.received(); data != "are you there?" {
 				t.Fatalf("got %q", data)
 			}
-			r.s.settle(r.s.rooms.sweep(r.s.clock.now()))
+			r.s.books.settle(r.s.judge.rooms.sweep(r.s.core.clock.now()))
 		}
 		if got := r.permissions(a); len(got) != 2 {
 			t.Errorf("the call's permissions are gone: %v", got)
@@ -193,8 +193,8 @@ func TestTrafficTowardsALostSessionKeepsNothing(t *testing.T) {
 		b.received()
 		// what sending to the address would do; no packet is to leave this machine
 		for _, all := range r.s.books.list() {
-			all.permissionFor(netip.MustParseAddr("203.0.114.2"), r.s.clock.now())
-			all.channelByNumber(0x4000, r.s.clock.now())
+			all.permissionFor(netip.MustParseAddr("203.0.114.2"), r.s.core.clock.now())
+			all.channelByNumber(0x4000, r.s.core.clock.now())
 		}
 		r.advance(11 * time.Second)
 		eventually(t, "silence from bob ends it", func() bool { return r.s.Allocations() == 1 })
@@ -421,7 +421,7 @@ func TestLostSessionLingersBesideItsSuccessor(t *testing.T) {
 	}
 	r.s.Ended("ada", false)
 	r.s.Ended("friend", false)
-	if n := len(r.s.rooms.members) + len(r.s.rooms.lost) + len(r.s.rooms.groups); n != 1 { // the rig's own session
+	if n := len(r.s.judge.rooms.members) + len(r.s.judge.rooms.lost) + len(r.s.judge.rooms.groups); n != 1 { // the rig's own session
 		t.Errorf("%d entries are left", n)
 	}
 }

@@ -1,19 +1,20 @@
 package turnsvc
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"io"
 	"log/slog"
-	"net/netip"
-	"sync"
-	"sync/atomic"
+	"net"
 	"time"
 
+	"signalbox/internal/source"
+	"signalbox/turnsvc/cred"
+	"signalbox/turnsvc/internal/dtls"
 	"signalbox/turnsvc/internal/engine"
 )
 
@@ -37,6 +38,10 @@ type Options struct {
 	// AllowLoopback lets clients reach loopback peers. For development only.
 	AllowLoopback bool
 
+	// Bans keep users and sources from making allocations. A user is known as KickUser knows it, but
+	// not by the user name of a session. Nil: there are none.
+	Bans *source.Bans
+
 	// Transfer is what an earlier process had relayed this month.
 	Transfer Transfer
 
@@ -45,46 +50,16 @@ type Options struct {
 	Now func() time.Time
 }
 
-// Limits bound what clients may hold. Zero: no limit.
-type Limits struct {
-	Allocations, PerUser, PerSource   int // allocations
-	Permissions, Channels             int // of one allocation
-	Connections, ConnectionsPerSource int // streams
-	// answers a second without a key, and guesses at one, by IPv4 address or IPv6 /64
-	UnauthorizedPerSource int
-	// Bytes a second of application data, in each direction: of an allocation, of all of one
-	// user's, of the server.
-	Bandwidth, UserBandwidth, TotalBandwidth int64
-	// TotalPerMonth is how many bytes the server may relay in a calendar month (UTC), both
-	// directions together.
-	TotalPerMonth int64
-}
-
 // Server is a TURN and STUN server. It opens no listening socket: they are handed to ServePacket
 // and ServeConn.
 type Server struct {
-	// Set in New.
-	realm     string
-	noKey     []byte // verifies nothing, at the cost of a real one
-	rooms     *rooms
-	log       *slog.Logger
-	clock     clock
-	nonces    *nonces
-	strangers *strangers // answers to them
-	guesses   *strangers // requests with a good nonce and a wrong signature
-	books     *books
-	streams   streams
-	dtls      *handshakes // nil: no DTLS
-	bans      bans
-	corners   *[2][2]corner // set by EnableDiscovery, before anything is served; nil: no NAT behavior discovery
-
-	counters counters
-	draining atomic.Bool
-	live     atomic.Pointer[live]
-	relays   atomic.Pointer[relayAddresses]
-	host     atomic.Pointer[host]
-
-	regrants sync.Mutex // see regrant
+	core          *core
+	judge         *judge
+	books         *books
+	gate          *gate
+	front         *front
+	streams       *streams
+	allowLoopback bool
 }
 
 // New makes a server. It starts nothing and opens nothing.
@@ -95,46 +70,50 @@ func New(o Options) (*Server, error) {
 	case o.MinPort == 0 || o.MaxPort < o.MinPort:
 		return nil, fmt.Errorf("turn relay ports %d-%d: want a range", o.MinPort, o.MaxPort)
 	}
-	s := &Server{
-		realm: o.Realm, rooms: newRooms(int64(lingering)), log: o.Log,
-		strangers: newStrangers(o.Limits.UnauthorizedPerSource), guesses: newStrangers(o.Limits.UnauthorizedPerSource),
-		bans: bans{users: map[string]time.Time{}, sources: map[netip.Prefix]time.Time{}},
-		streams: streams{
-			limit: o.Limits.Connections, perSource: o.Limits.ConnectionsPerSource,
-			timeouts: timeouts{firstFrame: 15 * time.Second, idle: time.Minute, write: 30 * time.Second,
-				patience: 5 * time.Second},
-			all: map[*streamLink]struct{}{}, bySource: map[netip.Prefix]int{},
-		},
-	}
-	inForce, err := newLive(o.Live, o.AllowLoopback)
+	inForce, err := newSettings(o.Live, o.AllowLoopback)
 	if err != nil {
 		return nil, err
 	}
-	s.live.Store(inForce)
-	if s.log == nil {
-		s.log = slog.New(slog.NewTextHandler(io.Discard, nil))
+	if o.Log == nil {
+		o.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
-	if o.DTLSCertificate != nil {
-		s.dtls = newHandshakes(dtlsOptions(o.DTLSCertificate, engine.Log{To: s.log}))
+	if o.Now == nil {
+		o.Now = time.Now
 	}
-	now := o.Now
-	if now == nil {
-		now = time.Now
+	if o.Bans == nil {
+		o.Bans = source.NewBans()
 	}
-	s.clock = clock{start: now(), read: now}
 	secrets := make([]byte, 32+16+20) // for nonces, for nobody, for the engine
 	rand.Read(secrets)                //nolint:errcheck // it never fails
-	s.nonces, s.noKey = newNonces(secrets[:32]), secrets[32:48]
-	s.books = &books{
-		s: s, engineKey: secrets[48:], channelTimeout: channelLifetime - 5*time.Second,
-		requests: make(chan *request, grantQueue),
-		waiting:  waiting{seed: maphash.MakeSeed()}, wake: make(chan struct{}, 1),
-		minPort: o.MinPort, maxPort: o.MaxPort, reservations: map[[8]byte]*reservation{},
-		quotas: newQuotas(&o.Limits), budget: newBudget(o.Transfer, now()), live: map[uint64]*allocation{},
-	}
-	s.host.Store(&host{})
+
+	s := &Server{core: newCore(o.Now, o.Log), judge: newJudge(inForce, o.Log), allowLoopback: o.AllowLoopback}
 	if err := s.SetRelays(o.Relays); err != nil {
 		return nil, err
+	}
+	ch := &challenges{realm: o.Realm, nonces: newNonces(secrets[:32])}
+	s.books = newBooks(s.core, s.judge, ch, secrets[48:])
+	s.books.minPort, s.books.maxPort = o.MinPort, o.MaxPort
+	s.books.budget = newBudget(o.Transfer, s.core.clock.wall())
+	door := &doorman{
+		core: s.core, challenges: ch, answers: newAllowance(o.Limits.UnauthorizedPerSource), patience: 5 * time.Second,
+	}
+	s.gate = &gate{
+		doorman: door, guesses: newAllowance(o.Limits.UnauthorizedPerSource), noKey: secrets[32:48], bans: o.Bans,
+		judge: s.judge, books: s.books,
+	}
+	s.front = &front{core: s.core, gate: s.gate, stun: &responder{doorman: door}}
+	s.streams = newStreams(s.core, &o.Limits)
+	s.streams.front, s.streams.books = s.front, s.books
+	if o.DTLSCertificate != nil {
+		s.front.dtls = dtls.NewServer(dtls.Options{
+			Certificate: o.DTLSCertificate,
+			Serve:       func(conn net.Conn) { s.streams.serve(conn, "dtls") },
+			Safely:      s.core.safely,
+			Dropped:     func() { s.core.counters.drop(dropDTLS) },
+			Failed:      func() { s.core.counters.drop(dropHandshake) },
+			Log:         engine.Log{To: o.Log},
+			Now:         o.Now,
+		})
 	}
 	return s, nil
 }
@@ -146,8 +125,57 @@ func (s *Server) Run(ctx context.Context) error {
 	return s.books.run(ctx)
 }
 
-// Allocations counts the live allocations.
+// ServePacket serves TURN and STUN on a UDP socket until that is closed. The socket is bound to one
+// address, not to a wildcard: the answer must leave from where the request came in. The caller owns
+// conn.
+func (s *Server) ServePacket(conn *net.UDPConn) error { return s.front.serveUDP(conn, false) }
+
+// ServeSTUN serves STUN only on a UDP socket until that is closed: on the ports that exist for NAT
+// behavior discovery no TURN client needs to be served. The caller owns conn.
+func (s *Server) ServeSTUN(conn *net.UDPConn) error { return s.front.serveUDP(conn, true) }
+
+// ServeConn serves one TURN client on a connection and returns when that is over; its allocation
+// ends with it. It owns conn. transport is "tcp", "tls" or "dtls".
+func (s *Server) ServeConn(conn net.Conn, transport string) { s.streams.serve(conn, transport) }
+
+// EnableDiscovery has the server answer RFC 5780 requests that come in on four sockets, given by
+// address and then by port: two IPv4 addresses, each with the same two ports. It is called before
+// ServePacket and ServeSTUN, which read those sockets; of several that share an address, any one
+// will do. The addresses are told to clients as they are.
+func (s *Server) EnableDiscovery(conns [2][2]*net.UDPConn) (err error) {
+	s.front.stun.corners, err = newCorners(conns)
+	return err
+}
+
+// SetRelays sets the addresses that allocations get from now on, at most one of each family and at
+// least one in all. Running allocations keep theirs and stay reachable.
+func (s *Server) SetRelays(list []RelayAddress) error { return s.judge.setRelays(list) }
+
+// Apply puts another configuration into force, or returns an error and changes nothing. Running
+// allocations go on, but what their permissions allow is judged by the new lists, and a static user
+// who is gone, or whose key has changed, loses its allocations. Limits hold for what comes.
+func (s *Server) Apply(l Live) error {
+	next, err := newSettings(l, s.allowLoopback)
+	if err != nil {
+		return err
+	}
+	old := s.judge.settings.Swap(next)
+	s.gate.answers.setLimit(l.Limits.UnauthorizedPerSource)
+	s.gate.guesses.setLimit(l.Limits.UnauthorizedPerSource)
+	s.streams.crowd.SetLimits(l.Limits.Connections, l.Limits.ConnectionsPerSource)
+	for user, key := range old.Users {
+		if !bytes.Equal(next.Users[user], key) {
+			s.books.endWhere(func(a *allocation) bool { return a.class == cred.Static && a.user == user })
+		}
+	}
+	for _, a := range s.books.list() {
+		s.judge.review(a, a.peers()...)
+	}
+	return nil
+}
+
+// Allocations counts the allocations.
 func (s *Server) Allocations() int { return s.books.size() }
 
 // Drain refuses new allocations from now on. Running ones go on.
-func (s *Server) Drain() { s.draining.Store(true) }
+func (s *Server) Drain() { s.books.draining.Store(true) }

@@ -193,7 +193,7 @@ func TestAuthentication(t *testing.T) {
 }
 
 func (r *rig) minted(transport string, class cred.Class, id string, life time.Duration) *client {
-	user, password := r.keys.Mint(class, id, r.s.clock.wall().Add(life))
+	user, password := r.keys.Mint(class, id, r.s.core.clock.wall().Add(life))
 	return r.dial(transport, user, password)
 }
 
@@ -304,9 +304,7 @@ func TestEvenPort(t *testing.T) {
 
 func TestReservationsAndPortsComeBack(t *testing.T) {
 	r := newRig(t, func(o *Options) { o.MinPort, o.MaxPort = 32100, 32103 })
-	full := func() (n int) {
-		return len(r.s.books.pools[0].free[0]) + len(r.s.books.pools[0].free[1])
-	}
+	full := func() (n int) { return 4 - r.s.books.pools[0].Taken() }
 	c := r.dial("udp", "u", "p")
 	c.ok(wire.MethodAllocate, withUDP, attr(wire.AttrEvenPort, 0x80))
 	d := r.dial("udp", "u", "p")
@@ -348,7 +346,9 @@ type probeLink struct{ run func() }
 func (p probeLink) allocation(netip.AddrPort) *allocation   { p.run(); return nil }
 func (probeLink) setAllocation(netip.AddrPort, *allocation) {}
 func (probeLink) send([]byte, netip.AddrPort)               {}
-func (probeLink) stream() bool                              { return false }
+func (probeLink) closed() bool                              { return false }
+func (probeLink) close()                                    {}
+func (probeLink) padded() bool                              { return false }
 func (probeLink) transport() string                         { return "probe" }
 func (probeLink) local() (a netip.AddrPort)                 { return a }
 

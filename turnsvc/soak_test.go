@@ -79,7 +79,7 @@ func soak(t *testing.T, clients int, length time.Duration) {
 		if pool == nil {
 			continue
 		}
-		if n := r.inBooks(func() int { return len(pool.free[0]) + len(pool.free[1]) }); n != 3000 {
+		if n := r.inBooks(func() int { return 3000 - pool.Taken() }); n != 3000 {
 			t.Errorf("pool %d: %d ports are free, want 3000", i, n)
 		}
 	}
@@ -214,7 +214,7 @@ func endsRace(t *testing.T, length time.Duration) {
 						if c.stream {
 							c.conn.Close()
 						} else {
-							mine(func(a *allocation) { a.relay.conn.Close() })
+							mine(func(a *allocation) { a.relay.Conn.Close() })
 						}
 					case 3: // refresh 0, below
 					}

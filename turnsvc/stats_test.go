@@ -112,7 +112,7 @@ func TestThePacketAfterTheEndCounts(t *testing.T) {
 	b := r.s.books.budget
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.ended) != 0 {
+	if len(b.retired) != 0 {
 		t.Error("an ended allocation is kept")
 	}
 }
@@ -184,8 +184,8 @@ func BenchmarkSummary(b *testing.B) {
 		b.Fatal(err)
 	}
 	for i := range uint64(10_000) { // it does not run: these need no sockets
-		s.books.live[i] = &allocation{link: &streamLink{name: "tls"},
-			relayed: netip.MustParseAddrPort("192.0.2.1:50000"), clock: s.clock}
+		s.books.all[i] = &allocation{link: &streamLink{name: "tls"},
+			relayed: netip.MustParseAddrPort("192.0.2.1:50000"), clock: s.core.clock}
 	}
 	b.Run("Summary", func(b *testing.B) {
 		b.ReportAllocs()

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"signalbox/internal/source"
+	"signalbox/turnsvc/internal/dtls"
 	"signalbox/turnsvc/internal/wire"
 )
 
@@ -21,22 +23,113 @@ const (
 	streamBuffer = wire.StrangerFrame
 )
 
+// timeouts of streams, in the system's time, since package net knows no other.
+type timeouts struct {
+	firstFrame time.Duration // for a client to say anything sensible
+	idle       time.Duration // without a frame, for a client that holds no allocation
+	write      time.Duration // for a client to take what is written
+}
+
+// deadlineIn is what a deadline of net.Conn is set to.
+func deadlineIn(d time.Duration) time.Time { return time.Now().Add(d) }
+
+// streams serve connections, counted in all and by source.
+type streams struct {
+	*core
+	front *front
+	books *books
+	timeouts
+	crowd *source.Crowd
+
+	mu  sync.Mutex
+	all map[*streamLink]struct{} // nil once they have been closed
+}
+
+func newStreams(c *core, l *Limits) *streams {
+	return &streams{
+		core: c, timeouts: timeouts{firstFrame: 15 * time.Second, idle: time.Minute, write: 30 * time.Second},
+		crowd: source.NewCrowd(l.Connections, l.ConnectionsPerSource), all: map[*streamLink]struct{}{},
+	}
+}
+
+// serve is Server.ServeConn.
+func (t *streams) serve(conn net.Conn, transport string) {
+	l := &streamLink{conn: conn, name: transport, streams: t, addr: wire.AddrPort(conn.LocalAddr()),
+		peer: wire.AddrPort(conn.RemoteAddr())}
+	l.wake.L = &l.mu
+	if !t.add(l) {
+		conn.Close()
+		return
+	}
+	defer t.remove(l)
+
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer l.close()
+		t.safely("panic in a stream's writer", l.write)
+	}()
+	t.safely("panic in a stream's reader", func() {
+		if transport == "dtls" {
+			l.readRecords()
+		} else {
+			l.read()
+		}
+	})
+	l.close()
+	<-done
+	if a := l.a.Load(); a != nil {
+		t.books.end(a) // a request that is still queued may make another: the books look whether l is closed
+	}
+}
+
+func (t *streams) add(l *streamLink) (ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.all == nil {
+		return false
+	}
+	if l.leave, ok = t.crowd.Enter(l.peer.Addr()); ok {
+		t.all[l] = struct{}{}
+	}
+	return ok
+}
+
+func (t *streams) remove(l *streamLink) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.all, l)
+	l.leave()
+}
+
+// closeAll ends every stream and admits no more.
+func (t *streams) closeAll() {
+	t.mu.Lock()
+	all := t.all
+	t.all = nil
+	t.mu.Unlock()
+	for l := range all { // nobody adds to it or removes from it any more
+		l.close()
+	}
+}
+
 // streamLink is one TURN client on a TCP, TLS or DTLS connection.
 type streamLink struct {
-	conn net.Conn
-	name string
-	addr netip.AddrPort // local
-	peer netip.AddrPort
-	s    *Server
-	a    atomic.Pointer[allocation]
+	conn    net.Conn
+	name    string         // of the transport
+	addr    netip.AddrPort // local
+	peer    netip.AddrPort
+	streams *streams
+	leave   func() // gives back its place in the crowd
+	a       atomic.Pointer[allocation]
 
 	mu      sync.Mutex
 	wake    sync.Cond
 	pending []byte // frames to be written, guarded by mu
-	closed  bool   // guarded by mu
+	ended   bool   // guarded by mu
 }
 
-func (l *streamLink) stream() bool                                  { return l.name != "dtls" }
+func (l *streamLink) padded() bool                                  { return l.name != "dtls" }
 func (l *streamLink) transport() string                             { return l.name }
 func (l *streamLink) local() netip.AddrPort                         { return l.addr }
 func (l *streamLink) allocation(netip.AddrPort) *allocation         { return l.a.Load() }
@@ -47,11 +140,11 @@ func (l *streamLink) setAllocation(_ netip.AddrPort, a *allocation) { l.a.Store(
 func (l *streamLink) send(frame []byte, _ netip.AddrPort) {
 	l.mu.Lock()
 	switch {
-	case l.closed:
-	case len(frame) > dtlsRecord && l.name == "dtls":
-		l.s.counters.drop(dropWriteFailed)
+	case l.ended:
+	case len(frame) > dtls.MaxRecord && l.name == "dtls":
+		l.streams.counters.drop(dropWriteFailed)
 	case len(l.pending)+len(frame) > streamQueue:
-		l.s.counters.drop(dropSlowClient)
+		l.streams.counters.drop(dropSlowClient)
 	default:
 		l.pending = append(l.pending, frame...)
 		l.wake.Signal()
@@ -64,10 +157,10 @@ func (l *streamLink) write() {
 	var out []byte
 	for {
 		l.mu.Lock()
-		for len(l.pending) == 0 && !l.closed {
+		for len(l.pending) == 0 && !l.ended {
 			l.wake.Wait()
 		}
-		if l.closed {
+		if l.ended {
 			l.mu.Unlock()
 			return
 		}
@@ -77,7 +170,7 @@ func (l *streamLink) write() {
 		if l.writeFrames(out) != nil {
 			return
 		}
-		if cap(out) > 2*wire.StrangerFrame {
+		if cap(out) > 2*streamBuffer {
 			out = nil // a burst's buffer is not kept for the connection's life
 		}
 	}
@@ -86,7 +179,7 @@ func (l *streamLink) write() {
 // writeFrames writes whole frames: on TCP all at once, on DTLS a record each, and on TLS too, since
 // there are clients that take a record for a frame (coturn's turnutils_uclient).
 func (l *streamLink) writeFrames(frames []byte) error {
-	if err := l.conn.SetWriteDeadline(time.Now().Add(l.s.streams.write)); err != nil {
+	if err := l.conn.SetWriteDeadline(deadlineIn(l.streams.timeouts.write)); err != nil {
 		return err
 	}
 	for len(frames) > 0 {
@@ -105,71 +198,33 @@ func (l *streamLink) writeFrames(frames []byte) error {
 	return nil
 }
 
-// over reports whether the stream has ended.
-func (l *streamLink) over() bool {
+func (l *streamLink) closed() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.closed
+	return l.ended
 }
 
 // close ends the connection; the reader, whose read fails, then cleans up.
 func (l *streamLink) close() {
 	l.mu.Lock()
-	l.closed = true
+	l.ended = true
 	l.wake.Signal()
 	l.mu.Unlock()
 	l.conn.Close()
 }
 
-// sleep holds up what reads, and tells whether the connection is still open after that.
-func (l *streamLink) sleep(d time.Duration) bool {
-	time.Sleep(d)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return !l.closed
+// mayBeSilent reports whether the stream goes on after a read that failed with err: the client was
+// only silent, and for how long it may be so its allocation's lifetime decides.
+func (l *streamLink) mayBeSilent(err error) bool {
+	a := l.a.Load()
+	return a != nil && a.running(l.streams.clock.now()) && errors.Is(err, os.ErrDeadlineExceeded)
 }
 
-// ServeConn serves one TURN client on a connection and returns when that is over; its allocation
-// ends with it. It owns conn. transport is "tcp", "tls" or "dtls".
-func (s *Server) ServeConn(conn net.Conn, transport string) {
-	l := &streamLink{conn: conn, name: transport, s: s, addr: wire.AddrPort(conn.LocalAddr()),
-		peer: wire.AddrPort(conn.RemoteAddr())}
-	l.wake.L = &l.mu
-	if !s.streams.add(l) {
-		conn.Close()
-		return
-	}
-	defer s.streams.remove(l)
-
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		defer l.close()
-		defer s.recovered("panic in a stream's writer")
-		l.write()
-	}()
-	l.readAll()
-	l.close()
-	<-done
-	s.books.streamOver(l)
-}
-
-// readAll reads until the connection ends.
-func (l *streamLink) readAll() {
-	defer l.s.recovered("panic in a stream's reader")
-	if l.stream() {
-		l.read()
-	} else {
-		l.readRecords()
-	}
-}
-
-// read cuts the stream into frames (RFC 8656 §12.5, RFC 8489 §6.2.2) until the connection ends,
-// breaks the framing, or stalls.
+// read cuts the stream into frames until the connection ends, breaks the framing, or stalls.
 func (l *streamLink) read() {
 	in := &inlet{link: l}
 	buf, start, end := compact(nil, 0, 0, 0) // buf[start:end] is unread
-	deadline := time.Now().Add(l.s.streams.firstFrame)
+	deadline := deadlineIn(l.streams.firstFrame)
 	known := false // it has, or had, an allocation
 	for {
 		need := 4
@@ -177,16 +232,16 @@ func (l *streamLink) read() {
 			known = known || l.a.Load() != nil
 			size, padded, ok := wire.FrameSize(buf[start:end], known)
 			if !ok {
-				l.s.counters.drop(dropMalformed)
+				l.streams.counters.drop(dropMalformed)
 				return
 			}
 			if size == 0 || padded > end-start {
 				need = max(need, padded)
 				break
 			}
-			l.s.receive(in, wire.Packet{Buf: buf, Off: start, N: size}, l.peer)
+			l.streams.front.receive(in, wire.Packet{Buf: buf, Off: start, N: size}, l.peer)
 			start += padded
-			deadline = time.Now().Add(l.s.streams.idle)
+			deadline = deadlineIn(l.streams.idle)
 		}
 		if start+need+wire.Tailroom > len(buf) || start == end {
 			buf, start, end = compact(buf, start, end, need)
@@ -197,74 +252,43 @@ func (l *streamLink) read() {
 		n, err := l.conn.Read(buf[end : len(buf)-wire.Tailroom])
 		end += n
 		if err != nil && n == 0 {
-			if a := l.a.Load(); a != nil && a.live(l.s.clock.now()) && errors.Is(err, os.ErrDeadlineExceeded) {
-				deadline = time.Now().Add(l.s.streams.idle) // the allocation's lifetime decides
-				continue
+			if !l.mayBeSilent(err) {
+				return
 			}
+			deadline = deadlineIn(l.streams.idle)
+		}
+	}
+}
+
+// readRecords reads a DTLS connection, where each record is a frame (RFC 7350 §3), until it ends or
+// stalls.
+func (l *streamLink) readRecords() {
+	in := &inlet{link: l}
+	buf := make([]byte, wire.Headroom+dtls.MaxDatagram+wire.Tailroom)
+	timeout := l.streams.firstFrame
+	for {
+		if l.conn.SetReadDeadline(deadlineIn(timeout)) != nil {
 			return
 		}
+		n, err := l.conn.Read(buf[wire.Headroom : wire.Headroom+dtls.MaxDatagram])
+		switch {
+		case err == nil:
+			l.streams.front.receive(in, wire.Packet{Buf: buf, Off: wire.Headroom, N: n}, l.peer)
+		case !l.mayBeSilent(err):
+			return
+		}
+		timeout = l.streams.idle
 	}
 }
 
 // compact moves the unread bytes to the front, in a larger buffer if a frame of need bytes would
 // not fit, and back in a small one when a large one is empty.
 func compact(buf []byte, start, end, need int) ([]byte, int, int) {
-	want := wire.Headroom + max(need, wire.StrangerFrame) + wire.Tailroom
+	want := wire.Headroom + max(need, streamBuffer) + wire.Tailroom
 	next := buf
 	if len(buf) < want || (start == end && len(buf) > want) {
 		next = make([]byte, want)
 	}
 	n := copy(next[wire.Headroom:], buf[start:end])
 	return next, wire.Headroom, wire.Headroom + n
-}
-
-// timeouts of streams: firstFrame ends those that never say anything sensible, idle those that stop
-// to and hold no allocation, write those that take nothing. For patience a stranger waits for its
-// turn.
-type timeouts struct{ firstFrame, idle, write, patience time.Duration }
-
-// streams are the connections being served, counted in all and by source.
-type streams struct {
-	limit, perSource int // 0: none
-	timeouts
-	mu       sync.Mutex
-	all      map[*streamLink]struct{}
-	bySource map[netip.Prefix]int
-	closed   bool
-}
-
-func (t *streams) add(l *streamLink) bool {
-	src := sourceOf(l.peer.Addr())
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.closed || t.limit > 0 && len(t.all) >= t.limit || t.perSource > 0 && t.bySource[src] >= t.perSource {
-		return false
-	}
-	t.all[l] = struct{}{}
-	t.bySource[src]++
-	return true
-}
-
-func (t *streams) remove(l *streamLink) {
-	src := sourceOf(l.peer.Addr())
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	delete(t.all, l)
-	if t.bySource[src]--; t.bySource[src] == 0 {
-		delete(t.bySource, src)
-	}
-}
-
-// closeAll ends every stream and admits no more.
-func (t *streams) closeAll() {
-	t.mu.Lock()
-	t.closed = true
-	all := make([]*streamLink, 0, len(t.all))
-	for l := range t.all {
-		all = append(all, l)
-	}
-	t.mu.Unlock()
-	for _, l := range all {
-		l.close()
-	}
 }

@@ -7,19 +7,23 @@ import (
 	"signalbox/turnsvc/internal/wire"
 )
 
-// The STUN responder keeps no state and makes no heap allocations. What a stranger can make it send
-// is small: 20 bytes in, 32 out, and more only where the operator has asked for NAT behavior
-// discovery.
+// responder answers STUN Binding requests. It keeps no state and makes no heap allocations. What a
+// stranger can make it send is small: 20 bytes in, 32 out, and more only where the operator has asked
+// for NAT behavior discovery.
+type responder struct {
+	*doorman
+	corners *corners // set by EnableDiscovery, before anything is served
+}
 
 // binding answers a STUN Binding request (RFC 8489 §12). It has been decoded, so it is well-formed.
-func (s *Server) binding(in *inlet, src netip.AddrPort) {
+func (r *responder) binding(in *inlet, src netip.AddrPort) {
 	m := &in.msg
-	if s.unknownInBinding(in, src) {
+	if r.unknownInBinding(in, src) {
 		return
 	}
 	from, to, ok := in.corner.route(m, src)
 	if !ok {
-		s.refuse(in, src, nil, 400)
+		r.refuse(in, src, 400)
 		return
 	}
 	b := wire.Begin(in.scratch[:], wire.MethodBinding, wire.ClassSuccess, m.TransactionID())
@@ -27,16 +31,17 @@ func (s *Server) binding(in *inlet, src netip.AddrPort) {
 	if in.corner != nil {
 		// RFC 5780 §6.1 wants both, and tells the client where else it may ask.
 		b.Addr(wire.AttrMappedAddress, src)
-		b.Addr(wire.AttrResponseOrigin, from.addr())
-		b.Addr(wire.AttrOtherAddress, in.corner.other().addr())
+		b.Addr(wire.AttrResponseOrigin, from.at)
+		b.Addr(wire.AttrOtherAddress, in.corner.other().at)
 	}
-	s.counters.bindings.Add(1)
+	r.counters.bindings.Add(1)
 	in.corner.send(in.link, b.End(m.Fingerprint), from, to)
 }
 
-// unknownInBinding answers 420 where a comprehension-required attribute is not understood (RFC 8489
-// §6.3.1). PADDING is never: it would have us answer with an MTU's worth of bytes (RFC 5780 §7.6).
-func (s *Server) unknownInBinding(in *inlet, src netip.AddrPort) bool {
+// unknownInBinding answers 420 if a comprehension-required attribute is not understood, and reports
+// whether one is not (RFC 8489 §6.3.1). PADDING never is: it would have us answer with an MTU's worth
+// of bytes (RFC 5780 §7.6).
+func (r *responder) unknownInBinding(in *inlet, src netip.AddrPort) bool {
 	m := &in.msg
 	var unknown [8]byte
 	list := unknown[:0]
@@ -48,11 +53,11 @@ func (s *Server) unknownInBinding(in *inlet, src netip.AddrPort) bool {
 	if len(list) == 0 {
 		return false
 	}
-	if !s.strangers.allow(src.Addr(), s.clock.wall()) {
-		s.counters.drop(dropRateLimited)
+	if !r.answers.allow(src.Addr(), r.clock.wall()) {
+		r.counters.drop(dropRateLimited)
 		return true
 	}
-	s.counters.refused(420)
+	r.counters.refused(420)
 	b := wire.Begin(in.scratch[:], wire.MethodBinding, wire.ClassError, m.TransactionID())
 	b.ErrorCode(420, "")
 	b.Attr(wire.AttrUnknownAttributes, list)

@@ -23,15 +23,15 @@ func TestSTUNAllocatesNothing(t *testing.T) {
 		"Binding refused": {plain, &inlet{}, bindingRequest(attr(wire.AttrChangeRequest, 0, 0, 0, 6))},
 		"classic":         {plain, &inlet{}, classicRequest()},
 		"classic refused": {plain, &inlet{}, classicRequest(0, 3, 0, 4, 0, 0, 0, 6)},
-		"discovery":       {d.s, &inlet{corner: d.s.corner(d.at[0][0])}, bindingRequest()},
-		"discovery, another socket": {d.s, &inlet{corner: d.s.corner(d.at[0][0])},
+		"discovery":       {d.s, &inlet{corner: d.s.front.stun.corners.find(d.at[0][0])}, bindingRequest()},
+		"discovery, another socket": {d.s, &inlet{corner: d.s.front.stun.corners.find(d.at[0][0])},
 			bindingRequest(attr(wire.AttrChangeRequest, 0, 0, 0, 6))},
-		"classic and another socket": {d.s, &inlet{corner: d.s.corner(d.at[0][0])},
+		"classic and another socket": {d.s, &inlet{corner: d.s.front.stun.corners.find(d.at[0][0])},
 			classicRequest(0, 3, 0, 4, 0, 0, 0, 6)},
 	} {
-		tc.in.link = &packetLink{conn: listenLoopback(t), clients: newTable(), s: tc.s}
+		tc.in.link = &udpLink{conn: listenLoopback(t), clients: newClients(), counters: tc.s.core.counters}
 		if n := testing.AllocsPerRun(200, func() {
-			tc.s.receive(tc.in, buf.Packet(copy(buf[wire.Headroom:], tc.frame)), src)
+			tc.s.front.receive(tc.in, buf.Packet(copy(buf[wire.Headroom:], tc.frame)), src)
 		}); n != 0 {
 			t.Errorf("%s: %v allocations a packet", name, n)
 		}

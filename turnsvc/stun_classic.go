@@ -7,14 +7,14 @@ import (
 	"signalbox/turnsvc/internal/wire"
 )
 
-// Clients of RFC 3489, the first STUN, know no magic cookie: where it stands they have part of a
-// 16-byte transaction id, which the answer returns as it is. Such requests get the answer that they
-// understand, as RFC 5389 §12.2 asks: MAPPED-ADDRESS, nothing XORed, no FINGERPRINT.
+// Clients of RFC 3489, the first STUN, know no magic cookie: in its place they have part of a 16-byte
+// transaction id, which the answer returns as it is. They get the answer that they understand, as
+// RFC 5389 §12.2 asks: MAPPED-ADDRESS, nothing XORed, no FINGERPRINT.
 
-// classicBinding answers a Binding request of RFC 3489 (§8.1). RESPONSE-ADDRESS is not served: it
-// would have us answer to whom the sender likes. Nor is CHANGE-REQUEST where there is but one
-// address: silence, instead of the error, would let the client blame its NAT.
-func (s *Server) classicBinding(in *inlet, src netip.AddrPort, frame []byte) {
+// classicBinding answers a Binding request of RFC 3489 (§8.1). It refuses RESPONSE-ADDRESS, which
+// would have us answer to whomever the sender likes. Where there is but one address it refuses
+// CHANGE-REQUEST: without an answer the client would blame its NAT.
+func (r *responder) classicBinding(in *inlet, src netip.AddrPort, frame []byte) {
 	from := in.corner
 	var unknown [8]byte
 	list := unknown[:0]
@@ -22,7 +22,7 @@ func (s *Server) classicBinding(in *inlet, src netip.AddrPort, frame []byte) {
 		var at wire.Attribute
 		var ok bool
 		if at, rest, ok = wire.NextClassic(rest); !ok {
-			s.counters.drop(dropMalformed)
+			r.counters.drop(dropMalformed)
 			return
 		}
 		switch {
@@ -34,26 +34,26 @@ func (s *Server) classicBinding(in *inlet, src netip.AddrPort, frame []byte) {
 		}
 	}
 	if len(list) > 0 {
-		s.refuseClassic(in, src, frame, list)
+		r.refuseClassic(in, src, frame, list)
 		return
 	}
 	b := wire.BeginClassic(in.scratch[:], wire.ClassSuccess, frame)
 	b.Addr(wire.AttrMappedAddress, src)
 	if in.corner != nil {
-		b.Addr(wire.AttrSourceAddress, from.addr())
-		b.Addr(wire.AttrChangedAddress, in.corner.other().addr())
+		b.Addr(wire.AttrSourceAddress, from.at)
+		b.Addr(wire.AttrChangedAddress, in.corner.other().at)
 	}
-	s.counters.bindings.Add(1)
+	r.counters.bindings.Add(1)
 	in.corner.send(in.link, b.End(false), from, src)
 }
 
 // refuseClassic answers 420 with the attributes that are not understood.
-func (s *Server) refuseClassic(in *inlet, src netip.AddrPort, frame, list []byte) {
-	if !s.strangers.allow(src.Addr(), s.clock.wall()) {
-		s.counters.drop(dropRateLimited)
+func (r *responder) refuseClassic(in *inlet, src netip.AddrPort, frame, list []byte) {
+	if !r.answers.allow(src.Addr(), r.clock.wall()) {
+		r.counters.drop(dropRateLimited)
 		return
 	}
-	s.counters.refused(420)
+	r.counters.refused(420)
 	if len(list)%4 != 0 {
 		list = append(list, list[:2]...) // RFC 3489 §11.2.10: one is repeated, to fill up four bytes
 	}

@@ -14,25 +14,18 @@ import (
 // the server than the one that it asked, and learns from what arrives how its NAT maps and filters.
 // It takes four sockets: two addresses with the same two ports.
 
-// corner is one of the four.
+// corners are the four, by address and then by port. Nil: there is no NAT behavior discovery.
+type corners [2][2]corner
+
 type corner struct {
 	conn *net.UDPConn
 	at   netip.AddrPort
-	all  *[2][2]corner // by address, then by port
-	i, j int           // where it stands in all
+	all  *corners
+	i, j int // where it stands in all
 }
 
-func (c *corner) addr() netip.AddrPort { return c.at }
-
-// other is the corner that differs in both address and port.
-func (c *corner) other() *corner { return &c.all[1-c.i][1-c.j] }
-
-// EnableDiscovery has the server answer RFC 5780 requests that come in on four sockets, given by
-// address and then by port: two IPv4 addresses, each with the same two ports. It is called before
-// ServePacket and ServeSTUN, which read those sockets; of several that share an address, any one
-// will do. The addresses are told to clients as they are.
-func (s *Server) EnableDiscovery(conns [2][2]*net.UDPConn) error {
-	all := new([2][2]corner)
+func newCorners(conns [2][2]*net.UDPConn) (*corners, error) {
+	all := new(corners)
 	for i := range conns {
 		for j, conn := range conns[i] {
 			all[i][j] = corner{conn: conn, at: wire.AddrPort(conn.LocalAddr()), all: all, i: i, j: j}
@@ -41,30 +34,32 @@ func (s *Server) EnableDiscovery(conns [2][2]*net.UDPConn) error {
 	at := func(i, j int) netip.AddrPort { return all[i][j].at }
 	switch {
 	case !at(0, 0).Addr().Is4() || !at(1, 0).Addr().Is4():
-		return errors.New("NAT behavior discovery: want IPv4 addresses")
+		return nil, errors.New("NAT behavior discovery: want IPv4 addresses")
 	case at(0, 0).Addr() != at(0, 1).Addr(), at(1, 0).Addr() != at(1, 1).Addr(), at(0, 0).Addr() == at(1, 0).Addr(),
 		at(0, 0).Port() != at(1, 0).Port(), at(0, 1).Port() != at(1, 1).Port(), at(0, 0).Port() == at(0, 1).Port():
-		return fmt.Errorf("NAT behavior discovery on %v, %v, %v and %v: want two addresses with the same two ports",
-			at(0, 0), at(0, 1), at(1, 0), at(1, 1))
+		return nil, fmt.Errorf("NAT behavior discovery on %v, %v, %v and %v: "+
+			"want two addresses with the same two ports", at(0, 0), at(0, 1), at(1, 0), at(1, 1))
 	}
-	s.corners = all
-	return nil
+	return all, nil
 }
 
-// corner returns the one with that address, or nil.
-func (s *Server) corner(at netip.AddrPort) *corner {
-	if s.corners == nil {
+// find returns the corner with that address, or nil.
+func (c *corners) find(at netip.AddrPort) *corner {
+	if c == nil {
 		return nil
 	}
-	for i := range s.corners {
-		for j := range s.corners[i] {
-			if c := &s.corners[i][j]; c.at == at {
-				return c
+	for i := range c {
+		for j := range c[i] {
+			if c[i][j].at == at {
+				return &c[i][j]
 			}
 		}
 	}
 	return nil
 }
+
+// other is the corner that differs in both address and port.
+func (c *corner) other() *corner { return &c.all[1-c.i][1-c.j] }
 
 // Flags of CHANGE-REQUEST (RFC 5780 §7.2; RFC 3489 §11.2.4 has the same).
 const (
@@ -116,7 +111,3 @@ func (c *corner) send(l link, answer []byte, from *corner, to netip.AddrPort) {
 	// What the kernel refuses to send is lost, as it may be on the way; the client asks again.
 	_, _ = from.conn.WriteToUDPAddrPort(answer, to)
 }
-
-// ServeSTUN serves STUN only on a UDP socket until that is closed: on the ports that exist for NAT
-// behavior discovery no TURN client needs to be served. The caller owns conn.
-func (s *Server) ServeSTUN(conn *net.UDPConn) error { return s.servePacket(conn, true) }

@@ -50,7 +50,7 @@ func newDiscovery(t testing.TB) *discovery {
 				<-done
 			}
 		}
-		if n := d.s.counters.drops[dropPanic].Load(); n != 0 {
+		if n := d.s.core.counters.drops[dropPanic].Load(); n != 0 {
 			t.Errorf("%d panics were recovered", n)
 		}
 	})
@@ -378,7 +378,7 @@ func FuzzSTUN(f *testing.F) {
 	f.Add(classicRequest(0, 3, 0, 4, 0, 0, 0, 6))
 	f.Add(classicRequest(0, 2, 0, 8, 0, 1, 0, 9, 127, 0, 0, 1))
 	l := &fuzzLink{}
-	in := &inlet{link: l, corner: d.s.corner(d.at[0][0]), stunOnly: true}
+	in := &inlet{link: l, corner: d.s.front.stun.corners.find(d.at[0][0]), stunOnly: true}
 	src := netip.MustParseAddrPort("127.0.0.1:9")
 	buf := new(wire.Buffer)
 	f.Fuzz(func(t *testing.T, frame []byte) {
@@ -386,8 +386,8 @@ func FuzzSTUN(f *testing.F) {
 			return
 		}
 		l.sent = nil
-		d.s.receive(in, buf.Packet(copy(buf[wire.Headroom:], frame)), src)
-		if n := d.s.counters.drops[dropPanic].Load(); n != 0 {
+		d.s.front.receive(in, buf.Packet(copy(buf[wire.Headroom:], frame)), src)
+		if n := d.s.core.counters.drops[dropPanic].Load(); n != 0 {
 			t.Fatal("a panic was recovered")
 		}
 		if l.sent == nil {
@@ -405,7 +405,7 @@ func FuzzSTUN(f *testing.F) {
 
 // fuzzLink keeps the last frame that was sent.
 type fuzzLink struct {
-	packetLink
+	udpLink
 	sent []byte
 }
 

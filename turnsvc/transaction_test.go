@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"signalbox/turnsvc/cred"
+	"signalbox/turnsvc/internal/socket"
 	"signalbox/turnsvc/internal/wire"
 )
 
@@ -118,7 +119,7 @@ func TestAllocateIsAnsweredAgainUnderANeighboursLoad(t *testing.T) {
 				probe := &request{link: probeLink{}, raw: fmt.Appendf(nil, "12345678%012d", i),
 					msg: wire.Message{Method: wire.MethodRefresh}}
 				probe.msg.Raw = probe.raw
-				b.replies.keep(probe, probe.raw, b.s.clock.now())
+				b.replies.keep(probe, probe.raw, b.clock.now())
 			}
 			n := 0
 			for _, generation := range []map[replyKey]keptReply{b.replies.young, b.replies.old} {
@@ -148,7 +149,7 @@ func TestAllocateIsAnsweredAgainUnderANeighboursLoad(t *testing.T) {
 func TestDontFragment(t *testing.T) {
 	each(t, nil, func(t *testing.T, r *rig, transport string) {
 		c := r.dial(transport, "u", "p")
-		if !canKeepWhole {
+		if !socket.CanKeepWhole {
 			m := c.refused(420, wire.MethodAllocate, withUDP, attr(wire.AttrDontFragment))
 			if list, _ := m.Get(wire.AttrUnknownAttributes); !bytes.Equal(list, []byte{0, wire.AttrDontFragment}) {
 				t.Errorf("UNKNOWN-ATTRIBUTES % x", list)
@@ -182,7 +183,7 @@ func TestDontFragment(t *testing.T) {
 				{send(true), true}, {send(false), false}} {
 				c.write(step.frame)
 				readPeer(t, peer)
-				if got := keepsWhole(t, a.relay.conn, a.relay.addr.Addr()); got != step.whole {
+				if got := keepsWhole(t, a.relay.Conn, a.relay.Addr.Addr()); got != step.whole {
 					t.Errorf("family %d, step %d: DF is %v, want %v", family, i, got, step.whole)
 				}
 			}
@@ -198,7 +199,7 @@ func TestLongAbuse12TimingTellsNoUser(t *testing.T) {
 	in := &inlet{link: discardLink{probeLink{func() {}}}}
 	here := wire.AddrPort(r.dial("udp", "u", "p").conn.LocalAddr())
 	frame := func(user string) []byte {
-		c := &client{user: user, key: make([]byte, 16), nonce: r.s.nonces.append(nil, here.Addr(), r.s.clock.wall())}
+		c := &client{user: user, key: make([]byte, 16), nonce: r.s.gate.challenges.nonces.append(nil, here.Addr(), r.s.core.clock.wall())}
 		return c.build(wire.MethodAllocate, withUDP)
 	}
 	known, unknown := frame("u"), frame("x")
@@ -206,7 +207,7 @@ func TestLongAbuse12TimingTellsNoUser(t *testing.T) {
 	cost := func(f []byte) time.Duration {
 		began := time.Now()
 		for range 50 {
-			r.s.receive(in, buf.Packet(copy(buf[wire.Headroom:], f)), here)
+			r.s.front.receive(in, buf.Packet(copy(buf[wire.Headroom:], f)), here)
 		}
 		return time.Since(began)
 	}

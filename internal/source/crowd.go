@@ -48,3 +48,10 @@ func (c *Crowd) Counts() (open int, refused uint64) {
 	defer c.mu.Unlock()
 	return c.n, c.refused
 }
+
+// SetLimits changes how many there may be from now on. Those who are in stay.
+func (c *Crowd) SetLimits(all, perSource int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.all, c.perSource = all, perSource
+}

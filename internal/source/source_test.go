@@ -139,6 +139,14 @@ func TestCrowd(t *testing.T) {
 	if open, refused := c.Counts(); open != 1 || refused != 2 || len(c.sources) != 1 {
 		t.Errorf("%d open, %d refused, of %d sources", open, refused, len(c.sources))
 	}
+	c.SetLimits(1, 0)
+	if _, ok := c.Enter(netip.MustParseAddr("192.0.2.9")); ok {
+		t.Error("a lower limit does not hold")
+	}
+	c.SetLimits(2, 0)
+	if _, ok := c.Enter(netip.MustParseAddr("192.0.2.9")); !ok {
+		t.Error("a higher limit does not hold")
+	}
 	unlimited := NewCrowd(0, 0)
 	for range 10 {
 		if _, ok := unlimited.Enter(netip.MustParseAddr("192.0.2.1")); !ok {

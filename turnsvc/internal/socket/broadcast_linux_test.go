@@ -1,6 +1,7 @@
-package turnsvc
+package socket
 
 import (
+	"net"
 	"net/netip"
 	"syscall"
 	"testing"
@@ -12,12 +13,12 @@ func TestRelaySocketsDoNotBroadcast(t *testing.T) {
 		ips = append(ips, "::1")
 	}
 	for _, ip := range ips {
-		r, err := openRelay(netip.AddrPortFrom(netip.MustParseAddr(ip), 0))
+		r, err := OpenRelay(netip.AddrPortFrom(netip.MustParseAddr(ip), 0))
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer r.close()
-		raw, err := r.conn.SyscallConn()
+		defer r.Close()
+		raw, err := r.Conn.SyscallConn()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -29,12 +30,20 @@ func TestRelaySocketsDoNotBroadcast(t *testing.T) {
 			t.Errorf("%s: SO_BROADCAST is %d (%v, %v)", ip, value, cerr, err)
 		}
 	}
-	r, err := openRelay(netip.MustParseAddrPort("127.0.0.1:0"))
+	r, err := OpenRelay(netip.MustParseAddrPort("127.0.0.1:0"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer r.close()
-	if err := r.send([]byte("to all"), netip.MustParseAddrPort("255.255.255.255:9"), false); err == nil {
+	defer r.Close()
+	if err := r.Send([]byte("to all"), netip.MustParseAddrPort("255.255.255.255:9"), false); err == nil {
 		t.Error("a broadcast left")
 	}
+}
+
+func haveIPv6() bool {
+	conn, err := net.ListenUDP("udp6", &net.UDPAddr{IP: net.IPv6loopback})
+	if err == nil {
+		conn.Close()
+	}
+	return err == nil
 }

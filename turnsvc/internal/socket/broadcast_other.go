@@ -1,6 +1,6 @@
 //go:build !unix
 
-package turnsvc
+package socket
 
 import "net"
 

@@ -1,12 +1,12 @@
-package turnsvc
+package dtls
 
 import (
-	"net/netip"
 	"sync"
 	"time"
 
-	"github.com/pion/dtls/v3"
 	"golang.org/x/time/rate"
+
+	"signalbox/internal/source"
 )
 
 // What a handshake may cost. A spoofed ClientHello holds a place until a cookie would be back, at
@@ -29,32 +29,37 @@ const (
 
 // handshakes are those under way on all sockets.
 type handshakes struct {
-	options []dtls.ServerOption
-	hellos  *rate.Limiter
+	now    func() time.Time
+	hellos *rate.Limiter
 
-	mu       sync.Mutex
-	all      map[*dtlsPipe]struct{}
-	unproven map[*dtlsPipe]struct{} // those whose cookie is still out
-	bySource map[netip.Prefix]int
+	mu        sync.Mutex
+	all       map[*pipe]struct{}
+	unproven  map[*pipe]struct{} // those whose cookie is still out
+	perSource *source.Crowd
 }
 
-func newHandshakes(options []dtls.ServerOption) *handshakes {
+func newHandshakes(now func() time.Time) *handshakes {
 	return &handshakes{
-		options: options, hellos: rate.NewLimiter(helloRate, helloBurst),
-		all: map[*dtlsPipe]struct{}{}, unproven: map[*dtlsPipe]struct{}{}, bySource: map[netip.Prefix]int{},
+		now: now, hellos: rate.NewLimiter(helloRate, helloBurst), all: map[*pipe]struct{}{},
+		unproven: map[*pipe]struct{}{}, perSource: source.NewCrowd(0, handshakePerSource),
 	}
 }
 
 // begin reports whether there is room for one more. If there is none, it makes some, for the next:
 // the client asks again.
-func (h *handshakes) begin(p *dtlsPipe) bool {
-	src := sourceOf(p.peer.Addr())
+func (h *handshakes) begin(p *pipe) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	switch {
-	case h.bySource[src] >= handshakePerSource, !h.hellos.Allow():
+	leave, ok := h.perSource.Enter(p.peer.Addr())
+	if !ok {
 		return false
-	case len(h.all) >= handshakeLimit:
+	}
+	if !h.hellos.AllowN(h.now(), 1) {
+		leave()
+		return false
+	}
+	if len(h.all) >= handshakeLimit {
+		leave()
 		for old := range h.unproven { // any: ranging over a map begins anywhere
 			delete(h.unproven, old)
 			old.Close()
@@ -62,27 +67,24 @@ func (h *handshakes) begin(p *dtlsPipe) bool {
 		}
 		return false
 	}
+	p.leave = leave
 	h.all[p] = struct{}{}
 	h.unproven[p] = struct{}{}
-	h.bySource[src]++
 	return true
 }
 
 // proven marks a handshake whose client has returned the cookie, and so receives at its address.
-func (h *handshakes) proven(p *dtlsPipe) {
+func (h *handshakes) proven(p *pipe) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.unproven, p)
 }
 
 // end gives the place back.
-func (h *handshakes) end(p *dtlsPipe) {
-	src := sourceOf(p.peer.Addr())
+func (h *handshakes) end(p *pipe) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.all, p)
 	delete(h.unproven, p)
-	if h.bySource[src]--; h.bySource[src] == 0 {
-		delete(h.bySource, src)
-	}
+	p.leave()
 }

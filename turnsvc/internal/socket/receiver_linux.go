@@ -1,17 +1,21 @@
 //go:build linux && (amd64 || arm64 || riscv64 || loong64)
 
-package turnsvc
+package socket
 
 import (
 	"encoding/binary"
 	"net"
 	"net/netip"
+	"sync"
 	"syscall"
-	"time"
 	"unsafe"
 
 	"signalbox/turnsvc/internal/wire"
 )
+
+// buffers are lent to a relay socket only while it has something to read: an idle allocation holds
+// none.
+var buffers = sync.Pool{New: func() any { return new(wire.Buffer) }}
 
 // receiver reads a UDP socket with a buffer that is borrowed only once the socket is known to be
 // readable. net's own ReadFrom would hold 64 KiB a socket while it waits.
@@ -26,28 +30,28 @@ func (r *receiver) init(conn *net.UDPConn) (err error) {
 	return err
 }
 
-func (r *receiver) receive(_ *net.UDPConn, handle func(wire.Packet, netip.AddrPort)) {
+func (r *receiver) receive(_ *net.UDPConn, faults *Faults, handle func(wire.Packet, netip.AddrPort)) {
+	trouble := trouble{faults: faults, raw: r.raw}
+	var failed syscall.Errno
 	ready := func(fd uintptr) (done bool) {
 		b := buffers.Get().(*wire.Buffer)
 		defer buffers.Put(b)
 		for {
-			n, errno := r.recvfrom(fd, b[wire.Headroom:wire.Headroom+wire.MaxDatagram])
+			n, errno := r.recvfrom(fd, b.Room())
 			switch errno {
 			case 0:
+				trouble.over()
 				handle(b.Packet(n), r.source())
 			case syscall.EAGAIN:
 				return false
-			case syscall.EINTR, syscall.ECONNREFUSED, syscall.EHOSTUNREACH, syscall.ENETUNREACH:
-				// An ICMP error of an earlier packet; it says nothing of the next one.
+			case syscall.EINTR:
 			default:
+				failed = errno
 				return true
 			}
 		}
 	}
-	for r.raw.Read(ready) == nil {
-		// An error that is not known to be harmless (ENOMEM, say): go on until the socket is
-		// closed, but don't spin.
-		time.Sleep(10 * time.Millisecond)
+	for r.raw.Read(ready) == nil && trouble.with(failed) {
 	}
 }
 

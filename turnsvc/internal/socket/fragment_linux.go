@@ -1,4 +1,4 @@
-package turnsvc
+package socket
 
 import (
 	"net"
@@ -6,8 +6,8 @@ import (
 	"syscall"
 )
 
-// canKeepWhole: DONT-FRAGMENT is honoured here.
-const canKeepWhole = true
+// CanKeepWhole reports whether DONT-FRAGMENT is honoured on this system (RFC 8656 §7.2 step 4).
+const CanKeepWhole = true
 
 // keepWhole sets whether datagrams of conn, a socket bound to ip, leave with DF set; those that are
 // larger than the path then fail. Linux's own default is to set it on all that fit the path.

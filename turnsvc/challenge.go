@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"signalbox/turnsvc/internal/wire"
 )
 
 const (
@@ -16,9 +18,9 @@ const (
 	nonceMACBytes = 12
 )
 
-// nonces makes and checks nonces without keeping any: each is an HMAC over the source's IP address
-// and the minute, so one that comes back proves that its owner receives packets at that address. No
-// spoofed source passes it.
+// nonces are made and checked without being kept: each is an HMAC over the source's IP address and the
+// minute. One that comes back proves that its sender receives packets at that address, which nobody
+// with a spoofed address does.
 type nonces struct {
 	macs sync.Pool // of hash.Hash, keyed
 }
@@ -65,4 +67,20 @@ func (n *nonces) valid(nonce []byte, ip netip.Addr, t time.Time) bool {
 	}
 	var want [nonceSize]byte
 	return hmac.Equal(n.appendMinute(want[:0], ip, minute), nonce)
+}
+
+// challenges tell clients the realm and a nonce, with which they sign the next request.
+type challenges struct {
+	realm  string
+	nonces *nonces
+}
+
+// answer builds the error answer to m, 401 or 438, in dst.
+func (c *challenges) answer(dst []byte, m *wire.Message, src netip.AddrPort, code int, now time.Time) []byte {
+	b := wire.Begin(dst, m.Method, wire.ClassError, m.TransactionID())
+	b.ErrorCode(code, "")
+	b.Attr(wire.AttrRealm, []byte(c.realm))
+	var nonce [nonceSize]byte
+	b.Attr(wire.AttrNonce, c.nonces.append(nonce[:0], src.Addr(), now))
+	return b.End(m.Fingerprint)
 }

@@ -1,9 +1,11 @@
-package turnsvc
+package dtls
 
 import "encoding/binary"
 
-// RFC 7983 §7: the range of the first byte of a DTLS record.
-const firstDTLS, lastDTLS = 20, 63
+// Claims reports whether a datagram that begins with that byte is a DTLS record (RFC 7983 §7).
+func Claims(first byte) bool { return first >= firstByte && first <= lastByte }
+
+const firstByte, lastByte = 20, 63
 
 // Records and handshake messages of DTLS 1.2: RFC 6347 §4.1, §4.2.2.
 const (
@@ -19,54 +21,54 @@ const (
 	messageServerHello = 2
 )
 
-// dtlsKind is what a datagram is, as far as one can see from outside.
-type dtlsKind uint8
+// kind is what a datagram is, as far as one can see from outside.
+type kind uint8
 
 const (
-	dtlsOther     dtlsKind = iota // not DTLS, or broken
-	dtlsHello                     // a first ClientHello
-	dtlsHandshake                 // a handshake goes on
-	dtlsPlain                     // alerts or data before encryption
-	dtlsData                      // encrypted application data or alerts
+	other     kind = iota // not DTLS, or broken
+	hello                 // a first ClientHello
+	handshake             // a handshake goes on
+	plain                 // alerts or data before encryption
+	data                  // encrypted application data or alerts
 )
 
-// classifyDTLS looks at every record of a datagram: the worst one decides.
-func classifyDTLS(datagram []byte) dtlsKind {
+// classify looks at every record of a datagram: the worst one decides.
+func classify(datagram []byte) kind {
 	if isClientHello(datagram) {
-		return dtlsHello
+		return hello
 	}
-	kind := dtlsOther
+	of := other
 	for rest := datagram; len(rest) > 0; {
 		if len(rest) < recordHeader || rest[1] != 0xFE {
-			return dtlsOther
+			return other
 		}
 		size := int(binary.BigEndian.Uint16(rest[11:]))
 		if size == 0 || recordHeader+size > len(rest) {
-			return dtlsOther
+			return other
 		}
 		switch epoch := binary.BigEndian.Uint16(rest[3:]); rest[0] {
 		case contentHandshake, contentCipherSpec:
 			if epoch > 1 {
-				return dtlsOther
+				return other
 			}
-			if kind != dtlsPlain {
-				kind = dtlsHandshake
+			if of != plain {
+				of = handshake
 			}
 		case contentAlert, contentApplication:
 			switch {
 			case epoch == 0:
-				kind = dtlsPlain
+				of = plain
 			case epoch > 1:
-				return dtlsOther
-			case kind == dtlsOther:
-				kind = dtlsData
+				return other
+			case of == other:
+				of = data
 			}
 		default:
-			return dtlsOther
+			return other
 		}
 		rest = rest[recordHeader+size:]
 	}
-	return kind
+	return of
 }
 
 // isClientHello reports whether a datagram is one whole ClientHello that begins a handshake. One in

@@ -1,0 +1,129 @@
+package turnsvc
+
+import (
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"signalbox/turnsvc/cred"
+	"signalbox/turnsvc/internal/socket"
+)
+
+// core is what every part of a server is given.
+type core struct {
+	clock    clock
+	counters *counters
+	log      *slog.Logger
+	faults   *socket.Faults // of all UDP sockets
+}
+
+func newCore(now func() time.Time, log *slog.Logger) *core {
+	c := &core{clock: clock{start: now(), read: now}, counters: new(counters), log: log}
+	c.faults = socket.NewFaults(func() { c.counters.drop(dropReadFailed) }, log)
+	return c
+}
+
+// recovered, deferred, keeps a panic over one frame, stream or request from ending everybody's
+// calls. It is counted and logged.
+func (c *core) recovered(what string) {
+	if v := recover(); v != nil {
+		c.counters.drop(dropPanic)
+		c.log.Error(what, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+	}
+}
+
+// safely runs f, recovered.
+func (c *core) safely(what string, f func()) {
+	defer c.recovered(what)
+	f()
+}
+
+// clock is monotonic: nanoseconds since the server was made. Deadlines are in it, but for those of
+// net.Conn, which know no clock but the system's.
+type clock struct {
+	start time.Time
+	read  func() time.Time
+}
+
+func (c clock) now() int64 { return int64(c.read().Sub(c.start)) }
+
+func (c clock) wall() time.Time { return c.read() }
+
+// unixMilli converts a clock reading to Unix milliseconds.
+func (c clock) unixMilli(t int64) int64 { return c.start.Add(time.Duration(t)).UnixMilli() }
+
+// drop names why a frame or packet went nowhere.
+type drop uint8
+
+const (
+	dropMalformed    drop = iota // neither STUN nor ChannelData, or badly framed
+	dropRateLimited              // unauthenticated requests of one source
+	dropBusy                     // the grant queue was full
+	dropNoAllocation             // ChannelData or Send without an allocation
+	dropNoChannel                // ChannelData on an unbound or expired channel
+	dropNoPermission             // a client's packet to a peer without permission
+	dropPeerDenied               // an own address at a port where no allocation relays
+	dropPeerUnknown              // a peer's packet without permission
+	dropTooLong                  // more data than a UDP datagram, or its framing, can carry
+	dropSlowClient               // a stream's bounded queue was full
+	dropReadFailed               // the kernel had an error instead of a datagram
+	dropWriteFailed              // the kernel refused the packet
+	dropDTLS                     // a DTLS datagram that belongs to no connection, is out of place, or finds no room
+	dropHandshake                // a DTLS handshake that failed or took too long
+	dropBandwidth                // over a bandwidth limit
+	dropPanic                    // a recovered panic: always a bug
+	drops            = iota
+)
+
+var dropNames = [drops]string{
+	"malformed", "rate-limited", "busy", "no-allocation", "no-channel", "no-permission", "peer-denied", "peer-unknown",
+	"too-long", "slow-client", "read-failed", "write-failed", "dtls", "dtls-handshake", "bandwidth", "panic",
+}
+
+// refusalCodes are the error codes that requests are answered with, in the order in which they are
+// counted.
+var refusalCodes = [...]int{400, 401, 403, 420, 437, 438, 440, 441, 442, 443, 486, 508}
+
+// counters count what is not an allocation's own. The packet path touches them only for what it
+// drops.
+type counters struct {
+	drops    [drops]atomic.Uint64
+	refusals [classes + 1][len(refusalCodes)]atomic.Uint64 // by class of credential; the last is of strangers
+	bindings atomic.Uint64
+}
+
+func (c *counters) drop(d drop) { c.drops[d].Add(1) }
+
+// classes counts the classes of credentials, which are numbered from 0.
+const classes = int(cred.Shared) + 1
+
+// refused counts an error answer to a stranger, refusedTo one to a holder of a credential.
+func (c *counters) refused(code int) { c.countRefusal(classes, code) }
+
+func (c *counters) refusedTo(class cred.Class, code int) { c.countRefusal(int(class), code) }
+
+func (c *counters) countRefusal(class, code int) {
+	if i := slices.Index(refusalCodes[:], code); i >= 0 {
+		c.refusals[class][i].Add(1)
+	}
+}
+
+// traffic counts what an allocation carried. Bytes are application data, without TURN framing.
+type traffic struct{ packets, bytes atomic.Uint64 }
+
+func (t *traffic) add(n int) {
+	t.packets.Add(1)
+	t.bytes.Add(uint64(n))
+}
+
+// Relayed is application data, without TURN framing, that was relayed since the start, also by
+// allocations that have ended.
+type Relayed struct {
+	FromClientBytes   uint64 `json:"fromClientBytes"`
+	FromClientPackets uint64 `json:"fromClientPackets"`
+	ToClientBytes     uint64 `json:"toClientBytes"`
+	ToClientPackets   uint64 `json:"toClientPackets"`
+}

@@ -1,0 +1,24 @@
+//go:build unix
+
+package socket
+
+import (
+	"net"
+	"syscall"
+)
+
+// noBroadcast takes back the permission to send to broadcast addresses, which package net gives every
+// UDP socket: the peer policy does not know which addresses of the networks around are such.
+func noBroadcast(conn *net.UDPConn) error {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var set error
+	if err := raw.Control(func(fd uintptr) {
+		set = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_BROADCAST, 0)
+	}); err != nil {
+		return err
+	}
+	return set
+}

@@ -1,0 +1,112 @@
+package socket
+
+import (
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"syscall"
+	"time"
+
+	"signalbox/turnsvc/internal/wire"
+)
+
+// Read hands every datagram of a UDP socket to handle until the socket is closed. It holds a buffer
+// for that time.
+func Read(conn *net.UDPConn, faults *Faults, handle func(p wire.Packet, from netip.AddrPort)) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return // there is no socket
+	}
+	trouble := trouble{faults: faults, raw: raw}
+	b := new(wire.Buffer)
+	for {
+		n, from, err := conn.ReadFromUDPAddrPort(b.Room())
+		switch {
+		case err == nil:
+			trouble.over()
+			handle(b.Packet(n), wire.Unmap(from))
+		case errors.Is(err, net.ErrClosed):
+			return
+		case !trouble.with(err):
+			return
+		}
+	}
+}
+
+// Faults is told of every error that reading a socket ends in, for all sockets of a server.
+type Faults struct {
+	count func()
+	log   *slog.Logger
+
+	mu     sync.Mutex
+	logged map[syscall.Errno]bool // by kind; 0 is all that is no error number
+}
+
+// NewFaults has each error counted, and the first of each kind logged.
+func NewFaults(count func(), log *slog.Logger) *Faults {
+	return &Faults{count: count, log: log, logged: map[syscall.Errno]bool{}}
+}
+
+func (f *Faults) note(kind syscall.Errno, err error) {
+	f.count()
+	f.mu.Lock()
+	again := f.logged[kind]
+	f.logged[kind] = true
+	f.mu.Unlock()
+	if !again {
+		f.log.Warn("read a UDP socket: errors of this kind are only counted from now on", "err", err)
+	}
+}
+
+// Bounds of the pause after an error that may last: it doubles from one error to the next, and ends
+// with the first datagram.
+const (
+	minPause = time.Millisecond
+	maxPause = time.Second
+	// closedCheck is how often a pausing reader looks whether its socket was closed.
+	closedCheck = 10 * time.Millisecond
+)
+
+// trouble is what one reader has with its socket. Nobody else uses it.
+type trouble struct {
+	faults *Faults
+	raw    syscall.RawConn
+	pause  time.Duration
+}
+
+// over is called for each datagram.
+func (t *trouble) over() { t.pause = 0 }
+
+// with takes in an error, waits if that may last, and reports whether to read on: not once the
+// socket is closed.
+func (t *trouble) with(err error) bool {
+	var kind syscall.Errno
+	errors.As(err, &kind)
+	t.faults.note(kind, err)
+	if ofAnEarlierPacket(kind) {
+		return true
+	}
+	t.pause = min(max(2*t.pause, minPause), maxPause)
+	for left := t.pause; left > 0; left -= closedCheck {
+		time.Sleep(min(left, closedCheck))
+		if t.raw.Control(func(uintptr) {}) != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// ofAnEarlierPacket reports whether an error is what the network said of a packet that was sent, by
+// ICMP. It says nothing of the next datagram, and there are no more of them than packets. So it is
+// no reason to pause, or anybody could make the socket deaf who can forge an ICMP message.
+func ofAnEarlierPacket(kind syscall.Errno) bool {
+	switch kind {
+	case syscall.ECONNREFUSED, syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.EMSGSIZE:
+		return true
+	case 10052, 10054: // WSAENETRESET, WSAECONNRESET: so they are called on Windows
+		return true
+	}
+	return false
+}

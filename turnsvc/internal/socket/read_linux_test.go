@@ -1,0 +1,225 @@
+package socket
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"signalbox/internal/testkit"
+	"signalbox/turnsvc/internal/wire"
+)
+
+// patience bounds every wait for something that must come.
+const patience = 30 * time.Second
+
+func TestMain(m *testing.M) { testkit.Main(m, patience, "signalbox/turnsvc") }
+
+// lines is a log.
+type lines struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(b)
+}
+
+func (l *lines) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.b.String(), "\n")
+}
+
+// watched is a socket that is read in the background.
+type watched struct {
+	t      *testing.T
+	conn   *net.UDPConn
+	at     netip.AddrPort
+	faults atomic.Int64
+	logged lines
+	got    chan string
+	hold   chan struct{} // the reader waits for it to be closed after each datagram
+	done   chan struct{} // closed when the reader has returned
+}
+
+// eachReader runs a test on a socket that Read reads, and on one that a Relay reads.
+func eachReader(t *testing.T, test func(t *testing.T, w *watched)) {
+	for name, open := range map[string]func(t *testing.T) (*net.UDPConn, func(*Faults, func(wire.Packet, netip.AddrPort))){
+		"Read": func(t *testing.T) (*net.UDPConn, func(*Faults, func(wire.Packet, netip.AddrPort))) {
+			conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return conn, func(f *Faults, handle func(wire.Packet, netip.AddrPort)) { Read(conn, f, handle) }
+		},
+		"Relay": func(t *testing.T) (*net.UDPConn, func(*Faults, func(wire.Packet, netip.AddrPort))) {
+			r, err := OpenRelay(netip.MustParseAddrPort("127.0.0.1:0"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return r.Conn, r.Read
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := &watched{t: t, got: make(chan string, 10), hold: make(chan struct{}), done: make(chan struct{})}
+			conn, read := open(t)
+			w.conn, w.at = conn, wire.AddrPort(conn.LocalAddr())
+			faults := NewFaults(func() { w.faults.Add(1) }, slog.New(slog.NewTextHandler(&w.logged, nil)))
+			go func() {
+				defer close(w.done)
+				read(faults, func(p wire.Packet, _ netip.AddrPort) {
+					w.got <- string(p.Data())
+					<-w.hold
+				})
+			}()
+			defer func() {
+				conn.Close()
+				<-w.done
+			}()
+			test(t, w)
+		})
+	}
+}
+
+// control runs f with the socket's file descriptor.
+func (w *watched) control(f func(fd int) error) {
+	w.t.Helper()
+	raw, err := w.conn.SyscallConn()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if cerr := raw.Control(func(fd uintptr) { err = f(int(fd)) }); cerr != nil || err != nil {
+		w.t.Fatal(cerr, err)
+	}
+}
+
+func (w *watched) say(words string) {
+	w.t.Helper()
+	conn, err := net.Dial("udp4", w.at.String())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Write([]byte(words)); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *watched) eventually(what string, done func() bool) {
+	w.t.Helper()
+	for deadline := time.Now().Add(patience); !done(); {
+		if time.Now().After(deadline) {
+			w.t.Fatalf("waited in vain: %s", what)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// What an ICMP message says of a packet that was sent is counted and logged once, and holds up
+// nothing.
+func TestErrorsOfEarlierPackets(t *testing.T) {
+	t.Parallel()
+	eachReader(t, func(t *testing.T, w *watched) {
+		w.control(func(fd int) error { return syscall.SetsockoptInt(fd, syscall.IPPROTO_IP, syscall.IP_RECVERR, 1) })
+		nobody, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		to := wire.AddrPort(nobody.LocalAddr())
+		nobody.Close()
+		close(w.hold)
+		const packets = 30
+		for i := range packets {
+			// The answer to the one before may be reported here instead, and is then no read error.
+			for {
+				if _, err := w.conn.WriteToUDPAddrPort([]byte("anybody there?"), to); err == nil {
+					break
+				} else if !errors.Is(err, syscall.ECONNREFUSED) {
+					t.Fatal(err)
+				}
+			}
+			w.eventually("the error is counted", func() bool { return w.faults.Load() > int64(i) })
+		}
+		w.say("hello")
+		if got := <-w.got; got != "hello" {
+			t.Errorf("got %q", got)
+		}
+		if n := w.logged.count(); n != 1 {
+			t.Errorf("%d lines are logged, want 1", n)
+		}
+	})
+}
+
+// A socket that has nothing but errors is tried less and less often, is logged once, and its reader
+// ends when it is closed, however long it would have waited.
+func TestErrorsThatLast(t *testing.T) {
+	t.Parallel()
+	eachReader(t, func(t *testing.T, w *watched) {
+		null, err := os.Open(os.DevNull)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer null.Close()
+		w.say("hello")
+		<-w.got
+		// From the next read on there is no socket here, as every read says.
+		w.control(func(fd int) error { return syscall.Dup3(int(null.Fd()), fd, syscall.O_CLOEXEC) })
+		began := time.Now()
+		close(w.hold)
+		const errs = 9
+		w.eventually("the errors are counted", func() bool { return w.faults.Load() >= errs })
+		if passed, least := time.Since(began), (1<<(errs-2)-1)*minPause; passed < least {
+			t.Errorf("%d errors in %v, want a pause that doubles", errs, passed)
+		}
+		if n := w.logged.count(); n != 1 {
+			t.Errorf("%d lines are logged, want 1", n)
+		}
+		w.conn.Close()
+		select {
+		case <-w.done:
+		case <-time.After(patience):
+			t.Fatal("the reader of a closed socket goes on")
+		}
+	})
+}
+
+// The pause is bounded, ends with the first datagram, and at once when the socket is closed.
+func TestPause(t *testing.T) {
+	t.Parallel()
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	faults := NewFaults(func() {}, slog.New(slog.DiscardHandler))
+	trouble := trouble{faults: faults, raw: raw, pause: maxPause}
+	began := time.Now()
+	conn.Close()
+	if trouble.with(syscall.ENOMEM) {
+		t.Error("a closed socket is read on")
+	}
+	if passed := time.Since(began); passed > maxPause/2 {
+		t.Errorf("it took %v to see that the socket is closed", passed)
+	}
+	if trouble.pause != maxPause {
+		t.Errorf("the pause has grown to %v", trouble.pause)
+	}
+	if trouble.over(); trouble.pause != 0 {
+		t.Error("the pause outlasts a datagram")
+	}
+}

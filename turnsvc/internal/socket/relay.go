@@ -1,0 +1,61 @@
+// Package socket is the UDP sockets of the relay: it opens them on ports of a pool, reads them, and
+// keeps broadcasts and fragments as the relay wants them.
+package socket
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"sync/atomic"
+
+	"signalbox/turnsvc/internal/wire"
+)
+
+// Relay is the socket of one relayed transport address. It is ours alone: pion never sees it.
+type Relay struct {
+	Conn *net.UDPConn
+	Addr netip.AddrPort // the address that it is bound to
+	receiver
+	// whole: datagrams leave with DF set. A client's frames come through one goroutine, so it holds
+	// for the packet that set it.
+	whole atomic.Bool
+}
+
+// OpenRelay binds addr. An IPv6 socket carries IPv6 only.
+func OpenRelay(addr netip.AddrPort) (*Relay, error) {
+	network := "udp4"
+	if addr.Addr().Is6() {
+		network = "udp6"
+	}
+	conn, err := net.ListenUDP(network, net.UDPAddrFromAddrPort(addr))
+	if err != nil {
+		return nil, err
+	}
+	r := &Relay{Conn: conn, Addr: addr}
+	if err := errors.Join(r.receiver.init(conn), keepWhole(conn, addr.Addr(), false), noBroadcast(conn)); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// Close ends Read, too.
+func (r *Relay) Close() { r.Conn.Close() }
+
+// Send writes one datagram: with DF set if whole, else without, so that the network may fragment
+// what the client's own network let through (RFC 8656 §14 calls that the alternate behavior).
+func (r *Relay) Send(b []byte, peer netip.AddrPort, whole bool) error {
+	if whole != r.whole.Load() {
+		if err := keepWhole(r.Conn, r.Addr.Addr(), whole); err != nil {
+			return err
+		}
+		r.whole.Store(whole)
+	}
+	_, err := r.Conn.WriteToUDPAddrPort(b, peer)
+	return err
+}
+
+// Read hands every datagram to handle until the socket is closed.
+func (r *Relay) Read(faults *Faults, handle func(p wire.Packet, from netip.AddrPort)) {
+	r.receive(r.Conn, faults, handle)
+}

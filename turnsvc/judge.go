@@ -1,0 +1,139 @@
+package turnsvc
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"signalbox/internal/netaddr"
+)
+
+// judge knows what decides over grants: the settings in force, the rooms, and this host's addresses.
+// It changes what permissions allow when one of them changes.
+type judge struct {
+	log      *slog.Logger
+	rooms    *rooms
+	settings atomic.Pointer[settings]
+	relays   atomic.Pointer[relayAddresses] // for allocations to come, as soon as follow has seen them
+	host     atomic.Pointer[host]
+
+	// reviews makes judging and changing one step, so that no judgement of an earlier state
+	// overwrites one of a later. It is taken before an allocation's lock and the rooms'.
+	reviews sync.Mutex
+}
+
+func newJudge(s *settings, log *slog.Logger) *judge {
+	j := &judge{log: log, rooms: newRooms(int64(lingering))}
+	j.settings.Store(s)
+	j.host.Store(&host{})
+	return j
+}
+
+// grantFor returns what an allocation may do with peer.
+func (j *judge) grantFor(a *allocation, peer netip.Addr) grant {
+	h := j.host.Load()
+	return j.settings.Load().policy.decide(&a.scope, peer, h.own, h.relayed)
+}
+
+// review judges permissions of an allocation again.
+func (j *judge) review(a *allocation, peers ...netip.Addr) {
+	j.reviews.Lock()
+	defer j.reviews.Unlock()
+	for _, peer := range peers {
+		a.regrant(peer, j.grantFor(a, peer)) // judged before the allocation's lock is taken: it asks the rooms
+	}
+}
+
+// RelayAddress is an address that the server relays on.
+type RelayAddress struct {
+	// Bind is the local address that relay sockets are bound to, Public the one that clients are
+	// told: the same, unless the box stands behind 1:1 NAT. Both are of one family.
+	Bind, Public netip.Addr
+}
+
+// relayAddresses holds one of each family, or the zero RelayAddress where there is none.
+type relayAddresses [2]RelayAddress
+
+// familyIndex is where an address's family stands in relayAddresses, and its port pool in the
+// books.
+func familyIndex(ip netip.Addr) int {
+	if ip.Is4() {
+		return 0
+	}
+	return 1
+}
+
+// setRelays is Server.SetRelays.
+func (j *judge) setRelays(list []RelayAddress) error {
+	var next relayAddresses
+	for _, r := range list {
+		i := familyIndex(r.Bind)
+		switch {
+		case !r.Bind.IsValid() || !r.Public.IsValid() || r.Bind.Is4() != r.Public.Is4() || r.Bind.Is4In6() ||
+			r.Public.Is4In6():
+			return fmt.Errorf("turn relay address %v (public %v): want two addresses of one family", r.Bind, r.Public)
+		case next[i].Bind.IsValid():
+			return fmt.Errorf("turn relay addresses %v and %v: want one of each family", next[i].Bind, r.Bind)
+		}
+		next[i] = r
+	}
+	if next == (relayAddresses{}) {
+		return errors.New("turn relay addresses: want at least one")
+	}
+	j.relays.Store(&next)
+	return nil
+}
+
+// host is what is known of this host's addresses. It is immutable.
+type host struct {
+	relays *relayAddresses // those in force
+	// own are all addresses of this host, relayed those at which allocations, running ones and ones
+	// to come, are reached.
+	own, relayed map[netip.Addr]bool
+	read         int64 // clock
+}
+
+// hostInterval is how often the host's addresses are read again: they change with DHCP, VPNs and
+// containers.
+const hostInterval = 10 * time.Second
+
+// follow puts the addresses that setRelays was given into force and, if it is time, reads again
+// which addresses this host has. If they have changed, it reviews all permissions: a peer's address
+// may have become the host's own. The books call it, and list the allocations.
+func (j *judge) follow(now int64, list func() []*allocation) {
+	relays, old := j.relays.Load(), j.host.Load()
+	if relays == old.relays && now-old.read < int64(hostInterval) {
+		return
+	}
+	next := &host{relays: relays, own: map[netip.Addr]bool{}, relayed: map[netip.Addr]bool{}, read: now}
+	for _, r := range relays {
+		if r.Bind.IsValid() {
+			next.relayed[r.Bind], next.relayed[r.Public] = true, true
+		}
+	}
+	all := list()
+	for _, a := range all {
+		next.relayed[a.relayed.Addr()], next.relayed[a.relay.Addr.Addr()] = true, true
+	}
+	maps.Copy(next.own, next.relayed)
+	own, err := netaddr.Own()
+	if err != nil {
+		j.log.Warn("read this host's addresses", "err", err)
+		maps.Copy(next.own, old.own)
+	}
+	for _, ip := range own {
+		next.own[ip] = true
+	}
+	j.host.Store(next)
+	if maps.Equal(next.own, old.own) && maps.Equal(next.relayed, old.relayed) {
+		return
+	}
+	for _, a := range all {
+		j.review(a, a.peers()...)
+	}
+}
