@@ -111,7 +111,8 @@ func TestAbuse11NoncesThatAreNotOurs(t *testing.T) {
 			c.nonce = nonce
 			m := c.answerTo(c.build(wire.MethodAllocate, withUDP))
 			fresh, _ := m.Get(wire.AttrNonce)
-			if realm, _ := m.Get(wire.AttrRealm); m.code() != 438 || string(realm) != testRealm || len(fresh) != nonceSize ||
+			realm, _ := m.Get(wire.AttrRealm)
+			if m.code() != 438 || string(realm) != testRealm || len(fresh) != nonceSize ||
 				m.Integrity != 0 {
 				t.Fatalf("%s: code %d, realm %q, nonce %q", name, m.code(), realm, fresh)
 			}
@@ -154,7 +155,8 @@ func (c *client) buildSigned(method uint16, attrs []setter, leave uint16, tail .
 func TestAbuse12FailuresLookAlike(t *testing.T) {
 	each(t, nil, func(t *testing.T, r *rig, transport string) {
 		first := ""
-		everything := []uint16{wire.MethodAllocate, wire.MethodRefresh, wire.MethodCreatePermission, wire.MethodChannelBind}
+		everything := []uint16{wire.MethodAllocate, wire.MethodRefresh, wire.MethodCreatePermission,
+			wire.MethodChannelBind}
 		for _, who := range []struct {
 			*client
 			methods []uint16
@@ -171,7 +173,8 @@ func TestAbuse12FailuresLookAlike(t *testing.T) {
 			c.refused(401, wire.MethodAllocate, withUDP) // after a challenge
 			for _, method := range who.methods {
 				copy(c.tid[:], "transaction.") // so that answers can be compared
-				c.nonce = r.s.gate.challenges.nonces.append(nil, netip.MustParseAddr("127.0.0.1"), r.s.core.clock.wall())
+				c.nonce = r.s.gate.challenges.nonces.append(nil, netip.MustParseAddr("127.0.0.1"),
+					r.s.core.clock.wall())
 				m := c.answerTo(c.buildSigned(method, []setter{withUDP}, 0))
 				nonce, _ := m.Get(wire.AttrNonce)
 				got := strings.Replace(string(m.Raw[2:]), string(nonce), strings.Repeat("n", len(nonce)), 1)
@@ -295,7 +298,8 @@ func TestAbuse15IntegrityAndFingerprintOutOfShape(t *testing.T) {
 			"wrong":    wrong,
 			"not last": unsigned(func(b *wire.Builder) { b.Buf = b.End(true) }, sign),
 			"short":    unsigned(sign, attr(wire.AttrFingerprint, 1, 2)),
-			"twice":    unsigned(sign, func(b *wire.Builder) { b.Buf = b.End(true) }, func(b *wire.Builder) { b.Buf = b.End(true) }),
+			"twice": unsigned(sign, func(b *wire.Builder) { b.Buf = b.End(true) },
+				func(b *wire.Builder) { b.Buf = b.End(true) }),
 		} {
 			c.write(frame)
 			if m := c.answerOrNil(100 * time.Millisecond); m != nil {

@@ -31,7 +31,8 @@ func TestAbuse23FirstPacketsCostNoMemory(t *testing.T) {
 	in := &inlet{link: discardLink{probeLink{func() {}}}}
 	buf := new(wire.Buffer)
 	frames := [][]byte{
-		(&client{}).build(wire.MethodBinding), (&client{}).build(wire.MethodAllocate, withUDP), {0x40, 0, 0, 4, 1, 2, 3, 4},
+		(&client{}).build(wire.MethodBinding), (&client{}).build(wire.MethodAllocate, withUDP),
+		{0x40, 0, 0, 4, 1, 2, 3, 4},
 		make([]byte, 100),
 		(&client{user: "u", nonce: make([]byte, nonceSize)}).build(wire.MethodAllocate, withUDP),
 	}
@@ -94,13 +95,18 @@ func TestAbuse24StrangersAreLimitedAndGetLittle(t *testing.T) {
 		if transport != "udp" {
 			return
 		}
-		empty := func(method, class uint16) []byte { b := wire.Begin(nil, method, class, c.tid[:]); return b.End(false) }
+		empty := func(method, class uint16) []byte {
+			b := wire.Begin(nil, method, class, c.tid[:])
+			return b.End(false)
+		}
 		for name, frame := range map[string][]byte{
 			"nothing": {}, "one byte": {0}, "half a header": request[:10],
 			"a wrong length":    append(request[:len(request):len(request)], 0, 0, 0, 0),
-			"an unknown method": empty(0x0FF, wire.ClassRequest), "a success answer": empty(wire.MethodAllocate, wire.ClassSuccess),
-			"an error answer": empty(wire.MethodBinding, wire.ClassError), "Data": empty(wire.MethodData, wire.ClassIndication),
-			"Send": c.sendFrame("127.0.0.1:9", "x"), "ChannelData": c.channelFrame(0x4000, "x"),
+			"an unknown method": empty(0x0FF, wire.ClassRequest),
+			"a success answer":  empty(wire.MethodAllocate, wire.ClassSuccess),
+			"an error answer":   empty(wire.MethodBinding, wire.ClassError),
+			"Data":              empty(wire.MethodData, wire.ClassIndication),
+			"Send":              c.sendFrame("127.0.0.1:9", "x"), "ChannelData": c.channelFrame(0x4000, "x"),
 			"RTP": append([]byte{0x80, 0x60}, make([]byte, 40)...),
 			"DNS": append([]byte{0xAB, 0xCD, 1, 0, 0, 1}, make([]byte, 20)...),
 		} {
@@ -165,7 +171,8 @@ func TestAbuse25QuotasComeBackOnEveryWayOut(t *testing.T) {
 					each(t, func(o *Options) { o.Limits = limit }, func(t *testing.T, r *rig, transport string) {
 						a := one(r, transport)
 						// it takes two
-						r.dial(transport, "u", "p").refused(code, wire.MethodAllocate, withUDP, attr(wire.AttrEvenPort, 0x80))
+						r.dial(transport, "u", "p").refused(code, wire.MethodAllocate, withUDP,
+							attr(wire.AttrEvenPort, 0x80))
 						b := one(r, transport)
 						r.dial(transport, "u", "p").refused(code, wire.MethodAllocate, withUDP)
 						way.end(r, a, b)

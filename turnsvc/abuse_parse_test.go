@@ -37,18 +37,22 @@ func TestAbuse18TruncatedAttributes(t *testing.T) {
 		// Each type of attribute at each length, in each method, at message sizes around those that
 		// Go allocates in.
 		types := []uint16{
-			wire.AttrMappedAddress, 0x0003, wire.AttrUsername, wire.AttrMessageIntegrity, wire.AttrErrorCode, wire.AttrUnknownAttributes,
+			wire.AttrMappedAddress, 0x0003, wire.AttrUsername, wire.AttrMessageIntegrity, wire.AttrErrorCode,
+			wire.AttrUnknownAttributes,
 			wire.AttrChannelNumber, wire.AttrLifetime, wire.AttrXORPeerAddress,
-			wire.AttrData, wire.AttrRealm, wire.AttrNonce, wire.AttrXORRelayedAddress, wire.AttrRequestedFamily, wire.AttrEvenPort,
+			wire.AttrData, wire.AttrRealm, wire.AttrNonce, wire.AttrXORRelayedAddress, wire.AttrRequestedFamily,
+			wire.AttrEvenPort,
 			wire.AttrRequestedTransport, wire.AttrDontFragment, wire.AttrIntegritySHA256,
 			wire.AttrXORMappedAddress, wire.AttrReservationToken, 0x8000, wire.AttrFingerprint,
 		}
-		methods := []uint16{wire.MethodBinding, wire.MethodAllocate, wire.MethodRefresh, wire.MethodSend, wire.MethodData,
+		methods := []uint16{wire.MethodBinding, wire.MethodAllocate, wire.MethodRefresh, wire.MethodSend,
+			wire.MethodData,
 			wire.MethodCreatePermission, wire.MethodChannelBind}
 		for _, typ := range types {
 			for size := range 26 {
 				for _, method := range methods {
-					for _, class := range []uint16{wire.ClassRequest, wire.ClassIndication, wire.ClassSuccess, wire.ClassError} {
+					for _, class := range []uint16{wire.ClassRequest, wire.ClassIndication, wire.ClassSuccess,
+						wire.ClassError} {
 						b := wire.Begin(nil, method, class, c.tid[:])
 						b.Attr(typ, make([]byte, size))
 						b.Attr(wire.AttrData, []byte("x"))
@@ -60,7 +64,8 @@ func TestAbuse18TruncatedAttributes(t *testing.T) {
 		}
 		// The same, signed, where it comes to the books. An Allocate's or Refresh's optional
 		// attributes are malformed by any other length.
-		for _, typ := range []uint16{wire.AttrLifetime, wire.AttrXORPeerAddress, wire.AttrChannelNumber, wire.AttrRequestedFamily,
+		for _, typ := range []uint16{wire.AttrLifetime, wire.AttrXORPeerAddress, wire.AttrChannelNumber,
+			wire.AttrRequestedFamily,
 			wire.AttrRequestedTransport, wire.AttrEvenPort, wire.AttrReservationToken} {
 			for _, size := range []int{0, 1, 2, 3, 5, 7, 9, 12, 19, 21} {
 				for _, method := range []uint16{wire.MethodAllocate, wire.MethodRefresh, wire.MethodCreatePermission,
@@ -275,7 +280,8 @@ func TestAbuse20UnknownAttributesAreNamed(t *testing.T) {
 		c := r.dial(transport, "u", "p")
 		unknown := []setter{attr(0x7FFF, 1), attr(0x8001, 1), attr(0x0030), attr(0xC001, 2)}
 		want := []byte{0x7F, 0xFF, 0x00, 0x30}
-		for _, method := range []uint16{wire.MethodAllocate, wire.MethodRefresh, wire.MethodCreatePermission, wire.MethodChannelBind} {
+		for _, method := range []uint16{wire.MethodAllocate, wire.MethodRefresh, wire.MethodCreatePermission,
+			wire.MethodChannelBind} {
 			if method == wire.MethodRefresh {
 				c.allocate()
 			}

@@ -72,7 +72,8 @@ func TestAbuse01To06Peers(t *testing.T) {
 							try(c, peer)
 							for _, a := range r.s.Snapshot().Allocations {
 								if len(a.Permissions) != 0 || a.Channels != 0 || a.FromClientPackets != 0 {
-									t.Fatalf("%s by %s: permissions %v, %d channels, %d packets", ip, way, a.Permissions,
+									t.Fatalf("%s by %s: permissions %v, %d channels, %d packets", ip, way,
+										a.Permissions,
 										a.Channels, a.FromClientPackets)
 								}
 							}
@@ -96,8 +97,8 @@ func TestAbuse07OwnAddresses(t *testing.T) {
 		func(t *testing.T, r *rig, transport string) {
 			c := r.dial(transport, "u", "p")
 			c.allocate()
-			// The rig relays on 127.0.0.1, so a permission for it is granted: for relays. A service of
-			// the host's own there stays out of reach.
+			// The rig relays on 127.0.0.1, so a permission for it is granted: for relays. A service
+			// of the host's own there stays out of reach.
 			service := r.peer()
 			c.ok(wire.MethodChannelBind, withChannel(0x4000), withPeer(service.LocalAddr().String()))
 			c.write(c.channelFrame(0x4000, "hello, admin port"))
@@ -190,18 +191,23 @@ func plainGrant(p *policy, s *scope, peer netip.Addr, own, relays map[netip.Addr
 		case s.member == nil:
 			return g
 		}
-		found := false
-		for _, seat := range *s.member.seats.Load() {
-			for m := range seat.group.members {
-				found = found || m.seen[ip] != 0 || s.peers == PeersSignaled && m.claimed[ip]
-			}
-		}
-		if !found {
+		if !plainlyReached(s, ip) {
 			return g
 		}
 	}
 	g.outside = true
 	return g
+}
+
+func plainlyReached(s *scope, ip netip.Addr) bool {
+	for _, seat := range *s.member.seats.Load() {
+		for m := range seat.group.members {
+			if m.seen[ip] != 0 || s.peers == PeersSignaled && m.claimed[ip] {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // The policy agrees with its plain reading, whatever the lists, the rooms and the peer.

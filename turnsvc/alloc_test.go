@@ -61,7 +61,8 @@ func TestAbuse12TimingTellsNothing(t *testing.T) {
 	work := map[string]float64{}
 	for _, user := range []string{"u", "v", "x", "someone", "1", "1900000000:live", "1900000000:someone",
 		"1000000000:live"} {
-		c := &client{user: user, key: make([]byte, 16), nonce: r.s.gate.challenges.nonces.append(nil, here, r.s.core.clock.wall())}
+		c := &client{user: user, key: make([]byte, 16), nonce: r.s.gate.challenges.nonces.append(nil, here,
+			r.s.core.clock.wall())}
 		var m message
 		if !m.Decode(c.build(wire.MethodAllocate, withUDP)) {
 			t.Fatal("it does not decode")

@@ -17,8 +17,8 @@ import (
 // reservationLifetime is for a port reserved by EVEN-PORT (RFC 8656 §7.2).
 const reservationLifetime = 30 * time.Second
 
-// reservation is a relay port that an Allocate may claim by its token. It counts in the quotas of the
-// client that it was reserved for.
+// reservation is a relay port that an Allocate may claim by its token. It counts in the quotas of
+// the client that it was reserved for.
 type reservation struct {
 	relay     *socket.Relay
 	pool      *relayPool
@@ -190,8 +190,8 @@ func (b *books) overLimit(r *request, w *wish) int {
 	return 0
 }
 
-// create makes an allocation with a relay socket of its own, and the reservation of the next port if
-// that is wished. code is that of the refusal, or 0.
+// create makes an allocation with a relay socket of its own, and the reservation of the next port
+// if that is wished. code is that of the refusal, or 0.
 func (b *books) create(r *request, w *wish) (a *allocation, next *reservation, code int) {
 	now := b.clock.now()
 	b.nextID++

@@ -163,8 +163,8 @@ func (a *allocation) permit(peer netip.Addr, g grant, now int64) *permission {
 	return p
 }
 
-// replaceLocked puts a new permission, which has no time yet, in the place of that for peer. The old
-// one can't be changed, since the packet path reads its grant. mu is held.
+// replaceLocked puts a new permission, which has no time yet, in the place of that for peer. The
+// old one can't be changed, since the packet path reads its grant. mu is held.
 func (a *allocation) replaceLocked(peer netip.Addr, g grant) *permission {
 	p := &permission{grant: g}
 	if a.permissions == nil {
@@ -227,8 +227,8 @@ func (a *allocation) reachesRelay(b *allocation) bool {
 	return true
 }
 
-// bind installs or extends the channel; p is the permission for its peer. The caller has checked that
-// the number and the peer belong together.
+// bind installs or extends the channel; p is the permission for its peer. The caller has checked
+// that the number and the peer belong together.
 func (a *allocation) bind(number uint16, peer netip.AddrPort, p *permission, now int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

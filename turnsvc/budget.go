@@ -25,15 +25,15 @@ type budget struct {
 	warned   bool
 }
 
-// retiredAllocation is an ended one whose last packets may still be on their way through the lane, and
-// be counted there.
+// retiredAllocation is an ended one whose last packets may still be on their way through the lane,
+// and be counted there.
 type retiredAllocation struct {
 	*allocation
 	at time.Time
 }
 
-// lastPackets is how long a retired allocation's counters are looked at: far longer than a packet is
-// in the lane.
+// lastPackets is how long a retired allocation's counters are looked at: far longer than a packet
+// is in the lane.
 const lastPackets = 3 * time.Second
 
 // budgetWarning is the part of the budget at which the operator is told.

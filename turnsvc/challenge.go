@@ -18,9 +18,9 @@ const (
 	nonceMACBytes = 12
 )
 
-// nonces are made and checked without being kept: each is an HMAC over the source's IP address and the
-// minute. One that comes back proves that its sender receives packets at that address, which nobody
-// with a spoofed address does.
+// nonces are made and checked without being kept: each is an HMAC over the source's IP address and
+// the minute. One that comes back proves that its sender receives packets at that address, which
+// nobody with a spoofed address does.
 type nonces struct {
 	macs sync.Pool // of hash.Hash, keyed
 }

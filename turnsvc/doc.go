@@ -1,51 +1,99 @@
 // Package turnsvc is the STUN and TURN server (RFC 8489, RFC 8656). It opens no listening socket:
 // UDP sockets are handed to Server.ServePacket, connections to Server.ServeConn.
 //
-// # The way of a frame
+// # The way of a packet
 //
-//	front.go, stream.go   one look at each frame; whatever runs is recovered and counted
-//	  a DTLS record       dtls.go: to pion/dtls, and what comes out of it as from a stream
-//	  ChannelData, Send   lane.go: deadlines checked, straight to the relay socket; no lock that two clients share, no heap allocation
-//	  Binding             stun.go: answered without state
-//	  other requests      gate.go: challenged, authenticated, refused; what is authentic goes to the books
-//	books.go              one goroutine: grants (allocate.go, permit.go), ends, ports, quotas; it asks the engine before it says yes
-//	pion.go               pion/turn, behind a connection that carries nothing but requests built here
-//	relay.go              relay sockets, ours alone; what they receive goes back through the lane
+// Application data takes this way, without a lock that two clients share and without a heap
+// allocation. No file comes twice:
 //
-// # Why pion never hears a stranger
+//	internal/socket/read.go             a UDP socket is read; read errors are counted and bounded
+//	stream.go                           or a TCP, TLS or DTLS connection is cut into frames
+//	front.go                            one look at the frame; a panic is recovered and counted
+//	clients.go                          which allocation the client has
+//	lane.go                             ChannelData or Send
+//	internal/wire/data.go               what the frame says
+//	allocation.go                       the deadlines of allocation, channel and permission
+//	pace.go                             bandwidth
+//	internal/socket/relay.go            out to the peer; or, in process, to another allocation
+//	internal/socket/receiver_linux.go   what the peer sends, which comes back through the lane
+//
+// Two kinds of frame turn off in front.go: a DTLS record goes to internal/dtls, and what that
+// decrypts comes back as a stream; a Binding request is answered by stun.go, stun_classic.go and
+// stun_discovery.go, without state.
+//
+// # The way of a request
+//
+// Allocate, Refresh, CreatePermission and ChannelBind take this way. No file comes twice:
+//
+//	front.go                    as above
+//	internal/wire/message.go    the request is decoded
+//	gate.go                     authenticated; whom the gate can't authenticate it hands to the next
+//	strangers.go                a limited number of refusals and challenges by source
+//	challenge.go                nonces, which are checked and not kept
+//	books.go                    one goroutine from here on: queue, retransmission, which method
+//	reply.go                    recent answers, for requests that are repeated
+//	allocate.go, permit.go      what is granted, by method
+//	quota.go, budget.go         what users, sources and the month have left
+//	judge.go                    what a permission for a peer allows
+//	policy.go                   the operator's lists, and what a credential's class may reach
+//	rooms.go                    what a session's rooms open
+//	internal/socket/pool.go     a relay port
+//	internal/engine/engine.go   pion/turn enters it into its books
+//	internal/wire/build.go      the answer
+//
+// request.go holds what gate and books share: the request, and how one is refused.
+//
+// # Who owns what
+//
+// core.go, the clock, the counters and the log, is given to every part. The judge, which holds the
+// settings in force, the rooms and this host's addresses, is given to gate and books. Neither knows
+// the Server, which only wires them.
+//
+// The goroutine that reads a socket or connection owns its inlet: room to decode and answer one
+// frame. The books' goroutine, Server.Run, owns the engine, the ports, the quotas and the replies,
+// and alone creates and removes allocations. It also owns the goroutines that read relay sockets,
+// and waits for them. A caller of ServeConn owns that stream's reader, which owns the writer; a
+// caller of ServePacket owns that socket's reader, which owns its DTLS connections.
+//
+// An allocation runs until its deadline passes, its client refreshes it with lifetime 0, its stream
+// ends, it is kicked, or the server stops. books.end may be called from anywhere: it stops the lane
+// at once. Then books.remove takes the allocation out of the engine and gives back its port and its
+// place in the quotas. Permissions and channels have deadlines of their own, which every packet is
+// checked against.
+//
+// Locks are taken in this order, and none is held while something waits:
+//
+//	judge.reviews, rooms.mu, allocation.mu
+//	books.mu, budget.mu
+//	streams.mu, source.Crowd's
+//	dtls: Front.mu, handshakes.mu, source.Crowd's
+//
+// # Why pion/turn never hears a stranger
 //
 // pion/turn v4.1.4 is the engine and keeps the books of allocations, permissions and channels. Used
-// plainly it can be crashed, hung and abused from outside. So it gets no byte that a stranger
-// wrote: the gate decodes, authenticates and refuses; the books hand pion a canonical request that
-// they built and signed themselves, and answer the client on their own. Since one goroutine makes
-// all requests, and pion handles each in the goroutine of its read loop, it creates and deletes in
+// plainly it can be crashed, hung and abused from outside. So it gets no byte that a stranger wrote:
+// the gate decodes, authenticates and refuses; the books hand pion a canonical request that
+// internal/engine built and signed, and answer the client on their own. One goroutine makes all
+// requests, and pion handles each in the goroutine of its read loop, so it creates and deletes in
 // one goroutine.
 //
 // There is one engine for all sockets, not one for each. pion tells clients apart by address only,
 // so clients get numbers, which it takes for addresses: clients that share a source address on
-// different sockets can't be merged, and one goroutine is enough, since the challenge and the
-// authentication, which a flood would hit, run in the fronts, and the lane never waits for the
+// different sockets can't be merged. One goroutine is enough: the challenge and the authentication,
+// which a flood would hit, run in the readers of the sockets, and the lane never waits for the
 // books.
 //
 // # What pion/dtls hears
 //
 // DTLS is off by default. Where it is on, pion/dtls does get what strangers wrote, in goroutines of
-// its own, where nothing of ours can recover a panic. So dtls_record.go lets through what looks
-// right and is due: whole first ClientHellos, then so many datagrams of a handshake and no more,
-// then encrypted records. Alerts in the clear, which pion would believe, never reach an established
-// connection.
+// its own, where nothing of ours can recover a panic. So internal/dtls lets through what looks right
+// and is due: whole first ClientHellos, then a bounded number of datagrams of a handshake, then
+// encrypted records. An established connection never gets alerts in the clear, which pion would
+// believe.
 //
-// A ClientHello without a cookie is not answered without state, since pion/dtls v3.1.5 has no hook
-// for a cookie of ours and numbers its messages on its own. It costs one of the 256 places for
-// handshakes, 22 KiB, and a key pair, a thousand times a second at most; a flood from spoofed
-// sources makes handshakes fail that take longer than places last, and touches neither established
-// connections nor other transports.
-//
-// # States
-//
-// An allocation is live until its clock runs out, its client refreshes it with lifetime 0, its
-// stream ends, or the server does. Whoever ends it sets ended, which stops the lane at once; the
-// books then take it out of the engine and give back its port and its place in the quotas, in one
-// function, remove. Permissions and channels have deadlines of their own, which every packet is
-// held against.
+// A ClientHello without a cookie can't be answered without state, since pion/dtls v3.1.5 has no hook
+// for a cookie of ours and numbers its messages on its own. Each costs one of the 256 places for
+// handshakes, 22 KiB, and a key pair, a thousand times a second at most. A flood from spoofed
+// sources makes those handshakes fail that take longer than places last; it touches neither
+// established connections nor other transports.
 package turnsvc

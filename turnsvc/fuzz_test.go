@@ -170,14 +170,17 @@ func (c *fuzzClient) leave() {
 func FuzzGate(f *testing.F) {
 	r := newFuzzRig(f)
 	for state := range byte(states) {
-		f.Add(state, uint16(wire.MethodCreatePermission), []byte{0, 0x12, 0, 8, 0, 1, 0x21, 0x12, 0x5e, 0x12, 0xa4, 0x43})
+		f.Add(state, uint16(wire.MethodCreatePermission), []byte{0, 0x12, 0, 8, 0, 1, 0x21, 0x12, 0x5e, 0x12, 0xa4,
+			0x43})
 		f.Add(state, uint16(wire.MethodChannelBind),
 			[]byte{0, 0x0c, 0, 4, 0x40, 0, 0, 0, 0, 0x12, 0, 8, 0, 1, 0x21, 0x12, 0x5e, 0x12, 0xa4, 0x43})
 		f.Add(state, uint16(wire.MethodRefresh), []byte{0, 0x0d, 0, 4, 0, 0, 0, 0})
 		f.Add(state, uint16(wire.MethodAllocate), []byte{0, 0x19, 0, 4, 17, 0, 0, 0, 0, 0x18, 0, 1, 0x80, 0, 0, 0})
-		f.Add(state, uint16(wire.MethodAllocate), []byte{0, 0x19, 0, 4, 17, 0, 0, 0, 0, 0x17, 0, 4, 2, 0, 0, 0, 0, 0x1a, 0,
+		f.Add(state, uint16(wire.MethodAllocate), []byte{0, 0x19, 0, 4, 17, 0, 0, 0, 0, 0x17, 0, 4, 2, 0, 0, 0, 0,
+			0x1a, 0,
 			0})
-		f.Add(state, uint16(wire.MethodAllocate), []byte{0, 0x19, 0, 4, 17, 0, 0, 0, 0, 0x22, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8})
+		f.Add(state, uint16(wire.MethodAllocate), []byte{0, 0x19, 0, 4, 17, 0, 0, 0, 0, 0x22, 0, 8, 1, 2, 3, 4, 5, 6,
+			7, 8})
 	}
 	f.Fuzz(func(t *testing.T, state byte, method uint16, attributes []byte) {
 		if len(attributes) > 2000 || len(attributes)%4 != 0 {
@@ -193,7 +196,8 @@ func FuzzGate(f *testing.F) {
 			if !m.Decode(answer) {
 				t.Fatalf("% x is no answer", answer)
 			}
-			if string(m.TransactionID()) != string(c.tid[:]) || m.Class != wire.ClassSuccess && m.Class != wire.ClassError {
+			if string(m.TransactionID()) != string(c.tid[:]) ||
+				m.Class != wire.ClassSuccess && m.Class != wire.ClassError {
 				continue // of the attributes' own making
 			}
 			if m.Class == wire.ClassSuccess && m.Method != wire.MethodBinding && !m.SignedBy(c.key) {

@@ -49,8 +49,8 @@ func (g *gate) receive(in *inlet, src netip.AddrPort) {
 	nonce, _ := m.Get(wire.AttrNonce)
 	if !g.challenges.nonces.valid(nonce, src.Addr(), g.clock.wall()) {
 		if own && m.SignedBy(a.key) {
-			// Not limited: whoever floods us in a client's name must not keep it from the nonce that
-			// its call goes on with.
+			// Not limited: whoever floods us in a client's name must not keep it from the nonce
+			// that its call goes on with.
 			g.sendChallenge(in, src, 438)
 			return
 		}

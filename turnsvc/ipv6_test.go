@@ -149,7 +149,8 @@ func TestIPv6PeerPolicy(t *testing.T) {
 				if p := r.s.Snapshot().Allocations[0].Permissions; len(p) != 0 {
 					t.Errorf("refused requests installed %v", p)
 				}
-				c.ok(wire.MethodCreatePermission, withPeer(public), withPeer("[2001:db8::7]:9")) // and this box's own relays
+				c.ok(wire.MethodCreatePermission, withPeer(public),
+					withPeer("[2001:db8::7]:9")) // and this box's own relays
 				ice := r.minted(transport, cred.ICE, "x", time.Hour)
 				ice.allocate(withFamily(wire.FamilyIPv6))
 				ice.refused(403, wire.MethodCreatePermission, withPeer(public))

@@ -13,8 +13,8 @@ import (
 	"signalbox/internal/netaddr"
 )
 
-// judge knows what decides over grants: the settings in force, the rooms, and this host's addresses.
-// It changes what permissions allow when one of them changes.
+// judge knows what decides over grants: the settings in force, the rooms, and this host's
+// addresses. It changes what permissions allow when one of them changes.
 type judge struct {
 	log      *slog.Logger
 	rooms    *rooms

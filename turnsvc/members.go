@@ -25,8 +25,9 @@ func (s *Server) Left(group, id string) { s.books.settle(nil, s.judge.rooms.left
 // Claimed tells of an address that the session has signalled as a candidate.
 func (s *Server) Claimed(id string, addr netip.Addr) { s.judge.rooms.claim(id, addr) }
 
-// Ended tells of the end of a session. Its allocations end at once. If only the signaling connection
-// was lost, the session keeps all that it has until nothing has moved for it for 30 seconds.
+// Ended tells of the end of a session. Its allocations end at once. If only the signaling
+// connection was lost, the session keeps all that it has until nothing has moved for it for 30
+// seconds.
 func (s *Server) Ended(id string, lost bool) {
 	s.books.settle(s.judge.rooms.ended(id, lost, s.core.clock.now()))
 }

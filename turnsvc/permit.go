@@ -44,7 +44,7 @@ func (b *books) createPermission(r *request, a *allocation) {
 	case len(peers) == 0:
 		b.refuse(r, 400)
 		return
-	case b.tooManyPermissions(a, peers, now):
+	case b.tooManyPermissions(a, peers):
 		b.refuse(r, 508)
 		return
 	}
@@ -59,7 +59,7 @@ func (b *books) createPermission(r *request, a *allocation) {
 }
 
 // tooManyPermissions reports whether peers would take the allocation past its limit.
-func (b *books) tooManyPermissions(a *allocation, peers []netip.Addr, now int64) bool {
+func (b *books) tooManyPermissions(a *allocation, peers []netip.Addr) bool {
 	limit := b.limits().Permissions
 	if limit <= 0 {
 		return false
@@ -93,7 +93,7 @@ func (b *books) channelBind(r *request, a *allocation) {
 		code = b.channelConflict(a, n, peer)
 	}
 	now := b.clock.now()
-	if code == 0 && b.tooManyPermissions(a, []netip.Addr{peer.Addr()}, now) {
+	if code == 0 && b.tooManyPermissions(a, []netip.Addr{peer.Addr()}) {
 		code = 508
 	}
 	if code != 0 {
@@ -108,8 +108,8 @@ func (b *books) channelBind(r *request, a *allocation) {
 	b.answer(r, nil)
 }
 
-// channelConflict returns the code of the refusal if the number is bound to another peer, the peer to
-// another number, or if there are too many channels; else 0.
+// channelConflict returns the code of the refusal if the number is bound to another peer, the peer
+// to another number, or if there are too many channels; else 0.
 func (b *books) channelConflict(a *allocation, number uint16, peer netip.AddrPort) int {
 	now := b.clock.now()
 	byNumber, byPeer, n := a.boundTo(number, peer)

@@ -21,7 +21,8 @@ func TestPionFactCrashFrame(t *testing.T) {
 		c := r.dial(transport, "u", "p")
 		c.allocate()
 		for size := range 32 {
-			for _, method := range []uint16{wire.MethodSend | wire.ClassIndication, wire.MethodCreatePermission, wire.MethodChannelBind,
+			for _, method := range []uint16{wire.MethodSend | wire.ClassIndication, wire.MethodCreatePermission,
+				wire.MethodChannelBind,
 				wire.MethodBinding} {
 				b := wire.Begin(nil, method&0xF, method&0x110, make([]byte, 12))
 				b.Attr(wire.AttrXORPeerAddress, make([]byte, size))

@@ -24,8 +24,9 @@ func principal(c cred.Class, user string) string {
 type quotas struct {
 	perUser   map[string]int // by principal
 	perSource map[netip.Prefix]int
-	// What each direction may carry: of a principal's allocations, and of all. A principal's buckets
-	// outlast its allocations until they are full again, or a new allocation would be a new burst.
+	// What each direction may carry: of a principal's allocations, and of all. A principal's
+	// buckets outlast its allocations until they are full again, or a new allocation would be a new
+	// burst.
 	userUp, userDown map[string]*bucket
 	allUp, allDown   *bucket
 	total            int64 // the rate of those two

@@ -12,15 +12,15 @@ const (
 	// timers (RFC 8489 §6.2.1).
 	replyLifetime = 40 * time.Second
 	// maxReplies bounds the memory for them. Under a flood old ones go early; a request is then
-	// handled as a new one. The answer to the Allocate that made an allocation is kept with that, too:
-	// a client that never heard it could not have it otherwise.
+	// handled as a new one. The answer to the Allocate that made an allocation is kept with that,
+	// too: a client that never heard it could not have it otherwise.
 	maxReplies = 8192
 )
 
-// replies keep recent answers of the books, so that a retransmitted request gets the same one and has
-// no second effect: above all an Allocate, and a Refresh that has ended the allocation. There are two
-// generations of them. The older one goes as a whole, with its memory, so each answer stays for one
-// lifetime at least and for two at most.
+// replies keep recent answers of the books, so that a retransmitted request gets the same one and
+// has no second effect: above all an Allocate, and a Refresh that has ended the allocation. There
+// are two generations of them. The older one goes as a whole, with its memory, so each answer stays
+// for one lifetime at least and for two at most.
 type replies struct {
 	young, old map[replyKey]keptReply
 	turned     int64 // clock; when young was begun
@@ -56,8 +56,8 @@ func (p *replies) find(r *request) []byte {
 	return kept.raw
 }
 
-// repeats reports whether r is that Allocate once more. The caller has checked that r's user and key
-// are the allocation's.
+// repeats reports whether r is that Allocate once more. The caller has checked that r's user and
+// key are the allocation's.
 func (m *made) repeats(r *request, now int64) bool {
 	return r.msg.Method == wire.MethodAllocate && now < m.expires && m.transaction == [12]byte(r.msg.TransactionID())
 }

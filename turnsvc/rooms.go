@@ -16,9 +16,9 @@ import (
 const lingering = 30 * time.Second
 
 // rooms know which sessions may reach which others, and at what addresses: so a credential of the
-// hub's opens a path to the others in the room and to nothing else. The hub tells them as it happens
-// (Server.Opened, Joined, Left, Ended); the books add the addresses at which a session has proven to
-// receive.
+// hub's opens a path to the others in the room and to nothing else. The hub tells them as it
+// happens (Server.Opened, Joined, Left, Ended); the books add the addresses at which a session has
+// proven to receive.
 //
 // Two kinds of address count as seen: the source of the signaling connection (TCP, so nobody forged
 // it), and a TURN client's address from which our nonce came back. Addresses that the internet does
@@ -83,8 +83,8 @@ func newRooms(lingering int64) *rooms {
 
 func (m *member) lost() bool { return m.lostAt.Load() != 0 }
 
-// knows reports whether m is there for another member of a group, which has joined it at that number:
-// a lost member is not there for those who joined later.
+// knows reports whether m is there for another member of a group, which has joined it at that
+// number: a lost member is not there for those who joined later.
 func (m *member) knows(join uint64) bool {
 	lostAt := m.lostAt.Load()
 	return lostAt == 0 || join <= lostAt
@@ -263,8 +263,8 @@ func (r *rooms) sweep(now int64) (ending []*allocation, concerned concern) {
 		if now-m.idle < r.lingering {
 			continue
 		}
-		// lastUsed is work, so it is asked only when the time is up, as it was known: a lost member is
-		// looked at once in its time.
+		// lastUsed is work, so it is asked only when the time is up, as it was known: a lost member
+		// is looked at once in its time.
 		if m.idle = max(m.idle, m.lastUsed()); now-m.idle >= r.lingering {
 			ending = append(ending, r.remove(m, concerned)...)
 		}
@@ -272,9 +272,9 @@ func (r *rooms) sweep(now int64) (ending []*allocation, concerned concern) {
 	return ending, concerned
 }
 
-// lastUsed is when the member was last heard of: through an allocation of its own, or from one of its
-// addresses at an allocation of somebody in its groups. What others send to it says nothing. rooms.mu
-// is held.
+// lastUsed is when the member was last heard of: through an allocation of its own, or from one of
+// its addresses at an allocation of somebody in its groups. What others send to it says nothing.
+// rooms.mu is held.
 func (m *member) lastUsed() (last int64) {
 	for a := range m.allocs {
 		last = max(last, a.used.Load())
@@ -326,9 +326,9 @@ func (r *rooms) detach(a *allocation) {
 	delete(a.scope.member.allocs, a)
 }
 
-// see notes an address at which the member receives. If it knows too many, it forgets the oldest that
-// is not in use, which is probably somebody else's by now, and returns what that concerns. rooms.mu
-// is held.
+// see notes an address at which the member receives. If it knows too many, it forgets the oldest
+// that is not in use, which is probably somebody else's by now, and returns what that concerns.
+// rooms.mu is held.
 func (m *member) see(addr netip.Addr) concern {
 	if !netaddr.Global(addr) {
 		return nil
@@ -372,8 +372,8 @@ func (r *rooms) claim(id string, addr netip.Addr) {
 	}
 }
 
-// reaches reports whether somebody in m's groups has been seen at addr, or, if claims count, claims to
-// be there.
+// reaches reports whether somebody in m's groups has been seen at addr, or, if claims count, claims
+// to be there.
 func (r *rooms) reaches(m *member, addr netip.Addr, claims bool) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -421,7 +421,8 @@ func TestLostSessionLingersBesideItsSuccessor(t *testing.T) {
 	}
 	r.s.Ended("ada", false)
 	r.s.Ended("friend", false)
-	if n := len(r.s.judge.rooms.members) + len(r.s.judge.rooms.lost) + len(r.s.judge.rooms.groups); n != 1 { // the rig's own session
+	rooms := r.s.judge.rooms
+	if n := len(rooms.members) + len(rooms.lost) + len(rooms.groups); n != 1 { // the rig's own session
 		t.Errorf("%d entries are left", n)
 	}
 }

@@ -38,8 +38,8 @@ type Options struct {
 	// AllowLoopback lets clients reach loopback peers. For development only.
 	AllowLoopback bool
 
-	// Bans keep users and sources from making allocations. A user is known as KickUser knows it, but
-	// not by the user name of a session. Nil: there are none.
+	// Bans keep users and sources from making allocations. A user is known as KickUser knows it,
+	// but not by the user name of a session. Nil: there are none.
 	Bans *source.Bans
 
 	// Transfer is what an earlier process had relayed this month.

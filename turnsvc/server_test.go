@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"fmt"
+	"net"
 	"net/netip"
 	"strings"
 	"testing"
@@ -45,6 +46,23 @@ func TestBindingTellsTheReflexiveAddress(t *testing.T) {
 	})
 }
 
+func channelCarriesAllSizes(t *testing.T, c *client, number uint16, peer *net.UDPConn) {
+	t.Helper()
+	for _, size := range []int{0, 1, 2, 3, 4, 1200, 9000} {
+		want := strings.Repeat("x", size)
+		c.write(c.channelFrame(number, want))
+		if data, _ := readPeer(t, peer); data != want {
+			t.Errorf("%d bytes out: got %d", size, len(data))
+		}
+		if _, err := peer.WriteToUDPAddrPort([]byte(want), c.relayed); err != nil {
+			t.Fatal(err)
+		}
+		if _, n, data := c.received(); n != number || data != want {
+			t.Errorf("%d bytes back: got %d on channel %#x", size, len(data), n)
+		}
+	}
+}
+
 func TestRelayCarriesBothWays(t *testing.T) {
 	each(t, nil, func(t *testing.T, r *rig, transport string) {
 		c := r.dial(transport, "u", "p")
@@ -70,19 +88,7 @@ func TestRelayCarriesBothWays(t *testing.T) {
 		}
 
 		c.ok(wire.MethodChannelBind, withChannel(0x4001), withPeer(at))
-		for _, size := range []int{0, 1, 2, 3, 4, 1200, 9000} {
-			want := strings.Repeat("x", size)
-			c.write(c.channelFrame(0x4001, want))
-			if data, _ := readPeer(t, peer); data != want {
-				t.Errorf("%d bytes out: got %d", size, len(data))
-			}
-			if _, err := peer.WriteToUDPAddrPort([]byte(want), relayed); err != nil {
-				t.Fatal(err)
-			}
-			if _, n, data := c.received(); n != 0x4001 || data != want {
-				t.Errorf("%d bytes back: got %d on channel %#x", size, len(data), n)
-			}
-		}
+		channelCarriesAllSizes(t, c, 0x4001, peer)
 
 		stranger := r.peer()
 		snap := r.s.Snapshot()

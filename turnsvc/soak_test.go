@@ -172,6 +172,30 @@ func TestLongEndsRaceWithRequests(t *testing.T) {
 	endsRace(t, time.Minute)
 }
 
+// endSomehow ends a client's allocation in one of four ways.
+func (r *rig) endSomehow(c *client, way int) {
+	mine := func(do func(*allocation)) {
+		for _, a := range r.s.books.list() {
+			if a.client == wire.AddrPort(c.conn.LocalAddr()) {
+				do(a)
+			}
+		}
+	}
+	switch way {
+	case 0:
+		mine(r.s.books.end)
+	case 1:
+		mine(func(a *allocation) { a.expires.Store(1) }) // its time is over
+	case 2:
+		if c.stream {
+			c.conn.Close()
+		} else {
+			mine(func(a *allocation) { a.relay.Conn.Close() })
+		}
+	case 3: // refresh 0, which the client sends
+	}
+}
+
 func endsRace(t *testing.T, length time.Duration) {
 	const clients = 8
 	r := newRig(t, nil)
@@ -186,18 +210,12 @@ func endsRace(t *testing.T, length time.Duration) {
 				if c == nil {
 					c = r.dial(transport, "u", "p")
 				}
-				if m := c.try(wire.MethodAllocate, withUDP); m == nil || m.Class != wire.ClassSuccess && m.code() != 437 {
+				m := c.try(wire.MethodAllocate, withUDP)
+				if m == nil || m.Class != wire.ClassSuccess && m.code() != 437 {
 					t.Errorf("the 5-tuple is lost: %+v", m)
 					return
 				}
 				c.unhandled = nil
-				mine := func(do func(*allocation)) {
-					for _, a := range r.s.books.list() {
-						if a.client == wire.AddrPort(c.conn.LocalAddr()) {
-							do(a)
-						}
-					}
-				}
 				stop := make(chan struct{})
 				var end sync.WaitGroup
 				end.Go(func() {
@@ -205,19 +223,7 @@ func endsRace(t *testing.T, length time.Duration) {
 					case <-time.After(time.Duration(rand.IntN(20)) * time.Millisecond):
 					case <-stop:
 					}
-					switch round % 4 {
-					case 0:
-						mine(r.s.books.end)
-					case 1:
-						mine(func(a *allocation) { a.expires.Store(1) }) // its time is over
-					case 2:
-						if c.stream {
-							c.conn.Close()
-						} else {
-							mine(func(a *allocation) { a.relay.Conn.Close() })
-						}
-					case 3: // refresh 0, below
-					}
+					r.endSomehow(c, round%4)
 				})
 				failed := false
 				for j := range 25 {

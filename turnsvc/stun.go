@@ -8,8 +8,8 @@ import (
 )
 
 // responder answers STUN Binding requests. It keeps no state and makes no heap allocations. What a
-// stranger can make it send is small: 20 bytes in, 32 out, and more only where the operator has asked
-// for NAT behavior discovery.
+// stranger can make it send is small: 20 bytes in, 32 out, and more only where the operator has
+// asked for NAT behavior discovery.
 type responder struct {
 	*doorman
 	corners *corners // set by EnableDiscovery, before anything is served
@@ -39,8 +39,8 @@ func (r *responder) binding(in *inlet, src netip.AddrPort) {
 }
 
 // unknownInBinding answers 420 if a comprehension-required attribute is not understood, and reports
-// whether one is not (RFC 8489 §6.3.1). PADDING never is: it would have us answer with an MTU's worth
-// of bytes (RFC 5780 §7.6).
+// whether one is not (RFC 8489 §6.3.1). PADDING never is: it would have us answer with an MTU's
+// worth of bytes (RFC 5780 §7.6).
 func (r *responder) unknownInBinding(in *inlet, src netip.AddrPort) bool {
 	m := &in.msg
 	var unknown [8]byte

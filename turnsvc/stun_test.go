@@ -238,10 +238,12 @@ func TestSTUNPortServesNoTURN(t *testing.T) {
 		t.Fatal(err)
 	}
 	// What comes back first is the answer to what was asked second.
-	if answer, _ := d.ask(conn, d.at[0][1], bindingRequest()); binary.BigEndian.Uint16(answer) != wire.MethodBinding|wire.ClassSuccess {
+	if answer, _ := d.ask(conn, d.at[0][1],
+		bindingRequest()); binary.BigEndian.Uint16(answer) != wire.MethodBinding|wire.ClassSuccess {
 		t.Errorf("the answer to an Allocate is % x", answer)
 	}
-	if answer, _ := d.ask(conn, d.at[0][0], allocate.End(false)); binary.BigEndian.Uint16(answer) != wire.MethodAllocate|wire.ClassError {
+	if answer, _ := d.ask(conn, d.at[0][0],
+		allocate.End(false)); binary.BigEndian.Uint16(answer) != wire.MethodAllocate|wire.ClassError {
 		t.Errorf("the first port is one of TURN; it answers % x", answer)
 	}
 }
@@ -319,7 +321,8 @@ func TestClassicBinding(t *testing.T) {
 		t.Errorf("20 bytes are answered with %d", len(answer))
 	}
 	types, values := classicAttrs(t, answer, wire.ClassSuccess)
-	if len(types) != 1 || types[0] != wire.AttrMappedAddress || plainAddress(t, values[0]) != wire.AddrPort(c.conn.LocalAddr()) {
+	if len(types) != 1 || types[0] != wire.AttrMappedAddress || plainAddress(t,
+		values[0]) != wire.AddrPort(c.conn.LocalAddr()) {
 		t.Errorf("attributes %#x % x, want MAPPED-ADDRESS", types, values)
 	}
 

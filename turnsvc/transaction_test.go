@@ -199,7 +199,8 @@ func TestLongAbuse12TimingTellsNoUser(t *testing.T) {
 	in := &inlet{link: discardLink{probeLink{func() {}}}}
 	here := wire.AddrPort(r.dial("udp", "u", "p").conn.LocalAddr())
 	frame := func(user string) []byte {
-		c := &client{user: user, key: make([]byte, 16), nonce: r.s.gate.challenges.nonces.append(nil, here.Addr(), r.s.core.clock.wall())}
+		c := &client{user: user, key: make([]byte, 16), nonce: r.s.gate.challenges.nonces.append(nil, here.Addr(),
+			r.s.core.clock.wall())}
 		return c.build(wire.MethodAllocate, withUDP)
 	}
 	known, unknown := frame("u"), frame("x")

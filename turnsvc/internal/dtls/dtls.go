@@ -1,8 +1,8 @@
 // Package dtls serves DTLS clients on a UDP socket that plain datagrams come in on, too: the first
 // byte tells them apart (RFC 7983). pion/dtls speaks the protocol, in goroutines of its own, where
-// nothing of ours can recover a panic. So this package bounds what strangers can make it do: it gets
-// datagrams that look like what is due (record.go), and runs as many handshakes as it is allowed to
-// (handshakes.go).
+// nothing of ours can recover a panic. So this package bounds what strangers can make it do: it
+// gets datagrams that look like what is due (record.go), and runs as many handshakes as it is
+// allowed to (handshakes.go).
 //
 // pion's server makes a random cookie for each connection, and has no hook for one of ours. So a
 // ClientHello has to be remembered until its cookie comes back: for a short time, and while all

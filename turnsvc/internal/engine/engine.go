@@ -1,6 +1,6 @@
 // Package engine is pion/turn v4.1.4, used as a library that keeps the books of allocations,
-// permissions and channels. Nothing else imports pion/turn, so that moving to another engine stays a
-// change of one package.
+// permissions and channels. Nothing else imports pion/turn, so that moving to another engine stays
+// a change of one package.
 //
 // The engine is pion's server behind a connection of ours, which carries only requests that this
 // package built: pion never sees a byte that a stranger wrote. Each quirk of pion that this closes
@@ -33,8 +33,8 @@ import (
 	"signalbox/turnsvc/internal/wire"
 )
 
-// Lifetime is how long pion keeps an allocation that is not refreshed: the longest that it grants, an
-// hour or more it would turn into ten minutes. An allocation must end before that.
+// Lifetime is how long pion keeps an allocation that is not refreshed: the longest that it grants,
+// an hour or more it would turn into ten minutes. An allocation must end before that.
 const Lifetime = 3599 * time.Second
 
 const (

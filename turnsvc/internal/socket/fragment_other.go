@@ -7,8 +7,8 @@ import (
 	"net/netip"
 )
 
-// CanKeepWhole reports whether DONT-FRAGMENT is honoured on this system. Where DF can't be set it is
-// an unknown attribute (RFC 8656 §7.2 step 4).
+// CanKeepWhole reports whether DONT-FRAGMENT is honoured on this system. Where DF can't be set it
+// is an unknown attribute (RFC 8656 §7.2 step 4).
 const CanKeepWhole = false
 
 func keepWhole(*net.UDPConn, netip.Addr, bool) error { return nil }

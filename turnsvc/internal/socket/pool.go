@@ -28,10 +28,10 @@ const (
 )
 
 // Pool hands out the relay ports of one address family. A port belongs to one holder, whichever
-// address it was bound on. The free ports lie in two lists, even and odd, each with its place known.
-// So it costs the same, however few are left, to take one at random (they must not be guessable,
-// CVE-2025-69217), to take a certain one, and to give one back; only for a pair it may look at every
-// even port. One goroutine uses it; Holder is for any.
+// address it was bound on. The free ports lie in two lists, even and odd, each with its place
+// known. So it costs the same, however few are left, to take one at random (they must not be
+// guessable, CVE-2025-69217), to take a certain one, and to give one back; only for a pair it may
+// look at every even port. One goroutine uses it; Holder is for any.
 type Pool[T any] struct {
 	// OpenPort opens a relay socket. Tests replace it.
 	OpenPort func(netip.AddrPort) (*Relay, error)

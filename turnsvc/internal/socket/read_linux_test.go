@@ -55,7 +55,8 @@ type watched struct {
 
 // eachReader runs a test on a socket that Read reads, and on one that a Relay reads.
 func eachReader(t *testing.T, test func(t *testing.T, w *watched)) {
-	for name, open := range map[string]func(t *testing.T) (*net.UDPConn, func(*Faults, func(wire.Packet, netip.AddrPort))){
+	for name, open := range map[string]func(t *testing.T) (*net.UDPConn, func(*Faults, func(wire.Packet,
+		netip.AddrPort))){
 		"Read": func(t *testing.T) (*net.UDPConn, func(*Faults, func(wire.Packet, netip.AddrPort))) {
 			conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 			if err != nil {

@@ -85,8 +85,8 @@ func ParseSend(p Packet) (peer netip.AddrPort, data Packet, whole, ok bool) {
 	return peer, data, whole, peer.IsValid() && data.Buf != nil
 }
 
-// FrameChannelData puts the four bytes of header in front of the data (RFC 8656 §12.4). Streams want
-// it padded.
+// FrameChannelData puts the four bytes of header in front of the data (RFC 8656 §12.4). Streams
+// want it padded.
 func FrameChannelData(p Packet, number uint16, pad bool) []byte {
 	start := p.Off - 4
 	binary.BigEndian.PutUint16(p.Buf[start:], number)
@@ -133,8 +133,8 @@ func zeroPad(buf []byte, start, end int) int {
 	return end
 }
 
-// MaxPayload is what a UDP datagram carries to ip: 65535 bytes less the headers of UDP and, in IPv4,
-// IP.
+// MaxPayload is what a UDP datagram carries to ip: 65535 bytes less the headers of UDP and, in
+// IPv4, IP.
 func MaxPayload(ip netip.Addr) int {
 	if ip.Is4() {
 		return 65535 - 8 - 20

@@ -1,6 +1,6 @@
 // Package wire is the codec of STUN and TURN (RFC 8489, RFC 8656): it decodes and builds messages,
-// and frames application data in place. It keeps no state, trusts no input, and allocates nothing on
-// the way of a packet.
+// and frames application data in place. It keeps no state, trusts no input, and allocates nothing
+// on the way of a packet.
 package wire
 
 import (
@@ -34,8 +34,8 @@ const (
 
 	ProtocolUDP = 17 // of REQUESTED-TRANSPORT
 
-	// Channel numbers. RFC 8656 §12 ends the range at 0x4FFF; RFC 5766 clients, coturn's among them,
-	// still bind up to 0x7FFF.
+	// Channel numbers. RFC 8656 §12 ends the range at 0x4FFF; RFC 5766 clients, coturn's among
+	// them, still bind up to 0x7FFF.
 	FirstChannel = 0x4000
 	LastChannel  = 0x7FFF
 
