@@ -21,6 +21,7 @@ import (
 
 	"signalbox/internal/source"
 	"signalbox/signal"
+	"signalbox/signal/native"
 	"signalbox/turnsvc"
 	"signalbox/turnsvc/cred"
 	"signalbox/webui"
@@ -41,7 +42,8 @@ type App struct {
 	outside outside
 	turn    *turnsvc.Server
 	hub     *signal.Hub
-	bans    *source.Bans // from the relay
+	native  *native.Server
+	bans    *source.Bans
 	ui      *webui.UI
 	admin   *admin
 	certs   certificateSource // nil: TLS is off
@@ -127,6 +129,7 @@ func New(cfg Config, state *State, log *slog.Logger) (*App, error) {
 	if a.hub, err = signal.New(a.signalOptions(resumeKey)); err != nil {
 		return nil, err
 	}
+	a.native = native.New(a.hub)
 	return a, nil
 }
 
@@ -177,7 +180,7 @@ func (a *App) signalOptions(resumeKey Secret) signal.Options {
 		Heartbeat: time.Duration(c.Heartbeat), MaxFrame: c.MaxFrame, Rate: c.Rate,
 		Sessions: c.Sessions, SessionsPerSource: c.SessionsPerSource, Resume: time.Duration(c.Resume),
 		ResumeKey:      []byte(resumeKey),
-		AllowedOrigins: a.cfg.Web.AllowedOrigins, ICE: issuer{a}, Members: a.turn,
+		AllowedOrigins: a.cfg.Web.AllowedOrigins, ICE: issuer{a}, Members: a.turn, Bans: a.bans,
 		Claims: a.cfg.TURN.Peers == "signaled", Log: a.log.With("part", "signal"),
 	}
 	if a.cfg.Auth.Mode != "open" {

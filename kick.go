@@ -1,8 +1,8 @@
 package signalbox
 
 import (
+	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -43,11 +43,11 @@ func (a *App) Kick(k Kick) (out KickResult, err error) {
 		}
 		until = time.Now().Add(d)
 	}
-	ban := func(b signal.Ban) {
+	var full error // a ban that there is no room for
+	ban := func(b source.Ban) {
 		if !until.IsZero() {
 			b.Until = until
-			a.hub.Ban(b)
-			err = errors.Join(err, a.bans.Add(source.Ban{User: b.User, Source: b.Source, Until: until}, time.Now()))
+			full = cmp.Or(full, a.bans.Add(b, time.Now()))
 		}
 	}
 	var match func(signal.Kicked) bool
@@ -67,12 +67,12 @@ func (a *App) Kick(k Kick) (out KickResult, err error) {
 		match = func(s signal.Kicked) bool { return s.ID == k.Peer }
 	case k.User != "":
 		who = slog.String("user", k.User)
-		ban(signal.Ban{User: k.User})
+		ban(source.Ban{User: k.User})
 		out.Allocations += a.turn.KickUser(k.User)
 		match = func(s signal.Kicked) bool { return s.User == k.User }
 	case k.Token != "":
 		who = slog.String("token", k.Token)
-		ban(signal.Ban{Token: k.Token})
+		ban(source.Ban{Token: k.Token})
 		match = func(s signal.Kicked) bool { return slices.Contains(s.Tokens, k.Token) }
 	case k.Source != "":
 		list, err := parsePrefixes([]string{k.Source})
@@ -80,7 +80,7 @@ func (a *App) Kick(k Kick) (out KickResult, err error) {
 			return out, fmt.Errorf("source: %w", err)
 		}
 		who = slog.String("source", list[0].String())
-		ban(signal.Ban{Source: list[0]})
+		ban(source.Ban{Source: list[0]})
 		out.Allocations += a.turn.KickSource(list[0])
 		match = func(s signal.Kicked) bool { return list[0].Contains(s.Source) }
 	default:
@@ -88,8 +88,8 @@ func (a *App) Kick(k Kick) (out KickResult, err error) {
 	}
 	if k.Peer != "" {
 		// Asked of the relay, which also knows sessions whose signaling connection is lost.
-		if user, source, ok := a.turn.Member(k.Peer); ok {
-			ban(signal.Ban{User: user, Source: sourcePrefix(source)})
+		if user, ip, ok := a.turn.Member(k.Peer); ok {
+			ban(source.Ban{User: user, Source: sourcePrefix(ip)})
 		}
 		out.Allocations += a.turn.KickUser(k.Peer)
 	}
@@ -98,14 +98,14 @@ func (a *App) Kick(k Kick) (out KickResult, err error) {
 	for _, s := range a.sessionsThat(match) {
 		if k.Peer != "" {
 			for _, token := range s.Tokens {
-				ban(signal.Ban{Token: token})
+				ban(source.Ban{Token: token})
 			}
 		}
 		out.Allocations += a.turn.KickUser(s.ID)
 	}
 	out.Sessions = len(a.hub.Kick(match))
 	a.log.Info("kicked", who, "sessions", out.Sessions, "allocations", out.Allocations, "ban", k.Ban)
-	return out, err
+	return out, full
 }
 
 // sessionsThat match, which go on.

@@ -1,4 +1,4 @@
-package signal
+package signal_test
 
 import (
 	"fmt"
@@ -11,13 +11,16 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"signalbox/signal"
+	"signalbox/signal/native"
 )
 
 // BenchmarkSignal is one signal of a candidate's size from socket to socket, both ends in this
 // process: 2 pairs that send as fast as they can.
 func BenchmarkSignal(b *testing.B) {
 	const pairs = 2
-	hub := start(b, Options{})
+	hub := start(b, signal.Options{})
 	data := `{"candidate":"` + strings.Repeat("x", 150) + `","sdpMid":"0","sdpMLineIndex":0}`
 	var wg sync.WaitGroup
 	b.ReportAllocs()
@@ -57,22 +60,22 @@ func BenchmarkSignal(b *testing.B) {
 
 // BenchmarkBroadcast puts one broadcast into the outboxes of a room of a thousand.
 func BenchmarkBroadcast(b *testing.B) {
-	h := newHub(b, Options{})
-	var links []*link
+	h := newHub(b, signal.Options{})
+	dialects := native.New(h)
+	var links []*signal.Link
 	for range 1000 {
-		l := newLink(h, client{}, deafTransport{}, func() {})
-		l.receive([]byte(`{"type":"hello"}`))
-		l.receive([]byte(`{"type":"join","room":"tea"}`))
+		l := open(b, h, dialects.Dialect(), signal.Client{})
+		l.Receive(text(`{"type":"hello"}`))
+		l.Receive(text(`{"type":"join","room":"tea"}`))
 		links = append(links, l)
 	}
-	frame := []byte(`{"type":"broadcast","room":"tea","data":"` + strings.Repeat("x", 200) + `"}`)
-	var batch []outFrame
+	frame := text(`{"type":"broadcast","room":"tea","data":"` + strings.Repeat("x", 200) + `"}`)
 	b.ReportAllocs()
 	for b.Loop() {
-		links[0].receive(frame)
+		links[0].Receive(frame)
 		b.StopTimer()
 		for _, l := range links {
-			batch, _ = l.feed.take(batch)
+			l.Take()
 		}
 		b.StartTimer()
 	}
@@ -81,7 +84,7 @@ func BenchmarkBroadcast(b *testing.B) {
 // BenchmarkIdleSession reports the memory of one session that says nothing: heap and stacks,
 // net/http's share and the client's bare TCP connection among them.
 func BenchmarkIdleSession(b *testing.B) {
-	hub := start(b, Options{})
+	hub := start(b, signal.Options{})
 	const sessions = 500
 	for b.Loop() {
 		heap, stacks := memory()

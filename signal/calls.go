@@ -3,12 +3,12 @@ package signal
 import "sync"
 
 // callBook knows who may signal whom without sharing a room: the two ends of a call to a named
-// user. A call lasts as long as both sessions.
-type callBook struct {
+// user. A call lasts as long as both sessions. S is a session.
+type callBook[S comparable] struct {
 	limit int // calls of one session
 
 	mu    sync.Mutex
-	calls map[*session]map[*session]callEnd
+	calls map[S]map[S]callEnd
 }
 
 type callEnd bool
@@ -18,13 +18,13 @@ const (
 	callee callEnd = true // the polite one
 )
 
-func newCallBook(limit int) *callBook {
-	return &callBook{limit: limit, calls: make(map[*session]map[*session]callEnd)}
+func newCallBook[S comparable](limit int) *callBook[S] {
+	return &callBook[S]{limit: limit, calls: make(map[S]map[S]callEnd)}
 }
 
 // open notes a call, unless there is one between the two in either direction, and tells whether it
 // did. The hub's lock is held, so that neither end can leave meanwhile.
-func (b *callBook) open(from, to *session) (fresh bool, bad *refusal) {
+func (b *callBook[S]) open(from, to S) (fresh bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if _, open := b.calls[from][to]; open {
@@ -33,22 +33,22 @@ func (b *callBook) open(from, to *session) (fresh bool, bad *refusal) {
 	// A callee has no say in who calls: it takes more than one caller's worth to make it
 	// unreachable.
 	if len(b.calls[from]) >= b.limit || len(b.calls[to]) >= 4*b.limit {
-		return false, refuse(CodeRateLimited, "too many calls at once")
+		return false, Refuse(CodeRateLimited, "too many calls at once")
 	}
 	b.note(from, to, caller)
 	b.note(to, from, callee)
 	return true, nil
 }
 
-func (b *callBook) note(end, other *session, as callEnd) {
+func (b *callBook[S]) note(end, other S, as callEnd) {
 	if b.calls[end] == nil {
-		b.calls[end] = make(map[*session]callEnd)
+		b.calls[end] = make(map[S]callEnd)
 	}
 	b.calls[end][other] = as
 }
 
 // polite tells the role of one end towards the other, and whether there is a call between them.
-func (b *callBook) polite(end, other *session) (polite, open bool) {
+func (b *callBook[S]) polite(end, other S) (polite, open bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	as, open := b.calls[end][other]
@@ -56,10 +56,10 @@ func (b *callBook) polite(end, other *session) (polite, open bool) {
 }
 
 // end closes all calls of a session and returns who was at the other ends.
-func (b *callBook) end(s *session) []*session {
+func (b *callBook[S]) end(s S) []S {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	var others []*session
+	var others []S
 	for other := range b.calls[s] {
 		others = append(others, other)
 		delete(b.calls[other], s)

@@ -1,16 +1,18 @@
-package signal
+package signal_test
 
 import (
 	"fmt"
 	"sync"
 	"testing"
+
+	"signalbox/signal"
 )
 
 // Two that call each other at once are in one call, in which exactly one is polite, and both are
 // told the same.
 func TestCrossingCalls(t *testing.T) {
 	t.Parallel()
-	b := start(t, Options{Calls: true})
+	b := start(t, signal.Options{Calls: true})
 	alice, bob := b.hello(t, frame{"user": "alice"}), b.hello(t, frame{"user": "bob"})
 	var wg sync.WaitGroup
 	wg.Go(func() { alice.send("signal", frame{"to": "@bob", "data": "offer"}) })
@@ -35,13 +37,13 @@ func TestCrossingCalls(t *testing.T) {
 // A call is between two: it opens nothing to anybody else, and a peer id that leaked is of no use.
 func TestCallIsBetweenTwo(t *testing.T) {
 	t.Parallel()
-	b := start(t, Options{Calls: true})
+	b := start(t, signal.Options{Calls: true})
 	alice, bob, eve := b.hello(t, frame{"user": "alice"}), b.hello(t, frame{"user": "bob"}), b.hello(t, nil)
 	alice.send("signal", frame{"to": "@bob", "data": 1})
 	bob.expect("signal")
 	for _, id := range []string{alice.id, bob.id} {
 		eve.send("signal", frame{"to": id, "data": 1})
-		eve.expectError(CodeNoSuchPeer)
+		eve.expectError(signal.CodeNoSuchPeer)
 	}
 	bob.settle()
 	alice.settle()
@@ -50,7 +52,7 @@ func TestCallIsBetweenTwo(t *testing.T) {
 // The two of a call that also share a room can say which they mean.
 func TestCallBesideARoom(t *testing.T) {
 	t.Parallel()
-	b := start(t, Options{Calls: true})
+	b := start(t, signal.Options{Calls: true})
 	alice := b.hello(t, frame{"user": "alice"})
 	alice.send("join", frame{"room": "tea"})
 	alice.expect("joined")
@@ -80,8 +82,8 @@ func TestCallBesideARoom(t *testing.T) {
 func TestCallsAreBounded(t *testing.T) {
 	t.Parallel()
 	const limit = 3
-	b := start(t, Options{Calls: true})
-	b.calls.limit = limit
+	b := start(t, signal.Options{Calls: true})
+	b.LimitCalls(limit)
 	caller := b.hello(t, nil)
 	for i := range limit + 1 {
 		b.hello(t, frame{"user": fmt.Sprint(i)})
@@ -91,7 +93,7 @@ func TestCallsAreBounded(t *testing.T) {
 		caller.expect("ack")
 	}
 	caller.send("signal", frame{"to": fmt.Sprint("@", limit), "data": 1})
-	caller.expectError(CodeRateLimited)
+	caller.expectError(signal.CodeRateLimited)
 	caller.send("signal", frame{"to": "@0", "data": 1, "id": "1"}) // those that are open stay open
 	caller.expect("ack")
 }

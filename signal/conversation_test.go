@@ -1,4 +1,4 @@
-package signal
+package signal_test
 
 import (
 	"encoding/json"
@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"signalbox/signal"
 )
 
 // TestConversations plays testdata/conversations against a real hub. Their form is told in
@@ -37,8 +39,8 @@ func TestConversations(t *testing.T) {
 // scriptedICE issues the same servers to everybody.
 type scriptedICE struct{}
 
-func (scriptedICE) ICEServers(r ICERequest) ([]ICEServer, time.Time) {
-	return []ICEServer{
+func (scriptedICE) ICEServers(r signal.ICERequest) ([]signal.ICEServer, time.Time) {
+	return []signal.ICEServer{
 		{URLs: []string{"stun:box.example.org:3478"}},
 		{
 			URLs:       []string{"turn:box.example.org:3478", "turn:box.example.org:3478?transport=tcp"},
@@ -49,7 +51,7 @@ func (scriptedICE) ICEServers(r ICERequest) ([]ICEServer, time.Time) {
 }
 
 func play(t *testing.T, script string) {
-	opts := Options{ICE: scriptedICE{}}
+	opts := signal.Options{ICE: scriptedICE{}}
 	var b *box
 	clients := make(map[string]*peerConn)
 	values := make(map[string]any)
@@ -182,7 +184,7 @@ func match(want, got any, values map[string]any) error {
 
 func TestPlainRequestIsTold(t *testing.T) {
 	t.Parallel()
-	b := start(t, Options{})
+	b := start(t, signal.Options{})
 	response, err := http.Get(b.server.URL + "/signal")
 	if err != nil {
 		t.Fatal(err)

@@ -1,4 +1,4 @@
-package signal
+package signal_test
 
 import (
 	"context"
@@ -13,12 +13,16 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"signalbox/signal"
+	"signalbox/signal/native"
+	"signalbox/signal/ws"
 )
 
 // A client that reads nothing ends as slow. The others aren't delayed, and see it leave at once.
 func TestSlowReader(t *testing.T) {
 	t.Parallel()
-	b := start(t, Options{}, func(l *limits) { l.linger = 50 * time.Millisecond })
+	b := start(t, signal.Options{}, func(l *signal.Limits) { l.Linger = 50 * time.Millisecond })
 	slow := b.join(t, "tea", "Slow")
 	quick := b.join(t, "tea", "Quick")
 	sender := b.join(t, "tea", "Sender")
@@ -56,8 +60,8 @@ func TestSlowReader(t *testing.T) {
 		}
 	}
 	wg.Wait()
-	eventually(t, "the slow session is over", func() bool { return b.find(slow.id) == nil })
-	if n := b.Snapshot().Refusals[CodeSlow]; n != 1 {
+	eventually(t, "the slow session is over", func() bool { return b.Find(slow.id) == nil })
+	if n := b.Snapshot().Refusals[signal.CodeSlow]; n != 1 {
 		t.Errorf("%d sessions counted as slow", n)
 	}
 }
@@ -66,7 +70,7 @@ func TestSlowReader(t *testing.T) {
 // through in time.
 func TestStuckWrite(t *testing.T) {
 	t.Parallel()
-	b := startNarrow(t, Options{}, func(l *limits) { l.write, l.backlog, l.bytes = time.Second, 1<<20, 1<<30 })
+	b := startNarrow(t, signal.Options{}, func(l *signal.Limits) { l.Write, l.Backlog, l.Bytes = time.Second, 1<<20, 1<<30 })
 	stuck := b.dialNarrow(t)
 	stuck.send("hello", nil)
 	stuck.send("join", frame{"room": "tea"})
@@ -77,7 +81,7 @@ func TestStuckWrite(t *testing.T) {
 	for range 10 {
 		sender.send("broadcast", frame{"room": "tea", "data": data})
 	}
-	eventually(t, "the stuck client is slow", func() bool { return b.Snapshot().Refusals[CodeSlow] == 1 })
+	eventually(t, "the stuck client is slow", func() bool { return b.Snapshot().Refusals[signal.CodeSlow] == 1 })
 	if f := sender.expect("peer-left"); f.text("reason") != "lost" {
 		t.Errorf("got %v", f)
 	}
@@ -86,41 +90,30 @@ func TestStuckWrite(t *testing.T) {
 // A slow client that reads again in time learns why it was closed, and is told to come back.
 func TestSlowReaderIsTold(t *testing.T) {
 	t.Parallel()
-	b := start(t, Options{}, func(l *limits) { l.backlog = 8 })
+	b := start(t, signal.Options{}, func(l *signal.Limits) { l.Backlog = 8 })
 	// The transport takes what waits in no time, so the backlog is filled under the room's lock, as
 	// in a burst.
 	slow := b.join(t, "tea", "Slow")
-	s := b.session(slow.id)
-	s.out.mu.Lock()
-	for range 8 {
-		s.out.append(outFrame{body: []byte(`{}`)})
-	}
-	s.out.mu.Unlock()
-	for s.send(pong{}) {
+	s := b.Find(slow.id)
+	s.Burst(8, `{}`)
+	for s.Put(`{"type":"pong"}`) {
 	}
 	for {
 		f, err := slow.read()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if f["code"] == string(CodeSlow) {
+		if f["code"] == string(signal.CodeSlow) {
 			break
 		}
 	}
 	slow.expectClose(4002)
 }
 
-// session finds a live session by its peer id.
-func (b *box) session(id string) *session {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	return b.sessions[id]
-}
-
 // A client that vanishes without a word is found dead by the heartbeat, and its peers are told.
 func TestDeadPeerIsFound(t *testing.T) {
 	t.Parallel()
-	b := start(t, Options{Heartbeat: time.Second})
+	b := start(t, signal.Options{Heartbeat: time.Second})
 	dead := b.join(t, "tea", "Dead") // it doesn't read from now on, so it answers no ping
 	alive := b.join(t, "tea", "Alive")
 	began := time.Now()
@@ -128,11 +121,11 @@ func TestDeadPeerIsFound(t *testing.T) {
 	if f.text("reason") != "lost" || frame(f["peer"].(map[string]any)).text("id") != dead.id {
 		t.Fatalf("got %v", f)
 	}
-	if took := time.Since(began); took > 4*b.opts.deadAfter() {
+	if took := time.Since(began); took > 4*b.DeadAfter() {
 		t.Errorf("found after %v", took)
 	}
-	eventually(t, "the dead one's session is over", func() bool { return b.find(dead.id) == nil })
-	if b.find(alive.id) == nil {
+	eventually(t, "the dead one's session is over", func() bool { return b.Find(dead.id) == nil })
+	if b.Find(alive.id) == nil {
 		t.Error("the wrong one is live")
 	}
 }
@@ -140,21 +133,21 @@ func TestDeadPeerIsFound(t *testing.T) {
 // The default heartbeat finds the dead within a minute, before most proxies forget the connection.
 func TestDefaultHeartbeat(t *testing.T) {
 	t.Parallel()
-	h := newHub(t, Options{})
-	if h.opts.Heartbeat != 25*time.Second || h.opts.deadAfter() != time.Minute {
-		t.Errorf("heartbeat %v, dead after %v", h.opts.Heartbeat, h.opts.deadAfter())
+	h := newHub(t, signal.Options{})
+	if h.Heartbeat() != 25*time.Second || h.DeadAfter() != time.Minute {
+		t.Errorf("heartbeat %v, dead after %v", h.Heartbeat(), h.DeadAfter())
 	}
 }
 
 // A client that sends frames lives, even if it answers no ping.
 func TestFramesAreSignsOfLife(t *testing.T) {
 	t.Parallel()
-	b := start(t, Options{Heartbeat: time.Second})
+	b := start(t, signal.Options{Heartbeat: time.Second})
 	c := b.hello(t, nil)
 	c.ws.SetPingHandler(func(string) error { return nil })
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
-	for began := time.Now(); time.Since(began) < b.opts.deadAfter()+time.Second; <-tick.C {
+	for began := time.Now(); time.Since(began) < b.DeadAfter()+time.Second; <-tick.C {
 		c.send("ping", nil)
 		c.expect("pong")
 	}
@@ -162,18 +155,18 @@ func TestFramesAreSignsOfLife(t *testing.T) {
 
 func TestDrain(t *testing.T) {
 	t.Parallel()
-	b := start(t, Options{})
+	b := start(t, signal.Options{})
 	c := b.join(t, "tea", "Alice")
 	early := b.dial(t)
 	b.Drain()
 	early.send("hello", frame{"id": "1"})
-	if f := early.expectError(CodeShuttingDown); f["id"] != "1" {
+	if f := early.expectError(signal.CodeShuttingDown); f["id"] != "1" {
 		t.Errorf("got %v", f)
 	}
 	early.expectClose(4001)
 	late := b.dial(t)
 	late.send("hello", nil)
-	late.expectError(CodeShuttingDown)
+	late.expectError(signal.CodeShuttingDown)
 	late.expectClose(4001)
 	// Those who are there go on as before.
 	c.send("join", frame{"room": "coffee"})
@@ -185,7 +178,7 @@ func TestDrain(t *testing.T) {
 
 func TestClose(t *testing.T) {
 	t.Parallel()
-	b := start(t, Options{})
+	b := start(t, signal.Options{})
 	clients := []*peerConn{b.join(t, "tea", "Alice"), b.join(t, "tea", "Bob"), b.dial(t)}
 	closed := make(chan error)
 	go func() {
@@ -194,7 +187,7 @@ func TestClose(t *testing.T) {
 		closed <- b.Close(ctx)
 	}()
 	for _, c := range clients {
-		for c.next()["code"] != string(CodeShuttingDown) {
+		for c.next()["code"] != string(signal.CodeShuttingDown) {
 		}
 		c.expectClose(4001)
 	}
@@ -213,7 +206,7 @@ func TestClose(t *testing.T) {
 // Clients that don't react are cut when the time for closing is over.
 func TestCloseIsNotHeldUp(t *testing.T) {
 	t.Parallel()
-	b := start(t, Options{}, func(l *limits) { l.linger = time.Minute })
+	b := start(t, signal.Options{}, func(l *signal.Limits) { l.Linger = time.Minute })
 	b.hello(t, nil)
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
@@ -222,21 +215,34 @@ func TestCloseIsNotHeldUp(t *testing.T) {
 	}
 }
 
+// panics is a dialect with a verb that is broken.
+type panics struct{ signal.Dialect }
+
+func (d panics) Receive(s *signal.Session, f signal.Frame, over error) {
+	if strings.Contains(string(f.Body), `"panic"`) {
+		panic("on purpose")
+	}
+	d.Dialect.Receive(s, f, over)
+}
+
 // A handler that panics ends its session in order, and only that.
 func TestPanicEndsOneSession(t *testing.T) {
 	t.Parallel()
-	h := newHub(t, Options{})
-	h.handlers["panic"] = handler{run: func(*session, *clientMessage) *refusal { panic("on purpose") }}
-	server := httptest.NewUnstartedServer(h)
+	h := newHub(t, signal.Options{})
+	b := &box{Hub: h, native: native.New(h)}
+	sockets := ws.New(h)
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sockets.Serve(w, r, panics{b.native.Dialect()})
+	}))
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	server.Start()
 	defer server.Close()
-	b := &box{Hub: h, server: server}
+	b.server = server
 	defer b.Close(context.Background())
 	alice, bob := b.join(t, "tea", "Alice"), b.join(t, "tea", "Bob")
 	alice.expect("peer-joined")
 	bob.send("panic", nil)
-	bob.expectError(CodeInternal)
+	bob.expectError(signal.CodeInternal)
 	bob.expectClose(4000)
 	alice.expect("peer-left")
 	alice.settle()
@@ -246,14 +252,14 @@ func TestPanicEndsOneSession(t *testing.T) {
 // it.
 func TestGoodbyeArrives(t *testing.T) {
 	t.Parallel()
-	b := start(t, Options{})
+	b := start(t, signal.Options{})
 	for range 20 {
 		c := b.dial(t)
 		c.write("nonsense")
 		for range 10 { // still under way when the hub closes
 			c.ws.WriteMessage(websocket.TextMessage, []byte(`{"type":"ping"}`))
 		}
-		c.expectError(CodeBadFrame)
+		c.expectError(signal.CodeBadFrame)
 		c.expectClose(4500)
 	}
 }
@@ -261,11 +267,11 @@ func TestGoodbyeArrives(t *testing.T) {
 // Whoever is removed by the operator is told not to come back; the others are told that, too.
 func TestKicked(t *testing.T) {
 	t.Parallel()
-	b := start(t, Options{})
+	b := start(t, signal.Options{})
 	alice, bob := b.join(t, "tea", "Alice"), b.join(t, "tea", "Bob")
 	alice.expect("peer-joined")
-	b.session(bob.id).stop(CodeKicked)
-	bob.expectError(CodeKicked)
+	b.Find(bob.id).Stop(signal.CodeKicked)
+	bob.expectError(signal.CodeKicked)
 	bob.expectClose(4504)
 	if f := alice.expect("peer-left"); f.text("reason") != "kicked" {
 		t.Errorf("got %v", f)

@@ -1,4 +1,4 @@
-package signal
+package signal_test
 
 import (
 	"bytes"
@@ -12,12 +12,32 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"signalbox/signal"
+	"signalbox/signal/native"
 )
 
-// deafTransport carries nothing: the test itself reads the outbox.
-type deafTransport struct{}
+// deaf carries nothing: the test itself reads the outbox.
+type deaf struct{}
 
-func (deafTransport) abort() {}
+func (deaf) Write(*signal.Batch) (time.Duration, error) { return time.Hour, nil }
+func (deaf) Stop()                                      {}
+func (deaf) Abort()                                     {}
+
+// open begins a connection that carries nothing.
+func open(t testing.TB, h *signal.Hub, d signal.Dialect, from signal.Client) *signal.Link {
+	t.Helper()
+	l, err := h.Connect(from)
+	if err == nil {
+		err = l.Begin(d, deaf{})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func text(s string) signal.Frame { return signal.Frame{Body: []byte(s)} }
 
 // FuzzSession feeds clients any sequence of frames and of broken connections: each line is for the
 // client that its first byte chooses; "!" breaks its connection, and all else is a frame, on a new
@@ -35,10 +55,11 @@ func FuzzSession(f *testing.F) {
 	f.Add([]byte("a{\"type\":\"hello\"}\na{\"type\":\"join\",\"room\":\"r\"}\nb{\"type\":\"hello\"}\nb{\"type\":\"join\",\"room\":\"r\"}\na!\nb{\"type\":\"broadcast\",\"room\":\"r\",\"data\":1}\n" +
 		"a{\"type\":\"resume\",\"token\":\"$token\",\"seq\":1}\nb!\nb{\"type\":\"hello\",\"replaces\":\"$token\"}\na{\"type\":\"bye\"}"))
 	f.Fuzz(func(t *testing.T, script []byte) {
-		h := newHub(t, Options{Calls: true, RoomCapacity: 2, Rooms: 2, RoomsPerSession: 2, Sessions: 3, Rate: 1000,
+		h := newHub(t, signal.Options{Calls: true, RoomCapacity: 2, Rooms: 2, RoomsPerSession: 2, Sessions: 3, Rate: 1000,
 			Resume: time.Hour, ICE: scriptedICE{}},
-			func(l *limits) { l.backlog = 64 })
-		clients := []*fuzzClient{{t: t, hub: h}, {t: t, hub: h}, {t: t, hub: h}}
+			func(l *signal.Limits) { l.Backlog = 64 })
+		server := native.New(h)
+		clients := []*fuzzClient{{t: t, hub: h, server: server}, {t: t, hub: h, server: server}, {t: t, hub: h, server: server}}
 		for line := range bytes.Lines(script) {
 			line = bytes.TrimSuffix(line, []byte("\n"))
 			if len(line) == 0 {
@@ -59,7 +80,7 @@ func FuzzSession(f *testing.F) {
 		if err := h.Close(ctx); err != nil {
 			t.Fatal(err)
 		}
-		if n := len(h.sessions) + len(h.users) + len(h.rooms) + len(h.links) + len(h.sources) + len(h.calls.calls) + h.places; n != 0 {
+		if n := h.Entries(); n != 0 {
 			t.Fatalf("%d entries left", n)
 		}
 	})
@@ -67,25 +88,23 @@ func FuzzSession(f *testing.F) {
 
 // fuzzClient checks what a client gets.
 type fuzzClient struct {
-	t     *testing.T
-	hub   *Hub
-	link  *link
-	token string
-	seq   uint64
+	t      *testing.T
+	hub    *signal.Hub
+	server *native.Server
+	link   *signal.Link
+	token  string
+	seq    uint64
 }
 
 func (c *fuzzClient) say(frame []byte) {
 	if c.link == nil {
-		c.link = newLink(c.hub, client{source: netip.MustParseAddr("192.0.2.1")}, deafTransport{}, func() {})
-		if bad := c.hub.admit(c.link); bad != nil {
-			c.t.Fatal(bad.sentence())
-		}
+		c.link = open(c.t, c.hub, c.server.Dialect(), signal.Client{Source: netip.MustParseAddr("192.0.2.1")})
 	}
-	if c.link.receive(frame) {
+	if c.link.Receive(signal.Frame{Body: frame}) {
 		return
 	}
 	c.read()
-	if _, over := c.link.feed.take(nil); !over {
+	if _, over := c.link.Take(); !over {
 		c.t.Fatal("a connection that doesn't go on has an open outbox")
 	}
 	c.hangUp()
@@ -94,16 +113,15 @@ func (c *fuzzClient) say(frame []byte) {
 func (c *fuzzClient) hangUp() {
 	if c.link != nil {
 		c.read() // before the end: what is lost is for the next connection
-		c.link.finish("")
-		c.hub.release(c.link)
+		c.link.Finish(signal.CodeLost)
+		c.link.Close()
 		c.link = nil
 	}
 }
 
 func (c *fuzzClient) read() {
-	batch, _ := c.link.feed.take(nil)
-	for _, f := range batch {
-		text := nativeCodec{}.appendFrame(nil, f.body, f.seq)
+	c.link.Drain(func(f signal.OutFrame) {
+		text := f.Body
 		var m struct {
 			Type, ResumeToken string
 			Seq               uint64
@@ -122,7 +140,7 @@ func (c *fuzzClient) read() {
 		if m.Seq != 0 {
 			c.seq = m.Seq
 		}
-	}
+	})
 }
 
 func conversationFiles(t testing.TB) []string {
@@ -146,23 +164,26 @@ func conversationSeed(text string) []byte {
 	return seed.Bytes()
 }
 
+// token is what a resume token looks like.
+const token = "wZ1lN9pQhT5sJb3vXk7mDg.VRhIz9TO67A.TlVHAmjz1jZN4qy-tGZ4rQTLkL7jJihyfRDD_NcdBFw"
+
 // FuzzResumeToken: no token is believed that this hub has not signed, and each that it has signed
 // is.
 func FuzzResumeToken(f *testing.F) {
 	f.Add("", "")
 	f.Add("..", "wZ1lN9pQhT5sJb3vXk7mDg")
 	f.Add(token, token)
-	h := newHub(f, Options{ResumeKey: []byte("key")})
-	genuine := h.resumeToken(&session{id: "peer", nonce: "nonce"})
+	h := newHub(f, signal.Options{ResumeKey: []byte("key")})
+	genuine := h.ResumeToken("peer", "nonce")
 	f.Add(genuine, "peer")
 	f.Fuzz(func(t *testing.T, text, id string) {
-		if got, _, ok := h.readToken(text); ok && (text != genuine || got != "peer") {
+		if got, _, ok := h.ReadToken(text); ok && (text != genuine || got != "peer") {
 			t.Fatalf("%q is believed to be of %q", text, got)
 		}
 		if strings.Contains(id, ".") {
 			return // no peer id does
 		}
-		if got, nonce, ok := h.readToken(h.resumeToken(&session{id: id, nonce: "n"})); !ok || got != id ||
+		if got, nonce, ok := h.ReadToken(h.ResumeToken(id, "n")); !ok || got != id ||
 			nonce != "n" {
 			t.Fatalf("the token of %q is of %q, %q, %v", id, got, nonce, ok)
 		}
@@ -180,18 +201,19 @@ func FuzzPost(f *testing.F) {
 		f.Add([]byte(body))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		h := newHub(t, Options{Resume: time.Minute})
+		h := newHub(t, signal.Options{Resume: time.Minute})
+		server := native.New(h)
 		ctx, cancel := context.WithCancel(t.Context())
 		stream := &recordedStream{key: make(chan string, 1), header: http.Header{}}
 		request := httptest.NewRequest("GET", "/signal/events", nil).WithContext(ctx)
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			h.Events(stream, request)
+			server.Events(stream, request)
 		}()
 		body = bytes.ReplaceAll(body, []byte("$key"), []byte(<-stream.key))
 		answer := httptest.NewRecorder()
-		h.Send(answer, httptest.NewRequest("POST", "/signal/send", bytes.NewReader(body)))
+		server.Send(answer, httptest.NewRequest("POST", "/signal/send", bytes.NewReader(body)))
 		switch answer.Code {
 		case 204, 400, 404, 413:
 		default:

@@ -1,4 +1,4 @@
-package signal
+package signal_test
 
 import (
 	"context"
@@ -14,6 +14,8 @@ import (
 	"github.com/gorilla/websocket"
 
 	"signalbox/internal/testkit"
+	"signalbox/signal"
+	"signalbox/signal/native"
 )
 
 // patience bounds every wait in these tests. It is never waited for unless something is broken.
@@ -24,30 +26,31 @@ func TestMain(m *testing.M) { testkit.Main(m, patience, "signalbox/signal.") }
 
 // box is a hub behind a real HTTP server on loopback.
 type box struct {
-	*Hub
+	*signal.Hub
+	native *native.Server
 	server *httptest.Server
 }
 
-func newHub(t testing.TB, opts Options, tweak ...func(*limits)) *Hub {
+func newHub(t testing.TB, opts signal.Options, tweak ...func(*signal.Limits)) *signal.Hub {
 	t.Helper()
-	h, err := New(opts)
+	h, err := signal.New(opts)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, f := range tweak {
-		f(&h.limits)
+		h.Tweak(f)
 	}
 	return h
 }
 
-func start(t testing.TB, opts Options, tweak ...func(*limits)) *box {
+func start(t testing.TB, opts signal.Options, tweak ...func(*signal.Limits)) *box {
 	t.Helper()
 	return startServer(t, opts, func(*http.Server) {}, tweak...)
 }
 
 // startNarrow is start for a test of clients that don't read: what waits for one in the kernel is
 // little, so that it doesn't take megabytes until a write is stuck.
-func startNarrow(t testing.TB, opts Options, tweak ...func(*limits)) *box {
+func startNarrow(t testing.TB, opts signal.Options, tweak ...func(*signal.Limits)) *box {
 	t.Helper()
 	return startServer(t, opts, func(server *http.Server) {
 		server.ConnContext = func(ctx context.Context, conn net.Conn) context.Context {
@@ -62,14 +65,15 @@ func startNarrow(t testing.TB, opts Options, tweak ...func(*limits)) *box {
 // narrow is the size of a socket's buffer, in bytes.
 const narrow = 4 << 10
 
-func startServer(t testing.TB, opts Options, change func(*http.Server), tweak ...func(*limits)) *box {
+func startServer(t testing.TB, opts signal.Options, change func(*http.Server), tweak ...func(*signal.Limits)) *box {
 	t.Helper()
 	h := newHub(t, opts, tweak...)
+	b := &box{Hub: h, native: native.New(h)}
 	mux := http.NewServeMux()
-	mux.Handle("/signal", h)
-	mux.HandleFunc("GET /signal/events", h.Events)
-	mux.HandleFunc("/signal/send", h.Send)
-	b := &box{Hub: h, server: httptest.NewUnstartedServer(mux)}
+	mux.Handle("/signal", b.native)
+	mux.HandleFunc("GET /signal/events", b.native.Events)
+	mux.HandleFunc("/signal/send", b.native.Send)
+	b.server = httptest.NewUnstartedServer(mux)
 	b.server.Config.ReadTimeout = serverTimeout
 	b.server.Config.WriteTimeout = serverTimeout
 	b.server.Config.IdleTimeout = time.Hour // else a POST can cross the end of the connection that it reuses
@@ -82,10 +86,10 @@ func startServer(t testing.TB, opts Options, change func(*http.Server), tweak ..
 			t.Errorf("closing the hub: %v", err)
 		}
 		b.server.Close()
-		if n := h.store.used.Load(); n != 0 {
+		if n := h.Stored(); n != 0 {
 			t.Errorf("%d bytes left in outboxes", n)
 		}
-		if n := len(h.sessions) + len(h.users) + len(h.rooms) + len(h.links) + len(h.sources) + len(h.calls.calls) + h.places; n != 0 {
+		if n := h.Entries(); n != 0 {
 			t.Errorf("%d entries left in the closed hub's directory", n)
 		}
 	})
@@ -229,7 +233,7 @@ func (c *peerConn) expect(kind string) frame {
 	return f
 }
 
-func (c *peerConn) expectError(code Code) frame {
+func (c *peerConn) expectError(code signal.Code) frame {
 	c.t.Helper()
 	f := c.expect("error")
 	if f["code"] != string(code) {

@@ -6,37 +6,46 @@ import "time"
 // us push without a pause.
 const minICELife = 2 * time.Second
 
+// ICE tells the session fresh ICE servers, by ICEUpdated.
+func (s *Session) ICE() error {
+	if err := s.mayAct(); err != nil {
+		return err
+	}
+	s.send(ICEUpdated{s.issueICE(time.Now())})
+	return nil
+}
+
 // issueICE gets the session its own ICE servers and notes when they want to be renewed: at half of
 // their life, so that a client always holds a credential with which it can start an ICE restart.
-func (s *session) issueICE(now time.Time) iceUpdate {
-	update := iceUpdate{ICEServers: []ICEServer{}}
+func (s *Session) issueICE(now time.Time) ICE {
+	ice := ICE{Servers: []ICEServer{}}
 	if s.hub.opts.ICE == nil {
-		return update
+		return ice
 	}
 	from := s.client.Load()
-	servers, expires := s.hub.opts.ICE.ICEServers(ICERequest{PeerID: s.id, Host: from.host, Source: from.source})
+	servers, expires := s.hub.opts.ICE.ICEServers(ICERequest{PeerID: s.self.ID, Host: from.Host, Source: from.Source})
 	if len(servers) > 0 {
-		update.ICEServers = servers
+		ice.Servers = servers
 	}
 	if expires.IsZero() {
 		s.iceDue.Store(0)
-		return update
+		return ice
 	}
-	update.ICEExpiresAt = expires.UnixMilli()
+	ice.Expires = expires
 	s.iceDue.Store(now.Add(max(expires.Sub(now), minICELife) / 2).UnixNano())
-	return update
+	return ice
 }
 
-// renewICE pushes fresh ICE servers when they are due. The transport's writer calls it, so that a
+// renewICE pushes fresh ICE servers when they are due. The connection's writer calls it, so that a
 // session is renewed as long as somebody is there to use it.
-func (s *session) renewICE(now time.Time) {
+func (s *Session) renewICE(now time.Time) {
 	if due := s.iceDue.Load(); due != 0 && now.UnixNano() >= due {
-		s.send(s.issueICE(now))
+		s.send(ICEUpdated{s.issueICE(now)})
 	}
 }
 
 // untilICE is the time until renewICE has something to do, if that is less than limit.
-func (s *session) untilICE(now time.Time, limit time.Duration) time.Duration {
+func (s *Session) untilICE(now time.Time, limit time.Duration) time.Duration {
 	due := s.iceDue.Load()
 	if due == 0 {
 		return limit

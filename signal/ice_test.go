@@ -1,4 +1,4 @@
-package signal
+package signal_test
 
 import (
 	"net/http"
@@ -6,19 +6,21 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"signalbox/signal"
 )
 
 // issuer is an ICEIssuer whose credentials live for ttl; it remembers who asked last.
 type issuer struct {
 	ttl   time.Duration
 	calls atomic.Int64
-	last  atomic.Pointer[ICERequest]
+	last  atomic.Pointer[signal.ICERequest]
 }
 
-func (i *issuer) ICEServers(r ICERequest) ([]ICEServer, time.Time) {
+func (i *issuer) ICEServers(r signal.ICERequest) ([]signal.ICEServer, time.Time) {
 	i.calls.Add(1)
 	i.last.Store(&r)
-	servers := []ICEServer{{URLs: []string{"turn:box:3478"}, Username: r.PeerID, Credential: "secret"}}
+	servers := []signal.ICEServer{{URLs: []string{"turn:box:3478"}, Username: r.PeerID, Credential: "secret"}}
 	if i.ttl == 0 {
 		return servers, time.Time{}
 	}
@@ -28,7 +30,7 @@ func (i *issuer) ICEServers(r ICERequest) ([]ICEServer, time.Time) {
 func TestICEIsForThePeer(t *testing.T) {
 	t.Parallel()
 	issuer := &issuer{ttl: time.Hour}
-	b := start(t, Options{ICE: issuer, Source: func(*http.Request) netip.Addr { return netip.MustParseAddr("192.0.2.7") }})
+	b := start(t, signal.Options{ICE: issuer, Source: func(*http.Request) netip.Addr { return netip.MustParseAddr("192.0.2.7") }})
 	c := b.dial(t)
 	began := time.Now()
 	c.send("hello", nil)
@@ -41,7 +43,7 @@ func TestICEIsForThePeer(t *testing.T) {
 	if life < 59*time.Minute || life > 61*time.Minute {
 		t.Errorf("expires in %v", life)
 	}
-	want := ICERequest{
+	want := signal.ICERequest{
 		PeerID: f.text("peerId"),
 		Host:   b.server.Listener.Addr().String(),
 		Source: netip.MustParseAddr("192.0.2.7"),
@@ -50,7 +52,7 @@ func TestICEIsForThePeer(t *testing.T) {
 		t.Errorf("issued for %+v, want %+v", got, want)
 	}
 	// A refused hello's id is nobody's: what was issued for it lives in no session.
-	if b.find("nobody") != nil || b.find(f.text("peerId")) == nil {
+	if b.Find("nobody") != nil || b.Find(f.text("peerId")) == nil {
 		t.Error("the directory is wrong")
 	}
 }
@@ -60,7 +62,7 @@ func TestICEIsForThePeer(t *testing.T) {
 func TestICEIsPushedAtHalfLife(t *testing.T) {
 	t.Parallel()
 	issuer := &issuer{ttl: 2 * time.Second}
-	b := start(t, Options{ICE: issuer})
+	b := start(t, signal.Options{ICE: issuer})
 	began := time.Now()
 	c := b.hello(t, nil)
 	for n := range 2 {
@@ -79,20 +81,20 @@ func TestICEIsPushedAtHalfLife(t *testing.T) {
 func TestICEWithoutLife(t *testing.T) {
 	t.Parallel()
 	forever := &issuer{}
-	c := start(t, Options{ICE: forever}).dial(t)
+	c := start(t, signal.Options{ICE: forever}).dial(t)
 	c.send("hello", nil)
 	if f := c.expect("welcome"); f["iceExpiresAt"] != 0.0 {
 		t.Errorf("got %v", f)
 	}
 
 	late := &issuer{ttl: -time.Hour}
-	c = start(t, Options{ICE: late}).hello(t, nil)
+	c = start(t, signal.Options{ICE: late}).hello(t, nil)
 	c.settle()
 	if n := late.calls.Load(); n > 2 {
 		t.Errorf("asked %d times", n)
 	}
 
-	c = start(t, Options{}).dial(t)
+	c = start(t, signal.Options{}).dial(t)
 	c.send("hello", nil)
 	if f := c.expect("welcome"); len(f["iceServers"].([]any)) != 0 || f["iceExpiresAt"] != 0.0 {
 		t.Errorf("got %v", f)

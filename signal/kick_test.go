@@ -1,23 +1,26 @@
-package signal
+package signal_test
 
 import (
 	"net/netip"
 	"testing"
 	"time"
+
+	"signalbox/internal/source"
+	"signalbox/signal"
 )
 
 func TestKickEndsSessionsAndABanKeepsThemOut(t *testing.T) {
 	t.Parallel()
-	told := &memberLog{}
-	b := start(t, Options{Members: told})
+	told, bans := &memberLog{}, source.NewBans()
+	b := start(t, signal.Options{Members: told, Bans: bans})
 	ada := b.hello(t, frame{"name": "Ada", "user": "ada"})
 	ada.send("join", frame{"room": "tea"})
 	ada.expect("joined")
 	bob := b.join(t, "tea", "Bob")
 	ada.expect("peer-joined")
 
-	b.Ban(Ban{User: "ada", Until: time.Now().Add(time.Hour)})
-	kicked := b.Kick(func(k Kicked) bool { return k.User == "ada" })
+	ban(t, bans, source.Ban{User: "ada", Until: time.Now().Add(time.Hour)})
+	kicked := b.Kick(func(k signal.Kicked) bool { return k.User == "ada" })
 	if len(kicked) != 1 || kicked[0].ID != ada.id || kicked[0].Source != netip.MustParseAddr("127.0.0.1") {
 		t.Fatalf("kicked %+v", kicked)
 	}
@@ -36,12 +39,19 @@ func TestKickEndsSessionsAndABanKeepsThemOut(t *testing.T) {
 	}
 	b.hello(t, frame{"user": "eve"})
 
-	b.Ban(Ban{Source: netip.MustParsePrefix("127.0.0.0/8"), Until: time.Now().Add(time.Hour)})
+	ban(t, bans, source.Ban{Source: netip.MustParsePrefix("127.0.0.0/8"), Until: time.Now().Add(time.Hour)})
 	again = b.dial(t)
 	again.send("hello", frame{"user": "carol"})
 	if f := again.expect("error"); f.text("code") != "kicked" {
 		t.Errorf("a banned source gets %v", f)
 	}
-	b.Ban(Ban{User: "ada", Source: netip.MustParsePrefix("127.0.0.0/8"), Until: time.Now()}) // over as it begins
+	ban(t, bans, source.Ban{User: "ada", Source: netip.MustParsePrefix("127.0.0.0/8"), Until: time.Now()}) // over as it begins
 	b.hello(t, frame{"user": "ada"})
+}
+
+func ban(t *testing.T, bans *source.Bans, b source.Ban) {
+	t.Helper()
+	if err := bans.Add(b, time.Now()); err != nil {
+		t.Fatal(err)
+	}
 }

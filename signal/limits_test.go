@@ -1,4 +1,4 @@
-package signal
+package signal_test
 
 import (
 	"errors"
@@ -9,26 +9,28 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"signalbox/signal"
 )
 
 func TestHelloInTime(t *testing.T) {
 	t.Parallel()
-	b := start(t, Options{}, func(l *limits) { l.hello = 2 * time.Second })
+	b := start(t, signal.Options{}, func(l *signal.Limits) { l.Hello = 2 * time.Second })
 	c := b.dial(t)
-	c.expectError(CodeHelloFirst)
+	c.expectError(signal.CodeHelloFirst)
 	c.expectClose(4004)
-	eventually(t, "it is counted", func() bool { return b.Snapshot().Refusals[CodeHelloFirst] == 1 })
+	eventually(t, "it is counted", func() bool { return b.Snapshot().Refusals[signal.CodeHelloFirst] == 1 })
 
 	// Whoever has said hello may be silent.
 	greeted := b.hello(t, nil)
 	late := b.dial(t)
-	late.expectError(CodeHelloFirst)
+	late.expectError(signal.CodeHelloFirst)
 	greeted.settle()
 }
 
 func TestHelloDeadlineIsNotExtended(t *testing.T) {
 	t.Parallel()
-	b := start(t, Options{}, func(l *limits) { l.hello = 200 * time.Millisecond })
+	b := start(t, signal.Options{}, func(l *signal.Limits) { l.Hello = 200 * time.Millisecond })
 	c := b.dial(t)
 	var closed bool
 	for began := time.Now(); !closed && time.Since(began) < patience; {
@@ -36,71 +38,71 @@ func TestHelloDeadlineIsNotExtended(t *testing.T) {
 			break
 		}
 		f, err := c.read()
-		closed = err != nil || f["code"] == string(CodeHelloFirst)
+		closed = err != nil || f["code"] == string(signal.CodeHelloFirst)
 	}
 	eventually(t, "the connection is over", func() bool { return b.Snapshot().Connections == 0 })
 }
 
 func TestTooLarge(t *testing.T) {
 	t.Parallel()
-	b := start(t, Options{MaxFrame: 1000})
+	b := start(t, signal.Options{MaxFrame: 1000})
 	fits := `{"type":"ping","x":"` + strings.Repeat("x", 1000-22) + `"}`
 	c := b.hello(t, nil)
 	c.write(fits)
 	c.expect("pong")
 	c.write(fits + " ")
-	c.expectError(CodeTooLarge)
+	c.expectError(signal.CodeTooLarge)
 	c.expectClose(4501)
 }
 
 // A frame that never ends is refused when it has reached the limit, not when it is complete.
 func TestTooLargeInPieces(t *testing.T) {
 	t.Parallel()
-	b := start(t, Options{MaxFrame: 1000})
+	b := start(t, signal.Options{MaxFrame: 1000})
 	c := b.hello(t, nil)
 	w, err := c.ws.NextWriter(websocket.TextMessage)
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.Write([]byte(strings.Repeat("x", 100_000))) // more than the client's buffer, so that fragments leave
-	c.expectError(CodeTooLarge)
+	c.expectError(signal.CodeTooLarge)
 	c.expectClose(4501)
 }
 
 func TestBinaryIsRefused(t *testing.T) {
 	t.Parallel()
-	b := start(t, Options{})
+	b := start(t, signal.Options{})
 	c := b.hello(t, nil)
 	if err := c.ws.WriteMessage(websocket.BinaryMessage, []byte(`{"type":"ping"}`)); err != nil {
 		t.Fatal(err)
 	}
-	c.expectError(CodeBadFrame)
+	c.expectError(signal.CodeBadFrame)
 	c.settle()
 }
 
 func TestNonsenseEnds(t *testing.T) {
 	t.Parallel()
-	b := start(t, Options{}, func(l *limits) { l.badFrames = 3 })
+	b := start(t, signal.Options{}, func(l *signal.Limits) { l.BadFrames = 3 })
 	c := b.hello(t, nil)
 	for range 2 {
 		c.write("nonsense")
-		c.expectError(CodeBadFrame)
+		c.expectError(signal.CodeBadFrame)
 	}
 	c.settle() // one good frame forgives
 	for range 3 {
 		c.write("nonsense")
-		c.expectError(CodeBadFrame)
+		c.expectError(signal.CodeBadFrame)
 	}
 	c.expectClose(4500)
 }
 
 // patientEnd is for clients that go on sending: they get to read why they were closed, however long
 // they are at it.
-func patientEnd(l *limits) { l.linger = patience }
+func patientEnd(l *signal.Limits) { l.Linger = patience }
 
 func TestRate(t *testing.T) {
 	t.Parallel()
-	b := start(t, Options{Rate: 5}, patientEnd) // 20 at once, and then 5 a second
+	b := start(t, signal.Options{Rate: 5}, patientEnd) // 20 at once, and then 5 a second
 	c := b.hello(t, nil)
 	for range 100 {
 		c.send("ping", frame{"id": "1"})
@@ -121,7 +123,7 @@ func TestRate(t *testing.T) {
 		switch {
 		case f["type"] == "pong":
 			pongs++
-		case f["code"] == string(CodeRateLimited):
+		case f["code"] == string(signal.CodeRateLimited):
 			refused++
 		}
 	}
@@ -133,14 +135,14 @@ func TestRate(t *testing.T) {
 
 func TestPingFloodEnds(t *testing.T) {
 	t.Parallel()
-	b := start(t, Options{Rate: 5}, patientEnd)
+	b := start(t, signal.Options{Rate: 5}, patientEnd)
 	c := b.hello(t, nil)
 	for range 200 {
 		if c.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(patience)) != nil {
 			break
 		}
 	}
-	c.expectError(CodeRateLimited)
+	c.expectError(signal.CodeRateLimited)
 	c.expectClose(4003)
 }
 
@@ -151,7 +153,7 @@ func TestSessionLimits(t *testing.T) {
 		addr, _ := netip.ParseAddr(r.Header.Get("Test-Source"))
 		return addr
 	}
-	b := start(t, Options{Sessions: 5, SessionsPerSource: 2, Source: source})
+	b := start(t, signal.Options{Sessions: 5, SessionsPerSource: 2, Source: source})
 	from := func(source string) *peerConn {
 		ws, _, err := b.tryDial(http.Header{"Test-Source": {source}})
 		if err != nil {
@@ -164,7 +166,7 @@ func TestSessionLimits(t *testing.T) {
 	refused := func(source string) {
 		t.Helper()
 		c := from(source)
-		c.expectError(CodeRateLimited)
+		c.expectError(signal.CodeRateLimited)
 		c.expectClose(4003)
 	}
 	first := from("192.0.2.1")
@@ -185,13 +187,13 @@ func TestSessionLimits(t *testing.T) {
 // Refusing costs a little; beyond that there is no word.
 func TestRefusalsAreBounded(t *testing.T) {
 	t.Parallel()
-	b := start(t, Options{Sessions: 1}, func(l *limits) { l.refusing = 0 })
+	b := start(t, signal.Options{Sessions: 1}, func(l *signal.Limits) { l.Refusing = 0 })
 	b.hello(t, nil)
 	c := b.dial(t)
 	if f, err := c.read(); err == nil {
 		t.Errorf("got %v", f)
 	}
-	if n := b.Snapshot().Refusals[CodeRateLimited]; n != 1 {
+	if n := b.Snapshot().Refusals[signal.CodeRateLimited]; n != 1 {
 		t.Errorf("%d refusals counted", n)
 	}
 }

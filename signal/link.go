@@ -4,70 +4,116 @@ import (
 	"net/netip"
 	"sync/atomic"
 	"time"
+
+	"signalbox/internal/source"
 )
 
-// A transport carries one session's frames. It reads them to link.receive, calls link.finish when
-// there will be no more, and writes what link.feed holds.
-type transport interface {
-	// abort cuts the connection without another word.
-	abort()
-}
-
-// link is one connection of a client, and the session that it carries: one of its own until the
-// client resumes another.
-type link struct {
+// Link is one connection of a client, and the session that it carries: one of its own until the
+// client resumes another. Its life, in this order: Connect, Begin, then Receive by whoever reads and
+// Pump by whoever writes, Finish, and Close when Pump has returned.
+type Link struct {
 	// set when the connection is opened
-	hub       *Hub
-	client    client
-	block     netip.Prefix // whom it counts for
-	opened    time.Time
-	transport transport
-	feed      *feed
-	lastEvent uint64 // the last frame that the client has, if the request has said so
+	hub     *Hub
+	client  Client
+	block   netip.Prefix // whom it counts for
+	feed    *feed
+	opened  time.Time // set by Begin, as is carrier
+	carrier Carrier
 
-	// goingAway says that the client has closed the connection as a page that is closed or left
-	// does; owned by the reader.
-	goingAway bool
+	// owned by the reader
+	leaving bool // the client has closed the connection as a page that is closed or left does
+	refused bool // it counts in Hub.refusing
 
 	placed bool // it counts against the limits; guarded by the hub's lock
 
-	session atomic.Pointer[session]
+	session atomic.Pointer[Session]
 }
 
-// newLink makes the connection known to a session of its own. stop wakes its reader.
-func newLink(h *Hub, from client, t transport, stop func()) *link {
-	l := &link{hub: h, client: from, block: sourceBlock(from.source), opened: time.Now(), transport: t,
-		feed: newFeed(stop)}
-	s := newSession(h, l, l.opened)
+// Connect counts a connection that is about to be opened among those that Close waits for. It fails
+// when the hub is closed. Whatever comes of it, the link has to be closed.
+func (h *Hub) Connect(from Client) (*Link, error) {
+	if !h.enter() {
+		return nil, Refuse(CodeShuttingDown, "")
+	}
+	l := &Link{hub: h, client: from, block: source.Of(from.Source)}
+	l.feed = newFeed(l.stop)
+	return l, nil
+}
+
+func (l *Link) stop() { l.carrier.Stop() }
+
+// Begin opens the connection, with a session of its own that nobody knows. It fails with a Refusal if
+// there is no place for it: then it is over already, and Pump tells the client why; or it is cut, if
+// too many are being told so.
+func (l *Link) Begin(d Dialect, c Carrier) error {
+	h := l.hub
+	l.carrier, l.opened = c, time.Now()
+	s := newSession(h, d, &l.client, l.opened)
+	s.link = l
 	l.session.Store(s)
-	s.out.attach(l.feed, 0, nil, nil)
-	return l
+	s.out.attach(l.feed, nil)
+	err := h.admit(l)
+	if err == nil {
+		return nil
+	}
+	l.refused = true
+	if h.refusing.Add(1) <= int32(h.limits.Refusing) {
+		l.Dismiss(err)
+		return err
+	}
+	h.stats.refuse(RefusalOf(err).Code)
+	s.out.close(CodeLost, nil)
+	c.Abort()
+	return err
 }
 
-// receive processes one frame and tells whether the connection goes on.
-func (l *link) receive(frame []byte) bool {
-	return l.do(func(s *session) bool { return s.receive(frame) })
+// Session is the one that the link carries now. It may be another one at any time, since a client
+// resumes.
+func (l *Link) Session() *Session { return l.session.Load() }
+
+// Receive has the session's dialect process one frame, and tells whether the connection goes on. The
+// frame is good for use again when it returns.
+func (l *Link) Receive(f Frame) bool {
+	return l.do(func(s *Session) bool { return s.receive(l, f) })
 }
 
-// refuse is receive for what is no frame.
-func (l *link) refuse(why *refusal) bool {
-	return l.do(func(s *session) bool { return s.refuse("", why) })
+// Dismiss ends the session for a reason of the carrier's.
+func (l *Link) Dismiss(why error) {
+	l.do(func(s *Session) bool {
+		s.close(RefusalOf(why).Code, lastWord(why))
+		return false
+	})
 }
 
-// dismiss ends the session with a refusal as its last word.
-func (l *link) dismiss(why *refusal) bool {
-	return l.do(func(s *session) bool { return s.dismiss("", why) })
+// Ping counts a sign of life that is no frame against the session's limits. It reports whether the
+// connection goes on.
+func (l *Link) Ping() bool {
+	if s := l.session.Load(); !s.keepsPace() && s.exhausted() {
+		l.Dismiss(Refuse(CodeRateLimited, "too many pings"))
+		return false
+	}
+	return true
+}
+
+// Confirm notes that the client has the session's events up to seq, and that it is there. A seq of
+// the client's own making harms nobody else.
+func (l *Link) Confirm(seq uint64) bool {
+	return l.do(func(s *Session) bool {
+		s.Confirm(seq)
+		s.heard()
+		return true
+	})
 }
 
 // do has the session do something, unless another connection carries it by now.
-func (l *link) do(work func(*session) bool) bool {
+func (l *Link) do(work func(*Session) bool) bool {
 	s := l.lock()
 	defer s.work.Unlock()
 	return s.link == l && work(s)
 }
 
 // lock takes the work of the session that the connection carries.
-func (l *link) lock() *session {
+func (l *Link) lock() *Session {
 	for {
 		s := l.session.Load()
 		s.work.Lock()
@@ -78,31 +124,108 @@ func (l *link) lock() *session {
 	}
 }
 
-// finish is the end of the connection, and of the session too, unless it can wait for its client to
-// come back. The code is what ends the session; "" is a connection that was lost.
-func (l *link) finish(code Code) {
+// Wake makes Pump call the carrier's Write soon.
+func (l *Link) Wake() { l.feed.wake() }
+
+// Leaving notes that the client has closed the connection as a page does that is closed or left.
+// Finish follows.
+func (l *Link) Leaving() { l.leaving = true }
+
+// Finish is the end of the connection, and of the session too, unless it can wait for its client to
+// come back. The code is what ends the session; CodeLost is a connection that was lost, or whose end
+// the session knows already.
+func (l *Link) Finish(code Code) {
 	s := l.lock()
 	defer s.work.Unlock()
-	switch {
+	switch window := s.terms.Outlives; {
 	case s.link != l: // another connection carries it
-	case code == "" && l.hub.opts.Resume > 0 && s.greeted.Load() && s.out.detach(l.feed):
-		window := l.hub.opts.Resume
-		if l.goingAway {
-			window = min(window, l.hub.limits.goingAway)
+	case code == CodeLost && window > 0 && s.greeted.Load() && s.out.detach(l.feed):
+		if l.leaving {
+			window = min(window, l.hub.limits.GoingAway)
 		}
+		l.hub.running.Add(1)
 		s.linger(window)
+		l.hub.stats.lost.Add(1)
+		l.hub.log.Debug("connection lost", "peer", s.self.ID, "src", s.client.Load().Source)
 	default:
 		s.end(code)
 	}
 }
 
-// greeted tells whether the client has said hello, or resumed.
-func (l *link) greeted() bool { return l.session.Load().greeted.Load() }
+// Close forgets a connection that is over, or never began.
+func (l *Link) Close() {
+	h := l.hub
+	defer h.running.Done()
+	if l.refused {
+		h.refusing.Add(-1)
+	}
+	if s := l.session.Load(); s != nil {
+		s.out.abandon(l.feed)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.links, l)
+	h.unplace(l)
+}
 
-// patience tells how long a client that was heard last at that time may be silent.
-func (l *link) patience(heard time.Time) time.Time {
-	if l.greeted() {
+// Greeted reports whether the client has said hello, or resumed.
+func (l *Link) Greeted() bool { return l.session.Load().greeted.Load() }
+
+// Patience is until when a client that was heard last at that time may be silent.
+func (l *Link) Patience(heard time.Time) time.Time {
+	if l.Greeted() {
 		return heard.Add(l.hub.opts.deadAfter())
 	}
-	return l.opened.Add(l.hub.limits.hello) // only a hello extends the time for the hello
+	return l.opened.Add(l.hub.limits.Hello) // only a hello extends the time for the hello
+}
+
+// Linger is how long a client may take to close its end when we have closed ours.
+func (l *Link) Linger() time.Duration { return l.hub.limits.Linger }
+
+// Code is why the connection is over, once Pump has returned.
+func (l *Link) Code() Code { return l.feed.code }
+
+// admit gives a connection its place, if there is one.
+func (h *Hub) admit(l *Link) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.links[l] = struct{}{}
+	switch {
+	case h.closing:
+		return Refuse(CodeShuttingDown, "")
+	case h.opts.Sessions > 0 && h.places.all >= h.withSpare(h.opts.Sessions):
+		return errFull
+	case h.opts.SessionsPerSource > 0 && h.places.bySource[l.block].all >= h.withSpare(h.opts.SessionsPerSource):
+		return errSourceFull
+	case !h.arrivals.Allow(l.client.Source, l.opened):
+		return errTooManyConnections
+	}
+	l.placed = true
+	h.places.take(l.block, 1, 0)
+	h.stats.connections.Add(1)
+	return nil
+}
+
+var (
+	errFull       = Refuse(CodeRateLimited, "the server has as many sessions as it takes")
+	errSourceFull = Refuse(CodeRateLimited, "your network address has as many sessions as one may have")
+
+	errTooManyConnections = Refuse(CodeRateLimited, "too many connections from your network address in a short time")
+)
+
+// withSpare lets some more connections in than sessions: those that come to resume one need no
+// place for good.
+func (h *Hub) withSpare(limit int) int {
+	if h.opts.Resume == 0 {
+		return limit
+	}
+	return limit + limit/8 + 8
+}
+
+// unplace gives a connection's place back. mu is held.
+func (h *Hub) unplace(l *Link) {
+	if l.placed {
+		l.placed = false
+		h.places.take(l.block, -1, 0)
+	}
 }

@@ -1,6 +1,6 @@
 //go:build unix
 
-package signal
+package signal_test
 
 import (
 	"bufio"
@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"signalbox/signal"
 )
 
 // cpuSeconds is what this process has used so far.
@@ -38,7 +40,7 @@ func TestServesAHub(t *testing.T) {
 	if os.Getenv(hubEnv) == "" {
 		return // there is nothing to test here
 	}
-	b := start(t, Options{Resume: time.Minute})
+	b := start(t, signal.Options{Resume: time.Minute})
 	fmt.Println("hub at", b.url())
 	for commands := bufio.NewScanner(os.Stdin); commands.Scan(); {
 		heap, stacks := memory()

@@ -1,4 +1,4 @@
-package signal
+package signal_test
 
 import (
 	"fmt"
@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"signalbox/signal"
 )
 
 // memberLog notes what a relay would be told.
@@ -49,7 +51,7 @@ func (l *memberLog) await(t *testing.T, event string) {
 func TestMembersAreTold(t *testing.T) {
 	t.Parallel()
 	told := &memberLog{}
-	b := start(t, Options{Members: told, Claims: true, Calls: true})
+	b := start(t, signal.Options{Members: told, Claims: true, Calls: true})
 	ada, bob := b.hello(t, frame{"name": "Ada"}), b.hello(t, frame{"name": "Bob", "user": "bob"})
 	told.await(t, "opened "+ada.id+" 127.0.0.1")
 
@@ -96,11 +98,11 @@ func TestClaims(t *testing.T) {
 		`"candidate: candidate:candidate:"`:                                                                                "[]",
 		`{}`:                                                                                                               "[]",
 	} {
-		if got := fmt.Sprint(claims([]byte(text))); got != want {
+		if got := fmt.Sprint(signal.Claims([]byte(text))); got != want {
 			t.Errorf("%s: %s, want %s", text, got, want)
 		}
 	}
-	if n := len(claims([]byte(strings.Repeat("candidate:1 1 udp 1 192.0.2.1 5 typ host\n", 1000)))); n != maxClaims {
+	if n := len(signal.Claims([]byte(strings.Repeat("candidate:1 1 udp 1 192.0.2.1 5 typ host\n", 1000)))); n != signal.MaxClaims {
 		t.Errorf("%d claims of one signal", n)
 	}
 }
@@ -109,7 +111,7 @@ func FuzzClaims(f *testing.F) {
 	f.Add([]byte(`{"candidate":"candidate:1 1 udp 1 192.0.2.1 5 typ host"}`))
 	f.Add([]byte(`a=candidate:2 1 UDP 1 2001:db8::1 5 typ relay raddr ::`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		for _, addr := range claims(data) {
+		for _, addr := range signal.Claims(data) {
 			if !addr.IsValid() || addr.Zone() != "" || addr.Is4In6() {
 				t.Errorf("claim %v", addr)
 			}

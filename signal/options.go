@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"net/netip"
 	"time"
+
+	"signalbox/internal/source"
 )
 
 // Options configure a Hub. The zero value is usable: an open hub without limits and without ICE
@@ -36,6 +38,8 @@ type Options struct {
 
 	// Guard decides who may enter; nil lets everybody in.
 	Guard Guard
+	// Bans are who may not, whatever the guard says; nil: nobody. They may change.
+	Bans *source.Bans
 
 	// Resume is how long a session outlives its connection; 0: not at all.
 	Resume time.Duration
@@ -88,36 +92,36 @@ const (
 
 // limits are what the protocol fixes and an operator has no reason to change. Tests shorten them.
 type limits struct {
-	hello     time.Duration // from the connection to its hello
-	write     time.Duration // for one batch of frames to leave
-	linger    time.Duration // for a client to close its end once we have closed ours
-	goingAway time.Duration // for a page that was closed to come back, since it was only reloaded
-	backlog   int           // frames that wait in an outbox
-	bytes     int           // bytes that wait in an outbox
-	badFrames int           // in a row
-	volume    int           // bytes a second of one session, with a burst of 4 s worth; holds if Options.Rate does
+	Hello     time.Duration // from the connection to its hello
+	Write     time.Duration // for one batch of frames to leave
+	Linger    time.Duration // for a client to close its end once we have closed ours
+	GoingAway time.Duration // for a page that was closed to come back, since it was only reloaded
+	Backlog   int           // frames that wait in an outbox
+	Bytes     int           // bytes that wait in an outbox
+	BadFrames int           // in a row
+	Volume    int           // bytes a second of one session, with a burst of 4 s worth; holds if Options.Rate does
 	// connections a second from one source, with a burst of 32 s worth; holds if
 	// Options.SessionsPerSource does
-	arrivals int
-	joins    int // joins a second from one source; the same
-	calls    int // peers that one session has called
-	refusing int // connections that are being told why they aren't served
+	Arrivals int
+	Joins    int // joins a second from one source; the same
+	Calls    int // peers that one session has called
+	Refusing int // connections that are being told why they aren't served
 }
 
 func defaultLimits() limits {
 	return limits{
-		hello:     10 * time.Second,
-		write:     10 * time.Second,
-		linger:    time.Second,
-		goingAway: 5 * time.Second,
-		backlog:   4096,
-		bytes:     1 << 20,
-		badFrames: 16,
-		volume:    1 << 20,
-		arrivals:  64,
-		joins:     256,
-		calls:     1024,
-		refusing:  64,
+		Hello:     10 * time.Second,
+		Write:     10 * time.Second,
+		Linger:    time.Second,
+		GoingAway: 5 * time.Second,
+		Backlog:   4096,
+		Bytes:     1 << 20,
+		BadFrames: 16,
+		Volume:    1 << 20,
+		Arrivals:  64,
+		Joins:     256,
+		Calls:     1024,
+		Refusing:  64,
 	}
 }
 
@@ -157,11 +161,14 @@ func (o Options) withDefaults() (Options, error) {
 		o.ResumeKey = make([]byte, 32)
 		rand.Read(o.ResumeKey) // never fails: the runtime ends the process first
 	}
+	if o.Bans == nil {
+		o.Bans = source.NewBans()
+	}
 	if o.Members == nil {
 		o.Members = noMembers{}
 	}
 	if o.Source == nil {
-		o.Source = remoteAddr
+		o.Source = source.OfRequest
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

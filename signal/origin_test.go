@@ -1,10 +1,12 @@
-package signal
+package signal_test
 
 import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"signalbox/signal"
 )
 
 func TestOriginRule(t *testing.T) {
@@ -54,7 +56,7 @@ func TestOriginRule(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			h := newHub(t, Options{AllowedOrigins: test.allowed})
+			h := newHub(t, signal.Options{AllowedOrigins: test.allowed})
 			r := httptest.NewRequest(http.MethodGet, "/signal", nil)
 			r.Host = test.host
 			for _, origin := range test.origins {
@@ -69,7 +71,7 @@ func TestOriginRule(t *testing.T) {
 
 func TestForeignOriginIsRefused(t *testing.T) {
 	t.Parallel()
-	b := start(t, Options{})
+	b := start(t, signal.Options{})
 	_, response, err := b.tryDial(http.Header{"Origin": {"https://evil.example"}})
 	if err == nil || response == nil || response.StatusCode != http.StatusForbidden {
 		t.Fatalf("got %v, %v", response, err)
@@ -87,17 +89,17 @@ func TestForeignOriginIsRefused(t *testing.T) {
 func TestWrongOptions(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
-		opts Options
+		opts signal.Options
 		want string
 	}{
-		{Options{AllowedOrigins: []string{"app.example"}}, `"app.example"`},
-		{Options{AllowedOrigins: []string{"https://app.example/"}}, `"https://app.example/"`},
-		{Options{AllowedOrigins: []string{"https://*.example"}}, `"https://*.example"`},
-		{Options{RoomCapacity: -1}, "RoomCapacity"},
-		{Options{Heartbeat: -1}, "Heartbeat"},
-		{Options{Rate: -1}, "Rate"},
+		{signal.Options{AllowedOrigins: []string{"app.example"}}, `"app.example"`},
+		{signal.Options{AllowedOrigins: []string{"https://app.example/"}}, `"https://app.example/"`},
+		{signal.Options{AllowedOrigins: []string{"https://*.example"}}, `"https://*.example"`},
+		{signal.Options{RoomCapacity: -1}, "RoomCapacity"},
+		{signal.Options{Heartbeat: -1}, "Heartbeat"},
+		{signal.Options{Rate: -1}, "Rate"},
 	} {
-		if _, err := New(test.opts); err == nil || !strings.Contains(err.Error(), test.want) {
+		if _, err := signal.New(test.opts); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%+v: %v", test.opts, err)
 		}
 	}

@@ -3,14 +3,12 @@ package signal
 import (
 	"slices"
 	"sync"
-	"sync/atomic"
 )
 
-// outFrame is an encoded message and its place in the session's order; seq 0 has none.
-type outFrame struct {
-	seq  uint64
-	body []byte // never changed: other sessions may have it, too
-	many bool   // it goes to many
+// item is a parcel and its place in the session's order; seq 0 has none.
+type item struct {
+	seq uint64
+	*parcel
 }
 
 // outbox is what a session has to say to its client: in order, numbered, bounded in count and
@@ -22,13 +20,14 @@ type outFrame struct {
 // as may wait may also be unconfirmed; then nothing is taken until the client confirms.
 type outbox struct {
 	// set by newOutbox
+	voice               *voice // encodes what is taken
 	maxFrames, maxBytes int    // of what waits, and again of what is unconfirmed
 	keeps               bool   // whether taken frames stay
 	store               *store // that all outboxes share
 
 	mu           sync.Mutex
-	queue        []outFrame // taken ones, which are all numbered, then those that wait
-	taken        int        // of the queue
+	queue        []item // taken ones, which are all numbered, then those that wait
+	taken        int    // of the queue
 	takenBytes   int
 	waitingBytes int
 	// frames of those that wait, the first ones: what a broken connection has left, which is
@@ -43,55 +42,9 @@ type outbox struct {
 	reason    Code // set when closed; "" = nothing to tell the client
 }
 
-// feed is one connection's hold on an outbox. One goroutine, the connection's writer, takes.
-type feed struct {
-	ready chan struct{} // capacity 1: there is something to take, or the end to see
-	stop  func()        // wakes the connection's reader, since the end has come; called under the outbox's lock
-
-	box  atomic.Pointer[outbox]
-	code Code // owned by the writer: why it was over, once take has said so
-
-	// Guarded by the outbox's lock.
-	why  Code
-	last []byte // said in place of what waits; nil = nothing
+func newOutbox(v *voice, maxFrames, maxBytes int, keeps bool, shared *store) *outbox {
+	return &outbox{voice: v, maxFrames: maxFrames, maxBytes: maxBytes, keeps: keeps, store: shared}
 }
-
-func newFeed(stop func()) *feed { return &feed{ready: make(chan struct{}, 1), stop: stop} }
-
-// take hands over what the client may get now, in a slice that is made of emptied, and tells
-// whether that was the end.
-func (f *feed) take(emptied []outFrame) (batch []outFrame, over bool) {
-	for {
-		o := f.box.Load()
-		batch, over = o.take(f, emptied)
-		if !over || f.box.Load() == o { // else it was moved to another outbox meanwhile
-			return batch, over
-		}
-	}
-}
-
-func (f *feed) wake() {
-	select {
-	case f.ready <- struct{}{}:
-	default:
-	}
-}
-
-func newOutbox(maxFrames, maxBytes int, keeps bool, shared *store) *outbox {
-	return &outbox{maxFrames: maxFrames, maxBytes: maxBytes, keeps: keeps, store: shared}
-}
-
-// store counts the bytes in all outboxes of a hub, a broadcast's once for each. When there are too
-// many, an outbox that has more than its fair share forgets what was taken, so that its session
-// can't be resumed from there; one in which more than that waits is overflown. So clients that
-// don't read, each within its own limits, don't fill the memory together.
-type store struct {
-	limit, share int // bytes
-	used         atomic.Int64
-}
-
-// crowded tells whether an outbox that holds so much must not take more.
-func (st *store) crowded(bytes int) bool { return bytes > st.share && st.used.Load() > int64(st.limit) }
 
 // unlock ends what has changed the queue.
 func (o *outbox) unlock() {
@@ -115,9 +68,9 @@ const (
 	refused
 )
 
-// put queues an encoded message. A single one is taken whatever its size: the limits bound what
+// put queues a parcel. A single one is taken whatever its size: the limits bound what
 // waits behind it.
-func (o *outbox) put(frame outFrame, sequenced bool) verdict {
+func (o *outbox) put(p *parcel, numbered bool) verdict {
 	o.mu.Lock()
 	defer o.unlock()
 	if o.closed {
@@ -127,57 +80,58 @@ func (o *outbox) put(frame outFrame, sequenced bool) verdict {
 		o.forget(o.takenSeq) // memory comes before the chance to resume
 	}
 	waiting, bytes := len(o.queue)-o.taken-o.owed, o.waitingBytes-o.owedBytes
-	if waiting > 0 && (waiting >= 2*o.maxFrames || bytes+len(frame.body) > 2*o.maxBytes) ||
+	if waiting > 0 && (waiting >= 2*o.maxFrames || bytes+p.size > 2*o.maxBytes) ||
 		o.store.crowded(o.waitingBytes) {
 		return overflown
 	}
-	if sequenced {
+	it := item{parcel: p}
+	if numbered {
 		o.seq++
-		frame.seq = o.seq
+		it.seq = o.seq
 	}
-	o.append(frame)
-	if waiting > 0 && (waiting >= o.maxFrames || bytes+len(frame.body) > o.maxBytes) {
+	o.append(it)
+	if waiting > 0 && (waiting >= o.maxFrames || bytes+p.size > o.maxBytes) {
 		return crowded
 	}
 	return queued
 }
 
-func (o *outbox) append(frame outFrame) {
-	o.queue = append(o.queue, frame)
-	o.waitingBytes += len(frame.body)
+func (o *outbox) append(it item) {
+	o.queue = append(o.queue, it)
+	o.waitingBytes += it.size
 	if o.feed != nil {
 		o.feed.wake()
 	}
 }
 
 // take is feed.take for this outbox.
-func (o *outbox) take(f *feed, emptied []outFrame) (batch []outFrame, over bool) {
+func (o *outbox) take(f *feed, emptied []item) (batch []item, over bool) {
 	o.mu.Lock()
 	defer o.unlock()
 	batch = emptied[:0]
 	if o.feed != f {
 		f.code = f.why
 		if f.last != nil {
-			batch = append(batch, outFrame{body: f.last})
+			batch = append(batch, item{parcel: f.last})
 		}
 		return batch, true
 	}
 	next, kept := o.taken, o.taken
 	for ; next < len(o.queue) && (o.closed || !o.full()); next++ {
-		frame := o.queue[next]
-		batch = append(batch, frame)
-		o.waitingBytes -= len(frame.body)
+		it := o.queue[next]
+		batch = append(batch, it)
+		o.waitingBytes -= it.size
 		if o.owed > 0 {
-			o.owed, o.owedBytes = o.owed-1, o.owedBytes-len(frame.body)
+			o.owed, o.owedBytes = o.owed-1, o.owedBytes-it.size
 		}
-		if frame.seq == 0 {
+		if it.seq == 0 {
 			continue
 		}
-		o.takenSeq = frame.seq
+		o.takenSeq = it.seq
 		if o.keeps {
-			o.queue[kept] = frame
+			o.queue[kept] = it
 			kept++
-			o.taken, o.takenBytes = kept, o.takenBytes+len(frame.body)
+			o.taken, o.takenBytes = kept, o.takenBytes+it.size
 		}
 	}
 	o.drop(kept, next)
@@ -217,7 +171,7 @@ func (o *outbox) confirm(seq uint64) {
 func (o *outbox) forget(seq uint64) {
 	n := 0
 	for ; n < o.taken && o.queue[n].seq <= seq; n++ {
-		o.takenBytes -= len(o.queue[n].body)
+		o.takenBytes -= o.queue[n].size
 	}
 	o.drop(0, n)
 	o.taken -= n
@@ -231,39 +185,55 @@ func (o *outbox) progress() (takenSeq uint64, urgent bool) {
 	return o.takenSeq, 2*o.taken > o.maxFrames || 2*o.takenBytes > min(o.maxBytes, o.store.share)
 }
 
-// attach makes f the one that takes: first the greeting, if not nil, then all that follows the
-// frame seq, which is the last that the client has. It fails if that is not here any more, or never
-// was, and if the outbox is closed. Whoever took before is told that it was replaced.
-func (o *outbox) attach(f *feed, seq uint64, greeting, replaced []byte) bool {
+// resume is attach for a client that says what it has: first it gets the greeting, then all that
+// follows the event seq. It fails if that is not here any more, or never was, and if the outbox is
+// closed.
+func (o *outbox) resume(f *feed, seq uint64, greeting, replaced *parcel) bool {
 	o.mu.Lock()
 	defer o.unlock()
 	if o.closed || seq > o.seq || seq < o.oldest()-1 {
 		return false
 	}
+	// What is not numbered goes, too: a client asks again for answers that it missed.
+	o.queue = slices.DeleteFunc(o.queue, func(it item) bool { return it.seq <= seq })
+	o.queue = slices.Insert(o.queue, 0, item{parcel: greeting})
+	o.takenSeq = seq
+	o.hold(f, replaced)
+	return true
+}
+
+// attach makes f the one that takes what is here. It fails if the outbox is closed. Whoever took
+// before is told that it was replaced.
+func (o *outbox) attach(f *feed, replaced *parcel) bool {
+	o.mu.Lock()
+	defer o.unlock()
+	if o.closed {
+		return false
+	}
+	o.hold(f, replaced)
+	return true
+}
+
+// hold is what resume and attach have in common. mu is held.
+func (o *outbox) hold(f *feed, replaced *parcel) {
 	if o.feed != nil {
 		o.expel(CodeReplaced, replaced)
 	}
-	// What is not numbered goes, too: a client asks again for answers that it missed.
-	o.queue = slices.DeleteFunc(o.queue, func(frame outFrame) bool { return frame.seq <= seq })
-	if greeting != nil {
-		o.queue = slices.Insert(o.queue, 0, outFrame{body: greeting})
-	}
-	o.taken, o.takenBytes, o.takenSeq, o.waitingBytes = 0, 0, seq, 0
-	for _, frame := range o.queue {
-		o.waitingBytes += len(frame.body)
+	o.taken, o.takenBytes, o.waitingBytes = 0, 0, 0
+	for _, it := range o.queue {
+		o.waitingBytes += it.size
 	}
 	o.owed, o.owedBytes = len(o.queue), o.waitingBytes
 	o.feed = f
 	f.box.Store(o)
 	f.wake()
-	return true
 }
 
 // oldest is the first numbered frame that is still here, or the next one to come. mu is held.
 func (o *outbox) oldest() uint64 {
-	for _, frame := range o.queue {
-		if frame.seq != 0 {
-			return frame.seq
+	for _, it := range o.queue {
+		if it.seq != 0 {
+			return it.seq
 		}
 	}
 	return o.seq + 1
@@ -285,7 +255,7 @@ func (o *outbox) detach(f *feed) bool {
 }
 
 // release hands over what waits for a feed that is about to be attached elsewhere.
-func (o *outbox) release() (waiting []outFrame) {
+func (o *outbox) release() (waiting []item) {
 	o.mu.Lock()
 	defer o.unlock()
 	waiting = slices.Clone(o.queue[o.taken:])
@@ -310,7 +280,7 @@ func (o *outbox) clear() {
 
 // revoke ends a connection with a last word of its own, and tells whether it was the one that
 // takes; nil is the one that does. What waits goes on waiting.
-func (o *outbox) revoke(f *feed, code Code, last []byte) bool {
+func (o *outbox) revoke(f *feed, code Code, last *parcel) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.feed == nil || o.closed || f != nil && f != o.feed {
@@ -321,7 +291,7 @@ func (o *outbox) revoke(f *feed, code Code, last []byte) bool {
 }
 
 // expel is revoke with mu held.
-func (o *outbox) expel(code Code, last []byte) {
+func (o *outbox) expel(code Code, last *parcel) {
 	f := o.feed
 	o.feed = nil
 	f.why, f.last = code, last
@@ -332,7 +302,7 @@ func (o *outbox) expel(code Code, last []byte) {
 // close lets nothing more in. The first reason stays; it reports whether this was the first, and
 // whether there is a connection that will see it. What waits is still taken, and last after it, if
 // not nil; a slow client has shown that it won't read what waits, so that is dropped.
-func (o *outbox) close(reason Code, last []byte) (first, attached bool) {
+func (o *outbox) close(reason Code, last *parcel) (first, attached bool) {
 	o.mu.Lock()
 	defer o.unlock()
 	attached = o.feed != nil
@@ -347,7 +317,7 @@ func (o *outbox) close(reason Code, last []byte) (first, attached bool) {
 		return true, false
 	}
 	if last != nil {
-		o.append(outFrame{body: last})
+		o.append(item{parcel: last})
 	}
 	o.feed.wake()
 	o.feed.stop()

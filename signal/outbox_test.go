@@ -1,18 +1,32 @@
 package signal
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
-func bodies(batch []outFrame) (s string) {
-	for _, f := range batch {
-		s += string(f.body)
+func bodies(batch []item) (s string) {
+	for _, it := range batch {
+		for _, f := range it.frames {
+			s += string(f.Body)
+		}
 	}
 	return s
 }
 
+// said is a parcel of one frame.
+func said(body string) *parcel { return ready([]Frame{{Body: []byte(body)}}) }
+
+// take is what the feed's connection does.
+func take(f *feed) (batch []item, over bool) {
+	batch, _, over = f.take(nil)
+	return batch, over
+}
+
 // fed is an outbox with a connection.
 func fed(maxFrames, maxBytes int, keeps bool) (*outbox, *feed) {
-	o, f := newOutbox(maxFrames, maxBytes, keeps, &store{limit: 1 << 20}), newFeed(func() {})
-	o.attach(f, 0, nil, nil)
+	o, f := newOutbox(nil, maxFrames, maxBytes, keeps, &store{limit: 1 << 20}), newFeed(func() {})
+	o.attach(f, nil)
 	return o, f
 }
 
@@ -25,21 +39,21 @@ func TestOutboxIsBounded(t *testing.T) {
 	put := func(o *outbox, steps ...step) {
 		t.Helper()
 		for _, step := range steps {
-			if got := o.put(outFrame{body: []byte(step.body)}, true); got != step.want {
+			if got := o.put(said(step.body), true); got != step.want {
 				t.Fatalf("%s: %v, want %v", step.body, got, step.want)
 			}
 		}
 	}
 	o, f := fed(3, 10, false)
 	put(o, step{"a frame that alone is too much", queued}, step{"b", overflown}) // in bytes
-	f.take(nil)
+	take(f)
 	put(o, step{"a", queued}, step{"b", queued}, step{"c", queued},
 		step{"d", crowded}, step{"e", crowded}, step{"f", crowded}, step{"g", overflown}) // in count
-	batch, over := f.take(nil)
+	batch, over := take(f)
 	if bodies(batch) != "abcdef" || over || batch[0].seq != 2 || batch[5].seq != 7 {
 		t.Errorf("got %v", batch)
 	}
-	if batch, _ := f.take(batch); len(batch) != 0 {
+	if batch, _ := take(f); len(batch) != 0 {
 		t.Errorf("taken twice: %v", batch)
 	}
 }
@@ -52,18 +66,18 @@ func TestOutboxEnds(t *testing.T) {
 		"":         "last",
 	} {
 		o, f := fed(1, 1000, true)
-		o.put(outFrame{body: []byte("waiting, ")}, true)
-		if first, attached := o.close(reason, []byte("last")); !first || !attached {
+		o.put(said("waiting, "), true)
+		if first, attached := o.close(reason, said("last")); !first || !attached {
 			t.Error("not the first to close")
 		}
-		if first, _ := o.close(CodeInternal, []byte("too late")); first {
+		if first, _ := o.close(CodeInternal, said("too late")); first {
 			t.Error("closed twice")
 		}
-		if got := o.put(outFrame{body: []byte("late")}, true); got != refused {
+		if got := o.put(said("late"), true); got != refused {
 			t.Errorf("put after the end: %v", got)
 		}
 		<-f.ready
-		batch, over := f.take(nil)
+		batch, over := take(f)
 		if got, closed := o.end(); bodies(batch) != want || !over || got != reason || f.code != reason || !closed {
 			t.Errorf("%q: got %q, %v, %q, %v", reason, bodies(batch), over, got, closed)
 		}
@@ -75,31 +89,31 @@ func TestOutboxKeepsWhatIsUnconfirmed(t *testing.T) {
 	t.Parallel()
 	o, first := fed(4, 1000, true)
 	for _, body := range []string{"1", "2", "3"} {
-		o.put(outFrame{body: []byte(body)}, true)
+		o.put(said(body), true)
 	}
-	o.put(outFrame{body: []byte("answer")}, false)
-	if batch, _ := first.take(nil); bodies(batch) != "123answer" {
+	o.put(said("answer"), false)
+	if batch, _ := take(first); bodies(batch) != "123answer" {
 		t.Fatalf("took %q", bodies(batch))
 	}
 	o.confirm(1)
-	o.put(outFrame{body: []byte("4")}, true)
-	o.put(outFrame{body: []byte("another answer")}, false)
-	o.put(outFrame{body: []byte("5")}, true)
+	o.put(said("4"), true)
+	o.put(said("another answer"), false)
+	o.put(said("5"), true)
 
 	second := newFeed(func() {})
-	if o.attach(second, 0, nil, nil) {
+	if o.resume(second, 0, said(""), nil) {
 		t.Error("it went on from a frame that is gone")
 	}
-	if o.attach(second, 6, nil, nil) {
+	if o.resume(second, 6, said(""), nil) {
 		t.Error("it went on from a frame that never was")
 	}
-	if !o.attach(second, 2, []byte("hello again "), []byte("replaced")) {
+	if !o.resume(second, 2, said("hello again "), said("replaced")) {
 		t.Fatal("it doesn't go on")
 	}
-	if batch, over := first.take(nil); bodies(batch) != "replaced" || !over || first.code != CodeReplaced {
+	if batch, over := take(first); bodies(batch) != "replaced" || !over || first.code != CodeReplaced {
 		t.Errorf("the one before got %q, %v, %q", bodies(batch), over, first.code)
 	}
-	if batch, over := second.take(nil); bodies(batch) != "hello again 345" || over || batch[3].seq != 5 {
+	if batch, over := take(second); bodies(batch) != "hello again 345" || over || batch[3].seq != 5 {
 		t.Errorf("got %v, %v", batch, over)
 	}
 	o.confirm(5)
@@ -115,10 +129,10 @@ func TestOutboxesShareAStore(t *testing.T) {
 	shared := &store{limit: 100, share: 10}
 	var boxes []*outbox
 	for range 20 {
-		o := newOutbox(1000, 1000, true, shared)
+		o := newOutbox(nil, 1000, 1000, true, shared)
 		boxes = append(boxes, o)
 		for range 100 {
-			o.put(outFrame{body: []byte("a")}, true)
+			o.put(said("a"), true)
 		}
 	}
 	// The first takes all that it may itself, the others their share, and each one frame more than
@@ -142,9 +156,9 @@ func TestOutboxWaitsForConfirmation(t *testing.T) {
 	t.Parallel()
 	o, f := fed(2, 1000, true)
 	for _, body := range []string{"1", "2", "3"} {
-		o.put(outFrame{body: []byte(body)}, true)
+		o.put(said(body), true)
 	}
-	if batch, _ := f.take(nil); bodies(batch) != "12" {
+	if batch, _ := take(f); bodies(batch) != "12" {
 		t.Fatalf("took %q", bodies(batch))
 	}
 	if seq, urgent := o.progress(); seq != 2 || !urgent {
@@ -153,7 +167,33 @@ func TestOutboxWaitsForConfirmation(t *testing.T) {
 	<-f.ready
 	o.confirm(1)
 	<-f.ready
-	if batch, _ := f.take(nil); bodies(batch) != "3" {
+	if batch, _ := take(f); bodies(batch) != "3" {
 		t.Errorf("took %q", bodies(batch))
+	}
+}
+
+// When all outboxes together hold too much, those who read keep their sessions.
+func TestFullStoreSparesThoseWhoRead(t *testing.T) {
+	t.Parallel()
+	shared, l := &store{limit: 1 << 20, share: 64 << 10}, defaultLimits()
+	body := said(strings.Repeat("x", 60<<10))
+	type reader struct {
+		o *outbox
+		f *feed
+	}
+	readers := make([]reader, 50)
+	for i := range readers {
+		readers[i].o, readers[i].f = newOutbox(nil, l.Backlog, l.Bytes, true, shared), newFeed(func() {})
+		readers[i].o.attach(readers[i].f, nil)
+	}
+	for n := range 10 {
+		for i, r := range readers {
+			if got := r.o.put(body, true); got != queued {
+				t.Fatalf("frame %d of reader %d: verdict %v", n, i, got)
+			}
+			if batch, _ := take(r.f); len(batch) != 1 {
+				t.Fatalf("frame %d of reader %d: %d frames", n, i, len(batch))
+			}
+		}
 	}
 }

@@ -1,30 +1,21 @@
 package signal
 
 import (
-	"cmp"
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"strings"
 	"time"
 )
 
-// A session outlives its connection by Options.Resume: it stays in its rooms, and what comes for it
+// A session outlives its connection by Terms.Outlives: it stays in its rooms, and what comes for it
 // waits. A client that comes back in time shows its resume token and gets what it has missed. One
 // that comes too late, or after a restart of the box, starts a new session, for which the token
 // still is worth its old peer id.
 
-// newNonce makes the part of a resume token that tells one session from another with the same id.
-func newNonce() string {
-	var b [8]byte
-	rand.Read(b[:]) // never fails: the runtime ends the process first
-	return base64.RawURLEncoding.EncodeToString(b[:])
-}
-
 // resumeToken is "<peer id>.<nonce>.<HMAC-SHA256 of both>".
-func (h *Hub) resumeToken(s *session) string {
-	text := s.id + "." + s.nonce
+func (h *Hub) resumeToken(id, nonce string) string {
+	text := id + "." + nonce
 	return text + "." + h.resumeMAC(text)
 }
 
@@ -44,78 +35,65 @@ func (h *Hub) readToken(token string) (id, nonce string, ok bool) {
 	return id, nonce, true
 }
 
-// linger keeps a session for its client to come back in time. work is held.
-func (s *session) linger(window time.Duration) {
-	h := s.hub
-	s.link = nil
-	h.running.Add(1)
-	s.until = time.Now().Add(window)
-	s.expiry = time.AfterFunc(window, s.expire)
-	h.stats.lost.Add(1)
-	h.log.Debug("connection lost", "peer", s.id, "src", s.client.Load().source)
+// Resume asks for a session that has lost its connection, or is about to.
+type Resume struct {
+	Token  string
+	Seq    uint64  // the last event that the client has; 0: none
+	Answer []Frame // what the client is answered, behind Resumed and what it has missed
 }
 
-// expire ends a session that nobody carries, when it was stopped or its time is over. It gives back
-// one count of Hub.running.
-func (s *session) expire() {
-	defer s.hub.running.Done()
-	s.work.Lock()
-	defer s.work.Unlock()
-	_, stopped := s.out.end()
-	if s.link == nil && (stopped || !time.Now().Before(s.until)) { // it may have been resumed, and lost again
-		s.end("")
-	}
-}
-
-// onResume hands the connection over to the session that the token is for. The session that the
-// connection had until now, which nobody knows, is forgotten.
-func (s *session) onResume(m *clientMessage) *refusal {
+// Resume hands the connection of this session, which nobody knows yet and which is forgotten, over
+// to the session that the token is for. That one is told Resumed, and then what came after Seq.
+func (s *Session) Resume(resume Resume) error {
 	if s.greeted.Load() {
-		return refuse(CodeBadFrame, "this connection has a session already")
+		return Refuse(CodeBadFrame, "this connection has a session already")
 	}
-	id, nonce, ok := s.hub.readToken(m.Token)
+	id, nonce, ok := s.hub.readToken(resume.Token)
 	target := s.hub.find(id)
-	if !ok || target == nil || target.nonce != nonce {
-		return refuse(CodeResumeExpired, "")
+	if !ok || target == nil || target.nonce != nonce || target.terms.Name != s.terms.Name {
+		return Refuse(CodeResumeExpired, "")
 	}
-	if s.hub.banned(target.user, s.client.Load().source) {
-		return refuse(CodeKicked, "")
+	if s.hub.banned(target.self.User, s.client.Load().Source) {
+		return Refuse(CodeKicked, "")
 	}
-	if !target.takeOver(s, m) {
-		return refuse(CodeResumeExpired, "")
+	if !target.takeOver(s, &resume) {
+		return Refuse(CodeResumeExpired, "")
 	}
 	return nil
 }
 
-// takeOver makes the session go on over the connection of another one, which nobody knows. It fails
-// if the session can't go on from the frame that the client has. The other's work is held: no other
-// session waits for that.
-func (s *session) takeOver(other *session, m *clientMessage) bool {
-	l := other.link
-	seq := cmp.Or(m.Seq, l.lastEvent)
+// Attach hands the connection of this session, which nobody knows yet and which is forgotten, over
+// to another one, which goes on with what waits for it. Which one is the dialect's to know. A
+// connection that the other has still is told that it was replaced.
+func (s *Session) Attach(to *Session) error {
+	switch {
+	case s.greeted.Load() || to == s:
+		return Refuse(CodeBadFrame, "this connection has a session already")
+	case s.hub.banned(to.self.User, s.client.Load().Source):
+		return Refuse(CodeKicked, "")
+	case !to.takeOver(s, nil):
+		return Refuse(CodeResumeExpired, "")
+	}
+	return nil
+}
+
+// takeOver makes the session go on over the connection of another one, which nobody knows; without a
+// resume, with what waits. It fails if the session can't go on from the event that the client has.
+// The other's work is held: no other session waits for that.
+func (s *Session) takeOver(other *Session, resume *Resume) bool {
 	s.work.Lock()
 	defer s.work.Unlock()
-	if s.over {
+	l := other.link
+	if s.over || l == nil {
 		return false
 	}
-	now := time.Now()
-	was, due := s.client.Swap(&l.client), s.iceDue.Load()
-	servers := s.issueICE(now)
-	greeting := resumed{
-		PeerID: s.id, Received: s.seq,
-		ICEServers: servers.ICEServers, ICEExpiresAt: servers.ICEExpiresAt,
-		Rooms: []string{}, AddressChanged: s.heardAt != l.client.source,
-	}
-	for _, r := range s.rooms {
-		greeting.Rooms = append(greeting.Rooms, r.name)
-	}
-	if !s.out.attach(l.feed, seq, s.codec.encode(greeting), s.lastWord(CodeReplaced)) {
+	was := s.client.Swap(&l.client)
+	if !s.goOn(l, resume) {
 		s.client.Store(was)
-		s.iceDue.Store(due)
 		return false
 	}
 	for _, answer := range other.out.release() {
-		s.put(answer, false)
+		s.put(answer.parcel, false)
 	}
 	if s.expiry != nil && s.expiry.Stop() {
 		s.hub.running.Done()
@@ -123,16 +101,34 @@ func (s *session) takeOver(other *session, m *clientMessage) bool {
 	s.expiry = nil
 	s.link, other.link = l, nil
 	l.session.Store(s)
-	s.acknowledge(m.ID)
+	if resume != nil {
+		s.Reply(resume.Answer...)
+		s.hub.stats.resumes.Add(1)
+	}
 	s.hub.moved(s, l)
-	s.hub.stats.resumes.Add(1)
-	s.hub.log.Debug("session resumed", "peer", s.id, "src", l.client.source)
+	s.hub.log.Debug("session resumed", "peer", s.self.ID, "src", l.client.Source)
 	return true
 }
 
-// replace ends the session at once, for a new one of the same client.
-func (s *session) replace() {
-	s.work.Lock()
-	defer s.work.Unlock()
-	s.end(CodeReplaced)
+// goOn gives the session's outbox to another connection, if it can.
+func (s *Session) goOn(l *Link, resume *Resume) bool {
+	replaced := lastWord(Refuse(CodeReplaced, ""))
+	if resume == nil {
+		return s.out.attach(l.feed, replaced)
+	}
+	due := s.iceDue.Load()
+	greeting := Resumed{
+		ID:             s.self.ID,
+		ICE:            s.issueICE(time.Now()),
+		Rooms:          []string{},
+		AddressChanged: s.heardAt != l.client.Source,
+	}
+	for _, r := range s.rooms {
+		greeting.Rooms = append(greeting.Rooms, r.name)
+	}
+	if !s.out.resume(l.feed, resume.Seq, one(greeting), replaced) {
+		s.iceDue.Store(due)
+		return false
+	}
+	return true
 }

@@ -1,4 +1,4 @@
-package signal
+package signal_test
 
 import (
 	"fmt"
@@ -11,17 +11,17 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"signalbox/internal/source"
+	"signalbox/signal"
+	"signalbox/signal/native"
 )
 
 // away waits until the session has no connection.
-func (b *box) away(t testing.TB, id string) *session {
+func (b *box) away(t testing.TB, id string) *signal.Session {
 	t.Helper()
-	s := b.find(id)
-	eventually(t, "the connection is gone", func() bool {
-		s.work.Lock()
-		defer s.work.Unlock()
-		return s.link == nil
-	})
+	s := b.Find(id)
+	eventually(t, "the connection is gone", s.Away)
 	return s
 }
 
@@ -29,10 +29,10 @@ func (b *box) away(t testing.TB, id string) *session {
 func TestEventsOverHTTP2(t *testing.T) {
 	t.Parallel()
 	const write, heartbeat = 2 * time.Second, 3 * time.Second
-	h := newHub(t, Options{Heartbeat: heartbeat}, func(l *limits) { l.write = write })
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /signal/events", h.Events)
-	mux.HandleFunc("/signal/send", h.Send)
+	h := newHub(t, signal.Options{Heartbeat: heartbeat}, func(l *signal.Limits) { l.Write = write })
+	mux, n := http.NewServeMux(), native.New(h)
+	mux.HandleFunc("GET /signal/events", n.Events)
+	mux.HandleFunc("/signal/send", n.Send)
 	server := httptest.NewUnstartedServer(mux)
 	server.EnableHTTP2 = true
 	server.StartTLS()
@@ -53,37 +53,31 @@ func TestEventsOverHTTP2(t *testing.T) {
 // A stream that ends while one of its POSTs resumes a session ends that session's connection, too.
 func TestStreamEndsWhileItResumes(t *testing.T) {
 	t.Parallel()
-	b := start(t, Options{Resume: 2 * time.Second})
+	b := start(t, signal.Options{Resume: 2 * time.Second})
 	alice, c := b.dial(t), b.events(t, nil)
 	alice.send("hello", nil)
 	welcome := alice.expect("welcome")
-	s := b.find(welcome.text("peerId"))
+	s := b.Find(welcome.text("peerId"))
 	alice.rawConn().Close()
-	b.away(t, s.id)
-	s.work.Lock() // as anything may hold it for a moment
+	b.away(t, s.ID())
+	unlock := s.LockWork() // as anything may hold it for a moment
 	posted := make(chan int)
 	go func() { posted <- c.post(0, frame{"type": "resume", "token": welcome["resumeToken"]}) }()
 	eventually(t, "the POST is processed", func() bool {
-		own := b.events0(c.key).link.session.Load()
-		if own.work.TryLock() {
-			own.work.Unlock()
-			return false
-		}
-		return true
+		own := b.LinkSessions()
+		return len(own) == 1 && own[0] != s && own[0].Busy()
 	})
 	c.body.Close()
 	time.Sleep(50 * time.Millisecond) // for the stream's end to be on its way; if it isn't, the test passes in vain
-	s.work.Unlock()
+	unlock()
 	<-posted
-	eventually(t, "the session is over", func() bool { return b.find(s.id) == nil })
+	eventually(t, "the session is over", func() bool { return b.Find(s.ID()) == nil })
 }
-
-func (b *box) events0(key string) *sseTransport { return b.Hub.events.find(key) }
 
 // The writer of a connection that is stuck finds out late, and ends nobody else's.
 func TestStuckWriterEndsItsOwnConnection(t *testing.T) {
 	t.Parallel()
-	b := startNarrow(t, Options{Resume: time.Minute}, func(l *limits) { l.write = 5 * time.Second })
+	b := startNarrow(t, signal.Options{Resume: time.Minute}, func(l *signal.Limits) { l.Write = 5 * time.Second })
 	alice := b.dialNarrow(t)
 	alice.send("hello", nil)
 	welcome := alice.expect("welcome")
@@ -107,36 +101,10 @@ func TestStuckWriterEndsItsOwnConnection(t *testing.T) {
 	again.expect("pong")
 }
 
-// When all outboxes together hold too much, those who read keep their sessions.
-func TestFullStoreSparesThoseWhoRead(t *testing.T) {
-	t.Parallel()
-	shared, l := &store{limit: 1 << 20, share: 64 << 10}, defaultLimits()
-	body := make([]byte, 60<<10)
-	type reader struct {
-		o *outbox
-		f *feed
-	}
-	readers := make([]reader, 50)
-	for i := range readers {
-		readers[i].o, readers[i].f = newOutbox(l.backlog, l.bytes, true, shared), newFeed(func() {})
-		readers[i].o.attach(readers[i].f, 0, nil, nil)
-	}
-	for n := range 10 {
-		for i, r := range readers {
-			if got := r.o.put(outFrame{body: body, many: true}, true); got != queued {
-				t.Fatalf("frame %d of reader %d: verdict %v", n, i, got)
-			}
-			if batch, _ := r.f.take(nil); len(batch) != 1 {
-				t.Fatalf("frame %d of reader %d: %d frames", n, i, len(batch))
-			}
-		}
-	}
-}
-
 // What a broken connection has left is nobody's slowness.
 func TestResumeIsNotSlow(t *testing.T) {
 	t.Parallel()
-	b := start(t, Options{Resume: time.Minute}, func(l *limits) { l.backlog = 10 })
+	b := start(t, signal.Options{Resume: time.Minute}, func(l *signal.Limits) { l.Backlog = 10 })
 	alice := b.dial(t)
 	alice.send("hello", nil)
 	welcome := alice.expect("welcome")
@@ -168,7 +136,7 @@ func TestResumeIsNotSlow(t *testing.T) {
 // Who comes back at once, with the same id, doesn't meet the seat of the session before.
 func TestSuccessorHasASeatOfItsOwn(t *testing.T) {
 	t.Parallel()
-	b := start(t, Options{Resume: time.Minute})
+	b := start(t, signal.Options{Resume: time.Minute})
 	alice := b.dial(t)
 	alice.send("hello", nil)
 	welcome := alice.expect("welcome")
@@ -177,20 +145,14 @@ func TestSuccessorHasASeatOfItsOwn(t *testing.T) {
 		alice.expect("joined")
 	}
 	bob := b.join(t, "tea", "Bob")
-	b.mu.Lock()
-	big := b.rooms["big"]
-	b.mu.Unlock()
-	big.mu.Lock() // a broadcast to many is under way there
+	unlock := b.LockRoom("big") // a broadcast to many is under way there
 	alice.send("bye", nil)
-	s := b.find(welcome.text("peerId"))
-	eventually(t, "it is about to leave", func() bool {
-		_, closed := s.out.end()
-		return closed
-	})
+	s := b.Find(welcome.text("peerId"))
+	eventually(t, "it is about to leave", s.Closed)
 	again := b.dial(t)
 	again.send("hello", frame{"replaces": welcome["resumeToken"]})
 	again.send("join", frame{"room": "tea"})
-	big.mu.Unlock()
+	unlock()
 	again.expect("welcome")
 	again.expect("joined")
 	for bob.next()["type"] != "peer-joined" {
@@ -203,12 +165,13 @@ func TestResumeFromABannedSource(t *testing.T) {
 	t.Parallel()
 	var at atomic.Value
 	at.Store("192.0.2.1")
-	b := start(t, Options{Resume: time.Minute,
+	bans := source.NewBans()
+	b := start(t, signal.Options{Resume: time.Minute, Bans: bans,
 		Source: func(*http.Request) netip.Addr { return netip.MustParseAddr(at.Load().(string)) }})
 	c := b.dial(t)
 	c.send("hello", nil)
 	welcome := c.expect("welcome")
-	b.Ban(Ban{Source: netip.MustParsePrefix("198.51.100.0/24"), Until: time.Now().Add(time.Hour)})
+	ban(t, bans, source.Ban{Source: netip.MustParsePrefix("198.51.100.0/24"), Until: time.Now().Add(time.Hour)})
 	at.Store("198.51.100.7")
 	c, f := b.resume(t, welcome["resumeToken"], 0)
 	if f["code"] != "kicked" {
@@ -221,14 +184,14 @@ func TestResumeFromABannedSource(t *testing.T) {
 // recent token replaces one that is there.
 func TestRefusedHelloReplacesNobody(t *testing.T) {
 	t.Parallel()
-	b := start(t, Options{Resume: time.Minute})
+	b := start(t, signal.Options{Resume: time.Minute})
 	c := b.dial(t)
 	c.send("hello", frame{"user": "alice"})
 	first := c.expect("welcome")
 	b.hello(t, frame{"user": "bob"})
 	d := b.dial(t)
 	d.send("hello", frame{"user": "bob", "replaces": first["resumeToken"]})
-	d.expectError(CodeUserTaken)
+	d.expectError(signal.CodeUserTaken)
 	c.settle()
 
 	token := first["resumeToken"]
@@ -252,7 +215,7 @@ func TestRefusedHelloReplacesNobody(t *testing.T) {
 // A session whose welcome got lost is in nobody's way.
 func TestGhostWithoutWelcome(t *testing.T) {
 	t.Parallel()
-	b := start(t, Options{Resume: time.Minute})
+	b := start(t, signal.Options{Resume: time.Minute})
 	c := b.dial(t)
 	c.send("hello", frame{"user": "alice"})
 	eventually(t, "it is there", func() bool { return b.Snapshot().Sessions == 1 })
@@ -265,7 +228,7 @@ func TestGhostWithoutWelcome(t *testing.T) {
 // clean-up looks.
 func TestSessionsInTurmoil(t *testing.T) {
 	t.Parallel()
-	b := start(t, Options{Resume: 10 * time.Millisecond, Calls: true})
+	b := start(t, signal.Options{Resume: 10 * time.Millisecond, Calls: true})
 	var mu sync.Mutex
 	tokens := make([]string, 4)
 	var wg sync.WaitGroup
@@ -306,40 +269,16 @@ func TestSessionsInTurmoil(t *testing.T) {
 	wg.Wait()
 }
 
-func TestSourcesArePaced(t *testing.T) {
-	t.Parallel()
-	p, now := newSourcePace(2), time.Now()
-	ada, bob := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
-	for n := range 2 * paceBurst {
-		if !p.allow(ada, now) {
-			t.Fatalf("only %d at once", n)
-		}
-	}
-	if p.allow(ada, now) || !p.allow(bob, now) || !p.allow(ada, now.Add(time.Second)) {
-		t.Error("the pace is wrong")
-	}
-	for n := range maxPaced {
-		p.allow(netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)}), now)
-	}
-	if len(p.blocks) > maxPaced {
-		t.Errorf("%d sources are remembered", len(p.blocks))
-	}
-	var none *sourcePace
-	if !none.allow(ada, now) {
-		t.Error("no pace limits")
-	}
-}
-
 // A session's bytes are limited as its frames are.
 func TestVolume(t *testing.T) {
 	t.Parallel()
-	b := start(t, Options{Rate: 1000}, func(l *limits) { l.volume = 1000 })
+	b := start(t, signal.Options{Rate: 1000}, func(l *signal.Limits) { l.Volume = 1000 })
 	c := b.join(t, "tea", "Ada")
 	data := strings.Repeat("x", 900)
 	for n := 0; ; n++ {
 		c.send("broadcast", frame{"room": "tea", "data": data, "id": "1"})
 		f := c.next()
-		if f["code"] == string(CodeRateLimited) {
+		if f["code"] == string(signal.CodeRateLimited) {
 			break
 		}
 		if n > 100 {

@@ -1,4 +1,4 @@
-package signal
+package signal_test
 
 import (
 	"errors"
@@ -10,6 +10,9 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"signalbox/internal/source"
+	"signalbox/signal"
 )
 
 // resume connects and goes on from seq; the connection before is of the past.
@@ -27,7 +30,7 @@ func TestLossIsToldWhenTheTimeIsOver(t *testing.T) {
 	t.Parallel()
 	told := &memberLog{}
 	const resume = 3 * time.Second
-	b := start(t, Options{Resume: resume, Members: told})
+	b := start(t, signal.Options{Resume: resume, Members: told})
 	alice, eve := b.dial(t), b.dial(t)
 	alice.send("hello", frame{"user": "alice"})
 	welcome := alice.expect("welcome")
@@ -40,13 +43,13 @@ func TestLossIsToldWhenTheTimeIsOver(t *testing.T) {
 
 	// The seat and the user name are kept for her.
 	eve.send("hello", frame{"user": "alice"})
-	eve.expectError(CodeUserTaken)
+	eve.expectError(signal.CodeUserTaken)
 
 	if f := bob.expect("peer-left"); f["reason"] != "lost" || time.Since(lost) < resume {
 		t.Errorf("after %v: %v", time.Since(lost), f)
 	}
 	told.await(t, "ended "+alice.id+" lost=true")
-	eventually(t, "her user name is free", func() bool { return b.find(alice.id) == nil })
+	eventually(t, "her user name is free", func() bool { return b.Find(alice.id) == nil })
 	b.hello(t, frame{"user": "alice"})
 	if _, f := b.resume(t, welcome["resumeToken"], 1); f["code"] != "resume-expired" {
 		t.Errorf("got %v", f)
@@ -56,7 +59,7 @@ func TestLossIsToldWhenTheTimeIsOver(t *testing.T) {
 // The peer id outlives even the hub: its resume tokens are signed with a key that is kept.
 func TestPeerIDOutlivesARestart(t *testing.T) {
 	t.Parallel()
-	opts := Options{Resume: time.Minute, ResumeKey: []byte("a key that is kept somewhere")}
+	opts := signal.Options{Resume: time.Minute, ResumeKey: []byte("a key that is kept somewhere")}
 	before := start(t, opts)
 	c := before.dial(t)
 	c.send("hello", nil)
@@ -76,7 +79,7 @@ func TestPeerIDOutlivesARestart(t *testing.T) {
 	stranger := start(t, opts).dial(t)
 	for _, token := range []any{welcome["resumeToken"], "", "x", "..", strings.Repeat(".", 100), welcome["peerId"]} {
 		stranger.send("resume", frame{"token": token})
-		stranger.expectError(CodeResumeExpired)
+		stranger.expectError(signal.CodeResumeExpired)
 	}
 	stranger.send("hello", frame{"replaces": welcome["resumeToken"]})
 	if f := stranger.expect("welcome"); f["peerId"] == welcome["peerId"] {
@@ -89,7 +92,7 @@ func TestAddressChangeIsTold(t *testing.T) {
 	told := &memberLog{}
 	var mu sync.Mutex
 	at := "192.0.2.1"
-	b := start(t, Options{Resume: time.Minute, SessionsPerSource: 1, Members: told,
+	b := start(t, signal.Options{Resume: time.Minute, SessionsPerSource: 1, Members: told,
 		Source: func(*http.Request) netip.Addr {
 			mu.Lock()
 			defer mu.Unlock()
@@ -125,20 +128,20 @@ func TestAddressChangeIsTold(t *testing.T) {
 // further than who stays.
 func TestLostSessionsCount(t *testing.T) {
 	t.Parallel()
-	b := start(t, Options{Resume: time.Minute, SessionsPerSource: 3})
+	b := start(t, signal.Options{Resume: time.Minute, SessionsPerSource: 3})
 	for range 3 {
 		b.hello(t, nil).rawConn().Close()
 	}
 	c := b.dial(t)
 	c.send("hello", nil)
-	c.expectError(CodeRateLimited)
+	c.expectError(signal.CodeRateLimited)
 }
 
 // A client that doesn't read loses its connection and not its session, unless ever more comes.
 func TestSlowReaderResumes(t *testing.T) {
 	t.Parallel()
-	b := start(t, Options{Resume: time.Minute, Heartbeat: time.Minute},
-		func(l *limits) { l.backlog, l.bytes = 10, 1<<20 })
+	b := start(t, signal.Options{Resume: time.Minute, Heartbeat: time.Minute},
+		func(l *signal.Limits) { l.Backlog, l.Bytes = 10, 1<<20 })
 	alice := b.dial(t)
 	alice.send("hello", nil)
 	welcome := alice.expect("welcome")
@@ -153,12 +156,7 @@ func TestSlowReaderResumes(t *testing.T) {
 	for n := range 25 {
 		bob.send("broadcast", frame{"room": "tea", "data": n})
 		if n == 7 { // with joined and peer-joined
-			box := b.find(alice.id).out
-			eventually(t, "all that may be under way is", func() bool {
-				box.mu.Lock()
-				defer box.mu.Unlock()
-				return box.full()
-			})
+			eventually(t, "all that may be under way is", b.Find(alice.id).Full)
 		}
 	}
 	bob.settle()
@@ -200,7 +198,7 @@ func TestSlowReaderResumes(t *testing.T) {
 // gets.
 func TestPongsConfirm(t *testing.T) {
 	t.Parallel()
-	b := start(t, Options{Resume: time.Minute}, func(l *limits) { l.backlog, l.bytes = 50, 1<<20 })
+	b := start(t, signal.Options{Resume: time.Minute}, func(l *signal.Limits) { l.Backlog, l.Bytes = 50, 1<<20 })
 	alice, bob := b.join(t, "tea", "Alice"), b.join(t, "tea", "Bob")
 	alice.expect("peer-joined")
 	for n := range 2000 {
@@ -209,18 +207,16 @@ func TestPongsConfirm(t *testing.T) {
 			t.Fatalf("%d: got %v", n, f)
 		}
 	}
-	s := b.find(alice.id)
-	s.out.mu.Lock()
-	defer s.out.mu.Unlock()
-	if len(s.out.queue) > 50 {
-		t.Errorf("%d frames are kept", len(s.out.queue))
+	s := b.Find(alice.id)
+	if n := s.Kept(); n > 50 {
+		t.Errorf("%d frames are kept", n)
 	}
 }
 
 // A kick reaches who is away, too.
 func TestKickOfALostSession(t *testing.T) {
 	t.Parallel()
-	b := start(t, Options{Resume: time.Minute})
+	b := start(t, signal.Options{Resume: time.Minute})
 	alice := b.join(t, "tea", "Alice")
 	bob := b.join(t, "tea", "Bob")
 	alice.rawConn().Close()
@@ -228,44 +224,50 @@ func TestKickOfALostSession(t *testing.T) {
 		members := b.Snapshot().Rooms[0].Members
 		return members[0].Away && !members[1].Away
 	})
-	b.Kick(func(k Kicked) bool { return k.ID == alice.id })
+	b.Kick(func(k signal.Kicked) bool { return k.ID == alice.id })
 	if f := bob.expect("peer-left"); f["reason"] != "kicked" {
 		t.Errorf("got %v", f)
 	}
 }
 
 // guard lets in who says the word.
-type guard struct{ passes map[string]Pass }
+type guard struct{ passes map[string]signal.Pass }
 
-func (g guard) Admit(token string, _ netip.Addr) (Pass, error) {
+func (g guard) Admit(token string, _ netip.Addr) (signal.Pass, error) {
 	if token == "guess" {
-		return Pass{}, ErrTooManyGuesses
+		return signal.Pass{}, signal.ErrTooManyGuesses
 	}
 	if pass, ok := g.passes[token]; ok {
 		return pass, nil
 	}
-	return Pass{}, errors.Join(ErrUnauthorized)
+	return signal.Pass{}, errors.Join(signal.ErrUnauthorized)
+}
+
+func closeCode(c signal.Code) int {
+	code, _ := c.WebSocket()
+	return code
 }
 
 func TestGuard(t *testing.T) {
 	t.Parallel()
 	tea := func(room string) bool { return strings.HasPrefix(room, "tea") }
-	b := start(t, Options{RoomCapacity: 8, Guard: guard{map[string]Pass{
+	bans := source.NewBans()
+	b := start(t, signal.Options{RoomCapacity: 8, Bans: bans, Guard: guard{map[string]signal.Pass{
 		"alice":  {Key: "1", Attested: true, Name: "Alice A.", User: "alice", Rooms: tea, Capacity: 2},
 		"nobody": {Key: "2", Attested: true, Rooms: tea},
 		"late":   {Key: "3", Rooms: tea, Expires: time.Now()},
 		"any":    {},
 	}}})
-	for token, code := range map[string]Code{"": CodeUnauthorized, "wrong": CodeUnauthorized,
-		"guess": CodeRateLimited} {
+	for token, code := range map[string]signal.Code{"": signal.CodeUnauthorized, "wrong": signal.CodeUnauthorized,
+		"guess": signal.CodeRateLimited} {
 		c := b.dial(t)
 		c.send("hello", frame{"token": token})
 		c.expectError(code)
-		c.expectClose(reasonFor(code).close)
+		c.expectClose(closeCode(code))
 	}
 	c := b.dial(t)
 	c.send("hello", frame{"token": "nobody", "user": "alice"})
-	c.expectError(CodeUnauthorized)
+	c.expectError(signal.CodeUnauthorized)
 
 	alice := b.dial(t)
 	alice.send("hello", frame{"token": "alice", "name": "Bob"})
@@ -273,7 +275,7 @@ func TestGuard(t *testing.T) {
 		t.Errorf("got %v", f)
 	}
 	alice.send("join", frame{"room": "coffee"})
-	alice.expectError(CodeUnauthorized)
+	alice.expectError(signal.CodeUnauthorized)
 	alice.send("join", frame{"room": "tea"})
 	if f := alice.expect("joined"); f["capacity"] != 2.0 {
 		t.Errorf("got %v", f)
@@ -283,26 +285,26 @@ func TestGuard(t *testing.T) {
 		t.Errorf("got %v", f)
 	}
 	alice.send("join", frame{"room": "tea2", "token": "late"})
-	alice.expectError(CodeUnauthorized)
+	alice.expectError(signal.CodeUnauthorized)
 
 	// A token can be banned: its bearers go, and don't come back.
-	b.Ban(Ban{Token: "1", Until: time.Now().Add(time.Hour)})
-	if kicked := b.Kick(func(k Kicked) bool { return len(k.Tokens) == 1 && k.Tokens[0] == "1" }); len(kicked) != 1 {
+	ban(t, bans, source.Ban{Token: "1", Until: time.Now().Add(time.Hour)})
+	if kicked := b.Kick(func(k signal.Kicked) bool { return len(k.Tokens) == 1 && k.Tokens[0] == "1" }); len(kicked) != 1 {
 		t.Errorf("kicked %v", kicked)
 	}
-	alice.expectError(CodeKicked)
+	alice.expectError(signal.CodeKicked)
 	again := b.dial(t)
 	again.send("hello", frame{"token": "alice"})
-	again.expectError(CodeKicked)
+	again.expectError(signal.CodeKicked)
 	other := b.hello(t, frame{"token": "any"})
 	other.send("join", frame{"room": "tea", "token": "alice"})
-	other.expectError(CodeUnauthorized)
+	other.expectError(signal.CodeUnauthorized)
 }
 
 // A page that is closed says so, and mostly doesn't come back.
 func TestGoingAwayWaitsAMomentOnly(t *testing.T) {
 	t.Parallel()
-	b := start(t, Options{Resume: time.Hour}, func(l *limits) { l.goingAway = 50 * time.Millisecond })
+	b := start(t, signal.Options{Resume: time.Hour}, func(l *signal.Limits) { l.GoingAway = 50 * time.Millisecond })
 	alice, bob := b.join(t, "tea", "Alice"), b.join(t, "tea", "Bob")
 	alice.expect("peer-joined")
 	alice.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseGoingAway, ""),

@@ -2,6 +2,7 @@ package signal
 
 import (
 	"cmp"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -11,19 +12,19 @@ import (
 // in it is put into the members' outboxes under one mutex. Putting never blocks, so nobody waits
 // for anybody here.
 type room struct {
-	name     string
-	capacity int // 0 = no limit
-	told     Members
+	name string // the full one: see Terms.FullName
+	told Members
 
-	mu      sync.Mutex
-	closed  bool // the last member has left: the room is no longer in the directory, or about to leave it
-	members map[string]*seat
-	joins   uint64
+	mu       sync.Mutex
+	capacity int  // 0 = no limit
+	closed   bool // the last member has left: the room is no longer in the directory, or about to leave it
+	members  map[string]*seat
+	joins    uint64
 }
 
 // seat is one session's place in a room.
 type seat struct {
-	session *session
+	session *Session
 	order   uint64 // of joining: the later of two is polite
 	since   time.Time
 }
@@ -36,45 +37,49 @@ func newRoom(name string, capacity int, told Members) *room {
 func (a *seat) politeTowards(b *seat) bool { return a.order > b.order }
 
 // join seats the session and tells everybody. A session that is in the room already is told again
-// who is there. It reports false when the room has been closed meanwhile.
-func (r *room) join(s *session, now time.Time) (open bool, bad *refusal) {
+// who is there. It reports false when the room has been closed meanwhile. A capacity that isn't 0 is
+// what the session's dialect bears: a room that such a session enters is no larger from then on,
+// whoever has opened it.
+func (r *room) join(s *Session, capacity int, now time.Time) (open bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
 		return false, nil
 	}
-	own := r.members[s.id]
+	own := r.members[s.self.ID]
 	again := own != nil && own.session == s
 	if !again {
-		if r.capacity > 0 && len(r.members) >= r.capacity {
-			return true, refuse(CodeRoomFull, "")
+		if r.capacity > 0 && (capacity == 0 || r.capacity < capacity) {
+			capacity = r.capacity
 		}
+		if capacity > 0 && len(r.members) >= capacity {
+			return true, Refuse(CodeRoomFull, "")
+		}
+		r.capacity = capacity
 		r.joins++
 		own = &seat{session: s, order: r.joins, since: now}
-	}
-	if !again {
 		// Before anybody knows: what they send each other must find its way from the first
 		// candidate on.
-		r.told.Joined(r.name, s.id)
+		r.told.Joined(r.name, s.self.ID)
 	}
-	s.send(joined{Room: r.name, Peers: r.peersOf(own), Capacity: r.capacity})
+	s.send(Joined{Room: r.name, Peers: r.peersOf(own), Capacity: r.capacity})
 	if again {
 		return true, nil
 	}
-	news := &parcel{message: peerJoined{Room: r.name, Peer: peer{member: s.member(), Polite: false}}}
+	news := shared(PeerJoined{Room: r.name, Peer: Peer{Member: s.self}})
 	for _, other := range r.members {
-		other.session.sendParcel(news)
+		other.session.put(news, true)
 	}
-	r.members[s.id] = own
+	r.members[s.self.ID] = own
 	return true, nil
 }
 
 // peersOf lists the others as one member sees them. mu is held.
-func (r *room) peersOf(own *seat) []peer {
-	peers := make([]peer, 0, len(r.members))
+func (r *room) peersOf(own *seat) []Peer {
+	peers := make([]Peer, 0, len(r.members))
 	for _, other := range r.sorted() {
 		if other.session != own.session {
-			peers = append(peers, peer{member: other.session.member(), Polite: own.politeTowards(other)})
+			peers = append(peers, Peer{Member: other.session.self, Polite: own.politeTowards(other)})
 		}
 	}
 	return peers
@@ -92,47 +97,44 @@ func (r *room) sorted() []*seat {
 
 // leave frees the session's seat and tells the others; one that leaves by itself is told too. It
 // reports whether that was the last one, and has then closed the room.
-func (r *room) leave(s *session, why leftReason) (empty bool) {
+func (r *room) leave(s *Session, why LeftReason) (empty bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if own := r.members[s.id]; own == nil || own.session != s {
+	if own := r.members[s.self.ID]; own == nil || own.session != s {
 		return false
 	}
-	delete(r.members, s.id)
-	if why == reasonLeft {
-		r.told.Left(r.name, s.id) // at any other end, Ended has said what there is to say
+	delete(r.members, s.self.ID)
+	if why == ReasonLeft {
+		r.told.Left(r.name, s.self.ID) // at any other end, Ended has said what there is to say
 	}
-	if why == reasonLeft {
-		s.send(left{Room: r.name})
+	if why == ReasonLeft {
+		s.send(Left{Room: r.name})
 	}
-	news := &parcel{message: peerLeft{Room: r.name, Peer: s.member(), Reason: why}}
+	news := shared(PeerLeft{Room: r.name, Peer: s.self, Reason: why})
 	for _, other := range r.members {
-		other.session.sendParcel(news)
+		other.session.put(news, true)
 	}
 	r.closed = len(r.members) == 0
 	return r.closed
 }
 
-// broadcast puts a message into the outbox of every member but the sender.
-func (r *room) broadcast(from *session, p *parcel) {
-	p.encodedFor(from.codec) // not under the lock: members mostly speak the same dialect
+// broadcast puts a message into the outbox of every member, of the sender only if it echoes.
+func (r *room) broadcast(from *Session, echo bool, p *parcel) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for id, other := range r.members {
-		if id != from.id {
-			other.session.sendParcel(p)
+		if echo || id != from.self.ID {
+			other.session.put(p, true)
 		}
 	}
 }
 
 // deliver puts a message into one member's outbox.
-func (r *room) deliver(from *session, to string, m serverMessage) bool {
-	p := &parcel{message: m}
-	p.encodedFor(from.codec)
+func (r *room) deliver(to string, p *parcel) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	target, ok := r.members[to]
-	return ok && target.session.sendParcel(p)
+	return ok && target.session.put(p, true)
 }
 
 // has tells whether somebody is a member.
@@ -142,19 +144,55 @@ func (r *room) has(id string) bool {
 	return r.members[id] != nil
 }
 
-func (r *room) snapshot() RoomSnapshot {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	shot := RoomSnapshot{Room: r.name, Members: make([]MemberSnapshot, 0, len(r.members))}
-	for _, m := range r.sorted() {
-		shot.Members = append(shot.Members, MemberSnapshot{
-			ID:     m.session.id,
-			Name:   m.session.name,
-			User:   m.session.user,
-			Source: m.session.client.Load().source,
-			Since:  m.since.UnixMilli(),
-			Away:   !m.session.out.attached(),
-		})
+// join seats the session in the room of that full name, which comes into being with its first
+// member.
+func (h *Hub) join(name string, s *Session, pass *Pass, capacity int) (*room, error) {
+	for {
+		r, err := h.room(name, s, pass, capacity)
+		if err != nil {
+			return nil, err
+		}
+		// The last member may leave between here and there: then the next round finds, or makes,
+		// another room.
+		if open, err := r.join(s, capacity, time.Now()); open {
+			return r, err
+		}
+		h.discard(r)
 	}
-	return shot
+}
+
+// room finds the room of that name, or makes it.
+func (h *Hub) room(name string, s *Session, pass *Pass, capacity int) (*room, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if pass.Key != "" && !slices.Contains(s.tokens, pass.Key) {
+		if h.opts.Bans.Concern("", pass.Key, netip.Addr{}, time.Now()) {
+			return nil, Refuse(CodeUnauthorized, "the token is banned")
+		}
+		s.tokens = append(s.tokens, pass.Key)
+	}
+	if r, ok := h.rooms[name]; ok {
+		return r, nil
+	}
+	if h.opts.Rooms > 0 && len(h.rooms) >= h.opts.Rooms {
+		return nil, Refuse(CodeNoSuchRoom, "")
+	}
+	r := newRoom(name, cmp.Or(pass.Capacity, capacity, h.opts.RoomCapacity), h.opts.Members)
+	h.rooms[name] = r
+	return r, nil
+}
+
+func (h *Hub) leave(r *room, s *Session, why LeftReason) {
+	if r.leave(s, why) {
+		h.discard(r)
+	}
+}
+
+// discard takes a closed room out of the directory; its name may belong to another one already.
+func (h *Hub) discard(r *room) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.rooms[r.name] == r {
+		delete(h.rooms, r.name)
+	}
 }

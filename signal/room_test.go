@@ -1,16 +1,18 @@
-package signal
+package signal_test
 
 import (
 	"fmt"
 	"sync"
 	"testing"
+
+	"signalbox/signal"
 )
 
 // All members see one order of joins, broadcasts and leaves, while everything happens at once.
 func TestRoomHasOneOrder(t *testing.T) {
 	t.Parallel()
 	const observers, senders, rounds = 3, 8, 40
-	b := start(t, Options{})
+	b := start(t, signal.Options{})
 	var watching []*peerConn
 	for i := range observers {
 		watching = append(watching, b.join(t, "tea", fmt.Sprint("observer ", i)))
@@ -74,7 +76,7 @@ func TestRoomHasOneOrder(t *testing.T) {
 func TestSignalsKeepTheirOrder(t *testing.T) {
 	t.Parallel()
 	const count = 2000
-	b := start(t, Options{})
+	b := start(t, signal.Options{})
 	alice := b.join(t, "tea", "Alice")
 	bob := b.join(t, "tea", "Bob")
 	joined := alice.expect("peer-joined")
@@ -100,7 +102,7 @@ func TestSignalsKeepTheirOrder(t *testing.T) {
 func TestPoliteRoles(t *testing.T) {
 	t.Parallel()
 	const members = 4
-	b := start(t, Options{})
+	b := start(t, signal.Options{})
 	polite := make(map[string]map[string]bool) // reader, then peer
 	note := func(reader string, p any) {
 		f := frame(p.(map[string]any))
@@ -158,7 +160,7 @@ func TestPoliteRoles(t *testing.T) {
 func TestCapacityUnderConcurrency(t *testing.T) {
 	t.Parallel()
 	const capacity, comers = 5, 20
-	b := start(t, Options{RoomCapacity: capacity})
+	b := start(t, signal.Options{RoomCapacity: capacity})
 	results := make(chan *peerConn, comers)
 	var wg sync.WaitGroup
 	for range comers {
@@ -178,7 +180,7 @@ func TestCapacityUnderConcurrency(t *testing.T) {
 					}
 					results <- c
 					return
-				case f["code"] == string(CodeRoomFull):
+				case f["code"] == string(signal.CodeRoomFull):
 					return
 				}
 			}
@@ -202,7 +204,7 @@ func TestCapacityUnderConcurrency(t *testing.T) {
 func TestRoomsComeAndGo(t *testing.T) {
 	t.Parallel()
 	const sessions, rounds = 8, 100
-	b := start(t, Options{})
+	b := start(t, signal.Options{})
 	var wg sync.WaitGroup
 	for range sessions {
 		c := b.hello(t, nil)

@@ -1,229 +1,215 @@
 package signal
 
 import (
-	"cmp"
+	"net/http"
 	"net/netip"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"signalbox/internal/source"
 )
 
-// session is one client, over all the connections that carry it one after the other. It knows
+// Session is one client, over all the connections that carry it one after the other. It knows
 // neither how its frames travel nor how they are written.
-type session struct {
+//
+// Its verbs (Hello, Resume, Attach, Join, Leave, Signal, Broadcast, ICE, Confirm, Bye), Meter and
+// Refuse are called where one at a time is assured: from its dialect's Receive, or from Do. Its other
+// methods may be called from anywhere.
+type Session struct {
 	// set before the first frame
-	hub    *Hub
-	codec  codec
-	opened time.Time
-	out    *outbox
-	nonce  string // tells its resume token from those of other sessions with the same id
-	before string // the nonce of the token with which its hello replaced another session
+	hub     *Hub
+	dialect Dialect
+	terms   Terms
+	opened  time.Time
+	out     *outbox
+	nonce   string // tells its resume token from those of other sessions with the same id
+	before  string // the nonce of the token with which its hello replaced another session
 
 	// work is held while a frame is processed, a connection ends or another takes over: one at a
 	// time. Guards what follows.
 	work     sync.Mutex
-	link     *link // nil: the connection was lost, and the session may be resumed
+	link     *Link // nil: there is no connection
 	over     bool
-	expiry   *time.Timer    // ends the session, while link is nil
-	until    time.Time      // when
-	heardAt  netip.Addr     // where the client was when it was heard last
-	seq      uint64         // of the last frame that was processed
-	refused  []refusedFrame // the latest refused ones among those, oldest first
-	bad      int            // broken frames in a row
-	rooms    []*room        // in the order of joining
-	pass     Pass           // of its hello
-	pace     *rate.Limiter  // nil = no limit; safe without work
-	volume   *rate.Limiter  // bytes; the same
-	patience *rate.Limiter  // for frames over the pace; the same
+	ending   bool          // the frame that is being processed is the last one
+	refused  bool          // the frame that is being processed was refused
+	expiry   *time.Timer   // ends the session, while link is nil
+	until    time.Time     // when
+	heardAt  netip.Addr    // where the client was when it was heard last
+	bad      int           // broken frames in a row
+	rooms    []*room       // in the order of joining
+	pass     Pass          // of its hello
+	pace     *rate.Limiter // nil = no limit; safe without work
+	volume   *rate.Limiter // bytes; the same
+	patience *rate.Limiter // for frames over the pace; the same
 
 	// set by hello, before anybody else knows the session
-	id         string // 128 random bits, safe in URLs
-	name, user string
+	self Member
 
 	// guarded by the hub's lock
 	block  netip.Prefix // whom it counts for
 	tokens []string     // keys of the passes that it entered with
 
-	client  atomic.Pointer[client]
+	client  atomic.Pointer[Client]
 	greeted atomic.Bool
 	known   atomic.Bool  // the client has been heard since
 	iceDue  atomic.Int64 // when fresh ICE servers are to be pushed, in Unix nanoseconds; 0 = never
+
+	voice voice
 }
 
-// client is what the request that opened the connection tells about who is there.
-type client struct {
-	source netip.Addr
-	host   string // the Host header
+// Client is what the request that opens a connection tells about who is there.
+type Client struct {
+	Source netip.Addr
+	Host   string // the Host header
 }
 
-// refusedFrame remembers the answer to a frame, for a client that sends it again because it missed
-// the answer.
-type refusedFrame struct {
-	seq     uint64
-	refusal *refusal
-}
+// ClientOf is who sends a request; see Options.Source.
+func (h *Hub) ClientOf(r *http.Request) Client { return Client{Source: h.opts.Source(r), Host: r.Host} }
 
-// maxRefused is how many refusals are remembered; older frames that come again are acked.
-const maxRefused = 16
-
-func newSession(h *Hub, l *link, now time.Time) *session {
-	s := &session{
-		hub:    h,
-		link:   l,
-		id:     newPeerID(),
-		nonce:  newNonce(),
-		codec:  nativeCodec{},
-		opened: now,
-		out:    newOutbox(h.limits.backlog, h.limits.bytes, h.opts.Resume > 0, h.store),
+func newSession(h *Hub, d Dialect, from *Client, now time.Time) *Session {
+	s := &Session{
+		hub:     h,
+		dialect: d,
+		terms:   d.Terms(),
+		self:    Member{ID: newPeerID()},
+		nonce:   newNonce(),
+		block:   source.Of(from.Source),
+		opened:  now,
 	}
-	s.client.Store(&l.client)
+	s.voice.dialect, s.voice.number = d, s.terms.Number
+	s.out = newOutbox(&s.voice, h.limits.Backlog, h.limits.Bytes, s.terms.Confirms && s.terms.Outlives > 0, h.store)
+	s.client.Store(from)
 	if h.opts.Rate > 0 {
 		s.pace = rate.NewLimiter(rate.Limit(h.opts.Rate), h.opts.burst())
-		s.volume = rate.NewLimiter(rate.Limit(h.limits.volume), burstSeconds*h.limits.volume)
+		s.volume = rate.NewLimiter(rate.Limit(h.limits.Volume), burstSeconds*h.limits.Volume)
 		s.patience = rate.NewLimiter(rate.Limit(h.opts.Rate), 2*h.opts.burst())
 	}
 	return s
 }
 
+// ID is the peer id. It is known once Hello has succeeded, and stays.
+func (s *Session) ID() string { return s.self.ID }
+
+// Member is the session as others see it, once Hello has succeeded.
+func (s *Session) Member() Member { return s.self }
+
+// Client is where the session's present connection comes from, or the last one.
+func (s *Session) Client() Client { return *s.client.Load() }
+
+// Greeted reports whether Hello has succeeded.
+func (s *Session) Greeted() bool { return s.greeted.Load() }
+
+// Attached reports whether there is a connection.
+func (s *Session) Attached() bool { return s.out.attached() }
+
+// Dialect is the value that the session was opened with.
+func (s *Session) Dialect() Dialect { return s.dialect }
+
+// Do runs work as one of the session's frames would run, for what a client says elsewhere than on
+// the session's connection. It reports false, and does nothing, if the session is over.
+func (s *Session) Do(work func()) bool {
+	s.work.Lock()
+	defer s.work.Unlock()
+	if s.over {
+		return false
+	}
+	work()
+	return true
+}
+
 // receive processes one frame and tells whether the connection goes on. When it doesn't, the outbox
 // is closed already. work is held, as by all that is called from here.
-func (s *session) receive(frame []byte) bool {
-	s.hub.stats.framesIn.Add(1)
-	s.hub.stats.bytesIn.Add(uint64(len(frame)))
-	m, bad := s.codec.decode(frame)
-	if !s.keepsPace() || !s.keepsVolume(len(frame)) {
-		if s.exhausted() {
-			return s.dismiss(m.ID, refuse(CodeRateLimited, "too much for too long"))
-		}
-		bad = refuse(CodeRateLimited, "too many frames, or bytes, a second")
-	}
-	numbered := m.Seq != 0 && m.Type != typeResume // a resume's seq counts the hub's frames
+func (s *Session) receive(l *Link, f Frame) bool {
+	over := s.Meter(len(f.Body))
 	s.heard()
-	if bad == nil && m.Received != 0 {
-		s.out.confirm(m.Received)
-	}
-	if numbered && m.Seq <= s.seq {
-		return s.repeat(m)
-	}
-	l := s.link
-	if bad == nil {
-		bad = s.dispatch(&m)
-	}
+	s.refused = false
+	s.dialect.Receive(s, f, over)
 	if s.link != l {
 		return true // it resumed another session, which goes on in place of this one
 	}
-	if numbered {
-		s.processed(m.Seq, bad)
+	if !s.refused {
+		s.bad = 0
 	}
-	if bad != nil {
-		return s.refuse(m.ID, bad)
-	}
-	s.bad = 0
-	s.acknowledge(m.ID)
-	if m.Type == typeBye {
-		s.out.close(codeBye, nil)
-		return false
-	}
-	return true
+	return !s.ending
 }
 
-// dispatch has the frame's handler do its work.
-func (s *session) dispatch(m *clientMessage) *refusal {
-	handle, known := s.hub.handlers[m.Type]
-	switch {
-	case !known:
-		return refuse(CodeBadFrame, "its type is unknown")
-	case !s.greeted.Load() && !handle.beforeHello:
-		return refuse(CodeHelloFirst, "")
+// mayAct refuses verbs before the hello.
+func (s *Session) mayAct() error {
+	if !s.greeted.Load() {
+		return Refuse(CodeHelloFirst, "")
 	}
-	return handle.run(s, m)
+	return nil
 }
 
-// processed notes that a numbered frame is done with, refused or not.
-func (s *session) processed(seq uint64, bad *refusal) {
-	s.seq = seq
-	if bad == nil {
-		return
+// Meter counts a frame of so many bytes against the session's limits. It fails with a Refusal if the
+// frame is over them: then the frame must have no effect but that it is refused.
+func (s *Session) Meter(bytes int) error {
+	s.hub.stats.framesIn.Add(1)
+	s.hub.stats.bytesIn.Add(uint64(bytes))
+	if s.keepsPace() && s.keepsVolume(bytes) {
+		return nil
 	}
-	if len(s.refused) == maxRefused {
-		s.refused = slices.Delete(s.refused, 0, 1)
+	if s.exhausted() {
+		return &Refusal{Code: CodeRateLimited, Detail: "too much for too long", Final: true}
 	}
-	s.refused = append(s.refused, refusedFrame{seq, bad})
+	return Refuse(CodeRateLimited, "too many frames, or bytes, a second")
 }
 
-// repeat answers a frame that was processed before as it was answered then, with no other effect.
-func (s *session) repeat(m clientMessage) bool {
-	for _, r := range s.refused {
-		if r.seq == m.Seq {
-			return s.refuse(m.ID, r.refusal)
-		}
+// keepsPace counts a frame against the session's rate.
+func (s *Session) keepsPace() bool { return s.pace == nil || s.pace.Allow() }
+
+// keepsVolume counts its bytes.
+func (s *Session) keepsVolume(n int) bool { return s.volume == nil || s.volume.AllowN(time.Now(), n) }
+
+// exhausted counts a frame over the rate and tells when it has been one too many: a client that
+// doesn't listen to refusals costs us an answer for each.
+func (s *Session) exhausted() bool { return !s.patience.Allow() }
+
+// Reply queues frames of the dialect's own making, behind the events that have happened so far. They
+// are not numbered: a client that misses them in a resume asks again.
+func (s *Session) Reply(frames ...Frame) {
+	if p := ready(frames); p != nil {
+		s.put(p, false)
 	}
-	s.acknowledge(m.ID)
-	return true
 }
 
-// refuse tells the client why its frame had no effect, and tells whether the session goes on: not
-// before its hello, since no client that gets that wrong recovers in time, and not when the client
-// talks nothing but nonsense.
-func (s *session) refuse(id string, why *refusal) bool {
-	if why.code == CodeBadFrame {
+// Refuse notes why a frame had no effect, and queues what the client is answered. It ends the
+// session, with the answer as its last word, when the client talks nothing but nonsense or doesn't
+// heed its limits; and before its hello, since no client that gets that wrong recovers in time.
+func (s *Session) Refuse(why error, answer ...Frame) {
+	r := RefusalOf(why)
+	s.refused = true
+	if r.Code == CodeBadFrame {
 		s.bad++
 	} else {
 		s.bad = 0
 	}
-	if s.bad >= s.hub.limits.badFrames || !s.greeted.Load() && why.code != CodeResumeExpired {
-		return s.dismiss(id, why)
+	if r.Final || s.bad >= s.hub.limits.BadFrames || !s.greeted.Load() && r.Code != CodeResumeExpired {
+		s.ending = true
+		s.close(r.Code, ready(answer))
+		return
 	}
-	s.hub.stats.refuse(why.code)
-	s.send(failure{Code: why.code, Message: why.sentence(), ID: id})
-	return true
+	s.hub.stats.refuse(r.Code)
+	s.Reply(answer...)
 }
 
-// dismiss ends the session with a refusal as its last word.
-func (s *session) dismiss(id string, why *refusal) bool {
-	if first, _ := s.out.close(why.code, s.encodeFailure(id, why)); first {
-		s.hub.stats.refuse(why.code)
-	}
-	return false
-}
+// Confirm notes that the client has the session's events up to seq.
+func (s *Session) Confirm(seq uint64) { s.out.confirm(seq) }
 
-func (s *session) acknowledge(id string) {
-	if id != "" {
-		s.send(ack{ID: id})
-	}
-}
+// send queues an event for the client. It never blocks. It reports whether the session takes
+// events still: one whose client reads too slowly ends here.
+func (s *Session) send(e Event) bool { return s.put(one(e), e.Numbered()) }
 
-// keepsPace counts a frame against the session's rate.
-func (s *session) keepsPace() bool { return s.pace == nil || s.pace.Allow() }
-
-// keepsVolume counts its bytes.
-func (s *session) keepsVolume(n int) bool { return s.volume == nil || s.volume.AllowN(time.Now(), n) }
-
-// exhausted counts a frame over the rate and tells when it has been one too many: a client that
-// doesn't listen to refusals costs us an answer for each.
-func (s *session) exhausted() bool { return !s.patience.Allow() }
-
-// send queues a message for the client. It never blocks. It reports whether the session takes
-// messages still: one whose client reads too slowly ends here.
-func (s *session) send(m serverMessage) bool {
-	return s.put(outFrame{body: s.codec.encode(m)}, sequenced(m))
-}
-
-// sendParcel is send for a message that goes to several sessions.
-func (s *session) sendParcel(p *parcel) bool {
-	_, many := p.message.(relayedBroadcast)
-	return s.put(outFrame{body: p.encodedFor(s.codec), many: many}, sequenced(p.message))
-}
-
-func (s *session) put(frame outFrame, sequenced bool) bool {
-	switch s.out.put(frame, sequenced) {
+// put is send for a parcel, which may go to others, too.
+func (s *Session) put(p *parcel, numbered bool) bool {
+	switch s.out.put(p, numbered) {
 	case refused:
 		return false
 	case overflown:
-		s.stop(CodeSlow)
+		s.Stop(CodeSlow)
 		return false
 	case crowded:
 		s.tooSlow(nil)
@@ -231,106 +217,17 @@ func (s *session) put(frame outFrame, sequenced bool) bool {
 	return true
 }
 
-// tooSlow ends a connection whose client doesn't read in time, nil is the present one; it may come
-// back, if any may.
-func (s *session) tooSlow(f *feed) {
-	switch {
-	case s.hub.opts.Resume == 0:
-		s.stop(CodeSlow)
-	case s.out.revoke(f, CodeSlow, s.lastWord(CodeSlow)):
-		s.hub.stats.refuse(CodeSlow)
-	}
-}
-
-// confirm notes what the client has, and that it is there.
-func (s *session) confirm(seq uint64) bool {
-	s.out.confirm(seq)
-	s.heard()
-	return true
-}
-
 // heard notes that the client has been heard on this connection: it has its welcome, or knows that
 // it was resumed.
-func (s *session) heard() {
+func (s *Session) heard() {
 	if s.greeted.Load() {
 		s.known.Store(true)
-		s.heardAt = s.client.Load().source
+		s.heardAt = s.client.Load().Source
 	}
 }
 
-// stop ends the session from outside: it takes nothing more, its client is told the code, and
-// whoever carries it will clean up. It never blocks; any goroutine may call it, under any lock but
-// work's.
-func (s *session) stop(code Code) {
-	first, attached := s.out.close(code, s.lastWord(code))
-	if !first {
-		return
-	}
-	s.hub.stats.refuse(code)
-	if !attached { // nobody carries it
-		s.hub.running.Add(1) // it is above 0: the session's expiry counts, or its connection, which is just going
-		go s.expire()
-	}
-}
-
-// lastWord is the error frame that precedes a close.
-func (s *session) lastWord(code Code) []byte {
-	return s.encodeFailure("", refuse(code, ""))
-}
-
-func (s *session) encodeFailure(id string, why *refusal) []byte {
-	return s.codec.encode(failure{Code: why.code, Message: why.sentence(), ID: id})
-}
-
-// end is the one way out: the session leaves the directory, its rooms and its calls. The code tells
-// why, if nothing else has ended the session before; "" is a connection that was lost. work is
-// held.
-func (s *session) end(code Code) {
-	if s.over {
-		return
-	}
-	s.over, s.link = true, nil
-	if s.expiry != nil && s.expiry.Stop() {
-		s.hub.running.Done()
-	}
-	if code == "" {
-		s.out.close("", nil)
-	} else {
-		s.dismiss("", refuse(code, ""))
-	}
-	code, _ = s.out.end()
-	why := reasonLost
-	switch code {
-	case CodeKicked:
-		why = reasonKicked
-	case CodeReplaced, codeBye:
-		why = reasonLeft
-	}
-
-	partners := s.hub.depart(s, why)
-	for _, r := range s.rooms {
-		s.hub.leave(r, s, why)
-	}
-	s.rooms = nil
-	s.hub.forget(s) // its seats are free: another session may have its id now
-	gone := &parcel{message: peerLeft{Peer: s.member(), Reason: why}}
-	for _, partner := range partners {
-		partner.sendParcel(gone)
-	}
-	source := s.client.Load().source
-	word := cmp.Or(string(code), string(reasonLost))
-	if s.greeted.Load() {
-		s.hub.log.Info("session ended", "peer", s.id, "src", source, "reason", word, "age",
-			time.Since(s.opened).Round(time.Millisecond))
-	} else {
-		s.hub.log.Debug("connection ended before its hello", "src", source, "reason", word)
-	}
-}
-
-func (s *session) member() member { return member{ID: s.id, Name: s.name, User: s.user} }
-
-// room finds a room that the session is in.
-func (s *session) room(name string) (*room, bool) {
+// room finds a room that the session is in, by its full name.
+func (s *Session) room(name string) (*room, bool) {
 	for _, r := range s.rooms {
 		if r.name == name {
 			return r, true

@@ -1,16 +1,17 @@
-package signal
+package signal_test
 
 import (
 	"encoding/json"
-	"net/netip"
 	"testing"
 	"time"
+
+	"signalbox/signal"
 )
 
 // The admin page and others read this.
 func TestSnapshotJSON(t *testing.T) {
 	t.Parallel()
-	b := start(t, Options{})
+	b := start(t, signal.Options{})
 	before := time.Now().UnixMilli()
 	alice := b.hello(t, frame{"name": "Alice", "user": "alice"})
 	alice.send("join", frame{"room": "tea"})
@@ -55,7 +56,7 @@ func TestSnapshotJSON(t *testing.T) {
 		member.Since < before || member.Since > time.Now().UnixMilli() {
 		t.Errorf("got %+v", member)
 	}
-	if len(shot.Refusals) != len(reasons) {
+	if len(shot.Refusals) != len(signal.Codes()) {
 		t.Errorf("refusals: %v", shot.Refusals)
 	}
 	want := map[string]uint64{"connections": 3, "sessions": 2, "signals": 1, "broadcasts": 1, "framesIn": 7,
@@ -69,42 +70,5 @@ func TestSnapshotJSON(t *testing.T) {
 		if shot.Counters[name] == 0 {
 			t.Errorf("counter %s: %v", name, shot.Counters[name])
 		}
-	}
-}
-
-func TestSourceBlock(t *testing.T) {
-	t.Parallel()
-	for source, want := range map[string]string{
-		"192.0.2.1":          "192.0.2.1/32",
-		"::ffff:192.0.2.1":   "192.0.2.1/32",
-		"2001:db8:1:2:3::4":  "2001:db8:1:2::/64",
-		"fe80::1:2:3%eth0":   "fe80::/64",
-		"2001:db8:1:2:ff::1": "2001:db8:1:2::/64",
-	} {
-		if got := sourceBlock(netip.MustParseAddr(source)).String(); got != want {
-			t.Errorf("%s: %s, want %s", source, got, want)
-		}
-	}
-	if sourceBlock(netip.Addr{}) != (netip.Prefix{}) {
-		t.Error("no address is a block of its own")
-	}
-}
-
-// Each code has a close code of its own, in the range that says what to do.
-func TestReasons(t *testing.T) {
-	t.Parallel()
-	codes, closes := make(map[Code]bool), make(map[int]bool)
-	for _, r := range reasons {
-		if codes[r.code] || closes[r.close] || r.close < 4000 || r.close > 4999 || r.sentence == "" {
-			t.Errorf("row %+v", r)
-		}
-		// RFC 6455 §5.5: a control frame's payload has 125 bytes at most, 2 of them the close code.
-		if len(r.sentence) > 123 {
-			t.Errorf("%s: the sentence doesn't fit a close frame", r.code)
-		}
-		codes[r.code], closes[r.close] = true, true
-	}
-	if reasonFor("no code").code != CodeInternal {
-		t.Error("an unknown code isn't internal")
 	}
 }

@@ -13,11 +13,12 @@ import (
 
 	"signalbox/signal"
 	"signalbox/signal/client"
+	"signalbox/signal/native"
 )
 
 // Two peers meet in a room and open a data channel to each other.
 func Example() {
-	box := httptest.NewServer(must(signal.New(signal.Options{}))) // elsewhere: https://box.example.org:8443
+	box := httptest.NewServer(native.New(must(signal.New(signal.Options{})))) // elsewhere: https://box.example.org:8443
 	defer box.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()

@@ -13,6 +13,7 @@ import (
 	"signalbox/internal/testkit"
 	"signalbox/signal"
 	"signalbox/signal/client"
+	"signalbox/signal/native"
 )
 
 // patience bounds every wait in these tests. It is never waited for unless something is broken.
@@ -64,10 +65,10 @@ func (b *box) start() {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	mux := http.NewServeMux()
-	mux.Handle("GET /signal", hub)
-	mux.HandleFunc("GET /signal/events", hub.Events)
-	mux.HandleFunc("POST /signal/send", hub.Send)
+	mux, dialect := http.NewServeMux(), native.New(hub)
+	mux.Handle("GET /signal", dialect)
+	mux.HandleFunc("GET /signal/events", dialect.Events)
+	mux.HandleFunc("POST /signal/send", dialect.Send)
 	var handler http.Handler = mux
 	if b.wrap != nil {
 		handler = b.wrap(mux)

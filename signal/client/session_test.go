@@ -19,6 +19,7 @@ import (
 
 	"signalbox/signal"
 	"signalbox/signal/client"
+	"signalbox/signal/native"
 )
 
 func TestRoomHasItsEvents(t *testing.T) {
@@ -370,10 +371,10 @@ func TestSessionOverTLS(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		mux := http.NewServeMux()
-		mux.Handle("GET /signal", hub)
-		mux.HandleFunc("GET /signal/events", hub.Events)
-		mux.HandleFunc("POST /signal/send", hub.Send)
+		mux, dialect := http.NewServeMux(), native.New(hub)
+		mux.Handle("GET /signal", dialect)
+		mux.HandleFunc("GET /signal/events", dialect.Events)
+		mux.HandleFunc("POST /signal/send", dialect.Send)
 		server := httptest.NewTLSServer(mux)
 		t.Cleanup(func() {
 			if err := hub.Close(deadline(t)); err != nil {

@@ -1,4 +1,4 @@
-package signal
+package signal_test
 
 import (
 	"bufio"
@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"signalbox/signal"
 )
 
 // sseConn is a client of the hub over server-sent events.
@@ -130,7 +132,7 @@ func (b *box) post(t testing.TB, body []byte) int {
 
 func TestEventsCarryTheProtocol(t *testing.T) {
 	t.Parallel()
-	b := start(t, Options{})
+	b := start(t, signal.Options{})
 	c := b.events(t, nil)
 	if code := c.post(0, frame{"type": "hello", "name": "Alice", "id": "1"},
 		frame{"type": "join", "room": "tea", "id": "2"}); code != 204 {
@@ -167,7 +169,7 @@ func TestEventsCarryTheProtocol(t *testing.T) {
 // A stream outlives the limits that a server has for requests and answers.
 func TestEventsOutliveTheServersLimits(t *testing.T) {
 	t.Parallel()
-	b := start(t, Options{})
+	b := start(t, signal.Options{})
 	c := b.events(t, nil)
 	c.post(0, frame{"type": "hello"})
 	c.expect("welcome")
@@ -184,7 +186,7 @@ func TestEventsOutliveTheServersLimits(t *testing.T) {
 
 func TestSilentEventsEnd(t *testing.T) {
 	t.Parallel()
-	b := start(t, Options{Heartbeat: time.Second}, func(l *limits) { l.hello = 2 * time.Second })
+	b := start(t, signal.Options{Heartbeat: time.Second}, func(l *signal.Limits) { l.Hello = 2 * time.Second })
 	mute := b.events(t, nil)
 	mute.expectClose(4004)
 	silent := b.events(t, nil)
@@ -203,7 +205,7 @@ func TestSilentEventsEnd(t *testing.T) {
 func TestEventsPing(t *testing.T) {
 	t.Parallel()
 	const heartbeat, times = 2 * time.Second, 3 // together more silence than is borne
-	b := start(t, Options{Heartbeat: heartbeat})
+	b := start(t, signal.Options{Heartbeat: heartbeat})
 	c := b.events(t, nil)
 	c.post(0, frame{"type": "hello"})
 	c.expect("welcome")
@@ -223,7 +225,7 @@ func TestEventsPing(t *testing.T) {
 
 func TestPostsAreBounded(t *testing.T) {
 	t.Parallel()
-	b := start(t, Options{MaxFrame: 1000})
+	b := start(t, signal.Options{MaxFrame: 1000})
 	c := b.events(t, nil)
 	many := make([]frame, 65)
 	for i := range many {
@@ -258,7 +260,7 @@ func TestPostsAreBounded(t *testing.T) {
 
 func TestEventsAndOrigins(t *testing.T) {
 	t.Parallel()
-	b := start(t, Options{AllowedOrigins: []string{"https://app.example.org"}})
+	b := start(t, signal.Options{AllowedOrigins: []string{"https://app.example.org"}})
 	for origin, want := range map[string]int{"https://app.example.org": 200, "https://evil.example.org": 403} {
 		for _, path := range []string{"/signal/events", "/signal/send"} {
 			method := map[string]string{"/signal/events": "GET", "/signal/send": "OPTIONS"}[path]
@@ -282,7 +284,7 @@ func TestEventsAndOrigins(t *testing.T) {
 // A session changes its carrier with each connection, if it likes.
 func TestResumeOverTheOtherCarrier(t *testing.T) {
 	t.Parallel()
-	b := start(t, Options{Resume: time.Minute})
+	b := start(t, signal.Options{Resume: time.Minute})
 	alice := b.dial(t)
 	alice.send("hello", nil)
 	welcome := alice.expect("welcome")

@@ -1,4 +1,4 @@
-package signal
+package native
 
 import (
 	"bytes"
@@ -6,89 +6,62 @@ import (
 	"iter"
 	"strconv"
 	"unicode/utf8"
+
+	"signalbox/signal"
 )
 
-// A codec speaks one dialect. It keeps no state: all sessions of a dialect share it, from many
-// goroutines.
-type codec interface {
-	// decode reads one frame. The message is filled as far as it was readable, so that a refusal
-	// can name its id.
-	decode(frame []byte) (clientMessage, *refusal)
-	// encode is a message without its place in a session's order, so that one encoding serves all
-	// who get it.
-	encode(serverMessage) []byte
-	// appendFrame appends an encoded message as it leaves: with its seq, unless that is 0.
-	appendFrame(dst, body []byte, seq uint64) []byte
-}
-
-// parcel is one message for several sessions, encoded once for all that speak the same dialect.
-// It belongs to the goroutine that hands it out.
-type parcel struct {
-	message serverMessage
-	codec   codec
-	body    []byte
-}
-
-func (p *parcel) encodedFor(c codec) []byte {
-	if p.codec != c {
-		p.codec, p.body = c, c.encode(p.message)
-	}
-	return p.body
-}
-
-// nativeCodec is signalbox.v1: one JSON object a frame.
-type nativeCodec struct{}
-
-func (nativeCodec) decode(frame []byte) (clientMessage, *refusal) {
+// decode reads one frame. The message is filled as far as it was readable, so that a refusal can
+// name its id.
+func decode(frame []byte) (clientMessage, error) {
 	var m clientMessage
 	// encoding/json would replace broken UTF-8 in silence.
 	if !utf8.Valid(frame) || !json.Valid(frame) {
-		return m, refuse(CodeBadFrame, "it is not JSON in UTF-8")
+		return m, broken("it is not JSON in UTF-8")
 	}
 	object := bytes.TrimLeft(frame, " \t\r\n")
 	if object[0] != '{' {
-		return m, refuse(CodeBadFrame, "it is not a JSON object")
+		return m, broken("it is not a JSON object")
 	}
 	if depth(object) > maxDepth {
-		return m, refuse(CodeBadFrame, "it is nested too deeply")
+		return m, broken("it is nested too deeply")
 	}
 
-	var first *refusal // later fields are read nevertheless: the id may be among them
+	var first error // later fields are read nevertheless: the id may be among them
 	seen := make(map[string]bool, 8)
 	for key, value := range members(object) {
-		bad := m.set(key, value)
+		err := m.set(key, value)
 		if seen[key] {
-			bad = refuse(CodeBadFrame, "a field is there twice")
+			err = broken("a field is there twice")
 		}
 		seen[key] = true
 		if first == nil {
-			first = bad
+			first = err
 		}
 	}
 	if first == nil && m.Type == "" {
-		first = refuse(CodeBadFrame, "type is missing")
+		first = broken("type is missing")
 	}
 	return m, first
 }
 
 // set takes one field of the frame. JSON's null is an absent field, except in data, where it is the
 // client's own matter.
-func (m *clientMessage) set(key string, value []byte) *refusal {
-	text := func(field *string, limit int) *refusal {
+func (m *clientMessage) set(key string, value []byte) error {
+	text := func(field *string, limit int) error {
 		s, ok := jsonString(value)
 		if !ok {
-			return refuse(CodeBadFrame, key+" is not a string")
+			return broken(key + " is not a string")
 		}
-		if bad := checkText(key, s, limit); bad != nil {
-			return bad
+		if err := signal.CheckText(key, s, limit); err != nil {
+			return err
 		}
 		*field = s
 		return nil
 	}
-	number := func(field *uint64) *refusal {
+	number := func(field *uint64) error {
 		n, err := strconv.ParseUint(string(value), 10, 64)
 		if err != nil || n > maxSeq {
-			return refuse(CodeBadFrame, key+" is not a whole number")
+			return broken(key + " is not a whole number")
 		}
 		*field = n
 		return nil
@@ -106,13 +79,13 @@ func (m *clientMessage) set(key string, value []byte) *refusal {
 	case "id":
 		return text(&m.ID, maxID)
 	case "name":
-		return text(&m.Name, maxName)
+		return text(&m.Name, signal.MaxName)
 	case "user":
-		return text(&m.User, maxUser)
+		return text(&m.User, signal.MaxUser)
 	case "to":
 		return text(&m.To, maxTo)
 	case "room":
-		return text(&m.Room, maxRoom)
+		return text(&m.Room, signal.MaxRoom)
 	case "token":
 		return text(&m.Token, maxToken)
 	case "replaces":
@@ -217,45 +190,5 @@ func valueEnd(text []byte, i int) int {
 	}
 }
 
-func (nativeCodec) encode(m serverMessage) []byte {
-	var data json.RawMessage
-	switch m := m.(type) {
-	case relayedSignal:
-		data = m.data
-	case relayedBroadcast:
-		data = m.data
-	}
-	var out bytes.Buffer
-	out.Grow(256 + len(data))
-	out.WriteString(`{"type":"` + m.kind() + `"`)
-	head := out.Len()
-
-	encoder := json.NewEncoder(&out)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(m); err != nil {
-		panic("signal: a message of ours has no JSON: " + err.Error()) // strings, numbers and lists of them always have
-	}
-	body := bytes.TrimSuffix(out.Bytes(), []byte("}\n"))
-	if len(body) == head+1 { // the message has no fields
-		body = body[:head]
-	} else {
-		body[head] = ',' // instead of its opening brace
-	}
-	if data != nil {
-		// Verbatim: json.Marshal would rewrite it, and the members of a room may have agreed on its
-		// bytes.
-		body = append(body, `,"data":`...)
-		body = append(body, data...)
-	}
-	return append(body, '}')
-}
-
-func (nativeCodec) appendFrame(dst, body []byte, seq uint64) []byte {
-	if seq == 0 {
-		return append(dst, body...)
-	}
-	dst = append(dst, body[:len(body)-1]...)
-	dst = append(dst, `,"seq":`...)
-	dst = strconv.AppendUint(dst, seq, 10)
-	return append(dst, '}')
-}
+// broken refuses a frame that is not what the protocol says.
+func broken(detail string) error { return signal.Refuse(signal.CodeBadFrame, detail) }

@@ -1,4 +1,4 @@
-package signal
+package signal_test
 
 import (
 	"context"
@@ -12,11 +12,14 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"signalbox/signal"
+	"signalbox/signal/native"
 )
 
 func TestWebSocketPingIsAnswered(t *testing.T) {
 	t.Parallel()
-	b := start(t, Options{})
+	b := start(t, signal.Options{})
 	c := b.hello(t, nil)
 	got := make(chan string, 1)
 	c.ws.SetPongHandler(func(payload string) error { got <- payload; return nil })
@@ -39,21 +42,21 @@ func TestWebSocketPingIsAnswered(t *testing.T) {
 
 func TestBrokenFraming(t *testing.T) {
 	t.Parallel()
-	b := start(t, Options{})
+	b := start(t, signal.Options{})
 	c := b.hello(t, nil)
 	if _, err := c.rawConn().Write([]byte{0xff, 0xff, 0xff, 0xff}); err != nil {
 		t.Fatal(err)
 	}
 	c.expectClose(websocket.CloseProtocolError)
-	eventually(t, "the session is over", func() bool { return b.find(c.id) == nil })
+	eventually(t, "the session is over", func() bool { return b.Find(c.id) == nil })
 }
 
 // A burst leaves in few writes, as one TLS record where it fits, and every frame of it arrives.
 func TestBurstsAreGathered(t *testing.T) {
 	t.Parallel()
-	h := newHub(t, Options{})
+	h := newHub(t, signal.Options{})
 	counted := &countingListener{}
-	server := httptest.NewUnstartedServer(h)
+	server := httptest.NewUnstartedServer(native.New(h))
 	counted.Listener = server.Listener
 	server.Listener = counted
 	server.StartTLS()
@@ -69,13 +72,9 @@ func TestBurstsAreGathered(t *testing.T) {
 	c.send("hello", nil)
 	c.id = c.expect("welcome").text("peerId")
 	before := counted.writes.Load()
-	const burst = 100
-	s := b.session(c.id)
-	s.out.mu.Lock()
-	for range burst {
-		s.out.append(outFrame{body: []byte(`{"type":"pong"}`)})
-	}
-	s.out.mu.Unlock()
+	const burst, record = 100, 16 << 10
+	s := b.Find(c.id)
+	s.Burst(burst, `{"type":"pong"}`)
 	for range burst {
 		c.expect("pong")
 	}
@@ -83,10 +82,10 @@ func TestBurstsAreGathered(t *testing.T) {
 		t.Errorf("%d frames left in %d writes", burst, n)
 	}
 	// What is larger than the buffer goes through as well.
-	large := `{"type":"x","data":"` + strings.Repeat("x", 5*gatherSize) + `"}`
+	large := `{"type":"x","data":"` + strings.Repeat("x", 5*record) + `"}`
 	for range 3 {
-		s.out.put(outFrame{body: []byte(large)}, true)
-		if f := c.expect("x"); len(f.text("data")) != 5*gatherSize {
+		s.Put(large)
+		if f := c.expect("x"); len(f.text("data")) != 5*record {
 			t.Error("a large frame was cut")
 		}
 	}
@@ -94,7 +93,7 @@ func TestBurstsAreGathered(t *testing.T) {
 
 func TestSubprotocolIsOptional(t *testing.T) {
 	t.Parallel()
-	b := start(t, Options{})
+	b := start(t, signal.Options{})
 	for _, offered := range [][]string{nil, {"signalbox.v1"}, {"other", "signalbox.v1"}} {
 		dialer := websocket.Dialer{Subprotocols: offered}
 		ws, _, err := dialer.Dial(b.url(), nil)
@@ -114,7 +113,7 @@ func TestSubprotocolIsOptional(t *testing.T) {
 
 func TestAbandonedConnectionIsForgotten(t *testing.T) {
 	t.Parallel()
-	b := start(t, Options{})
+	b := start(t, signal.Options{})
 	c := b.dial(t)
 	io.WriteString(c.rawConn(), "\x81") // half a frame header
 	c.rawConn().Close()
@@ -161,7 +160,7 @@ func (c meteredConn) Read(b []byte) (int, error) {
 // small frame that inflates to a large one is too large.
 func TestDeflate(t *testing.T) {
 	t.Parallel()
-	b := start(t, Options{MaxFrame: 32 << 10})
+	b := start(t, signal.Options{MaxFrame: 32 << 10})
 	var in atomic.Int64
 	dialer := websocket.Dialer{EnableCompression: true, NetDial: func(network, addr string) (net.Conn, error) {
 		conn, err := net.Dial(network, addr)
@@ -194,6 +193,6 @@ func TestDeflate(t *testing.T) {
 		}
 	}
 	alice.send("signal", frame{"to": bob.id, "data": strings.Repeat("x", 1<<20)})
-	alice.expectError(CodeTooLarge)
+	alice.expectError(signal.CodeTooLarge)
 	alice.expectClose(4501)
 }

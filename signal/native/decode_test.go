@@ -1,4 +1,4 @@
-package signal
+package native
 
 import (
 	"encoding/json"
@@ -8,8 +8,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"signalbox/signal"
 )
 
 var update = flag.Bool("update", false, "write the golden messages anew")
@@ -19,9 +22,9 @@ const token = "wZ1lN9pQhT5sJb3vXk7mDg.VRhIz9TO67A.TlVHAmjz1jZN4qy-tGZ4rQTLkL7jJi
 
 // serverGolden is one of each message that the hub sends: the file's name, the message, its seq.
 func serverGolden() map[string]outgoing {
-	polite, alice := true, member{ID: "wZ1lN9pQhT5sJb3vXk7mDg", Name: "Alice"}
-	bob := member{ID: "cR8yU2eFoG4aLi6tSn0xKw", Name: "Bob \"the\" <builder> 工", User: "bob"}
-	servers := []ICEServer{
+	alice := signal.Member{ID: "wZ1lN9pQhT5sJb3vXk7mDg", Name: "Alice"}
+	bob := signal.Member{ID: "cR8yU2eFoG4aLi6tSn0xKw", Name: "Bob \"the\" <builder> 工", User: "bob"}
+	servers := []signal.ICEServer{
 		{URLs: []string{"stun:box.example.org:3478"}},
 		{
 			URLs: []string{
@@ -33,42 +36,54 @@ func serverGolden() map[string]outgoing {
 			Credential: "dGhpcyBpcyBhIHNlY3JldA==",
 		},
 	}
+	ice := signal.ICE{Servers: servers, Expires: time.UnixMilli(1767229200000)}
+	welcome := signal.Welcome{Member: alice, ResumeToken: token, Outlives: time.Minute, Heartbeat: 25 * time.Second,
+		ICE: ice}
+	welcome.User = "alice"
 	return map[string]outgoing{
-		"welcome": {welcome{
-			PeerID: alice.ID, Name: "Alice", User: "alice", ResumeToken: token, ResumeSeconds: 60, HeartbeatSeconds: 25,
-			ICEServers:   servers,
-			ICEExpiresAt: 1767229200000, Protocol: protocol,
-		}, 0},
-		"resumed": {resumed{PeerID: alice.ID, Received: 17, ICEServers: servers,
-			ICEExpiresAt: 1767229200000, Rooms: []string{"tea"}}, 0},
-		"resumed-elsewhere": {resumed{PeerID: alice.ID, ICEServers: servers[:1], Rooms: []string{},
-			AddressChanged: true}, 0},
-		"ice": {iceUpdate{ICEServers: servers, ICEExpiresAt: 1767229200000}, 7},
-		"joined": {joined{Room: "tea",
-			Peers: []peer{{member: alice, Polite: true}, {member: bob, Polite: true}}, Capacity: 8}, 1},
-		"joined-empty":   {joined{Room: "tea", Peers: []peer{}}, 1},
-		"peer-joined":    {peerJoined{Room: "tea", Peer: peer{member: bob}}, 2},
-		"left":           {left{Room: "tea"}, 3},
-		"peer-left":      {peerLeft{Room: "tea", Peer: bob, Reason: reasonLost}, 4},
-		"peer-left-call": {peerLeft{Peer: bob, Reason: reasonLost}, 4},
-		"signal": {relayedSignal{From: bob.ID, FromName: bob.Name, FromUser: "bob", Room: "tea",
-			data: json.RawMessage(`{"candidate": null, "<&>": 1.50}`)}, 5},
-		"signal-call": {relayedSignal{From: alice.ID, FromName: "Alice", Polite: &polite,
-			data: json.RawMessage(`{"description":{"type":"offer","sdp":"v=0\r\n"}}`)}, 6},
-		"broadcast": {relayedBroadcast{From: bob.ID, FromName: bob.Name, Room: "tea",
-			data: json.RawMessage(`"hi, all"`)}, 9007199254740991},
-		"pong":          {pong{}, 0},
-		"ack":           {ack{ID: "17"}, 0},
-		"error":         {failure{Code: CodeRoomFull, Message: reasonFor(CodeRoomFull).sentence, ID: "17"}, 0},
-		"error-unasked": {failure{Code: CodeShuttingDown, Message: reasonFor(CodeShuttingDown).sentence}, 0},
-		"error-with-a-detail": {failure{Code: CodeBadFrame, Message: refuse(CodeBadFrame, "room is missing").sentence(),
-			ID: "18"}, 0},
+		"welcome": {event: welcome},
+		"resumed": {event: signal.Resumed{ID: alice.ID, ICE: ice, Rooms: []string{"tea"}}, received: 17},
+		"resumed-elsewhere": {event: signal.Resumed{ID: alice.ID, ICE: signal.ICE{Servers: servers[:1]}, Rooms: []string{},
+			AddressChanged: true}},
+		"ice": {event: signal.ICEUpdated{ICE: ice}, seq: 7},
+		"joined": {event: signal.Joined{Room: "tea",
+			Peers: []signal.Peer{{Member: alice, Polite: true}, {Member: bob, Polite: true}}, Capacity: 8}, seq: 1},
+		"joined-empty":   {event: signal.Joined{Room: "tea", Peers: []signal.Peer{}}, seq: 1},
+		"peer-joined":    {event: signal.PeerJoined{Room: "tea", Peer: signal.Peer{Member: bob}}, seq: 2},
+		"left":           {event: signal.Left{Room: "tea"}, seq: 3},
+		"peer-left":      {event: signal.PeerLeft{Room: "tea", Peer: bob, Reason: signal.ReasonLost}, seq: 4},
+		"peer-left-call": {event: signal.PeerLeft{Peer: bob, Reason: signal.ReasonLost}, seq: 4},
+		"signal": {event: signal.Signaled{From: bob, Room: "tea",
+			Data: []byte(`{"candidate": null, "<&>": 1.50}`)}, seq: 5},
+		"signal-call": {event: signal.Signaled{From: alice, Polite: true,
+			Data: []byte(`{"description":{"type":"offer","sdp":"v=0\r\n"}}`)}, seq: 6},
+		"broadcast": {event: signal.Broadcasted{From: bob, Room: "tea",
+			Data: []byte(`"hi, all"`)}, seq: 9007199254740991},
+		"pong":                {answer: pong()},
+		"ack":                 {answer: acknowledgment("17")},
+		"error":               {answer: refusal("17", signal.Refuse(signal.CodeRoomFull, ""))},
+		"error-unasked":       {event: signal.Ended{Code: signal.CodeShuttingDown, Message: signal.CodeShuttingDown.Sentence()}},
+		"error-with-a-detail": {answer: refusal("18", signal.Refuse(signal.CodeBadFrame, "room is missing"))},
 	}
 }
 
 type outgoing struct {
-	message serverMessage
-	seq     uint64
+	event    signal.Event
+	answer   []byte // instead of an event
+	received uint64
+	seq      uint64
+}
+
+// leaves is the message as it leaves.
+func (out outgoing) leaves() []byte {
+	body := out.answer
+	if out.event != nil {
+		body = encode(out.event, out.received)
+	}
+	if out.seq != 0 {
+		return number(nil, body, out.seq)
+	}
+	return body
 }
 
 func clientGolden() map[string]clientMessage {
@@ -92,7 +107,7 @@ func clientGolden() map[string]clientMessage {
 }
 
 func goldenPath(from, name string) string {
-	return filepath.Join("testdata", "messages", from, name+".json")
+	return filepath.Join("..", "testdata", "messages", from, name+".json")
 }
 
 func readGolden(t testing.TB, from, name string) string {
@@ -106,12 +121,11 @@ func readGolden(t testing.TB, from, name string) string {
 
 func TestServerMessages(t *testing.T) {
 	t.Parallel()
-	var c nativeCodec
 	for name, out := range serverGolden() {
-		if sequenced(out.message) != (out.seq != 0) {
-			t.Errorf("%s: sequenced %v, seq %d", name, sequenced(out.message), out.seq)
+		if numbered := out.event != nil && out.event.Numbered(); numbered != (out.seq != 0) {
+			t.Errorf("%s: sequenced %v, seq %d", name, numbered, out.seq)
 		}
-		got := string(c.appendFrame(nil, c.encode(out.message), out.seq))
+		got := string(out.leaves())
 		if !json.Valid([]byte(got)) {
 			t.Errorf("%s is not JSON: %s", name, got)
 		}
@@ -129,9 +143,9 @@ func TestServerMessages(t *testing.T) {
 func TestClientMessages(t *testing.T) {
 	t.Parallel()
 	for name, want := range clientGolden() {
-		got, bad := nativeCodec{}.decode([]byte(readGolden(t, "client", name)))
-		if bad != nil {
-			t.Errorf("%s: %v", name, bad.sentence())
+		got, err := decode([]byte(readGolden(t, "client", name)))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
@@ -142,7 +156,7 @@ func TestClientMessages(t *testing.T) {
 // Every golden file is used, every type of frame has one, and PROTOCOL.md shows each as it is.
 func TestGoldenMessagesAreComplete(t *testing.T) {
 	t.Parallel()
-	document, err := os.ReadFile("PROTOCOL.md")
+	document, err := os.ReadFile("../PROTOCOL.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +169,7 @@ func TestGoldenMessagesAreComplete(t *testing.T) {
 		known[goldenPath("client", name)] = true
 		types[m.Type] = true
 	}
-	files, _ := filepath.Glob("testdata/messages/*/*.json")
+	files, _ := filepath.Glob("../testdata/messages/*/*.json")
 	for _, file := range files {
 		if !known[file] {
 			t.Errorf("%s is no test's", file)
@@ -168,14 +182,14 @@ func TestGoldenMessagesAreComplete(t *testing.T) {
 			t.Errorf("PROTOCOL.md doesn't show %s", file)
 		}
 	}
-	for kind := range handlers() {
+	for kind := range verbs() {
 		if !types[kind] {
 			t.Errorf("no golden message of type %s", kind)
 		}
 	}
-	for _, r := range reasons {
-		if row := "| `" + string(r.code) + "` | " + jsonNumber(r.close) + " | " +
-			r.sentence; !strings.Contains(string(document), row) {
+	for _, code := range signal.Codes() {
+		number, sentence := code.WebSocket()
+		if row := "| `" + string(code) + "` | " + jsonNumber(number) + " | " + sentence; !strings.Contains(string(document), row) {
 			t.Errorf("PROTOCOL.md has no row that starts with %s", row)
 		}
 	}
@@ -220,8 +234,8 @@ func TestDecodeRefuses(t *testing.T) {
 		"a depth bomb":          {frame: `{"type":"ping","x":` + deep(64) + `}`},
 		"a deeper bomb":         {frame: `{"type":"ping","x":` + deep(20_000) + `}`},
 	} {
-		m, bad := nativeCodec{}.decode([]byte(test.frame))
-		if bad == nil || bad.code != CodeBadFrame {
+		m, err := decode([]byte(test.frame))
+		if err == nil || signal.RefusalOf(err).Code != signal.CodeBadFrame {
 			t.Errorf("%s: taken as %+v", name, m)
 		}
 		if m.ID != test.id {
@@ -235,33 +249,8 @@ func TestDecodeRefuses(t *testing.T) {
 		`{"type":"hello","name":"👩‍👩‍👧 é"}`, // joined by U+200D, which is no control character
 		`{"type":"join","room":"` + strings.Repeat("x", 128) + `","x":1e5,"y":true,"":{}}`,
 	} {
-		if _, bad := (nativeCodec{}).decode([]byte(frame)); bad != nil {
-			t.Errorf("%.60s: %s", frame, bad.sentence())
-		}
-	}
-}
-
-// What a client relays reaches the others byte by byte.
-func TestDataIsVerbatim(t *testing.T) {
-	t.Parallel()
-	b := start(t, Options{})
-	alice, bob := b.join(t, "tea", "Alice"), b.join(t, "tea", "Bob")
-	alice.expect("peer-joined")
-	for _, data := range []string{
-		`null`, `0`, `-0.0`, `1e400`, `12345678901234567890123`, `""`, `"<&>\u003c\u2028` + "\u2028" + `\ud800"`, `[ ]`,
-		`{"a":1,"a":2}`,
-	} {
-		bob.write(`{"data" : ` + data + ` ,"type":"broadcast","room":"tea"}`)
-		bob.write(`{"type":"signal","to":"` + alice.id + `","data":` + data + `}`)
-		for range 2 {
-			_, text, err := alice.ws.ReadMessage()
-			if err != nil {
-				t.Fatal(err)
-			}
-			var f struct{ Data json.RawMessage }
-			if err := json.Unmarshal(text, &f); err != nil || string(f.Data) != data {
-				t.Errorf("%s arrived in %s (%v)", data, text, err)
-			}
+		if _, err := decode([]byte(frame)); err != nil {
+			t.Errorf("%.60s: %v", frame, err)
 		}
 	}
 }
@@ -275,12 +264,12 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"id":"1","type":"ping","\u0074ype":"leave"}`))
 	f.Add([]byte(`{"x":[{"a":"}\\\""},[ ] , 1e5,true ],"type":"ping" , "room":null}`))
 	f.Fuzz(func(t *testing.T, frame []byte) {
-		m, bad := nativeCodec{}.decode(slices.Clone(frame))
+		m, bad := decode(slices.Clone(frame))
 		var object map[string]json.RawMessage
 		err := json.Unmarshal(frame, &object)
 		if bad != nil {
-			if bad.code != CodeBadFrame {
-				t.Fatalf("refused as %s", bad.code)
+			if code := signal.RefusalOf(bad).Code; code != signal.CodeBadFrame {
+				t.Fatalf("refused as %s", code)
 			}
 			return
 		}
@@ -294,7 +283,7 @@ func FuzzDecode(f *testing.F) {
 			if raw, ok := object[field]; ok && json.Unmarshal(raw, &want) != nil {
 				t.Fatalf("%s is %s, and was taken", field, raw)
 			}
-			if got != want || checkText(field, got, maxRoom) != nil {
+			if got != want || signal.CheckText(field, got, signal.MaxRoom) != nil {
 				t.Fatalf("%s: %q, want %q", field, got, want)
 			}
 		}

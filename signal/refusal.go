@@ -1,10 +1,11 @@
 package signal
 
-// Code names why the hub refused something or ended a session. It is part of the protocol: clients
-// branch on it.
+import "errors"
+
+// Code names why the hub refused something or ended a session. Clients branch on it.
 type Code string
 
-// The codes of signalbox.v1.
+// The codes.
 const (
 	CodeBadFrame      Code = "bad-frame"
 	CodeTooLarge      Code = "too-large"
@@ -24,8 +25,35 @@ const (
 	CodeInternal      Code = "internal"
 )
 
-// codeBye is a session that its client has ended. No client sees it.
-const codeBye Code = "bye"
+// CodeBye is a session that its client has ended, and CodeLost a connection that is gone. No client
+// is told them.
+const (
+	CodeBye  Code = "bye"
+	CodeLost Code = ""
+)
+
+// Codes returns the codes that clients are told.
+func Codes() []Code {
+	codes := make([]Code, 0, len(reasons))
+	for _, r := range reasons {
+		codes = append(codes, r.code)
+	}
+	return codes
+}
+
+// WebSocket is the WebSocket close code of a connection that ends for it, and what is said along:
+// 1000 and nothing, if the client is told no code. 4000 to 4499 tell the client to connect again
+// after a pause, 4500 to 4999 that it would be of no use.
+func (c Code) WebSocket() (code int, reason string) {
+	if c == CodeBye || c == CodeLost {
+		return 1000, ""
+	}
+	r := reasonFor(c)
+	return r.close, r.sentence
+}
+
+// Sentence is what the code means, for people.
+func (c Code) Sentence() string { return reasonFor(c).sentence }
 
 // reason is all that a code means to a client.
 type reason struct {
@@ -68,19 +96,31 @@ func reasonFor(code Code) reason {
 	return reasons[0]
 }
 
-// A refusal is a client's frame that had no effect, and why. The detail is for the developer of
-// that client: our own words, never the client's.
-type refusal struct {
-	code   Code
-	detail string
+// A Refusal is something that a client asked for and that had no effect, and why. It is the error of
+// every verb.
+type Refusal struct {
+	Code   Code
+	Detail string // for the developer of the client: our own words, never the client's
+	Final  bool   // the session ends with it
 }
 
-func refuse(code Code, detail string) *refusal { return &refusal{code: code, detail: detail} }
+// Refuse makes a Refusal.
+func Refuse(code Code, detail string) error { return &Refusal{Code: code, Detail: detail} }
 
-func (r *refusal) sentence() string {
-	s := reasonFor(r.code).sentence
-	if r.detail != "" {
-		s += ": " + r.detail
+// Error is a sentence for people.
+func (r *Refusal) Error() string {
+	s := reasonFor(r.Code).sentence
+	if r.Detail != "" {
+		s += ": " + r.Detail
 	}
 	return s
+}
+
+// RefusalOf is what an error means to a client: one that is no Refusal is a mistake of ours.
+func RefusalOf(err error) *Refusal {
+	var r *Refusal
+	if errors.As(err, &r) {
+		return r
+	}
+	return &Refusal{Code: CodeInternal}
 }

@@ -1,0 +1,72 @@
+package signal
+
+import "time"
+
+// A Carrier is a connection that carries the frames of one link. What it reads it gives to
+// Link.Receive; what there is to write, Link.Pump gives it.
+type Carrier interface {
+	// Write hands a batch to the network by its deadline, and returns when it wants to be called
+	// again even if there is nothing to write. An error ends Pump; a timeout is a client that reads
+	// too slowly.
+	Write(b *Batch) (again time.Duration, err error)
+	// Stop wakes the reader, since the connection is over; what is left to say, Pump still writes.
+	// It is called under locks, maybe more than once, and must not block.
+	Stop()
+	// Abort cuts the connection without another word. It must not block.
+	Abort()
+}
+
+// Batch is what a carrier has to write in one go.
+type Batch struct {
+	Now, Deadline time.Time
+	Over          bool   // nothing follows: the carrier closes the connection behind it
+	Code          Code   // why, when Over
+	Written       uint64 // the session's last event that the client has been sent, with this batch
+	Urgent        bool   // the client should soon confirm what it has
+
+	from   *outbox
+	items  []item
+	bufs   *[]byte
+	frames []Frame // scratch
+	count  uint64  // of frames
+	bytes  uint64  // of theirs
+}
+
+// OutFrame is a frame as it leaves.
+type OutFrame struct {
+	Frame
+	Seq  uint64 // of its event in the session's order; 0: none
+	Many bool   // it goes to other sessions, too
+}
+
+// Frames yields the frames of the batch in order. What it yields is good until the next one.
+func (b *Batch) Frames(yield func(OutFrame) bool) {
+	v := b.from.voice
+	for _, it := range b.items {
+		for _, f := range v.encode(it.parcel, &b.frames) {
+			if it.seq != 0 && v.number != nil {
+				*b.bufs = v.number((*b.bufs)[:0], f.Body, it.seq)
+				f.Body = *b.bufs
+			}
+			b.count++
+			b.bytes += uint64(len(f.Body))
+			if !yield(OutFrame{Frame: f, Seq: it.seq, Many: it.many}) {
+				return
+			}
+		}
+	}
+}
+
+// empty makes the batch ready to be filled again; after a burst it starts small, for an idle session
+// to be small.
+func (b *Batch) empty() {
+	clear(b.items)
+	clear(b.frames)
+	b.items, b.bufs, b.from = b.items[:0], nil, nil
+	if cap(b.items) > 64 {
+		b.items = nil
+	}
+	if cap(b.frames) > 64 {
+		b.frames = nil
+	}
+}

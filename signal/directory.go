@@ -1,0 +1,110 @@
+package signal
+
+import (
+	"net/netip"
+	"time"
+)
+
+// find returns the session with that peer id, or nil.
+func (h *Hub) find(id string) *Session {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.sessions[id]
+}
+
+// register makes the session known to others, in the place of its connection, if it has one. The greeting is queued
+// before anybody can find the session, so that it is the first frame that the client sees. If
+// another session has its id it returns that one: it has to be replaced first.
+func (h *Hub) register(s *Session, greeting *parcel) (old *Session, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	from, block := s.client.Load().Source, s.block
+	if h.draining {
+		return nil, Refuse(CodeShuttingDown, "")
+	}
+	if h.opts.Bans.Concern(s.self.User, s.pass.Key, from, time.Now()) {
+		return nil, Refuse(CodeKicked, "")
+	}
+	old = h.sessions[s.self.ID]
+	// without the old one, which is to go only if this one may come
+	all, here := len(h.sessions), h.places.bySource[block].sessions
+	if old != nil {
+		all--
+		if old.block == block {
+			here--
+		}
+	}
+	switch holder := h.users[s.self.User]; {
+	case s.self.User != "" && holder != nil && holder != old:
+		if holder.known.Load() || holder.out.attached() {
+			return nil, Refuse(CodeUserTaken, "")
+		}
+		return holder, nil // it was gone before its client knew that it was there
+	case h.opts.Sessions > 0 && all >= h.opts.Sessions:
+		return nil, errFull
+	case h.opts.SessionsPerSource > 0 && here >= h.opts.SessionsPerSource:
+		return nil, errSourceFull
+	case old != nil:
+		return old, nil
+	}
+	if s.link != nil {
+		h.unplace(s.link)
+	}
+	h.places.take(block, 1, 1)
+	if s.self.User != "" {
+		h.users[s.self.User] = s
+	}
+	h.sessions[s.self.ID] = s
+	if s.pass.Key != "" {
+		s.tokens = append(s.tokens, s.pass.Key)
+	}
+	s.heardAt = from
+	s.greeted.Store(true)
+	h.opts.Members.Opened(s.self.ID, s.self.User, from)
+	h.stats.sessions.Add(1)
+	s.put(greeting, false)
+	return nil, nil
+}
+
+// moved notes that another connection carries the session now.
+func (h *Hub) moved(s *Session, l *Link) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.unplace(l)
+	if s.block != l.block {
+		h.places.take(s.block, -1, -1)
+		s.block = l.block
+		h.places.take(s.block, 1, 1)
+	}
+	h.opts.Members.Moved(s.self.ID, l.client.Source)
+}
+
+// depart tells the relay that a session ends, and returns the far ends of its calls.
+func (h *Hub) depart(s *Session, why LeftReason) (partners []*Session) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.sessions[s.self.ID] == s {
+		h.opts.Members.Ended(s.self.ID, why == ReasonLost)
+	}
+	return h.calls.end(s)
+}
+
+// forget takes the session out of the directory.
+func (h *Hub) forget(s *Session) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.sessions[s.self.ID] == s {
+		delete(h.sessions, s.self.ID)
+		h.places.take(s.block, -1, -1)
+	}
+	if h.users[s.self.User] == s {
+		delete(h.users, s.self.User)
+	}
+}
+
+// banned tells whether a ban is about somebody.
+func (h *Hub) banned(user string, ip netip.Addr) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.opts.Bans.Concern(user, "", ip, time.Now())
+}

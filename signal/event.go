@@ -1,0 +1,152 @@
+package signal
+
+import "time"
+
+// Event is something that happens to a session, as its dialect gets to know it: one of the types
+// below. Those that are numbered count in the session's order; the others are told to the present
+// connection only. An event goes to many, so nobody changes what it holds.
+type Event interface {
+	Numbered() bool
+	size() int // in memory, about, in bytes
+}
+
+// Member is a session as others see it.
+type Member struct {
+	ID   string // 128 random bits, safe in URLs and TURN user names
+	Name string // for display, not unique
+	User string // the unique handle by which it can be called; empty: none
+}
+
+// Peer is a member as one other member sees it.
+type Peer struct {
+	Member
+	Polite bool // the perfect-negotiation role of whoever is told, towards that peer
+}
+
+// ICE is a set of ICE servers with a credential of the session's own.
+type ICE struct {
+	Servers []ICEServer // never nil
+	Expires time.Time   // zero: never
+}
+
+// Welcome answers Hello. It is the first that a session is told.
+type Welcome struct {
+	Member
+	ResumeToken string
+	Outlives    time.Duration // how long the session waits for its client to resume it
+	Heartbeat   time.Duration
+	ICE         ICE
+}
+
+// Resumed answers Resume. What the client has missed follows.
+type Resumed struct {
+	ID             string
+	ICE            ICE
+	Rooms          []string // full names, in the order of joining; never nil
+	AddressChanged bool     // the client comes from another address than before
+}
+
+// Joined answers Join.
+type Joined struct {
+	Room     string // as in all events, the full name: see Terms.Room
+	Peers    []Peer // the others, in the order of joining; never nil
+	Capacity int    // 0 = no limit
+}
+
+// PeerJoined is another member of a room.
+type PeerJoined struct {
+	Room string
+	Peer Peer
+}
+
+// Left answers Leave.
+type Left struct {
+	Room string
+}
+
+// PeerLeft is the end of another's membership of a room, or of a call.
+type PeerLeft struct {
+	Room   string // empty: of a call
+	Peer   Member
+	Reason LeftReason
+}
+
+// LeftReason is why somebody isn't there any more.
+type LeftReason string
+
+// The reasons for which somebody leaves.
+const (
+	ReasonLeft   LeftReason = "left"
+	ReasonLost   LeftReason = "lost" // the connection ended, and nobody came back in time
+	ReasonKicked LeftReason = "kicked"
+)
+
+// Signaled is a signal from another session.
+type Signaled struct {
+	From   Member
+	Room   string // how the two know each other; empty: by a call
+	Polite bool   // in a call, the role of whoever is told towards the other
+	Data   []byte // as the sender gave it
+}
+
+// Broadcasted is a broadcast to a room.
+type Broadcasted struct {
+	From Member
+	Room string
+	Data []byte // as the sender gave it
+}
+
+// ICEUpdated is fresh ICE servers: the answer to ICE, or because half of the old ones' life is over.
+type ICEUpdated struct{ ICE }
+
+// Ended is the last that a connection is told: why it, and mostly its session, is over.
+type Ended struct {
+	Code    Code
+	Message string // for people
+}
+
+func (Welcome) Numbered() bool     { return false }
+func (Resumed) Numbered() bool     { return false }
+func (Joined) Numbered() bool      { return true }
+func (PeerJoined) Numbered() bool  { return true }
+func (Left) Numbered() bool        { return true }
+func (PeerLeft) Numbered() bool    { return true }
+func (Signaled) Numbered() bool    { return true }
+func (Broadcasted) Numbered() bool { return true }
+func (ICEUpdated) Numbered() bool  { return true }
+func (Ended) Numbered() bool       { return false }
+
+// eventSize is about what an event takes that has nothing in it: its struct, and its parcel.
+const eventSize = 128
+
+func (m Member) size() int { return len(m.ID) + len(m.Name) + len(m.User) }
+
+func (i ICE) size() int {
+	n := 0
+	for _, s := range i.Servers {
+		n += 64 + len(s.Username) + len(s.Credential)
+		for _, url := range s.URLs {
+			n += 16 + len(url)
+		}
+	}
+	return n
+}
+
+func (e Welcome) size() int { return eventSize + e.Member.size() + len(e.ResumeToken) + e.ICE.size() }
+func (e Resumed) size() int { return eventSize + e.ICE.size() + 64*len(e.Rooms) }
+
+func (e Joined) size() int {
+	n := eventSize
+	for _, p := range e.Peers {
+		n += 64 + p.Member.size()
+	}
+	return n
+}
+
+func (e PeerJoined) size() int  { return eventSize + e.Peer.Member.size() }
+func (e Left) size() int        { return eventSize }
+func (e PeerLeft) size() int    { return eventSize + e.Peer.size() }
+func (e Signaled) size() int    { return eventSize + len(e.Data) }
+func (e Broadcasted) size() int { return eventSize + len(e.Data) }
+func (e ICEUpdated) size() int  { return eventSize + e.ICE.size() }
+func (e Ended) size() int       { return eventSize }

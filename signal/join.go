@@ -1,0 +1,77 @@
+package signal
+
+import (
+	"cmp"
+	"time"
+)
+
+// Join asks for a seat in a room.
+type Join struct {
+	Room     string // as the dialect says it: see Terms.FullName
+	Token    string // brings admission to this room, if the hello's is not enough
+	Capacity int    // 0: as the session's Terms have it
+}
+
+// Join seats the session in a room, which comes into being with its first member. Joined tells who is
+// there, and PeerJoined tells those. A session that is in the room already is told again.
+func (s *Session) Join(join Join) error {
+	if err := s.mayAct(); err != nil {
+		return err
+	}
+	if join.Room == "" {
+		return Refuse(CodeBadFrame, "room is missing")
+	}
+	if err := CheckText("room", join.Room, MaxRoom); err != nil {
+		return err
+	}
+	name := s.terms.FullName(join.Room)
+	_, again := s.room(name)
+	if limit := s.hub.opts.RoomsPerSession; !again && limit > 0 && len(s.rooms) >= limit {
+		return Refuse(CodeRateLimited, "you are in as many rooms as a session may be")
+	}
+	pass := s.pass
+	if join.Token != "" {
+		var err error
+		if pass, err = s.admit(join.Token); err != nil {
+			return err
+		}
+	}
+	if err := mayJoin(&pass, name, time.Now()); err != nil && !again {
+		return err
+	}
+	if !again && !s.hub.joins.Allow(s.client.Load().Source, time.Now()) {
+		return Refuse(CodeRateLimited, "too many joins from your network address")
+	}
+	r, err := s.hub.join(name, s, &pass, cmp.Or(join.Capacity, s.terms.Capacity))
+	if err == nil && !again {
+		s.rooms = append(s.rooms, r)
+	}
+	return err
+}
+
+// mayJoin judges what a pass admits to.
+func mayJoin(pass *Pass, room string, now time.Time) error {
+	switch {
+	case !pass.Expires.IsZero() && !now.Before(pass.Expires):
+		return Refuse(CodeUnauthorized, "the token has expired")
+	case pass.Rooms != nil && !pass.Rooms(room):
+		return Refuse(CodeUnauthorized, "the token is not for that room")
+	}
+	return nil
+}
+
+// Leave gives the seat in a room back. Left tells the session, PeerLeft the others.
+func (s *Session) Leave(room string) error {
+	if err := s.mayAct(); err != nil {
+		return err
+	}
+	name := s.terms.FullName(room)
+	for i, r := range s.rooms {
+		if r.name == name {
+			s.rooms = append(s.rooms[:i], s.rooms[i+1:]...)
+			s.hub.leave(r, s, ReasonLeft)
+			return nil
+		}
+	}
+	return Refuse(CodeNotInRoom, "")
+}

@@ -1,0 +1,109 @@
+package native
+
+import (
+	"encoding/json"
+
+	"signalbox/signal"
+)
+
+// Protocol is the name: the WebSocket subprotocol and the welcome's word.
+const Protocol = "signalbox.v1"
+
+// Limits of what clients write, in characters (Unicode code points); those of names are the hub's.
+const (
+	maxID = 64
+	maxTo = 1 + signal.MaxUser // "@user"
+	// maxToken is generous: a signed token with many claims has some hundred characters.
+	maxToken = 4096
+
+	// maxDepth bounds the nesting of a frame. What a client relays is parsed by clients whose
+	// parsers recurse.
+	maxDepth = 64
+	// maxSeq is the largest integer that every JSON parser keeps exact (RFC 8259 §6).
+	maxSeq = 1<<53 - 1
+)
+
+// clientMessage is what a client asks for: the fields of all its frame types, absent ones empty.
+// Unknown fields are ignored, so that clients may be newer than the hub.
+type clientMessage struct {
+	Type string
+	ID   string
+	Seq  uint64
+	Name string
+	User string
+	To   string
+	Room string
+
+	Token    string // of a hello or a join: admission; of a resume: which session
+	Replaces string // the resume token of a session that a hello takes the place of
+	Received uint64 // the hub's frame that the client has processed last
+
+	// as the client wrote it, valid and not too deep; aliases the frame, so it is good until the
+	// next one
+	Data json.RawMessage
+}
+
+// What the hub says. Fields are in the order of the wire, behind the type; data and seq come last.
+
+type member struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+	User string `json:"user,omitempty"`
+}
+
+// peer is a member as one other member sees it.
+type peer struct {
+	member
+	Polite bool `json:"polite"` // the role of whoever reads this, towards that peer
+}
+
+type ice struct {
+	ICEServers   []signal.ICEServer `json:"iceServers"`
+	ICEExpiresAt int64              `json:"iceExpiresAt"` // Unix milliseconds; 0 = never
+}
+
+type welcome struct {
+	PeerID           string `json:"peerId"`
+	Name             string `json:"name"`
+	User             string `json:"user,omitempty"`
+	ResumeToken      string `json:"resumeToken"`
+	ResumeSeconds    int    `json:"resumeSeconds"`
+	HeartbeatSeconds int    `json:"heartbeatSeconds"`
+	ice
+	Protocol string `json:"protocol"`
+}
+
+type resumed struct {
+	PeerID   string `json:"peerId"`
+	Received uint64 `json:"received"` // the client's frame that was processed last
+	ice
+	Rooms          []string `json:"rooms"` // in the order of joining
+	AddressChanged bool     `json:"addressChanged,omitempty"`
+}
+
+type joined struct {
+	Room     string `json:"room"`
+	Peers    []peer `json:"peers"` // in the order of their joining
+	Capacity int    `json:"capacity"`
+}
+
+type peerJoined struct {
+	Room string `json:"room"`
+	Peer peer   `json:"peer"`
+}
+
+type left struct {
+	Room string `json:"room"`
+}
+
+type peerLeft struct {
+	Room   string            `json:"room,omitempty"` // empty: the far end of a call is gone
+	Peer   member            `json:"peer"`
+	Reason signal.LeftReason `json:"reason"`
+}
+
+type failure struct {
+	Code    signal.Code `json:"code"`
+	Message string      `json:"message"`
+	ID      string      `json:"id,omitempty"`
+}

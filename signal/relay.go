@@ -1,0 +1,124 @@
+package signal
+
+import (
+	"bytes"
+	"strings"
+)
+
+// Signal is a message to one other session.
+type Signal struct {
+	To   string // a peer id, or "@" and a user's name to call
+	Room string // how the two know each other, as the dialect says it; empty: by whatever there is
+	Data []byte // what they agree on; natively JSON. Not nil
+}
+
+// Broadcast is a message to the members of a room.
+type Broadcast struct {
+	Room string // as the dialect says it
+	Data []byte // as in Signal
+	Echo bool   // the sender gets it, too, in the room's order
+}
+
+// Broadcast sends a message to the others in a room of the session's. They get a Broadcasted.
+func (s *Session) Broadcast(b Broadcast) error {
+	if err := s.mayAct(); err != nil {
+		return err
+	}
+	if b.Data == nil {
+		return Refuse(CodeBadFrame, "data is missing")
+	}
+	r, member := s.room(s.terms.FullName(b.Room))
+	if !member {
+		return Refuse(CodeNotInRoom, "")
+	}
+	s.hub.stats.broadcasts.Add(1)
+	r.broadcast(s, b.Echo, shared(Broadcasted{From: s.self, Room: r.name, Data: bytes.Clone(b.Data)}))
+	return nil
+}
+
+// Signal sends a message to somebody with whom the session shares a room or a call; to "@" and a
+// user's name it opens the call. The other gets a Signaled.
+func (s *Session) Signal(m Signal) error {
+	if err := s.mayAct(); err != nil {
+		return err
+	}
+	switch {
+	case m.To == "":
+		return Refuse(CodeBadFrame, "to is missing")
+	case m.Data == nil:
+		return Refuse(CodeBadFrame, "data is missing")
+	}
+	if s.hub.opts.Claims {
+		for _, addr := range claims(m.Data) {
+			s.hub.opts.Members.Claimed(s.self.ID, addr) // before the far end can act on it
+		}
+	}
+	err := s.relay(&m)
+	if err == nil {
+		s.hub.stats.signals.Add(1)
+	}
+	return err
+}
+
+// relay finds the way by which the two know each other: the room that the signal names, a call, or
+// the first room that they share. The receiver is told which.
+func (s *Session) relay(m *Signal) error {
+	out := Signaled{From: s.self, Data: bytes.Clone(m.Data)}
+	switch {
+	case m.To == s.self.ID:
+		return Refuse(CodeNoSuchPeer, "")
+	case m.Room != "":
+		r, member := s.room(s.terms.FullName(m.Room))
+		if !member {
+			return Refuse(CodeNotInRoom, "")
+		}
+		out.Room = r.name
+		if !r.deliver(m.To, one(out)) {
+			return Refuse(CodeNoSuchPeer, "")
+		}
+		return nil
+	}
+
+	target, err := s.hub.partner(s, m.To)
+	if err != nil {
+		return err
+	}
+	if target != nil {
+		out.Polite, _ = s.hub.calls.polite(target, s)
+		if !target.send(out) {
+			return Refuse(CodeNoSuchPeer, "")
+		}
+		return nil
+	}
+	for _, r := range s.rooms {
+		out.Room = r.name
+		if r.has(m.To) && r.deliver(m.To, one(out)) {
+			return nil
+		}
+	}
+	return Refuse(CodeNoSuchPeer, "")
+}
+
+// partner finds whom a session means outside of its rooms: "@user" opens a call, a peer id answers
+// one. No partner and no refusal is a peer id without a call.
+func (h *Hub) partner(s *Session, to string) (*Session, error) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	user, call := strings.CutPrefix(to, "@")
+	if !call {
+		target := h.sessions[to]
+		if _, open := h.calls.polite(target, s); !open {
+			return nil, nil
+		}
+		return target, nil
+	}
+	target, known := h.users[user]
+	if !h.opts.Calls || !known || target == s {
+		return nil, Refuse(CodeNoSuchPeer, "")
+	}
+	fresh, err := h.calls.open(s, target)
+	if fresh {
+		h.opts.Members.Called(s.self.ID, target.self.ID)
+	}
+	return target, err
+}

@@ -1,0 +1,50 @@
+package signal
+
+import (
+	"strings"
+	"time"
+)
+
+// Terms are what the hub must know of a session's dialect.
+type Terms struct {
+	// Name is the dialect's. A client can only resume a session of its own dialect.
+	Name string
+	// Space is the prefix, without the slash, under which the hub knows the dialect's rooms. Empty:
+	// the dialect says full names.
+	Space string
+	// Capacity is how many members a room may have while somebody of this dialect is, or was, in it;
+	// 0: as the hub has it.
+	Capacity int
+	// Outlives is how long the session lasts without a connection: for a client that resumes it, or
+	// until the dialect attaches another one; 0: not at all.
+	Outlives time.Duration
+	// Confirms says that the client tells which events it has (Session.Confirm, Link.Confirm): what
+	// it has not confirmed is kept, and comes once more when it resumes. A session whose client
+	// doesn't is never short of confirmations.
+	Confirms bool
+	// Number appends a frame with its number in the session's order. An event of a dialect that
+	// numbers is one frame. nil: frames leave as they were encoded.
+	Number func(dst, body []byte, seq uint64) []byte
+}
+
+// FullName is the name under which the hub knows a room of the dialect.
+func (t Terms) FullName(room string) string {
+	if t.Space == "" {
+		return room
+	}
+	return t.Space + "/" + room
+}
+
+// Room is the name that the dialect's clients have for a room; see FullName.
+func (t Terms) Room(fullName string) string {
+	if t.Space == "" {
+		return fullName
+	}
+	return strings.TrimPrefix(fullName, t.Space+"/")
+}
+
+// Frame is what a carrier carries in one piece.
+type Frame struct {
+	Body   []byte
+	Binary bool // text otherwise
+}
