@@ -9,6 +9,10 @@ import (
 	"signalbox/signal"
 )
 
+// What the hub says is written by hand, field by field in the order of the wire: it is most of what
+// a hub does, and encoding/json would take a deeper stack than an idle connection's writer should
+// keep. The text of each message is in testdata/messages.
+
 // encode writes an event without its place in the session's order, so that one encoding serves all
 // who get it. received is the client's last frame that was processed.
 func encode(e signal.Event, received uint64) []byte {
@@ -18,121 +22,102 @@ func encode(e signal.Event, received uint64) []byte {
 	case signal.Broadcasted:
 		return broadcasted(e)
 	case signal.PeerJoined:
-		return object("peer-joined", peerJoined{Room: e.Room, Peer: peer{member(e.Peer.Member), e.Peer.Polite}})
+		return peerJoined(e)
 	case signal.PeerLeft:
-		return object("peer-left", peerLeft{Room: e.Room, Peer: member(e.Peer), Reason: e.Reason})
+		return peerLeft(e)
 	case signal.Joined:
-		out := joined{Room: e.Room, Peers: make([]peer, 0, len(e.Peers)), Capacity: e.Capacity}
-		for _, p := range e.Peers {
-			out.Peers = append(out.Peers, peer{member(p.Member), p.Polite})
-		}
-		return object("joined", out)
+		return joined(e)
 	case signal.Left:
-		return object("left", left{Room: e.Room})
+		return message("left", 0).text("room", e.Room).end()
 	case signal.ICEUpdated:
-		return object("ice", servers(e.ICE))
+		return message("ice", 256*len(e.ICE.Servers)).ice(e.ICE).end()
 	case signal.Welcome:
-		return object("welcome", welcome{
-			PeerID:           e.ID,
-			Name:             e.Name,
-			User:             e.User,
-			ResumeToken:      e.ResumeToken,
-			ResumeSeconds:    int(e.Outlives / time.Second),
-			HeartbeatSeconds: max(1, int(e.Heartbeat/time.Second)),
-			ice:              servers(e.ICE),
-			Protocol:         Protocol,
-		})
+		return welcome(e)
 	case signal.Resumed:
-		return object("resumed", resumed{
-			PeerID:         e.ID,
-			Received:       received,
-			ice:            servers(e.ICE),
-			Rooms:          e.Rooms,
-			AddressChanged: e.AddressChanged,
-		})
+		return resumed(e, received)
 	case signal.Ended:
-		return object("error", failure{Code: e.Code, Message: e.Message})
+		return failure(e.Code, e.Message, "")
 	}
 	return nil
 }
 
-func servers(in signal.ICE) ice {
-	out := ice{ICEServers: in.Servers}
-	if !in.Expires.IsZero() {
-		out.ICEExpiresAt = in.Expires.UnixMilli()
-	}
-	return out
-}
-
-// object writes a message of some type.
-func object(kind string, m any) []byte {
-	var out bytes.Buffer
-	out.Grow(256)
-	out.WriteString(`{"type":"` + kind + `"`)
-	head := out.Len()
-	encoder := json.NewEncoder(&out)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(m); err != nil {
-		panic("native: a message of ours has no JSON: " + err.Error()) // strings, numbers and lists of them always have
-	}
-	out.Bytes()[head] = ',' // instead of the opening brace
-	return bytes.TrimSuffix(out.Bytes(), []byte("\n"))
-}
-
-// signaled and broadcasted are written by hand: they are most of what a hub says. Their data is
-// verbatim: json.Marshal would rewrite it, and those who exchange it may have agreed on its bytes.
-
 func signaled(e signal.Signaled) []byte {
-	out := make([]byte, 0, 128+len(e.From.ID)+len(e.From.Name)+len(e.From.User)+len(e.Room)+len(e.Data))
-	out = append(out, `{"type":"signal","from":`...)
-	out = appendString(out, e.From.ID)
-	out = append(out, `,"fromName":`...)
-	out = appendString(out, e.From.Name)
+	out := message("signal", len(e.Data)).text("from", e.From.ID).text("fromName", e.From.Name)
 	if e.From.User != "" {
-		out = append(out, `,"fromUser":`...)
-		out = appendString(out, e.From.User)
+		out = out.text("fromUser", e.From.User)
 	}
 	if e.Room != "" {
-		out = append(out, `,"room":`...)
-		out = appendString(out, e.Room)
-	} else { // in a call, where no peer-joined has told it
-		out = append(out, `,"polite":`...)
-		out = strconv.AppendBool(out, e.Polite)
+		out = out.text("room", e.Room)
+	} else { // a call, where no peer-joined has told it
+		out = out.truth("polite", e.Polite)
 	}
-	return appendData(out, e.Data)
+	return out.raw("data", e.Data).end()
 }
 
 func broadcasted(e signal.Broadcasted) []byte {
-	out := make([]byte, 0, 128+len(e.From.ID)+len(e.From.Name)+len(e.Room)+len(e.Data))
-	out = append(out, `{"type":"broadcast","from":`...)
-	out = appendString(out, e.From.ID)
-	out = append(out, `,"fromName":`...)
-	out = appendString(out, e.From.Name)
-	out = append(out, `,"room":`...)
-	out = appendString(out, e.Room)
-	return appendData(out, e.Data)
+	out := message("broadcast", len(e.Data)).text("from", e.From.ID).text("fromName", e.From.Name)
+	return out.text("room", e.Room).raw("data", e.Data).end()
 }
 
-func appendData(dst, data []byte) []byte {
-	dst = append(dst, `,"data":`...)
-	dst = append(dst, data...)
-	return append(dst, '}')
+func peerJoined(e signal.PeerJoined) []byte {
+	return message("peer-joined", 0).text("room", e.Room).key("peer").peer(e.Peer).end()
 }
 
-// appendString appends a string in JSON, as encoding/json would without escaping for HTML.
-func appendString(dst []byte, s string) []byte {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
-			var out bytes.Buffer
-			encoder := json.NewEncoder(&out)
-			encoder.SetEscapeHTML(false)
-			encoder.Encode(s) //nolint:errcheck // a string always has JSON
-			return append(dst, bytes.TrimSuffix(out.Bytes(), []byte("\n"))...)
-		}
+func peerLeft(e signal.PeerLeft) []byte {
+	out := message("peer-left", 0)
+	if e.Room != "" { // else the far end of a call is gone
+		out = out.text("room", e.Room)
 	}
-	dst = append(dst, '"')
-	dst = append(dst, s...)
-	return append(dst, '"')
+	return append(out.key("peer").member(e.Peer), '}').text("reason", string(e.Reason)).end()
+}
+
+func joined(e signal.Joined) []byte {
+	out := append(message("joined", 128*len(e.Peers)).text("room", e.Room).key("peers"), '[')
+	for i, p := range e.Peers {
+		out = out.comma(i).peer(p)
+	}
+	return append(out, ']').number("capacity", int64(e.Capacity)).end()
+}
+
+func welcome(e signal.Welcome) []byte {
+	out := message("welcome", 192+256*len(e.ICE.Servers)).text("peerId", e.ID).text("name", e.Name)
+	if e.User != "" {
+		out = out.text("user", e.User)
+	}
+	out = out.text("resumeToken", e.ResumeToken).number("resumeSeconds", int64(e.Outlives/time.Second))
+	out = out.number("heartbeatSeconds", max(1, int64(e.Heartbeat/time.Second)))
+	return out.ice(e.ICE).text("protocol", Protocol).end()
+}
+
+func resumed(e signal.Resumed, received uint64) []byte {
+	out := message("resumed", 256*len(e.ICE.Servers)).text("peerId", e.ID).number("received", int64(received)).ice(e.ICE)
+	out = append(out.key("rooms"), '[')
+	for i, room := range e.Rooms {
+		out = out.comma(i).string(room)
+	}
+	out = append(out, ']')
+	if e.AddressChanged {
+		out = out.truth("addressChanged", true)
+	}
+	return out.end()
+}
+
+func acknowledgment(id string) []byte { return message("ack", 0).text("id", id).end() }
+
+func pong() []byte { return message("pong", 0).end() }
+
+// refusal is the error of a frame with that id; empty: it had none.
+func refusal(id string, why error) []byte {
+	r := signal.RefusalOf(why)
+	return failure(r.Code, r.Error(), id)
+}
+
+func failure(code signal.Code, sentence, id string) []byte {
+	out := message("error", 0).text("code", string(code)).text("message", sentence)
+	if id != "" {
+		out = out.text("id", id)
+	}
+	return out.end()
 }
 
 // number appends an encoded message as it leaves: with its seq.
@@ -143,16 +128,88 @@ func number(dst, body []byte, seq uint64) []byte {
 	return append(dst, '}')
 }
 
-// Answers to the client's own frames.
+// object is a JSON object that is being written.
+type object []byte
 
-func acknowledgment(id string) []byte {
-	out := append(make([]byte, 0, 32+len(id)), `{"type":"ack","id":`...)
-	return append(appendString(out, id), '}')
+// message begins one, with room for so many bytes more than a small one takes.
+func message(kind string, more int) object {
+	out := append(make(object, 0, 176+more), `{"type":"`...)
+	return append(append(out, kind...), '"')
 }
 
-func pong() []byte { return []byte(`{"type":"pong"}`) }
+func (o object) end() []byte { return append(o, '}') }
 
-func refusal(id string, why error) []byte {
-	r := signal.RefusalOf(why)
-	return object("error", failure{Code: r.Code, Message: r.Error(), ID: id})
+func (o object) key(name string) object {
+	o = append(o, ',', '"')
+	return append(append(o, name...), '"', ':')
+}
+
+func (o object) comma(i int) object {
+	if i > 0 {
+		o = append(o, ',')
+	}
+	return o
+}
+
+func (o object) text(name, value string) object { return o.key(name).string(value) }
+
+func (o object) number(name string, n int64) object { return strconv.AppendInt(o.key(name), n, 10) }
+
+func (o object) truth(name string, b bool) object { return strconv.AppendBool(o.key(name), b) }
+
+// raw is verbatim: those who exchange it may have agreed on its bytes.
+func (o object) raw(name string, value []byte) object { return append(o.key(name), value...) }
+
+// member writes a member but for the closing brace.
+func (o object) member(m signal.Member) object {
+	o = append(o, `{"id":`...).string(m.ID).text("name", m.Name)
+	if m.User != "" {
+		o = o.text("user", m.User)
+	}
+	return o
+}
+
+func (o object) peer(p signal.Peer) object {
+	return append(o.member(p.Member).truth("polite", p.Polite), '}')
+}
+
+func (o object) ice(ice signal.ICE) object {
+	o = append(o.key("iceServers"), '[')
+	for i, s := range ice.Servers {
+		o = append(o.comma(i), `{"urls":[`...)
+		for j, url := range s.URLs {
+			o = o.comma(j).string(url)
+		}
+		o = append(o, ']')
+		if s.Username != "" {
+			o = o.text("username", s.Username)
+		}
+		if s.Credential != "" {
+			o = o.text("credential", s.Credential)
+		}
+		o = append(o, '}')
+	}
+	expires := int64(0) // never
+	if !ice.Expires.IsZero() {
+		expires = ice.Expires.UnixMilli()
+	}
+	return append(o, ']').number("iceExpiresAt", expires)
+}
+
+// string is as encoding/json has it, without escaping for HTML.
+func (o object) string(s string) object {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
+			return append(o, quoted(s)...)
+		}
+	}
+	return append(append(append(o, '"'), s...), '"')
+}
+
+func quoted(s string) []byte {
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	encoder.Encode(s) //nolint:errcheck // a string always has JSON
+	return bytes.TrimSuffix(out.Bytes(), []byte("\n"))
 }

@@ -147,21 +147,30 @@ func (c *conn) Abort() {
 func (c *conn) Write(b *signal.Batch) (again time.Duration, err error) {
 	c.ws.SetWriteDeadline(b.Deadline)
 	err = c.writeFrames(b)
-	if pong := c.pong.Swap(nil); pong != nil {
-		err = errors.Join(err, c.ws.WriteControl(websocket.PongMessage, []byte(*pong), b.Deadline))
-	}
-	// A ping says up to where the client has all once its pong comes back.
-	if !b.Over && (!b.Now.Before(c.nextPing) || b.Urgent && b.Written > c.pinged) {
-		c.pinged = b.Written
-		err = errors.Join(err, c.ws.WriteControl(websocket.PingMessage, strconv.AppendUint(nil, b.Written, 10),
-			b.Deadline))
-		c.nextPing = b.Now.Add(c.server.hub.Heartbeat())
-	}
-	if b.Over {
-		err = errors.Join(err, c.ws.WriteControl(websocket.CloseMessage,
-			websocket.FormatCloseMessage(b.Code.WebSocket()), b.Deadline))
+	if err == nil {
+		err = c.writeControl(b)
 	}
 	return c.nextPing.Sub(b.Now), errors.Join(err, c.gather.flush())
+}
+
+// writeControl sends control frames. It is a function of its own, as writeFrames is, so that the
+// writer's stack stays small.
+func (c *conn) writeControl(b *signal.Batch) error {
+	control := func(kind int, payload []byte) error { return c.ws.WriteControl(kind, payload, b.Deadline) }
+	if pong := c.pong.Swap(nil); pong != nil {
+		if err := control(websocket.PongMessage, []byte(*pong)); err != nil {
+			return err
+		}
+	}
+	if b.Over {
+		return control(websocket.CloseMessage, websocket.FormatCloseMessage(b.Code.WebSocket()))
+	}
+	// A ping says up to where the client has all once its pong comes back.
+	if b.Now.Before(c.nextPing) && (!b.Urgent || b.Written <= c.pinged) {
+		return nil
+	}
+	c.pinged, c.nextPing = b.Written, b.Now.Add(c.server.hub.Heartbeat())
+	return control(websocket.PingMessage, strconv.AppendUint(nil, b.Written, 10))
 }
 
 // worthDeflating is the size from which on compressing a frame (permessage-deflate, RFC 7692) pays:
