@@ -85,16 +85,7 @@ func play(t *testing.T, script string) {
 		case direction == ">":
 			c.write(substitute(text, values))
 		case direction == "<" && strings.HasPrefix(text, "close "):
-			want, err := strconv.Atoi(strings.TrimPrefix(text, "close "))
-			if err != nil {
-				t.Fatalf("%s: %v", where, err)
-			}
-			got, err := c.read()
-			var closed *websocket.CloseError
-			if !errors.As(err, &closed) || closed.Code != want {
-				t.Fatalf("%s\ngot: %v %v", where, got, err)
-			}
-			c.ws.Close()
+			checkClose(t, where, c, strings.TrimPrefix(text, "close "))
 			delete(clients, who)
 		case direction == "<":
 			var want any
@@ -120,6 +111,21 @@ func play(t *testing.T, script string) {
 			t.Errorf("%s also got %v", who, f)
 		}
 	}
+}
+
+// checkClose reads the close frame.
+func checkClose(t *testing.T, where string, c *peerConn, code string) {
+	t.Helper()
+	want, err := strconv.Atoi(code)
+	if err != nil {
+		t.Fatalf("%s: %v", where, err)
+	}
+	got, err := c.read()
+	var closed *websocket.CloseError
+	if !errors.As(err, &closed) || closed.Code != want {
+		t.Fatalf("%s\ngot: %v %v", where, got, err)
+	}
+	c.ws.Close()
 }
 
 // substitute puts the values of the names into what a client sends.

@@ -285,7 +285,8 @@ func TestSessionWithoutAConnection(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.Open(newLines(), from, signal.Hello{}, time.Hour); signal.RefusalOf(err).Code != signal.CodeRateLimited {
+	_, err = b.Open(newLines(), from, signal.Hello{}, time.Hour)
+	if signal.RefusalOf(err).Code != signal.CodeRateLimited {
 		t.Errorf("a second one: %v", err)
 	}
 	s.Do(func() { err = s.Join(signal.Join{Room: "tea"}) })
@@ -416,6 +417,37 @@ func TestEncodingHoldsNobodyUp(t *testing.T) {
 	}
 	close(d.hold)
 	slow.expect("welcome Slow", "joined tea 0 0", "+ Alice", "+ Bob", "Alice: 0")
+}
+
+// broken is a dialect with a bug.
+type broken struct{ *lines }
+
+func (d broken) Encode(dst []signal.Frame, e signal.Event) []signal.Frame {
+	if _, ok := e.(signal.Broadcasted); ok {
+		panic("on purpose")
+	}
+	return d.lines.Encode(dst, e)
+}
+
+// A dialect that panics ends the session whose events it encodes, and only that.
+func TestBrokenDialectEndsItsSession(t *testing.T) {
+	t.Parallel()
+	b := start(t, signal.Options{Resume: time.Hour})
+	alice := b.join(t, "txt/tea", "Alice")
+	d := newLines()
+	d.encoding = nil
+	bob := carry(t, b.Hub, broken{d})
+	bob.say("hello Bob")
+	bob.say("join tea")
+	alice.expect("peer-joined")
+	alice.send("broadcast", frame{"room": "txt/tea", "data": 1})
+	<-bob.pumped
+	bob.lose()
+	alice.expect("peer-left")
+	alice.settle()
+	if n := b.Snapshot().Refusals[signal.CodeInternal]; n != 1 {
+		t.Errorf("%d sessions ended for a mistake of ours", n)
+	}
 }
 
 // A dialect's clients are under the limits that all are under: of frames, and of nonsense.

@@ -12,9 +12,9 @@ func (h *Hub) find(id string) *Session {
 	return h.sessions[id]
 }
 
-// register makes the session known to others, in the place of its connection, if it has one. The greeting is queued
-// before anybody can find the session, so that it is the first frame that the client sees. If
-// another session has its id it returns that one: it has to be replaced first.
+// register makes the session known to others, in the place of its connection, if it has one. The
+// greeting is queued before anybody can find the session, so that it is the first frame that the
+// client sees. If another session has its id it returns that one: it has to be replaced first.
 func (h *Hub) register(s *Session, greeting *parcel) (old *Session, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

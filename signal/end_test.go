@@ -70,7 +70,8 @@ func TestSlowReader(t *testing.T) {
 // through in time.
 func TestStuckWrite(t *testing.T) {
 	t.Parallel()
-	b := startNarrow(t, signal.Options{}, func(l *signal.Limits) { l.Write, l.Backlog, l.Bytes = time.Second, 1<<20, 1<<30 })
+	b := startNarrow(t, signal.Options{},
+		func(l *signal.Limits) { l.Write, l.Backlog, l.Bytes = time.Second, 1<<20, 1<<30 })
 	stuck := b.dialNarrow(t)
 	stuck.send("hello", nil)
 	stuck.send("join", frame{"room": "tea"})

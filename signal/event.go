@@ -96,7 +96,8 @@ type Broadcasted struct {
 	Data []byte // as the sender gave it
 }
 
-// ICEUpdated is fresh ICE servers: the answer to ICE, or because half of the old ones' life is over.
+// ICEUpdated is fresh ICE servers: the answer to ICE, or because half of the old ones' life is
+// over.
 type ICEUpdated struct{ ICE }
 
 // Ended is the last that a connection is told: why it, and mostly its session, is over.

@@ -27,7 +27,8 @@ func (h *Hub) Stored() int64 { return h.store.used.Load() }
 func (h *Hub) Entries() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return len(h.sessions) + len(h.users) + len(h.rooms) + len(h.links) + len(h.places.bySource) + len(h.calls.calls) + h.places.all
+	return len(h.sessions) + len(h.users) + len(h.rooms) + len(h.links) + len(h.calls.calls) +
+		len(h.places.bySource) + h.places.all
 }
 
 // Find returns the session with that peer id, or nil.

@@ -55,11 +55,15 @@ func FuzzSession(f *testing.F) {
 	f.Add([]byte("a{\"type\":\"hello\"}\na{\"type\":\"join\",\"room\":\"r\"}\nb{\"type\":\"hello\"}\nb{\"type\":\"join\",\"room\":\"r\"}\na!\nb{\"type\":\"broadcast\",\"room\":\"r\",\"data\":1}\n" +
 		"a{\"type\":\"resume\",\"token\":\"$token\",\"seq\":1}\nb!\nb{\"type\":\"hello\",\"replaces\":\"$token\"}\na{\"type\":\"bye\"}"))
 	f.Fuzz(func(t *testing.T, script []byte) {
-		h := newHub(t, signal.Options{Calls: true, RoomCapacity: 2, Rooms: 2, RoomsPerSession: 2, Sessions: 3, Rate: 1000,
+		h := newHub(t, signal.Options{Calls: true, RoomCapacity: 2, Rooms: 2, RoomsPerSession: 2, Sessions: 3,
+			Rate:   1000,
 			Resume: time.Hour, ICE: scriptedICE{}},
 			func(l *signal.Limits) { l.Backlog = 64 })
 		server := native.New(h)
-		clients := []*fuzzClient{{t: t, hub: h, server: server}, {t: t, hub: h, server: server}, {t: t, hub: h, server: server}}
+		var clients []*fuzzClient
+		for range 3 {
+			clients = append(clients, &fuzzClient{t: t, hub: h, server: server})
+		}
 		for line := range bytes.Lines(script) {
 			line = bytes.TrimSuffix(line, []byte("\n"))
 			if len(line) == 0 {

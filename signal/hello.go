@@ -15,8 +15,8 @@ type Hello struct {
 	Replaces string // the resume token of a former session, whose place and id this one takes; empty: none
 }
 
-// Hello makes the session known to others: it can be called and can join rooms. Welcome is the first
-// that the client is told.
+// Hello makes the session known to others: it can be called and can join rooms. Welcome is the
+// first that the client is told.
 func (s *Session) Hello(hello Hello) error {
 	if s.greeted.Load() {
 		return Refuse(CodeBadFrame, "hello was said already")

@@ -27,8 +27,10 @@ type Hub struct {
 	joins    *source.Limiter
 	log      *slog.Logger
 
-	running  sync.WaitGroup // one for each connection, and for each session without one; grows under mu while closing is false
-	refusing atomic.Int32   // connections that are being told why they aren't served
+	// one for each connection, and for each session without one; grows under mu while closing is
+	// false
+	running  sync.WaitGroup
+	refusing atomic.Int32 // connections that are being told why they aren't served
 
 	mu       sync.RWMutex
 	draining bool

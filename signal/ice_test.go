@@ -30,7 +30,8 @@ func (i *issuer) ICEServers(r signal.ICERequest) ([]signal.ICEServer, time.Time)
 func TestICEIsForThePeer(t *testing.T) {
 	t.Parallel()
 	issuer := &issuer{ttl: time.Hour}
-	b := start(t, signal.Options{ICE: issuer, Source: func(*http.Request) netip.Addr { return netip.MustParseAddr("192.0.2.7") }})
+	b := start(t, signal.Options{ICE: issuer,
+		Source: func(*http.Request) netip.Addr { return netip.MustParseAddr("192.0.2.7") }})
 	c := b.dial(t)
 	began := time.Now()
 	c.send("hello", nil)

@@ -12,8 +12,8 @@ type Join struct {
 	Capacity int    // 0: as the session's Terms have it
 }
 
-// Join seats the session in a room, which comes into being with its first member. Joined tells who is
-// there, and PeerJoined tells those. A session that is in the room already is told again.
+// Join seats the session in a room, which comes into being with its first member. Joined tells who
+// is there, and PeerJoined tells those. A session that is in the room already is told again.
 func (s *Session) Join(join Join) error {
 	if err := s.mayAct(); err != nil {
 		return err

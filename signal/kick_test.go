@@ -45,7 +45,8 @@ func TestKickEndsSessionsAndABanKeepsThemOut(t *testing.T) {
 	if f := again.expect("error"); f.text("code") != "kicked" {
 		t.Errorf("a banned source gets %v", f)
 	}
-	ban(t, bans, source.Ban{User: "ada", Source: netip.MustParsePrefix("127.0.0.0/8"), Until: time.Now()}) // over as it begins
+	// Over as it begins:
+	ban(t, bans, source.Ban{User: "ada", Source: netip.MustParsePrefix("127.0.0.0/8"), Until: time.Now()})
 	b.hello(t, frame{"user": "ada"})
 }
 

@@ -9,8 +9,8 @@ import (
 )
 
 // Link is one connection of a client, and the session that it carries: one of its own until the
-// client resumes another. Its life, in this order: Connect, Begin, then Receive by whoever reads and
-// Pump by whoever writes, Finish, and Close when Pump has returned.
+// client resumes another. Its life, in this order: Connect, Begin, then Receive by whoever reads
+// and Pump by whoever writes, Finish, and Close when Pump has returned.
 type Link struct {
 	// set when the connection is opened
 	hub     *Hub
@@ -42,9 +42,9 @@ func (h *Hub) Connect(from Client) (*Link, error) {
 
 func (l *Link) stop() { l.carrier.Stop() }
 
-// Begin opens the connection, with a session of its own that nobody knows. It fails with a Refusal if
-// there is no place for it: then it is over already, and Pump tells the client why; or it is cut, if
-// too many are being told so.
+// Begin opens the connection, with a session of its own that nobody knows. It fails with a Refusal
+// if there is no place for it: then it is over already, and Pump tells the client why; or it is
+// cut, if too many are being told so.
 func (l *Link) Begin(d Dialect, c Carrier) error {
 	h := l.hub
 	l.carrier, l.opened = c, time.Now()
@@ -71,8 +71,8 @@ func (l *Link) Begin(d Dialect, c Carrier) error {
 // resumes.
 func (l *Link) Session() *Session { return l.session.Load() }
 
-// Receive has the session's dialect process one frame, and tells whether the connection goes on. The
-// frame is good for use again when it returns.
+// Receive has the session's dialect process one frame, and tells whether the connection goes on.
+// The frame is good for use again when it returns.
 func (l *Link) Receive(f Frame) bool {
 	return l.do(func(s *Session) bool { return s.receive(l, f) })
 }
@@ -132,8 +132,8 @@ func (l *Link) Wake() { l.feed.wake() }
 func (l *Link) Leaving() { l.leaving = true }
 
 // Finish is the end of the connection, and of the session too, unless it can wait for its client to
-// come back. The code is what ends the session; CodeLost is a connection that was lost, or whose end
-// the session knows already.
+// come back. The code is what ends the session; CodeLost is a connection that was lost, or whose
+// end the session knows already.
 func (l *Link) Finish(code Code) {
 	s := l.lock()
 	defer s.work.Unlock()

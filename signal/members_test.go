@@ -102,7 +102,8 @@ func TestClaims(t *testing.T) {
 			t.Errorf("%s: %s, want %s", text, got, want)
 		}
 	}
-	if n := len(signal.Claims([]byte(strings.Repeat("candidate:1 1 udp 1 192.0.2.1 5 typ host\n", 1000)))); n != signal.MaxClaims {
+	many := []byte(strings.Repeat("candidate:1 1 udp 1 192.0.2.1 5 typ host\n", 1000))
+	if n := len(signal.Claims(many)); n != signal.MaxClaims {
 		t.Errorf("%d claims of one signal", n)
 	}
 }

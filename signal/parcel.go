@@ -5,9 +5,9 @@ import (
 	"sync/atomic"
 )
 
-// parcel is what waits in outboxes: an event that is yet to be encoded, or frames of a dialect's own
-// making. Encoding is left to the writers of the receivers' connections, so it is done under no lock
-// that decides an order, and at the receiver's expense.
+// parcel is what waits in outboxes: an event that is yet to be encoded, or frames of a dialect's
+// own making. Encoding is left to the writers of the receivers' connections, so it is done under no
+// lock that decides an order, and at the receiver's expense.
 type parcel struct {
 	event  Event
 	frames []Frame // instead of an event

@@ -3,6 +3,7 @@ package signal
 import (
 	"errors"
 	"net"
+	"runtime/debug"
 	"time"
 )
 
@@ -10,6 +11,12 @@ import (
 // fails, or gone is closed (nil never is). It is the one writer of the connection.
 func (l *Link) Pump(gone <-chan struct{}) {
 	h := l.hub
+	defer func() {
+		if p := recover(); p != nil { // of a dialect, or of the carrier
+			l.Session().Stop(CodeInternal)
+			h.log.Error("panic while writing", "panic", p, "stack", string(debug.Stack()))
+		}
+	}()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	var batch Batch

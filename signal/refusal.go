@@ -96,8 +96,8 @@ func reasonFor(code Code) reason {
 	return reasons[0]
 }
 
-// A Refusal is something that a client asked for and that had no effect, and why. It is the error of
-// every verb.
+// A Refusal is something that a client asked for and that had no effect, and why. It is the error
+// of every verb.
 type Refusal struct {
 	Code   Code
 	Detail string // for the developer of the client: our own words, never the client's

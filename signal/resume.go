@@ -67,8 +67,10 @@ func (s *Session) Resume(resume Resume) error {
 // connection that the other has still is told that it was replaced.
 func (s *Session) Attach(to *Session) error {
 	switch {
-	case s.greeted.Load() || to == s:
+	case s.greeted.Load():
 		return Refuse(CodeBadFrame, "this connection has a session already")
+	case !to.greeted.Load():
+		return Refuse(CodeResumeExpired, "")
 	case s.hub.banned(to.self.User, s.client.Load().Source):
 		return Refuse(CodeKicked, "")
 	case !to.takeOver(s, nil):
@@ -77,9 +79,9 @@ func (s *Session) Attach(to *Session) error {
 	return nil
 }
 
-// takeOver makes the session go on over the connection of another one, which nobody knows; without a
-// resume, with what waits. It fails if the session can't go on from the event that the client has.
-// The other's work is held: no other session waits for that.
+// takeOver makes the session go on over the connection of another one, which nobody knows; without
+// a resume, with what waits. It fails if the session can't go on from the event that the client
+// has. The other's work is held: no other session waits for that.
 func (s *Session) takeOver(other *Session, resume *Resume) bool {
 	s.work.Lock()
 	defer s.work.Unlock()

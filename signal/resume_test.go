@@ -289,7 +289,8 @@ func TestGuard(t *testing.T) {
 
 	// A token can be banned: its bearers go, and don't come back.
 	ban(t, bans, source.Ban{Token: "1", Until: time.Now().Add(time.Hour)})
-	if kicked := b.Kick(func(k signal.Kicked) bool { return len(k.Tokens) == 1 && k.Tokens[0] == "1" }); len(kicked) != 1 {
+	bearer := func(k signal.Kicked) bool { return len(k.Tokens) == 1 && k.Tokens[0] == "1" }
+	if kicked := b.Kick(bearer); len(kicked) != 1 {
 		t.Errorf("kicked %v", kicked)
 	}
 	alice.expectError(signal.CodeKicked)

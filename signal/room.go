@@ -37,8 +37,8 @@ func newRoom(name string, capacity int, told Members) *room {
 func (a *seat) politeTowards(b *seat) bool { return a.order > b.order }
 
 // join seats the session and tells everybody. A session that is in the room already is told again
-// who is there. It reports false when the room has been closed meanwhile. A capacity that isn't 0 is
-// what the session's dialect bears: a room that such a session enters is no larger from then on,
+// who is there. It reports false when the room has been closed meanwhile. A capacity that isn't 0
+// is what the session's dialect bears: a room that such a session enters is no larger from then on,
 // whoever has opened it.
 func (r *room) join(s *Session, capacity int, now time.Time) (open bool, err error) {
 	r.mu.Lock()

@@ -16,8 +16,8 @@ import (
 // neither how its frames travel nor how they are written.
 //
 // Its verbs (Hello, Resume, Attach, Join, Leave, Signal, Broadcast, ICE, Confirm, Bye), Meter and
-// Refuse are called where one at a time is assured: from its dialect's Receive, or from Do. Its other
-// methods may be called from anywhere.
+// Refuse are called where one at a time is assured: from its dialect's Receive, or from Do. Its
+// other methods may be called from anywhere.
 type Session struct {
 	// set before the first frame
 	hub     *Hub
@@ -109,7 +109,8 @@ func (s *Session) Attached() bool { return s.out.attached() }
 func (s *Session) Dialect() Dialect { return s.dialect }
 
 // Do runs work as one of the session's frames would run, for what a client says elsewhere than on
-// the session's connection. It reports false, and does nothing, if the session is over.
+// the session's connection. It reports false, and does nothing, if the session is over. It waits,
+// so it is not for a Receive or a Do, of this session or of another one.
 func (s *Session) Do(work func()) bool {
 	s.work.Lock()
 	defer s.work.Unlock()
@@ -144,8 +145,8 @@ func (s *Session) mayAct() error {
 	return nil
 }
 
-// Meter counts a frame of so many bytes against the session's limits. It fails with a Refusal if the
-// frame is over them: then the frame must have no effect but that it is refused.
+// Meter counts a frame of so many bytes against the session's limits. It fails with a Refusal if
+// the frame is over them: then the frame must have no effect but that it is refused.
 func (s *Session) Meter(bytes int) error {
 	s.hub.stats.framesIn.Add(1)
 	s.hub.stats.bytesIn.Add(uint64(bytes))
@@ -168,8 +169,8 @@ func (s *Session) keepsVolume(n int) bool { return s.volume == nil || s.volume.A
 // doesn't listen to refusals costs us an answer for each.
 func (s *Session) exhausted() bool { return !s.patience.Allow() }
 
-// Reply queues frames of the dialect's own making, behind the events that have happened so far. They
-// are not numbered: a client that misses them in a resume asks again.
+// Reply queues frames of the dialect's own making, behind the events that have happened so far.
+// They are not numbered: a client that misses them in a resume asks again.
 func (s *Session) Reply(frames ...Frame) {
 	if p := ready(frames); p != nil {
 		s.put(p, false)

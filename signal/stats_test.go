@@ -59,16 +59,21 @@ func TestSnapshotJSON(t *testing.T) {
 	if len(shot.Refusals) != len(signal.Codes()) {
 		t.Errorf("refusals: %v", shot.Refusals)
 	}
+	checkCounters(t, shot.Counters)
+}
+
+func checkCounters(t *testing.T, counters map[string]uint64) {
+	t.Helper()
 	want := map[string]uint64{"connections": 3, "sessions": 2, "signals": 1, "broadcasts": 1, "framesIn": 7,
 		"foreignOrigins": 0}
 	for name, n := range want {
-		if got, ok := shot.Counters[name]; !ok || got != n {
+		if got, ok := counters[name]; !ok || got != n {
 			t.Errorf("counter %s: %d, want %d", name, got, n)
 		}
 	}
 	for _, name := range []string{"framesOut", "bytesIn", "bytesOut"} {
-		if shot.Counters[name] == 0 {
-			t.Errorf("counter %s: %v", name, shot.Counters[name])
+		if counters[name] == 0 {
+			t.Errorf("counter %s: %v", name, counters[name])
 		}
 	}
 }

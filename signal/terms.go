@@ -12,8 +12,8 @@ type Terms struct {
 	// Space is the prefix, without the slash, under which the hub knows the dialect's rooms. Empty:
 	// the dialect says full names.
 	Space string
-	// Capacity is how many members a room may have while somebody of this dialect is, or was, in it;
-	// 0: as the hub has it.
+	// Capacity is how many members a room may have while somebody of this dialect is, or was, in
+	// it; 0: as the hub has it.
 	Capacity int
 	// Outlives is how long the session lasts without a connection: for a client that resumes it, or
 	// until the dialect attaches another one; 0: not at all.

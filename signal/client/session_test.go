@@ -30,19 +30,7 @@ func TestRoomHasItsEvents(t *testing.T) {
 		if alice.Name() != "Alice" || alice.User() != "alice" || alice.Carrier() != c || alice.State() != client.Open {
 			t.Errorf("%s, %s, %s, %s", alice.Name(), alice.User(), alice.Carrier(), alice.State())
 		}
-		if room := join(t, alice, "tea"); room.Room != "tea" || len(room.Peers) != 0 {
-			t.Errorf("got %+v", room)
-		}
-		room := join(t, bob, "tea")
-		if want := (client.Peer{ID: alice.PeerID(), Name: "Alice", User: "alice",
-			Polite: true}); len(room.Peers) != 1 || room.Peers[0] != want {
-			t.Errorf("got %+v, want %+v", room, want)
-		}
-		if e := expect[client.PeerJoined](t, alice); e.Room != "tea" ||
-			e.Peer != (client.Peer{ID: bob.PeerID(), Name: "Bob"}) {
-			t.Errorf("got %+v", e)
-		}
-
+		meet(t, alice, bob)
 		data := json.RawMessage(`{"<&>":1.50,"none":null}`)
 		if err := bob.Signal(deadline(t), alice.PeerID(), "tea", data); err != nil {
 			t.Fatal(err)
@@ -68,6 +56,23 @@ func TestRoomHasItsEvents(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
+}
+
+// meet joins both, one after the other, and checks what they are told.
+func meet(t *testing.T, alice, bob *client.Session) {
+	t.Helper()
+	if room := join(t, alice, "tea"); room.Room != "tea" || len(room.Peers) != 0 {
+		t.Errorf("got %+v", room)
+	}
+	room := join(t, bob, "tea")
+	if want := (client.Peer{ID: alice.PeerID(), Name: "Alice", User: "alice",
+		Polite: true}); len(room.Peers) != 1 || room.Peers[0] != want {
+		t.Errorf("got %+v, want %+v", room, want)
+	}
+	if e := expect[client.PeerJoined](t, alice); e.Room != "tea" ||
+		e.Peer != (client.Peer{ID: bob.PeerID(), Name: "Bob"}) {
+		t.Errorf("got %+v", e)
+	}
 }
 
 // Close says goodbye: nobody waits for the session to come back.

@@ -43,8 +43,8 @@ func serverGolden() map[string]outgoing {
 	return map[string]outgoing{
 		"welcome": {event: welcome},
 		"resumed": {event: signal.Resumed{ID: alice.ID, ICE: ice, Rooms: []string{"tea"}}, received: 17},
-		"resumed-elsewhere": {event: signal.Resumed{ID: alice.ID, ICE: signal.ICE{Servers: servers[:1]}, Rooms: []string{},
-			AddressChanged: true}},
+		"resumed-elsewhere": {event: signal.Resumed{ID: alice.ID, ICE: signal.ICE{Servers: servers[:1]},
+			Rooms: []string{}, AddressChanged: true}},
 		"ice": {event: signal.ICEUpdated{ICE: ice}, seq: 7},
 		"joined": {event: signal.Joined{Room: "tea",
 			Peers: []signal.Peer{{Member: alice, Polite: true}, {Member: bob, Polite: true}}, Capacity: 8}, seq: 1},
@@ -59,10 +59,11 @@ func serverGolden() map[string]outgoing {
 			Data: []byte(`{"description":{"type":"offer","sdp":"v=0\r\n"}}`)}, seq: 6},
 		"broadcast": {event: signal.Broadcasted{From: bob, Room: "tea",
 			Data: []byte(`"hi, all"`)}, seq: 9007199254740991},
-		"pong":                {answer: pong()},
-		"ack":                 {answer: acknowledgment("17")},
-		"error":               {answer: refusal("17", signal.Refuse(signal.CodeRoomFull, ""))},
-		"error-unasked":       {event: signal.Ended{Code: signal.CodeShuttingDown, Message: signal.CodeShuttingDown.Sentence()}},
+		"pong":  {answer: pong()},
+		"ack":   {answer: acknowledgment("17")},
+		"error": {answer: refusal("17", signal.Refuse(signal.CodeRoomFull, ""))},
+		"error-unasked": {event: signal.Ended{Code: signal.CodeShuttingDown,
+			Message: signal.CodeShuttingDown.Sentence()}},
 		"error-with-a-detail": {answer: refusal("18", signal.Refuse(signal.CodeBadFrame, "room is missing"))},
 	}
 }
@@ -189,7 +190,8 @@ func TestGoldenMessagesAreComplete(t *testing.T) {
 	}
 	for _, code := range signal.Codes() {
 		number, sentence := code.WebSocket()
-		if row := "| `" + string(code) + "` | " + jsonNumber(number) + " | " + sentence; !strings.Contains(string(document), row) {
+		row := "| `" + string(code) + "` | " + jsonNumber(number) + " | " + sentence
+		if !strings.Contains(string(document), row) {
 			t.Errorf("PROTOCOL.md has no row that starts with %s", row)
 		}
 	}

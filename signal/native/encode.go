@@ -90,8 +90,8 @@ func welcome(e signal.Welcome) []byte {
 }
 
 func resumed(e signal.Resumed, received uint64) []byte {
-	out := message("resumed", 256*len(e.ICE.Servers)).text("peerId", e.ID).number("received", int64(received)).ice(e.ICE)
-	out = append(out.key("rooms"), '[')
+	out := message("resumed", 256*len(e.ICE.Servers)).text("peerId", e.ID)
+	out = append(out.number("received", int64(received)).ice(e.ICE).key("rooms"), '[')
 	for i, room := range e.Rooms {
 		out = out.comma(i).string(room)
 	}

@@ -43,8 +43,8 @@ func (s *Server) Events(w http.ResponseWriter, r *http.Request) {
 	t.serve(r.Context().Done())
 }
 
-// stream carries sessions over server-sent events. The goroutine of the stream's request writes, and
-// ends the connection; those of the POSTs read.
+// stream carries sessions over server-sent events. The goroutine of the stream's request writes,
+// and ends the connection; those of the POSTs read.
 type stream struct {
 	hub     *signal.Hub
 	w       http.ResponseWriter

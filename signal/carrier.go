@@ -57,8 +57,8 @@ func (b *Batch) Frames(yield func(OutFrame) bool) {
 	}
 }
 
-// empty makes the batch ready to be filled again; after a burst it starts small, for an idle session
-// to be small.
+// empty makes the batch ready to be filled again; after a burst it starts small, for an idle
+// session to be small.
 func (b *Batch) empty() {
 	clear(b.items)
 	clear(b.frames)

@@ -1,0 +1,14 @@
+// Package native speaks signalbox.v1, the hub's own protocol, which ../PROTOCOL.md describes: JSON
+// frames over WebSocket, or over server-sent events and POSTs. It is one dialect among others on
+// package signal, and uses nothing of it that another could not use.
+//
+//	server := native.New(hub)
+//	mux.Handle("GET /signal", server)
+//	mux.HandleFunc("GET /signal/events", server.Events) // where WebSockets are blocked
+//	mux.HandleFunc("POST /signal/send", server.Send)
+//	mux.HandleFunc("OPTIONS /signal/send", server.Send)
+//
+// A conversation (conversation.go) is the dialect of one session: it remembers which of the
+// client's numbered frames were processed, answers ids, and calls the session's verbs. decode.go
+// reads frames, encode.go writes them.
+package native
