@@ -56,7 +56,8 @@ func TestImportRules(t *testing.T) {
 	for _, p := range packages(t) {
 		for _, rule := range rules {
 			if !within(p.ImportPath, rule.from) || p.ImportPath == rule.except ||
-				within(p.ImportPath, "signalbox/scripts") {
+				within(p.ImportPath, "signalbox/scripts") ||
+				within(p.ImportPath, "signalbox/internal") {
 				continue
 			}
 			for _, imported := range p.Imports {

@@ -1,0 +1,167 @@
+package admission
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/rand"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"signalbox/internal/state"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// TokenRequest says whom a room token is for, and what it lets them do.
+type TokenRequest struct {
+	Rooms    []string // names, in which * stands for any characters
+	User     string   // makes its bearer "@user"
+	Name     string   // is shown to others
+	Subject  string   // names its bearer in the issuer's own words
+	Capacity int      // of a room that its bearer opens; 0: the box's default
+	TTL      time.Duration
+	KeyFile  string // what to sign with: a private key in PEM, or a secret; empty: auth.jwt_key
+}
+
+// Token is a room token.
+type Token struct {
+	Token   string    `json:"token"`
+	Expires time.Time `json:"expires"`
+	URL     string    `json:"url,omitempty"` // opens the room with it; empty: not known
+}
+
+// Mint makes a room token that a box takes whose auth.jwt_key that is. Any program with the key could
+// make the same.
+func Mint(jwtKey state.Secret, r TokenRequest) (Token, error) {
+	if len(r.Rooms) == 0 && r.User == "" {
+		return Token{}, errors.New("name a room (* is any), or a user, who may then call and be called")
+	}
+	if slices.Contains(r.Rooms, "") {
+		return Token{}, errors.New("the name of a room is empty")
+	}
+	key, err := loadSigner(jwtKey, r.KeyFile)
+	if err != nil {
+		return Token{}, err
+	}
+	expires := time.Now().Add(r.TTL).Truncate(time.Second)
+	text, err := jwt.NewWithClaims(key.method, r.claims(expires)).SignedString(key.private)
+	if err != nil {
+		return Token{}, fmt.Errorf("sign the token: %w", err)
+	}
+	if len(text) > maxToken {
+		return Token{}, fmt.Errorf("the token would be longer than %d bytes: name fewer rooms, or one pattern with *",
+			maxToken)
+	}
+	var refused *Refusal
+	switch _, err := key.check.admit(text); {
+	case errors.As(err, &refused) && refused.Guess:
+		return Token{}, errors.New("auth.jwt_key does not verify what this key signs: sign with the private key " +
+			"that it belongs to")
+	case refused != nil:
+		return Token{}, fmt.Errorf("this token would be refused: %s", refused.Why)
+	case err != nil:
+		return Token{}, fmt.Errorf("this token would be refused: %w", err)
+	}
+	return Token{Token: text, Expires: expires}, nil
+}
+
+// claims are what the token says (RFC 7519 §4).
+func (r *TokenRequest) claims(expires time.Time) jwt.MapClaims {
+	claims := jwt.MapClaims{"iat": time.Now().Unix(), "exp": expires.Unix(), "jti": rand.Text()}
+	for name, value := range map[string]string{"sub": r.Subject, "name": r.Name, "user": r.User} {
+		if value != "" {
+			claims[name] = value
+		}
+	}
+	switch len(r.Rooms) {
+	case 0:
+	case 1:
+		claims["room"] = r.Rooms[0]
+	default:
+		claims["room"] = r.Rooms
+	}
+	if r.Capacity != 0 {
+		claims["capacity"] = r.Capacity
+	}
+	return claims
+}
+
+// signer is what tokens are signed with, and what verifies them.
+type signer struct {
+	method  jwt.SigningMethod
+	private any // as method takes it
+	check   *verifier
+}
+
+// loadSigner signs with the key in file, or else with jwtKey if that is a secret. What is signed is
+// verified with jwtKey, or with the key's own other half if that is empty.
+func loadSigner(jwtKey state.Secret, file string) (s signer, err error) {
+	if jwtKey != "" {
+		if s.check, err = loadVerifier(jwtKey); err != nil {
+			return s, err
+		}
+	}
+	switch {
+	case file != "":
+		own, private, err := readSigningKey(file)
+		if err != nil {
+			return s, err
+		}
+		s.method, s.private = own.method, private
+		if s.check == nil {
+			s.check = own
+		}
+		return s, nil
+	case s.check == nil:
+		return s, errors.New("auth.jwt_key is empty: set it to a secret (make one with openssl rand -hex 32), or " +
+			"sign with the key in --key FILE")
+	case s.check.method != jwt.SigningMethodHS256:
+		return s, errors.New("auth.jwt_key is a public key, which only verifies: sign with its private key, --key FILE")
+	}
+	s.method, s.private = s.check.method, s.check.key
+	return s, nil
+}
+
+// readSigningKey reads a private key or a secret.
+func readSigningKey(file string) (own *verifier, private any, err error) {
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return nil, nil, fmt.Errorf("key: %w", err)
+	}
+	if !isPEM(string(content)) {
+		secret := bytes.TrimSpace(content)
+		own, err := parseKey(string(secret))
+		if err != nil {
+			return nil, nil, fmt.Errorf("key %s: %w", file, err)
+		}
+		return own, secret, nil
+	}
+	block, err := onePEM(string(content))
+	if err != nil {
+		return nil, nil, fmt.Errorf("key %s: %w", file, err)
+	}
+	switch block.Type {
+	case "PRIVATE KEY":
+		private, err = x509.ParsePKCS8PrivateKey(block.Bytes)
+	case "RSA PRIVATE KEY":
+		private, err = x509.ParsePKCS1PrivateKey(block.Bytes)
+	default:
+		err = fmt.Errorf("a PEM block of type %q: want PRIVATE KEY, without a passphrase", block.Type)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("key %s: %w", file, err)
+	}
+	signer, ok := private.(crypto.Signer)
+	if !ok {
+		return nil, nil, fmt.Errorf("key %s: a key of type %T: want RSA or Ed25519", file, private)
+	}
+	method, err := methodOf(signer.Public())
+	if err != nil {
+		return nil, nil, fmt.Errorf("key %s: %w", file, err)
+	}
+	return newVerifier(method, signer.Public()), private, nil
+}

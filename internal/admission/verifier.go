@@ -1,0 +1,208 @@
+package admission
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"signalbox/internal/state"
+	"signalbox/signal"
+)
+
+const (
+	// audience is what a token's aud must name if it has one (RFC 7519 §4.1.3).
+	audience = "signalbox"
+	// tokenLeeway is how far the clock of a token's maker may be off.
+	tokenLeeway = 30 * time.Second
+	// minJWTSecret is as long as the hash of HS256 (RFC 7518 §3.2), in characters.
+	minJWTSecret = 32
+	minRSABits   = 2048 // RFC 7518 §3.3
+)
+
+// verifier checks room tokens (RFC 7519). Its kind decides the algorithm; what a token's header
+// says is only compared (RFC 8725 §3.1).
+type verifier struct {
+	method jwt.SigningMethod
+	key    any // as method takes it
+	parser *jwt.Parser
+}
+
+func newVerifier(method jwt.SigningMethod, key any) *verifier {
+	return &verifier{method, key, jwt.NewParser(jwt.WithValidMethods([]string{method.Alg()}), jwt.WithLeeway(tokenLeeway),
+		jwt.WithExpirationRequired())}
+}
+
+// isPath tells paths from keys by how they are written, never by what is there: a file that is
+// missing must not become a secret.
+func isPath(s string) bool {
+	if strings.Contains(s, "\n") {
+		return false
+	}
+	return filepath.IsAbs(s) || strings.HasPrefix(s, "/") || strings.HasPrefix(s, "./") ||
+		strings.HasPrefix(s, "../") || strings.HasSuffix(s, ".pem")
+}
+
+// CheckKey says what is wrong with an auth.jwt_key. The file that it may name is not read.
+func CheckKey(key state.Secret) error {
+	if isPath(string(key)) {
+		return nil
+	}
+	_, err := parseKey(string(key))
+	return err
+}
+
+// loadVerifier makes a verifier of auth.jwt_key, which it does not repeat in errors: what looks like
+// a path may be a secret.
+func loadVerifier(configured state.Secret) (*verifier, error) {
+	text := string(configured)
+	if isPath(text) {
+		file, err := os.ReadFile(text)
+		var at *fs.PathError
+		switch {
+		case errors.As(err, &at):
+			return nil, fmt.Errorf("auth.jwt_key: read the file that it names: %w", at.Err)
+		case err != nil:
+			return nil, errors.New("auth.jwt_key: can't read the file that it names")
+		case !isPEM(string(file)):
+			return nil, errors.New("auth.jwt_key: the file that it names is no PEM file")
+		}
+		text = string(file)
+	}
+	key, err := parseKey(text)
+	if err != nil {
+		return nil, fmt.Errorf("auth.jwt_key: %w", err)
+	}
+	return key, nil
+}
+
+func isPEM(text string) bool { return strings.Contains(text, "-----BEGIN") }
+
+// parseKey takes a public key in PEM, or else a secret.
+func parseKey(text string) (*verifier, error) {
+	if !isPEM(text) {
+		switch {
+		case len(text) < minJWTSecret:
+			return nil, fmt.Errorf("want a secret of at least %d characters (make one with openssl rand -hex 32), a "+
+				"public key in PEM, or the path of one, "+
+				"which ends in .pem", minJWTSecret)
+		case isBarePublicKey(text):
+			return nil, errors.New("this is a public key, but not in PEM, where it stands between BEGIN and END " +
+				"lines: as a secret everybody would know it")
+		}
+		return newVerifier(jwt.SigningMethodHS256, []byte(text)), nil
+	}
+	block, err := onePEM(text)
+	if err != nil {
+		return nil, err
+	}
+	var key any
+	switch {
+	case block.Type == "PUBLIC KEY":
+		key, err = x509.ParsePKIXPublicKey(block.Bytes)
+	case block.Type == "RSA PUBLIC KEY":
+		key, err = x509.ParsePKCS1PublicKey(block.Bytes)
+	case strings.HasSuffix(block.Type, "PRIVATE KEY"):
+		return nil, errors.New("this is a private key, which only the maker of tokens needs: its public half comes " +
+			"from openssl pkey -in FILE -pubout")
+	default:
+		return nil, fmt.Errorf("a PEM block of type %q: want PUBLIC KEY", block.Type)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("parse the public key: %w", err)
+	}
+	method, err := methodOf(key)
+	if err != nil {
+		return nil, err
+	}
+	return newVerifier(method, key), nil
+}
+
+// onePEM decodes a text with one PEM block.
+func onePEM(text string) (*pem.Block, error) {
+	block, rest := pem.Decode([]byte(text))
+	if block == nil {
+		return nil, errors.New("the PEM text is broken: copy it whole, from BEGIN to END, with its line breaks")
+	}
+	if len(bytes.TrimSpace(rest)) > 0 {
+		return nil, errors.New("there is more than one PEM block: want one key")
+	}
+	return block, nil
+}
+
+// methodOf returns the one algorithm that a public key is used with.
+func methodOf(key any) (jwt.SigningMethod, error) {
+	switch key := key.(type) {
+	case ed25519.PublicKey:
+		return jwt.SigningMethodEdDSA, nil
+	case *rsa.PublicKey:
+		if key.N.BitLen() < minRSABits {
+			return nil, fmt.Errorf("an RSA key of %d bits: want at least %d", key.N.BitLen(), minRSABits)
+		}
+		return jwt.SigningMethodRS256, nil
+	}
+	return nil, fmt.Errorf("a key of type %T: want RSA or Ed25519", key)
+}
+
+// isBarePublicKey finds public keys that would pass for a secret: DER in base64, a JWK, a line for
+// ssh.
+func isBarePublicKey(text string) bool {
+	if strings.HasPrefix(text, "{") || strings.HasPrefix(text, "ssh-") {
+		return true
+	}
+	der, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		return false
+	}
+	if _, err = x509.ParsePKIXPublicKey(der); err == nil {
+		return true
+	}
+	_, err = x509.ParsePKCS1PublicKey(der)
+	return err == nil
+}
+
+// admit implements judge.
+func (k *verifier) admit(text string) (signal.Pass, error) {
+	claims := jwt.MapClaims{}
+	token, err := k.parser.ParseWithClaims(text, claims, func(t *jwt.Token) (any, error) {
+		if _, ok := t.Header["crit"]; ok {
+			// RFC 7515 §4.1.11: there is none that we understand.
+			return nil, errors.New("it has critical header parameters")
+		}
+		return k.key, nil
+	})
+	switch {
+	case err == nil:
+		pass, err := readClaims(claims)
+		if err != nil {
+			return signal.Pass{}, refusef("the token's claim %v", err)
+		}
+		if pass.Key == "" {
+			pass.Key = tokenHash(token)
+		}
+		return pass, nil
+	case errors.Is(err, jwt.ErrTokenExpired):
+		return signal.Pass{}, refusef("the token has expired: get a new one")
+	case errors.Is(err, jwt.ErrTokenNotValidYet):
+		return signal.Pass{}, refusef("the token is not valid yet (nbf)")
+	case errors.Is(err, jwt.ErrTokenRequiredClaimMissing):
+		return signal.Pass{}, refusef("the token has no exp: it must say when it expires, in seconds since 1970")
+	case errors.Is(err, jwt.ErrTokenInvalidClaims):
+		return signal.Pass{}, refusef("the token's exp or nbf is not a number")
+	}
+	return signal.Pass{}, &Refusal{
+		Why:   fmt.Sprintf("%s: want a JWT that is signed with this box's key (%s)", errWrong.Why, k.method.Alg()),
+		Guess: true,
+	}
+}

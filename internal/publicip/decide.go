@@ -1,0 +1,186 @@
+package publicip
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+
+	"signalbox/internal/netaddr"
+)
+
+// decide says where to relay, in the order: an explicit key, an explicit listen address, the
+// interface of the default route, loopback. old is what was decided before; an address that is still
+// there is not given up for a worse reason.
+func (f *Finder) decide(known answers, old Relays) (Relays, error) {
+	local, err := netaddr.Local()
+	if err != nil {
+		return nil, err
+	}
+	var out Relays
+	for _, v4 := range []bool{true, false} {
+		fam := family{o: &f.o, v4: v4, known: known, local: local, old: old}
+		r, err := fam.relay()
+		if err != nil {
+			return nil, err
+		}
+		if r.Bind.IP.IsValid() {
+			out = append(out, r)
+		}
+	}
+	if len(out) == 0 {
+		return nil, errors.New("public_ip, turn.relay_ip: they leave no address to relay on")
+	}
+	return out, nil
+}
+
+// family is a decision for one address family.
+type family struct {
+	o     *Options
+	v4    bool
+	known answers
+	local []netip.Addr // this machine's addresses
+	old   Relays
+}
+
+func (f *family) fits(ip netip.Addr) bool { return ip.Is4() == f.v4 }
+
+// relay decides. It returns the zero Relay if the box is not to relay in this family.
+func (f *family) relay() (r Relay, err error) {
+	public, literal, auto := f.configured()
+	bind, err := f.bind(public, auto)
+	switch {
+	case err != nil:
+		return Relay{}, err
+	case !bind.IP.IsValid() && literal:
+		return Relay{}, fmt.Errorf("public_ip: this machine has no address to relay to and from %s", public.IP)
+	case !bind.IP.IsValid(), !public.IP.IsValid() && !auto:
+		return Relay{}, nil // a name may well have an address of a family that this machine lacks
+	case public.IP.IsValid():
+		return Relay{Bind: bind, Public: public}, nil
+	}
+	return Relay{Bind: bind, Public: f.behindNAT(bind)}, nil
+}
+
+// configured is the public address that the configuration gives, if it does: itself, or by a name.
+// auto tells whether it is to be found out otherwise.
+func (f *family) configured() (public Choice, literal, auto bool) {
+	auto = f.o.Auto
+	for _, name := range f.o.Names {
+		addrs := f.known.names[name]
+		auto = auto || len(addrs) == 0 // until it is looked up
+		if i := slices.IndexFunc(addrs, f.fits); i >= 0 {
+			public = Choice{addrs[i], "public_ip " + name + " leads there"}
+		}
+	}
+	if i := slices.IndexFunc(f.o.Public, f.fits); i >= 0 {
+		return Choice{f.o.Public[i], "public_ip says so"}, true, auto
+	}
+	return public, false, auto
+}
+
+// bind is the address that relay sockets are bound to; the zero Choice if there is none.
+func (f *family) bind(public Choice, auto bool) (Choice, error) {
+	if i := slices.IndexFunc(f.o.Bind, f.fits); i >= 0 {
+		ip := f.o.Bind[i]
+		if !slices.Contains(f.local, ip) {
+			return Choice{}, fmt.Errorf("turn.relay_ip: this machine has no address %s: it has %v", ip, f.local)
+		}
+		return Choice{ip, "turn.relay_ip says so"}, nil
+	}
+	switch {
+	case public.IP.IsValid() && slices.Contains(f.local, public.IP):
+		return public, nil
+	case public.IP.IsValid(), auto && len(f.o.Bind) == 0:
+		return f.reachedBy(), nil
+	}
+	return Choice{}, nil
+}
+
+// behindNAT finds the public address of a machine whose own is private.
+func (f *family) behindNAT(bind Choice) Choice {
+	if ip, err := netip.ParseAddr(f.o.Host); err == nil && f.fits(ip) {
+		return Choice{ip, "public_host says so"}
+	}
+	if !mayBeBehindNAT(bind.IP) {
+		return bind
+	}
+	good := func(ip netip.Addr) bool { return f.fits(ip) && netaddr.Global(ip) }
+	if addrs := f.known.names[f.o.Host]; slices.ContainsFunc(addrs, good) {
+		ip := addrs[slices.IndexFunc(addrs, good)]
+		return Choice{ip, fmt.Sprintf("public_host leads there, and this machine's %s is not public", bind.IP)}
+	}
+	if i := slices.IndexFunc(f.known.probed, good); i >= 0 {
+		ip := f.known.probed[i]
+		return Choice{ip, fmt.Sprintf("%s (stun.probe) sees this machine's %s there", f.o.Probe, bind.IP)}
+	}
+	return bind
+}
+
+// mayBeBehindNAT reports whether a box with this address of its own is reached, if at all, by
+// another.
+func mayBeBehindNAT(own netip.Addr) bool { return !netaddr.Global(own) && !own.IsLoopback() }
+
+// reachedBy picks the address of this machine that others most probably reach it by. For IPv6 there
+// may be none.
+func (f *family) reachedBy() Choice {
+	named, every := f.listenedOn()
+	if named.IsValid() {
+		return Choice{named, "turn.listen names it"}
+	}
+	if !f.v4 && !every {
+		return Choice{} // IPv6 is not listened on, so it is not relayed on by itself
+	}
+	if ip := f.defaultRoute(); ip.IsValid() {
+		return Choice{ip, "the interface of the default route has it"}
+	}
+	for _, r := range f.old {
+		if f.fits(r.Bind.IP) && slices.Contains(f.local, r.Bind.IP) {
+			return r.Bind // the default route may come back
+		}
+	}
+	if !f.v4 {
+		return Choice{}
+	}
+	for _, ip := range f.local {
+		if ip.Is4() && !ip.IsLoopback() && !ip.IsLinkLocalUnicast() {
+			return Choice{ip, "no default route; this machine has it"}
+		}
+	}
+	return Choice{netip.AddrFrom4([4]byte{127, 0, 0, 1}), "this machine has no other address"}
+}
+
+// listenedOn is the address of this family that TURN listens on, if one is named, and whether it
+// listens on every address.
+func (f *family) listenedOn() (named netip.Addr, every bool) {
+	for _, ip := range f.o.Listen {
+		switch {
+		case ip.IsUnspecified():
+			every = every || ip.Is6() || f.v4
+		case f.fits(ip):
+			return ip, every
+		}
+	}
+	return named, every
+}
+
+// defaultRoute is the address from which this machine would talk to the internet; the zero Addr if
+// there is none, or if it is an IPv6 address that the internet does not route. Connecting a UDP
+// socket sends nothing: the system only looks up the route, and so the address it would use.
+func (f *family) defaultRoute() netip.Addr {
+	network, somewhere := "udp4", net.UDPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 9}
+	if !f.v4 {
+		network, somewhere = "udp6", net.UDPAddr{IP: net.ParseIP("2001:db8::1"), Port: 9}
+	}
+	conn, err := net.DialUDP(network, nil, &somewhere)
+	if err != nil {
+		return netip.Addr{}
+	}
+	defer conn.Close()
+	ip := conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap()
+	if ip.IsUnspecified() || ip.Is6() && !netaddr.Global(ip) {
+		return netip.Addr{}
+	}
+	return ip
+}

@@ -1,0 +1,176 @@
+// Package publicip decides which addresses the appliance relays on: what relay sockets are bound to,
+// what clients are told, and why. It follows them while the appliance runs, since leases, interfaces
+// and dynamic DNS change.
+package publicip
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// Options say what is configured.
+type Options struct {
+	// Public are the addresses that clients are told, at most one of each family.
+	Public []netip.Addr
+	// Names are host names that lead to such addresses; they are looked up every minute.
+	Names []string
+	// Auto: a family that neither Public nor Names has an address of is decided by what is here.
+	Auto bool
+	// Host is the name that clients reach the box by, if it is one. It is looked up where this
+	// machine's own address is private.
+	Host string
+	// Bind are the addresses that relay sockets are bound to, at most one of each family. Empty:
+	// decided here.
+	Bind []netip.Addr
+	// Listen are the addresses that TURN listens on.
+	Listen []netip.Addr
+	// Probe is a STUN server, "host:port", that is asked where nothing else tells the public address;
+	// empty: nobody is asked.
+	Probe string
+
+	// Lookup and Ask reach the world outside; nil: the system's resolver, and STUN.
+	Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
+	Ask    func(ctx context.Context, from netip.Addr, server string) (netip.Addr, error)
+
+	// Quiet: addresses that the internet does not route are what is wanted; nothing is said of them.
+	Quiet bool
+	Log   *slog.Logger
+}
+
+// Choice is an address and the reason why it was chosen.
+type Choice struct {
+	IP  netip.Addr
+	Why string
+}
+
+// Relay is where the box relays in one address family.
+type Relay struct {
+	Bind   Choice // what relay sockets are bound to
+	Public Choice // what clients are told
+}
+
+// Note says in words from where Public can't be reached; empty: it is an address of the internet.
+func (r Relay) Note() string { return Scope(r.Public.IP) }
+
+// Relays is where the box relays: one of each family that it relays in, IPv4 first. It is never
+// empty, and immutable.
+type Relays []Relay
+
+// Public is the address for whoever wants only one.
+func (r Relays) Public() netip.Addr { return r[0].Public.IP }
+
+// PublicIPs are the addresses that clients are told, as text.
+func (r Relays) PublicIPs() []string {
+	out := make([]string, len(r))
+	for i, relay := range r {
+		out[i] = relay.Public.IP.String()
+	}
+	return out
+}
+
+// same reports whether two decisions differ in nothing but their reasons.
+func (r Relays) same(other Relays) bool {
+	return slices.EqualFunc(r, other, func(a, b Relay) bool {
+		return a.Bind.IP == b.Bind.IP && a.Public.IP == b.Public.IP
+	})
+}
+
+// Interval is how often addresses and names are looked at again. With lookupTimeout, a changed one
+// is in use within little more.
+const (
+	Interval      = time.Minute
+	lookupTimeout = 3 * time.Second
+)
+
+// Finder decides, and remembers what it has decided.
+type Finder struct {
+	o     Options
+	inUse atomic.Pointer[Relays]
+	known answers // owned by whoever calls Look, one at a time
+}
+
+// New decides by what this machine knows of itself. It asks nobody.
+func New(o Options) (*Finder, error) {
+	if o.Lookup == nil {
+		o.Lookup = lookupHost
+	}
+	if o.Ask == nil {
+		o.Ask = askSTUN
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	f := &Finder{o: o}
+	relays, err := f.decide(answers{}, nil)
+	if err != nil {
+		return nil, err
+	}
+	f.inUse.Store(&relays)
+	return f, nil
+}
+
+// Relays is what was decided last.
+func (f *Finder) Relays() Relays { return *f.inUse.Load() }
+
+// Look decides again, by what the machine, its name servers and the STUN server say now. If the
+// addresses have changed it has apply put them into force, whose error leaves all as it was. What
+// can't be found out keeps the addresses that it had; the error says so.
+func (f *Finder) Look(ctx context.Context, apply func(Relays) error) error {
+	old := f.Relays()
+	known, unknown := f.ask(ctx, old)
+	f.known = known
+	next, err := f.decide(known, old)
+	if err != nil {
+		return errors.Join(unknown, err)
+	}
+	if !next.same(old) {
+		if err := apply(next); err != nil {
+			return errors.Join(unknown, err)
+		}
+		f.o.Log.Info("relay addresses changed",
+			"from", strings.Join(old.PublicIPs(), " "), "to", strings.Join(next.PublicIPs(), " "))
+		f.warn(next)
+	}
+	f.inUse.Store(&next)
+	return unknown
+}
+
+// Follow calls Look at every interval until ctx is done. What goes wrong is said once, not every
+// minute.
+func (f *Finder) Follow(ctx context.Context, interval time.Duration, apply func(Relays) error) {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	said := ""
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		switch err := f.Look(ctx, apply); {
+		case err == nil:
+			said = ""
+		case ctx.Err() == nil && err.Error() != said:
+			said = err.Error()
+			f.o.Log.Warn("the relay addresses stay as they are", "err", err)
+		}
+	}
+}
+
+// Warn logs which of the addresses callers from elsewhere can't reach, and what to do.
+func (f *Finder) Warn() { f.warn(f.Relays()) }
+
+func (f *Finder) warn(relays Relays) {
+	for _, r := range relays {
+		if note := r.Note(); note != "" && !f.o.Quiet {
+			f.o.Log.Warn("the relay's address is not one of the internet",
+				"addr", r.Public.IP, "reason", r.Public.Why, "note", note)
+		}
+	}
+}

@@ -1,0 +1,143 @@
+// Package state keeps what the appliance made itself, in one directory: secrets, its own certificate
+// authority, counts that outlive a restart.
+package state
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// The secrets that the appliance keeps.
+const (
+	TURNSecret = "turn-secret" // signs TURN credentials
+	AdminToken = "admin-token" // opens the admin API
+	ResumeKey  = "resume-key"  // signs resume tokens
+)
+
+// minSecret is the shortest secret that nobody guesses, in characters.
+const minSecret = 16
+
+// Secret is a string that no log and no error message shows.
+type Secret string
+
+func (Secret) String() string       { return "[secret]" }
+func (Secret) GoString() string     { return "[secret]" }
+func (Secret) LogValue() slog.Value { return slog.StringValue("[secret]") }
+
+// Dir is a state directory. Every file in it is readable by its owner only.
+type Dir struct{ path string }
+
+// Path returns the directory to use: explicit if given, else systemd's, else the user's.
+func Path(explicit string) (string, error) {
+	if explicit != "" {
+		return explicit, nil
+	}
+	if dir := os.Getenv("STATE_DIRECTORY"); dir != "" {
+		first, _, _ := strings.Cut(dir, ":") // systemd lists several with colons
+		return first, nil
+	}
+	if dir := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "signalbox"), nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", fmt.Errorf("state directory: there is no home directory: say where with --state DIR")
+	}
+	return filepath.Join(home, ".local", "state", "signalbox"), nil
+}
+
+// Open makes the directory if it is not there.
+func Open(path string) (*Dir, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("state directory: %w", err)
+	}
+	if err := os.MkdirAll(abs, 0o700); err != nil {
+		return nil, fmt.Errorf("state directory: %w: make it writable, or name another with --state DIR", err)
+	}
+	return &Dir{abs}, nil
+}
+
+// Existing is a directory that is only read: nothing is made in it.
+func Existing(path string) *Dir { return &Dir{path} }
+
+// Path returns the directory's path, or that of a file in it.
+func (d *Dir) Path(name ...string) string { return filepath.Join(append([]string{d.path}, name...)...) }
+
+// Secret returns the secret of that name: 32 random bytes in base64, made when it is first asked
+// for.
+func (d *Dir) Secret(name string) (Secret, error) {
+	var b [32]byte
+	rand.Read(b[:]) //nolint:errcheck // it never fails
+	if err := d.Create(name, []byte(base64.RawURLEncoding.EncodeToString(b[:])+"\n")); err != nil &&
+		!errors.Is(err, fs.ErrExist) {
+		return "", err
+	}
+	return d.ExistingSecret(name)
+}
+
+// ExistingSecret returns a secret that a first start has made.
+func (d *Dir) ExistingSecret(name string) (Secret, error) {
+	text, err := d.Read(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("there is no secret in %s: start signalbox first, or name its state directory with "+
+			"--state DIR", d.path)
+	}
+	if err != nil {
+		return "", err
+	}
+	secret := strings.TrimSpace(string(text))
+	if len(secret) < minSecret {
+		return "", fmt.Errorf("state: %s holds no secret: delete the file and a new one is made",
+			filepath.Join(d.path, name))
+	}
+	return Secret(secret), nil
+}
+
+// Read returns a file's content.
+func (d *Dir) Read(name string) ([]byte, error) {
+	b, err := os.ReadFile(filepath.Join(d.path, name))
+	if err != nil {
+		return nil, fmt.Errorf("state: %w", err)
+	}
+	return b, nil
+}
+
+// Create writes a new file whole or not at all. The error is fs.ErrExist if there is one: two
+// processes that start at once then have the same secret.
+func (d *Dir) Create(name string, data []byte) error {
+	if _, err := os.Stat(filepath.Join(d.path, name)); err == nil {
+		return fs.ErrExist
+	}
+	return d.put(name, data, os.Link)
+}
+
+// Write replaces a file whole or not at all.
+func (d *Dir) Write(name string, data []byte) error { return d.put(name, data, os.Rename) }
+
+// put writes a temporary file and has place bring it to its name.
+func (d *Dir) put(name string, data []byte, place func(from, to string) error) error {
+	f, err := os.CreateTemp(d.path, "."+name+"-*") // 0600
+	if err != nil {
+		return fmt.Errorf("state: %w: make the directory writable for this user, or name another with --state DIR", err)
+	}
+	defer os.Remove(f.Name()) // fails once it is renamed
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("state: write %s: %w", name, err)
+	}
+	if err := place(f.Name(), filepath.Join(d.path, name)); err != nil {
+		return fmt.Errorf("state: %w", err)
+	}
+	return nil
+}
