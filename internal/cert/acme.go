@@ -1,0 +1,310 @@
+package cert
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyserver/certmagic"
+	"go.uber.org/zap"
+)
+
+// Mode "acme": a certificate for public_host from an ACME directory (RFC 8555), which looks whether
+// the name leads here: over HTTP-01 on web.listen or TLS-ALPN-01 on web.tls_listen. certmagic talks
+// to the directory, one attempt at a time; when to try is decided here, where a failure shows.
+//
+// OCSP stapling is off: public authorities have given it up, and it would ask strangers about every
+// start. A revocation comes as an earlier date for the renewal (ARI, RFC 9773).
+
+const (
+	acmeDir      = "acme"           // in the state directory
+	acmeInterval = time.Hour        // between looks at whether it is time to renew
+	acmeRetry    = time.Minute      // after the first failure, doubled with each; at most acmeInterval
+	acmeTimeout  = 15 * time.Minute // of one attempt
+)
+
+// ACMEOptions say whom to ask for a certificate, and how.
+type ACMEOptions struct {
+	Email     string
+	Directory string // URL
+	CAFile    string // PEM file of the authority that the directory's own certificate is from; empty: the system's
+	// HTTP and TLS are the addresses of the plain and of the TLS port; the zero AddrPort is off.
+	HTTP, TLS netip.AddrPort
+}
+
+// ChallengePath is where an authority looks for the answer to HTTP-01 (RFC 8555 §8.3).
+const ChallengePath = "/.well-known/acme-challenge/"
+
+// ALPNChallenge is the protocol with which it asks by TLS-ALPN-01 (RFC 8737); it is over with the
+// handshake.
+const ALPNChallenge = "acme-tls/1"
+
+// acme is the source of mode "acme".
+type acme struct {
+	current
+	host     string
+	own      *local // in force until there is a certificate
+	socket   netip.AddrPort
+	storage  *certmagic.FileStorage
+	template certmagic.ACMEIssuer
+	log      *slog.Logger
+	every    time.Duration
+	retry    time.Duration
+
+	now  chan struct{}                    // asks for a look at once
+	open atomic.Pointer[certmagic.Config] // of the order that is under way; nil: none is
+}
+
+// openACME takes the certificate that is kept in the state directory, if there is one. One that has
+// expired is served on as before the restart: names and chain are right, and what clients are shown
+// is what is wrong.
+func openACME(o *Options, own *local) (*acme, error) {
+	viaHTTP, viaALPN, note := o.ACME.Challenges()
+	if note != "" {
+		o.Log.Warn(note)
+	}
+	roots, err := o.ACME.Roots()
+	if err != nil {
+		return nil, err
+	}
+	s := &acme{
+		host: strings.ToLower(o.Host), own: own, log: o.Log, every: acmeInterval, retry: acmeRetry,
+		now:     make(chan struct{}, 1),
+		storage: &certmagic.FileStorage{Path: o.State.Path(acmeDir)},
+		template: certmagic.ACMEIssuer{
+			CA: o.ACME.Directory, Email: o.ACME.Email, Agreed: true, TrustedRoots: roots,
+			DisableHTTPChallenge: !viaHTTP, DisableTLSALPNChallenge: !viaALPN, DisableDistributedSolvers: true,
+			Logger: zap.NewNop(), // what matters comes back as an error
+		},
+	}
+	s.log.Info("ACME", "name", s.host, "directory", o.ACME.Directory, "http-01", viaHTTP, "tls-alpn-01", viaALPN)
+	switch cert, err := s.load(); {
+	case err == nil:
+		s.cert.Store(cert)
+	case errors.Is(err, os.ErrNotExist):
+		s.report(errNoCertificateYet)
+	default:
+		s.report(err)
+		s.log.Warn("the certificate that is kept can't be used", "err", err)
+	}
+	return s, nil
+}
+
+// errTornPair is what is left if power fails between certmagic's writes of the key and of the
+// certificate.
+var errTornPair = errors.New("there is no usable pair of certificate and key of")
+
+var errNoCertificateYet = errors.New("there is no certificate from the ACME directory yet: a self-signed one is served")
+
+// Roots are the authorities that the directory's own certificate is verified with; nil: the system's.
+func (o *ACMEOptions) Roots() (*x509.CertPool, error) {
+	if o.CAFile == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(o.CAFile)
+	if err != nil {
+		return nil, fmt.Errorf("tls.acme_ca_file: %w", err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("tls.acme_ca_file: %s holds no certificate: want PEM", o.CAFile)
+	}
+	return roots, nil
+}
+
+// Challenges tells which challenges are taken. Authorities come to port 80 for HTTP-01 and to 443 for
+// TLS-ALPN-01, so one that the box has settles it. With neither, ports must be forwarded, or the
+// directory be a private one with ports of its own: then whatever listens may be asked, and note says
+// so.
+func (o *ACMEOptions) Challenges() (viaHTTP, viaALPN bool, note string) {
+	viaHTTP, viaALPN = o.HTTP.Port() == 80, o.TLS.Port() == 443
+	if viaHTTP || viaALPN {
+		return viaHTTP, viaALPN, ""
+	}
+	return o.HTTP.IsValid(), o.TLS.IsValid(), fmt.Sprintf(
+		`tls.mode "acme": web.listen is %s and web.tls_listen is %s, but public directories come to port 80 or `+
+			`443: listen there, or forward one of them here`, portOr(o.HTTP), portOr(o.TLS))
+}
+
+func portOr(at netip.AddrPort) string {
+	if !at.IsValid() {
+		return "off"
+	}
+	return fmt.Sprintf("on port %d", at.Port())
+}
+
+// inForce is a self-signed certificate until there is a real one.
+func (s *acme) inForce() *Certificate {
+	if c := s.cert.Load(); c != nil {
+		return c
+	}
+	return s.own.inForce()
+}
+
+func (s *acme) bound() error { return s.own.bound() }
+
+// prepare tries again at once what has failed before: whoever reloads may have mended it.
+func (s *acme) prepare([2]string) (commit func(), err error) {
+	return func() {
+		select {
+		case s.now <- struct{}{}:
+		default:
+		}
+	}, nil
+}
+
+// load reads what an earlier order has stored.
+func (s *acme) load() (*Certificate, error) {
+	key := s.template.IssuerKey()
+	var text [2][]byte
+	for i, name := range []string{certmagic.StorageKeys.SiteCert(key, s.host),
+		certmagic.StorageKeys.SitePrivateKey(key, s.host)} {
+		var err error
+		if text[i], err = s.storage.Load(context.Background(), name); err != nil {
+			return nil, fmt.Errorf("state: %w", err)
+		}
+	}
+	pair, err := tls.X509KeyPair(text[0], text[1])
+	if err != nil {
+		return nil, fmt.Errorf("state: %w %s in %s: %w", errTornPair, s.host, s.storage.Path, err)
+	}
+	return &Certificate{Pair: &pair, Signed: true}, nil
+}
+
+func (s *acme) keep(ctx context.Context) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { s.own.keep(ctx) })
+	retry := s.retry
+	for {
+		err := s.manage(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		wait := s.every
+		if err == nil {
+			retry = s.retry
+			s.report(nil)
+		} else {
+			wait, retry = retry, min(2*retry, acmeInterval)
+			s.report(err)
+			s.log.Warn("no new certificate from the ACME directory: the present one is served on", "err", err, "next",
+				wait.String())
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		case <-s.now:
+		}
+		timer.Stop()
+	}
+}
+
+// manage makes sure that there is a certificate and that it does not end soon, in one attempt, and
+// puts a new one into force.
+func (s *acme) manage(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, acmeTimeout)
+	defer cancel()
+	if err := s.dropTornPair(ctx); err != nil {
+		return err
+	}
+	if err := s.order(ctx); err != nil {
+		return err
+	}
+	cert, err := s.load()
+	if err != nil {
+		return err
+	}
+	if old := s.cert.Swap(cert); old == nil || !old.Pair.Leaf.Equal(cert.Pair.Leaf) {
+		logNew(s.log, cert)
+	}
+	return nil
+}
+
+// dropTornPair deletes what certmagic would stumble over for ever. What merely can't be read just
+// now stays.
+func (s *acme) dropTornPair(ctx context.Context) error {
+	_, err := s.load()
+	if !errors.Is(err, errTornPair) {
+		return nil
+	}
+	s.log.Warn("the certificate that is kept is deleted and another is ordered", "err", err)
+	return s.storage.Delete(ctx, certmagic.StorageKeys.CertsSitePrefix(s.template.IssuerKey(), s.host))
+}
+
+// order has certmagic do it.
+func (s *acme) order(ctx context.Context) error {
+	var magic *certmagic.Config
+	// The cache is certmagic's idea of what it is to keep. It lives for one attempt: with it ends a
+	// goroutine that would renew out of our sight.
+	cache := certmagic.NewCache(certmagic.CacheOptions{
+		GetConfigForCert:   func(certmagic.Certificate) (*certmagic.Config, error) { return magic, nil },
+		RenewCheckInterval: acmeInterval, Logger: zap.NewNop(),
+	})
+	defer cache.Stop()
+	magic = certmagic.New(cache, certmagic.Config{
+		Storage: s.storage, Logger: zap.NewNop(), OCSP: certmagic.OCSPConfig{DisableStapling: true},
+		KeySource: certmagic.StandardKeyGenerator{KeyType: certmagic.P256},
+	})
+	// certmagic listens on the port of a challenge unless somebody does already. We do: it is told
+	// a socket of ours, whichever, and so opens none.
+	host, port := s.socket.Addr().String(), int(s.socket.Port())
+	template := s.template
+	template.ListenHost, template.AltHTTPPort, template.AltTLSALPNPort = host, port, port
+	magic.Issuers = []certmagic.Issuer{quietIssuer{certmagic.NewACMEIssuer(magic, template)}}
+	s.open.Store(magic)
+	defer s.open.Store(nil)
+	return magic.ManageSync(ctx, []string{s.host})
+}
+
+// quietIssuer does not ask for an e-mail address on the terminal.
+type quietIssuer struct{ *certmagic.ACMEIssuer }
+
+func (q quietIssuer) PreCheck(ctx context.Context, names []string, _ bool) error {
+	return q.ACMEIssuer.PreCheck(ctx, names, false)
+}
+
+// certificateFor is the certificate in force, or the answer to TLS-ALPN-01 (RFC 8737) while there
+// is an order.
+func (s *acme) certificateFor(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	if !slices.Equal(hello.SupportedProtos, []string{ALPNChallenge}) {
+		return s.inForce().Pair, nil
+	}
+	if magic := s.open.Load(); magic != nil && strings.EqualFold(hello.ServerName, s.host) {
+		return magic.GetCertificate(hello)
+	}
+	return nil, errors.New("there is no challenge to answer")
+}
+
+// serveChallenge answers the challenge of the order that is under way, and nothing else.
+// certmagic's own handler would answer any token for any host, which RFC 8555 (section 8.3) warns
+// of: it takes what it does not know for another instance's.
+func (s *acme) serveChallenge(w http.ResponseWriter, r *http.Request) {
+	host := r.Host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	challenge, ok := certmagic.GetACMEChallenge(s.host)
+	if !ok || challenge.Type != "http-01" || r.Method != http.MethodGet || !strings.EqualFold(host, s.host) ||
+		r.URL.Path != challenge.HTTP01ResourcePath() {
+		http.NotFound(w, r)
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	io.WriteString(w, challenge.KeyAuthorization) //nolint:errcheck // the client is gone
+}

@@ -1,0 +1,178 @@
+package cert
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"runtime"
+	"sync"
+	"time"
+)
+
+// Mode "files": a certificate that another program renews. Its files are looked at often: what was
+// renewed is served without a restart, and what can't be used leaves the old one in force.
+
+// filesInterval is how often the files are looked at.
+const filesInterval = 10 * time.Second
+
+// files is the source of mode "files".
+type files struct {
+	current
+	every time.Duration
+	log   *slog.Logger
+
+	mu    sync.Mutex // one look at a time
+	paths [2]string  // of certificate and key
+	seen  [2]fs.FileInfo
+}
+
+// openFiles takes the files as they are. A certificate whose time is over is served all
+// the same: TURN does not need it, and who can put up with it gets in to renew it.
+func openFiles(paths [2]string, log *slog.Logger) (*files, error) {
+	f := &files{every: filesInterval, log: log, paths: paths}
+	// first: what changes while it is read is read again. What can't be found can't be read either
+	seen, _ := stat(f.paths)
+	cert, err := Read(f.paths)
+	if err != nil {
+		return nil, err
+	}
+	f.install(cert, seen)
+	if f.report(cert.outOfTime(f.paths[0], time.Now())) {
+		log.Error("the certificate is served all the same: clients refuse it, and turns: is not handed out", "problem",
+			f.problem())
+	}
+	return f, nil
+}
+
+// Read reads the files that tls.cert and tls.key name.
+func Read(paths [2]string) (*Certificate, error) {
+	pair, err := tls.LoadX509KeyPair(paths[0], paths[1])
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("tls.cert, tls.key: %w: let this program's user read them (chgrp signalbox FILE; "+
+			"chmod g+r FILE)", err)
+	case err != nil:
+		return nil, fmt.Errorf("tls.cert, tls.key: %w: want PEM files, the certificate with its chain and its "+
+			"private key", err)
+	}
+	return &Certificate{Pair: &pair, Signed: true}, nil
+}
+
+// ReadUsable is Read where a certificate outside of its time won't do.
+func ReadUsable(paths [2]string, now time.Time) (*Certificate, error) {
+	cert, err := Read(paths)
+	if err == nil {
+		err = cert.outOfTime(paths[0], now)
+	}
+	return cert, err
+}
+
+// outOfTime is an error if now is not within the life of the certificate in that file.
+func (c *Certificate) outOfTime(path string, now time.Time) error {
+	leaf := c.Pair.Leaf
+	switch {
+	case now.After(leaf.NotAfter):
+		return fmt.Errorf("tls.cert: %s expired on %s: renew it", path, leaf.NotAfter.Format(time.DateOnly))
+	case now.Before(leaf.NotBefore):
+		return fmt.Errorf("tls.cert: %s is not valid before %s, and it is %s: look whether the clock is right",
+			path, leaf.NotBefore.Format(time.RFC3339), now.Format(time.RFC3339))
+	}
+	return nil
+}
+
+// OpenToAll says that everybody on this machine may read a key; empty: they may not.
+func OpenToAll(key string) string {
+	info, err := os.Stat(key)
+	if err != nil || runtime.GOOS == "windows" || info.Mode().Perm()&0o004 == 0 {
+		return ""
+	}
+	return fmt.Sprintf("tls.key: everybody on this machine can read %s: chmod o-r it", key)
+}
+
+// stat follows links: certbot and others switch one.
+func stat(paths [2]string) (seen [2]fs.FileInfo, err error) {
+	for i, path := range paths {
+		if seen[i], err = os.Stat(path); err != nil {
+			return seen, err
+		}
+	}
+	return seen, nil
+}
+
+// prepare reads the files even where their names are the same. Then what can't be used is only
+// reported: it must not keep the rest of a configuration from being put into force, a new
+// turn.secret say.
+func (f *files) prepare(paths [2]string) (commit func(), err error) {
+	if paths == f.paths { // only commit changes them
+		return func() {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			seen, _ := stat(paths)
+			f.read(seen, time.Now())
+		}, nil
+	}
+	seen, _ := stat(paths)
+	cert, err := ReadUsable(paths, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	return func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.paths = paths
+		f.install(cert, seen)
+	}, nil
+}
+
+// install puts a certificate into force. f.mu is held.
+func (f *files) install(cert *Certificate, seen [2]fs.FileInfo) {
+	f.seen = seen
+	f.report(nil)
+	old := f.cert.Swap(cert)
+	if old != nil && bytes.Equal(old.Pair.Leaf.Raw, cert.Pair.Leaf.Raw) {
+		return
+	}
+	if note := OpenToAll(f.paths[1]); note != "" {
+		f.log.Warn(note)
+	}
+	if old != nil {
+		logNew(f.log, cert)
+	}
+}
+
+func (*files) bound() error { return nil }
+
+func (f *files) keep(ctx context.Context) { every(ctx, f.every, f.look) }
+
+// look reads the files again if they have changed, or if they were of no use the last time: then a
+// mere chmod, or time, may have mended them.
+func (f *files) look(now time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	seen, err := stat(f.paths)
+	if err == nil && f.problem() == "" && same(seen[0], f.seen[0]) && same(seen[1], f.seen[1]) {
+		return
+	}
+	f.read(seen, now)
+}
+
+// read puts the files' certificate into force, or says why not. f.mu is held.
+func (f *files) read(seen [2]fs.FileInfo, now time.Time) {
+	cert, err := ReadUsable(f.paths, now)
+	if err == nil {
+		f.install(cert, seen)
+		return
+	}
+	if f.report(err) {
+		f.log.Warn("the new certificate can't be used: the old one stays in force", "err", err)
+	}
+}
+
+func same(a, b fs.FileInfo) bool {
+	return a != nil && b != nil && os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
+}

@@ -1,0 +1,160 @@
+package cert
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"signalbox/internal/state"
+)
+
+// Mode "self-signed": a small certificate authority of this box's own, which devices on a LAN can
+// be told to trust, signs a certificate for every name and address of the box. Both are kept in the
+// state directory, so that trust once given holds.
+//
+// turns: stays out of ICE servers in this mode. A browser that does not trust the authority fails
+// on it without a word, and nothing tells us which do.
+
+const (
+	selfSignedFile  = "self-signed.pem"
+	selfSignedLife  = 397 * 24 * time.Hour // what browsers take at most
+	selfSignedRenew = 30 * 24 * time.Hour
+)
+
+// local is the source of mode "self-signed", and what mode "acme" serves at first.
+type local struct {
+	current
+	authority atomic.Pointer[Authority]
+	dir       *state.Dir
+	host      string          // the name by which the box is known to others, if it has one
+	wants     func() []string // the names and addresses of the box
+	log       *slog.Logger
+
+	unsaved map[string][]byte // files of state that are in force and not stored yet
+}
+
+func (s *local) ca() *Authority { return s.authority.Load() }
+
+// openLocal takes the authority and the certificate kept in state, or makes those that will
+// not do. It stores nothing but the very first authority: two processes that start at once have the
+// same one.
+func openLocal(o *Options, now time.Time) (*local, error) {
+	s := &local{dir: o.State, host: o.Host, wants: o.Names, log: o.Log, unsaved: map[string][]byte{}}
+	ca, err := readAuthority(s.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		ca, err = createAuthority(s.dir, now, s.wants())
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.authority.Store(ca)
+	text, err := s.dir.Read(selfSignedFile)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if err == nil {
+		if pair, err := tls.X509KeyPair(text, text); err == nil {
+			s.cert.Store(&Certificate{Pair: &pair})
+		}
+	}
+	return s, s.renew(now)
+}
+
+// names are those of the box that its authority can sign for. This machine's own name may change by
+// itself, in a container with every start: that is no reason for another authority, which all
+// devices would have to be told of.
+func (s *local) names() []string {
+	return slices.DeleteFunc(slices.Clone(s.wants()), func(name string) bool { return !s.ca().permits(name) })
+}
+
+// willDo reports whether a certificate is the authority's, is in its time and not about to end, and
+// has every name that the box wants.
+func (s *local) willDo(c *Certificate, now time.Time) bool {
+	if c == nil || !c.Lives(now) || !c.Lives(now.Add(selfSignedRenew)) ||
+		c.Pair.Leaf.CheckSignatureFrom(s.ca().cert) != nil {
+		return false
+	}
+	has := c.names()
+	return !slices.ContainsFunc(s.names(), func(name string) bool { return !slices.Contains(has, name) })
+}
+
+// renew replaces what will not do any more: the certificate, and the authority if it must.
+func (s *local) renew(now time.Time) error {
+	if why := s.ca().unfit(now, s.host); why != "" {
+		ca, err := newAuthority(now, s.wants())
+		if err != nil {
+			return fmt.Errorf("make a certificate authority: %w", err)
+		}
+		s.log.Warn("the certificate authority is replaced: devices have to be told to trust the new one", "reason", why,
+			"notAfter", s.ca().cert.NotAfter)
+		s.authority.Store(ca)
+		s.unsaved[authorityFile] = ca.pem()
+	}
+	if s.willDo(s.inForce(), now) {
+		return nil
+	}
+	text, err := s.ca().sign(now, s.names())
+	if err != nil {
+		return fmt.Errorf("make a self-signed certificate: %w", err)
+	}
+	pair, err := tls.X509KeyPair(text, text)
+	if err != nil {
+		return fmt.Errorf("make a self-signed certificate: %w", err)
+	}
+	s.unsaved[selfSignedFile] = text
+	if out := slices.DeleteFunc(slices.Clone(s.wants()), s.ca().permits); len(out) > 0 {
+		s.log.Info("names are left out of the certificate, since its authority can't sign for them: delete its file "+
+			"and restart for another authority",
+			"names", out, "file", s.dir.Path(authorityFile))
+	}
+	if s.cert.Swap(&Certificate{Pair: &pair}) != nil {
+		logNew(s.log, s.inForce())
+	}
+	return nil
+}
+
+// save stores what is not stored yet.
+func (s *local) save() error {
+	for _, name := range []string{authorityFile, selfSignedFile} {
+		if text, ok := s.unsaved[name]; ok {
+			if err := s.dir.Write(name, text); err != nil {
+				return err
+			}
+			delete(s.unsaved, name)
+		}
+	}
+	return nil
+}
+
+// bound looks once more: Listen may have found out addresses of which the welcome and the QR code
+// tell.
+func (s *local) bound() error {
+	if err := s.renew(time.Now()); err != nil {
+		return err
+	}
+	return s.save()
+}
+
+// localInterval is how often the certificate is looked at: as often as the addresses that it names.
+const localInterval = time.Minute
+
+func (s *local) keep(ctx context.Context) { every(ctx, localInterval, s.look) }
+
+// look renews what will not do any more.
+func (s *local) look(now time.Time) {
+	err := s.renew(now)
+	if err == nil {
+		err = s.save()
+	}
+	if s.report(err) {
+		s.log.Warn("renew the self-signed certificate", "err", err)
+	}
+}
+
+func (*local) prepare([2]string) (func(), error) { return func() {}, nil }
