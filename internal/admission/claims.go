@@ -112,11 +112,14 @@ func textClaim(claim any, limit int) (string, error) {
 	if !ok {
 		return "", errors.New("is not text")
 	}
-	return s, CheckText(s, limit)
+	return s, checkText(s, limit)
 }
 
-// CheckText refuses what other people's pages and terminals should not have to show.
-func CheckText(s string, limit int) error {
+// CheckName says what is wrong with a name that other people's pages and terminals are to show.
+func CheckName(s string) error { return checkText(s, maxNameClaim) }
+
+// checkText refuses what other people's pages and terminals should not have to show.
+func checkText(s string, limit int) error {
 	switch {
 	case !utf8.ValidString(s):
 		return errors.New("is not UTF-8")

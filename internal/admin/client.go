@@ -1,0 +1,142 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/pires/go-proxyproto"
+
+	"signalbox/internal/source"
+	"signalbox/internal/state"
+	"signalbox/internal/status"
+)
+
+// Client talks to the admin API of a running appliance.
+type Client struct {
+	base  string
+	token state.Secret
+	http  *http.Client
+	dial  func(ctx context.Context, network, addr string) (net.Conn, error)
+}
+
+// adminTimeout bounds one request.
+const adminTimeout = 10 * time.Second
+
+// ClientOptions say where the appliance is, and how it lets one in.
+type ClientOptions struct {
+	URL   string // of its web port; empty: HTTP or HTTPS of this machine
+	Token state.Secret
+	// HTTP and HTTPS are where it listens on this machine; the zero AddrPort is off.
+	HTTP, HTTPS netip.AddrPort
+	// Proxies: if this machine is one of them, it begins with a PROXY header.
+	Proxies source.Proxies
+}
+
+// NewClient finds the appliance. It connects to nothing yet.
+func NewClient(o ClientOptions) (*Client, error) {
+	c := &Client{
+		base: strings.TrimSuffix(o.URL, "/"), token: o.Token, http: &http.Client{Timeout: adminTimeout},
+		dial: (&net.Dialer{}).DialContext,
+	}
+	if c.base != "" {
+		return c, nil
+	}
+	transport := &http.Transport{}
+	c.http.Transport = transport
+	at, scheme := o.HTTP, "http"
+	if !at.IsValid() {
+		// The certificate is for the name that clients use; this connection does not leave the machine.
+		at, scheme = o.HTTPS, "https"
+		transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: true} //nolint:gosec // to this machine itself
+	}
+	if !at.IsValid() {
+		return nil, errors.New("web.listen and web.tls_listen are off: there is no admin API to ask")
+	}
+	if at.Addr().IsUnspecified() {
+		at = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), at.Port())
+	}
+	c.base = scheme + "://" + at.String()
+	if o.Proxies.Trust(at.Addr()) {
+		c.dial = dialAsProxy // the appliance takes this machine for a proxy
+	}
+	transport.DialContext = c.dial
+	return c, nil
+}
+
+// URL is where the appliance is asked.
+func (c *Client) URL() string { return c.base }
+
+// Dial connects to the appliance as the client's requests do.
+func (c *Client) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	return c.dial(ctx, network, addr)
+}
+
+// dialAsProxy begins with a PROXY header that says the truth: it is this machine that connects.
+func dialAsProxy(ctx context.Context, network, addr string) (net.Conn, error) {
+	conn, err := (&net.Dialer{}).DialContext(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := proxyproto.HeaderProxyFromAddrs(1, conn.LocalAddr(), conn.RemoteAddr()).WriteTo(conn); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return conn, nil
+}
+
+// Status asks for the state of the appliance.
+func (c *Client) Status(ctx context.Context) (status.Status, error) {
+	var s status.Status
+	return s, c.do(ctx, http.MethodGet, "/api/admin/status", nil, &s)
+}
+
+// Kick ends sessions and allocations.
+func (c *Client) Kick(ctx context.Context, k Kick) (Result, error) {
+	var out Result
+	return out, c.do(ctx, http.MethodPost, "/api/admin/kick", k, &out)
+}
+
+func (c *Client) do(ctx context.Context, method, path string, in, out any) error {
+	var body io.Reader
+	if in != nil {
+		text, err := json.Marshal(in)
+		if err != nil {
+			return err
+		}
+		body = bytes.NewReader(text)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
+	if err != nil {
+		return fmt.Errorf("ask signalbox: %w", err)
+	}
+	req.Header.Set("Authorization", "Bearer "+string(c.token))
+	resp, err := c.http.Do(req)
+	var refused *net.OpError
+	switch {
+	case errors.As(err, &refused):
+		return fmt.Errorf("no signalbox answers at %s: is it running? With another config or state directory, name "+
+			"them with -c and --state, or say --url (%w)", c.base, refused)
+	case err != nil:
+		return fmt.Errorf("ask signalbox: %w", err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		var e struct{ Message string }
+		_ = json.NewDecoder(io.LimitReader(resp.Body, 4096)).Decode(&e) // without a message the status says enough
+		return fmt.Errorf("signalbox at %s answers %s: %s", c.base, resp.Status, e.Message)
+	}
+	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
+		return fmt.Errorf("read the answer of %s: %w", c.base, err)
+	}
+	return nil
+}

@@ -1,0 +1,167 @@
+package admin
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"time"
+
+	"signalbox/internal/netaddr"
+	"signalbox/internal/source"
+	"signalbox/signal"
+)
+
+// Hub is what Kick needs of the hub.
+type Hub interface {
+	// Kick ends the sessions that match and returns them. match is called under the hub's lock.
+	Kick(match func(signal.Kicked) bool) []signal.Kicked
+}
+
+// Relay is what Kick needs of the TURN server. The last two return how many allocations they ended.
+type Relay interface {
+	Kick(id string) bool
+	KickUser(user string) int
+	KickSource(source netip.Prefix) int
+}
+
+// Kick says whose sessions and allocations are to end: one of the first five.
+type Kick struct {
+	Allocation string `json:"allocation,omitempty"` // its id
+	Peer       string `json:"peer,omitempty"`       // a session's peer id
+	// User is a user name of the hub, a static TURN user, or whom a TURN credential was minted for.
+	User   string `json:"user,omitempty"`
+	Token  string `json:"token,omitempty"`  // a room token's jti, or "sub:" and its sub
+	Source string `json:"source,omitempty"` // an address or a network
+	// Ban keeps them out for that long, "1h": the user or the token; for a peer also its tokens and
+	// the source of its connection. Empty: they may come back.
+	Ban string `json:"ban,omitempty"`
+}
+
+// Result counts what a Kick has ended.
+type Result struct {
+	Sessions    int `json:"sessions"`
+	Allocations int `json:"allocations"`
+}
+
+// Kick ends sessions and allocations, and bans if that is asked for.
+func (a *API) Kick(k Kick) (out Result, err error) {
+	var until time.Time
+	if k.Ban != "" {
+		d, err := time.ParseDuration(k.Ban)
+		if err != nil || d <= 0 {
+			return out, fmt.Errorf(`ban: %q is not a duration: write "30m" or "12h"`, k.Ban)
+		}
+		until = time.Now().Add(d)
+	}
+	if k.Allocation != "" {
+		if !until.IsZero() {
+			return out, errors.New("ban: an allocation can't be banned: name its user or its source")
+		}
+		if a.o.Relay.Kick(k.Allocation) {
+			out.Allocations++
+		}
+		a.o.Log.Info("kicked", "allocation", k.Allocation, "allocations", out.Allocations)
+		return out, nil
+	}
+	t, err := a.target(k)
+	if err != nil {
+		return out, err
+	}
+	// Bans come first, so that nobody slips in between, and allocations, to be counted before they go
+	// with their session.
+	sessions := a.sessions(t.match)
+	for _, s := range sessions {
+		if k.Peer != "" {
+			for _, token := range s.Tokens {
+				t.bans = append(t.bans, source.Ban{Token: token})
+			}
+		}
+	}
+	if err := a.ban(t.bans, until); err != nil {
+		return out, err
+	}
+	out.Allocations += t.allocations()
+	for _, s := range sessions {
+		out.Allocations += a.o.Relay.KickUser(s.ID)
+	}
+	out.Sessions = len(a.o.Hub.Kick(t.match))
+	a.o.Log.Info("kicked", t.who, "sessions", out.Sessions, "allocations", out.Allocations, "ban", k.Ban)
+	return out, nil
+}
+
+// target is who a Kick is about.
+type target struct {
+	who         slog.Attr
+	match       func(signal.Kicked) bool // their sessions
+	allocations func() int               // ends theirs, but for those that go with a session, and counts them
+	bans        []source.Ban             // that would keep them out
+}
+
+func (a *API) target(k Kick) (target, error) {
+	switch {
+	case k.Peer != "":
+		t := target{
+			who:         slog.String("peer", k.Peer),
+			match:       func(s signal.Kicked) bool { return s.ID == k.Peer },
+			allocations: func() int { return a.o.Relay.KickUser(k.Peer) },
+		}
+		// Asked of the relay, which also knows sessions whose signaling connection is lost.
+		if user, from, ok := a.o.Member(k.Peer); ok {
+			t.bans = append(t.bans, source.Ban{User: user, Source: source.Of(from)})
+		}
+		return t, nil
+	case k.User != "":
+		return target{
+			who:         slog.String("user", k.User),
+			match:       func(s signal.Kicked) bool { return s.User == k.User },
+			allocations: func() int { return a.o.Relay.KickUser(k.User) },
+			bans:        []source.Ban{{User: k.User}},
+		}, nil
+	case k.Token != "":
+		return target{
+			who:         slog.String("token", k.Token),
+			match:       func(s signal.Kicked) bool { return slices.Contains(s.Tokens, k.Token) },
+			allocations: func() int { return 0 },
+			bans:        []source.Ban{{Token: k.Token}},
+		}, nil
+	case k.Source != "":
+		from, err := netaddr.ParsePrefix(k.Source)
+		if err != nil {
+			return target{}, fmt.Errorf("source: %w", err)
+		}
+		return target{
+			who:         slog.String("source", from.String()),
+			match:       func(s signal.Kicked) bool { return from.Contains(s.Source) },
+			allocations: func() int { return a.o.Relay.KickSource(from) },
+			bans:        []source.Ban{{Source: from}},
+		}, nil
+	}
+	return target{}, errors.New("name an allocation, a peer, a user, a token or a source")
+}
+
+// sessions that match, which go on.
+func (a *API) sessions(match func(signal.Kicked) bool) (out []signal.Kicked) {
+	a.o.Hub.Kick(func(s signal.Kicked) bool {
+		if match(s) {
+			out = append(out, s)
+		}
+		return false
+	})
+	return out
+}
+
+// ban puts bans into force; the zero time is none.
+func (a *API) ban(bans []source.Ban, until time.Time) error {
+	if until.IsZero() {
+		return nil
+	}
+	for _, b := range bans {
+		b.Until = until
+		if err := a.o.Bans.Add(b, time.Now()); err != nil {
+			return fmt.Errorf("ban: %w", err)
+		}
+	}
+	return nil
+}

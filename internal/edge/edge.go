@@ -1,0 +1,248 @@
+// Package edge owns every listening socket, and tells apart what comes in on the ports that several
+// protocols share.
+package edge
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"runtime"
+	"slices"
+	"sync"
+	"syscall"
+
+	"signalbox/internal/netaddr"
+	"signalbox/internal/source"
+)
+
+// Options say what to listen on. A zero AddrPort is off; port 0 leaves the port to the system; the
+// IPv6 unspecified address is every address of this machine.
+type Options struct {
+	Web     netip.AddrPort // http, WebSocket, TURN over TCP
+	WebTLS  netip.AddrPort // https, WebSocket, TURN over TLS; off without TLS
+	Metrics netip.AddrPort
+	TURN    []netip.AddrPort // UDP and TCP
+	// Discovery adds the sockets of NAT behavior discovery; nil: off.
+	Discovery *Discovery
+
+	TLS *tls.Config // nil: none
+	// Proxies are reverse proxies. ProxyHeader: their connections begin with a PROXY header.
+	Proxies     source.Proxies
+	ProxyHeader bool
+	// Connections counts those of the two web ports, but for those of proxies and of this machine.
+	Connections *source.Crowd
+	Log         *slog.Logger
+}
+
+// TURN takes what belongs to the TURN server. Each method returns when its connection or socket is
+// done with.
+type TURN interface {
+	ServeConn(conn net.Conn, transport string)
+	ServePacket(conn *net.UDPConn) error
+	ServeSTUN(conn *net.UDPConn) error
+}
+
+// Edge holds the sockets: Bind, Serve, Close.
+type Edge struct {
+	o Options
+
+	// Set in Bind.
+	web, webTLS, metrics net.Listener   // nil: off
+	turnTCP              []net.Listener // one for each entry of Options.TURN
+	corners              *[2][2]*net.UDPConn
+
+	// Owned by Bind, then by Serve.
+	wildcard []uint16 // TURN ports on every address of the machine
+	bound    map[netip.AddrPort]bool
+	failed   map[netip.AddrPort]bool // to bind, and it was said
+
+	mu     sync.Mutex
+	udp    []*net.UDPConn // all TURN sockets
+	stun   []*net.UDPConn // those that serve STUN only
+	closed bool
+}
+
+// New opens nothing yet.
+func New(o Options) *Edge {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Edge{o: o}
+}
+
+// Web, WebTLS and Metrics are the listeners of those ports, for their addresses; nil: off.
+func (e *Edge) Web() net.Listener     { return e.web }
+func (e *Edge) WebTLS() net.Listener  { return e.webTLS }
+func (e *Edge) Metrics() net.Listener { return e.metrics }
+
+// TURN are the TCP listeners of TURN, one for each entry of Options.TURN.
+func (e *Edge) TURN() []net.Listener { return e.turnTCP }
+
+// Corners are the four sockets of NAT behavior discovery, by address and by port, the usual ones
+// first; nil: it is off.
+func (e *Edge) Corners() *[2][2]*net.UDPConn { return e.corners }
+
+// Bind opens every socket, or none. Where a TURN port is left to the system, what that gave for TCP
+// may be taken for UDP: then it is asked for another.
+func (e *Edge) Bind() error {
+	anyPort := slices.ContainsFunc(e.o.TURN, func(at netip.AddrPort) bool { return at.Port() == 0 })
+	const tries = 10
+	for try := 1; ; try++ {
+		err := e.bindOnce()
+		if err == nil || !anyPort || try == tries || !errors.Is(err, errAddrInUse) {
+			return err
+		}
+		*e = Edge{o: e.o}
+	}
+}
+
+func (e *Edge) bindOnce() (err error) {
+	e.bound, e.failed = map[netip.AddrPort]bool{}, map[netip.AddrPort]bool{}
+	defer func() {
+		if err != nil {
+			e.Close()
+		}
+	}()
+	if e.o.Web.IsValid() {
+		if e.web, err = listenTCP(e.o.Web, "web.listen"); err != nil {
+			return err
+		}
+	}
+	if e.o.WebTLS.IsValid() && e.o.TLS != nil {
+		if e.webTLS, err = listenTCP(e.o.WebTLS, "web.tls_listen"); err != nil {
+			return err
+		}
+	}
+	if e.o.Metrics.IsValid() {
+		if e.metrics, err = listenTCP(e.o.Metrics, "metrics.listen"); err != nil {
+			return err
+		}
+	}
+	for _, at := range e.o.TURN {
+		if err = e.bindTURN(at); err != nil {
+			return err
+		}
+	}
+	return e.bindDiscovery()
+}
+
+// bindTURN binds TCP first and without SO_REUSEPORT: a second instance fails here, instead of
+// sharing the UDP port unnoticed.
+func (e *Edge) bindTURN(at netip.AddrPort) error {
+	tcp, err := listenTCP(at, "turn.listen")
+	if err != nil {
+		return err
+	}
+	e.turnTCP = append(e.turnTCP, tcp)
+	port := uint16(tcp.Addr().(*net.TCPAddr).Port) // of use when the entry says 0
+	if !at.Addr().IsUnspecified() {
+		_, err := e.bindUDP(netip.AddrPortFrom(at.Addr(), port))
+		return err
+	}
+	e.wildcard = append(e.wildcard, port)
+	local, err := netaddr.Local()
+	if err != nil {
+		return err
+	}
+	for _, ip := range local {
+		// One that can't be bound yet (duplicate address detection takes a second) or no more is left
+		// to rescan.
+		if _, err := e.bindUDP(netip.AddrPortFrom(ip, port)); err != nil && !errors.Is(err, syscall.EADDRNOTAVAIL) {
+			return err
+		}
+	}
+	return nil
+}
+
+// bindUDP binds one address: an answer then leaves from the address that was asked, and a client is
+// known by both. There are as many sockets as cores, among which the kernel spreads the clients.
+func (e *Edge) bindUDP(addr netip.AddrPort) ([]*net.UDPConn, error) {
+	n := 1
+	if canReusePort {
+		n = runtime.GOMAXPROCS(0)
+	}
+	conns, err := e.listenUDP("turn.listen", addr, n)
+	if err != nil {
+		return nil, err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		for _, c := range conns {
+			c.Close()
+		}
+	}
+	e.udp = append(e.udp, conns...)
+	return conns, nil
+}
+
+// listenUDP opens n sockets that share one address, on behalf of a key of the configuration.
+func (e *Edge) listenUDP(key string, addr netip.AddrPort, n int) ([]*net.UDPConn, error) {
+	lc := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error { return reusePort(raw, n > 1) }}
+	var conns []*net.UDPConn
+	for range n {
+		pc, err := lc.ListenPacket(context.Background(), "udp", addr.String())
+		if err != nil {
+			for _, c := range conns {
+				c.Close()
+			}
+			return nil, bindError(key, "udp", addr.String(), err)
+		}
+		conn := pc.(*net.UDPConn)
+		// The kernel caps what it grants; more room only helps against bursts.
+		_ = conn.SetReadBuffer(4 << 20)
+		_ = conn.SetWriteBuffer(4 << 20)
+		conns = append(conns, conn)
+	}
+	e.bound[addr] = true
+	return conns, nil
+}
+
+func listenTCP(at netip.AddrPort, key string) (net.Listener, error) {
+	addr := at.String()
+	if at.Addr() == netip.IPv6Unspecified() {
+		addr = fmt.Sprint(":", at.Port()) // also where there is no IPv6
+	}
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, bindError(key, "tcp", addr, err)
+	}
+	return l, nil
+}
+
+// bindError says what to do about the usual reasons.
+func bindError(key, network, addr string, err error) error {
+	advice := ""
+	switch {
+	case errors.Is(err, errAddrInUse):
+		advice = ": another program has that port: stop it, or choose another for " + key + " (--set " + key + "=:PORT)"
+	case errors.Is(err, syscall.EACCES):
+		advice = ": ports below 1024 need a privilege: run under systemd with " +
+			"AmbientCapabilities=CAP_NET_BIND_SERVICE, or choose a higher port"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		advice = ": this machine has no such address"
+	}
+	if inner := errors.Unwrap(err); inner != nil {
+		err = inner // net's own words repeat the address
+	}
+	return fmt.Errorf("%s: listen on %s %s: %w%s", key, network, addr, err, advice)
+}
+
+// Close closes every listening socket.
+func (e *Edge) Close() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.closed = true
+	for _, l := range append([]net.Listener{e.web, e.webTLS, e.metrics}, e.turnTCP...) {
+		if l != nil {
+			l.Close()
+		}
+	}
+	for _, c := range slices.Concat(e.stun, e.udp) {
+		c.Close()
+	}
+}

@@ -1,0 +1,7 @@
+//go:build !windows
+
+package edge
+
+import "syscall"
+
+const errAddrInUse = syscall.EADDRINUSE

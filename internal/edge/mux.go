@@ -1,0 +1,107 @@
+package edge
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"slices"
+	"time"
+
+	"signalbox/internal/cert"
+	"signalbox/internal/netaddr"
+)
+
+// One TLS port serves https, wss and TURN. ALPN decides where a client sends it; TURN clients in
+// browsers send none, so then the first byte after the handshake does. The plain port serves http,
+// ws and TURN in the same way.
+
+// openTimeout bounds all that comes before a connection is known: a proxy's header, the handshake
+// and the first byte.
+const openTimeout = 10 * time.Second
+
+// turnProtocols are the ALPN names of TURN (RFC 7443).
+var turnProtocols = []string{"stun.turn", "stun.nat-discovery"}
+
+// Protocols are the ALPN names of the TLS port in order of preference: whoever speaks TURN at all
+// wants TURN (coturn's clients offer http/1.1, too).
+func Protocols() []string { return append(slices.Clone(turnProtocols), "h2", "http/1.1") }
+
+// mux tells the connections of the web ports apart.
+type mux struct {
+	o    *Options
+	turn TURN
+	to   Handlers
+}
+
+// serveTLS serves one connection of the TLS port. It runs in the connection's own goroutine, never in
+// Accept.
+func (m *mux) serveTLS(ctx context.Context, raw net.Conn) {
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	conn := m.receive(ctx, raw)
+	if conn == nil {
+		return
+	}
+	secure := tls.Server(conn, m.o.TLS)
+	if secure.HandshakeContext(ctx) != nil {
+		conn.Close()
+		return
+	}
+	switch proto := secure.ConnectionState().NegotiatedProtocol; {
+	case slices.Contains(turnProtocols, proto):
+		m.turn.ServeConn(secure, "tls")
+	case proto == cert.ALPNChallenge:
+		secure.Close()
+	case proto != "":
+		m.to.HTTPS(secure) // as it is: net/http speaks h2 only on a *tls.Conn
+	default:
+		m.sort(ctx, secure, "tls", m.to.HTTPS)
+	}
+}
+
+// servePlain is serveTLS for the port without TLS.
+func (m *mux) servePlain(ctx context.Context, raw net.Conn) {
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	if conn := m.receive(ctx, raw); conn != nil {
+		m.sort(ctx, conn, "tcp", m.to.HTTP)
+	}
+}
+
+// sort serves a connection by its first byte.
+func (m *mux) sort(ctx context.Context, conn net.Conn, transport string, toHTTP func(net.Conn)) {
+	peeked := peek(ctx, conn)
+	switch {
+	case peeked == nil:
+	case peeked.isTURN():
+		m.turn.ServeConn(peeked, transport)
+	default:
+		toHTTP(peeked)
+	}
+}
+
+// receive finds out who is there, and counts the connection for them. It returns nil, and has closed
+// the connection, if they have too many or if a proxy doesn't say. A proxy's own connections don't
+// count, nor do this machine's: all the world comes through one, and the other is the operator's.
+func (m *mux) receive(ctx context.Context, raw net.Conn) net.Conn {
+	c := &conn{Conn: raw}
+	from := netaddr.Of(raw.RemoteAddr().String())
+	if m.o.ProxyHeader && m.o.Proxies.Trust(from) {
+		var err error
+		if c, err = readProxyHeader(ctx, raw); err != nil {
+			raw.Close()
+			return nil
+		}
+		from = netaddr.Of(c.RemoteAddr().String())
+	}
+	if from.IsLoopback() || m.o.Proxies.Trust(from) {
+		return c
+	}
+	leave, ok := m.o.Connections.Enter(from)
+	if !ok {
+		raw.Close()
+		return nil
+	}
+	c.leave = leave
+	return c
+}

@@ -1,0 +1,116 @@
+package iceserver
+
+import (
+	"cmp"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"mime"
+	"net/http"
+	"net/url"
+	"time"
+
+	"signalbox/internal/admission"
+	"signalbox/internal/answer"
+	"signalbox/internal/source"
+	"signalbox/signal"
+	"signalbox/turnsvc/cred"
+)
+
+// The routes at which TURN credentials are had without a session.
+
+// mayIssue counts a credential for the source of a request. If that has had too many, it is told so.
+func (i *Issuer) mayIssue(w http.ResponseWriter, r *http.Request) bool {
+	if i.issued.Allow(source.OfRequest(r), time.Now()) {
+		return true
+	}
+	answer.TooMany(w, "too many credentials for your network address: wait a second")
+	return false
+}
+
+// ServeICE hands out ICE servers without a session. Such a credential reaches only this box's own
+// relays.
+func (i *Issuer) ServeICE(w http.ResponseWriter, r *http.Request) {
+	if !i.mayIssue(w, r) {
+		return
+	}
+	servers, expires := i.servers(r.Host, cred.ICE, rand.Text())
+	answer.JSON(w, http.StatusOK, struct {
+		ICEServers   []signal.ICEServer `json:"iceServers"`
+		ICEExpiresAt int64              `json:"iceExpiresAt"`
+	}{servers, expires.UnixMilli()})
+}
+
+// ServeREST issues TURN credentials to other servers for their users
+// (draft-uberti-behave-turn-rest-00 §2).
+func (i *Issuer) ServeREST(w http.ResponseWriter, r *http.Request) {
+	if i.o.REST == nil {
+		answer.Error(w, http.StatusNotFound, answer.NotFound,
+			"TURN REST is off here: set compat.turn_rest to a key of at least 16 characters")
+		return
+	}
+	in, err := restRequest(w, r)
+	if err != nil {
+		answer.Error(w, http.StatusBadRequest, answer.BadRequest, err.Error())
+		return
+	}
+	if *i.o.REST != "" {
+		if err := i.checkKey(r, in); err != nil {
+			admission.WriteRefusal(w, err)
+			return
+		}
+	}
+	if service := in.Get("service"); service != "" && service != "turn" {
+		answer.Error(w, http.StatusBadRequest, answer.BadRequest, `the only service is "turn"`)
+		return
+	}
+	user := in.Get("username")
+	if err := admission.CheckName(user); err != nil {
+		answer.Error(w, http.StatusBadRequest, answer.BadRequest, "username "+err.Error())
+		return
+	}
+	if !i.mayIssue(w, r) {
+		return
+	}
+	if user == "" {
+		user = rand.Text()
+	}
+	with := i.signing.Load()
+	username, password := with.keys.Mint(cred.Shared, user, time.Now().Add(with.ttl))
+	answer.JSON(w, http.StatusOK, struct {
+		Username string   `json:"username"`
+		Password string   `json:"password"`
+		TTL      int      `json:"ttl"` // in seconds
+		URIs     []string `json:"uris"`
+	}{username, password, int(with.ttl.Seconds()), i.turnURLs(i.farHost(r.Host))})
+}
+
+// checkKey takes the key as the draft has it, as Janus has it, or where no log of a proxy shows it.
+func (i *Issuer) checkKey(r *http.Request, in url.Values) error {
+	brought := cmp.Or(in.Get("key"), in.Get("api"), answer.Bearer(r))
+	if brought == "" {
+		return &admission.Refusal{Why: "bring the value of compat.turn_rest as key"}
+	}
+	return i.o.CheckKey(*i.o.REST, brought, source.OfRequest(r))
+}
+
+// restRequest reads the parameters of a request: those of its query and of its body, a form or JSON.
+func restRequest(w http.ResponseWriter, r *http.Request) (url.Values, error) {
+	r.Body = http.MaxBytesReader(w, r.Body, 4096)
+	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != "application/json" {
+		if err := r.ParseForm(); err != nil {
+			return nil, errors.New("want parameters in the query or in a form of at most 4096 bytes: service, " +
+				"username, key")
+		}
+		return r.Form, nil
+	}
+	var body map[string]string
+	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
+		return nil, errors.New(`want {"service":"turn","username":"...","key":"..."}, of at most 4096 bytes`)
+	}
+	out := r.URL.Query()
+	for name, value := range body {
+		out.Set(name, value)
+	}
+	return out, nil
+}

@@ -1,0 +1,171 @@
+// Package iceserver says which ICE servers a client is handed: the URLs at which this box really
+// serves it, and a credential of its own.
+package iceserver
+
+import (
+	"net"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"signalbox/internal/netaddr"
+	"signalbox/internal/publicip"
+	"signalbox/internal/source"
+	"signalbox/internal/state"
+	"signalbox/signal"
+	"signalbox/turnsvc/cred"
+)
+
+// Sockets are the listeners whose addresses clients are told; nil: off.
+type Sockets interface {
+	Web() net.Listener
+	WebTLS() net.Listener
+	TURN() []net.Listener
+}
+
+// Options say what the box serves, and under which name.
+type Options struct {
+	// PublicHost is what URLs name; empty: the name or address by which the client has just come.
+	PublicHost string
+	Sockets    Sockets
+	Relays     func() publicip.Relays
+	// Covers reports whether clients can verify the box's certificate for a host.
+	Covers func(host string) bool
+	// Loopback: others than a proxy on this machine come to a listener on loopback, too.
+	Loopback bool
+	// REST is the key of /api/turn; nil: it is closed, empty: it asks for none.
+	REST *state.Secret
+	// CheckKey compares a key that a program has brought with the right one, and limits guesses.
+	CheckKey func(key state.Secret, brought string, from netip.Addr) error
+}
+
+// Credentials a second and at once that are issued to one source.
+const (
+	issuesPerSecond = 5
+	issueBurst      = 60
+)
+
+// Issuer hands out ICE servers. It implements signal.ICEIssuer.
+type Issuer struct {
+	o       Options
+	issued  *source.Limiter
+	signing atomic.Pointer[signing]
+}
+
+// signing is what credentials are made with. It is immutable.
+type signing struct {
+	keys *cred.Keys
+	ttl  time.Duration
+}
+
+// New returns an issuer of credentials that are signed with keys, and allow new allocations for ttl.
+func New(o Options, keys *cred.Keys, ttl time.Duration) *Issuer {
+	i := &Issuer{o: o, issued: source.NewLimiter(issuesPerSecond, issueBurst)}
+	i.Sign(keys, ttl)
+	return i
+}
+
+// Sign makes credentials with other keys from now on.
+func (i *Issuer) Sign(keys *cred.Keys, ttl time.Duration) { i.signing.Store(&signing{keys, ttl}) }
+
+// ICEServers implements signal.ICEIssuer.
+func (i *Issuer) ICEServers(r signal.ICERequest) ([]signal.ICEServer, time.Time) {
+	return i.servers(r.Host, cred.Hub, r.PeerID)
+}
+
+// servers lists what this box serves, under a name that the client has just reached it by, with a
+// credential of that class for id.
+func (i *Issuer) servers(hostHeader string, class cred.Class, id string) ([]signal.ICEServer, time.Time) {
+	with := i.signing.Load()
+	expires := time.Now().Add(with.ttl).Truncate(time.Second)
+	user, password := with.keys.Mint(class, id, expires)
+	return []signal.ICEServer{
+		{URLs: i.stunURLs(hostHeader)},
+		{URLs: i.turnURLs(i.Host(hostHeader)), Username: user, Credential: password},
+	}, expires
+}
+
+func (i *Issuer) stunURLs(hostHeader string) []string {
+	return []string{"stun:" + i.turnAddr(i.Host(hostHeader))}
+}
+
+// turnURLs lists the transports in the order in which browsers should prefer them. turns: is only
+// offered where its certificate can be verified, since a browser would refuse any other without a
+// word, and where others than a proxy on this machine reach it.
+func (i *Issuer) turnURLs(host string) []string {
+	at := i.turnAddr(host)
+	urls := []string{"turn:" + at + "?transport=udp", "turn:" + at + "?transport=tcp"}
+	if l := i.o.Sockets.Web(); l != nil && strictFirewallsPass(l.Addr().(*net.TCPAddr)) {
+		urls = append(urls, "turn:"+net.JoinHostPort(host, netaddr.Port(l.Addr()))+"?transport=tcp")
+	}
+	if l := i.o.Sockets.WebTLS(); l != nil && i.o.Covers(host) && i.othersReach(host, l) {
+		urls = append(urls, "turns:"+net.JoinHostPort(host, netaddr.Port(l.Addr()))+"?transport=tcp")
+	}
+	return urls
+}
+
+// othersReach reports whether clients of that host reach a listener themselves, or only a proxy on
+// this machine does.
+func (i *Issuer) othersReach(host string, l net.Listener) bool {
+	return i.o.Loopback || netaddr.IsLoopback(host) || !l.Addr().(*net.TCPAddr).IP.IsLoopback()
+}
+
+// strictFirewallsPass reports whether a port is one of the two that everybody may use.
+func strictFirewallsPass(addr *net.TCPAddr) bool {
+	return !addr.IP.IsLoopback() && (addr.Port == 80 || addr.Port == 443)
+}
+
+// Host is the name or address that ICE servers are listed under: public_host, or else that of the
+// page's own URL. What a client writes into its Host header comes back to it, so it is checked.
+func (i *Issuer) Host(hostHeader string) string {
+	if i.o.PublicHost != "" {
+		return i.o.PublicHost
+	}
+	host := hostHeader
+	if h, _, err := net.SplitHostPort(hostHeader); err == nil {
+		host = h
+	}
+	host = strings.Trim(host, "[]")
+	switch {
+	case strings.EqualFold(host, "localhost"):
+		// Browsers look it up as they please, and may ask ::1 where nobody listens.
+		return "127.0.0.1"
+	case netaddr.ValidHost(host):
+		return host
+	}
+	return i.o.Relays().Public().String()
+}
+
+// farHost is where clients find a box that a server has asked under the name in its Host header: a
+// loopback address is only for that server.
+func (i *Issuer) farHost(hostHeader string) string {
+	host := i.Host(hostHeader)
+	if netaddr.IsLoopback(host) {
+		return i.o.Relays().Public().String()
+	}
+	return host
+}
+
+// turnAddr is where a client that calls this box host finds TURN: there, at the port of the listener
+// that covers it. Where none does, since TURN listens on other addresses than the page, it is the
+// first listener's own address.
+func (i *Issuer) turnAddr(host string) string {
+	ip, err := netip.ParseAddr(host)
+	for _, l := range i.o.Sockets.TURN() {
+		if err != nil || netaddr.Reaches(l, ip.Unmap()) || i.mapped(l, ip) {
+			return net.JoinHostPort(host, netaddr.Port(l.Addr()))
+		}
+	}
+	return i.o.Sockets.TURN()[0].Addr().String()
+}
+
+// mapped reports whether ip is the public address of a relay whose local one l is bound to: 1:1 NAT.
+func (i *Issuer) mapped(l net.Listener, ip netip.Addr) bool {
+	for _, r := range i.o.Relays() {
+		if r.Public.IP == ip && netaddr.Reaches(l, r.Bind.IP) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,250 @@
+// Package metrics is the status in numbers, for Prometheus, on a listener of its own. They are read
+// when somebody scrapes: nothing is counted for them alone. No label has a value that clients could
+// choose: no user, room or address.
+package metrics
+
+import (
+	"io"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"time"
+
+	"signalbox/internal/status"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// metric is a row of the table of metrics. values calls put for every combination of labels that
+// there is.
+type metric struct {
+	name   string
+	typ    prometheus.ValueType
+	help   string
+	labels []string
+	values func(v *status.Vitals, put emit)
+}
+
+type emit func(value float64, labels ...string)
+
+const (
+	gauge   = prometheus.GaugeValue
+	counter = prometheus.CounterValue
+)
+
+// table is what /metrics has besides the Go runtime and the process.
+var table = []metric{
+	{"signalbox_build_info", gauge, "1; the label says which version runs.", []string{"version"},
+		func(v *status.Vitals, put emit) { put(1, v.Version) }},
+	{"signalbox_start_time_seconds", gauge, "When it began to listen, in Unix seconds.", nil,
+		func(v *status.Vitals, put emit) { put(float64(v.StartedAt) / 1000) }},
+	{"signalbox_ready", gauge, "1 if /readyz says so: it listens and takes new callers.", nil,
+		func(v *status.Vitals, put emit) { put(oneIf(v.Ready)) }},
+	{"signalbox_draining", gauge, "1 while new callers are refused and running calls may end.", nil,
+		func(v *status.Vitals, put emit) { put(oneIf(v.Hub.Draining)) }},
+
+	{"signalbox_certificate_expiry_timestamp_seconds", gauge,
+		"When the certificate that is served ends, in Unix seconds. Absent if TLS is off.", []string{"mode"},
+		func(v *status.Vitals, put emit) {
+			if c := v.Certificate; c != nil {
+				put(float64(c.NotAfter)/1000, c.Mode)
+			}
+		}},
+	{"signalbox_certificate_problem", gauge, "1 if signalbox status has something to say of the certificate: it " +
+		"ends soon, or no newer one can be had.", []string{"mode"},
+		func(v *status.Vitals, put emit) {
+			if c := v.Certificate; c != nil {
+				put(oneIf(c.Problem != ""), c.Mode)
+			}
+		}},
+
+	{"signalbox_web_connections", gauge, "Open connections of the web ports, without those of trusted proxies and " +
+		"of this machine itself.", nil,
+		func(v *status.Vitals, put emit) { put(float64(v.Web.Open)) }},
+	{"signalbox_web_connections_refused_total", counter, "Connections of the web ports that were too many.", nil,
+		func(v *status.Vitals, put emit) { put(float64(v.Web.Refused)) }},
+
+	{"signalbox_signal_connections", gauge, "Signaling connections, with those that have not said hello.", nil,
+		func(v *status.Vitals, put emit) { put(float64(v.Hub.Connections)) }},
+	{"signalbox_signal_connections_opened_total", counter, "Signaling connections that were opened.", nil,
+		func(v *status.Vitals, put emit) { put(float64(v.Hub.Counters.Connections)) }},
+	{"signalbox_signal_connections_lost_total", counter,
+		"Signaling connections that broke, and whose session waited for its client.", nil,
+		func(v *status.Vitals, put emit) { put(float64(v.Hub.Counters.Lost)) }},
+	{"signalbox_signal_sessions", gauge, "Sessions, with those that wait to be resumed.", nil,
+		func(v *status.Vitals, put emit) { put(float64(v.Hub.Sessions)) }},
+	{"signalbox_signal_sessions_opened_total", counter, "Sessions that were begun.", nil,
+		func(v *status.Vitals, put emit) { put(float64(v.Hub.Counters.Sessions)) }},
+	{"signalbox_signal_sessions_resumed_total", counter, "Times that a client came back to its session.", nil,
+		func(v *status.Vitals, put emit) { put(float64(v.Hub.Counters.Resumes)) }},
+	{"signalbox_signal_users", gauge, "Sessions that can be called by name.", nil,
+		func(v *status.Vitals, put emit) { put(float64(v.Hub.Users)) }},
+	{"signalbox_signal_rooms", gauge, "Rooms.", nil,
+		func(v *status.Vitals, put emit) { put(float64(v.Hub.Rooms)) }},
+	{"signalbox_signal_room_members", gauge, "Members of all rooms: a session counts once in each room.", nil,
+		func(v *status.Vitals, put emit) { put(float64(v.Hub.Members)) }},
+	{"signalbox_signal_frames_total", counter, "Frames of the signaling protocol, from clients (in) and to them (out).",
+		[]string{"direction"},
+		func(v *status.Vitals, put emit) {
+			put(float64(v.Hub.Counters.FramesIn), "in")
+			put(float64(v.Hub.Counters.FramesOut), "out")
+		}},
+	{"signalbox_signal_frame_bytes_total", counter, "Bytes of these frames, without what carries them.",
+		[]string{"direction"},
+		func(v *status.Vitals, put emit) {
+			put(float64(v.Hub.Counters.BytesIn), "in")
+			put(float64(v.Hub.Counters.BytesOut), "out")
+		}},
+	{"signalbox_signal_signals_total", counter, "Signals that were delivered.", nil,
+		func(v *status.Vitals, put emit) { put(float64(v.Hub.Counters.Signals)) }},
+	{"signalbox_signal_broadcasts_total", counter, "Broadcasts to rooms.", nil,
+		func(v *status.Vitals, put emit) { put(float64(v.Hub.Counters.Broadcasts)) }},
+	{"signalbox_signal_foreign_origins_total", counter,
+		"Requests that were refused for their Origin: see web.allowed_origins.", nil,
+		func(v *status.Vitals, put emit) { put(float64(v.Hub.Counters.ForeignOrigins)) }},
+	{"signalbox_signal_refusals_total", counter,
+		"Frames and connections that the hub refused, by the code that the client gets.", []string{"code"},
+		func(v *status.Vitals, put emit) {
+			for code, n := range v.Hub.Refusals {
+				put(float64(n), string(code))
+			}
+		}},
+
+	{"signalbox_stun_bindings_total", counter, "STUN Binding requests that were answered.", nil,
+		func(v *status.Vitals, put emit) { put(float64(v.TURN.Bindings)) }},
+	{"signalbox_turn_allocations", gauge, "Live allocations, by the class of their credential, the client's " +
+		"transport, and the family of the relayed address.",
+		[]string{"class", "transport", "family"},
+		func(v *status.Vitals, put emit) {
+			for _, c := range v.TURN.Counts {
+				put(float64(c.N), c.Class, c.Transport, c.Family)
+			}
+		}},
+	{"signalbox_turn_relayed_bytes_total", counter,
+		"Bytes of application data that allocations relayed, without TURN framing.", []string{"direction"},
+		func(v *status.Vitals, put emit) {
+			put(float64(v.TURN.Relayed.FromClientBytes), "from-client")
+			put(float64(v.TURN.Relayed.ToClientBytes), "to-client")
+		}},
+	{"signalbox_turn_relayed_packets_total", counter, "Packets of application data that allocations relayed.",
+		[]string{"direction"},
+		func(v *status.Vitals, put emit) {
+			put(float64(v.TURN.Relayed.FromClientPackets), "from-client")
+			put(float64(v.TURN.Relayed.ToClientPackets), "to-client")
+		}},
+	{"signalbox_turn_month_relayed_bytes", gauge,
+		"Bytes of application data that were relayed this calendar month (UTC), both directions together, over " +
+			"restarts.", nil,
+		func(v *status.Vitals, put emit) { put(float64(v.TURN.Transfer.Bytes)) }},
+	{"signalbox_turn_month_limit_bytes", gauge,
+		"What they may be: turn.limits.total_per_month. Absent if there is no limit.", nil,
+		func(v *status.Vitals, put emit) {
+			if v.TURN.TransferLimit > 0 {
+				put(float64(v.TURN.TransferLimit))
+			}
+		}},
+	{"signalbox_turn_drops_total", counter, "Frames and packets that went nowhere, by reason.", []string{"reason"},
+		func(v *status.Vitals, put emit) {
+			for reason, n := range v.TURN.Drops {
+				put(float64(n), reason)
+			}
+		}},
+	{"signalbox_turn_refusals_total", counter,
+		"Error answers, by code and by the class of the credential; none: to strangers. The first 401 of each " +
+			"client is how TURN begins.",
+		[]string{"class", "code"},
+		func(v *status.Vitals, put emit) {
+			for class, codes := range v.TURN.RefusalsByClass {
+				for code, n := range codes {
+					put(float64(n), class, strconv.Itoa(code))
+				}
+			}
+		}},
+	{"signalbox_turn_relay_ports", gauge, "Relay ports of each family that is relayed on: turn.relay_ports.",
+		[]string{"family"},
+		func(v *status.Vitals, put emit) {
+			for _, p := range v.TURN.RelayPorts {
+				put(float64(p.Total), p.Family)
+			}
+		}},
+	{"signalbox_turn_relay_ports_in_use", gauge, "Those that are an allocation's, or reserved for one.",
+		[]string{"family"},
+		func(v *status.Vitals, put emit) {
+			for _, p := range v.TURN.RelayPorts {
+				put(float64(p.InUse), p.Family)
+			}
+		}},
+}
+
+func oneIf(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// collector makes metrics of what the appliance is at the moment of a scrape.
+type collector struct {
+	vitals func() *status.Vitals
+	descs  []*prometheus.Desc // of the rows of the table
+}
+
+// newRegistry returns a registry of the appliance's own.
+func newRegistry(vitals func() *status.Vitals) *prometheus.Registry {
+	c := &collector{vitals: vitals}
+	for _, m := range table {
+		c.descs = append(c.descs, prometheus.NewDesc(m.name, m.help, m.labels, nil))
+	}
+	r := prometheus.NewRegistry()
+	r.MustRegister(c, collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return r
+}
+
+// Describe implements prometheus.Collector.
+func (c *collector) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range c.descs {
+		out <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *collector) Collect(out chan<- prometheus.Metric) {
+	v := c.vitals()
+	for i, m := range table {
+		m.values(v, func(value float64, labels ...string) {
+			out <- prometheus.MustNewConstMetric(c.descs[i], m.typ, value, labels...)
+		})
+	}
+}
+
+// Path is where the metrics are.
+const Path = "/metrics"
+
+// MaxScrapers are the connections that a server of metrics needs at most.
+const MaxScrapers = 64
+
+const maxScrapes = 4 // at a time
+
+// Server serves Path and nothing else. vitals is called at every scrape.
+func Server(vitals func() *status.Vitals, log *slog.Logger) *http.Server {
+	mux := http.NewServeMux()
+	mux.Handle("GET "+Path, promhttp.HandlerFor(newRegistry(vitals), promhttp.HandlerOpts{
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn), MaxRequestsInFlight: maxScrapes,
+	}))
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		io.WriteString(w, "signalbox: the metrics are at "+Path+"\n") //nolint:errcheck // the client is gone
+	})
+	return &http.Server{
+		Handler:           mux,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       2 * time.Minute, // more than the interval at which most are scraped
+		MaxHeaderBytes:    8 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}

@@ -1,0 +1,206 @@
+// Package site is the web server: every HTTP route, the operator's own files, headers and
+// redirects.
+package site
+
+import (
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"signalbox/internal/answer"
+	"signalbox/internal/cert"
+	"signalbox/internal/netaddr"
+	"signalbox/internal/source"
+	"signalbox/webui"
+)
+
+// Hub is the signaling that the site serves.
+type Hub interface {
+	http.Handler
+	Events(w http.ResponseWriter, r *http.Request)
+	Send(w http.ResponseWriter, r *http.Request)
+}
+
+// ICE hands out ICE servers to those without a session.
+type ICE interface {
+	ServeICE(w http.ResponseWriter, r *http.Request)
+	ServeREST(w http.ResponseWriter, r *http.Request)
+	Host(hostHeader string) string
+}
+
+// Options are what the site serves.
+type Options struct {
+	Version string
+	UI      *webui.UI
+	Root    *Root // the operator's own files; nil: none
+	Hub     Hub
+	ICE     ICE
+	// OriginAllowed tells whether pages of a request's Origin may read the answer.
+	OriginAllowed func(*http.Request) bool
+	// Admitted lets requests through under the rules that hold for a hello; nil: everybody.
+	Admitted func(http.Handler) http.Handler
+	Admin    map[string]http.Handler // routes of the admin API
+	Certs    *cert.Keeper
+	Proxies  source.Proxies
+	Ready    func() bool
+	URLs     *URLs
+}
+
+// Site is the web server's handlers.
+type Site struct {
+	o       Options
+	handler http.Handler
+}
+
+// New mounts every route.
+func New(o Options) *Site {
+	s := &Site{o: o}
+	s.handler = o.Proxies.FromClient(s.routes())
+	return s
+}
+
+// Secure serves the TLS port.
+func (s *Site) Secure() http.Handler { return s.handler }
+
+// Plain serves the plain port: ACME's challenges, and the way to https where that is better.
+func (s *Site) Plain() http.Handler { return s.o.Certs.Challenges(s.redirect(s.handler)) }
+
+// routes is the one table of HTTP routes.
+func (s *Site) routes() http.Handler {
+	routes := map[string]http.Handler{
+		"GET /assets/":         s.o.UI.Assets(),
+		"GET /signalbox.js":    s.crossOrigin(s.o.UI.SDK()),
+		"GET /signal":          s.o.Hub,
+		"GET /signal/events":   http.HandlerFunc(s.o.Hub.Events),
+		"POST /signal/send":    http.HandlerFunc(s.o.Hub.Send),
+		"OPTIONS /signal/send": http.HandlerFunc(s.o.Hub.Send),
+		"/api/ice":             s.api(s.admitted(http.HandlerFunc(s.o.ICE.ServeICE)), http.MethodGet, http.MethodHead),
+		"/api/turn": s.api(http.HandlerFunc(s.o.ICE.ServeREST), http.MethodGet, http.MethodHead,
+			http.MethodPost),
+		"GET /healthz": http.HandlerFunc(serveHealth),
+		"GET /readyz":  http.HandlerFunc(s.serveReady),
+		"GET /version": http.HandlerFunc(s.serveVersion),
+	}
+	maps.Copy(routes, s.o.UI.Pages())
+	maps.Copy(routes, s.o.Admin)
+	if s.o.Certs.Authority() != nil {
+		maps.Copy(routes, s.trustRoutes())
+	}
+	if s.o.Root != nil {
+		routes["/"] = s.o.Root
+		if s.o.Root.has("index.html") {
+			routes[webui.StartPage] = s.o.Root
+		}
+	}
+	mux := http.NewServeMux()
+	for pattern, handler := range routes {
+		mux.Handle(pattern, handler)
+	}
+	return mux
+}
+
+func (s *Site) admitted(next http.Handler) http.Handler {
+	if s.o.Admitted == nil {
+		return next
+	}
+	return s.o.Admitted(next)
+}
+
+// redirect sends clients to https while the certificate is one that they can verify. Not those on
+// this machine itself: the command line; nor reverse proxies, on this machine or trusted, which
+// have spoken TLS already or know why not; nor those that ask whether the box lives, or whether a
+// name leads here.
+func (s *Site) redirect(next http.Handler) http.Handler {
+	l := s.o.URLs.Sockets.WebTLS()
+	if l == nil {
+		return next
+	}
+	port := netaddr.Port(l.Addr())
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		from := source.OfRequest(r)
+		if !s.o.Certs.Usable() || !from.IsValid() || from.IsLoopback() || from == localIP(r) ||
+			s.o.Proxies.Trust(from) || forMachines(r.URL.Path) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		// Not for good: the certificate may not be.
+		http.Redirect(w, r, netaddr.HTTPSOrigin(s.o.ICE.Host(r.Host), port)+r.URL.RequestURI(),
+			http.StatusTemporaryRedirect)
+	})
+}
+
+func forMachines(path string) bool {
+	return path == "/healthz" || path == "/readyz" || strings.HasPrefix(path, cert.ChallengePath)
+}
+
+// localIP is the address of this machine that a request has come to; the zero Addr if it has none.
+func localIP(r *http.Request) netip.Addr {
+	local, _ := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
+	if local == nil {
+		return netip.Addr{}
+	}
+	return local.AddrPort().Addr().Unmap().WithZone("")
+}
+
+// crossOrigin lets pages of web.allowed_origins, and those of the own host, read what next serves.
+func (s *Site) crossOrigin(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Add("Vary", "Origin")
+		if origin := r.Header.Get("Origin"); origin != "" && s.o.OriginAllowed(r) {
+			w.Header().Set("Access-Control-Allow-Origin", origin)
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// api serves next to programs, and to pages that may read its answer.
+func (s *Site) api(next http.Handler, methods ...string) http.Handler {
+	known := make(map[string]bool, len(methods))
+	for _, m := range methods {
+		known[m] = true
+	}
+	allowed := strings.Join(append(methods, http.MethodOptions), ", ")
+	return s.crossOrigin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		switch {
+		case !s.o.OriginAllowed(r):
+			answer.Error(w, http.StatusForbidden, answer.Unauthorized, "this origin is not in web.allowed_origins")
+		case r.Method == http.MethodOptions:
+			w.Header().Set("Access-Control-Allow-Methods", allowed)
+			w.Header().Set("Access-Control-Allow-Headers", "Authorization, Content-Type")
+			w.WriteHeader(http.StatusNoContent)
+		case !known[r.Method]:
+			w.Header().Set("Allow", allowed)
+			answer.Error(w, http.StatusMethodNotAllowed, answer.BadRequest, "use "+strings.Join(methods, " or "))
+		default:
+			next.ServeHTTP(w, r)
+		}
+	}))
+}
+
+// serveHealth says that the process is alive, and no more.
+func serveHealth(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	io.WriteString(w, "ok\n") //nolint:errcheck // the client is gone
+}
+
+// serveReady answers 503 while draining: new callers are better sent elsewhere.
+func (s *Site) serveReady(w http.ResponseWriter, _ *http.Request) {
+	code := http.StatusOK
+	ready := s.o.Ready()
+	if !ready {
+		code = http.StatusServiceUnavailable
+	}
+	answer.JSON(w, code, struct {
+		Ready bool `json:"ready"`
+	}{ready})
+}
+
+func (s *Site) serveVersion(w http.ResponseWriter, _ *http.Request) {
+	answer.JSON(w, http.StatusOK, struct {
+		Version string `json:"version"`
+	}{s.o.Version})
+}

@@ -1,0 +1,67 @@
+package site
+
+import (
+	"net"
+	"net/netip"
+	"slices"
+
+	"signalbox/internal/netaddr"
+	"signalbox/internal/publicip"
+)
+
+// Sockets are the listeners that pages are served on; nil: off.
+type Sockets interface {
+	Web() net.Listener
+	WebTLS() net.Listener
+}
+
+// URLs knows under which URLs the start page is reached, and from where.
+type URLs struct {
+	Sockets    Sockets
+	Relays     func() publicip.Relays
+	PublicHost string // empty: the box has no name
+	// Proxied: a reverse proxy serves the pages to others.
+	Proxied bool
+}
+
+// OnThisMachine is the start page's URL for a browser on this machine; empty: there is none.
+func (u *URLs) OnThisMachine() string {
+	l := u.Sockets.Web()
+	if l == nil || !netaddr.Reaches(l, netip.AddrFrom4([4]byte{127, 0, 0, 1})) {
+		return ""
+	}
+	return "http://localhost:" + netaddr.Port(l.Addr()) + "/"
+}
+
+// ThroughProxy is the start page's URL where a reverse proxy serves it, at the usual port; empty if
+// none does, or if its name is not known.
+func (u *URLs) ThroughProxy() string {
+	if u.PublicHost == "" || !u.Proxied {
+		return ""
+	}
+	return netaddr.HTTPSOrigin(u.PublicHost, "443") + "/"
+}
+
+// Shared are the start page's URLs for other devices, plain http first. On loopback there are none.
+func (u *URLs) Shared() []string {
+	if u.Relays().Public().IsLoopback() {
+		return nil
+	}
+	urls := []string{u.at("http", u.Sockets.Web()), u.HTTPS()}
+	return slices.DeleteFunc(urls, func(url string) bool { return url == "" })
+}
+
+// HTTPS is the start page's URL on the TLS port; empty if others can't reach that.
+func (u *URLs) HTTPS() string { return u.at("https", u.Sockets.WebTLS()) }
+
+func (u *URLs) at(scheme string, l net.Listener) string {
+	relays := u.Relays()
+	if l == nil || !netaddr.Reaches(l, relays.Public()) && !netaddr.Reaches(l, relays[0].Bind.IP) {
+		return ""
+	}
+	host := relays.Public().String()
+	if u.PublicHost != "" {
+		host = u.PublicHost
+	}
+	return scheme + "://" + net.JoinHostPort(host, netaddr.Port(l.Addr())) + "/"
+}

@@ -1,0 +1,57 @@
+// Package status has the types of what the appliance says of itself: to /api/admin/status, to the
+// commands, and in numbers to Prometheus.
+package status
+
+import (
+	"runtime/debug"
+
+	"signalbox/internal/cert"
+	"signalbox/signal"
+	"signalbox/turnsvc"
+)
+
+// Status is the state of the appliance at one moment. Times are Unix milliseconds.
+type Status struct {
+	Version   string   `json:"version"`
+	StartedAt int64    `json:"startedAt"`
+	Ready     bool     `json:"ready"` // as /readyz says it: not while draining
+	PublicIP  []string `json:"publicIP"`
+	// Certificate is nil if TLS is off.
+	Certificate *cert.Status     `json:"certificate,omitempty"`
+	Web         WebConnections   `json:"web"`
+	TURN        turnsvc.Snapshot `json:"turn"`
+	Signal      signal.Snapshot  `json:"signal"`
+}
+
+// WebConnections counts the connections of the web ports, but for those of trusted proxies and of
+// this machine itself.
+type WebConnections struct {
+	Open    int    `json:"open"`
+	Refused uint64 `json:"refused"` // since the start: too many of one source, or in all
+}
+
+// Vitals are Status in numbers: without the lists, and with the hub's summary. They are cheap to make.
+type Vitals struct {
+	Status
+	Hub signal.Summary
+}
+
+// version is set by the release build.
+var version string
+
+// Version is the release, or what the Go tool knows of the build.
+func Version() string {
+	if version != "" {
+		return version
+	}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
+			return "devel-" + s.Value[:12]
+		}
+	}
+	return "devel"
+}
