@@ -1,0 +1,238 @@
+// Package config is the configuration: its keys, how they are read, what is wrong with them, and
+// which may change while the appliance runs. Values are parsed once, as they are read.
+package config
+
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+
+	"signalbox/internal/netaddr"
+	"signalbox/internal/state"
+)
+
+// Config is the whole configuration. Its fields are the keys of config.toml, which documents them.
+type Config struct {
+	PublicHost Host     `toml:"public_host"`
+	PublicIP   PublicIP `toml:"public_ip"`
+
+	Web struct {
+		Listen         Listen   `toml:"listen"`
+		TLSListen      Listen   `toml:"tls_listen"`
+		Root           string   `toml:"root"`
+		TrustedProxies Prefixes `toml:"trusted_proxies"`
+		ProxyProtocol  bool     `toml:"proxy_protocol"`
+		AllowedOrigins Origins  `toml:"allowed_origins"`
+	} `toml:"web"`
+
+	TLS struct {
+		Mode          TLSMode `toml:"mode"`
+		Cert          string  `toml:"cert"`
+		Key           string  `toml:"key"`
+		ACMEEmail     string  `toml:"acme_email"`
+		ACMEDirectory string  `toml:"acme_directory"`
+		ACMECAFile    string  `toml:"acme_ca_file"`
+	} `toml:"tls"`
+
+	TURN struct {
+		Listen        Listens     `toml:"listen"`
+		Realm         string      `toml:"realm"`
+		RelayPorts    Ports       `toml:"relay_ports"`
+		RelayIP       Addrs       `toml:"relay_ip"`
+		Secret        Secret      `toml:"secret"`
+		OldSecrets    Secrets     `toml:"old_secrets"`
+		CredentialTTL Duration    `toml:"credential_ttl"`
+		MinLifetime   Duration    `toml:"min_lifetime"`
+		Peers         Peers       `toml:"peers"`
+		StaticPeers   StaticPeers `toml:"static_peers"`
+		AllowPeers    Prefixes    `toml:"allow_peers"`
+		DenyPeers     Prefixes    `toml:"deny_peers"`
+		DTLS          bool        `toml:"dtls"`
+		Users         []TURNUser  `toml:"users"`
+		Limits        struct {
+			Allocations           Count `toml:"allocations"`
+			PerUser               Count `toml:"per_user"`
+			PerSource             Count `toml:"per_source"`
+			Permissions           Count `toml:"permissions"`
+			Channels              Count `toml:"channels"`
+			Connections           Count `toml:"connections"`
+			ConnectionsPerSource  Count `toml:"connections_per_source"`
+			UnauthorizedPerSource Count `toml:"unauthorized_per_source"`
+
+			Bandwidth      Size `toml:"bandwidth"`
+			UserBandwidth  Size `toml:"user_bandwidth"`
+			TotalBandwidth Size `toml:"total_bandwidth"`
+			TotalPerMonth  Size `toml:"total_per_month"`
+		} `toml:"limits"`
+	} `toml:"turn"`
+
+	STUN struct {
+		Probe     Server    `toml:"probe"`
+		Alternate Alternate `toml:"alternate"`
+	} `toml:"stun"`
+
+	Signal struct {
+		RoomCapacity      Count    `toml:"room_capacity"`
+		Rooms             Count    `toml:"rooms"`
+		RoomsPerSession   Count    `toml:"rooms_per_session"`
+		Calls             bool     `toml:"calls"`
+		Resume            Duration `toml:"resume"`
+		Heartbeat         Duration `toml:"heartbeat"`
+		MaxFrame          Count    `toml:"max_frame"`
+		Rate              Rate     `toml:"rate"`
+		Sessions          Count    `toml:"sessions"`
+		SessionsPerSource Count    `toml:"sessions_per_source"`
+	} `toml:"signal"`
+
+	Auth struct {
+		Mode     AuthMode `toml:"mode"`
+		Password Secret   `toml:"password"`
+		JWTKey   Secret   `toml:"jwt_key"`
+	} `toml:"auth"`
+
+	Compat struct {
+		TURNREST Secret `toml:"turn_rest"`
+	} `toml:"compat"`
+
+	Admin struct {
+		Token Secret `toml:"token"`
+	} `toml:"admin"`
+
+	Metrics struct {
+		Listen Listen `toml:"listen"`
+	} `toml:"metrics"`
+
+	Log struct {
+		Level  LogLevel  `toml:"level"`
+		Format LogFormat `toml:"format"`
+	} `toml:"log"`
+
+	Drain struct {
+		Timeout Duration `toml:"timeout"`
+	} `toml:"drain"`
+
+	// Dev is the --dev flag, not a key: it changes defaults, lets peers be on loopback, and lets
+	// /api/turn ask for no key.
+	Dev bool `toml:"-"`
+}
+
+// restOff is the value of compat.turn_rest that is no key.
+const restOff = "off"
+
+// RESTKey is the key that /api/turn asks for, empty: none; nil: it is closed.
+func (c *Config) RESTKey() *state.Secret {
+	key := c.Compat.TURNREST
+	switch {
+	case key != restOff:
+		return &key
+	case c.Dev:
+		key = ""
+		return &key
+	}
+	return nil
+}
+
+// Discovery are the addresses of NAT behavior discovery (RFC 5780): the first IPv4 entry of
+// turn.listen, where own stands for every address, and stun.alternate. ok is false if it is off.
+func (c *Config) Discovery(own netip.Addr) (primary, alternate netip.AddrPort, ok bool) {
+	if !c.STUN.Alternate.IsValid() {
+		return primary, alternate, false
+	}
+	i := slices.IndexFunc(c.TURN.Listen, Listen.servesIPv4) // Validate has found one
+	primary = c.TURN.Listen[i].AddrPort
+	if primary.Addr().IsUnspecified() {
+		primary = netip.AddrPortFrom(own, primary.Port())
+	}
+	return primary, c.STUN.Alternate.AddrPort, true
+}
+
+// Warning is something that can be used, and probably isn't what is wanted.
+type Warning struct {
+	Key  string // the key that it is about, or several: "tls.cert, tls.key"
+	Text string
+}
+
+func (w Warning) String() string { return w.Key + ": " + w.Text }
+
+// Warnings says what of a valid configuration is probably not what is wanted.
+func (c *Config) Warnings() (out []Warning) {
+	if c.Auth.Mode == "open" && (c.Auth.Password != "" || c.Auth.JWTKey != "") {
+		out = append(out, Warning{"auth.mode", `it is "open": nobody is asked for auth.password or a token`})
+	}
+	for _, p := range c.Web.TrustedProxies {
+		if p.Bits() == 0 {
+			out = append(out, Warning{"web.trusted_proxies", p.String() + " trusts everybody: any client can claim " +
+				"any address: name your proxies only"})
+		}
+	}
+	if m := c.Metrics.Listen; m.On() && !m.Addr().Unmap().IsLoopback() {
+		out = append(out, Warning{"metrics.listen", m.String() + " is not loopback: anybody who reaches it can read " +
+			"the metrics, which are numbers only, without names and addresses: let nobody in but your Prometheus"})
+	}
+	return out
+}
+
+// HostWarnings says which addresses of the configuration this machine, which has the local ones,
+// lacks.
+func (c *Config) HostWarnings(local []netip.Addr) (out []Warning) {
+	lacks := func(key string, ip netip.Addr) {
+		if !ip.IsUnspecified() && !slices.Contains(local, ip) {
+			out = append(out, Warning{key, "this machine has no address " + ip.String()})
+		}
+	}
+	for _, l := range c.listeners() {
+		lacks(l.key, l.at.Addr())
+	}
+	if c.STUN.Alternate.IsValid() {
+		lacks("stun.alternate", c.STUN.Alternate.Addr())
+	}
+	return out
+}
+
+// listener is a TCP port that the configuration has opened.
+type listener struct {
+	key string
+	at  Listen
+}
+
+// listeners lists what is listened on.
+func (c *Config) listeners() (out []listener) {
+	if c.Web.Listen.On() {
+		out = append(out, listener{"web.listen", c.Web.Listen})
+	}
+	if c.Web.TLSListen.On() && c.TLS.Mode != "off" {
+		out = append(out, listener{"web.tls_listen", c.Web.TLSListen})
+	}
+	if c.Metrics.Listen.On() {
+		out = append(out, listener{"metrics.listen", c.Metrics.Listen})
+	}
+	for _, l := range c.TURN.Listen {
+		out = append(out, listener{"turn.listen", l})
+	}
+	return out
+}
+
+// collides reports whether two listeners can't be bound both.
+func (l Listen) collides(other Listen) bool {
+	a, b := l.Addr(), other.Addr()
+	switch {
+	case l.Port() == 0 || l.Port() != other.Port():
+		return false
+	case a == b, a == netip.IPv6Unspecified(), b == netip.IPv6Unspecified():
+		return true
+	}
+	return a.Is4() == b.Is4() && (a.IsUnspecified() || b.IsUnspecified())
+}
+
+// OthersOrigin is the https origin under which others reach the pages; empty: it is not known.
+func (c *Config) OthersOrigin() string {
+	port := "443"
+	switch {
+	case c.PublicHost == "":
+		return ""
+	case len(c.Web.TrustedProxies) > 0: // a proxy serves them, at the usual port
+	case c.TLS.Mode != "off" && c.Web.TLSListen.On():
+		port = strconv.Itoa(int(c.Web.TLSListen.Port()))
+	}
+	return netaddr.HTTPSOrigin(string(c.PublicHost), port)
+}

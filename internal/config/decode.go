@@ -1,0 +1,227 @@
+package config
+
+import (
+	"reflect"
+	"strconv"
+	"strings"
+
+	"github.com/BurntSushi/toml"
+)
+
+// reader fills a Config from TOML texts, one over the other, and collects what is wrong with them.
+type reader struct {
+	c      *Config
+	places map[string]place // of the keys that were given, the last of each
+	faults Faults
+}
+
+// text reads a TOML text. at tells the place of a key in it. A text that is no TOML is an error of
+// its own.
+func (r *reader) text(text string, at func(key string) place) error {
+	var table map[string]any
+	if _, err := toml.Decode(text, &table); err != nil {
+		return err
+	}
+	r.fill(reflect.ValueOf(r.c).Elem(), table, "", at)
+	return nil
+}
+
+// fill sets the fields of a struct from a table.
+func (r *reader) fill(into reflect.Value, table map[string]any, prefix string, at func(string) place) {
+	for name, value := range table {
+		key := prefix + name
+		field, ok := fieldOf(into, name)
+		if !ok {
+			r.fault(Fault{Key: key, place: at(key), Text: unknownKey(key)})
+			continue
+		}
+		r.places[key] = at(key)
+		r.set(field, value, key, at)
+	}
+}
+
+// fieldOf finds the field of a key in a struct.
+func fieldOf(s reflect.Value, name string) (reflect.Value, bool) {
+	for i := range s.NumField() {
+		if tag := s.Type().Field(i).Tag.Get("toml"); tag == name && tag != "-" {
+			return s.Field(i), true
+		}
+	}
+	return reflect.Value{}, false
+}
+
+// set sets one field. A value that can't be used leaves it as it was.
+func (r *reader) set(field reflect.Value, value any, key string, at func(string) place) {
+	var err error
+	switch f := field.Addr().Interface().(type) {
+	case toml.Unmarshaler:
+		err = f.UnmarshalTOML(value)
+	case *bool:
+		on, ok := value.(bool)
+		if !ok {
+			err = wrongType("boolean", value)
+			break
+		}
+		*f = on
+	case *[]TURNUser:
+		r.users(f, value, key, at)
+	default:
+		switch field.Kind() {
+		case reflect.String:
+			var s string
+			if s, err = text(value); err == nil {
+				field.SetString(s)
+			}
+		case reflect.Struct:
+			table, ok := value.(map[string]any)
+			if !ok {
+				err = wrongType("table", value)
+				break
+			}
+			r.fill(field, table, key+".", at)
+		default:
+			panic("config: " + key + " has a type that is not read") // a test reads every key
+		}
+	}
+	if err != nil {
+		r.fault(Fault{Key: key, place: at(key), Text: err.Error()})
+	}
+}
+
+// users reads [[turn.users]], or a list of inline tables.
+func (r *reader) users(into *[]TURNUser, value any, key string, at func(string) place) {
+	var tables []map[string]any
+	switch v := value.(type) {
+	case []map[string]any:
+		tables = v
+	case []any:
+		for _, entry := range v {
+			table, ok := entry.(map[string]any)
+			if !ok {
+				r.fault(Fault{Key: key, place: at(key), Text: "want a list of tables"})
+				return
+			}
+			tables = append(tables, table)
+		}
+	default:
+		r.fault(Fault{Key: key, place: at(key), Text: wrongType("array", value).Error()})
+		return
+	}
+	*into = make([]TURNUser, len(tables))
+	for i, table := range tables {
+		entry := key + "[" + strconv.Itoa(i+1) + "]."
+		r.places[strings.TrimSuffix(entry, ".")] = at(strings.TrimSuffix(entry, "."))
+		r.fill(reflect.ValueOf(&(*into)[i]).Elem(), table, entry, at)
+	}
+}
+
+func (r *reader) fault(f Fault) { r.faults = append(r.faults, f) }
+
+// lineNumbers finds the line of each key and table of a TOML text; of an array of tables, "[1]" is
+// the first. It reads headers and plain keys only, which is what error messages need.
+func lineNumbers(text string) map[string]int {
+	lines := map[string]int{}
+	note := func(key string, line int) {
+		if lines[key] == 0 {
+			lines[key] = line
+		}
+	}
+	entries := map[string]int{}
+	table := ""
+	for i, line := range strings.Split(text, "\n") {
+		line = strings.TrimSpace(line)
+		header := strings.TrimSpace(strings.SplitN(line, "#", 2)[0])
+		switch {
+		case strings.HasPrefix(header, "[["):
+			name := strings.Trim(header, "[] \t")
+			note(name, i+1)
+			entries[name]++
+			table = name + "[" + strconv.Itoa(entries[name]) + "]"
+			note(table, i+1)
+			table += "."
+		case strings.HasPrefix(header, "["):
+			table = strings.Trim(header, "[] \t")
+			note(table, i+1)
+			table += "."
+		default:
+			name, _, ok := strings.Cut(line, "=")
+			if ok && !strings.HasPrefix(line, "#") {
+				note(table+strings.Trim(strings.TrimSpace(name), `"'`), i+1)
+			}
+		}
+	}
+	return lines
+}
+
+// unknownKey says what to do about a key that there is none of.
+func unknownKey(name string) string {
+	if near := nearest(name); near != "" {
+		return "did you mean " + near + "?"
+	}
+	return "there is no such key"
+}
+
+// Keys returns every key of the configuration, dotted, in the order of Config.
+func Keys() (all []string) {
+	var walk func(prefix string, typ reflect.Type)
+	walk = func(prefix string, typ reflect.Type) {
+		for i := range typ.NumField() {
+			f := typ.Field(i)
+			name := f.Tag.Get("toml")
+			if name == "" || name == "-" {
+				continue
+			}
+			value := reflect.New(f.Type).Interface()
+			_, parses := value.(toml.Unmarshaler)
+			switch {
+			case !parses && f.Type.Kind() == reflect.Struct:
+				walk(prefix+name+".", f.Type)
+				continue
+			case !parses && f.Type.Kind() == reflect.Slice:
+				walk(prefix+name+".", f.Type.Elem())
+			}
+			all = append(all, prefix+name)
+		}
+	}
+	walk("", reflect.TypeFor[Config]())
+	return all
+}
+
+// nearest returns the key that name was probably meant to be, or "". A key that stands in the wrong
+// table counts as near.
+func nearest(name string) string {
+	best, bestCost := "", min(4, len(name)/2)
+	for _, k := range Keys() {
+		cost := distance(name, k)
+		if last(k) == last(name) {
+			cost = min(cost, 2)
+		}
+		if cost < bestCost {
+			best, bestCost = k, cost
+		}
+	}
+	return best
+}
+
+func last(key string) string { return key[strings.LastIndexByte(key, '.')+1:] }
+
+// distance is the Levenshtein distance.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, diagonal+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,46 @@
+package config
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/BurntSushi/toml"
+)
+
+// live are the keys that may change while the appliance runs, or the tables of which every key may.
+// The files that tls.cert, tls.key and auth.jwt_key name are read again even where the names are the
+// same: a renewed certificate has the old one's.
+var live = []string{
+	"tls.cert", "tls.key", "auth.password", "auth.jwt_key",
+	"turn.secret", "turn.old_secrets", "turn.credential_ttl", "turn.min_lifetime", "turn.allow_peers",
+	"turn.deny_peers", "turn.users", "turn.limits",
+}
+
+// NeedRestart are those of some keys that can't change while the appliance runs.
+func NeedRestart(keys []string) []string {
+	return slices.DeleteFunc(slices.Clone(keys), func(key string) bool {
+		return slices.ContainsFunc(live, func(l string) bool { return key == l || strings.HasPrefix(key, l+".") })
+	})
+}
+
+// Diff returns the dotted keys in which two configurations differ.
+func Diff(old, next *Config) (keys []string) {
+	var walk func(prefix string, a, b reflect.Value)
+	walk = func(prefix string, a, b reflect.Value) {
+		for i := range a.NumField() {
+			f := a.Type().Field(i)
+			name := f.Tag.Get("toml")
+			_, parses := reflect.New(f.Type).Interface().(toml.Unmarshaler)
+			switch {
+			case name == "-":
+			case f.Type.Kind() == reflect.Struct && !parses:
+				walk(prefix+name+".", a.Field(i), b.Field(i))
+			case !reflect.DeepEqual(a.Field(i).Interface(), b.Field(i).Interface()):
+				keys = append(keys, prefix+name)
+			}
+		}
+	}
+	walk("", reflect.ValueOf(*old), reflect.ValueOf(*next))
+	return keys
+}

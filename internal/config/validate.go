@@ -1,0 +1,148 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"signalbox/internal/admission"
+)
+
+// Validate says all that is wrong with a configuration whose values are fine one by one.
+func (c *Config) Validate() error {
+	if faults := c.faults(); len(faults) > 0 {
+		return faults
+	}
+	return nil
+}
+
+// checker collects faults.
+type checker struct{ faults Faults }
+
+// must notes a fault of a key unless all is well.
+func (k *checker) must(well bool, key, format string, args ...any) {
+	if !well {
+		k.faults = append(k.faults, Fault{Key: key, Text: fmt.Sprintf(format, args...)})
+	}
+}
+
+func (c *Config) faults() Faults {
+	var k checker
+	c.checkListeners(&k)
+	c.checkTLS(&k)
+	c.checkTURN(&k)
+	c.checkDiscovery(&k)
+	c.checkSignal(&k)
+	c.checkAuth(&k)
+	return k.faults
+}
+
+// checkListeners compares the listeners with each other: two on one port can't be bound both.
+func (c *Config) checkListeners(k *checker) {
+	all := c.listeners()
+	for i, l := range all {
+		for _, other := range all[:i] {
+			if l.at.collides(other.at) {
+				k.must(false, other.key+", "+l.key, "%s and %s can't both be listened on: choose another port for one",
+					other.at, l.at)
+				break
+			}
+		}
+	}
+	k.must(!c.Web.ProxyProtocol || len(c.Web.TrustedProxies) > 0, "web.proxy_protocol",
+		"name those who send it in web.trusted_proxies: nobody else's header is believed")
+}
+
+func (c *Config) checkTLS(k *checker) {
+	switch c.TLS.Mode {
+	case "off":
+		k.must(!c.TURN.DTLS, "turn.dtls", `it needs a certificate, and tls.mode is "off"`)
+	case "files":
+		k.must(c.TLS.Cert != "" && c.TLS.Key != "", "tls.cert, tls.key", `mode "files" needs both`)
+	case "acme":
+		_, notAddr := netip.ParseAddr(string(c.PublicHost))
+		k.must(c.PublicHost != "" && notAddr != nil, "public_host",
+			`tls.mode "acme" needs the name that the certificate is to be for: write "call.example.org"`)
+		u, err := url.Parse(c.TLS.ACMEDirectory)
+		k.must(err == nil && u.Scheme == "https" && u.Host != "", "tls.acme_directory",
+			`%q is no directory: write "https://acme-v02.api.letsencrypt.org/directory"`, c.TLS.ACMEDirectory)
+		k.must(c.TLS.ACMEEmail == "" || strings.Contains(c.TLS.ACMEEmail, "@"), "tls.acme_email",
+			"%q is no e-mail address", c.TLS.ACMEEmail)
+		k.must(c.Web.Listen.On() || c.Web.TLSListen.On(), "web.listen, web.tls_listen",
+			`tls.mode "acme" needs one of them, where the directory sees that public_host leads here`)
+	}
+}
+
+// minSecret is the shortest secret that nobody guesses, in characters.
+const minSecret = 16
+
+func (c *Config) checkTURN(k *checker) {
+	n := len(c.TURN.Realm)
+	k.must(n > 0 && n <= 128, "turn.realm", "want 1 to 128 characters")
+	k.must(c.TURN.Secret == "" || len(c.TURN.Secret) >= minSecret, "turn.secret",
+		"want at least %d characters: make one with openssl rand -hex 16", minSecret)
+	k.must(c.TURN.CredentialTTL >= Duration(time.Minute), "turn.credential_ttl", `want at least "1m"`)
+	k.must(c.TURN.MinLifetime <= Duration(59*time.Minute), "turn.min_lifetime", `want at most "59m"`)
+	for i, u := range c.TURN.Users {
+		key := fmt.Sprintf("turn.users[%d]", i+1)
+		if _, err := u.LongTermKey(c.TURN.Realm); err != nil {
+			k.must(false, key, "%v", err)
+			continue
+		}
+		twice := slices.ContainsFunc(c.TURN.Users[:i], func(v TURNUser) bool { return v.Name == u.Name })
+		k.must(!twice, key, "%q stands there twice: remove one", u.Name)
+	}
+}
+
+// checkDiscovery finds what is wrong on every machine; what does not fit this one is found at start.
+func (c *Config) checkDiscovery(k *checker) {
+	at := c.STUN.Alternate
+	if !at.IsValid() {
+		return
+	}
+	i := slices.IndexFunc(c.TURN.Listen, Listen.servesIPv4)
+	if i < 0 {
+		k.must(false, "stun.alternate", "no entry of turn.listen is an IPv4 address, and discovery needs two")
+		return
+	}
+	primary := c.TURN.Listen[i]
+	k.must(at.Addr() != primary.Addr(), "stun.alternate",
+		"%s is the address that clients ask anyway: discovery needs a second one", at.Addr())
+	k.must(at.Port() == 0 || at.Port() != primary.Port(), "stun.alternate",
+		"%d is the port of turn.listen: discovery needs a second one", at.Port())
+}
+
+func (c *Config) checkSignal(k *checker) {
+	s := &c.Signal
+	within := func(d Duration, least, most time.Duration) bool {
+		return d >= Duration(least) && d <= Duration(most)
+	}
+	k.must(s.Resume == 0 || within(s.Resume, time.Second, time.Hour), "signal.resume",
+		`want "1s" to "1h", or 0 for not at all`)
+	k.must(within(s.Heartbeat, time.Second, time.Minute), "signal.heartbeat", `want "1s" to "1m"`)
+	k.must(s.MaxFrame >= 1024 && s.MaxFrame <= 65536, "signal.max_frame",
+		"want 1024 to 65536 bytes: clients are promised no more")
+}
+
+// minPassword is the shortest password, in characters. It may be short since guesses are limited.
+const minPassword = 8
+
+func (c *Config) checkAuth(k *checker) {
+	a := &c.Auth
+	k.must(a.Mode != "password" || len(a.Password) >= minPassword, "auth.password",
+		`mode "password" needs one of at least %d characters`, minPassword)
+	k.must(a.Mode != "jwt" || a.JWTKey != "", "auth.jwt_key",
+		`mode "jwt" needs one: a secret (make one with openssl rand -hex 32) or a public key`)
+	if a.JWTKey != "" {
+		if err := admission.CheckKey(a.JWTKey); err != nil {
+			k.must(false, "auth.jwt_key", "%v", err)
+		}
+	}
+	k.must(c.Compat.TURNREST == restOff || len(c.Compat.TURNREST) >= minSecret, "compat.turn_rest",
+		`want "off" or a key of at least %d characters: make one with openssl rand -hex 16`, minSecret)
+	k.must(c.Admin.Token == "" || len(c.Admin.Token) >= minSecret, "admin.token",
+		"want at least %d characters: make one with openssl rand -hex 16", minSecret)
+}
