@@ -154,6 +154,9 @@ func (k *Keeper) TLSConfig(protocols ...string) *tls.Config {
 	return conf
 }
 
+// DTLSCertificate is the certificate in force, for TURN over DTLS.
+func (k *Keeper) DTLSCertificate(string) (*tls.Certificate, error) { return k.inForce().Pair, nil }
+
 // Challenges answers what an ACME directory asks on the plain port (HTTP-01) while there is an order.
 func (k *Keeper) Challenges(next http.Handler) http.Handler {
 	if k == nil {

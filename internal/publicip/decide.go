@@ -151,6 +151,14 @@ func (f *family) reachedBy() Choice {
 	return Choice{netip.AddrFrom4([4]byte{127, 0, 0, 1}), "this machine has no other address"}
 }
 
+// Reached is this machine's IPv4 address by which others most probably reach it, whatever is
+// configured to be relayed on.
+func (f *Finder) Reached() netip.Addr {
+	local, _ := netaddr.Local() // New has read them, too
+	v4 := family{o: &f.o, v4: true, local: local}
+	return v4.reachedBy().IP
+}
+
 // listenedOn is the address of this family that TURN listens on, if one is named, and whether it
 // listens on every address.
 func (f *family) listenedOn() (named netip.Addr, every bool) {

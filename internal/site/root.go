@@ -15,8 +15,8 @@ type Root struct {
 	files http.Handler
 }
 
-// openWebRoot returns nil for an empty name.
-func openWebRoot(name string) (*Root, error) {
+// OpenRoot returns nil for an empty name.
+func OpenRoot(name string) (*Root, error) {
 	if name == "" {
 		return nil, nil
 	}

@@ -1,0 +1,402 @@
+// Package app is the assembly: it makes the rooms of the appliance from the configuration, hands
+// them what they need of one another, starts them and ends them. It is the only room that knows the
+// whole configuration.
+//
+// # Life cycle
+//
+// New wires and reads the state directory, Listen binds every socket or none, Run serves until its
+// context is done and returns when every goroutine has ended, Drain refuses new work and lets
+// allocations finish. Ten appliances run in one process: nothing is global.
+//
+// On the way down the hub goes first, so that clients hear why, then HTTP, then TURN, then the
+// listening sockets.
+//
+// # Locks
+//
+// Each package has its own order (see the doc.go of signal and turnsvc). Between them: the hub tells
+// turnsvc who may reach whom under its own locks, and turnsvc never calls the hub; credentials are
+// minted under no lock. So no circle can close.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"signalbox/internal/admin"
+	"signalbox/internal/admission"
+	"signalbox/internal/cert"
+	"signalbox/internal/config"
+	"signalbox/internal/edge"
+	"signalbox/internal/iceserver"
+	"signalbox/internal/metrics"
+	"signalbox/internal/publicip"
+	"signalbox/internal/site"
+	"signalbox/internal/source"
+	"signalbox/internal/state"
+	"signalbox/internal/status"
+	"signalbox/signal"
+	"signalbox/signal/native"
+	"signalbox/turnsvc"
+	"signalbox/webui"
+)
+
+// App is the whole appliance: New, Listen, Run.
+type App struct {
+	// Set in New.
+	cfg     config.Config // the first; loaded is the last
+	dir     *state.Dir
+	log     *slog.Logger
+	relays  *publicip.Finder
+	certs   *cert.Keeper // nil: TLS is off
+	guard   *admission.Guard
+	edge    *edge.Edge
+	crowd   *source.Crowd // of the web ports
+	bans    *source.Bans  // of the hub and of the relay
+	ice     *iceserver.Issuer
+	turn    *turnsvc.Server
+	hub     *signal.Hub
+	admin   *admin.API
+	ui      *webui.UI
+	root    *site.Root
+	urls    *site.URLs
+	started time.Time // set in Listen
+
+	ready     atomic.Bool
+	reloading sync.Mutex    // one Reload at a time; guards loaded
+	loaded    config.Config // the last that was put into force
+}
+
+// New wires an appliance. It reads the state directory, where it makes what is missing, and opens
+// nothing else. log may be nil.
+func New(cfg config.Config, dir *state.Dir, log *slog.Logger) (*App, error) {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	a := &App{cfg: cfg, loaded: cfg, dir: dir, log: log, crowd: webCrowd(&cfg), bans: source.NewBans()}
+	for _, step := range []func() error{
+		a.findRelays, a.openCertificate, a.openDoor, a.layEdge, a.makeTURN, a.makeHub, a.makeSite,
+	} {
+		if err := step(); err != nil {
+			return nil, err
+		}
+	}
+	return a, nil
+}
+
+// part is the log of one room.
+func (a *App) part(name string) *slog.Logger { return a.log.With("part", name) }
+
+func (a *App) findRelays() (err error) {
+	a.relays, err = publicip.New(publicOptions(&a.cfg, a.log))
+	return err
+}
+
+func (a *App) openCertificate() (err error) {
+	o := certOptions(&a.cfg, a.dir)
+	o.Names, o.Log = func() []string { return certificateNames(&a.cfg, a.relays.Relays()) }, a.part("certificate")
+	a.certs, err = cert.Open(o)
+	return err
+}
+
+func (a *App) openDoor() (err error) {
+	a.guard, err = admission.New(admissionOptions(&a.cfg))
+	return err
+}
+
+func (a *App) layEdge() error {
+	o, err := edgeOptions(&a.cfg, a.relays)
+	if err != nil {
+		return err
+	}
+	o.TLS, o.Connections, o.Log = a.certs.TLSConfig(edge.Protocols()...), a.crowd, a.part("edge")
+	a.edge = edge.New(o)
+	a.urls = &site.URLs{
+		Sockets: a.edge, Relays: a.relays.Relays,
+		PublicHost: string(a.cfg.PublicHost), Proxied: len(a.cfg.Web.TrustedProxies) > 0,
+	}
+	return nil
+}
+
+func (a *App) makeTURN() error {
+	keys, err := credentialKeys(&a.cfg, a.dir)
+	if err != nil {
+		return err
+	}
+	a.ice = iceserver.New(iceserver.Options{
+		PublicHost: string(a.cfg.PublicHost), Sockets: a.edge, Relays: a.relays.Relays, Covers: a.certs.Covers,
+		Loopback: a.cfg.Dev, REST: a.cfg.RESTKey(), CheckKey: a.guard.CheckKey,
+	}, keys, time.Duration(a.cfg.TURN.CredentialTTL))
+	o := turnOptions(&a.cfg, relayAddresses(a.relays.Relays()))
+	o.Transfer, o.Bans, o.Log = readTransfer(a.dir, a.log), a.bans, a.part("turn")
+	if a.cfg.TURN.DTLS {
+		o.DTLSCertificate = a.certs.DTLSCertificate
+	}
+	if o.Live, err = turnLive(&a.cfg, keys); err != nil {
+		return err
+	}
+	a.turn, err = turnsvc.New(o)
+	return err
+}
+
+func (a *App) makeHub() error {
+	key, err := a.dir.Secret(state.ResumeKey)
+	if err != nil {
+		return err
+	}
+	o := hubOptions(&a.cfg)
+	o.ResumeKey, o.ICE, o.Members, o.Bans, o.Log = []byte(key), a.ice, a.turn, a.bans, a.part("signal")
+	if a.guard.Asks() {
+		o.Guard = a.guard
+	}
+	a.hub, err = signal.New(o)
+	return err
+}
+
+func (a *App) makeSite() (err error) {
+	token := a.cfg.Admin.Token
+	if token == "" {
+		if token, err = a.dir.Secret(state.AdminToken); err != nil {
+			return err
+		}
+	}
+	a.admin = admin.New(admin.Options{
+		Token: token, Status: a.Status, Hub: a.hub, Relay: a.turn, Member: a.turn.Member, Bans: a.bans, Log: a.log,
+	})
+	if a.root, err = site.OpenRoot(a.cfg.Web.Root); err != nil {
+		return err
+	}
+	a.ui, err = webui.New(webui.Options{
+		Version: status.Version(), HTTPSPort: a.httpsPort, Trust: a.certs.Authority() != nil,
+	})
+	return err
+}
+
+// httpsPort is the port of the TLS listener, 0 if there is none.
+func (a *App) httpsPort() int {
+	l := a.edge.WebTLS()
+	if l == nil {
+		return 0
+	}
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// Listen binds every socket, or none. It looks up the names that the configuration takes public
+// addresses from.
+func (a *App) Listen() (err error) {
+	if err := a.edge.Bind(); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			a.edge.Close()
+		}
+	}()
+	if corners := a.edge.Corners(); corners != nil {
+		if err := a.turn.EnableDiscovery(*corners); err != nil {
+			return fmt.Errorf("stun.alternate: %w", err)
+		}
+	}
+	if err := a.relays.Look(context.Background(), a.relayOn); err != nil {
+		a.log.Warn("a public address is not known yet", "err", err)
+	}
+	a.relays.Warn()
+	for _, w := range a.cfg.Warnings() {
+		a.log.Warn(w.String())
+	}
+	a.certs.UseSocket(a.socket())
+	if err := a.certs.Bound(); err != nil {
+		return err
+	}
+	a.started = time.Now()
+	a.ready.Store(true)
+	return nil
+}
+
+// relayOn has new allocations relay on other addresses. Running ones keep theirs.
+func (a *App) relayOn(relays publicip.Relays) error { return a.turn.SetRelays(relayAddresses(relays)) }
+
+// socket is a web port that the box listens on; the zero AddrPort if there is none.
+func (a *App) socket() netip.AddrPort {
+	for _, l := range []net.Listener{a.edge.WebTLS(), a.edge.Web()} {
+		if l != nil {
+			return l.Addr().(*net.TCPAddr).AddrPort()
+		}
+	}
+	return netip.AddrPort{}
+}
+
+// shutdownTimeout is how long HTTP requests and signaling sessions have to end.
+const shutdownTimeout = 5 * time.Second
+
+// Run serves until ctx is done, then closes everything and returns nil; or until something fails
+// that serving needs. It returns only when every goroutine that it started has ended.
+func (a *App) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	background, stop := context.WithCancel(context.Background()) // what must outlast the hub's farewell
+	defer stop()
+
+	g.Go(func() error { return a.turn.Run(background) })
+	web := &webServers{g: g}
+	pages := site.New(a.siteOptions())
+	to := edge.Handlers{
+		HTTPS:   web.serve(a.edge.WebTLS(), edge.HTTPServer(pages.Secure(), a.log)),
+		HTTP:    web.serve(a.edge.Web(), edge.HTTPServer(pages.Plain(), a.log)),
+		Metrics: edge.Few(metrics.MaxScrapers, web.serve(a.edge.Metrics(), metrics.Server(a.vitals, a.part("metrics")))),
+	}
+	for _, job := range []func(){
+		func() { a.edge.Serve(background, a.turn, to) },
+		func() { a.relays.Follow(ctx, publicip.Interval, a.relayOn) },
+		func() { a.certs.Keep(ctx) },
+		func() { keepTransfer(background, a.dir, a.turn.Transfer, a.log) },
+		func() {
+			<-ctx.Done()
+			a.ready.Store(false)
+			a.shutdown(web.servers)
+			stop()
+			a.edge.Close()
+		},
+	} {
+		g.Go(func() error {
+			job()
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// webServers are the HTTP servers of the edge's ports.
+type webServers struct {
+	g       *errgroup.Group
+	servers []*http.Server
+}
+
+// serve runs a server, and returns what takes its connections; nil if there is no listener.
+func (w *webServers) serve(l net.Listener, srv *http.Server) func(net.Conn) {
+	if l == nil {
+		return nil
+	}
+	queue := edge.NewQueue(l.Addr())
+	w.servers = append(w.servers, srv)
+	w.g.Go(func() error {
+		if err := srv.Serve(queue); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("serve http on %s: %w", queue.Addr(), err)
+		}
+		return nil
+	})
+	return queue.Push
+}
+
+func (a *App) siteOptions() site.Options {
+	o := site.Options{
+		Version: status.Version(), UI: a.ui, Root: a.root, Hub: native.New(a.hub), ICE: a.ice, OriginAllowed: a.hub.OriginAllowed,
+		Admin: a.admin.Routes(), Certs: a.certs, Proxies: source.Proxies(a.cfg.Web.TrustedProxies),
+		Ready: a.ready.Load, URLs: a.urls,
+	}
+	if a.guard.Asks() {
+		o.Admitted = a.guard.Only
+	}
+	return o
+}
+
+// shutdown ends signaling, then HTTP.
+func (a *App) shutdown(servers []*http.Server) {
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
+	defer cancel()
+	if err := a.hub.Close(ctx); err != nil {
+		a.log.Warn("close signaling", "err", err)
+	}
+	for _, srv := range servers {
+		if srv.Shutdown(ctx) != nil {
+			srv.Close()
+		}
+	}
+}
+
+// Drain refuses new sessions and allocations and waits until the running allocations have ended, or
+// ctx is done.
+func (a *App) Drain(ctx context.Context) {
+	a.ready.Store(false)
+	a.hub.Drain()
+	a.turn.Drain()
+	a.log.Info("draining", "allocations", a.turn.Allocations())
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		n := a.turn.Allocations()
+		if n == 0 {
+			a.log.Info("drained: every allocation has ended")
+			return
+		}
+		select {
+		case <-ctx.Done():
+			a.log.Warn("drained no further: the time is over", "allocations", n)
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// Close gives back what Listen took, for an App that is not run.
+func (a *App) Close() error {
+	a.edge.Close()
+	return nil
+}
+
+// Status returns the state of the appliance.
+func (a *App) Status() status.Status {
+	s := a.status()
+	s.TURN, s.Signal = a.turn.Snapshot(), a.hub.Snapshot()
+	return s
+}
+
+// vitals is Status in numbers.
+func (a *App) vitals() *status.Vitals {
+	s := a.status()
+	s.TURN = a.turn.Summary()
+	return &status.Vitals{Status: s, Hub: a.hub.Summary()}
+}
+
+// status is Status without what the components have to say.
+func (a *App) status() status.Status {
+	open, refused := a.crowd.Counts()
+	return status.Status{
+		Version: status.Version(), StartedAt: a.started.UnixMilli(), Ready: a.ready.Load(),
+		PublicIP: a.relays.Relays().PublicIPs(), Certificate: a.certs.Status(),
+		Web: status.WebConnections{Open: open, Refused: refused},
+	}
+}
+
+// Addrs are the bound addresses, with real ports where the configuration said 0. Empty: off.
+type Addrs struct {
+	Web, WebTLS string
+	TURN        []string // UDP and TCP
+	Metrics     string
+}
+
+// Addrs is valid after Listen.
+func (a *App) Addrs() Addrs {
+	at := func(l net.Listener) string {
+		if l == nil {
+			return ""
+		}
+		return l.Addr().String()
+	}
+	out := Addrs{Web: at(a.edge.Web()), WebTLS: at(a.edge.WebTLS()), Metrics: at(a.edge.Metrics())}
+	for _, l := range a.edge.TURN() {
+		out.TURN = append(out.TURN, at(l))
+	}
+	return out
+}

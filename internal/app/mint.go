@@ -1,0 +1,68 @@
+package app
+
+import (
+	"net/url"
+	"strings"
+	"time"
+
+	"signalbox/internal/admin"
+	"signalbox/internal/admission"
+	"signalbox/internal/config"
+	"signalbox/internal/source"
+	"signalbox/internal/state"
+	"signalbox/turnsvc/cred"
+)
+
+// What commands make with the secrets of a box that runs, or will run, with a configuration.
+
+// Credential is a minted TURN credential.
+type Credential struct {
+	Username string    `json:"username"`
+	Password string    `json:"password"`
+	Expires  time.Time `json:"expires"`
+}
+
+// MintCredential mints a credential of the shared-secret class: any program with the secret could
+// mint the same.
+func MintCredential(c *config.Config, dir *state.Dir, id string, ttl time.Duration) (Credential, error) {
+	secret := c.TURN.Secret
+	if secret == "" {
+		var err error
+		if secret, err = dir.ExistingSecret(state.TURNSecret); err != nil {
+			return Credential{}, err
+		}
+	}
+	expires := time.Now().Add(ttl).Truncate(time.Second)
+	user, password := cred.NewKeys(string(secret)).Mint(cred.Shared, id, expires)
+	return Credential{user, password, expires}, nil
+}
+
+// MintToken makes a room token that the box with this configuration takes.
+func MintToken(c *config.Config, r admission.TokenRequest) (admission.Token, error) {
+	token, err := admission.Mint(c.Auth.JWTKey, r)
+	// The token stands in the fragment, which browsers send to nobody.
+	if base := c.OthersOrigin(); err == nil && base != "" && len(r.Rooms) == 1 && !strings.Contains(r.Rooms[0], "*") {
+		token.URL = base + "/call/" + url.PathEscape(r.Rooms[0]) + "#token=" + token.Token
+	}
+	return token, err
+}
+
+// NewAdmin finds the appliance that runs with this configuration and state directory; at, if not
+// empty, is another URL. It connects to nothing yet.
+func NewAdmin(c *config.Config, dir *state.Dir, at string) (*admin.Client, error) {
+	token := c.Admin.Token
+	if token == "" {
+		var err error
+		if token, err = dir.ExistingSecret(state.AdminToken); err != nil {
+			return nil, err
+		}
+	}
+	o := admin.ClientOptions{URL: at, Token: token, HTTP: c.Web.Listen.AddrPort}
+	if c.TLS.Mode != "off" {
+		o.HTTPS = c.Web.TLSListen.AddrPort
+	}
+	if c.Web.ProxyProtocol {
+		o.Proxies = source.Proxies(c.Web.TrustedProxies)
+	}
+	return admin.NewClient(o)
+}

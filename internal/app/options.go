@@ -1,0 +1,189 @@
+package app
+
+import (
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"slices"
+	"time"
+
+	"signalbox/internal/admission"
+	"signalbox/internal/cert"
+	"signalbox/internal/config"
+	"signalbox/internal/edge"
+	"signalbox/internal/netaddr"
+	"signalbox/internal/publicip"
+	"signalbox/internal/source"
+	"signalbox/internal/state"
+	"signalbox/signal"
+	"signalbox/turnsvc"
+	"signalbox/turnsvc/cred"
+)
+
+// From the configuration to the options of each room.
+
+func publicOptions(c *config.Config, log *slog.Logger) publicip.Options {
+	o := publicip.Options{
+		Public: c.PublicIP.Addrs, Names: c.PublicIP.Names, Auto: c.PublicIP.Auto, Host: string(c.PublicHost),
+		Bind: c.TURN.RelayIP, Probe: string(c.STUN.Probe), Quiet: c.Dev, Log: log,
+	}
+	for _, l := range c.TURN.Listen {
+		o.Listen = append(o.Listen, l.Addr())
+	}
+	return o
+}
+
+func certOptions(c *config.Config, dir *state.Dir) cert.Options {
+	return cert.Options{
+		Mode: string(c.TLS.Mode), Paths: [2]string{c.TLS.Cert, c.TLS.Key}, Host: cert.Name(string(c.PublicHost)), State: dir,
+		ACME: cert.ACMEOptions{
+			Email: c.TLS.ACMEEmail, Directory: c.TLS.ACMEDirectory, CAFile: c.TLS.ACMECAFile,
+			HTTP: c.Web.Listen.AddrPort, TLS: c.Web.TLSListen.AddrPort,
+		},
+	}
+}
+
+// certificateNames are what a self-signed certificate is made out to: every name and address that
+// people may type to reach this box.
+func certificateNames(c *config.Config, relays publicip.Relays) []string {
+	names := []string{"localhost", "127.0.0.1", "::1", cert.Name(string(c.PublicHost))}
+	if host, err := os.Hostname(); err == nil {
+		names = append(names, cert.Name(host))
+	}
+	local, _ := netaddr.Local() // without them there are still those that relays have
+	for _, ip := range local {
+		names = append(names, ip.String())
+	}
+	for _, r := range relays {
+		names = append(names, r.Bind.IP.Unmap().String(), r.Public.IP.Unmap().String())
+	}
+	slices.Sort(names)
+	return slices.DeleteFunc(slices.Compact(names), func(name string) bool { return name == "" })
+}
+
+func admissionOptions(c *config.Config) admission.Options {
+	return admission.Options{Mode: string(c.Auth.Mode), Password: c.Auth.Password, JWTKey: c.Auth.JWTKey}
+}
+
+func edgeOptions(c *config.Config, relays *publicip.Finder) (edge.Options, error) {
+	o := edge.Options{
+		Web: c.Web.Listen.AddrPort, WebTLS: c.Web.TLSListen.AddrPort, Metrics: c.Metrics.Listen.AddrPort,
+		TURN: c.TURN.Listen.AddrPorts(), Proxies: source.Proxies(c.Web.TrustedProxies), ProxyHeader: c.Web.ProxyProtocol,
+	}
+	primary, alternate, on := c.Discovery(relays.Reached())
+	if !on {
+		return o, nil
+	}
+	o.Discovery = &edge.Discovery{Primary: primary, Alternate: alternate}
+	return o, discoveryFits(primary, alternate, relays.Relays().Public())
+}
+
+// discoveryFits says why NAT behavior discovery can't work on this machine.
+func discoveryFits(primary, alternate netip.AddrPort, public netip.Addr) error {
+	if alternate.Addr() == primary.Addr() {
+		return fmt.Errorf("stun.alternate: %s is the address that clients ask anyway: discovery needs a second one",
+			alternate.Addr())
+	}
+	local, err := netaddr.Local()
+	if err != nil {
+		return err
+	}
+	// The answers name this machine's addresses, and clients would ask those in vain.
+	if !slices.Contains(local, public) {
+		return fmt.Errorf("stun.alternate: public_ip %s is no address of this machine, so there is a NAT in front of "+
+			"it; discovery works without one only", public)
+	}
+	return nil
+}
+
+// webCrowd leaves room for what the hub and TURN let in, and for what a page needs besides its
+// session.
+func webCrowd(c *config.Config) *source.Crowd {
+	sum := func(a, b config.Count) int { // of two limits, of which 0 is none
+		if a == 0 || b == 0 {
+			return 0
+		}
+		return int(a + b)
+	}
+	s, l := &c.Signal, &c.TURN.Limits
+	return source.NewCrowd(sum(2*s.Sessions, l.Connections), sum(4*s.SessionsPerSource, l.ConnectionsPerSource))
+}
+
+// credentialKeys sign and verify TURN credentials.
+func credentialKeys(c *config.Config, dir *state.Dir) (*cred.Keys, error) {
+	secret := c.TURN.Secret
+	if secret == "" {
+		var err error
+		if secret, err = dir.Secret(state.TURNSecret); err != nil {
+			return nil, err
+		}
+	}
+	return cred.NewKeys(string(secret), c.TURN.OldSecrets.Reveal()...), nil
+}
+
+func relayAddresses(relays publicip.Relays) []turnsvc.RelayAddress {
+	out := make([]turnsvc.RelayAddress, len(relays))
+	for i, r := range relays {
+		out[i] = turnsvc.RelayAddress{Bind: r.Bind.IP, Public: r.Public.IP}
+	}
+	return out
+}
+
+func turnOptions(c *config.Config, relays []turnsvc.RelayAddress) turnsvc.Options {
+	return turnsvc.Options{
+		Realm: c.TURN.Realm, Relays: relays, AllowLoopback: c.Dev,
+		MinPort: c.TURN.RelayPorts.First, MaxPort: c.TURN.RelayPorts.Last,
+	}
+}
+
+// turnLive is the part of the TURN configuration that can change while the server runs.
+func turnLive(c *config.Config, keys *cred.Keys) (turnsvc.Live, error) {
+	l := &c.TURN.Limits
+	out := turnsvc.Live{
+		Users: map[string][]byte{}, Keys: keys, MinLifetime: time.Duration(c.TURN.MinLifetime),
+		AllowPeers: c.TURN.AllowPeers, DenyPeers: c.TURN.DenyPeers,
+		HubPeers: peersByName(string(c.TURN.Peers)), StaticPeers: peersByName(string(c.TURN.StaticPeers)),
+		Limits: turnsvc.Limits{
+			Allocations: int(l.Allocations), PerUser: int(l.PerUser), PerSource: int(l.PerSource),
+			Permissions: int(l.Permissions), Channels: int(l.Channels),
+			Connections: int(l.Connections), ConnectionsPerSource: int(l.ConnectionsPerSource),
+			UnauthorizedPerSource: int(l.UnauthorizedPerSource),
+			Bandwidth:             int64(l.Bandwidth), UserBandwidth: int64(l.UserBandwidth),
+			TotalBandwidth: int64(l.TotalBandwidth), TotalPerMonth: int64(l.TotalPerMonth),
+		},
+	}
+	for _, u := range c.TURN.Users {
+		key, err := u.LongTermKey(c.TURN.Realm)
+		if err != nil {
+			return out, err
+		}
+		out.Users[u.Name] = key
+	}
+	return out, nil
+}
+
+// peersByName are the values of turn.peers and turn.static_peers.
+func peersByName(name string) turnsvc.Peers {
+	switch name {
+	case "room":
+		return turnsvc.PeersRoom
+	case "signaled":
+		return turnsvc.PeersSignaled
+	case "public":
+		return turnsvc.PeersPublic
+	case "any":
+		return turnsvc.PeersAny
+	}
+	return turnsvc.PeersNone
+}
+
+func hubOptions(c *config.Config) signal.Options {
+	s := &c.Signal
+	return signal.Options{
+		RoomCapacity: int(s.RoomCapacity), Rooms: int(s.Rooms), RoomsPerSession: int(s.RoomsPerSession), Calls: s.Calls,
+		Heartbeat: time.Duration(s.Heartbeat), MaxFrame: int(s.MaxFrame), Rate: float64(s.Rate),
+		Sessions: int(s.Sessions), SessionsPerSource: int(s.SessionsPerSource), Resume: time.Duration(s.Resume),
+		AllowedOrigins: c.Web.AllowedOrigins, Claims: c.TURN.Peers == "signaled",
+	}
+}

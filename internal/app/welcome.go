@@ -1,0 +1,140 @@
+package app
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"signalbox/internal/admin"
+	"signalbox/internal/metrics"
+	"signalbox/internal/netaddr"
+	"signalbox/internal/status"
+)
+
+// Welcome writes what an operator wants to know after a start: pages, ports, addresses, places.
+func (a *App) Welcome(w io.Writer) error {
+	t := welcome{tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)}
+	fmt.Fprintf(t, "signalbox %s\n\n", status.Version())
+	local, others := a.pages()
+	t.pages(append(local, others...), a.admin.Code())
+	if a.relays.Relays().Public().IsLoopback() {
+		t.row("Firewall", "-", "only this machine can reach it")
+	} else {
+		t.row("Firewall", strings.Join(a.firewall(), " "), "let these in")
+	}
+	// Clients of a reverse proxy see its certificate.
+	if own := a.certs.Authority(); own != nil && a.urls.ThroughProxy() == "" && len(others) > 0 {
+		if urls := a.urls.Shared(); len(urls) > 0 {
+			t.row("Trust", urls[0]+"trust", "open it on a device and its browser stops warning; the SHA-256 is "+own.Fingerprint())
+		}
+	}
+	label := "Relay"
+	for _, r := range a.relays.Relays() {
+		note := r.Public.Why
+		if s := r.Note(); s != "" {
+			note += "; " + s
+		}
+		t.row(label, r.Public.IP.String(), note)
+		label = ""
+		if r.Bind.IP != r.Public.IP {
+			t.row("", r.Bind.IP.String(), "relay sockets are bound to it: "+r.Bind.Why)
+		}
+	}
+	if l := a.edge.Metrics(); l != nil {
+		at := l.Addr().String()
+		if netaddr.Reaches(l, netip.AddrFrom4([4]byte{127, 0, 0, 1})) {
+			at = net.JoinHostPort("127.0.0.1", netaddr.Port(l.Addr()))
+		}
+		t.row("Metrics", "http://"+at+metrics.Path, "for Prometheus")
+	}
+	t.row("State", a.dir.Path(), "secrets and certificate")
+	fmt.Fprintln(t)
+	return t.Flush()
+}
+
+// welcome is a table of three columns.
+type welcome struct{ *tabwriter.Writer }
+
+func (t welcome) row(label, what, note string) { fmt.Fprintf(t, "  %s\t%s\t%s\n", label, what, note) }
+
+// pages lists the pages to open.
+func (t welcome) pages(all []page, code string) {
+	label := "Open"
+	for _, p := range all {
+		t.row(label, p.url, p.where+p.note)
+		label = ""
+	}
+	if len(all) == 0 {
+		return
+	}
+	shared := all[len(all)-1].url // the link that is given to others must work for them
+	t.row("Call", shared+"call/ROOM", "a name of your choice; give the link to others")
+	t.row("Check", shared+"check", "does it work from here?")
+	label = "Admin"
+	for _, p := range all {
+		t.row(label, p.url+"admin#code="+code, p.where+", once, within "+shortDuration(admin.CodeLife))
+		label = ""
+	}
+}
+
+type page struct{ url, where, note string }
+
+// pages lists URLs of the start page: those that work on this machine, and those for others. With a
+// reverse proxy in front others come through it.
+func (a *App) pages() (local, others []page) {
+	if url := a.urls.OnThisMachine(); url != "" {
+		local = append(local, page{url, "on this machine", ""})
+	}
+	if url := a.urls.ThroughProxy(); url != "" {
+		return local, []page{{url, "through the reverse proxy", ""}}
+	}
+	if url := a.urls.HTTPS(); url != "" {
+		p := page{url, "from other devices", ""}
+		if a.relays.Relays().Public().IsLoopback() {
+			p.where = "on this machine"
+		}
+		switch {
+		case a.certs.InForce().Signed:
+		case a.cfg.TLS.Mode == "acme":
+			p.note = "; until a certificate has come from the ACME directory the browser warns"
+		default:
+			p.note = "; the certificate is self-signed, so the browser warns once"
+		}
+		others = append(others, p)
+	}
+	return local, others
+}
+
+// firewall lists the ports that must be let in: not those that only this machine can reach.
+func (a *App) firewall() []string {
+	var out []string
+	for _, l := range []net.Listener{a.edge.Web(), a.edge.WebTLS()} {
+		if l != nil && !l.Addr().(*net.TCPAddr).IP.IsLoopback() {
+			out = append(out, netaddr.Port(l.Addr())+"/tcp")
+		}
+	}
+	for _, l := range a.edge.TURN() {
+		out = append(out, netaddr.Port(l.Addr())+"/udp", netaddr.Port(l.Addr())+"/tcp")
+	}
+	if corners := a.edge.Corners(); corners != nil {
+		out = append(out, strconv.Itoa(corners[1][1].LocalAddr().(*net.UDPAddr).Port)+"/udp")
+	}
+	return append(out, a.cfg.TURN.RelayPorts.String()+"/udp")
+}
+
+// shortDuration writes a duration without its zero parts: "1h", not "1h0m0s".
+func shortDuration(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
