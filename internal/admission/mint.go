@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"signalbox/internal/fault"
 	"signalbox/internal/state"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -59,7 +60,7 @@ func Mint(jwtKey state.Secret, r TokenRequest) (Token, error) {
 	var refused *Refusal
 	switch _, err := key.check.admit(text); {
 	case errors.As(err, &refused) && refused.Guess:
-		return Token{}, errors.New("auth.jwt_key does not verify what this key signs: sign with the private key " +
+		return Token{}, fault.New("auth.jwt_key", "it does not verify what this key signs: sign with the private key "+
 			"that it belongs to")
 	case refused != nil:
 		return Token{}, fmt.Errorf("this token would be refused: %s", refused.Why)
@@ -117,10 +118,10 @@ func loadSigner(jwtKey state.Secret, file string) (s signer, err error) {
 		}
 		return s, nil
 	case s.check == nil:
-		return s, errors.New("auth.jwt_key is empty: set it to a secret (make one with openssl rand -hex 32), or " +
+		return s, fault.New("auth.jwt_key", "it is empty: set it to a secret (make one with openssl rand -hex 32), or "+
 			"sign with the key in --key FILE")
 	case s.check.method != jwt.SigningMethodHS256:
-		return s, errors.New("auth.jwt_key is a public key, which only verifies: sign with its private key, --key FILE")
+		return s, fault.New("auth.jwt_key", "it is a public key, which only verifies: sign with its private key, --key FILE")
 	}
 	s.method, s.private = s.check.method, s.check.key
 	return s, nil

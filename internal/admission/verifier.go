@@ -17,6 +17,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"signalbox/internal/fault"
 	"signalbox/internal/state"
 	"signalbox/signal"
 )
@@ -72,17 +73,17 @@ func loadVerifier(configured state.Secret) (*verifier, error) {
 		var at *fs.PathError
 		switch {
 		case errors.As(err, &at):
-			return nil, fmt.Errorf("auth.jwt_key: read the file that it names: %w", at.Err)
+			return nil, fault.New("auth.jwt_key", "read the file that it names: %w", at.Err)
 		case err != nil:
-			return nil, errors.New("auth.jwt_key: can't read the file that it names")
+			return nil, fault.New("auth.jwt_key", "can't read the file that it names")
 		case !isPEM(string(file)):
-			return nil, errors.New("auth.jwt_key: the file that it names is no PEM file")
+			return nil, fault.New("auth.jwt_key", "the file that it names is no PEM file")
 		}
 		text = string(file)
 	}
 	key, err := parseKey(text)
 	if err != nil {
-		return nil, fmt.Errorf("auth.jwt_key: %w", err)
+		return nil, fault.New("auth.jwt_key", "%w", err)
 	}
 	return key, nil
 }

@@ -37,6 +37,7 @@ import (
 	"signalbox/internal/cert"
 	"signalbox/internal/config"
 	"signalbox/internal/edge"
+	"signalbox/internal/fault"
 	"signalbox/internal/iceserver"
 	"signalbox/internal/metrics"
 	"signalbox/internal/publicip"
@@ -206,7 +207,7 @@ func (a *App) Listen() (err error) {
 	}()
 	if corners := a.edge.Corners(); corners != nil {
 		if err := a.turn.EnableDiscovery(*corners); err != nil {
-			return fmt.Errorf("stun.alternate: %w", err)
+			return fault.New("stun.alternate", "%w", err)
 		}
 	}
 	if err := a.relays.Look(context.Background(), a.relayOn); err != nil {

@@ -2,6 +2,8 @@ package app
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -9,6 +11,7 @@ import (
 	"signalbox/internal/admission"
 	"signalbox/internal/cert"
 	"signalbox/internal/config"
+	"signalbox/internal/fault"
 	"signalbox/internal/netaddr"
 	"signalbox/internal/publicip"
 	"signalbox/internal/site"
@@ -26,59 +29,53 @@ func CheckHost(ctx context.Context, c *config.Config) []config.Warning {
 		return []config.Warning{{Key: "turn.listen", Text: err.Error()}}
 	}
 	out := append(c.Warnings(), c.HostWarnings(local)...)
-	warn := func(key, text string) {
-		if text != "" {
-			// Rooms name the key, too.
-			out = append(out, config.Warning{Key: key, Text: strings.TrimPrefix(text, key+": ")})
-		}
-	}
-	warnErr := func(key string, err error) {
+	warn := func(otherwise string, err error) {
 		if err != nil {
-			warn(key, err.Error())
+			key, text := fault.Split(err, otherwise)
+			out = append(out, config.Warning{Key: key, Text: text})
 		}
 	}
 	where, err := FindRelays(ctx, c)
-	warnErr("public_ip", err)
+	warn("public_ip", err)
 	for _, r := range where {
 		if note := r.Note(); note != "" && !c.Dev {
-			warn("public_ip", r.Public.IP.String()+" ("+r.Public.Why+"): "+note)
+			warn("public_ip", fmt.Errorf("the relay address %s (%s) is %s", r.Public.IP, r.Public.Why, note))
 		}
 	}
 	if finder, err := publicip.New(publicOptions(c, nil)); err == nil {
 		if primary, alternate, on := c.Discovery(finder.Reached()); on {
-			warnErr("stun.alternate", discoveryFits(primary, alternate, finder.Relays().Public()))
+			warn("stun.alternate", discoveryFits(primary, alternate, finder.Relays().Public()))
 		}
 	}
 	checkCertificate(c, warn)
 	_, err = site.OpenRoot(c.Web.Root)
-	warnErr("web.root", err)
+	warn("web.root", err)
 	_, err = admission.New(admissionOptions(c))
-	warnErr("auth.jwt_key", err)
+	warn("auth.jwt_key", err)
 	slices.SortStableFunc(out, func(a, b config.Warning) int { return strings.Compare(a.Key, b.Key) })
 	return out
 }
 
 // checkCertificate says what is wrong with the certificate that would be served.
-func checkCertificate(c *config.Config, warn func(key, text string)) {
+func checkCertificate(c *config.Config, warn func(otherwise string, err error)) {
 	o := certOptions(c, nil)
 	switch o.Mode {
 	case cert.Files:
 		now := time.Now()
 		found, err := cert.ReadUsable(o.Paths, now)
 		if err != nil {
-			warn("tls.cert", err.Error())
+			warn("tls.cert", err)
 			return
 		}
 		if found.EndsSoon(now) {
-			warn("tls.cert", found.EndNote(now))
+			warn("tls.cert", errors.New(found.EndNote(now)))
 		}
 		warn("tls.key", cert.OpenToAll(o.Paths[1]))
 	case cert.ACME:
-		_, _, note := o.ACME.Challenges()
-		warn("tls.mode", note)
-		if _, err := o.ACME.Roots(); err != nil {
-			warn("tls.acme_ca_file", err.Error())
-		}
+		_, _, unlikely := o.ACME.Challenges()
+		warn("tls.mode", unlikely)
+		_, err := o.ACME.Roots()
+		warn("tls.acme_ca_file", err)
 	}
 }
 

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"fmt"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -12,6 +11,7 @@ import (
 	"signalbox/internal/cert"
 	"signalbox/internal/config"
 	"signalbox/internal/edge"
+	"signalbox/internal/fault"
 	"signalbox/internal/netaddr"
 	"signalbox/internal/publicip"
 	"signalbox/internal/source"
@@ -82,7 +82,7 @@ func edgeOptions(c *config.Config, relays *publicip.Finder) (edge.Options, error
 // discoveryFits says why NAT behavior discovery can't work on this machine.
 func discoveryFits(primary, alternate netip.AddrPort, public netip.Addr) error {
 	if alternate.Addr() == primary.Addr() {
-		return fmt.Errorf("stun.alternate: %s is the address that clients ask anyway: discovery needs a second one",
+		return fault.New("stun.alternate", "%s is the address that clients ask anyway: discovery needs a second one",
 			alternate.Addr())
 	}
 	local, err := netaddr.Local()
@@ -91,7 +91,7 @@ func discoveryFits(primary, alternate netip.AddrPort, public netip.Addr) error {
 	}
 	// The answers name this machine's addresses, and clients would ask those in vain.
 	if !slices.Contains(local, public) {
-		return fmt.Errorf("stun.alternate: public_ip %s is no address of this machine, so there is a NAT in front of "+
+		return fault.New("stun.alternate", "public_ip %s is no address of this machine, so there is a NAT in front of "+
 			"it; discovery works without one only", public)
 	}
 	return nil

@@ -18,6 +18,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"signalbox/internal/fault"
+
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 )
@@ -72,9 +74,9 @@ type acme struct {
 // expired is served on as before the restart: names and chain are right, and what clients are shown
 // is what is wrong.
 func openACME(o *Options, own *local) (*acme, error) {
-	viaHTTP, viaALPN, note := o.ACME.Challenges()
-	if note != "" {
-		o.Log.Warn(note)
+	viaHTTP, viaALPN, unlikely := o.ACME.Challenges()
+	if unlikely != nil {
+		o.Log.Warn(unlikely.Error())
 	}
 	roots, err := o.ACME.Roots()
 	if err != nil {
@@ -116,26 +118,26 @@ func (o *ACMEOptions) Roots() (*x509.CertPool, error) {
 	}
 	text, err := os.ReadFile(o.CAFile)
 	if err != nil {
-		return nil, fmt.Errorf("tls.acme_ca_file: %w", err)
+		return nil, fault.New("tls.acme_ca_file", "%w", err)
 	}
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("tls.acme_ca_file: %s holds no certificate: want PEM", o.CAFile)
+		return nil, fault.New("tls.acme_ca_file", "%s holds no certificate: want PEM", o.CAFile)
 	}
 	return roots, nil
 }
 
 // Challenges tells which challenges are taken. Authorities come to port 80 for HTTP-01 and to 443 for
 // TLS-ALPN-01, so one that the box has settles it. With neither, ports must be forwarded, or the
-// directory be a private one with ports of its own: then whatever listens may be asked, and note says
-// so.
-func (o *ACMEOptions) Challenges() (viaHTTP, viaALPN bool, note string) {
+// directory be a private one with ports of its own: then whatever listens may be asked, and the error
+// says so.
+func (o *ACMEOptions) Challenges() (viaHTTP, viaALPN bool, unlikely error) {
 	viaHTTP, viaALPN = o.HTTP.Port() == 80, o.TLS.Port() == 443
 	if viaHTTP || viaALPN {
-		return viaHTTP, viaALPN, ""
+		return viaHTTP, viaALPN, nil
 	}
-	return o.HTTP.IsValid(), o.TLS.IsValid(), fmt.Sprintf(
-		`tls.mode "acme": web.listen is %s and web.tls_listen is %s, but public directories come to port 80 or `+
+	return o.HTTP.IsValid(), o.TLS.IsValid(), fault.New("tls.mode",
+		`"acme": web.listen is %s and web.tls_listen is %s, but public directories come to port 80 or `+
 			`443: listen there, or forward one of them here`, portOr(o.HTTP), portOr(o.TLS))
 }
 

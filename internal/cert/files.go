@@ -5,13 +5,14 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
 	"runtime"
 	"sync"
 	"time"
+
+	"signalbox/internal/fault"
 )
 
 // Mode "files": a certificate that another program renews. Its files are looked at often: what was
@@ -54,10 +55,10 @@ func Read(paths [2]string) (*Certificate, error) {
 	pair, err := tls.LoadX509KeyPair(paths[0], paths[1])
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		return nil, fmt.Errorf("tls.cert, tls.key: %w: let this program's user read them (chgrp signalbox FILE; "+
+		return nil, fault.New("tls.cert, tls.key", "%w: let this program's user read them (chgrp signalbox FILE; "+
 			"chmod g+r FILE)", err)
 	case err != nil:
-		return nil, fmt.Errorf("tls.cert, tls.key: %w: want PEM files, the certificate with its chain and its "+
+		return nil, fault.New("tls.cert, tls.key", "%w: want PEM files, the certificate with its chain and its "+
 			"private key", err)
 	}
 	return &Certificate{Pair: &pair, Signed: true}, nil
@@ -77,21 +78,21 @@ func (c *Certificate) outOfTime(path string, now time.Time) error {
 	leaf := c.Pair.Leaf
 	switch {
 	case now.After(leaf.NotAfter):
-		return fmt.Errorf("tls.cert: %s expired on %s: renew it", path, leaf.NotAfter.Format(time.DateOnly))
+		return fault.New("tls.cert", "%s expired on %s: renew it", path, leaf.NotAfter.Format(time.DateOnly))
 	case now.Before(leaf.NotBefore):
-		return fmt.Errorf("tls.cert: %s is not valid before %s, and it is %s: look whether the clock is right",
+		return fault.New("tls.cert", "%s is not valid before %s, and it is %s: look whether the clock is right",
 			path, leaf.NotBefore.Format(time.RFC3339), now.Format(time.RFC3339))
 	}
 	return nil
 }
 
-// OpenToAll says that everybody on this machine may read a key; empty: they may not.
-func OpenToAll(key string) string {
+// OpenToAll is an error if everybody on this machine may read a key.
+func OpenToAll(key string) error {
 	info, err := os.Stat(key)
 	if err != nil || runtime.GOOS == "windows" || info.Mode().Perm()&0o004 == 0 {
-		return ""
+		return nil
 	}
-	return fmt.Sprintf("tls.key: everybody on this machine can read %s: chmod o-r it", key)
+	return fault.New("tls.key", "everybody on this machine can read %s: chmod o-r it", key)
 }
 
 // stat follows links: certbot and others switch one.
@@ -137,8 +138,8 @@ func (f *files) install(cert *Certificate, seen [2]fs.FileInfo) {
 	if old != nil && bytes.Equal(old.Pair.Leaf.Raw, cert.Pair.Leaf.Raw) {
 		return
 	}
-	if note := OpenToAll(f.paths[1]); note != "" {
-		f.log.Warn(note)
+	if err := OpenToAll(f.paths[1]); err != nil {
+		f.log.Warn(err.Error())
 	}
 	if old != nil {
 		logNew(f.log, cert)

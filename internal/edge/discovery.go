@@ -1,9 +1,10 @@
 package edge
 
 import (
-	"fmt"
 	"net"
 	"net/netip"
+
+	"signalbox/internal/fault"
 )
 
 // Discovery are the two addresses of NAT behavior discovery (RFC 5780). It takes four UDP sockets:
@@ -24,7 +25,7 @@ func (e *Edge) bindDiscovery() error {
 		return a.Addr() == d.Primary.Addr() && (a.Port() == d.Primary.Port() || d.Primary.Port() == 0)
 	})
 	if first == nil {
-		return fmt.Errorf("stun.alternate: nothing listens on %s", d.Primary)
+		return fault.New("stun.alternate", "nothing listens on %s", d.Primary)
 	}
 	primary := udpAddr(first)
 	second, err := e.bindSTUN(d.Alternate)

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"time"
 
+	"signalbox/internal/fault"
+
 	"github.com/pion/stun/v3"
 )
 
@@ -89,25 +91,25 @@ func askSTUN(ctx context.Context, from netip.Addr, server string) (netip.Addr, e
 	dialer := net.Dialer{LocalAddr: net.UDPAddrFromAddrPort(netip.AddrPortFrom(from, 0))}
 	conn, err := dialer.DialContext(ctx, network, server) // connected, so that nobody else's answer comes in
 	if err != nil {
-		return netip.Addr{}, fmt.Errorf("stun.probe: %w", err)
+		return netip.Addr{}, fault.New("stun.probe", "%w", err)
 	}
 	defer conn.Close()
 	request, err := stun.Build(stun.TransactionID, stun.BindingRequest, stun.Fingerprint)
 	if err != nil {
-		return netip.Addr{}, fmt.Errorf("stun.probe: %w", err)
+		return netip.Addr{}, fault.New("stun.probe", "%w", err)
 	}
 	for range probeTries {
 		if _, err := conn.Write(request.Raw); err != nil {
-			return netip.Addr{}, fmt.Errorf("stun.probe: ask %s: %w", server, err)
+			return netip.Addr{}, fault.New("stun.probe", "ask %s: %w", server, err)
 		}
 		if err := conn.SetReadDeadline(time.Now().Add(probePause)); err != nil {
-			return netip.Addr{}, fmt.Errorf("stun.probe: %w", err)
+			return netip.Addr{}, fault.New("stun.probe", "%w", err)
 		}
 		if ip, ok := readAnswer(ctx, conn, request.TransactionID); ok {
 			return ip, nil
 		}
 	}
-	return netip.Addr{}, fmt.Errorf("stun.probe: %s does not answer from %s: is it a STUN server, and is UDP "+
+	return netip.Addr{}, fault.New("stun.probe", "%s does not answer from %s: is it a STUN server, and is UDP "+
 		"let out?", server, from)
 }
 

@@ -1,12 +1,12 @@
 package publicip
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"slices"
 
+	"signalbox/internal/fault"
 	"signalbox/internal/netaddr"
 )
 
@@ -30,7 +30,7 @@ func (f *Finder) decide(known answers, old Relays) (Relays, error) {
 		}
 	}
 	if len(out) == 0 {
-		return nil, errors.New("public_ip, turn.relay_ip: they leave no address to relay on")
+		return nil, fault.New("public_ip, turn.relay_ip", "they leave no address to relay on")
 	}
 	return out, nil
 }
@@ -54,7 +54,7 @@ func (f *family) relay() (r Relay, err error) {
 	case err != nil:
 		return Relay{}, err
 	case !bind.IP.IsValid() && literal:
-		return Relay{}, fmt.Errorf("public_ip: this machine has no address to relay to and from %s", public.IP)
+		return Relay{}, fault.New("public_ip", "this machine has no address to relay to and from %s", public.IP)
 	case !bind.IP.IsValid(), !public.IP.IsValid() && !auto:
 		return Relay{}, nil // a name may well have an address of a family that this machine lacks
 	case public.IP.IsValid():
@@ -85,7 +85,7 @@ func (f *family) bind(public Choice, auto bool) (Choice, error) {
 	if i := slices.IndexFunc(f.o.Bind, f.fits); i >= 0 {
 		ip := f.o.Bind[i]
 		if !slices.Contains(f.local, ip) {
-			return Choice{}, fmt.Errorf("turn.relay_ip: this machine has no address %s: it has %v", ip, f.local)
+			return Choice{}, fault.New("turn.relay_ip", "this machine has no address %s: it has %v", ip, f.local)
 		}
 		return Choice{ip, "turn.relay_ip says so"}, nil
 	}

@@ -1,11 +1,12 @@
 package site
 
 import (
-	"fmt"
 	"net/http"
 	"os"
 	"path"
 	"strings"
+
+	"signalbox/internal/fault"
 )
 
 // Root serves the operator's own files: those below its directory, whatever links say, no dot
@@ -22,7 +23,7 @@ func OpenRoot(name string) (*Root, error) {
 	}
 	root, err := os.OpenRoot(name)
 	if err != nil {
-		return nil, fmt.Errorf("web.root: %w: make the directory, or leave the key empty", err)
+		return nil, fault.New("web.root", "%w: make the directory, or leave the key empty", err)
 	}
 	return &Root{root, http.FileServerFS(root.FS())}, nil
 }
