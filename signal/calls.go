@@ -2,8 +2,8 @@ package signal
 
 import "sync"
 
-// callBook knows who may signal whom without sharing a room: the two ends of a call to a named
-// user. A call lasts as long as both sessions. S is a session.
+// callBook knows which sessions may signal each other without sharing a room: the two ends of a
+// call to a named user. A call lasts until one of them ends. S is a session.
 type callBook[S comparable] struct {
 	limit int // calls of one session
 
@@ -22,15 +22,15 @@ func newCallBook[S comparable](limit int) *callBook[S] {
 	return &callBook[S]{limit: limit, calls: make(map[S]map[S]callEnd)}
 }
 
-// open notes a call, unless there is one between the two in either direction, and tells whether it
-// did. The hub's lock is held, so that neither end can leave meanwhile.
+// open records a call, unless there is one between the two in either direction, and reports whether
+// it did. The hub's lock is held, so neither end can leave meanwhile.
 func (b *callBook[S]) open(from, to S) (fresh bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if _, open := b.calls[from][to]; open {
 		return false, nil
 	}
-	// A callee has no say in who calls: it takes more than one caller's worth to make it
+	// A callee can't choose its callers, so its limit is larger: one caller alone can't make it
 	// unreachable.
 	if len(b.calls[from]) >= b.limit || len(b.calls[to]) >= 4*b.limit {
 		return false, Refuse(CodeRateLimited, "too many calls at once")
@@ -47,7 +47,7 @@ func (b *callBook[S]) note(end, other S, as callEnd) {
 	b.calls[end][other] = as
 }
 
-// polite tells the role of one end towards the other, and whether there is a call between them.
+// polite returns the role of one end towards the other, and whether there is a call between them.
 func (b *callBook[S]) polite(end, other S) (polite, open bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -6,8 +6,8 @@ import (
 )
 
 const (
-	// maxClaims bounds what is read out of one signal. An honest description has some twenty
-	// candidates.
+	// maxClaims bounds the candidates that are read from one signal. An honest description has
+	// about twenty.
 	maxClaims = 64
 	// maxCandidateLine bounds one candidate; browsers write some 150 bytes.
 	maxCandidateLine = 512

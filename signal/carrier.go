@@ -2,27 +2,27 @@ package signal
 
 import "time"
 
-// A Carrier is a connection that carries the frames of one link. What it reads it gives to
-// Link.Receive; what there is to write, Link.Pump gives it.
+// A Carrier is a connection that carries the frames of one link. It passes the frames that it reads
+// to Link.Receive, and Link.Pump gives it the frames to write.
 type Carrier interface {
-	// Write hands a batch to the network by its deadline, and returns when it wants to be called
-	// again even if there is nothing to write. An error ends Pump; a timeout is a client that reads
-	// too slowly.
+	// Write passes a batch to the network by its deadline, and returns when it wants to be called
+	// again even if there is nothing to write. An error ends Pump; a timeout means a client that
+	// reads too slowly.
 	Write(b *Batch) (again time.Duration, err error)
-	// Stop wakes the reader, since the connection is over; what is left to say, Pump still writes.
-	// It is called under locks, maybe more than once, and must not block.
+	// Stop wakes the reader because the connection is over; Pump still writes what remains. It is
+	// called under locks, perhaps more than once, and must not block.
 	Stop()
 	// Abort cuts the connection without another word. It must not block.
 	Abort()
 }
 
-// Batch is what a carrier has to write in one go.
+// Batch is what a carrier writes in one go.
 type Batch struct {
 	Now, Deadline time.Time
 	Over          bool   // nothing follows: the carrier closes the connection behind it
 	Code          Code   // why, when Over
 	Written       uint64 // the session's last event that the client has been sent, with this batch
-	Urgent        bool   // the client should soon confirm what it has
+	Urgent        bool   // the client should confirm soon
 
 	from   *outbox
 	items  []item
@@ -39,7 +39,7 @@ type OutFrame struct {
 	Many bool   // it goes to other sessions, too
 }
 
-// Frames yields the frames of the batch in order. What it yields is good until the next one.
+// Frames yields the frames of the batch in order. A frame is valid until the next one.
 func (b *Batch) Frames(yield func(OutFrame) bool) {
 	v := b.from.voice
 	for _, it := range b.items {
@@ -57,8 +57,8 @@ func (b *Batch) Frames(yield func(OutFrame) bool) {
 	}
 }
 
-// empty makes the batch ready to be filled again; after a burst it starts small, for an idle
-// session to be small.
+// empty makes the batch ready to be filled again. After a burst it gets a small buffer again, to
+// keep idle sessions small.
 func (b *Batch) empty() {
 	clear(b.items)
 	clear(b.frames)

@@ -1,6 +1,7 @@
 package signal_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -400,12 +401,22 @@ func TestOneEncodingForEachDialect(t *testing.T) {
 	}
 }
 
-// A dialect that takes its time to encode holds up its own client, and nobody else.
+// A dialect that takes its time to encode holds up its own client, and nobody else: whether others
+// get what it makes, too, or not.
 func TestEncodingHoldsNobodyUp(t *testing.T) {
 	t.Parallel()
+	for name, encoding := range map[string]any{"alone": nil, "shared": "slow lines"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			encodingHoldsNobodyUp(t, encoding)
+		})
+	}
+}
+
+func encodingHoldsNobodyUp(t *testing.T, encoding any) {
 	b := start(t, signal.Options{})
 	d := newLines()
-	d.hold, d.encoding = make(chan struct{}), nil
+	d.hold, d.encoding = make(chan struct{}), encoding
 	slow := carry(t, b.Hub, d)
 	slow.say("hello Slow")
 	slow.say("join tea")
@@ -447,6 +458,46 @@ func TestBrokenDialectEndsItsSession(t *testing.T) {
 	alice.settle()
 	if n := b.Snapshot().Refusals[signal.CodeInternal]; n != 1 {
 		t.Errorf("%d sessions ended for a mistake of ours", n)
+	}
+}
+
+// brokenEnd is a dialect that panics when its session ends.
+type brokenEnd struct{ *lines }
+
+func (brokenEnd) Ended(*signal.Session) { panic("on purpose") }
+
+// A dialect that panics at the end of a session harms nobody else, also where a timer ends it.
+func TestDialectThatBreaksAtTheEnd(t *testing.T) {
+	t.Parallel()
+	b := start(t, signal.Options{})
+	from := signal.Client{Source: netip.MustParseAddr("192.0.2.1")}
+	if _, err := b.Open(brokenEnd{newLines()}, from, signal.Hello{Name: "Bob"}, time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the session is over", func() bool { return b.Snapshot().Refusals[signal.CodeInternal] == 1 })
+	b.join(t, "tea", "Alice").settle()
+}
+
+// panicky is a Guard with a bug.
+type panicky struct{}
+
+func (panicky) Admit(string, netip.Addr) (signal.Pass, error) { panic("on purpose") }
+
+// A Guard that panics in Open leaves nothing behind that Close would wait for.
+func TestGuardThatBreaksInOpen(t *testing.T) {
+	t.Parallel()
+	hub, err := signal.New(signal.Options{Guard: panicky{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	func() {
+		defer func() { _ = recover() }()
+		hub.Open(newLines(), signal.Client{}, signal.Hello{}, time.Hour) //nolint:errcheck // it panics
+	}()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := hub.Close(ctx); err != nil {
+		t.Error(err)
 	}
 }
 

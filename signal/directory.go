@@ -12,9 +12,9 @@ func (h *Hub) find(id string) *Session {
 	return h.sessions[id]
 }
 
-// register makes the session known to others, in the place of its connection, if it has one. The
-// greeting is queued before anybody can find the session, so that it is the first frame that the
-// client sees. If another session has its id it returns that one: it has to be replaced first.
+// register makes the session known to others, and its connection no longer counts as one before its
+// hello. It queues the greeting before anybody can find the session, so that the client sees it
+// first. If another session has its id, register returns that one, which must be replaced first.
 func (h *Hub) register(s *Session, greeting *parcel) (old *Session, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -104,7 +104,5 @@ func (h *Hub) forget(s *Session) {
 
 // banned tells whether a ban is about somebody.
 func (h *Hub) banned(user string, ip netip.Addr) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
 	return h.opts.Bans.Concern(user, "", ip, time.Now())
 }

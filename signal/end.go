@@ -2,6 +2,7 @@ package signal
 
 import (
 	"cmp"
+	"runtime/debug"
 	"time"
 )
 
@@ -11,8 +12,8 @@ func (s *Session) Bye() {
 	s.close(CodeBye, nil)
 }
 
-// Stop ends the session from outside: it takes nothing more, its client is told the code, and
-// whoever carries it will clean up. It never blocks; any goroutine may call it, under any lock.
+// Stop ends the session from outside: it accepts nothing more, its client is told the code, and the
+// goroutine that carries it cleans up. It never blocks; any goroutine may call it, under any lock.
 func (s *Session) Stop(code Code) { s.close(code, lastWord(Refuse(code, ""))) }
 
 // close closes the outbox with a last word, nil for none. It never blocks.
@@ -28,8 +29,8 @@ func (s *Session) close(code Code, last *parcel) {
 	}
 }
 
-// tooSlow ends a connection whose client doesn't read in time, nil is the present one; it may come
-// back, if any may.
+// tooSlow ends a connection whose client doesn't read in time; nil means the present one. The
+// client may come back if its session can be resumed.
 func (s *Session) tooSlow(f *feed) {
 	switch {
 	case s.terms.Outlives == 0:
@@ -45,8 +46,8 @@ func lastWord(why error) *parcel {
 	return one(Ended{Code: r.Code, Message: r.Error()})
 }
 
-// linger keeps a session without a connection, for its client to come back in time, or to come at
-// all. It takes over one count of Hub.running. work is held.
+// linger keeps a session without a connection, until its client comes back, or comes at all. It
+// takes over one count of Hub.running. work is held.
 func (s *Session) linger(window time.Duration) {
 	s.link = nil
 	s.until = time.Now().Add(window)
@@ -72,8 +73,8 @@ func (s *Session) replace() {
 	s.end(CodeReplaced)
 }
 
-// end is the one way out: the session leaves the directory, its rooms and its calls. The code tells
-// why, if nothing else has ended the session before. work is held.
+// end is the only way out: the session leaves the directory, its rooms and its calls. The code is
+// the reason, unless something else has ended the session before. work is held.
 func (s *Session) end(code Code) {
 	if s.over {
 		return
@@ -114,5 +115,17 @@ func (s *Session) end(code Code) {
 	} else {
 		s.hub.log.Debug("connection ended before its hello", "src", source, "reason", word)
 	}
+	s.tellDialect()
+}
+
+// tellDialect tells the session's dialect of the end. A dialect that panics then harms nobody else.
+func (s *Session) tellDialect() {
+	defer func() {
+		if p := recover(); p != nil {
+			s.hub.stats.refuse(CodeInternal)
+			s.hub.log.Error("a dialect panicked at the end of a session", "peer", s.self.ID, "panic", p,
+				"stack", string(debug.Stack()))
+		}
+	}()
 	s.dialect.Ended(s)
 }

@@ -265,7 +265,7 @@ func TestGoodbyeArrives(t *testing.T) {
 	}
 }
 
-// Whoever is removed by the operator is told not to come back; the others are told that, too.
+// A client that the operator removes is told not to come back; the others learn of it, too.
 func TestKicked(t *testing.T) {
 	t.Parallel()
 	b := start(t, signal.Options{})

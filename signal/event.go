@@ -2,9 +2,9 @@ package signal
 
 import "time"
 
-// Event is something that happens to a session, as its dialect gets to know it: one of the types
-// below. Those that are numbered count in the session's order; the others are told to the present
-// connection only. An event goes to many, so nobody changes what it holds.
+// Event is something that happens to a session, as its dialect sees it: one of the types below.
+// Numbered events count in the session's order; the present connection alone gets the others. An
+// event may go to many, so nobody may change it.
 type Event interface {
 	Numbered() bool
 	size() int // in memory, about, in bytes
@@ -20,7 +20,7 @@ type Member struct {
 // Peer is a member as one other member sees it.
 type Peer struct {
 	Member
-	Polite bool // the perfect-negotiation role of whoever is told, towards that peer
+	Polite bool // the receiver's perfect-negotiation role towards that peer
 }
 
 // ICE is a set of ICE servers with a credential of the session's own.
@@ -38,7 +38,7 @@ type Welcome struct {
 	ICE         ICE
 }
 
-// Resumed answers Resume. What the client has missed follows.
+// Resumed answers Resume. The events that the client has missed follow.
 type Resumed struct {
 	ID             string
 	ICE            ICE
@@ -85,7 +85,7 @@ const (
 type Signaled struct {
 	From   Member
 	Room   string // how the two know each other; empty: by a call
-	Polite bool   // in a call, the role of whoever is told towards the other
+	Polite bool   // in a call, the receiver's role towards the other
 	Data   []byte // as the sender gave it
 }
 
@@ -96,8 +96,7 @@ type Broadcasted struct {
 	Data []byte // as the sender gave it
 }
 
-// ICEUpdated is fresh ICE servers: the answer to ICE, or because half of the old ones' life is
-// over.
+// ICEUpdated has fresh ICE servers: the answer to ICE, or a push at half of the old ones' lifetime.
 type ICEUpdated struct{ ICE }
 
 // Ended is the last that a connection is told: why it, and mostly its session, is over.
@@ -117,7 +116,7 @@ func (Broadcasted) Numbered() bool { return true }
 func (ICEUpdated) Numbered() bool  { return true }
 func (Ended) Numbered() bool       { return false }
 
-// eventSize is about what an event takes that has nothing in it: its struct, and its parcel.
+// eventSize is about the size of an empty event: its struct, and its parcel.
 const eventSize = 128
 
 func (m Member) size() int { return len(m.ID) + len(m.Name) + len(m.User) }

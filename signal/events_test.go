@@ -200,8 +200,8 @@ func TestSilentEventsEnd(t *testing.T) {
 	}
 }
 
-// A page in the background has hardly any timers, so the hub asks; POSTs without frames are
-// answers, and whoever speaks isn't asked.
+// A page in the background has hardly any timers, so the hub asks. POSTs without frames are
+// answers, and the hub doesn't ask a client that sends.
 func TestEventsPing(t *testing.T) {
 	t.Parallel()
 	const heartbeat, times = 2 * time.Second, 3 // together more silence than is borne

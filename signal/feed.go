@@ -17,8 +17,8 @@ type feed struct {
 
 func newFeed(stop func()) *feed { return &feed{ready: make(chan struct{}, 1), stop: stop} }
 
-// take hands over what the client may get now, in a slice that is made of emptied, and the outbox
-// that it is from, and tells whether that was the end.
+// take returns what the client may get now, in a slice that reuses emptied, the outbox that it is
+// from, and whether that was the end.
 func (f *feed) take(emptied []item) (batch []item, from *outbox, over bool) {
 	for {
 		o := f.box.Load()

@@ -51,9 +51,12 @@ func FuzzSession(f *testing.F) {
 		}
 		f.Add(conversationSeed(string(text)))
 	}
-	f.Add([]byte("a{\"type\":\"hello\",\"user\":\"a\"}\nb{\"type\":\"hello\",\"user\":\"b\"}\na{\"type\":\"signal\",\"to\":\"@b\",\"data\":0}\nb{\"type\":\"signal\",\"to\":\"@a\",\"data\":0}\nax"))
-	f.Add([]byte("a{\"type\":\"hello\"}\na{\"type\":\"join\",\"room\":\"r\"}\nb{\"type\":\"hello\"}\nb{\"type\":\"join\",\"room\":\"r\"}\na!\nb{\"type\":\"broadcast\",\"room\":\"r\",\"data\":1}\n" +
-		"a{\"type\":\"resume\",\"token\":\"$token\",\"seq\":1}\nb!\nb{\"type\":\"hello\",\"replaces\":\"$token\"}\na{\"type\":\"bye\"}"))
+	f.Add([]byte(`a{"type":"hello","user":"a"}` + "\n" + `b{"type":"hello","user":"b"}` + "\n" +
+		`a{"type":"signal","to":"@b","data":0}` + "\n" + `b{"type":"signal","to":"@a","data":0}` + "\nax"))
+	f.Add([]byte(`a{"type":"hello"}` + "\n" + `a{"type":"join","room":"r"}` + "\n" + `b{"type":"hello"}` + "\n" +
+		`b{"type":"join","room":"r"}` + "\na!\n" + `b{"type":"broadcast","room":"r","data":1}` + "\n" +
+		`a{"type":"resume","token":"$token","seq":1}` + "\nb!\n" + `b{"type":"hello","replaces":"$token"}` + "\n" +
+		`a{"type":"bye"}`))
 	f.Fuzz(func(t *testing.T, script []byte) {
 		h := newHub(t, signal.Options{Calls: true, RoomCapacity: 2, Rooms: 2, RoomsPerSession: 2, Sessions: 3,
 			Rate:   1000,

@@ -275,12 +275,7 @@ func (c *peerConn) settle() {
 // eventually polls, for what has no event to wait for.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); !ok(); {
-		if time.Now().After(deadline) {
-			t.Fatalf("still not so: %s", what)
-		}
-		time.Sleep(2 * time.Millisecond)
-	}
+	testkit.Eventually(t, patience, what, ok)
 }
 
 // rawConn is the TCP connection below a client.

@@ -3,7 +3,6 @@ package signal
 import (
 	"cmp"
 	"errors"
-	"strings"
 	"time"
 )
 
@@ -15,11 +14,11 @@ type Hello struct {
 	Replaces string // the resume token of a former session, whose place and id this one takes; empty: none
 }
 
-// Hello makes the session known to others: it can be called and can join rooms. Welcome is the
-// first that the client is told.
+// Hello makes the session known to others: it can be called and can join rooms. The client first
+// gets Welcome.
 func (s *Session) Hello(hello Hello) error {
 	if s.greeted.Load() {
-		return Refuse(CodeBadFrame, "hello was said already")
+		return Refuse(CodeBadFrame, "the session has already said hello")
 	}
 	if err := CheckText("name", hello.Name, MaxName); err != nil {
 		return err
@@ -57,8 +56,8 @@ func (s *Session) Hello(hello Hello) error {
 	return err
 }
 
-// inherit gives the session the peer id of the one that a resume token is for: if that is there, it
-// has to be its latest token, or the one before, whose successor may have got lost with its
+// inherit gives the session the peer id that a resume token is for. If that session still exists,
+// the token must be its latest one, or the one before, since the latest may have been lost with its
 // welcome.
 func (s *Session) inherit(token string) {
 	id, nonce, ok := s.hub.readToken(token)
@@ -80,20 +79,30 @@ func (s *Session) admit(token string) (Pass, error) {
 	if err == nil {
 		return pass, nil
 	}
-	why, code := ErrUnauthorized, CodeUnauthorized
+	why, code := ErrUnauthorized.Error(), CodeUnauthorized
 	if errors.Is(err, ErrTooManyGuesses) {
-		why, code = ErrTooManyGuesses, CodeRateLimited
+		why, code = ErrTooManyGuesses.Error(), CodeRateLimited
 	}
-	return pass, Refuse(code, strings.TrimPrefix(err.Error(), why.Error()+": "))
+	var explained Explainer
+	if errors.As(err, &explained) {
+		why = explained.Why()
+	}
+	return pass, Refuse(code, why)
 }
 
 // Open begins a session that no connection carries yet, and says hello for it. It counts for its
-// source like any other, and ends as lost unless a connection is attached to it (Attach) within
-// wait. What it is told until then waits.
+// source like any other. It ends as lost unless a connection is attached to it (Attach) within
+// wait. Its events wait until then.
 func (h *Hub) Open(d Dialect, from Client, hello Hello, wait time.Duration) (*Session, error) {
 	if !h.enter() {
 		return nil, Refuse(CodeShuttingDown, "")
 	}
+	opened := false
+	defer func() {
+		if !opened { // refused, or the Guard has panicked
+			h.running.Done()
+		}
+	}()
 	now := time.Now()
 	s := newSession(h, d, &from, now)
 	s.work.Lock()
@@ -103,11 +112,11 @@ func (h *Hub) Open(d Dialect, from Client, hello Hello, wait time.Duration) (*Se
 		err = s.Hello(hello)
 	}
 	if err != nil {
-		h.running.Done()
 		h.stats.refuse(RefusalOf(err).Code)
 		return nil, err
 	}
 	s.known.Store(true) // its client waits for the answer
 	s.linger(wait)
+	opened = true
 	return s, nil
 }

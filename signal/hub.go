@@ -103,9 +103,9 @@ func (h *Hub) Drain() {
 	h.draining = true
 }
 
-// Close ends every session with shutting-down and waits until all their goroutines are gone. When
-// ctx is done first it cuts the connections that are left, and returns the context's error. No
-// connection is taken after Close.
+// Close ends every session with shutting-down and waits until all their goroutines are gone. If ctx
+// is done first, it cuts the remaining connections and returns the context's error. The hub takes
+// no connection after Close.
 func (h *Hub) Close(ctx context.Context) error {
 	h.mu.Lock()
 	h.draining, h.closing = true, true
@@ -144,7 +144,8 @@ func pace(perSecond int) *source.Limiter {
 // paceBurst is as much as comes back together after a restart.
 const paceBurst = 32
 
-// enter counts a connection among those that Close waits for, unless it is too late for that.
+// enter counts a connection that Close must wait for. It reports false if the hub is already
+// closing.
 func (h *Hub) enter() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -15,8 +15,8 @@ func (s *Session) ICE() error {
 	return nil
 }
 
-// issueICE gets the session its own ICE servers and notes when they want to be renewed: at half of
-// their life, so that a client always holds a credential with which it can start an ICE restart.
+// issueICE gets the session its own ICE servers, and notes to renew them at half of their lifetime,
+// so that a client always holds a credential with which it can start an ICE restart.
 func (s *Session) issueICE(now time.Time) ICE {
 	ice := ICE{Servers: []ICEServer{}}
 	if s.hub.opts.ICE == nil {
@@ -36,8 +36,8 @@ func (s *Session) issueICE(now time.Time) ICE {
 	return ice
 }
 
-// renewICE pushes fresh ICE servers when they are due. The connection's writer calls it, so that a
-// session is renewed as long as somebody is there to use it.
+// renewICE pushes fresh ICE servers when they are due. The connection's writer calls it, so a
+// session is renewed as long as somebody is connected to use it.
 func (s *Session) renewICE(now time.Time) {
 	if due := s.iceDue.Load(); due != 0 && now.UnixNano() >= due {
 		s.send(ICEUpdated{s.issueICE(now)})

@@ -12,8 +12,8 @@ type Join struct {
 	Capacity int    // 0: as the session's Terms have it
 }
 
-// Join seats the session in a room, which comes into being with its first member. Joined tells who
-// is there, and PeerJoined tells those. A session that is in the room already is told again.
+// Join seats the session in a room, which its first member opens. Joined tells the session who is
+// there, and PeerJoined tells the others. A session that is already in the room gets Joined again.
 func (s *Session) Join(join Join) error {
 	if err := s.mayAct(); err != nil {
 		return err
@@ -27,7 +27,7 @@ func (s *Session) Join(join Join) error {
 	name := s.terms.FullName(join.Room)
 	_, again := s.room(name)
 	if limit := s.hub.opts.RoomsPerSession; !again && limit > 0 && len(s.rooms) >= limit {
-		return Refuse(CodeRateLimited, "you are in as many rooms as a session may be")
+		return Refuse(CodeRateLimited, "you are already in as many rooms as a session may enter")
 	}
 	pass := s.pass
 	if join.Token != "" {

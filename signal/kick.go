@@ -12,8 +12,8 @@ type Kicked struct {
 	Source   netip.Addr
 }
 
-// Kick ends the sessions that match, which are told so and told not to come back, and returns them.
-// match is called under the hub's lock.
+// Kick ends the sessions that match, tells their clients not to come back, and returns the
+// sessions. match is called under the hub's lock.
 func (h *Hub) Kick(match func(Kicked) bool) []Kicked {
 	h.mu.RLock()
 	defer h.mu.RUnlock()

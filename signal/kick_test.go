@@ -45,14 +45,18 @@ func TestKickEndsSessionsAndABanKeepsThemOut(t *testing.T) {
 	if f := again.expect("error"); f.text("code") != "kicked" {
 		t.Errorf("a banned source gets %v", f)
 	}
-	// Over as it begins:
-	ban(t, bans, source.Ban{User: "ada", Source: netip.MustParsePrefix("127.0.0.0/8"), Until: time.Now()})
-	b.hello(t, frame{"user": "ada"})
+	// A shorter ban doesn't end a longer one.
+	ban(t, bans, source.Ban{User: "eve", Source: netip.MustParsePrefix("127.0.0.0/8"), Until: time.Now()})
+	again = b.dial(t)
+	again.send("hello", frame{"user": "eve"})
+	if f := again.expect("error"); f.text("code") != "kicked" {
+		t.Errorf("a source that is banned for longer gets %v", f)
+	}
 }
 
 func ban(t *testing.T, bans *source.Bans, b source.Ban) {
 	t.Helper()
-	if err := bans.Add(b, time.Now()); err != nil {
+	if err := bans.Add(time.Now(), b); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -21,7 +21,7 @@ func TestHelloInTime(t *testing.T) {
 	c.expectClose(4004)
 	eventually(t, "it is counted", func() bool { return b.Snapshot().Refusals[signal.CodeHelloFirst] == 1 })
 
-	// Whoever has said hello may be silent.
+	// A client that has said hello may be silent.
 	greeted := b.hello(t, nil)
 	late := b.dial(t)
 	late.expectError(signal.CodeHelloFirst)

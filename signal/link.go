@@ -8,14 +8,14 @@ import (
 	"signalbox/internal/source"
 )
 
-// Link is one connection of a client, and the session that it carries: one of its own until the
-// client resumes another. Its life, in this order: Connect, Begin, then Receive by whoever reads
-// and Pump by whoever writes, Finish, and Close when Pump has returned.
+// Link is one connection of a client, and the session that it carries: its own until the client
+// resumes another. Its life, in this order: Connect; Begin; then Receive by the reader and Pump by
+// the writer; Finish; and Close when Pump has returned.
 type Link struct {
 	// set when the connection is opened
 	hub     *Hub
 	client  Client
-	block   netip.Prefix // whom it counts for
+	block   netip.Prefix // the source that it counts for
 	feed    *feed
 	opened  time.Time // set by Begin, as is carrier
 	carrier Carrier
@@ -29,8 +29,8 @@ type Link struct {
 	session atomic.Pointer[Session]
 }
 
-// Connect counts a connection that is about to be opened among those that Close waits for. It fails
-// when the hub is closed. Whatever comes of it, the link has to be closed.
+// Connect counts a connection that is about to open, so that Close waits for it. It fails if the
+// hub is closed. A link must be closed in any case.
 func (h *Hub) Connect(from Client) (*Link, error) {
 	if !h.enter() {
 		return nil, Refuse(CodeShuttingDown, "")
@@ -42,9 +42,9 @@ func (h *Hub) Connect(from Client) (*Link, error) {
 
 func (l *Link) stop() { l.carrier.Stop() }
 
-// Begin opens the connection, with a session of its own that nobody knows. It fails with a Refusal
-// if there is no place for it: then it is over already, and Pump tells the client why; or it is
-// cut, if too many are being told so.
+// Begin opens the connection, with a new session that nobody knows. It fails with a Refusal if
+// there is no place for it. The connection is then over, and Pump tells the client why; if the hub
+// is telling too many clients so already, it just cuts the connection.
 func (l *Link) Begin(d Dialect, c Carrier) error {
 	h := l.hub
 	l.carrier, l.opened = c, time.Now()
@@ -67,12 +67,12 @@ func (l *Link) Begin(d Dialect, c Carrier) error {
 	return err
 }
 
-// Session is the one that the link carries now. It may be another one at any time, since a client
-// resumes.
+// Session returns the session that the link carries now. It may change at any time, since a client
+// may resume.
 func (l *Link) Session() *Session { return l.session.Load() }
 
-// Receive has the session's dialect process one frame, and tells whether the connection goes on.
-// The frame is good for use again when it returns.
+// Receive lets the session's dialect process one frame, and reports whether the connection goes on.
+// The caller may reuse the frame afterwards.
 func (l *Link) Receive(f Frame) bool {
 	return l.do(func(s *Session) bool { return s.receive(l, f) })
 }
@@ -85,7 +85,7 @@ func (l *Link) Dismiss(why error) {
 	})
 }
 
-// Ping counts a sign of life that is no frame against the session's limits. It reports whether the
+// Ping counts a sign of life without a frame against the session's limits. It reports whether the
 // connection goes on.
 func (l *Link) Ping() bool {
 	if s := l.session.Load(); !s.keepsPace() && s.exhausted() {
@@ -95,8 +95,8 @@ func (l *Link) Ping() bool {
 	return true
 }
 
-// Confirm notes that the client has the session's events up to seq, and that it is there. A seq of
-// the client's own making harms nobody else.
+// Confirm notes that the client has the session's events up to seq, and that it is alive. A made-up
+// seq harms nobody but the client itself.
 func (l *Link) Confirm(seq uint64) bool {
 	return l.do(func(s *Session) bool {
 		s.Confirm(seq)
@@ -127,13 +127,13 @@ func (l *Link) lock() *Session {
 // Wake makes Pump call the carrier's Write soon.
 func (l *Link) Wake() { l.feed.wake() }
 
-// Leaving notes that the client has closed the connection as a page does that is closed or left.
-// Finish follows.
+// Leaving notes that the client has closed the connection as a browser does when its page is closed
+// or left. Finish follows.
 func (l *Link) Leaving() { l.leaving = true }
 
-// Finish is the end of the connection, and of the session too, unless it can wait for its client to
-// come back. The code is what ends the session; CodeLost is a connection that was lost, or whose
-// end the session knows already.
+// Finish ends the connection, and the session, too, unless that can wait for its client to come
+// back. The code ends the session; CodeLost means that the connection was lost, or that the session
+// already knows why it ended.
 func (l *Link) Finish(code Code) {
 	s := l.lock()
 	defer s.work.Unlock()
@@ -207,14 +207,14 @@ func (h *Hub) admit(l *Link) error {
 }
 
 var (
-	errFull       = Refuse(CodeRateLimited, "the server has as many sessions as it takes")
-	errSourceFull = Refuse(CodeRateLimited, "your network address has as many sessions as one may have")
+	errFull       = Refuse(CodeRateLimited, "the server takes no more sessions")
+	errSourceFull = Refuse(CodeRateLimited, "the server takes no more sessions from your network address")
 
 	errTooManyConnections = Refuse(CodeRateLimited, "too many connections from your network address in a short time")
 )
 
-// withSpare lets some more connections in than sessions: those that come to resume one need no
-// place for good.
+// withSpare allows some more connections than sessions: a connection that resumes a session needs a
+// place only for a moment.
 func (h *Hub) withSpare(limit int) int {
 	if h.opts.Resume == 0 {
 		return limit

@@ -2,12 +2,12 @@ package signal
 
 import "net/netip"
 
-// Members is told who may reach whom, as it happens: a relay that knows it need not be a proxy for
+// Members is told who may reach whom, as it happens, so that a relay need not be a proxy for
 // anybody else. Its methods are called under the hub's locks, in the order of the events. They must
-// not block and not call the hub.
+// not block and must not call the hub.
 type Members interface {
-	// Opened is a new session, whose client connects from source. user is its unique handle, or
-	// empty.
+	// Opened tells of a new session, whose client connects from source. user is its unique handle,
+	// or empty.
 	Opened(id, user string, source netip.Addr)
 	// Moved is another address that its client connects from.
 	Moved(id string, source netip.Addr)
@@ -17,12 +17,11 @@ type Members interface {
 	Called(from, to string)
 	// Left takes it out of the group again, at its own wish or at the operator's.
 	Left(group, id string)
-	// Claimed is an address that the session has signalled as a candidate of its own. It is a
-	// claim, no more.
+	// Claimed is an address that the session has signaled as its own candidate. It is only a claim.
 	Claimed(id string, addr netip.Addr)
-	// Ended is the end of a session; another one may have the same id later. When lost, only the
-	// signaling connection is known to be gone: its groups were not left, and media may go on
-	// without it.
+	// Ended tells of the end of a session; another one may have the same id later. lost says that
+	// only the signaling connection is known to be gone: the session did not leave its groups, and
+	// its media may go on.
 	Ended(id string, lost bool)
 }
 

@@ -89,14 +89,15 @@ func TestMembersAreTold(t *testing.T) {
 func TestClaims(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		`{"candidate":"candidate:1 1 udp 1 192.0.2.1 5 typ host"}`:                                                         "[192.0.2.1]",
-		`{"sdp":"v=0\r\na=candidate:1 1 udp 1 192.0.2.1 5 typ host\r\na=candidate:2 1 UDP 1 2001:db8::1 5 typ relay\r\n"}`: "[192.0.2.1 2001:db8::1]",
-		`"candidate:1 1 udp 1 ::ffff:192.0.2.1 5 typ host"`:                                                                "[192.0.2.1]",
-		`"candidate:1 1 udp 1 abc.local 5 typ host"`:                                                                       "[]",
-		`"candidate:1 1 udp 1 fe80::1%eth0 5 typ host"`:                                                                    "[]",
-		`"candidate:1 1 udp 1 192.0.2.1 5 nope host"`:                                                                      "[]",
-		`"candidate: candidate:candidate:"`:                                                                                "[]",
-		`{}`:                                                                                                               "[]",
+		`{"candidate":"candidate:1 1 udp 1 192.0.2.1 5 typ host"}`: "[192.0.2.1]",
+		`{"sdp":"v=0\r\na=candidate:1 1 udp 1 192.0.2.1 5 typ host\r\n` +
+			`a=candidate:2 1 UDP 1 2001:db8::1 5 typ relay\r\n"}`: "[192.0.2.1 2001:db8::1]",
+		`"candidate:1 1 udp 1 ::ffff:192.0.2.1 5 typ host"`: "[192.0.2.1]",
+		`"candidate:1 1 udp 1 abc.local 5 typ host"`:        "[]",
+		`"candidate:1 1 udp 1 fe80::1%eth0 5 typ host"`:     "[]",
+		`"candidate:1 1 udp 1 192.0.2.1 5 nope host"`:       "[]",
+		`"candidate: candidate:candidate:"`:                 "[]",
+		`{}`:                                                "[]",
 	} {
 		if got := fmt.Sprint(signal.Claims([]byte(text))); got != want {
 			t.Errorf("%s: %s, want %s", text, got, want)

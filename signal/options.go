@@ -38,7 +38,7 @@ type Options struct {
 
 	// Guard decides who may enter; nil lets everybody in.
 	Guard Guard
-	// Bans are who may not, whatever the guard says; nil: nobody. They may change.
+	// Bans name clients that may not enter, whatever the guard says; nil: nobody. They may change.
 	Bans *source.Bans
 
 	// Resume is how long a session outlives its connection; 0: not at all.
@@ -47,10 +47,10 @@ type Options struct {
 	// key of this process's own.
 	ResumeKey []byte
 
-	// ICE issues the servers and credentials that clients are handed; nil = none.
+	// ICE issues the servers and credentials for clients; nil: none.
 	ICE ICEIssuer
 
-	// Members is told who may reach whom; nil = nobody is.
+	// Members is told who may reach whom; nil: nobody.
 	Members Members
 	// Claims makes the hub look for candidates in what its clients signal, and tell Members of
 	// them.
@@ -70,7 +70,7 @@ type ICEServer struct {
 	Credential string   `json:"credential,omitempty"`
 }
 
-// ICERequest says for whom ICE servers are issued.
+// ICERequest names the client that the ICE servers are for.
 type ICERequest struct {
 	PeerID string
 	Host   string     // the Host header of the request that opened the connection
@@ -90,7 +90,7 @@ const (
 	burstSeconds     = 4
 )
 
-// limits are what the protocol fixes and an operator has no reason to change. Tests shorten them.
+// limits are fixed by the protocol; an operator has no reason to change them. Tests shorten them.
 type limits struct {
 	Hello     time.Duration // from the connection to its hello
 	Write     time.Duration // for one batch of frames to leave

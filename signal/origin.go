@@ -8,11 +8,17 @@ import (
 )
 
 // originRule decides which web pages may talk to the hub. Browsers send Origin and let no page
-// forge it; other programs can send what they like, so the rule protects users of browsers from
-// foreign pages and nothing else.
+// forge it. Other programs can send what they like, so the rule only protects users of browsers
+// from foreign pages.
 type originRule struct {
 	any     bool
 	origins map[string]bool // in canonical form
+}
+
+// CheckOrigins says what is wrong with Options.AllowedOrigins.
+func CheckOrigins(allowed []string) error {
+	_, err := newOriginRule(allowed)
+	return err
 }
 
 func newOriginRule(allowed []string) (originRule, error) {

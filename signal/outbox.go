@@ -11,13 +11,13 @@ type item struct {
 	*parcel
 }
 
-// outbox is what a session has to say to its client: in order, numbered, bounded in count and
-// bytes. Putting never blocks, so it is done under the locks that decide an order. One connection
-// at a time takes, through its feed.
+// outbox holds what a session has to tell its client: in order, numbered, bounded in count and
+// bytes. Putting never blocks, so it may be done under the locks that decide an order. One
+// connection at a time takes, through its feed.
 //
-// If the session may be resumed, a numbered frame stays after it was taken, until the client has
-// confirmed it: what a broken connection has swallowed is taken once more by the next one. As much
-// as may wait may also be unconfirmed; then nothing is taken until the client confirms.
+// If the session can be resumed, a numbered frame stays after it was taken, until the client
+// confirms it. The next connection takes again what a broken one has lost. The limits for waiting
+// frames also hold for unconfirmed ones; at the limit nothing is taken until the client confirms.
 type outbox struct {
 	// set by newOutbox
 	voice               *voice // encodes what is taken
@@ -30,10 +30,11 @@ type outbox struct {
 	taken        int    // of the queue
 	takenBytes   int
 	waitingBytes int
-	// frames of those that wait, the first ones: what a broken connection has left, which is
-	// nobody's slowness
+	// The first frames that wait because a broken connection did not deliver them: they do not
+	// count as slowness.
 	owed      int
 	owedBytes int
+	held      int    // what all that takes in memory
 	stored    int    // what the store knows of
 	seq       uint64 // of the last numbered frame
 	takenSeq  uint64 // of the last one that was taken
@@ -48,9 +49,9 @@ func newOutbox(v *voice, maxFrames, maxBytes int, keeps bool, shared *store) *ou
 
 // unlock ends what has changed the queue.
 func (o *outbox) unlock() {
-	if now := o.takenBytes + o.waitingBytes; now != o.stored {
-		o.store.used.Add(int64(now - o.stored))
-		o.stored = now
+	if o.held != o.stored {
+		o.store.used.Add(int64(o.held - o.stored))
+		o.stored = o.held
 	}
 	o.mu.Unlock()
 }
@@ -68,8 +69,8 @@ const (
 	refused
 )
 
-// put queues a parcel. A single one is taken whatever its size: the limits bound what
-// waits behind it.
+// put queues a parcel. It takes a single one whatever its size: the limits bound what waits behind
+// it.
 func (o *outbox) put(p *parcel, numbered bool) verdict {
 	o.mu.Lock()
 	defer o.unlock()
@@ -99,6 +100,7 @@ func (o *outbox) put(p *parcel, numbered bool) verdict {
 func (o *outbox) append(it item) {
 	o.queue = append(o.queue, it)
 	o.waitingBytes += it.size
+	o.held += it.memory()
 	if o.feed != nil {
 		o.feed.wake()
 	}
@@ -124,15 +126,16 @@ func (o *outbox) take(f *feed, emptied []item) (batch []item, over bool) {
 		if o.owed > 0 {
 			o.owed, o.owedBytes = o.owed-1, o.owedBytes-it.size
 		}
-		if it.seq == 0 {
+		if it.seq != 0 {
+			o.takenSeq = it.seq
+		}
+		if it.seq == 0 || !o.keeps {
+			o.held -= it.memory()
 			continue
 		}
-		o.takenSeq = it.seq
-		if o.keeps {
-			o.queue[kept] = it
-			kept++
-			o.taken, o.takenBytes = kept, o.takenBytes+it.size
-		}
+		o.queue[kept] = it
+		kept++
+		o.taken, o.takenBytes = kept, o.takenBytes+it.size
 	}
 	o.drop(kept, next)
 	o.taken = kept
@@ -172,29 +175,29 @@ func (o *outbox) forget(seq uint64) {
 	n := 0
 	for ; n < o.taken && o.queue[n].seq <= seq; n++ {
 		o.takenBytes -= o.queue[n].size
+		o.held -= o.queue[n].memory()
 	}
 	o.drop(0, n)
 	o.taken -= n
 }
 
-// progress tells the last frame that was taken, and whether it is high time that the client
-// confirms.
+// progress returns the last frame that was taken, and whether the client should confirm now.
 func (o *outbox) progress() (takenSeq uint64, urgent bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.takenSeq, 2*o.taken > o.maxFrames || 2*o.takenBytes > min(o.maxBytes, o.store.share)
 }
 
-// resume is attach for a client that says what it has: first it gets the greeting, then all that
-// follows the event seq. It fails if that is not here any more, or never was, and if the outbox is
-// closed.
+// resume is attach for a client that says what it has: the client first gets the greeting, then
+// everything after the event seq. It fails if that event is no longer here or never was, and if the
+// outbox is closed.
 func (o *outbox) resume(f *feed, seq uint64, greeting, replaced *parcel) bool {
 	o.mu.Lock()
 	defer o.unlock()
 	if o.closed || seq > o.seq || seq < o.oldest()-1 {
 		return false
 	}
-	// What is not numbered goes, too: a client asks again for answers that it missed.
+	// Unnumbered parcels go, too: a client asks again for answers that it missed.
 	o.queue = slices.DeleteFunc(o.queue, func(it item) bool { return it.seq <= seq })
 	o.queue = slices.Insert(o.queue, 0, item{parcel: greeting})
 	o.takenSeq = seq
@@ -202,7 +205,7 @@ func (o *outbox) resume(f *feed, seq uint64, greeting, replaced *parcel) bool {
 	return true
 }
 
-// attach makes f the one that takes what is here. It fails if the outbox is closed. Whoever took
+// attach lets f take from the outbox. It fails if the outbox is closed. The connection that took
 // before is told that it was replaced.
 func (o *outbox) attach(f *feed, replaced *parcel) bool {
 	o.mu.Lock()
@@ -214,14 +217,15 @@ func (o *outbox) attach(f *feed, replaced *parcel) bool {
 	return true
 }
 
-// hold is what resume and attach have in common. mu is held.
+// hold is the common part of resume and attach. mu is held.
 func (o *outbox) hold(f *feed, replaced *parcel) {
 	if o.feed != nil {
 		o.expel(CodeReplaced, replaced)
 	}
-	o.taken, o.takenBytes, o.waitingBytes = 0, 0, 0
+	o.taken, o.takenBytes, o.waitingBytes, o.held = 0, 0, 0, 0
 	for _, it := range o.queue {
 		o.waitingBytes += it.size
+		o.held += it.memory()
 	}
 	o.owed, o.owedBytes = len(o.queue), o.waitingBytes
 	o.feed = f
@@ -239,8 +243,8 @@ func (o *outbox) oldest() uint64 {
 	return o.seq + 1
 }
 
-// detach ends a feed's hold without a word. It fails if the outbox is closed, for then the feed has
-// something to say.
+// detach ends a feed's hold without a last word. It fails if the outbox is closed: then the feed
+// has one to write.
 func (o *outbox) detach(f *feed) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -254,7 +258,7 @@ func (o *outbox) detach(f *feed) bool {
 	return true
 }
 
-// release hands over what waits for a feed that is about to be attached elsewhere.
+// release returns what waits for a feed that will be attached elsewhere.
 func (o *outbox) release() (waiting []item) {
 	o.mu.Lock()
 	defer o.unlock()
@@ -275,11 +279,11 @@ func (o *outbox) abandon(f *feed) {
 
 // clear drops all. mu is held.
 func (o *outbox) clear() {
-	o.queue, o.taken, o.takenBytes, o.waitingBytes, o.owed, o.owedBytes = nil, 0, 0, 0, 0, 0
+	o.queue, o.taken, o.takenBytes, o.waitingBytes, o.owed, o.owedBytes, o.held = nil, 0, 0, 0, 0, 0, 0
 }
 
-// revoke ends a connection with a last word of its own, and tells whether it was the one that
-// takes; nil is the one that does. What waits goes on waiting.
+// revoke ends a connection with its own last word, and reports whether it was the one that takes; a
+// nil f means that one. Waiting parcels go on waiting.
 func (o *outbox) revoke(f *feed, code Code, last *parcel) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -299,9 +303,9 @@ func (o *outbox) expel(code Code, last *parcel) {
 	f.stop()
 }
 
-// close lets nothing more in. The first reason stays; it reports whether this was the first, and
-// whether there is a connection that will see it. What waits is still taken, and last after it, if
-// not nil; a slow client has shown that it won't read what waits, so that is dropped.
+// close accepts nothing more. The first reason stays; it reports whether this was the first, and
+// whether a connection will see it. Waiting parcels are still taken, and then last, if not nil. A
+// slow client has shown that it won't read what waits, so that is dropped.
 func (o *outbox) close(reason Code, last *parcel) (first, attached bool) {
 	o.mu.Lock()
 	defer o.unlock()

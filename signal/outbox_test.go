@@ -126,7 +126,8 @@ func TestOutboxKeepsWhatIsUnconfirmed(t *testing.T) {
 // share.
 func TestOutboxesShareAStore(t *testing.T) {
 	t.Parallel()
-	shared := &store{limit: 100, share: 10}
+	each := said("a").memory()
+	shared := &store{limit: 100 * each, share: 10}
 	var boxes []*outbox
 	for range 20 {
 		o := newOutbox(nil, 1000, 1000, true, shared)
@@ -137,7 +138,7 @@ func TestOutboxesShareAStore(t *testing.T) {
 	}
 	// The first takes all that it may itself, the others their share, and each one frame more than
 	// that.
-	if used := shared.used.Load(); used > 101+20*11 {
+	if used := shared.used.Load(); used > int64((101+20*11)*each) {
 		t.Errorf("%d bytes", used)
 	}
 	for _, o := range boxes {

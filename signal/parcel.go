@@ -5,25 +5,40 @@ import (
 	"sync/atomic"
 )
 
-// parcel is what waits in outboxes: an event that is yet to be encoded, or frames of a dialect's
-// own making. Encoding is left to the writers of the receivers' connections, so it is done under no
-// lock that decides an order, and at the receiver's expense.
+// parcel is an entry of outboxes: an event yet to be encoded, or frames that a dialect made itself.
+// The writers of the receivers' connections encode, so encoding is done under no lock that decides
+// an order, and at the receiver's expense.
 type parcel struct {
 	event  Event
 	frames []Frame // instead of an event
-	size   int     // bytes, about
+	size   int     // bytes that a client gets, about
 	many   bool    // several sessions get it
 
-	// For an event that goes to many: what it was encoded to, the latest first. It grows under mu.
+	// For an event to many receivers: its encodings, the latest first. It grows under mu.
 	encoded atomic.Pointer[encoded]
 	mu      sync.Mutex
 }
 
-// encoded is an event's frames in one encoding.
+// encoded is an event's frames in one encoding. Whoever comes first makes them; who needs the same
+// ones waits for that, and nobody else does.
 type encoded struct {
 	encoding any
-	frames   []Frame
 	next     *encoded
+
+	mu     sync.Mutex
+	frames []Frame // nil: not made yet; guarded by mu
+}
+
+// parcelMemory is about what a parcel takes besides its bytes: itself, its event's struct, its
+// place in a queue, and what is kept of its encodings.
+const parcelMemory = 384
+
+// memory is about what the parcel takes, in bytes. One for many is kept as an event and encoded.
+func (p *parcel) memory() int {
+	if p.many {
+		return parcelMemory + 2*p.size
+	}
+	return parcelMemory + p.size
 }
 
 // one is a parcel for one session.
@@ -44,8 +59,8 @@ func ready(frames []Frame) *parcel {
 	return p
 }
 
-// voice is a session's dialect where it encodes: one event at a time, whichever connection's writer
-// does it.
+// voice is a session's dialect as an encoder: one event at a time, whichever connection's writer
+// encodes it.
 type voice struct {
 	dialect encoder
 	number  func(dst, body []byte, seq uint64) []byte // see Terms
@@ -71,25 +86,34 @@ func (v *voice) encode(p *parcel, scratch *[]Frame) []Frame {
 		*scratch = v.dialect.Encode((*scratch)[:0], p.event)
 		return *scratch
 	}
-	if frames, ok := p.in(encoding); ok {
-		return frames
+	e := p.in(encoding)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.frames == nil {
+		e.frames = v.dialect.Encode([]Frame{}, p.event)
+	}
+	return e.frames
+}
+
+// in is the event's place for one encoding.
+func (p *parcel) in(encoding any) *encoded {
+	find := func() *encoded {
+		for e := p.encoded.Load(); e != nil; e = e.next {
+			if e.encoding == encoding {
+				return e
+			}
+		}
+		return nil
+	}
+	if e := find(); e != nil {
+		return e
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if frames, ok := p.in(encoding); ok { // another session's writer was quicker
-		return frames
+	if e := find(); e != nil { // another session's writer was quicker
+		return e
 	}
-	frames := v.dialect.Encode(nil, p.event)
-	p.encoded.Store(&encoded{encoding: encoding, frames: frames, next: p.encoded.Load()})
-	return frames
-}
-
-// in finds what the event was encoded to.
-func (p *parcel) in(encoding any) ([]Frame, bool) {
-	for e := p.encoded.Load(); e != nil; e = e.next {
-		if e.encoding == encoding {
-			return e.frames, true
-		}
-	}
-	return nil, false
+	e := &encoded{encoding: encoding, next: p.encoded.Load()}
+	p.encoded.Store(e)
+	return e
 }

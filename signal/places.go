@@ -2,8 +2,8 @@ package signal
 
 import "net/netip"
 
-// places are what all clients have taken, and each block of addresses: by sessions, and by
-// connections before their hello. The hub's lock guards it.
+// places count the places that clients have taken, in all and per block of addresses: by sessions,
+// and by connections before their hello. The hub's lock guards it.
 type places struct {
 	all      int
 	bySource map[netip.Prefix]taken

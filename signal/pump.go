@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Pump writes what the session has to say, and fresh ICE servers, until the connection is over, or
-// fails, or gone is closed (nil never is). It is the one writer of the connection.
+// Pump writes the session's frames, and fresh ICE servers, until the connection is over or fails,
+// or gone is closed (a nil gone never is). It is the only writer of the connection.
 func (l *Link) Pump(gone <-chan struct{}) {
 	h := l.hub
 	defer func() {

@@ -25,8 +25,8 @@ const (
 	CodeInternal      Code = "internal"
 )
 
-// CodeBye is a session that its client has ended, and CodeLost a connection that is gone. No client
-// is told them.
+// CodeBye means that the client has ended its session, CodeLost that the connection is gone. No
+// client is told them.
 const (
 	CodeBye  Code = "bye"
 	CodeLost Code = ""
@@ -41,9 +41,9 @@ func Codes() []Code {
 	return codes
 }
 
-// WebSocket is the WebSocket close code of a connection that ends for it, and what is said along:
-// 1000 and nothing, if the client is told no code. 4000 to 4499 tell the client to connect again
-// after a pause, 4500 to 4999 that it would be of no use.
+// WebSocket returns the WebSocket close code and reason of a connection that ends for the code;
+// 1000 and no reason if the client is told no code. 4000 to 4499 tell the client to connect again
+// after a pause, 4500 to 4999 that it would be useless.
 func (c Code) WebSocket() (code int, reason string) {
 	if c == CodeBye || c == CodeLost {
 		return 1000, ""
@@ -58,8 +58,8 @@ func (c Code) Sentence() string { return reasonFor(c).sentence }
 // reason is all that a code means to a client.
 type reason struct {
 	code Code
-	// close is the WebSocket close code of a connection that ends for it. 4000 to 4499 tell the
-	// client to connect again after a pause, 4500 to 4999 that it would be of no use.
+	// close is the WebSocket close code of a connection that ends for the code. 4000 to 4499 tell
+	// the client to connect again after a pause, 4500 to 4999 that it would be useless.
 	close    int
 	sentence string
 }
@@ -85,7 +85,7 @@ var reasons = [...]reason{
 	{CodeKicked, 4504, "you were removed by the operator"},
 }
 
-// reasonFor is the row of a code; an unknown one is a mistake of ours, which clients get to know as
+// reasonFor returns the row of a code. An unknown code is our mistake, which clients see as
 // internal.
 func reasonFor(code Code) reason {
 	for _, r := range reasons {
@@ -96,8 +96,7 @@ func reasonFor(code Code) reason {
 	return reasons[0]
 }
 
-// A Refusal is something that a client asked for and that had no effect, and why. It is the error
-// of every verb.
+// A Refusal says why a client's request had no effect. It is the error of every verb.
 type Refusal struct {
 	Code   Code
 	Detail string // for the developer of the client: our own words, never the client's
@@ -116,7 +115,7 @@ func (r *Refusal) Error() string {
 	return s
 }
 
-// RefusalOf is what an error means to a client: one that is no Refusal is a mistake of ours.
+// RefusalOf returns what an error means to a client. An error that is not a Refusal is our mistake.
 func RefusalOf(err error) *Refusal {
 	var r *Refusal
 	if errors.As(err, &r) {

@@ -36,8 +36,8 @@ func (s *Session) Broadcast(b Broadcast) error {
 	return nil
 }
 
-// Signal sends a message to somebody with whom the session shares a room or a call; to "@" and a
-// user's name it opens the call. The other gets a Signaled.
+// Signal sends a message to a peer that shares a room or a call with the session; to "@" and a
+// user's name it opens the call. The peer gets a Signaled.
 func (s *Session) Signal(m Signal) error {
 	if err := s.mayAct(); err != nil {
 		return err
@@ -60,8 +60,8 @@ func (s *Session) Signal(m Signal) error {
 	return err
 }
 
-// relay finds the way by which the two know each other: the room that the signal names, a call, or
-// the first room that they share. The receiver is told which.
+// relay finds out how the two know each other: by the room that the signal names, a call, or the
+// first room that they share. The receiver is told which.
 func (s *Session) relay(m *Signal) error {
 	out := Signaled{From: s.self, Data: bytes.Clone(m.Data)}
 	switch {
@@ -99,8 +99,8 @@ func (s *Session) relay(m *Signal) error {
 	return Refuse(CodeNoSuchPeer, "")
 }
 
-// partner finds whom a session means outside of its rooms: "@user" opens a call, a peer id answers
-// one. No partner and no refusal is a peer id without a call.
+// partner finds the session that a signal without a room is for: "@user" opens a call, a peer id
+// answers one. It returns neither a partner nor a refusal for a peer id without a call.
 func (h *Hub) partner(s *Session, to string) (*Session, error) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()

@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// A session outlives its connection by Terms.Outlives: it stays in its rooms, and what comes for it
-// waits. A client that comes back in time shows its resume token and gets what it has missed. One
+// A session outlives its connection by Terms.Outlives: it stays in its rooms, and its events wait.
+// A client that comes back in time shows its resume token and gets what it has missed. A client
 // that comes too late, or after a restart of the box, starts a new session, for which the token
-// still is worth its old peer id.
+// still gives it the old peer id.
 
 // resumeToken is "<peer id>.<nonce>.<HMAC-SHA256 of both>".
 func (h *Hub) resumeToken(id, nonce string) string {
@@ -38,15 +38,15 @@ func (h *Hub) readToken(token string) (id, nonce string, ok bool) {
 // Resume asks for a session that has lost its connection, or is about to.
 type Resume struct {
 	Token  string
-	Seq    uint64  // the last event that the client has; 0: none
-	Answer []Frame // what the client is answered, behind Resumed and what it has missed
+	Seq    uint64  // the last event that the client has got; 0: none
+	Answer []Frame // the answer, sent after Resumed and the missed events
 }
 
-// Resume hands the connection of this session, which nobody knows yet and which is forgotten, over
-// to the session that the token is for. That one is told Resumed, and then what came after Seq.
+// Resume gives the connection of this session, which nobody knows yet and which is then forgotten,
+// to the session that the token is for. That session gets Resumed, and then the events after Seq.
 func (s *Session) Resume(resume Resume) error {
 	if s.greeted.Load() {
-		return Refuse(CodeBadFrame, "this connection has a session already")
+		return Refuse(CodeBadFrame, "this connection already has a session")
 	}
 	id, nonce, ok := s.hub.readToken(resume.Token)
 	target := s.hub.find(id)
@@ -62,13 +62,13 @@ func (s *Session) Resume(resume Resume) error {
 	return nil
 }
 
-// Attach hands the connection of this session, which nobody knows yet and which is forgotten, over
-// to another one, which goes on with what waits for it. Which one is the dialect's to know. A
-// connection that the other has still is told that it was replaced.
+// Attach gives the connection of this session, which nobody knows yet and which is then forgotten,
+// to another session, which goes on with what waits for it. The dialect decides which one. If the
+// other still has a connection, that one is told that it was replaced.
 func (s *Session) Attach(to *Session) error {
 	switch {
 	case s.greeted.Load():
-		return Refuse(CodeBadFrame, "this connection has a session already")
+		return Refuse(CodeBadFrame, "this connection already has a session")
 	case !to.greeted.Load():
 		return Refuse(CodeResumeExpired, "")
 	case s.hub.banned(to.self.User, s.client.Load().Source):
@@ -79,9 +79,9 @@ func (s *Session) Attach(to *Session) error {
 	return nil
 }
 
-// takeOver makes the session go on over the connection of another one, which nobody knows; without
-// a resume, with what waits. It fails if the session can't go on from the event that the client
-// has. The other's work is held: no other session waits for that.
+// takeOver lets the session go on over the connection of another one, which nobody knows; without a
+// resume, with what waits. It fails if the session can't go on from the client's last event. The
+// other's work is held: no other session waits for that.
 func (s *Session) takeOver(other *Session, resume *Resume) bool {
 	s.work.Lock()
 	defer s.work.Unlock()

@@ -33,13 +33,13 @@ func newRoom(name string, capacity int, told Members) *room {
 	return &room{name: name, capacity: capacity, told: told, members: make(map[string]*seat)}
 }
 
-// politeTowards is the perfect-negotiation role of one member towards another.
+// politeTowards returns the perfect-negotiation role of one member towards another.
 func (a *seat) politeTowards(b *seat) bool { return a.order > b.order }
 
-// join seats the session and tells everybody. A session that is in the room already is told again
-// who is there. It reports false when the room has been closed meanwhile. A capacity that isn't 0
-// is what the session's dialect bears: a room that such a session enters is no larger from then on,
-// whoever has opened it.
+// join seats the session and tells everybody. A session that is already in the room is told again
+// who is there. It reports false if the room has been closed meanwhile. A capacity other than 0 is
+// the limit of the session's dialect: once such a session has entered, the room grows no larger,
+// whoever opened it.
 func (r *room) join(s *Session, capacity int, now time.Time) (open bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -58,7 +58,7 @@ func (r *room) join(s *Session, capacity int, now time.Time) (open bool, err err
 		r.capacity = capacity
 		r.joins++
 		own = &seat{session: s, order: r.joins, since: now}
-		// Before anybody knows: what they send each other must find its way from the first
+		// Before anybody learns of it: what they send each other must find its way from the first
 		// candidate on.
 		r.told.Joined(r.name, s.self.ID)
 	}
@@ -95,8 +95,8 @@ func (r *room) sorted() []*seat {
 	return seats
 }
 
-// leave frees the session's seat and tells the others; one that leaves by itself is told too. It
-// reports whether that was the last one, and has then closed the room.
+// leave frees the session's seat and tells the others; a session that leaves by itself is told,
+// too. It reports whether the session was the last member, and has then closed the room.
 func (r *room) leave(s *Session, why LeftReason) (empty bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -144,8 +144,7 @@ func (r *room) has(id string) bool {
 	return r.members[id] != nil
 }
 
-// join seats the session in the room of that full name, which comes into being with its first
-// member.
+// join seats the session in the room of that full name, which its first member opens.
 func (h *Hub) join(name string, s *Session, pass *Pass, capacity int) (*room, error) {
 	for {
 		r, err := h.room(name, s, pass, capacity)

@@ -155,8 +155,7 @@ func TestPoliteRoles(t *testing.T) {
 	}
 }
 
-// A room takes as many as its capacity at once, whoever comes at the same time, and a place that
-// gets free is free.
+// A room takes as many as its capacity, however many come at once, and a freed place is free again.
 func TestCapacityUnderConcurrency(t *testing.T) {
 	t.Parallel()
 	const capacity, comers = 5, 20

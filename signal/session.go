@@ -13,11 +13,11 @@ import (
 )
 
 // Session is one client, over all the connections that carry it one after the other. It knows
-// neither how its frames travel nor how they are written.
+// neither how its frames travel nor how they are encoded.
 //
 // Its verbs (Hello, Resume, Attach, Join, Leave, Signal, Broadcast, ICE, Confirm, Bye), Meter and
-// Refuse are called where one at a time is assured: from its dialect's Receive, or from Do. Its
-// other methods may be called from anywhere.
+// Refuse must be called one at a time: from its dialect's Receive, or from Do. Its other methods
+// may be called from anywhere.
 type Session struct {
 	// set before the first frame
 	hub     *Hub
@@ -49,18 +49,18 @@ type Session struct {
 	self Member
 
 	// guarded by the hub's lock
-	block  netip.Prefix // whom it counts for
+	block  netip.Prefix // the source that it counts for
 	tokens []string     // keys of the passes that it entered with
 
 	client  atomic.Pointer[Client]
 	greeted atomic.Bool
 	known   atomic.Bool  // the client has been heard since
-	iceDue  atomic.Int64 // when fresh ICE servers are to be pushed, in Unix nanoseconds; 0 = never
+	iceDue  atomic.Int64 // when to push fresh ICE servers, in Unix nanoseconds; 0 = never
 
 	voice voice
 }
 
-// Client is what the request that opens a connection tells about who is there.
+// Client describes the client, as far as the request that opens a connection tells.
 type Client struct {
 	Source netip.Addr
 	Host   string // the Host header
@@ -108,9 +108,9 @@ func (s *Session) Attached() bool { return s.out.attached() }
 // Dialect is the value that the session was opened with.
 func (s *Session) Dialect() Dialect { return s.dialect }
 
-// Do runs work as one of the session's frames would run, for what a client says elsewhere than on
-// the session's connection. It reports false, and does nothing, if the session is over. It waits,
-// so it is not for a Receive or a Do, of this session or of another one.
+// Do runs work as if for one of the session's frames, for requests that reach the client's dialect
+// by another way than the session's connection. It reports false, and does nothing, if the session
+// is over. It waits, so do not call it from a Receive or a Do, of this session or another.
 func (s *Session) Do(work func()) bool {
 	s.work.Lock()
 	defer s.work.Unlock()
@@ -121,8 +121,8 @@ func (s *Session) Do(work func()) bool {
 	return true
 }
 
-// receive processes one frame and tells whether the connection goes on. When it doesn't, the outbox
-// is closed already. work is held, as by all that is called from here.
+// receive processes one frame and reports whether the connection goes on. If it doesn't, the outbox
+// is closed already. work is held, as in everything called from here.
 func (s *Session) receive(l *Link, f Frame) bool {
 	over := s.Meter(len(f.Body))
 	s.heard()
@@ -146,7 +146,7 @@ func (s *Session) mayAct() error {
 }
 
 // Meter counts a frame of so many bytes against the session's limits. It fails with a Refusal if
-// the frame is over them: then the frame must have no effect but that it is refused.
+// the frame exceeds them: then the frame must have no effect except to be refused.
 func (s *Session) Meter(bytes int) error {
 	s.hub.stats.framesIn.Add(1)
 	s.hub.stats.bytesIn.Add(uint64(bytes))
@@ -165,21 +165,21 @@ func (s *Session) keepsPace() bool { return s.pace == nil || s.pace.Allow() }
 // keepsVolume counts its bytes.
 func (s *Session) keepsVolume(n int) bool { return s.volume == nil || s.volume.AllowN(time.Now(), n) }
 
-// exhausted counts a frame over the rate and tells when it has been one too many: a client that
-// doesn't listen to refusals costs us an answer for each.
+// exhausted counts a frame over the rate and reports whether it was one too many: a client that
+// ignores refusals costs us an answer for each.
 func (s *Session) exhausted() bool { return !s.patience.Allow() }
 
-// Reply queues frames of the dialect's own making, behind the events that have happened so far.
-// They are not numbered: a client that misses them in a resume asks again.
+// Reply queues frames that the dialect made itself, behind the events so far. They are not
+// numbered: a client that misses them in a resume asks again.
 func (s *Session) Reply(frames ...Frame) {
 	if p := ready(frames); p != nil {
 		s.put(p, false)
 	}
 }
 
-// Refuse notes why a frame had no effect, and queues what the client is answered. It ends the
-// session, with the answer as its last word, when the client talks nothing but nonsense or doesn't
-// heed its limits; and before its hello, since no client that gets that wrong recovers in time.
+// Refuse counts a frame that had no effect, and queues the answer to the client. It ends the
+// session, with the answer as its last word, if the client sends only malformed frames or ignores
+// its limits, and before its hello: no client that gets that wrong recovers in time.
 func (s *Session) Refuse(why error, answer ...Frame) {
 	r := RefusalOf(why)
 	s.refused = true
@@ -200,8 +200,8 @@ func (s *Session) Refuse(why error, answer ...Frame) {
 // Confirm notes that the client has the session's events up to seq.
 func (s *Session) Confirm(seq uint64) { s.out.confirm(seq) }
 
-// send queues an event for the client. It never blocks. It reports whether the session takes
-// events still: one whose client reads too slowly ends here.
+// send queues an event for the client. It never blocks. It reports whether the session still takes
+// events: send ends a session whose client reads too slowly.
 func (s *Session) send(e Event) bool { return s.put(one(e), e.Numbered()) }
 
 // put is send for a parcel, which may go to others, too.
@@ -218,8 +218,8 @@ func (s *Session) put(p *parcel, numbered bool) bool {
 	return true
 }
 
-// heard notes that the client has been heard on this connection: it has its welcome, or knows that
-// it was resumed.
+// heard notes that the client has answered on this connection: it has its welcome, or knows that it
+// was resumed.
 func (s *Session) heard() {
 	if s.greeted.Load() {
 		s.known.Store(true)

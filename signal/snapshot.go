@@ -8,8 +8,8 @@ import (
 
 // Snapshot is the hub at one moment; rooms are taken one after the other.
 type Snapshot struct {
-	Connections int             `json:"connections"` // with those that haven't said hello
-	Sessions    int             `json:"sessions"`    // with those that wait to be resumed
+	Connections int             `json:"connections"` // including those that haven't said hello
+	Sessions    int             `json:"sessions"`    // including those that wait to be resumed
 	Users       int             `json:"users"`       // sessions that can be called by name
 	Rooms       []RoomSnapshot  `json:"rooms"`       // by name
 	Counters    Counters        `json:"counters"`
@@ -33,7 +33,7 @@ type MemberSnapshot struct {
 	Away   bool       `json:"away,omitempty"` // its connection was lost, and it may come back
 }
 
-// Snapshot tells what the hub holds and has done.
+// Snapshot returns what the hub holds and has done.
 func (h *Hub) Snapshot() Snapshot {
 	h.mu.RLock()
 	shot := Snapshot{

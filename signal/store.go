@@ -2,13 +2,14 @@ package signal
 
 import "sync/atomic"
 
-// store counts the bytes in all outboxes of a hub, a broadcast's once for each. When there are too
-// many, an outbox that has more than its fair share forgets what was taken, so that its session
-// can't be resumed from there; one in which more than that waits is overflown. So clients that
-// don't read, each within its own limits, don't fill the memory together.
+// store counts the memory that all outboxes of a hub take, a broadcast's once for each. If it is
+// too much, an outbox that has more than its fair share forgets what was taken, so that its session
+// can't be resumed from there. If more than that share still waits in it, it overflows. So clients
+// that don't read, each within its own limits, can't fill the memory together.
 type store struct {
-	limit, share int // bytes
-	used         atomic.Int64
+	limit int // bytes of memory
+	share int // bytes that a client gets
+	used  atomic.Int64
 }
 
 // crowded tells whether an outbox that holds so much must not take more.

@@ -7,20 +7,21 @@ import (
 
 // Terms are what the hub must know of a session's dialect.
 type Terms struct {
-	// Name is the dialect's. A client can only resume a session of its own dialect.
+	// Name is the name of the dialect. A client can only resume a session of its own dialect.
 	Name string
 	// Space is the prefix, without the slash, under which the hub knows the dialect's rooms. Empty:
-	// the dialect says full names.
+	// the dialect uses full names. It is a prefix, not a separate key, on purpose: clients of other
+	// dialects may join by the full name, and bans, tokens and the admin see one kind of name.
 	Space string
-	// Capacity is how many members a room may have while somebody of this dialect is, or was, in
-	// it; 0: as the hub has it.
+	// Capacity is how many members a room may have while a client of this dialect is, or was, in
+	// it; 0: the hub's limit.
 	Capacity int
 	// Outlives is how long the session lasts without a connection: for a client that resumes it, or
 	// until the dialect attaches another one; 0: not at all.
 	Outlives time.Duration
-	// Confirms says that the client tells which events it has (Session.Confirm, Link.Confirm): what
-	// it has not confirmed is kept, and comes once more when it resumes. A session whose client
-	// doesn't is never short of confirmations.
+	// Confirms says that the client tells which events it has (Session.Confirm, Link.Confirm). The
+	// hub keeps unconfirmed events and sends them again when the client resumes. A session whose
+	// client doesn't confirm never waits for confirmations.
 	Confirms bool
 	// Number appends a frame with its number in the session's order. An event of a dialect that
 	// numbers is one frame. nil: frames leave as they were encoded.

@@ -332,7 +332,7 @@ func TestAbuse30SilentConnectionsAreReaped(t *testing.T) {
 		c.Close()
 	}
 	eventually(t, "their goroutines end", func() bool { _, after := memory(); return after <= before+20 })
-	// Whoever holds an allocation may be silent for as long as that lasts.
+	// A client with an allocation may be silent for as long as that lasts.
 	began := time.Now()
 	eventually(t, "the idle time is over", func() bool { return time.Since(began) > quick.idle+quick.firstFrame })
 	talker.ok(wire.MethodRefresh)
@@ -423,7 +423,7 @@ func TestOneSourceDoesNotFillTheQueue(t *testing.T) {
 		}
 	}
 	if n := accepted("2001:db8::2"); n != 0 { // the same /64
-		t.Errorf("its neighbour has %d more", n)
+		t.Errorf("its neighbor has %d more", n)
 	}
 	close(release)
 	eventually(t, "they are handled", func() bool { return accepted("192.0.2.1") > 0 })

@@ -255,7 +255,7 @@ func TestAbuse19FramesInPieces(t *testing.T) {
 	if n := r.s.Snapshot().Drops["too-long"]; n != 3 {
 		t.Errorf("%d packets were too long, want 3", n)
 	}
-	// In process there is no datagram: the neighbour's framing must hold all the same.
+	// In process there is no datagram: the neighbor's framing must hold all the same.
 	for _, transport := range transports {
 		b := r.dial(transport, "v", "q")
 		relay := b.allocate()

@@ -22,9 +22,9 @@ func TestLaneAllocatesNothing(t *testing.T) {
 			c.allocate(withFamily(family))
 			c.ok(wire.MethodChannelBind, withChannel(0x4000), withPeer(at.String()))
 			a := r.s.books.list()[0]
-			neighbour := r.dial("udp", "v", "q") // its relay is reached in process
-			relay := neighbour.allocate(withFamily(family))
-			neighbour.ok(wire.MethodCreatePermission, withPeer(a.relayed.String()))
+			neighbor := r.dial("udp", "v", "q") // its relay is reached in process
+			relay := neighbor.allocate(withFamily(family))
+			neighbor.ok(wire.MethodCreatePermission, withPeer(a.relayed.String()))
 			c.ok(wire.MethodChannelBind, withChannel(0x4001), withPeer(relay.String()))
 
 			src := wire.AddrPort(c.conn.LocalAddr())
@@ -35,11 +35,11 @@ func TestLaneAllocatesNothing(t *testing.T) {
 			marked := (&wire.Builder{Buf: append([]byte(nil), send...)}).End(true)
 			inProcess, binding := c.channelFrame(0x4001, "some data"), (&client{t: t}).build(wire.MethodBinding)
 			for name, f := range map[string]func(){
-				"ChannelData to the peer":    func() { r.s.front.receive(in, frame(channel), src) },
-				"ChannelData to a neighbour": func() { r.s.front.receive(in, frame(inProcess), src) },
-				"Send indication":            func() { r.s.front.receive(in, frame(send), src) },
-				"Send with FINGERPRINT":      func() { r.s.front.receive(in, frame(marked), src) },
-				"ChannelData to the client":  func() { a.fromPeer(buf.Packet(9), at, r.s.core.clock.now()) },
+				"ChannelData to the peer":   func() { r.s.front.receive(in, frame(channel), src) },
+				"ChannelData to a neighbor": func() { r.s.front.receive(in, frame(inProcess), src) },
+				"Send indication":           func() { r.s.front.receive(in, frame(send), src) },
+				"Send with FINGERPRINT":     func() { r.s.front.receive(in, frame(marked), src) },
+				"ChannelData to the client": func() { a.fromPeer(buf.Packet(9), at, r.s.core.clock.now()) },
 				"Data indication": func() {
 					a.fromPeer(buf.Packet(9), netip.AddrPortFrom(at.Addr(), 9), r.s.core.clock.now())
 				},
@@ -53,8 +53,7 @@ func TestLaneAllocatesNothing(t *testing.T) {
 	}
 }
 
-// Every way to fail to be somebody takes the same work, of which allocations are the trace that no
-// busy machine disturbs.
+// Every failed login takes the same work. Allocations show that, undisturbed by a busy machine.
 func TestAbuse12TimingTellsNothing(t *testing.T) {
 	r := newRig(t, nil)
 	here := netip.MustParseAddr("127.0.0.1")

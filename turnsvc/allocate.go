@@ -85,8 +85,8 @@ func (b *books) allocate(r *request, a *allocation) {
 	}
 }
 
-// enter enters an allocation that the engine knows, so that everybody finds it, and begins to read
-// its relay socket.
+// enter registers an allocation that the engine knows, so that everybody finds it, and starts to
+// read its relay socket.
 func (b *books) enter(a *allocation) {
 	b.quotas.add(a.principal, a.client.Addr())
 	a.up, a.down = b.quotas.paces(b.limits(), a.principal)
@@ -133,7 +133,7 @@ func (b *books) giveUp(a *allocation, next *reservation) {
 	}
 }
 
-// wished reads an Allocate. code is that of the refusal, or 0.
+// wished reads an Allocate. code is the error code of a refusal, or 0.
 func (b *books) wished(m *wire.Message) (w wish, code int) {
 	transport, ok := m.Get(wire.AttrRequestedTransport)
 	if !ok || len(transport) != 4 {
@@ -190,8 +190,8 @@ func (b *books) overLimit(r *request, w *wish) int {
 	return 0
 }
 
-// create makes an allocation with a relay socket of its own, and the reservation of the next port
-// if that is wished. code is that of the refusal, or 0.
+// create makes an allocation with its own relay socket, and reserves the next port if the client
+// asked for it. code is the error code of a refusal, or 0.
 func (b *books) create(r *request, w *wish) (a *allocation, next *reservation, code int) {
 	now := b.clock.now()
 	b.nextID++
@@ -254,8 +254,8 @@ func (b *books) dropReservation(token [8]byte) {
 	held.pool.Release(held.relay)
 }
 
-// lifetime returns the lifetime that is granted for a LIFETIME attribute; ok is false if that is
-// broken. Zero stays zero in a Refresh: it ends the allocation.
+// lifetime returns the lifetime to grant for a LIFETIME attribute; ok is false if that is
+// malformed. Zero stays zero in a Refresh: it ends the allocation.
 func (b *books) lifetime(m *wire.Message) (time.Duration, bool) {
 	v, ok := m.Get(wire.AttrLifetime)
 	if !ok {

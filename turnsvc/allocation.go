@@ -46,7 +46,7 @@ type allocation struct {
 	link   link
 	client netip.AddrPort
 	user   string
-	// principal is whom the credential was issued to; see there.
+	// principal is the user that the credential was issued to; see func principal.
 	principal string
 	class     cred.Class
 	key       []byte // of the long-term credential: every later request is verified with it
@@ -85,8 +85,8 @@ type made struct {
 // relayPool is the relay ports of one address family, each with the allocation that relays there.
 type relayPool = socket.Pool[allocation]
 
-// neighbor returns the allocation of this box that relays on addr, either as clients are told or as
-// its socket is bound, or nil. It is safe from any goroutine.
+// neighbor returns the allocation of this box that relays on addr, or nil. addr may be the public
+// address or the one that its socket is bound to. It is safe from any goroutine.
 func neighbor(p *relayPool, addr netip.AddrPort) *allocation {
 	if a := p.Holder(addr.Port()); a != nil && (a.relayed == addr || a.relay.Addr == addr) {
 		return a
@@ -94,7 +94,7 @@ func neighbor(p *relayPool, addr netip.AddrPort) *allocation {
 	return nil
 }
 
-// permission lets packets of one peer address through, both ways, until it expires.
+// permission lets packets pass to and from one peer address until it expires.
 type permission struct {
 	grant
 	expires atomic.Int64
@@ -113,7 +113,7 @@ type channel struct {
 func (a *allocation) running(now int64) bool { return now < a.expires.Load() }
 
 // channelByNumber returns the peer that a number is bound to and that peer's permission. ok is
-// false unless both the channel and the permission are in time.
+// false unless both the channel and the permission are in force.
 func (a *allocation) channelByNumber(number uint16, now int64) (peer netip.AddrPort, g grant, ok bool) {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
@@ -124,7 +124,8 @@ func (a *allocation) channelByNumber(number uint16, now int64) (peer netip.AddrP
 	return c.peer, c.permission.grant, true
 }
 
-// permissionFor returns what the permission for peer allows; ok is false if there is none in time.
+// permissionFor returns the grant of the permission for peer; ok is false if no permission is in
+// force.
 func (a *allocation) permissionFor(peer netip.Addr, now int64) (g grant, ok bool) {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
@@ -163,8 +164,8 @@ func (a *allocation) permit(peer netip.Addr, g grant, now int64) *permission {
 	return p
 }
 
-// replaceLocked puts a new permission, which has no time yet, in the place of that for peer. The
-// old one can't be changed, since the packet path reads its grant. mu is held.
+// replaceLocked replaces the permission for peer with a new one, which has no deadline yet. The old
+// one can't be changed, since the packet path reads its grant. mu is held.
 func (a *allocation) replaceLocked(peer netip.Addr, g grant) *permission {
 	p := &permission{grant: g}
 	if a.permissions == nil {
@@ -179,7 +180,7 @@ func (a *allocation) replaceLocked(peer netip.Addr, g grant) *permission {
 	return p
 }
 
-// regrant changes what the permission for peer allows. A permission that allows nothing any more
+// regrant changes the grant of the permission for peer. A permission that no longer allows anything
 // ends.
 func (a *allocation) regrant(peer netip.Addr, g grant) {
 	a.mu.Lock()
@@ -195,7 +196,7 @@ func (a *allocation) regrant(peer netip.Addr, g grant) {
 	}
 }
 
-// peers lists whom the allocation has permissions for.
+// peers lists the peers that the allocation has permissions for.
 func (a *allocation) peers() []netip.Addr {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
@@ -212,8 +213,8 @@ func (a *allocation) usedFor(peer netip.Addr) int64 {
 	return 0
 }
 
-// mayTalk reports whether two allocations of this box may exchange packets. Each must be in the
-// other's reach: a permission is for an address, and can't tell one relay of the box from another.
+// mayTalk reports whether two allocations of this box may exchange packets. Each must be allowed to
+// reach the other: a permission is for an address, and can't tell the relays of the box apart.
 func (a *allocation) mayTalk(b *allocation) bool { return a.reachesRelay(b) && b.reachesRelay(a) }
 
 func (a *allocation) reachesRelay(b *allocation) bool {
@@ -247,16 +248,15 @@ func (a *allocation) bind(number uint16, peer netip.AddrPort, p *permission, now
 
 func (c *channel) expired(now int64) bool { return c != nil && now >= c.expires.Load() }
 
-// boundTo returns the channels of that number and to that peer, nil where there is none, and how
-// many there are in all.
+// boundTo returns the channel of that number and the channel to that peer, nil if there is none,
+// and the number of all channels.
 func (a *allocation) boundTo(number uint16, peer netip.AddrPort) (byNumber, byPeer *channel, n int) {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
 	return a.channels[number], a.byPeer[peer], len(a.channels)
 }
 
-// forgetExpired drops permissions and channels whose time is over, so that the limits don't count
-// them.
+// forgetExpired drops expired permissions and channels, so that the limits don't count them.
 func (a *allocation) forgetExpired(now int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

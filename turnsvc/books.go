@@ -12,31 +12,33 @@ import (
 )
 
 const (
-	// grantQueue bounds requests that wait for the books, sourceQueue those of one source: whoever
-	// floods with authentic requests leaves room for others. A client whose request is dropped
-	// sends it again.
+	// grantQueue bounds the requests that wait for the books, sourceQueue those of one source: a
+	// flood of authentic requests from one source leaves room for others. A client repeats a
+	// request that was dropped.
 	grantQueue    = 1024
 	sourceQueue   = grantQueue / 4
 	sweepInterval = time.Second
 )
 
 // books grant what the gate has authenticated. They run in one goroutine, which alone talks to the
-// engine, creates and ends allocations, and owns ports and quotas: so nothing here races with
-// anything, and every way out gives back what it took.
+// engine, creates and ends allocations, and owns ports and quotas. So nothing here races, and every
+// way out gives back what it took.
 type books struct {
 	*core
 	judge      *judge
 	challenges *challenges
 	requests   chan *request
 	waiting    *source.Table[atomic.Int32] // requests in the queue
-	wake       chan struct{}               // some of ending are to be removed
+	wake       chan struct{}               // wakes the books to remove allocations in ending
 	draining   atomic.Bool
+	drained    chan struct{} // closed once draining has come to its end
+	drainedAll sync.Once
 
 	minPort, maxPort uint16 // relay ports
 
 	engineKey []byte
-	// channelTimeout is when pion forgets a channel: before we do, so that it never knows one that
-	// we have let go.
+	// channelTimeout is when pion forgets a channel. It is shorter than ours, so that pion never
+	// knows a channel that we have forgotten.
 	channelTimeout time.Duration
 
 	budget *budget
@@ -64,7 +66,7 @@ func newBooks(c *core, j *judge, ch *challenges, engineKey []byte) *books {
 		requests: make(chan *request, grantQueue), wake: make(chan struct{}, 1),
 		waiting:      source.NewTable[atomic.Int32](1 << 10),
 		reservations: map[[8]byte]*reservation{}, quotas: newQuotas(&j.settings.Load().Limits),
-		all: map[uint64]*allocation{},
+		all: map[uint64]*allocation{}, drained: make(chan struct{}),
 	}
 }
 
@@ -86,7 +88,7 @@ func (b *books) size() int {
 	return len(b.all)
 }
 
-// limits are those in force.
+// limits returns the limits in force.
 func (b *books) limits() *Limits { return &b.judge.settings.Load().Limits }
 
 // submit queues a request. It reports false when the queue is full, or has enough of that source.
@@ -103,8 +105,8 @@ func (b *books) submit(r *request) bool {
 	return false
 }
 
-// end stops an allocation at once and has the books remove it soon. It may be called from any
-// goroutine, and more than once.
+// end stops an allocation at once; the books remove it soon. It may be called from any goroutine,
+// and more than once.
 func (b *books) end(a *allocation) {
 	b.mu.Lock()
 	if a.ended.Swap(true) {
@@ -112,7 +114,7 @@ func (b *books) end(a *allocation) {
 		return
 	}
 	a.expires.Store(0)
-	b.ending = append(b.ending, a) // under the same lock: whoever sees it ended finds it here
+	b.ending = append(b.ending, a) // under the same lock, so that an ended one is always found here
 	b.mu.Unlock()
 	select {
 	case b.wake <- struct{}{}:
@@ -185,8 +187,8 @@ func (b *books) turn(f func()) {
 	}
 }
 
-// sweep ends what has expired. The packet path enforces every deadline itself; this gives the ports
-// back.
+// sweep ends expired allocations. The packet path enforces every deadline itself; sweep gives the
+// ports back.
 func (b *books) sweep() {
 	now := b.clock.now()
 	limits := b.limits()
@@ -234,6 +236,20 @@ func (b *books) remove() {
 			b.log.Error("remove an allocation from the TURN engine", "err", err)
 		}
 		b.log.Debug("allocation ended", "relay", a.relayed, "client", a.client)
+	}
+	b.lookDrained()
+}
+
+// drain lets no allocation be made from now on.
+func (b *books) drain() {
+	b.draining.Store(true)
+	b.lookDrained()
+}
+
+// lookDrained notes the end of draining: no allocation is left.
+func (b *books) lookDrained() {
+	if b.draining.Load() && b.size() == 0 {
+		b.drainedAll.Do(func() { close(b.drained) })
 	}
 }
 
@@ -301,8 +317,8 @@ func (b *books) reply(r *request, raw []byte) {
 	r.link.send(raw, r.client)
 }
 
-// agreed reports whether the engine has done what it was asked to, as err says. If it has not, the
-// client is refused.
+// agreed reports whether the engine has done what the books asked for, judging by err. If not, it
+// refuses the client's request.
 func (b *books) agreed(r *request, err error) bool {
 	if err != nil {
 		b.log.Error("the TURN engine disagrees with the gate", "method", r.msg.Method, "err", err)

@@ -14,9 +14,9 @@ type Transfer struct {
 	Bytes int64  `json:"bytes"`
 }
 
-// budget adds up what is relayed, in a month and since the start. The packet path knows nothing of
-// it: the books once a second, and everybody who asks, have it take in by how much the allocations'
-// own counters have grown. A spent budget refuses new allocations; running calls are not cut off.
+// budget adds up the relayed bytes, per month and since the start. The packet path knows nothing of
+// it: the books, once a second, and every reader add what the allocations' own counters have grown
+// by. A spent budget refuses new allocations; running calls go on.
 type budget struct {
 	mu       sync.Mutex
 	transfer Transfer
@@ -25,15 +25,15 @@ type budget struct {
 	warned   bool
 }
 
-// retiredAllocation is an ended one whose last packets may still be on their way through the lane,
-// and be counted there.
+// retiredAllocation is an allocation that has ended. Its last packets may still be in the lane and
+// be counted there.
 type retiredAllocation struct {
 	*allocation
 	at time.Time
 }
 
-// lastPackets is how long a retired allocation's counters are looked at: far longer than a packet
-// is in the lane.
+// lastPackets is how long the budget still reads a retired allocation's counters: far longer than a
+// packet is in the lane.
 const lastPackets = 3 * time.Second
 
 // budgetWarning is the part of the budget at which the operator is told.
@@ -52,7 +52,7 @@ func (b *budget) turnMonth(now time.Time) {
 	}
 }
 
-// count takes in what has been carried since the last time, and returns the sums. running are the
+// count adds what was carried since the last time, and returns the sums. running are the
 // allocations in the books.
 func (b *budget) count(running []*allocation, c clock) (Transfer, Relayed) {
 	b.mu.Lock()
@@ -69,8 +69,8 @@ func (b *budget) count(running []*allocation, c clock) (Transfer, Relayed) {
 	return b.transfer, b.relayed
 }
 
-// add takes in one allocation. The allocation knows what was taken in of it, so it does not matter
-// how often it comes and from which list. mu is held.
+// add takes in one allocation. The allocation records what was taken in, so add may be called for
+// it any number of times, from any list. mu is held.
 func (b *budget) add(a *allocation) {
 	carried := Relayed{
 		FromClientBytes: a.fromClient.bytes.Load(), FromClientPackets: a.fromClient.packets.Load(),
@@ -93,7 +93,8 @@ func (b *budget) retire(a *allocation, now time.Time) {
 	b.retired = append(b.retired, retiredAllocation{a, now})
 }
 
-// warn tells the operator once a month that little is left. limit is the bytes a month; 0: none.
+// warn tells the operator once a month that little is left. limit is in bytes a month; 0 means
+// none.
 func (b *budget) warn(limit int64, log *slog.Logger) {
 	b.mu.Lock()
 	transfer := b.transfer
@@ -101,7 +102,7 @@ func (b *budget) warn(limit int64, log *slog.Logger) {
 	b.warned = b.warned || due
 	b.mu.Unlock()
 	if due { // a log that is slow holds up nobody who asks what was relayed
-		log.Warn("the monthly transfer budget runs out: at its end no new allocations are made", "month",
+		log.Warn("the monthly transfer budget runs out: once it is spent, the relay makes no new allocations", "month",
 			transfer.Month,
 			"bytes", transfer.Bytes, "budget", limit)
 	}

@@ -18,9 +18,9 @@ const (
 	nonceMACBytes = 12
 )
 
-// nonces are made and checked without being kept: each is an HMAC over the source's IP address and
-// the minute. One that comes back proves that its sender receives packets at that address, which
-// nobody with a spoofed address does.
+// nonces are made and checked without being stored: each is an HMAC over the source's IP address
+// and the minute. A nonce that comes back proves that its sender receives packets at that address,
+// which a sender with a spoofed address does not.
 type nonces struct {
 	macs sync.Pool // of hash.Hash, keyed
 }
@@ -60,8 +60,8 @@ func (n *nonces) valid(nonce []byte, ip netip.Addr, t time.Time) bool {
 	}
 	minute := uint32(stamp[0])<<16 | uint32(stamp[1])<<8 | uint32(stamp[2])
 	now := uint32(t.Unix() / 60)
-	// 24 bits of minutes wrap after 31 years; compare in that ring. One minute of grace for a clock
-	// set back.
+	// 24 bits of minutes wrap after 31 years; compare modulo that. Allow one minute for a clock
+	// that was set back.
 	if age := (now - minute + 1) & 0xFFFFFF; age > nonceMinutes+1 {
 		return false
 	}

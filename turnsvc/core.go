@@ -12,7 +12,7 @@ import (
 	"signalbox/turnsvc/internal/socket"
 )
 
-// core is what every part of a server is given.
+// core is what every part of a server shares.
 type core struct {
 	clock    clock
 	counters *counters
@@ -26,8 +26,8 @@ func newCore(now func() time.Time, log *slog.Logger) *core {
 	return c
 }
 
-// recovered, deferred, keeps a panic over one frame, stream or request from ending everybody's
-// calls. It is counted and logged.
+// recovered must be deferred. It keeps a panic over one frame, stream or request from ending
+// everybody's calls, and counts and logs it.
 func (c *core) recovered(what string) {
 	if v := recover(); v != nil {
 		c.counters.drop(dropPanic)
@@ -41,8 +41,8 @@ func (c *core) safely(what string, f func()) {
 	f()
 }
 
-// clock is monotonic: nanoseconds since the server was made. Deadlines are in it, but for those of
-// net.Conn, which know no clock but the system's.
+// clock is monotonic: nanoseconds since the server was made. All deadlines use it, except those of
+// net.Conn, which use the system's clock.
 type clock struct {
 	start time.Time
 	read  func() time.Time
@@ -83,11 +83,10 @@ var dropNames = [drops]string{
 	"too-long", "slow-client", "read-failed", "write-failed", "dtls", "dtls-handshake", "bandwidth", "panic",
 }
 
-// refusalCodes are the error codes that requests are answered with, in the order in which they are
-// counted.
+// refusalCodes are the error codes of answers, in the order in which they are counted.
 var refusalCodes = [...]int{400, 401, 403, 420, 437, 438, 440, 441, 442, 443, 486, 508}
 
-// counters count what is not an allocation's own. The packet path touches them only for what it
+// counters count what belongs to no allocation. The packet path touches them only for what it
 // drops.
 type counters struct {
 	drops    [drops]atomic.Uint64
@@ -119,7 +118,7 @@ func (t *traffic) add(n int) {
 	t.bytes.Add(uint64(n))
 }
 
-// Relayed is application data, without TURN framing, that was relayed since the start, also by
+// Relayed is the application data, without TURN framing, that was relayed since the start, also by
 // allocations that have ended.
 type Relayed struct {
 	FromClientBytes   uint64 `json:"fromClientBytes"`

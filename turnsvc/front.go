@@ -10,8 +10,7 @@ import (
 	"signalbox/turnsvc/internal/wire"
 )
 
-// front looks once at each frame that comes from a client, over UDP or a stream, and sends it where
-// it belongs.
+// front looks once at each frame from a client, over UDP or a stream, and passes it on.
 type front struct {
 	*core
 	gate *gate
@@ -19,13 +18,13 @@ type front struct {
 	dtls *dtls.Server // nil: no DTLS
 }
 
-// maxMessage is the longest STUN message that is looked at, in bytes, but for Send indications,
-// which carry data: to verify a signature costs time for each byte, and an honest request is far
-// shorter.
+// maxMessage is the longest STUN message that the front accepts, in bytes, except for Send
+// indications, which carry data. Verifying a signature costs time for each byte, and an honest
+// request is far shorter.
 const maxMessage = 4 << 10
 
-// receive never panics: its input comes from strangers, so what it runs is recovered. src is the
-// client's transport address.
+// receive never panics: strangers send its input, so it recovers what it runs. src is the client's
+// transport address.
 func (f *front) receive(in *inlet, p wire.Packet, src netip.AddrPort) {
 	defer f.recovered("panic on a frame")
 	frame := p.Data()
@@ -73,8 +72,8 @@ func (f *front) serveUDP(conn *net.UDPConn, stunOnly bool) error {
 	return nil
 }
 
-// udpLink is a UDP socket that is bound to one local address: pion, and we, know a client by its
-// source and that address.
+// udpLink is a UDP socket bound to one local address: the source and that address identify a
+// client.
 type udpLink struct {
 	conn     *net.UDPConn
 	addr     netip.AddrPort

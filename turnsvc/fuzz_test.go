@@ -61,7 +61,7 @@ type fuzzRig struct {
 	*rig
 	serial    uint64
 	complaint lines // what the server logs as an error
-	neighbour *fuzzClient
+	neighbor  *fuzzClient
 }
 
 func newFuzzRig(f *testing.F) *fuzzRig {
@@ -69,8 +69,8 @@ func newFuzzRig(f *testing.F) *fuzzRig {
 	r.rig = newRigWith(f, func(o *Options) {
 		o.Log = slog.New(slog.NewTextHandler(&r.complaint, &slog.HandlerOptions{Level: slog.LevelError}))
 	}, func(s *Server) { s.books.channelTimeout = channelLifetime }) // no channel of pion's runs out amid a run
-	r.neighbour = r.client(f)
-	r.neighbour.do(wire.MethodAllocate, withUDP, withLifetime(3540))
+	r.neighbor = r.client(f)
+	r.neighbor.do(wire.MethodAllocate, withUDP, withLifetime(3540))
 	return r
 }
 
@@ -132,7 +132,7 @@ func (c *fuzzClient) reach(state byte) {
 	case stateChannel:
 		c.do(wire.MethodChannelBind, withChannel(0x4000), withPeer("127.0.0.1:9"))
 	case stateNeighbour:
-		c.do(wire.MethodChannelBind, withChannel(0x4000), withPeer(c.r.neighbour.link.a.Load().relayed.String()))
+		c.do(wire.MethodChannelBind, withChannel(0x4000), withPeer(c.r.neighbor.link.a.Load().relayed.String()))
 	case stateEnded:
 		c.do(wire.MethodRefresh, withLifetime(0))
 	}
@@ -234,10 +234,10 @@ func FuzzFront(f *testing.F) {
 				t.Fatalf("a stranger gets %d bytes for %d", len(answer), len(frame))
 			}
 		}
-		for _, forwarded := range r.neighbour.link.take() {
+		for _, forwarded := range r.neighbor.link.take() {
 			var m message
 			if forwarded[0]&0xC0 == 0 && !m.Decode(forwarded) {
-				t.Fatalf("the neighbour gets % x", forwarded)
+				t.Fatalf("the neighbor gets % x", forwarded)
 			}
 		}
 	})
@@ -275,7 +275,7 @@ func FuzzStream(f *testing.F) {
 		conn.Write(data[cut:]) //nolint:errcheck
 		conn.Close()
 		<-done
-		if n := inBooks(t, r.s, func() int { r.s.books.remove(); return r.s.books.size() }); n > 1 { // the neighbour's
+		if n := inBooks(t, r.s, func() int { r.s.books.remove(); return r.s.books.size() }); n > 1 { // the neighbor's
 			t.Fatalf("%d allocations are left", n-1)
 		}
 		if said := r.complaint.String(); said != "" {

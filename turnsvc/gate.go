@@ -49,8 +49,8 @@ func (g *gate) receive(in *inlet, src netip.AddrPort) {
 	nonce, _ := m.Get(wire.AttrNonce)
 	if !g.challenges.nonces.valid(nonce, src.Addr(), g.clock.wall()) {
 		if own && m.SignedBy(a.key) {
-			// Not limited: whoever floods us in a client's name must not keep it from the nonce
-			// that its call goes on with.
+			// Not limited: a flood in a client's name must not keep that client from the nonce that
+			// its call needs to go on.
 			g.sendChallenge(in, src, 438)
 			return
 		}
@@ -87,7 +87,7 @@ func (g *gate) receive(in *inlet, src netip.AddrPort) {
 	}
 }
 
-// challenged takes the first steps of RFC 8489 §9.2.4, in its order. It returns the user that a
+// challenged does the first steps of RFC 8489 §9.2.4, in its order. It returns the user that a
 // request names; ok is false if the request is unsigned or incomplete, and has been answered.
 func (g *gate) challenged(in *inlet, src netip.AddrPort) (user string, ok bool) {
 	m := &in.msg
@@ -110,7 +110,7 @@ func (g *gate) challenged(in *inlet, src netip.AddrPort) (user string, ok bool) 
 }
 
 // admit authenticates a request that its client's allocation, a, does not vouch for; a is nil if
-// there is none. ok is false if the request has been answered.
+// there is none. ok is false if admit has answered the request.
 func (g *gate) admit(in *inlet, src netip.AddrPort, user string, a *allocation) (id identity, ok bool) {
 	m := &in.msg
 	// The nonce shows that the sender receives at src, so no flood of spoofed packets uses up
@@ -137,8 +137,8 @@ func (g *gate) admit(in *inlet, src netip.AddrPort, user string, a *allocation) 
 	return id, true
 }
 
-// banned reports whether a ban keeps somebody from allocating: of a static user by its name, of
-// another by the id that the credential was issued to.
+// banned reports whether a ban keeps somebody from allocating: a static user by its name, another
+// by the id that the credential was issued to.
 func (g *gate) banned(class cred.Class, user string, ip netip.Addr) bool {
 	if class != cred.Static {
 		_, user, _ = cred.Parse(user)
@@ -146,8 +146,8 @@ func (g *gate) banned(class cred.Class, user string, ip netip.Addr) bool {
 	return g.bans.Concern(user, "", ip, g.clock.wall())
 }
 
-// authenticate finds the key that signed m. Every way to fail costs the same, so that timing tells
-// no known name.
+// authenticate finds the key that signed m. Every way to fail costs the same, so timing does not
+// reveal known names.
 func (g *gate) authenticate(m *wire.Message, user string) (identity, bool) {
 	inForce := g.judge.settings.Load()
 	key, known := inForce.Users[user]

@@ -5,8 +5,8 @@ import (
 	"signalbox/turnsvc/internal/wire"
 )
 
-// inlet is what one reading goroutine owns: the link that its frames come in on, and room to decode
-// and answer one frame without heap allocations.
+// inlet is what one reading goroutine owns: the link that its frames come in on, and buffers to
+// decode and answer one frame without heap allocations.
 type inlet struct {
 	link   link
 	corner *corner     // nil: no NAT behavior discovery here

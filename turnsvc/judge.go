@@ -13,8 +13,8 @@ import (
 	"signalbox/internal/netaddr"
 )
 
-// judge knows what decides over grants: the settings in force, the rooms, and this host's
-// addresses. It changes what permissions allow when one of them changes.
+// judge decides on grants by the settings in force, the rooms, and this host's addresses. When one
+// of these changes, it changes the grants of permissions.
 type judge struct {
 	log      *slog.Logger
 	rooms    *rooms
@@ -22,8 +22,8 @@ type judge struct {
 	relays   atomic.Pointer[relayAddresses] // for allocations to come, as soon as follow has seen them
 	host     atomic.Pointer[host]
 
-	// reviews makes judging and changing one step, so that no judgement of an earlier state
-	// overwrites one of a later. It is taken before an allocation's lock and the rooms'.
+	// reviews makes judging and changing one step, so that no judgment of an earlier state
+	// overwrites one of a later state. It is taken before an allocation's lock and the rooms'.
 	reviews sync.Mutex
 }
 
@@ -51,16 +51,15 @@ func (j *judge) review(a *allocation, peers ...netip.Addr) {
 
 // RelayAddress is an address that the server relays on.
 type RelayAddress struct {
-	// Bind is the local address that relay sockets are bound to, Public the one that clients are
-	// told: the same, unless the box stands behind 1:1 NAT. Both are of one family.
+	// Bind is the local address that relay sockets bind to, Public the address that clients are
+	// told. They are the same unless the box is behind 1:1 NAT. Both are of one family.
 	Bind, Public netip.Addr
 }
 
-// relayAddresses holds one of each family, or the zero RelayAddress where there is none.
+// relayAddresses holds one of each family, or the zero RelayAddress if there is none.
 type relayAddresses [2]RelayAddress
 
-// familyIndex is where an address's family stands in relayAddresses, and its port pool in the
-// books.
+// familyIndex is the index of an address's family in relayAddresses and in the books' port pools.
 func familyIndex(ip netip.Addr) int {
 	if ip.Is4() {
 		return 0
@@ -92,19 +91,19 @@ func (j *judge) setRelays(list []RelayAddress) error {
 // host is what is known of this host's addresses. It is immutable.
 type host struct {
 	relays *relayAddresses // those in force
-	// own are all addresses of this host, relayed those at which allocations, running ones and ones
-	// to come, are reached.
+	// own are all addresses of this host; relayed are those at which peers reach allocations,
+	// running and future ones.
 	own, relayed map[netip.Addr]bool
 	read         int64 // clock
 }
 
-// hostInterval is how often the host's addresses are read again: they change with DHCP, VPNs and
-// containers.
+// hostInterval is how often the judge reads the host's addresses again: they change with DHCP, VPNs
+// and containers.
 const hostInterval = 10 * time.Second
 
-// follow puts the addresses that setRelays was given into force and, if it is time, reads again
-// which addresses this host has. If they have changed, it reviews all permissions: a peer's address
-// may have become the host's own. The books call it, and list the allocations.
+// follow puts the addresses that setRelays got into force and, if it is time, reads this host's
+// addresses again. If they have changed, it reviews all permissions: a peer's address may now be
+// the host's own. The books call it, and list the allocations.
 func (j *judge) follow(now int64, list func() []*allocation) {
 	relays, old := j.relays.Load(), j.host.Load()
 	if relays == old.relays && now-old.read < int64(hostInterval) {

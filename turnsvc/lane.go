@@ -50,8 +50,8 @@ func sendIndication(c *counters, a *allocation, p wire.Packet, now int64) {
 	a.toPeer(data, peer, g, whole, now)
 }
 
-// toPeer sends application data of a's client to a peer; g is what the permission for it allows.
-// whole: the datagram must not be fragmented.
+// toPeer sends application data of a's client to a peer; g is the grant of the permission. whole:
+// the datagram must not be fragmented.
 func (a *allocation) toPeer(p wire.Packet, peer netip.AddrPort, g grant, whole bool, now int64) {
 	if p.N > wire.MaxPayload(peer.Addr()) {
 		a.counters.drop(dropTooLong) // a stream's frame can be longer than a datagram
@@ -63,9 +63,9 @@ func (a *allocation) toPeer(p wire.Packet, peer netip.AddrPort, g grant, whole b
 	}
 	a.fromClient.add(p.N)
 	if g.inside {
-		// The peer is a relayed transport address of this box: hand over in process. It saves two
-		// ways through the kernel, and works where the public address can't be reached from inside
-		// (1:1 NAT).
+		// The peer is a relayed transport address of this box: pass the packet in process. That
+		// saves two trips through the kernel, and works if the public address can't be reached from
+		// inside (1:1 NAT).
 		if b := neighbor(a.pool, peer); b != nil {
 			if !a.mayTalk(b) {
 				a.counters.drop(dropPeerDenied)

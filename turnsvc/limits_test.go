@@ -200,7 +200,7 @@ func TestBan(t *testing.T) {
 			ban := func(b source.Ban) {
 				t.Helper()
 				b.Until = until
-				if err := bans.Add(b, r.s.core.clock.wall()); err != nil {
+				if err := bans.Add(r.s.core.clock.wall(), b); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -18,8 +18,8 @@ type Live struct {
 
 	// AllowPeers opens non-global peers; DenyPeers wins over it.
 	AllowPeers, DenyPeers []netip.Prefix
-	// HubPeers are the peers that sessions may reach besides, StaticPeers those of static users and
-	// of credentials minted with a shared secret.
+	// HubPeers are the peers that sessions may reach besides members of their rooms; StaticPeers
+	// are those for static users and for credentials minted with a shared secret.
 	HubPeers, StaticPeers Peers
 
 	// MinLifetime is the shortest allocation lifetime granted. Zero: 60 s.
@@ -33,10 +33,10 @@ type Limits struct {
 	Permissions, Channels             int // of one allocation
 	Connections, ConnectionsPerSource int // streams
 	// UnauthorizedPerSource is how many answers a second a source gets without a key, and how many
-	// keys it may guess. A source is an IPv4 address or an IPv6 /64.
+	// keys a second it may guess. A source is an IPv4 address or an IPv6 /64.
 	UnauthorizedPerSource int
-	// Bytes a second of application data, in each direction: of an allocation, of all of one
-	// user's, of the server.
+	// Bytes a second of application data, in each direction: per allocation, per user, and for the
+	// server.
 	Bandwidth, UserBandwidth, TotalBandwidth int64
 	// TotalPerMonth is how many bytes the server may relay in a calendar month (UTC), both
 	// directions together.

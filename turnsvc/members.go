@@ -2,7 +2,7 @@ package turnsvc
 
 import "net/netip"
 
-// The hub tells who may reach whom, by these methods. They don't wait for the network, and call
+// By these methods the hub tells who may reach whom. They don't wait for the network, and call
 // nobody back.
 
 // Opened tells of a new session, whose client connects from source. user is its user name, if any.
@@ -22,17 +22,17 @@ func (s *Server) Called(from, to string) { s.judge.rooms.called(from, to) }
 // Left takes it out again. When it returns, no packet passes that only the group allowed.
 func (s *Server) Left(group, id string) { s.books.settle(nil, s.judge.rooms.left(group, id)) }
 
-// Claimed tells of an address that the session has signalled as a candidate.
+// Claimed tells of an address that the session has signaled as a candidate.
 func (s *Server) Claimed(id string, addr netip.Addr) { s.judge.rooms.claim(id, addr) }
 
 // Ended tells of the end of a session. Its allocations end at once. If only the signaling
-// connection was lost, the session keeps all that it has until nothing has moved for it for 30
+// connection was lost, the session keeps everything until it has been without traffic for 30
 // seconds.
 func (s *Server) Ended(id string, lost bool) {
 	s.books.settle(s.judge.rooms.ended(id, lost, s.core.clock.now()))
 }
 
-// Member returns whose session that is and where its signaling connection comes from, also for a
+// Member returns the user of a session and the source of its signaling connection, also for a
 // session whose connection is lost.
 func (s *Server) Member(id string) (user string, source netip.Addr, ok bool) {
 	s.judge.rooms.mu.Lock()

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// bucket limits bytes a second by the generic cell rate algorithm: one atomic number, the time at
-// which all that was let through would have been sent at the rate. It is shared by goroutines
+// bucket limits bytes a second by the generic cell rate algorithm. Its one atomic number is the
+// time at which everything let through so far would have been sent at the rate. Goroutines share it
 // without a lock.
 type bucket struct {
 	nsPerByte float64
@@ -51,7 +51,7 @@ func (b *bucket) take(n int, now int64) bool {
 // idle reports whether the bucket is as a new one.
 func (b *bucket) idle(now int64) bool { return b == nil || b.spent.Load() <= now }
 
-// pace is the buckets that one direction of an allocation draws from: its own, its user's,
+// pace has the buckets that one direction of an allocation draws from: its own, its user's,
 // everybody's.
 type pace [3]*bucket
 
@@ -59,8 +59,8 @@ type pace [3]*bucket
 // are not free.
 const packetOverhead = 28
 
-// take lets n bytes of data pass all of them, or reports false. What one of them let through before
-// another refused stays spent: under a limit that bites, a little less passes, never more.
+// take takes n bytes from every bucket, or reports false. If one bucket refuses, what others gave
+// stays spent: under a limit that applies, a little less passes, never more.
 func (p *pace) take(n int, now int64) bool {
 	n += packetOverhead
 	return p[0].take(n, now) && p[1].take(n, now) && p[2].take(n, now)

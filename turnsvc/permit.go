@@ -9,7 +9,7 @@ import (
 
 // The books' answers to CreatePermission and ChannelBind.
 
-// peer decodes one XOR-PEER-ADDRESS and asks the policy. code is that of the refusal, or 0.
+// peer decodes one XOR-PEER-ADDRESS and asks the policy. code is the error code of a refusal, or 0.
 func (b *books) peer(r *request, a *allocation, value []byte) (peer netip.AddrPort, g grant, code int) {
 	peer, ok := wire.XORAddress(value, r.msg.TransactionID())
 	switch {
@@ -108,8 +108,8 @@ func (b *books) channelBind(r *request, a *allocation) {
 	b.answer(r, nil)
 }
 
-// channelConflict returns the code of the refusal if the number is bound to another peer, the peer
-// to another number, or if there are too many channels; else 0.
+// channelConflict returns an error code if the number is bound to another peer, if the peer is
+// bound to another number, or if there are too many channels; else 0.
 func (b *books) channelConflict(a *allocation, number uint16, peer netip.AddrPort) int {
 	now := b.clock.now()
 	byNumber, byPeer, n := a.boundTo(number, peer)

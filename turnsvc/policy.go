@@ -7,8 +7,8 @@ import (
 	"signalbox/turnsvc/cred"
 )
 
-// Peers says what peers a class of credentials may reach, besides relays of this box and what the
-// operator allows.
+// Peers says which peers a class of credentials may reach, besides relays of this box and peers
+// that the operator allows.
 type Peers uint8
 
 const (
@@ -65,7 +65,7 @@ func (s *scope) reaches(peer netip.Addr) bool {
 
 // grant is what a permission for one address allows. The zero grant allows nothing.
 type grant struct {
-	// inside: packets to ports of this address where the box relays are handed over in process.
+	// inside: the relay passes packets to its own ports at this address in process.
 	inside bool
 	// outside: packets may leave through the relay socket.
 	outside bool
@@ -73,8 +73,7 @@ type grant struct {
 
 // decide returns what an allocation of that scope may do with peer. own are the addresses of this
 // host, relayed those that it relays on. Own addresses are reachable only at ports where an
-// allocation relays, whatever the lists say, so that no peer address leads to another port of the
-// box.
+// allocation relays, whatever the lists say, so no peer address leads to another port of the box.
 func (p *policy) decide(s *scope, peer netip.Addr, own, relayed map[netip.Addr]bool) grant {
 	peer = peer.WithZone("")
 	g := grant{inside: relayed[peer]}

@@ -7,8 +7,8 @@ import (
 	"signalbox/turnsvc/cred"
 )
 
-// principal is whom a credential was issued to: what its user's limits are counted by. A session's
-// or another program's user keeps it while its credentials come and go.
+// principal is the user that a credential was issued to; a user's limits count by it. The user of a
+// session or of another program keeps it while its credentials come and go.
 func principal(c cred.Class, user string) string {
 	if c == cred.Static {
 		return user
@@ -19,14 +19,14 @@ func principal(c cred.Class, user string) string {
 	return c.String() + ":" + user
 }
 
-// quotas count what users and sources hold: allocations, and ports reserved for them. They belong
-// to the books, where each of them ends in one function, which gives it back.
+// quotas count the allocations of users and sources, and the ports reserved for them. They belong
+// to the books, where one function ends each of these and gives it back.
 type quotas struct {
 	perUser   map[string]int // by principal
 	perSource map[netip.Prefix]int
-	// What each direction may carry: of a principal's allocations, and of all. A principal's
-	// buckets outlast its allocations until they are full again, or a new allocation would be a new
-	// burst.
+	// The bandwidth of each direction: of a principal's allocations, and of all. A principal's
+	// buckets outlast its allocations until they are full again; otherwise a new allocation would
+	// bring a new burst.
 	userUp, userDown map[string]*bucket
 	allUp, allDown   *bucket
 	total            int64 // the rate of those two

@@ -11,16 +11,16 @@ const (
 	// replyLifetime is how long a client may repeat a request over UDP: 39.5 s with the default
 	// timers (RFC 8489 §6.2.1).
 	replyLifetime = 40 * time.Second
-	// maxReplies bounds the memory for them. Under a flood old ones go early; a request is then
-	// handled as a new one. The answer to the Allocate that made an allocation is kept with that,
-	// too: a client that never heard it could not have it otherwise.
+	// maxReplies bounds the memory for them. Under a flood old ones go early, and a repeated
+	// request then counts as new. The answer to the Allocate that made an allocation is also kept
+	// with the allocation: a client that missed it has no other way to get it.
 	maxReplies = 8192
 )
 
-// replies keep recent answers of the books, so that a retransmitted request gets the same one and
-// has no second effect: above all an Allocate, and a Refresh that has ended the allocation. There
-// are two generations of them. The older one goes as a whole, with its memory, so each answer stays
-// for one lifetime at least and for two at most.
+// replies keep recent answers of the books, so that a retransmitted request gets the same answer
+// and has no second effect. This matters most for an Allocate, and for a Refresh that has ended the
+// allocation. There are two generations. The older one goes as a whole, with its memory, so each
+// answer stays for at least one lifetime and at most two.
 type replies struct {
 	young, old map[replyKey]keptReply
 	turned     int64 // clock; when young was begun
@@ -56,8 +56,8 @@ func (p *replies) find(r *request) []byte {
 	return kept.raw
 }
 
-// repeats reports whether r is that Allocate once more. The caller has checked that r's user and
-// key are the allocation's.
+// repeats reports whether r repeats that Allocate. The caller has checked that r's user and key are
+// the allocation's.
 func (m *made) repeats(r *request, now int64) bool {
 	return r.msg.Method == wire.MethodAllocate && now < m.expires && m.transaction == [12]byte(r.msg.TransactionID())
 }
@@ -73,7 +73,7 @@ func (p *replies) keep(r *request, raw []byte, now int64) {
 	p.young[keyOf(r)] = keptReply{raw, r.key}
 }
 
-// forget drops answers to requests that are too old to be repeated.
+// forget drops answers whose requests are too old to be repeated.
 func (p *replies) forget(now int64) {
 	if now-p.turned >= int64(replyLifetime) {
 		p.turn(now)

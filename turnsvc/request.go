@@ -10,8 +10,7 @@ import (
 	"signalbox/turnsvc/internal/wire"
 )
 
-// request is an authenticated request. It holds copies: the frame it came in is gone by the time
-// the books look at it.
+// request is an authenticated request. It holds copies: its frame is gone when the books handle it.
 type request struct {
 	link   link
 	client netip.AddrPort
@@ -20,16 +19,15 @@ type request struct {
 	user   string
 	key    []byte
 	class  cred.Class
-	// vouched: its key is that of the client's allocation. Such a request makes no new one, since
-	// nobody has looked at its credential's time.
+	// vouched: its key is the key of the client's allocation. Such a request makes no new
+	// allocation, since nobody has checked when its credential expires.
 	vouched bool
 }
 
-// maxUsername is that of RFC 8489 §14.3, in bytes.
+// maxUsername is the limit of RFC 8489 §14.3, in bytes.
 const maxUsername = 508
 
-// requestKnows reports whether a TURN request may have the attribute, if that is
-// comprehension-required.
+// requestKnows reports whether a TURN request may have the comprehension-required attribute.
 func requestKnows(typ uint16) bool {
 	switch typ {
 	case wire.AttrUsername, wire.AttrRealm, wire.AttrNonce, wire.AttrIntegritySHA256, wire.AttrLifetime,
@@ -72,8 +70,9 @@ var reasons = map[int]string{
 	508: "Insufficient Capacity",
 }
 
-// errorAnswer builds the error answer to m in dst. It is signed if there is a key. A stranger, who
-// has none, gets no reason phrase either, so that the answer is not much longer than the request.
+// errorAnswer builds the error answer to m in dst. It signs the answer if there is a key. A
+// stranger, who has none, gets no reason phrase either, so that the answer is not much longer than
+// the request.
 func errorAnswer(dst []byte, m *wire.Message, key []byte, code int) []byte {
 	b := wire.Begin(dst, m.Method, wire.ClassError, m.TransactionID())
 	reason := ""

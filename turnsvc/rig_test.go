@@ -487,12 +487,7 @@ func readPeer(t testing.TB, conn *net.UDPConn) (string, netip.AddrPort) {
 // eventually polls until done, for what the server does in its own time.
 func eventually(t testing.TB, what string, done func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); !done(); {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain: %s", what)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
+	testkit.Eventually(t, patience, what, done)
 }
 
 // long skips what takes minutes.

@@ -15,14 +15,15 @@ import (
 // grants without traffic: a running call outlasts the connection that made it.
 const lingering = 30 * time.Second
 
-// rooms know which sessions may reach which others, and at what addresses: so a credential of the
-// hub's opens a path to the others in the room and to nothing else. The hub tells them as it
-// happens (Server.Opened, Joined, Left, Ended); the books add the addresses at which a session has
-// proven to receive.
+// rooms know which sessions may reach which others, and at what addresses. So a credential of the
+// hub opens a path to the others in the room and to nothing else. The hub reports events as they
+// happen (Server.Opened, Joined, Left, Ended). The books add the addresses at which a session has
+// proven that it receives.
 //
-// Two kinds of address count as seen: the source of the signaling connection (TCP, so nobody forged
-// it), and a TURN client's address from which our nonce came back. Addresses that the internet does
-// not route never count: a member that claims to be 10.0.0.1 would open the relay's own network.
+// Two kinds of address count as seen: the source of the signaling connection (over TCP, so nobody
+// forged it), and a TURN client's address from which our nonce came back. Addresses that the
+// internet does not route never count: a member that claims to be 10.0.0.1 would open the relay's
+// own network.
 type rooms struct {
 	// lingering is how long a lost session keeps its grants without traffic, on the clock.
 	lingering int64
@@ -41,8 +42,8 @@ type member struct {
 	// seats is read by the packet path without a lock; written under rooms.mu.
 	seats atomic.Pointer[[]seat]
 	// lostAt is the number of the last join before the signaling connection was lost, 0 while it is
-	// there. A lost member keeps what it has and gets nothing new: whoever joins later is a
-	// stranger to it.
+	// connected. A lost member keeps what it has and gets nothing new: a member that joins later is
+	// a stranger to it.
 	lostAt atomic.Uint64
 
 	// Guarded by rooms.mu.
@@ -83,8 +84,8 @@ func newRooms(lingering int64) *rooms {
 
 func (m *member) lost() bool { return m.lostAt.Load() != 0 }
 
-// knows reports whether m is there for another member of a group, which has joined it at that
-// number: a lost member is not there for those who joined later.
+// knows reports whether m is present for another member of a group, which joined at that number: a
+// lost member is absent for those who joined later.
 func (m *member) knows(join uint64) bool {
 	lostAt := m.lostAt.Load()
 	return lostAt == 0 || join <= lostAt
@@ -98,8 +99,8 @@ func (r *rooms) present(id string) bool {
 	return m != nil && !m.lost()
 }
 
-// opened adds a member. If a lost one has the id, the new one takes that over, and the lost one
-// lingers on without it, for the sake of its media.
+// opened adds a member. If a lost one has the id, the new one takes over the id, and the lost one
+// lingers without it, for the sake of its media.
 func (r *rooms) opened(id, user string, source netip.Addr) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -148,8 +149,7 @@ func (r *rooms) joined(name, id string) {
 	r.sit(m, g)
 }
 
-// called makes the two ends of a call a group of their own. It has no name, so nobody else can join
-// it.
+// called puts the two ends of a call into their own group. It has no name, so nobody else can join.
 func (r *rooms) called(from, to string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -170,8 +170,8 @@ func (r *rooms) sit(m *member, g *group) {
 	m.seats.Store(&next)
 }
 
-// concern is the permissions that must be judged again when a member has gone: of each allocation,
-// those for these addresses.
+// concern lists the permissions to judge again after a member has gone: for each allocation, those
+// for these addresses.
 type concern map[*allocation][]netip.Addr
 
 // left takes a member out of a group and returns what that concerns.
@@ -185,8 +185,8 @@ func (r *rooms) left(name, id string) concern {
 	return concerned
 }
 
-// part takes m out of g, which concerns all permissions of m's allocations, and those of the others
-// for m's addresses. mu is held.
+// part takes m out of g. That concerns all permissions of m's allocations, and the others'
+// permissions for m's addresses. mu is held.
 func (r *rooms) part(m *member, g *group, concerned concern) {
 	if _, in := g.members[m]; !in {
 		return
@@ -216,8 +216,9 @@ func (r *rooms) part(m *member, g *group, concerned concern) {
 	}
 }
 
-// ended is the end of a session. A lost one lingers, since media outlasts a broken signaling
-// connection; any other is gone, with its allocations, which are returned to be ended.
+// ended removes the member of a session that has ended. A lost one lingers, since media outlasts a
+// broken signaling connection. Any other goes with its allocations, which ended returns for the
+// caller to end.
 func (r *rooms) ended(id string, lost bool, now int64) (ending []*allocation, concerned concern) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -263,8 +264,8 @@ func (r *rooms) sweep(now int64) (ending []*allocation, concerned concern) {
 		if now-m.idle < r.lingering {
 			continue
 		}
-		// lastUsed is work, so it is asked only when the time is up, as it was known: a lost member
-		// is looked at once in its time.
+		// lastUsed is expensive, so it is called only when the known time is up: once per lost
+		// member and period.
 		if m.idle = max(m.idle, m.lastUsed()); now-m.idle >= r.lingering {
 			ending = append(ending, r.remove(m, concerned)...)
 		}
@@ -272,8 +273,8 @@ func (r *rooms) sweep(now int64) (ending []*allocation, concerned concern) {
 	return ending, concerned
 }
 
-// lastUsed is when the member was last heard of: through an allocation of its own, or from one of
-// its addresses at an allocation of somebody in its groups. What others send to it says nothing.
+// lastUsed is when the member last sent something: through its own allocation, or from one of its
+// addresses to an allocation of somebody in its groups. What others send to it does not count.
 // rooms.mu is held.
 func (m *member) lastUsed() (last int64) {
 	for a := range m.allocs {
@@ -307,8 +308,8 @@ func (r *rooms) dismiss(match func(*member) bool) (ending []*allocation, concern
 	return ending, concerned
 }
 
-// attach gives a session's allocation its member, which is seen at the client's address: the nonce
-// came back from there. The member is nil if there is no such session any more.
+// attach gives a session's allocation its member, and notes the client's address as seen: the nonce
+// came back from there. The member is nil if the session no longer exists.
 func (r *rooms) attach(id string, a *allocation) (*member, concern) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -327,7 +328,7 @@ func (r *rooms) detach(a *allocation) {
 }
 
 // see notes an address at which the member receives. If it knows too many, it forgets the oldest
-// that is not in use, which is probably somebody else's by now, and returns what that concerns.
+// one not in use, which probably belongs to somebody else by now, and returns what that concerns.
 // rooms.mu is held.
 func (m *member) see(addr netip.Addr) concern {
 	if !netaddr.Global(addr) {
@@ -387,8 +388,8 @@ func (r *rooms) reaches(m *member, addr netip.Addr, claims bool) bool {
 	return false
 }
 
-// together reports whether two members share a group and are there for each other. It takes no lock
-// and allocates nothing: the packet path asks it.
+// together reports whether two members share a group and are present for each other. It takes no
+// lock and allocates nothing: the packet path calls it.
 func together(a, b *member) bool {
 	sb := *b.seats.Load()
 	for _, x := range *a.seats.Load() {

@@ -176,8 +176,8 @@ func TestLostSessionLastsAsLongAsItsCall(t *testing.T) {
 	})
 }
 
-// Whoever goes on sending to somebody who has gone, to the address or to the relay, does not keep
-// the way there open.
+// Sending on to a session that has gone, to its address or to its relay, does not keep the way
+// there open.
 func TestTrafficTowardsALostSessionKeepsNothing(t *testing.T) {
 	each(t, inRooms, func(t *testing.T, r *rig, transport string) {
 		a := r.session(transport, "ada", "203.0.114.1", "tea")

@@ -22,7 +22,7 @@ import (
 type Options struct {
 	Live
 
-	// Realm is that of the long-term credentials, at most 128 characters. Each byte of it is sent
+	// Realm is the realm of the long-term credentials, at most 128 characters. Each byte of it goes
 	// to strangers.
 	Realm string
 	// Relays are the addresses that the server relays on, at most one of each family. See
@@ -38,8 +38,8 @@ type Options struct {
 	// AllowLoopback lets clients reach loopback peers. For development only.
 	AllowLoopback bool
 
-	// Bans keep users and sources from making allocations. A user is known as KickUser knows it,
-	// but not by the user name of a session. Nil: there are none.
+	// Bans keep users and sources from making allocations. They name users as KickUser does, except
+	// for the user name of a session. nil: there are none.
 	Bans *source.Bans
 
 	// Transfer is what an earlier process had relayed this month.
@@ -50,8 +50,8 @@ type Options struct {
 	Now func() time.Time
 }
 
-// Server is a TURN and STUN server. It opens no listening socket: they are handed to ServePacket
-// and ServeConn.
+// Server is a TURN and STUN server. It opens no listening socket: its caller passes them to
+// ServePacket and ServeConn.
 type Server struct {
 	core          *core
 	judge         *judge
@@ -125,23 +125,23 @@ func (s *Server) Run(ctx context.Context) error {
 	return s.books.run(ctx)
 }
 
-// ServePacket serves TURN and STUN on a UDP socket until that is closed. The socket is bound to one
-// address, not to a wildcard: the answer must leave from where the request came in. The caller owns
-// conn.
+// ServePacket serves TURN and STUN on a UDP socket until that is closed. The socket must be bound
+// to one address, not to a wildcard: the answer must leave from the address that the request came
+// to. The caller owns conn.
 func (s *Server) ServePacket(conn *net.UDPConn) error { return s.front.serveUDP(conn, false) }
 
-// ServeSTUN serves STUN only on a UDP socket until that is closed: on the ports that exist for NAT
-// behavior discovery no TURN client needs to be served. The caller owns conn.
+// ServeSTUN serves only STUN on a UDP socket until that is closed, for the ports that exist for NAT
+// behavior discovery and need no TURN. The caller owns conn.
 func (s *Server) ServeSTUN(conn *net.UDPConn) error { return s.front.serveUDP(conn, true) }
 
 // ServeConn serves one TURN client on a connection and returns when that is over; its allocation
 // ends with it. It owns conn. transport is "tcp", "tls" or "dtls".
 func (s *Server) ServeConn(conn net.Conn, transport string) { s.streams.serve(conn, transport) }
 
-// EnableDiscovery has the server answer RFC 5780 requests that come in on four sockets, given by
-// address and then by port: two IPv4 addresses, each with the same two ports. It is called before
-// ServePacket and ServeSTUN, which read those sockets; of several that share an address, any one
-// will do. The addresses are told to clients as they are.
+// EnableDiscovery lets the server answer RFC 5780 requests that come in on four sockets, given by
+// address and then by port: two IPv4 addresses, each with the same two ports. Call it before
+// ServePacket and ServeSTUN, which read those sockets; if several share an address, any of them
+// will do. Clients are told the addresses as they are.
 func (s *Server) EnableDiscovery(conns [2][2]*net.UDPConn) (err error) {
 	s.front.stun.corners, err = newCorners(conns)
 	return err
@@ -152,8 +152,8 @@ func (s *Server) EnableDiscovery(conns [2][2]*net.UDPConn) (err error) {
 func (s *Server) SetRelays(list []RelayAddress) error { return s.judge.setRelays(list) }
 
 // Apply puts another configuration into force, or returns an error and changes nothing. Running
-// allocations go on, but what their permissions allow is judged by the new lists, and a static user
-// who is gone, or whose key has changed, loses its allocations. Limits hold for what comes.
+// allocations go on, but the new lists decide what their permissions allow. A static user that was
+// removed, or whose key has changed, loses its allocations. New limits hold for new allocations.
 func (s *Server) Apply(l Live) error {
 	next, err := newSettings(l, s.allowLoopback)
 	if err != nil {
@@ -177,5 +177,9 @@ func (s *Server) Apply(l Live) error {
 // Allocations counts the allocations.
 func (s *Server) Allocations() int { return s.books.size() }
 
-// Drain refuses new allocations from now on. Running ones go on.
-func (s *Server) Drain() { s.books.draining.Store(true) }
+// Drain refuses new allocations from now on. Running ones go on; the channel is closed when the
+// last one has ended.
+func (s *Server) Drain() (drained <-chan struct{}) {
+	s.books.drain()
+	return s.books.drained
+}

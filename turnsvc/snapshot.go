@@ -16,17 +16,17 @@ type Snapshot struct {
 	Drops map[string]uint64 `json:"drops"`
 	// Refusals counts error answers, by code.
 	Refusals map[int]uint64 `json:"refusals"`
-	// RefusalsByClass counts them by class of credential and by code. The classes are static, hub,
-	// ice, shared, and none for strangers.
+	// RefusalsByClass counts refusals by class of credential and by code. The classes are static,
+	// hub, ice, shared, and none for strangers.
 	RefusalsByClass map[string]map[int]uint64 `json:"refusalsByClass"`
-	// Transfer is what has been relayed this month, TransferLimit what may be; 0: no limit.
+	// Transfer is what was relayed this month, TransferLimit the limit; 0: no limit.
 	Transfer      Transfer `json:"transfer"`
 	TransferLimit int64    `json:"transferLimit"`
 	// Relayed is what has been relayed since the start.
 	Relayed Relayed `json:"relayed"`
-	// RelayPorts are those of each family that is relayed on.
+	// RelayPorts are the relay ports of each address family that the server relays on.
 	RelayPorts []RelayPorts `json:"relayPorts"`
-	// Counts are how many allocations there are of every kind, for those who need no list of them.
+	// Counts are the numbers of allocations of every kind, for callers that need no list.
 	Counts []Count `json:"-"`
 }
 
@@ -41,7 +41,7 @@ type Count struct {
 // RelayPorts are the relay ports of one family.
 type RelayPorts struct {
 	Family string `json:"family"` // ipv4 or ipv6
-	InUse  int    `json:"inUse"`  // with those that EVEN-PORT reserved
+	InUse  int    `json:"inUse"`  // including those that EVEN-PORT reserved
 	Total  int    `json:"total"`
 }
 
@@ -79,8 +79,8 @@ func (s *Server) Snapshot() Snapshot {
 	return snap
 }
 
-// Summary is Snapshot without the list of allocations, which are only counted: it costs little
-// however many there are.
+// Summary is Snapshot without the list of allocations, which it only counts: it is cheap however
+// many there are.
 func (s *Server) Summary() Snapshot { return s.summary(s.books.list()) }
 
 func (s *Server) summary(all []*allocation) Snapshot {
@@ -144,7 +144,7 @@ func (s *Server) Transfer() Transfer {
 	return t
 }
 
-// describe says what an allocation is and has carried.
+// describe returns what an allocation is and what it has carried.
 func describe(a *allocation, now int64) Allocation {
 	d := Allocation{
 		ID:                strconv.FormatUint(a.id, 10),

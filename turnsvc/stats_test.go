@@ -28,7 +28,7 @@ func (r Relayed) below(other Relayed) bool {
 		r.ToClientBytes < other.ToClientBytes || r.ToClientPackets < other.ToClientPackets
 }
 
-// What is relayed is counted once, whoever asks and however allocations end while packets are on
+// Relayed bytes are counted once, whoever asks and however allocations end while packets are on
 // their way.
 func TestRelayedOutlastsAllocations(t *testing.T) {
 	t.Parallel()

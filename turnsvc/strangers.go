@@ -8,8 +8,8 @@ import (
 	"signalbox/internal/source"
 )
 
-// allowance limits something a second, for each source that has not proven who it is: answers, or
-// guesses at a key. It is a fixed table, so a flood from spoofed sources costs no memory.
+// allowance limits a rate per second, of answers or of guesses at a key, for each source that has
+// not proven who it is. It is a fixed table, so a flood from spoofed sources costs no memory.
 type allowance struct {
 	limit atomic.Uint32 // a second; 0: none
 	used  *source.Table[atomic.Uint64]
@@ -51,8 +51,8 @@ func (w *allowance) allow(ip netip.Addr, now time.Time) bool {
 	}
 }
 
-// doorman refuses and challenges what comes without a key that is known. A stranger can make the
-// server send such answers, so they are small and limited by source.
+// doorman refuses and challenges requests without a known key. Strangers can make the server send
+// such answers, so they are small and limited by source.
 type doorman struct {
 	*core
 	challenges *challenges
@@ -63,9 +63,9 @@ type doorman struct {
 // inTurnPause is how often a stranger over a stream tries again.
 const inTurnPause = 100 * time.Millisecond
 
-// inTurn reports whether something may be done for a source that is limited; if not, that counts as
-// a drop. A client over a stream has proven its address, and won't ask again: so it waits for its
-// turn, for a time, and with it only its own connection.
+// inTurn reports whether a limited source may proceed; if not, that counts as a drop. A client over
+// a stream has proven its address and won't ask again, so inTurn lets it wait for a while, which
+// delays only its own connection.
 func (d *doorman) inTurn(in *inlet, may func() bool) bool {
 	if may() {
 		return true

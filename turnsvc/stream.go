@@ -15,11 +15,11 @@ import (
 )
 
 const (
-	// streamQueue bounds what waits for a slow client, in bytes. What does not fit is dropped, as a
-	// network would.
+	// streamQueue bounds what waits for a slow client, in bytes. The stream drops what does not
+	// fit, as a network would.
 	streamQueue = 256 << 10
-	// streamBuffer is the read buffer that a stream starts with. A longer frame of a client that is
-	// known makes it grow to that frame's size; a stranger's frames must fit.
+	// streamBuffer is the size of the read buffer that a stream starts with. A longer frame of a
+	// client with an allocation makes it grow to that frame's size; a stranger's frames must fit.
 	streamBuffer = wire.StrangerFrame
 )
 
@@ -176,8 +176,8 @@ func (l *streamLink) write() {
 	}
 }
 
-// writeFrames writes whole frames: on TCP all at once, on DTLS a record each, and on TLS too, since
-// there are clients that take a record for a frame (coturn's turnutils_uclient).
+// writeFrames writes whole frames: on TCP all at once; on DTLS and TLS one per record, since some
+// clients take a record for a frame (coturn's turnutils_uclient).
 func (l *streamLink) writeFrames(frames []byte) error {
 	if err := l.conn.SetWriteDeadline(deadlineIn(l.streams.timeouts.write)); err != nil {
 		return err
@@ -213,8 +213,8 @@ func (l *streamLink) close() {
 	l.conn.Close()
 }
 
-// mayBeSilent reports whether the stream goes on after a read that failed with err: the client was
-// only silent, and for how long it may be so its allocation's lifetime decides.
+// mayBeSilent reports whether the stream goes on after a read failed with err: if the client was
+// only silent, its allocation's lifetime decides how long it may be so.
 func (l *streamLink) mayBeSilent(err error) bool {
 	a := l.a.Load()
 	return a != nil && a.running(l.streams.clock.now()) && errors.Is(err, os.ErrDeadlineExceeded)
@@ -281,8 +281,8 @@ func (l *streamLink) readRecords() {
 	}
 }
 
-// compact moves the unread bytes to the front, in a larger buffer if a frame of need bytes would
-// not fit, and back in a small one when a large one is empty.
+// compact moves the unread bytes to the front: to a larger buffer if a frame of need bytes would
+// not fit, and back to a small one when a large one is empty.
 func compact(buf []byte, start, end, need int) ([]byte, int, int) {
 	want := wire.Headroom + max(need, streamBuffer) + wire.Tailroom
 	next := buf

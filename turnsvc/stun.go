@@ -7,9 +7,9 @@ import (
 	"signalbox/turnsvc/internal/wire"
 )
 
-// responder answers STUN Binding requests. It keeps no state and makes no heap allocations. What a
-// stranger can make it send is small: 20 bytes in, 32 out, and more only where the operator has
-// asked for NAT behavior discovery.
+// responder answers STUN Binding requests. It keeps no state and makes no heap allocations.
+// Strangers can make it send little: 32 bytes for 20, and more only if the operator has turned on
+// NAT behavior discovery.
 type responder struct {
 	*doorman
 	corners *corners // set by EnableDiscovery, before anything is served
@@ -65,8 +65,8 @@ func (r *responder) unknownInBinding(in *inlet, src netip.AddrPort) bool {
 	return true
 }
 
-// bindingKnows reports whether a comprehension-required attribute may stand in a Binding request.
-// Credentials may: STUN itself needs none here, so they are not looked at.
+// bindingKnows reports whether a Binding request may have a comprehension-required attribute. It
+// may have credentials: STUN itself needs none here, so the responder ignores them.
 func bindingKnows(typ uint16, discovery bool) bool {
 	switch typ {
 	case wire.AttrUsername, wire.AttrRealm, wire.AttrNonce, wire.AttrIntegritySHA256:

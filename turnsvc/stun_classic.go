@@ -8,7 +8,7 @@ import (
 )
 
 // Clients of RFC 3489, the first STUN, know no magic cookie: in its place they have part of a
-// 16-byte transaction id, which the answer returns as it is. They get the answer that they
+// 16-byte transaction id, which the answer returns unchanged. They get an answer that they
 // understand, as RFC 5389 §12.2 asks: MAPPED-ADDRESS, nothing XORed, no FINGERPRINT.
 
 // classicBinding answers a Binding request of RFC 3489 (§8.1). It refuses RESPONSE-ADDRESS, which

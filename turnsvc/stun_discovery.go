@@ -10,11 +10,11 @@ import (
 	"signalbox/turnsvc/internal/wire"
 )
 
-// NAT behavior discovery (RFC 5780): a client asks to be answered from another address or port of
-// the server than the one that it asked, and learns from what arrives how its NAT maps and filters.
-// It takes four sockets: two addresses with the same two ports.
+// NAT behavior discovery (RFC 5780): a client asks for an answer from another address or port of
+// the server than the one that it asked. What arrives tells it how its NAT maps and filters. That
+// takes four sockets: two addresses with the same two ports.
 
-// corners are the four, by address and then by port. Nil: there is no NAT behavior discovery.
+// corners are the four sockets, by address and then by port. nil: NAT behavior discovery is off.
 type corners [2][2]corner
 
 type corner struct {
@@ -108,6 +108,7 @@ func (c *corner) send(l link, answer []byte, from *corner, to netip.AddrPort) {
 		l.send(answer, to)
 		return
 	}
-	// What the kernel refuses to send is lost, as it may be on the way; the client asks again.
+	// An answer that the kernel refuses to send is lost, as it may be in the network; the client
+	// asks again.
 	_, _ = from.conn.WriteToUDPAddrPort(answer, to)
 }

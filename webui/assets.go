@@ -24,7 +24,7 @@ const (
 	cacheForever    = "public, max-age=31536000, immutable"
 )
 
-// assets are the files of static/, as they are, and the SDK, joined from its modules. They are
+// assets are the files of static/, unchanged, and the SDK, joined from its modules. They are
 // immutable once loaded.
 //
 // Pages refer to /assets/v-<hash of all files>/js/..., so that a script's relative imports stay
@@ -62,7 +62,7 @@ func contentType(name string) (string, error) {
 	case ".svg":
 		return "image/svg+xml", nil
 	}
-	return "", fmt.Errorf("static file %s: no content type is known for its ending", name)
+	return "", fmt.Errorf("static file %s: its extension has no known content type", name)
 }
 
 // loadAssets prepares the static files, and with them the SDK, which is joined from its modules.
@@ -101,8 +101,8 @@ func loadAssets(files, sdk fs.FS) (*assets, error) {
 	return a, nil
 }
 
-// prefix is the path under which this version of the tree may be cached for good, without a slash
-// at its end.
+// prefix is the path under which browsers may cache this version of the tree for ever, without a
+// slash at its end.
 func (a *assets) prefix() string { return assetsRoot + "v-" + a.hash }
 
 func (a *assets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -155,7 +155,7 @@ func (file *asset) serve(w http.ResponseWriter, r *http.Request, cache string) {
 	plainHeaders(header)
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		header.Set("Allow", "GET, HEAD")
-		http.Error(w, "only GET and HEAD are answered here", http.StatusMethodNotAllowed)
+		http.Error(w, "use GET or HEAD", http.StatusMethodNotAllowed)
 		return
 	}
 	header.Set("Content-Type", file.contentType)

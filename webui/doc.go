@@ -17,11 +17,10 @@
 //	sdk/         the SDK's modules. When the process starts, they are joined into one file,
 //	             without comments (see join); an editor and Node read them as they are
 //
-// Nothing else is built, and nothing is fetched from elsewhere. A document is rendered with four
-// facts: the version, the https port, whether there is an authority to trust, and the path of the
-// assets (see facts). Everything else a page learns over the signaling connection and from the JSON
-// API.
+// Nothing else is built, and nothing is fetched from elsewhere. A document gets four facts: the
+// version, the https port, whether there is an authority to trust, and the path of the assets (see
+// facts). A page learns everything else over the signaling connection and from the JSON API.
 //
-// The package opens no socket and knows none of its siblings: it hands out http.Handlers, and the
-// caller mounts them.
+// The package opens no socket and imports none of its siblings: it returns http.Handlers, which the
+// caller mounts.
 package webui

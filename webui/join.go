@@ -11,11 +11,12 @@ import (
 )
 
 // join makes one ES module of entry and of all that it imports, directly or not. In the result,
-// each module stands below those that it imports, as browsers would run them, without its imports
-// and exports; what entry exports is exported at the end. The comment at the head of entry stays.
+// each module is below those that it imports, in the order in which browsers would run them,
+// without its imports and exports. The exports of entry come at the end. The comment at the head of
+// entry stays.
 //
-// A joined module must mean what its parts mean. What could make a difference is therefore refused:
-// join reads a plain subset of JavaScript, and fails, with the file and the line, on
+// A joined module must mean the same as its parts. So join refuses everything that could make a
+// difference: it reads a plain subset of JavaScript, and fails, with the file and the line, on
 //
 //   - an import or export that isn't {names} of a file beside, such as defaults and renamings;
 //   - a circle of imports, and a file that nobody imports;
@@ -127,7 +128,7 @@ func keyword(isEntry bool) string {
 	return "import"
 }
 
-// namesIn finds the names in a line of code, but for those of properties.
+// namesIn finds the names in a line of code, except for those of properties.
 func namesIn(code string) []string {
 	var names []string
 	for _, at := range identifier.FindAllStringIndex(code, -1) {
@@ -147,7 +148,8 @@ type joiner struct {
 	ordered []*module
 }
 
-// visit appends a module after those that it imports. path is how it was come to.
+// visit appends a module after those that it imports. path is the chain of imports that leads to
+// it.
 func (j *joiner) visit(name string, path []string) error {
 	m := j.modules[name]
 	if m == nil {
@@ -214,8 +216,8 @@ func (m *module) checkNames(owner map[string]string) error {
 				m.name, use.line, use.name, from)
 		}
 	}
-	for name, line := range needed {
-		return fmt.Errorf("%s:%d: %s is imported for nothing", m.name, line, name)
+	for _, name := range slices.Sorted(maps.Keys(needed)) {
+		return fmt.Errorf("%s:%d: the import of %s is unused", m.name, needed[name], name)
 	}
 	return nil
 }

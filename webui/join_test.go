@@ -100,7 +100,7 @@ func TestJoinRefuses(t *testing.T) {
 				"a.js": "import { b } from './b.js';\n\n// b\nexport const a = { b: 'b', c: this.b };\n",
 				"b.js": "export const b = 1;\n",
 			},
-			"a.js:1: b is imported for nothing",
+			"a.js:1: the import of b is unused",
 		},
 		"a module for nothing": {
 			map[string]string{"a.js": "export const a = 1;\n", "b.js": "export const b = 1;\n"},
@@ -164,7 +164,7 @@ func TestJoinRefuses(t *testing.T) {
 		"an old variable": {map[string]string{"a.js": "var a = 1;\n"}, "a.js:1: this can't be joined"},
 		"a comment of two ends": {
 			map[string]string{"a.js": "const a = 1;\n/* b */\n"},
-			"a.js: line 2: comments begin with //",
+			"a.js: line 2: comments must begin with //",
 		},
 		"a quote in a pattern": {
 			map[string]string{"a.js": "const a = /'/;\n"},
@@ -176,7 +176,7 @@ func TestJoinRefuses(t *testing.T) {
 		},
 		"a bracket too many": {
 			map[string]string{"a.js": "const a = 1;\n}\n"},
-			"a.js: line 2: a bracket closes that was not opened",
+			"a.js: line 2: a closing bracket has no opening one",
 		},
 		"a template that is open": {
 			map[string]string{"a.js": "const a = `${1}\n;\n"},

@@ -21,7 +21,7 @@ type page struct {
 	rendered atomic.Pointer[rendering]
 }
 
-// facts is all that a template may know. What a page does depends on nothing else that Go decides.
+// facts is all that a template may know. Nothing else that Go decides changes a page.
 type facts struct {
 	Version   string
 	HTTPSPort int    // 0: no TLS listener
@@ -34,9 +34,9 @@ type rendering struct {
 	body      *asset
 }
 
-// loadPage reads pages/<name>.html together with the frame and the icons that all pages share, and
-// renders it once, so that a broken template fails at start and not at the first visitor. A nil
-// port stands for none.
+// loadPage reads pages/<name>.html together with the frame and the icons that all pages share. It
+// renders the page once, so that a broken template fails at the start and not at the first visitor.
+// A nil port means none.
 func loadPage(files fs.FS, name string, known facts, port func() int) (*page, error) {
 	parsed, err := template.ParseFS(files, "pages/frame.html", "pages/icons.html", "pages/"+name+".html")
 	if err != nil {
@@ -74,7 +74,7 @@ func (p *page) render(httpsPort int) (*rendering, error) {
 func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	now, err := p.render(p.port())
 	if err != nil {
-		http.Error(w, "this page can't be rendered", http.StatusInternalServerError)
+		http.Error(w, "the server could not render this page", http.StatusInternalServerError)
 		return
 	}
 	header := w.Header()

@@ -1,6 +1,6 @@
 package webui
 
-// StartPage is the pattern of the start page, in whose place an operator may have one of their own.
+// StartPage is the pattern of the start page, which an operator may replace.
 const StartPage = "GET /{$}"
 
 // pageRow is one row of the table of pages. The rest of a page is found by its name:
@@ -21,8 +21,8 @@ func pageTable() []pageRow {
 	return []pageRow{
 		// What this box is, and a field that makes or joins a room.
 		{name: "home", pattern: StartPage},
-		// A room's call. The room's name is the last segment of the path, which the script reads by
-		// itself; without a name, there is no room.
+		// A room's call. The script reads the room's name from the last segment of the path;
+		// without a name there is no room.
 		{name: "call", pattern: "GET /call/{room}", toStart: []string{"GET /call", "GET /call/{$}"}},
 		// Tests every ICE server of the box.
 		{name: "check", pattern: "GET /check"},

@@ -91,7 +91,7 @@ func TestEveryPageIsWhole(t *testing.T) {
 	}
 }
 
-// withPage returns the files of the package and those of one page more, as the recipe has it.
+// withPage returns the files of the package and those of one more page, made by the recipe.
 func withPage(t *testing.T, name string) fstest.MapFS {
 	t.Helper()
 	files := make(fstest.MapFS)

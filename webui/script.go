@@ -28,9 +28,9 @@ type scriptReader struct {
 	inTemplate bool
 }
 
-// readScript splits a script into lines, and takes their comments off. It knows nothing of regular
-// expressions, in which quotes, brackets and slashes need not be what they seem: where that shows,
-// it fails. It knows no comments but those that begin with //.
+// readScript splits a script into lines, and removes their comments. It does not understand regular
+// expressions, in which quotes, brackets and slashes need not be what they seem; it fails if it
+// notices one. It knows only comments that begin with //.
 func readScript(script string) ([]scriptLine, error) {
 	r := &scriptReader{lines: make([]scriptLine, 1)}
 	for script != "" {
@@ -67,7 +67,7 @@ func (r *scriptReader) take(token string) error {
 		line.code += " "
 	case token == "}":
 		if len(r.open) == 0 {
-			return errors.New("a bracket closes that was not opened")
+			return errors.New("a closing bracket has no opening one")
 		}
 		r.inTemplate = r.open[len(r.open)-1] == "${"
 		r.open = r.open[:len(r.open)-1]
@@ -75,7 +75,7 @@ func (r *scriptReader) take(token string) error {
 	case token == "'" || token == `"`:
 		return errors.New("a quote is not closed on its line")
 	case token == "/*":
-		return errors.New("comments begin with //")
+		return errors.New("comments must begin with //")
 	case strings.HasPrefix(token, "//"):
 		line.text = strings.TrimRight(line.text, " \t")
 		line.comment = line.text == ""

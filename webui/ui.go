@@ -15,12 +15,12 @@ var content embed.FS
 type Options struct {
 	// Version is shown at the foot of every page.
 	Version string
-	// HTTPSPort tells the port of the TLS listener, which is known only after it is bound: it is
-	// asked on each request. 0, or a nil func, means that there is none. A page without a secure
-	// context names that port.
+	// HTTPSPort returns the port of the TLS listener. It is called on each request, since the port
+	// is known only after the listener is bound. 0, or a nil func, means that there is none. A page
+	// without a secure context names that port.
 	HTTPSPort func() int
-	// Trust says that the box is its own certificate authority: only such a box has the page
-	// /trust, and links to it.
+	// Trust says that the box is its own certificate authority. Only then it has the page /trust,
+	// and links to it.
 	Trust bool
 }
 
@@ -67,12 +67,11 @@ func load(files fs.FS, table []pageRow, opts Options) (*UI, error) {
 	return ui, nil
 }
 
-// Pages returns the pages that this box has, each by the pattern of http.ServeMux that it is to be
-// mounted at. None holds data: those come over the signaling connection and from the JSON API,
-// which the caller serves.
+// Pages returns the pages of this box, each by the http.ServeMux pattern to mount it at. They hold
+// no data: those come over the signaling connection and from the JSON API, which the caller serves.
 func (ui *UI) Pages() map[string]http.Handler { return maps.Clone(ui.pages) }
 
-// Assets serves what the pages refer to; it is to be mounted at /assets/, with that prefix left in
+// Assets serves the files that the pages refer to. Mount it at /assets/, and leave that prefix in
 // the request's path.
 func (ui *UI) Assets() http.Handler { return ui.assets }
 

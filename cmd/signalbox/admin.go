@@ -11,12 +11,14 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/spf13/cobra"
+	"signalbox/internal/admin"
+	"signalbox/internal/app"
+	"signalbox/internal/status"
 
-	"signalbox"
+	"github.com/spf13/cobra"
 )
 
-// adminFlags are those of the commands that ask a running appliance.
+// adminFlags are the flags of the commands that ask a running appliance.
 type adminFlags struct {
 	g    *global
 	url  string
@@ -25,29 +27,29 @@ type adminFlags struct {
 
 func (f *adminFlags) add(cmd *cobra.Command) *cobra.Command {
 	cmd.Flags().StringVar(&f.url, "url", "", "ask the signalbox at this `URL` (default: the one that runs here with "+
-		"this config)")
+		"this configuration)")
 	cmd.Flags().BoolVar(&f.json, "json", false, "print JSON")
 	return cmd
 }
 
-func (f *adminFlags) client() (*signalbox.Admin, error) {
+func (f *adminFlags) client() (*admin.Client, error) {
 	cfg, err := f.g.config()
 	if err != nil {
 		return nil, err
 	}
-	state, err := f.g.existingState()
+	dir, err := f.g.existingState()
 	if err != nil {
 		return nil, err
 	}
-	a, err := signalbox.NewAdmin(cfg, state, f.url)
+	a, err := app.NewAdmin(&cfg, dir, f.url)
 	if err != nil {
 		return nil, stateError(err)
 	}
 	return a, nil
 }
 
-// stateError is what went wrong with a state directory that a running appliance keeps, most often
-// as another user.
+// stateError explains an error of the state directory of a running appliance. Most often another
+// user owns it.
 func stateError(err error) error {
 	if errors.Is(err, fs.ErrPermission) {
 		err = fmt.Errorf("%w: only root and the user that signalbox runs as may read it; try sudo", err)
@@ -56,8 +58,8 @@ func stateError(err error) error {
 }
 
 // showCommand prints a part of the status.
-func showCommand(g *global, use, short string, part func(signalbox.Status) any,
-	text func(io.Writer, signalbox.Status)) *cobra.Command {
+func showCommand(g *global, use, short string, part func(status.Status) any,
+	text func(io.Writer, status.Status)) *cobra.Command {
 	f := &adminFlags{g: g}
 	return f.add(&cobra.Command{
 		Use: use, Short: short, Args: noArgs,
@@ -82,17 +84,17 @@ func showCommand(g *global, use, short string, part func(signalbox.Status) any,
 
 func adminCommands(g *global) []*cobra.Command {
 	return []*cobra.Command{
-		showCommand(g, "status", "Show what a running signalbox does", func(s signalbox.Status) any { return s },
+		showCommand(g, "status", "Show what a running signalbox does", func(s status.Status) any { return s },
 			printStatus),
 		showCommand(g, "rooms", "List the rooms and their members",
-			func(s signalbox.Status) any { return s.Signal.Rooms }, printRooms),
+			func(s status.Status) any { return s.Signal.Rooms }, printRooms),
 		showCommand(g, "allocations", "List the TURN allocations",
-			func(s signalbox.Status) any { return s.TURN.Allocations }, printAllocations),
+			func(s status.Status) any { return s.TURN.Allocations }, printAllocations),
 		kickCommand(g),
 	}
 }
 
-func printStatus(w io.Writer, s signalbox.Status) {
+func printStatus(w io.Writer, s status.Status) {
 	fmt.Fprintf(w, "version\t%s\n", s.Version)
 	fmt.Fprintf(w, "up\t%s\n", time.Since(time.UnixMilli(s.StartedAt)).Round(time.Second))
 	fmt.Fprintf(w, "relay address\t%s\n", strings.Join(s.PublicIP, " "))
@@ -108,7 +110,7 @@ func printStatus(w io.Writer, s signalbox.Status) {
 	fmt.Fprintf(w, "relayed in %s\t%s\n", s.TURN.Transfer.Month, bytesInWords(s.TURN.Transfer.Bytes))
 }
 
-func printRooms(w io.Writer, s signalbox.Status) {
+func printRooms(w io.Writer, s status.Status) {
 	fmt.Fprintln(w, "ROOM\tPEER\tNAME\tUSER\tSOURCE\tSINCE")
 	for _, r := range s.Signal.Rooms {
 		for _, m := range r.Members {
@@ -118,7 +120,7 @@ func printRooms(w io.Writer, s signalbox.Status) {
 	}
 }
 
-func printAllocations(w io.Writer, s signalbox.Status) {
+func printAllocations(w io.Writer, s status.Status) {
 	names := map[string]string{} // of peer ids
 	for _, r := range s.Signal.Rooms {
 		for _, m := range r.Members {
@@ -154,9 +156,11 @@ func kickCommand(g *global) *cobra.Command {
 	var ban time.Duration
 	cmd := f.add(&cobra.Command{
 		Use:   "kick peer:ID | user:NAME | token:KEY | allocation:ID | source:ADDRESS",
-		Short: "End somebody's sessions and allocations",
-		Long: `kick ends a member's session and its allocations within a second. With --ban it also keeps them out for a time: a user by name, a token by its key,
-a peer by its user name, its tokens and its address, a source by its address or network. The key of a room token is its jti, or "sub:" and its sub.`,
+		Short: "End a client's sessions and allocations",
+		Long: `kick ends a member's session and its allocations within a second. With --ban it also keeps them out
+for a time. It bans a user by name, a token by its key, a source by its address or network, and a
+peer by its user name, its tokens and its address. The key of a room token is its jti, or "sub:" and
+its sub.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return usageError{fmt.Errorf("name one of peer:ID, user:NAME, token:KEY, allocation:ID or " +
@@ -166,7 +170,7 @@ a peer by its user name, its tokens and its address, a source by its address or 
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			kind, name, _ := strings.Cut(args[0], ":")
-			var k signalbox.Kick
+			var k admin.Kick
 			field, ok := map[string]*string{"peer": &k.Peer, "user": &k.User, "token": &k.Token,
 				"allocation": &k.Allocation, "source": &k.Source}[kind]
 			if !ok || name == "" {
@@ -175,7 +179,7 @@ a peer by its user name, its tokens and its address, a source by its address or 
 			}
 			*field = name
 			if ban < 0 {
-				return usageError{fmt.Errorf("--ban %s: want how long they are to stay out, for example 1h", ban)}
+				return usageError{fmt.Errorf("--ban %s: want how long to keep them out, for example 1h", ban)}
 			}
 			if ban > 0 {
 				k.Ban = ban.String()
@@ -195,8 +199,8 @@ a peer by its user name, its tokens and its address, a source by its address or 
 			if ban > 0 {
 				text += fmt.Sprintf("; %s stays out for %s", args[0], ban)
 			} else if out.Sessions+out.Allocations == 0 {
-				text += fmt.Sprintf(": nothing here is of %s; `signalbox rooms` and `signalbox allocations` list "+
-					"what is", args[0])
+				text += fmt.Sprintf(": nothing here belongs to %s; `signalbox rooms` and `signalbox allocations` "+
+					"list what is here", args[0])
 			}
 			_, err = fmt.Fprintln(cmd.OutOrStdout(), text)
 			return err

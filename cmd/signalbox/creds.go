@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/spf13/cobra"
+	"signalbox/internal/app"
 
-	"signalbox"
+	"github.com/spf13/cobra"
 )
 
 func credsCommand(g *global) *cobra.Command {
@@ -15,9 +15,10 @@ func credsCommand(g *global) *cobra.Command {
 	var ttl time.Duration
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "creds", Short: "Mint a TURN credential that ends by itself", Args: noArgs,
-		Long: `creds mints a time-limited TURN credential, by the convention that coturn calls use-auth-secret, with turn.secret or the secret in
-the state directory. Any TURN client can use it until it expires.`,
+		Use: "creds", Short: "Mint a time-limited TURN credential", Args: noArgs,
+		Long: `creds mints a time-limited TURN credential, by the convention that coturn calls use-auth-secret. It
+signs with turn.secret or the secret in the state directory. Any TURN client can use the credential
+until it expires.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if ttl < time.Second {
 				return usageError{fmt.Errorf("--ttl %s: want at least 1s", ttl)}
@@ -26,11 +27,11 @@ the state directory. Any TURN client can use it until it expires.`,
 			if err != nil {
 				return err
 			}
-			state, err := g.existingState()
+			dir, err := g.existingState()
 			if err != nil {
 				return err
 			}
-			c, err := signalbox.MintCredential(cfg, state, id, ttl)
+			c, err := app.MintCredential(&cfg, dir, id, ttl)
 			if err != nil {
 				return stateError(err)
 			}
@@ -43,7 +44,7 @@ the state directory. Any TURN client can use it until it expires.`,
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&id, "user", "signalbox", "what the credential is for; it shows in the list of allocations")
+	cmd.Flags().StringVar(&id, "user", "signalbox", "a label for the credential, shown in the list of allocations")
 	cmd.Flags().DurationVar(&ttl, "ttl", time.Hour, "how long it allows new allocations")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd

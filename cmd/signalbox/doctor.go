@@ -17,11 +17,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"signalbox"
 	"signalbox/cmd/signalbox/internal/doctor"
+	"signalbox/internal/state"
 )
 
-// doctorFlags are those of doctor.
+// doctorFlags are the flags of doctor.
 type doctorFlags struct {
 	token, ca string
 	insecure  bool
@@ -33,11 +33,14 @@ func doctorCommand(g *global) *cobra.Command {
 	var f doctorFlags
 	cmd := &cobra.Command{
 		Use: "doctor [URL]", Short: "Say why calls don't connect, and what to do",
-		Long: `doctor checks a box as a caller would use it: its name, web port, clock and certificate, signaling over WebSocket and server-sent events, and every STUN and
-TURN address that it hands out: whether it answers, gives out a relay address, passes data from relay to relay, and refuses what it must.
+		Long: `doctor checks a box as a caller would use it: its name, web port, clock and certificate, signaling
+over WebSocket and server-sent events, and every STUN and TURN address that it hands out. Each such
+address must answer; a TURN address must also give out a relay address, pass data from relay to
+relay, and refuse what it must refuse.
 
-With a URL it checks the box there. Without one it checks this machine with this configuration (-c, --set, --state), and then the box that runs here; if none
-does, it runs one for as long as the checks take. It changes nothing. The exit code is 0 if nothing failed, 1 if something did.`,
+With a URL doctor checks the box there. Without one it checks this machine with this configuration
+(-c, --set, --state), and then the box that runs here; if none runs, it starts one for the duration
+of the checks. It changes nothing. The exit code is 0 if nothing failed, 1 if something failed.`,
 		Example: `  signalbox doctor https://call.example.org
   signalbox doctor -c /etc/signalbox/config.toml --state /var/lib/signalbox`,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -50,8 +53,8 @@ does, it runs one for as long as the checks take. It changes nothing. The exit c
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.token, "token", "", "enter with this password or room `token`")
-	flags.StringVar(&f.ca, "ca", "", "trust the certificates in this PEM `file`, too (a self-signed box has its own "+
-		"at /ca.pem)")
+	flags.StringVar(&f.ca, "ca", "", "also trust the certificates in this PEM `file` (a self-signed box offers its "+
+		"own at /ca.pem)")
 	flags.BoolVar(&f.insecure, "insecure", false, "accept any certificate")
 	flags.BoolVar(&f.json, "json", false, "print JSON")
 	flags.DurationVar(&f.timeout, "timeout", 5*time.Second, "how long one check may take")
@@ -71,9 +74,8 @@ func (f *doctorFlags) run(cmd *cobra.Command, g *global, args []string) error {
 		token = func(string) (string, error) { return f.token, nil }
 	}
 
-	// The first ^C ends the checks, which then say goodbye to the box and remove what they copied;
-	// a second one ends the process. A terminal that is closed and a pipe that nobody reads any
-	// more are like a ^C.
+	// The first ^C ends the checks, which then say goodbye to the box and remove what they copied.
+	// A second ^C ends the process. A closed terminal or a pipe without a reader counts as a ^C.
 	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	defer context.AfterFunc(ctx, stop)()
@@ -96,7 +98,7 @@ func (f *doctorFlags) run(cmd *cobra.Command, g *global, args []string) error {
 		if err != nil {
 			return err
 		}
-		dir, err := signalbox.StateDir(g.state)
+		dir, err := state.DefaultDir(g.state)
 		if err != nil {
 			return usageError{err}
 		}
@@ -117,7 +119,7 @@ func (f *doctorFlags) run(cmd *cobra.Command, g *global, args []string) error {
 	return err
 }
 
-// trust is whose certificates are believed.
+// trust returns the TLS configuration with the certificates that --ca and --insecure trust.
 func (f *doctorFlags) trust() (*tls.Config, error) {
 	conf := &tls.Config{InsecureSkipVerify: f.insecure} //nolint:gosec // as the user says
 	if f.ca == "" {
@@ -153,15 +155,15 @@ func doctorURL(text string) (*url.URL, error) {
 	return u, nil
 }
 
-// printer writes checks as they end.
+// printer writes each check when it ends.
 type printer struct {
 	out    io.Writer
 	colors bool
-	unread func() // nobody reads it
+	unread func() // called when nobody reads the output any more
 	n      int
 }
 
-// colorful reports whether colours are welcome (no-color.org).
+// colorful reports whether colors are welcome (no-color.org).
 func colorful(w io.Writer) bool {
 	f, is := w.(*os.File)
 	if !is || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {

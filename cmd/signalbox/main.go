@@ -7,6 +7,9 @@ import (
 	"os"
 	"strings"
 
+	"signalbox/internal/config"
+	"signalbox/internal/state"
+
 	"github.com/spf13/cobra"
 
 	"signalbox"
@@ -43,7 +46,7 @@ type global struct {
 	state string
 }
 
-func (g *global) config() (signalbox.Config, error) {
+func (g *global) config() (config.Config, error) {
 	cfg, err := signalbox.Load(g.load)
 	if err != nil {
 		return cfg, usageError{err}
@@ -51,25 +54,25 @@ func (g *global) config() (signalbox.Config, error) {
 	return cfg, nil
 }
 
-func (g *global) openState() (*signalbox.State, error) {
-	dir, err := signalbox.StateDir(g.state)
+func (g *global) openState() (*state.Dir, error) {
+	path, err := state.DefaultDir(g.state)
 	if err != nil {
 		return nil, usageError{err}
 	}
-	state, err := signalbox.OpenState(dir)
+	dir, err := state.Open(path)
 	if err != nil {
 		return nil, usageError{err}
 	}
-	return state, nil
+	return dir, nil
 }
 
 // existingState is for commands that only read what a running appliance keeps.
-func (g *global) existingState() (*signalbox.State, error) {
-	dir, err := signalbox.StateDir(g.state)
+func (g *global) existingState() (*state.Dir, error) {
+	path, err := state.DefaultDir(g.state)
 	if err != nil {
 		return nil, usageError{err}
 	}
-	return signalbox.ReadState(dir), nil
+	return state.Existing(path), nil
 }
 
 func command() *cobra.Command {
@@ -77,8 +80,9 @@ func command() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "signalbox",
 		Short: "A TURN server, a STUN responder and a WebRTC signaling hub in one process",
-		Long: `signalbox is a TURN server, a STUN responder and a WebRTC signaling hub in one process, with the pages that prove
-that it works. Without a command it serves; without a config file it runs on defaults that config.toml documents.`,
+		Long: `signalbox is a TURN server, a STUN responder and a WebRTC signaling hub in one process. It also serves
+the pages that prove that it works. Without a command it serves. Without a config file it runs on its
+defaults, which config.toml documents.`,
 		Args:          unknownCommand,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -92,8 +96,8 @@ that it works. Without a command it serves; without a config file it runs on def
 		"$STATE_DIRECTORY, $XDG_STATE_HOME/signalbox or ~/.local/state/signalbox)")
 	flags.StringArrayVar(&g.load.Set, "set", nil,
 		"override one `key=value`, for example turn.realm=example.org; may be repeated")
-	flags.BoolVar(&g.load.Dev, "dev", false, "defaults for development: listen on loopback, allow loopback peers, "+
-		"never drain")
+	flags.BoolVar(&g.load.Dev, "dev", false, "use defaults for development: listen on loopback, never "+
+		"drain;\nalso allow peers on loopback, and /api/turn without a key")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w: see %s --help", err, c.CommandPath())}
 	})

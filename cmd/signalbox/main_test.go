@@ -4,19 +4,17 @@ import (
 	"crypto/ed25519"
 	"crypto/x509"
 	"encoding/pem"
-	"errors"
-	"fmt"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"runtime"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+
+	"signalbox/internal/testkit"
 
 	"github.com/pion/turn/v4"
 	"github.com/rogpeppe/go-internal/testscript"
@@ -26,20 +24,19 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"signalbox": main})
 }
 
-// Each script in testdata is one behaviour of the command line, as a user sees it.
+// Each script in testdata is one behavior of the command line, as a user sees it.
 func TestScripts(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("the scripts send signals, which Windows has none of")
 	}
 	t.Parallel()
-	var ports atomic.Uint32
-	ports.Store(rand.Uint32N(10_000))
+	ports := testkit.NewPorts()
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("STATE_DIRECTORY", env.WorkDir+"/state")
 			for _, name := range []string{"ADDR", "ADDR2"} {
-				addr, err := freeAddr(&ports)
+				addr, err := ports.Free()
 				if err != nil {
 					return err
 				}
@@ -60,27 +57,6 @@ func TestScripts(t *testing.T) {
 			"keypair":     keyPair,
 		},
 	})
-}
-
-// freeAddr is an address that is free over TCP and UDP, and stays so until a script takes it: no
-// other script gets it from the same counter, and nobody from the system, whose own choice are
-// higher ports.
-func freeAddr(ports *atomic.Uint32) (string, error) {
-	for range 1000 {
-		addr := fmt.Sprint("127.0.0.1:", 10_000+ports.Add(1)%10_000)
-		l, err := net.Listen("tcp", addr)
-		if err != nil {
-			continue
-		}
-		l.Close()
-		conn, err := net.ListenPacket("udp", addr)
-		if err != nil {
-			continue
-		}
-		conn.Close()
-		return addr, nil
-	}
-	return "", errors.New("a thousand ports in a row are taken")
 }
 
 // patience bounds every wait for something that must come.

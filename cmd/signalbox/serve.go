@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"time"
 
+	"signalbox/internal/config"
+
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
 
@@ -28,49 +30,50 @@ func serve(cmd *cobra.Command, g *global) error {
 	if err != nil {
 		return err
 	}
-	state, err := g.openState()
+	dir, err := g.openState()
 	if err != nil {
 		return err
 	}
 	log := logger(cfg, cmd.ErrOrStderr())
-	app, err := signalbox.New(cfg, state, log)
+	box, err := signalbox.New(cfg, dir, log)
 	if err != nil {
 		return usageError{err}
 	}
-	if err := app.Listen(); err != nil {
-		return usageError{err}
-	}
-	if err := app.Welcome(cmd.OutOrStdout()); err != nil {
-		log.Warn("print the welcome", "err", err)
-	}
-
+	// From here on the program is there for others, who may want to end it.
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
-	ctx, stop := context.WithCancel(cmd.Context())
-	defer stop()
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
+	if err := box.Listen(); err != nil {
+		return usageError{err}
+	}
+	if err := box.Welcome(cmd.OutOrStdout()); err != nil {
+		log.Warn("print the welcome", "err", err)
+	}
+
+	ctx, stop := context.WithCancel(cmd.Context())
+	defer stop()
 	var reloads sync.WaitGroup
-	reloads.Go(func() { reloadOn(ctx, hangups, g, app, log) })
+	reloads.Go(func() { reloadOn(ctx, hangups, g, box, log) })
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
-		waitForEnd(ctx, signals, app, time.Duration(cfg.Drain.Timeout), log)
+		waitForEnd(ctx, signals, box, time.Duration(cfg.Drain.Timeout), log)
 		stop()
 	}()
 	notifySystemd(ctx, log)
-	err = app.Run(ctx)
+	err = box.Run(ctx)
 	stop()
 	<-stopped
 	reloads.Wait()
 	return err
 }
 
-// reloadOn reads the configuration again at every signal. What can't be used leaves the old one in
-// force.
-func reloadOn(ctx context.Context, hangups chan os.Signal, g *global, app *signalbox.App, log *slog.Logger) {
+// reloadOn reads the configuration again at every signal. If it can't use the new one, the old one
+// stays in force.
+func reloadOn(ctx context.Context, hangups chan os.Signal, g *global, box *signalbox.App, log *slog.Logger) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -81,7 +84,7 @@ func reloadOn(ctx context.Context, hangups chan os.Signal, g *global, app *signa
 		cfg, err := signalbox.Load(g.load)
 		var changed []string
 		if err == nil {
-			changed, err = app.Reload(cfg)
+			changed, err = box.Reload(cfg)
 		}
 		if err != nil {
 			log.Error("reload: the old configuration stays in force", "err", err)
@@ -93,8 +96,8 @@ func reloadOn(ctx context.Context, hangups chan os.Signal, g *global, app *signa
 }
 
 // waitForEnd returns when serving should end. SIGTERM first lets allocations finish, SIGINT does
-// not. A signal after that kills the process at once, whatever it waits for.
-func waitForEnd(ctx context.Context, signals chan os.Signal, app *signalbox.App, drain time.Duration,
+// not. A further signal kills the process at once.
+func waitForEnd(ctx context.Context, signals chan os.Signal, box *signalbox.App, drain time.Duration,
 	log *slog.Logger) {
 	var sig os.Signal
 	select {
@@ -116,11 +119,11 @@ func waitForEnd(ctx context.Context, signals chan os.Signal, app *signalbox.App,
 		drain.String())
 	ctx, cancel := context.WithTimeout(ctx, drain)
 	defer cancel()
-	app.Drain(ctx)
+	box.Drain(ctx)
 }
 
-// notifySystemd says that the service is up, and then that it is alive as often as the unit's
-// WatchdogSec asks.
+// notifySystemd tells systemd that the service is up, and then that it is alive, as often as the
+// unit's WatchdogSec asks.
 func notifySystemd(ctx context.Context, log *slog.Logger) {
 	sdNotify(daemon.SdNotifyReady, log)
 	every, err := daemon.SdWatchdogEnabled(false)
@@ -147,7 +150,7 @@ func sdNotify(state string, log *slog.Logger) {
 	}
 }
 
-func logger(cfg signalbox.Config, w io.Writer) *slog.Logger {
+func logger(cfg config.Config, w io.Writer) *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(cfg.Log.Level)) // it was validated
 	options := &slog.HandlerOptions{Level: level}

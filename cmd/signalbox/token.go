@@ -5,18 +5,21 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/spf13/cobra"
+	"signalbox/internal/admission"
+	"signalbox/internal/app"
 
-	"signalbox"
+	"github.com/spf13/cobra"
 )
 
 func tokenCommand(g *global) *cobra.Command {
-	var r signalbox.TokenRequest
+	var r admission.TokenRequest
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "token", Short: "Make a room token that lets its bearer in", Args: noArgs,
-		Long: `token makes a room token (JWT) for a signalbox with auth.mode = "jwt". It signs with auth.jwt_key if that is a secret; if it is a public key, with
-the private key in --key. The token goes to standard output, the link that opens the room with it to standard error, if public_host is set.`,
+		Long: `token makes a room token (JWT) for a signalbox with auth.mode = "jwt". If auth.jwt_key is a secret,
+token signs with it; if it is a public key, token signs with the private key in --key. It prints the
+token to standard output. If public_host is set, it also prints a link that opens the room with the
+token to standard error.`,
 		Example: `  signalbox token -c config.toml --room tea --name Alice
   signalbox token -c config.toml --room 'team-*' --user alice --ttl 12h`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -27,7 +30,7 @@ the private key in --key. The token goes to standard output, the link that opens
 			if err != nil {
 				return err
 			}
-			token, err := signalbox.MintToken(cfg, r)
+			token, err := app.MintToken(&cfg, r)
 			if err != nil {
 				return usageError{err}
 			}
@@ -46,13 +49,14 @@ the private key in --key. The token goes to standard output, the link that opens
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringArrayVar(&r.Rooms, "room", nil, "let it enter this room; * stands for any characters; may be repeated")
+	flags.StringArrayVar(&r.Rooms, "room", nil,
+		"let its bearer enter this `room`; * matches any characters; may be repeated")
 	flags.StringVar(&r.User, "user", "", "make its bearer \"@user\" for calls")
 	flags.StringVar(&r.Name, "name", "", "show this name to others")
-	flags.StringVar(&r.Subject, "sub", "", "the bearer's name in your own system; it is shown to nobody")
-	flags.IntVar(&r.Capacity, "capacity", 0, "how many a room that its bearer opens may hold (default "+
+	flags.StringVar(&r.Subject, "sub", "", "the bearer's name in your own system; nobody else sees it")
+	flags.IntVar(&r.Capacity, "capacity", 0, "the capacity of a room that its bearer opens (default "+
 		"signal.room_capacity)")
-	flags.DurationVar(&r.TTL, "ttl", time.Hour, "how long it is good")
+	flags.DurationVar(&r.TTL, "ttl", time.Hour, "how long it is valid")
 	flags.StringVar(&r.KeyFile, "key", "", "sign with the private key (PEM) or the secret in this `file`")
 	flags.BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd

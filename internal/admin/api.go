@@ -1,5 +1,5 @@
-// Package admin is the admin API: its server side, which shows the status and ends sessions and
-// allocations, and its client, which the commands are.
+// Package admin is the admin API. Its server side shows the status and ends sessions and
+// allocations; the commands use its client.
 package admin
 
 import (
@@ -18,7 +18,7 @@ import (
 	"signalbox/internal/status"
 )
 
-// Options say whom the API serves, and what it works on.
+// Options are what the API works on, and who may use it.
 type Options struct {
 	Token  state.Secret // opens the API
 	Status func() status.Status
@@ -90,7 +90,7 @@ func (a *API) serveLogin(w http.ResponseWriter, r *http.Request) {
 	}
 	if !a.spend(in.Code) {
 		answer.Error(w, http.StatusUnauthorized, answer.Unauthorized,
-			"this link was used or is too old: enter the admin token instead (it is in the state directory), or "+
+			"this link has been used or is too old: enter the admin token (it is in the state directory), or "+
 				"restart signalbox for a new link")
 		return
 	}

@@ -55,7 +55,8 @@ func NewClient(o ClientOptions) (*Client, error) {
 	c.http.Transport = transport
 	at, scheme := o.HTTP, "http"
 	if !at.IsValid() {
-		// The certificate is for the name that clients use; this connection does not leave the machine.
+		// The certificate is for the name that clients use; this connection does not leave the
+		// machine.
 		at, scheme = o.HTTPS, "https"
 		transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: true} //nolint:gosec // to this machine itself
 	}
@@ -124,8 +125,8 @@ func (c *Client) do(ctx context.Context, method, path string, in, out any) error
 	var refused *net.OpError
 	switch {
 	case errors.As(err, &refused):
-		return fmt.Errorf("no signalbox answers at %s: is it running? With another config or state directory, name "+
-			"them with -c and --state, or say --url (%w)", c.base, refused)
+		return fmt.Errorf("no signalbox answers at %s: is it running? If it has another config or state directory, "+
+			"name them with -c and --state, or give --url (%w)", c.base, refused)
 	case err != nil:
 		return fmt.Errorf("ask signalbox: %w", err)
 	}

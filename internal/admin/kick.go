@@ -26,11 +26,12 @@ type Relay interface {
 	KickSource(source netip.Prefix) int
 }
 
-// Kick says whose sessions and allocations are to end: one of the first five.
+// Kick names the sessions and allocations to end, by exactly one of the first five fields.
 type Kick struct {
 	Allocation string `json:"allocation,omitempty"` // its id
 	Peer       string `json:"peer,omitempty"`       // a session's peer id
-	// User is a user name of the hub, a static TURN user, or whom a TURN credential was minted for.
+	// User is a user name of the hub, a static TURN user, or the id for which a TURN credential was
+	// minted.
 	User   string `json:"user,omitempty"`
 	Token  string `json:"token,omitempty"`  // a room token's jti, or "sub:" and its sub
 	Source string `json:"source,omitempty"` // an address or a network
@@ -39,7 +40,7 @@ type Kick struct {
 	Ban string `json:"ban,omitempty"`
 }
 
-// Result counts what a Kick has ended.
+// Result counts the sessions and allocations that a Kick has ended.
 type Result struct {
 	Sessions    int `json:"sessions"`
 	Allocations int `json:"allocations"`
@@ -69,18 +70,16 @@ func (a *API) Kick(k Kick) (out Result, err error) {
 	if err != nil {
 		return out, err
 	}
-	// Bans come first, so that nobody slips in between, and allocations, to be counted before they go
-	// with their session.
-	sessions := a.sessions(t.match)
-	for _, s := range sessions {
-		if k.Peer != "" {
-			for _, token := range s.Tokens {
-				t.bans = append(t.bans, source.Ban{Token: token})
-			}
-		}
-	}
-	if err := a.ban(t.bans, until); err != nil {
+	// Bans come first, so that nobody slips in between, and allocations before sessions, to be
+	// counted before they go with them.
+	if err := a.ban(until, t.bans...); err != nil {
 		return out, err
+	}
+	sessions := a.sessions(t.match)
+	if k.Peer != "" {
+		if err := a.ban(until, tokensOf(sessions)...); err != nil {
+			return out, err
+		}
 	}
 	out.Allocations += t.allocations()
 	for _, s := range sessions {
@@ -152,16 +151,26 @@ func (a *API) sessions(match func(signal.Kicked) bool) (out []signal.Kicked) {
 	return out
 }
 
-// ban puts bans into force; the zero time is none.
-func (a *API) ban(bans []source.Ban, until time.Time) error {
+// tokensOf returns bans of the tokens that sessions have entered with.
+func tokensOf(sessions []signal.Kicked) (out []source.Ban) {
+	for _, s := range sessions {
+		for _, token := range s.Tokens {
+			out = append(out, source.Ban{Token: token})
+		}
+	}
+	return out
+}
+
+// ban puts bans into force; a zero time means none.
+func (a *API) ban(until time.Time, bans ...source.Ban) error {
 	if until.IsZero() {
 		return nil
 	}
-	for _, b := range bans {
-		b.Until = until
-		if err := a.o.Bans.Add(b, time.Now()); err != nil {
-			return fmt.Errorf("ban: %w", err)
-		}
+	for i := range bans {
+		bans[i].Until = until
+	}
+	if err := a.o.Bans.Add(time.Now(), bans...); err != nil {
+		return fmt.Errorf("ban: %w", err)
 	}
 	return nil
 }

@@ -1,5 +1,5 @@
-// Package admission says who may enter: everybody, who knows a password, or who brings a room token.
-// It also makes room tokens.
+// Package admission decides who may enter: everybody, clients with the password, or clients with a
+// room token. It also makes room tokens.
 package admission
 
 import (
@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"signalbox/internal/answer"
+	"signalbox/internal/fault"
 	"signalbox/internal/source"
 	"signalbox/internal/state"
 	"signalbox/signal"
@@ -36,41 +37,49 @@ type Options struct {
 
 // Refusal is why somebody is not let in. It is a signal.ErrUnauthorized.
 type Refusal struct {
-	Why string
-	// Guess tells that it may have been a guess at a secret. What is genuine but of no use, an expired
-	// token for example, is none: retrying it must not lock out everybody who shares the client's
-	// address.
+	Words string // for the developer of the client
+	// Guess tells that the client may have guessed at a secret. A genuine but useless token, such
+	// as an expired one, is no guess: retrying it must not lock out everybody who shares the
+	// client's address.
 	Guess bool
 }
 
-func (r *Refusal) Error() string { return signal.ErrUnauthorized.Error() + ": " + r.Why }
+func (r *Refusal) Error() string { return signal.ErrUnauthorized.Error() + ": " + r.Words }
+
+// Why implements signal.Explainer.
+func (r *Refusal) Why() string { return r.Words }
 
 // Unwrap makes it a signal.ErrUnauthorized.
 func (r *Refusal) Unwrap() error { return signal.ErrUnauthorized }
 
-func refusef(format string, args ...any) *Refusal { return &Refusal{Why: fmt.Sprintf(format, args...)} }
+func refusef(format string, args ...any) *Refusal {
+	return &Refusal{Words: fmt.Sprintf(format, args...)}
+}
 
 // errWrong refuses something that only its secret's owner gets right.
-var errWrong = &Refusal{Why: "wrong password, token or key", Guess: true}
+var errWrong = &Refusal{Words: "wrong password, token or key", Guess: true}
 
 // judge is one mode: it looks at what a client brings. Its refusals are Refusals.
 type judge interface {
 	admit(token string) (signal.Pass, error)
 }
 
-// newJudge reads what the mode needs; nil lets everybody in.
+// newJudge makes the judge of a mode; nil lets everybody in. An unknown mode is an error: a typing
+// mistake must not open the box.
 func newJudge(o Options) (judge, error) {
 	switch o.Mode {
+	case Open:
+		return nil, nil
 	case Password:
 		return password(sha256.Sum256([]byte(o.Password))), nil
 	case JWT:
 		return loadVerifier(o.JWTKey)
 	}
-	return nil, nil
+	return nil, fault.New("auth.mode", "%q is none of %s, %s, %s", o.Mode, Open, Password, JWT)
 }
 
-// password is the hash of the one that everybody knows who may enter. Hashes have one length, so
-// that comparing them tells nothing of it.
+// password is the hash of the common password. Hashes have one length, so comparing them reveals
+// nothing about it.
 type password [sha256.Size]byte
 
 func (p password) admit(token string) (signal.Pass, error) {
@@ -93,11 +102,13 @@ const maxToken = 4096
 type Guard struct {
 	inForce atomic.Pointer[judge]
 	guesses *source.Limiter
+	bans    *source.Bans
 }
 
-// New reads what the mode needs.
-func New(o Options) (*Guard, error) {
-	g := &Guard{guesses: source.NewLimiter(guessesPerSecond, guessBurst)}
+// New reads what the mode needs. Whom a ban is about is not let in by Only; sessions are the hub's
+// to judge. bans may be nil.
+func New(o Options, bans *source.Bans) (*Guard, error) {
+	g := &Guard{guesses: source.NewLimiter(guessesPerSecond, guessBurst), bans: bans}
 	commit, err := g.Prepare(o)
 	if err != nil {
 		return nil, err
@@ -106,7 +117,7 @@ func New(o Options) (*Guard, error) {
 	return g, nil
 }
 
-// Prepare reads what other options need. commit puts them into force: who is in stays in.
+// Prepare validates other options. commit puts them into force; admitted clients stay in.
 func (g *Guard) Prepare(o Options) (commit func(), err error) {
 	j, err := newJudge(o)
 	if err != nil {
@@ -115,7 +126,7 @@ func (g *Guard) Prepare(o Options) (commit func(), err error) {
 	return func() { g.inForce.Store(&j) }, nil
 }
 
-// Asks reports whether anything is asked of those who enter.
+// Asks reports whether the guard asks clients for a password or a token.
 func (g *Guard) Asks() bool { return *g.inForce.Load() != nil }
 
 // Admit implements signal.Guard.
@@ -125,7 +136,7 @@ func (g *Guard) Admit(token string, from netip.Addr) (pass signal.Pass, err erro
 	case j == nil:
 		return signal.Pass{}, nil
 	case token == "": // nobody's guess: a client that does not know yet that it needs one
-		return pass, refusef("this box asks for a room token or a password: bring it as the token")
+		return pass, refusef("this box asks for a password or a room token: send it as the token")
 	case len(token) > maxToken:
 		return pass, refusef("the token is longer than %d bytes", maxToken)
 	}
@@ -144,8 +155,8 @@ func (g *Guard) CheckKey(key state.Secret, brought string, from netip.Addr) erro
 	})
 }
 
-// look has try look at a secret that a source has brought, unless too many of them were wrong: then
-// not even the right one is looked at.
+// look lets try check a secret that a source has sent. If the source has sent too many wrong ones,
+// look does not even check the right one.
 func (g *Guard) look(from netip.Addr, try func() error) error {
 	now := time.Now()
 	if g.guesses.Spent(from, now) {
@@ -159,12 +170,17 @@ func (g *Guard) look(from netip.Addr, try func() error) error {
 	return err
 }
 
-// Only lets requests through under the rules that hold for a hello. They bring the token as a bearer
-// token, or as ?token=.
+// Only lets requests through under the rules of a hello. They bring the password or token as a
+// bearer token or as ?token=.
 func (g *Guard) Only(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		token := cmp.Or(answer.Bearer(r), r.URL.Query().Get("token"))
-		if _, err := g.Admit(token, source.OfRequest(r)); err != nil {
+		from := source.OfRequest(r)
+		pass, err := g.Admit(token, from)
+		if err == nil && g.bans.Concern(pass.User, pass.Key, from, time.Now()) {
+			err = refusef("you were removed by the operator")
+		}
+		if err != nil {
 			WriteRefusal(w, err)
 			return
 		}
@@ -174,11 +190,15 @@ func (g *Guard) Only(next http.Handler) http.Handler {
 
 // WriteRefusal answers with an error of a Guard.
 func WriteRefusal(w http.ResponseWriter, err error) {
-	var refused *Refusal
-	if errors.Is(err, signal.ErrTooManyGuesses) || !errors.As(err, &refused) {
+	if errors.Is(err, signal.ErrTooManyGuesses) {
 		answer.TooMany(w, "too many wrong passwords, tokens or keys from your network address: wait a while")
 		return
 	}
+	why := err.Error()
+	var refused *Refusal
+	if errors.As(err, &refused) {
+		why = refused.Words
+	}
 	w.Header().Set("WWW-Authenticate", "Bearer")
-	answer.Error(w, http.StatusUnauthorized, answer.Unauthorized, refused.Why)
+	answer.Error(w, http.StatusUnauthorized, answer.Unauthorized, why)
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -15,29 +14,28 @@ import (
 	"signalbox/signal"
 )
 
-// Limits of what a token's claims say, in characters: those of the signaling protocol, and of what
-// a ban is written with.
+// Limits of a token's claims, in characters: the limits of the signaling protocol and of bans.
 const (
-	maxNameClaim = 64
-	maxRoomClaim = 128
+	maxNameClaim = signal.MaxName
+	maxRoomClaim = signal.MaxRoom
 	maxKeyClaim  = 255
 	maxCapacity  = 10_000
 )
 
-// tokenHash names a token that has no name of its own, by what is signed: the signature can be
+// tokenHash names a token without a jti or sub by a hash of its signed part: the signature can be
 // written in more than one way.
 func tokenHash(t *jwt.Token) string {
 	sum := sha256.Sum256([]byte(t.Raw[:strings.LastIndexByte(t.Raw, '.')]))
 	return "sha256:" + hex.EncodeToString(sum[:16])
 }
 
-// readClaims says what the claims of a verified token admit to. Its errors begin with the claim's
-// name.
+// readClaims returns what the claims of a verified token admit to. Its errors begin with the
+// claim's name.
 func readClaims(c jwt.MapClaims) (signal.Pass, error) {
 	pass := signal.Pass{Attested: true}
 	if _, ok := c["aud"]; ok {
 		if aud, err := c.GetAudience(); err != nil || !slices.Contains(aud, audience) {
-			return pass, fmt.Errorf("aud names somebody else: want %q in it, or none", audience)
+			return pass, fmt.Errorf("aud does not name %q: add it, or leave aud out", audience)
 		}
 	}
 	exp, err := c.GetExpirationTime()
@@ -115,7 +113,7 @@ func textClaim(claim any, limit int) (string, error) {
 	return s, checkText(s, limit)
 }
 
-// CheckName says what is wrong with a name that other people's pages and terminals are to show.
+// CheckName returns what is wrong with a name that other people's pages and terminals will show.
 func CheckName(s string) error { return checkText(s, maxNameClaim) }
 
 // checkText refuses what other people's pages and terminals should not have to show.
@@ -125,22 +123,14 @@ func checkText(s string, limit int) error {
 		return errors.New("is not UTF-8")
 	case utf8.RuneCountInString(s) > limit:
 		return fmt.Errorf("is longer than %d characters", limit)
-	case strings.ContainsFunc(s, unprintable):
-		return errors.New("has a control character in it")
+	case strings.ContainsFunc(s, signal.Unprintable):
+		return errors.New("contains a control character")
 	}
 	return nil
 }
 
-// unprintable finds the characters that no name needs and that change how the text around it is
-// shown, as the signaling protocol has it: controls, line separators, and those that override the
-// direction of what follows.
-func unprintable(r rune) bool {
-	return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || '\u202a' <= r && r <= '\u202e' || '\u2066' <= r &&
-		r <= '\u2069'
-}
-
-// matches reports whether name fits a pattern, in which * stands for any run of characters, the
-// empty one, too.
+// matches reports whether name fits a pattern, in which * matches any run of characters, also an
+// empty one.
 func matches(pattern, name string) bool {
 	first, rest, star := strings.Cut(pattern, "*")
 	if !star {
@@ -155,7 +145,7 @@ func matches(pattern, name string) bool {
 		if !more {
 			return strings.HasSuffix(name, part)
 		}
-		// The first place is as good as any: what follows then has the most room.
+		// Taking the first match is enough: it leaves the most room for the rest.
 		_, name, ok = strings.Cut(name, part)
 		if !ok {
 			return false

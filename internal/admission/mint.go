@@ -11,35 +11,34 @@ import (
 	"slices"
 	"time"
 
-	"signalbox/internal/fault"
 	"signalbox/internal/state"
 
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// TokenRequest says whom a room token is for, and what it lets them do.
+// TokenRequest describes a room token: its bearer, and what it admits to.
 type TokenRequest struct {
-	Rooms    []string // names, in which * stands for any characters
+	Rooms    []string // names, in which * matches any characters
 	User     string   // makes its bearer "@user"
 	Name     string   // is shown to others
 	Subject  string   // names its bearer in the issuer's own words
 	Capacity int      // of a room that its bearer opens; 0: the box's default
 	TTL      time.Duration
-	KeyFile  string // what to sign with: a private key in PEM, or a secret; empty: auth.jwt_key
+	KeyFile  string // a private key in PEM, or a secret, to sign with; empty: auth.jwt_key
 }
 
 // Token is a room token.
 type Token struct {
 	Token   string    `json:"token"`
 	Expires time.Time `json:"expires"`
-	URL     string    `json:"url,omitempty"` // opens the room with it; empty: not known
+	URL     string    `json:"url,omitempty"` // opens the room with the token; empty: unknown
 }
 
-// Mint makes a room token that a box takes whose auth.jwt_key that is. Any program with the key could
-// make the same.
+// Mint makes a room token for a box with that auth.jwt_key. Any program with the key could make the
+// same.
 func Mint(jwtKey state.Secret, r TokenRequest) (Token, error) {
 	if len(r.Rooms) == 0 && r.User == "" {
-		return Token{}, errors.New("name a room (* is any), or a user, who may then call and be called")
+		return Token{}, errors.New("name a room (* means any), or a user, who may then call and be called")
 	}
 	if slices.Contains(r.Rooms, "") {
 		return Token{}, errors.New("the name of a room is empty")
@@ -60,12 +59,11 @@ func Mint(jwtKey state.Secret, r TokenRequest) (Token, error) {
 	var refused *Refusal
 	switch _, err := key.check.admit(text); {
 	case errors.As(err, &refused) && refused.Guess:
-		return Token{}, fault.New("auth.jwt_key", "it does not verify what this key signs: sign with the private key "+
-			"that it belongs to")
+		return Token{}, errors.New("auth.jwt_key does not verify what this key signs: sign with its own private key")
 	case refused != nil:
-		return Token{}, fmt.Errorf("this token would be refused: %s", refused.Why)
+		return Token{}, fmt.Errorf("the box would refuse this token: %s", refused.Words)
 	case err != nil:
-		return Token{}, fmt.Errorf("this token would be refused: %w", err)
+		return Token{}, fmt.Errorf("the box would refuse this token: %w", err)
 	}
 	return Token{Token: text, Expires: expires}, nil
 }
@@ -91,15 +89,15 @@ func (r *TokenRequest) claims(expires time.Time) jwt.MapClaims {
 	return claims
 }
 
-// signer is what tokens are signed with, and what verifies them.
+// signer signs tokens, and has the verifier for them.
 type signer struct {
 	method  jwt.SigningMethod
 	private any // as method takes it
 	check   *verifier
 }
 
-// loadSigner signs with the key in file, or else with jwtKey if that is a secret. What is signed is
-// verified with jwtKey, or with the key's own other half if that is empty.
+// loadSigner takes the signing key from file, else from jwtKey if that is a secret. The verifier is
+// that of jwtKey, or of the signing key itself if jwtKey is empty.
 func loadSigner(jwtKey state.Secret, file string) (s signer, err error) {
 	if jwtKey != "" {
 		if s.check, err = loadVerifier(jwtKey); err != nil {
@@ -118,10 +116,10 @@ func loadSigner(jwtKey state.Secret, file string) (s signer, err error) {
 		}
 		return s, nil
 	case s.check == nil:
-		return s, fault.New("auth.jwt_key", "it is empty: set it to a secret (make one with openssl rand -hex 32), or "+
+		return s, errors.New("auth.jwt_key is empty: set it to a secret (make one with openssl rand -hex 32), or " +
 			"sign with the key in --key FILE")
 	case s.check.method != jwt.SigningMethodHS256:
-		return s, fault.New("auth.jwt_key", "it is a public key, which only verifies: sign with its private key, --key FILE")
+		return s, errors.New("auth.jwt_key is a public key, which only verifies: sign with its private key, --key FILE")
 	}
 	s.method, s.private = s.check.method, s.check.key
 	return s, nil

@@ -32,8 +32,8 @@ const (
 	minRSABits   = 2048 // RFC 7518 §3.3
 )
 
-// verifier checks room tokens (RFC 7519). Its kind decides the algorithm; what a token's header
-// says is only compared (RFC 8725 §3.1).
+// verifier checks room tokens (RFC 7519). The kind of its key decides the algorithm; the token's
+// header must only agree (RFC 8725 §3.1).
 type verifier struct {
 	method jwt.SigningMethod
 	key    any // as method takes it
@@ -41,12 +41,12 @@ type verifier struct {
 }
 
 func newVerifier(method jwt.SigningMethod, key any) *verifier {
-	return &verifier{method, key, jwt.NewParser(jwt.WithValidMethods([]string{method.Alg()}), jwt.WithLeeway(tokenLeeway),
-		jwt.WithExpirationRequired())}
+	return &verifier{method, key, jwt.NewParser(jwt.WithValidMethods([]string{method.Alg()}),
+		jwt.WithLeeway(tokenLeeway), jwt.WithExpirationRequired())}
 }
 
-// isPath tells paths from keys by how they are written, never by what is there: a file that is
-// missing must not become a secret.
+// isPath tells paths from keys by their form, never by what exists: the path of a missing file must
+// not become a secret.
 func isPath(s string) bool {
 	if strings.Contains(s, "\n") {
 		return false
@@ -55,8 +55,8 @@ func isPath(s string) bool {
 		strings.HasPrefix(s, "../") || strings.HasSuffix(s, ".pem")
 }
 
-// CheckKey says what is wrong with an auth.jwt_key. The file that it may name is not read.
-func CheckKey(key state.Secret) error {
+// CheckJWTKey says what is wrong with an auth.jwt_key. The file that it may name is not read.
+func CheckJWTKey(key state.Secret) error {
 	if isPath(string(key)) {
 		return nil
 	}
@@ -64,8 +64,8 @@ func CheckKey(key state.Secret) error {
 	return err
 }
 
-// loadVerifier makes a verifier of auth.jwt_key, which it does not repeat in errors: what looks like
-// a path may be a secret.
+// loadVerifier makes a verifier of auth.jwt_key. Its errors don't repeat the key: what looks like a
+// path may be a secret.
 func loadVerifier(configured state.Secret) (*verifier, error) {
 	text := string(configured)
 	if isPath(text) {
@@ -77,7 +77,7 @@ func loadVerifier(configured state.Secret) (*verifier, error) {
 		case err != nil:
 			return nil, fault.New("auth.jwt_key", "can't read the file that it names")
 		case !isPEM(string(file)):
-			return nil, fault.New("auth.jwt_key", "the file that it names is no PEM file")
+			return nil, fault.New("auth.jwt_key", "the file that it names is not a PEM file")
 		}
 		text = string(file)
 	}
@@ -96,11 +96,11 @@ func parseKey(text string) (*verifier, error) {
 		switch {
 		case len(text) < minJWTSecret:
 			return nil, fmt.Errorf("want a secret of at least %d characters (make one with openssl rand -hex 32), a "+
-				"public key in PEM, or the path of one, "+
+				"public key in PEM, or the path of its file, "+
 				"which ends in .pem", minJWTSecret)
 		case isBarePublicKey(text):
-			return nil, errors.New("this is a public key, but not in PEM, where it stands between BEGIN and END " +
-				"lines: as a secret everybody would know it")
+			return nil, errors.New("this is a public key without its BEGIN and END lines: write it as PEM, since " +
+				"everybody would know it as a secret")
 		}
 		return newVerifier(jwt.SigningMethodHS256, []byte(text)), nil
 	}
@@ -115,8 +115,8 @@ func parseKey(text string) (*verifier, error) {
 	case block.Type == "RSA PUBLIC KEY":
 		key, err = x509.ParsePKCS1PublicKey(block.Bytes)
 	case strings.HasSuffix(block.Type, "PRIVATE KEY"):
-		return nil, errors.New("this is a private key, which only the maker of tokens needs: its public half comes " +
-			"from openssl pkey -in FILE -pubout")
+		return nil, errors.New("this is a private key, which only the maker of tokens needs: make the public one " +
+			"with openssl pkey -in FILE -pubout")
 	default:
 		return nil, fmt.Errorf("a PEM block of type %q: want PUBLIC KEY", block.Type)
 	}
@@ -178,7 +178,7 @@ func (k *verifier) admit(text string) (signal.Pass, error) {
 	claims := jwt.MapClaims{}
 	token, err := k.parser.ParseWithClaims(text, claims, func(t *jwt.Token) (any, error) {
 		if _, ok := t.Header["crit"]; ok {
-			// RFC 7515 §4.1.11: there is none that we understand.
+			// RFC 7515 §4.1.11: we understand none of them.
 			return nil, errors.New("it has critical header parameters")
 		}
 		return k.key, nil
@@ -203,7 +203,7 @@ func (k *verifier) admit(text string) (signal.Pass, error) {
 		return signal.Pass{}, refusef("the token's exp or nbf is not a number")
 	}
 	return signal.Pass{}, &Refusal{
-		Why:   fmt.Sprintf("%s: want a JWT that is signed with this box's key (%s)", errWrong.Why, k.method.Alg()),
+		Words: fmt.Sprintf("%s: want a JWT signed with this box's key (%s)", errWrong.Words, k.method.Alg()),
 		Guess: true,
 	}
 }

@@ -1,5 +1,5 @@
-// Package answer writes the appliance's answers to HTTP requests of programs: JSON, and errors with
-// a code and a sentence, as the signaling protocol has them.
+// Package answer writes the HTTP answers that programs read: JSON, and errors with a code and a
+// sentence, as in the signaling protocol.
 package answer
 
 import (
@@ -25,7 +25,7 @@ func JSON(w http.ResponseWriter, status int, v any) {
 	json.NewEncoder(w).Encode(v) //nolint:errcheck // the client is gone
 }
 
-// Error answers with a code and a sentence for whoever reads it.
+// Error answers with a code for programs and a sentence for people.
 func Error(w http.ResponseWriter, status int, code, message string) {
 	JSON(w, status, struct {
 		Code    string `json:"code"`
@@ -39,7 +39,7 @@ func TooMany(w http.ResponseWriter, message string) {
 	Error(w, http.StatusTooManyRequests, RateLimited, message)
 }
 
-// Bearer returns what a request has brought as "Authorization: Bearer ..." (RFC 6750 §2.1), or "".
+// Bearer returns the token of "Authorization: Bearer ..." (RFC 6750 §2.1), or "".
 func Bearer(r *http.Request) string {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") {

@@ -1,21 +1,21 @@
-// Package app is the assembly: it makes the rooms of the appliance from the configuration, hands
-// them what they need of one another, starts them and ends them. It is the only room that knows the
-// whole configuration.
+// Package app is the assembly: it makes the rooms of the appliance from the configuration, gives
+// them what they need from one another, starts them and ends them. It is the only room that knows
+// the whole configuration.
 //
 // # Life cycle
 //
-// New wires and reads the state directory, Listen binds every socket or none, Run serves until its
-// context is done and returns when every goroutine has ended, Drain refuses new work and lets
-// allocations finish. Ten appliances run in one process: nothing is global.
+// New reads the state directory and wires the rooms. Listen binds every socket or none. Run serves
+// until its context is done, and returns when every goroutine has ended. Drain refuses new work and
+// lets allocations finish. Ten appliances can run in one process: nothing is global.
 //
-// On the way down the hub goes first, so that clients hear why, then HTTP, then TURN, then the
-// listening sockets.
+// At the end the hub closes first, so that clients hear why; then HTTP, TURN and the listening
+// sockets close.
 //
 // # Locks
 //
-// Each package has its own order (see the doc.go of signal and turnsvc). Between them: the hub tells
-// turnsvc who may reach whom under its own locks, and turnsvc never calls the hub; credentials are
-// minted under no lock. So no circle can close.
+// Each package has its own lock order (see the doc.go of signal and turnsvc). Between packages, the
+// hub tells turnsvc under its own locks who may reach whom, and turnsvc never calls the hub.
+// Credentials are minted under no lock. So no deadlock is possible.
 package app
 
 import (
@@ -25,7 +25,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -54,30 +53,32 @@ import (
 // App is the whole appliance: New, Listen, Run.
 type App struct {
 	// Set in New.
-	cfg     config.Config // the first; loaded is the last
-	dir     *state.Dir
-	log     *slog.Logger
-	relays  *publicip.Finder
-	certs   *cert.Keeper // nil: TLS is off
-	guard   *admission.Guard
-	edge    *edge.Edge
-	crowd   *source.Crowd // of the web ports
-	bans    *source.Bans  // of the hub and of the relay
-	ice     *iceserver.Issuer
-	turn    *turnsvc.Server
-	hub     *signal.Hub
-	admin   *admin.API
-	ui      *webui.UI
-	root    *site.Root
-	urls    *site.URLs
-	started time.Time // set in Listen
+	cfg    config.Config // the first; loaded is the last
+	dir    *state.Dir
+	log    *slog.Logger
+	relays *publicip.Finder
+	certs  *cert.Keeper // nil: TLS is off
+	guard  *admission.Guard
+	edge   *edge.Edge
+	crowd  *source.Crowd // of the web ports
+	bans   *source.Bans  // of the hub and of the relay
+	ice    *iceserver.Issuer
+	turn   *turnsvc.Server
+	hub    *signal.Hub
+	admin  *admin.API
+	ui     *webui.UI
+	root   *site.Root
+	urls   *site.URLs
+
+	// Set in Listen.
+	started time.Time
 
 	ready     atomic.Bool
 	reloading sync.Mutex    // one Reload at a time; guards loaded
 	loaded    config.Config // the last that was put into force
 }
 
-// New wires an appliance. It reads the state directory, where it makes what is missing, and opens
+// New wires an appliance. It reads the state directory, creates what is missing there, and opens
 // nothing else. log may be nil.
 func New(cfg config.Config, dir *state.Dir, log *slog.Logger) (*App, error) {
 	if log == nil {
@@ -86,9 +87,10 @@ func New(cfg config.Config, dir *state.Dir, log *slog.Logger) (*App, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	a := &App{cfg: cfg, loaded: cfg, dir: dir, log: log, crowd: webCrowd(&cfg), bans: source.NewBans()}
+	a := &App{cfg: cfg, loaded: cfg, dir: dir, log: log, crowd: source.NewCrowd(webLimits(&cfg)),
+		bans: source.NewBans()}
 	for _, step := range []func() error{
-		a.findRelays, a.openCertificate, a.openDoor, a.layEdge, a.makeTURN, a.makeHub, a.makeSite,
+		a.findRelays, a.openCertificate, a.makeGuard, a.makeEdge, a.makeTURN, a.makeHub, a.makeSite,
 	} {
 		if err := step(); err != nil {
 			return nil, err
@@ -97,9 +99,6 @@ func New(cfg config.Config, dir *state.Dir, log *slog.Logger) (*App, error) {
 	return a, nil
 }
 
-// part is the log of one room.
-func (a *App) part(name string) *slog.Logger { return a.log.With("part", name) }
-
 func (a *App) findRelays() (err error) {
 	a.relays, err = publicip.New(publicOptions(&a.cfg, a.log))
 	return err
@@ -107,26 +106,27 @@ func (a *App) findRelays() (err error) {
 
 func (a *App) openCertificate() (err error) {
 	o := certOptions(&a.cfg, a.dir)
-	o.Names, o.Log = func() []string { return certificateNames(&a.cfg, a.relays.Relays()) }, a.part("certificate")
+	o.Names = func() []string { return certificateNames(&a.cfg, a.relays.Relays()) }
+	o.Log = a.log.With("part", "certificate")
 	a.certs, err = cert.Open(o)
 	return err
 }
 
-func (a *App) openDoor() (err error) {
-	a.guard, err = admission.New(admissionOptions(&a.cfg))
+func (a *App) makeGuard() (err error) {
+	a.guard, err = admission.New(admissionOptions(&a.cfg), a.bans)
 	return err
 }
 
-func (a *App) layEdge() error {
+func (a *App) makeEdge() error {
 	o, err := edgeOptions(&a.cfg, a.relays)
 	if err != nil {
 		return err
 	}
-	o.TLS, o.Connections, o.Log = a.certs.TLSConfig(edge.Protocols()...), a.crowd, a.part("edge")
+	o.TLS, o.Connections, o.Log = a.certs.TLSConfig(edge.Protocols()...), a.crowd, a.log.With("part", "edge")
 	a.edge = edge.New(o)
 	a.urls = &site.URLs{
 		Sockets: a.edge, Relays: a.relays.Relays,
-		PublicHost: string(a.cfg.PublicHost), Proxied: len(a.cfg.Web.TrustedProxies) > 0,
+		PublicHost: string(a.cfg.PublicHost), Proxy: a.cfg.ProxyOrigin(),
 	}
 	return nil
 }
@@ -136,12 +136,13 @@ func (a *App) makeTURN() error {
 	if err != nil {
 		return err
 	}
+	restKey, rest := a.cfg.REST()
 	a.ice = iceserver.New(iceserver.Options{
 		PublicHost: string(a.cfg.PublicHost), Sockets: a.edge, Relays: a.relays.Relays, Covers: a.certs.Covers,
-		Loopback: a.cfg.Dev, REST: a.cfg.RESTKey(), CheckKey: a.guard.CheckKey,
+		Loopback: a.cfg.Dev, REST: rest, RESTKey: restKey, CheckKey: a.guard.CheckKey,
 	}, keys, time.Duration(a.cfg.TURN.CredentialTTL))
 	o := turnOptions(&a.cfg, relayAddresses(a.relays.Relays()))
-	o.Transfer, o.Bans, o.Log = readTransfer(a.dir, a.log), a.bans, a.part("turn")
+	o.Transfer, o.Bans, o.Log = readTransfer(a.dir, a.log), a.bans, a.log.With("part", "turn")
 	if a.cfg.TURN.DTLS {
 		o.DTLSCertificate = a.certs.DTLSCertificate
 	}
@@ -158,7 +159,7 @@ func (a *App) makeHub() error {
 		return err
 	}
 	o := hubOptions(&a.cfg)
-	o.ResumeKey, o.ICE, o.Members, o.Bans, o.Log = []byte(key), a.ice, a.turn, a.bans, a.part("signal")
+	o.ResumeKey, o.ICE, o.Members, o.Bans, o.Log = []byte(key), a.ice, a.turn, a.bans, a.log.With("part", "signal")
 	if a.guard.Asks() {
 		o.Guard = a.guard
 	}
@@ -180,22 +181,12 @@ func (a *App) makeSite() (err error) {
 		return err
 	}
 	a.ui, err = webui.New(webui.Options{
-		Version: status.Version(), HTTPSPort: a.httpsPort, Trust: a.certs.Authority() != nil,
+		Version: status.Version(), HTTPSPort: a.edge.HTTPSPort, Trust: a.certs.Authority() != nil,
 	})
 	return err
 }
 
-// httpsPort is the port of the TLS listener, 0 if there is none.
-func (a *App) httpsPort() int {
-	l := a.edge.WebTLS()
-	if l == nil {
-		return 0
-	}
-	return l.Addr().(*net.TCPAddr).Port
-}
-
-// Listen binds every socket, or none. It looks up the names that the configuration takes public
-// addresses from.
+// Listen binds every socket, or none. It looks up the names that give public addresses.
 func (a *App) Listen() (err error) {
 	if err := a.edge.Bind(); err != nil {
 		return err
@@ -211,13 +202,13 @@ func (a *App) Listen() (err error) {
 		}
 	}
 	if err := a.relays.Look(context.Background(), a.relayOn); err != nil {
-		a.log.Warn("a public address is not known yet", "err", err)
+		a.log.Warn("no public address known yet", "err", err)
 	}
 	a.relays.Warn()
 	for _, w := range a.cfg.Warnings() {
-		a.log.Warn(w.String())
+		a.log.Warn("configuration", "key", w.Key, "note", w.Text)
 	}
-	a.certs.UseSocket(a.socket())
+	a.certs.UseSocket(a.edge.Socket())
 	if err := a.certs.Bound(); err != nil {
 		return err
 	}
@@ -229,21 +220,11 @@ func (a *App) Listen() (err error) {
 // relayOn has new allocations relay on other addresses. Running ones keep theirs.
 func (a *App) relayOn(relays publicip.Relays) error { return a.turn.SetRelays(relayAddresses(relays)) }
 
-// socket is a web port that the box listens on; the zero AddrPort if there is none.
-func (a *App) socket() netip.AddrPort {
-	for _, l := range []net.Listener{a.edge.WebTLS(), a.edge.Web()} {
-		if l != nil {
-			return l.Addr().(*net.TCPAddr).AddrPort()
-		}
-	}
-	return netip.AddrPort{}
-}
-
 // shutdownTimeout is how long HTTP requests and signaling sessions have to end.
 const shutdownTimeout = 5 * time.Second
 
-// Run serves until ctx is done, then closes everything and returns nil; or until something fails
-// that serving needs. It returns only when every goroutine that it started has ended.
+// Run serves until ctx is done, then closes everything and returns nil. If a vital part fails, it
+// returns that error. It returns only when every goroutine that it started has ended.
 func (a *App) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	background, stop := context.WithCancel(context.Background()) // what must outlast the hub's farewell
@@ -253,9 +234,10 @@ func (a *App) Run(ctx context.Context) error {
 	web := &webServers{g: g}
 	pages := site.New(a.siteOptions())
 	to := edge.Handlers{
-		HTTPS:   web.serve(a.edge.WebTLS(), edge.HTTPServer(pages.Secure(), a.log)),
-		HTTP:    web.serve(a.edge.Web(), edge.HTTPServer(pages.Plain(), a.log)),
-		Metrics: edge.Few(metrics.MaxScrapers, web.serve(a.edge.Metrics(), metrics.Server(a.vitals, a.part("metrics")))),
+		HTTPS: web.serve(a.edge.WebTLS(), edge.HTTPServer(pages.Secure(), a.log)),
+		HTTP:  web.serve(a.edge.Web(), edge.HTTPServer(pages.Plain(), a.log)),
+		Metrics: edge.Few(metrics.MaxScrapers,
+			web.serve(a.edge.Metrics(), metrics.Server(a.vitals, a.log.With("part", "metrics")))),
 	}
 	for _, job := range []func(){
 		func() { a.edge.Serve(background, a.turn, to) },
@@ -265,7 +247,9 @@ func (a *App) Run(ctx context.Context) error {
 		func() {
 			<-ctx.Done()
 			a.ready.Store(false)
-			a.shutdown(web.servers)
+			if err := web.shutdown(a.hub); err != nil {
+				a.log.Warn("close signaling", "err", err)
+			}
 			stop()
 			a.edge.Close()
 		},
@@ -284,7 +268,8 @@ type webServers struct {
 	servers []*http.Server
 }
 
-// serve runs a server, and returns what takes its connections; nil if there is no listener.
+// serve runs a server, and returns the func that takes its connections; nil if there is no
+// listener.
 func (w *webServers) serve(l net.Listener, srv *http.Server) func(net.Conn) {
 	if l == nil {
 		return nil
@@ -300,30 +285,26 @@ func (w *webServers) serve(l net.Listener, srv *http.Server) func(net.Conn) {
 	return queue.Push
 }
 
-func (a *App) siteOptions() site.Options {
-	o := site.Options{
-		Version: status.Version(), UI: a.ui, Root: a.root, Hub: native.New(a.hub), ICE: a.ice, OriginAllowed: a.hub.OriginAllowed,
-		Admin: a.admin.Routes(), Certs: a.certs, Proxies: source.Proxies(a.cfg.Web.TrustedProxies),
-		Ready: a.ready.Load, URLs: a.urls,
-	}
-	if a.guard.Asks() {
-		o.Admitted = a.guard.Only
-	}
-	return o
-}
-
-// shutdown ends signaling, then HTTP.
-func (a *App) shutdown(servers []*http.Server) {
+// shutdown ends signaling, so that clients hear why, and then HTTP.
+func (w *webServers) shutdown(hub *signal.Hub) error {
 	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
 	defer cancel()
-	if err := a.hub.Close(ctx); err != nil {
-		a.log.Warn("close signaling", "err", err)
-	}
-	for _, srv := range servers {
+	err := hub.Close(ctx)
+	for _, srv := range w.servers {
 		if srv.Shutdown(ctx) != nil {
 			srv.Close()
 		}
 	}
+	return err
+}
+
+func (a *App) siteOptions() site.Options {
+	o := site.Options{
+		Version: status.Version(), UI: a.ui, Root: a.root, Hub: native.New(a.hub), ICE: a.ice,
+		OriginAllowed: a.hub.OriginAllowed, Admitted: a.guard.Only, Admin: a.admin.Routes(), Certs: a.certs,
+		Proxies: source.Proxies(a.cfg.Web.TrustedProxies), Ready: a.ready.Load, URLs: a.urls,
+	}
+	return o
 }
 
 // Drain refuses new sessions and allocations and waits until the running allocations have ended, or
@@ -331,22 +312,13 @@ func (a *App) shutdown(servers []*http.Server) {
 func (a *App) Drain(ctx context.Context) {
 	a.ready.Store(false)
 	a.hub.Drain()
-	a.turn.Drain()
+	drained := a.turn.Drain()
 	a.log.Info("draining", "allocations", a.turn.Allocations())
-	tick := time.NewTicker(200 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		n := a.turn.Allocations()
-		if n == 0 {
-			a.log.Info("drained: every allocation has ended")
-			return
-		}
-		select {
-		case <-ctx.Done():
-			a.log.Warn("drained no further: the time is over", "allocations", n)
-			return
-		case <-tick.C:
-		}
+	select {
+	case <-drained:
+		a.log.Info("drained: every allocation has ended")
+	case <-ctx.Done():
+		a.log.Warn("draining ended: drain.timeout is over", "allocations", a.turn.Allocations())
 	}
 }
 
@@ -355,6 +327,9 @@ func (a *App) Close() error {
 	a.edge.Close()
 	return nil
 }
+
+// Kick ends sessions and allocations, and bans if that is asked for.
+func (a *App) Kick(k admin.Kick) (admin.Result, error) { return a.admin.Kick(k) }
 
 // Status returns the state of the appliance.
 func (a *App) Status() status.Status {
@@ -370,7 +345,7 @@ func (a *App) vitals() *status.Vitals {
 	return &status.Vitals{Status: s, Hub: a.hub.Summary()}
 }
 
-// status is Status without what the components have to say.
+// status is Status without the parts of the components.
 func (a *App) status() status.Status {
 	open, refused := a.crowd.Counts()
 	return status.Status{

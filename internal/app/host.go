@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"slices"
@@ -18,11 +19,11 @@ import (
 	"signalbox/internal/state"
 )
 
-// What commands ask of a configuration on this machine, whether a box runs with it or not. Nothing
-// here changes anything.
+// What commands ask about a configuration on this machine, whether or not a box runs with it.
+// Nothing here changes anything.
 
-// CheckHost says what of a valid configuration does not fit this machine. It looks up names and asks
-// stun.probe, like a start does.
+// CheckHost warns of what does not fit this machine in a valid configuration. It looks up names and
+// asks stun.probe, as a start does.
 func CheckHost(ctx context.Context, c *config.Config) []config.Warning {
 	local, err := netaddr.Local()
 	if err != nil {
@@ -30,13 +31,13 @@ func CheckHost(ctx context.Context, c *config.Config) []config.Warning {
 	}
 	out := append(c.Warnings(), c.HostWarnings(local)...)
 	warn := func(otherwise string, err error) {
-		if err != nil {
+		for _, err := range each(err) {
 			key, text := fault.Split(err, otherwise)
 			out = append(out, config.Warning{Key: key, Text: text})
 		}
 	}
 	where, err := FindRelays(ctx, c)
-	warn("public_ip", err)
+	warn("public_ip, public_host", err)
 	for _, r := range where {
 		if note := r.Note(); note != "" && !c.Dev {
 			warn("public_ip", fmt.Errorf("the relay address %s (%s) is %s", r.Public.IP, r.Public.Why, note))
@@ -50,13 +51,28 @@ func CheckHost(ctx context.Context, c *config.Config) []config.Warning {
 	checkCertificate(c, warn)
 	_, err = site.OpenRoot(c.Web.Root)
 	warn("web.root", err)
-	_, err = admission.New(admissionOptions(c))
+	_, err = admission.New(admissionOptions(c), nil)
 	warn("auth.jwt_key", err)
 	slices.SortStableFunc(out, func(a, b config.Warning) int { return strings.Compare(a.Key, b.Key) })
 	return out
 }
 
-// checkCertificate says what is wrong with the certificate that would be served.
+// each returns the errors that errors.Join has joined, nested joins included.
+func each(err error) (all []error) {
+	if err == nil {
+		return nil
+	}
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	for _, err := range joined.Unwrap() {
+		all = append(all, each(err)...)
+	}
+	return all
+}
+
+// checkCertificate warns of faults of the certificate that a start would serve.
 func checkCertificate(c *config.Config, warn func(otherwise string, err error)) {
 	o := certOptions(c, nil)
 	switch o.Mode {
@@ -79,8 +95,8 @@ func checkCertificate(c *config.Config, warn func(otherwise string, err error)) 
 	}
 }
 
-// FindRelays says where the box would relay on this machine. What can't be found out is an error;
-// what is known without it is returned all the same.
+// FindRelays returns where the box would relay on this machine. If it can't find out some
+// addresses, it returns an error together with the ones it knows.
 func FindRelays(ctx context.Context, c *config.Config) (publicip.Relays, error) {
 	finder, err := publicip.New(publicOptions(c, nil))
 	if err != nil {
@@ -90,5 +106,8 @@ func FindRelays(ctx context.Context, c *config.Config) (publicip.Relays, error) 
 	return finder.Relays(), err
 }
 
-// KeptCertificate is the options with which cert.Kept finds what a box would serve now.
-func KeptCertificate(c *config.Config, dir *state.Dir) cert.Options { return certOptions(c, dir) }
+// KeptCertificate reads the certificate that a box would serve now, in modes files and self-signed.
+// It makes nothing, and returns nil if there is none yet.
+func KeptCertificate(c *config.Config, dir *state.Dir) (*tls.Certificate, error) {
+	return cert.Kept(certOptions(c, dir))
+}

@@ -13,7 +13,7 @@ import (
 	"signalbox/turnsvc/cred"
 )
 
-// What commands make with the secrets of a box that runs, or will run, with a configuration.
+// What commands mint with the secrets of a box that runs, or will run, with a configuration.
 
 // Credential is a minted TURN credential.
 type Credential struct {
@@ -37,18 +37,18 @@ func MintCredential(c *config.Config, dir *state.Dir, id string, ttl time.Durati
 	return Credential{user, password, expires}, nil
 }
 
-// MintToken makes a room token that the box with this configuration takes.
+// MintToken makes a room token that a box with this configuration accepts.
 func MintToken(c *config.Config, r admission.TokenRequest) (admission.Token, error) {
 	token, err := admission.Mint(c.Auth.JWTKey, r)
-	// The token stands in the fragment, which browsers send to nobody.
+	// The token is in the fragment, which browsers send to no server.
 	if base := c.OthersOrigin(); err == nil && base != "" && len(r.Rooms) == 1 && !strings.Contains(r.Rooms[0], "*") {
 		token.URL = base + "/call/" + url.PathEscape(r.Rooms[0]) + "#token=" + token.Token
 	}
 	return token, err
 }
 
-// NewAdmin finds the appliance that runs with this configuration and state directory; at, if not
-// empty, is another URL. It connects to nothing yet.
+// NewAdmin makes a client for the appliance that runs with this configuration and state directory;
+// at, if not empty, is another URL. It does not connect yet.
 func NewAdmin(c *config.Config, dir *state.Dir, at string) (*admin.Client, error) {
 	token := c.Admin.Token
 	if token == "" {

@@ -36,7 +36,8 @@ func publicOptions(c *config.Config, log *slog.Logger) publicip.Options {
 
 func certOptions(c *config.Config, dir *state.Dir) cert.Options {
 	return cert.Options{
-		Mode: string(c.TLS.Mode), Paths: [2]string{c.TLS.Cert, c.TLS.Key}, Host: cert.Name(string(c.PublicHost)), State: dir,
+		Mode: string(c.TLS.Mode), Paths: [2]string{c.TLS.Cert, c.TLS.Key}, Host: cert.Name(string(c.PublicHost)),
+		State: dir,
 		ACME: cert.ACMEOptions{
 			Email: c.TLS.ACMEEmail, Directory: c.TLS.ACMEDirectory, CAFile: c.TLS.ACMECAFile,
 			HTTP: c.Web.Listen.AddrPort, TLS: c.Web.TLSListen.AddrPort,
@@ -44,14 +45,14 @@ func certOptions(c *config.Config, dir *state.Dir) cert.Options {
 	}
 }
 
-// certificateNames are what a self-signed certificate is made out to: every name and address that
+// certificateNames returns the names of a self-signed certificate: every name and address that
 // people may type to reach this box.
 func certificateNames(c *config.Config, relays publicip.Relays) []string {
 	names := []string{"localhost", "127.0.0.1", "::1", cert.Name(string(c.PublicHost))}
 	if host, err := os.Hostname(); err == nil {
 		names = append(names, cert.Name(host))
 	}
-	local, _ := netaddr.Local() // without them there are still those that relays have
+	local, _ := netaddr.Local() // if this fails, the relays' addresses remain
 	for _, ip := range local {
 		names = append(names, ip.String())
 	}
@@ -69,7 +70,8 @@ func admissionOptions(c *config.Config) admission.Options {
 func edgeOptions(c *config.Config, relays *publicip.Finder) (edge.Options, error) {
 	o := edge.Options{
 		Web: c.Web.Listen.AddrPort, WebTLS: c.Web.TLSListen.AddrPort, Metrics: c.Metrics.Listen.AddrPort,
-		TURN: c.TURN.Listen.AddrPorts(), Proxies: source.Proxies(c.Web.TrustedProxies), ProxyHeader: c.Web.ProxyProtocol,
+		TURN: c.TURN.Listen.AddrPorts(), Proxies: source.Proxies(c.Web.TrustedProxies),
+		ProxyHeader: c.Web.ProxyProtocol,
 	}
 	primary, alternate, on := c.Discovery(relays.Reached())
 	if !on {
@@ -79,7 +81,7 @@ func edgeOptions(c *config.Config, relays *publicip.Finder) (edge.Options, error
 	return o, discoveryFits(primary, alternate, relays.Relays().Public())
 }
 
-// discoveryFits says why NAT behavior discovery can't work on this machine.
+// discoveryFits returns why NAT behavior discovery can't work on this machine, or nil.
 func discoveryFits(primary, alternate netip.AddrPort, public netip.Addr) error {
 	if alternate.Addr() == primary.Addr() {
 		return fault.New("stun.alternate", "%s is the address that clients ask anyway: discovery needs a second one",
@@ -89,25 +91,25 @@ func discoveryFits(primary, alternate netip.AddrPort, public netip.Addr) error {
 	if err != nil {
 		return err
 	}
-	// The answers name this machine's addresses, and clients would ask those in vain.
+	// The answers name this machine's addresses, which clients could not reach.
 	if !slices.Contains(local, public) {
-		return fault.New("stun.alternate", "public_ip %s is no address of this machine, so there is a NAT in front of "+
-			"it; discovery works without one only", public)
+		return fault.New("stun.alternate", "public_ip %s is not an address of this machine, so there is a NAT in "+
+			"front of it; discovery works only without a NAT", public)
 	}
 	return nil
 }
 
-// webCrowd leaves room for what the hub and TURN let in, and for what a page needs besides its
-// session.
-func webCrowd(c *config.Config) *source.Crowd {
-	sum := func(a, b config.Count) int { // of two limits, of which 0 is none
+// webLimits returns how many connections the web ports take, in all and from one source: those that
+// the hub and TURN let in, and those that a page needs besides its session.
+func webLimits(c *config.Config) (all, perSource int) {
+	sum := func(a, b config.Count) int { // of two limits; 0 means no limit
 		if a == 0 || b == 0 {
 			return 0
 		}
 		return int(a + b)
 	}
 	s, l := &c.Signal, &c.TURN.Limits
-	return source.NewCrowd(sum(2*s.Sessions, l.Connections), sum(4*s.SessionsPerSource, l.ConnectionsPerSource))
+	return sum(2*s.Sessions, l.Connections), sum(4*s.SessionsPerSource, l.ConnectionsPerSource)
 }
 
 // credentialKeys sign and verify TURN credentials.
@@ -163,7 +165,7 @@ func turnLive(c *config.Config, keys *cred.Keys) (turnsvc.Live, error) {
 	return out, nil
 }
 
-// peersByName are the values of turn.peers and turn.static_peers.
+// peersByName maps the values of turn.peers and turn.static_peers.
 func peersByName(name string) turnsvc.Peers {
 	switch name {
 	case "room":

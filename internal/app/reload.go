@@ -8,9 +8,9 @@ import (
 	"signalbox/internal/config"
 )
 
-// Reload puts another configuration into force without touching running calls, and returns the keys
-// that have changed. If a key has changed that needs a restart, or a value can't be used, it returns
-// an error that says so and changes nothing.
+// Reload puts another configuration into force without touching running calls, and returns the
+// changed keys. If a changed key needs a restart, or a value can't be used, it returns an error
+// that says so and changes nothing.
 func (a *App) Reload(cfg config.Config) (changed []string, err error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err

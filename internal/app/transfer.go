@@ -12,28 +12,29 @@ import (
 	"signalbox/turnsvc"
 )
 
-// What was relayed this month outlives the process, for the budget in turn.limits.total_per_month.
+// The count of this month's transfer outlives the process, for the budget in
+// turn.limits.total_per_month.
 
 const (
 	transferFile     = "transfer.json"
 	transferInterval = time.Minute
 )
 
-// readTransfer returns what earlier processes have relayed. An unreadable file is said and counts as
-// nothing: it must not keep calls from connecting.
+// readTransfer returns what earlier processes have relayed this month. If the file is unreadable,
+// it logs that and starts at 0: the file must not keep calls from connecting.
 func readTransfer(dir *state.Dir, log *slog.Logger) (t turnsvc.Transfer) {
 	text, err := dir.Read(transferFile)
 	if err == nil {
 		err = json.Unmarshal(text, &t)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		log.Warn("read what was relayed this month: it counts as nothing", "err", err)
+		log.Warn("can't read this month's transfer: the count starts at 0", "err", err)
 		return turnsvc.Transfer{}
 	}
 	return t
 }
 
-// keepTransfer writes the count down once a minute, when it has changed, and at the end.
+// keepTransfer writes the count once a minute if it has changed, and at the end.
 func keepTransfer(ctx context.Context, dir *state.Dir, transfer func() turnsvc.Transfer, log *slog.Logger) {
 	tick := time.NewTicker(transferInterval)
 	defer tick.Stop()
@@ -53,7 +54,7 @@ func keepTransfer(ctx context.Context, dir *state.Dir, transfer func() turnsvc.T
 			err = dir.Write(transferFile, append(text, '\n'))
 		}
 		if err != nil {
-			log.Warn("keep what was relayed this month", "err", err)
+			log.Warn("can't keep this month's transfer", "err", err)
 			continue
 		}
 		written = now

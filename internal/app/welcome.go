@@ -16,21 +16,22 @@ import (
 	"signalbox/internal/status"
 )
 
-// Welcome writes what an operator wants to know after a start: pages, ports, addresses, places.
+// Welcome writes what an operator needs after a start: pages, ports, addresses and directories.
 func (a *App) Welcome(w io.Writer) error {
 	t := welcome{tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)}
 	fmt.Fprintf(t, "signalbox %s\n\n", status.Version())
-	local, others := a.pages()
-	t.pages(append(local, others...), a.admin.Code())
+	local, others := pages(a)
+	t.open(append(local, others...), a.admin.Code())
 	if a.relays.Relays().Public().IsLoopback() {
 		t.row("Firewall", "-", "only this machine can reach it")
 	} else {
-		t.row("Firewall", strings.Join(a.firewall(), " "), "let these in")
+		t.row("Firewall", strings.Join(firewall(a), " "), "let these in")
 	}
 	// Clients of a reverse proxy see its certificate.
 	if own := a.certs.Authority(); own != nil && a.urls.ThroughProxy() == "" && len(others) > 0 {
 		if urls := a.urls.Shared(); len(urls) > 0 {
-			t.row("Trust", urls[0]+"trust", "open it on a device and its browser stops warning; the SHA-256 is "+own.Fingerprint())
+			t.row("Trust", urls[0]+"trust", "open it on a device to stop its browser's warning; the SHA-256 is "+
+				own.Fingerprint())
 		}
 	}
 	label := "Relay"
@@ -62,8 +63,8 @@ type welcome struct{ *tabwriter.Writer }
 
 func (t welcome) row(label, what, note string) { fmt.Fprintf(t, "  %s\t%s\t%s\n", label, what, note) }
 
-// pages lists the pages to open.
-func (t welcome) pages(all []page, code string) {
+// open lists the pages to open.
+func (t welcome) open(all []page, code string) {
 	label := "Open"
 	for _, p := range all {
 		t.row(label, p.url, p.where+p.note)
@@ -72,7 +73,7 @@ func (t welcome) pages(all []page, code string) {
 	if len(all) == 0 {
 		return
 	}
-	shared := all[len(all)-1].url // the link that is given to others must work for them
+	shared := all[len(all)-1].url // people pass this link on, so it must work for others
 	t.row("Call", shared+"call/ROOM", "a name of your choice; give the link to others")
 	t.row("Check", shared+"check", "does it work from here?")
 	label = "Admin"
@@ -84,9 +85,9 @@ func (t welcome) pages(all []page, code string) {
 
 type page struct{ url, where, note string }
 
-// pages lists URLs of the start page: those that work on this machine, and those for others. With a
-// reverse proxy in front others come through it.
-func (a *App) pages() (local, others []page) {
+// pages lists the URLs of the start page: those for this machine, and those for others. If there is
+// a reverse proxy, others come through it.
+func pages(a *App) (local, others []page) {
 	if url := a.urls.OnThisMachine(); url != "" {
 		local = append(local, page{url, "on this machine", ""})
 	}
@@ -101,7 +102,7 @@ func (a *App) pages() (local, others []page) {
 		switch {
 		case a.certs.InForce().Signed:
 		case a.cfg.TLS.Mode == "acme":
-			p.note = "; until a certificate has come from the ACME directory the browser warns"
+			p.note = "; the browser warns until the ACME directory has issued a certificate"
 		default:
 			p.note = "; the certificate is self-signed, so the browser warns once"
 		}
@@ -110,8 +111,9 @@ func (a *App) pages() (local, others []page) {
 	return local, others
 }
 
-// firewall lists the ports that must be let in: not those that only this machine can reach.
-func (a *App) firewall() []string {
+// firewall lists the ports that the firewall must let in. It leaves out ports that only this
+// machine can reach.
+func firewall(a *App) []string {
 	var out []string
 	for _, l := range []net.Listener{a.edge.Web(), a.edge.WebTLS()} {
 		if l != nil && !l.Addr().(*net.TCPAddr).IP.IsLoopback() {

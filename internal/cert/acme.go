@@ -3,7 +3,6 @@ package cert
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -18,18 +17,17 @@ import (
 	"sync/atomic"
 	"time"
 
-	"signalbox/internal/fault"
-
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 )
 
-// Mode "acme": a certificate for public_host from an ACME directory (RFC 8555), which looks whether
-// the name leads here: over HTTP-01 on web.listen or TLS-ALPN-01 on web.tls_listen. certmagic talks
-// to the directory, one attempt at a time; when to try is decided here, where a failure shows.
+// Mode "acme": a certificate for public_host from an ACME directory (RFC 8555), which verifies that
+// the name leads here: by HTTP-01 on web.listen or by TLS-ALPN-01 on web.tls_listen. certmagic
+// talks to the directory, one attempt at a time. This file decides when to try, so that failures
+// show.
 //
-// OCSP stapling is off: public authorities have given it up, and it would ask strangers about every
-// start. A revocation comes as an earlier date for the renewal (ARI, RFC 9773).
+// OCSP stapling is off: public authorities have given it up, and it would contact strangers at
+// every start. A revocation comes as an earlier renewal date (ARI, RFC 9773).
 
 const (
 	acmeDir      = "acme"           // in the state directory
@@ -38,20 +36,11 @@ const (
 	acmeTimeout  = 15 * time.Minute // of one attempt
 )
 
-// ACMEOptions say whom to ask for a certificate, and how.
-type ACMEOptions struct {
-	Email     string
-	Directory string // URL
-	CAFile    string // PEM file of the authority that the directory's own certificate is from; empty: the system's
-	// HTTP and TLS are the addresses of the plain and of the TLS port; the zero AddrPort is off.
-	HTTP, TLS netip.AddrPort
-}
-
 // ChallengePath is where an authority looks for the answer to HTTP-01 (RFC 8555 §8.3).
 const ChallengePath = "/.well-known/acme-challenge/"
 
-// ALPNChallenge is the protocol with which it asks by TLS-ALPN-01 (RFC 8737); it is over with the
-// handshake.
+// ALPNChallenge is the protocol by which the directory asks for TLS-ALPN-01 (RFC 8737); the
+// connection ends after the handshake.
 const ALPNChallenge = "acme-tls/1"
 
 // acme is the source of mode "acme".
@@ -67,12 +56,11 @@ type acme struct {
 	retry    time.Duration
 
 	now  chan struct{}                    // asks for a look at once
-	open atomic.Pointer[certmagic.Config] // of the order that is under way; nil: none is
+	open atomic.Pointer[certmagic.Config] // of the order under way; nil: none
 }
 
-// openACME takes the certificate that is kept in the state directory, if there is one. One that has
-// expired is served on as before the restart: names and chain are right, and what clients are shown
-// is what is wrong.
+// openACME takes the certificate kept in the state directory, if there is one. It serves an expired
+// one as before the restart: its names and chain are right, and clients then see what is wrong.
 func openACME(o *Options, own *local) (*acme, error) {
 	viaHTTP, viaALPN, unlikely := o.ACME.Challenges()
 	if unlikely != nil {
@@ -100,53 +88,15 @@ func openACME(o *Options, own *local) (*acme, error) {
 		s.report(errNoCertificateYet)
 	default:
 		s.report(err)
-		s.log.Warn("the certificate that is kept can't be used", "err", err)
+		s.log.Warn("the kept certificate can't be used", "err", err)
 	}
 	return s, nil
 }
 
-// errTornPair is what is left if power fails between certmagic's writes of the key and of the
-// certificate.
+// errTornPair: power failed between certmagic's writes of the key and of the certificate.
 var errTornPair = errors.New("there is no usable pair of certificate and key of")
 
-var errNoCertificateYet = errors.New("there is no certificate from the ACME directory yet: a self-signed one is served")
-
-// Roots are the authorities that the directory's own certificate is verified with; nil: the system's.
-func (o *ACMEOptions) Roots() (*x509.CertPool, error) {
-	if o.CAFile == "" {
-		return nil, nil
-	}
-	text, err := os.ReadFile(o.CAFile)
-	if err != nil {
-		return nil, fault.New("tls.acme_ca_file", "%w", err)
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(text) {
-		return nil, fault.New("tls.acme_ca_file", "%s holds no certificate: want PEM", o.CAFile)
-	}
-	return roots, nil
-}
-
-// Challenges tells which challenges are taken. Authorities come to port 80 for HTTP-01 and to 443 for
-// TLS-ALPN-01, so one that the box has settles it. With neither, ports must be forwarded, or the
-// directory be a private one with ports of its own: then whatever listens may be asked, and the error
-// says so.
-func (o *ACMEOptions) Challenges() (viaHTTP, viaALPN bool, unlikely error) {
-	viaHTTP, viaALPN = o.HTTP.Port() == 80, o.TLS.Port() == 443
-	if viaHTTP || viaALPN {
-		return viaHTTP, viaALPN, nil
-	}
-	return o.HTTP.IsValid(), o.TLS.IsValid(), fault.New("tls.mode",
-		`"acme": web.listen is %s and web.tls_listen is %s, but public directories come to port 80 or `+
-			`443: listen there, or forward one of them here`, portOr(o.HTTP), portOr(o.TLS))
-}
-
-func portOr(at netip.AddrPort) string {
-	if !at.IsValid() {
-		return "off"
-	}
-	return fmt.Sprintf("on port %d", at.Port())
-}
+var errNoCertificateYet = errors.New("no certificate from the ACME directory yet: the box serves a self-signed one")
 
 // inForce is a self-signed certificate until there is a real one.
 func (s *acme) inForce() *Certificate {
@@ -158,7 +108,8 @@ func (s *acme) inForce() *Certificate {
 
 func (s *acme) bound() error { return s.own.bound() }
 
-// prepare tries again at once what has failed before: whoever reloads may have mended it.
+// prepare tries again at once after a failure: the operator may have fixed the cause before the
+// reload.
 func (s *acme) prepare([2]string) (commit func(), err error) {
 	return func() {
 		select {
@@ -168,7 +119,7 @@ func (s *acme) prepare([2]string) (commit func(), err error) {
 	}, nil
 }
 
-// load reads what an earlier order has stored.
+// load reads the certificate that an earlier order has stored.
 func (s *acme) load() (*Certificate, error) {
 	key := s.template.IssuerKey()
 	var text [2][]byte
@@ -203,7 +154,7 @@ func (s *acme) keep(ctx context.Context) {
 		} else {
 			wait, retry = retry, min(2*retry, acmeInterval)
 			s.report(err)
-			s.log.Warn("no new certificate from the ACME directory: the present one is served on", "err", err, "next",
+			s.log.Warn("no new certificate from the ACME directory: the present one stays in force", "err", err, "next",
 				wait.String())
 		}
 		timer := time.NewTimer(wait)
@@ -216,8 +167,8 @@ func (s *acme) keep(ctx context.Context) {
 	}
 }
 
-// manage makes sure that there is a certificate and that it does not end soon, in one attempt, and
-// puts a new one into force.
+// manage orders a certificate, in one attempt, if there is none or it expires soon, and puts a new
+// one into force.
 func (s *acme) manage(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, acmeTimeout)
 	defer cancel()
@@ -237,22 +188,22 @@ func (s *acme) manage(ctx context.Context) error {
 	return nil
 }
 
-// dropTornPair deletes what certmagic would stumble over for ever. What merely can't be read just
-// now stays.
+// dropTornPair deletes a pair that certmagic would fail on for ever. A pair that merely can't be
+// read now stays.
 func (s *acme) dropTornPair(ctx context.Context) error {
 	_, err := s.load()
 	if !errors.Is(err, errTornPair) {
 		return nil
 	}
-	s.log.Warn("the certificate that is kept is deleted and another is ordered", "err", err)
+	s.log.Warn("deleting the kept certificate and ordering another", "err", err)
 	return s.storage.Delete(ctx, certmagic.StorageKeys.CertsSitePrefix(s.template.IssuerKey(), s.host))
 }
 
 // order has certmagic do it.
 func (s *acme) order(ctx context.Context) error {
 	var magic *certmagic.Config
-	// The cache is certmagic's idea of what it is to keep. It lives for one attempt: with it ends a
-	// goroutine that would renew out of our sight.
+	// The cache tells certmagic what to keep up to date. It lives for one attempt, and its end also
+	// ends a goroutine that would renew without our knowing.
 	cache := certmagic.NewCache(certmagic.CacheOptions{
 		GetConfigForCert:   func(certmagic.Certificate) (*certmagic.Config, error) { return magic, nil },
 		RenewCheckInterval: acmeInterval, Logger: zap.NewNop(),
@@ -262,8 +213,8 @@ func (s *acme) order(ctx context.Context) error {
 		Storage: s.storage, Logger: zap.NewNop(), OCSP: certmagic.OCSPConfig{DisableStapling: true},
 		KeySource: certmagic.StandardKeyGenerator{KeyType: certmagic.P256},
 	})
-	// certmagic listens on the port of a challenge unless somebody does already. We do: it is told
-	// a socket of ours, whichever, and so opens none.
+	// certmagic listens on the port of a challenge unless somebody else does. We do, so we name any
+	// socket of ours, and certmagic opens none.
 	host, port := s.socket.Addr().String(), int(s.socket.Port())
 	template := s.template
 	template.ListenHost, template.AltHTTPPort, template.AltTLSALPNPort = host, port, port
@@ -280,8 +231,8 @@ func (q quietIssuer) PreCheck(ctx context.Context, names []string, _ bool) error
 	return q.ACMEIssuer.PreCheck(ctx, names, false)
 }
 
-// certificateFor is the certificate in force, or the answer to TLS-ALPN-01 (RFC 8737) while there
-// is an order.
+// certificateFor returns the certificate in force, or the answer to TLS-ALPN-01 (RFC 8737) while an
+// order is under way.
 func (s *acme) certificateFor(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	if !slices.Equal(hello.SupportedProtos, []string{ALPNChallenge}) {
 		return s.inForce().Pair, nil
@@ -292,9 +243,9 @@ func (s *acme) certificateFor(hello *tls.ClientHelloInfo) (*tls.Certificate, err
 	return nil, errors.New("there is no challenge to answer")
 }
 
-// serveChallenge answers the challenge of the order that is under way, and nothing else.
-// certmagic's own handler would answer any token for any host, which RFC 8555 (section 8.3) warns
-// of: it takes what it does not know for another instance's.
+// serveChallenge answers the challenge of the order under way, and nothing else. certmagic's own
+// handler takes unknown tokens for another instance's and would answer any token for any host,
+// which RFC 8555 (section 8.3) warns of.
 func (s *acme) serveChallenge(w http.ResponseWriter, r *http.Request) {
 	host := r.Host
 	if h, _, err := net.SplitHostPort(host); err == nil {

@@ -26,18 +26,22 @@ import (
 
 const (
 	authorityFile = "local-ca.pem"
+	authorityName = "signalbox local CA" // with a number behind it
 	authorityLife = 10 * 365 * 24 * time.Hour
+	// selfSignedLife is the lifetime of the certificates that it signs: the longest that browsers
+	// accept.
+	selfSignedLife = 397 * 24 * time.Hour
 )
 
-// Authority is a certificate authority. It can only sign for names of this box and of local networks,
-// and for any address: who trusts it trusts it with nothing else.
+// Authority is a certificate authority. It can only sign for names of this box and of local
+// networks, and for any address, so trusting it trusts nothing else.
 type Authority struct {
 	cert *x509.Certificate
 	key  crypto.Signer
 }
 
-// localDomains are what names in local networks end with: multicast DNS (RFC 6762), routers, RFC
-// 8375, and what ICANN has set aside.
+// localDomains are the endings of names in local networks: multicast DNS (RFC 6762), routers, RFC
+// 8375, and the one that ICANN has reserved.
 var localDomains = []string{"localhost", "local", "lan", "home.arpa", "internal"}
 
 // permits reports whether verifiers accept what the authority signs for name.
@@ -51,14 +55,14 @@ func (ca *Authority) permits(name string) bool {
 	})
 }
 
-// unfit says why the authority can't go on; empty: it can. host is the name that it must be able to
-// sign for, if any.
+// unfit returns why the authority must be replaced; empty: it is fit. host is the name that it must
+// be able to sign for, if any.
 func (ca *Authority) unfit(now time.Time, host string) string {
 	switch {
 	case now.Before(ca.cert.NotBefore):
 		return "it is not valid yet: the clock was wrong when it was made"
 	case ca.cert.NotAfter.Sub(now) <= 2*selfSignedLife:
-		return "its time is nearly over"
+		return "it expires soon"
 	case host != "" && !ca.permits(host):
 		return "it can't sign for " + host
 	}
@@ -72,8 +76,8 @@ func readAuthority(dir *state.Dir) (*Authority, error) {
 	}
 	pair, err := tls.X509KeyPair(text, text)
 	if err != nil {
-		return nil, fmt.Errorf("state: %s: %w: delete the file and a new one is made, which devices have to be told "+
-			"to trust again",
+		return nil, fmt.Errorf("state: %s: %w: delete the file; a start then makes a new one, which devices must "+
+			"trust anew",
 			dir.Path(authorityFile), err)
 	}
 	return &Authority{pair.Leaf, pair.PrivateKey.(crypto.Signer)}, nil
@@ -96,14 +100,14 @@ func newAuthority(now time.Time, names []string) (*Authority, error) {
 	template := &x509.Certificate{
 		SerialNumber: serial,
 		// Lists of trusted authorities show the name: two boxes' differ.
-		Subject: pkix.Name{CommonName: fmt.Sprintf("signalbox local CA %x", serial.Bytes()[:4])},
-		// A box without a battery starts in 1970 until it has asked for the time: that must not
-		// cost the trust of all devices.
+		Subject: pkix.Name{CommonName: fmt.Sprintf("%s %x", authorityName, serial.Bytes()[:4])},
+		// A box without a clock battery starts in 1970 until it has asked for the time. That must
+		// not cost it the trust of all devices.
 		NotBefore: time.Unix(0, 0), NotAfter: now.Add(authorityLife),
 		KeyUsage: x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		BasicConstraintsValid: true, IsCA: true, MaxPathLenZero: true,
-		// A constraint on names is none on addresses (RFC 5280, section 4.2.1.10), which change and
-		// belong to nobody for long.
+		// A constraint on names does not constrain addresses (RFC 5280, section 4.2.1.10), which
+		// change and belong to nobody for long.
 		PermittedDNSDomains: slices.Compact(domains), PermittedDNSDomainsCritical: true,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
@@ -182,8 +186,8 @@ func (ca *Authority) Fingerprint() string {
 	return strings.Join(pairs, ":")
 }
 
-// Certificate is the authority's own. It is public; browsers and phones that open it offer to trust
-// it.
+// Certificate returns the authority's own certificate. It is public; browsers and phones that open
+// it offer to trust it.
 func (ca *Authority) Certificate() *x509.Certificate { return ca.cert }
 
 // PEM is the authority's certificate as text, without its key.
@@ -191,7 +195,12 @@ func (ca *Authority) PEM() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.cert.Raw})
 }
 
-// KeptAuthority is the certificate of the authority that is kept in a state directory; nil: there is
+// IsSelfSigned reports whether a certificate says that some box's own authority has signed it.
+func IsSelfSigned(leaf *x509.Certificate) bool {
+	return strings.HasPrefix(leaf.Issuer.CommonName, authorityName+" ")
+}
+
+// KeptAuthority returns the certificate of the authority kept in a state directory; nil: there is
 // none.
 func KeptAuthority(dir *state.Dir) *x509.Certificate {
 	ca, err := readAuthority(dir)

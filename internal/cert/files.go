@@ -15,8 +15,8 @@ import (
 	"signalbox/internal/fault"
 )
 
-// Mode "files": a certificate that another program renews. Its files are looked at often: what was
-// renewed is served without a restart, and what can't be used leaves the old one in force.
+// Mode "files": a certificate that another program renews. The source checks the files often,
+// serves a renewed pair without a restart, and keeps the old one if it can't use the new one.
 
 // filesInterval is how often the files are looked at.
 const filesInterval = 10 * time.Second
@@ -32,11 +32,12 @@ type files struct {
 	seen  [2]fs.FileInfo
 }
 
-// openFiles takes the files as they are. A certificate whose time is over is served all
-// the same: TURN does not need it, and who can put up with it gets in to renew it.
+// openFiles takes the files as they are. It serves an expired certificate all the same: TURN does
+// not need a valid one, and an operator who ignores the warning can get in to renew it.
 func openFiles(paths [2]string, log *slog.Logger) (*files, error) {
 	f := &files{every: filesInterval, log: log, paths: paths}
-	// first: what changes while it is read is read again. What can't be found can't be read either
+	// Stat before reading, so that a change during the reading is read again. If stat fails,
+	// reading fails, too.
 	seen, _ := stat(f.paths)
 	cert, err := Read(f.paths)
 	if err != nil {
@@ -44,8 +45,8 @@ func openFiles(paths [2]string, log *slog.Logger) (*files, error) {
 	}
 	f.install(cert, seen)
 	if f.report(cert.outOfTime(f.paths[0], time.Now())) {
-		log.Error("the certificate is served all the same: clients refuse it, and turns: is not handed out", "problem",
-			f.problem())
+		log.Error("serving this certificate all the same: clients refuse it, and the box hands out no turns: URL",
+			"problem", f.problem())
 	}
 	return f, nil
 }
@@ -80,7 +81,7 @@ func (c *Certificate) outOfTime(path string, now time.Time) error {
 	case now.After(leaf.NotAfter):
 		return fault.New("tls.cert", "%s expired on %s: renew it", path, leaf.NotAfter.Format(time.DateOnly))
 	case now.Before(leaf.NotBefore):
-		return fault.New("tls.cert", "%s is not valid before %s, and it is %s: look whether the clock is right",
+		return fault.New("tls.cert", "%s is not valid before %s, and it is %s: check the clock",
 			path, leaf.NotBefore.Format(time.RFC3339), now.Format(time.RFC3339))
 	}
 	return nil
@@ -105,9 +106,9 @@ func stat(paths [2]string) (seen [2]fs.FileInfo, err error) {
 	return seen, nil
 }
 
-// prepare reads the files even where their names are the same. Then what can't be used is only
-// reported: it must not keep the rest of a configuration from being put into force, a new
-// turn.secret say.
+// prepare reads the files even if their names are unchanged. In that case it only reports that they
+// can't be used: the rest of the configuration, a new turn.secret for example, must still come into
+// force.
 func (f *files) prepare(paths [2]string) (commit func(), err error) {
 	if paths == f.paths { // only commit changes them
 		return func() {
@@ -150,8 +151,8 @@ func (*files) bound() error { return nil }
 
 func (f *files) keep(ctx context.Context) { every(ctx, f.every, f.look) }
 
-// look reads the files again if they have changed, or if they were of no use the last time: then a
-// mere chmod, or time, may have mended them.
+// look reads the files again if they have changed, or if they were unusable the last time: a mere
+// chmod, or time, may have fixed them.
 func (f *files) look(now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -14,16 +14,15 @@ import (
 	"signalbox/internal/state"
 )
 
-// Mode "self-signed": a small certificate authority of this box's own, which devices on a LAN can
-// be told to trust, signs a certificate for every name and address of the box. Both are kept in the
-// state directory, so that trust once given holds.
+// Mode "self-signed": the box's own small certificate authority, which devices on a LAN can trust,
+// signs a certificate for every name and address of the box. Both are kept in the state directory,
+// so that trust persists.
 //
-// turns: stays out of ICE servers in this mode. A browser that does not trust the authority fails
-// on it without a word, and nothing tells us which do.
+// The box hands out no turns: URL in this mode. A browser that does not trust the authority fails
+// on it silently, and nothing tells us which browsers do.
 
 const (
 	selfSignedFile  = "self-signed.pem"
-	selfSignedLife  = 397 * 24 * time.Hour // what browsers take at most
 	selfSignedRenew = 30 * 24 * time.Hour
 )
 
@@ -41,9 +40,9 @@ type local struct {
 
 func (s *local) ca() *Authority { return s.authority.Load() }
 
-// openLocal takes the authority and the certificate kept in state, or makes those that will
-// not do. It stores nothing but the very first authority: two processes that start at once have the
-// same one.
+// openLocal takes the authority and the certificate kept in state, and replaces those that are
+// unfit. It stores nothing except the very first authority, so that two processes that start at
+// once share it.
 func openLocal(o *Options, now time.Time) (*local, error) {
 	s := &local{dir: o.State, host: o.Host, wants: o.Names, log: o.Log, unsaved: map[string][]byte{}}
 	ca, err := readAuthority(s.dir)
@@ -66,15 +65,15 @@ func openLocal(o *Options, now time.Time) (*local, error) {
 	return s, s.renew(now)
 }
 
-// names are those of the box that its authority can sign for. This machine's own name may change by
-// itself, in a container with every start: that is no reason for another authority, which all
-// devices would have to be told of.
+// names returns the names of the box that its authority can sign for. This machine's own name may
+// change by itself, in a container at every start. That is no reason for another authority, which
+// every device would have to trust anew.
 func (s *local) names() []string {
 	return slices.DeleteFunc(slices.Clone(s.wants()), func(name string) bool { return !s.ca().permits(name) })
 }
 
-// willDo reports whether a certificate is the authority's, is in its time and not about to end, and
-// has every name that the box wants.
+// willDo reports whether a certificate is from the authority, is valid and does not expire soon,
+// and has every name that the box wants.
 func (s *local) willDo(c *Certificate, now time.Time) bool {
 	if c == nil || !c.Lives(now) || !c.Lives(now.Add(selfSignedRenew)) ||
 		c.Pair.Leaf.CheckSignatureFrom(s.ca().cert) != nil {
@@ -91,7 +90,7 @@ func (s *local) renew(now time.Time) error {
 		if err != nil {
 			return fmt.Errorf("make a certificate authority: %w", err)
 		}
-		s.log.Warn("the certificate authority is replaced: devices have to be told to trust the new one", "reason", why,
+		s.log.Warn("the certificate authority is replaced: devices must trust the new one anew", "reason", why,
 			"notAfter", s.ca().cert.NotAfter)
 		s.authority.Store(ca)
 		s.unsaved[authorityFile] = ca.pem()
@@ -109,8 +108,8 @@ func (s *local) renew(now time.Time) error {
 	}
 	s.unsaved[selfSignedFile] = text
 	if out := slices.DeleteFunc(slices.Clone(s.wants()), s.ca().permits); len(out) > 0 {
-		s.log.Info("names are left out of the certificate, since its authority can't sign for them: delete its file "+
-			"and restart for another authority",
+		s.log.Info("leaving names out of the certificate that its authority can't sign for: delete its file and "+
+			"restart for another authority",
 			"names", out, "file", s.dir.Path(authorityFile))
 	}
 	if s.cert.Swap(&Certificate{Pair: &pair}) != nil {
@@ -132,8 +131,8 @@ func (s *local) save() error {
 	return nil
 }
 
-// bound looks once more: Listen may have found out addresses of which the welcome and the QR code
-// tell.
+// bound makes the certificate again if Listen has found new addresses, which the welcome and the QR
+// code show.
 func (s *local) bound() error {
 	if err := s.renew(time.Now()); err != nil {
 		return err
@@ -153,7 +152,7 @@ func (s *local) look(now time.Time) {
 		err = s.save()
 	}
 	if s.report(err) {
-		s.log.Warn("renew the self-signed certificate", "err", err)
+		s.log.Warn("can't renew the self-signed certificate", "err", err)
 	}
 }
 

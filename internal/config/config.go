@@ -1,5 +1,5 @@
-// Package config is the configuration: its keys, how they are read, what is wrong with them, and
-// which may change while the appliance runs. Values are parsed once, as they are read.
+// Package config is the configuration: it defines the keys, reads and validates them, and knows
+// which may change while the appliance runs. It parses each value once, on reading.
 package config
 
 import (
@@ -8,7 +8,6 @@ import (
 	"strconv"
 
 	"signalbox/internal/netaddr"
-	"signalbox/internal/state"
 )
 
 // Config is the whole configuration. Its fields are the keys of config.toml, which documents them.
@@ -111,29 +110,25 @@ type Config struct {
 		Timeout Duration `toml:"timeout"`
 	} `toml:"drain"`
 
-	// Dev is the --dev flag, not a key: it changes defaults, lets peers be on loopback, and lets
-	// /api/turn ask for no key.
+	// Dev is the --dev flag, not a key. It changes defaults: listeners on loopback, no drain. It
+	// also allows peers on loopback, opens /api/turn without a key, offers TURN over TLS on
+	// loopback, and mutes warnings about addresses that nobody else reaches.
 	Dev bool `toml:"-"`
 }
 
-// restOff is the value of compat.turn_rest that is no key.
+// restOff is the value of compat.turn_rest that turns it off.
 const restOff = "off"
 
-// RESTKey is the key that /api/turn asks for, empty: none; nil: it is closed.
-func (c *Config) RESTKey() *state.Secret {
-	key := c.Compat.TURNREST
-	switch {
-	case key != restOff:
-		return &key
-	case c.Dev:
-		key = ""
-		return &key
+// REST reports whether /api/turn is open, and the key that it asks for; empty: none.
+func (c *Config) REST() (key Secret, on bool) {
+	if c.Compat.TURNREST != restOff {
+		return c.Compat.TURNREST, true
 	}
-	return nil
+	return "", c.Dev
 }
 
-// Discovery are the addresses of NAT behavior discovery (RFC 5780): the first IPv4 entry of
-// turn.listen, where own stands for every address, and stun.alternate. ok is false if it is off.
+// Discovery returns the addresses of NAT behavior discovery (RFC 5780): the first IPv4 entry of
+// turn.listen, where own replaces "every address", and stun.alternate. ok is false if it is off.
 func (c *Config) Discovery(own netip.Addr) (primary, alternate netip.AddrPort, ok bool) {
 	if !c.STUN.Alternate.IsValid() {
 		return primary, alternate, false
@@ -154,25 +149,25 @@ type Warning struct {
 
 func (w Warning) String() string { return w.Key + ": " + w.Text }
 
-// Warnings says what of a valid configuration is probably not what is wanted.
+// Warnings returns what is valid in a configuration but probably unwanted.
 func (c *Config) Warnings() (out []Warning) {
 	if c.Auth.Mode == "open" && (c.Auth.Password != "" || c.Auth.JWTKey != "") {
 		out = append(out, Warning{"auth.mode", `it is "open": nobody is asked for auth.password or a token`})
 	}
 	for _, p := range c.Web.TrustedProxies {
 		if p.Bits() == 0 {
-			out = append(out, Warning{"web.trusted_proxies", p.String() + " trusts everybody: any client can claim " +
-				"any address: name your proxies only"})
+			out = append(out, Warning{"web.trusted_proxies", p.String() + " trusts everybody, so any client can " +
+				"claim any address: name only your proxies"})
 		}
 	}
 	if m := c.Metrics.Listen; m.On() && !m.Addr().Unmap().IsLoopback() {
 		out = append(out, Warning{"metrics.listen", m.String() + " is not loopback: anybody who reaches it can read " +
-			"the metrics, which are numbers only, without names and addresses: let nobody in but your Prometheus"})
+			"the metrics (numbers only, no names or addresses): let in only your Prometheus"})
 	}
 	return out
 }
 
-// HostWarnings says which addresses of the configuration this machine, which has the local ones,
+// HostWarnings warns of addresses in the configuration that this machine, which has the local ones,
 // lacks.
 func (c *Config) HostWarnings(local []netip.Addr) (out []Warning) {
 	lacks := func(key string, ip netip.Addr) {
@@ -224,14 +219,23 @@ func (l Listen) collides(other Listen) bool {
 	return a.Is4() == b.Is4() && (a.IsUnspecified() || b.IsUnspecified())
 }
 
-// OthersOrigin is the https origin under which others reach the pages; empty: it is not known.
-func (c *Config) OthersOrigin() string {
-	port := "443"
-	switch {
-	case c.PublicHost == "":
+// ProxyOrigin returns the https origin at which a reverse proxy serves the pages, on the default
+// port; empty if no proxy serves them, or if its name is unknown.
+func (c *Config) ProxyOrigin() string {
+	if c.PublicHost == "" || len(c.Web.TrustedProxies) == 0 {
 		return ""
-	case len(c.Web.TrustedProxies) > 0: // a proxy serves them, at the usual port
-	case c.TLS.Mode != "off" && c.Web.TLSListen.On():
+	}
+	return netaddr.HTTPSOrigin(string(c.PublicHost), "443")
+}
+
+// OthersOrigin returns the https origin at which others reach the pages; empty: unknown.
+func (c *Config) OthersOrigin() string {
+	proxy := c.ProxyOrigin()
+	if proxy != "" || c.PublicHost == "" {
+		return proxy
+	}
+	port := "443"
+	if c.TLS.Mode != "off" && c.Web.TLSListen.On() {
 		port = strconv.Itoa(int(c.Web.TLSListen.Port()))
 	}
 	return netaddr.HTTPSOrigin(string(c.PublicHost), port)

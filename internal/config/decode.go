@@ -1,7 +1,10 @@
 package config
 
 import (
+	"errors"
 	"reflect"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -15,8 +18,8 @@ type reader struct {
 	faults Faults
 }
 
-// text reads a TOML text. at tells the place of a key in it. A text that is no TOML is an error of
-// its own.
+// text reads a TOML text. at returns the place of a key in it. Text that is not TOML is an error,
+// not a fault.
 func (r *reader) text(text string, at func(key string) place) error {
 	var table map[string]any
 	if _, err := toml.Decode(text, &table); err != nil {
@@ -32,7 +35,7 @@ func (r *reader) fill(into reflect.Value, table map[string]any, prefix string, a
 		key := prefix + name
 		field, ok := fieldOf(into, name)
 		if !ok {
-			r.fault(Fault{Key: key, place: at(key), Text: unknownKey(key)})
+			r.fault(key, at, errors.New(unknownKey(key)))
 			continue
 		}
 		r.places[key] = at(key)
@@ -84,7 +87,7 @@ func (r *reader) set(field reflect.Value, value any, key string, at func(string)
 		}
 	}
 	if err != nil {
-		r.fault(Fault{Key: key, place: at(key), Text: err.Error()})
+		r.fault(key, at, err)
 	}
 }
 
@@ -98,13 +101,13 @@ func (r *reader) users(into *[]TURNUser, value any, key string, at func(string) 
 		for _, entry := range v {
 			table, ok := entry.(map[string]any)
 			if !ok {
-				r.fault(Fault{Key: key, place: at(key), Text: "want a list of tables"})
+				r.fault(key, at, errors.New("want a list of tables"))
 				return
 			}
 			tables = append(tables, table)
 		}
 	default:
-		r.fault(Fault{Key: key, place: at(key), Text: wrongType("array", value).Error()})
+		r.fault(key, at, wrongType("array", value))
 		return
 	}
 	*into = make([]TURNUser, len(tables))
@@ -115,7 +118,9 @@ func (r *reader) users(into *[]TURNUser, value any, key string, at func(string) 
 	}
 }
 
-func (r *reader) fault(f Fault) { r.faults = append(r.faults, f) }
+func (r *reader) fault(key string, at func(string) place, err error) {
+	r.faults = append(r.faults, newFault(key, at(key), err))
+}
 
 // lineNumbers finds the line of each key and table of a TOML text; of an array of tables, "[1]" is
 // the first. It reads headers and plain keys only, which is what error messages need.
@@ -153,9 +158,25 @@ func lineNumbers(text string) map[string]int {
 	return lines
 }
 
-// unknownKey says what to do about a key that there is none of.
+// lineOf is the line of a key, or of the innermost table around it that has one: keys in braces
+// have none.
+func lineOf(lines map[string]int, key string) int {
+	for lines[key] == 0 {
+		end := strings.LastIndexAny(key, ".[")
+		if end < 0 {
+			return 0
+		}
+		key = key[:end]
+	}
+	return lines[key]
+}
+
+// entryNumber is what stands behind the name of an array of tables: "[1]".
+var entryNumber = regexp.MustCompile(`\[\d+\]`)
+
+// unknownKey says what to do about an unknown key.
 func unknownKey(name string) string {
-	if near := nearest(name); near != "" {
+	if near := nearest(entryNumber.ReplaceAllString(name, "")); near != "" {
 		return "did you mean " + near + "?"
 	}
 	return "there is no such key"
@@ -187,11 +208,23 @@ func Keys() (all []string) {
 	return all
 }
 
-// nearest returns the key that name was probably meant to be, or "". A key that stands in the wrong
+// tables returns the names of all tables.
+func tables() (all []string) {
+	for _, key := range Keys() {
+		for end := strings.LastIndexByte(key, '.'); end > 0; end = strings.LastIndexByte(key[:end], '.') {
+			if table := key[:end]; !slices.Contains(all, table) {
+				all = append(all, table)
+			}
+		}
+	}
+	return all
+}
+
+// nearest returns the key or table that the user probably meant by name, or "". A key in the wrong
 // table counts as near.
 func nearest(name string) string {
 	best, bestCost := "", min(4, len(name)/2)
-	for _, k := range Keys() {
+	for _, k := range append(Keys(), tables()...) {
 		cost := distance(name, k)
 		if last(k) == last(name) {
 			cost = min(cost, 2)

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 
+	"signalbox/internal/fault"
+
 	"github.com/BurntSushi/toml"
 )
 
@@ -26,38 +28,59 @@ type place struct {
 	set  int // the n-th override
 }
 
-// Fault is a value that can't be used.
+// Fault is a value that can't be used, and the place where it was given.
 type Fault struct {
-	Key  string // dotted; or several keys: "tls.cert, tls.key"
-	Text string // what is wrong, and what to do
+	*fault.Fault
 	place
+	because string // the key whose value makes this one a fault, if it is another
+}
+
+func newFault(key string, at place, err error) Fault {
+	return Fault{Fault: &fault.Fault{Key: key, Err: err}, place: at}
 }
 
 func (f Fault) Error() string {
 	switch {
 	case f.line > 0:
-		return fmt.Sprintf("%s (line %d): %s", f.Key, f.line, f.Text)
+		return fmt.Sprintf("%s (line %d): %s", f.Key, f.line, f.Err)
 	case f.set > 0:
-		return fmt.Sprintf("%s (--set): %s", f.Key, f.Text)
+		return fmt.Sprintf("%s (--set): %s", f.Key, f.Err)
 	}
-	return f.Key + ": " + f.Text
+	return f.Fault.Error()
 }
 
-// Faults are all that is wrong with a configuration, in the order of the file; those of overrides
-// stand behind.
+// Unwrap makes it a fault.Fault.
+func (f Fault) Unwrap() error { return f.Fault }
+
+// about returns the keys that it is about.
+func (f Fault) about() []string { return strings.Split(f.Key, ", ") }
+
+// Faults are all faults of a configuration, in the order of the file; faults of overrides follow.
 type Faults []Fault
 
 func (f Faults) Error() string { return f.lines("") }
 
-func (f Faults) lines(prefix string) string {
+// Unwrap returns the faults one by one.
+func (f Faults) Unwrap() []error {
+	out := make([]error, len(f))
+	for i := range f {
+		out[i] = f[i]
+	}
+	return out
+}
+
+// lines puts inFile before the faults of the file.
+func (f Faults) lines(inFile string) string {
 	out := make([]string, len(f))
 	for i := range f {
-		out[i] = prefix + f[i].Error()
+		if out[i] = f[i].Error(); f[i].line > 0 {
+			out[i] = inFile + out[i]
+		}
 	}
 	return strings.Join(out, "\n")
 }
 
-// fileFaults are those of a file.
+// fileFaults adds the file's name to the faults of a file.
 type fileFaults struct {
 	file string
 	Faults
@@ -78,7 +101,7 @@ func (f Faults) sort() {
 }
 
 // Load reads a configuration: the defaults, which are a TOML text, then the file, then the
-// overrides. Its error says all that is wrong, a line for each.
+// overrides. Its error lists every fault, one per line.
 func Load(defaults string, o LoadOptions) (Config, error) {
 	var c Config
 	r := &reader{c: &c, places: map[string]place{}}
@@ -98,7 +121,7 @@ func Load(defaults string, o LoadOptions) (Config, error) {
 			return Config{}, err
 		}
 	}
-	r.faults = append(r.faults, r.placed(c.faults())...)
+	r.faults = append(r.faults, r.placed(r.news(c.faults()))...)
 	if len(r.faults) == 0 {
 		return c, nil
 	}
@@ -133,10 +156,14 @@ func (r *reader) file(name string) error {
 		return fmt.Errorf("config file: %w: let this program's user read it", err)
 	}
 	lines := lineNumbers(string(content))
-	err = r.text(string(content), func(key string) place { return place{line: lines[key]} })
+	err = r.text(string(content), func(key string) place { return place{line: lineOf(lines, key)} })
 	var syntax toml.ParseError
 	if errors.As(err, &syntax) {
-		return fmt.Errorf("%s: line %d: %s", name, syntax.Position.Line, syntax.Message)
+		where := ""
+		if syntax.LastKey != "" {
+			where = syntax.LastKey + ": "
+		}
+		return fmt.Errorf("%s: line %d: %s%s", name, syntax.Position.Line, where, syntax.Message)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
@@ -144,13 +171,13 @@ func (r *reader) file(name string) error {
 	return nil
 }
 
-// override applies the n-th "key=value". The value is TOML; what is not, or does not fit the key, is
-// a string.
+// override applies the n-th "key=value". The value is TOML; if it is not valid TOML, or does not
+// fit the key, it is taken as a string.
 func (r *reader) override(set string, n int) error {
 	key, value, ok := strings.Cut(set, "=")
 	key, value = strings.TrimSpace(key), strings.TrimSpace(value)
 	if !ok || key == "" {
-		return fmt.Errorf("--set %s: write key=value, for example turn.realm=example.org", set)
+		return fmt.Errorf("--set %s: write key=value, for example turn.realm=example.org", key)
 	}
 	at := func(string) place { return place{set: n} }
 	first := r.try(key+" = "+value, at)
@@ -158,13 +185,19 @@ func (r *reader) override(set string, n int) error {
 		return nil
 	}
 	second := r.try(key+" = "+strconv.Quote(value), at)
-	var faults Faults
-	switch {
-	case second == nil:
-	case errors.As(first, &faults), errors.As(second, &faults):
-		r.faults = append(r.faults, faults...)
+	if second == nil {
+		return nil
+	}
+	var asTOML, asText Faults
+	errors.As(first, &asTOML)
+	errors.As(second, &asText)
+	switch wantsText := errors.As(first, new(textWanted)); {
+	case len(asTOML) > 0 && !wantsText:
+		r.faults = append(r.faults, asTOML...)
+	case len(asText) > 0:
+		r.faults = append(r.faults, asText...)
 	default:
-		return fmt.Errorf("--set %s: it is no key: %w", key, second)
+		return fmt.Errorf("--set %s: %q is no key: write key=value, for example turn.realm=example.org", key, key)
 	}
 	return nil
 }
@@ -186,14 +219,30 @@ func (r *reader) try(text string, at func(string) place) error {
 	return nil
 }
 
-// placed gives faults the place of the key that they are about, or of the first of several that was
-// given at all.
+// news leaves out what is only said of a key because its value, one in it, or that of the key which
+// makes it a fault could not be read.
+func (r *reader) news(faults Faults) Faults {
+	return slices.DeleteFunc(faults, func(f Fault) bool {
+		return slices.ContainsFunc(append(f.about(), f.because), func(key string) bool {
+			return slices.ContainsFunc(r.faults, func(unread Fault) bool {
+				return unread.Key == key || strings.HasPrefix(unread.Key, key+".")
+			})
+		})
+	})
+}
+
+// placed adds to each fault the place of its key: of several keys, the one that was given last; if
+// none was given, the place of the key that makes it a fault.
 func (r *reader) placed(faults Faults) Faults {
 	for i := range faults {
-		for _, key := range strings.Split(faults[i].Key, ", ") {
-			if faults[i].place == (place{}) {
-				faults[i].place = r.places[key]
+		f := &faults[i]
+		for _, key := range f.about() {
+			if p := r.places[key]; cmp.Or(cmp.Compare(p.set, f.set), cmp.Compare(p.line, f.line)) > 0 {
+				f.place = p
 			}
+		}
+		if f.place == (place{}) {
+			f.place = r.places[f.because]
 		}
 	}
 	return faults

@@ -8,16 +8,16 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// live are the keys that may change while the appliance runs, or the tables of which every key may.
-// The files that tls.cert, tls.key and auth.jwt_key name are read again even where the names are the
-// same: a renewed certificate has the old one's.
+// live lists the keys that may change while the appliance runs, and the tables whose keys all may.
+// A reload reads the files of tls.cert, tls.key and auth.jwt_key again even if their names are
+// unchanged: a renewed certificate keeps its name.
 var live = []string{
 	"tls.cert", "tls.key", "auth.password", "auth.jwt_key",
 	"turn.secret", "turn.old_secrets", "turn.credential_ttl", "turn.min_lifetime", "turn.allow_peers",
 	"turn.deny_peers", "turn.users", "turn.limits",
 }
 
-// NeedRestart are those of some keys that can't change while the appliance runs.
+// NeedRestart returns the keys that can't change while the appliance runs.
 func NeedRestart(keys []string) []string {
 	return slices.DeleteFunc(slices.Clone(keys), func(key string) bool {
 		return slices.ContainsFunc(live, func(l string) bool { return key == l || strings.HasPrefix(key, l+".") })

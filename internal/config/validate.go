@@ -4,14 +4,19 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/BurntSushi/toml"
+
 	"signalbox/internal/admission"
+	"signalbox/internal/state"
 )
 
-// Validate says all that is wrong with a configuration whose values are fine one by one.
+// Validate says all that is wrong with a configuration. Load does so by itself; this is for
+// programs that put values into its fields.
 func (c *Config) Validate() error {
 	if faults := c.faults(); len(faults) > 0 {
 		return faults
@@ -25,12 +30,24 @@ type checker struct{ faults Faults }
 // must notes a fault of a key unless all is well.
 func (k *checker) must(well bool, key, format string, args ...any) {
 	if !well {
-		k.faults = append(k.faults, Fault{Key: key, Text: fmt.Sprintf(format, args...)})
+		k.faults = append(k.faults, newFault(key, place{}, fmt.Errorf(format, args...)))
+	}
+}
+
+// needs is must for what only the value of another key demands.
+func (k *checker) needs(because string, well bool, key, format string, args ...any) {
+	k.must(well, key, format, args...)
+	if !well {
+		k.faults[len(k.faults)-1].because = because
 	}
 }
 
 func (c *Config) faults() Faults {
 	var k checker
+	k.values("", reflect.ValueOf(*c))
+	if len(k.faults) > 0 { // what is below takes values to be what they may be
+		return k.faults
+	}
 	c.checkListeners(&k)
 	c.checkTLS(&k)
 	c.checkTURN(&k)
@@ -40,50 +57,68 @@ func (c *Config) faults() Faults {
 	return k.faults
 }
 
+// values checks the values one by one.
+func (k *checker) values(prefix string, table reflect.Value) {
+	for i := range table.NumField() {
+		name, field := table.Type().Field(i).Tag.Get("toml"), table.Field(i)
+		if v, ok := field.Interface().(checked); ok {
+			if err := v.check(); err != nil {
+				k.must(false, prefix+name, "%w", err)
+			}
+			continue
+		}
+		if _, parses := reflect.New(field.Type()).Interface().(toml.Unmarshaler); !parses &&
+			field.Kind() == reflect.Struct {
+			k.values(prefix+name+".", field)
+		}
+	}
+}
+
 // checkListeners compares the listeners with each other: two on one port can't be bound both.
 func (c *Config) checkListeners(k *checker) {
 	all := c.listeners()
 	for i, l := range all {
 		for _, other := range all[:i] {
-			if l.at.collides(other.at) {
-				k.must(false, other.key+", "+l.key, "%s and %s can't both be listened on: choose another port for one",
-					other.at, l.at)
-				break
+			if !l.at.collides(other.at) {
+				continue
 			}
+			keys := l.key
+			if other.key != l.key {
+				keys = other.key + ", " + l.key
+			}
+			k.must(false, keys, "%s and %s can't both be open: choose another port for one", other.at, l.at)
+			break
 		}
 	}
-	k.must(!c.Web.ProxyProtocol || len(c.Web.TrustedProxies) > 0, "web.proxy_protocol",
-		"name those who send it in web.trusted_proxies: nobody else's header is believed")
+	k.needs("web.trusted_proxies", !c.Web.ProxyProtocol || len(c.Web.TrustedProxies) > 0, "web.proxy_protocol",
+		"name its senders in web.trusted_proxies: the box believes nobody else's header")
 }
 
 func (c *Config) checkTLS(k *checker) {
 	switch c.TLS.Mode {
 	case "off":
-		k.must(!c.TURN.DTLS, "turn.dtls", `it needs a certificate, and tls.mode is "off"`)
+		k.needs("tls.mode", !c.TURN.DTLS, "turn.dtls", `it needs a certificate, and tls.mode is "off"`)
 	case "files":
-		k.must(c.TLS.Cert != "" && c.TLS.Key != "", "tls.cert, tls.key", `mode "files" needs both`)
+		k.needs("tls.mode", c.TLS.Cert != "" && c.TLS.Key != "", "tls.cert, tls.key", `mode "files" needs both`)
 	case "acme":
 		_, notAddr := netip.ParseAddr(string(c.PublicHost))
-		k.must(c.PublicHost != "" && notAddr != nil, "public_host",
+		k.needs("tls.mode", c.PublicHost != "" && notAddr != nil, "public_host",
 			`tls.mode "acme" needs the name that the certificate is to be for: write "call.example.org"`)
 		u, err := url.Parse(c.TLS.ACMEDirectory)
-		k.must(err == nil && u.Scheme == "https" && u.Host != "", "tls.acme_directory",
+		k.needs("tls.mode", err == nil && u.Scheme == "https" && u.Host != "", "tls.acme_directory",
 			`%q is no directory: write "https://acme-v02.api.letsencrypt.org/directory"`, c.TLS.ACMEDirectory)
-		k.must(c.TLS.ACMEEmail == "" || strings.Contains(c.TLS.ACMEEmail, "@"), "tls.acme_email",
-			"%q is no e-mail address", c.TLS.ACMEEmail)
-		k.must(c.Web.Listen.On() || c.Web.TLSListen.On(), "web.listen, web.tls_listen",
+		k.needs("tls.mode", c.TLS.ACMEEmail == "" || strings.Contains(c.TLS.ACMEEmail, "@"), "tls.acme_email",
+			"%q is not an e-mail address", c.TLS.ACMEEmail)
+		k.needs("tls.mode", c.Web.Listen.On() || c.Web.TLSListen.On(), "web.listen, web.tls_listen",
 			`tls.mode "acme" needs one of them, where the directory sees that public_host leads here`)
 	}
 }
 
-// minSecret is the shortest secret that nobody guesses, in characters.
-const minSecret = 16
-
 func (c *Config) checkTURN(k *checker) {
 	n := len(c.TURN.Realm)
 	k.must(n > 0 && n <= 128, "turn.realm", "want 1 to 128 characters")
-	k.must(c.TURN.Secret == "" || len(c.TURN.Secret) >= minSecret, "turn.secret",
-		"want at least %d characters: make one with openssl rand -hex 16", minSecret)
+	k.must(c.TURN.Secret == "" || len(c.TURN.Secret) >= state.MinSecret, "turn.secret",
+		"want at least %d characters: make one with openssl rand -hex 16", state.MinSecret)
 	k.must(c.TURN.CredentialTTL >= Duration(time.Minute), "turn.credential_ttl", `want at least "1m"`)
 	k.must(c.TURN.MinLifetime <= Duration(59*time.Minute), "turn.min_lifetime", `want at most "59m"`)
 	for i, u := range c.TURN.Users {
@@ -93,11 +128,11 @@ func (c *Config) checkTURN(k *checker) {
 			continue
 		}
 		twice := slices.ContainsFunc(c.TURN.Users[:i], func(v TURNUser) bool { return v.Name == u.Name })
-		k.must(!twice, key, "%q stands there twice: remove one", u.Name)
+		k.must(!twice, key, "%q is listed twice: remove one", u.Name)
 	}
 }
 
-// checkDiscovery finds what is wrong on every machine; what does not fit this one is found at start.
+// checkDiscovery finds what is wrong on every machine; a start finds what does not fit this one.
 func (c *Config) checkDiscovery(k *checker) {
 	at := c.STUN.Alternate
 	if !at.IsValid() {
@@ -124,7 +159,7 @@ func (c *Config) checkSignal(k *checker) {
 		`want "1s" to "1h", or 0 for not at all`)
 	k.must(within(s.Heartbeat, time.Second, time.Minute), "signal.heartbeat", `want "1s" to "1m"`)
 	k.must(s.MaxFrame >= 1024 && s.MaxFrame <= 65536, "signal.max_frame",
-		"want 1024 to 65536 bytes: clients are promised no more")
+		"want 1024 to 65536 bytes: the protocol promises clients no more")
 }
 
 // minPassword is the shortest password, in characters. It may be short since guesses are limited.
@@ -132,17 +167,17 @@ const minPassword = 8
 
 func (c *Config) checkAuth(k *checker) {
 	a := &c.Auth
-	k.must(a.Mode != "password" || len(a.Password) >= minPassword, "auth.password",
+	k.needs("auth.mode", a.Mode != "password" || len(a.Password) >= minPassword, "auth.password",
 		`mode "password" needs one of at least %d characters`, minPassword)
-	k.must(a.Mode != "jwt" || a.JWTKey != "", "auth.jwt_key",
+	k.needs("auth.mode", a.Mode != "jwt" || a.JWTKey != "", "auth.jwt_key",
 		`mode "jwt" needs one: a secret (make one with openssl rand -hex 32) or a public key`)
 	if a.JWTKey != "" {
-		if err := admission.CheckKey(a.JWTKey); err != nil {
+		if err := admission.CheckJWTKey(a.JWTKey); err != nil {
 			k.must(false, "auth.jwt_key", "%v", err)
 		}
 	}
-	k.must(c.Compat.TURNREST == restOff || len(c.Compat.TURNREST) >= minSecret, "compat.turn_rest",
-		`want "off" or a key of at least %d characters: make one with openssl rand -hex 16`, minSecret)
-	k.must(c.Admin.Token == "" || len(c.Admin.Token) >= minSecret, "admin.token",
-		"want at least %d characters: make one with openssl rand -hex 16", minSecret)
+	k.must(c.Compat.TURNREST == restOff || len(c.Compat.TURNREST) >= state.MinSecret, "compat.turn_rest",
+		`want "off" or a key of at least %d characters: make one with openssl rand -hex 16`, state.MinSecret)
+	k.must(c.Admin.Token == "" || len(c.Admin.Token) >= state.MinSecret, "admin.token",
+		"want at least %d characters: make one with openssl rand -hex 16", state.MinSecret)
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"signalbox/internal/admission"
 	"signalbox/internal/netaddr"
 	"signalbox/internal/state"
 	"signalbox/signal"
@@ -26,8 +27,17 @@ type Secret = state.Secret
 
 // wrongType says that a value is of another type than it must be.
 func wrongType(want string, got any) error {
-	return fmt.Errorf("want a value of type %s, not %s", want, typeName(got))
+	err := fmt.Errorf("want a value of type %s, not %s", want, typeName(got))
+	if want == "string" {
+		return textWanted{err}
+	}
+	return err
 }
+
+// textWanted is the error of a value that is no text, where one is wanted.
+type textWanted struct{ error }
+
+var errNoTexts = textWanted{errors.New("want a list of strings")} // without the value: it may be a secret
 
 // typeName is what TOML calls the type of a decoded value.
 func typeName(v any) string {
@@ -56,7 +66,7 @@ func text(v any) (string, error) {
 	return s, nil
 }
 
-// list takes a list of strings. One string stands for a list of one.
+// list takes a list of strings. A single string is a list of one.
 func list(v any) ([]string, error) {
 	switch v := v.(type) {
 	case string:
@@ -66,13 +76,13 @@ func list(v any) ([]string, error) {
 		for i := range v {
 			s, ok := v[i].(string)
 			if !ok {
-				return nil, errors.New("want a list of strings") // without the value: it may be a secret
+				return nil, errNoTexts
 			}
 			out[i] = s
 		}
 		return out, nil
 	}
-	return nil, errors.New("want a list of strings")
+	return nil, errNoTexts
 }
 
 // each parses every string of a list.
@@ -90,64 +100,83 @@ func each[T any](v any, parse func(string) (T, error)) ([]T, error) {
 	return out, nil
 }
 
+// checked is a value that knows what it may be. UnmarshalTOML refuses anything else, and Validate
+// what a program has put there.
+type checked interface{ check() error }
+
+// word is one of several words.
+type word interface {
+	~string
+	checked
+}
+
 // choose takes one of several words.
-func choose(to *string, v any, words ...string) error {
+func choose[T word](to *T, v any) error {
 	s, err := text(v)
 	if err != nil {
 		return err
 	}
+	return take(to, T(s))
+}
+
+func oneOf(s string, words ...string) error {
 	if !slices.Contains(words, s) {
 		return fmt.Errorf("%q is none of %s", s, strings.Join(words, ", "))
 	}
-	*to = s
 	return nil
 }
 
 // TLSMode is a value of tls.mode.
 type TLSMode string
 
+func (m TLSMode) check() error { return oneOf(string(m), "off", "self-signed", "files", "acme") }
+
 // UnmarshalTOML implements toml.Unmarshaler.
-func (m *TLSMode) UnmarshalTOML(v any) error {
-	return choose((*string)(m), v, "off", "self-signed", "files", "acme")
-}
+func (m *TLSMode) UnmarshalTOML(v any) error { return choose(m, v) }
 
 // Peers is a value of turn.peers.
 type Peers string
 
+func (p Peers) check() error { return oneOf(string(p), "room", "signaled", "public", "any") }
+
 // UnmarshalTOML implements toml.Unmarshaler.
-func (p *Peers) UnmarshalTOML(v any) error {
-	return choose((*string)(p), v, "room", "signaled", "public", "any")
-}
+func (p *Peers) UnmarshalTOML(v any) error { return choose(p, v) }
 
 // StaticPeers is a value of turn.static_peers.
 type StaticPeers string
 
+func (p StaticPeers) check() error { return oneOf(string(p), "public", "any") }
+
 // UnmarshalTOML implements toml.Unmarshaler.
-func (p *StaticPeers) UnmarshalTOML(v any) error { return choose((*string)(p), v, "public", "any") }
+func (p *StaticPeers) UnmarshalTOML(v any) error { return choose(p, v) }
 
 // AuthMode is a value of auth.mode.
 type AuthMode string
 
-// UnmarshalTOML implements toml.Unmarshaler.
-func (m *AuthMode) UnmarshalTOML(v any) error {
-	return choose((*string)(m), v, "open", "password", "jwt")
+func (m AuthMode) check() error {
+	return oneOf(string(m), admission.Open, admission.Password, admission.JWT)
 }
+
+// UnmarshalTOML implements toml.Unmarshaler.
+func (m *AuthMode) UnmarshalTOML(v any) error { return choose(m, v) }
 
 // LogLevel is a value of log.level.
 type LogLevel string
 
+func (l LogLevel) check() error { return oneOf(string(l), "debug", "info", "warn", "error") }
+
 // UnmarshalTOML implements toml.Unmarshaler.
-func (l *LogLevel) UnmarshalTOML(v any) error {
-	return choose((*string)(l), v, "debug", "info", "warn", "error")
-}
+func (l *LogLevel) UnmarshalTOML(v any) error { return choose(l, v) }
 
 // LogFormat is a value of log.format.
 type LogFormat string
 
-// UnmarshalTOML implements toml.Unmarshaler.
-func (f *LogFormat) UnmarshalTOML(v any) error { return choose((*string)(f), v, "text", "json") }
+func (f LogFormat) check() error { return oneOf(string(f), "text", "json") }
 
-// Secrets is a list of them. One stands for a list of one.
+// UnmarshalTOML implements toml.Unmarshaler.
+func (f *LogFormat) UnmarshalTOML(v any) error { return choose(f, v) }
+
+// Secrets is a list of secrets. A single one is a list of one.
 type Secrets []Secret
 
 // UnmarshalTOML implements toml.Unmarshaler.
@@ -168,6 +197,13 @@ func (s Secrets) Reveal() []string {
 // Duration is a time.Duration that is written "30s". 0 is allowed without a unit.
 type Duration time.Duration
 
+func (d Duration) check() error {
+	if d < 0 {
+		return fmt.Errorf(`%q is not a duration: write "30s", "5m" or "12h"`, time.Duration(d))
+	}
+	return nil
+}
+
 // UnmarshalTOML implements toml.Unmarshaler.
 func (d *Duration) UnmarshalTOML(v any) error {
 	switch v := v.(type) {
@@ -187,25 +223,38 @@ func (d *Duration) UnmarshalTOML(v any) error {
 	return fmt.Errorf(`%v is not a duration: write "30s", "5m" or "12h"`, v)
 }
 
-// Count is how many of something there may be; 0 is no limit.
+// Count is a limit of a number of things; 0 means no limit.
 type Count int
 
 // UnmarshalTOML implements toml.Unmarshaler.
 func (c *Count) UnmarshalTOML(v any) error {
 	n, ok := v.(int64)
-	switch {
-	case !ok:
+	if !ok {
 		return wrongType("integer", v)
-	case n < 0:
-		return fmt.Errorf("%d is below 0; 0 is no limit", n)
-	case n > math.MaxInt32:
-		return fmt.Errorf("%d is more than %d; 0 is no limit", n, math.MaxInt32)
 	}
-	*c = Count(n)
+	return take(c, Count(n))
+}
+
+func (c Count) check() error {
+	switch {
+	case c < 0:
+		return fmt.Errorf("%d is below 0; 0 means no limit", c)
+	case c > math.MaxInt32:
+		return fmt.Errorf("%d is more than %d; 0 means no limit", c, math.MaxInt32)
+	}
 	return nil
 }
 
-// Rate is how many of something there may be a second; 0 is no limit.
+// take puts a value where it belongs if it may be what it is.
+func take[T checked](to *T, next T) error {
+	if err := next.check(); err != nil {
+		return err
+	}
+	*to = next
+	return nil
+}
+
+// Rate is a limit per second; 0 means no limit.
 type Rate float64
 
 // UnmarshalTOML implements toml.Unmarshaler.
@@ -219,10 +268,13 @@ func (r *Rate) UnmarshalTOML(v any) error {
 	default:
 		return wrongType("float", v)
 	}
-	if n < 0 || math.IsNaN(n) || math.IsInf(n, 0) {
-		return errors.New("want a number of messages a second; 0 is no limit")
+	return take(r, Rate(n))
+}
+
+func (r Rate) check() error {
+	if n := float64(r); n < 0 || math.IsNaN(n) || math.IsInf(n, 0) {
+		return errors.New("want a number of messages a second; 0 means no limit")
 	}
-	*r = Rate(n)
 	return nil
 }
 
@@ -248,10 +300,21 @@ func (s *Size) UnmarshalTOML(v any) error {
 			}
 		}
 	}
+	return notBytes(v)
+}
+
+func (s Size) check() error {
+	if s < 0 {
+		return notBytes(int64(s))
+	}
+	return nil
+}
+
+func notBytes(v any) error {
 	return fmt.Errorf(`%v is not a number of bytes: write 500000, "500kB", "10MB" or "2TB"`, v)
 }
 
-// unit is what a prefix multiplies by: "k", "K", "Ki" and so on; empty: 1.
+// unit returns the factor of a prefix: "k", "K", "Ki" and so on; empty: 1.
 func unit(prefix string) float64 {
 	if prefix == "" {
 		return 1
@@ -263,8 +326,8 @@ func unit(prefix string) float64 {
 	return math.Pow(base, float64(1+strings.IndexByte("KMGT", strings.ToUpper(prefix)[0])))
 }
 
-// Listen is an address to listen on. The zero Listen is off; the IPv6 unspecified address is every
-// address of this machine, port 0 one of the system's choice.
+// Listen is an address to listen on. The zero Listen is off. The IPv6 unspecified address means
+// every address of this machine, port 0 a port of the system's choice.
 type Listen struct{ netip.AddrPort }
 
 // On reports whether there is one.
@@ -310,13 +373,17 @@ func (l *Listens) UnmarshalTOML(v any) error {
 		at, err := netaddr.ParseListen(s)
 		return Listen{at}, err
 	})
-	if err == nil && len(next) == 0 {
-		err = errors.New(`want at least one entry, such as ":3478"`)
+	if err != nil {
+		return err
 	}
-	if err == nil {
-		*l = next
+	return take(l, Listens(next))
+}
+
+func (l Listens) check() error {
+	if len(l) == 0 || slices.Contains(l, Listen{}) {
+		return errors.New(`want at least one entry, such as ":3478"`)
 	}
-	return err
+	return nil
 }
 
 // AddrPorts are the addresses alone.
@@ -343,7 +410,7 @@ func (p *Prefixes) UnmarshalTOML(v any) error {
 // Addrs holds at most one address of each family.
 type Addrs []netip.Addr
 
-// UnmarshalTOML implements toml.Unmarshaler. An empty string is no address.
+// UnmarshalTOML implements toml.Unmarshaler. An empty string means no address.
 func (a *Addrs) UnmarshalTOML(v any) error {
 	in, err := list(v)
 	if err != nil {
@@ -413,15 +480,14 @@ type Host string
 
 // UnmarshalTOML implements toml.Unmarshaler.
 func (h *Host) UnmarshalTOML(v any) error {
-	s, err := text(v)
-	if err != nil {
-		return err
-	}
-	if s != "" && !netaddr.ValidHost(s) {
+	return choose(h, v)
+}
+
+func (h Host) check() error {
+	if h != "" && !netaddr.ValidHost(string(h)) {
 		return fmt.Errorf(`%q is not a host name or an address: write "call.example.org", without scheme and port `+
-			`(a name with other than ASCII letters in its xn-- form)`, s)
+			`(a name with other than ASCII letters in its xn-- form)`, string(h))
 	}
-	*h = Host(s)
 	return nil
 }
 
@@ -429,19 +495,17 @@ func (h *Host) UnmarshalTOML(v any) error {
 type Server string
 
 // UnmarshalTOML implements toml.Unmarshaler.
-func (s *Server) UnmarshalTOML(v any) error {
-	in, err := text(v)
-	if err != nil {
-		return err
+func (s *Server) UnmarshalTOML(v any) error { return choose(s, v) }
+
+func (s Server) check() error {
+	if s == "" {
+		return nil
 	}
-	if in != "" {
-		host, port, err := net.SplitHostPort(in)
-		n, portErr := strconv.ParseUint(port, 10, 16)
-		if err != nil || portErr != nil || n == 0 || !netaddr.ValidHost(host) {
-			return fmt.Errorf(`%q is not a server: write "stun.example.org:3478"`, in)
-		}
+	host, port, err := net.SplitHostPort(string(s))
+	n, portErr := strconv.ParseUint(port, 10, 16)
+	if err != nil || portErr != nil || n == 0 || !netaddr.ValidHost(host) {
+		return fmt.Errorf(`%q is not a server: write "stun.example.org:3478"`, string(s))
 	}
-	*s = Server(in)
 	return nil
 }
 
@@ -481,10 +545,18 @@ func (p *Ports) UnmarshalTOML(v any) error {
 	a, b, ok := strings.Cut(s, "-")
 	first, err1 := strconv.ParseUint(strings.TrimSpace(a), 10, 16)
 	last, err2 := strconv.ParseUint(strings.TrimSpace(b), 10, 16)
-	if !ok || err1 != nil || err2 != nil || first == 0 || last < first {
+	next := Ports{uint16(first), uint16(last)}
+	if !ok || err1 != nil || err2 != nil || next.check() != nil {
 		return fmt.Errorf(`%q is not a range of ports: write "49152-65535"`, s)
 	}
-	*p = Ports{uint16(first), uint16(last)}
+	*p = next
+	return nil
+}
+
+func (p Ports) check() error {
+	if p.First == 0 || p.Last < p.First {
+		return fmt.Errorf(`%q is not a range of ports: write "49152-65535"`, p)
+	}
 	return nil
 }
 
@@ -497,12 +569,10 @@ func (o *Origins) UnmarshalTOML(v any) error {
 	if err != nil {
 		return err
 	}
-	if _, err := signal.New(signal.Options{AllowedOrigins: next}); err != nil {
-		return err
-	}
-	*o = next
-	return nil
+	return take(o, Origins(next))
 }
+
+func (o Origins) check() error { return signal.CheckOrigins(o) }
 
 // TURNUser is a static user of the TURN server: a password, or the hex MD5 key of RFC 8489 §9.2.2.
 type TURNUser struct {
@@ -515,7 +585,7 @@ type TURNUser struct {
 func (u TURNUser) LongTermKey(realm string) ([]byte, error) {
 	switch {
 	case u.Name == "":
-		return nil, errors.New("name: a user needs one")
+		return nil, errors.New("name: every user needs one")
 	case (u.Password == "") == (u.Key == ""):
 		return nil, fmt.Errorf("%s: give either password or key", u.Name)
 	case u.Password != "":

@@ -14,7 +14,8 @@ import (
 	"signalbox/internal/source"
 )
 
-// conn is a connection of which something was read to tell what it is. One goroutine reads it.
+// conn is a connection from which the edge has read some bytes to find out its protocol. One
+// goroutine reads it.
 type conn struct {
 	net.Conn
 	first  []byte    // what was read: it comes again
@@ -75,13 +76,13 @@ func peek(ctx context.Context, raw net.Conn) *conn {
 // (RFC 8489 §5), where HTTP has a letter.
 func (c *conn) isTURN() bool { return c.first[0]&0xC0 == 0 }
 
-// maxProxyHeader is more than any PROXY header takes whose extensions we would look at. We look at
+// maxProxyHeader is larger than any PROXY header without extensions that we would read; we read
 // none.
 const maxProxyHeader = 4 << 10
 
-// readProxyHeader reads the header that a proxy puts in front of what its client says (PROXY
-// protocol, versions 1 and 2). It is there, or the connection is of no use: whoever may leave it
-// out could write one of its own.
+// readProxyHeader reads the header that a proxy puts before its client's data (PROXY protocol,
+// versions 1 and 2). Without the header the connection is refused: a client that may leave it out
+// could write one of its own.
 func readProxyHeader(ctx context.Context, raw net.Conn) (*conn, error) {
 	stop := context.AfterFunc(ctx, func() { raw.Close() })
 	in := bufio.NewReaderSize(raw, maxProxyHeader)
@@ -100,8 +101,8 @@ func readProxyHeader(ctx context.Context, raw net.Conn) (*conn, error) {
 		return c, nil // the proxy itself
 	}
 	if header.TransportProtocol.IsUnspec() {
-		// Somebody whom the proxy can't name. To take them for the proxy would be to believe what
-		// they say of others.
+		// The proxy can't name its client. Taking the client for the proxy would mean to believe
+		// what it says about others.
 		c.remote = &net.TCPAddr{IP: net.IPv4zero}
 		return c, nil
 	}

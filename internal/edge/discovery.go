@@ -7,9 +7,9 @@ import (
 	"signalbox/internal/fault"
 )
 
-// Discovery are the two addresses of NAT behavior discovery (RFC 5780). It takes four UDP sockets:
-// the address and port that TURN clients use, and the alternate ones, crossed. Those that TURN does
-// not open anyway serve STUN only.
+// Discovery has the two addresses of NAT behavior discovery (RFC 5780). It takes four UDP sockets:
+// the address and port that TURN clients use, the alternate ones, and both combinations. Sockets
+// that TURN does not open anyway serve only STUN.
 type Discovery struct {
 	Primary   netip.AddrPort // IPv4; one that TURN listens on, whose port may be 0 as there
 	Alternate netip.AddrPort // IPv4; another address and another port

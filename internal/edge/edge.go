@@ -1,5 +1,5 @@
-// Package edge owns every listening socket, and tells apart what comes in on the ports that several
-// protocols share.
+// Package edge owns every listening socket, and tells protocols apart on the ports that several
+// share.
 package edge
 
 import (
@@ -33,13 +33,14 @@ type Options struct {
 	// Proxies are reverse proxies. ProxyHeader: their connections begin with a PROXY header.
 	Proxies     source.Proxies
 	ProxyHeader bool
-	// Connections counts those of the two web ports, but for those of proxies and of this machine.
+	// Connections counts the connections of the two web ports, except those of proxies and of this
+	// machine.
 	Connections *source.Crowd
 	Log         *slog.Logger
 }
 
-// TURN takes what belongs to the TURN server. Each method returns when its connection or socket is
-// done with.
+// TURN serves the connections and sockets of the TURN server. Each method returns when it is done
+// with its connection or socket.
 type TURN interface {
 	ServeConn(conn net.Conn, transport string)
 	ServePacket(conn *net.UDPConn) error
@@ -62,7 +63,7 @@ type Edge struct {
 
 	mu     sync.Mutex
 	udp    []*net.UDPConn // all TURN sockets
-	stun   []*net.UDPConn // those that serve STUN only
+	stun   []*net.UDPConn // sockets that serve only STUN
 	closed bool
 }
 
@@ -74,34 +75,60 @@ func New(o Options) *Edge {
 	return &Edge{o: o}
 }
 
-// Web, WebTLS and Metrics are the listeners of those ports, for their addresses; nil: off.
+// Web, WebTLS and Metrics return the listeners of those ports, for their addresses; nil: off.
 func (e *Edge) Web() net.Listener     { return e.web }
 func (e *Edge) WebTLS() net.Listener  { return e.webTLS }
 func (e *Edge) Metrics() net.Listener { return e.metrics }
 
+// HTTPSPort returns the port of the TLS listener, 0 if there is none.
+func (e *Edge) HTTPSPort() int {
+	if e.webTLS == nil {
+		return 0
+	}
+	return e.webTLS.Addr().(*net.TCPAddr).Port
+}
+
+// Socket returns a web port that the edge listens on; the zero AddrPort if there is none.
+func (e *Edge) Socket() netip.AddrPort {
+	for _, l := range []net.Listener{e.webTLS, e.web} {
+		if l != nil {
+			return l.Addr().(*net.TCPAddr).AddrPort()
+		}
+	}
+	return netip.AddrPort{}
+}
+
 // TURN are the TCP listeners of TURN, one for each entry of Options.TURN.
 func (e *Edge) TURN() []net.Listener { return e.turnTCP }
 
-// Corners are the four sockets of NAT behavior discovery, by address and by port, the usual ones
-// first; nil: it is off.
+// Corners returns the four sockets of NAT behavior discovery, by address and by port, the usual
+// ones first; nil: it is off.
 func (e *Edge) Corners() *[2][2]*net.UDPConn { return e.corners }
 
-// Bind opens every socket, or none. Where a TURN port is left to the system, what that gave for TCP
-// may be taken for UDP: then it is asked for another.
+// Bind opens every socket, or none. If the system chooses a TURN port, the one that it gave for TCP
+// may be taken for UDP; then Bind asks for another.
 func (e *Edge) Bind() error {
 	anyPort := slices.ContainsFunc(e.o.TURN, func(at netip.AddrPort) bool { return at.Port() == 0 })
 	const tries = 10
 	for try := 1; ; try++ {
 		err := e.bindOnce()
-		if err == nil || !anyPort || try == tries || !errors.Is(err, errAddrInUse) {
+		if err == nil || !anyPort || try == tries || !errors.Is(err, ErrInUse) {
 			return err
 		}
-		*e = Edge{o: e.o}
 	}
 }
 
-func (e *Edge) bindOnce() (err error) {
+// reset makes an Edge whose Bind has failed as a new one.
+func (e *Edge) reset() {
+	e.web, e.webTLS, e.metrics, e.turnTCP, e.corners, e.wildcard = nil, nil, nil, nil, nil, nil
 	e.bound, e.failed = map[netip.AddrPort]bool{}, map[netip.AddrPort]bool{}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.udp, e.stun, e.closed = nil, nil, false
+}
+
+func (e *Edge) bindOnce() (err error) {
+	e.reset()
 	defer func() {
 		if err != nil {
 			e.Close()
@@ -149,8 +176,8 @@ func (e *Edge) bindTURN(at netip.AddrPort) error {
 		return err
 	}
 	for _, ip := range local {
-		// One that can't be bound yet (duplicate address detection takes a second) or no more is left
-		// to rescan.
+		// rescan retries an address that can't be bound yet (duplicate address detection takes a
+		// second) or no more.
 		if _, err := e.bindUDP(netip.AddrPortFrom(ip, port)); err != nil && !errors.Is(err, syscall.EADDRNOTAVAIL) {
 			return err
 		}
@@ -158,8 +185,9 @@ func (e *Edge) bindTURN(at netip.AddrPort) error {
 	return nil
 }
 
-// bindUDP binds one address: an answer then leaves from the address that was asked, and a client is
-// known by both. There are as many sockets as cores, among which the kernel spreads the clients.
+// bindUDP binds one address, so that an answer leaves from the address that the client asked, and
+// both identify the client. There are as many sockets as cores; the kernel spreads the clients
+// among them.
 func (e *Edge) bindUDP(addr netip.AddrPort) ([]*net.UDPConn, error) {
 	n := 1
 	if canReusePort {
@@ -175,6 +203,7 @@ func (e *Edge) bindUDP(addr netip.AddrPort) ([]*net.UDPConn, error) {
 		for _, c := range conns {
 			c.Close()
 		}
+		return nil, net.ErrClosed
 	}
 	e.udp = append(e.udp, conns...)
 	return conns, nil
@@ -218,7 +247,7 @@ func listenTCP(at netip.AddrPort, key string) (net.Listener, error) {
 func bindError(key, network, addr string, err error) error {
 	advice := ""
 	switch {
-	case errors.Is(err, errAddrInUse):
+	case errors.Is(err, ErrInUse):
 		advice = ": another program has that port: stop it, or choose another for " + key + " (--set " + key + "=:PORT)"
 	case errors.Is(err, syscall.EACCES):
 		advice = ": ports below 1024 need a privilege: run under systemd with " +

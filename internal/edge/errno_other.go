@@ -4,4 +4,5 @@ package edge
 
 import "syscall"
 
-const errAddrInUse = syscall.EADDRINUSE
+// ErrInUse is the error of an address that another program listens on.
+const ErrInUse = syscall.EADDRINUSE

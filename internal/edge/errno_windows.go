@@ -2,5 +2,6 @@ package edge
 
 import "syscall"
 
-// WSAEADDRINUSE; the syscall package's EADDRINUSE is an invented number here.
-const errAddrInUse = syscall.Errno(10048)
+// ErrInUse is the error of an address that another program listens on: WSAEADDRINUSE. The syscall
+// package's EADDRINUSE is an invented number here.
+const ErrInUse = syscall.Errno(10048)

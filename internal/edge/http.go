@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// HTTPServer serves HTTP on connections of the edge. Its timeouts end requests that never end; a
-// WebSocket has deadlines of its own.
+// HTTPServer serves HTTP on connections of the edge. Its timeouts cut requests that never end; a
+// WebSocket sets its own deadlines.
 func HTTPServer(handler http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:           withTLSState(handler),
@@ -33,8 +33,8 @@ func HTTPServer(handler http.Handler, log *slog.Logger) *http.Server {
 
 type tlsStateKey struct{}
 
-// withTLSState sets r.TLS on connections that were peeked at, which net/http does not know to be
-// TLS.
+// withTLSState sets r.TLS on connections of which the edge has read the first bytes, since net/http
+// does not recognize them as TLS.
 func withTLSState(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if state, ok := r.Context().Value(tlsStateKey{}).(*tls.ConnectionState); ok && r.TLS == nil {

@@ -11,19 +11,19 @@ import (
 	"signalbox/internal/netaddr"
 )
 
-// One TLS port serves https, wss and TURN. ALPN decides where a client sends it; TURN clients in
-// browsers send none, so then the first byte after the handshake does. The plain port serves http,
-// ws and TURN in the same way.
+// One TLS port serves https, wss and TURN. A client chooses by ALPN. TURN clients in browsers send
+// no ALPN; for them the first byte after the handshake decides. The plain port serves http, ws and
+// TURN in the same way.
 
-// openTimeout bounds all that comes before a connection is known: a proxy's header, the handshake
-// and the first byte.
-const openTimeout = 10 * time.Second
+// OpenTimeout bounds the time until a connection's protocol is known: a proxy's header, the
+// handshake and the first byte.
+const OpenTimeout = 10 * time.Second
 
 // turnProtocols are the ALPN names of TURN (RFC 7443).
 var turnProtocols = []string{"stun.turn", "stun.nat-discovery"}
 
-// Protocols are the ALPN names of the TLS port in order of preference: whoever speaks TURN at all
-// wants TURN (coturn's clients offer http/1.1, too).
+// Protocols returns the ALPN names of the TLS port in order of preference. TURN comes first: a
+// client that offers it wants it, though coturn's clients offer http/1.1, too.
 func Protocols() []string { return append(slices.Clone(turnProtocols), "h2", "http/1.1") }
 
 // mux tells the connections of the web ports apart.
@@ -33,10 +33,10 @@ type mux struct {
 	to   Handlers
 }
 
-// serveTLS serves one connection of the TLS port. It runs in the connection's own goroutine, never in
-// Accept.
+// serveTLS serves one connection of the TLS port. It runs in the connection's own goroutine, never
+// in Accept.
 func (m *mux) serveTLS(ctx context.Context, raw net.Conn) {
-	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	ctx, cancel := context.WithTimeout(ctx, OpenTimeout)
 	defer cancel()
 	conn := m.receive(ctx, raw)
 	if conn == nil {
@@ -61,7 +61,7 @@ func (m *mux) serveTLS(ctx context.Context, raw net.Conn) {
 
 // servePlain is serveTLS for the port without TLS.
 func (m *mux) servePlain(ctx context.Context, raw net.Conn) {
-	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	ctx, cancel := context.WithTimeout(ctx, OpenTimeout)
 	defer cancel()
 	if conn := m.receive(ctx, raw); conn != nil {
 		m.sort(ctx, conn, "tcp", m.to.HTTP)
@@ -80,9 +80,10 @@ func (m *mux) sort(ctx context.Context, conn net.Conn, transport string, toHTTP 
 	}
 }
 
-// receive finds out who is there, and counts the connection for them. It returns nil, and has closed
-// the connection, if they have too many or if a proxy doesn't say. A proxy's own connections don't
-// count, nor do this machine's: all the world comes through one, and the other is the operator's.
+// receive finds out the client's address and counts the connection for it. If the client has too
+// many connections, or a proxy does not name its client, receive closes the connection and returns
+// nil. Connections of proxies and of this machine don't count: all clients share the former, and
+// the latter are the operator's.
 func (m *mux) receive(ctx context.Context, raw net.Conn) net.Conn {
 	c := &conn{Conn: raw}
 	from := netaddr.Of(raw.RemoteAddr().String())

@@ -11,8 +11,8 @@ import (
 	"signalbox/internal/netaddr"
 )
 
-// rescanInterval is how often the machine's addresses are looked at again: one that appears later
-// (DHCP at boot, a VPN) gets its own UDP sockets.
+// rescanInterval is how often the edge looks for new addresses of this machine (DHCP at boot, a
+// VPN). Each gets its own UDP sockets.
 const rescanInterval = 5 * time.Second
 
 // Handlers take the connections that are not for TURN; each may be nil if its port is off.
@@ -22,8 +22,8 @@ type Handlers struct {
 	Metrics func(net.Conn)
 }
 
-// Serve accepts and reads until ctx is done and the sockets are closed, which Close does; then it
-// returns. Each connection has a goroutine of its own, and Serve waits for all of them.
+// Serve accepts and reads until ctx is done and Close has closed the sockets. Each connection has
+// its own goroutine, and Serve waits for all of them.
 func (e *Edge) Serve(ctx context.Context, turn TURN, to Handlers) {
 	m := &mux{o: &e.o, turn: turn, to: to}
 	var wg sync.WaitGroup
@@ -68,8 +68,8 @@ func (e *Edge) Serve(ctx context.Context, turn TURN, to Handlers) {
 	}
 }
 
-// rescan binds what addresses the machine got since, and returns their sockets. Sockets of addresses
-// that are gone stay: they do no harm, and the address may return.
+// rescan binds addresses that the machine got meanwhile, and returns their sockets. Sockets of
+// former addresses stay: they do no harm, and the address may return.
 func (e *Edge) rescan() (fresh []*net.UDPConn) {
 	if len(e.wildcard) == 0 {
 		return nil
@@ -86,6 +86,9 @@ func (e *Edge) rescan() (fresh []*net.UDPConn) {
 				continue
 			}
 			conns, err := e.bindUDP(addr)
+			if errors.Is(err, net.ErrClosed) {
+				return fresh
+			}
 			if err != nil {
 				if !e.failed[addr] {
 					e.o.Log.Warn("bind a new address", "err", err)
@@ -100,8 +103,8 @@ func (e *Edge) rescan() (fresh []*net.UDPConn) {
 	return fresh
 }
 
-// accept hands each connection to serve in a goroutine of its own. It outlasts errors: without file
-// descriptors it waits for some.
+// accept runs serve for each connection, in its own goroutine. It survives errors: without free
+// file descriptors it waits for some.
 func (e *Edge) accept(l net.Listener, wg *sync.WaitGroup, serve func(net.Conn)) {
 	const longest = time.Second
 	var pause time.Duration

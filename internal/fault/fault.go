@@ -1,5 +1,5 @@
-// Package fault is the error of a key of the configuration: rooms say which key is at fault, and
-// whoever tells the operator need not read their sentences.
+// Package fault is the error of a configuration key: rooms name the key at fault, and the code that
+// reports it to the operator need not parse their sentences.
 package fault
 
 import (
@@ -19,7 +19,7 @@ func (f *Fault) Unwrap() error { return f.Err }
 // New is fmt.Errorf for a key.
 func New(key, format string, args ...any) error { return &Fault{key, fmt.Errorf(format, args...)} }
 
-// Split takes an error apart: the key, or otherwise if it names none, and what is wrong with it.
+// Split returns an error's key, or otherwise if it names none, and what is wrong.
 func Split(err error, otherwise string) (key, text string) {
 	var f *Fault
 	if errors.As(err, &f) {

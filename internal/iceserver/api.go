@@ -19,7 +19,8 @@ import (
 
 // The routes at which TURN credentials are had without a session.
 
-// mayIssue counts a credential for the source of a request. If that has had too many, it is told so.
+// mayIssue counts a credential for the source of a request. If that has had too many, mayIssue
+// answers the request with an error.
 func (i *Issuer) mayIssue(w http.ResponseWriter, r *http.Request) bool {
 	if i.issued.Allow(source.OfRequest(r), time.Now()) {
 		return true
@@ -44,7 +45,7 @@ func (i *Issuer) ServeICE(w http.ResponseWriter, r *http.Request) {
 // ServeREST issues TURN credentials to other servers for their users
 // (draft-uberti-behave-turn-rest-00 §2).
 func (i *Issuer) ServeREST(w http.ResponseWriter, r *http.Request) {
-	if i.o.REST == nil {
+	if !i.o.REST {
 		answer.Error(w, http.StatusNotFound, answer.NotFound,
 			"TURN REST is off here: set compat.turn_rest to a key of at least 16 characters")
 		return
@@ -54,7 +55,7 @@ func (i *Issuer) ServeREST(w http.ResponseWriter, r *http.Request) {
 		answer.Error(w, http.StatusBadRequest, answer.BadRequest, err.Error())
 		return
 	}
-	if *i.o.REST != "" {
+	if i.o.RESTKey != "" {
 		if err := i.checkKey(r, in); err != nil {
 			admission.WriteRefusal(w, err)
 			return
@@ -85,16 +86,18 @@ func (i *Issuer) ServeREST(w http.ResponseWriter, r *http.Request) {
 	}{username, password, int(with.ttl.Seconds()), i.turnURLs(i.farHost(r.Host))})
 }
 
-// checkKey takes the key as the draft has it, as Janus has it, or where no log of a proxy shows it.
+// checkKey looks for the key where the draft and Janus put it, and in the Authorization header,
+// which no proxy logs.
 func (i *Issuer) checkKey(r *http.Request, in url.Values) error {
 	brought := cmp.Or(in.Get("key"), in.Get("api"), answer.Bearer(r))
 	if brought == "" {
-		return &admission.Refusal{Why: "bring the value of compat.turn_rest as key"}
+		return &admission.Refusal{Words: "send the value of compat.turn_rest as key"}
 	}
-	return i.o.CheckKey(*i.o.REST, brought, source.OfRequest(r))
+	return i.o.CheckKey(i.o.RESTKey, brought, source.OfRequest(r))
 }
 
-// restRequest reads the parameters of a request: those of its query and of its body, a form or JSON.
+// restRequest reads the parameters of a request from its query and its body, which is a form or
+// JSON.
 func restRequest(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	r.Body = http.MaxBytesReader(w, r.Body, 4096)
 	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != "application/json" {

@@ -1,5 +1,5 @@
-// Package iceserver says which ICE servers a client is handed: the URLs at which this box really
-// serves it, and a credential of its own.
+// Package iceserver decides which ICE servers a client gets: the URLs at which this box really
+// serves it, and its own credential.
 package iceserver
 
 import (
@@ -17,7 +17,7 @@ import (
 	"signalbox/turnsvc/cred"
 )
 
-// Sockets are the listeners whose addresses clients are told; nil: off.
+// Sockets are the listeners whose addresses the issuer tells clients; nil: off.
 type Sockets interface {
 	Web() net.Listener
 	WebTLS() net.Listener
@@ -26,7 +26,8 @@ type Sockets interface {
 
 // Options say what the box serves, and under which name.
 type Options struct {
-	// PublicHost is what URLs name; empty: the name or address by which the client has just come.
+	// PublicHost is the host in the URLs; empty: the name or address by which the client has just
+	// come.
 	PublicHost string
 	Sockets    Sockets
 	Relays     func() publicip.Relays
@@ -34,8 +35,9 @@ type Options struct {
 	Covers func(host string) bool
 	// Loopback: others than a proxy on this machine come to a listener on loopback, too.
 	Loopback bool
-	// REST is the key of /api/turn; nil: it is closed, empty: it asks for none.
-	REST *state.Secret
+	// REST opens /api/turn, which asks for RESTKey; empty: for none.
+	REST    bool
+	RESTKey state.Secret
 	// CheckKey compares a key that a program has brought with the right one, and limits guesses.
 	CheckKey func(key state.Secret, brought string, from netip.Addr) error
 }
@@ -53,13 +55,14 @@ type Issuer struct {
 	signing atomic.Pointer[signing]
 }
 
-// signing is what credentials are made with. It is immutable.
+// signing holds the keys and lifetime of new credentials. It is immutable.
 type signing struct {
 	keys *cred.Keys
 	ttl  time.Duration
 }
 
-// New returns an issuer of credentials that are signed with keys, and allow new allocations for ttl.
+// New returns an issuer of credentials that are signed with keys, and allow new allocations for
+// ttl.
 func New(o Options, keys *cred.Keys, ttl time.Duration) *Issuer {
 	i := &Issuer{o: o, issued: source.NewLimiter(issuesPerSecond, issueBurst)}
 	i.Sign(keys, ttl)
@@ -74,8 +77,8 @@ func (i *Issuer) ICEServers(r signal.ICERequest) ([]signal.ICEServer, time.Time)
 	return i.servers(r.Host, cred.Hub, r.PeerID)
 }
 
-// servers lists what this box serves, under a name that the client has just reached it by, with a
-// credential of that class for id.
+// servers lists the ICE servers of this box, under the name by which the client has just reached
+// it, with a credential of that class for id.
 func (i *Issuer) servers(hostHeader string, class cred.Class, id string) ([]signal.ICEServer, time.Time) {
 	with := i.signing.Load()
 	expires := time.Now().Add(with.ttl).Truncate(time.Second)
@@ -90,9 +93,9 @@ func (i *Issuer) stunURLs(hostHeader string) []string {
 	return []string{"stun:" + i.turnAddr(i.Host(hostHeader))}
 }
 
-// turnURLs lists the transports in the order in which browsers should prefer them. turns: is only
-// offered where its certificate can be verified, since a browser would refuse any other without a
-// word, and where others than a proxy on this machine reach it.
+// turnURLs lists the transports in the order in which browsers should prefer them. It includes
+// turns: only if clients can verify its certificate, since browsers refuse any other silently, and
+// if others than a proxy on this machine reach it.
 func (i *Issuer) turnURLs(host string) []string {
 	at := i.turnAddr(host)
 	urls := []string{"turn:" + at + "?transport=udp", "turn:" + at + "?transport=tcp"}
@@ -116,8 +119,8 @@ func strictFirewallsPass(addr *net.TCPAddr) bool {
 	return !addr.IP.IsLoopback() && (addr.Port == 80 || addr.Port == 443)
 }
 
-// Host is the name or address that ICE servers are listed under: public_host, or else that of the
-// page's own URL. What a client writes into its Host header comes back to it, so it is checked.
+// Host returns the name or address for the ICE servers' URLs: public_host, or else the host of the
+// page's own URL. It validates the Host header, since the client gets back what it wrote.
 func (i *Issuer) Host(hostHeader string) string {
 	if i.o.PublicHost != "" {
 		return i.o.PublicHost
@@ -137,8 +140,8 @@ func (i *Issuer) Host(hostHeader string) string {
 	return i.o.Relays().Public().String()
 }
 
-// farHost is where clients find a box that a server has asked under the name in its Host header: a
-// loopback address is only for that server.
+// farHost returns the host at which clients find this box, if a server has asked under the name in
+// its Host header: a loopback address works only for that server.
 func (i *Issuer) farHost(hostHeader string) string {
 	host := i.Host(hostHeader)
 	if netaddr.IsLoopback(host) {
@@ -147,8 +150,8 @@ func (i *Issuer) farHost(hostHeader string) string {
 	return host
 }
 
-// turnAddr is where a client that calls this box host finds TURN: there, at the port of the listener
-// that covers it. Where none does, since TURN listens on other addresses than the page, it is the
+// turnAddr returns where a client that reaches this box as host finds TURN: at that host, on the
+// port of the listener that covers it. If TURN listens on other addresses than the page, it is the
 // first listener's own address.
 func (i *Issuer) turnAddr(host string) string {
 	ip, err := netip.ParseAddr(host)
@@ -160,7 +163,8 @@ func (i *Issuer) turnAddr(host string) string {
 	return i.o.Sockets.TURN()[0].Addr().String()
 }
 
-// mapped reports whether ip is the public address of a relay whose local one l is bound to: 1:1 NAT.
+// mapped reports whether ip is the public address of a relay whose local one l is bound to: 1:1
+// NAT.
 func (i *Issuer) mapped(l net.Listener, ip netip.Addr) bool {
 	for _, r := range i.o.Relays() {
 		if r.Public.IP == ip && netaddr.Reaches(l, r.Bind.IP) {

@@ -1,5 +1,5 @@
-// Package metrics is the status in numbers, for Prometheus, on a listener of its own. They are read
-// when somebody scrapes: nothing is counted for them alone. No label has a value that clients could
+// Package metrics exports the status as numbers for Prometheus, on a listener of its own. It reads
+// them when somebody scrapes and counts nothing itself. No label has a value that clients could
 // choose: no user, room or address.
 package metrics
 
@@ -17,8 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// metric is a row of the table of metrics. values calls put for every combination of labels that
-// there is.
+// metric is a row of the table of metrics. values calls put for every combination of labels.
 type metric struct {
 	name   string
 	typ    prometheus.ValueType
@@ -36,46 +35,46 @@ const (
 
 // table is what /metrics has besides the Go runtime and the process.
 var table = []metric{
-	{"signalbox_build_info", gauge, "1; the label says which version runs.", []string{"version"},
+	{"signalbox_build_info", gauge, "Always 1; the label is the running version.", []string{"version"},
 		func(v *status.Vitals, put emit) { put(1, v.Version) }},
-	{"signalbox_start_time_seconds", gauge, "When it began to listen, in Unix seconds.", nil,
+	{"signalbox_start_time_seconds", gauge, "When the box began to listen, in Unix seconds.", nil,
 		func(v *status.Vitals, put emit) { put(float64(v.StartedAt) / 1000) }},
-	{"signalbox_ready", gauge, "1 if /readyz says so: it listens and takes new callers.", nil,
+	{"signalbox_ready", gauge, "1 if the box listens and takes new callers, as /readyz says.", nil,
 		func(v *status.Vitals, put emit) { put(oneIf(v.Ready)) }},
-	{"signalbox_draining", gauge, "1 while new callers are refused and running calls may end.", nil,
+	{"signalbox_draining", gauge, "1 while the box refuses new callers and lets running calls end.", nil,
 		func(v *status.Vitals, put emit) { put(oneIf(v.Hub.Draining)) }},
 
 	{"signalbox_certificate_expiry_timestamp_seconds", gauge,
-		"When the certificate that is served ends, in Unix seconds. Absent if TLS is off.", []string{"mode"},
+		"When the served certificate expires, in Unix seconds. Absent if TLS is off.", []string{"mode"},
 		func(v *status.Vitals, put emit) {
 			if c := v.Certificate; c != nil {
 				put(float64(c.NotAfter)/1000, c.Mode)
 			}
 		}},
-	{"signalbox_certificate_problem", gauge, "1 if signalbox status has something to say of the certificate: it " +
-		"ends soon, or no newer one can be had.", []string{"mode"},
+	{"signalbox_certificate_problem", gauge, "1 if signalbox status reports a problem of the certificate: it " +
+		"expires soon, or the box can't get a newer one.", []string{"mode"},
 		func(v *status.Vitals, put emit) {
 			if c := v.Certificate; c != nil {
 				put(oneIf(c.Problem != ""), c.Mode)
 			}
 		}},
 
-	{"signalbox_web_connections", gauge, "Open connections of the web ports, without those of trusted proxies and " +
-		"of this machine itself.", nil,
+	{"signalbox_web_connections", gauge, "Open connections of the web ports, except from trusted proxies and " +
+		"from this machine itself.", nil,
 		func(v *status.Vitals, put emit) { put(float64(v.Web.Open)) }},
-	{"signalbox_web_connections_refused_total", counter, "Connections of the web ports that were too many.", nil,
+	{"signalbox_web_connections_refused_total", counter, "Connections that the web ports refused as too many.", nil,
 		func(v *status.Vitals, put emit) { put(float64(v.Web.Refused)) }},
 
-	{"signalbox_signal_connections", gauge, "Signaling connections, with those that have not said hello.", nil,
+	{"signalbox_signal_connections", gauge, "Signaling connections, including those that have not said hello.", nil,
 		func(v *status.Vitals, put emit) { put(float64(v.Hub.Connections)) }},
-	{"signalbox_signal_connections_opened_total", counter, "Signaling connections that were opened.", nil,
+	{"signalbox_signal_connections_opened_total", counter, "Signaling connections opened.", nil,
 		func(v *status.Vitals, put emit) { put(float64(v.Hub.Counters.Connections)) }},
 	{"signalbox_signal_connections_lost_total", counter,
-		"Signaling connections that broke, and whose session waited for its client.", nil,
+		"Signaling connections that broke while their session waited for the client.", nil,
 		func(v *status.Vitals, put emit) { put(float64(v.Hub.Counters.Lost)) }},
-	{"signalbox_signal_sessions", gauge, "Sessions, with those that wait to be resumed.", nil,
+	{"signalbox_signal_sessions", gauge, "Sessions, including those that wait to be resumed.", nil,
 		func(v *status.Vitals, put emit) { put(float64(v.Hub.Sessions)) }},
-	{"signalbox_signal_sessions_opened_total", counter, "Sessions that were begun.", nil,
+	{"signalbox_signal_sessions_opened_total", counter, "Sessions started.", nil,
 		func(v *status.Vitals, put emit) { put(float64(v.Hub.Counters.Sessions)) }},
 	{"signalbox_signal_sessions_resumed_total", counter, "Times that a client came back to its session.", nil,
 		func(v *status.Vitals, put emit) { put(float64(v.Hub.Counters.Resumes)) }},
@@ -91,18 +90,18 @@ var table = []metric{
 			put(float64(v.Hub.Counters.FramesIn), "in")
 			put(float64(v.Hub.Counters.FramesOut), "out")
 		}},
-	{"signalbox_signal_frame_bytes_total", counter, "Bytes of these frames, without what carries them.",
+	{"signalbox_signal_frame_bytes_total", counter, "Bytes of these frames, without the carrier's framing.",
 		[]string{"direction"},
 		func(v *status.Vitals, put emit) {
 			put(float64(v.Hub.Counters.BytesIn), "in")
 			put(float64(v.Hub.Counters.BytesOut), "out")
 		}},
-	{"signalbox_signal_signals_total", counter, "Signals that were delivered.", nil,
+	{"signalbox_signal_signals_total", counter, "Signals delivered.", nil,
 		func(v *status.Vitals, put emit) { put(float64(v.Hub.Counters.Signals)) }},
 	{"signalbox_signal_broadcasts_total", counter, "Broadcasts to rooms.", nil,
 		func(v *status.Vitals, put emit) { put(float64(v.Hub.Counters.Broadcasts)) }},
 	{"signalbox_signal_foreign_origins_total", counter,
-		"Requests that were refused for their Origin: see web.allowed_origins.", nil,
+		"Requests refused for their Origin: see web.allowed_origins.", nil,
 		func(v *status.Vitals, put emit) { put(float64(v.Hub.Counters.ForeignOrigins)) }},
 	{"signalbox_signal_refusals_total", counter,
 		"Frames and connections that the hub refused, by the code that the client gets.", []string{"code"},
@@ -112,7 +111,7 @@ var table = []metric{
 			}
 		}},
 
-	{"signalbox_stun_bindings_total", counter, "STUN Binding requests that were answered.", nil,
+	{"signalbox_stun_bindings_total", counter, "STUN Binding requests answered.", nil,
 		func(v *status.Vitals, put emit) { put(float64(v.TURN.Bindings)) }},
 	{"signalbox_turn_allocations", gauge, "Live allocations, by the class of their credential, the client's " +
 		"transport, and the family of the relayed address.",
@@ -135,25 +134,25 @@ var table = []metric{
 			put(float64(v.TURN.Relayed.ToClientPackets), "to-client")
 		}},
 	{"signalbox_turn_month_relayed_bytes", gauge,
-		"Bytes of application data that were relayed this calendar month (UTC), both directions together, over " +
+		"Bytes of application data relayed this calendar month (UTC), both directions together, over " +
 			"restarts.", nil,
 		func(v *status.Vitals, put emit) { put(float64(v.TURN.Transfer.Bytes)) }},
 	{"signalbox_turn_month_limit_bytes", gauge,
-		"What they may be: turn.limits.total_per_month. Absent if there is no limit.", nil,
+		"The limit turn.limits.total_per_month, in bytes. Absent if there is no limit.", nil,
 		func(v *status.Vitals, put emit) {
 			if v.TURN.TransferLimit > 0 {
 				put(float64(v.TURN.TransferLimit))
 			}
 		}},
-	{"signalbox_turn_drops_total", counter, "Frames and packets that went nowhere, by reason.", []string{"reason"},
+	{"signalbox_turn_drops_total", counter, "Frames and packets dropped, by reason.", []string{"reason"},
 		func(v *status.Vitals, put emit) {
 			for reason, n := range v.TURN.Drops {
 				put(float64(n), reason)
 			}
 		}},
 	{"signalbox_turn_refusals_total", counter,
-		"Error answers, by code and by the class of the credential; none: to strangers. The first 401 of each " +
-			"client is how TURN begins.",
+		"Error answers, by code and by the class of the credential; none: to strangers. Every client " +
+			"starts with a 401.",
 		[]string{"class", "code"},
 		func(v *status.Vitals, put emit) {
 			for class, codes := range v.TURN.RefusalsByClass {
@@ -162,14 +161,14 @@ var table = []metric{
 				}
 			}
 		}},
-	{"signalbox_turn_relay_ports", gauge, "Relay ports of each family that is relayed on: turn.relay_ports.",
-		[]string{"family"},
+	{"signalbox_turn_relay_ports", gauge, "Relay ports of each address family that the box relays on: " +
+		"turn.relay_ports.", []string{"family"},
 		func(v *status.Vitals, put emit) {
 			for _, p := range v.TURN.RelayPorts {
 				put(float64(p.Total), p.Family)
 			}
 		}},
-	{"signalbox_turn_relay_ports_in_use", gauge, "Those that are an allocation's, or reserved for one.",
+	{"signalbox_turn_relay_ports_in_use", gauge, "Relay ports that an allocation holds or has reserved.",
 		[]string{"family"},
 		func(v *status.Vitals, put emit) {
 			for _, p := range v.TURN.RelayPorts {
@@ -185,14 +184,24 @@ func oneIf(b bool) float64 {
 	return 0
 }
 
-// collector makes metrics of what the appliance is at the moment of a scrape.
+// collector makes metrics from the state of the appliance at the moment of a scrape.
 type collector struct {
 	vitals func() *status.Vitals
 	descs  []*prometheus.Desc // of the rows of the table
 }
 
-// newRegistry returns a registry of the appliance's own.
-func newRegistry(vitals func() *status.Vitals) *prometheus.Registry {
+// Names returns the names of all metrics of the appliance, without those of the Go runtime and the
+// process.
+func Names() []string {
+	names := make([]string, len(table))
+	for i := range table {
+		names[i] = table[i].name
+	}
+	return names
+}
+
+// NewRegistry returns a registry of the appliance's own. vitals is called at every scrape.
+func NewRegistry(vitals func() *status.Vitals) *prometheus.Registry {
 	c := &collector{vitals: vitals}
 	for _, m := range table {
 		c.descs = append(c.descs, prometheus.NewDesc(m.name, m.help, m.labels, nil))
@@ -231,7 +240,7 @@ const maxScrapes = 4 // at a time
 // Server serves Path and nothing else. vitals is called at every scrape.
 func Server(vitals func() *status.Vitals, log *slog.Logger) *http.Server {
 	mux := http.NewServeMux()
-	mux.Handle("GET "+Path, promhttp.HandlerFor(newRegistry(vitals), promhttp.HandlerOpts{
+	mux.Handle("GET "+Path, promhttp.HandlerFor(NewRegistry(vitals), promhttp.HandlerOpts{
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn), MaxRequestsInFlight: maxScrapes,
 	}))
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {

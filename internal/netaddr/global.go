@@ -13,8 +13,8 @@ var never = prefixes(
 	"fd00:ec2::254/128", "fd20:ce::254/128", "fd00:c1::a9fe:a9fe/128",
 )
 
-// special are the other addresses that the internet does not route (RFC 6890 and its registry). Of
-// IPv6 that is all but 2000::/3, and what is special in that.
+// special are the other addresses that the internet does not route (RFC 6890 and its registry). For
+// IPv6 these are all outside of 2000::/3, and the special ones in it.
 var special = prefixes(
 	"10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24",
 	"192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",
@@ -49,8 +49,8 @@ func contains(list []netip.Prefix, ip netip.Addr) bool {
 	return false
 }
 
-// Embedded returns the IPv4 addresses that a gateway on the way may take an IPv6 address for. Which
-// of them, only the gateway knows.
+// Embedded returns the IPv4 addresses that a gateway in the network may translate an IPv6 address
+// to. Only the gateway knows which one.
 func Embedded(ip netip.Addr) []netip.Addr {
 	if !ip.Is6() {
 		return nil
@@ -65,8 +65,8 @@ func Embedded(ip netip.Addr) []netip.Addr {
 	case prefix == 0 && [8]byte(b[4:12]) == [8]byte{4: 0xFF, 5: 0xFF}:
 		return []netip.Addr{last} // translated (RFC 2765)
 	case prefix == 0x0064FF9B:
-		// NAT64. In the local prefix it may stand where RFC 6052 §2.2 puts it behind 96, 64, 56 or 48
-		// bits; a zero is filling.
+		// NAT64. In the local-use prefix the address may be where RFC 6052 §2.2 puts it, after 96,
+		// 64, 56 or 48 bits; a zero is padding.
 		out := []netip.Addr{last}
 		for _, a := range [...]netip.Addr{
 			at(b[9], b[10], b[11], b[12]), at(b[7], b[9], b[10], b[11]), at(b[6], b[7], b[9], b[10]),

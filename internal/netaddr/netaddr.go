@@ -1,5 +1,5 @@
-// Package netaddr knows addresses: how they are written, which of them the internet routes, which
-// of them are this machine's. It is the only place with such tables.
+// Package netaddr parses addresses, and knows which of them the internet routes and which are this
+// machine's. It is the only place with such tables.
 package netaddr
 
 import (
@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// ParseListen parses "host:port", where host is empty or an IP address. An empty host is the IPv6
-// unspecified address, which stands for every address of this machine.
+// ParseListen parses "host:port", where host is empty or an IP address. An empty host becomes the
+// IPv6 unspecified address, which means every address of this machine.
 func ParseListen(s string) (netip.AddrPort, error) {
 	host, port, err := net.SplitHostPort(s)
 	if err != nil {
@@ -25,7 +25,8 @@ func ParseListen(s string) (netip.AddrPort, error) {
 	}
 	ip := netip.IPv6Unspecified()
 	if host != "" {
-		if ip, err = netip.ParseAddr(host); err != nil {
+		ip, err = netip.ParseAddr(host)
+		if ip = ip.Unmap(); err != nil {
 			return netip.AddrPort{}, fmt.Errorf("%q: %q is not an IP address; leave it empty for every "+
 				"address of this machine", s, host)
 		}
@@ -44,14 +45,20 @@ func ParsePrefix(s string) (netip.Prefix, error) {
 		}
 		p = netip.PrefixFrom(ip, ip.BitLen())
 	}
+	if p.Addr().Is4In6() { // as everybody else's addresses are, or it would match none
+		if p.Bits() < 96 {
+			return netip.Prefix{}, fmt.Errorf(`%q is more than the IPv4 addresses within IPv6: write "0.0.0.0/0"`, s)
+		}
+		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+	}
 	if p != p.Masked() {
 		return netip.Prefix{}, fmt.Errorf("%q has host bits set: write %q", s, p.Masked())
 	}
 	return p, nil
 }
 
-// Of is the IP address in "host:port", without the zone and as IPv4 where it is one. It is the zero
-// Addr if there is none, as with a Unix socket.
+// Of returns the IP address in "host:port", without its zone, and as IPv4 if it is an IPv4-mapped
+// one. It is the zero Addr if there is none, as with a Unix socket.
 func Of(hostPort string) netip.Addr {
 	at, err := netip.ParseAddrPort(hostPort)
 	if err != nil {
@@ -68,10 +75,13 @@ func ValidHost(s string) bool {
 	if s == "" || len(s) > 253 {
 		return false
 	}
-	// A name that ends in a number is a mistyped address, and browsers take it for one (URL standard,
-	// "ends in a number").
+	// A name that ends in a number is a mistyped address, and browsers take it for one (URL
+	// standard, "ends in a number").
 	labels := strings.Split(strings.TrimSuffix(s, "."), ".")
 	if _, err := strconv.ParseUint(labels[len(labels)-1], 10, 64); err == nil {
+		return false
+	}
+	if slices.ContainsFunc(labels, func(label string) bool { return strings.Trim(label, "-_") == "" }) {
 		return false
 	}
 	return !strings.ContainsFunc(s, func(r rune) bool {
@@ -85,8 +95,8 @@ func IsLoopback(host string) bool {
 	return err == nil && ip.IsLoopback()
 }
 
-// HTTPSOrigin is what https URLs of a host begin with: an IPv6 address in brackets, and the usual
-// port left out.
+// HTTPSOrigin returns the start of a host's https URLs: an IPv6 address in brackets, and without
+// the default port.
 func HTTPSOrigin(host, port string) string {
 	return "https://" + strings.TrimSuffix(net.JoinHostPort(host, port), ":443")
 }

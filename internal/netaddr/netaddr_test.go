@@ -10,8 +10,9 @@ import (
 func TestParseListen(t *testing.T) {
 	t.Parallel()
 	for s, want := range map[string]string{
-		":3478": "[::]:3478", "192.0.2.1:80": "192.0.2.1:80", "[2001:db8::1]:0": "[2001:db8::1]:0",
-		"3478": "not an address to listen on", ":99999": "not a port", "localhost:80": "not an IP address",
+		":3478": "[::]:3478", "[::ffff:192.0.2.1]:80": "192.0.2.1:80", "192.0.2.1:80": "192.0.2.1:80",
+		"[2001:db8::1]:0": "[2001:db8::1]:0",
+		"3478":            "not an address to listen on", ":99999": "not a port", "localhost:80": "not an IP address",
 	} {
 		got, err := ParseListen(s)
 		if err != nil && strings.Contains(err.Error(), want) {
@@ -27,6 +28,7 @@ func TestParsePrefix(t *testing.T) {
 	t.Parallel()
 	for s, want := range map[string]string{
 		"10.1.2.3": "10.1.2.3/32", "10.0.0.0/8": "10.0.0.0/8", "2001:db8::1": "2001:db8::1/128",
+		"::ffff:10.1.2.3": "10.1.2.3/32", "::ffff:10.0.0.0/104": "10.0.0.0/8", "::ffff:0.0.0.0/95": `write "0.0.0.0/0"`,
 		"10.1.2.3/8": `write "10.0.0.0/8"`, "nobody": "neither an address nor a network",
 		"fe80::1%eth0": "neither an address nor a network",
 	} {
@@ -45,7 +47,7 @@ func TestValidHost(t *testing.T) {
 	for host, want := range map[string]bool{
 		"example.org": true, "example.org.": true, "a_b": true, "192.0.2.1": true, "2001:db8::1": true,
 		"": false, "192.0.2": false, "exa mple": false, "a/b": false, "fe80::1%eth0": false, "münchen.example": false,
-		strings.Repeat("a", 254): false,
+		"a..b": false, "..": false, "-": false, "_": false, ".": false, strings.Repeat("a", 254): false,
 	} {
 		if got := ValidHost(host); got != want {
 			t.Errorf("%q: %v", host, got)

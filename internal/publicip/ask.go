@@ -15,15 +15,15 @@ import (
 	"github.com/pion/stun/v3"
 )
 
-// answers is what the world outside has said: name servers of names, the STUN server of this
+// answers holds what the name servers said about names, and what the STUN server said about this
 // machine's addresses.
 type answers struct {
 	names  map[string][]netip.Addr
 	probed []netip.Addr
 }
 
-// ask looks up the names that public addresses are taken from, and asks the STUN server, as far as
-// relays needs that.
+// ask looks up the names that give public addresses, and asks the STUN server, as far as relays
+// needs them.
 func (f *Finder) ask(ctx context.Context, relays Relays) (answers, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
@@ -72,15 +72,14 @@ func lookupHost(ctx context.Context, host string) ([]netip.Addr, error) {
 	return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 }
 
-// probeTries are the requests that are sent, and probePause the time between them: on a network that
-// loses one packet in ten, one of ten thousand probes fails.
+// probeTries is the number of requests, probePause the time between them: on a network that loses
+// one packet in ten, one probe in ten thousand fails.
 const (
 	probeTries = 4
 	probePause = 500 * time.Millisecond
 )
 
-// askSTUN asks a STUN server from which address a packet of this machine's address from has come to
-// it.
+// askSTUN asks a STUN server at which address it sees this machine's address from.
 func askSTUN(ctx context.Context, from netip.Addr, server string) (netip.Addr, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTries*probePause)
 	defer cancel()
@@ -109,7 +108,7 @@ func askSTUN(ctx context.Context, from netip.Addr, server string) (netip.Addr, e
 			return ip, nil
 		}
 	}
-	return netip.Addr{}, fault.New("stun.probe", "%s does not answer from %s: is it a STUN server, and is UDP "+
+	return netip.Addr{}, fault.New("stun.probe", "%s does not answer %s: is it a STUN server, and is UDP "+
 		"let out?", server, from)
 }
 

@@ -10,9 +10,9 @@ import (
 	"signalbox/internal/netaddr"
 )
 
-// decide says where to relay, in the order: an explicit key, an explicit listen address, the
-// interface of the default route, loopback. old is what was decided before; an address that is still
-// there is not given up for a worse reason.
+// decide chooses where to relay, in this order: an explicit key, an explicit listen address, the
+// interface of the default route, loopback. old is the previous choice; decide does not give up an
+// address that still exists for a worse reason.
 func (f *Finder) decide(known answers, old Relays) (Relays, error) {
 	local, err := netaddr.Local()
 	if err != nil {
@@ -30,7 +30,7 @@ func (f *Finder) decide(known answers, old Relays) (Relays, error) {
 		}
 	}
 	if len(out) == 0 {
-		return nil, fault.New("public_ip, turn.relay_ip", "they leave no address to relay on")
+		return nil, fault.New("public_ip, turn.relay_ip", "these keys leave no address to relay on")
 	}
 	return out, nil
 }
@@ -63,8 +63,8 @@ func (f *family) relay() (r Relay, err error) {
 	return Relay{Bind: bind, Public: f.behindNAT(bind)}, nil
 }
 
-// configured is the public address that the configuration gives, if it does: itself, or by a name.
-// auto tells whether it is to be found out otherwise.
+// configured returns the public address that the configuration gives, directly or by a name. auto
+// reports whether Look must find it out otherwise.
 func (f *family) configured() (public Choice, literal, auto bool) {
 	auto = f.o.Auto
 	for _, name := range f.o.Names {
@@ -80,7 +80,7 @@ func (f *family) configured() (public Choice, literal, auto bool) {
 	return public, false, auto
 }
 
-// bind is the address that relay sockets are bound to; the zero Choice if there is none.
+// bind returns the address for relay sockets to bind to; the zero Choice if there is none.
 func (f *family) bind(public Choice, auto bool) (Choice, error) {
 	if i := slices.IndexFunc(f.o.Bind, f.fits); i >= 0 {
 		ip := f.o.Bind[i]
@@ -118,12 +118,11 @@ func (f *family) behindNAT(bind Choice) Choice {
 	return bind
 }
 
-// mayBeBehindNAT reports whether a box with this address of its own is reached, if at all, by
-// another.
+// mayBeBehindNAT reports whether others may reach a box with this address only by another one.
 func mayBeBehindNAT(own netip.Addr) bool { return !netaddr.Global(own) && !own.IsLoopback() }
 
-// reachedBy picks the address of this machine that others most probably reach it by. For IPv6 there
-// may be none.
+// reachedBy picks the address at which others most probably reach this machine. For IPv6 there may
+// be none.
 func (f *family) reachedBy() Choice {
 	named, every := f.listenedOn()
 	if named.IsValid() {
@@ -151,16 +150,16 @@ func (f *family) reachedBy() Choice {
 	return Choice{netip.AddrFrom4([4]byte{127, 0, 0, 1}), "this machine has no other address"}
 }
 
-// Reached is this machine's IPv4 address by which others most probably reach it, whatever is
-// configured to be relayed on.
+// Reached returns the IPv4 address at which others most probably reach this machine, whatever the
+// configuration relays on.
 func (f *Finder) Reached() netip.Addr {
 	local, _ := netaddr.Local() // New has read them, too
 	v4 := family{o: &f.o, v4: true, local: local}
 	return v4.reachedBy().IP
 }
 
-// listenedOn is the address of this family that TURN listens on, if one is named, and whether it
-// listens on every address.
+// listenedOn returns the address of this family that TURN listens on, if one is named, and whether
+// it listens on every address.
 func (f *family) listenedOn() (named netip.Addr, every bool) {
 	for _, ip := range f.o.Listen {
 		switch {
@@ -173,9 +172,9 @@ func (f *family) listenedOn() (named netip.Addr, every bool) {
 	return named, every
 }
 
-// defaultRoute is the address from which this machine would talk to the internet; the zero Addr if
-// there is none, or if it is an IPv6 address that the internet does not route. Connecting a UDP
-// socket sends nothing: the system only looks up the route, and so the address it would use.
+// defaultRoute returns the address from which this machine would talk to the internet; the zero
+// Addr if there is none, or if it is an IPv6 address that the internet does not route. Connecting a
+// UDP socket sends nothing: the system only looks up the route and its source address.
 func (f *family) defaultRoute() netip.Addr {
 	network, somewhere := "udp4", net.UDPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 9}
 	if !f.v4 {

@@ -1,6 +1,6 @@
-// Package publicip decides which addresses the appliance relays on: what relay sockets are bound to,
-// what clients are told, and why. It follows them while the appliance runs, since leases, interfaces
-// and dynamic DNS change.
+// Package publicip decides which addresses the appliance relays on: which ones relay sockets bind
+// to, which ones clients are told, and why. It follows changes while the appliance runs, since
+// leases, interfaces and dynamic DNS change.
 package publicip
 
 import (
@@ -22,23 +22,23 @@ type Options struct {
 	Names []string
 	// Auto: a family that neither Public nor Names has an address of is decided by what is here.
 	Auto bool
-	// Host is the name that clients reach the box by, if it is one. It is looked up where this
+	// Host is the name by which clients reach the box, if it is a name. Look looks it up if this
 	// machine's own address is private.
 	Host string
-	// Bind are the addresses that relay sockets are bound to, at most one of each family. Empty:
-	// decided here.
+	// Bind are the addresses for relay sockets to bind to, at most one of each family. Empty: Look
+	// decides.
 	Bind []netip.Addr
 	// Listen are the addresses that TURN listens on.
 	Listen []netip.Addr
-	// Probe is a STUN server, "host:port", that is asked where nothing else tells the public address;
-	// empty: nobody is asked.
+	// Probe is a STUN server, "host:port", to ask if nothing else gives the public address; empty:
+	// none.
 	Probe string
 
-	// Lookup and Ask reach the world outside; nil: the system's resolver, and STUN.
+	// Lookup and Ask ask name servers and the STUN server; nil: the system's resolver, and STUN.
 	Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
 	Ask    func(ctx context.Context, from netip.Addr, server string) (netip.Addr, error)
 
-	// Quiet: addresses that the internet does not route are what is wanted; nothing is said of them.
+	// Quiet suppresses warnings of addresses that the internet does not route.
 	Quiet bool
 	Log   *slog.Logger
 }
@@ -51,18 +51,18 @@ type Choice struct {
 
 // Relay is where the box relays in one address family.
 type Relay struct {
-	Bind   Choice // what relay sockets are bound to
-	Public Choice // what clients are told
+	Bind   Choice // the address that relay sockets are bound to
+	Public Choice // the address that clients are told
 }
 
-// Note says in words from where Public can't be reached; empty: it is an address of the internet.
+// Note says from where Public can't be reached; empty: the internet routes it.
 func (r Relay) Note() string { return Scope(r.Public.IP) }
 
-// Relays is where the box relays: one of each family that it relays in, IPv4 first. It is never
-// empty, and immutable.
+// Relays are the addresses that the box relays on: one of each family in use, IPv4 first. It is
+// never empty, and immutable.
 type Relays []Relay
 
-// Public is the address for whoever wants only one.
+// Public returns the first public address, for callers that want only one.
 func (r Relays) Public() netip.Addr { return r[0].Public.IP }
 
 // PublicIPs are the addresses that clients are told, as text.
@@ -81,18 +81,18 @@ func (r Relays) same(other Relays) bool {
 	})
 }
 
-// Interval is how often addresses and names are looked at again. With lookupTimeout, a changed one
-// is in use within little more.
+// Interval is how often to look again at addresses and names. A changed one is in use after little
+// more, which lookupTimeout bounds.
 const (
 	Interval      = time.Minute
 	lookupTimeout = 3 * time.Second
 )
 
-// Finder decides, and remembers what it has decided.
+// Finder decides on the addresses, and remembers its decisions.
 type Finder struct {
 	o     Options
 	inUse atomic.Pointer[Relays]
-	known answers // owned by whoever calls Look, one at a time
+	known answers // owned by the caller of Look; one call at a time
 }
 
 // New decides by what this machine knows of itself. It asks nobody.
@@ -119,8 +119,8 @@ func New(o Options) (*Finder, error) {
 func (f *Finder) Relays() Relays { return *f.inUse.Load() }
 
 // Look decides again, by what the machine, its name servers and the STUN server say now. If the
-// addresses have changed it has apply put them into force, whose error leaves all as it was. What
-// can't be found out keeps the addresses that it had; the error says so.
+// addresses have changed, it calls apply to put them into force; if apply fails, everything stays
+// as it was. An address that Look can't find out stays as it was, and the error says so.
 func (f *Finder) Look(ctx context.Context, apply func(Relays) error) error {
 	old := f.Relays()
 	known, unknown := f.ask(ctx, old)
@@ -141,8 +141,8 @@ func (f *Finder) Look(ctx context.Context, apply func(Relays) error) error {
 	return unknown
 }
 
-// Follow calls Look at every interval until ctx is done. What goes wrong is said once, not every
-// minute.
+// Follow calls Look at every interval until ctx is done. It logs a failure once, not at every
+// interval.
 func (f *Finder) Follow(ctx context.Context, interval time.Duration, apply func(Relays) error) {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
@@ -169,7 +169,7 @@ func (f *Finder) Warn() { f.warn(f.Relays()) }
 func (f *Finder) warn(relays Relays) {
 	for _, r := range relays {
 		if note := r.Note(); note != "" && !f.o.Quiet {
-			f.o.Log.Warn("the relay's address is not one of the internet",
+			f.o.Log.Warn("the internet does not route the relay's address",
 				"addr", r.Public.IP, "reason", r.Public.Why, "note", note)
 		}
 	}

@@ -9,8 +9,8 @@ import (
 	"signalbox/internal/fault"
 )
 
-// Root serves the operator's own files: those below its directory, whatever links say, no dot
-// files, and no listings.
+// Root serves the operator's own files: only those below its directory, wherever links lead,
+// without dot files and listings.
 type Root struct {
 	root  *os.Root
 	files http.Handler

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"signalbox/internal/answer"
@@ -40,7 +41,7 @@ type Options struct {
 	ICE     ICE
 	// OriginAllowed tells whether pages of a request's Origin may read the answer.
 	OriginAllowed func(*http.Request) bool
-	// Admitted lets requests through under the rules that hold for a hello; nil: everybody.
+	// Admitted lets requests through under the rules of a hello.
 	Admitted func(http.Handler) http.Handler
 	Admin    map[string]http.Handler // routes of the admin API
 	Certs    *cert.Keeper
@@ -77,7 +78,8 @@ func (s *Site) routes() http.Handler {
 		"GET /signal/events":   http.HandlerFunc(s.o.Hub.Events),
 		"POST /signal/send":    http.HandlerFunc(s.o.Hub.Send),
 		"OPTIONS /signal/send": http.HandlerFunc(s.o.Hub.Send),
-		"/api/ice":             s.api(s.admitted(http.HandlerFunc(s.o.ICE.ServeICE)), http.MethodGet, http.MethodHead),
+		"/api/ice": s.api(s.o.Admitted(http.HandlerFunc(s.o.ICE.ServeICE)), http.MethodGet,
+			http.MethodHead),
 		"/api/turn": s.api(http.HandlerFunc(s.o.ICE.ServeREST), http.MethodGet, http.MethodHead,
 			http.MethodPost),
 		"GET /healthz": http.HandlerFunc(serveHealth),
@@ -102,17 +104,10 @@ func (s *Site) routes() http.Handler {
 	return mux
 }
 
-func (s *Site) admitted(next http.Handler) http.Handler {
-	if s.o.Admitted == nil {
-		return next
-	}
-	return s.o.Admitted(next)
-}
-
-// redirect sends clients to https while the certificate is one that they can verify. Not those on
-// this machine itself: the command line; nor reverse proxies, on this machine or trusted, which
-// have spoken TLS already or know why not; nor those that ask whether the box lives, or whether a
-// name leads here.
+// redirect sends clients to https while they can verify the certificate. It does not redirect
+// clients on this machine (the command line), reverse proxies on this machine or trusted ones
+// (which have spoken TLS already, or know why not), and requests that ask whether the box is alive
+// or whether a name leads here.
 func (s *Site) redirect(next http.Handler) http.Handler {
 	l := s.o.URLs.Sockets.WebTLS()
 	if l == nil {
@@ -126,8 +121,13 @@ func (s *Site) redirect(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		// Not for good: the certificate may not be.
-		http.Redirect(w, r, netaddr.HTTPSOrigin(s.o.ICE.Host(r.Host), port)+r.URL.RequestURI(),
+		target := r.URL.RequestURI()
+		if !strings.HasPrefix(target, "/") { // from a proxy, or made up to lead elsewhere
+			answer.Error(w, http.StatusBadRequest, answer.BadRequest, "ask for a path, which begins with /")
+			return
+		}
+		// Not permanent, since the certificate may not last.
+		http.Redirect(w, r, netaddr.HTTPSOrigin(s.o.ICE.Host(r.Host), port)+target,
 			http.StatusTemporaryRedirect)
 	})
 }
@@ -145,7 +145,7 @@ func localIP(r *http.Request) netip.Addr {
 	return local.AddrPort().Addr().Unmap().WithZone("")
 }
 
-// crossOrigin lets pages of web.allowed_origins, and those of the own host, read what next serves.
+// crossOrigin lets pages of web.allowed_origins and of the box's own host read what next serves.
 func (s *Site) crossOrigin(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Add("Vary", "Origin")
@@ -158,11 +158,7 @@ func (s *Site) crossOrigin(next http.Handler) http.Handler {
 
 // api serves next to programs, and to pages that may read its answer.
 func (s *Site) api(next http.Handler, methods ...string) http.Handler {
-	known := make(map[string]bool, len(methods))
-	for _, m := range methods {
-		known[m] = true
-	}
-	allowed := strings.Join(append(methods, http.MethodOptions), ", ")
+	allowed := strings.Join(append(slices.Clone(methods), http.MethodOptions), ", ")
 	return s.crossOrigin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		switch {
@@ -172,7 +168,7 @@ func (s *Site) api(next http.Handler, methods ...string) http.Handler {
 			w.Header().Set("Access-Control-Allow-Methods", allowed)
 			w.Header().Set("Access-Control-Allow-Headers", "Authorization, Content-Type")
 			w.WriteHeader(http.StatusNoContent)
-		case !known[r.Method]:
+		case !slices.Contains(methods, r.Method):
 			w.Header().Set("Allow", allowed)
 			answer.Error(w, http.StatusMethodNotAllowed, answer.BadRequest, "use "+strings.Join(methods, " or "))
 		default:

@@ -50,9 +50,8 @@ func (s *Site) serveTrust(w http.ResponseWriter, _ *http.Request) {
 	})
 }
 
-// serveTrustQR draws the address of the page /trust, for the camera of a phone that is to trust
-// this box. It is one of plain http if others can reach that, so that the phone opens it without a
-// warning.
+// serveTrustQR draws the URL of the page /trust for a phone's camera. It is a plain http URL if
+// others can reach that, so that the phone opens it without a warning.
 func (s *Site) serveTrustQR(w http.ResponseWriter, _ *http.Request) {
 	urls := s.o.URLs.Shared()
 	if len(urls) == 0 {

@@ -9,7 +9,7 @@ import (
 	"signalbox/internal/publicip"
 )
 
-// Sockets are the listeners that pages are served on; nil: off.
+// Sockets are the listeners that serve pages; nil: off.
 type Sockets interface {
 	Web() net.Listener
 	WebTLS() net.Listener
@@ -20,11 +20,11 @@ type URLs struct {
 	Sockets    Sockets
 	Relays     func() publicip.Relays
 	PublicHost string // empty: the box has no name
-	// Proxied: a reverse proxy serves the pages to others.
-	Proxied bool
+	// Proxy is the origin under which a reverse proxy serves the pages to others; empty: none does.
+	Proxy string
 }
 
-// OnThisMachine is the start page's URL for a browser on this machine; empty: there is none.
+// OnThisMachine returns the start page's URL for a browser on this machine; empty: there is none.
 func (u *URLs) OnThisMachine() string {
 	l := u.Sockets.Web()
 	if l == nil || !netaddr.Reaches(l, netip.AddrFrom4([4]byte{127, 0, 0, 1})) {
@@ -33,13 +33,12 @@ func (u *URLs) OnThisMachine() string {
 	return "http://localhost:" + netaddr.Port(l.Addr()) + "/"
 }
 
-// ThroughProxy is the start page's URL where a reverse proxy serves it, at the usual port; empty if
-// none does, or if its name is not known.
+// ThroughProxy returns the start page's URL at a reverse proxy; empty if no proxy serves it.
 func (u *URLs) ThroughProxy() string {
-	if u.PublicHost == "" || !u.Proxied {
+	if u.Proxy == "" {
 		return ""
 	}
-	return netaddr.HTTPSOrigin(u.PublicHost, "443") + "/"
+	return u.Proxy + "/"
 }
 
 // Shared are the start page's URLs for other devices, plain http first. On loopback there are none.

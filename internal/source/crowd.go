@@ -15,13 +15,13 @@ type Crowd struct {
 	refused uint64
 }
 
-// NewCrowd returns an empty crowd. all and perSource are how many there may be; 0 is no limit.
+// NewCrowd returns an empty crowd. all and perSource are the limits; 0 means no limit.
 func NewCrowd(all, perSource int) *Crowd {
 	return &Crowd{all: all, perSource: perSource, sources: map[netip.Prefix]int{}}
 }
 
-// Enter counts one from ip in, unless there are too many. leave, which is called once, counts it out.
-// One without an address has no source, so only the limit in all holds for it.
+// Enter counts one from ip in, unless there are too many. Call leave once to count it out. Without
+// an address there is no source, so only the limit in all holds.
 func (c *Crowd) Enter(ip netip.Addr) (leave func(), ok bool) {
 	block := Of(ip)
 	c.mu.Lock()

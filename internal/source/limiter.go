@@ -10,8 +10,8 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Limiter limits something a second for each source. It is for sources that have proven their
-// address, by a TCP handshake for example; for others there is Table. A nil Limiter limits nothing.
+// Limiter limits a rate per second for each source. It is for sources that have proven their
+// address, by a TCP handshake for example; Table is for others. A nil Limiter limits nothing.
 type Limiter struct {
 	rate  rate.Limit
 	burst int
@@ -20,8 +20,8 @@ type Limiter struct {
 	sources map[netip.Prefix]*rate.Limiter
 }
 
-// maxSources bounds a Limiter's memory: with so many, those that have long been idle are forgotten;
-// if none has, all are.
+// maxSources bounds a Limiter's memory. At that number it forgets the sources that have long been
+// idle; if there are none, it forgets all.
 const maxSources = 20_000
 
 // NewLimiter returns a limiter of so many a second, and so many at once.
@@ -70,8 +70,8 @@ func (l *Limiter) forget(now time.Time) {
 }
 
 // Table holds a T for each source in a fixed array, by a hash of the source: a flood from spoofed
-// sources costs no memory. Two sources that meet in a slot share it; nobody can choose whom to meet.
-// T must be usable by several goroutines at once.
+// sources costs no memory. Two sources with the same slot share it; nobody can choose with whom.
+// Several goroutines must be able to use a T at once.
 type Table[T any] struct {
 	seed  maphash.Seed
 	slots []T

@@ -9,14 +9,14 @@ import (
 	"signalbox/internal/netaddr"
 )
 
-// Proxies are reverse proxies, whose word on the addresses of their clients is taken.
+// Proxies are the reverse proxies that we trust to name their clients' addresses.
 type Proxies []netip.Prefix
 
 // Trust reports whether ip is one of them.
 func (p Proxies) Trust(ip netip.Addr) bool { return netaddr.Contains(p, ip) }
 
-// FromClient gives requests that trusted proxies forward the address of their client as RemoteAddr,
-// with port 0: whatever counts or limits by source looks there.
+// FromClient sets RemoteAddr of requests from trusted proxies to the address of their client, with
+// port 0. Everything that counts or limits by source uses RemoteAddr.
 func (p Proxies) FromClient(next http.Handler) http.Handler {
 	if len(p) == 0 {
 		return next
@@ -31,9 +31,9 @@ func (p Proxies) FromClient(next http.Handler) http.Handler {
 	})
 }
 
-// forwardedFor walks from one hop to the one before it for as long as a trusted proxy vouches for
-// that. Each proxy appends whom it has heard from, so what a client wrote stands to the left of the
-// client's own address.
+// forwardedFor walks from one hop to the previous one as long as a trusted proxy vouches for it.
+// Each proxy appends the address that it got the request from, so a client's own entries are to the
+// left of its real address.
 func (p Proxies) forwardedFor(hop netip.Addr, headers []string) netip.Addr {
 	list := strings.Split(strings.Join(headers, ","), ",")
 	for _, entry := range slices.Backward(list) {

@@ -1,6 +1,6 @@
-// Package source says who counts as one client where clients are counted by their address, and holds
-// what is counted so: rates, connections, bans, and the proxies whose word on a client's address is
-// taken.
+// Package source decides who counts as one client when clients are counted by their address. It
+// holds the rates, connections and bans counted so, and the proxies that may name a client's
+// address.
 package source
 
 import (
@@ -10,9 +10,9 @@ import (
 	"signalbox/internal/netaddr"
 )
 
-// Of is the block of addresses that counts as one client: an IPv4 address, or the /64 that one IPv6
-// host commands (RFC 6177 §2), so that counting its single addresses would limit nobody. A client
-// without an address is the zero Prefix.
+// Of returns the block of addresses that counts as one client: an IPv4 address, or the /64 that one
+// IPv6 host controls (RFC 6177 §2), since limits on its single addresses would limit nobody. A
+// client without an address is the zero Prefix.
 func Of(ip netip.Addr) netip.Prefix {
 	ip = ip.Unmap()
 	bits := 32
@@ -23,6 +23,6 @@ func Of(ip netip.Addr) netip.Prefix {
 	return p
 }
 
-// OfRequest is the address that a request came from, or that a trusted proxy says it came from; the
-// zero Addr if it has none.
+// OfRequest returns the address that a request came from, or that a trusted proxy says it came
+// from; the zero Addr if it has none.
 func OfRequest(r *http.Request) netip.Addr { return netaddr.Of(r.RemoteAddr) }

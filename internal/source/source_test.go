@@ -172,7 +172,7 @@ func TestBans(t *testing.T) {
 		{Source: network, Until: now.Add(time.Minute)},
 		{Until: now.Add(time.Hour)}, // of nobody
 	} {
-		if err := b.Add(ban, now); err != nil {
+		if err := b.Add(now, ban); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -195,8 +195,58 @@ func TestBans(t *testing.T) {
 			t.Errorf("%+v: %v", c, got)
 		}
 	}
-	if len(b.users)+len(b.sources) != 0 {
-		t.Errorf("bans that are over are kept: %v %v", b.users, b.sources)
+	// The longer one of two bans holds, and what is over is forgotten.
+	if err := b.Add(now.Add(30*time.Minute), Ban{User: "eve", Until: now.Add(31 * time.Minute)}); err != nil {
+		t.Fatal(err)
+	}
+	if !b.Concern("eve", "", netip.Addr{}, now.Add(50*time.Minute)) {
+		t.Error("a short ban has ended a long one")
+	}
+	if list := b.inForce.Load(); len(list.sources) != 0 || len(list.users) != 1 {
+		t.Errorf("bans that are over are kept: %+v", list)
+	}
+	var none *Bans
+	if none.Concern("eve", "", inside, now) {
+		t.Error("no list bans")
+	}
+}
+
+// What is written in another way is the same address.
+func TestBansSeeThroughSpellings(t *testing.T) {
+	t.Parallel()
+	b, now := NewBans(), time.Unix(1_800_000_000, 0)
+	for _, source := range []string{"192.0.2.1", "fe80::/64"} {
+		prefix, err := netaddr.ParsePrefix(source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Add(now, Ban{Source: prefix, Until: now.Add(time.Hour)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for ip, want := range map[string]bool{
+		"192.0.2.1": true, "::ffff:192.0.2.1": true, "fe80::1%eth0": true, "192.0.2.2": false, "fe81::1": false,
+	} {
+		if got := b.Concern("", "", netip.MustParseAddr(ip), now); got != want {
+			t.Errorf("%s: %v", ip, got)
+		}
+	}
+}
+
+// A full list costs those who ask no more than a short one.
+func BenchmarkConcern(b *testing.B) {
+	bans, now := NewBans(), time.Unix(1_800_000_000, 0)
+	var list []Ban
+	for i := range maxBans {
+		source := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 32)
+		list = append(list, Ban{Source: source, Until: now.Add(time.Minute)})
+	}
+	if err := bans.Add(now, list...); err != nil {
+		b.Fatal(err)
+	}
+	ip := netip.MustParseAddr("192.0.2.1")
+	for b.Loop() {
+		bans.Concern("ann", "", ip, now)
 	}
 }
 
@@ -204,17 +254,25 @@ func TestBans(t *testing.T) {
 func TestBansAreBounded(t *testing.T) {
 	t.Parallel()
 	b, now := NewBans(), time.Unix(1_800_000_000, 0)
+	var list []Ban
 	for i := range maxBans {
 		source := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 32)
-		if err := b.Add(Ban{Source: source, Until: now.Add(time.Minute)}, now); err != nil {
-			t.Fatal(err)
-		}
+		list = append(list, Ban{Source: source, Until: now.Add(time.Minute)})
+	}
+	if err := b.Add(now, list...); err != nil {
+		t.Fatal(err)
 	}
 	one := Ban{Source: netip.MustParsePrefix("192.0.2.1/32"), Until: now.Add(time.Hour)}
-	if b.Add(one, now) == nil || b.Concern("", "", one.Source.Addr(), now) {
+	if b.Add(now, one) == nil || b.Concern("", "", one.Source.Addr(), now) {
 		t.Error("there is room for one more")
 	}
-	if err := b.Add(one, now.Add(time.Minute)); err != nil || !b.Concern("", "", one.Source.Addr(), now.Add(time.Minute)) {
+	// Of several, all are put into force or none.
+	some := Ban{User: "eve", Source: one.Source, Until: one.Until}
+	if b.Add(now, some) == nil || b.Concern("eve", "", netip.Addr{}, now) {
+		t.Error("half a ban is in force")
+	}
+	if err := b.Add(now.Add(time.Minute), one); err != nil ||
+		!b.Concern("", "", one.Source.Addr(), now.Add(time.Minute)) {
 		t.Errorf("bans that are over take the place of new ones: %v", err)
 	}
 }
@@ -270,4 +328,28 @@ func TestClientsOfTrustedProxies(t *testing.T) {
 			t.Errorf("%s: the request itself was changed", name)
 		}
 	}
+}
+
+// Whatever strangers write, they don't speak for a proxy.
+func FuzzForwardedFor(f *testing.F) {
+	proxies := Proxies{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("10.0.0.0/8")}
+	proxy := netip.MustParseAddr("127.0.0.1")
+	f.Add("192.0.2.1, 10.0.0.1", "")
+	f.Add("[2001:db8::1]:80", ",,10.0.0.1")
+	f.Add("fe80::1%eth0", "::ffff:10.0.0.1, unknown")
+	f.Fuzz(func(t *testing.T, first, second string) {
+		client := proxies.forwardedFor(proxy, []string{first, second})
+		if !client.IsValid() || client.Is4In6() || client.Zone() != "" {
+			t.Errorf("%q", client)
+		}
+		if stranger := netip.MustParseAddr("192.0.2.66"); proxies.forwardedFor(stranger,
+			[]string{first, second}) != stranger {
+			t.Error("a stranger's header is believed")
+		}
+		// A proxy's own word is the last one, whatever stands before it.
+		if got := proxies.forwardedFor(proxy, []string{first, second,
+			"198.51.100.7"}); got != netip.MustParseAddr("198.51.100.7") {
+			t.Errorf("%s instead of what the proxy has seen", got)
+		}
+	})
 }

@@ -1,5 +1,5 @@
-// Package state keeps what the appliance made itself, in one directory: secrets, its own certificate
-// authority, counts that outlive a restart.
+// Package state keeps what the appliance made itself, in one directory: secrets, its own
+// certificate authority, counts that outlive a restart.
 package state
 
 import (
@@ -21,8 +21,8 @@ const (
 	ResumeKey  = "resume-key"  // signs resume tokens
 )
 
-// minSecret is the shortest secret that nobody guesses, in characters.
-const minSecret = 16
+// MinSecret is the length of the shortest secret that nobody guesses, in characters.
+const MinSecret = 16
 
 // Secret is a string that no log and no error message shows.
 type Secret string
@@ -34,8 +34,8 @@ func (Secret) LogValue() slog.Value { return slog.StringValue("[secret]") }
 // Dir is a state directory. Every file in it is readable by its owner only.
 type Dir struct{ path string }
 
-// Path returns the directory to use: explicit if given, else systemd's, else the user's.
-func Path(explicit string) (string, error) {
+// DefaultDir returns the directory to use: explicit if given, else systemd's, else the user's.
+func DefaultDir(explicit string) (string, error) {
 	if explicit != "" {
 		return explicit, nil
 	}
@@ -48,7 +48,7 @@ func Path(explicit string) (string, error) {
 	}
 	home, err := os.UserHomeDir()
 	if err != nil {
-		return "", fmt.Errorf("state directory: there is no home directory: say where with --state DIR")
+		return "", fmt.Errorf("state directory: there is no home directory: name one with --state DIR")
 	}
 	return filepath.Join(home, ".local", "state", "signalbox"), nil
 }
@@ -94,8 +94,8 @@ func (d *Dir) ExistingSecret(name string) (Secret, error) {
 		return "", err
 	}
 	secret := strings.TrimSpace(string(text))
-	if len(secret) < minSecret {
-		return "", fmt.Errorf("state: %s holds no secret: delete the file and a new one is made",
+	if len(secret) < MinSecret {
+		return "", fmt.Errorf("state: %s holds no secret: delete the file; a start then makes a new one",
 			filepath.Join(d.path, name))
 	}
 	return Secret(secret), nil

@@ -1,5 +1,5 @@
-// Package status has the types of what the appliance says of itself: to /api/admin/status, to the
-// commands, and in numbers to Prometheus.
+// Package status has the types of the appliance's status: for /api/admin/status, for the commands,
+// and as numbers for Prometheus.
 package status
 
 import (
@@ -23,14 +23,15 @@ type Status struct {
 	Signal      signal.Snapshot  `json:"signal"`
 }
 
-// WebConnections counts the connections of the web ports, but for those of trusted proxies and of
+// WebConnections counts the connections of the web ports, except those of trusted proxies and of
 // this machine itself.
 type WebConnections struct {
 	Open    int    `json:"open"`
 	Refused uint64 `json:"refused"` // since the start: too many of one source, or in all
 }
 
-// Vitals are Status in numbers: without the lists, and with the hub's summary. They are cheap to make.
+// Vitals are the numbers of Status, without the lists, and with the hub's summary. They are cheap
+// to make.
 type Vitals struct {
 	Status
 	Hub signal.Summary

@@ -2,18 +2,20 @@
 package testkit
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
 	"os"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
 
 // Main runs a package's tests, for its TestMain, and ends the process. The run fails if a goroutine
-// outlives the tests for longer than patience in whose stack any of the words stands.
+// with any of the words in its stack outlives the tests for longer than patience.
 func Main(m *testing.M, patience time.Duration, words ...string) {
 	code := m.Run()
 	if code == 0 {
@@ -46,9 +48,8 @@ func Leaked(patience time.Duration, words ...string) string {
 	}
 }
 
-// FreeAddr is an address on loopback that nobody else takes while a server is restarted there: its
-// port is lower than those that systems give out by themselves, and whoever else picks one this way
-// finds the UDP port taken.
+// FreeAddr returns an address on loopback that nobody else takes while a server restarts there: its
+// port is below those that systems assign, and another caller of FreeAddr finds its UDP port taken.
 func FreeAddr(t testing.TB) string {
 	t.Helper()
 	for range 100 {
@@ -66,4 +67,46 @@ func FreeAddr(t testing.TB) string {
 	}
 	t.Fatal("no port from 10000 to 19999 is free")
 	return ""
+}
+
+// Eventually waits for something that must come, and fails the test if it does not within patience.
+func Eventually(t testing.TB, patience time.Duration, what string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !done(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain: %s", what)
+		}
+	}
+}
+
+// Ports gives out addresses on loopback to programs that bind them later, over TCP and UDP, such as
+// those of test scripts: nobody else gets one from the same Ports, and nobody from the system,
+// whose own choice are higher ports. A program that this test starts itself is better off with
+// FreeAddr.
+type Ports struct{ next atomic.Uint32 }
+
+// NewPorts begins anywhere, so that two processes rarely meet.
+func NewPorts() *Ports {
+	p := &Ports{}
+	p.next.Store(rand.Uint32N(10_000))
+	return p
+}
+
+// Free returns an address that was free a moment ago.
+func (p *Ports) Free() (string, error) {
+	for range 1000 {
+		addr := fmt.Sprint("127.0.0.1:", 10_000+p.next.Add(1)%10_000)
+		l, err := net.Listen("tcp", addr)
+		if err != nil {
+			continue
+		}
+		l.Close()
+		conn, err := net.ListenPacket("udp", addr)
+		if err != nil {
+			continue
+		}
+		conn.Close()
+		return addr, nil
+	}
+	return "", errors.New("a thousand ports in a row are taken")
 }

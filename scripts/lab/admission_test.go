@@ -28,7 +28,7 @@ func TestAdmission(t *testing.T) {
 		p.Shoot("asked")
 		p.Fill("#pass", "wrong")
 		p.Click("#join")
-		p.AwaitText(10*time.Second, "#pass-problem", "refuses this one")
+		p.AwaitText(10*time.Second, "#pass-problem", "refuses this password or token")
 		p.Shoot("refused")
 		p.Fill("#pass", password)
 		p.Click("#join")

@@ -57,7 +57,8 @@ func TestBrowserInNamespace(t *testing.T) {
 				want = "[]"
 			}
 			p.Await(5*time.Second, "devices are "+want, `navigator.mediaDevices.enumerateDevices()
-				.then(all => JSON.stringify([...new Set(all.map(d => d.kind).filter(k => k != "audiooutput"))].sort().reverse()) == '`+want+`')`)
+				.then(all => all.map(d => d.kind).filter(k => k != "audiooutput"))
+				.then(kinds => JSON.stringify([...new Set(kinds)].sort().reverse()) == '`+want+`')`)
 			var look struct {
 				Language string
 				Dark     bool

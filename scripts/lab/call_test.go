@@ -67,7 +67,8 @@ func watch(t *testing.T, p *lab.Page, peers int) []flow {
 // that.
 func tile(p *lab.Page) (path string) {
 	p.Await(15*time.Second, "the tile says how it is connected and how far away",
-		`[...document.querySelectorAll(".tile[data-peer]")].every(t => t.dataset.path && Number(t.dataset.rtt) >= 0 && t.dataset.rtt != "")
+		`[...document.querySelectorAll(".tile[data-peer]")]
+			.every(t => t.dataset.path && Number(t.dataset.rtt) >= 0 && t.dataset.rtt != "")
 			&& document.querySelectorAll(".tile[data-peer]").length == 1`)
 	return p.Attr(".tile[data-peer]", "data-path")
 }
@@ -206,7 +207,7 @@ func TestCallWithoutCamera(t *testing.T) {
 	b := lab.StartBrowser(t, l.B, lab.BrowserOptions{NoCamera: true})
 	bo := b.Open(server.HTTPS+"/call/x", lab.PageOptions{Width: 390, Height: 844})
 	bo.Await(10*time.Second, "the lobby", `document.body.dataset.state == "lobby"`)
-	bo.AwaitText(10*time.Second, "body", "no camera was found")
+	bo.AwaitText(10*time.Second, "body", "the browser found no camera")
 	bo.AwaitText(10*time.Second, "body", "you can join all the same")
 	bo.Shoot("lobby-without-camera")
 	knock(bo, "Bo")
@@ -237,7 +238,8 @@ func apartInOwnTile(t *testing.T, p *lab.Page) {
 			.map(e => [e.getAttribute("class"), e.getBoundingClientRect()]).filter(([, r]) => r.width > 0);
 		const t = tile.getBoundingClientRect();
 		return [
-			...shown.filter(([, r]) => r.left < t.left || r.right > t.right || r.top < t.top || r.bottom > t.bottom).map(([name]) => name + " sticks out"),
+			...shown.filter(([, r]) => r.left < t.left || r.right > t.right || r.top < t.top || r.bottom > t.bottom)
+				.map(([name]) => name + " sticks out"),
 			...shown.flatMap(([x, a], i) => shown.slice(i + 1)
 				.filter(([, b]) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom)
 				.map(([y]) => x + " and " + y + " overlap")),

@@ -13,7 +13,8 @@ import (
 
 // verdict waits until the check is over and returns what it came to.
 func verdict(p *lab.Page) string {
-	p.Await(60*time.Second, "a verdict", `["good", "warn", "bad"].includes(document.querySelector("#verdict").dataset.verdict)`)
+	p.Await(60*time.Second, "a verdict",
+		`["good", "warn", "bad"].includes(document.querySelector("#verdict").dataset.verdict)`)
 	return p.Attr("#verdict", "data-verdict")
 }
 

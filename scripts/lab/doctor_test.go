@@ -30,10 +30,14 @@ func TestDoctorFromAfar(t *testing.T) {
 		{"nothing is in the way", l.A, "", 0,
 			[]string{`ok +turn/udp \S+ data `, `ok +turn/tcp \S+ data `, `ok +relay ports `,
 				`0 failed, 0 warnings. Everything works`}},
-		{"UDP does not get out", l.B, "", 1, []string{`failed +turn/udp .*UDP is blocked\n +-> let UDP in: ufw allow 3478/udp`, `ok +turn/tcp \S+ data `, `not in every way`}},
+		{"UDP does not get out", l.B, "", 1, []string{
+			`failed +turn/udp .*UDP is blocked\n +-> open the port for UDP: ufw allow 3478/udp`,
+			`ok +turn/tcp \S+ data `,
+			`not in every way`,
+		}},
 		{"relay ports are closed", l.A, `table inet shut { chain in { type filter hook input priority 0; udp dport ` +
 			`49152-65535 drop; }; }`, 1,
-			[]string{`ok +turn/udp \S+ data `, `failed +relay ports .*\n +-> let turn.relay_ports in`,
+			[]string{`ok +turn/udp \S+ data `, `failed +relay ports .*\n +-> open turn.relay_ports`,
 				`its ports are closed to the outside`}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -18,16 +18,19 @@ func TestIPv6(t *testing.T) {
 	t.Parallel()
 	lab.Require(t, "turnutils_uclient", "turnutils_peer")
 	const (
-		serverIP = "2001:db8::10"
-		clientIP = "2001:db8::64"
-		peerIP   = "2001:db8::65"
+		// Addresses that the registries take for global, so that the server relays on its own by
+		// itself. They exist in the lab only.
+		serverIP = "2bad::10"
+		clientIP = "2bad::64"
+		peerIP   = "2bad::65"
 	)
 	l := lab.New(t, lab.FullCone, lab.FullCone)
 	host := l.AddHost(t, "six", 64)
 	host.Exec(t, "ip", "addr", "add", clientIP+"/64", "dev", "eth0", "nodad")
 	host.Exec(t, "ip", "addr", "add", peerIP+"/64", "dev", "eth0", "nodad")
 	l.Server.Exec(t, "ip", "addr", "add", serverIP+"/64", "dev", "eth0", "nodad")
-	config := strings.Replace(lab.Config, `allow_peers = [`, `allow_peers = ["2001:db8::/32", `, 1)
+	l.Server.Exec(t, "ip", "route", "add", "default", "via", clientIP)
+	config := strings.Replace(lab.Config, `allow_peers = [`, `allow_peers = ["2bad::/32", `, 1)
 	lab.StartServer(t, l.Server, config)
 
 	echo := func(listen string) {

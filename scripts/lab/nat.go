@@ -76,7 +76,10 @@ table ip nat {
 }
 table ip filter {
   chain inp  { type filter hook input priority 0; policy accept; iifname wan ct state new drop; }
-  chain forw { type filter hook forward priority 0; policy drop; FORWARD ct state established,related accept; iifname lan accept; ct status dnat accept; }
+  chain forw {
+    type filter hook forward priority 0; policy drop;
+    FORWARD ct state established,related accept; iifname lan accept; ct status dnat accept;
+  }
 }
 `), nil
 }

@@ -84,7 +84,7 @@ func (n *Namespace) Resolve(t testing.TB, name, address string) {
 		} else {
 			answer.Rcode = dns.RcodeNameError
 		}
-		w.WriteMsg(answer) //nolint:errcheck // whoever asks asks again
+		w.WriteMsg(answer) //nolint:errcheck // the client asks again
 	})
 	done := make(chan struct{})
 	go func() {

@@ -87,7 +87,8 @@ func (c *pair) pictures(t *testing.T, most time.Duration) {
 // says returns what an application knows of itself.
 func says(p *lab.Page) string {
 	var said string
-	p.Eval(`JSON.stringify({...app, session: { state: app.session.state, peerId: app.session.peerId, carrier: app.session.carrier },
+	p.Eval(`JSON.stringify({...app,
+		session: { state: app.session.state, peerId: app.session.peerId, carrier: app.session.carrier },
 		room: [...app.room.peers.values()].map(p => [p.id, p.state])})`, &said)
 	return said
 }

@@ -18,7 +18,8 @@ const sdk = `(async () => {
 	lab.watch = (group) => {
 		lab.group = group;
 		for (const type of ["peer", "left", "presence", "rejoined", "closed", "error"]) {
-			group.on(type, ({ peer, reason, present, error }) => lab.events.push([type, reason ?? present ?? error?.code ?? ""].join(" ").trim()));
+			group.on(type, ({ peer, reason, present, error }) =>
+				lab.events.push([type, reason ?? present ?? error?.code ?? ""].join(" ").trim()));
 		}
 		return group;
 	};
@@ -126,8 +127,10 @@ func TestConnectionsOutliveARestart(t *testing.T) {
 		server = lab.StartServer(t, l.Server, lab.Config, "--state", state)
 		run(bob, "Bob is back", `lab.enter("bob").then(() => lab.join()).then(() => true)`)
 		run(bob, "Bob is the same to others", `lab.session.peerId == lab.before[0]`)
-		run(ann, "Ann has a new connection to the same peer", `lab.events.includes("left lost") && lab.group.peers.size == 1
-			&& [...lab.group.peers.keys()][0] == [...lab.group.peers.values()][0].id && [...lab.group.peers.values()][0].connection != lab.before[1]`)
+		run(ann, "Ann has a new connection to the same peer", `lab.events.includes("left lost")
+			&& lab.group.peers.size == 1
+			&& [...lab.group.peers.keys()][0] == [...lab.group.peers.values()][0].id
+			&& [...lab.group.peers.values()][0].connection != lab.before[1]`)
 		watch(t, ann, 1)
 		watch(t, bob, 1)
 		for _, p := range []*lab.Page{ann, bob} {

@@ -162,7 +162,9 @@ func TestChromiumTrustsTheBoxAsItsPageSays(t *testing.T) {
 		const urls = "turns:" + location.host + "?transport=tcp";
 		const pc = new RTCPeerConnection({ iceServers: [{ urls, username, credential }], iceTransportPolicy: "relay" });
 		pc.createDataChannel("");
-		const relayed = new Promise((resolve) => { pc.onicecandidate = ({ candidate }) => resolve(candidate?.type === "relay"); });
+		const relayed = new Promise((resolve) => {
+			pc.onicecandidate = ({ candidate }) => resolve(candidate?.type === "relay");
+		});
 		await pc.setLocalDescription();
 		try {
 			return session.carrier === "websocket" && await relayed;

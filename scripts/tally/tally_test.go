@@ -22,20 +22,23 @@ func TestTally(t *testing.T) {
 		ok        bool
 	}{
 		{
-			name:   "passes",
-			source: `func TestA(t *testing.T) {}; func Example() {}; func FuzzA(f *testing.F) { f.Add(1); f.Fuzz(func(*testing.T, int) {}) }`,
+			name: "passes",
+			source: `func TestA(t *testing.T) {}; func Example() {};
+				func FuzzA(f *testing.F) { f.Add(1); f.Fuzz(func(*testing.T, int) {}) }`,
 			// the fuzz target counts by its seed; an example without output isn't run
 			want: "2 passed, 0 failed, 0 skipped", ok: true,
 		},
 		{
-			name:   "subtests count, their parents don't",
-			source: `func TestA(t *testing.T) { for _, n := range []string{"x", "y"} { t.Run(n, func(t *testing.T) {}) } }`,
-			want:   "2 passed, 0 failed, 0 skipped", ok: true,
+			name: "subtests count, their parents don't",
+			source: `func TestA(t *testing.T) {
+				for _, n := range []string{"x", "y"} { t.Run(n, func(t *testing.T) {}) } }`,
+			want: "2 passed, 0 failed, 0 skipped", ok: true,
 		},
 		{
-			name:   "a failing subtest counts once",
-			source: `func TestA(t *testing.T) { t.Run("x", func(t *testing.T) { t.Error("broken pipe") }); t.Run("y", func(t *testing.T) {}) }`,
-			want:   "1 passed, 1 failed, 0 skipped", says: "broken pipe",
+			name: "a failing subtest counts once",
+			source: `func TestA(t *testing.T) {
+				t.Run("x", func(t *testing.T) { t.Error("broken pipe") }); t.Run("y", func(t *testing.T) {}) }`,
+			want: "1 passed, 1 failed, 0 skipped", says: "broken pipe",
 		},
 		{
 			name:   "a parent that fails by itself counts",
@@ -70,9 +73,10 @@ func TestTally(t *testing.T) {
 			want: "0 passed, 2 failed, 0 skipped", says: "sample.TestA (did not finish)",
 		},
 		{
-			name:   "a failure after the tests",
-			source: `func TestA(t *testing.T) {}; func TestMain(m *testing.M) { m.Run(); println("leaked"); os.Exit(1) }`,
-			want:   "1 passed, 1 failed, 0 skipped", says: "leaked",
+			name: "a failure after the tests",
+			source: `func TestA(t *testing.T) {};
+				func TestMain(m *testing.M) { m.Run(); println("leaked"); os.Exit(1) }`,
+			want: "1 passed, 1 failed, 0 skipped", says: "leaked",
 		},
 		{
 			name:   "does not compile",

@@ -29,8 +29,8 @@ type Options struct {
 	Name string // for display; not unique
 	User string // the unique handle behind "@user"
 
-	// Token is called for each hello, if the server asks for admission: a token may have expired
-	// since the last one. StaticToken is one that doesn't change.
+	// Token is called for each hello if the server asks for admission: a token may have expired
+	// since the last one. StaticToken returns a Token that never changes.
 	Token func(context.Context) (string, error)
 
 	// Replaces is the ResumeToken of an earlier session, whose place and peer id the new one takes.
@@ -43,8 +43,8 @@ type Options struct {
 	// DialContext makes TCP connections; nil uses net.Dialer.
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
 
-	// Backoff is how long to wait before the attempt of that number, from 0, to connect again; nil
-	// is at once and then after some time that grows to 7 s and is random by a second.
+	// Backoff returns how long to wait before reconnection attempt n, from 0. nil: no wait at
+	// first, then one that grows to 7 s and is random by a second.
 	Backoff func(attempt int) time.Duration
 
 	Log *slog.Logger // nil discards
@@ -63,9 +63,10 @@ func backoff(attempt int) time.Duration {
 	return min(n*n*300*time.Millisecond, 7*time.Second) + rand.N(time.Second)
 }
 
-// Dial opens a session. The address is that of the server, or of its /signal: http, https, ws or
-// wss. ctx bounds the first connection; an error is why it failed, an *Error if the server has
-// refused it. From then on the session connects again by itself, until Close or the server's word.
+// Dial opens a session. The address is the server's URL, or that of its /signal: http, https, ws or
+// wss. ctx bounds the first connection. The error says why it failed; it is an *Error if the server
+// has refused it. From then on the session reconnects by itself, until Close, or until the server
+// ends it.
 func Dial(ctx context.Context, address string, opts Options) (*Session, error) {
 	s, err := newSession(address, opts)
 	if err != nil {
@@ -96,7 +97,7 @@ func endpoint(address string) (*url.URL, error) {
 		u.Scheme = "https"
 	case "http", "https":
 	default:
-		return nil, fmt.Errorf("address %q: it has to start with https://, http://, wss:// or ws://", address)
+		return nil, fmt.Errorf("address %q: it must start with https://, http://, wss:// or ws://", address)
 	}
 	if u.Host == "" {
 		return nil, fmt.Errorf("address %q: the host is missing", address)
@@ -114,9 +115,9 @@ func endpoint(address string) (*url.URL, error) {
 type link interface {
 	// read is the next frame. One goroutine calls it.
 	read() ([]byte, error)
-	// write sends frames in order, and the number of the server's frame that we have got last. One
-	// goroutine calls it. A link whose write failed closes itself, but leaves its reader a moment
-	// for what the server may have said of the reason.
+	// write sends frames in order, and the number of the last frame that we got from the server.
+	// One goroutine calls it. A link whose write failed closes itself, but gives its reader a
+	// moment to read the server's reason.
 	write(frames []outFrame, received uint64, timeout time.Duration) error
 	// silence is how long nothing was heard.
 	silence() time.Duration

@@ -32,7 +32,7 @@ func (s *Session) connect(ctx context.Context) (link, error) {
 	return nil, errors.Join(errs...)
 }
 
-// carriers are those to try, the one that worked last first.
+// carriers returns the carriers to try, the one that worked last first.
 func (s *Session) carriers() []Carrier {
 	switch {
 	case s.opts.Carrier != Auto:

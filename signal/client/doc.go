@@ -1,5 +1,5 @@
-// Package client is a session of signalbox.v1 in Go: for bots, for tests and for tools. The wire is
-// described in PROTOCOL.md of package signal.
+// Package client is a session of signalbox.v1 in Go: for bots, tests and tools. PROTOCOL.md of
+// package signal describes the protocol.
 //
 //	s, err := client.Dial(ctx, "https://box.example.org:8443", client.Options{Name: "echo"})
 //	if err != nil {
@@ -23,25 +23,25 @@
 // # Connections
 //
 // A session outlives its connections. When one breaks, the session connects again and goes on where
-// it was: what was sent is sent again until it is answered, what was missed arrives, each once and
-// in order; the application sees Disconnected and then Resumed. A request that is made meanwhile
-// waits until its context ends. If the server has forgotten the session (it was restarted, or the
-// break was too long), a new session takes its place: Restarted. It has the old peer id, if the
-// server can vouch for that, and its rooms are joined again: each is a Rejoined, or a RoomClosed.
+// it was: it repeats its requests until they are answered, and missed events arrive, each once and
+// in order. The application sees Disconnected and then Resumed. A request made meanwhile waits
+// until its context ends. If the server has forgotten the session (it was restarted, or the break
+// was too long), a new session takes its place: Restarted. It has the old peer id if the server can
+// verify that, and it joins its rooms again: each is a Rejoined, or a RoomClosed.
 //
-// A connection is a WebSocket, or, where something on the way doesn't let these through, a stream
-// of events down and POSTs up.
+// A connection is a WebSocket, or, where the network blocks WebSockets, a stream of events down and
+// POSTs up.
 //
 // # Events
 //
-// No event is dropped. They wait in a queue for the application; a session whose application
-// doesn't read ends with ErrSlowConsumer when 4096 events or 16 MiB are waiting. The heartbeat and
+// No event is dropped: events wait in a queue for the application. If the application doesn't read,
+// the session ends with ErrSlowConsumer when 4096 events or 16 MiB are waiting. The heartbeat and
 // the requests never wait for the application.
 //
 // # Goroutines
 //
-// A session has two, besides those of net/http for an event stream. They are gone when Close
-// returns; it may be called for a session that has ended by itself, too.
+// A session has two goroutines, besides those of net/http for an event stream. They are gone when
+// Close returns. Close may also be called for a session that has ended by itself.
 //
 // # WebRTC
 //

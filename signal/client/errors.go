@@ -29,12 +29,12 @@ const (
 	CodeInternal      Code = "internal"
 )
 
-// CodeLost is this package's own: the server forgot the session before it answered, so nobody knows
-// whether the signal or broadcast was passed on.
+// CodeLost is this package's own: the server forgot the session before it answered, so it is
+// unknown whether it passed on the signal or broadcast.
 const CodeLost Code = "lost"
 
-// closeCodes are the WebSocket close codes of connections that end for a code. From 4500 on it is
-// of no use to come back.
+// closeCodes are the WebSocket close codes of connections that end for a code. From 4500 on,
+// reconnecting is useless.
 var closeCodes = [...]struct {
 	code  Code
 	close int

@@ -14,7 +14,7 @@ type Event interface {
 	weight() int
 }
 
-// SignalEvent is what a peer has to tell us alone.
+// SignalEvent is a peer's message to us alone.
 type SignalEvent struct {
 	From, FromName, FromUser string
 	Room                     string // empty in a call
@@ -22,7 +22,7 @@ type SignalEvent struct {
 	Data                     json.RawMessage
 }
 
-// BroadcastEvent is what a peer has to tell all members of a room.
+// BroadcastEvent is a peer's message to all members of a room.
 type BroadcastEvent struct {
 	From, FromName string
 	Room           string
@@ -35,7 +35,7 @@ type PeerJoined struct {
 	Peer Peer
 }
 
-// PeerLeft is the end of a peer's membership, or, without a room, of a call.
+// PeerLeft says that a peer has left a room, or, without a room, that a call has ended.
 type PeerLeft struct {
 	Room   string
 	Peer   Peer
@@ -57,9 +57,9 @@ type Resumed struct {
 	AddressChanged bool // we have another IP address than before: a case for an ICE restart
 }
 
-// Restarted says that a new session took the place of one that the server has forgotten. Calls and
-// all that was known of other peers are void; a Rejoined or RoomClosed follows for each room. Its
-// ICE servers are fresh.
+// Restarted says that a new session has replaced one that the server has forgotten. Calls and all
+// knowledge of other peers are void; a Rejoined or RoomClosed follows for each room. The ICE
+// servers are fresh.
 type Restarted struct {
 	PeerID, Previous string // the same, if the server could vouch for it
 }
@@ -160,7 +160,7 @@ func (q *eventQueue) signal() {
 }
 
 // Next waits for the next event. After the last event of a session its error is ErrClosed, with the
-// reason; it is that of ctx when that ends first.
+// reason; if ctx ends first, it is that of ctx.
 func (s *Session) Next(ctx context.Context) (Event, error) {
 	e, err := s.events.take(ctx)
 	if e == nil && err == nil {
@@ -169,8 +169,8 @@ func (s *Session) Next(ctx context.Context) (Event, error) {
 	return e, err
 }
 
-// Events is the sequence of what happens, up to the end of the session; Err tells the reason of
-// that. Each event is seen once: with several loops, by one of them.
+// Events yields the events up to the end of the session; Err then returns the reason. Each event is
+// delivered once: if there are several loops, to one of them.
 func (s *Session) Events() iter.Seq[Event] {
 	return func(yield func(Event) bool) {
 		for {

@@ -44,9 +44,9 @@ func (d *dialer) openWebSocket(ctx context.Context) (link, error) {
 	}
 	l := &wsLink{newPulse(), conn}
 	conn.SetReadLimit(maxIncoming)
-	// The server takes the pong to a ping as a word that we have got what it sent before: it is
-	// answered here, in the reader's turn. The answer of the package has a second to leave, or the
-	// connection is over, which is little on a busy machine.
+	// The server takes the pong to a ping as proof that we have got what it sent before, so we
+	// answer here, in the reader's turn. The package's own answer must leave within a second or it
+	// ends the connection, which is little on a busy machine.
 	conn.SetPingHandler(func(payload string) error {
 		l.beat()
 		err := conn.WriteControl(websocket.PongMessage, []byte(payload), time.Now().Add(writeTimeout))
@@ -104,8 +104,7 @@ func (l *wsLink) quiet() bool { return false }
 
 func (l *wsLink) close() { l.conn.NetConn().Close() }
 
-// unexpected is the error for an HTTP answer that is not what the protocol says, in the words of
-// whoever gave it.
+// unexpected is the error for an unexpected HTTP answer. It quotes the answer.
 func unexpected(response *http.Response) error {
 	text, _ := io.ReadAll(io.LimitReader(response.Body, 256))
 	if to, err := response.Location(); err == nil {

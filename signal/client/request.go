@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// maxUnanswered is how many requests of a session are under way at a time. Others wait for their
+// maxUnanswered is how many requests of a session may be under way at a time. Others wait for their
 // turn.
 const maxUnanswered = 256
 
@@ -26,14 +26,14 @@ type request struct {
 	joined    *Joined   // of a join: the first part of the answer
 }
 
-// Joined is what a room is like at the moment of joining it. Events tell what changes from then on.
+// Joined describes a room at the moment of joining it. Events tell what changes from then on.
 type Joined struct {
 	Room     string
 	Peers    []Peer // in the order of their joining
 	Capacity int    // 0: no limit
 }
 
-// Join enters a room. Joining a room again is no error, and nobody else hears of it.
+// Join enters a room. Joining a room again is not an error, and the other members don't notice.
 func (s *Session) Join(ctx context.Context, room string) (Joined, error) {
 	return s.JoinWithToken(ctx, room, "")
 }
@@ -59,9 +59,9 @@ func (s *Session) Leave(ctx context.Context, room string) error {
 	return nil
 }
 
-// Signal sends data, which is anything that JSON can express in 63 KiB, to a peer, or to "@user".
-// room says by which room the two know each other; "" leaves it to the server. Without an error the
-// data is on its way.
+// Signal sends data, anything that JSON can express in 63 KiB, to a peer or to "@user". room names
+// the room through which the two know each other; "" leaves the choice to the server. Without an
+// error the data is on its way.
 func (s *Session) Signal(ctx context.Context, to, room string, data any) error {
 	if err := s.send(ctx, outFrame{Type: "signal", To: to, Room: room}, data); err != nil {
 		return fmt.Errorf("signal: %w", err)
@@ -83,7 +83,7 @@ func (s *Session) send(ctx context.Context, f outFrame, data any) error {
 		return err
 	}
 	if len(text) > maxData {
-		return &Error{CodeTooLarge, fmt.Sprintf("the data has %d bytes, %d are possible", len(text), maxData)}
+		return &Error{CodeTooLarge, fmt.Sprintf("the data has %d bytes; the limit is %d", len(text), maxData)}
 	}
 	f.Data = json.RawMessage(text)
 	_, err = s.do(ctx, f)
@@ -108,7 +108,7 @@ func (s *Session) Ping(ctx context.Context) (time.Duration, error) {
 }
 
 // do makes a request and waits for its answer, over as many connections as that takes. A request
-// whose context ends before may still take effect.
+// whose context ends first may still take effect.
 func (s *Session) do(ctx context.Context, f outFrame) (*request, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -146,7 +146,7 @@ func (s *Session) number(r *request) {
 	r.frame.ID = strconv.FormatUint(s.seq, 10)
 }
 
-// answer tells whoever waits. The request is out of pending, or soon is. mu is held.
+// answer ends the wait for a request. The request is out of pending, or soon will be. mu is held.
 func (s *Session) answer(r *request, err error) {
 	r.answer <- err
 	if !r.rejoin {
@@ -191,8 +191,8 @@ func (s *Session) abandon(r *request) {
 	}
 }
 
-// restart prepares what the new session has to say: first it joins its rooms again, then come the
-// requests that the old one has not got an answer to, if they can't do harm twice. mu is held.
+// restart prepares what the new session sends: first it joins its rooms again; then it repeats the
+// old session's unanswered requests that can't do harm twice. mu is held.
 func (s *Session) restart() {
 	old := s.pending
 	s.seq, s.received = 0, 0

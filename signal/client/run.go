@@ -11,8 +11,8 @@ const (
 	maxBatch      = 64        // frames that are written at once
 	maxBatchBytes = 128 << 10 // a POST may have twice as much
 
-	// What we have got of the server's is confirmed after so many frames, or bytes: it keeps them
-	// for us until then, and no more than 4096 and 1 MiB.
+	// The session confirms the server's frames after so many frames, or bytes. Until then the
+	// server keeps them for us, at most 4096 and 1 MiB.
 	confirmFrames = 256
 	confirmBytes  = 256 << 10
 
@@ -95,8 +95,8 @@ func (s *Session) read(l link) error {
 	}
 }
 
-// withLastWord is why the connection ended: if its close code is lost, or says less, the error
-// before it counts.
+// withLastWord returns why the connection ended: the server's error before the close if the close
+// code is lost or says less.
 func (s *Session) withLastWord(err error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -185,9 +185,9 @@ func (f *inFrame) event() Event {
 	return nil
 }
 
-// write sends what there is to say over a connection, and watches over it: a connection on which
-// nothing is heard for a minute is dead. It returns when stop is closed. When the session is over
-// it says goodbye first.
+// write sends the session's frames over a connection, and watches over it: a connection that is
+// silent for a minute is dead. It returns when stop is closed. When the session is over, it says
+// goodbye first.
 func (s *Session) write(l link, stop <-chan struct{}) error {
 	every := locked(s, func() time.Duration { return s.heartbeat })
 	if every < time.Second || every > maxPing {
@@ -211,7 +211,7 @@ func (s *Session) write(l link, stop <-chan struct{}) error {
 			silence := l.silence()
 			if silence >= dead {
 				l.close()
-				return fmt.Errorf("nothing was heard of the server for %v", silence.Round(time.Second))
+				return fmt.Errorf("the server has been silent for %v", silence.Round(time.Second))
 			}
 			ping = now.Sub(lastPing) >= every && silence >= every || l.quiet() && now.Sub(lastWrite) >= every*4/5
 		}
@@ -237,8 +237,8 @@ func (s *Session) write(l link, stop <-chan struct{}) error {
 	}
 }
 
-// take is what is to be written next: requests, or a ping if there is none and a sign of life is
-// asked for or due.
+// take returns what to write next: requests, or a ping if there is none and a sign of life is asked
+// for or due.
 func (s *Session) take(ping bool) (batch []outFrame, received uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -262,7 +262,7 @@ func (s *Session) take(ping bool) (batch []outFrame, received uint64) {
 	return batch, s.received
 }
 
-// confirmDue tells whether the server shall hear how far we are. mu is held.
+// confirmDue reports whether it is time to confirm the server's frames. mu is held.
 func (s *Session) confirmDue() bool {
 	return s.unconfirmed >= confirmFrames || s.unconfirmedBytes >= confirmBytes
 }

@@ -15,7 +15,8 @@ import (
 )
 
 const (
-	welcome = `{"type":"welcome","peerId":"p","name":"","resumeToken":"t","resumeSeconds":60,"heartbeatSeconds":25,"iceServers":[],"iceExpiresAt":0}`
+	welcome = `{"type":"welcome","peerId":"p","name":"","resumeToken":"t","resumeSeconds":60,"heartbeatSeconds":25,` +
+		`"iceServers":[],"iceExpiresAt":0}`
 	resumed = `{"type":"resumed","peerId":"p","received":0,"iceServers":[],"iceExpiresAt":0,"rooms":[]}`
 	expired = `{"type":"error","code":"resume-expired","message":"too late"}`
 )

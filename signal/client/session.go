@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// State is that of a session.
+// State is the state of a session.
 type State string
 
 // The states of a session.
@@ -113,8 +113,8 @@ func (s *Session) ICEServers() []ICEServer {
 // ICEExpires is until when relaying can be started with ICEServers; zero: for ever.
 func (s *Session) ICEExpires() time.Time { return locked(s, func() time.Time { return s.iceExpires }) }
 
-// ResumeToken is for Options.Replaces of a session that shall take this one's place. It is a
-// secret.
+// ResumeToken returns the token for Options.Replaces of a session that will take this one's place.
+// It is a secret.
 func (s *Session) ResumeToken() string { return locked(s, func() string { return s.resumeToken }) }
 
 // Err tells why the session has ended: nil while it hasn't, and after Close.

@@ -256,15 +256,13 @@ func TestSlowConsumerEnds(t *testing.T) {
 func TestContextsEnd(t *testing.T) {
 	t.Parallel()
 	// A server that takes connections and says nothing.
-	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter,
-		r *http.Request) {
-		<-r.Context().Done()
-	}))
+	wait := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	silent := httptest.NewServer(wait)
 	defer silent.Close()
 	for _, c := range []client.Carrier{client.Auto, client.WebSocket, client.SSE} {
 		ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
-		if _, err := client.Dial(ctx, silent.URL, client.Options{Carrier: c}); !errors.Is(err,
-			context.DeadlineExceeded) {
+		_, err := client.Dial(ctx, silent.URL, client.Options{Carrier: c})
+		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("dial over %q: %v", c, err)
 		}
 		cancel()
@@ -401,7 +399,7 @@ func TestSessionOverTLS(t *testing.T) {
 		})
 		join(t, s, "tea")
 		if dials.Load() == 0 {
-			t.Error("nothing was dialled")
+			t.Error("nothing was dialed")
 		}
 		if other, err := client.Dial(deadline(t), server.URL, client.Options{Carrier: c}); err == nil {
 			other.Close()

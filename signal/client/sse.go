@@ -32,7 +32,8 @@ func newSSEReader(r io.Reader, heard func()) *sseReader {
 	return &sseReader{r: bufio.NewReader(r), heard: heard}
 }
 
-// next is the next event that has data. What the end of the stream cuts is no event.
+// next returns the next event that has data. An event that the end of the stream cuts off does not
+// count.
 func (s *sseReader) next() (sseEvent, error) {
 	e := sseEvent{name: "message"}
 	filled, size := false, 0

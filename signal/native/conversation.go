@@ -35,7 +35,7 @@ func (c *conversation) Encode(dst []signal.Frame, e signal.Event) []signal.Frame
 	return append(dst, signal.Frame{Body: encode(e, c.seq.Load())})
 }
 
-// Encoding: what goes to many is the same for all.
+// Encoding: all receivers of an event get the same frame.
 func (c *conversation) Encoding(signal.Event) any { return Protocol }
 
 func (c *conversation) Ended(*signal.Session) {}
@@ -133,8 +133,8 @@ const (
 	typeBye    = "bye"
 )
 
-// verb is what one type of client frame does. What it causes for the client itself comes before its
-// ack, or before the error of the refusal that it returns.
+// verb is the effect of one type of client frame. The frames that it causes for the client itself
+// come before its ack, or before the error of the refusal that it returns.
 type verb struct {
 	run         func(*conversation, *signal.Session, *clientMessage) error
 	beforeHello bool

@@ -10,8 +10,8 @@ import (
 	"signalbox/signal"
 )
 
-// decode reads one frame. The message is filled as far as it was readable, so that a refusal can
-// name its id.
+// decode reads one frame. It fills the message as far as it can read it, so that a refusal can name
+// its id.
 func decode(frame []byte) (clientMessage, error) {
 	var m clientMessage
 	// encoding/json would replace broken UTF-8 in silence.
@@ -31,7 +31,7 @@ func decode(frame []byte) (clientMessage, error) {
 	for key, value := range members(object) {
 		err := m.set(key, value)
 		if seen[key] {
-			err = broken("a field is there twice")
+			err = broken("a field occurs twice")
 		}
 		seen[key] = true
 		if first == nil {
@@ -127,7 +127,7 @@ func depth(text []byte) int {
 	return deepest
 }
 
-// members walks the fields of a valid JSON object as they are written: names are exact, as
+// members walks the fields of a valid JSON object in their order. Names are case-sensitive, which
 // encoding/json's aren't ("Type" is not "type"), and values keep every byte.
 func members(object []byte) iter.Seq2[string, []byte] {
 	return func(yield func(string, []byte) bool) {

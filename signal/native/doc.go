@@ -1,6 +1,6 @@
 // Package native speaks signalbox.v1, the hub's own protocol, which ../PROTOCOL.md describes: JSON
-// frames over WebSocket, or over server-sent events and POSTs. It is one dialect among others on
-// package signal, and uses nothing of it that another could not use.
+// frames over WebSocket, or over server-sent events and POSTs. It is an ordinary dialect of package
+// signal, and uses nothing that another could not use.
 //
 //	server := native.New(hub)
 //	mux.Handle("GET /signal", server)

@@ -9,12 +9,12 @@ import (
 	"signalbox/signal"
 )
 
-// What the hub says is written by hand, field by field in the order of the wire: it is most of what
-// a hub does, and encoding/json would take a deeper stack than an idle connection's writer should
-// keep. The text of each message is in testdata/messages.
+// The hub's frames are written by hand, field by field in the order of the wire. Encoding is most
+// of a hub's work, and encoding/json would need a deeper stack than an idle connection's writer
+// should keep. testdata/messages has the text of each message.
 
-// encode writes an event without its place in the session's order, so that one encoding serves all
-// who get it. received is the client's last frame that was processed.
+// encode writes an event without its sequence number, so that one encoding serves all receivers.
+// received is the client's last frame that was processed.
 func encode(e signal.Event, received uint64) []byte {
 	switch e := e.(type) {
 	case signal.Signaled:
@@ -106,7 +106,7 @@ func acknowledgment(id string) []byte { return message("ack", 0).text("id", id).
 
 func pong() []byte { return message("pong", 0).end() }
 
-// refusal is the error of a frame with that id; empty: it had none.
+// refusal encodes the error for the frame with that id; empty: it had none.
 func refusal(id string, why error) []byte {
 	r := signal.RefusalOf(why)
 	return failure(r.Code, r.Error(), id)
@@ -157,7 +157,7 @@ func (o object) number(name string, n int64) object { return strconv.AppendInt(o
 
 func (o object) truth(name string, b bool) object { return strconv.AppendBool(o.key(name), b) }
 
-// raw is verbatim: those who exchange it may have agreed on its bytes.
+// raw adds the value verbatim: clients that exchange it may have agreed on its bytes.
 func (o object) raw(name string, value []byte) object { return append(o.key(name), value...) }
 
 // member writes a member but for the closing brace.
@@ -196,7 +196,7 @@ func (o object) ice(ice signal.ICE) object {
 	return append(o, ']').number("iceExpiresAt", expires)
 }
 
-// string is as encoding/json has it, without escaping for HTML.
+// string encodes like encoding/json, without escaping for HTML.
 func (o object) string(s string) object {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' {

@@ -44,7 +44,7 @@ func (s *Server) Events(w http.ResponseWriter, r *http.Request) {
 }
 
 // stream carries sessions over server-sent events. The goroutine of the stream's request writes,
-// and ends the connection; those of the POSTs read.
+// and ends the connection; the goroutines of the POSTs read.
 type stream struct {
 	hub     *signal.Hub
 	w       http.ResponseWriter
@@ -72,8 +72,8 @@ func (t *stream) serve(gone <-chan struct{}) {
 	code := signal.CodeInternal // if something panics: net/http reports that, and the session ends in order
 	defer func() { t.link.Finish(code) }()
 
-	// The server's limits are for requests and answers that come to an end; a read that times out
-	// would end this one.
+	// The HTTP server's timeouts are for requests and answers that end soon; a read timeout would
+	// end this one.
 	t.control.SetReadDeadline(time.Time{}) //nolint:errcheck // where there are no deadlines, none ends it
 	header := t.w.Header()
 	header.Set("Content-Type", "text/event-stream")

@@ -9,15 +9,14 @@ import (
 // Protocol is the name: the WebSocket subprotocol and the welcome's word.
 const Protocol = "signalbox.v1"
 
-// Limits of what clients write, in characters (Unicode code points); those of names are the hub's.
+// Limits of clients' texts, in characters (Unicode code points). The hub itself limits names.
 const (
 	maxID = 64
 	maxTo = 1 + signal.MaxUser // "@user"
 	// maxToken is generous: a signed token with many claims has some hundred characters.
 	maxToken = 4096
 
-	// maxDepth bounds the nesting of a frame. What a client relays is parsed by clients whose
-	// parsers recurse.
+	// maxDepth bounds the nesting of a frame: relayed data reaches clients whose parsers recurse.
 	maxDepth = 64
 	// maxSeq is the largest integer that every JSON parser keeps exact (RFC 8259 §6).
 	maxSeq = 1<<53 - 1
@@ -38,7 +37,7 @@ type clientMessage struct {
 	Replaces string // the resume token of a session that a hello takes the place of
 	Received uint64 // the hub's frame that the client has processed last
 
-	// as the client wrote it, valid and not too deep; aliases the frame, so it is good until the
+	// as the client wrote it, valid and not too deep; aliases the frame, so it is valid until the
 	// next one
 	Data json.RawMessage
 }

@@ -48,7 +48,7 @@ type post struct {
 	Frames   []json.RawMessage `json:"frames"`
 }
 
-// Send takes what the client of an event stream has to say.
+// Send takes the frames that the client of an event stream posts.
 func (s *Server) Send(w http.ResponseWriter, r *http.Request) {
 	if s.refusesOrigin(w, r) {
 		return
@@ -102,7 +102,7 @@ func (t *stream) receive(in post) bool {
 	return in.Received == 0 || l.Confirm(in.Received)
 }
 
-// refusesOrigin lets pages of the allowed origins read the answer, and refuses those of others.
+// refusesOrigin lets pages of the allowed origins read the answer, and refuses other pages.
 func (s *Server) refusesOrigin(w http.ResponseWriter, r *http.Request) bool {
 	header := w.Header()
 	header.Add("Vary", "Origin")

@@ -15,9 +15,9 @@ import (
 	"signalbox/signal"
 )
 
-// conn carries sessions over a WebSocket. The goroutine of the HTTP request reads; it owns the one
-// that writes, and waits for it. Only the writer writes to the connection, apart from gorilla's
-// close frame for broken framing.
+// conn carries sessions over a WebSocket. The goroutine of the HTTP request reads; it owns the
+// writing goroutine, and waits for it. Only the writer writes to the connection, apart from
+// gorilla's close frame for broken framing.
 type conn struct {
 	server   *Server
 	ws       *websocket.Conn
@@ -53,8 +53,8 @@ func (c *conn) pump() {
 	c.Stop()
 }
 
-// read feeds the session until the connection or the session ends; it returns the code to end it
-// with.
+// read passes frames to the session until the connection or the session ends, and returns the code
+// to end it with.
 func (c *conn) read() signal.Code {
 	l, limit := c.link, c.server.hub.MaxFrame()
 	c.ws.SetPingHandler(c.onPing)
@@ -89,8 +89,8 @@ const maxDiscard = 1 << 20
 
 var errStopping = errors.New("session stopped")
 
-// alive notes a sign of life. It fails when the connection was stopped, whose deadline must not be
-// moved.
+// alive notes a sign of life. It fails if the connection was stopped: its deadline must not be
+// moved then.
 func (c *conn) alive() error {
 	c.ws.SetReadDeadline(c.link.Patience(time.Now()))
 	if c.stopping.Load() {
@@ -153,7 +153,7 @@ func (c *conn) Write(b *signal.Batch) (again time.Duration, err error) {
 	return c.nextPing.Sub(b.Now), errors.Join(err, c.gather.flush())
 }
 
-// writeControl sends control frames. It is a function of its own, as writeFrames is, so that the
+// writeControl sends control frames. Like writeFrames it is a separate function, so that the
 // writer's stack stays small.
 func (c *conn) writeControl(b *signal.Batch) error {
 	control := func(kind int, payload []byte) error { return c.ws.WriteControl(kind, payload, b.Deadline) }
@@ -173,9 +173,10 @@ func (c *conn) writeControl(b *signal.Batch) error {
 	return control(websocket.PingMessage, strconv.AppendUint(nil, b.Written, 10))
 }
 
-// worthDeflating is the size from which on compressing a frame (permessage-deflate, RFC 7692) pays:
-// a description shrinks to a quarter, a candidate to four fifths, in the same 10 µs, which is as
-// much as all else about it costs. What goes to many would be compressed for each of them.
+// worthDeflating is the size in bytes from which compressing a frame (permessage-deflate, RFC 7692)
+// pays: a description shrinks to a quarter, a candidate to four fifths, each in 10 µs, which is as
+// much as everything else about it costs. A frame to many receivers would be compressed for each of
+// them.
 const worthDeflating = 1 << 10
 
 // writeFrames hands frames to gorilla, which hands them to gather.

@@ -10,9 +10,9 @@ import (
 // gatherSize is about what fits one TLS record; more than that is written as it comes.
 const gatherSize = 16 << 10
 
-// gatherConn keeps what is written until it is flushed, so that a burst of WebSocket frames, which
-// gorilla writes one by one, leaves in one system call, one TLS record and few packets. Between
-// bursts it holds no buffer.
+// gatherConn holds writes back until they are flushed. gorilla writes WebSocket frames one by one;
+// so a burst leaves in one system call, one TLS record and few packets. Between bursts it holds no
+// buffer.
 type gatherConn struct {
 	net.Conn
 	buffers *sync.Pool // of *[]byte with a capacity of gatherSize

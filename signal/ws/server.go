@@ -11,8 +11,8 @@ import (
 	"signalbox/signal"
 )
 
-// Server is what all WebSocket connections of a dialect share. Buffers are borrowed for as long as
-// there is something to read or write: an idle session holds none but the read buffer that net/http
+// Server holds what all WebSocket connections of a dialect share. Buffers are borrowed as long as
+// there is something to read or write: an idle session holds only the read buffer that net/http
 // made for its request.
 type Server struct {
 	hub      *signal.Hub
@@ -21,7 +21,7 @@ type Server struct {
 	gathers  sync.Pool // for gatherConn
 }
 
-// New makes a server of a hub's. The subprotocols are those that a client may offer, and need not.
+// New makes a server for a hub. A client may offer one of the subprotocols, but need not.
 func New(hub *signal.Hub, subprotocols ...string) *Server {
 	return &Server{
 		hub: hub,
@@ -31,7 +31,7 @@ func New(hub *signal.Hub, subprotocols ...string) *Server {
 			WriteBufferSize:  4 << 10,
 			WriteBufferPool:  &sync.Pool{},
 			Subprotocols:     subprotocols,
-			// For clients that ask for it; what is compressed is decided frame by frame.
+			// For clients that ask for it; each frame decides whether it is compressed.
 			EnableCompression: true,
 			CheckOrigin:       func(*http.Request) bool { return true }, // Serve has done it
 		},
@@ -43,8 +43,8 @@ func New(hub *signal.Hub, subprotocols ...string) *Server {
 // IsUpgrade reports whether a request asks for a WebSocket.
 func IsUpgrade(r *http.Request) bool { return websocket.IsWebSocketUpgrade(r) }
 
-// Serve serves one WebSocket connection whose client talks in that dialect, and returns when it is
-// over. It answers requests of pages that may not connect, and those that are no proper upgrade.
+// Serve serves one WebSocket connection whose client speaks that dialect, and returns when it is
+// over. It refuses requests of pages that may not connect, and improper upgrades.
 func (s *Server) Serve(w http.ResponseWriter, r *http.Request, d signal.Dialect) {
 	if s.hub.RefusesOrigin(w, r) {
 		return

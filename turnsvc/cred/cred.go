@@ -3,8 +3,7 @@
 // A username is "<unix expiry>:<id>", its password base64(HMAC-SHA1(key, username)): the convention
 // of draft-uberti-behave-turn-rest-00, which coturn calls static-auth-secret. The key that verifies
 // a credential decides its class, so a name cannot claim a class that its issuer did not give it.
-// The package is stateless: whoever holds the secret can verify what any process with that secret
-// issued.
+// The package is stateless: any process with the secret can verify what another one issued.
 package cred
 
 import (
@@ -24,7 +23,7 @@ import (
 type Class uint8
 
 const (
-	// Static credentials stand in the configuration.
+	// Static credentials are in the configuration.
 	Static Class = iota
 	// Hub credentials belong to a live signaling session, whose id is the credential's id.
 	Hub
@@ -48,8 +47,8 @@ func (c Class) String() string {
 	return fmt.Sprintf("class(%d)", uint8(c))
 }
 
-// Keys are the signing keys derived from one secret, and those of older secrets that still verify.
-// A Keys is immutable.
+// Keys are the signing keys derived from one secret, and those of older secrets, which still
+// verify. A Keys is immutable.
 type Keys struct {
 	generations []generation // the current one first
 }

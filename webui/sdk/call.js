@@ -122,7 +122,7 @@ export class Call extends Group {
     }
   }
 
-  // The hub has forgotten who called whom. The first end to be back doesn't reach the other; the
+  // The hub has forgotten the call. The first end to be back doesn't reach the other; the
   // second one does. One without a user name can't be called, so the end that can call goes on
   // trying.
   _rejoin(tries = BACK_TRIES) {

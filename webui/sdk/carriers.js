@@ -27,8 +27,7 @@ class WebSocketCarrier {
     this.#socket.send(text);
   }
 
-  // A dead connection may take minutes to report its end: whoever closes it must not hear of it
-  // again.
+  // A dead connection may take minutes to report its end, so closing it removes its listeners.
   close(farewell) {
     const socket = this.#socket;
     socket.onopen = socket.onmessage = socket.onclose = socket.onerror = null;

@@ -1,13 +1,13 @@
-// What can go wrong, as a code for programs and a sentence for people.
+// Errors: a code for programs and a sentence for people.
 
 const SENTENCES = {
   unreachable: 'The signaling server could not be reached.',
-  offline: 'The signaling connection is down, and too much is waiting for it already.',
-  lost: 'The signaling session was lost: whether this was still carried out is not known.',
+  offline: 'The signaling connection is down, and too much is already waiting for it.',
+  lost: 'The signaling session was lost. It is unknown whether the server still carried this out.',
   timeout: 'The signaling server did not answer in time.',
   closed: 'The session has been closed.',
-  joined: 'This session is in that room already.',
-  'too-large': 'The data are longer than the signaling server takes.',
+  joined: 'This session is already in that room.',
+  'too-large': 'The data is larger than the signaling server accepts.',
   negotiation: 'The peers could not agree on a session description.',
   declined: 'The call was declined.',
   unanswered: 'Nobody answered the call.',

@@ -1,10 +1,10 @@
-// Those whom a session has peer connections with: the others in a room, or the far end of a call.
+// The peers that a session has connections with: the others in a room, or the far end of a call.
 import { Emitter } from './emitter.js';
 import { Source } from './media.js';
 import { Peer } from './peer.js';
 
-// Whoever extends it says by `_stands` whether it goes on, and by `_post(peer, data)` how a peer is
-// told something.
+// A subclass says by `_stands` whether the group goes on, and sends data to a peer by
+// `_post(peer, data)`.
 export class Group extends Emitter {
   peers = new Map();
   _source = new Source(); // what is sent to all of them

@@ -1,5 +1,5 @@
-// Where a session's token lies while its page is loaded anew: in the tab's sessionStorage, which
-// the page may have been denied.
+// Keeps a session's token while its page reloads: in the tab's sessionStorage, which the browser
+// may deny to the page.
 import { PROTOCOL } from './carriers.js';
 
 const keyOf = (url) => `${PROTOCOL} ${url}`;

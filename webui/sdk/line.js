@@ -14,8 +14,8 @@ const JITTER_MS = 1000; // so that the clients of a restarted box don't come bac
 const FIRST_JITTER_MS = 200;
 const BYE = '{"type":"bye"}';
 
-// Whoever extends it is told by `_receive(frame, link)` what the hub says, but for pongs, and by
-// `_online()` that the network is another one.
+// A subclass gets the hub's frames, except for pongs, by `_receive(frame, link)`, and a change of
+// the network by `_online()`.
 export class Line extends Emitter {
   state = 'connecting';
   carrier = 'websocket';

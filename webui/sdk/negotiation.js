@@ -71,7 +71,7 @@ export class Negotiation {
     clearTimeout(this.#asking);
   }
 
-  // Not in a collision that this end wins, nor if it is said twice.
+  // Not in a collision that this end wins, nor if it comes twice.
   #isWanted({ type }) {
     const { signalingState } = this.#connection;
     if (type !== 'offer') return signalingState === 'have-local-offer' && !this.#isSettingRemoteAnswerPending;

@@ -2,7 +2,7 @@
 // with a connection, and none is carried out twice.
 import { SignalboxError } from './errors.js';
 
-// What the hub takes, without the numbers; it ends the session of whoever says more.
+// The largest frame that the hub takes, without the numbers; it ends the session for a larger one.
 const FRAME_BYTES = 64 * 1024 - 64;
 
 // What may wait for a connection.

@@ -1,9 +1,9 @@
-// A peer: one connection to one other end, and what becomes of it while networks change and
-// signaling comes and goes.
+// A peer: one connection to one other end, kept alive while networks change and signaling comes and
+// goes.
 //
-// Either end may lose its connection without the other's hearing of it, as a page that is loaded
-// anew while the box restarts. What is said therefore bears the tags of both connections, as far as
-// they are known: `tag` of the speaker's, `for` the other one.
+// Either end may lose its connection without the other noticing, for example when a page reloads
+// while the box restarts. So every signal has the tags of both connections, as far as they are
+// known: `tag` is the sender's, `for` the other one.
 import { openChannel, sendText } from './channel.js';
 import { Emitter } from './emitter.js';
 import { SignalboxError } from './errors.js';

@@ -1,4 +1,4 @@
-// A room that this session is in: who is there, and what is said to all.
+// A room that this session is in: its members, and messages to all of them.
 import { SignalboxError } from './errors.js';
 import { Group } from './group.js';
 

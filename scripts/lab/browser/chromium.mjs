@@ -43,7 +43,7 @@ export async function launch({ executable, camera, verify, flags: more }) {
           await page.setViewportSize({ width, height });
           await page.emulateMedia({ colorScheme: dark ? "dark" : "light" });
         },
-        // Animations disabled: a change of colour scheme would else be caught halfway.
+        // Animations disabled: a change of color scheme would else be caught halfway.
         screenshot: (path, fullPage, timeout) => page.screenshot({ path, fullPage, timeout, animations: "disabled" }),
         close: () => context.close(),
       };

@@ -1,12 +1,11 @@
-// Package dtls serves DTLS clients on a UDP socket that plain datagrams come in on, too: the first
-// byte tells them apart (RFC 7983). pion/dtls speaks the protocol, in goroutines of its own, where
-// nothing of ours can recover a panic. So this package bounds what strangers can make it do: it
-// gets datagrams that look like what is due (record.go), and runs as many handshakes as it is
-// allowed to (handshakes.go).
+// Package dtls serves DTLS clients on a UDP socket that also gets plain datagrams; the first byte
+// tells them apart (RFC 7983). pion/dtls speaks the protocol in its own goroutines, where we can't
+// recover a panic. So this package bounds what strangers can make it do: pion gets only datagrams
+// that look like what is due (record.go), in a limited number of handshakes (handshakes.go).
 //
-// pion's server makes a random cookie for each connection, and has no hook for one of ours. So a
-// ClientHello has to be remembered until its cookie comes back: for a short time, and while all
-// places are taken one makes room for the next.
+// pion's server makes a random cookie for each connection, and has no hook for one of ours. So the
+// package must remember a ClientHello until its cookie comes back. It does so for a short time;
+// when all places are taken, one makes room for the next.
 package dtls
 
 import (
@@ -22,7 +21,7 @@ import (
 )
 
 const (
-	// queueLimit and queueBytes bound what waits for pion to read it, of one client.
+	// queueLimit and queueBytes bound one client's datagrams that wait for pion to read them.
 	queueLimit, queueBytes = 64, 64 << 10
 	// MaxDatagram is what pion reads at a time, in bytes; it would take the first part of a longer
 	// datagram for the whole.
@@ -37,7 +36,7 @@ type Options struct {
 	Certificate func(serverName string) (*tls.Certificate, error)
 	// Serve serves an established connection, which it owns, until that is over.
 	Serve func(conn net.Conn)
-	// Safely runs f, and recovers and counts a panic in it. what says what f was.
+	// Safely runs f, and recovers and counts a panic in it. what names f in the log.
 	Safely func(what string, f func())
 	// Dropped is called for a datagram that belongs to no connection, is out of place, or finds no
 	// room; Failed for a handshake that failed or took too long.
@@ -69,12 +68,12 @@ type Front struct {
 	closed bool
 }
 
-// peer is what one client address has: an established connection, and a handshake of its own
-// or, where the client has restarted, besides it. The old one ends when the new one has proven that
+// peer holds the connections of one client address: an established connection, and a handshake,
+// which a restarted client has besides it. The old connection ends when the new one has proven that
 // it is the same client (RFC 6347 §4.2.8).
 type peer struct{ established, handshaking *pipe }
 
-// NewFront returns a front that writes to conn, of which its owner passes what it reads to Receive.
+// NewFront returns a front that writes to conn. The owner of conn passes what it reads to Receive.
 func (s *Server) NewFront(conn *net.UDPConn) *Front {
 	return &Front{s: s, conn: conn, peers: map[netip.AddrPort]peer{}}
 }
@@ -186,7 +185,7 @@ func (f *Front) Close() {
 	f.wg.Wait()
 }
 
-// serverOptions are those of every connection.
+// serverOptions returns the options of every connection.
 func serverOptions(o *Options) []dtls.ServerOption {
 	certificate := o.Certificate
 	return []dtls.ServerOption{

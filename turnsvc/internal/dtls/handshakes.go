@@ -9,25 +9,25 @@ import (
 	"signalbox/internal/source"
 )
 
-// What a handshake may cost. A spoofed ClientHello holds a place until a cookie would be back, at
-// most; when all are taken, one of those whose cookie is still out is given up, so that a flood
-// slows honest clients down instead of keeping them out.
+// Bounds of a handshake's cost. A spoofed ClientHello holds a place at most until a cookie would be
+// back. When all places are taken, a handshake whose cookie is still out is given up, so that a
+// flood slows honest clients down instead of keeping them out.
 const (
 	handshakeLimit     = 256 // at once, in all
 	handshakePerSource = 32  // at once, of one source
 	handshakeTime      = 2 * time.Second
-	// helloRate bounds what new ClientHellos cost in time: for each a key pair is made, in some 0.1
-	// ms. In memory it is 22 KiB while it lasts.
+	// helloRate bounds the cost of new ClientHellos: each takes about 0.1 ms to make a key pair,
+	// and 22 KiB of memory while it lasts.
 	helloRate, helloBurst = 1000, handshakeLimit
 	// handshakeDatagrams and handshakeDatagram bound what a client may send in a handshake, and so
-	// what is kept of it.
+	// what is kept.
 	handshakeDatagrams, handshakeDatagram = 32, 2048
-	// retransmitDatagrams is what may come of the handshake after it: the last flight again, where
-	// its answer was lost. pion keeps what comes.
+	// retransmitDatagrams bounds the handshake's datagrams that may come after it: the client
+	// repeats its last flight if the answer was lost, and pion keeps what comes.
 	retransmitDatagrams = 16
 )
 
-// handshakes are those under way on all sockets.
+// handshakes are the handshakes under way on all sockets.
 type handshakes struct {
 	now    func() time.Time
 	hellos *rate.Limiter
@@ -45,8 +45,8 @@ func newHandshakes(now func() time.Time) *handshakes {
 	}
 }
 
-// begin reports whether there is room for one more. If there is none, it makes some, for the next:
-// the client asks again.
+// begin reports whether there is room for one more. If not, it makes room for the next: the client
+// asks again.
 func (h *handshakes) begin(p *pipe) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()

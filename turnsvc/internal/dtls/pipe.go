@@ -81,7 +81,7 @@ func (p *pipe) SetReadDeadline(t time.Time) error { return p.in.SetReadDeadline(
 func (p *pipe) SetWriteDeadline(time.Time) error  { return nil }
 func (p *pipe) SetDeadline(t time.Time) error     { return p.in.SetReadDeadline(t) }
 
-// conn is a connection whose timeouts are those of package os, as everywhere else.
+// conn is a connection whose timeouts are package os's, as everywhere else.
 type conn struct{ *dtls.Conn }
 
 func (c conn) Read(b []byte) (int, error) {

@@ -21,7 +21,7 @@ const (
 	messageServerHello = 2
 )
 
-// kind is what a datagram is, as far as one can see from outside.
+// kind is the kind of a datagram, as far as one can see without decrypting it.
 type kind uint8
 
 const (
@@ -71,8 +71,8 @@ func classify(datagram []byte) kind {
 	return of
 }
 
-// isClientHello reports whether a datagram is one whole ClientHello that begins a handshake. One in
-// fragments would have to be kept, and none needs any.
+// isClientHello reports whether a datagram is one whole ClientHello that begins a handshake. A
+// fragmented one would have to be kept, and no client needs fragments.
 func isClientHello(b []byte) bool {
 	const random, sessionID = 2 + 32, 1
 	if len(b) < recordHeader+handshakeHeader+random+sessionID || len(b) > handshakeDatagram ||

@@ -1,9 +1,9 @@
 // Package engine is pion/turn v4.1.4, used as a library that keeps the books of allocations,
-// permissions and channels. Nothing else imports pion/turn, so that moving to another engine stays
-// a change of one package.
+// permissions and channels. Nothing else imports pion/turn, so replacing it changes only this
+// package.
 //
 // The engine is pion's server behind a connection of ours, which carries only requests that this
-// package built: pion never sees a byte that a stranger wrote. Each quirk of pion that this closes
+// package built: pion never sees a byte that a stranger wrote. Each quirk of pion that this avoids
 // has a test, here or in turnsvc/pion_test.go:
 //
 //   - Requests come one at a time, and pion handles each in the goroutine of its read loop. So it
@@ -33,8 +33,8 @@ import (
 	"signalbox/turnsvc/internal/wire"
 )
 
-// Lifetime is how long pion keeps an allocation that is not refreshed: the longest that it grants,
-// an hour or more it would turn into ten minutes. An allocation must end before that.
+// Lifetime is how long pion keeps an allocation that is not refreshed. It is the longest that pion
+// grants: it would turn an hour or more into ten minutes. An allocation must end before that.
 const Lifetime = 3599 * time.Second
 
 const (
@@ -54,8 +54,8 @@ func (r refused) Error() string {
 
 var errClosed = errors.New("the TURN engine is closed")
 
-// Engine is a pion server. Its methods are called from one goroutine. They return an error for what
-// pion refuses.
+// Engine is a pion server. Call its methods from one goroutine. They return an error if pion
+// refuses.
 type Engine struct {
 	conn      *conn
 	key       stun.MessageIntegrity
@@ -64,7 +64,7 @@ type Engine struct {
 	now       func() time.Time
 }
 
-// New starts an engine. Channels that are not refreshed are forgotten after channelTimeout. pion's
+// New starts an engine. It forgets channels that are not refreshed within channelTimeout. pion's
 // warnings and errors go to log.
 func New(key []byte, channelTimeout time.Duration, now func() time.Time, log *slog.Logger) (*Engine, error) {
 	e := &Engine{
@@ -121,14 +121,14 @@ func (e *Engine) Permit(client uint64, peers []netip.Addr) error {
 func (e *Engine) Bind(client uint64, number uint16, peer netip.AddrPort) error {
 	err := e.request(client, stun.MethodChannelBind, channelNumber(number), peerAddress(peer))
 	if err == refused(stun.CodeBadRequest) {
-		// The gate has seen that the two go together. pion, which looks them up one after the
-		// other, may just be forgetting this very channel.
+		// The gate has checked that the two belong together. pion, which looks them up one after
+		// the other, may be forgetting this channel just now.
 		err = e.request(client, stun.MethodChannelBind, channelNumber(number), peerAddress(peer))
 	}
 	return err
 }
 
-// request has pion handle one request of ours, signed with a nonce of its own.
+// request lets pion handle one request of ours, signed with its own nonce.
 func (e *Engine) request(client uint64, method stun.Method, setters ...stun.Setter) error {
 	for range 2 { // again only after a stale nonce, which a clock that was set forward makes
 		if e.nonce == nil || e.now().Sub(e.harvested) > nonceAge {
@@ -187,7 +187,7 @@ func (e *Engine) exchange(client uint64, setters ...stun.Setter) (*stun.Message,
 	return answer, nil
 }
 
-// Close ends pion's read loop, which removes what allocations are left.
+// Close ends pion's read loop, which removes the remaining allocations.
 func (e *Engine) Close() { close(e.conn.closed) }
 
 func errorCode(m *stun.Message) refused {
@@ -214,13 +214,13 @@ type canonical struct {
 }
 
 // conn is the net.PacketConn that pion serves, and its relay address generator. pion's next
-// ReadFrom says that the previous request has been handled: so an exchange is a call.
+// ReadFrom shows that it has handled the previous request, so an exchange works like a call.
 type conn struct {
 	requests chan canonical
 	done     chan struct{}
 	closed   chan struct{}
 
-	// Owned by whoever's turn it is: exchange, then pion's goroutine until done.
+	// Owned by exchange, then by pion's goroutine until done.
 	answer  []byte
 	relayed *net.UDPAddr
 	busy    bool // owned by pion's goroutine
@@ -272,7 +272,7 @@ func (c *conn) AllocateConn(string, int) (net.Conn, net.Addr, error) {
 	return nil, nil, errors.ErrUnsupported
 }
 
-// relay stands for a relay socket towards pion. The real one is ours.
+// relay is a stand-in that pion gets for a relay socket. The real socket is ours.
 type relay struct {
 	net.PacketConn // nil: nothing else of it is called
 	addr           net.Addr

@@ -8,7 +8,7 @@ import (
 )
 
 // noBroadcast takes back the permission to send to broadcast addresses, which package net gives
-// every UDP socket: the peer policy does not know which addresses of the networks around are such.
+// every UDP socket: the peer policy does not know the broadcast addresses of the networks around.
 func noBroadcast(conn *net.UDPConn) error {
 	raw, err := conn.SyscallConn()
 	if err != nil {

@@ -6,11 +6,11 @@ import (
 	"syscall"
 )
 
-// CanKeepWhole reports whether DONT-FRAGMENT is honoured on this system (RFC 8656 §7.2 step 4).
+// CanKeepWhole reports whether DONT-FRAGMENT is honored on this system (RFC 8656 §7.2 step 4).
 const CanKeepWhole = true
 
-// keepWhole sets whether datagrams of conn, a socket bound to ip, leave with DF set; those that are
-// larger than the path then fail. Linux's own default is to set it on all that fit the path.
+// keepWhole sets whether datagrams of conn, a socket bound to ip, leave with DF set; datagrams
+// larger than the path then fail. Linux's default is to set DF on all that fit the path.
 func keepWhole(conn *net.UDPConn, ip netip.Addr, whole bool) error {
 	raw, err := conn.SyscallConn()
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"net/netip"
 )
 
-// CanKeepWhole reports whether DONT-FRAGMENT is honoured on this system. Where DF can't be set it
+// CanKeepWhole reports whether DONT-FRAGMENT is honored on this system. Where DF can't be set it
 // is an unknown attribute (RFC 8656 §7.2 step 4).
 const CanKeepWhole = false
 

@@ -14,8 +14,8 @@ var ErrNoPort = errors.New("no relay port is free")
 // maxBindTries bounds the search when other programs hold ports of the range.
 const maxBindTries = 32
 
-// maxPairTries is how many even ports are looked at at random for a free next one, which nearly
-// always are enough.
+// maxPairTries is how many random even ports are tried for a free next one; that is nearly always
+// enough.
 const maxPairTries = 32
 
 // Parity is what an EVEN-PORT attribute asks of a port (RFC 8656 §18.6).
@@ -28,10 +28,10 @@ const (
 )
 
 // Pool hands out the relay ports of one address family. A port belongs to one holder, whichever
-// address it was bound on. The free ports lie in two lists, even and odd, each with its place
-// known. So it costs the same, however few are left, to take one at random (they must not be
-// guessable, CVE-2025-69217), to take a certain one, and to give one back; only for a pair it may
-// look at every even port. One goroutine uses it; Holder is for any.
+// address it was bound on. Two lists hold the free ports, even and odd, and each port's place is
+// known. So it takes constant time to take a random one (ports must not be guessable,
+// CVE-2025-69217), to take a certain one, and to give one back; only taking a pair may look at
+// every even port. One goroutine uses it; any may call Holder.
 type Pool[T any] struct {
 	// OpenPort opens a relay socket. Tests replace it.
 	OpenPort func(netip.AddrPort) (*Relay, error)
@@ -53,7 +53,7 @@ func NewPool[T any](minPort, maxPort uint16) *Pool[T] {
 	return p
 }
 
-// Holder returns whom Hold has given the port to, or nil.
+// Holder returns the holder that Hold gave the port to, or nil.
 func (p *Pool[T]) Holder(port uint16) *T {
 	i := int(port) - int(p.min)
 	if i < 0 || i >= len(p.holders) {
@@ -127,9 +127,9 @@ func (p *Pool[T]) pick(want Parity) (uint16, bool) {
 	return port, true
 }
 
-// Open binds a relay socket to ip, and for EvenPortAndNext a second one on the next higher port,
-// which the caller keeps for the reservation. The error is ErrNoPort or what the system said of the
-// last port tried.
+// Open binds a relay socket to ip, and for EvenPortAndNext a second one to the next higher port,
+// which the caller keeps for the reservation. The error is ErrNoPort, or the system's for the last
+// port tried.
 func (p *Pool[T]) Open(ip netip.Addr, want Parity) (first, next *Relay, err error) {
 	err = ErrNoPort
 	var tried []uint16 // given back only at the end, so that each try is another port

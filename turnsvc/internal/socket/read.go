@@ -12,8 +12,8 @@ import (
 	"signalbox/turnsvc/internal/wire"
 )
 
-// Read hands every datagram of a UDP socket to handle until the socket is closed. It holds a buffer
-// for that time.
+// Read passes every datagram of a UDP socket to handle until the socket is closed. It holds a
+// buffer for that time.
 func Read(conn *net.UDPConn, faults *Faults, handle func(p wire.Packet, from netip.AddrPort)) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
@@ -69,7 +69,7 @@ const (
 	closedCheck = 10 * time.Millisecond
 )
 
-// trouble is what one reader has with its socket. Nobody else uses it.
+// trouble counts one reader's errors on its socket. Nobody else uses it.
 type trouble struct {
 	faults *Faults
 	raw    syscall.RawConn
@@ -79,8 +79,8 @@ type trouble struct {
 // over is called for each datagram.
 func (t *trouble) over() { t.pause = 0 }
 
-// with takes in an error, waits if that may last, and reports whether to read on: not once the
-// socket is closed.
+// with records an error, waits if it may last, and reports whether to read on: not once the socket
+// is closed.
 func (t *trouble) with(err error) bool {
 	var kind syscall.Errno
 	errors.As(err, &kind)
@@ -98,9 +98,10 @@ func (t *trouble) with(err error) bool {
 	return true
 }
 
-// ofAnEarlierPacket reports whether an error is what the network said of a packet that was sent, by
-// ICMP. It says nothing of the next datagram, and there are no more of them than packets. So it is
-// no reason to pause, or anybody could make the socket deaf who can forge an ICMP message.
+// ofAnEarlierPacket reports whether the error is the network's answer, by ICMP, to a packet that we
+// sent. It says nothing about the next datagram, and there are no more such errors than packets. So
+// the reader does not pause for it: otherwise anybody who can forge an ICMP message could make the
+// socket deaf.
 func ofAnEarlierPacket(kind syscall.Errno) bool {
 	switch kind {
 	case syscall.ECONNREFUSED, syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.EMSGSIZE:

@@ -1,5 +1,5 @@
 // Package socket is the UDP sockets of the relay: it opens them on ports of a pool, reads them, and
-// keeps broadcasts and fragments as the relay wants them.
+// sets how they treat broadcasts and fragments.
 package socket
 
 import (
@@ -11,7 +11,7 @@ import (
 	"signalbox/turnsvc/internal/wire"
 )
 
-// Relay is the socket of one relayed transport address. It is ours alone: pion never sees it.
+// Relay is the socket of one relayed transport address. Only we use it: pion never sees it.
 type Relay struct {
 	Conn *net.UDPConn
 	Addr netip.AddrPort // the address that it is bound to

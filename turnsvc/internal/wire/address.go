@@ -72,8 +72,8 @@ func xorWithCookie(ip, transactionID []byte) {
 // Unmap returns a with an IPv4 address as one, also if it was written as IPv6.
 func Unmap(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }
 
-// AddrPort is a as this server knows addresses: unmapped. Of a connection without an IP address it
-// is the zero AddrPort, which is nobody's.
+// AddrPort returns a in the form in which this server knows addresses: unmapped. For a connection
+// without an IP address it is the zero AddrPort, which belongs to nobody.
 func AddrPort(a net.Addr) netip.AddrPort {
 	switch a := a.(type) {
 	case *net.TCPAddr:

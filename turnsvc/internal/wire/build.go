@@ -7,8 +7,8 @@ import (
 	"net/netip"
 )
 
-// Builder writes one STUN message. It makes no heap allocation as long as the message fits the
-// buffer that it was begun with, except to sign.
+// Builder writes one STUN message. It makes no heap allocation, except to sign, as long as the
+// message fits the buffer that it started with.
 type Builder struct {
 	Buf []byte // the message so far; its length field is set by End
 }
@@ -22,8 +22,8 @@ func Begin(dst []byte, method, class uint16, transactionID []byte) Builder {
 	return Builder{append(dst, transactionID...)}
 }
 
-// BeginClassic begins the answer to a Binding request of RFC 3489, whose transaction id has 16
-// bytes: it stands where later versions have the magic cookie, too.
+// BeginClassic begins the answer to a Binding request of RFC 3489. Its transaction id has 16 bytes
+// and includes the place of the later magic cookie.
 func BeginClassic(dst []byte, class uint16, request []byte) Builder {
 	dst = binary.BigEndian.AppendUint16(dst[:0], MethodBinding|class)
 	dst = append(dst, 0, 0)

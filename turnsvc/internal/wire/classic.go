@@ -16,8 +16,8 @@ func IsClassicBinding(frame []byte) bool {
 		HeaderSize+int(binary.BigEndian.Uint16(frame[2:])) == len(frame)
 }
 
-// NextClassic reads one attribute of a request of RFC 3489 off rest, which is not empty. ok is
-// false for a broken one; RFC 3489 §11.2 knows no padding.
+// NextClassic reads one attribute of a request of RFC 3489 from rest, which is not empty. ok is
+// false for a malformed one; RFC 3489 §11.2 knows no padding.
 func NextClassic(rest []byte) (a Attribute, after []byte, ok bool) {
 	if len(rest) < 4 {
 		return Attribute{}, nil, false

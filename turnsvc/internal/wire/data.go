@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	// Headroom is kept free in front of a packet in every buffer, so that its framing is written in
+	// Headroom is kept free before a packet in every buffer, so that its framing is written in
 	// place: a Data indication for an IPv6 peer needs 20 + 24 + 4 bytes.
 	Headroom = 64
 	// MaxDatagram is the largest UDP payload, and the largest frame that a client may send.
@@ -26,8 +26,8 @@ func (b *Buffer) Room() []byte { return b[Headroom : Headroom+MaxDatagram] }
 // Packet is the packet of n bytes that was read into Room.
 func (b *Buffer) Packet(n int) Packet { return Packet{b[:], Headroom, n} }
 
-// Packet is a frame or application data in a buffer: Buf[Off:Off+N]. Headroom bytes in front of it
-// and the Tailroom behind it are free to be overwritten.
+// Packet is a frame or application data in a buffer: Buf[Off:Off+N]. The Headroom bytes before it
+// and the Tailroom after it may be overwritten.
 type Packet struct {
 	Buf    []byte
 	Off, N int
@@ -36,8 +36,8 @@ type Packet struct {
 // Data is the packet itself.
 func (p Packet) Data() []byte { return p.Buf[p.Off : p.Off+p.N] }
 
-// ChannelData reads the header of a ChannelData message (RFC 8656 §12.4). ok is false if it says
-// that there is more data than there is. The frame has four bytes at least.
+// ChannelData reads the header of a ChannelData message (RFC 8656 §12.4). ok is false if its length
+// exceeds the frame. The frame has four bytes at least.
 func ChannelData(p Packet) (number uint16, data Packet, ok bool) {
 	frame := p.Data()
 	size := int(binary.BigEndian.Uint16(frame[2:]))
@@ -146,10 +146,10 @@ func MaxPayload(ip netip.Addr) int {
 const StrangerFrame = 4 << 10
 
 // FrameSize cuts frames out of a stream (RFC 8656 §12.5, RFC 8489 §6.2.2). It returns the size of
-// the frame that b begins with, without and with its padding; 0 and 0 when b is too short to tell.
-// ok is false for what cannot be TURN: then the stream has no way back to a frame's start.
-// ChannelData counts only from a client that is known by its allocation: before that it is some
-// other protocol's greeting.
+// the frame that b begins with, without and with its padding; 0 and 0 if b is too short to tell. ok
+// is false for bytes that can't be TURN: the reader can't find another frame's start then.
+// ChannelData counts only from a client with an allocation: before that it is another protocol's
+// greeting.
 func FrameSize(b []byte, known bool) (size, padded int, ok bool) {
 	if len(b) < 4 {
 		return 0, 0, len(b) == 0 || b[0] <= LastChannel>>8

@@ -87,8 +87,7 @@ type Attribute struct {
 	Value []byte // in the frame; valid as long as that is
 }
 
-// Message is one decoded STUN message. It refers to the frame it was decoded from and copies
-// nothing.
+// Message is one decoded STUN message. It refers to its frame and copies nothing.
 type Message struct {
 	Raw    []byte
 	Method uint16
@@ -108,8 +107,8 @@ type Message struct {
 // TransactionID is the 12 bytes that tell a client which request an answer is for.
 func (m *Message) TransactionID() []byte { return m.Raw[8:HeaderSize] }
 
-// Decode reads frame, which must be one whole message. It returns false for a frame that is not
-// well-formed STUN, or has a wrong FINGERPRINT: such a frame gets no answer.
+// Decode reads frame, which must be one whole message. It returns false if the frame is not
+// well-formed STUN or has a wrong FINGERPRINT: such a frame gets no answer.
 func (m *Message) Decode(frame []byte) bool {
 	if len(frame) < HeaderSize || frame[0]&0xC0 != 0 ||
 		binary.BigEndian.Uint32(frame[4:]) != MagicCookie {
@@ -167,7 +166,8 @@ func (m *Message) Decode(frame []byte) bool {
 	return true
 }
 
-// Attributes are those that count: all up to MESSAGE-INTEGRITY, none after it (RFC 8489 §14.5).
+// Attributes returns the attributes that count: all up to MESSAGE-INTEGRITY, none after it (RFC
+// 8489 §14.5).
 func (m *Message) Attributes() []Attribute { return m.attrs[:m.n] }
 
 // Get returns the value of the first attribute of that type: later ones don't count (RFC 8489 §14).

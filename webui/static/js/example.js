@@ -1,12 +1,12 @@
-// A whole application on the SDK: join a room, see and hear who is there, leave.
+// A whole application on the SDK: join a room, see and hear its members, leave.
 import { connect } from '/signalbox.js';
 
 const form = document.querySelector('#join');
 const button = form.querySelector('button');
 const leave = document.querySelector('#leave');
 const status = document.querySelector('#status');
-const videos = new Map(); // by peer id; one's own is under ''
-// From /example#token=..., for a box that asks for one.
+const videos = new Map(); // by peer id; our own is under ''
+// From /example#token=..., for a box that asks for a token.
 const token = new URLSearchParams(location.hash.slice(1)).get('token') ?? undefined;
 let session;
 let stream;

@@ -15,23 +15,23 @@ import (
 	"strings"
 	"time"
 
-	"signalbox"
+	"signalbox/internal/cert"
 )
 
-// Options say which box Client asks, and as whom.
+// Options tell Client which box to ask, and as whom.
 type Options struct {
 	URL *url.URL // http or https
-	// Token returns what lets a session enter the room; nil: nothing is needed.
+	// Token returns the password or token with which a session enters the room; nil: none needed.
 	Token func(room string) (string, error)
-	// TLS has the roots that are trusted, and InsecureSkipVerify; its ServerName, if any, is the
-	// name that the certificate is asked for instead of the URL's.
+	// TLS has the trusted roots, and InsecureSkipVerify. If its ServerName is set, the certificate
+	// must be for that name instead of the URL's.
 	TLS *tls.Config
-	// of HTTP and signaling; nil uses net.Dialer
+	// Dial connects HTTP and signaling; nil uses net.Dialer.
 	Dial    func(ctx context.Context, network, addr string) (net.Conn, error)
 	Timeout time.Duration // of one check
 }
 
-// maxSkew is how far two clocks may differ.
+// maxSkew is the largest harmless difference of two clocks.
 const maxSkew = 30 * time.Second
 
 // Client checks a running box from here, as a caller would use it.
@@ -58,18 +58,18 @@ func (d *Doctor) Client(ctx context.Context, o Options) {
 	o.URL = front.base
 	known := scopeOfHost(ctx, o.URL.Hostname())
 	if o.URL.Scheme == "http" && known > scopeHost {
-		d.add(warning("use the https:// address: tls.mode says where its certificate comes from",
+		d.add(warning("use the https:// address; tls.mode chooses where its certificate comes from",
 			"without https browsers give no camera and no microphone").named("certificate"))
 	}
 	if !trusted {
 		if o.Token != nil {
 			d.unsure = true
 			d.check(ctx, "signaling", o.Timeout, func(context.Context) Check {
-				return skipped("the certificate is not trusted, and a token is not for strangers")
+				return skipped("the certificate is not trusted, and doctor sends no token to strangers")
 			})
 			return
 		}
-		// The rest is looked at all the same: the certificate may not be all that is wrong.
+		// Check the rest all the same: more than the certificate may be wrong.
 		o.TLS = o.TLS.Clone()
 		o.TLS.InsecureSkipVerify = true
 	}
@@ -86,16 +86,16 @@ func lookUp(ctx context.Context, host string) Check {
 	if err != nil || len(addrs) == 0 {
 		var dns *net.DNSError
 		if errors.As(err, &dns) && !dns.IsNotFound {
-			return failed("look at this machine's resolver: another name may tell whether it works at all",
+			return failed("check this machine's resolver: try another name to see whether it works at all",
 				"%s can't be looked up: %v", host, reason(err))
 		}
-		return failed("make an A record for it (and AAAA, if the box has IPv6) that leads to the box",
-			"the name %s leads nowhere", host)
+		return failed("add an A record for it with the box's address (and AAAA, if the box has IPv6)",
+			"the name %s does not resolve", host)
 	}
 	return ok("%s is %s, %s", host, joined(addrs), ms(time.Since(start)))
 }
 
-// scopeOfHost is how far the widest known of a host's addresses is known.
+// scopeOfHost returns the widest scope of a host's addresses.
 func scopeOfHost(ctx context.Context, host string) (widest scope) {
 	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	if err != nil {
@@ -125,9 +125,9 @@ type front struct {
 	Options
 	base   *url.URL // behind redirects
 	client *http.Client
-	skew   time.Duration // of its clock against ours; 0 if it does not say the time
-	dated  bool
-	within time.Duration // how exactly that is known
+	skew   time.Duration // of its clock against ours; 0 if its answer has no date
+	dated  bool          // its answer has a date
+	within time.Duration // the uncertainty of skew
 }
 
 func (f *front) close() {
@@ -136,8 +136,8 @@ func (f *front) close() {
 	}
 }
 
-// reach asks for the version. No secret is sent, so whoever answers may: the certificate has its
-// own check.
+// reach asks for the version. It sends no secret, so it accepts any certificate; certificate checks
+// that.
 func (f *front) reach(ctx context.Context) Check {
 	conf := f.TLS.Clone()
 	conf.InsecureSkipVerify = true
@@ -160,10 +160,10 @@ func (f *front) reach(ctx context.Context) Check {
 		case to != "" && resp.StatusCode/100 == 3:
 			return failed("name that URL if it is the box's", "%s redirects to %.200s", f.URL, to)
 		case resp.StatusCode >= 500:
-			return failed("a reverse proxy seems to find nothing behind it: is signalbox running, and where the "+
-				"proxy looks for it?", "%s answers %s", f.URL, resp.Status)
+			return failed("a reverse proxy seems to find nothing behind it: check that signalbox runs where the "+
+				"proxy looks for it", "%s answers %s", f.URL, resp.Status)
 		}
-		return failed("look whether the URL is right; a reverse proxy has to pass on every path",
+		return failed("check the URL; a reverse proxy must pass on every path",
 			"%s answers %s, but not as a signalbox does", f.URL, resp.Status)
 	}
 	if f.base.Host != f.URL.Host || f.base.Scheme != f.URL.Scheme {
@@ -172,8 +172,8 @@ func (f *front) reach(ctx context.Context) Check {
 	return ok("signalbox %.64s in %s", v.Version, ms(took))
 }
 
-// stay follows redirects of the same host that don't lead out of TLS. Who redirects may be a
-// stranger, and where it leads the token goes.
+// stay follows only redirects to the same host that don't leave TLS. A stranger may have sent the
+// redirect, and the token goes where it leads.
 func stay(to *http.Request, via []*http.Request) error {
 	from := via[len(via)-1].URL
 	if len(via) >= 10 || to.URL.Hostname() != from.Hostname() || from.Scheme == "https" && to.URL.Scheme != "https" {
@@ -213,22 +213,22 @@ func (f *front) unreachable(err error) Check {
 	var record tls.RecordHeaderError
 	switch {
 	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
-		return failed("say http:// instead of https://, or name the port of web.tls_listen",
+		return failed("write http:// instead of https://, or give the port of web.tls_listen",
 			"port %s does not speak TLS", port)
 	case isRefused(err):
 		return failed("is signalbox running, and is "+port+" the port of web.listen or web.tls_listen?",
 			"nothing listens at %s", f.URL.Host)
 	case isTimeout(err):
-		return failed("let the port in: ufw allow "+port+"/tcp, and in the cloud provider's firewall, too",
+		return failed("open the port: ufw allow "+port+"/tcp, and in the cloud provider's firewall, too",
 			"%s does not answer within %s", f.URL.Host, ms(f.Timeout))
 	case errors.Is(err, io.EOF) || isReset(err):
-		return failed("say https:// if that is the TLS port, and http:// if not", "%s hangs up", f.URL.Host)
+		return failed("write https:// if that is the TLS port, and http:// if not", "%s closes the connection",
+			f.URL.Host)
 	}
-	return failed("look at the network of this machine, and whether the address is right", "%s can't be reached: %v",
-		f.URL.Host, reason(err))
+	return failed("check this machine's network and the address", "%s can't be reached: %v", f.URL.Host, reason(err))
 }
 
-// ready asks whether new callers are welcome.
+// ready asks whether the box takes new callers.
 func (f *front) ready(ctx context.Context) Check {
 	resp, _, err := f.get(ctx, f.base.JoinPath("readyz"))
 	switch {
@@ -238,7 +238,7 @@ func (f *front) ready(ctx context.Context) Check {
 		return failed("wait until it is up again, or start it",
 			"the box is draining or stopping: it takes no new sessions")
 	case resp.StatusCode != http.StatusOK:
-		return warning("a reverse proxy has to pass on every path", "/readyz answers %s", resp.Status)
+		return warning("a reverse proxy must pass on every path", "/readyz answers %s", resp.Status)
 	}
 	return ok("it takes new sessions")
 }
@@ -253,14 +253,14 @@ func (f *front) clock(context.Context) Check {
 		if f.skew < 0 {
 			which = "behind"
 		}
-		return warning("set both by NTP (timedatectl set-ntp true): certificates, room tokens and credentials end "+
-			"by the clock",
+		return warning("set both by NTP (timedatectl set-ntp true): certificates, room tokens and credentials "+
+			"expire by the clock",
 			"the box's clock is %s %s this one", skew, which)
 	}
 	return ok("the box's clock and this one agree within %s", max(skew, time.Second+f.within).Round(time.Second))
 }
 
-// certificate looks at what the TLS port serves.
+// certificate checks the certificate that the TLS port serves.
 func (f *front) certificate(ctx context.Context) Check {
 	host, port := f.base.Hostname(), f.base.Port()
 	if port == "" {
@@ -299,11 +299,11 @@ func judge(chain []*x509.Certificate, name string, roots *x509.CertPool, insecur
 	}
 	switch {
 	case err != nil:
-		return warning("trust its authority with --ca FILE, and leave --insecure out",
+		return warning("trust its authority with --ca FILE instead of --insecure",
 			"not verified, since --insecure is set: %v", reason(err))
-	case signalbox.CertificateEndsSoon(leaf, now):
-		return warning("look why it was not renewed: `signalbox status` and the log say so; browsers refuse it from "+
-			"then on", "for %s, but it ends %s", name, left)
+	case cert.EndsSoon(leaf, now):
+		return warning("find out why it was not renewed (`signalbox status` and the log say why): browsers refuse an "+
+			"expired one", "for %s, but it ends %s", name, left)
 	}
 	return ok("for %s, of %s, ends %s", name, issuer(leaf), left)
 }
@@ -313,25 +313,25 @@ func distrust(leaf *x509.Certificate, chain int, name string, err error, now tim
 	var unknown x509.UnknownAuthorityError
 	switch {
 	case now.After(leaf.NotAfter):
-		return failed("renew it: browsers refuse the page, and turns: is not handed out", "it expired on %s",
+		return failed("renew it: browsers refuse the page, and the box hands out no turns: URL", "it expired on %s",
 			leaf.NotAfter.Format(time.DateOnly))
 	case now.Before(leaf.NotBefore):
-		return failed("look whether the clocks are right", "it is not valid before %s",
+		return failed("check the clocks of the box and of this machine", "it is not valid before %s",
 			leaf.NotBefore.Format(time.RFC3339))
 	case errors.As(err, &wrongName):
-		return failed("get one for that name, or use the name that it is for", "it is not for %s: %v", name,
+		return failed("get a certificate for that name, or use a name that it is for", "it is not for %s: %v", name,
 			reason(err))
-	case errors.As(err, &unknown) && strings.HasPrefix(issuer(leaf), "signalbox local CA"):
-		return failed("trust the box's own authority with --ca FILE (/ca.pem has it, /trust helps devices), or get "+
-			"one that browsers know: tls.mode \"acme\"",
+	case errors.As(err, &unknown) && cert.IsSelfSigned(leaf):
+		return failed("trust the box's own authority with --ca FILE (download it at /ca.pem; /trust helps with "+
+			"devices), or get a certificate that browsers trust: tls.mode \"acme\"",
 			"browsers warn: it is self-signed, by %s", issuer(leaf))
 	case errors.As(err, &unknown) && chain == 1:
-		return failed("serve the whole chain (tls.cert = fullchain.pem); if the authority is a private one, name it "+
-			"with --ca FILE",
-			"its authority (%s) is not known here, and the box sends no chain", issuer(leaf))
+		return failed("serve the whole chain (tls.cert = fullchain.pem); if the authority is private, name it with "+
+			"--ca FILE",
+			"this machine does not know its authority (%s), and the box sends no chain", issuer(leaf))
 	case errors.As(err, &unknown):
-		return failed("get one of an authority that browsers know; if this one is private, name it with --ca FILE",
-			"its authority (%s) is not known here", issuer(leaf))
+		return failed("get one from an authority that browsers know; if this one is private, name it with --ca FILE",
+			"this machine does not know its authority (%s)", issuer(leaf))
 	}
 	return failed("get another certificate", "clients refuse it: %v", reason(err))
 }
@@ -348,8 +348,8 @@ func daysLeft(leaf *x509.Certificate, now time.Time) string {
 	return fmt.Sprintf("in %d days, on %s", days, leaf.NotAfter.Format(time.DateOnly))
 }
 
-// reason is the innermost part of an error that says something, in one line: what stands around it,
-// the check has said in its own words.
+// reason returns the innermost informative part of an error, in one line. The check itself says the
+// rest in its own words.
 func reason(err error) string {
 	var op *net.OpError
 	var bad *url.Error

@@ -22,7 +22,8 @@ import (
 
 	"github.com/pion/stun/v3"
 
-	"signalbox"
+	"signalbox/internal/admission"
+	"signalbox/internal/app"
 	"signalbox/signal/client"
 )
 
@@ -105,7 +106,7 @@ func TestCertificateThatHasExpiredOrWill(t *testing.T) {
 	}
 }
 
-// A token is not sent to whoever has the address.
+// Doctor sends no token to a server whose certificate it does not trust.
 func TestTokenIsNotForStrangers(t *testing.T) {
 	t.Parallel()
 	b := start(t, "auth.mode=password", "auth.password=north-north")
@@ -115,7 +116,7 @@ func TestTokenIsNotForStrangers(t *testing.T) {
 		return "north-north", nil
 	}
 	r := ask(t, b.https(), Options{Token: token})
-	wants(t, r, "signaling", Skipped, "not for strangers")
+	wants(t, r, "signaling", Skipped, "no token to strangers")
 	if strings.Contains(r.Verdict, "signaling") || !strings.Contains(r.Verdict, "certificate") {
 		t.Error(r.Verdict)
 	}
@@ -148,7 +149,7 @@ func TestToken(t *testing.T) {
 func TestTokenForOtherRooms(t *testing.T) {
 	t.Parallel()
 	set := []string{"auth.mode=jwt", "auth.jwt_key=north-north-north-north-north-north"}
-	token := ownToken(config(t, set...))
+	token := ownToken(configuration(t, set...))
 	r := ask(t, start(t, set...).http(), Options{Token: func(string) (string, error) { return token("tea") }})
 	wants(t, r, "room", Skipped, "other rooms")
 	wants(t, r, find(t, r, "turn/udp").Name+" data", OK)
@@ -157,12 +158,13 @@ func TestTokenForOtherRooms(t *testing.T) {
 	}
 }
 
-// A token that names a user lets one session in at a time: that is no fault of the box.
+// A token that names a user lets in one session at a time: the box is not at fault.
 func TestTokenOfOneUser(t *testing.T) {
 	t.Parallel()
 	set := []string{"auth.mode=jwt", "auth.jwt_key=north-north-north-north-north-north"}
-	minted, err := signalbox.MintToken(config(t, set...),
-		signalbox.TokenRequest{Rooms: []string{"*"}, User: "alice", TTL: time.Hour})
+	cfg := configuration(t, set...)
+	minted, err := app.MintToken(&cfg,
+		admission.TokenRequest{Rooms: []string{"*"}, User: "alice", TTL: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,7 +184,7 @@ func TestTokenOfOneUser(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(alice.Close)
-	wants(t, ask(t, b.http(), Options{Token: token}), "signaling", Failed, "is in already", "another user")
+	wants(t, ask(t, b.http(), Options{Token: token}), "signaling", Failed, "is already connected", "another user")
 }
 
 func TestDrainingBox(t *testing.T) {
@@ -277,7 +279,7 @@ func TestRedirect(t *testing.T) {
 	}
 }
 
-// Whoever is on the way can answer before the certificate is looked at. A redirect to a host whose
+// Anybody on the path can answer before doctor checks the certificate. A redirect to a host whose
 // certificate is good, or out of TLS, gets no token.
 func TestRedirectByAStranger(t *testing.T) {
 	t.Parallel()
@@ -344,7 +346,7 @@ func TestFewAllocationsAreEnough(t *testing.T) {
 	}
 }
 
-// A machine with one address family is no fault of the box's other one.
+// If this machine has one address family, the box's addresses of the other are no failure.
 func TestMachineWithOneFamily(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {
@@ -443,7 +445,7 @@ func TestICEServerURLs(t *testing.T) {
 // told to be one.
 func TestSilenceAtRelayPorts(t *testing.T) {
 	t.Parallel()
-	const box, elsewhere, lan, loopback = "198.51.100.7:50000", "192.0.2.9", "10.1.2.3", "127.0.0.1"
+	const box, elsewhere, lan, loopback = "203.0.114.7:50000", "203.0.115.9", "10.1.2.3", "127.0.0.1"
 	for _, tc := range []struct {
 		relay, mapped string
 		refused       error
@@ -453,7 +455,7 @@ func TestSilenceAtRelayPorts(t *testing.T) {
 		{box, elsewhere, nil, Failed, "relay ports are blocked"},
 		{box, elsewhere, codeError{code: 403}, Skipped, "answers 403"},
 		{box, lan, nil, Skipped, "lets only public addresses in"},
-		{box, "198.51.100.7", nil, Skipped, "share the address"},
+		{box, "203.0.114.7", nil, Skipped, "share the address"},
 		{lan + ":50000", elsewhere, nil, Skipped, "within its own network"},
 		{loopback + ":50000", loopback, nil, Skipped, "within its own network"},
 	} {

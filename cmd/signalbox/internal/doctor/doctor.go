@@ -1,9 +1,8 @@
-// Package doctor says in words why calls don't connect, and what to do.
+// Package doctor explains why calls don't connect, and what to do.
 //
-// It asks as any caller would: HTTP, the signaling protocol, and STUN and TURN on every address
-// that the box hands out (Client). Of a box on this machine it also looks at what surrounds it
-// (Host). Each question is a Check; a check ends by itself, within Options.Timeout or a small
-// multiple of it.
+// Client asks as any caller would: HTTP, the signaling protocol, and STUN and TURN on every address
+// that the box hands out. Host also examines this machine and the configuration. Each question is a
+// Check. A check ends by itself, within Options.Timeout or a small multiple of it.
 package doctor
 
 import (
@@ -18,7 +17,7 @@ import (
 // Verdict is the outcome of a check.
 type Verdict string
 
-// The verdicts. Skipped is what can't be told from here; it spoils nothing.
+// The verdicts. Skipped means that doctor can't tell from here; it does not count as a failure.
 const (
 	OK      Verdict = "ok"
 	Warning Verdict = "warning"
@@ -31,11 +30,11 @@ type Check struct {
 	Name    string  `json:"name"`
 	Verdict Verdict `json:"verdict"`
 	Detail  string  `json:"detail"`
-	Fix     string  `json:"fix,omitempty"` // what to do, of a warning or a failure
-	MS      float64 `json:"ms"`            // what it took, in milliseconds
+	Fix     string  `json:"fix,omitempty"` // what to do about a warning or a failure
+	MS      float64 `json:"ms"`            // how long it took, in milliseconds
 }
 
-// Report is all of them.
+// Report is the outcome of all checks.
 type Report struct {
 	Checks   []Check `json:"checks"`
 	Failed   int     `json:"failed"`
@@ -43,22 +42,22 @@ type Report struct {
 	Verdict  string  `json:"verdict"` // a sentence
 }
 
-// Doctor collects checks and says each as it ends.
+// Doctor collects checks and reports each when it ends.
 type Doctor struct {
 	say    func(Check)
 	report Report
 
-	local   bool // this machine was looked at
-	asked   bool // a box was asked as a client
-	reached bool // and it is one
-	unsure  bool // its certificate is not trusted, so that the token was not sent
+	local   bool // Host has examined this machine
+	asked   bool // Client has asked a box
+	reached bool // a signalbox has answered
+	unsure  bool // its certificate is not trusted, so the token was not sent
 	meet    bool // two sessions have met in a room
 	relays  bool // data came through a relay
-	outside bool // it is at an address that this machine does not reach, though it is its own
+	outside bool // the box has an outside address that this machine can't reach
 	blocked bool // relay ports can't be reached
 }
 
-// New makes one that says each check to say, in order; nil: to nobody.
+// New makes a Doctor that calls say with each check, in order. say may be nil.
 func New(say func(Check)) *Doctor {
 	if say == nil {
 		say = func(Check) {}
@@ -71,7 +70,7 @@ func (d *Doctor) Report() Report {
 	r := d.report
 	switch {
 	case !d.asked && r.Failed > 0:
-		r.Verdict = "This machine is not ready: mend what failed, then run doctor again."
+		r.Verdict = "This machine is not ready: fix what failed, then run doctor again."
 	case !d.asked:
 		r.Verdict = "This machine is ready: start signalbox, then run doctor again for the rest."
 	case !d.reached:
@@ -81,27 +80,28 @@ func (d *Doctor) Report() Report {
 	case !d.meet:
 		r.Verdict = "No call can start: signaling does not work."
 	case !d.relays && d.outside:
-		r.Verdict = "Calls start; whether the relay works shows from another network only, with signalbox doctor URL."
+		r.Verdict = "Calls start. Whether the relay works shows from another network only: run signalbox doctor URL " +
+			"there."
 		return r
 	case !d.relays:
-		r.Verdict = "Calls start, but no relay works: whoever is behind a strict NAT or firewall does not connect."
+		r.Verdict = "Calls start, but no relay works: callers behind a strict NAT or firewall do not connect."
 	case d.blocked:
 		r.Verdict = "The relay works, but its ports are closed to the outside: many relayed calls fail."
 	case r.Failed > 0:
 		r.Verdict = "Calls connect from here, but not in every way: see what failed."
 	case r.Warnings > 0:
-		r.Verdict = "Calls connect from here, through the relay, too. See the warnings."
+		r.Verdict = "Calls connect from here, also through the relay. See the warnings."
 	default:
-		r.Verdict = "Everything works: calls connect from here, through the relay, too."
+		r.Verdict = "Everything works: calls connect from here, also through the relay."
 	}
 	if d.local && d.meet {
-		r.Verdict += " That is from this machine: what a firewall does shows from another network only, with " +
-			"signalbox doctor URL."
+		r.Verdict += " This was tested from this machine. What a firewall does shows from another network only: run " +
+			"signalbox doctor URL there."
 	}
 	return r
 }
 
-// add notes a check that has ended.
+// add records a check that has ended.
 func (d *Doctor) add(c Check) Verdict {
 	c.Name, c.Detail, c.Fix = printable(c.Name), printable(c.Detail), printable(c.Fix)
 	c.MS = math.Round(c.MS*100) / 100
@@ -116,7 +116,7 @@ func (d *Doctor) add(c Check) Verdict {
 	return c.Verdict
 }
 
-// check runs one, unless ctx is done.
+// check runs one check, unless ctx is done.
 func (d *Doctor) check(ctx context.Context, name string, timeout time.Duration,
 	run func(context.Context) Check) Verdict {
 	if ctx.Err() != nil {
@@ -138,7 +138,7 @@ func timed(ctx context.Context, name string, timeout time.Duration, run func(con
 	return c
 }
 
-// printable keeps what a server says from steering the terminal.
+// printable keeps a server's text from controlling the terminal.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {

@@ -19,6 +19,9 @@ import (
 	"time"
 
 	"signalbox"
+	"signalbox/internal/app"
+	"signalbox/internal/config"
+	"signalbox/internal/state"
 	"signalbox/internal/testkit"
 )
 
@@ -34,8 +37,8 @@ func deadline(t testing.TB) context.Context {
 	return ctx
 }
 
-// config is one for loopback, at ports of the system's choice.
-func config(t testing.TB, set ...string) signalbox.Config {
+// configuration is one for loopback, at ports of the system's choice.
+func configuration(t testing.TB, set ...string) config.Config {
 	t.Helper()
 	cfg, err := signalbox.Load(signalbox.LoadOptions{Dev: true, Set: append([]string{
 		"web.listen=127.0.0.1:0", "web.tls_listen=127.0.0.1:0", "turn.listen=127.0.0.1:0", "metrics.listen=",
@@ -48,39 +51,39 @@ func config(t testing.TB, set ...string) signalbox.Config {
 
 // box is a real one, which runs until the test ends.
 type box struct {
-	app *signalbox.App
+	app *app.App
 	dir string
 }
 
 func start(t testing.TB, set ...string) *box {
 	t.Helper()
-	return startWith(t, config(t, set...))
+	return startWith(t, configuration(t, set...))
 }
 
-func startWith(t testing.TB, cfg signalbox.Config) *box {
+func startWith(t testing.TB, cfg config.Config) *box {
 	t.Helper()
 	dir := t.TempDir()
-	state, err := signalbox.OpenState(dir)
+	kept, err := state.Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	app, err := signalbox.New(cfg, state, nil)
+	running, err := app.New(cfg, kept, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := app.Listen(); err != nil {
+	if err := running.Listen(); err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- app.Run(ctx) }()
+	go func() { ended <- running.Run(ctx) }()
 	t.Cleanup(func() {
 		stop()
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
 	})
-	return &box{app, dir}
+	return &box{running, dir}
 }
 
 func (b *box) http() string  { return "http://" + b.app.Addrs().Web }

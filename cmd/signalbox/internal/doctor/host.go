@@ -15,24 +15,31 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
-	"signalbox"
+	"signalbox/internal/admin"
+	"signalbox/internal/admission"
+	"signalbox/internal/app"
+	"signalbox/internal/cert"
+	"signalbox/internal/config"
+	"signalbox/internal/state"
+	"signalbox/internal/status"
 )
 
-// HostOptions say which configuration is looked at.
+// HostOptions tell Host which configuration to check.
 type HostOptions struct {
-	Config  signalbox.Config
-	State   string // the directory, which may not be there yet
+	Config  config.Config
+	State   string // the state directory, which need not exist yet
 	Token   func(room string) (string, error)
 	TLS     *tls.Config // as in Options
 	Timeout time.Duration
 }
 
-// Host checks this machine, and then as a client the box that runs here with this configuration. If
-// none runs, one does for as long as that takes, with a copy of the state directory: doctor leaves
-// nothing behind, and no file with an owner that the service can't read.
+// Host checks this machine, and then, as a client, the box that runs here with this configuration.
+// If none runs, Host starts one for the duration of the checks, with a copy of the state directory:
+// so doctor leaves nothing behind, and no file that the service can't read.
 func (d *Doctor) Host(ctx context.Context, o HostOptions) {
 	d.local = true
 	c := &o.Config
@@ -45,12 +52,12 @@ func (d *Doctor) Host(ctx context.Context, o HostOptions) {
 	d.check(ctx, "state", o.Timeout, func(context.Context) Check { return stateDir(o.State) })
 	if c.TLS.Mode != "off" {
 		d.check(ctx, "kept certificate", o.Timeout,
-			func(context.Context) Check { return keptCertificate(*c, signalbox.ReadState(o.State), o.TLS.RootCAs) })
+			func(context.Context) Check { return keptCertificate(*c, state.Existing(o.State), o.TLS.RootCAs) })
 	}
 	if ctx.Err() != nil {
 		return
 	}
-	if c.Web.Listen == "" && (c.Web.TLSListen == "" || c.TLS.Mode == "off") {
+	if !c.Web.Listen.On() && (!c.Web.TLSListen.On() || c.TLS.Mode == "off") {
 		d.add(skipped("web.listen and web.tls_listen are off: there is no signaling to check").named("running"))
 		return
 	}
@@ -59,13 +66,22 @@ func (d *Doctor) Host(ctx context.Context, o HostOptions) {
 	}
 }
 
-// config says what of the configuration does not fit this machine. What has a check of its own is
-// left to that.
+// checkedApart reports whether a warning is about keys that have checks of their own.
+func checkedApart(w config.Warning) bool {
+	for _, key := range strings.Split(w.Key, ", ") {
+		if slices.Contains([]string{"turn.relay_ip", "tls.cert"}, key) {
+			return true
+		}
+	}
+	return w.Key == "public_ip"
+}
+
+// config warns of every key that does not fit this machine, except for those in checkedApart.
 func (d *Doctor) config(ctx context.Context, o HostOptions) {
-	var found []string
-	if d.check(ctx, "config", 2*o.Timeout, func(context.Context) Check {
-		for _, w := range signalbox.CheckHost(o.Config) {
-			if !strings.HasPrefix(w, "relay address ") && !strings.HasPrefix(w, "tls.cert") {
+	var found []config.Warning
+	if d.check(ctx, "config", 2*o.Timeout, func(ctx context.Context) Check {
+		for _, w := range app.CheckHost(ctx, &o.Config) {
+			if !checkedApart(w) {
 				found = append(found, w)
 			}
 		}
@@ -81,20 +97,20 @@ func (d *Doctor) config(ctx context.Context, o HostOptions) {
 	}
 }
 
-func relayAddress(ctx context.Context, c signalbox.Config) Check {
-	where, err := signalbox.HostRelays(ctx, c)
-	if err != nil {
-		return failed("look at public_ip and turn.relay_ip", "%v", err)
+func relayAddress(ctx context.Context, c config.Config) Check {
+	where, err := app.FindRelays(ctx, &c)
+	if where == nil {
+		return failed("check public_ip and turn.relay_ip", "%v", err)
 	}
 	var words, notes []string
 	for _, r := range where {
-		text := fmt.Sprintf("%s (%s)", r.Public, r.Why)
-		if r.Bind != r.Public {
-			text += ", bound to " + r.Bind.String()
+		text := fmt.Sprintf("%s (%s)", r.Public.IP, r.Public.Why)
+		if r.Bind.IP != r.Public.IP {
+			text += ", bound to " + r.Bind.IP.String()
 		}
 		words = append(words, text)
-		if r.Note != "" && !c.Dev {
-			notes = append(notes, r.Public.String()+": "+r.Note)
+		if note := r.Note(); note != "" && !c.Dev {
+			notes = append(notes, r.Public.IP.String()+": "+note)
 		}
 	}
 	if len(notes) > 0 {
@@ -103,18 +119,19 @@ func relayAddress(ctx context.Context, c signalbox.Config) Check {
 	return ok("%s", strings.Join(words, "; "))
 }
 
-// portRange tries some of the relay ports. A box that runs here has some of them.
-func portRange(ctx context.Context, c signalbox.Config) Check {
-	first, last, err := signalbox.RelayPorts(c)
-	where, err2 := signalbox.HostRelays(ctx, c)
-	if err = errors.Join(err, err2); err != nil {
-		return skipped("not known without a relay address")
+// portRange tries some of the relay ports. A box that runs here may hold some of them.
+func portRange(ctx context.Context, c config.Config) Check {
+	first, last := c.TURN.RelayPorts.First, c.TURN.RelayPorts.Last
+	where, _ := app.FindRelays(ctx, &c) // relayAddress reports the error
+	if where == nil {
+		return skipped("unknown without a relay address")
 	}
-	const few = 100 // a mesh call of eight makes some 60 allocations
+	const few = 100 // a mesh call of eight makes about 60 allocations
 	size := int(last) - int(first) + 1
 	tried, taken := min(size, 64), 0
 	for _, i := range rand.Perm(size)[:tried] {
-		conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(where[0].Bind, first+uint16(i))))
+		conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(where[0].Bind.IP,
+			first+uint16(i))))
 		if err != nil {
 			taken++
 			continue
@@ -124,19 +141,18 @@ func portRange(ctx context.Context, c signalbox.Config) Check {
 	switch {
 	case taken == tried:
 		return failed("choose another range in turn.relay_ports; `signalbox allocations` shows whether they are in use",
-			"no port of %d-%d is free on %s", first, last, where[0].Bind)
+			"no port of %d-%d is free on %s", first, last, where[0].Bind.IP)
 	case taken*4 > tried:
-		return warning("widen turn.relay_ports, or look who has them: ss -lunp",
+		return warning("widen turn.relay_ports, or find the programs that hold them: ss -lunp",
 			"%d of %d ports tried in %d-%d are taken", taken, tried, first, last)
 	case size < few:
-		return warning("widen turn.relay_ports: each allocation takes one, and a mesh call of eight makes some 60",
+		return warning("widen turn.relay_ports: each allocation takes one, and a mesh call of eight makes about 60",
 			"%d-%d are only %d ports", first, last, size)
 	}
-	return ok("%d-%d, of which %d of %d tried are free", first, last, tried-taken, tried)
+	return ok("%d-%d; %d of %d tried are free", first, last, tried-taken, tried)
 }
 
-// enoughFiles is what scripts/signalbox.service grants, roughly: an allocation and a session take
-// one each.
+// enoughFiles serves a small box: each allocation and each session takes one file.
 const enoughFiles = 8192
 
 func openFiles() Check {
@@ -146,12 +162,12 @@ func openFiles() Check {
 		return skipped("this system has no such limit")
 	case limit < enoughFiles:
 		return warning("raise it: LimitNOFILE=65536 in the unit, or ulimit -n 65536; each session and each "+
-			"allocation takes one", "a process may open %d only", limit)
+			"allocation takes one", "a process may open only %d files", limit)
 	}
-	return ok("a process may open %d", limit)
+	return ok("a process may open %d files", limit)
 }
 
-// wantedBuffer is what the TURN sockets ask for.
+// wantedBuffer is the receive buffer that the TURN sockets ask for, in bytes.
 const wantedBuffer = 4 << 20
 
 func udpBuffer() Check {
@@ -161,10 +177,10 @@ func udpBuffer() Check {
 		return skipped("this system does not say")
 	case largest < wantedBuffer && lost > 0:
 		return warning(fmt.Sprintf("sysctl -w net.core.rmem_max=%d, and in /etc/sysctl.d", wantedBuffer),
-			"it holds %d KiB, and since it started this system has dropped %d datagrams for lack of one", largest>>10,
-			lost)
+			"it holds %d KiB, and this system has dropped %d datagrams since it started because a buffer was full",
+			largest>>10, lost)
 	}
-	return ok("up to %d KiB (net.core.rmem_max); %d datagrams dropped for lack of room since this system started",
+	return ok("up to %d KiB (net.core.rmem_max); %d datagrams dropped by full buffers since this system started",
 		largest>>10, lost)
 }
 
@@ -172,10 +188,10 @@ func ownClock() Check {
 	synced, known := clockSynced()
 	switch {
 	case !known:
-		return skipped("this system does not say whether it is right")
+		return skipped("this system does not say whether its clock is right")
 	case !synced:
 		return warning("set it by NTP: timedatectl set-ntp true; a container's clock is its host's",
-			"%s, and nothing keeps it right", time.Now().Format(time.RFC3339))
+			"%s, and nothing keeps this clock right", time.Now().Format(time.RFC3339))
 	}
 	return ok("%s, kept right by NTP", time.Now().Format(time.RFC3339))
 }
@@ -184,11 +200,11 @@ func stateDir(dir string) Check {
 	info, err := os.Stat(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return ok("%s is not there yet: the first start makes it", dir)
+		return ok("%s does not exist yet: the first start makes it", dir)
 	case err != nil:
 		return failed("run doctor as the service's user or as root", "%v", err)
 	case !info.IsDir():
-		return failed("name a directory with --state", "%s is no directory", dir)
+		return failed("name a directory with --state", "%s is not a directory", dir)
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -200,27 +216,30 @@ func stateDir(dir string) Check {
 		if file, err := e.Info(); err == nil && file.Mode().IsRegular() {
 			if uid, known := ownerOf(file); known && uid != owner {
 				return warning(fmt.Sprintf("chown %d %s", owner, filepath.Join(dir, e.Name())),
-					"%s belongs to another user than the directory: the service may be unable to read it", e.Name())
+					"%s and the directory belong to different users: the service may be unable to read the file",
+					e.Name())
 			}
 			if runtime.GOOS != "windows" && file.Mode().Perm()&0o077 != 0 {
-				return warning("chmod 600 "+filepath.Join(dir, e.Name()), "others than its owner may read %s", e.Name())
+				return warning("chmod 600 "+filepath.Join(dir, e.Name()), "other users than its owner may read %s",
+					e.Name())
 			}
 		}
 	}
 	return ok("%s", dir)
 }
 
-// keptCertificate judges what would be served, as clients would.
-func keptCertificate(c signalbox.Config, state *signalbox.State, roots *x509.CertPool) Check {
+// keptCertificate judges the certificate that a start would serve, as clients would.
+func keptCertificate(c config.Config, dir *state.Dir, roots *x509.CertPool) Check {
 	switch c.TLS.Mode {
 	case "acme":
-		return skipped("tls.mode \"acme\": the running box has it")
+		return skipped("with tls.mode \"acme\" the running box fetches it")
 	case "self-signed":
-		roots = trusting(roots, signalbox.KeptAuthority(state))
+		roots = trusting(roots, cert.KeptAuthority(dir))
 	}
-	pair, err := signalbox.KeptCertificate(c, state)
+	pair, err := app.KeptCertificate(&c, dir)
 	switch {
-	case errors.Is(err, fs.ErrPermission) && c.TLS.Mode == "self-signed": // with "files" the service may be as unable to
+	case errors.Is(err, fs.ErrPermission) && c.TLS.Mode == "self-signed":
+		// With "files" the service, too, may be unable to read it.
 		return skipped("this user may not read it: %v", reason(err))
 	case err != nil:
 		return failed("the box does not start without it", "%v", err)
@@ -236,11 +255,11 @@ func keptCertificate(c signalbox.Config, state *signalbox.State, roots *x509.Cer
 	return judge(chain, servedName(c, chain[0]), roots, false, time.Now())
 }
 
-// servedName is the name that clients ask the certificate for.
-func servedName(c signalbox.Config, leaf *x509.Certificate) string {
+// servedName returns the name that the certificate must be for, as clients see it.
+func servedName(c config.Config, leaf *x509.Certificate) string {
 	switch {
 	case c.PublicHost != "":
-		return c.PublicHost
+		return string(c.PublicHost)
 	case c.TLS.Mode == "self-signed" || leaf == nil:
 		return "localhost"
 	case len(leaf.DNSNames) > 0:
@@ -270,85 +289,85 @@ func trusting(roots *x509.CertPool, ca *x509.Certificate) *x509.CertPool {
 
 // running checks the box that runs here, if one does.
 func (d *Doctor) running(ctx context.Context, o HostOptions) bool {
-	state := signalbox.ReadState(o.State)
-	admin, err := adminOf(o.Config, state)
+	dir := state.Existing(o.State)
+	client, err := adminOf(o.Config, dir)
 	if err != nil {
-		d.add(failed("look at web.listen", "%v", err).named("running"))
+		d.add(failed("check web.listen", "%v", err).named("running"))
 		return false
 	}
-	var status signalbox.Status
+	var s status.Status
 	within, cancel := context.WithTimeout(ctx, o.Timeout)
-	status, err = admin.Status(within)
+	s, err = client.Status(within)
 	cancel()
 	switch {
 	case ctx.Err() != nil:
 		return true
 	case err == nil:
-		d.add(ok("signalbox %s at %s for %s: %d sessions, %d allocations", status.Version, admin.URL(),
-			time.Since(time.UnixMilli(status.StartedAt)).Round(time.Second), status.Signal.Sessions,
-			len(status.TURN.Allocations)).named("running"))
-		if s := status.Certificate; s != nil && s.Problem != "" {
-			d.add(warning("the log says more; until it is renewed the old one is served",
-				"the running box says of its certificate: %s", s.Problem).named("running"))
+		d.add(ok("signalbox %s at %s for %s: %d sessions, %d allocations", s.Version, client.URL(),
+			time.Since(time.UnixMilli(s.StartedAt)).Round(time.Second), s.Signal.Sessions,
+			len(s.TURN.Allocations)).named("running"))
+		if s := s.Certificate; s != nil && s.Problem != "" {
+			d.add(warning("the log says more; the box serves the old certificate until it is renewed",
+				"the running box reports about its certificate: %s", s.Problem).named("running"))
 		}
 	default:
-		probe := &front{Options: clientOptions(o, admin, state)}
+		probe := &front{Options: clientOptions(o, client, dir)}
 		defer probe.close()
 		if c := timed(ctx, "", o.Timeout, probe.reach); c.Verdict != OK {
 			return false
 		}
-		d.add(warning("name the state directory of the box that runs: --state DIR (systemd: /var/lib/signalbox), as "+
+		d.add(warning("name the state directory of the running box: --state DIR (systemd: /var/lib/signalbox), as "+
 			"root or as its user",
-			"a signalbox runs at %s, but not with this state directory", admin.URL()).named("running"))
+			"a signalbox runs at %s, but not with this state directory", client.URL()).named("running"))
 	}
-	d.Client(ctx, clientOptions(o, admin, state))
+	d.Client(ctx, clientOptions(o, client, dir))
 	return true
 }
 
-// adminOf finds the web port of the box, the TLS one if it has one. Without a kept token one is
-// made up: it only asks whether somebody is there.
-func adminOf(c signalbox.Config, state *signalbox.State) (*signalbox.Admin, error) {
-	if c.TLS.Mode != "off" && c.Web.TLSListen != "" {
-		c.Web.Listen = ""
+// adminOf makes a client for the box's web port, the TLS one if there is one. Without a kept token
+// it uses a false one, which suffices to ask whether a box is there.
+func adminOf(c config.Config, dir *state.Dir) (*admin.Client, error) {
+	if c.TLS.Mode != "off" && c.Web.TLSListen.On() {
+		c.Web.Listen = config.Listen{}
 	}
-	if admin, err := signalbox.NewAdmin(c, state, ""); err == nil {
-		return admin, nil
+	if client, err := app.NewAdmin(&c, dir, ""); err == nil {
+		return client, nil
 	}
 	c.Admin.Token = "there is no token"
-	return signalbox.NewAdmin(c, state, "")
+	return app.NewAdmin(&c, dir, "")
 }
 
-// clientOptions are for a box on this machine. It is reached by its own address, so the certificate
-// is asked for the name that others use.
-func clientOptions(o HostOptions, admin *signalbox.Admin, state *signalbox.State) Options {
-	u, err := url.Parse(admin.URL())
+// clientOptions are the options for a box on this machine. Doctor reaches it by a local address, so
+// it checks the certificate for the name that others use.
+func clientOptions(o HostOptions, client *admin.Client, dir *state.Dir) Options {
+	u, err := url.Parse(client.URL())
 	if err != nil {
 		u = &url.URL{Scheme: "http", Host: "127.0.0.1"}
 	}
 	conf := o.TLS.Clone()
 	var leaf *x509.Certificate
-	if pair, err := signalbox.KeptCertificate(o.Config, state); err == nil && pair != nil {
+	if pair, err := app.KeptCertificate(&o.Config, dir); err == nil && pair != nil {
 		leaf = pair.Leaf
 	}
 	conf.ServerName = servedName(o.Config, leaf)
 	if o.Config.TLS.Mode == "self-signed" {
-		conf.RootCAs = trusting(conf.RootCAs, signalbox.KeptAuthority(state))
+		conf.RootCAs = trusting(conf.RootCAs, cert.KeptAuthority(dir))
 	}
 	token := o.Token
 	if token == nil {
 		token = ownToken(o.Config)
 	}
-	return Options{URL: u, Token: token, TLS: conf, Dial: admin.Dial, Timeout: o.Timeout}
+	return Options{URL: u, Token: token, TLS: conf, Dial: client.Dial, Timeout: o.Timeout}
 }
 
-// ownToken lets doctor in with what the configuration itself knows; nil: the box is open.
-func ownToken(c signalbox.Config) func(string) (string, error) {
+// ownToken lets doctor in with the password or key of the configuration; nil: the box is open.
+func ownToken(c config.Config) func(string) (string, error) {
 	switch c.Auth.Mode {
 	case "password":
 		return func(string) (string, error) { return string(c.Auth.Password), nil }
 	case "jwt":
 		return func(room string) (string, error) {
-			t, err := signalbox.MintToken(c, signalbox.TokenRequest{Rooms: []string{room}, Name: "doctor",
+			t, err := app.MintToken(&c, admission.TokenRequest{Rooms: []string{room}, Name: "doctor",
 				TTL: 5 * time.Minute})
 			if err != nil {
 				return "", tokenError{err}
@@ -359,11 +378,11 @@ func ownToken(c signalbox.Config) func(string) (string, error) {
 	return nil
 }
 
-// tokenError is why the configuration makes no room token: it has the public key only.
+// tokenError says that the configuration can't make a room token, having only the public key.
 type tokenError struct{ error }
 
 func (e tokenError) Error() string {
-	return "the box wants room tokens, and its configuration makes none: " + e.error.Error()
+	return "the box wants room tokens, and its configuration can't make one: " + e.error.Error()
 }
 
 func (e tokenError) Unwrap() error { return e.error }
@@ -372,7 +391,7 @@ func (e tokenError) Unwrap() error { return e.error }
 func (d *Doctor) startAndCheck(ctx context.Context, o HostOptions) {
 	if o.Config.TLS.Mode == "acme" {
 		d.add(skipped("no box runs here, and doctor orders no certificates: start signalbox, then run doctor again " +
-			"for the rest").named("running"))
+			"for the rest of the checks").named("running"))
 		return
 	}
 	dir, err := os.MkdirTemp("", "signalbox-doctor-")
@@ -381,81 +400,95 @@ func (d *Doctor) startAndCheck(ctx context.Context, o HostOptions) {
 		err = copyState(o.State, dir)
 	}
 	if err != nil {
-		d.add(failed("run doctor as the service's user or as root", "no box can be started for the checks: %v",
+		d.add(failed("run doctor as the service's user or as root", "doctor can't start a box for the checks: %v",
 			err).named("start"))
 		return
 	}
-	var app *signalbox.App
+	var box *app.App
 	if d.check(ctx, "start", 2*o.Timeout, func(context.Context) (c Check) {
-		app, c = listen(o.Config, dir)
+		box, c = listen(o.Config, dir)
 		return c
 	}) != OK {
-		if app != nil { // it was cut short
-			app.Close()
+		if box != nil { // the check was cut short
+			box.Close()
 		}
 		return
 	}
 	alive, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
-	go func() { ended <- app.Run(alive) }()
+	go func() { ended <- box.Run(alive) }()
 	defer func() {
 		stop()
 		if err := <-ended; err != nil {
-			d.add(failed("its message names what is missing",
+			d.add(failed("the message says what is missing",
 				"the box that doctor started for the checks has ended: %v", err).named("start"))
 		}
 	}()
 	c := o.Config
-	if c.Web.Listen = app.Addrs().Web; c.TLS.Mode != "off" {
-		c.Web.TLSListen = app.Addrs().WebTLS
-	}
-	state := signalbox.ReadState(dir)
-	admin, err := adminOf(c, state)
+	c.Web.Listen, c.Web.TLSListen = bound(box.Addrs().Web), bound(box.Addrs().WebTLS)
+	kept := state.Existing(dir)
+	client, err := adminOf(c, kept)
 	if err != nil {
-		d.add(failed("look at web.listen", "%v", err).named("start"))
+		d.add(failed("check web.listen", "%v", err).named("start"))
 		return
 	}
-	d.Client(ctx, clientOptions(o, admin, state))
+	d.Client(ctx, clientOptions(o, client, kept))
 }
 
-func listen(c signalbox.Config, dir string) (*signalbox.App, Check) {
-	state, err := signalbox.OpenState(dir)
+// bound returns the address that a running box listens on, or off.
+func bound(addr string) config.Listen {
+	at, err := netip.ParseAddrPort(addr)
+	if err != nil {
+		return config.Listen{}
+	}
+	return config.Listen{AddrPort: at}
+}
+
+func listen(c config.Config, dir string) (*app.App, Check) {
+	kept, err := state.Open(dir)
 	if err != nil {
 		return nil, failed("make room in the directory for temporary files", "%v", err)
 	}
-	app, err := signalbox.New(c, state, nil)
+	box, err := app.New(c, kept, nil)
 	if err != nil {
-		return nil, failed("a start fails for the same reason: its words say what to do", "%v", err)
+		return nil, failed("signalbox fails to start for the same reason; the message says what to do", "%v", err)
 	}
-	if err := app.Listen(); err != nil {
-		fix := "a start fails for the same reason: its words say what to do"
+	if err := box.Listen(); err != nil {
+		fix := "signalbox fails to start for the same reason; the message says what to do"
 		if who := holders(portsOf(c)); len(who) > 0 {
-			fix = strings.Join(who, "; ") + ": stop it, or choose another port"
-			if strings.HasPrefix(who[0], "signalbox ") {
-				fix = strings.Join(who, "; ") +
-					": if that is the box to be checked, name its configuration and state directory with -c and --state"
+			words := make([]string, len(who))
+			for i := range who {
+				words[i] = who[i].String()
+			}
+			fix = strings.Join(words, "; ") + ": stop it, or choose another port"
+			if who[0].program == "signalbox" {
+				fix = strings.Join(words, "; ") +
+					": if that is the box to check, name its configuration and state directory with -c and --state"
 			}
 		}
 		return nil, failed(fix, "%v", err)
 	}
-	return app, ok("no box runs here, so one does for the checks, with a copy of the state directory")
+	return box, ok("no box runs here: doctor runs one for the checks, with a copy of the state directory")
+}
+
+// holder is a program that listens on a port.
+type holder struct{ program, process, port string }
+
+func (h holder) String() string {
+	return fmt.Sprintf("%s (process %s) has port %s", h.program, h.process, h.port)
 }
 
 // portsOf are the ports that the configuration listens on.
-func portsOf(c signalbox.Config) map[uint16]bool {
+func portsOf(c config.Config) map[uint16]bool {
 	ports := map[uint16]bool{}
-	for _, addr := range append([]string{c.Web.Listen, c.Web.TLSListen}, c.TURN.Listen...) {
-		if _, port, err := net.SplitHostPort(addr); err == nil {
-			if n, err := net.LookupPort("tcp", port); err == nil {
-				ports[uint16(n)] = true
-			}
-		}
+	for _, l := range append([]config.Listen{c.Web.Listen, c.Web.TLSListen}, c.TURN.Listen...) {
+		ports[l.Port()] = true
 	}
 	delete(ports, 0)
 	return ports
 }
 
-// copyState copies what a box keeps, as far as it is there: secrets and its own certificate.
+// copyState copies what a box keeps, if it exists: secrets and its own certificate.
 func copyState(from, to string) error {
 	const most = 1 << 20 // of one file; a box keeps a few kilobytes
 	entries, err := os.ReadDir(from)
@@ -465,7 +498,7 @@ func copyState(from, to string) error {
 	if err != nil {
 		return err
 	}
-	// who runs doctor may be root, and whose directory it is, may be not: links lead nowhere else
+	// Root may run doctor on another user's directory, so links must not lead out of it.
 	root, err := os.OpenRoot(from)
 	if err != nil {
 		return err

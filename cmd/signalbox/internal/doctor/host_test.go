@@ -13,11 +13,11 @@ import (
 	"testing"
 	"time"
 
-	"signalbox"
+	"signalbox/internal/config"
 )
 
 // examine checks this machine with a configuration and a state directory.
-func examine(t testing.TB, cfg signalbox.Config, dir string) Report {
+func examine(t testing.TB, cfg config.Config, dir string) Report {
 	t.Helper()
 	d := New(nil)
 	d.Host(deadline(t), HostOptions{Config: cfg, State: dir, TLS: &tls.Config{}, Timeout: patience})
@@ -66,7 +66,7 @@ func TestThisMachineWithoutABox(t *testing.T) {
 		if name == "kept" {
 			before = contents(t, dir)
 		}
-		r := examine(t, config(t, "web.listen="+free(t), "web.tls_listen="+free(t)), dir)
+		r := examine(t, configuration(t, "web.listen="+free(t), "web.tls_listen="+free(t)), dir)
 		wants(t, r, "config", OK)
 		wants(t, r, "relay address", OK, "127.0.0.1")
 		wants(t, r, "port range", OK, "49152-65535")
@@ -75,7 +75,7 @@ func TestThisMachineWithoutABox(t *testing.T) {
 		wants(t, r, "certificate", OK, "signalbox local CA")
 		wants(t, r, "turn/udp", OK)
 		wants(t, r, find(t, r, "turn/tcp").Name+" data", OK)
-		if r.Failed != 0 || !strings.Contains(r.Verdict, "through the relay, too") {
+		if r.Failed != 0 || !strings.Contains(r.Verdict, "also through the relay") {
 			t.Errorf("%s: %s", name, text(r))
 		}
 		if before == nil {
@@ -141,7 +141,7 @@ func TestThisMachineWithABox(t *testing.T) {
 		{"tls.mode=off"}, {"web.trusted_proxies=127.0.0.1", "web.proxy_protocol=true"},
 	} {
 		set := append([]string{"web.listen=" + free(t), "web.tls_listen=" + free(t)}, mode...)
-		cfg := config(t, set...)
+		cfg := configuration(t, set...)
 		b := startWith(t, cfg)
 		r := examine(t, cfg, b.dir)
 		wants(t, r, "running", OK, "0 sessions, 0 allocations")
@@ -156,14 +156,14 @@ func TestThisMachineWithABox(t *testing.T) {
 	}
 }
 
-// Behind many NATs a machine does not reach itself by its public address: that is no fault. The box
-// is at 127.0.0.1 only, and hands out 127.0.0.9.
+// Behind many NATs a machine can't reach itself by its public address, which is normal. The box is
+// at 127.0.0.1 only, and hands out 127.0.0.9.
 func TestThisMachineBehindANAT(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
 		t.Skip("only Linux has all of 127.0.0.0/8")
 	}
-	r := examine(t, config(t, "web.listen="+free(t), "web.tls_listen=", "public_host=127.0.0.9"), t.TempDir())
+	r := examine(t, configuration(t, "web.listen="+free(t), "web.tls_listen=", "public_host=127.0.0.9"), t.TempDir())
 	for _, name := range []string{"stun/udp 127.0.0.9", "turn/udp 127.0.0.9", "turn/tcp 127.0.0.9"} {
 		wants(t, r, name, Warning, "does not reach 127.0.0.9", "in another network")
 	}
@@ -184,7 +184,7 @@ func TestTakenPort(t *testing.T) {
 	taken := other.Addr().String()
 	for _, key := range []string{"turn.listen", "web.listen"} {
 		d := New(nil)
-		d.Host(deadline(t), HostOptions{Config: config(t, key+"="+taken), State: t.TempDir(), TLS: &tls.Config{},
+		d.Host(deadline(t), HostOptions{Config: configuration(t, key+"="+taken), State: t.TempDir(), TLS: &tls.Config{},
 			Timeout: time.Second})
 		r := d.Report()
 		wants(t, r, "start", Failed, key+": listen on tcp "+taken, "choose another")
@@ -202,20 +202,22 @@ func TestThisMachinesCertificate(t *testing.T) {
 	expired, key := keyPair(t, time.Now().Add(-time.Hour))
 	set := []string{"tls.mode=files", "tls.cert=" + expired, "tls.key=" + key, "web.listen=" + free(t),
 		"web.tls_listen=" + free(t)}
-	r := examine(t, config(t, set...), t.TempDir())
+	r := examine(t, configuration(t, set...), t.TempDir())
 	wants(t, r, "kept certificate", Failed, "it expired on ", "renew")
 
-	r = examine(t, config(t, append(set, "tls.key="+expired)...), t.TempDir())
+	r = examine(t, configuration(t, append(set, "tls.key="+expired)...), t.TempDir())
 	wants(t, r, "kept certificate", Failed, "tls.cert, tls.key: ")
 	wants(t, r, "start", Failed)
 
 	good, key := keyPair(t, time.Now().Add(60*24*time.Hour))
-	r = examine(t, config(t, "tls.mode=files", "tls.cert="+good, "tls.key="+key, "public_host=127.0.0.2"), t.TempDir())
+	r = examine(t, configuration(t, "tls.mode=files", "tls.cert="+good, "tls.key="+key, "public_host=127.0.0.2"),
+		t.TempDir())
 	wants(t, r, "kept certificate", Failed, "it is not for 127.0.0.2")
 
 	// No orders from doctor.
-	r = examine(t, config(t, "tls.mode=acme", "public_host=call.example.org", "web.listen="+free(t), "web.tls_listen="+
-		free(t)), t.TempDir())
+	r = examine(t, configuration(t, "tls.mode=acme", "public_host=call.example.org", "web.listen="+free(t),
+		"web.tls_listen="+
+			free(t)), t.TempDir())
 	wants(t, r, "running", Skipped, "orders no certificates", "start signalbox")
 }
 
@@ -225,7 +227,8 @@ func TestWhatDoesNotFitThisMachine(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "turn-secret"), []byte("north-north-north-north"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	r := examine(t, config(t, "turn.listen=192.0.2.77:3478", "turn.relay_ip=127.0.0.1", "turn.relay_ports=50000-50009",
+	r := examine(t, configuration(t, "turn.listen=192.0.2.77:3478", "turn.relay_ip=127.0.0.1",
+		"turn.relay_ports=50000-50009",
 		"web.listen="+free(t), "web.tls_listen="), dir)
 	wants(t, r, "config", Warning, "this machine has no address 192.0.2.77")
 	wants(t, r, "port range", Warning, "only 10 ports")
@@ -234,14 +237,15 @@ func TestWhatDoesNotFitThisMachine(t *testing.T) {
 		wants(t, r, "state", Warning, "chmod 600 ")
 	}
 
-	r = examine(t, config(t, "web.listen=", "web.tls_listen="), t.TempDir())
+	r = examine(t, configuration(t, "web.listen=", "web.tls_listen="), t.TempDir())
 	wants(t, r, "running", Skipped, "no signaling to check")
 
 	file := filepath.Join(dir, "turn-secret")
-	wants(t, examine(t, config(t, "web.listen=", "web.tls_listen="), file), "state", Failed, "is no directory")
+	wants(t, examine(t, configuration(t, "web.listen=", "web.tls_listen="), file), "state", Failed,
+		"is not a directory")
 }
 
-// A configuration with a public key makes no tokens: that is said, and not taken for a fault of the
+// A configuration with a public key makes no tokens: doctor says so, and does not blame the
 // network.
 func TestRoomTokensOfOthers(t *testing.T) {
 	t.Parallel()
@@ -257,7 +261,7 @@ func TestRoomTokensOfOthers(t *testing.T) {
 	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r := examine(t, config(t, "auth.mode=jwt", "auth.jwt_key="+path, "web.listen="+free(t), "web.tls_listen="),
+	r := examine(t, configuration(t, "auth.mode=jwt", "auth.jwt_key="+path, "web.listen="+free(t), "web.tls_listen="),
 		t.TempDir())
-	wants(t, r, "signaling", Failed, "its configuration makes none", "--token")
+	wants(t, r, "signaling", Failed, "its configuration can't make one", "--token")
 }

@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// ownerOf is the user that a file belongs to.
+// ownerOf returns the user that owns a file.
 func ownerOf(info fs.FileInfo) (uid uint32, known bool) {
 	s, known := info.Sys().(*syscall.Stat_t)
 	if !known {
@@ -16,8 +16,8 @@ func ownerOf(info fs.FileInfo) (uid uint32, known bool) {
 	return s.Uid, true
 }
 
-// fileLimit is how many files a process may open. Go's runtime has raised the soft limit to the
-// hard one.
+// fileLimit returns how many files a process may open. Go's runtime has raised the soft limit to
+// the hard one.
 func fileLimit() (limit uint64, known bool) {
 	var r syscall.Rlimit
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r) != nil {

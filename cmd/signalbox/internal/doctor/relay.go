@@ -17,23 +17,23 @@ import (
 	"time"
 )
 
-// trial is what came of a target.
+// trial is the outcome of checking a target.
 type trial struct {
 	target
 	checks []Check
 	silent bool           // nothing came back
-	closed bool           // a refusal of the system's came back
+	closed bool           // the host refused: nothing listens there
 	works  bool           // it answers
 	mapped netip.AddrPort // our address as it sees it
 	relay  netip.AddrPort // the first relayed transport address
-	data   bool           // went through
+	data   bool           // data came through
 }
 
 // relay checks every server that the box hands out, at every address, and its relay.
 func (d *Doctor) relay(ctx context.Context, o Options, p *pair, met bool, known scope) {
 	first, second := servers(p.a.ICEServers()), servers(p.b.ICEServers())
 	if !met {
-		second = first // who is in no room together reaches only relays of its own
+		second = first // sessions that share no room reach only their own relays
 	}
 	var targets []target
 	d.check(ctx, "ICE servers", o.Timeout, func(ctx context.Context) Check {
@@ -56,7 +56,7 @@ func (d *Doctor) relay(ctx context.Context, o Options, p *pair, met bool, known 
 	for i, t := range trials {
 		<-ended[i]
 		if t.silent || t.closed && d.local {
-			wg.Wait() // what the others heard tells why
+			wg.Wait() // the other trials' outcomes tell why
 			if d.local && t.outside(trials) {
 				d.outside = true
 			} else if t.silent {
@@ -81,8 +81,8 @@ func (d *Doctor) relay(ctx context.Context, o Options, p *pair, met bool, known 
 }
 
 // run checks one target: does it answer, does it relay, does data come through, does it refuse what
-// it must. Who has relaying has allocations: all targets at a time may be more than the box allows
-// one caller.
+// it must. Only the holder of relaying has allocations: those of all targets together may exceed
+// the box's limit for one caller.
 func (t *trial) run(ctx context.Context, o Options, relaying *sync.Mutex) {
 	step := func(name string, run func(context.Context) Check) Verdict {
 		c := timed(ctx, strings.TrimSpace(t.String()+" "+name), o.Timeout, run)
@@ -98,7 +98,7 @@ func (t *trial) run(ctx context.Context, o Options, relaying *sync.Mutex) {
 		relaying.Lock()
 		defer relaying.Unlock()
 	}
-	defer func() { // before others may go on
+	defer func() { // before relaying is unlocked
 		for _, c := range []*turnClient{a, b} {
 			if c != nil {
 				c.close()
@@ -121,7 +121,7 @@ func (t *trial) run(ctx context.Context, o Options, relaying *sync.Mutex) {
 	step("refusals", func(within context.Context) Check { return t.provoke(ctx, within, a, o.TLS) })
 }
 
-// reach connects and asks for our address. life bounds the connection, within the wait.
+// reach connects and asks for our address. life bounds the connection, within bounds the wait.
 func (t *trial) reach(life, within context.Context, conf *tls.Config) (*turnClient, Check) {
 	start := time.Now()
 	c, err := t.dial(life, within, conf)
@@ -138,7 +138,7 @@ func (t *trial) reach(life, within context.Context, conf *tls.Config) (*turnClie
 	return c, ok("answers in %s and sees us at %s", ms(time.Since(start)), t.mapped)
 }
 
-// dial is dialTURN whose connection lives as long as life, but is made within another context.
+// dial is dialTURN with two contexts: life bounds the connection, within bounds the wait for it.
 func (t *trial) dial(life, within context.Context, conf *tls.Config) (*turnClient, error) {
 	ctx, cancel := context.WithCancel(life)
 	stop := context.AfterFunc(within, cancel)
@@ -161,7 +161,7 @@ func (t *trial) dial(life, within context.Context, conf *tls.Config) (*turnClien
 
 // unreachable says why nothing came back.
 func (t *trial) unreachable(err error) Check {
-	open := "let it in: ufw allow " + t.port() + ", and in the cloud provider's firewall, too"
+	open := "open the port: ufw allow " + t.port() + ", and in the cloud provider's firewall, too"
 	var unknown x509.UnknownAuthorityError
 	var invalid x509.CertificateInvalidError
 	var name x509.HostnameError
@@ -174,25 +174,25 @@ func (t *trial) unreachable(err error) Check {
 		return skipped("this machine has no %s", family)
 	case isRefused(err):
 		t.closed = true
-		return failed("look at turn.listen, and whether public_host names the machine that signalbox runs on",
+		return failed("check turn.listen, and that public_host names the machine that signalbox runs on",
 			"nothing listens on port %s", t.port())
 	case errors.As(err, &unknown), errors.As(err, &invalid), errors.As(err, &name):
-		return failed("browsers do not say so, they only fail: get a certificate for this very name (tls.mode "+
-			"\"acme\")", "the certificate is not good for turns: %v", err)
+		return failed("get a certificate for this very name (tls.mode \"acme\"): browsers fail on this one silently",
+			"the certificate is not good for turns: %v", err)
 	case isTimeout(err), errors.Is(err, context.DeadlineExceeded):
 		t.silent = true
 		return failed(open, "nothing came back over %s", strings.ToUpper(t.transport))
 	case codeOf(err) != 0:
 		return failed(refusals(codeOf(err)).fix, "it answers, but %s", refusals(codeOf(err)).words)
 	case errors.Is(err, errNotSTUN):
-		return failed("another program has port "+t.port()+": look at turn.listen and public_host", "%v", err)
+		return failed("another program has port "+t.port()+": check turn.listen and public_host", "%v", err)
 	}
 	return failed(open, "it can't be reached: %v", reason(err))
 }
 
 func (t *trial) last() *Check { return &t.checks[len(t.checks)-1] }
 
-// compare looks at what other ways to the same host came to.
+// compare adds to the last check what the other trials of the same host found.
 func (t *trial) compare(all []*trial) {
 	if t.transport != "udp" || !slices.ContainsFunc(all, func(other *trial) bool {
 		return other.works && other.transport != "udp" && other.addr.Addr() == t.addr.Addr()
@@ -201,12 +201,12 @@ func (t *trial) compare(all []*trial) {
 	}
 	last := t.last()
 	last.Detail += ", though TCP works: UDP is blocked"
-	last.Fix = "let UDP in: ufw allow " + t.port() +
-		", and in the cloud provider's firewall, too; or it is this network that lets no UDP out: try from another"
+	last.Fix = "open the port for UDP: ufw allow " + t.port() +
+		", and in the cloud provider's firewall, too; or this network lets no UDP out: try from another"
 }
 
-// outside takes back that the box does not answer if it is asked from its own machine, at an
-// address that another one has, and at which nothing at all answers: many NATs do not let a machine
+// outside turns a failure into a warning if doctor asks from the box's own machine, at an address
+// that this machine does not have and where nothing at all answers. Many NATs do not let a machine
 // reach itself by the address that they give it.
 func (t *trial) outside(all []*trial) bool {
 	if isOwn(t.addr.Addr()) || slices.ContainsFunc(all,
@@ -214,14 +214,14 @@ func (t *trial) outside(all []*trial) bool {
 		return false
 	}
 	c := t.last()
-	c.Verdict, c.Detail = Warning, fmt.Sprintf("this machine does not reach %s, which it does not have itself: that "+
-		"may be a NAT's way", t.addr.Addr())
-	c.Fix = "run signalbox doctor URL in another network; if it fails there, too, look whether public_host leads to " +
-		"this machine, and which ports the NAT passes on"
+	c.Verdict, c.Detail = Warning, fmt.Sprintf("this machine does not reach %s, an address that it does not have "+
+		"itself; behind a NAT that can be normal", t.addr.Addr())
+	c.Fix = "run signalbox doctor URL in another network; if it fails there, too, check that public_host leads to " +
+		"this machine and that the NAT forwards the ports"
 	return true
 }
 
-// isOwn reports whether this machine has the address. If that can't be told, it has.
+// isOwn reports whether this machine has the address; true if it can't tell.
 func isOwn(ip netip.Addr) bool {
 	own, err := net.InterfaceAddrs()
 	return err != nil || slices.ContainsFunc(own, func(a net.Addr) bool {
@@ -248,9 +248,9 @@ func (t *trial) allocate(life, within context.Context, a *turnClient, conf *tls.
 		return b, second, refusedBy("the second session gets no relay address", err)
 	}
 	if here, there := scopeOf(t.relay.Addr()), scopeOf(t.addr.Addr()); here < there {
-		return b, second, warning("set public_ip to the address under which callers reach the box; in a container, "+
-			"use host networking, too",
-			"it relays at %s, %s, while the box itself is reached at %s", t.relay, here, t.addr.Addr())
+		return b, second, warning("set public_ip to the address at which callers reach the box; in a container, "+
+			"also use host networking",
+			"it relays at %s, %s, but callers reach the box at %s", t.relay, here, t.addr.Addr())
 	}
 	return b, second, ok("relays at %s, allocated in %s", t.relay, ms(took))
 }
@@ -264,9 +264,9 @@ func refusedBy(what string, err error) Check {
 		return failed(r.fix, "%s: %s", what, r.words)
 	}
 	if isTimeout(err) {
-		return failed("look at the box's load and log", "%s: no answer", what)
+		return failed("check the box's load and log", "%s: no answer", what)
 	}
-	return failed("look at the box's log", "%s: %v", what, reason(err))
+	return failed("check the box's log", "%s: %v", what, reason(err))
 }
 
 const (
@@ -298,17 +298,17 @@ func (t *trial) exchange(ctx context.Context, a, b *turnClient, second netip.Add
 			rtts = append(rtts, time.Since(start))
 		}
 	}
-	const blind = "the relay may be unable to reach itself: public_ip has to be the address under which the box is " +
-		"seen, and turn.deny_peers must not hold it; " +
+	const blind = "the relay may be unable to reach itself: public_ip must be the address at which others see the " +
+		"box, and turn.deny_peers must not hold it; " +
 		"a NAT in front of several boxes needs hairpinning"
 	switch {
 	case there == 0:
-		return failed(blind, "relay addresses are given out, but of %d packets none came through", sent)
+		return failed(blind, "the box gives out relay addresses, but none of %d packets came through", sent)
 	case len(rtts) == 0:
 		return failed(blind, "packets come through one way only, %d of %d", there, sent)
 	case len(rtts) < sent:
-		return warning("look at the load of the box and of the network; at `signalbox status`, too, which counts "+
-			"what was dropped, and at turn.limits",
+		return warning("check the load of the box and of the network, the drops that `signalbox status` counts, and "+
+			"turn.limits",
 			"%d of %d packets were lost; there and back in %s", sent-len(rtts), sent, ms(median(rtts)))
 	}
 	return ok("%d packets there and back, in %s", sent, ms(median(rtts)))
@@ -341,8 +341,8 @@ func median(list []time.Duration) time.Duration {
 	return sorted[len(sorted)/2]
 }
 
-// provoke asks for what must be refused. Its own relay's address is open to everybody on a box that
-// relays on loopback.
+// provoke asks for what the box must refuse. A box that relays on loopback opens loopback to
+// everybody.
 func (t *trial) provoke(life, within context.Context, a *turnClient, conf *tls.Config) Check {
 	var wrong, odd, refused []string
 	wrongPassword := func() error {
@@ -357,9 +357,9 @@ func (t *trial) provoke(life, within context.Context, a *turnClient, conf *tls.C
 	}
 	switch err := wrongPassword(); {
 	case err == nil:
-		wrong = append(wrong, "a wrong password is let in")
+		wrong = append(wrong, "it accepts a wrong password")
 	case codeOf(err) != 401:
-		odd = append(odd, fmt.Sprintf("to a wrong password it says: %v", reason(err)))
+		odd = append(odd, fmt.Sprintf("it answers a wrong password with: %v", reason(err)))
 	}
 	loopback, metadata, private := "127.0.0.1", "169.254.169.254", "10.255.255.254"
 	if t.relay.Addr().Is6() {
@@ -374,47 +374,46 @@ func (t *trial) provoke(life, within context.Context, a *turnClient, conf *tls.C
 		case err == nil && ip == private:
 			odd = append(odd, "a private address ("+ip+") is open to every caller")
 		case err == nil:
-			wrong = append(wrong, "callers are let through to "+ip)
+			wrong = append(wrong, "it lets callers through to "+ip)
 		case codeOf(err) == 403:
 			refused = append(refused, ip)
 		default:
-			odd = append(odd, fmt.Sprintf("for %s it says: %v", ip, reason(err)))
+			odd = append(odd, fmt.Sprintf("it answers a permission for %s with: %v", ip, reason(err)))
 		}
 	}
-	fix := "only signalbox with --dev opens loopback: start it without, or look which server has the port"
+	fix := "only signalbox with --dev opens loopback: start it without, or find the server that has the port"
 	if len(wrong) > 0 && strings.Contains(wrong[0], "password") {
-		fix = "what answers there is no signalbox, and relays for everybody: look which server has the port"
+		fix = "another server answers there and relays for everybody: find the server that has the port"
 	}
 	switch {
 	case len(wrong) > 0:
 		return failed(fix, "%s", strings.Join(append(wrong, odd...), "; "))
 	case len(odd) > 0:
-		return warning("look at turn.peers and turn.allow_peers: with \"room\" and no entry, private networks are "+
+		return warning("check turn.peers and turn.allow_peers: with \"room\" and no entry, private networks are "+
 			"closed", "%s", strings.Join(odd, "; "))
 	}
 	return ok("401 for a wrong password, 403 for peers %s%s", strings.Join(refused, ", "), note)
 }
 
 // knock sends from a socket of our own straight to a relay port, as a caller without a relay does.
-// The relay itself sends nothing first: a firewall in front of it would take our packets for the
-// answers.
+// The relay must not send first: a firewall in front of it would take our packets for answers.
 func knock(ctx context.Context, o Options, trials []*trial) Check {
 	i := slices.IndexFunc(trials, func(t *trial) bool {
 		return t.data && t.transport == "udp" && t.relay.Addr().Is4() == t.mapped.Addr().Is4()
 	})
 	if i < 0 {
-		return skipped("it can't be told from here: over UDP no relay of our address family works")
+		return skipped("doctor can't tell from here: no relay of our address family works over UDP")
 	}
 	t := trials[i]
 	a, err := t.dial(ctx, ctx, o.TLS)
 	if err != nil {
-		return skipped("it can't be told from here: %v", reason(err))
+		return skipped("doctor can't tell from here: %v", reason(err))
 	}
 	defer a.close()
 	a.login(t.user, t.password)
 	relay, err := a.allocate(ctx, t.relay.Addr())
 	if err != nil {
-		return skipped("it can't be told from here: no relay address was given out: %v", reason(err))
+		return skipped("doctor can't tell from here: the box gave out no relay address: %v", reason(err))
 	}
 	// The permission is for our address; the port does not matter.
 	refused := a.permit(ctx, t.mapped)
@@ -427,26 +426,26 @@ func knock(ctx context.Context, o Options, trials []*trial) Check {
 	return silence(relay, t.mapped.Addr(), refused)
 }
 
-// silence says what it means that nothing came in at a relay port, of a client that is seen at
-// mapped and whose permission was perhaps refused.
+// silence explains why nothing came in at a relay port. mapped is the client's address as the relay
+// sees it; refused, if not nil, is the refusal of a permission for it.
 func silence(relay netip.AddrPort, mapped netip.Addr, refused error) Check {
 	switch {
 	case scopeOf(relay.Addr()) < scopeInternet:
-		return skipped("it can't be told from here: the relay's address %s is known within its own network only",
+		return skipped("doctor can't tell from here: the relay's address %s exists only within its own network",
 			relay.Addr())
 	case scopeOf(mapped) < scopeInternet:
-		return skipped("it can't be told from here: the relay sees us at %s, and lets only public addresses in; "+
-			"that is no fault", mapped)
+		return skipped("doctor can't tell from here: the relay sees us at %s and lets only public addresses in, "+
+			"which is normal", mapped)
 	case relay.Addr() == mapped:
-		return skipped("it can't be told from here: this machine and the box share the address %s; try from another "+
+		return skipped("doctor can't tell from here: this machine and the box share the address %s; try from another "+
 			"network", mapped)
 	case refused != nil:
-		return skipped("it can't be told from here: the relay does not let %s in (%v); that is no fault", mapped,
+		return skipped("doctor can't tell from here: the relay does not let %s in (%v), which is normal", mapped,
 			refused)
 	}
-	return failed("let turn.relay_ports in: ufw allow 49152:65535/udp (the default), and in the cloud provider's "+
-		"firewall, too; if they are, public_ip may be wrong",
-		"relay ports are blocked: nothing that was sent to %s came in", relay)
+	return failed("open turn.relay_ports: ufw allow 49152:65535/udp (the default), and in the cloud provider's "+
+		"firewall, too; if they are open, public_ip may be wrong",
+		"relay ports are blocked: nothing sent to %s came in", relay)
 }
 
 // throughPort sends to the relayed transport address until something arrives, and answers it.

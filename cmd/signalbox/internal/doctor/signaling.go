@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -22,8 +23,8 @@ func (p *pair) close() {
 	}
 }
 
-// signaling opens two sessions, one over each carrier, has them meet in a room, and goes on to the
-// relay. known is how far the box's own address is.
+// signaling opens two sessions, one over each carrier, lets them meet in a room, and goes on to the
+// relay. known is the scope of the box's own address.
 func (d *Doctor) signaling(ctx context.Context, o Options, known scope) {
 	room := "doctor-" + strings.ToLower(rand.Text())
 	var p pair
@@ -35,7 +36,7 @@ func (d *Doctor) signaling(ctx context.Context, o Options, known scope) {
 	}
 	if p.a != nil && client.IsCode(err, client.CodeUserTaken) {
 		d.add(ws)
-		d.add(skipped("the token is for one user, who is in over WebSocket").named(sse.Name))
+		d.add(skipped("the token is for one user, who is connected over WebSocket").named(sse.Name))
 		d.add(skipped("the token is for one user, who is alone in every room").named("room"))
 		p.b, d.meet = p.a, true
 		d.relay(ctx, o, &p, false, known)
@@ -45,12 +46,12 @@ func (d *Doctor) signaling(ctx context.Context, o Options, known scope) {
 	if p.a == nil && p.b == nil {
 		return
 	}
-	if p.a == nil || p.b == nil { // the carrier that works is good for both
+	if p.a == nil || p.b == nil { // open both over the carrier that works
 		ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 		extra, err := dial(ctx, o, room, client.Auto)
 		cancel()
 		if err != nil {
-			d.add(failed("look at signal.sessions and sessions_per_source", "a second session can't be opened: %v",
+			d.add(failed("check signal.sessions and sessions_per_source", "a second session can't be opened: %v",
 				reason(err)).named("room"))
 			return
 		}
@@ -75,8 +76,8 @@ func (c Check) named(name string) Check {
 	return c
 }
 
-// carry opens a session over one carrier and measures its round trip. A failure without a fix is
-// the carrier's.
+// carry opens a session over one carrier and measures its round trip. If a failure has no fix, the
+// carrier caused it.
 func carry(ctx context.Context, o Options, room, name string, c client.Carrier, into **client.Session) (did Check,
 	err error) {
 	did = timed(ctx, name, o.Timeout, func(ctx context.Context) Check {
@@ -89,31 +90,31 @@ func carry(ctx context.Context, o Options, room, name string, c client.Carrier, 
 		opened := time.Since(start)
 		rtt, err := s.Ping(ctx)
 		if err != nil {
-			return failed("", "it opens, but a ping is not answered: %v", reason(err))
+			return failed("", "it opens, but the hub answers no ping: %v", reason(err))
 		}
 		return ok("welcome in %s, ping %s", ms(opened), ms(rtt))
 	})
 	return did, err
 }
 
-// addCarriers says how both did: where one works, the other's failure is a warning. What the box
-// itself refuses it refuses on both.
+// addCarriers reports both carriers. If one works, the other's failure is only a warning. A refusal
+// of the box itself is the same on both and is reported once.
 func (d *Doctor) addCarriers(ws, sse Check) {
 	if ws.Verdict == Failed && ws.Fix != "" && ws.Detail == sse.Detail {
 		d.add(ws.named("signaling"))
 		return
 	}
 	losses := []string{
-		"calls still start over server-sent events; a reverse proxy has to pass on Upgrade and Connection on " +
+		"calls still start over server-sent events; a reverse proxy must pass on Upgrade and Connection on " +
 			"/signal (README: Behind a reverse proxy)",
-		"it is for networks that eat WebSockets; a reverse proxy must not buffer /signal/events",
+		"networks that block WebSockets need it; a reverse proxy must not buffer /signal/events",
 	}
 	both := ws.Verdict == Failed && sse.Verdict == Failed
 	for i, c := range []Check{ws, sse} {
 		switch {
 		case c.Verdict != Failed:
 		case both && c.Fix == "":
-			c.Fix = "a reverse proxy has to pass on /signal with everything below it; the box's log may say more"
+			c.Fix = "a reverse proxy must pass on /signal with everything below it; the box's log may say more"
 		case !both:
 			c.Verdict = Warning
 			if c.Fix == "" {
@@ -132,49 +133,49 @@ func dial(ctx context.Context, o Options, room string, c client.Carrier) (*clien
 	return client.Dial(ctx, o.URL.String(), opts)
 }
 
-// explain puts into words why a session can't be opened. Without a fix it is the carrier's fault.
+// explain says why a session can't be opened. If it gives no fix, the carrier is at fault.
 func explain(err error) Check {
 	var none tokenError
 	if errors.As(err, &none) {
-		return failed("bring one with --token: whoever has the private key makes it (signalbox token --key FILE)", "%v",
+		return failed("pass one with --token; it is made with the private key (signalbox token --key FILE)", "%v",
 			none)
 	}
 	var refused *client.Error
 	if !errors.As(err, &refused) {
-		return failed("", "it can't be opened: %s", strings.TrimPrefix(reason(err), "signaling session: "))
+		return failed("", "it can't be opened: %s", reason(cmp.Or(errors.Unwrap(err), err)))
 	}
 	switch refused.Code {
 	case client.CodeUnauthorized:
-		return failed("bring the password, or a token that is still good: --token (`signalbox token` makes one)",
+		return failed("pass the password, or a token that is still valid: --token (`signalbox token` makes one)",
 			"no entry: %s", refused.Message)
 	case client.CodeUserTaken:
-		return failed("bring a token for another user, or wait until that one has left",
-			"no entry: the user whom the token names is in already")
+		return failed("use a token for another user, or wait until that user has left",
+			"no entry: the user that the token names is already connected")
 	case client.CodeShuttingDown:
 		return failed("wait until it is up again, or start it",
 			"the box is draining or stopping: it takes no new sessions")
 	case client.CodeRateLimited:
-		return failed("look at signal.sessions and signal.sessions_per_source, and at `signalbox status`",
+		return failed("check signal.sessions and signal.sessions_per_source, and look at `signalbox status`",
 			"the box takes no more sessions from here: %s", refused.Message)
 	case client.CodeKicked:
-		return failed("wait until the ban ends", "whoever comes from here is banned: %s", refused.Message)
+		return failed("wait until the ban ends", "the box has banned this source: %s", refused.Message)
 	}
-	return failed("the box's log says why", "the box refuses a session: %v", refused)
+	return failed("the box's log says why", "the box refuses the session: %v", refused)
 }
 
-// meet has both enter the room, and one signal to the other. together tells whether both are in it.
+// meet lets both enter the room and one signal to the other. together reports whether both are in.
 func meet(ctx context.Context, p *pair, room string) (c Check, together bool) {
 	for _, s := range []*client.Session{p.a, p.b} {
 		if _, err := s.Join(ctx, room); client.IsCode(err, client.CodeUnauthorized) {
-			return skipped("the token is for other rooms than a random one"), false
+			return skipped("the token is for other rooms than doctor's random one"), false
 		} else if err != nil {
-			return failed("look at signal.rooms and at the box's log", "a room can't be entered: %v", err), false
+			return failed("check signal.rooms and the box's log", "a room can't be entered: %v", err), false
 		}
 	}
 	word := rand.Text()
 	start := time.Now()
 	if err := p.a.Signal(ctx, p.b.PeerID(), room, word); err != nil {
-		return failed("the box's log may say why", "a signal is not passed on: %v", err), true
+		return failed("the box's log may say why", "the hub does not pass on a signal: %v", err), true
 	}
 	for {
 		e, err := p.b.Next(ctx)

@@ -21,8 +21,8 @@ func clockSynced() (synced, known bool) {
 	return t.Status&unix.STA_UNSYNC == 0, true
 }
 
-// receiveBuffer is the largest that a socket may have, in bytes, and how many UDP datagrams were
-// dropped for lack of room in one.
+// receiveBuffer returns the largest receive buffer that a socket may have, in bytes, and how many
+// UDP datagrams the system dropped because a buffer was full.
 func receiveBuffer() (largest int, lost uint64, known bool) {
 	text, err := os.ReadFile("/proc/sys/net/core/rmem_max")
 	if err != nil {
@@ -53,8 +53,8 @@ func receiveBuffer() (largest int, lost uint64, known bool) {
 	return largest, lost, true
 }
 
-// holders names the programs that listen on these ports, as far as this user may know.
-func holders(ports map[uint16]bool) (out []string) {
+// holders returns the programs that listen on these ports, as far as this user may know.
+func holders(ports map[uint16]bool) (out []holder) {
 	inodes := map[string]string{} // of a socket: its port
 	for _, table := range []struct{ file, state, network string }{
 		{"tcp", "0A", "tcp"}, {"tcp6", "0A", "tcp"}, {"udp", "07", "udp"}, {"udp6", "07", "udp"},
@@ -87,8 +87,8 @@ func holders(ports map[uint16]bool) (out []string) {
 		}
 		pid := strings.Split(file, "/")[2]
 		name, _ := os.ReadFile("/proc/" + pid + "/comm") // a program without a name has a number
-		out = append(out, fmt.Sprintf("%s (process %s) has port %s", strings.TrimSpace(string(name)), pid, port))
+		out = append(out, holder{strings.TrimSpace(string(name)), pid, port})
 	}
-	slices.Sort(out)
+	slices.SortFunc(out, func(a, b holder) int { return strings.Compare(a.String(), b.String()) })
 	return slices.Compact(out)
 }

@@ -6,4 +6,4 @@ func clockSynced() (synced, known bool) { return false, false }
 
 func receiveBuffer() (largest int, lost uint64, known bool) { return 0, 0, false }
 
-func holders(map[uint16]bool) []string { return nil }
+func holders(map[uint16]bool) []holder { return nil }

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"signalbox/internal/netaddr"
 	"signalbox/signal/client"
 )
 
@@ -34,7 +35,7 @@ func (t target) String() string {
 	return scheme + "/" + t.transport + " " + t.addr.String()
 }
 
-// port is how a firewall's rule names it.
+// port returns the port as a firewall rule names it.
 func (t target) port() string {
 	network := "tcp"
 	if t.transport == "udp" {
@@ -43,7 +44,7 @@ func (t target) port() string {
 	return strconv.Itoa(int(t.addr.Port())) + "/" + network
 }
 
-// parseURL reads a URL of RFC 7064 or RFC 7065. Its addr has only the port.
+// parseURL reads a URL of RFC 7064 or RFC 7065. The target's addr has only the port.
 func parseURL(s server) (t target, err error) {
 	scheme, rest, found := strings.Cut(s.url, ":")
 	rest, query, _ := strings.Cut(rest, "?")
@@ -51,7 +52,7 @@ func parseURL(s server) (t target, err error) {
 	port := "3478"
 	switch {
 	case !found || !slices.Contains([]string{"stun", "stuns", "turn", "turns"}, scheme):
-		return t, fmt.Errorf("%q is no stun: or turn: URL", s.url)
+		return t, fmt.Errorf("%q is not a stun: or turn: URL", s.url)
 	case strings.HasSuffix(scheme, "s"):
 		t.transport, port = "tls", "5349"
 		if query == "transport=udp" {
@@ -90,8 +91,8 @@ func (t target) at(ctx context.Context) ([]target, error) {
 	return out, nil
 }
 
-// resolve turns servers into targets. What is known less far than the box itself is of no use to
-// those who reach that.
+// resolve turns servers into targets. An address of narrower scope than the box's own is a problem:
+// callers who reach the box can't reach that address.
 func resolve(ctx context.Context, first, second []server, known scope) (targets []target, c Check) {
 	const most = 16
 	var problems, skips []string
@@ -112,7 +113,7 @@ func resolve(ctx context.Context, first, second []server, known scope) (targets 
 		}
 		found, err := t.at(ctx)
 		if err != nil || len(found) == 0 {
-			problems = append(problems, fmt.Sprintf("%s: the name leads nowhere", s.url))
+			problems = append(problems, fmt.Sprintf("%s: the name does not resolve", s.url))
 			continue
 		}
 		for _, one := range found {
@@ -126,17 +127,17 @@ func resolve(ctx context.Context, first, second []server, known scope) (targets 
 	targets = targets[:min(len(targets), most)]
 	switch {
 	case len(problems) > 0:
-		return targets, failed("public_host names the box in ICE servers: it must be a name or an address that "+
-			"callers can look up", "%s", strings.Join(problems, "; "))
+		return targets, failed("public_host names the box in ICE servers: set it to a name or an address that "+
+			"callers can reach", "%s", strings.Join(problems, "; "))
 	case !relays:
-		return targets, failed("turn.listen turns it on", "the box hands out no TURN server: %s", kinds(first))
+		return targets, failed("turn TURN on with turn.listen", "the box hands out no TURN server: %s", kinds(first))
 	case len(skips) > 0:
 		return targets, ok("%s; not tried: %s", kinds(first), strings.Join(skips, ", "))
 	}
 	return targets, ok("%s", kinds(first))
 }
 
-// scope is how far an address is known.
+// scope says from how far away an address can be reached.
 type scope int
 
 const (
@@ -150,21 +151,19 @@ func (s scope) String() string {
 		"an address of the internet"}[s]
 }
 
-var shared = netip.PrefixFrom(netip.AddrFrom4([4]byte{100, 64}), 10) // RFC 6598
-
 func scopeOf(ip netip.Addr) scope {
 	switch {
 	case ip.IsLoopback():
 		return scopeHost
-	case ip.IsPrivate(), ip.IsLinkLocalUnicast(), shared.Contains(ip):
-		return scopeNetwork
+	case netaddr.Global(ip):
+		return scopeInternet
 	}
-	return scopeInternet
+	return scopeNetwork
 }
 
-// servers are those of a session, one for each URL.
+// servers returns a session's servers, one for each URL.
 func servers(list []client.ICEServer) (out []server) {
-	const most = 32 // a box hands out some five
+	const most = 32 // a box hands out about five
 	for _, s := range list {
 		for _, u := range s.URLs {
 			if len(out) < most {

@@ -16,15 +16,14 @@ import (
 	"github.com/pion/stun/v3"
 )
 
-// A TURN client of doctor's own (RFC 8656), as small as its questions are: one goroutine, one
-// transaction at a time, every wait bounded by a context. What the server says is not trusted: it
-// can only make a check fail.
+// A small TURN client of doctor's own (RFC 8656): one goroutine, one transaction at a time, every
+// wait bounded by a context. It does not trust the server: an answer can only make a check fail.
 
 const (
 	maxFrame = 65535
-	// for an answer over UDP, then doubled: RFC 8489 §6.2.1 has 500 ms, for slower times
+	// The first wait for an answer over UDP, then doubled. RFC 8489 §6.2.1 says 500 ms.
 	firstWait  = 250 * time.Millisecond
-	lifetime   = 60 // of an allocation, in seconds: what ^C leaves behind is soon gone
+	lifetime   = 60 // of an allocation, in seconds: one that ^C leaves behind soon expires
 	headerSize = 20
 )
 
@@ -41,15 +40,15 @@ type turnClient struct {
 	allocated      bool
 }
 
-// codeError is a refusal of the server's, by its STUN error code.
+// codeError is a refusal by the server, with its STUN error code.
 type codeError struct {
 	code   int
-	reason string // the server's own, for nobody's eyes but those who look for them
+	reason string // the server's own text, which doctor does not print
 }
 
 func (e codeError) Error() string { return fmt.Sprintf("the server answers %d", e.code) }
 
-// codeOf returns the error code that a server has refused with; 0: it has not.
+// codeOf returns the error code of a server's refusal; 0: err is none.
 func codeOf(err error) int {
 	var e codeError
 	if errors.As(err, &e) {
@@ -87,11 +86,11 @@ func dialTURN(ctx context.Context, t target, conf *tls.Config) (*turnClient, err
 	return c, nil
 }
 
-// goodbye is how long the server has to say that it has taken an allocation back: so long is the
-// next one not among those that a limit counts.
+// goodbye is how long close waits for the server to confirm that the allocation is gone. Until then
+// it counts against the limits of the next one.
 const goodbye = 500 * time.Millisecond
 
-// close gives the allocation back.
+// close ends the allocation and the connection.
 func (c *turnClient) close() {
 	c.forget()
 	if c.allocated {
@@ -179,8 +178,8 @@ func (c *turnClient) permit(ctx context.Context, peer netip.AddrPort) error {
 	return err
 }
 
-// authenticated makes a request as RFC 8489 §9.2 has it: challenged first, and again when the nonce
-// has become stale.
+// authenticated makes a request by RFC 8489 §9.2: the server challenges it first, and again when
+// the nonce has become stale.
 func (c *turnClient) authenticated(ctx context.Context, method stun.Method, set ...setter) (*stun.Message, error) {
 	for try := 0; ; try++ {
 		signed := c.key != nil
@@ -197,8 +196,8 @@ func (c *turnClient) authenticated(ctx context.Context, method stun.Method, set 
 		case c.key == nil:
 			return nil, errors.New("the server asks for no password")
 		case c.key.Check(answer) != nil:
-			return nil, errors.New("the answer is not signed with the password: something on the way answers in the " +
-				"server's place")
+			return nil, errors.New("the answer is not signed with the password: something on the path answers in " +
+				"place of the server")
 		}
 		return answer, nil
 	}
@@ -217,7 +216,7 @@ func (c *turnClient) challenged(refusal *stun.Message) error {
 }
 
 // exchange sends a request and waits for its answer, until ctx is done. Over UDP it repeats the
-// request. With a codeError the answer is the refusal.
+// request. If the error is a codeError, the answer is the refusal.
 func (c *turnClient) exchange(ctx context.Context, method stun.Method, set ...setter) (*stun.Message, error) {
 	request, err := c.build(method, set...)
 	if err != nil {
@@ -277,7 +276,7 @@ func (c *turnClient) sendTo(peer netip.AddrPort, data []byte, until time.Time) e
 	return c.send(m.Raw, until)
 }
 
-// receive waits for data of a peer's, which came through the relay.
+// receive waits for data that a peer sent through the relay.
 func (c *turnClient) receive(ctx context.Context, until time.Time) (data []byte, peer netip.AddrPort, err error) {
 	for {
 		frame, err := c.read(ctx, until)
@@ -309,7 +308,7 @@ func (c *turnClient) read(ctx context.Context, until time.Time) ([]byte, error) 
 	if err := c.conn.SetReadDeadline(until); err != nil {
 		return nil, err
 	}
-	if ctx.Err() != nil { // it ended before the deadline was set, which so undid that of the end
+	if ctx.Err() != nil { // ctx ended first, and this deadline has just replaced the one of its end
 		return nil, ctx.Err()
 	}
 	if c.stream != nil {
@@ -319,7 +318,7 @@ func (c *turnClient) read(ctx context.Context, until time.Time) ([]byte, error) 
 	return c.buf[:n], err
 }
 
-// why says that it was the context that ended a wait.
+// why returns the context's error if the context ended the wait, else err.
 func (c *turnClient) why(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil && isTimeout(err) {
 		return ctx.Err()
@@ -343,9 +342,9 @@ func readFrame(r io.Reader, buf []byte) ([]byte, error) {
 	return buf[:size], nil
 }
 
-var errNotSTUN = errors.New("what answers there does not speak STUN")
+var errNotSTUN = errors.New("the program that answers there does not speak STUN")
 
-// parse reads a STUN message; nil: it is none. The message has its own copy of the frame.
+// parse reads a STUN message from a copy of the frame; nil: the frame is not one.
 func parse(frame []byte) *stun.Message {
 	if len(frame) < headerSize || !stun.IsMessage(frame) ||
 		headerSize+int(binary.BigEndian.Uint16(frame[2:4])) != len(frame) {

@@ -202,7 +202,7 @@ func TestOpenRelayIsFound(t *testing.T) {
 	}
 	defer b.close()
 	c = one.provoke(ctx, ctx, a, &tls.Config{})
-	if c.Verdict != Failed || !strings.Contains(c.Detail, "let through to 127.0.0.1") ||
+	if c.Verdict != Failed || !strings.Contains(c.Detail, "lets callers through to 127.0.0.1") ||
 		!strings.Contains(c.Detail, "169.254.169.254") || c.Fix == "" {
 		t.Errorf("%+v", c)
 	}
@@ -226,7 +226,8 @@ func TestPrivateRelayAddress(t *testing.T) {
 	for ip, want := range map[string]scope{
 		"127.0.0.1": scopeHost, "::1": scopeHost, "10.0.0.1": scopeNetwork, "100.64.0.1": scopeNetwork,
 		"fd00::1": scopeNetwork, "169.254.1.1": scopeNetwork,
-		"198.51.100.7": scopeInternet, "2001:db8::1": scopeInternet,
+		"198.51.100.7": scopeNetwork, "2001:db8::1": scopeNetwork,
+		"203.0.114.7": scopeInternet, "2a00::1": scopeInternet,
 	} {
 		if got := scopeOf(netip.MustParseAddr(ip)); got != want {
 			t.Errorf("%s: %v", ip, got)
@@ -250,9 +251,10 @@ func TestLostRequestIsRepeated(t *testing.T) {
 		if err != nil || request == nil {
 			return
 		}
-		stranger := message(stun.BindingSuccess, peerAddress(addrPort("192.0.2.66:1"))) // of another transaction
-		conn.WriteTo(stranger, from)                                                    //nolint:errcheck // it is found missing
-		conn.WriteTo([]byte("noise"), from)                                             //nolint:errcheck // as above
+		// of another transaction
+		stranger := message(stun.BindingSuccess, peerAddress(addrPort("192.0.2.66:1")))
+		conn.WriteTo(stranger, from)        //nolint:errcheck // it is found missing
+		conn.WriteTo([]byte("noise"), from) //nolint:errcheck // as above
 		m := &stun.Message{Type: stun.BindingSuccess, TransactionID: request.TransactionID}
 		m.WriteHeader()
 		a := stun.XORMappedAddress{IP: net.IPv4(192, 0, 2, 1), Port: 7}

@@ -32,8 +32,8 @@ onLanguage(title);
 title();
 takePass();
 offerSecureURL();
-// A link must not join for its reader: whoever once allowed camera and microphone for good would be
-// on the air at once.
+// A link must not join for its reader: a visitor who has allowed camera and microphone permanently
+// would be on the air at once.
 if (roomName === null) refuseRoom();
 else openDevices();
 
@@ -135,7 +135,7 @@ function showCarrier() {
 function follow({ state, error }) {
   byId('banner').hidden = state !== 'reconnecting';
   say(byId('banner-text'), state === 'reconnecting' ? 'status.reconnecting' : '');
-  // Whoever isn't in yet hears of it from what was being tried.
+  // Before joining, the pending request reports the error.
   if (state === 'closed' && error?.code !== 'closed' && document.body.dataset.state === 'in-call') failed(error);
 }
 

@@ -1,4 +1,4 @@
-// The people of one room: a tile for each, what they say of themselves, and how much may be sent to
+// The people of one room: a tile for each, their names and states, and how much may be sent to
 // them.
 import { byId } from '../dom.js';
 import { say, t } from '../i18n.js';
@@ -74,7 +74,7 @@ export class Stage {
     byId('unblock').hidden = true;
   }
 
-  // Somebody whom the box has lost is still seen and heard, as long as media arrive.
+  // A peer that the box has lost is still seen and heard as long as media arrives.
   #note({ id, state, present }) {
     this.#tiles.get(id)?.tile.setNote(state !== 'connected' ? `tile.${state}` : present ? '' : 'tile.absent');
   }

@@ -1,5 +1,5 @@
 // Error codes of STUN and TURN (RFC 8489 §14.8, RFC 8656 §19) and of the browser (701), in words.
-// The words stand in the language files as code.<number> and code.<number>.fix.
+// The language files explain them as code.<number> and code.<number>.fix.
 
 const KNOWN = [400, 401, 403, 437, 438, 440, 441, 442, 486, 500, 508];
 

@@ -1,7 +1,0 @@
-//go:build !windows
-
-package signalbox
-
-import "syscall"
-
-const errAddrInUse = syscall.EADDRINUSE

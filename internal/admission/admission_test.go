@@ -1,0 +1,150 @@
+package admission
+
+import (
+	"errors"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"signalbox/signal"
+)
+
+const (
+	testPassword = "correct horse battery"
+	testSecret   = "a secret of the tests that is long enough"
+)
+
+// token signs claims with the tests' secret. Without exp they get one.
+func token(t testing.TB, claims jwt.MapClaims) string {
+	t.Helper()
+	if _, ok := claims["exp"]; !ok {
+		claims["exp"] = time.Now().Add(time.Hour).Unix()
+	}
+	text, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString([]byte(testSecret))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+var here = netip.MustParseAddr("192.0.2.1")
+
+// newGuard asks for the tests' password, or for a token that is signed with their secret.
+func newGuard(t testing.TB, mode string) *Guard {
+	t.Helper()
+	g, err := New(Options{Mode: mode, Password: testPassword, JWTKey: testSecret}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+// isGuess reports whether an error refuses what may have been a guess at a secret.
+func isGuess(err error) bool {
+	var refused *Refusal
+	return errors.As(err, &refused) && refused.Guess && errors.Is(err, signal.ErrUnauthorized)
+}
+
+func TestPasswordLetsInWhoKnowsIt(t *testing.T) {
+	t.Parallel()
+	g := newGuard(t, Password)
+	pass, err := g.Admit(testPassword, here)
+	if err != nil || pass.Attested || pass.Key != "" || pass.Rooms != nil || !pass.Expires.IsZero() {
+		t.Errorf("the password: %+v, %v", pass, err)
+	}
+	for _, wrong := range []string{"", " ", testPassword[1:], testPassword + " ", strings.ToUpper(testPassword),
+		strings.Repeat("x", 1<<20)} {
+		if _, err := g.Admit(wrong, here); !errors.Is(err, signal.ErrUnauthorized) {
+			t.Errorf("%.30q: %v", wrong, err)
+		}
+	}
+}
+
+// limited guesses until that is refused as one guess too many, and tells whether what is right is
+// refused then, too. It may not be: after each second another guess is judged. So it is tried a few
+// times.
+func limited(guess, right func() (refused bool)) bool {
+	for range 10 {
+		for n := 0; !guess(); n++ {
+			if n == 10*guessBurst {
+				return false
+			}
+		}
+		if right() {
+			return true
+		}
+	}
+	return false
+}
+
+func TestGuessesAreLimitedPerSource(t *testing.T) {
+	t.Parallel()
+	for mode, right := range map[string]string{"password": testPassword, "jwt": token(t, jwt.MapClaims{})} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			g := newGuard(t, mode)
+			for range 10 * guessBurst {
+				if _, err := g.Admit(right, here); err != nil {
+					t.Fatalf("what is right counts as a guess: %v", err)
+				}
+				if _, err := g.Admit("", here); !errors.Is(err, signal.ErrUnauthorized) {
+					t.Fatalf("no token at all counts as a guess: %v", err)
+				}
+				if mode != "jwt" {
+					continue
+				}
+				if _, err := g.Admit(token(t, jwt.MapClaims{"exp": 1}), here); !errors.Is(err, signal.ErrUnauthorized) {
+					t.Fatalf("a token that has expired counts as a guess: %v", err)
+				}
+			}
+			var refused int
+			for range 10 * guessBurst {
+				_, err := g.Admit("wrong", here)
+				if errors.Is(err, signal.ErrTooManyGuesses) {
+					refused++
+				} else if !errors.Is(err, signal.ErrUnauthorized) {
+					t.Fatalf("a wrong one: %v", err)
+				}
+			}
+			if refused < 8*guessBurst {
+				t.Errorf("%d of %d guesses were judged", 10*guessBurst-refused, 10*guessBurst)
+			}
+			tooMany := func(token string) func() bool {
+				return func() bool {
+					_, err := g.Admit(token, here)
+					return errors.Is(err, signal.ErrTooManyGuesses)
+				}
+			}
+			if !limited(tooMany("wrong"), tooMany(right)) {
+				t.Error("a guess is judged after too many of them")
+			}
+			if _, err := g.Admit(right, netip.MustParseAddr("192.0.2.2")); err != nil {
+				t.Errorf("somebody else: %v", err)
+			}
+		})
+	}
+}
+
+// Mode open asks for nothing, and only that mode does: what is misspelled opens no box.
+func TestOnlyOpenAsksForNothing(t *testing.T) {
+	t.Parallel()
+	if g := newGuard(t, Open); g.Asks() {
+		t.Error("an open box asks for something")
+	} else if _, err := g.Admit("", here); err != nil {
+		t.Errorf("an open box: %v", err)
+	}
+	for _, mode := range []string{Password, JWT} {
+		if !newGuard(t, mode).Asks() {
+			t.Errorf("mode %s asks for nothing", mode)
+		}
+	}
+	for _, mode := range []string{"", "passwort", "Open"} {
+		if _, err := New(Options{Mode: mode, Password: testPassword, JWTKey: testSecret}, nil); err == nil ||
+			!strings.Contains(err.Error(), "auth.mode: ") {
+			t.Errorf("mode %q: %v", mode, err)
+		}
+	}
+}

@@ -1,0 +1,106 @@
+package app
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const poorProcess = "SIGNALBOX_TEST_POOR_PROCESS"
+
+// Without file descriptors, UDP is served as before, and TCP as soon as there are some again. The
+// server is a process of its own, since the limit is one of processes.
+func TestAbuse29OutOfFileDescriptors(t *testing.T) {
+	if os.Getenv(poorProcess) != "" {
+		servePoorly(t)
+		return
+	}
+	t.Parallel()
+	cmd := exec.Command(os.Args[0], "-test.run=^TestAbuse29OutOfFileDescriptors$", "-test.timeout=10m")
+	cmd.Env = append(os.Environ(), poorProcess+"=1")
+	cmd.Stderr = os.Stderr
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		stdin.Close()
+		io.Copy(io.Discard, stdout) //nolint:errcheck // it ends with the process
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("the server: %v", err)
+		}
+	}()
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := strings.TrimSpace(line)
+
+	var conns []net.Conn
+	for range 100 { // the system accepts them on the server's behalf
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		conns = append(conns, conn)
+	}
+	if err := bind(conns[99], time.Second); err == nil {
+		t.Fatal("the server has file descriptors for a hundred connections: the test tests nothing")
+	}
+	udp, err := net.Dial("udp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer udp.Close()
+	if err := bind(udp, patience); err != nil {
+		t.Errorf("over UDP: %v", err)
+	}
+	for _, conn := range conns {
+		conn.Close()
+	}
+	deadline := time.Now().Add(patience)
+	for {
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = bind(conn, time.Second)
+		conn.Close()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("TCP is not served again: %v", err)
+		}
+	}
+}
+
+// servePoorly serves with few file descriptors until its standard input ends.
+func servePoorly(t *testing.T) {
+	app := startApp(t)
+	open, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	limit := syscall.Rlimit{Cur: uint64(len(open) + 30), Max: uint64(len(open) + 30)}
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Println(app.Addrs().TURN[0])
+	io.Copy(io.Discard, os.Stdin) //nolint:errcheck // its end is all that matters
+}

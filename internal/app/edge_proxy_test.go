@@ -1,0 +1,146 @@
+package app
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"signalbox/internal/admin"
+
+	"github.com/pires/go-proxyproto"
+)
+
+// proxyV2 is a binary header.
+func proxyV2(t testing.TB, from string) string {
+	t.Helper()
+	source := net.TCPAddrFromAddrPort(netip.MustParseAddrPort(from))
+	text, err := proxyproto.HeaderProxyFromAddrs(2, source, &net.TCPAddr{IP: source.IP, Port: 443}).Format()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// seenAs has a session over a connection that begins with header, and returns the address that the
+// hub sees.
+func seenAs(t *testing.T, app *App, header string) (netip.Addr, error) {
+	t.Helper()
+	conn, err := net.Dial("tcp", app.Addrs().Web)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	post := func(body string) (*http.Response, *bufio.Reader, error) {
+		in := bufio.NewReader(conn)
+		if _, err := io.WriteString(conn, body); err != nil {
+			return nil, in, err
+		}
+		resp, err := http.ReadResponse(in, nil)
+		return resp, in, err
+	}
+	resp, _, err := post(header + "GET /signal/events HTTP/1.1\r\nHost: x\r\n\r\n")
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	events := bufio.NewReader(resp.Body)
+	for {
+		line, err := events.ReadString('\n')
+		if err != nil {
+			return netip.Addr{}, err
+		}
+		if key, ok := strings.CutPrefix(line, `data: {"key":"`); ok {
+			key, _, _ = strings.Cut(key, `"`)
+			body := `{"key":"` + key + `","frames":[{"type":"hello"},{"type":"join","room":"tea"}]}`
+			client := &http.Client{Transport: &http.Transport{DialContext: adminOf(t, app).Dial,
+				DisableKeepAlives: true}}
+			resp, err := client.Post("http://"+app.Addrs().Web+"/signal/send", "text/plain", strings.NewReader(body))
+			if err != nil {
+				return netip.Addr{}, err
+			}
+			resp.Body.Close()
+			return app.Status().Signal.Rooms[0].Members[0].Source, nil
+		}
+	}
+}
+
+// A trusted proxy's header names the client. A proxy that leaves it out is refused, and a header
+// from anybody else is not believed.
+func TestProxyProtocol(t *testing.T) {
+	t.Parallel()
+	for header, want := range map[string]string{
+		"PROXY TCP4 192.0.2.7 192.0.2.1 5000 443\r\n":     "192.0.2.7",
+		"PROXY TCP6 2001:db8::7 2001:db8::1 5000 443\r\n": "2001:db8::7",
+		"PROXY UNKNOWN\r\n":                               "127.0.0.1",
+		proxyV2(t, "192.0.2.8:5000"):                      "192.0.2.8",
+		proxyV2(t, "[2001:db8::8]:5000"):                  "2001:db8::8",
+		"":                                                "",
+		"PROXY TCP4 nonsense 192.0.2.1 5000 443\r\n":      "",
+		"PROXY TCP4 " + strings.Repeat("1", 10_000):       "",
+		"\r\n\r\n\x00\r\nQUIT\n\x21\x11\xff\xff":          "",
+		"\r\n\r\n\x00\r\nQUIT\n\x21\x31\x00\xd8" + string(make([]byte, 216)): "", // a Unix socket
+	} {
+		t.Run(fmt.Sprintf("%.20q", header), func(t *testing.T) {
+			t.Parallel()
+			app := startApp(t, "web.trusted_proxies=127.0.0.0/8", "web.proxy_protocol=true")
+			got, err := seenAs(t, app, header)
+			switch {
+			case want == "" && err == nil:
+				t.Errorf("seen as %v", got)
+			case want != "" && (err != nil || got.String() != want):
+				t.Errorf("seen as %v, %v", got, err)
+			}
+		})
+	}
+	t.Run("not from a proxy", func(t *testing.T) {
+		t.Parallel()
+		app := startApp(t, "web.trusted_proxies=192.0.2.1", "web.proxy_protocol=true")
+		if got, err := seenAs(t, app, "PROXY TCP4 192.0.2.7 192.0.2.1 5000 443\r\n"); err == nil {
+			t.Errorf("seen as %v", got)
+		}
+	})
+	t.Run("TURN", func(t *testing.T) {
+		t.Parallel()
+		app := startApp(t, "web.trusted_proxies=127.0.0.1", "web.proxy_protocol=true")
+		conn, err := net.Dial("tcp", app.Addrs().Web)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := io.WriteString(conn, "PROXY TCP4 192.0.2.7 192.0.2.1 5000 443\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		if err := allocateOn(conn); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("the command line", func(t *testing.T) {
+		t.Parallel()
+		app := startApp(t, "web.trusted_proxies=127.0.0.1", "web.proxy_protocol=true", "admin.token=0123456789abcdef")
+		if _, err := adminOf(t, app).Status(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// adminOf is a client of the admin API, as the commands are.
+func adminOf(t testing.TB, app *App) *admin.Client {
+	t.Helper()
+	cfg := app.cfg
+	if err := cfg.Web.Listen.UnmarshalTOML(app.Addrs().Web); err != nil {
+		t.Fatal(err)
+	}
+	client, err := NewAdmin(&cfg, app.dir, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
+}

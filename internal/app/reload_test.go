@@ -1,0 +1,226 @@
+package app
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"signalbox/internal/config"
+
+	"github.com/pion/webrtc/v4"
+)
+
+func writeCertificate(t testing.TB, path, name string) {
+	t.Helper()
+	text, err := newSelfSigned(time.Now(), []string{name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// served is the name in the certificate that a client gets.
+func served(t testing.TB, app *App) string {
+	t.Helper()
+	conn := dialTLS(t, app.Addrs().WebTLS, nil)
+	defer conn.Close()
+	return conn.ConnectionState().PeerCertificates[0].DNSNames[0]
+}
+
+// Line 33 of the abuse list: a reload under load loses no allocation, and the renewed certificate
+// is served.
+func TestAbuse33ReloadUnderLoad(t *testing.T) {
+	t.Parallel()
+	pemFile := filepath.Join(t.TempDir(), "both.pem")
+	writeCertificate(t, pemFile, "old.example.org")
+	set := []string{
+		"web.listen=127.0.0.1:0", "web.tls_listen=127.0.0.1:0", "turn.listen=127.0.0.1:0", "tls.mode=files",
+		"tls.cert=" + pemFile, "tls.key=" + pemFile,
+		"turn.secret=a secret of the tests",
+	}
+	app := startApp(t, set...)
+	if got := served(t, app); got != "old.example.org" {
+		t.Fatalf("served %s", got)
+	}
+
+	a, b := relayOnly(t, app, "udp", "tea"), relayOnly(t, app, "tcp", "tea")
+	got := stream(t, a, b)
+	before := app.turn.Allocations()
+
+	load := func(more ...string) config.Config {
+		t.Helper()
+		cfg, err := load(config.LoadOptions{Dev: true, Set: append(slices.Clone(set), more...)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return cfg
+	}
+	rotated := []string{`turn.users=[{name="u",password="p"}]`, "turn.secret=the next secret of the tests",
+		"turn.old_secrets=a secret of the tests"}
+	writeCertificate(t, pemFile, "new.example.org")
+	for range 20 {
+		changed, err := app.Reload(load(rotated...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, key := range changed {
+			if len(config.NeedRestart([]string{key})) > 0 {
+				t.Errorf("changed %s", key)
+			}
+		}
+		got.more(t, 5)
+	}
+	if got := served(t, app); got != "new.example.org" {
+		t.Errorf("after the reload %s is served", got)
+	}
+	if n := app.turn.Allocations(); n != before {
+		t.Errorf("%d allocations are left of %d", n, before)
+	}
+	// The old secret's credentials still work, and new ones are of the new secret.
+	echo(t, relayOnly(t, app, "udp", "cake"), relayOnly(t, app, "udp", "cake"))
+
+	// A broken certificate keeps the old one in force, and a key that needs a restart changes
+	// nothing.
+	if err := os.WriteFile(pemFile, []byte("broken"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := app.Reload(load(rotated...)); err != nil ||
+		!strings.Contains(app.Status().Certificate.Problem, "tls.cert") {
+		t.Errorf("a broken certificate: %v, status %+v", err, app.Status().Certificate)
+	}
+	if _, err := app.Reload(load(append(rotated, "tls.key="+pemFile+".gone")...)); err == nil ||
+		!strings.Contains(err.Error(), "tls.key") {
+		t.Errorf("another key that is not there: %v", err)
+	}
+	if _, err := app.Reload(load(append(rotated, "turn.realm=other", "turn.limits.per_user=1")...)); err == nil ||
+		!strings.Contains(err.Error(), "a restart is needed to change turn.realm") {
+		t.Errorf("a key that needs a restart: %v", err)
+	}
+	if got := served(t, app); got != "new.example.org" {
+		t.Errorf("a refused reload changed the certificate to %s", got)
+	}
+	writeCertificate(t, pemFile, "third.example.org")
+
+	// A static user who is gone loses its allocations.
+	_, stop := allocateAs(t, app, "u", "p")
+	defer stop()
+	if n := app.turn.Allocations(); n <= before {
+		t.Fatalf("%d allocations", n)
+	}
+	with := app.turn.Allocations()
+	if _, err := app.Reload(load(rotated[1:]...)); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(patience); app.turn.Allocations() >= with; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("a removed user keeps its allocation")
+		}
+	}
+	got.more(t, 5)
+}
+
+// allocateAs has a peer connection gather a relay candidate, and so an allocation, as a static
+// user. sdp has the candidates.
+func allocateAs(t testing.TB, app *App, user, password string) (sdp string, end func()) {
+	t.Helper()
+	var engine webrtc.SettingEngine
+	engine.SetIncludeLoopbackCandidate(true)
+	pc, err := webrtc.NewAPI(webrtc.WithSettingEngine(engine)).NewPeerConnection(webrtc.Configuration{
+		ICEServers: []webrtc.ICEServer{{URLs: []string{"turn:" + app.Addrs().TURN[0]}, Username: user,
+			Credential: password}},
+		ICETransportPolicy: webrtc.ICETransportPolicyRelay,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	gatherAll(t, pc)
+	return pc.LocalDescription().SDP, func() { pc.Close() }
+}
+
+func gatherAll(t testing.TB, pc *webrtc.PeerConnection) {
+	t.Helper()
+	if _, err := pc.CreateDataChannel("x", nil); err != nil {
+		t.Fatal(err)
+	}
+	gathered := webrtc.GatheringCompletePromise(pc)
+	offer, err := pc.CreateOffer(nil)
+	if err == nil {
+		err = pc.SetLocalDescription(offer)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-gathered
+}
+
+// flow counts messages that come through.
+type flow struct {
+	mu sync.Mutex
+	n  int
+}
+
+// stream connects two peers and has the one send to the other until the test ends.
+func stream(t testing.TB, a, b *webrtc.PeerConnection) *flow {
+	t.Helper()
+	echo(t, a, b)
+	f := &flow{}
+	b.OnDataChannel(func(d *webrtc.DataChannel) {
+		if d.Label() == "flow" {
+			d.OnMessage(func(webrtc.DataChannelMessage) {
+				f.mu.Lock()
+				f.n++
+				f.mu.Unlock()
+			})
+		}
+	})
+	channel, err := a.CreateDataChannel("flow", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop, done := make(chan struct{}), make(chan struct{})
+	channel.OnOpen(func() {
+		go func() {
+			defer close(done)
+			tick := time.NewTicker(2 * time.Millisecond)
+			defer tick.Stop()
+			for {
+				select {
+				case <-stop:
+					return
+				case <-tick.C:
+					if channel.SendText("x") != nil {
+						return
+					}
+				}
+			}
+		}()
+	})
+	t.Cleanup(func() {
+		close(stop)
+		<-done
+	})
+	f.more(t, 1)
+	return f
+}
+
+// more waits until n more messages have come.
+func (f *flow) more(t testing.TB, n int) {
+	t.Helper()
+	count := func() int {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return f.n
+	}
+	start := count()
+	for deadline := time.Now().Add(patience); count() < start+n; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the call has stopped")
+		}
+	}
+}
