@@ -2,6 +2,9 @@ module signalbox
 
 go 1.26.0
 
+// The first without known advisories in what the box uses of the standard library.
+toolchain go1.26.11
+
 require (
 	github.com/BurntSushi/toml v1.6.0
 	github.com/caddyserver/certmagic v0.25.6
