@@ -28,8 +28,8 @@ func proxyV2(t testing.TB, from string) string {
 }
 
 // seenAs has a session over a connection that begins with header, and returns the address that the
-// hub sees.
-func seenAs(t *testing.T, app *App, header string) (netip.Addr, error) {
+// hub sees. more are lines of the HTTP request.
+func seenAs(t *testing.T, app *App, header string, more ...string) (netip.Addr, error) {
 	t.Helper()
 	conn, err := net.Dial("tcp", app.Addrs().Web)
 	if err != nil {
@@ -47,7 +47,8 @@ func seenAs(t *testing.T, app *App, header string) (netip.Addr, error) {
 		resp, err := http.ReadResponse(in, nil)
 		return resp, in, err
 	}
-	resp, _, err := post(header + "GET /signal/events HTTP/1.1\r\nHost: x\r\n\r\n")
+	resp, _, err := post(header + "GET /signal/events HTTP/1.1\r\nHost: x\r\n" +
+		strings.Join(append(more, "\r\n"), "\r\n"))
 	if err != nil {
 		return netip.Addr{}, err
 	}
@@ -77,15 +78,17 @@ func seenAs(t *testing.T, app *App, header string) (netip.Addr, error) {
 func TestProxyProtocol(t *testing.T) {
 	t.Parallel()
 	for header, want := range map[string]string{
-		"PROXY TCP4 192.0.2.7 192.0.2.1 5000 443\r\n":     "192.0.2.7",
-		"PROXY TCP6 2001:db8::7 2001:db8::1 5000 443\r\n": "2001:db8::7",
-		"PROXY UNKNOWN\r\n":                               "127.0.0.1",
-		proxyV2(t, "192.0.2.8:5000"):                      "192.0.2.8",
-		proxyV2(t, "[2001:db8::8]:5000"):                  "2001:db8::8",
-		"":                                                "",
-		"PROXY TCP4 nonsense 192.0.2.1 5000 443\r\n":      "",
-		"PROXY TCP4 " + strings.Repeat("1", 10_000):       "",
-		"\r\n\r\n\x00\r\nQUIT\n\x21\x11\xff\xff":          "",
+		"PROXY TCP4 192.0.2.7 192.0.2.1 5000 443\r\n":                        "192.0.2.7",
+		"PROXY TCP6 2001:db8::7 2001:db8::1 5000 443\r\n":                    "2001:db8::7",
+		"PROXY UNKNOWN\r\n":                                                  "0.0.0.0",
+		"\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00":                             "0.0.0.0", // LOCAL
+		"\r\n\r\n\x00\r\nQUIT\n\x21\x00\x00\x00":                             "",        // UNSPEC
+		proxyV2(t, "192.0.2.8:5000"):                                         "192.0.2.8",
+		proxyV2(t, "[2001:db8::8]:5000"):                                     "2001:db8::8",
+		"":                                                                   "",
+		"PROXY TCP4 nonsense 192.0.2.1 5000 443\r\n":                         "",
+		"PROXY TCP4 " + strings.Repeat("1", 10_000):                          "",
+		"\r\n\r\n\x00\r\nQUIT\n\x21\x11\xff\xff":                             "",
 		"\r\n\r\n\x00\r\nQUIT\n\x21\x31\x00\xd8" + string(make([]byte, 216)): "", // a Unix socket
 	} {
 		t.Run(fmt.Sprintf("%.20q", header), func(t *testing.T) {
@@ -127,6 +130,52 @@ func TestProxyProtocol(t *testing.T) {
 		app := startApp(t, "web.trusted_proxies=127.0.0.1", "web.proxy_protocol=true", "admin.token=0123456789abcdef")
 		if _, err := adminOf(t, app).Status(t.Context()); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// Whom a proxy can't name is not the proxy: what such a client says of others is not believed, its
+// connections count, and plain http leads it to https. A LOCAL connection is no more.
+func TestUnnamedClientsOfProxiesAreNotTrusted(t *testing.T) {
+	t.Parallel()
+	certs := t.TempDir()
+	writeCertificate(t, certs+"/both.pem", "call.example.org")
+	for name, header := range map[string]string{
+		"PROXY UNKNOWN": "PROXY UNKNOWN\r\n", "LOCAL": "\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			app := startApp(t, "web.trusted_proxies=0.0.0.0/0", "web.proxy_protocol=true", "tls.mode=files",
+				"tls.cert="+certs+"/both.pem", "tls.key="+certs+"/both.pem")
+			conn, err := net.Dial("tcp", app.Addrs().Web)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.WriteString(conn, header+"GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+				t.Fatal(err)
+			}
+			resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if resp.StatusCode != http.StatusTemporaryRedirect {
+				t.Errorf("GET / over http: %s, want the way to https", resp.Status)
+			}
+			if open := app.Status().Web.Open; open != 1 {
+				t.Errorf("%d connections count, want 1", open)
+			}
+		})
+	}
+	t.Run("X-Forwarded-For", func(t *testing.T) {
+		t.Parallel()
+		app := startApp(t, "web.trusted_proxies=0.0.0.0/0", "web.proxy_protocol=true")
+		got, err := seenAs(t, app, "PROXY UNKNOWN\r\n", "X-Forwarded-For: 198.51.100.7")
+		if err != nil || got.String() != "0.0.0.0" {
+			t.Errorf("seen as %v, %v", got, err)
 		}
 	})
 }

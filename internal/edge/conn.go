@@ -97,12 +97,10 @@ func readProxyHeader(ctx context.Context, raw net.Conn) (*conn, error) {
 	if n := in.Buffered(); n > 0 {
 		c.first, _ = in.Peek(n)
 	}
-	if header.Command.IsLocal() {
-		return c, nil // the proxy itself
-	}
-	if header.TransportProtocol.IsUnspec() {
-		// The proxy can't name its client. Taking the client for the proxy would mean to believe
-		// what it says about others.
+	if header.Command.IsLocal() || header.TransportProtocol.IsUnspec() {
+		// A client that the proxy can't name (PROXY UNKNOWN), or a health check of its own (LOCAL):
+		// the two look alike. To take either for the proxy would be to believe what it says of
+		// others.
 		c.remote = &net.TCPAddr{IP: net.IPv4zero}
 		return c, nil
 	}

@@ -12,8 +12,9 @@ import (
 // Proxies are the reverse proxies that we trust to name their clients' addresses.
 type Proxies []netip.Prefix
 
-// Trust reports whether ip is one of them.
-func (p Proxies) Trust(ip netip.Addr) bool { return netaddr.Contains(p, ip) }
+// Trust reports whether ip is one of them. The unspecified address, which stands for clients whom a
+// proxy can't name, never is: not even where everybody is trusted.
+func (p Proxies) Trust(ip netip.Addr) bool { return !ip.IsUnspecified() && netaddr.Contains(p, ip) }
 
 // FromClient sets RemoteAddr of requests from trusted proxies to the address of their client, with
 // port 0. Everything that counts or limits by source uses RemoteAddr.

@@ -330,6 +330,17 @@ func TestClientsOfTrustedProxies(t *testing.T) {
 	}
 }
 
+// Whom a proxy can't name has the unspecified address: nobody's proxy, even where all are trusted.
+func TestNobodyIsNoProxy(t *testing.T) {
+	t.Parallel()
+	all := Proxies{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}
+	for ip, want := range map[string]bool{"0.0.0.0": false, "::": false, "192.0.2.1": true, "2001:db8::1": true} {
+		if got := all.Trust(netip.MustParseAddr(ip)); got != want {
+			t.Errorf("%s is trusted: %v", ip, got)
+		}
+	}
+}
+
 // Whatever strangers write, they don't speak for a proxy.
 func FuzzForwardedFor(f *testing.F) {
 	proxies := Proxies{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("10.0.0.0/8")}
