@@ -158,6 +158,43 @@ func TestAbuse25Quotas(t *testing.T) {
 	})
 }
 
+// "any" opens the internet and private networks, not what leads to neither: tunnels whose far end
+// is anybody, addresses that are no host's, clouds' metadata.
+func TestAbuseAnyIsNotEverything(t *testing.T) {
+	t.Parallel()
+	s := &scope{peers: PeersAny}
+	for ip, want := range map[string]bool{
+		"8.8.8.8": true, "10.0.0.1": true, "192.168.1.1": true, "100.64.0.1": true, "2606:4700::1": true,
+		"fd12::1": true, "64:ff9b::808:808": true, "64:ff9b::a00:1": true,
+
+		"2002:808:808::1": false, "2002:a00:1::": false, "2001:0:808:808::f7f7:f7f7": false,
+		"::ffff:8.8.8.8": false, "::808:808": false,
+		"100::1": false, "100:0:0:1::1": false, "5f00::1": false, "4000::1": false,
+		"2001:db8::1": false, "3fff::1": false, "2001:2::1": false, "2001:20::1": false,
+		"192.0.2.1": false, "198.51.100.1": false, "203.0.113.1": false, "198.18.0.1": false, "192.88.99.1": false,
+		"192.0.0.8": false, "64:ff9b::c000:201": false,
+		"fd00:ec2::254": false, "fd00:ec2::23": false, "fd00:ec2:ffff::1": false, "fd00:a9fe:a9fe::1": false,
+		"fd00:42::42": false, "169.254.169.254": false, "64:ff9b::a9fe:a9fe": false, "100.100.100.200": false,
+	} {
+		g := (&policy{}).decide(s, netip.MustParseAddr(ip), nil, nil)
+		if g.outside != want {
+			t.Errorf("%s: open %v, want %v", ip, g.outside, want)
+		}
+	}
+	// Metadata stays closed even where the operator has opened its network.
+	open := &policy{allow: prefixes("fc00::/7")}
+	if g := open.decide(s, netip.MustParseAddr("fd00:ec2::123"), nil, nil); g.outside {
+		t.Error("fd00:ec2::123 is opened by allow_peers")
+	}
+	each(t, func(o *Options) { o.AllowLoopback = false; o.StaticPeers = PeersAny; behindNAT(o) },
+		func(t *testing.T, r *rig, transport string) {
+			c := r.dial(transport, "u", "p")
+			c.allocate()
+			c.refused(403, wire.MethodCreatePermission, withPeer("203.0.113.1:9"))
+			c.ok(wire.MethodCreatePermission, withPeer("10.9.9.9:9"))
+		})
+}
+
 // plainGrant is the peer policy as the design says it, without a thought for speed.
 func plainGrant(p *policy, s *scope, peer netip.Addr, own, relays map[netip.Addr]bool) grant {
 	in := func(list []netip.Prefix, ip netip.Addr) bool {
@@ -182,7 +219,7 @@ func plainGrant(p *policy, s *scope, peer netip.Addr, own, relays map[netip.Addr
 			return g
 		case in(p.allow, ip):
 			continue
-		case s.peers == PeersAny:
+		case s.peers == PeersAny && netaddr.Usable(ip):
 			continue
 		case !netaddr.Global(ip), s.peers == PeersNone:
 			return g

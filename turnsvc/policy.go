@@ -20,7 +20,7 @@ const (
 	PeersSignaled
 	// PeersPublic: any address that the internet routes.
 	PeersPublic
-	// PeersAny: all that is not refused to everybody.
+	// PeersAny: those, and any of private networks.
 	PeersAny
 )
 
@@ -54,7 +54,7 @@ func (p *policy) peersOf(c cred.Class) Peers {
 func (s *scope) reaches(peer netip.Addr) bool {
 	switch s.peers {
 	case PeersAny:
-		return true
+		return netaddr.Usable(peer)
 	case PeersPublic:
 		return netaddr.Global(peer)
 	case PeersRoom, PeersSignaled:

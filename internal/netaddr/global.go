@@ -5,19 +5,36 @@ import (
 	"net/netip"
 )
 
+// The tables. IANA's registries of special-purpose addresses (RFC 6890) are in them whole, as of
+// 2026; a test has their rows.
+
 // never are addresses that lead to the host itself, to its link, or to a cloud's metadata service.
 var never = prefixes(
 	"0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4",
-	"168.63.129.16/32", "100.100.100.200/32", "192.0.0.192/32",
+	"168.63.129.16/32",   // Azure
+	"100.100.100.200/32", // Alibaba
+	"192.0.0.192/32",     // Oracle
 	"::/128", "::1/128", "fe80::/10", "fec0::/10", "ff00::/8",
-	"fd00:ec2::254/128", "fd20:ce::254/128", "fd00:c1::a9fe:a9fe/128",
+	"fd00:ec2::/32",          // Amazon: metadata, DNS, time, credentials of pods
+	"fd20:ce::254/128",       // Google
+	"fd00:c1::a9fe:a9fe/128", // Oracle
+	"fd00:a9fe:a9fe::/48",    // Linode
+	"fd00:42::42/128",        // Scaleway
 )
 
-// special are the other addresses that the internet does not route (RFC 6890 and its registry). For
-// IPv6 these are all outside of 2000::/3, and the special ones in it.
+// private are networks that are their owner's: the internet does not route them, but hosts have
+// such addresses. Those of NAT64 (RFC 6052, RFC 8215) stand for IPv4 ones, which count for
+// themselves.
+var private = prefixes(
+	"10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16",
+	"fc00::/7", "64:ff9b::/96", "64:ff9b:1::/48",
+)
+
+// special are the other addresses that are no host's on the internet: documentation, benchmarks,
+// discard, protocols and tunnels, such as 6to4 and Teredo, whose far end would be anybody. Of IPv6
+// that is all but 2000::/3, and what is special in that.
 var special = prefixes(
-	"10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24",
-	"192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",
+	"192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",
 	"::/3", "4000::/2", "8000::/1", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20",
 )
 
@@ -36,7 +53,12 @@ func Never(ip netip.Addr) bool { return contains(never, ip) }
 
 // Global reports whether the internet routes ip, as far as its registries say.
 func Global(ip netip.Addr) bool {
-	return ip.IsValid() && !contains(never, ip) && !contains(special, ip)
+	return ip.IsValid() && !contains(never, ip) && !contains(special, ip) && !contains(private, ip)
+}
+
+// Usable reports whether a host may have ip, on the internet or in a private network.
+func Usable(ip netip.Addr) bool {
+	return Global(ip) || contains(private, ip) && !contains(never, ip)
 }
 
 // contains is Contains without a closure: the way of a packet asks it.

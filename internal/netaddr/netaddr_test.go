@@ -74,6 +74,57 @@ func TestGlobal(t *testing.T) {
 	}
 }
 
+// The rows of IANA's special-purpose registries, and of what else no peer may be: what each is to
+// us, at both of its ends. Rows within another one stand for themselves.
+func TestSpecialPurposeRegistries(t *testing.T) {
+	t.Parallel()
+	const closed, special, private, global = "never", "special", "private", "global"
+	for prefix, want := range map[string]string{
+		"0.0.0.0/8": closed, "10.0.0.0/8": private, "100.64.0.0/10": private, "127.0.0.0/8": closed,
+		"169.254.0.0/16": closed, "172.16.0.0/12": private, "192.0.0.0/24": special, "192.0.0.0/29": special,
+		"192.0.0.8/32": special, "192.0.0.9/32": special, "192.0.0.10/32": special, "192.0.0.170/32": special,
+		"192.0.2.0/24": special, "192.31.196.0/24": global, "192.52.193.0/24": global, "192.88.99.0/24": special,
+		"192.168.0.0/16": private, "192.175.48.0/24": global, "198.18.0.0/15": special, "198.51.100.0/24": special,
+		"203.0.113.0/24": special, "224.0.0.0/4": closed, "240.0.0.0/4": closed,
+
+		"::1/128": closed, "::/128": closed, "::ffff:0:0/96": special, "64:ff9b::/96": private,
+		"64:ff9b:1::/48": private, "100::/64": special, "100:0:0:1::/64": special, "2001::/23": special,
+		"2001::/32": special, "2001:1::1/128": special, "2001:2::/48": special, "2001:3::/32": special,
+		"2001:4:112::/48": special, "2001:10::/28": special, "2001:20::/28": special, "2001:30::/28": special,
+		"2001:db8::/32": special, "2002::/16": special, "2620:4f:8000::/48": global, "3fff::/20": special,
+		"5f00::/16": special, "fc00::/7": private, "fe80::/10": closed, "fec0::/10": closed, "ff00::/8": closed,
+
+		"fd00:ec2::/32": closed, "fd20:ce::254/128": closed, "fd00:c1::a9fe:a9fe/128": closed,
+		"fd00:a9fe:a9fe::/48": closed, "fd00:42::42/128": closed, "168.63.129.16/32": closed,
+		"100.100.100.200/32": closed, "192.0.0.192/32": closed,
+	} {
+		for _, ip := range ends(netip.MustParsePrefix(prefix)) {
+			got := special
+			switch {
+			case Never(ip):
+				got = closed
+			case Global(ip):
+				got = global
+			case Usable(ip):
+				got = private
+			}
+			if got != want || Usable(ip) != (want == private || want == global) {
+				t.Errorf("%s in %s is %s, usable %v; want %s", ip, prefix, got, Usable(ip), want)
+			}
+		}
+	}
+}
+
+// ends are the first and the last address of a network.
+func ends(p netip.Prefix) [2]netip.Addr {
+	last := p.Addr().AsSlice()
+	for i := p.Bits(); i < 8*len(last); i++ {
+		last[i/8] |= 0x80 >> (i % 8)
+	}
+	end, _ := netip.AddrFromSlice(last)
+	return [2]netip.Addr{p.Addr(), end}
+}
+
 func TestNever(t *testing.T) {
 	t.Parallel()
 	for ip, want := range map[string]bool{
