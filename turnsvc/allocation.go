@@ -60,19 +60,31 @@ type allocation struct {
 	counters  *counters
 
 	made    made    // owned by the books
-	counted Relayed // what the budget has taken in; guarded by its mu
+	counted account // what the budget has taken in; guarded by its mu
 
 	// Atomics.
 	expires    atomic.Int64 // clock; 0 once ended, so that the packet path needs one comparison
 	ended      atomic.Bool
-	fromClient traffic
+	fromClient traffic // what was handed over is counted apart
+	handedOver traffic // from the client, to relays of this box: in process, so not over the wire
 	toClient   traffic
-	used       atomic.Int64 // clock; when its client last sent data to somebody else
+	extra      atomic.Uint64 // bytes of framing to the client, besides a channel's header for each packet
+	used       atomic.Int64  // clock; when its client last sent data to somebody else
 
 	mu          sync.RWMutex
 	permissions map[netip.Addr]*permission
 	channels    map[uint16]*channel
 	byPeer      map[netip.AddrPort]*channel
+}
+
+// carried is the application data that an allocation has relayed so far.
+func (a *allocation) carried() Relayed {
+	return Relayed{
+		FromClientBytes:   a.fromClient.bytes.Load() + a.handedOver.bytes.Load(),
+		FromClientPackets: a.fromClient.packets.Load() + a.handedOver.packets.Load(),
+		ToClientBytes:     a.toClient.bytes.Load(),
+		ToClientPackets:   a.toClient.packets.Load(),
+	}
 }
 
 // made is the answer to the Allocate that made an allocation.

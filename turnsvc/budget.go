@@ -2,12 +2,17 @@ package turnsvc
 
 import (
 	"log/slog"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
+
+	"signalbox/turnsvc/internal/wire"
 )
 
-// Transfer is how many bytes of application data were relayed in a month, both directions together.
+// Transfer is how many bytes the relay has sent in a month, to clients and to peers together, with
+// all headers: what a network's owner counts. A packet from one relay of this box to another is
+// sent once.
 type Transfer struct {
 	// Month is written 2006-01, in UTC.
 	Month string `json:"month"`
@@ -69,20 +74,58 @@ func (b *budget) count(running []*allocation, c clock) (Transfer, Relayed) {
 	return b.transfer, b.relayed
 }
 
+// account is what the budget has taken in of an allocation.
+type account struct {
+	Relayed
+	sent uint64 // bytes over the wire
+}
+
 // add takes in one allocation. The allocation records what was taken in, so add may be called for
 // it any number of times, from any list. mu is held.
 func (b *budget) add(a *allocation) {
-	carried := Relayed{
-		FromClientBytes: a.fromClient.bytes.Load(), FromClientPackets: a.fromClient.packets.Load(),
-		ToClientBytes: a.toClient.bytes.Load(), ToClientPackets: a.toClient.packets.Load(),
+	now := account{a.carried(), a.sent()}
+	b.transfer.Bytes += int64(now.sent - a.counted.sent)
+	b.relayed.FromClientBytes += now.FromClientBytes - a.counted.FromClientBytes
+	b.relayed.ToClientBytes += now.ToClientBytes - a.counted.ToClientBytes
+	b.relayed.FromClientPackets += now.FromClientPackets - a.counted.FromClientPackets
+	b.relayed.ToClientPackets += now.ToClientPackets - a.counted.ToClientPackets
+	a.counted = now
+}
+
+// Headers of a packet, in bytes. A stream's packet counts as one segment and one record: what TCP
+// puts together or sends again is the kernel's secret.
+const (
+	ipv4Header = 20
+	ipv6Header = 40
+	udpHeader  = 8
+	tcpHeader  = 20 + 12     // with timestamps
+	tlsRecord  = 5 + 1 + 16  // TLS 1.3: header, content type, tag
+	dtlsRecord = 13 + 8 + 16 // DTLS 1.2: header, nonce, tag
+)
+
+// sent is how many bytes have left the box for the allocation, to its peers and to its client.
+func (a *allocation) sent() uint64 {
+	toClient := uint64(ipHeader(a.client.Addr()) + wire.ChannelHeader)
+	switch a.link.transport() {
+	case "tcp":
+		toClient += tcpHeader
+	case "tls":
+		toClient += tcpHeader + tlsRecord
+	case "dtls":
+		toClient += udpHeader + dtlsRecord
+	default:
+		toClient += udpHeader
 	}
-	from, to := carried.FromClientBytes-a.counted.FromClientBytes, carried.ToClientBytes-a.counted.ToClientBytes
-	b.transfer.Bytes += int64(from + to)
-	b.relayed.FromClientBytes += from
-	b.relayed.ToClientBytes += to
-	b.relayed.FromClientPackets += carried.FromClientPackets - a.counted.FromClientPackets
-	b.relayed.ToClientPackets += carried.ToClientPackets - a.counted.ToClientPackets
-	a.counted = carried
+	toPeer := uint64(ipHeader(a.relayed.Addr()) + udpHeader)
+	return a.fromClient.bytes.Load() + a.fromClient.packets.Load()*toPeer +
+		a.toClient.bytes.Load() + a.toClient.packets.Load()*toClient + a.extra.Load()
+}
+
+func ipHeader(ip netip.Addr) int {
+	if ip.Is4() {
+		return ipv4Header
+	}
+	return ipv6Header
 }
 
 // retire takes in an allocation that has ended, and has its counters looked at for some more time.

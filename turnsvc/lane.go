@@ -61,12 +61,12 @@ func (a *allocation) toPeer(p wire.Packet, peer netip.AddrPort, g grant, whole b
 		a.counters.drop(dropBandwidth)
 		return
 	}
-	a.fromClient.add(p.N)
 	if g.inside {
 		// The peer is a relayed transport address of this box: pass the packet in process. That
 		// saves two trips through the kernel, and works if the public address can't be reached from
 		// inside (1:1 NAT).
 		if b := neighbor(a.pool, peer); b != nil {
+			a.handedOver.add(p.N)
 			if !a.mayTalk(b) {
 				a.counters.drop(dropPeerDenied)
 				return
@@ -77,6 +77,7 @@ func (a *allocation) toPeer(p wire.Packet, peer netip.AddrPort, g grant, whole b
 			return
 		}
 	}
+	a.fromClient.add(p.N)
 	if !g.outside {
 		a.counters.drop(dropPeerDenied)
 		return
@@ -112,6 +113,9 @@ func (a *allocation) fromPeer(p wire.Packet, peer netip.AddrPort, now int64) boo
 		return false
 	}
 	a.toClient.add(p.N)
+	if extra := len(frame) - p.N - wire.ChannelHeader; extra != 0 {
+		a.extra.Add(uint64(extra))
+	}
 	a.link.send(frame, a.client)
 	return true
 }

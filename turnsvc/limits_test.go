@@ -23,13 +23,13 @@ func (r *rig) feed(c *client, frame []byte, n int, step time.Duration) (carried 
 			a, link = candidate, candidate.link
 		}
 	}
-	before := a.fromClient.bytes.Load()
+	before := a.carried().FromClientBytes
 	in, buf := &inlet{link: link}, new(wire.Buffer)
 	for range n {
 		r.advance(step)
 		r.s.front.receive(in, buf.Packet(copy(buf[wire.Headroom:], frame)), src)
 	}
-	return a.fromClient.bytes.Load() - before
+	return a.carried().FromClientBytes - before
 }
 
 func TestAbuse31BandwidthLimits(t *testing.T) {
@@ -139,10 +139,11 @@ func TestMonthlyBudget(t *testing.T) {
 	c.allocate()
 	c.ok(wire.MethodChannelBind, withChannel(0x4000), withPeer(at))
 	r.feed(c, c.channelFrame(0x4000, strings.Repeat("x", 1000)), 50, 0)
-	eventually(t, "what was carried is added up", func() bool { return r.s.Transfer().Bytes == 950_000 })
+	// 1000 + 28 each
+	eventually(t, "what was carried is added up", func() bool { return r.s.Transfer().Bytes == 951_400 })
 	r.dial("udp", "v", "q").allocate()
 	r.feed(c, c.channelFrame(0x4000, strings.Repeat("x", 1000)), 50, 0)
-	eventually(t, "the budget is spent", func() bool { return r.s.Transfer().Bytes == 1_000_000 })
+	eventually(t, "the budget is spent", func() bool { return r.s.Transfer().Bytes == 1_002_800 })
 	r.dial("udp", "v", "q").refused(508, wire.MethodAllocate, withUDP)
 	c.ok(wire.MethodRefresh) // a running call is not cut off
 	if carried := r.feed(c, c.channelFrame(0x4000, "x"), 1, 0); carried != 1 {
@@ -156,6 +157,73 @@ func TestMonthlyBudget(t *testing.T) {
 	}
 	if b = newBudget(Transfer{Month: month, Bytes: 5000}, now); !b.spent(1000) {
 		t.Error("what an earlier process carried does not count")
+	}
+}
+
+// The month's budget counts what the network does: headers, too, so that empty packets are not
+// free, in both directions and in every framing; what never leaves the box does not count.
+func TestMonthlyBudgetCountsTheWire(t *testing.T) {
+	t.Parallel()
+	const ip4, ip6, udp, tcp, channel, data = 20, 40, 8, 32, 4, 36
+	for _, tc := range []struct {
+		transport                  string
+		toPeer, indication, framed int64 // what a packet of 5 bytes takes besides them
+	}{
+		{"udp", ip4 + udp, ip4 + udp + data + 3, ip4 + udp + channel},
+		{"tcp", ip4 + udp, ip4 + tcp + data + 3, ip4 + tcp + channel + 3},
+		{"udp6", ip4 + udp, ip6 + udp + data + 3, ip6 + udp + channel},
+	} {
+		t.Run(tc.transport, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, midMonth)
+			if r.addr[tc.transport] == "" {
+				t.Skip("there is no IPv6 here")
+			}
+			c := r.dial(tc.transport, "u", "p")
+			relayed := c.allocate()
+			peer := r.peer()
+			sum := int64(0)
+			sent := func(what string, n int64) {
+				t.Helper()
+				sum += n
+				eventually(t, what, func() bool { return r.s.Transfer().Bytes >= sum })
+				if got := r.s.Transfer().Bytes; got != sum {
+					t.Errorf("%s: %d bytes in all, want %d", what, got, sum)
+				}
+			}
+			fromPeer := func(text string) {
+				t.Helper()
+				if _, err := peer.WriteToUDPAddrPort([]byte(text), relayed); err != nil {
+					t.Fatal(err)
+				}
+			}
+			at := peer.LocalAddr().String()
+			c.ok(wire.MethodCreatePermission, withPeer(at))
+			c.write(c.sendFrame(at, ""))
+			sent("an empty Send", tc.toPeer)
+			fromPeer("12345")
+			sent("a Data indication", 5+tc.indication)
+			c.received()
+			c.ok(wire.MethodChannelBind, withChannel(0x4000), withPeer(at))
+			c.write(c.channelFrame(0x4000, ""))
+			sent("empty ChannelData", tc.toPeer)
+			fromPeer("12345")
+			sent("ChannelData to the client", 5+tc.framed)
+			c.received()
+
+			other := r.dial("udp", "v", "q")
+			other.allocate()
+			other.ok(wire.MethodChannelBind, withChannel(0x4000), withPeer(c.relayed.String()))
+			c.ok(wire.MethodChannelBind, withChannel(0x4001), withPeer(other.relayed.String()))
+			c.write(c.channelFrame(0x4001, "12345"))
+			sent("from relay to relay", 5+ip4+udp+channel)
+			if got := r.s.Summary().Relayed; got.FromClientBytes != 5 || got.FromClientPackets != 3 ||
+				got.ToClientBytes != 15 || got.ToClientPackets != 3 {
+				t.Errorf("relayed: %+v", got)
+			}
+			c.ok(wire.MethodRefresh, withLifetime(0))
+			sent("after the end", 0)
+		})
 	}
 }
 

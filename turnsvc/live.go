@@ -38,8 +38,8 @@ type Limits struct {
 	// Bytes a second of application data, in each direction: per allocation, per user, and for the
 	// server.
 	Bandwidth, UserBandwidth, TotalBandwidth int64
-	// TotalPerMonth is how many bytes the server may relay in a calendar month (UTC), both
-	// directions together.
+	// TotalPerMonth is how many bytes the server may send in a calendar month (UTC), to clients and
+	// to peers together, with all headers.
 	TotalPerMonth int64
 }
 

@@ -42,7 +42,7 @@ type Options struct {
 	// for the user name of a session. nil: there are none.
 	Bans *source.Bans
 
-	// Transfer is what an earlier process had relayed this month.
+	// Transfer is what an earlier process had sent this month.
 	Transfer Transfer
 
 	Log *slog.Logger

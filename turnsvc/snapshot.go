@@ -19,7 +19,8 @@ type Snapshot struct {
 	// RefusalsByClass counts refusals by class of credential and by code. The classes are static,
 	// hub, ice, shared, and none for strangers.
 	RefusalsByClass map[string]map[int]uint64 `json:"refusalsByClass"`
-	// Transfer is what was relayed this month, TransferLimit the limit; 0: no limit.
+	// Transfer is what the relay has sent this month, headers included, TransferLimit what it may
+	// send; 0: no limit.
 	Transfer      Transfer `json:"transfer"`
 	TransferLimit int64    `json:"transferLimit"`
 	// Relayed is what has been relayed since the start.
@@ -138,7 +139,7 @@ func countKinds(all []*allocation) []Count {
 	return counts
 }
 
-// Transfer returns what has been relayed this month, for the next process to go on from.
+// Transfer returns what the relay has sent this month, for the next process to go on from.
 func (s *Server) Transfer() Transfer {
 	t, _ := s.books.budget.count(s.books.list(), s.core.clock)
 	return t
@@ -146,6 +147,7 @@ func (s *Server) Transfer() Transfer {
 
 // describe returns what an allocation is and what it has carried.
 func describe(a *allocation, now int64) Allocation {
+	carried := a.carried()
 	d := Allocation{
 		ID:                strconv.FormatUint(a.id, 10),
 		User:              a.user,
@@ -155,10 +157,10 @@ func describe(a *allocation, now int64) Allocation {
 		Relay:             a.relayed.String(),
 		CreatedAt:         a.clock.unixMilli(a.created),
 		ExpiresAt:         a.clock.unixMilli(a.expires.Load()),
-		FromClientBytes:   a.fromClient.bytes.Load(),
-		FromClientPackets: a.fromClient.packets.Load(),
-		ToClientBytes:     a.toClient.bytes.Load(),
-		ToClientPackets:   a.toClient.packets.Load(),
+		FromClientBytes:   carried.FromClientBytes,
+		FromClientPackets: carried.FromClientPackets,
+		ToClientBytes:     carried.ToClientBytes,
+		ToClientPackets:   carried.ToClientPackets,
 		Permissions:       []string{},
 	}
 	a.mu.RLock()

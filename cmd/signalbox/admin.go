@@ -107,7 +107,8 @@ func printStatus(w io.Writer, s status.Status) {
 	}
 	fmt.Fprintf(w, "sessions\t%d in %d rooms\n", s.Signal.Sessions, len(s.Signal.Rooms))
 	fmt.Fprintf(w, "allocations\t%d\n", len(s.TURN.Allocations))
-	fmt.Fprintf(w, "relayed in %s\t%s\n", s.TURN.Transfer.Month, bytesInWords(s.TURN.Transfer.Bytes))
+	fmt.Fprintf(w, "sent by the relay in %s\t%s, with headers\n", s.TURN.Transfer.Month,
+		bytesInWords(s.TURN.Transfer.Bytes))
 }
 
 func printRooms(w io.Writer, s status.Status) {

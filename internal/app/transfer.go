@@ -12,7 +12,7 @@ import (
 	"signalbox/turnsvc"
 )
 
-// The count of this month's transfer outlives the process, for the budget in
+// The count of what the relay has sent this month outlives the process, for the budget in
 // turn.limits.total_per_month.
 
 const (

@@ -134,8 +134,8 @@ var table = []metric{
 			put(float64(v.TURN.Relayed.ToClientPackets), "to-client")
 		}},
 	{"signalbox_turn_month_relayed_bytes", gauge,
-		"Bytes of application data relayed this calendar month (UTC), both directions together, over " +
-			"restarts.", nil,
+		"Bytes that the relay has sent this calendar month (UTC), to clients and to peers together, with the headers " +
+			"of IP, UDP, TCP, TLS and TURN, over restarts.", nil,
 		func(v *status.Vitals, put emit) { put(float64(v.TURN.Transfer.Bytes)) }},
 	{"signalbox_turn_month_limit_bytes", gauge,
 		"The limit turn.limits.total_per_month, in bytes. Absent if there is no limit.", nil,

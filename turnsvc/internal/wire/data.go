@@ -13,6 +13,8 @@ const (
 	Headroom = 64
 	// MaxDatagram is the largest UDP payload, and the largest frame that a client may send.
 	MaxDatagram = 65535
+	// ChannelHeader is the size of what stands in front of ChannelData's data.
+	ChannelHeader = 4
 	// Tailroom is kept free behind a packet, for the padding of the last attribute.
 	Tailroom = 4
 )

@@ -336,7 +336,7 @@ export default {
   "admin.rooms": "Rooms",
   "admin.allocations": "Allocations",
   "admin.relayed": "Relayed now",
-  "admin.month": "Relayed in {month}",
+  "admin.month": "Relay traffic in {month}",
   "admin.uptime": "Running for",
   "admin.address": "Public address",
   "admin.allocations.none": "Nobody is using the relay now.",
