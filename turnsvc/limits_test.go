@@ -139,7 +139,7 @@ func TestMonthlyBudget(t *testing.T) {
 	c.allocate()
 	c.ok(wire.MethodChannelBind, withChannel(0x4000), withPeer(at))
 	r.feed(c, c.channelFrame(0x4000, strings.Repeat("x", 1000)), 50, 0)
-	// 1000 + 28 each
+	// 1000 + 28 bytes each
 	eventually(t, "what was carried is added up", func() bool { return r.s.Transfer().Bytes == 951_400 })
 	r.dial("udp", "v", "q").allocate()
 	r.feed(c, c.channelFrame(0x4000, strings.Repeat("x", 1000)), 50, 0)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +13,7 @@ import (
 	"signalbox/internal/admin"
 	"signalbox/internal/app"
 	"signalbox/internal/status"
+	"signalbox/internal/term"
 
 	"github.com/spf13/cobra"
 )
@@ -73,7 +73,7 @@ func showCommand(g *global, use, short string, part func(status.Status) any,
 				return err
 			}
 			if f.json {
-				return json.NewEncoder(cmd.OutOrStdout()).Encode(part(status))
+				return term.JSON(cmd.OutOrStdout(), part(status))
 			}
 			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 			text(w, status)
@@ -95,19 +95,19 @@ func adminCommands(g *global) []*cobra.Command {
 }
 
 func printStatus(w io.Writer, s status.Status) {
-	fmt.Fprintf(w, "version\t%s\n", s.Version)
+	fmt.Fprintf(w, "version\t%s\n", term.Text(s.Version))
 	fmt.Fprintf(w, "up\t%s\n", time.Since(time.UnixMilli(s.StartedAt)).Round(time.Second))
-	fmt.Fprintf(w, "relay address\t%s\n", strings.Join(s.PublicIP, " "))
+	fmt.Fprintf(w, "relay address\t%s\n", term.Text(strings.Join(s.PublicIP, " ")))
 	if c := s.Certificate; c != nil {
-		fmt.Fprintf(w, "certificate\t%s, until %s, for %s\n", c.Mode, time.UnixMilli(c.NotAfter).Format(time.DateOnly),
-			strings.Join(c.Names, " "))
+		fmt.Fprintf(w, "certificate\t%s, until %s, for %s\n", term.Text(c.Mode),
+			time.UnixMilli(c.NotAfter).Format(time.DateOnly), term.Text(strings.Join(c.Names, " ")))
 		if c.Problem != "" {
-			fmt.Fprintf(w, "\t%s\n", c.Problem)
+			fmt.Fprintf(w, "\t%s\n", term.Text(c.Problem))
 		}
 	}
 	fmt.Fprintf(w, "sessions\t%d in %d rooms\n", s.Signal.Sessions, len(s.Signal.Rooms))
 	fmt.Fprintf(w, "allocations\t%d\n", len(s.TURN.Allocations))
-	fmt.Fprintf(w, "sent by the relay in %s\t%s, with headers\n", s.TURN.Transfer.Month,
+	fmt.Fprintf(w, "sent by the relay in %s\t%s, with headers\n", term.Text(s.TURN.Transfer.Month),
 		bytesInWords(s.TURN.Transfer.Bytes))
 }
 
@@ -115,8 +115,9 @@ func printRooms(w io.Writer, s status.Status) {
 	fmt.Fprintln(w, "ROOM\tPEER\tNAME\tUSER\tSOURCE\tSINCE")
 	for _, r := range s.Signal.Rooms {
 		for _, m := range r.Members {
-			fmt.Fprintf(w, "%q\t%s\t%q\t%s\t%s\t%s\n", r.Room, m.ID, m.Name, m.User, m.Source,
-				time.UnixMilli(m.Since).Format(time.DateTime))
+			row := []string{strconv.Quote(r.Room), m.ID, strconv.Quote(m.Name), m.User, fmt.Sprint(m.Source),
+				time.UnixMilli(m.Since).Format(time.DateTime)}
+			fmt.Fprintln(w, strings.Join(term.Texts(row), "\t"))
 		}
 	}
 }
@@ -131,11 +132,11 @@ func printAllocations(w io.Writer, s status.Status) {
 	fmt.Fprintln(w, "ID\tUSER\tNAME\tCLASS\tCLIENT\tRELAY\tAGE\tFROM CLIENT\tTO CLIENT\tPEERS")
 	for _, a := range s.TURN.Allocations {
 		_, peer, _ := strings.Cut(a.User, ":") // of the hub's credentials
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s/%s\t%s\t%s\t%s\t%s\t%s\n", a.ID, a.User, names[peer], a.Class, a.Client,
-			a.Transport, a.Relay,
-			time.Since(time.UnixMilli(a.CreatedAt)).Round(time.Second), bytesInWords(int64(a.FromClientBytes)),
-			bytesInWords(int64(a.ToClientBytes)),
-			strings.Join(a.Permissions, " "))
+		row := []string{a.ID, a.User, names[peer], a.Class, a.Client + "/" + a.Transport, a.Relay,
+			time.Since(time.UnixMilli(a.CreatedAt)).Round(time.Second).String(),
+			bytesInWords(int64(a.FromClientBytes)), bytesInWords(int64(a.ToClientBytes)),
+			strings.Join(a.Permissions, " ")}
+		fmt.Fprintln(w, strings.Join(term.Texts(row), "\t"))
 	}
 }
 
@@ -194,7 +195,7 @@ its sub.`,
 				return err
 			}
 			if f.json {
-				return json.NewEncoder(cmd.OutOrStdout()).Encode(out)
+				return term.JSON(cmd.OutOrStdout(), out)
 			}
 			text := fmt.Sprintf("ended: %d sessions, %d allocations", out.Sessions, out.Allocations)
 			if ban > 0 {
@@ -203,7 +204,7 @@ its sub.`,
 				text += fmt.Sprintf(": nothing here belongs to %s; `signalbox rooms` and `signalbox allocations` "+
 					"list what is here", args[0])
 			}
-			_, err = fmt.Fprintln(cmd.OutOrStdout(), text)
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), term.Text(text))
 			return err
 		},
 	})

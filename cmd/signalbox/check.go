@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"signalbox/internal/app"
+	"signalbox/internal/term"
 
 	"github.com/spf13/cobra"
 )
@@ -21,7 +22,7 @@ machine lacks, is a warning (exit code 0).`,
 			}
 			out := cmd.OutOrStdout()
 			for _, w := range app.CheckHost(cmd.Context(), &cfg) {
-				fmt.Fprintln(out, "warning:", w)
+				fmt.Fprintln(out, "warning:", term.Text(w.String()))
 			}
 			source := "the built-in defaults"
 			if g.load.File != "" {

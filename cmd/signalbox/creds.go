@@ -1,11 +1,11 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"time"
 
 	"signalbox/internal/app"
+	"signalbox/internal/term"
 
 	"github.com/spf13/cobra"
 )
@@ -37,9 +37,9 @@ until it expires.`,
 			}
 			out := cmd.OutOrStdout()
 			if asJSON {
-				return json.NewEncoder(out).Encode(c)
+				return term.JSON(out, c)
 			}
-			_, err = fmt.Fprintf(out, "username  %s\npassword  %s\nexpires   %s\n", c.Username, c.Password,
+			_, err = fmt.Fprintf(out, "username  %s\npassword  %s\nexpires   %s\n", term.Text(c.Username), c.Password,
 				c.Expires.Format(time.RFC3339))
 			return err
 		},

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -19,6 +18,7 @@ import (
 
 	"signalbox/cmd/signalbox/internal/doctor"
 	"signalbox/internal/state"
+	"signalbox/internal/term"
 )
 
 // doctorFlags are the flags of doctor.
@@ -109,7 +109,7 @@ func (f *doctorFlags) run(cmd *cobra.Command, g *global, args []string) error {
 	}
 	report := d.Report()
 	if f.json {
-		err = json.NewEncoder(cmd.OutOrStdout()).Encode(report)
+		err = term.JSON(cmd.OutOrStdout(), report)
 	} else {
 		err = print.summary(report)
 	}

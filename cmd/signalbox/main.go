@@ -9,6 +9,7 @@ import (
 
 	"signalbox/internal/config"
 	"signalbox/internal/state"
+	"signalbox/internal/term"
 
 	"github.com/spf13/cobra"
 
@@ -31,7 +32,7 @@ func (e usageError) Unwrap() error { return e.error }
 func main() {
 	root := command()
 	if err := root.Execute(); err != nil {
-		fmt.Fprintln(os.Stderr, "signalbox:", err)
+		fmt.Fprintln(os.Stderr, "signalbox:", term.Lines(err.Error()))
 		var usage usageError
 		if errors.As(err, &usage) {
 			os.Exit(exitUsage)

@@ -1,12 +1,12 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"time"
 
 	"signalbox/internal/admission"
 	"signalbox/internal/app"
+	"signalbox/internal/term"
 
 	"github.com/spf13/cobra"
 )
@@ -39,7 +39,7 @@ token to standard error.`,
 					"note: auth.mode is %q here: only a signalbox with \"jwt\" asks for tokens\n", cfg.Auth.Mode)
 			}
 			if asJSON {
-				return json.NewEncoder(cmd.OutOrStdout()).Encode(token)
+				return term.JSON(cmd.OutOrStdout(), token)
 			}
 			if token.URL != "" {
 				fmt.Fprintln(cmd.ErrOrStderr(), token.URL)

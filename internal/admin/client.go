@@ -19,6 +19,7 @@ import (
 	"signalbox/internal/source"
 	"signalbox/internal/state"
 	"signalbox/internal/status"
+	"signalbox/internal/term"
 )
 
 // Client talks to the admin API of a running appliance.
@@ -134,7 +135,7 @@ func (c *Client) do(ctx context.Context, method, path string, in, out any) error
 	if resp.StatusCode != http.StatusOK {
 		var e struct{ Message string }
 		_ = json.NewDecoder(io.LimitReader(resp.Body, 4096)).Decode(&e) // without a message the status says enough
-		return fmt.Errorf("signalbox at %s answers %s: %s", c.base, resp.Status, e.Message)
+		return fmt.Errorf("signalbox at %s answers %s: %s", c.base, term.Text(resp.Status), term.Text(e.Message))
 	}
 	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
 		return fmt.Errorf("read the answer of %s: %w", c.base, err)

@@ -17,14 +17,14 @@ const root = "../.."
 // order is the appliance from the ground up. A room imports rooms of earlier floors only, so there
 // is no way round in a circle, and what a room needs of a higher one is handed in.
 var order = [][]string{
-	{"netaddr", "fault", "answer", "state"}, // leaves: they know nobody
-	{"source"},                              // counts by address
-	{"publicip", "admission"},               // decide on parsed values
-	{"config", "cert"},                      // config validates what the floors below would refuse
-	{"edge", "status"},                      // the sockets; the words for what is there
-	{"iceserver", "metrics", "admin"},       // what is made of sockets and status
-	{"site"},                                // every route to the rooms above
-	{"app"},                                 // the assembly
+	{"netaddr", "fault", "answer", "state", "term"}, // leaves: they know nobody
+	{"source"},                        // counts by address
+	{"publicip", "admission"},         // decide on parsed values
+	{"config", "cert"},                // config validates what the floors below would refuse
+	{"edge", "status"},                // the sockets; the words for what is there
+	{"iceserver", "metrics", "admin"}, // what is made of sockets and status
+	{"site"},                          // every route to the rooms above
+	{"app"},                           // the assembly
 }
 
 const internal = "signalbox/internal/"

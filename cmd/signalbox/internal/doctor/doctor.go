@@ -9,9 +9,9 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"strings"
 	"time"
-	"unicode"
+
+	"signalbox/internal/term"
 )
 
 // Verdict is the outcome of a check.
@@ -103,7 +103,7 @@ func (d *Doctor) Report() Report {
 
 // add records a check that has ended.
 func (d *Doctor) add(c Check) Verdict {
-	c.Name, c.Detail, c.Fix = printable(c.Name), printable(c.Detail), printable(c.Fix)
+	c.Name, c.Detail, c.Fix = term.Text(c.Name), term.Text(c.Detail), term.Text(c.Fix)
 	c.MS = math.Round(c.MS*100) / 100
 	switch c.Verdict {
 	case Failed:
@@ -136,16 +136,6 @@ func timed(ctx context.Context, name string, timeout time.Duration, run func(con
 	c := run(ctx)
 	c.Name, c.MS = name, milliseconds(time.Since(start))
 	return c
-}
-
-// printable keeps a server's text from controlling the terminal.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return '.'
-	}, s)
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

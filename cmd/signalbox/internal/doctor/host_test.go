@@ -265,3 +265,20 @@ func TestRoomTokensOfOthers(t *testing.T) {
 		t.TempDir())
 	wants(t, r, "signaling", Failed, "its configuration can't make one", "--token")
 }
+
+// What a box says of itself does not steer the terminal of who asks.
+func TestChecksPrint(t *testing.T) {
+	t.Parallel()
+	const hostile = "eve\x1b[2J\u009b1m\nroot\t\u202exy\x7f"
+	d := New(func(c Check) {
+		for _, s := range []string{c.Name, c.Detail, c.Fix} {
+			if want := `eve\x1b[2J\u009b1m\nroot\t\u202exy\x7f`; s != want {
+				t.Errorf("%q, want %q", s, want)
+			}
+		}
+	})
+	d.add(Check{Name: hostile, Detail: hostile, Fix: hostile})
+	if n := len(d.Report().Checks); n != 1 {
+		t.Errorf("%d checks", n)
+	}
+}
