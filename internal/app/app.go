@@ -25,6 +25,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -68,6 +69,7 @@ type App struct {
 	admin  *admin.API
 	ui     *webui.UI
 	root   *site.Root
+	hosts  *site.Hosts
 	urls   *site.URLs
 
 	// Set in Listen.
@@ -180,6 +182,7 @@ func (a *App) makeSite() (err error) {
 	if a.root, err = site.OpenRoot(a.cfg.Web.Root); err != nil {
 		return err
 	}
+	a.hosts = &site.Hosts{Names: hostNames(&a.cfg), Cert: a.certs.Names}
 	a.ui, err = webui.New(webui.Options{
 		Version: status.Version(), HTTPSPort: a.edge.HTTPSPort, Trust: a.certs.Authority() != nil,
 	})
@@ -233,11 +236,12 @@ func (a *App) Run(ctx context.Context) error {
 	g.Go(func() error { return a.turn.Run(background) })
 	web := &webServers{g: g}
 	pages := site.New(a.siteOptions())
+	numbers := metrics.Server(a.vitals, a.log.With("part", "metrics"))
+	numbers.Handler = a.hosts.Only(numbers.Handler)
 	to := edge.Handlers{
-		HTTPS: web.serve(a.edge.WebTLS(), edge.HTTPServer(pages.Secure(), a.log)),
-		HTTP:  web.serve(a.edge.Web(), edge.HTTPServer(pages.Plain(), a.log)),
-		Metrics: edge.Few(metrics.MaxScrapers,
-			web.serve(a.edge.Metrics(), metrics.Server(a.vitals, a.log.With("part", "metrics")))),
+		HTTPS:   web.serve(a.edge.WebTLS(), edge.HTTPServer(pages.Secure(), a.log)),
+		HTTP:    web.serve(a.edge.Web(), edge.HTTPServer(pages.Plain(), a.log)),
+		Metrics: edge.Few(metrics.MaxScrapers, web.serve(a.edge.Metrics(), numbers)),
 	}
 	for _, job := range []func(){
 		func() { a.edge.Serve(background, a.turn, to) },
@@ -303,6 +307,13 @@ func (a *App) siteOptions() site.Options {
 		Version: status.Version(), UI: a.ui, Root: a.root, Hub: native.New(a.hub), ICE: a.ice,
 		OriginAllowed: a.hub.OriginAllowed, Admitted: a.guard.Only, Admin: a.admin.Routes(), Certs: a.certs,
 		Proxies: source.Proxies(a.cfg.Web.TrustedProxies), Ready: a.ready.Load, URLs: a.urls,
+	}
+	// Where every page may read /api/ice, another name gains nothing.
+	if !slices.Contains(a.cfg.Web.AllowedOrigins, "*") {
+		o.Hosts = a.hosts
+	}
+	if key, on := a.cfg.REST(); on {
+		o.RESTOpen = key == ""
 	}
 	return o
 }

@@ -3,8 +3,10 @@ package app
 import (
 	"log/slog"
 	"net/netip"
+	"net/url"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"signalbox/internal/admission"
@@ -61,6 +63,24 @@ func certificateNames(c *config.Config, relays publicip.Relays) []string {
 	}
 	slices.Sort(names)
 	return slices.DeleteFunc(slices.Compact(names), func(name string) bool { return name == "" })
+}
+
+// hostNames are names by which the box may be asked, besides those in its certificate: its own, and
+// those that lead to its addresses or to a page that may use it.
+func hostNames(c *config.Config) []string {
+	names := append([]string{string(c.PublicHost)}, c.PublicIP.Names...)
+	if host, err := os.Hostname(); err == nil {
+		names = append(names, host)
+	}
+	for _, origin := range c.Web.AllowedOrigins {
+		if u, err := url.Parse(origin); err == nil {
+			names = append(names, u.Hostname())
+		}
+	}
+	for i, name := range names {
+		names[i] = strings.ToLower(strings.TrimSuffix(name, "."))
+	}
+	return slices.DeleteFunc(names, func(name string) bool { return name == "" })
 }
 
 func admissionOptions(c *config.Config) admission.Options {

@@ -21,6 +21,7 @@ import (
 	"strings"
 	"time"
 
+	"signalbox/internal/netaddr"
 	"signalbox/internal/state"
 )
 
@@ -39,10 +40,6 @@ type Authority struct {
 	cert *x509.Certificate
 	key  crypto.Signer
 }
-
-// localDomains are the endings of names in local networks: multicast DNS (RFC 6762), routers, RFC
-// 8375, and the one that ICANN has reserved.
-var localDomains = []string{"localhost", "local", "lan", "home.arpa", "internal"}
 
 // permits reports whether verifiers accept what the authority signs for name.
 func (ca *Authority) permits(name string) bool {
@@ -89,7 +86,7 @@ func newAuthority(now time.Time, names []string) (*Authority, error) {
 	if err != nil {
 		return nil, err
 	}
-	domains := slices.Clone(localDomains)
+	domains := netaddr.LocalDomains()
 	for _, name := range names {
 		if _, err := netip.ParseAddr(name); err != nil {
 			domains = append(domains, strings.ToLower(name))

@@ -80,6 +80,11 @@ func (k *Keeper) Covers(host string) bool {
 	return c.Usable(time.Now()) && c.Pair.Leaf.VerifyHostname(host) == nil
 }
 
+// Names reports whether the certificate in force is made out to host, whoever signed it.
+func (k *Keeper) Names(host string) bool {
+	return k != nil && k.inForce().Pair.Leaf.VerifyHostname(host) == nil
+}
+
 // Usable reports whether clients can verify the certificate at all, at this time.
 func (k *Keeper) Usable() bool { return k != nil && k.inForce().Usable(time.Now()) }
 

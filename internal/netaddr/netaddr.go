@@ -89,6 +89,22 @@ func ValidHost(s string) bool {
 	})
 }
 
+// LocalDomains are what names in local networks end with: loopback, multicast DNS (RFC 6762),
+// routers, RFC 8375, and what ICANN has set aside. Nobody can have such a name on the internet.
+func LocalDomains() []string { return []string{"localhost", "local", "lan", "home.arpa", "internal"} }
+
+// IsLocalName reports whether a host name can't be one of the internet: it has one label, or ends
+// in one of LocalDomains.
+func IsLocalName(name string) bool {
+	name = strings.ToLower(strings.TrimSuffix(name, "."))
+	if _, err := netip.ParseAddr(name); err == nil || !ValidHost(name) {
+		return false
+	}
+	return !strings.Contains(name, ".") || slices.ContainsFunc(LocalDomains(), func(domain string) bool {
+		return strings.HasSuffix(name, "."+domain)
+	})
+}
+
 // IsLoopback reports whether host is a loopback address. Names are not looked up.
 func IsLoopback(host string) bool {
 	ip, err := netip.ParseAddr(host)

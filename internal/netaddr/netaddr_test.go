@@ -55,6 +55,20 @@ func TestValidHost(t *testing.T) {
 	}
 }
 
+func TestIsLocalName(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]bool{
+		"localhost": true, "box": true, "Box.Local": true, "box.local.": true, "a.box.lan": true, "box.home.arpa": true,
+		"box.internal": true, "x.localhost": true,
+		"example.org": false, "local.example.org": false, "notlocal": true, "evil.notlocal": false, "": false,
+		".": false, "box.local/x": false, "192.0.2.7": false, "2001:db8::1": false,
+	} {
+		if got := IsLocalName(name); got != want {
+			t.Errorf("%q: %v", name, got)
+		}
+	}
+}
+
 // One table for the whole product: there were four, and they differed on some of these.
 func TestGlobal(t *testing.T) {
 	t.Parallel()

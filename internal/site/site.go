@@ -39,6 +39,10 @@ type Options struct {
 	Root    *Root // the operator's own files; nil: none
 	Hub     Hub
 	ICE     ICE
+	// Hosts are those by which /api/ice may be asked, and /api/turn, if RESTOpen tells that it asks
+	// for no key; nil: any.
+	Hosts    *Hosts
+	RESTOpen bool
 	// OriginAllowed tells whether pages of a request's Origin may read the answer.
 	OriginAllowed func(*http.Request) bool
 	// Admitted lets requests through under the rules of a hello.
@@ -78,10 +82,10 @@ func (s *Site) routes() http.Handler {
 		"GET /signal/events":   http.HandlerFunc(s.o.Hub.Events),
 		"POST /signal/send":    http.HandlerFunc(s.o.Hub.Send),
 		"OPTIONS /signal/send": http.HandlerFunc(s.o.Hub.Send),
-		"/api/ice": s.api(s.o.Admitted(http.HandlerFunc(s.o.ICE.ServeICE)), http.MethodGet,
+		"/api/ice": s.api(s.asked(true, s.o.Admitted(http.HandlerFunc(s.o.ICE.ServeICE))), http.MethodGet,
 			http.MethodHead),
-		"/api/turn": s.api(http.HandlerFunc(s.o.ICE.ServeREST), http.MethodGet, http.MethodHead,
-			http.MethodPost),
+		"/api/turn": s.api(s.asked(s.o.RESTOpen, http.HandlerFunc(s.o.ICE.ServeREST)), http.MethodGet,
+			http.MethodHead, http.MethodPost),
 		"GET /healthz": http.HandlerFunc(serveHealth),
 		"GET /readyz":  http.HandlerFunc(s.serveReady),
 		"GET /version": http.HandlerFunc(s.serveVersion),
@@ -102,6 +106,15 @@ func (s *Site) routes() http.Handler {
 		mux.Handle(pattern, handler)
 	}
 	return mux
+}
+
+// asked lets only requests through that are for a host of the box, where it matters: a handler that
+// asks for a key is safe from pages, which don't know it.
+func (s *Site) asked(matters bool, next http.Handler) http.Handler {
+	if s.o.Hosts == nil || !matters {
+		return next
+	}
+	return s.o.Hosts.Only(next)
 }
 
 // redirect sends clients to https while they can verify the certificate. It does not redirect

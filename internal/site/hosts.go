@@ -1,0 +1,49 @@
+package site
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"signalbox/internal/answer"
+	"signalbox/internal/netaddr"
+)
+
+// Hosts knows by which names the box is reached. A page of any other site can let its own name lead
+// here and then ask as a page of the box would (DNS rebinding), without an Origin: the name in Host
+// is the only sign of it. An address there is none, nor is a name that only a local network has,
+// since nobody can have a page of that name.
+type Hosts struct {
+	Names []string               // of the box
+	Cert  func(host string) bool // whether the box's certificate is made out to it
+}
+
+// Knows reports whether a Host header is one by which the box may be asked.
+func (h *Hosts) Knows(hostHeader string) bool {
+	host := hostHeader
+	if name, _, err := net.SplitHostPort(hostHeader); err == nil {
+		host = name
+	}
+	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+	if _, err := netip.ParseAddr(host); err == nil {
+		return true
+	}
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	return netaddr.IsLocalName(host) || slices.Contains(h.Names, host) || h.Cert(host)
+}
+
+// Only refuses requests for other hosts.
+func (h *Hosts) Only(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !h.Knows(r.Host) {
+			answer.Error(w, http.StatusForbidden, answer.Unauthorized,
+				fmt.Sprintf("this box does not go by the name of %q: if it is one of the box's, write it into "+
+					"public_host", r.Host))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
