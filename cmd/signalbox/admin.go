@@ -109,6 +109,9 @@ func printStatus(w io.Writer, s status.Status) {
 	fmt.Fprintf(w, "allocations\t%d\n", len(s.TURN.Allocations))
 	fmt.Fprintf(w, "sent by the relay in %s\t%s, with headers\n", term.Text(s.TURN.Transfer.Month),
 		bytesInWords(s.TURN.Transfer.Bytes))
+	if n := s.Admin.Wrong + s.Admin.Limited; n > 0 {
+		fmt.Fprintf(w, "admin logins refused\t%d\n", n)
+	}
 }
 
 func printRooms(w io.Writer, s status.Status) {

@@ -34,10 +34,26 @@ type Options struct {
 type API struct {
 	o Options
 
-	mu   sync.Mutex
-	code string // buys the token once; empty when used
-	ends time.Time
+	// mu also makes looking at what a source has brought and counting it one step, so that many at
+	// once are no way around the limit.
+	mu      sync.Mutex
+	code    string // buys the token once; empty when used
+	ends    time.Time
+	guesses *source.Limiter
+	logins  status.AdminLogins
+	said    time.Time // when the log last told of refused logins
+	unsaid  int       // those since then
 }
+
+// Wrong tokens and codes that one source may try a second, and at once. After that not even the
+// right one is looked at.
+const (
+	guessesPerSecond = 1
+	guessBurst       = 20
+)
+
+// sayEvery is how often the log tells of refused logins, so that guesses don't fill it.
+const sayEvery = time.Minute
 
 // CodeLife is how long the one-time link is good.
 const CodeLife = time.Hour
@@ -47,7 +63,10 @@ func New(o Options) *API {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &API{o: o, code: rand.Text(), ends: time.Now().Add(CodeLife)}
+	return &API{
+		o: o, code: rand.Text(), ends: time.Now().Add(CodeLife),
+		guesses: source.NewLimiter(guessesPerSecond, guessBurst),
+	}
 }
 
 // Code is the code of the one-time link; empty once it was used.
@@ -70,15 +89,68 @@ func (a *API) Routes() map[string]http.Handler {
 func (a *API) only(next http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		token := answer.Bearer(r)
-		if token == "" || subtle.ConstantTimeCompare([]byte(token), []byte(a.o.Token)) != 1 {
-			w.Header().Set("WWW-Authenticate", "Bearer")
-			answer.Error(w, http.StatusUnauthorized, answer.Unauthorized,
-				"the admin API needs the token in admin.token or the state directory")
+		if !a.login(w, r, token, func() bool { return same(token, string(a.o.Token)) },
+			"the admin API needs the token in admin.token or the state directory") {
 			return
 		}
 		next(w, r)
 	})
 }
+
+// login reports whether what a request has brought is right, and answers it if not. Without
+// anything it is no guess.
+func (a *API) login(w http.ResponseWriter, r *http.Request, brought string, right func() bool, refusal string) bool {
+	from, ok, limited := source.OfRequest(r), false, false
+	if brought != "" {
+		ok, limited = a.look(from, time.Now(), right)
+	}
+	switch {
+	case ok:
+		return true
+	case limited:
+		answer.TooMany(w, "too many wrong admin tokens or links from your network address: wait a while")
+	default:
+		w.Header().Set("WWW-Authenticate", "Bearer")
+		answer.Error(w, http.StatusUnauthorized, answer.Unauthorized, refusal)
+	}
+	return false
+}
+
+// look has right look at what a source has brought, unless too much of that was wrong.
+func (a *API) look(from netip.Addr, now time.Time, right func() bool) (ok, limited bool) {
+	a.mu.Lock()
+	limited = a.guesses.Spent(from, now)
+	switch {
+	case limited:
+		a.logins.Limited++
+	case right():
+		a.mu.Unlock()
+		return true, false
+	default:
+		a.guesses.Allow(from, now)
+		a.logins.Wrong++
+	}
+	a.unsaid++
+	n, due := a.unsaid, now.Sub(a.said) >= sayEvery
+	if due {
+		a.said, a.unsaid = now, 0
+	}
+	a.mu.Unlock()
+	if due {
+		a.o.Log.Warn("admin login refused", "source", from, "limited", limited, "refused", n)
+	}
+	return false, limited
+}
+
+// Logins counts the refused logins since the start.
+func (a *API) Logins() status.AdminLogins {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.logins
+}
+
+// same compares secrets and takes as long whether or not they are alike.
+func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
 
 func (a *API) serveLogin(w http.ResponseWriter, r *http.Request) {
 	var in struct {
@@ -88,10 +160,9 @@ func (a *API) serveLogin(w http.ResponseWriter, r *http.Request) {
 		answer.Error(w, http.StatusBadRequest, answer.BadRequest, `want {"code":"..."}`)
 		return
 	}
-	if !a.spend(in.Code) {
-		answer.Error(w, http.StatusUnauthorized, answer.Unauthorized,
-			"this link has been used or is too old: enter the admin token (it is in the state directory), or "+
-				"restart signalbox for a new link")
+	if !a.login(w, r, in.Code, func() bool { return a.spend(in.Code) },
+		"this link has been used or is too old: enter the admin token (it is in the state directory), or restart "+
+			"signalbox for a new link") {
 		return
 	}
 	answer.JSON(w, http.StatusOK, struct {
@@ -99,10 +170,9 @@ func (a *API) serveLogin(w http.ResponseWriter, r *http.Request) {
 	}{string(a.o.Token)})
 }
 
+// spend takes the code, once. mu is held.
 func (a *API) spend(code string) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.code == "" || time.Now().After(a.ends) || subtle.ConstantTimeCompare([]byte(code), []byte(a.code)) != 1 {
+	if a.code == "" || time.Now().After(a.ends) || !same(code, a.code) {
 		return false
 	}
 	a.code = ""

@@ -362,7 +362,7 @@ func (a *App) status() status.Status {
 	return status.Status{
 		Version: status.Version(), StartedAt: a.started.UnixMilli(), Ready: a.ready.Load(),
 		PublicIP: a.relays.Relays().PublicIPs(), Certificate: a.certs.Status(),
-		Web: status.WebConnections{Open: open, Refused: refused},
+		Web: status.WebConnections{Open: open, Refused: refused}, Admin: a.admin.Logins(),
 	}
 }
 

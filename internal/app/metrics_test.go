@@ -278,6 +278,18 @@ func TestMetricsAreWhatHappened(t *testing.T) {
 		`signalbox_turn_relay_ports_in_use{family="ipv4"}`:                         1,
 	})
 
+	if code, _, _ := get(t, insecure(), "http://"+app.Addrs().Web+"/api/admin/status", "Authorization",
+		"Bearer wrong"); code != http.StatusUnauthorized {
+		t.Errorf("a wrong admin token: %d", code)
+	}
+	wantMetrics(t, scrape(t, app), map[string]float64{
+		`signalbox_admin_logins_refused_total{reason="wrong"}`:   1,
+		`signalbox_admin_logins_refused_total{reason="limited"}`: 0,
+	})
+	if got := app.Status().Admin.Wrong; got != 1 {
+		t.Errorf("the status counts %d wrong logins", got)
+	}
+
 	// What ends takes nothing with it, and counters only grow.
 	c.end()
 	relay(t, app, 1, 500)

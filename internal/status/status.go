@@ -19,6 +19,7 @@ type Status struct {
 	// Certificate is nil if TLS is off.
 	Certificate *cert.Status     `json:"certificate,omitempty"`
 	Web         WebConnections   `json:"web"`
+	Admin       AdminLogins      `json:"admin"`
 	TURN        turnsvc.Snapshot `json:"turn"`
 	Signal      signal.Snapshot  `json:"signal"`
 }
@@ -28,6 +29,13 @@ type Status struct {
 type WebConnections struct {
 	Open    int    `json:"open"`
 	Refused uint64 `json:"refused"` // since the start: too many of one source, or in all
+}
+
+// AdminLogins counts the logins to the admin API that were refused since the start, with a token or
+// with the code of the one-time link.
+type AdminLogins struct {
+	Wrong   uint64 `json:"wrong"`
+	Limited uint64 `json:"limited"` // too many wrong ones from that source: not looked at
 }
 
 // Vitals are the numbers of Status, without the lists, and with the hub's summary. They are cheap
