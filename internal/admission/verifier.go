@@ -64,6 +64,10 @@ func CheckJWTKey(key state.Secret) error {
 	return err
 }
 
+// IsSecret reports whether an auth.jwt_key is a secret itself, neither a public key nor the path of
+// one.
+func IsSecret(key state.Secret) bool { return key != "" && !isPath(string(key)) && !isPEM(string(key)) }
+
 // loadVerifier makes a verifier of auth.jwt_key. Its errors don't repeat the key: what looks like a
 // path may be a secret.
 func loadVerifier(configured state.Secret) (*verifier, error) {

@@ -208,8 +208,11 @@ func (a *App) Listen() (err error) {
 		a.log.Warn("no public address known yet", "err", err)
 	}
 	a.relays.Warn()
-	for _, w := range a.cfg.Warnings() {
+	for _, w := range append(a.cfg.Warnings(), openConfig(&a.cfg)...) {
 		a.log.Warn("configuration", "key", w.Key, "note", w.Text)
+	}
+	if e := a.dir.Exposed(); e != nil {
+		a.log.Warn("the state is open to others: "+e.Why, "path", e.Path, "fix", e.Fix)
 	}
 	a.certs.UseSocket(a.edge.Socket())
 	if err := a.certs.Bound(); err != nil {

@@ -190,7 +190,8 @@ func TestTURNRESTIsOffByDefault(t *testing.T) {
 			t.Fatal(err)
 		}
 		w := httptest.NewRecorder()
-		site.New(app.siteOptions()).Secure().ServeHTTP(w, httptest.NewRequest(http.MethodGet, tc.target, nil))
+		r := httptest.NewRequest(http.MethodGet, "http://localhost"+tc.target, nil)
+		site.New(app.siteOptions()).Secure().ServeHTTP(w, r)
 		if w.Code != tc.code || !strings.Contains(w.Body.String(), tc.word) {
 			t.Errorf("%s: %d %s", tc.name, w.Code, w.Body)
 		}

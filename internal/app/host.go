@@ -29,7 +29,7 @@ func CheckHost(ctx context.Context, c *config.Config) []config.Warning {
 	if err != nil {
 		return []config.Warning{{Key: "turn.listen", Text: err.Error()}}
 	}
-	out := append(c.Warnings(), c.HostWarnings(local)...)
+	out := slices.Concat(c.Warnings(), c.HostWarnings(local), openConfig(c))
 	warn := func(otherwise string, err error) {
 		for _, err := range each(err) {
 			key, text := fault.Split(err, otherwise)
@@ -55,6 +55,18 @@ func CheckHost(ctx context.Context, c *config.Config) []config.Warning {
 	warn("auth.jwt_key", err)
 	slices.SortStableFunc(out, func(a, b config.Warning) int { return strings.Compare(a.Key, b.Key) })
 	return out
+}
+
+// openConfig warns of a file with secrets that everybody on this machine can read.
+func openConfig(c *config.Config) []config.Warning {
+	secrets := c.Secrets()
+	if c.File == "" || len(secrets) == 0 || !state.OpenToAll(c.File) {
+		return nil
+	}
+	return []config.Warning{{
+		Key:  strings.Join(secrets, ", "),
+		Text: fmt.Sprintf("everybody on this machine can read %s, and it holds secrets: chmod o-rwx it", c.File),
+	}}
 }
 
 // each returns the errors that errors.Join has joined, nested joins included.

@@ -8,11 +8,11 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"runtime"
 	"sync"
 	"time"
 
 	"signalbox/internal/fault"
+	"signalbox/internal/state"
 )
 
 // Mode "files": a certificate that another program renews. The source checks the files often,
@@ -89,8 +89,7 @@ func (c *Certificate) outOfTime(path string, now time.Time) error {
 
 // OpenToAll is an error if everybody on this machine may read a key.
 func OpenToAll(key string) error {
-	info, err := os.Stat(key)
-	if err != nil || runtime.GOOS == "windows" || info.Mode().Perm()&0o004 == 0 {
+	if !state.OpenToAll(key) {
 		return nil
 	}
 	return fault.New("tls.key", "everybody on this machine can read %s: chmod o-r it", key)

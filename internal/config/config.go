@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 
+	"signalbox/internal/admission"
 	"signalbox/internal/netaddr"
 )
 
@@ -110,6 +111,9 @@ type Config struct {
 		Timeout Duration `toml:"timeout"`
 	} `toml:"drain"`
 
+	// File is the file that it was read from; empty: none. It is not a key.
+	File string `toml:"-"`
+
 	// Dev is the --dev flag, not a key. It changes defaults: listeners on loopback, no drain. It
 	// also allows peers on loopback, opens /api/turn without a key, offers TURN over TLS on
 	// loopback, and mutes warnings about addresses that nobody else reaches.
@@ -139,6 +143,25 @@ func (c *Config) Discovery(own netip.Addr) (primary, alternate netip.AddrPort, o
 		primary = netip.AddrPortFrom(own, primary.Port())
 	}
 	return primary, c.STUN.Alternate.AddrPort, true
+}
+
+// Secrets are the keys that hold one.
+func (c *Config) Secrets() (keys []string) {
+	users := slices.ContainsFunc(c.TURN.Users, func(u TURNUser) bool { return u.Password != "" || u.Key != "" })
+	for _, k := range []struct {
+		key string
+		set bool
+	}{
+		{"turn.secret", c.TURN.Secret != ""}, {"turn.old_secrets", len(c.TURN.OldSecrets) > 0}, {"turn.users", users},
+		{"auth.password", c.Auth.Password != ""}, {"auth.jwt_key", admission.IsSecret(c.Auth.JWTKey)},
+		{"compat.turn_rest", c.Compat.TURNREST != "" && c.Compat.TURNREST != restOff},
+		{"admin.token", c.Admin.Token != ""},
+	} {
+		if k.set {
+			keys = append(keys, k.key)
+		}
+	}
+	return keys
 }
 
 // Warning is something that can be used, and probably isn't what is wanted.

@@ -123,6 +123,7 @@ func Load(defaults string, o LoadOptions) (Config, error) {
 	}
 	r.faults = append(r.faults, r.placed(r.news(c.faults()))...)
 	if len(r.faults) == 0 {
+		c.File = o.File
 		return c, nil
 	}
 	r.faults.sort()

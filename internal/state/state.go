@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 )
 
@@ -67,6 +68,46 @@ func Open(path string) (*Dir, error) {
 
 // Existing is a directory that is only read: nothing is made in it.
 func Existing(path string) *Dir { return &Dir{path} }
+
+// OpenToAll reports whether everybody on this machine may read a file, or look into a directory.
+// Where permissions are not Unix's it knows of nothing.
+func OpenToAll(path string) bool {
+	const others = 0o007
+	info, err := os.Stat(path)
+	if err != nil || runtime.GOOS == "windows" {
+		return false
+	}
+	if info.IsDir() {
+		return info.Mode().Perm()&others != 0
+	}
+	return info.Mode().Perm()&0o004 != 0
+}
+
+// Exposed says what in the directory others than its owner may read, and what to do; nil: nothing.
+func (d *Dir) Exposed() (found *Exposure) {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	//nolint:errcheck // what this user can't look at is not exposed by it
+	filepath.WalkDir(d.path, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return nil
+		}
+		if info, err := entry.Info(); err == nil && info.Mode().Perm()&0o077 != 0 {
+			found = &Exposure{path, "others than its owner may read it", "chmod 600 " + path}
+			return fs.SkipAll
+		}
+		return nil
+	})
+	if found == nil && OpenToAll(d.path) {
+		found = &Exposure{d.path, "everybody on this machine may look into it, and it is for secrets", "chmod 700 " +
+			d.path}
+	}
+	return found
+}
+
+// Exposure is a file or directory that others may read.
+type Exposure struct{ Path, Why, Fix string }
 
 // Path returns the directory's path, or that of a file in it.
 func (d *Dir) Path(name ...string) string { return filepath.Join(append([]string{d.path}, name...)...) }

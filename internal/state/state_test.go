@@ -125,3 +125,76 @@ func TestSecretsAreNotShown(t *testing.T) {
 		}
 	}
 }
+
+// What the directory itself makes is for its owner only; what others may read of it is found.
+func TestExposed(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("permissions are others there")
+	}
+	path := filepath.Join(t.TempDir(), "state")
+	dir, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := dir.Secret(AdminToken); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(dir.Path("acme", "keys"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(dir.Path("acme", "keys", "key"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if e := dir.Exposed(); e != nil {
+		t.Errorf("as it is made: %+v", e)
+	}
+	for _, tc := range []struct {
+		path string
+		mode os.FileMode
+		want bool
+	}{
+		{path, 0o755, true}, {path, 0o701, true}, {path, 0o770, false},
+		{dir.Path(AdminToken), 0o604, true}, {dir.Path(AdminToken), 0o640, true},
+		{dir.Path("acme", "keys", "key"), 0o644, true},
+	} {
+		info, err := os.Stat(tc.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(tc.path, tc.mode); err != nil {
+			t.Fatal(err)
+		}
+		if e := dir.Exposed(); (e != nil) != tc.want || e != nil && e.Path != tc.path {
+			t.Errorf("%s with mode %o: %+v", tc.path, tc.mode, e)
+		}
+		if err := os.Chmod(tc.path, info.Mode()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if e := Existing(filepath.Join(path, "none")).Exposed(); e != nil {
+		t.Errorf("what is not there: %+v", e)
+	}
+}
+
+func TestOpenToAll(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("permissions are others there")
+	}
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for mode, want := range map[os.FileMode]bool{0o600: false, 0o640: false, 0o660: false, 0o644: true, 0o604: true} {
+		if err := os.Chmod(file, mode); err != nil {
+			t.Fatal(err)
+		}
+		if got := OpenToAll(file); got != want {
+			t.Errorf("%o: %v", mode, got)
+		}
+	}
+	if OpenToAll(file + "x") {
+		t.Error("what is not there is open")
+	}
+}

@@ -62,7 +62,7 @@ func start(t testing.TB, set ...string) *box {
 
 func startWith(t testing.TB, cfg config.Config) *box {
 	t.Helper()
-	dir := t.TempDir()
+	dir := filepath.Join(t.TempDir(), "state")
 	kept, err := state.Open(dir)
 	if err != nil {
 		t.Fatal(err)

@@ -14,7 +14,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -219,11 +218,10 @@ func stateDir(dir string) Check {
 					"%s and the directory belong to different users: the service may be unable to read the file",
 					e.Name())
 			}
-			if runtime.GOOS != "windows" && file.Mode().Perm()&0o077 != 0 {
-				return warning("chmod 600 "+filepath.Join(dir, e.Name()), "other users than its owner may read %s",
-					e.Name())
-			}
 		}
+	}
+	if e := state.Existing(dir).Exposed(); e != nil {
+		return warning(e.Fix, "%s: %s", e.Path, e.Why)
 	}
 	return ok("%s", dir)
 }

@@ -282,3 +282,31 @@ func TestChecksPrint(t *testing.T) {
 		t.Errorf("%d checks", n)
 	}
 }
+
+// What everybody on this machine can read is said, of the state directory and of the configuration.
+func TestWhatOthersCanReadIsSaid(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("permissions are others there")
+	}
+	dir := filepath.Join(t.TempDir(), "state")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	cfg := configuration(t, "web.listen=", "web.tls_listen=", "admin.token=0123456789abcdef")
+	cfg.File = filepath.Join(dir, "..", "config.toml")
+	if err := os.WriteFile(cfg.File, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r := examine(t, cfg, dir)
+	wants(t, r, "state", Warning, "everybody on this machine", "chmod 700 "+dir)
+	wants(t, r, "config", Warning, "admin.token", "everybody on this machine can read "+cfg.File)
+	for name, mode := range map[string]os.FileMode{dir: 0o700, cfg.File: 0o600} {
+		if err := os.Chmod(name, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r = examine(t, cfg, dir)
+	wants(t, r, "state", OK)
+	wants(t, r, "config", OK)
+}
