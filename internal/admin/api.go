@@ -97,8 +97,8 @@ func (a *API) only(next http.HandlerFunc) http.Handler {
 	})
 }
 
-// login reports whether what a request has brought is right, and answers it if not. Without
-// anything it is no guess.
+// login reports whether what a request has brought is right, and answers it if not. Who brings
+// nothing guesses nothing.
 func (a *API) login(w http.ResponseWriter, r *http.Request, brought string, right func() bool, refusal string) bool {
 	from, ok, limited := source.OfRequest(r), false, false
 	if brought != "" {

@@ -65,9 +65,8 @@ var table = []metric{
 	{"signalbox_web_connections_refused_total", counter, "Connections that the web ports refused as too many.", nil,
 		func(v *status.Vitals, put emit) { put(float64(v.Web.Refused)) }},
 
-	{"signalbox_admin_logins_refused_total", counter,
-		"Refused logins to the admin API: with a wrong token or link, or " +
-			"not looked at after too many of them from one source (limited).", []string{"reason"},
+	{"signalbox_admin_logins_refused_total", counter, "Refused logins to the admin API: with a wrong token or link, " +
+		"or not looked at after too many of them from one source (limited).", []string{"reason"},
 		func(v *status.Vitals, put emit) {
 			put(float64(v.Admin.Wrong), "wrong")
 			put(float64(v.Admin.Limited), "limited")

@@ -13,9 +13,9 @@ import (
 	"time"
 )
 
-// Whatever lies in web.root, only regular files are served, only to GET and HEAD, and nobody waits.
-func TestRootServesRegularFilesOnly(t *testing.T) {
-	t.Parallel()
+// oddDir is a directory with a file, and with all that is none.
+func oddDir(t *testing.T) string {
+	t.Helper()
 	dir := t.TempDir()
 	for _, sub := range []string{"pipes", "links"} {
 		if err := os.Mkdir(dir+"/"+sub, 0o700); err != nil {
@@ -30,14 +30,22 @@ func TestRootServesRegularFilesOnly(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for name, to := range map[string]string{"/link": "pipe", "/links/index.html": "../file.txt", "/null": "/dev/null"} {
+	for name, to := range map[string]string{"/link": "pipe", "/links/index.html": "../file.txt",
+		"/null": "/dev/null"} {
 		if err := os.Symlink(to, dir+name); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if l, err := net.Listen("unix", dir+"/socket"); err == nil {
-		defer l.Close()
+		t.Cleanup(func() { l.Close() })
 	}
+	return dir
+}
+
+// Whatever lies in web.root, only regular files are served, only to GET and HEAD, and nobody waits.
+func TestRootServesRegularFilesOnly(t *testing.T) {
+	t.Parallel()
+	dir := oddDir(t)
 	root, err := OpenRoot(dir)
 	if err != nil {
 		t.Fatal(err)

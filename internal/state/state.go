@@ -100,8 +100,8 @@ func (d *Dir) Exposed() (found *Exposure) {
 		return nil
 	})
 	if found == nil && OpenToAll(d.path) {
-		found = &Exposure{d.path, "everybody on this machine may look into it, and it is for secrets", "chmod 700 " +
-			d.path}
+		found = &Exposure{d.path, "everybody on this machine may look into it, and it is for secrets",
+			"chmod 700 " + d.path}
 	}
 	return found
 }

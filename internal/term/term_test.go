@@ -11,17 +11,17 @@ import (
 
 // hostile are names as somebody chooses them who wants to write on the operator's terminal.
 var hostile = []string{
-	"\x1b[2J\x1b]0;root\x07", "\u009b31m", "\x7f", "a\rb", "a\nb", "a\tb", "\x00", "\u202eeye", "\u2066x\u2069",
-	"\u200f",
+	"\x1b[2J\x1b]0;root\x07", "\u009b31m", "\x7f", "a\rb", "a\nb", "a\tb", "\x00",
+	"\u202eeye", "\u2066x\u2069", "\u200f",
 	"\u2028", "\u200b", "\xff\xfe", "\U000e0041", "Zoë 茶 🫖", "",
 }
 
 func TestTextPrints(t *testing.T) {
 	t.Parallel()
 	for s, want := range map[string]string{
-		"Zoë 茶 🫖": "Zoë 茶 🫖", "\x1b[31m": `\x1b[31m`, "a\nb\tc": `a\nb\tc`, "\u202eeye": `\u202eeye`,
-		"\u009b": `\u009b`,
-		"\xff":   `\xff`, "\U000e0041": `\U000e0041`, "\ufffd": "\ufffd", `C:\x`: `C:\x`, "it's": "it's",
+		"Zoë 茶 🫖": "Zoë 茶 🫖", "\x1b[31m": `\x1b[31m`, "a\nb\tc": `a\nb\tc`,
+		"\u202eeye": `\u202eeye`, "\u009b": `\u009b`,
+		"\xff": `\xff`, "\U000e0041": `\U000e0041`, "\ufffd": "\ufffd", `C:\x`: `C:\x`, "it's": "it's",
 	} {
 		if got := Text(s); got != want {
 			t.Errorf("%q: %s, want %s", s, got, want)
