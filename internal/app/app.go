@@ -191,6 +191,7 @@ func (a *App) makeSite() (err error) {
 
 // Listen binds every socket, or none. It looks up the names that give public addresses.
 func (a *App) Listen() (err error) {
+	warnOfReaders(&a.cfg, a.dir, a.log)
 	if err := a.edge.Bind(); err != nil {
 		return err
 	}
@@ -208,11 +209,8 @@ func (a *App) Listen() (err error) {
 		a.log.Warn("no public address known yet", "err", err)
 	}
 	a.relays.Warn()
-	for _, w := range append(a.cfg.Warnings(), openConfig(&a.cfg)...) {
+	for _, w := range a.cfg.Warnings() {
 		a.log.Warn("configuration", "key", w.Key, "note", w.Text)
-	}
-	if e := a.dir.Exposed(); e != nil {
-		a.log.Warn("the state is open to others: "+e.Why, "path", e.Path, "fix", e.Fix)
 	}
 	a.certs.UseSocket(a.edge.Socket())
 	if err := a.certs.Bound(); err != nil {

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -67,6 +68,16 @@ func openConfig(c *config.Config) []config.Warning {
 		Key:  strings.Join(secrets, ", "),
 		Text: fmt.Sprintf("everybody on this machine can read %s, and it holds secrets: chmod o-rwx it", c.File),
 	}}
+}
+
+// warnOfReaders says which secrets others on this machine can read.
+func warnOfReaders(c *config.Config, dir *state.Dir, log *slog.Logger) {
+	for _, w := range openConfig(c) {
+		log.Warn("configuration", "key", w.Key, "note", w.Text)
+	}
+	if e := dir.Exposed(); e != nil {
+		log.Warn("the state is open to others: "+e.Why, "path", e.Path, "fix", e.Fix)
+	}
 }
 
 // each returns the errors that errors.Join has joined, nested joins included.
