@@ -319,7 +319,8 @@ func TestAbuse21UnsupportedTransportAndFamily(t *testing.T) {
 // panicLink breaks whatever is sent on it.
 type panicLink struct{ probeLink }
 
-func (panicLink) send([]byte, netip.AddrPort) { panic("of a test") }
+func (panicLink) send([]byte, netip.AddrPort)   { panic("of a test") }
+func (panicLink) answer([]byte, netip.AddrPort) { panic("of a test") }
 
 func TestAbuse22PanicEndsOneFrameOnly(t *testing.T) {
 	r := newRig(t, nil)

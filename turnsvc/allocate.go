@@ -224,8 +224,10 @@ func (b *books) create(r *request, w *wish) (a *allocation, next *reservation, c
 		return nil, nil, 508
 	}
 	b.portless = false
+	first.Neighbors = b.neighbors
 	a.relay, a.relayed = first, netip.AddrPortFrom(at.Public, first.Addr.Port())
 	if second != nil {
+		second.Neighbors = b.neighbors
 		next = &reservation{second, a.pool, at.Public, a.principal, r.client.Addr(), now + int64(reservationLifetime)}
 	}
 	return a, next, 0

@@ -20,9 +20,10 @@ const (
 
 // link is the way back to a client: a UDP socket or a stream.
 type link interface {
-	// send delivers one frame to the client at addr and keeps nothing of it. It does not wait for
-	// the client.
+	// send delivers one frame to the client at addr and keeps nothing of it. It waits for nobody.
 	send(frame []byte, addr netip.AddrPort)
+	// answer is send for what strangers can have sent to any address.
+	answer(frame []byte, addr netip.AddrPort)
 	// padded reports whether frames are padded to four bytes, as on TCP and TLS (RFC 8656 §12.5).
 	padded() bool
 	transport() string // one of transportNames

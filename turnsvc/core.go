@@ -18,10 +18,14 @@ type core struct {
 	counters *counters
 	log      *slog.Logger
 	faults   *socket.Faults // of all UDP sockets
+	// neighbors are those whom all UDP sockets send to; Server.Run runs them.
+	neighbors *socket.Neighbors
 }
 
 func newCore(now func() time.Time, log *slog.Logger) *core {
-	c := &core{clock: clock{start: now(), read: now}, counters: new(counters), log: log}
+	c := &core{
+		clock: clock{start: now(), read: now}, counters: new(counters), log: log, neighbors: socket.NewNeighbors(),
+	}
 	c.faults = socket.NewFaults(func() { c.counters.drop(dropReadFailed) }, log)
 	return c
 }
@@ -71,6 +75,8 @@ const (
 	dropSlowClient               // a stream's bounded queue was full
 	dropReadFailed               // the kernel had an error instead of a datagram
 	dropWriteFailed              // the kernel refused the packet
+	dropSendFull                 // a UDP socket's send buffer was full
+	dropAbsent                   // to an address of an own network at which nobody answers
 	dropDTLS                     // a DTLS datagram that belongs to no connection, is out of place, or finds no room
 	dropHandshake                // a DTLS handshake that failed or took too long
 	dropBandwidth                // over a bandwidth limit
@@ -80,7 +86,8 @@ const (
 
 var dropNames = [drops]string{
 	"malformed", "rate-limited", "busy", "no-allocation", "no-channel", "no-permission", "peer-denied", "peer-unknown",
-	"too-long", "slow-client", "read-failed", "write-failed", "dtls", "dtls-handshake", "bandwidth", "panic",
+	"too-long", "slow-client", "read-failed", "write-failed",
+	"send-buffer-full", "absent", "dtls", "dtls-handshake", "bandwidth", "panic",
 }
 
 // refusalCodes are the error codes of answers, in the order in which they are counted.
@@ -95,6 +102,19 @@ type counters struct {
 }
 
 func (c *counters) drop(d drop) { c.drops[d].Add(1) }
+
+// sent counts a datagram that was not sent, by the error of sending it.
+func (c *counters) sent(err error) {
+	switch err {
+	case nil:
+	case socket.ErrFull:
+		c.drop(dropSendFull)
+	case socket.ErrAbsent:
+		c.drop(dropAbsent)
+	default:
+		c.drop(dropWriteFailed)
+	}
+}
 
 // classes counts the classes of credentials, which are numbered from 0.
 const classes = int(cred.Shared) + 1

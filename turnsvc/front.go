@@ -62,10 +62,23 @@ func (f *front) serveUDP(conn *net.UDPConn, stunOnly bool) error {
 	if !ok || addr.IP.IsUnspecified() {
 		return fmt.Errorf("serve turn on udp %v: want a socket bound to one address", conn.LocalAddr())
 	}
-	l := &udpLink{conn: conn, addr: wire.Unmap(addr.AddrPort()), clients: newClients(), counters: f.counters}
-	in := &inlet{link: l, corner: f.stun.corners.find(l.addr), stunOnly: stunOnly}
+	in := &inlet{corner: f.stun.corners.find(wire.Unmap(addr.AddrPort())), stunOnly: stunOnly}
+	var l *udpLink
+	if c := in.corner; c != nil && c.conn == conn {
+		l = c.link
+	} else {
+		l = newUDPLink(f.core, conn) // also for another socket of a corner's address
+	}
+	defer l.shut()
+	in.link = l
 	if f.dtls != nil && !stunOnly {
-		in.dtls = f.dtls.NewFront(conn)
+		in.dtls = f.dtls.NewFront(conn.LocalAddr(), func(b []byte, to netip.AddrPort, established bool) {
+			if established {
+				l.send(b, to)
+			} else {
+				l.answer(b, to)
+			}
+		})
 		defer in.dtls.Close()
 	}
 	socket.Read(conn, f.faults, func(p wire.Packet, src netip.AddrPort) { f.receive(in, p, src) })
@@ -73,18 +86,32 @@ func (f *front) serveUDP(conn *net.UDPConn, stunOnly bool) error {
 }
 
 // udpLink is a UDP socket bound to one local address: the source and that address identify a
-// client.
+// client. Answers to strangers have a send buffer of their own: strangers may ask from addresses
+// that nobody has.
 type udpLink struct {
-	conn     *net.UDPConn
-	addr     netip.AddrPort
-	clients  *clients
-	counters *counters
+	calls, strangers *socket.Outlet
+	addr             netip.AddrPort
+	clients          *clients
+	counters         *counters
 }
 
-func (l *udpLink) send(frame []byte, to netip.AddrPort) {
-	if _, err := l.conn.WriteToUDPAddrPort(frame, to); err != nil {
-		l.counters.drop(dropWriteFailed)
+func newUDPLink(c *core, conn *net.UDPConn) *udpLink {
+	return &udpLink{
+		addr: wire.AddrPort(conn.LocalAddr()), clients: newClients(), counters: c.counters,
+		calls: socket.NewOutlet(conn, c.neighbors), strangers: socket.NewOutlet(conn, c.neighbors),
 	}
+}
+
+// shut gives back what it sends through.
+func (l *udpLink) shut() {
+	l.calls.Close()
+	l.strangers.Close()
+}
+
+func (l *udpLink) send(frame []byte, to netip.AddrPort) { l.counters.sent(l.calls.Send(frame, to)) }
+
+func (l *udpLink) answer(frame []byte, to netip.AddrPort) {
+	l.counters.sent(l.strangers.Send(frame, to))
 }
 
 func (l *udpLink) padded() bool                                    { return false }

@@ -82,8 +82,8 @@ func (a *allocation) toPeer(p wire.Packet, peer netip.AddrPort, g grant, whole b
 		a.counters.drop(dropPeerDenied)
 		return
 	}
-	if a.relay.Send(p.Data(), peer, whole) != nil {
-		a.counters.drop(dropWriteFailed)
+	if err := a.relay.Send(p.Data(), peer, whole); err != nil {
+		a.counters.sent(err)
 		return
 	}
 	a.used.Store(now)

@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"sync"
 	"time"
 
 	"signalbox/internal/source"
@@ -122,6 +123,11 @@ func New(o Options) (*Server, error) {
 // nil. It returns an error at once if the TURN engine does not start.
 func (s *Server) Run(ctx context.Context) error {
 	defer s.streams.closeAll()
+	var running sync.WaitGroup
+	done := make(chan struct{})
+	running.Go(func() { s.core.neighbors.Run(done) })
+	defer running.Wait()
+	defer close(done)
 	return s.books.run(ctx)
 }
 
@@ -143,7 +149,7 @@ func (s *Server) ServeConn(conn net.Conn, transport string) { s.streams.serve(co
 // ServePacket and ServeSTUN, which read those sockets; if several share an address, any of them
 // will do. Clients are told the addresses as they are.
 func (s *Server) EnableDiscovery(conns [2][2]*net.UDPConn) (err error) {
-	s.front.stun.corners, err = newCorners(conns)
+	s.front.stun.corners, err = newCorners(s.core, conns)
 	return err
 }
 

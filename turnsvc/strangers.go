@@ -99,13 +99,13 @@ func (d *doorman) challenge(in *inlet, src netip.AddrPort, code int) {
 
 func (d *doorman) sendChallenge(in *inlet, src netip.AddrPort, code int) {
 	d.counters.refused(code)
-	in.link.send(d.challenges.answer(in.scratch[:], &in.msg, src, code, d.clock.wall()), src)
+	in.link.answer(d.challenges.answer(in.scratch[:], &in.msg, src, code, d.clock.wall()), src)
 }
 
 // refuse answers a stranger with an error code, within the limit.
 func (d *doorman) refuse(in *inlet, src netip.AddrPort, code int) {
 	if d.mayAnswer(in, src) {
 		d.counters.refused(code)
-		in.link.send(errorAnswer(in.scratch[:], &in.msg, nil, code), src)
+		in.link.answer(errorAnswer(in.scratch[:], &in.msg, nil, code), src)
 	}
 }

@@ -152,6 +152,8 @@ func (l *streamLink) send(frame []byte, _ netip.AddrPort) {
 	l.mu.Unlock()
 }
 
+func (l *streamLink) answer(frame []byte, to netip.AddrPort) { l.send(frame, to) }
+
 // write moves queued frames to the connection until that is closed or fails.
 func (l *streamLink) write() {
 	var out []byte

@@ -61,7 +61,7 @@ func (r *responder) unknownInBinding(in *inlet, src netip.AddrPort) bool {
 	b := wire.Begin(in.scratch[:], wire.MethodBinding, wire.ClassError, m.TransactionID())
 	b.ErrorCode(420, "")
 	b.Attr(wire.AttrUnknownAttributes, list)
-	in.link.send(b.End(m.Fingerprint), src)
+	in.link.answer(b.End(m.Fingerprint), src)
 	return true
 }
 

@@ -29,7 +29,9 @@ func TestSTUNAllocatesNothing(t *testing.T) {
 		"classic and another socket": {d.s, &inlet{corner: d.s.front.stun.corners.find(d.at[0][0])},
 			classicRequest(0, 3, 0, 4, 0, 0, 0, 6)},
 	} {
-		tc.in.link = &udpLink{conn: listenLoopback(t), clients: newClients(), counters: tc.s.core.counters}
+		l := newUDPLink(tc.s.core, listenLoopback(t))
+		defer l.shut()
+		tc.in.link = l
 		if n := testing.AllocsPerRun(200, func() {
 			tc.s.front.receive(tc.in, buf.Packet(copy(buf[wire.Headroom:], tc.frame)), src)
 		}); n != 0 {

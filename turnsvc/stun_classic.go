@@ -60,5 +60,5 @@ func (r *responder) refuseClassic(in *inlet, src netip.AddrPort, frame, list []b
 	b := wire.BeginClassic(in.scratch[:], wire.ClassError, frame)
 	b.ErrorCode(420, "")
 	b.Attr(wire.AttrUnknownAttributes, list)
-	in.link.send(b.End(false), src)
+	in.link.answer(b.End(false), src)
 }

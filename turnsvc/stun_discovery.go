@@ -19,12 +19,13 @@ type corners [2][2]corner
 
 type corner struct {
 	conn *net.UDPConn
+	link *udpLink // to conn
 	at   netip.AddrPort
 	all  *corners
 	i, j int // where it stands in all
 }
 
-func newCorners(conns [2][2]*net.UDPConn) (*corners, error) {
+func newCorners(of *core, conns [2][2]*net.UDPConn) (*corners, error) {
 	all := new(corners)
 	for i := range conns {
 		for j, conn := range conns[i] {
@@ -39,6 +40,11 @@ func newCorners(conns [2][2]*net.UDPConn) (*corners, error) {
 		at(0, 0).Port() != at(1, 0).Port(), at(0, 1).Port() != at(1, 1).Port(), at(0, 0).Port() == at(0, 1).Port():
 		return nil, fmt.Errorf("NAT behavior discovery on %v, %v, %v and %v: "+
 			"want two addresses with the same two ports", at(0, 0), at(0, 1), at(1, 0), at(1, 1))
+	}
+	for i := range all {
+		for j := range all[i] {
+			all[i][j].link = newUDPLink(of, conns[i][j])
+		}
 	}
 	return all, nil
 }
@@ -105,10 +111,8 @@ func (c *corner) change(flags byte) *corner {
 // send sends an answer from another corner, or through the link that the request came in on.
 func (c *corner) send(l link, answer []byte, from *corner, to netip.AddrPort) {
 	if from == c {
-		l.send(answer, to)
-		return
+		l.answer(answer, to)
+	} else {
+		from.link.answer(answer, to)
 	}
-	// An answer that the kernel refuses to send is lost, as it may be in the network; the client
-	// asks again.
-	_, _ = from.conn.WriteToUDPAddrPort(answer, to)
 }

@@ -412,7 +412,7 @@ type fuzzLink struct {
 	sent []byte
 }
 
-func (l *fuzzLink) send(frame []byte, _ netip.AddrPort)       { l.sent = append(l.sent[:0], frame...) }
+func (l *fuzzLink) answer(frame []byte, _ netip.AddrPort)     { l.sent = append(l.sent[:0], frame...) }
 func (l *fuzzLink) allocation(netip.AddrPort) *allocation     { return nil }
 func (l *fuzzLink) setAllocation(netip.AddrPort, *allocation) {}
 

@@ -60,7 +60,8 @@ func NewServer(o Options) *Server {
 // Front serves the DTLS clients of one UDP socket.
 type Front struct {
 	s    *Server
-	conn *net.UDPConn
+	at   net.Addr
+	send Send
 	wg   sync.WaitGroup // one for each pipe
 
 	mu     sync.Mutex
@@ -73,9 +74,14 @@ type Front struct {
 // it is the same client (RFC 6347 §4.2.8).
 type peer struct{ established, handshaking *pipe }
 
-// NewFront returns a front that writes to conn. The owner of conn passes what it reads to Receive.
-func (s *Server) NewFront(conn *net.UDPConn) *Front {
-	return &Front{s: s, conn: conn, peers: map[netip.AddrPort]peer{}}
+// Send sends a datagram from a front's socket without waiting. established: the client has shaken
+// hands; without that, anybody can have asked for what is sent to them.
+type Send func(datagram []byte, to netip.AddrPort, established bool)
+
+// NewFront returns a front of the socket at that address, whose owner passes what it reads to
+// Receive.
+func (s *Server) NewFront(at net.Addr, send Send) *Front {
+	return &Front{s: s, at: at, send: send, peers: map[netip.AddrPort]peer{}}
 }
 
 // Receive sends a datagram to the connection that it belongs to. It waits for nothing.

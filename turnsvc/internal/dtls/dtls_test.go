@@ -78,7 +78,7 @@ func newRig(t testing.TB) *rig {
 	conn := listenLoopback(t)
 	r := &rig{t: t, s: newServer(t), at: wire.AddrPort(conn.LocalAddr())}
 	r.s.o.Dropped = func() { r.dropped.Add(1) }
-	front := r.s.NewFront(conn)
+	front := r.s.NewFront(conn.LocalAddr(), through(conn))
 	var running sync.WaitGroup
 	running.Go(func() {
 		socket.Read(conn, socket.NewFaults(func() {}, slog.New(slog.DiscardHandler)),
@@ -90,6 +90,11 @@ func newRig(t testing.TB) *rig {
 		front.Close()
 	})
 	return r
+}
+
+// through sends through a socket.
+func through(conn *net.UDPConn) Send {
+	return func(b []byte, to netip.AddrPort, _ bool) { conn.WriteToUDPAddrPort(b, to) } //nolint:errcheck // UDP
 }
 
 func (r *rig) write(from *net.UDPConn, datagram []byte) {
@@ -154,7 +159,7 @@ func TestDTLSFloodOfClientHellos(t *testing.T) {
 	r := newRig(t)
 	r.s.handshakes.hellos.SetLimit(1 << 20) // what is held is looked at here, not what it costs in time
 	socket := listenLoopback(t)
-	f := r.s.NewFront(socket)
+	f := r.s.NewFront(socket.LocalAddr(), through(socket))
 	before := runtime.NumGoroutine()
 	hello := clientHello(nil)
 	most := 0

@@ -64,19 +64,21 @@ func (p *pipe) ReadFrom(b []byte) (int, net.Addr, error) {
 	return n, p.addr, err
 }
 
-// WriteTo implements net.PacketConn. It does not wait for the client.
+// WriteTo implements net.PacketConn. It does not wait; what can't be sent is lost, as it may be on
+// the way.
 func (p *pipe) WriteTo(b []byte, _ net.Addr) (int, error) {
 	if isServerHello(b) {
 		p.front.s.handshakes.proven(p)
 	}
-	return p.front.conn.WriteToUDPAddrPort(b, p.peer)
+	p.front.send(b, p.peer, p.established.Load())
+	return len(b), nil
 }
 
 // Close ends the connection; pion's reads fail from then on, and the socket stays open for the
 // others.
 func (p *pipe) Close() error { return p.in.Close() }
 
-func (p *pipe) LocalAddr() net.Addr               { return p.front.conn.LocalAddr() }
+func (p *pipe) LocalAddr() net.Addr               { return p.front.at }
 func (p *pipe) SetReadDeadline(t time.Time) error { return p.in.SetReadDeadline(t) }
 func (p *pipe) SetWriteDeadline(time.Time) error  { return nil }
 func (p *pipe) SetDeadline(t time.Time) error     { return p.in.SetReadDeadline(t) }

@@ -75,7 +75,7 @@ func FuzzDTLS(f *testing.F) {
 		if len(body) > 1000 || len(more) > 4000 {
 			return
 		}
-		front := s.NewFront(server)
+		front := s.NewFront(server.LocalAddr(), through(server))
 		defer front.Close()
 		front.Receive(helloMessage(body, 0), src)
 		if front.peers[src] == (peer{}) {

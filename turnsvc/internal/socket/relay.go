@@ -15,6 +15,9 @@ import (
 type Relay struct {
 	Conn *net.UDPConn
 	Addr netip.AddrPort // the address that it is bound to
+	// Neighbors, if set before it is used, keep peers who are missing from filling the send buffer.
+	Neighbors *Neighbors
+	out       direct
 	receiver
 	// whole: datagrams leave with DF set. A client's frames come through one goroutine, so it holds
 	// for the packet that set it.
@@ -32,7 +35,10 @@ func OpenRelay(addr netip.AddrPort) (*Relay, error) {
 		return nil, err
 	}
 	r := &Relay{Conn: conn, Addr: addr}
-	if err := errors.Join(r.receiver.init(conn), keepWhole(conn, addr.Addr(), false), noBroadcast(conn)); err != nil {
+	_ = conn.SetWriteBuffer(sendBuffer) // the kernel caps what it grants
+	r.out = newDirect(conn)
+	err = errors.Join(r.receiver.init(conn), keepWhole(conn, addr.Addr(), false), noBroadcast(conn))
+	if err != nil {
 		conn.Close()
 		return nil, err
 	}
@@ -42,8 +48,9 @@ func OpenRelay(addr netip.AddrPort) (*Relay, error) {
 // Close ends Read, too.
 func (r *Relay) Close() { r.Conn.Close() }
 
-// Send writes one datagram: with DF set if whole, else without, so that the network may fragment
-// what the client's own network let through (RFC 8656 §14 calls that the alternate behavior).
+// Send writes one datagram, and waits for nothing: with DF set if whole, else without, so that the
+// network may fragment what the client's own network let through (RFC 8656 §14 calls that the
+// alternate behavior). The errors are ErrFull, ErrAbsent, and what the system says.
 func (r *Relay) Send(b []byte, peer netip.AddrPort, whole bool) error {
 	if whole != r.whole.Load() {
 		if err := keepWhole(r.Conn, r.Addr.Addr(), whole); err != nil {
@@ -51,7 +58,13 @@ func (r *Relay) Send(b []byte, peer netip.AddrPort, whole bool) error {
 		}
 		r.whole.Store(whole)
 	}
-	_, err := r.Conn.WriteToUDPAddrPort(b, peer)
+	if r.Neighbors != nil && r.Neighbors.absent(peer.Addr()) {
+		return ErrAbsent
+	}
+	err := r.out.send(b, peer, 0)
+	if err == ErrFull && r.Neighbors != nil {
+		r.Neighbors.alarm()
+	}
 	return err
 }
 
