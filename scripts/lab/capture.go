@@ -238,16 +238,16 @@ func (n *Namespace) Inject(t testing.TB, src, dst netip.AddrPort, payload []byte
 			return err
 		}
 		defer unix.Close(fd)
-		return unix.Sendto(fd, datagram(src, dst, payload), 0, &unix.SockaddrInet4{Addr: dst.Addr().As4()})
+		return unix.Sendto(fd, Datagram(src, dst, payload), 0, &unix.SockaddrInet4{Addr: dst.Addr().As4()})
 	})
 	if err != nil {
 		t.Fatalf("inject a packet in %s: %v", n.Name, err)
 	}
 }
 
-// datagram is an IPv4 packet with UDP. The kernel fills in the checksum of its
+// Datagram is an IPv4 packet with UDP. The kernel fills in the checksum of its
 // header; that of UDP is optional.
-func datagram(src, dst netip.AddrPort, payload []byte) []byte {
+func Datagram(src, dst netip.AddrPort, payload []byte) []byte {
 	b := make([]byte, 28, 28+len(payload))
 	b[0] = 4<<4 | 5
 	binary.BigEndian.PutUint16(b[2:], uint16(28+len(payload)))

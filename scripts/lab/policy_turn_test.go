@@ -33,7 +33,13 @@ type turnClient struct {
 func newTURNClient(t *testing.T, in *lab.Namespace, server *lab.Server, network, username,
 	password string) *turnClient {
 	t.Helper()
-	conn, err := in.DialContext(t.Context(), network+"4", server.Host()+":3478")
+	return newTURNClientOf(t, in, server.Host(), network, username, password)
+}
+
+// newTURNClientOf is newTURNClient for any server, by its address.
+func newTURNClientOf(t *testing.T, in *lab.Namespace, host, network, username, password string) *turnClient {
+	t.Helper()
+	conn, err := in.DialContext(t.Context(), network+"4", host+":3478")
 	if err != nil {
 		t.Fatal(err)
 	}
