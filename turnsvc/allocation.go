@@ -20,9 +20,12 @@ const (
 
 // link is the way back to a client: a UDP socket or a stream.
 type link interface {
-	// send delivers one frame to the client at addr and keeps nothing of it. It waits for nobody.
+	// data, send and answer deliver one frame to the client at addr, and keep nothing of it. They
+	// wait for nobody. data is for application data, which is of no use when it is late; send for
+	// answers to those who have shown a key; answer for those that strangers can have sent to any
+	// address.
+	data(frame []byte, addr netip.AddrPort)
 	send(frame []byte, addr netip.AddrPort)
-	// answer is send for what strangers can have sent to any address.
 	answer(frame []byte, addr netip.AddrPort)
 	// padded reports whether frames are padded to four bytes, as on TCP and TLS (RFC 8656 §12.5).
 	padded() bool

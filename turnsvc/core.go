@@ -72,7 +72,10 @@ const (
 	dropPeerDenied               // an own address at a port where no allocation relays
 	dropPeerUnknown              // a peer's packet without permission
 	dropTooLong                  // more data than a UDP datagram, or its framing, can carry
-	dropSlowClient               // a stream's bounded queue was full
+	dropSlowClient               // data for a client on a stream that is too slow for it
+	dropUnread                   // an answer on a stream whose client reads none: the stream has ended
+	dropCrowd                    // a stream that found no room
+	dropCrowdedOut               // a stream without an allocation that made room for another
 	dropReadFailed               // the kernel had an error instead of a datagram
 	dropWriteFailed              // the kernel refused the packet
 	dropSendFull                 // a UDP socket's send buffer was full
@@ -86,7 +89,7 @@ const (
 
 var dropNames = [drops]string{
 	"malformed", "rate-limited", "busy", "no-allocation", "no-channel", "no-permission", "peer-denied", "peer-unknown",
-	"too-long", "slow-client", "read-failed", "write-failed",
+	"too-long", "slow-client", "unread", "crowd", "crowded-out", "read-failed", "write-failed",
 	"send-buffer-full", "absent", "dtls", "dtls-handshake", "bandwidth", "panic",
 }
 

@@ -116,6 +116,6 @@ func (a *allocation) fromPeer(p wire.Packet, peer netip.AddrPort, now int64) boo
 	if extra := len(frame) - p.N - wire.ChannelHeader; extra != 0 {
 		a.extra.Add(uint64(extra))
 	}
-	a.link.send(frame, a.client)
+	a.link.data(frame, a.client)
 	return true
 }

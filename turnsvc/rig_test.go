@@ -91,7 +91,8 @@ type rig struct {
 }
 
 // quick lets streams run out of time within tests.
-var quick = timeouts{firstFrame: 2 * time.Second, idle: 3 * time.Second, write: 2 * time.Second}
+var quick = timeouts{firstFrame: 2 * time.Second, idle: 3 * time.Second, stranger: 4 * time.Second,
+	write: 2 * time.Second}
 
 func newRig(t testing.TB, change func(*Options)) *rig {
 	t.Helper()

@@ -11,13 +11,15 @@ import (
 
 	"signalbox/internal/source"
 	"signalbox/turnsvc/internal/dtls"
+	"signalbox/turnsvc/internal/socket"
 	"signalbox/turnsvc/internal/wire"
 )
 
 const (
-	// streamQueue bounds what waits for a slow client, in bytes. The stream drops what does not
-	// fit, as a network would.
-	streamQueue = 256 << 10
+	// clientRoom and strangerRoom are what the kernel may hold for a client with an allocation, and
+	// for one without, in bytes with its bookkeeping; unsentRoom is what may not yet be on its way
+	// of that.
+	clientRoom, strangerRoom, unsentRoom = 128 << 10, 8 << 10, 8 << 10
 	// streamBuffer is the size of the read buffer that a stream starts with. A longer frame of a
 	// client with an allocation makes it grow to that frame's size; a stranger's frames must fit.
 	streamBuffer = wire.StrangerFrame
@@ -27,6 +29,7 @@ const (
 type timeouts struct {
 	firstFrame time.Duration // for a client to say anything sensible
 	idle       time.Duration // without a frame, for a client that holds no allocation
+	stranger   time.Duration // without an allocation, whatever it says
 	write      time.Duration // for a client to take what is written
 }
 
@@ -40,6 +43,7 @@ type streams struct {
 	books *books
 	timeouts
 	crowd *source.Crowd
+	told  atomic.Int64 // clock; before that, nothing more is logged of too many
 
 	mu  sync.Mutex
 	all map[*streamLink]struct{} // nil once they have been closed
@@ -47,7 +51,9 @@ type streams struct {
 
 func newStreams(c *core, l *Limits) *streams {
 	return &streams{
-		core: c, timeouts: timeouts{firstFrame: 15 * time.Second, idle: time.Minute, write: 30 * time.Second},
+		core: c, timeouts: timeouts{
+			firstFrame: 15 * time.Second, idle: time.Minute, stranger: 30 * time.Second, write: 30 * time.Second,
+		},
 		crowd: source.NewCrowd(l.Connections, l.ConnectionsPerSource), all: map[*streamLink]struct{}{},
 	}
 }
@@ -55,13 +61,14 @@ func newStreams(c *core, l *Limits) *streams {
 // serve is Server.ServeConn.
 func (t *streams) serve(conn net.Conn, transport string) {
 	l := &streamLink{conn: conn, name: transport, streams: t, addr: wire.AddrPort(conn.LocalAddr()),
-		peer: wire.AddrPort(conn.RemoteAddr())}
-	l.wake.L = &l.mu
+		peer: wire.AddrPort(conn.RemoteAddr()), bottom: socket.Bottom(conn), began: time.Now()}
+	l.out.init()
 	if !t.add(l) {
 		conn.Close()
 		return
 	}
 	defer t.remove(l)
+	socket.BoundSend(l.bottom, strangerRoom, unsentRoom)
 
 	done := make(chan struct{})
 	go func() {
@@ -83,23 +90,83 @@ func (t *streams) serve(conn net.Conn, transport string) {
 	}
 }
 
+// add enters a stream. When there are as many as there may be, the oldest one without an allocation
+// makes room: an honest client has one within a second.
 func (t *streams) add(l *streamLink) (ok bool) {
+	old := t.enter(l)
+	if old != nil {
+		t.counters.drop(dropCrowdedOut)
+		old.close()
+	} else if l.leave == nil {
+		t.counters.drop(dropCrowd)
+	}
+	if old != nil || l.leave == nil {
+		t.tellOfCrowd()
+	}
+	return l.leave != nil
+}
+
+// enter enters l, unless there is no room. It returns who has made room for it, if anybody had to.
+func (t *streams) enter(l *streamLink) (old *streamLink) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.all == nil {
-		return false
+		return nil
 	}
-	if l.leave, ok = t.crowd.Enter(l.peer.Addr()); ok {
-		t.all[l] = struct{}{}
+	leave, ok := t.crowd.Enter(l.peer.Addr())
+	if !ok {
+		if old = t.oldestStranger(l.peer.Addr()); old == nil {
+			return nil
+		}
+		t.removeLocked(old)
+		if leave, ok = t.crowd.Enter(l.peer.Addr()); !ok {
+			return old // the limits have just been lowered
+		}
 	}
-	return ok
+	l.leave = leave
+	t.all[l] = struct{}{}
+	return old
+}
+
+// oldestStranger returns the oldest stream that makes room for one from ip if it ends, or nil. mu
+// is held.
+func (t *streams) oldestStranger(ip netip.Addr) (oldest *streamLink) {
+	of := t.crowd.Crowded(ip) // then only one of the same source helps
+	now := t.clock.now()
+	for l := range t.all {
+		a := l.a.Load()
+		if (oldest == nil || l.began.Before(oldest.began)) && (a == nil || !a.running(now)) &&
+			(!of || source.Of(l.peer.Addr()) == source.Of(ip)) {
+			oldest = l
+		}
+	}
+	return oldest
+}
+
+// tellOfCrowd logs that there are too many, now and then.
+func (t *streams) tellOfCrowd() {
+	const interval = time.Minute
+	now := t.clock.now()
+	if next := t.told.Load(); now >= next && t.told.CompareAndSwap(next, now+int64(interval)) {
+		open, _ := t.crowd.Counts()
+		t.log.Warn("too many TURN connections: the oldest without an allocation are ended for new ones",
+			"open", open, "ended", t.counters.drops[dropCrowdedOut].Load(),
+			"refused", t.counters.drops[dropCrowd].Load())
+	}
 }
 
 func (t *streams) remove(l *streamLink) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.removeLocked(l)
+}
+
+func (t *streams) removeLocked(l *streamLink) {
 	delete(t.all, l)
-	l.leave()
+	if !l.left {
+		l.left = true
+		l.leave()
+	}
 }
 
 // closeAll ends every stream and admits no more.
@@ -116,64 +183,71 @@ func (t *streams) closeAll() {
 // streamLink is one TURN client on a TCP, TLS or DTLS connection.
 type streamLink struct {
 	conn    net.Conn
+	bottom  net.Conn // what conn stands on, or conn
+	began   time.Time
 	name    string         // of the transport
 	addr    netip.AddrPort // local
 	peer    netip.AddrPort
 	streams *streams
-	leave   func() // gives back its place in the crowd
+	leave   func() // gives back its place in the crowd, once; nil: it has none
+	left    bool   // guarded by streams.mu
 	a       atomic.Pointer[allocation]
-
-	mu      sync.Mutex
-	wake    sync.Cond
-	pending []byte // frames to be written, guarded by mu
-	ended   bool   // guarded by mu
+	out     outbox
 }
 
-func (l *streamLink) padded() bool                                  { return l.name != "dtls" }
-func (l *streamLink) transport() string                             { return l.name }
-func (l *streamLink) local() netip.AddrPort                         { return l.addr }
-func (l *streamLink) allocation(netip.AddrPort) *allocation         { return l.a.Load() }
-func (l *streamLink) setAllocation(_ netip.AddrPort, a *allocation) { l.a.Store(a) }
+func (l *streamLink) padded() bool                          { return l.name != "dtls" }
+func (l *streamLink) transport() string                     { return l.name }
+func (l *streamLink) local() netip.AddrPort                 { return l.addr }
+func (l *streamLink) allocation(netip.AddrPort) *allocation { return l.a.Load() }
 
-// send queues one frame. A client that reads too slowly loses its own frames, and nobody waits for
-// it.
-func (l *streamLink) send(frame []byte, _ netip.AddrPort) {
-	l.mu.Lock()
-	switch {
-	case l.ended:
-	case len(frame) > dtls.MaxRecord && l.name == "dtls":
-		l.streams.counters.drop(dropWriteFailed)
-	case len(l.pending)+len(frame) > streamQueue:
-		l.streams.counters.drop(dropSlowClient)
-	default:
-		l.pending = append(l.pending, frame...)
-		l.wake.Signal()
+func (l *streamLink) setAllocation(_ netip.AddrPort, a *allocation) {
+	l.a.Store(a)
+	if a != nil {
+		socket.BoundSend(l.bottom, clientRoom, unsentRoom)
 	}
-	l.mu.Unlock()
 }
 
-func (l *streamLink) answer(frame []byte, to netip.AddrPort) { l.send(frame, to) }
+// data queues application data. A client that reads too slowly loses its own, the oldest first, and
+// nobody waits for it.
+func (l *streamLink) data(frame []byte, _ netip.AddrPort) {
+	if len(frame) > dtls.MaxRecord && l.name == "dtls" {
+		l.streams.counters.drop(dropWriteFailed)
+		return
+	}
+	l.tooSlow(l.out.addMedia(frame))
+}
+
+// answer queues an answer. A client that asks on and on and reads no answers is shown out.
+func (l *streamLink) answer(frame []byte, _ netip.AddrPort) {
+	limit := maxAnswers
+	if l.a.Load() == nil {
+		limit = strangerAsk
+	}
+	if !l.out.addAnswer(frame, limit) {
+		l.streams.counters.drop(dropUnread)
+		l.close()
+	}
+}
+
+func (l *streamLink) send(frame []byte, to netip.AddrPort) { l.answer(frame, to) }
+
+func (l *streamLink) tooSlow(frames int) {
+	if frames > 0 {
+		l.streams.counters.drops[dropSlowClient].Add(uint64(frames))
+	}
+}
 
 // write moves queued frames to the connection until that is closed or fails.
 func (l *streamLink) write() {
-	var out []byte
+	var buf []byte
 	for {
-		l.mu.Lock()
-		for len(l.pending) == 0 && !l.ended {
-			l.wake.Wait()
-		}
-		if l.ended {
-			l.mu.Unlock()
+		frames, late, ok := l.out.take(buf)
+		l.tooSlow(late)
+		if !ok || l.writeFrames(frames) != nil {
 			return
 		}
-		out, l.pending = l.pending, out[:0]
-		l.mu.Unlock()
-
-		if l.writeFrames(out) != nil {
-			return
-		}
-		if cap(out) > 2*streamBuffer {
-			out = nil // a burst's buffer is not kept for the connection's life
+		if buf = frames; cap(buf) > 2*batch {
+			buf = nil // a long frame's buffer is not kept for the connection's life
 		}
 	}
 }
@@ -200,19 +274,25 @@ func (l *streamLink) writeFrames(frames []byte) error {
 	return nil
 }
 
-func (l *streamLink) closed() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.ended
+func (l *streamLink) closed() bool { return l.out.over() }
+
+// close ends the connection; the reader, whose read fails, then cleans up. What conn itself does to
+// close, as TLS does, may wait for the client; what it stands on waits for nobody.
+func (l *streamLink) close() {
+	l.out.end()
+	if l.name == "tls" {
+		l.bottom.Close()
+	}
+	l.conn.Close()
 }
 
-// close ends the connection; the reader, whose read fails, then cleans up.
-func (l *streamLink) close() {
-	l.mu.Lock()
-	l.ended = true
-	l.wake.Signal()
-	l.mu.Unlock()
-	l.conn.Close()
+// lastDeadline is when the client is shown out if it has no allocation by then: at last, unless it
+// has one now, which may end before its next frame.
+func (l *streamLink) lastDeadline(last time.Time) time.Time {
+	if a := l.a.Load(); a != nil && a.running(l.streams.clock.now()) {
+		return deadlineIn(l.streams.stranger + l.streams.idle)
+	}
+	return last
 }
 
 // mayBeSilent reports whether the stream goes on after a read failed with err: if the client was
@@ -227,7 +307,8 @@ func (l *streamLink) read() {
 	in := &inlet{link: l}
 	buf, start, end := compact(nil, 0, 0, 0) // buf[start:end] is unread
 	deadline := deadlineIn(l.streams.firstFrame)
-	known := false // it has, or had, an allocation
+	known := false                         // it has, or had, an allocation
+	last := deadlineIn(l.streams.stranger) // for a client without an allocation
 	for {
 		need := 4
 		for {
@@ -247,6 +328,9 @@ func (l *streamLink) read() {
 		}
 		if start+need+wire.Tailroom > len(buf) || start == end {
 			buf, start, end = compact(buf, start, end, need)
+		}
+		if last = l.lastDeadline(last); last.Before(deadline) {
+			deadline = last
 		}
 		if l.conn.SetReadDeadline(deadline) != nil {
 			return
@@ -268,8 +352,13 @@ func (l *streamLink) readRecords() {
 	in := &inlet{link: l}
 	buf := make([]byte, wire.Headroom+dtls.MaxDatagram+wire.Tailroom)
 	timeout := l.streams.firstFrame
+	last := deadlineIn(l.streams.stranger) // for a client without an allocation
 	for {
-		if l.conn.SetReadDeadline(deadlineIn(timeout)) != nil {
+		deadline := deadlineIn(timeout)
+		if last = l.lastDeadline(last); last.Before(deadline) {
+			deadline = last
+		}
+		if l.conn.SetReadDeadline(deadline) != nil {
 			return
 		}
 		n, err := l.conn.Read(buf[wire.Headroom : wire.Headroom+dtls.MaxDatagram])

@@ -33,6 +33,9 @@ func (c *conn) Read(b []byte) (int, error) {
 	return c.Conn.Read(b)
 }
 
+// NetConn returns the connection that was read from, as of a *tls.Conn.
+func (c *conn) NetConn() net.Conn { return c.Conn }
+
 func (c *conn) RemoteAddr() net.Addr {
 	if c.remote != nil {
 		return c.remote

@@ -42,6 +42,13 @@ func (c *Crowd) Enter(ip netip.Addr) (leave func(), ok bool) {
 	}, true
 }
 
+// Crowded reports whether no more from the source of ip may enter, however few there are in all.
+func (c *Crowd) Crowded(ip netip.Addr) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.perSource > 0 && ip.IsValid() && c.sources[Of(ip)] >= c.perSource
+}
+
 // Counts returns how many are in, and how many were refused since the start.
 func (c *Crowd) Counts() (open int, refused uint64) {
 	c.mu.Lock()

@@ -1,0 +1,159 @@
+package turnsvc
+
+import (
+	"sync"
+	"time"
+)
+
+// What may wait for a client on a stream. With clientRoom in the kernel, and with what is being
+// written, it is less than 256 KiB.
+const (
+	maxMedia    = 64 << 10 // bytes of application data
+	mediaAge    = 200 * time.Millisecond
+	perFrame    = 32       // bytes that each frame of it counts for besides its own
+	maxAnswers  = 16 << 10 // bytes of answers
+	strangerAsk = 2 << 10  // bytes of answers to a client without an allocation
+	// batch is how much application data is written at once: what is being written can't be dropped
+	// any more.
+	batch = 8 << 10
+)
+
+// outbox holds what waits for the client of one stream. Answers go first, and are never dropped.
+// Application data is dropped when it has waited for too long, the oldest first: what comes late is
+// of no use to a call, and delays all that comes after it.
+type outbox struct {
+	mu      sync.Mutex
+	wake    sync.Cond
+	answers []byte
+	media   []byte    // frames, from mediaAt on
+	mediaAt int       // what is before it has been taken
+	waiting []waiting // the frames of media, from first on
+	first   int
+	ended   bool
+	began   time.Time
+}
+
+// waiting is a frame of the media of an outbox.
+type waiting struct {
+	size  int
+	since time.Duration // after the outbox began
+}
+
+func (o *outbox) init() {
+	o.wake.L = &o.mu
+	o.began = time.Now()
+}
+
+// addMedia queues a frame and reports how many were dropped for it, which may be itself.
+func (o *outbox) addMedia(frame []byte) (dropped int) {
+	now := time.Since(o.began)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.ended {
+		return 0
+	}
+	need := len(frame) + perFrame
+	if need > maxMedia {
+		return 1
+	}
+	dropped = o.dropLate(now)
+	for len(o.media)-o.mediaAt+perFrame*(len(o.waiting)-o.first)+need > maxMedia {
+		o.dropFirst()
+		dropped++
+	}
+	o.room(len(frame))
+	o.media = append(o.media, frame...)
+	if o.first > 0 && len(o.waiting) == cap(o.waiting) {
+		o.waiting, o.first = o.waiting[:copy(o.waiting, o.waiting[o.first:])], 0
+	}
+	o.waiting = append(o.waiting, waiting{len(frame), now})
+	o.wake.Signal()
+	return dropped
+}
+
+// room makes room for n more bytes of media, and no more of it than needed. mu is held.
+func (o *outbox) room(n int) {
+	if len(o.media)+n <= cap(o.media) {
+		return
+	}
+	to, held := o.media[:0], len(o.media)-o.mediaAt
+	if held+n > cap(o.media) {
+		to = make([]byte, 0, min(max(2*cap(o.media), held+n, streamBuffer), maxMedia))
+	}
+	o.media, o.mediaAt = append(to, o.media[o.mediaAt:]...), 0
+}
+
+// dropFirst takes out the oldest frame. mu is held, and there is one.
+func (o *outbox) dropFirst() (frame []byte) {
+	size := o.waiting[o.first].size
+	frame = o.media[o.mediaAt : o.mediaAt+size]
+	o.mediaAt += size
+	o.first++
+	if o.first == len(o.waiting) {
+		o.media, o.mediaAt, o.waiting, o.first = o.media[:0], 0, o.waiting[:0], 0
+	}
+	return frame
+}
+
+// dropLate drops what has waited for too long and returns how many frames that were. mu is held.
+func (o *outbox) dropLate(now time.Duration) (n int) {
+	for o.first < len(o.waiting) && now-o.waiting[o.first].since > mediaAge {
+		o.dropFirst()
+		n++
+	}
+	return n
+}
+
+// addAnswer queues an answer, and reports whether there is room for it: of those that the client
+// has not taken there may be so many bytes.
+func (o *outbox) addAnswer(frame []byte, limit int) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.answers)+len(frame) > limit {
+		return o.ended
+	}
+	o.answers = append(o.answers, frame...)
+	o.wake.Signal()
+	return true
+}
+
+// take waits for something to write and returns it in buf, whole frames, and how many others were
+// too late for it. ok is false once the outbox has ended.
+func (o *outbox) take(buf []byte) (frames []byte, late int, ok bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for {
+		for len(o.answers) == 0 && o.first == len(o.waiting) && !o.ended {
+			o.wake.Wait()
+		}
+		if o.ended {
+			return nil, late, false
+		}
+		frames = append(buf[:0], o.answers...)
+		o.answers = o.answers[:0]
+		late += o.dropLate(time.Since(o.began))
+		for o.first < len(o.waiting) && (len(frames) == 0 || len(frames)+o.waiting[o.first].size <= batch) {
+			frames = append(frames, o.dropFirst()...)
+		}
+		if o.first == len(o.waiting) && cap(o.media) > 2*streamBuffer {
+			o.media, o.mediaAt, o.waiting, o.first = nil, 0, nil, 0 // a burst's room is not kept for life
+		}
+		if len(frames) > 0 {
+			return frames, late, true
+		}
+	}
+}
+
+// end makes take return.
+func (o *outbox) end() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.ended = true
+	o.wake.Signal()
+}
+
+func (o *outbox) over() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.ended
+}
