@@ -29,6 +29,7 @@ type outbox struct {
 	mediaAt int       // what is before it has been taken
 	waiting []waiting // the frames of media, from first on
 	first   int
+	dropped bool // some of it, since the last take
 	ended   bool
 	began   time.Time
 }
@@ -60,6 +61,7 @@ func (o *outbox) addMedia(frame []byte) (dropped int) {
 	for len(o.media)-o.mediaAt+perFrame*(len(o.waiting)-o.first)+need > maxMedia {
 		o.dropFirst()
 		dropped++
+		o.dropped = true
 	}
 	o.room(len(frame))
 	o.media = append(o.media, frame...)
@@ -101,6 +103,7 @@ func (o *outbox) dropLate(now time.Duration) (n int) {
 		o.dropFirst()
 		n++
 	}
+	o.dropped = o.dropped || n > 0
 	return n
 }
 
@@ -117,34 +120,35 @@ func (o *outbox) addAnswer(frame []byte, limit int) bool {
 	return true
 }
 
-// take waits for something to write and returns it in buf, whole frames, and how many others were
-// too late for it. ok is false once the outbox has ended.
-func (o *outbox) take(buf []byte) (frames []byte, late int, ok bool) {
+// await waits for something to write, and reports whether there is: not once the outbox has ended.
+func (o *outbox) await() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for {
-		for len(o.answers) == 0 && o.first == len(o.waiting) && !o.ended {
-			o.wake.Wait()
-		}
-		if o.ended {
-			return nil, late, false
-		}
-		frames = append(buf[:0], o.answers...)
-		o.answers = o.answers[:0]
-		late += o.dropLate(time.Since(o.began))
-		for o.first < len(o.waiting) && (len(frames) == 0 || len(frames)+o.waiting[o.first].size <= batch) {
-			frames = append(frames, o.dropFirst()...)
-		}
-		if o.first == len(o.waiting) && cap(o.media) > 2*streamBuffer {
-			o.media, o.mediaAt, o.waiting, o.first = nil, 0, nil, 0 // a burst's room is not kept for life
-		}
-		if len(frames) > 0 {
-			return frames, late, true
-		}
+	for len(o.answers) == 0 && o.first == len(o.waiting) && !o.ended {
+		o.wake.Wait()
 	}
+	return !o.ended
 }
 
-// end makes take return.
+// take returns in buf what to write now, whole frames, perhaps none; how many others were too late
+// for it; and whether any were since the last time.
+func (o *outbox) take(buf []byte) (frames []byte, late int, slow bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	frames = append(buf[:0], o.answers...)
+	o.answers = o.answers[:0]
+	late = o.dropLate(time.Since(o.began))
+	for o.first < len(o.waiting) && (len(frames) == 0 || len(frames)+o.waiting[o.first].size <= batch) {
+		frames = append(frames, o.dropFirst()...)
+	}
+	if o.first == len(o.waiting) && cap(o.media) > 2*streamBuffer {
+		o.media, o.mediaAt, o.waiting, o.first = nil, 0, nil, 0 // a burst's room is not kept for life
+	}
+	slow, o.dropped = o.dropped, false
+	return frames, late, slow
+}
+
+// end makes await return.
 func (o *outbox) end() {
 	o.mu.Lock()
 	defer o.mu.Unlock()

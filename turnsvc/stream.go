@@ -17,9 +17,9 @@ import (
 
 const (
 	// clientRoom and strangerRoom are what the kernel may hold for a client with an allocation, and
-	// for one without, in bytes with its bookkeeping; unsentRoom is what may not yet be on its way
-	// of that.
-	clientRoom, strangerRoom, unsentRoom = 128 << 10, 8 << 10, 8 << 10
+	// for one without, in bytes with its bookkeeping; unsentRoom is what of that is not yet on its
+	// way when more is written.
+	clientRoom, strangerRoom, unsentRoom = 128 << 10, 8 << 10, 4 << 10
 	// streamBuffer is the size of the read buffer that a stream starts with. A longer frame of a
 	// client with an allocation makes it grow to that frame's size; a stranger's frames must fit.
 	streamBuffer = wire.StrangerFrame
@@ -68,7 +68,8 @@ func (t *streams) serve(conn net.Conn, transport string) {
 		return
 	}
 	defer t.remove(l)
-	socket.BoundSend(l.bottom, strangerRoom, unsentRoom)
+	l.sending = socket.NewSending(l.bottom, unsentRoom)
+	l.sending.Bound(strangerRoom)
 
 	done := make(chan struct{})
 	go func() {
@@ -183,7 +184,9 @@ func (t *streams) closeAll() {
 // streamLink is one TURN client on a TCP, TLS or DTLS connection.
 type streamLink struct {
 	conn    net.Conn
-	bottom  net.Conn // what conn stands on, or conn
+	bottom  net.Conn       // what conn stands on, or conn
+	sending socket.Sending // of bottom
+	fit     fit            // owned by write
 	began   time.Time
 	name    string         // of the transport
 	addr    netip.AddrPort // local
@@ -203,7 +206,7 @@ func (l *streamLink) allocation(netip.AddrPort) *allocation { return l.a.Load() 
 func (l *streamLink) setAllocation(_ netip.AddrPort, a *allocation) {
 	l.a.Store(a)
 	if a != nil {
-		socket.BoundSend(l.bottom, clientRoom, unsentRoom)
+		l.sending.Bound(clientRoom)
 	}
 }
 
@@ -241,11 +244,17 @@ func (l *streamLink) tooSlow(frames int) {
 func (l *streamLink) write() {
 	var buf []byte
 	for {
-		frames, late, ok := l.out.take(buf)
-		l.tooSlow(late)
-		if !ok || l.writeFrames(frames) != nil {
+		// What waits here can still be dropped, what the kernel has can't.
+		if !l.out.await() || l.conn.SetWriteDeadline(deadlineIn(l.streams.timeouts.write)) != nil ||
+			l.sending.Wait() != nil {
 			return
 		}
+		frames, late, slow := l.out.take(buf)
+		l.tooSlow(late)
+		if l.writeFrames(frames) != nil {
+			return
+		}
+		l.fit.wrote(&l.sending, len(frames), slow)
 		if buf = frames; cap(buf) > 2*batch {
 			buf = nil // a long frame's buffer is not kept for the connection's life
 		}
@@ -255,9 +264,6 @@ func (l *streamLink) write() {
 // writeFrames writes whole frames: on TCP all at once; on DTLS and TLS one per record, since some
 // clients take a record for a frame (coturn's turnutils_uclient).
 func (l *streamLink) writeFrames(frames []byte) error {
-	if err := l.conn.SetWriteDeadline(deadlineIn(l.streams.timeouts.write)); err != nil {
-		return err
-	}
 	for len(frames) > 0 {
 		size := len(frames)
 		switch l.name {

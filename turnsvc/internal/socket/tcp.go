@@ -2,6 +2,13 @@ package socket
 
 import "net"
 
+// Sending is the sending side of a stream's connection: how much the kernel may hold of it. The
+// zero Sending, and one of what isn't TCP, does nothing.
+type Sending struct {
+	conn *net.TCPConn // nil: it isn't TCP
+	room              // to be waited for
+}
+
 // Bottom returns the connection at the bottom of others that stand on it, as TLS does, and that
 // have a method NetConn, as *tls.Conn has.
 func Bottom(conn net.Conn) net.Conn {
@@ -14,14 +21,20 @@ func Bottom(conn net.Conn) net.Conn {
 	}
 }
 
-// BoundSend bounds what the kernel holds of what was written to a TCP connection, in bytes: in all,
-// with its own bookkeeping, and, where the system can, of what has not been sent yet,
-// approximately. Other connections it leaves as they are.
-func BoundSend(conn net.Conn, all, unsent int) {
-	tcp, ok := conn.(*net.TCPConn)
-	if !ok {
-		return
+// NewSending returns that of a connection that Bottom has returned. unsent is how many bytes are to
+// be not yet on their way before Wait returns.
+func NewSending(bottom net.Conn, unsent int) Sending {
+	s := Sending{}
+	if conn, ok := bottom.(*net.TCPConn); ok {
+		s.conn = conn
+		s.room = newRoom(conn, unsent)
 	}
-	_ = tcp.SetWriteBuffer(sendRoom(all)) // a connection that is over has no need of it
-	boundUnsent(tcp, unsent)
+	return s
+}
+
+// Bound sets how many bytes the kernel may hold, with its bookkeeping.
+func (s *Sending) Bound(all int) {
+	if s.conn != nil {
+		_ = s.conn.SetWriteBuffer(sendRoom(all)) // a connection that is over needs none
+	}
 }
