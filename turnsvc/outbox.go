@@ -8,11 +8,11 @@ import (
 // What may wait for a client on a stream. With clientRoom in the kernel, and with what is being
 // written, it is less than 256 KiB.
 const (
-	maxMedia    = 64 << 10 // bytes of application data
+	maxMedia    = 48 << 10 // bytes of application data
 	mediaAge    = 200 * time.Millisecond
-	perFrame    = 32       // bytes that each frame of it counts for besides its own
-	maxAnswers  = 16 << 10 // bytes of answers
-	strangerAsk = 2 << 10  // bytes of answers to a client without an allocation
+	perFrame    = 32      // bytes that each frame of it counts for besides its own
+	maxAnswers  = 8 << 10 // bytes of answers
+	strangerAsk = 2 << 10 // bytes of answers to a client without an allocation
 	// batch is how much application data is written at once: what is being written can't be dropped
 	// any more.
 	batch = 8 << 10

@@ -19,7 +19,7 @@ const (
 	// clientRoom and strangerRoom are what the kernel may hold for a client with an allocation, and
 	// for one without, in bytes with its bookkeeping; unsentRoom is what of that is not yet on its
 	// way when more is written.
-	clientRoom, strangerRoom, unsentRoom = 128 << 10, 8 << 10, 4 << 10
+	clientRoom, strangerRoom, unsentRoom = 112 << 10, 8 << 10, 4 << 10
 	// streamBuffer is the size of the read buffer that a stream starts with. A longer frame of a
 	// client with an allocation makes it grow to that frame's size; a stranger's frames must fit.
 	streamBuffer = wire.StrangerFrame

@@ -1,0 +1,98 @@
+package turnsvc
+
+import (
+	"bytes"
+	"testing"
+	"time"
+)
+
+func newOutbox() *outbox {
+	o := new(outbox)
+	o.init()
+	return o
+}
+
+// pass lets time pass for an outbox.
+func (o *outbox) pass(d time.Duration) { o.began = o.began.Add(-d) }
+
+func TestOutboxDropsTheOldestMediaFirst(t *testing.T) {
+	o := newOutbox()
+	frame := func(b byte) []byte { return bytes.Repeat([]byte{b}, 1000) }
+	o.addMedia(frame('a'))
+	o.pass(mediaAge / 2)
+	o.addMedia(frame('b'))
+	if !o.addAnswer([]byte("answer"), maxAnswers) {
+		t.Fatal("there is no room for an answer")
+	}
+	o.pass(mediaAge/2 + time.Millisecond)
+	frames, late, slow := o.take(nil)
+	if want := append([]byte("answer"), frame('b')...); !bytes.Equal(frames, want) || late != 1 || !slow {
+		t.Errorf("%d bytes that begin with %.10q are written, %d were too late", len(frames), frames, late)
+	}
+
+	// In bytes, too: the newest stay.
+	dropped := 0
+	for i := range 200 {
+		dropped += o.addMedia(frame(byte(i)))
+	}
+	if want := 200 - maxMedia/(1000+perFrame); dropped != want {
+		t.Errorf("%d are dropped, want %d", dropped, want)
+	}
+	var all []byte
+	for len(o.waiting) > 0 {
+		frames, _, _ := o.take(nil)
+		if len(frames) > batch {
+			t.Fatalf("%d bytes are written at once", len(frames))
+		}
+		all = append(all, frames...)
+	}
+	if all[len(all)-1] != 199 || len(all)/1000 != 200-dropped {
+		t.Errorf("%d frames come out, the last is %d", len(all)/1000, all[len(all)-1])
+	}
+	for i := 1000; i < len(all); i += 1000 {
+		if all[i] != all[i-1]+1 {
+			t.Fatalf("frame %d comes after %d", all[i], all[i-1])
+		}
+	}
+}
+
+// Answers are never dropped for media, and of answers there are only so many.
+func TestOutboxIsBounded(t *testing.T) {
+	o := newOutbox()
+	for range 100_000 {
+		o.addMedia(make([]byte, 4))
+	}
+	for range 2000 {
+		o.addMedia(make([]byte, 40_000))
+	}
+	n := 0
+	for o.addAnswer(make([]byte, 100), maxAnswers) {
+		n++
+	}
+	if n != maxAnswers/100 {
+		t.Errorf("%d answers wait", n)
+	}
+	if held := cap(o.media) + cap(o.answers) + 16*cap(o.waiting); held > 96<<10 {
+		t.Errorf("%d KiB are held for one client", held>>10)
+	}
+	if o.addMedia(make([]byte, maxMedia)) != 1 {
+		t.Error("a frame that never fits is queued")
+	}
+	frames, _, _ := o.take(nil)
+	if len(frames) != n*100 {
+		t.Errorf("%d bytes come first, want the answers", len(frames))
+	}
+}
+
+func TestOutboxDoesNotKeepABurst(t *testing.T) {
+	o := newOutbox()
+	for range 40 {
+		o.addMedia(make([]byte, 1000))
+	}
+	for o.first < len(o.waiting) {
+		o.take(nil)
+	}
+	if cap(o.media) > 2*streamBuffer {
+		t.Errorf("%d bytes are kept", cap(o.media))
+	}
+}
