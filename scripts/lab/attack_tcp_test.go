@@ -20,8 +20,8 @@ import (
 func TestAttackF3MediaIsFresh(t *testing.T) {
 	l := lab.New(t, lab.FullCone, lab.FullCone)
 	host, ours := startRelay(t, l)
-	l.NATA.Exec(t, "tc", "qdisc", "add", "dev", "lan", "root", "tbf", "rate", "1mbit", "burst", "16k", "latency",
-		"100ms")
+	l.NATA.Exec(t, "tc", "qdisc", "add", "dev", "lan", "root", "tbf", "rate", "1mbit",
+		"burst", "16k", "latency", "100ms")
 	peer := l.AddHost(t, "peer", 64)
 	at := peer.Public + ":7000"
 	media := peer.ListenUDP(t, at)

@@ -76,9 +76,8 @@ func spoof(t *testing.T, from *lab.Namespace, host string, addresses int, done <
 			}
 			for range 15 {
 				i++
-				src := netip.AddrPortFrom(netip.AddrFrom4([4]byte{203, 0, 113, byte(100 + i%addresses)}),
-					uint16(5000+i))
-				packet := lab.Datagram(src, to, payload)
+				src := netip.AddrFrom4([4]byte{203, 0, 113, byte(100 + i%addresses)})
+				packet := lab.Datagram(netip.AddrPortFrom(src, uint16(5000+i)), to, payload)
 				if err := unix.Sendto(fd, packet, 0, &unix.SockaddrInet4{Addr: to.Addr().As4()}); err != nil {
 					return err
 				}
