@@ -94,39 +94,41 @@ func (t *streams) serve(conn net.Conn, transport string) {
 // add enters a stream. When there are as many as there may be, the oldest one without an allocation
 // makes room: an honest client has one within a second.
 func (t *streams) add(l *streamLink) (ok bool) {
-	old := t.enter(l)
+	old, full := t.enter(l)
 	if old != nil {
 		t.counters.drop(dropCrowdedOut)
 		old.close()
-	} else if l.leave == nil {
+	}
+	if full && l.leave == nil {
 		t.counters.drop(dropCrowd)
 	}
-	if old != nil || l.leave == nil {
+	if full {
 		t.tellOfCrowd()
 	}
 	return l.leave != nil
 }
 
-// enter enters l, unless there is no room. It returns who has made room for it, if anybody had to.
-func (t *streams) enter(l *streamLink) (old *streamLink) {
+// enter enters l if there is room. full: there was none without old, the one who made it, if
+// anybody could.
+func (t *streams) enter(l *streamLink) (old *streamLink, full bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.all == nil {
-		return nil
+		return nil, false
 	}
 	leave, ok := t.crowd.Enter(l.peer.Addr())
-	if !ok {
+	if full = !ok; full {
 		if old = t.oldestStranger(l.peer.Addr()); old == nil {
-			return nil
+			return nil, full
 		}
 		t.removeLocked(old)
 		if leave, ok = t.crowd.Enter(l.peer.Addr()); !ok {
-			return old // the limits have just been lowered
+			return old, full // the limits have just been lowered
 		}
 	}
 	l.leave = leave
 	t.all[l] = struct{}{}
-	return old
+	return old, full
 }
 
 // oldestStranger returns the oldest stream that makes room for one from ip if it ends, or nil. mu
