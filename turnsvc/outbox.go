@@ -45,7 +45,7 @@ func (o *outbox) init() {
 	o.began = time.Now()
 }
 
-// addMedia queues a frame and reports how many were dropped for it, which may be itself.
+// addMedia queues a frame and reports how many were dropped for it.
 func (o *outbox) addMedia(frame []byte) (dropped int) {
 	now := time.Since(o.began)
 	o.mu.Lock()
@@ -53,12 +53,9 @@ func (o *outbox) addMedia(frame []byte) (dropped int) {
 	if o.ended {
 		return 0
 	}
-	need := len(frame) + perFrame
-	if need > maxMedia {
-		return 1
-	}
 	dropped = o.dropLate(now)
-	for len(o.media)-o.mediaAt+perFrame*(len(o.waiting)-o.first)+need > maxMedia {
+	need := len(frame) + perFrame // more than there may be, in all, if it is alone
+	for o.first < len(o.waiting) && len(o.media)-o.mediaAt+perFrame*(len(o.waiting)-o.first)+need > maxMedia {
 		o.dropFirst()
 		dropped++
 		o.dropped = true
@@ -80,7 +77,7 @@ func (o *outbox) room(n int) {
 	}
 	to, held := o.media[:0], len(o.media)-o.mediaAt
 	if held+n > cap(o.media) {
-		to = make([]byte, 0, min(max(2*cap(o.media), held+n, streamBuffer), maxMedia))
+		to = make([]byte, 0, max(min(2*cap(o.media), maxMedia), held+n, streamBuffer))
 	}
 	o.media, o.mediaAt = append(to, o.media[o.mediaAt:]...), 0
 }
@@ -138,6 +135,9 @@ func (o *outbox) take(buf []byte) (frames []byte, late int, slow bool) {
 	frames = append(buf[:0], o.answers...)
 	o.answers = o.answers[:0]
 	late = o.dropLate(time.Since(o.began))
+	if len(frames) == 0 && o.first == len(o.waiting)-1 && o.waiting[o.first].size > batch {
+		frames, o.media = o.dropFirst(), nil // nothing that long is held twice
+	}
 	for o.first < len(o.waiting) && (len(frames) == 0 || len(frames)+o.waiting[o.first].size <= batch) {
 		frames = append(frames, o.dropFirst()...)
 	}
@@ -146,6 +146,13 @@ func (o *outbox) take(buf []byte) (frames []byte, late int, slow bool) {
 	}
 	slow, o.dropped = o.dropped, false
 	return frames, late, slow
+}
+
+// unread is how many bytes of answers wait.
+func (o *outbox) unread() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.answers)
 }
 
 // end makes await return.

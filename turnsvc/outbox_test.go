@@ -75,12 +75,22 @@ func TestOutboxIsBounded(t *testing.T) {
 	if held := cap(o.media) + cap(o.answers) + 16*cap(o.waiting); held > 96<<10 {
 		t.Errorf("%d KiB are held for one client", held>>10)
 	}
-	if o.addMedia(make([]byte, maxMedia)) != 1 {
-		t.Error("a frame that never fits is queued")
-	}
 	frames, _, _ := o.take(nil)
 	if len(frames) != n*100 {
 		t.Errorf("%d bytes come first, want the answers", len(frames))
+	}
+}
+
+// The longest frame passes, alone.
+func TestOutboxTakesTheLongestFrame(t *testing.T) {
+	o := newOutbox()
+	o.addMedia(make([]byte, 1000))
+	if n := o.addMedia(make([]byte, 0xFFFF)); n != 1 {
+		t.Errorf("%d frames make room for it", n)
+	}
+	frames, late, slow := o.take(make([]byte, 0, batch))
+	if len(frames) != 0xFFFF || late != 0 || !slow || cap(o.media) != 0 {
+		t.Errorf("%d bytes are written, %d kept", len(frames), cap(o.media))
 	}
 }
 

@@ -20,6 +20,8 @@ const (
 	// for one without, in bytes with its bookkeeping; unsentRoom is what of that is not yet on its
 	// way when more is written.
 	clientRoom, strangerRoom, unsentRoom = 112 << 10, 8 << 10, 4 << 10
+	// patienceToRead is for a client to read the answers that it has asked for.
+	patienceToRead = 200 * time.Millisecond
 	// streamBuffer is the size of the read buffer that a stream starts with. A longer frame of a
 	// client with an allocation makes it grow to that frame's size; a stranger's frames must fit.
 	streamBuffer = wire.StrangerFrame
@@ -222,16 +224,37 @@ func (l *streamLink) data(frame []byte, _ netip.AddrPort) {
 	l.tooSlow(l.out.addMedia(frame))
 }
 
-// answer queues an answer. A client that asks on and on and reads no answers is shown out.
+// answer queues an answer. One that is too many ends the stream.
 func (l *streamLink) answer(frame []byte, _ netip.AddrPort) {
-	limit := maxAnswers
-	if l.a.Load() == nil {
-		limit = strangerAsk
-	}
-	if !l.out.addAnswer(frame, limit) {
+	if !l.out.addAnswer(frame, l.mostAnswers()) {
 		l.streams.counters.drop(dropUnread)
 		l.close()
 	}
+}
+
+// mostAnswers is how many bytes of answers may wait for the client.
+func (l *streamLink) mostAnswers() int {
+	if l.a.Load() == nil {
+		return strangerAsk
+	}
+	return maxAnswers
+}
+
+// keepsUp waits until the client has taken most of its answers, before the next frame is looked at,
+// and reports whether it has: a client that asks on and on and reads no answers is shown out.
+func (l *streamLink) keepsUp() bool {
+	const look = 2 * time.Millisecond
+	for left := patienceToRead; l.out.unread() > l.mostAnswers()/2; left -= look {
+		if l.out.over() {
+			return false
+		}
+		if left <= 0 {
+			l.streams.counters.drop(dropUnread)
+			return false
+		}
+		time.Sleep(look)
+	}
+	return true
 }
 
 func (l *streamLink) send(frame []byte, to netip.AddrPort) { l.answer(frame, to) }
@@ -245,17 +268,24 @@ func (l *streamLink) tooSlow(frames int) {
 // write moves queued frames to the connection until that is closed or fails.
 func (l *streamLink) write() {
 	var buf []byte
+	unasked := 0 // bytes that were written since the kernel was asked
 	for {
-		// What waits here can still be dropped, what the kernel has can't.
-		if !l.out.await() || l.conn.SetWriteDeadline(deadlineIn(l.streams.timeouts.write)) != nil ||
-			l.sending.Wait() != nil {
+		if !l.out.await() || l.conn.SetWriteDeadline(deadlineIn(l.streams.timeouts.write)) != nil {
 			return
+		}
+		// What waits here can still be dropped, what the kernel has can't.
+		if unasked >= unsentRoom {
+			if l.sending.Wait() != nil {
+				return
+			}
+			unasked = 0
 		}
 		frames, late, slow := l.out.take(buf)
 		l.tooSlow(late)
 		if l.writeFrames(frames) != nil {
 			return
 		}
+		unasked += len(frames)
 		l.fit.wrote(&l.sending, len(frames), slow)
 		if buf = frames; cap(buf) > 2*batch {
 			buf = nil // a long frame's buffer is not kept for the connection's life
@@ -330,6 +360,9 @@ func (l *streamLink) read() {
 				need = max(need, padded)
 				break
 			}
+			if !l.keepsUp() {
+				return
+			}
 			l.streams.front.receive(in, wire.Packet{Buf: buf, Off: start, N: size}, l.peer)
 			start += padded
 			deadline = deadlineIn(l.streams.idle)
@@ -372,6 +405,9 @@ func (l *streamLink) readRecords() {
 		n, err := l.conn.Read(buf[wire.Headroom : wire.Headroom+dtls.MaxDatagram])
 		switch {
 		case err == nil:
+			if !l.keepsUp() {
+				return
+			}
 			l.streams.front.receive(in, wire.Packet{Buf: buf, Off: wire.Headroom, N: n}, l.peer)
 		case !l.mayBeSilent(err):
 			return
