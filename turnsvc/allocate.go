@@ -58,9 +58,7 @@ func (b *books) allocate(r *request, a *allocation) {
 	}
 	if !b.attach(a) {
 		b.giveUp(a, next)
-		// Its session ended since the gate looked.
-		b.counters.refusedTo(r.class, 401)
-		b.reply(r, b.challenges.answer(nil, &r.msg, r.client, 401, b.clock.wall()))
+		b.refuse(r, 401) // its session ended since the gate looked
 		return
 	}
 	if err := b.engine.Allocate(a.id, a.relayed); !b.agreed(r, err) {
@@ -68,6 +66,15 @@ func (b *books) allocate(r *request, a *allocation) {
 		return
 	}
 	b.enter(a)
+	if code := b.withdrawn(r); code != 0 {
+		b.end(a)
+		b.remove()
+		if next != nil {
+			a.pool.Release(next.relay)
+		}
+		b.refuse(r, code)
+		return
+	}
 	b.log.Debug("allocation created", "relay", a.relayed, "client", a.client, "transport", r.link.transport(),
 		"class", a.class)
 
@@ -101,6 +108,21 @@ func (b *books) enter(a *allocation) {
 			a.fromPeer(p, from, a.clock.now())
 		})
 	})
+}
+
+// withdrawn looks once more at whether r may allocate, and returns the code of the refusal, or 0.
+// It is asked when the allocation has been entered. So whoever takes a right away, and then ends
+// the allocations that have it, finds this one among them, or it is refused here.
+func (b *books) withdrawn(r *request) int {
+	switch {
+	case b.draining.Load():
+		return 508
+	case !b.keys.holds(r):
+		return 401
+	case b.keys.banned(r.class, r.user, r.client.Addr()):
+		return 403
+	}
+	return 0
 }
 
 // attach gives the allocation its scope. It reports false for the credential of a session that is

@@ -26,6 +26,7 @@ const (
 type books struct {
 	*core
 	judge      *judge
+	keys       *keyring
 	challenges *challenges
 	requests   chan *request
 	waiting    *source.Table[atomic.Int32] // requests in the queue
@@ -60,9 +61,11 @@ type books struct {
 	ending []*allocation          // to be removed, each once
 }
 
-func newBooks(c *core, j *judge, ch *challenges, engineKey []byte) *books {
+func newBooks(c *core, k *keyring, ch *challenges, engineKey []byte) *books {
+	j := k.judge
 	return &books{
-		core: c, judge: j, challenges: ch, engineKey: engineKey, channelTimeout: channelLifetime - 5*time.Second,
+		core: c, judge: j, keys: k, challenges: ch,
+		engineKey: engineKey, channelTimeout: channelLifetime - 5*time.Second,
 		requests: make(chan *request, grantQueue), wake: make(chan struct{}, 1),
 		waiting:      source.NewTable[atomic.Int32](1 << 10),
 		reservations: map[[8]byte]*reservation{}, quotas: newQuotas(&j.settings.Load().Limits),
@@ -291,8 +294,14 @@ func (b *books) handle(r *request) {
 	}
 }
 
+// refuse answers with an error code, signed; but with a challenge for 401, since the key is
+// nobody's any more.
 func (b *books) refuse(r *request, code int) {
 	b.counters.refusedTo(r.class, code)
+	if code == 401 {
+		b.reply(r, b.challenges.answer(nil, &r.msg, r.client, 401, b.clock.wall()))
+		return
+	}
 	b.reply(r, errorAnswer(nil, &r.msg, r.key, code))
 }
 

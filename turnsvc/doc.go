@@ -32,6 +32,7 @@
 //	gate.go                     authenticated; who can't be is handed to the next
 //	strangers.go                a limited number of refusals and challenges by source
 //	challenge.go                nonces, which are checked and not kept
+//	keyring.go                  whose key that is; the books look once more when they have granted
 //	books.go                    one goroutine from here on: queue, retransmission, which method
 //	reply.go                    recent answers, for requests that are repeated
 //	allocate.go, permit.go      what is granted, by method
@@ -48,8 +49,8 @@
 // # Who owns what
 //
 // Every part gets the core: the clock, the counters and the log (core.go). Gate and books also get
-// the judge, which holds the settings in force, the rooms and this host's addresses. Neither core
-// nor judge knows the Server, which only wires them.
+// the keyring and the judge, which holds the settings in force, the rooms and this host's
+// addresses. None of them knows the Server, which only wires them.
 //
 // The goroutine that reads a socket or connection owns its inlet: buffers to decode and answer one
 // frame. The books' goroutine, Server.Run, owns the engine, the ports, the quotas and the replies.
@@ -57,6 +58,10 @@
 // and waits for them, and that of Neighbors. A caller of ServeConn owns that stream's reader, which
 // owns the writer. A caller of ServePacket owns that socket's reader, which owns its DTLS
 // connections and the sockets through which its clients are sent to.
+//
+// Who takes a right away (a reload, a ban, the end of a session, draining) first does so and then
+// ends the allocations that it was for. The books first enter an allocation and then look whether
+// its right still stands. So none is left over, whichever comes first.
 //
 // An allocation runs until its deadline passes, its client refreshes it with lifetime 0, its stream
 // ends, somebody kicks it, or the server stops. books.end may be called from anywhere and stops the

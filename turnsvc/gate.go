@@ -3,8 +3,6 @@ package turnsvc
 import (
 	"net/netip"
 
-	"signalbox/internal/source"
-	"signalbox/turnsvc/cred"
 	"signalbox/turnsvc/internal/wire"
 )
 
@@ -14,18 +12,8 @@ import (
 type gate struct {
 	*doorman
 	guesses *allowance // requests with a good nonce and a wrong signature
-	noKey   []byte     // verifies nothing, at the cost of a real one
-	bans    *source.Bans
-	judge   *judge
+	keys    *keyring
 	books   *books
-}
-
-// identity is who signed a request.
-type identity struct {
-	key     []byte
-	class   cred.Class
-	expired bool // a credential whose time is over: it may go on, but not allocate
-	gone    bool // a hub credential without a session: likewise
 }
 
 // receive answers a TURN request that it refuses itself, and hands the others to the books.
@@ -79,7 +67,7 @@ func (g *gate) receive(in *inlet, src netip.AddrPort) {
 	}
 	r := &request{
 		link: in.link, client: src, raw: append([]byte(nil), m.Raw...), user: user, key: id.key, class: id.class,
-		vouched: a != nil,
+		under: id.under, vouched: a != nil,
 	}
 	r.msg.Decode(r.raw) // it did so before
 	if !g.books.submit(r) {
@@ -118,7 +106,7 @@ func (g *gate) admit(in *inlet, src netip.AddrPort, user string, a *allocation) 
 	if !g.inTurn(in, func() bool { return !g.guesses.spent(src.Addr(), g.clock.wall()) }) {
 		return id, false
 	}
-	if id, ok = g.authenticate(m, user); !ok {
+	if id, ok = g.keys.authenticate(m, user); !ok {
 		g.guesses.allow(src.Addr(), g.clock.wall())
 		g.challenge(in, src, 401)
 		return id, false
@@ -130,48 +118,10 @@ func (g *gate) admit(in *inlet, src netip.AddrPort, user string, a *allocation) 
 	case m.Method == wire.MethodAllocate && (id.expired || id.gone):
 		g.challenge(in, src, 401)
 		return id, false
-	case m.Method == wire.MethodAllocate && g.banned(id.class, user, src.Addr()):
+	case m.Method == wire.MethodAllocate && g.keys.banned(id.class, user, src.Addr()):
 		g.refuseKnown(in, src, &id, 403)
 		return id, false
 	}
-	return id, true
-}
-
-// banned reports whether a ban keeps somebody from allocating: a static user by its name, another
-// by the id that the credential was issued to.
-func (g *gate) banned(class cred.Class, user string, ip netip.Addr) bool {
-	if class != cred.Static {
-		_, user, _ = cred.Parse(user)
-	}
-	return g.bans.Concern(user, "", ip, g.clock.wall())
-}
-
-// authenticate finds the key that signed m. Every way to fail costs the same, so timing does not
-// reveal known names.
-func (g *gate) authenticate(m *wire.Message, user string) (identity, bool) {
-	inForce := g.judge.settings.Load()
-	key, known := inForce.Users[user]
-	if !known {
-		key = g.noKey
-	}
-	if m.SignedBy(key) && known {
-		return identity{key: key, class: cred.Static}, true
-	}
-	expires, session, minted := cred.Parse(user)
-	var id identity
-	inForce.Keys.Each(user, func(c cred.Class, password string) bool {
-		key := cred.LongTermKey(user, g.challenges.realm, password)
-		if !m.SignedBy(key) {
-			return false
-		}
-		id = identity{key: key, class: c}
-		return true
-	})
-	if id.key == nil || !minted {
-		return identity{}, false
-	}
-	id.expired = !g.clock.wall().Before(expires)
-	id.gone = id.class == cred.Hub && !g.judge.rooms.present(session)
 	return id, true
 }
 

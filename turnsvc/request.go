@@ -19,6 +19,7 @@ type request struct {
 	user   string
 	key    []byte
 	class  cred.Class
+	under  *settings // that the key was found in; nil if vouched
 	// vouched: its key is the key of the client's allocation. Such a request makes no new
 	// allocation, since nobody has checked when its credential expires.
 	vouched bool

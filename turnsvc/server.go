@@ -92,15 +92,15 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	ch := &challenges{realm: o.Realm, nonces: newNonces(secrets[:32])}
-	s.books = newBooks(s.core, s.judge, ch, secrets[48:])
+	keys := &keyring{clock: s.core.clock, judge: s.judge, realm: o.Realm, noKey: secrets[32:48], bans: o.Bans}
+	s.books = newBooks(s.core, keys, ch, secrets[48:])
 	s.books.minPort, s.books.maxPort = o.MinPort, o.MaxPort
 	s.books.budget = newBudget(o.Transfer, s.core.clock.wall())
 	door := &doorman{
 		core: s.core, challenges: ch, answers: newAllowance(o.Limits.UnauthorizedPerSource), patience: 5 * time.Second,
 	}
 	s.gate = &gate{
-		doorman: door, guesses: newAllowance(o.Limits.UnauthorizedPerSource), noKey: secrets[32:48], bans: o.Bans,
-		judge: s.judge, books: s.books,
+		doorman: door, guesses: newAllowance(o.Limits.UnauthorizedPerSource), keys: keys, books: s.books,
 	}
 	s.front = &front{core: s.core, gate: s.gate, stun: &responder{doorman: door}}
 	s.streams = newStreams(s.core, &o.Limits)

@@ -1,0 +1,77 @@
+package turnsvc
+
+import (
+	"net/netip"
+
+	"signalbox/internal/source"
+	"signalbox/turnsvc/cred"
+	"signalbox/turnsvc/internal/wire"
+)
+
+// keyring knows whose keys are in force, and who is banned. The gate asks it before it queues a
+// request; the books ask it again once they have granted an allocation, since either may have
+// changed meanwhile.
+type keyring struct {
+	clock clock
+	judge *judge
+	realm string
+	noKey []byte // verifies nothing, at the cost of a real one
+	bans  *source.Bans
+}
+
+// identity is who signed a request.
+type identity struct {
+	key     []byte
+	class   cred.Class
+	under   *settings // that the key was found in
+	expired bool      // a credential whose time is over: it may go on, but not allocate
+	gone    bool      // a hub credential without a session: likewise
+}
+
+// authenticate finds the key that signed m. Every way to fail costs the same, so that timing tells
+// no known name.
+func (k *keyring) authenticate(m *wire.Message, user string) (identity, bool) {
+	inForce := k.judge.settings.Load()
+	key, known := inForce.Users[user]
+	if !known {
+		key = k.noKey
+	}
+	if m.SignedBy(key) && known {
+		return identity{key: key, class: cred.Static, under: inForce}, true
+	}
+	expires, session, minted := cred.Parse(user)
+	var id identity
+	inForce.Keys.Each(user, func(c cred.Class, password string) bool {
+		key := cred.LongTermKey(user, k.realm, password)
+		if !m.SignedBy(key) {
+			return false
+		}
+		id = identity{key: key, class: c, under: inForce}
+		return true
+	})
+	if id.key == nil || !minted {
+		return identity{}, false
+	}
+	id.expired = !k.clock.wall().Before(expires)
+	id.gone = id.class == cred.Hub && !k.judge.rooms.present(session)
+	return id, true
+}
+
+// holds reports whether a request that authenticate has found the key of may still allocate: with
+// that key, in that class.
+func (k *keyring) holds(r *request) bool {
+	if k.judge.settings.Load() == r.under {
+		return true
+	}
+	id, ok := k.authenticate(&r.msg, r.user)
+	return ok && id.class == r.class && sameKey(id.key, r.key) && !id.expired && !id.gone
+}
+
+// banned reports whether a ban keeps somebody from allocating: of a static user by its name, of
+// another by the id that the credential was issued to.
+func (k *keyring) banned(class cred.Class, user string, ip netip.Addr) bool {
+	if class != cred.Static {
+		_, user, _ = cred.Parse(user)
+	}
+	return k.bans.Concern(user, "", ip, k.clock.wall())
+}
