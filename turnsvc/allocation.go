@@ -152,20 +152,20 @@ func (a *allocation) permissionFor(peer netip.Addr, now int64) (g grant, ok bool
 	return p.grant, true
 }
 
-// admits reports whether a packet from peer may pass to the client, and the channel bound to that
-// peer, 0 if none.
-func (a *allocation) admits(peer netip.AddrPort, now int64) (permitted bool, number uint16) {
+// admits returns the permission for peer, nil if there is none in time, and the channel bound to
+// that peer, 0 if none.
+func (a *allocation) admits(peer netip.AddrPort, now int64) (p *permission, number uint16) {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
-	p, c := a.permissions[peer.Addr()], a.byPeer[peer]
+	p = a.permissions[peer.Addr()]
+	c := a.byPeer[peer]
 	if p == nil || now >= p.expires.Load() {
-		return false, 0
+		return nil, 0
 	}
-	p.used.Store(now)
 	if c != nil && now < c.expires.Load() {
 		number = c.number
 	}
-	return true, number
+	return p, number
 }
 
 // permit installs or extends the permission for peer.

@@ -154,6 +154,7 @@ func (b *books) run(ctx context.Context) error {
 	if b.engine, err = engine.New(b.engineKey, b.channelTimeout, b.clock.read, b.log); err != nil {
 		return err
 	}
+	defer b.judge.openRoutes()()
 	tick := time.NewTicker(sweepInterval)
 	defer tick.Stop()
 	for {

@@ -69,7 +69,7 @@ const (
 	dropNoAllocation             // ChannelData or Send without an allocation
 	dropNoChannel                // ChannelData on an unbound or expired channel
 	dropNoPermission             // a client's packet to a peer without permission
-	dropPeerDenied               // an own address at a port where no allocation relays
+	dropPeerDenied               // to or from an own address at a port where no allocation relays
 	dropPeerUnknown              // a peer's packet without permission
 	dropTooLong                  // more data than a UDP datagram, or its framing, can carry
 	dropSlowClient               // data for a client on a stream that is too slow for it

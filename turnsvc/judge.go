@@ -21,6 +21,8 @@ type judge struct {
 	settings atomic.Pointer[settings]
 	relays   atomic.Pointer[relayAddresses] // for allocations to come, as soon as follow has seen them
 	host     atomic.Pointer[host]
+	routes   atomic.Pointer[netaddr.Routes] // nil until the books run
+	mute     atomic.Bool                    // the kernel did not answer, and that was logged
 
 	// reviews makes judging and changing one step, so that no judgment of an earlier state
 	// overwrites one of a later state. It is taken before an allocation's lock and the rooms'.
@@ -37,7 +39,44 @@ func newJudge(s *settings, log *slog.Logger) *judge {
 // grantFor returns what an allocation may do with peer.
 func (j *judge) grantFor(a *allocation, peer netip.Addr) grant {
 	h := j.host.Load()
-	return j.settings.Load().policy.decide(&a.scope, peer, h.own, h.relayed)
+	g := j.settings.Load().policy.decide(&a.scope, peer, h.own, h.relayed)
+	// The policy opens loopback for development only. All else that the kernel delivers here is
+	// own, whether or not it is an interface's address. It is asked last: that costs some
+	// microseconds.
+	if g.outside && !peer.IsLoopback() && j.delivered(peer, a.relay.Addr.Addr()) {
+		g.outside = false
+	}
+	return g
+}
+
+// openRoutes lets the judge ask the kernel for routes, until the returned func is called.
+func (j *judge) openRoutes() (closeRoutes func()) {
+	routes, err := netaddr.OpenRoutes()
+	if err != nil {
+		j.log.Warn("this host's own addresses are only those of its interfaces", "err", err)
+	}
+	j.routes.Store(routes)
+	return routes.Close
+}
+
+// delivered reports whether the kernel delivers to this host what the relay sends to peer, in any
+// spelling of it.
+func (j *judge) delivered(peer, relay netip.Addr) bool {
+	routes := j.routes.Load()
+	for _, ip := range append(netaddr.Embedded(peer), peer.WithZone("")) {
+		from := relay
+		if from.Is4() != ip.Is4() {
+			from = netip.Addr{}
+		}
+		own, err := routes.Own(ip, from)
+		if err != nil && !j.mute.Swap(true) {
+			j.log.Warn("this host's own addresses are only those of its interfaces", "err", err)
+		}
+		if own {
+			return true
+		}
+	}
+	return false
 }
 
 // review judges permissions of an allocation again.
@@ -102,11 +141,13 @@ type host struct {
 const hostInterval = 10 * time.Second
 
 // follow puts the addresses that setRelays got into force and, if it is time, reads this host's
-// addresses again. If they have changed, it reviews all permissions: a peer's address may now be
-// the host's own. The books call it, and list the allocations.
+// addresses again. If they have changed, or a route to this host has come, it reviews all
+// permissions: a peer's address may now be the host's own. The books call it, and list the
+// allocations.
 func (j *judge) follow(now int64, list func() []*allocation) {
 	relays, old := j.relays.Load(), j.host.Load()
-	if relays == old.relays && now-old.read < int64(hostInterval) {
+	rerouted := j.routes.Load().Changed()
+	if relays == old.relays && now-old.read < int64(hostInterval) && !rerouted {
 		return
 	}
 	next := &host{relays: relays, own: map[netip.Addr]bool{}, relayed: map[netip.Addr]bool{}, read: now}
@@ -129,7 +170,7 @@ func (j *judge) follow(now int64, list func() []*allocation) {
 		next.own[ip] = true
 	}
 	j.host.Store(next)
-	if maps.Equal(next.own, old.own) && maps.Equal(next.relayed, old.relayed) {
+	if maps.Equal(next.own, old.own) && maps.Equal(next.relayed, old.relayed) && !rerouted {
 		return
 	}
 	for _, a := range all {

@@ -71,7 +71,7 @@ func (a *allocation) toPeer(p wire.Packet, peer netip.AddrPort, g grant, whole b
 				a.counters.drop(dropPeerDenied)
 				return
 			}
-			if b.fromPeer(p, a.relayed, now) && (b.scope.member == nil || b.scope.member != a.scope.member) {
+			if b.toOwn(p, a.relayed, true, now) && (b.scope.member == nil || b.scope.member != a.scope.member) {
 				a.used.Store(now) // talking to oneself is no call
 			}
 			return
@@ -89,18 +89,30 @@ func (a *allocation) toPeer(p wire.Packet, peer netip.AddrPort, g grant, whole b
 	a.used.Store(now)
 }
 
-// fromPeer sends a peer's datagram on to a's client, as ChannelData where a channel is bound, else
-// as a Data indication. It reports whether it did.
-func (a *allocation) fromPeer(p wire.Packet, peer netip.AddrPort, now int64) bool {
+// fromPeer sends on what a peer's datagram brought to the relay socket.
+func (a *allocation) fromPeer(p wire.Packet, peer netip.AddrPort, now int64) {
+	a.toOwn(p, peer, false, now)
+}
+
+// toOwn sends a peer's data on to a's client, as ChannelData where a channel is bound, else as a
+// Data indication. It reports whether it did. inside: the peer is a relay of this box, and hands
+// over in process. Relays never come through a socket: what comes from their address through one is
+// from somebody else on this host, and a permission that is for relays only is not for those.
+func (a *allocation) toOwn(p wire.Packet, peer netip.AddrPort, inside bool, now int64) bool {
 	if !a.running(now) {
 		a.counters.drop(dropNoAllocation)
 		return false
 	}
 	permitted, number := a.admits(peer, now)
-	if !permitted {
+	switch {
+	case permitted == nil:
 		a.counters.drop(dropPeerUnknown)
 		return false
+	case !inside && !permitted.outside:
+		a.counters.drop(dropPeerDenied)
+		return false
 	}
+	permitted.used.Store(now)
 	var frame []byte
 	if number != 0 {
 		frame = wire.FrameChannelData(p, number, a.link.padded())

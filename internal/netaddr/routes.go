@@ -1,0 +1,39 @@
+package netaddr
+
+import "net/netip"
+
+// Routes asks the kernel which addresses it delivers on this machine itself. That are more than the
+// interfaces have: those of local routes (AnyIP, forwarded addresses of a cloud), the broadcast
+// addresses, and the anycast address of an IPv6 router's subnet. A nil Routes knows none. Its
+// methods don't wait, and may be called from any goroutine.
+type Routes struct{ routes }
+
+// OpenRoutes opens a connection to the kernel; on other systems than Linux, a Routes that knows no
+// address.
+func OpenRoutes() (*Routes, error) {
+	r := new(Routes)
+	if err := r.open(); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// Own reports whether what a socket that is bound to from sends to ip stays on this machine. An
+// error says that the kernel could not be asked; that there is no way to ip is none.
+func (r *Routes) Own(ip, from netip.Addr) (bool, error) {
+	if r == nil {
+		return false, nil
+	}
+	return r.own(ip, from)
+}
+
+// Changed reports whether, since it was last called, there may have come addresses that are this
+// machine's own.
+func (r *Routes) Changed() bool { return r != nil && r.changed() }
+
+// Close ends the connection. From then on the kernel can't be asked.
+func (r *Routes) Close() {
+	if r != nil {
+		r.close()
+	}
+}
