@@ -30,7 +30,7 @@
 //	front.go                    as above
 //	internal/wire/message.go    the request is decoded
 //	gate.go                     authenticated; who can't be is handed to the next
-//	strangers.go                a limited number of refusals and challenges by source
+//	strangers.go                a limited number of refusals and challenges
 //	challenge.go                nonces, which are checked and not kept
 //	keyring.go                  whose key that is; the books look once more when they have granted
 //	books.go                    one goroutine from here on: queue, retransmission, which method
@@ -125,6 +125,15 @@
 // seconds in all, whatever it says; one whose allocation has ended, after 90 seconds at most. When
 // there are as many streams as there may be, the oldest one without an allocation makes room for
 // the next (crowded-out); if all have one, the next is refused (crowd).
+//
+// # What a flood takes from others
+//
+// Nothing, up to some thousands of packets a second in the name of one address, or from behind the
+// same NAT. Strangers whose source may be spoofed share a budget of answers by source; those who
+// came by a handshake, or have answered a nonce, have another; guesses at a key are counted by
+// source and user. Beyond each budget, every client (address and port) that has had nothing in a
+// second gets one answer or guess, within a bound by source that keeps a reflection below some
+// hundred KiB a second. So an Allocate of the address's owner is answered, at once as a rule.
 //
 // # Why pion/turn never hears a stranger
 //

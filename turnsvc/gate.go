@@ -42,11 +42,11 @@ func (g *gate) receive(in *inlet, src netip.AddrPort) {
 			g.sendChallenge(in, src, 438)
 			return
 		}
-		g.challenge(in, src, 438)
+		g.challenge(in, src, stranger, 438)
 		return
 	}
 	if realm, _ := m.Get(wire.AttrRealm); string(realm) != g.challenges.realm {
-		g.challenge(in, src, 401)
+		g.challenge(in, src, answered, 401)
 		return
 	}
 	var id identity
@@ -54,7 +54,7 @@ func (g *gate) receive(in *inlet, src netip.AddrPort) {
 		// The key that made the allocation signs for all that follows: a call outlives its
 		// credential.
 		if !m.SignedBy(a.key) {
-			g.challenge(in, src, 401)
+			g.challenge(in, src, answered, 401)
 			return
 		}
 		id = identity{key: a.key, class: a.class}
@@ -84,7 +84,7 @@ func (g *gate) challenged(in *inlet, src netip.AddrPort) (user string, ok bool) 
 		g.refuse(in, src, 400)
 		return "", false
 	case m.Integrity == 0:
-		g.challenge(in, src, 401)
+		g.challenge(in, src, stranger, 401)
 		return "", false
 	}
 	name, okUser := m.Get(wire.AttrUsername)
@@ -103,12 +103,12 @@ func (g *gate) admit(in *inlet, src netip.AddrPort, user string, a *allocation) 
 	m := &in.msg
 	// The nonce shows that the sender receives at src, so no flood of spoofed packets uses up
 	// another's guesses.
-	if !g.inTurn(in, func() bool { return !g.guesses.spent(src.Addr(), g.clock.wall()) }) {
+	if !g.inTurn(in, func() bool { return g.guesses.mayGuess(src, user, g.clock.wall()) }) {
 		return id, false
 	}
 	if id, ok = g.keys.authenticate(m, user); !ok {
-		g.guesses.allow(src.Addr(), g.clock.wall())
-		g.challenge(in, src, 401)
+		g.guesses.guessed(src, user, g.clock.wall())
+		g.challenge(in, src, answered, 401)
 		return id, false
 	}
 	switch {
@@ -116,7 +116,7 @@ func (g *gate) admit(in *inlet, src netip.AddrPort, user string, a *allocation) 
 		g.refuseKnown(in, src, &id, taken(m.Method))
 		return id, false
 	case m.Method == wire.MethodAllocate && (id.expired || id.gone):
-		g.challenge(in, src, 401)
+		g.challenge(in, src, answered, 401)
 		return id, false
 	case m.Method == wire.MethodAllocate && g.keys.banned(id.class, user, src.Addr()):
 		g.refuseKnown(in, src, &id, 403)

@@ -96,11 +96,13 @@ func New(o Options) (*Server, error) {
 	s.books = newBooks(s.core, keys, ch, secrets[48:])
 	s.books.minPort, s.books.maxPort = o.MinPort, o.MaxPort
 	s.books.budget = newBudget(o.Transfer, s.core.clock.wall())
+	unauthorized := o.Limits.UnauthorizedPerSource
 	door := &doorman{
-		core: s.core, challenges: ch, answers: newAllowance(o.Limits.UnauthorizedPerSource), patience: 5 * time.Second,
+		core: s.core, challenges: ch, patience: 5 * time.Second,
+		unproven: newAllowance(unauthorized, spareAnswers), proven: newAllowance(unauthorized, spareAnswers),
 	}
 	s.gate = &gate{
-		doorman: door, guesses: newAllowance(o.Limits.UnauthorizedPerSource), keys: keys, books: s.books,
+		doorman: door, guesses: newAllowance(unauthorized, spareGuesses), keys: keys, books: s.books,
 	}
 	s.front = &front{core: s.core, gate: s.gate, stun: &responder{doorman: door}}
 	s.streams = newStreams(s.core, &o.Limits)
@@ -166,8 +168,9 @@ func (s *Server) Apply(l Live) error {
 		return err
 	}
 	old := s.judge.settings.Swap(next)
-	s.gate.answers.setLimit(l.Limits.UnauthorizedPerSource)
-	s.gate.guesses.setLimit(l.Limits.UnauthorizedPerSource)
+	for _, w := range []*allowance{s.gate.unproven, s.gate.proven, s.gate.guesses} {
+		w.setLimit(l.Limits.UnauthorizedPerSource)
+	}
 	s.streams.crowd.SetLimits(l.Limits.Connections, l.Limits.ConnectionsPerSource)
 	for user, key := range old.Users {
 		if !bytes.Equal(next.Users[user], key) {

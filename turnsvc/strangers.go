@@ -8,57 +8,114 @@ import (
 	"signalbox/internal/source"
 )
 
-// allowance limits a rate per second, of answers or of guesses at a key, for each source that has
-// not proven who it is. It is a fixed table, so a flood from spoofed sources costs no memory.
+// allowance limits something per second: answers, or guesses at a key. It counts by a key that
+// somebody else may use up: a source's address in spoofed packets, or the users behind one NAT. So
+// beyond the limit each client, which is a transport address, that has had nothing in a second gets
+// one in it; spare times the limit bounds what one source gets that way. The tables are fixed, so a
+// flood costs no memory.
 type allowance struct {
-	limit atomic.Uint32 // a second; 0: none
-	used  *source.Table[atomic.Uint64]
+	limit  atomic.Uint32 // a second; 0: none
+	spare  uint64
+	used   *source.Table[atomic.Uint64] // by key
+	beyond *source.Table[atomic.Uint64] // by source
+	last   *source.Table[atomic.Uint32] // by client: the second in which it had its one
 }
 
-func newAllowance(limit int) *allowance {
-	w := &allowance{used: source.NewTable[atomic.Uint64](1 << 14)}
+const (
+	// spareAnswers is for what may be spoofed: a flood of some thousands a second in somebody's
+	// name leaves that one its answers, and reflects no more than some hundred KiB a second.
+	spareAnswers = 64
+	// spareGuesses is for those who receive what they are sent. It bounds how much faster keys can
+	// be guessed from many ports.
+	spareGuesses = 4
+)
+
+func newAllowance(limit int, spare uint64) *allowance {
+	w := &allowance{
+		spare: spare, used: source.NewTable[atomic.Uint64](1 << 14), beyond: source.NewTable[atomic.Uint64](1 << 14),
+		last: source.NewTable[atomic.Uint32](1 << 16),
+	}
 	w.setLimit(limit)
 	return w
 }
 
 func (w *allowance) setLimit(limit int) { w.limit.Store(uint32(max(limit, 0))) }
 
-// spent reports whether the source has had all that it may have in this second.
-func (w *allowance) spent(ip netip.Addr, now time.Time) bool {
-	limit, had := uint64(w.limit.Load()), w.used.Of(ip).Load()
-	return limit > 0 && had>>32 == uint64(uint32(now.Unix())) && had&0xFFFFFFFF >= limit
+// allow counts one for a source's client and reports whether it may have it.
+func (w *allowance) allow(client netip.AddrPort, now time.Time) bool {
+	limit := uint64(w.limit.Load())
+	return limit == 0 || count(w.used.Of(client.Addr()), limit, now) || w.allowBeyond(client, now)
 }
 
-// allow counts one for the source and reports whether it may have it.
-func (w *allowance) allow(ip netip.Addr, now time.Time) bool {
-	limit := uint64(w.limit.Load())
-	if limit == 0 {
-		return true
+// allowBeyond counts one beyond the limit.
+func (w *allowance) allowBeyond(client netip.AddrPort, now time.Time) bool {
+	last, second := source.At(w.last, client), uint32(now.Unix())
+	had := last.Load()
+	return had != second && count(w.beyond.Of(client.Addr()), w.spare*uint64(w.limit.Load()), now) &&
+		last.CompareAndSwap(had, second)
+}
+
+// guesser is whose guesses are counted: at one user's key, from one source. So wrong passwords for
+// one user don't lock out another one behind the same NAT.
+type guesser struct {
+	from netip.Prefix
+	user string
+}
+
+// mayGuess reports whether the client's guess at the user's key is looked at. Only those that turn
+// out wrong are counted, by guessed; but for what is beyond the limit, which a right one takes,
+// too.
+func (w *allowance) mayGuess(client netip.AddrPort, user string, now time.Time) bool {
+	limit, had := uint64(w.limit.Load()), source.At(w.used, guesser{source.Of(client.Addr()), user}).Load()
+	return limit == 0 || had>>32 != uint64(uint32(now.Unix())) || had&0xFFFFFFFF < limit || w.allowBeyond(client, now)
+}
+
+// guessed counts a wrong guess.
+func (w *allowance) guessed(client netip.AddrPort, user string, now time.Time) {
+	if limit := uint64(w.limit.Load()); limit > 0 {
+		count(source.At(w.used, guesser{source.Of(client.Addr()), user}), limit, now)
 	}
-	slot := w.used.Of(ip)
+}
+
+// count adds one to what a slot has counted in this second, unless that is the limit already.
+func count(slot *atomic.Uint64, limit uint64, now time.Time) bool {
 	second := uint64(uint32(now.Unix()))
 	for {
 		old := slot.Load()
-		count := uint64(1)
+		n := uint64(1)
 		if old>>32 == second {
-			if count = old&0xFFFFFFFF + 1; count > limit {
+			if n = old&0xFFFFFFFF + 1; n > limit {
 				return false
 			}
 		}
-		if slot.CompareAndSwap(old, second<<32|count) {
+		if slot.CompareAndSwap(old, second<<32|n) {
 			return true
 		}
 	}
 }
 
 // doorman refuses and challenges requests without a known key. Strangers can make the server send
-// such answers, so they are small and limited by source.
+// such answers, so they are small and limited by source. Clients that have shown that they receive
+// at their address have a limit of their own, which no flood of spoofed packets uses up.
 type doorman struct {
 	*core
 	challenges *challenges
-	answers    *allowance
+	unproven   *allowance    // answers to datagrams, whose source may be spoofed
+	proven     *allowance    // answers to who came by a handshake, or has answered a nonce
 	patience   time.Duration // for which a stranger over a stream waits for its turn
 }
+
+// standing says what is known of who has sent a request that is not authenticated.
+type standing bool
+
+const (
+	stranger standing = false // nothing; over a stream, that it receives at its address
+	answered standing = true  // it has answered a nonce of ours: so it receives at its address
+)
+
+// handshaken reports whether a link was made by a handshake, so that its client's address is not
+// spoofed.
+func handshaken(l link) bool { return l.transport() != transportNames[0] }
 
 // inTurnPause is how often a stranger over a stream tries again.
 const inTurnPause = 100 * time.Millisecond
@@ -86,13 +143,17 @@ func (d *doorman) inTurn(in *inlet, may func() bool) bool {
 }
 
 // mayAnswer counts an answer to a stranger, and reports whether there may be one.
-func (d *doorman) mayAnswer(in *inlet, src netip.AddrPort) bool {
-	return d.inTurn(in, func() bool { return d.answers.allow(src.Addr(), d.clock.wall()) })
+func (d *doorman) mayAnswer(in *inlet, src netip.AddrPort, who standing) bool {
+	of := d.unproven
+	if who == answered || handshaken(in.link) {
+		of = d.proven
+	}
+	return d.inTurn(in, func() bool { return of.allow(src, d.clock.wall()) })
 }
 
 // challenge answers 401 or 438 with REALM and NONCE, within the limit.
-func (d *doorman) challenge(in *inlet, src netip.AddrPort, code int) {
-	if d.mayAnswer(in, src) {
+func (d *doorman) challenge(in *inlet, src netip.AddrPort, who standing, code int) {
+	if d.mayAnswer(in, src, who) {
 		d.sendChallenge(in, src, code)
 	}
 }
@@ -104,7 +165,7 @@ func (d *doorman) sendChallenge(in *inlet, src netip.AddrPort, code int) {
 
 // refuse answers a stranger with an error code, within the limit.
 func (d *doorman) refuse(in *inlet, src netip.AddrPort, code int) {
-	if d.mayAnswer(in, src) {
+	if d.mayAnswer(in, src, stranger) {
 		d.counters.refused(code)
 		in.link.answer(errorAnswer(in.scratch[:], &in.msg, nil, code), src)
 	}

@@ -53,8 +53,7 @@ func (r *responder) unknownInBinding(in *inlet, src netip.AddrPort) bool {
 	if len(list) == 0 {
 		return false
 	}
-	if !r.answers.allow(src.Addr(), r.clock.wall()) {
-		r.counters.drop(dropRateLimited)
+	if !r.mayAnswer(in, src, stranger) {
 		return true
 	}
 	r.counters.refused(420)

@@ -49,8 +49,7 @@ func (r *responder) classicBinding(in *inlet, src netip.AddrPort, frame []byte) 
 
 // refuseClassic answers 420 with the attributes that are not understood.
 func (r *responder) refuseClassic(in *inlet, src netip.AddrPort, frame, list []byte) {
-	if !r.answers.allow(src.Addr(), r.clock.wall()) {
-		r.counters.drop(dropRateLimited)
+	if !r.mayAnswer(in, src, stranger) {
 		return
 	}
 	r.counters.refused(420)

@@ -86,3 +86,9 @@ func NewTable[T any](slots int) *Table[T] {
 func (t *Table[T]) Of(ip netip.Addr) *T {
 	return &t.slots[maphash.Comparable(t.seed, Of(ip))%uint64(len(t.slots))]
 }
+
+// At returns the slot of any key, such as a source and a user. It is not the one that Of returns
+// for a source.
+func At[T any, K comparable](t *Table[T], key K) *T {
+	return &t.slots[maphash.Comparable(t.seed, key)%uint64(len(t.slots))]
+}
