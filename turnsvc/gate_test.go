@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"signalbox/turnsvc/cred"
 	"signalbox/turnsvc/internal/wire"
 )
 
@@ -68,11 +69,13 @@ func TestGuessesAreLimited(t *testing.T) {
 				guesser.write(guesser.build(wire.MethodAllocate, withUDP))
 			}
 			eventually(t, "guesses are limited", handled(4*limit))
-			late.write(late.build(wire.MethodAllocate, withUDP))
-			eventually(t, "and no more is looked at", handled(4*limit+1))
+			guesser.key = cred.LongTermKey("u", testRealm, "p")
+			guesser.write(guesser.build(wire.MethodAllocate, withUDP))
+			eventually(t, "and no more is looked at, not even a right one", handled(4*limit+1))
 			c.ok(wire.MethodRefresh)
+			late.allocate() // another user behind the same address is none of it
 			at.Add(int64(time.Second))
-			late.allocate()
+			guesser.allocate()
 		})
 	}
 }

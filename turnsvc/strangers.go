@@ -63,8 +63,7 @@ type guesser struct {
 }
 
 // mayGuess reports whether the client's guess at the user's key is looked at. Only those that turn
-// out wrong are counted, by guessed; but for what is beyond the limit, which a right one takes,
-// too.
+// out wrong are counted, by guessed; beyond the limit a right one counts, too.
 func (w *allowance) mayGuess(client netip.AddrPort, user string, now time.Time) bool {
 	limit, had := uint64(w.limit.Load()), source.At(w.used, guesser{source.Of(client.Addr()), user}).Load()
 	return limit == 0 || had>>32 != uint64(uint32(now.Unix())) || had&0xFFFFFFFF < limit || w.allowBeyond(client, now)
