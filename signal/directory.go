@@ -61,6 +61,9 @@ func (h *Hub) register(s *Session, greeting *parcel) (old *Session, err error) {
 	s.heardAt = from
 	s.greeted.Store(true)
 	h.opts.Members.Opened(s.self.ID, s.self.User, from)
+	if who := s.pass.identity(); who != "" {
+		h.opts.Members.Identified(s.self.ID, who)
+	}
 	h.stats.sessions.Add(1)
 	s.put(greeting, false)
 	return nil, nil

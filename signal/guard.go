@@ -41,3 +41,15 @@ type Pass struct {
 	// joined. Zero: never.
 	Expires time.Time
 }
+
+// identity names who brings the pass, as far as a token tells: by the user that it is for, or else
+// by itself. What a client only says of itself is no identity, since another could say the same.
+func (p *Pass) identity() string {
+	switch {
+	case p.Attested && p.User != "":
+		return "user:" + p.User
+	case p.Key != "":
+		return "token:" + p.Key
+	}
+	return ""
+}

@@ -9,6 +9,9 @@ type Members interface {
 	// Opened tells of a new session, whose client connects from source. user is its unique handle,
 	// or empty.
 	Opened(id, user string, source netip.Addr)
+	// Identified tells who is behind the session, right after Opened, if that is known: who is the
+	// same for all sessions of one user or of one token, and names nobody else.
+	Identified(id, who string)
 	// Moved is another address that its client connects from.
 	Moved(id string, source netip.Addr)
 	// Joined makes the session one of a group whose members may reach each other.
@@ -29,6 +32,7 @@ type Members interface {
 type noMembers struct{}
 
 func (noMembers) Opened(string, string, netip.Addr) {}
+func (noMembers) Identified(string, string)         {}
 func (noMembers) Moved(string, netip.Addr)          {}
 func (noMembers) Joined(string, string)             {}
 func (noMembers) Called(string, string)             {}

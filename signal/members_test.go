@@ -25,6 +25,7 @@ func (l *memberLog) note(format string, args ...any) {
 }
 
 func (l *memberLog) Opened(id, user string, source netip.Addr) { l.note("opened %s %v", id, source) }
+func (l *memberLog) Identified(id, who string)                 { l.note("identified %s %s", id, who) }
 func (l *memberLog) Moved(id string, source netip.Addr)        { l.note("moved %s %v", id, source) }
 func (l *memberLog) Joined(group, id string)                   { l.note("joined %s %s", group, id) }
 func (l *memberLog) Called(from, to string)                    { l.note("called %s %s", from, to) }
@@ -119,4 +120,21 @@ func FuzzClaims(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Sessions of one token are one user to the relay, and so are those of tokens for one user; what a
+// client only says of itself is not told.
+func TestAttackF7TheRelayIsToldWhoIsBehindASession(t *testing.T) {
+	t.Parallel()
+	passes := map[string]signal.Pass{
+		"a": {Key: "jti-a", Attested: true}, "b": {Key: "jti-b", Attested: true, User: "bob"}, "c": {},
+	}
+	told := &memberLog{}
+	b := start(t, signal.Options{Members: told, Guard: guard{passes}})
+	for token, want := range map[string]string{"a": "token:jti-a", "b": "user:bob"} {
+		told.await(t, "identified "+b.hello(t, frame{"token": token}).id+" "+want)
+	}
+	if id := b.hello(t, frame{"token": "c", "user": "eve"}).id; told.has("identified " + id + " user:eve") {
+		t.Error("a name of the client's own choice is told")
+	}
 }

@@ -206,7 +206,7 @@ func (b *books) overLimit(r *request, w *wish) int {
 	case b.draining.Load(), b.budget.spent(l.TotalPerMonth),
 		l.Allocations > 0 && b.size()+len(b.reservations)+n > l.Allocations:
 		return 508
-	case !b.quotas.fits(n, l, principal(r.class, r.user), r.client.Addr()):
+	case !b.quotas.fits(n, l, r.principal, r.client.Addr()):
 		return 486
 	}
 	return 0
@@ -218,7 +218,7 @@ func (b *books) create(r *request, w *wish) (a *allocation, next *reservation, c
 	now := b.clock.now()
 	b.nextID++
 	a = &allocation{
-		id: b.nextID, link: r.link, client: r.client, user: r.user, principal: principal(r.class, r.user),
+		id: b.nextID, link: r.link, client: r.client, user: r.user, principal: r.principal,
 		class: r.class, key: r.key, created: now, clock: b.clock, counters: b.counters,
 	}
 	a.expires.Store(now + int64(w.lifetime))

@@ -1,8 +1,11 @@
 package turnsvc
 
 import (
+	"fmt"
 	"maps"
 	"net/netip"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -118,6 +121,116 @@ func TestAttackF6RightsEndBetweenGateAndBooks(t *testing.T) {
 	}
 }
 
+// Three sessions of one token, or of one user, are one user: in allocations and in bandwidth.
+func TestAttackF7SessionsOfOneUserCountOnce(t *testing.T) {
+	each(t, func(o *Options) { o.Limits.PerUser = 2; o.Limits.UserBandwidth = 100_000 },
+		func(t *testing.T, r *rig, transport string) {
+			var clients []*client
+			for _, id := range []string{"one", "two", "three"} {
+				c := r.session(transport, id, "203.0.114.1")
+				r.s.Identified(id, "token:t")
+				clients = append(clients, c)
+			}
+			clients[0].allocate()
+			clients[1].allocate()
+			clients[2].refused(486, wire.MethodAllocate, withUDP)
+			var up [2]*bucket
+			for i, a := range r.s.books.list() {
+				up[i] = a.up[1]
+			}
+			if up[0] == nil || up[0] != up[1] {
+				t.Error("each session has the user's bandwidth for itself")
+			}
+			other := r.session(transport, "other", "203.0.114.1")
+			r.s.Identified("other", "user:bob")
+			other.allocate()
+			r.session(transport, "nobody", "203.0.114.1").allocate() // whose user nobody knows
+		})
+}
+
+// One user's requests come from six addresses, as many as there is room for. Another user's, which
+// comes last, is next.
+func TestAttackF9OneUserFromManyAddressesWaitsForItself(t *testing.T) {
+	r := newRig(t, nil)
+	release := r.hold()
+	taken := 0 // owned by the books
+	number := make(chan int, 1)
+	submit := func(user, ip string) bool {
+		raw := make([]byte, wire.HeaderSize)
+		rand12((*[12]byte)(raw[8:]))
+		return r.s.books.submit(&request{
+			link: probeLink{func() {
+				if taken++; user == "honest" {
+					number <- taken
+				}
+			}},
+			client: netip.AddrPortFrom(netip.MustParseAddr(ip), 9), raw: raw, user: user, principal: user,
+			msg: wire.Message{Method: wire.MethodRefresh, Raw: raw},
+		})
+	}
+	for range grantQueue {
+		for _, ip := range []string{"192.0.2.1", "192.0.2.2", "192.0.2.3", "2001:db8::1", "2001:db8:1::1",
+			"2001:db8:2::1"} {
+			submit("flooder", ip)
+		}
+	}
+	if !submit("honest", "198.51.100.1") {
+		t.Error("there is no room for another user's request")
+	}
+	release()
+	if n := <-number; n > 2 {
+		t.Errorf("another user's request is number %d", n)
+	}
+	eventually(t, "the others are handled", func() bool { return r.s.books.queue.empty() })
+	if n := r.s.Snapshot().Drops["busy"]; n != 1 {
+		t.Errorf("%d requests made room, want 1", n)
+	}
+}
+
+// Neither do many credentials at one address help: that is how they are had at /api/ice.
+func TestAttackF9ManyUsersAtOneAddressWaitForThemselves(t *testing.T) {
+	q := newQueue()
+	put := func(user, ip string) bool {
+		r := &request{client: netip.AddrPortFrom(netip.MustParseAddr(ip), 9), principal: user, raw: make([]byte, 100)}
+		return q.put(r) != r
+	}
+	for i := range 200 {
+		put(fmt.Sprint("flooder", i), "192.0.2.1")
+	}
+	for range 5 {
+		put("honest", "198.51.100.1")
+	}
+	honest := 0
+	for range 10 {
+		if q.take().principal == "honest" {
+			honest++
+		}
+	}
+	if honest != 5 {
+		t.Errorf("of ten turns %d are of the honest user", honest)
+	}
+	for last := -1; ; {
+		r := q.take()
+		if r == nil {
+			break
+		}
+		n, _ := strconv.Atoi(strings.TrimPrefix(r.principal, "flooder"))
+		if n <= last {
+			t.Fatalf("%d after %d", n, last)
+		}
+		last = n
+	}
+	if len(q.principals)+len(q.sources) != 0 {
+		t.Errorf("%d users and %d sources are left", len(q.principals), len(q.sources))
+	}
+}
+
+func (q *queue) empty() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.waiting) == 0
+}
+
 func (r *rig) apply(l Live) {
 	if err := r.s.Apply(l); err != nil {
 		r.t.Error(err)
@@ -134,5 +247,10 @@ func (r *rig) ban(bans *source.Bans, b source.Ban) {
 
 // waitingFor counts a client's requests in the queue.
 func (b *books) waitingFor(c *client) int {
-	return int(b.waiting.Of(wire.AddrPort(c.conn.LocalAddr()).Addr()).Load())
+	b.queue.mu.Lock()
+	defer b.queue.mu.Unlock()
+	if s := b.queue.sources[source.Of(wire.AddrPort(c.conn.LocalAddr()).Addr())]; s != nil {
+		return s.n
+	}
+	return 0
 }

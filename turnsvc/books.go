@@ -6,19 +6,11 @@ import (
 	"sync/atomic"
 	"time"
 
-	"signalbox/internal/source"
 	"signalbox/turnsvc/internal/engine"
 	"signalbox/turnsvc/internal/wire"
 )
 
-const (
-	// grantQueue bounds the requests that wait for the books, sourceQueue those of one source: a
-	// flood of authentic requests from one source leaves room for others. A client repeats a
-	// request that was dropped.
-	grantQueue    = 1024
-	sourceQueue   = grantQueue / 4
-	sweepInterval = time.Second
-)
+const sweepInterval = time.Second
 
 // books grant what the gate has authenticated. They run in one goroutine, which alone talks to the
 // engine, creates and ends allocations, and owns ports and quotas. So nothing here races, and every
@@ -28,9 +20,8 @@ type books struct {
 	judge      *judge
 	keys       *keyring
 	challenges *challenges
-	requests   chan *request
-	waiting    *source.Table[atomic.Int32] // requests in the queue
-	wake       chan struct{}               // wakes the books to remove allocations in ending
+	queue      *queue
+	wake       chan struct{} // wakes the books to remove allocations in ending
 	draining   atomic.Bool
 	drained    chan struct{} // closed once draining has come to its end
 	drainedAll sync.Once
@@ -66,8 +57,7 @@ func newBooks(c *core, k *keyring, ch *challenges, engineKey []byte) *books {
 	return &books{
 		core: c, judge: j, keys: k, challenges: ch,
 		engineKey: engineKey, channelTimeout: channelLifetime - 5*time.Second,
-		requests: make(chan *request, grantQueue), wake: make(chan struct{}, 1),
-		waiting:      source.NewTable[atomic.Int32](1 << 10),
+		queue: newQueue(), wake: make(chan struct{}, 1),
 		reservations: map[[8]byte]*reservation{}, quotas: newQuotas(&j.settings.Load().Limits),
 		all: map[uint64]*allocation{}, drained: make(chan struct{}),
 	}
@@ -94,18 +84,13 @@ func (b *books) size() int {
 // limits returns the limits in force.
 func (b *books) limits() *Limits { return &b.judge.settings.Load().Limits }
 
-// submit queues a request. It reports false when the queue is full, or has enough of that source.
+// submit queues a request. It reports false when there is no room for it.
 func (b *books) submit(r *request) bool {
-	slot := b.waiting.Of(r.client.Addr())
-	if slot.Add(1) <= sourceQueue {
-		select {
-		case b.requests <- r:
-			return true
-		default:
-		}
+	without := b.queue.put(r)
+	if without != nil && without != r {
+		b.counters.drop(dropBusy)
 	}
-	slot.Add(-1)
-	return false
+	return without != r
 }
 
 // end stops an allocation at once; the books remove it soon. It may be called from any goroutine,
@@ -159,9 +144,10 @@ func (b *books) run(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		select {
-		case r := <-b.requests:
-			b.waiting.Of(r.client.Addr()).Add(-1)
-			b.turn(func() { b.handle(r) })
+		case <-b.queue.ready:
+			if r := b.queue.take(); r != nil {
+				b.turn(func() { b.handle(r) })
+			}
 		case <-b.wake:
 			b.turn(b.remove)
 		case <-tick.C:

@@ -33,7 +33,8 @@
 //	strangers.go                a limited number of refusals and challenges
 //	challenge.go                nonces, which are checked and not kept
 //	keyring.go                  whose key that is; the books look once more when they have granted
-//	books.go                    one goroutine from here on: queue, retransmission, which method
+//	queue.go                    users and sources take turns
+//	books.go                    one goroutine from here on: retransmission, which method
 //	reply.go                    recent answers, for requests that are repeated
 //	allocate.go, permit.go      what is granted, by method
 //	quota.go, budget.go         what users, sources and the month have left

@@ -75,3 +75,22 @@ func (k *keyring) banned(class cred.Class, user string, ip netip.Addr) bool {
 	}
 	return k.bans.Concern(user, "", ip, k.clock.wall())
 }
+
+// principal is whom a credential was issued to: what a user's limits are counted by, and its turn
+// at the books. A session's or another program's user keeps it while its credentials come and go;
+// all sessions of one user are one, as far as the hub knows whose they are.
+func (k *keyring) principal(class cred.Class, user string) string {
+	if class == cred.Static {
+		return user
+	}
+	_, id, ok := cred.Parse(user)
+	if !ok || id == "" {
+		return class.String() + ":" + user
+	}
+	if class == cred.Hub {
+		if who := k.judge.rooms.identityOf(id); who != "" {
+			return class.String() + ":" + who
+		}
+	}
+	return class.String() + ":" + id
+}

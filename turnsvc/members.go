@@ -8,6 +8,10 @@ import "net/netip"
 // Opened tells of a new session, whose client connects from source. user is its user name, if any.
 func (s *Server) Opened(id, user string, source netip.Addr) { s.judge.rooms.opened(id, user, source) }
 
+// Identified tells who is behind the session, after Opened: sessions with the same who count as one
+// user.
+func (s *Server) Identified(id, who string) { s.judge.rooms.identified(id, who) }
+
 // Moved tells of another source of the session's signaling connection.
 func (s *Server) Moved(id string, source netip.Addr) {
 	s.books.settle(nil, s.judge.rooms.moved(id, source))

@@ -4,20 +4,7 @@ import (
 	"net/netip"
 
 	"signalbox/internal/source"
-	"signalbox/turnsvc/cred"
 )
-
-// principal is the user that a credential was issued to; a user's limits count by it. The user of a
-// session or of another program keeps it while its credentials come and go.
-func principal(c cred.Class, user string) string {
-	if c == cred.Static {
-		return user
-	}
-	if _, id, ok := cred.Parse(user); ok && id != "" {
-		return c.String() + ":" + id
-	}
-	return c.String() + ":" + user
-}
 
 // quotas count the allocations of users and sources, and the ports reserved for them. They belong
 // to the books, where one function ends each of these and gives it back.

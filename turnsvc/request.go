@@ -17,9 +17,11 @@ type request struct {
 	raw    []byte
 	msg    wire.Message // of raw
 	user   string
-	key    []byte
-	class  cred.Class
-	under  *settings // that the key was found in; nil if vouched
+	// principal is the user that the credential was issued to; see keyring.principal.
+	principal string
+	key       []byte
+	class     cred.Class
+	under     *settings // that the key was found in; nil if vouched
 	// vouched: its key is the key of the client's allocation. Such a request makes no new
 	// allocation, since nobody has checked when its credential expires.
 	vouched bool

@@ -47,6 +47,7 @@ type member struct {
 	lostAt atomic.Uint64
 
 	// Guarded by rooms.mu.
+	who     string                // names who is behind it and its other sessions; may be empty
 	source  netip.Addr            // of its signaling connection
 	seen    map[netip.Addr]uint64 // and when it was seen last, in numbers that grow
 	sights  uint64
@@ -111,6 +112,25 @@ func (r *rooms) opened(id, user string, source netip.Addr) {
 	m.seats.Store(new([]seat))
 	r.members[id] = m
 	m.see(m.source)
+}
+
+// identified notes who is behind a session.
+func (r *rooms) identified(id, who string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if m := r.members[id]; m != nil {
+		m.who = who
+	}
+}
+
+// identityOf is who is behind a session, empty if that is not known.
+func (r *rooms) identityOf(id string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if m := r.members[id]; m != nil {
+		return m.who
+	}
+	return ""
 }
 
 // moved notes another source of the signaling connection; the former ones stay seen.
