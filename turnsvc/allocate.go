@@ -20,12 +20,11 @@ const reservationLifetime = 30 * time.Second
 // reservation is a relay port that an Allocate may claim by its token. It counts in the quotas of
 // the client that it was reserved for.
 type reservation struct {
-	relay     *socket.Relay
-	pool      *relayPool
-	public    netip.Addr
-	principal string
-	client    netip.Addr
-	expires   int64
+	holder
+	relay   *socket.Relay
+	pool    *relayPool
+	public  netip.Addr
+	expires int64
 }
 
 // wish is what an Allocate asks for.
@@ -34,7 +33,7 @@ type wish struct {
 	port     socket.Parity
 	token    [8]byte
 	hasToken bool
-	lifetime time.Duration
+	lifetime lifetimes
 }
 
 // allocate: RFC 8656 §7.2. a is the allocation that the client has, or nil.
@@ -80,7 +79,7 @@ func (b *books) allocate(r *request, a *allocation) {
 
 	b.answer(r, func(m *wire.Builder) {
 		m.XORAddr(wire.AttrXORRelayedAddress, a.relayed)
-		m.Uint32(wire.AttrLifetime, uint32(w.lifetime/time.Second))
+		m.Uint32(wire.AttrLifetime, uint32(w.lifetime.granted/time.Second))
 		if next != nil {
 			token := b.reserve(next)
 			m.Attr(wire.AttrReservationToken, token[:])
@@ -95,7 +94,7 @@ func (b *books) allocate(r *request, a *allocation) {
 // enter registers an allocation that the engine knows, so that everybody finds it, and starts to
 // read its relay socket.
 func (b *books) enter(a *allocation) {
-	b.quotas.add(a.principal, a.client.Addr())
+	b.quotas.add(a.holder())
 	a.up, a.down = b.quotas.paces(b.limits(), a.principal)
 	b.mu.Lock()
 	b.all[a.id] = a
@@ -167,7 +166,7 @@ func (b *books) wished(m *wire.Message) (w wish, code int) {
 	family, hasFamily := m.Get(wire.AttrRequestedFamily)
 	even, hasEven := m.Get(wire.AttrEvenPort)
 	token, hasToken := m.Get(wire.AttrReservationToken)
-	w.lifetime, ok = b.lifetime(m)
+	w.lifetime, ok = b.lifetime(m, false)
 	switch {
 	case !ok, hasFamily && len(family) != 4, hasEven && len(even) != 1, hasToken && len(token) != 8,
 		hasToken && (hasEven || hasFamily):
@@ -201,13 +200,17 @@ func (b *books) overLimit(r *request, w *wish) int {
 	case w.port == socket.EvenPortAndNext:
 		n = 2
 	}
-	l := b.limits()
+	l, h := b.limits(), holder{r.principal, r.client.Addr(), r.class, w.family}
 	switch {
 	case b.draining.Load(), b.budget.spent(l.TotalPerMonth),
 		l.Allocations > 0 && b.size()+len(b.reservations)+n > l.Allocations:
 		return 508
-	case !b.quotas.fits(n, l, r.principal, r.client.Addr()):
+	case n == 0:
+		return 0
+	case !b.quotas.fits(n, l, h):
 		return 486
+	case !b.quotas.leaves(n, h, int(b.maxPort)-int(b.minPort)+1, l.Allocations):
+		return 508
 	}
 	return 0
 }
@@ -221,7 +224,8 @@ func (b *books) create(r *request, w *wish) (a *allocation, next *reservation, c
 		id: b.nextID, link: r.link, client: r.client, user: r.user, principal: r.principal,
 		class: r.class, key: r.key, created: now, clock: b.clock, counters: b.counters,
 	}
-	a.expires.Store(now + int64(w.lifetime))
+	a.expires.Store(now + int64(w.lifetime.granted))
+	a.full = now + int64(w.lifetime.full)
 	if w.hasToken {
 		held, ok := b.reservations[w.token]
 		if !ok || held.principal != a.principal || now >= held.expires {
@@ -250,7 +254,7 @@ func (b *books) create(r *request, w *wish) (a *allocation, next *reservation, c
 	a.relay, a.relayed = first, netip.AddrPortFrom(at.Public, first.Addr.Port())
 	if second != nil {
 		second.Neighbors = b.neighbors
-		next = &reservation{second, a.pool, at.Public, a.principal, r.client.Addr(), now + int64(reservationLifetime)}
+		next = &reservation{a.holder(), second, a.pool, at.Public, now + int64(reservationLifetime)}
 	}
 	return a, next, 0
 }
@@ -260,7 +264,7 @@ func (b *books) create(r *request, w *wish) (a *allocation, next *reservation, c
 func (b *books) reserve(next *reservation) (token [8]byte) {
 	rand.Read(token[:]) //nolint:errcheck // it never fails
 	b.reservations[token] = next
-	b.quotas.add(next.principal, next.client)
+	b.quotas.add(next.holder)
 	return token
 }
 
@@ -268,7 +272,7 @@ func (b *books) reserve(next *reservation) (token [8]byte) {
 func (b *books) takeReservation(token [8]byte) {
 	held := b.reservations[token]
 	delete(b.reservations, token)
-	b.quotas.giveBack(held.principal, held.client)
+	b.quotas.giveBack(held.holder)
 }
 
 // dropReservation takes a reservation out of the books and gives its port back.
@@ -278,21 +282,31 @@ func (b *books) dropReservation(token [8]byte) {
 	held.pool.Release(held.relay)
 }
 
+// lifetimes are the lifetime that is granted, and the one that would be if something had passed
+// through the allocation: one without use yet is granted FirstLifetime at most, so that ports that
+// were only taken come back soon.
+type lifetimes struct{ granted, full time.Duration }
+
 // lifetime returns the lifetime to grant for a LIFETIME attribute; ok is false if that is
 // malformed. Zero stays zero in a Refresh: it ends the allocation.
-func (b *books) lifetime(m *wire.Message) (time.Duration, bool) {
-	v, ok := m.Get(wire.AttrLifetime)
-	if !ok {
-		return defaultLifetime, true
+func (b *books) lifetime(m *wire.Message, used bool) (l lifetimes, ok bool) {
+	inForce := b.judge.settings.Load()
+	l.full = defaultLifetime
+	if v, has := m.Get(wire.AttrLifetime); has {
+		if len(v) != 4 {
+			return l, false
+		}
+		asked := time.Duration(binary.BigEndian.Uint32(v)) * time.Second
+		if asked == 0 && m.Method == wire.MethodRefresh {
+			return lifetimes{}, true
+		}
+		l.full = min(max(asked, inForce.MinLifetime), maxLifetime)
 	}
-	if len(v) != 4 {
-		return 0, false
+	l.granted = l.full
+	if first := inForce.FirstLifetime; first > 0 && !used {
+		l.granted = min(l.full, max(first, inForce.MinLifetime))
 	}
-	asked := time.Duration(binary.BigEndian.Uint32(v)) * time.Second
-	if asked == 0 && m.Method == wire.MethodRefresh {
-		return 0, true
-	}
-	return min(max(asked, b.judge.settings.Load().MinLifetime), maxLifetime), true
+	return l, true
 }
 
 // refresh: RFC 8656 §8.2.
@@ -307,22 +321,21 @@ func (b *books) refresh(r *request, a *allocation) {
 			return
 		}
 	}
-	life, ok := b.lifetime(&r.msg)
+	life, ok := b.lifetime(&r.msg, a.inUse())
 	if !ok {
 		b.refuse(r, 400)
 		return
 	}
-	if life == 0 {
+	if life.full == 0 {
 		b.end(a)
 		b.remove()
 	} else {
 		if !b.agreed(r, b.engine.Refresh(a.id)) {
 			return
 		}
-		a.expires.Store(b.clock.now() + int64(life))
-		if a.ended.Load() {
-			a.expires.Store(0) // it was ended from another goroutine meanwhile
-		}
+		now := b.clock.now()
+		a.full = now + int64(life.full)
+		a.extend(now + int64(life.granted))
 	}
-	b.answer(r, func(m *wire.Builder) { m.Uint32(wire.AttrLifetime, uint32(life/time.Second)) })
+	b.answer(r, func(m *wire.Builder) { m.Uint32(wire.AttrLifetime, uint32(life.granted/time.Second)) })
 }

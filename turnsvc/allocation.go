@@ -64,6 +64,7 @@ type allocation struct {
 	counters  *counters
 
 	made    made    // owned by the books
+	full    int64   // clock; when it expires once something has passed through it; owned by the books
 	counted account // what the budget has taken in; guarded by its mu
 
 	// Atomics.
@@ -123,6 +124,23 @@ type channel struct {
 	peer       netip.AddrPort
 	expires    atomic.Int64
 	permission *permission
+}
+
+// holder is who holds its port.
+func (a *allocation) holder() holder {
+	return holder{a.principal, a.client.Addr(), a.class, familyIndex(a.relay.Addr.Addr())}
+}
+
+// inUse reports whether the allocation is of use: its client has sent data to somebody else, or
+// has got some.
+func (a *allocation) inUse() bool { return a.used.Load() != 0 || a.toClient.packets.Load() != 0 }
+
+// extend sets another deadline. The books call it.
+func (a *allocation) extend(deadline int64) {
+	a.expires.Store(deadline)
+	if a.ended.Load() {
+		a.expires.Store(0) // it was ended from another goroutine meanwhile
+	}
 }
 
 // running reports whether the allocation has neither expired nor been ended.

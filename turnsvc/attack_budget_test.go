@@ -1,10 +1,13 @@
 package turnsvc
 
 import (
+	"fmt"
+	"net"
 	"net/netip"
 	"testing"
 	"time"
 
+	"signalbox/turnsvc/cred"
 	"signalbox/turnsvc/internal/wire"
 )
 
@@ -119,4 +122,127 @@ func TestAllowance(t *testing.T) {
 			t.Fatal("without a limit one is refused")
 		}
 	}
+}
+
+// dialFrom opens a client that comes from another loopback address.
+func (r *rig) dialFrom(ip, user, password string) *client {
+	r.t.Helper()
+	dialer := net.Dialer{LocalAddr: net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(ip), 0))}
+	conn, err := dialer.Dial("udp", r.addr["udp"])
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { conn.Close() })
+	return &client{t: r.t, conn: conn, user: user, key: cred.LongTermKey(user, testRealm, password)}
+}
+
+// Four addresses with credentials of /api/ice, as many as it takes, may have all ports by the
+// limits of users and sources. Static users, other programs' users and sessions still get theirs.
+func TestAttackF5NoClassTakesAllPorts(t *testing.T) {
+	const ports = 64
+	for name, limits := range map[string]Limits{
+		"ports": {PerSource: ports / 4}, "allocations": {PerSource: ports / 4, Allocations: ports},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, func(o *Options) { o.Limits = limits; o.MinPort, o.MaxPort = 33000, 33000+ports-1 })
+			taken := 0
+			for i := range 2 * ports {
+				user, password := r.keys.Mint(cred.ICE, fmt.Sprint(i), r.s.core.clock.wall().Add(time.Hour))
+				c := r.dialFrom(fmt.Sprint("127.0.1.", 1+i%4), user, password)
+				switch m := c.request(wire.MethodAllocate, withUDP); m.code() {
+				case 0:
+					taken++
+				case 486, 508:
+				default:
+					t.Fatalf("code %d", m.code())
+				}
+			}
+			if want := ports - 2*ports/guaranteed; taken != want {
+				t.Errorf("%d of %d ports are taken, want %d", taken, ports, want)
+			}
+			for range ports / guaranteed / 2 {
+				r.dial("udp", "u", "p").allocate()
+				r.minted("udp", cred.Shared, "x", time.Hour).allocate()
+				r.session("udp", "s", "203.0.114.1").allocate()
+				r.session("udp", "s", "203.0.114.1").allocate()
+			}
+			r.dialFrom("127.0.2.1", "v", "q").refused(508, wire.MethodAllocate, withUDP)
+		})
+	}
+}
+
+// One line has many /64s; it has not the limit of a source for each.
+func TestAttackF5LinesOfIPv6AreLimited(t *testing.T) {
+	t.Parallel()
+	const limit = 10
+	l := &Limits{PerSource: limit}
+	for name, c := range map[string]struct {
+		of   func(i int) string
+		want int
+	}{
+		"IPv4":       {func(i int) string { return "192.0.2.1" }, limit},
+		"one /64":    {func(i int) string { return fmt.Sprintf("2001:db8::%x", i) }, limit},
+		"one /56":    {func(i int) string { return fmt.Sprintf("2001:db8:0:%x::1", i%256) }, 2 * limit},
+		"one /48":    {func(i int) string { return fmt.Sprintf("2001:db8:0:%x::1", i*256) }, 4 * limit},
+		"many lines": {func(i int) string { return fmt.Sprintf("2001:db8:%x::1", i) }, 200},
+	} {
+		q := newQuotas(l)
+		var in []holder
+		for i := range 200 {
+			if h := (holder{client: netip.MustParseAddr(c.of(i))}); q.fits(1, l, h) {
+				q.add(h)
+				in = append(in, h)
+			}
+		}
+		if len(in) != c.want {
+			t.Errorf("%s: %d, want %d", name, len(in), c.want)
+		}
+		for _, h := range in {
+			q.giveBack(h)
+		}
+		if len(q.perSource)+len(q.perUser) != 0 || q.held != [2][groups]int{} {
+			t.Errorf("%s: something stays: %v", name, q)
+		}
+	}
+}
+
+// What is only taken comes back soon; what is used lasts as long as was asked for, even for a
+// client that does not look at what it was granted.
+func TestAttackF5FirstLifetimesAreShort(t *testing.T) {
+	each(t, func(o *Options) { o.FirstLifetime = 2 * time.Minute }, func(t *testing.T, r *rig, transport string) {
+		granted := func(c *client, method uint16, attrs ...setter) time.Duration {
+			t.Helper()
+			return c.ok(method, attrs...).lifetime()
+		}
+		idle, busy := r.dial(transport, "u", "p"), r.dial(transport, "v", "q")
+		for _, c := range []*client{idle, busy} {
+			if got := granted(c, wire.MethodAllocate, withUDP); got != 2*time.Minute {
+				t.Errorf("a new allocation is granted %v", got)
+			}
+			if got := granted(c, wire.MethodRefresh, withLifetime(3000)); got != 2*time.Minute {
+				t.Errorf("an unused allocation is granted %v", got)
+			}
+		}
+		peer := r.peer()
+		busy.ok(wire.MethodCreatePermission, withPeer(peer.LocalAddr().String()))
+		busy.write(busy.sendFrame(peer.LocalAddr().String(), "x"))
+		readPeer(t, peer)
+		eventually(t, "the one that is used lasts longer", func() bool {
+			for _, a := range r.s.Snapshot().Allocations {
+				if a.User == "v" && a.ExpiresAt-a.CreatedAt > 2000*1000 {
+					return true
+				}
+			}
+			return false
+		})
+		r.advance(121 * time.Second)
+		eventually(t, "the other one is over", func() bool { return r.s.Allocations() == 1 })
+		idle.refused(437, wire.MethodRefresh)
+		if got := granted(busy, wire.MethodRefresh); got != defaultLifetime {
+			t.Errorf("a used allocation is granted %v", got)
+		}
+		if got := granted(busy, wire.MethodRefresh, withLifetime(0)); got != 0 {
+			t.Errorf("refresh with 0: granted %v", got)
+		}
+	})
 }

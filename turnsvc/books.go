@@ -189,8 +189,12 @@ func (b *books) sweep() {
 	for _, a := range b.list() {
 		if !a.running(now) {
 			b.end(a)
-		} else {
-			a.forgetExpired(now)
+			continue
+		}
+		a.forgetExpired(now)
+		// Clients are told of the short lifetime, and some don't look.
+		if a.full > a.expires.Load() && a.inUse() {
+			a.extend(a.full)
 		}
 	}
 	for token, r := range b.reservations {
@@ -221,7 +225,7 @@ func (b *books) remove() {
 		if a.scope.member != nil {
 			b.judge.rooms.detach(a)
 		}
-		b.quotas.giveBack(a.principal, a.client.Addr())
+		b.quotas.giveBack(a.holder())
 		if err := b.engine.Remove(a.id); err != nil {
 			b.log.Error("remove an allocation from the TURN engine", "err", err)
 		}

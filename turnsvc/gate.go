@@ -65,16 +65,14 @@ func (g *gate) receive(in *inlet, src netip.AddrPort) {
 		g.refuseKnown(in, src, &id, 420)
 		return
 	}
-	principal := ""
-	if own {
-		principal = a.principal
-	} else {
-		principal = g.keys.principal(id.class, user)
-	}
 	r := &request{
-		link: in.link, client: src, raw: append([]byte(nil), m.Raw...), user: user, principal: principal, key: id.key,
-		class: id.class,
-		under: id.under, vouched: a != nil,
+		link: in.link, client: src, raw: append([]byte(nil), m.Raw...),
+		user: user, key: id.key, class: id.class, under: id.under, vouched: a != nil,
+	}
+	if own {
+		r.principal = a.principal
+	} else {
+		r.principal = g.keys.principal(id.class, user)
 	}
 	r.msg.Decode(r.raw) // it did so before
 	if !g.books.submit(r) {

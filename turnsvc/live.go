@@ -24,12 +24,18 @@ type Live struct {
 
 	// MinLifetime is the shortest allocation lifetime granted. Zero: 60 s.
 	MinLifetime time.Duration
-	Limits      Limits
+	// FirstLifetime is the longest that is granted before anything has passed through an
+	// allocation; MinLifetime wins over it. Zero: no such limit.
+	FirstLifetime time.Duration
+	Limits        Limits
 }
 
 // Limits bound what clients may hold. Zero: no limit.
 type Limits struct {
-	Allocations, PerUser, PerSource   int // allocations
+	// Allocations: in all, of a user, of a source. Sessions, /api/ice and all others are guaranteed
+	// an eighth of them, and of the relay ports, each. An IPv6 /56 may have twice as many as a
+	// source, a /48 four times as many.
+	Allocations, PerUser, PerSource   int
 	Permissions, Channels             int // of one allocation
 	Connections, ConnectionsPerSource int // streams
 	// UnauthorizedPerSource is how many answers a second a source gets without a key, and how many

@@ -4,13 +4,41 @@ import (
 	"net/netip"
 
 	"signalbox/internal/source"
+	"signalbox/turnsvc/cred"
 )
 
-// quotas count the allocations of users and sources, and the ports reserved for them. They belong
-// to the books, where one function ends each of these and gives it back.
+// holder is who holds a relay port, and what counts by it.
+type holder struct {
+	principal string
+	client    netip.Addr
+	class     cred.Class
+	family    int // of the port; see familyIndex
+}
+
+// groups are the classes of credentials that are guaranteed ports of their own: those of sessions,
+// those that /api/ice gives to anybody, and those that stand in the configuration or are from a
+// program that knows the secret.
+const groups = 3
+
+func (h *holder) group() int {
+	switch h.class {
+	case cred.Hub:
+		return 0
+	case cred.ICE:
+		return 1
+	}
+	return 2
+}
+
+// guaranteed is the part of all ports that no other group can take: an eighth.
+const guaranteed = 8
+
+// quotas count what users, sources and groups hold: allocations, and ports reserved for them. They
+// belong to the books, where one function ends each of these and gives it back.
 type quotas struct {
-	perUser   map[string]int // by principal
-	perSource map[netip.Prefix]int
+	perUser   map[string]int       // by principal
+	perSource map[netip.Prefix]int // by each of the source's blocks
+	held      [2][groups]int       // ports, by family
 	// The bandwidth of each direction: of a principal's allocations, and of all. A principal's
 	// buckets outlast its allocations until they are full again; otherwise a new allocation would
 	// bring a new burst.
@@ -53,23 +81,77 @@ func (q *quotas) forgetIdle(now int64) {
 	}
 }
 
-func (q *quotas) add(principal string, client netip.Addr) {
-	q.perUser[principal]++
-	q.perSource[source.Of(client)]++
+func (q *quotas) add(h holder) { q.count(h, 1) }
+
+func (q *quotas) giveBack(h holder) { q.count(h, -1) }
+
+func (q *quotas) count(h holder, n int) {
+	addTo(q.perUser, h.principal, n)
+	for _, block := range blocks(h.client) {
+		addTo(q.perSource, block, n)
+	}
+	q.held[h.family][h.group()] += n
 }
 
-func (q *quotas) giveBack(principal string, client netip.Addr) {
-	if q.perUser[principal]--; q.perUser[principal] <= 0 {
-		delete(q.perUser, principal)
+// addTo adds to what somebody holds; who holds nothing is forgotten.
+func addTo[K comparable](held map[K]int, who K, n int) {
+	if held[who] += n; held[who] <= 0 {
+		delete(held, who)
 	}
-	src := source.Of(client)
-	if q.perSource[src]--; q.perSource[src] <= 0 {
-		delete(q.perSource, src)
+}
+
+// blocks are those in which a client counts: its source's and, of IPv6, the wider ones that one
+// line is given (RFC 6177): a line has not the limit of a source for each of its /64s. A /56 may
+// hold twice as much as a /64, a /48 four times as much.
+func blocks(client netip.Addr) []netip.Prefix {
+	narrow := source.Of(client)
+	if !narrow.Addr().Is6() {
+		return []netip.Prefix{narrow}
 	}
+	list := make([]netip.Prefix, 0, 3)
+	for _, bits := range []int{64, 56, 48} {
+		block, _ := narrow.Addr().Prefix(bits) // it has so many
+		list = append(list, block)
+	}
+	return list
 }
 
 // fits reports whether n more are within the limits of the principal and of the client's source.
-func (q *quotas) fits(n int, l *Limits, principal string, client netip.Addr) bool {
-	return (l.PerUser <= 0 || q.perUser[principal]+n <= l.PerUser) &&
-		(l.PerSource <= 0 || q.perSource[source.Of(client)]+n <= l.PerSource)
+func (q *quotas) fits(n int, l *Limits, h holder) bool {
+	if l.PerUser > 0 && q.perUser[h.principal]+n > l.PerUser {
+		return false
+	}
+	limit := l.PerSource
+	for _, block := range blocks(h.client) {
+		if limit > 0 && q.perSource[block]+n > limit {
+			return false
+		}
+		limit *= 2
+	}
+	return true
+}
+
+// leaves reports whether n more of h's group leave the others what they are guaranteed: of the
+// ports of a family, and of all allocations if they are limited; 0 is no limit.
+func (q *quotas) leaves(n int, h holder, ports, allocations int) bool {
+	var both [groups]int
+	for _, held := range q.held {
+		for g := range both {
+			both[g] += held[g]
+		}
+	}
+	return leaves(n, h.group(), q.held[h.family], ports) &&
+		(allocations <= 0 || leaves(n, h.group(), both, allocations))
+}
+
+func leaves(n, group int, held [groups]int, total int) bool {
+	left := total - n
+	for g := range held {
+		if g != group {
+			left -= max(held[g], total/guaranteed)
+		} else {
+			left -= held[g]
+		}
+	}
+	return left >= 0
 }

@@ -159,11 +159,16 @@ func turnOptions(c *config.Config, relays []turnsvc.RelayAddress) turnsvc.Option
 	}
 }
 
+// firstLifetime is enough to find a way to the other end; clients whose call takes longer to begin
+// refresh their allocations.
+const firstLifetime = 2 * time.Minute
+
 // turnLive is the part of the TURN configuration that can change while the server runs.
 func turnLive(c *config.Config, keys *cred.Keys) (turnsvc.Live, error) {
 	l := &c.TURN.Limits
 	out := turnsvc.Live{
-		Users: map[string][]byte{}, Keys: keys, MinLifetime: time.Duration(c.TURN.MinLifetime),
+		Users: map[string][]byte{}, Keys: keys,
+		MinLifetime: time.Duration(c.TURN.MinLifetime), FirstLifetime: firstLifetime,
 		AllowPeers: c.TURN.AllowPeers, DenyPeers: c.TURN.DenyPeers,
 		HubPeers: peersByName(string(c.TURN.Peers)), StaticPeers: peersByName(string(c.TURN.StaticPeers)),
 		Limits: turnsvc.Limits{
