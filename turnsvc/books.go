@@ -37,6 +37,7 @@ type books struct {
 
 	// Owned by run.
 	engine       *engine.Engine
+	closeRoutes  func()
 	pools        [2]*relayPool // by family; nil until the first relay address of that
 	reservations map[[8]byte]*reservation
 	nextID       uint64
@@ -135,36 +136,53 @@ func (b *books) settle(ending []*allocation, concerned concern) {
 
 // run owns the books until ctx is done; then it ends every allocation and returns.
 func (b *books) run(ctx context.Context) error {
-	var err error
-	if b.engine, err = engine.New(b.engineKey, b.channelTimeout, b.clock.read, b.log); err != nil {
+	if err := b.open(); err != nil {
 		return err
 	}
-	defer b.judge.openRoutes()()
+	defer b.close()
 	tick := time.NewTicker(sweepInterval)
 	defer tick.Stop()
 	for {
 		select {
 		case <-b.queue.ready:
-			if r := b.queue.take(); r != nil {
-				b.turn(func() { b.handle(r) })
-			}
+			b.next()
 		case <-b.wake:
 			b.turn(b.remove)
 		case <-tick.C:
 			b.turn(b.sweep)
 		case <-ctx.Done():
-			for _, a := range b.list() {
-				b.end(a)
-			}
-			b.turn(b.remove)
-			for token := range b.reservations {
-				b.dropReservation(token)
-			}
-			b.engine.Close()
-			b.readers.Wait()
 			return nil
 		}
 	}
+}
+
+func (b *books) open() (err error) {
+	if b.engine, err = engine.New(b.engineKey, b.channelTimeout, b.clock.read, b.log); err == nil {
+		b.closeRoutes = b.judge.openRoutes()
+	}
+	return err
+}
+
+func (b *books) close() {
+	for _, a := range b.list() {
+		b.end(a)
+	}
+	b.turn(b.remove)
+	for token := range b.reservations {
+		b.dropReservation(token)
+	}
+	b.engine.Close()
+	b.readers.Wait()
+	b.closeRoutes()
+}
+
+// next handles the request whose turn it is, and reports whether there was one.
+func (b *books) next() bool {
+	r := b.queue.take()
+	if r != nil {
+		b.turn(func() { b.handle(r) })
+	}
+	return r != nil
 }
 
 // turn does one thing of run's, recovered, and then tells others how many ports are taken.

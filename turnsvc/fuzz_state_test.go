@@ -1,0 +1,450 @@
+package turnsvc
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/netip"
+	"os"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"signalbox/internal/source"
+	"signalbox/turnsvc/cred"
+	"signalbox/turnsvc/internal/socket"
+	"signalbox/turnsvc/internal/wire"
+)
+
+// streamLink's part in FuzzServer: a client without a network, whose stream may end.
+type mortalLink struct {
+	wirelessLink
+	gone atomic.Bool
+}
+
+func (l *mortalLink) closed() bool      { return l.gone.Load() }
+func (l *mortalLink) close()            { l.gone.Store(true) }
+func (l *mortalLink) transport() string { return "tcp" }
+
+// world is a server whose books the fuzzer runs by hand, a step at a time, so that every step has a
+// known place among the others.
+type world struct {
+	t         *testing.T
+	s         *Server
+	now       atomic.Int64
+	bans      *source.Bans
+	live      Live
+	passwords [2]string // of u; the first is in force, the other one takes its place
+	secrets   [2]string
+	complaint lines
+	clients   []*inhabitant
+	watchdog  *time.Timer
+	depth     int
+}
+
+type inhabitant struct {
+	client
+	addr     netip.AddrPort
+	class    cred.Class
+	id       string // whom it is for; of a static user, its name
+	password string
+	link     *mortalLink
+	in       *inlet
+	buf      *wire.Buffer
+}
+
+const (
+	worldPorts   = 24
+	worldPerUser = 4
+	stepPatience = 20 * time.Second
+)
+
+func newWorld(t *testing.T) *world {
+	w := &world{t: t, bans: source.NewBans(), passwords: [2]string{"p", "another"}, secrets: [2]string{testSecret, "b"}}
+	w.now.Store(time.Date(2026, 6, 15, 12, 0, 0, 0, time.UTC).UnixNano())
+	w.live = Live{
+		Keys: cred.NewKeys(w.secrets[0]), HubPeers: PeersRoom, StaticPeers: PeersPublic, FirstLifetime: 2 * time.Minute,
+		Users: map[string][]byte{"u": cred.LongTermKey("u", testRealm, "p"),
+			"v": cred.LongTermKey("v", testRealm, "q")},
+		Limits: Limits{PerUser: worldPerUser, PerSource: 10, Permissions: 8, Channels: 4, Bandwidth: 1 << 20},
+	}
+	first := 35000 + uint16(os.Getpid()%100)*worldPorts // other workers have others
+	var err error
+	w.s, err = New(Options{
+		Realm: testRealm, Live: w.live, Relays: []RelayAddress{relayAt("127.0.0.1")}, Bans: w.bans,
+		MinPort: first, MaxPort: first + worldPorts - 1,
+		Now: func() time.Time { return time.Unix(0, w.now.Load()) },
+		Log: slog.New(slog.NewTextHandler(&w.complaint, &slog.HandlerOptions{Level: slog.LevelError})),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.s.gate.patience = 0
+	if err := w.s.books.open(); err != nil {
+		t.Fatal(err)
+	}
+	for i, who := range []struct {
+		class    cred.Class
+		id, from string
+	}{
+		{cred.Static, "u", "127.0.2.1"}, {cred.Static, "u", "127.0.2.2"}, {cred.Static, "v", "127.0.2.2"},
+		{cred.Hub, "ada", "127.0.2.3"}, {cred.Hub, "bob", "127.0.2.3"}, {cred.Hub, "eve", "127.0.2.4"},
+		{cred.ICE, "x", "127.0.2.4"}, {cred.Shared, "y", "127.0.2.5"},
+	} {
+		c := &inhabitant{
+			addr:  netip.AddrPortFrom(netip.MustParseAddr(who.from), uint16(1024+i)),
+			class: who.class, id: who.id, buf: new(wire.Buffer),
+		}
+		c.t = t
+		w.clients = append(w.clients, c)
+		w.connect(c)
+		w.open(c)
+	}
+	w.watchdog = time.AfterFunc(stepPatience, func() { panic("a step waits for something") })
+	return w
+}
+
+// connect gives a client a new stream.
+func (w *world) connect(c *inhabitant) {
+	c.link = &mortalLink{wirelessLink: wirelessLink{client: c.addr}}
+	c.in = &inlet{link: c.link}
+}
+
+// open opens the session of a client of the hub's, which has one at a time. ada's and bob's are one
+// user's.
+func (w *world) open(c *inhabitant) {
+	if c.class == cred.Hub && !w.s.judge.rooms.present(c.id) {
+		w.s.Opened(c.id, "", netip.MustParseAddr("203.0.114.1"))
+		w.s.Identified(c.id, map[string]string{"ada": "user:a", "bob": "user:a"}[c.id])
+	}
+}
+
+// sign gives the client a fresh credential, by the keys that are in force or by former ones, and a
+// fresh nonce.
+func (w *world) sign(c *inhabitant, former bool) {
+	now := w.s.core.clock.wall()
+	which := 0
+	if former {
+		which = 1
+	}
+	c.user, c.password = c.id, "q"
+	switch {
+	case c.class != cred.Static && former && c.user != "": // the same name, signed with another key
+		c.user, c.password = cred.NewKeys(w.secrets[which]).Mint(c.class, c.id, now.Add(time.Hour))
+	case c.class != cred.Static:
+		c.user, c.password = w.live.Keys.Mint(c.class, c.id, now.Add(time.Hour))
+	case c.id == "u":
+		c.password = w.passwords[which]
+	}
+	if a := c.link.a.Load(); a != nil && a.running(w.s.core.clock.now()) && !former {
+		c.user, c.key = a.user, a.key
+	} else {
+		c.key = cred.LongTermKey(c.user, testRealm, c.password)
+	}
+	c.nonce = w.s.gate.challenges.nonces.append(nil, c.addr.Addr(), now)
+}
+
+func (w *world) feed(c *inhabitant, frame []byte) {
+	if !c.link.closed() {
+		w.s.front.receive(c.in, c.buf.Packet(copy(c.buf[wire.Headroom:], frame)), c.addr)
+	}
+}
+
+func (w *world) request(c *inhabitant, arg byte, method uint16, attrs ...setter) {
+	w.sign(c, arg&0x80 != 0)
+	w.feed(c, c.build(method, attrs...))
+}
+
+// relayOf is where a client's allocation relays, or a port where none does.
+func (c *inhabitant) relayOf() string {
+	if a := c.link.a.Load(); a != nil {
+		return a.relayed.String()
+	}
+	return "127.0.0.1:9"
+}
+
+func (w *world) peer(arg byte) string {
+	switch arg % 11 {
+	case 8:
+		return "203.0.114.1:9" // where the sessions are
+	case 9:
+		return "10.0.0.1:9"
+	case 10:
+		return "198.41.0.4:9"
+	}
+	return w.clients[arg%11%byte(len(w.clients))].relayOf()
+}
+
+// step does one thing, to the client that it names.
+func (w *world) step(op, arg byte) {
+	c, b := w.clients[int(arg)%len(w.clients)], w.s.books
+	switch op % 20 {
+	case 0, 1:
+		attrs := []setter{withUDP}
+		if op&0x20 != 0 {
+			attrs = append(attrs, attr(wire.AttrEvenPort, 0x80))
+		}
+		if op&0x40 != 0 {
+			attrs = append(attrs, withLifetime(uint32(arg)*20))
+		}
+		w.request(c, arg, wire.MethodAllocate, attrs...)
+	case 2:
+		w.request(c, arg, wire.MethodRefresh, withLifetime(uint32(op/20)*300))
+	case 3:
+		w.request(c, arg, wire.MethodCreatePermission, withPeer(w.peer(op/20)), withPeer(w.peer(op/20+1)))
+	case 4:
+		w.request(c, arg, wire.MethodChannelBind, withChannel(0x4000+uint16(arg>>4)), withPeer(w.peer(op/20)))
+	case 5:
+		w.send(c, w.clients[int(op/20)%len(w.clients)])
+	case 6:
+		w.feed(c, c.channelFrame(0x4000+uint16(arg>>4), "x"))
+	case 7, 8:
+		b.next()
+	case 9:
+		for b.next() {
+		}
+	case 10:
+		b.turn(b.remove)
+	case 11:
+		b.turn(b.sweep)
+	case 12:
+		seconds := []int64{1, 31, 61, 121, 301, 601, 3541}[int(arg)%7]
+		w.now.Add(seconds * int64(time.Second))
+	case 13:
+		w.reload(arg)
+	case 14:
+		w.ban(c, arg)
+	case 15:
+		w.s.Ended(c.id, arg&0x80 != 0)
+	case 16:
+		w.open(c)
+	case 17:
+		room := fmt.Sprint("room", op/20%2)
+		if arg&0x80 == 0 {
+			w.s.Joined(room, c.id)
+		} else {
+			w.s.Left(room, c.id)
+		}
+	case 18: // a stream ends, as streams.serve does it; or a new one begins
+		if c.link.closed() {
+			w.connect(c)
+			return
+		}
+		c.link.close()
+		if a := c.link.a.Load(); a != nil {
+			b.end(a)
+		}
+	case 19:
+		w.amid(op/20, arg)
+	}
+}
+
+// amid has another step happen while the next allocation is being made.
+func (w *world) amid(op, arg byte) {
+	pool := w.s.books.pools[0]
+	if pool == nil || w.depth > 0 {
+		return
+	}
+	op = []byte{12, 13, 14, 15, 16, 17, 18}[op%7] // what comes from other goroutines
+	pool.OpenPort = func(at netip.AddrPort) (*socket.Relay, error) {
+		pool.OpenPort = socket.OpenRelay
+		w.depth++
+		defer func() { w.depth-- }()
+		w.step(op, arg)
+		return socket.OpenRelay(at)
+	}
+}
+
+// reload removes a user, changes its password, or changes the secret; and back.
+func (w *world) reload(arg byte) {
+	next := w.live
+	next.Users = maps.Clone(w.live.Users)
+	switch arg % 3 {
+	case 0:
+		if _, there := next.Users["v"]; there {
+			delete(next.Users, "v")
+		} else {
+			next.Users["v"] = cred.LongTermKey("v", testRealm, "q")
+		}
+	case 1:
+		w.passwords[0], w.passwords[1] = w.passwords[1], w.passwords[0]
+		next.Users["u"] = cred.LongTermKey("u", testRealm, w.passwords[0])
+	case 2:
+		w.secrets[0], w.secrets[1] = w.secrets[1], w.secrets[0]
+		next.Keys = cred.NewKeys(w.secrets[0])
+	}
+	if err := w.s.Apply(next); err != nil {
+		w.t.Fatal(err)
+	}
+	w.live = next
+}
+
+// ban keeps somebody out, and ends what it has, as the admin API does it.
+func (w *world) ban(c *inhabitant, arg byte) {
+	ban := source.Ban{User: c.id}
+	if arg&0x80 != 0 {
+		ban = source.Ban{Source: source.Of(c.addr.Addr())}
+	}
+	now := w.s.core.clock.wall()
+	ban.Until = now.Add(2 * time.Minute)
+	if err := w.bans.Add(now, ban); err != nil {
+		w.t.Fatal(err)
+	}
+	if ban.User != "" {
+		w.s.KickUser(ban.User)
+	} else {
+		w.s.KickSource(ban.Source)
+	}
+}
+
+// send sends from one relay to another. It must not arrive without the other's permission, in time,
+// or where they are not in each other's reach.
+func (w *world) send(from, to *inhabitant) {
+	a, b := from.link.a.Load(), to.link.a.Load()
+	to.link.take()
+	w.feed(from, from.sendFrame(to.relayOf(), "x"))
+	if got := len(to.link.take()); got > 0 {
+		if a == nil || b == nil {
+			w.t.Fatal("data without two allocations")
+		}
+		now := w.s.core.clock.now()
+		p, _ := b.admits(a.relayed, now)
+		if _, ok := a.permissionFor(b.relayed.Addr(), now); !ok || p == nil || !a.mayTalk(b) || !a.running(now) ||
+			!b.running(now) {
+			w.t.Fatal("data passed that nobody has permitted")
+		}
+	}
+}
+
+// check is what holds after every step.
+func (w *world) check(step string) {
+	b, now := w.s.books, w.s.core.clock.now()
+	fail := func(format string, args ...any) {
+		w.t.Helper()
+		w.t.Fatalf("after %s: %s", step, fmt.Sprintf(format, args...))
+	}
+	want := newQuotas(&w.live.Limits)
+	taken, byUser := 0, map[string]int{}
+	hold := func(h holder) {
+		want.add(h)
+		byUser[h.principal]++
+		taken++
+	}
+	for _, a := range b.list() {
+		hold(a.holder())
+		if b.pools[0].Holder(a.relay.Addr.Port()) != a {
+			fail("the port of an allocation is another's")
+		}
+		if a.running(now) {
+			w.checkRight(a, fail)
+		}
+	}
+	for _, r := range b.reservations {
+		hold(r.holder)
+	}
+	if !maps.Equal(want.perUser, b.quotas.perUser) || !maps.Equal(want.perSource, b.quotas.perSource) ||
+		want.held != b.quotas.held {
+		fail("the quotas say %v %v %v, the books hold %v %v %v", b.quotas.perUser, b.quotas.perSource, b.quotas.held,
+			want.perUser, want.perSource, want.held)
+	}
+	if p := b.pools[0]; p != nil && p.Taken() != taken {
+		fail("%d ports are taken, the books hold %d", p.Taken(), taken)
+	}
+	for who, n := range byUser {
+		if n > worldPerUser {
+			fail("%s holds %d", who, n)
+		}
+	}
+	for g, n := range b.quotas.held[0] {
+		if n > worldPorts-(groups-1)*(worldPorts/guaranteed) {
+			fail("group %d holds %d ports", g, n)
+		}
+	}
+	all := b.list()
+	for _, c := range w.clients {
+		if a := c.link.a.Load(); a != nil && !slices.Contains(all, a) {
+			fail("a client has an allocation that the books don't know")
+		}
+	}
+	b.queue.mu.Lock()
+	inQueue := 0
+	for _, s := range b.queue.principals {
+		inQueue += s.n
+	}
+	if inQueue != len(b.queue.waiting) {
+		fail("%d requests wait, users have %d", len(b.queue.waiting), inQueue)
+	}
+	b.queue.mu.Unlock()
+	if n := w.s.core.counters.drops[dropPanic].Load(); n != 0 {
+		fail("a panic was recovered: %s", w.complaint.String())
+	}
+	if said := w.complaint.String(); said != "" {
+		fail("%s", said) // in particular, pion has agreed with the gate
+	}
+}
+
+// checkRight: whom a running allocation is for still has the right to it.
+func (w *world) checkRight(a *allocation, fail func(string, ...any)) {
+	if w.s.books.keys.banned(a.class, a.user, a.client.Addr()) {
+		fail("an allocation of somebody who is banned runs")
+	}
+	if a.link.closed() {
+		fail("an allocation runs whose stream has ended")
+	}
+	switch a.class {
+	case cred.Static:
+		if !bytes.Equal(w.live.Users[a.user], a.key) {
+			fail("an allocation runs whose user is gone")
+		}
+	case cred.Hub:
+		r := w.s.judge.rooms
+		r.mu.Lock()
+		m := a.scope.member
+		_, lingers := r.lost[m]
+		there := m != nil && (r.members[m.id] == m || lingers)
+		r.mu.Unlock()
+		if !there {
+			fail("an allocation runs whose session is over")
+		}
+	}
+}
+
+func (w *world) end() {
+	w.watchdog.Stop()
+	b := w.s.books
+	b.close()
+	if n := len(b.quotas.perUser) + len(b.quotas.perSource) + len(b.reservations) + b.size(); n != 0 {
+		w.t.Errorf("%d things are left in the books", n)
+	}
+	if p := b.pools[0]; p != nil && p.Taken() != 0 {
+		w.t.Errorf("%d ports are left taken", p.Taken())
+	}
+}
+
+// Gate, books and lane keep what they promise whatever several clients ask for, in whatever order
+// the books, reloads, bans and ends come in between: no relay without the right to one, ports and
+// quotas that add up, no packet without a permission, nobody who waits.
+func FuzzServer(f *testing.F) {
+	f.Add([]byte{0, 0, 0, 3, 9, 0, 3, 0, 9, 0, 5, 0, 11, 0})
+	f.Add([]byte{0, 0, 13, 1, 9, 0, 10, 0, 0, 0, 9, 0})                       // a password changes in between
+	f.Add([]byte{0, 6, 9, 0, 19 + 20, 2, 0, 7, 9, 0, 12, 5, 11, 0})           // a secret, amid an allocation
+	f.Add([]byte{0, 3, 0, 4, 17, 3, 17, 4, 9, 0, 15, 0x83, 12, 1, 11, 0})     // sessions that are lost
+	f.Add([]byte{0x20, 0, 0x20, 1, 9, 0, 12, 1, 11, 0, 0, 1, 9, 0})           // reservations
+	f.Add([]byte{0, 0, 9, 0, 0, 2, 9, 0, 3, 0, 63, 2, 9, 0, 45, 0, 5, 2})     // relay to relay
+	f.Add([]byte{0, 0, 9, 0, 19 + 40, 0, 0, 1, 9, 0, 14, 0x80, 7, 0, 10, 0})  // bans
+	f.Add([]byte{0, 5, 18, 5, 9, 0, 18, 5, 0, 5, 9, 0, 19 + 120, 5, 0, 5, 9}) // streams that end
+	f.Fuzz(func(t *testing.T, steps []byte) {
+		if len(steps) > 400 {
+			return
+		}
+		w := newWorld(t)
+		defer w.end()
+		for i := 0; i+1 < len(steps); i += 2 {
+			w.watchdog.Reset(stepPatience)
+			w.step(steps[i], steps[i+1])
+			w.check(fmt.Sprintf("step %d (%d, %d)", i/2, steps[i]%20, steps[i+1]))
+		}
+	})
+}
