@@ -428,13 +428,15 @@ func (w *world) end() {
 // quotas that add up, no packet without a permission, nobody who waits.
 func FuzzServer(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 3, 9, 0, 3, 0, 9, 0, 5, 0, 11, 0})
-	f.Add([]byte{0, 0, 13, 1, 9, 0, 10, 0, 0, 0, 9, 0})                       // a password changes in between
-	f.Add([]byte{0, 6, 9, 0, 19 + 20, 2, 0, 7, 9, 0, 12, 5, 11, 0})           // a secret, amid an allocation
-	f.Add([]byte{0, 3, 0, 4, 17, 3, 17, 4, 9, 0, 15, 0x83, 12, 1, 11, 0})     // sessions that are lost
-	f.Add([]byte{0x20, 0, 0x20, 1, 9, 0, 12, 1, 11, 0, 0, 1, 9, 0})           // reservations
-	f.Add([]byte{0, 0, 9, 0, 0, 2, 9, 0, 3, 0, 63, 2, 9, 0, 45, 0, 5, 2})     // relay to relay
-	f.Add([]byte{0, 0, 9, 0, 19 + 40, 0, 0, 1, 9, 0, 14, 0x80, 7, 0, 10, 0})  // bans
-	f.Add([]byte{0, 5, 18, 5, 9, 0, 18, 5, 0, 5, 9, 0, 19 + 120, 5, 0, 5, 9}) // streams that end
+	f.Add([]byte{0, 0, 13, 1, 9, 0, 10, 0, 0, 0, 9, 0})                         // a password changes in between
+	f.Add([]byte{0, 6, 9, 0, 19 + 20, 2, 0, 7, 9, 0, 12, 5, 11, 0})             // a secret, amid an allocation
+	f.Add([]byte{0, 3, 0, 4, 17, 3, 17, 4, 9, 0, 15, 0x83, 12, 1, 11, 0})       // sessions that are lost
+	f.Add([]byte{0x20, 0, 0x20, 1, 9, 0, 12, 1, 11, 0, 0, 1, 9, 0})             // reservations
+	f.Add([]byte{0, 0, 9, 0, 0, 2, 9, 0, 3, 0, 63, 2, 9, 0, 45, 0, 5, 2})       // relay to relay
+	f.Add([]byte{0, 0, 9, 0, 19 + 40, 0, 0, 1, 9, 0, 14, 0x80, 7, 0, 10, 0})    // bans
+	f.Add([]byte{0, 5, 18, 5, 9, 0, 18, 5, 0, 5, 9, 0, 19 + 120, 5, 0, 5, 9})   // streams that end
+	f.Add([]byte{0, 0, 0, 6, 9, 0, 3, 0, 3, 6, 9, 0, 5 + 120, 0, 5, 6})         // relays of two classes
+	f.Add([]byte{0, 3, 0, 5, 17, 3, 37, 5, 9, 0, 3, 3, 3, 5, 9, 0, 5 + 100, 3}) // of two rooms
 	f.Fuzz(func(t *testing.T, steps []byte) {
 		if len(steps) > 400 {
 			return
