@@ -437,6 +437,8 @@ func FuzzServer(f *testing.F) {
 	f.Add([]byte{0, 5, 18, 5, 9, 0, 18, 5, 0, 5, 9, 0, 19 + 120, 5, 0, 5, 9})   // streams that end
 	f.Add([]byte{0, 0, 0, 6, 9, 0, 3, 0, 3, 6, 9, 0, 5 + 120, 0, 5, 6})         // relays of two classes
 	f.Add([]byte{0, 3, 0, 5, 17, 3, 37, 5, 9, 0, 3, 3, 3, 5, 9, 0, 5 + 100, 3}) // of two rooms
+	f.Add([]byte{0, 2, 9, 0, 19 + 20, 1, 20, 0, 9, 0, 12, 1, 11, 0})            // a password, amid a reservation
+	f.Add([]byte{0, 2, 9, 0, 19 + 60, 3, 20, 3, 9, 0, 16, 3, 0, 3, 9, 0})       // a session, amid a reservation
 	f.Fuzz(func(t *testing.T, steps []byte) {
 		if len(steps) > 400 {
 			return
