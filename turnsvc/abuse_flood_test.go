@@ -392,8 +392,8 @@ func TestAbuse32SlowStreamLosesItsOwnPacketsOnly(t *testing.T) {
 	}
 	quick.ok(wire.MethodRefresh) // nor do the books wait
 
-	// What does get through is whole frames.
-	for range 20 {
+	// What does get through, of what the kernel has for it, is whole frames.
+	for range 5 {
 		if _, n, data := slow.received(); n != 0x4000 || len(data) != len(payload) {
 			t.Fatalf("%d bytes on channel %#x", len(data), n)
 		}
