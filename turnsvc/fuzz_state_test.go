@@ -41,7 +41,6 @@ type world struct {
 	complaint lines
 	clients   []*inhabitant
 	watchdog  *time.Timer
-	depth     int
 }
 
 type inhabitant struct {
@@ -62,12 +61,15 @@ const (
 )
 
 func newWorld(t *testing.T) *world {
-	w := &world{t: t, bans: source.NewBans(), passwords: [2]string{"p", "another"}, secrets: [2]string{testSecret, "b"}}
+	w := &world{
+		t: t, bans: source.NewBans(), passwords: [2]string{"p", "another"}, secrets: [2]string{testSecret, "b"},
+	}
 	w.now.Store(time.Date(2026, 6, 15, 12, 0, 0, 0, time.UTC).UnixNano())
 	w.live = Live{
 		Keys: cred.NewKeys(w.secrets[0]), HubPeers: PeersRoom, StaticPeers: PeersPublic, FirstLifetime: 2 * time.Minute,
-		Users: map[string][]byte{"u": cred.LongTermKey("u", testRealm, "p"),
-			"v": cred.LongTermKey("v", testRealm, "q")},
+		Users: map[string][]byte{
+			"u": cred.LongTermKey("u", testRealm, "p"), "v": cred.LongTermKey("v", testRealm, "q"),
+		},
 		Limits: Limits{PerUser: worldPerUser, PerSource: 10, Permissions: 8, Channels: 4, Bandwidth: 1 << 20},
 	}
 	first := 35000 + uint16(os.Getpid()%100)*worldPorts // other workers have others
@@ -177,82 +179,96 @@ func (w *world) peer(arg byte) string {
 	return w.clients[arg%11%byte(len(w.clients))].relayOf()
 }
 
-// step does one thing, to the client that it names.
-func (w *world) step(op, arg byte) {
-	c, b := w.clients[int(arg)%len(w.clients)], w.s.books
-	switch op % 20 {
-	case 0, 1:
-		attrs := []setter{withUDP}
-		if op&0x20 != 0 {
-			attrs = append(attrs, attr(wire.AttrEvenPort, 0x80))
+// steps are what can happen, to a client; op and arg say how.
+var steps = [...]func(w *world, c *inhabitant, op, arg byte){
+	(*world).allocate, (*world).allocate,
+	func(w *world, c *inhabitant, op, arg byte) {
+		w.request(c, arg, wire.MethodRefresh, withLifetime(uint32(op)*300))
+	},
+	func(w *world, c *inhabitant, op, arg byte) {
+		w.request(c, arg, wire.MethodCreatePermission, withPeer(w.peer(op)), withPeer(w.peer(op+1)))
+	},
+	func(w *world, c *inhabitant, op, arg byte) {
+		w.request(c, arg, wire.MethodChannelBind, withChannel(0x4000+uint16(arg>>4)), withPeer(w.peer(op)))
+	},
+	func(w *world, c *inhabitant, op, _ byte) { w.send(c, w.clients[int(op)%len(w.clients)]) },
+	func(w *world, c *inhabitant, _, arg byte) { w.feed(c, c.channelFrame(0x4000+uint16(arg>>4), "x")) },
+	func(w *world, _ *inhabitant, _, _ byte) { w.s.books.next() },
+	func(w *world, _ *inhabitant, _, _ byte) { w.s.books.next() },
+	func(w *world, _ *inhabitant, _, _ byte) {
+		for w.s.books.next() {
 		}
-		if op&0x40 != 0 {
-			attrs = append(attrs, withLifetime(uint32(arg)*20))
-		}
-		w.request(c, arg, wire.MethodAllocate, attrs...)
-	case 2:
-		w.request(c, arg, wire.MethodRefresh, withLifetime(uint32(op/20)*300))
-	case 3:
-		w.request(c, arg, wire.MethodCreatePermission, withPeer(w.peer(op/20)), withPeer(w.peer(op/20+1)))
-	case 4:
-		w.request(c, arg, wire.MethodChannelBind, withChannel(0x4000+uint16(arg>>4)), withPeer(w.peer(op/20)))
-	case 5:
-		w.send(c, w.clients[int(op/20)%len(w.clients)])
-	case 6:
-		w.feed(c, c.channelFrame(0x4000+uint16(arg>>4), "x"))
-	case 7, 8:
-		b.next()
-	case 9:
-		for b.next() {
-		}
-	case 10:
-		b.turn(b.remove)
-	case 11:
-		b.turn(b.sweep)
-	case 12:
-		seconds := []int64{1, 31, 61, 121, 301, 601, 3541}[int(arg)%7]
-		w.now.Add(seconds * int64(time.Second))
-	case 13:
-		w.reload(arg)
-	case 14:
-		w.ban(c, arg)
-	case 15:
-		w.s.Ended(c.id, arg&0x80 != 0)
-	case 16:
-		w.open(c)
-	case 17:
-		room := fmt.Sprint("room", op/20%2)
+	},
+	func(w *world, _ *inhabitant, _, _ byte) { w.s.books.turn(w.s.books.remove) },
+	func(w *world, _ *inhabitant, _, _ byte) { w.s.books.turn(w.s.books.sweep) },
+	stepTime: func(w *world, _ *inhabitant, _, arg byte) {
+		w.now.Add([]int64{1, 31, 61, 121, 301, 601, 3541}[int(arg)%7] * int64(time.Second))
+	},
+	func(w *world, _ *inhabitant, _, arg byte) { w.reload(arg) },
+	func(w *world, c *inhabitant, _, arg byte) { w.ban(c, arg) },
+	func(w *world, c *inhabitant, _, arg byte) { w.s.Ended(c.id, arg&0x80 != 0) },
+	func(w *world, c *inhabitant, _, _ byte) { w.open(c) },
+	func(w *world, c *inhabitant, op, arg byte) {
+		room := fmt.Sprint("room", op%2)
 		if arg&0x80 == 0 {
 			w.s.Joined(room, c.id)
 		} else {
 			w.s.Left(room, c.id)
 		}
-	case 18: // a stream ends, as streams.serve does it; or a new one begins
-		if c.link.closed() {
-			w.connect(c)
-			return
-		}
-		c.link.close()
-		if a := c.link.a.Load(); a != nil {
-			b.end(a)
-		}
-	case 19:
-		w.amid(op/20, arg)
+	},
+	stepStream: (*world).stream,
+	stepAmid:   nil, // the next allocation has a step of other goroutines in its middle
+}
+
+// Steps from stepTime to stepStream are those of other goroutines than the books' and the client's.
+const (
+	stepTime   = 12
+	stepStream = 18
+	stepAmid   = 19
+)
+
+// step does one thing, to the client that it names.
+func (w *world) step(op, arg byte) {
+	which, op := op%byte(len(steps)), op/byte(len(steps))
+	if which == stepAmid {
+		w.amid(stepTime+op%(stepStream-stepTime+1), arg)
+		return
+	}
+	steps[which](w, w.clients[int(arg)%len(w.clients)], op, arg)
+}
+
+func (w *world) allocate(c *inhabitant, op, arg byte) {
+	attrs := []setter{withUDP}
+	if op&1 != 0 {
+		attrs = append(attrs, attr(wire.AttrEvenPort, 0x80))
+	}
+	if op&2 != 0 {
+		attrs = append(attrs, withLifetime(uint32(arg)*20))
+	}
+	w.request(c, arg, wire.MethodAllocate, attrs...)
+}
+
+// stream ends the client's stream, as streams.serve does it, or begins a new one.
+func (w *world) stream(c *inhabitant, _, _ byte) {
+	if c.link.closed() {
+		w.connect(c)
+		return
+	}
+	c.link.close()
+	if a := c.link.a.Load(); a != nil {
+		w.s.books.end(a)
 	}
 }
 
 // amid has another step happen while the next allocation is being made.
-func (w *world) amid(op, arg byte) {
+func (w *world) amid(step, arg byte) {
 	pool := w.s.books.pools[0]
-	if pool == nil || w.depth > 0 {
+	if pool == nil {
 		return
 	}
-	op = []byte{12, 13, 14, 15, 16, 17, 18}[op%7] // what comes from other goroutines
 	pool.OpenPort = func(at netip.AddrPort) (*socket.Relay, error) {
 		pool.OpenPort = socket.OpenRelay
-		w.depth++
-		defer func() { w.depth-- }()
-		w.step(op, arg)
+		w.step(step, arg)
 		return socket.OpenRelay(at)
 	}
 }
@@ -320,29 +336,46 @@ func (w *world) send(from, to *inhabitant) {
 
 // check is what holds after every step.
 func (w *world) check(step string) {
-	b, now := w.s.books, w.s.core.clock.now()
+	w.t.Helper()
 	fail := func(format string, args ...any) {
 		w.t.Helper()
 		w.t.Fatalf("after %s: %s", step, fmt.Sprintf(format, args...))
 	}
-	want := newQuotas(&w.live.Limits)
-	taken, byUser := 0, map[string]int{}
-	hold := func(h holder) {
-		want.add(h)
-		byUser[h.principal]++
-		taken++
-	}
-	for _, a := range b.list() {
-		hold(a.holder())
-		if b.pools[0].Holder(a.relay.Addr.Port()) != a {
+	w.checkQuotas(fail)
+	w.checkQueue(fail)
+	all, now := w.s.books.list(), w.s.core.clock.now()
+	for _, a := range all {
+		if w.s.books.pools[0].Holder(a.relay.Addr.Port()) != a {
 			fail("the port of an allocation is another's")
 		}
 		if a.running(now) {
 			w.checkRight(a, fail)
 		}
 	}
+	for _, c := range w.clients {
+		if a := c.link.a.Load(); a != nil && !slices.Contains(all, a) {
+			fail("a client has an allocation that the books don't know")
+		}
+	}
+	if n := w.s.core.counters.drops[dropPanic].Load(); n != 0 {
+		fail("a panic was recovered: %s", w.complaint.String())
+	}
+	if said := w.complaint.String(); said != "" {
+		fail("%s", said) // in particular, pion has agreed with the gate
+	}
+}
+
+// checkQuotas: quotas and ports say what the books hold, and no limit is passed.
+func (w *world) checkQuotas(fail func(string, ...any)) {
+	b := w.s.books
+	want, taken := newQuotas(&w.live.Limits), 0
+	for _, a := range b.list() {
+		want.add(a.holder())
+		taken++
+	}
 	for _, r := range b.reservations {
-		hold(r.holder)
+		want.add(r.holder)
+		taken++
 	}
 	if !maps.Equal(want.perUser, b.quotas.perUser) || !maps.Equal(want.perSource, b.quotas.perSource) ||
 		want.held != b.quotas.held {
@@ -352,36 +385,32 @@ func (w *world) check(step string) {
 	if p := b.pools[0]; p != nil && p.Taken() != taken {
 		fail("%d ports are taken, the books hold %d", p.Taken(), taken)
 	}
-	for who, n := range byUser {
+	for who, n := range want.perUser {
 		if n > worldPerUser {
 			fail("%s holds %d", who, n)
 		}
 	}
-	for g, n := range b.quotas.held[0] {
+	for g, n := range want.held[0] {
 		if n > worldPorts-(groups-1)*(worldPorts/guaranteed) {
 			fail("group %d holds %d ports", g, n)
 		}
 	}
-	all := b.list()
-	for _, c := range w.clients {
-		if a := c.link.a.Load(); a != nil && !slices.Contains(all, a) {
-			fail("a client has an allocation that the books don't know")
-		}
+}
+
+// checkQueue: users and sources have waiting what waits.
+func (w *world) checkQueue(fail func(string, ...any)) {
+	q := w.s.books.queue
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	users, sources := 0, 0
+	for _, s := range q.principals {
+		users += s.n
 	}
-	b.queue.mu.Lock()
-	inQueue := 0
-	for _, s := range b.queue.principals {
-		inQueue += s.n
+	for _, s := range q.sources {
+		sources += s.n
 	}
-	if inQueue != len(b.queue.waiting) {
-		fail("%d requests wait, users have %d", len(b.queue.waiting), inQueue)
-	}
-	b.queue.mu.Unlock()
-	if n := w.s.core.counters.drops[dropPanic].Load(); n != 0 {
-		fail("a panic was recovered: %s", w.complaint.String())
-	}
-	if said := w.complaint.String(); said != "" {
-		fail("%s", said) // in particular, pion has agreed with the gate
+	if n := len(q.waiting); users != n || sources != n {
+		fail("%d requests wait; users have %d, sources %d", n, users, sources)
 	}
 }
 
@@ -431,7 +460,7 @@ func FuzzServer(f *testing.F) {
 	f.Add([]byte{0, 0, 13, 1, 9, 0, 10, 0, 0, 0, 9, 0})                         // a password changes in between
 	f.Add([]byte{0, 6, 9, 0, 19 + 20, 2, 0, 7, 9, 0, 12, 5, 11, 0})             // a secret, amid an allocation
 	f.Add([]byte{0, 3, 0, 4, 17, 3, 17, 4, 9, 0, 15, 0x83, 12, 1, 11, 0})       // sessions that are lost
-	f.Add([]byte{0x20, 0, 0x20, 1, 9, 0, 12, 1, 11, 0, 0, 1, 9, 0})             // reservations
+	f.Add([]byte{20, 0, 20, 1, 9, 0, 12, 1, 11, 0, 0, 1, 9, 0})                 // reservations
 	f.Add([]byte{0, 0, 9, 0, 0, 2, 9, 0, 3, 0, 63, 2, 9, 0, 45, 0, 5, 2})       // relay to relay
 	f.Add([]byte{0, 0, 9, 0, 19 + 40, 0, 0, 1, 9, 0, 14, 0x80, 7, 0, 10, 0})    // bans
 	f.Add([]byte{0, 5, 18, 5, 9, 0, 18, 5, 0, 5, 9, 0, 19 + 120, 5, 0, 5, 9})   // streams that end
