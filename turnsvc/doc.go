@@ -78,6 +78,7 @@
 //
 //	judge.reviews, rooms.mu, allocation.mu, netaddr.Routes's
 //	books.mu, budget.mu
+//	queue.mu
 //	streams.mu, source.Crowd's
 //	dtls: Front.mu, handshakes.mu, source.Crowd's
 //	socket: Neighbors.mu, Outlet.closing
@@ -135,6 +136,11 @@
 // source and user. Beyond each budget, every client (address and port) that has had nothing in a
 // second gets one answer or guess, within a bound by source that keeps a reflection below some
 // hundred KiB a second. So an Allocate of the address's owner is answered, at once as a rule.
+//
+// Users with credentials take turns at the books with other users, and sources with other sources,
+// each weighed by what it asks for; so whoever floods waits for itself. Relay ports are limited by
+// user, by source and its wider IPv6 blocks, and each group of credentials is guaranteed an eighth
+// of them. What has carried nothing yet ends within FirstLifetime unless it is refreshed.
 //
 // # Why pion/turn never hears a stranger
 //
