@@ -191,7 +191,7 @@ func TestAttackF9OneUserFromManyAddressesWaitsForItself(t *testing.T) {
 func TestAttackF9ManyUsersAtOneAddressWaitForThemselves(t *testing.T) {
 	q := newQueue()
 	put := func(user, ip string) bool {
-		r := &request{client: netip.AddrPortFrom(netip.MustParseAddr(ip), 9), principal: user, raw: make([]byte, 100)}
+		r := queuedBy(user, ip)
 		return q.put(r) != r
 	}
 	for i := range 200 {
@@ -223,6 +223,60 @@ func TestAttackF9ManyUsersAtOneAddressWaitForThemselves(t *testing.T) {
 	if len(q.principals)+len(q.sources) != 0 {
 		t.Errorf("%d users and %d sources are left", len(q.principals), len(q.sources))
 	}
+}
+
+// Nor does it help to have always just one request waiting, as one who sends the next when one is
+// answered, nor to come under a new name from a new address each time.
+func TestAttackF9WhoAsksOnAndOnWaitsForOthers(t *testing.T) {
+	for name, next := range map[string]func(turn, who int) *request{
+		"two": func(_, who int) *request { return queuedBy(fmt.Sprint("greedy", who), fmt.Sprint("192.0.2.", who+1)) },
+		"ever new ones": func(turn, who int) *request {
+			return queuedBy(fmt.Sprint("greedy", turn, who), fmt.Sprintf("10.%d.%d.%d", turn>>8&255, turn&255, who))
+		},
+	} {
+		q := newQueue()
+		for range 3 {
+			q.put(queuedBy("honest", "198.51.100.1"))
+		}
+		for who := range 2 {
+			q.put(next(0, who))
+		}
+		left := 3
+		for turn := 1; left > 0 && turn < 1000; turn++ {
+			r := q.take()
+			if r.principal == "honest" {
+				left--
+				continue
+			}
+			q.put(next(turn, turn%2))
+		}
+		if left > 0 {
+			t.Errorf("%s: %d of 3 requests still wait", name, left)
+		}
+		if n := len(q.principals); n > 2*sweepTakes {
+			t.Errorf("%s: %d users are remembered", name, n)
+		}
+	}
+}
+
+// A user who fills what its address may have waiting makes room there for its neighbors.
+func TestAttackF9NeighborsHaveRoom(t *testing.T) {
+	q := newQueue()
+	for range sourceQueue {
+		if r := queuedBy("greedy", "192.0.2.1"); q.put(r) != nil {
+			t.Fatal("there is no room")
+		}
+	}
+	if r := queuedBy("greedy", "192.0.2.1"); q.put(r) != r {
+		t.Error("one has more than its address may have")
+	}
+	if without := q.put(queuedBy("honest", "192.0.2.1")); without == nil || without.principal != "greedy" {
+		t.Error("there is no room for a neighbor")
+	}
+}
+
+func queuedBy(user, ip string) *request {
+	return &request{client: netip.AddrPortFrom(netip.MustParseAddr(ip), 9), principal: user, raw: make([]byte, 100)}
 }
 
 func (q *queue) empty() bool {

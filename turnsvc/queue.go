@@ -16,20 +16,27 @@ const (
 )
 
 // queue is the requests that wait for the books. Whoever floods with authentic requests waits for
-// itself: each user and each source has its turn after the other, however many wait, and from
-// however many addresses, or under however many credentials, they come. It is start-time fair
-// queueing: a request's turn comes after those that its user and its source have waiting, and of
-// all that wait the one with the earliest turn is next.
+// itself: each user and each source has its turn after the other, however many requests it has, and
+// from however many addresses, or under however many credentials, they come. It is start-time fair
+// queueing: a request's turn comes after those that its user and its source have had, and of all
+// that wait the one with the earliest turn is next. The turn moves on with every agingTakes
+// requests, too, so that newcomers, whose turn is always now, keep nobody waiting for good.
 type queue struct {
 	ready chan struct{} // there is something to take
 
 	mu         sync.Mutex
 	waiting    turns
-	now        uint64 // the turn that was taken last
+	now        uint64 // the turn that is being taken
+	takes      uint64
 	arrivals   uint64
 	principals map[string]*share
-	sources    map[netip.Prefix]*share
+	sources    map[netip.Prefix]*share // by each of the source's blocks
 }
+
+const (
+	agingTakes = 64
+	sweepTakes = 1024 // between two looks for shares that are used up
+)
 
 // share is what one user, or one source, has waiting.
 type share struct {
@@ -57,17 +64,23 @@ func cost(r *request) uint64 { return 1 + uint64(len(r.raw))/128 }
 func (q *queue) put(r *request) (without *request) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	from := source.Of(r.client.Addr())
+	from := blocks(r.client.Addr())
 	turn := q.now
-	for _, s := range []*share{q.principals[r.principal], q.sources[from]} {
-		if s != nil {
+	if s := q.principals[r.principal]; s != nil {
+		turn = max(turn, s.next)
+	}
+	for _, block := range from {
+		if s := q.sources[block]; s != nil {
 			turn = max(turn, s.next)
 		}
 	}
-	if s := q.sources[from]; s != nil && s.n >= sourceQueue {
-		return r
-	}
-	if len(q.waiting) >= grantQueue {
+	if s := q.sources[from[0]]; s != nil && s.n >= sourceQueue {
+		i := q.busiest(from[0])
+		if q.principals[q.waiting[i].principal].n <= q.waitingFor(r.principal)+1 {
+			return r
+		}
+		without = q.remove(i)
+	} else if len(q.waiting) >= grantQueue {
 		last := q.waiting.last()
 		if q.waiting[last].turn <= turn {
 			return r
@@ -75,11 +88,36 @@ func (q *queue) put(r *request) (without *request) {
 		without = q.remove(last)
 	}
 	enter(q.principals, r.principal, turn+cost(r))
-	enter(q.sources, from, turn+cost(r))
+	for _, block := range from {
+		enter(q.sources, block, turn+cost(r))
+	}
 	q.arrivals++
 	heap.Push(&q.waiting, queued{r, turn, q.arrivals})
 	q.signal()
 	return without
+}
+
+// busiest returns the index of the latest request, of a source, of the user who has most waiting.
+// mu is held.
+func (q *queue) busiest(from netip.Prefix) (at int) {
+	at, most := -1, 0
+	for i, w := range q.waiting {
+		if source.Of(w.client.Addr()) != from {
+			continue
+		}
+		if n := q.principals[w.principal].n; at < 0 || n > most || n == most && q.waiting.Less(at, i) {
+			at, most = i, n
+		}
+	}
+	return at
+}
+
+// waitingFor returns how many requests of a user wait. mu is held.
+func (q *queue) waitingFor(principal string) int {
+	if s := q.principals[principal]; s != nil {
+		return s.n
+	}
+	return 0
 }
 
 // take returns the next request, or nil.
@@ -89,10 +127,21 @@ func (q *queue) take() *request {
 	if len(q.waiting) == 0 {
 		return nil
 	}
-	q.now = q.waiting[0].turn
+	q.now = max(q.now, q.waiting[0].turn)
 	r := q.remove(0)
+	q.takes++
+	if q.takes%agingTakes == 0 {
+		q.now++
+	}
+	if q.takes%sweepTakes == 0 {
+		sweep(q.principals, q.now)
+		sweep(q.sources, q.now)
+	}
 	if len(q.waiting) > 0 {
 		q.signal()
+	} else {
+		clear(q.principals) // nobody waits: nobody has had more than another
+		clear(q.sources)
 	}
 	return r
 }
@@ -107,8 +156,10 @@ func (q *queue) signal() {
 // remove takes out the request at an index. mu is held.
 func (q *queue) remove(i int) *request {
 	r := heap.Remove(&q.waiting, i).(queued).request
-	leave(q.principals, r.principal)
-	leave(q.sources, source.Of(r.client.Addr()))
+	q.principals[r.principal].n--
+	for _, block := range blocks(r.client.Addr()) {
+		q.sources[block].n--
+	}
 	return r
 }
 
@@ -122,11 +173,12 @@ func enter[K comparable](shares map[K]*share, who K, next uint64) {
 	s.next = next
 }
 
-func leave[K comparable](shares map[K]*share, who K) {
-	if s := shares[who]; s.n > 1 {
-		s.n--
-	} else {
-		delete(shares, who)
+// sweep forgets shares of which nothing waits and whose next turn has come.
+func sweep[K comparable](shares map[K]*share, now uint64) {
+	for who, s := range shares {
+		if s.n == 0 && s.next <= now {
+			delete(shares, who)
+		}
 	}
 }
 
