@@ -1,6 +1,7 @@
 package turnsvc
 
 import (
+	"container/list"
 	"errors"
 	"net"
 	"net/netip"
@@ -47,8 +48,10 @@ type streams struct {
 	crowd *source.Crowd
 	told  atomic.Int64 // clock; before that, nothing more is logged of too many
 
-	mu  sync.Mutex
-	all map[*streamLink]struct{} // nil once they have been closed
+	mu       sync.Mutex
+	all      map[*streamLink]struct{} // nil once they have been closed
+	order    *list.List               // all of them, as they came; see oldestStranger
+	bySource map[netip.Prefix]*list.List
 }
 
 func newStreams(c *core, l *Limits) *streams {
@@ -57,6 +60,7 @@ func newStreams(c *core, l *Limits) *streams {
 			firstFrame: 15 * time.Second, idle: time.Minute, stranger: 30 * time.Second, write: 30 * time.Second,
 		},
 		crowd: source.NewCrowd(l.Connections, l.ConnectionsPerSource), all: map[*streamLink]struct{}{},
+		order: list.New(), bySource: map[netip.Prefix]*list.List{},
 	}
 }
 
@@ -130,22 +134,36 @@ func (t *streams) enter(l *streamLink) (old *streamLink, full bool) {
 	}
 	l.leave = leave
 	t.all[l] = struct{}{}
+	from := source.Of(l.peer.Addr())
+	if t.bySource[from] == nil {
+		t.bySource[from] = list.New()
+	}
+	l.inOrder, l.inSource = t.order.PushBack(l), t.bySource[from].PushBack(l)
 	return old, full
 }
 
-// oldestStranger returns the oldest stream that makes room for one from ip if it ends, or nil. mu
-// is held.
-func (t *streams) oldestStranger(ip netip.Addr) (oldest *streamLink) {
-	of := t.crowd.Crowded(ip) // then only one of the same source helps
-	now := t.clock.now()
-	for l := range t.all {
-		a := l.a.Load()
-		if (oldest == nil || l.began.Before(oldest.began)) && (a == nil || !a.running(now)) &&
-			(!of || source.Of(l.peer.Addr()) == source.Of(ip)) {
-			oldest = l
-		}
+// oldestStranger returns the oldest stream that makes room for one from ip if it ends, or nil. It
+// looks at a few only, and puts those with an allocation last: whoever knocks on and on must not
+// keep others waiting for mu. mu is held.
+func (t *streams) oldestStranger(ip netip.Addr) *streamLink {
+	const few = 64
+	order := t.order
+	if t.crowd.Crowded(ip) { // then only one of the same source helps
+		order = t.bySource[source.Of(ip)]
 	}
-	return oldest
+	if order == nil {
+		return nil
+	}
+	now := t.clock.now()
+	for range min(few, order.Len()) {
+		first := order.Front()
+		l := first.Value.(*streamLink)
+		if a := l.a.Load(); a == nil || !a.running(now) {
+			return l
+		}
+		order.MoveToBack(first)
+	}
+	return nil
 }
 
 // tellOfCrowd logs that there are too many, now and then.
@@ -167,10 +185,17 @@ func (t *streams) remove(l *streamLink) {
 }
 
 func (t *streams) removeLocked(l *streamLink) {
+	if l.left {
+		return
+	}
+	l.left = true
+	l.leave()
 	delete(t.all, l)
-	if !l.left {
-		l.left = true
-		l.leave()
+	t.order.Remove(l.inOrder)
+	from := source.Of(l.peer.Addr())
+	t.bySource[from].Remove(l.inSource)
+	if t.bySource[from].Len() == 0 {
+		delete(t.bySource, from)
 	}
 }
 
@@ -187,19 +212,20 @@ func (t *streams) closeAll() {
 
 // streamLink is one TURN client on a TCP, TLS or DTLS connection.
 type streamLink struct {
-	conn    net.Conn
-	bottom  net.Conn       // what conn stands on, or conn
-	sending socket.Sending // of bottom
-	fit     fit            // owned by write
-	began   time.Time
-	name    string         // of the transport
-	addr    netip.AddrPort // local
-	peer    netip.AddrPort
-	streams *streams
-	leave   func() // gives back its place in the crowd, once; nil: it has none
-	left    bool   // guarded by streams.mu
-	a       atomic.Pointer[allocation]
-	out     outbox
+	conn              net.Conn
+	bottom            net.Conn       // what conn stands on, or conn
+	sending           socket.Sending // of bottom
+	fit               fit            // owned by write
+	began             time.Time
+	name              string         // of the transport
+	addr              netip.AddrPort // local
+	peer              netip.AddrPort
+	streams           *streams
+	leave             func() // gives back its place in the crowd, once; nil: it has none
+	left              bool   // guarded by streams.mu, as are its places in the lists
+	inOrder, inSource *list.Element
+	a                 atomic.Pointer[allocation]
+	out               outbox
 }
 
 func (l *streamLink) padded() bool                          { return l.name != "dtls" }
@@ -211,6 +237,8 @@ func (l *streamLink) setAllocation(_ netip.AddrPort, a *allocation) {
 	l.a.Store(a)
 	if a != nil {
 		l.sending.Bound(clientRoom)
+	} else {
+		l.sending.Bound(strangerRoom)
 	}
 }
 
