@@ -271,16 +271,20 @@ func (l *streamLink) mostAnswers() int {
 // keepsUp waits until the client has taken most of its answers, before the next frame is looked at,
 // and reports whether it has: a client that asks on and on and reads no answers is shown out.
 func (l *streamLink) keepsUp() bool {
-	const look = 2 * time.Millisecond
-	for left := patienceToRead; l.out.unread() > l.mostAnswers()/2; left -= look {
+	var until time.Time
+	for l.out.unread() > l.mostAnswers()/2 {
+		now := time.Now()
+		if until.IsZero() {
+			until = now.Add(patienceToRead)
+		}
 		if l.out.over() {
 			return false
 		}
-		if left <= 0 {
+		if now.After(until) {
 			l.streams.counters.drop(dropUnread)
 			return false
 		}
-		time.Sleep(look)
+		time.Sleep(2 * time.Millisecond)
 	}
 	return true
 }
