@@ -246,3 +246,29 @@ func TestAttackF5FirstLifetimesAreShort(t *testing.T) {
 		}
 	})
 }
+
+// Under many names a guesser at a shared secret gets no more guesses, and under many static names
+// no more than a few times as many.
+func TestAttackF4NewNamesAreNoNewGuesses(t *testing.T) {
+	const limit = 10
+	now := time.Unix(1000, 0)
+	for name, c := range map[string]struct {
+		user func(int) string
+		most int
+	}{
+		"shared": {func(i int) string { return fmt.Sprintf("%d:%d", 2000, i) }, limit},
+		"static": {func(i int) string { return fmt.Sprint("user", i) }, spareGuesses * limit},
+	} {
+		w, looked := newAllowance(limit, spareGuesses), 0
+		from := netip.MustParseAddrPort("192.0.2.1:5000")
+		for i := range 10000 {
+			if w.mayGuess(from, c.user(i), now) {
+				looked++
+				w.guessed(from, c.user(i), now)
+			}
+		}
+		if looked > c.most+1 { // one is the client's own
+			t.Errorf("%s: %d guesses in a second, want %d at most", name, looked, c.most+1)
+		}
+	}
+}

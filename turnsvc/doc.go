@@ -118,10 +118,10 @@
 // Media that comes late is of no use. For a client on TCP or TLS it waits in one queue for at most
 // 200 ms, and in at most 48 KiB; then the oldest is dropped (slow-client). Answers go first and are
 // not dropped; while half of 8 KiB of them wait, or of 2 KiB without an allocation, nothing more is
-// read of their client, and for 200 ms at most: then it is shown out (unread). The kernel is
-// written to when it has sent nearly all it has (TCP_NOTSENT_LOWAT), and holds at most 112 KiB of a
-// client, less for one that is too slow (fit.go), 8 KiB of a stranger. In process and kernel
-// together that is less than 256 KiB a client.
+// read of their client, and for 200 ms at most, or 5 s in a call: then it is shown out (unread).
+// The kernel is written to when it has sent nearly all it has (TCP_NOTSENT_LOWAT), and holds at
+// most 112 KiB of a client, less for one that is too slow (fit.go), 8 KiB of a stranger. In process
+// and kernel together that is less than 256 KiB a client.
 //
 // A client without an allocation is shown out after 15 seconds without a frame, and after 30
 // seconds in all, whatever it says; one whose allocation has ended, after 90 seconds at most. When

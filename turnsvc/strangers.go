@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"signalbox/internal/source"
+	"signalbox/turnsvc/cred"
 )
 
 // allowance limits something per second: answers, or guesses at a key. It counts by a key that
@@ -26,7 +27,7 @@ const (
 	// name leaves that one its answers, and reflects no more than some hundred KiB a second.
 	spareAnswers = 64
 	// spareGuesses is for those who receive what they are sent. It bounds how much faster keys can
-	// be guessed from many ports.
+	// be guessed from many ports, or under many names.
 	spareGuesses = 4
 )
 
@@ -56,24 +57,47 @@ func (w *allowance) allowBeyond(client netip.AddrPort, now time.Time) bool {
 }
 
 // guesser is whose guesses are counted: at one user's key, from one source. So wrong passwords for
-// one user don't lock out another one behind the same NAT.
+// one user don't lock out another one behind the same NAT. Without a user it is all guesses from
+// there: under how many names somebody guesses is up to them.
 type guesser struct {
 	from netip.Prefix
 	user string
 }
 
+// guessers returns whose guesses one at user's key counts as. A guess at a shared secret comes
+// under any name: all of those count as one user's.
+func guessers(client netip.AddrPort, user string) (one, all guesser) {
+	from := source.Of(client.Addr())
+	if _, _, minted := cred.Parse(user); minted {
+		user = "shared"
+	}
+	return guesser{from, "user " + user}, guesser{from: from}
+}
+
 // mayGuess reports whether the client's guess at the user's key is looked at. Only those that turn
 // out wrong are counted, by guessed; beyond the limit a right one counts, too.
 func (w *allowance) mayGuess(client netip.AddrPort, user string, now time.Time) bool {
-	limit, had := uint64(w.limit.Load()), source.At(w.used, guesser{source.Of(client.Addr()), user}).Load()
-	return limit == 0 || had>>32 != uint64(uint32(now.Unix())) || had&0xFFFFFFFF < limit || w.allowBeyond(client, now)
+	limit := uint64(w.limit.Load())
+	one, all := guessers(client, user)
+	return limit == 0 || counted(source.At(w.used, one), now) < limit &&
+		counted(source.At(w.used, all), now) < w.spare*limit || w.allowBeyond(client, now)
 }
 
 // guessed counts a wrong guess.
 func (w *allowance) guessed(client netip.AddrPort, user string, now time.Time) {
 	if limit := uint64(w.limit.Load()); limit > 0 {
-		count(source.At(w.used, guesser{source.Of(client.Addr()), user}), limit, now)
+		one, all := guessers(client, user)
+		count(source.At(w.used, one), limit, now)
+		count(source.At(w.used, all), w.spare*limit, now)
 	}
+}
+
+// counted returns what a slot has counted in this second.
+func counted(slot *atomic.Uint64, now time.Time) uint64 {
+	if n := slot.Load(); n>>32 == uint64(uint32(now.Unix())) {
+		return n & 0xFFFFFFFF
+	}
+	return 0
 }
 
 // count adds one to what a slot has counted in this second, unless that is the limit already.

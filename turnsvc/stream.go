@@ -21,8 +21,9 @@ const (
 	// for one without, in bytes with its bookkeeping; unsentRoom is what of that is not yet on its
 	// way when more is written.
 	clientRoom, strangerRoom, unsentRoom = 112 << 10, 8 << 10, 4 << 10
-	// patienceToRead is for a client to read the answers that it has asked for.
-	patienceToRead = 200 * time.Millisecond
+	// patienceToRead is for a client to read the answers that it has asked for; callPatience for
+	// one with an allocation, whose network may pause in the middle of a call.
+	patienceToRead, callPatience = 200 * time.Millisecond, 5 * time.Second
 	// streamBuffer is the size of the read buffer that a stream starts with. A longer frame of a
 	// client with an allocation makes it grow to that frame's size; a stranger's frames must fit.
 	streamBuffer = wire.StrangerFrame
@@ -276,6 +277,9 @@ func (l *streamLink) keepsUp() bool {
 		now := time.Now()
 		if until.IsZero() {
 			until = now.Add(patienceToRead)
+			if l.a.Load() != nil {
+				until = now.Add(callPatience)
+			}
 		}
 		if l.out.over() {
 			return false

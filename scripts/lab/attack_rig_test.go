@@ -145,7 +145,7 @@ func age(b []byte) time.Duration {
 }
 
 // bystanders measures an honest call, both ways at 100 packets a second, and newcomers' Binding
-// requests, ten a second from sockets of their own, from now on until stop.
+// requests, 50 a second from sockets of their own, from now on until stop.
 func bystanders(t *testing.T, l *lab.Lab, host string) (stop func() (call, newcomers *ages)) {
 	t.Helper()
 	caller, callee, fresh := l.AddHost(t, "caller", 64), l.AddHost(t, "callee", 65), l.AddHost(t, "fresh", 66)
@@ -201,7 +201,7 @@ func bystanders(t *testing.T, l *lab.Lab, host string) (stop func() (call, newco
 	}
 	hear(client.conn, 4)
 	hear(peer, 0)
-	every(100*time.Millisecond, func() {
+	every(20*time.Millisecond, func() {
 		newcomers.send()
 		senders.Go(func() {
 			conn, err := fresh.DialContext(context.Background(), "udp4", host+":3478")
