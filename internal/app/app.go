@@ -182,7 +182,7 @@ func (a *App) makeSite() (err error) {
 	if a.root, err = site.OpenRoot(a.cfg.Web.Root); err != nil {
 		return err
 	}
-	a.hosts = &site.Hosts{Names: hostNames(&a.cfg), Cert: a.certs.Names}
+	a.hosts = &site.Hosts{Names: hostNames(&a.cfg), Cert: a.certs.Names, Log: a.log}
 	a.ui, err = webui.New(webui.Options{
 		Version: status.Version(), HTTPSPort: a.edge.HTTPSPort, Trust: a.certs.Authority() != nil,
 	})

@@ -183,6 +183,10 @@ func (c *Config) Warnings() (out []Warning) {
 				"claim any address: name only your proxies"})
 		}
 	}
+	if len(c.Web.TrustedProxies) > 0 && c.PublicHost == "" {
+		out = append(out, Warning{"public_host", "the name at which the proxy of web.trusted_proxies serves this box " +
+			"isn't known: /api/ice refuses requests under it, unless web.allowed_origins has it"})
+	}
 	if m := c.Metrics.Listen; m.On() && !m.Addr().Unmap().IsLoopback() {
 		out = append(out, Warning{"metrics.listen", m.String() + " is not loopback: anybody who reaches it can read " +
 			"the metrics (numbers only, no names or addresses): let in only your Prometheus"})

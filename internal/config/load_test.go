@@ -409,3 +409,28 @@ func TestValidateChecksValues(t *testing.T) {
 		}
 	}
 }
+
+// What can be used but probably isn't what is wanted is said, and only then.
+func TestWarnings(t *testing.T) {
+	t.Parallel()
+	for about, set := range map[string][]string{
+		"auth.mode":           {"auth.mode=open", "auth.password=sesame"},
+		"web.trusted_proxies": {"web.trusted_proxies=0.0.0.0/0", "public_host=call.example.org"},
+		"public_host":         {"web.trusted_proxies=127.0.0.1"},
+		"metrics.listen":      {"metrics.listen=0.0.0.0:9090"},
+		"": {"web.trusted_proxies=127.0.0.1", "public_host=call.example.org",
+			"metrics.listen=127.0.0.1:9090"},
+	} {
+		c, err := load(t, LoadOptions{Set: set})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var keys []string
+		for _, w := range c.Warnings() {
+			keys = append(keys, w.Key)
+		}
+		if got := strings.Join(keys, ","); got != about {
+			t.Errorf("%v: warns of %q, want %q", set, got, about)
+		}
+	}
+}

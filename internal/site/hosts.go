@@ -2,11 +2,13 @@ package site
 
 import (
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 
 	"signalbox/internal/answer"
 	"signalbox/internal/netaddr"
@@ -19,7 +21,16 @@ import (
 type Hosts struct {
 	Names []string               // of the box
 	Cert  func(host string) bool // whether the box's certificate is made out to it
+	// Log is told of the first few names that are refused: one of them may be the box's own, which
+	// nobody has written into the configuration.
+	Log *slog.Logger
+
+	mu   sync.Mutex
+	told map[string]bool
 }
+
+// maxTold is how many refused names are logged: anybody can make them up.
+const maxTold = 16
 
 // Knows reports whether a Host header is one by which the box may be asked.
 func (h *Hosts) Knows(hostHeader string) bool {
@@ -39,6 +50,7 @@ func (h *Hosts) Knows(hostHeader string) bool {
 func (h *Hosts) Only(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !h.Knows(r.Host) {
+			h.tell(r)
 			answer.Error(w, http.StatusForbidden, answer.Unauthorized,
 				fmt.Sprintf("this box does not go by the name of %q: if it is one of the box's, write it into "+
 					"public_host", r.Host))
@@ -46,4 +58,20 @@ func (h *Hosts) Only(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+func (h *Hosts) tell(r *http.Request) {
+	h.mu.Lock()
+	again := h.told[r.Host] || len(h.told) >= maxTold
+	if !again {
+		if h.told == nil {
+			h.told = map[string]bool{}
+		}
+		h.told[r.Host] = true
+	}
+	h.mu.Unlock()
+	if !again {
+		h.Log.Warn("refused under a name that isn't known to be this box's: if it is, write it into public_host",
+			"host", r.Host, "path", r.URL.Path)
+	}
 }

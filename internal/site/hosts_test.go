@@ -1,6 +1,14 @@
 package site
 
-import "testing"
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
 
 // What only the box, or only a network of its own, can be called is known; every other name might
 // be that of a page which leads it here.
@@ -21,5 +29,31 @@ func TestHosts(t *testing.T) {
 		if got := h.Knows(host); got != want {
 			t.Errorf("%q: %v", host, got)
 		}
+	}
+}
+
+// An operator whose box answers under a name that nobody has told it learns that from the log, and
+// a stranger who makes up names doesn't fill it.
+func TestRefusedHostsAreLoggedOnce(t *testing.T) {
+	t.Parallel()
+	var said bytes.Buffer
+	h := &Hosts{Cert: func(string) bool { return false }, Log: slog.New(slog.NewTextHandler(&said, nil))}
+	only := h.Only(http.NotFoundHandler())
+	for i := range 3 * maxTold {
+		for range 2 {
+			r := httptest.NewRequest(http.MethodGet, "/api/ice", nil)
+			r.Host = fmt.Sprintf("%d.example", i)
+			w := httptest.NewRecorder()
+			only.ServeHTTP(w, r)
+			if w.Code != http.StatusForbidden {
+				t.Fatal(w.Code)
+			}
+		}
+	}
+	if n := strings.Count(said.String(), "public_host"); n != maxTold {
+		t.Errorf("%d lines:\n%s", n, said.String())
+	}
+	if !strings.Contains(said.String(), "host=0.example path=/api/ice") {
+		t.Error(said.String())
 	}
 }
