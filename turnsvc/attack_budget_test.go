@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -118,7 +121,7 @@ func TestAllowance(t *testing.T) {
 	}
 	w.setLimit(0)
 	for port := range 100 {
-		if !w.allow(at(port), now) || !w.mayGuess(at(port), "u", now) {
+		if _, ok := w.guess(at(port), "u", now); !ok || !w.allow(at(port), now) {
 			t.Fatal("without a limit one is refused")
 		}
 	}
@@ -262,13 +265,174 @@ func TestAttackF4NewNamesAreNoNewGuesses(t *testing.T) {
 		w, looked := newAllowance(limit, spareGuesses), 0
 		from := netip.MustParseAddrPort("192.0.2.1:5000")
 		for i := range 10000 {
-			if w.mayGuess(from, c.user(i), now) {
+			if _, ok := w.guess(from, c.user(i), now); ok {
 				looked++
-				w.guessed(from, c.user(i), now)
 			}
 		}
 		if looked > c.most+1 { // one is the client's own
 			t.Errorf("%s: %d guesses in a second, want %d at most", name, looked, c.most+1)
 		}
+	}
+}
+
+// Thousands of connections of one client have a guess at one user's key at once. None is looked at
+// before it is counted.
+func TestAttackF4GuessesAtOnceAreNoMore(t *testing.T) {
+	t.Parallel()
+	const limit, at = 100, 3000
+	from := netip.MustParseAddr("192.0.2.1")
+	w, now := newAllowance(limit, spareGuesses), time.Unix(1000, 0)
+	var looked atomic.Int32
+	atOnce(at, func(i int) {
+		if _, ok := w.guess(netip.AddrPortFrom(from, uint16(1024+i)), "u", now); ok {
+			looked.Add(1) // and nobody knows yet whether it is right
+		}
+	})
+	if n := looked.Load(); n < limit || n > limit*(1+spareGuesses) {
+		t.Errorf("%d of %d guesses are looked at, want at most %d", n, at, limit*(1+spareGuesses))
+	}
+
+	// Right ones use nothing up: there may be any number of them in a second.
+	w, looked = newAllowance(limit, spareGuesses), atomic.Int32{}
+	atOnce(at, func(i int) {
+		for range 10 {
+			for {
+				counted, ok := w.guess(netip.AddrPortFrom(from, uint16(1024+i)), "u", now)
+				if ok {
+					counted.giveBack()
+					break
+				}
+				runtime.Gosched() // as many as may be are being looked at just now
+			}
+		}
+		looked.Add(1)
+	})
+	if n := looked.Load(); n != at {
+		t.Errorf("%d of %d clients with the right key got in", n, at)
+	}
+	for i := range limit {
+		if _, ok := w.guess(netip.AddrPortFrom(from, uint16(i)), "u", now); !ok {
+			t.Fatalf("wrong guess %d is refused after right ones", i)
+		}
+	}
+}
+
+// The same over the gate, from streams that wait for their turn.
+func TestAttackF4StreamsGuessNoFaster(t *testing.T) {
+	t.Parallel()
+	const limit, at = 20, 600
+	r := newRig(t, func(o *Options) { standStill(o); o.Limits.UnauthorizedPerSource = limit })
+	here := netip.MustParseAddr("127.0.0.1")
+	wrong := &client{t: t, user: "u", key: make([]byte, 16),
+		nonce: r.s.gate.challenges.nonces.append(nil, here, r.s.core.clock.wall())}
+	frame := wrong.build(wire.MethodAllocate, withUDP)
+	r.s.gate.proven.setLimit(0) // so that each guess that is looked at is answered
+	atOnce(at, func(i int) {
+		in, buf := &inlet{link: spoofedLink{}}, new(wire.Buffer)
+		r.s.front.receive(in, buf.Packet(copy(buf[wire.Headroom:], frame)), netip.AddrPortFrom(here, uint16(1024+i)))
+	})
+	if n := r.s.Snapshot().Refusals[401]; n < limit || n > limit*(1+spareGuesses) {
+		t.Errorf("%d guesses are looked at, want at most %d", n, limit*(1+spareGuesses))
+	}
+}
+
+// atOnce runs f so many times at once, and waits.
+func atOnce(n int, f func(i int)) {
+	var running sync.WaitGroup
+	start := make(chan struct{})
+	for i := range n {
+		running.Go(func() { <-start; f(i) })
+	}
+	close(start)
+	running.Wait()
+}
+
+// One line of IPv6 has many /64s; it has not the guesses of a source for each.
+func TestAttackF4LinesOfIPv6GuessNoFaster(t *testing.T) {
+	t.Parallel()
+	const limit = 10
+	now := time.Unix(1000, 0)
+	for name, c := range map[string]struct {
+		of   func(i int) string
+		want int
+	}{
+		"one /64": {func(i int) string { return fmt.Sprintf("2001:db8::%x", i) }, limit},
+		"one /56": {func(i int) string { return fmt.Sprintf("2001:db8:0:%x::1", i%256) }, 2 * limit},
+		"one /48": {func(i int) string { return fmt.Sprintf("2001:db8:0:%x::1", i) }, 4 * limit},
+	} {
+		for _, user := range []string{"u", "2000:x"} {
+			w, looked := newAllowance(limit, spareGuesses), 0
+			for i := range 20_000 {
+				from := netip.AddrPortFrom(netip.MustParseAddr(c.of(i)), uint16(i))
+				if _, ok := w.guess(from, user, now); ok {
+					looked++
+				}
+			}
+			// And one for each client that has had none, within a bound.
+			if most := c.want * (1 + spareGuesses); looked < c.want || looked > most {
+				t.Errorf("%s, %s: %d guesses in a second, want at most %d", name, user, looked, most)
+			}
+		}
+		// Under other names there are no more than a few times as many.
+		w, looked := newAllowance(limit, spareGuesses), 0
+		for i := range 20_000 {
+			from := netip.AddrPortFrom(netip.MustParseAddr(c.of(i)), uint16(i))
+			if _, ok := w.guess(from, fmt.Sprint("user", i), now); ok {
+				looked++
+			}
+		}
+		if most := c.want * 2 * spareGuesses; looked > most {
+			t.Errorf("%s, many users: %d guesses in a second, want at most %d", name, looked, most)
+		}
+	}
+}
+
+// A guess that another block has no room for is counted in none.
+func TestAttackF4GuessesInVainAreNotCounted(t *testing.T) {
+	t.Parallel()
+	const limit = 10
+	w, now := newAllowance(limit, 1), time.Unix(1000, 0)
+	in := func(subnet int) (n int) {
+		for i := range 10 * limit {
+			from := netip.AddrPortFrom(netip.MustParseAddr(fmt.Sprintf("2001:db8:0:%x::1", subnet)), uint16(i))
+			if _, ok := w.guess(from, "u", now); ok {
+				n++
+			}
+		}
+		return n
+	}
+	for _, subnet := range []int{1, 2, 3} { // the third is refused by the /56
+		in(subnet)
+	}
+	if n := in(0x100); n != 2*limit { // of another /56 of the same line: all that a /64 may have
+		t.Errorf("%d guesses, want %d", n, 2*limit)
+	}
+}
+
+// Whoever has read the clock just before a second turned begins no other second.
+func TestSecondsTurnOnce(t *testing.T) {
+	t.Parallel()
+	var slot atomic.Uint64
+	before, after := time.Unix(1000, 999), time.Unix(1001, 0)
+	n := 0
+	for i := range 100 {
+		var counted tally
+		if counted.count(&slot, 10, []time.Time{before, after}[i%2]) {
+			n++
+		}
+	}
+	if n > 11 {
+		t.Errorf("%d are counted in two seconds' turn, want 11", n)
+	}
+	var counted tally
+	if !counted.count(&slot, 10, time.Unix(2000, 0)) {
+		t.Error("a later second begins with nothing left")
+	}
+	counted.giveBack()
+	if slot.Load() != 2000<<32 {
+		t.Errorf("%x is left", slot.Load())
+	}
+	if !counted.count(&slot, 10, time.Unix(900, 0)) {
+		t.Error("nothing is counted after the clock was set back")
 	}
 }

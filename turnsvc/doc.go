@@ -133,9 +133,17 @@
 // Nothing, up to some thousands of packets a second in the name of one address, or from behind the
 // same NAT. Strangers whose source may be spoofed share a budget of answers by source; those who
 // came by a handshake, or have answered a nonce, have another; guesses at a key are counted by
-// source and user. Beyond each budget, every client (address and port) that has had nothing in a
-// second gets one answer or guess, within a bound by source that keeps a reflection below some
-// hundred KiB a second. So an Allocate of the address's owner is answered, at once as a rule.
+// source and its wider IPv6 blocks, and by user, before they are looked at. Right ones use nothing
+// up. Beyond each budget, every client (address and port) that has had nothing in a second gets one
+// answer or guess, within a bound by source that keeps a reflection below some hundred KiB a
+// second. So an Allocate of the address's owner is answered, at once as a rule.
+//
+// There is one exception. Who can send in the name of an address, and knows the port from which its
+// owner is about to ask over UDP, takes the one answer a second that is left for that port, as long
+// as the flood lasts. That keeps out a client which has neither a nonce nor an allocation and which
+// asks on from that very port. It gets in from another port, or over TCP or TLS. Nothing that it
+// has can be taken so: requests with a nonce of ours and its running call go on, and a Binding
+// request is answered without limit.
 //
 // Users with credentials take turns at the books with other users, and sources with other sources,
 // each weighed by what it asks for; so whoever floods waits for itself. Relay ports are limited by

@@ -108,14 +108,19 @@ func (g *gate) admit(in *inlet, src netip.AddrPort, user string, a *allocation) 
 	m := &in.msg
 	// The nonce shows that the sender receives at src, so no flood of spoofed packets uses up
 	// another's guesses.
-	if !g.inTurn(in, func() bool { return g.guesses.mayGuess(src, user, g.clock.wall()) }) {
+	var counted tally
+	mayGuess := func() (ok bool) {
+		counted, ok = g.guesses.guess(src, user, g.clock.wall())
+		return ok
+	}
+	if !g.inTurn(in, mayGuess) {
 		return id, false
 	}
 	if id, ok = g.keys.authenticate(m, user); !ok {
-		g.guesses.guessed(src, user, g.clock.wall())
 		g.challenge(in, src, answered, 401)
 		return id, false
 	}
+	counted.giveBack()
 	switch {
 	case a != nil:
 		g.refuseKnown(in, src, &id, taken(m.Method))

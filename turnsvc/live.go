@@ -39,9 +39,10 @@ type Limits struct {
 	Permissions, Channels             int // of one allocation
 	Connections, ConnectionsPerSource int // streams
 	// UnauthorizedPerSource is how many answers a second a source gets without a key, and how many
-	// guesses at one user's key it has. A source is an IPv4 address or an IPv6 /64. What came over
-	// a handshake, or answers a nonce, is counted apart from what may be spoofed. Beyond the limit
-	// each client that has had nothing in a second gets one; see allowance.
+	// wrong guesses at one user's key it has. A source is an IPv4 address or an IPv6 /64; a /56
+	// has twice as many guesses, a /48 four times as many. What came over a handshake, or answers a
+	// nonce, is counted apart from what may be spoofed. Beyond the limit each client that has had
+	// nothing in a second gets one; see allowance.
 	UnauthorizedPerSource int
 	// Bytes a second of application data, in each direction: per allocation, per user, and for the
 	// server.

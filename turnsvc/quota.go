@@ -100,6 +100,9 @@ func addTo[K comparable](held map[K]int, who K, n int) {
 	}
 }
 
+// maxBlocks is how many blocks a client counts in at most.
+const maxBlocks = 3
+
 // blocks are those in which a client counts: its source's and, of IPv6, the wider ones that one
 // line is given (RFC 6177): a line has not the limit of a source for each of its /64s. A /56 may
 // hold twice as much as a /64, a /48 four times as much.
@@ -108,7 +111,7 @@ func blocks(client netip.Addr) []netip.Prefix {
 	if !narrow.Addr().Is6() {
 		return []netip.Prefix{narrow}
 	}
-	list := make([]netip.Prefix, 0, 3)
+	list := make([]netip.Prefix, 0, maxBlocks)
 	for _, bits := range []int{64, 56, 48} {
 		block, _ := narrow.Addr().Prefix(bits) // it has so many
 		list = append(list, block)

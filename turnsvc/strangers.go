@@ -45,76 +45,109 @@ func (w *allowance) setLimit(limit int) { w.limit.Store(uint32(max(limit, 0))) }
 // allow counts one for a source's client and reports whether it may have it.
 func (w *allowance) allow(client netip.AddrPort, now time.Time) bool {
 	limit := uint64(w.limit.Load())
-	return limit == 0 || count(w.used.Of(client.Addr()), limit, now) || w.allowBeyond(client, now)
+	var t tally
+	return limit == 0 || t.count(w.used.Of(client.Addr()), limit, now) ||
+		w.allowBeyond(&t, client, now, source.Of(client.Addr()))
 }
 
-// allowBeyond counts one beyond the limit.
-func (w *allowance) allowBeyond(client netip.AddrPort, now time.Time) bool {
+// allowBeyond counts one beyond the limit in an empty tally: in each of the blocks, which may have
+// twice as much as the one before.
+func (w *allowance) allowBeyond(t *tally, client netip.AddrPort, now time.Time, from ...netip.Prefix) bool {
 	last, second := source.At(w.last, client), uint32(now.Unix())
-	had := last.Load()
-	return had != second && count(w.beyond.Of(client.Addr()), w.spare*uint64(w.limit.Load()), now) &&
-		last.CompareAndSwap(had, second)
+	had, most := last.Load(), w.spare*uint64(w.limit.Load())
+	ok := had-second > 1 // see tally.count
+	for _, block := range from {
+		ok = ok && t.count(source.At(w.beyond, block), most, now)
+		most *= 2
+	}
+	if ok = ok && last.CompareAndSwap(had, second); !ok {
+		t.giveBack()
+	}
+	return ok
 }
 
-// guesser is whose guesses are counted: at one user's key, from one source. So wrong passwords for
-// one user don't lock out another one behind the same NAT. Without a user it is all guesses from
-// there: under how many names somebody guesses is up to them.
+// guesser is whose guesses are counted: at one user's key, from one block of addresses. So wrong
+// passwords for one user don't lock out another one behind the same NAT. Without a user it is all
+// guesses from there: under how many names somebody guesses is up to them.
 type guesser struct {
 	from netip.Prefix
 	user string
 }
 
-// guessers returns whose guesses one at user's key counts as. A guess at a shared secret comes
-// under any name: all of those count as one user's.
-func guessers(client netip.AddrPort, user string) (one, all guesser) {
-	from := source.Of(client.Addr())
-	if _, _, minted := cred.Parse(user); minted {
-		user = "shared"
-	}
-	return guesser{from, "user " + user}, guesser{from: from}
-}
-
-// mayGuess reports whether the client's guess at the user's key is looked at. Only those that turn
-// out wrong are counted, by guessed; beyond the limit a right one counts, too.
-func (w *allowance) mayGuess(client netip.AddrPort, user string, now time.Time) bool {
+// guess counts a guess at the user's key and reports whether it may be looked at. The caller gives
+// it back if it was right, so that only wrong ones use up the budget. It is counted before it is
+// looked at: however many come at once, no more are. A line of IPv6 has not the limit of a source
+// for each of its /64s; see blocks.
+func (w *allowance) guess(client netip.AddrPort, user string, now time.Time) (t tally, ok bool) {
 	limit := uint64(w.limit.Load())
-	one, all := guessers(client, user)
-	return limit == 0 || counted(source.At(w.used, one), now) < limit &&
-		counted(source.At(w.used, all), now) < w.spare*limit || w.allowBeyond(client, now)
+	if limit == 0 {
+		return t, true
+	}
+	if _, _, minted := cred.Parse(user); minted {
+		user = "shared" // a guess at a shared secret comes under any name
+	}
+	user = "user " + user
+	from := blocks(client.Addr())
+	if w.guessWithin(&t, from, user, limit, now) {
+		return t, true
+	}
+	t.giveBack()
+	return t, w.allowBeyond(&t, client, now, from...)
 }
 
-// guessed counts a wrong guess.
-func (w *allowance) guessed(client netip.AddrPort, user string, now time.Time) {
-	if limit := uint64(w.limit.Load()); limit > 0 {
-		one, all := guessers(client, user)
-		count(source.At(w.used, one), limit, now)
-		count(source.At(w.used, all), w.spare*limit, now)
+// guessWithin counts a guess within the limits of the blocks that it comes from, the narrowest
+// first.
+func (w *allowance) guessWithin(t *tally, from []netip.Prefix, user string, limit uint64, now time.Time) bool {
+	for _, block := range from {
+		if !t.count(source.At(w.used, guesser{block, user}), limit, now) ||
+			!t.count(source.At(w.used, guesser{from: block}), w.spare*limit, now) {
+			return false
+		}
+		limit *= 2
 	}
+	return true
 }
 
-// counted returns what a slot has counted in this second.
-func counted(slot *atomic.Uint64, now time.Time) uint64 {
-	if n := slot.Load(); n>>32 == uint64(uint32(now.Unix())) {
-		return n & 0xFFFFFFFF
+// tally is where something has been counted, to give it back.
+type tally struct {
+	n  int
+	at [2 * maxBlocks]struct {
+		slot   *atomic.Uint64
+		second uint32
 	}
-	return 0
 }
 
 // count adds one to what a slot has counted in this second, unless that is the limit already.
-func count(slot *atomic.Uint64, limit uint64, now time.Time) bool {
-	second := uint64(uint32(now.Unix()))
+func (t *tally) count(slot *atomic.Uint64, limit uint64, now time.Time) bool {
+	second := uint32(now.Unix())
 	for {
-		old := slot.Load()
-		n := uint64(1)
-		if old>>32 == second {
-			if n = old&0xFFFFFFFF + 1; n > limit {
-				return false
-			}
+		old, n := slot.Load(), uint64(1)
+		// Who read the clock just before the second turned, counts in the new one.
+		if counted := uint32(old >> 32); counted-second <= 1 {
+			second, n = counted, old&0xFFFFFFFF+1
 		}
-		if slot.CompareAndSwap(old, second<<32|n) {
+		if n > limit {
+			return false
+		}
+		if slot.CompareAndSwap(old, uint64(second)<<32|n) {
+			t.at[t.n].slot, t.at[t.n].second = slot, second
+			t.n++
 			return true
 		}
 	}
+}
+
+// giveBack takes back all that t has counted, where the second has not turned since.
+func (t *tally) giveBack() {
+	for _, c := range t.at[:t.n] {
+		for {
+			old := c.slot.Load()
+			if uint32(old>>32) != c.second || c.slot.CompareAndSwap(old, old-1) {
+				break
+			}
+		}
+	}
+	t.n = 0
 }
 
 // doorman refuses and challenges requests without a known key. Strangers can make the server send
