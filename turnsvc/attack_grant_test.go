@@ -275,6 +275,36 @@ func TestAttackF9NeighborsHaveRoom(t *testing.T) {
 	}
 }
 
+// Whose request had to make room without having been handled asks again, and again. Its turn is no
+// later for that.
+func TestQueueGivesBackTurnsThatWereNotHad(t *testing.T) {
+	t.Parallel()
+	for _, from := range []string{"203.0.113.1", "2001:db8::1"} {
+		q := newQueue()
+		q.put(queuedBy("patient", from))
+		for i := range grantQueue - 2 {
+			q.put(queuedBy(fmt.Sprint("busy", i), fmt.Sprintf("192.0.%d.%d", i/250, i%250)))
+		}
+		for round := range 50 {
+			second := queuedBy("patient", from) // it has one before it, so its turn comes after newcomers'
+			if without := q.put(second); without != nil {
+				t.Fatal("there is no room")
+			}
+			turn := q.waiting[q.waiting.last()].turn
+			if q.waiting[q.waiting.last()].request != second || turn != cost(second) {
+				t.Fatalf("after %d times it has turn %d, want %d", round, turn, cost(second))
+			}
+			late := queuedBy(fmt.Sprint("late", round), fmt.Sprintf("198.51.%d.1", round))
+			if without := q.put(late); without != second {
+				t.Fatal("nobody makes room for a newcomer")
+			}
+			q.mu.Lock()
+			q.remove(q.waiting.last()) // room for one
+			q.mu.Unlock()
+		}
+	}
+}
+
 func queuedBy(user, ip string) *request {
 	return &request{client: netip.AddrPortFrom(netip.MustParseAddr(ip), 9), principal: user, raw: make([]byte, 100)}
 }

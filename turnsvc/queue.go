@@ -79,13 +79,13 @@ func (q *queue) put(r *request) (without *request) {
 		if q.principals[q.waiting[i].principal].n <= q.waitingFor(r.principal)+1 {
 			return r
 		}
-		without = q.remove(i)
+		without = q.evict(i)
 	} else if len(q.waiting) >= grantQueue {
 		last := q.waiting.last()
 		if q.waiting[last].turn <= turn {
 			return r
 		}
-		without = q.remove(last)
+		without = q.evict(last)
 	}
 	enter(q.principals, r.principal, turn+cost(r))
 	for _, block := range from {
@@ -161,6 +161,25 @@ func (q *queue) remove(i int) *request {
 		q.sources[block].n--
 	}
 	return r
+}
+
+// evict takes out the request at an index without its having had its turn: whoever asks again must
+// not stand behind those who have had theirs. mu is held.
+func (q *queue) evict(i int) *request {
+	turn := q.waiting[i].turn
+	r := q.remove(i)
+	q.principals[r.principal].yield(turn, cost(r))
+	for _, block := range blocks(r.client.Addr()) {
+		q.sources[block].yield(turn, cost(r))
+	}
+	return r
+}
+
+// yield gives back a turn that was not had, unless others have been reckoned from it.
+func (s *share) yield(turn, cost uint64) {
+	if s.next == turn+cost {
+		s.next = turn
+	}
 }
 
 func enter[K comparable](shares map[K]*share, who K, next uint64) {
