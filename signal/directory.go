@@ -61,7 +61,7 @@ func (h *Hub) register(s *Session, greeting *parcel) (old *Session, err error) {
 	s.heardAt = from
 	s.greeted.Store(true)
 	h.opts.Members.Opened(s.self.ID, s.self.User, from)
-	if who := s.pass.identity(); who != "" {
+	if who := s.pass.Identity(from); who != "" {
 		h.opts.Members.Identified(s.self.ID, who)
 	}
 	h.stats.sessions.Add(1)

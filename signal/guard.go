@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net/netip"
 	"time"
+
+	"signalbox/internal/source"
 )
 
 // Guard decides who may enter. It is called from many goroutines at once, under no lock, and must
@@ -12,7 +14,7 @@ type Guard interface {
 	// Admit judges the token of a hello or of a join; it is empty if the client sent none. The
 	// error is or wraps ErrUnauthorized or ErrTooManyGuesses. If it is also an Explainer, the hub
 	// sends its words to the client.
-	Admit(token string, source netip.Addr) (Pass, error)
+	Admit(token string, from netip.Addr) (Pass, error)
 }
 
 // Explainer is a Guard's error that explains itself to the client's developer.
@@ -42,14 +44,16 @@ type Pass struct {
 	Expires time.Time
 }
 
-// identity names who brings the pass, as far as a token tells: by the user that it is for, or else
-// by itself. What a client only says of itself is no identity, since another could say the same.
-func (p *Pass) identity() string {
+// Identity names who brings the pass from a source, as far as a token tells: the user that it is
+// for. A token without a user may be for many guests: so it is by the token and the source, and
+// guests at other places are others. Empty: nobody knows. What a client only says of itself is no
+// identity, since another could say the same.
+func (p *Pass) Identity(from netip.Addr) string {
 	switch {
 	case p.Attested && p.User != "":
 		return "user:" + p.User
-	case p.Key != "":
-		return "token:" + p.Key
+	case p.Attested || p.Key != "":
+		return "token:" + p.Key + " " + source.Of(from).String()
 	}
 	return ""
 }

@@ -10,7 +10,8 @@ type Members interface {
 	// or empty.
 	Opened(id, user string, source netip.Addr)
 	// Identified tells who is behind the session, right after Opened, if that is known: who is the
-	// same for all sessions of one user or of one token, and names nobody else.
+	// same for all sessions of one user, or of one token that names no user and from one source,
+	// and names nobody else. It stays when the session moves.
 	Identified(id, who string)
 	// Moved is another address that its client connects from.
 	Moved(id string, source netip.Addr)

@@ -131,10 +131,43 @@ func TestAttackF7TheRelayIsToldWhoIsBehindASession(t *testing.T) {
 	}
 	told := &memberLog{}
 	b := start(t, signal.Options{Members: told, Guard: guard{passes}})
-	for token, want := range map[string]string{"a": "token:jti-a", "b": "user:bob"} {
+	for token, want := range map[string]string{"a": "token:jti-a 127.0.0.1/32", "b": "user:bob"} {
 		told.await(t, "identified "+b.hello(t, frame{"token": token}).id+" "+want)
 	}
 	if id := b.hello(t, frame{"token": "c", "user": "eve"}).id; told.has("identified " + id + " user:eve") {
 		t.Error("a name of the client's own choice is told")
+	}
+}
+
+// A token that names no user may be for all guests of an event. They don't share the limits of one
+// user, and nobody gets more of them by another session, or from another address of one host.
+func TestAttackF7GuestsOfOneTokenAreTold(t *testing.T) {
+	t.Parallel()
+	guests, bob := signal.Pass{Key: "t"}, signal.Pass{Key: "t", Attested: true, User: "bob"}
+	other, nameless := signal.Pass{Key: "u"}, signal.Pass{Attested: true}
+	from := func(p signal.Pass, ip string) string { return p.Identity(netip.MustParseAddr(ip)) }
+	for _, same := range [][2]string{
+		{from(guests, "203.0.113.1"), from(guests, "203.0.113.1")},
+		{from(guests, "::ffff:203.0.113.1"), from(guests, "203.0.113.1")},
+		{from(guests, "2001:db8::1"), from(guests, "2001:db8::2")},
+		{from(bob, "203.0.113.1"), from(bob, "203.0.113.2")},
+		{from(nameless, "203.0.113.1"), "token: 203.0.113.1/32"},
+	} {
+		if same[0] != same[1] {
+			t.Errorf("%q and %q are one", same[0], same[1])
+		}
+	}
+	for _, differ := range [][2]string{
+		{from(guests, "203.0.113.1"), from(guests, "203.0.113.2")},
+		{from(guests, "2001:db8::1"), from(guests, "2001:db8:0:1::1")},
+		{from(guests, "203.0.113.1"), from(other, "203.0.113.1")},
+		{from(guests, "203.0.113.1"), from(bob, "203.0.113.1")},
+	} {
+		if differ[0] == differ[1] {
+			t.Errorf("%q is two", differ[0])
+		}
+	}
+	if who := from(signal.Pass{}, "203.0.113.1"); who != "" {
+		t.Errorf("a client without a token is %q", who)
 	}
 }

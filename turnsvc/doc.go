@@ -145,6 +145,13 @@
 // has can be taken so: requests with a nonce of ours and its running call go on, and a Binding
 // request is answered without limit.
 //
+// A user is whom a credential is for: a static user, the user of a room token, or the id that
+// another program names. A room token that names no user may be for all guests of an event, so it
+// counts by the token and the source of the session, or of the request to /api/ice: one guest has
+// not another user's share for each session or credential, and guests at different places don't
+// starve each other; those behind one NAT share one user's limits. Sessions and credentials that
+// need no token are each a user; what all of them have together is limited by source.
+//
 // Users with credentials take turns at the books with other users, and sources with other sources,
 // each weighed by what it asks for; so whoever floods waits for itself. Relay ports are limited by
 // user, by source and its wider IPv6 blocks, and each group of credentials is guaranteed an eighth

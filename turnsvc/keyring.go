@@ -78,7 +78,8 @@ func (k *keyring) banned(class cred.Class, user string, ip netip.Addr) bool {
 
 // principal is whom a credential was issued to: what a user's limits are counted by, and its turn
 // at the books. A session's or another program's user keeps it while its credentials come and go;
-// all sessions of one user are one, as far as the hub knows whose they are.
+// all sessions of one user are one, as far as the hub knows whose they are, and so are those of a
+// token that names no user, from one source.
 func (k *keyring) principal(class cred.Class, user string) string {
 	if class == cred.Static {
 		return user

@@ -9,7 +9,7 @@ import "net/netip"
 func (s *Server) Opened(id, user string, source netip.Addr) { s.judge.rooms.opened(id, user, source) }
 
 // Identified tells who is behind the session, after Opened: sessions with the same who count as one
-// user.
+// user. who should be as few people as can be told apart, since they share the limits of one.
 func (s *Server) Identified(id, who string) { s.judge.rooms.identified(id, who) }
 
 // Moved tells of another source of the session's signaling connection.

@@ -4,6 +4,7 @@ package admission
 
 import (
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
@@ -170,8 +171,17 @@ func (g *Guard) look(from netip.Addr, try func() error) error {
 	return err
 }
 
+// passKey is where Only keeps the pass in a request's context.
+type passKey struct{}
+
+// PassOf returns what Only let a request through with.
+func PassOf(r *http.Request) (pass signal.Pass) {
+	pass, _ = r.Context().Value(passKey{}).(signal.Pass)
+	return pass
+}
+
 // Only lets requests through under the rules of a hello. They bring the password or token as a
-// bearer token or as ?token=.
+// bearer token or as ?token=. next finds the pass with PassOf.
 func (g *Guard) Only(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		token := cmp.Or(answer.Bearer(r), r.URL.Query().Get("token"))
@@ -184,7 +194,7 @@ func (g *Guard) Only(next http.Handler) http.Handler {
 			WriteRefusal(w, err)
 			return
 		}
-		next.ServeHTTP(w, r)
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), passKey{}, pass)))
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,6 +12,8 @@ import (
 	"github.com/gorilla/websocket"
 
 	"signalbox/internal/admin"
+	"signalbox/signal"
+	"signalbox/turnsvc/cred"
 )
 
 // helloFrom says hello from behind a trusted proxy that gives the client's address as source;
@@ -191,5 +194,44 @@ func TestPeerIDsOutliveARestart(t *testing.T) {
 	}
 	if peers[0] != peers[1] {
 		t.Errorf("%s is %s after a restart", peers[0], peers[1])
+	}
+}
+
+// Whoever holds a token is one user to the relay, however many credentials it asks for; guests of a
+// token without a user are told apart by where they are. Without a token each credential is
+// another's: people behind one NAT don't share the limits of one user.
+func TestAttackF7CredentialsOfOneTokenAreOneUser(t *testing.T) {
+	t.Parallel()
+	issued := func(app *App, query, from string) string {
+		t.Helper()
+		code, _, body := get(t, insecure(), "http://"+app.Addrs().Web+"/api/ice"+query, "X-Forwarded-For", from)
+		var got struct{ ICEServers []signal.ICEServer }
+		if err := json.Unmarshal([]byte(body), &got); err != nil || code != http.StatusOK || len(got.ICEServers) < 2 {
+			t.Fatalf("/api/ice: %d %s", code, body)
+		}
+		_, id, ok := cred.Parse(got.ICEServers[1].Username)
+		if !ok || id == "" || strings.Contains(id, "bob") || strings.Contains(id, from) {
+			t.Errorf("/api/ice issues for %q", got.ICEServers[1].Username)
+		}
+		return id
+	}
+	const here, there = "198.51.100.1", "198.51.100.2"
+	app := startApp(t, "auth.mode=jwt", "auth.jwt_key="+testSecret, "web.trusted_proxies=127.0.0.1")
+	guest := "?token=" + token(t, jwt.MapClaims{"jti": "guests", "room": "*"})
+	bob := "?token=" + token(t, jwt.MapClaims{"jti": "one", "user": "bob", "room": "*"})
+	again := "?token=" + token(t, jwt.MapClaims{"jti": "two", "user": "bob", "room": "*"})
+	at := issued(app, guest, here)
+	if issued(app, guest, here) != at {
+		t.Error("one guest is many users")
+	}
+	if issued(app, guest, there) == at {
+		t.Error("guests at two places are one user")
+	}
+	if u := issued(app, bob, here); u == at || issued(app, again, there) != u {
+		t.Error("a user of two tokens is not one user")
+	}
+	open := startApp(t, "web.trusted_proxies=127.0.0.1")
+	if issued(open, "", here) == issued(open, "", here) {
+		t.Error("all who are behind one NAT are one user")
 	}
 }

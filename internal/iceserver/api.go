@@ -2,11 +2,15 @@ package iceserver
 
 import (
 	"cmp"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
 	"encoding/json"
 	"errors"
 	"mime"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"time"
 
@@ -29,13 +33,30 @@ func (i *Issuer) mayIssue(w http.ResponseWriter, r *http.Request) bool {
 	return false
 }
 
+// bearer is the id that a credential without a session is for. Whoever was let in with a token
+// counts as one user for the relay, however many credentials it gets; the id tells neither the user
+// nor the source, since TURN sends it in the clear.
+//
+// Without a token each credential is for another: as one user, all people behind a NAT would share
+// the limits of one. The relay limits them by source, and gives each source its turn.
+func (i *Issuer) bearer(pass *signal.Pass, from netip.Addr) string {
+	who := pass.Identity(from)
+	if who == "" {
+		return rand.Text()
+	}
+	mac := hmac.New(sha256.New, i.naming)
+	mac.Write([]byte(who))
+	return base32.StdEncoding.EncodeToString(mac.Sum(nil)[:15])
+}
+
 // ServeICE hands out ICE servers without a session. Such a credential reaches only this box's own
 // relays.
 func (i *Issuer) ServeICE(w http.ResponseWriter, r *http.Request) {
 	if !i.mayIssue(w, r) {
 		return
 	}
-	servers, expires := i.servers(r.Host, cred.ICE, rand.Text())
+	pass := admission.PassOf(r)
+	servers, expires := i.servers(r.Host, cred.ICE, i.bearer(&pass, source.OfRequest(r)))
 	answer.JSON(w, http.StatusOK, struct {
 		ICEServers   []signal.ICEServer `json:"iceServers"`
 		ICEExpiresAt int64              `json:"iceExpiresAt"`

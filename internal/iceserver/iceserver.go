@@ -3,6 +3,7 @@
 package iceserver
 
 import (
+	"crypto/rand"
 	"net"
 	"net/netip"
 	"strings"
@@ -52,6 +53,7 @@ const (
 type Issuer struct {
 	o       Options
 	issued  *source.Limiter
+	naming  []byte // the key of the names of those who have no session; see bearer
 	signing atomic.Pointer[signing]
 }
 
@@ -64,7 +66,8 @@ type signing struct {
 // New returns an issuer of credentials that are signed with keys, and allow new allocations for
 // ttl.
 func New(o Options, keys *cred.Keys, ttl time.Duration) *Issuer {
-	i := &Issuer{o: o, issued: source.NewLimiter(issuesPerSecond, issueBurst)}
+	i := &Issuer{o: o, issued: source.NewLimiter(issuesPerSecond, issueBurst), naming: make([]byte, 32)}
+	rand.Read(i.naming) //nolint:errcheck // it never fails
 	i.Sign(keys, ttl)
 	return i
 }
