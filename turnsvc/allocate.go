@@ -282,8 +282,8 @@ func (b *books) dropReservation(token [8]byte) {
 	held.pool.Release(held.relay)
 }
 
-// lifetimes are the lifetime that is granted, and the one that would be if something had passed
-// through the allocation: one without use yet is granted FirstLifetime at most, so that ports that
+// lifetimes are the lifetime that is granted, and the one that would be if the allocation had been
+// used (see inUse): one without use yet is granted FirstLifetime at most, so that ports that
 // were only taken come back soon.
 type lifetimes struct{ granted, full time.Duration }
 

@@ -21,10 +21,10 @@ const (
 // link is the way back to a client: a UDP socket or a stream.
 type link interface {
 	// data, send and answer deliver one frame to the client at addr, and keep nothing of it. They
-	// wait for nobody. data is for application data, which is of no use when it is late; send for
-	// answers to those who have shown a key; answer for those that strangers can have sent to any
-	// address.
-	data(frame []byte, addr netip.AddrPort)
+	// wait for nobody. data is for application data, which is of no use when it is late: it reports
+	// whether that is on its way, or waits for a client on a stream. send is for answers to those
+	// who have shown a key; answer for those that strangers can have sent to any address.
+	data(frame []byte, addr netip.AddrPort) (sent bool)
 	send(frame []byte, addr netip.AddrPort)
 	answer(frame []byte, addr netip.AddrPort)
 	// padded reports whether frames are padded to four bytes, as on TCP and TLS (RFC 8656 §12.5).
@@ -64,7 +64,7 @@ type allocation struct {
 	counters  *counters
 
 	made    made    // owned by the books
-	full    int64   // clock; when it expires once something has passed through it; owned by the books
+	full    int64   // clock; when it expires once it is in use; owned by the books
 	counted account // what the budget has taken in; guarded by its mu
 
 	// Atomics.
@@ -75,6 +75,9 @@ type allocation struct {
 	toClient   traffic
 	extra      atomic.Uint64 // bytes of framing to the client, besides a channel's header for each packet
 	used       atomic.Int64  // clock; when its client last sent data to somebody else
+	// spoke and heard: its client has ever sent data, or got some; with relays of its own principal
+	// that is no use.
+	spoke, heard atomic.Bool
 
 	mu          sync.RWMutex
 	permissions map[netip.Addr]*permission
@@ -131,9 +134,9 @@ func (a *allocation) holder() holder {
 	return holder{a.principal, a.client.Addr(), a.class, familyIndex(a.relay.Addr.Addr())}
 }
 
-// inUse reports whether the allocation is of use: its client has sent data to somebody else, or
-// has got some.
-func (a *allocation) inUse() bool { return a.used.Load() != 0 || a.toClient.packets.Load() != 0 }
+// inUse reports whether the allocation is of use: its client has sent data to somebody else, and
+// has got some. Media that flows in one direction has checks (ICE, RTCP) in the other.
+func (a *allocation) inUse() bool { return a.spoke.Load() && a.heard.Load() }
 
 // extend sets another deadline. The books call it.
 func (a *allocation) extend(deadline int64) {

@@ -229,7 +229,14 @@ func TestAttackF5FirstLifetimesAreShort(t *testing.T) {
 		peer := r.peer()
 		busy.ok(wire.MethodCreatePermission, withPeer(peer.LocalAddr().String()))
 		busy.write(busy.sendFrame(peer.LocalAddr().String(), "x"))
-		readPeer(t, peer)
+		_, relayed := readPeer(t, peer)
+		if got := granted(busy, wire.MethodRefresh, withLifetime(3000)); got != 2*time.Minute {
+			t.Errorf("an allocation that got nothing is granted %v", got)
+		}
+		if _, err := peer.WriteToUDPAddrPort([]byte("y"), relayed); err != nil {
+			t.Fatal(err)
+		}
+		busy.received()
 		eventually(t, "the one that is used lasts longer", func() bool {
 			for _, a := range r.s.Snapshot().Allocations {
 				if a.User == "v" && a.ExpiresAt-a.CreatedAt > 2000*1000 {
@@ -434,5 +441,104 @@ func TestSecondsTurnOnce(t *testing.T) {
 	}
 	if !counted.count(&slot, 10, time.Unix(900, 0)) {
 		t.Error("nothing is counted after the clock was set back")
+	}
+}
+
+// A packet to somebody, or from somebody, is not yet a use: else who only takes ports would send
+// one. Nor is what an allocation says to another one of the same user.
+func TestAttackF5UseHasTwoEnds(t *testing.T) {
+	each(t, func(o *Options) { o.FirstLifetime = 2 * time.Minute }, func(t *testing.T, r *rig, transport string) {
+		long := func(c *client) bool {
+			return c.ok(wire.MethodRefresh, withLifetime(3000)).lifetime() > 2*time.Minute
+		}
+		peer := r.peer()
+		at := peer.LocalAddr().String()
+		speaker, listener := r.dial(transport, "u", "p"), r.dial(transport, "u", "p")
+		for _, c := range []*client{speaker, listener} {
+			c.allocate()
+			c.ok(wire.MethodCreatePermission, withPeer(at))
+		}
+		speaker.write(speaker.sendFrame(at, "x"))
+		readPeer(t, peer)
+		if _, err := peer.WriteToUDPAddrPort([]byte("x"), listener.relayed); err != nil {
+			t.Fatal(err)
+		}
+		listener.received()
+		if long(speaker) || long(listener) {
+			t.Error("one direction is a use")
+		}
+
+		pair := func(other *client) (a, b *client) {
+			a, b = r.dial(transport, "u", "p"), other
+			a.allocate()
+			b.allocate()
+			for _, d := range [][2]*client{{a, b}, {b, a}} {
+				d[0].ok(wire.MethodChannelBind, withChannel(0x4000), withPeer(d[1].relayed.String()))
+			}
+			for _, d := range [][2]*client{{a, b}, {b, a}} {
+				d[0].write(d[0].channelFrame(0x4000, "data"))
+				d[1].received()
+			}
+			return a, b
+		}
+		if a, b := pair(r.dial(transport, "u", "p")); long(a) || long(b) {
+			t.Error("a user that talks to itself is a use")
+		}
+		if a, b := pair(r.dial(transport, "v", "q")); !long(a) || !long(b) {
+			t.Error("a call of two users is no use")
+		}
+	})
+}
+
+// deafLink is a client whose socket takes nothing.
+type deafLink struct{ wirelessLink }
+
+func (*deafLink) data([]byte, netip.AddrPort) bool { return false }
+
+// What is refused, or found no room on its way out, was not relayed, and is nothing of the month's.
+func TestAttackF10WhatWasNotSentDoesNotCount(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, midMonth)
+	l := &deafLink{wirelessLink{client: netip.MustParseAddrPort("127.0.0.1:9")}}
+	in, buf := &inlet{link: l}, new(wire.Buffer)
+	deaf := &client{t: t, user: "u", key: cred.LongTermKey("u", testRealm, "p"),
+		nonce: r.s.gate.challenges.nonces.append(nil, l.client.Addr(), r.s.core.clock.wall())}
+	feed := func(frame []byte) { r.s.front.receive(in, buf.Packet(copy(buf[wire.Headroom:], frame)), l.client) }
+	for _, frame := range [][]byte{
+		deaf.build(wire.MethodAllocate, withUDP), deaf.build(wire.MethodCreatePermission, withPeer("127.0.0.1:9")),
+	} {
+		feed(frame)
+		r.inBooks(func() int { return 0 })
+	}
+	a := l.a.Load()
+	friend := r.dial("udp", "v", "q")
+	friend.allocate()
+	friend.ok(wire.MethodCreatePermission, withPeer("127.0.0.1:9"))
+	stranger := r.minted("udp", cred.ICE, "x", time.Hour) // reaches only its like
+	stranger.allocate()
+	stranger.ok(wire.MethodCreatePermission, withPeer(a.relayed.String()))
+
+	feed(deaf.sendFrame(stranger.relayed.String(), "denied by the other"))
+	feed(deaf.sendFrame(netip.AddrPortFrom(a.relayed.Addr(), 1).String(), "to nobody, but that is the network's"))
+	now := r.s.core.clock.now()
+	a.toPeer(buf.Packet(5), netip.MustParseAddrPort("255.255.255.255:9"), grant{outside: true}, false, now)
+	a.toPeer(buf.Packet(5), netip.MustParseAddrPort("127.0.0.1:1"), grant{inside: true}, false, now)
+	a.fromPeer(buf.Packet(5), netip.MustParseAddrPort("127.0.0.1:9"), now)
+	friend.write(friend.sendFrame(a.relayed.String(), "a client whose socket is full"))
+	stranger.write(stranger.sendFrame(a.relayed.String(), "denied"))
+	eventually(t, "all are dropped", func() bool {
+		drops := r.s.Snapshot().Drops
+		return drops["peer-denied"] == 3 && drops["write-failed"] == 1
+	})
+	friend.ok(wire.MethodRefresh) // what it has sent before has been seen
+	const text = len("to nobody, but that is the network's")
+	if got := r.s.Summary().Relayed; got != (Relayed{FromClientBytes: uint64(text), FromClientPackets: 1}) {
+		t.Errorf("relayed: %+v", got)
+	}
+	if got := r.s.Transfer().Bytes; got != int64(text+ipv4Header+udpHeader) {
+		t.Errorf("%d bytes this month", got)
+	}
+	if a.inUse() || a.heard.Load() {
+		t.Error("a client has heard what it was not sent")
 	}
 }

@@ -12,7 +12,7 @@ import (
 
 // Transfer is how many bytes the relay has sent in a month, to clients and to peers together, with
 // all headers: what a network's owner counts. A packet from one relay of this box to another is
-// sent once.
+// sent once. What did not get onto the wire counts only to clients on streams; see Relayed.
 type Transfer struct {
 	// Month is written 2006-01, in UTC.
 	Month string `json:"month"`

@@ -142,7 +142,10 @@ func (t *traffic) add(n int) {
 }
 
 // Relayed is the application data, without TURN framing, that was relayed since the start, also by
-// allocations that have ended.
+// allocations that have ended. It is what was put on its way: nothing that was refused or found a
+// send buffer full. Data for a client on a stream counts when it is queued, so what the client is
+// too slow for is in ToClient, and in Transfer, too: Snapshot's Drops has the number of those
+// packets, as slow-client.
 type Relayed struct {
 	FromClientBytes   uint64 `json:"fromClientBytes"`
 	FromClientPackets uint64 `json:"fromClientPackets"`

@@ -155,7 +155,12 @@
 // Users with credentials take turns at the books with other users, and sources with other sources,
 // each weighed by what it asks for; so whoever floods waits for itself. Relay ports are limited by
 // user, by source and its wider IPv6 blocks, and each group of credentials is guaranteed an eighth
-// of them. What has carried nothing yet ends within FirstLifetime unless it is refreshed.
+// of them. Until an allocation has carried data in both directions, between its client and somebody
+// else, it ends within FirstLifetime unless it is refreshed: ports that were only taken come back.
+// What remains: a crowd of anonymous addresses, of which each holds what a source may hold and goes
+// on to refresh it, can still take all ports that its own group may have, which is three quarters
+// of them if the others hold none. Then others of that group are refused (508). The eighths of the
+// two other groups it can't take.
 //
 // # Why pion/turn never hears a stranger
 //

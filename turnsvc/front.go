@@ -110,7 +110,11 @@ func (l *udpLink) shut() {
 
 func (l *udpLink) send(frame []byte, to netip.AddrPort) { l.counters.sent(l.calls.Send(frame, to)) }
 
-func (l *udpLink) data(frame []byte, to netip.AddrPort) { l.send(frame, to) }
+func (l *udpLink) data(frame []byte, to netip.AddrPort) bool {
+	err := l.calls.Send(frame, to)
+	l.counters.sent(err)
+	return err == nil
+}
 
 func (l *udpLink) answer(frame []byte, to netip.AddrPort) {
 	l.counters.sent(l.strangers.Send(frame, to))

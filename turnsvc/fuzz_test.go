@@ -47,7 +47,7 @@ func (l *wirelessLink) take() [][]byte {
 	l.sent = nil
 	return sent
 }
-func (l *wirelessLink) data(frame []byte, to netip.AddrPort)          { l.send(frame, to) }
+func (l *wirelessLink) data(frame []byte, to netip.AddrPort) bool     { l.send(frame, to); return true }
 func (l *wirelessLink) answer(frame []byte, to netip.AddrPort)        { l.send(frame, to) }
 func (*wirelessLink) closed() bool                                    { return false }
 func (*wirelessLink) close()                                          {}

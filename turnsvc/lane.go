@@ -2,6 +2,7 @@ package turnsvc
 
 import (
 	"net/netip"
+	"sync/atomic"
 
 	"signalbox/turnsvc/internal/socket"
 	"signalbox/turnsvc/internal/wire"
@@ -66,18 +67,10 @@ func (a *allocation) toPeer(p wire.Packet, peer netip.AddrPort, g grant, whole b
 		// saves two trips through the kernel, and works if the public address can't be reached from
 		// inside (1:1 NAT).
 		if b := neighbor(a.pool, peer); b != nil {
-			a.handedOver.add(p.N)
-			if !a.mayTalk(b) {
-				a.counters.drop(dropPeerDenied)
-				return
-			}
-			if b.toOwn(p, a.relayed, true, now) && (b.scope.member == nil || b.scope.member != a.scope.member) {
-				a.used.Store(now) // talking to oneself is no call
-			}
+			a.handOver(p, b, now)
 			return
 		}
 	}
-	a.fromClient.add(p.N)
 	if !g.outside {
 		a.counters.drop(dropPeerDenied)
 		return
@@ -86,19 +79,48 @@ func (a *allocation) toPeer(p wire.Packet, peer netip.AddrPort, g grant, whole b
 		a.counters.sent(err)
 		return
 	}
+	a.fromClient.add(p.N)
 	a.used.Store(now)
+	set(&a.spoke)
+}
+
+// handOver passes application data of a's client to another allocation of this box.
+func (a *allocation) handOver(p wire.Packet, b *allocation, now int64) {
+	if !a.mayTalk(b) {
+		a.counters.drop(dropPeerDenied)
+		return
+	}
+	if !b.toOwn(p, a.relayed, a, now) {
+		return
+	}
+	a.handedOver.add(p.N)
+	if b.scope.member == nil || b.scope.member != a.scope.member {
+		a.used.Store(now) // talking to oneself is no call
+	}
+	if b.principal != a.principal {
+		set(&a.spoke)
+	}
+}
+
+// set sets a mark. A mark that is set already is only read, so it costs the packet path next to
+// nothing.
+func set(mark *atomic.Bool) {
+	if !mark.Load() {
+		mark.Store(true)
+	}
 }
 
 // fromPeer sends on what a peer's datagram brought to the relay socket.
 func (a *allocation) fromPeer(p wire.Packet, peer netip.AddrPort, now int64) {
-	a.toOwn(p, peer, false, now)
+	a.toOwn(p, peer, nil, now)
 }
 
 // toOwn sends a peer's data on to a's client, as ChannelData where a channel is bound, else as a
-// Data indication. It reports whether it did. inside: the peer is a relay of this box, and hands
-// over in process. Relays never come through a socket: what comes from their address through one is
-// from somebody else on this host, and a permission that is for relays only is not for those.
-func (a *allocation) toOwn(p wire.Packet, peer netip.AddrPort, inside bool, now int64) bool {
+// Data indication. It reports whether it did. The peer is a relay of this box, which hands over in
+// process; or nil: somebody outside. Relays never come through a socket: what comes from their
+// address through one is from somebody else on this host, and a permission that is for relays only
+// is not for those.
+func (a *allocation) toOwn(p wire.Packet, peer netip.AddrPort, relay *allocation, now int64) bool {
 	if !a.running(now) {
 		a.counters.drop(dropNoAllocation)
 		return false
@@ -108,7 +130,7 @@ func (a *allocation) toOwn(p wire.Packet, peer netip.AddrPort, inside bool, now 
 	case permitted == nil:
 		a.counters.drop(dropPeerUnknown)
 		return false
-	case !inside && !permitted.outside:
+	case relay == nil && !permitted.outside:
 		a.counters.drop(dropPeerDenied)
 		return false
 	}
@@ -124,10 +146,15 @@ func (a *allocation) toOwn(p wire.Packet, peer netip.AddrPort, inside bool, now 
 		a.counters.drop(dropBandwidth)
 		return false
 	}
+	if !a.link.data(frame, a.client) {
+		return false
+	}
 	a.toClient.add(p.N)
 	if extra := len(frame) - p.N - wire.ChannelHeader; extra != 0 {
 		a.extra.Add(uint64(extra))
 	}
-	a.link.data(frame, a.client)
+	if relay == nil || relay.principal != a.principal {
+		set(&a.heard)
+	}
 	return true
 }

@@ -24,8 +24,9 @@ type Live struct {
 
 	// MinLifetime is the shortest allocation lifetime granted. Zero: 60 s.
 	MinLifetime time.Duration
-	// FirstLifetime is the longest that is granted before anything has passed through an
-	// allocation; MinLifetime wins over it. Zero: no such limit.
+	// FirstLifetime is the longest that is granted before an allocation has been used in both
+	// directions, with somebody who is another user; MinLifetime wins over it. A client that
+	// refreshes in time keeps it. Zero: no such limit.
 	FirstLifetime time.Duration
 	Limits        Limits
 }

@@ -16,11 +16,11 @@ type brittleLink struct {
 	broken atomic.Bool
 }
 
-func (l *brittleLink) data(frame []byte, to netip.AddrPort) {
+func (l *brittleLink) data(frame []byte, to netip.AddrPort) bool {
 	if frame[1] == wire.MethodData|wire.ClassIndication && !l.broken.Swap(true) {
 		panic("of a test")
 	}
-	l.wirelessLink.data(frame, to)
+	return l.wirelessLink.data(frame, to)
 }
 
 func TestRelayReadsOnAfterAPanic(t *testing.T) {

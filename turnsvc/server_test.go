@@ -368,7 +368,7 @@ type probeLink struct{ run func() }
 func (p probeLink) allocation(netip.AddrPort) *allocation   { p.run(); return nil }
 func (probeLink) setAllocation(netip.AddrPort, *allocation) {}
 func (probeLink) send([]byte, netip.AddrPort)               {}
-func (probeLink) data([]byte, netip.AddrPort)               {}
+func (probeLink) data([]byte, netip.AddrPort) bool          { return true }
 func (probeLink) answer([]byte, netip.AddrPort)             {}
 func (probeLink) closed() bool                              { return false }
 func (probeLink) close()                                    {}

@@ -245,12 +245,13 @@ func (l *streamLink) setAllocation(_ netip.AddrPort, a *allocation) {
 
 // data queues application data. A client that reads too slowly loses its own, the oldest first, and
 // nobody waits for it.
-func (l *streamLink) data(frame []byte, _ netip.AddrPort) {
+func (l *streamLink) data(frame []byte, _ netip.AddrPort) bool {
 	if len(frame) > dtls.MaxRecord && l.name == "dtls" {
 		l.streams.counters.drop(dropWriteFailed)
-		return
+		return false
 	}
 	l.tooSlow(l.out.addMedia(frame))
+	return true
 }
 
 // answer queues an answer. One that is too many ends the stream.
