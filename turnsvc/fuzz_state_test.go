@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -18,15 +19,74 @@ import (
 	"signalbox/turnsvc/internal/wire"
 )
 
-// streamLink's part in FuzzServer: a client without a network, whose stream may end.
+// mortalLink is a client on a stream without a network, which may end.
 type mortalLink struct {
 	wirelessLink
+	w    *world
 	gone atomic.Bool
 }
 
-func (l *mortalLink) closed() bool      { return l.gone.Load() }
-func (l *mortalLink) close()            { l.gone.Store(true) }
-func (l *mortalLink) transport() string { return "tcp" }
+func (l *mortalLink) closed() bool                          { return l.gone.Load() }
+func (l *mortalLink) close()                                { l.gone.Store(true) }
+func (l *mortalLink) transport() string                     { return "tcp" }
+func (l *mortalLink) answer(frame []byte, _ netip.AddrPort) { l.w.answered(frame) }
+func (l *mortalLink) send(frame []byte, _ netip.AddrPort)   { l.w.answered(frame) }
+func (l *mortalLink) takeFor(netip.AddrPort) (data int)     { return len(l.take()) }
+
+// airLink is a UDP socket without a network. Clients share it, and are told apart by their address.
+type airLink struct {
+	mortalLink // never closed
+	clients    *clients
+	mu         sync.Mutex
+	got        map[netip.AddrPort]int // frames of data
+}
+
+func (l *airLink) closed() bool                                    { return false }
+func (l *airLink) close()                                          {}
+func (l *airLink) transport() string                               { return "udp" }
+func (l *airLink) allocation(src netip.AddrPort) *allocation       { return l.clients.get(src) }
+func (l *airLink) setAllocation(src netip.AddrPort, a *allocation) { l.clients.set(src, a) }
+
+func (l *airLink) data(_ []byte, to netip.AddrPort) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.got[to]++
+	return true
+}
+
+func (l *airLink) takeFor(addr netip.AddrPort) (data int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	data = l.got[addr]
+	delete(l.got, addr)
+	return data
+}
+
+// ledger is where each request is that was sent: none is lost.
+type ledger struct {
+	mu    sync.Mutex
+	asked map[[12]byte]int // and not answered
+	extra int              // answers that nobody asked for
+}
+
+func (l *ledger) ask(frame []byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.asked[[12]byte(frame[8:20])]++
+}
+
+func (l *ledger) answered(frame []byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	tid := [12]byte(frame[8:20])
+	l.asked[tid]--
+	switch n := l.asked[tid]; {
+	case n < 0:
+		l.extra++
+	case n == 0:
+		delete(l.asked, tid)
+	}
+}
 
 // world is a server whose books the fuzzer runs by hand, a step at a time, so that every step has a
 // known place among the others.
@@ -41,7 +101,14 @@ type world struct {
 	complaint lines
 	clients   []*inhabitant
 	watchdog  *time.Timer
+	air       *airLink // all clients on UDP share it
+	ledger
+	known map[uint64]bool      // allocations of which the right to be made has been checked
+	since map[uint64]beginning // of each request that waits, by its arrival
 }
+
+// beginning is what there was when a request was queued.
+type beginning struct{ takes, now, waiting uint64 }
 
 type inhabitant struct {
 	client
@@ -49,28 +116,37 @@ type inhabitant struct {
 	class    cred.Class
 	id       string // whom it is for; of a static user, its name
 	password string
-	link     *mortalLink
+	onUDP    bool
+	last     []byte // its last request
 	in       *inlet
 	buf      *wire.Buffer
 }
 
 const (
-	worldPorts   = 24
-	worldPerUser = 4
-	stepPatience = 20 * time.Second
+	worldPorts       = 24
+	worldAllocations = 20
+	worldPerUser     = 4
+	worldPerSource   = 3
+	worldQueue       = 32 // requests, in all
+	stepPatience     = 20 * time.Second
 )
 
 func newWorld(t *testing.T) *world {
 	w := &world{
 		t: t, bans: source.NewBans(), passwords: [2]string{"p", "another"}, secrets: [2]string{testSecret, "b"},
+		ledger: ledger{asked: map[[12]byte]int{}}, known: map[uint64]bool{}, since: map[uint64]beginning{},
 	}
+	w.air = &airLink{mortalLink: mortalLink{w: w}, clients: newClients(), got: map[netip.AddrPort]int{}}
 	w.now.Store(time.Date(2026, 6, 15, 12, 0, 0, 0, time.UTC).UnixNano())
 	w.live = Live{
 		Keys: cred.NewKeys(w.secrets[0]), HubPeers: PeersRoom, StaticPeers: PeersPublic, FirstLifetime: 2 * time.Minute,
 		Users: map[string][]byte{
 			"u": cred.LongTermKey("u", testRealm, "p"), "v": cred.LongTermKey("v", testRealm, "q"),
 		},
-		Limits: Limits{PerUser: worldPerUser, PerSource: 10, Permissions: 8, Channels: 4, Bandwidth: 1 << 20},
+		Limits: Limits{
+			PerUser: worldPerUser, PerSource: worldPerSource, Allocations: worldAllocations, Permissions: 8,
+			Channels: 4, Bandwidth: 1 << 20, UnauthorizedPerSource: 8,
+		},
 	}
 	first := 35000 + uint16(os.Getpid()%100)*worldPorts // other workers have others
 	var err error
@@ -84,20 +160,28 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	w.s.gate.patience = 0
+	w.s.books.queue.most, w.s.books.queue.mostOfOne = worldQueue, worldQueue/4
 	if err := w.s.books.open(); err != nil {
 		t.Fatal(err)
 	}
 	for i, who := range []struct {
 		class    cred.Class
 		id, from string
+		onUDP    bool
 	}{
-		{cred.Static, "u", "127.0.2.1"}, {cred.Static, "u", "127.0.2.2"}, {cred.Static, "v", "127.0.2.2"},
-		{cred.Hub, "ada", "127.0.2.3"}, {cred.Hub, "bob", "127.0.2.3"}, {cred.Hub, "eve", "127.0.2.4"},
-		{cred.ICE, "x", "127.0.2.4"}, {cred.Shared, "y", "127.0.2.5"},
+		{cred.Static, "u", "127.0.2.1", false}, {cred.Static, "u", "127.0.2.2", false},
+		{cred.Static, "v", "127.0.2.2", false}, {cred.Hub, "ada", "127.0.2.3", false},
+		{cred.Hub, "bob", "127.0.2.3", false}, {cred.Hub, "eve", "127.0.2.4", false},
+		{cred.ICE, "x", "127.0.2.4", false}, {cred.Shared, "y", "127.0.2.5", false},
+		// Four of one /56, and a fifth of the same /48.
+		{cred.ICE, "i1", "2001:db8:0:1::1", false}, {cred.ICE, "i2", "2001:db8:0:1::2", true},
+		{cred.ICE, "i3", "2001:db8:0:2::1", true}, {cred.Shared, "i4", "2001:db8:0:3::1", false},
+		{cred.Shared, "i5", "2001:db8:0:101::1", true},
+		{cred.Static, "u", "127.0.2.6", true}, {cred.Hub, "fay", "127.0.2.7", true}, {cred.ICE, "x", "127.0.2.8", true},
 	} {
 		c := &inhabitant{
 			addr:  netip.AddrPortFrom(netip.MustParseAddr(who.from), uint16(1024+i)),
-			class: who.class, id: who.id, buf: new(wire.Buffer),
+			class: who.class, id: who.id, onUDP: who.onUDP, buf: new(wire.Buffer),
 		}
 		c.t = t
 		w.clients = append(w.clients, c)
@@ -108,10 +192,22 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// connect gives a client a new stream.
+// connect gives a client a new stream; one on UDP another port.
 func (w *world) connect(c *inhabitant) {
-	c.link = &mortalLink{wirelessLink: wirelessLink{client: c.addr}}
-	c.in = &inlet{link: c.link}
+	if c.onUDP {
+		c.addr = netip.AddrPortFrom(c.addr.Addr(), c.addr.Port()+100)
+		c.in = &inlet{link: w.air}
+		return
+	}
+	c.in = &inlet{link: &mortalLink{wirelessLink: wirelessLink{client: c.addr}, w: w}}
+}
+
+// current is the allocation that the client finds, or nil.
+func (c *inhabitant) current() *allocation { return c.in.link.allocation(c.addr) }
+
+// take returns how many frames of data the client has got.
+func (c *inhabitant) take() int {
+	return c.in.link.(interface{ takeFor(netip.AddrPort) int }).takeFor(c.addr)
 }
 
 // open opens the session of a client of the hub's, which has one at a time. ada's and bob's are one
@@ -140,7 +236,7 @@ func (w *world) sign(c *inhabitant, former bool) {
 	case c.id == "u":
 		c.password = w.passwords[which]
 	}
-	if a := c.link.a.Load(); a != nil && a.running(w.s.core.clock.now()) && !former {
+	if a := c.current(); a != nil && a.running(w.s.core.clock.now()) && !former {
 		c.user, c.key = a.user, a.key
 	} else {
 		c.key = cred.LongTermKey(c.user, testRealm, c.password)
@@ -149,19 +245,28 @@ func (w *world) sign(c *inhabitant, former bool) {
 }
 
 func (w *world) feed(c *inhabitant, frame []byte) {
-	if !c.link.closed() {
+	if !c.in.link.closed() {
 		w.s.front.receive(c.in, c.buf.Packet(copy(c.buf[wire.Headroom:], frame)), c.addr)
 	}
 }
 
 func (w *world) request(c *inhabitant, arg byte, method uint16, attrs ...setter) {
 	w.sign(c, arg&0x80 != 0)
-	w.feed(c, c.build(method, attrs...))
+	c.last = c.build(method, attrs...)
+	w.again(c)
+}
+
+// again sends the client's last request once more.
+func (w *world) again(c *inhabitant) {
+	if c.last != nil && !c.in.link.closed() {
+		w.ask(c.last)
+		w.feed(c, c.last)
+	}
 }
 
 // relayOf is where a client's allocation relays, or a port where none does.
 func (c *inhabitant) relayOf() string {
-	if a := c.link.a.Load(); a != nil {
+	if a := c.current(); a != nil {
 		return a.relayed.String()
 	}
 	return "127.0.0.1:9"
@@ -194,11 +299,21 @@ var steps = [...]func(w *world, c *inhabitant, op, arg byte){
 	func(w *world, c *inhabitant, op, _ byte) { w.send(c, w.clients[int(op)%len(w.clients)]) },
 	func(w *world, c *inhabitant, _, arg byte) { w.feed(c, c.channelFrame(0x4000+uint16(arg>>4), "x")) },
 	func(w *world, _ *inhabitant, _, _ byte) { w.s.books.next() },
-	func(w *world, _ *inhabitant, _, _ byte) { w.s.books.next() },
-	func(w *world, _ *inhabitant, _, _ byte) {
-		for w.s.books.next() {
+	func(w *world, c *inhabitant, op, arg byte) {
+		switch op % 4 {
+		case 0:
+			w.s.books.next()
+		case 1:
+			w.again(c)
+		case 2:
+			w.outlive(c)
+		case 3:
+			for range worldQueue / 8 {
+				w.request(c, arg, wire.MethodCreatePermission, withPeer(w.peer(op)))
+			}
 		}
 	},
+	func(w *world, _ *inhabitant, _, _ byte) { w.drain() },
 	func(w *world, _ *inhabitant, _, _ byte) { w.s.books.turn(w.s.books.remove) },
 	func(w *world, _ *inhabitant, _, _ byte) { w.s.books.turn(w.s.books.sweep) },
 	stepTime: func(w *world, _ *inhabitant, _, arg byte) {
@@ -248,14 +363,33 @@ func (w *world) allocate(c *inhabitant, op, arg byte) {
 	w.request(c, arg, wire.MethodAllocate, attrs...)
 }
 
+func (w *world) drain() {
+	for w.s.books.next() {
+	}
+}
+
+// outlive has a client refresh its allocation with the key that made it. That key is good for it as
+// long as it runs, whatever has become of the credential.
+func (w *world) outlive(c *inhabitant) {
+	w.drain()
+	w.s.books.turn(w.s.books.sweep)
+	if a := c.current(); a != nil && a.running(w.s.core.clock.now()) {
+		w.request(c, 0, wire.MethodRefresh, withLifetime(1234))
+		w.drain()
+		if now := w.s.core.clock.now(); !a.running(now) || a.full != now+int64(1234*time.Second) {
+			w.t.Fatal("an allocation's own key does not refresh it")
+		}
+	}
+}
+
 // stream ends the client's stream, as streams.serve does it, or begins a new one.
 func (w *world) stream(c *inhabitant, _, _ byte) {
-	if c.link.closed() {
+	if c.onUDP || c.in.link.closed() {
 		w.connect(c)
 		return
 	}
-	c.link.close()
-	if a := c.link.a.Load(); a != nil {
+	c.in.link.close()
+	if a := c.current(); a != nil {
 		w.s.books.end(a)
 	}
 }
@@ -273,11 +407,12 @@ func (w *world) amid(step, arg byte) {
 	}
 }
 
-// reload removes a user, changes its password, or changes the secret; and back.
+// reload removes a user, changes its password, or changes the secret, after which the former one is
+// good for what was issued, or not; and back.
 func (w *world) reload(arg byte) {
 	next := w.live
 	next.Users = maps.Clone(w.live.Users)
-	switch arg % 3 {
+	switch arg % 4 {
 	case 0:
 		if _, there := next.Users["v"]; there {
 			delete(next.Users, "v")
@@ -290,6 +425,9 @@ func (w *world) reload(arg byte) {
 	case 2:
 		w.secrets[0], w.secrets[1] = w.secrets[1], w.secrets[0]
 		next.Keys = cred.NewKeys(w.secrets[0])
+	case 3:
+		w.secrets[0], w.secrets[1] = w.secrets[1], w.secrets[0]
+		next.Keys = cred.NewKeys(w.secrets[0], w.secrets[1])
 	}
 	if err := w.s.Apply(next); err != nil {
 		w.t.Fatal(err)
@@ -318,10 +456,10 @@ func (w *world) ban(c *inhabitant, arg byte) {
 // send sends from one relay to another. It must not arrive without the other's permission, in time,
 // or where they are not in each other's reach.
 func (w *world) send(from, to *inhabitant) {
-	a, b := from.link.a.Load(), to.link.a.Load()
-	to.link.take()
+	a, b := from.current(), to.current()
+	to.take()
 	w.feed(from, from.sendFrame(to.relayOf(), "x"))
-	if got := len(to.link.take()); got > 0 {
+	if to.take() > 0 {
 		if a == nil || b == nil {
 			w.t.Fatal("data without two allocations")
 		}
@@ -343,17 +481,34 @@ func (w *world) check(step string) {
 	}
 	w.checkQuotas(fail)
 	w.checkQueue(fail)
+	w.checkLedger(fail)
 	all, now := w.s.books.list(), w.s.core.clock.now()
 	for _, a := range all {
 		if w.s.books.pools[0].Holder(a.relay.Addr.Port()) != a {
 			fail("the port of an allocation is another's")
 		}
+		if found := a.link.allocation(a.client); found != a && a.running(now) {
+			fail("a client does not find its allocation")
+		}
 		if a.running(now) {
 			w.checkRight(a, fail)
 		}
+		if !w.known[a.id] {
+			w.known[a.id] = true
+			w.checkKey(a, fail)
+		}
+	}
+	for i := range w.air.clients.shards {
+		if m := w.air.clients.shards[i].Load(); m != nil {
+			for addr, a := range *m {
+				if a.client != addr || !slices.Contains(all, a) {
+					fail("%v has an allocation that is not its own, or that the books don't know", addr)
+				}
+			}
+		}
 	}
 	for _, c := range w.clients {
-		if a := c.link.a.Load(); a != nil && !slices.Contains(all, a) {
+		if a := c.current(); a != nil && !slices.Contains(all, a) {
 			fail("a client has an allocation that the books don't know")
 		}
 	}
@@ -390,10 +545,19 @@ func (w *world) checkQuotas(fail func(string, ...any)) {
 			fail("%s holds %d", who, n)
 		}
 	}
+	for block, n := range want.perSource {
+		if most := worldPerSource * map[int]int{32: 1, 64: 1, 56: 2, 48: 4}[block.Bits()]; n > most {
+			fail("%v holds %d, %d at most", block, n, most)
+		}
+	}
 	for g, n := range want.held[0] {
-		if n > worldPorts-(groups-1)*(worldPorts/guaranteed) {
+		if n > min(worldPorts-(groups-1)*(worldPorts/guaranteed),
+			worldAllocations-(groups-1)*(worldAllocations/guaranteed)) {
 			fail("group %d holds %d ports", g, n)
 		}
+	}
+	if taken > worldAllocations {
+		fail("%d allocations and reserved ports", taken)
 	}
 }
 
@@ -409,8 +573,70 @@ func (w *world) checkQueue(fail func(string, ...any)) {
 	for _, s := range q.sources {
 		sources += s.n
 	}
-	if n := len(q.waiting); users != n || sources != n {
-		fail("%d requests wait; users have %d, sources %d", n, users, sources)
+	// A source of IPv6 counts in its wider blocks, too.
+	want := 0
+	for _, r := range q.waiting {
+		want += len(blocks(r.client.Addr()))
+	}
+	if n := len(q.waiting); users != n || sources != want || n > worldQueue {
+		fail("%d requests wait; users have %d, sources %d of %d", n, users, sources, want)
+	}
+	w.checkProgress(fail)
+}
+
+// checkProgress: every request is taken before those that come when its turn has. Until then each
+// user has as many turns as it would have had. The queue is locked.
+func (w *world) checkProgress(fail func(string, ...any)) {
+	q, since := w.s.books.queue, map[uint64]beginning{}
+	for _, r := range q.waiting {
+		b, known := w.since[r.arrival]
+		if !known {
+			b = beginning{q.takes, q.now, uint64(len(q.waiting))}
+		}
+		since[r.arrival] = b
+		ahead := uint64(0)
+		if r.turn > b.now {
+			ahead = r.turn - b.now
+		}
+		if most := b.waiting + (ahead+1)*uint64(len(w.clients)); q.takes-b.takes > most {
+			fail("a request waits for the %dth turn, %d at most", q.takes-b.takes, most)
+		}
+	}
+	w.since = since
+}
+
+// checkLedger: each request has been answered, or waits, or was counted as dropped.
+func (w *world) checkLedger(fail func(string, ...any)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	q := w.s.books.queue
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	waiting := map[[12]byte]int{}
+	for _, r := range q.waiting {
+		waiting[[12]byte(r.msg.TransactionID())]++
+	}
+	lost := 0
+	for tid, n := range w.asked {
+		if lost += n - waiting[tid]; n < waiting[tid] {
+			fail("a request waits that was answered")
+		}
+	}
+	drops := &w.s.core.counters.drops
+	if counted := drops[dropBusy].Load() + drops[dropRateLimited].Load(); w.extra != 0 || uint64(lost) != counted {
+		fail("%d requests have no answer, and %d are counted as dropped; %d are answered twice", lost, counted, w.extra)
+	}
+}
+
+// checkKey: a new allocation was made with a key that is in force.
+func (w *world) checkKey(a *allocation, fail func(string, ...any)) {
+	ok := a.class == cred.Static && bytes.Equal(w.live.Users[a.user], a.key)
+	w.live.Keys.Each(a.user, func(c cred.Class, password string) bool {
+		ok = ok || c == a.class && bytes.Equal(cred.LongTermKey(a.user, testRealm, password), a.key)
+		return ok
+	})
+	if !ok {
+		fail("an allocation was made with a key that is not in force")
 	}
 }
 
@@ -468,6 +694,27 @@ func FuzzServer(f *testing.F) {
 	f.Add([]byte{0, 3, 0, 5, 17, 3, 37, 5, 9, 0, 3, 3, 3, 5, 9, 0, 5 + 100, 3}) // of two rooms
 	f.Add([]byte{0, 2, 9, 0, 19 + 20, 1, 20, 0, 9, 0, 12, 1, 11, 0})            // a password, amid a reservation
 	f.Add([]byte{0, 2, 9, 0, 19 + 60, 3, 20, 3, 9, 0, 16, 3, 0, 3, 9, 0})       // a session, amid a reservation
+	// On UDP: a client moves to another port, from relay to relay, as one user from two places.
+	f.Add([]byte{0, 13, 9, 0, 18, 13, 0, 13, 9, 0, 12, 3, 0, 15, 18, 15, 9, 0, 11, 0})
+	f.Add([]byte{0, 9, 0, 10, 9, 0, 3, 9, 3, 10, 9, 0, 5 + 20*10, 9, 5 + 20*9, 10, 18, 9, 5 + 20*9, 10})
+	// Reloads of the secret: what was issued before is good, or not; what runs goes on.
+	f.Add([]byte{0, 6, 0, 7, 9, 0, 13, 2, 48, 6, 48, 7, 0, 8, 0, 0x86, 0, 0x87, 9, 0})
+	f.Add([]byte{0, 8, 0, 11, 9, 0, 13, 3, 0, 0x89, 0, 0x8c, 9, 0, 48, 8, 48, 11, 13, 2, 0, 0x8a, 9, 0})
+	f.Add([]byte{0, 9, 13, 2, 9, 0, 0, 9, 19 + 20, 3, 9, 0, 0, 12, 19 + 20, 2, 9, 0, 48, 9}) // amid, in between
+	// Ports for a whole line: a source, a /56, a /48.
+	f.Add([]byte{20, 8, 20, 9, 9, 0, 20, 10, 20, 11, 9, 0, 0, 9, 0, 12, 9, 0, 20, 12, 9, 0, 48, 12})
+	// All that there may be.
+	f.Add([]byte{20, 0, 20, 1, 20, 2, 20, 3, 20, 4, 20, 5, 20, 6, 20, 7, 20, 8, 20, 10, 20, 12, 20, 13, 20, 14, 20, 15,
+		9, 0})
+	// More requests than there is room for, some of them again.
+	f.Add([]byte{0, 0, 0, 3, 9, 0, 68, 0, 68, 0, 68, 3, 68, 1, 68, 2, 28, 2, 68, 7, 68, 8, 68, 9, 68, 13, 68, 12,
+		68, 14, 7, 0, 7, 0, 68, 0, 28, 0, 7, 0, 9, 0, 28, 0, 9, 0})
+	wait := []byte{68, 0, 68, 1, 68, 3} // while others come and are taken
+	for i := range byte(60) {
+		wait = append(wait, 0, i%16, 7, 0)
+	}
+	f.Add(wait)
+	f.Add([]byte{68, 0x80, 68, 0x80, 68, 0x88, 68, 0x89, 0, 8, 9, 0}) // wrong passwords
 	f.Fuzz(func(t *testing.T, steps []byte) {
 		if len(steps) > 400 {
 			return

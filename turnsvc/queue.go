@@ -22,7 +22,8 @@ const (
 // that wait the one with the earliest turn is next. The turn moves on with every agingTakes
 // requests, too, so that newcomers, whose turn is always now, keep nobody waiting for good.
 type queue struct {
-	ready chan struct{} // there is something to take
+	ready           chan struct{} // there is something to take
+	most, mostOfOne int           // requests, in all and of a source
 
 	mu         sync.Mutex
 	waiting    turns
@@ -52,7 +53,10 @@ type queued struct {
 }
 
 func newQueue() *queue {
-	return &queue{ready: make(chan struct{}, 1), principals: map[string]*share{}, sources: map[netip.Prefix]*share{}}
+	return &queue{
+		ready: make(chan struct{}, 1), most: grantQueue, mostOfOne: sourceQueue,
+		principals: map[string]*share{}, sources: map[netip.Prefix]*share{},
+	}
 }
 
 // cost is how far a request moves the next turn of whom it is from. It grows with what the books
@@ -74,13 +78,13 @@ func (q *queue) put(r *request) (without *request) {
 			turn = max(turn, s.next)
 		}
 	}
-	if s := q.sources[from[0]]; s != nil && s.n >= sourceQueue {
+	if s := q.sources[from[0]]; s != nil && s.n >= q.mostOfOne {
 		i := q.busiest(from[0])
 		if q.principals[q.waiting[i].principal].n <= q.waitingFor(r.principal)+1 {
 			return r
 		}
 		without = q.evict(i)
-	} else if len(q.waiting) >= grantQueue {
+	} else if len(q.waiting) >= q.most {
 		last := q.waiting.last()
 		if q.waiting[last].turn <= turn {
 			return r
