@@ -7,11 +7,15 @@ import (
 )
 
 // What a slow client has in the kernel is late, too, by all that was written before it and is not
-// acknowledged. So the kernel holds no more for it than fits its path, as far as that is known.
+// acknowledged. So the kernel holds no more for it than fits its path. How long a path is can't be
+// seen while much is on it: the time there and back is also that of what waits there. So now and
+// then a slow client's path is taken for as short as it ever was, and little is kept on it. If the
+// time there and back stays long, it is the path's.
 const (
-	fitInterval = 500 * time.Millisecond // between two looks
-	// fitTime is for what its path carries in the shortest time there and back and in that much
-	// more.
+	fitInterval = 500 * time.Millisecond // between two looks, at least
+	fitAgain    = 10 * time.Second       // between two tries whether the path is short
+	// fitTime is for what may wait on the path, besides what the path itself takes twice: what is
+	// lost is held until it has come there and back once more.
 	fitTime = 150 * time.Millisecond
 	// leastRoom is less than clientRoom, in bytes with the kernel's bookkeeping.
 	leastRoom = 24 << 10
@@ -19,29 +23,61 @@ const (
 
 // fit is how what the kernel may hold for one client is made to fit. Its stream's writer owns it.
 type fit struct {
-	since time.Time // when it began to count
-	bytes int       // that were written since
-	slow  bool      // some of its data came too late to be written
-	room  int       // 0: as at first
+	since time.Time     // when it began to look
+	acked uint64        // by then
+	slow  bool          // some of its data came too late to be written, since then
+	rate  float64       // bytes a second that the path carries
+	rtt   time.Duration // there and back, when nothing waits; as far as is known
+	tried time.Time     // when the path was last taken for short
+	trial bool          // that shows at the next look
+	fits  int           // 0: as much as clientRoom
 }
 
-// wrote takes in what was written, and whether the client was too slow for more.
-func (f *fit) wrote(s *socket.Sending, n int, slow bool) {
+// room is what the kernel may hold, in bytes with its bookkeeping.
+func (f *fit) room() int {
+	if f.fits == 0 {
+		return clientRoom
+	}
+	return f.fits
+}
+
+// wrote is called after each write, and told whether the client was too slow for some data.
+func (f *fit) wrote(s *socket.Sending, slow bool) {
 	now := time.Now()
-	f.bytes += n
 	f.slow = f.slow || slow
 	passed := now.Sub(f.since)
 	if passed < fitInterval {
 		return
 	}
-	room := clientRoom
-	if f.slow {
-		carried := float64(f.bytes) * float64(s.MinRTT()+fitTime) / float64(passed)
-		room = min(max(int(1.5*carried), leastRoom), clientRoom) // the kernel is not filled to the brim
+	path, ok := s.Path()
+	if !ok || passed < 2*path.RTT && passed < 4*fitInterval {
+		return
 	}
-	if was := f.room; room != was && (f.slow || was != 0) {
-		f.room = room
-		s.Bound(room)
+	if !path.Stalled { // else nothing of this says what the path carries
+		f.look(path, now, passed)
 	}
-	f.since, f.bytes, f.slow = now, 0, false
+	f.since, f.acked, f.slow = now, path.Acked, false
 }
+
+// look fits the room to the path.
+func (f *fit) look(path socket.Path, now time.Time, passed time.Duration) {
+	f.rate = max(float64(path.Acked-f.acked)/passed.Seconds(), 0.75*f.rate)
+	if f.trial {
+		f.trial = false
+		if path.RTT > f.onPath()*3/2 {
+			f.rtt = path.RTT
+		}
+	}
+	if !f.slow {
+		f.fits = 0
+		return
+	}
+	if now.Sub(f.tried) >= fitAgain {
+		f.rtt, f.tried, f.trial = path.MinRTT, now, true
+	}
+	// The kernel counts some 1.5 bytes for each, and is not filled to the brim.
+	f.fits = min(max(int(1.5*f.rate*f.onPath().Seconds()), leastRoom), clientRoom)
+}
+
+// onPath is how much is to be on the path, in the time that the path takes for it.
+func (f *fit) onPath() time.Duration { return 2*f.rtt + fitTime }

@@ -76,7 +76,6 @@ func (t *streams) serve(conn net.Conn, transport string) {
 	}
 	defer t.remove(l)
 	l.sending = socket.NewSending(l.bottom, unsentRoom)
-	l.sending.Bound(strangerRoom)
 
 	done := make(chan struct{})
 	go func() {
@@ -216,7 +215,8 @@ type streamLink struct {
 	conn              net.Conn
 	bottom            net.Conn       // what conn stands on, or conn
 	sending           socket.Sending // of bottom
-	fit               fit            // owned by write
+	fit               fit            // owned by write, as is bounded
+	bounded           int            // what the kernel may hold
 	began             time.Time
 	name              string         // of the transport
 	addr              netip.AddrPort // local
@@ -234,14 +234,7 @@ func (l *streamLink) transport() string                     { return l.name }
 func (l *streamLink) local() netip.AddrPort                 { return l.addr }
 func (l *streamLink) allocation(netip.AddrPort) *allocation { return l.a.Load() }
 
-func (l *streamLink) setAllocation(_ netip.AddrPort, a *allocation) {
-	l.a.Store(a)
-	if a != nil {
-		l.sending.Bound(clientRoom)
-	} else {
-		l.sending.Bound(strangerRoom)
-	}
-}
+func (l *streamLink) setAllocation(_ netip.AddrPort, a *allocation) { l.a.Store(a) }
 
 // data queues application data. A client that reads too slowly loses its own, the oldest first, and
 // nobody waits for it.
@@ -310,6 +303,7 @@ func (l *streamLink) write() {
 		if !l.out.await() || l.conn.SetWriteDeadline(deadlineIn(l.streams.timeouts.write)) != nil {
 			return
 		}
+		l.bound()
 		// What waits here can still be dropped, what the kernel has can't.
 		if unasked >= unsentRoom {
 			if l.sending.Wait() != nil {
@@ -323,10 +317,22 @@ func (l *streamLink) write() {
 			return
 		}
 		unasked += len(frames)
-		l.fit.wrote(&l.sending, len(frames), slow)
+		l.fit.wrote(&l.sending, slow)
 		if buf = frames; cap(buf) > 2*batch {
 			buf = nil // a long frame's buffer is not kept for the connection's life
 		}
+	}
+}
+
+// bound sets what the kernel may hold of what is written next.
+func (l *streamLink) bound() {
+	room := strangerRoom
+	if l.a.Load() != nil {
+		room = l.fit.room()
+	}
+	if room != l.bounded {
+		l.sending.Bound(room)
+		l.bounded = room
 	}
 }
 

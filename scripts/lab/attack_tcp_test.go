@@ -4,6 +4,7 @@ package lab_test
 
 import (
 	"encoding/binary"
+	"net"
 	"net/netip"
 	"regexp"
 	"strconv"
@@ -78,6 +79,180 @@ func TestAttackF3MediaIsFresh(t *testing.T) {
 	if most > 144<<10 { // and 112 KiB are the process's
 		t.Errorf("the kernel held %d KiB for one client", most>>10)
 	}
+}
+
+// TestAttackF3TheWayGrowsLonger: in the middle of a call of 500 kbit/s over TCP, its client's way grows
+// from 20 to 400 ms, and 1 % is lost there. Its media goes on, and none is older than such a way
+// makes it. Then the way is short again.
+func TestAttackF3TheWayGrowsLonger(t *testing.T) {
+	for _, control := range []string{"cubic", "bbr"} {
+		t.Run(control, func(t *testing.T) {
+			l := lab.New(t, lab.FullCone, lab.FullCone)
+			useControl(t, l, control)
+			path := l.NewPath(t)
+			path.Set(20*time.Millisecond, 0)
+			host, ours := startRelay(t, l)
+			call := callDown(t, l, host, 500_000)
+			call.run(5 * time.Second)
+			path.Set(400*time.Millisecond, 100)
+			call.run(5 * time.Second)
+			long := call.run(20 * time.Second)
+			path.Set(20*time.Millisecond, 0)
+			call.run(2 * time.Second)
+			short := call.run(5 * time.Second)
+			most := call.stop()
+			t.Logf("at 400 ms and 1 %% loss: %v; at 20 ms again: %v; the kernel held at most %d KiB", long, short, most>>10)
+			if !ours {
+				return
+			}
+			// TCP itself makes it wait for what is lost, so even without a bound some comes too late:
+			// 79 to 96 % arrive then.
+			if n := len(long.got); n < long.sent*3/4 {
+				t.Errorf("on the long way only %d of %d arrived", n, long.sent)
+			}
+			if oldest := long.quantile(0.99); oldest > 3*time.Second && oldest != never {
+				t.Errorf("on the long way the age is %v (p99)", oldest)
+			}
+			if n := len(short.got); n < short.sent*99/100 {
+				t.Errorf("on the short way only %d of %d arrived", n, short.sent)
+			}
+			if most > 144<<10 {
+				t.Errorf("the kernel held %d KiB for one client", most>>10)
+			}
+		})
+	}
+}
+
+// TestAttackF3DeepBuffers: a client over TCP whose network carries 1 Mbit/s, and keeps what waits
+// for seconds, is sent 2 Mbit/s. What arrives is fresh, also after a while: that the way is slow
+// by what waits there is not taken for a long way.
+func TestAttackF3DeepBuffers(t *testing.T) {
+	for _, control := range []string{"cubic", "bbr"} {
+		t.Run(control, func(t *testing.T) {
+			l := lab.New(t, lab.FullCone, lab.FullCone)
+			useControl(t, l, control)
+			l.NewPath(t).Set(20*time.Millisecond, 0)
+			l.NATA.Exec(t, "tc", "qdisc", "add", "dev", "near", "root", "tbf", "rate", "1mbit",
+				"burst", "16k", "latency", "4s")
+			host, ours := startRelay(t, l)
+			call := callDown(t, l, host, 2_000_000)
+			var runs []*ages
+			for range 5 {
+				runs = append(runs, call.run(5*time.Second))
+			}
+			most := call.stop()
+			for i, got := range runs {
+				got.sent = len(got.got)
+				t.Logf("after %d s: %v", 5*i, got)
+				if !ours {
+					continue
+				}
+				if p50 := got.quantile(0.5); p50 > 700*time.Millisecond {
+					t.Errorf("the age is %v (p50)", p50)
+				}
+				if got.sent < 1250/3 {
+					t.Errorf("only %d of 1250 packets arrived", got.sent)
+				}
+			}
+			if t.Logf("the kernel held at most %d KiB", most>>10); most > 144<<10 && ours {
+				t.Errorf("the kernel held %d KiB for one client", most>>10)
+			}
+		})
+	}
+}
+
+// useControl sets how the server's TCP controls congestion, or skips.
+func useControl(t *testing.T, l *lab.Lab, control string) {
+	t.Helper()
+	err := l.Server.Command(t.Context(), "ip", "route", "change", "default", "dev", "eth0", "src", l.Server.Public,
+		"congctl", control).Run()
+	if err != nil {
+		t.Skipf("this kernel has no %s", control)
+	}
+	l.Server.Exec(t, "ip", "route", "add", lab.AddrNATA, "dev", "eth0", "src", l.Server.Public, "congctl", control)
+}
+
+// downCall is a call over TCP in which a peer sends to the client A.
+type downCall struct {
+	t        *testing.T
+	l        *lab.Lab
+	peer     *net.UDPConn
+	client   *turnClient
+	interval time.Duration
+	reading  sync.WaitGroup
+
+	mu   sync.Mutex
+	most int     // bytes that the kernel of the server has held
+	runs []*ages // what is sent in each run
+}
+
+const downSize = 1000 // of a packet, in bytes
+
+func callDown(t *testing.T, l *lab.Lab, host string, rate int) *downCall {
+	t.Helper()
+	peer := l.AddHost(t, "peer", 64)
+	at := peer.Public + ":7000"
+	c := &downCall{t: t, l: l, peer: peer.ListenUDP(t, at), client: newTURNClientOf(t, l.A, host, "tcp", "u", "p"),
+		interval: time.Second * 8 * downSize / time.Duration(rate)}
+	if code := c.client.bind(0x4000, netip.MustParseAddrPort(at)); code != 0 {
+		t.Fatalf("bind: %d", code)
+	}
+	c.client.conn.SetReadDeadline(time.Time{})
+	c.reading.Go(func() {
+		for {
+			frame, err := c.client.read()
+			if err != nil {
+				return
+			}
+			if binary.BigEndian.Uint16(frame) == 0x4000 {
+				c.mu.Lock()
+				of := c.runs[binary.BigEndian.Uint16(frame[4+8:])]
+				c.mu.Unlock()
+				of.add(age(frame[4:]))
+			}
+		}
+	})
+	return c
+}
+
+// run goes on with the call and returns the ages of what was sent in the meantime, some of which
+// arrives only in the next run, or until stop.
+func (c *downCall) run(d time.Duration) *ages {
+	got := new(ages)
+	c.mu.Lock()
+	c.runs = append(c.runs, got)
+	number := len(c.runs) - 1
+	c.mu.Unlock()
+	data := make([]byte, downSize)
+	binary.BigEndian.PutUint16(data[8:], uint16(number))
+	tick := time.NewTicker(c.interval)
+	defer tick.Stop()
+	sampled := time.Now()
+	var sampling sync.WaitGroup
+	defer sampling.Wait()
+	for began := time.Now(); time.Since(began) < d; <-tick.C {
+		c.peer.WriteToUDPAddrPort(stamp(data), c.client.relayed) //nolint:errcheck // UDP
+		got.send()
+		if time.Since(sampled) > 500*time.Millisecond {
+			sampled = time.Now()
+			sampling.Go(func() {
+				held := sendMemory(c.t, c.l.Server)
+				c.mu.Lock()
+				defer c.mu.Unlock()
+				c.most = max(c.most, held)
+			})
+		}
+	}
+	return got
+}
+
+// stop ends the call when what is on its way has arrived, and returns the most that the server's
+// kernel has held for its client.
+func (c *downCall) stop() (most int) {
+	c.run(time.Second)
+	c.client.conn.Close()
+	c.reading.Wait()
+	return c.most
 }
 
 // TestAttackF3UnreadAnswers: a stranger over TCP who asks on and on and reads nothing is stopped.

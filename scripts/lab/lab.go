@@ -61,6 +61,7 @@ type Lab struct {
 	hosts []*Namespace
 	tag   string // the start of its namespaces' names
 	net   string // reservedNet or globalNet
+	path  bool   // there is a Path
 }
 
 // New brings a lab up with the two NATs in the given modes and takes it down

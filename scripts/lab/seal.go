@@ -11,7 +11,7 @@ import (
 )
 
 // Sealed returns an error if any of the lab's network devices leads out of the
-// lab: each that is up must be a loopback, the lab's bridge, or one end of
+// lab: each that is up must be a loopback, the lab's bridge, an end of a Path, or one end of
 // a cable whose other end is in the lab, too. New and Up see to it, so that packets to
 // addresses that exist elsewhere, as with GlobalAddresses, stay here.
 func (l *Lab) Sealed() error {
@@ -39,7 +39,7 @@ func (l *Lab) Sealed() error {
 			if d.Type == "loopback" || n == l.inet && d.Name == "br0" || !slices.Contains(d.Flags, "UP") {
 				continue
 			}
-			within := false
+			within := l.path && (n == l.NATA && d.Name == pathNear || n == l.A && d.Name == pathFar)
 			for _, name := range names {
 				within = within || d.NSID != nil && *d.NSID == name.NSID && inside[name.Name]
 			}

@@ -1,6 +1,9 @@
 package socket
 
-import "net"
+import (
+	"net"
+	"time"
+)
 
 // Sending is the sending side of a stream's connection: how much the kernel may hold of it. The
 // zero Sending, and one of what isn't TCP, does nothing.
@@ -32,9 +35,19 @@ func NewSending(bottom net.Conn, unsent int) Sending {
 	return s
 }
 
-// Bound sets how many bytes the kernel may hold, with its bookkeeping.
+// Bound sets how many bytes the kernel may hold, with its bookkeeping. One goroutine calls it, the
+// one that writes.
 func (s *Sending) Bound(all int) {
 	if s.conn != nil {
 		_ = s.conn.SetWriteBuffer(sendRoom(all)) // a connection that is over needs none
 	}
+}
+
+// Path is how the path of a connection is.
+type Path struct {
+	// RTT is the time there and back: smoothed, as it is now, with all that waits on the path.
+	// MinRTT is the shortest in the last minutes; Linux's default is five.
+	RTT, MinRTT time.Duration
+	Acked       uint64 // bytes, since the connection began
+	Stalled     bool   // nothing was acknowledged for so long that all counts as lost
 }

@@ -48,17 +48,24 @@ func (s *Sending) Wait() error {
 	return s.raw.Write(s.ready)
 }
 
-// MinRTT is the shortest time that anything has taken there and back; 0: it isn't known.
-func (s *Sending) MinRTT() (rtt time.Duration) {
+// Path says how the connection's path is now; ok is false if that isn't known.
+func (s *Sending) Path() (p Path, ok bool) {
 	if s.raw == nil {
-		return 0
+		return p, false
 	}
 	_ = s.raw.Control(func(fd uintptr) {
-		if info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
-			rtt = time.Duration(info.Min_rtt) * time.Microsecond
+		info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+		if err != nil {
+			return
+		}
+		const lossState = 4 // TCP_CA_Loss: a timeout is being recovered from
+		ok = info.Rtt > 0
+		p = Path{
+			RTT: time.Duration(info.Rtt) * time.Microsecond, MinRTT: time.Duration(info.Min_rtt) * time.Microsecond,
+			Acked: info.Bytes_acked, Stalled: info.Ca_state == lossState || info.Retransmits > 0 || info.Backoff > 0,
 		}
 	})
-	return rtt
+	return p, ok
 }
 
 // isReady asks as poll(2) does, which has the kernel tell when there is room.
