@@ -29,7 +29,7 @@ type fit struct {
 	rate  float64       // bytes a second that the path carries
 	rtt   time.Duration // there and back, when nothing waits; as far as is known
 	tried time.Time     // when the path was last taken for short
-	trial bool          // that shows at the next look
+	was   time.Duration // there and back, before that; 0: it has shown whether it is
 	fits  int           // 0: as much as clientRoom
 }
 
@@ -61,22 +61,25 @@ func (f *fit) wrote(s *socket.Sending, slow bool) {
 
 // look fits the room to the path.
 func (f *fit) look(path socket.Path, now time.Time, passed time.Duration) {
-	f.rate = max(float64(path.Acked-f.acked)/passed.Seconds(), 0.75*f.rate)
-	if f.trial {
-		f.trial = false
-		if path.RTT > f.onPath()*3/2 {
+	if f.was == 0 {
+		f.rate *= 0.9 // it may have become less; but if little was kept there, that says nothing
+	}
+	f.rate = max(f.rate, float64(path.Acked-f.acked)/passed.Seconds())
+	if f.was > 0 {
+		if path.RTT > (f.was+f.onPath())/2 { // little waits there now, and yet it has hardly fallen
 			f.rtt = path.RTT
 		}
+		f.was = 0
 	}
 	if !f.slow {
 		f.fits = 0
 		return
 	}
 	if now.Sub(f.tried) >= fitAgain {
-		f.rtt, f.tried, f.trial = path.MinRTT, now, true
+		f.rtt, f.tried, f.was = path.MinRTT, now, path.RTT
 	}
-	// The kernel counts some 1.5 bytes for each, and is not filled to the brim.
-	f.fits = min(max(int(1.5*f.rate*f.onPath().Seconds()), leastRoom), clientRoom)
+	// The kernel counts some 1.2 bytes for each, and is not filled to the brim.
+	f.fits = min(max(int(1.35*f.rate*f.onPath().Seconds()), leastRoom), clientRoom)
 }
 
 // onPath is how much is to be on the path, in the time that the path takes for it.

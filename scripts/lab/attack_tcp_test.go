@@ -101,13 +101,14 @@ func TestAttackF3TheWayGrowsLonger(t *testing.T) {
 			call.run(2 * time.Second)
 			short := call.run(5 * time.Second)
 			most := call.stop()
-			t.Logf("at 400 ms and 1 %% loss: %v; at 20 ms again: %v; the kernel held at most %d KiB", long, short, most>>10)
+			t.Logf("at 400 ms and 1 %% loss: %v; at 20 ms again: %v; the kernel held at most %d KiB", long,
+				short, most>>10)
 			if !ours {
 				return
 			}
-			// TCP itself makes it wait for what is lost, so even without a bound some comes too late:
-			// 79 to 96 % arrive then.
-			if n := len(long.got); n < long.sent*3/4 {
+			// TCP itself waits for what is lost, so even without a bound some comes too late: 79 to 96 %
+			// arrive then.
+			if n := len(long.got); n < long.sent*7/10 {
 				t.Errorf("on the long way only %d of %d arrived", n, long.sent)
 			}
 			if oldest := long.quantile(0.99); oldest > 3*time.Second && oldest != never {
@@ -147,7 +148,7 @@ func TestAttackF3DeepBuffers(t *testing.T) {
 				if !ours {
 					continue
 				}
-				if p50 := got.quantile(0.5); p50 > 700*time.Millisecond {
+				if p50 := got.quantile(0.5); i >= 2 && p50 > 500*time.Millisecond {
 					t.Errorf("the age is %v (p50)", p50)
 				}
 				if got.sent < 1250/3 {
