@@ -35,6 +35,8 @@ type link interface {
 	// clients, too: it is never closed, and close does nothing.
 	closed() bool
 	close()
+	// answered notes that the client has answered a nonce.
+	answered()
 	// allocation returns the allocation of the client at addr, or nil; setAllocation is for the
 	// books.
 	allocation(addr netip.AddrPort) *allocation

@@ -125,5 +125,6 @@ func (l *udpLink) transport() string                               { return "udp
 func (l *udpLink) local() netip.AddrPort                           { return l.addr }
 func (l *udpLink) closed() bool                                    { return false }
 func (l *udpLink) close()                                          {}
+func (l *udpLink) answered()                                       {}
 func (l *udpLink) allocation(src netip.AddrPort) *allocation       { return l.clients.get(src) }
 func (l *udpLink) setAllocation(src netip.AddrPort, a *allocation) { l.clients.set(src, a) }

@@ -51,6 +51,7 @@ func (l *wirelessLink) data(frame []byte, to netip.AddrPort) bool     { l.send(f
 func (l *wirelessLink) answer(frame []byte, to netip.AddrPort)        { l.send(frame, to) }
 func (*wirelessLink) closed() bool                                    { return false }
 func (*wirelessLink) close()                                          {}
+func (*wirelessLink) answered()                                       {}
 func (*wirelessLink) padded() bool                                    { return false }
 func (*wirelessLink) transport() string                               { return "fuzz" }
 func (*wirelessLink) local() (a netip.AddrPort)                       { return a }

@@ -45,6 +45,7 @@ func (g *gate) receive(in *inlet, src netip.AddrPort) {
 		g.challenge(in, src, stranger, 438)
 		return
 	}
+	in.link.answered()
 	if realm, _ := m.Get(wire.AttrRealm); string(realm) != g.challenges.realm {
 		g.challenge(in, src, answered, 401)
 		return

@@ -372,6 +372,7 @@ func (probeLink) data([]byte, netip.AddrPort) bool          { return true }
 func (probeLink) answer([]byte, netip.AddrPort)             {}
 func (probeLink) closed() bool                              { return false }
 func (probeLink) close()                                    {}
+func (probeLink) answered()                                 {}
 func (probeLink) padded() bool                              { return false }
 func (probeLink) transport() string                         { return "probe" }
 func (probeLink) local() (a netip.AddrPort)                 { return a }

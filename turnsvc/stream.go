@@ -1,7 +1,6 @@
 package turnsvc
 
 import (
-	"container/list"
 	"errors"
 	"net"
 	"net/netip"
@@ -49,10 +48,10 @@ type streams struct {
 	crowd *source.Crowd
 	told  atomic.Int64 // clock; before that, nothing more is logged of too many
 
-	mu       sync.Mutex
-	all      map[*streamLink]struct{} // nil once they have been closed
-	order    *list.List               // all of them, as they came; see oldestStranger
-	bySource map[netip.Prefix]*list.List
+	mu  sync.Mutex
+	all map[*streamLink]struct{} // nil once they have been closed
+	// bySource and byLine are those without an allocation.
+	bySource, byLine *guests
 }
 
 func newStreams(c *core, l *Limits) *streams {
@@ -61,7 +60,7 @@ func newStreams(c *core, l *Limits) *streams {
 			firstFrame: 15 * time.Second, idle: time.Minute, stranger: 30 * time.Second, write: 30 * time.Second,
 		},
 		crowd: source.NewCrowd(l.Connections, l.ConnectionsPerSource), all: map[*streamLink]struct{}{},
-		order: list.New(), bySource: map[netip.Prefix]*list.List{},
+		bySource: newGuests(source.Of), byLine: newGuests(source.LineOf),
 	}
 }
 
@@ -97,8 +96,8 @@ func (t *streams) serve(conn net.Conn, transport string) {
 	}
 }
 
-// add enters a stream. When there are as many as there may be, the oldest one without an allocation
-// makes room: an honest client has one within a second.
+// add enters a stream. When there are as many as there may be, one without an allocation makes
+// room: an honest client has one within a second.
 func (t *streams) add(l *streamLink) (ok bool) {
 	old, full := t.enter(l)
 	if old != nil {
@@ -115,55 +114,43 @@ func (t *streams) add(l *streamLink) (ok bool) {
 }
 
 // enter enters l if there is room. full: there was none without old, the one who made it, if
-// anybody could.
+// anybody could. If l's own source has too many, that is one of them; else it is one of the line
+// that has most guests, so nobody pushes another one's clients out by having many.
 func (t *streams) enter(l *streamLink) (old *streamLink, full bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.all == nil {
 		return nil, false
 	}
-	leave, ok := t.crowd.Enter(l.peer.Addr())
-	if full = !ok; full {
-		if old = t.oldestStranger(l.peer.Addr()); old == nil {
-			return nil, full
+	ip := l.peer.Addr()
+	if full = t.crowd.Full(ip); full {
+		if t.crowd.Crowded(ip) {
+			old = t.bySource.from(ip)
+		} else {
+			old = t.byLine.most()
 		}
-		t.removeLocked(old)
-		if leave, ok = t.crowd.Enter(l.peer.Addr()); !ok {
-			return old, full // the limits have just been lowered
+		if old != nil {
+			t.removeLocked(old)
 		}
+	}
+	leave, ok := t.crowd.Enter(ip)
+	if !ok {
+		return old, true
 	}
 	l.leave = leave
 	t.all[l] = struct{}{}
-	from := source.Of(l.peer.Addr())
-	if t.bySource[from] == nil {
-		t.bySource[from] = list.New()
-	}
-	l.inOrder, l.inSource = t.order.PushBack(l), t.bySource[from].PushBack(l)
+	t.seat(l)
 	return old, full
 }
 
-// oldestStranger returns the oldest stream that makes room for one from ip if it ends, or nil. It
-// looks at a few only, and puts those with an allocation last: whoever knocks on and on must not
-// keep others waiting for mu. mu is held.
-func (t *streams) oldestStranger(ip netip.Addr) *streamLink {
-	const few = 64
-	order := t.order
-	if t.crowd.Crowded(ip) { // then only one of the same source helps
-		order = t.bySource[source.Of(ip)]
+// seat puts l, which is entered, among the guests or takes it from them. mu is held.
+func (t *streams) seat(l *streamLink) {
+	t.bySource.remove(l.inSource)
+	t.byLine.remove(l.inLine)
+	l.inSource, l.inLine = guestPlace{}, guestPlace{}
+	if l.a.Load() == nil && !l.left {
+		l.inSource, l.inLine = t.bySource.add(l, l.proving), t.byLine.add(l, l.proving)
 	}
-	if order == nil {
-		return nil
-	}
-	now := t.clock.now()
-	for range min(few, order.Len()) {
-		first := order.Front()
-		l := first.Value.(*streamLink)
-		if a := l.a.Load(); a == nil || !a.running(now) {
-			return l
-		}
-		order.MoveToBack(first)
-	}
-	return nil
 }
 
 // tellOfCrowd logs that there are too many, now and then.
@@ -172,7 +159,7 @@ func (t *streams) tellOfCrowd() {
 	now := t.clock.now()
 	if next := t.told.Load(); now >= next && t.told.CompareAndSwap(next, now+int64(interval)) {
 		open, _ := t.crowd.Counts()
-		t.log.Warn("too many TURN connections: the oldest without an allocation are ended for new ones",
+		t.log.Warn("too many TURN connections: some without an allocation are ended for new ones",
 			"open", open, "ended", t.counters.drops[dropCrowdedOut].Load(),
 			"refused", t.counters.drops[dropCrowd].Load())
 	}
@@ -191,12 +178,7 @@ func (t *streams) removeLocked(l *streamLink) {
 	l.left = true
 	l.leave()
 	delete(t.all, l)
-	t.order.Remove(l.inOrder)
-	from := source.Of(l.peer.Addr())
-	t.bySource[from].Remove(l.inSource)
-	if t.bySource[from].Len() == 0 {
-		delete(t.bySource, from)
-	}
+	t.seat(l)
 }
 
 // closeAll ends every stream and admits no more.
@@ -212,21 +194,23 @@ func (t *streams) closeAll() {
 
 // streamLink is one TURN client on a TCP, TLS or DTLS connection.
 type streamLink struct {
-	conn              net.Conn
-	bottom            net.Conn       // what conn stands on, or conn
-	sending           socket.Sending // of bottom
-	fit               fit            // owned by write, as is bounded
-	bounded           int            // what the kernel may hold
-	began             time.Time
-	name              string         // of the transport
-	addr              netip.AddrPort // local
-	peer              netip.AddrPort
-	streams           *streams
-	leave             func() // gives back its place in the crowd, once; nil: it has none
-	left              bool   // guarded by streams.mu, as are its places in the lists
-	inOrder, inSource *list.Element
-	a                 atomic.Pointer[allocation]
-	out               outbox
+	conn    net.Conn
+	bottom  net.Conn       // what conn stands on, or conn
+	sending socket.Sending // of bottom
+	fit     fit            // owned by write, as is bounded
+	bounded int            // what the kernel may hold
+	began   time.Time
+	name    string         // of the transport
+	addr    netip.AddrPort // local
+	peer    netip.AddrPort
+	streams *streams
+	leave   func() // gives back its place in the crowd, once; nil: it has none
+	// Guarded by streams.mu: it has left; it has answered a nonce; its places among the guests.
+	left, proving    bool
+	inSource, inLine guestPlace
+	toldProving      bool // owned by the reader
+	a                atomic.Pointer[allocation]
+	out              outbox
 }
 
 func (l *streamLink) padded() bool                          { return l.name != "dtls" }
@@ -234,7 +218,23 @@ func (l *streamLink) transport() string                     { return l.name }
 func (l *streamLink) local() netip.AddrPort                 { return l.addr }
 func (l *streamLink) allocation(netip.AddrPort) *allocation { return l.a.Load() }
 
-func (l *streamLink) setAllocation(_ netip.AddrPort, a *allocation) { l.a.Store(a) }
+func (l *streamLink) setAllocation(_ netip.AddrPort, a *allocation) {
+	l.streams.mu.Lock()
+	defer l.streams.mu.Unlock()
+	l.a.Store(a)
+	l.streams.seat(l)
+}
+
+func (l *streamLink) answered() {
+	if l.toldProving {
+		return
+	}
+	l.toldProving = true
+	l.streams.mu.Lock()
+	defer l.streams.mu.Unlock()
+	l.proving = true
+	l.streams.seat(l)
+}
 
 // data queues application data. A client that reads too slowly loses its own, the oldest first, and
 // nobody waits for it.

@@ -26,7 +26,7 @@ func (c *Crowd) Enter(ip netip.Addr) (leave func(), ok bool) {
 	block := Of(ip)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.all > 0 && c.n >= c.all || c.perSource > 0 && ip.IsValid() && c.sources[block] >= c.perSource {
+	if c.full() || c.crowded(ip) {
 		c.refused++
 		return nil, false
 	}
@@ -42,10 +42,23 @@ func (c *Crowd) Enter(ip netip.Addr) (leave func(), ok bool) {
 	}, true
 }
 
+// Full reports whether one from ip would be refused.
+func (c *Crowd) Full(ip netip.Addr) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.full() || c.crowded(ip)
+}
+
 // Crowded reports whether no more from the source of ip may enter, however few there are in all.
 func (c *Crowd) Crowded(ip netip.Addr) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.crowded(ip)
+}
+
+func (c *Crowd) full() bool { return c.all > 0 && c.n >= c.all }
+
+func (c *Crowd) crowded(ip netip.Addr) bool {
 	return c.perSource > 0 && ip.IsValid() && c.sources[Of(ip)] >= c.perSource
 }
 

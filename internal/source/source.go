@@ -23,6 +23,17 @@ func Of(ip netip.Addr) netip.Prefix {
 	return p
 }
 
+// LineOf returns the widest block of addresses that one line is usually given: an IPv4 address, or a
+// /48 (RFC 6177 §2). Who counts by it sees as one who has many blocks that Of tells apart, and
+// perhaps neighbors with them.
+func LineOf(ip netip.Addr) netip.Prefix {
+	p := Of(ip)
+	if p.Addr().Is6() {
+		p, _ = p.Addr().Prefix(48)
+	}
+	return p
+}
+
 // OfRequest returns the address that a request came from, or that a trusted proxy says it came
 // from; the zero Addr if it has none.
 func OfRequest(r *http.Request) netip.Addr { return netaddr.Of(r.RemoteAddr) }

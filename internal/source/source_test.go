@@ -108,6 +108,20 @@ func TestTable(t *testing.T) {
 	}
 }
 
+func TestLineOf(t *testing.T) {
+	t.Parallel()
+	for ip, want := range map[string]string{
+		"192.0.2.1": "192.0.2.1/32", "::ffff:192.0.2.1": "192.0.2.1/32", "2001:db8:1:2::3": "2001:db8:1::/48",
+	} {
+		if got := LineOf(netip.MustParseAddr(ip)); got != netip.MustParsePrefix(want) {
+			t.Errorf("%s: %v, want %s", ip, got, want)
+		}
+	}
+	if p := LineOf(netip.Addr{}); p.IsValid() {
+		t.Errorf("without an address: %v", p)
+	}
+}
+
 func TestCrowd(t *testing.T) {
 	t.Parallel()
 	c := NewCrowd(4, 2)
@@ -146,6 +160,13 @@ func TestCrowd(t *testing.T) {
 	c.SetLimits(2, 0)
 	if _, ok := c.Enter(netip.MustParseAddr("192.0.2.9")); !ok {
 		t.Error("a higher limit does not hold")
+	}
+	// Asking is not being refused.
+	if c.SetLimits(1, 0); !c.Full(netip.MustParseAddr("192.0.2.9")) || c.Crowded(netip.MustParseAddr("192.0.2.9")) {
+		t.Error("it is not full")
+	}
+	if _, refused := c.Counts(); refused != 3 {
+		t.Errorf("%d refused", refused)
 	}
 	unlimited := NewCrowd(0, 0)
 	for range 10 {

@@ -1,0 +1,114 @@
+package turnsvc
+
+import (
+	"container/list"
+	"net/netip"
+)
+
+// guests are the streams without an allocation, by the block of addresses that they came from. They
+// say who makes room for a newcomer, without a search, however many they are: whoever knocks on and
+// on must keep nobody waiting. Guarded by streams.mu.
+type guests struct {
+	of     func(netip.Addr) netip.Prefix
+	blocks map[netip.Prefix]*guestBlock
+	// sizes are the blocks by how many guests they have, in the order in which they came to have so
+	// many. The last is not empty.
+	sizes []*list.List
+}
+
+// guestBlock are the guests of one block, those who came first at the front: came to the server, or
+// to be without an allocation, or to have answered a nonce.
+type guestBlock struct {
+	addrs           netip.Prefix
+	silent, proving list.List     // who have not yet answered a nonce, and who have
+	at              *list.Element // in sizes; nil: in none
+}
+
+// guestPlace is where a stream is among guests; the zero guestPlace is nowhere.
+type guestPlace struct {
+	block *guestBlock
+	in    *list.List
+	at    *list.Element
+}
+
+func newGuests(of func(netip.Addr) netip.Prefix) *guests {
+	return &guests{of: of, blocks: map[netip.Prefix]*guestBlock{}}
+}
+
+func (b *guestBlock) size() int { return b.silent.Len() + b.proving.Len() }
+
+// first returns the guest who goes first: the oldest of those who have not answered a nonce, if
+// there are any. nil: there is nobody.
+func (b *guestBlock) first() *streamLink {
+	for _, in := range []*list.List{&b.silent, &b.proving} {
+		if front := in.Front(); front != nil {
+			return front.Value.(*streamLink)
+		}
+	}
+	return nil
+}
+
+// add makes l a guest.
+func (g *guests) add(l *streamLink, proving bool) guestPlace {
+	addrs := g.of(l.peer.Addr())
+	b := g.blocks[addrs]
+	if b == nil {
+		b = &guestBlock{addrs: addrs}
+		g.blocks[addrs] = b
+	}
+	in := &b.silent
+	if proving {
+		in = &b.proving
+	}
+	was := b.size()
+	p := guestPlace{b, in, in.PushBack(l)}
+	g.moved(b, was)
+	return p
+}
+
+// remove takes a guest's place away; it may have none.
+func (g *guests) remove(p guestPlace) {
+	if p.at == nil {
+		return
+	}
+	was := p.block.size()
+	p.in.Remove(p.at)
+	g.moved(p.block, was)
+	if p.block.size() == 0 {
+		delete(g.blocks, p.block.addrs)
+	}
+}
+
+// moved notes that a block has more or fewer guests than before.
+func (g *guests) moved(b *guestBlock, was int) {
+	if b.at != nil {
+		g.sizes[was].Remove(b.at)
+		b.at = nil
+	}
+	n := b.size()
+	for len(g.sizes) <= n {
+		g.sizes = append(g.sizes, list.New())
+	}
+	if n > 0 {
+		b.at = g.sizes[n].PushBack(b)
+	}
+	for len(g.sizes) > 0 && g.sizes[len(g.sizes)-1].Len() == 0 {
+		g.sizes = g.sizes[:len(g.sizes)-1] // by one, or to nothing after the last guest's one
+	}
+}
+
+// most returns who goes first of the block that has most guests, or nil.
+func (g *guests) most() *streamLink {
+	if len(g.sizes) == 0 {
+		return nil
+	}
+	return g.sizes[len(g.sizes)-1].Front().Value.(*guestBlock).first()
+}
+
+// from returns who goes first of ip's block, or nil.
+func (g *guests) from(ip netip.Addr) *streamLink {
+	if b := g.blocks[g.of(ip)]; b != nil {
+		return b.first()
+	}
+	return nil
+}

@@ -1,0 +1,133 @@
+package turnsvc
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"signalbox/internal/source"
+	"signalbox/turnsvc/internal/wire"
+)
+
+// dialFromHost is dial over TCP, from another address of this host.
+func (r *rig) dialFromHost(ip string) *client {
+	r.t.Helper()
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(ip)}}
+	conn, err := dialer.Dial("tcp", r.addr["tcp"])
+	if err != nil {
+		r.t.Skip(err) // not every system has all of 127.0.0.0/8
+	}
+	r.t.Cleanup(func() { conn.Close() })
+	return r.clientOn(conn, "tcp")
+}
+
+// known returns a client when it has been answered.
+func known(c *client) *client {
+	stranger := &client{}
+	c.write(stranger.build(wire.MethodBinding))
+	c.tid = stranger.tid
+	c.answer()
+	return c
+}
+
+// F8: whoever has many streams without an allocation pushes out its own, not those of others, who
+// came before; and one whose allocation has just ended is not the oldest by when it came.
+func TestAttackF8NobodyPushesOthersOut(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(o *Options) { o.Limits = Limits{Connections: 6} })
+	holder := r.dialFromHost("127.0.0.3")
+	holder.allocate()
+	honest := known(r.dialFromHost("127.0.0.2"))
+	var attackers []*client
+	for i := range 10 {
+		attackers = append(attackers, known(r.dialFromHost("127.0.0.3")))
+		if i >= 4 {
+			ended(t, attackers[i-4])
+		}
+	}
+	honest.allocate()
+	holder.ok(wire.MethodRefresh, withLifetime(0))
+	eventually(t, "the holder is a guest", func() bool { return r.s.Allocations() == 1 })
+	known(r.dialFromHost("127.0.0.3"))
+	ended(t, attackers[6])
+	known(holder) // it came first, and goes on
+	honest.ok(wire.MethodRefresh)
+}
+
+// F8: who has not answered a nonce goes before who has.
+func TestAttackF8WhoAnswersStays(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(o *Options) { o.Limits = Limits{Connections: 2} })
+	answering := r.dial("tcp", "u", "wrong")
+	answering.request(wire.MethodAllocate, withUDP) // is challenged
+	answering.request(wire.MethodAllocate, withUDP)
+	silent := known(r.dial("tcp", "u", "p"))
+	r.dial("tcp", "u", "p").allocate()
+	ended(t, silent)
+	known(answering)
+}
+
+// The order of guests, with the /64s of one line.
+func TestGuests(t *testing.T) {
+	t.Parallel()
+	g := newGuests(source.LineOf)
+	places, at := map[string]guestPlace{}, map[string]*streamLink{}
+	add := func(name, ip string, proving bool) {
+		at[name] = &streamLink{peer: netip.AddrPortFrom(netip.MustParseAddr(ip), 1), name: name}
+		places[name] = g.add(at[name], proving)
+	}
+	first := func(want string) {
+		t.Helper()
+		if l := g.most(); l == nil && want != "" || l != nil && l.name != want {
+			t.Errorf("%v goes first, want %q", l, want)
+		}
+	}
+	first("")
+	add("a", "192.0.2.1", false)
+	add("b", "192.0.2.2", false)
+	first("a")
+	add("c", "2001:db8:0:1::1", true)
+	add("d", "2001:db8:0:2::1", false)
+	add("e", "2001:db8:0:3::1", false)
+	first("d")
+	g.remove(places["d"])
+	first("e")
+	g.remove(places["e"])
+	first("a") // it was alone before c was
+	g.remove(places["c"])
+	g.remove(places["a"])
+	first("b")
+	if l := g.from(netip.MustParseAddr("192.0.2.1")); l != nil {
+		t.Errorf("%s", l.name)
+	}
+	g.remove(places["b"])
+	g.remove(guestPlace{})
+	if first(""); len(g.blocks) != 0 || len(g.sizes) != 0 {
+		t.Errorf("%d blocks, %d sizes", len(g.blocks), len(g.sizes))
+	}
+}
+
+// BenchmarkKnock is a newcomer for whom one of so many makes room, from one source or from many.
+func BenchmarkKnock(b *testing.B) {
+	for _, sources := range []int{1, 1 << 16} {
+		for _, streams := range []int{100, 20_000} {
+			b.Run(fmt.Sprintf("%d streams from %d sources", streams, sources), func(b *testing.B) {
+				t := newStreams(newCore(time.Now, nil), &Limits{Connections: streams})
+				next := 0
+				knock := func() {
+					ip := netip.AddrFrom4([4]byte{10, 0, byte(next % sources >> 8), byte(next % sources)})
+					next++
+					t.enter(&streamLink{streams: t, peer: netip.AddrPortFrom(ip, 1)})
+				}
+				for range streams {
+					knock()
+				}
+				for b.Loop() {
+					knock()
+				}
+			})
+		}
+	}
+}
