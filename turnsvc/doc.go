@@ -136,8 +136,8 @@
 // seconds in all, whatever it says, also if it is there for STUN alone; one whose allocation has
 // ended, after 90 seconds at most. When there are as many streams as there may be, one without an
 // allocation makes room for the next (crowded-out): of the line (an IPv4 address, an IPv6 /48) that
-// has most of these, the oldest, and first one that has not answered a nonce (guests.go). That takes
-// some 3 µs with 20,000 streams. If all have an allocation, the next is refused (crowd).
+// has most of these, the oldest, and first one that has not answered a nonce (guests.go). That
+// takes some 3 µs with 20,000 streams. If all have an allocation, the next is refused (crowd).
 //
 // # What a flood takes from others
 //

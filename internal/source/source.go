@@ -23,9 +23,9 @@ func Of(ip netip.Addr) netip.Prefix {
 	return p
 }
 
-// LineOf returns the widest block of addresses that one line is usually given: an IPv4 address, or a
-// /48 (RFC 6177 §2). Who counts by it sees as one who has many blocks that Of tells apart, and
-// perhaps neighbors with them.
+// LineOf returns the widest block of addresses that one line is usually given: an IPv4 address, or
+// a /48 (RFC 6177 §2). It takes for one who has many blocks that Of tells apart, and perhaps
+// neighbors with them.
 func LineOf(ip netip.Addr) netip.Prefix {
 	p := Of(ip)
 	if p.Addr().Is6() {

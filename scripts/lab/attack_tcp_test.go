@@ -81,8 +81,8 @@ func TestAttackF3MediaIsFresh(t *testing.T) {
 	}
 }
 
-// TestAttackF3TheWayGrowsLonger: in the middle of a call of 500 kbit/s over TCP, its client's way grows
-// from 20 to 400 ms, and 1 % is lost there. Its media goes on, and none is older than such a way
+// TestAttackF3TheWayGrowsLonger: in the middle of a call of 500 kbit/s over TCP, its client's way
+// grows from 20 to 400 ms, and 1 % is lost there. Its media goes on, and none is older than such a way
 // makes it. Then the way is short again.
 func TestAttackF3TheWayGrowsLonger(t *testing.T) {
 	for _, control := range []string{"cubic", "bbr"} {
@@ -106,8 +106,8 @@ func TestAttackF3TheWayGrowsLonger(t *testing.T) {
 			if !ours {
 				return
 			}
-			// TCP itself waits for what is lost, so even without a bound some comes too late: 79 to 96 %
-			// arrive then.
+			// TCP itself waits for what is lost, so even without a bound some comes too late: 79 to
+			// 96 % arrive then.
 			if n := len(long.got); n < long.sent*7/10 {
 				t.Errorf("on the long way only %d of %d arrived", n, long.sent)
 			}
