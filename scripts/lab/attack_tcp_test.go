@@ -3,6 +3,8 @@
 package lab_test
 
 import (
+	"bytes"
+	"crypto/tls"
 	"encoding/binary"
 	"net"
 	"net/netip"
@@ -106,8 +108,8 @@ func TestAttackF3TheWayGrowsLonger(t *testing.T) {
 			if !ours {
 				return
 			}
-			// TCP itself waits for what is lost, so even without a bound some comes too late: 79 to
-			// 96 % arrive then.
+			// TCP itself waits for what is lost, so even without a bound some comes too
+			// late: 79 to 96 % arrive then.
 			if n := len(long.got); n < long.sent*7/10 {
 				t.Errorf("on the long way only %d of %d arrived", n, long.sent)
 			}
@@ -179,6 +181,7 @@ type downCall struct {
 	l        *lab.Lab
 	peer     *net.UDPConn
 	client   *turnClient
+	port     string
 	interval time.Duration
 	reading  sync.WaitGroup
 
@@ -191,9 +194,15 @@ const downSize = 1000 // of a packet, in bytes
 
 func callDown(t *testing.T, l *lab.Lab, host string, rate int) *downCall {
 	t.Helper()
+	return callDownOn(t, l, newTURNClientOf(t, l.A, host, "tcp", "u", "p"), ":3478", rate)
+}
+
+// callDownOn is callDown for a client of the server's port.
+func callDownOn(t *testing.T, l *lab.Lab, client *turnClient, port string, rate int) *downCall {
+	t.Helper()
 	peer := l.AddHost(t, "peer", 64)
 	at := peer.Public + ":7000"
-	c := &downCall{t: t, l: l, peer: peer.ListenUDP(t, at), client: newTURNClientOf(t, l.A, host, "tcp", "u", "p"),
+	c := &downCall{t: t, l: l, peer: peer.ListenUDP(t, at), client: client, port: port,
 		interval: time.Second * 8 * downSize / time.Duration(rate)}
 	if code := c.client.bind(0x4000, netip.MustParseAddrPort(at)); code != 0 {
 		t.Fatalf("bind: %d", code)
@@ -237,7 +246,7 @@ func (c *downCall) run(d time.Duration) *ages {
 		if time.Since(sampled) > 500*time.Millisecond {
 			sampled = time.Now()
 			sampling.Go(func() {
-				held := sendMemory(c.t, c.l.Server)
+				held := sendMemoryAt(c.t, c.l.Server, c.port)
 				c.mu.Lock()
 				defer c.mu.Unlock()
 				c.most = max(c.most, held)
@@ -254,6 +263,58 @@ func (c *downCall) stop() (most int) {
 	c.client.conn.Close()
 	c.reading.Wait()
 	return c.most
+}
+
+// TestAttackF3MediaIsFreshOverTLS is TestAttackF3MediaIsFresh for a client on the web port.
+func TestAttackF3MediaIsFreshOverTLS(t *testing.T) {
+	l := lab.New(t, lab.FullCone, lab.FullCone)
+	server := lab.StartServer(t, l.Server, lab.Config)
+	l.NATA.Exec(t, "tc", "qdisc", "add", "dev", "lan", "root", "tbf", "rate", "1mbit",
+		"burst", "16k", "latency", "100ms")
+	plain, err := l.A.DialContext(t.Context(), "tcp4", server.Host()+":8443")
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn := tls.Client(plain, &tls.Config{InsecureSkipVerify: true}) // the lab's are self-signed
+	t.Cleanup(func() { conn.Close() })
+	call := callDownOn(t, l, allocateOn(t, conn, true, "u", "p"), ":8443", 2_000_000)
+	got := call.run(20 * time.Second)
+	most := call.stop()
+	sent := got.sent
+	got.sent = len(got.got)
+	t.Logf("of %d packets: %v; the kernel held at most %d KiB for the client", sent, got, most>>10)
+	if p50 := got.quantile(0.5); p50 > 600*time.Millisecond {
+		t.Errorf("the age is %v (p50)", p50)
+	}
+	if got.sent < sent/3 {
+		t.Errorf("only %d of %d packets arrived", got.sent, sent)
+	}
+	if most > 144<<10 {
+		t.Errorf("the kernel held %d KiB for one client", most>>10)
+	}
+	// One that reads nothing at all is not waited for, and nothing more is held for it.
+	l.NATA.Exec(t, "tc", "qdisc", "del", "dev", "lan", "root")
+	plain, err = l.A.DialContext(t.Context(), "tcp4", server.Host()+":8443")
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn = tls.Client(plain, &tls.Config{InsecureSkipVerify: true}) // the lab's are self-signed
+	t.Cleanup(func() { conn.Close() })
+	request := stun.MustBuild(stun.TransactionID, stun.BindingRequest).Raw
+	began := time.Now()
+	conn.SetWriteDeadline(began.Add(10 * time.Second))
+	written, held := 0, 0
+	for err == nil && written < 64<<20 {
+		var n int
+		n, err = conn.Write(bytes.Repeat(request, 1000))
+		held = max(held, sendMemoryAt(t, l.Server, ":8443"))
+		written += n
+	}
+	took := time.Since(began)
+	t.Logf("stopped after %d KiB of requests and %v; the kernel held at most %d KiB", written>>10, took, held>>10)
+	if took > 3*time.Second || written >= 64<<20 {
+		t.Error("the stranger was not stopped")
+	}
 }
 
 // TestAttackF3UnreadAnswers: a stranger over TCP who asks on and on and reads nothing is stopped.
@@ -313,7 +374,13 @@ var skmem = regexp.MustCompile(`skmem:\(r(\d+),.*?,w(\d+),`)
 // and for what that has written.
 func sendMemory(t *testing.T, in *lab.Namespace) (bytes int) {
 	t.Helper()
-	for _, m := range skmem.FindAllStringSubmatch(in.Exec(t, "ss", "-tnmH", "sport", "=", ":3478"), -1) {
+	return sendMemoryAt(t, in, ":3478")
+}
+
+// sendMemoryAt is sendMemory for another port.
+func sendMemoryAt(t *testing.T, in *lab.Namespace, port string) (bytes int) {
+	t.Helper()
+	for _, m := range skmem.FindAllStringSubmatch(in.Exec(t, "ss", "-tnmH", "sport", "=", port), -1) {
 		for _, n := range m[1:] {
 			held, err := strconv.Atoi(n)
 			if err != nil {

@@ -44,7 +44,13 @@ func newTURNClientOf(t *testing.T, in *lab.Namespace, host, network, username, p
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	c := &turnClient{t: t, conn: conn, stream: network == "tcp", username: username, password: password}
+	return allocateOn(t, conn, network == "tcp", username, password)
+}
+
+// allocateOn is newTURNClientOf on a connection.
+func allocateOn(t *testing.T, conn net.Conn, stream bool, username, password string) *turnClient {
+	t.Helper()
+	c := &turnClient{t: t, conn: conn, stream: stream, username: username, password: password}
 	answer := c.ask(stun.MethodAllocate, requestedUDP)
 	var relayed stun.XORMappedAddress
 	if err := relayed.GetFromAs(answer, stun.AttrXORRelayedAddress); err != nil {
