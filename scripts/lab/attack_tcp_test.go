@@ -84,8 +84,8 @@ func TestAttackF3MediaIsFresh(t *testing.T) {
 }
 
 // TestAttackF3TheWayGrowsLonger: in the middle of a call of 500 kbit/s over TCP, its client's way
-// grows from 20 to 400 ms, and 1 % is lost there. Its media goes on, and none is older than such a way
-// makes it. Then the way is short again.
+// grows from 20 to 400 ms, and 1 % is lost there. Its media goes on, and none is older than such a
+// way makes it. Then the way is short again.
 func TestAttackF3TheWayGrowsLonger(t *testing.T) {
 	for _, control := range []string{"cubic", "bbr"} {
 		t.Run(control, func(t *testing.T) {
