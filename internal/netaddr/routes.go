@@ -8,8 +8,8 @@ import "net/netip"
 // methods don't wait, and may be called from any goroutine.
 type Routes struct{ routes }
 
-// OpenRoutes opens a connection to the kernel; on other systems than Linux, a Routes that knows no
-// address.
+// OpenRoutes opens a connection to the kernel, and asks it something. The error is
+// errors.ErrUnsupported on other systems than Linux.
 func OpenRoutes() (*Routes, error) {
 	r := new(Routes)
 	if err := r.open(); err != nil {
@@ -19,7 +19,8 @@ func OpenRoutes() (*Routes, error) {
 }
 
 // Own reports whether what a socket that is bound to from sends to ip stays on this machine. An
-// error says that the kernel could not be asked; that there is no way to ip is none.
+// error says that the kernel could not be asked, not even over a new connection, or, if it is
+// net.ErrClosed, that Close was called; that there is no way to ip is none.
 func (r *Routes) Own(ip, from netip.Addr) (bool, error) {
 	if r == nil {
 		return false, nil
@@ -28,7 +29,7 @@ func (r *Routes) Own(ip, from netip.Addr) (bool, error) {
 }
 
 // Changed reports whether, since it was last called, there may have come addresses that are this
-// machine's own.
+// machine's own; those that Never knows are not looked for.
 func (r *Routes) Changed() bool { return r != nil && r.changed() }
 
 // Close ends the connection. From then on the kernel can't be asked.

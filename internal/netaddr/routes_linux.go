@@ -6,30 +6,37 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 
 	"golang.org/x/sys/unix"
 )
 
 // routes are two rtnetlink sockets (rtnetlink(7)). The kernel answers within the call that asks, so
-// nothing here waits.
+// nothing here waits. A socket that fails is closed, and opened again when it is needed next.
 type routes struct {
-	mu    sync.Mutex // one question at a time; guards what follows
-	ask   int
-	tell  int // is told of routes and rules that change
-	over  bool
-	asked uint32
-	buf   [4096]byte
+	mu     sync.Mutex // one question at a time; guards what follows
+	socket func(groups uint32) (int, error)
+	ask    int // -1: it has failed
+	tell   int // is told of routes and rules that change; -1: it has failed
+	over   bool
+	asked  uint32
+	buf    [4096]byte
 }
 
+const (
+	ruleIPv6 = 1 << (unix.RTNLGRP_IPV6_RULE - 1)
+	groups   = unix.RTMGRP_IPV4_ROUTE | unix.RTMGRP_IPV6_ROUTE | unix.RTMGRP_IPV4_RULE | ruleIPv6
+)
+
 func (r *routes) open() (err error) {
-	if r.ask, err = openNetlink(0); err != nil {
+	r.socket, r.ask, r.tell = openNetlink, -1, -1
+	if r.tell, err = r.socket(groups); err != nil {
 		return err
 	}
-	const ruleIPv6 = 1 << (unix.RTNLGRP_IPV6_RULE - 1)
-	const groups = unix.RTMGRP_IPV4_ROUTE | unix.RTMGRP_IPV6_ROUTE | unix.RTMGRP_IPV4_RULE | ruleIPv6
-	if r.tell, err = openNetlink(groups); err != nil {
-		unix.Close(r.ask)
+	// Some sandboxes have such sockets but answer nothing.
+	if _, err = r.own(netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.Addr{}); err != nil {
+		r.close()
 	}
 	return err
 }
@@ -50,11 +57,16 @@ func openNetlink(groups uint32) (int, error) {
 func (r *routes) close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.over {
-		r.over = true
-		unix.Close(r.ask)
-		unix.Close(r.tell)
+	r.over = true
+	shut(&r.ask)
+	shut(&r.tell)
+}
+
+func shut(fd *int) {
+	if *fd >= 0 {
+		unix.Close(*fd)
 	}
+	*fd = -1
 }
 
 func (r *routes) own(ip, from netip.Addr) (bool, error) {
@@ -64,17 +76,32 @@ func (r *routes) own(ip, from netip.Addr) (bool, error) {
 		return false, net.ErrClosed
 	}
 	kind, err := r.kindOf(ip, from)
-	var no unix.Errno
-	if from.IsValid() && errors.As(err, &no) {
+	if err == errNoWay && from.IsValid() {
 		kind, err = r.kindOf(ip, netip.Addr{}) // from may have just gone from this machine
 	}
-	switch {
-	case errors.As(err, &no):
-		return false, nil // there is no way to it
-	case err != nil:
-		return false, fmt.Errorf("ask the kernel for the route to %s: %w", ip, err)
+	switch err {
+	case nil:
+		return ownKind(kind), nil
+	case errNoWay:
+		return false, nil
 	}
-	return ownKind(kind), nil
+	return false, fmt.Errorf("ask the kernel for the route to %s: %w", ip, err)
+}
+
+// kindOf returns the type of the route to ip. It asks twice, the second time over a new socket.
+func (r *routes) kindOf(ip, from netip.Addr) (kind byte, err error) {
+	for range 2 {
+		if r.ask < 0 {
+			if r.ask, err = r.socket(0); err != nil {
+				return 0, err
+			}
+		}
+		if kind, err = r.question(ip, from); err == nil || err == errNoWay {
+			return kind, err
+		}
+		shut(&r.ask) // an answer that comes late is not taken for the next one
+	}
+	return 0, err
 }
 
 // ownKind reports whether routes of that type lead to this machine itself; all others leave it, or
@@ -89,9 +116,24 @@ const (
 	kindAt     = headerSize + 7 // rtmsg's rtm_type
 )
 
-// kindOf asks for the type of the route to ip. A unix.Errno is the kernel's answer; other errors
-// say that there is none.
-func (r *routes) kindOf(ip, from netip.Addr) (byte, error) {
+// errNoWay is the kernel's answer that nothing can be sent to an address.
+var errNoWay = errors.New("there is no way to it")
+
+// noWay reports whether the kernel says by an error number that nothing can be sent there: no
+// route, one of the types unreachable, prohibit and blackhole, or a source that this machine does
+// not have. Others say that it could not look.
+func noWay(no unix.Errno) bool {
+	switch no {
+	case unix.ENETUNREACH, unix.EHOSTUNREACH, unix.EACCES, unix.EINVAL, unix.ENETDOWN, unix.ENODEV, unix.ESRCH,
+		unix.EADDRNOTAVAIL:
+		return true
+	}
+	return false
+}
+
+// question asks once for the type of the route to ip. All errors but errNoWay say that there is no
+// answer.
+func (r *routes) question(ip, from netip.Addr) (byte, error) {
 	r.asked++
 	b := binary.NativeEndian.AppendUint32(r.buf[:0], 0) // the length, later
 	b = binary.NativeEndian.AppendUint16(b, unix.RTM_GETROUTE)
@@ -113,7 +155,7 @@ func (r *routes) kindOf(ip, from netip.Addr) (byte, error) {
 	}
 	binary.NativeEndian.PutUint32(b, uint32(len(b)))
 	if err := unix.Sendto(r.ask, b, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-		return 0, fmt.Errorf("send: %v", err) //nolint:errorlint // it is not the kernel's answer
+		return 0, fmt.Errorf("send: %w", err)
 	}
 	for {
 		n, _, err := unix.Recvfrom(r.ask, r.buf[:], 0)
@@ -121,7 +163,7 @@ func (r *routes) kindOf(ip, from netip.Addr) (byte, error) {
 		case errors.Is(err, unix.EINTR):
 			continue
 		case err != nil:
-			return 0, fmt.Errorf("receive: %v", err) //nolint:errorlint // likewise
+			return 0, fmt.Errorf("receive: %w", err)
 		case n < headerSize+4:
 			return 0, errors.New("a short answer")
 		case binary.NativeEndian.Uint32(r.buf[8:]) != r.asked:
@@ -129,7 +171,11 @@ func (r *routes) kindOf(ip, from netip.Addr) (byte, error) {
 		}
 		switch typ := binary.NativeEndian.Uint16(r.buf[4:]); {
 		case typ == unix.NLMSG_ERROR:
-			return 0, unix.Errno(-int32(binary.NativeEndian.Uint32(r.buf[headerSize:])))
+			no := unix.Errno(-int32(binary.NativeEndian.Uint32(r.buf[headerSize:])))
+			if noWay(no) {
+				return 0, errNoWay
+			}
+			return 0, no
 		case typ != unix.RTM_NEWROUTE || n <= kindAt:
 			return 0, fmt.Errorf("an answer of type %d", typ)
 		}
@@ -147,23 +193,34 @@ func appendAttribute(b []byte, typ uint16, ip netip.Addr) []byte {
 func (r *routes) changed() (changed bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if !r.over && r.tell < 0 {
+		fd, err := r.socket(groups)
+		if err != nil {
+			return false // the next call tries again
+		}
+		r.tell, changed = fd, true // nobody knows what happened meanwhile
+	}
 	for !r.over {
 		n, _, err := unix.Recvfrom(r.tell, r.buf[:], 0)
 		switch {
+		case err == nil && n > 0:
+			changed = changed || tellsOfOwn(r.buf[:n])
 		case errors.Is(err, unix.EINTR):
 		case errors.Is(err, unix.ENOBUFS):
 			changed = true // there were more than the kernel keeps
-		case err != nil:
-			return changed // EAGAIN: that is all
+		case errors.Is(err, unix.EAGAIN):
+			return changed // that is all
 		default:
-			changed = changed || tellsOfOwn(r.buf[:n])
+			shut(&r.tell)
+			return true
 		}
 	}
 	return changed
 }
 
 // tellsOfOwn reports whether a notification is about a route to this machine itself, or a rule that
-// may lead to one.
+// may lead to one. Each interface that comes, as those of containers do, brings routes for
+// multicast, which is no peer's, and for its link-local addresses.
 func tellsOfOwn(b []byte) bool {
 	for len(b) >= headerSize {
 		size := int(binary.NativeEndian.Uint32(b))
@@ -174,11 +231,32 @@ func tellsOfOwn(b []byte) bool {
 		case unix.RTM_NEWRULE, unix.RTM_DELRULE:
 			return true
 		case unix.RTM_NEWROUTE:
-			if size > kindAt && ownKind(b[kindAt]) {
+			if size > kindAt && b[kindAt] != unix.RTN_MULTICAST && ownKind(b[kindAt]) && !isNever(b[headerSize:size]) {
 				return true
 			}
 		}
 		b = b[min(len(b), (size+unix.NLMSG_ALIGNTO-1)&^(unix.NLMSG_ALIGNTO-1)):]
+	}
+	return false
+}
+
+// isNever reports whether Never knows all addresses that a route (rtmsg with its attributes) leads
+// to.
+func isNever(route []byte) bool {
+	if len(route) < unix.SizeofRtMsg {
+		return false
+	}
+	bits := int(route[1])
+	for rest := route[unix.SizeofRtMsg:]; len(rest) >= unix.SizeofRtAttr; {
+		size := int(binary.NativeEndian.Uint16(rest))
+		if size < unix.SizeofRtAttr || size > len(rest) {
+			break
+		}
+		if ip, ok := netip.AddrFromSlice(rest[unix.SizeofRtAttr:size]); ok &&
+			binary.NativeEndian.Uint16(rest[2:]) == unix.RTA_DST {
+			return slices.ContainsFunc(never, func(p netip.Prefix) bool { return p.Bits() <= bits && p.Contains(ip) })
+		}
+		rest = rest[min((size+unix.RTA_ALIGNTO-1)&^(unix.RTA_ALIGNTO-1), len(rest)):]
 	}
 	return false
 }

@@ -2,6 +2,7 @@ package netaddr
 
 import (
 	"encoding/binary"
+	"errors"
 	"net/netip"
 	"testing"
 
@@ -55,13 +56,73 @@ func TestRoutesKnowMoreThanInterfaces(t *testing.T) {
 	}
 }
 
+// A connection that fails is made anew, and as long as it can't be, that is an error: it does not
+// mean that an address is somebody else's.
+func TestAttackF2RoutesThatFail(t *testing.T) {
+	t.Parallel()
+	r := openRoutes(t)
+	mine := netip.MustParseAddr("127.9.9.9")
+	fail := func(fd int) { // as one whose other end is gone
+		t.Helper()
+		null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(null)
+		if err := unix.Dup3(null, fd, unix.O_CLOEXEC); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.Changed()
+	fail(r.ask)
+	if own, err := r.Own(mine, netip.Addr{}); !own || err != nil {
+		t.Errorf("after a failure: %v, %v", own, err)
+	}
+	fail(r.tell)
+	if !r.Changed() {
+		t.Error("nobody is told that notifications were lost")
+	}
+	if !r.Changed() {
+		t.Error("nobody is told that some may have been lost before there was another socket")
+	}
+
+	socket := r.socket
+	r.socket = func(uint32) (int, error) { return -1, unix.EMFILE }
+	fail(r.ask)
+	fail(r.tell)
+	for range 2 {
+		if _, err := r.Own(mine, netip.Addr{}); !errors.Is(err, unix.EMFILE) {
+			t.Errorf("without a socket: %v", err)
+		}
+	}
+	r.Changed()
+	if r.Changed() {
+		t.Error("changes are reported, again and again, while nobody can know")
+	}
+	r.socket = socket
+	if own, err := r.Own(mine, netip.Addr{}); !own || err != nil {
+		t.Errorf("when there are sockets again: %v, %v", own, err)
+	}
+	if !r.Changed() {
+		t.Error("nobody is told that notifications may have been lost")
+	}
+}
+
 func TestNotificationsOfRoutes(t *testing.T) {
 	t.Parallel()
-	note := func(typ uint16, kind byte) []byte {
-		b := make([]byte, kindAt+5)
-		binary.NativeEndian.PutUint32(b, uint32(len(b)))
+	note := func(typ uint16, kind byte, to ...string) []byte {
+		b := make([]byte, headerSize+unix.SizeofRtMsg)
 		binary.NativeEndian.PutUint16(b[4:], typ)
 		b[kindAt] = kind
+		for _, prefix := range to {
+			p := netip.MustParsePrefix(prefix)
+			b[headerSize+1] = byte(p.Bits())
+			b = binary.NativeEndian.AppendUint16(b, 8)
+			b = binary.NativeEndian.AppendUint16(b, unix.RTA_TABLE)
+			b = binary.NativeEndian.AppendUint32(b, unix.RT_TABLE_LOCAL)
+			b = appendAttribute(b, unix.RTA_DST, p.Addr())
+		}
+		binary.NativeEndian.PutUint32(b, uint32(len(b)))
 		return b
 	}
 	for _, c := range []struct {
@@ -74,9 +135,25 @@ func TestNotificationsOfRoutes(t *testing.T) {
 		{note(unix.RTM_NEWRULE, 0), true},
 		{append(note(unix.RTM_NEWROUTE, unix.RTN_UNICAST), note(unix.RTM_NEWROUTE, unix.RTN_LOCAL)...), true},
 		{note(unix.RTM_NEWROUTE, unix.RTN_LOCAL)[:20], false},
+		{note(unix.RTM_NEWROUTE, unix.RTN_LOCAL, "203.0.116.0/24"), true},
+		{note(unix.RTM_NEWROUTE, unix.RTN_LOCAL, "0.0.0.0/0"), true},
+		{note(unix.RTM_NEWROUTE, unix.RTN_LOCAL, "::/0"), true},
+		// What a container's interface brings.
+		{note(unix.RTM_NEWROUTE, unix.RTN_MULTICAST, "ff00::/8"), false},
+		{note(unix.RTM_NEWROUTE, unix.RTN_LOCAL, "fe80::1/128"), false},
+		{note(unix.RTM_NEWROUTE, unix.RTN_ANYCAST, "fe80::/128"), false},
+		{note(unix.RTM_NEWROUTE, unix.RTN_LOCAL, "fe00::/7"), true},
+		{note(unix.RTM_NEWROUTE, unix.RTN_LOCAL, "172.17.0.1/32"), true},
+		{note(unix.RTM_NEWROUTE, unix.RTN_LOCAL, "172.17.0.1/32")[:40], false},
 	} {
 		if got := tellsOfOwn(c.b); got != c.want {
 			t.Errorf("% x: %v", c.b, got)
+		}
+	}
+	// No notification tells of multicast: it is closed by itself.
+	for _, ip := range []string{"224.0.0.1", "239.255.255.255", "ff02::1", "ff0e::1"} {
+		if !Never(netip.MustParseAddr(ip)) {
+			t.Errorf("%s may be a peer's", ip)
 		}
 	}
 }

@@ -2,11 +2,18 @@
 
 package netaddr
 
-import "net/netip"
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+)
 
 type routes struct{}
 
-func (routes) open() error                       { return nil }
+func (routes) open() error {
+	return fmt.Errorf("ask the kernel for routes: %w", errors.ErrUnsupported)
+}
+
 func (routes) own(_, _ netip.Addr) (bool, error) { return false, nil }
 func (routes) changed() bool                     { return false }
 func (routes) close()                            {}
