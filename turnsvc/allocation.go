@@ -242,6 +242,13 @@ func (a *allocation) peers() []netip.Addr {
 	return slices.Collect(maps.Keys(a.permissions))
 }
 
+// has reports whether there is a permission for peer, in force or not.
+func (a *allocation) has(peer netip.Addr) bool {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return a.permissions[peer] != nil
+}
+
 // usedFor is when peer last sent data, on the clock; 0 if it has not.
 func (a *allocation) usedFor(peer netip.Addr) int64 {
 	a.mu.RLock()

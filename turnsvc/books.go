@@ -37,7 +37,7 @@ type books struct {
 
 	// Owned by run.
 	engine       *engine.Engine
-	closeRoutes  func()
+	stopFollow   func()        // and waits
 	pools        [2]*relayPool // by family; nil until the first relay address of that
 	reservations map[[8]byte]*reservation
 	nextID       uint64
@@ -158,9 +158,37 @@ func (b *books) run(ctx context.Context) error {
 
 func (b *books) open() (err error) {
 	if b.engine, err = engine.New(b.engineKey, b.channelTimeout, b.clock.read, b.log); err == nil {
-		b.closeRoutes = b.judge.openRoutes()
+		b.follow()
 	}
 	return err
+}
+
+// follow lets the judge know this host's addresses and routes, and has it look after them, in a
+// goroutine of its own: a review of all permissions takes longer than a request may wait.
+func (b *books) follow() {
+	closeRoutes := b.judge.openRoutes()
+	b.judge.look(b.clock.now(), b.list)
+	done := make(chan struct{})
+	var following sync.WaitGroup
+	following.Go(func() {
+		timer := time.NewTimer(routeInterval)
+		defer timer.Stop()
+		for {
+			select {
+			case <-timer.C:
+			case <-done:
+				return
+			}
+			began := time.Now()
+			b.safely("panic in the judge", func() { b.judge.follow(b.clock.now(), b.list) })
+			timer.Reset(max(routeInterval, rest*time.Since(began)))
+		}
+	})
+	b.stopFollow = func() {
+		closeRoutes() // so that questions that are left end at once
+		close(done)
+		following.Wait()
+	}
 }
 
 func (b *books) close() {
@@ -173,7 +201,7 @@ func (b *books) close() {
 	}
 	b.engine.Close()
 	b.readers.Wait()
-	b.closeRoutes()
+	b.stopFollow()
 }
 
 // next handles the request whose turn it is, and reports whether there was one.
@@ -222,7 +250,6 @@ func (b *books) sweep() {
 	}
 	b.replies.forget(now)
 	b.settle(b.judge.rooms.sweep(now))
-	b.judge.follow(now, b.list)
 }
 
 // remove takes ended allocations out of pion's books and ours.
@@ -272,7 +299,6 @@ func (b *books) handle(r *request) {
 		r.link.send(raw, r.client) // a retransmission
 		return
 	}
-	b.judge.follow(now, b.list)
 	a := r.link.allocation(r.client)
 	if a != nil && !a.running(now) {
 		b.end(a)

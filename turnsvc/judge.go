@@ -1,11 +1,16 @@
 package turnsvc
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
+	"net"
 	"net/netip"
+	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,10 +24,12 @@ type judge struct {
 	log      *slog.Logger
 	rooms    *rooms
 	settings atomic.Pointer[settings]
-	relays   atomic.Pointer[relayAddresses] // for allocations to come, as soon as follow has seen them
 	host     atomic.Pointer[host]
-	routes   atomic.Pointer[netaddr.Routes] // nil until the books run
-	mute     atomic.Bool                    // the kernel did not answer, and that was logged
+	looks    sync.Mutex                     // makes reading of host and changing it one step
+	routes   atomic.Pointer[netaddr.Routes] // nil: the kernel is not asked
+	// ask is netaddr.Routes.Own. Tests replace it.
+	ask    func(r *netaddr.Routes, ip, from netip.Addr) (bool, error)
+	failed atomic.Bool // ask, and that was logged
 
 	// reviews makes judging and changing one step, so that no judgment of an earlier state
 	// overwrites one of a later state. It is taken before an allocation's lock and the rooms'.
@@ -30,37 +37,57 @@ type judge struct {
 }
 
 func newJudge(s *settings, log *slog.Logger) *judge {
-	j := &judge{log: log, rooms: newRooms(int64(lingering))}
+	j := &judge{log: log, rooms: newRooms(int64(lingering)), ask: (*netaddr.Routes).Own}
 	j.settings.Store(s)
-	j.host.Store(&host{})
+	j.host.Store(&host{relays: new(relayAddresses)})
 	return j
 }
 
 // grantFor returns what an allocation may do with peer.
 func (j *judge) grantFor(a *allocation, peer netip.Addr) grant {
-	h := j.host.Load()
+	return j.decide(a, peer, new(question))
+}
+
+// question is what the kernel was asked last, and its answer.
+type question struct {
+	peer, relay netip.Addr
+	delivered   bool
+}
+
+// decide is grantFor. It does not repeat the last question.
+func (j *judge) decide(a *allocation, peer netip.Addr, last *question) grant {
+	h, relay := j.host.Load(), a.relay.Addr.Addr()
 	g := j.settings.Load().policy.decide(&a.scope, peer, h.own, h.relayed)
 	// The policy opens loopback for development only. All else that the kernel delivers here is
 	// own, whether or not it is an interface's address. It is asked last: that costs some
 	// microseconds.
-	if g.outside && !peer.IsLoopback() && j.delivered(peer, a.relay.Addr.Addr()) {
-		g.outside = false
+	if g.outside && !peer.IsLoopback() {
+		if last.peer != peer || last.relay != relay {
+			*last = question{peer, relay, j.delivered(peer, relay)}
+		}
+		g.outside = !last.delivered
 	}
 	return g
 }
 
-// openRoutes lets the judge ask the kernel for routes, until the returned func is called.
+// openRoutes lets the judge ask the kernel for routes, until the returned func is called. Where
+// that is impossible from the start, it knows of the interfaces' addresses only.
 func (j *judge) openRoutes() (closeRoutes func()) {
 	routes, err := netaddr.OpenRoutes()
 	if err != nil {
-		j.log.Warn("this host's own addresses are only those of its interfaces", "err", err)
+		level := slog.LevelWarn
+		if errors.Is(err, errors.ErrUnsupported) {
+			level = slog.LevelInfo // nothing is wrong with this machine
+		}
+		j.log.Log(context.Background(), level, "of this host's own addresses the relay knows those of its "+
+			"interfaces only: put others that it answers to into turn.deny_peers", "err", err)
 	}
 	j.routes.Store(routes)
 	return routes.Close
 }
 
 // delivered reports whether the kernel delivers to this host what the relay sends to peer, in any
-// spelling of it.
+// spelling of it. A kernel that can't be asked might.
 func (j *judge) delivered(peer, relay netip.Addr) bool {
 	routes := j.routes.Load()
 	for _, ip := range append(netaddr.Embedded(peer), peer.WithZone("")) {
@@ -68,24 +95,69 @@ func (j *judge) delivered(peer, relay netip.Addr) bool {
 		if from.Is4() != ip.Is4() {
 			from = netip.Addr{}
 		}
-		own, err := routes.Own(ip, from)
-		if err != nil && !j.mute.Swap(true) {
-			j.log.Warn("this host's own addresses are only those of its interfaces", "err", err)
+		own, err := j.ask(routes, ip, from)
+		if err != nil && !errors.Is(err, net.ErrClosed) && !j.failed.Swap(true) {
+			j.log.Error("the relay refuses all peers outside until it can ask the kernel for routes again: "+
+				"look for a limit of open files or of memory", "err", err)
 		}
-		if own {
+		if own || err != nil {
 			return true
 		}
 	}
 	return false
 }
 
-// review judges permissions of an allocation again.
+// review judges permissions of an allocation again, as far as it has them.
 func (j *judge) review(a *allocation, peers ...netip.Addr) {
 	j.reviews.Lock()
 	defer j.reviews.Unlock()
 	for _, peer := range peers {
-		a.regrant(peer, j.grantFor(a, peer)) // judged before the allocation's lock is taken: it asks the rooms
+		if a.has(peer) {
+			a.regrant(peer, j.grantFor(a, peer)) // judged before the allocation's lock is taken: it asks the rooms
+		}
 	}
+}
+
+// held is a permission of an allocation.
+type held struct {
+	peer netip.Addr
+	by   *allocation
+}
+
+// reviewAll judges all permissions of the allocations again. That may take a second, so it is done
+// in the goroutine of whoever changes something, or in one of its own, and others judge meanwhile.
+func (j *judge) reviewAll(all []*allocation) {
+	var list []held
+	for _, a := range all {
+		for _, peer := range a.peers() {
+			list = append(list, held{peer, a})
+		}
+	}
+	slices.SortFunc(list, func(x, y held) int { // so that the kernel is asked once for each peer
+		return cmp.Or(x.peer.Compare(y.peer), x.by.relay.Addr.Addr().Compare(y.by.relay.Addr.Addr()))
+	})
+	for len(list) > 0 {
+		list = list[j.reviewSome(list):]
+		runtime.Gosched() // to who waits for reviews
+	}
+}
+
+// reviewTime is how long reviewAll keeps others from judging, at a stretch.
+const reviewTime = 500 * time.Microsecond
+
+// reviewSome reviews permissions for a short time, and returns how many. An answer of the kernel is
+// used no longer than that, and for no judgment that follows one of somebody else's.
+func (j *judge) reviewSome(list []held) int {
+	j.reviews.Lock()
+	defer j.reviews.Unlock()
+	last := new(question)
+	for i, began := 0, time.Now(); i < len(list); i++ {
+		if time.Since(began) >= reviewTime {
+			return i
+		}
+		list[i].by.regrant(list[i].peer, j.decide(list[i].by, list[i].peer, last))
+	}
+	return len(list)
 }
 
 // RelayAddress is an address that the server relays on.
@@ -106,10 +178,10 @@ func familyIndex(ip netip.Addr) int {
 	return 1
 }
 
-// setRelays is Server.SetRelays.
-func (j *judge) setRelays(list []RelayAddress) error {
+// setRelays is Server.SetRelays. list returns the allocations.
+func (j *judge) setRelays(relays []RelayAddress, list func() []*allocation) error {
 	var next relayAddresses
-	for _, r := range list {
+	for _, r := range relays {
 		i := familyIndex(r.Bind)
 		switch {
 		case !r.Bind.IsValid() || !r.Public.IsValid() || r.Bind.Is4() != r.Public.Is4() || r.Bind.Is4In6() ||
@@ -123,45 +195,92 @@ func (j *judge) setRelays(list []RelayAddress) error {
 	if next == (relayAddresses{}) {
 		return errors.New("turn relay addresses: want at least one")
 	}
-	j.relays.Store(&next)
+	if j.relayOn(&next) {
+		j.reviewAll(list())
+	}
 	return nil
+}
+
+// relayOn puts relay addresses into force. It reports whether peers may have permissions for them.
+// Former ones stay known until the host's addresses are read again: allocations may have them.
+func (j *judge) relayOn(relays *relayAddresses) (changed bool) {
+	j.looks.Lock()
+	defer j.looks.Unlock()
+	old := j.host.Load()
+	next := &host{relays: relays, own: map[netip.Addr]bool{}, relayed: map[netip.Addr]bool{}, read: old.read}
+	maps.Copy(next.own, old.own)
+	maps.Copy(next.relayed, old.relayed)
+	for _, r := range relays {
+		if r.Bind.IsValid() {
+			next.addRelayed(r.Bind, r.Public)
+		}
+	}
+	j.host.Store(next)
+	return !next.same(old)
 }
 
 // host is what is known of this host's addresses. It is immutable.
 type host struct {
-	relays *relayAddresses // those in force
+	relays *relayAddresses // for allocations to come
 	// own are all addresses of this host; relayed are those at which peers reach allocations,
 	// running and future ones.
 	own, relayed map[netip.Addr]bool
-	read         int64 // clock
+	read         int64 // clock; 0: never
 }
 
-// hostInterval is how often the judge reads the host's addresses again: they change with DHCP, VPNs
-// and containers.
-const hostInterval = 10 * time.Second
-
-// follow puts the addresses that setRelays got into force and, if it is time, reads this host's
-// addresses again. If they have changed, or a route to this host has come, it reviews all
-// permissions: a peer's address may now be the host's own. The books call it, and list the
-// allocations.
-func (j *judge) follow(now int64, list func() []*allocation) {
-	relays, old := j.relays.Load(), j.host.Load()
-	rerouted := j.routes.Load().Changed()
-	if relays == old.relays && now-old.read < int64(hostInterval) && !rerouted {
-		return
+func (h *host) addRelayed(addrs ...netip.Addr) {
+	for _, ip := range addrs {
+		h.own[ip], h.relayed[ip] = true, true
 	}
-	next := &host{relays: relays, own: map[netip.Addr]bool{}, relayed: map[netip.Addr]bool{}, read: now}
-	for _, r := range relays {
-		if r.Bind.IsValid() {
-			next.relayed[r.Bind], next.relayed[r.Public] = true, true
+}
+
+func (h *host) same(as *host) bool {
+	return maps.Equal(h.own, as.own) && maps.Equal(h.relayed, as.relayed)
+}
+
+const (
+	// hostInterval is how often the judge reads the host's addresses again: they change with DHCP,
+	// VPNs and containers.
+	hostInterval = 10 * time.Second
+	// routeInterval is how often it looks whether routes have changed.
+	routeInterval = 250 * time.Millisecond
+	// rest is how long it rests after it has read addresses and reviewed permissions, in times of
+	// how long that took: routes that change on and on take a fifth of one core.
+	rest = 4
+)
+
+// follow reviews all permissions if routes to this host may have come or, when it is time to look,
+// its addresses have changed: a peer's address may now be the host's own. It never runs twice at
+// once.
+func (j *judge) follow(now int64, list func() []*allocation) {
+	rerouted := j.routes.Load().Changed()
+	due := now-j.host.Load().read >= int64(hostInterval)
+	if due && j.failed.Load() {
+		if _, err := j.ask(j.routes.Load(), netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.Addr{}); err == nil {
+			j.failed.Store(false)
+			j.log.Info("the relay can ask the kernel for routes again")
 		}
 	}
-	all := list()
-	for _, a := range all {
-		next.relayed[a.relayed.Addr()], next.relayed[a.relay.Addr.Addr()] = true, true
+	if (due || rerouted) && j.look(now, list) || rerouted {
+		j.reviewAll(list())
 	}
-	maps.Copy(next.own, next.relayed)
+}
+
+// look reads this host's addresses, and reports whether they have changed.
+func (j *judge) look(now int64, list func() []*allocation) (changed bool) {
 	own, err := netaddr.Own()
+	j.looks.Lock()
+	defer j.looks.Unlock()
+	old := j.host.Load()
+	next := &host{relays: old.relays, own: map[netip.Addr]bool{}, relayed: map[netip.Addr]bool{}, read: now}
+	for _, r := range old.relays {
+		if r.Bind.IsValid() {
+			next.addRelayed(r.Bind, r.Public)
+		}
+	}
+	for _, a := range list() {
+		next.addRelayed(a.relayed.Addr(), a.relay.Addr.Addr())
+	}
 	if err != nil {
 		j.log.Warn("read this host's addresses", "err", err)
 		maps.Copy(next.own, old.own)
@@ -170,10 +289,5 @@ func (j *judge) follow(now int64, list func() []*allocation) {
 		next.own[ip] = true
 	}
 	j.host.Store(next)
-	if maps.Equal(next.own, old.own) && maps.Equal(next.relayed, old.relayed) && !rerouted {
-		return
-	}
-	for _, a := range all {
-		j.review(a, a.peers()...)
-	}
+	return !next.same(old)
 }

@@ -88,7 +88,7 @@ func New(o Options) (*Server, error) {
 	rand.Read(secrets)                //nolint:errcheck // it never fails
 
 	s := &Server{core: newCore(o.Now, o.Log), judge: newJudge(inForce, o.Log), allowLoopback: o.AllowLoopback}
-	if err := s.SetRelays(o.Relays); err != nil {
+	if err := s.judge.setRelays(o.Relays, func() []*allocation { return nil }); err != nil {
 		return nil, err
 	}
 	ch := &challenges{realm: o.Realm, nonces: newNonces(secrets[:32])}
@@ -157,7 +157,7 @@ func (s *Server) EnableDiscovery(conns [2][2]*net.UDPConn) (err error) {
 
 // SetRelays sets the addresses that allocations get from now on, at most one of each family and at
 // least one in all. Running allocations keep theirs and stay reachable.
-func (s *Server) SetRelays(list []RelayAddress) error { return s.judge.setRelays(list) }
+func (s *Server) SetRelays(list []RelayAddress) error { return s.judge.setRelays(list, s.books.list) }
 
 // Apply puts another configuration into force, or returns an error and changes nothing. Running
 // allocations go on, but the new lists decide what their permissions allow. A static user that was
@@ -177,9 +177,7 @@ func (s *Server) Apply(l Live) error {
 			s.books.endWhere(func(a *allocation) bool { return a.class == cred.Static && a.user == user })
 		}
 	}
-	for _, a := range s.books.list() {
-		s.judge.review(a, a.peers()...)
-	}
+	s.judge.reviewAll(s.books.list())
 	return nil
 }
 

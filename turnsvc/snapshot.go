@@ -111,7 +111,7 @@ func (s *Server) summary(all []*allocation) Snapshot {
 		snap.RefusalsByClass[name] = byCode
 	}
 	snap.Transfer, snap.Relayed = s.books.budget.count(all, s.core.clock)
-	for i, r := range s.judge.relays.Load() {
+	for i, r := range s.judge.host.Load().relays {
 		if r.Bind.IsValid() {
 			total := int(s.books.maxPort) - int(s.books.minPort) + 1
 			snap.RelayPorts = append(snap.RelayPorts, RelayPorts{familyNames[i], int(s.books.ports[i].Load()), total})
