@@ -24,7 +24,7 @@ type core struct {
 
 func newCore(now func() time.Time, log *slog.Logger) *core {
 	c := &core{
-		clock: clock{start: now(), read: now}, counters: new(counters), log: log, neighbors: socket.NewNeighbors(),
+		clock: clock{start: now(), read: now}, counters: new(counters), log: log, neighbors: socket.NewNeighbors(log),
 	}
 	c.faults = socket.NewFaults(func() { c.counters.drop(dropReadFailed) }, log)
 	return c

@@ -119,6 +119,16 @@
 //     have been asked for for 100 ms without an answer get no more datagrams (counted as absent)
 //     but two a second, so that the kernel goes on asking. One that answers is sent to again within
 //     200 ms.
+//   - A full buffer of a relay port makes Neighbors look, too, but replaces nothing.
+//
+// What this costs is bounded. What was replaced keeps up to 416 KiB of kernel memory for three
+// seconds. Each of the sockets is replaced at once four times, then once in 250 ms, so 16 times in
+// three seconds: it never holds more than 7 MiB. Reading the table takes at most a tenth of the
+// time, since Neighbors rest for ten times as long as the last look took, but 5 ms at least. So all
+// of the above is slower where the table has many thousands of entries.
+//
+// Where a socket of its own can't be had, or the table can't be read, the log says so, and clients
+// of that address share the socket's buffer.
 //
 // Under each of these attacks, a call's packets are on their way within 100 ms (p99), and a
 // newcomer is answered within 200 ms: a client that sends 20,000 datagrams to 4 missing peers;

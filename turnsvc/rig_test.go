@@ -126,7 +126,7 @@ func newRigWith(t testing.TB, change func(*Options), tamper func(*Server)) *rig 
 		t.Fatal(err)
 	}
 	r.s.Opened("live", "", netip.MustParseAddr("127.0.0.1"))
-	r.s.books.channelTimeout = time.Millisecond // pion's clock can't be advanced
+	r.s.books.channelTimeout = time.Microsecond // pion's clock can't be advanced
 	if tamper != nil {
 		tamper(r.s)
 	}

@@ -1,8 +1,11 @@
 package socket
 
 import (
+	"errors"
+	"log/slog"
 	"net"
 	"net/netip"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,12 +24,21 @@ type Outlet struct {
 	at        netip.AddrPort
 	conn      direct
 	neighbors *Neighbors
-	full      atomic.Bool          // since Neighbors has looked last
+	full      atomic.Bool          // since Neighbors has replaced it, or has seen that it was no neighbor's doing
 	own       atomic.Pointer[exit] // nil: none
-	zones     sync.Map             // zone of a link-local address -> uint32, the index of its interface
+	zones     sync.Map             // zone of a link-local address -> zone
+	next      time.Time            // when it may be replaced; Neighbors' own
 	closing   sync.Mutex           // for own to be replaced
 	closed    bool                 // guarded by closing
+	bare      bool                 // it could not have a socket, and that was logged; guarded by closing
 }
+
+// What is replaced goes on for up to three seconds in the kernel, with a full buffer. So an outlet
+// is replaced replaceBurst times at once, then once in replaceInterval: 16 times in three seconds.
+const (
+	replaceBurst    = 4
+	replaceInterval = 250 * time.Millisecond
+)
 
 // NewOutlet returns an outlet beside conn, which is bound to one address and stays its owner's.
 func NewOutlet(conn *net.UDPConn, n *Neighbors) *Outlet {
@@ -39,17 +51,20 @@ func NewOutlet(conn *net.UDPConn, n *Neighbors) *Outlet {
 
 // Send sends one datagram. The errors are ErrFull, ErrAbsent, and what the system says.
 func (o *Outlet) Send(b []byte, to netip.AddrPort) error {
-	if o.neighbors.absent(to.Addr()) {
-		return ErrAbsent
-	}
 	var scope uint32
 	if to.Addr().Zone() != "" {
 		scope = o.scope(to.Addr().Zone())
 	}
+	if o.neighbors.absent(to.Addr(), scope) {
+		return ErrAbsent
+	}
 	err := o.send(b, to, scope)
-	if err == ErrFull {
+	switch {
+	case err == ErrFull:
 		o.full.Store(true)
 		o.neighbors.alarm()
+	case err != nil && scope != 0:
+		o.doubt(to.Addr().Zone())
 	}
 	return err
 }
@@ -65,17 +80,52 @@ func (o *Outlet) send(b []byte, to netip.AddrPort, scope uint32) error {
 	return o.conn.send(b, to, scope)
 }
 
+// zone is the index of the interface that a zone names, as it was read at some time. 0: there was
+// no such interface, and the system refuses the datagram.
+type zone struct {
+	index uint32
+	read  time.Time
+}
+
+// zoneTime is how long an index is believed in the face of doubt: interfaces come back with
+// another, and reading them all for each datagram would cost too much.
+const zoneTime = time.Second
+
 // scope is the index of the interface that a zone names.
-func (o *Outlet) scope(zone string) uint32 {
-	if index, ok := o.zones.Load(zone); ok {
-		return index.(uint32)
+func (o *Outlet) scope(name string) uint32 {
+	if known, ok := o.zones.Load(name); ok {
+		z := known.(zone)
+		if z.index != 0 || time.Since(z.read) < zoneTime {
+			return z.index
+		}
 	}
-	i, err := net.InterfaceByName(zone)
-	if err != nil {
-		return 0 // the system refuses the datagram
+	z := zone{read: time.Now()}
+	if i, err := net.InterfaceByName(name); err == nil {
+		z.index = uint32(i.Index)
+	} else if n, err := strconv.ParseUint(name, 10, 31); err == nil {
+		z.index = uint32(n) // so package net calls an interface that has just come
 	}
-	o.zones.Store(zone, uint32(i.Index))
-	return uint32(i.Index)
+	o.zones.Store(name, z)
+	return z.index
+}
+
+// doubt has a zone's index read again, since the system has refused a datagram for it.
+func (o *Outlet) doubt(name string) {
+	if z, ok := o.zones.Load(name); ok && time.Since(z.(zone).read) >= zoneTime {
+		o.zones.Delete(name)
+	}
+}
+
+// due reports whether the outlet may be replaced now, and counts that it is.
+func (o *Outlet) due(now time.Time) bool {
+	if o.next.After(now) {
+		return false
+	}
+	if earliest := now.Add(-(replaceBurst - 1) * replaceInterval); o.next.Before(earliest) {
+		o.next = earliest
+	}
+	o.next = o.next.Add(replaceInterval)
+	return true
 }
 
 // replace takes a fresh socket in the place of the own one, if one can be had. What the old one has
@@ -87,9 +137,19 @@ func (o *Outlet) replace() {
 		return
 	}
 	e, err := openExit(o.at, o.scope(o.at.Addr().Zone()))
-	if err != nil {
-		return // the old one, or conn, serves
+	if err != nil { // the old one, or conn, serves
+		if !o.bare && !errors.Is(err, errors.ErrUnsupported) {
+			o.neighbors.log.Warn("clients of this address are sent to through a socket that is shared, and may wait "+
+				"for hosts that are gone: look for a limit of open files, or for a filter of system calls",
+				"address", o.at, "err", err)
+		}
+		o.bare = true
+		return
 	}
+	if o.bare {
+		o.neighbors.log.Info("clients of this address are sent to through a socket of their own again", "address", o.at)
+	}
+	o.bare = false
 	if old := o.own.Swap(e); old != nil {
 		old.leave()
 	}
@@ -113,20 +173,42 @@ func (o *Outlet) Close() {
 // table, have the outlets that are full take fresh sockets, and keep datagrams for those who are
 // missing from being sent, until the table says that they are back.
 type Neighbors struct {
-	missing atomic.Pointer[map[netip.Addr]*missing] // nil: nobody is looked for
-	spared  atomic.Uint64                           // datagrams that were kept from being sent
+	log     *slog.Logger
+	missing atomic.Pointer[map[host]*missing] // nil: nobody is looked for
+	spared  atomic.Uint64                     // datagrams that were kept from being sent
 	wake    chan struct{}
+
+	// read returns who is in the kernel's table without an answer. Tests replace it.
+	read  func() ([]unanswered, error)
+	table *table
+	blind bool // it can't be read, and that was logged; Run's own
 
 	mu      sync.Mutex
 	outlets map[*Outlet]struct{}
 }
 
-// missing is one who does not answer. now and then a datagram is let through, for the kernel to ask
+// host is an address of this host's networks: with the index of its interface if it is a link-local
+// one of IPv6, of which each interface has its own.
+type host struct {
+	ip   netip.Addr
+	link uint32
+}
+
+// hostAt returns the host at ip, whose zone is the interface of that index.
+func hostAt(ip netip.Addr, link uint32) host {
+	if !ip.Is6() || !ip.IsLinkLocalUnicast() {
+		link = 0
+	}
+	return host{ip.WithZone(""), link}
+}
+
+// missing is one who does not answer. Now and then a datagram is let through, for the kernel to ask
 // again.
 type missing struct{ next atomic.Int64 } // Unix nanoseconds
 
 const (
 	lookPause    = 5 * time.Millisecond   // between two looks, at least
+	lookRest     = 10                     // the same, in times of how long the last one took
 	lookInterval = 200 * time.Millisecond // while somebody is missing
 	lookTime     = 3 * time.Second        // for which nothing has to happen before that ends
 	askInterval  = 500 * time.Millisecond // between datagrams that are let through
@@ -135,8 +217,10 @@ const (
 )
 
 // NewNeighbors returns neighbors of whom nobody is missing. Run is to be called.
-func NewNeighbors() *Neighbors {
-	return &Neighbors{wake: make(chan struct{}, 1), outlets: map[*Outlet]struct{}{}}
+func NewNeighbors(log *slog.Logger) *Neighbors {
+	n := &Neighbors{log: log, wake: make(chan struct{}, 1), table: newTable(), outlets: map[*Outlet]struct{}{}}
+	n.read = n.table.unresolved
+	return n
 }
 
 func (n *Neighbors) add(o *Outlet) {
@@ -159,14 +243,14 @@ func (n *Neighbors) alarm() {
 	}
 }
 
-// absent reports whether a datagram for ip had better not be sent. While nobody is missing it costs
-// next to nothing.
-func (n *Neighbors) absent(ip netip.Addr) bool {
+// absent reports whether a datagram for ip had better not be sent. link is the interface that its
+// zone names, or 0. While nobody is missing it costs next to nothing.
+func (n *Neighbors) absent(ip netip.Addr, link uint32) bool {
 	all := n.missing.Load()
 	if all == nil {
 		return false
 	}
-	m := (*all)[ip.WithZone("")]
+	m := (*all)[hostAt(ip, link)]
 	if m == nil {
 		return false
 	}
@@ -180,6 +264,7 @@ func (n *Neighbors) absent(ip netip.Addr) bool {
 
 // Run looks after the neighbors until done is closed.
 func (n *Neighbors) Run(done <-chan struct{}) {
+	defer n.table.close()
 	timer := time.NewTimer(lookInterval)
 	defer timer.Stop()
 	for quiet := lookTime; ; {
@@ -200,8 +285,9 @@ func (n *Neighbors) Run(done <-chan struct{}) {
 		if n.spared.Load() != spared {
 			quiet = 0
 		}
+		began := time.Now()
 		n.look(quiet >= lookTime)
-		timer.Reset(lookPause)
+		timer.Reset(max(lookPause, lookRest*time.Since(began)))
 		select {
 		case <-done:
 			return
@@ -217,35 +303,50 @@ func (n *Neighbors) look(over bool) {
 		n.missing.Store(nil)
 		return
 	}
+	list, err := n.read()
+	if err != nil {
+		if !n.blind && !errors.Is(err, errors.ErrUnsupported) {
+			n.log.Warn("the kernel's table of neighbors can't be read: hosts that are gone may delay what others are "+
+				"sent; look for a limit of open files, or for a filter of system calls", "err", err)
+		}
+		n.blind = true
+		return // what is known stays
+	}
+	n.blind = false
 	before := n.missing.Load()
-	after := map[netip.Addr]*missing{}
+	after := map[host]*missing{}
 	waited := false // for some answer: the kernel keeps datagrams
-	for _, u := range unresolved() {
+	for _, u := range list {
 		waited = waited || u.asking
 		var known *missing
 		if before != nil {
-			known = (*before)[u.ip]
+			known = (*before)[u.host]
 		}
 		switch {
 		case known != nil:
-			after[u.ip] = known
+			after[u.host] = known
 		case !u.asking || u.since >= slowAnswer:
-			after[u.ip] = new(missing)
+			after[u.host] = new(missing)
 		}
 	}
 	n.missing.Store(&after)
+	now := time.Now()
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for o := range n.outlets {
-		if o.full.Swap(false) && waited {
+	for o := range n.outlets { // those that aren't full stay, whoever raised the alarm
+		switch {
+		case !waited:
+			o.full.Store(false)
+		case o.full.Load() && o.due(now): // else it is full still, and the next datagram says so
+			o.full.Store(false)
 			o.replace()
 		}
 	}
 }
 
-// unanswered is an address of this host's networks that the kernel has no hardware address for.
+// unanswered is a host that the kernel has no hardware address for.
 type unanswered struct {
-	ip     netip.Addr
+	host
 	asking bool          // still; else the kernel has given up
 	since  time.Duration // ago
 }

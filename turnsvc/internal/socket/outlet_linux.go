@@ -4,6 +4,8 @@ package socket
 
 import (
 	"encoding/binary"
+	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"sync/atomic"
@@ -91,44 +93,123 @@ func (e *exit) send(b []byte, to netip.AddrPort, scope uint32) syscall.Errno {
 	return send(uintptr(e.fd), b, to, scope, e.source)
 }
 
-// unresolved reads the kernel's table of neighbors; where it can't be read, nobody is missing.
-func unresolved() (list []unanswered) {
-	table, err := syscall.NetlinkRIB(unix.RTM_GETNEIGH, unix.AF_UNSPEC)
+// table is the kernel's table of neighbors. One goroutine uses it. It has a netlink socket that
+// stays open and waits for nothing: the kernel goes on with its answer when it is read.
+type table struct {
+	fd    int // -1: none
+	asked uint32
+	buf   []byte
+}
+
+func newTable() *table { return &table{fd: -1} }
+
+func (t *table) close() {
+	if t.fd >= 0 {
+		unix.Close(t.fd)
+	}
+	t.fd = -1
+}
+
+// unresolved lists who has not answered.
+func (t *table) unresolved() ([]unanswered, error) {
+	list, err := t.ask()
 	if err != nil {
-		return nil
+		t.close() // with what is left of the answer
+		return nil, fmt.Errorf("read the table of neighbors: %w", err)
 	}
-	messages, err := syscall.ParseNetlinkMessage(table)
-	if err != nil {
-		return nil
+	return list, nil
+}
+
+func (t *table) ask() (list []unanswered, err error) {
+	if t.fd < 0 {
+		t.fd, err = unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
+		if err != nil {
+			return nil, err
+		}
+		if t.buf == nil {
+			t.buf = make([]byte, 32<<10) // as much as the kernel gives at once
+		}
 	}
-	for _, m := range messages {
-		if m.Header.Type != unix.RTM_NEWNEIGH || len(m.Data) < unix.SizeofNdMsg {
+	t.asked++
+	question := make([]byte, unix.SizeofNlMsghdr+unix.SizeofNdMsg) // of whatever family
+	binary.NativeEndian.PutUint32(question, uint32(len(question)))
+	binary.NativeEndian.PutUint16(question[4:], unix.RTM_GETNEIGH)
+	binary.NativeEndian.PutUint16(question[6:], unix.NLM_F_REQUEST|unix.NLM_F_DUMP)
+	binary.NativeEndian.PutUint32(question[8:], t.asked)
+	if err := unix.Sendto(t.fd, question, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return nil, err
+	}
+	for {
+		n, _, err := unix.Recvfrom(t.fd, t.buf, 0)
+		switch {
+		case errors.Is(err, unix.EINTR):
 			continue
+		case err != nil:
+			return nil, err
 		}
-		state := binary.NativeEndian.Uint16(m.Data[8:]) // after family, padding and interface
-		if state&(unix.NUD_INCOMPLETE|unix.NUD_FAILED) == 0 {
-			continue
-		}
-		u := unanswered{asking: state&unix.NUD_INCOMPLETE != 0}
-		for rest := m.Data[unix.SizeofNdMsg:]; len(rest) >= unix.SizeofRtAttr; {
-			size := int(binary.NativeEndian.Uint16(rest))
-			if size < unix.SizeofRtAttr || size > len(rest) {
-				break
-			}
-			value := rest[unix.SizeofRtAttr:size]
-			switch binary.NativeEndian.Uint16(rest[2:]) {
-			case unix.NDA_DST:
-				u.ip, _ = netip.AddrFromSlice(value)
-			case unix.NDA_CACHEINFO:
-				if len(value) >= 12 { // confirmed, used, updated: in hundredths of a second
-					u.since = time.Duration(binary.NativeEndian.Uint32(value[8:])) * 10 * time.Millisecond
-				}
-			}
-			rest = rest[min((size+3)&^3, len(rest)):]
-		}
-		if u.ip.IsValid() {
-			list = append(list, u)
+		var done bool
+		if list, done, err = t.take(list, t.buf[:n]); done || err != nil {
+			return list, err
 		}
 	}
-	return list
+}
+
+// take adds what is in one part of the answer; done says that it is the last.
+func (t *table) take(list []unanswered, b []byte) (_ []unanswered, done bool, err error) {
+	for len(b) >= unix.SizeofNlMsghdr {
+		size := int(binary.NativeEndian.Uint32(b))
+		if size < unix.SizeofNlMsghdr || size > len(b) {
+			break
+		}
+		data := b[unix.SizeofNlMsghdr:size]
+		switch binary.NativeEndian.Uint16(b[4:]) {
+		case unix.NLMSG_DONE:
+			return list, true, nil
+		case unix.NLMSG_ERROR:
+			if len(data) < 4 {
+				return list, true, unix.EBADMSG
+			}
+			return list, true, unix.Errno(-int32(binary.NativeEndian.Uint32(data)))
+		case unix.RTM_NEWNEIGH:
+			if u, ok := parseNeighbor(data); ok {
+				list = append(list, u)
+			}
+		}
+		b = b[min((size+unix.NLMSG_ALIGNTO-1)&^(unix.NLMSG_ALIGNTO-1), len(b)):]
+	}
+	if len(b) > 0 {
+		return list, true, unix.EBADMSG
+	}
+	return list, false, nil
+}
+
+// parseNeighbor reads one entry (ndmsg with its attributes). ok: it is one without an answer.
+func parseNeighbor(b []byte) (u unanswered, ok bool) {
+	if len(b) < unix.SizeofNdMsg {
+		return u, false
+	}
+	link, state := binary.NativeEndian.Uint32(b[4:]), binary.NativeEndian.Uint16(b[8:])
+	if state&(unix.NUD_INCOMPLETE|unix.NUD_FAILED) == 0 {
+		return u, false
+	}
+	u.asking = state&unix.NUD_INCOMPLETE != 0
+	for rest := b[unix.SizeofNdMsg:]; len(rest) >= unix.SizeofRtAttr; {
+		size := int(binary.NativeEndian.Uint16(rest))
+		if size < unix.SizeofRtAttr || size > len(rest) {
+			break
+		}
+		value := rest[unix.SizeofRtAttr:size]
+		switch binary.NativeEndian.Uint16(rest[2:]) {
+		case unix.NDA_DST:
+			if ip, is := netip.AddrFromSlice(value); is {
+				u.host, ok = hostAt(ip, link), true
+			}
+		case unix.NDA_CACHEINFO:
+			if len(value) >= 12 { // confirmed, used, updated: in hundredths of a second
+				u.since = time.Duration(binary.NativeEndian.Uint32(value[8:])) * 10 * time.Millisecond
+			}
+		}
+		rest = rest[min((size+unix.RTA_ALIGNTO-1)&^(unix.RTA_ALIGNTO-1), len(rest)):]
+	}
+	return u, ok
 }

@@ -1,13 +1,20 @@
 package socket
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
+	"log/slog"
 	"net"
 	"net/netip"
+	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"signalbox/turnsvc/internal/wire"
 )
@@ -30,7 +37,7 @@ func TestOutletSendsFromItsAddress(t *testing.T) {
 			continue
 		}
 		conn, client := listen(t, network, ip), listen(t, network, ip)
-		o := NewOutlet(conn, NewNeighbors())
+		o := NewOutlet(conn, NewNeighbors(slog.New(slog.DiscardHandler)))
 		defer o.Close()
 		if o.own.Load() == nil {
 			t.Fatalf("%s: it has no socket of its own", network)
@@ -62,7 +69,7 @@ func TestOutletSendsFromItsAddress(t *testing.T) {
 // Sockets are replaced and closed while others send.
 func TestOutletIsReplacedInUse(t *testing.T) {
 	conn, client := listen(t, "udp4", "127.0.0.1"), listen(t, "udp4", "127.0.0.1")
-	o := NewOutlet(conn, NewNeighbors())
+	o := NewOutlet(conn, NewNeighbors(slog.New(slog.DiscardHandler)))
 	stop := make(chan struct{})
 	var senders sync.WaitGroup
 	for range 4 {
@@ -97,27 +104,32 @@ func TestOutletIsReplacedInUse(t *testing.T) {
 
 // Nobody who is missing is sent anything but a question now and then, and the rest never waits.
 func TestNeighborsWhoAreMissing(t *testing.T) {
-	n := NewNeighbors()
+	n := NewNeighbors(slog.New(slog.DiscardHandler))
 	gone := netip.MustParseAddr("192.0.2.1")
-	if n.absent(gone) {
+	if n.absent(gone, 0) {
 		t.Error("nobody is known to be missing")
 	}
-	n.missing.Store(&map[netip.Addr]*missing{gone: new(missing), netip.MustParseAddr("fe80::1"): new(missing)})
+	router := netip.MustParseAddr("fe80::1")
+	n.missing.Store(&map[host]*missing{{gone, 0}: new(missing), {router, 2}: new(missing)})
 	passed := 0
 	for range 1000 {
-		if !n.absent(gone) {
+		if !n.absent(gone, 0) {
 			passed++
 		}
 	}
 	if passed != 1 {
 		t.Errorf("%d of 1000 datagrams pass, want 1", passed)
 	}
-	if n.absent(netip.MustParseAddr("192.0.2.2")) {
+	if n.absent(netip.MustParseAddr("192.0.2.2"), 0) {
 		t.Error("another is missing, too")
 	}
-	n.absent(netip.MustParseAddr("fe80::1%lo"))
-	if !n.absent(netip.MustParseAddr("fe80::1%lo")) {
+	n.absent(router.WithZone("eth0"), 2)
+	if !n.absent(router.WithZone("eth0"), 2) {
 		t.Error("a zone hides who is missing")
+	}
+	n.absent(router.WithZone("eth1"), 3)
+	if n.absent(router.WithZone("eth1"), 3) {
+		t.Error("who has the same link-local address at another interface is missing, too")
 	}
 	r, err := OpenRelay(netip.MustParseAddrPort("127.0.0.1:0"))
 	if err != nil {
@@ -129,16 +141,267 @@ func TestNeighborsWhoAreMissing(t *testing.T) {
 		t.Errorf("a relay sends to it: %v", err)
 	}
 	n.look(true)
-	if n.absent(gone) {
+	if n.absent(gone, 0) {
 		t.Error("it is never forgotten")
 	}
 }
 
-// The kernel's table is read and understood: a test of the lab sees what is in it.
+// The kernel's table is read and understood, over one connection, which is made anew when it has
+// failed: a test of the lab sees what is in it.
 func TestUnresolvedIsRead(t *testing.T) {
-	for _, u := range unresolved() {
-		if !u.ip.IsValid() || u.since < 0 || strings.Contains(u.ip.String(), "invalid") {
-			t.Errorf("%+v", u)
+	table := newTable()
+	defer table.close()
+	first := -1
+	for i := range 4 {
+		list, err := table.unresolved()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, u := range list {
+			if !u.ip.IsValid() || u.since < 0 || strings.Contains(u.ip.String(), "invalid") {
+				t.Errorf("%+v", u)
+			}
+		}
+		if first < 0 {
+			first = table.fd
+		}
+		if table.fd != first {
+			t.Errorf("look %d is over another connection", i)
+		}
+	}
+	null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(null)
+	if err := unix.Dup3(null, table.fd, unix.O_CLOEXEC); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := table.unresolved(); err == nil {
+		t.Error("nothing answers, and that is no error")
+	}
+	if _, err := table.unresolved(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestNeighborsAreParsed(t *testing.T) {
+	entry := func(link uint32, state uint16, ip string, age uint32) []byte {
+		addr := netip.MustParseAddr(ip).AsSlice()
+		b := make([]byte, unix.SizeofNlMsghdr+unix.SizeofNdMsg)
+		binary.NativeEndian.PutUint16(b[4:], unix.RTM_NEWNEIGH)
+		binary.NativeEndian.PutUint32(b[unix.SizeofNlMsghdr+4:], link)
+		binary.NativeEndian.PutUint16(b[unix.SizeofNlMsghdr+8:], state)
+		b = binary.NativeEndian.AppendUint16(b, uint16(4+len(addr)))
+		b = append(binary.NativeEndian.AppendUint16(b, unix.NDA_DST), addr...)
+		b = binary.NativeEndian.AppendUint16(b, 4+16)
+		b = binary.NativeEndian.AppendUint16(b, unix.NDA_CACHEINFO)
+		for _, n := range []uint32{0, 0, age, 0} {
+			b = binary.NativeEndian.AppendUint32(b, n)
+		}
+		binary.NativeEndian.PutUint32(b, uint32(len(b)))
+		return b
+	}
+	b := slices.Concat(entry(2, unix.NUD_REACHABLE, "192.0.2.1", 9), entry(2, unix.NUD_INCOMPLETE, "192.0.2.2", 10),
+		entry(3, unix.NUD_FAILED, "fe80::1", 11), entry(4, unix.NUD_INCOMPLETE, "2001:db8::1", 12))
+	want := []unanswered{
+		{host{netip.MustParseAddr("192.0.2.2"), 0}, true, 100 * time.Millisecond},
+		{host{netip.MustParseAddr("fe80::1"), 3}, false, 110 * time.Millisecond},
+		{host{netip.MustParseAddr("2001:db8::1"), 0}, true, 120 * time.Millisecond},
+	}
+	table := newTable()
+	if got, done, err := table.take(nil, b); !slices.Equal(got, want) || done || err != nil {
+		t.Errorf("%+v, %v, %v", got, done, err)
+	}
+	for i := range b { // whatever is cut off
+		table.take(nil, b[:i]) //nolint:errcheck // it doesn't panic
+	}
+	if _, _, err := table.take(nil, b[:len(b)-1]); err == nil {
+		t.Error("half an entry is an answer")
+	}
+	done := make([]byte, unix.SizeofNlMsghdr+4)
+	binary.NativeEndian.PutUint32(done, uint32(len(done)))
+	binary.NativeEndian.PutUint16(done[4:], unix.NLMSG_DONE)
+	if _, done, err := table.take(nil, done); !done || err != nil {
+		t.Errorf("the end: %v, %v", done, err)
+	}
+	binary.NativeEndian.PutUint16(done[4:], unix.NLMSG_ERROR)
+	no := unix.EPERM
+	binary.NativeEndian.PutUint32(done[unix.SizeofNlMsghdr:], uint32(-int32(no)))
+	if _, _, err := table.take(nil, done); !errors.Is(err, unix.EPERM) {
+		t.Errorf("a refusal: %v", err)
+	}
+}
+
+// asking is a table in which somebody does not answer.
+func asking() ([]unanswered, error) {
+	return []unanswered{{host{netip.MustParseAddr("192.0.2.1"), 0}, true, 0}}, nil
+}
+
+// Whoever names ever new addresses that nobody has fills a buffer on and on. The kernel keeps what
+// was in the former ones for three seconds, so there are few of them in that time.
+func TestAttackF1ReplacementsAreBounded(t *testing.T) {
+	const most = 16
+	var o Outlet
+	start := time.Now()
+	var at []time.Duration
+	for now := time.Duration(0); now < 20*time.Second; now += lookPause {
+		if o.due(start.Add(now)) {
+			at = append(at, now)
+		}
+	}
+	for i := most; i < len(at); i++ {
+		if within := at[i] - at[i-most]; within < lookTime {
+			t.Errorf("%d replacements within %v", most+1, within)
+		}
+	}
+	for i := range at[1:] {
+		if wait := at[i+1] - at[i]; wait > replaceInterval {
+			t.Errorf("it waits for the next one for %v", wait)
+		}
+	}
+	if at[replaceBurst-1] != (replaceBurst-1)*lookPause {
+		t.Errorf("the first are at %v", at[:replaceBurst])
+	}
+
+	n := NewNeighbors(slog.New(slog.DiscardHandler))
+	n.read = asking
+	busy := NewOutlet(listen(t, "udp4", "127.0.0.1"), n)
+	defer busy.Close()
+	exits := map[*exit]bool{busy.own.Load(): true}
+	began := time.Now()
+	for range 200 {
+		busy.full.Store(true)
+		n.look(false)
+		exits[busy.own.Load()] = true
+	}
+	replaced := len(exits) - 1
+	if most := replaceBurst + int(time.Since(began)/replaceInterval); replaced < replaceBurst || replaced > most {
+		t.Errorf("it was replaced %d times, want %d to %d", replaced, replaceBurst, most)
+	}
+	if !busy.full.Load() {
+		t.Error("nobody knows that it is still full")
+	}
+}
+
+// A relay whose buffer is full makes Neighbors look for who is missing. It is nobody's reason to
+// replace an outlet that isn't full.
+func TestAttackF1RelaysReplaceNoOutlet(t *testing.T) {
+	n := NewNeighbors(slog.New(slog.DiscardHandler))
+	looked := make(chan bool)
+	n.read = func() ([]unanswered, error) {
+		looked <- true
+		list, err := asking()
+		list[0].since = slowAnswer
+		return list, err
+	}
+	o := NewOutlet(listen(t, "udp4", "127.0.0.1"), n)
+	defer o.Close()
+	own := o.own.Load()
+	done := make(chan struct{})
+	var running sync.WaitGroup
+	running.Go(func() { n.Run(done) })
+	for range 3 {
+		n.alarm() // as a relay's Send
+		<-looked
+	}
+	close(done)
+	running.Wait()
+	if o.own.Load() != own {
+		t.Error("the outlet was replaced")
+	}
+	n.absent(netip.MustParseAddr("192.0.2.1"), 0)
+	if !n.absent(netip.MustParseAddr("192.0.2.1"), 0) {
+		t.Error("who is missing was not found")
+	}
+}
+
+// However large the table is, and however often there is an alarm, reading it takes a small part of
+// the time.
+func TestAttackF1LooksRest(t *testing.T) {
+	n := NewNeighbors(slog.New(slog.DiscardHandler))
+	const took, looks = 2 * time.Millisecond, 5
+	looked := make(chan bool)
+	n.read = func() ([]unanswered, error) {
+		for began := time.Now(); time.Since(began) < took; {
+			runtime.Gosched()
+		}
+		looked <- true
+		return asking()
+	}
+	done := make(chan struct{})
+	var running sync.WaitGroup
+	running.Go(func() { n.Run(done) })
+	var began time.Time
+	for i := range looks + 1 {
+		n.alarm()
+		<-looked
+		if i == 0 {
+			began = time.Now()
+		}
+	}
+	if took, least := time.Since(began), looks*(lookRest+1)*took; took < least {
+		t.Errorf("%d looks within %v, want %v", looks, took, least)
+	}
+	close(done)
+	running.Wait()
+}
+
+// What can't be had is logged once, and what is known stays.
+func TestNeighborsThatCannotLook(t *testing.T) {
+	var said bytes.Buffer
+	n := NewNeighbors(slog.New(slog.NewTextHandler(&said, nil)))
+	gone := netip.MustParseAddr("192.0.2.1")
+	n.missing.Store(&map[host]*missing{{gone, 0}: new(missing)})
+	n.read = func() ([]unanswered, error) { return nil, unix.EMFILE }
+	for range 3 {
+		n.look(false)
+	}
+	n.absent(gone, 0)
+	if !n.absent(gone, 0) {
+		t.Error("who was missing is forgotten")
+	}
+	o := &Outlet{at: netip.MustParseAddrPort("192.0.2.1:9"), neighbors: n}
+	limit := o.at
+	o.at = netip.AddrPort{} // there is no such socket
+	o.replace()
+	o.replace()
+	o.at = limit
+	if lines := strings.Count(said.String(), "\n"); lines != 2 {
+		t.Errorf("%d lines, want 2:\n%s", lines, said.String())
+	}
+	o.replace()
+	defer o.own.Load().leave()
+	if lines := strings.Count(said.String(), "\n"); lines != 3 {
+		t.Errorf("%d lines, want 3:\n%s", lines, said.String())
+	}
+}
+
+// An interface that comes back has another index.
+func TestZonesAreReadAgain(t *testing.T) {
+	lo, err := net.InterfaceByName("lo")
+	if err != nil {
+		t.Skip(err)
+	}
+	n := NewNeighbors(slog.New(slog.DiscardHandler))
+	o := NewOutlet(listen(t, "udp4", "127.0.0.1"), n)
+	defer o.Close()
+	index := uint32(lo.Index)
+	if o.scope("lo") != index || o.scope("7") != 7 || o.scope("nobody") != 0 {
+		t.Error("zones are misread")
+	}
+	long := time.Now().Add(-zoneTime)
+	for _, c := range []struct {
+		known zone
+		want  uint32
+	}{
+		{zone{index, time.Now()}, index}, {zone{1 << 20, long}, index}, {zone{1 << 20, time.Now()}, 1 << 20},
+		{zone{0, long}, index}, {zone{0, time.Now()}, 0},
+	} {
+		o.zones.Store("lo", c.known)
+		o.Send([]byte("x"), netip.MustParseAddrPort("[fe80::1%lo]:9")) //nolint:errcheck // an IPv4 socket refuses it
+		if got := o.scope("lo"); got != c.want {
+			t.Errorf("%+v: %d, want %d", c.known, got, c.want)
 		}
 	}
 }

@@ -17,5 +17,11 @@ func (*exit) enter() bool                                           { return fal
 func (*exit) leave()                                                {}
 func (*exit) send([]byte, netip.AddrPort, uint32) (e syscall.Errno) { return e }
 
-// unresolved knows of nobody: the table of neighbors is not read here.
-func unresolved() []unanswered { return nil }
+// table is the kernel's table of neighbors, which is not read here.
+type table struct{}
+
+func newTable() *table { return new(table) }
+
+func (*table) close() {}
+
+func (*table) unresolved() ([]unanswered, error) { return nil, errors.ErrUnsupported }

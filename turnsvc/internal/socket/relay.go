@@ -58,7 +58,7 @@ func (r *Relay) Send(b []byte, peer netip.AddrPort, whole bool) error {
 		}
 		r.whole.Store(whole)
 	}
-	if r.Neighbors != nil && r.Neighbors.absent(peer.Addr()) {
+	if r.Neighbors != nil && r.Neighbors.absent(peer.Addr(), 0) { // no peer has a zone
 		return ErrAbsent
 	}
 	err := r.out.send(b, peer, 0)

@@ -3,6 +3,7 @@
 package socket
 
 import (
+	"log/slog"
 	"net/netip"
 	"testing"
 
@@ -15,7 +16,7 @@ func TestSendDoesNotAllocate(t *testing.T) {
 			continue
 		}
 		conn, client := listen(t, network, ip), listen(t, network, ip)
-		o := NewOutlet(conn, NewNeighbors())
+		o := NewOutlet(conn, NewNeighbors(slog.New(slog.DiscardHandler)))
 		defer o.Close()
 		bare := &Outlet{conn: newDirect(conn), neighbors: o.neighbors}
 		r, err := OpenRelay(netip.AddrPortFrom(netip.MustParseAddr(ip), 0))
