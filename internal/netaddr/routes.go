@@ -8,8 +8,9 @@ import "net/netip"
 // methods don't wait, and may be called from any goroutine.
 type Routes struct{ routes }
 
-// OpenRoutes opens a connection to the kernel, and asks it something. The error is
-// errors.ErrUnsupported on other systems than Linux.
+// OpenRoutes opens a connection to the kernel, and asks it something. An error says that it can't
+// be asked at all, as in some sandboxes; it is errors.ErrUnsupported on other systems than Linux. A
+// lack of files or memory is none: Own says so until it has passed.
 func OpenRoutes() (*Routes, error) {
 	r := new(Routes)
 	if err := r.open(); err != nil {

@@ -30,15 +30,27 @@ const (
 )
 
 func (r *routes) open() (err error) {
-	r.socket, r.ask, r.tell = openNetlink, -1, -1
-	if r.tell, err = r.socket(groups); err != nil {
-		return err
+	if r.socket == nil {
+		r.socket = openNetlink
 	}
-	// Some sandboxes have such sockets but answer nothing.
-	if _, err = r.own(netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.Addr{}); err != nil {
-		r.close()
+	r.ask = -1
+	if r.tell, err = r.socket(groups); err == nil {
+		// Some sandboxes have such sockets but answer nothing.
+		_, err = r.own(netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.Addr{})
 	}
+	if err == nil || passes(err) {
+		return nil
+	}
+	r.close()
 	return err
+}
+
+// passes reports whether an error is about what this machine has left just now, and nothing that
+// speaks against asking the kernel.
+func passes(err error) bool {
+	return slices.ContainsFunc([]error{unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM}, func(target error) bool {
+		return errors.Is(err, target)
+	})
 }
 
 func openNetlink(groups uint32) (int, error) {

@@ -108,6 +108,28 @@ func TestAttackF2RoutesThatFail(t *testing.T) {
 	}
 }
 
+// What is short at the start only is asked for again; what is forbidden is not.
+func TestAttackF2RoutesAtTheStart(t *testing.T) {
+	t.Parallel()
+	for fault, want := range map[unix.Errno]error{unix.EMFILE: nil, unix.ENOMEM: nil,
+		unix.EAFNOSUPPORT: unix.EAFNOSUPPORT, unix.EPERM: unix.EPERM} {
+		r := new(Routes)
+		r.socket = func(uint32) (int, error) { return -1, fault }
+		if err := r.open(); !errors.Is(err, want) {
+			t.Errorf("%v: %v", fault, err)
+			continue
+		}
+		if _, err := r.Own(netip.MustParseAddr("127.0.0.1"), netip.Addr{}); err == nil {
+			t.Errorf("%v: it knows", fault)
+		}
+		r.socket = openNetlink
+		if own, _ := r.Own(netip.MustParseAddr("127.0.0.1"), netip.Addr{}); own != (want == nil) {
+			t.Errorf("%v: later %v", fault, own)
+		}
+		r.Close()
+	}
+}
+
 func TestNotificationsOfRoutes(t *testing.T) {
 	t.Parallel()
 	note := func(typ uint16, kind byte, to ...string) []byte {
