@@ -80,13 +80,13 @@
 //
 // Who changes the lists or the relay addresses reviews all permissions; a goroutine of its own does
 // when addresses or routes of this host have come, within 250 ms (10 s where the kernel can't be
-// asked). A review asks the kernel once for each peer, and lets others judge every half
-// millisecond, so no answer is older than that. For 64,000 permissions it takes 0.1 s if they are
-// for 1,000 peers, and 0.8 s if each is for another. Routes that change on and on cost at most a
-// fifth of a core: a review rests for four times as long as it took. So an address that becomes
-// this host's own while there are permissions for it is closed after 0.6 s or 5 s at the latest.
-// That a local route shows because a narrower one has gone is found when the permission is
-// refreshed, within 5 minutes.
+// asked). A review asks the kernel once for each peer of some 65,000 permissions, and lets others
+// judge every half millisecond, so no answer is older than that. For 64,000 permissions it takes
+// 0.1 s if they are for 1,000 peers, and 0.7 s if each is for another. Routes that change on and on
+// cost at most a fifth of a core: a review rests for four times as long as it took. So an address
+// that becomes this host's own while there are that many permissions is closed after 0.8 s or 5 s
+// at the latest. That a local route shows because a narrower one has gone is found when the
+// permission is refreshed, within 5 minutes.
 //
 // Locks are taken in this order, and none is held while something waits:
 //
@@ -125,10 +125,12 @@
 // seconds. Each of the sockets is replaced at once four times, then once in 250 ms, so 16 times in
 // three seconds: it never holds more than 7 MiB. Reading the table takes at most a tenth of the
 // time, since Neighbors rest for ten times as long as the last look took, but 5 ms at least. So all
-// of the above is slower where the table has many thousands of entries.
+// of the above is slower where the table has many thousands of entries, and where ever new hosts
+// that are missing fill a buffer more than four times a second.
 //
-// Where a socket of its own can't be had, or the table can't be read, the log says so, and clients
-// of that address share the socket's buffer.
+// Where a socket of its own can't be had, clients share the buffer of the one that is served; while
+// the table can't be read, nothing is replaced and nobody else is known to be missing. The log says
+// both.
 //
 // Under each of these attacks, a call's packets are on their way within 100 ms (p99), and a
 // newcomer is answered within 200 ms: a client that sends 20,000 datagrams to 4 missing peers;

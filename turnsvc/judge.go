@@ -127,12 +127,20 @@ type held struct {
 // reviewAll judges all permissions of the allocations again. That may take a second, so it is done
 // in the goroutine of whoever changes something, or in one of its own, and others judge meanwhile.
 func (j *judge) reviewAll(all []*allocation) {
+	const atOnce = 1 << 16 // permissions, so that a crowd of them takes no more memory than that
 	var list []held
-	for _, a := range all {
+	for i, a := range all {
 		for _, peer := range a.peers() {
 			list = append(list, held{peer, a})
 		}
+		if len(list) >= atOnce || i == len(all)-1 {
+			j.reviewList(list)
+			list = list[:0]
+		}
 	}
+}
+
+func (j *judge) reviewList(list []held) {
 	slices.SortFunc(list, func(x, y held) int { // so that the kernel is asked once for each peer
 		return cmp.Or(x.peer.Compare(y.peer), x.by.relay.Addr.Addr().Compare(y.by.relay.Addr.Addr()))
 	})
