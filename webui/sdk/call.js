@@ -4,6 +4,7 @@
 import { SignalboxError } from './errors.js';
 import { Group } from './group.js';
 import { randomID } from './random.js';
+import { OWN } from './signals.js';
 
 const RING_MS = 45_000;
 const REASON = 128; // characters that a callee may say of why not
@@ -16,7 +17,7 @@ export function receiveCall(session, frame) {
     for (const call of [...session._calls.values()]) call._left(frame.peer, frame.reason);
     return true;
   }
-  const { call, id } = frame.data ?? {};
+  const { call, id } = frame.data?.[OWN] ?? {};
   if (frame.type !== 'signal' || typeof call !== 'string' || typeof id !== 'string') return false;
   const known = session._calls.get(id);
   if (known) known._receive(frame);
@@ -32,11 +33,11 @@ function ring(session, frame) {
     return answer(session, frame, 'decline', 'busy');
   }
   if (!session._heard('call')) return answer(session, frame, 'decline', 'unavailable');
-  session._emit('call', { call: new Call(session, frame.from, frame.data.id, frame) });
+  session._emit('call', { call: new Call(session, frame.from, frame.data[OWN].id, frame) });
 }
 
 function answer(session, { from, data }, call, reason) {
-  session._send({ type: 'signal', to: from, data: { call, id: data.id, reason } });
+  session._send({ type: 'signal', to: from, data: { [OWN]: { call, id: data[OWN].id, reason } } });
 }
 
 export class Call extends Group {
@@ -96,20 +97,21 @@ export class Call extends Group {
     if (!this.#settle || this.#to !== `@${frame.fromUser}`) return false;
     if (!frame.polite) return true;
     this.session._calls.delete(this.#id);
-    this.session._calls.set(this.#id = frame.data.id, this);
+    this.session._calls.set(this.#id = frame.data[OWN].id, this);
     this.#accept(frame);
     return true;
   }
 
   _receive(frame) {
-    const { call, reason } = frame.data;
+    const said = frame.data[OWN];
+    const { call, reason } = said;
     if (this.#settle) {
       if (call === 'accept') this.#begin(frame);
       if (call === 'decline') this.#declined(reason);
     } else if (frame.from === this.#to) {
       if (call === 'cancel' || call === 'end') this.#over('left');
       if (call === 'back') this.peer?._setPresent(true, { polite: frame.polite });
-      if (call === 'peer') this.peer?._signal(frame.data, frame.polite);
+      if (call === 'peer') this.peer?._signal(said, frame.polite);
     }
   }
 
@@ -194,10 +196,10 @@ export class Call extends Group {
   }
 
   #say(call, data) {
-    this.session._send({ type: 'signal', to: this.#to, data: { ...data, call, id: this.#id } });
+    this.session._send({ type: 'signal', to: this.#to, data: { [OWN]: { ...data, call, id: this.#id } } });
   }
 
   #request(call, to) {
-    return this.session.signal(to, { call, id: this.#id });
+    return this.session.signal(to, { [OWN]: { call, id: this.#id } });
   }
 }

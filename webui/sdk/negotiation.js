@@ -1,99 +1,198 @@
-// How two ends agree on session descriptions: the "Perfect Negotiation Example" of webrtc-pc. The
-// server has said who is polite.
+// How two ends agree on session descriptions. One of them leads (the server has said which: the
+// impolite one): it makes every offer. The other one asks for what it needs. So offers never
+// collide, and nothing is ever rolled back: after a rollback, Chromium shows and hears no more of
+// the far end.
 
-// How long the polite end leaves it to the other one to offer.
-const OFFER_MS = 1000;
+// How long the end that does not lead waits for one who has not said a word: that may be a client
+// which only answers.
+const SILENCE_MS = 8000;
+// An offer without an answer, and a question without an offer, are said again after so long, and so
+// many times.
+const REPEAT_MS = 10_000;
+const REPEATS = 3;
+// Candidates are found in bursts.
+const CANDIDATES_MS = 50;
+// What the far end may ask for, of each kind.
+const PLACES = 16;
+
+const KINDS = ['audio', 'video'];
 
 export class Negotiation {
   #connection;
   #end;
-  #makingOffer = false;
-  #isSettingRemoteAnswerPending = false;
-  #opening;
-  #asking;
+  #steps = Promise.resolve(); // one after the other
+  #offers = 0; // the number of the last one, whoever made it
+  #restarts = 0; // the number of the last one that restarts ICE
+  #restartDue = false;
+  #due = false; // another offer, once the last one is answered
+  #asked = ''; // for what, last
+  #question = null; // until it is answered by an offer
+  #candidates = [];
+  #timers = {};
 
-  // The end is asked whether it `isPolite()`. It is told to `attach()` what it sends, more than
-  // once maybe, to `send(data)` to the far end, and that the negotiation has `failed(error)`.
+  // The end says whether it `leads` and has a data channel (`hasChannel`), and what it knows of the
+  // far end: that it `isReachable`, `isSilent`, or `isForeign` and knows no `want`. It is told to
+  // `send(data)` to the far end, that the negotiation has `failed(error)`, and to
+  // `yield(description, offer)`: that is an offer which this connection can't take, since it has
+  // made one, too.
   constructor(connection, end) {
     this.#connection = connection;
     this.#end = end;
-    connection.onnegotiationneeded = () => this.#offer();
-    // null, the end of candidates, is sent too.
-    connection.onicecandidate = ({ candidate }) => end.send({ candidate });
-    // If both ends attached at once, each join would be a collision, and the polite end's first
-    // gathering, with its allocations on the relay, would be thrown away. It therefore lets the
-    // other one open, but not for ever.
-    if (end.isPolite()) this.#opening = setTimeout(() => this.#attach(), OFFER_MS);
-    else this.#attach();
+    connection.onnegotiationneeded = () => this.#need();
+    connection.onicecandidate = ({ candidate }) => this.#found(candidate);
+    this.#later('open', SILENCE_MS, () => end.isSilent && this.#step(() => this.#offer()));
   }
 
-  // Takes a description or, without one, a candidate of the far end's.
-  async receive(description, candidate) {
-    const pc = this.#connection;
-    if (!description) {
-      // One that doesn't fit belongs to a description that was ignored or lost.
-      return pc.addIceCandidate(candidate ?? undefined).catch(() => {});
+  // Takes a description. `offer` is the number of the offer that it is, or answers.
+  describe(description, offer) {
+    const offered = description.type === 'offer';
+    this.#step(() => (offered ? this.#offered(description, offer) : this.#answered(description, offer)));
+  }
+
+  // Takes candidates. One that doesn't fit belongs to a description that was not taken.
+  take(candidates) {
+    for (const candidate of candidates) {
+      this.#step(() => this.#connection.addIceCandidate(candidate ?? undefined).catch(() => {}));
     }
-    try {
-      if (!this.#isWanted(description)) return;
-      const offered = description.type === 'offer';
-      clearTimeout(this.#asking);
-      this.#attach(); // before the offer is applied, so that our tracks take the places that it opens
-      this.#isSettingRemoteAnswerPending = !offered;
-      await pc.setRemoteDescription(description) // rolls our own offer back if need be
-        .finally(() => { this.#isSettingRemoteAnswerPending = false; });
-      if (!offered) return;
-      await pc.setLocalDescription();
-      this.#end.send({ description: pc.localDescription });
-    } catch (error) {
-      this.#end.failed(error);
+  }
+
+  // The far end asks for an offer, with so many places of each kind. `after` is the last one that
+  // it has taken.
+  asked({ after = 0, restart, ...places }) {
+    for (const kind of KINDS) {
+      const held = this.#connection.getTransceivers().filter(({ receiver }) => receiver.track.kind === kind).length;
+      for (let n = held; n < Math.min(places[kind], PLACES); n++) {
+        this.#connection.addTransceiver(kind, { direction: 'recvonly' });
+      }
     }
+    this.#step(() => {
+      if (restart && after >= this.#restarts) this.restart();
+      else if (after >= this.#offers) return this.#offer();
+    });
   }
 
   // Looks for a new path.
   restart() {
-    if (!this.#end.isPolite()) return this.#connection.restartIce();
-    // Both ends notice when a path has gone. Were both to offer, the polite end would roll back,
-    // after which Chromium shows no more pictures of the far end's. It therefore asks for an offer,
-    // and makes one itself only if none comes.
-    this.#end.send({ restart: true });
-    this.#asking = setTimeout(() => this.#connection.restartIce(), OFFER_MS);
+    if (!this.#offers) return; // there is none yet
+    if (this.#asks) return this.#ask({ restart: true });
+    this.#restartDue = true;
+    this.#connection.restartIce();
+    this.#step(() => this.#offer());
   }
 
   // Says again what is not answered.
   repeat() {
     const { signalingState, localDescription } = this.#connection;
-    if (signalingState === 'have-local-offer') this.#end.send({ description: localDescription });
+    if (signalingState === 'have-local-offer') this.#end.send({ description: localDescription, offer: this.#offers });
+    else if (this.#question) this.#end.send({ want: this.#question });
   }
 
   stop() {
-    clearTimeout(this.#opening);
-    clearTimeout(this.#asking);
+    for (const timer of Object.values(this.#timers)) clearTimeout(timer);
+    this.#end = null;
   }
 
-  // Not in a collision that this end wins, nor if it comes twice.
-  #isWanted({ type }) {
-    const { signalingState } = this.#connection;
-    if (type !== 'offer') return signalingState === 'have-local-offer' && !this.#isSettingRemoteAnswerPending;
-    if (this.#end.isPolite()) return true;
-    return !this.#makingOffer && (signalingState === 'stable' || this.#isSettingRemoteAnswerPending);
+  #step(take) {
+    this.#steps = this.#steps.then(() => this.#end && take()).catch((error) => this.#end?.failed(error));
   }
 
-  #attach() {
-    clearTimeout(this.#opening);
-    this.#end.attach();
+  #later(name, ms, run) {
+    clearTimeout(this.#timers[name]);
+    this.#timers[name] = setTimeout(run, ms);
+  }
+
+  get #asks() {
+    return !this.#end.leads && !this.#end.isForeign;
+  }
+
+  #need() {
+    if (!this.#asks) return this.#step(() => this.#offer());
+    // What an offer has not brought, another one will not bring either.
+    if (this.#wants() !== this.#asked) this.#ask();
+  }
+
+  // What this end needs of an offer.
+  #wants() {
+    return JSON.stringify([
+      this.#end.hasChannel,
+      this.#connection.getTransceivers().map(({ receiver, direction }) => [receiver.track.kind, direction]),
+    ]);
+  }
+
+  #ask(more) {
+    this.#asked = this.#wants();
+    const want = this.#question = { after: this.#offers, ...more };
+    for (const { receiver } of this.#connection.getTransceivers()) {
+      want[receiver.track.kind] = (want[receiver.track.kind] ?? 0) + 1;
+    }
+    this.repeat();
+    this.#expect(() => this.#question === want && this.#asks);
+  }
+
+  // Says again what is not answered while it `stands`.
+  #expect(stands, again = REPEATS) {
+    this.#later('answer', REPEAT_MS, () => {
+      if (!stands()) return;
+      const { isReachable } = this.#end;
+      if (!again && isReachable) return this.#end.failed(new Error('the far end does not answer'));
+      if (isReachable) this.repeat();
+      this.#expect(stands, isReachable ? again - 1 : again);
+    });
   }
 
   async #offer() {
     const pc = this.#connection;
-    try {
-      this.#makingOffer = true;
-      await pc.setLocalDescription();
-      this.#end.send({ description: pc.localDescription });
-    } catch (error) {
-      this.#end.failed(error);
-    } finally {
-      this.#makingOffer = false;
+    if (pc.signalingState !== 'stable') {
+      this.#due = true;
+      return;
     }
+    this.#due = false;
+    if (!this.#end.hasChannel && !pc.getTransceivers().length) return; // such an offer could never be added to
+    await pc.setLocalDescription();
+    this.#offers++;
+    if (this.#restartDue) this.#restarts = this.#offers;
+    this.#restartDue = false;
+    this.#say(pc.localDescription);
+    this.#expect(() => pc.signalingState === 'have-local-offer');
+  }
+
+  async #offered(description, offer = this.#offers + 1) {
+    const pc = this.#connection;
+    if (offer < this.#offers) return;
+    if (pc.signalingState === 'have-local-offer') {
+      if (this.#end.leads) return; // both have offered: the one that leads has its way
+      if (!this.#end.isForeign) return this.#end.yield(description, offer);
+    }
+    // An offer that comes twice gets its answer twice.
+    if (offer > this.#offers || pc.localDescription?.type !== 'answer') {
+      this.#offers = offer;
+      await pc.setRemoteDescription(description);
+      await pc.setLocalDescription();
+    }
+    if (offer > this.#question?.after) this.#question = null;
+    this.#say(pc.localDescription);
+  }
+
+  async #answered(description, offer = this.#offers) {
+    if (offer !== this.#offers || this.#connection.signalingState !== 'have-local-offer') return;
+    await this.#connection.setRemoteDescription(description);
+    if (this.#due) await this.#offer();
+  }
+
+  // Says a description, which has the candidates that were found until now.
+  #say(description) {
+    this.#candidates = [];
+    this.#end.send({ description, offer: this.#offers });
+  }
+
+  // null, the end of candidates, is sent too.
+  #found(candidate) {
+    if (!this.#candidates.length) this.#later('candidates', CANDIDATES_MS, () => this.#sendCandidates());
+    this.#candidates.push(candidate);
+  }
+
+  #sendCandidates() {
+    if (this.#candidates.length) this.#end.send({ candidates: this.#candidates });
+    this.#candidates = [];
   }
 }

@@ -1,40 +1,40 @@
-// A peer: one connection to one other end, kept alive while networks change and signaling comes and
-// goes.
+// A peer: one other end, and the connection with it, which is kept alive while networks change and
+// signaling comes and goes.
 //
-// Either end may lose its connection without the other noticing, for example when a page reloads
-// while the box restarts. So every signal has the tags of both connections, as far as they are
-// known: `tag` is the sender's, `for` the other one.
-import { openChannel, sendText } from './channel.js';
+// Either end may begin anew without the other noticing, for example when a page reloads while the
+// box restarts. So every signal has the tags of both ends, as far as they are known: `tag` is the
+// sender's, `for` the other one. A connection that can't be agreed upon is replaced by another one
+// between the same ends: `link` is its number.
+import { sendText } from './channel.js';
+import { Connection } from './connection.js';
 import { Emitter } from './emitter.js';
 import { SignalboxError } from './errors.js';
-import { Senders } from './media.js';
-import { Negotiation } from './negotiation.js';
 import { Pace } from './pace.js';
 import { Path, selectedPath } from './path.js';
 import { randomID } from './random.js';
-import { Watch } from './watch.js';
 
 const DISCONNECTED_MS = 2000; // ICE often recovers by itself within this time
 const GONE_MS = 5000; // how long somebody who is lost to the hub, too, may be disconnected
+const CONNECT_MS = 20_000; // for what is agreed upon to connect
+const RETRY_MS = 30_000; // for a second attempt to connect
+const SOUND_MS = 30_000; // what has been connected for so long may have a second attempt again
 
 export class Peer extends Emitter {
   stream = new MediaStream();
   state = 'connecting';
   present = true;
-  channel = null;
+  rebuilds = 0;
 
   #polite;
   #tag = randomID();
   #farTag;
-  #attached = false;
-  #senders;
-  #negotiation;
-  #watch;
+  #heard = false; // anything of the far end
+  #link = 1;
+  #connection;
   #path = new Path();
   #pace = new Pace();
-  #disconnected;
-  #leaving;
-  #restarting;
+  #retried = false; // the negotiation has failed, and what there is now is the second attempt
+  #timers = {};
   #restartWanted = false;
 
   constructor(room, { id, name, user, polite }) {
@@ -44,21 +44,15 @@ export class Peer extends Emitter {
     this.name = name;
     this.user = user;
     this.#polite = polite;
-    const pc = new RTCPeerConnection(room._configuration());
-    this.connection = pc;
-    pc.onconnectionstatechange = () => this.#follow();
-    pc.ontrack = ({ track }) => {
-      this.stream.addTrack(track);
-      this._emit('track', { track, stream: this.stream });
-    };
-    this.#senders = new Senders(pc);
-    this.#watch = new Watch(pc, { stats: (stats) => this.#measure(stats), stalled: () => this.#doubt() });
-    this.#negotiation = new Negotiation(pc, {
-      isPolite: () => this.#polite,
-      attach: () => this.#attach(),
-      send: (data) => this.#send(data),
-      failed: (cause) => this.#failed(cause),
-    });
+    this.#begin();
+  }
+
+  get connection() {
+    return this.#connection.pc;
+  }
+
+  get channel() {
+    return this.#connection.channel;
   }
 
   async path() {
@@ -72,16 +66,22 @@ export class Peer extends Emitter {
 
   async restartIce() {
     const { session } = this.room;
-    this.#restartWanted = !this.present || session.state !== 'open';
+    this.#restartWanted = !this.#isReachable;
     if (this.#restartWanted || this.state === 'closed') return;
-    clearTimeout(this.#restarting);
     const wait = this.#pace.next();
-    if (wait > 0) {
-      this.#restarting = setTimeout(() => this.#connected || this.restartIce(), wait);
-      return;
-    }
+    if (wait > 0) return this.#later('restart', wait, () => this.#connection.isConnected || this.restartIce());
+    clearTimeout(this.#timers.restart);
     if (session.iceExpiresAt && session.iceExpiresAt < Date.now()) await session.refreshIce().catch(() => {});
-    if (this.state !== 'closed') this.#negotiation.restart();
+    if (this.state === 'failed') this.rebuild();
+    else if (this.state !== 'closed') this.#connection.negotiation.restart();
+  }
+
+  // Has another connection take the place of this one, with nothing of it left. The end that leads
+  // begins it.
+  rebuild() {
+    if (this.state === 'closed') return;
+    if (this.#polite) return this.#send({ want: { anew: true } });
+    this.#begin(this.#link + 1);
   }
 
   _emit(type, detail) {
@@ -91,7 +91,7 @@ export class Peer extends Emitter {
   }
 
   _setTrack(kind, track) {
-    return this.#senders.set(kind, track);
+    return this.#connection.setTrack(kind, track);
   }
 
   // Whether the hub knows of this peer. Without it, the peer stays as long as its connection does.
@@ -104,92 +104,167 @@ export class Peer extends Emitter {
     if (news) this._emit('presence', { present });
     this.#expire();
     if (!present) return;
-    this.#negotiation.repeat(); // what was said meanwhile may have reached nobody
+    this.#connection.negotiation.repeat(); // what was said meanwhile may have reached nobody
     // A box that was restarted has forgotten what it relayed.
-    if (this.#restartWanted || this.#path.isRelayed || !this.#connected) this.restartIce();
+    if (this.#restartWanted || this.#path.isRelayed || !this.#connection.isConnected) this.restartIce();
   }
 
   _resume(swallowed, addressChanged) {
-    if (swallowed) this.#negotiation.repeat();
+    if (swallowed) this.#connection.negotiation.repeat();
     if (addressChanged || this.#restartWanted) this.restartIce();
   }
 
-  // Takes what the far end's peer says. Tells whether it was for this one.
+  // Takes what the far end's peer says.
   _signal(data, polite = this.#polite) {
     this.#polite = polite;
-    const { tag, for: own, description, candidate, path, restart } = data ?? {};
-    if (!description && candidate === undefined && !path && !restart) return false;
-    if (tag) {
-      if (own && own !== this.#tag) return true; // it is for a connection that was here before this one
-      if (this.#farTag && this.#farTag !== tag && !own) {
-        const { id, name, user } = this; // the far end has begun anew
-        this.room._add({ id, name, user, polite: this.#polite })?._signal(data);
-        return true;
-      }
+    const { tag, for: own, link = this.#link } = data;
+    if (own && own !== this.#tag) return; // it is for a page that was here before this one
+    if (tag && this.#farTag && this.#farTag !== tag && own) {
+      // The far end has begun anew because of what this one has said. What this one has, is it of
+      // the former end?
       this.#farTag = tag;
+      if (this.connection.remoteDescription) this.rebuild();
+    } else if (tag && this.#farTag && this.#farTag !== tag) {
+      const { id, name, user } = this; // the far end has begun anew
+      return this.room._add({ id, name, user, polite: this.#polite })?._signal({ ...data, for: undefined });
     }
-    if (restart) this.restartIce();
-    else if (path) this.#path.hear(path);
-    else this.#negotiation.receive(description, candidate);
-    return true;
+    this.#farTag ??= tag;
+    this.#heard = true;
+    if (link < this.#link) return; // of a connection that was here before this one
+    if (link > this.#link) this.#begin(link);
+    const { description, offer, candidates, path, want } = data;
+    const { negotiation } = this.#connection;
+    if (description) negotiation.describe(description, offer);
+    if (candidates) negotiation.take(candidates);
+    if (path) this.#path.hear(path);
+    if (want?.anew) this.#askedAnew();
+    else if (want) negotiation.asked(want);
+  }
+
+  // An end that follows asks no more often than this end restarts.
+  #askedAnew() {
+    const wait = this.#pace.next();
+    if (wait > 0) this.#later('anew', wait, () => this.#askedAnew());
+    else this.rebuild();
   }
 
   _close() {
-    this.#negotiation.stop();
-    this.#watch.stop();
-    for (const timer of [this.#disconnected, this.#leaving, this.#restarting]) clearTimeout(timer);
-    this.connection.close(); // fires no event, by specification
+    this.#connection.close();
+    for (const timer of Object.values(this.#timers)) clearTimeout(timer);
     this.state = 'closed';
   }
 
-  get #connected() {
-    return this.connection.connectionState === 'connected';
-  }
-
-  #attach() {
-    if (this.#attached) return;
-    this.#attached = true;
-    if (this.room._dataChannel) {
-      this.channel = openChannel(this.connection, {
-        open: () => this._emit('open'),
-        message: ({ data }) => this._emit('message', { data }),
-      });
-    }
-    this.#senders.attach(this.room._source);
+  get #isReachable() {
+    return this.present && this.room.session.state === 'open';
   }
 
   #send(data) {
-    this.room._post(this, { tag: this.#tag, for: this.#farTag, ...data });
+    this.room._post(this, { tag: this.#tag, for: this.#farTag, link: this.#link, ...data });
   }
 
+  // Begins a connection, in the place of the one that there is.
+  #begin(link = this.#link) {
+    const before = this.#connection;
+    before?.close();
+    for (const track of this.stream.getTracks()) this.stream.removeTrack(track);
+    this.#link = link;
+    this.#connection = new Connection(this.room._configuration(), this.#end());
+    this.#connection.attach(this.room._source, this.room._dataChannel);
+    this.#watchConnecting();
+    if (!before) return;
+    this.rebuilds++;
+    this.#setState(this.state === 'connecting' ? 'connecting' : 'reconnecting');
+  }
+
+  // What is agreed upon and doesn't connect, and doesn't say why, has lost something on the way.
+  #watchConnecting() {
+    this.#later('connect', CONNECT_MS, () => {
+      if (this.#connection.isConnected || this.state === 'failed') return;
+      this.restartIce();
+      this.#watchConnecting();
+    });
+  }
+
+  #setState(state) {
+    this.state = state;
+    this._emit('state', { state });
+  }
+
+  // What a connection asks of its peer, and tells it.
+  #end() {
+    const peer = this;
+    return {
+      get leads() { return !peer.#polite; },
+      get hasChannel() { return Boolean(peer.room._dataChannel); },
+      get isReachable() { return peer.#isReachable; },
+      get isSilent() { return peer.#polite && !peer.#heard; },
+      get isForeign() { return peer.#heard && !peer.#farTag; },
+      send: (data) => peer.#send(data),
+      failed: (cause) => peer.#failed(cause),
+      yield: (description, offer) => peer.#yield(description, offer),
+      track: (track) => peer.#receive(track),
+      changed: () => peer.#follow(),
+      open: () => peer._emit('open'),
+      message: ({ data }) => peer._emit('message', { data }),
+      stats: (stats) => peer.#measure(stats),
+      stalled: () => peer.#doubt(),
+    };
+  }
+
+  #receive(track) {
+    this.stream.addTrack(track);
+    this._emit('track', { track, stream: this.stream });
+  }
+
+  // The far end has made an offer while one of this end's is not answered: the server has said anew
+  // who leads. Only a connection that has nothing yet is easily given up for the far end's.
+  #yield(description, offer) {
+    if (this.connection.remoteDescription) return this.rebuild();
+    this.#begin();
+    this.#connection.negotiation.describe(description, offer);
+  }
+
+  // What fails, for whatever reason, is tried once more, with a connection that has no past.
   #failed(cause) {
-    if (this.state === 'closed') return;
+    if (this.state === 'closed' || this.state === 'failed') return;
+    if (!this.#retried) {
+      this.#retried = true;
+      this.#later('retry', RETRY_MS, () => this.#connection.isConnected || this.#failed(cause));
+      return this.rebuild();
+    }
     const error = new SignalboxError('negotiation');
     error.cause = cause;
+    this.#setState('failed');
     this._emit('error', { error });
+  }
+
+  #later(name, ms, run) {
+    clearTimeout(this.#timers[name]);
+    this.#timers[name] = setTimeout(run, ms);
   }
 
   #follow() {
     const { connectionState } = this.connection;
-    clearTimeout(this.#disconnected);
+    clearTimeout(this.#timers.disconnected);
     if (connectionState === 'failed') this.restartIce();
-    if (connectionState === 'disconnected') this.#disconnected = setTimeout(() => this.restartIce(), DISCONNECTED_MS);
-    if (this.#connected && !this.#watch.isOn) {
-      this.#watch.start();
-      const ice = this.connection.getSenders()[0]?.transport?.iceTransport;
-      if (ice) ice.onselectedcandidatepairchange = () => this.#senders.refresh();
+    if (connectionState === 'disconnected') this.#later('disconnected', DISCONNECTED_MS, () => this.restartIce());
+    if (this.#connection.isConnected) {
+      this.#connection.start();
+      clearTimeout(this.#timers.retry);
+      this.#later('sound', SOUND_MS, () => { this.#retried = false; });
+    } else {
+      clearTimeout(this.#timers.sound);
     }
     const broken = connectionState === 'failed' || connectionState === 'disconnected';
-    this.state = broken ? 'reconnecting' : this.#connected ? 'connected' : this.state;
-    this._emit('state', { state: this.state });
+    this.#setState(broken ? 'reconnecting' : this.#connection.isConnected ? 'connected' : this.state);
     this.#expire();
   }
 
   #expire() {
-    clearTimeout(this.#leaving);
-    if (this.present || this.#connected || this.state === 'closed') return; // a listener may have hung up
+    clearTimeout(this.#timers.leave);
+    if (this.present || this.#connection.isConnected || this.state === 'closed') return; // a listener may have hung up
     const grace = this.connection.connectionState === 'disconnected' ? GONE_MS : 0;
-    this.#leaving = setTimeout(() => this.room._remove(this.id, 'lost'), grace);
+    this.#later('leave', grace, () => this.room._remove(this.id, 'lost'));
   }
 
   #measure(stats) {
@@ -202,7 +277,7 @@ export class Peer extends Emitter {
 
   // Nothing comes any more: is it signaling, too?
   async #doubt() {
-    if (!this.#connected) return;
+    if (!this.#connection.isConnected) return;
     await this.room.session._probe();
     this.restartIce();
   }

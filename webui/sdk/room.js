@@ -1,6 +1,7 @@
 // A room that this session is in: its members, and messages to all of them.
 import { SignalboxError } from './errors.js';
 import { Group } from './group.js';
+import { OWN } from './signals.js';
 
 export class Room extends Group {
   capacity = 0;
@@ -68,7 +69,9 @@ export class Room extends Group {
         else this._remove(frame.peer.id, frame.reason);
         return true;
       case 'signal':
-        return this.peers.get(frame.from)?._signal(frame.data) ?? false;
+        if (!frame.data?.[OWN]) return false; // the application's
+        this.peers.get(frame.from)?._signal(frame.data[OWN]);
+        return true;
       case 'broadcast':
         this._emit('broadcast', frame);
         return true;
@@ -100,7 +103,7 @@ export class Room extends Group {
   }
 
   _post(peer, data) {
-    this.session._send({ type: 'signal', to: peer.id, room: this.name, data });
+    this.session._send({ type: 'signal', to: peer.id, room: this.name, data: { [OWN]: data } });
   }
 
   #meet(info) {

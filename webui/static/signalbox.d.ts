@@ -23,7 +23,8 @@ export class SignalboxError extends Error {
    * - `joined`: this session is already in that room;
    * - `too-large`: a frame of the protocol has at most 64 KiB; the SDK refuses longer ones, for
    *   which the hub would end the session;
-   * - `negotiation`: the peers could not agree on a session description (`cause` says why);
+   * - `negotiation`: the peers could not agree on a session description, at two attempts (`cause`
+   *   says why); the peer's state is `failed`, and `restartIce` tries again;
    * - `declined` (see `reason`), `unanswered`, `canceled`: the outcome of a call.
    */
   readonly code: string;
@@ -219,16 +220,12 @@ export interface Room extends Group<RoomEvents> {
 /**
  * A call to a named user or from one: like a room of two, whose peer is there from the start.
  *
- * Its two ends talk by signals, `{call, id, ...}`, about which the hub knows nothing. The caller
- * chooses the random `id` of the call:
+ * Its two ends talk by signals, `{signalbox: {call, id, ...}}`, about which the hub knows nothing.
+ * The caller chooses the random `id` of the call:
  *
  * - `{call: 'ring', id}` from the caller to "@user"; `{call: 'cancel', id}` if it gives up;
  * - `{call: 'accept', id}` or `{call: 'decline', id, reason?}` from the callee;
- * - `{call: 'peer', id, tag, for?, description?, candidate?, path?, restart?}`, both ways, as peers
- *   send it in rooms. `tag` is random and names the sender's RTCPeerConnection, `for` the
- *   receiver's if the sender knows it. An end ignores data for a former connection of its own, and
- *   answers a new `tag` with a new connection. `path` is `{kind, protocol}` of the sender's end.
- *   `restart` asks the impolite end for an offer that restarts ICE;
+ * - `{call: 'peer', id, ...}`, both ways, with what peers say in rooms: see PROTOCOL.md;
  * - `{call: 'end', id}` from either end, also in answer to a call that it doesn't know;
  * - `{call: 'back', id}` to "@user" after the loss of the session, if the user is known: the hub
  *   has forgotten the call.
@@ -251,7 +248,11 @@ export interface IncomingCall extends Emitter<{ canceled: {} }> {
   decline(reason?: string): void;
 }
 
-export type PeerState = 'connecting' | 'connected' | 'reconnecting' | 'closed';
+/**
+ * `failed`: the two ends could not agree on a connection, at two attempts; `restartIce` makes
+ * another one.
+ */
+export type PeerState = 'connecting' | 'connected' | 'reconnecting' | 'failed' | 'closed';
 
 export interface Path {
   kind: 'direct' | 'relay';
@@ -271,8 +272,14 @@ export interface Peer extends Emitter<PeerEvents> {
   readonly present: boolean;
   /** All tracks that this peer sends. */
   readonly stream: MediaStream;
+  /**
+   * Another one when the peer has been rebuilt. In each pair one end makes all offers, so add
+   * tracks to it by `addTrack`, not `addTransceiver`: the other end's offers have room for those.
+   */
   readonly connection: RTCPeerConnection;
-  /** null until the first negotiation, or without a data channel. */
+  /** How often `connection` has been replaced, with `channel` and the tracks of `stream`. */
+  readonly rebuilds: number;
+  /** null without a data channel. */
   readonly channel: RTCDataChannel | null;
   /** How media travels now, or null while there is no path. */
   path(): Promise<Path | null>;
@@ -284,7 +291,9 @@ export interface Peer extends Emitter<PeerEvents> {
   /**
    * Looks for a new path while the old one goes on. The SDK does so by itself when the connection
    * fails, stalls or changes its network. It waits while signaling is down, and does so at most
-   * every two seconds and six times a minute.
+   * every two seconds and six times a minute. A peer that has `failed` is rebuilt.
    */
-  restartIce(): void;
+  restartIce(): Promise<void>;
+  /** Replaces the connection by another one, which has nothing of the old one's state. */
+  rebuild(): void;
 }

@@ -32,12 +32,14 @@ function membersOf(name) {
 
 globalThis.RTCPeerConnection ??= class {};
 
+const GROUP = { _configuration() {}, _source: { tracks: [] } };
+
 for (const [name, module, make] of [
   ['Session', 'session', ({ Session }) => new Session({ keep: false })],
   ['Room', 'room', ({ Room }) => new Room({ rooms: new Map() }, 'tea')],
   ['Call', 'call', ({ Call }) => end(new Call({ _calls: new Map() }, '@bob'))],
   ['IncomingCall', 'call', ({ Call }) => end(new Call({ _calls: new Map() }, 'peer-1', 'id', { from: 'peer-1' }))],
-  ['Peer', 'peer', ({ Peer }) => end(new Peer({ _configuration() {} }, { id: 'peer-1', name: 'Ann', polite: true }))],
+  ['Peer', 'peer', ({ Peer }) => end(new Peer(GROUP, { id: 'peer-1', name: 'Ann', polite: true }))],
 ]) {
   test(`a ${name} has what its type says`, async () => {
     const members = membersOf(name);

@@ -91,11 +91,28 @@ globalThis.RTCPeerConnection = class {
   localDescription = null;
   restarts = 0;
   applied = []; // the far end's descriptions: their type, and the state that they found
+  remoteDescription = null;
+  #transceivers = [];
+
+  getTransceivers() {
+    return this.#transceivers;
+  }
+
+  getSenders() {
+    return this.#transceivers;
+  }
+
+  addTransceiver(kind, { direction = 'sendrecv' } = {}) {
+    this.#transceivers.push({ receiver: { track: { kind } }, direction });
+    this.#negotiate();
+  }
 
   createDataChannel() {
     this.#negotiate();
     return { readyState: 'connecting' };
   }
+
+  async addIceCandidate() {}
 
   restartIce() {
     this.restarts++;
@@ -113,7 +130,8 @@ globalThis.RTCPeerConnection = class {
     this.signalingState = answers ? 'stable' : 'have-local-offer';
   }
 
-  async setRemoteDescription({ type }) {
+  async setRemoteDescription(description) {
+    const { type } = this.remoteDescription = description;
     this.applied.push(`${type} in ${this.signalingState}`);
     await null;
     this.signalingState = type === 'offer' ? 'have-remote-offer' : 'stable';

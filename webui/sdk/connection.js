@@ -1,0 +1,58 @@
+// One RTCPeerConnection of a peer's, with what is sent over it.
+import { openChannel } from './channel.js';
+import { Senders } from './media.js';
+import { Negotiation } from './negotiation.js';
+import { Watch } from './watch.js';
+
+export class Connection {
+  channel = null;
+
+  #peer;
+  #ended;
+
+  // `configuration` is an RTCConfiguration. What the peer is told of: its `track`s, that its state
+  // has `changed`, `stats`, `stalled` media, `open` and `message` of the data channel; for the rest
+  // see Negotiation.
+  constructor(configuration, peer) {
+    const pc = new RTCPeerConnection(configuration);
+    this.pc = pc;
+    pc.onconnectionstatechange = () => peer.changed();
+    pc.ontrack = ({ track, streams }) => peer.track(track, streams);
+    this.senders = new Senders(pc);
+    this.watch = new Watch(pc, peer);
+    this.negotiation = new Negotiation(pc, peer);
+    this.#peer = peer;
+  }
+
+  attach(source, dataChannel) {
+    if (dataChannel) this.channel = openChannel(this.pc, this.#peer);
+    this.senders.attach(source);
+  }
+
+  // In Firefox, a track that is replaced while the connection ends is never done.
+  setTrack(kind, track) {
+    const ended = new Promise((resolve) => { this.#ended = resolve; });
+    return Promise.race([this.senders.set(kind, track), ended]);
+  }
+
+  get isConnected() {
+    return this.pc.connectionState === 'connected';
+  }
+
+  // Once it is connected.
+  start() {
+    if (this.watch.isOn) return;
+    this.watch.start();
+    const ice = this.pc.getSenders()[0]?.transport?.iceTransport;
+    if (ice) ice.onselectedcandidatepairchange = () => this.senders.refresh();
+  }
+
+  close() {
+    this.negotiation.stop();
+    this.watch.stop();
+    this.pc.onconnectionstatechange = this.pc.ontrack = null;
+    this.pc.onnegotiationneeded = this.pc.onicecandidate = null;
+    this.pc.close(); // fires no event, by specification
+    this.#ended?.();
+  }
+}
