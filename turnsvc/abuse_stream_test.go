@@ -1,9 +1,12 @@
 package turnsvc
 
 import (
+	"bytes"
 	"errors"
+	"maps"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -113,6 +116,42 @@ func TestAttackF8TheOldestStrangerGoesFirst(t *testing.T) {
 		}
 		if n := r.s.streams.count(); n != 4 {
 			t.Errorf("%s: %d streams", name, n)
+		}
+	}
+}
+
+// F8: requests that wait for their turn, one after the other, buy a stranger no more time, and none
+// at all once its stream has ended.
+func TestAttackF8RequestsInARowBuyNoTime(t *testing.T) {
+	t.Parallel()
+	short := timeouts{firstFrame: time.Second, idle: time.Second, stranger: 2 * time.Second, write: time.Second}
+	limits := func(o *Options) { o.Limits.UnauthorizedPerSource = 1 }
+	r := newRigWith(t, limits, func(s *Server) { s.streams.timeouts = short })
+	many := bytes.Repeat((&client{}).build(wire.MethodAllocate), 100)
+	for _, hangsUp := range []bool{false, true} {
+		c := r.dial("tcp", "u", "p")
+		began := time.Now()
+		c.write(many)
+		if hangsUp {
+			for r.s.streams.count() == 0 && time.Since(began) < patience {
+				time.Sleep(time.Millisecond)
+			}
+			r.s.streams.mu.Lock()
+			all := slices.Collect(maps.Keys(r.s.streams.all))
+			r.s.streams.mu.Unlock()
+			for _, l := range all {
+				l.close()
+			}
+		}
+		for r.s.streams.count() > 0 && time.Since(began) < patience {
+			time.Sleep(10 * time.Millisecond)
+		}
+		most := short.stranger + 6*time.Second
+		if hangsUp {
+			most = 4 * time.Second
+		}
+		if lived := time.Since(began); lived > most {
+			t.Errorf("hangs up %v: the stream lives for %v", hangsUp, lived)
 		}
 	}
 }

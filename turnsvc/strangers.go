@@ -184,11 +184,8 @@ func (d *doorman) inTurn(in *inlet, may func() bool) bool {
 		return true
 	}
 	if in.link.padded() {
-		for until := d.clock.now() + int64(d.patience); d.clock.now() < until; {
+		for until := d.clock.now() + int64(d.patience); d.clock.now() < until && !in.link.closed(); {
 			time.Sleep(inTurnPause)
-			if in.link.closed() {
-				break
-			}
 			if may() {
 				return true
 			}

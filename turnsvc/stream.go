@@ -376,6 +376,16 @@ func (l *streamLink) lastDeadline(last time.Time) time.Time {
 	return last
 }
 
+// isOver reports whether nothing more is looked at of what the client has sent: the stream has
+// ended, or the client has had its time, while earlier requests had to wait for their turn. last is
+// what lastDeadline has returned.
+func (l *streamLink) isOver(last time.Time) bool {
+	if a := l.a.Load(); a != nil && a.running(l.streams.clock.now()) {
+		return false
+	}
+	return l.closed() || time.Now().After(last)
+}
+
 // mayBeSilent reports whether the stream goes on after a read failed with err: if the client was
 // only silent, its allocation's lifetime decides how long it may be so.
 func (l *streamLink) mayBeSilent(err error) bool {
@@ -403,7 +413,7 @@ func (l *streamLink) read() {
 				need = max(need, padded)
 				break
 			}
-			if !l.keepsUp() {
+			if l.isOver(last) || !l.keepsUp() {
 				return
 			}
 			l.streams.front.receive(in, wire.Packet{Buf: buf, Off: start, N: size}, l.peer)
@@ -448,7 +458,7 @@ func (l *streamLink) readRecords() {
 		n, err := l.conn.Read(buf[wire.Headroom : wire.Headroom+dtls.MaxDatagram])
 		switch {
 		case err == nil:
-			if !l.keepsUp() {
+			if l.isOver(last) || !l.keepsUp() {
 				return
 			}
 			l.streams.front.receive(in, wire.Packet{Buf: buf, Off: wire.Headroom, N: n}, l.peer)
