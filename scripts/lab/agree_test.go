@@ -40,7 +40,7 @@ type agreement struct {
 }
 
 func agree(t *testing.T, pair [2]lab.Engine, seeds int, script string) {
-	const atOnce = 4
+	const atOnce = 7
 	l := lab.New(t, lab.PortRestricted, lab.PortRestricted)
 	server := lab.StartServer(t, l.Server, lab.Config)
 	var pages [2]*lab.Page
