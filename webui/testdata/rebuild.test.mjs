@@ -128,6 +128,7 @@ test('ICE restarts when the network is another one, and not when its speed is es
   const session = await enter(t, hub);
   const room = await session.join('tea');
   const restarts = () => [...room.peers.values()].map(({ connection }) => connection.restarts);
+  await hub.until(() => descriptions(hub, 'offer').length === 2); // before that there is nothing to restart
   for (let n = 0; n < 3; n++) network.dispatchEvent(new Event('change'));
   assert.equal((await sent(session, hub, 'ping')).length, 3, 'whether the path is still there is looked at');
   assert.deepEqual(restarts(), [0, 0]);
