@@ -182,7 +182,7 @@
     }
 
     // What is wrong still.
-    let before = {};
+    const looks = [];
     const wrong = async () => {
       const peers = [...(room?.peers.values() ?? [])];
       if (peers.length !== 1) return `${peers.length} peers`;
@@ -198,8 +198,9 @@
         if (entry.type !== 'inbound-rtp') continue;
         now[entry.kind] = (now[entry.kind] ?? 0) + (entry.kind === 'video' ? entry.framesDecoded ?? 0 : entry.packetsReceived);
       }
-      const last = before;
-      before = now;
+      // Frames and packets come in bursts on a busy machine.
+      looks.push({ at: performance.now(), now });
+      const last = looks.findLast(({ at }) => performance.now() - at > 1500)?.now ?? {};
       for (const kind of ['audio', 'video']) {
         if (!far.on[kind]) continue;
         const tracks = peer.stream.getTracks().filter((track) => track.kind === kind && track.readyState === 'live');
@@ -218,6 +219,10 @@
     for (;;) {
       await new Promise((resolve) => setTimeout(resolve, 500));
       if (since() < 0) continue;
+      if (agreement.isQuiet) {
+        if (agreement.mayGo) break; // the other end goes, too
+        continue;
+      }
       what = await Promise.race([wrong(), new Promise((resolve) => setTimeout(resolve, 2000, 'statistics don\'t come'))]);
       if (!what && agreed === null) agreed = since();
       if (what && agreed !== null) {
@@ -226,10 +231,9 @@
       }
       if (since() > AGREED_MS + QUIET_MS + 1000) break;
       // The other end may need longer: this one stays.
-      if (agreed !== null && performance.now() - negotiated > QUIET_MS && agreement.mayGo) break;
       if (agreed !== null && performance.now() - negotiated > QUIET_MS) agreement.isQuiet = true;
     }
-    over = performance.now() - negotiated > QUIET_MS;
+    over = agreement.isQuiet;
     const rebuilds = [...(room?.peers.values() ?? [])].reduce((n, peer) => n + (peer.rebuilds ?? 0), 0);
     session.close();
     const late = agreed === null || agreed > AGREED_MS;
