@@ -7,32 +7,27 @@ import { Watch } from './watch.js';
 export class Connection {
   channel = null;
 
-  #peer;
-  #ended;
+  #end;
+  #ended = new Promise((resolve) => { this.#end = resolve; });
 
-  // `configuration` is an RTCConfiguration. What the peer is told of: its `track`s, that its state
-  // has `changed`, `stats`, `stalled` media, `open` and `message` of the data channel; for the rest
-  // see Negotiation.
-  constructor(configuration, peer) {
-    const pc = new RTCPeerConnection(configuration);
+  // The `group` says how to connect, and what is sent. What the `peer` is told of: its `track`s,
+  // that its state has `changed`, `stats`, `stalled` media, `open` and `message` of the data
+  // channel; for the rest see Negotiation.
+  constructor(group, peer) {
+    const pc = new RTCPeerConnection(group._configuration());
     this.pc = pc;
     pc.onconnectionstatechange = () => peer.changed();
-    pc.ontrack = ({ track, streams }) => peer.track(track, streams);
+    pc.ontrack = ({ track }) => peer.track(track);
     this.senders = new Senders(pc);
     this.watch = new Watch(pc, peer);
     this.negotiation = new Negotiation(pc, peer);
-    this.#peer = peer;
-  }
-
-  attach(source, dataChannel) {
-    if (dataChannel) this.channel = openChannel(this.pc, this.#peer);
-    this.senders.attach(source);
+    if (group._dataChannel) this.channel = openChannel(pc, peer);
+    this.senders.attach(group._source);
   }
 
   // In Firefox, a track that is replaced while the connection ends is never done.
   setTrack(kind, track) {
-    const ended = new Promise((resolve) => { this.#ended = resolve; });
-    return Promise.race([this.senders.set(kind, track), ended]);
+    return Promise.race([this.senders.set(kind, track), this.#ended]);
   }
 
   get isConnected() {
@@ -53,6 +48,6 @@ export class Connection {
     this.pc.onconnectionstatechange = this.pc.ontrack = null;
     this.pc.onnegotiationneeded = this.pc.onicecandidate = null;
     this.pc.close(); // fires no event, by specification
-    this.#ended?.();
+    this.#end();
   }
 }

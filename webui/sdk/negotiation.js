@@ -2,6 +2,7 @@
 // impolite one): it makes every offer. The other one asks for what it needs. So offers never
 // collide, and nothing is ever rolled back: after a rollback, Chromium shows and hears no more of
 // the far end.
+import { Timers } from './timers.js';
 
 // How long the end that does not lead waits for one who has not said a word: that may be a client
 // which only answers.
@@ -28,7 +29,7 @@ export class Negotiation {
   #asked = ''; // for what, last
   #question = null; // until it is answered by an offer
   #candidates = [];
-  #timers = {};
+  #timers = new Timers();
 
   // The end says whether it `leads` and has a data channel (`hasChannel`), and what it knows of the
   // far end: that it `isReachable`, `isSilent`, or `isForeign` and knows no `want`. It is told to
@@ -40,7 +41,7 @@ export class Negotiation {
     this.#end = end;
     connection.onnegotiationneeded = () => this.#need();
     connection.onicecandidate = ({ candidate }) => this.#found(candidate);
-    this.#later('open', SILENCE_MS, () => end.isSilent && this.#step(() => this.#offer()));
+    this.#timers.later('open', SILENCE_MS, () => end.isSilent && this.#step(() => this.#offer()));
   }
 
   // Takes a description. `offer` is the number of the offer that it is, or answers.
@@ -60,8 +61,7 @@ export class Negotiation {
   // it has taken.
   asked({ after = 0, restart, ...places }) {
     for (const kind of KINDS) {
-      const held = this.#connection.getTransceivers().filter(({ receiver }) => receiver.track.kind === kind).length;
-      for (let n = held; n < Math.min(places[kind], PLACES); n++) {
+      for (let n = this.#places()[kind] ?? 0; n < Math.min(places[kind], PLACES); n++) {
         this.#connection.addTransceiver(kind, { direction: 'recvonly' });
       }
     }
@@ -88,17 +88,12 @@ export class Negotiation {
   }
 
   stop() {
-    for (const timer of Object.values(this.#timers)) clearTimeout(timer);
+    this.#timers.clearAll();
     this.#end = null;
   }
 
   #step(take) {
     this.#steps = this.#steps.then(() => this.#end && take()).catch((error) => this.#end?.failed(error));
-  }
-
-  #later(name, ms, run) {
-    clearTimeout(this.#timers[name]);
-    this.#timers[name] = setTimeout(run, ms);
   }
 
   get #asks() {
@@ -111,6 +106,15 @@ export class Negotiation {
     if (this.#wants() !== this.#asked) this.#ask();
   }
 
+  // How many places for tracks there are, by kind.
+  #places() {
+    const places = {};
+    for (const { receiver: { track: { kind } } } of this.#connection.getTransceivers()) {
+      places[kind] = (places[kind] ?? 0) + 1;
+    }
+    return places;
+  }
+
   // What this end needs of an offer.
   #wants() {
     return JSON.stringify([
@@ -121,17 +125,14 @@ export class Negotiation {
 
   #ask(more) {
     this.#asked = this.#wants();
-    const want = this.#question = { after: this.#offers, ...more };
-    for (const { receiver } of this.#connection.getTransceivers()) {
-      want[receiver.track.kind] = (want[receiver.track.kind] ?? 0) + 1;
-    }
+    const want = this.#question = { after: this.#offers, ...more, ...this.#places() };
     this.repeat();
     this.#expect(() => this.#question === want && this.#asks);
   }
 
   // Says again what is not answered while it `stands`.
   #expect(stands, again = REPEATS) {
-    this.#later('answer', REPEAT_MS, () => {
+    this.#timers.later('answer', REPEAT_MS, () => {
       if (!stands()) return;
       const { isReachable } = this.#end;
       if (!again && isReachable) return this.#end.failed(new Error('the far end does not answer'));
@@ -187,7 +188,7 @@ export class Negotiation {
 
   // null, the end of candidates, is sent too.
   #found(candidate) {
-    if (!this.#candidates.length) this.#later('candidates', CANDIDATES_MS, () => this.#sendCandidates());
+    if (!this.#candidates.length) this.#timers.later('candidates', CANDIDATES_MS, () => this.#sendCandidates());
     this.#candidates.push(candidate);
   }
 

@@ -12,6 +12,7 @@ import { SignalboxError } from './errors.js';
 import { Pace } from './pace.js';
 import { Path, selectedPath } from './path.js';
 import { randomID } from './random.js';
+import { Timers } from './timers.js';
 
 const DISCONNECTED_MS = 2000; // ICE often recovers by itself within this time
 const GONE_MS = 5000; // how long somebody who is lost to the hub, too, may be disconnected
@@ -34,7 +35,7 @@ export class Peer extends Emitter {
   #path = new Path();
   #pace = new Pace();
   #retried = false; // the negotiation has failed, and what there is now is the second attempt
-  #timers = {};
+  #timers = new Timers();
   #restartWanted = false;
 
   constructor(room, { id, name, user, polite }) {
@@ -69,8 +70,8 @@ export class Peer extends Emitter {
     this.#restartWanted = !this.#isReachable;
     if (this.#restartWanted || this.state === 'closed') return;
     const wait = this.#pace.next();
-    if (wait > 0) return this.#later('restart', wait, () => this.#connection.isConnected || this.restartIce());
-    clearTimeout(this.#timers.restart);
+    if (wait > 0) return this.#timers.later('restart', wait, () => this.#connection.isConnected || this.restartIce());
+    this.#timers.clear('restart');
     if (session.iceExpiresAt && session.iceExpiresAt < Date.now()) await session.refreshIce().catch(() => {});
     if (this.state === 'failed') this.rebuild();
     else if (this.state !== 'closed') this.#connection.negotiation.restart();
@@ -119,16 +120,14 @@ export class Peer extends Emitter {
     this.#polite = polite;
     const { tag, for: own, link = this.#link } = data;
     if (own && own !== this.#tag) return; // it is for a page that was here before this one
-    if (tag && this.#farTag && this.#farTag !== tag && own) {
-      // The far end has begun anew because of what this one has said. What this one has, is it of
-      // the former end?
-      this.#farTag = tag;
-      if (this.connection.remoteDescription) this.rebuild();
-    } else if (tag && this.#farTag && this.#farTag !== tag) {
-      const { id, name, user } = this; // the far end has begun anew
-      return this.room._add({ id, name, user, polite: this.#polite })?._signal({ ...data, for: undefined });
+    const isAnother = tag && this.#farTag && this.#farTag !== tag; // the far end has begun anew
+    if (isAnother && !own) {
+      const { id, name, user } = this;
+      return this.room._add({ id, name, user, polite: this.#polite })?._signal(data);
     }
-    this.#farTag ??= tag;
+    this.#farTag = tag ?? this.#farTag;
+    // It has done so because of what this one has said. What this one has, is it of the former end?
+    if (isAnother && this.connection.remoteDescription) this.rebuild();
     this.#heard = true;
     if (link < this.#link) return; // of a connection that was here before this one
     if (link > this.#link) this.#begin(link);
@@ -144,13 +143,13 @@ export class Peer extends Emitter {
   // An end that follows asks no more often than this end restarts.
   #askedAnew() {
     const wait = this.#pace.next();
-    if (wait > 0) this.#later('anew', wait, () => this.#askedAnew());
+    if (wait > 0) this.#timers.later('anew', wait, () => this.#askedAnew());
     else this.rebuild();
   }
 
   _close() {
     this.#connection.close();
-    for (const timer of Object.values(this.#timers)) clearTimeout(timer);
+    this.#timers.clearAll();
     this.state = 'closed';
   }
 
@@ -168,8 +167,7 @@ export class Peer extends Emitter {
     before?.close();
     for (const track of this.stream.getTracks()) this.stream.removeTrack(track);
     this.#link = link;
-    this.#connection = new Connection(this.room._configuration(), this.#end());
-    this.#connection.attach(this.room._source, this.room._dataChannel);
+    this.#connection = new Connection(this.room, this.#end());
     this.#watchConnecting();
     if (!before) return;
     this.rebuilds++;
@@ -178,7 +176,7 @@ export class Peer extends Emitter {
 
   // What is agreed upon and doesn't connect, and doesn't say why, has lost something on the way.
   #watchConnecting() {
-    this.#later('connect', CONNECT_MS, () => {
+    this.#timers.later('connect', CONNECT_MS, () => {
       if (this.#connection.isConnected || this.state === 'failed') return;
       this.restartIce();
       this.#watchConnecting();
@@ -229,7 +227,7 @@ export class Peer extends Emitter {
     if (this.state === 'closed' || this.state === 'failed') return;
     if (!this.#retried) {
       this.#retried = true;
-      this.#later('retry', RETRY_MS, () => this.#connection.isConnected || this.#failed(cause));
+      this.#timers.later('retry', RETRY_MS, () => this.#connection.isConnected || this.#failed(cause));
       return this.rebuild();
     }
     const error = new SignalboxError('negotiation');
@@ -238,22 +236,19 @@ export class Peer extends Emitter {
     this._emit('error', { error });
   }
 
-  #later(name, ms, run) {
-    clearTimeout(this.#timers[name]);
-    this.#timers[name] = setTimeout(run, ms);
-  }
-
   #follow() {
     const { connectionState } = this.connection;
-    clearTimeout(this.#timers.disconnected);
+    this.#timers.clear('disconnected');
     if (connectionState === 'failed') this.restartIce();
-    if (connectionState === 'disconnected') this.#later('disconnected', DISCONNECTED_MS, () => this.restartIce());
+    if (connectionState === 'disconnected') {
+      this.#timers.later('disconnected', DISCONNECTED_MS, () => this.restartIce());
+    }
     if (this.#connection.isConnected) {
       this.#connection.start();
-      clearTimeout(this.#timers.retry);
-      this.#later('sound', SOUND_MS, () => { this.#retried = false; });
+      this.#timers.clear('retry');
+      this.#timers.later('sound', SOUND_MS, () => { this.#retried = false; });
     } else {
-      clearTimeout(this.#timers.sound);
+      this.#timers.clear('sound');
     }
     const broken = connectionState === 'failed' || connectionState === 'disconnected';
     this.#setState(broken ? 'reconnecting' : this.#connection.isConnected ? 'connected' : this.state);
@@ -261,10 +256,10 @@ export class Peer extends Emitter {
   }
 
   #expire() {
-    clearTimeout(this.#timers.leave);
+    this.#timers.clear('leave');
     if (this.present || this.#connection.isConnected || this.state === 'closed') return; // a listener may have hung up
     const grace = this.connection.connectionState === 'disconnected' ? GONE_MS : 0;
-    this.#later('leave', grace, () => this.room._remove(this.id, 'lost'));
+    this.#timers.later('leave', grace, () => this.room._remove(this.id, 'lost'));
   }
 
   #measure(stats) {
