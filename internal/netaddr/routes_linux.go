@@ -54,12 +54,7 @@ func passes(err error) bool {
 }
 
 func openNetlink(groups uint32) (int, error) {
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
-	if err == nil {
-		if err = unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: groups}); err != nil {
-			unix.Close(fd)
-		}
-	}
+	fd, err := OpenNetlink(groups)
 	if err != nil {
 		return -1, fmt.Errorf("ask the kernel for routes: %w", err)
 	}
@@ -234,22 +229,20 @@ func (r *routes) changed() (changed bool) {
 // may lead to one. Each interface that comes, as those of containers do, brings routes for
 // multicast, which is no peer's, and for its link-local addresses.
 func tellsOfOwn(b []byte) bool {
-	for len(b) >= headerSize {
-		size := int(binary.NativeEndian.Uint32(b))
-		if size < headerSize || size > len(b) {
-			break
-		}
-		switch binary.NativeEndian.Uint16(b[4:]) {
-		case unix.RTM_NEWRULE, unix.RTM_DELRULE:
+	const kindAt = kindAt - headerSize
+	for {
+		typ, data, rest, ok := NextMessage(b)
+		switch {
+		case !ok:
+			return false
+		case typ == unix.RTM_NEWRULE, typ == unix.RTM_DELRULE:
 			return true
-		case unix.RTM_NEWROUTE:
-			if size > kindAt && b[kindAt] != unix.RTN_MULTICAST && ownKind(b[kindAt]) && !isNever(b[headerSize:size]) {
-				return true
-			}
+		case typ == unix.RTM_NEWROUTE && len(data) > kindAt && data[kindAt] != unix.RTN_MULTICAST &&
+			ownKind(data[kindAt]) && !isNever(data):
+			return true
 		}
-		b = b[min(len(b), (size+unix.NLMSG_ALIGNTO-1)&^(unix.NLMSG_ALIGNTO-1)):]
+		b = rest
 	}
-	return false
 }
 
 // isNever reports whether Never knows all addresses that a route (rtmsg with its attributes) leads
@@ -259,16 +252,14 @@ func isNever(route []byte) bool {
 		return false
 	}
 	bits := int(route[1])
-	for rest := route[unix.SizeofRtMsg:]; len(rest) >= unix.SizeofRtAttr; {
-		size := int(binary.NativeEndian.Uint16(rest))
-		if size < unix.SizeofRtAttr || size > len(rest) {
-			break
+	for rest := route[unix.SizeofRtMsg:]; ; {
+		typ, value, after, ok := NextAttribute(rest)
+		if !ok {
+			return false
 		}
-		if ip, ok := netip.AddrFromSlice(rest[unix.SizeofRtAttr:size]); ok &&
-			binary.NativeEndian.Uint16(rest[2:]) == unix.RTA_DST {
+		if ip, isIP := netip.AddrFromSlice(value); isIP && typ == unix.RTA_DST {
 			return slices.ContainsFunc(never, func(p netip.Prefix) bool { return p.Bits() <= bits && p.Contains(ip) })
 		}
-		rest = rest[min((size+unix.RTA_ALIGNTO-1)&^(unix.RTA_ALIGNTO-1), len(rest)):]
+		rest = after
 	}
-	return false
 }

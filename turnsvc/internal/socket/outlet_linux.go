@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"time"
 
+	"signalbox/internal/netaddr"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -122,8 +124,7 @@ func (t *table) unresolved() ([]unanswered, error) {
 
 func (t *table) ask() (list []unanswered, err error) {
 	if t.fd < 0 {
-		t.fd, err = unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
-		if err != nil {
+		if t.fd, err = netaddr.OpenNetlink(0); err != nil {
 			return nil, err
 		}
 		if t.buf == nil {
@@ -156,29 +157,21 @@ func (t *table) ask() (list []unanswered, err error) {
 
 // take adds what is in one part of the answer; done says that it is the last.
 func (t *table) take(list []unanswered, b []byte) (_ []unanswered, done bool, err error) {
-	for len(b) >= unix.SizeofNlMsghdr {
-		size := int(binary.NativeEndian.Uint32(b))
-		if size < unix.SizeofNlMsghdr || size > len(b) {
-			break
-		}
-		data := b[unix.SizeofNlMsghdr:size]
-		switch binary.NativeEndian.Uint16(b[4:]) {
-		case unix.NLMSG_DONE:
+	for len(b) > 0 {
+		typ, data, rest, ok := netaddr.NextMessage(b)
+		switch {
+		case !ok || typ == unix.NLMSG_ERROR && len(data) < 4:
+			return list, true, unix.EBADMSG
+		case typ == unix.NLMSG_DONE:
 			return list, true, nil
-		case unix.NLMSG_ERROR:
-			if len(data) < 4 {
-				return list, true, unix.EBADMSG
-			}
+		case typ == unix.NLMSG_ERROR:
 			return list, true, unix.Errno(-int32(binary.NativeEndian.Uint32(data)))
-		case unix.RTM_NEWNEIGH:
-			if u, ok := parseNeighbor(data); ok {
+		case typ == unix.RTM_NEWNEIGH:
+			if u, missing := parseNeighbor(data); missing {
 				list = append(list, u)
 			}
 		}
-		b = b[min((size+unix.NLMSG_ALIGNTO-1)&^(unix.NLMSG_ALIGNTO-1), len(b)):]
-	}
-	if len(b) > 0 {
-		return list, true, unix.EBADMSG
+		b = rest
 	}
 	return list, false, nil
 }
@@ -193,23 +186,18 @@ func parseNeighbor(b []byte) (u unanswered, ok bool) {
 		return u, false
 	}
 	u.asking = state&unix.NUD_INCOMPLETE != 0
-	for rest := b[unix.SizeofNdMsg:]; len(rest) >= unix.SizeofRtAttr; {
-		size := int(binary.NativeEndian.Uint16(rest))
-		if size < unix.SizeofRtAttr || size > len(rest) {
-			break
-		}
-		value := rest[unix.SizeofRtAttr:size]
-		switch binary.NativeEndian.Uint16(rest[2:]) {
-		case unix.NDA_DST:
+	for rest := b[unix.SizeofNdMsg:]; ; {
+		typ, value, after, whole := netaddr.NextAttribute(rest)
+		switch {
+		case !whole:
+			return u, ok
+		case typ == unix.NDA_DST:
 			if ip, is := netip.AddrFromSlice(value); is {
 				u.host, ok = hostAt(ip, link), true
 			}
-		case unix.NDA_CACHEINFO:
-			if len(value) >= 12 { // confirmed, used, updated: in hundredths of a second
-				u.since = time.Duration(binary.NativeEndian.Uint32(value[8:])) * 10 * time.Millisecond
-			}
+		case typ == unix.NDA_CACHEINFO && len(value) >= 12: // confirmed, used, updated: in hundredths of a second
+			u.since = time.Duration(binary.NativeEndian.Uint32(value[8:])) * 10 * time.Millisecond
 		}
-		rest = rest[min((size+unix.RTA_ALIGNTO-1)&^(unix.RTA_ALIGNTO-1), len(rest)):]
+		rest = after
 	}
-	return u, ok
 }
