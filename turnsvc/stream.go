@@ -367,30 +367,32 @@ func (l *streamLink) close() {
 	l.conn.Close()
 }
 
+// holds reports whether the client has an allocation now.
+func (l *streamLink) holds() bool {
+	a := l.a.Load()
+	return a != nil && a.running(l.streams.clock.now())
+}
+
 // lastDeadline is when the client is shown out if it has no allocation by then: at last, unless it
 // has one now, which may end before its next frame.
 func (l *streamLink) lastDeadline(last time.Time) time.Time {
-	if a := l.a.Load(); a != nil && a.running(l.streams.clock.now()) {
+	if l.holds() {
 		return deadlineIn(l.streams.stranger + l.streams.idle)
 	}
 	return last
 }
 
-// isOver reports whether nothing more is looked at of what the client has sent: the stream has
-// ended, or the client has had its time, while earlier requests had to wait for their turn. last is
-// what lastDeadline has returned.
+// isOver reports whether nothing more is looked at of what a client without an allocation has sent:
+// the stream has ended, or the client has had its time, while earlier requests had to wait for
+// their turn. last is what lastDeadline has returned.
 func (l *streamLink) isOver(last time.Time) bool {
-	if a := l.a.Load(); a != nil && a.running(l.streams.clock.now()) {
-		return false
-	}
-	return l.closed() || time.Now().After(last)
+	return !l.holds() && (l.closed() || time.Now().After(last))
 }
 
 // mayBeSilent reports whether the stream goes on after a read failed with err: if the client was
 // only silent, its allocation's lifetime decides how long it may be so.
 func (l *streamLink) mayBeSilent(err error) bool {
-	a := l.a.Load()
-	return a != nil && a.running(l.streams.clock.now()) && errors.Is(err, os.ErrDeadlineExceeded)
+	return l.holds() && errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 // read cuts the stream into frames until the connection ends, breaks the framing, or stalls.
