@@ -149,8 +149,8 @@
 // The kernel is written to when it has sent nearly all it has (TCP_NOTSENT_LOWAT), and holds at
 // most 112 KiB of what is sent to a client, 8 KiB of a stranger. With what waits in process that is
 // less than 256 KiB a client, to it. What a client sends and is not yet read waits in the receive
-// buffer that the system grants (on Linux tcp_rmem); it is read without a pause, but while answers
-// wait.
+// buffer that the system grants (on Linux tcp_rmem). It is read without a pause, but while answers
+// wait, and while a request that has no key yet waits for its turn: up to 5 s.
 //
 // For a client that is too slow, the kernel holds less: what its path takes in twice its time there
 // and back, and 150 ms (fit.go). That time is not taken for longer because of what waits on the
@@ -159,12 +159,13 @@
 // and loses 1 %, 76 to 89 % arrive; without this bound it is 79 to 96 %. By calculation, 112 KiB
 // allow some 1.8 Mbit/s at 400 ms.
 //
-// A client without an allocation is shown out after 15 seconds without a frame, and after 30
-// seconds in all, whatever it says, also if it is there for STUN alone; one whose allocation has
-// ended, after 90 seconds at most. When there are as many streams as there may be, one without an
-// allocation makes room for the next (crowded-out): of the line (an IPv4 address, an IPv6 /48) that
-// has most of these, the oldest, and first one that has not answered a nonce (guests.go). That
-// takes some 3 µs with 20,000 streams. If all have an allocation, the next is refused (crowd).
+// A client without an allocation is shown out after 15 seconds without a first frame, and after 30
+// seconds in all (35, if its last request waits for its turn), whatever it says, also if it is
+// there for STUN alone; one whose allocation has ended, after 90 seconds at most. When there are as
+// many streams as there may be, one without an allocation makes room for the next (crowded-out): of
+// the line (an IPv4 address, an IPv6 /48) that has most of these, the oldest, and first one that
+// has not answered a nonce (guests.go). That takes some 3 µs with 20,000 streams. If all have an
+// allocation, the next is refused (crowd).
 //
 // # What a flood takes from others
 //
@@ -172,16 +173,20 @@
 // same NAT. Strangers whose source may be spoofed share a budget of answers by source; those who
 // came by a handshake, or have answered a nonce, have another; guesses at a key are counted by
 // source and its wider IPv6 blocks, and by user, before they are looked at. Right ones use nothing
-// up. Beyond each budget, every client (address and port) that has had nothing in a second gets one
-// answer or guess, within a bound by source that keeps a reflection below some hundred KiB a
-// second. So an Allocate of the address's owner is answered, at once as a rule.
+// up, but for the one beyond the budget. Beyond each budget, every client (address and port) that
+// has had nothing in a second gets one answer or guess, within a bound by source that keeps a
+// reflection below some hundred KiB a second. So an Allocate of the address's owner is answered, at
+// once as a rule. That ends where many ports take these, too: with the default limit at some 6,500
+// spoofed packets a second from random ports, and at 500 wrong guesses a second from 400 ports
+// behind the same NAT, where all names of minted credentials are one user's. Newcomers from there
+// then have to try again.
 //
-// There is one exception. Who can send in the name of an address, and knows the port from which its
-// owner is about to ask over UDP, takes the one answer a second that is left for that port, as long
-// as the flood lasts. That keeps out a client which has neither a nonce nor an allocation and which
-// asks on from that very port. It gets in from another port, or over TCP or TLS. Nothing that it
-// has can be taken so: requests with a nonce of ours and its running call go on, and a Binding
-// request is answered without limit.
+// There is one more exception. Who can send in the name of an address, and knows the port from
+// which its owner is about to ask over UDP, takes the one answer a second that is left for that
+// port, as long as the flood lasts. That keeps out a client which has neither a nonce nor an
+// allocation and which asks on from that very port. It gets in from another port, or over TCP or
+// TLS. Nothing that it has can be taken so: requests with a nonce of ours and its running call go
+// on, and a Binding request is answered without limit.
 //
 // A user is whom a credential is for: a static user, the user of a room token, or the id that
 // another program names. A room token that names no user may be for all guests of an event, so it
