@@ -303,8 +303,8 @@ func (b *books) lifetime(m *wire.Message, used bool) (l lifetimes, ok bool) {
 		l.full = min(max(asked, inForce.MinLifetime), maxLifetime)
 	}
 	l.granted = l.full
-	if first := inForce.FirstLifetime; first > 0 && !used {
-		l.granted = min(l.full, max(first, inForce.MinLifetime))
+	if !used {
+		l.granted = min(l.full, inForce.firstLifetime())
 	}
 	return l, true
 }

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"signalbox/internal/source"
 	"signalbox/turnsvc/cred"
 	"signalbox/turnsvc/internal/socket"
 )
@@ -77,8 +78,7 @@ type allocation struct {
 	toClient   traffic
 	extra      atomic.Uint64 // bytes of framing to the client, besides a channel's header for each packet
 	used       atomic.Int64  // clock; when its client last sent data to somebody else
-	// spoke and heard: its client has ever sent data, or got some; with relays of its own principal
-	// that is no use.
+	// spoke and heard: its client has ever sent data to somebody else, or got some; see isOther.
 	spoke, heard atomic.Bool
 
 	mu          sync.RWMutex
@@ -139,6 +139,15 @@ func (a *allocation) holder() holder {
 // inUse reports whether the allocation is of use: its client has sent data to somebody else, and
 // has got some. Media that flows in one direction has checks (ICE, RTCP) in the other.
 func (a *allocation) inUse() bool { return a.spoke.Load() && a.heard.Load() }
+
+// isOther reports whether b belongs to somebody else, so that data for it is of use. Anybody may
+// have any number of credentials from /api/ice: so those of one source are nobody else's.
+func (a *allocation) isOther(b *allocation) bool {
+	if a.class == cred.ICE && b.class == cred.ICE && source.Of(a.client.Addr()) == source.Of(b.client.Addr()) {
+		return false
+	}
+	return a.principal != b.principal
+}
 
 // extend sets another deadline. The books call it.
 func (a *allocation) extend(deadline int64) {
@@ -247,6 +256,16 @@ func (a *allocation) has(peer netip.Addr) bool {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
 	return a.permissions[peer] != nil
+}
+
+// granted is what the permission for peer allows, whether or not it is in force.
+func (a *allocation) granted(peer netip.Addr) grant {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	if p := a.permissions[peer]; p != nil {
+		return p.grant
+	}
+	return grant{}
 }
 
 // usedFor is when peer last sent data, on the clock; 0 if it has not.

@@ -209,45 +209,63 @@ func TestAttackF5LinesOfIPv6AreLimited(t *testing.T) {
 	}
 }
 
-// What is only taken comes back soon; what is used lasts as long as was asked for, even for a
-// client that does not look at what it was granted.
+// What is only taken comes back soon, and what is no longer used; what is used lasts as long as was
+// asked for, even for a client that does not look at what it was granted, and is used for the first
+// time when it is nearly over.
 func TestAttackF5FirstLifetimesAreShort(t *testing.T) {
 	each(t, func(o *Options) { o.FirstLifetime = 2 * time.Minute }, func(t *testing.T, r *rig, transport string) {
 		granted := func(c *client, method uint16, attrs ...setter) time.Duration {
 			t.Helper()
 			return c.ok(method, attrs...).lifetime()
 		}
-		idle, busy := r.dial(transport, "u", "p"), r.dial(transport, "v", "q")
-		for _, c := range []*client{idle, busy} {
+		idle, busy, gone := r.dial(transport, "u", "p"), r.dial(transport, "v", "q"), r.dial(transport, "v", "q")
+		peer := r.peer()
+		at := peer.LocalAddr().String()
+		for _, c := range []*client{idle, busy, gone} {
 			if got := granted(c, wire.MethodAllocate, withUDP); got != 2*time.Minute {
 				t.Errorf("a new allocation is granted %v", got)
 			}
-			if got := granted(c, wire.MethodRefresh, withLifetime(3000)); got != 2*time.Minute {
+			if got := granted(c, wire.MethodRefresh, withLifetime(400)); got != 2*time.Minute {
 				t.Errorf("an unused allocation is granted %v", got)
 			}
 		}
-		peer := r.peer()
-		busy.ok(wire.MethodCreatePermission, withPeer(peer.LocalAddr().String()))
-		busy.write(busy.sendFrame(peer.LocalAddr().String(), "x"))
-		_, relayed := readPeer(t, peer)
+		use := func(c *client) {
+			t.Helper()
+			c.ok(wire.MethodCreatePermission, withPeer(at))
+			c.write(c.sendFrame(at, "x"))
+			_, relayed := readPeer(t, peer)
+			if _, err := peer.WriteToUDPAddrPort([]byte("y"), relayed); err != nil {
+				t.Fatal(err)
+			}
+			c.received()
+		}
+		left := func(want int) {
+			t.Helper()
+			eventually(t, fmt.Sprint(want, " are left"), func() bool { return r.s.Allocations() == want })
+		}
+		use(gone)
+		r.advance(119 * time.Second)
+		use(busy)
+		r.advance(3 * time.Second) // over, but for the one
+		left(1)
+		for range 3 {
+			r.advance(80 * time.Second)
+			use(busy)
+		}
+		r.inBooks(func() int { r.s.books.sweep(); return 0 })
+		left(1)
+		r.advance(80 * time.Second) // after all that was asked for
+		left(0)
+		idle.refused(437, wire.MethodRefresh)
+
+		granted(busy, wire.MethodAllocate, withUDP)
+		busy.ok(wire.MethodCreatePermission, withPeer(at))
+		busy.write(busy.sendFrame(at, "x"))
+		readPeer(t, peer)
 		if got := granted(busy, wire.MethodRefresh, withLifetime(3000)); got != 2*time.Minute {
 			t.Errorf("an allocation that got nothing is granted %v", got)
 		}
-		if _, err := peer.WriteToUDPAddrPort([]byte("y"), relayed); err != nil {
-			t.Fatal(err)
-		}
-		busy.received()
-		eventually(t, "the one that is used lasts longer", func() bool {
-			for _, a := range r.s.Snapshot().Allocations {
-				if a.User == "v" && a.ExpiresAt-a.CreatedAt > 2000*1000 {
-					return true
-				}
-			}
-			return false
-		})
-		r.advance(121 * time.Second)
-		eventually(t, "the other one is over", func() bool { return r.s.Allocations() == 1 })
-		idle.refused(437, wire.MethodRefresh)
+		use(busy)
 		if got := granted(busy, wire.MethodRefresh); got != defaultLifetime {
 			t.Errorf("a used allocation is granted %v", got)
 		}
@@ -445,7 +463,8 @@ func TestSecondsTurnOnce(t *testing.T) {
 }
 
 // A packet to somebody, or from somebody, is not yet a use: else who only takes ports would send
-// one. Nor is what an allocation says to another one of the same user.
+// one. Nor is what an allocation says to another one of the same user, or of the same source, where
+// anybody may be any number of users.
 func TestAttackF5UseHasTwoEnds(t *testing.T) {
 	each(t, func(o *Options) { o.FirstLifetime = 2 * time.Minute }, func(t *testing.T, r *rig, transport string) {
 		long := func(c *client) bool {
@@ -468,8 +487,8 @@ func TestAttackF5UseHasTwoEnds(t *testing.T) {
 			t.Error("one direction is a use")
 		}
 
-		pair := func(other *client) (a, b *client) {
-			a, b = r.dial(transport, "u", "p"), other
+		call := func(a, b *client) {
+			t.Helper()
 			a.allocate()
 			b.allocate()
 			for _, d := range [][2]*client{{a, b}, {b, a}} {
@@ -479,13 +498,24 @@ func TestAttackF5UseHasTwoEnds(t *testing.T) {
 				d[0].write(d[0].channelFrame(0x4000, "data"))
 				d[1].received()
 			}
-			return a, b
 		}
-		if a, b := pair(r.dial(transport, "u", "p")); long(a) || long(b) {
-			t.Error("a user that talks to itself is a use")
+		anybody := func(from, id string) *client {
+			user, password := r.keys.Mint(cred.ICE, id, r.s.core.clock.wall().Add(time.Hour))
+			return r.dialFrom(from, user, password)
 		}
-		if a, b := pair(r.dial(transport, "v", "q")); !long(a) || !long(b) {
-			t.Error("a call of two users is no use")
+		for name, c := range map[string]struct {
+			a, b *client
+			used bool
+		}{
+			"one user":               {r.dial(transport, "u", "p"), r.dial(transport, "u", "p"), false},
+			"two users":              {r.dial(transport, "u", "p"), r.dial(transport, "v", "q"), true},
+			"anybody of one source":  {anybody("127.0.1.1", "x"), anybody("127.0.1.1", "y"), false},
+			"anybody of two sources": {anybody("127.0.1.1", "x"), anybody("127.0.1.2", "y"), true},
+		} {
+			call(c.a, c.b)
+			if got := []bool{long(c.a), long(c.b)}; got[0] != c.used || got[1] != c.used {
+				t.Errorf("a call of %s is a use: %v, want %v", name, got, c.used)
+			}
 		}
 	})
 }

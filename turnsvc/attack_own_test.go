@@ -38,9 +38,9 @@ func TestAttackF2TheJudgeAsksTheKernel(t *testing.T) {
 		"64:ff9b::c629:4": false,
 	} {
 		for _, relay := range []string{"127.0.0.1", "::1"} {
-			if got := r.s.judge.delivered(netip.MustParseAddr(ip), netip.MustParseAddr(relay)); got != want &&
-				r.s.judge.routes.Load() != nil {
-				t.Errorf("%s from %s: %v", ip, relay, got)
+			got, ok := r.s.judge.delivered(netip.MustParseAddr(ip), netip.MustParseAddr(relay))
+			if (got != want || !ok) && r.s.judge.routes.Load() != nil {
+				t.Errorf("%s from %s: %v, %v", ip, relay, got, ok)
 			}
 		}
 	}

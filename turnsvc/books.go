@@ -233,15 +233,11 @@ func (b *books) sweep() {
 	b.budget.count(b.list(), b.clock)
 	b.budget.warn(limits.TotalPerMonth, b.log)
 	for _, a := range b.list() {
-		if !a.running(now) {
+		if b.over(a, now) {
 			b.end(a)
 			continue
 		}
 		a.forgetExpired(now)
-		// Clients are told of the short lifetime, and some don't look.
-		if a.full > a.expires.Load() && a.inUse() {
-			a.extend(a.full)
-		}
 	}
 	for token, r := range b.reservations {
 		if now >= r.expires {
@@ -250,6 +246,19 @@ func (b *books) sweep() {
 	}
 	b.replies.forget(now)
 	b.settle(b.judge.rooms.sweep(now))
+}
+
+// over reports whether an allocation's time is over. Clients are told of the short lifetime that
+// they are granted at first, and some don't look: so what is used goes on while it is, up to the
+// lifetime that was asked for.
+func (b *books) over(a *allocation, now int64) bool {
+	if a.inUse() {
+		until := min(a.full, a.used.Load()+int64(b.judge.settings.Load().firstLifetime()))
+		if until > a.expires.Load() {
+			a.extend(until)
+		}
+	}
+	return !a.running(now)
 }
 
 // remove takes ended allocations out of pion's books and ours.
@@ -300,7 +309,7 @@ func (b *books) handle(r *request) {
 		return
 	}
 	a := r.link.allocation(r.client)
-	if a != nil && !a.running(now) {
+	if a != nil && b.over(a, now) {
 		b.end(a)
 		b.remove()
 		a = nil

@@ -29,7 +29,7 @@ type judge struct {
 	routes   atomic.Pointer[netaddr.Routes] // nil: the kernel is not asked
 	// ask is netaddr.Routes.Own. Tests replace it.
 	ask    func(r *netaddr.Routes, ip, from netip.Addr) (bool, error)
-	failed atomic.Bool // ask, and that was logged
+	failed atomic.Bool // ask, since the last review of all permissions; that was logged
 
 	// reviews makes judging and changing one step, so that no judgment of an earlier state
 	// overwrites one of a later state. It is taken before an allocation's lock and the rooms'.
@@ -48,13 +48,15 @@ func (j *judge) grantFor(a *allocation, peer netip.Addr) grant {
 	return j.decide(a, peer, new(question))
 }
 
-// question is what the kernel was asked last, and its answer.
+// question is what the kernel was asked last, and its answer, if it gave one.
 type question struct {
-	peer, relay netip.Addr
-	delivered   bool
+	peer, relay         netip.Addr
+	delivered, answered bool
 }
 
-// decide is grantFor. It does not repeat the last question.
+// decide is grantFor. It does not repeat the last question. Without an answer a permission keeps
+// what it had, as far as the settings and the rooms allow that, and a new one opens nothing: calls
+// don't end for a kernel that is short of memory for a moment.
 func (j *judge) decide(a *allocation, peer netip.Addr, last *question) grant {
 	h, relay := j.host.Load(), a.relay.Addr.Addr()
 	g := j.settings.Load().policy.decide(&a.scope, peer, h.own, h.relayed)
@@ -63,9 +65,10 @@ func (j *judge) decide(a *allocation, peer netip.Addr, last *question) grant {
 	// microseconds.
 	if g.outside && !peer.IsLoopback() {
 		if last.peer != peer || last.relay != relay {
-			*last = question{peer, relay, j.delivered(peer, relay)}
+			delivered, answered := j.delivered(peer, relay)
+			*last = question{peer, relay, delivered, answered}
 		}
-		g.outside = !last.delivered
+		g.outside = last.answered && !last.delivered || !last.answered && a.granted(peer).outside
 	}
 	return g
 }
@@ -87,8 +90,8 @@ func (j *judge) openRoutes() (closeRoutes func()) {
 }
 
 // delivered reports whether the kernel delivers to this host what the relay sends to peer, in any
-// spelling of it. A kernel that can't be asked might.
-func (j *judge) delivered(peer, relay netip.Addr) bool {
+// spelling of it; answered is false if the kernel couldn't be asked.
+func (j *judge) delivered(peer, relay netip.Addr) (delivered, answered bool) {
 	routes := j.routes.Load()
 	for _, ip := range append(netaddr.Embedded(peer), peer.WithZone("")) {
 		from := relay
@@ -97,14 +100,14 @@ func (j *judge) delivered(peer, relay netip.Addr) bool {
 		}
 		own, err := j.ask(routes, ip, from)
 		if err != nil && !errors.Is(err, net.ErrClosed) && !j.failed.Swap(true) {
-			j.log.Error("the relay refuses all peers outside until it can ask the kernel for routes again: "+
+			j.log.Error("the relay refuses all new peers outside until it can ask the kernel for routes again: "+
 				"look for a limit of open files or of memory", "err", err)
 		}
 		if own || err != nil {
-			return true
+			return own, err == nil
 		}
 	}
-	return false
+	return false, true
 }
 
 // review judges permissions of an allocation again, as far as it has them.
@@ -257,16 +260,17 @@ const (
 	rest = 4
 )
 
-// follow reviews all permissions if routes to this host may have come or, when it is time to look,
-// its addresses have changed: a peer's address may now be the host's own. It never runs twice at
-// once.
+// follow reviews all permissions if routes to this host may have come, if the kernel answers again,
+// or, when it is time to look, if its addresses have changed: a peer's address may now be the
+// host's own. It never runs twice at once.
 func (j *judge) follow(now int64, list func() []*allocation) {
 	rerouted := j.routes.Load().Changed()
 	due := now-j.host.Load().read >= int64(hostInterval)
-	if due && j.failed.Load() {
+	if j.failed.Load() {
 		if _, err := j.ask(j.routes.Load(), netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.Addr{}); err == nil {
 			j.failed.Store(false)
 			j.log.Info("the relay can ask the kernel for routes again")
+			rerouted = true // or may have been: what was not answered is asked now
 		}
 	}
 	if (due || rerouted) && j.look(now, list) || rerouted {

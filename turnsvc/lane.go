@@ -97,7 +97,7 @@ func (a *allocation) handOver(p wire.Packet, b *allocation, now int64) {
 	if b.scope.member == nil || b.scope.member != a.scope.member {
 		a.used.Store(now) // talking to oneself is no call
 	}
-	if b.principal != a.principal {
+	if a.isOther(b) {
 		set(&a.spoke)
 	}
 }
@@ -153,7 +153,7 @@ func (a *allocation) toOwn(p wire.Packet, peer netip.AddrPort, relay *allocation
 	if extra := len(frame) - p.N - wire.ChannelHeader; extra != 0 {
 		a.extra.Add(uint64(extra))
 	}
-	if relay == nil || relay.principal != a.principal {
+	if relay == nil || a.isOther(relay) {
 		set(&a.heard)
 	}
 	return true

@@ -26,7 +26,8 @@ type Live struct {
 	MinLifetime time.Duration
 	// FirstLifetime is the longest that is granted before an allocation has been used in both
 	// directions, with somebody who is another user; MinLifetime wins over it. A client that
-	// refreshes in time keeps it. Zero: no such limit.
+	// refreshes in time keeps it, and so does one that uses it within that time. For credentials
+	// without a session, another user is at another source. Zero: no such limit.
 	FirstLifetime time.Duration
 	Limits        Limits
 }
@@ -57,6 +58,14 @@ type Limits struct {
 type settings struct {
 	Live
 	policy policy
+}
+
+// firstLifetime is the longest that is granted before an allocation has been used.
+func (s *settings) firstLifetime() time.Duration {
+	if s.FirstLifetime == 0 {
+		return maxLifetime
+	}
+	return max(s.FirstLifetime, s.MinLifetime)
 }
 
 var errNoKeys = errors.New("turn keys: want the keys of a secret")

@@ -46,16 +46,19 @@ func full(t testing.TB, allocations, permissions, addresses int) (*judge, func()
 	return j, func() []*allocation { return all }
 }
 
-// While the kernel can't be asked, nobody is granted anything outside, and the operator is told
-// once. When it can be asked again, that is said, too.
-func TestAttackF2AMuteKernelOpensNothing(t *testing.T) {
+// While the kernel can't be asked, nobody is granted anything new outside, what is granted goes on
+// as far as the lists allow it, and the operator is told once. When it can be asked again, that is
+// said, too, and all is judged again.
+func TestAttackF2AMuteKernelOpensAndEndsNothing(t *testing.T) {
 	t.Parallel()
-	j, list := full(t, 1, 1, 1)
+	j, list := full(t, 1, 2, 2)
 	var said bytes.Buffer
 	j.log = slog.New(slog.NewTextHandler(&said, nil))
 	var fault error
-	j.ask = func(*netaddr.Routes, netip.Addr, netip.Addr) (bool, error) { return false, fault }
-	a, peer := list()[0], netip.MustParseAddr("8.0.0.0")
+	own := map[netip.Addr]bool{}
+	j.ask = func(_ *netaddr.Routes, ip, _ netip.Addr) (bool, error) { return own[ip] && fault == nil, fault }
+	a, running, other := list()[0], netip.MustParseAddr("8.0.0.0"), netip.MustParseAddr("8.0.0.1")
+	fresh := netip.MustParseAddr("8.0.0.9")
 	now := int64(0)
 	for _, c := range []struct {
 		fault error
@@ -71,17 +74,37 @@ func TestAttackF2AMuteKernelOpensNothing(t *testing.T) {
 		fault = c.fault
 		now += int64(hostInterval)
 		j.follow(now, list)
-		if got := j.grantFor(a, peer); got != c.want {
+		j.reviewAll(list())
+		if got := j.grantFor(a, fresh); got != c.want {
 			t.Errorf("%v: %+v is granted", c.fault, got)
+		}
+		for _, peer := range []netip.Addr{running, other} {
+			if got, ok := a.permissionFor(peer, -1); !got.outside || !ok || !j.grantFor(a, peer).outside {
+				t.Errorf("%v: a permission that was granted is now %+v, %v", c.fault, got, ok)
+			}
 		}
 		if n := strings.Count(said.String(), "\n"); n != c.lines {
 			t.Errorf("%v: %d lines, want %d:\n%s", c.fault, n, c.lines, said.String())
 		}
 	}
-	fault = syscall.ENOBUFS
+	// The lists hold whatever the kernel says.
+	s, err := newSettings(Live{Keys: cred.NewKeys(testSecret), StaticPeers: PeersPublic,
+		DenyPeers: []netip.Prefix{netip.PrefixFrom(other, 32)}}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j.settings.Store(s)
+	fault, own[running] = syscall.ENOBUFS, true // as it has become meanwhile
 	j.reviewAll(list())
-	if g, _ := a.permissionFor(peer, -1); g != (grant{}) {
-		t.Errorf("a review leaves %+v", g)
+	if g, _ := a.permissionFor(other, -1); g.outside || !a.granted(running).outside {
+		t.Errorf("a peer on the list of the denied has %+v, the other one %+v", g, a.granted(running))
+	}
+	// The review that is owed is made as soon as the kernel answers, not when it is time to look.
+	fault = nil
+	now++
+	j.follow(now, list)
+	if a.granted(running).outside {
+		t.Error("an address of this host's is open after the kernel has answered")
 	}
 }
 
