@@ -11,7 +11,7 @@ import (
 // Live is the part of the configuration that Server.Apply changes while calls go on.
 type Live struct {
 	// Users are static users: name to the 16-byte key MD5(name ":" realm ":" password), see
-	// cred.LongTermKey.
+	// cred.LongTermKey. A name is not of the form that cred.Parse takes.
 	Users map[string][]byte
 	// Keys verify minted credentials.
 	Keys *cred.Keys
@@ -41,10 +41,11 @@ type Limits struct {
 	Permissions, Channels             int // of one allocation
 	Connections, ConnectionsPerSource int // streams
 	// UnauthorizedPerSource is how many answers a second a source gets without a key, and how many
-	// wrong guesses at one user's key it has. A source is an IPv4 address or an IPv6 /64; a /56
-	// has twice as many guesses, a /48 four times as many. What came over a handshake, or answers a
-	// nonce, is counted apart from what may be spoofed. Beyond the limit each client that has had
-	// nothing in a second gets one; see allowance.
+	// wrong guesses at one user's key it has; at minted credentials, 64 times as many in all. A
+	// source is an IPv4 address or an IPv6 /64; a /56 has twice as many guesses, a /48 four times
+	// as many. What came over a handshake, or answers a nonce, is counted apart from what may be
+	// spoofed. Beyond the limit each client that has had nothing in a second gets one; see
+	// allowance.
 	UnauthorizedPerSource int
 	// Bytes a second of application data, in each direction: per allocation, per user, and for the
 	// server.

@@ -26,9 +26,13 @@ const (
 	// spareAnswers is for what may be spoofed: a flood of some thousands a second in somebody's
 	// name leaves that one its answers, and reflects no more than some hundred KiB a second.
 	spareAnswers = 64
-	// spareGuesses is for those who receive what they are sent. It bounds how much faster keys can
-	// be guessed from many ports, or under many names.
+	// spareGuesses is for those who receive what they are sent. It bounds how much faster passwords
+	// can be guessed from many ports, or under many names.
 	spareGuesses = 4
+	// spareLooks is for passwords of minted credentials. They are made with a secret that is too
+	// long to guess, so this bounds only the work of looking, some 10 µs each, and nobody's
+	// neighbor uses it up by the way.
+	spareLooks = 64
 )
 
 func newAllowance(limit int, spare uint64) *allowance {
@@ -68,10 +72,12 @@ func (w *allowance) allowBeyond(t *tally, client netip.AddrPort, now time.Time, 
 
 // guesser is whose guesses are counted: at one user's key, from one block of addresses. So wrong
 // passwords for one user don't lock out another one behind the same NAT. Without a user it is all
-// guesses from there: under how many names somebody guesses is up to them.
+// guesses at minted credentials from there, or all others: under how many names somebody guesses is
+// up to them.
 type guesser struct {
-	from netip.Prefix
-	user string
+	from   netip.Prefix
+	minted bool
+	user   string
 }
 
 // guess counts a guess at the user's key and reports whether it may be looked at. The caller gives
@@ -83,10 +89,6 @@ func (w *allowance) guess(client netip.AddrPort, user string, now time.Time) (t 
 	if limit == 0 {
 		return t, true
 	}
-	if _, _, minted := cred.Parse(user); minted {
-		user = "shared" // a guess at a shared secret comes under any name
-	}
-	user = "user " + user
 	from := blocks(client.Addr())
 	if w.guessWithin(&t, from, user, limit, now) {
 		return t, true
@@ -98,9 +100,16 @@ func (w *allowance) guess(client netip.AddrPort, user string, now time.Time) (t 
 // guessWithin counts a guess within the limits of the blocks that it comes from, the narrowest
 // first.
 func (w *allowance) guessWithin(t *tally, from []netip.Prefix, user string, limit uint64, now time.Time) bool {
+	_, _, minted := cred.Parse(user)
 	for _, block := range from {
-		if !t.count(source.At(w.used, guesser{block, user}), limit, now) ||
-			!t.count(source.At(w.used, guesser{from: block}), w.spare*limit, now) {
+		ok := false
+		if minted {
+			ok = t.count(source.At(w.used, guesser{from: block, minted: true}), spareLooks*limit, now)
+		} else {
+			ok = t.count(source.At(w.used, guesser{from: block, user: user}), limit, now) &&
+				t.count(source.At(w.used, guesser{from: block}), w.spare*limit, now)
+		}
+		if !ok {
 			return false
 		}
 		limit *= 2
