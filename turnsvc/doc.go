@@ -149,9 +149,10 @@
 // read of their client, and for 200 ms at most, or 5 s in a call: then it is shown out (unread).
 // The kernel is written to when it has sent nearly all it has (TCP_NOTSENT_LOWAT), and holds at
 // most 112 KiB of what is sent to a client, 8 KiB of a stranger. With what waits in process that is
-// less than 256 KiB a client, to it. What a client sends and is not yet read waits in the receive
-// buffer that the system grants (on Linux tcp_rmem). It is read without a pause, but while answers
-// wait, and while a request that has no key yet waits for its turn: up to 5 s.
+// less than 256 KiB a client, to it. What a client sends is read without a pause, but while answers
+// wait, and while a request that has no key yet waits for its turn: up to 5 s. Meanwhile the kernel
+// holds at most 16 KiB of what a stranger sends; of another client, what its path carries in the
+// time there and back (on Linux up to tcp_rmem; before Linux 5.15 up to rmem_max, elsewhere 1 MiB).
 //
 // For a client that is too slow, the kernel holds less: what its path takes in twice its time there
 // and back, and 150 ms (fit.go). That time is not taken for longer because of what waits on the

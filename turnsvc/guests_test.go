@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"signalbox/internal/source"
+	"signalbox/turnsvc/cred"
 	"signalbox/turnsvc/internal/wire"
 )
 
@@ -67,6 +68,37 @@ func TestAttackF8WhoAnswersStays(t *testing.T) {
 	r.dial("tcp", "u", "p").allocate()
 	ended(t, silent)
 	known(answering)
+}
+
+// F8: when there may be fewer than there are, those who are too many go for the first newcomer, and
+// no more go for the next than for others.
+func TestAttackF8FewerStreamsThanThereAre(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(o *Options) { o.Limits = Limits{Connections: 6} })
+	holder := r.dial("tcp", "u", "p")
+	holder.allocate()
+	var strangers []*client
+	for range 5 {
+		strangers = append(strangers, known(r.dial("tcp", "u", "p")))
+	}
+	r.apply(Live{Users: map[string][]byte{"u": cred.LongTermKey("u", testRealm, "p")}, Keys: r.keys,
+		StaticPeers: PeersAny, Limits: Limits{Connections: 3}})
+	newcomer := known(r.dial("tcp", "u", "p")) // and no retry
+	for i, c := range strangers {
+		if i < 4 {
+			ended(t, c)
+		} else {
+			known(c)
+		}
+	}
+	known(newcomer)
+	known(r.dial("tcp", "u", "p"))
+	ended(t, strangers[4])
+	known(newcomer)
+	holder.ok(wire.MethodRefresh)
+	if drops := r.s.Snapshot().Drops; drops["crowd"] != 0 || drops["crowded-out"] != 5 {
+		t.Errorf("%v", drops)
+	}
 }
 
 // The order of guests, with the /64s of one line.

@@ -20,6 +20,9 @@ const (
 	// for one without, in bytes with its bookkeeping; unsentRoom is what of that is not yet on its
 	// way when more is written.
 	clientRoom, strangerRoom, unsentRoom = 112 << 10, 8 << 10, 4 << 10
+	// strangerUnread is what the kernel may hold of what a client without an allocation has sent.
+	// How much it holds of another's is up to the kernel, which measures what a path carries.
+	strangerUnread = 16 << 10
 	// patienceToRead is for a client to read the answers that it has asked for; callPatience for
 	// one with an allocation, whose network may pause in the middle of a call.
 	patienceToRead, callPatience = 200 * time.Millisecond, 5 * time.Second
@@ -75,6 +78,7 @@ func (t *streams) serve(conn net.Conn, transport string) {
 	}
 	defer t.remove(l)
 	l.sending = socket.NewSending(l.bottom, unsentRoom)
+	socket.BoundUnread(l.bottom, strangerUnread)
 
 	done := make(chan struct{})
 	go func() {
@@ -99,8 +103,8 @@ func (t *streams) serve(conn net.Conn, transport string) {
 // add enters a stream. When there are as many as there may be, one without an allocation makes
 // room: an honest client has one within a second.
 func (t *streams) add(l *streamLink) (ok bool) {
-	old, full := t.enter(l)
-	if old != nil {
+	gone, full := t.enter(l)
+	for _, old := range gone {
 		t.counters.drop(dropCrowdedOut)
 		old.close()
 	}
@@ -113,34 +117,34 @@ func (t *streams) add(l *streamLink) (ok bool) {
 	return l.leave != nil
 }
 
-// enter enters l if there is room. full: there was none without old, the one who made it, if
-// anybody could. If l's own source has too many, that is one of them; else it is one of the line
-// that has most guests, so nobody pushes another one's clients out by having many.
-func (t *streams) enter(l *streamLink) (old *streamLink, full bool) {
+// enter enters l if there is room. full: there was none without those who are gone, one as a rule,
+// more when the limit has been lowered. If l's own source has too many, they are of that; else each
+// is of the line that has most guests, so nobody pushes another one's clients out by having many.
+func (t *streams) enter(l *streamLink) (gone []*streamLink, full bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.all == nil {
 		return nil, false
 	}
 	ip := l.peer.Addr()
-	if full = t.crowd.Full(ip); full {
+	for t.crowd.Full(ip) {
+		full = true
+		old := t.byLine.most()
 		if t.crowd.Crowded(ip) {
 			old = t.bySource.from(ip)
-		} else {
-			old = t.byLine.most()
 		}
-		if old != nil {
-			t.removeLocked(old)
+		if old == nil {
+			break
 		}
+		t.removeLocked(old)
+		gone = append(gone, old)
 	}
-	leave, ok := t.crowd.Enter(ip)
-	if !ok {
-		return old, true
+	if leave, ok := t.crowd.Enter(ip); ok {
+		l.leave = leave
+		t.all[l] = struct{}{}
+		t.seat(l)
 	}
-	l.leave = leave
-	t.all[l] = struct{}{}
-	t.seat(l)
-	return old, full
+	return gone, full
 }
 
 // seat puts l, which is entered, among the guests or takes it from them. mu is held.
@@ -219,6 +223,11 @@ func (l *streamLink) local() netip.AddrPort                 { return l.addr }
 func (l *streamLink) allocation(netip.AddrPort) *allocation { return l.a.Load() }
 
 func (l *streamLink) setAllocation(_ netip.AddrPort, a *allocation) {
+	if a != nil {
+		socket.FreeUnread(l.bottom)
+	} else {
+		socket.BoundUnread(l.bottom, strangerUnread)
+	}
 	l.streams.mu.Lock()
 	defer l.streams.mu.Unlock()
 	l.a.Store(a)

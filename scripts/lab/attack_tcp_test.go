@@ -292,9 +292,13 @@ func TestAttackF3MediaIsFreshOverTLS(t *testing.T) {
 	if most > 144<<10 {
 		t.Errorf("the kernel held %d KiB for one client", most>>10)
 	}
-	// One that reads nothing at all is not waited for, and nothing more is held for it.
-	l.NATA.Exec(t, "tc", "qdisc", "del", "dev", "lan", "root")
-	plain, err = l.A.DialContext(t.Context(), "tcp4", server.Host()+":8443")
+}
+
+// TestAttackF3UnreadAnswersOverTLS is TestAttackF3UnreadAnswers for a client on the web port.
+func TestAttackF3UnreadAnswersOverTLS(t *testing.T) {
+	l := lab.New(t, lab.FullCone, lab.FullCone)
+	server := lab.StartServer(t, l.Server, lab.Config)
+	plain, err := l.A.DialContext(t.Context(), "tcp4", server.Host()+":8443")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -302,27 +306,33 @@ func TestAttackF3MediaIsFreshOverTLS(t *testing.T) {
 	if err := plain.(*net.TCPConn).SetReadBuffer(4096); err != nil {
 		t.Fatal(err)
 	}
-	conn = tls.Client(plain, &tls.Config{InsecureSkipVerify: true}) // the lab's are self-signed
+	conn := tls.Client(plain, &tls.Config{InsecureSkipVerify: true}) // the lab's are self-signed
 	t.Cleanup(func() { conn.Close() })
 	request := stun.MustBuild(stun.TransactionID, stun.BindingRequest).Raw
 	began := time.Now()
 	conn.SetWriteDeadline(began.Add(10 * time.Second))
-	written, held := 0, 0
+	written, unread, unsent := 0, 0, 0
 	for err == nil && written < 64<<20 {
 		var n int
 		n, err = conn.Write(bytes.Repeat(request, 1000))
-		held = max(held, memoryOf(t, l.Server, ":8443"))
+		r, w := heldFor(t, l.Server, ":8443")
+		unread, unsent = max(unread, r), max(unsent, w)
 		written += n
 	}
 	took := time.Since(began)
-	t.Logf("stopped after %d KiB of requests and %v; the kernel held at most %d KiB", written>>10, took, held>>10)
-	if held > 192<<10 { // mostly of what it has written, for as long as it is given to read
-		t.Errorf("the kernel held %d KiB for a stranger", held>>10)
+	t.Logf("stopped after %d KiB of requests and %v; the kernel held at most %d KiB to read and %d KiB to send",
+		written>>10, took, unread>>10, unsent>>10)
+	if unread > mostUnread || unsent > mostUnsent {
+		t.Errorf("the kernel held %d KiB to read of a stranger, and %d KiB to send", unread>>10, unsent>>10)
 	}
 	if took > 3*time.Second || written >= 64<<20 {
 		t.Error("the stranger was not stopped")
 	}
 }
+
+// What the kernel may hold of what a stranger has written and of what is written to it: 16 and 8
+// KiB, and the one packet that is more.
+const mostUnread, mostUnsent = (16 + 8) << 10, (8 + 4) << 10
 
 // TestAttackF3UnreadAnswers: a stranger over TCP who asks on and on and reads nothing is stopped.
 func TestAttackF3UnreadAnswers(t *testing.T) {
@@ -339,11 +349,12 @@ func TestAttackF3UnreadAnswers(t *testing.T) {
 		many = append(many, request...)
 	}
 	began, done := time.Now(), make(chan struct{})
-	most := 0 // that the kernel has held
+	unread, unsent := 0, 0 // the most that the kernel has held
 	var sampling sync.WaitGroup
 	sampling.Go(func() {
 		for {
-			most = max(most, memoryOf(t, l.Server, ":3478"))
+			r, w := heldFor(t, l.Server, ":3478")
+			unread, unsent = max(unread, r), max(unsent, w)
 			select {
 			case <-done:
 				return
@@ -362,13 +373,13 @@ func TestAttackF3UnreadAnswers(t *testing.T) {
 	took := time.Since(began)
 	close(done)
 	sampling.Wait()
-	t.Logf("stopped after %d KiB of requests and %v; the kernel held at most %d KiB", written>>10,
-		took.Round(time.Millisecond), most>>10)
+	t.Logf("stopped after %d KiB of requests and %v; the kernel held at most %d KiB to read and %d KiB to send",
+		written>>10, took.Round(time.Millisecond), unread>>10, unsent>>10)
 	if !ours {
 		return
 	}
-	if most > 160<<10 { // mostly of what it has written, for as long as it is given to read
-		t.Errorf("the kernel held %d KiB for a stranger", most>>10)
+	if unread > mostUnread || unsent > mostUnsent {
+		t.Errorf("the kernel held %d KiB to read of a stranger, and %d KiB to send", unread>>10, unsent>>10)
 	}
 	if written >= 64<<20 || took > 2*time.Second {
 		t.Error("the stranger was not stopped")
@@ -378,17 +389,59 @@ func TestAttackF3UnreadAnswers(t *testing.T) {
 var skmem = regexp.MustCompile(`skmem:\(r(\d+),.*?,w(\d+),`)
 
 // memoryOf is what the kernel of a server holds for what was written to the clients of a port, and
-// for what those have written.
+// for what those have written: bytes with its bookkeeping.
 func memoryOf(t *testing.T, in *lab.Namespace, port string) (bytes int) {
 	t.Helper()
+	unread, unsent := heldFor(t, in, port)
+	return unread + unsent
+}
+
+// heldFor is memoryOf, apart: what the clients have written and the server has not read, and what
+// was written to them.
+func heldFor(t *testing.T, in *lab.Namespace, port string) (unread, unsent int) {
+	t.Helper()
 	for _, m := range skmem.FindAllStringSubmatch(in.Exec(t, "ss", "-tnmH", "sport", "=", port), -1) {
-		for _, n := range m[1:] {
-			held, err := strconv.Atoi(n)
+		for i, sum := range []*int{&unread, &unsent} {
+			held, err := strconv.Atoi(m[1+i])
 			if err != nil {
 				t.Fatal(err)
 			}
-			bytes += held
+			*sum += held
 		}
 	}
-	return bytes
+	return unread, unsent
+}
+
+// Of a client with an allocation the kernel takes as much as its path carries, however little of a
+// stranger.
+func TestAttackF3ClientsAreReadAtFullSpeed(t *testing.T) {
+	l := lab.New(t, lab.FullCone, lab.FullCone)
+	useControl(t, l, "cubic")
+	l.NewPath(t).Set(100*time.Millisecond, 0)
+	host, _ := startRelay(t, l)
+	peer := l.AddHost(t, "peer", 64).Public + ":7000"
+	client := newTURNClientOf(t, l.A, host, "tcp", "u", "p")
+	if code := client.bind(0x4000, netip.MustParseAddrPort(peer)); code != 0 {
+		t.Fatalf("bind: %d", code)
+	}
+	frame := make([]byte, 4+1000)
+	binary.BigEndian.PutUint16(frame, 0x4000)
+	binary.BigEndian.PutUint16(frame[2:], 1000)
+	many := bytes.Repeat(frame, 50)
+	client.conn.SetWriteDeadline(time.Now().Add(20 * time.Second))
+	send := func(d time.Duration) (written int) {
+		for began := time.Now(); time.Since(began) < d; {
+			n, err := client.conn.Write(many)
+			if written += n; err != nil {
+				t.Fatal(err)
+			}
+		}
+		return written
+	}
+	send(3 * time.Second) // the kernel finds out what the path carries
+	rate := send(5*time.Second) * 8 / 5
+	t.Logf("%.1f Mbit/s at 100 ms", float64(rate)/1e6)
+	if rate < 10e6 { // a fixed buffer of 128 KiB makes it 5 Mbit/s
+		t.Errorf("a client with an allocation is read with %d bit/s", rate)
+	}
 }

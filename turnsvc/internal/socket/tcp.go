@@ -39,7 +39,22 @@ func NewSending(bottom net.Conn, unsent int) Sending {
 // one that writes.
 func (s *Sending) Bound(all int) {
 	if s.conn != nil {
-		_ = s.conn.SetWriteBuffer(sendRoom(all)) // a connection that is over needs none
+		_ = s.conn.SetWriteBuffer(askFor(all)) // a connection that is over needs none
+	}
+}
+
+// BoundUnread sets how many bytes the kernel may hold, with its bookkeeping, of what has come over
+// a connection that Bottom has returned and is not yet read. It does nothing if that isn't TCP.
+func BoundUnread(bottom net.Conn, all int) {
+	if conn, ok := bottom.(*net.TCPConn); ok {
+		_ = conn.SetReadBuffer(askFor(all)) // a connection that is over needs none
+	}
+}
+
+// FreeUnread lets the kernel choose again how much it holds, by what the path carries.
+func FreeUnread(bottom net.Conn) {
+	if conn, ok := bottom.(*net.TCPConn); ok {
+		freeUnread(conn)
 	}
 }
 
