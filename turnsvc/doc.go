@@ -124,10 +124,11 @@
 //
 // What this costs is bounded. What was replaced keeps up to 416 KiB of kernel memory for three
 // seconds. Each of the sockets is replaced at once four times, then once in 250 ms, so 16 times in
-// three seconds: it never holds more than 7 MiB. Reading the table takes at most a tenth of the
-// time, since Neighbors rest for ten times as long as the last look took, but 5 ms at least. So all
-// of the above is slower where the table has many thousands of entries, and where ever new hosts
-// that are missing fill a buffer more than four times a second.
+// three seconds: it never holds more than 7 MiB, and all of a server ever 14 MiB for each socket
+// that it serves. Reading the table takes at most a tenth of the time, since Neighbors rest for ten
+// times as long as the last look took, but 5 ms at least. So all of the above is slower where the
+// table has many thousands of entries, and where ever new hosts that are missing fill a buffer more
+// than four times a second.
 //
 // Where a socket of its own can't be had, clients share the buffer of the one that is served; while
 // the table can't be read, nothing is replaced and nobody else is known to be missing. The log says

@@ -21,8 +21,8 @@ func TestAttackF4SpoofedAllocatesLockNobodyOut(t *testing.T) {
 	t.Parallel()
 	l := lab.New(t, lab.PortRestricted, lab.FullCone)
 	attacker := l.AddHost(t, "att", 64)
-	server := lab.StartServer(t, l.Server, lab.Config)
-	owner, to := netip.MustParseAddr(lab.AddrNATA), netip.MustParseAddrPort(server.Host()+":3478")
+	host, ours := startRelay(t, l)
+	owner, to := netip.MustParseAddr(lab.AddrNATA), netip.MustParseAddrPort(host+":3478")
 
 	ctx, stop := context.WithCancel(t.Context())
 	var flooding sync.WaitGroup
@@ -49,20 +49,20 @@ func TestAttackF4SpoofedAllocatesLockNobodyOut(t *testing.T) {
 	for _, network := range []string{"udp", "tcp"} {
 		var slowest time.Duration
 		for range 10 {
-			took := timeToAllocate(t, l.A, server, network)
+			took := timeToAllocate(t, l.A, host, network)
 			slowest = max(slowest, took)
 		}
 		t.Logf("%s: the slowest of 10 Allocates took %v", network, slowest)
-		if slowest > 3*time.Second {
+		if ours && slowest > 3*time.Second {
 			t.Errorf("%s: an Allocate took %v", network, slowest)
 		}
 	}
 }
 
 // timeToAllocate returns how long it takes to get an allocation.
-func timeToAllocate(t *testing.T, in *lab.Namespace, server *lab.Server, network string) time.Duration {
+func timeToAllocate(t *testing.T, in *lab.Namespace, host, network string) time.Duration {
 	t.Helper()
-	conn, err := in.DialContext(t.Context(), network+"4", server.Host()+":3478")
+	conn, err := in.DialContext(t.Context(), network+"4", host+":3478")
 	if err != nil {
 		t.Fatal(err)
 	}
