@@ -237,8 +237,8 @@ func plainGrant(p *policy, s *scope, peer netip.Addr, own, relays map[netip.Addr
 }
 
 func plainlyReached(s *scope, ip netip.Addr) bool {
-	for _, seat := range *s.member.seats.Load() {
-		for m := range seat.group.members {
+	for g := range s.member.seats.Load().groups {
+		for m := range g.members {
 			if m.seen[ip] != 0 || s.peers == PeersSignaled && m.claimed[ip] {
 				return true
 			}

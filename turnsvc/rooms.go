@@ -39,8 +39,8 @@ type rooms struct {
 type member struct {
 	id, user string
 
-	// seats is read by the packet path without a lock; written under rooms.mu.
-	seats atomic.Pointer[[]seat]
+	// seats is read by the packet path without a lock; replaced under rooms.mu.
+	seats atomic.Pointer[seats]
 	// lostAt is the number of the last join before the signaling connection was lost, 0 while it is
 	// connected. A lost member keeps what it has and gets nothing new: a member that joins later is
 	// a stranger to it.
@@ -56,10 +56,58 @@ type member struct {
 	idle    int64 // clock: since when nothing has moved; of a lost member
 }
 
-// seat is a member's place in a group.
-type seat struct {
-	group *group
-	join  uint64 // joins are numbered, over all groups
+// seats are the groups in which a member is. They are immutable, and made so that the packet path
+// finds out in little time whether two members share one, however many each has.
+type seats struct {
+	rooms map[*group]uint64 // and the number of the join; joins are numbered over all groups
+	calls map[*member]*group
+}
+
+// with returns the seats with another one, in g.
+func (s *seats) with(g *group, join uint64) *seats {
+	next := &seats{maps.Clone(s.rooms), s.calls}
+	if next.rooms == nil {
+		next.rooms = map[*group]uint64{}
+	}
+	next.rooms[g] = join
+	return next
+}
+
+// calling returns the seats with a call to other.
+func (s *seats) calling(other *member, g *group) *seats {
+	next := &seats{s.rooms, maps.Clone(s.calls)}
+	if next.calls == nil {
+		next.calls = map[*member]*group{}
+	}
+	next.calls[other] = g
+	return next
+}
+
+// without returns the seats without that in g.
+func (s *seats) without(g *group) *seats {
+	next := &seats{s.rooms, s.calls}
+	if g.pair {
+		next.calls = maps.Clone(s.calls)
+		maps.DeleteFunc(next.calls, func(_ *member, of *group) bool { return of == g })
+	} else {
+		next.rooms = maps.Clone(s.rooms)
+		delete(next.rooms, g)
+	}
+	return next
+}
+
+// groups yields them all.
+func (s *seats) groups(yield func(*group) bool) {
+	for g := range s.rooms {
+		if !yield(g) {
+			return
+		}
+	}
+	for _, g := range s.calls {
+		if !yield(g) {
+			return
+		}
+	}
 }
 
 // group is a room, or the two ends of a call. Its fields are guarded by rooms.mu.
@@ -109,7 +157,7 @@ func (r *rooms) opened(id, user string, source netip.Addr) {
 		id: id, user: user, source: source.Unmap(), seen: map[netip.Addr]uint64{}, claimed: map[netip.Addr]bool{},
 		allocs: map[*allocation]struct{}{},
 	}
-	m.seats.Store(new([]seat))
+	m.seats.Store(new(seats))
 	r.members[id] = m
 	m.see(m.source)
 }
@@ -166,7 +214,9 @@ func (r *rooms) joined(name, id string) {
 	if _, again := g.members[m]; again {
 		return
 	}
-	r.sit(m, g)
+	r.joins++
+	g.members[m] = r.joins
+	m.seats.Store(m.seats.Load().with(g, r.joins))
 }
 
 // called puts the two ends of a call into their own group. It has no name, so nobody else can join.
@@ -174,20 +224,13 @@ func (r *rooms) called(from, to string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	a, b := r.members[from], r.members[to]
-	if a == nil || b == nil || a.lost() || b.lost() {
+	if a == nil || b == nil || a == b || a.lost() || b.lost() || a.seats.Load().calls[b] != nil {
 		return
 	}
-	g := &group{pair: true, members: map[*member]uint64{}}
-	r.sit(a, g)
-	r.sit(b, g)
-}
-
-// sit gives a member a place in a group. mu is held.
-func (r *rooms) sit(m *member, g *group) {
 	r.joins++
-	g.members[m] = r.joins
-	next := append(slices.Clone(*m.seats.Load()), seat{g, r.joins})
-	m.seats.Store(&next)
+	g := &group{pair: true, members: map[*member]uint64{a: r.joins, b: r.joins}}
+	a.seats.Store(a.seats.Load().calling(b, g))
+	b.seats.Store(b.seats.Load().calling(a, g))
 }
 
 // concern lists the permissions to judge again after a member has gone: for each allocation, those
@@ -215,8 +258,7 @@ func (r *rooms) part(m *member, g *group, concerned concern) {
 	if m.lost() {
 		g.lost--
 	}
-	next := slices.DeleteFunc(slices.Clone(*m.seats.Load()), func(s seat) bool { return s.group == g })
-	m.seats.Store(&next)
+	m.seats.Store(m.seats.Load().without(g))
 	if len(g.members) == 0 && !g.pair {
 		delete(r.groups, g.name)
 	}
@@ -246,8 +288,11 @@ func (r *rooms) ended(id string, lost bool, now int64) (ending []*allocation, co
 	if m == nil {
 		return nil, nil
 	}
-	seats := *m.seats.Load()
-	if !lost || slices.ContainsFunc(seats, func(s seat) bool { return s.group.lost >= maxLost }) {
+	crowded := false
+	for g := range m.seats.Load().groups {
+		crowded = crowded || g.lost >= maxLost
+	}
+	if !lost || crowded {
 		concerned = concern{}
 		return r.remove(m, concerned), concerned
 	}
@@ -256,8 +301,8 @@ func (r *rooms) ended(id string, lost bool, now int64) (ending []*allocation, co
 		m.lostAt.Store(r.joins)
 		m.idle = now
 		r.lost[m] = struct{}{}
-		for _, s := range seats {
-			s.group.lost++
+		for g := range m.seats.Load().groups {
+			g.lost++
 		}
 	}
 	return nil, nil
@@ -265,8 +310,9 @@ func (r *rooms) ended(id string, lost bool, now int64) (ending []*allocation, co
 
 // remove forgets m and returns its allocations. mu is held.
 func (r *rooms) remove(m *member, concerned concern) []*allocation {
-	for _, s := range *m.seats.Load() {
-		r.part(m, s.group, concerned)
+	was := m.seats.Swap(new(seats)) // at once, not one after the other
+	for g := range was.groups {
+		r.part(m, g, concerned)
 	}
 	if r.members[m.id] == m {
 		delete(r.members, m.id)
@@ -300,8 +346,8 @@ func (m *member) lastUsed() (last int64) {
 	for a := range m.allocs {
 		last = max(last, a.used.Load())
 	}
-	for _, s := range *m.seats.Load() {
-		for other := range s.group.members {
+	for g := range m.seats.Load().groups {
+		for other := range g.members {
 			if other == m {
 				continue
 			}
@@ -375,8 +421,8 @@ func (m *member) see(addr netip.Addr) concern {
 	delete(m.seen, oldest)
 	m.seen[addr] = m.sights
 	concerned := concern{}
-	for _, s := range *m.seats.Load() {
-		for other := range s.group.members {
+	for g := range m.seats.Load().groups {
+		for other := range g.members {
 			for a := range other.allocs {
 				concerned[a] = append(concerned[a], oldest)
 			}
@@ -398,9 +444,9 @@ func (r *rooms) claim(id string, addr netip.Addr) {
 func (r *rooms) reaches(m *member, addr netip.Addr, claims bool) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, s := range *m.seats.Load() {
-		for other, join := range s.group.members {
-			if (other.seen[addr] != 0 || claims && other.claimed[addr]) && m.knows(join) && other.knows(s.join) {
+	for g := range m.seats.Load().groups {
+		for other, join := range g.members {
+			if (other.seen[addr] != 0 || claims && other.claimed[addr]) && m.knows(join) && other.knows(g.members[m]) {
 				return true
 			}
 		}
@@ -409,14 +455,18 @@ func (r *rooms) reaches(m *member, addr netip.Addr, claims bool) bool {
 }
 
 // together reports whether two members share a group and are present for each other. It takes no
-// lock and allocates nothing: the packet path calls it.
+// lock and allocates nothing: the packet path calls it. It looks at the rooms of whoever has fewer.
 func together(a, b *member) bool {
-	sb := *b.seats.Load()
-	for _, x := range *a.seats.Load() {
-		for _, y := range sb {
-			if x.group == y.group && a.knows(y.join) && b.knows(x.join) {
-				return true
-			}
+	sa, sb := a.seats.Load(), b.seats.Load()
+	if sa.calls[b] != nil {
+		return true // who is in a call was there before the other was lost
+	}
+	if len(sa.rooms) > len(sb.rooms) {
+		a, b, sa, sb = b, a, sb, sa
+	}
+	for g, join := range sa.rooms {
+		if other, both := sb.rooms[g]; both && a.knows(other) && b.knows(join) {
+			return true
 		}
 	}
 	return false

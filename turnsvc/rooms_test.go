@@ -459,9 +459,41 @@ func TestCallsThatAreOverLeaveNothing(t *testing.T) {
 			r.sweep(int64(time.Minute))
 		}
 	}
-	if bob := r.members["bob"]; len(*bob.seats.Load()) != 0 || len(r.groups)+len(r.lost) != 0 || len(r.members) != 1 {
-		t.Errorf("%d seats, %d groups, %d lost, %d members", len(*bob.seats.Load()), len(r.groups), len(r.lost),
-			len(r.members))
+	bob := r.members["bob"].seats.Load()
+	if len(bob.calls)+len(bob.rooms) != 0 || len(r.groups)+len(r.lost) != 0 || len(r.members) != 1 {
+		t.Errorf("%v, %d groups, %d lost, %d members", bob, len(r.groups), len(r.lost), len(r.members))
+	}
+}
+
+// However many calls a session has, and however many rooms one of two has, the packet path looks at
+// few of them.
+func BenchmarkTogether(b *testing.B) {
+	for _, groups := range []int{1, 1000} {
+		b.Run(strconv.Itoa(groups), func(b *testing.B) {
+			r := newRooms(0)
+			ids := []string{"ann", "bob", "eve"}
+			for _, id := range ids {
+				r.opened(id, "", netip.Addr{})
+			}
+			for i := range groups {
+				other := strconv.Itoa(i)
+				r.opened(other, "", netip.Addr{})
+				for _, id := range ids {
+					r.called(id, other)
+				}
+				r.joined(other, "ann")
+			}
+			r.joined("bob's", "bob")
+			r.called("ann", "eve")
+			r.joined("0", "bob")
+			ann, bob, eve := r.members["ann"], r.members["bob"], r.members["eve"]
+			b.ReportAllocs()
+			for b.Loop() {
+				if !together(ann, bob) || !together(ann, eve) || together(bob, eve) {
+					b.Fatal("wrong")
+				}
+			}
+		})
 	}
 }
 
