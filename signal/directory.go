@@ -27,12 +27,14 @@ func (h *Hub) register(s *Session, greeting *parcel) (old *Session, err error) {
 	}
 	old = h.sessions[s.self.ID]
 	// without the old one, which is to go only if this one may come
-	all, here := len(h.sessions), h.places.bySource[block].sessions
+	all := len(h.sessions)
 	if old != nil {
 		all--
-		if old.block == block {
-			here--
-		}
+		h.places.take(old.block, 0, -1)
+	}
+	full := h.opts.SessionsPerSource > 0 && h.places.full(block, h.opts.SessionsPerSource, taken.inSessions)
+	if old != nil {
+		h.places.take(old.block, 0, 1)
 	}
 	switch holder := h.users[s.self.User]; {
 	case s.self.User != "" && holder != nil && holder != old:
@@ -42,7 +44,7 @@ func (h *Hub) register(s *Session, greeting *parcel) (old *Session, err error) {
 		return holder, nil // it was gone before its client knew that it was there
 	case h.opts.Sessions > 0 && all >= h.opts.Sessions:
 		return nil, errFull
-	case h.opts.SessionsPerSource > 0 && here >= h.opts.SessionsPerSource:
+	case full:
 		return nil, errSourceFull
 	case old != nil:
 		return old, nil

@@ -195,7 +195,8 @@ func (h *Hub) admit(l *Link) error {
 		return Refuse(CodeShuttingDown, "")
 	case h.opts.Sessions > 0 && h.places.all >= h.withSpare(h.opts.Sessions):
 		return errFull
-	case h.opts.SessionsPerSource > 0 && h.places.bySource[l.block].all >= h.withSpare(h.opts.SessionsPerSource):
+	case h.opts.SessionsPerSource > 0 &&
+		h.places.full(l.block, h.withSpare(h.opts.SessionsPerSource), taken.inAll):
 		return errSourceFull
 	case !h.arrivals.Allow(l.client.Source, l.opened):
 		return errTooManyConnections

@@ -21,8 +21,10 @@ type Options struct {
 	RoomsPerSession int // rooms that one session is in at once; 0 = no limit
 	// at once, with those that wait to be resumed and connections that haven't said hello; 0 = no
 	// limit
-	Sessions          int
-	SessionsPerSource int // the same, for one IPv4 address or one IPv6 /64; 0 = no limit
+	Sessions int
+	// SessionsPerSource is the same for one IPv4 address or one IPv6 /64; a /56 may have twice as
+	// many, a /48 four times. 0 = no limit.
+	SessionsPerSource int
 
 	MaxFrame  int           // bytes of one client frame; 0 = 64 KiB
 	Heartbeat time.Duration // between pings; a peer that is silent for 2.4 of them is dead; 0 = 25 s

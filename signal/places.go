@@ -1,9 +1,14 @@
 package signal
 
-import "net/netip"
+import (
+	"net/netip"
 
-// places count the places that clients have taken, in all and per block of addresses: by sessions,
-// and by connections before their hello. The hub's lock guards it.
+	"signalbox/internal/source"
+)
+
+// places count the places that clients have taken, in all and per block of addresses, by sessions,
+// and by connections before their hello. A client counts in its source's block and in its wider
+// ones; see source.Blocks. The hub's lock guards it.
 type places struct {
 	all      int
 	bySource map[netip.Prefix]taken
@@ -11,15 +16,31 @@ type places struct {
 
 type taken struct{ all, sessions int }
 
-// take changes the numbers.
-func (p *places) take(block netip.Prefix, all, sessions int) {
+func (t taken) inAll() int { return t.all }
+
+func (t taken) inSessions() int { return t.sessions }
+
+// take changes the numbers of a source.
+func (p *places) take(from netip.Prefix, all, sessions int) {
 	p.all += all
-	t := p.bySource[block]
-	t.all += all
-	t.sessions += sessions
-	if t == (taken{}) {
-		delete(p.bySource, block)
-	} else {
-		p.bySource[block] = t
+	for _, block := range source.Blocks(from.Addr()) {
+		t := p.bySource[block]
+		t.all += all
+		t.sessions += sessions
+		if t == (taken{}) {
+			delete(p.bySource, block)
+		} else {
+			p.bySource[block] = t
+		}
 	}
+}
+
+// full reports whether a source, or one of its wider blocks, has as many as it may have.
+func (p *places) full(from netip.Prefix, limit int, number func(taken) int) bool {
+	for i, block := range source.Blocks(from.Addr()) {
+		if number(p.bySource[block]) >= limit<<i {
+			return true
+		}
+	}
+	return false
 }

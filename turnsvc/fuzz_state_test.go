@@ -576,7 +576,7 @@ func (w *world) checkQueue(fail func(string, ...any)) {
 	// A source of IPv6 counts in its wider blocks, too.
 	want := 0
 	for _, r := range q.waiting {
-		want += len(blocks(r.client.Addr()))
+		want += len(source.Blocks(r.client.Addr()))
 	}
 	if n := len(q.waiting); users != n || sources != want || n > worldQueue {
 		fail("%d requests wait; users have %d, sources %d of %d", n, users, sources, want)

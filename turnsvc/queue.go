@@ -68,7 +68,7 @@ func cost(r *request) uint64 { return 1 + uint64(len(r.raw))/128 }
 func (q *queue) put(r *request) (without *request) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	from := blocks(r.client.Addr())
+	from := source.Blocks(r.client.Addr())
 	turn := q.now
 	if s := q.principals[r.principal]; s != nil {
 		turn = max(turn, s.next)
@@ -161,7 +161,7 @@ func (q *queue) signal() {
 func (q *queue) remove(i int) *request {
 	r := heap.Remove(&q.waiting, i).(queued).request
 	q.principals[r.principal].n--
-	for _, block := range blocks(r.client.Addr()) {
+	for _, block := range source.Blocks(r.client.Addr()) {
 		q.sources[block].n--
 	}
 	return r
@@ -173,7 +173,7 @@ func (q *queue) evict(i int) *request {
 	turn := q.waiting[i].turn
 	r := q.remove(i)
 	q.principals[r.principal].yield(turn, cost(r))
-	for _, block := range blocks(r.client.Addr()) {
+	for _, block := range source.Blocks(r.client.Addr()) {
 		q.sources[block].yield(turn, cost(r))
 	}
 	return r

@@ -87,7 +87,7 @@ func (q *quotas) giveBack(h holder) { q.count(h, -1) }
 
 func (q *quotas) count(h holder, n int) {
 	addTo(q.perUser, h.principal, n)
-	for _, block := range blocks(h.client) {
+	for _, block := range source.Blocks(h.client) {
 		addTo(q.perSource, block, n)
 	}
 	q.held[h.family][h.group()] += n
@@ -100,32 +100,13 @@ func addTo[K comparable](held map[K]int, who K, n int) {
 	}
 }
 
-// maxBlocks is how many blocks a client counts in at most.
-const maxBlocks = 3
-
-// blocks are those in which a client counts: its source's and, of IPv6, the wider ones that one
-// line is given (RFC 6177): a line has not the limit of a source for each of its /64s. A /56 may
-// hold twice as much as a /64, a /48 four times as much.
-func blocks(client netip.Addr) []netip.Prefix {
-	narrow := source.Of(client)
-	if !narrow.Addr().Is6() {
-		return []netip.Prefix{narrow}
-	}
-	list := make([]netip.Prefix, 0, maxBlocks)
-	for _, bits := range []int{64, 56, 48} {
-		block, _ := narrow.Addr().Prefix(bits) // it has so many
-		list = append(list, block)
-	}
-	return list
-}
-
 // fits reports whether n more are within the limits of the principal and of the client's source.
 func (q *quotas) fits(n int, l *Limits, h holder) bool {
 	if l.PerUser > 0 && q.perUser[h.principal]+n > l.PerUser {
 		return false
 	}
 	limit := l.PerSource
-	for _, block := range blocks(h.client) {
+	for _, block := range source.Blocks(h.client) {
 		if limit > 0 && q.perSource[block]+n > limit {
 			return false
 		}

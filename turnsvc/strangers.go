@@ -83,13 +83,13 @@ type guesser struct {
 // guess counts a guess at the user's key and reports whether it may be looked at. The caller gives
 // it back if it was right, so that only wrong ones use up the budget. It is counted before it is
 // looked at: however many come at once, no more are. A line of IPv6 has not the limit of a source
-// for each of its /64s; see blocks.
+// for each of its /64s; see source.Blocks.
 func (w *allowance) guess(client netip.AddrPort, user string, now time.Time) (t tally, ok bool) {
 	limit := uint64(w.limit.Load())
 	if limit == 0 {
 		return t, true
 	}
-	from := blocks(client.Addr())
+	from := source.Blocks(client.Addr())
 	if w.guessWithin(&t, from, user, limit, now) {
 		return t, true
 	}
@@ -120,7 +120,7 @@ func (w *allowance) guessWithin(t *tally, from []netip.Prefix, user string, limi
 // tally is where something has been counted, to give it back.
 type tally struct {
 	n  int
-	at [2 * maxBlocks]struct {
+	at [2 * source.MaxBlocks]struct {
 		slot   *atomic.Uint64
 		second uint32
 	}

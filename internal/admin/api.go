@@ -34,8 +34,6 @@ type Options struct {
 type API struct {
 	o Options
 
-	// mu also makes looking at what a source has brought and counting it one step, so that many at
-	// once are no way around the limit.
 	mu      sync.Mutex
 	code    string // buys the token once; empty when used
 	ends    time.Time
@@ -120,15 +118,18 @@ func (a *API) login(w http.ResponseWriter, r *http.Request, brought string, righ
 // look has right look at what a source has brought, unless too much of that was wrong.
 func (a *API) look(from netip.Addr, now time.Time, right func() bool) (ok, limited bool) {
 	a.mu.Lock()
-	limited = a.guesses.Spent(from, now) && !from.IsLoopback()
+	counted := a.guesses.Allow(from, now) // before it is looked at
+	limited = !counted && !from.IsLoopback()
 	switch {
 	case limited:
 		a.logins.Limited++
 	case right():
+		if counted {
+			a.guesses.GiveBack(from)
+		}
 		a.mu.Unlock()
 		return true, false
 	default:
-		a.guesses.Allow(from, now)
 		a.logins.Wrong++
 	}
 	a.unsaid++

@@ -157,16 +157,17 @@ func (g *Guard) CheckKey(key state.Secret, brought string, from netip.Addr) erro
 }
 
 // look lets try check a secret that a source has sent. If the source has sent too many wrong ones,
-// look does not even check the right one.
+// look does not even check the right one. Each counts before it is looked at, and no longer if it
+// was no wrong guess: many at one time are no way around the limit. try must not wait for anything,
+// since right ones count as long as they are looked at.
 func (g *Guard) look(from netip.Addr, try func() error) error {
-	now := time.Now()
-	if g.guesses.Spent(from, now) {
+	if !g.guesses.Allow(from, time.Now()) {
 		return signal.ErrTooManyGuesses
 	}
 	err := try()
 	var refused *Refusal
-	if errors.As(err, &refused) && refused.Guess {
-		g.guesses.Allow(from, now)
+	if !errors.As(err, &refused) || !refused.Guess {
+		g.guesses.GiveBack(from)
 	}
 	return err
 }

@@ -128,6 +128,50 @@ func TestGuessesAreLimitedPerSource(t *testing.T) {
 	}
 }
 
+// Many guesses at one time are no way around the limit, and neither are many blocks of one line.
+func TestAttackF4GuessesAtOneTime(t *testing.T) {
+	t.Parallel()
+	g := newGuard(t, Password)
+	for name, tc := range map[string]struct {
+		from func(i int) netip.Addr
+		most int
+	}{
+		"one source": {func(int) netip.Addr { return here }, guessBurst},
+		"a /48 of IPv6": {func(i int) netip.Addr {
+			return netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 6: byte(i), 7: byte(i >> 8)})
+		}, 4 * guessBurst},
+	} {
+		const guesses = 1000
+		began := time.Now()
+		looking, start, refused := make(chan struct{}), make(chan struct{}), make(chan struct{})
+		for i := range guesses {
+			go func() {
+				err := g.look(tc.from(i), func() error {
+					looking <- struct{}{}
+					<-start // all that are looked at, are at one time
+					return errWrong
+				})
+				if errors.Is(err, signal.ErrTooManyGuesses) {
+					refused <- struct{}{}
+				}
+			}()
+		}
+		n := 0
+		for range guesses {
+			select {
+			case <-looking:
+				n++
+			case <-refused:
+			}
+		}
+		close(start)
+		// Each second gives some more.
+		if more := 4 * int(time.Since(began)/time.Second+1); n < tc.most || n > tc.most+more {
+			t.Errorf("%s: %d guesses were looked at, want %d", name, n, tc.most)
+		}
+	}
+}
+
 // Mode open asks for nothing, and only that mode does: what is misspelled opens no box.
 func TestOnlyOpenAsksForNothing(t *testing.T) {
 	t.Parallel()

@@ -5,13 +5,14 @@ import (
 	"sync"
 )
 
-// Crowd counts what is open at one time, such as connections, in all and by source.
+// Crowd counts what is open at one time, such as connections, in all and by source, and by each of
+// the source's wider blocks; see Blocks.
 type Crowd struct {
 	all, perSource int
 
 	mu      sync.Mutex
 	n       int
-	sources map[netip.Prefix]int
+	sources map[netip.Prefix]int // by block
 	refused uint64
 }
 
@@ -23,23 +24,27 @@ func NewCrowd(all, perSource int) *Crowd {
 // Enter counts one from ip in, unless there are too many. Call leave once to count it out. Without
 // an address there is no source, so only the limit in all holds.
 func (c *Crowd) Enter(ip netip.Addr) (leave func(), ok bool) {
-	block := Of(ip)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.full() || c.crowded(ip) {
 		c.refused++
 		return nil, false
 	}
-	c.n++
-	c.sources[block]++
+	c.count(ip, 1)
 	return func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.n--
-		if c.sources[block]--; c.sources[block] == 0 {
+		c.count(ip, -1)
+	}, true
+}
+
+func (c *Crowd) count(ip netip.Addr, n int) {
+	c.n += n
+	for _, block := range Blocks(ip) {
+		if c.sources[block] += n; c.sources[block] == 0 {
 			delete(c.sources, block)
 		}
-	}, true
+	}
 }
 
 // Full reports whether one from ip would be refused.
@@ -59,7 +64,15 @@ func (c *Crowd) Crowded(ip netip.Addr) bool {
 func (c *Crowd) full() bool { return c.all > 0 && c.n >= c.all }
 
 func (c *Crowd) crowded(ip netip.Addr) bool {
-	return c.perSource > 0 && ip.IsValid() && c.sources[Of(ip)] >= c.perSource
+	if c.perSource <= 0 || !ip.IsValid() {
+		return false
+	}
+	for i, block := range Blocks(ip) {
+		if c.sources[block] >= c.perSource<<i {
+			return true
+		}
+	}
+	return false
 }
 
 // Counts returns how many are in, and how many were refused since the start.

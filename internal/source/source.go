@@ -23,15 +23,35 @@ func Of(ip netip.Addr) netip.Prefix {
 	return p
 }
 
+// MaxBlocks is how many blocks a client counts in at most.
+const MaxBlocks = 3
+
+// Blocks returns those in which a client counts, the narrowest first: its source's and, of IPv6,
+// the wider ones that one line is given (RFC 6177): /56 and /48. So a line has not the limit of a
+// source for each of its /64s. But neighbors may share a wide block: a mobile carrier gives each
+// phone a /64, next to each other. So each block may have twice as much as the one before.
+func Blocks(ip netip.Addr) []netip.Prefix {
+	list, n := blocks(ip)
+	return list[:n] // inlined, the list stays on the caller's stack
+}
+
+func blocks(ip netip.Addr) (list [MaxBlocks]netip.Prefix, n int) {
+	list[0] = Of(ip)
+	narrow := list[0].Addr()
+	if !narrow.Is6() {
+		return list, 1
+	}
+	list[1], _ = narrow.Prefix(56) // it has so many
+	list[2], _ = narrow.Prefix(48)
+	return list, MaxBlocks
+}
+
 // LineOf returns the widest block of addresses that one line is usually given: an IPv4 address, or
 // a /48 (RFC 6177 §2). It takes for one who has many blocks that Of tells apart, and perhaps
 // neighbors with them.
 func LineOf(ip netip.Addr) netip.Prefix {
-	p := Of(ip)
-	if p.Addr().Is6() {
-		p, _ = p.Addr().Prefix(48)
-	}
-	return p
+	list, n := blocks(ip)
+	return list[n-1]
 }
 
 // OfRequest returns the address that a request came from, or that a trusted proxy says it came

@@ -1,9 +1,12 @@
 package source
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"runtime"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -41,14 +44,11 @@ func TestSourceLimiter(t *testing.T) {
 		}
 		return ok
 	}
-	if l.Spent(netip.MustParseAddr("192.0.2.1"), now) {
-		t.Error("a source that has asked for nothing has spent it all")
-	}
 	if n := allowed("192.0.2.1", 10, now); n != 3 {
 		t.Errorf("%d of 10 at once, want the burst of 3", n)
 	}
-	if !l.Spent(netip.MustParseAddr("192.0.2.1"), now) {
-		t.Error("a source that is refused has something left")
+	if n := allowed("192.0.2.1", 1, now.Add(999*time.Millisecond)); n != 0 {
+		t.Error("a source that was refused has something left")
 	}
 	if n := allowed("192.0.2.2", 10, now) + allowed("::ffff:192.0.2.2", 10, now); n != 3 {
 		t.Errorf("another source: %d", n)
@@ -59,32 +59,165 @@ func TestSourceLimiter(t *testing.T) {
 	if n := allowed("192.0.2.1", 10, now.Add(2*time.Second)); n != 2 {
 		t.Errorf("%d after two seconds, want 2", n)
 	}
-	for i := range 3 * maxSources {
-		l.Allow(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), now)
-	}
-	if len(l.sources) > maxSources {
-		t.Errorf("%d sources are remembered", len(l.sources))
-	}
 	var none *Limiter
-	if !none.Allow(netip.MustParseAddr("192.0.2.1"), now) || none.Spent(netip.MustParseAddr("192.0.2.1"), now) {
+	none.GiveBack(netip.MustParseAddr("192.0.2.1"))
+	if !none.Allow(netip.MustParseAddr("192.0.2.1"), now) {
 		t.Error("no limiter limits")
 	}
 }
 
-// A limiter that is full forgets the sources that have nothing spent before those that have.
-func TestLimiterForgetsTheIdleFirst(t *testing.T) {
+// A line of IPv6 has not the limit of a source for each of its /64s, of which a /48 has 65,536.
+func TestAttackF5ALineIsNoCrowd(t *testing.T) {
 	t.Parallel()
-	l := NewLimiter(1, 1)
 	now := time.Unix(1_800_000_000, 0)
-	for i := range maxSources - 1 {
-		l.Allow(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), now)
+	for _, tc := range []struct {
+		name string
+		ip   func(i int) [16]byte
+		want int
+	}{
+		{"a /64", func(i int) [16]byte { return [16]byte{0x20, 1, 0xd, 0xb8, 15: byte(i)} }, 10},
+		{"a /56", func(i int) [16]byte { return [16]byte{0x20, 1, 0xd, 0xb8, 7: byte(i)} }, 20},
+		{"a /48", func(i int) [16]byte { return [16]byte{0x20, 1, 0xd, 0xb8, 6: byte(i), 7: byte(i >> 8)} }, 40},
+	} {
+		l, n := NewLimiter(1, 10), 0
+		for range 4 {
+			for i := range 1000 {
+				if l.Allow(netip.AddrFrom16(tc.ip(i)), now) {
+					n++
+				}
+			}
+		}
+		if n != tc.want {
+			t.Errorf("%s got %d of 4000, want %d", tc.name, n, tc.want)
+		}
+		// A second later it gets as many times more than a single source.
+		n = 0
+		for i := range 1000 {
+			if l.Allow(netip.AddrFrom16(tc.ip(i)), now.Add(time.Second)) {
+				n++
+			}
+		}
+		if n != tc.want/10 {
+			t.Errorf("%s got %d a second later, want %d", tc.name, n, tc.want/10)
+		}
+		if !l.Allow(netip.MustParseAddr("2001:db8:1::1"), now) {
+			t.Errorf("because of %s its neighbor is refused", tc.name)
+		}
 	}
-	later := now.Add(time.Minute)
+}
+
+// What the wider block refuses does not count for the narrow ones.
+func TestWhatIsRefusedCountsNowhere(t *testing.T) {
+	t.Parallel()
+	l, now := NewLimiter(1, 2), time.Unix(1_800_000_000, 0)
+	for i := range 16 { // 8 of them fill the /48
+		l.Allow(netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 6: byte(i)}), now)
+	}
+	late := netip.MustParseAddr("2001:db8:0:f00::1")
+	if l.Allow(late, now) {
+		t.Fatal("the /48 has something left")
+	}
+	block, at := Of(late), now.Sub(l.began)
+	for range 2 {
+		if !l.count(block, at, l.interval) {
+			t.Error("what was refused has counted")
+		}
+	}
+}
+
+// Whoever has used up its share does not get it back because many others come, or because it comes
+// from many sources: all are remembered, or newcomers share what is left.
+func TestAttackF4ManySourcesResetNobody(t *testing.T) {
+	t.Parallel()
+	const crowd = 100_000
+	l, now := NewLimiter(1, 20), time.Unix(1_800_000_000, 0)
 	guesser := netip.MustParseAddr("192.0.2.1")
-	l.Allow(guesser, later)
-	l.Allow(netip.MustParseAddr("192.0.2.2"), later)
-	if !l.Spent(guesser, later) {
-		t.Error("a source that has just spent its share got it back")
+	for range 20 {
+		if !l.Allow(guesser, now) {
+			t.Fatal("less than the burst")
+		}
+	}
+	total := 0
+	for round := range 3 {
+		for i := range crowd {
+			if l.Allow(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), now) {
+				total++
+			}
+		}
+		if l.Allow(guesser, now) {
+			t.Fatalf("after round %d a source that has used up its share got it back", round)
+		}
+	}
+	if most := 20 * limiterSets * len(set{}.places); total >= most {
+		t.Errorf("%d sources could do %d, more than there is memory for", crowd, total)
+	}
+	if later := now.Add(20 * time.Second); !l.Allow(guesser, later) {
+		t.Error("later nobody has something left")
+	}
+}
+
+// Not parallel: it counts allocations.
+func TestLimiterAllocatesNothing(t *testing.T) {
+	l, i := NewLimiter(1, 3), 0
+	if n := testing.AllocsPerRun(1000, func() {
+		i++
+		ip := netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 4: byte(i), 6: byte(i >> 8)})
+		if l.Allow(ip, time.Now()) {
+			l.GiveBack(ip)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// However many come at one time, no more are allowed than the limit; what is given back is there
+// again.
+func TestLimiterAtOneTime(t *testing.T) {
+	t.Parallel()
+	l, now := NewLimiter(1, 20), time.Unix(1_800_000_000, 0)
+	line := func(i int) netip.Addr { return netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 6: byte(i)}) }
+	var all sync.WaitGroup
+	var n atomic.Int32
+	for i := range 100 {
+		all.Go(func() {
+			for range 10 {
+				if l.Allow(line(i), now) {
+					n.Add(1)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if got := n.Load(); got != 80 {
+		t.Errorf("%d were allowed, want 80", got)
+	}
+	one := netip.MustParseAddr("192.0.2.1")
+	for range 1000 {
+		all.Go(func() {
+			for !l.Allow(one, now) {
+				runtime.Gosched()
+			}
+			l.GiveBack(one)
+		})
+	}
+	all.Wait()
+	for range 20 {
+		if !l.Allow(one, now) {
+			t.Fatal("what was given back is not there")
+		}
+	}
+	if l.Allow(one, now) {
+		t.Error("more was given back than had been counted")
+	}
+}
+
+func BenchmarkLimiter(b *testing.B) {
+	l, i := NewLimiter(64, 2048), 0
+	b.ReportAllocs()
+	for b.Loop() {
+		i++
+		ip := netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 4: byte(i), 5: byte(i >> 8), 6: byte(i >> 16)})
+		l.Allow(ip, time.Now())
 	}
 }
 
@@ -105,6 +238,22 @@ func TestTable(t *testing.T) {
 	}
 	if n := testing.AllocsPerRun(100, func() { table.Of(netip.AddrFrom4([4]byte{10, 0, 0, 1})) }); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+func TestBlocks(t *testing.T) {
+	t.Parallel()
+	for ip, want := range map[string]string{
+		"192.0.2.1": "[192.0.2.1/32]", "::ffff:192.0.2.1": "[192.0.2.1/32]",
+		"2001:db8:1:203::4": "[2001:db8:1:203::/64 2001:db8:1:200::/56 2001:db8:1::/48]",
+		"fe80::1%eth0":      "[fe80::/64 fe80::/56 fe80::/48]",
+	} {
+		if got := fmt.Sprint(Blocks(netip.MustParseAddr(ip))); got != want {
+			t.Errorf("%s: %v, want %s", ip, got, want)
+		}
+	}
+	if list := Blocks(netip.Addr{}); len(list) != 1 || list[0].IsValid() {
+		t.Errorf("without an address: %v", list)
 	}
 }
 
@@ -150,8 +299,8 @@ func TestCrowd(t *testing.T) {
 			leave()
 		}
 	}
-	if open, refused := c.Counts(); open != 1 || refused != 2 || len(c.sources) != 1 {
-		t.Errorf("%d open, %d refused, of %d sources", open, refused, len(c.sources))
+	if open, refused := c.Counts(); open != 1 || refused != 2 || len(c.sources) != MaxBlocks {
+		t.Errorf("%d open, %d refused, of %d blocks", open, refused, len(c.sources))
 	}
 	c.SetLimits(1, 0)
 	if _, ok := c.Enter(netip.MustParseAddr("192.0.2.9")); ok {
@@ -180,6 +329,34 @@ func TestCrowd(t *testing.T) {
 		if _, ok := strangers.Enter(netip.Addr{}); !ok {
 			t.Error("one without an address is refused")
 		}
+	}
+}
+
+// A line of IPv6 fills no crowd with its many /64s.
+func TestAttackF5ALineFillsNoCrowd(t *testing.T) {
+	t.Parallel()
+	c, leaves := NewCrowd(1000, 3), []func(){}
+	for i := range 1000 {
+		if leave, ok := c.Enter(netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 6: byte(i), 7: byte(i >> 8)})); ok {
+			leaves = append(leaves, leave)
+		}
+	}
+	if len(leaves) != 4*3 {
+		t.Errorf("a /48 is %d of the crowd, want %d", len(leaves), 4*3)
+	}
+	late := netip.MustParseAddr("2001:db8:0:ffff::1")
+	if !c.Crowded(late) || c.Crowded(netip.MustParseAddr("2001:db8:1::1")) {
+		t.Error("the line is not full, or its neighbor is")
+	}
+	leaves[0]()
+	if c.Crowded(late) {
+		t.Error("a place was not given back")
+	}
+	for _, leave := range leaves[1:] {
+		leave()
+	}
+	if len(c.sources) != 0 {
+		t.Errorf("%d blocks are remembered", len(c.sources))
 	}
 }
 
