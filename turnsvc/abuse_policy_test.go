@@ -160,7 +160,7 @@ func TestAbuse25Quotas(t *testing.T) {
 
 // "any" opens the internet and private networks, not what leads to neither: tunnels whose far end
 // is anybody, addresses that are no host's, clouds' metadata.
-func TestAbuseAnyIsNotEverything(t *testing.T) {
+func TestAttackF10AnyIsNotEverything(t *testing.T) {
 	t.Parallel()
 	s := &scope{peers: PeersAny}
 	for ip, want := range map[string]bool{

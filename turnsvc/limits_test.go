@@ -162,7 +162,7 @@ func TestMonthlyBudget(t *testing.T) {
 
 // The month's budget counts what the network does: headers, too, so that empty packets are not
 // free, in both directions and in every framing; what never leaves the box does not count.
-func TestMonthlyBudgetCountsTheWire(t *testing.T) {
+func TestAttackF10TheMonthCountsTheWire(t *testing.T) {
 	t.Parallel()
 	const ip4, ip6, udp, tcp, channel, data = 20, 40, 8, 32, 4, 36
 	for _, tc := range []struct {

@@ -36,7 +36,7 @@ func wantPrintable(t *testing.T, what, text string, lines int) {
 }
 
 // What strangers call themselves, and what a server at --url says, is printed and no more.
-func TestNamesFromOutsideArePrinted(t *testing.T) {
+func TestAttackF10NamesFromOutsideInATerminal(t *testing.T) {
 	t.Parallel()
 	s := status.Status{
 		Version: hostile, PublicIP: []string{hostile},
@@ -61,7 +61,7 @@ func TestNamesFromOutsideArePrinted(t *testing.T) {
 }
 
 // The same over the wire, with every form of output.
-func TestAServersWordsArePrinted(t *testing.T) {
+func TestAttackF10AServersWordsInATerminal(t *testing.T) {
 	t.Parallel()
 	refuse := false
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -105,7 +105,7 @@ func TestAServersWordsArePrinted(t *testing.T) {
 }
 
 // The log prints, too, whatever its format.
-func TestTheLogPrints(t *testing.T) {
+func TestAttackF10TheLogInATerminal(t *testing.T) {
 	t.Parallel()
 	for _, format := range []string{"text", "json"} {
 		var out bytes.Buffer

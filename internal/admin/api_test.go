@@ -41,7 +41,7 @@ func newAPI(log *slog.Logger) *API {
 }
 
 // Guesses at the token and at the link are limited for each source, said once, and counted.
-func TestFailedLoginsAreLimited(t *testing.T) {
+func TestAttackF10FailedLoginsAreLimited(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
 	a := newAPI(slog.New(slog.NewTextHandler(&log, nil)))
@@ -108,7 +108,7 @@ func TestOnlyGuessesCount(t *testing.T) {
 }
 
 // Many guesses at one time are no way around the limit.
-func TestGuessesAtOneTimeAreLimited(t *testing.T) {
+func TestAttackF10LoginsAtOneTimeAreLimited(t *testing.T) {
 	t.Parallel()
 	a := newAPI(nil)
 	looked := make(chan bool)

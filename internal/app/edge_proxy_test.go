@@ -136,7 +136,7 @@ func TestProxyProtocol(t *testing.T) {
 
 // Whom a proxy can't name is not the proxy: what such a client says of others is not believed, its
 // connections count, and plain http leads it to https. A LOCAL connection is no more.
-func TestUnnamedClientsOfProxiesAreNotTrusted(t *testing.T) {
+func TestAttackF10ProxyUnknownIsNotTheProxy(t *testing.T) {
 	t.Parallel()
 	certs := t.TempDir()
 	writeCertificate(t, certs+"/both.pem", "call.example.org")

@@ -12,7 +12,7 @@ import (
 )
 
 // A start says which of its secrets everybody on this machine can read.
-func TestWhatOthersCanReadIsSaidAtStart(t *testing.T) {
+func TestAttackF10WhatOthersCanReadIsSaidAtStart(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {
 		t.Skip("permissions are others there")

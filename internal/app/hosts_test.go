@@ -28,7 +28,7 @@ func asked(t *testing.T, url, host string) (int, string) {
 
 // A page whose own name leads to the box (DNS rebinding) asks it without an Origin, as one of the
 // box's own would. It reads neither credentials nor metrics.
-func TestPagesOfOtherNamesReadNothing(t *testing.T) {
+func TestAttackF10PagesOfOtherNamesReadNothing(t *testing.T) {
 	t.Parallel()
 	certs := t.TempDir()
 	writeCertificate(t, certs+"/both.pem", "cert.example.org")

@@ -43,7 +43,7 @@ func oddDir(t *testing.T) string {
 }
 
 // Whatever lies in web.root, only regular files are served, only to GET and HEAD, and nobody waits.
-func TestRootServesRegularFilesOnly(t *testing.T) {
+func TestAttackF10RootServesRegularFilesOnly(t *testing.T) {
 	t.Parallel()
 	dir := oddDir(t)
 	root, err := OpenRoot(dir)

@@ -529,7 +529,7 @@ func TestClientsOfTrustedProxies(t *testing.T) {
 }
 
 // Whom a proxy can't name has the unspecified address: nobody's proxy, even where all are trusted.
-func TestNobodyIsNoProxy(t *testing.T) {
+func TestAttackF10NobodyIsNoProxy(t *testing.T) {
 	t.Parallel()
 	all := Proxies{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}
 	for ip, want := range map[string]bool{"0.0.0.0": false, "::": false, "192.0.2.1": true, "2001:db8::1": true} {

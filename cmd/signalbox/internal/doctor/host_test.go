@@ -267,7 +267,7 @@ func TestRoomTokensOfOthers(t *testing.T) {
 }
 
 // What a box says of itself does not steer the terminal of who asks.
-func TestChecksPrint(t *testing.T) {
+func TestAttackF10ChecksInATerminal(t *testing.T) {
 	t.Parallel()
 	const hostile = "eve\x1b[2J\u009b1m\nroot\t\u202exy\x7f"
 	d := New(func(c Check) {
@@ -284,7 +284,7 @@ func TestChecksPrint(t *testing.T) {
 }
 
 // What everybody on this machine can read is said, of the state directory and of the configuration.
-func TestWhatOthersCanReadIsSaid(t *testing.T) {
+func TestAttackF10WhatOthersCanReadIsSaidByDoctor(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {
 		t.Skip("permissions are others there")
