@@ -22,13 +22,25 @@ type Transfer struct {
 // budget adds up the relayed bytes, per month and since the start. The packet path knows nothing of
 // it: the books, once a second, and every reader add what the allocations' own counters have grown
 // by. A spent budget refuses new allocations; running calls go on.
+//
+// Each month has a sum of its own. A clock that is set ahead or back, as at boot by NTP, goes on
+// with the sum of the month that it shows then: none is lost, and no month begins twice. What is
+// sent while the clock is wrong counts in the month that it shows.
 type budget struct {
-	mu       sync.Mutex
-	transfer Transfer
-	relayed  Relayed
-	retired  []retiredAllocation
-	warned   bool
+	mu      sync.Mutex
+	months  []month // the current one, then those that were it before, the last one first
+	relayed Relayed
+	retired []retiredAllocation
 }
+
+type month struct {
+	Transfer
+	warned bool
+}
+
+// maxMonths bounds the sums that are kept: the current one, the one before it, and two of a clock
+// that was wrong.
+const maxMonths = 4
 
 // retiredAllocation is an allocation that has ended. Its last packets may still be in the lane and
 // be counted there.
@@ -44,17 +56,30 @@ const lastPackets = 3 * time.Second
 // budgetWarning is the part of the budget at which the operator is told.
 const budgetWarning = 0.8
 
-func newBudget(earlier Transfer, now time.Time) *budget {
-	b := &budget{transfer: earlier}
+// newBudget goes on from the sums of an earlier process, the current month's first.
+func newBudget(earlier []Transfer, now time.Time) *budget {
+	b := &budget{}
+	for _, t := range earlier {
+		b.months = append(b.months, month{Transfer: t})
+	}
 	b.turnMonth(now)
 	return b
 }
 
-// turnMonth begins a new month's count if it is time to. mu is held.
+// turnMonth goes on with the sum of the month that the clock shows. mu is held.
 func (b *budget) turnMonth(now time.Time) {
-	if month := now.UTC().Format("2006-01"); month != b.transfer.Month {
-		b.transfer, b.warned = Transfer{Month: month}, false
+	name := now.UTC().Format("2006-01")
+	is := func(m month) bool { return m.Month == name }
+	if len(b.months) > 0 && is(b.months[0]) {
+		return
 	}
+	current := month{Transfer: Transfer{Month: name}}
+	if i := slices.IndexFunc(b.months, is); i >= 0 {
+		current = b.months[i]
+		b.months = slices.Delete(b.months, i, i+1)
+	}
+	b.months = slices.Insert(b.months, 0, current)
+	b.months = b.months[:min(len(b.months), maxMonths)]
 }
 
 // count adds what was carried since the last time, and returns the sums. running are the
@@ -62,7 +87,7 @@ func (b *budget) turnMonth(now time.Time) {
 func (b *budget) count(running []*allocation, c clock) (Transfer, Relayed) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	now := c.wall() // under the lock: a month that has begun does not end again
+	now := c.wall() // under the lock: who has read the clock earlier turns no month back
 	b.turnMonth(now)
 	for _, a := range running {
 		b.add(a)
@@ -71,7 +96,7 @@ func (b *budget) count(running []*allocation, c clock) (Transfer, Relayed) {
 		b.add(a.allocation)
 	}
 	b.retired = slices.DeleteFunc(b.retired, func(a retiredAllocation) bool { return now.Sub(a.at) >= lastPackets })
-	return b.transfer, b.relayed
+	return b.months[0].Transfer, b.relayed
 }
 
 // account is what the budget has taken in of an allocation.
@@ -84,7 +109,7 @@ type account struct {
 // it any number of times, from any list. mu is held.
 func (b *budget) add(a *allocation) {
 	now := account{a.carried(), a.sent()}
-	b.transfer.Bytes += int64(now.sent - a.counted.sent)
+	b.months[0].Bytes += int64(now.sent - a.counted.sent)
 	b.relayed.FromClientBytes += now.FromClientBytes - a.counted.FromClientBytes
 	b.relayed.ToClientBytes += now.ToClientBytes - a.counted.ToClientBytes
 	b.relayed.FromClientPackets += now.FromClientPackets - a.counted.FromClientPackets
@@ -140,9 +165,10 @@ func (b *budget) retire(a *allocation, now time.Time) {
 // none.
 func (b *budget) warn(limit int64, log *slog.Logger) {
 	b.mu.Lock()
-	transfer := b.transfer
-	due := limit > 0 && !b.warned && float64(transfer.Bytes) >= budgetWarning*float64(limit)
-	b.warned = b.warned || due
+	m := &b.months[0]
+	transfer := m.Transfer
+	due := limit > 0 && !m.warned && float64(transfer.Bytes) >= budgetWarning*float64(limit)
+	m.warned = m.warned || due
 	b.mu.Unlock()
 	if due { // a log that is slow holds up nobody who asks what was relayed
 		log.Warn("the monthly transfer budget runs out: once it is spent, the relay makes no new allocations", "month",
@@ -151,9 +177,19 @@ func (b *budget) warn(limit int64, log *slog.Logger) {
 	}
 }
 
+// sums returns those of all months, the current one's first.
+func (b *budget) sums() (list []Transfer) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, m := range b.months {
+		list = append(list, m.Transfer)
+	}
+	return list
+}
+
 // spent reports whether nothing is left of the budget.
 func (b *budget) spent(limit int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return limit > 0 && b.transfer.Bytes >= limit
+	return limit > 0 && b.months[0].Bytes >= limit
 }

@@ -132,7 +132,7 @@ func TestMonthlyBudget(t *testing.T) {
 		now = o.Now()
 		month = now.Format("2006-01")
 		o.Limits.TotalPerMonth = 1_000_000
-		o.Transfer = Transfer{Month: month, Bytes: 900_000}
+		o.Transfers = []Transfer{{Month: month, Bytes: 900_000}}
 	})
 	at := r.peer().LocalAddr().String()
 	c := r.dial("udp", "u", "p")
@@ -151,12 +151,70 @@ func TestMonthlyBudget(t *testing.T) {
 	}
 
 	// Another month, another budget; another process goes on with the same.
-	b := newBudget(Transfer{Month: "2001-01", Bytes: 5000}, now)
-	if b.spent(1000) || b.transfer.Month != month {
-		t.Errorf("an old month counts: %+v", b.transfer)
+	b := newBudget([]Transfer{{Month: "2001-01", Bytes: 5000}}, now)
+	if b.spent(1000) || b.months[0].Month != month {
+		t.Errorf("an old month counts: %+v", b.months)
 	}
-	if b = newBudget(Transfer{Month: month, Bytes: 5000}, now); !b.spent(1000) {
+	if b = newBudget([]Transfer{{Month: month, Bytes: 5000}}, now); !b.spent(1000) {
 		t.Error("what an earlier process carried does not count")
+	}
+}
+
+// A clock that is set ahead or back, in a process or between two, takes no month's sum away, and no
+// month begins twice.
+func TestMonthlyBudgetOutlastsTheClock(t *testing.T) {
+	t.Parallel()
+	at := func(s string) time.Time {
+		now, err := time.Parse(time.DateTime, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return now
+	}
+	type step struct {
+		now   string
+		bytes int64 // sent then
+		want  int64 // in this month, with these
+	}
+	for name, steps := range map[string][]step{
+		"ahead and back": {
+			{"2026-11-28 12:00:00", 500, 500}, {"2027-03-01 00:00:00", 10, 10}, {"2026-11-28 12:00:02", 1, 501},
+		},
+		"back over the month's end": {
+			{"2026-11-30 23:59:59", 500, 500}, {"2026-12-01 00:00:01", 3, 3}, {"2026-11-30 23:59:59", 1, 501},
+			{"2026-12-01 00:00:01", 4, 7},
+		},
+		"wrong at boot": {
+			{"1970-01-01 00:00:09", 2, 2}, {"2026-11-28 12:00:00", 500, 500}, {"1970-01-01 00:00:09", 2, 4},
+			{"2026-11-28 12:00:00", 1, 501}, {"2026-12-01 00:00:00", 0, 0},
+		},
+		"wrong in several ways": {
+			{"2026-11-28 12:00:00", 500, 500}, {"1970-01-01 00:00:00", 0, 0}, {"2036-02-07 06:28:16", 0, 0},
+			{"2020-01-01 00:00:00", 0, 0}, {"2026-11-28 12:00:00", 0, 500},
+		},
+	} {
+		for _, restarts := range []bool{false, true} {
+			b := newBudget(nil, at(steps[0].now))
+			for i, s := range steps {
+				if restarts {
+					b = newBudget(b.sums(), at(s.now))
+				}
+				b.turnMonth(at(s.now))
+				b.months[0].Bytes += s.bytes
+				if got := b.sums()[0]; got != (Transfer{Month: s.now[:7], Bytes: s.want}) {
+					t.Errorf("%s, restarts %v: step %d: %+v, want %d", name, restarts, i, got, s.want)
+				}
+			}
+		}
+	}
+	// Of ever other months, few are kept.
+	b, now := newBudget(nil, at("2026-11-28 12:00:00")), at("2026-11-28 12:00:00")
+	for range 20 {
+		now = now.AddDate(0, 1, 0)
+		b.turnMonth(now)
+	}
+	if n := len(b.sums()); n != maxMonths {
+		t.Errorf("%d months are kept", n)
 	}
 }
 

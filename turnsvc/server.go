@@ -43,8 +43,8 @@ type Options struct {
 	// for the user name of a session. nil: there are none.
 	Bans *source.Bans
 
-	// Transfer is what an earlier process had sent this month.
-	Transfer Transfer
+	// Transfers are what earlier processes had sent, as Server.Transfers told it.
+	Transfers []Transfer
 
 	Log *slog.Logger
 	// Now is the clock; nil is time.Now. Tests set it.
@@ -95,7 +95,7 @@ func New(o Options) (*Server, error) {
 	keys := &keyring{clock: s.core.clock, judge: s.judge, realm: o.Realm, noKey: secrets[32:48], bans: o.Bans}
 	s.books = newBooks(s.core, keys, ch, secrets[48:])
 	s.books.minPort, s.books.maxPort = o.MinPort, o.MaxPort
-	s.books.budget = newBudget(o.Transfer, s.core.clock.wall())
+	s.books.budget = newBudget(o.Transfers, s.core.clock.wall())
 	unauthorized := o.Limits.UnauthorizedPerSource
 	door := &doorman{
 		core: s.core, challenges: ch, patience: 5 * time.Second,

@@ -139,10 +139,17 @@ func countKinds(all []*allocation) []Count {
 	return counts
 }
 
-// Transfer returns what the relay has sent this month, for the next process to go on from.
+// Transfer returns what the relay has sent this month.
 func (s *Server) Transfer() Transfer {
 	t, _ := s.books.budget.count(s.books.list(), s.core.clock)
 	return t
+}
+
+// Transfers returns that and what it has sent in some months before, those of a wrong clock
+// included, for the next process to go on from.
+func (s *Server) Transfers() []Transfer {
+	s.Transfer()
+	return s.books.budget.sums()
 }
 
 // describe returns what an allocation is and what it has carried.

@@ -125,8 +125,8 @@ func TestThePacketAfterTheEndCounts(t *testing.T) {
 // The warning goes out while others may ask: a log that does so is answered.
 func TestBudgetWarningHoldsUpNobody(t *testing.T) {
 	t.Parallel()
-	b := newBudget(Transfer{}, time.Now())
-	b.transfer.Bytes = 90
+	b := newBudget(nil, time.Now())
+	b.months[0].Bytes = 90
 	free := 0
 	log := slog.New(slog.NewTextHandler(writerFunc(func(p []byte) (int, error) {
 		if b.mu.TryLock() {

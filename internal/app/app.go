@@ -144,7 +144,7 @@ func (a *App) makeTURN() error {
 		Loopback: a.cfg.Dev, REST: rest, RESTKey: restKey, CheckKey: a.guard.CheckKey,
 	}, keys, time.Duration(a.cfg.TURN.CredentialTTL))
 	o := turnOptions(&a.cfg, relayAddresses(a.relays.Relays()))
-	o.Transfer, o.Bans, o.Log = readTransfer(a.dir, a.log), a.bans, a.log.With("part", "turn")
+	o.Transfers, o.Bans, o.Log = readTransfers(a.dir, a.log), a.bans, a.log.With("part", "turn")
 	if a.cfg.TURN.DTLS {
 		o.DTLSCertificate = a.certs.DTLSCertificate
 	}
@@ -248,7 +248,7 @@ func (a *App) Run(ctx context.Context) error {
 		func() { a.edge.Serve(background, a.turn, to) },
 		func() { a.relays.Follow(ctx, publicip.Interval, a.relayOn) },
 		func() { a.certs.Keep(ctx) },
-		func() { keepTransfer(background, a.dir, a.turn.Transfer, a.log) },
+		func() { keepTransfers(background, a.dir, a.turn.Transfers, a.log) },
 		func() {
 			<-ctx.Done()
 			a.ready.Store(false)
