@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math"
 	"net/netip"
 	"os"
 	"slices"
@@ -96,6 +97,7 @@ type world struct {
 	now       atomic.Int64
 	bans      *source.Bans
 	live      Live
+	inForce   []Live    // since the last check
 	passwords [2]string // of u; the first is in force, the other one takes its place
 	secrets   [2]string
 	complaint lines
@@ -105,6 +107,15 @@ type world struct {
 	ledger
 	known map[uint64]bool      // allocations of which the right to be made has been checked
 	since map[uint64]beginning // of each request that waits, by its arrival
+	// As the last check found it.
+	held quotas
+	had  map[uint64]holding // of each allocation
+}
+
+// holding is what an allocation has that limits are about.
+type holding struct {
+	permissions, channels int
+	expires               int64
 }
 
 // beginning is what there was when a request was queued.
@@ -123,18 +134,26 @@ type inhabitant struct {
 }
 
 const (
-	worldPorts       = 24
-	worldAllocations = 20
-	worldPerUser     = 4
-	worldPerSource   = 3
-	worldQueue       = 32 // requests, in all
-	stepPatience     = 20 * time.Second
+	worldPorts   = 24
+	worldQueue   = 32 // requests, in all
+	stepPatience = 20 * time.Second
 )
+
+// worldLimits are those that the world begins with, lower and higher ones, and none.
+var worldLimits = [...]Limits{
+	{PerUser: 4, PerSource: 3, Allocations: 20, Permissions: 8, Channels: 4, Bandwidth: 1 << 20,
+		UnauthorizedPerSource: 8},
+	{PerUser: 1, PerSource: 1, Allocations: 9, Permissions: 1, Channels: 1, Bandwidth: 1, UserBandwidth: 1,
+		TotalBandwidth: 1, UnauthorizedPerSource: 1},
+	{PerUser: 8, PerSource: 5, Allocations: 23, Permissions: 16, Channels: 8, UnauthorizedPerSource: 64},
+	{},
+}
 
 func newWorld(t *testing.T) *world {
 	w := &world{
 		t: t, bans: source.NewBans(), passwords: [2]string{"p", "another"}, secrets: [2]string{testSecret, "b"},
 		ledger: ledger{asked: map[[12]byte]int{}}, known: map[uint64]bool{}, since: map[uint64]beginning{},
+		had: map[uint64]holding{},
 	}
 	w.air = &airLink{mortalLink: mortalLink{w: w}, clients: newClients(), got: map[netip.AddrPort]int{}}
 	w.now.Store(time.Date(2026, 6, 15, 12, 0, 0, 0, time.UTC).UnixNano())
@@ -143,11 +162,9 @@ func newWorld(t *testing.T) *world {
 		Users: map[string][]byte{
 			"u": cred.LongTermKey("u", testRealm, "p"), "v": cred.LongTermKey("v", testRealm, "q"),
 		},
-		Limits: Limits{
-			PerUser: worldPerUser, PerSource: worldPerSource, Allocations: worldAllocations, Permissions: 8,
-			Channels: 4, Bandwidth: 1 << 20, UnauthorizedPerSource: 8,
-		},
+		Limits: worldLimits[0],
 	}
+	w.inForce, w.held = []Live{w.live}, newQuotas(&w.live.Limits)
 	first := 35000 + uint16(os.Getpid()%100)*worldPorts // other workers have others
 	var err error
 	w.s, err = New(Options{
@@ -407,10 +424,43 @@ func (w *world) amid(step, arg byte) {
 	}
 }
 
-// reload removes a user, changes its password, or changes the secret, after which the former one is
-// good for what was issued, or not; and back.
+// reload changes who may have allocations or, from 0x40 on, what they may do with them.
 func (w *world) reload(arg byte) {
 	next := w.live
+	if arg&0x40 != 0 {
+		w.restrict(&next, arg)
+	} else {
+		w.rekey(&next, arg)
+	}
+	if err := w.s.Apply(next); err != nil {
+		w.t.Fatal(err)
+	}
+	w.live, w.inForce = next, append(w.inForce, next)
+}
+
+// restrict opens peers or closes them, or raises or lowers limits.
+func (w *world) restrict(next *Live, arg byte) {
+	toggled := func(list []netip.Prefix, all ...string) []netip.Prefix {
+		if list == nil {
+			return prefixes(all...)
+		}
+		return nil
+	}
+	switch arg % 4 {
+	case 0:
+		next.DenyPeers = toggled(next.DenyPeers, "198.41.0.0/24", "203.0.114.1/32", "10.0.0.0/16")
+	case 1:
+		next.AllowPeers = toggled(next.AllowPeers, "10.0.0.0/8")
+	case 2:
+		next.Limits = worldLimits[arg>>2%4]
+	case 3:
+		next.FirstLifetime = []time.Duration{0, time.Second, 2 * time.Minute, time.Hour}[arg>>2%4]
+	}
+}
+
+// rekey removes a user, changes its password, or changes the secret, after which the former one is
+// good for what was issued, or not; and back.
+func (w *world) rekey(next *Live, arg byte) {
 	next.Users = maps.Clone(w.live.Users)
 	switch arg % 4 {
 	case 0:
@@ -429,10 +479,6 @@ func (w *world) reload(arg byte) {
 		w.secrets[0], w.secrets[1] = w.secrets[1], w.secrets[0]
 		next.Keys = cred.NewKeys(w.secrets[0], w.secrets[1])
 	}
-	if err := w.s.Apply(next); err != nil {
-		w.t.Fatal(err)
-	}
-	w.live = next
 }
 
 // ban keeps somebody out, and ends what it has, as the admin API does it.
@@ -482,6 +528,8 @@ func (w *world) check(step string) {
 	w.checkQuotas(fail)
 	w.checkQueue(fail)
 	w.checkLedger(fail)
+	w.checkHoldings(fail)
+	w.inForce = []Live{w.live}
 	all, now := w.s.books.list(), w.s.core.clock.now()
 	for _, a := range all {
 		if w.s.books.pools[0].Holder(a.relay.Addr.Port()) != a {
@@ -540,24 +588,99 @@ func (w *world) checkQuotas(fail func(string, ...any)) {
 	if p := b.pools[0]; p != nil && p.Taken() != taken {
 		fail("%d ports are taken, the books hold %d", p.Taken(), taken)
 	}
-	for who, n := range want.perUser {
-		if n > worldPerUser {
+	w.checkLimits(want, taken, fail)
+	w.held = want
+}
+
+// checkLimits: no limit is passed. What was had before it was lowered stays, but does not grow.
+func (w *world) checkLimits(held quotas, taken int, fail func(string, ...any)) {
+	for who, n := range held.perUser {
+		if n > w.held.perUser[who] && n > w.most(func(l *Live) int { return l.Limits.PerUser }) {
 			fail("%s holds %d", who, n)
 		}
 	}
-	for block, n := range want.perSource {
-		if most := worldPerSource * map[int]int{32: 1, 64: 1, 56: 2, 48: 4}[block.Bits()]; n > most {
-			fail("%v holds %d, %d at most", block, n, most)
+	for block, n := range held.perSource {
+		times := map[int]int{32: 1, 64: 1, 56: 2, 48: 4}[block.Bits()]
+		if n > w.held.perSource[block] && n > w.most(func(l *Live) int { return times * l.Limits.PerSource }) {
+			fail("%v holds %d", block, n)
 		}
 	}
-	for g, n := range want.held[0] {
-		if n > min(worldPorts-(groups-1)*(worldPorts/guaranteed),
-			worldAllocations-(groups-1)*(worldAllocations/guaranteed)) {
+	const others = groups - 1
+	before := 0
+	for g, n := range held.held[0] {
+		before += w.held.held[0][g]
+		if n > w.held.held[0][g] && (n > worldPorts-others*(worldPorts/guaranteed) ||
+			n > w.most(func(l *Live) int { return l.Limits.Allocations - others*(l.Limits.Allocations/guaranteed) })) {
 			fail("group %d holds %d ports", g, n)
 		}
 	}
-	if taken > worldAllocations {
+	if taken > before && taken > w.most(func(l *Live) int { return l.Limits.Allocations }) {
 		fail("%d allocations and reserved ports", taken)
+	}
+}
+
+// most is the highest of the limits that were in force since the last check; 0 means none.
+func (w *world) most(of func(*Live) int) (most int) {
+	for i := range w.inForce {
+		limit := of(&w.inForce[i])
+		if limit == 0 {
+			return math.MaxInt
+		}
+		most = max(most, limit)
+	}
+	return most
+}
+
+// checkHoldings: an allocation has what it may have: permissions for peers that the lists in force
+// open, as many of these and of channels as there may be, and time. What it had before a limit was
+// lowered stays, but does not grow.
+func (w *world) checkHoldings(fail func(string, ...any)) {
+	now, had := w.s.core.clock.now(), map[uint64]holding{}
+	for _, a := range w.s.books.list() {
+		for _, peer := range a.peers() {
+			w.checkGrant(a, peer, fail)
+		}
+		a.mu.RLock()
+		has, before := holding{len(a.permissions), len(a.channels), a.expires.Load()}, w.had[a.id]
+		a.mu.RUnlock()
+		if has.permissions > before.permissions &&
+			has.permissions > w.most(func(l *Live) int { return l.Limits.Permissions }) {
+			fail("an allocation has %d permissions", has.permissions)
+		}
+		if has.channels > before.channels && has.channels > w.most(func(l *Live) int { return l.Limits.Channels }) {
+			fail("an allocation has %d channels", has.channels)
+		}
+		longest := w.most(func(l *Live) int { // MinLifetime wins
+			if l.FirstLifetime == 0 {
+				return 0
+			}
+			return int(max(l.FirstLifetime, time.Minute))
+		})
+		if has.expires > before.expires && !a.inUse() && has.expires-now > int64(longest) {
+			fail("an allocation that is not in use gets %v", time.Duration(has.expires-now))
+		}
+		had[a.id] = has
+	}
+	w.had = had
+}
+
+// checkGrant: a permission allows what the policy in force does, and nothing that is denied.
+func (w *world) checkGrant(a *allocation, peer netip.Addr, fail func(string, ...any)) {
+	a.mu.RLock()
+	g, runs := a.permissions[peer].grant, a.permissions[peer].expires.Load() > w.s.core.clock.now()
+	a.mu.RUnlock()
+	if g == (grant{}) && runs {
+		fail("a permission for %v runs and allows nothing", peer)
+	}
+	if want := w.s.judge.grantFor(a, peer); g != want {
+		fail("a permission for %v allows %+v, the policy %+v", peer, g, want)
+	}
+	lists := func(list []netip.Prefix) bool {
+		return slices.ContainsFunc(list, func(p netip.Prefix) bool { return p.Contains(peer) })
+	}
+	private := peer == netip.MustParseAddr("10.0.0.1")
+	if g.outside && (lists(w.live.DenyPeers) || private && !lists(w.live.AllowPeers)) {
+		fail("a permission for %v allows %+v, whatever the lists say", peer, g)
 	}
 }
 
@@ -709,6 +832,14 @@ func FuzzServer(f *testing.F) {
 	// More requests than there is room for, some of them again.
 	f.Add([]byte{0, 0, 0, 3, 9, 0, 68, 0, 68, 0, 68, 3, 68, 1, 68, 2, 28, 2, 68, 7, 68, 8, 68, 9, 68, 13, 68, 12,
 		68, 14, 7, 0, 7, 0, 68, 0, 28, 0, 7, 0, 9, 0, 28, 0, 9, 0})
+	// Lists, limits and first lifetimes change, before, amid and after what they are about.
+	f.Add([]byte{0, 0, 9, 0, 13, 0x41, 63, 0, 3 + 200, 0, 9, 0, 13, 0x40, 13, 0x40, 13, 0x41, 63, 0, 9, 0})
+	f.Add([]byte{0, 0, 9, 0, 203, 0, 4 + 200, 0x20, 9, 0, 13, 0x40, 203, 0, 9, 0, 13, 0x40, 203, 0, 9, 0})
+	f.Add([]byte{0, 0, 0, 1, 0, 2, 9, 0, 13, 0x46, 0, 0x10, 0, 13, 9, 0, 3, 0, 3 + 40, 0, 9, 0, 13, 0x4a, 0, 13, 0, 6,
+		9, 0})
+	f.Add([]byte{20, 0, 9, 0, 19 + 20, 0x46, 20, 3, 9, 0, 13, 0x4e, 20, 9, 20, 10, 20, 12, 9, 0, 13, 0x46, 11, 0})
+	f.Add([]byte{13, 0x47, 0, 0, 9, 0, 12, 2, 11, 0, 19 + 20, 0x4f, 0, 0, 9, 0, 13, 0x47, 42, 0, 9, 0, 48, 0, 13, 0x43,
+		42, 0})
 	wait := []byte{68, 0, 68, 1, 68, 3} // while others come and are taken
 	for i := range byte(60) {
 		wait = append(wait, 0, i%16, 7, 0)
