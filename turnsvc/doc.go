@@ -121,6 +121,10 @@
 //     but two a second, so that the kernel goes on asking. One that answers is sent to again within
 //     200 ms.
 //   - A full buffer of a relay port makes Neighbors look, too, but replaces nothing.
+//   - Where 192 hosts of one network are missing, hosts there that the table has no answer of get
+//     ten datagrams a second together. Otherwise the kernel, which remembers some hundred neighbors
+//     (gc_thresh2, usually 512), would forget those that are there: a network of IPv6 has any
+//     number of addresses to name.
 //
 // What this costs is bounded. What was replaced keeps up to 416 KiB of kernel memory for three
 // seconds. Each of the sockets is replaced at once four times, then once in 250 ms, so 16 times in
@@ -135,12 +139,14 @@
 // both.
 //
 // Under each of these attacks, a call's packets are on their way within 100 ms (p99), and a
-// newcomer is answered within 200 ms: a client that sends 20,000 datagrams to 4 missing peers;
-// 1,500 requests a second in the name of 6 or 150 missing hosts of an own network; clients of an
-// own network that leave while they receive. scripts/lab has the tests, with send buffers of 208
-// KiB. It is not guaranteed for clients of an own network that are new while somebody there fills
-// the kernel's table of neighbors itself (gc_thresh3, usually 1024), and not on other systems than
-// Linux on amd64, arm64, riscv64 and loong64, where nobody waits but all share the socket's buffer.
+// newcomer is answered within 200 ms: a client that sends 20,000 datagrams to 4 missing peers, or
+// over IPv6 to 1,000; 1,500 requests a second in the name of 6 or 150 missing hosts of an own
+// network, or over IPv6 of another one each; clients of an own network that leave while they
+// receive. scripts/lab has the tests, with send buffers of 208 KiB. It is not guaranteed for
+// clients of an own network that the kernel has not known before, while many are missing there:
+// they are answered when they ask again. Nor is it while others fill the kernel's table of
+// neighbors, and not on other systems than Linux on amd64, arm64, riscv64 and loong64, where nobody
+// waits but all share the socket's buffer.
 //
 // # What a stream may cost
 //

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -62,10 +63,10 @@ func (o *Outlet) Send(b []byte, to netip.AddrPort) error {
 	switch {
 	case err == ErrFull:
 		o.full.Store(true)
-		o.neighbors.alarm()
 	case err != nil && scope != 0:
 		o.doubt(to.Addr().Zone())
 	}
+	o.neighbors.heed(err)
 	return err
 }
 
@@ -172,16 +173,23 @@ func (o *Outlet) Close() {
 // buffer that many clients share. When one is full, Neighbors look who is missing, in the kernel's
 // table, have the outlets that are full take fresh sockets, and keep datagrams for those who are
 // missing from being sent, until the table says that they are back.
+//
+// The table has room for a thousand hosts or so. A network of IPv6 has more addresses than can be
+// remembered as missing, and whoever names ever new ones pushes out those that are there. So where
+// many are missing, only those who are in the table with an answer are sent to, and few others.
 type Neighbors struct {
 	log     *slog.Logger
-	missing atomic.Pointer[map[host]*missing] // nil: nobody is looked for
-	spared  atomic.Uint64                     // datagrams that were kept from being sent
+	missing atomic.Pointer[absentees] // nil: nobody is looked for
+	spared  atomic.Uint64             // datagrams that were kept from being sent
 	wake    chan struct{}
 
-	// read returns who is in the kernel's table without an answer. Tests replace it.
-	read  func() ([]unanswered, error)
-	table *table
-	blind bool // it can't be read, and that was logged; Run's own
+	// read returns who is in the kernel's table without an answer, and answered who was in it with
+	// one then; networks returns this host's. Tests replace them.
+	read     func() ([]unanswered, error)
+	answered func() []host
+	networks func() ([]netip.Prefix, error)
+	table    *table
+	blind    bool // it can't be read, and that was logged; Run's own
 
 	mu      sync.Mutex
 	outlets map[*Outlet]struct{}
@@ -206,6 +214,26 @@ func hostAt(ip netip.Addr, link uint32) host {
 // again.
 type missing struct{ next atomic.Int64 } // Unix nanoseconds
 
+// pass reports whether one is let through now.
+func (m *missing) pass(every time.Duration) bool {
+	now := time.Now().UnixNano()
+	next := m.next.Load()
+	return now >= next && m.next.CompareAndSwap(next, now+int64(every))
+}
+
+// absentees are those who are missing, and the networks in which many are.
+type absentees struct {
+	hosts  map[host]*missing
+	crowds []*crowd
+}
+
+// crowd is a network of this host's in which many are missing: as one, all who have not answered.
+type crowd struct {
+	*missing
+	network  netip.Prefix
+	answered map[netip.Addr]struct{}
+}
+
 const (
 	lookPause    = 5 * time.Millisecond   // between two looks, at least
 	lookRest     = 10                     // the same, in times of how long the last one took
@@ -214,13 +242,31 @@ const (
 	askInterval  = 500 * time.Millisecond // between datagrams that are let through
 	// slowAnswer is how long a host may take to answer: Wi-Fi wakes a sleeping one every 100 ms.
 	slowAnswer = 100 * time.Millisecond
+	// crowdSize is how many are missing in a network before it counts as one in which many are, and
+	// crowdInterval is for datagrams to all of these. The kernel forgets those who do not answer
+	// every 15 seconds, and forgets who is there when it remembers 512.
+	crowdSize     = 192
+	crowdInterval = 100 * time.Millisecond
 )
 
 // NewNeighbors returns neighbors of whom nobody is missing. Run is to be called.
 func NewNeighbors(log *slog.Logger) *Neighbors {
 	n := &Neighbors{log: log, wake: make(chan struct{}, 1), table: newTable(), outlets: map[*Outlet]struct{}{}}
-	n.read = n.table.unresolved
+	n.read, n.answered, n.networks = n.table.unresolved, n.table.resolved, ownNetworks
 	return n
+}
+
+// ownNetworks lists those that this host has addresses in.
+func ownNetworks() (list []netip.Prefix, err error) {
+	all, err := net.InterfaceAddrs()
+	for _, a := range all {
+		if own, is := a.(*net.IPNet); is {
+			ip, _ := netip.AddrFromSlice(own.IP) // of an address's length
+			bits, _ := own.Mask.Size()
+			list = append(list, netip.PrefixFrom(ip.Unmap(), bits).Masked())
+		}
+	}
+	return list, err
 }
 
 func (n *Neighbors) add(o *Outlet) {
@@ -250,16 +296,79 @@ func (n *Neighbors) absent(ip netip.Addr, link uint32) bool {
 	if all == nil {
 		return false
 	}
-	m := (*all)[hostAt(ip, link)]
-	if m == nil {
-		return false
+	if c := all.crowd(ip); c != nil {
+		if _, is := c.answered[ip.WithZone("")]; is || c.pass(crowdInterval) {
+			return false
+		}
+		n.spared.Add(1)
+		n.alarm() // it may have come since
+		return true
 	}
-	now := time.Now().UnixNano()
-	if next := m.next.Load(); now >= next && m.next.CompareAndSwap(next, now+int64(askInterval)) {
+	m := all.hosts[hostAt(ip, link)]
+	if m == nil || m.pass(askInterval) {
 		return false
 	}
 	n.spared.Add(1)
 	return true
+}
+
+// crowd returns the one that ip belongs to, or nil.
+func (a *absentees) crowd(ip netip.Addr) *crowd {
+	for _, c := range a.crowds {
+		if c.network.Contains(ip.WithZone("")) {
+			return c
+		}
+	}
+	return nil
+}
+
+// crowded returns the networks in which many of those who have not answered are, and those that
+// were it before: it is over when nobody names such addresses any more.
+func (n *Neighbors) crowded(list []unanswered, before *absentees) (crowds []*crowd) {
+	networks := map[netip.Prefix]*missing{}
+	if before != nil {
+		for _, c := range before.crowds {
+			networks[c.network] = c.missing
+		}
+	}
+	if len(list) >= crowdSize {
+		all, err := n.networks()
+		if err != nil {
+			n.log.Warn("read this host's networks", "err", err)
+		}
+		for _, network := range all {
+			in := 0
+			for _, u := range list {
+				if network.Contains(u.ip) {
+					in++
+				}
+			}
+			if in >= crowdSize && networks[network] == nil {
+				networks[network] = new(missing)
+				n.log.Info("many hosts of this network are missing: those that are not known are sent little",
+					"network", network)
+			}
+		}
+	}
+	if len(networks) == 0 {
+		return nil
+	}
+	answered := map[netip.Addr]struct{}{}
+	for _, h := range n.answered() {
+		answered[h.ip] = struct{}{}
+	}
+	for network, m := range networks {
+		crowds = append(crowds, &crowd{m, network, answered})
+	}
+	return crowds
+}
+
+// heed looks at why a datagram was not sent: somebody who is missing may be the reason.
+func (n *Neighbors) heed(err error) {
+	// Linux has EINVAL where its table of IPv6 neighbors is full, and where the port is 0.
+	if err == ErrFull || err == syscall.EINVAL {
+		n.alarm()
+	}
 }
 
 // Run looks after the neighbors until done is closed.
@@ -314,19 +423,19 @@ func (n *Neighbors) look(over bool) {
 	}
 	n.blind = false
 	before := n.missing.Load()
-	after := map[host]*missing{}
+	after := absentees{hosts: map[host]*missing{}, crowds: n.crowded(list, before)}
 	waited := false // for some answer: the kernel keeps datagrams
 	for _, u := range list {
 		waited = waited || u.asking
 		var known *missing
 		if before != nil {
-			known = (*before)[u.host]
+			known = before.hosts[u.host]
 		}
 		switch {
 		case known != nil:
-			after[u.host] = known
+			after.hosts[u.host] = known
 		case !u.asking || u.since >= slowAnswer:
-			after[u.host] = new(missing)
+			after.hosts[u.host] = new(missing)
 		}
 	}
 	n.missing.Store(&after)

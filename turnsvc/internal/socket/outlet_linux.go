@@ -98,9 +98,10 @@ func (e *exit) send(b []byte, to netip.AddrPort, scope uint32) syscall.Errno {
 // table is the kernel's table of neighbors. One goroutine uses it. It has a netlink socket that
 // stays open and waits for nothing: the kernel goes on with its answer when it is read.
 type table struct {
-	fd    int // -1: none
-	asked uint32
-	buf   []byte
+	fd       int // -1: none
+	asked    uint32
+	buf      []byte
+	answered []host
 }
 
 func newTable() *table { return &table{fd: -1} }
@@ -111,6 +112,9 @@ func (t *table) close() {
 	}
 	t.fd = -1
 }
+
+// resolved lists who had answered when unresolved was called last, until it is called again.
+func (t *table) resolved() []host { return t.answered }
 
 // unresolved lists who has not answered.
 func (t *table) unresolved() ([]unanswered, error) {
@@ -132,6 +136,7 @@ func (t *table) ask() (list []unanswered, err error) {
 		}
 	}
 	t.asked++
+	t.answered = t.answered[:0]
 	question := make([]byte, unix.SizeofNlMsghdr+unix.SizeofNdMsg) // of whatever family
 	binary.NativeEndian.PutUint32(question, uint32(len(question)))
 	binary.NativeEndian.PutUint16(question[4:], unix.RTM_GETNEIGH)
@@ -167,8 +172,11 @@ func (t *table) take(list []unanswered, b []byte) (_ []unanswered, done bool, er
 		case typ == unix.NLMSG_ERROR:
 			return list, true, unix.Errno(-int32(binary.NativeEndian.Uint32(data)))
 		case typ == unix.RTM_NEWNEIGH:
-			if u, missing := parseNeighbor(data); missing {
+			switch u, missing, ok := parseNeighbor(data); {
+			case ok && missing:
 				list = append(list, u)
+			case ok:
+				t.answered = append(t.answered, u.host)
 			}
 		}
 		b = rest
@@ -176,21 +184,20 @@ func (t *table) take(list []unanswered, b []byte) (_ []unanswered, done bool, er
 	return list, false, nil
 }
 
-// parseNeighbor reads one entry (ndmsg with its attributes). ok: it is one without an answer.
-func parseNeighbor(b []byte) (u unanswered, ok bool) {
+// parseNeighbor reads one entry (ndmsg with its attributes). ok: it is one of a host; missing: it
+// is without an answer.
+func parseNeighbor(b []byte) (u unanswered, missing, ok bool) {
 	if len(b) < unix.SizeofNdMsg {
-		return u, false
+		return u, false, false
 	}
 	link, state := binary.NativeEndian.Uint32(b[4:]), binary.NativeEndian.Uint16(b[8:])
-	if state&(unix.NUD_INCOMPLETE|unix.NUD_FAILED) == 0 {
-		return u, false
-	}
+	missing = state&(unix.NUD_INCOMPLETE|unix.NUD_FAILED) != 0
 	u.asking = state&unix.NUD_INCOMPLETE != 0
 	for rest := b[unix.SizeofNdMsg:]; ; {
 		typ, value, after, whole := netaddr.NextAttribute(rest)
 		switch {
 		case !whole:
-			return u, ok
+			return u, missing, ok
 		case typ == unix.NDA_DST:
 			if ip, is := netip.AddrFromSlice(value); is {
 				u.host, ok = hostAt(ip, link), true

@@ -110,7 +110,7 @@ func TestNeighborsWhoAreMissing(t *testing.T) {
 		t.Error("nobody is known to be missing")
 	}
 	router := netip.MustParseAddr("fe80::1")
-	n.missing.Store(&map[host]*missing{{gone, 0}: new(missing), {router, 2}: new(missing)})
+	n.missing.Store(&absentees{hosts: map[host]*missing{{gone, 0}: new(missing), {router, 2}: new(missing)}})
 	passed := 0
 	for range 1000 {
 		if !n.absent(gone, 0) {
@@ -213,6 +213,9 @@ func TestNeighborsAreParsed(t *testing.T) {
 	if got, done, err := table.take(nil, b); !slices.Equal(got, want) || done || err != nil {
 		t.Errorf("%+v, %v, %v", got, done, err)
 	}
+	if got := table.resolved(); !slices.Equal(got, []host{{netip.MustParseAddr("192.0.2.1"), 0}}) {
+		t.Errorf("%+v have answered", got)
+	}
 	for i := range b { // whatever is cut off
 		table.take(nil, b[:i]) //nolint:errcheck // it doesn't panic
 	}
@@ -230,6 +233,77 @@ func TestNeighborsAreParsed(t *testing.T) {
 	binary.NativeEndian.PutUint32(done[unix.SizeofNlMsghdr:], uint32(-int32(no)))
 	if _, _, err := table.take(nil, done); !errors.Is(err, unix.EPERM) {
 		t.Errorf("a refusal: %v", err)
+	}
+}
+
+// Where more are missing than the kernel can remember, those who are there are sent to, and few
+// others, whatever their number; elsewhere nothing changes.
+func TestAttackF1CrowdsAreMissing(t *testing.T) {
+	n := NewNeighbors(slog.New(slog.DiscardHandler))
+	network := netip.MustParsePrefix("2bad::/64")
+	at := func(i int) netip.Addr {
+		return netip.AddrFrom16([16]byte{0x2b, 0xad, 13: byte(i >> 16), 14: byte(i >> 8), 15: byte(i)})
+	}
+	size, there := crowdSize-1, at(1<<16)
+	n.networks = func() ([]netip.Prefix, error) {
+		return []netip.Prefix{network, netip.MustParsePrefix("192.0.2.0/24")}, nil
+	}
+	n.answered = func() []host { return []host{{there, 0}} }
+	n.read = func() (list []unanswered, err error) {
+		for i := range size {
+			list = append(list, unanswered{host{at(i), 0}, true, 0})
+		}
+		return list, nil
+	}
+	passed := func(from int) (passed int) {
+		for i := range 10_000 {
+			if !n.absent(at(from+i), 0) {
+				passed++
+			}
+		}
+		return passed
+	}
+	n.look(false)
+	if got := passed(0); got != 10_000 {
+		t.Errorf("%d of 10000 datagrams pass before many are missing", got)
+	}
+	size++
+	n.look(false)
+	began := time.Now()
+	got := passed(0)
+	size = 0 // also while the kernel has forgotten them
+	n.look(false)
+	got += passed(10_000)
+	if most := 1 + int(time.Since(began)/crowdInterval); got < 1 || got > most {
+		t.Errorf("%d datagrams pass to those who are not there, want 1 to %d", got, most)
+	}
+	select {
+	case <-n.wake:
+	default:
+		t.Error("nobody looks whether they have come")
+	}
+	for _, ip := range []netip.Addr{there, netip.MustParseAddr("192.0.2.9"), netip.MustParseAddr("2bad:1::1")} {
+		for range 100 {
+			if n.absent(ip, 0) {
+				t.Fatalf("%v is taken for missing", ip)
+			}
+		}
+	}
+	if n.look(true); passed(0) != 10_000 {
+		t.Error("it is never over")
+	}
+}
+
+// Not parallel: it counts allocations.
+func TestAbsentAllocatesNothing(t *testing.T) {
+	n := NewNeighbors(slog.New(slog.DiscardHandler))
+	c := &crowd{new(missing), netip.MustParsePrefix("2bad::/64"), nil}
+	n.missing.Store(&absentees{hosts: map[host]*missing{}, crowds: []*crowd{c}})
+	for _, s := range []string{"2bad::1", "192.0.2.1", "fe80::1%eth0"} {
+		ip := netip.MustParseAddr(s)
+		if got := testing.AllocsPerRun(100, func() { n.absent(ip, 0) }); got != 0 {
+			t.Errorf("%s: %v allocations", s, got)
+		}
 	}
 }
 
@@ -352,7 +426,7 @@ func TestNeighborsThatCannotLook(t *testing.T) {
 	var said bytes.Buffer
 	n := NewNeighbors(slog.New(slog.NewTextHandler(&said, nil)))
 	gone := netip.MustParseAddr("192.0.2.1")
-	n.missing.Store(&map[host]*missing{{gone, 0}: new(missing)})
+	n.missing.Store(&absentees{hosts: map[host]*missing{{gone, 0}: new(missing)}})
 	n.read = func() ([]unanswered, error) { return nil, unix.EMFILE }
 	for range 3 {
 		n.look(false)

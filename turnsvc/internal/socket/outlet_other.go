@@ -24,4 +24,6 @@ func newTable() *table { return new(table) }
 
 func (*table) close() {}
 
+func (*table) resolved() []host { return nil }
+
 func (*table) unresolved() ([]unanswered, error) { return nil, errors.ErrUnsupported }

@@ -62,8 +62,8 @@ func (r *Relay) Send(b []byte, peer netip.AddrPort, whole bool) error {
 		return ErrAbsent
 	}
 	err := r.out.send(b, peer, 0)
-	if err == ErrFull && r.Neighbors != nil {
-		r.Neighbors.alarm()
+	if r.Neighbors != nil {
+		r.Neighbors.heed(err)
 	}
 	return err
 }
