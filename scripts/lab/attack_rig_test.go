@@ -43,12 +43,65 @@ func usualBuffers(t *testing.T) {
 	})
 }
 
+// onLink is the server's own network, in one of the families of addresses. A host has the same
+// number in both.
+type onLink int
+
+const (
+	fourOnLink onLink = iota // 203.0.113.0/24
+	sixOnLink                // 2bad::/64, which is global in the lab only
+)
+
+func (o onLink) addr(number int) netip.Addr {
+	if o == fourOnLink {
+		return netip.AddrFrom4([4]byte{203, 0, 113, byte(number)})
+	}
+	return netip.AddrFrom16([16]byte{0x2b, 0xad, 14: byte(number >> 8), 15: byte(number)})
+}
+
+func (o onLink) at(number int, port uint16) netip.AddrPort {
+	return netip.AddrPortFrom(o.addr(number), port)
+}
+
+// addHost is lab.AddHost for a host with an address of the family.
+func (o onLink) addHost(t *testing.T, l *lab.Lab, role string, number int) *lab.Namespace {
+	t.Helper()
+	n := l.AddHost(t, role, uint8(number))
+	if o == sixOnLink {
+		n.Exec(t, "ip", "addr", "add", o.addr(number).String()+"/64", "dev", "eth0", "nodad")
+	}
+	return n
+}
+
+// family is what an Allocate asks for to get a relay there (RFC 8656 §18.9).
+func (o onLink) family() (how []stun.Setter) {
+	if o == sixOnLink {
+		how = append(how, stun.RawAttribute{Type: stun.AttrRequestedAddressFamily, Value: []byte{2, 0, 0, 0}})
+	}
+	return how
+}
+
+// start is startRelay for clients of the family.
+func (o onLink) start(t *testing.T, l *lab.Lab) (host string, ours bool) {
+	t.Helper()
+	const number = 10
+	if o == fourOnLink {
+		return startRelay(t, l)
+	}
+	l.Server.Exec(t, "ip", "addr", "add", o.addr(number).String()+"/64", "dev", "eth0", "nodad")
+	l.Server.Exec(t, "ip", "route", "add", "default", "via", o.addr(1).String()) // so it relays there by itself
+	_, ours = startRelay(t, l, o.addr(number).String())
+	return o.addr(number).String(), ours
+}
+
 // startRelay starts the server under attack and returns its address: signalbox, or coturn if
-// SIGNALBOX_LAB_COTURN is set, whose figures are for comparison and fail no test.
-func startRelay(t *testing.T, l *lab.Lab) (host string, ours bool) {
+// SIGNALBOX_LAB_COTURN is set, whose figures are for comparison and fail no test. coturn is told of
+// more addresses.
+func startRelay(t *testing.T, l *lab.Lab, more ...string) (host string, ours bool) {
 	t.Helper()
 	if os.Getenv("SIGNALBOX_LAB_COTURN") == "" {
-		return lab.StartServer(t, l.Server, lab.Config).Host(), true
+		config := strings.Replace(lab.Config, `allow_peers = [`, `allow_peers = ["2bad::/32", `, 1)
+		return lab.StartServer(t, l.Server, config).Host(), true
 	}
 	lab.Require(t, "turnserver")
 	dir := t.TempDir()
@@ -58,6 +111,9 @@ func startRelay(t *testing.T, l *lab.Lab) (host string, ours bool) {
 		"lt-cred-mech", "user=u:p", "fingerprint", "no-tls", "no-dtls", "no-cli", "userdb=" + filepath.Join(dir, "db"),
 		"pidfile=" + filepath.Join(dir, "pid"), "log-file=" + filepath.Join(dir, "log"), "simple-log", "",
 	}, "\n")
+	for _, ip := range more {
+		config += "listening-ip=" + ip + "\nrelay-ip=" + ip + "\n"
+	}
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -146,12 +202,13 @@ func age(b []byte) time.Duration {
 
 // bystanders measures an honest call, both ways at 100 packets a second, and newcomers' Binding
 // requests, 50 a second from sockets of their own, from now on until stop.
-func bystanders(t *testing.T, l *lab.Lab, host string) (stop func() (call, newcomers *ages)) {
+func bystanders(t *testing.T, l *lab.Lab, on onLink, host string) (stop func() (call, newcomers *ages)) {
 	t.Helper()
-	caller, callee, fresh := l.AddHost(t, "caller", 64), l.AddHost(t, "callee", 65), l.AddHost(t, "fresh", 66)
-	client := newTURNClientOf(t, caller, host, "udp", "u", "p")
-	peer := callee.ListenUDP(t, callee.Public+":7000")
-	if code := client.bind(0x4000, netip.MustParseAddrPort(callee.Public+":7000")); code != 0 {
+	caller, callee := on.addHost(t, l, "caller", 64), on.addHost(t, l, "callee", 65)
+	fresh := on.addHost(t, l, "fresh", 66)
+	client := newTURNClientOf(t, caller, host, "udp", "u", "p", on.family()...)
+	peer := callee.ListenUDP(t, on.at(65, 7000).String())
+	if code := client.bind(0x4000, on.at(65, 7000)); code != 0 {
 		t.Fatalf("bind: %d", code)
 	}
 	call, newcomers := new(ages), new(ages)
@@ -204,7 +261,7 @@ func bystanders(t *testing.T, l *lab.Lab, host string) (stop func() (call, newco
 	every(20*time.Millisecond, func() {
 		newcomers.send()
 		senders.Go(func() {
-			conn, err := fresh.DialContext(context.Background(), "udp4", host+":3478")
+			conn, err := fresh.DialContext(context.Background(), "udp", net.JoinHostPort(host, "3478"))
 			if err != nil {
 				t.Error(err)
 				return

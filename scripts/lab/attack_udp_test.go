@@ -5,6 +5,7 @@ package lab_test
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -21,15 +22,26 @@ import (
 // send buffers that most machines have.
 
 // TestAttackF1DeadPeers: a user sends 20,000 datagrams of 4 bytes to 4 peers that aren't there.
-func TestAttackF1DeadPeers(t *testing.T) {
-	underAttack(t, 15*time.Second, func(t *testing.T, l *lab.Lab, host string, _ <-chan struct{}) {
-		user := newTURNClientOf(t, l.AddHost(t, "user", 67), host, "udp", "u", "p")
+func TestAttackF1DeadPeers(t *testing.T) { deadPeers(t, fourOnLink, 4) }
+
+// TestAttackF1DeadPeersIPv6 is the same in a network of IPv6.
+func TestAttackF1DeadPeersIPv6(t *testing.T) { deadPeers(t, sixOnLink, 4) }
+
+// TestAttackF1ManyDeadPeersIPv6 is the same with 1,000 peers, which is as many neighbors as the
+// kernel remembers.
+func TestAttackF1ManyDeadPeersIPv6(t *testing.T) { deadPeers(t, sixOnLink, 1000) }
+
+func deadPeers(t *testing.T, on onLink, peers int) {
+	underAttack(t, on, 15*time.Second, func(t *testing.T, l *lab.Lab, host string, _ <-chan struct{}) {
+		user := newTURNClientOf(t, on.addHost(t, l, "user", 67), host, "udp", "u", "p", on.family()...)
 		var dead []netip.AddrPort
-		for i := range 4 {
-			dead = append(dead, netip.MustParseAddrPort(fmt.Sprintf("203.0.113.%d:9", 200+i)))
+		for i := range peers {
+			dead = append(dead, on.at(200+i, 9))
 		}
-		if code := user.permit(dead...); code != 0 {
-			t.Fatalf("permit: %d", code)
+		for some := range slices.Chunk(dead, 20) {
+			if code := user.permit(some...); code != 0 {
+				t.Fatalf("permit: %d", code)
+			}
 		}
 		for i := range 20_000 {
 			user.send(dead[i%len(dead)], "dead")
@@ -42,26 +54,35 @@ func TestAttackF1DeadPeers(t *testing.T) {
 
 // TestAttackF1SpoofedBindings: somebody on the server's network sends 1,500 Binding requests
 // a second in the name of 6 addresses there that nobody has.
-func TestAttackF1SpoofedBindings(t *testing.T) {
-	underAttack(t, 10*time.Second, func(t *testing.T, l *lab.Lab, host string, done <-chan struct{}) {
-		spoof(t, l.AddHost(t, "liar", 67), host, 6, done)
-	})
-}
+func TestAttackF1SpoofedBindings(t *testing.T) { spoofedBindings(t, fourOnLink, 6) }
 
 // TestAttackF1ManySpoofedBindings is the same with 150 addresses.
-func TestAttackF1ManySpoofedBindings(t *testing.T) {
-	underAttack(t, 10*time.Second, func(t *testing.T, l *lab.Lab, host string, done <-chan struct{}) {
-		spoof(t, l.AddHost(t, "liar", 67), host, 150, done)
+func TestAttackF1ManySpoofedBindings(t *testing.T) { spoofedBindings(t, fourOnLink, 150) }
+
+// TestAttackF1SpoofedBindingsIPv6 is the same with 6 addresses of IPv6.
+func TestAttackF1SpoofedBindingsIPv6(t *testing.T) { spoofedBindings(t, sixOnLink, 6) }
+
+// TestAttackF1ManySpoofedBindingsIPv6 is the same with another address in each request, of which a
+// network of IPv6 has any number.
+func TestAttackF1ManySpoofedBindingsIPv6(t *testing.T) { spoofedBindings(t, sixOnLink, 30_000) }
+
+func spoofedBindings(t *testing.T, on onLink, addresses int) {
+	underAttack(t, on, 10*time.Second, func(t *testing.T, l *lab.Lab, host string, done <-chan struct{}) {
+		spoof(t, on.addHost(t, l, "liar", 67), on, host, addresses, done)
 	})
 }
 
 // spoof sends 1,500 Binding requests a second from so many addresses that nobody has.
-func spoof(t *testing.T, from *lab.Namespace, host string, addresses int, done <-chan struct{}) {
+func spoof(t *testing.T, from *lab.Namespace, on onLink, host string, addresses int, done <-chan struct{}) {
 	t.Helper()
 	payload := stun.MustBuild(stun.TransactionID, stun.BindingRequest).Raw
 	to := netip.AddrPortFrom(netip.MustParseAddr(host), 3478)
+	family, dst := unix.AF_INET6, unix.Sockaddr(&unix.SockaddrInet6{Addr: to.Addr().As16()})
+	if to.Addr().Is4() {
+		family, dst = unix.AF_INET, &unix.SockaddrInet4{Addr: to.Addr().As4()}
+	}
 	err := from.Do(func() error {
-		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW)
+		fd, err := unix.Socket(family, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW)
 		if err != nil {
 			return err
 		}
@@ -76,9 +97,8 @@ func spoof(t *testing.T, from *lab.Namespace, host string, addresses int, done <
 			}
 			for range 15 {
 				i++
-				src := netip.AddrFrom4([4]byte{203, 0, 113, byte(100 + i%addresses)})
-				packet := lab.Datagram(netip.AddrPortFrom(src, uint16(5000+i)), to, payload)
-				if err := unix.Sendto(fd, packet, 0, &unix.SockaddrInet4{Addr: to.Addr().As4()}); err != nil {
+				src := on.at(100+i%addresses, uint16(5000+i))
+				if err := unix.Sendto(fd, lab.Datagram(src, to, payload), 0, dst); err != nil {
 					return err
 				}
 			}
@@ -90,16 +110,21 @@ func spoof(t *testing.T, from *lab.Namespace, host string, addresses int, done <
 }
 
 // TestAttackF1ClientsLeave: three clients on the server's network leave it while they receive.
-func TestAttackF1ClientsLeave(t *testing.T) {
-	underAttack(t, 10*time.Second, func(t *testing.T, l *lab.Lab, host string, done <-chan struct{}) {
-		source := l.AddHost(t, "source", 67)
-		media := source.ListenUDP(t, source.Public+":8000")
+func TestAttackF1ClientsLeave(t *testing.T) { clientsLeave(t, fourOnLink) }
+
+// TestAttackF1ClientsLeaveIPv6 is the same in a network of IPv6.
+func TestAttackF1ClientsLeaveIPv6(t *testing.T) { clientsLeave(t, sixOnLink) }
+
+func clientsLeave(t *testing.T, on onLink) {
+	underAttack(t, on, 10*time.Second, func(t *testing.T, l *lab.Lab, host string, done <-chan struct{}) {
+		source := on.addHost(t, l, "source", 67)
+		media := source.ListenUDP(t, on.at(67, 8000).String())
 		var pumps sync.WaitGroup
 		defer pumps.Wait()
 		for i := range 3 {
-			in := l.AddHost(t, fmt.Sprintf("leaver%c", 'a'+i), uint8(68+i))
-			c := newTURNClientOf(t, in, host, "udp", "u", "p")
-			if code := c.permit(netip.MustParseAddrPort(source.Public + ":8000")); code != 0 {
+			in := on.addHost(t, l, fmt.Sprintf("leaver%c", 'a'+i), 68+i)
+			c := newTURNClientOf(t, in, host, "udp", "u", "p", on.family()...)
+			if code := c.permit(on.at(67, 8000)); code != 0 {
 				t.Fatalf("permit: %d", code)
 			}
 			pumps.Go(func() { // 4 Mbit/s
@@ -119,19 +144,21 @@ func TestAttackF1ClientsLeave(t *testing.T) {
 			})
 			in.Exec(t, "ip", "link", "set", "eth0", "down")
 			// The server finds out within a minute; here it is told.
-			l.Server.Exec(t, "ip", "neigh", "flush", "to", in.Public)
+			l.Server.Exec(t, "ip", "neigh", "flush", "to", on.addr(68+i).String())
 		}
 	})
 }
 
 // underAttack runs an attack for a time, or until it ends by itself if that is later, and
 // demands of the server what doc.go says.
-func underAttack(t *testing.T, forSo time.Duration, attack func(*testing.T, *lab.Lab, string, <-chan struct{})) {
+func underAttack(t *testing.T, on onLink, forSo time.Duration,
+	attack func(*testing.T, *lab.Lab, string, <-chan struct{})) {
+	t.Helper()
 	l := lab.New(t, lab.FullCone, lab.FullCone)
 	usualBuffers(t)
 	t.Setenv("GOMAXPROCS", "1") // all clients come in on one socket, so that no call is spared by chance
-	host, ours := startRelay(t, l)
-	stop := bystanders(t, l, host)
+	host, ours := on.start(t, l)
+	stop := bystanders(t, l, on, host)
 	done := make(chan struct{})
 	time.AfterFunc(forSo, func() { close(done) })
 	attack(t, l, host, done)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -245,18 +246,42 @@ func (n *Namespace) Inject(t testing.TB, src, dst netip.AddrPort, payload []byte
 	}
 }
 
-// Datagram is an IPv4 packet with UDP. The kernel fills in the checksum of its
-// header; that of UDP is optional.
+// Datagram is an IP packet with UDP, as sockets of IPPROTO_RAW take it.
 func Datagram(src, dst netip.AddrPort, payload []byte) []byte {
-	b := make([]byte, 28, 28+len(payload))
-	b[0] = 4<<4 | 5
-	binary.BigEndian.PutUint16(b[2:], uint16(28+len(payload)))
-	b[8], b[9] = 64, unix.IPPROTO_UDP
-	from, to := src.Addr().As4(), dst.Addr().As4()
-	copy(b[12:], from[:])
-	copy(b[16:], to[:])
-	binary.BigEndian.PutUint16(b[20:], src.Port())
-	binary.BigEndian.PutUint16(b[22:], dst.Port())
-	binary.BigEndian.PutUint16(b[24:], uint16(8+len(payload)))
-	return append(b, payload...)
+	udp := make([]byte, 8, 8+len(payload))
+	binary.BigEndian.PutUint16(udp, src.Port())
+	binary.BigEndian.PutUint16(udp[2:], dst.Port())
+	binary.BigEndian.PutUint16(udp[4:], uint16(8+len(payload)))
+	udp = append(udp, payload...)
+	from, to := src.Addr().AsSlice(), dst.Addr().AsSlice()
+	if src.Addr().Is4() { // the kernel fills in the header's checksum; that of UDP is optional
+		b := make([]byte, 12)
+		b[0] = 4<<4 | 5
+		binary.BigEndian.PutUint16(b[2:], uint16(20+len(udp)))
+		b[8], b[9] = 64, unix.IPPROTO_UDP
+		return slices.Concat(b, from, to, udp)
+	}
+	b := make([]byte, 8)
+	b[0] = 6 << 4
+	binary.BigEndian.PutUint16(b[4:], uint16(len(udp)))
+	b[6], b[7] = unix.IPPROTO_UDP, 64
+	binary.BigEndian.PutUint16(udp[6:], checksum(from, to, []byte{0, unix.IPPROTO_UDP}, udp[4:6], udp))
+	return slices.Concat(b, from, to, udp)
+}
+
+// checksum is the internet's (RFC 1071) of what begins in pairs of bytes.
+func checksum(parts ...[]byte) uint16 {
+	sum := uint32(0)
+	for _, part := range parts {
+		for i, b := range part {
+			sum += uint32(b) << (8 * (1 - i%2))
+		}
+	}
+	for sum > 0xFFFF {
+		sum = sum>>16 + sum&0xFFFF
+	}
+	if sum == 0xFFFF {
+		return 0xFFFF // 0 would mean none (RFC 768)
+	}
+	return ^uint16(sum)
 }

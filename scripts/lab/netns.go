@@ -166,8 +166,12 @@ func (n *Namespace) DialContext(ctx context.Context, network, address string) (n
 func (n *Namespace) ListenUDP(t testing.TB, address string) *net.UDPConn {
 	t.Helper()
 	var conn net.PacketConn
+	network := "udp4"
+	if strings.HasPrefix(address, "[") {
+		network = "udp6"
+	}
 	err := n.Do(func() (err error) {
-		conn, err = net.ListenPacket("udp4", address)
+		conn, err = net.ListenPacket(network, address)
 		return err
 	})
 	if err != nil {

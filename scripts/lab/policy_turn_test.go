@@ -37,26 +37,29 @@ func newTURNClient(t *testing.T, in *lab.Namespace, server *lab.Server, network,
 }
 
 // newTURNClientOf is newTURNClient for any server, by its address.
-func newTURNClientOf(t *testing.T, in *lab.Namespace, host, network, username, password string) *turnClient {
+func newTURNClientOf(t *testing.T, in *lab.Namespace, host, network, username, password string,
+	how ...stun.Setter) *turnClient {
 	t.Helper()
-	conn, err := in.DialContext(t.Context(), network+"4", host+":3478")
+	conn, err := in.DialContext(t.Context(), network, net.JoinHostPort(host, "3478"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	return allocateOn(t, conn, network == "tcp", username, password)
+	return allocateOn(t, conn, network == "tcp", username, password, how...)
 }
 
 // allocateOn is newTURNClientOf on a connection.
-func allocateOn(t *testing.T, conn net.Conn, stream bool, username, password string) *turnClient {
+func allocateOn(t *testing.T, conn net.Conn, stream bool, username, password string,
+	how ...stun.Setter) *turnClient {
 	t.Helper()
 	c := &turnClient{t: t, conn: conn, stream: stream, username: username, password: password}
-	answer := c.ask(stun.MethodAllocate, requestedUDP)
+	answer := c.ask(stun.MethodAllocate, append(how, requestedUDP)...)
 	var relayed stun.XORMappedAddress
 	if err := relayed.GetFromAs(answer, stun.AttrXORRelayedAddress); err != nil {
 		t.Fatalf("allocate: %v: %v", answer, err)
 	}
-	c.relayed = netip.AddrPortFrom(netip.AddrFrom4([4]byte(relayed.IP.To4())), uint16(relayed.Port))
+	ip, _ := netip.AddrFromSlice(relayed.IP) // of an address's length
+	c.relayed = netip.AddrPortFrom(ip.Unmap(), uint16(relayed.Port))
 	return c
 }
 
