@@ -162,7 +162,7 @@ func TestAbuse25Quotas(t *testing.T) {
 // is anybody, addresses that are no host's, clouds' metadata.
 func TestAttackF10AnyIsNotEverything(t *testing.T) {
 	t.Parallel()
-	s := &scope{peers: PeersAny}
+	s := &scope{}
 	for ip, want := range map[string]bool{
 		"8.8.8.8": true, "10.0.0.1": true, "192.168.1.1": true, "100.64.0.1": true, "2606:4700::1": true,
 		"fd12::1": true, "64:ff9b::808:808": true, "64:ff9b::a00:1": true,
@@ -176,13 +176,13 @@ func TestAttackF10AnyIsNotEverything(t *testing.T) {
 		"fd00:ec2::254": false, "fd00:ec2::23": false, "fd00:ec2:ffff::1": false, "fd00:a9fe:a9fe::1": false,
 		"fd00:42::42": false, "169.254.169.254": false, "64:ff9b::a9fe:a9fe": false, "100.100.100.200": false,
 	} {
-		g := (&policy{}).decide(s, netip.MustParseAddr(ip), nil, nil)
+		g := (&policy{static: PeersAny}).decide(s, netip.MustParseAddr(ip), nil, nil)
 		if g.outside != want {
 			t.Errorf("%s: open %v, want %v", ip, g.outside, want)
 		}
 	}
 	// Metadata stays closed even where the operator has opened its network.
-	open := &policy{allow: prefixes("fc00::/7")}
+	open := &policy{allow: prefixes("fc00::/7"), static: PeersAny}
 	if g := open.decide(s, netip.MustParseAddr("fd00:ec2::123"), nil, nil); g.outside {
 		t.Error("fd00:ec2::123 is opened by allow_peers")
 	}
@@ -219,16 +219,16 @@ func plainGrant(p *policy, s *scope, peer netip.Addr, own, relays map[netip.Addr
 			return g
 		case in(p.allow, ip):
 			continue
-		case s.peers == PeersAny && netaddr.Usable(ip):
+		case p.static == PeersAny && netaddr.Usable(ip):
 			continue
-		case !netaddr.Global(ip), s.peers == PeersNone:
+		case !netaddr.Global(ip), p.static == PeersNone:
 			return g
-		case s.peers == PeersPublic:
+		case p.static == PeersPublic:
 			continue
 		case s.member == nil:
 			return g
 		}
-		if !plainlyReached(s, ip) {
+		if !plainlyReached(p, s, ip) {
 			return g
 		}
 	}
@@ -236,10 +236,10 @@ func plainGrant(p *policy, s *scope, peer netip.Addr, own, relays map[netip.Addr
 	return g
 }
 
-func plainlyReached(s *scope, ip netip.Addr) bool {
+func plainlyReached(p *policy, s *scope, ip netip.Addr) bool {
 	for g := range s.member.seats.Load().groups {
 		for m := range g.members {
-			if m.seen[ip] != 0 || s.peers == PeersSignaled && m.claimed[ip] {
+			if m.seen[ip] != 0 || p.static == PeersSignaled && m.claimed[ip] {
 				return true
 			}
 		}
@@ -274,7 +274,8 @@ func FuzzPolicy(f *testing.F) {
 			r.claim(id, netip.AddrFrom4([4]byte{203, 0, 115, byte(i)}))
 			r.joined(fmt.Sprint("room", rooms>>i&1), id)
 		}
-		s := &scope{peers: Peers(mode % 5), rooms: r}
+		s := &scope{rooms: r}
+		p.static = Peers(mode % 5)
 		if rooms&0x40 == 0 {
 			s.member = r.members["1"]
 		}
@@ -289,7 +290,7 @@ func FuzzPolicy(f *testing.F) {
 			own[inner[0]] = true
 		}
 		if got, want := p.decide(s, peer, own, relays), plainGrant(p, s, peer, own, relays); got != want {
-			t.Errorf("peer %v, peers %d, allow %v, deny %v: %+v, want %+v", peer, s.peers, p.allow, p.deny, got, want)
+			t.Errorf("peer %v, peers %d, allow %v, deny %v: %+v, want %+v", peer, p.static, p.allow, p.deny, got, want)
 		}
 	})
 }

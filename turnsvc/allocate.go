@@ -127,7 +127,7 @@ func (b *books) withdrawn(r *request) int {
 // attach gives the allocation its scope. It reports false for the credential of a session that is
 // over.
 func (b *books) attach(a *allocation) bool {
-	a.scope = scope{peers: b.judge.settings.Load().policy.peersOf(a.class), rooms: b.judge.rooms}
+	a.scope = scope{class: a.class, rooms: b.judge.rooms}
 	if a.class != cred.Hub {
 		return true
 	}
@@ -223,6 +223,7 @@ func (b *books) create(r *request, w *wish) (a *allocation, next *reservation, c
 	a = &allocation{
 		id: b.nextID, link: r.link, client: r.client, user: r.user, principal: r.principal,
 		class: r.class, key: r.key, created: now, clock: b.clock, counters: b.counters,
+		judge: b.judge,
 	}
 	a.expires.Store(now + int64(w.lifetime.granted))
 	a.full = now + int64(w.lifetime.full)

@@ -65,6 +65,7 @@ type allocation struct {
 	up, down  pace // limit what the client sends and what it gets
 	clock     clock
 	counters  *counters
+	judge     *judge
 
 	made    made    // owned by the books
 	full    int64   // clock; when it expires once it is in use; owned by the books
@@ -280,12 +281,15 @@ func (a *allocation) usedFor(peer netip.Addr) int64 {
 
 // mayTalk reports whether two allocations of this box may exchange packets. Each must be allowed to
 // reach the other: a permission is for an address, and can't tell the relays of the box apart.
-func (a *allocation) mayTalk(b *allocation) bool { return a.reachesRelay(b) && b.reachesRelay(a) }
+func (a *allocation) mayTalk(b *allocation) bool {
+	p := &a.judge.settings.Load().policy
+	return a.reachesRelay(b, p) && b.reachesRelay(a, p)
+}
 
-func (a *allocation) reachesRelay(b *allocation) bool {
-	switch a.scope.peers {
+func (a *allocation) reachesRelay(b *allocation, p *policy) bool {
+	switch p.peersOf(a.class) {
 	case PeersNone:
-		return b.scope.peers == PeersNone
+		return p.peersOf(b.class) == PeersNone
 	case PeersRoom, PeersSignaled:
 		m, other := a.scope.member, b.scope.member
 		return m != nil && other != nil && (m == other || together(m, other))

@@ -147,7 +147,7 @@ func TestAttackF5NoClassTakesAllPorts(t *testing.T) {
 		"ports": {PerSource: ports / 4}, "allocations": {PerSource: ports / 4, Allocations: ports},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := newRig(t, func(o *Options) { o.Limits = limits; o.MinPort, o.MaxPort = 33000, 33000+ports-1 })
+			r := newRig(t, func(o *Options) { o.Limits = limits; o.MinPort, o.MaxPort = 32300, 32300+ports-1 })
 			taken := 0
 			for i := range 2 * ports {
 				user, password := r.keys.Mint(cred.ICE, fmt.Sprint(i), r.s.core.clock.wall().Add(time.Hour))

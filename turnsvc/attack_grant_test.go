@@ -315,6 +315,29 @@ func (q *queue) empty() bool {
 	return len(q.waiting) == 0
 }
 
+// A reload that narrows what a class may reach holds for allocations that it has already, for what
+// they ask for and for what they have.
+func TestAttackF6ANarrowedPolicyHoldsAtOnce(t *testing.T) {
+	each(t, inRooms, func(t *testing.T, r *rig, transport string) {
+		live := Live{
+			Users: map[string][]byte{"u": cred.LongTermKey("u", testRealm, "p")}, Keys: r.keys,
+			StaticPeers: PeersPublic, HubPeers: PeersRoom,
+		}
+		r.apply(live)
+		const peer, other = "198.41.0.4:9", "198.41.0.5:9"
+		c := r.dial(transport, "u", "p")
+		c.allocate()
+		c.ok(wire.MethodCreatePermission, withPeer(peer))
+		live.StaticPeers = PeersNone
+		r.apply(live)
+		c.refused(403, wire.MethodCreatePermission, withPeer(peer))
+		c.refused(403, wire.MethodCreatePermission, withPeer(other))
+		if got := r.permissions(c); len(got) != 0 {
+			t.Errorf("permissions: %v", got)
+		}
+	})
+}
+
 func (r *rig) apply(l Live) {
 	if err := r.s.Apply(l); err != nil {
 		r.t.Error(err)

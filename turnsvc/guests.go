@@ -3,16 +3,17 @@ package turnsvc
 import (
 	"container/list"
 	"net/netip"
+
+	"signalbox/internal/source"
 )
 
-// guests are the streams without an allocation, by the block of addresses that they came from. They
-// say who makes room for a newcomer, without a search, however many they are: whoever knocks on and
-// on must keep nobody waiting. Guarded by streams.mu.
+// guests are the streams without an allocation, by each block of addresses in which their clients
+// count (source.Blocks). They say who makes room for a newcomer, without a search, however many
+// they are: whoever knocks on and on must keep nobody waiting. Guarded by streams.mu.
 type guests struct {
-	of     func(netip.Addr) netip.Prefix
 	blocks map[netip.Prefix]*guestBlock
-	// sizes are the blocks by how many guests they have, in the order in which they came to have so
-	// many. The last is not empty.
+	// sizes are the widest blocks of clients, their lines, by how many guests they have, in the
+	// order in which they came to have so many. The last is not empty.
 	sizes []*list.List
 }
 
@@ -20,20 +21,19 @@ type guests struct {
 // to be without an allocation, or to have answered a nonce.
 type guestBlock struct {
 	addrs           netip.Prefix
+	line            bool          // it is a client's widest block
 	silent, proving list.List     // who have not yet answered a nonce, and who have
 	at              *list.Element // in sizes; nil: in none
 }
 
-// guestPlace is where a stream is among guests; the zero guestPlace is nowhere.
-type guestPlace struct {
+// guestPlace is where a stream is among guests, one for each block; the zero guestPlace is nowhere.
+type guestPlace [source.MaxBlocks]struct {
 	block *guestBlock
 	in    *list.List
 	at    *list.Element
 }
 
-func newGuests(of func(netip.Addr) netip.Prefix) *guests {
-	return &guests{of: of, blocks: map[netip.Prefix]*guestBlock{}}
-}
+func newGuests() *guests { return &guests{blocks: map[netip.Prefix]*guestBlock{}} }
 
 func (b *guestBlock) size() int { return b.silent.Len() + b.proving.Len() }
 
@@ -49,38 +49,45 @@ func (b *guestBlock) first() *streamLink {
 }
 
 // add makes l a guest.
-func (g *guests) add(l *streamLink, proving bool) guestPlace {
-	addrs := g.of(l.peer.Addr())
-	b := g.blocks[addrs]
-	if b == nil {
-		b = &guestBlock{addrs: addrs}
-		g.blocks[addrs] = b
+func (g *guests) add(l *streamLink, proving bool) (p guestPlace) {
+	blocks := source.Blocks(l.peer.Addr())
+	for i, addrs := range blocks {
+		b := g.blocks[addrs]
+		if b == nil {
+			b = &guestBlock{addrs: addrs, line: i == len(blocks)-1}
+			g.blocks[addrs] = b
+		}
+		in := &b.silent
+		if proving {
+			in = &b.proving
+		}
+		was := b.size()
+		p[i].block, p[i].in, p[i].at = b, in, in.PushBack(l)
+		g.moved(b, was)
 	}
-	in := &b.silent
-	if proving {
-		in = &b.proving
-	}
-	was := b.size()
-	p := guestPlace{b, in, in.PushBack(l)}
-	g.moved(b, was)
 	return p
 }
 
 // remove takes a guest's place away; it may have none.
 func (g *guests) remove(p guestPlace) {
-	if p.at == nil {
-		return
-	}
-	was := p.block.size()
-	p.in.Remove(p.at)
-	g.moved(p.block, was)
-	if p.block.size() == 0 {
-		delete(g.blocks, p.block.addrs)
+	for _, at := range p {
+		if at.block == nil {
+			return
+		}
+		was := at.block.size()
+		at.in.Remove(at.at)
+		g.moved(at.block, was)
+		if at.block.size() == 0 {
+			delete(g.blocks, at.block.addrs)
+		}
 	}
 }
 
 // moved notes that a block has more or fewer guests than before.
 func (g *guests) moved(b *guestBlock, was int) {
+	if !b.line {
+		return
+	}
 	if b.at != nil {
 		g.sizes[was].Remove(b.at)
 		b.at = nil
@@ -97,7 +104,7 @@ func (g *guests) moved(b *guestBlock, was int) {
 	}
 }
 
-// most returns who goes first of the block that has most guests, or nil.
+// most returns who goes first of the line that has most guests, or nil.
 func (g *guests) most() *streamLink {
 	if len(g.sizes) == 0 {
 		return nil
@@ -105,9 +112,9 @@ func (g *guests) most() *streamLink {
 	return g.sizes[len(g.sizes)-1].Front().Value.(*guestBlock).first()
 }
 
-// from returns who goes first of ip's block, or nil.
-func (g *guests) from(ip netip.Addr) *streamLink {
-	if b := g.blocks[g.of(ip)]; b != nil {
+// from returns who goes first of a block, or nil.
+func (g *guests) from(addrs netip.Prefix) *streamLink {
+	if b := g.blocks[addrs]; b != nil {
 		return b.first()
 	}
 	return nil

@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"signalbox/internal/source"
 	"signalbox/turnsvc/cred"
 	"signalbox/turnsvc/internal/wire"
 )
@@ -104,7 +103,7 @@ func TestAttackF8FewerStreamsThanThereAre(t *testing.T) {
 // The order of guests, with the /64s of one line.
 func TestGuests(t *testing.T) {
 	t.Parallel()
-	g := newGuests(source.LineOf)
+	g := newGuests()
 	places, at := map[string]guestPlace{}, map[string]*streamLink{}
 	add := func(name, ip string, proving bool) {
 		at[name] = &streamLink{peer: netip.AddrPortFrom(netip.MustParseAddr(ip), 1), name: name}
@@ -131,13 +130,45 @@ func TestGuests(t *testing.T) {
 	g.remove(places["c"])
 	g.remove(places["a"])
 	first("b")
-	if l := g.from(netip.MustParseAddr("192.0.2.1")); l != nil {
+	if l := g.from(netip.MustParsePrefix("192.0.2.1/32")); l != nil {
 		t.Errorf("%s", l.name)
 	}
 	g.remove(places["b"])
 	g.remove(guestPlace{})
 	if first(""); len(g.blocks) != 0 || len(g.sizes) != 0 {
 		t.Errorf("%d blocks, %d sizes", len(g.blocks), len(g.sizes))
+	}
+}
+
+// F8: whoever has too many in a block makes room there, and one alone, be the block a line's /64,
+// /56 or /48.
+func TestAttackF8ALineMakesRoomInItself(t *testing.T) {
+	t.Parallel()
+	const limit = 2
+	s := newStreams(newCore(time.Now, nil), &Limits{ConnectionsPerSource: limit})
+	knock := func(ip string) (l *streamLink, gone []*streamLink) {
+		l = &streamLink{streams: s, peer: netip.AddrPortFrom(netip.MustParseAddr(ip), 1), name: ip}
+		gone, _ = s.enter(l)
+		return l, gone
+	}
+	var came []string
+	for i := range 4 * limit { // two in each /64, four in each /56, eight in the /48
+		ip := fmt.Sprintf("2001:db8:0:%x::%x", i/4<<8|i/2%2, i)
+		if l, gone := knock(ip); l.leave == nil || len(gone) != 0 {
+			t.Fatalf("%s: %v, %d gone", ip, l.leave != nil, len(gone))
+		}
+		came = append(came, ip)
+	}
+	for _, c := range []struct{ ip, gone string }{
+		{"2001:db8:0:1::9", came[2]}, // its /64 is full
+		{"2001:db8:0:9::9", came[0]}, // its /56
+		{"2001:db8:9::9", ""},
+		{"2001:db8:0:900::9", came[1]}, // its /48
+	} {
+		l, gone := knock(c.ip)
+		if l.leave == nil || len(gone) > 1 || len(gone) == 1 && gone[0].name != c.gone || (len(gone) == 0) != (c.gone == "") {
+			t.Errorf("%s: in: %v, gone: %v, want %q", c.ip, l.leave != nil, gone, c.gone)
+		}
 	}
 }
 

@@ -124,18 +124,18 @@ func TestIPv6PeerPolicy(t *testing.T) {
 	}
 	// The relays of these tests are bound to ::1, which so is a relay's address; elsewhere it is
 	// closed.
-	for _, p := range []policy{{}, {allow: prefixes("::/0")}} {
-		if g := p.decide(&scope{peers: PeersPublic}, netip.IPv6Loopback(), nil, nil); g != (grant{}) {
+	for _, p := range []policy{{static: PeersPublic}, {allow: prefixes("::/0"), static: PeersPublic}} {
+		if g := p.decide(&scope{}, netip.IPv6Loopback(), nil, nil); g != (grant{}) {
 			t.Errorf("::1: %+v", g)
 		}
 	}
 	// This host's own IPv4 addresses are closed in every spelling, even where the operator has
 	// opened everything.
-	everything, own := policy{allow: prefixes("::/0", "0.0.0.0/0")},
+	everything, own := policy{allow: prefixes("::/0", "0.0.0.0/0"), static: PeersAny},
 		map[netip.Addr]bool{netip.MustParseAddr("198.51.100.7"): true}
 	for _, ip := range []string{"198.51.100.7", "::ffff:198.51.100.7", "::198.51.100.7", "::ffff:0:198.51.100.7",
 		"64:ff9b::c633:6407", "2002:c633:6407::1"} {
-		if g := everything.decide(&scope{peers: PeersAny}, netip.MustParseAddr(ip), own, nil); g != (grant{}) {
+		if g := everything.decide(&scope{}, netip.MustParseAddr(ip), own, nil); g != (grant{}) {
 			t.Errorf("%s: %+v", ip, g)
 		}
 	}

@@ -33,7 +33,7 @@ type policy struct {
 
 // scope is what a policy needs to know of the allocation that asks.
 type scope struct {
-	peers  Peers
+	class  cred.Class
 	member *member // the session that the credential belongs to; nil for other classes
 	rooms  *rooms
 }
@@ -50,15 +50,15 @@ func (p *policy) peersOf(c cred.Class) Peers {
 	}
 }
 
-// reaches reports whether the scope has the address, which no list has decided on.
-func (s *scope) reaches(peer netip.Addr) bool {
-	switch s.peers {
+// reaches reports whether a scope has the address, which no list has decided on.
+func (p *policy) reaches(s *scope, peer netip.Addr) bool {
+	switch peers := p.peersOf(s.class); peers {
 	case PeersAny:
 		return netaddr.Usable(peer)
 	case PeersPublic:
 		return netaddr.Global(peer)
 	case PeersRoom, PeersSignaled:
-		return s.member != nil && s.rooms.reaches(s.member, peer, s.peers == PeersSignaled)
+		return s.member != nil && s.rooms.reaches(s.member, peer, peers == PeersSignaled)
 	}
 	return false
 }
@@ -99,5 +99,5 @@ func (p *policy) opens(s *scope, peer netip.Addr) bool {
 	case netaddr.Contains(p.allow, peer):
 		return true
 	}
-	return s.reaches(peer)
+	return p.reaches(s, peer)
 }

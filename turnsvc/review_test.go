@@ -35,7 +35,7 @@ func full(t testing.TB, allocations, permissions, addresses int) (*judge, func()
 	var all []*allocation
 	at := netip.MustParseAddrPort("192.0.2.1:9")
 	for i := range allocations {
-		a := &allocation{id: uint64(i), relay: &socket.Relay{Addr: at}, relayed: at, scope: scope{peers: PeersPublic}}
+		a := &allocation{id: uint64(i), relay: &socket.Relay{Addr: at}, relayed: at}
 		for k := range permissions {
 			n := (i*permissions + k) % addresses
 			peer := netip.AddrFrom4([4]byte{8, byte(n >> 16), byte(n >> 8), byte(n)})

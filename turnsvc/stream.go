@@ -51,10 +51,9 @@ type streams struct {
 	crowd *source.Crowd
 	told  atomic.Int64 // clock; before that, nothing more is logged of too many
 
-	mu  sync.Mutex
-	all map[*streamLink]struct{} // nil once they have been closed
-	// bySource and byLine are those without an allocation.
-	bySource, byLine *guests
+	mu     sync.Mutex
+	all    map[*streamLink]struct{} // nil once they have been closed
+	guests *guests                  // those without an allocation
 }
 
 func newStreams(c *core, l *Limits) *streams {
@@ -63,7 +62,7 @@ func newStreams(c *core, l *Limits) *streams {
 			firstFrame: 15 * time.Second, idle: time.Minute, stranger: 30 * time.Second, write: 30 * time.Second,
 		},
 		crowd: source.NewCrowd(l.Connections, l.ConnectionsPerSource), all: map[*streamLink]struct{}{},
-		bySource: newGuests(source.Of), byLine: newGuests(source.LineOf),
+		guests: newGuests(),
 	}
 }
 
@@ -118,8 +117,9 @@ func (t *streams) add(l *streamLink) (ok bool) {
 }
 
 // enter enters l if there is room. full: there was none without those who are gone, one as a rule,
-// more when the limit has been lowered. If l's own source has too many, they are of that; else each
-// is of the line that has most guests, so nobody pushes another one's clients out by having many.
+// more when the limit has been lowered. If a block of addresses in which l counts has too many, they
+// are of that; else each is of the line that has most guests, so nobody pushes another one's clients
+// out by having many.
 func (t *streams) enter(l *streamLink) (gone []*streamLink, full bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -129,9 +129,9 @@ func (t *streams) enter(l *streamLink) (gone []*streamLink, full bool) {
 	ip := l.peer.Addr()
 	for t.crowd.Full(ip) {
 		full = true
-		old := t.byLine.most()
-		if t.crowd.Crowded(ip) {
-			old = t.bySource.from(ip)
+		old := t.guests.most()
+		if block, crowded := t.crowd.Crowded(ip); crowded {
+			old = t.guests.from(block)
 		}
 		if old == nil {
 			break
@@ -149,11 +149,10 @@ func (t *streams) enter(l *streamLink) (gone []*streamLink, full bool) {
 
 // seat puts l, which is entered, among the guests or takes it from them. mu is held.
 func (t *streams) seat(l *streamLink) {
-	t.bySource.remove(l.inSource)
-	t.byLine.remove(l.inLine)
-	l.inSource, l.inLine = guestPlace{}, guestPlace{}
+	t.guests.remove(l.guest)
+	l.guest = guestPlace{}
 	if l.a.Load() == nil && !l.left {
-		l.inSource, l.inLine = t.bySource.add(l, l.proving), t.byLine.add(l, l.proving)
+		l.guest = t.guests.add(l, l.proving)
 	}
 }
 
@@ -209,12 +208,12 @@ type streamLink struct {
 	peer    netip.AddrPort
 	streams *streams
 	leave   func() // gives back its place in the crowd, once; nil: it has none
-	// Guarded by streams.mu: it has left; it has answered a nonce; its places among the guests.
-	left, proving    bool
-	inSource, inLine guestPlace
-	toldProving      bool // owned by the reader
-	a                atomic.Pointer[allocation]
-	out              outbox
+	// Guarded by streams.mu: it has left; it has answered a nonce; its place among the guests.
+	left, proving bool
+	guest         guestPlace
+	toldProving   bool // owned by the reader
+	a             atomic.Pointer[allocation]
+	out           outbox
 }
 
 func (l *streamLink) padded() bool                          { return l.name != "dtls" }

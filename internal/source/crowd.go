@@ -26,7 +26,7 @@ func NewCrowd(all, perSource int) *Crowd {
 func (c *Crowd) Enter(ip netip.Addr) (leave func(), ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.full() || c.crowded(ip) {
+	if c.isFull(ip) {
 		c.refused++
 		return nil, false
 	}
@@ -51,28 +51,32 @@ func (c *Crowd) count(ip netip.Addr, n int) {
 func (c *Crowd) Full(ip netip.Addr) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.full() || c.crowded(ip)
+	return c.isFull(ip)
 }
 
-// Crowded reports whether no more from the source of ip may enter, however few there are in all.
-func (c *Crowd) Crowded(ip netip.Addr) bool {
+func (c *Crowd) isFull(ip netip.Addr) bool {
+	_, crowded := c.crowded(ip)
+	return crowded || c.all > 0 && c.n >= c.all
+}
+
+// Crowded reports whether no more from the source of ip may enter, however few there are in all,
+// and of which of its blocks too many are in: the narrowest one.
+func (c *Crowd) Crowded(ip netip.Addr) (block netip.Prefix, crowded bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.crowded(ip)
 }
 
-func (c *Crowd) full() bool { return c.all > 0 && c.n >= c.all }
-
-func (c *Crowd) crowded(ip netip.Addr) bool {
+func (c *Crowd) crowded(ip netip.Addr) (block netip.Prefix, crowded bool) {
 	if c.perSource <= 0 || !ip.IsValid() {
-		return false
+		return block, false
 	}
 	for i, block := range Blocks(ip) {
 		if c.sources[block] >= c.perSource<<i {
-			return true
+			return block, true
 		}
 	}
-	return false
+	return block, false
 }
 
 // Counts returns how many are in, and how many were refused since the start.

@@ -46,14 +46,6 @@ func blocks(ip netip.Addr) (list [MaxBlocks]netip.Prefix, n int) {
 	return list, MaxBlocks
 }
 
-// LineOf returns the widest block of addresses that one line is usually given: an IPv4 address, or
-// a /48 (RFC 6177 §2). It takes for one who has many blocks that Of tells apart, and perhaps
-// neighbors with them.
-func LineOf(ip netip.Addr) netip.Prefix {
-	list, n := blocks(ip)
-	return list[n-1]
-}
-
 // OfRequest returns the address that a request came from, or that a trusted proxy says it came
 // from; the zero Addr if it has none.
 func OfRequest(r *http.Request) netip.Addr { return netaddr.Of(r.RemoteAddr) }

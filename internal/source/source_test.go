@@ -257,20 +257,6 @@ func TestBlocks(t *testing.T) {
 	}
 }
 
-func TestLineOf(t *testing.T) {
-	t.Parallel()
-	for ip, want := range map[string]string{
-		"192.0.2.1": "192.0.2.1/32", "::ffff:192.0.2.1": "192.0.2.1/32", "2001:db8:1:2::3": "2001:db8:1::/48",
-	} {
-		if got := LineOf(netip.MustParseAddr(ip)); got != netip.MustParsePrefix(want) {
-			t.Errorf("%s: %v, want %s", ip, got, want)
-		}
-	}
-	if p := LineOf(netip.Addr{}); p.IsValid() {
-		t.Errorf("without an address: %v", p)
-	}
-}
-
 func TestCrowd(t *testing.T) {
 	t.Parallel()
 	c := NewCrowd(4, 2)
@@ -311,7 +297,9 @@ func TestCrowd(t *testing.T) {
 		t.Error("a higher limit does not hold")
 	}
 	// Asking is not being refused.
-	if c.SetLimits(1, 0); !c.Full(netip.MustParseAddr("192.0.2.9")) || c.Crowded(netip.MustParseAddr("192.0.2.9")) {
+	other := netip.MustParseAddr("192.0.2.9")
+	c.SetLimits(1, 0)
+	if _, crowded := c.Crowded(other); !c.Full(other) || crowded {
 		t.Error("it is not full")
 	}
 	if _, refused := c.Counts(); refused != 3 {
@@ -345,11 +333,15 @@ func TestAttackF5ALineFillsNoCrowd(t *testing.T) {
 		t.Errorf("a /48 is %d of the crowd, want %d", len(leaves), 4*3)
 	}
 	late := netip.MustParseAddr("2001:db8:0:ffff::1")
-	if !c.Crowded(late) || c.Crowded(netip.MustParseAddr("2001:db8:1::1")) {
-		t.Error("the line is not full, or its neighbor is")
+	block, crowded := c.Crowded(late)
+	if !crowded || block != netip.MustParsePrefix("2001:db8::/48") {
+		t.Errorf("%v of the line is full: %v", block, crowded)
+	}
+	if _, crowded := c.Crowded(netip.MustParseAddr("2001:db8:1::1")); crowded {
+		t.Error("its neighbor is full")
 	}
 	leaves[0]()
-	if c.Crowded(late) {
+	if _, crowded := c.Crowded(late); crowded {
 		t.Error("a place was not given back")
 	}
 	for _, leave := range leaves[1:] {
