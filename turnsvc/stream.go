@@ -117,9 +117,9 @@ func (t *streams) add(l *streamLink) (ok bool) {
 }
 
 // enter enters l if there is room. full: there was none without those who are gone, one as a rule,
-// more when the limit has been lowered. If a block of addresses in which l counts has too many, they
-// are of that; else each is of the line that has most guests, so nobody pushes another one's clients
-// out by having many.
+// more when the limit has been lowered. If a block of addresses in which l counts has too many,
+// they are of that; else each is of the line that has most guests, so nobody pushes another one's
+// clients out by having many.
 func (t *streams) enter(l *streamLink) (gone []*streamLink, full bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
