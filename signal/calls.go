@@ -8,18 +8,17 @@ type callBook[S comparable] struct {
 	limit int // calls of one session
 
 	mu    sync.Mutex
-	calls map[S]map[S]callEnd
+	calls map[S]map[S]*call[S]
 }
 
-type callEnd bool
-
-const (
-	caller callEnd = false
-	callee callEnd = true // the polite one
-)
+// call is between two sessions, each of which finds it under the other.
+type call[S comparable] struct {
+	from     S    // the other end is the polite one
+	answered bool // that end has said something
+}
 
 func newCallBook[S comparable](limit int) *callBook[S] {
-	return &callBook[S]{limit: limit, calls: make(map[S]map[S]callEnd)}
+	return &callBook[S]{limit: limit, calls: make(map[S]map[S]*call[S])}
 }
 
 // open records a call, unless there is one between the two in either direction, and reports whether
@@ -27,7 +26,7 @@ func newCallBook[S comparable](limit int) *callBook[S] {
 func (b *callBook[S]) open(from, to S) (fresh bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if _, open := b.calls[from][to]; open {
+	if b.calls[from][to] != nil {
 		return false, nil
 	}
 	// A callee can't choose its callers, so its limit is larger: one caller alone can't make it
@@ -35,24 +34,39 @@ func (b *callBook[S]) open(from, to S) (fresh bool, err error) {
 	if len(b.calls[from]) >= b.limit || len(b.calls[to]) >= 4*b.limit {
 		return false, Refuse(CodeRateLimited, "too many calls at once")
 	}
-	b.note(from, to, caller)
-	b.note(to, from, callee)
+	c := &call[S]{from: from}
+	b.note(from, to, c)
+	b.note(to, from, c)
 	return true, nil
 }
 
-func (b *callBook[S]) note(end, other S, as callEnd) {
+func (b *callBook[S]) note(end, other S, c *call[S]) {
 	if b.calls[end] == nil {
-		b.calls[end] = make(map[S]callEnd)
+		b.calls[end] = make(map[S]*call[S])
 	}
-	b.calls[end][other] = as
+	b.calls[end][other] = c
 }
 
-// polite returns the role of one end towards the other, and whether there is a call between them.
-func (b *callBook[S]) polite(end, other S) (polite, open bool) {
+// between reports whether there is a call between two sessions.
+func (b *callBook[S]) between(x, y S) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	as, open := b.calls[end][other]
-	return as == callee, open
+	return b.calls[x][y] != nil
+}
+
+// said notes that one end of a call says something to the other, and returns the role of the other
+// towards it, and whether the one is a stranger to it: its call has not been answered yet.
+func (b *callBook[S]) said(from, to S) (polite, stranger bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	c := b.calls[from][to]
+	if c == nil {
+		return false, true // it is just over
+	}
+	if c.from != from {
+		c.answered = true
+	}
+	return c.from == from, !c.answered
 }
 
 // end closes all calls of a session and returns who was at the other ends.

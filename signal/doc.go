@@ -54,7 +54,9 @@
 //
 // Every event in a room is put into its members' outboxes under the room's mutex, so every member
 // sees the same order. Putting never blocks and encodes nothing: a client that doesn't read in time
-// loses its connection as slow, and nobody waits for it.
+// loses its connection as slow, and nobody waits for it. What sessions say to each other is put
+// only where its sender has room left (share.go). If not, the sender is refused, and whoever should
+// get it doesn't pay: a session never ends for what others say while it is connected.
 //
 // Lock order: Session.work, then Hub.mu or room.mu, then callBook.mu, outbox.mu or the bans' own.
 // Hub.mu and room.mu are never held together, nor are any two of the others. If the work of two

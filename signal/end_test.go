@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -22,44 +21,42 @@ import (
 // A client that reads nothing ends as slow. The others aren't delayed, and see it leave at once.
 func TestSlowReader(t *testing.T) {
 	t.Parallel()
-	b := start(t, signal.Options{}, func(l *signal.Limits) { l.Linger = 50 * time.Millisecond })
+	b := start(t, signal.Options{}, func(l *signal.Limits) {
+		l.Linger, l.Write = 50*time.Millisecond, 2*time.Second
+	})
 	slow := b.join(t, "tea", "Slow")
 	quick := b.join(t, "tea", "Quick")
 	sender := b.join(t, "tea", "Sender")
 	quick.expect("peer-joined")
 	sender.settle()
 
-	// Some megabytes fit the socket's buffers, and one more the outbox.
+	// Some megabytes fit the socket's buffers, and some more the outbox. Then the sender has to
+	// wait, but not for long.
 	data := strings.Repeat("x", 60<<10)
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for {
-			f, err := sender.read()
-			if err != nil {
-				t.Errorf("sender: %v", err)
-				return
-			}
-			if f["type"] == "peer-left" {
-				return
-			}
-		}
-	})
-	gone := false
+	gone, refused := false, 0
 	for sent := 0; !gone; sent++ {
 		if sent > 2000 {
 			t.Fatal("the slow reader is still there")
 		}
-		sender.send("broadcast", frame{"room": "tea", "data": data})
-		for got := false; !got; {
-			switch f := quick.next(); f["type"] {
-			case "broadcast":
-				got = true
-			case "peer-left":
-				gone = f.text("reason") == "lost" && frame(f["peer"].(map[string]any)).text("id") == slow.id
+		sender.send("broadcast", frame{"room": "tea", "data": data, "id": "1"})
+		f := sender.next()
+		for ; f["type"] == "peer-left"; f = sender.next() {
+			gone = f.text("reason") == "lost" && frame(f["peer"].(map[string]any)).text("id") == slow.id
+		}
+		if f["type"] == "error" {
+			if f["code"] != string(signal.CodeRateLimited) {
+				t.Fatalf("got %v", f)
 			}
+			refused++
+			time.Sleep(10 * time.Millisecond)
+			continue
+		}
+		for f = quick.next(); f["type"] != "broadcast"; f = quick.next() {
 		}
 	}
-	wg.Wait()
+	if refused == 0 {
+		t.Error("the sender was never told to go more slowly")
+	}
 	eventually(t, "the slow session is over", func() bool { return b.Find(slow.id) == nil })
 	if n := b.Snapshot().Refusals[signal.CodeSlow]; n != 1 {
 		t.Errorf("%d sessions counted as slow", n)
@@ -70,9 +67,9 @@ func TestSlowReader(t *testing.T) {
 // through in time.
 func TestStuckWrite(t *testing.T) {
 	t.Parallel()
-	b := startNarrow(t, signal.Options{},
+	b := startNarrow(t, narrow, signal.Options{},
 		func(l *signal.Limits) { l.Write, l.Backlog, l.Bytes = time.Second, 1<<20, 1<<30 })
-	stuck := b.dialNarrow(t)
+	stuck := b.dialNarrow(t, narrow)
 	stuck.send("hello", nil)
 	stuck.send("join", frame{"room": "tea"})
 	stuck.expect("welcome")

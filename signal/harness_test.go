@@ -50,11 +50,11 @@ func start(t testing.TB, opts signal.Options, tweak ...func(*signal.Limits)) *bo
 
 // startNarrow is start for a test of clients that don't read: what waits for one in the kernel is
 // little, so that it doesn't take megabytes until a write is stuck.
-func startNarrow(t testing.TB, opts signal.Options, tweak ...func(*signal.Limits)) *box {
+func startNarrow(t testing.TB, buffer int, opts signal.Options, tweak ...func(*signal.Limits)) *box {
 	t.Helper()
 	return startServer(t, opts, func(server *http.Server) {
 		server.ConnContext = func(ctx context.Context, conn net.Conn) context.Context {
-			if err := conn.(*net.TCPConn).SetWriteBuffer(narrow); err != nil {
+			if err := conn.(*net.TCPConn).SetWriteBuffer(buffer); err != nil {
 				t.Error(err)
 			}
 			return ctx
@@ -62,8 +62,9 @@ func startNarrow(t testing.TB, opts signal.Options, tweak ...func(*signal.Limits
 	}, tweak...)
 }
 
-// narrow is the size of a socket's buffer, in bytes.
-const narrow = 4 << 10
+// Sizes of a socket's buffer, in bytes. With a narrow one a client that does read gets a packet or
+// two each time that it is awaited.
+const narrow, little = 4 << 10, 32 << 10
 
 func startServer(t testing.TB, opts signal.Options, change func(*http.Server), tweak ...func(*signal.Limits)) *box {
 	t.Helper()
@@ -127,12 +128,12 @@ func (b *box) dial(t testing.TB) *peerConn {
 }
 
 // dialNarrow is dial for a client that isn't going to read: see startNarrow.
-func (b *box) dialNarrow(t testing.TB) *peerConn {
+func (b *box) dialNarrow(t testing.TB, buffer int) *peerConn {
 	t.Helper()
 	dialer := websocket.Dialer{NetDial: func(network, addr string) (net.Conn, error) {
 		conn, err := net.Dial(network, addr)
 		if err == nil {
-			err = conn.(*net.TCPConn).SetReadBuffer(narrow)
+			err = conn.(*net.TCPConn).SetReadBuffer(buffer)
 		}
 		return conn, err
 	}}

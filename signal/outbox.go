@@ -3,12 +3,14 @@ package signal
 import (
 	"slices"
 	"sync"
+	"time"
 )
 
 // item is a parcel and its place in the session's order; seq 0 has none.
 type item struct {
 	seq uint64
 	*parcel
+	by sender // whose share it takes while it waits
 }
 
 // outbox holds what a session has to tell its client: in order, numbered, bounded in count and
@@ -38,9 +40,13 @@ type outbox struct {
 	stored    int    // what the store knows of
 	seq       uint64 // of the last numbered frame
 	takenSeq  uint64 // of the last one that was taken
-	feed      *feed  // nil: no connection
-	closed    bool
-	reason    Code // set when closed; "" = nothing to tell the client
+	shares    shares // of what waits, but what is owed
+	// When the queue was empty, or something was taken, or a connection began. While more waits
+	// than that has moved, it is not read.
+	moved  time.Time
+	feed   *feed // nil: no connection
+	closed bool
+	reason Code // set when closed; "" = nothing to tell the client
 }
 
 func newOutbox(v *voice, maxFrames, maxBytes int, keeps bool, shared *store) *outbox {
@@ -65,31 +71,49 @@ const (
 	crowded
 	// overflown: it was not queued, since twice as much waits.
 	overflown
+	// unpaid: it was not queued, since there is no room left for its sender.
+	unpaid
 	// refused: the outbox is closed.
 	refused
 )
 
 // put queues a parcel. It takes a single one whatever its size: the limits bound what waits behind
 // it.
-func (o *outbox) put(p *parcel, numbered bool) verdict {
+func (o *outbox) put(p *parcel, numbered bool, by sender) verdict {
 	o.mu.Lock()
 	defer o.unlock()
+	return o.putLocked(p, numbered, by)
+}
+
+// offer is put for a parcel that its sender keeps if there is no room for it.
+func (o *outbox) offer(p *parcel, by sender) verdict {
+	o.mu.Lock()
+	defer o.unlock()
+	if !o.closed && !o.hasRoom(p, by) {
+		return unpaid
+	}
+	return o.putLocked(p, true, by)
+}
+
+// putLocked is put with mu held.
+func (o *outbox) putLocked(p *parcel, numbered bool, by sender) verdict {
 	if o.closed {
 		return refused
 	}
 	if o.store.crowded(o.takenBytes + o.waitingBytes) {
 		o.forget(o.takenSeq) // memory comes before the chance to resume
 	}
-	waiting, bytes := len(o.queue)-o.taken-o.owed, o.waitingBytes-o.owedBytes
+	waiting, bytes := o.waiting()
 	if waiting > 0 && (waiting >= 2*o.maxFrames || bytes+p.size > 2*o.maxBytes) ||
 		o.store.crowded(o.waitingBytes) {
 		return overflown
 	}
-	it := item{parcel: p}
+	it := item{parcel: p, by: by}
 	if numbered {
 		o.seq++
 		it.seq = o.seq
 	}
+	o.shares.add(by, p.size)
 	o.append(it)
 	if waiting > 0 && (waiting >= o.maxFrames || bytes+p.size > o.maxBytes) {
 		return crowded
@@ -97,7 +121,45 @@ func (o *outbox) put(p *parcel, numbered bool) verdict {
 	return queued
 }
 
+// waiting is how much waits, but what is owed. mu is held.
+func (o *outbox) waiting() (frames, bytes int) {
+	return len(o.queue) - o.taken - o.owed, o.waitingBytes - o.owedBytes
+}
+
+// hasRoom reports whether a sender may put a parcel. mu is held.
+func (o *outbox) hasRoom(p *parcel, by sender) bool {
+	waiting, bytes := o.waiting()
+	return (waiting == 0 || waiting < o.maxFrames && bytes+p.size <= o.maxBytes) &&
+		o.shares.have(by, p.size, o.maxFrames, o.maxBytes) && !o.store.crowded(o.waitingBytes)
+}
+
+// reading is what an outbox knows of its client.
+type reading int
+
+const (
+	reads  reading = iota // there is room for more
+	behind                // there is none for that sender, or for nobody
+	stuck                 // and the client has taken nothing for long
+)
+
+// expect tells whether a sender may put a parcel soon. A client that isn't connected, or is over,
+// is in nobody's way.
+func (o *outbox) expect(p *parcel, by sender, patience time.Duration) reading {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch {
+	case o.closed, o.feed == nil, o.hasRoom(p, by):
+		return reads
+	case time.Since(o.moved) > patience:
+		return stuck
+	}
+	return behind
+}
+
 func (o *outbox) append(it item) {
+	if o.taken == len(o.queue) {
+		o.moved = time.Now()
+	}
 	o.queue = append(o.queue, it)
 	o.waitingBytes += it.size
 	o.held += it.memory()
@@ -126,6 +188,8 @@ func (o *outbox) take(f *feed, emptied []item) (batch []item, over bool) {
 		if o.owed > 0 {
 			o.owed, o.owedBytes = o.owed-1, o.owedBytes-it.size
 		}
+		o.shares.giveBack(it.by, it.size)
+		it.by = sender{}
 		if it.seq != 0 {
 			o.takenSeq = it.seq
 		}
@@ -136,6 +200,9 @@ func (o *outbox) take(f *feed, emptied []item) (batch []item, over bool) {
 		o.queue[kept] = it
 		kept++
 		o.taken, o.takenBytes = kept, o.takenBytes+it.size
+	}
+	if len(batch) > 0 {
+		o.moved = time.Now()
 	}
 	o.drop(kept, next)
 	o.taken = kept
@@ -223,10 +290,12 @@ func (o *outbox) hold(f *feed, replaced *parcel) {
 		o.expel(CodeReplaced, replaced)
 	}
 	o.taken, o.takenBytes, o.waitingBytes, o.held = 0, 0, 0, 0
-	for _, it := range o.queue {
+	for i, it := range o.queue {
 		o.waitingBytes += it.size
 		o.held += it.memory()
+		o.queue[i].by = sender{}
 	}
+	o.shares, o.moved = shares{}, time.Now()
 	o.owed, o.owedBytes = len(o.queue), o.waitingBytes
 	o.feed = f
 	f.box.Store(o)
@@ -280,6 +349,7 @@ func (o *outbox) abandon(f *feed) {
 // clear drops all. mu is held.
 func (o *outbox) clear() {
 	o.queue, o.taken, o.takenBytes, o.waitingBytes, o.owed, o.owedBytes, o.held = nil, 0, 0, 0, 0, 0, 0
+	o.shares = shares{}
 }
 
 // revoke ends a connection with its own last word, and reports whether it was the one that takes; a

@@ -39,7 +39,7 @@ func TestOutboxIsBounded(t *testing.T) {
 	put := func(o *outbox, steps ...step) {
 		t.Helper()
 		for _, step := range steps {
-			if got := o.put(said(step.body), true); got != step.want {
+			if got := o.put(said(step.body), true, sender{}); got != step.want {
 				t.Fatalf("%s: %v, want %v", step.body, got, step.want)
 			}
 		}
@@ -66,14 +66,14 @@ func TestOutboxEnds(t *testing.T) {
 		"":         "last",
 	} {
 		o, f := fed(1, 1000, true)
-		o.put(said("waiting, "), true)
+		o.put(said("waiting, "), true, sender{})
 		if first, attached := o.close(reason, said("last")); !first || !attached {
 			t.Error("not the first to close")
 		}
 		if first, _ := o.close(CodeInternal, said("too late")); first {
 			t.Error("closed twice")
 		}
-		if got := o.put(said("late"), true); got != refused {
+		if got := o.put(said("late"), true, sender{}); got != refused {
 			t.Errorf("put after the end: %v", got)
 		}
 		<-f.ready
@@ -89,16 +89,16 @@ func TestOutboxKeepsWhatIsUnconfirmed(t *testing.T) {
 	t.Parallel()
 	o, first := fed(4, 1000, true)
 	for _, body := range []string{"1", "2", "3"} {
-		o.put(said(body), true)
+		o.put(said(body), true, sender{})
 	}
-	o.put(said("answer"), false)
+	o.put(said("answer"), false, sender{})
 	if batch, _ := take(first); bodies(batch) != "123answer" {
 		t.Fatalf("took %q", bodies(batch))
 	}
 	o.confirm(1)
-	o.put(said("4"), true)
-	o.put(said("another answer"), false)
-	o.put(said("5"), true)
+	o.put(said("4"), true, sender{})
+	o.put(said("another answer"), false, sender{})
+	o.put(said("5"), true, sender{})
 
 	second := newFeed(func() {})
 	if o.resume(second, 0, said(""), nil) {
@@ -133,7 +133,7 @@ func TestOutboxesShareAStore(t *testing.T) {
 		o := newOutbox(nil, 1000, 1000, true, shared)
 		boxes = append(boxes, o)
 		for range 100 {
-			o.put(said("a"), true)
+			o.put(said("a"), true, sender{})
 		}
 	}
 	// The first takes all that it may itself, the others their share, and each one frame more than
@@ -157,7 +157,7 @@ func TestOutboxWaitsForConfirmation(t *testing.T) {
 	t.Parallel()
 	o, f := fed(2, 1000, true)
 	for _, body := range []string{"1", "2", "3"} {
-		o.put(said(body), true)
+		o.put(said(body), true, sender{})
 	}
 	if batch, _ := take(f); bodies(batch) != "12" {
 		t.Fatalf("took %q", bodies(batch))
@@ -189,7 +189,7 @@ func TestFullStoreSparesThoseWhoRead(t *testing.T) {
 	}
 	for n := range 10 {
 		for i, r := range readers {
-			if got := r.o.put(body, true); got != queued {
+			if got := r.o.put(body, true, sender{}); got != queued {
 				t.Fatalf("frame %d of reader %d: verdict %v", n, i, got)
 			}
 			if batch, _ := take(r.f); len(batch) != 1 {

@@ -31,9 +31,11 @@ func (s *Session) Broadcast(b Broadcast) error {
 	if !member {
 		return Refuse(CodeNotInRoom, "")
 	}
-	s.hub.stats.broadcasts.Add(1)
-	r.broadcast(s, b.Echo, shared(Broadcasted{From: s.self, Room: r.name, Data: bytes.Clone(b.Data)}))
-	return nil
+	err := r.broadcast(s, b.Echo, shared(Broadcasted{From: s.self, Room: r.name, Data: bytes.Clone(b.Data)}))
+	if err == nil {
+		s.hub.stats.broadcasts.Add(1)
+	}
+	return err
 }
 
 // Signal sends a message to a peer that shares a room or a call with the session; to "@" and a
@@ -73,10 +75,7 @@ func (s *Session) relay(m *Signal) error {
 			return Refuse(CodeNotInRoom, "")
 		}
 		out.Room = r.name
-		if !r.deliver(m.To, one(out)) {
-			return Refuse(CodeNoSuchPeer, "")
-		}
-		return nil
+		return r.deliver(m.To, out, sender{session: s})
 	}
 
 	target, err := s.hub.partner(s, m.To)
@@ -84,16 +83,14 @@ func (s *Session) relay(m *Signal) error {
 		return err
 	}
 	if target != nil {
-		out.Polite, _ = s.hub.calls.polite(target, s)
-		if !target.send(out) {
-			return Refuse(CodeNoSuchPeer, "")
-		}
-		return nil
+		polite, stranger := s.hub.calls.said(s, target)
+		out.Polite = polite
+		return target.deliver(out, sender{s, stranger})
 	}
 	for _, r := range s.rooms {
 		out.Room = r.name
-		if r.has(m.To) && r.deliver(m.To, one(out)) {
-			return nil
+		if r.has(m.To) {
+			return r.deliver(m.To, out, sender{session: s})
 		}
 	}
 	return Refuse(CodeNoSuchPeer, "")
@@ -107,7 +104,7 @@ func (h *Hub) partner(s *Session, to string) (*Session, error) {
 	user, call := strings.CutPrefix(to, "@")
 	if !call {
 		target := h.sessions[to]
-		if _, open := h.calls.polite(target, s); !open {
+		if !h.calls.between(target, s) {
 			return nil, nil
 		}
 		return target, nil

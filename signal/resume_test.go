@@ -141,7 +141,7 @@ func TestLostSessionsCount(t *testing.T) {
 func TestSlowReaderResumes(t *testing.T) {
 	t.Parallel()
 	b := start(t, signal.Options{Resume: time.Minute, Heartbeat: time.Minute},
-		func(l *signal.Limits) { l.Backlog, l.Bytes = 10, 1<<20 })
+		func(l *signal.Limits) { l.Backlog, l.Bytes, l.Write = 40, 1<<20, time.Second })
 	alice := b.dial(t)
 	alice.send("hello", nil)
 	welcome := alice.expect("welcome")
@@ -151,15 +151,32 @@ func TestSlowReaderResumes(t *testing.T) {
 	bob := b.join(t, "tea", "Bob")
 	alice.expect("peer-joined")
 
-	// Alice doesn't read, so no pong confirms anything: ten frames are under way, and what comes
-	// after them waits.
-	for n := range 25 {
-		bob.send("broadcast", frame{"room": "tea", "data": n})
-		if n == 7 { // with joined and peer-joined
-			eventually(t, "all that may be under way is", b.Find(alice.id).Full)
+	// Alice doesn't read, so no pong confirms anything: forty frames are under way. Ten more are
+	// all that Bob may let wait. Then he has to go slowly, until Alice has had her time.
+	said := 0
+	say := func() (ok bool) {
+		bob.send("broadcast", frame{"room": "tea", "data": said, "id": "1"})
+		f := bob.next()
+		if ok = f["type"] == "ack"; ok {
+			said++
+		} else if f["code"] != string(signal.CodeRateLimited) {
+			t.Fatalf("got %v", f)
 		}
+		return ok
 	}
-	bob.settle()
+	for said < 38 { // with joined and peer-joined
+		say()
+	}
+	eventually(t, "all that may be under way is", b.Find(alice.id).Full)
+	for say() {
+	}
+	if said != 48 {
+		t.Errorf("Bob has said %d things", said)
+	}
+	eventually(t, "Alice has had her time", say)
+	for said < 60 {
+		say()
+	}
 	seen := 0
 	for f := alice.next(); f["type"] != "error"; f = alice.next() {
 		if f["data"] != float64(seen) {
@@ -168,28 +185,29 @@ func TestSlowReaderResumes(t *testing.T) {
 		seen++
 	}
 	alice.expectClose(4002)
-	if seen > 15 {
+	if seen > 45 {
 		t.Errorf("%d frames were under way, unconfirmed", seen)
 	}
 	alice, f := b.resume(t, welcome["resumeToken"], 2+seen)
 	if f["type"] != "resumed" {
 		t.Fatalf("got %v", f)
 	}
-	for n := seen; n < 25; n++ {
+	for n := seen; n < said; n++ {
 		if f := alice.expect("broadcast"); f["data"] != float64(n) || f["seq"] != float64(n+3) {
 			t.Fatalf("%d: got %v", n, f)
 		}
 	}
 
+	// While she is away, nobody waits for her, and too much is the end.
 	alice.rawConn().Close()
 	b.away(t, alice.id) // or some of the frames would be under way
-	for n := range 25 {
+	for n := range 90 {
 		bob.send("broadcast", frame{"room": "tea", "data": n})
 	}
 	if f := bob.expect("peer-left"); f["reason"] != "lost" {
 		t.Errorf("got %v", f)
 	}
-	if _, f := b.resume(t, welcome["resumeToken"], 27); f["code"] != "resume-expired" {
+	if _, f := b.resume(t, welcome["resumeToken"], said+2); f["code"] != "resume-expired" {
 		t.Errorf("got %v", f)
 	}
 }

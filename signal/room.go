@@ -118,23 +118,35 @@ func (r *room) leave(s *Session, why LeftReason) (empty bool) {
 	return r.closed
 }
 
-// broadcast puts a message into the outbox of every member, of the sender only if it echoes.
-func (r *room) broadcast(from *Session, echo bool, p *parcel) {
+// broadcast puts a message into the outbox of every member, of the sender only if it echoes. It
+// fails, and puts it nowhere, while a member has no room for more of that sender: so the sender
+// goes as slowly as the slowest member who reads, and nobody is ended for what it says.
+func (r *room) broadcast(from *Session, echo bool, p *parcel) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	by := sender{session: from}
 	for id, other := range r.members {
-		if echo || id != from.self.ID {
-			other.session.put(p, true)
+		if (echo || id != from.self.ID) && !other.session.expects(p, by) {
+			return errNoRoom
 		}
 	}
+	for id, other := range r.members {
+		if echo || id != from.self.ID {
+			other.session.follow(other.session.out.put(p, true, by))
+		}
+	}
+	return nil
 }
 
 // deliver puts a message into one member's outbox.
-func (r *room) deliver(to string, p *parcel) bool {
+func (r *room) deliver(to string, e Event, by sender) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	target, ok := r.members[to]
-	return ok && target.session.put(p, true)
+	if !ok {
+		return Refuse(CodeNoSuchPeer, "")
+	}
+	return target.session.deliver(e, by)
 }
 
 // has tells whether somebody is a member.

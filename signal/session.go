@@ -206,13 +206,49 @@ func (s *Session) send(e Event) bool { return s.put(one(e), e.Numbered()) }
 
 // put is send for a parcel, which may go to others, too.
 func (s *Session) put(p *parcel, numbered bool) bool {
-	switch s.out.put(p, numbered) {
+	return s.follow(s.out.put(p, numbered, sender{}))
+}
+
+// follow does what follows from a verdict of the outbox, and reports whether the session takes
+// events.
+func (s *Session) follow(v verdict) bool {
+	switch v {
 	case refused:
 		return false
 	case overflown:
 		s.Stop(CodeSlow)
 		return false
 	case crowded:
+		s.tooSlow(nil)
+	}
+	return true
+}
+
+// errNoRoom answers a sender for whom there is no room in an outbox.
+var errNoRoom = Refuse(CodeRateLimited, "the other end has not read what you sent before: send it again in a moment")
+
+// deliver queues what somebody says to the session alone. It fails if the session is over, or has
+// no room for more of that sender: then the sender pays, and the session goes on.
+func (s *Session) deliver(e Event, by sender) error {
+	switch v := s.out.offer(one(e), by); {
+	case v == unpaid:
+		if s.out.expect(one(e), by, s.hub.limits.Write) == stuck {
+			s.tooSlow(nil)
+		}
+		return errNoRoom
+	case !s.follow(v):
+		return Refuse(CodeNoSuchPeer, "")
+	}
+	return nil
+}
+
+// expects reports whether the session has room for what somebody says to many, or is in nobody's
+// way.
+func (s *Session) expects(p *parcel, by sender) bool {
+	switch s.out.expect(p, by, s.hub.limits.Write) {
+	case behind:
+		return false
+	case stuck:
 		s.tooSlow(nil)
 	}
 	return true
