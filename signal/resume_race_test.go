@@ -77,7 +77,8 @@ func TestStreamEndsWhileItResumes(t *testing.T) {
 // The writer of a connection that is stuck finds out late, and ends nobody else's.
 func TestStuckWriterEndsItsOwnConnection(t *testing.T) {
 	t.Parallel()
-	b := startNarrow(t, narrow, signal.Options{Resume: time.Minute}, func(l *signal.Limits) { l.Write = 5 * time.Second })
+	b := startNarrow(t, narrow, signal.Options{Resume: time.Minute},
+		func(l *signal.Limits) { l.Write = 5 * time.Second })
 	alice := b.dialNarrow(t, narrow)
 	alice.send("hello", nil)
 	welcome := alice.expect("welcome")
