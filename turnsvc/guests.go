@@ -37,13 +37,16 @@ func newGuests() *guests { return &guests{blocks: map[netip.Prefix]*guestBlock{}
 
 func (b *guestBlock) size() int { return b.silent.Len() + b.proving.Len() }
 
-// first returns the guest who goes first: the oldest of those who have not answered a nonce, if
-// there are any. nil: there is nobody.
+// first returns the guest who goes first, or nil: the oldest of those who have not answered a nonce
+// or of those who have, of whichever there are more. Who fills the places, in one way or the other,
+// so pushes out its own, and anybody can answer a nonce.
 func (b *guestBlock) first() *streamLink {
-	for _, in := range []*list.List{&b.silent, &b.proving} {
-		if front := in.Front(); front != nil {
-			return front.Value.(*streamLink)
-		}
+	in := &b.silent
+	if b.proving.Len() > b.silent.Len() {
+		in = &b.proving
+	}
+	if front := in.Front(); front != nil {
+		return front.Value.(*streamLink)
 	}
 	return nil
 }

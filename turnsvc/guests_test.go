@@ -70,6 +70,40 @@ func TestAttackF8WhoAnswersStays(t *testing.T) {
 	known(answering)
 }
 
+// F8: somebody behind the same NAT fills the places, with streams that have answered a nonce or
+// that have not. A newcomer has the time for its first requests, whose answers take a while.
+func TestAttackF8NewcomersBehindANATGetIn(t *testing.T) {
+	t.Parallel()
+	const places = 100
+	for _, proving := range []bool{false, true} {
+		s := newStreams(newCore(time.Now, nil), &Limits{ConnectionsPerSource: places})
+		knock := func(proves bool) *streamLink {
+			l := &streamLink{streams: s, peer: netip.MustParseAddrPort("192.0.2.1:1")}
+			if s.enter(l); l.leave == nil {
+				t.Fatal("one is refused")
+			}
+			if proves {
+				l.answered()
+			}
+			return l
+		}
+		for range 2 * places {
+			knock(proving)
+		}
+		newcomer := knock(false)
+		for range places / 2 {
+			knock(proving)
+		}
+		newcomer.answered()
+		for range places / 2 {
+			knock(proving)
+		}
+		if newcomer.left {
+			t.Errorf("attackers who answer nonces (%v) push out who has not yet", proving)
+		}
+	}
+}
+
 // F8: when there may be fewer than there are, those who are too many go for the first newcomer, and
 // no more go for the next than for others.
 func TestAttackF8FewerStreamsThanThereAre(t *testing.T) {

@@ -51,13 +51,6 @@ func BoundUnread(bottom net.Conn, all int) {
 	}
 }
 
-// FreeUnread lets the kernel choose again how much it holds, by what the path carries.
-func FreeUnread(bottom net.Conn) {
-	if conn, ok := bottom.(*net.TCPConn); ok {
-		freeUnread(conn)
-	}
-}
-
 // Path is how the path of a connection is.
 type Path struct {
 	// RTT is the time there and back: smoothed, as it is now, with all that waits on the path.

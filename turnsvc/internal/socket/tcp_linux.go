@@ -11,26 +11,6 @@ import (
 // askFor is what to ask for: Linux takes twice as much, for its own bookkeeping.
 func askFor(all int) int { return all / 2 }
 
-const (
-	unreadAtFirst = 128 << 10 // tcp_rmem's default, from which the kernel goes on
-	unreadFixed   = 2 << 20   // for a kernel before 5.15, which does not choose again; less by rmem_max
-)
-
-func freeUnread(conn *net.TCPConn) {
-	_ = conn.SetReadBuffer(askFor(unreadAtFirst))
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return
-	}
-	_ = raw.Control(func(fd uintptr) {
-		err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_BUF_LOCK,
-			unix.SOCK_SNDBUF_LOCK) // the send buffer keeps its bound
-	})
-	if err != nil {
-		_ = conn.SetReadBuffer(askFor(unreadFixed))
-	}
-}
-
 // room waits until little is left in the kernel that is not on its way. A write itself does not:
 // it adds to the last piece that the kernel holds, up to 64 KiB.
 type room struct {

@@ -6,9 +6,6 @@ import "net"
 
 func askFor(all int) int { return all }
 
-// freeUnread makes it as much as most systems have. They don't choose again.
-func freeUnread(conn *net.TCPConn) { _ = conn.SetReadBuffer(1 << 20) }
-
 // room is what the kernel holds that is not on its way. Here it is not known.
 type room struct{}
 
