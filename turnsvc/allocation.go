@@ -78,9 +78,10 @@ type allocation struct {
 	handedOver traffic // from the client, to relays of this box: in process, so not over the wire
 	toClient   traffic
 	extra      atomic.Uint64 // bytes of framing to the client, besides a channel's header for each packet
-	used       atomic.Int64  // clock; when its client last sent data to somebody else
-	// spoke and heard: its client has ever sent data to somebody else, or got some; see isOther.
-	spoke, heard atomic.Bool
+	// used and spoke are when its client last sent data, on the clock: to anybody but its own
+	// session, and to somebody else as isOther has it; 0: never. heard: it has got some from there.
+	used, spoke atomic.Int64
+	heard       atomic.Bool
 
 	mu          sync.RWMutex
 	permissions map[netip.Addr]*permission
@@ -139,7 +140,7 @@ func (a *allocation) holder() holder {
 
 // inUse reports whether the allocation is of use: its client has sent data to somebody else, and
 // has got some. Media that flows in one direction has checks (ICE, RTCP) in the other.
-func (a *allocation) inUse() bool { return a.spoke.Load() && a.heard.Load() }
+func (a *allocation) inUse() bool { return a.spoke.Load() != 0 && a.heard.Load() }
 
 // isOther reports whether b belongs to somebody else, so that data for it is of use. Anybody may
 // have any number of credentials from /api/ice: so those of one source are nobody else's.

@@ -233,7 +233,8 @@ func (b *books) sweep() {
 	b.budget.count(b.list(), b.clock)
 	b.budget.warn(limits.TotalPerMonth, b.log)
 	for _, a := range b.list() {
-		if b.over(a, now) {
+		b.prolong(a)
+		if !a.running(now) {
 			b.end(a)
 			continue
 		}
@@ -248,17 +249,16 @@ func (b *books) sweep() {
 	b.settle(b.judge.rooms.sweep(now))
 }
 
-// over reports whether an allocation's time is over. Clients are told of the short lifetime that
-// they are granted at first, and some don't look: so what is used goes on while it is, up to the
-// lifetime that was asked for.
-func (b *books) over(a *allocation, now int64) bool {
-	if a.inUse() {
-		until := min(a.full, a.used.Load()+int64(b.judge.settings.Load().firstLifetime()))
-		if until > a.expires.Load() {
-			a.extend(until)
-		}
+// prolong has an allocation that is used go on while it is, up to the lifetime that was asked for:
+// clients are told of the short one that they are granted at first, and some don't look.
+func (b *books) prolong(a *allocation) {
+	if !a.inUse() {
+		return
 	}
-	return !a.running(now)
+	until := min(a.full, a.spoke.Load()+int64(b.judge.settings.Load().firstLifetime()))
+	if until > a.expires.Load() {
+		a.extend(until)
+	}
 }
 
 // remove takes ended allocations out of pion's books and ours.
@@ -309,10 +309,12 @@ func (b *books) handle(r *request) {
 		return
 	}
 	a := r.link.allocation(r.client)
-	if a != nil && b.over(a, now) {
-		b.end(a)
-		b.remove()
-		a = nil
+	if a != nil {
+		if b.prolong(a); !a.running(now) {
+			b.end(a)
+			b.remove()
+			a = nil
+		}
 	}
 	if a != nil && (a.user != r.user || !sameKey(a.key, r.key)) {
 		b.refuse(r, taken(r.msg.Method)) // it was made since the gate looked

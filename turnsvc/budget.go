@@ -24,7 +24,7 @@ type Transfer struct {
 // by. A spent budget refuses new allocations; running calls go on.
 //
 // Each month has a sum of its own. A clock that is set ahead or back, as at boot by NTP, goes on
-// with the sum of the month that it shows then: none is lost, and no month begins twice. What is
+// with the sum of the month that it shows then, one of the last four that it has shown. What is
 // sent while the clock is wrong counts in the month that it shows.
 type budget struct {
 	mu      sync.Mutex

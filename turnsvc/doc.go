@@ -75,9 +75,9 @@
 // the rooms, the lists, or this host's addresses or routes change. The judge asks the kernel for
 // the route to a peer, some 5 µs, in the goroutine that grants; the packet path only reads what was
 // judged. While the kernel can't be asked, new peers outside are refused (403), and the log says
-// so; a permission keeps what it had, within the lists and the rooms, and is judged again within
-// 250 ms of when the kernel answers. Only where it can't be asked from the start does the judge
-// make do with the addresses of interfaces.
+// so; a permission keeps what it had, within the lists and the rooms, and is judged again when the
+// kernel answers, by the next review, as below. Only where it can't be asked from the start does the
+// judge make do with the addresses of interfaces.
 //
 // Who changes the lists or the relay addresses reviews all permissions; a goroutine of its own does
 // when addresses or routes of this host have come, within 250 ms (10 s where the kernel can't be
@@ -128,7 +128,7 @@
 //
 // What this costs is bounded. What was replaced keeps up to 416 KiB of kernel memory for three
 // seconds. Each of the sockets is replaced at once four times, then once in 250 ms, so 16 times in
-// three seconds: it never holds more than 7 MiB, and all of a server ever 14 MiB for each socket
+// three seconds: it never holds more than 7 MiB, and a server no more than 14 MiB for each socket
 // that it serves. Reading the table takes at most a tenth of the time, since Neighbors rest for ten
 // times as long as the last look took, but 5 ms at least. So all of the above is slower where the
 // table has many thousands of entries, and where ever new hosts that are missing fill a buffer more
@@ -185,11 +185,11 @@
 // came by a handshake, or have answered a nonce, have another; guesses at a key are counted by
 // source and its wider IPv6 blocks, and by user, before they are looked at. Those at minted
 // credentials, whose secret nobody guesses, have a budget of their own, 64 times as large. Right
-// ones use nothing up, but for the one beyond the budget. Beyond each budget, every client (address
-// and port) that
-// has had nothing in a second gets one answer or guess, within a bound by source that keeps a
-// reflection below some hundred KiB a second. So an Allocate of the address's owner is answered, at
-// once as a rule. That ends where many ports take these, too: with the default limit at some 6,500
+// ones use nothing up, but for the one beyond the budget.
+//
+// Beyond each budget, every client (address and port) that has had nothing in a second gets one
+// answer or guess, within a bound by source that keeps a reflection below some hundred KiB a
+// second. So an Allocate of the address's owner is answered, at once as a rule. That ends where many ports take these, too: with the default limit at some 6,500
 // spoofed packets a second from random ports, or as many guesses at minted credentials from behind
 // the same NAT; and for newcomers with a password from the configuration at 500 guesses a second at
 // that user's, or 800 at many users', from 400 ports behind it. They then have to try again.

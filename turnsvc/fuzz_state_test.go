@@ -438,7 +438,7 @@ func (w *world) reload(arg byte) {
 	w.live, w.inForce = next, append(w.inForce, next)
 }
 
-// restrict opens peers or closes them, or raises or lowers limits.
+// restrict opens peers or closes them, to all or to a class, or raises or lowers limits.
 func (w *world) restrict(next *Live, arg byte) {
 	toggled := func(list []netip.Prefix, all ...string) []netip.Prefix {
 		if list == nil {
@@ -446,15 +446,19 @@ func (w *world) restrict(next *Live, arg byte) {
 		}
 		return nil
 	}
-	switch arg % 4 {
+	switch arg % 6 {
 	case 0:
 		next.DenyPeers = toggled(next.DenyPeers, "198.41.0.0/24", "203.0.114.1/32", "10.0.0.0/16")
 	case 1:
 		next.AllowPeers = toggled(next.AllowPeers, "10.0.0.0/8")
 	case 2:
-		next.Limits = worldLimits[arg>>2%4]
+		next.Limits = worldLimits[arg>>3%4]
 	case 3:
-		next.FirstLifetime = []time.Duration{0, time.Second, 2 * time.Minute, time.Hour}[arg>>2%4]
+		next.FirstLifetime = []time.Duration{0, time.Second, 2 * time.Minute, time.Hour}[arg>>3%4]
+	case 4:
+		next.StaticPeers = []Peers{PeersNone, PeersPublic, PeersAny, PeersRoom}[arg>>3%4]
+	case 5:
+		next.HubPeers = []Peers{PeersNone, PeersRoom, PeersSignaled, PeersPublic}[arg>>3%4]
 	}
 }
 

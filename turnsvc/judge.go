@@ -28,8 +28,10 @@ type judge struct {
 	looks    sync.Mutex                     // makes reading of host and changing it one step
 	routes   atomic.Pointer[netaddr.Routes] // nil: the kernel is not asked
 	// ask is netaddr.Routes.Own. Tests replace it.
-	ask    func(r *netaddr.Routes, ip, from netip.Addr) (bool, error)
-	failed atomic.Bool // ask, since the last review of all permissions; that was logged
+	ask func(r *netaddr.Routes, ip, from netip.Addr) (bool, error)
+	// failed is what the kernel did not answer first, since the last review of all permissions; nil:
+	// it has answered all. That was logged.
+	failed atomic.Pointer[route]
 
 	// reviews makes judging and changing one step, so that no judgment of an earlier state
 	// overwrites one of a later state. It is taken before an allocation's lock and the rooms'.
@@ -47,6 +49,9 @@ func newJudge(s *settings, log *slog.Logger) *judge {
 func (j *judge) grantFor(a *allocation, peer netip.Addr) grant {
 	return j.decide(a, peer, new(question))
 }
+
+// route is that to an address, from one of this host's or from any.
+type route struct{ to, from netip.Addr }
 
 // question is what the kernel was asked last, and its answer, if it gave one.
 type question struct {
@@ -99,7 +104,7 @@ func (j *judge) delivered(peer, relay netip.Addr) (delivered, answered bool) {
 			from = netip.Addr{}
 		}
 		own, err := j.ask(routes, ip, from)
-		if err != nil && !errors.Is(err, net.ErrClosed) && !j.failed.Swap(true) {
+		if err != nil && !errors.Is(err, net.ErrClosed) && j.failed.CompareAndSwap(nil, &route{ip, from}) {
 			j.log.Error("the relay refuses all new peers outside until it can ask the kernel for routes again: "+
 				"look for a limit of open files or of memory", "err", err)
 		}
@@ -266,9 +271,9 @@ const (
 func (j *judge) follow(now int64, list func() []*allocation) {
 	rerouted := j.routes.Load().Changed()
 	due := now-j.host.Load().read >= int64(hostInterval)
-	if j.failed.Load() {
-		if _, err := j.ask(j.routes.Load(), netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.Addr{}); err == nil {
-			j.failed.Store(false)
+	if failed := j.failed.Load(); failed != nil {
+		if _, err := j.ask(j.routes.Load(), failed.to, failed.from); err == nil {
+			j.failed.Store(nil)
 			j.log.Info("the relay can ask the kernel for routes again")
 			rerouted = true // or may have been: what was not answered is asked now
 		}

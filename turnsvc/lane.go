@@ -2,7 +2,6 @@ package turnsvc
 
 import (
 	"net/netip"
-	"sync/atomic"
 
 	"signalbox/turnsvc/internal/socket"
 	"signalbox/turnsvc/internal/wire"
@@ -81,7 +80,7 @@ func (a *allocation) toPeer(p wire.Packet, peer netip.AddrPort, g grant, whole b
 	}
 	a.fromClient.add(p.N)
 	a.used.Store(now)
-	set(&a.spoke)
+	a.spoke.Store(now)
 }
 
 // handOver passes application data of a's client to another allocation of this box.
@@ -98,15 +97,7 @@ func (a *allocation) handOver(p wire.Packet, b *allocation, now int64) {
 		a.used.Store(now) // talking to oneself is no call
 	}
 	if a.isOther(b) {
-		set(&a.spoke)
-	}
-}
-
-// set sets a mark. A mark that is set already is only read, so it costs the packet path next to
-// nothing.
-func set(mark *atomic.Bool) {
-	if !mark.Load() {
-		mark.Store(true)
+		a.spoke.Store(now)
 	}
 }
 
@@ -153,8 +144,9 @@ func (a *allocation) toOwn(p wire.Packet, peer netip.AddrPort, relay *allocation
 	if extra := len(frame) - p.N - wire.ChannelHeader; extra != 0 {
 		a.extra.Add(uint64(extra))
 	}
-	if relay == nil || a.isOther(relay) {
-		set(&a.heard)
+	// A mark that is set already is only read, so it costs next to nothing.
+	if !a.heard.Load() && (relay == nil || a.isOther(relay)) {
+		a.heard.Store(true)
 	}
 	return true
 }

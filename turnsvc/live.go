@@ -2,6 +2,7 @@ package turnsvc
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"time"
 
@@ -11,7 +12,7 @@ import (
 // Live is the part of the configuration that Server.Apply changes while calls go on.
 type Live struct {
 	// Users are static users: name to the 16-byte key MD5(name ":" realm ":" password), see
-	// cred.LongTermKey. A name is not of the form that cred.Parse takes.
+	// cred.LongTermKey. A name that cred.IsMinted is an error.
 	Users map[string][]byte
 	// Keys verify minted credentials.
 	Keys *cred.Keys
@@ -80,6 +81,11 @@ const (
 func newSettings(l Live, allowLoopback bool) (*settings, error) {
 	if l.Keys == nil {
 		return nil, errNoKeys
+	}
+	for name := range l.Users {
+		if cred.IsMinted(name) {
+			return nil, fmt.Errorf("turn user %q: the name is that of a minted credential", name)
+		}
 	}
 	if l.MinLifetime == 0 {
 		l.MinLifetime = time.Minute

@@ -145,8 +145,8 @@ func (s *Server) Transfer() Transfer {
 	return t
 }
 
-// Transfers returns that and what it has sent in some months before, those of a wrong clock
-// included, for the next process to go on from.
+// Transfers returns what the relay has sent this month, and in up to three others that its clock
+// has shown before, for the next process to go on from.
 func (s *Server) Transfers() []Transfer {
 	s.Transfer()
 	return s.books.budget.sums()

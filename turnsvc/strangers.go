@@ -100,7 +100,7 @@ func (w *allowance) guess(client netip.AddrPort, user string, now time.Time) (t 
 // guessWithin counts a guess within the limits of the blocks that it comes from, the narrowest
 // first.
 func (w *allowance) guessWithin(t *tally, from []netip.Prefix, user string, limit uint64, now time.Time) bool {
-	_, _, minted := cred.Parse(user)
+	minted := cred.IsMinted(user)
 	for _, block := range from {
 		ok := false
 		if minted {

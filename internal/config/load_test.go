@@ -45,7 +45,7 @@ func TestLoadFile(t *testing.T) {
 		"key is not hex": {text: "[[turn.users]]\nname = \"a\"\nkey = \"xyz\"\n",
 			want: "turn.users[1] (line 1): a: key is not 32 hex digits"},
 		"name of a credential": {text: "[[turn.users]]\nname = \"1800000000:a\"\npassword = \"x\"\n",
-			want: "turn.users[1] (line 1): 1800000000:a: names of digits and a colon"},
+			want: "turn.users[1] (line 1): 1800000000:a: a name that begins with a Unix time"},
 		"files": {text: "[tls]\nmode = \"files\"\n", want: "tls.cert, tls.key (line 2): mode \"files\" needs both"},
 		"choice": {text: "[log]\nlevel = \"loud\"\n",
 			want: `log.level (line 2): "loud" is none of debug, info, warn, error`},

@@ -583,13 +583,12 @@ type TURNUser struct {
 
 // LongTermKey returns the user's 16-byte long-term credential key.
 func (u TURNUser) LongTermKey(realm string) ([]byte, error) {
-	_, _, minted := cred.Parse(u.Name)
 	switch {
 	case u.Name == "":
 		return nil, errors.New("name: every user needs one")
-	case minted:
-		return nil, fmt.Errorf("%s: names of digits and a colon are those of time-limited credentials: "+
-			"choose another name", u.Name)
+	case cred.IsMinted(u.Name):
+		return nil, fmt.Errorf("%s: a name that begins with a Unix time and a colon is a time-limited credential's: "+
+			"choose another", u.Name)
 	case (u.Password == "") == (u.Key == ""):
 		return nil, fmt.Errorf("%s: give either password or key", u.Name)
 	case u.Password != "":
