@@ -121,6 +121,24 @@ class EventsCarrier {
 
 export const CARRIERS = { websocket: WebSocketCarrier, sse: EventsCarrier };
 
+// Resolves to whether a WebSocket opens in that time; it says nothing.
+export function opensWebSocket(url, ms) {
+  return new Promise((resolve) => {
+    const end = (opens) => {
+      clearTimeout(timer);
+      carrier?.close();
+      resolve(opens);
+    };
+    const timer = setTimeout(end, ms, false);
+    let carrier;
+    try {
+      carrier = new WebSocketCarrier(url, { open: () => end(true), frame() {}, end: () => end(false) });
+    } catch {
+      end(false);
+    }
+  });
+}
+
 export function otherCarrier(carrier) {
   return carrier === 'sse' ? 'websocket' : 'sse';
 }

@@ -1,6 +1,6 @@
 // The line to the hub: one connection after another, over the carrier that gets through. A new one
 // resumes the session, or, where the hub knows it no longer, begins another with the same peer id.
-import { CARRIERS, otherCarrier } from './carriers.js';
+import { CARRIERS, opensWebSocket, otherCarrier } from './carriers.js';
 import { Emitter } from './emitter.js';
 import { SignalboxError } from './errors.js';
 import { keepToken, takeToken } from './keep.js';
@@ -12,6 +12,8 @@ const DOUBT_MS = 3000; // and a pong, when there is reason to believe that the p
 const BACKOFF_MS = [0, 300, 1200, 2700, 4800, 7000];
 const JITTER_MS = 1000; // so that the clients of a restarted box don't come back in one wave
 const FIRST_JITTER_MS = 200;
+// Over server-sent events, when to look whether WebSockets get through, after those that don't.
+const LOOK_BACK_MS = [60_000, 5 * 60_000, 15 * 60_000];
 const BYE = '{"type":"bye"}';
 
 // A subclass gets the hub's frames, except for pongs, by `_receive(frame, link)`, and a change of
@@ -35,6 +37,7 @@ export class Line extends Emitter {
   #since = 0;
   #wake = null; // ends the current back-off at once
   #stopClock = null; // of the connection that is being made
+  #lookBack; // for WebSockets
   #unwatch;
   #away = false; // the page is hidden for good, or in the back/forward cache
 
@@ -52,6 +55,7 @@ export class Line extends Emitter {
       doubt: () => this.#doubt(),
       online: () => {
         this.#doubt();
+        this.#seekWebSocket();
         this._online();
       },
       shown: () => this.#shown(),
@@ -68,8 +72,9 @@ export class Line extends Emitter {
     }
   }
 
+  // Between two connections nothing is lost by it: what is not answered is said again.
   _transmit(text) {
-    this.#link.send(text);
+    this.#link?.send(text);
   }
 
   _isCurrent(link) {
@@ -82,14 +87,14 @@ export class Line extends Emitter {
   }
 
   _ping(deadline = ANSWER_MS) {
-    this.#link.send('{"type":"ping"}');
+    this._transmit('{"type":"ping"}');
     return within(deadline, new Promise((resolve) => this.#pongs.push(resolve)));
   }
 
   // A TCP connection whose path has gone says nothing; only an answer proves that it lives.
   async _probe(deadline = DOUBT_MS) {
-    if (this.state !== 'open') return;
     const link = this.#link;
+    if (this.state !== 'open' || !link) return;
     try {
       await this._ping(deadline);
     } catch (error) {
@@ -112,6 +117,7 @@ export class Line extends Emitter {
     this.#unwatch();
     this._setState('closed', error);
     clearInterval(this.#heartbeat);
+    clearTimeout(this.#lookBack);
     for (const link of [this.#link, this.#former]) link?.close();
     this.#link = this.#former = null;
     this.#stopClock?.();
@@ -175,9 +181,33 @@ export class Line extends Emitter {
     this.#since = performance.now();
     this.#former?.close();
     this.#former = null;
+    clearTimeout(this.#lookBack);
+    if (carrier === 'websocket' || this.state === 'connecting') this.#use(carrier);
+    if (carrier === 'sse') this.#lookBack = setTimeout(() => this.#seekWebSocket());
+  }
+
+  #use(carrier) {
     if (this.carrier === carrier) return;
     this.carrier = carrier;
     this._emit('carrier', { carrier });
+  }
+
+  // Whatever it was that kept the WebSocket from opening, a box that was away, say: only one that
+  // does not open while server-sent events come says that the network lets none through. And even
+  // that may change.
+  async #seekWebSocket(tries = 0) {
+    const link = this.#link;
+    if (!(link instanceof CARRIERS.sse)) return;
+    const opens = await opensWebSocket(this.#url, OPEN_MS);
+    if (this.#link !== link || this.state !== 'open') return;
+    if (opens) {
+      this.#former = link;
+      return this.#dial('websocket').catch(() => {}); // what is lost is noticed as ever
+    }
+    this.#use('sse');
+    clearTimeout(this.#lookBack);
+    const pause = LOOK_BACK_MS[Math.min(tries, LOOK_BACK_MS.length - 1)];
+    this.#lookBack = setTimeout(() => this.#seekWebSocket(tries + 1), pause);
   }
 
   #take(frame, link) {
@@ -236,7 +266,7 @@ export class Line extends Emitter {
   // The hub need not wait for us to come back, and tells the others at once.
   #leave() {
     if (this.state !== 'open') return;
-    this.#link.close(BYE);
+    (this.#link ?? this.#former)?.close(BYE);
     this.#link = null;
     this.#resumable = false;
   }

@@ -31,11 +31,15 @@ globalThis.sessionStorage = {
   removeItem: (key) => stored.delete(key),
 };
 
+/** Event sources that are not closed. */
+export const streams = new Set();
+
 globalThis.EventSource = class extends EventTarget {
   #abort = new AbortController();
 
   constructor(url) {
     super();
+    streams.add(this);
     this.#read(url);
   }
 
@@ -66,6 +70,7 @@ globalThis.EventSource = class extends EventTarget {
   }
 
   close() {
+    streams.delete(this);
     this.#abort.abort();
   }
 };

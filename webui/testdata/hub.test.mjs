@@ -7,7 +7,7 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { fire, once } from './browser.mjs';
+import { fire, once, streams } from './browser.mjs';
 import { connect } from '../static/signalbox.js';
 
 const state = await mkdtemp(join(tmpdir(), 'signalbox-'));
@@ -134,6 +134,41 @@ test('a restart of the box costs neither the peer id nor the user name', async (
   // Whoever is back first finds nobody else there yet.
   if (await waiting === 'no-such-peer') await ann.signal(`@${bob.user}`, 'said again');
   assert.equal((await said).from, ann.peerId);
+});
+
+for (const down of [0, 300, 2000]) {
+  test(`after a restart of ${down} ms, everybody is back on a WebSocket`, { timeout: 60_000 }, async (t) => {
+    const sessions = await Promise.all(Array.from({ length: 8 }, (_, n) => enter(`gus${n}`, { keep: false })));
+    t.after(() => sessions.forEach((session) => session.close()));
+    const news = [];
+    for (const session of sessions) session.on('carrier', ({ carrier }) => news.push(carrier));
+    await stopBox();
+    await new Promise((resolve) => setTimeout(resolve, down));
+    await startBox();
+    await Promise.all(sessions.map((session) => settled(session, 'open')));
+    while (streams.size && !t.signal.aborted) await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.deepEqual([streams.size, news], [0, []]);
+    await Promise.all(sessions.map((session) => session.ping()));
+  });
+}
+
+test('a fallback is told only where WebSockets fail while HTTP works, and ends when they do', async (t) => {
+  const [ann] = await pair(t);
+  const told = [];
+  ann.on('carrier', ({ carrier }) => told.push(carrier));
+  use(t, 'sse');
+  const fallen = once(ann, 'carrier');
+  const cutting = setInterval(cut, 100); // until the other carrier is tried
+  await settled(ann, 'reconnecting');
+  await new Promise((resolve) => setTimeout(resolve, 2500));
+  clearInterval(cutting);
+  await fallen;
+  assert.deepEqual([ann.carrier, told], ['sse', ['sse']]);
+  globalThis.WebSocket = Native;
+  fire('online');
+  await once(ann, 'carrier');
+  assert.deepEqual([ann.carrier, told], ['websocket', ['sse', 'websocket']]);
+  await ann.ping();
 });
 
 test('a page that is loaded again keeps its peer id, and its user name is free at once', async () => {
