@@ -162,7 +162,7 @@ export class Call extends Group {
   }
 
   _post(peer, data) {
-    this.#say('peer', data);
+    this.session._post(this.#frame('peer', data));
   }
 
   #accept(frame) {
@@ -196,7 +196,11 @@ export class Call extends Group {
   }
 
   #say(call, data) {
-    this.session._send({ type: 'signal', to: this.#to, data: { [OWN]: { ...data, call, id: this.#id } } });
+    this.session._send(this.#frame(call, data));
+  }
+
+  #frame(call, data) {
+    return { type: 'signal', to: this.#to, data: { [OWN]: { ...data, call, id: this.#id } } };
   }
 
   #request(call, to) {

@@ -13,6 +13,7 @@ const REPEAT_MS = 10_000;
 const REPEATS = 3;
 // Candidates are found in bursts.
 const CANDIDATES_MS = 50;
+const KEPT = 64; // candidates that can be said again
 // What the far end may ask for, of each kind.
 const PLACES = 16;
 
@@ -28,7 +29,8 @@ export class Negotiation {
   #due = false; // another offer, once the last one is answered
   #asked = ''; // for what, last
   #question = null; // until it is answered by an offer
-  #candidates = [];
+  #candidates = []; // to be sent
+  #kept = []; // that were found, the last ones
   #timers = new Timers();
 
   // The end says whether it `leads` and has a data channel (`hasChannel`), and what it knows of the
@@ -78,6 +80,12 @@ export class Negotiation {
     this.#restartDue = true;
     this.#connection.restartIce();
     this.#step(() => this.#offer());
+  }
+
+  // Says again what may have been lost on the way: all that is not answered, and candidates.
+  repeatAll() {
+    this.repeat();
+    if (this.#connection.localDescription) this.#end.send({ candidates: this.#kept });
   }
 
   // Says again what is not answered.
@@ -190,6 +198,7 @@ export class Negotiation {
   #found(candidate) {
     if (!this.#candidates.length) this.#timers.later('candidates', CANDIDATES_MS, () => this.#sendCandidates());
     this.#candidates.push(candidate);
+    this.#kept = [...this.#kept.slice(1 - KEPT), candidate];
   }
 
   #sendCandidates() {

@@ -111,7 +111,7 @@ export class Peer extends Emitter {
   }
 
   _resume(swallowed, addressChanged) {
-    if (swallowed) this.#connection.negotiation.repeat();
+    if (swallowed) this.#connection.negotiation.repeatAll();
     if (addressChanged || this.#restartWanted) this.restartIce();
   }
 

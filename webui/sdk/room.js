@@ -103,7 +103,7 @@ export class Room extends Group {
   }
 
   _post(peer, data) {
-    this.session._send({ type: 'signal', to: peer.id, room: this.name, data: { [OWN]: data } });
+    this.session._post({ type: 'signal', to: peer.id, room: this.name, data: { [OWN]: data } });
   }
 
   #meet(info) {

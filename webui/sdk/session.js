@@ -4,6 +4,7 @@ import { Call, receiveCall } from './call.js';
 import { SignalboxError } from './errors.js';
 import { Line } from './line.js';
 import { Outbox } from './outbox.js';
+import { Posts } from './posts.js';
 import { Room } from './room.js';
 
 export async function connect(options = {}) {
@@ -23,6 +24,7 @@ export class Session extends Line {
   _unleft = new Set(); // rooms that were left when the queue had no place for it
 
   #outbox = new Outbox((text) => this._transmit(text));
+  #posts = new Posts((frame) => this._send(frame));
 
   async join(name, options) {
     const room = this.room(name, options);
@@ -62,6 +64,11 @@ export class Session extends Line {
     for (const group of this.#groups()) group._end();
     this._bye();
     this._end(new SignalboxError('closed'));
+  }
+
+  // Sends what a peer has to say to its far end, of which there may be much at once.
+  _post(frame) {
+    this.#posts.add(frame);
   }
 
   // Tells whether it has a place in the queue.
@@ -104,6 +111,7 @@ export class Session extends Line {
   _end(error) {
     if (this.state === 'closed') return;
     super._end(error);
+    this.#posts.clear();
     for (const { reject } of this.#outbox.clear()) reject?.(error);
     for (const group of this.#groups()) group._end(error);
   }
@@ -113,6 +121,7 @@ export class Session extends Line {
   // in.
   #welcome({ peerId, name, user, ...ice }) {
     const waiting = this.#outbox.clear();
+    this.#posts.clear();
     this._unleft.clear(); // a new session is in no room yet
     Object.assign(this, { peerId, name, user });
     this.#setIce(ice);
@@ -152,6 +161,7 @@ export class Session extends Line {
     if (!request) return;
     if (!error) return request.resolve?.();
     if (request.reject) return request.reject(error);
+    if (error.code === 'rate-limited') return this.#posts.again(JSON.parse(request.text));
     // A candidate may cross the news that its receiver has left: nobody needs to know.
     if (error.code !== 'no-such-peer' && error.code !== 'not-in-room') this._emit('error', { error });
   }

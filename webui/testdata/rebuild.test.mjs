@@ -299,6 +299,30 @@ test('an end with nothing to offer offers nothing, whatever the application call
   await hub.frame(({ data }) => data?.signalbox?.description?.type === 'offer');
 });
 
+test('what the hub refuses for its rate is said again, and a room that fills keeps within it', DEADLINE, async (t) => {
+  const others = Array.from({ length: 150 }, (_, n) => `bob-${n}`);
+  let refuse = 5;
+  const times = [];
+  const taken = [];
+  const hub = await startHub(t, {
+    join: ({ room }, { send }) => send(joined(room, ...others)),
+    signal: ({ id, to, data }, { send }) => {
+      times.push(performance.now());
+      if (data.signalbox && refuse-- > 0) send({ type: 'error', code: 'rate-limited', id });
+      else if (data.signalbox?.description) taken.push(to);
+    },
+  });
+  const session = await enter(t, hub);
+  const errors = [];
+  session.on('error', ({ error }) => errors.push(error.code));
+  await session.join('tea');
+  await hub.until(() => taken.length === others.length);
+  assert.deepEqual(taken.sort(), others.sort());
+  assert.deepEqual(errors, []);
+  const most = Math.max(...times.map((at) => times.filter((other) => other >= at && other < at + 1000).length));
+  assert.ok(most <= 100, `${most} frames in a second`);
+});
+
 test("an application's own signals pass, whatever they are called", DEADLINE, async (t) => {
   const hub = await startHub(t, { join: ({ room }, { send }) => send(joined(room, 'bob')) });
   const session = await enter(t, hub);
