@@ -62,6 +62,7 @@ export class Call extends Group {
   }
 
   accept(options) {
+    this._needWebRTC();
     if (!this.#ring) throw new SignalboxError('canceled');
     this._use(options);
     this.#accept(this.#ring);
@@ -82,6 +83,13 @@ export class Call extends Group {
 
   _start({ signal, ...options } = {}) {
     this._use(options);
+    try {
+      this._needWebRTC();
+    } catch (error) {
+      this.session._calls.delete(this.#id);
+      clearTimeout(this.#timer);
+      throw error;
+    }
     const abort = () => this.#giveUp('canceled');
     return new Promise((resolve, reject) => {
       this.#settle = { resolve, reject };

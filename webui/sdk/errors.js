@@ -8,6 +8,7 @@ const SENTENCES = {
   closed: 'The session has been closed.',
   joined: 'This session is already in that room.',
   'too-large': 'The data is larger than the signaling server accepts.',
+  'no-webrtc': 'This browser has no WebRTC, or does not allow it here.',
   negotiation: 'The peers could not agree on a session description.',
   declined: 'The call was declined.',
   unanswered: 'Nobody answered the call.',

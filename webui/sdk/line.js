@@ -74,7 +74,12 @@ export class Line extends Emitter {
 
   // Between two connections nothing is lost by it: what is not answered is said again.
   _transmit(text) {
-    this.#link?.send(text);
+    this.#live?.send(text);
+  }
+
+  // The connection that carries the session: one that is being made to take its place does not yet.
+  get #live() {
+    return this.#link?.carriesSession ? this.#link : null;
   }
 
   _isCurrent(link) {
@@ -93,7 +98,7 @@ export class Line extends Emitter {
 
   // A TCP connection whose path has gone says nothing; only an answer proves that it lives.
   async _probe(deadline = DOUBT_MS) {
-    const link = this.#link;
+    const link = this.#live;
     if (this.state !== 'open' || !link) return;
     try {
       await this._ping(deadline);
@@ -159,7 +164,7 @@ export class Line extends Emitter {
         const welcome = received.type === 'welcome' || received.type === 'resumed';
         if (welcome) {
           clearTimeout(timer);
-          this.#adopt(carrier);
+          this.#adopt(link, carrier);
         }
         if (received.code === 'resume-expired' && !received.id) greet();
         else this.#take(received, link);
@@ -177,7 +182,8 @@ export class Line extends Emitter {
     });
   }
 
-  #adopt(carrier) {
+  #adopt(link, carrier) {
+    link.carriesSession = true;
     this.#since = performance.now();
     this.#former?.close();
     this.#former = null;
@@ -266,7 +272,9 @@ export class Line extends Emitter {
   // The hub need not wait for us to come back, and tells the others at once.
   #leave() {
     if (this.state !== 'open') return;
-    (this.#link ?? this.#former)?.close(BYE);
+    const last = this.#live ?? this.#former;
+    last?.close(BYE);
+    if (this.#link !== last) this.#link?.close();
     this.#link = null;
     this.#resumable = false;
   }

@@ -18,6 +18,7 @@ export class Room extends Group {
 
   async join() {
     const { rooms } = this.session;
+    this._needWebRTC();
     if (rooms.has(this.name) && !this._stands) throw new SignalboxError('joined');
     rooms.set(this.name, this); // before the frame goes out, so that no early signal is lost
     try {

@@ -37,7 +37,8 @@ export class Session extends Line {
   }
 
   async call(user, options) {
-    return new Call(this, `@${user.replace(/^@/, '')}`)._start(options);
+    const call = new Call(this, `@${user.replace(/^@/, '')}`);
+    return call._start(options);
   }
 
   signal(to, data, room) {

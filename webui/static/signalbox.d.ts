@@ -23,6 +23,8 @@ export class SignalboxError extends Error {
    * - `joined`: this session is already in that room;
    * - `too-large`: a frame of the protocol has at most 64 KiB; the SDK refuses longer ones, for
    *   which the hub would end the session;
+   * - `no-webrtc`: this browser has no WebRTC, or doesn't allow it here: there are sessions, but no
+   *   rooms and calls;
    * - `negotiation`: the peers could not agree on a session description, at two attempts (`cause`
    *   says why); the peer's state is `failed`, and `restartIce` tries again;
    * - `declined` (see `reason`), `unanswered`, `canceled`: the outcome of a call.

@@ -323,6 +323,27 @@ test('what the hub refuses for its rate is said again, and a room that fills kee
   assert.ok(most <= 100, `${most} frames in a second`);
 });
 
+test('without WebRTC there is a session, but no room and no call, and the error says why', DEADLINE, async (t) => {
+  const hub = await startHub(t);
+  const session = await enter(t, hub);
+  const Native = globalThis.RTCPeerConnection;
+  t.after(() => { globalThis.RTCPeerConnection = Native; });
+  const refuses = class { constructor() { throw new Error('policy'); } };
+  for (const none of [undefined, refuses]) {
+    globalThis.RTCPeerConnection = none;
+    await assert.rejects(session.join('tea'), { code: 'no-webrtc' });
+    await assert.rejects(session.call('bob'), { code: 'no-webrtc' });
+    assert.deepEqual([session.rooms.size, session._calls.size, session.state], [0, 0, 'open']);
+  }
+  const rung = once(session, 'call');
+  hub.line.send(ring('call-1', false));
+  const { call } = await rung;
+  assert.throws(() => call.accept(), { code: 'no-webrtc' });
+  call.decline('no-webrtc');
+  await session.signal('somebody', 'still here');
+  assert.deepEqual((await sent(session, hub, 'join')), []);
+});
+
 test("an application's own signals pass, whatever they are called", DEADLINE, async (t) => {
   const hub = await startHub(t, { join: ({ room }, { send }) => send(joined(room, 'bob')) });
   const session = await enter(t, hub);

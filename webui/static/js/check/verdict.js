@@ -80,6 +80,9 @@ export function overall({ signaling, carrier, groups, relay, reach }) {
   if (signaling === 'unreachable' || signaling === 'timeout') {
     return { verdict: 'bad', words: 'overall.signaling', fix: 'overall.signaling.fix' };
   }
+  if (signaling === 'no-webrtc') {
+    return { verdict: 'bad', words: 'overall.nowebrtc', fix: 'overall.nowebrtc.fix' };
+  }
   if (signaling === 'unauthorized') {
     return { verdict: 'bad', words: 'overall.unauthorized', fix: 'overall.unauthorized.fix' };
   }
