@@ -12,8 +12,8 @@ import (
 
 // join makes one ES module of entry and of all that it imports, directly or not. In the result,
 // each module is below those that it imports, in the order in which browsers would run them,
-// without its imports and exports. The exports of entry come at the end. The comment at the head of
-// entry stays.
+// without its imports, exports and indentation. The exports of entry come at the end. The comment
+// at the head of entry stays.
 //
 // A joined module must mean the same as its parts. So join refuses everything that could make a
 // difference: it reads a plain subset of JavaScript, and fails, with the file and the line, on
@@ -112,6 +112,9 @@ func parseModule(name, text string, isEntry bool) (*module, error) {
 				return nil, fail("this can't be joined")
 			}
 			m.used = append(m.used, word{line: i + 1, name: used})
+		}
+		if !line.inside {
+			line.text = strings.TrimLeft(line.text, " \t")
 		}
 		if !line.comment {
 			m.body += line.text + "\n"

@@ -14,7 +14,8 @@ func modulesOf(files map[string]string) fstest.MapFS {
 	return modules
 }
 
-// What is served holds no comments but the one at its head, and its strings are as they were.
+// What is served holds no comments but the one at its head, and no indentation; its strings are as
+// they were.
 func TestSDKIsServedWithoutItsComments(t *testing.T) {
 	t.Parallel()
 	got, err := join(modulesOf(map[string]string{
@@ -30,7 +31,7 @@ func TestSDKIsServedWithoutItsComments(t *testing.T) {
 	}
 	if want := "// What it is.\n// More.\n\n" +
 		"const a = 1;\nconst b = `//\n  // text`;\n\nlet c;\n\n" +
-		"const D = 'http://d';\nfunction f() {\n  return `${[a].map((g) => { return `<${g}>`; })} // ${D}`;\n}\n\n" +
+		"const D = 'http://d';\nfunction f() {\nreturn `${[a].map((g) => { return `<${g}>`; })} // ${D}`;\n}\n\n" +
 		"export { a, f };\n"; string(got) != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}

@@ -63,15 +63,22 @@ const proxy = net.createServer((client) => {
 });
 await new Promise((resolve) => proxy.listen(0, '127.0.0.1', resolve));
 await startBox();
+const sessions = new Set(); // all that were begun: one that is left open would keep Node from ending
 after(async () => {
-  await stopBox();
+  for (const session of sessions) session.close();
+  if (box) await stopBox();
   proxy.close();
+  cut();
   await rm(state, { recursive: true });
 });
 
 const cut = () => lines.forEach((line) => line.destroy());
-const enter = (user, options) =>
-  connect({ url: `http://127.0.0.1:${proxy.address().port}/signal`, name: user, user, ...options });
+const enter = async (user, options) => {
+  const url = `http://127.0.0.1:${proxy.address().port}/signal`;
+  const session = await connect({ url, name: user, user, ...options });
+  sessions.add(session);
+  return session;
+};
 const settled = (session, wanted) =>
   session.state === wanted || once(session, 'state', ({ state }) => state === wanted);
 
@@ -81,9 +88,9 @@ let pairs = 0;
 
 async function pair(t) {
   pairs++; // names of their own: those of the last test may not be free yet
-  const sessions = await Promise.all(['ann', 'bob'].map((name) => enter(`${name}${pairs}`, { keep: false })));
-  t.after(() => sessions.forEach((session) => session.close()));
-  return sessions;
+  const both = await Promise.all(['ann', 'bob'].map((name) => enter(`${name}${pairs}`, { keep: false })));
+  t.after(() => both.forEach((session) => session.close()));
+  return both;
 }
 
 const Native = globalThis.WebSocket;
@@ -141,17 +148,17 @@ test('a restart of the box costs neither the peer id nor the user name', async (
 
 for (const down of [0, 300, 2000]) {
   test(`after a restart of ${down} ms, everybody is back on a WebSocket`, { timeout: 60_000 }, async (t) => {
-    const sessions = await Promise.all(Array.from({ length: 8 }, (_, n) => enter(`gus${n}`, { keep: false })));
-    t.after(() => sessions.forEach((session) => session.close()));
+    const all = await Promise.all(Array.from({ length: 8 }, (_, n) => enter(`gus${n}`, { keep: false })));
+    t.after(() => all.forEach((session) => session.close()));
     const news = [];
-    for (const session of sessions) session.on('carrier', ({ carrier }) => news.push(carrier));
+    for (const session of all) session.on('carrier', ({ carrier }) => news.push(carrier));
     await stopBox();
     await new Promise((resolve) => setTimeout(resolve, down));
     await startBox();
-    await Promise.all(sessions.map((session) => settled(session, 'open')));
+    await Promise.all(all.map((session) => settled(session, 'open')));
     while (streams.size && !t.signal.aborted) await new Promise((resolve) => setTimeout(resolve, 50));
     assert.deepEqual([streams.size, news], [0, []]);
-    await Promise.all(sessions.map((session) => session.ping()));
+    await Promise.all(all.map((session) => session.ping()));
   });
 }
 
