@@ -1,6 +1,7 @@
 package webui
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -54,6 +55,30 @@ func TestJoinKeepsTheOrderOfImports(t *testing.T) {
 	a, b, c := at("class A"), at("class B"), at("const C")
 	if a < 0 || c < a || b < c {
 		t.Errorf("A, C and B are at %d, %d and %d of\n%s", a, c, b, got)
+	}
+}
+
+// Names that are private to a class are short in what is served: each is another one, also where
+// modules have the same, and the one that occurs most is shortest.
+func TestPrivateNamesAreShort(t *testing.T) {
+	t.Parallel()
+	var rare, want strings.Builder
+	for i := range 52 {
+		fmt.Fprintf(&rare, "  #rare%02d = this.#often;\n", i)
+	}
+	got, err := join(modulesOf(map[string]string{
+		"a.js":    "export class A {\n" + rare.String() + "  text = `${this.#often}`; // #often\n}\n",
+		"main.js": "// Head.\n\nexport { A } from './a.js';\n",
+	}), "main.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const letters = "bcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	for i := range 51 {
+		fmt.Fprintf(&want, "#%c = this.#a;\n", letters[i])
+	}
+	if !strings.Contains(string(got), want.String()+"#a1 = this.#a;\ntext = `${this.#a}`;\n}") {
+		t.Errorf("got\n%s", got)
 	}
 }
 
@@ -166,6 +191,10 @@ func TestJoinRefuses(t *testing.T) {
 		"a comment of two ends": {
 			map[string]string{"a.js": "const a = 1;\n/* b */\n"},
 			"a.js: line 2: comments must begin with //",
+		},
+		"a string that looks like a private name": {
+			map[string]string{"a.js": "const a = '#b';\n"},
+			"a.js:1: a string can't have a #: const a = '#b';",
 		},
 		"a quote in a pattern": {
 			map[string]string{"a.js": "const a = /'/;\n"},
