@@ -37,7 +37,7 @@ function ring(session, frame) {
 }
 
 function answer(session, { from, data }, call, reason) {
-  session._send({ type: 'signal', to: from, data: { [OWN]: { call, id: data[OWN].id, reason } } });
+  session._post({ type: 'signal', to: from, data: { [OWN]: { call, id: data[OWN].id, reason } } });
 }
 
 export class Call extends Group {
@@ -170,7 +170,7 @@ export class Call extends Group {
   }
 
   _post(peer, data) {
-    this.session._post(this.#frame('peer', data));
+    this.#say('peer', data);
   }
 
   #accept(frame) {
@@ -204,11 +204,7 @@ export class Call extends Group {
   }
 
   #say(call, data) {
-    this.session._send(this.#frame(call, data));
-  }
-
-  #frame(call, data) {
-    return { type: 'signal', to: this.#to, data: { [OWN]: { ...data, call, id: this.#id } } };
+    this.session._post({ type: 'signal', to: this.#to, data: { [OWN]: { ...data, call, id: this.#id } } });
   }
 
   #request(call, to) {

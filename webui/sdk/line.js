@@ -3,8 +3,9 @@
 import { CARRIERS, opensWebSocket, otherCarrier } from './carriers.js';
 import { Emitter } from './emitter.js';
 import { SignalboxError } from './errors.js';
-import { keepToken, takeToken } from './keep.js';
+import { keepToken, storeTokens, takeToken } from './keep.js';
 import { watchPage } from './page.js';
+import { reasonOf } from './reason.js';
 
 const OPEN_MS = 4000; // how long a carrier may take to open
 const ANSWER_MS = 10_000; // how long a welcome or a pong may take
@@ -14,6 +15,7 @@ const JITTER_MS = 1000; // so that the clients of a restarted box don't come bac
 const FIRST_JITTER_MS = 200;
 // Over server-sent events, when to look whether WebSockets get through, after those that don't.
 const LOOK_BACK_MS = [60_000, 5 * 60_000, 15 * 60_000];
+const RETRIES = 2; // of the first connection
 const BYE = '{"type":"bye"}';
 
 // A subclass gets the hub's frames, except for pongs, by `_receive(frame, link)`, and a change of
@@ -26,6 +28,7 @@ export class Line extends Emitter {
   #hello;
   #token; // admission: text, or a function that gives it
   #keep;
+  #retries;
   #resumeToken;
   #resumable = false; // otherwise the token is only good for keeping the peer id
   #link = null; // the carrier in use
@@ -41,12 +44,13 @@ export class Line extends Emitter {
   #unwatch;
   #away = false; // the page is hidden for good, or in the back/forward cache
 
-  constructor({ url, name, user, token, keep = true }) {
+  constructor({ url, name, user, token, keep = true, retries = RETRIES }) {
     super();
     this.#url = new URL(url ?? '/signal', import.meta.url).href.replace(/^ws/, 'http');
     this.#hello = { type: 'hello', name, user };
     this.#token = token;
     this.#keep = keep;
+    this.#retries = retries;
     if (keep) this.#resumeToken = takeToken(this.#url);
   }
 
@@ -62,14 +66,28 @@ export class Line extends Emitter {
       hidden: () => this.#hidden(),
     });
     try {
-      await this.#dial(this.carrier).catch((error) => {
-        if (error?.code !== 'unreachable') throw error;
-        return this.#dial(otherCarrier(this.carrier));
-      });
+      await this.#connect();
     } catch (error) {
       this._end(error);
       throw error;
     }
+  }
+
+  // What may heal is tried again: a box that restarts, a proxy before it, a line that broke.
+  async #connect(attempt = 0) {
+    const error = await this.#dial('websocket').catch((first) => {
+      if (first?.code !== 'unreachable') throw first;
+      return this.#dial('sse');
+    }).catch((last) => this.#explain(last));
+    if (!error) return;
+    if (attempt >= this.#retries || !/unreachable|no-hub/.test(error.code)) throw error;
+    await this.#pause(attempt + 1);
+    if (this.state !== 'closed') await this.#connect(attempt + 1);
+  }
+
+  async #explain(error) {
+    if (error?.code !== 'unreachable') throw error;
+    return new SignalboxError(await within(OPEN_MS, reasonOf(this.#url)).catch(() => 'unreachable'));
   }
 
   // Between two connections nothing is lost by it: what is not answered is said again.
@@ -111,8 +129,13 @@ export class Line extends Emitter {
     }
   }
 
-  // Says goodbye. Without a connection to say it on, there is one more attempt to make one.
+  // Says goodbye. Without a connection to say it on, there is one more attempt to make one. If there
+  // is no session yet, the next one of this page may be what this one was to be.
   _bye() {
+    if (this.state === 'connecting') {
+      this.#link?.close(BYE);
+      if (this.#keep) keepToken(this.#url, this.#resumeToken);
+    }
     if (this.state === 'reconnecting' && this.#resumable) this.#returnToLeave();
     this.#leave();
   }
@@ -132,7 +155,7 @@ export class Line extends Emitter {
   #dial(carrier) {
     return new Promise((resolve, reject) => {
       let timer;
-      const ended = (code) => {
+      const ended = (code, reason) => {
         clearTimeout(timer);
         link?.close();
         if (this.#former === link) this.#former = null;
@@ -140,7 +163,7 @@ export class Line extends Emitter {
         this.#link = null;
         // Only a close code of ours says that the last error was the reason; a line that broke has
         // none.
-        const error = (code >= 4000 && code < 5000 && link?.error) || new SignalboxError('unreachable');
+        const error = reason || (code >= 4000 && code < 5000 && link?.error) || new SignalboxError('unreachable');
         error.final = code >= 4500 && code < 5000;
         reject(error); // of no effect once there is a session
         if (this.state === 'open') this.#lost(error);
@@ -154,7 +177,7 @@ export class Line extends Emitter {
       const greet = async () => {
         try {
           const token = await (typeof this.#token === 'function' ? this.#token() : this.#token);
-          link.send(JSON.stringify({ ...this.#hello, token, replaces: this.#resumeToken }));
+          if (this.#link === link) link.send(JSON.stringify({ ...this.#hello, token, replaces: this.#resumeToken }));
         } catch (error) {
           reject(error);
           ended();
@@ -309,6 +332,7 @@ export class Line extends Emitter {
   // is not in another tab's copy.
   #hidden() {
     if (this.#keep) keepToken(this.#url, this.#resumeToken);
+    storeTokens();
     this.#away = true;
     const wasOpen = this.state === 'open';
     this.#leave();

@@ -7,10 +7,19 @@ import { Outbox } from './outbox.js';
 import { Posts } from './posts.js';
 import { Room } from './room.js';
 
-export async function connect(options = {}) {
-  const session = new Session(options);
-  await session._open();
-  return session;
+// To abort means to close the session, if there is one.
+export function connect({ signal, ...options } = {}) {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) throw new SignalboxError('canceled');
+    const session = new Session(options);
+    const abort = () => {
+      session._stop('canceled');
+      reject(new SignalboxError('canceled'));
+    };
+    signal?.addEventListener('abort', abort);
+    session.on('state', ({ state }) => state === 'closed' && signal?.removeEventListener('abort', abort));
+    session._open().then(() => resolve(session), reject);
+  });
 }
 
 export class Session extends Line {
@@ -24,7 +33,7 @@ export class Session extends Line {
   _unleft = new Set(); // rooms that were left when the queue had no place for it
 
   #outbox = new Outbox((text) => this._transmit(text));
-  #posts = new Posts((frame) => this._send(frame));
+  #posts = new Posts(() => this.state === 'open', (frame) => this._send(frame));
 
   async join(name, options) {
     const room = this.room(name, options);
@@ -62,12 +71,16 @@ export class Session extends Line {
   }
 
   close() {
-    for (const group of this.#groups()) group._end();
-    this._bye();
-    this._end(new SignalboxError('closed'));
+    this._stop('closed');
   }
 
-  // Sends what a peer has to say to its far end, of which there may be much at once.
+  _stop(code) {
+    for (const group of this.#groups()) group._end();
+    this._bye();
+    this._end(new SignalboxError(code));
+  }
+
+  // Sends what a peer or a call has to say to its far end, of which there may be much at once.
   _post(frame) {
     this.#posts.add(frame);
   }
@@ -145,8 +158,8 @@ export class Session extends Line {
     if (this.state !== 'open') return; // by a listener
     for (const room of this._unleft) if (!this.rooms.has(room)) this._send({ type: 'leave', room });
     this._unleft.clear();
-    for (const peer of this.#peers()) peer._resume(this.#outbox.swallowed, addressChanged);
-    this.#outbox.swallowed = false;
+    this.#posts.go();
+    for (const peer of this.#peers()) peer._resume(addressChanged);
   }
 
   #refused(frame, link) {

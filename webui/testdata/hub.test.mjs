@@ -10,9 +10,6 @@ import { after, test } from 'node:test';
 import { fire, once, streams } from './browser.mjs';
 import { connect } from '../static/signalbox.js';
 
-// No call gets as far as a connection here.
-globalThis.RTCPeerConnection = class { close() {} };
-
 const state = await mkdtemp(join(tmpdir(), 'signalbox-'));
 const lines = new Set();
 let box = null;
@@ -258,6 +255,69 @@ test('a call ends with either session', async (t) => {
   t.after(() => eve.close());
   bob.on('call', () => bob.close());
   await assert.rejects(eve.call(bob.user), { code: 'unanswered' });
+});
+
+for (const carrier of ['websocket', 'sse']) {
+  test(`over ${carrier}, a connect that is aborted at any moment leaves no session`, DEADLINE, async (t) => {
+    use(t, carrier);
+    const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+    const moments = {
+      'at once': () => {},
+      'asked for the token': (asked) => asked,
+      'a moment later': (asked) => asked.then(() => pause(1)),
+      'an answer later': (asked) => asked.then(() => pause(5)),
+    };
+    for (const [moment, wait] of Object.entries(moments)) {
+      const user = `gil-${carrier}-${moment}`;
+      const control = new AbortController();
+      let token;
+      const asked = new Promise((resolve) => { token = resolve; });
+      const connecting = enter(user, { keep: false, signal: control.signal, token: () => { token(); return ''; } });
+      const outcome = connecting.then(() => 'open', ({ code }) => code);
+      await wait(asked);
+      control.abort();
+      assert.match(await outcome, moment.endsWith('later') ? /^(open|canceled)$/ : /^canceled$/, moment);
+      // What may be on its way still is over in a moment; what was left would be there for a minute.
+      let next = null;
+      while (!next && !t.signal.aborted) {
+        next = await enter(user, { keep: false }).catch(({ code }) => assert.equal(code, 'user-taken'));
+      }
+      assert.ok(next, moment);
+      next.close();
+    }
+  });
+}
+
+test('what is mounted twice, as React does it, has one session, and the peer id of the page before', async () => {
+  const before = await enter('hal');
+  fire('pagehide');
+  const mount = () => {
+    const control = new AbortController();
+    const session = enter('hal', { signal: control.signal });
+    session.catch(() => {});
+    return { session, unmount: () => control.abort() };
+  };
+  const first = mount();
+  first.unmount();
+  const second = mount();
+  await assert.rejects(first.session, { code: 'canceled' });
+  const session = await second.session;
+  assert.equal(session.peerId, before.peerId);
+  second.unmount();
+  assert.equal(session.state, 'closed');
+  (await enter('hal', { keep: false })).close();
+  before.close();
+});
+
+test('the first connection is tried again: a box that restarts is no error', async (t) => {
+  await stopBox();
+  t.after(async () => box || await startBox());
+  await assert.rejects(enter('ida', { keep: false, retries: 0 }), { code: 'unreachable' });
+  const connecting = enter('ida', { keep: false, retries: 5 });
+  await startBox();
+  const session = await connecting;
+  assert.equal(session.user, 'ida');
+  session.close();
 });
 
 for (const carrier of ['websocket', 'sse']) {

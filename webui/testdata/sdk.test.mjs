@@ -30,8 +30,6 @@ function membersOf(name) {
   return [...own, ...(extended ? membersOf(extended[1]) : [])];
 }
 
-globalThis.RTCPeerConnection ??= class {};
-
 const GROUP = { _configuration() {}, _source: { tracks: [] } };
 
 for (const [name, module, make] of [
