@@ -129,8 +129,8 @@ export class Line extends Emitter {
     }
   }
 
-  // Says goodbye. Without a connection to say it on, there is one more attempt to make one. If there
-  // is no session yet, the next one of this page may be what this one was to be.
+  // Says goodbye. Without a connection to say it on, there is one more attempt to make one. If
+  // there is no session yet, the next one of this page may be what this one was to be.
   _bye() {
     if (this.state === 'connecting') {
       this.#link?.close(BYE);

@@ -1,6 +1,6 @@
-// What peers and calls have to say to their far ends. It goes out no faster than the hub takes it: a
-// room that fills makes much at once, and what the hub refuses would be missing. While there is no
-// connection it waits here, where an application's own requests can't take its place.
+// What peers and calls have to say to their far ends. It goes out no faster than the hub takes it:
+// a room that fills makes much at once, and what the hub refuses would be missing. While there is
+// no connection it waits here, where an application's own requests can't take its place.
 
 const BURST = 60; // frames at once, of the 200 that the hub takes by default
 const EVERY_MS = 25; // one more

@@ -277,7 +277,7 @@ for (const carrier of ['websocket', 'sse']) {
       await wait(asked);
       control.abort();
       assert.match(await outcome, moment.endsWith('later') ? /^(open|canceled)$/ : /^canceled$/, moment);
-      // What may be on its way still is over in a moment; what was left would be there for a minute.
+      // What is on its way still is over in a moment; what was left would be there for a minute.
       let next = null;
       while (!next && !t.signal.aborted) {
         next = await enter(user, { keep: false }).catch(({ code }) => assert.equal(code, 'user-taken'));

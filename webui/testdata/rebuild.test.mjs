@@ -325,7 +325,7 @@ test('what the hub refuses for its rate is said again, and a room that fills kee
   assert.ok(most <= 100, `${most} frames in a second`);
 });
 
-test("a call's words have their place, however much an application says while there is no line", DEADLINE, async (t) => {
+test("a call's words have their place, however much an application says without a line", DEADLINE, async (t) => {
   let resume;
   const hub = await startHub(t, { resume: (_, { send }) => { resume = () => send(RESUMED); } });
   const session = await enter(t, hub);

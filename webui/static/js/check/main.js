@@ -57,7 +57,7 @@ async function run() {
 async function askBox() {
   let session = null;
   try {
-    session = await connect({ name: 'check', token: pass, keep: false });
+    session = await connect({ name: 'check', token: pass, keep: false, retries: 0 });
     const id = crypto.getRandomValues(new Uint32Array(4)).join('-');
     keepPass();
     await session.join(`check-${id}`, { dataChannel: false }).catch((error) => {
