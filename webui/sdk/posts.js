@@ -2,7 +2,7 @@
 // a room that fills makes much at once, and what the hub refuses would be missing. While there is
 // no connection it waits here, where an application's own requests can't take its place.
 
-const BURST = 60; // frames at once, of the 200 that the hub takes by default
+const BURST = 60; // frames at once, of the 400 that the hub takes by default
 const EVERY_MS = 25; // one more
 const REFUSED_MS = 1000; // after the hub has refused one nevertheless: an application sends, too
 

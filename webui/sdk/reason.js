@@ -4,11 +4,12 @@
 // origin that it does not allow.
 export async function reasonOf(url) {
   let blocked = false;
-  const listener = ({ effectiveDirective }) => { blocked = effectiveDirective === 'connect-src'; };
+  const listener = ({ effectiveDirective }) => { blocked ||= effectiveDirective === 'connect-src'; };
   const ask = (mode) => fetch(`${url}/send`, { method: 'POST', mode }).then(({ status }) => status, () => null);
   globalThis.document?.addEventListener('securitypolicyviolation', listener);
   // What no page of another origin may read is no hub's answer.
   const status = await ask('cors') ?? await ask('no-cors');
+  await new Promise((resolve) => setTimeout(resolve)); // the event comes after the failure
   globalThis.document?.removeEventListener('securitypolicyviolation', listener);
   if (blocked) return 'csp-refused';
   if (status === 403) return 'origin-refused';

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { inFragment } from '../static/js/fragment.js';
 
-test('a token is taken as it is, a + in it too', () => {
+test('S16: a token is taken as it is, a + in it too', () => {
   for (const [hash, token] of [
     ['', null],
     ['#', null],

@@ -144,7 +144,7 @@ test('a restart of the box costs neither the peer id nor the user name', async (
 });
 
 for (const down of [0, 300, 2000]) {
-  test(`after a restart of ${down} ms, everybody is back on a WebSocket`, { timeout: 60_000 }, async (t) => {
+  test(`S3: after a restart of ${down} ms, everybody is back on a WebSocket`, { timeout: 60_000 }, async (t) => {
     const all = await Promise.all(Array.from({ length: 8 }, (_, n) => enter(`gus${n}`, { keep: false })));
     t.after(() => all.forEach((session) => session.close()));
     const news = [];
@@ -159,7 +159,7 @@ for (const down of [0, 300, 2000]) {
   });
 }
 
-test('a fallback is told only where WebSockets fail while HTTP works, and ends when they do', async (t) => {
+test('S3: a fallback is told only where WebSockets fail while HTTP works, and ends when they do', async (t) => {
   const [ann] = await pair(t);
   const told = [];
   ann.on('carrier', ({ carrier }) => told.push(carrier));
@@ -258,7 +258,7 @@ test('a call ends with either session', async (t) => {
 });
 
 for (const carrier of ['websocket', 'sse']) {
-  test(`over ${carrier}, a connect that is aborted at any moment leaves no session`, DEADLINE, async (t) => {
+  test(`S12: over ${carrier}, a connect that is aborted at any moment leaves no session`, DEADLINE, async (t) => {
     use(t, carrier);
     const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
     const moments = {
@@ -288,7 +288,7 @@ for (const carrier of ['websocket', 'sse']) {
   });
 }
 
-test('what is mounted twice, as React does it, has one session, and the peer id of the page before', async () => {
+test('S12: what is mounted twice, as React does it, has one session, and the peer id of the page before', async () => {
   const before = await enter('hal');
   fire('pagehide');
   const mount = () => {
@@ -309,7 +309,7 @@ test('what is mounted twice, as React does it, has one session, and the peer id 
   before.close();
 });
 
-test('the first connection is tried again: a box that restarts is no error', async (t) => {
+test('S12: the first connection is tried again: a box that restarts is no error', async (t) => {
   await stopBox();
   t.after(async () => box || await startBox());
   await assert.rejects(enter('ida', { keep: false, retries: 0 }), { code: 'unreachable' });

@@ -301,7 +301,7 @@ test('an end with nothing to offer offers nothing, whatever the application call
   await hub.frame(({ data }) => data?.signalbox?.description?.type === 'offer');
 });
 
-test('what the hub refuses for its rate is said again, and a room that fills keeps within it', DEADLINE, async (t) => {
+test('S6: what the hub refuses for its rate is said again, and a full room keeps within it', DEADLINE, async (t) => {
   const others = Array.from({ length: 150 }, (_, n) => `bob-${n}`);
   let refuse = 5;
   const times = [];
@@ -325,7 +325,7 @@ test('what the hub refuses for its rate is said again, and a room that fills kee
   assert.ok(most <= 100, `${most} frames in a second`);
 });
 
-test("a call's words have their place, however much an application says without a line", DEADLINE, async (t) => {
+test("S6: a call's words have their place, however much an application says without a line", DEADLINE, async (t) => {
   let resume;
   const hub = await startHub(t, { resume: (_, { send }) => { resume = () => send(RESUMED); } });
   const session = await enter(t, hub);
@@ -343,7 +343,7 @@ test("a call's words have their place, however much an application says without 
   await Promise.all(waiting);
 });
 
-test('candidates that overtake their description, which the hub had refused, are not lost', DEADLINE, async (t) => {
+test('S6: candidates that overtake their description, which the hub had refused, are not lost', DEADLINE, async (t) => {
   const hub = await startHub(t, {
     join: ({ room }, { send }) => send({ ...joined(room), peers: [{ id: 'bob', name: 'Bob', polite: true }] }),
   });
@@ -362,7 +362,7 @@ test('candidates that overtake their description, which the hub had refused, are
   assert.deepEqual(connection.candidates.map(({ candidate }) => candidate), ['early', 'late']);
 });
 
-test('a tab that is duplicated, in the lobby or in a room, is a peer of its own', DEADLINE, async () => {
+test('S15: a tab that is duplicated, in the lobby or in a room, is a peer of its own', DEADLINE, async () => {
   const url = 'https://box.example.org/signal';
   const key = `signalbox.v1 ${url}`;
   sessionStorage.setItem(key, 'token'); // what the page before has left
@@ -378,7 +378,7 @@ test('a tab that is duplicated, in the lobby or in a room, is a peer of its own'
   assert.equal(sessionStorage.getItem(key), null, 'it was taken');
 });
 
-test('a hub that is not reached is told apart from one that refuses, and from what is no hub', DEADLINE, async (t) => {
+test('S13: a hub that is not reached is told apart from one that refuses, and from no hub', DEADLINE, async (t) => {
   let status;
   const server = createServer((_, response) => response.writeHead(status).end());
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -400,7 +400,7 @@ test('a hub that is not reached is told apart from one that refuses, and from wh
   await assert.rejects(connect({ url, keep: false, retries: 0 }), { code: 'unreachable' });
 });
 
-test('over HTTP/1.1, streams leave connections for others to speak, and the state has a name', DEADLINE, async (t) => {
+test('S14: over HTTP/1.1, streams leave connections to speak by, and the state has a name', DEADLINE, async (t) => {
   const held = new Set();
   const before = Object.getOwnPropertyDescriptor(globalThis, 'navigator');
   const locks = { // of all tabs
@@ -453,7 +453,7 @@ test('over HTTP/1.1, streams leave connections for others to speak, and the stat
   for (const { stream } of more) stream.close();
 });
 
-test('without WebRTC there is a session, but no room and no call, and the error says why', DEADLINE, async (t) => {
+test('S5: without WebRTC there is a session, but no room and no call, and the error says why', DEADLINE, async (t) => {
   const hub = await startHub(t);
   const session = await enter(t, hub);
   const Native = globalThis.RTCPeerConnection;
