@@ -276,6 +276,9 @@ func TestEventsAndOrigins(t *testing.T) {
 			if ok := response.StatusCode < 300; ok != (want == 200) {
 				t.Errorf("%s from %s: %s", path, origin, response.Status)
 			}
+			if got := response.Header.Get("Timing-Allow-Origin"); (got == origin) != (want == 200) {
+				t.Errorf("%s from %s: Timing-Allow-Origin %q", path, origin, got)
+			}
 			if got := response.Header.Get("Access-Control-Allow-Origin"); got != readers[want] {
 				t.Errorf("%s from %s: Access-Control-Allow-Origin %q", path, origin, got)
 			}

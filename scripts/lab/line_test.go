@@ -153,8 +153,9 @@ func TestS13WhyAHubIsNotReached(t *testing.T) {
 // S14: six tabs over server-sent events and HTTP/1.1 leave each other connections to speak by.
 func TestS14SixTabsOverHTTP1(t *testing.T) {
 	l := lab.New(t, lab.PortRestricted, lab.PortRestricted)
-	server := lab.StartServer(t, l.Server, lab.Config)
+	server := lab.StartServer(t, l.Server, lab.Config, "--set", "web.allowed_origins=http://127.0.0.1:8080")
 	p := lab.StartBrowser(t, l.Server, lab.BrowserOptions{}).Open(server.Inside()+"/", lab.PageOptions{})
+	p.Expect("status of 400") // the answer tells whether it is HTTP/2
 	run(p, "four are connected, and two know why they are not", `import("/signalbox.js").then(async ({ connect }) => {
 		window.WebSocket = class { constructor() { throw new Error("blocked"); } };
 		const enter = () => connect({ name: "Ann", keep: false });
@@ -169,13 +170,18 @@ func TestS14SixTabsOverHTTP1(t *testing.T) {
 		session.ping()), fetch("/healthz")]).then(() => true)`)
 	run(p, "whoever leaves makes room", `(lab.sessions.pop().close(), lab.enter().then(() => true,
 		(error) => error.code != "too-many-tabs" && Promise.reject(error)))`)
-	// Over TLS it is HTTP/2, which has one connection for all.
-	p = lab.StartBrowser(t, l.A, lab.BrowserOptions{}).Open(server.HTTPS+"/", lab.PageOptions{})
-	run(p, "over HTTP/2 there are places enough", `import("/signalbox.js").then(async ({ connect }) => {
-		window.WebSocket = class { constructor() { throw new Error("blocked"); } };
-		const all = await Promise.all(Array.from({ length: 8 }, () => connect({ name: "Ann", keep: false })));
-		return Promise.all(all.map(session => session.ping())).then(() => true);
-	})`)
+	// Over TLS it is HTTP/2, which has one connection for all, also for pages of other origins.
+	b := lab.StartBrowser(t, l.Server, lab.BrowserOptions{})
+	for _, page := range []string{server.HTTPS + "/", server.Inside() + "/healthz"} {
+		p = b.Open(page, lab.PageOptions{})
+		p.Expect("status of 400|favicon")
+		run(p, "over HTTP/2 there are places enough, from "+page, `import("/signalbox.js").then(async ({ connect }) => {
+			window.WebSocket = class { constructor() { throw new Error("blocked"); } };
+			const enter = () => connect({ url: "`+server.HTTPS+`/signal", name: "Ann", keep: false });
+			const all = await Promise.all(Array.from({ length: 8 }, enter));
+			return Promise.all(all.map(session => session.ping())).then(() => true);
+		})`)
+	}
 }
 
 // S15: a tab that is duplicated, in the lobby or in a call, is somebody of its own. A window that a

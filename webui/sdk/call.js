@@ -1,6 +1,7 @@
 // Calls to and from named users. The two ends tell each other, in signals, {call, id, ...}: `call`
 // is ring, accept, decline, cancel, end, back (in a new session) or peer, which is what peers say
 // in rooms.
+import { needWebRTC } from './connection.js';
 import { SignalboxError } from './errors.js';
 import { Group } from './group.js';
 import { randomID } from './random.js';
@@ -62,7 +63,7 @@ export class Call extends Group {
   }
 
   accept(options) {
-    this._needWebRTC();
+    needWebRTC();
     if (!this.#ring) throw new SignalboxError('canceled');
     this._use(options);
     this.#accept(this.#ring);
@@ -83,13 +84,6 @@ export class Call extends Group {
 
   _start({ signal, ...options } = {}) {
     this._use(options);
-    try {
-      this._needWebRTC();
-    } catch (error) {
-      this.session._calls.delete(this.#id);
-      clearTimeout(this.#timer);
-      throw error;
-    }
     const abort = () => this.#giveUp('canceled');
     return new Promise((resolve, reject) => {
       this.#settle = { resolve, reject };

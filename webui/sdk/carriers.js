@@ -138,20 +138,25 @@ class EventsCarrier {
   }
 }
 
-// Resolves to a function that leaves the place, or to null if there is none. Over HTTP/2 there are
-// places enough; where tabs can't agree, for want of https, each takes what it gets.
+// Resolves to a function that leaves the place, or to null if there is none. Where tabs can't
+// agree, for want of https, each takes what it gets.
 async function takePlace(url) {
   const { origin } = new URL(url);
   const { locks } = globalThis.navigator ?? {};
-  const isMultiplexed = ({ name, nextHopProtocol }) => /^h[23]/.test(nextHopProtocol) && name.startsWith(`${origin}/`);
-  let leave = !locks || performance.getEntries().some(isMultiplexed) ? () => {} : null;
-  for (let n = 0; n < STREAMS && !leave; n++) {
-    leave = await new Promise((taken) => {
+  const free = () => {};
+  if (!locks) return free;
+  for (let n = 0; n < STREAMS; n++) {
+    const leave = await new Promise((taken) => {
       const hold = (lock) => (lock ? new Promise(taken) : taken(null));
-      locks.request(`${PROTOCOL} ${origin} ${n}`, { ifAvailable: true }, hold).catch(() => taken(() => {}));
+      locks.request(`${PROTOCOL} ${origin} ${n}`, { ifAvailable: true }, hold).catch(() => taken(free));
     });
+    if (leave) return leave;
   }
-  return leave;
+  // Over HTTP/2 there are places enough. An answer of the hub tells whether it is that.
+  await fetch(`${url}/send`, { method: 'POST' }).then((response) => response.text()).catch(() => {});
+  await new Promise((resolve) => setTimeout(resolve));
+  const isMultiplexed = ({ name, nextHopProtocol }) => /^h[23]/.test(nextHopProtocol) && name.startsWith(`${origin}/`);
+  return performance.getEntries().some(isMultiplexed) ? free : null;
 }
 
 export const CARRIERS = { websocket: WebSocketCarrier, sse: EventsCarrier };

@@ -1,6 +1,5 @@
 // The peers that a session has connections with: the others in a room, or the far end of a call.
 import { Emitter } from './emitter.js';
-import { SignalboxError } from './errors.js';
 import { Source } from './media.js';
 import { Peer } from './peer.js';
 
@@ -16,15 +15,6 @@ export class Group extends Emitter {
   constructor(session) {
     super();
     this.session = session;
-  }
-
-  // Lockdown Mode, Tor and policies take WebRTC away: the name, or what it makes.
-  _needWebRTC() {
-    try {
-      new RTCPeerConnection().close();
-    } catch (cause) {
-      throw Object.assign(new SignalboxError('no-webrtc'), { cause });
-    }
   }
 
   _use({ stream, relayOnly = false, dataChannel = true } = {}) {

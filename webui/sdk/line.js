@@ -158,6 +158,7 @@ export class Line extends Emitter {
       const ended = (code, reason) => {
         clearTimeout(timer);
         link?.close();
+        if (reason) this.#former?.close(); // which may have the place that this one has not found
         if (this.#former === link) this.#former = null;
         if (this.#link !== link) return;
         this.#link = null;

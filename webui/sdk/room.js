@@ -1,4 +1,5 @@
 // A room that this session is in: its members, and messages to all of them.
+import { needWebRTC } from './connection.js';
 import { SignalboxError } from './errors.js';
 import { Group } from './group.js';
 import { OWN } from './signals.js';
@@ -18,7 +19,7 @@ export class Room extends Group {
 
   async join() {
     const { rooms } = this.session;
-    this._needWebRTC();
+    needWebRTC();
     if (rooms.has(this.name) && !this._stands) throw new SignalboxError('joined');
     rooms.set(this.name, this); // before the frame goes out, so that no early signal is lost
     try {

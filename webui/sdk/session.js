@@ -1,6 +1,7 @@
 // A session: what an application asks of the hub, and what the hub tells it. It outlives its
 // connections, and even the hub's memory of it: see the line.
 import { Call, receiveCall } from './call.js';
+import { needWebRTC } from './connection.js';
 import { SignalboxError } from './errors.js';
 import { Line } from './line.js';
 import { Outbox } from './outbox.js';
@@ -46,8 +47,8 @@ export class Session extends Line {
   }
 
   async call(user, options) {
-    const call = new Call(this, `@${user.replace(/^@/, '')}`);
-    return call._start(options);
+    needWebRTC();
+    return new Call(this, `@${user.replace(/^@/, '')}`)._start(options);
   }
 
   signal(to, data, room) {
