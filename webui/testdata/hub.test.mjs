@@ -111,6 +111,10 @@ for (const carrier of ['websocket', 'sse']) {
     const [ann, bob] = await pair(t);
     assert.equal(ann.carrier, carrier);
     await assert.rejects(enter(bob.user, { keep: false }), { code: 'user-taken' });
+    // More may wait for one who has answered: what is said while the line is cut.
+    const called = once(bob, 'signal');
+    await ann.signal(`@${bob.user}`, 'Bob?');
+    await bob.signal((await called).from, 'Yes?');
     const got = [];
     const all = new Promise((resolve) => bob.on('signal', ({ data }) => {
       got.push(data);
