@@ -86,12 +86,13 @@ func (h *Hub) Heartbeat() time.Duration { return h.opts.Heartbeat }
 func (h *Hub) OriginAllowed(r *http.Request) bool { return h.origins.allows(r) }
 
 // RefusesOrigin answers a request of a page that may not talk to this hub, and reports whether it
-// did.
+// did. The page may read that it is refused, and nothing else: its developer is to learn why.
 func (h *Hub) RefusesOrigin(w http.ResponseWriter, r *http.Request) bool {
 	if h.OriginAllowed(r) {
 		return false
 	}
 	h.stats.foreignOrigins.Add(1)
+	w.Header().Set("Access-Control-Allow-Origin", "*")
 	http.Error(w, "pages of this origin may not connect here", http.StatusForbidden)
 	return true
 }

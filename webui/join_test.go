@@ -1,6 +1,7 @@
 package webui
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -14,7 +15,8 @@ func modulesOf(files map[string]string) fstest.MapFS {
 	return modules
 }
 
-// What is served holds no comments but the one at its head, and its strings are as they were.
+// What is served holds no comments but the one at its head, and no indentation; its strings are as
+// they were.
 func TestSDKIsServedWithoutItsComments(t *testing.T) {
 	t.Parallel()
 	got, err := join(modulesOf(map[string]string{
@@ -30,7 +32,7 @@ func TestSDKIsServedWithoutItsComments(t *testing.T) {
 	}
 	if want := "// What it is.\n// More.\n\n" +
 		"const a = 1;\nconst b = `//\n  // text`;\n\nlet c;\n\n" +
-		"const D = 'http://d';\nfunction f() {\n  return `${[a].map((g) => { return `<${g}>`; })} // ${D}`;\n}\n\n" +
+		"const D = 'http://d';\nfunction f() {\nreturn `${[a].map((g) => { return `<${g}>`; })} // ${D}`;\n}\n\n" +
 		"export { a, f };\n"; string(got) != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
@@ -53,6 +55,30 @@ func TestJoinKeepsTheOrderOfImports(t *testing.T) {
 	a, b, c := at("class A"), at("class B"), at("const C")
 	if a < 0 || c < a || b < c {
 		t.Errorf("A, C and B are at %d, %d and %d of\n%s", a, c, b, got)
+	}
+}
+
+// Names that are private to a class are short in what is served: each is another one, also where
+// modules have the same, and the one that occurs most is shortest.
+func TestPrivateNamesAreShort(t *testing.T) {
+	t.Parallel()
+	var rare, want strings.Builder
+	for i := range 52 {
+		fmt.Fprintf(&rare, "  #rare%02d = this.#often;\n", i)
+	}
+	got, err := join(modulesOf(map[string]string{
+		"a.js":    "export class A {\n" + rare.String() + "  text = `${this.#often}`; // #often\n}\n",
+		"main.js": "// Head.\n\nexport { A } from './a.js';\n",
+	}), "main.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const letters = "bcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	for i := range 51 {
+		fmt.Fprintf(&want, "#%c = this.#a;\n", letters[i])
+	}
+	if !strings.Contains(string(got), want.String()+"#a1 = this.#a;\ntext = `${this.#a}`;\n}") {
+		t.Errorf("got\n%s", got)
 	}
 }
 
@@ -165,6 +191,10 @@ func TestJoinRefuses(t *testing.T) {
 		"a comment of two ends": {
 			map[string]string{"a.js": "const a = 1;\n/* b */\n"},
 			"a.js: line 2: comments must begin with //",
+		},
+		"a string that looks like a private name": {
+			map[string]string{"a.js": "const a = '#b';\n"},
+			"a.js:1: a string can't have a #: const a = '#b';",
 		},
 		"a quote in a pattern": {
 			map[string]string{"a.js": "const a = /'/;\n"},

@@ -12,6 +12,7 @@ type scriptLine struct {
 	text    string // without its comment
 	code    string // and with nothing in its strings and templates
 	comment bool   // whether it is a comment and nothing else
+	inside  bool   // whether it begins within a template, to which its first spaces belong
 }
 
 var (
@@ -54,7 +55,7 @@ func (r *scriptReader) take(token string) error {
 	line := &r.lines[len(r.lines)-1]
 	switch {
 	case token == "\n":
-		r.lines = append(r.lines, scriptLine{})
+		r.lines = append(r.lines, scriptLine{inside: r.inTemplate})
 		return nil
 	case token == "`":
 		r.inTemplate = !r.inTemplate

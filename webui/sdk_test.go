@@ -71,7 +71,7 @@ func TestModules(t *testing.T) {
 			t.Errorf("node --test %s: %v\n%s", name, err, output)
 		}
 	}
-	for _, name := range []string{"format", "room", "sdk", "verdict"} {
+	for _, name := range []string{"format", "fragment", "room", "sdk", "verdict"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			run(t, name+".test.mjs")

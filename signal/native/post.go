@@ -112,6 +112,7 @@ func (s *Server) refusesOrigin(w http.ResponseWriter, r *http.Request) bool {
 	}
 	if origin := r.Header.Get("Origin"); origin != "" {
 		header.Set("Access-Control-Allow-Origin", origin)
+		header.Set("Timing-Allow-Origin", origin) // whether it is HTTP/2
 		header.Set("Access-Control-Allow-Methods", "POST")
 		header.Set("Access-Control-Allow-Headers", "Content-Type")
 		header.Set("Access-Control-Max-Age", "86400")

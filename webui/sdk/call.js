@@ -1,6 +1,7 @@
 // Calls to and from named users. The two ends tell each other, in signals, {call, id, ...}: `call`
 // is ring, accept, decline, cancel, end, back (in a new session) or peer, which is what peers say
 // in rooms.
+import { needWebRTC } from './connection.js';
 import { SignalboxError } from './errors.js';
 import { Group } from './group.js';
 import { randomID } from './random.js';
@@ -37,7 +38,7 @@ function ring(session, frame) {
 }
 
 function answer(session, { from, data }, call, reason) {
-  session._send({ type: 'signal', to: from, data: { [OWN]: { call, id: data[OWN].id, reason } } });
+  session._post({ type: 'signal', to: from, data: { [OWN]: { call, id: data[OWN].id, reason } } });
 }
 
 export class Call extends Group {
@@ -62,6 +63,7 @@ export class Call extends Group {
   }
 
   accept(options) {
+    needWebRTC();
     if (!this.#ring) throw new SignalboxError('canceled');
     this._use(options);
     this.#accept(this.#ring);
@@ -196,7 +198,7 @@ export class Call extends Group {
   }
 
   #say(call, data) {
-    this.session._send({ type: 'signal', to: this.#to, data: { [OWN]: { ...data, call, id: this.#id } } });
+    this.session._post({ type: 'signal', to: this.#to, data: { [OWN]: { ...data, call, id: this.#id } } });
   }
 
   #request(call, to) {

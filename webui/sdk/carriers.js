@@ -1,5 +1,7 @@
 // The carriers. Each is one connection to the hub: it takes frames as text, and reports that it is
-// open, each frame that comes, and that it has ended, with the close code if there was one.
+// open, each frame that comes, and that it has ended, with the close code if there was one, or with
+// an error.
+import { SignalboxError } from './errors.js';
 
 export const PROTOCOL = 'signalbox.v1';
 
@@ -8,6 +10,10 @@ export const PROTOCOL = 'signalbox.v1';
 const POST_FRAMES = 63;
 const POST_CHARACTERS = 64 * 1024;
 const LAST_WORD_MS = 500;
+
+// Over HTTP/1.1, the browser has six connections to a host, for all tabs. If streams took them all,
+// nobody could say a word.
+const STREAMS = 4;
 
 // After so many characters, and 1024 for each frame, the hub is told to forget what has come.
 const UNCONFIRMED = 256 * 1024;
@@ -31,7 +37,7 @@ class WebSocketCarrier {
   close(farewell) {
     const socket = this.#socket;
     socket.onopen = socket.onmessage = socket.onclose = socket.onerror = null;
-    if (farewell) socket.send(farewell);
+    if (farewell && socket.readyState === 1) socket.send(farewell);
     socket.close(1000);
   }
 }
@@ -40,6 +46,7 @@ class WebSocketCarrier {
 class EventsCarrier {
   #url;
   #source;
+  #leavePlace;
   #key;
   #seen;
   #end;
@@ -52,7 +59,14 @@ class EventsCarrier {
     this.#url = url;
     this.#seen = seen;
     this.#end = end;
-    this.#source = new EventSource(`${url}/events`);
+    this.#open(open, frame).catch(() => this.#end()); // this page may have no such connection at all
+  }
+
+  async #open(open, frame) {
+    this.#leavePlace = await takePlace(this.#url);
+    if (this.#abort.signal.aborted) return this.#leavePlace?.();
+    if (!this.#leavePlace) return this.#end(undefined, new SignalboxError('too-many-tabs'));
+    this.#source = new EventSource(`${this.#url}/events`);
     this.#source.addEventListener('open', ({ data }) => {
       if (!data) return; // that is the browser's own event of this name
       this.#key = JSON.parse(data).key;
@@ -74,19 +88,24 @@ class EventsCarrier {
   }
 
   close(farewell) {
-    this.#source.onmessage = null;
-    // Left alone, it would connect again, for a session that nobody has.
-    this.#source.onerror = () => this.#source.close();
     this.#end = () => {};
     const last = this.#take();
     this.#waiting = [];
-    if (!farewell) {
+    if (!farewell || !this.#key) {
       this.#abort.abort(); // a POST that gets stuck would hold one of the browser's few connections
-      return this.#source.close();
+      return this.#shut();
     }
+    this.#source.onmessage = null;
+    // Left alone, it would connect again, for a session that nobody has.
+    this.#source.onerror = () => this.#shut();
     const say = (frames) => fetch(`${this.#url}/send`, { ...this.#request(frames), keepalive: true });
     // Browsers let no more than 64 KiB outlive the page. The key is good as long as the stream is.
-    say([...last, farewell]).catch(() => say([farewell])).catch(() => {}).finally(() => this.#source.close());
+    say([...last, farewell]).catch(() => say([farewell])).catch(() => {}).finally(() => this.#shut());
+  }
+
+  #shut() {
+    this.#source?.close();
+    this.#leavePlace?.();
   }
 
   // One POST at a time keeps the order; what comes meanwhile goes with the next one.
@@ -119,7 +138,46 @@ class EventsCarrier {
   }
 }
 
+// Resolves to a function that leaves the place, or to null if there is none. Where tabs can't
+// agree, for want of https, each takes what it gets.
+async function takePlace(url) {
+  const { origin } = new URL(url);
+  const { locks } = globalThis.navigator ?? {};
+  const free = () => {};
+  if (!locks) return free;
+  for (let n = 0; n < STREAMS; n++) {
+    const leave = await new Promise((taken) => {
+      const hold = (lock) => (lock ? new Promise(taken) : taken(null));
+      locks.request(`${PROTOCOL} ${origin} ${n}`, { ifAvailable: true }, hold).catch(() => taken(free));
+    });
+    if (leave) return leave;
+  }
+  // Over HTTP/2 there are places enough. An answer of the hub tells whether it is that.
+  await fetch(`${url}/send`, { method: 'POST' }).then((response) => response.text()).catch(() => {});
+  await new Promise((resolve) => setTimeout(resolve));
+  const isMultiplexed = ({ name, nextHopProtocol }) => /^h[23]/.test(nextHopProtocol) && name.startsWith(`${origin}/`);
+  return performance.getEntries().some(isMultiplexed) ? free : null;
+}
+
 export const CARRIERS = { websocket: WebSocketCarrier, sse: EventsCarrier };
+
+// Resolves to whether a WebSocket opens in that time; it says nothing.
+export function opensWebSocket(url, ms) {
+  return new Promise((resolve) => {
+    const end = (opens) => {
+      clearTimeout(timer);
+      carrier?.close();
+      resolve(opens);
+    };
+    const timer = setTimeout(end, ms, false);
+    let carrier;
+    try {
+      carrier = new WebSocketCarrier(url, { open: () => end(true), frame() {}, end: () => end(false) });
+    } catch {
+      end(false);
+    }
+  });
+}
 
 export function otherCarrier(carrier) {
   return carrier === 'sse' ? 'websocket' : 'sse';

@@ -1,8 +1,18 @@
 // One RTCPeerConnection of a peer's, with what is sent over it.
 import { openChannel } from './channel.js';
+import { SignalboxError } from './errors.js';
 import { Senders } from './media.js';
 import { Negotiation } from './negotiation.js';
 import { Watch } from './watch.js';
+
+// Lockdown Mode, Tor and policies take WebRTC away: the name, or what it makes.
+export function needWebRTC() {
+  try {
+    new RTCPeerConnection().close();
+  } catch (cause) {
+    throw Object.assign(new SignalboxError('no-webrtc'), { cause });
+  }
+}
 
 export class Connection {
   channel = null;

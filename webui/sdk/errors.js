@@ -2,16 +2,21 @@
 
 const SENTENCES = {
   unreachable: 'The signaling server could not be reached.',
+  'no-hub': 'What answers under this URL is no signaling server.',
+  'origin-refused': 'The signaling server does not allow pages of this origin.',
+  'csp-refused': "This page's Content-Security-Policy does not allow connections to the signaling server.",
+  'too-many-tabs': 'Too many tabs have a connection without WebSockets to this server.',
   offline: 'The signaling connection is down, and too much is already waiting for it.',
   lost: 'The signaling session was lost. It is unknown whether the server still carried this out.',
   timeout: 'The signaling server did not answer in time.',
   closed: 'The session has been closed.',
   joined: 'This session is already in that room.',
   'too-large': 'The data is larger than the signaling server accepts.',
+  'no-webrtc': 'This browser has no WebRTC, or does not allow it here.',
   negotiation: 'The peers could not agree on a session description.',
   declined: 'The call was declined.',
   unanswered: 'Nobody answered the call.',
-  canceled: 'The call was canceled.',
+  canceled: 'It was canceled.',
 };
 
 export class SignalboxError extends Error {

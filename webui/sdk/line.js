@@ -1,10 +1,11 @@
 // The line to the hub: one connection after another, over the carrier that gets through. A new one
 // resumes the session, or, where the hub knows it no longer, begins another with the same peer id.
-import { CARRIERS, otherCarrier } from './carriers.js';
+import { CARRIERS, opensWebSocket, otherCarrier } from './carriers.js';
 import { Emitter } from './emitter.js';
 import { SignalboxError } from './errors.js';
-import { keepToken, takeToken } from './keep.js';
+import { keepToken, storeTokens, takeToken } from './keep.js';
 import { watchPage } from './page.js';
+import { reasonOf } from './reason.js';
 
 const OPEN_MS = 4000; // how long a carrier may take to open
 const ANSWER_MS = 10_000; // how long a welcome or a pong may take
@@ -12,6 +13,9 @@ const DOUBT_MS = 3000; // and a pong, when there is reason to believe that the p
 const BACKOFF_MS = [0, 300, 1200, 2700, 4800, 7000];
 const JITTER_MS = 1000; // so that the clients of a restarted box don't come back in one wave
 const FIRST_JITTER_MS = 200;
+// Over server-sent events, when to look whether WebSockets get through, after those that don't.
+const LOOK_BACK_MS = [60_000, 5 * 60_000, 15 * 60_000];
+const RETRIES = 2; // of the first connection
 const BYE = '{"type":"bye"}';
 
 // A subclass gets the hub's frames, except for pongs, by `_receive(frame, link)`, and a change of
@@ -24,6 +28,7 @@ export class Line extends Emitter {
   #hello;
   #token; // admission: text, or a function that gives it
   #keep;
+  #retries;
   #resumeToken;
   #resumable = false; // otherwise the token is only good for keeping the peer id
   #link = null; // the carrier in use
@@ -35,15 +40,17 @@ export class Line extends Emitter {
   #since = 0;
   #wake = null; // ends the current back-off at once
   #stopClock = null; // of the connection that is being made
+  #lookBack; // for WebSockets
   #unwatch;
   #away = false; // the page is hidden for good, or in the back/forward cache
 
-  constructor({ url, name, user, token, keep = true }) {
+  constructor({ url, name, user, token, keep = true, retries = RETRIES }) {
     super();
     this.#url = new URL(url ?? '/signal', import.meta.url).href.replace(/^ws/, 'http');
     this.#hello = { type: 'hello', name, user };
     this.#token = token;
     this.#keep = keep;
+    this.#retries = retries;
     if (keep) this.#resumeToken = takeToken(this.#url);
   }
 
@@ -52,24 +59,45 @@ export class Line extends Emitter {
       doubt: () => this.#doubt(),
       online: () => {
         this.#doubt();
+        this.#seekWebSocket();
         this._online();
       },
       shown: () => this.#shown(),
       hidden: () => this.#hidden(),
     });
     try {
-      await this.#dial(this.carrier).catch((error) => {
-        if (error?.code !== 'unreachable') throw error;
-        return this.#dial(otherCarrier(this.carrier));
-      });
+      await this.#connect();
     } catch (error) {
       this._end(error);
       throw error;
     }
   }
 
+  // What may heal is tried again: a box that restarts, a proxy before it, a line that broke.
+  async #connect(attempt = 0) {
+    const error = await this.#dial('websocket').catch((first) => {
+      if (first?.code !== 'unreachable') throw first;
+      return this.#dial('sse');
+    }).catch((last) => this.#explain(last));
+    if (!error) return;
+    if (attempt >= this.#retries || !/unreachable|no-hub/.test(error.code)) throw error;
+    await this.#pause(attempt + 1);
+    if (this.state !== 'closed') await this.#connect(attempt + 1);
+  }
+
+  async #explain(error) {
+    if (error?.code !== 'unreachable') throw error;
+    return new SignalboxError(await within(OPEN_MS, reasonOf(this.#url)).catch(() => 'unreachable'));
+  }
+
+  // Between two connections nothing is lost by it: what is not answered is said again.
   _transmit(text) {
-    this.#link.send(text);
+    this.#live?.send(text);
+  }
+
+  // The connection that carries the session: one that is being made to take its place does not yet.
+  get #live() {
+    return this.#link?.carriesSession ? this.#link : null;
   }
 
   _isCurrent(link) {
@@ -82,14 +110,14 @@ export class Line extends Emitter {
   }
 
   _ping(deadline = ANSWER_MS) {
-    this.#link.send('{"type":"ping"}');
+    this._transmit('{"type":"ping"}');
     return within(deadline, new Promise((resolve) => this.#pongs.push(resolve)));
   }
 
   // A TCP connection whose path has gone says nothing; only an answer proves that it lives.
   async _probe(deadline = DOUBT_MS) {
-    if (this.state !== 'open') return;
-    const link = this.#link;
+    const link = this.#live;
+    if (this.state !== 'open' || !link) return;
     try {
       await this._ping(deadline);
     } catch (error) {
@@ -101,8 +129,13 @@ export class Line extends Emitter {
     }
   }
 
-  // Says goodbye. Without a connection to say it on, there is one more attempt to make one.
+  // Says goodbye. Without a connection to say it on, there is one more attempt to make one. If
+  // there is no session yet, the next one of this page may be what this one was to be.
   _bye() {
+    if (this.state === 'connecting') {
+      this.#link?.close(BYE);
+      if (this.#keep) keepToken(this.#url, this.#resumeToken);
+    }
     if (this.state === 'reconnecting' && this.#resumable) this.#returnToLeave();
     this.#leave();
   }
@@ -112,6 +145,7 @@ export class Line extends Emitter {
     this.#unwatch();
     this._setState('closed', error);
     clearInterval(this.#heartbeat);
+    clearTimeout(this.#lookBack);
     for (const link of [this.#link, this.#former]) link?.close();
     this.#link = this.#former = null;
     this.#stopClock?.();
@@ -121,15 +155,16 @@ export class Line extends Emitter {
   #dial(carrier) {
     return new Promise((resolve, reject) => {
       let timer;
-      const ended = (code) => {
+      const ended = (code, reason) => {
         clearTimeout(timer);
         link?.close();
+        if (reason) this.#former?.close(); // which may have the place that this one has not found
         if (this.#former === link) this.#former = null;
         if (this.#link !== link) return;
         this.#link = null;
         // Only a close code of ours says that the last error was the reason; a line that broke has
         // none.
-        const error = (code >= 4000 && code < 5000 && link?.error) || new SignalboxError('unreachable');
+        const error = reason || (code >= 4000 && code < 5000 && link?.error) || new SignalboxError('unreachable');
         error.final = code >= 4500 && code < 5000;
         reject(error); // of no effect once there is a session
         if (this.state === 'open') this.#lost(error);
@@ -143,7 +178,7 @@ export class Line extends Emitter {
       const greet = async () => {
         try {
           const token = await (typeof this.#token === 'function' ? this.#token() : this.#token);
-          link.send(JSON.stringify({ ...this.#hello, token, replaces: this.#resumeToken }));
+          if (this.#link === link) link.send(JSON.stringify({ ...this.#hello, token, replaces: this.#resumeToken }));
         } catch (error) {
           reject(error);
           ended();
@@ -153,7 +188,7 @@ export class Line extends Emitter {
         const welcome = received.type === 'welcome' || received.type === 'resumed';
         if (welcome) {
           clearTimeout(timer);
-          this.#adopt(carrier);
+          this.#adopt(link, carrier);
         }
         if (received.code === 'resume-expired' && !received.id) greet();
         else this.#take(received, link);
@@ -171,13 +206,38 @@ export class Line extends Emitter {
     });
   }
 
-  #adopt(carrier) {
+  #adopt(link, carrier) {
+    link.carriesSession = true;
     this.#since = performance.now();
     this.#former?.close();
     this.#former = null;
+    clearTimeout(this.#lookBack);
+    if (carrier === 'websocket' || this.state === 'connecting') this.#use(carrier);
+    if (carrier === 'sse') this.#lookBack = setTimeout(() => this.#seekWebSocket());
+  }
+
+  #use(carrier) {
     if (this.carrier === carrier) return;
     this.carrier = carrier;
     this._emit('carrier', { carrier });
+  }
+
+  // Whatever it was that kept the WebSocket from opening, a box that was away, say: only one that
+  // does not open while server-sent events come says that the network lets none through. And even
+  // that may change.
+  async #seekWebSocket(tries = 0) {
+    const link = this.#link;
+    if (!(link instanceof CARRIERS.sse)) return;
+    const opens = await opensWebSocket(this.#url, OPEN_MS);
+    if (this.#link !== link || this.state !== 'open') return;
+    if (opens) {
+      this.#former = link;
+      return this.#dial('websocket').catch(() => {}); // what is lost is noticed as ever
+    }
+    this.#use('sse');
+    clearTimeout(this.#lookBack);
+    const pause = LOOK_BACK_MS[Math.min(tries, LOOK_BACK_MS.length - 1)];
+    this.#lookBack = setTimeout(() => this.#seekWebSocket(tries + 1), pause);
   }
 
   #take(frame, link) {
@@ -236,7 +296,9 @@ export class Line extends Emitter {
   // The hub need not wait for us to come back, and tells the others at once.
   #leave() {
     if (this.state !== 'open') return;
-    this.#link.close(BYE);
+    const last = this.#live ?? this.#former;
+    last?.close(BYE);
+    if (this.#link !== last) this.#link?.close();
     this.#link = null;
     this.#resumable = false;
   }
@@ -271,6 +333,7 @@ export class Line extends Emitter {
   // is not in another tab's copy.
   #hidden() {
     if (this.#keep) keepToken(this.#url, this.#resumeToken);
+    storeTokens();
     this.#away = true;
     const wasOpen = this.state === 'open';
     this.#leave();

@@ -13,6 +13,7 @@ const REPEAT_MS = 10_000;
 const REPEATS = 3;
 // Candidates are found in bursts.
 const CANDIDATES_MS = 50;
+const EARLY = 64; // candidates that may come before their description
 // What the far end may ask for, of each kind.
 const PLACES = 16;
 
@@ -28,7 +29,8 @@ export class Negotiation {
   #due = false; // another offer, once the last one is answered
   #asked = ''; // for what, last
   #question = null; // until it is answered by an offer
-  #candidates = [];
+  #candidates = []; // to be sent
+  #early = []; // the far end's, that fit no description yet
   #timers = new Timers();
 
   // The end says whether it `leads` and has a data channel (`hasChannel`), and what it knows of the
@@ -50,11 +52,23 @@ export class Negotiation {
     this.#step(() => (offered ? this.#offered(description, offer) : this.#answered(description, offer)));
   }
 
-  // Takes candidates. One that doesn't fit belongs to a description that was not taken.
+  // Takes candidates. One that doesn't fit may belong to a description that is still to come, since
+  // the hub had refused it: it is tried once more after the next one.
   take(candidates) {
     for (const candidate of candidates) {
-      this.#step(() => this.#connection.addIceCandidate(candidate ?? undefined).catch(() => {}));
+      this.#step(() => this.#add(candidate).catch(() => {
+        this.#early = [...this.#early.slice(1 - EARLY), candidate];
+      }));
     }
+  }
+
+  #add(candidate) {
+    return this.#connection.addIceCandidate(candidate ?? undefined);
+  }
+
+  async #setRemote(description) {
+    await this.#connection.setRemoteDescription(description);
+    for (const candidate of this.#early.splice(0)) await this.#add(candidate).catch(() => {});
   }
 
   // The far end asks for an offer, with so many places of each kind. `after` is the last one that
@@ -167,7 +181,7 @@ export class Negotiation {
     // An offer that comes twice gets its answer twice.
     if (offer > this.#offers || pc.localDescription?.type !== 'answer') {
       this.#offers = offer;
-      await pc.setRemoteDescription(description);
+      await this.#setRemote(description);
       await pc.setLocalDescription();
     }
     if (offer > this.#question?.after) this.#question = null;
@@ -176,7 +190,7 @@ export class Negotiation {
 
   async #answered(description, offer = this.#offers) {
     if (offer !== this.#offers || this.#connection.signalingState !== 'have-local-offer') return;
-    await this.#connection.setRemoteDescription(description);
+    await this.#setRemote(description);
     if (this.#due) await this.#offer();
   }
 

@@ -10,8 +10,6 @@ const QUEUE_FRAMES = 256;
 const QUEUE_CHARACTERS = 256 * 1024;
 
 export class Outbox {
-  swallowed = false; // something had no place in the queue
-
   #transmit;
   #sent = 0; // seq of the last frame
   #unanswered = new Map(); // id, which is seq as text -> {id, text, sent, resolve, reject}, in order
@@ -24,10 +22,7 @@ export class Outbox {
   // Takes a frame, and sends it if there is a connection. Tells whether there was a place for it.
   add(text, connected, resolve, reject) {
     if (new TextEncoder().encode(text).length > FRAME_BYTES) return reject?.(new SignalboxError('too-large'));
-    if (!connected && !this.#hasPlace(text)) {
-      this.swallowed = true;
-      return reject?.(new SignalboxError('offline'));
-    }
+    if (!connected && !this.#hasPlace(text)) return reject?.(new SignalboxError('offline'));
     const id = String(++this.#sent);
     const entry = { id, text, sent: false, resolve, reject };
     this.#unanswered.set(id, entry);
@@ -52,7 +47,6 @@ export class Outbox {
     const entries = [...this.#unanswered.values()];
     this.#unanswered.clear();
     this.#sent = 0;
-    this.swallowed = false;
     return entries;
   }
 

@@ -110,8 +110,7 @@ export class Peer extends Emitter {
     if (this.#restartWanted || this.#path.isRelayed || !this.#connection.isConnected) this.restartIce();
   }
 
-  _resume(swallowed, addressChanged) {
-    if (swallowed) this.#connection.negotiation.repeat();
+  _resume(addressChanged) {
     if (addressChanged || this.#restartWanted) this.restartIce();
   }
 

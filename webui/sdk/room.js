@@ -1,4 +1,5 @@
 // A room that this session is in: its members, and messages to all of them.
+import { needWebRTC } from './connection.js';
 import { SignalboxError } from './errors.js';
 import { Group } from './group.js';
 import { OWN } from './signals.js';
@@ -18,6 +19,7 @@ export class Room extends Group {
 
   async join() {
     const { rooms } = this.session;
+    needWebRTC();
     if (rooms.has(this.name) && !this._stands) throw new SignalboxError('joined');
     rooms.set(this.name, this); // before the frame goes out, so that no early signal is lost
     try {
@@ -103,7 +105,7 @@ export class Room extends Group {
   }
 
   _post(peer, data) {
-    this.session._send({ type: 'signal', to: peer.id, room: this.name, data: { [OWN]: data } });
+    this.session._post({ type: 'signal', to: peer.id, room: this.name, data: { [OWN]: data } });
   }
 
   #meet(info) {

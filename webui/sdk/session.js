@@ -1,15 +1,26 @@
 // A session: what an application asks of the hub, and what the hub tells it. It outlives its
 // connections, and even the hub's memory of it: see the line.
 import { Call, receiveCall } from './call.js';
+import { needWebRTC } from './connection.js';
 import { SignalboxError } from './errors.js';
 import { Line } from './line.js';
 import { Outbox } from './outbox.js';
+import { Posts } from './posts.js';
 import { Room } from './room.js';
 
-export async function connect(options = {}) {
-  const session = new Session(options);
-  await session._open();
-  return session;
+// To abort means to close the session, if there is one.
+export function connect({ signal, ...options } = {}) {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) throw new SignalboxError('canceled');
+    const session = new Session(options);
+    const abort = () => {
+      session._stop('canceled');
+      reject(new SignalboxError('canceled'));
+    };
+    signal?.addEventListener('abort', abort);
+    session.on('state', ({ state }) => state === 'closed' && signal?.removeEventListener('abort', abort));
+    session._open().then(() => resolve(session), reject);
+  });
 }
 
 export class Session extends Line {
@@ -23,6 +34,7 @@ export class Session extends Line {
   _unleft = new Set(); // rooms that were left when the queue had no place for it
 
   #outbox = new Outbox((text) => this._transmit(text));
+  #posts = new Posts(() => this.state === 'open', (frame) => this._send(frame));
 
   async join(name, options) {
     const room = this.room(name, options);
@@ -35,6 +47,7 @@ export class Session extends Line {
   }
 
   async call(user, options) {
+    needWebRTC();
     return new Call(this, `@${user.replace(/^@/, '')}`)._start(options);
   }
 
@@ -59,9 +72,18 @@ export class Session extends Line {
   }
 
   close() {
+    this._stop('closed');
+  }
+
+  _stop(code) {
     for (const group of this.#groups()) group._end();
     this._bye();
-    this._end(new SignalboxError('closed'));
+    this._end(new SignalboxError(code));
+  }
+
+  // Sends what a peer or a call has to say to its far end, of which there may be much at once.
+  _post(frame) {
+    this.#posts.add(frame);
   }
 
   // Tells whether it has a place in the queue.
@@ -104,6 +126,7 @@ export class Session extends Line {
   _end(error) {
     if (this.state === 'closed') return;
     super._end(error);
+    this.#posts.clear();
     for (const { reject } of this.#outbox.clear()) reject?.(error);
     for (const group of this.#groups()) group._end(error);
   }
@@ -113,6 +136,7 @@ export class Session extends Line {
   // in.
   #welcome({ peerId, name, user, ...ice }) {
     const waiting = this.#outbox.clear();
+    this.#posts.clear();
     this._unleft.clear(); // a new session is in no room yet
     Object.assign(this, { peerId, name, user });
     this.#setIce(ice);
@@ -135,8 +159,8 @@ export class Session extends Line {
     if (this.state !== 'open') return; // by a listener
     for (const room of this._unleft) if (!this.rooms.has(room)) this._send({ type: 'leave', room });
     this._unleft.clear();
-    for (const peer of this.#peers()) peer._resume(this.#outbox.swallowed, addressChanged);
-    this.#outbox.swallowed = false;
+    this.#posts.go();
+    for (const peer of this.#peers()) peer._resume(addressChanged);
   }
 
   #refused(frame, link) {
@@ -152,6 +176,7 @@ export class Session extends Line {
     if (!request) return;
     if (!error) return request.resolve?.();
     if (request.reject) return request.reject(error);
+    if (error.code === 'rate-limited') return this.#posts.again(JSON.parse(request.text));
     // A candidate may cross the news that its receiver has left: nobody needs to know.
     if (error.code !== 'no-such-peer' && error.code !== 'not-in-room') this._emit('error', { error });
   }

@@ -5,16 +5,59 @@
 //   room.on('track', ({ peer, stream }) => { video.srcObject = stream; });
 //   await room.join();
 
+/** What the server refuses, and why. */
+export type ServerErrorCode =
+  | 'bad-frame'
+  | 'too-large'
+  | 'hello-first'
+  | 'unauthorized'
+  | 'room-full'
+  | 'no-such-room'
+  | 'no-such-peer'
+  | 'not-in-room'
+  | 'user-taken'
+  | 'rate-limited'
+  | 'resume-expired'
+  | 'replaced'
+  | 'kicked'
+  | 'slow'
+  | 'shutting-down'
+  | 'internal';
+
+/** What went wrong without the server; see `SignalboxError.code`. */
+export type ClientErrorCode =
+  | 'unreachable'
+  | 'no-hub'
+  | 'origin-refused'
+  | 'csp-refused'
+  | 'too-many-tabs'
+  | 'timeout'
+  | 'offline'
+  | 'lost'
+  | 'closed'
+  | 'joined'
+  | 'too-large'
+  | 'no-webrtc'
+  | 'negotiation'
+  | 'declined'
+  | 'unanswered'
+  | 'canceled';
+
+export type ErrorCode = ServerErrorCode | ClientErrorCode;
+
 /** What went wrong: a code to branch on, and a sentence to show. */
 export class SignalboxError extends Error {
   private constructor();
   /**
-   * From the server: `bad-frame`, `too-large`, `hello-first`, `unauthorized`, `room-full`,
-   * `no-such-room`, `no-such-peer`, `not-in-room`, `user-taken`, `rate-limited`, `replaced`,
-   * `kicked`, `slow`, `shutting-down`, `internal`.
-   *
-   * From the SDK:
+   * One of the server's, or of the SDK's:
    * - `unreachable`: no connection, over either carrier;
+   * - `no-hub`: something answers at the URL, but no hub: its path is wrong, or a proxy in front of
+   *   the box answers for it;
+   * - `origin-refused`: the hub does not allow pages of this origin: see `allowed_origins`;
+   * - `csp-refused`: the page's Content-Security-Policy does not allow the connection:
+   *   `connect-src` must name the hub, for `https:` and `wss:`;
+   * - `too-many-tabs`: WebSockets don't get through, and four tabs of this origin have a stream of
+   *   events. Over HTTP/1.1 browsers have six connections to a host; the rest is for what is sent;
    * - `timeout`: the hub did not answer in time;
    * - `offline`: signaling is down; for a request, because more than 256 frames or 256 KiB already
    *   wait;
@@ -23,11 +66,14 @@ export class SignalboxError extends Error {
    * - `joined`: this session is already in that room;
    * - `too-large`: a frame of the protocol has at most 64 KiB; the SDK refuses longer ones, for
    *   which the hub would end the session;
+   * - `no-webrtc`: this browser has no WebRTC, or doesn't allow it here: there are sessions, but no
+   *   rooms and calls;
    * - `negotiation`: the peers could not agree on a session description, at two attempts (`cause`
    *   says why); the peer's state is `failed`, and `restartIce` tries again;
-   * - `declined` (see `reason`), `unanswered`, `canceled`: the outcome of a call.
+   * - `declined` (see `reason`), `unanswered`, `canceled`: the outcome of a call; `canceled` also
+   *   that of a `connect` whose `signal` aborts.
    */
-  readonly code: string;
+  readonly code: ErrorCode;
   /** The hub has said not to reconnect; set on errors that end a connection. */
   readonly final?: boolean;
   /** Why the callee declined: its own word, or `busy` or `unavailable` from the SDK. */
@@ -49,15 +95,26 @@ export interface ConnectOptions {
   token?: string | (() => string | Promise<string>);
   /**
    * Whether a reloaded page keeps its peer id, so that others see the same peer; true by default.
-   * The session's key is in sessionStorage from `pagehide` to the next load, and nowhere else.
+   * The session's key is in sessionStorage from `pagehide` to the next load, and nowhere else. A
+   * tab that is duplicated is a peer of its own.
    */
   keep?: boolean;
+  /**
+   * How often the first connection is tried again, after growing pauses, when the hub is not
+   * reached; 2 by default. Once there is a session, it reconnects without end.
+   */
+  retries?: number;
+  /**
+   * Closes the session when it aborts. Before there is one, `connect` rejects with `canceled`, and
+   * none is left on the hub: an effect of React's, say, may abort in its cleanup.
+   */
+  signal?: AbortSignal;
 }
 
 /**
  * Opens a signaling session: over a WebSocket, or, where that doesn't get through, over server-sent
- * events and POSTs. Rejects if the first attempt fails. From then on the session reconnects by
- * itself and loses no message; requests wait meanwhile.
+ * events and POSTs. Rejects if that fails, at the first attempt and its `retries`. From then on the
+ * session reconnects by itself and loses no message; requests wait meanwhile.
  */
 export function connect(options?: ConnectOptions): Promise<Session>;
 

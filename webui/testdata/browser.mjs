@@ -1,5 +1,6 @@
 // What the SDK asks of a browser and Node doesn't have: enough of it for sessions. Peer connections
 // need the real thing.
+import { after } from 'node:test';
 
 // WEBSOCKET is empty where Node has one.
 if (process.env.WEBSOCKET) {
@@ -12,7 +13,17 @@ if (process.env.WEBSOCKET) {
   };
 }
 
+// A session that is left open would keep Node from ending, and nobody would learn why.
+after(() => {
+  setTimeout(() => {
+    console.error('the tests are over, but something is still open');
+    process.exit(1);
+  }, 5000).unref();
+});
+
 globalThis.crypto ??= (await import('node:crypto')).webcrypto; // Node 18
+// Without it there are no rooms and calls; none gets as far as a connection.
+globalThis.RTCPeerConnection ??= class { close() {} };
 globalThis.MediaStream ??= class { getTracks() { return []; } };
 
 const events = new EventTarget();
@@ -24,18 +35,30 @@ export function fire(type, properties = {}) {
   events.dispatchEvent(Object.assign(new Event(type), properties));
 }
 
-const stored = new Map();
-globalThis.sessionStorage = {
-  getItem: (key) => stored.get(key) ?? null,
-  setItem: (key, value) => stored.set(key, value),
-  removeItem: (key) => stored.delete(key),
-};
+// Items are properties, as they are in browsers.
+globalThis.sessionStorage = new class {
+  getItem(key) {
+    return this[key] ?? null;
+  }
+
+  setItem(key, value) {
+    this[key] = value;
+  }
+
+  removeItem(key) {
+    delete this[key];
+  }
+}();
+
+/** Event sources that are not closed. */
+export const streams = new Set();
 
 globalThis.EventSource = class extends EventTarget {
   #abort = new AbortController();
 
   constructor(url) {
     super();
+    streams.add(this);
     this.#read(url);
   }
 
@@ -66,6 +89,7 @@ globalThis.EventSource = class extends EventTarget {
   }
 
   close() {
+    streams.delete(this);
     this.#abort.abort();
   }
 };

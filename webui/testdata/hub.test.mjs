@@ -7,7 +7,7 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { fire, once } from './browser.mjs';
+import { fire, once, streams } from './browser.mjs';
 import { connect } from '../static/signalbox.js';
 
 const state = await mkdtemp(join(tmpdir(), 'signalbox-'));
@@ -60,15 +60,22 @@ const proxy = net.createServer((client) => {
 });
 await new Promise((resolve) => proxy.listen(0, '127.0.0.1', resolve));
 await startBox();
+const sessions = new Set(); // all that were begun: one that is left open would keep Node from ending
 after(async () => {
-  await stopBox();
+  for (const session of sessions) session.close();
+  if (box) await stopBox();
   proxy.close();
+  cut();
   await rm(state, { recursive: true });
 });
 
 const cut = () => lines.forEach((line) => line.destroy());
-const enter = (user, options) =>
-  connect({ url: `http://127.0.0.1:${proxy.address().port}/signal`, name: user, user, ...options });
+const enter = async (user, options) => {
+  const url = `http://127.0.0.1:${proxy.address().port}/signal`;
+  const session = await connect({ url, name: user, user, ...options });
+  sessions.add(session);
+  return session;
+};
 const settled = (session, wanted) =>
   session.state === wanted || once(session, 'state', ({ state }) => state === wanted);
 
@@ -78,9 +85,9 @@ let pairs = 0;
 
 async function pair(t) {
   pairs++; // names of their own: those of the last test may not be free yet
-  const sessions = await Promise.all(['ann', 'bob'].map((name) => enter(`${name}${pairs}`, { keep: false })));
-  t.after(() => sessions.forEach((session) => session.close()));
-  return sessions;
+  const both = await Promise.all(['ann', 'bob'].map((name) => enter(`${name}${pairs}`, { keep: false })));
+  t.after(() => both.forEach((session) => session.close()));
+  return both;
 }
 
 const Native = globalThis.WebSocket;
@@ -104,6 +111,10 @@ for (const carrier of ['websocket', 'sse']) {
     const [ann, bob] = await pair(t);
     assert.equal(ann.carrier, carrier);
     await assert.rejects(enter(bob.user, { keep: false }), { code: 'user-taken' });
+    // More may wait for one who has answered: what is said while the line is cut.
+    const called = once(bob, 'signal');
+    await ann.signal(`@${bob.user}`, 'Bob?');
+    await bob.signal((await called).from, 'Yes?');
     const got = [];
     const all = new Promise((resolve) => bob.on('signal', ({ data }) => {
       got.push(data);
@@ -134,6 +145,48 @@ test('a restart of the box costs neither the peer id nor the user name', async (
   // Whoever is back first finds nobody else there yet.
   if (await waiting === 'no-such-peer') await ann.signal(`@${bob.user}`, 'said again');
   assert.equal((await said).from, ann.peerId);
+});
+
+for (const down of [0, 300, 2000]) {
+  test(`S3: after a restart of ${down} ms, everybody is back on a WebSocket`, { timeout: 60_000 }, async (t) => {
+    const all = await Promise.all(Array.from({ length: 8 }, (_, n) => enter(`gus${n}`, { keep: false })));
+    t.after(() => all.forEach((session) => session.close()));
+    const news = [];
+    for (const session of all) session.on('carrier', ({ carrier }) => news.push(carrier));
+    await stopBox();
+    await new Promise((resolve) => setTimeout(resolve, down));
+    await startBox();
+    await Promise.all(all.map((session) => settled(session, 'open')));
+    while (streams.size && !t.signal.aborted) await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.deepEqual([streams.size, news], [0, []]);
+    await Promise.all(all.map((session) => session.ping()));
+  });
+}
+
+test('S3: a fallback is told only where WebSockets fail while HTTP works, and ends when they do', async (t) => {
+  const [ann] = await pair(t);
+  const told = [];
+  ann.on('carrier', ({ carrier }) => told.push(carrier));
+  use(t, 'sse');
+  const fallen = once(ann, 'carrier');
+  const cutting = setInterval(cut, 100); // until the other carrier is tried
+  await settled(ann, 'reconnecting');
+  await new Promise((resolve) => setTimeout(resolve, 2500));
+  clearInterval(cutting);
+  await fallen;
+  assert.deepEqual([ann.carrier, told], ['sse', ['sse']]);
+  globalThis.WebSocket = Native;
+  fire('online');
+  // The way back costs nothing that is said meanwhile.
+  const back = once(ann, 'carrier');
+  let said = 0;
+  for (let gone = false; !gone; said++) {
+    await ann.signal(ann.peerId, said).catch(({ code }) => assert.equal(code, 'no-such-peer'));
+    gone = await Promise.race([back.then(() => true), new Promise((resolve) => setTimeout(resolve, 1, false))]);
+  }
+  assert.ok(said > 1, `${said}`);
+  assert.deepEqual([ann.carrier, told], ['websocket', ['sse', 'websocket']]);
+  await ann.ping();
 });
 
 test('a page that is loaded again keeps its peer id, and its user name is free at once', async () => {
@@ -206,6 +259,69 @@ test('a call ends with either session', async (t) => {
   t.after(() => eve.close());
   bob.on('call', () => bob.close());
   await assert.rejects(eve.call(bob.user), { code: 'unanswered' });
+});
+
+for (const carrier of ['websocket', 'sse']) {
+  test(`S12: over ${carrier}, a connect that is aborted at any moment leaves no session`, DEADLINE, async (t) => {
+    use(t, carrier);
+    const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+    const moments = {
+      'at once': () => {},
+      'asked for the token': (asked) => asked,
+      'a moment later': (asked) => asked.then(() => pause(1)),
+      'an answer later': (asked) => asked.then(() => pause(5)),
+    };
+    for (const [moment, wait] of Object.entries(moments)) {
+      const user = `gil-${carrier}-${moment}`;
+      const control = new AbortController();
+      let token;
+      const asked = new Promise((resolve) => { token = resolve; });
+      const connecting = enter(user, { keep: false, signal: control.signal, token: () => { token(); return ''; } });
+      const outcome = connecting.then(() => 'open', ({ code }) => code);
+      await wait(asked);
+      control.abort();
+      assert.match(await outcome, moment.endsWith('later') ? /^(open|canceled)$/ : /^canceled$/, moment);
+      // What is on its way still is over in a moment; what was left would be there for a minute.
+      let next = null;
+      while (!next && !t.signal.aborted) {
+        next = await enter(user, { keep: false }).catch(({ code }) => assert.equal(code, 'user-taken'));
+      }
+      assert.ok(next, moment);
+      next.close();
+    }
+  });
+}
+
+test('S12: what is mounted twice, as React does it, has one session, and the peer id of the page before', async () => {
+  const before = await enter('hal');
+  fire('pagehide');
+  const mount = () => {
+    const control = new AbortController();
+    const session = enter('hal', { signal: control.signal });
+    session.catch(() => {});
+    return { session, unmount: () => control.abort() };
+  };
+  const first = mount();
+  first.unmount();
+  const second = mount();
+  await assert.rejects(first.session, { code: 'canceled' });
+  const session = await second.session;
+  assert.equal(session.peerId, before.peerId);
+  second.unmount();
+  assert.equal(session.state, 'closed');
+  (await enter('hal', { keep: false })).close();
+  before.close();
+});
+
+test('S12: the first connection is tried again: a box that restarts is no error', async (t) => {
+  await stopBox();
+  t.after(async () => box || await startBox());
+  await assert.rejects(enter('ida', { keep: false, retries: 0 }), { code: 'unreachable' });
+  const connecting = enter('ida', { keep: false, retries: 5 });
+  await startBox();
+  const session = await connecting;
+  assert.equal(session.user, 'ida');
+  session.close();
 });
 
 for (const carrier of ['websocket', 'sse']) {

@@ -1,7 +1,9 @@
 // How the SDK gets over connections, sessions and peer connections that end at a bad moment.
 import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
 import { test } from 'node:test';
 import { fire, once } from './browser.mjs';
+import { CARRIERS } from '../sdk/carriers.js';
 import { EXPIRED, joined, RESUMED, startHub, WELCOME } from './stub.mjs';
 import { connect } from '../static/signalbox.js';
 
@@ -297,6 +299,179 @@ test('an end with nothing to offer offers nothing, whatever the application call
     type: 'signal', seq: 1, room: 'tea', from: 'bob', data: { signalbox: { tag: 'far', want: { after: 0, audio: 1 } } },
   });
   await hub.frame(({ data }) => data?.signalbox?.description?.type === 'offer');
+});
+
+test('S6: what the hub refuses for its rate is said again, and a full room keeps within it', DEADLINE, async (t) => {
+  const others = Array.from({ length: 150 }, (_, n) => `bob-${n}`);
+  let refuse = 5;
+  const times = [];
+  const taken = [];
+  const hub = await startHub(t, {
+    join: ({ room }, { send }) => send(joined(room, ...others)),
+    signal: ({ id, to, data }, { send }) => {
+      times.push(performance.now());
+      if (data.signalbox && refuse-- > 0) send({ type: 'error', code: 'rate-limited', id });
+      else if (data.signalbox?.description) taken.push(to);
+    },
+  });
+  const session = await enter(t, hub);
+  const errors = [];
+  session.on('error', ({ error }) => errors.push(error.code));
+  await session.join('tea');
+  await hub.until(() => taken.length === others.length);
+  assert.deepEqual(taken.sort(), others.sort());
+  assert.deepEqual(errors, []);
+  const most = Math.max(...times.map((at) => times.filter((other) => other >= at && other < at + 1000).length));
+  assert.ok(most <= 100, `${most} frames in a second`);
+});
+
+test("S6: a call's words have their place, however much an application says without a line", DEADLINE, async (t) => {
+  let resume;
+  const hub = await startHub(t, { resume: (_, { send }) => { resume = () => send(RESUMED); } });
+  const session = await enter(t, hub);
+  const rung = once(session, 'call');
+  hub.line.send(ring('call-1', false));
+  const { call } = await rung;
+  hub.line.cut();
+  await settled(session, 'reconnecting');
+  const waiting = Array.from({ length: 256 }, (_, n) => session.signal('somebody', n));
+  call.decline('busy');
+  await hub.until(() => resume);
+  resume();
+  const { data } = await hub.frame(({ data }) => data?.signalbox?.call === 'decline');
+  assert.equal(data.signalbox.reason, 'busy');
+  await Promise.all(waiting);
+});
+
+test('S6: candidates that overtake their description, which the hub had refused, are not lost', DEADLINE, async (t) => {
+  const hub = await startHub(t, {
+    join: ({ room }, { send }) => send({ ...joined(room), peers: [{ id: 'bob', name: 'Bob', polite: true }] }),
+  });
+  const session = await enter(t, hub);
+  const room = await session.join('tea');
+  const { connection } = room.peers.get('bob');
+  let seq = 0;
+  const say = (said) => {
+    const data = { signalbox: { tag: 'far', link: 1, ...said } };
+    hub.line.send({ type: 'signal', seq: ++seq, room: 'tea', from: 'bob', data });
+  };
+  say({ candidates: [{ candidate: 'early' }] });
+  say({ offer: 1, description: { type: 'offer', sdp: '' } });
+  say({ candidates: [{ candidate: 'late' }] });
+  await hub.until(() => connection.candidates.length === 2);
+  assert.deepEqual(connection.candidates.map(({ candidate }) => candidate), ['early', 'late']);
+});
+
+test('S15: a tab that is duplicated, in the lobby or in a room, is a peer of its own', DEADLINE, async () => {
+  const url = 'https://box.example.org/signal';
+  const key = `signalbox.v1 ${url}`;
+  sessionStorage.setItem(key, 'token'); // what the page before has left
+  const page = await import('../sdk/keep.js?page');
+  assert.equal(sessionStorage.getItem(key), null, 'a copy of the tab, made in the lobby, has nothing');
+  const copy = await import('../sdk/keep.js?copy');
+  fire('pagehide'); // it is loaded again, in the lobby still
+  assert.equal(sessionStorage.getItem(key), 'token');
+  fire('pageshow');
+  assert.equal(sessionStorage.getItem(key), null);
+  assert.deepEqual([page.takeToken(url), copy.takeToken(url)], ['token', undefined]);
+  fire('pagehide');
+  assert.equal(sessionStorage.getItem(key), null, 'it was taken');
+});
+
+test('S13: a hub that is not reached is told apart from one that refuses, and from no hub', DEADLINE, async (t) => {
+  let status;
+  const server = createServer((_, response) => response.writeHead(status).end());
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const url = `http://127.0.0.1:${server.address().port}/signal`;
+  for (const [answer, code] of [
+    [400, 'unreachable'], // it is a hub's
+    [403, 'origin-refused'],
+    [404, 'no-hub'],
+    [405, 'no-hub'],
+    [200, 'no-hub'],
+    [429, 'unreachable'],
+    [502, 'unreachable'],
+  ]) {
+    status = answer;
+    await assert.rejects(connect({ url, keep: false, retries: 0 }), { code }, `${answer}`);
+  }
+  server.close();
+  server.closeAllConnections?.();
+  await assert.rejects(connect({ url, keep: false, retries: 0 }), { code: 'unreachable' });
+});
+
+test('S14: over HTTP/1.1, streams leave connections to speak by, and the state has a name', DEADLINE, async (t) => {
+  const held = new Set();
+  const before = Object.getOwnPropertyDescriptor(globalThis, 'navigator');
+  const locks = { // of all tabs
+    async request(name, { ifAvailable }, hold) {
+      assert.ok(ifAvailable);
+      if (held.has(name)) return hold(null);
+      held.add(name);
+      await hold({ name });
+      held.delete(name);
+    },
+  };
+  Object.defineProperty(globalThis, 'navigator', { value: { locks }, configurable: true });
+  t.after(() => (before ? Object.defineProperty(globalThis, 'navigator', before) : delete globalThis.navigator));
+  const streams = [];
+  const Native = globalThis.EventSource;
+  t.after(() => { globalThis.EventSource = Native; });
+  globalThis.EventSource = class {
+    constructor() {
+      streams.push(this);
+    }
+
+    addEventListener() {}
+
+    close() {}
+  };
+  const tab = () => {
+    const carrier = { ended: null };
+    carrier.stream = new CARRIERS.sse('http://127.0.0.1:1/signal', {
+      open() {}, frame() {}, end: (_, error) => { carrier.ended = error?.code; }, seen: () => 0,
+    });
+    return carrier;
+  };
+  const tabs = Array.from({ length: 6 }, tab);
+  while (!tabs.at(-1).ended) await new Promise(setImmediate);
+  assert.equal(streams.length, 4);
+  assert.deepEqual(tabs.map(({ ended }) => ended), [null, null, null, null, 'too-many-tabs', 'too-many-tabs']);
+  for (const { stream } of tabs) stream.close();
+  await new Promise(setImmediate);
+  const next = tab();
+  await new Promise(setImmediate);
+  assert.deepEqual([streams.length, next.ended], [5, null]);
+  next.stream.close();
+  await new Promise(setImmediate);
+  const { getEntries } = performance;
+  t.after(() => { performance.getEntries = getEntries; });
+  performance.getEntries = () => [{ name: 'http://127.0.0.1:1/', nextHopProtocol: 'h2' }];
+  const more = Array.from({ length: 6 }, tab);
+  while (streams.length < 11) await new Promise(setImmediate);
+  assert.deepEqual(more.map(({ ended }) => ended), Array(6).fill(null), 'over HTTP/2 there are enough');
+  for (const { stream } of more) stream.close();
+});
+
+test('S5: without WebRTC there is a session, but no room and no call, and the error says why', DEADLINE, async (t) => {
+  const hub = await startHub(t);
+  const session = await enter(t, hub);
+  const Native = globalThis.RTCPeerConnection;
+  t.after(() => { globalThis.RTCPeerConnection = Native; });
+  const refuses = class { constructor() { throw new Error('policy'); } };
+  for (const none of [undefined, refuses]) {
+    globalThis.RTCPeerConnection = none;
+    await assert.rejects(session.join('tea'), { code: 'no-webrtc' });
+    await assert.rejects(session.call('bob'), { code: 'no-webrtc' });
+    assert.deepEqual([session.rooms.size, session._calls.size, session.state], [0, 0, 'open']);
+  }
+  const rung = once(session, 'call');
+  hub.line.send(ring('call-1', false));
+  const { call } = await rung;
+  assert.throws(() => call.accept(), { code: 'no-webrtc' });
+  call.decline('no-webrtc');
+  await session.signal('somebody', 'still here');
+  assert.deepEqual((await sent(session, hub, 'join')), []);
 });
 
 test("an application's own signals pass, whatever they are called", DEADLINE, async (t) => {

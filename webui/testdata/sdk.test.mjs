@@ -13,7 +13,7 @@ test('the joined module exports what its modules and its types do', () => {
   const typed = [...types.matchAll(/^export (?:class|function|const) (\w+)/gm)].map(([, name]) => name).sort();
   assert.deepEqual(Object.keys(joined), typed);
   assert.deepEqual(Object.keys(modules), typed);
-  for (const name of typed) assert.equal(String(joined[name]), String(modules[name]), name);
+  for (const name of typed) assert.equal(String(joined[name]), String(modules[name]).replace(/^ +/gm, ''), name);
 });
 
 test('every module can be imported by itself', async () => {
@@ -29,8 +29,6 @@ function membersOf(name) {
   const extended = /(?:^| )extends (\w+)/.exec(head.replace(/^\w+<.*?> /, ''));
   return [...own, ...(extended ? membersOf(extended[1]) : [])];
 }
-
-globalThis.RTCPeerConnection ??= class {};
 
 const GROUP = { _configuration() {}, _source: { tracks: [] } };
 

@@ -90,6 +90,7 @@ globalThis.RTCPeerConnection = class {
   connectionState = 'new';
   localDescription = null;
   restarts = 0;
+  candidates = []; // that were taken
   applied = []; // the far end's descriptions: their type, and the state that they found
   remoteDescription = null;
   #transceivers = [];
@@ -112,7 +113,10 @@ globalThis.RTCPeerConnection = class {
     return { readyState: 'connecting' };
   }
 
-  async addIceCandidate() {}
+  async addIceCandidate(candidate) {
+    if (!this.remoteDescription) throw new DOMException('There is no remote description.', 'InvalidStateError');
+    this.candidates.push(candidate);
+  }
 
   restartIce() {
     this.restarts++;

@@ -135,6 +135,9 @@ test('the overall verdict', () => {
   assert.deepEqual(of([works, []], { reach: { verdict: 'bad' } }), ['bad', 'overall.blocked']);
   assert.deepEqual(of([works, []], { relay: { verdict: 'bad' } }), ['bad', 'overall.nodata']);
   assert.deepEqual(of([works, []], { signaling: 'unreachable' }), ['bad', 'overall.signaling']);
+  for (const code of ['no-hub', 'origin-refused', 'csp-refused', 'too-many-tabs']) {
+    assert.deepEqual(of([works, []], { signaling: code }), ['bad', `end.${code}`]);
+  }
   assert.deepEqual(of([works, []], { signaling: 'rate-limited' }), ['bad', 'overall.refused']);
   assert.deepEqual(of([works, []], { signaling: 'unauthorized' }), ['bad', 'overall.unauthorized']);
   assert.deepEqual(of([works, []], { carrier: 'sse' }), ['warn', 'overall.sse']);

@@ -11,7 +11,8 @@ const options = JSON.parse(process.argv[2]);
 const { launch } = await import(`./${options.engine ?? "chromium"}.mjs`);
 
 // Keeps the page's peer connections at hand, so that a test can ask the browser
-// itself what the page claims.
+// itself what the page claims. One that is closed unused was only to tell whether
+// the browser has any.
 function keepPeerConnections() {
   const kept = [];
   Object.defineProperty(window, "labPeerConnections", { value: kept });
@@ -20,6 +21,15 @@ function keepPeerConnections() {
     constructor(...args) {
       super(...args);
       kept.push(this);
+    }
+    createDataChannel(...args) {
+      this.labUsed = true;
+      return super.createDataChannel(...args);
+    }
+    close() {
+      const at = kept.indexOf(this);
+      if (at >= 0 && !this.labUsed && !this.getTransceivers().length) kept.splice(at, 1);
+      super.close();
     }
   };
 }

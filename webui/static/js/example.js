@@ -7,7 +7,7 @@ const leave = document.querySelector('#leave');
 const status = document.querySelector('#status');
 const videos = new Map(); // by peer id; our own is under ''
 // From /example#token=..., for a box that asks for a token.
-const token = new URLSearchParams(location.hash.slice(1)).get('token') ?? undefined;
+const token = new URLSearchParams(location.hash.slice(1).replaceAll('+', '%2B')).get('token') ?? undefined;
 let session;
 let stream;
 

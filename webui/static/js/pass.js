@@ -1,6 +1,7 @@
 // Admission to a box that asks for it: a password or token, from the fragment of a link or typed
 // in. It is kept for this tab only, and never in a link that is copied from here.
 import { byId } from './dom.js';
+import { inFragment } from './fragment.js';
 import { say } from './i18n.js';
 
 const REMEMBERED = 'signalbox.pass';
@@ -15,7 +16,7 @@ function stored(change) {
 
 /** Takes what the link brings, and shows it no longer: the address bar is often shared. */
 export function takePass() {
-  const linked = new URLSearchParams(location.hash.slice(1)).get('token');
+  const linked = inFragment(location.hash, 'token');
   if (linked) history.replaceState(null, '', location.pathname + location.search);
   byId('pass').value = linked ?? stored((storage) => storage.getItem(REMEMBERED));
 }

@@ -4,6 +4,7 @@ import {
   connect,
   SignalboxError,
   type Call,
+  type ErrorCode,
   type IncomingCall,
   type Path,
   type Peer,
@@ -19,8 +20,16 @@ export async function main(video: HTMLVideoElement, ask: (who: string) => boolea
     user: 'ada',
     token: async () => (await fetch('/token')).text(),
     keep: true,
+    retries: 5,
+    signal: AbortSignal.timeout(60_000),
   });
   session.on('state', ({ state, error }) => console.info(state satisfies Session['state'], error?.code, error?.final));
+  session.on('error', ({ error }) => {
+    const code: ErrorCode = error.code;
+    if (code === 'origin-refused' || code === 'csp-refused' || code === 'no-hub') throw error;
+    // @ts-expect-error: no error has this code
+    if (code === 'unrechable') throw error;
+  });
   session.on('carrier', ({ carrier }) => console.info(carrier === 'sse'));
   session.on('resumed', ({ addressChanged }) => console.info(addressChanged satisfies boolean));
   session.on('ice', ({ iceServers }) => new RTCPeerConnection({ iceServers }));

@@ -1,6 +1,7 @@
 // /admin: trades the one-time code, or a token that is typed in, for the box's status, and shows
 // that every two seconds.
 import { byId } from '../dom.js';
+import { inFragment } from '../fragment.js';
 import { onLanguage, say, start } from '../i18n.js';
 import { hasToken, Locked, login, status, unlock } from './api.js';
 import { KickDialog } from './kick.js';
@@ -25,7 +26,7 @@ addEventListener('hashchange', () => location.reload());
 run();
 
 async function run() {
-  const code = new URLSearchParams(location.hash.slice(1)).get('code');
+  const code = inFragment(location.hash, 'code');
   if (code) {
     // The code is spent at once: it must not stay in the address bar or in the history.
     history.replaceState(null, '', location.pathname);

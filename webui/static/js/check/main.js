@@ -35,7 +35,7 @@ async function run() {
   showVerdict(byId('verdict'), { verdict: 'running', words: 'overall.asking' });
   for (const id of ['relay-test', 'reach-test']) showVerdict(byId(id), { verdict: 'running', words: 'test.waiting' });
   const box = await askBox();
-  const servers = [...flatten(box.iceServers, 'box'), ...own.ready];
+  const servers = box.error === 'no-webrtc' ? [] : [...flatten(box.iceServers, 'box'), ...own.ready];
   try {
     const findings = await test(servers);
     const signaling = { signaling: box.error, carrier: box.session?.carrier };
@@ -57,7 +57,7 @@ async function run() {
 async function askBox() {
   let session = null;
   try {
-    session = await connect({ name: 'check', token: pass, keep: false });
+    session = await connect({ name: 'check', token: pass, keep: false, retries: 0 });
     const id = crypto.getRandomValues(new Uint32Array(4)).join('-');
     keepPass();
     await session.join(`check-${id}`, { dataChannel: false }).catch((error) => {

@@ -70,6 +70,9 @@ export function ofReach({ udp, relayAddress, addresses, relayWorks, loop }) {
   return { verdict: 'bad', words: 'reach.bad', fix: 'reach.bad.fix', params: { address: relayAddress } };
 }
 
+// What the page of a call says of these is all that there is to say.
+const EXPLAINED = ['no-hub', 'origin-refused', 'csp-refused', 'too-many-tabs'];
+
 /**
  * The sentence above all. `signaling` is the code of an error or null, `carrier` what it goes over;
  * `groups` are lists of judged servers ({server, verdict}), one for the box and one for what was
@@ -80,6 +83,10 @@ export function overall({ signaling, carrier, groups, relay, reach }) {
   if (signaling === 'unreachable' || signaling === 'timeout') {
     return { verdict: 'bad', words: 'overall.signaling', fix: 'overall.signaling.fix' };
   }
+  if (signaling === 'no-webrtc') {
+    return { verdict: 'bad', words: 'overall.nowebrtc', fix: 'overall.nowebrtc.fix' };
+  }
+  if (EXPLAINED.includes(signaling)) return { verdict: 'bad', words: `end.${signaling}` };
   if (signaling === 'unauthorized') {
     return { verdict: 'bad', words: 'overall.unauthorized', fix: 'overall.unauthorized.fix' };
   }
