@@ -467,7 +467,8 @@ func TestAttackF3UnreadAnswersInACall(t *testing.T) {
 	}
 }
 
-// Of a client with an allocation the kernel takes more than of a stranger: its uplink carries a call.
+// Of a client with an allocation the kernel takes more than of a stranger: its uplink carries a
+// call.
 func TestAttackF3ClientsAreReadFastEnough(t *testing.T) {
 	l := lab.New(t, lab.FullCone, lab.FullCone)
 	useControl(t, l, "cubic")

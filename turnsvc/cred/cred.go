@@ -129,9 +129,9 @@ func Parse(username string) (expires time.Time, id string, ok bool) {
 	return time.Unix(sec, 0), id, true
 }
 
-// IsMinted tells whether a username can be that of a minted credential with an id, so that no static
-// user may have it: a time since 2001, a colon, and the id. Numbers of telephones and their like are
-// none.
+// IsMinted tells whether a username can be that of a minted credential with an id, so that no
+// static user may have it: a time since 2001, a colon, and the id. Numbers of telephones and their
+// like are none.
 func IsMinted(username string) bool {
 	expires, _, ok := Parse(username)
 	return ok && strings.Contains(username, ":") && expires.Unix() >= 1e9
