@@ -76,8 +76,8 @@
 // the route to a peer, some 5 µs, in the goroutine that grants; the packet path only reads what was
 // judged. While the kernel can't be asked, new peers outside are refused (403), and the log says
 // so; a permission keeps what it had, within the lists and the rooms, and is judged again when the
-// kernel answers, by the next review, as below. Only where it can't be asked from the start does the
-// judge make do with the addresses of interfaces.
+// kernel answers, by the next review, as below. Only where it can't be asked from the start does
+// the judge make do with the addresses of interfaces.
 //
 // Who changes the lists or the relay addresses reviews all permissions; a goroutine of its own does
 // when addresses or routes of this host have come, within 250 ms (10 s where the kernel can't be
@@ -189,10 +189,11 @@
 //
 // Beyond each budget, every client (address and port) that has had nothing in a second gets one
 // answer or guess, within a bound by source that keeps a reflection below some hundred KiB a
-// second. So an Allocate of the address's owner is answered, at once as a rule. That ends where many ports take these, too: with the default limit at some 6,500
-// spoofed packets a second from random ports, or as many guesses at minted credentials from behind
-// the same NAT; and for newcomers with a password from the configuration at 500 guesses a second at
-// that user's, or 800 at many users', from 400 ports behind it. They then have to try again.
+// second. So an Allocate of the address's owner is answered, at once as a rule. That ends where
+// many ports take these, too: with the default limit at some 6,500 spoofed packets a second from
+// random ports, or as many guesses at minted credentials from behind the same NAT; and for
+// newcomers with a password from the configuration at 500 guesses a second at that user's, or 800
+// at many users', from 400 ports behind it. They then have to try again.
 //
 // There is one more exception. Who can send in the name of an address, and knows the port from
 // which its owner is about to ask over UDP, takes the one answer a second that is left for that

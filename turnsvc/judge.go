@@ -29,8 +29,8 @@ type judge struct {
 	routes   atomic.Pointer[netaddr.Routes] // nil: the kernel is not asked
 	// ask is netaddr.Routes.Own. Tests replace it.
 	ask func(r *netaddr.Routes, ip, from netip.Addr) (bool, error)
-	// failed is what the kernel did not answer first, since the last review of all permissions; nil:
-	// it has answered all. That was logged.
+	// failed is what the kernel did not answer first, since the last review of all permissions;
+	// nil: it has answered all. That was logged.
 	failed atomic.Pointer[route]
 
 	// reviews makes judging and changing one step, so that no judgment of an earlier state
