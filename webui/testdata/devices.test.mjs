@@ -19,6 +19,7 @@ class Track extends EventTarget {
   }
 
   getSettings() {
+    if (this.readyState === 'ended') return {}; // as in Firefox
     return { deviceId: this.device.deviceId, groupId: this.device.groupId };
   }
 
@@ -208,9 +209,20 @@ test('the old device goes on until the new one is open, and is remembered', asyn
 
   const next = new Media();
   next.open();
-  assert.deepEqual(asked[0].constraints.video.deviceId, { ideal: 'camera 2' });
+  assert.deepEqual(asked[0].constraints.video.deviceId, { exact: 'camera 2' });
   await asked[0].answer();
   assert.equal(next.deviceOf('camera'), 'camera 2');
+});
+
+test('a remembered device that isn’t there costs another one nothing', async () => {
+  stored.set('signalbox.devices', '{"microphone":"mic 2","camera":"camera 2"}');
+  plugged = plugged.filter(({ deviceId }) => deviceId !== 'mic 2');
+  const media = new Media();
+  const open = media.open();
+  for (let i = 0; i < 2; i++) await asked[i].answer();
+  await open;
+  assert.deepEqual([media.deviceOf('microphone'), media.deviceOf('camera')], ['mic 1', 'camera 2']);
+  assert.equal(asked.length, 2);
 });
 
 test('a device that can’t be had leaves the old one', async () => {

@@ -6,7 +6,7 @@ const TRACK_KINDS = { microphone: 'audio', camera: 'video' };
 // Has the browser open devices for slots, each with its ticket: [{slot, ticket, constraints}]. It
 // asks for all at once, so that the visitor is asked once, and takes what can be had.
 export async function openAll(requests, reason) {
-  const cause = await tryToOpen(requests, reason);
+  const cause = await tryToPrefer(requests, reason);
   if (!cause) return;
   if (requests.length > 1) await openEach(requests, reason, cause);
   else failFor(requests[0], cause);
@@ -21,6 +21,23 @@ export async function switchTo(request) {
     cause = await tryToOpen([request], 'switched');
   }
   if (cause) failFor(request, cause);
+}
+
+// A remembered device that isn't there is no reason to forget about another one. Browsers say so
+// before they ask the visitor; to what is only preferred, they don't hold themselves.
+async function tryToPrefer(requests, reason) {
+  const choosy = requests.filter(({ constraints }) => constraints.deviceId);
+  let cause;
+  for (const loose of [[], ...choosy.map((request) => [request]), choosy]) {
+    const tried = requests.map((request) => (loose.includes(request) ? anyDevice(request) : request));
+    cause = await tryToOpen(tried, reason);
+    if (cause?.name !== 'OverconstrainedError' || !choosy.length) break;
+  }
+  return cause;
+}
+
+function anyDevice({ constraints: { deviceId, ...constraints }, ...request }) {
+  return { ...request, constraints };
 }
 
 async function tryToOpen(requests, reason) {

@@ -138,7 +138,7 @@ export class Media extends Emitter {
   #preferred(kind) {
     const id = this.#memory.get(kind);
     const constraints = this.#constraints[kind];
-    return id ? { ...constraints, deviceId: { ideal: id } } : constraints;
+    return id ? { ...constraints, deviceId: { exact: id } } : constraints;
   }
 
   async #switch(slot, id) {

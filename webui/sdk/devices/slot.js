@@ -59,7 +59,8 @@ export class Slot {
     this.#companions = companions;
     this.error = this.lost = null;
     track.enabled = !this.muted;
-    track.addEventListener('ended', () => this.#end(track));
+    const { deviceId, groupId } = track.getSettings(); // in Firefox, a track that has ended knows nothing
+    track.addEventListener('ended', () => this.#end(track, { deviceId, groupId, gone: false }));
     this.#told.track(this, reason);
     ticket.resolve(track);
   }
@@ -100,10 +101,9 @@ export class Slot {
     this.#told.track(this, reason);
   }
 
-  #end(track) {
+  #end(track, device) {
     if (track !== this.track) return;
-    const { deviceId, groupId } = track.getSettings();
-    this.lost = { deviceId, groupId, gone: false };
+    this.lost = device;
     this.#drop('ended');
     this.#told.ended(this);
   }

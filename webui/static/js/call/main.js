@@ -9,6 +9,7 @@ import { askPass, keepPass, pass, takePass } from '../pass.js';
 import { roomOf } from '../room.js';
 import { Chat } from './chat.js';
 import { Controls } from './controls.js';
+import { DeviceChoice } from './devices.js';
 import { Stage } from './stage.js';
 
 const REMEMBERED_NAME = 'signalbox.name';
@@ -21,6 +22,7 @@ const relayOnly = parameters.get('relay') === '1';
 const media = new Media();
 const chat = new Chat({ onsend: (text) => stage?.say(text) });
 const controls = new Controls(media);
+const choice = new DeviceChoice(media);
 let session = null;
 let stage = null;
 
@@ -67,12 +69,14 @@ function setState(state) {
   }
   byId('join').disabled = state === 'joining';
   if (state !== 'in-call') say(byId('status'), '');
+  if (state !== 'lobby' && state !== 'joining') choice.end();
 }
 
 async function openDevices() {
   const opened = media.open();
   controls.refresh();
   showDevices();
+  choice.listen();
   await opened;
   showDevices();
 }

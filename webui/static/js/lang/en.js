@@ -121,6 +121,11 @@ export default {
   "control.share": "Share screen",
   "control.share.stop": "Stop sharing",
 
+  "device.microphone": "Microphone",
+  "device.camera": "Camera",
+  "device.speaker": "Speaker",
+  "device.system": "The system’s choice",
+
   "media.asking": "Waiting for camera and microphone …",
   "media.nocamera": "You send no picture.",
   "media.receive": "You can join all the same: you will see and hear the others.",

@@ -121,6 +121,11 @@ export default {
   "control.share": "共享屏幕",
   "control.share.stop": "停止共享",
 
+  "device.microphone": "麦克风",
+  "device.camera": "摄像头",
+  "device.speaker": "扬声器",
+  "device.system": "系统默认",
+
   "media.asking": "正在等待摄像头和麦克风……",
   "media.nocamera": "没有发送画面。",
   "media.receive": "仍然可以加入：你能看到、听到其他人。",
