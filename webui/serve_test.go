@@ -241,6 +241,25 @@ func TestAssetVersions(t *testing.T) {
 	}
 }
 
+// Whatever else leads to the SDK's handler is none of its modules.
+func TestSDKHasNoOtherModules(t *testing.T) {
+	t.Parallel()
+	ui, err := New(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]int{
+		"/signalbox.js": http.StatusOK, "/under/signalbox-media.js": http.StatusOK,
+		"/": http.StatusNotFound, "/favicon.svg": http.StatusNotFound, "/signalbox.d.ts": http.StatusNotFound,
+	} {
+		recorder := httptest.NewRecorder()
+		ui.SDK().ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, path, nil))
+		if recorder.Code != want {
+			t.Errorf("%s: %d, want %d", path, recorder.Code, want)
+		}
+	}
+}
+
 // The TLS port is known only after listening, and a page asks for it each time.
 func TestHTTPSPort(t *testing.T) {
 	t.Parallel()

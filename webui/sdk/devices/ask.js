@@ -31,7 +31,8 @@ async function tryToPrefer(requests, reason) {
   for (const loose of [[], ...choosy.map((request) => [request]), choosy]) {
     const tried = requests.map((request) => (loose.includes(request) ? anyDevice(request) : request));
     cause = await tryToOpen(tried, reason);
-    if (cause?.name !== 'OverconstrainedError' || !choosy.length) break;
+    const isWanted = choosy.some(({ slot, ticket }) => slot.isCurrent(ticket));
+    if (cause?.name !== 'OverconstrainedError' || !isWanted) break;
   }
   return cause;
 }
