@@ -23,7 +23,9 @@ func newServer(t *testing.T, opts Options) *httptest.Server {
 		mux.Handle(strings.TrimPrefix(pattern, "GET "), page)
 	}
 	mux.Handle("/assets/", ui.Assets())
-	mux.Handle("/signalbox.js", ui.SDK())
+	for _, name := range sdkNames() {
+		mux.Handle("/"+name, ui.SDK())
+	}
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	return server
@@ -129,10 +131,15 @@ func TestPolicyNamesOnlyPlainHosts(t *testing.T) {
 	}
 }
 
+// servedPaths are those that aren't pages'.
+func servedPaths() []string {
+	return []string{"/signalbox.js", "/signalbox-media.js", "/signalbox-stats.js", "/assets/css/base.css"}
+}
+
 func TestConditionalRequests(t *testing.T) {
 	t.Parallel()
 	server := newServer(t, Options{Trust: true})
-	for _, path := range append([]string{"/signalbox.js", "/assets/css/base.css"}, pagePaths...) {
+	for _, path := range append(servedPaths(), pagePaths...) {
 		for _, encoding := range []string{"identity", "gzip"} {
 			header := http.Header{"Accept-Encoding": {encoding}}
 			response, _ := fetch(t, http.MethodGet, server.URL+path, header)
@@ -192,7 +199,7 @@ func TestGzip(t *testing.T) {
 func TestMethods(t *testing.T) {
 	t.Parallel()
 	server := newServer(t, Options{Trust: true})
-	for _, path := range append([]string{"/signalbox.js", "/assets/css/base.css"}, pagePaths...) {
+	for _, path := range append(servedPaths(), pagePaths...) {
 		response, _ := fetch(t, http.MethodPost, server.URL+path, nil)
 		if response.StatusCode != http.StatusMethodNotAllowed || response.Header.Get("Allow") == "" {
 			t.Errorf("POST %s: %s, Allow %q; want 405 with Allow", path, response.Status, response.Header.Get("Allow"))
@@ -218,6 +225,8 @@ func TestAssetVersions(t *testing.T) {
 		"/assets/v-000000000000/css/base.css": cacheRevalidate,
 		"/assets/css/base.css":                cacheRevalidate,
 		"/signalbox.js":                       cacheRevalidate,
+		"/signalbox-media.js":                 cacheRevalidate,
+		"/signalbox-stats.js":                 cacheRevalidate,
 	} {
 		response, _ := get(t, server.URL+path)
 		if got := response.Header.Get("Cache-Control"); got != want {
@@ -228,6 +237,25 @@ func TestAssetVersions(t *testing.T) {
 		"/assets/v-x/v-x/css/base.css"} {
 		if response, _ := fetch(t, http.MethodGet, server.URL+path, nil); response.StatusCode != http.StatusNotFound {
 			t.Errorf("%s: %s, want 404", path, response.Status)
+		}
+	}
+}
+
+// Whatever else leads to the SDK's handler is none of its modules.
+func TestSDKHasNoOtherModules(t *testing.T) {
+	t.Parallel()
+	ui, err := New(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]int{
+		"/signalbox.js": http.StatusOK, "/under/signalbox-media.js": http.StatusOK,
+		"/": http.StatusNotFound, "/favicon.svg": http.StatusNotFound, "/signalbox.d.ts": http.StatusNotFound,
+	} {
+		recorder := httptest.NewRecorder()
+		ui.SDK().ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, path, nil))
+		if recorder.Code != want {
+			t.Errorf("%s: %d, want %d", path, recorder.Code, want)
 		}
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"maps"
 	"net/http"
+	"path"
+	"slices"
 )
 
 //go:embed pages sdk static
@@ -28,7 +30,6 @@ type Options struct {
 // only.
 type UI struct {
 	assets *assets
-	sdk    *asset
 	pages  map[string]http.Handler // by pattern
 }
 
@@ -49,7 +50,7 @@ func load(files fs.FS, table []pageRow, opts Options) (*UI, error) {
 	if err != nil {
 		return nil, err
 	}
-	ui := &UI{assets: assets, sdk: assets.files[sdkName], pages: make(map[string]http.Handler)}
+	ui := &UI{assets: assets, pages: make(map[string]http.Handler)}
 	known := facts{Version: opts.Version, Assets: assets.prefix(), Trust: opts.Trust}
 	for _, row := range table {
 		loaded, err := loadPage(files, row.name, known, opts.HTTPSPort)
@@ -75,11 +76,17 @@ func (ui *UI) Pages() map[string]http.Handler { return maps.Clone(ui.pages) }
 // the request's path.
 func (ui *UI) Assets() http.Handler { return ui.assets }
 
-// SDK is the browser module, to be mounted at /signalbox.js. Whether other origins may import it
-// (CORS) is the caller's matter.
+// SDK serves the browser modules, to be mounted at /signalbox.js, /signalbox-media.js and
+// /signalbox-stats.js. Whether other origins may import them (CORS) is the caller's matter.
 func (ui *UI) SDK() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		name := path.Base(r.URL.Path)
+		if !slices.Contains(sdkNames(), name) {
+			plainHeaders(w.Header())
+			http.Error(w, "no such module", http.StatusNotFound)
+			return
+		}
 		// Applications import it by a name that never changes, so browsers must ask each time.
-		ui.sdk.serve(w, r, cacheRevalidate)
+		ui.assets.files[name].serve(w, r, cacheRevalidate)
 	})
 }

@@ -5,6 +5,7 @@ package lab_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"signalbox/scripts/lab"
 )
@@ -42,10 +43,55 @@ func TestCallBetweenChromiumAndFirefox(t *testing.T) {
 				}
 				moreFrames(t, p)
 			}
+			for name, p := range map[string]*lab.Page{"Chromium": ann, "Firefox": bo} {
+				measured(t, name, p)
+			}
 			if path := tile(bo); !strings.HasPrefix(path, "relay-"+tt.transport) {
 				t.Errorf("Firefox's page says %q of the connection", path)
 			}
 			bo.Shoot("in-call-" + string(tt.behind))
 		})
+	}
+}
+
+// measured has the statistics of one engine's connection read by the SDK's module, which is given
+// the bare connection.
+func measured(t *testing.T, name string, p *lab.Page) {
+	t.Helper()
+	p.Await(20*time.Second, name+"'s samples", `(async () => {
+		window.labStats ??= import("/signalbox-stats.js").then(({ Stats }) =>
+			new Stats(labPeerConnections.find(pc => pc.connectionState == "connected")));
+		window.labMeasured = await labStats;
+		return labMeasured.samples.length >= 4;
+	})()`)
+	type flow struct {
+		Codec          string
+		Bitrate, Width int
+	}
+	var got struct {
+		Path     string
+		RTT      *int
+		Up, Down struct {
+			Bitrate, Packets int
+			Lost             *int
+			Audio, Video     *flow
+		}
+	}
+	p.Eval(`(labMeasured.stop(), labMeasured.last)`, &got)
+	for way, d := range map[string]struct {
+		rate         int
+		lost         *int
+		audio, video *flow
+	}{
+		"up":   {got.Up.Bitrate, got.Up.Lost, got.Up.Audio, got.Up.Video},
+		"down": {got.Down.Bitrate, got.Down.Lost, got.Down.Audio, got.Down.Video},
+	} {
+		if d.rate < 10_000 || d.lost == nil || d.audio == nil || d.video == nil || d.audio.Codec != "opus" ||
+			d.video.Codec == "" || d.video.Width == 0 {
+			t.Errorf("%s's sample, %s: %+v, audio %+v, video %+v", name, way, d, d.audio, d.video)
+		}
+	}
+	if !strings.HasPrefix(got.Path, "relay-") || got.RTT == nil {
+		t.Errorf("%s's sample has the path %q, round trip %v", name, got.Path, got.RTT)
 	}
 }

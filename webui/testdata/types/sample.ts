@@ -11,6 +11,10 @@ import {
   type Room,
   type Session,
 } from '../../static/signalbox.js';
+import { Media, MediaError, Meter, type Devices, type MediaErrorCode, type TrackReason } from
+  '../../static/signalbox-media.js';
+import { Stats, verdictOf, verdictWords, type PathName, type Sample, type Verdict } from
+  '../../static/signalbox-stats.js';
 
 export async function main(video: HTMLVideoElement, ask: (who: string) => boolean): Promise<Session> {
   const stream: MediaStream = await navigator.mediaDevices.getUserMedia({ audio: true, video: true });
@@ -79,6 +83,65 @@ function describe({ kind, protocol, rtt }: Path): string {
   return `${kind} over ${protocol}, ${rtt ?? '?'} ms`;
 }
 
+export async function devices(room: Room, audio: HTMLAudioElement, pick: (of: Devices) => string): Promise<Media> {
+  const media = new Media({
+    microphone: { echoCancellation: false },
+    camera: { facingMode: 'user' },
+    screen: { video: true, audio: true },
+    frees: { microphone: true },
+    remember: false,
+  });
+  const off: () => void = media.on('track', ({ kind, track, reason }) => {
+    console.info(reason satisfies TrackReason);
+    if (kind !== 'screen') room.replaceTrack(kind === 'camera' ? 'video' : 'audio', track);
+  });
+  media.on('muted', ({ kind, muted }) => console.info(media.isMuted(kind) === muted));
+  media.on('devices', ({ devices: { speaker } }) => console.info(speaker.map(({ label }) => label)));
+  media.on('error', ({ kind, error }) => console.info(kind, error.words('zh-CN'), media.errorOf(kind)?.code));
+  await media.open();
+  await media.open(['microphone']);
+  try {
+    await media.use('camera', pick(media.devices));
+    await media.use('speaker', '');
+    const screen: MediaStreamTrack = media.canShare ? await media.share({ video: true }) : await media.unmute('camera');
+    console.info(screen.label, media.screen === screen, media.screenSound?.label, media.isPending('screen'));
+  } catch (error) {
+    if (!(error instanceof MediaError) || error.code !== 'dismissed') throw error;
+    console.info(error.code satisfies MediaErrorCode, error.kind === 'speaker', error.cause);
+  }
+  media.mute('microphone', { free: false });
+  media.unshare();
+  const stop: () => void = media.play(audio);
+  const [track] = room.peers.size > 0 ? [...room.peers.values()].flatMap((peer) => peer.stream.getAudioTracks()) : [];
+  const meter = track && new Meter(track);
+  console.info(media.level, meter?.level, meter?.track.id, media.isOn('camera'), media.deviceOf('speaker'));
+  meter?.stop();
+  stop();
+  off();
+  media.close();
+  return media;
+}
+
+export function measure(peer: Peer, show: (words: string) => void): Stats {
+  const stats = new Stats(peer);
+  stats.on('sample', ({ sample }) => show(line(sample)));
+  stats.on('verdict', ({ verdict }) => show(verdictWords(verdict, 'zh-CN')));
+  const other = new Stats(new RTCPeerConnection());
+  other.stop();
+  show(verdictWords(verdictOf(stats.samples)) + figure(stats.verdict) + (stats.last?.at ?? ''));
+  return stats;
+}
+
+function line({ path, rtt, up, down }: Sample): string {
+  const way: PathName | null = path;
+  const sent = `${up.bitrate} of ${up.available ?? '?'} ${up.audio?.codec} ${up.video?.width} ${up.video?.limited}`;
+  return `${way} ${rtt} ${sent} ${down.lost} of ${down.packets}: ${down.loss} ${down.audio?.jitter} ${down.video?.fps}`;
+}
+
+function figure(verdict: Verdict): number {
+  return verdict.code === 'uplink-loss' || verdict.code === 'downlink-loss' ? verdict.percent : 0;
+}
+
 // What isn't there must not pass.
 export async function wrong(session: Session): Promise<void> {
   // @ts-expect-error: there is no such option
@@ -87,6 +150,12 @@ export async function wrong(session: Session): Promise<void> {
   session.on('stats', () => undefined);
   // @ts-expect-error: the state is the session's own matter
   session.state = 'open';
+  // @ts-expect-error: nobody asks for a screen so
+  await new Media().open(['screen']);
+  // @ts-expect-error: no device has such an error
+  console.info(new Media().errorOf('camera')?.code === 'offline');
+  // @ts-expect-error: a good connection has no figure
+  console.info(({ code: 'good' } satisfies Verdict).percent);
   // @ts-expect-error: errors come from the SDK
   throw new SignalboxError();
 }

@@ -1,14 +1,15 @@
 // /call/{room}: from the lobby into the call and out again. What happens between people is
 // stage.js, built on the SDK.
+import { Media } from '/signalbox-media.js';
 import { connect } from '/signalbox.js';
 import { byId, copy, h } from '../dom.js';
-import { known, onLanguage, say, start, t } from '../i18n.js';
+import { known, locale, onLanguage, say, start, t } from '../i18n.js';
 import { secureURL } from '../origin.js';
 import { askPass, keepPass, pass, takePass } from '../pass.js';
 import { roomOf } from '../room.js';
 import { Chat } from './chat.js';
 import { Controls } from './controls.js';
-import { LocalMedia } from './media.js';
+import { DeviceChoice } from './devices.js';
 import { Stage } from './stage.js';
 
 const REMEMBERED_NAME = 'signalbox.name';
@@ -18,9 +19,10 @@ const parameters = new URLSearchParams(location.search);
 const roomName = roomOf(location.pathname);
 const relayOnly = parameters.get('relay') === '1';
 
-const media = new LocalMedia();
+const media = new Media();
 const chat = new Chat({ onsend: (text) => stage?.say(text) });
-const controls = new Controls(media, { onchange: changed });
+const controls = new Controls(media);
+const choice = new DeviceChoice(media);
 let session = null;
 let stage = null;
 
@@ -52,10 +54,9 @@ byId('copy-link').addEventListener('click', async () => {
   say(byId('copy-link-text'), done ? 'copied' : 'copy.failed');
   setTimeout(() => say(byId('copy-link-text'), 'call.copy'), 2000);
 });
-media.onchange = (kind) => {
-  controls.refresh();
-  changed(kind);
-};
+media.on('track', ({ kind }) => changed(kind));
+media.on('muted', ({ kind }) => changed(kind));
+media.on('error', showDevices);
 
 function title() {
   document.title = roomName === null ? t('call.title') : `${roomName} · ${t('call.title')}`;
@@ -68,31 +69,33 @@ function setState(state) {
   }
   byId('join').disabled = state === 'joining';
   if (state !== 'in-call') say(byId('status'), '');
+  if (state !== 'lobby' && state !== 'joining') choice.end();
 }
 
 async function openDevices() {
-  say(byId('preview-note'), 'media.asking');
-  await media.open();
-  await controls.settle();
-  // The visitor may have joined, or left again, before answering the browser's question.
-  if (document.body.dataset.state === 'left' || document.body.dataset.state === 'failed') media.close();
-  changed('audio');
-  changed('video');
+  const opened = media.open();
+  controls.refresh();
+  showDevices();
+  choice.listen();
+  await opened;
+  showDevices();
 }
 
 function changed(kind) {
+  controls.refresh();
   showDevices();
-  stage?.update(kind);
+  stage?.update(kind === 'microphone' ? 'audio' : 'video');
 }
 
 function showDevices() {
   const preview = byId('preview');
-  preview.srcObject = media.camera ? new MediaStream([media.camera]) : null;
-  say(byId('preview-note'), media.camera ? '' : 'media.nocamera');
-  const notes = Object.entries(media.reasons)
-    .filter(([kind]) => !(kind === 'audio' ? media.audio : media.camera))
-    .map(([kind, reason]) => h('li', { t: `media.${kind}.${reason}` }));
-  if (!media.audio && !media.camera) notes.push(h('li', { class: 'calm', t: 'media.receive' }));
+  const shown = preview.srcObject?.getVideoTracks()[0] ?? null;
+  if (shown !== media.camera) preview.srcObject = media.camera && new MediaStream([media.camera]);
+  const isAsking = media.isPending('microphone') || media.isPending('camera');
+  say(byId('preview-note'), media.camera ? '' : isAsking ? 'media.asking' : 'media.nocamera');
+  const notes = ['microphone', 'camera'].map((kind) => media.errorOf(kind)).filter(Boolean)
+    .map((error) => h('li', { t: 'media.error', params: { words: () => error.words(locale()) } }));
+  if (!media.microphone && !media.camera && !isAsking) notes.push(h('li', { class: 'calm', t: 'media.receive' }));
   byId('media-notes').replaceChildren(...notes);
 }
 
@@ -107,7 +110,7 @@ async function join() {
     session.on('state', follow);
     session.on('carrier', showCarrier);
     showCarrier();
-    const stream = new MediaStream([media.audio, media.video].filter(Boolean));
+    const stream = new MediaStream([media.microphone, media.screen ?? media.camera].filter(Boolean));
     const room = session.room(roomName, { stream, relayOnly });
     stage = new Stage({ room, name: session.name, controls, media, chat });
     room.on('closed', ({ error }) => failed(error));
@@ -160,7 +163,6 @@ function finish(state, reason, params) {
   if (document.body.dataset.state === 'failed' || document.body.dataset.state === 'left') return;
   drop();
   media.close();
-  byId('preview').srcObject = null;
   setState(state);
   const title = reason.replace('end.', 'end.title.');
   say(byId('end-title'), known(title) ? title : 'end.title.failed');

@@ -1,15 +1,17 @@
 // The people of one room: a tile for each, their names and states, and how much may be sent to
 // them.
+import { Stats, verdictWords } from '/signalbox-stats.js';
 import { byId } from '../dom.js';
-import { say, t } from '../i18n.js';
+import { locale, say, t } from '../i18n.js';
 import { Grid, Tile } from './tiles.js';
 
 const UPLINK_BITS = 3_000_000; // for all peers together: in a mesh everybody sends to everybody
 const PEER_BITS_MIN = 150_000;
 const TEXT_MAX = 2000;
+const CALM = ['good', 'unknown', 'no-path']; // verdicts that say nothing new
 
 export class Stage {
-  #tiles = new Map(); // peer id -> {tile, state}
+  #tiles = new Map(); // peer id -> {tile, state, stats, silence}
   #grid = new Grid(byId('tiles'));
   #preview = new MediaStream();
 
@@ -34,7 +36,6 @@ export class Stage {
     });
     room.on('presence', ({ peer }) => this.#note(peer));
     room.on('error', ({ peer }) => this.#tiles.get(peer.id)?.tile.setNote('tile.failed'));
-    room.on('path', ({ peer, path }) => this.#tiles.get(peer.id)?.tile.setPath(path));
     room.on('open', ({ peer }) => peer.send(this.#about()));
     room.on('message', ({ peer, data }) => this.#hear(peer, data));
     this.count();
@@ -43,19 +44,23 @@ export class Stage {
   /** Follows a change of what this browser sends. */
   async update(kind) {
     this.refreshSelf();
-    const track = kind === 'audio' ? this.media.audio : this.media.video;
-    await this.room.replaceTrack(kind, track);
+    await this.room.replaceTrack(kind, kind === 'audio' ? this.media.microphone : this.#picture);
     this.#divideUplink();
     this.room.send(this.#about());
   }
 
+  /** The screen takes the camera's place. */
+  get #picture() {
+    return this.media.screen ?? this.media.camera;
+  }
+
   refreshSelf() {
-    const { video } = this.media;
+    const video = this.#picture;
     for (const track of this.#preview.getTracks()) this.#preview.removeTrack(track);
     if (video) this.#preview.addTrack(video);
     const { state } = this.controls;
     this.self.play(this.#preview, { shown: Boolean(video), muted: !state.audio, screen: state.screen });
-    this.self.setNote(this.media.audio || video ? '' : 'tile.receive');
+    this.self.setNote(this.media.microphone || video ? '' : 'tile.receive');
   }
 
   say(text) {
@@ -70,13 +75,21 @@ export class Stage {
   }
 
   close() {
+    for (const entry of this.#tiles.values()) end(entry);
     this.#grid.close();
     byId('unblock').hidden = true;
   }
 
   // A peer that the box has lost is still seen and heard as long as media arrives.
   #note({ id, state, present }) {
-    this.#tiles.get(id)?.tile.setNote(state !== 'connected' ? `tile.${state}` : present ? '' : 'tile.absent');
+    const entry = this.#tiles.get(id);
+    if (!entry) return;
+    const { tile, stats: { verdict } } = entry;
+    tile.element.dataset.verdict = verdict.code;
+    if (state !== 'connected') tile.setNote(`tile.${state}`);
+    else if (!present) tile.setNote('tile.absent');
+    else if (CALM.includes(verdict.code)) tile.setNote('');
+    else tile.setNote('tile.verdict', { words: () => verdictWords(verdict, locale()) });
   }
 
   #about() {
@@ -88,7 +101,10 @@ export class Stage {
     tile.element.dataset.peer = peer.id;
     tile.element.dataset.path = '';
     tile.setNote('tile.connecting');
-    this.#tiles.set(peer.id, { tile, state: null });
+    const stats = new Stats(peer);
+    stats.on('sample', ({ sample }) => tile.setPath(sample));
+    stats.on('verdict', () => this.#note(peer));
+    this.#tiles.set(peer.id, { tile, state: null, stats, silence: this.media.play(tile.video) });
     this.#grid.add(tile);
     this.count();
   }
@@ -97,6 +113,7 @@ export class Stage {
     const entry = this.#tiles.get(peer.id);
     if (!entry) return;
     this.#tiles.delete(peer.id);
+    end(entry);
     this.#grid.remove(entry.tile);
     this.#divideUplink();
     this.count();
@@ -155,6 +172,11 @@ export class Stage {
       }
     }
   }
+}
+
+function end({ stats, silence }) {
+  stats.stop();
+  silence();
 }
 
 function parse(data) {

@@ -37,11 +37,13 @@ export class Tile {
     this.microphone.toggleAttribute('hidden', !muted);
   }
 
-  setPath({ kind, protocol, rtt }) {
-    this.element.dataset.path = kind === 'relay' ? `relay-${protocol}` : kind;
+  setPath({ path, rtt }) {
+    if (!path) return; // until there is one again, this was the last
+    this.element.dataset.path = path;
     if (rtt !== null) this.element.dataset.rtt = String(rtt);
+    const [kind, protocol] = path.split('-');
     setIcon(this.path, kind);
-    const where = `path.${kind === 'relay' ? protocol : kind}`;
+    const where = `path.${protocol ?? kind}`;
     say(this.pathText, rtt === null ? 'path.only' : 'path.rtt', { path: () => t(where), rtt: rtt < 1 ? '<1' : rtt });
     this.path.hidden = false;
   }

@@ -1,0 +1,95 @@
+//go:build linux
+
+package lab_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"signalbox/scripts/lab"
+)
+
+// holdDevices has the page wait for its devices, as it does while a visitor looks at the browser's
+// question: labDevices.held has the answers that have not been given, labDevices.tracks all tracks
+// that ever came. The devices are the browser's own.
+const holdDevices = `(() => {
+	const held = [], tracks = [];
+	window.labDevices = {
+		held, tracks,
+		live: () => tracks.filter(t => t.readyState == "live").length,
+		release: () => Promise.all(held.splice(0).map(answer => answer())),
+	};
+	for (const ask of ["getUserMedia", "getDisplayMedia"]) {
+		const own = navigator.mediaDevices[ask].bind(navigator.mediaDevices);
+		navigator.mediaDevices[ask] = async (constraints) => {
+			const stream = await own(constraints);
+			tracks.push(...stream.getTracks());
+			await new Promise(done => held.push(async () => { done(); await 0; }));
+			return stream;
+		};
+	}
+	return true;
+})()`
+
+// TestAttackS2LateDeviceAnswers leaves a call while the browser still asks for a device. What the
+// answer opens must not stay open, nor be sent in the next call.
+func TestAttackS2LateDeviceAnswers(t *testing.T) {
+	l := lab.New(t, lab.Symmetric, lab.Symmetric)
+	server := lab.StartServer(t, l.Server, lab.Config)
+	p := enter(lab.StartBrowser(t, l.A, lab.BrowserOptions{}), server, "Ann", "", lab.PageOptions{})
+	p.Eval(holdDevices, nil)
+
+	leave := func(answers int) {
+		t.Helper()
+		p.Await(10*time.Second, "the browser asks", fmt.Sprintf(`labDevices.held.length == %d`, answers))
+		p.Click("#leave")
+		p.Await(5*time.Second, "Ann has left", `document.body.dataset.state == "left"`)
+		p.Await(5*time.Second, "the answer has come", `labDevices.release().then(() => true)`)
+		p.Await(5*time.Second, "no device is open", `labDevices.live() == 0`)
+	}
+	again := func() {
+		t.Helper()
+		p.Click("#rejoin")
+		p.Await(10*time.Second, "the lobby asks for devices", `labDevices.held.length == 1`)
+		p.Await(5*time.Second, "it gets them",
+			`labDevices.release().then(() => document.querySelector("#preview").videoWidth > 0)`)
+		p.Click("#join")
+		p.Await(15*time.Second, "Ann is in the call", `document.body.dataset.state == "in-call"`)
+		p.Await(5*time.Second, "a microphone and a camera are open", `labDevices.live() == 2`)
+		p.Await(5*time.Second, "no screen is shared", `document.querySelector(".tile[data-self]")?.
+			matches(":not([data-screen])") && !document.querySelector("#share").hasAttribute("data-active")`)
+	}
+
+	t.Run("screen", func(t *testing.T) {
+		p.Click("#share")
+		leave(1)
+		again()
+	})
+
+	t.Run("camera", func(t *testing.T) {
+		p.Click("#camera")
+		p.Await(5*time.Second, "the camera is off", `labDevices.live() == 1`)
+		p.Click("#camera")
+		leave(1)
+		again()
+	})
+
+	// The answers of two visits to the lobby are one visitor's devices, once.
+	t.Run("lobby", func(t *testing.T) {
+		leave(0)
+		for i := range 2 {
+			p.Click("#rejoin")
+			p.Await(10*time.Second, "the lobby asks for devices", fmt.Sprintf(`labDevices.held.length == %d`, i+1))
+			p.Click("#join")
+			p.Await(15*time.Second, "Ann is in the call", `document.body.dataset.state == "in-call"`)
+			if i == 0 {
+				p.Click("#leave")
+				p.Await(5*time.Second, "Ann has left", `document.body.dataset.state == "left"`)
+			}
+		}
+		p.Await(5*time.Second, "both answers have come", `labDevices.release().then(() => true)`)
+		p.Await(5*time.Second, "one microphone and one camera are open", `labDevices.live() == 2`)
+		leave(0)
+	})
+}

@@ -1,0 +1,64 @@
+// The lobby's choice of devices, where there is one, and how loud the microphone is.
+import { MediaError, Meter } from '/signalbox-media.js';
+import { byId, h } from '../dom.js';
+
+const KINDS = ['microphone', 'camera', 'speaker'];
+
+export class DeviceChoice {
+  #media;
+  #meter = null;
+  #frame = 0;
+
+  constructor(media) {
+    this.#media = media;
+    for (const kind of KINDS) {
+      byId(`use-${kind}`).addEventListener('change', ({ target }) => this.#use(kind, target.value));
+    }
+    media.on('devices', () => this.refresh());
+    media.on('track', () => this.refresh());
+  }
+
+  refresh() {
+    for (const kind of KINDS) this.#list(kind);
+  }
+
+  /** Shows how loud the microphone is, until `end`. */
+  listen() {
+    cancelAnimationFrame(this.#frame);
+    this.#frame = requestAnimationFrame(() => this.listen());
+    const { microphone } = this.#media;
+    if (this.#meter?.track !== microphone) {
+      this.#meter?.stop();
+      this.#meter = microphone && new Meter(microphone);
+    }
+    byId('lobby-mic').style.setProperty('--level', (this.#meter?.level ?? 0).toFixed(2));
+  }
+
+  end() {
+    cancelAnimationFrame(this.#frame);
+    this.#meter?.stop();
+    this.#meter = null;
+  }
+
+  #list(kind) {
+    const select = byId(`use-${kind}`);
+    const named = this.#media.devices[kind].filter(({ label }) => label);
+    const used = this.#media.deviceOf(kind);
+    select.replaceChildren(...named.map(({ deviceId, label }) => h('option', { value: deviceId }, label)));
+    // The system's own choice has a place among the speakers only where the browser lists it.
+    if (kind === 'speaker' && !named.some(({ deviceId }) => deviceId === 'default')) {
+      select.prepend(h('option', { value: '', t: 'device.system' }));
+    }
+    select.value = used || (kind === 'speaker' ? select.options[0].value : '');
+    select.parentElement.hidden = named.length < 2;
+  }
+
+  async #use(kind, id) {
+    try {
+      await this.#media.use(kind, id);
+    } catch (error) {
+      if (!(error instanceof MediaError)) throw error; // the old device goes on
+    }
+    this.refresh();
+  }
+}
