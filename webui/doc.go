@@ -16,7 +16,7 @@
 //	pages/       their documents, which are templates, with the frame that they share
 //	static/      what browsers get as it is: scripts, styles, texts, the SDK's types
 //	sdk/         the SDK's parts. When the process starts, each module is joined into one file,
-//	             without comments and in short (see join); an editor and Node read them as they are
+//	             in few bytes (see join); an editor and Node read them as they are
 //
 // Nothing else is built, and nothing is fetched from elsewhere. A document gets four facts: the
 // version, the https port, whether there is an authority to trust, and the path of the assets (see
