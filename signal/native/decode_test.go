@@ -242,8 +242,9 @@ func TestDecodeRefuses(t *testing.T) {
 		"a field twice":         {frame: `{"id":"1","type":"ping","type":"leave"}`, id: "1"},
 		"a field twice, hidden": {frame: `{"id":"1","type":"ping","\u0074ype":"leave"}`, id: "1"},
 		"a field twice, below":  {frame: `{"type":"ping","x":[{"a":1,"b":{"a":1},"\u0061":2}],"id":"1"}`, id: "1"},
-		"many fields, one twice": {frame: `{"type":"ping","x":` + strings.Replace(wide(100), `"a99"`, `"a7"`, 1) + `,"id":"1"}`,
-			id: "1"},
+		"many fields, one twice": {
+			frame: `{"type":"ping","x":` + strings.Replace(wide(100), `"a99"`, `"a7"`, 1) + `,"id":"1"}`, id: "1",
+		},
 		"half a pair":           {frame: `{"type":"ping","data":"\ud83d","id":"1"}`, id: "1"},
 		"the other half":        {frame: `{"type":"ping","data":{"x":["\uDE00"]},"id":"1"}`, id: "1"},
 		"half a pair and text":  {frame: `{"type":"ping","data":"\ud83dx\ude00","id":"1"}`, id: "1"},
