@@ -263,7 +263,7 @@ func (t *stream) take(r *http.Request, begun []byte, body io.Reader) error {
 
 // receive processes a POST and tells whether all of it was taken. posting is held.
 func (t *stream) receive(in *post) bool {
-	t.heard.Store(time.Now().UnixNano())
+	t.heard.Store(int64(time.Since(t.began)))
 	l := t.link
 	defer func() {
 		if p := recover(); p != nil {
