@@ -97,3 +97,28 @@ func TestCallsAreBounded(t *testing.T) {
 	caller.send("signal", frame{"to": "@0", "data": 1, "id": "1"}) // those that are open stay open
 	caller.expect("ack")
 }
+
+// Who hangs up can't be reached any more, in either direction, and the relay is told so.
+func TestHub4HangingUp(t *testing.T) {
+	t.Parallel()
+	members := &memberLog{}
+	b := start(t, signal.Options{Calls: true, Members: members})
+	alice, bob := b.hello(t, frame{"user": "alice"}), b.hello(t, frame{"user": "bob"})
+	alice.send("signal", frame{"to": "@bob", "data": 1})
+	bob.expect("signal")
+	bob.send("leave", frame{"to": alice.id, "id": "1"})
+	bob.expect("ack")
+	if f := alice.expect("peer-left"); f["room"] != nil || f.text("reason") != "left" ||
+		frame(f["peer"].(map[string]any)).text("id") != bob.id {
+		t.Errorf("got %v", f)
+	}
+	members.await(t, "hung up "+bob.id+" "+alice.id)
+	for _, c := range []struct{ from, to *peerConn }{{alice, bob}, {bob, alice}} {
+		c.from.send("signal", frame{"to": c.to.id, "data": 1})
+		c.from.expectError(signal.CodeNoSuchPeer)
+		c.from.send("leave", frame{"to": c.to.id})
+		c.from.expectError(signal.CodeNoSuchPeer)
+	}
+	alice.send("signal", frame{"to": "@bob", "data": 2}) // as often as they like
+	bob.expect("signal")
+}

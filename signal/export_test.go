@@ -20,7 +20,10 @@ func (h *Hub) DeadAfter() time.Duration { return h.opts.deadAfter() }
 
 func (h *Hub) LimitCalls(n int) { h.calls.limit = n }
 
-// Stored is the number of bytes in all outboxes.
+// SetMemory sets how much may be held for all clients.
+func (h *Hub) SetMemory(bytes int) { h.store.limit = bytes }
+
+// Stored is how much is held for all clients.
 func (h *Hub) Stored() int64 { return h.store.used.Load() }
 
 // Entries counts all that the directory holds.

@@ -32,6 +32,8 @@ type Hub struct {
 	running  sync.WaitGroup
 	refusing atomic.Int32 // connections that are being told why they aren't served
 
+	relieving atomic.Bool // a goroutine makes room in the store
+
 	mu       sync.RWMutex
 	draining bool
 	closing  bool
@@ -56,7 +58,6 @@ func New(opts Options) (*Hub, error) {
 		opts:     opts,
 		limits:   defaultLimits(),
 		origins:  origins,
-		store:    &store{limit: 256 << 20, share: 64 << 10},
 		scratch:  sync.Pool{New: func() any { return new([]byte) }},
 		log:      opts.Log,
 		links:    make(map[*Link]struct{}),
@@ -65,6 +66,7 @@ func New(opts Options) (*Hub, error) {
 		users:    make(map[string]*Session),
 		rooms:    make(map[string]*room),
 	}
+	h.store = &store{limit: memoryLimit, share: 64 << 10, full: h.shortOfMemory}
 	h.calls = newCallBook[*Session](h.limits.Calls)
 	if opts.SessionsPerSource > 0 {
 		h.arrivals = pace(h.limits.Arrivals)

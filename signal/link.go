@@ -1,9 +1,12 @@
 package signal
 
 import (
+	"context"
 	"net/netip"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"signalbox/internal/source"
 )
@@ -17,7 +20,8 @@ type Link struct {
 	client  Client
 	block   netip.Prefix // the source that it counts for
 	feed    *feed
-	opened  time.Time // set by Begin, as is carrier
+	intake  *rate.Limiter // bytes that may be read; nil: no limit
+	opened  time.Time     // set by Begin, as is carrier
 	carrier Carrier
 
 	// owned by the reader
@@ -27,6 +31,7 @@ type Link struct {
 	placed bool // it counts against the limits; guarded by the hub's lock
 
 	session atomic.Pointer[Session]
+	held    atomic.Int64 // bytes of memory that the carrier holds for what it is reading
 }
 
 // Connect counts a connection that is about to open, so that Close waits for it. It fails if the
@@ -37,6 +42,10 @@ func (h *Hub) Connect(from Client) (*Link, error) {
 	}
 	l := &Link{hub: h, client: from, block: source.Of(from.Source)}
 	l.feed = newFeed(l.stop)
+	if h.opts.Rate > 0 {
+		// Twice as much as frames may have, for what is around them.
+		l.intake = rate.NewLimiter(rate.Limit(2*h.limits.Volume), 2*burstSeconds*h.limits.Volume)
+	}
 	return l, nil
 }
 
@@ -93,6 +102,26 @@ func (l *Link) Ping() bool {
 		return false
 	}
 	return true
+}
+
+// Hold counts memory that the carrier takes for what it is reading, until release is called. While
+// the hub is short of memory, the session that holds most ends.
+func (l *Link) Hold(bytes int) (release func()) {
+	l.held.Add(int64(bytes))
+	l.hub.store.add(bytes)
+	return func() {
+		l.held.Add(-int64(bytes))
+		l.hub.store.add(-bytes)
+	}
+}
+
+// Await waits until the client may have so many bytes read, in whatever frames. Who sends more than
+// it may is read more slowly.
+func (l *Link) Await(ctx context.Context, bytes int) error {
+	if l.intake == nil {
+		return nil
+	}
+	return l.intake.WaitN(ctx, bytes)
 }
 
 // Confirm notes that the client has the session's events up to seq, and that it is alive. A made-up

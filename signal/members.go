@@ -17,8 +17,10 @@ type Members interface {
 	Moved(id string, source netip.Addr)
 	// Joined makes the session one of a group whose members may reach each other.
 	Joined(group, id string)
-	// Called lets two sessions reach each other for as long as both are there.
+	// Called lets two sessions reach each other until they hang up, or one of them is gone.
 	Called(from, to string)
+	// HungUp ends that, in either order of the two.
+	HungUp(from, to string)
 	// Left takes it out of the group again, at its own wish or at the operator's.
 	Left(group, id string)
 	// Claimed is an address that the session has signaled as its own candidate. It is only a claim.
@@ -37,6 +39,7 @@ func (noMembers) Identified(string, string)         {}
 func (noMembers) Moved(string, netip.Addr)          {}
 func (noMembers) Joined(string, string)             {}
 func (noMembers) Called(string, string)             {}
+func (noMembers) HungUp(string, string)             {}
 func (noMembers) Left(string, string)               {}
 func (noMembers) Claimed(string, netip.Addr)        {}
 func (noMembers) Ended(string, bool)                {}

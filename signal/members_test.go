@@ -29,6 +29,7 @@ func (l *memberLog) Identified(id, who string)                 { l.note("identif
 func (l *memberLog) Moved(id string, source netip.Addr)        { l.note("moved %s %v", id, source) }
 func (l *memberLog) Joined(group, id string)                   { l.note("joined %s %s", group, id) }
 func (l *memberLog) Called(from, to string)                    { l.note("called %s %s", from, to) }
+func (l *memberLog) HungUp(from, to string)                    { l.note("hung up %s %s", from, to) }
 func (l *memberLog) Left(group, id string)                     { l.note("left %s %s", group, id) }
 func (l *memberLog) Claimed(id string, addr netip.Addr)        { l.note("claimed %s %v", id, addr) }
 func (l *memberLog) Ended(id string, lost bool)                { l.note("ended %s lost=%v", id, lost) }

@@ -106,7 +106,7 @@ type limits struct {
 	// Options.SessionsPerSource does
 	Arrivals int
 	Joins    int // joins a second from one source; the same
-	Calls    int // peers that one session has called
+	Calls    int // calls that one session has made, at once; it may be called four times as often
 	Refusing int // connections that are being told why they aren't served
 }
 
@@ -122,7 +122,7 @@ func defaultLimits() limits {
 		Volume:    1 << 20,
 		Arrivals:  64,
 		Joins:     256,
-		Calls:     1024,
+		Calls:     64,
 		Refusing:  64,
 	}
 }

@@ -56,7 +56,7 @@ func newOutbox(v *voice, maxFrames, maxBytes int, keeps bool, shared *store) *ou
 // unlock ends what has changed the queue.
 func (o *outbox) unlock() {
 	if o.held != o.stored {
-		o.store.used.Add(int64(o.held - o.stored))
+		o.store.add(o.held - o.stored)
 		o.stored = o.held
 	}
 	o.mu.Unlock()
@@ -396,6 +396,13 @@ func (o *outbox) close(reason Code, last *parcel) (first, attached bool) {
 	o.feed.wake()
 	o.feed.stop()
 	return true, true
+}
+
+// holds is what the outbox takes in memory, in bytes.
+func (o *outbox) holds() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.held
 }
 
 // attached tells whether there is a connection.

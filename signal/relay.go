@@ -3,6 +3,7 @@ package signal
 import (
 	"bytes"
 	"strings"
+	"time"
 )
 
 // Signal is a message to one other session.
@@ -83,7 +84,7 @@ func (s *Session) relay(m *Signal) error {
 		return err
 	}
 	if target != nil {
-		polite, stranger := s.hub.calls.said(s, target)
+		polite, stranger := s.hub.calls.said(s, target, time.Now())
 		out.Polite = polite
 		return target.deliver(out, sender{s, stranger})
 	}
@@ -94,6 +95,23 @@ func (s *Session) relay(m *Signal) error {
 		}
 	}
 	return Refuse(CodeNoSuchPeer, "")
+}
+
+// HangUp ends the call with a peer, who gets a PeerLeft.
+func (s *Session) HangUp(peer string) error {
+	if err := s.mayAct(); err != nil {
+		return err
+	}
+	h := s.hub
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	target := h.sessions[peer]
+	if target == nil || !h.calls.hangUp(s, target) {
+		return Refuse(CodeNoSuchPeer, "")
+	}
+	h.opts.Members.HungUp(s.self.ID, peer)
+	target.send(PeerLeft{Peer: s.self, Reason: ReasonLeft})
+	return nil
 }
 
 // partner finds the session that a signal without a room is for: "@user" opens a call, a peer id
@@ -113,7 +131,12 @@ func (h *Hub) partner(s *Session, to string) (*Session, error) {
 	if !h.opts.Calls || !known || target == s {
 		return nil, Refuse(CodeNoSuchPeer, "")
 	}
-	fresh, err := h.calls.open(s, target)
+	fresh, over, err := h.calls.open(s, target, time.Now())
+	for _, c := range over {
+		h.opts.Members.HungUp(c.from.self.ID, c.to.self.ID)
+		c.from.send(PeerLeft{Peer: c.to.self, Reason: ReasonLeft})
+		c.to.send(PeerLeft{Peer: c.from.self, Reason: ReasonLeft})
+	}
 	if fresh {
 		h.opts.Members.Called(s.self.ID, target.self.ID)
 	}

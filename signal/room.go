@@ -180,6 +180,9 @@ func (h *Hub) room(name string, s *Session, pass *Pass, capacity int) (*room, er
 		if h.opts.Bans.Concern("", pass.Key, netip.Addr{}, time.Now()) {
 			return nil, Refuse(CodeUnauthorized, "the token is banned")
 		}
+		if len(s.tokens) == maxTokens {
+			s.tokens = slices.Delete(s.tokens, 1, 2) // not that of its hello
+		}
 		s.tokens = append(s.tokens, pass.Key)
 	}
 	if r, ok := h.rooms[name]; ok {
@@ -192,6 +195,9 @@ func (h *Hub) room(name string, s *Session, pass *Pass, capacity int) (*room, er
 	h.rooms[name] = r
 	return r, nil
 }
+
+// maxTokens is how many keys of tokens a session is known by: its latest, and that of its hello.
+const maxTokens = 64
 
 func (h *Hub) leave(r *room, s *Session, why LeftReason) {
 	if r.leave(s, why) {

@@ -152,16 +152,15 @@
 //
 // Media that comes late is of no use. For a client on TCP or TLS it waits in one queue for at most
 // 200 ms, and in at most 48 KiB; then the oldest is dropped (slow-client). Answers go first and are
-// not dropped; while half of 8 KiB of them wait, or of 2 KiB without an allocation, no more
-// requests are taken, and for 200 ms at most, or 5 s in a call: then the client is shown out
-// (unread). The kernel is written to when it has sent nearly all it has (TCP_NOTSENT_LOWAT), and
-// holds at most 112 KiB of what is sent to a client, 8 KiB of a stranger. With what waits in
-// process that is less than 256 KiB a client, to it.
+// not dropped; while half of 8 KiB of them wait, or of 2 KiB without an allocation, nothing more is
+// read of their client, and for 200 ms at most, or 5 s in a call: then it is shown out (unread).
+// The kernel is written to when it has sent nearly all it has (TCP_NOTSENT_LOWAT), and holds at
+// most 112 KiB of what is sent to a client, 8 KiB of a stranger. With what waits in process that is
+// less than 256 KiB a client, to it.
 //
-// What a client with an allocation sends is read without a pause; while answers wait for it, its
-// requests are dropped (unread), and its data go on. A stranger is not read while answers wait, or
-// while its request waits for its turn, up to 5 s. Of what is not yet read the kernel holds at most
-// 128 KiB a client, 16 KiB of a stranger, and one packet.
+// What a client sends is read without a pause, but while answers wait, and while a request that has
+// no key yet waits for its turn: up to 5 s. Of what is not yet read the kernel holds at most 128
+// KiB a client, 16 KiB of a stranger, and one packet.
 //
 // For a client that is too slow, the kernel holds less: what its path takes in twice its time there
 // and back, and 150 ms (fit.go). That time is not taken for longer because of what waits on the

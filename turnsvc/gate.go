@@ -114,7 +114,7 @@ func (g *gate) admit(in *inlet, src netip.AddrPort, user string, a *allocation) 
 		counted, ok = g.guesses.guess(src, user, g.clock.wall())
 		return ok
 	}
-	if !g.inTurn(in, src, mayGuess) {
+	if !g.inTurn(in, mayGuess) {
 		return id, false
 	}
 	if id, ok = g.keys.authenticate(m, user); !ok {

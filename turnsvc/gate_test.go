@@ -115,15 +115,13 @@ type strangerLink struct{ probeLink }
 
 func (strangerLink) padded() bool { return true }
 
-func (strangerLink) allocation(netip.AddrPort) *allocation { return nil }
-
 // A stranger waits for its turn as long as the server's clock says, not the system's.
 func TestPatienceIsOnTheServersClock(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
 	d := &doorman{core: newCore(func() time.Time { return now }, slog.New(slog.DiscardHandler)), patience: time.Hour}
 	asked := 0
-	if d.inTurn(&inlet{link: strangerLink{}}, netip.AddrPort{}, func() bool {
+	if d.inTurn(&inlet{link: strangerLink{}}, func() bool {
 		asked++
 		now = now.Add(30 * time.Minute)
 		return false

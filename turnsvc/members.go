@@ -20,8 +20,11 @@ func (s *Server) Moved(id string, source netip.Addr) {
 // Joined makes the session one of a group whose members may reach each other.
 func (s *Server) Joined(group, id string) { s.judge.rooms.joined(group, id) }
 
-// Called makes a group of two sessions, which ends with the first of them.
+// Called makes a group of two sessions, which ends with the first of them, or when they hang up.
 func (s *Server) Called(from, to string) { s.judge.rooms.called(from, to) }
+
+// HungUp ends that group. When it returns, no packet passes that only the call allowed.
+func (s *Server) HungUp(from, to string) { s.books.settle(nil, s.judge.rooms.hungUp(from, to)) }
 
 // Left takes it out again. When it returns, no packet passes that only the group allowed.
 func (s *Server) Left(group, id string) { s.books.settle(nil, s.judge.rooms.left(group, id)) }

@@ -233,6 +233,21 @@ func (r *rooms) called(from, to string) {
 	b.seats.Store(b.seats.Load().calling(a, g))
 }
 
+// hungUp ends a call, and returns what that concerns.
+func (r *rooms) hungUp(from, to string) concern {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	concerned := concern{}
+	a, b := r.members[from], r.members[to]
+	if a == nil || b == nil {
+		return nil
+	}
+	if g := a.seats.Load().calls[b]; g != nil {
+		r.part(a, g, concerned)
+	}
+	return concerned
+}
+
 // concern lists the permissions to judge again after a member has gone: for each allocation, those
 // for these addresses.
 type concern map[*allocation][]netip.Addr

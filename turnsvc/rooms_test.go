@@ -459,6 +459,15 @@ func TestCallsThatAreOverLeaveNothing(t *testing.T) {
 			r.sweep(int64(time.Minute))
 		}
 	}
+	r.opened("eve", "", source)
+	r.called("eve", "bob")
+	r.called("bob", "eve") // again
+	r.hungUp("bob", "eve")
+	r.hungUp("bob", "eve")
+	if together(r.members["eve"], r.members["bob"]) {
+		t.Error("a call outlives that one hung up")
+	}
+	r.ended("eve", false, 0)
 	bob := r.members["bob"].seats.Load()
 	if len(bob.calls)+len(bob.rooms) != 0 || len(r.groups)+len(r.lost) != 0 || len(r.members) != 1 {
 		t.Errorf("%v, %d groups, %d lost, %d members", bob, len(r.groups), len(r.lost), len(r.members))

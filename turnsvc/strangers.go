@@ -187,12 +187,12 @@ const inTurnPause = 100 * time.Millisecond
 
 // inTurn reports whether a limited source may proceed; if not, that counts as a drop. A client over
 // a stream has proven its address and won't ask again, so inTurn lets it wait for a while, which
-// delays only its own connection. Not so if it has an allocation: what it sends has to be read.
-func (d *doorman) inTurn(in *inlet, src netip.AddrPort, may func() bool) bool {
+// delays only its own connection.
+func (d *doorman) inTurn(in *inlet, may func() bool) bool {
 	if may() {
 		return true
 	}
-	if in.link.padded() && in.link.allocation(src) == nil {
+	if in.link.padded() {
 		for until := d.clock.now() + int64(d.patience); d.clock.now() < until && !in.link.closed(); {
 			time.Sleep(inTurnPause)
 			if may() {
@@ -210,7 +210,7 @@ func (d *doorman) mayAnswer(in *inlet, src netip.AddrPort, who standing) bool {
 	if who == answered || handshaken(in.link) {
 		of = d.proven
 	}
-	return d.inTurn(in, src, func() bool { return of.allow(src, d.clock.wall()) })
+	return d.inTurn(in, func() bool { return of.allow(src, d.clock.wall()) })
 }
 
 // challenge answers 401 or 438 with REALM and NONCE, within the limit.

@@ -211,8 +211,7 @@ type streamLink struct {
 	// Guarded by streams.mu: it has left; it has answered a nonce; its place among the guests.
 	left, proving bool
 	guest         guestPlace
-	toldProving   bool      // owned by the reader, as is behind
-	behind        time.Time // since when the client has not read its answers; zero: it has
+	toldProving   bool // owned by the reader
 	a             atomic.Pointer[allocation]
 	out           outbox
 }
@@ -272,39 +271,28 @@ func (l *streamLink) mostAnswers() int {
 	return maxAnswers
 }
 
-// mayAsk reports whether the next frame is looked at, and whether the stream goes on. Of a client
-// that asks on and on and reads no answers no more requests are taken, and then it is shown out.
-// One without an allocation is waited for meanwhile. That of one with an allocation would let the
-// kernel gather much for it, so it is read on, and so are its data.
-func (l *streamLink) mayAsk(frame []byte) (look, goesOn bool) {
-	for {
-		switch {
-		case l.out.unread() <= l.mostAnswers()/2:
-			l.behind = time.Time{}
-			return true, true
-		case l.out.over():
-			return false, false
-		}
-		now, patience, holds := time.Now(), patienceToRead, l.a.Load() != nil
-		if holds {
-			patience = callPatience
-		}
-		switch {
-		case l.behind.IsZero():
-			l.behind = now
-		case now.Sub(l.behind) > patience:
-			l.streams.counters.drop(dropUnread)
-			return false, false
-		}
-		if holds {
-			if wire.IsData(frame) {
-				return true, true
+// keepsUp waits until the client has taken most of its answers, before the next frame is looked at,
+// and reports whether it has: a client that asks on and on and reads no answers is shown out.
+func (l *streamLink) keepsUp() bool {
+	var until time.Time
+	for l.out.unread() > l.mostAnswers()/2 {
+		now := time.Now()
+		if until.IsZero() {
+			until = now.Add(patienceToRead)
+			if l.a.Load() != nil {
+				until = now.Add(callPatience)
 			}
+		}
+		if l.out.over() {
+			return false
+		}
+		if now.After(until) {
 			l.streams.counters.drop(dropUnread)
-			return false, true
+			return false
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
+	return true
 }
 
 func (l *streamLink) send(frame []byte, to netip.AddrPort) { l.answer(frame, to) }
@@ -417,14 +405,11 @@ func (l *streamLink) mayBeSilent(err error) bool {
 
 // receive has a frame looked at, and reports whether the stream goes on; see isOver.
 func (l *streamLink) receive(in *inlet, p wire.Packet, last time.Time) bool {
-	if l.isOver(last) {
+	if l.isOver(last) || !l.keepsUp() {
 		return false
 	}
-	look, goesOn := l.mayAsk(p.Data())
-	if look {
-		l.streams.front.receive(in, p, l.peer)
-	}
-	return goesOn
+	l.streams.front.receive(in, p, l.peer)
+	return true
 }
 
 // read cuts the stream into frames until the connection ends, breaks the framing, or stalls.

@@ -43,8 +43,9 @@ type Options struct {
 	// DialContext makes TCP connections; nil uses net.Dialer.
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
 
-	// Backoff returns how long to wait before reconnection attempt n, from 0. nil: no wait at
-	// first, then one that grows to 7 s and is random by a second.
+	// Backoff returns how long to wait before reconnection attempt n, from 0, or from 1 if the
+	// server has ended the connection with a code. nil: no wait at attempt 0, then one that grows
+	// to 7 s and is random by a second.
 	Backoff func(attempt int) time.Duration
 
 	Log *slog.Logger // nil discards

@@ -31,6 +31,9 @@ func (s *Session) run(ctx context.Context, l link) {
 		if time.Since(opened) >= settled {
 			attempt = 0
 		}
+		if answered(err) {
+			attempt = max(attempt, 1) // the server has asked for a pause
+		}
 		l = nil
 		for l == nil && s.comesBack(err) && s.pause(s.opts.Backoff(attempt)) {
 			attempt++

@@ -3,6 +3,7 @@ package client_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -248,6 +249,36 @@ func TestNonsenseOfAServer(t *testing.T) {
 			}), client.Options{Carrier: client.WebSocket})
 			if e := expect[client.Disconnected](t, s); e.Err == nil {
 				t.Error("no reason is given")
+			}
+			expect[client.Resumed](t, s)
+			s.Close()
+		})
+	}
+}
+
+// A server that ends a connection with a code, as when it restarts, is not knocked at by all its
+// clients at once.
+func TestHub12APauseFollowsACloseCode(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[int]int{4001: 1, 4003: 1, 1006: 0} {
+		t.Run(fmt.Sprint(code), func(t *testing.T) {
+			t.Parallel()
+			first := make(chan int, 10)
+			s := dial(t, script(t, func(w *wire) {
+				w.greet()
+				if code != 1006 {
+					w.conn.WriteMessage(websocket.CloseMessage, websocket.FormatCloseMessage(code, ""))
+				}
+			}, func(w *wire) {
+				w.hear("resume")
+				w.say(resumed)
+				w.rest()
+			}), client.Options{Carrier: client.WebSocket, Backoff: func(attempt int) time.Duration {
+				first <- attempt
+				return 0
+			}})
+			if got := <-first; got != want {
+				t.Errorf("attempt %d comes first, want %d", got, want)
 			}
 			expect[client.Resumed](t, s)
 			s.Close()

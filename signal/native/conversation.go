@@ -160,6 +160,9 @@ func verbs() map[string]verb {
 			return s.Join(signal.Join{Room: m.Room, Token: m.Token})
 		}},
 		"leave": {run: func(_ *conversation, s *signal.Session, m *clientMessage) error {
+			if m.To != "" {
+				return s.HangUp(m.To)
+			}
 			return s.Leave(m.Room)
 		}},
 		"signal": {run: func(_ *conversation, s *signal.Session, m *clientMessage) error {

@@ -22,19 +22,12 @@ func decode(frame []byte) (clientMessage, error) {
 	if object[0] != '{' {
 		return m, broken("it is not a JSON object")
 	}
-	if depth(object) > maxDepth {
-		return m, broken("it is nested too deeply")
+	first := strict(object)
+	if first == errDeep {
+		return m, first
 	}
-
-	var first error // later fields are read nevertheless: the id may be among them
-	seen := make(map[string]bool, 8)
-	for key, value := range members(object) {
-		err := m.set(key, value)
-		if seen[key] {
-			err = broken("a field occurs twice")
-		}
-		seen[key] = true
-		if first == nil {
+	for key, value := range members(object) { // all of them: the id may come last
+		if err := m.set(key, value); first == nil {
 			first = err
 		}
 	}
@@ -108,23 +101,6 @@ func jsonString(value []byte) (string, bool) {
 	var s string
 	err := json.Unmarshal(value, &s)
 	return s, err == nil
-}
-
-// depth is how deeply arrays and objects are nested in valid JSON.
-func depth(text []byte) int {
-	deepest, open := 0, 0
-	for i := 0; i < len(text); i++ {
-		switch text[i] {
-		case '"':
-			i = stringEnd(text, i) - 1
-		case '{', '[':
-			open++
-			deepest = max(deepest, open)
-		case '}', ']':
-			open--
-		}
-	}
-	return deepest
 }
 
 // members walks the fields of a valid JSON object in their order. Names are case-sensitive, which

@@ -3,6 +3,7 @@ package native
 import (
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -205,6 +206,13 @@ func jsonNumber(n int) string {
 func TestDecodeRefuses(t *testing.T) {
 	t.Parallel()
 	deep := func(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
+	wide := func(n int) string {
+		names := make([]string, n)
+		for i := range names {
+			names[i] = fmt.Sprintf(`"a%d":{"a":"a","b":"a"}`, i)
+		}
+		return "{" + strings.Join(names, ",") + "}"
+	}
 	for name, test := range map[string]struct {
 		frame string
 		id    string // that is still known
@@ -233,6 +241,16 @@ func TestDecodeRefuses(t *testing.T) {
 		"an endless seq":        {frame: `{"type":"ping","seq":9007199254740992,"id":"1"}`, id: "1"},
 		"a field twice":         {frame: `{"id":"1","type":"ping","type":"leave"}`, id: "1"},
 		"a field twice, hidden": {frame: `{"id":"1","type":"ping","\u0074ype":"leave"}`, id: "1"},
+		"a field twice, below":  {frame: `{"type":"ping","x":[{"a":1,"b":{"a":1},"\u0061":2}],"id":"1"}`, id: "1"},
+		"many fields, one twice": {
+			frame: `{"type":"ping","x":` + strings.Replace(wide(100), `"a99"`, `"a7"`, 1) + `,"id":"1"}`, id: "1",
+		},
+		"half a pair":           {frame: `{"type":"ping","data":"\ud83d","id":"1"}`, id: "1"},
+		"the other half":        {frame: `{"type":"ping","data":{"x":["\uDE00"]},"id":"1"}`, id: "1"},
+		"half a pair and text":  {frame: `{"type":"ping","data":"\ud83dx\ude00","id":"1"}`, id: "1"},
+		"two first halves":      {frame: `{"type":"ping","data":"\ud83d\ud83d\ude00","id":"1"}`, id: "1"},
+		"half a pair as a name": {frame: `{"type":"ping","data":{"\ud83d":1},"id":"1"}`, id: "1"},
+		"half a pair in a name": {frame: `{"type":"hello","name":"\ud800","id":"1"}`, id: "1"},
 		"a depth bomb":          {frame: `{"type":"ping","x":` + deep(64) + `}`},
 		"a deeper bomb":         {frame: `{"type":"ping","x":` + deep(20_000) + `}`},
 	} {
@@ -250,6 +268,7 @@ func TestDecodeRefuses(t *testing.T) {
 		`{"type":"hello","name":"` + strings.Repeat("工", 64) + `","user":"` + strings.Repeat("😀", 64) + `"}`,
 		`{"type":"hello","name":"👩‍👩‍👧 é"}`, // joined by U+200D, which is no control character
 		`{"type":"join","room":"` + strings.Repeat("x", 128) + `","x":1e5,"y":true,"":{}}`,
+		`{"type":"ping","data":["\ud83d\ude00\\ud83d",{"a":"a"},{"a":"a","A":1},` + wide(100) + `]}`,
 	} {
 		if _, err := decode([]byte(frame)); err != nil {
 			t.Errorf("%.60s: %v", frame, err)

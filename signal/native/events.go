@@ -34,8 +34,8 @@ func (s *Server) Events(w http.ResponseWriter, r *http.Request) {
 	defer link.Close()
 	c := s.conversation()
 	c.lastEvent, _ = strconv.ParseUint(r.Header.Get("Last-Event-ID"), 10, 64)
-	t := &stream{hub: s.hub, w: w, control: http.NewResponseController(w), key: newKey(), link: link}
-	t.heard.Store(time.Now().UnixNano())
+	t := &stream{hub: s.hub, w: w, control: http.NewResponseController(w), key: newKey(), link: link,
+		began: time.Now()}
 	if link.Begin(c, t) == nil {
 		s.streams.add(t)
 		defer s.streams.remove(t)
@@ -52,8 +52,9 @@ type stream struct {
 	key     string // names the connection in POSTs
 	link    *signal.Link
 
-	posting sync.Mutex   // one POST at a time
-	heard   atomic.Int64 // Unix nanoseconds: when the client has posted last
+	posting sync.Mutex // one POST at a time
+	began   time.Time
+	heard   atomic.Int64 // nanoseconds since it began: when the client has posted last
 
 	// owned by the writer
 	opened bool
@@ -101,7 +102,7 @@ func (t *stream) Write(b *signal.Batch) (again time.Duration, err error) {
 		text = appendClose(text, b.Code)
 	}
 	// Nothing tells that the client is there but what it posts.
-	heard := time.Unix(0, t.heard.Load())
+	heard := t.began.Add(time.Duration(t.heard.Load())) // by a clock that nobody sets
 	beat := b.Now.Add(-t.hub.Heartbeat())
 	switch {
 	case !b.Over && t.link.Greeted() && !heard.After(beat) && !t.pinged.After(beat):

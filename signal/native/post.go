@@ -1,9 +1,12 @@
 package native
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -43,12 +46,130 @@ func (e *streams) find(key string) *stream {
 
 // post is the body of a POST.
 type post struct {
-	Key      string            `json:"key"`
-	Received uint64            `json:"received"`
-	Frames   []json.RawMessage `json:"frames"`
+	key      string
+	received uint64
+	frames   []json.RawMessage
 }
 
-// Send takes the frames that the client of an event stream posts.
+var (
+	errTooManyFrames = errors.New("more than 64 frames")
+	errNoPost        = errors.New(`want {"key":"...","received":0,"frames":[{...}]}`)
+	errKeyFirst      = errors.New(`"key" must come first in a body of more than 4 KiB`)
+	errTooLong       = errors.New("the body is longer than 256 KiB, or came too slowly")
+)
+
+// parse reads no more frames than a POST may have: what comes behind costs nothing.
+func parse(body []byte) (p post, err error) {
+	d := json.NewDecoder(bytes.NewReader(body))
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return p, errNoPost
+	}
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return p, errNoPost
+		}
+		switch name {
+		case "key":
+			err = d.Decode(&p.key)
+		case "received":
+			err = d.Decode(&p.received)
+		case "frames":
+			p.frames, err = parseFrames(d)
+		default: // of a client that is newer than the hub
+			err = d.Decode(new(json.RawMessage))
+		}
+		switch {
+		case errors.Is(err, errTooManyFrames):
+			return p, err
+		case err != nil:
+			return p, errNoPost
+		}
+	}
+	if _, err := d.Token(); err != nil {
+		return p, errNoPost
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return p, errNoPost
+	}
+	return p, nil
+}
+
+func parseFrames(d *json.Decoder) (frames []json.RawMessage, err error) {
+	switch t, err := d.Token(); {
+	case err != nil:
+		return nil, err
+	case t == nil:
+		return nil, nil
+	case t != json.Delim('['):
+		return nil, errNoPost
+	}
+	for d.More() {
+		if len(frames) == maxPostFrames {
+			return nil, errTooManyFrames
+		}
+		var frame json.RawMessage
+		if err := d.Decode(&frame); err != nil {
+			return nil, err
+		}
+		frames = append(frames, frame)
+	}
+	_, err = d.Token()
+	return frames, err
+}
+
+const (
+	// headSize is as much of a body as is read of somebody who has not shown a key; smallPost is
+	// for one that does not begin with it.
+	headSize  = 512
+	smallPost = 4 << 10
+)
+
+// head reads the beginning of a body up to its key, and returns what it has read. Without an error,
+// an empty key means that the body does not begin with one.
+func head(body io.Reader) (read []byte, key string, err error) {
+	read = make([]byte, 0, headSize)
+	for {
+		key, more := firstKey(read)
+		if !more || len(read) == headSize {
+			return read, key, nil
+		}
+		n, err := body.Read(read[len(read):headSize])
+		read = read[:len(read)+n]
+		switch {
+		case err == io.EOF && n == 0:
+			return read, "", nil
+		case err != nil && err != io.EOF:
+			return read, "", err
+		}
+	}
+}
+
+// firstKey is the value of the member "key" if the object begins with it; more tells that it may
+// yet, with more text.
+func firstKey(text []byte) (key string, more bool) {
+	for _, want := range []string{"{", `"key"`, ":", `"`} {
+		text = bytes.TrimLeft(text, " \t\r\n")
+		if len(text) < len(want) {
+			return "", strings.HasPrefix(want, string(text))
+		}
+		if !bytes.HasPrefix(text, []byte(want)) {
+			return "", false
+		}
+		text = text[len(want):]
+	}
+	end := bytes.IndexAny(text, `"\`)
+	switch {
+	case end < 0:
+		return "", true
+	case text[end] == '\\': // none of ours has it
+		return "", false
+	}
+	return string(text[:end]), false
+}
+
+// Send takes the frames that the client of an event stream posts. Nothing but the key is read
+// before the stream is found, and one body of a stream at a time after that.
 func (s *Server) Send(w http.ResponseWriter, r *http.Request) {
 	if s.refusesOrigin(w, r) {
 		return
@@ -57,32 +178,92 @@ func (s *Server) Send(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxPost))
-	var in post
-	switch {
-	case err != nil:
-		http.Error(w, "the body is longer than 256 KiB, or came too slowly", http.StatusRequestEntityTooLarge)
-		return
-	case json.Unmarshal(body, &in) != nil:
-		http.Error(w, `want {"key":"...","received":0,"frames":[{...}]}`, http.StatusBadRequest)
-		return
-	case len(in.Frames) > maxPostFrames:
-		http.Error(w, "more than 64 frames", http.StatusRequestEntityTooLarge)
+	body := http.MaxBytesReader(w, r.Body, maxPost)
+	begun, key, err := head(body)
+	if err == nil && key == "" {
+		begun, key, err = smallBody(begun, body)
+	}
+	if err != nil {
+		refusePost(w, err)
 		return
 	}
-	t := s.streams.find(in.Key)
-	if t == nil || !t.receive(in) {
-		http.Error(w, "this connection is over", http.StatusNotFound)
+	t := s.streams.find(key)
+	if t == nil {
+		refusePost(w, errOver)
+		return
+	}
+	t.posting.Lock()
+	defer t.posting.Unlock()
+	if err := t.take(r, begun, body); err != nil {
+		refusePost(w, err)
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// receive processes a POST and tells whether all of it was taken.
-func (t *stream) receive(in post) bool {
-	t.posting.Lock()
-	defer t.posting.Unlock()
-	t.heard.Store(time.Now().UnixNano())
+var errOver = errors.New("this connection is over")
+
+func refusePost(w http.ResponseWriter, err error) {
+	status := http.StatusBadRequest
+	var tooLong *http.MaxBytesError
+	switch {
+	case errors.Is(err, errOver):
+		status = http.StatusNotFound
+	case errors.Is(err, errTooManyFrames), errors.Is(err, errTooLong):
+		status = http.StatusRequestEntityTooLarge
+	case errors.As(err, &tooLong), !errors.Is(err, errNoPost) && !errors.Is(err, errKeyFirst):
+		status, err = http.StatusRequestEntityTooLarge, errTooLong
+	}
+	http.Error(w, err.Error(), status)
+}
+
+// smallBody reads a body that does not begin with its key, and finds that.
+func smallBody(begun []byte, body io.Reader) (all []byte, key string, err error) {
+	rest, err := io.ReadAll(io.LimitReader(body, smallPost+1-int64(len(begun))))
+	if err != nil {
+		return nil, "", err
+	}
+	all = append(begun, rest...)
+	if len(all) > smallPost {
+		return nil, "", errKeyFirst
+	}
+	p, err := parse(all)
+	return all, p.key, err
+}
+
+// take reads the rest of a body and processes it. posting is held.
+func (t *stream) take(r *http.Request, begun []byte, body io.Reader) error {
+	size := int(min(r.ContentLength, maxPost+1))
+	switch {
+	case size > maxPost:
+		return errTooLong
+	case size < 0:
+		size = maxPost + 1 // so that reading a longer one fails
+	}
+	size = max(size, len(begun))
+	if t.link.Await(r.Context(), size) != nil {
+		return errTooLong
+	}
+	defer t.link.Hold(size)()
+	all := make([]byte, size)
+	n, err := io.ReadFull(body, all[copy(all, begun):])
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		return err
+	}
+	p, err := parse(all[:min(len(begun)+n, size)])
+	if err != nil {
+		t.link.Ping()
+		return err
+	}
+	if !t.receive(&p) {
+		return errOver
+	}
+	return nil
+}
+
+// receive processes a POST and tells whether all of it was taken. posting is held.
+func (t *stream) receive(in *post) bool {
+	t.heard.Store(int64(time.Since(t.began)))
 	l := t.link
 	defer func() {
 		if p := recover(); p != nil {
@@ -90,16 +271,19 @@ func (t *stream) receive(in post) bool {
 			panic(p) // net/http reports it
 		}
 	}()
-	for i, frame := range in.Frames {
+	for i, frame := range in.frames {
 		if len(frame) > t.hub.MaxFrame() {
 			l.Dismiss(signal.Refuse(signal.CodeTooLarge, ""))
 			return false
 		}
 		if !l.Receive(signal.Frame{Body: frame}) {
-			return i == len(in.Frames)-1 // it may have been a bye
+			return i == len(in.frames)-1 // it may have been a bye
 		}
 	}
-	return in.Received == 0 || l.Confirm(in.Received)
+	if len(in.frames) == 0 && !l.Ping() {
+		return false
+	}
+	return in.received == 0 || l.Confirm(in.received)
 }
 
 // refusesOrigin lets pages of the allowed origins read the answer, and refuses other pages.

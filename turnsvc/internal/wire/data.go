@@ -144,15 +144,6 @@ func MaxPayload(ip netip.Addr) int {
 	return 65535 - 8
 }
 
-// IsData tells whether a frame is application data: ChannelData, or a Send indication.
-func IsData(frame []byte) bool {
-	if len(frame) < 4 {
-		return false
-	}
-	typ := binary.BigEndian.Uint16(frame)
-	return typ >= FirstChannel && typ <= LastChannel || typ == MethodSend|ClassIndication
-}
-
 // StrangerFrame is the longest frame that FrameSize takes from a stranger, in bytes.
 const StrangerFrame = 4 << 10
 

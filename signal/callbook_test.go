@@ -1,0 +1,52 @@
+package signal
+
+import (
+	"testing"
+	"time"
+)
+
+// A call in which nothing has been said for long makes room for a new one, and no other does.
+func TestHub4SilentCallsMakeRoom(t *testing.T) {
+	t.Parallel()
+	b, now := newCallBook[int](2), time.Unix(1000, 0)
+	call := func(from, to int) (over []call[int], err error) {
+		_, over, err = b.open(from, to, now)
+		return over, err
+	}
+	call(1, 10) //nolint:errcheck // looked at below
+	call(1, 11) //nolint:errcheck
+	if _, err := call(1, 12); err == nil {
+		t.Error("there is no limit")
+	}
+	now = now.Add(callSilence - time.Second)
+	b.said(10, 1, now)
+	if _, err := call(1, 12); err == nil {
+		t.Error("a call is over before its time")
+	}
+	now = now.Add(time.Second)
+	over, err := call(1, 12)
+	if err != nil || len(over) != 1 || over[0].to != 11 {
+		t.Fatalf("%v, %v", over, err)
+	}
+	if !b.between(1, 10) || b.between(1, 11) || b.between(11, 1) || !b.between(12, 1) {
+		t.Error("another call is over")
+	}
+	for from := 20; ; from++ { // a callee has more
+		if _, err := call(from, 1); err != nil {
+			if from != 26 {
+				t.Errorf("one is in %d calls at once", from-20+2)
+			}
+			break
+		}
+	}
+	now = now.Add(callSilence)
+	if over, err := call(30, 1); err != nil || len(over) != 1 || over[0].from != 1 || over[0].to != 10 {
+		t.Errorf("%v, %v", over, err)
+	}
+	for s := range 40 {
+		b.end(s)
+	}
+	if len(b.calls) != 0 {
+		t.Errorf("%d are left", len(b.calls))
+	}
+}

@@ -1,0 +1,92 @@
+package signal_test
+
+import (
+	"bytes"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"signalbox/signal"
+)
+
+// journal is a log that tests can look into.
+type journal struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (j *journal) Write(p []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.Write(p)
+}
+
+func (j *journal) has(text string) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return strings.Contains(j.text.String(), text)
+}
+
+// When more is held than there may be, the session that holds most ends, and the log names it; the
+// others go on.
+func TestHub2TheDearestGoes(t *testing.T) {
+	t.Parallel()
+	log := &journal{}
+	b := start(t, signal.Options{Resume: time.Minute, Log: slog.New(slog.NewTextHandler(log, nil))})
+	b.SetMemory(600 << 10)
+	away := func(name string) *peerConn {
+		c := b.join(t, name, name)
+		c.rawConn().Close()
+		b.away(t, c.id)
+		return c
+	}
+	dear, cheap := away("dear"), away("cheap")
+	friend := b.join(t, "cheap", "Friend")
+	say := func(c *peerConn, room string, times int) {
+		for range times {
+			c.answered("broadcast", frame{"room": room, "data": strings.Repeat("x", 60<<10)})
+		}
+	}
+	say(friend, "cheap", 2)
+	for range 2 {
+		say(b.join(t, "dear", "Sender"), "dear", 2) // 4 times 120 KiB, with what is kept encoded
+	}
+	eventually(t, "the dearest is over", func() bool { return b.Find(dear.id) == nil })
+	if b.Find(cheap.id) == nil || b.Find(friend.id) == nil {
+		t.Error("another one is over, too")
+	}
+	if !log.has("out of memory") || !log.has("peer="+dear.id) || log.has("peer="+cheap.id+" src=127.0.0.1 bytes") {
+		t.Error("the log does not name it")
+	}
+}
+
+// What a client has half sent counts, too.
+func TestHub2WhatIsReadCounts(t *testing.T) {
+	t.Parallel()
+	b := start(t, signal.Options{})
+	c := b.events(t, nil)
+	c.post(0, frame{"type": "hello"})
+	c.expect("welcome")
+	before := b.Stored()
+	body, half := io.Pipe()
+	request, err := http.NewRequest("POST", b.server.URL+"/signal/send", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.ContentLength = 100_000
+	var posting sync.WaitGroup
+	posting.Go(func() {
+		if response, err := http.DefaultClient.Do(request); err == nil {
+			response.Body.Close()
+		}
+	})
+	half.Write([]byte(`{"key":"` + c.key + `",`)) //nolint:errcheck // a pipe
+	eventually(t, "it counts", func() bool { return b.Stored() >= before+100_000 })
+	half.CloseWithError(io.ErrUnexpectedEOF)
+	posting.Wait()
+	eventually(t, "it no longer counts", func() bool { return b.Stored() == before })
+}
