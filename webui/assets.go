@@ -16,21 +16,23 @@ import (
 )
 
 const (
-	sdkName = "signalbox.js"
-
 	assetsRoot = "/assets/"
 
 	cacheRevalidate = "no-cache"
 	cacheForever    = "public, max-age=31536000, immutable"
 )
 
-// assets are the files of static/, unchanged, and the SDK, joined from its modules. They are
+// sdkNames are the modules of the SDK, as applications import them.
+func sdkNames() []string { return []string{"signalbox.js", "signalbox-data.js"} }
+
+// assets are the files of static/, unchanged, and the SDK, joined from its parts. They are
 // immutable once loaded.
 //
 // Pages refer to /assets/v-<hash of all files>/js/..., so that a script's relative imports stay
 // within one version and all of them can be cached for good. The same files without that segment,
 // or with an older one (a page that was open during an upgrade), are the current ones and are
-// revalidated. So is the SDK, which scripts import from /signalbox.js as applications do.
+// revalidated. So is the SDK, which scripts import from /signalbox.js and /signalbox-data.js as
+// applications do.
 type assets struct {
 	files map[string]*asset
 	hash  string
@@ -65,7 +67,7 @@ func contentType(name string) (string, error) {
 	return "", fmt.Errorf("static file %s: its extension has no known content type", name)
 }
 
-// loadAssets prepares the static files, and with them the SDK, which is joined from its modules.
+// loadAssets prepares the static files, and with them the SDK, which is joined from its parts.
 func loadAssets(files, sdk fs.FS) (*assets, error) {
 	a := &assets{files: make(map[string]*asset)}
 	tree := sha256.New()
@@ -90,12 +92,18 @@ func loadAssets(files, sdk fs.FS) (*assets, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load static files: %w", err)
 	}
-	joined, err := join(sdk, sdkName)
+	joined, err := join(sdk, sdkNames()...)
 	if err != nil {
 		return nil, fmt.Errorf("join the SDK: %w", err)
 	}
-	if err := add(sdkName, joined); err != nil {
-		return nil, fmt.Errorf("load the SDK: %w", err)
+	for _, name := range sdkNames() {
+		packed, err := pack(string(joined[name]))
+		if err != nil {
+			return nil, err
+		}
+		if err := add(name, packed); err != nil {
+			return nil, fmt.Errorf("load the SDK: %w", err)
+		}
 	}
 	a.hash = hex.EncodeToString(tree.Sum(nil)[:6])
 	return a, nil

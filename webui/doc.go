@@ -6,7 +6,8 @@
 //	/admin          sessions, rooms and allocations, after a one-time code
 //	/trust          how to make a device trust the box's own certificate authority
 //	/example        the smallest application on the SDK, to be read and copied
-//	/signalbox.js   the SDK, one ES module
+//	/signalbox.js   the SDK, one ES module; one more that applications may use beside it is
+//	                /signalbox-data.js (JSON, files, questions between peers)
 //	/assets/        styles and scripts of the pages, and the SDK with its types once more
 //
 // Where each thing is:
@@ -14,8 +15,8 @@
 //	pages.go     the table of pages; a page is added here
 //	pages/       their documents, which are templates, with the frame that they share
 //	static/      what browsers get as it is: scripts, styles, texts, the SDK's types
-//	sdk/         the SDK's modules. When the process starts, they are joined into one file,
-//	             without comments (see join); an editor and Node read them as they are
+//	sdk/         the SDK's parts. When the process starts, each module is joined into one file,
+//	             packed (see join and pack); an editor and Node read them as they are
 //
 // Nothing else is built, and nothing is fetched from elsewhere. A document gets four facts: the
 // version, the https port, whether there is an authority to trust, and the path of the assets (see

@@ -6,50 +6,67 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"path"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 )
 
-// join makes one ES module of entry and of all that it imports, directly or not. In the result,
-// each module is below those that it imports, in the order in which browsers would run them,
-// without its imports, exports and indentation, and names that are private to its classes are
-// short, since an application loads all of it. The exports of entry come at the end. The comment at
-// the head of entry stays.
+// join makes one ES module of each entry and of all that it imports, directly or not. In the
+// result, each module is below those that it imports, in the order in which browsers would run
+// them, without its imports, exports and indentation, and names that are private to its classes are
+// short, since an application loads all of it. The exports of the entry come at the end. The
+// comment at its head stays. Modules may stand in folders, and what several entries import is in
+// each.
 //
 // A joined module must mean the same as its parts. So join refuses everything that could make a
 // difference: it reads a plain subset of JavaScript, and fails, with the file and the line, on
 //
-//   - an import or export that isn't {names} of a file beside, such as defaults and renamings;
+//   - an import or export that isn't {names} of another file, such as defaults and renamings;
 //   - a circle of imports, and a file that nobody imports;
 //   - one name at the top of two modules;
 //   - the name of another module without an import, which would work only when joined (or, if a
 //     global variable was meant, only when not);
 //   - a # in a string, which could not be told from that of a private name;
 //   - anything in a line's first column but declarations, imports, exports and closing brackets.
-func join(files fs.FS, entry string) ([]byte, error) {
-	names, err := fs.Glob(files, "*.js")
+func join(files fs.FS, entries ...string) (map[string][]byte, error) {
+	modules := make(map[string]*module)
+	err := fs.WalkDir(files, ".", func(name string, _ fs.DirEntry, err error) error {
+		if err != nil || path.Ext(name) != ".js" {
+			return err
+		}
+		text, err := fs.ReadFile(files, name)
+		if err != nil {
+			return err
+		}
+		modules[name], err = parseModule(name, string(text), slices.Contains(entries, name))
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	j := joiner{modules: make(map[string]*module)}
-	for _, name := range names {
-		text, err := fs.ReadFile(files, name)
-		if err != nil {
+	joined := make(map[string][]byte)
+	imported := make(map[*module]bool)
+	for _, entry := range entries {
+		j := joiner{modules: modules}
+		if err := j.visit(entry, nil); err != nil {
 			return nil, err
 		}
-		if j.modules[name], err = parseModule(name, string(text), name == entry); err != nil {
+		if err := j.check(); err != nil {
 			return nil, err
 		}
+		for _, m := range j.ordered {
+			imported[m] = true
+		}
+		joined[entry] = j.write(entry)
 	}
-	if err := j.visit(entry, nil); err != nil {
-		return nil, err
+	for _, name := range slices.Sorted(maps.Keys(modules)) {
+		if !imported[modules[name]] {
+			return nil, fmt.Errorf("nobody imports %s", name)
+		}
 	}
-	if err := j.check(names); err != nil {
-		return nil, err
-	}
-	return j.write(entry), nil
+	return joined, nil
 }
 
 // module is one file of the SDK.
@@ -67,7 +84,7 @@ type module struct {
 type importLine struct {
 	number int
 	names  []string
-	from   string
+	from   string // its name within the SDK
 }
 
 // word is a name where it is used.
@@ -77,7 +94,7 @@ type word struct {
 }
 
 var (
-	importOrExport = regexp.MustCompile(`^(import|export) \{ ([\w$]+(?:, [\w$]+)*) \} from '\./([\w.-]+\.js)';$`)
+	importOrExport = regexp.MustCompile(`^(import|export) \{ ([\w$]+(?:, [\w$]+)*) \} from '(\.\.?/[\w./-]+\.js)';$`)
 	declaration    = regexp.MustCompile(`^(export )?(?:const|let|class|function|async function) ` +
 		`([\w$]+)(?: =|;|\(| \{| extends )`)
 	identifier  = regexp.MustCompile(`[A-Za-z_$][\w$]*`)
@@ -100,8 +117,9 @@ func parseModule(name, text string, isEntry bool) (*module, error) {
 		case strings.Count(line.text, "#") != strings.Count(line.code, "#"):
 			return nil, fail("a string can't have a #")
 		case taken != nil && taken[1] == keyword(isEntry) && len(m.declared) == 0:
-			names := strings.Split(taken[2], ", ")
-			m.imports = append(m.imports, importLine{number: i + 1, names: names, from: taken[3]})
+			m.imports = append(m.imports, importLine{
+				number: i + 1, names: strings.Split(taken[2], ", "), from: path.Join(path.Dir(name), taken[3]),
+			})
 			continue
 		case taken != nil:
 			return nil, fail("modules import from others, and the entry exports from them, before anything else")
@@ -152,28 +170,27 @@ func namesIn(code string) []string {
 	return names
 }
 
-// joiner puts modules in order.
+// joiner puts the modules of one entry in order.
 type joiner struct {
 	modules map[string]*module
 	ordered []*module
 }
 
-// visit appends a module after those that it imports. path is the chain of imports that leads to
-// it.
-func (j *joiner) visit(name string, path []string) error {
+// visit appends a module after those that it imports. chain is the imports that lead to it.
+func (j *joiner) visit(name string, chain []string) error {
 	m := j.modules[name]
 	if m == nil {
 		return fmt.Errorf("there is no module %s", name)
 	}
-	path = append(path, name)
-	if slices.Contains(path[:len(path)-1], name) {
-		return fmt.Errorf("modules import each other in a circle: %s", strings.Join(path, " -> "))
+	chain = append(chain, name)
+	if slices.Contains(chain[:len(chain)-1], name) {
+		return fmt.Errorf("modules import each other in a circle: %s", strings.Join(chain, " -> "))
 	}
 	if slices.Contains(j.ordered, m) {
 		return nil
 	}
 	for _, taken := range m.imports {
-		if err := j.visit(taken.from, path); err != nil {
+		if err := j.visit(taken.from, chain); err != nil {
 			return fmt.Errorf("%s:%d: %w", name, taken.number, err)
 		}
 		for _, imported := range taken.names {
@@ -187,7 +204,7 @@ func (j *joiner) visit(name string, path []string) error {
 }
 
 // check looks for what would mean something else once joined.
-func (j *joiner) check(names []string) error {
+func (j *joiner) check() error {
 	owner := make(map[string]string) // name of a top level -> module
 	for _, m := range j.ordered {
 		for _, name := range m.declared {
@@ -195,11 +212,6 @@ func (j *joiner) check(names []string) error {
 				return fmt.Errorf("%s and %s both declare %s", other, m.name, name)
 			}
 			owner[name] = m.name
-		}
-	}
-	for _, name := range names {
-		if !slices.Contains(j.ordered, j.modules[name]) {
-			return fmt.Errorf("nobody imports %s", name)
 		}
 	}
 	for _, m := range j.ordered[:len(j.ordered)-1] { // the entry has no code

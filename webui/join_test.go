@@ -19,7 +19,7 @@ func modulesOf(files map[string]string) fstest.MapFS {
 // they were.
 func TestSDKIsServedWithoutItsComments(t *testing.T) {
 	t.Parallel()
-	got, err := join(modulesOf(map[string]string{
+	joined, err := join(modulesOf(map[string]string{
 		"main.js": "// What it is.\n// More.\n\nexport { a } from './a.js';\nexport { f } from './f.js';\n",
 		"a.js": "// Unsaid.\n\n// why\nexport const a = 1; // a second\n\t  // indented\n" +
 			"const b = `//\n  // text`;\n\nlet c;\n",
@@ -30,6 +30,7 @@ func TestSDKIsServedWithoutItsComments(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	got := joined["main.js"]
 	if want := "// What it is.\n// More.\n\n" +
 		"const a = 1;\nconst b = `//\n  // text`;\n\nlet c;\n\n" +
 		"const D = 'http://d';\nfunction f() {\nreturn `${[a].map((g) => { return `<${g}>`; })} // ${D}`;\n}\n\n" +
@@ -41,7 +42,7 @@ func TestSDKIsServedWithoutItsComments(t *testing.T) {
 // A module stands below those that it imports, in the order in which browsers would run them.
 func TestJoinKeepsTheOrderOfImports(t *testing.T) {
 	t.Parallel()
-	got, err := join(modulesOf(map[string]string{
+	joined, err := join(modulesOf(map[string]string{
 		"a.js": "export class A {\n}\n",
 		"b.js": "import { C } from './c.js';\nimport { A } from './a.js';\n\n" +
 			"export class B extends A {\n  c = C;\n}\n",
@@ -51,10 +52,36 @@ func TestJoinKeepsTheOrderOfImports(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	got := joined["main.js"]
 	at := func(text string) int { return strings.Index(string(got), text) }
 	a, b, c := at("class A"), at("class B"), at("const C")
 	if a < 0 || c < a || b < c {
 		t.Errorf("A, C and B are at %d, %d and %d of\n%s", a, c, b, got)
+	}
+}
+
+// What several entries import, also from a folder above, is in each of them; what is another's is
+// not.
+func TestJoinMakesOneModuleOfEachEntry(t *testing.T) {
+	t.Parallel()
+	joined, err := join(modulesOf(map[string]string{
+		"a.js":        "export const a = 1;\n",
+		"b.js":        "import { a } from './a.js';\n\nexport const b = a;\n",
+		"folder/b.js": "import { a } from '../a.js';\nimport { c } from './c.js';\n\nexport const b = a + c;\n",
+		"folder/c.js": "export const c = 2;\n",
+		"main.js":     "// Head.\n\nexport { b } from './b.js';\n",
+		"other.js":    "// Another.\n\nexport { b } from './folder/b.js';\n",
+	}), "main.js", "other.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		"main.js":  "// Head.\n\nconst a = 1;\n\nconst b = a;\n\nexport { b };\n",
+		"other.js": "// Another.\n\nconst a = 1;\n\nconst c = 2;\n\nconst b = a + c;\n\nexport { b };\n",
+	} {
+		if got := string(joined[name]); got != want {
+			t.Errorf("%s: got\n%s\nwant\n%s", name, got, want)
+		}
 	}
 }
 
@@ -66,13 +93,14 @@ func TestPrivateNamesAreShort(t *testing.T) {
 	for i := range 52 {
 		fmt.Fprintf(&rare, "  #rare%02d = this.#often;\n", i)
 	}
-	got, err := join(modulesOf(map[string]string{
+	joined, err := join(modulesOf(map[string]string{
 		"a.js":    "export class A {\n" + rare.String() + "  text = `${this.#often}`; // #often\n}\n",
 		"main.js": "// Head.\n\nexport { A } from './a.js';\n",
 	}), "main.js")
 	if err != nil {
 		t.Fatal(err)
 	}
+	got := joined["main.js"]
 	const letters = "bcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 	for i := range 51 {
 		fmt.Fprintf(&want, "#%c = this.#a;\n", letters[i])
@@ -156,7 +184,7 @@ func TestJoinRefuses(t *testing.T) {
 		},
 		"an import of another place": {
 			map[string]string{"a.js": "import { b } from '../b.js';\n"},
-			"a.js:1: this can't be joined: import { b } from '../b.js';",
+			"a.js:1: there is no module ../b.js",
 		},
 		"a new name for an import": {
 			map[string]string{"a.js": "import { b as c } from './b.js';\n"},

@@ -13,8 +13,11 @@ import (
 	"time"
 )
 
-// sdkBudget is what the SDK may weigh on the wire. An application loads it before its first call.
-const sdkBudget = 14_000
+// sdkBudgets are what the modules of the SDK may weigh on the wire. An application loads the first
+// before its first call, and the others if it uses them.
+func sdkBudgets() map[string]int {
+	return map[string]int{"signalbox.js": 14_000, "signalbox-data.js": 4_000}
+}
 
 func TestSDKFitsItsBudget(t *testing.T) {
 	t.Parallel()
@@ -22,10 +25,13 @@ func TestSDKFitsItsBudget(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if size := len(ui.sdk.gzip.body); size == 0 || size > sdkBudget {
-		t.Errorf("signalbox.js is %d bytes, compressed; the budget is %d", size, sdkBudget)
-	} else {
-		t.Logf("signalbox.js: %d bytes, compressed", size)
+	for _, name := range sdkNames() {
+		budget := sdkBudgets()[name]
+		if size := len(ui.assets.files[name].gzip.body); size == 0 || size > budget {
+			t.Errorf("%s is %d bytes, compressed; the budget is %d", name, size, budget)
+		} else {
+			t.Logf("%s: %d bytes, compressed", name, size)
+		}
 	}
 }
 
@@ -52,10 +58,11 @@ func TestModules(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, text := range map[string][]byte{
-		"package.json":        []byte(`{"type":"module"}`),
-		"static/signalbox.js": ui.sdk.plain.body,
-	} {
+	made := map[string][]byte{"package.json": []byte(`{"type":"module"}`)}
+	for _, name := range sdkNames() {
+		made["static/"+name] = ui.assets.files[name].plain.body
+	}
+	for name, text := range made {
 		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -71,20 +78,26 @@ func TestModules(t *testing.T) {
 			t.Errorf("node --test %s: %v\n%s", name, err, output)
 		}
 	}
-	for _, name := range []string{"format", "fragment", "room", "sdk", "verdict"} {
+	hub, err := filepath.Abs("../signal") // with what it and these have in common
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"data", "format", "fragment", "room", "sdk", "verdict"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			run(t, name+".test.mjs")
+			run(t, name+".test.mjs", "NAMES="+hub+"/testdata/names.json", "PROTOCOL="+hub+"/PROTOCOL.md")
 		})
 	}
 	t.Run("session", func(t *testing.T) {
 		t.Parallel()
 		run(t, "session.test.mjs", "HUB="+newHub(t), "WEBSOCKET="+webSocketFor(t, node))
 	})
-	t.Run("rebuild", func(t *testing.T) {
-		t.Parallel()
-		run(t, "rebuild.test.mjs", "WEBSOCKET="+webSocketPackage(t))
-	})
+	for _, name := range []string{"peer", "rebuild"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			run(t, name+".test.mjs", "WEBSOCKET="+webSocketPackage(t))
+		})
+	}
 	t.Run("hub", func(t *testing.T) {
 		t.Parallel()
 		run(t, "hub.test.mjs", "SIGNALBOX="+buildBinary(t), "WEBSOCKET="+webSocketFor(t, node))
@@ -118,9 +131,13 @@ func TestTypes(t *testing.T) {
 	}
 	// The modules have no types of their own, but every name in them is one that they declare,
 	// import or find in browsers. The joiner can't tell this of names that no module has.
-	modules, err := filepath.Glob("sdk/*.js")
-	if err != nil || len(modules) == 0 {
-		t.Fatalf("there are no modules: %v", err)
+	var modules []string
+	for _, pattern := range []string{"sdk/*.js", "sdk/*/*.js"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatalf("there are no modules %s: %v", pattern, err)
+		}
+		modules = append(modules, files...)
 	}
 	said, err := check(common+"--allowJs --checkJs", modules...)
 	if exit := (&exec.ExitError{}); err != nil && !errors.As(err, &exit) {

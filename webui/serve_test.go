@@ -23,7 +23,9 @@ func newServer(t *testing.T, opts Options) *httptest.Server {
 		mux.Handle(strings.TrimPrefix(pattern, "GET "), page)
 	}
 	mux.Handle("/assets/", ui.Assets())
-	mux.Handle("/signalbox.js", ui.SDK())
+	for _, name := range sdkNames() {
+		mux.Handle("/"+name, ui.SDK())
+	}
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	return server
@@ -129,10 +131,15 @@ func TestPolicyNamesOnlyPlainHosts(t *testing.T) {
 	}
 }
 
+// servedPaths are those that aren't pages'.
+func servedPaths() []string {
+	return []string{"/signalbox.js", "/signalbox-data.js", "/assets/css/base.css"}
+}
+
 func TestConditionalRequests(t *testing.T) {
 	t.Parallel()
 	server := newServer(t, Options{Trust: true})
-	for _, path := range append([]string{"/signalbox.js", "/assets/css/base.css"}, pagePaths...) {
+	for _, path := range append(servedPaths(), pagePaths...) {
 		for _, encoding := range []string{"identity", "gzip"} {
 			header := http.Header{"Accept-Encoding": {encoding}}
 			response, _ := fetch(t, http.MethodGet, server.URL+path, header)
@@ -192,7 +199,7 @@ func TestGzip(t *testing.T) {
 func TestMethods(t *testing.T) {
 	t.Parallel()
 	server := newServer(t, Options{Trust: true})
-	for _, path := range append([]string{"/signalbox.js", "/assets/css/base.css"}, pagePaths...) {
+	for _, path := range append(servedPaths(), pagePaths...) {
 		response, _ := fetch(t, http.MethodPost, server.URL+path, nil)
 		if response.StatusCode != http.StatusMethodNotAllowed || response.Header.Get("Allow") == "" {
 			t.Errorf("POST %s: %s, Allow %q; want 405 with Allow", path, response.Status, response.Header.Get("Allow"))
@@ -218,6 +225,7 @@ func TestAssetVersions(t *testing.T) {
 		"/assets/v-000000000000/css/base.css": cacheRevalidate,
 		"/assets/css/base.css":                cacheRevalidate,
 		"/signalbox.js":                       cacheRevalidate,
+		"/signalbox-data.js":                  cacheRevalidate,
 	} {
 		response, _ := get(t, server.URL+path)
 		if got := response.Header.Get("Cache-Control"); got != want {
@@ -280,6 +288,26 @@ func TestCallWithoutRoomLeadsToTheStart(t *testing.T) {
 		response, _ := fetch(t, http.MethodGet, server.URL+path, nil)
 		if response.StatusCode != http.StatusFound || response.Header.Get("Location") != "/" {
 			t.Errorf("GET %s: %s to %q", path, response.Status, response.Header.Get("Location"))
+		}
+	}
+}
+
+// A slash at the end of a page's path is as good as none. What is escaped stays so.
+func TestSlashAtTheEnd(t *testing.T) {
+	t.Parallel()
+	server := newServer(t, Options{Trust: true})
+	for path, want := range map[string]string{
+		"/check/":                  "/check",
+		"/trust/":                  "/trust",
+		"/call/tea/":               "/call/tea",
+		"/call/tea/?relay=1&name=": "/call/tea?relay=1&name=",
+		"/call/a%2Fb%3F/":          "/call/a%2Fb%3F",
+		"/call/%2Fevil/":           "/call/%2Fevil",
+		"/call/%E8%8C%B6/":         "/call/%E8%8C%B6",
+	} {
+		response, _ := fetch(t, http.MethodGet, server.URL+path, nil)
+		if response.StatusCode != http.StatusMovedPermanently || response.Header.Get("Location") != want {
+			t.Errorf("GET %s: %s to %q, not to %q", path, response.Status, response.Header.Get("Location"), want)
 		}
 	}
 }

@@ -6,6 +6,10 @@ import (
 	"io/fs"
 	"maps"
 	"net/http"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
 )
 
 //go:embed pages sdk static
@@ -28,7 +32,6 @@ type Options struct {
 // only.
 type UI struct {
 	assets *assets
-	sdk    *asset
 	pages  map[string]http.Handler // by pattern
 }
 
@@ -49,7 +52,7 @@ func load(files fs.FS, table []pageRow, opts Options) (*UI, error) {
 	if err != nil {
 		return nil, err
 	}
-	ui := &UI{assets: assets, sdk: assets.files[sdkName], pages: make(map[string]http.Handler)}
+	ui := &UI{assets: assets, pages: make(map[string]http.Handler)}
 	known := facts{Version: opts.Version, Assets: assets.prefix(), Trust: opts.Trust}
 	for _, row := range table {
 		loaded, err := loadPage(files, row.name, known, opts.HTTPSPort)
@@ -60,11 +63,22 @@ func load(files fs.FS, table []pageRow, opts Options) (*UI, error) {
 			continue
 		}
 		ui.pages[row.pattern] = loaded
+		if slashed := row.slashed(); slashed != "" {
+			ui.pages[slashed] = http.HandlerFunc(withoutSlash)
+		}
 		for _, pattern := range row.toStart {
 			ui.pages[pattern] = http.RedirectHandler("/", http.StatusFound)
 		}
 	}
 	return ui, nil
+}
+
+// withoutSlash leads to the same path without the slash at its end. What is escaped stays so: it
+// may be a part of a room's name.
+func withoutSlash(w http.ResponseWriter, r *http.Request) {
+	to := url.URL{RawQuery: r.URL.RawQuery, Path: strings.TrimSuffix(r.URL.Path, "/")}
+	to.RawPath = strings.TrimSuffix(r.URL.EscapedPath(), "/")
+	http.Redirect(w, r, to.String(), http.StatusMovedPermanently)
 }
 
 // Pages returns the pages of this box, each by the http.ServeMux pattern to mount it at. They hold
@@ -75,11 +89,17 @@ func (ui *UI) Pages() map[string]http.Handler { return maps.Clone(ui.pages) }
 // the request's path.
 func (ui *UI) Assets() http.Handler { return ui.assets }
 
-// SDK is the browser module, to be mounted at /signalbox.js. Whether other origins may import it
-// (CORS) is the caller's matter.
+// SDK serves the browser modules, to be mounted at /signalbox.js and
+// /signalbox-data.js. Whether other origins may import them (CORS) is the caller's matter.
 func (ui *UI) SDK() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		name := path.Base(r.URL.Path)
+		if !slices.Contains(sdkNames(), name) {
+			plainHeaders(w.Header())
+			http.Error(w, "no such module", http.StatusNotFound)
+			return
+		}
 		// Applications import it by a name that never changes, so browsers must ask each time.
-		ui.sdk.serve(w, r, cacheRevalidate)
+		ui.assets.files[name].serve(w, r, cacheRevalidate)
 	})
 }

@@ -75,9 +75,13 @@ func (s *Site) Plain() http.Handler { return s.o.Certs.Challenges(s.redirect(s.h
 
 // routes is the one table of HTTP routes.
 func (s *Site) routes() http.Handler {
+	sdk := s.crossOrigin(s.o.UI.SDK())
 	routes := map[string]http.Handler{
-		"GET /assets/":         s.o.UI.Assets(),
-		"GET /signalbox.js":    s.crossOrigin(s.o.UI.SDK()),
+		"GET /assets/": s.o.UI.Assets(),
+
+		"GET /signalbox.js":      sdk,
+		"GET /signalbox-data.js": sdk,
+
 		"GET /signal":          s.o.Hub,
 		"GET /signal/events":   http.HandlerFunc(s.o.Hub.Events),
 		"POST /signal/send":    http.HandlerFunc(s.o.Hub.Send),

@@ -1,0 +1,41 @@
+package webui
+
+import "testing"
+
+// What is packed is the same script in fewer bytes.
+func TestPack(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct{ script, want string }{
+		"templates": {
+			"const a = `\n  text;\n\n  ${[\n    1, // one\n  ].map((n) => `\n   ${n}`)}\n  end`;\n",
+			"const a = `\n  text;\n\n  ${[1,].map((n) => `\n   ${n}`)}\n  end`;",
+		},
+		"spaces": {
+			"\n// why\nclass b {\n  c = '  it\\'s = {';\n\n\t// b\n" +
+				"\td(e, f = \"( \") {\n\t\treturn { ...this.c, e: e ?? -f }; // c\n\t}\n}\n",
+			"class b{c='  it\\'s = {';d(e,f=\"( \"){return{...this.c,e:e??-f};}\n}\n",
+		},
+		"signs":     {"const g = (a) => (a ? a + +a : a - -a);\n", "const g=(a)=>(a?a + +a:a - -a);"},
+		"slashes":   {"const h = i / 2 + /a = b/.exec(k) || !l;\n", "const h = i / 2 + /a = b/.exec(k) || !l;"},
+		"line ends": {"if (a)\n  b();\nelse c()\nlet d\n", "if(a)\nb();else c()\nlet d\n"},
+		"names": {
+			"const LONG = 1;\nconst FIELD = 2;\nclass Kept {\n  FIELD = this.FIELD;\n}\nclass Other extends Kept {\n" +
+				"  [LONG] = { LONGEST: LONG ? LONG : -LONG };\n}\nconst SAID = 'SAID';\n" +
+				"function long(...LONGER) {\n  return `${LONG} LONGS`;\n}\nexport { Kept, long };\n",
+			"const $a=1;const FIELD=2;class Kept{FIELD=this.FIELD;}\nclass $b extends Kept{" +
+				"[$a]={LONGEST:$a?$a:-$a};}\nconst SAID='SAID';" +
+				"function long(...LONGER){return `${$a} LONGS`;}\nexport{Kept,long};",
+		},
+	} {
+		got, err := pack("// What it is.\n// More.\n\n" + tt.script)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := "// What it is.\n// More.\n\n" + tt.want; string(got) != want {
+			t.Errorf("%s: got\n%q\nwant\n%q", name, got, want)
+		}
+	}
+	if _, err := pack("// Head.\n\nconst a = `\n"); err == nil {
+		t.Error("a script that ends within a template is packed")
+	}
+}
