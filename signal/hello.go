@@ -8,8 +8,8 @@ import (
 
 // Hello is how a client introduces itself.
 type Hello struct {
-	Name     string // for display
-	User     string // the handle by which it can be called; empty: none
+	Name     string // for display, as far as it is Visible
+	User     string // the handle by which it can be called, as far as it is Visible; empty: none
 	Token    string // for admission; see Guard
 	Replaces string // the resume token of a former session, whose place and id this one takes; empty: none
 }
@@ -26,16 +26,20 @@ func (s *Session) Hello(hello Hello) error {
 	if err := CheckText("user", hello.User, MaxUser); err != nil {
 		return err
 	}
+	user := Visible(hello.User)
+	if user == "" && hello.User != "" {
+		return Refuse(CodeBadFrame, "user has no visible character")
+	}
 	pass, err := s.admit(hello.Token)
 	if err != nil {
 		return err
 	}
-	s.pass, s.self.Name, s.self.User = pass, hello.Name, hello.User
+	s.pass, s.self.Name, s.self.User = pass, Visible(hello.Name), user
 	if pass.Attested {
-		if hello.User != "" && hello.User != pass.User {
+		s.self.Name, s.self.User = cmp.Or(Visible(pass.Name), s.self.Name), Visible(pass.User)
+		if user != "" && user != s.self.User {
 			return Refuse(CodeUnauthorized, "the token is not for that user")
 		}
-		s.self.Name, s.self.User = cmp.Or(pass.Name, hello.Name), pass.User
 	}
 	s.inherit(hello.Replaces)
 	greeting := one(Welcome{

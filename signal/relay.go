@@ -117,9 +117,10 @@ func (s *Session) HangUp(peer string) error {
 // partner finds the session that a signal without a room is for: "@user" opens a call, a peer id
 // answers one. It returns neither a partner nor a refusal for a peer id without a call.
 func (h *Hub) partner(s *Session, to string) (*Session, error) {
+	user, call := strings.CutPrefix(to, "@")
+	user = Visible(user)
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	user, call := strings.CutPrefix(to, "@")
 	if !call {
 		target := h.sessions[to]
 		if !h.calls.between(target, s) {

@@ -2,6 +2,7 @@ package signal
 
 import (
 	"fmt"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 )
@@ -12,6 +13,9 @@ const (
 	MaxUser = 64
 	MaxRoom = 128 // without the prefix of a dialect
 )
+
+// maxMarks is how many combining marks a letter may carry: Hebrew with points and accents has four.
+const maxMarks = 4
 
 // CheckText refuses, as CodeBadFrame, characters that don't belong into a name: other people's
 // pages and terminals will show it. The refusal names field; the limit is in characters.
@@ -33,4 +37,65 @@ func CheckText(field, s string, limit int) error {
 func Unprintable(r rune) bool {
 	return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || '\u202a' <= r && r <= '\u202e' || '\u2066' <= r &&
 		r <= '\u2069'
+}
+
+// Visible returns of a name what others can see: without characters that are invisible, marks that
+// stand on nothing, all marks of a letter but the first four, and spaces at its ends. What joins
+// the parts of an emoji or of a Persian word stays. So nobody is nameless by a name, and "bob" and
+// "bob" with a zero-width space are one user. The pages do the same before they send a name
+// (js/text.js); testdata/names.json is a test of both.
+func Visible(s string) string {
+	var out []rune
+	marks := 0 // that the last character carries
+	for _, r := range s {
+		last := lastOf(out)
+		switch {
+		case unicode.IsSpace(r):
+			out, marks = append(unjoined(out), ' '), maxMarks
+			if last == ' ' {
+				out = out[:len(out)-1]
+			}
+		case r == '\u200c' || r == '\u200d' || '\ufe00' <= r && r <= '\ufe0f':
+			if last >= '\u0590' && !isJoiner(last) && !isVariation(r, last) {
+				out = append(out, r)
+			}
+		case isBlank(r):
+		case unicode.In(r, unicode.Mn, unicode.Me):
+			if marks++; len(out) > 0 && marks <= maxMarks {
+				out = append(out, r)
+			}
+		default:
+			out, marks = append(out, r), 0
+		}
+	}
+	return strings.Trim(string(unjoined(out)), " ")
+}
+
+// isBlank tells of a character that shows nothing: one that renderers ignore, or a letter or a
+// pattern without any ink.
+func isBlank(r rune) bool {
+	return Unprintable(r) || r == '\u2800' || unicode.In(r, unicode.Cf, unicode.Cs,
+		unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
+}
+
+func isJoiner(r rune) bool { return r == '\u200c' || r == '\u200d' }
+
+// isVariation tells of a second variation selector in a row.
+func isVariation(r, last rune) bool {
+	return !isJoiner(r) && '\ufe00' <= last && last <= '\ufe0f'
+}
+
+// unjoined is the text without a joiner at its end, which joins nothing.
+func unjoined(text []rune) []rune {
+	if isJoiner(lastOf(text)) {
+		return text[:len(text)-1]
+	}
+	return text
+}
+
+func lastOf(text []rune) rune {
+	if len(text) == 0 {
+		return 0
+	}
+	return text[len(text)-1]
 }

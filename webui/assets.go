@@ -23,7 +23,9 @@ const (
 )
 
 // sdkNames are the modules of the SDK, as applications import them.
-func sdkNames() []string { return []string{"signalbox.js", "signalbox-media.js", "signalbox-stats.js"} }
+func sdkNames() []string {
+	return []string{"signalbox.js", "signalbox-data.js", "signalbox-media.js", "signalbox-stats.js"}
+}
 
 // assets are the files of static/, unchanged, and the SDK, joined from its parts. They are
 // immutable once loaded.
@@ -31,8 +33,8 @@ func sdkNames() []string { return []string{"signalbox.js", "signalbox-media.js",
 // Pages refer to /assets/v-<hash of all files>/js/..., so that a script's relative imports stay
 // within one version and all of them can be cached for good. The same files without that segment,
 // or with an older one (a page that was open during an upgrade), are the current ones and are
-// revalidated. So is the SDK, which scripts import from /signalbox.js, /signalbox-media.js and
-// /signalbox-stats.js as applications do.
+// revalidated. So is the SDK, which scripts import from /signalbox.js, /signalbox-data.js,
+// /signalbox-media.js and /signalbox-stats.js as applications do.
 type assets struct {
 	files map[string]*asset
 	hash  string
@@ -97,7 +99,11 @@ func loadAssets(files, sdk fs.FS) (*assets, error) {
 		return nil, fmt.Errorf("join the SDK: %w", err)
 	}
 	for _, name := range sdkNames() {
-		if err := add(name, joined[name]); err != nil {
+		packed, err := pack(string(joined[name]))
+		if err != nil {
+			return nil, err
+		}
+		if err := add(name, packed); err != nil {
 			return nil, fmt.Errorf("load the SDK: %w", err)
 		}
 	}

@@ -6,8 +6,9 @@
 //	/admin          sessions, rooms and allocations, after a one-time code
 //	/trust          how to make a device trust the box's own certificate authority
 //	/example        the smallest application on the SDK, to be read and copied
-//	/signalbox.js   the SDK, one ES module; two more that applications may use beside it are
-//	                /signalbox-media.js (devices) and /signalbox-stats.js (what goes through)
+//	/signalbox.js   the SDK, one ES module; three more that applications may use beside it are
+//	                /signalbox-data.js (JSON, files, questions between peers), /signalbox-media.js
+//	                (devices) and /signalbox-stats.js (what goes through)
 //	/assets/        styles and scripts of the pages, and the SDK with its types once more
 //
 // Where each thing is:
@@ -16,7 +17,7 @@
 //	pages/       their documents, which are templates, with the frame that they share
 //	static/      what browsers get as it is: scripts, styles, texts, the SDK's types
 //	sdk/         the SDK's parts. When the process starts, each module is joined into one file,
-//	             in few bytes (see join); an editor and Node read them as they are
+//	             packed (see join and pack); an editor and Node read them as they are
 //
 // Nothing else is built, and nothing is fetched from elsewhere. A document gets four facts: the
 // version, the https port, whether there is an authority to trust, and the path of the assets (see

@@ -2,23 +2,19 @@ package webui
 
 import (
 	"bytes"
-	"cmp"
 	"fmt"
 	"io/fs"
 	"maps"
 	"path"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 )
 
 // join makes one ES module of each entry and of all that it imports, directly or not. In the
 // result, each module is below those that it imports, in the order in which browsers would run
-// them, without its imports, exports and indentation, and names that are private to its classes are
-// short, since an application loads all of it. The exports of the entry come at the end. The
-// comment at its head stays. Modules may stand in folders, and what several entries import is in
-// each.
+// them, without its imports and exports. The exports of the entry come at the end. The comment at
+// its head stays. Modules may stand in folders, and what several entries import is in each.
 //
 // A joined module must mean the same as its parts. So join refuses everything that could make a
 // difference: it reads a plain subset of JavaScript, and fails, with the file and the line, on
@@ -28,7 +24,7 @@ import (
 //   - one name at the top of two modules;
 //   - the name of another module without an import, which would work only when joined (or, if a
 //     global variable was meant, only when not);
-//   - a # in a string, which could not be told from that of a private name;
+//   - a # in a string, which pack could not tell from that of a private name;
 //   - anything in a line's first column but declarations, imports, exports and closing brackets.
 func join(files fs.FS, entries ...string) (map[string][]byte, error) {
 	modules := make(map[string]*module)
@@ -97,8 +93,7 @@ var (
 	importOrExport = regexp.MustCompile(`^(import|export) \{ ([\w$]+(?:, [\w$]+)*) \} from '(\.\.?/[\w./-]+\.js)';$`)
 	declaration    = regexp.MustCompile(`^(export )?(?:const|let|class|function|async function) ` +
 		`([\w$]+)(?: =|;|\(| \{| extends )`)
-	identifier  = regexp.MustCompile(`[A-Za-z_$][\w$]*`)
-	privateName = regexp.MustCompile(`#[A-Za-z_$][\w$]*`)
+	identifier = regexp.MustCompile(`[A-Za-z_$][\w$]*`)
 )
 
 // parseModule reads a file. The entry consists of exports from others, and others have none.
@@ -137,9 +132,6 @@ func parseModule(name, text string, isEntry bool) (*module, error) {
 				return nil, fail("this can't be joined")
 			}
 			m.used = append(m.used, word{line: i + 1, name: used})
-		}
-		if !line.inside {
-			line.text = strings.TrimLeft(line.text, " \t")
 		}
 		if !line.comment {
 			m.body += line.text + "\n"
@@ -253,34 +245,9 @@ func (j *joiner) write(entry string) []byte {
 	}
 	slices.Sort(exported)
 	fmt.Fprintf(&out, "%s\n\n", j.modules[entry].head)
-	short := j.shortNames()
 	for _, m := range j.ordered[:len(j.ordered)-1] {
-		body := privateName.ReplaceAllStringFunc(m.body, func(name string) string { return short[name] })
-		fmt.Fprintf(&out, "%s\n\n", strings.TrimSpace(body))
+		fmt.Fprintf(&out, "%s\n\n", strings.TrimSpace(m.body))
 	}
 	fmt.Fprintf(&out, "export { %s };\n", strings.Join(exported, ", "))
 	return out.Bytes()
-}
-
-// shortNames has a short name for each private one: of one letter for those that occur most, then
-// with a number behind it.
-func (j *joiner) shortNames() map[string]string {
-	count := make(map[string]int)
-	for _, m := range j.ordered {
-		for _, name := range privateName.FindAllString(m.body, -1) {
-			count[name]++
-		}
-	}
-	names := slices.SortedFunc(maps.Keys(count), func(a, b string) int {
-		return cmp.Or(count[b]-count[a], strings.Compare(a, b))
-	})
-	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	short := make(map[string]string, len(names))
-	for i, name := range names {
-		short[name] = "#" + letters[i%len(letters):][:1]
-		if more := i / len(letters); more > 0 {
-			short[name] += strconv.Itoa(more)
-		}
-	}
-	return short
 }

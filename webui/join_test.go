@@ -1,7 +1,6 @@
 package webui
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -15,8 +14,7 @@ func modulesOf(files map[string]string) fstest.MapFS {
 	return modules
 }
 
-// What is served holds no comments but the one at its head, and no indentation; its strings are as
-// they were.
+// What is joined holds no comments but the one at its head, and its strings are as they were.
 func TestSDKIsServedWithoutItsComments(t *testing.T) {
 	t.Parallel()
 	joined, err := join(modulesOf(map[string]string{
@@ -33,7 +31,7 @@ func TestSDKIsServedWithoutItsComments(t *testing.T) {
 	got := joined["main.js"]
 	if want := "// What it is.\n// More.\n\n" +
 		"const a = 1;\nconst b = `//\n  // text`;\n\nlet c;\n\n" +
-		"const D = 'http://d';\nfunction f() {\nreturn `${[a].map((g) => { return `<${g}>`; })} // ${D}`;\n}\n\n" +
+		"const D = 'http://d';\nfunction f() {\n  return `${[a].map((g) => { return `<${g}>`; })} // ${D}`;\n}\n\n" +
 		"export { a, f };\n"; string(got) != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
@@ -57,31 +55,6 @@ func TestJoinKeepsTheOrderOfImports(t *testing.T) {
 	a, b, c := at("class A"), at("class B"), at("const C")
 	if a < 0 || c < a || b < c {
 		t.Errorf("A, C and B are at %d, %d and %d of\n%s", a, c, b, got)
-	}
-}
-
-// Names that are private to a class are short in what is served: each is another one, also where
-// modules have the same, and the one that occurs most is shortest.
-func TestPrivateNamesAreShort(t *testing.T) {
-	t.Parallel()
-	var rare, want strings.Builder
-	for i := range 52 {
-		fmt.Fprintf(&rare, "  #rare%02d = this.#often;\n", i)
-	}
-	joined, err := join(modulesOf(map[string]string{
-		"a.js":    "export class A {\n" + rare.String() + "  text = `${this.#often}`; // #often\n}\n",
-		"main.js": "// Head.\n\nexport { A } from './a.js';\n",
-	}), "main.js")
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := string(joined["main.js"])
-	const letters = "bcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	for i := range 51 {
-		fmt.Fprintf(&want, "#%c = this.#a;\n", letters[i])
-	}
-	if !strings.Contains(got, want.String()+"#a1 = this.#a;\ntext = `${this.#a}`;\n}") {
-		t.Errorf("got\n%s", got)
 	}
 }
 

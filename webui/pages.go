@@ -16,6 +16,15 @@ type pageRow struct {
 	trust   bool     // only for a box that is its own certificate authority
 }
 
+// slashed is the pattern of the same page with a slash behind its path, as people and tools write
+// it. Empty: it has one already.
+func (row pageRow) slashed() string {
+	if row.pattern == StartPage {
+		return ""
+	}
+	return row.pattern + "/{$}"
+}
+
 // pageTable is where a page is added: with a row, and the files that go by its name.
 func pageTable() []pageRow {
 	return []pageRow{

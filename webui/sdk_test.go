@@ -16,7 +16,9 @@ import (
 // sdkBudgets are what the modules of the SDK may weigh on the wire. An application loads the first
 // before its first call, and the others if it uses them.
 func sdkBudgets() map[string]int {
-	return map[string]int{"signalbox.js": 14_000, "signalbox-media.js": 6_000, "signalbox-stats.js": 4_000}
+	return map[string]int{
+		"signalbox.js": 14_000, "signalbox-data.js": 4_000, "signalbox-media.js": 6_000, "signalbox-stats.js": 4_000,
+	}
 }
 
 func TestSDKFitsItsBudget(t *testing.T) {
@@ -78,20 +80,26 @@ func TestModules(t *testing.T) {
 			t.Errorf("node --test %s: %v\n%s", name, err, output)
 		}
 	}
-	for _, name := range []string{"devices", "format", "fragment", "room", "sdk", "stats", "verdict"} {
+	hub, err := filepath.Abs("../signal") // with what it and these have in common
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"data", "devices", "format", "fragment", "room", "sdk", "stats", "verdict"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			run(t, name+".test.mjs")
+			run(t, name+".test.mjs", "NAMES="+hub+"/testdata/names.json", "PROTOCOL="+hub+"/PROTOCOL.md")
 		})
 	}
 	t.Run("session", func(t *testing.T) {
 		t.Parallel()
 		run(t, "session.test.mjs", "HUB="+newHub(t), "WEBSOCKET="+webSocketFor(t, node))
 	})
-	t.Run("rebuild", func(t *testing.T) {
-		t.Parallel()
-		run(t, "rebuild.test.mjs", "WEBSOCKET="+webSocketPackage(t))
-	})
+	for _, name := range []string{"peer", "rebuild"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			run(t, name+".test.mjs", "WEBSOCKET="+webSocketPackage(t))
+		})
+	}
 	t.Run("hub", func(t *testing.T) {
 		t.Parallel()
 		run(t, "hub.test.mjs", "SIGNALBOX="+buildBinary(t), "WEBSOCKET="+webSocketFor(t, node))

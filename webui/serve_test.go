@@ -133,7 +133,9 @@ func TestPolicyNamesOnlyPlainHosts(t *testing.T) {
 
 // servedPaths are those that aren't pages'.
 func servedPaths() []string {
-	return []string{"/signalbox.js", "/signalbox-media.js", "/signalbox-stats.js", "/assets/css/base.css"}
+	return []string{
+		"/signalbox.js", "/signalbox-data.js", "/signalbox-media.js", "/signalbox-stats.js", "/assets/css/base.css",
+	}
 }
 
 func TestConditionalRequests(t *testing.T) {
@@ -225,6 +227,7 @@ func TestAssetVersions(t *testing.T) {
 		"/assets/v-000000000000/css/base.css": cacheRevalidate,
 		"/assets/css/base.css":                cacheRevalidate,
 		"/signalbox.js":                       cacheRevalidate,
+		"/signalbox-data.js":                  cacheRevalidate,
 		"/signalbox-media.js":                 cacheRevalidate,
 		"/signalbox-stats.js":                 cacheRevalidate,
 	} {
@@ -308,6 +311,26 @@ func TestCallWithoutRoomLeadsToTheStart(t *testing.T) {
 		response, _ := fetch(t, http.MethodGet, server.URL+path, nil)
 		if response.StatusCode != http.StatusFound || response.Header.Get("Location") != "/" {
 			t.Errorf("GET %s: %s to %q", path, response.Status, response.Header.Get("Location"))
+		}
+	}
+}
+
+// A slash at the end of a page's path is as good as none. What is escaped stays so.
+func TestSlashAtTheEnd(t *testing.T) {
+	t.Parallel()
+	server := newServer(t, Options{Trust: true})
+	for path, want := range map[string]string{
+		"/check/":                  "/check",
+		"/trust/":                  "/trust",
+		"/call/tea/":               "/call/tea",
+		"/call/tea/?relay=1&name=": "/call/tea?relay=1&name=",
+		"/call/a%2Fb%3F/":          "/call/a%2Fb%3F",
+		"/call/%2Fevil/":           "/call/%2Fevil",
+		"/call/%E8%8C%B6/":         "/call/%E8%8C%B6",
+	} {
+		response, _ := fetch(t, http.MethodGet, server.URL+path, nil)
+		if response.StatusCode != http.StatusMovedPermanently || response.Header.Get("Location") != want {
+			t.Errorf("GET %s: %s to %q, not to %q", path, response.Status, response.Header.Get("Location"), want)
 		}
 	}
 }

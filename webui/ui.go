@@ -6,8 +6,10 @@ import (
 	"io/fs"
 	"maps"
 	"net/http"
+	"net/url"
 	"path"
 	"slices"
+	"strings"
 )
 
 //go:embed pages sdk static
@@ -61,11 +63,22 @@ func load(files fs.FS, table []pageRow, opts Options) (*UI, error) {
 			continue
 		}
 		ui.pages[row.pattern] = loaded
+		if slashed := row.slashed(); slashed != "" {
+			ui.pages[slashed] = http.HandlerFunc(withoutSlash)
+		}
 		for _, pattern := range row.toStart {
 			ui.pages[pattern] = http.RedirectHandler("/", http.StatusFound)
 		}
 	}
 	return ui, nil
+}
+
+// withoutSlash leads to the same path without the slash at its end. What is escaped stays so: it
+// may be a part of a room's name.
+func withoutSlash(w http.ResponseWriter, r *http.Request) {
+	to := url.URL{RawQuery: r.URL.RawQuery, Path: strings.TrimSuffix(r.URL.Path, "/")}
+	to.RawPath = strings.TrimSuffix(r.URL.EscapedPath(), "/")
+	http.Redirect(w, r, to.String(), http.StatusMovedPermanently)
 }
 
 // Pages returns the pages of this box, each by the http.ServeMux pattern to mount it at. They hold
@@ -76,8 +89,9 @@ func (ui *UI) Pages() map[string]http.Handler { return maps.Clone(ui.pages) }
 // the request's path.
 func (ui *UI) Assets() http.Handler { return ui.assets }
 
-// SDK serves the browser modules, to be mounted at /signalbox.js, /signalbox-media.js and
-// /signalbox-stats.js. Whether other origins may import them (CORS) is the caller's matter.
+// SDK serves the browser modules, to be mounted at /signalbox.js, /signalbox-data.js,
+// /signalbox-media.js and /signalbox-stats.js. Whether other origins may import them (CORS) is the
+// caller's matter.
 func (ui *UI) SDK() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		name := path.Base(r.URL.Path)

@@ -41,7 +41,8 @@ func TestRoutes(t *testing.T) {
 		for path, want := range map[string]string{
 			"/": "<!doctype html>", "/call": "<!doctype html>", "/call/": "<!doctype html>",
 			"/call/x": "<!doctype html>", "/check": "<!doctype html>", "/admin": "<!doctype html>",
-			"/signalbox.js": "export", "/signalbox-media.js": "export", "/signalbox-stats.js": "export",
+			"/signalbox.js": "export", "/signalbox-data.js": "export",
+			"/signalbox-media.js": "export", "/signalbox-stats.js": "export",
 			"/healthz": "ok\n", "/readyz": `{"ready":true}`, "/version": `{"version":`,
 			"/about.html": "<p>about us</p>",
 			"/api/ice":    `"iceServers":[{"urls":["stun:127.0.0.1:`,
@@ -111,7 +112,9 @@ func TestPagesOfAllowedOriginsMayUseTheBox(t *testing.T) {
 	t.Parallel()
 	const friend = "https://app.example.org"
 	app := startApp(t, "web.allowed_origins="+friend)
-	for _, path := range []string{"/signalbox.js", "/signalbox-media.js", "/signalbox-stats.js", "/api/ice"} {
+	for _, path := range []string{
+		"/signalbox.js", "/signalbox-data.js", "/signalbox-media.js", "/signalbox-stats.js", "/api/ice",
+	} {
 		for origin, want := range map[string]string{friend: friend, "https://elsewhere.example": "", "": ""} {
 			_, h, _ := get(t, insecure(), "http://"+app.Addrs().Web+path, "Origin", origin)
 			if got := h.Get("Access-Control-Allow-Origin"); got != want {

@@ -80,6 +80,7 @@ func (s *Site) routes() http.Handler {
 		"GET /assets/": s.o.UI.Assets(),
 
 		"GET /signalbox.js":       sdk,
+		"GET /signalbox-data.js":  sdk,
 		"GET /signalbox-media.js": sdk,
 		"GET /signalbox-stats.js": sdk,
 

@@ -20,24 +20,28 @@ export class Connection {
   #end;
   #ended = new Promise((resolve) => { this.#end = resolve; });
 
-  // The `group` says how to connect, and what is sent. What the `peer` is told of: its `track`s,
-  // that its state has `changed`, `stats`, `stalled` media, `open` and `message` of the data
-  // channel; for the rest see Negotiation.
+  // The `group` says how to connect. What the `peer` is told of: its `track`s, that its state has
+  // `changed`, `stats`, `stalled` media, `open` and `message` of the data channel; for the rest see
+  // Negotiation.
   constructor(group, peer) {
     const pc = new RTCPeerConnection(group._configuration());
     this.pc = pc;
     pc.onconnectionstatechange = () => peer.changed();
-    pc.ontrack = ({ track }) => peer.track(track);
-    this.senders = new Senders(pc);
+    pc.ontrack = (event) => peer.track(event);
     this.watch = new Watch(pc, peer);
     this.negotiation = new Negotiation(pc, peer);
     if (group._dataChannel) this.channel = openChannel(pc, peer);
-    this.senders.attach(group._source);
   }
 
-  // In Firefox, a track that is replaced while the connection ends is never done.
-  setTrack(kind, track) {
-    return Promise.race([this.senders.set(kind, track), this.#ended]);
+  // Sends what there is; `prepare(sender, sent)` sets each sender up.
+  send(source, prepare) {
+    this.senders = new Senders(this.pc, source, prepare);
+  }
+
+  // What a browser has begun while the connection ends may never be done, as in Firefox a track
+  // that is replaced.
+  until(done) {
+    return Promise.race([done, this.#ended]);
   }
 
   get isConnected() {

@@ -1,12 +1,20 @@
 // Events: what sessions, rooms, calls and peers tell an application.
 
 export class Emitter {
-  #listeners = new Map();
+  #listeners = new Map(); // type -> Map(listener -> whether once is enough)
 
-  on(type, listener) {
-    if (!this.#listeners.has(type)) this.#listeners.set(type, new Set());
-    this.#listeners.get(type).add(listener);
-    return () => this.#listeners.get(type).delete(listener);
+  on(type, listener, once = false) {
+    if (!this.#listeners.has(type)) this.#listeners.set(type, new Map());
+    this.#listeners.get(type).set(listener, once);
+    return () => this.off(type, listener);
+  }
+
+  once(type, listener) {
+    return this.on(type, listener, true);
+  }
+
+  off(type, listener) {
+    this.#listeners.get(type)?.delete(listener);
   }
 
   _heard(type) {
@@ -14,7 +22,8 @@ export class Emitter {
   }
 
   _emit(type, detail = {}) {
-    for (const listener of [...(this.#listeners.get(type) ?? [])]) {
+    for (const [listener, once] of [...(this.#listeners.get(type) ?? [])]) {
+      if (once) this.off(type, listener);
       try {
         listener(detail);
       } catch (error) {

@@ -8,18 +8,25 @@ const SENTENCES = {
   'too-many-tabs': 'Too many tabs have a connection without WebSockets to this server.',
   offline: 'The signaling connection is down, and too much is already waiting for it.',
   lost: 'The signaling session was lost. It is unknown whether the server still carried this out.',
-  timeout: 'The signaling server did not answer in time.',
+  timeout: 'There was no answer in time.',
   closed: 'The session has been closed.',
   joined: 'This session is already in that room.',
   'too-large': 'The data is larger than the signaling server accepts.',
   'no-webrtc': 'This browser has no WebRTC, or does not allow it here.',
+  'bad-data': 'This is nothing that can be sent.',
+  'no-channel': 'No data channel to the peer is open.',
   negotiation: 'The peers could not agree on a session description.',
-  declined: 'The call was declined.',
-  unanswered: 'Nobody answered the call.',
+  declined: 'The other end has declined.',
+  unanswered: 'Nobody has answered.',
   canceled: 'It was canceled.',
 };
 
 export class SignalboxError extends Error {
+  // Each module of the SDK has a copy of this class.
+  static [Symbol.hasInstance](error) {
+    return error?.name === 'SignalboxError';
+  }
+
   constructor(code, message) {
     super(message || SENTENCES[code] || `The signaling server refused: ${code}.`);
     this.name = 'SignalboxError';

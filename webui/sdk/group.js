@@ -1,4 +1,5 @@
 // The peers that a session has connections with: the others in a room, or the far end of a call.
+import { checkMessage } from './channel.js';
 import { Emitter } from './emitter.js';
 import { Source } from './media.js';
 import { Peer } from './peer.js';
@@ -8,28 +9,29 @@ import { Peer } from './peer.js';
 export class Group extends Emitter {
   peers = new Map();
   _source = new Source(); // what is sent to all of them
-  _dataChannel; // whether each has a data channel for text
-
-  #relayOnly;
+  _dataChannel; // whether each has a data channel
+  _options = {};
 
   constructor(session) {
     super();
     this.session = session;
   }
 
-  _use({ stream, relayOnly = false, dataChannel = true } = {}) {
+  _use(options = {}) {
+    const { stream, streams = {}, dataChannel = true } = this._options = options;
     this._source.use(stream);
-    this.#relayOnly = relayOnly;
+    for (const [name, named] of Object.entries(streams)) this._source.use(named, name);
     this._dataChannel = dataChannel;
   }
 
-  async replaceTrack(kind, track) {
-    this._source.replace(kind, track);
-    await Promise.all([...this.peers.values()].map((peer) => peer._setTrack(kind, track)));
+  async replaceTrack(kind, track, name = '') {
+    const sent = this._source.set(kind, name, track);
+    await Promise.all([...this.peers.values()].map((peer) => peer._update(sent)));
   }
 
-  send(text) {
-    return [...this.peers.values()].filter((peer) => peer.send(text)).length;
+  send(data) {
+    checkMessage(data);
+    return [...this.peers.values()].filter((peer) => peer.send(data)).length;
   }
 
   _configure() {
@@ -43,11 +45,10 @@ export class Group extends Emitter {
   }
 
   _configuration() {
-    return {
-      iceServers: this.session.iceServers,
-      iceTransportPolicy: this.#relayOnly ? 'relay' : 'all',
-      bundlePolicy: 'max-bundle',
-    };
+    const { relayOnly, configuration } = this._options;
+    const own = { bundlePolicy: 'max-bundle', ...this.session._configuration, ...configuration };
+    if (relayOnly) own.iceTransportPolicy = 'relay';
+    return { ...own, iceServers: [...this.session.iceServers, ...(own.iceServers ?? [])] };
   }
 
   _add(info) {

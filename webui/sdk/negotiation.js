@@ -37,7 +37,7 @@ export class Negotiation {
   // far end: that it `isReachable`, `isSilent`, or `isForeign` and knows no `want`. It is told to
   // `send(data)` to the far end, that the negotiation has `failed(error)`, and to
   // `yield(description, offer)`: that is an offer which this connection can't take, since it has
-  // made one, too.
+  // made one, too. It is told of transceivers that are `added()`.
   constructor(connection, end) {
     this.#connection = connection;
     this.#end = end;
@@ -79,6 +79,7 @@ export class Negotiation {
         this.#connection.addTransceiver(kind, { direction: 'recvonly' });
       }
     }
+    this.#end.added();
     this.#step(() => {
       if (restart && after >= this.#restarts) this.restart();
       else if (after >= this.#offers) return this.#offer();

@@ -9,6 +9,17 @@ const FRAME_BYTES = 64 * 1024 - 64;
 const QUEUE_FRAMES = 256;
 const QUEUE_CHARACTERS = 256 * 1024;
 
+// JSON leaves out what it can't say, or throws an error of its own.
+export function checkJSON(data) {
+  let cause;
+  try {
+    if (JSON.stringify(data) !== undefined) return;
+  } catch (error) {
+    cause = error;
+  }
+  throw Object.assign(new SignalboxError('bad-data'), { cause });
+}
+
 export class Outbox {
   #transmit;
   #sent = 0; // seq of the last frame

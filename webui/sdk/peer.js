@@ -5,7 +5,7 @@
 // box restarts. So every signal has the tags of both ends, as far as they are known: `tag` is the
 // sender's, `for` the other one. A connection that can't be agreed upon is replaced by another one
 // between the same ends: `link` is its number.
-import { sendText } from './channel.js';
+import { checkMessage, sendMessage } from './channel.js';
 import { Connection } from './connection.js';
 import { Emitter } from './emitter.js';
 import { SignalboxError } from './errors.js';
@@ -22,6 +22,7 @@ const SOUND_MS = 30_000; // what has been connected for so long may have a secon
 
 export class Peer extends Emitter {
   stream = new MediaStream();
+  streams = new Map(); // those that have a name, by it
   state = 'connecting';
   present = true;
   rebuilds = 0;
@@ -32,6 +33,8 @@ export class Peer extends Emitter {
   #heard = false; // anything of the far end
   #link = 1;
   #connection;
+  #named = new Map(); // id -> {name, stream}, of all streams that had a name
+  #prepared = new WeakSet(); // receivers
   #path = new Path();
   #pace = new Pace();
   #retried = false; // the negotiation has failed, and what there is now is the second attempt
@@ -57,12 +60,14 @@ export class Peer extends Emitter {
   }
 
   async path() {
-    const own = selectedPath(await this.connection.getStats());
-    return own && this.#path.join(own);
+    const stats = await this.#connection.until(this.connection.getStats());
+    const own = stats && selectedPath(stats);
+    return own ? this.#path.join(own) : null;
   }
 
-  send(text) {
-    return sendText(this.channel, text);
+  send(data) {
+    checkMessage(data);
+    return sendMessage(this.channel, data);
   }
 
   async restartIce() {
@@ -91,8 +96,10 @@ export class Peer extends Emitter {
     this.room._emit(type, withPeer);
   }
 
-  _setTrack(kind, track) {
-    return this.#connection.setTrack(kind, track);
+  // Another track is sent, or none.
+  _update(sent) {
+    if (sent.name) this.#send({ streams: this.room._source.names });
+    return this.#connection.until(this.#connection.senders.update(sent));
   }
 
   // Whether the hub knows of this peer. Without it, the peer stays as long as its connection does.
@@ -128,6 +135,7 @@ export class Peer extends Emitter {
     // It has done so because of what this one has said. What this one has, is it of the former end?
     if (isAnother && this.connection.remoteDescription) this.rebuild();
     this.#heard = true;
+    if (data.streams) this.#hearStreams(data.streams);
     if (link < this.#link) return; // of a connection that was here before this one
     if (link > this.#link) this.#begin(link);
     const { description, offer, candidates, path, want } = data;
@@ -137,6 +145,20 @@ export class Peer extends Emitter {
     if (path) this.#path.hear(path);
     if (want?.anew) this.#askedAnew();
     else if (want) negotiation.asked(want);
+  }
+
+  // The far end names the streams that it sends now.
+  #hearStreams(names) {
+    for (const [name, id] of Object.entries(names)) {
+      if (!this.#named.has(id)) this.#named.set(id, { name, stream: new MediaStream() });
+      const { stream } = this.#named.get(id);
+      if (this.streams.get(name) === stream) continue;
+      this.streams.set(name, stream);
+      this._emit('stream', { name, stream });
+    }
+    for (const name of [...this.streams.keys()]) {
+      if (!Object.hasOwn(names, name) && this.streams.delete(name)) this._emit('stream', { name, stream: null });
+    }
   }
 
   // An end that follows asks no more often than this end restarts.
@@ -164,9 +186,15 @@ export class Peer extends Emitter {
   #begin(link = this.#link) {
     const before = this.#connection;
     before?.close();
-    for (const track of this.stream.getTracks()) this.stream.removeTrack(track);
+    for (const { stream } of [this, ...this.#named.values()]) {
+      for (const track of stream.getTracks()) stream.removeTrack(track);
+    }
     this.#link = link;
     this.#connection = new Connection(this.room, this.#end());
+    this.#connection.send(this.room._source, (sender, { kind, name }) => {
+      this.#prepare({ kind, name, sender });
+      this.#prepareReceivers();
+    });
     this.#watchConnecting();
     if (!before) return;
     this.rebuilds++;
@@ -196,10 +224,11 @@ export class Peer extends Emitter {
       get isReachable() { return peer.#isReachable; },
       get isSilent() { return peer.#polite && !peer.#heard; },
       get isForeign() { return peer.#heard && !peer.#farTag; },
-      send: (data) => peer.#send(data),
+      send: (data) => peer.#say(data),
       failed: (cause) => peer.#failed(cause),
       yield: (description, offer) => peer.#yield(description, offer),
-      track: (track) => peer.#receive(track),
+      track: (event) => peer.#receive(event),
+      added: () => peer.#prepareReceivers(),
       changed: () => peer.#follow(),
       open: () => peer._emit('open'),
       message: ({ data }) => peer._emit('message', { data }),
@@ -208,9 +237,35 @@ export class Peer extends Emitter {
     };
   }
 
-  #receive(track) {
-    this.stream.addTrack(track);
-    this._emit('track', { track, stream: this.stream });
+  #receive({ track, streams: [{ id } = {}] }) {
+    this.#prepareReceivers();
+    const { name, stream } = this.#named.get(id) ?? { name: '', stream: this.stream };
+    stream.addTrack(track);
+    this._emit('track', { track, stream, name });
+  }
+
+  // The application may set up each sender and receiver.
+  #prepare(what) {
+    this.room._options.prepare?.({ peer: this, ...what });
+  }
+
+  // A receiver is there as soon as its sender is. Chromium ignores a transform that comes later.
+  #prepareReceivers() {
+    for (const { receiver } of this.connection.getTransceivers()) {
+      if (this.#prepared.has(receiver)) continue;
+      this.#prepared.add(receiver);
+      this.#prepare({ kind: receiver.track.kind, receiver });
+    }
+  }
+
+  // Says what the negotiation has to say, and with a description, how its streams are called.
+  #say(data) {
+    const { description } = data;
+    if (!description) return this.#send(data);
+    const { type, sdp } = description;
+    const { _options: { sdpTransform }, _source: { names } } = this.room;
+    const said = sdpTransform?.(sdp, { peer: this, type }) ?? sdp;
+    this.#send({ ...data, description: { type, sdp: said }, streams: names });
   }
 
   // The far end has made an offer while one of this end's is not answered: the server has said anew

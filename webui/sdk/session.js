@@ -4,7 +4,7 @@ import { Call, receiveCall } from './call.js';
 import { needWebRTC } from './connection.js';
 import { SignalboxError } from './errors.js';
 import { Line } from './line.js';
-import { Outbox } from './outbox.js';
+import { checkJSON, Outbox } from './outbox.js';
 import { Posts } from './posts.js';
 import { Room } from './room.js';
 
@@ -36,6 +36,11 @@ export class Session extends Line {
   #outbox = new Outbox((text) => this._transmit(text));
   #posts = new Posts(() => this.state === 'open', (frame) => this._send(frame));
 
+  constructor(options) {
+    super(options);
+    this._configuration = options.configuration;
+  }
+
   async join(name, options) {
     const room = this.room(name, options);
     await room.join();
@@ -43,7 +48,7 @@ export class Session extends Line {
   }
 
   room(name, options) {
-    return new Room(this, name, options);
+    return new Room(this, name.normalize(), options); // as the pages do: the hub goes by each byte
   }
 
   async call(user, options) {
@@ -68,7 +73,10 @@ export class Session extends Line {
   }
 
   request(frame) {
-    return new Promise((resolve, reject) => this._send(frame, resolve, reject));
+    return new Promise((resolve, reject) => {
+      if ('data' in frame) checkJSON(frame.data);
+      this._send(frame, resolve, reject);
+    });
   }
 
   close() {

@@ -8,6 +8,8 @@
 //     if (kind !== 'screen') room.replaceTrack(kind === 'camera' ? 'video' : 'audio', track);
 //   });
 
+import type { Emitter } from './signalbox.js';
+
 export type DeviceKind = 'microphone' | 'camera';
 export type MediaKind = DeviceKind | 'screen';
 
@@ -97,10 +99,9 @@ export interface Devices {
  * from the others. What the browser gives for a request that has been given up meanwhile, however
  * late, is stopped at once and seen by nobody.
  */
+export interface Media extends Emitter<MediaEvents> {}
 export class Media {
   constructor(options?: MediaOptions);
-  /** Calls `listener` for each event of that type. Returns a function that ends it. */
-  on<Type extends keyof MediaEvents>(type: Type, listener: (detail: MediaEvents[Type]) => void): () => void;
 
   readonly microphone: MediaStreamTrack | null;
   readonly camera: MediaStreamTrack | null;

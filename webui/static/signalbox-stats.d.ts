@@ -6,6 +6,8 @@
 //     stats.on('verdict', ({ verdict }) => show(verdictWords(verdict)));
 //   });
 
+import type { Emitter } from './signalbox.js';
+
 /** Through which a peer is reached: straight, or through a relay; by what the relay is reached. */
 export type PathName = 'direct' | 'relay-udp' | 'relay-tcp' | 'relay-tls';
 
@@ -92,11 +94,10 @@ export interface StatsEvents {
  * connection is closed. A peer's connection may be replaced meanwhile. Samples begin with the
  * second report.
  */
+export interface Stats extends Emitter<StatsEvents> {}
 export class Stats {
   /** A peer of /signalbox.js, which knows how its far end is relayed, too; or any connection. */
   constructor(source: RTCPeerConnection | StatsSource);
-  /** Calls `listener` for each event of that type. Returns a function that ends it. */
-  on<Type extends keyof StatsEvents>(type: Type, listener: (detail: StatsEvents[Type]) => void): () => void;
   /** Those of the last minute, oldest first: 60 at most. */
   readonly samples: readonly Sample[];
   readonly last: Sample | null;

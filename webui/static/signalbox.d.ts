@@ -5,74 +5,79 @@
 //   room.on('track', ({ peer, stream }) => { video.srcObject = stream; });
 //   await room.join();
 
-/** What the server refuses, and why. */
+/** What the hub refuses with: see PROTOCOL.md. */
 export type ServerErrorCode =
   | 'bad-frame'
-  | 'too-large'
   | 'hello-first'
-  | 'unauthorized'
-  | 'room-full'
-  | 'no-such-room'
-  | 'no-such-peer'
-  | 'not-in-room'
-  | 'user-taken'
-  | 'rate-limited'
-  | 'resume-expired'
-  | 'replaced'
+  | 'internal'
   | 'kicked'
-  | 'slow'
+  | 'no-such-peer'
+  | 'no-such-room'
+  | 'not-in-room'
+  | 'rate-limited'
+  | 'replaced'
+  | 'resume-expired'
+  | 'room-full'
   | 'shutting-down'
-  | 'internal';
-
-/** What went wrong without the server; see `SignalboxError.code`. */
-export type ClientErrorCode =
-  | 'unreachable'
-  | 'no-hub'
-  | 'origin-refused'
-  | 'csp-refused'
-  | 'too-many-tabs'
-  | 'timeout'
-  | 'offline'
-  | 'lost'
-  | 'closed'
-  | 'joined'
+  | 'slow'
   | 'too-large'
-  | 'no-webrtc'
-  | 'negotiation'
+  | 'unauthorized'
+  | 'user-taken';
+
+/**
+ * What the SDK itself says:
+ *
+ * - `unreachable`: no connection, over either carrier;
+ * - `no-hub`: something answers at the URL, but no hub: its path is wrong, or a proxy in front of
+ *   the box answers for it;
+ * - `origin-refused`: the hub does not allow pages of this origin: see `allowed_origins`;
+ * - `csp-refused`: the page's Content-Security-Policy does not allow the connection:
+ *   `connect-src` must name the hub, for `https:` and `wss:`;
+ * - `too-many-tabs`: WebSockets don't get through, and four tabs of this origin have a stream of
+ *   events. Over HTTP/1.1 browsers have six connections to a host; the rest is for what is sent;
+ * - `timeout`: the hub, or a peer that was asked, did not answer in time;
+ * - `offline`: signaling is down; for a request, because more than 256 frames or 256 KiB already
+ *   wait;
+ * - `lost`: the session was lost; whether the hub still carried out the request is unknown;
+ * - `closed`: this end has ended the session, or this membership;
+ * - `joined`: this session is already in that room;
+ * - `too-large`: a frame of the protocol has at most 64 KiB; the SDK refuses longer ones, for
+ *   which the hub would end the session;
+ * - `no-webrtc`: this browser has no WebRTC, or doesn't allow it here: there are sessions, but no
+ *   rooms and calls;
+ * - `bad-data`: this can't be sent: signals and broadcasts are JSON, and messages between peers are
+ *   text or bytes;
+ * - `no-channel`: there is no open data channel to the peer;
+ * - `negotiation`: the peers could not agree on a session description, at two attempts (`cause`
+ *   says why); the peer's state is `failed`, and `restartIce` tries again;
+ * - `declined` (see `reason`), `unanswered`, `canceled`: the outcome of a call, or of a question to
+ *   a peer; `canceled` also that of a `connect` whose `signal` aborts.
+ */
+export type ClientErrorCode =
+  | 'bad-data'
+  | 'canceled'
+  | 'closed'
+  | 'csp-refused'
   | 'declined'
+  | 'joined'
+  | 'lost'
+  | 'negotiation'
+  | 'no-channel'
+  | 'no-hub'
+  | 'no-webrtc'
+  | 'offline'
+  | 'origin-refused'
+  | 'timeout'
+  | 'too-large'
+  | 'too-many-tabs'
   | 'unanswered'
-  | 'canceled';
+  | 'unreachable';
 
 export type ErrorCode = ServerErrorCode | ClientErrorCode;
 
 /** What went wrong: a code to branch on, and a sentence to show. */
 export class SignalboxError extends Error {
   private constructor();
-  /**
-   * One of the server's, or of the SDK's:
-   * - `unreachable`: no connection, over either carrier;
-   * - `no-hub`: something answers at the URL, but no hub: its path is wrong, or a proxy in front of
-   *   the box answers for it;
-   * - `origin-refused`: the hub does not allow pages of this origin: see `allowed_origins`;
-   * - `csp-refused`: the page's Content-Security-Policy does not allow the connection:
-   *   `connect-src` must name the hub, for `https:` and `wss:`;
-   * - `too-many-tabs`: WebSockets don't get through, and four tabs of this origin have a stream of
-   *   events. Over HTTP/1.1 browsers have six connections to a host; the rest is for what is sent;
-   * - `timeout`: the hub did not answer in time;
-   * - `offline`: signaling is down; for a request, because more than 256 frames or 256 KiB already
-   *   wait;
-   * - `lost`: the session was lost; whether the hub still carried out the request is unknown;
-   * - `closed`: this end has ended the session, or this membership;
-   * - `joined`: this session is already in that room;
-   * - `too-large`: a frame of the protocol has at most 64 KiB; the SDK refuses longer ones, for
-   *   which the hub would end the session;
-   * - `no-webrtc`: this browser has no WebRTC, or doesn't allow it here: there are sessions, but no
-   *   rooms and calls;
-   * - `negotiation`: the peers could not agree on a session description, at two attempts (`cause`
-   *   says why); the peer's state is `failed`, and `restartIce` tries again;
-   * - `declined` (see `reason`), `unanswered`, `canceled`: the outcome of a call; `canceled` also
-   *   that of a `connect` whose `signal` aborts.
-   */
   readonly code: ErrorCode;
   /** The hub has said not to reconnect; set on errors that end a connection. */
   readonly final?: boolean;
@@ -99,6 +104,8 @@ export interface ConnectOptions {
    * tab that is duplicated is a peer of its own.
    */
   keep?: boolean;
+  /** What every peer connection is made with: see `MediaOptions.configuration`. */
+  configuration?: RTCConfiguration;
   /**
    * How often the first connection is tried again, after growing pauses, when the hub is not
    * reached; 2 by default. Once there is a session, it reconnects without end.
@@ -118,9 +125,14 @@ export interface ConnectOptions {
  */
 export function connect(options?: ConnectOptions): Promise<Session>;
 
-interface Emitter<Events> {
+/** Whatever has events. */
+export interface Emitter<Events> {
   /** Calls `listener` for each event of that type. Returns a function that ends it. */
   on<Type extends keyof Events>(type: Type, listener: (detail: Events[Type]) => void): () => void;
+  /** Calls `listener` for the next event of that type only. */
+  once<Type extends keyof Events>(type: Type, listener: (detail: Events[Type]) => void): () => void;
+  /** Ends what `on` or `once` has begun with the same listener. */
+  off<Type extends keyof Events>(type: Type, listener: (detail: Events[Type]) => void): void;
 }
 
 /**
@@ -169,7 +181,10 @@ export interface Session extends Emitter<SessionEvents> {
   readonly iceExpiresAt: number;
   readonly rooms: ReadonlyMap<string, Room>;
 
-  /** Joins a room: every member becomes a peer with its own connection. */
+  /**
+   * Joins a room: every member becomes a peer with its own connection. The name of a room is
+   * sent in NFC, one form of the same letters; its case counts.
+   */
   join(room: string, options?: RoomOptions): Promise<Room>;
   /** A room that is not joined yet: subscribe to its events first, then await `room.join()`. */
   room(room: string, options?: RoomOptions): Room;
@@ -180,7 +195,10 @@ export interface Session extends Emitter<SessionEvents> {
    * they get one call, and both promises resolve.
    */
   call(user: string, options?: CallOptions): Promise<Call>;
-  /** Sends data to a peer id, or to "@user". Resolves when the server has passed it on. */
+  /**
+   * Sends data, whatever JSON can say, to a peer id, or to "@user". Resolves when the server has
+   * passed it on.
+   */
   signal(to: string, data: unknown, room?: string): Promise<void>;
   /**
    * Sends one frame of the protocol, now or once there is a connection again; resolves when the
@@ -200,10 +218,35 @@ export interface MediaOptions {
    * Its tracks, one of each kind, go to every peer; without a stream, the call is receive-only.
    */
   stream?: MediaStream;
+  /** More streams, each by a name under which the peers find it: `{ screen }`. */
+  streams?: Readonly<Record<string, MediaStream>>;
   /** Use only paths through the relay. */
   relayOnly?: boolean;
-  /** A data channel for text to each peer; true by default. Both ends must agree. */
+  /** A data channel to each peer; true by default. Both ends must agree. */
   dataChannel?: boolean;
+  /**
+   * What the peer connections are made with. Its `iceServers` come after those of the hub. Each
+   * other setting replaces that of `connect`, and that the SDK's (`bundlePolicy: 'max-bundle'`).
+   */
+  configuration?: RTCConfiguration;
+  /** Changes each description of this end before the far end gets it. */
+  sdpTransform?: (sdp: string, of: { peer: Peer; type: RTCSdpType }) => string;
+  /**
+   * Sets up each sender and receiver before anything goes through it: an encoded transform for
+   * end-to-end encryption (an example is in /assets/js/e2ee/main.js), codec preferences, a limit of
+   * the bitrate. A track for whose sender it throws an error is not sent.
+   */
+  prepare?: (what: Prepared) => void;
+}
+
+/** A new sender and what it is for, or a new receiver, of which that is not known yet. */
+export interface Prepared {
+  peer: Peer;
+  kind: 'audio' | 'video';
+  /** Of the sender's stream; '' for the one without a name. */
+  name?: string;
+  sender?: RTCRtpSender;
+  receiver?: RTCRtpReceiver;
 }
 
 export interface RoomOptions extends MediaOptions {
@@ -217,11 +260,14 @@ export interface CallOptions extends MediaOptions {
 }
 
 export interface PeerEvents {
-  track: { peer: Peer; track: MediaStreamTrack; stream: MediaStream };
+  /** A track has come, in `peer.stream`, or in the stream of that name. */
+  track: { peer: Peer; track: MediaStreamTrack; stream: MediaStream; name: string };
+  /** The peer sends a stream of that name, whose tracks come; or no longer: then it is null. */
+  stream: { peer: Peer; name: string; stream: MediaStream | null };
   /** The data channel is open: `send` works from here on. */
   open: { peer: Peer };
-  /** Text from the data channel. */
-  message: { peer: Peer; data: string };
+  /** Text or bytes from the data channel. */
+  message: { peer: Peer; data: string | ArrayBuffer };
   state: { peer: Peer; state: PeerState };
   /** The peer's own signaling is lost, or back. */
   presence: { peer: Peer; present: boolean };
@@ -258,10 +304,16 @@ interface Group<Events extends GroupEvents> extends Emitter<Events> {
   readonly session: Session;
   /** By id. A peer whose signaling is lost stays as long as its connection lives. */
   readonly peers: ReadonlyMap<string, Peer>;
-  /** Sends the track of that kind to every peer, now and later; null sends nothing. */
-  replaceTrack(kind: 'audio' | 'video', track: MediaStreamTrack | null): Promise<void>;
-  /** Sends text to every peer whose data channel is open and takes it; returns to how many. */
-  send(text: string): number;
+  /**
+   * Sends the track of that kind to every peer, now and later; null sends nothing. With a name, it
+   * is a track of the stream of that name, which is there as long as it has a track.
+   */
+  replaceTrack(kind: 'audio' | 'video', track: MediaStreamTrack | null, name?: string): Promise<void>;
+  /**
+   * Sends text or bytes to every peer whose data channel is open and takes it; returns to how many.
+   * Throws `bad-data` for anything else.
+   */
+  send(data: string | ArrayBuffer | ArrayBufferView): number;
 }
 
 export interface Room extends Group<RoomEvents> {
@@ -269,7 +321,7 @@ export interface Room extends Group<RoomEvents> {
   /** How many members the room takes; 0 means no limit. */
   readonly capacity: number;
   join(): Promise<void>;
-  /** Sends data to every other member through the signaling server. */
+  /** Sends data, whatever JSON can say, to every other member through the signaling server. */
   broadcast(data: unknown): Promise<void>;
   leave(): void;
 }
@@ -327,8 +379,10 @@ export interface Peer extends Emitter<PeerEvents> {
   readonly state: PeerState;
   /** Whether the hub knows the peer. One that the hub has lost stays as long as media flows. */
   readonly present: boolean;
-  /** All tracks that this peer sends. */
+  /** All tracks that this peer sends, but for those in streams with a name. */
   readonly stream: MediaStream;
+  /** The streams with a name that this peer sends now. */
+  readonly streams: ReadonlyMap<string, MediaStream>;
   /**
    * Another one when the peer has been rebuilt. In each pair one end makes all offers, so add
    * tracks to it by `addTrack`, not `addTransceiver`: the other end's offers have room for those.
@@ -341,10 +395,10 @@ export interface Peer extends Emitter<PeerEvents> {
   /** How media travels now, or null while there is no path. */
   path(): Promise<Path | null>;
   /**
-   * Sends text over the data channel; false if that is not open, or doesn't take it because the
-   * text is too long or too much is waiting.
+   * Sends text or bytes over the data channel; false if that is not open, or doesn't take it
+   * because it is too long or too much is waiting. Throws `bad-data` for anything else.
    */
-  send(text: string): boolean;
+  send(data: string | ArrayBuffer | ArrayBufferView): boolean;
   /**
    * Looks for a new path while the old one goes on. The SDK does so by itself when the connection
    * fails, stalls or changes its network. It waits while signaling is down, and does so at most

@@ -95,6 +95,21 @@ globalThis.RTCPeerConnection = class {
   remoteDescription = null;
   #transceivers = [];
 
+  constructor(configuration) {
+    this.configuration = configuration;
+  }
+
+  addTrack(track, ...streams) {
+    const sender = { track, streams, replaceTrack: async (other) => { sender.track = other; } };
+    this.#transceivers.push({ receiver: { track: { kind: track.kind } }, direction: 'sendrecv', sender });
+    this.#negotiate();
+    return sender;
+  }
+
+  removeTrack(sender) {
+    this.#transceivers.find((each) => each.sender === sender).direction = 'inactive';
+  }
+
   getTransceivers() {
     return this.#transceivers;
   }
@@ -123,7 +138,8 @@ globalThis.RTCPeerConnection = class {
     this.#negotiate();
   }
 
-  setConfiguration() {
+  setConfiguration(configuration) {
+    this.configuration = configuration;
     if (this.signalingState === 'closed') throw new DOMException('The connection is closed.', 'InvalidStateError');
   }
 

@@ -1,7 +1,7 @@
 import { byId, copy } from './dom.js';
 import { say, start } from './i18n.js';
 import { secureURL } from './origin.js';
-import { isRoomName } from './room.js';
+import { wayTo } from './room.js';
 
 const WORDS = [
   'amber', 'birch', 'cedar', 'coral', 'delta', 'ember', 'fern', 'flint', 'garnet', 'harbor', 'hazel',
@@ -28,11 +28,10 @@ byId('suggest').addEventListener('click', () => {
 
 byId('start').addEventListener('submit', (event) => {
   event.preventDefault();
-  const name = room.value.trim();
-  const good = isRoomName(name);
-  room.setAttribute('aria-invalid', String(!good));
-  say(byId('room-problem'), good ? '' : name ? 'home.room.invalid' : 'home.room.empty');
-  if (good) location.href = `/call/${encodeURIComponent(name)}`;
+  const { href, problem, params } = wayTo(room.value, location);
+  room.setAttribute('aria-invalid', String(Boolean(problem)));
+  say(byId('room-problem'), problem ?? '', params);
+  if (href) location.href = href;
   else room.focus();
 });
 

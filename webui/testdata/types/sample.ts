@@ -8,9 +8,11 @@ import {
   type IncomingCall,
   type Path,
   type Peer,
+  type Prepared,
   type Room,
   type Session,
 } from '../../static/signalbox.js';
+import { Data } from '../../static/signalbox-data.js';
 import { Media, MediaError, Meter, type Devices, type MediaErrorCode, type TrackReason } from
   '../../static/signalbox-media.js';
 import { Stats, verdictOf, verdictWords, type PathName, type Sample, type Verdict } from
@@ -26,6 +28,7 @@ export async function main(video: HTMLVideoElement, ask: (who: string) => boolea
     keep: true,
     retries: 5,
     signal: AbortSignal.timeout(60_000),
+    configuration: { iceServers: [{ urls: 'turn:turn.example.org', username: 'a', credential: 'b' }] },
   });
   session.on('state', ({ state, error }) => console.info(state satisfies Session['state'], error?.code, error?.final));
   session.on('error', ({ error }) => {
@@ -40,7 +43,17 @@ export async function main(video: HTMLVideoElement, ask: (who: string) => boolea
   session.on('signal', ({ from, data }) => session.signal(from, { got: data }));
   session.on('call', ({ call }) => answer(call, ask, video));
 
-  const room: Room = session.room('tea', { stream, relayOnly: true, dataChannel: false, token: 'pass' });
+  const room: Room = session.room('tea', {
+    stream,
+    streams: { screen: await navigator.mediaDevices.getDisplayMedia() },
+    relayOnly: true,
+    dataChannel: false,
+    token: 'pass',
+    configuration: { iceCandidatePoolSize: 1 },
+    sdpTransform: (sdp, { peer, type }) => (type === 'offer' && peer.present ? sdp.replace('a=', 'a=') : sdp),
+    prepare,
+  });
+  room.on('stream', ({ peer, name, stream: theirs }) => console.info(theirs === (peer.streams.get(name) ?? null)));
   const off: () => void = room.on('track', ({ peer, stream: theirs }) => show(peer, theirs));
   room.on('left', ({ peer, reason }) => console.info(peer.name, reason === 'kicked'));
   room.on('presence', ({ peer, present }) => console.info(peer.present === present));
@@ -51,12 +64,17 @@ export async function main(video: HTMLVideoElement, ask: (who: string) => boolea
   try {
     await room.join();
     await room.replaceTrack('video', null);
+    await room.replaceTrack('video', null, 'screen');
+    room.send(new Uint8Array([1, 2, 3]));
     await room.broadcast({ hand: true });
   } catch (error) {
     if (!(error instanceof SignalboxError) || error.code !== 'room-full') throw error;
   }
   for (const peer of room.peers.values()) peer.restartIce();
   off();
+  room.once('peer', greet);
+  await tell(room, new Blob(['text']));
+  room.off('peer', greet);
   room.leave();
 
   const patience = new AbortController();
@@ -66,6 +84,10 @@ export async function main(video: HTMLVideoElement, ask: (who: string) => boolea
   call.hangup();
   console.info(await session.ping(), await session.refreshIce(), session.rooms.get('tea')?.capacity);
   return session;
+
+  function greet({ peer }: { peer: Peer }): void {
+    peer.send('hello');
+  }
 
   function show(peer: Peer, theirs: MediaStream): void {
     video.srcObject = theirs;
@@ -77,6 +99,11 @@ function answer(call: IncomingCall, ask: (who: string) => boolean, video: HTMLVi
   call.on('canceled', () => console.info('too late'));
   if (!ask(call.user ?? call.name)) return call.decline('busy');
   call.accept({ dataChannel: true }).on('track', ({ stream }) => { video.srcObject = stream; });
+}
+
+function prepare({ peer, kind, name, sender, receiver }: Prepared): void {
+  if (sender && kind === 'video') void sender.setParameters(sender.getParameters());
+  console.info(peer.name, name === 'screen', receiver?.track.id);
 }
 
 function describe({ kind, protocol, rtt }: Path): string {
@@ -96,7 +123,7 @@ export async function devices(room: Room, audio: HTMLAudioElement, pick: (of: De
     if (kind !== 'screen') room.replaceTrack(kind === 'camera' ? 'video' : 'audio', track);
   });
   media.on('muted', ({ kind, muted }) => console.info(media.isMuted(kind) === muted));
-  media.on('devices', ({ devices: { speaker } }) => console.info(speaker.map(({ label }) => label)));
+  media.once('devices', ({ devices: { speaker } }) => console.info(speaker.map(({ label }) => label)));
   media.on('error', ({ kind, error }) => console.info(kind, error.words('zh-CN'), media.errorOf(kind)?.code));
   await media.open();
   await media.open(['microphone']);
@@ -126,6 +153,9 @@ export function measure(peer: Peer, show: (words: string) => void): Stats {
   const stats = new Stats(peer);
   stats.on('sample', ({ sample }) => show(line(sample)));
   stats.on('verdict', ({ verdict }) => show(verdictWords(verdict, 'zh-CN')));
+  const once = ({ sample: { at } }: { sample: Sample }): void => console.info(at);
+  stats.once('sample', once);
+  stats.off('sample', once);
   const other = new Stats(new RTCPeerConnection());
   other.stop();
   show(verdictWords(verdictOf(stats.samples)) + figure(stats.verdict) + (stats.last?.at ?? ''));
@@ -142,12 +172,58 @@ function figure(verdict: Verdict): number {
   return verdict.code === 'uplink-loss' || verdict.code === 'downlink-loss' ? verdict.percent : 0;
 }
 
+async function tell(room: Room, file: Blob): Promise<void> {
+  const data = new Data(room, { meta: { hand: false } });
+  data.on('message', ({ peer, data: said }) => {
+    console.info(peer.name, said instanceof ArrayBuffer ? said.byteLength : said);
+  });
+  data.on('progress', ({ received, total }) => console.info(received / total));
+  data.on('ask', ({ data: asked, answer }) => answer(asked === 'time' ? Date.now() : Promise.resolve(null)));
+  data.once('meta', ({ peer, meta }) => console.info(data.metaOf(peer) === meta));
+  console.info(data.send({ x: 1, list: ['a', null] }) satisfies number);
+  const patience = new AbortController();
+  for (const peer of room.peers.values()) {
+    console.info(await data.ask(peer, 'time', { timeout: 1000 }));
+    const onprogress = ({ sent, total }: { sent: number; total: number }): void => console.info(sent / total);
+    await data.transfer(file, { peer, signal: patience.signal, onprogress });
+  }
+  await data.drain();
+  data.setMeta({ hand: true });
+  // @ts-expect-error: JSON has none of these
+  data.send(new Map());
+  // @ts-expect-error: a typo in the name of an event
+  data.on('messages', () => undefined);
+  // @ts-expect-error: a question is for somebody
+  await data.ask('time');
+  data.close();
+}
+
 // What isn't there must not pass.
 export async function wrong(session: Session): Promise<void> {
   // @ts-expect-error: there is no such option
   await connect({ username: 'Ada' });
   // @ts-expect-error: nor such an event
   session.on('stats', () => undefined);
+  // @ts-expect-error: a typo in the name of an event
+  session.once('closd', () => undefined);
+  // @ts-expect-error: nor is there an end to what can't begin
+  session.off('peer', () => undefined);
+  // @ts-expect-error: this event has no such detail
+  session.on('ice', ({ servers }) => servers);
+  const code: ErrorCode = 'room-full';
+  // @ts-expect-error: a typo in a code
+  const typo: ErrorCode = 'room_full';
+  session.on('error', ({ error }) => {
+    // @ts-expect-error: a typo in a code that is compared
+    if (error.code === 'unauthorised') throw error;
+    switch (error.code) {
+      // @ts-expect-error: and in one of several
+      case 'roomfull':
+        console.info(code, typo);
+    }
+  });
+  // @ts-expect-error: a channel would make text of it
+  session.rooms.get('tea')?.send({ a: 1 });
   // @ts-expect-error: the state is the session's own matter
   session.state = 'open';
   // @ts-expect-error: nobody asks for a screen so

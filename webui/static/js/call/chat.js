@@ -1,8 +1,9 @@
 // Text chat: the log, the field, and how many messages wait to be read.
 import { byId, h } from '../dom.js';
-import { locale } from '../i18n.js';
+import { locale, say } from '../i18n.js';
 
 const KEPT = 500; // messages in the page; older ones go
+const TEXT_MAX = 2000; // code points of one message
 
 export class Chat {
   #unread = 0;
@@ -22,6 +23,9 @@ export class Chat {
       const input = byId('chat-input');
       const text = input.value.trim();
       if (!text) return;
+      const count = [...text].length;
+      say(byId('chat-problem'), count > TEXT_MAX ? 'chat.long' : '', { count });
+      if (count > TEXT_MAX) return;
       onsend(text);
       input.value = '';
     });
@@ -45,7 +49,7 @@ export class Chat {
     const time = new Date().toLocaleTimeString(locale(), { hour: '2-digit', minute: '2-digit' });
     this.log.append(h('li', { class: own ? 'own' : '' },
       h('span', { class: 'chat-who small muted' }, `${name} · ${time}`),
-      h('span', { class: 'chat-text', dir: 'auto' }, text),
+      h('span', { class: 'chat-text', dir: 'auto' }, [...text].slice(0, TEXT_MAX).join('')),
       note && h('span', { class: 'small muted', t: note })));
     while (this.log.childElementCount > KEPT) this.log.firstElementChild.remove();
     this.log.scrollTop = this.log.scrollHeight;
@@ -54,6 +58,7 @@ export class Chat {
 
   clear() {
     this.log.replaceChildren();
+    say(byId('chat-problem'), '');
     this.#setUnread(0);
     this.show(false);
   }

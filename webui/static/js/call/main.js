@@ -7,12 +7,14 @@ import { known, locale, onLanguage, say, start, t } from '../i18n.js';
 import { secureURL } from '../origin.js';
 import { askPass, keepPass, pass, takePass } from '../pass.js';
 import { roomOf } from '../room.js';
+import { visible } from '../text.js';
 import { Chat } from './chat.js';
 import { Controls } from './controls.js';
 import { DeviceChoice } from './devices.js';
 import { Stage } from './stage.js';
 
 const REMEMBERED_NAME = 'signalbox.name';
+const NAME_MAX = 64; // code points, as the hub has it
 const WAYS_ON = { 'end.left': 'call.rejoin', 'end.replaced': 'call.here' };
 
 const parameters = new URLSearchParams(location.search);
@@ -101,9 +103,10 @@ function showDevices() {
 
 async function join() {
   if (document.body.dataset.state !== 'lobby') return;
+  const name = visible(byId('name').value);
+  if (!checkName(name)) return;
   setState('joining');
   say(byId('status'), 'status.joining');
-  const name = byId('name').value.trim();
   storeName(name);
   try {
     session = await connect({ name: name || t('call.guest'), token: pass });
@@ -122,6 +125,15 @@ async function join() {
     if (error.code === 'unauthorized') refused();
     else failed(error);
   }
+}
+
+function checkName(name) {
+  const count = [...name].length;
+  const good = count <= NAME_MAX;
+  byId('name').setAttribute('aria-invalid', String(!good));
+  say(byId('name-problem'), good ? '' : 'call.name.long', { count });
+  if (!good) byId('name').focus();
+  return good;
 }
 
 // The box asks for admission: the lobby gets a field for it.

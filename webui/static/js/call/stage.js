@@ -7,7 +7,6 @@ import { Grid, Tile } from './tiles.js';
 
 const UPLINK_BITS = 3_000_000; // for all peers together: in a mesh everybody sends to everybody
 const PEER_BITS_MIN = 150_000;
-const TEXT_MAX = 2000;
 const CALM = ['good', 'unknown', 'no-path']; // verdicts that say nothing new
 
 export class Stage {
@@ -124,7 +123,7 @@ export class Stage {
     const message = parse(data);
     if (!entry || !message) return;
     if (message.type === 'chat' && typeof message.text === 'string') {
-      this.chat.add(entry.tile.name, message.text.slice(0, TEXT_MAX));
+      this.chat.add(entry.tile.name, message.text);
     } else if (message.type === 'state') {
       entry.state = message;
       this.#show(peer);

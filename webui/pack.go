@@ -1,0 +1,117 @@
+package webui
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// anyName finds names, and private ones with the # before them.
+var anyName = regexp.MustCompile(`#?[A-Za-z_$][\w$]*`)
+
+// aroundMarks finds marks with the spaces around them, and strings, in which they stay. A plus or a
+// minus isn't among the marks: beside another one, its space counts.
+var aroundMarks = regexp.MustCompile(`'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"| *[=!<>?:{}(),;&|]+ *`)
+
+// pack makes a joined script smaller for the wire, where the browser needs no help to read it:
+// without comments, but for the one at its head, empty lines, indentation, and spaces and line ends
+// that part nothing; and with short names for what is private to its classes, and for its own
+// classes and constants.
+func pack(script string) ([]byte, error) {
+	lines, err := readScript(script)
+	if err != nil {
+		return nil, fmt.Errorf("pack a script: %w", err)
+	}
+	short := shortNames(lines)
+	var out bytes.Buffer
+	head, _, _ := strings.Cut(script, "\n\n")
+	fmt.Fprintf(&out, "%s\n\n", head)
+	for i, line := range lines {
+		text := line.text
+		if !line.inside {
+			text = strings.TrimLeft(text, " \t")
+			if text == "" {
+				continue
+			}
+		}
+		text = rename(text, short)
+		// The text of a template stays as it is, and so does a slash, which may begin a pattern.
+		if !line.inside && !strings.ContainsAny(line.code, "`/") {
+			text = aroundMarks.ReplaceAllStringFunc(text, func(found string) string {
+				if found[0] == '\'' || found[0] == '"' {
+					return found
+				}
+				return strings.Trim(found, " ")
+			})
+		}
+		out.WriteString(text)
+		endsInTemplate := i+1 < len(lines) && lines[i+1].inside
+		if endsInTemplate || !strings.ContainsAny(text[max(0, len(text)-1):], ";,{([") {
+			out.WriteByte('\n')
+		}
+	}
+	return out.Bytes(), nil
+}
+
+// shortNames has a short name for each private one: the shortest for those that occur most; and for
+// each class and constant at the top of a joined script. Those that it exports stay, and those that
+// are also names of properties or stand in strings. Functions and variables stay, too: { name } may
+// make properties of them.
+func shortNames(lines []scriptLine) map[string]string {
+	var exports string
+	private := make(map[string]int) // how often each occurs
+	count := make(map[string]int)   // in strings, and as names of properties
+	var names []string
+	for _, line := range lines {
+		if strings.HasPrefix(line.code, "export {") {
+			exports = line.code
+		}
+		if declared := declaration.FindStringSubmatch(line.code); declared != nil && declared[2][0] <= 'Z' {
+			names = append(names, declared[2])
+		}
+		for _, name := range anyName.FindAllString(line.text, -1) {
+			if name[0] == '#' {
+				private[name]++
+			} else {
+				count[name]++
+			}
+		}
+		for _, name := range namesIn(line.code) {
+			count[name]--
+		}
+	}
+	short := make(map[string]string)
+	for n, name := range slices.SortedFunc(maps.Keys(private), func(a, b string) int {
+		return cmp.Or(private[b]-private[a], strings.Compare(a, b))
+	}) {
+		short[name] = shortName("#", n)
+	}
+	n := 0
+	for _, name := range names {
+		if count[name] == 0 && !strings.Contains(exports, name) {
+			short[name] = shortName("$", n)
+			n++
+		}
+	}
+	return short
+}
+
+// shortName is the nth: of one letter at first, then with a number behind it.
+func shortName(sign string, n int) string {
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	short := sign + letters[n%len(letters):][:1]
+	if more := n / len(letters); more > 0 {
+		short += strconv.Itoa(more)
+	}
+	return short
+}
+
+// rename puts short names in the place of others.
+func rename(text string, short map[string]string) string {
+	return anyName.ReplaceAllStringFunc(text, func(name string) string { return cmp.Or(short[name], name) })
+}

@@ -1,0 +1,214 @@
+// What applications ask of peers and their connections, as far as it needs no browser.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { once } from './browser.mjs';
+import { joined, startHub, WELCOME } from './stub.mjs';
+import { connect } from '../static/signalbox.js';
+
+const DEADLINE = { timeout: 20_000 };
+
+let ids = 0;
+globalThis.MediaStream = class {
+  id = `stream-${++ids}`;
+  tracks = [];
+
+  constructor(tracks = []) {
+    this.tracks = [...tracks];
+  }
+
+  getTracks() {
+    return this.tracks;
+  }
+
+  addTrack(track) {
+    this.tracks.push(track);
+  }
+
+  removeTrack(track) {
+    this.tracks = this.tracks.filter((each) => each !== track);
+  }
+};
+
+// A room in which there is Bob, towards whom this end is as polite as `polite` says.
+async function enter(t, { options, room: roomOptions, parts, name = 'tea' } = {}) {
+  const hub = await startHub(t, { join: ({ room }, { send }) => send(joined(room, 'bob')), ...parts });
+  const session = await connect({ url: hub.url, keep: false, ...options });
+  t.after(() => session.close());
+  const room = await session.join(name, roomOptions);
+  return { hub, session, room, peer: room.peers.get('bob'), pc: room.peers.get('bob').connection };
+}
+
+let seq = 1; // that of `joined`
+const hear = (hub, said) => hub.line.send({
+  type: 'signal',
+  seq: ++seq,
+  from: 'bob',
+  fromName: 'Bob',
+  room: 'tea',
+  data: { signalbox: { tag: 'b', link: 1, ...said } },
+});
+
+const saidOf = (field) => ({ data }) => data?.signalbox?.[field];
+
+test('a room is what the hub is told, in one form of its letters', DEADLINE, async (t) => {
+  const { session, hub, room } = await enter(t, { name: 'cafe\u0301' });
+  assert.equal(room.name, 'caf\u00e9');
+  assert.deepEqual([...session.rooms.keys()], ['caf\u00e9']);
+  assert.equal(hub.frames.find(({ type }) => type === 'join').room, 'caf\u00e9');
+});
+
+test('own ICE servers and settings come to those of the hub', DEADLINE, async (t) => {
+  const hubs = { urls: ['stun:hub'] };
+  const welcome = (_, { send }) => send({ ...WELCOME, iceServers: [hubs] });
+  const fresh = ({ id }, { send }) => send({ type: 'ice', seq: 2, iceServers: [hubs, hubs], iceExpiresAt: 0, id });
+  const parts = { hello: welcome, ice: fresh };
+  const [own, room] = [{ urls: 'turn:own' }, { urls: 'turn:room' }];
+
+  const plain = await enter(t, { parts });
+  assert.deepEqual(plain.pc.configuration, { bundlePolicy: 'max-bundle', iceServers: [hubs] });
+
+  const options = { configuration: { iceServers: [own], bundlePolicy: 'balanced', iceCandidatePoolSize: 2 } };
+  const ours = await enter(t, { parts, options, room: { relayOnly: true } });
+  assert.deepEqual(ours.pc.configuration, {
+    bundlePolicy: 'balanced', iceCandidatePoolSize: 2, iceTransportPolicy: 'relay', iceServers: [hubs, own],
+  });
+  await ours.session.refreshIce();
+  assert.deepEqual(ours.pc.configuration.iceServers, [hubs, hubs, own]);
+
+  const theirs = await enter(t, { parts, options, room: { configuration: { iceServers: [room] } } });
+  assert.deepEqual(theirs.pc.configuration, {
+    bundlePolicy: 'balanced', iceCandidatePoolSize: 2, iceServers: [hubs, room],
+  });
+});
+
+test('what a description says passes through the application', DEADLINE, async (t) => {
+  const seen = [];
+  const sdpTransform = (sdp, { peer, type }) => {
+    seen.push([sdp, peer.id, type]);
+    return 'changed';
+  };
+  const { hub } = await enter(t, { room: { sdpTransform } });
+  const offer = await hub.frame(saidOf('description'));
+  assert.deepEqual(offer.data.signalbox.description, { type: 'offer', sdp: 'changed' });
+  assert.deepEqual(seen, [['', 'bob', 'offer']]);
+});
+
+const track = (kind) => ({ kind, id: `${kind}-${++ids}` });
+
+test('streams that have a name stay apart', DEADLINE, async (t) => {
+  const [voice, face, screen, sound] = ['audio', 'video', 'video', 'audio'].map(track);
+  const prepared = [];
+  const prepare = ({ peer, sender, receiver, kind, name }) => {
+    prepared.push(`${peer.id} ${kind} ${name} ${sender ? 'out' : ''}${receiver ? 'in' : ''}`);
+  };
+  const stream = new MediaStream([voice, face]);
+  const { hub, room, peer, pc } = await enter(t, {
+    room: { stream, streams: { screen: new MediaStream([screen]) }, prepare },
+  });
+  assert.deepEqual(prepared, [
+    'bob audio  out', 'bob audio undefined in', 'bob video  out', 'bob video undefined in', 'bob video screen out',
+    'bob video undefined in', // a receiver is there as soon as the sender is
+  ]);
+  const senders = pc.getTransceivers().map(({ sender }) => sender);
+  assert.deepEqual(senders.map((sender) => sender.track), [voice, face, screen]);
+  const [own, , named] = senders.map(({ streams: [{ id }] }) => id);
+  assert.equal(own, stream.id);
+  assert.notEqual(named, own);
+  const offer = await hub.frame(saidOf('description'));
+  assert.deepEqual(offer.data.signalbox.streams, { screen: named });
+
+  await room.replaceTrack('audio', sound, 'screen');
+  await room.replaceTrack('video', null, 'screen');
+  await room.replaceTrack('audio', null, 'screen');
+  const last = await hub.frame(({ data }) => data?.signalbox?.streams && !('screen' in data.signalbox.streams));
+  assert.deepEqual(last.data.signalbox.streams, {});
+  assert.deepEqual(pc.getTransceivers().map(({ sender }) => sender.track), [voice, face, null, null]);
+  await room.replaceTrack('video', screen, 'screen');
+  assert.equal(pc.getTransceivers()[2].sender.track, screen); // the same place again
+  assert.equal(pc.getTransceivers().length, 4);
+
+  const heard = [];
+  peer.on('stream', ({ name, stream: one }) => heard.push(`${name} ${Boolean(one)}`));
+  const shown = once(room, 'stream');
+  hear(hub, { streams: { slides: 'far-2' } });
+  await shown;
+  room.on('track', ({ name, stream: one, track: { kind } }) => {
+    heard.push(`${kind} in ${name}`);
+    assert.equal(one, name ? peer.streams.get(name) : peer.stream);
+  });
+  pc.ontrack({ track: track('video'), receiver: {}, streams: [{ id: 'far-2' }] });
+  pc.ontrack({ track: track('video'), receiver: {}, streams: [{ id: 'far-1' }] });
+  pc.ontrack({ track: track('audio'), receiver: {}, streams: [] });
+  assert.deepEqual(prepared.slice(6), ['bob audio screen out', 'bob audio undefined in']);
+  hear(hub, { want: { after: 0, video: 4 } });
+  await hub.until(() => prepared.length === 10);
+  assert.deepEqual(prepared.slice(8), ['bob video undefined in', 'bob video undefined in']);
+  const gone = once(room, 'stream');
+  const slides = peer.streams.get('slides');
+  hear(hub, { streams: {} });
+  await gone;
+  const again = once(room, 'stream');
+  hear(hub, { streams: { slides: 'far-2' } });
+  assert.equal((await again).stream, slides); // with its tracks
+  assert.deepEqual(heard, [
+    'slides true', 'video in slides', 'video in ', 'audio in ', 'slides false', 'slides true',
+  ]);
+  peer.rebuild();
+  assert.deepEqual([slides.getTracks(), peer.stream.getTracks()], [[], []]);
+});
+
+test('what can not be set up is not sent', DEADLINE, async (t) => {
+  const reported = [];
+  globalThis.reportError = (error) => reported.push(error.message);
+  t.after(() => delete globalThis.reportError);
+  const prepare = ({ kind, sender }) => {
+    if (sender && kind === 'video') throw new Error('no encryption');
+  };
+  const { pc } = await enter(t, { room: { stream: new MediaStream([track('audio'), track('video')]), prepare } });
+  assert.deepEqual(pc.getTransceivers().map(({ direction }) => direction), ['sendrecv', 'inactive']);
+  assert.deepEqual(reported, ['no encryption']);
+});
+
+test('text and bytes are sent, and nothing else is taken for them', DEADLINE, async (t) => {
+  const { room, peer } = await enter(t);
+  const sent = [];
+  Object.assign(peer.channel, { readyState: 'open', send: (data) => sent.push(data) });
+  const bytes = new Uint8Array([1]);
+  for (const data of ['', 'text', bytes, bytes.buffer, new DataView(bytes.buffer)]) {
+    assert.equal(room.send(data), 1);
+    assert.equal(peer.send(data), true);
+  }
+  assert.equal(sent.length, 10);
+  for (const data of [{}, { a: 1 }, [], null, undefined, 0, false, 1n, NaN, new Map(), () => {}, Symbol('s')]) {
+    assert.throws(() => room.send(data), { code: 'bad-data' });
+    assert.throws(() => peer.send(data), { code: 'bad-data' });
+  }
+  assert.equal(sent.length, 10);
+  assert.equal(peer.channel.binaryType, 'arraybuffer');
+});
+
+test('what a signal can not say is refused, and what it can arrives as it was', DEADLINE, async (t) => {
+  const { hub, room, session } = await enter(t);
+  for (const data of [{}, [], null, 0, '', false, { a: { b: [] } }]) {
+    await room.broadcast(data);
+    assert.deepEqual(hub.frames.findLast(({ type }) => type === 'broadcast').data, data);
+  }
+  const circle = {};
+  circle.self = circle;
+  const before = hub.frames.length;
+  for (const data of [undefined, () => {}, Symbol('s'), 1n, circle]) {
+    await assert.rejects(room.broadcast(data), { code: 'bad-data' });
+    await assert.rejects(session.signal('bob', data), { code: 'bad-data' });
+  }
+  assert.equal(hub.frames.length, before);
+});
+
+// In Firefox, a track that is replaced while the connection ends is never done.
+test('nobody waits for a connection that has ended', DEADLINE, async (t) => {
+  const { room, peer, pc } = await enter(t, { room: { stream: new MediaStream([track('video')]) } });
+  pc.getTransceivers()[0].sender.replaceTrack = () => new Promise(() => {});
+  pc.getStats = () => new Promise(() => {});
+  const waits = [room.replaceTrack('video', null), peer.path()];
+  room.leave();
+  assert.deepEqual(await Promise.all(waits), [undefined, null]);
+});
