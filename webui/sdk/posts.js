@@ -4,7 +4,7 @@
 
 const BURST = 60; // frames at once, of the 400 that the hub takes by default
 const EVERY_MS = 25; // one more
-const REFUSED_MS = 1000; // after the hub has refused one nevertheless: an application sends, too
+const REFUSED_MS = 1000; // until what the hub has refused is said again
 
 export class Posts {
   #isOpen;
@@ -24,12 +24,12 @@ export class Posts {
     this.go();
   }
 
-  // The hub has refused it.
+  // The hub has refused it: an application sends, too, or that peer reads too slowly, for which the
+  // others don't wait.
   again(frame) {
-    this.#waiting.push(frame);
+    const waiting = this.#waiting;
     this.#left = 0;
-    this.#since = performance.now() + REFUSED_MS;
-    this.go();
+    setTimeout(() => waiting === this.#waiting && this.add(frame), REFUSED_MS);
   }
 
   clear() {
@@ -46,6 +46,6 @@ export class Posts {
     this.#left = Math.min(BURST, this.#left + more);
     if (more) this.#since = now;
     for (; this.#left > 0 && this.#waiting.length; this.#left--) this.#send(this.#waiting.shift());
-    if (this.#waiting.length) this.#timer = setTimeout(() => this.go(), Math.max(EVERY_MS, this.#since - now));
+    if (this.#waiting.length) this.#timer = setTimeout(() => this.go(), EVERY_MS);
   }
 }

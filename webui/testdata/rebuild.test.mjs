@@ -325,6 +325,26 @@ test('S6: what the hub refuses for its rate is said again, and a full room keeps
   assert.ok(most <= 100, `${most} frames in a second`);
 });
 
+test('S6: nobody waits for a peer that reads too slowly, for which the hub refuses what is said', DEADLINE, async (t) => {
+  const said = []; // to whom, in order
+  const hub = await startHub(t, {
+    join: ({ room }, { send }) => send(joined(room, 'bob')),
+    signal: ({ id, to, data }, { send }) => {
+      if (!data.signalbox) return;
+      said.push(to);
+      if (to !== 'bob') return;
+      send({ type: 'error', code: 'rate-limited', id });
+      if (said.length === 1) {
+        send({ type: 'peer-joined', seq: 1, room: 'tea', peer: { id: 'cem', name: 'Cem', polite: false } });
+      }
+    },
+  });
+  const session = await enter(t, hub);
+  await session.join('tea');
+  await hub.until(() => said.filter((to) => to === 'bob').length > 1);
+  assert.deepEqual(said.slice(0, 2), ['bob', 'cem']);
+});
+
 test("S6: a call's words have their place, however much an application says without a line", DEADLINE, async (t) => {
   let resume;
   const hub = await startHub(t, { resume: (_, { send }) => { resume = () => send(RESUMED); } });
