@@ -292,6 +292,37 @@ for (const carrier of ['websocket', 'sse']) {
   });
 }
 
+test('S6: what the hub refuses until a peer has read what is there is said again', DEADLINE, async (t) => {
+  const plain = (first, room) => new Promise((resolve, reject) => { // a client that is not the SDK
+    const socket = new Native(`ws://127.0.0.1:${proxy.address().port}/signal`);
+    const frames = [];
+    socket.onopen = () => socket.send(JSON.stringify(first));
+    socket.onerror = reject;
+    socket.onmessage = ({ data }) => {
+      const frame = JSON.parse(data);
+      frames.push(frame);
+      if (frame.type === 'welcome' && room) socket.send(JSON.stringify({ type: 'join', room }));
+      if (frame.type === 'joined' || frame.type === 'resumed') resolve({ socket, frames });
+    };
+  });
+  const { frames: [{ peerId, resumeToken }, { seq }] } = await plain({ type: 'hello', name: 'bob' }, 'slow');
+  cut();
+  const [ann] = await pair(t);
+  const errors = [];
+  ann.on('error', ({ error }) => errors.push(error.code));
+  await ann.request({ type: 'join', room: 'slow' });
+  const long = 'x'.repeat(60_000);
+  const taken = await Promise.allSettled([1, 2, 3, 4, 5].map(() => ann.signal(peerId, long)));
+  assert.equal(taken.at(-1).reason?.code, 'rate-limited');
+  ann._post({ type: 'signal', to: peerId, room: 'slow', data: { said: long } });
+  await ann.ping();
+  const { socket, frames } = await plain({ type: 'resume', token: resumeToken, seq });
+  t.after(() => socket.close());
+  const heard = () => frames.some(({ data }) => data?.said === long);
+  while (!heard()) await new Promise((resolve) => socket.addEventListener('message', resolve, { once: true }));
+  assert.deepEqual(errors, []);
+});
+
 test('S12: what is mounted twice, as React does it, has one session, and the peer id of the page before', async () => {
   const before = await enter('hal');
   fire('pagehide');
