@@ -29,7 +29,8 @@ const MaxBlocks = 3
 // Blocks returns those in which a client counts, the narrowest first: its source's and, of IPv6,
 // the wider ones that one line is given (RFC 6177): /56 and /48. So a line has not the limit of a
 // source for each of its /64s. But neighbors may share a wide block: a mobile carrier gives each
-// phone a /64, next to each other. So each block may have twice as much as the one before.
+// phone a /64, next to each other. So each block may hold twice as much as the one before; what is
+// not held may come faster, see Limiter and Guesses.
 func Blocks(ip netip.Addr) []netip.Prefix {
 	list, n := blocks(ip)
 	return list[:n] // inlined, the list stays on the caller's stack
