@@ -146,16 +146,10 @@ func (a *allocation) inUse() bool { return a.spoke.Load() != 0 && a.heard.Load()
 // have any number of credentials from /api/ice: so those of one line are nobody else's. That an
 // IPv4 and an IPv6 address are of one line nobody can tell; like two IPv4 addresses, they are two.
 func (a *allocation) isOther(b *allocation) bool {
-	if a.class == cred.ICE && b.class == cred.ICE && line(a.client.Addr()) == line(b.client.Addr()) {
+	if a.class == cred.ICE && b.class == cred.ICE && source.Line(a.client.Addr()) == source.Line(b.client.Addr()) {
 		return false
 	}
 	return a.principal != b.principal
-}
-
-// line is the widest block in which a client counts.
-func line(ip netip.Addr) netip.Prefix {
-	blocks := source.Blocks(ip)
-	return blocks[len(blocks)-1]
 }
 
 // extend sets another deadline. The books call it.

@@ -43,8 +43,20 @@ func blocks(ip netip.Addr) (list [MaxBlocks]netip.Prefix, n int) {
 		return list, 1
 	}
 	list[1], _ = narrow.Prefix(56) // it has so many
-	list[2], _ = narrow.Prefix(48)
+	list[2], _ = narrow.Prefix(lineBits)
 	return list, MaxBlocks
+}
+
+// lineBits is the length of the widest block that one line of IPv6 is given.
+const lineBits = 48
+
+// Line returns the last one of Blocks: all that one line may have.
+func Line(ip netip.Addr) netip.Prefix {
+	if ip.Is6() && !ip.Is4In6() {
+		p, _ := ip.Prefix(lineBits) // no error for an IPv6 address
+		return p
+	}
+	return Of(ip)
 }
 
 // OfRequest returns the address that a request came from, or that a trusted proxy says it came

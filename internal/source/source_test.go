@@ -240,8 +240,12 @@ func TestBlocks(t *testing.T) {
 		"2001:db8:1:203::4": "[2001:db8:1:203::/64 2001:db8:1:200::/56 2001:db8:1::/48]",
 		"fe80::1%eth0":      "[fe80::/64 fe80::/56 fe80::/48]",
 	} {
-		if got := fmt.Sprint(Blocks(netip.MustParseAddr(ip))); got != want {
+		blocks := Blocks(netip.MustParseAddr(ip))
+		if got := fmt.Sprint(blocks); got != want {
 			t.Errorf("%s: %v, want %s", ip, got, want)
+		}
+		if line := Line(netip.MustParseAddr(ip)); line != blocks[len(blocks)-1] {
+			t.Errorf("the line of %s: %v", ip, line)
 		}
 	}
 	if list := Blocks(netip.Addr{}); len(list) != 1 || list[0].IsValid() {
