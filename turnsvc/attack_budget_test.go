@@ -553,6 +553,8 @@ func TestAttackF5UseHasTwoEnds(t *testing.T) {
 			"two users":              {r.dial(transport, "u", "p"), r.dial(transport, "v", "q"), true},
 			"anybody of one source":  {anybody("127.0.1.1", "x"), anybody("127.0.1.1", "y"), false},
 			"anybody of two sources": {anybody("127.0.1.1", "x"), anybody("127.0.1.2", "y"), true},
+			"sessions of one source": {r.session(transport, "s", "203.0.114.1", "tea"),
+				r.session(transport, "t", "203.0.114.1", "tea"), false},
 		} {
 			call(c.a, c.b)
 			if got := []bool{long(c.a), long(c.b)}; got[0] != c.used || got[1] != c.used {

@@ -213,8 +213,9 @@
 // user, by source and its wider IPv6 blocks, and each group of credentials is guaranteed an eighth
 // of them. Until an allocation has carried data in both directions, between its client and somebody
 // else, it ends within FirstLifetime unless it is refreshed: ports that were only taken come back.
-// Somebody else is another user, or a host outside. Of two credentials of /api/ice, which anybody
-// can have, it is only one of another line (an IPv4 address, an IPv6 /48).
+// Somebody else is another user, or a host outside. Of two sessions, or credentials of /api/ice,
+// which anybody can have, it is only one of another line (an IPv4 address, an IPv6 /48).
+//
 // What remains: a crowd of anonymous addresses, of which each holds what a source may hold and goes
 // on to refresh it, can still take all ports that its own group may have, which is three quarters
 // of them if the others hold none. Then others of that group are refused (508). The eighths of the

@@ -27,10 +27,9 @@ type Live struct {
 	MinLifetime time.Duration
 	// FirstLifetime is the longest that is granted before an allocation has been used in both
 	// directions, with another user or a host elsewhere; MinLifetime wins over it. A client that
-	// refreshes in time keeps it, and so does one that uses it within that time. Two credentials of
-	// /api/ice are other users only from two lines, an IPv4 address or IPv6 /48 each. All other
-	// users are from one address, too: sessions that need no token are each a user. Zero: no such
-	// limit.
+	// refreshes in time keeps it, and so does one that uses it within that time. Two sessions, or
+	// credentials of /api/ice, are other users only from two lines, an IPv4 address or IPv6 /48
+	// each; users of the other classes are from one address, too. Zero: no such limit.
 	FirstLifetime time.Duration
 	Limits        Limits
 }
