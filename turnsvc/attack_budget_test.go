@@ -582,7 +582,8 @@ func TestAttackF5ALineIsNobodyElse(t *testing.T) {
 		{cred.ICE, "192.0.2.1", "192.0.2.1", false},
 		{cred.ICE, "192.0.2.1", "192.0.2.2", true},
 		{cred.ICE, "192.0.2.1", "2001:db8:1::1", true},
-		{cred.Hub, "2001:db8:1::1", "2001:db8:1::1", true},
+		{cred.Hub, "2001:db8:1::1", "2001:db8:1::1", false},
+		{cred.Static, "2001:db8:1::1", "2001:db8:1::1", true},
 	} {
 		if got := at(c.class, c.a, "x").isOther(at(c.class, c.b, "y")); got != c.other {
 			t.Errorf("%s and %s, class %v: %v, want %v", c.a, c.b, c.class, got, c.other)
