@@ -3,7 +3,6 @@ package socket
 import (
 	"errors"
 	"log/slog"
-	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -20,7 +19,8 @@ import (
 //
 // The table has room for a thousand hosts or so. A network of IPv6 has more addresses than can be
 // remembered as missing, and whoever names ever new ones pushes out those that are there. So where
-// many are missing, only those who are in the table with an answer are sent to, and few others.
+// many are missing, only those who are in the table with an answer are sent to, and few others: see
+// crowds.
 type Neighbors struct {
 	log     *slog.Logger
 	missing atomic.Pointer[absentees] // nil: nobody is looked for
@@ -28,12 +28,13 @@ type Neighbors struct {
 	wake    chan struct{}
 
 	// read returns who is in the kernel's table without an answer, and answered who was in it with
-	// one then; networks returns this host's. Tests replace them.
+	// one then; routes tells of this host's routes, one after the other. Tests replace them.
 	read     func() ([]unanswered, error)
 	answered func() []host
-	networks func() ([]netip.Prefix, error)
+	routes   func(func(route)) error
 	table    *table
 	blind    bool // it can't be read, and that was logged; Run's own
+	lost     bool // the same, of routes
 
 	mu      sync.Mutex
 	outlets map[*Outlet]struct{}
@@ -68,14 +69,7 @@ func (m *missing) pass(every time.Duration) bool {
 // absentees are those who are missing, and the networks in which many are.
 type absentees struct {
 	hosts  map[host]*missing
-	crowds []*crowd
-}
-
-// crowd is a network of this host's in which many are missing: as one, all who have not answered.
-type crowd struct {
-	*missing
-	network  netip.Prefix
-	answered map[netip.Addr]struct{}
+	crowds *crowds // nil: none
 }
 
 const (
@@ -86,31 +80,13 @@ const (
 	askInterval  = 500 * time.Millisecond // between datagrams that are let through
 	// slowAnswer is how long a host may take to answer: Wi-Fi wakes a sleeping one every 100 ms.
 	slowAnswer = 100 * time.Millisecond
-	// crowdSize is how many are missing in a network before it counts as one in which many are, and
-	// crowdInterval is for datagrams to all of these. The kernel forgets those who do not answer
-	// every 15 seconds, and forgets who is there when it remembers 512.
-	crowdSize     = 192
-	crowdInterval = 100 * time.Millisecond
 )
 
 // NewNeighbors returns neighbors of whom nobody is missing. Run is to be called.
 func NewNeighbors(log *slog.Logger) *Neighbors {
 	n := &Neighbors{log: log, wake: make(chan struct{}, 1), table: newTable(), outlets: map[*Outlet]struct{}{}}
-	n.read, n.answered, n.networks = n.table.unresolved, n.table.resolved, ownNetworks
+	n.read, n.answered, n.routes = n.table.unresolved, n.table.resolved, n.table.routes
 	return n
-}
-
-// ownNetworks lists those that this host has addresses in.
-func ownNetworks() (list []netip.Prefix, err error) {
-	all, err := net.InterfaceAddrs()
-	for _, a := range all {
-		if own, is := a.(*net.IPNet); is {
-			ip, _ := netip.AddrFromSlice(own.IP) // of an address's length
-			bits, _ := own.Mask.Size()
-			list = append(list, netip.PrefixFrom(ip.Unmap(), bits).Masked())
-		}
-	}
-	return list, err
 }
 
 func (n *Neighbors) add(o *Outlet) {
@@ -140,71 +116,27 @@ func (n *Neighbors) absent(ip netip.Addr, link uint32) bool {
 	if all == nil {
 		return false
 	}
-	if c := all.crowd(ip); c != nil {
-		if _, is := c.answered[ip.WithZone("")]; is || c.pass(crowdInterval) {
+	h := hostAt(ip, link)
+	m, c := all.hosts[h], all.crowds.find(h)
+	switch {
+	case m != nil:
+		every := askInterval
+		if c != nil {
+			every = time.Duration(c.interval.Load())
+		}
+		if m.pass(every) {
 			return false
 		}
-		n.spared.Add(1)
+	case c != nil:
+		if _, is := all.crowds.answered[h]; is || c.unknown.pass(crowdInterval) {
+			return false
+		}
 		n.alarm() // it may have come since
-		return true
-	}
-	m := all.hosts[hostAt(ip, link)]
-	if m == nil || m.pass(askInterval) {
+	default:
 		return false
 	}
 	n.spared.Add(1)
 	return true
-}
-
-// crowd returns the one that ip belongs to, or nil.
-func (a *absentees) crowd(ip netip.Addr) *crowd {
-	for _, c := range a.crowds {
-		if c.network.Contains(ip.WithZone("")) {
-			return c
-		}
-	}
-	return nil
-}
-
-// crowded returns the networks in which many of those who have not answered are, and those that
-// were it before: it is over when nobody names such addresses any more.
-func (n *Neighbors) crowded(list []unanswered, before *absentees) (crowds []*crowd) {
-	networks := map[netip.Prefix]*missing{}
-	if before != nil {
-		for _, c := range before.crowds {
-			networks[c.network] = c.missing
-		}
-	}
-	if len(list) >= crowdSize {
-		all, err := n.networks()
-		if err != nil {
-			n.log.Warn("read this host's networks", "err", err)
-		}
-		for _, network := range all {
-			in := 0
-			for _, u := range list {
-				if network.Contains(u.ip) {
-					in++
-				}
-			}
-			if in >= crowdSize && networks[network] == nil {
-				networks[network] = new(missing)
-				n.log.Info("many hosts of this network are missing: those that are not known are sent little",
-					"network", network)
-			}
-		}
-	}
-	if len(networks) == 0 {
-		return nil
-	}
-	answered := map[netip.Addr]struct{}{}
-	for _, h := range n.answered() {
-		answered[h.ip] = struct{}{}
-	}
-	for network, m := range networks {
-		crowds = append(crowds, &crowd{m, network, answered})
-	}
-	return crowds
 }
 
 // heed looks at why a datagram was not sent: somebody who is missing may be the reason.
@@ -267,21 +199,23 @@ func (n *Neighbors) look(over bool) {
 	}
 	n.blind = false
 	before := n.missing.Load()
-	after := absentees{hosts: map[host]*missing{}, crowds: n.crowded(list, before)}
+	if before == nil {
+		before = new(absentees)
+	}
+	after := absentees{hosts: map[host]*missing{}, crowds: n.crowded(list, before.crowds)}
+	var found []host
 	waited := false // for some answer: the kernel keeps datagrams
 	for _, u := range list {
 		waited = waited || u.asking
-		var known *missing
-		if before != nil {
-			known = before.hosts[u.host]
-		}
-		switch {
+		switch known := before.hosts[u.host]; {
 		case known != nil:
 			after.hosts[u.host] = known
 		case !u.asking || u.since >= slowAnswer:
 			after.hosts[u.host] = new(missing)
+			found = append(found, u.host)
 		}
 	}
+	after.crowds.spread(after.hosts, found)
 	n.missing.Store(&after)
 	now := time.Now()
 	n.mu.Lock()

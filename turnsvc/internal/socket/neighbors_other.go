@@ -14,3 +14,5 @@ func (*table) close() {}
 func (*table) resolved() []host { return nil }
 
 func (*table) unresolved() ([]unanswered, error) { return nil, errors.ErrUnsupported }
+
+func (*table) routes(func(route)) error { return errors.ErrUnsupported }
