@@ -8,8 +8,8 @@ import (
 	"signalbox/internal/source"
 )
 
-// Guard decides who may enter. It is called from many goroutines at once, under no lock, and must
-// not block.
+// Guard decides who may enter. It is called from many goroutines at once, and holds up only the
+// client that it is asked about: so it may take a moment, but no longer than a second.
 type Guard interface {
 	// Admit judges the token of a hello or of a join; it is empty if the client sent none. The
 	// error is or wraps ErrUnauthorized or ErrTooManyGuesses. If it is also an Explainer, the hub

@@ -143,13 +143,18 @@ func (a *allocation) holder() holder {
 func (a *allocation) inUse() bool { return a.spoke.Load() != 0 && a.heard.Load() }
 
 // isOther reports whether b belongs to somebody else, so that data for it is of use. Anybody may
-// have any number of credentials from /api/ice: so those of one source are nobody else's.
+// have any number of sessions, and of credentials from /api/ice: so those of one line are nobody
+// else's. That an IPv4 and an IPv6 address are of one line nobody can tell; like two IPv4
+// addresses, they are two.
 func (a *allocation) isOther(b *allocation) bool {
-	if a.class == cred.ICE && b.class == cred.ICE && source.Of(a.client.Addr()) == source.Of(b.client.Addr()) {
+	if a.forAnybody() && b.forAnybody() && source.Line(a.client.Addr()) == source.Line(b.client.Addr()) {
 		return false
 	}
 	return a.principal != b.principal
 }
+
+// forAnybody reports whether its credential is of a class that anybody may have.
+func (a *allocation) forAnybody() bool { return a.class == cred.Hub || a.class == cred.ICE }
 
 // extend sets another deadline. The books call it.
 func (a *allocation) extend(deadline int64) {

@@ -553,6 +553,8 @@ func TestAttackF5UseHasTwoEnds(t *testing.T) {
 			"two users":              {r.dial(transport, "u", "p"), r.dial(transport, "v", "q"), true},
 			"anybody of one source":  {anybody("127.0.1.1", "x"), anybody("127.0.1.1", "y"), false},
 			"anybody of two sources": {anybody("127.0.1.1", "x"), anybody("127.0.1.2", "y"), true},
+			"sessions of one source": {r.session(transport, "s", "203.0.114.1", "tea"),
+				r.session(transport, "t", "203.0.114.1", "tea"), false},
 		} {
 			call(c.a, c.b)
 			if got := []bool{long(c.a), long(c.b)}; got[0] != c.used || got[1] != c.used {
@@ -560,6 +562,33 @@ func TestAttackF5UseHasTwoEnds(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Two blocks of one line of IPv6 are one source of credentials that anybody can have.
+func TestAttackF5ALineIsNobodyElse(t *testing.T) {
+	t.Parallel()
+	at := func(class cred.Class, from, principal string) *allocation {
+		return &allocation{class: class, principal: principal, client: netip.AddrPortFrom(netip.MustParseAddr(from), 1)}
+	}
+	for _, c := range []struct {
+		class cred.Class
+		a, b  string
+		other bool
+	}{
+		{cred.ICE, "2001:db8:1::1", "2001:db8:1::2", false},
+		{cred.ICE, "2001:db8:1:1::1", "2001:db8:1:2::1", false},
+		{cred.ICE, "2001:db8:1:1::1", "2001:db8:1:ff01::1", false},
+		{cred.ICE, "2001:db8:1::1", "2001:db8:2::1", true},
+		{cred.ICE, "192.0.2.1", "192.0.2.1", false},
+		{cred.ICE, "192.0.2.1", "192.0.2.2", true},
+		{cred.ICE, "192.0.2.1", "2001:db8:1::1", true},
+		{cred.Hub, "2001:db8:1::1", "2001:db8:1::1", false},
+		{cred.Static, "2001:db8:1::1", "2001:db8:1::1", true},
+	} {
+		if got := at(c.class, c.a, "x").isOther(at(c.class, c.b, "y")); got != c.other {
+			t.Errorf("%s and %s, class %v: %v, want %v", c.a, c.b, c.class, got, c.other)
+		}
+	}
 }
 
 // deafLink is a client whose socket takes nothing.

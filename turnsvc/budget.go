@@ -59,11 +59,23 @@ const budgetWarning = 0.8
 // newBudget goes on from the sums of an earlier process, the current month's first.
 func newBudget(earlier []Transfer, now time.Time) *budget {
 	b := &budget{}
-	for _, t := range earlier {
-		b.months = append(b.months, month{Transfer: t})
-	}
+	b.addEarlier(earlier)
 	b.turnMonth(now)
 	return b
+}
+
+// addEarlier adds sums of an earlier process.
+func (b *budget) addEarlier(earlier []Transfer) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, t := range earlier {
+		if i := slices.IndexFunc(b.months, func(m month) bool { return m.Month == t.Month }); i >= 0 {
+			b.months[i].Bytes += t.Bytes
+		} else {
+			b.months = append(b.months, month{Transfer: t})
+		}
+	}
+	b.months = b.months[:min(len(b.months), maxMonths)]
 }
 
 // turnMonth goes on with the sum of the month that the clock shows. mu is held.

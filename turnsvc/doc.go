@@ -122,31 +122,39 @@
 //     200 ms.
 //   - A full buffer of a relay port makes Neighbors look, too, but replaces nothing.
 //   - Where 192 hosts of one network are missing, hosts there that the table has no answer of get
-//     ten datagrams a second together. Otherwise the kernel, which remembers some hundred neighbors
-//     (gc_thresh2, usually 512), would forget those that are there: a network of IPv6 has any
-//     number of addresses to name.
+//     ten datagrams a second together, and those that it knows to be missing ten others, in turn.
+//     Otherwise the kernel, which remembers some hundred neighbors (gc_thresh2, usually 512), would
+//     forget those that are there: a network of IPv6 has any number of addresses to name. It is
+//     over when fewer are missing, without those who have been for 15 s, and fewer than 15 were
+//     found missing in three seconds: at most 21 s after nobody names such addresses any more.
+//   - What is a network, the kernel's routes say: all to which no router leads. A host belongs to
+//     the one with the longest prefix. So clients of a VPN or behind a router are sent everything,
+//     also if their addresses lie in a network where many are missing. Rules (ip rule) are not
+//     read: where tables differ about one prefix, the main one counts.
 //
 // What this costs is bounded. What was replaced keeps up to 416 KiB of kernel memory for three
 // seconds. Each of the sockets is replaced at once four times, then once in 250 ms, so 16 times in
 // three seconds: it never holds more than 7 MiB, and a server no more than 14 MiB for each socket
-// that it serves. Reading the table takes at most a tenth of the time, since Neighbors rest for ten
-// times as long as the last look took, but 5 ms at least. So all of the above is slower where the
-// table has many thousands of entries, and where ever new hosts that are missing fill a buffer more
-// than four times a second.
+// that it serves. Reading the table, and the routes where many are missing, takes at most a tenth
+// of the time, since Neighbors rest for ten times as long as the last look took, but 5 ms at least.
+// So all of the above is slower where the table has many thousands of entries, where many are
+// missing and there are hundreds of thousands of routes, and where ever new hosts that are missing
+// fill a buffer more than four times a second.
 //
 // Where a socket of its own can't be had, clients share the buffer of the one that is served; while
-// the table can't be read, nothing is replaced and nobody else is known to be missing. The log says
-// both.
+// the table can't be read, nothing is replaced and nobody else is known to be missing; while the
+// routes can't, no other network is known to be one where many are. The log says all three.
 //
 // Under each of these attacks, a call's packets are on their way within 100 ms (p99), and a
 // newcomer is answered within 200 ms: a client that sends 20,000 datagrams to 4 missing peers, or
 // over IPv6 to 1,000; 1,500 requests a second in the name of 6 or 150 missing hosts of an own
-// network, or over IPv6 of another one each; clients of an own network that leave while they
-// receive. scripts/lab has the tests, with send buffers of 208 KiB. It is not guaranteed for
-// clients of an own network that the kernel has not known before, while many are missing there:
-// they are answered when they ask again. Nor is it while others fill the kernel's table of
-// neighbors, and not on other systems than Linux on amd64, arm64, riscv64 and loong64, where nobody
-// waits but all share the socket's buffer.
+// network, or over IPv6 of another one each, be it a network of a route only, or the call one with
+// somebody behind a router in it; clients of an own network that leave while they receive.
+// scripts/lab has the tests, with send buffers of 208 KiB. It is not guaranteed for clients of an
+// own network that the kernel has not known before, while many are missing there: they are answered
+// when they ask again. Nor is it while others fill the kernel's table of neighbors, and not on
+// other systems than Linux on amd64, arm64, riscv64 and loong64, where nobody waits but all share
+// the socket's buffer.
 //
 // # What a stream may cost
 //
@@ -213,6 +221,9 @@
 // user, by source and its wider IPv6 blocks, and each group of credentials is guaranteed an eighth
 // of them. Until an allocation has carried data in both directions, between its client and somebody
 // else, it ends within FirstLifetime unless it is refreshed: ports that were only taken come back.
+// Somebody else is another user, or a host outside. Of two sessions, or credentials of /api/ice,
+// which anybody can have, it is only one of another line (an IPv4 address, an IPv6 /48).
+//
 // What remains: a crowd of anonymous addresses, of which each holds what a source may hold and goes
 // on to refresh it, can still take all ports that its own group may have, which is three quarters
 // of them if the others hold none. Then others of that group are refused (508). The eighths of the

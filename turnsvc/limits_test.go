@@ -2,6 +2,7 @@ package turnsvc
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -347,5 +348,26 @@ func TestBan(t *testing.T) {
 			r.dial(transport, "u", "p").allocate()
 			r.dial(transport, "v", "q").allocate()
 		})
+	}
+}
+
+// What an earlier process had sent, and is known only later, is added to the month that it was sent
+// in, and counts against the budget.
+func TestAttackF10EarlierTransfersComeLate(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+	b := newBudget(nil, now)
+	b.months[0].Bytes = 5
+	b.addEarlier([]Transfer{{Month: "2026-10", Bytes: 3}, {Month: "2026-11", Bytes: 500}})
+	want := []Transfer{{Month: "2026-11", Bytes: 505}, {Month: "2026-10", Bytes: 3}}
+	if got := b.sums(); !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	if !b.spent(505) || b.spent(506) {
+		t.Error("the budget takes no notice")
+	}
+	b.addEarlier([]Transfer{{Month: "1970-01"}, {Month: "1970-02"}, {Month: "1970-03"}})
+	if got := b.sums(); len(got) != maxMonths || got[0] != want[0] {
+		t.Errorf("%v", got)
 	}
 }

@@ -26,9 +26,10 @@ type Live struct {
 	// MinLifetime is the shortest allocation lifetime granted. Zero: 60 s.
 	MinLifetime time.Duration
 	// FirstLifetime is the longest that is granted before an allocation has been used in both
-	// directions, with somebody who is another user; MinLifetime wins over it. A client that
-	// refreshes in time keeps it, and so does one that uses it within that time. For credentials
-	// without a session, another user is at another source. Zero: no such limit.
+	// directions, with another user or a host elsewhere; MinLifetime wins over it. A client that
+	// refreshes in time keeps it, and so does one that uses it within that time. Two sessions, or
+	// credentials of /api/ice, are other users only from two lines, an IPv4 address or IPv6 /48
+	// each; users of the other classes are from one address, too. Zero: no such limit.
 	FirstLifetime time.Duration
 	Limits        Limits
 }

@@ -152,6 +152,10 @@ func (s *Server) Transfers() []Transfer {
 	return s.books.budget.sums()
 }
 
+// AddTransfers adds what earlier processes had sent, if it was not known yet when the server was
+// made; else see Options.Transfers.
+func (s *Server) AddTransfers(earlier []Transfer) { s.books.budget.addEarlier(earlier) }
+
 // describe returns what an allocation is and what it has carried.
 func describe(a *allocation, now int64) Allocation {
 	carried := a.carried()

@@ -37,7 +37,7 @@ type API struct {
 	mu      sync.Mutex
 	code    string // buys the token once; empty when used
 	ends    time.Time
-	guesses *source.Limiter
+	guesses *source.Guesses
 	logins  status.AdminLogins
 	said    time.Time // when the log last told of refused logins
 	unsaid  int       // those since then
@@ -64,7 +64,7 @@ func New(o Options) *API {
 	}
 	return &API{
 		o: o, code: rand.Text(), ends: time.Now().Add(CodeLife),
-		guesses: source.NewLimiter(guessesPerSecond, guessBurst),
+		guesses: source.NewGuesses(guessesPerSecond, guessBurst),
 	}
 }
 
@@ -118,19 +118,16 @@ func (a *API) login(w http.ResponseWriter, r *http.Request, brought string, righ
 // look has right look at what a source has brought, unless too much of that was wrong.
 func (a *API) look(from netip.Addr, now time.Time, right func() bool) (ok, limited bool) {
 	a.mu.Lock()
-	counted := a.guesses.Allow(from, now) // before it is looked at
-	limited = !counted && !from.IsLoopback()
+	limited = a.guesses.Spent(from, now) && !from.IsLoopback()
 	switch {
 	case limited:
 		a.logins.Limited++
 	case right():
-		if counted {
-			a.guesses.GiveBack(from)
-		}
 		a.mu.Unlock()
 		return true, false
 	default:
 		a.logins.Wrong++
+		a.guesses.Wrong(from, now) // under the lock: of many at one time, no more are looked at
 	}
 	a.unsaid++
 	n, due := a.unsaid, now.Sub(a.said) >= sayEvery

@@ -102,14 +102,14 @@ const maxToken = 4096
 // Guard stands at the door. It implements signal.Guard.
 type Guard struct {
 	inForce atomic.Pointer[judge]
-	guesses *source.Limiter
+	guesses *source.Guesses
 	bans    *source.Bans
 }
 
 // New reads what the mode needs. Whom a ban is about is not let in by Only; sessions are the hub's
 // to judge. bans may be nil.
 func New(o Options, bans *source.Bans) (*Guard, error) {
-	g := &Guard{guesses: source.NewLimiter(guessesPerSecond, guessBurst), bans: bans}
+	g := &Guard{guesses: source.NewGuesses(guessesPerSecond, guessBurst), bans: bans}
 	commit, err := g.Prepare(o)
 	if err != nil {
 		return nil, err
@@ -157,17 +157,16 @@ func (g *Guard) CheckKey(key state.Secret, brought string, from netip.Addr) erro
 }
 
 // look lets try check a secret that a source has sent. If the source has sent too many wrong ones,
-// look does not even check the right one. Each counts before it is looked at, and no longer if it
-// was no wrong guess: many at one time are no way around the limit. try must not wait for anything,
-// since right ones count as long as they are looked at.
-func (g *Guard) look(from netip.Addr, try func() error) error {
-	if !g.guesses.Allow(from, time.Now()) {
+// look does not even check the right one. However many come at one time, no more are checked than
+// may be wrong: the others wait for their turn; see source.Guesses. So try must not wait for
+// anything.
+func (g *Guard) look(from netip.Addr, try func() error) (err error) {
+	if !g.guesses.Look(from, func() (wrong bool) {
+		err = try()
+		var refused *Refusal
+		return errors.As(err, &refused) && refused.Guess
+	}) {
 		return signal.ErrTooManyGuesses
-	}
-	err := try()
-	var refused *Refusal
-	if !errors.As(err, &refused) || !refused.Guess {
-		g.guesses.GiveBack(from)
 	}
 	return err
 }

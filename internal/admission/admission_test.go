@@ -1,14 +1,22 @@
 package admission
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"net/netip"
+	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"signalbox/internal/state"
 	"signalbox/signal"
 )
 
@@ -139,7 +147,7 @@ func TestAttackF4GuessesAtOneTime(t *testing.T) {
 		"one source": {func(int) netip.Addr { return here }, guessBurst},
 		"a /48 of IPv6": {func(i int) netip.Addr {
 			return netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 6: byte(i), 7: byte(i >> 8)})
-		}, 4 * guessBurst},
+		}, 16 * guessBurst},
 	} {
 		const guesses = 1000
 		began := time.Now()
@@ -169,6 +177,75 @@ func TestAttackF4GuessesAtOneTime(t *testing.T) {
 		if more := 4 * int(time.Since(began)/time.Second+1); n < tc.most || n > tc.most+more {
 			t.Errorf("%s: %d guesses were looked at, want %d", name, n, tc.most)
 		}
+	}
+}
+
+// A school's clients come back at one time after a restart, from one address: all are right. The
+// test is not parallel, since it has them run as on a large machine.
+func TestAttackF4RightTokensAtOneTime(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(16))
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	claims := jwt.MapClaims{"sub": "x", "exp": time.Now().Add(time.Hour).Unix()}
+	signed, err := jwt.NewWithClaims(jwt.SigningMethodRS256, claims).SignedString(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		options Options
+		token   string
+	}{
+		"a password": {Options{Mode: Password, Password: testPassword}, testPassword},
+		"HS256":      {Options{Mode: JWT, JWTKey: testSecret}, token(t, claims)},
+		"RS256": {Options{Mode: JWT, JWTKey: state.Secret(pem.EncodeToMemory(&pem.Block{
+			Type: "PUBLIC KEY", Bytes: public,
+		}))}, signed},
+	} {
+		g, err := New(c.options, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		const clients, times = 400, 5
+		var refused atomic.Int32
+		var all sync.WaitGroup
+		start := make(chan struct{})
+		for range clients {
+			all.Go(func() {
+				<-start
+				for range times {
+					if _, err := g.Admit(c.token, here); err != nil {
+						refused.Add(1)
+					}
+				}
+			})
+		}
+		close(start)
+		all.Wait()
+		if n := refused.Load(); n != 0 {
+			t.Errorf("%s: %d of %d right ones were refused", name, n, clients*times)
+		}
+	}
+}
+
+// Four customers of one provider, a /64 each, guess; a fifth knows the password.
+func TestAttackF4NeighborsLockOutNobody(t *testing.T) {
+	t.Parallel()
+	g := newGuard(t, Password)
+	for _, from := range []string{"2001:db8:1:1::1", "2001:db8:1:101::1", "2001:db8:1:201::1", "2001:db8:1:301::1"} {
+		for range guessBurst {
+			if _, err := g.Admit("wrong", netip.MustParseAddr(from)); !isGuess(err) {
+				t.Fatal(err)
+			}
+		}
+	}
+	if _, err := g.Admit(testPassword, netip.MustParseAddr("2001:db8:1:ff00::1")); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -65,6 +65,7 @@ type App struct {
 	bans   *source.Bans  // of the hub and of the relay
 	ice    *iceserver.Issuer
 	turn   *turnsvc.Server
+	unread bool // what earlier processes have relayed; see readTransfers
 	hub    *signal.Hub
 	admin  *admin.API
 	ui     *webui.UI
@@ -144,7 +145,8 @@ func (a *App) makeTURN() error {
 		Loopback: a.cfg.Dev, REST: rest, RESTKey: restKey, CheckKey: a.guard.CheckKey,
 	}, keys, time.Duration(a.cfg.TURN.CredentialTTL))
 	o := turnOptions(&a.cfg, relayAddresses(a.relays.Relays()))
-	o.Transfers, o.Bans, o.Log = readTransfers(a.dir, a.log), a.bans, a.log.With("part", "turn")
+	o.Transfers, a.unread = readTransfers(a.dir, a.log)
+	o.Bans, o.Log = a.bans, a.log.With("part", "turn")
 	if a.cfg.TURN.DTLS {
 		o.DTLSCertificate = a.certs.DTLSCertificate
 	}
@@ -248,7 +250,7 @@ func (a *App) Run(ctx context.Context) error {
 		func() { a.edge.Serve(background, a.turn, to) },
 		func() { a.relays.Follow(ctx, publicip.Interval, a.relayOn) },
 		func() { a.certs.Keep(ctx) },
-		func() { keepTransfers(background, a.dir, a.turn.Transfers, a.log) },
+		func() { keepTransfers(background, a.dir, a.turn, a.unread, a.log) },
 		func() {
 			<-ctx.Done()
 			a.ready.Store(false)

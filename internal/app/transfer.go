@@ -29,43 +29,64 @@ type transfers struct {
 	Earlier []turnsvc.Transfer `json:"earlier,omitempty"`
 }
 
-// readTransfers returns what earlier processes have relayed, this month and in some before. If the
-// file is unreadable, it logs that and starts at 0: the file must not keep calls from connecting.
-func readTransfers(dir *state.Dir, log *slog.Logger) []turnsvc.Transfer {
+// readTransfers returns what earlier processes have relayed, this month and in some before. What is
+// wrong in the file is logged and left out: it must not keep calls from connecting. unread tells
+// that the file may hold more, but can't be read at the moment, for example since too many files
+// are open: nothing may replace it.
+func readTransfers(dir *state.Dir, log *slog.Logger) (all []turnsvc.Transfer, unread bool) {
 	text, err := dir.Read(transferFile)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, false
+	case err != nil:
+		log.Warn("can't read this month's transfer: until that works, the count lacks it, and the file stays as it is",
+			"err", err)
+		return nil, true
 	}
 	var kept transfers
-	if err == nil {
-		err = json.Unmarshal(text, &kept)
-	}
-	all := append([]turnsvc.Transfer{kept.Transfer}, kept.Earlier...)
-	for _, t := range all {
-		if _, wrong := time.Parse("2006-01", t.Month); err == nil && (wrong != nil || t.Bytes < 0) {
-			err = fmt.Errorf("state: %s: %d bytes in the month %q", transferFile, t.Bytes, t.Month)
+	err = json.Unmarshal(text, &kept) // it reads on after a value of a wrong type
+	for _, t := range append([]turnsvc.Transfer{kept.Transfer}, kept.Earlier...) {
+		if _, wrong := time.Parse("2006-01", t.Month); wrong != nil || t.Bytes < 0 {
+			err = errors.Join(err, fmt.Errorf("state: %s: %d bytes in the month %q", transferFile, t.Bytes, t.Month))
+			continue
 		}
+		all = append(all, t)
 	}
-	if err != nil {
+	switch {
+	case len(all) == 0:
 		log.Warn("can't read this month's transfer: the count starts at 0", "err", err)
-		return nil
+	case err != nil:
+		log.Warn("can't read a part of the transfer that was kept: the rest counts", "err", err)
 	}
-	return all
+	return all, false
+}
+
+// counter is who counts what is relayed: a turnsvc.Server.
+type counter interface {
+	Transfers() []turnsvc.Transfer
+	AddTransfers(earlier []turnsvc.Transfer)
 }
 
 // keepTransfers writes the counts once a minute if they have changed, and at the end. The current
-// month's comes first.
-func keepTransfers(ctx context.Context, dir *state.Dir, sums func() []turnsvc.Transfer, log *slog.Logger) {
+// month's comes first. As long as the file of an earlier process is unread, it reads that first.
+func keepTransfers(ctx context.Context, dir *state.Dir, relay counter, unread bool, log *slog.Logger) {
 	tick := time.NewTicker(transferInterval)
 	defer tick.Stop()
-	written := sums()
+	written := relay.Transfers()
 	for over := false; !over; {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			over = true
 		}
-		now := sums()
+		if unread {
+			var earlier []turnsvc.Transfer
+			if earlier, unread = readTransfers(dir, log); unread {
+				continue
+			}
+			relay.AddTransfers(earlier)
+		}
+		now := relay.Transfers()
 		if slices.Equal(now, written) {
 			continue
 		}

@@ -8,9 +8,11 @@ import (
 )
 
 // Limiter limits a rate per second for each source, and for each of its wider blocks; see Blocks.
-// It is for sources that have proven their address, by a TCP handshake for example; Table is for
-// others. A nil Limiter limits nothing. No method allocates, nor waits for longer than it takes to
-// look at a few numbers.
+// Nothing of it is held, so all neighbors in a wide block may well come at one time, as when an
+// event begins: a /56 may have eight times as much as a source, a /48 64 times. It is for sources
+// that have proven their address, by a TCP handshake for example; Table is for others. A nil
+// Limiter limits nothing. No method allocates, nor waits for longer than it takes to look at a few
+// numbers.
 //
 // Its memory is fixed. When more sources than it has room for have something used up, newcomers
 // share what others have left: a newcomer takes the place of the one that has most left, with no
@@ -19,6 +21,7 @@ import (
 type Limiter struct {
 	interval  time.Duration // of a source, in which it gets one back
 	tolerance time.Duration // in which it gets back all
+	widen     int           // a wider block may have 2 to this as many times as the one before
 	began     time.Time
 	seed      maphash.Seed
 	sets      []set
@@ -40,6 +43,7 @@ type place struct {
 
 const (
 	limiterSets = 2048
+	ratesWiden  = 3 // 8 times
 	// longAgo is before all times that a Limiter hears of: a place that nobody had is full since.
 	longAgo = 100 * 365 * 24 * time.Hour
 )
@@ -48,7 +52,7 @@ const (
 func NewLimiter(perSecond float64, burst int) *Limiter {
 	interval := time.Duration(float64(time.Second) / perSecond)
 	return &Limiter{
-		interval: interval, tolerance: time.Duration(burst) * interval,
+		interval: interval, tolerance: time.Duration(burst) * interval, widen: ratesWiden,
 		began: time.Now().Add(-longAgo), seed: maphash.MakeSeed(), sets: make([]set, limiterSets),
 	}
 }
@@ -62,29 +66,40 @@ func (l *Limiter) Allow(ip netip.Addr, now time.Time) bool {
 	at := now.Sub(l.began)
 	from, n := blocks(ip)
 	for i, block := range from[:n] {
-		if !l.count(block, at, l.interval>>i) {
-			l.giveBack(from[:i])
+		if !l.count(block, at, l.intervalOf(i)) {
+			for j, counted := range from[:i] {
+				l.uncount(counted, l.intervalOf(j))
+			}
 			return false
 		}
 	}
 	return true
 }
 
-// GiveBack takes back one that Allow has just counted. Who judges something, and wants to count
-// only what is wrong, counts before it looks and then gives back: however many come at one time, no
-// more than the limit are looked at.
-func (l *Limiter) GiveBack(ip netip.Addr) {
-	if l != nil {
-		from, n := blocks(ip)
-		l.giveBack(from[:n])
+// charge counts one for the source, whether or not it may be: what is counted ends at the limit.
+func (l *Limiter) charge(ip netip.Addr, now time.Time) {
+	at := now.Sub(l.began)
+	from, n := blocks(ip)
+	for i, block := range from[:n] {
+		hash, s := l.find(block)
+		s.mu.Lock()
+		p := s.of(hash)
+		p.hash, p.full = hash, min(max(p.full, at)+l.intervalOf(i), max(p.full, at+l.tolerance))
+		s.mu.Unlock()
 	}
 }
 
-func (l *Limiter) giveBack(from []netip.Prefix) {
-	for i, block := range from {
-		l.uncount(block, l.interval>>i)
-	}
+// used is how much of its tolerance a block has used up.
+func (l *Limiter) used(block netip.Prefix, at time.Duration) time.Duration {
+	hash, s := l.find(block)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return max(s.of(hash).full-at, 0)
 }
+
+// intervalOf is the time in which the wider block of that index in Blocks gets one back. Since all
+// blocks have the same tolerance, it also tells how many at once that is.
+func (l *Limiter) intervalOf(i int) time.Duration { return l.interval >> (l.widen * i) }
 
 func (l *Limiter) count(block netip.Prefix, at, interval time.Duration) bool {
 	hash, s := l.find(block)

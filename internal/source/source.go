@@ -29,7 +29,8 @@ const MaxBlocks = 3
 // Blocks returns those in which a client counts, the narrowest first: its source's and, of IPv6,
 // the wider ones that one line is given (RFC 6177): /56 and /48. So a line has not the limit of a
 // source for each of its /64s. But neighbors may share a wide block: a mobile carrier gives each
-// phone a /64, next to each other. So each block may have twice as much as the one before.
+// phone a /64, next to each other. So each block may hold twice as much as the one before; what is
+// not held may come faster, see Limiter and Guesses.
 func Blocks(ip netip.Addr) []netip.Prefix {
 	list, n := blocks(ip)
 	return list[:n] // inlined, the list stays on the caller's stack
@@ -42,8 +43,20 @@ func blocks(ip netip.Addr) (list [MaxBlocks]netip.Prefix, n int) {
 		return list, 1
 	}
 	list[1], _ = narrow.Prefix(56) // it has so many
-	list[2], _ = narrow.Prefix(48)
+	list[2], _ = narrow.Prefix(lineBits)
 	return list, MaxBlocks
+}
+
+// lineBits is the length of the widest block that one line of IPv6 is given.
+const lineBits = 48
+
+// Line returns the last one of Blocks: all that one line may have.
+func Line(ip netip.Addr) netip.Prefix {
+	if ip.Is6() && !ip.Is4In6() {
+		p, _ := ip.Prefix(lineBits) // no error for an IPv6 address
+		return p
+	}
+	return Of(ip)
 }
 
 // OfRequest returns the address that a request came from, or that a trusted proxy says it came

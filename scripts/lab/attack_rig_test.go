@@ -50,6 +50,12 @@ type onLink int
 const (
 	fourOnLink onLink = iota // 203.0.113.0/24
 	sixOnLink                // 2bad::/64, which is global in the lab only
+	// The same, but the server's address is one of no network, as DHCPv6 gives them: that its
+	// neighbors are there only a route says.
+	sixByRoute
+	// The same, but the caller has an address of another network that lies in this one, to which he
+	// is the server's router.
+	sixWithin
 )
 
 func (o onLink) addr(number int) netip.Addr {
@@ -67,7 +73,7 @@ func (o onLink) at(number int, port uint16) netip.AddrPort {
 func (o onLink) addHost(t *testing.T, l *lab.Lab, role string, number int) *lab.Namespace {
 	t.Helper()
 	n := l.AddHost(t, role, uint8(number))
-	if o == sixOnLink {
+	if o != fourOnLink {
 		n.Exec(t, "ip", "addr", "add", o.addr(number).String()+"/64", "dev", "eth0", "nodad")
 	}
 	return n
@@ -75,7 +81,7 @@ func (o onLink) addHost(t *testing.T, l *lab.Lab, role string, number int) *lab.
 
 // family is what an Allocate asks for to get a relay there (RFC 8656 §18.9).
 func (o onLink) family() (how []stun.Setter) {
-	if o == sixOnLink {
+	if o != fourOnLink {
 		how = append(how, stun.RawAttribute{Type: stun.AttrRequestedAddressFamily, Value: []byte{2, 0, 0, 0}})
 	}
 	return how
@@ -88,7 +94,12 @@ func (o onLink) start(t *testing.T, l *lab.Lab) (host string, ours bool) {
 	if o == fourOnLink {
 		return startRelay(t, l)
 	}
-	l.Server.Exec(t, "ip", "addr", "add", o.addr(number).String()+"/64", "dev", "eth0", "nodad")
+	address := o.addr(number).String() + "/64"
+	if o == sixByRoute {
+		address = o.addr(number).String()
+		l.Server.Exec(t, "ip", "route", "add", "2bad::/64", "dev", "eth0")
+	}
+	l.Server.Exec(t, "ip", "addr", "add", address, "dev", "eth0", "nodad")
 	l.Server.Exec(t, "ip", "route", "add", "default", "via", o.addr(1).String()) // so it relays there by itself
 	_, ours = startRelay(t, l, o.addr(number).String())
 	return o.addr(number).String(), ours
@@ -206,6 +217,11 @@ func bystanders(t *testing.T, l *lab.Lab, on onLink, host string) (stop func() (
 	t.Helper()
 	caller, callee := on.addHost(t, l, "caller", 64), on.addHost(t, l, "callee", 65)
 	fresh := on.addHost(t, l, "fresh", 66)
+	if on == sixWithin {
+		caller.Exec(t, "ip", "addr", "add", "2bad::5:0:0:1/128", "dev", "lo", "nodad")
+		caller.Exec(t, "ip", "route", "add", host, "dev", "eth0", "src", "2bad::5:0:0:1")
+		l.Server.Exec(t, "ip", "route", "add", "2bad::5:0:0:0/80", "via", on.addr(64).String())
+	}
 	client := newTURNClientOf(t, caller, host, "udp", "u", "p", on.family()...)
 	peer := callee.ListenUDP(t, on.at(65, 7000).String())
 	if code := client.bind(0x4000, on.at(65, 7000)); code != 0 {

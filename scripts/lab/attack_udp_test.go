@@ -66,6 +66,14 @@ func TestAttackF1SpoofedBindingsIPv6(t *testing.T) { spoofedBindings(t, sixOnLin
 // network of IPv6 has any number.
 func TestAttackF1ManySpoofedBindingsIPv6(t *testing.T) { spoofedBindings(t, sixOnLink, 30_000) }
 
+// TestAttackF1ManySpoofedBindingsByRoute is the same for a server whose address doesn't say which
+// network it is in.
+func TestAttackF1ManySpoofedBindingsByRoute(t *testing.T) { spoofedBindings(t, sixByRoute, 30_000) }
+
+// TestAttackF1ManySpoofedBindingsWithin is the same while a call runs with somebody who isn't in
+// the network, although his address is.
+func TestAttackF1ManySpoofedBindingsWithin(t *testing.T) { spoofedBindings(t, sixWithin, 30_000) }
+
 func spoofedBindings(t *testing.T, on onLink, addresses int) {
 	underAttack(t, on, 10*time.Second, func(t *testing.T, l *lab.Lab, host string, done <-chan struct{}) {
 		spoof(t, on.addHost(t, l, "liar", 67), on, host, addresses, done)

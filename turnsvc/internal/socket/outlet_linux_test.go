@@ -210,28 +210,32 @@ func TestNeighborsAreParsed(t *testing.T) {
 		{host{netip.MustParseAddr("2001:db8::1"), 0}, true, 120 * time.Millisecond},
 	}
 	table := newTable()
-	if got, done, err := table.take(nil, b); !slices.Equal(got, want) || done || err != nil {
+	read := func(b []byte) (list []unanswered, done bool, err error) {
+		done, err = take(b, func(typ uint16, data []byte) { list = table.neighbor(list, typ, data) })
+		return list, done, err
+	}
+	if got, done, err := read(b); !slices.Equal(got, want) || done || err != nil {
 		t.Errorf("%+v, %v, %v", got, done, err)
 	}
 	if got := table.resolved(); !slices.Equal(got, []host{{netip.MustParseAddr("192.0.2.1"), 0}}) {
 		t.Errorf("%+v have answered", got)
 	}
 	for i := range b { // whatever is cut off
-		table.take(nil, b[:i]) //nolint:errcheck // it doesn't panic
+		read(b[:i]) //nolint:errcheck // it doesn't panic
 	}
-	if _, _, err := table.take(nil, b[:len(b)-1]); err == nil {
+	if _, _, err := read(b[:len(b)-1]); err == nil {
 		t.Error("half an entry is an answer")
 	}
 	done := make([]byte, unix.SizeofNlMsghdr+4)
 	binary.NativeEndian.PutUint32(done, uint32(len(done)))
 	binary.NativeEndian.PutUint16(done[4:], unix.NLMSG_DONE)
-	if _, done, err := table.take(nil, done); !done || err != nil {
+	if _, done, err := read(done); !done || err != nil {
 		t.Errorf("the end: %v, %v", done, err)
 	}
 	binary.NativeEndian.PutUint16(done[4:], unix.NLMSG_ERROR)
 	no := unix.EPERM
 	binary.NativeEndian.PutUint32(done[unix.SizeofNlMsghdr:], uint32(-int32(no)))
-	if _, _, err := table.take(nil, done); !errors.Is(err, unix.EPERM) {
+	if _, _, err := read(done); !errors.Is(err, unix.EPERM) {
 		t.Errorf("a refusal: %v", err)
 	}
 }
@@ -245,9 +249,7 @@ func TestAttackF1CrowdsAreMissing(t *testing.T) {
 		return netip.AddrFrom16([16]byte{0x2b, 0xad, 13: byte(i >> 16), 14: byte(i >> 8), 15: byte(i)})
 	}
 	size, there := crowdSize-1, at(1<<16)
-	n.networks = func() ([]netip.Prefix, error) {
-		return []netip.Prefix{network, netip.MustParsePrefix("192.0.2.0/24")}, nil
-	}
+	n.routes = routes(onLink(network.String()), onLink("192.0.2.0/24"))
 	n.answered = func() []host { return []host{{there, 0}} }
 	n.read = func() (list []unanswered, err error) {
 		for i := range size {
@@ -297,9 +299,12 @@ func TestAttackF1CrowdsAreMissing(t *testing.T) {
 // Not parallel: it counts allocations.
 func TestAbsentAllocatesNothing(t *testing.T) {
 	n := NewNeighbors(slog.New(slog.DiscardHandler))
-	c := &crowd{new(missing), netip.MustParsePrefix("2bad::/64"), nil}
-	n.missing.Store(&absentees{hosts: map[host]*missing{}, crowds: []*crowd{c}})
-	for _, s := range []string{"2bad::1", "192.0.2.1", "fe80::1%eth0"} {
+	n.missing.Store(&absentees{
+		hosts: map[host]*missing{{netip.MustParseAddr("2bad::2"), 0}: new(missing)},
+		crowds: &crowds{bits: []int{80, 64, 24}, of: map[network]*crowd{
+			onLink("2bad::/64").network: new(crowd), by("2bad::5:0:0:0/80").network: nil}},
+	})
+	for _, s := range []string{"2bad::1", "2bad::2", "2bad::5:0:0:1", "192.0.2.1", "fe80::1%eth0"} {
 		ip := netip.MustParseAddr(s)
 		if got := testing.AllocsPerRun(100, func() { n.absent(ip, 0) }); got != 0 {
 			t.Errorf("%s: %v allocations", s, got)

@@ -16,14 +16,3 @@ func openExit(netip.AddrPort, uint32) (*exit, error) { return nil, errors.ErrUns
 func (*exit) enter() bool                                           { return false }
 func (*exit) leave()                                                {}
 func (*exit) send([]byte, netip.AddrPort, uint32) (e syscall.Errno) { return e }
-
-// table is the kernel's table of neighbors, which is not read here.
-type table struct{}
-
-func newTable() *table { return new(table) }
-
-func (*table) close() {}
-
-func (*table) resolved() []host { return nil }
-
-func (*table) unresolved() ([]unanswered, error) { return nil, errors.ErrUnsupported }
