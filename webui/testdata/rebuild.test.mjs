@@ -325,7 +325,7 @@ test('S6: what the hub refuses for its rate is said again, and a full room keeps
   assert.ok(most <= 100, `${most} frames in a second`);
 });
 
-test('S6: nobody waits for a peer that reads too slowly, for which the hub refuses what is said', DEADLINE, async (t) => {
+test('S6: nobody waits for a peer that reads too slowly, for which the hub refuses words', DEADLINE, async (t) => {
   const said = []; // to whom, in order
   const hub = await startHub(t, {
     join: ({ room }, { send }) => send(joined(room, 'bob')),
