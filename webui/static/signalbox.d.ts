@@ -197,7 +197,8 @@ export interface Session extends Emitter<SessionEvents> {
   call(user: string, options?: CallOptions): Promise<Call>;
   /**
    * Sends data, whatever JSON can say, to a peer id, or to "@user". Resolves when the server has
-   * passed it on.
+   * passed it on. Rejects with `rate-limited` while the other end has too much of yours to read:
+   * send it again in a moment.
    */
   signal(to: string, data: unknown, room?: string): Promise<void>;
   /**
@@ -321,7 +322,11 @@ export interface Room extends Group<RoomEvents> {
   /** How many members the room takes; 0 means no limit. */
   readonly capacity: number;
   join(): Promise<void>;
-  /** Sends data, whatever JSON can say, to every other member through the signaling server. */
+  /**
+   * Sends data, whatever JSON can say, to every other member through the signaling server. Rejects
+   * with `rate-limited`, and nobody gets it, while a member has too much of yours to read: send it
+   * again in a moment.
+   */
   broadcast(data: unknown): Promise<void>;
   leave(): void;
 }
