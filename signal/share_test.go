@@ -141,6 +141,7 @@ func TestWhiteboardSlowsItsSender(t *testing.T) {
 	t.Parallel()
 	const pieces = 50
 	b := startNarrow(t, little, signal.Options{Resume: time.Minute})
+	full := make(chan struct{}) // the slower one reads nothing until the app has been refused
 	var reading sync.WaitGroup
 	defer reading.Wait()
 	for _, rate := range []int{1_500_000, 100_000_000} {
@@ -150,6 +151,9 @@ func TestWhiteboardSlowsItsSender(t *testing.T) {
 		reader.send("join", frame{"room": "tea"})
 		reader.expect("joined")
 		reading.Go(func() {
+			if rate < 10_000_000 {
+				<-full
+			}
 			n := 0
 			reader.slowly(rate, func(f frame) {
 				if f["type"] != "broadcast" {
@@ -171,12 +175,15 @@ func TestWhiteboardSlowsItsSender(t *testing.T) {
 	for n := range pieces {
 		piece := frame{"n": n, "of": strings.Repeat("x", 60<<10)}
 		for !app.answered("broadcast", frame{"room": "tea", "data": piece}) {
-			refused++
+			if refused++; refused == 1 {
+				close(full)
+			}
 			time.Sleep(20 * time.Millisecond)
 		}
 	}
 	if refused == 0 {
 		t.Error("nothing slowed the app")
+		close(full)
 	}
 	if n := b.Snapshot().Refusals[signal.CodeSlow]; n != 0 {
 		t.Errorf("%d were slow", n)
