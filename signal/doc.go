@@ -47,9 +47,11 @@
 //
 // # Goroutines
 //
-// A connection has a reading and a writing goroutine; its carrier owns them, and its doc says so. A
-// waiting session has a timer. One goroutine at a time makes room when the store is full.
-// Hub.running counts all of them, and Close waits for them.
+// A connection has a reader and a writer; its carrier owns them, and its doc says so. Where the
+// writer goes when there is nothing to write (Link.PumpOnDemand), a wake of the feed starts the
+// next one: there is never a second. A panic in either ends the session, and only that. A waiting
+// session has a timer. One goroutine at a time makes room when the store is full. Hub.running
+// counts connections and the rest until nothing of theirs runs, and Close waits for that.
 //
 // # Order and locks
 //

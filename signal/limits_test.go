@@ -33,12 +33,16 @@ func TestHelloDeadlineIsNotExtended(t *testing.T) {
 	b := start(t, signal.Options{}, func(l *signal.Limits) { l.Hello = 200 * time.Millisecond })
 	c := b.dial(t)
 	var closed bool
-	for began := time.Now(); !closed && time.Since(began) < patience; {
+	began := time.Now()
+	for !closed && time.Since(began) < patience {
 		if c.ws.WriteMessage(websocket.TextMessage, []byte(`{"type":"ping"}`)) != nil {
 			break
 		}
 		f, err := c.read()
 		closed = err != nil || f["code"] == string(signal.CodeHelloFirst)
+	}
+	if took := time.Since(began); took > patience/2 {
+		t.Errorf("closed after %v", took)
 	}
 	eventually(t, "the connection is over", func() bool { return b.Snapshot().Connections == 0 })
 }

@@ -3,6 +3,7 @@ package signal
 import (
 	"context"
 	"net/netip"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -12,8 +13,8 @@ import (
 )
 
 // Link is one connection of a client, and the session that it carries: its own until the client
-// resumes another. Its life, in this order: Connect; Begin; then Receive by the reader and Pump by
-// the writer; Finish; and Close when Pump has returned.
+// resumes another. Its life, in this order: Connect; Begin; then Receive by the reader, and Pump by
+// the writer or PumpOnDemand; Finish; and Close when Pump has returned, or on demand is over.
 type Link struct {
 	// set when the connection is opened
 	hub     *Hub
@@ -25,8 +26,9 @@ type Link struct {
 	carrier Carrier
 
 	// owned by the reader
-	leaving bool // the client has closed the connection as a page that is closed or left does
-	refused bool // it counts in Hub.refusing
+	leaving   bool     // the client has closed the connection as a page that is closed or left does
+	refused   bool     // it counts in Hub.refusing
+	announced standing // of the frame that is being read
 
 	placed bool // it counts against the limits; guarded by the hub's lock
 
@@ -80,10 +82,39 @@ func (l *Link) Begin(d Dialect, c Carrier) error {
 // may resume.
 func (l *Link) Session() *Session { return l.session.Load() }
 
+// Announce counts a frame against the session's rate before it is read and inflated. A client that
+// has ignored refusals for long is ended without that: Announce reports whether the connection goes
+// on. Receive follows. A carrier need not announce its frames.
+func (l *Link) Announce() bool {
+	switch s := l.session.Load(); {
+	case s.keepsPace():
+		l.announced = within
+	case !s.exhausted():
+		l.announced = beyond
+	default:
+		l.Dismiss(errForTooLong)
+		return false
+	}
+	return true
+}
+
+// Throttle counts bytes that the connection has carried, of frames or not, inflated or not, and
+// returns how long the carrier must wait before it reads more: only that client waits. It is for
+// what costs work and is no frame yet, so its limit is twice that of frames.
+func (l *Link) Throttle(bytes int) time.Duration {
+	if l.intake == nil {
+		return 0
+	}
+	now := time.Now()
+	return l.intake.ReserveN(now, min(bytes, l.intake.Burst())).DelayFrom(now)
+}
+
 // Receive lets the session's dialect process one frame, and reports whether the connection goes on.
 // The caller may reuse the frame afterwards.
 func (l *Link) Receive(f Frame) bool {
-	return l.do(func(s *Session) bool { return s.receive(l, f) })
+	st := l.announced
+	l.announced = unmetered
+	return l.do(func(s *Session) bool { return s.receive(l, f, st) })
 }
 
 // Dismiss ends the session for a reason of the carrier's.
@@ -160,6 +191,12 @@ func (l *Link) Wake() { l.feed.wake() }
 // or left. Finish follows.
 func (l *Link) Leaving() { l.leaving = true }
 
+// Panicked ends the session for a panic of its dialect or carrier, and logs it.
+func (l *Link) Panicked(p any) {
+	l.Session().Stop(CodeInternal)
+	l.hub.log.Error("panic in a session", "peer", l.Session().self.ID, "panic", p, "stack", string(debug.Stack()))
+}
+
 // Finish ends the connection, and the session, too, unless that can wait for its client to come
 // back. The code ends the session; CodeLost means that the connection was lost, or that the session
 // already knows why it ended.
@@ -206,6 +243,24 @@ func (l *Link) Patience(heard time.Time) time.Time {
 		return heard.Add(l.hub.opts.deadAfter())
 	}
 	return l.opened.Add(l.hub.limits.Hello) // only a hello extends the time for the hello
+}
+
+// Whole is until when a frame must be there that began to come in at that time.
+func (l *Link) Whole(begun time.Time) time.Time {
+	return earlier(begun.Add(l.hub.limits.Frame), l.Patience(begun))
+}
+
+// Rest is until when a reader that heard the client last at that time stays awake: then it is to
+// wait with less in its hands.
+func (l *Link) Rest(heard time.Time) time.Time {
+	return earlier(heard.Add(l.hub.limits.Awake), l.Patience(heard))
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // Linger is how long a client may take to close its end when we have closed ours.

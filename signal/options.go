@@ -96,6 +96,8 @@ const (
 type limits struct {
 	Hello     time.Duration // from the connection to its hello
 	Write     time.Duration // for one batch of frames to leave
+	Frame     time.Duration // for one frame to come in, once it has begun
+	Awake     time.Duration // how long a goroutine of an idle connection waits before it goes
 	Linger    time.Duration // for a client to close its end once we have closed ours
 	GoingAway time.Duration // for a page that was closed to come back, since it was only reloaded
 	Backlog   int           // frames that wait in an outbox
@@ -114,6 +116,8 @@ func defaultLimits() limits {
 	return limits{
 		Hello:     10 * time.Second,
 		Write:     10 * time.Second,
+		Frame:     20 * time.Second,
+		Awake:     100 * time.Millisecond,
 		Linger:    time.Second,
 		GoingAway: 5 * time.Second,
 		Backlog:   4096,

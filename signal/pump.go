@@ -2,51 +2,105 @@ package signal
 
 import (
 	"errors"
+	"math"
 	"net"
-	"runtime/debug"
 	"time"
 )
 
+// never is longer than any wait.
+const never = time.Duration(math.MaxInt64)
+
 // Pump writes the session's frames, and fresh ICE servers, until the connection is over or fails,
-// or gone is closed (a nil gone never is). It is the only writer of the connection.
-func (l *Link) Pump(gone <-chan struct{}) {
-	h := l.hub
+// or gone is closed. It is the only writer of the connection.
+func (l *Link) Pump(gone <-chan struct{}) { l.pump(gone, never) }
+
+// PumpOnDemand is Pump in goroutines of its own: one at a time, while there is something to write
+// and a moment longer, and none while the session is idle. It returns at once; the last of them
+// calls over, when the connection is over or has failed.
+func (l *Link) PumpOnDemand(over func()) {
+	wake := time.AfterFunc(never, func() {
+		if l.feed.call() {
+			l.feed.write()
+		}
+	})
+	l.feed.write = func() {
+		for {
+			next, ended := l.pump(nil, l.hub.limits.Awake)
+			if ended {
+				wake.Stop()
+				over()
+				return
+			}
+			wake.Reset(next)
+			if l.feed.dismiss() {
+				return
+			}
+		}
+	}
+	go l.feed.write()
+}
+
+// pump writes until the connection is over, or there were no frames to write for so long: then it
+// is to be called again when the feed wakes, or at the latest after next.
+func (l *Link) pump(gone <-chan struct{}, stay time.Duration) (next time.Duration, over bool) {
 	defer func() {
 		if p := recover(); p != nil { // of a dialect, or of the carrier
-			l.Session().Stop(CodeInternal)
-			h.log.Error("panic while writing", "panic", p, "stack", string(debug.Stack()))
+			l.Panicked(p)
+			over = true
 		}
 	}()
-	timer := time.NewTimer(0)
-	defer timer.Stop()
+	select {
+	case <-l.feed.ready:
+	default:
+	}
 	var batch Batch
+	var busy time.Time // when there were frames last
+	timer := time.NewTimer(never)
+	defer timer.Stop()
 	for {
+		now := time.Now()
+		again, over := l.write(&batch, now)
+		if over {
+			return 0, true
+		}
+		if batch.count > 0 {
+			busy = now
+		}
+		if stay < again && now.Sub(busy) >= stay {
+			return again, false
+		}
+		timer.Reset(min(again, stay))
 		select {
 		case <-l.feed.ready:
 		case <-timer.C:
 		case <-gone:
-			return
+			return 0, true
 		}
-		now := time.Now()
-		s := l.session.Load()
-		s.renewICE(now)
-		l.fill(&batch, now)
-		batch.bufs = h.scratch.Get().(*[]byte)
-		again, err := l.carrier.Write(&batch)
-		h.scratch.Put(batch.bufs)
-		if err == nil {
-			h.stats.framesOut.Add(batch.count)
-			h.stats.bytesOut.Add(batch.bytes)
-		}
-		if isTimeout(err) && !batch.Over { // its client can't be told any more: a frame was cut
-			s.tooSlow(l.feed)
-		}
-		if batch.Over || err != nil {
-			return
-		}
-		batch.empty()
-		timer.Reset(s.untilICE(now, again))
 	}
+}
+
+// write writes what the client may get now. It returns when it wants to be called again even if
+// there is nothing to write, and whether nothing follows.
+func (l *Link) write(batch *Batch, now time.Time) (again time.Duration, over bool) {
+	h := l.hub
+	s := l.session.Load()
+	s.renewICE(now)
+	l.fill(batch, now)
+	batch.bufs = h.scratch.Get().(*[]byte)
+	again, err := l.carrier.Write(batch)
+	h.scratch.Put(batch.bufs)
+	if err == nil {
+		h.stats.framesOut.Add(batch.count)
+		h.stats.bytesOut.Add(batch.bytes)
+	}
+	if isTimeout(err) && !batch.Over { // its client can't be told any more: a frame was cut
+		s.tooSlow(l.feed)
+	}
+	if batch.Over || err != nil {
+		return 0, true
+	}
+	batch.empty()
+	return s.untilICE(now, again), false
 }
 
 // fill takes what the client may get now.

@@ -123,8 +123,8 @@ func (s *Session) Do(work func()) bool {
 
 // receive processes one frame and reports whether the connection goes on. If it doesn't, the outbox
 // is closed already. work is held, as in everything called from here.
-func (s *Session) receive(l *Link, f Frame) bool {
-	over := s.Meter(len(f.Body))
+func (s *Session) receive(l *Link, f Frame, st standing) bool {
+	over := s.meter(st, len(f.Body))
 	s.heard()
 	s.refused = false
 	s.dialect.Receive(s, f, over)
@@ -147,14 +147,30 @@ func (s *Session) mayAct() error {
 
 // Meter counts a frame of so many bytes against the session's limits. It fails with a Refusal if
 // the frame exceeds them: then the frame must have no effect except to be refused.
-func (s *Session) Meter(bytes int) error {
+func (s *Session) Meter(bytes int) error { return s.meter(unmetered, bytes) }
+
+// standing is how a frame stands to its session's rate.
+type standing int8
+
+const (
+	unmetered standing = iota // it has not been counted
+	within
+	beyond // and it was counted against the patience
+)
+
+// errForTooLong ends a session whose client ignores refusals.
+var errForTooLong = &Refusal{Code: CodeRateLimited, Detail: "too much for too long", Final: true}
+
+// meter is Meter for a frame that may have been counted against the rate already.
+func (s *Session) meter(st standing, bytes int) error {
 	s.hub.stats.framesIn.Add(1)
 	s.hub.stats.bytesIn.Add(uint64(bytes))
-	if s.keepsPace() && s.keepsVolume(bytes) {
+	switch {
+	case st == beyond:
+	case (st == within || s.keepsPace()) && s.keepsVolume(bytes):
 		return nil
-	}
-	if s.exhausted() {
-		return &Refusal{Code: CodeRateLimited, Detail: "too much for too long", Final: true}
+	case s.exhausted():
+		return errForTooLong
 	}
 	return Refuse(CodeRateLimited, "too many frames, or bytes, a second")
 }

@@ -10,8 +10,7 @@ import (
 
 // conversation is the dialect of one session: what signalbox.v1 remembers of its client.
 type conversation struct {
-	verbs     map[string]verb
-	terms     signal.Terms
+	server    *Server
 	lastEvent uint64 // the hub's frame that the client has, if the request has said so
 
 	seq     atomic.Uint64  // of the client's last frame that was processed; written by Receive only
@@ -28,7 +27,7 @@ type refusedFrame struct {
 // maxRefused is how many refusals are remembered; older frames that come again are acked.
 const maxRefused = 16
 
-func (c *conversation) Terms() signal.Terms { return c.terms }
+func (c *conversation) Terms() signal.Terms { return c.server.terms }
 
 // Encode is one frame for each event.
 func (c *conversation) Encode(dst []signal.Frame, e signal.Event) []signal.Frame {
@@ -83,7 +82,7 @@ func read(f signal.Frame) (clientMessage, error) {
 
 // dispatch has the frame's verb do its work.
 func (c *conversation) dispatch(s *signal.Session, m *clientMessage) error {
-	v, known := c.verbs[m.Type]
+	v, known := c.server.verbs[m.Type]
 	switch {
 	case !known:
 		return broken("its type is unknown")

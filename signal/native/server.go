@@ -31,9 +31,9 @@ func New(hub *signal.Hub) *Server {
 // Dialect is signalbox.v1 for one session.
 func (s *Server) Dialect() signal.Dialect { return s.conversation() }
 
-func (s *Server) conversation() *conversation { return &conversation{verbs: s.verbs, terms: s.terms} }
+func (s *Server) conversation() *conversation { return &conversation{server: s} }
 
-// ServeHTTP serves one WebSocket connection, and returns when it is over.
+// ServeHTTP serves one WebSocket connection, and returns when it is open.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !ws.IsUpgrade(r) {
 		w.Header().Set("Upgrade", "websocket")

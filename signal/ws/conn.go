@@ -1,7 +1,6 @@
 package ws
 
 import (
-	"bytes"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -15,73 +14,121 @@ import (
 	"signalbox/signal"
 )
 
-// conn carries sessions over a WebSocket. The goroutine of the HTTP request reads; it owns the
-// writing goroutine, and waits for it. Only the writer writes to the connection, apart from
-// gorilla's close frame for broken framing.
+// conn carries sessions over a WebSocket. Only the link's writer writes to the connection. Of the
+// methods that read, one runs at a time: see the package's doc.
 type conn struct {
+	net.Conn
 	server   *Server
-	ws       *websocket.Conn
-	gather   *gatherConn // the connection below ws
+	deflates bool // messages may be compressed, in both directions
 	link     *signal.Link
 	written  chan struct{}          // closed when the writer is done
 	pong     atomic.Pointer[string] // the client's latest ping, to be answered (RFC 6455 §5.5.3)
+	unponged atomic.Int32           // pings that the client may answer
 	stopping atomic.Bool
+	broken   atomic.Pointer[brokenError] // what the client did to the protocol
+
+	// owned by the reader
+	first  [1]byte   // what ends a wait
+	heard  time.Time // when the client was heard last, as of when nothing more was to be read
+	within bool      // a frame has begun
+	timed  bool      // and has its deadline
+	letGo  func()    // ends what the link counts as held for reading; nil: nothing
 
 	// owned by the writer
+	out      output
 	nextPing time.Time
 	pinged   uint64 // the last event before the last ping
 }
 
-func (c *conn) serve(d signal.Dialect) {
-	l := c.link
-	c.nextPing = time.Now().Add(c.server.hub.Heartbeat())
-	l.Begin(d, c) //nolint:errcheck // the client is told by the writer
-	go c.pump()
-	code := signal.CodeInternal // if something panics: net/http reports that, and the session ends in order
+// begin begins the session, and the reading.
+func (c *conn) begin(d signal.Dialect) {
+	c.heard = time.Now()
+	c.nextPing = c.heard.Add(c.server.hub.Heartbeat())
+	c.link.Begin(d, c) //nolint:errcheck // the client is told by the writer
+	c.link.PumpOnDemand(func() {
+		c.Stop()
+		close(c.written)
+	})
+	go c.wait()
+}
+
+// wait waits for the client to say something. Most connections spend their lives here: so it does
+// nothing else, and its stack stays small.
+func (c *conn) wait() {
+	err := c.deadline(c.link.Patience(c.heard))
+	if err == nil {
+		_, err = io.ReadFull(c.Conn, c.first[:])
+	}
+	if err != nil {
+		go c.end(c.readError(err))
+		return
+	}
+	go c.work()
+}
+
+// work reads as long as the client has something to say, and a moment longer.
+func (c *conn) work() {
+	in := c.server.inputs.Get().(*input)
+	in.lend(c, c.server.hub.MaxFrame(), c.deflates)
+	code, over := signal.CodeInternal, true
 	defer func() {
-		l.Finish(code)
-		c.gather.SetWriteDeadline(time.Now().Add(l.Linger()))
-		<-c.written
-		c.part()
+		if p := recover(); p != nil { // of a dialect
+			c.link.Panicked(p)
+		}
+		in.release()
+		c.server.inputs.Put(in)
+		if over {
+			c.end(code)
+		} else {
+			go c.wait()
+		}
 	}()
-	code = c.read()
+	in.unread(c.first[:])
+	code, over = c.read(in)
 }
 
-func (c *conn) pump() {
-	defer close(c.written)
-	c.link.Pump(nil)
-	c.Stop()
-}
-
-// read passes frames to the session until the connection or the session ends, and returns the code
-// to end it with.
-func (c *conn) read() signal.Code {
-	l, limit := c.link, c.server.hub.MaxFrame()
-	c.ws.SetPingHandler(c.onPing)
-	c.ws.SetPongHandler(c.onPong)
-	c.ws.SetCloseHandler(func(int, string) error { return nil }) // the writer answers it
-	c.alive()
-	for !c.stopping.Load() {
-		kind, r, err := c.ws.NextReader()
+// read passes messages to the session until the connection or the session ends, and returns the
+// code to end it with, or until the client has nothing to say. Pongs alone keep nobody awake.
+func (c *conn) read(in *input) (code signal.Code, over bool) {
+	for talks := false; !c.stopping.Load(); {
+		if in.empty() {
+			if c.heard = time.Now(); !talks {
+				return signal.CodeLost, false
+			}
+			if err := in.need(1); err != nil {
+				return c.readError(err), !isTimeout(err) || c.stopping.Load()
+			}
+		}
+		c.within = true
+		body, binary, ok, err := in.next()
+		c.within, c.timed = false, false
 		if err != nil {
-			return c.readError(err)
+			return c.readError(err), true
 		}
-		frame := c.server.frames.Get().(*bytes.Buffer)
-		frame.Reset()
-		_, err = frame.ReadFrom(io.LimitReader(r, int64(limit)+1))
-		switch {
-		case err != nil:
-			return c.readError(err)
-		case frame.Len() > limit:
-			return signal.CodeTooLarge
-		}
-		goesOn := l.Receive(signal.Frame{Body: frame.Bytes(), Binary: kind != websocket.TextMessage})
-		c.server.frames.Put(frame)
-		if !goesOn || c.alive() != nil {
-			return signal.CodeLost
+		talks = talks || ok
+		if ok && !c.link.Receive(signal.Frame{Body: body, Binary: binary}) {
+			return signal.CodeLost, true
 		}
 	}
-	return signal.CodeLost
+	return signal.CodeLost, true
+}
+
+// end ends the connection, and the session if that can't wait.
+func (c *conn) end(code signal.Code) {
+	defer c.link.Close()
+	c.finish(code)
+	c.SetWriteDeadline(time.Now().Add(c.link.Linger()))
+	<-c.written
+	c.part()
+}
+
+func (c *conn) finish(code signal.Code) {
+	defer func() {
+		if p := recover(); p != nil { // of whoever is told of the end
+			c.link.Panicked(p)
+		}
+	}()
+	c.link.Finish(code)
 }
 
 // maxDiscard bounds what is read of a client after the end.
@@ -89,54 +136,130 @@ const maxDiscard = 1 << 20
 
 var errStopping = errors.New("session stopped")
 
-// alive notes a sign of life. It fails if the connection was stopped: its deadline must not be
-// moved then.
-func (c *conn) alive() error {
-	c.ws.SetReadDeadline(c.link.Patience(time.Now()))
+// deadline sets until when the next read may take. It fails if the connection was stopped: its
+// deadline must not be moved then.
+func (c *conn) deadline(t time.Time) error {
+	c.SetReadDeadline(t)
 	if c.stopping.Load() {
 		return errStopping
 	}
 	return nil
 }
 
-func (c *conn) onPing(payload string) error {
-	if !c.link.Ping() {
-		return errStopping
+// receive reads, for an input. A frame that has begun must end in time, whatever comes meanwhile.
+func (c *conn) receive(b []byte) (n int, err error) {
+	switch {
+	case !c.within:
+		err = c.deadline(c.link.Rest(c.heard))
+	case !c.timed:
+		c.timed = true
+		err = c.deadline(c.link.Whole(time.Now()))
 	}
-	c.pong.Store(&payload) // the one before may go unanswered
-	c.link.Wake()
-	return c.alive()
+	if err != nil {
+		return 0, err
+	}
+	n, err = c.Read(b)
+	if n > 0 { // an error comes again
+		c.pay(n)
+		return n, nil
+	}
+	return 0, err
 }
 
-// onPong learns that the client has all that was written before the ping.
-func (c *conn) onPong(payload string) error {
-	if seq, err := strconv.ParseUint(payload, 10, 64); err == nil {
+// pay holds a client up that makes too much work. The session's end cuts that short.
+func (c *conn) pay(n int) {
+	pause := c.link.Throttle(n)
+	if pause <= 0 {
+		return
+	}
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-c.written:
+	}
+}
+
+func (c *conn) hold(bytes int) {
+	if c.letGo != nil {
+		c.letGo()
+		c.letGo = nil
+	}
+	if bytes > 0 {
+		c.letGo = c.link.Hold(bytes)
+	}
+}
+
+// announce counts a message before it is read.
+func (c *conn) announce() error {
+	if !c.link.Announce() {
+		return errStopping
+	}
+	return nil
+}
+
+func (c *conn) control(kind int, payload []byte) error {
+	switch kind {
+	case websocket.PingMessage:
+		if !c.link.Ping() {
+			return errStopping
+		}
+		ping := string(payload)
+		c.pong.Store(&ping) // the one before may go unanswered
+		c.link.Wake()
+		return nil
+	case websocket.PongMessage:
+		return c.onPong(payload)
+	}
+	return closed(payload) // the writer answers it
+}
+
+// onPong learns that the client has all that was written before the ping. A pong that nobody has
+// asked for is as good as a ping, and counts like one.
+func (c *conn) onPong(payload []byte) error {
+	if c.unponged.Load() == 0 {
+		if !c.link.Ping() {
+			return errStopping
+		}
+		return nil
+	}
+	c.unponged.Add(-1)
+	if seq, err := strconv.ParseUint(string(payload), 10, 64); err == nil {
 		c.link.Confirm(seq)
 	}
-	return c.alive()
+	return nil
 }
 
 // readError is the code for which the session ends when nothing more can be read.
 func (c *conn) readError(err error) signal.Code {
-	if websocket.IsCloseError(err, websocket.CloseGoingAway) {
+	var broken brokenError
+	switch {
+	case errors.Is(err, errTooLarge):
+		return signal.CodeTooLarge
+	case websocket.IsCloseError(err, websocket.CloseGoingAway):
 		c.link.Leaving()
-	}
-	var timeout net.Error
-	if !c.link.Greeted() && !c.stopping.Load() && errors.As(err, &timeout) && timeout.Timeout() {
+	case errors.As(err, &broken):
+		c.broken.Store(&broken) // the writer says so
+	case isTimeout(err) && !c.link.Greeted() && !c.stopping.Load():
 		return signal.CodeHelloFirst
 	}
 	return signal.CodeLost
 }
 
+func isTimeout(err error) bool {
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout()
+}
+
 // Stop wakes the reader, which ends the connection.
 func (c *conn) Stop() {
 	c.stopping.Store(true)
-	c.gather.SetReadDeadline(time.Unix(1, 0))
+	c.SetReadDeadline(time.Unix(1, 0))
 }
 
 // Abort closes the TCP connection itself: TLS would wait for the client to take its goodbye.
 func (c *conn) Abort() {
-	below := c.gather.Conn
+	below := c.Conn
 	if secure, ok := below.(*tls.Conn); ok {
 		below = secure.NetConn()
 	}
@@ -145,32 +268,35 @@ func (c *conn) Abort() {
 
 // Write sends a batch, and the pongs and pings that are due.
 func (c *conn) Write(b *signal.Batch) (again time.Duration, err error) {
-	c.ws.SetWriteDeadline(b.Deadline)
+	c.SetWriteDeadline(b.Deadline)
 	err = c.writeFrames(b)
 	if err == nil {
 		err = c.writeControl(b)
 	}
-	return c.nextPing.Sub(b.Now), errors.Join(err, c.gather.flush())
+	return c.nextPing.Sub(b.Now), errors.Join(err, c.out.flush())
 }
 
 // writeControl sends control frames. Like writeFrames it is a separate function, so that the
 // writer's stack stays small.
 func (c *conn) writeControl(b *signal.Batch) error {
-	control := func(kind int, payload []byte) error { return c.ws.WriteControl(kind, payload, b.Deadline) }
 	if pong := c.pong.Swap(nil); pong != nil {
-		if err := control(websocket.PongMessage, []byte(*pong)); err != nil {
+		if err := c.out.frame(websocket.PongMessage, []byte(*pong)); err != nil {
 			return err
 		}
 	}
 	if b.Over {
-		return control(websocket.CloseMessage, websocket.FormatCloseMessage(b.Code.WebSocket()))
+		if broken := c.broken.Load(); broken != nil {
+			return c.out.close(websocket.CloseProtocolError, broken.Error())
+		}
+		return c.out.close(b.Code.WebSocket())
 	}
 	// A ping says up to where the client has all once its pong comes back.
 	if b.Now.Before(c.nextPing) && (!b.Urgent || b.Written <= c.pinged) {
 		return nil
 	}
 	c.pinged, c.nextPing = b.Written, b.Now.Add(c.server.hub.Heartbeat())
-	return control(websocket.PingMessage, strconv.AppendUint(nil, b.Written, 10))
+	c.unponged.Add(1)
+	return c.out.frame(websocket.PingMessage, strconv.AppendUint(nil, b.Written, 10))
 }
 
 // worthDeflating is the size in bytes from which compressing a frame (permessage-deflate, RFC 7692)
@@ -179,15 +305,17 @@ func (c *conn) writeControl(b *signal.Batch) error {
 // them.
 const worthDeflating = 1 << 10
 
-// writeFrames hands frames to gorilla, which hands them to gather.
 func (c *conn) writeFrames(b *signal.Batch) error {
 	for f := range b.Frames {
-		c.ws.EnableWriteCompression(len(f.Body) >= worthDeflating && !f.Many)
 		kind := websocket.TextMessage
 		if f.Binary {
 			kind = websocket.BinaryMessage
 		}
-		if err := c.ws.WriteMessage(kind, f.Body); err != nil {
+		write := c.out.frame
+		if c.deflates && len(f.Body) >= worthDeflating && !f.Many {
+			write = c.out.compressed
+		}
+		if err := write(kind, f.Body); err != nil {
 			return err
 		}
 	}
@@ -198,11 +326,11 @@ func (c *conn) writeFrames(b *signal.Batch) error {
 // would reset the connection, and the reset would overtake our last words: so our direction is
 // closed first, and the client gets a moment to close its own.
 func (c *conn) part() {
-	defer c.ws.Close()
-	half, ok := c.gather.Conn.(interface{ CloseWrite() error })
+	defer c.Conn.Close()
+	half, ok := c.Conn.(interface{ CloseWrite() error })
 	if c.link.Code() == signal.CodeLost || !ok || half.CloseWrite() != nil {
 		return
 	}
-	c.gather.SetReadDeadline(time.Now().Add(c.link.Linger()))
-	io.CopyN(io.Discard, c.gather.Conn, maxDiscard)
+	c.SetReadDeadline(time.Now().Add(c.link.Linger()))
+	io.CopyN(io.Discard, c.Conn, maxDiscard)
 }

@@ -1,7 +1,10 @@
 package ws
 
 import (
+	"bufio"
 	"bytes"
+	"compress/flate"
+	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -12,39 +15,39 @@ import (
 )
 
 // Server holds what all WebSocket connections of a dialect share. Buffers are borrowed as long as
-// there is something to read or write: an idle session holds only the read buffer that net/http
-// made for its request.
+// there is something to read or write: an idle session holds none.
 type Server struct {
 	hub      *signal.Hub
 	upgrader websocket.Upgrader
-	frames   sync.Pool // of *bytes.Buffer: one incoming frame
-	gathers  sync.Pool // for gatherConn
+	inputs   sync.Pool // of *input
+	buffers  *buffers
 }
 
 // New makes a server for a hub. A client may offer one of the subprotocols, but need not.
 func New(hub *signal.Hub, subprotocols ...string) *Server {
+	inflaters := &sync.Pool{New: func() any { return flate.NewReader(nil) }}
 	return &Server{
 		hub: hub,
 		upgrader: websocket.Upgrader{
 			HandshakeTimeout: 10 * time.Second,
-			ReadBufferSize:   0, // that of net/http, which keeps it in memory anyway
-			WriteBufferSize:  4 << 10,
+			ReadBufferSize:   1, // gorilla does the handshake only
 			WriteBufferPool:  &sync.Pool{},
 			Subprotocols:     subprotocols,
-			// For clients that ask for it; each frame decides whether it is compressed.
+			// For clients that ask for it; for each frame it is decided whether it is compressed.
 			EnableCompression: true,
 			CheckOrigin:       func(*http.Request) bool { return true }, // Serve has done it
 		},
-		frames:  sync.Pool{New: func() any { return new(bytes.Buffer) }},
-		gathers: sync.Pool{New: func() any { b := make([]byte, 0, gatherSize); return &b }},
+		inputs:  sync.Pool{New: func() any { return &input{inflaters: inflaters} }},
+		buffers: newBuffers(),
 	}
 }
 
 // IsUpgrade reports whether a request asks for a WebSocket.
 func IsUpgrade(r *http.Request) bool { return websocket.IsWebSocketUpgrade(r) }
 
-// Serve serves one WebSocket connection whose client speaks that dialect, and returns when it is
-// over. It refuses requests of pages that may not connect, and improper upgrades.
+// Serve serves one WebSocket connection whose client speaks that dialect. It refuses requests of
+// pages that may not connect, and improper upgrades. It returns when the connection is open, so
+// nothing of the request stays in memory. The hub's Close waits for the connection's end.
 func (s *Server) Serve(w http.ResponseWriter, r *http.Request, d signal.Dialect) {
 	if s.hub.RefusesOrigin(w, r) {
 		return
@@ -54,14 +57,56 @@ func (s *Server) Serve(w http.ResponseWriter, r *http.Request, d signal.Dialect)
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
 	}
-	defer link.Close()
-
-	hijacker := &gatherHijacker{ResponseWriter: w, buffers: &s.gathers}
-	socket, err := s.upgrader.Upgrade(hijacker, r, nil)
-	if err != nil {
+	begun := false
+	defer func() {
+		if !begun { // refused, or the dialect has panicked
+			link.Close()
+		}
+	}()
+	hijacker := &hijacker{ResponseWriter: w}
+	if _, err := s.upgrader.Upgrade(hijacker, r, nil); err != nil {
 		return // the client has its answer, or is gone
 	}
-	hijacker.conn.gather()
-	c := &conn{server: s, ws: socket, gather: hijacker.conn, link: link, written: make(chan struct{})}
-	c.serve(d)
+	raw := hijacker.conn.Conn
+	defer func() {
+		if !begun {
+			raw.Close()
+		}
+	}()
+	c := &conn{
+		Conn:     raw,
+		server:   s,
+		deflates: hijacker.conn.deflates,
+		link:     link,
+		written:  make(chan struct{}),
+		out:      output{conn: raw, buffers: s.buffers},
+	}
+	c.begin(d)
+	begun = true
+}
+
+// hijacker hands gorilla a connection for the handshake, and no longer.
+type hijacker struct {
+	http.ResponseWriter
+	conn *handshake // set by Hijack
+}
+
+func (w *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
+	w.conn = &handshake{Conn: conn}
+	return w.conn, rw, nil
+}
+
+// handshake reads in gorilla's answer what was agreed upon.
+type handshake struct {
+	net.Conn
+	deflates bool
+}
+
+func (c *handshake) Write(p []byte) (int, error) {
+	c.deflates = bytes.Contains(p, []byte("permessage-deflate"))
+	return c.Conn.Write(p)
 }

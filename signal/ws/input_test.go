@@ -1,0 +1,81 @@
+package ws
+
+import (
+	"bytes"
+	"compress/flate"
+	"errors"
+	"io"
+	"sync"
+	"testing"
+)
+
+// script is a source of bytes that a test has chosen, so many at a time.
+type script struct {
+	rest  []byte
+	step  int
+	held  int
+	begun int
+}
+
+func (s *script) receive(b []byte) (int, error) {
+	n := copy(b, s.rest[:min(s.step, len(s.rest))])
+	if s.rest = s.rest[n:]; n == 0 {
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+func (s *script) pay(int)                   {}
+func (s *script) hold(bytes int)            { s.held = bytes }
+func (s *script) announce() error           { s.begun++; return nil }
+func (s *script) control(int, []byte) error { return nil }
+
+// Whatever a client sends, an input ends with it, within its limits, and the same however it is cut
+// on its way.
+func FuzzInput(f *testing.F) {
+	for _, seed := range []string{
+		"\x81\x82\x00\x00\x00\x00hi",
+		"\x01\x81\x01\x02\x03\x04x\x00\x80\x00\x00\x00\x00\x80\x81\x00\x00\x00\x00y",
+		"\xc1\x85\x00\x00\x00\x00\xf2\x48\xcd\xc9\xc9", "\x89\x80\x00\x00\x00\x00\x8a\x81\x00\x00\x00\x00x",
+		"\x88\x82\x00\x00\x00\x00\x03\xe8", "\x82\xfe\x10\x00\x00\x00\x00\x00", "\x81\xff\xff\xff\xff\xff\xff\xff\xff\xff",
+	} {
+		f.Add([]byte(seed))
+	}
+	const limit = 1 << 10
+	pool := &sync.Pool{New: func() any { return flate.NewReader(nil) }}
+	read := func(t *testing.T, data []byte, step int) (messages [][]byte, broken bool) {
+		in, s := &input{inflaters: pool}, &script{rest: data, step: step}
+		in.lend(s, limit, true)
+		for {
+			body, _, ok, err := in.next()
+			if len(body) > limit && err == nil {
+				t.Fatalf("a message of %d bytes", len(body))
+			}
+			if s.held > len(in.buf)+16*limit {
+				t.Fatalf("%d bytes held", s.held)
+			}
+			if err != nil {
+				in.release()
+				if s.held != 0 {
+					t.Fatalf("%d bytes held at the end", s.held)
+				}
+				return messages, !errors.Is(err, io.EOF)
+			}
+			if ok {
+				messages = append(messages, bytes.Clone(body))
+			}
+		}
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		whole, broken := read(t, data, len(data)+1)
+		cut, cutBroken := read(t, data, 1)
+		if len(whole) != len(cut) || broken != cutBroken {
+			t.Fatalf("%d messages in one piece (%v), %d in many (%v)", len(whole), broken, len(cut), cutBroken)
+		}
+		for i := range whole {
+			if !bytes.Equal(whole[i], cut[i]) {
+				t.Fatalf("message %d differs", i)
+			}
+		}
+	})
+}
