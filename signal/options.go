@@ -37,6 +37,10 @@ type Options struct {
 	// pages of the host that the request names; "*" allows any. Requests without an Origin header
 	// aren't from a browser's page and are let in.
 	AllowedOrigins []string
+	// OwnHost reports whether a Host header names this box; nil: any does. Only its pages connect
+	// without being in AllowedOrigins: whoever lets another name lead here (DNS rebinding) chooses
+	// Host and Origin alike. It is called from many goroutines at once and must not block.
+	OwnHost func(host string) bool
 
 	// Guard decides who may enter; nil lets everybody in.
 	Guard Guard

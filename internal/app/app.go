@@ -131,6 +131,7 @@ func (a *App) makeEdge() error {
 		Sockets: a.edge, Relays: a.relays.Relays,
 		PublicHost: string(a.cfg.PublicHost), Proxy: a.cfg.ProxyOrigin(),
 	}
+	a.hosts = &site.Hosts{Names: hostNames(&a.cfg), Cert: a.certs.Names, Log: a.log}
 	return nil
 }
 
@@ -164,6 +165,7 @@ func (a *App) makeHub() error {
 	}
 	o := hubOptions(&a.cfg)
 	o.ResumeKey, o.ICE, o.Members, o.Bans, o.Log = []byte(key), a.ice, a.turn, a.bans, a.log.With("part", "signal")
+	o.OwnHost = a.hosts.Own
 	if a.guard.Asks() {
 		o.Guard = a.guard
 	}
@@ -184,7 +186,6 @@ func (a *App) makeSite() (err error) {
 	if a.root, err = site.OpenRoot(a.cfg.Web.Root); err != nil {
 		return err
 	}
-	a.hosts = &site.Hosts{Names: hostNames(&a.cfg), Cert: a.certs.Names, Log: a.log}
 	a.ui, err = webui.New(webui.Options{
 		Version: status.Version(), HTTPSPort: a.edge.HTTPSPort, Trust: a.certs.Authority() != nil,
 	})

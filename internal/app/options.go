@@ -211,6 +211,6 @@ func hubOptions(c *config.Config) signal.Options {
 		RoomCapacity: int(s.RoomCapacity), Rooms: int(s.Rooms), RoomsPerSession: int(s.RoomsPerSession), Calls: s.Calls,
 		Heartbeat: time.Duration(s.Heartbeat), MaxFrame: int(s.MaxFrame), Rate: float64(s.Rate),
 		Sessions: int(s.Sessions), SessionsPerSource: int(s.SessionsPerSource), Resume: time.Duration(s.Resume),
-		AllowedOrigins: c.Web.AllowedOrigins, Claims: c.TURN.Peers == "signaled",
+		AllowedOrigins: append(c.OwnOrigins(), c.Web.AllowedOrigins...), Claims: c.TURN.Peers == "signaled",
 	}
 }

@@ -3,6 +3,7 @@
 package config
 
 import (
+	"net"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -253,6 +254,28 @@ func (c *Config) ProxyOrigin() string {
 		return ""
 	}
 	return netaddr.HTTPSOrigin(string(c.PublicHost), "443")
+}
+
+// OwnOrigins are the origins of the box's own pages at public_host, also where a reverse proxy
+// serves them and writes another name into Host: on the ports of their schemes, and on the box's
+// own ones.
+func (c *Config) OwnOrigins() (origins []string) {
+	if c.PublicHost == "" {
+		return nil
+	}
+	host := string(c.PublicHost)
+	add := func(scheme string, port uint16) {
+		origins = append(origins, scheme+"://"+net.JoinHostPort(host, strconv.Itoa(int(port))))
+	}
+	add("https", 443)
+	add("http", 80)
+	if c.Web.TLSListen.On() {
+		add("https", c.Web.TLSListen.Port())
+	}
+	if c.Web.Listen.On() {
+		add("http", c.Web.Listen.Port())
+	}
+	return origins
 }
 
 // OthersOrigin returns the https origin at which others reach the pages; empty: unknown.
