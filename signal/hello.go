@@ -40,7 +40,7 @@ func (s *Session) Hello(hello Hello) error {
 	s.inherit(hello.Replaces)
 	greeting := one(Welcome{
 		Member:      s.self,
-		ResumeToken: s.hub.resumeToken(s.self.ID, s.nonce),
+		ResumeToken: s.issueToken(s.marks.Load()),
 		Outlives:    s.terms.Outlives,
 		Heartbeat:   s.hub.opts.Heartbeat,
 		ICE:         s.issueICE(time.Now()),
@@ -56,18 +56,28 @@ func (s *Session) Hello(hello Hello) error {
 	return err
 }
 
-// inherit gives the session the peer id that a resume token is for. If that session still exists,
-// the token must be its latest one, or the one before, since the latest may have been lost with its
-// welcome.
+// inherit gives the session the peer id that a resume token is for, unless somebody with a newer
+// token has it, or the token is an old one of a session that is not there any more.
 func (s *Session) inherit(token string) {
-	id, nonce, ok := s.hub.readToken(token)
+	id, shown, issued, ok := s.hub.readToken(token)
 	if !ok {
 		return
 	}
-	if old := s.hub.find(id); old != nil && nonce != old.nonce && nonce != old.before {
-		return
+	next := marks{latest: s.marks.Load().latest, inherited: shown, issued: time.Now()}
+	next.latest.age = shown.age + 1
+	fresh := time.Since(issued).Abs() <= maxTokenAge
+	if old := s.hub.find(id); old != nil {
+		has := old.marks.Load()
+		if !has.yield(shown) {
+			return
+		}
+		fresh = fresh || has.take(shown)
+		next.latest.age = max(next.latest.age, has.latest.age+1)
 	}
-	s.self.ID, s.before = id, nonce
+	if fresh {
+		s.self.ID = id
+		s.marks.Store(&next)
+	}
 }
 
 // admit has the guard judge a token.

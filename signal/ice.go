@@ -41,6 +41,7 @@ func (s *Session) issueICE(now time.Time) ICE {
 func (s *Session) renewICE(now time.Time) {
 	if due := s.iceDue.Load(); due != 0 && now.UnixNano() >= due {
 		s.send(ICEUpdated{s.issueICE(now)})
+		s.renewToken(now)
 	}
 }
 

@@ -102,6 +102,7 @@ type limits struct {
 	Write     time.Duration // for one batch of frames to leave
 	Linger    time.Duration // for a client to close its end once we have closed ours
 	GoingAway time.Duration // for a page that was closed to come back, since it was only reloaded
+	Renew     time.Duration // for a resume token to be replaced by a newer one
 	Backlog   int           // frames that wait in an outbox
 	Bytes     int           // bytes that wait in an outbox
 	BadFrames int           // in a row
@@ -120,6 +121,7 @@ func defaultLimits() limits {
 		Write:     10 * time.Second,
 		Linger:    time.Second,
 		GoingAway: 5 * time.Second,
+		Renew:     time.Hour,
 		Backlog:   4096,
 		Bytes:     1 << 20,
 		BadFrames: 16,
