@@ -17,8 +17,8 @@ import (
 // A resume gives the client a newer token. The one before is good until the hub knows that the
 // newer one has arrived, since it may be lost with its connection; older ones are good for nothing
 // while the session is there. So of two who have tokens of one peer id, the one with the newest has
-// it: a copy in another tab, or in somebody's backup, does not. What nobody has renewed for a day is
-// worth nothing either.
+// it: a copy in another tab, or in somebody's backup, does not. What nobody has renewed for a day
+// is worth nothing either.
 
 // maxTokenAge is how long a token is good for the peer id of a session that is not there any more.
 const maxTokenAge = 24 * time.Hour
@@ -131,7 +131,7 @@ func (s *Session) Resume(resume Resume) error {
 	if !ok || target == nil || !target.marks.Load().take(shown) || target.terms.Name != s.terms.Name {
 		return Refuse(CodeResumeExpired, "")
 	}
-	if s.hub.banned(target.self.User, s.client.Load().Source) {
+	if s.hub.banned(target, s.client.Load().Source) {
 		return Refuse(CodeKicked, "")
 	}
 	resume.shown = shown
@@ -150,7 +150,7 @@ func (s *Session) Attach(to *Session) error {
 		return Refuse(CodeBadFrame, "this connection already has a session")
 	case !to.greeted.Load():
 		return Refuse(CodeResumeExpired, "")
-	case s.hub.banned(to.self.User, s.client.Load().Source):
+	case s.hub.banned(to, s.client.Load().Source):
 		return Refuse(CodeKicked, "")
 	case !to.takeOver(s, nil):
 		return Refuse(CodeResumeExpired, "")

@@ -60,6 +60,9 @@ func refusef(format string, args ...any) *Refusal {
 // errWrong refuses something that only its secret's owner gets right.
 var errWrong = &Refusal{Words: "wrong password, token or key", Guess: true}
 
+// ErrBanned refuses somebody whom a ban is about.
+var ErrBanned = refusef("you were removed by the operator")
+
 // judge is one mode: it looks at what a client brings. Its refusals are Refusals.
 type judge interface {
 	admit(token string) (signal.Pass, error)
@@ -188,7 +191,7 @@ func (g *Guard) Only(next http.Handler) http.Handler {
 		from := source.OfRequest(r)
 		pass, err := g.Admit(token, from)
 		if err == nil && g.bans.Concern(pass.User, pass.Key, from, time.Now()) {
-			err = refusef("you were removed by the operator")
+			err = ErrBanned
 		}
 		if err != nil {
 			WriteRefusal(w, err)

@@ -25,6 +25,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -91,7 +92,7 @@ func New(cfg config.Config, dir *state.Dir, log *slog.Logger) (*App, error) {
 		return nil, err
 	}
 	a := &App{cfg: cfg, loaded: cfg, dir: dir, log: log, crowd: source.NewCrowd(webLimits(&cfg)),
-		bans: source.NewBans()}
+		bans: readBans(dir, time.Now(), log)}
 	for _, step := range []func() error{
 		a.findRelays, a.openCertificate, a.makeGuard, a.makeEdge, a.makeTURN, a.makeHub, a.makeSite,
 	} {
@@ -144,6 +145,7 @@ func (a *App) makeTURN() error {
 	a.ice = iceserver.New(iceserver.Options{
 		PublicHost: string(a.cfg.PublicHost), Sockets: a.edge, Relays: a.relays.Relays, Covers: a.certs.Covers,
 		Loopback: a.cfg.Dev, REST: rest, RESTKey: restKey, CheckKey: a.guard.CheckKey,
+		Banned: func(user string, from netip.Addr) bool { return a.bans.Concern(user, "", from, time.Now()) },
 	}, keys, time.Duration(a.cfg.TURN.CredentialTTL))
 	o := turnOptions(&a.cfg, relayAddresses(a.relays.Relays()))
 	o.Transfers, a.unread = readTransfers(a.dir, a.log)

@@ -20,6 +20,14 @@ import (
 // empty: from here.
 func helloFrom(t testing.TB, app *App, source string, hello map[string]any) *session {
 	t.Helper()
+	s := dialFrom(t, app, source)
+	hello["type"] = "hello"
+	s.send(hello)
+	return s
+}
+
+func dialFrom(t testing.TB, app *App, source string) *session {
+	t.Helper()
 	header := http.Header{}
 	if source != "" {
 		header.Set("X-Forwarded-For", source)
@@ -29,10 +37,7 @@ func helloFrom(t testing.TB, app *App, source string, hello map[string]any) *ses
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	hello["type"] = "hello"
-	s := &session{t: t, conn: conn}
-	s.send(hello)
-	return s
+	return &session{t: t, conn: conn}
 }
 
 func (s *session) send(frame map[string]any) {

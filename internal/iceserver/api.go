@@ -91,6 +91,10 @@ func (i *Issuer) ServeREST(w http.ResponseWriter, r *http.Request) {
 		answer.Error(w, http.StatusBadRequest, answer.BadRequest, "username "+err.Error())
 		return
 	}
+	if i.o.Banned != nil && i.o.Banned(user, source.OfRequest(r)) {
+		admission.WriteRefusal(w, admission.ErrBanned)
+		return
+	}
 	if !i.mayIssue(w, r) {
 		return
 	}

@@ -39,6 +39,8 @@ type Options struct {
 	// REST opens /api/turn, which asks for RESTKey; empty: for none.
 	REST    bool
 	RESTKey state.Secret
+	// Banned reports whether a ban is about a user or an address; nil: none is.
+	Banned func(user string, from netip.Addr) bool
 	// CheckKey compares a key that a program has brought with the right one, and limits guesses.
 	CheckKey func(key state.Secret, brought string, from netip.Addr) error
 }
