@@ -37,6 +37,7 @@ func (s *Session) Hello(hello Hello) error {
 		}
 		s.self.Name, s.self.User = cmp.Or(pass.Name, hello.Name), pass.User
 	}
+	s.admitUntil(&pass, time.Now())
 	s.inherit(hello.Replaces)
 	greeting := one(Welcome{
 		Member:      s.self,
@@ -51,6 +52,7 @@ func (s *Session) Hello(hello Hello) error {
 		old, err = s.hub.register(s, greeting)
 	}
 	if err == nil {
+		s.endWithToken(time.Now())
 		s.hub.log.Info("session opened", "peer", s.self.ID, "user", s.self.User, "src", s.client.Load().Source)
 	}
 	return err

@@ -44,6 +44,8 @@ type Options struct {
 
 	// Guard decides who may enter; nil lets everybody in.
 	Guard Guard
+	// EndAtExp ends sessions when the last token that they have entered with ends (Pass.Ends).
+	EndAtExp bool
 	// Bans name clients that may not enter, whatever the guard says; nil: nobody. They may change.
 	Bans *source.Bans
 
@@ -81,6 +83,9 @@ type ICERequest struct {
 	PeerID string
 	Host   string     // the Host header of the request that opened the connection
 	Source netip.Addr // the client's address, as Options.Source tells it
+	// Until is when the token ends with which the client was let in: the credential must not outlive
+	// it. Zero: never.
+	Until time.Time
 }
 
 // ICEIssuer hands out ICE servers with a credential of the asking peer's own. It is called from

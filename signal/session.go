@@ -36,6 +36,7 @@ type Session struct {
 	refused   bool          // the frame that is being processed was refused
 	expiry    *time.Timer   // ends the session, while link is nil
 	until     time.Time     // when
+	deadline  *time.Timer   // ends the session with its tokens; nil: nothing does
 	resumedAt uint64        // after which event its client has gone on; 0: not yet, or from the start
 	heardAt   netip.Addr    // where the client was when it was heard last
 	bad       int           // broken frames in a row
@@ -51,6 +52,8 @@ type Session struct {
 	// guarded by the hub's lock
 	block  netip.Prefix // the source that it counts for
 	tokens []string     // keys of the passes that it entered with
+
+	admitted atomic.Int64 // until when its tokens admit it, in Unix nanoseconds; 0 = for ever
 
 	client  atomic.Pointer[Client]
 	greeted atomic.Bool

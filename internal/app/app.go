@@ -117,7 +117,7 @@ func (a *App) openCertificate() (err error) {
 }
 
 func (a *App) makeGuard() (err error) {
-	a.guard, err = admission.New(admissionOptions(&a.cfg), a.bans)
+	a.guard, err = admission.New(admissionOptions(&a.cfg, a.dir), a.bans)
 	return err
 }
 
@@ -254,6 +254,7 @@ func (a *App) Run(ctx context.Context) error {
 		func() { a.relays.Follow(ctx, publicip.Interval, a.relayOn) },
 		func() { a.certs.Keep(ctx) },
 		func() { keepTransfers(background, a.dir, a.turn, a.unread, a.log) },
+		func() { a.guard.Keep(ctx, a.log.With("part", "admission")) },
 		func() {
 			<-ctx.Done()
 			a.ready.Store(false)

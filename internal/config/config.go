@@ -89,6 +89,8 @@ type Config struct {
 		Mode     AuthMode `toml:"mode"`
 		Password Secret   `toml:"password"`
 		JWTKey   Secret   `toml:"jwt_key"`
+		OldKeys  Secrets  `toml:"old_jwt_keys"`
+		EndAtExp bool     `toml:"end_at_exp"`
 	} `toml:"auth"`
 
 	Compat struct {
@@ -155,6 +157,7 @@ func (c *Config) Secrets() (keys []string) {
 	}{
 		{"turn.secret", c.TURN.Secret != ""}, {"turn.old_secrets", len(c.TURN.OldSecrets) > 0}, {"turn.users", users},
 		{"auth.password", c.Auth.Password != ""}, {"auth.jwt_key", admission.IsSecret(c.Auth.JWTKey)},
+		{"auth.old_jwt_keys", slices.ContainsFunc(c.Auth.OldKeys, admission.IsSecret)},
 		{"compat.turn_rest", c.Compat.TURNREST != "" && c.Compat.TURNREST != restOff},
 		{"admin.token", c.Admin.Token != ""},
 	} {

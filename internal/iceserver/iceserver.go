@@ -79,14 +79,22 @@ func (i *Issuer) Sign(keys *cred.Keys, ttl time.Duration) { i.signing.Store(&sig
 
 // ICEServers implements signal.ICEIssuer.
 func (i *Issuer) ICEServers(r signal.ICERequest) ([]signal.ICEServer, time.Time) {
-	return i.servers(r.Host, cred.Hub, r.PeerID)
+	return i.servers(r.Host, cred.Hub, r.PeerID, r.Until)
 }
 
 // servers lists the ICE servers of this box, under the name by which the client has just reached
-// it, with a credential of that class for id.
-func (i *Issuer) servers(hostHeader string, class cred.Class, id string) ([]signal.ICEServer, time.Time) {
-	with := i.signing.Load()
-	expires := time.Now().Add(with.ttl).Truncate(time.Second)
+// it, with a credential of that class for id, which lives no longer than until; zero: as long as
+// any. After that there is none.
+func (i *Issuer) servers(hostHeader string, class cred.Class, id string, until time.Time) ([]signal.ICEServer,
+	time.Time) {
+	with, now := i.signing.Load(), time.Now()
+	expires := now.Add(with.ttl).Truncate(time.Second)
+	if end := until.Truncate(time.Second); !until.IsZero() && end.Before(expires) {
+		expires = end
+	}
+	if !expires.After(now) && !until.IsZero() {
+		return []signal.ICEServer{{URLs: i.stunURLs(hostHeader)}}, time.Time{}
+	}
 	user, password := with.keys.Mint(class, id, expires)
 	return []signal.ICEServer{
 		{URLs: i.stunURLs(hostHeader)},
