@@ -18,7 +18,7 @@ func (s *Session) admittedUntil() time.Time {
 // before. A pass that has ended already, for which only the difference of clocks speaks, is good
 // until it expires. work is held.
 func (s *Session) admitUntil(pass *Pass, now time.Time) (longer bool) {
-	if pass.Ends.IsZero() {
+	if pass.Ends.IsZero() || s.greeted.Load() && s.admitted.Load() == 0 { // it is admitted for ever
 		return false
 	}
 	end := pass.Ends

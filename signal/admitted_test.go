@@ -19,7 +19,8 @@ func (g lender) Admit(token string, _ netip.Addr) (signal.Pass, error) {
 		return signal.Pass{}, signal.ErrUnauthorized
 	}
 	end := time.Now().Add(d)
-	return signal.Pass{Ends: end, Expires: end.Add(g.leeway), Rooms: func(name string) bool { return name == room }}, nil
+	return signal.Pass{Ends: end, Expires: end.Add(g.leeway),
+		Rooms: func(name string) bool { return name == room }}, nil
 }
 
 // capped issues for ttl, and no longer than it is told.

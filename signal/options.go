@@ -83,8 +83,8 @@ type ICERequest struct {
 	PeerID string
 	Host   string     // the Host header of the request that opened the connection
 	Source netip.Addr // the client's address, as Options.Source tells it
-	// Until is when the token ends with which the client was let in: the credential must not outlive
-	// it. Zero: never.
+	// Until is when the token ends with which the client was let in: the credential must not
+	// outlive it. Zero: never.
 	Until time.Time
 }
 

@@ -32,8 +32,8 @@ const (
 type Options struct {
 	Mode     string
 	Password state.Secret // for mode Password
-	// JWTKey verifies room tokens: a secret, a public key in PEM, the path of a PEM file, or the path
-	// or address of a set of public keys (JWKS). OldJWTKeys verify them, too.
+	// JWTKey verifies room tokens: a secret, a public key in PEM, the path of a PEM file, or the
+	// path or address of a set of public keys (JWKS). OldJWTKeys verify them, too.
 	JWTKey     state.Secret
 	OldJWTKeys []state.Secret
 	// Cache keeps sets of keys that were fetched for the next start; nil: none does.
@@ -70,9 +70,9 @@ var ErrBanned = refusef("you were removed by the operator")
 // judge is one mode: it looks at what a client brings. Its refusals are Refusals.
 type judge interface {
 	admit(token string) (signal.Pass, error)
-	// isGuessed tells that who tries often enough gets it right. Then what a source brings is not even
-	// looked at after too many wrong ones. Otherwise only what is wrong is slowed down: many people
-	// may share an address with somebody who sends garbage.
+	// isGuessed tells that who tries often enough gets it right. Then what a source brings is not
+	// even looked at after too many wrong ones. Otherwise only what is wrong is slowed down: many
+	// people may share an address with somebody who sends garbage.
 	isGuessed() bool
 }
 

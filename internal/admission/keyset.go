@@ -118,7 +118,8 @@ type keySet struct {
 	due time.Time // owned by the goroutine that fetches
 }
 
-// fetchedFrom returns the set at an address: the one that is in force, or the one of the last start.
+// fetchedFrom returns the set at an address: the one in force, or the one that the last start has
+// kept.
 func fetchedFrom(url string, cache Cache, wake func(), before *tokens) *keySet {
 	if before != nil {
 		for _, set := range before.fetched {

@@ -35,8 +35,8 @@ func TestMintedTokensAreTaken(t *testing.T) {
 	} {
 		jwtKey := state.Secret(tc.configured)
 		made, err := Mint(jwtKey, TokenRequest{
-			Rooms: []string{"tea", "a*"}, Patterns: []string{"team-*"}, User: "alice", Name: "Alice", Subject: "42", Capacity: 3, TTL: time.Hour,
-			KeyFile: tc.file,
+			Rooms: []string{"tea", "a*"}, Patterns: []string{"team-*"}, User: "alice", Name: "Alice", Subject: "42",
+			Capacity: 3, TTL: time.Hour, KeyFile: tc.file,
 		})
 		if err != nil {
 			t.Errorf("%s: %v", name, err)

@@ -15,8 +15,8 @@ import (
 	"signalbox/signal"
 )
 
-// tokens is mode JWT: it takes room tokens (RFC 7519) that one of several keys has signed, so that a
-// new key can come before the old one goes.
+// tokens is mode JWT: it takes room tokens (RFC 7519) that one of several keys has signed, so that
+// a new key can come before the old one goes.
 type tokens struct {
 	own     []*verifier
 	fetched []*keySet

@@ -86,8 +86,8 @@ func IsSecret(key state.Secret) bool {
 	return key != "" && !isURL(string(key)) && !isPath(string(key)) && !isPEM(string(key))
 }
 
-// loadVerifier makes a verifier of an auth.jwt_key that is one key. Its errors don't repeat the key:
-// what looks like a path may be a secret.
+// loadVerifier makes a verifier of an auth.jwt_key that is one key. Its errors don't repeat the
+// key: what looks like a path may be a secret.
 func loadVerifier(configured state.Secret) (*verifier, error) {
 	text := string(configured)
 	if isURL(text) {

@@ -95,7 +95,7 @@ func TestICEServersAreUnderTheSameRules(t *testing.T) {
 				}
 				return
 			}
-			// Nobody guesses a token: garbage is slowed down, and locks out nobody behind its address.
+			// Nobody guesses a token: garbage is slowed down, and locks out nobody at its address.
 			if limited(tooMany("wrong"), tooMany(right)) {
 				t.Error("garbage has locked out a good token")
 			}

@@ -133,7 +133,8 @@ func handedOut(t *testing.T, set ...string) string {
 	}
 	door := admissionOptions(&c, nil)
 	webAll, webEach := webLimits(&c)
-	return fmt.Sprintf("%+v %+v %s %d\n%v %q %q %q\n%+v %+v %d %d\n%+v %+v %+v %v", public, certOptions(&c, nil), password,
-		verifies, door.Mode, string(door.Password), string(door.JWTKey), c.Auth.OldKeys.Reveal(), edge, discovery, webAll, webEach,
+	return fmt.Sprintf("%+v %+v %s %d\n%v %q %q %q\n%+v %+v %d %d\n%+v %+v %+v %v", public, certOptions(&c, nil),
+		password, verifies, door.Mode, string(door.Password), string(door.JWTKey),
+		config.Secrets(door.OldJWTKeys).Reveal(), edge, discovery, webAll, webEach,
 		turnOptions(&c, nil), live, hubOptions(&c), certificateNames(&c, relays.Relays()))
 }
