@@ -170,7 +170,8 @@ func TestHub6KeySetInAFile(t *testing.T) {
 	ec, rsaKey, ed := newECDSA(t, elliptic.P256()), newRSA(t), newEd25519(t)
 	path := filepath.Join(t.TempDir(), "keys.json")
 	unusable := []jose.JSONWebKey{{Key: newECDSA(t, elliptic.P384()).Public(), KeyID: "p384"},
-		{Key: ed, KeyID: "private"}, {Key: &rsaKey.PublicKey, KeyID: "enc", Use: "enc"}, {Key: []byte(testSecret), KeyID: "oct"},
+		{Key: ed, KeyID: "private"}, {Key: &rsaKey.PublicKey, KeyID: "enc", Use: "enc"},
+		{Key: []byte(testSecret), KeyID: "oct"},
 		{Key: &rsaKey.PublicKey, KeyID: "ps", Algorithm: "PS256"}}
 	text := jwks(t, append(unusable, jose.JSONWebKey{Key: &ec.PublicKey, KeyID: "a", Use: "sig"},
 		jose.JSONWebKey{Key: &rsaKey.PublicKey, KeyID: "b", Algorithm: "RS256"},
