@@ -2,6 +2,7 @@ package signal
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -22,7 +23,8 @@ func (h *Hub) register(s *Session, greeting *parcel) (old *Session, err error) {
 	if h.draining {
 		return nil, Refuse(CodeShuttingDown, "")
 	}
-	if h.opts.Bans.Concern(s.self.User, s.pass.Key, from, time.Now()) {
+	if now := time.Now(); h.opts.Bans.Concern(s.self.User, s.pass.Key, from, now) ||
+		h.opts.Bans.ConcernPeer(s.self.ID, now) { // with an id that it has inherited
 		return nil, Refuse(CodeKicked, "")
 	}
 	old = h.sessions[s.self.ID]
@@ -107,7 +109,14 @@ func (h *Hub) forget(s *Session) {
 	}
 }
 
-// banned tells whether a ban is about somebody.
-func (h *Hub) banned(user string, ip netip.Addr) bool {
-	return h.opts.Bans.Concern(user, "", ip, time.Now())
+// banned tells whether a ban is about a session, or about the address that its client comes from
+// now.
+func (h *Hub) banned(s *Session, from netip.Addr) bool {
+	now := time.Now()
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.opts.Bans.ConcernPeer(s.self.ID, now) || h.opts.Bans.Concern(s.self.User, "", from, now) ||
+		slices.ContainsFunc(s.tokens, func(key string) bool {
+			return h.opts.Bans.Concern("", key, netip.Addr{}, now)
+		})
 }

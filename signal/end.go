@@ -80,6 +80,9 @@ func (s *Session) end(code Code) {
 		return
 	}
 	s.over, s.link = true, nil
+	if s.deadline != nil {
+		s.deadline.Stop()
+	}
 	if s.expiry != nil && s.expiry.Stop() {
 		s.hub.running.Done()
 	}
@@ -91,7 +94,7 @@ func (s *Session) end(code Code) {
 	code, _ = s.out.end()
 	why := ReasonLost
 	switch code {
-	case CodeKicked:
+	case CodeKicked, CodeUnauthorized: // the latter for whose token has ended
 		why = ReasonKicked
 	case CodeReplaced, CodeBye:
 		why = ReasonLeft

@@ -41,6 +41,7 @@ type Welcome struct {
 // Resumed answers Resume. The events that the client has missed follow.
 type Resumed struct {
 	ID             string
+	ResumeToken    string // from now on
 	ICE            ICE
 	Rooms          []string // full names, in the order of joining; never nil
 	AddressChanged bool     // the client comes from another address than before
@@ -99,6 +100,11 @@ type Broadcasted struct {
 // ICEUpdated has fresh ICE servers: the answer to ICE, or a push at half of the old ones' lifetime.
 type ICEUpdated struct{ ICE }
 
+// Renewed is a resume token in place of the last one, which is good still, but older.
+type Renewed struct {
+	ResumeToken string
+}
+
 // Ended is the last that a connection is told: why it, and mostly its session, is over.
 type Ended struct {
 	Code    Code
@@ -114,6 +120,7 @@ func (PeerLeft) Numbered() bool    { return true }
 func (Signaled) Numbered() bool    { return true }
 func (Broadcasted) Numbered() bool { return true }
 func (ICEUpdated) Numbered() bool  { return true }
+func (Renewed) Numbered() bool     { return false } // after a resume, there is a newer one
 func (Ended) Numbered() bool       { return false }
 
 // eventSize is about the size of an empty event: its struct, and its parcel.
@@ -133,7 +140,7 @@ func (i ICE) size() int {
 }
 
 func (e Welcome) size() int { return eventSize + e.Member.size() + len(e.ResumeToken) + e.ICE.size() }
-func (e Resumed) size() int { return eventSize + e.ICE.size() + 64*len(e.Rooms) }
+func (e Resumed) size() int { return eventSize + len(e.ResumeToken) + e.ICE.size() + 64*len(e.Rooms) }
 
 func (e Joined) size() int {
 	n := eventSize
@@ -149,4 +156,5 @@ func (e PeerLeft) size() int    { return eventSize + e.Peer.size() }
 func (e Signaled) size() int    { return eventSize + len(e.Data) }
 func (e Broadcasted) size() int { return eventSize + len(e.Data) }
 func (e ICEUpdated) size() int  { return eventSize + e.ICE.size() }
+func (e Renewed) size() int     { return eventSize + len(e.ResumeToken) }
 func (e Ended) size() int       { return eventSize }

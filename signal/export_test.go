@@ -56,9 +56,21 @@ func (h *Hub) LockRoom(name string) (unlock func()) {
 	return r.mu.Unlock
 }
 
-func (h *Hub) ResumeToken(id, nonce string) string { return h.resumeToken(id, nonce) }
+func (h *Hub) ResumeToken(id, nonce string) string { return h.AgedToken(id, nonce, 0, time.Now()) }
 
-func (h *Hub) ReadToken(token string) (id, nonce string, ok bool) { return h.readToken(token) }
+func (h *Hub) AgedToken(id, nonce string, age uint64, issued time.Time) string {
+	return h.resumeToken(id, mark{nonce, age}, issued)
+}
+
+// FormerToken is one as former versions made them.
+func (h *Hub) FormerToken(id, nonce string) string {
+	return id + "." + nonce + "." + h.resumeMAC(id+"."+nonce)
+}
+
+func (h *Hub) ReadToken(token string) (id, nonce string, ok bool) {
+	id, m, _, ok := h.readToken(token)
+	return id, m.nonce, ok
+}
 
 // LockWork keeps the session busy until unlock is called.
 func (s *Session) LockWork() (unlock func()) {

@@ -39,8 +39,11 @@ type Pass struct {
 	Rooms func(name string) bool
 	// Capacity is the capacity of a room that the bearer opens; 0: the hub's default.
 	Capacity int
-	// Expires is when admission ends: no hello and no join from then on. Rooms joined before stay
-	// joined. Zero: never.
+	// Ends is when the token itself says that it ends. It caps what the bearer gets: ICE
+	// credentials, and with Options.EndAtExp the session. Zero: never.
+	Ends time.Time
+	// Expires is when admission ends: no hello and no join from then on. It may be later than Ends
+	// by as much as clocks may differ. Rooms joined before stay joined. Zero: never.
 	Expires time.Time
 }
 

@@ -41,10 +41,11 @@ func (s *Session) Hello(hello Hello) error {
 			return Refuse(CodeUnauthorized, "the token is not for that user")
 		}
 	}
+	s.admitUntil(&pass, time.Now())
 	s.inherit(hello.Replaces)
 	greeting := one(Welcome{
 		Member:      s.self,
-		ResumeToken: s.hub.resumeToken(s.self.ID, s.nonce),
+		ResumeToken: s.issueToken(s.marks.Load()),
 		Outlives:    s.terms.Outlives,
 		Heartbeat:   s.hub.opts.Heartbeat,
 		ICE:         s.issueICE(time.Now()),
@@ -55,23 +56,34 @@ func (s *Session) Hello(hello Hello) error {
 		old, err = s.hub.register(s, greeting)
 	}
 	if err == nil {
+		s.endWithToken(time.Now())
 		s.hub.log.Info("session opened", "peer", s.self.ID, "user", s.self.User, "src", s.client.Load().Source)
 	}
 	return err
 }
 
-// inherit gives the session the peer id that a resume token is for. If that session still exists,
-// the token must be its latest one, or the one before, since the latest may have been lost with its
-// welcome.
+// inherit gives the session the peer id that a resume token is for, unless somebody with a newer
+// token has it, or the token is an old one of a session that is not there any more.
 func (s *Session) inherit(token string) {
-	id, nonce, ok := s.hub.readToken(token)
+	id, shown, issued, ok := s.hub.readToken(token)
 	if !ok {
 		return
 	}
-	if old := s.hub.find(id); old != nil && nonce != old.nonce && nonce != old.before {
-		return
+	next := marks{latest: s.marks.Load().latest, inherited: shown, issued: time.Now()}
+	next.latest.age = shown.age + 1
+	fresh := time.Since(issued).Abs() <= maxTokenAge
+	if old := s.hub.find(id); old != nil {
+		has := old.marks.Load()
+		if !has.yield(shown) {
+			return
+		}
+		fresh = fresh || has.take(shown)
+		next.latest.age = max(next.latest.age, has.latest.age+1)
 	}
-	s.self.ID, s.before = id, nonce
+	if fresh {
+		s.self.ID = id
+		s.marks.Store(&next)
+	}
 }
 
 // admit has the guard judge a token.

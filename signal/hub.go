@@ -50,7 +50,7 @@ func New(opts Options) (*Hub, error) {
 	if err != nil {
 		return nil, fmt.Errorf("signal options: %w", err)
 	}
-	origins, err := newOriginRule(opts.AllowedOrigins)
+	origins, err := newOriginRule(opts.AllowedOrigins, opts.OwnHost)
 	if err != nil {
 		return nil, fmt.Errorf("signal options: %w", err)
 	}
@@ -95,7 +95,8 @@ func (h *Hub) RefusesOrigin(w http.ResponseWriter, r *http.Request) bool {
 	}
 	h.stats.foreignOrigins.Add(1)
 	w.Header().Set("Access-Control-Allow-Origin", "*")
-	http.Error(w, "pages of this origin may not connect here", http.StatusForbidden)
+	http.Error(w, "pages of this origin may not connect here, unless it is one of the allowed origins or "+
+		"the request is for one of this box's own names", http.StatusForbidden)
 	return true
 }
 

@@ -11,6 +11,9 @@ func (s *Session) ICE() error {
 	if err := s.mayAct(); err != nil {
 		return err
 	}
+	if until := s.admittedUntil(); !until.IsZero() && !time.Now().Before(until) {
+		return errTokenExpired
+	}
 	s.send(ICEUpdated{s.issueICE(time.Now())})
 	return nil
 }
@@ -22,8 +25,9 @@ func (s *Session) issueICE(now time.Time) ICE {
 	if s.hub.opts.ICE == nil {
 		return ice
 	}
-	from := s.client.Load()
-	servers, expires := s.hub.opts.ICE.ICEServers(ICERequest{PeerID: s.self.ID, Host: from.Host, Source: from.Source})
+	from, until := s.client.Load(), s.admittedUntil()
+	servers, expires := s.hub.opts.ICE.ICEServers(ICERequest{PeerID: s.self.ID, Host: from.Host, Source: from.Source,
+		Until: until})
 	if len(servers) > 0 {
 		ice.Servers = servers
 	}
@@ -32,6 +36,10 @@ func (s *Session) issueICE(now time.Time) ICE {
 		return ice
 	}
 	ice.Expires = expires
+	if !until.IsZero() && until.Sub(expires) < time.Second { // as long as can be: another would end with it
+		s.iceDue.Store(0)
+		return ice
+	}
 	s.iceDue.Store(now.Add(max(expires.Sub(now), minICELife) / 2).UnixNano())
 	return ice
 }
@@ -41,6 +49,7 @@ func (s *Session) issueICE(now time.Time) ICE {
 func (s *Session) renewICE(now time.Time) {
 	if due := s.iceDue.Load(); due != 0 && now.UnixNano() >= due {
 		s.send(ICEUpdated{s.issueICE(now)})
+		s.renewToken(now)
 	}
 }
 

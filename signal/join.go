@@ -46,6 +46,11 @@ func (s *Session) Join(join Join) error {
 	if err == nil && !again {
 		s.rooms = append(s.rooms, r)
 	}
+	// A pass that is not for this room has only been good for a seat that was there already.
+	if now := time.Now(); err == nil && mayJoin(&pass, name, now) == nil && s.admitUntil(&pass, now) {
+		s.endWithToken(now)
+		s.send(ICEUpdated{s.issueICE(now)}) // what it has ends too soon
+	}
 	return err
 }
 
@@ -53,7 +58,7 @@ func (s *Session) Join(join Join) error {
 func mayJoin(pass *Pass, room string, now time.Time) error {
 	switch {
 	case !pass.Expires.IsZero() && !now.Before(pass.Expires):
-		return Refuse(CodeUnauthorized, "the token has expired")
+		return errTokenExpired
 	case pass.Rooms != nil && !pass.Rooms(room):
 		return Refuse(CodeUnauthorized, "the token is not for that room")
 	}

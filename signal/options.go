@@ -37,9 +37,15 @@ type Options struct {
 	// pages of the host that the request names; "*" allows any. Requests without an Origin header
 	// aren't from a browser's page and are let in.
 	AllowedOrigins []string
+	// OwnHost reports whether a Host header names this box; nil: any does. Only its pages connect
+	// without being in AllowedOrigins: whoever lets another name lead here (DNS rebinding) chooses
+	// Host and Origin alike. It is called from many goroutines at once and must not block.
+	OwnHost func(host string) bool
 
 	// Guard decides who may enter; nil lets everybody in.
 	Guard Guard
+	// EndAtExp ends sessions when the last token that they have entered with ends (Pass.Ends).
+	EndAtExp bool
 	// Bans name clients that may not enter, whatever the guard says; nil: nobody. They may change.
 	Bans *source.Bans
 
@@ -77,6 +83,9 @@ type ICERequest struct {
 	PeerID string
 	Host   string     // the Host header of the request that opened the connection
 	Source netip.Addr // the client's address, as Options.Source tells it
+	// Until is when the token ends with which the client was let in: the credential must not
+	// outlive it. Zero: never.
+	Until time.Time
 }
 
 // ICEIssuer hands out ICE servers with a credential of the asking peer's own. It is called from
@@ -100,6 +109,7 @@ type limits struct {
 	Awake     time.Duration // how long a goroutine of an idle connection waits before it goes
 	Linger    time.Duration // for a client to close its end once we have closed ours
 	GoingAway time.Duration // for a page that was closed to come back, since it was only reloaded
+	Renew     time.Duration // for a resume token to be replaced by a newer one
 	Backlog   int           // frames that wait in an outbox
 	Bytes     int           // bytes that wait in an outbox
 	BadFrames int           // in a row
@@ -120,6 +130,7 @@ func defaultLimits() limits {
 		Awake:     100 * time.Millisecond,
 		Linger:    time.Second,
 		GoingAway: 5 * time.Second,
+		Renew:     time.Hour,
 		Backlog:   4096,
 		Bytes:     1 << 20,
 		BadFrames: 16,

@@ -12,17 +12,21 @@ import (
 // from foreign pages.
 type originRule struct {
 	any     bool
-	origins map[string]bool // in canonical form
+	origins map[string]bool        // in canonical form
+	own     func(host string) bool // see Options.OwnHost
 }
 
 // CheckOrigins says what is wrong with Options.AllowedOrigins.
 func CheckOrigins(allowed []string) error {
-	_, err := newOriginRule(allowed)
+	_, err := newOriginRule(allowed, nil)
 	return err
 }
 
-func newOriginRule(allowed []string) (originRule, error) {
-	rule := originRule{origins: make(map[string]bool, len(allowed))}
+func newOriginRule(allowed []string, own func(host string) bool) (originRule, error) {
+	if own == nil {
+		own = func(string) bool { return true }
+	}
+	rule := originRule{origins: make(map[string]bool, len(allowed)), own: own}
 	for _, entry := range allowed {
 		if entry == "*" {
 			rule.any = true
@@ -53,7 +57,8 @@ func (rule originRule) allows(r *http.Request) bool {
 		return false // "null" among others: a sandboxed frame or a file, which is nobody's page
 	}
 	// The scheme isn't compared with ours: behind a proxy that ends TLS we don't know it.
-	return origin.host == canonicalHost(origin.scheme, r.Host) || rule.origins[origin.scheme+"://"+origin.host]
+	return rule.origins[origin.scheme+"://"+origin.host] ||
+		origin.host == canonicalHost(origin.scheme, r.Host) && rule.own(r.Host)
 }
 
 // webOrigin is the triple of RFC 6454 §4; host has the port unless it is the scheme's own.

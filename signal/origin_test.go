@@ -69,6 +69,34 @@ func TestOriginRule(t *testing.T) {
 	}
 }
 
+// A page whose own name leads to the box (DNS rebinding) sends the same name as Host and as Origin:
+// that makes it no page of the box.
+func TestHub9OtherNamesHaveNoOwnPages(t *testing.T) {
+	t.Parallel()
+	h := newHub(t, signal.Options{
+		AllowedOrigins: []string{"https://call.example.org"},
+		OwnHost:        func(host string) bool { return host == "192.0.2.7:8080" || host == "call.example.org" },
+	})
+	for _, test := range []struct {
+		host, origin string
+		want         bool
+	}{
+		{"192.0.2.7:8080", "http://192.0.2.7:8080", true},
+		{"call.example.org", "https://call.example.org", true},
+		{"127.0.0.1:8080", "https://call.example.org", true}, // a proxy has rewritten Host
+		{"evil.example:8080", "http://evil.example:8080", false},
+		{"192.0.2.7:8080", "http://evil.example:8080", false},
+		{"call.example.org", "https://call.example.org:9000", false},
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/signal", nil)
+		r.Host = test.host
+		r.Header.Set("Origin", test.origin)
+		if got := h.OriginAllowed(r); got != test.want {
+			t.Errorf("host %s, origin %s: %v", test.host, test.origin, got)
+		}
+	}
+}
+
 func TestForeignOriginIsRefused(t *testing.T) {
 	t.Parallel()
 	b := start(t, signal.Options{})

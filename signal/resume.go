@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -12,11 +13,32 @@ import (
 // A client that comes back in time shows its resume token and gets what it has missed. A client
 // that comes too late, or after a restart of the box, starts a new session, for which the token
 // still gives it the old peer id.
+//
+// A resume gives the client a newer token. The one before is good until the hub knows that the
+// newer one has arrived, since it may be lost with its connection; older ones are good for nothing
+// while the session is there. So of two who have tokens of one peer id, the one with the newest has
+// it: a copy in another tab, or in somebody's backup, does not. What nobody has renewed for a day
+// is worth nothing either.
 
-// resumeToken is "<peer id>.<nonce>.<HMAC-SHA256 of both>".
-func (h *Hub) resumeToken(id, nonce string) string {
-	text := id + "." + nonce
+// maxTokenAge is how long a token is good for the peer id of a session that is not there any more.
+const maxTokenAge = 24 * time.Hour
+
+// mark tells a resume token from others of the same peer id.
+type mark struct {
+	nonce string // of the session
+	age   uint64 // how many tokens of the peer id came before it, of this session and former ones
+}
+
+// resumeToken is "<peer id>.<nonce>.<age>.<issue time>.<HMAC-SHA256 of these>", the numbers in base
+// 36, the time in Unix seconds.
+func (h *Hub) resumeToken(id string, m mark, now time.Time) string {
+	text := id + "." + m.nonce + "." + strconv.FormatUint(m.age, 36) + "." + strconv.FormatInt(now.Unix(), 36)
 	return text + "." + h.resumeMAC(text)
+}
+
+// issueToken makes the session's newest token.
+func (s *Session) issueToken(m *marks) string {
+	return s.hub.resumeToken(s.self.ID, m.latest, m.issued)
 }
 
 func (h *Hub) resumeMAC(text string) string {
@@ -26,13 +48,67 @@ func (h *Hub) resumeMAC(text string) string {
 }
 
 // readToken tells whose session a token was for, if it is one of ours.
-func (h *Hub) readToken(token string) (id, nonce string, ok bool) {
+func (h *Hub) readToken(token string) (id string, m mark, issued time.Time, ok bool) {
 	end := strings.LastIndexByte(token, '.')
 	if end < 0 || !hmac.Equal([]byte(token[end+1:]), []byte(h.resumeMAC(token[:end]))) {
-		return "", "", false
+		return "", m, issued, false
 	}
-	id, nonce, _ = strings.Cut(token[:end], ".")
-	return id, nonce, true
+	parts := strings.Split(token[:end], ".")
+	if len(parts) != 4 { // of a former version
+		return "", m, issued, false
+	}
+	age, wrong := strconv.ParseUint(parts[2], 36, 64)
+	at, wrongTime := strconv.ParseInt(parts[3], 36, 64)
+	return parts[0], mark{parts[1], age}, time.Unix(at, 0), wrong == nil && wrongTime == nil
+}
+
+// marks are those of a session's tokens. They are immutable.
+type marks struct {
+	latest mark // of the newest token
+	before mark // of the one that is good, too, until its client has the newest; zero: there is none
+	// of the token with which the session's hello has got it its peer id, until its client has the
+	// welcome; zero: there is none
+	inherited mark
+	issued    time.Time // the latest
+}
+
+// take reports whether a token with that mark resumes the session.
+func (m *marks) take(shown mark) bool { return shown == m.latest || shown == m.before }
+
+// yield reports whether a hello with such a token replaces the session. A token after which more
+// have come than the session knows does, too: its own peer id came with a copy.
+func (m *marks) yield(shown mark) bool {
+	return m.take(shown) || shown.age > m.latest.age || m.inherited != mark{} && shown.age >= m.inherited.age
+}
+
+// resumed are the marks after a resume with such a token. If its client shows the one before, the
+// newest has been lost on its way, and goes out again.
+func (m *marks) resumed(shown mark, now time.Time) *marks {
+	if shown != m.latest {
+		return &marks{latest: m.latest, before: m.before, issued: now}
+	}
+	return &marks{latest: mark{shown.nonce, shown.age + 1}, before: shown, issued: now}
+}
+
+// hasToken notes that the client has the newest token: no other is good from now on.
+func (s *Session) hasToken() {
+	if m := s.marks.Load(); m.before != (mark{}) || m.inherited != (mark{}) {
+		s.marks.CompareAndSwap(m, &marks{latest: m.latest, issued: m.issued})
+	}
+}
+
+// renewToken pushes a token that is as good as the newest, but not as old: a client that has not
+// lost its connection for a day keeps its peer id, too.
+func (s *Session) renewToken(now time.Time) {
+	m := s.marks.Load()
+	if s.terms.Outlives == 0 || now.Sub(m.issued) < s.hub.limits.Renew {
+		return
+	}
+	next := *m
+	next.issued = now
+	if s.marks.CompareAndSwap(m, &next) { // else somebody resumes it just now, and gets one
+		s.send(Renewed{s.issueToken(&next)})
+	}
 }
 
 // Resume asks for a session that has lost its connection, or is about to.
@@ -40,6 +116,8 @@ type Resume struct {
 	Token  string
 	Seq    uint64  // the last event that the client has got; 0: none
 	Answer []Frame // the answer, sent after Resumed and the missed events
+
+	shown mark // of the token
 }
 
 // Resume gives the connection of this session, which nobody knows yet and which is then forgotten,
@@ -48,14 +126,15 @@ func (s *Session) Resume(resume Resume) error {
 	if s.greeted.Load() {
 		return Refuse(CodeBadFrame, "this connection already has a session")
 	}
-	id, nonce, ok := s.hub.readToken(resume.Token)
+	id, shown, _, ok := s.hub.readToken(resume.Token)
 	target := s.hub.find(id)
-	if !ok || target == nil || target.nonce != nonce || target.terms.Name != s.terms.Name {
+	if !ok || target == nil || !target.marks.Load().take(shown) || target.terms.Name != s.terms.Name {
 		return Refuse(CodeResumeExpired, "")
 	}
-	if s.hub.banned(target.self.User, s.client.Load().Source) {
+	if s.hub.banned(target, s.client.Load().Source) {
 		return Refuse(CodeKicked, "")
 	}
+	resume.shown = shown
 	if !target.takeOver(s, &resume) {
 		return Refuse(CodeResumeExpired, "")
 	}
@@ -71,7 +150,7 @@ func (s *Session) Attach(to *Session) error {
 		return Refuse(CodeBadFrame, "this connection already has a session")
 	case !to.greeted.Load():
 		return Refuse(CodeResumeExpired, "")
-	case s.hub.banned(to.self.User, s.client.Load().Source):
+	case s.hub.banned(to, s.client.Load().Source):
 		return Refuse(CodeKicked, "")
 	case !to.takeOver(s, nil):
 		return Refuse(CodeResumeExpired, "")
@@ -86,7 +165,7 @@ func (s *Session) takeOver(other *Session, resume *Resume) bool {
 	s.work.Lock()
 	defer s.work.Unlock()
 	l := other.link
-	if s.over || l == nil {
+	if s.over || l == nil || resume != nil && !s.marks.Load().take(resume.shown) { // somebody was faster
 		return false
 	}
 	was := s.client.Swap(&l.client)
@@ -119,8 +198,10 @@ func (s *Session) goOn(l *Link, resume *Resume) bool {
 		return s.out.attach(l.feed, replaced)
 	}
 	due := s.iceDue.Load()
+	has := s.marks.Load().resumed(resume.shown, time.Now())
 	greeting := Resumed{
 		ID:             s.self.ID,
+		ResumeToken:    s.issueToken(has),
 		ICE:            s.issueICE(time.Now()),
 		Rooms:          []string{},
 		AddressChanged: s.heardAt != l.client.Source,
@@ -132,5 +213,7 @@ func (s *Session) goOn(l *Link, resume *Resume) bool {
 		s.iceDue.Store(due)
 		return false
 	}
+	s.marks.Store(has)
+	s.resumedAt = resume.Seq
 	return true
 }

@@ -25,25 +25,26 @@ type Session struct {
 	terms   Terms
 	opened  time.Time
 	out     *outbox
-	nonce   string // tells its resume token from those of other sessions with the same id
-	before  string // the nonce of the token with which its hello replaced another session
+	marks   atomic.Pointer[marks] // of its resume tokens
 
 	// work is held while a frame is processed, a connection ends or another takes over: one at a
 	// time. Guards what follows.
-	work     sync.Mutex
-	link     *Link // nil: there is no connection
-	over     bool
-	ending   bool          // the frame that is being processed is the last one
-	refused  bool          // the frame that is being processed was refused
-	expiry   *time.Timer   // ends the session, while link is nil
-	until    time.Time     // when
-	heardAt  netip.Addr    // where the client was when it was heard last
-	bad      int           // broken frames in a row
-	rooms    []*room       // in the order of joining
-	pass     Pass          // of its hello
-	pace     *rate.Limiter // nil = no limit; safe without work
-	volume   *rate.Limiter // bytes; the same
-	patience *rate.Limiter // for frames over the pace; the same
+	work      sync.Mutex
+	link      *Link // nil: there is no connection
+	over      bool
+	ending    bool          // the frame that is being processed is the last one
+	refused   bool          // the frame that is being processed was refused
+	expiry    *time.Timer   // ends the session, while link is nil
+	until     time.Time     // when
+	deadline  *time.Timer   // ends the session with its tokens; nil: nothing does
+	resumedAt uint64        // after which event its client has gone on; 0: not yet, or from the start
+	heardAt   netip.Addr    // where the client was when it was heard last
+	bad       int           // broken frames in a row
+	rooms     []*room       // in the order of joining
+	pass      Pass          // of its hello
+	pace      *rate.Limiter // nil = no limit; safe without work
+	volume    *rate.Limiter // bytes; the same
+	patience  *rate.Limiter // for frames over the pace; the same
 
 	// set by hello, before anybody else knows the session
 	self Member
@@ -51,6 +52,8 @@ type Session struct {
 	// guarded by the hub's lock
 	block  netip.Prefix // the source that it counts for
 	tokens []string     // keys of the passes that it entered with
+
+	admitted atomic.Int64 // until when its tokens admit it, in Unix nanoseconds; 0 = for ever
 
 	client  atomic.Pointer[Client]
 	greeted atomic.Bool
@@ -75,10 +78,10 @@ func newSession(h *Hub, d Dialect, from *Client, now time.Time) *Session {
 		dialect: d,
 		terms:   d.Terms(),
 		self:    Member{ID: newPeerID()},
-		nonce:   newNonce(),
 		block:   source.Of(from.Source),
 		opened:  now,
 	}
+	s.marks.Store(&marks{latest: mark{nonce: newNonce()}, issued: now})
 	s.voice.dialect, s.voice.number = d, s.terms.Number
 	s.out = newOutbox(&s.voice, h.limits.Backlog, h.limits.Bytes, s.terms.Confirms && s.terms.Outlives > 0, h.store)
 	s.client.Store(from)
@@ -214,7 +217,12 @@ func (s *Session) Refuse(why error, answer ...Frame) {
 }
 
 // Confirm notes that the client has the session's events up to seq.
-func (s *Session) Confirm(seq uint64) { s.out.confirm(seq) }
+func (s *Session) Confirm(seq uint64) {
+	s.out.confirm(seq)
+	if seq > s.resumedAt { // then also the token, which came before them
+		s.hasToken()
+	}
+}
 
 // send queues an event for the client. It never blocks. It reports whether the session still takes
 // events: send ends a session whose client reads too slowly.

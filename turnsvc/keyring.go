@@ -68,12 +68,13 @@ func (k *keyring) holds(r *request) bool {
 }
 
 // banned reports whether a ban keeps somebody from allocating: of a static user by its name, of
-// another by the id that the credential was issued to.
+// another by the id that the credential was issued to. A session's is its peer id.
 func (k *keyring) banned(class cred.Class, user string, ip netip.Addr) bool {
 	if class != cred.Static {
 		_, user, _ = cred.Parse(user)
 	}
-	return k.bans.Concern(user, "", ip, k.clock.wall())
+	now := k.clock.wall()
+	return k.bans.Concern(user, "", ip, now) || class == cred.Hub && k.bans.ConcernPeer(user, now)
 }
 
 // principal is whom a credential was issued to: what a user's limits are counted by, and its turn

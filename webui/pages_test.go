@@ -111,7 +111,7 @@ func TestIDs(t *testing.T) {
 			"server-add server-remove servers",
 		"trust":   "failed retry fingerprint qr qr-none systems system-linux",
 		"example": "join room leave status videos",
-		"admin":   "allocations rooms figures locked live token token-open kick kick-ban kick-confirm kick-cancel",
+		"admin":   "allocations rooms bans figures locked live token token-open kick kick-ban kick-confirm kick-cancel",
 	}
 	for _, row := range pageTable() {
 		ids := matches(`\sid="([^"]+)"`, pages["pages/"+row.name+".html"]+frame)

@@ -90,7 +90,7 @@ func adminCommands(g *global) []*cobra.Command {
 			func(s status.Status) any { return s.Signal.Rooms }, printRooms),
 		showCommand(g, "allocations", "List the TURN allocations",
 			func(s status.Status) any { return s.TURN.Allocations }, printAllocations),
-		kickCommand(g),
+		kickCommand(g), bansCommand(g), unbanCommand(g),
 	}
 }
 
@@ -163,9 +163,9 @@ func kickCommand(g *global) *cobra.Command {
 		Use:   "kick peer:ID | user:NAME | token:KEY | allocation:ID | source:ADDRESS",
 		Short: "End a client's sessions and allocations",
 		Long: `kick ends a member's session and its allocations within a second. With --ban it also keeps them out
-for a time. It bans a user by name, a token by its key, a source by its address or network, and a
-peer by its user name, its tokens and its address. The key of a room token is its jti, or "sub:" and
-its sub.`,
+for a time, also over a restart. It bans a user by name, a token by its key, a source by its address or
+network, and a peer by its id, its user name, its tokens and its address. The key of a room token is its
+jti, or "sub:" and its sub. ` + "`signalbox bans`" + ` lists the bans, and ` + "`signalbox unban`" + ` lifts them.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return usageError{fmt.Errorf("name one of peer:ID, user:NAME, token:KEY, allocation:ID or " +
@@ -206,6 +206,9 @@ its sub.`,
 			} else if out.Sessions+out.Allocations == 0 {
 				text += fmt.Sprintf(": nothing here belongs to %s; `signalbox rooms` and `signalbox allocations` "+
 					"list what is here", args[0])
+			}
+			if out.Warning != "" {
+				text += "; but " + out.Warning
 			}
 			_, err = fmt.Fprintln(cmd.OutOrStdout(), term.Text(text))
 			return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"signalbox/internal/admission"
@@ -13,6 +14,7 @@ import (
 
 func tokenCommand(g *global) *cobra.Command {
 	var r admission.TokenRequest
+	var rooms []string
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "token", Short: "Make a room token that lets its bearer in", Args: noArgs,
@@ -29,6 +31,13 @@ token to standard error.`,
 			cfg, err := g.config()
 			if err != nil {
 				return err
+			}
+			for _, room := range rooms {
+				if strings.Contains(room, "*") {
+					r.Patterns = append(r.Patterns, room)
+				} else {
+					r.Rooms = append(r.Rooms, room)
+				}
 			}
 			token, err := app.MintToken(&cfg, r)
 			if err != nil {
@@ -49,7 +58,7 @@ token to standard error.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringArrayVar(&r.Rooms, "room", nil,
+	flags.StringArrayVar(&rooms, "room", nil,
 		"let its bearer enter this `room`; * matches any characters; may be repeated")
 	flags.StringVar(&r.User, "user", "", "make its bearer \"@user\" for calls")
 	flags.StringVar(&r.Name, "name", "", "show this name to others")

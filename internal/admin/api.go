@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -81,6 +82,8 @@ func (a *API) Routes() map[string]http.Handler {
 		"POST /api/admin/login": http.HandlerFunc(a.serveLogin),
 		"GET /api/admin/status": a.only(a.serveStatus),
 		"POST /api/admin/kick":  a.only(a.serveKick),
+		"GET /api/admin/bans":   a.only(a.serveBans),
+		"POST /api/admin/unban": a.only(a.serveUnban),
 	}
 }
 
@@ -182,17 +185,26 @@ func (a *API) serveStatus(w http.ResponseWriter, _ *http.Request) {
 	answer.JSON(w, http.StatusOK, a.o.Status())
 }
 
-func (a *API) serveKick(w http.ResponseWriter, r *http.Request) {
-	var k Kick
+// decode reads a small body without fields that nobody knows.
+func decode(w http.ResponseWriter, r *http.Request, into any) error {
 	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, 4096))
 	dec.DisallowUnknownFields()
-	if err := dec.Decode(&k); err != nil {
+	return dec.Decode(into)
+}
+
+func (a *API) serveKick(w http.ResponseWriter, r *http.Request) {
+	var k Kick
+	if err := decode(w, r, &k); err != nil {
 		answer.Error(w, http.StatusBadRequest, answer.BadRequest,
 			`want {"peer":"..."}, or allocation, user, token or source, and "ban":"1h" if they are to stay out`)
 		return
 	}
 	out, err := a.Kick(k)
-	if err != nil {
+	switch {
+	case errors.Is(err, source.ErrTooManyBans):
+		answer.Error(w, http.StatusInsufficientStorage, answer.RateLimited, err.Error())
+		return
+	case err != nil:
 		answer.Error(w, http.StatusBadRequest, answer.BadRequest, err.Error())
 		return
 	}

@@ -108,6 +108,19 @@ func (c *Client) Kick(ctx context.Context, k Kick) (Result, error) {
 	return out, c.do(ctx, http.MethodPost, "/api/admin/kick", k, &out)
 }
 
+// Bans asks for the bans in force.
+func (c *Client) Bans(ctx context.Context) ([]source.Ban, error) {
+	var out Bans
+	err := c.do(ctx, http.MethodGet, "/api/admin/bans", nil, &out)
+	return out.Bans, err
+}
+
+// Unban lifts bans.
+func (c *Client) Unban(ctx context.Context, u Unban) (Unbanned, error) {
+	var out Unbanned
+	return out, c.do(ctx, http.MethodPost, "/api/admin/unban", u, &out)
+}
+
 func (c *Client) do(ctx context.Context, method, path string, in, out any) error {
 	var body io.Reader
 	if in != nil {

@@ -35,8 +35,8 @@ type Kick struct {
 	User   string `json:"user,omitempty"`
 	Token  string `json:"token,omitempty"`  // a room token's jti, or "sub:" and its sub
 	Source string `json:"source,omitempty"` // an address or a network
-	// Ban keeps them out for that long, "1h": the user or the token; for a peer also its tokens and
-	// the source of its connection. Empty: they may come back.
+	// Ban keeps them out for that long, "1h": the user, the token or the source; for a peer its id,
+	// its user, its tokens and the source of its connection. Empty: they may come back.
 	Ban string `json:"ban,omitempty"`
 }
 
@@ -44,6 +44,8 @@ type Kick struct {
 type Result struct {
 	Sessions    int `json:"sessions"`
 	Allocations int `json:"allocations"`
+	// Warning says what is wrong with a ban that is in force; empty: nothing.
+	Warning string `json:"warning,omitempty"`
 }
 
 // Kick ends sessions and allocations, and bans if that is asked for.
@@ -72,17 +74,14 @@ func (a *API) Kick(k Kick) (out Result, err error) {
 	}
 	// Bans come first, so that nobody slips in between, and allocations before sessions, to be
 	// counted before they go with them.
-	if err := a.ban(until, t.bans...); err != nil {
+	if k.Peer != "" {
+		t.bans = append(t.bans, tokensOf(a.sessions(t.match))...)
+	}
+	if out.Warning, err = a.ban(until, t); err != nil {
 		return out, err
 	}
-	sessions := a.sessions(t.match)
-	if k.Peer != "" {
-		if err := a.ban(until, tokensOf(sessions)...); err != nil {
-			return out, err
-		}
-	}
 	out.Allocations += t.allocations()
-	for _, s := range sessions {
+	for _, s := range a.sessions(t.match) {
 		out.Allocations += a.o.Relay.KickUser(s.ID)
 	}
 	out.Sessions = len(a.o.Hub.Kick(t.match))
@@ -105,6 +104,7 @@ func (a *API) target(k Kick) (target, error) {
 			who:         slog.String("peer", k.Peer),
 			match:       func(s signal.Kicked) bool { return s.ID == k.Peer },
 			allocations: func() int { return a.o.Relay.KickUser(k.Peer) },
+			bans:        []source.Ban{{Peer: k.Peer}},
 		}
 		// Asked of the relay, which also knows sessions whose signaling connection is lost.
 		if user, from, ok := a.o.Member(k.Peer); ok {
@@ -161,16 +161,26 @@ func tokensOf(sessions []signal.Kicked) (out []source.Ban) {
 	return out
 }
 
-// ban puts bans into force; a zero time means none.
-func (a *API) ban(until time.Time, bans ...source.Ban) error {
+// ban puts a target's bans into force; a zero time means none. The warning says that they end with
+// this process.
+func (a *API) ban(until time.Time, t target) (warning string, err error) {
 	if until.IsZero() {
-		return nil
+		return "", nil
 	}
-	for i := range bans {
-		bans[i].Until = until
+	for i := range t.bans {
+		t.bans[i].Until, t.bans[i].For = until, t.who.Key+":"+t.who.Value.String()
 	}
-	if err := a.o.Bans.Add(time.Now(), bans...); err != nil {
-		return fmt.Errorf("ban: %w", err)
+	return a.kept(a.o.Bans.Add(time.Now(), t.bans...))
+}
+
+// kept makes a warning of an error after which bans have changed nevertheless.
+func (a *API) kept(err error) (warning string, _ error) {
+	if errors.Is(err, source.ErrBansNotKept) {
+		a.o.Log.Error("bans can't be kept", "err", err)
+		return "ban: " + err.Error(), nil
 	}
-	return nil
+	if err != nil {
+		return "", fmt.Errorf("ban: %w", err)
+	}
+	return "", nil
 }

@@ -32,8 +32,12 @@ const (
 type Options struct {
 	Mode     string
 	Password state.Secret // for mode Password
-	// JWTKey verifies room tokens: a secret, a public key in PEM, or the path of a PEM file.
-	JWTKey state.Secret
+	// JWTKey verifies room tokens: a secret, a public key in PEM, the path of a PEM file, or the
+	// path or address of a set of public keys (JWKS). OldJWTKeys verify them, too.
+	JWTKey     state.Secret
+	OldJWTKeys []state.Secret
+	// Cache keeps sets of keys that were fetched for the next start; nil: none does.
+	Cache Cache
 }
 
 // Refusal is why somebody is not let in. It is a signal.ErrUnauthorized.
@@ -60,21 +64,32 @@ func refusef(format string, args ...any) *Refusal {
 // errWrong refuses something that only its secret's owner gets right.
 var errWrong = &Refusal{Words: "wrong password, token or key", Guess: true}
 
+// ErrBanned refuses somebody whom a ban is about.
+var ErrBanned = refusef("you were removed by the operator")
+
 // judge is one mode: it looks at what a client brings. Its refusals are Refusals.
 type judge interface {
 	admit(token string) (signal.Pass, error)
+	// isGuessed tells that who tries often enough gets it right. Then what a source brings is not
+	// even looked at after too many wrong ones. Otherwise only what is wrong is slowed down: many
+	// people may share an address with somebody who sends garbage.
+	isGuessed() bool
 }
 
 // newJudge makes the judge of a mode; nil lets everybody in. An unknown mode is an error: a typing
 // mistake must not open the box.
-func newJudge(o Options) (judge, error) {
+func (g *Guard) newJudge(o Options) (judge, error) {
 	switch o.Mode {
 	case Open:
 		return nil, nil
 	case Password:
 		return password(sha256.Sum256([]byte(o.Password))), nil
 	case JWT:
-		return loadVerifier(o.JWTKey)
+		var before *tokens
+		if j := g.inForce.Load(); j != nil {
+			before, _ = (*j).(*tokens)
+		}
+		return loadTokens(o, g.lookForKeys, before)
 	}
 	return nil, fault.New("auth.mode", "%q is none of %s, %s, %s", o.Mode, Open, Password, JWT)
 }
@@ -90,6 +105,9 @@ func (p password) admit(token string) (signal.Pass, error) {
 	return signal.Pass{}, nil
 }
 
+// isGuessed implements judge.
+func (p password) isGuessed() bool { return true }
+
 // Wrong passwords, tokens and keys that one source may try a second, and at once.
 const (
 	guessesPerSecond = 1
@@ -102,14 +120,20 @@ const maxToken = 4096
 // Guard stands at the door. It implements signal.Guard.
 type Guard struct {
 	inForce atomic.Pointer[judge]
-	guesses *source.Guesses
+	guesses *source.Guesses // at passwords and keys
+	garbage *source.Limiter // tokens that nobody has signed
 	bans    *source.Bans
+	wake    chan struct{} // Keep
 }
 
 // New reads what the mode needs. Whom a ban is about is not let in by Only; sessions are the hub's
 // to judge. bans may be nil.
 func New(o Options, bans *source.Bans) (*Guard, error) {
-	g := &Guard{guesses: source.NewGuesses(guessesPerSecond, guessBurst), bans: bans}
+	g := &Guard{
+		guesses: source.NewGuesses(guessesPerSecond, guessBurst),
+		garbage: source.NewLimiter(guessesPerSecond, guessBurst),
+		bans:    bans, wake: make(chan struct{}, 1),
+	}
 	commit, err := g.Prepare(o)
 	if err != nil {
 		return nil, err
@@ -120,11 +144,22 @@ func New(o Options, bans *source.Bans) (*Guard, error) {
 
 // Prepare validates other options. commit puts them into force; admitted clients stay in.
 func (g *Guard) Prepare(o Options) (commit func(), err error) {
-	j, err := newJudge(o)
+	j, err := g.newJudge(o)
 	if err != nil {
 		return nil, err
 	}
-	return func() { g.inForce.Store(&j) }, nil
+	return func() {
+		g.inForce.Store(&j)
+		g.lookForKeys()
+	}, nil
+}
+
+// lookForKeys has Keep look which sets of keys it must fetch.
+func (g *Guard) lookForKeys() {
+	select {
+	case g.wake <- struct{}{}:
+	default: // it will
+	}
 }
 
 // Asks reports whether the guard asks clients for a password or a token.
@@ -141,11 +176,23 @@ func (g *Guard) Admit(token string, from netip.Addr) (pass signal.Pass, err erro
 	case len(token) > maxToken:
 		return pass, refusef("the token is longer than %d bytes", maxToken)
 	}
-	err = g.look(from, func() (err error) {
-		pass, err = j.admit(token)
-		return err
-	})
+	if j.isGuessed() {
+		err = g.look(from, func() (err error) {
+			pass, err = j.admit(token)
+			return err
+		})
+		return pass, err
+	}
+	if pass, err = j.admit(token); isWrong(err) && !g.garbage.Allow(from, time.Now()) {
+		err = signal.ErrTooManyGuesses
+	}
 	return pass, err
+}
+
+// isWrong tells refusals of what may have been made up.
+func isWrong(err error) bool {
+	var refused *Refusal
+	return errors.As(err, &refused) && refused.Guess
 }
 
 // CheckKey compares a key that a program has brought from an address with the right one.
@@ -163,8 +210,7 @@ func (g *Guard) CheckKey(key state.Secret, brought string, from netip.Addr) erro
 func (g *Guard) look(from netip.Addr, try func() error) (err error) {
 	if !g.guesses.Look(from, func() (wrong bool) {
 		err = try()
-		var refused *Refusal
-		return errors.As(err, &refused) && refused.Guess
+		return isWrong(err)
 	}) {
 		return signal.ErrTooManyGuesses
 	}
@@ -188,7 +234,7 @@ func (g *Guard) Only(next http.Handler) http.Handler {
 		from := source.OfRequest(r)
 		pass, err := g.Admit(token, from)
 		if err == nil && g.bans.Concern(pass.User, pass.Key, from, time.Now()) {
-			err = refusef("you were removed by the operator")
+			err = ErrBanned
 		}
 		if err != nil {
 			WriteRefusal(w, err)
@@ -200,6 +246,11 @@ func (g *Guard) Only(next http.Handler) http.Handler {
 
 // WriteRefusal answers with an error of a Guard.
 func WriteRefusal(w http.ResponseWriter, err error) {
+	var again *tryAgain
+	if errors.As(err, &again) {
+		answer.TooMany(w, again.Why())
+		return
+	}
 	if errors.Is(err, signal.ErrTooManyGuesses) {
 		answer.TooMany(w, "too many wrong passwords, tokens or keys from your network address: wait a while")
 		return

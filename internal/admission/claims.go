@@ -45,7 +45,7 @@ func readClaims(c jwt.MapClaims) (signal.Pass, error) {
 	if exp.Year() > 9999 {
 		return pass, errors.New("exp is after the year 9999: want seconds since 1970, not milliseconds")
 	}
-	pass.Expires = exp.Add(tokenLeeway)
+	pass.Ends, pass.Expires = exp.Time, exp.Add(tokenLeeway)
 
 	var id, subject string
 	for _, claim := range []struct {
@@ -75,20 +75,31 @@ func readClaims(c jwt.MapClaims) (signal.Pass, error) {
 		}
 		pass.Capacity = int(n)
 	}
-	var patterns []string
-	if v, ok := c["room"]; ok {
-		if patterns, err = roomPatterns(v); err != nil {
-			return pass, fmt.Errorf("room %w", err)
+	// In room a * has always matched: who signs what somebody has typed must use rooms.
+	var names, patterns []string
+	for _, claim := range []struct {
+		name string
+		to   *[]string
+	}{{"rooms", &names}, {"room_patterns", &patterns}, {"room", &patterns}} {
+		v, ok := c[claim.name]
+		if !ok {
+			continue
 		}
+		list, err := roomNames(v)
+		if err != nil {
+			return pass, fmt.Errorf("%s %w", claim.name, err)
+		}
+		*claim.to = append(*claim.to, list...)
 	}
 	pass.Rooms = func(name string) bool {
-		return slices.ContainsFunc(patterns, func(p string) bool { return matches(p, name) })
+		return slices.Contains(names, name) ||
+			slices.ContainsFunc(patterns, func(p string) bool { return matches(p, name) })
 	}
 	return pass, nil
 }
 
-// roomPatterns reads the room claim: a string or a list of strings.
-func roomPatterns(claim any) ([]string, error) {
+// roomNames reads a claim of rooms: a string or a list of strings.
+func roomNames(claim any) ([]string, error) {
 	list, ok := claim.([]any)
 	if !ok {
 		list = []any{claim}

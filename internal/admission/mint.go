@@ -18,7 +18,8 @@ import (
 
 // TokenRequest describes a room token: its bearer, and what it admits to.
 type TokenRequest struct {
-	Rooms    []string // names, in which * matches any characters
+	Rooms    []string // names, as they are
+	Patterns []string // names of rooms, in which * matches any characters
 	User     string   // makes its bearer "@user"
 	Name     string   // is shown to others
 	Subject  string   // names its bearer in the issuer's own words
@@ -37,10 +38,10 @@ type Token struct {
 // Mint makes a room token for a box with that auth.jwt_key. Any program with the key could make the
 // same.
 func Mint(jwtKey state.Secret, r TokenRequest) (Token, error) {
-	if len(r.Rooms) == 0 && r.User == "" {
+	if len(r.Rooms)+len(r.Patterns) == 0 && r.User == "" {
 		return Token{}, errors.New("name a room (* means any), or a user, who may then call and be called")
 	}
-	if slices.Contains(r.Rooms, "") {
+	if slices.Contains(r.Rooms, "") || slices.Contains(r.Patterns, "") {
 		return Token{}, errors.New("the name of a room is empty")
 	}
 	key, err := loadSigner(jwtKey, r.KeyFile)
@@ -76,12 +77,10 @@ func (r *TokenRequest) claims(expires time.Time) jwt.MapClaims {
 			claims[name] = value
 		}
 	}
-	switch len(r.Rooms) {
-	case 0:
-	case 1:
-		claims["room"] = r.Rooms[0]
-	default:
-		claims["room"] = r.Rooms
+	for name, rooms := range map[string][]string{"rooms": r.Rooms, "room_patterns": r.Patterns} {
+		if len(rooms) > 0 {
+			claims[name] = rooms
+		}
 	}
 	if r.Capacity != 0 {
 		claims["capacity"] = r.Capacity
@@ -148,6 +147,8 @@ func readSigningKey(file string) (own *verifier, private any, err error) {
 		private, err = x509.ParsePKCS8PrivateKey(block.Bytes)
 	case "RSA PRIVATE KEY":
 		private, err = x509.ParsePKCS1PrivateKey(block.Bytes)
+	case "EC PRIVATE KEY":
+		private, err = x509.ParseECPrivateKey(block.Bytes)
 	default:
 		err = fmt.Errorf("a PEM block of type %q: want PRIVATE KEY, without a passphrase", block.Type)
 	}
@@ -156,7 +157,7 @@ func readSigningKey(file string) (own *verifier, private any, err error) {
 	}
 	signer, ok := private.(crypto.Signer)
 	if !ok {
-		return nil, nil, fmt.Errorf("key %s: a key of type %T: want RSA or Ed25519", file, private)
+		return nil, nil, fmt.Errorf("key %s: a key of type %T: want RSA, ECDSA or Ed25519", file, private)
 	}
 	method, err := methodOf(signer.Public())
 	if err != nil {

@@ -1,6 +1,7 @@
 package admission
 
 import (
+	"crypto/elliptic"
 	"crypto/x509"
 	"encoding/pem"
 	"os"
@@ -15,7 +16,7 @@ import (
 // What the box's own command makes, the box takes: with every kind of key.
 func TestMintedTokensAreTaken(t *testing.T) {
 	t.Parallel()
-	rsaKey, edKey := newRSA(t), newEd25519(t)
+	rsaKey, ecKey, edKey := newRSA(t), newECDSA(t, elliptic.P256()), newEd25519(t)
 	write := func(text string) string {
 		path := filepath.Join(t.TempDir(), "key.pem")
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -29,12 +30,13 @@ func TestMintedTokensAreTaken(t *testing.T) {
 		"secret in a file": {testSecret, write(testSecret + "\n")},
 		"RSA":              {pemPublic(t, &rsaKey.PublicKey), write(pemPrivate(t, rsaKey))},
 		"RSA in PKCS #1":   {pemPublic(t, &rsaKey.PublicKey), write(pkcs1)},
+		"ECDSA":            {pemPublic(t, &ecKey.PublicKey), write(pemPrivate(t, ecKey))},
 		"Ed25519":          {write(pemPublic(t, edKey.Public())), write(pemPrivate(t, edKey))},
 	} {
 		jwtKey := state.Secret(tc.configured)
 		made, err := Mint(jwtKey, TokenRequest{
-			Rooms: []string{"tea", "team-*"}, User: "alice", Name: "Alice", Subject: "42", Capacity: 3, TTL: time.Hour,
-			KeyFile: tc.file,
+			Rooms: []string{"tea", "a*"}, Patterns: []string{"team-*"}, User: "alice", Name: "Alice", Subject: "42",
+			Capacity: 3, TTL: time.Hour, KeyFile: tc.file,
 		})
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -46,7 +48,7 @@ func TestMintedTokensAreTaken(t *testing.T) {
 		}
 		pass, err := guard.Admit(made.Token, here)
 		if err != nil || pass.User != "alice" || pass.Name != "Alice" || pass.Capacity != 3 || !pass.Rooms("team-a") ||
-			!pass.Rooms("tea") || pass.Rooms("cake") ||
+			!pass.Rooms("tea") || pass.Rooms("cake") || !pass.Rooms("a*") || pass.Rooms("ab") ||
 			pass.Key == "" || pass.Key == "sub:42" || !pass.Expires.Equal(made.Expires.Add(tokenLeeway)) {
 			t.Errorf("%s: %+v, %v", name, pass, err)
 		}
@@ -70,7 +72,7 @@ func TestMintRefuses(t *testing.T) {
 	}{
 		"nobody for nothing": {TokenRequest{}, "name a room"},
 		"empty room":         {TokenRequest{Rooms: []string{""}}, "the name of a room is empty"},
-		"long room":          {TokenRequest{Rooms: []string{strings.Repeat("x", 129)}}, "room is longer than 128"},
+		"long room":          {TokenRequest{Rooms: []string{strings.Repeat("x", 129)}}, "rooms is longer than 128"},
 		"too many rooms":     {TokenRequest{Rooms: many}, "name fewer rooms"},
 		"bad name":           {TokenRequest{User: "a", Name: "\x1b[31m"}, "name contains a control character"},
 		"capacity":           {TokenRequest{User: "a", Capacity: -1}, "capacity is not a whole number"},

@@ -2,7 +2,9 @@ package admission
 
 import (
 	"bytes"
+	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/elliptic"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
@@ -32,17 +34,27 @@ const (
 	minRSABits   = 2048 // RFC 7518 §3.3
 )
 
-// verifier checks room tokens (RFC 7519). The kind of its key decides the algorithm; the token's
-// header must only agree (RFC 8725 §3.1).
+// verifier is a key that verifies room tokens.
 type verifier struct {
 	method jwt.SigningMethod
-	key    any // as method takes it
-	parser *jwt.Parser
+	key    any    // as method takes it
+	id     string // the kid that tokens name it by; empty: none
 }
 
 func newVerifier(method jwt.SigningMethod, key any) *verifier {
-	return &verifier{method, key, jwt.NewParser(jwt.WithValidMethods([]string{method.Alg()}),
-		jwt.WithLeeway(tokenLeeway), jwt.WithExpirationRequired())}
+	return &verifier{method: method, key: key}
+}
+
+// admit is tokens.admit for a single key.
+func (k *verifier) admit(text string) (signal.Pass, error) {
+	return (&tokens{own: []*verifier{k}}).admit(text)
+}
+
+// tokenParser parses tokens of every algorithm that a key can have.
+func tokenParser() *jwt.Parser {
+	return jwt.NewParser(jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg(), jwt.SigningMethodRS256.Alg(),
+		jwt.SigningMethodES256.Alg(), jwt.SigningMethodEdDSA.Alg()}), jwt.WithLeeway(tokenLeeway),
+		jwt.WithExpirationRequired())
 }
 
 // isPath tells paths from keys by their form, never by what exists: the path of a missing file must
@@ -52,12 +64,16 @@ func isPath(s string) bool {
 		return false
 	}
 	return filepath.IsAbs(s) || strings.HasPrefix(s, "/") || strings.HasPrefix(s, "./") ||
-		strings.HasPrefix(s, "../") || strings.HasSuffix(s, ".pem")
+		strings.HasPrefix(s, "../") || strings.HasSuffix(s, ".pem") || strings.HasSuffix(s, ".json")
 }
 
-// CheckJWTKey says what is wrong with an auth.jwt_key. The file that it may name is not read.
+// CheckJWTKey says what is wrong with an auth.jwt_key. The file or the address that it may name is
+// not read.
 func CheckJWTKey(key state.Secret) error {
-	if isPath(string(key)) {
+	switch {
+	case isURL(string(key)):
+		return checkURL(string(key))
+	case isPath(string(key)):
 		return nil
 	}
 	_, err := parseKey(string(key))
@@ -66,30 +82,47 @@ func CheckJWTKey(key state.Secret) error {
 
 // IsSecret reports whether an auth.jwt_key is a secret itself, neither a public key nor the path of
 // one.
-func IsSecret(key state.Secret) bool { return key != "" && !isPath(string(key)) && !isPEM(string(key)) }
+func IsSecret(key state.Secret) bool {
+	return key != "" && !isURL(string(key)) && !isPath(string(key)) && !isPEM(string(key))
+}
 
-// loadVerifier makes a verifier of auth.jwt_key. Its errors don't repeat the key: what looks like a
-// path may be a secret.
+// loadVerifier makes a verifier of an auth.jwt_key that is one key. Its errors don't repeat the
+// key: what looks like a path may be a secret.
 func loadVerifier(configured state.Secret) (*verifier, error) {
 	text := string(configured)
-	if isPath(text) {
-		file, err := os.ReadFile(text)
-		var at *fs.PathError
-		switch {
-		case errors.As(err, &at):
-			return nil, fault.New("auth.jwt_key", "read the file that it names: %w", at.Err)
-		case err != nil:
-			return nil, fault.New("auth.jwt_key", "can't read the file that it names")
-		case !isPEM(string(file)):
-			return nil, fault.New("auth.jwt_key", "the file that it names is not a PEM file")
-		}
-		text = string(file)
+	if isURL(text) {
+		return nil, fault.New("auth.jwt_key", "it is the address of public keys, which only verify: sign where "+
+			"their private keys are")
 	}
-	key, err := parseKey(text)
+	var key *verifier
+	var err error
+	if !isPath(text) {
+		key, err = parseKey(text)
+	} else if file, wrong := os.ReadFile(text); wrong != nil {
+		err = cantRead(wrong)
+	} else {
+		key, err = parsePEMFile(string(file))
+	}
 	if err != nil {
 		return nil, fault.New("auth.jwt_key", "%w", err)
 	}
 	return key, nil
+}
+
+// cantRead is why a file can't be read, without its name.
+func cantRead(err error) error {
+	var at *fs.PathError
+	if errors.As(err, &at) {
+		return fmt.Errorf("read the file that it names: %w", at.Err)
+	}
+	return errors.New("can't read the file that it names")
+}
+
+func parsePEMFile(text string) (*verifier, error) {
+	if !isPEM(text) {
+		return nil, errors.New("the file that it names is not a PEM file")
+	}
+	return parseKey(text)
 }
 
 func isPEM(text string) bool { return strings.Contains(text, "-----BEGIN") }
@@ -100,8 +133,8 @@ func parseKey(text string) (*verifier, error) {
 		switch {
 		case len(text) < minJWTSecret:
 			return nil, fmt.Errorf("want a secret of at least %d characters (make one with openssl rand -hex 32), a "+
-				"public key in PEM, or the path of its file, "+
-				"which ends in .pem", minJWTSecret)
+				"public key in PEM, the path of its file, which ends in .pem, or a set of public keys (JWKS): the "+
+				"path of its file, which ends in .json, or its https:// address", minJWTSecret)
 		case isBarePublicKey(text):
 			return nil, errors.New("this is a public key without its BEGIN and END lines: write it as PEM, since " +
 				"everybody would know it as a secret")
@@ -156,8 +189,13 @@ func methodOf(key any) (jwt.SigningMethod, error) {
 			return nil, fmt.Errorf("an RSA key of %d bits: want at least %d", key.N.BitLen(), minRSABits)
 		}
 		return jwt.SigningMethodRS256, nil
+	case *ecdsa.PublicKey:
+		if key.Curve != elliptic.P256() {
+			return nil, fmt.Errorf("an ECDSA key on %s: want P-256", key.Params().Name)
+		}
+		return jwt.SigningMethodES256, nil
 	}
-	return nil, fmt.Errorf("a key of type %T: want RSA or Ed25519", key)
+	return nil, fmt.Errorf("a key of type %T: want RSA, ECDSA or Ed25519", key)
 }
 
 // isBarePublicKey finds public keys that would pass for a secret: DER in base64, a JWK, a line for
@@ -175,39 +213,4 @@ func isBarePublicKey(text string) bool {
 	}
 	_, err = x509.ParsePKCS1PublicKey(der)
 	return err == nil
-}
-
-// admit implements judge.
-func (k *verifier) admit(text string) (signal.Pass, error) {
-	claims := jwt.MapClaims{}
-	token, err := k.parser.ParseWithClaims(text, claims, func(t *jwt.Token) (any, error) {
-		if _, ok := t.Header["crit"]; ok {
-			// RFC 7515 §4.1.11: we understand none of them.
-			return nil, errors.New("it has critical header parameters")
-		}
-		return k.key, nil
-	})
-	switch {
-	case err == nil:
-		pass, err := readClaims(claims)
-		if err != nil {
-			return signal.Pass{}, refusef("the token's claim %v", err)
-		}
-		if pass.Key == "" {
-			pass.Key = tokenHash(token)
-		}
-		return pass, nil
-	case errors.Is(err, jwt.ErrTokenExpired):
-		return signal.Pass{}, refusef("the token has expired: get a new one")
-	case errors.Is(err, jwt.ErrTokenNotValidYet):
-		return signal.Pass{}, refusef("the token is not valid yet (nbf)")
-	case errors.Is(err, jwt.ErrTokenRequiredClaimMissing):
-		return signal.Pass{}, refusef("the token has no exp: it must say when it expires, in seconds since 1970")
-	case errors.Is(err, jwt.ErrTokenInvalidClaims):
-		return signal.Pass{}, refusef("the token's exp or nbf is not a number")
-	}
-	return signal.Pass{}, &Refusal{
-		Words: fmt.Sprintf("%s: want a JWT signed with this box's key (%s)", errWrong.Words, k.method.Alg()),
-		Guess: true,
-	}
 }

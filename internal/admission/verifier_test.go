@@ -52,6 +52,15 @@ func newRSA(t testing.TB) *rsa.PrivateKey {
 	return key
 }
 
+func newECDSA(t testing.TB, curve elliptic.Curve) *ecdsa.PrivateKey {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(curve, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
 func newEd25519(t testing.TB) ed25519.PrivateKey {
 	t.Helper()
 	_, key, err := ed25519.GenerateKey(rand.Reader)
@@ -139,10 +148,7 @@ func TestJWTKeyIsWhatItLooksLike(t *testing.T) {
 		return path
 	}
 	rsaKey, edKey := newRSA(t), newEd25519(t)
-	ecKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ecKey := newECDSA(t, elliptic.P256())
 	public := pemPublic(t, edKey.Public())
 	// 1024 bits, of which nobody has the private half
 	short := rsa.PublicKey{N: new(big.Int).SetBit(big.NewInt(1), 1023, 1), E: 65537}
@@ -169,7 +175,9 @@ func TestJWTKeyIsWhatItLooksLike(t *testing.T) {
 			want: "read the file that it names"},
 		"file with a secret": {key: write("secret.pem", testSecret), want: "is not a PEM file"},
 		"private key":        {key: pemPrivate(t, edKey), want: "this is a private key"},
-		"other kind":         {key: pemPublic(t, &ecKey.PublicKey), want: "want RSA or Ed25519"},
+		"ECDSA":              {key: pemPublic(t, &ecKey.PublicKey), alg: "ES256"},
+		"other curve": {key: pemPublic(t, &newECDSA(t, elliptic.P384()).PublicKey),
+			want: "an ECDSA key on P-384: want P-256"},
 		"certificate": {key: strings.ReplaceAll(public, "PUBLIC KEY", "CERTIFICATE"),
 			want: `type "CERTIFICATE": want PUBLIC KEY`},
 		"two keys":   {key: public + public, want: "more than one PEM block"},

@@ -25,6 +25,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -91,7 +92,7 @@ func New(cfg config.Config, dir *state.Dir, log *slog.Logger) (*App, error) {
 		return nil, err
 	}
 	a := &App{cfg: cfg, loaded: cfg, dir: dir, log: log, crowd: source.NewCrowd(webLimits(&cfg)),
-		bans: source.NewBans()}
+		bans: readBans(dir, time.Now(), log)}
 	for _, step := range []func() error{
 		a.findRelays, a.openCertificate, a.makeGuard, a.makeEdge, a.makeTURN, a.makeHub, a.makeSite,
 	} {
@@ -116,7 +117,7 @@ func (a *App) openCertificate() (err error) {
 }
 
 func (a *App) makeGuard() (err error) {
-	a.guard, err = admission.New(admissionOptions(&a.cfg), a.bans)
+	a.guard, err = admission.New(admissionOptions(&a.cfg, a.dir), a.bans)
 	return err
 }
 
@@ -131,6 +132,7 @@ func (a *App) makeEdge() error {
 		Sockets: a.edge, Relays: a.relays.Relays,
 		PublicHost: string(a.cfg.PublicHost), Proxy: a.cfg.ProxyOrigin(),
 	}
+	a.hosts = &site.Hosts{Names: hostNames(&a.cfg), Cert: a.certs.Names, Log: a.log}
 	return nil
 }
 
@@ -143,6 +145,7 @@ func (a *App) makeTURN() error {
 	a.ice = iceserver.New(iceserver.Options{
 		PublicHost: string(a.cfg.PublicHost), Sockets: a.edge, Relays: a.relays.Relays, Covers: a.certs.Covers,
 		Loopback: a.cfg.Dev, REST: rest, RESTKey: restKey, CheckKey: a.guard.CheckKey,
+		Banned: func(user string, from netip.Addr) bool { return a.bans.Concern(user, "", from, time.Now()) },
 	}, keys, time.Duration(a.cfg.TURN.CredentialTTL))
 	o := turnOptions(&a.cfg, relayAddresses(a.relays.Relays()))
 	o.Transfers, a.unread = readTransfers(a.dir, a.log)
@@ -164,6 +167,7 @@ func (a *App) makeHub() error {
 	}
 	o := hubOptions(&a.cfg)
 	o.ResumeKey, o.ICE, o.Members, o.Bans, o.Log = []byte(key), a.ice, a.turn, a.bans, a.log.With("part", "signal")
+	o.OwnHost = a.hosts.Own
 	if a.guard.Asks() {
 		o.Guard = a.guard
 	}
@@ -184,7 +188,6 @@ func (a *App) makeSite() (err error) {
 	if a.root, err = site.OpenRoot(a.cfg.Web.Root); err != nil {
 		return err
 	}
-	a.hosts = &site.Hosts{Names: hostNames(&a.cfg), Cert: a.certs.Names, Log: a.log}
 	a.ui, err = webui.New(webui.Options{
 		Version: status.Version(), HTTPSPort: a.edge.HTTPSPort, Trust: a.certs.Authority() != nil,
 	})
@@ -251,6 +254,7 @@ func (a *App) Run(ctx context.Context) error {
 		func() { a.relays.Follow(ctx, publicip.Interval, a.relayOn) },
 		func() { a.certs.Keep(ctx) },
 		func() { keepTransfers(background, a.dir, a.turn, a.unread, a.log) },
+		func() { a.guard.Keep(ctx, a.log.With("part", "admission")) },
 		func() {
 			<-ctx.Done()
 			a.ready.Store(false)

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -20,6 +21,14 @@ import (
 // empty: from here.
 func helloFrom(t testing.TB, app *App, source string, hello map[string]any) *session {
 	t.Helper()
+	s := dialFrom(t, app, source)
+	hello["type"] = "hello"
+	s.send(hello)
+	return s
+}
+
+func dialFrom(t testing.TB, app *App, source string) *session {
+	t.Helper()
 	header := http.Header{}
 	if source != "" {
 		header.Set("X-Forwarded-For", source)
@@ -29,10 +38,7 @@ func helloFrom(t testing.TB, app *App, source string, hello map[string]any) *ses
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	hello["type"] = "hello"
-	s := &session{t: t, conn: conn}
-	s.send(hello)
-	return s
+	return &session{t: t, conn: conn}
 }
 
 func (s *session) send(frame map[string]any) {
@@ -234,4 +240,33 @@ func TestAttackF7CredentialsOfOneTokenAreOneUser(t *testing.T) {
 	if one, other := issued(open, "", here), issued(open, "", here); one == other {
 		t.Error("all who are behind one NAT are one user")
 	}
+}
+
+// No ICE credential outlives the token that it was issued for, and with auth.end_at_exp no session
+// does.
+func TestHub6NothingOutlivesTheToken(t *testing.T) {
+	t.Parallel()
+	app := startApp(t, "auth.mode=jwt", "auth.jwt_key="+testSecret, "auth.end_at_exp=true")
+	exp := time.Now().Add(2 * time.Minute).Unix()
+	brief := token(t, jwt.MapClaims{"exp": exp, "rooms": "tea"})
+	w := helloFrom(t, app, "", map[string]any{"token": brief}).expect("welcome")
+	if got := string(w["iceExpiresAt"]); got != fmt.Sprint(exp*1000) {
+		t.Errorf("the welcome's credential ends at %s, the token at %d000", got, exp)
+	}
+	_, _, body := get(t, insecure(), "http://"+app.Addrs().Web+"/api/ice?token="+brief)
+	if !strings.Contains(body, fmt.Sprintf(`"username":"%d:`, exp)) ||
+		!strings.Contains(body, fmt.Sprintf(`"iceExpiresAt":%d`, exp*1000)) {
+		t.Errorf("/api/ice: %s", body)
+	}
+	long := token(t, jwt.MapClaims{"exp": exp + 1e9})
+	w = helloFrom(t, app, "", map[string]any{"token": long}).expect("welcome")
+	var ends int64
+	if err := json.Unmarshal(w["iceExpiresAt"], &ends); err != nil || ends > time.Now().Add(25*time.Hour).UnixMilli() {
+		t.Errorf("with a long token: %d, %v", ends, err)
+	}
+	over := token(t, jwt.MapClaims{"exp": time.Now().Add(2 * time.Second).Unix()})
+	s := helloFrom(t, app, "", map[string]any{"token": over})
+	s.expect("welcome")
+	s.refused("unauthorized")
+	s.closed(4502)
 }

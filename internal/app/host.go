@@ -52,7 +52,7 @@ func CheckHost(ctx context.Context, c *config.Config) []config.Warning {
 	checkCertificate(c, warn)
 	_, err = site.OpenRoot(c.Web.Root)
 	warn("web.root", err)
-	_, err = admission.New(admissionOptions(c), nil)
+	_, err = admission.New(admissionOptions(c, nil), nil)
 	warn("auth.jwt_key", err)
 	slices.SortStableFunc(out, func(a, b config.Warning) int { return strings.Compare(a.Key, b.Key) })
 	return out

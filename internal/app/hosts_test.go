@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/gorilla/websocket"
 )
 
 // asked is the answer to a GET for a host.
@@ -72,5 +74,41 @@ func TestAttackF10PagesOfOtherNamesReadNothing(t *testing.T) {
 	if code, body := asked(t, "http://"+keyed.Addrs().Web+"/api/turn?key=0123456789abcdef",
 		"relay.example"); code != http.StatusOK {
 		t.Errorf("/api/turn with a key: %d %s", code, body)
+	}
+}
+
+// Pages may use the signaling if they are the box's own: under its names and addresses, also behind
+// a proxy that rewrites Host, but not under any name that somebody leads to the box.
+func TestHub9OwnOrigins(t *testing.T) {
+	t.Parallel()
+	certs := t.TempDir()
+	writeCertificate(t, certs+"/both.pem", "cert.example.org")
+	app := startApp(t, "public_host=call.example.org", "web.trusted_proxies=127.0.0.2", "tls.mode=files",
+		"tls.cert="+certs+"/both.pem", "tls.key="+certs+"/both.pem")
+	for _, test := range []struct {
+		host, origin string
+		want         int
+	}{
+		{"call.example.org", "https://call.example.org", http.StatusSwitchingProtocols},
+		{"call.example.org:8443", "https://call.example.org:8443", http.StatusSwitchingProtocols},
+		{"cert.example.org", "https://cert.example.org", http.StatusSwitchingProtocols},
+		{"192.168.1.5:8080", "http://192.168.1.5:8080", http.StatusSwitchingProtocols},
+		{"[fd00::5]:8080", "http://[fd00::5]:8080", http.StatusSwitchingProtocols},
+		{"localhost:8080", "http://localhost:8080", http.StatusSwitchingProtocols},
+		{"box.local:8080", "http://box.local:8080", http.StatusSwitchingProtocols},
+		{"127.0.0.1:8080", "https://call.example.org", http.StatusSwitchingProtocols}, // a proxy has rewritten Host
+		{"evil.example:8080", "http://evil.example:8080", http.StatusForbidden},
+		{"127.0.0.1.nip.io:8080", "http://127.0.0.1.nip.io:8080", http.StatusForbidden},
+		{"call.example.org", "https://evil.example", http.StatusForbidden},
+		{"127.0.0.1:8080", "https://call.example.org:9000", http.StatusForbidden},
+	} {
+		header := http.Header{"Host": {test.host}, "Origin": {test.origin}}
+		conn, resp, err := websocket.DefaultDialer.Dial("ws://"+app.Addrs().Web+"/signal", header)
+		if err == nil {
+			conn.Close()
+		}
+		if resp == nil || resp.StatusCode != test.want {
+			t.Errorf("host %s, origin %s: %v, %v, want %d", test.host, test.origin, resp, err, test.want)
+		}
 	}
 }

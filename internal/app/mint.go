@@ -2,7 +2,6 @@ package app
 
 import (
 	"net/url"
-	"strings"
 	"time"
 
 	"signalbox/internal/admin"
@@ -41,7 +40,7 @@ func MintCredential(c *config.Config, dir *state.Dir, id string, ttl time.Durati
 func MintToken(c *config.Config, r admission.TokenRequest) (admission.Token, error) {
 	token, err := admission.Mint(c.Auth.JWTKey, r)
 	// The token is in the fragment, which browsers send to no server.
-	if base := c.OthersOrigin(); err == nil && base != "" && len(r.Rooms) == 1 && !strings.Contains(r.Rooms[0], "*") {
+	if base := c.OthersOrigin(); err == nil && base != "" && len(r.Rooms) == 1 && len(r.Patterns) == 0 {
 		token.URL = base + "/call/" + url.PathEscape(r.Rooms[0]) + "#token=" + token.Token
 	}
 	return token, err

@@ -83,8 +83,15 @@ func hostNames(c *config.Config) []string {
 	return slices.DeleteFunc(names, func(name string) bool { return name == "" })
 }
 
-func admissionOptions(c *config.Config) admission.Options {
-	return admission.Options{Mode: string(c.Auth.Mode), Password: c.Auth.Password, JWTKey: c.Auth.JWTKey}
+// admissionOptions: dir keeps keys that were fetched; nil: nothing does.
+func admissionOptions(c *config.Config, dir *state.Dir) admission.Options {
+	o := admission.Options{
+		Mode: string(c.Auth.Mode), Password: c.Auth.Password, JWTKey: c.Auth.JWTKey, OldJWTKeys: c.Auth.OldKeys,
+	}
+	if dir != nil {
+		o.Cache = dir
+	}
+	return o
 }
 
 func edgeOptions(c *config.Config, relays *publicip.Finder) (edge.Options, error) {
@@ -211,6 +218,7 @@ func hubOptions(c *config.Config) signal.Options {
 		RoomCapacity: int(s.RoomCapacity), Rooms: int(s.Rooms), RoomsPerSession: int(s.RoomsPerSession), Calls: s.Calls,
 		Heartbeat: time.Duration(s.Heartbeat), MaxFrame: int(s.MaxFrame), Rate: float64(s.Rate),
 		Sessions: int(s.Sessions), SessionsPerSource: int(s.SessionsPerSource), Resume: time.Duration(s.Resume),
-		AllowedOrigins: c.Web.AllowedOrigins, Claims: c.TURN.Peers == "signaled",
+		AllowedOrigins: append(c.OwnOrigins(), c.Web.AllowedOrigins...), Claims: c.TURN.Peers == "signaled",
+		EndAtExp: c.Auth.EndAtExp,
 	}
 }

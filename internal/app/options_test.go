@@ -71,6 +71,8 @@ func TestEveryKeyReachesARoom(t *testing.T) {
 		"auth.mode":                           "password|auth.password=long-enough",
 		"auth.password":                       "long-enough",
 		"auth.jwt_key":                        "0123456789abcdef0123456789abcdef",
+		"auth.old_jwt_keys":                   "0123456789abcdef0123456789abcdef",
+		"auth.end_at_exp":                     "true",
 		"metrics.listen":                      "127.0.0.1:9005",
 	}
 	// Keys that are read where they are used, each with a test there.
@@ -129,9 +131,10 @@ func handedOut(t *testing.T, set ...string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	door := admissionOptions(&c)
+	door := admissionOptions(&c, nil)
 	webAll, webEach := webLimits(&c)
-	return fmt.Sprintf("%+v %+v %s %d\n%v %q %q\n%+v %+v %d %d\n%+v %+v %+v %v", public, certOptions(&c, nil), password,
-		verifies, door.Mode, string(door.Password), string(door.JWTKey), edge, discovery, webAll, webEach,
+	return fmt.Sprintf("%+v %+v %s %d\n%v %q %q %q\n%+v %+v %d %d\n%+v %+v %+v %v", public, certOptions(&c, nil),
+		password, verifies, door.Mode, string(door.Password), string(door.JWTKey),
+		config.Secrets(door.OldJWTKeys).Reveal(), edge, discovery, webAll, webEach,
 		turnOptions(&c, nil), live, hubOptions(&c), certificateNames(&c, relays.Relays()))
 }

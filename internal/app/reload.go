@@ -29,7 +29,7 @@ func (a *App) Reload(cfg config.Config) (changed []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	admit, err := a.guard.Prepare(admissionOptions(&cfg))
+	admit, err := a.guard.Prepare(admissionOptions(&cfg, a.dir))
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@
 package config
 
 import (
+	"net"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -88,6 +89,8 @@ type Config struct {
 		Mode     AuthMode `toml:"mode"`
 		Password Secret   `toml:"password"`
 		JWTKey   Secret   `toml:"jwt_key"`
+		OldKeys  Secrets  `toml:"old_jwt_keys"`
+		EndAtExp bool     `toml:"end_at_exp"`
 	} `toml:"auth"`
 
 	Compat struct {
@@ -154,6 +157,7 @@ func (c *Config) Secrets() (keys []string) {
 	}{
 		{"turn.secret", c.TURN.Secret != ""}, {"turn.old_secrets", len(c.TURN.OldSecrets) > 0}, {"turn.users", users},
 		{"auth.password", c.Auth.Password != ""}, {"auth.jwt_key", admission.IsSecret(c.Auth.JWTKey)},
+		{"auth.old_jwt_keys", slices.ContainsFunc(c.Auth.OldKeys, admission.IsSecret)},
 		{"compat.turn_rest", c.Compat.TURNREST != "" && c.Compat.TURNREST != restOff},
 		{"admin.token", c.Admin.Token != ""},
 	} {
@@ -253,6 +257,28 @@ func (c *Config) ProxyOrigin() string {
 		return ""
 	}
 	return netaddr.HTTPSOrigin(string(c.PublicHost), "443")
+}
+
+// OwnOrigins are the origins of the box's own pages at public_host, also where a reverse proxy
+// serves them and writes another name into Host: on the ports of their schemes, and on the box's
+// own ones.
+func (c *Config) OwnOrigins() (origins []string) {
+	if c.PublicHost == "" {
+		return nil
+	}
+	host := string(c.PublicHost)
+	add := func(scheme string, port uint16) {
+		origins = append(origins, scheme+"://"+net.JoinHostPort(host, strconv.Itoa(int(port))))
+	}
+	add("https", 443)
+	add("http", 80)
+	if c.Web.TLSListen.On() {
+		add("https", c.Web.TLSListen.Port())
+	}
+	if c.Web.Listen.On() {
+		add("http", c.Web.Listen.Port())
+	}
+	return origins
 }
 
 // OthersOrigin returns the https origin at which others reach the pages; empty: unknown.

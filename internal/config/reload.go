@@ -9,10 +9,10 @@ import (
 )
 
 // live lists the keys that may change while the appliance runs, and the tables whose keys all may.
-// A reload reads the files of tls.cert, tls.key and auth.jwt_key again even if their names are
-// unchanged: a renewed certificate keeps its name.
+// A reload reads the files of tls.cert, tls.key, auth.jwt_key and auth.old_jwt_keys again even if
+// their names are unchanged: a renewed certificate keeps its name.
 var live = []string{
-	"tls.cert", "tls.key", "auth.password", "auth.jwt_key",
+	"tls.cert", "tls.key", "auth.password", "auth.jwt_key", "auth.old_jwt_keys",
 	"turn.secret", "turn.old_secrets", "turn.credential_ttl", "turn.min_lifetime", "turn.allow_peers",
 	"turn.deny_peers", "turn.users", "turn.limits",
 }

@@ -176,6 +176,11 @@ func (c *Config) checkAuth(k *checker) {
 			k.must(false, "auth.jwt_key", "%v", err)
 		}
 	}
+	for _, key := range a.OldKeys {
+		if err := admission.CheckJWTKey(key); err != nil {
+			k.must(false, "auth.old_jwt_keys", "%v", err)
+		}
+	}
 	k.must(c.Compat.TURNREST == restOff || len(c.Compat.TURNREST) >= state.MinSecret, "compat.turn_rest",
 		`want "off" or a key of at least %d characters: make one with openssl rand -hex 16`, state.MinSecret)
 	k.must(c.Admin.Token == "" || len(c.Admin.Token) >= state.MinSecret, "admin.token",

@@ -56,11 +56,19 @@ func (i *Issuer) ServeICE(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	pass := admission.PassOf(r)
-	servers, expires := i.servers(r.Host, cred.ICE, i.bearer(&pass, source.OfRequest(r)))
+	servers, expires := i.servers(r.Host, cred.ICE, i.bearer(&pass, source.OfRequest(r)), pass.Ends)
 	answer.JSON(w, http.StatusOK, struct {
 		ICEServers   []signal.ICEServer `json:"iceServers"`
 		ICEExpiresAt int64              `json:"iceExpiresAt"`
-	}{servers, expires.UnixMilli()})
+	}{servers, unixMilli(expires)})
+}
+
+// unixMilli is 0 for the zero time.
+func unixMilli(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
 }
 
 // ServeREST issues TURN credentials to other servers for their users
@@ -89,6 +97,10 @@ func (i *Issuer) ServeREST(w http.ResponseWriter, r *http.Request) {
 	user := in.Get("username")
 	if err := admission.CheckName(user); err != nil {
 		answer.Error(w, http.StatusBadRequest, answer.BadRequest, "username "+err.Error())
+		return
+	}
+	if i.o.Banned != nil && i.o.Banned(user, source.OfRequest(r)) {
+		admission.WriteRefusal(w, admission.ErrBanned)
 		return
 	}
 	if !i.mayIssue(w, r) {

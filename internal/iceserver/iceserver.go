@@ -39,6 +39,8 @@ type Options struct {
 	// REST opens /api/turn, which asks for RESTKey; empty: for none.
 	REST    bool
 	RESTKey state.Secret
+	// Banned reports whether a ban is about a user or an address; nil: none is.
+	Banned func(user string, from netip.Addr) bool
 	// CheckKey compares a key that a program has brought with the right one, and limits guesses.
 	CheckKey func(key state.Secret, brought string, from netip.Addr) error
 }
@@ -77,14 +79,22 @@ func (i *Issuer) Sign(keys *cred.Keys, ttl time.Duration) { i.signing.Store(&sig
 
 // ICEServers implements signal.ICEIssuer.
 func (i *Issuer) ICEServers(r signal.ICERequest) ([]signal.ICEServer, time.Time) {
-	return i.servers(r.Host, cred.Hub, r.PeerID)
+	return i.servers(r.Host, cred.Hub, r.PeerID, r.Until)
 }
 
 // servers lists the ICE servers of this box, under the name by which the client has just reached
-// it, with a credential of that class for id.
-func (i *Issuer) servers(hostHeader string, class cred.Class, id string) ([]signal.ICEServer, time.Time) {
-	with := i.signing.Load()
-	expires := time.Now().Add(with.ttl).Truncate(time.Second)
+// it, with a credential of that class for id, which lives no longer than until; zero: as long as
+// any. After that there is none.
+func (i *Issuer) servers(hostHeader string, class cred.Class, id string, until time.Time) ([]signal.ICEServer,
+	time.Time) {
+	with, now := i.signing.Load(), time.Now()
+	expires := now.Add(with.ttl).Truncate(time.Second)
+	if end := until.Truncate(time.Second); !until.IsZero() && end.Before(expires) {
+		expires = end
+	}
+	if !expires.After(now) && !until.IsZero() {
+		return []signal.ICEServer{{URLs: i.stunURLs(hostHeader)}}, time.Time{}
+	}
 	user, password := with.keys.Mint(class, id, expires)
 	return []signal.ICEServer{
 		{URLs: i.stunURLs(hostHeader)},

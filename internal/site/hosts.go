@@ -50,7 +50,7 @@ func (h *Hosts) Knows(hostHeader string) bool {
 func (h *Hosts) Only(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !h.Knows(r.Host) {
-			h.tell(r)
+			h.tell(r.Host, r.URL.Path)
 			answer.Error(w, http.StatusForbidden, answer.Unauthorized,
 				fmt.Sprintf("this box does not go by the name of %q: if it is one of the box's, write it into "+
 					"public_host", r.Host))
@@ -60,18 +60,28 @@ func (h *Hosts) Only(next http.Handler) http.Handler {
 	})
 }
 
-func (h *Hosts) tell(r *http.Request) {
+// Own is Knows for pages that come under the name in Host themselves: it logs the names that it
+// refuses.
+func (h *Hosts) Own(hostHeader string) bool {
+	if h.Knows(hostHeader) {
+		return true
+	}
+	h.tell(hostHeader, "")
+	return false
+}
+
+func (h *Hosts) tell(host, path string) {
 	h.mu.Lock()
-	again := h.told[r.Host] || len(h.told) >= maxTold
+	again := h.told[host] || len(h.told) >= maxTold
 	if !again {
 		if h.told == nil {
 			h.told = map[string]bool{}
 		}
-		h.told[r.Host] = true
+		h.told[host] = true
 	}
 	h.mu.Unlock()
 	if !again {
 		h.Log.Warn("refused under a name that isn't known to be this box's: if it is, write it into public_host",
-			"host", r.Host, "path", r.URL.Path)
+			"host", host, "path", path)
 	}
 }

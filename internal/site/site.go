@@ -182,7 +182,8 @@ func (s *Site) api(next http.Handler, methods ...string) http.Handler {
 		w.Header().Set("Cache-Control", "no-store")
 		switch {
 		case !s.o.OriginAllowed(r):
-			answer.Error(w, http.StatusForbidden, answer.Unauthorized, "this origin is not in web.allowed_origins")
+			answer.Error(w, http.StatusForbidden, answer.Unauthorized, "this origin is not in web.allowed_origins, "+
+				"nor is it the box's own: public_host, a name in its certificate, or an address")
 		case r.Method == http.MethodOptions:
 			w.Header().Set("Access-Control-Allow-Methods", allowed)
 			w.Header().Set("Access-Control-Allow-Headers", "Authorization, Content-Type")

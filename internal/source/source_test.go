@@ -1,10 +1,12 @@
 package source
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -549,4 +551,85 @@ func FuzzForwardedFor(f *testing.F) {
 			t.Errorf("%s instead of what the proxy has seen", got)
 		}
 	})
+}
+
+// What is over takes up no place, however many bans were ever made; a ban that there is no room for
+// is refused by name.
+func TestHub5BansThatAreOverTakeNoPlace(t *testing.T) {
+	t.Parallel()
+	b, now := NewBans(), time.Unix(1_800_000_000, 0)
+	many := func(kind string) (list []Ban) {
+		for i := range maxBans {
+			list = append(list, Ban{User: fmt.Sprint(kind, i), Until: now.Add(time.Minute)})
+		}
+		return list
+	}
+	for _, kind := range []string{"a", "b", "c"} {
+		if err := b.Add(now, many(kind)...); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Add(now, Ban{User: "eve", Until: now.Add(time.Hour)}); !errors.Is(err, ErrTooManyBans) {
+			t.Errorf("a full list: %v", err)
+		}
+		now = now.Add(time.Minute)
+	}
+	if err := b.Add(now, Ban{User: "eve", Until: now.Add(time.Hour)}); err != nil ||
+		!b.Concern("eve", "", netip.Addr{}, now) {
+		t.Error(err)
+	}
+	if list := b.List(now); len(list) != 1 {
+		t.Errorf("%d bans", len(list))
+	}
+}
+
+func TestHub5BansAreListedLiftedAndKept(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1_800_000_000, 0)
+	var kept []Ban
+	var broken error
+	b := KeptBans(func(list []Ban) error { kept = list; return broken })
+	network := netip.MustParsePrefix("192.0.2.0/24")
+	if err := b.Add(now, Ban{User: "eve", Until: now.Add(time.Hour), For: "user:eve"}); err != nil {
+		t.Fatal(err)
+	}
+	later := now.Add(time.Second)
+	if err := b.Add(later, Ban{Peer: "p", User: "mallory", Source: network, Until: now.Add(time.Hour),
+		For: "peer:p"}); err != nil {
+		t.Fatal(err)
+	}
+	list := b.List(later)
+	want := []Ban{
+		{User: "eve", Until: now.Add(time.Hour), Made: now, For: "user:eve"},
+		{Source: network, Until: now.Add(time.Hour), Made: later, For: "peer:p"},
+		{User: "mallory", Until: now.Add(time.Hour), Made: later, For: "peer:p"},
+		{Peer: "p", Until: now.Add(time.Hour), Made: later, For: "peer:p"},
+	}
+	if !slices.Equal(list, want) || !slices.Equal(kept, want) {
+		t.Errorf("listed %+v\nkept %+v", list, kept)
+	}
+	if !b.ConcernPeer("p", later) || b.ConcernPeer("q", later) || b.ConcernPeer("", later) {
+		t.Error("another peer is banned")
+	}
+	again := NewBans()
+	if err := again.Restore(later, kept); err != nil || !slices.Equal(again.List(later), want) {
+		t.Errorf("after a restart: %+v, %v", again.List(later), err)
+	}
+	if n, err := b.Lift(later, func(b Ban) bool { return b.For == "peer:p" }); n != 3 || err != nil ||
+		b.ConcernPeer("p", later) || b.Concern("mallory", "", network.Addr(), later) ||
+		!b.Concern("eve", "", netip.Addr{}, later) || len(kept) != 1 {
+		t.Errorf("%d lifted, %v: %+v", n, err, kept)
+	}
+	broken = errors.New("the disk is full")
+	if n, err := b.Lift(later, func(Ban) bool { return true }); n != 1 || !errors.Is(err, ErrBansNotKept) ||
+		len(b.List(later)) != 0 {
+		t.Errorf("%d lifted, %v", n, err)
+	}
+	if err := b.Add(later, Ban{User: "eve", Until: now.Add(time.Hour)}); !errors.Is(err, ErrBansNotKept) ||
+		!b.Concern("eve", "", netip.Addr{}, later) {
+		t.Errorf("a ban that can't be kept: %v", err)
+	}
+	var none *Bans
+	if none.ConcernPeer("p", now) {
+		t.Error("no list bans")
+	}
 }

@@ -41,6 +41,16 @@ func TestAdminPage(t *testing.T) {
 			`document.activeElement == focused && focused.isConnected`)
 	})
 
+	t.Run("a ban is listed and lifted", func(t *testing.T) {
+		admin.Eval(`fetch("/api/admin/kick", {method: "POST", body: '{"user":"eve","ban":"1h"}', headers: `+
+			`{Authorization: "Bearer " + sessionStorage.getItem("signalbox.admin")}}).then(() => true)`, new(bool))
+		admin.AwaitText(10*time.Second, "#bans", "@eve")
+		fits(t, admin)
+		admin.Click("#bans button")
+		admin.Await(10*time.Second, "nobody is kept out", `document.querySelector("#bans").children.length == 0 && `+
+			`!document.querySelector("#bans-empty").hidden`)
+	})
+
 	t.Run("the link works once", func(t *testing.T) {
 		again := b.Open(link, lab.PageOptions{Locale: "zh-CN"})
 		again.Expect("401")

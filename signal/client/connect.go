@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -141,6 +142,7 @@ func (s *Session) opened(c Carrier, f *inFrame) {
 	}
 	s.state, s.carrier = Open, c
 	s.ice, s.iceExpires = f.ICEServers, unixMilli(f.ICEExpiresAt)
+	s.resumeToken = cmp.Or(f.ResumeToken, s.resumeToken) // a hub of a former version gives none with resumed
 	s.log.Debug("signaling connection open", "peer", f.PeerID, "carrier", c, "as", f.Type)
 	if f.Type == "resumed" {
 		s.emit(Resumed{AddressChanged: f.AddressChanged})
@@ -148,7 +150,7 @@ func (s *Session) opened(c Carrier, f *inFrame) {
 	}
 	previous := s.peerID
 	s.peerID, s.name, s.user = f.PeerID, f.Name, f.User
-	s.resumeToken, s.resumeSeconds = f.ResumeToken, f.ResumeSeconds
+	s.resumeSeconds = f.ResumeSeconds
 	s.heartbeat = time.Duration(f.HeartbeatSeconds) * time.Second
 	s.restart()
 	if previous != "" {

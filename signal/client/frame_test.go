@@ -52,9 +52,9 @@ func TestDecodesEveryMessageOfTheServer(t *testing.T) {
 		"peer-left":      left,
 		"peer-left-call": leftCall,
 		"pong":           {Type: "pong"},
-		"resumed":        {Type: "resumed", PeerID: alice, ICEServers: ice, ICEExpiresAt: expires},
+		"resumed":        {Type: "resumed", PeerID: alice, ResumeToken: token, ICEServers: ice, ICEExpiresAt: expires},
 		"resumed-elsewhere": {
-			Type: "resumed", PeerID: alice, ICEServers: ice[:1], AddressChanged: true,
+			Type: "resumed", PeerID: alice, ResumeToken: token, ICEServers: ice[:1], AddressChanged: true,
 		},
 		"signal": {
 			Type: "signal", From: bob, FromName: bobName, FromUser: "bob", Room: "tea",
@@ -64,6 +64,7 @@ func TestDecodesEveryMessageOfTheServer(t *testing.T) {
 			Type: "signal", From: alice, FromName: "Alice", Polite: &polite,
 			Data: json.RawMessage(`{"description":{"type":"offer","sdp":"v=0\r\n"}}`), Seq: 6,
 		},
+		"token": {Type: "token", ResumeToken: token},
 		"welcome": {
 			Type: "welcome", PeerID: alice, Name: "Alice", User: "alice", ResumeToken: token, ResumeSeconds: 60,
 			HeartbeatSeconds: 25,

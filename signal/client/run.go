@@ -162,6 +162,8 @@ func (s *Session) act(f *inFrame) {
 		s.joinedRoom(Joined{Room: f.Room, Peers: f.Peers, Capacity: f.Capacity})
 	case "left":
 		s.leftRoom(f.Room)
+	case "token":
+		s.resumeToken = f.ResumeToken
 	case "ice":
 		s.ice, s.iceExpires = f.ICEServers, unixMilli(f.ICEExpiresAt)
 	}

@@ -43,10 +43,12 @@ func serverGolden() map[string]outgoing {
 	welcome.User = "alice"
 	return map[string]outgoing{
 		"welcome": {event: welcome},
-		"resumed": {event: signal.Resumed{ID: alice.ID, ICE: ice, Rooms: []string{"tea"}}, received: 17},
-		"resumed-elsewhere": {event: signal.Resumed{ID: alice.ID, ICE: signal.ICE{Servers: servers[:1]},
-			Rooms: []string{}, AddressChanged: true}},
-		"ice": {event: signal.ICEUpdated{ICE: ice}, seq: 7},
+		"resumed": {event: signal.Resumed{ID: alice.ID, ResumeToken: token, ICE: ice, Rooms: []string{"tea"}},
+			received: 17},
+		"resumed-elsewhere": {event: signal.Resumed{ID: alice.ID, ResumeToken: token,
+			ICE: signal.ICE{Servers: servers[:1]}, Rooms: []string{}, AddressChanged: true}},
+		"ice":   {event: signal.ICEUpdated{ICE: ice}, seq: 7},
+		"token": {event: signal.Renewed{ResumeToken: token}},
 		"joined": {event: signal.Joined{Room: "tea",
 			Peers: []signal.Peer{{Member: alice, Polite: true}, {Member: bob, Polite: true}}, Capacity: 8}, seq: 1},
 		"joined-empty":   {event: signal.Joined{Room: "tea", Peers: []signal.Peer{}}, seq: 1},

@@ -31,6 +31,8 @@ func encode(e signal.Event, received uint64) []byte {
 		return message("left", 0).text("room", e.Room).end()
 	case signal.ICEUpdated:
 		return message("ice", 256*len(e.ICE.Servers)).ice(e.ICE).end()
+	case signal.Renewed:
+		return message("token", 0).text("resumeToken", e.ResumeToken).end()
 	case signal.Welcome:
 		return welcome(e)
 	case signal.Resumed:
@@ -90,7 +92,7 @@ func welcome(e signal.Welcome) []byte {
 }
 
 func resumed(e signal.Resumed, received uint64) []byte {
-	out := message("resumed", 256*len(e.ICE.Servers)).text("peerId", e.ID)
+	out := message("resumed", 128+256*len(e.ICE.Servers)).text("peerId", e.ID).text("resumeToken", e.ResumeToken)
 	out = append(out.number("received", int64(received)).ice(e.ICE).key("rooms"), '[')
 	for i, room := range e.Rooms {
 		out = out.comma(i).string(room)

@@ -246,6 +246,8 @@ export class Line extends Emitter {
       if (frame.seq <= this.#seen) return;
       this.#seen = frame.seq;
     }
+    if (frame.resumeToken) this.#resumeToken = frame.resumeToken;
+    if (frame.type === 'token') return;
     if (frame.type === 'pong') return this.#pongs.shift()?.();
     if (frame.type === 'welcome') this.#begin(frame);
     this._receive(frame, link);
@@ -253,7 +255,6 @@ export class Line extends Emitter {
 
   #begin({ resumeToken, resumeSeconds, heartbeatSeconds }) {
     this.#seen = 0;
-    this.#resumeToken = resumeToken;
     this.#resumable = resumeSeconds > 0 && Boolean(resumeToken);
     clearInterval(this.#heartbeat);
     this.#heartbeat = setInterval(() => this._probe(ANSWER_MS), (heartbeatSeconds || 25) * 1000);

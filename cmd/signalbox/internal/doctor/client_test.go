@@ -164,7 +164,7 @@ func TestTokenOfOneUser(t *testing.T) {
 	set := []string{"auth.mode=jwt", "auth.jwt_key=north-north-north-north-north-north"}
 	cfg := configuration(t, set...)
 	minted, err := app.MintToken(&cfg,
-		admission.TokenRequest{Rooms: []string{"*"}, User: "alice", TTL: time.Hour})
+		admission.TokenRequest{Patterns: []string{"*"}, User: "alice", TTL: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}

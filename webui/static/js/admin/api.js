@@ -54,6 +54,16 @@ export function kick(whom) {
   return authorized('kick', whom);
 }
 
+/** The bans in force, as [{user | peer | token | source, until, for}]. */
+export async function bans() {
+  return (await authorized('bans')).bans;
+}
+
+/** Lifts the bans of one {user}, {peer}, {token} or {source}. */
+export function unban(whom) {
+  return authorized('unban', whom);
+}
+
 async function authorized(what, body) {
   try {
     return await ask(what, { bearer: token, body });

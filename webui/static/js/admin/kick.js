@@ -38,20 +38,22 @@ export class KickDialog {
     byId('kick-confirm').disabled = true;
     const { name, request } = this.#target;
     try {
-      const { sessions, allocations } = await kick(request(byId('kick-ban').value));
+      const { sessions, allocations, warning } = await kick(request(byId('kick-ban').value));
       const gone = sessions + allocations === 0;
-      this.#tell(gone ? 'kick.gone' : 'kick.done', gone ? 'warn' : 'good', { name, sessions, allocations });
+      if (warning) tell('kick.warning', 'warn', { name, message: warning });
+      else tell(gone ? 'kick.gone' : 'kick.done', gone ? 'warn' : 'good', { name, sessions, allocations });
     } catch (error) {
       const message = error instanceof Locked ? () => t('admin.locked.expired') : error.message;
-      this.#tell('kick.failed', 'bad', { name, message });
+      tell('kick.failed', 'bad', { name, message });
     }
     this.close();
   }
+}
 
-  #tell(key, mood, params) {
-    const said = byId('kick-said');
-    said.hidden = false;
-    said.className = `note ${mood}`;
-    say(said, key, params);
-  }
+/** Says what came of something. */
+export function tell(key, mood, params) {
+  const said = byId('kick-said');
+  said.hidden = false;
+  said.className = `note ${mood}`;
+  say(said, key, params);
 }

@@ -2,14 +2,14 @@
 // that every two seconds.
 import { byId } from '../dom.js';
 import { inFragment } from '../fragment.js';
-import { onLanguage, say, start } from '../i18n.js';
-import { hasToken, Locked, login, status, unlock } from './api.js';
-import { KickDialog } from './kick.js';
+import { onLanguage, say, start, t } from '../i18n.js';
+import { bans, hasToken, Locked, login, status, unban, unlock } from './api.js';
+import { KickDialog, tell } from './kick.js';
 import { show } from './view.js';
 
 const EVERY_MS = 2000;
 
-// The last two answers, {status, at}: what is relayed now is the difference.
+// The last two answers, {status, bans, at}: what is relayed now is the difference.
 let before = null;
 let latest = null;
 
@@ -71,7 +71,8 @@ async function watch() {
 /** Shows a fresh status. Resolves to false once the box doesn't take the token any more. */
 async function refresh() {
   try {
-    const fresh = { status: await status(), at: performance.now() };
+    const [now, out] = await Promise.all([status(), bans()]);
+    const fresh = { status: now, bans: out, at: performance.now() };
     before = latest;
     latest = fresh;
     draw();
@@ -85,7 +86,17 @@ async function refresh() {
 }
 
 function draw() {
-  if (latest) show(latest, before, { onkick: (target) => dialog.ask(target) });
+  if (latest) show(latest, before, { onkick: (target) => dialog.ask(target), onlift: lift });
+}
+
+async function lift({ name, request }) {
+  try {
+    await unban(request);
+    await refresh();
+  } catch (error) {
+    const message = error instanceof Locked ? () => t('admin.locked.expired') : error.message;
+    tell('admin.bans.failed', 'bad', { name, message });
+  }
 }
 
 /** A tab that nobody looks at asks for nothing. */

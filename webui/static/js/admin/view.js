@@ -5,11 +5,11 @@ import { bytes, network, number, rate, span } from './format.js';
 import { renewAllButLast, update } from './rows.js';
 
 /**
- * Shows an answer, {status, at}; `before` is the one before it, or null. `onkick` is called with a
- * target for a KickDialog.
+ * Shows an answer, {status, bans, at}; `before` is the one before it, or null. `onkick` is called
+ * with a target for a KickDialog, `onlift` with whose ban to lift, {name, request}.
  */
-export function show(latest, before, { onkick }) {
-  const { status } = latest;
+export function show(latest, before, { onkick, onlift }) {
+  const { status, bans } = latest;
   figures(status, before ? rate(relayedBetween(before, latest)) : '–');
   const people = namesOf(status.signal);
   fill(
@@ -18,6 +18,7 @@ export function show(latest, before, { onkick }) {
     renewAllButLast,
   );
   fill('rooms', status.signal.rooms.map((room) => roomItem(room, onkick)), renewRoom);
+  fill('bans', bans.map((ban) => banItem(ban, onlift)), renewAllButLast);
   fill(
     'refused',
     [
@@ -142,6 +143,24 @@ function memberItem({ id, name, user, source, since }, onkick) {
     h('span', { class: 'mono muted' }, source),
     h('span', { class: 'small muted numeric' }, span(Date.now() - since)),
     kickButton(target, onkick),
+  );
+}
+
+function banItem({ user, peer, token, source, until }, onlift) {
+  const [kind, whom] = Object.entries({ user, peer, token, source }).find(([, value]) => value);
+  const left = span(new Date(until) - Date.now());
+  const target = { name: kind === 'user' ? `@${whom}` : whom, request: { [kind]: whom } };
+  return h(
+    'li',
+    { 'data-id': `${kind}:${whom}` },
+    h('span', kind === 'user' ? {} : { class: 'mono' }, target.name),
+    h('span', { class: 'small muted numeric', t: 'admin.bans.left', params: { left } }),
+    h(
+      'button',
+      { class: 'button compact', type: 'button', on: { click: () => onlift(target) } },
+      h('span', { t: 'admin.bans.lift' }),
+      h('span', { class: 'visually-hidden' }, target.name),
+    ),
   );
 }
 

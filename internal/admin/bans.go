@@ -1,0 +1,78 @@
+package admin
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"signalbox/internal/answer"
+	"signalbox/internal/netaddr"
+	"signalbox/internal/source"
+)
+
+// Bans lists the bans in force, the oldest first.
+type Bans struct {
+	Bans []source.Ban `json:"bans"`
+}
+
+// Unban names whose bans to lift, by exactly one field. Those that came with the kick of a peer go
+// with it.
+type Unban struct {
+	Peer   string `json:"peer,omitempty"`
+	User   string `json:"user,omitempty"`
+	Token  string `json:"token,omitempty"`
+	Source string `json:"source,omitempty"`
+}
+
+// Unbanned counts the bans that an Unban has lifted.
+type Unbanned struct {
+	Lifted int `json:"lifted"`
+	// Warning says that they come back with a restart; empty: they don't.
+	Warning string `json:"warning,omitempty"`
+}
+
+// Unban lifts bans.
+func (a *API) Unban(u Unban) (out Unbanned, err error) {
+	var match func(source.Ban) bool
+	switch {
+	case u.Peer != "":
+		match = func(b source.Ban) bool { return b.Peer == u.Peer || b.For == "peer:"+u.Peer }
+	case u.User != "":
+		match = func(b source.Ban) bool { return b.User == u.User }
+	case u.Token != "":
+		match = func(b source.Ban) bool { return b.Token == u.Token }
+	case u.Source != "":
+		from, err := netaddr.ParsePrefix(u.Source)
+		if err != nil {
+			return out, fmt.Errorf("source: %w", err)
+		}
+		match = func(b source.Ban) bool { return b.Source == from.Masked() }
+	default:
+		return out, errors.New("name a peer, a user, a token or a source")
+	}
+	if out.Lifted, err = a.o.Bans.Lift(time.Now(), match); err != nil {
+		out.Warning, err = a.kept(err)
+	}
+	a.o.Log.Info("bans lifted", "peer", u.Peer, "user", u.User, "token", u.Token, "source", u.Source,
+		"bans", out.Lifted)
+	return out, err
+}
+
+func (a *API) serveBans(w http.ResponseWriter, _ *http.Request) {
+	answer.JSON(w, http.StatusOK, Bans{append([]source.Ban{}, a.o.Bans.List(time.Now())...)})
+}
+
+func (a *API) serveUnban(w http.ResponseWriter, r *http.Request) {
+	var u Unban
+	if err := decode(w, r, &u); err != nil {
+		answer.Error(w, http.StatusBadRequest, answer.BadRequest, `want {"peer":"..."}, or user, token or source`)
+		return
+	}
+	out, err := a.Unban(u)
+	if err != nil {
+		answer.Error(w, http.StatusBadRequest, answer.BadRequest, err.Error())
+		return
+	}
+	answer.JSON(w, http.StatusOK, out)
+}
