@@ -37,6 +37,9 @@ func (s *Session) Hello(hello Hello) error {
 		}
 		s.self.Name, s.self.User = cmp.Or(pass.Name, hello.Name), pass.User
 	}
+	if err := s.knock(); err != nil {
+		return err
+	}
 	s.inherit(hello.Replaces)
 	greeting := one(Welcome{
 		Member:      s.self,

@@ -40,6 +40,8 @@ type Options struct {
 
 	// Guard decides who may enter; nil lets everybody in.
 	Guard Guard
+	// Door has the last word on who may enter; nil lets in whom Guard admits.
+	Door Door
 	// Bans name clients that may not enter, whatever the guard says; nil: nobody. They may change.
 	Bans *source.Bans
 
@@ -54,6 +56,8 @@ type Options struct {
 
 	// Members is told who may reach whom; nil: nobody.
 	Members Members
+	// Journal notes what happens to rooms and calls; nil: nobody wants to know.
+	Journal *Journal
 	// Claims makes the hub look for candidates in what its clients signal, and tell Members of
 	// them.
 	Claims bool

@@ -67,7 +67,8 @@ type Restarted struct {
 // Rejoined says that a room was joined again after a restart.
 type Rejoined struct{ Joined }
 
-// RoomClosed says that a room could not be joined again after a restart.
+// RoomClosed says that a room could not be joined again after a restart, or that the operator has
+// ended our membership: then Err is an Error with the code "kicked".
 type RoomClosed struct {
 	Room string
 	Err  error

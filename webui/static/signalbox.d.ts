@@ -239,7 +239,10 @@ export interface GroupEvents extends PeerEvents {
    * `lost`, and then a new `peer`.
    */
   left: { peer: Peer; reason: LeftReason };
-  /** It is over for this session. Without an error, the far end of a call has left. */
+  /**
+   * It is over for this session. Without an error, the far end of a call has left; with the code
+   * `kicked`, the operator has taken this session out of the room.
+   */
   closed: { error?: SignalboxError };
 }
 
