@@ -178,6 +178,15 @@ func TestHub13ServerSpeaks(t *testing.T) {
 	if f := ada.expect("broadcast"); f["from"] != "server" || f["room"] != "tea" || f["data"] != "all" {
 		t.Errorf("the room gets %v", f)
 	}
+	if err := b.TellMember("tea", ada.id, []byte(`2`)); err != nil {
+		t.Fatal(err)
+	}
+	if f := ada.expect("signal"); f["from"] != "server" || f["room"] != "tea" || f["data"] != 2.0 {
+		t.Errorf("the member gets %v", f)
+	}
+	if err := b.TellMember("tea", "nobody", []byte(`2`)); code(err) != signal.CodeNoSuchPeer {
+		t.Errorf("no member: %v", err)
+	}
 	for _, to := range []string{"@nobody", "nobody", "server"} {
 		if err := b.Tell(to, []byte(`1`)); code(err) != signal.CodeNoSuchPeer {
 			t.Errorf("%s: %v", to, err)
@@ -212,7 +221,8 @@ func TestHub13ServerSpeaks(t *testing.T) {
 func kinds(batch []signal.Happening) string {
 	var out []string
 	for _, h := range batch {
-		out = append(out, fmt.Sprintf("%d %s %s%s%s %s", h.Number, h.Kind, h.Room, h.Peer.Name, h.Callee.Name, h.Reason))
+		out = append(out, fmt.Sprintf("%d %s %s%s%s %s", h.Number, h.Kind, h.Room, h.Peer.Name, h.Callee.Name,
+			h.Reason))
 	}
 	return strings.Join(out, "\n")
 }

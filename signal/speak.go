@@ -49,8 +49,17 @@ func (h *Hub) TellRoom(room string, data []byte) error {
 	return err
 }
 
-// In reports whether a peer id is that of a member of a room.
-func (h *Hub) In(room, peer string) bool {
+// TellMember sends a message to one member of a room, as a Signaled from ServerID in that room. It
+// fails with a Refusal.
+func (h *Hub) TellMember(room, to string, data []byte) error {
 	r := h.findRoom(room)
-	return r != nil && r.has(peer)
+	if r == nil {
+		return errNoRoomOfThatName
+	}
+	e := Signaled{From: h.server.self, Room: room, Data: bytes.Clone(data)}
+	err := r.deliver(to, e, sender{session: h.server})
+	if err == nil {
+		h.stats.signals.Add(1)
+	}
+	return err
 }

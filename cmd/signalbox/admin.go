@@ -109,6 +109,18 @@ func printStatus(w io.Writer, s status.Status) {
 	fmt.Fprintf(w, "allocations\t%d\n", len(s.TURN.Allocations))
 	fmt.Fprintf(w, "sent by the relay in %s\t%s, with headers\n", term.Text(s.TURN.Transfer.Month),
 		bytesInWords(s.TURN.Transfer.Bytes))
+	if a := s.API; a.On {
+		fmt.Fprintf(w, "server API\t%d requests, %d failed, %d with a wrong key\n", a.Served+a.Failed, a.Failed, a.Wrong)
+	}
+	if h := s.Webhook; h.News {
+		fmt.Fprintf(w, "webhook\t%d events delivered, %d wait, %d lost\n", h.Delivered, h.Waiting, h.Lost)
+		if h.Problem != "" {
+			fmt.Fprintf(w, "\tnot delivered: %s\n", term.Text(h.Problem))
+		}
+	}
+	if h := s.Webhook; h.Asks {
+		fmt.Fprintf(w, "connect hook\t%d admitted, %d refused, %d without an answer\n", h.Admitted, h.Refused, h.Unanswered)
+	}
 	if n := s.Admin.Wrong + s.Admin.Limited; n > 0 {
 		fmt.Fprintf(w, "admin logins refused\t%d\n", n)
 	}
