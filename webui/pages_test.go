@@ -230,7 +230,7 @@ func TestTranslationsAreUsed(t *testing.T) {
 		}
 	}
 	composed := regexp.MustCompile(`^(code|end|media\.(audio|video)|tile|path|candidate|verdict|server\.timeout|` +
-		`overall\.norelay|admin\.(kind|live|failed)|kick\.(title|what|note)|span)(\.|$)`)
+		`overall\.norelay|admin\.(kind|live|failed|server)|kick\.(title|what|note)|span)(\.|$)`)
 	source := everything.String()
 	for key := range texts {
 		base := strings.TrimSuffix(key, ".fix")

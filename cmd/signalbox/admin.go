@@ -119,7 +119,8 @@ func printStatus(w io.Writer, s status.Status) {
 		}
 	}
 	if h := s.Webhook; h.Asks {
-		fmt.Fprintf(w, "connect hook\t%d admitted, %d refused, %d without an answer\n", h.Admitted, h.Refused, h.Unanswered)
+		fmt.Fprintf(w, "connect hook\t%d admitted, %d refused, %d without an answer\n", h.Admitted, h.Refused,
+			h.Unanswered)
 	}
 	if n := s.Admin.Wrong + s.Admin.Limited; n > 0 {
 		fmt.Fprintf(w, "admin logins refused\t%d\n", n)
