@@ -153,11 +153,10 @@ func TestHub13EvictFromOneRoom(t *testing.T) {
 	}
 }
 
-// What the operator's program says arrives from "server", whom nobody can answer, and who pays like
-// any sender.
+// What the operator's program says arrives from "server", whom nobody can answer.
 func TestHub13ServerSpeaks(t *testing.T) {
 	t.Parallel()
-	b := startNarrow(t, narrow, signal.Options{})
+	b := start(t, signal.Options{})
 	ada := b.hello(t, frame{"user": "ada", "name": "server"})
 	ada.send("join", frame{"room": "tea"})
 	ada.expect("joined")
@@ -198,7 +197,14 @@ func TestHub13ServerSpeaks(t *testing.T) {
 	ada.send("signal", frame{"to": "server", "data": 1})
 	ada.expectError(signal.CodeNoSuchPeer)
 
-	// Nobody's session ends for what the server says to a client that doesn't read.
+}
+
+// Nobody's session ends for what the server says to a client that doesn't read: the server pays
+// like any sender.
+func TestHub13ServerPays(t *testing.T) {
+	t.Parallel()
+	b := startNarrow(t, narrow, signal.Options{})
+	b.hello(t, frame{"user": "ada"})
 	slow := b.dialNarrow(t, narrow)
 	slow.send("hello", frame{"user": "slow"})
 	slow.expect("welcome")

@@ -72,7 +72,7 @@ func TestEveryKeyReachesARoom(t *testing.T) {
 		"auth.password":                       "long-enough",
 		"auth.jwt_key":                        "0123456789abcdef0123456789abcdef",
 		"metrics.listen":                      "127.0.0.1:9005",
-		"api.keys":                            "a key of the tests",
+		"api.keys":                            "a-key-of-the-tests",
 		"webhook.url":                         "https://app.example.org/|webhook.secret=a secret of the tests",
 		"webhook.secret":                      "a secret of the tests",
 		"webhook.events":                      "room-opened",

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -93,11 +94,17 @@ func readAPIKey(entry any) (k APIKey, err error) {
 	return k, nil
 }
 
+// bearer is what a bearer token may be (RFC 6750 §2.1).
+var bearer = regexp.MustCompile(`^[A-Za-z0-9._~+/=-]+$`)
+
 func (k APIKeys) check() error {
 	for i, key := range k {
 		if len(key.Key) < state.MinSecret {
 			return fmt.Errorf("entry %d: want a key of at least %d characters: make one with openssl rand -hex 16", i+1,
 				state.MinSecret)
+		}
+		if !bearer.MatchString(string(key.Key)) {
+			return fmt.Errorf("entry %d: a key has only letters, digits and -._~+/=, as its header must", i+1)
 		}
 		if len(key.May) == 0 {
 			return fmt.Errorf("entry %d: may: want at least one of %s", i+1, strings.Join(apiRights(), ", "))

@@ -6,7 +6,12 @@
 //
 //	{"run":"6KQ...","events":[
 //	  {"number":1,"type":"room-opened","at":1767229200000,"room":"tea"},
-//	  {"number":2,"type":"peer-joined","at":1767229200000,"room":"tea","peer":{"id":"wZ1...","name":"Ada"}}]}
+//	  {"number":2,"type":"peer-joined","at":1767229200000,"room":"tea",
+//	   "peer":{"id":"wZ1...","name":"Ada","user":"ada"}},
+//	  {"number":3,"type":"peer-left","at":1767229200000,"room":"tea",
+//	   "peer":{"id":"wZ1...","name":"Ada","user":"ada"},"reason":"left"},
+//	  {"number":4,"type":"room-closed","at":1767229200000,"room":"tea"},
+//	  {"number":5,"type":"call-started","at":1767229200000,"from":{...},"to":{...}}]}
 //
 // Any answer from 200 to 299 confirms it; otherwise the box sends it again, after 1 s, 2 s, 4 s and
 // so on up to 5 min, each shortened by up to a half at random. So every event arrives at least
@@ -16,7 +21,13 @@
 // attempt, is lost. After a gap, or in a new run, a receiver asks /api/rooms for what is true.
 //
 // The question whether a client may enter is a POST to webhook.connect_url, while that client alone
-// waits. The answer is {"admit":true}, or {"admit":false,"reason":"words for the client"}.
+// waits:
+//
+//	{"type":"connect","run":"6KQ...","name":"Ada","user":"ada","token":"jti of its room token",
+//	 "attested":true,"source":"203.0.113.7","host":"call.example.org"}
+//
+// attested says that the token vouches for name and user. The answer is {"admit":true}, or
+// {"admit":false,"reason":"words for the client"}.
 //
 // Every request is signed with webhook.secret: see Sign. Redirects are not followed, and a
 // certificate is verified. The hub never waits for any of this; it writes into a signal.Journal.

@@ -198,7 +198,8 @@ func TestHub13WebhookRepeatsUntilItIsHeard(t *testing.T) {
 		}
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		if st := r.Status(); st.Waiting != 0 || st.Delivered != maxQueue+1 || st.Failures != failures || st.Problem != "" {
+		if st := r.Status(); st.Waiting != 0 || st.Delivered != maxQueue+1 || st.Failures != failures ||
+			st.Problem != "" {
 			t.Errorf("status %+v", st)
 		}
 		for i := 1; i <= failures; i++ {
@@ -315,19 +316,12 @@ func TestHub13ConnectHook(t *testing.T) {
 		o.AdmitUnasked = admit
 		r := start(t, o, nil)
 		for user, a := range answers {
-			err := r.Enter(t.Context(), signal.Visitor{
-				Client: signal.Client{Source: netip.MustParseAddr("192.0.2.1"), Host: "box"}, User: user, Key: "key",
-				Attested: true,
-			})
 			want := a.close
 			if want == signal.CodeInternal && admit {
 				want = ""
 			}
-			if (err == nil) != (want == "") || err != nil && signal.RefusalOf(err).Code != want {
-				t.Errorf("%s, admit %v: %v, want %s", user, admit, err, want)
-			}
-			if user == "no" && !strings.HasSuffix(fmt.Sprint(err), ": not today") {
-				t.Errorf("told %v", err)
+			if got := enter(t, r, user); got != want {
+				t.Errorf("%s, admit %v: %q, want %q", user, admit, got, want)
 			}
 		}
 		if st := r.Status(); !st.Asks || st.Admitted != 1 || st.Refused != 1 || st.Unanswered != 4 {
@@ -335,6 +329,22 @@ func TestHub13ConnectHook(t *testing.T) {
 		}
 		r.stop()
 	}
+}
+
+// enter is the code with which a user is refused; empty: it is admitted.
+func enter(t *testing.T, r *rig, user string) signal.Code {
+	t.Helper()
+	err := r.Enter(t.Context(), signal.Visitor{
+		Client: signal.Client{Source: netip.MustParseAddr("192.0.2.1"), Host: "box"}, User: user, Key: "key",
+		Attested: true,
+	})
+	if user == "no" && !strings.HasSuffix(fmt.Sprint(err), ": not today") {
+		t.Errorf("told %v", err)
+	}
+	if err == nil {
+		return ""
+	}
+	return signal.RefusalOf(err).Code
 }
 
 // Nobody waits for the operator's server for longer than was configured, however many there are.
