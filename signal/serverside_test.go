@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -355,4 +356,74 @@ func TestHub13DoorHoldsOneSessionOnly(t *testing.T) {
 	last := b.dial(t)
 	last.send("hello", nil)
 	<-d.at // and the hub closes
+}
+
+// However rooms come and go, by their members and by the operator's program at once, the journal
+// adds up: a room opens before anybody joins it, nobody leaves who hasn't joined, and it closes
+// last.
+func TestHub13JournalAddsUpUnderChurn(t *testing.T) {
+	t.Parallel()
+	const clients, rounds = 6, 40
+	j := signal.NewJournal(1 << 20)
+	j.Note(signal.Kinds()...)
+	b := start(t, signal.Options{Journal: j, RoomCapacity: 4})
+	rooms := []string{"tea", "milk"}
+	var busy sync.WaitGroup
+	for i := range clients {
+		c := b.hello(t, frame{"name": fmt.Sprint("client ", i)})
+		busy.Go(func() {
+			for n := range rounds {
+				c.send([]string{"join", "leave"}[n%2], frame{"room": rooms[(n/2+i)%2]})
+				c.settle()
+			}
+			c.send("bye", nil)
+		})
+	}
+	busy.Go(func() {
+		for n := range rounds {
+			room := rooms[n%2]
+			var err error
+			switch n % 4 {
+			case 0:
+				_, err = b.Keep(signal.Plan{Room: room, Expires: time.Now().Add(time.Duration(n) * time.Millisecond)})
+			case 1:
+				err = b.CloseRoom(room)
+			case 2:
+				_, err = b.Evict(room, func(signal.Member) bool { return true })
+			default:
+				err = b.TellRoom(room, []byte("1"))
+			}
+			if err != nil && code(err) != signal.CodeNoSuchRoom {
+				t.Error(err)
+			}
+		}
+	})
+	busy.Wait()
+	eventually(t, "all rooms are gone", func() bool { return len(b.Rooms("", 10)) == 0 })
+
+	in := map[string]map[string]bool{} // who is in which open room
+	for _, h := range j.Take(1 << 20) {
+		members, open := in[h.Room]
+		well := true
+		switch h.Kind {
+		case signal.KindRoomOpened:
+			well = !open
+			in[h.Room] = map[string]bool{}
+		case signal.KindPeerJoined:
+			well = open && !members[h.Peer.ID]
+			members[h.Peer.ID] = true
+		case signal.KindPeerLeft:
+			well = open && members[h.Peer.ID]
+			delete(members, h.Peer.ID)
+		case signal.KindRoomClosed:
+			well = open && len(members) == 0
+			delete(in, h.Room)
+		}
+		if !well {
+			t.Fatalf("%d %s %s %s comes while %v are in it", h.Number, h.Kind, h.Room, h.Peer.Name, members)
+		}
+	}
+	if len(in) > 0 {
+		t.Errorf("still open: %v", in)
+	}
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"signalbox/internal/admission"
@@ -288,38 +287,6 @@ func send(c *call) (int, any, error) {
 		err = c.api.hub.Tell(in.To, in.Data)
 	}
 	return http.StatusNoContent, nil, err
-}
-
-// checkData refuses what a client might not be able to read.
-func checkData(data []byte, limit int) error {
-	switch {
-	case len(data) == 0:
-		return badRequest("data is missing")
-	case len(data) > limit:
-		return signal.Refuse(signal.CodeTooLarge, "data is longer than signal.max_frame")
-	case depth(data) > maxDepth:
-		return badRequest("data is nested deeper than %d", maxDepth)
-	}
-	return nil
-}
-
-// depth is how deeply arrays and objects are nested in valid JSON.
-func depth(text []byte) (deepest int) {
-	dec := json.NewDecoder(strings.NewReader(string(text)))
-	dec.UseNumber()
-	for open := 0; ; {
-		token, err := dec.Token()
-		if err != nil {
-			return deepest
-		}
-		switch token {
-		case json.Delim('{'), json.Delim('['):
-			open++
-			deepest = max(deepest, open)
-		case json.Delim('}'), json.Delim(']'):
-			open--
-		}
-	}
 }
 
 // TokenRequest describes a room token, as signalbox token does.

@@ -191,6 +191,10 @@ func badRequest(format string, args ...any) error {
 	return &failure{http.StatusBadRequest, answer.BadRequest, fmt.Sprintf(format, args...)}
 }
 
+func tooLarge(format string, args ...any) error {
+	return &failure{http.StatusRequestEntityTooLarge, string(signal.CodeTooLarge), fmt.Sprintf(format, args...)}
+}
+
 // statuses are the HTTP statuses of the hub's refusals.
 var statuses = [...]struct {
 	code   signal.Code
@@ -296,11 +300,10 @@ type call struct {
 // read takes the request's body, of so many bytes at most.
 func (c *call) read(into any, limit int) error {
 	body, err := io.ReadAll(http.MaxBytesReader(nil, c.r.Body, int64(limit)))
-	var tooLarge *http.MaxBytesError
+	var long *http.MaxBytesError
 	switch {
-	case errors.As(err, &tooLarge):
-		return &failure{http.StatusRequestEntityTooLarge, string(signal.CodeTooLarge),
-			fmt.Sprintf("the body is longer than %d bytes", limit)}
+	case errors.As(err, &long):
+		return tooLarge("the body is longer than %d bytes", limit)
 	case err != nil:
 		return badRequest("the body could not be read")
 	case !utf8.Valid(body):
