@@ -70,7 +70,8 @@ var (
 	errTwice   = errors.New("has an object with the same name twice")
 )
 
-// loneSurrogate reports whether an escape in valid JSON is half of a surrogate pair (RFC 8259 §8.2).
+// loneSurrogate reports whether an escape in valid JSON is half of a surrogate pair (RFC 8259
+// §8.2).
 func loneSurrogate(data []byte) bool {
 	high := false // the last thing was the first half
 	for i := 0; i < len(data); i++ {
