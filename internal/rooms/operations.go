@@ -9,6 +9,7 @@ import (
 
 	"signalbox/internal/admission"
 	"signalbox/signal"
+	"signalbox/signal/native"
 )
 
 // operation is one row of the table of what the API can do.
@@ -64,7 +65,6 @@ const (
 	maxKept    = 30 * 24 * time.Hour
 	stdToken   = time.Hour
 	maxToken   = 365 * 24 * time.Hour
-	maxDepth   = 63 // of data: with the frame around it, as deep as a client's frame may be
 	frameExtra = 1 << 10
 )
 
@@ -287,6 +287,17 @@ func send(c *call) (int, any, error) {
 		err = c.api.hub.Tell(in.To, in.Data)
 	}
 	return http.StatusNoContent, nil, err
+}
+
+// checkData refuses what a client might not send either: some could not read it.
+func checkData(data []byte, limit int) error {
+	switch {
+	case len(data) == 0:
+		return badRequest("data is missing")
+	case len(data) > limit:
+		return tooLarge("data is longer than signal.max_frame, %d bytes", limit)
+	}
+	return native.CheckData(data)
 }
 
 // TokenRequest describes a room token, as signalbox token does.
