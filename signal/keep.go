@@ -74,13 +74,13 @@ func (h *Hub) Keep(plan Plan) (fresh bool, err error) {
 func (h *Hub) keep(name string, capacity int, k *keeping) (r *room, fresh bool, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if r, ok := h.rooms[name]; ok {
-		return r, false, nil
-	}
-	if h.closing || h.draining {
+	r, exists := h.rooms[name]
+	switch {
+	case h.closing, h.draining && !exists:
 		return nil, false, Refuse(CodeShuttingDown, "")
-	}
-	if h.opts.Rooms > 0 && len(h.rooms) >= h.opts.Rooms {
+	case exists:
+		return r, false, nil
+	case h.opts.Rooms > 0 && len(h.rooms) >= h.opts.Rooms:
 		return nil, false, Refuse(CodeNoSuchRoom, "")
 	}
 	r = h.newRoom(name, capacity)

@@ -21,6 +21,12 @@ type question struct {
 	Host   string `json:"host"`            // by which it has reached the box
 }
 
+// verdict is the answer.
+type verdict struct {
+	Admit  *bool  `json:"admit"` // nil: it is no answer
+	Reason string `json:"reason,omitempty"`
+}
+
 // maxReason is how much of a reason a client is told, in bytes.
 const maxReason = 256
 
@@ -65,10 +71,7 @@ func (h *Hooks) ask(ctx context.Context, o *Options, v signal.Visitor) (admit bo
 	if err != nil {
 		return false, "", err
 	}
-	var answer struct {
-		Admit  *bool  `json:"admit"`
-		Reason string `json:"reason"`
-	}
+	var answer verdict
 	if err := json.Unmarshal(text, &answer); err != nil || answer.Admit == nil {
 		return false, "", fmt.Errorf(`the answer is not {"admit":true} or {"admit":false}`)
 	}

@@ -11,6 +11,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
+	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -399,5 +402,54 @@ func TestHub13SignatureIsStandard(t *testing.T) {
 	}
 	if err := withoutURL(errors.New("plain")); err.Error() != "plain" {
 		t.Error(err)
+	}
+}
+
+// openapi.json has each field of what is sent and answered, and none other.
+func TestHub13OpenAPIHasTheWebhooks(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../rooms/openapi.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var d struct {
+		Webhooks   map[string]any
+		Components struct {
+			Schemas map[string]struct {
+				Required   []string
+				Properties map[string]struct{ Enum []string }
+			}
+		}
+	}
+	if err := json.Unmarshal(text, &d); err != nil || len(d.Webhooks) != 2 {
+		t.Fatalf("%d webhooks: %v", len(d.Webhooks), err)
+	}
+	for name, value := range map[string]any{
+		"Delivery": delivery{}, "Event": event{}, "Peer": peer{}, "Question": question{}, "Verdict": verdict{},
+	} {
+		var fields, required, documented []string
+		for i := range reflect.TypeOf(value).NumField() {
+			field, options, _ := strings.Cut(reflect.TypeOf(value).Field(i).Tag.Get("json"), ",")
+			fields = append(fields, field)
+			if options == "" {
+				required = append(required, field)
+			}
+		}
+		for field := range d.Components.Schemas[name].Properties {
+			documented = append(documented, field)
+		}
+		slices.Sort(fields)
+		slices.Sort(documented)
+		if !slices.Equal(fields, documented) || !slices.Equal(required, d.Components.Schemas[name].Required) {
+			t.Errorf("%s has %v, of which %v are required; openapi.json: %v, %v", name, fields, required, documented,
+				d.Components.Schemas[name].Required)
+		}
+	}
+	var kinds []string
+	for _, kind := range signal.Kinds() {
+		kinds = append(kinds, string(kind))
+	}
+	if got := d.Components.Schemas["Event"].Properties["type"].Enum; !slices.Equal(got, kinds) {
+		t.Errorf("the types of events are %v, want %v", got, kinds)
 	}
 }

@@ -148,6 +148,7 @@ export interface SessionEvents {
    */
   call: { call: IncomingCall };
   /** A signal that belongs to no negotiation and no call: an application's own data. */
+  /** From a peer, or, if `from` is `server`, from the operator's own server. */
   signal: { from: string; fromName: string; fromUser?: string; room?: string; data: unknown };
   /** An error that answers no request, such as the reason of a close that follows. */
   error: { error: SignalboxError };
