@@ -20,7 +20,12 @@
 // into frames; each session has its own value. The dialect's Terms (terms.go) say whether the
 // session outlives its connection, whether its client confirms, and how its rooms are named. The
 // table in refusal.go says why a client is refused, and whether it should come back. The Guard
-// (guard.go) decides who may enter.
+// (guard.go) decides who may enter, and the Door (door.go), which may take its time, has the last
+// word.
+//
+// The operator's programs act on the hub from outside: they keep rooms and end them, and take
+// members out of one (keep.go), speak to clients (speak.go), and read in the Journal (journal.go)
+// what happens.
 //
 // A Link (link.go) is one connection. A Carrier (carrier.go) is what the link needs of it: package
 // ws has one for WebSockets, package native one for server-sent events. All carriers write by the
@@ -65,13 +70,14 @@
 // store (store.go). When it is more than 64 MiB, the session that holds most ends, and the log
 // names it.
 //
-// Lock order: Session.work, then Hub.mu or room.mu, then callBook.mu, outbox.mu or the bans' own.
-// Hub.mu and room.mu are never held together, nor are any two of the others. If the work of two
-// sessions is held, the one that nobody knows comes first, as it resumes or replaces the other.
-// voice.mu is held while a session's dialect encodes, and within it the lock of one encoding of one
-// event, for which only those wait who get the same; neither is ever held with one of the locks
-// above. Nothing foreign (ICEIssuer, Guard, the log) is called under a lock except the session's
-// own work, with one documented exception: Members. A dialect's Receive and Ended are called under
-// work, its Encode and Encoding under voice.mu. The only network calls under locks set deadlines,
-// to wake a blocked reader or writer.
+// Lock order: Session.work, then Hub.mu or room.mu, then callBook.mu, outbox.mu, Journal.mu or the
+// bans' own. Hub.mu and room.mu are never held together, nor are any two of the others. If the work
+// of two sessions is held, the one that nobody knows comes first, as it resumes or replaces the
+// other. voice.mu is held while a session's dialect encodes, and within it the lock of one encoding
+// of one event, for which only those wait who get the same; neither is ever held with one of the
+// locks above. Nothing foreign (ICEIssuer, Guard, Door, the log) is called under a lock except the
+// session's own work, with one documented exception: Members. A dialect's Receive and Ended are
+// called under work, its Encode and Encoding under voice.mu. The only network calls under locks set
+// deadlines, to wake a blocked reader or writer; a Door may make some, for which its own client
+// alone waits.
 package signal

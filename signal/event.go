@@ -60,9 +60,10 @@ type PeerJoined struct {
 	Peer Peer
 }
 
-// Left answers Leave.
+// Left answers Leave, or tells that the operator has ended the session's membership of a room.
 type Left struct {
-	Room string
+	Room   string
+	Reason LeftReason // ReasonLeft or ReasonKicked
 }
 
 // PeerLeft is the end of another's membership of a room, or of a call.

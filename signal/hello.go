@@ -41,6 +41,9 @@ func (s *Session) Hello(hello Hello) error {
 			return Refuse(CodeUnauthorized, "the token is not for that user")
 		}
 	}
+	if err := s.knock(); err != nil {
+		return err
+	}
 	s.admitUntil(&pass, time.Now())
 	s.inherit(hello.Replaces)
 	greeting := one(Welcome{

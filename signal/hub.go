@@ -26,6 +26,9 @@ type Hub struct {
 	arrivals *source.Limiter
 	joins    *source.Limiter
 	log      *slog.Logger
+	server   *Session        // whose share is what the operator's programs say; it is no real one
+	open     context.Context // done when the hub closes
+	shut     context.CancelFunc
 
 	// one for each connection, and for each session without one; grows under mu while closing is
 	// false
@@ -67,6 +70,8 @@ func New(opts Options) (*Hub, error) {
 		rooms:    make(map[string]*room),
 	}
 	h.store = &store{limit: memoryLimit, share: 64 << 10, full: h.shortOfMemory}
+	h.server = &Session{self: Member{ID: ServerID, Name: ServerID}}
+	h.open, h.shut = context.WithCancel(context.Background())
 	h.calls = newCallBook[*Session](h.limits.Calls)
 	if opts.SessionsPerSource > 0 {
 		h.arrivals = pace(h.limits.Arrivals)
@@ -111,6 +116,7 @@ func (h *Hub) Drain() {
 // is done first, it cuts the remaining connections and returns the context's error. The hub takes
 // no connection after Close.
 func (h *Hub) Close(ctx context.Context) error {
+	h.shut()
 	h.mu.Lock()
 	h.draining, h.closing = true, true
 	for l := range h.links {
@@ -120,6 +126,7 @@ func (h *Hub) Close(ctx context.Context) error {
 		s.Stop(CodeShuttingDown)
 	}
 	h.mu.Unlock()
+	h.releaseRooms()
 
 	gone := make(chan struct{})
 	go func() {

@@ -71,12 +71,10 @@ func (s *Session) Leave(room string) error {
 		return err
 	}
 	name := s.terms.FullName(room)
-	for i, r := range s.rooms {
-		if r.name == name {
-			s.rooms = append(s.rooms[:i], s.rooms[i+1:]...)
-			s.hub.leave(r, s, ReasonLeft)
-			return nil
-		}
+	r, member := s.room(name)
+	if !member {
+		return Refuse(CodeNotInRoom, "")
 	}
-	return Refuse(CodeNotInRoom, "")
+	s.drop(r, ReasonLeft)
+	return nil
 }

@@ -117,10 +117,15 @@ func (l *Link) Receive(f Frame) bool {
 	return l.do(func(s *Session) bool { return s.receive(l, f, st) })
 }
 
-// Dismiss ends the session for a reason of the carrier's.
+// Dismiss ends the session for a reason of the carrier's. That its client has not said hello is
+// none any more if it waits at the door meanwhile, and is let in.
 func (l *Link) Dismiss(why error) {
 	l.do(func(s *Session) bool {
-		s.close(RefusalOf(why).Code, lastWord(why))
+		code := RefusalOf(why).Code
+		if code == CodeHelloFirst && s.greeted.Load() {
+			return true
+		}
+		s.close(code, lastWord(why))
 		return false
 	})
 }

@@ -46,6 +46,8 @@ type Options struct {
 	Guard Guard
 	// EndAtExp ends sessions when the last token that they have entered with ends (Pass.Ends).
 	EndAtExp bool
+	// Door has the last word on who may enter; nil lets in whom Guard admits.
+	Door Door
 	// Bans name clients that may not enter, whatever the guard says; nil: nobody. They may change.
 	Bans *source.Bans
 
@@ -60,6 +62,8 @@ type Options struct {
 
 	// Members is told who may reach whom; nil: nobody.
 	Members Members
+	// Journal notes what happens to rooms and calls; nil: nobody wants to know.
+	Journal *Journal
 	// Claims makes the hub look for candidates in what its clients signal, and tell Members of
 	// them.
 	Claims bool

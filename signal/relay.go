@@ -140,6 +140,7 @@ func (h *Hub) partner(s *Session, to string) (*Session, error) {
 	}
 	if fresh {
 		h.opts.Members.Called(s.self.ID, target.self.ID)
+		h.opts.Journal.put(Happening{Kind: KindCallStarted, Peer: s.self, Callee: target.self})
 	}
 	return target, err
 }

@@ -12,12 +12,15 @@ import (
 // in it is put into the members' outboxes under one mutex. Putting never blocks, so nobody waits
 // for anybody here.
 type room struct {
-	name string // the full one: see Terms.FullName
-	told Members
+	name    string // the full one: see Terms.FullName
+	told    Members
+	journal *Journal
 
 	mu       sync.Mutex
-	capacity int  // 0 = no limit
-	closed   bool // the last member has left: the room is no longer in the directory, or about to leave it
+	capacity int      // 0 = no limit
+	kept     *keeping // nil: it stands as long as it has members
+	ending   bool     // nobody may join any more: its members are being taken out
+	closed   bool     // it is over: no longer in the directory, or about to leave it
 	members  map[string]*seat
 	joins    uint64
 }
@@ -29,8 +32,11 @@ type seat struct {
 	since   time.Time
 }
 
-func newRoom(name string, capacity int, told Members) *room {
-	return &room{name: name, capacity: capacity, told: told, members: make(map[string]*seat)}
+func (h *Hub) newRoom(name string, capacity int) *room {
+	return &room{
+		name: name, capacity: capacity, told: h.opts.Members, journal: h.opts.Journal,
+		members: make(map[string]*seat),
+	}
 }
 
 // politeTowards returns the perfect-negotiation role of one member towards another.
@@ -49,6 +55,12 @@ func (r *room) join(s *Session, capacity int, now time.Time) (open bool, err err
 	own := r.members[s.self.ID]
 	again := own != nil && own.session == s
 	if !again {
+		if r.ending {
+			return true, Refuse(CodeNoSuchRoom, "it has just been closed")
+		}
+		if err := r.kept.admits(s); err != nil {
+			return true, err
+		}
 		if r.capacity > 0 && (capacity == 0 || r.capacity < capacity) {
 			capacity = r.capacity
 		}
@@ -66,6 +78,10 @@ func (r *room) join(s *Session, capacity int, now time.Time) (open bool, err err
 	if again {
 		return true, nil
 	}
+	if len(r.members) == 0 && r.kept == nil {
+		r.journal.put(Happening{Kind: KindRoomOpened, Room: r.name})
+	}
+	r.journal.put(Happening{Kind: KindPeerJoined, Room: r.name, Peer: s.self})
 	news := shared(PeerJoined{Room: r.name, Peer: Peer{Member: s.self}})
 	for _, other := range r.members {
 		other.session.put(news, true)
@@ -95,8 +111,8 @@ func (r *room) sorted() []*seat {
 	return seats
 }
 
-// leave frees the session's seat and tells the others; a session that leaves by itself is told,
-// too. It reports whether the session was the last member, and has then closed the room.
+// leave frees the session's seat and tells the others; a session that goes on is told, too. It
+// reports whether that has closed the room. The session's work is held.
 func (r *room) leave(s *Session, why LeftReason) (empty bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -104,18 +120,25 @@ func (r *room) leave(s *Session, why LeftReason) (empty bool) {
 		return false
 	}
 	delete(r.members, s.self.ID)
-	if why == ReasonLeft {
-		r.told.Left(r.name, s.self.ID) // at any other end, Ended has said what there is to say
+	if !s.over { // else Ended has said what there is to say
+		r.told.Left(r.name, s.self.ID)
+		s.send(Left{Room: r.name, Reason: why})
 	}
-	if why == ReasonLeft {
-		s.send(Left{Room: r.name})
-	}
+	r.journal.put(Happening{Kind: KindPeerLeft, Room: r.name, Peer: s.self, Reason: why})
 	news := shared(PeerLeft{Room: r.name, Peer: s.self, Reason: why})
 	for _, other := range r.members {
 		other.session.put(news, true)
 	}
-	r.closed = len(r.members) == 0
+	r.closeIfEmpty()
 	return r.closed
+}
+
+// closeIfEmpty closes the room if nothing keeps it. mu is held.
+func (r *room) closeIfEmpty() {
+	if len(r.members) == 0 && r.kept == nil && !r.closed {
+		r.closed = true
+		r.journal.put(Happening{Kind: KindRoomClosed, Room: r.name})
+	}
 }
 
 // broadcast puts a message into the outbox of every member, of the sender only if it echoes. It
@@ -191,7 +214,7 @@ func (h *Hub) room(name string, s *Session, pass *Pass, capacity int) (*room, er
 	if h.opts.Rooms > 0 && len(h.rooms) >= h.opts.Rooms {
 		return nil, Refuse(CodeNoSuchRoom, "")
 	}
-	r := newRoom(name, cmp.Or(pass.Capacity, capacity, h.opts.RoomCapacity), h.opts.Members)
+	r := h.newRoom(name, cmp.Or(pass.Capacity, capacity, h.opts.RoomCapacity))
 	h.rooms[name] = r
 	return r, nil
 }

@@ -2,6 +2,8 @@ package signal
 
 import (
 	"cmp"
+	"maps"
+	"math"
 	"net/netip"
 	"slices"
 )
@@ -19,8 +21,12 @@ type Snapshot struct {
 
 // RoomSnapshot is a room and its members in the order of joining.
 type RoomSnapshot struct {
-	Room    string           `json:"room"`
-	Members []MemberSnapshot `json:"members"`
+	Room     string           `json:"room"`
+	Members  []MemberSnapshot `json:"members"`
+	Capacity int              `json:"capacity"`          // 0 = no limit
+	Policy   Policy           `json:"policy,omitempty"`  // of a kept room
+	Users    []string         `json:"users,omitempty"`   // who may join under PolicyInvited, sorted
+	Expires  int64            `json:"expires,omitempty"` // of a kept room, in Unix milliseconds
 }
 
 // MemberSnapshot is a session in a room.
@@ -40,29 +46,53 @@ func (h *Hub) Snapshot() Snapshot {
 		Connections: len(h.links),
 		Sessions:    len(h.sessions),
 		Users:       len(h.users),
-		Rooms:       []RoomSnapshot{},
 		Draining:    h.draining,
 	}
-	rooms := make([]*room, 0, len(h.rooms))
-	for _, r := range h.rooms {
-		rooms = append(rooms, r)
-	}
 	h.mu.RUnlock()
-
-	slices.SortFunc(rooms, func(a, b *room) int { return cmp.Compare(a.name, b.name) })
-	for _, r := range rooms {
-		if s := r.snapshot(); len(s.Members) > 0 {
-			shot.Rooms = append(shot.Rooms, s)
-		}
-	}
+	shot.Rooms = h.Rooms("", math.MaxInt)
 	shot.Counters, shot.Refusals = h.stats.snapshot()
 	return shot
 }
 
-func (r *room) snapshot() RoomSnapshot {
+// Rooms returns at most limit rooms whose full names come after a name, by name.
+func (h *Hub) Rooms(after string, limit int) []RoomSnapshot {
+	rooms := slices.DeleteFunc(h.allRooms(), func(r *room) bool { return r.name <= after })
+	slices.SortFunc(rooms, func(a, b *room) int { return cmp.Compare(a.name, b.name) })
+	shots := []RoomSnapshot{}
+	for _, r := range rooms {
+		if len(shots) >= limit {
+			break
+		}
+		if shot, ok := r.snapshot(); ok {
+			shots = append(shots, shot)
+		}
+	}
+	return shots
+}
+
+// Room returns the room of that full name, if it exists.
+func (h *Hub) Room(name string) (RoomSnapshot, bool) {
+	r := h.findRoom(name)
+	if r == nil {
+		return RoomSnapshot{}, false
+	}
+	return r.snapshot()
+}
+
+// snapshot returns the room, unless it is about to go, or to come.
+func (r *room) snapshot() (shot RoomSnapshot, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	shot := RoomSnapshot{Room: r.name, Members: make([]MemberSnapshot, 0, len(r.members))}
+	if len(r.members) == 0 && r.kept == nil {
+		return shot, false
+	}
+	shot = RoomSnapshot{Room: r.name, Capacity: r.capacity, Members: make([]MemberSnapshot, 0, len(r.members))}
+	if k := r.kept; k != nil {
+		shot.Policy, shot.Expires = k.policy, k.expires.UnixMilli()
+		if k.policy == PolicyInvited {
+			shot.Users = slices.Sorted(maps.Keys(k.users))
+		}
+	}
 	for _, m := range r.sorted() {
 		shot.Members = append(shot.Members, MemberSnapshot{
 			ID:     m.session.self.ID,
@@ -73,7 +103,7 @@ func (r *room) snapshot() RoomSnapshot {
 			Away:   !m.session.out.attached(),
 		})
 	}
-	return shot
+	return shot, true
 }
 
 // Summary is Snapshot in numbers: rooms and members are only counted.
@@ -89,14 +119,10 @@ type Summary struct {
 func (h *Hub) Summary() Summary {
 	h.mu.RLock()
 	sum := Summary{Connections: len(h.links), Sessions: len(h.sessions), Users: len(h.users), Draining: h.draining}
-	rooms := make([]*room, 0, len(h.rooms))
-	for _, r := range h.rooms {
-		rooms = append(rooms, r)
-	}
 	h.mu.RUnlock()
 
-	for _, r := range rooms {
-		if n := r.size(); n > 0 { // an empty one is about to go
+	for _, r := range h.allRooms() {
+		if n, stands := r.size(); stands {
 			sum.Rooms++
 			sum.Members += n
 		}
@@ -105,8 +131,9 @@ func (h *Hub) Summary() Summary {
 	return sum
 }
 
-func (r *room) size() int {
+// size is how many members the room has, and whether it stands: an empty one is mostly about to go.
+func (r *room) size() (members int, stands bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(r.members)
+	return len(r.members), len(r.members) > 0 || r.kept != nil
 }

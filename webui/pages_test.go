@@ -229,8 +229,8 @@ func TestTranslationsAreUsed(t *testing.T) {
 			}
 		}
 	}
-	composed := regexp.MustCompile(`^(code|end|tile|path|candidate|verdict|server\.timeout|` +
-		`overall\.norelay|admin\.(kind|live|failed)|kick\.(title|what|note)|span)(\.|$)`)
+	composed := regexp.MustCompile(`^(code|end|media\.(audio|video)|tile|path|candidate|verdict|server\.timeout|` +
+		`overall\.norelay|admin\.(kind|live|failed|server)|kick\.(title|what|note)|span)(\.|$)`)
 	source := everything.String()
 	for key := range texts {
 		base := strings.TrimSuffix(key, ".fix")

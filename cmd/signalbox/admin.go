@@ -109,14 +109,37 @@ func printStatus(w io.Writer, s status.Status) {
 	fmt.Fprintf(w, "allocations\t%d\n", len(s.TURN.Allocations))
 	fmt.Fprintf(w, "sent by the relay in %s\t%s, with headers\n", term.Text(s.TURN.Transfer.Month),
 		bytesInWords(s.TURN.Transfer.Bytes))
+	printServer(w, s)
 	if n := s.Admin.Wrong + s.Admin.Limited; n > 0 {
 		fmt.Fprintf(w, "admin logins refused\t%d\n", n)
+	}
+}
+
+// printServer tells how the operator's own server takes part, if one does.
+func printServer(w io.Writer, s status.Status) {
+	if a := s.API; a.On {
+		fmt.Fprintf(w, "server API\t%d requests, %d refused, %d with a wrong key\n", a.Served+a.Failed, a.Failed,
+			a.Wrong)
+	}
+	h := s.Webhook
+	if h.News {
+		fmt.Fprintf(w, "webhook\t%d events delivered, %d wait, %d lost\n", h.Delivered, h.Waiting, h.Lost)
+		if h.Problem != "" {
+			fmt.Fprintf(w, "\tnot delivered: %s\n", term.Text(h.Problem))
+		}
+	}
+	if h.Asks {
+		fmt.Fprintf(w, "connect hook\t%d admitted, %d refused, %d without an answer\n", h.Admitted, h.Refused,
+			h.Unanswered)
 	}
 }
 
 func printRooms(w io.Writer, s status.Status) {
 	fmt.Fprintln(w, "ROOM\tPEER\tNAME\tUSER\tSOURCE\tSINCE")
 	for _, r := range s.Signal.Rooms {
+		if len(r.Members) == 0 { // it is kept
+			fmt.Fprintln(w, term.Text(strconv.Quote(r.Room))+"\t-\t\t\t\t")
+		}
 		for _, m := range r.Members {
 			row := []string{strconv.Quote(r.Room), m.ID, strconv.Quote(m.Name), m.User, fmt.Sprint(m.Source),
 				time.UnixMilli(m.Since).Format(time.DateTime)}

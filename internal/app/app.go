@@ -42,10 +42,12 @@ import (
 	"signalbox/internal/iceserver"
 	"signalbox/internal/metrics"
 	"signalbox/internal/publicip"
+	"signalbox/internal/rooms"
 	"signalbox/internal/site"
 	"signalbox/internal/source"
 	"signalbox/internal/state"
 	"signalbox/internal/status"
+	"signalbox/internal/webhook"
 	"signalbox/signal"
 	"signalbox/signal/native"
 	"signalbox/turnsvc"
@@ -68,6 +70,8 @@ type App struct {
 	turn   *turnsvc.Server
 	unread bool // what earlier processes have relayed; see readTransfers
 	hub    *signal.Hub
+	hooks  *webhook.Hooks
+	rooms  *rooms.API // the server API
 	admin  *admin.API
 	ui     *webui.UI
 	root   *site.Root
@@ -171,8 +175,16 @@ func (a *App) makeHub() error {
 	if a.guard.Asks() {
 		o.Guard = a.guard
 	}
-	a.hub, err = signal.New(o)
-	return err
+	o.Journal = webhook.NewJournal()
+	a.hooks = webhook.New(o.Journal, a.log.With("part", "webhook"))
+	a.hooks.Apply(hookOptions(&a.cfg))
+	o.Door = a.hooks
+	if a.hub, err = signal.New(o); err != nil {
+		return err
+	}
+	a.rooms = rooms.New(a.hub, a.log.With("part", "api"))
+	a.rooms.Apply(roomsOptions(&a.cfg))
+	return nil
 }
 
 func (a *App) makeSite() (err error) {
@@ -253,6 +265,7 @@ func (a *App) Run(ctx context.Context) error {
 		func() { a.edge.Serve(background, a.turn, to) },
 		func() { a.relays.Follow(ctx, publicip.Interval, a.relayOn) },
 		func() { a.certs.Keep(ctx) },
+		func() { a.hooks.Run(background) },
 		func() { keepTransfers(background, a.dir, a.turn, a.unread, a.log) },
 		func() { a.guard.Keep(ctx, a.log.With("part", "admission")) },
 		func() {
@@ -312,7 +325,8 @@ func (w *webServers) shutdown(hub *signal.Hub) error {
 func (a *App) siteOptions() site.Options {
 	o := site.Options{
 		Version: status.Version(), UI: a.ui, Root: a.root, Hub: native.New(a.hub), ICE: a.ice,
-		OriginAllowed: a.hub.OriginAllowed, Admitted: a.guard.Only, Admin: a.admin.Routes(), Certs: a.certs,
+		OriginAllowed: a.hub.OriginAllowed, Admitted: a.guard.Only, Admin: a.admin.Routes(), Rooms: a.rooms.Routes(),
+		Certs:   a.certs,
 		Proxies: source.Proxies(a.cfg.Web.TrustedProxies), Ready: a.ready.Load, URLs: a.urls,
 	}
 	// Where every page may read /api/ice, another name gains nothing.
@@ -370,6 +384,7 @@ func (a *App) status() status.Status {
 		Version: status.Version(), StartedAt: a.started.UnixMilli(), Ready: a.ready.Load(),
 		PublicIP: a.relays.Relays().PublicIPs(), Certificate: a.certs.Status(),
 		Web: status.WebConnections{Open: open, Refused: refused}, Admin: a.admin.Logins(),
+		API: a.rooms.Status(), Webhook: a.hooks.Status(),
 	}
 }
 

@@ -16,8 +16,10 @@ import (
 	"signalbox/internal/fault"
 	"signalbox/internal/netaddr"
 	"signalbox/internal/publicip"
+	"signalbox/internal/rooms"
 	"signalbox/internal/source"
 	"signalbox/internal/state"
+	"signalbox/internal/webhook"
 	"signalbox/signal"
 	"signalbox/turnsvc"
 	"signalbox/turnsvc/cred"
@@ -210,6 +212,30 @@ func peersByName(name string) turnsvc.Peers {
 		return turnsvc.PeersAny
 	}
 	return turnsvc.PeersNone
+}
+
+func roomsOptions(c *config.Config) rooms.Options {
+	o := rooms.Options{Mint: func(r admission.TokenRequest) (admission.Token, error) { return MintToken(c, r) }}
+	for _, k := range c.API.Keys {
+		key := rooms.Key{Name: k.Name, Key: k.Key, Rooms: k.Rooms}
+		for _, right := range k.May {
+			key.May = append(key.May, rooms.Right(right))
+		}
+		o.Keys = append(o.Keys, key)
+	}
+	return o
+}
+
+func hookOptions(c *config.Config) webhook.Options {
+	w := &c.Webhook
+	o := webhook.Options{
+		URL: string(w.URL), Connect: string(w.ConnectURL), Secret: w.Secret,
+		Timeout: time.Duration(w.ConnectTimeout), AdmitUnasked: w.ConnectUnanswered == "admit",
+	}
+	for _, kind := range w.Events {
+		o.Events = append(o.Events, signal.Kind(kind))
+	}
+	return o
 }
 
 func hubOptions(c *config.Config) signal.Options {

@@ -74,6 +74,13 @@ func TestEveryKeyReachesARoom(t *testing.T) {
 		"auth.old_jwt_keys":                   "0123456789abcdef0123456789abcdef",
 		"auth.end_at_exp":                     "true",
 		"metrics.listen":                      "127.0.0.1:9005",
+		"api.keys":                            "a-key-of-the-tests",
+		"webhook.url":                         "https://app.example.org/|webhook.secret=a secret of the tests",
+		"webhook.secret":                      "a secret of the tests",
+		"webhook.events":                      "room-opened",
+		"webhook.connect_url":                 "https://app.example.org/|webhook.secret=a secret of the tests",
+		"webhook.connect_timeout":             "1s",
+		"webhook.connect_unanswered":          "admit",
 	}
 	// Keys that are read where they are used, each with a test there.
 	elsewhere := []string{
@@ -133,8 +140,10 @@ func handedOut(t *testing.T, set ...string) string {
 	}
 	door := admissionOptions(&c, nil)
 	webAll, webEach := webLimits(&c)
-	return fmt.Sprintf("%+v %+v %s %d\n%v %q %q %q\n%+v %+v %d %d\n%+v %+v %+v %v", public, certOptions(&c, nil),
-		password, verifies, door.Mode, string(door.Password), string(door.JWTKey),
-		config.Secrets(door.OldJWTKeys).Reveal(), edge, discovery, webAll, webEach,
+	api, hooks := roomsOptions(&c), hookOptions(&c)
+	api.Mint = nil
+	return fmt.Sprintf("%+v %+v %q\n%+v %+v %s %d\n%v %q %q %q\n%+v %+v %d %d\n%+v %+v %+v %v", api, hooks,
+		string(hooks.Secret), public, certOptions(&c, nil), password, verifies, door.Mode, string(door.Password),
+		string(door.JWTKey), config.Secrets(door.OldJWTKeys).Reveal(), edge, discovery, webAll, webEach,
 		turnOptions(&c, nil), live, hubOptions(&c), certificateNames(&c, relays.Relays()))
 }

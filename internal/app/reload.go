@@ -42,6 +42,9 @@ func (a *App) Reload(cfg config.Config) (changed []string, err error) {
 	}
 	serve()
 	admit()
+	next := cfg // what it points to stays as it is
+	a.rooms.Apply(roomsOptions(&next))
+	a.hooks.Apply(hookOptions(&next))
 	a.ice.Sign(keys, time.Duration(cfg.TURN.CredentialTTL))
 	a.loaded = cfg
 	return changed, nil

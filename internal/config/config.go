@@ -97,6 +97,19 @@ type Config struct {
 		TURNREST Secret `toml:"turn_rest"`
 	} `toml:"compat"`
 
+	API struct {
+		Keys APIKeys `toml:"keys"`
+	} `toml:"api"`
+
+	Webhook struct {
+		URL               HookURL    `toml:"url"`
+		Secret            Secret     `toml:"secret"`
+		Events            HookEvents `toml:"events"`
+		ConnectURL        HookURL    `toml:"connect_url"`
+		ConnectTimeout    Duration   `toml:"connect_timeout"`
+		ConnectUnanswered Unasked    `toml:"connect_unanswered"`
+	} `toml:"webhook"`
+
 	Admin struct {
 		Token Secret `toml:"token"`
 	} `toml:"admin"`
@@ -159,6 +172,7 @@ func (c *Config) Secrets() (keys []string) {
 		{"auth.password", c.Auth.Password != ""}, {"auth.jwt_key", admission.IsSecret(c.Auth.JWTKey)},
 		{"auth.old_jwt_keys", slices.ContainsFunc(c.Auth.OldKeys, admission.IsSecret)},
 		{"compat.turn_rest", c.Compat.TURNREST != "" && c.Compat.TURNREST != restOff},
+		{"api.keys", len(c.API.Keys) > 0}, {"webhook.secret", c.Webhook.Secret != ""},
 		{"admin.token", c.Admin.Token != ""},
 	} {
 		if k.set {
@@ -190,6 +204,14 @@ func (c *Config) Warnings() (out []Warning) {
 	if len(c.Web.TrustedProxies) > 0 && c.PublicHost == "" {
 		out = append(out, Warning{"public_host", "the name at which the proxy of web.trusted_proxies serves this box " +
 			"isn't known: /api/ice refuses requests under it, unless web.allowed_origins has it"})
+	}
+	for _, hook := range []struct {
+		key string
+		url HookURL
+	}{{"webhook.url", c.Webhook.URL}, {"webhook.connect_url", c.Webhook.ConnectURL}} {
+		if hook.url.bare() {
+			out = append(out, Warning{hook.key, "names of users and rooms go there in the clear: use https"})
+		}
 	}
 	if m := c.Metrics.Listen; m.On() && !m.Addr().Unmap().IsLoopback() {
 		out = append(out, Warning{"metrics.listen", m.String() + " is not loopback: anybody who reaches it can read " +

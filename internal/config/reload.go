@@ -14,7 +14,7 @@ import (
 var live = []string{
 	"tls.cert", "tls.key", "auth.password", "auth.jwt_key", "auth.old_jwt_keys",
 	"turn.secret", "turn.old_secrets", "turn.credential_ttl", "turn.min_lifetime", "turn.allow_peers",
-	"turn.deny_peers", "turn.users", "turn.limits",
+	"turn.deny_peers", "turn.users", "turn.limits", "api", "webhook",
 }
 
 // NeedRestart returns the keys that can't change while the appliance runs.

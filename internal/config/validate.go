@@ -54,6 +54,7 @@ func (c *Config) faults() Faults {
 	c.checkDiscovery(&k)
 	c.checkSignal(&k)
 	c.checkAuth(&k)
+	c.checkWebhook(&k)
 	return k.faults
 }
 

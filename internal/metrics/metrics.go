@@ -72,6 +72,32 @@ var table = []metric{
 			put(float64(v.Admin.Limited), "limited")
 		}},
 
+	{"signalbox_api_requests_total", counter, "Requests to the server API: served; failed, though with a right key; " +
+		"with a wrong key, or none; among those too many of one source (limited).", []string{"result"},
+		func(v *status.Vitals, put emit) {
+			put(float64(v.API.Served), "served")
+			put(float64(v.API.Failed), "failed")
+			put(float64(v.API.Wrong), "wrong")
+			put(float64(v.API.Limited), "limited")
+		}},
+	{"signalbox_webhook_waiting", gauge, "Events that wait for the operator's server.", nil,
+		func(v *status.Vitals, put emit) { put(float64(v.Webhook.Waiting)) }},
+	{"signalbox_webhook_events_total", counter, "Events that the operator's server has confirmed (delivered), " +
+		"or that were lost since too many waited.", []string{"result"},
+		func(v *status.Vitals, put emit) {
+			put(float64(v.Webhook.Delivered), "delivered")
+			put(float64(v.Webhook.Lost), "lost")
+		}},
+	{"signalbox_webhook_failures_total", counter, "Attempts to deliver events that failed, and were repeated.", nil,
+		func(v *status.Vitals, put emit) { put(float64(v.Webhook.Failures)) }},
+	{"signalbox_webhook_connects_total", counter, "Clients about whom the operator's server was asked: admitted, " +
+		"refused, or without an answer (unanswered).", []string{"answer"},
+		func(v *status.Vitals, put emit) {
+			put(float64(v.Webhook.Admitted), "admitted")
+			put(float64(v.Webhook.Refused), "refused")
+			put(float64(v.Webhook.Unanswered), "unanswered")
+		}},
+
 	{"signalbox_signal_connections", gauge, "Signaling connections, including those that have not said hello.", nil,
 		func(v *status.Vitals, put emit) { put(float64(v.Hub.Connections)) }},
 	{"signalbox_signal_connections_opened_total", counter, "Signaling connections opened.", nil,

@@ -48,6 +48,7 @@ type Options struct {
 	// Admitted lets requests through under the rules of a hello.
 	Admitted func(http.Handler) http.Handler
 	Admin    map[string]http.Handler // routes of the admin API
+	Rooms    map[string]http.Handler // routes of the server API
 	Certs    *cert.Keeper
 	Proxies  source.Proxies
 	Ready    func() bool
@@ -98,6 +99,7 @@ func (s *Site) routes() http.Handler {
 	}
 	maps.Copy(routes, s.o.UI.Pages())
 	maps.Copy(routes, s.o.Admin)
+	maps.Copy(routes, s.o.Rooms)
 	if s.o.Certs.Authority() != nil {
 		maps.Copy(routes, s.trustRoutes())
 	}

@@ -20,6 +20,8 @@ type Status struct {
 	Certificate *cert.Status     `json:"certificate,omitempty"`
 	Web         WebConnections   `json:"web"`
 	Admin       AdminLogins      `json:"admin"`
+	API         ServerAPI        `json:"api"`
+	Webhook     Webhook          `json:"webhook"`
 	TURN        turnsvc.Snapshot `json:"turn"`
 	Signal      signal.Snapshot  `json:"signal"`
 }
@@ -36,6 +38,32 @@ type WebConnections struct {
 type AdminLogins struct {
 	Wrong   uint64 `json:"wrong"`
 	Limited uint64 `json:"limited"` // too many wrong ones from that source: not looked at
+}
+
+// ServerAPI counts the requests to the server API, /api/rooms and so on, since the start.
+type ServerAPI struct {
+	On      bool   `json:"on"` // api.keys has one
+	Served  uint64 `json:"served"`
+	Failed  uint64 `json:"failed"`  // with a right key, and nevertheless refused
+	Wrong   uint64 `json:"wrong"`   // with a wrong key, or none
+	Limited uint64 `json:"limited"` // too many wrong ones from that source
+}
+
+// Webhook tells how the operator's server hears of what happens, and how it answers. Counts are
+// since the start.
+type Webhook struct {
+	News         bool   `json:"news"` // webhook.url is set
+	Waiting      int    `json:"waiting"`
+	Delivered    uint64 `json:"delivered"`
+	Lost         uint64 `json:"lost"`              // too many waited
+	Failures     uint64 `json:"failures"`          // attempts that failed, and were repeated
+	Problem      string `json:"problem,omitempty"` // why the last attempt failed, until one succeeds
+	LastDelivery int64  `json:"lastDelivery,omitempty"`
+
+	Asks       bool   `json:"asks"` // webhook.connect_url is set
+	Admitted   uint64 `json:"admitted"`
+	Refused    uint64 `json:"refused"`
+	Unanswered uint64 `json:"unanswered"` // clients about whom there was no answer
 }
 
 // Vitals are the numbers of Status, without the lists, and with the hub's summary. They are cheap

@@ -14,7 +14,7 @@ type Event interface {
 	weight() int
 }
 
-// SignalEvent is a peer's message to us alone.
+// SignalEvent is a message to us alone: a peer's, or, from "server", of the operator's own program.
 type SignalEvent struct {
 	From, FromName, FromUser string
 	Room                     string // empty in a call
@@ -22,7 +22,7 @@ type SignalEvent struct {
 	Data                     json.RawMessage
 }
 
-// BroadcastEvent is a peer's message to all members of a room.
+// BroadcastEvent is a message to all members of a room, from whom a SignalEvent may be.
 type BroadcastEvent struct {
 	From, FromName string
 	Room           string
@@ -67,7 +67,8 @@ type Restarted struct {
 // Rejoined says that a room was joined again after a restart.
 type Rejoined struct{ Joined }
 
-// RoomClosed says that a room could not be joined again after a restart.
+// RoomClosed says that a room could not be joined again after a restart, or that the operator has
+// ended our membership: then Err is an Error with the code "kicked".
 type RoomClosed struct {
 	Room string
 	Err  error

@@ -65,6 +65,14 @@ func TestDecodesEveryMessageOfTheServer(t *testing.T) {
 			Data: json.RawMessage(`{"description":{"type":"offer","sdp":"v=0\r\n"}}`), Seq: 6,
 		},
 		"token": {Type: "token", ResumeToken: token},
+		"left-kicked": {Type: "left", Room: "tea", Reason: "kicked", Seq: 3},
+		"signal-server": {
+			Type: "signal", From: "server", FromName: "server", Data: json.RawMessage(`{"bell":3}`), Seq: 8,
+		},
+		"broadcast-server": {
+			Type: "broadcast", From: "server", FromName: "server", Room: "tea", Data: json.RawMessage(`{"bell":3}`),
+			Seq: 9,
+		},
 		"welcome": {
 			Type: "welcome", PeerID: alice, Name: "Alice", User: "alice", ResumeToken: token, ResumeSeconds: 60,
 			HeartbeatSeconds: 25,

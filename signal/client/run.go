@@ -162,6 +162,9 @@ func (s *Session) act(f *inFrame) {
 		s.joinedRoom(Joined{Room: f.Room, Peers: f.Peers, Capacity: f.Capacity})
 	case "left":
 		s.leftRoom(f.Room)
+		if f.Reason != "" {
+			s.emit(RoomClosed{Room: f.Room, Err: &Error{Code(f.Reason), "you were removed from the room"}})
+		}
 	case "token":
 		s.resumeToken = f.ResumeToken
 	case "ice":

@@ -407,3 +407,19 @@ func TestSessionOverTLS(t *testing.T) {
 		}
 	})
 }
+
+// Who is taken out of a room hears it, and its session goes on.
+func TestHub13KickFromOneRoom(t *testing.T) {
+	carriers(t, func(t *testing.T, c client.Carrier) {
+		b := start(t, hubOptions())
+		alice := dial(t, b.url(), client.Options{Name: "Alice", Carrier: c})
+		join(t, alice, "tea")
+		if _, err := b.hub.Evict("tea", func(signal.Member) bool { return true }); err != nil {
+			t.Fatal(err)
+		}
+		if e := expect[client.RoomClosed](t, alice); e.Room != "tea" || !client.IsCode(e.Err, client.CodeKicked) {
+			t.Errorf("got %+v", e)
+		}
+		join(t, alice, "tea")
+	})
+}

@@ -25,6 +25,7 @@ const token = "wZ1lN9pQhT5sJb3vXk7mDg.VRhIz9TO67A.TlVHAmjz1jZN4qy-tGZ4rQTLkL7jJi
 func serverGolden() map[string]outgoing {
 	alice := signal.Member{ID: "wZ1lN9pQhT5sJb3vXk7mDg", Name: "Alice"}
 	bob := signal.Member{ID: "cR8yU2eFoG4aLi6tSn0xKw", Name: "Bob \"the\" <builder> 工", User: "bob"}
+	server := signal.Member{ID: signal.ServerID, Name: signal.ServerID}
 	servers := []signal.ICEServer{
 		{URLs: []string{"stun:box.example.org:3478"}},
 		{
@@ -54,12 +55,16 @@ func serverGolden() map[string]outgoing {
 		"joined-empty":   {event: signal.Joined{Room: "tea", Peers: []signal.Peer{}}, seq: 1},
 		"peer-joined":    {event: signal.PeerJoined{Room: "tea", Peer: signal.Peer{Member: bob}}, seq: 2},
 		"left":           {event: signal.Left{Room: "tea"}, seq: 3},
+		"left-kicked":    {event: signal.Left{Room: "tea", Reason: signal.ReasonKicked}, seq: 3},
 		"peer-left":      {event: signal.PeerLeft{Room: "tea", Peer: bob, Reason: signal.ReasonLost}, seq: 4},
 		"peer-left-call": {event: signal.PeerLeft{Peer: bob, Reason: signal.ReasonLost}, seq: 4},
 		"signal": {event: signal.Signaled{From: bob, Room: "tea",
 			Data: []byte(`{"candidate": null, "<&>": 1.50}`)}, seq: 5},
 		"signal-call": {event: signal.Signaled{From: alice, Polite: true,
 			Data: []byte(`{"description":{"type":"offer","sdp":"v=0\r\n"}}`)}, seq: 6},
+		"signal-server": {event: signal.Signaled{From: server, Data: []byte(`{"bell":3}`)}, seq: 8},
+		"broadcast-server": {event: signal.Broadcasted{From: server, Room: "tea",
+			Data: []byte(`{"bell":3}`)}, seq: 9},
 		"broadcast": {event: signal.Broadcasted{From: bob, Room: "tea",
 			Data: []byte(`"hi, all"`)}, seq: 9007199254740991},
 		"pong":  {answer: pong()},

@@ -28,7 +28,7 @@ func encode(e signal.Event, received uint64) []byte {
 	case signal.Joined:
 		return joined(e)
 	case signal.Left:
-		return message("left", 0).text("room", e.Room).end()
+		return left(e)
 	case signal.ICEUpdated:
 		return message("ice", 256*len(e.ICE.Servers)).ice(e.ICE).end()
 	case signal.Renewed:
@@ -50,7 +50,7 @@ func signaled(e signal.Signaled) []byte {
 	}
 	if e.Room != "" {
 		out = out.text("room", e.Room)
-	} else { // a call, where no peer-joined has told it
+	} else if e.From.ID != signal.ServerID { // a call, where no peer-joined has told it
 		out = out.truth("polite", e.Polite)
 	}
 	return out.raw("data", e.Data).end()
@@ -71,6 +71,14 @@ func peerLeft(e signal.PeerLeft) []byte {
 		out = out.text("room", e.Room)
 	}
 	return append(out.key("peer").member(e.Peer), '}').text("reason", string(e.Reason)).end()
+}
+
+func left(e signal.Left) []byte {
+	out := message("left", 0).text("room", e.Room)
+	if e.Reason == signal.ReasonKicked { // the client did not ask for it
+		out = out.text("reason", string(e.Reason))
+	}
+	return out.end()
 }
 
 func joined(e signal.Joined) []byte {

@@ -113,3 +113,8 @@ func paired(s []byte) bool {
 	}
 	return !high
 }
+
+// CheckData refuses, as signal.CodeBadFrame, valid JSON that may not be the data of a frame.
+func CheckData(data []byte) error {
+	return strict(slices.Concat([]byte(`{"data":`), data, []byte(`}`)))
+}

@@ -78,6 +78,7 @@ export class Room extends Group {
         this._emit('broadcast', frame);
         return true;
       case 'left':
+        if (frame.reason) this._end(new SignalboxError(frame.reason)); // we did not ask for it
         return true;
     }
     return false;

@@ -160,6 +160,7 @@ export interface SessionEvents {
    */
   call: { call: IncomingCall };
   /** A signal that belongs to no negotiation and no call: an application's own data. */
+  /** From a peer, or, if `from` is `server`, from the operator's own server. */
   signal: { from: string; fromName: string; fromUser?: string; room?: string; data: unknown };
   /** An error that answers no request, such as the reason of a close that follows. */
   error: { error: SignalboxError };
@@ -286,7 +287,10 @@ export interface GroupEvents extends PeerEvents {
    * `lost`, and then a new `peer`.
    */
   left: { peer: Peer; reason: LeftReason };
-  /** It is over for this session. Without an error, the far end of a call has left. */
+  /**
+   * It is over for this session. Without an error, the far end of a call has left; with the code
+   * `kicked`, the operator has taken this session out of the room.
+   */
   closed: { error?: SignalboxError };
 }
 

@@ -12,10 +12,13 @@ import { connect } from '../static/signalbox.js';
 
 const state = await mkdtemp(join(tmpdir(), 'signalbox-'));
 const lines = new Set();
+const KEY = 'a-key-of-the-tests';
 let box = null;
 
 async function startBox() {
-  const settings = ['web.listen=127.0.0.1:0', 'web.tls_listen=""', 'turn.listen=127.0.0.1:0', 'signal.calls=true'];
+  const settings = [
+    'web.listen=127.0.0.1:0', 'web.tls_listen=""', 'turn.listen=127.0.0.1:0', 'signal.calls=true', `api.keys=${KEY}`,
+  ];
   const child = spawn(process.env.SIGNALBOX, [
     'serve',
     '--dev',
@@ -131,6 +134,29 @@ for (const carrier of ['websocket', 'sse']) {
     assert.deepEqual(got, Array.from({ length: 200 }, (_, i) => i + 1));
   });
 }
+
+test('Hub13: the operator’s server speaks to a room, and takes a session out of it', async (t) => {
+  const [ann] = await pair(t);
+  const room = await ann.join('lesson'); // alone: peer connections need a browser
+  const other = await ann.join('other');
+  const ask = (what, body) =>
+    fetch(`http://127.0.0.1:${box.port}/api/rooms/lesson/${what}`, {
+      method: 'POST', headers: { authorization: `Bearer ${KEY}` }, body: JSON.stringify(body),
+    });
+  const said = once(room, 'broadcast');
+  assert.equal((await ask('send', { data: { bell: 3 } })).status, 204);
+  const { from, data } = await said;
+  assert.deepEqual({ from, data }, { from: 'server', data: { bell: 3 } });
+  const alone = once(ann, 'signal');
+  assert.equal((await ask('send', { to: ann.peerId, data: 1 })).status, 204);
+  assert.equal((await alone).from, 'server');
+  const closed = once(room, 'closed');
+  assert.equal((await ask('kick', { peer: ann.peerId })).status, 200);
+  assert.equal((await closed).error.code, 'kicked');
+  assert.deepEqual([...ann.rooms.keys()], ['other']);
+  await other.broadcast('still here');
+  await ann.join('lesson');
+});
 
 test('a restart of the box costs neither the peer id nor the user name', async (t) => {
   const [ann, bob] = await pair(t);

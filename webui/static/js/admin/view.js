@@ -3,6 +3,7 @@ import { byId, h } from '../dom.js';
 import { locale } from '../i18n.js';
 import { bytes, network, number, rate, span } from './format.js';
 import { renewAllButLast, update } from './rows.js';
+import { showServer } from './server.js';
 
 /**
  * Shows an answer, {status, bans, at}; `before` is the one before it, or null. `onkick` is called
@@ -17,6 +18,7 @@ export function show(latest, before, { onkick, onlift }) {
     status.turn.allocations.map((allocation) => allocationRow(allocation, people, onkick)),
     renewAllButLast,
   );
+  showServer(status);
   fill('rooms', status.signal.rooms.map((room) => roomItem(room, onkick)), renewRoom);
   fill('bans', bans.map((ban) => banItem(ban, onlift)), renewAllButLast);
   fill(
