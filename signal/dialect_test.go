@@ -267,9 +267,11 @@ func TestNoConfirmationNoStall(t *testing.T) {
 		m.say("join tea")
 	}
 	bob.expect("welcome X", "joined tea 0 0", "+ X")
+	alice.expect("welcome X", "joined tea 1 0")
 	for n := range 10_000 {
 		alice.say(fmt.Sprint("say tea ", n))
 		bob.expect(fmt.Sprint("X: ", n))
+		alice.expect(fmt.Sprint("X: ", n)) // while too much waits for either, she would be refused
 	}
 	alice.say("say tea last")
 	bob.expect("X: last")
