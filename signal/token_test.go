@@ -59,7 +59,7 @@ func TestHub7ResumeTokensRotate(t *testing.T) {
 func TestHub7NewTokenThatHasArrived(t *testing.T) {
 	t.Parallel()
 	b := start(t, signal.Options{Resume: time.Minute})
-	alice, welcome := b.welcomed(t, nil)
+	_, welcome := b.welcomed(t, nil)
 	alice, f := b.resume(t, welcome["resumeToken"], 0)
 	alice.send("join", frame{"room": "tea"})
 	alice.expect("joined")

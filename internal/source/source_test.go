@@ -586,8 +586,7 @@ func TestHub5BansAreListedLiftedAndKept(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1_800_000_000, 0)
 	var kept []Ban
-	var broken error
-	b := KeptBans(func(list []Ban) error { kept = list; return broken })
+	b := KeptBans(func(list []Ban) error { kept = list; return nil })
 	network := netip.MustParsePrefix("192.0.2.0/24")
 	if err := b.Add(now, Ban{User: "eve", Until: now.Add(time.Hour), For: "user:eve"}); err != nil {
 		t.Fatal(err)
@@ -618,6 +617,18 @@ func TestHub5BansAreListedLiftedAndKept(t *testing.T) {
 		b.ConcernPeer("p", later) || b.Concern("mallory", "", network.Addr(), later) ||
 		!b.Concern("eve", "", netip.Addr{}, later) || len(kept) != 1 {
 		t.Errorf("%d lifted, %v: %+v", n, err, kept)
+	}
+}
+
+// What can't be kept is in force, and said to end with the process.
+func TestHub5BansThatCannotBeKept(t *testing.T) {
+	t.Parallel()
+	later := time.Unix(1_800_000_000, 0)
+	now := later.Add(-time.Second)
+	var broken error
+	b := KeptBans(func([]Ban) error { return broken })
+	if err := b.Add(later, Ban{User: "eve", Until: now.Add(time.Hour)}); err != nil {
+		t.Fatal(err)
 	}
 	broken = errors.New("the disk is full")
 	if n, err := b.Lift(later, func(Ban) bool { return true }); n != 1 || !errors.Is(err, ErrBansNotKept) ||

@@ -776,3 +776,29 @@ test('a peer that takes no more text does not keep the others from theirs', DEAD
   assert.deepEqual(got, ['tea is ready']);
   assert.deepEqual([bob.send('again'), cem.send('again')], [false, true]);
 });
+
+test('HUB7: of the resume tokens that the hub gives, the newest is used', DEADLINE, async (t) => {
+  let expired = false;
+  const hub = await startHub(t, {
+    resume: (_, { send }) => send(expired ? EXPIRED : { ...RESUMED, resumeToken: 'second' }),
+  });
+  const session = await enter(t, hub);
+  const told = [];
+  session.on('token', (frame) => told.push(frame));
+  const back = async () => {
+    const resumed = once(session, 'resumed');
+    hub.line.cut();
+    await resumed;
+  };
+  await back();
+  await back();
+  hub.line.send({ type: 'token', resumeToken: 'third' });
+  await session.ping();
+  expired = true;
+  hub.line.cut();
+  const { replaces } = await hub.frame((frame) => frame.replaces);
+  assert.equal(replaces, 'third');
+  const shown = hub.frames.filter(({ type }) => type === 'resume').map(({ token }) => token);
+  assert.deepEqual(shown, ['token', 'second', 'third']);
+  assert.deepEqual(told, [], 'the token is no event of the application');
+});
