@@ -64,7 +64,7 @@ func TestDecodesEveryMessageOfTheServer(t *testing.T) {
 			Type: "signal", From: alice, FromName: "Alice", Polite: &polite,
 			Data: json.RawMessage(`{"description":{"type":"offer","sdp":"v=0\r\n"}}`), Seq: 6,
 		},
-		"token": {Type: "token", ResumeToken: token},
+		"token":       {Type: "token", ResumeToken: token},
 		"left-kicked": {Type: "left", Room: "tea", Reason: "kicked", Seq: 3},
 		"signal-server": {
 			Type: "signal", From: "server", FromName: "server", Data: json.RawMessage(`{"bell":3}`), Seq: 8,
