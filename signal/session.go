@@ -224,9 +224,9 @@ func (s *Session) Confirm(seq uint64) {
 	}
 }
 
-// send queues an event for the client. It never blocks. It reports whether the session still takes
-// events: send ends a session whose client reads too slowly.
-func (s *Session) send(e Event) bool { return s.put(one(e), e.Numbered()) }
+// send queues an event for the client. It never blocks. It ends a session whose client reads too
+// slowly.
+func (s *Session) send(e Event) { s.put(one(e), e.Numbered()) }
 
 // put is send for a parcel, which may go to others, too.
 func (s *Session) put(p *parcel, numbered bool) bool {

@@ -248,7 +248,7 @@ func refusals(t *testing.T, b *box) {
 		{400, "policy", all, "POST", "/api/rooms", `{"room":"x","policy":"none"}`},
 		{400, "users", all, "POST", "/api/rooms", `{"room":"x","users":["ada"]}`},
 		{400, "ttl", all, "POST", "/api/rooms", `{"room":"x","ttl":"1000h"}`},
-		{400, "colour", all, "POST", "/api/rooms", `{"room":"x","colour":1}`},
+		{400, "color", all, "POST", "/api/rooms", `{"room":"x","color":1}`},
 		{400, "follows", all, "POST", "/api/rooms", `{"room":"x"}{}`},
 		{400, "UTF-8", all, "POST", "/api/rooms", "{\"room\":\"\xff\"}"},
 		{400, "either", all, "POST", "/api/rooms/a%2Fb/kick", `{}`},
