@@ -104,7 +104,9 @@ func (s *Session) Burst(n int, body string) {
 }
 
 // Put queues a frame, and tells whether it was taken.
-func (s *Session) Put(body string) bool { return s.put(ready([]Frame{{Body: []byte(body)}}), false) }
+func (s *Session) Put(body string) bool {
+	return s.follow(s.out.put(ready([]Frame{{Body: []byte(body)}}), false, sender{}))
+}
 
 // Full tells whether as much is unconfirmed as may be.
 func (s *Session) Full() bool {

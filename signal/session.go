@@ -229,9 +229,7 @@ func (s *Session) Confirm(seq uint64) {
 func (s *Session) send(e Event) { s.put(one(e), e.Numbered()) }
 
 // put is send for a parcel, which may go to others, too.
-func (s *Session) put(p *parcel, numbered bool) bool {
-	return s.follow(s.out.put(p, numbered, sender{}))
-}
+func (s *Session) put(p *parcel, numbered bool) { s.follow(s.out.put(p, numbered, sender{})) }
 
 // follow does what follows from a verdict of the outbox, and reports whether the session takes
 // events.
