@@ -96,9 +96,9 @@ type signer struct {
 	check   *tokens
 }
 
-// loadSigner takes the signing key from file, else from jwtKey if that is a secret. What it signs is
-// checked as the box with that jwtKey would, or with the signing key itself if jwtKey is empty or
-// the address of keys.
+// loadSigner takes the signing key from file, else from jwtKey if that is a secret. What it signs
+// is checked as the box with that jwtKey would, or with the signing key itself if jwtKey is empty
+// or the address of keys.
 func loadSigner(jwtKey state.Secret, file string) (s signer, err error) {
 	if jwtKey != "" && !isURL(string(jwtKey)) {
 		keys, err := loadKeys(jwtKey)
