@@ -1,5 +1,10 @@
 // Package admission decides who may enter: everybody, clients with the password, or clients with a
 // room token. It also makes room tokens.
+//
+// A password can be guessed, so after too many wrong ones from a source not even the right one is
+// looked at for a while. A token can't: it is judged first, and only what nobody has signed is
+// slowed down. Keys come from the configuration, or are fetched (JWKS) by Guard.Keep; nobody who
+// comes in waits for that.
 package admission
 
 import (

@@ -364,3 +364,35 @@ func TestHub6KeySetAddresses(t *testing.T) {
 		}
 	}
 }
+
+// The private half of a key in a set signs what the box takes.
+func TestHub6MintForAKeySet(t *testing.T) {
+	t.Parallel()
+	ec, dir := newECDSA(t, elliptic.P256()), t.TempDir()
+	set, private := filepath.Join(dir, "keys.json"), filepath.Join(dir, "key.pem")
+	for path, text := range map[string]string{
+		set: string(jwks(t, jose.JSONWebKey{Key: &ec.PublicKey, KeyID: "1"})), private: pemPrivate(t, ec),
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, configured := range []state.Secret{state.Secret(set), "https://id.example.org/jwks"} {
+		r := TokenRequest{Rooms: []string{"tea"}, TTL: time.Hour}
+		if _, err := Mint(configured, r); err == nil || !strings.Contains(err.Error(), "only verifies") {
+			t.Errorf("%v", err)
+		}
+		r.KeyFile = private
+		made, err := Mint(configured, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g, err := New(Options{Mode: JWT, JWTKey: state.Secret(set)}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := g.Admit(made.Token, here); err != nil {
+			t.Error(err)
+		}
+	}
+}

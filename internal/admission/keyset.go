@@ -181,13 +181,17 @@ func (s *keySet) fetch(ctx context.Context) (keep time.Duration, err error) {
 	if err != nil {
 		return 0, err
 	}
-	client := http.Client{CheckRedirect: func(req *http.Request, via []*http.Request) error {
-		if len(via) > 3 {
-			return errors.New("too many redirects")
-		}
-		return checkURL(req.URL.String())
-	}}
-	resp, err := client.Do(req)
+	resp, err := (&http.Client{
+		// Nothing stays open until the next time, minutes later.
+		Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true,
+			MaxResponseHeaderBytes: 64 << 10},
+		CheckRedirect: func(req *http.Request, via []*http.Request) error {
+			if len(via) > 3 {
+				return errors.New("too many redirects")
+			}
+			return checkURL(req.URL.String())
+		},
+	}).Do(req)
 	if err != nil {
 		return 0, err
 	}

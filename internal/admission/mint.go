@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"signalbox/internal/fault"
 	"signalbox/internal/state"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -88,20 +89,23 @@ func (r *TokenRequest) claims(expires time.Time) jwt.MapClaims {
 	return claims
 }
 
-// signer signs tokens, and has the verifier for them.
+// signer signs tokens, and has what verifies them.
 type signer struct {
 	method  jwt.SigningMethod
 	private any // as method takes it
-	check   *verifier
+	check   *tokens
 }
 
-// loadSigner takes the signing key from file, else from jwtKey if that is a secret. The verifier is
-// that of jwtKey, or of the signing key itself if jwtKey is empty.
+// loadSigner takes the signing key from file, else from jwtKey if that is a secret. What it signs
+// is checked as the box with that jwtKey would, or with the signing key itself if jwtKey is empty
+// or the address of keys.
 func loadSigner(jwtKey state.Secret, file string) (s signer, err error) {
-	if jwtKey != "" {
-		if s.check, err = loadVerifier(jwtKey); err != nil {
-			return s, err
+	if jwtKey != "" && !isURL(string(jwtKey)) {
+		keys, err := loadKeys(jwtKey)
+		if err != nil {
+			return s, fault.New("auth.jwt_key", "%w", err)
 		}
+		s.check = &tokens{own: keys}
 	}
 	switch {
 	case file != "":
@@ -111,16 +115,16 @@ func loadSigner(jwtKey state.Secret, file string) (s signer, err error) {
 		}
 		s.method, s.private = own.method, private
 		if s.check == nil {
-			s.check = own
+			s.check = &tokens{own: []*verifier{own}}
 		}
 		return s, nil
-	case s.check == nil:
+	case jwtKey == "":
 		return s, errors.New("auth.jwt_key is empty: set it to a secret (make one with openssl rand -hex 32), or " +
 			"sign with the key in --key FILE")
-	case s.check.method != jwt.SigningMethodHS256:
+	case !IsSecret(jwtKey):
 		return s, errors.New("auth.jwt_key is a public key, which only verifies: sign with its private key, --key FILE")
 	}
-	s.method, s.private = s.check.method, s.check.key
+	s.method, s.private = jwt.SigningMethodHS256, []byte(jwtKey)
 	return s, nil
 }
 

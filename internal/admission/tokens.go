@@ -3,6 +3,7 @@ package admission
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -32,40 +33,41 @@ func loadTokens(o Options, wake func(), before *tokens) (*tokens, error) {
 		if i > 0 {
 			name = "auth.old_jwt_keys"
 		}
-		var err error
-		switch text := string(configured); {
-		case isURL(text):
-			if err = checkURL(text); err == nil {
-				t.fetched = append(t.fetched, fetchedFrom(text, o.Cache, wake, before))
+		if text := string(configured); isURL(text) {
+			if err := checkURL(text); err != nil {
+				return nil, fault.New(name, "%w", err)
 			}
-		case isPath(text):
-			var keys []*verifier
-			keys, err = readKeys(text)
-			t.own = append(t.own, keys...)
-		default:
-			var key *verifier
-			if key, err = parseKey(text); err == nil {
-				t.own = append(t.own, key)
-			}
+			t.fetched = append(t.fetched, fetchedFrom(text, o.Cache, wake, before))
+			continue
 		}
+		keys, err := loadKeys(configured)
 		if err != nil {
 			return nil, fault.New(name, "%w", err)
 		}
+		t.own = append(t.own, keys...)
 	}
 	return t, nil
 }
 
-// readKeys reads a PEM file, or a set of keys in JSON. Its errors don't repeat the path, which may
-// be a secret.
-func readKeys(path string) ([]*verifier, error) {
-	file, err := os.ReadFile(path)
-	if err != nil {
-		return nil, cantRead(err)
+// loadKeys takes a key, or the path of its PEM file or of a set of keys in JSON. Its errors don't
+// repeat what it takes: what looks like a path may be a secret.
+func loadKeys(configured state.Secret) ([]*verifier, error) {
+	text := string(configured)
+	if isPath(text) {
+		file, err := os.ReadFile(text)
+		var at *fs.PathError
+		switch text = string(file); {
+		case errors.As(err, &at):
+			return nil, fmt.Errorf("read the file that it names: %w", at.Err)
+		case err != nil:
+			return nil, errors.New("can't read the file that it names")
+		case strings.HasPrefix(strings.TrimSpace(text), "{"):
+			return parseKeySet(file)
+		case !isPEM(text):
+			return nil, errors.New("the file that it names is not a PEM file")
+		}
 	}
-	if strings.HasPrefix(strings.TrimSpace(string(file)), "{") {
-		return parseKeySet(file)
-	}
-	key, err := parsePEMFile(string(file))
+	key, err := parseKey(text)
 	return []*verifier{key}, err
 }
 

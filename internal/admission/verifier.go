@@ -11,17 +11,13 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 
-	"signalbox/internal/fault"
 	"signalbox/internal/state"
-	"signalbox/signal"
 )
 
 const (
@@ -43,11 +39,6 @@ type verifier struct {
 
 func newVerifier(method jwt.SigningMethod, key any) *verifier {
 	return &verifier{method: method, key: key}
-}
-
-// admit is tokens.admit for a single key.
-func (k *verifier) admit(text string) (signal.Pass, error) {
-	return (&tokens{own: []*verifier{k}}).admit(text)
 }
 
 // tokenParser parses tokens of every algorithm that a key can have.
@@ -84,45 +75,6 @@ func CheckJWTKey(key state.Secret) error {
 // one.
 func IsSecret(key state.Secret) bool {
 	return key != "" && !isURL(string(key)) && !isPath(string(key)) && !isPEM(string(key))
-}
-
-// loadVerifier makes a verifier of an auth.jwt_key that is one key. Its errors don't repeat the
-// key: what looks like a path may be a secret.
-func loadVerifier(configured state.Secret) (*verifier, error) {
-	text := string(configured)
-	if isURL(text) {
-		return nil, fault.New("auth.jwt_key", "it is the address of public keys, which only verify: sign where "+
-			"their private keys are")
-	}
-	var key *verifier
-	var err error
-	if !isPath(text) {
-		key, err = parseKey(text)
-	} else if file, wrong := os.ReadFile(text); wrong != nil {
-		err = cantRead(wrong)
-	} else {
-		key, err = parsePEMFile(string(file))
-	}
-	if err != nil {
-		return nil, fault.New("auth.jwt_key", "%w", err)
-	}
-	return key, nil
-}
-
-// cantRead is why a file can't be read, without its name.
-func cantRead(err error) error {
-	var at *fs.PathError
-	if errors.As(err, &at) {
-		return fmt.Errorf("read the file that it names: %w", at.Err)
-	}
-	return errors.New("can't read the file that it names")
-}
-
-func parsePEMFile(text string) (*verifier, error) {
-	if !isPEM(text) {
-		return nil, errors.New("the file that it names is not a PEM file")
-	}
-	return parseKey(text)
 }
 
 func isPEM(text string) bool { return strings.Contains(text, "-----BEGIN") }

@@ -70,6 +70,11 @@ func newEd25519(t testing.TB) ed25519.PrivateKey {
 	return key
 }
 
+// admit is tokens.admit for a single key.
+func (k *verifier) admit(text string) (signal.Pass, error) {
+	return (&tokens{own: []*verifier{k}}).admit(text)
+}
+
 func mustParseKey(t testing.TB, text string) *verifier {
 	t.Helper()
 	key, err := parseKey(text)
@@ -191,13 +196,13 @@ func TestJWTKeyIsWhatItLooksLike(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			key, err := loadVerifier(state.Secret(tc.key))
+			keys, err := loadKeys(state.Secret(tc.key))
 			switch {
 			case tc.want == "" && err != nil:
 				t.Fatal(err)
 			case tc.want == "":
-				if key.method.Alg() != tc.alg {
-					t.Errorf("used with %s, want %s", key.method.Alg(), tc.alg)
+				if len(keys) != 1 || keys[0].method.Alg() != tc.alg {
+					t.Errorf("used with %s, want %s", keys[0].method.Alg(), tc.alg)
 				}
 			case err == nil || !strings.Contains(err.Error(), tc.want):
 				t.Errorf("error %v, want %q", err, tc.want)
