@@ -279,9 +279,10 @@ func TestHub13WebhookFollowsAReload(t *testing.T) {
 	})
 	r.Apply(Options{})
 	r.open(t, "cocoa")
-	if st := r.Status(); st.News || st.Waiting != 0 {
-		t.Errorf("status %+v", st)
-	}
+	testkit.Eventually(t, patience, "nothing is told, and nothing waits", func() bool {
+		st := r.Status()
+		return !st.News && st.Waiting == 0
+	})
 }
 
 // The connect hook admits, refuses, or leaves it to the configuration.
