@@ -192,6 +192,15 @@ func (l *Link) lock() *Session {
 // Wake makes Pump call the carrier's Write soon.
 func (l *Link) Wake() { l.feed.wake() }
 
+// Bye ends the session, since the client has closed the connection as one that is done. Finish
+// follows.
+func (l *Link) Bye() {
+	l.do(func(s *Session) bool {
+		s.Bye()
+		return false
+	})
+}
+
 // Leaving notes that the client has closed the connection as a browser does when its page is closed
 // or left. Finish follows.
 func (l *Link) Leaving() { l.leaving = true }

@@ -238,6 +238,8 @@ func (c *conn) readError(err error) signal.Code {
 		return signal.CodeTooLarge
 	case websocket.IsCloseError(err, websocket.CloseGoingAway):
 		c.link.Leaving()
+	case websocket.IsCloseError(err, websocket.CloseNormalClosure):
+		c.link.Bye()
 	case errors.As(err, &broken):
 		c.broken.Store(&broken) // the writer says so
 	case isTimeout(err) && !c.link.Greeted() && !c.stopping.Load():
@@ -286,7 +288,7 @@ func (c *conn) writeControl(b *signal.Batch) error {
 	}
 	if b.Over {
 		if broken := c.broken.Load(); broken != nil {
-			return c.out.close(websocket.CloseProtocolError, broken.Error())
+			return c.out.close(broken.close, broken.how)
 		}
 		return c.out.close(b.Code.WebSocket())
 	}

@@ -56,10 +56,16 @@ const (
 	reserved = 0x30
 )
 
-// brokenError says how a client breaks the protocol.
-type brokenError string
+// brokenError says how a client breaks the protocol, and with which close code that is answered
+// (RFC 6455 §7.4.1).
+type brokenError struct {
+	close int
+	how   string
+}
 
-func (e brokenError) Error() string { return string(e) }
+func (e brokenError) Error() string { return e.how }
+
+func broken(how string) error { return brokenError{websocket.CloseProtocolError, how} }
 
 var errTooLarge = errors.New("too large")
 
@@ -122,7 +128,7 @@ func (in *input) next() (body []byte, binary, ok bool, err error) {
 		}
 		switch {
 		case begun != (h.kind == continuation):
-			return nil, false, false, brokenError("a message begins or goes on out of turn")
+			return nil, false, false, broken("a message begins or goes on out of turn")
 		case !begun:
 			if err := in.from.announce(); err != nil {
 				return nil, false, false, err
@@ -133,6 +139,9 @@ func (in *input) next() (body []byte, binary, ok bool, err error) {
 		if err == nil && h.final {
 			if first.deflated {
 				body, err = in.inflate(body)
+			}
+			if err == nil && first.kind == websocket.TextMessage && !utf8.Valid(body) {
+				err = brokenError{websocket.CloseInvalidFramePayloadData, "a text is not UTF-8"}
 			}
 			return body, first.kind == websocket.BinaryMessage, true, err
 		}
@@ -152,13 +161,13 @@ func (in *input) header() (h header, err error) {
 	h.size = int(b[1] & 0x7f)
 	switch {
 	case h.kind > websocket.BinaryMessage && h.kind < websocket.CloseMessage, h.kind > websocket.PongMessage:
-		return h, brokenError("bad opcode")
+		return h, broken("bad opcode")
 	case b[0]&reserved != 0, h.deflated && (!in.deflates || h.kind == continuation || h.isControl()):
-		return h, brokenError("a reserved bit is set")
+		return h, broken("a reserved bit is set")
 	case b[1]&0x80 == 0:
-		return h, brokenError("a frame is not masked")
+		return h, broken("a frame is not masked")
 	case h.isControl() && (!h.final || h.size > 125):
-		return h, brokenError("a control frame is cut or long")
+		return h, broken("a control frame is cut or long")
 	}
 	length := 2 // of the header, up to the mask
 	switch h.size {
@@ -288,7 +297,7 @@ func (in *input) inflate(body []byte) ([]byte, error) {
 	in.from.pay(len(in.inflated))
 	switch {
 	case err != nil:
-		return nil, brokenError("a message does not inflate")
+		return nil, broken("a message does not inflate")
 	case len(in.inflated) > in.limit:
 		return nil, errTooLarge
 	}
@@ -313,12 +322,12 @@ func closed(payload []byte) error {
 		return &websocket.CloseError{Code: websocket.CloseNoStatusReceived}
 	}
 	if len(payload) == 1 || !utf8.Valid(payload[2:]) {
-		return brokenError("a broken close frame")
+		return broken("a broken close frame")
 	}
 	code := int(binary.BigEndian.Uint16(payload))
 	switch {
 	case code >= 3000 && code < 5000, code >= 1000 && code <= 1014 && (code < 1004 || code > 1006):
 		return &websocket.CloseError{Code: code, Text: string(payload[2:])}
 	}
-	return brokenError("a bad close code")
+	return broken("a bad close code")
 }

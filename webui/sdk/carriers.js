@@ -38,7 +38,7 @@ class WebSocketCarrier {
     const socket = this.#socket;
     socket.onopen = socket.onmessage = socket.onclose = socket.onerror = null;
     if (farewell && socket.readyState === 1) socket.send(farewell);
-    socket.close(1000);
+    socket.close(3000); // 1000 would end the session
   }
 }
 
