@@ -333,7 +333,8 @@ func mint(c *call) (int, any, error) {
 		}
 	}
 	token, err := c.mint(admission.TokenRequest{
-		Rooms: in.Rooms, Patterns: in.Patterns, User: in.User, Name: in.Name, Subject: in.Subject, Capacity: in.Capacity, TTL: ttl,
+		Rooms: in.Rooms, Patterns: in.Patterns, User: in.User, Name: in.Name, Subject: in.Subject,
+		Capacity: in.Capacity, TTL: ttl,
 	})
 	if err != nil {
 		return 0, nil, badRequest("%v", err)
