@@ -63,6 +63,10 @@ func TestAttackF6RightsEndBetweenGateAndBooks(t *testing.T) {
 			r.ban(bans, source.Ban{Source: netip.MustParsePrefix("127.0.0.0/8")})
 			r.s.KickSource(netip.MustParsePrefix("127.0.0.0/8"))
 		}},
+		"a peer is banned": {cred.Hub, 403, func(r *rig, _ Live, bans *source.Bans) {
+			r.ban(bans, source.Ban{Peer: "someone"})
+			r.s.KickUser("someone")
+		}},
 		"a session ends":    {cred.Hub, 401, func(r *rig, _ Live, _ *source.Bans) { r.s.Ended("someone", false) }},
 		"the server drains": {cred.Static, 508, func(r *rig, _ Live, _ *source.Bans) { r.s.Drain() }},
 	} {

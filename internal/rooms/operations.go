@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -302,12 +303,13 @@ func checkData(data []byte, limit int) error {
 
 // TokenRequest describes a room token, as signalbox token does.
 type TokenRequest struct {
-	Rooms    []string `json:"rooms,omitempty"`    // names, in which * matches any characters
-	User     string   `json:"user,omitempty"`     // makes its bearer "@user"
-	Name     string   `json:"name,omitempty"`     // is shown to others
-	Subject  string   `json:"sub,omitempty"`      // the bearer in the app's own words
-	Capacity int      `json:"capacity,omitempty"` // of a room that its bearer opens
-	TTL      string   `json:"ttl,omitempty"`      // how long it is valid: "12h"; empty: an hour
+	Rooms    []string `json:"rooms,omitempty"`         // names, as they are
+	Patterns []string `json:"room_patterns,omitempty"` // names, in which * matches any characters
+	User     string   `json:"user,omitempty"`          // makes its bearer "@user"
+	Name     string   `json:"name,omitempty"`          // is shown to others
+	Subject  string   `json:"sub,omitempty"`           // the bearer in the app's own words
+	Capacity int      `json:"capacity,omitempty"`      // of a room that its bearer opens
+	TTL      string   `json:"ttl,omitempty"`           // how long it is valid: "12h"; empty: an hour
 }
 
 func mint(c *call) (int, any, error) {
@@ -319,18 +321,20 @@ func mint(c *call) (int, any, error) {
 	switch {
 	case err != nil:
 		return 0, nil, err
-	case len(in.Rooms) > maxRooms:
+	case len(in.Rooms)+len(in.Patterns) > maxRooms:
 		return 0, nil, badRequest("rooms are more than %d", maxRooms)
-	case len(in.Rooms) == 0 && len(c.key.Rooms) > 0:
+	case len(in.Rooms)+len(in.Patterns) == 0 && len(c.key.Rooms) > 0:
 		return 0, nil, forbidden("this key is for some rooms only: name them in rooms")
 	}
-	for _, room := range in.Rooms {
+	// What matches a pattern matches all that cover it.
+	for _, room := range slices.Concat(in.Rooms, in.Patterns) {
 		if !c.key.covers(room) {
 			return 0, nil, forbidden("this key is not for that room")
 		}
 	}
 	token, err := c.mint(admission.TokenRequest{
-		Rooms: in.Rooms, User: in.User, Name: in.Name, Subject: in.Subject, Capacity: in.Capacity, TTL: ttl,
+		Rooms: in.Rooms, Patterns: in.Patterns, User: in.User, Name: in.Name, Subject: in.Subject,
+		Capacity: in.Capacity, TTL: ttl,
 	})
 	if err != nil {
 		return 0, nil, badRequest("%v", err)

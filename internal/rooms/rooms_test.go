@@ -185,7 +185,8 @@ func TestHub13ServerTakesPart(t *testing.T) {
 	}
 	b.want(204, "", all, "DELETE", "/api/rooms/lesson-1", "")
 
-	status, text := b.ask(lessons, "POST", "/api/tokens", `{"rooms":["lesson-1","lesson-x*"],"user":"ada","ttl":"12h"}`)
+	status, text := b.ask(lessons, "POST", "/api/tokens", `{"rooms":["lesson-1"],"room_patterns":["lesson-x*"],`+
+		`"user":"ada","ttl":"12h"}`)
 	var token admission.Token
 	if err := json.Unmarshal([]byte(text), &token); err != nil || status != 200 || token.Token == "" ||
 		time.Until(token.Expires) < 11*time.Hour {
@@ -263,6 +264,7 @@ func refusals(t *testing.T, b *box) {
 		{403, "not for that room", lessons, "POST", "/api/rooms/a%2Fb/send", `{"data":1}`},
 		{403, "some rooms only", lessons, "POST", "/api/send", `{"to":"@ada","data":1}`},
 		{403, "not for that room", lessons, "POST", "/api/tokens", `{"rooms":["*"]}`},
+		{403, "not for that room", lessons, "POST", "/api/tokens", `{"room_patterns":["lesson-*","*"]}`},
 		{403, "name them", lessons, "POST", "/api/tokens", `{"user":"ada"}`},
 		{403, "the right send", reader, "POST", "/api/send", `{"to":"@ada","data":1}`},
 		{404, "no-such-room", all, "GET", "/api/rooms/none", ""},

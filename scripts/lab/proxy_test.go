@@ -32,8 +32,10 @@ func TestCallBehindNginx(t *testing.T) {
 
 func TestCallBehindCaddy(t *testing.T) {
 	l := lab.New(t, lab.Symmetric, lab.Symmetric, lab.GlobalAddresses)
-	// For ICE servers, Chromium asks the DNS, which is not there; for pages, the hosts file.
-	server := startBehindProxy(t, l, "--set", "public_host="+l.Server.Public)
+	// For ICE servers, Chromium asks the DNS, which is not there; for pages, the hosts file. So
+	// public_host is not the pages' name, which must be named otherwise.
+	server := startBehindProxy(t, l, "--set", "public_host="+l.Server.Public,
+		"--set", "web.allowed_origins=https://call.example.org")
 	name := startCaddy(t, l.Server, snippet(t, "Caddyfile"))
 	for _, in := range []*lab.Namespace{l.A, l.B} {
 		in.Resolve(t, name, l.Server.Public)
