@@ -54,11 +54,11 @@ func (h *Hub) Keep(plan Plan) (fresh bool, err error) {
 	}
 	k := &keeping{policy: plan.Policy, users: make(map[string]bool), expires: plan.Expires}
 	for _, user := range plan.Users {
-		k.users[user] = true
+		k.users[Visible(user)] = true
 	}
 	capacity := cmp.Or(plan.Capacity, h.opts.RoomCapacity)
 	for {
-		r, fresh, err := h.keep(plan.Room, capacity, k)
+		r, fresh, err := h.keep(RoomName(plan.Room), capacity, k)
 		if err != nil {
 			return false, err
 		}
@@ -140,7 +140,7 @@ var errNoRoomOfThatName = Refuse(CodeNoSuchRoom, "")
 func (h *Hub) findRoom(name string) *room {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	return h.rooms[name]
+	return h.rooms[RoomName(name)]
 }
 
 // endRoom lets nobody join any more, and has everybody leave. k, if not nil, is the plan under

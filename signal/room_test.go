@@ -239,3 +239,30 @@ func TestRoomsComeAndGo(t *testing.T) {
 		t.Errorf("rooms left: %+v", shot.Rooms)
 	}
 }
+
+// What looks the same is one room, however it was typed, and so is what looks the same one user.
+func TestHub8NamesAreComparedAsTheyAreSeen(t *testing.T) {
+	t.Parallel()
+	b := start(t, signal.Options{Calls: true})
+	mac, windows := b.hello(t, frame{"user": "Rene\u0301"}), b.hello(t, frame{"user": "bob"})
+	mac.send("join", frame{"room": "cafe\u0301"})
+	if f := mac.expect("joined"); f.text("room") != "caf\u00e9" {
+		t.Errorf("got %v", f)
+	}
+	windows.send("join", frame{"room": "caf\u00e9"})
+	if f := windows.expect("joined"); len(f["peers"].([]any)) != 1 {
+		t.Errorf("got %v", f)
+	}
+	mac.expect("peer-joined")
+	windows.send("signal", frame{"to": "@Ren\u00e9", "data": 1})
+	mac.expect("signal")
+	for _, to := range []string{"@bo\u200bb", "@\u200ebob"} {
+		mac.send("signal", frame{"to": to, "data": 1})
+		windows.expect("signal")
+	}
+	c := b.dial(t)
+	c.send("hello", frame{"user": "b\u00adob"})
+	c.expectError(signal.CodeUserTaken)
+	mac.send("leave", frame{"room": "cafe\u0301"})
+	mac.expect("left")
+}

@@ -28,8 +28,9 @@ type Terms struct {
 	Number func(dst, body []byte, seq uint64) []byte
 }
 
-// FullName is the name under which the hub knows a room of the dialect.
+// FullName is the name under which the hub knows a room of the dialect; see RoomName.
 func (t Terms) FullName(room string) string {
+	room = RoomName(room)
 	if t.Space == "" {
 		return room
 	}

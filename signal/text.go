@@ -5,6 +5,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // Limits of names, in characters (Unicode code points).
@@ -39,11 +41,16 @@ func Unprintable(r rune) bool {
 		r <= '\u2069'
 }
 
-// Visible returns of a name what others can see: without characters that are invisible, marks that
-// stand on nothing, all marks of a letter but the first four, and spaces at its ends. What joins
-// the parts of an emoji or of a Persian word stays. So nobody is nameless by a name, and "bob" and
-// "bob" with a zero-width space are one user. The pages do the same before they send a name
-// (js/text.js); testdata/names.json is a test of both.
+// RoomName returns the name under which a room is known that somebody has called so: in the
+// normalization form NFC, since the same letters are typed and stored in several ways ("é" as one
+// character or as two).
+func RoomName(s string) string { return norm.NFC.String(s) }
+
+// Visible returns of a name what others can see, in the normalization form NFC: without characters
+// that are invisible, marks that stand on nothing, all marks of a letter but the first four, and
+// spaces at its ends. What joins the parts of an emoji or of a Persian word stays. So nobody is
+// nameless by a name, and "bob" and "bob" with a zero-width space are one user. The pages do the
+// same before they send a name (js/text.js); testdata/names.json is a test of both.
 func Visible(s string) string {
 	var out []rune
 	marks := 0 // that the last character carries
@@ -68,7 +75,7 @@ func Visible(s string) string {
 			out, marks = append(out, r), 0
 		}
 	}
-	return strings.Trim(string(unjoined(out)), " ")
+	return norm.NFC.String(strings.Trim(string(unjoined(out)), " "))
 }
 
 // isBlank tells of a character that shows nothing: one that renderers ignore, or a letter or a

@@ -110,7 +110,7 @@ func roomNames(claim any) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, p)
+		out = append(out, signal.RoomName(p))
 	}
 	return out, nil
 }

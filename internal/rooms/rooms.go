@@ -278,7 +278,7 @@ func (a *API) run(op operation, c *call) (status int, out any, err error) {
 	if !slices.Contains(c.key.May, op.may) {
 		return 0, nil, forbidden("this key may not do that: it lacks the right %s", op.may)
 	}
-	if c.room = c.r.PathValue("room"); c.room != "" && !c.key.covers(c.room) {
+	if c.room = signal.RoomName(c.r.PathValue("room")); c.room != "" && !c.key.covers(c.room) {
 		return 0, nil, forbidden("this key is not for that room")
 	}
 	return op.serve(c)

@@ -11,7 +11,8 @@ const BLANK = /^[\p{Cc}\p{Cs}\p{Cf}\p{Default_Ignorable_Code_Point}\u2028\u2029\
 
 /**
  * A name without what is invisible, marks that stand on nothing or heap up, and spaces at its ends;
- * several spaces become one. What joins the parts of an emoji or of a Persian word stays.
+ * several spaces become one; in the form NFC. What joins the parts of an emoji or of a Persian word
+ * stays.
  */
 export function visible(text) {
   const seen = [];
@@ -36,5 +37,5 @@ export function visible(text) {
     }
   }
   unjoin();
-  return seen.join('').replace(/^ +| +$/g, '');
+  return seen.join('').replace(/^ +| +$/g, '').normalize('NFC');
 }
