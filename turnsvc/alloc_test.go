@@ -66,11 +66,16 @@ func TestAbuse12TimingTellsNothing(t *testing.T) {
 		if !m.Decode(c.build(wire.MethodAllocate, withUDP)) {
 			t.Fatal("it does not decode")
 		}
-		work[user] = testing.AllocsPerRun(100, func() {
+		once := func() {
 			if _, ok := r.s.gate.keys.authenticate(&m.Message, user); ok {
 				t.Errorf("%s is authentic", user)
 			}
-		})
+		}
+		// Of several times the least: the server's other goroutines count, too.
+		work[user] = testing.AllocsPerRun(100, once)
+		for range 4 {
+			work[user] = min(work[user], testing.AllocsPerRun(100, once))
+		}
 	}
 	for user, n := range work {
 		like := "x" // whether a name has the form of a minted one, its sender knows
