@@ -126,10 +126,11 @@ func TestAttackF3TheWayGrowsLonger(t *testing.T) {
 	}
 }
 
-// TestAttackF3DeepBuffers: a client over TCP whose network carries 1 Mbit/s, and keeps what waits
+// TestLongAttackF3DeepBuffers: a client over TCP whose network carries 1 Mbit/s, and keeps what waits
 // for seconds, is sent 2 Mbit/s. What arrives is fresh, also after a while: that the way is slow
 // by what waits there is not taken for a long way.
-func TestAttackF3DeepBuffers(t *testing.T) {
+func TestLongAttackF3DeepBuffers(t *testing.T) {
+	takesLong(t)
 	for _, control := range []string{"cubic", "bbr"} {
 		t.Run(control, func(t *testing.T) {
 			l := lab.New(t, lab.FullCone, lab.FullCone)

@@ -24,12 +24,18 @@ import (
 // TestAttackF1DeadPeers: a user sends 20,000 datagrams of 4 bytes to 4 peers that aren't there.
 func TestAttackF1DeadPeers(t *testing.T) { deadPeers(t, fourOnLink, 4) }
 
-// TestAttackF1DeadPeersIPv6 is the same in a network of IPv6.
-func TestAttackF1DeadPeersIPv6(t *testing.T) { deadPeers(t, sixOnLink, 4) }
+// TestLongAttackF1DeadPeersIPv6 is the same in a network of IPv6.
+func TestLongAttackF1DeadPeersIPv6(t *testing.T) {
+	takesLong(t)
+	deadPeers(t, sixOnLink, 4)
+}
 
-// TestAttackF1ManyDeadPeersIPv6 is the same with 1,000 peers, which is as many neighbors as the
+// TestLongAttackF1ManyDeadPeersIPv6 is the same with 1,000 peers, which is as many neighbors as the
 // kernel remembers.
-func TestAttackF1ManyDeadPeersIPv6(t *testing.T) { deadPeers(t, sixOnLink, 1000) }
+func TestLongAttackF1ManyDeadPeersIPv6(t *testing.T) {
+	takesLong(t)
+	deadPeers(t, sixOnLink, 1000)
+}
 
 func deadPeers(t *testing.T, on onLink, peers int) {
 	underAttack(t, on, 15*time.Second, func(t *testing.T, l *lab.Lab, host string, _ <-chan struct{}) {
@@ -59,8 +65,11 @@ func TestAttackF1SpoofedBindings(t *testing.T) { spoofedBindings(t, fourOnLink, 
 // TestAttackF1ManySpoofedBindings is the same with 150 addresses.
 func TestAttackF1ManySpoofedBindings(t *testing.T) { spoofedBindings(t, fourOnLink, 150) }
 
-// TestAttackF1SpoofedBindingsIPv6 is the same with 6 addresses of IPv6.
-func TestAttackF1SpoofedBindingsIPv6(t *testing.T) { spoofedBindings(t, sixOnLink, 6) }
+// TestLongAttackF1SpoofedBindingsIPv6 is the same with 6 addresses of IPv6.
+func TestLongAttackF1SpoofedBindingsIPv6(t *testing.T) {
+	takesLong(t)
+	spoofedBindings(t, sixOnLink, 6)
+}
 
 // TestAttackF1ManySpoofedBindingsIPv6 is the same with another address in each request, of which a
 // network of IPv6 has any number.
@@ -120,8 +129,11 @@ func spoof(t *testing.T, from *lab.Namespace, on onLink, host string, addresses 
 // TestAttackF1ClientsLeave: three clients on the server's network leave it while they receive.
 func TestAttackF1ClientsLeave(t *testing.T) { clientsLeave(t, fourOnLink) }
 
-// TestAttackF1ClientsLeaveIPv6 is the same in a network of IPv6.
-func TestAttackF1ClientsLeaveIPv6(t *testing.T) { clientsLeave(t, sixOnLink) }
+// TestLongAttackF1ClientsLeaveIPv6 is the same in a network of IPv6.
+func TestLongAttackF1ClientsLeaveIPv6(t *testing.T) {
+	takesLong(t)
+	clientsLeave(t, sixOnLink)
+}
 
 func clientsLeave(t *testing.T, on onLink) {
 	underAttack(t, on, 10*time.Second, func(t *testing.T, l *lab.Lab, host string, done <-chan struct{}) {

@@ -4,7 +4,6 @@ package lab_test
 
 import (
 	"fmt"
-	"os"
 	"regexp"
 	"testing"
 	"time"
@@ -252,9 +251,7 @@ func apartInOwnTile(t *testing.T, p *lab.Page) {
 
 // TestLongCallOfFour is a full mesh, each connection of it through the relay.
 func TestLongCallOfFour(t *testing.T) {
-	if os.Getenv("SIGNALBOX_TEST_LONG") == "" {
-		t.Skip("takes long; scripts/test --long runs it")
-	}
+	takesLong(t)
 	l := lab.New(t, lab.Symmetric, lab.Symmetric)
 	server := lab.StartServer(t, l.Server, lab.Config)
 	var pages []*lab.Page

@@ -4,7 +4,6 @@ package lab_test
 
 import (
 	"net/netip"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -16,9 +15,7 @@ import (
 // which was lost, and media may go on without it: but only as long as it does
 // from their side. What others send there keeps nothing open.
 func TestLongMemberWhoIsGoneIsLeftAlone(t *testing.T) {
-	if os.Getenv("SIGNALBOX_TEST_LONG") == "" {
-		t.Skip("takes long; scripts/test --long runs it")
-	}
+	takesLong(t)
 	l := lab.New(t, lab.PortRestricted, lab.PortRestricted, lab.GlobalAddresses)
 	server := lab.StartServer(t, l.Server, policyConfig(l, "room"), soonGone...)
 	mallory, host := l.AddHost(t, "mallory", 66), l.AddHost(t, "victim", 77)

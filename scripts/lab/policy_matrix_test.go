@@ -4,7 +4,6 @@ package lab_test
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 	"text/tabwriter"
@@ -38,9 +37,7 @@ func TestRoomMatrix(t *testing.T) {
 // TestLongRoomMatrix is every pair of NATs, with a relay that is open to all for
 // comparison.
 func TestLongRoomMatrix(t *testing.T) {
-	if os.Getenv("SIGNALBOX_TEST_LONG") == "" {
-		t.Skip("takes long; scripts/test --long runs it")
-	}
+	takesLong(t)
 	var all [][2]lab.NAT
 	for i, a := range lab.NATs() {
 		for _, b := range lab.NATs()[i:] {

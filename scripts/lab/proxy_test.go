@@ -91,9 +91,7 @@ func TestIdleConnectionBehindNginx(t *testing.T) {
 // TestLongIdleConnectionBehindNginx is the same with the defaults of nginx and
 // of the box.
 func TestLongIdleConnectionBehindNginx(t *testing.T) {
-	if os.Getenv("SIGNALBOX_TEST_LONG") == "" {
-		t.Skip("takes long; scripts/test --long runs it")
-	}
+	takesLong(t)
 	l := lab.New(t, lab.PortRestricted, lab.PortRestricted)
 	server := startBehindProxy(t, l)
 	startNginx(t, l.Server, snippet(t, "nginx.conf"), "")

@@ -4,7 +4,6 @@ package lab_test
 
 import (
 	"fmt"
-	"os"
 	"testing"
 	"time"
 
@@ -201,9 +200,7 @@ func TestCallGoesOn(t *testing.T) {
 // TestLongCredentialsExpireInACall has a call outlive its credentials, and find
 // a new path with those that the hub has sent meanwhile.
 func TestLongCredentialsExpireInACall(t *testing.T) {
-	if os.Getenv("SIGNALBOX_TEST_LONG") == "" {
-		t.Skip("takes long; scripts/test --long runs it")
-	}
+	takesLong(t)
 	c := startPair(t, true, "--set", "turn.credential_ttl=1m")
 	var first int64
 	c.ann.Eval(`app.first = app.session.iceExpiresAt`, &first)
