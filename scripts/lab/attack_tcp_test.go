@@ -126,9 +126,9 @@ func TestAttackF3TheWayGrowsLonger(t *testing.T) {
 	}
 }
 
-// TestLongAttackF3DeepBuffers: a client over TCP whose network carries 1 Mbit/s, and keeps what waits
-// for seconds, is sent 2 Mbit/s. What arrives is fresh, also after a while: that the way is slow
-// by what waits there is not taken for a long way.
+// TestLongAttackF3DeepBuffers: a client over TCP whose network carries 1 Mbit/s, and keeps what
+// waits for seconds, is sent 2 Mbit/s. What arrives is fresh, also after a while: that the way is
+// slow by what waits there is not taken for a long way.
 func TestLongAttackF3DeepBuffers(t *testing.T) {
 	takesLong(t)
 	for _, control := range []string{"cubic", "bbr"} {
