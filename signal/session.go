@@ -252,11 +252,10 @@ var errNoRoom = Refuse(CodeRateLimited, "the other end has not read what you sen
 // deliver queues what somebody says to the session alone. It fails if the session is over, or has
 // no room for more of that sender: then the sender pays, and the session goes on.
 func (s *Session) deliver(e Event, by sender) error {
-	switch v := s.out.offer(one(e), by); {
+	p := one(e)
+	switch v := s.out.offer(p, by); {
 	case v == unpaid:
-		if s.out.expect(one(e), by, s.hub.limits.Write) == stuck {
-			s.tooSlow(nil)
-		}
+		s.expects(p, by) // not now; but a client that takes nothing loses its connection
 		return errNoRoom
 	case !s.follow(v):
 		return Refuse(CodeNoSuchPeer, "")
