@@ -19,6 +19,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"signalbox/internal/testkit"
 	"signalbox/signal"
 )
 
@@ -152,9 +153,7 @@ func (h *loadedHub) connect(n int, room string) []*peerConn {
 // Ten thousand sessions that say nothing are no event: neither for memory nor for the CPU, and
 // somebody who calls meanwhile doesn't notice them.
 func TestLongTenThousandIdleSessions(t *testing.T) {
-	if os.Getenv("SIGNALBOX_TEST_LONG") == "" {
-		t.Skip("scripts/test --long runs it")
-	}
+	testkit.Long(t)
 	const sessions = 10_000
 	h := startLoadedHub(t)
 	_, before := h.used()
@@ -189,9 +188,7 @@ func TestLongTenThousandIdleSessions(t *testing.T) {
 
 // A broadcast to a thousand members is no event, and all of them see the same order.
 func TestLongBroadcastToAThousand(t *testing.T) {
-	if os.Getenv("SIGNALBOX_TEST_LONG") == "" {
-		t.Skip("scripts/test --long runs it")
-	}
+	testkit.Long(t)
 	const members, rounds = 1000, 50
 	h := startLoadedHub(t)
 	speakers := h.connect(2, "hall")

@@ -491,14 +491,6 @@ func eventually(t testing.TB, what string, done func() bool) {
 	testkit.Eventually(t, patience, what, done)
 }
 
-// long skips what takes minutes.
-func long(t testing.TB) {
-	t.Helper()
-	if os.Getenv("SIGNALBOX_TEST_LONG") != "1" {
-		t.Skip("takes minutes: SIGNALBOX_TEST_LONG=1 runs it")
-	}
-}
-
 func median(list []time.Duration) time.Duration {
 	slices.Sort(list)
 	return list[len(list)/2]

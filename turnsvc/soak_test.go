@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"signalbox/internal/testkit"
 	"signalbox/turnsvc/internal/wire"
 )
 
@@ -17,7 +18,7 @@ import (
 func TestSoak(t *testing.T) { soak(t, 20, 3*time.Second) }
 
 func TestLongSoak(t *testing.T) {
-	long(t)
+	testkit.Long(t)
 	soak(t, 200, 5*time.Minute)
 }
 
@@ -168,7 +169,7 @@ func (c *client) try(method uint16, attrs ...setter) *message {
 func TestEndsRaceWithRequests(t *testing.T) { endsRace(t, 2*time.Second) }
 
 func TestLongEndsRaceWithRequests(t *testing.T) {
-	long(t)
+	testkit.Long(t)
 	endsRace(t, time.Minute)
 }
 

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"signalbox/internal/testkit"
 	"signalbox/turnsvc/cred"
 	"signalbox/turnsvc/internal/socket"
 	"signalbox/turnsvc/internal/wire"
@@ -194,7 +195,7 @@ func TestDontFragment(t *testing.T) {
 
 // The statistics of TestAbuse12, on the clock.
 func TestLongAbuse12TimingTellsNoUser(t *testing.T) {
-	long(t)
+	testkit.Long(t)
 	r := newRig(t, nil)
 	in := &inlet{link: discardLink{probeLink{func() {}}}}
 	here := wire.AddrPort(r.dial("udp", "u", "p").conn.LocalAddr())

@@ -22,9 +22,7 @@ import (
 // An idle session costs little in the real binary, too: resident memory, with all that net/http,
 // TLS and the garbage collector take.
 func TestLongIdleSessions(t *testing.T) {
-	if os.Getenv("SIGNALBOX_TEST_LONG") == "" {
-		t.Skip("takes long; scripts/test --long runs it")
-	}
+	testkit.Long(t)
 	binary := filepath.Join(t.TempDir(), "signalbox")
 	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

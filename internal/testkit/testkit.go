@@ -27,6 +27,14 @@ func Main(m *testing.M, patience time.Duration, words ...string) {
 	os.Exit(code)
 }
 
+// Long skips a test that takes long, unless SIGNALBOX_TEST_LONG is set.
+func Long(t testing.TB) {
+	t.Helper()
+	if os.Getenv("SIGNALBOX_TEST_LONG") == "" {
+		t.Skip("takes long; scripts/test --long runs it")
+	}
+}
+
 // Leaked waits for other goroutines with any of the words in their stack to end, and returns the
 // stacks of those that don't.
 func Leaked(patience time.Duration, words ...string) string {

@@ -303,11 +303,3 @@ func bystanders(t *testing.T, l *lab.Lab, on onLink, host string) (stop func() (
 		return call, newcomers
 	}
 }
-
-// takesLong skips a test unless longer ones are asked for.
-func takesLong(t *testing.T) {
-	t.Helper()
-	if os.Getenv("SIGNALBOX_TEST_LONG") == "" {
-		t.Skip("takes long; scripts/test --long runs it")
-	}
-}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/pion/stun/v3"
 
+	"signalbox/internal/testkit"
 	"signalbox/scripts/lab"
 )
 
@@ -130,7 +131,7 @@ func TestAttackF3TheWayGrowsLonger(t *testing.T) {
 // waits for seconds, is sent 2 Mbit/s. What arrives is fresh, also after a while: that the way is
 // slow by what waits there is not taken for a long way.
 func TestLongAttackF3DeepBuffers(t *testing.T) {
-	takesLong(t)
+	testkit.Long(t)
 	for _, control := range []string{"cubic", "bbr"} {
 		t.Run(control, func(t *testing.T) {
 			l := lab.New(t, lab.FullCone, lab.FullCone)

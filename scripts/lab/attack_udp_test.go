@@ -13,6 +13,7 @@ import (
 	"github.com/pion/stun/v3"
 	"golang.org/x/sys/unix"
 
+	"signalbox/internal/testkit"
 	"signalbox/scripts/lab"
 )
 
@@ -26,14 +27,14 @@ func TestAttackF1DeadPeers(t *testing.T) { deadPeers(t, fourOnLink, 4) }
 
 // TestLongAttackF1DeadPeersIPv6 is the same in a network of IPv6.
 func TestLongAttackF1DeadPeersIPv6(t *testing.T) {
-	takesLong(t)
+	testkit.Long(t)
 	deadPeers(t, sixOnLink, 4)
 }
 
 // TestLongAttackF1ManyDeadPeersIPv6 is the same with 1,000 peers, which is as many neighbors as the
 // kernel remembers.
 func TestLongAttackF1ManyDeadPeersIPv6(t *testing.T) {
-	takesLong(t)
+	testkit.Long(t)
 	deadPeers(t, sixOnLink, 1000)
 }
 
@@ -67,7 +68,7 @@ func TestAttackF1ManySpoofedBindings(t *testing.T) { spoofedBindings(t, fourOnLi
 
 // TestLongAttackF1SpoofedBindingsIPv6 is the same with 6 addresses of IPv6.
 func TestLongAttackF1SpoofedBindingsIPv6(t *testing.T) {
-	takesLong(t)
+	testkit.Long(t)
 	spoofedBindings(t, sixOnLink, 6)
 }
 
@@ -131,7 +132,7 @@ func TestAttackF1ClientsLeave(t *testing.T) { clientsLeave(t, fourOnLink) }
 
 // TestLongAttackF1ClientsLeaveIPv6 is the same in a network of IPv6.
 func TestLongAttackF1ClientsLeaveIPv6(t *testing.T) {
-	takesLong(t)
+	testkit.Long(t)
 	clientsLeave(t, sixOnLink)
 }
 

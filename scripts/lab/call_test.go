@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"signalbox/internal/testkit"
 	"signalbox/scripts/lab"
 )
 
@@ -251,7 +252,7 @@ func apartInOwnTile(t *testing.T, p *lab.Page) {
 
 // TestLongCallOfFour is a full mesh, each connection of it through the relay.
 func TestLongCallOfFour(t *testing.T) {
-	takesLong(t)
+	testkit.Long(t)
 	l := lab.New(t, lab.Symmetric, lab.Symmetric)
 	server := lab.StartServer(t, l.Server, lab.Config)
 	var pages []*lab.Page

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"signalbox/internal/testkit"
 	"signalbox/scripts/lab"
 )
 
@@ -15,7 +16,7 @@ import (
 // which was lost, and media may go on without it: but only as long as it does
 // from their side. What others send there keeps nothing open.
 func TestLongMemberWhoIsGoneIsLeftAlone(t *testing.T) {
-	takesLong(t)
+	testkit.Long(t)
 	l := lab.New(t, lab.PortRestricted, lab.PortRestricted, lab.GlobalAddresses)
 	server := lab.StartServer(t, l.Server, policyConfig(l, "room"), soonGone...)
 	mallory, host := l.AddHost(t, "mallory", 66), l.AddHost(t, "victim", 77)

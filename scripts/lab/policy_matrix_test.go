@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"signalbox/internal/testkit"
 	"signalbox/scripts/lab"
 )
 
@@ -37,7 +38,7 @@ func TestRoomMatrix(t *testing.T) {
 // TestLongRoomMatrix is every pair of NATs, with a relay that is open to all for
 // comparison.
 func TestLongRoomMatrix(t *testing.T) {
-	takesLong(t)
+	testkit.Long(t)
 	var all [][2]lab.NAT
 	for i, a := range lab.NATs() {
 		for _, b := range lab.NATs()[i:] {

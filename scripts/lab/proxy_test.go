@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"signalbox/internal/testkit"
 	"signalbox/scripts/lab"
 )
 
@@ -91,7 +92,7 @@ func TestIdleConnectionBehindNginx(t *testing.T) {
 // TestLongIdleConnectionBehindNginx is the same with the defaults of nginx and
 // of the box.
 func TestLongIdleConnectionBehindNginx(t *testing.T) {
-	takesLong(t)
+	testkit.Long(t)
 	l := lab.New(t, lab.PortRestricted, lab.PortRestricted)
 	server := startBehindProxy(t, l)
 	startNginx(t, l.Server, snippet(t, "nginx.conf"), "")

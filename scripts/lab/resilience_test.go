@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"signalbox/internal/testkit"
 	"signalbox/scripts/lab"
 )
 
@@ -200,7 +201,7 @@ func TestCallGoesOn(t *testing.T) {
 // TestLongCredentialsExpireInACall has a call outlive its credentials, and find
 // a new path with those that the hub has sent meanwhile.
 func TestLongCredentialsExpireInACall(t *testing.T) {
-	takesLong(t)
+	testkit.Long(t)
 	c := startPair(t, true, "--set", "turn.credential_ttl=1m")
 	var first int64
 	c.ann.Eval(`app.first = app.session.iceExpiresAt`, &first)
