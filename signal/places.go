@@ -38,7 +38,7 @@ func (p *places) take(from netip.Prefix, all, sessions int) {
 // full reports whether a source, or one of its wider blocks, has as many as it may have.
 func (p *places) full(from netip.Prefix, limit int, number func(taken) int) bool {
 	for i, block := range source.Blocks(from.Addr()) {
-		if number(p.bySource[block]) >= limit<<i {
+		if number(p.bySource[block]) >= source.MayHold(limit, i) {
 			return true
 		}
 	}

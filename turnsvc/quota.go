@@ -105,12 +105,10 @@ func (q *quotas) fits(n int, l *Limits, h holder) bool {
 	if l.PerUser > 0 && q.perUser[h.principal]+n > l.PerUser {
 		return false
 	}
-	limit := l.PerSource
-	for _, block := range source.Blocks(h.client) {
-		if limit > 0 && q.perSource[block]+n > limit {
+	for i, block := range source.Blocks(h.client) {
+		if l.PerSource > 0 && q.perSource[block]+n > source.MayHold(l.PerSource, i) {
 			return false
 		}
-		limit *= 2
 	}
 	return true
 }

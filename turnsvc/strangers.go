@@ -54,15 +54,13 @@ func (w *allowance) allow(client netip.AddrPort, now time.Time) bool {
 		w.allowBeyond(&t, client, now, source.Of(client.Addr()))
 }
 
-// allowBeyond counts one beyond the limit in an empty tally: in each of the blocks, which may have
-// twice as much as the one before.
+// allowBeyond counts one beyond the limit in an empty tally: in each of the blocks.
 func (w *allowance) allowBeyond(t *tally, client netip.AddrPort, now time.Time, from ...netip.Prefix) bool {
 	last, second := source.At(w.last, client), uint32(now.Unix())
 	had, most := last.Load(), w.spare*uint64(w.limit.Load())
 	ok := had-second > 1 // see tally.count
-	for _, block := range from {
-		ok = ok && t.count(source.At(w.beyond, block), most, now)
-		most *= 2
+	for i, block := range from {
+		ok = ok && t.count(source.At(w.beyond, block), source.MayHold(most, i), now)
 	}
 	if ok = ok && last.CompareAndSwap(had, second); !ok {
 		t.giveBack()
@@ -101,18 +99,17 @@ func (w *allowance) guess(client netip.AddrPort, user string, now time.Time) (t 
 // first.
 func (w *allowance) guessWithin(t *tally, from []netip.Prefix, user string, limit uint64, now time.Time) bool {
 	minted := cred.IsMinted(user)
-	for _, block := range from {
-		ok := false
+	for i, block := range from {
+		most, ok := source.MayHold(limit, i), false
 		if minted {
-			ok = t.count(source.At(w.used, guesser{from: block, minted: true}), spareLooks*limit, now)
+			ok = t.count(source.At(w.used, guesser{from: block, minted: true}), spareLooks*most, now)
 		} else {
-			ok = t.count(source.At(w.used, guesser{from: block, user: user}), limit, now) &&
-				t.count(source.At(w.used, guesser{from: block}), w.spare*limit, now)
+			ok = t.count(source.At(w.used, guesser{from: block, user: user}), most, now) &&
+				t.count(source.At(w.used, guesser{from: block}), w.spare*most, now)
 		}
 		if !ok {
 			return false
 		}
-		limit *= 2
 	}
 	return true
 }

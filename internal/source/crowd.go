@@ -72,7 +72,7 @@ func (c *Crowd) crowded(ip netip.Addr) (block netip.Prefix, crowded bool) {
 		return block, false
 	}
 	for i, block := range Blocks(ip) {
-		if c.sources[block] >= c.perSource<<i {
+		if c.sources[block] >= MayHold(c.perSource, i) {
 			return block, true
 		}
 	}

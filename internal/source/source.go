@@ -29,8 +29,8 @@ const MaxBlocks = 3
 // Blocks returns those in which a client counts, the narrowest first: its source's and, of IPv6,
 // the wider ones that one line is given (RFC 6177): /56 and /48. So a line has not the limit of a
 // source for each of its /64s. But neighbors may share a wide block: a mobile carrier gives each
-// phone a /64, next to each other. So each block may hold twice as much as the one before; what is
-// not held may come faster, see Limiter and Guesses.
+// phone a /64, next to each other. So a wider block may have more, see MayHold; what is not held
+// may come faster, see Limiter and Guesses.
 func Blocks(ip netip.Addr) []netip.Prefix {
 	list, n := blocks(ip)
 	return list[:n] // inlined, the list stays on the caller's stack
@@ -46,6 +46,10 @@ func blocks(ip netip.Addr) (list [MaxBlocks]netip.Prefix, n int) {
 	list[2], _ = narrow.Prefix(lineBits)
 	return list, MaxBlocks
 }
+
+// MayHold is how much of what is held, such as connections, the block of that index in Blocks may
+// have, where a source may have limit: each twice as much as the one before.
+func MayHold[N int | uint64](limit N, index int) N { return limit << index }
 
 // lineBits is the length of the widest block that one line of IPv6 is given.
 const lineBits = 48
