@@ -20,9 +20,10 @@ const (
 const maxMarks = 4
 
 // CheckText refuses, as CodeBadFrame, characters that don't belong into a name: other people's
-// pages and terminals will show it. The refusal names field; the limit is in characters.
+// pages and terminals will show it. The refusal names field; the limit is in characters, of the
+// normalization form NFC: that is what the hub keeps.
 func CheckText(field, s string, limit int) error {
-	if utf8.RuneCountInString(s) > limit {
+	if utf8.RuneCountInString(norm.NFC.String(s)) > limit {
 		return Refuse(CodeBadFrame, fmt.Sprintf("%s is longer than %d characters", field, limit))
 	}
 	for _, r := range s {
@@ -53,8 +54,8 @@ func RoomName(s string) string { return norm.NFC.String(s) }
 // same before they send a name (js/text.js); testdata/names.json is a test of both.
 func Visible(s string) string {
 	var out []rune
-	marks := 0 // that the last character carries
-	for _, r := range s {
+	marks := 0 // that the last character carries, however it was typed
+	for _, r := range norm.NFC.String(s) {
 		last := lastOf(out)
 		switch {
 		case unicode.IsSpace(r):

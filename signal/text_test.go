@@ -7,6 +7,8 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"golang.org/x/text/unicode/norm"
+
 	"signalbox/signal"
 )
 
@@ -40,8 +42,23 @@ func FuzzVisible(f *testing.F) {
 		if again := signal.Visible(seen); again != seen {
 			t.Errorf("of %+q is seen %+q, and of that %+q", s, seen, again)
 		}
-		if utf8.ValidString(s) && utf8.RuneCountInString(seen) > utf8.RuneCountInString(s) {
+		if utf8.ValidString(s) && utf8.RuneCountInString(seen) > utf8.RuneCountInString(norm.NFC.String(s)) {
 			t.Errorf("%+q has grown to %+q", s, seen)
 		}
 	})
+}
+
+// One character may be three in NFC (U+FB2C), which is what the hub keeps: they count.
+func TestLengthOfANameIsThatOfWhatIsKept(t *testing.T) {
+	t.Parallel()
+	for s, ok := range map[string]bool{
+		strings.Repeat("e\u0301", signal.MaxUser):      true,
+		strings.Repeat("e\u0301", signal.MaxUser+1):    false,
+		strings.Repeat("\ufb2c", signal.MaxUser/3):     true,
+		strings.Repeat("\ufb2c", (signal.MaxUser/3)+1): false,
+	} {
+		if err := signal.CheckText("user", s, signal.MaxUser); (err == nil) != ok {
+			t.Errorf("%+q: %v", s, err)
+		}
+	}
 }

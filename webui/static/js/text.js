@@ -18,7 +18,8 @@ export function visible(text) {
   const seen = [];
   const unjoin = () => JOINER.test(seen.at(-1)) && seen.pop();
   let marks = 0;
-  for (const character of text) {
+  // In NFC before, too: what is typed in several ways carries as many marks.
+  for (const character of text.normalize('NFC')) {
     const last = seen.at(-1) ?? '';
     if (SPACE.test(character) || character === '\x85') {
       unjoin();
