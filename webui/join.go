@@ -27,20 +27,36 @@ import (
 //   - a # in a string, which pack could not tell from that of a private name;
 //   - anything in a line's first column but declarations, imports, exports and closing brackets.
 func join(files fs.FS, entries ...string) (map[string][]byte, error) {
-	modules := make(map[string]*module)
+	texts, err := readModules(files)
+	if err != nil {
+		return nil, err
+	}
+	return joinModules(texts, entries...)
+}
+
+// readModules reads the scripts of a tree, by their names within it.
+func readModules(files fs.FS) (map[string]string, error) {
+	texts := make(map[string]string)
 	err := fs.WalkDir(files, ".", func(name string, _ fs.DirEntry, err error) error {
 		if err != nil || path.Ext(name) != ".js" {
 			return err
 		}
 		text, err := fs.ReadFile(files, name)
-		if err != nil {
-			return err
-		}
-		modules[name], err = parseModule(name, string(text), slices.Contains(entries, name))
+		texts[name] = string(text)
 		return err
 	})
-	if err != nil {
-		return nil, err
+	return texts, err
+}
+
+// joinModules is join for modules that are read already.
+func joinModules(texts map[string]string, entries ...string) (map[string][]byte, error) {
+	modules := make(map[string]*module)
+	for _, name := range slices.Sorted(maps.Keys(texts)) {
+		parsed, err := parseModule(name, texts[name], slices.Contains(entries, name))
+		if err != nil {
+			return nil, err
+		}
+		modules[name] = parsed
 	}
 	joined := make(map[string][]byte)
 	imported := make(map[*module]bool)

@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-//go:embed pages sdk static
+//go:embed npm pages sdk static
 var content embed.FS
 
 // Options are the facts that the pages need to know of the process that serves them.

@@ -103,7 +103,7 @@ defaults, which config.toml documents.`,
 		return usageError{fmt.Errorf("%w: see %s --help", err, c.CommandPath())}
 	})
 	root.AddCommand(serveCommand(g), checkCommand(g), doctorCommand(g), credsCommand(g), tokenCommand(g),
-		versionCommand())
+		sdkCommand(), versionCommand())
 	root.AddCommand(adminCommands(g)...)
 	return root
 }

@@ -1,0 +1,33 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"signalbox"
+	"signalbox/webui"
+
+	"github.com/spf13/cobra"
+)
+
+func sdkCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "sdk directory", Short: "Write the browser SDK as an npm package",
+		Long: `sdk writes the browser SDK that this signalbox serves as an npm package: ES modules with types, and plain
+scripts. What is there of an earlier package is overwritten.`,
+		Example: `  signalbox sdk vendor/signalbox && npm install ./vendor/signalbox`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usageError{errors.New("name the directory to write the package to")}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := webui.WritePackage(args[0], signalbox.Version()); err != nil {
+				return err
+			}
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s has the package signalbox\n", args[0])
+			return err
+		},
+	}
+}
