@@ -46,5 +46,20 @@
 // # WebRTC
 //
 // ICEServers has the fields of RTCIceServer; the package's example connects two peers of
-// pion/webrtc.
+// pion/webrtc. A peer that browsers with the SDK connect with is scripts/lab/echo.
+//
+// # Verbs
+//
+// The verbs are those of the SDK's session in browsers, without what needs a browser:
+//
+//	SDK                                          here
+//	connect, its token, keep and signal          Dial, Options.Token, Options.Replaces, ctx
+//	session.join, room.leave, room.broadcast     Join, JoinWithToken, Leave, Broadcast
+//	session.signal                               Signal
+//	session.call("@bob"), call.hangup            Signal to "@bob", HangUp: see PROTOCOL.md for what
+//	                                             the SDK's calls say in signals
+//	session.ping, session.refreshIce             Ping, RefreshICE
+//	session.iceServers, the event ice            ICEServers, ICEUpdated
+//	the events state, resumed, rejoined, closed  Disconnected, Resumed, Restarted, Rejoined, RoomClosed
+//	session.close                                Close
 package client

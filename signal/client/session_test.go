@@ -130,6 +130,19 @@ func TestCallsByUserName(t *testing.T) {
 	if e := expect[client.SignalEvent](t, alice); e.From != bob.PeerID() || e.Polite == nil || *e.Polite {
 		t.Errorf("got %+v", e)
 	}
+	if err := alice.HangUp(deadline(t), bob.PeerID()); err != nil {
+		t.Fatal(err)
+	}
+	if e := expect[client.PeerLeft](t, bob); e.Room != "" || e.Peer.ID != alice.PeerID() || e.Reason != "left" {
+		t.Errorf("got %+v", e)
+	}
+	if err := bob.Signal(deadline(t), e.From, "", "more"); !client.IsCode(err, client.CodeNoSuchPeer) {
+		t.Errorf("after the end of the call, got %v", err)
+	}
+	if err := bob.Signal(deadline(t), "@alice", "", "ring"); err != nil {
+		t.Fatal(err)
+	}
+	expect[client.SignalEvent](t, alice)
 	if err := alice.Signal(deadline(t), "@nobody", "", "ring"); !client.IsCode(err, client.CodeNoSuchPeer) {
 		t.Errorf("got %v", err)
 	}

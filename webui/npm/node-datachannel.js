@@ -40,7 +40,9 @@ export class RTCPeerConnection {
       disableAutoNegotiation: true,
     });
     this.#native.onStateChange(() => this.onconnectionstatechange?.());
-    this.#native.onLocalCandidate((candidate, sdpMid) => this.onicecandidate?.({ candidate: { candidate, sdpMid } }));
+    this.#native.onLocalCandidate((line, sdpMid) => {
+      this.onicecandidate?.({ candidate: { candidate: line.replace(/^a=/, ''), sdpMid } });
+    });
     this.#native.onDataChannel((channel) => this.ondatachannel?.({ channel: new RTCDataChannel(channel) }));
   }
 
