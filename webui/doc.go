@@ -18,6 +18,7 @@
 //	static/      what browsers get as it is: scripts, styles, texts, the SDK's types
 //	sdk/         the SDK's parts. When the process starts, each module is joined into one file,
 //	             packed (see join and pack); an editor and Node read them as they are
+//	npm/         what else the SDK has as an npm package (see WritePackage)
 //
 // Nothing else is built, and nothing is fetched from elsewhere. A document gets four facts: the
 // version, the https port, whether there is an authority to trust, and the path of the assets (see

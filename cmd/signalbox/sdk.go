@@ -4,8 +4,7 @@ import (
 	"errors"
 	"fmt"
 
-	"signalbox"
-	"signalbox/webui"
+	"signalbox/internal/app"
 
 	"github.com/spf13/cobra"
 )
@@ -23,7 +22,7 @@ scripts. What is there of an earlier package is overwritten.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := webui.WritePackage(args[0], signalbox.Version()); err != nil {
+			if err := app.WriteSDK(args[0]); err != nil {
 				return err
 			}
 			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s has the package signalbox\n", args[0])

@@ -27,7 +27,7 @@ func TestPackage(t *testing.T) {
 		t.Errorf("the builds say:\n%s", output)
 	}
 
-	l := lab.New(t, lab.PortRestricted, lab.PortRestricted)
+	l := lab.New(t, lab.Symmetric, lab.Symmetric) // so that all go through the relay
 	server := lab.StartServer(t, l.Server, lab.Config, "--set", "web.root="+filepath.Join(dir, "root"))
 	startProgram(t, l.B, dir, "node", "peer.mjs", server.HTTP+"/signal", "tea")
 	echo := filepath.Join(t.TempDir(), "echo")
@@ -52,6 +52,12 @@ func TestPackage(t *testing.T) {
 		})()`, nil)
 		for _, far := range []string{"node", "echo"} {
 			p.Await(15*time.Second, kind+" hears from "+far, `heard.includes("`+far+` echo: hello")`)
+		}
+		// Neither can restart ICE: another connection takes the place of the one that there is.
+		p.Eval(`Promise.all([...room.peers.values()].map(peer => peer.restartIce()))`, nil)
+		for _, far := range []string{"node", "echo"} {
+			p.Await(15*time.Second, kind+" hears again from "+far,
+				`(room.send("again"), heard.includes("`+far+` echo: again"))`)
 		}
 		members++
 	}

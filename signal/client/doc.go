@@ -56,10 +56,11 @@
 //	connect, its token, keep and signal          Dial, Options.Token, Options.Replaces, ctx
 //	session.join, room.leave, room.broadcast     Join, JoinWithToken, Leave, Broadcast
 //	session.signal                               Signal
-//	session.call("@bob"), call.hangup            Signal to "@bob", HangUp: see PROTOCOL.md for what
-//	                                             the SDK's calls say in signals
+//	session.call("@bob"), call.hangup            Signal to "@bob", HangUp; PROTOCOL.md has what
+//	                                             calls say in signals
 //	session.ping, session.refreshIce             Ping, RefreshICE
 //	session.iceServers, the event ice            ICEServers, ICEUpdated
-//	the events state, resumed, rejoined, closed  Disconnected, Resumed, Restarted, Rejoined, RoomClosed
+//	the events state, resumed, rejoined, closed  Disconnected, Resumed, Restarted,
+//	                                             Rejoined, RoomClosed
 //	session.close                                Close
 package client

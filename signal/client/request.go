@@ -59,8 +59,8 @@ func (s *Session) Leave(ctx context.Context, room string) error {
 	return nil
 }
 
-// HangUp ends the call with a peer, which either end has begun by a signal to "@user". The peer gets a
-// PeerLeft without a room. Closing the session ends all calls.
+// HangUp ends the call with a peer, which either end has begun by a signal to "@user". The peer
+// gets a PeerLeft without a room. Closing the session ends all calls.
 func (s *Session) HangUp(ctx context.Context, peer string) error {
 	if _, err := s.do(ctx, outFrame{Type: "leave", To: peer}); err != nil {
 		return fmt.Errorf("hang up: %w", err)

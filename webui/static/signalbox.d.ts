@@ -43,6 +43,8 @@ export type ServerErrorCode =
  * - `joined`: this session is already in that room;
  * - `too-large`: a frame of the protocol has at most 64 KiB; the SDK refuses longer ones, for
  *   which the hub would end the session;
+ * - `no-url`: `connect` needs a `url`: a module of the npm package comes from no hub, as one does
+ *   that a page imports from there;
  * - `no-webrtc`: this browser has no WebRTC, or doesn't allow it here: there are sessions, but no
  *   rooms and calls;
  * - `bad-data`: this can't be sent: signals and broadcasts are JSON, and messages between peers are
@@ -64,6 +66,7 @@ export type ClientErrorCode =
   | 'negotiation'
   | 'no-channel'
   | 'no-hub'
+  | 'no-url'
   | 'no-webrtc'
   | 'offline'
   | 'origin-refused'
@@ -87,7 +90,10 @@ export class SignalboxError extends Error {
 }
 
 export interface ConnectOptions {
-  /** Where the hub is; by default `/signal` on the host that this module was loaded from. */
+  /**
+   * Where the hub is; by default `/signal` on the host that this module was loaded from. The npm
+   * package has no default: there, a relative URL is one of the page's host.
+   */
   url?: string | URL;
   /** For display; not unique. */
   name?: string;
@@ -159,11 +165,29 @@ export interface SessionEvents {
    * Somebody calls. A session without a listener for this declines by itself, as `unavailable`.
    */
   call: { call: IncomingCall };
-  /** A signal that belongs to no negotiation and no call: an application's own data. */
-  /** From a peer, or, if `from` is `server`, from the operator's own server. */
+  /**
+   * A signal that belongs to no negotiation and no call: an application's own data, from a peer,
+   * or, if `from` is `server`, from the operator's own server.
+   */
   signal: { from: string; fromName: string; fromUser?: string; room?: string; data: unknown };
   /** An error that answers no request, such as the reason of a close that follows. */
   error: { error: SignalboxError };
+  /**
+   * What comes of rooms that the session is in without WebRTC, as in Node, by
+   * `request({ type: 'join', room })`. Ask for it at each `state` that is `open`; to join again is
+   * no error.
+   */
+  joined: { room: string; peers: PeerInfo[]; capacity: number };
+  'peer-joined': { room: string; peer: PeerInfo };
+  'peer-left': { room: string; peer: PeerInfo; reason: LeftReason };
+  broadcast: { from: string; fromName: string; room: string; data: unknown };
+}
+
+/** Another member of a room. */
+export interface PeerInfo {
+  id: string;
+  name: string;
+  user?: string;
 }
 
 export interface Session extends Emitter<SessionEvents> {

@@ -37,6 +37,11 @@ export async function main(video: HTMLVideoElement, ask: (who: string) => boolea
     // @ts-expect-error: no error has this code
     if (code === 'unrechable') throw error;
   });
+  session.on('state', ({ state }) => state === 'open' && session.request({ type: 'join', room: 'lobby' }));
+  session.on('joined', ({ room: lobby, peers, capacity }) => console.info(lobby, peers[0]?.name, capacity));
+  session.on('peer-joined', ({ peer: { id, user } }) => console.info(id satisfies string, user));
+  session.on('peer-left', ({ reason }) => console.info(reason === 'kicked'));
+  session.on('broadcast', ({ fromName, data }) => console.info(fromName, data));
   session.on('carrier', ({ carrier }) => console.info(carrier === 'sse'));
   session.on('resumed', ({ addressChanged }) => console.info(addressChanged satisfies boolean));
   session.on('ice', ({ iceServers }) => new RTCPeerConnection({ iceServers }));
