@@ -21,6 +21,7 @@ import (
 func TestPackage(t *testing.T) {
 	t.Parallel()
 	lab.RequireBrowser(t, lab.Chromium)
+	lab.Require(t, "npm", "tar")
 	dir := installPackage(t)
 	output := runIn(t, dir, "node", "build.mjs")
 	if strings.Contains(output, "warn") {
@@ -113,6 +114,9 @@ func installPackage(t *testing.T) (project string) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"vite", "webpack", "react", "react-dom", "ws", "node-datachannel"} {
+		if _, err := os.Stat(filepath.Join(have, name)); err != nil {
+			lab.Require(t, name+" (npm ci in scripts/lab/browser)") // which is no command
+		}
 		if err := os.Symlink(filepath.Join(have, name), filepath.Join(modules, name)); err != nil {
 			t.Fatal(err)
 		}

@@ -2,12 +2,19 @@
 // has had itself only since version 22. BOX is the URL of a real hub.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { webcrypto } from 'node:crypto';
 import { once } from 'node:events';
 import { after, test } from 'node:test';
 import { connect, SignalboxError } from 'signalbox';
+import ws from 'ws';
 
-globalThis.WebSocket ??= (await import('ws')).default;
-globalThis.crypto ??= (await import('node:crypto')).webcrypto;
+globalThis.WebSocket ??= class extends ws {
+  constructor(...args) {
+    super(...args);
+    this.on('error', () => {}); // one that nobody hears ends the program
+  }
+};
+globalThis.crypto ??= webcrypto;
 
 const DEADLINE = { timeout: 20_000 };
 const url = process.env.BOX;
@@ -24,6 +31,10 @@ test('a package knows of no hub but the one that it is told of', DEADLINE, async
   for (const options of [undefined, {}, { url: '/signal' }, { url: '' }]) {
     await assert.rejects(connect(options), (error) => error instanceof SignalboxError && error.code === 'no-url');
   }
+});
+
+test('a hub that is not there is unreachable', DEADLINE, async () => {
+  await assert.rejects(connect({ url: 'http://127.0.0.1:1/signal', retries: 0 }), { code: 'unreachable' });
 });
 
 test('sessions, signals, rooms and broadcasts need no WebRTC', DEADLINE, async (t) => {
