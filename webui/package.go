@@ -16,11 +16,15 @@ import (
 
 // WritePackage writes the SDK as an npm package into a folder, which it makes if need be: each
 // module as an ES module with its types, and as a plain script that adds to the global signalbox.
-// The version is that of the appliance. What is there of an earlier package is overwritten.
+// The version is that of the appliance. What is there of an earlier package is overwritten; a
+// folder that has anything else in it is refused.
 //
 // The modules are those that the appliance serves, joined by the same hand. They differ in what
 // npm/host.js says: nothing but connect's url tells them where the hub is, and they run in Node.
 func WritePackage(dir, version string) error {
+	if err := mayWriteInto(dir); err != nil {
+		return err
+	}
 	made, err := packageFiles(content, version)
 	if err != nil {
 		return fmt.Errorf("make the package: %w", err)
@@ -33,6 +37,27 @@ func WritePackage(dir, version string) error {
 		if err := os.WriteFile(file, text, 0o644); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// mayWriteInto refuses a folder that is not empty and has no earlier package: a project's own, say,
+// whose package.json would be lost.
+func mayWriteInto(dir string) error {
+	found, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(found) == 0 {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var earlier struct{ Name string }
+	text, err := os.ReadFile(filepath.Join(dir, "package.json"))
+	if err == nil {
+		err = json.Unmarshal(text, &earlier)
+	}
+	if err != nil || earlier.Name != "signalbox" {
+		return fmt.Errorf("%s has something else in it: name a new directory, or that of an earlier package", dir)
 	}
 	return nil
 }

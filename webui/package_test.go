@@ -72,6 +72,27 @@ func TestPackageVersionIsSemantic(t *testing.T) {
 	}
 }
 
+// Whoever names a project's own folder does not lose what is in it.
+func TestPackageOverwritesNothingElse(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	own := filepath.Join(dir, "package.json")
+	if err := os.WriteFile(own, []byte(`{"name":"app"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := WritePackage(dir, "v1.2.3"); err == nil {
+		t.Error("the package is written into a project's folder")
+	}
+	if text, err := os.ReadFile(own); err != nil || string(text) != `{"name":"app"}` {
+		t.Errorf("its package.json is %s, %v", text, err)
+	}
+	for _, version := range []string{"v1.2.3", "v1.2.4"} {
+		if err := WritePackage(filepath.Join(dir, "vendor", "signalbox"), version); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // The package works in Node, and its types are found.
 func TestPackageInNode(t *testing.T) {
 	t.Parallel()

@@ -13,7 +13,7 @@ func sdkCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "sdk directory", Short: "Write the browser SDK as an npm package",
 		Long: `sdk writes the browser SDK that this signalbox serves as an npm package: ES modules with types, and plain
-scripts. What is there of an earlier package is overwritten.`,
+scripts. The directory may have an earlier package in it, which is overwritten, but nothing else.`,
 		Example: `  signalbox sdk vendor/signalbox && npm install ./vendor/signalbox`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
