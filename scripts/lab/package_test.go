@@ -54,8 +54,10 @@ func TestPackage(t *testing.T) {
 		for _, far := range []string{"node", "echo"} {
 			p.Await(15*time.Second, kind+" hears from "+far, `heard.includes("`+far+` echo: hello")`)
 		}
-		// Neither can restart ICE: another connection takes the place of the one that there is.
+		// Node can't restart ICE: another connection takes the place of the one that there is.
 		p.Eval(`Promise.all([...room.peers.values()].map(peer => peer.restartIce()))`, nil)
+		p.Await(15*time.Second, kind+" has another connection with node", `[...room.peers.values()].some(peer =>
+			peer.name == "node" && peer.rebuilds == 1 && peer.state == "connected")`)
 		for _, far := range []string{"node", "echo"} {
 			p.Await(15*time.Second, kind+" hears again from "+far,
 				`(room.send("again"), heard.includes("`+far+` echo: again"))`)

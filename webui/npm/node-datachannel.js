@@ -32,6 +32,7 @@ export class RTCPeerConnection {
 
   #native;
   #closed = false;
+  #outworn = false; // ICE was to be restarted
 
   constructor({ iceServers = [], iceTransportPolicy = 'all' } = {}) {
     this.#native = new datachannel.PeerConnection('', {
@@ -70,19 +71,24 @@ export class RTCPeerConnection {
   }
 
   async setLocalDescription({ type = this.signalingState === 'have-remote-offer' ? 'answer' : 'offer' } = {}) {
+    this.#checkIsGood();
     this.#native.setLocalDescription(type);
   }
 
-  // The library can't restart ICE. To fail is to say that: the SDK makes another connection then.
   async setRemoteDescription({ type, sdp }) {
     const before = ufragOf(this.remoteDescription);
-    if (before && before !== ufragOf({ sdp })) throw new Error('ICE can not be restarted');
+    if (before && before !== ufragOf({ sdp })) this.restartIce();
+    this.#checkIsGood();
     this.#native.setRemoteDescription(sdp, type);
   }
 
   restartIce() {
-    if (this.connectionState === 'connected') return;
-    this.setLocalDescription = async () => { throw new Error('ICE can not be restarted'); };
+    this.#outworn = true;
+  }
+
+  // The library can't restart ICE. To fail is to say that: the SDK makes another connection then.
+  #checkIsGood() {
+    if (this.#outworn) throw new Error('ICE can not be restarted');
   }
 
   async addIceCandidate(init) {

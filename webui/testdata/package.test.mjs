@@ -99,8 +99,9 @@ test('peers of two programs exchange text and bytes', DEADLINE, async (t) => {
 
   // A connection can't look for another path; another connection can.
   const again = next(room, 'open');
-  peer.rebuild();
+  await peer.restartIce();
   await again;
+  assert.equal(peer.rebuilds, 1);
   const later = next(room, 'message');
   room.send('again');
   assert.equal((await later).data, 'echo: again');
