@@ -47,7 +47,9 @@ func TestModules(t *testing.T) {
 	}
 	// Beside a package.json that calls .js files modules, which Node asks for and browsers don't.
 	dir := t.TempDir()
-	for name, files := range map[string]fs.FS{"static": content, "sdk": content, "testdata": os.DirFS(".")} {
+	for name, files := range map[string]fs.FS{
+		"npm": content, "static": content, "sdk": content, "testdata": os.DirFS("."),
+	} {
 		part, err := fs.Sub(files, name)
 		if err != nil {
 			t.Fatal(err)

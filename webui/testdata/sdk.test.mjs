@@ -98,7 +98,8 @@ test('the types know every code', async () => {
   const codes = (text, pattern) => [...text.matchAll(pattern)].map(([, code]) => code);
   const union = (name) => codes(new RegExp(`type ${name} =([^;]*);`).exec(types)[1], /'([\w-]+)'/g);
   const errors = await readFile(new URL('../sdk/errors.js', import.meta.url), 'utf8');
-  const own = codes(errors, /^ {2}'?([\w-]+)'?: ['"]/gm);
+  const host = await readFile(new URL('../npm/host.js', import.meta.url), 'utf8'); // of the package
+  const own = [...codes(errors, /^ {2}'?([\w-]+)'?: ['"]/gm), ...codes(host, /SignalboxError\('([\w-]+)'/g)];
   assert.deepEqual(union('ClientErrorCode'), own.sort());
   const protocol = await readFile(process.env.PROTOCOL, 'utf8');
   const hub = codes(protocol, /^\| `([\w-]+)` \| 4\d\d\d \|/gm);
