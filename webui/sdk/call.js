@@ -182,8 +182,7 @@ export class Call extends Group {
   }
 
   #declined(reason) {
-    const error = new SignalboxError('declined');
-    this._end(Object.assign(error, { reason: String(reason ?? '').slice(0, REASON) }));
+    this._end(Object.assign(new SignalboxError('declined'), { reason: String(reason ?? '').slice(0, REASON) }));
   }
 
   #giveUp(code) {

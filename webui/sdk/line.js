@@ -1,6 +1,6 @@
 // The line to the hub: one connection after another, over the carrier that gets through. A new one
 // resumes the session, or, where the hub knows it no longer, begins another with the same peer id.
-import { CARRIERS, opensWebSocket, otherCarrier } from './carriers.js';
+import { CARRIERS, opensWebSocket } from './carriers.js';
 import { Emitter } from './emitter.js';
 import { SignalboxError } from './errors.js';
 import { keepToken, storeTokens, takeToken } from './keep.js';
@@ -65,12 +65,10 @@ export class Line extends Emitter {
       shown: () => this.#shown(),
       hidden: () => this.#hidden(),
     });
-    try {
-      await this.#connect();
-    } catch (error) {
+    await this.#connect().catch((error) => {
       this._end(error);
       throw error;
-    }
+    });
   }
 
   // What may heal is tried again: a box that restarts, a proxy before it, a line that broke.
@@ -275,7 +273,7 @@ export class Line extends Emitter {
       if (this.state !== 'reconnecting') return;
       try {
         // The carrier that worked is the likelier one to work again.
-        return await this.#dial(attempt % 3 === 2 ? otherCarrier(this.carrier) : this.carrier);
+        return await this.#dial((this.carrier === 'sse') === (attempt % 3 < 2) ? 'sse' : 'websocket');
       } catch (refusal) {
         if (refusal?.final) return this._end(refusal);
       }

@@ -17,8 +17,6 @@ const EARLY = 64; // candidates that may come before their description
 // What the far end may ask for, of each kind.
 const PLACES = 16;
 
-const KINDS = ['audio', 'video'];
-
 export class Negotiation {
   #connection;
   #end;
@@ -74,7 +72,7 @@ export class Negotiation {
   // The far end asks for an offer, with so many places of each kind. `after` is the last one that
   // it has taken.
   asked({ after = 0, restart, ...places }) {
-    for (const kind of KINDS) {
+    for (const kind of ['audio', 'video']) {
       for (let n = this.#places()[kind] ?? 0; n < Math.min(places[kind], PLACES); n++) {
         this.#connection.addTransceiver(kind, { direction: 'recvonly' });
       }

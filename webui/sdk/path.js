@@ -1,7 +1,5 @@
 // How media travels: directly or through a relay, and by which protocol.
 
-const PROTOCOLS = ['udp', 'tcp', 'tls'];
-
 // The path to a peer, as its two ends know it.
 export class Path {
   #own = null; // what the far end was told of it
@@ -13,7 +11,7 @@ export class Path {
 
   // Takes what the far end says.
   hear(path) {
-    this.#far = PROTOCOLS.includes(path.protocol) ? path : null;
+    this.#far = ['udp', 'tcp', 'tls'].includes(path.protocol) ? path : null;
   }
 
   // What is to be said to the far end, or null if it knows.
@@ -46,12 +44,9 @@ export function selectedPath(stats) {
 }
 
 function selectedPair(stats) {
-  let pair;
-  for (const entry of stats.values()) {
-    if (entry.type === 'transport' && entry.selectedCandidatePairId) pair = stats.get(entry.selectedCandidatePairId);
-  }
-  if (pair) return pair;
+  const entries = [...stats.values()];
+  const transport = entries.find(({ selectedCandidatePairId }) => selectedCandidatePairId);
   // Firefox has no transport statistics that name the pair.
-  return [...stats.values()].find(({ type, selected, nominated, state }) => (
-    type === 'candidate-pair' && (selected ?? (nominated && state === 'succeeded'))));
+  return stats.get(transport?.selectedCandidatePairId) ?? entries.find(
+    ({ selected, nominated, state }) => selected ?? (nominated && state === 'succeeded'));
 }

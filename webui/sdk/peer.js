@@ -43,10 +43,7 @@ export class Peer extends Emitter {
 
   constructor(room, { id, name, user, polite }) {
     super();
-    this.room = room;
-    this.id = id;
-    this.name = name;
-    this.user = user;
+    Object.assign(this, { room, id, name, user });
     this.#polite = polite;
     this.#begin();
   }
@@ -104,11 +101,9 @@ export class Peer extends Emitter {
 
   // Whether the hub knows of this peer. Without it, the peer stays as long as its connection does.
   _setPresent(present, { name = this.name, user = this.user, polite = this.#polite } = {}) {
-    this.name = name;
-    this.user = user;
-    this.#polite = polite;
     const news = present !== this.present;
-    this.present = present;
+    Object.assign(this, { name, user, present });
+    this.#polite = polite;
     if (news) this._emit('presence', { present });
     this.#expire();
     if (!present) return;
@@ -284,10 +279,8 @@ export class Peer extends Emitter {
       this.#timers.later('retry', RETRY_MS, () => this.#connection.isConnected || this.#failed(cause));
       return this.rebuild();
     }
-    const error = new SignalboxError('negotiation');
-    error.cause = cause;
     this.#setState('failed');
-    this._emit('error', { error });
+    this._emit('error', { error: Object.assign(new SignalboxError('negotiation'), { cause }) });
   }
 
   #follow() {
@@ -297,12 +290,11 @@ export class Peer extends Emitter {
     if (connectionState === 'disconnected') {
       this.#timers.later('disconnected', DISCONNECTED_MS, () => this.restartIce());
     }
+    this.#timers.clear('sound');
     if (this.#connection.isConnected) {
       this.#connection.start();
       this.#timers.clear('retry');
       this.#timers.later('sound', SOUND_MS, () => { this.#retried = false; });
-    } else {
-      this.#timers.clear('sound');
     }
     const broken = connectionState === 'failed' || connectionState === 'disconnected';
     this.#setState(broken ? 'reconnecting' : this.#connection.isConnected ? 'connected' : this.state);

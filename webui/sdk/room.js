@@ -54,34 +54,24 @@ export class Room extends Group {
     this._end();
   }
 
+  // Tells whether it was for the room, not for the application.
   _receive(frame) {
-    switch (frame.type) {
-      case 'joined':
-        this.capacity = frame.capacity;
-        for (const peer of this.peers.values()) {
-          if (!frame.peers.some(({ id }) => id === peer.id)) peer._setPresent(false);
-        }
-        for (const info of frame.peers) this.#meet(info);
-        return true;
-      case 'peer-joined':
-        this.#meet(frame.peer);
-        return true;
-      case 'peer-left':
-        if (frame.reason === 'lost') this.peers.get(frame.peer.id)?._setPresent(false);
-        else this._remove(frame.peer.id, frame.reason);
-        return true;
-      case 'signal':
-        if (!frame.data?.[OWN]) return false; // the application's
-        this.peers.get(frame.from)?._signal(frame.data[OWN]);
-        return true;
-      case 'broadcast':
-        this._emit('broadcast', frame);
-        return true;
-      case 'left':
-        if (frame.reason) this._end(new SignalboxError(frame.reason)); // we did not ask for it
-        return true;
-    }
-    return false;
+    const { type, peer, reason } = frame;
+    if (type === 'joined') this.#meetAll(frame);
+    else if (type === 'peer-joined') this.#meet(peer);
+    else if (type === 'peer-left' && reason === 'lost') this.peers.get(peer.id)?._setPresent(false);
+    else if (type === 'peer-left') this._remove(peer.id, reason);
+    else if (type === 'signal' && frame.data?.[OWN]) this.peers.get(frame.from)?._signal(frame.data[OWN]);
+    else if (type === 'broadcast') this._emit(type, frame);
+    else if (type === 'left' && reason) this._end(new SignalboxError(reason)); // we did not ask for it
+    else return type === 'left';
+    return true;
+  }
+
+  #meetAll({ capacity, peers }) {
+    this.capacity = capacity;
+    for (const peer of this.peers.values()) if (!peers.some(({ id }) => id === peer.id)) peer._setPresent(false);
+    for (const info of peers) this.#meet(info);
   }
 
   // A new session keeps its peer id, and so do the others': connections that live go on.

@@ -118,13 +118,9 @@ export class Session extends Line {
         this.#setIce(frame);
         return this._emit('ice', { iceServers: this.iceServers, iceExpiresAt: this.iceExpiresAt });
       default:
-        if (!this.#deliver(frame)) this._emit(frame.type, frame);
+        if (frame.room === undefined ? receiveCall(this, frame) : this.rooms.get(frame.room)?._receive(frame)) return;
+        this._emit(frame.type, frame); // neither for a room nor for a call
     }
-  }
-
-  // Tells whether the frame was for a room or a call.
-  #deliver(frame) {
-    return frame.room === undefined ? receiveCall(this, frame) : this.rooms.get(frame.room)?._receive(frame);
   }
 
   _online() {
@@ -190,8 +186,7 @@ export class Session extends Line {
   }
 
   #setIce({ iceServers, iceExpiresAt }) {
-    this.iceServers = iceServers;
-    this.iceExpiresAt = iceExpiresAt;
+    Object.assign(this, { iceServers, iceExpiresAt });
     for (const group of this.#groups()) group._configure();
   }
 
