@@ -10,7 +10,7 @@ func TestHub4SilentCallsMakeRoom(t *testing.T) {
 	t.Parallel()
 	b, now := newCallBook[int](2), time.Unix(1000, 0)
 	call := func(from, to int) (over []call[int], err error) {
-		_, over, err = b.open(from, to, now)
+		_, _, over, err = b.ring(from, []int{to}, now)
 		return over, err
 	}
 	call(1, 10) //nolint:errcheck // looked at below

@@ -6,20 +6,25 @@ import (
 )
 
 // callBook knows which sessions may signal each other without sharing a room: the two ends of a
-// call to a named user. A call lasts until one of them hangs up or ends, or until a new one needs
-// its place and nobody has said anything in it for long. S is a session.
+// call to a named user. A user may have several sessions: then all of them ring, each in a call of
+// its own, until one has said something, which ends the others. A call lasts until one of its ends
+// hangs up or ends, or until a new one needs its place and nobody has said anything in it for long.
+// S is a session.
 type callBook[S comparable] struct {
 	limit int // calls of one session
 
 	mu    sync.Mutex
+	rings uint64 // so far
 	calls map[S]map[S]*call[S]
 }
 
 // call is between two sessions, each of which finds it under the other.
 type call[S comparable] struct {
-	from, to S         // the latter is the polite one
-	answered bool      // it has said something
-	last     time.Time // when one of them has said something
+	from, to S // the latter is the polite one
+	// ring is the number of the ring that it belongs to, the same for all sessions of a user who
+	// are called at once. It is 0 once the callee has said something.
+	ring uint64
+	last time.Time // when one of them has said something
 }
 
 // callSilence is how long nothing is said in a call that makes room for another one.
@@ -29,15 +34,38 @@ func newCallBook[S comparable](limit int) *callBook[S] {
 	return &callBook[S]{limit: limit, calls: make(map[S]map[S]*call[S])}
 }
 
-// open records a call, unless there is one between the two in either direction, and reports whether
-// it did. over are calls that have made room. The hub's lock is held, so neither end can leave
-// meanwhile.
-func (b *callBook[S]) open(from, to S, now time.Time) (fresh bool, over []call[S], err error) {
+// ring returns those of a user's sessions that have a call with the caller, in either direction. If
+// none has, it calls them all, and returns those that could be called: fresh says so. over are
+// calls that have made room. It fails if none can be called. The hub's lock is held, so no end can
+// leave meanwhile.
+func (b *callBook[S]) ring(from S, devices []S, now time.Time) (to []S, fresh bool, over []call[S], err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.calls[from][to] != nil {
-		return false, nil, nil
+	for _, device := range devices {
+		if b.calls[from][device] != nil {
+			to = append(to, device)
+		}
 	}
+	if len(to) > 0 {
+		return to, false, nil, nil
+	}
+	b.rings++
+	for _, device := range devices {
+		more, failed := b.open(from, device, now)
+		if over = append(over, more...); failed != nil {
+			err = failed
+		} else {
+			to = append(to, device)
+		}
+	}
+	if len(to) > 0 {
+		err = nil
+	}
+	return to, true, over, err
+}
+
+// open records a call that belongs to the latest ring. mu is held.
+func (b *callBook[S]) open(from, to S, now time.Time) (over []call[S], err error) {
 	// A callee can't choose its callers, so its limit is larger: one caller alone can't make it
 	// unreachable.
 	for end, limit := range map[S]int{from: b.limit, to: 4 * b.limit} {
@@ -46,15 +74,15 @@ func (b *callBook[S]) open(from, to S, now time.Time) (fresh bool, over []call[S
 		}
 		c := b.mostSilent(end)
 		if c == nil || now.Sub(c.last) < callSilence {
-			return false, over, Refuse(CodeRateLimited, "too many calls at once")
+			return over, Refuse(CodeRateLimited, "too many calls at once")
 		}
 		b.remove(c)
 		over = append(over, *c)
 	}
-	c := &call[S]{from: from, to: to, last: now}
+	c := &call[S]{from: from, to: to, ring: b.rings, last: now}
 	b.note(from, to, c)
 	b.note(to, from, c)
-	return true, over, nil
+	return over, nil
 }
 
 // mostSilent is the call of a session in which nothing has been said for longest, or nil.
@@ -77,15 +105,19 @@ func (b *callBook[S]) remove(c *call[S]) {
 	}
 }
 
-// hangUp ends the call between two sessions, and reports whether there was one.
-func (b *callBook[S]) hangUp(x, y S) bool {
+// hangUp ends the call between two sessions at the wish of one, and reports whether there was one,
+// and whether the other is to hear of it: a caller whom others of the user's sessions may still
+// answer is not. only says that it ends only if the other, whom the one has called, has not
+// answered.
+func (b *callBook[S]) hangUp(one, other S, only bool) (was, told bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	c := b.calls[x][y]
-	if c != nil {
-		b.remove(c)
+	c := b.calls[one][other]
+	if c == nil || only && (c.from != one || c.ring == 0) {
+		return false, false
 	}
-	return c != nil
+	b.remove(c)
+	return true, c.from == one || len(b.alsoRinging(c)) == 0
 }
 
 func (b *callBook[S]) note(end, other S, c *call[S]) {
@@ -93,6 +125,16 @@ func (b *callBook[S]) note(end, other S, c *call[S]) {
 		b.calls[end] = make(map[S]*call[S])
 	}
 	b.calls[end][other] = c
+}
+
+// alsoRinging are the other calls of the ring that a call belongs to. mu is held.
+func (b *callBook[S]) alsoRinging(c *call[S]) (others []*call[S]) {
+	for _, o := range b.calls[c.from] {
+		if c.ring != 0 && o != c && o.ring == c.ring {
+			others = append(others, o)
+		}
+	}
+	return others
 }
 
 // between reports whether there is a call between two sessions.
@@ -103,28 +145,35 @@ func (b *callBook[S]) between(x, y S) bool {
 }
 
 // said notes that one end of a call says something to the other, and returns the role of the other
-// towards it, and whether the one is a stranger to it: its call has not been answered yet.
-func (b *callBook[S]) said(from, to S, now time.Time) (polite, stranger bool) {
+// towards it, and whether the one is a stranger to it: its call has not been answered yet. If this
+// is the answer, the calls with other sessions of the user are over: unanswered are these.
+func (b *callBook[S]) said(from, to S, now time.Time) (polite, stranger bool, unanswered []S) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	c := b.calls[from][to]
 	if c == nil {
-		return false, true // it is just over
+		return false, true, nil // it is just over
 	}
 	c.last = now
 	if c.from != from {
-		c.answered = true
+		for _, o := range b.alsoRinging(c) {
+			b.remove(o)
+			unanswered = append(unanswered, o.to)
+		}
+		c.ring = 0
 	}
-	return c.from == from, !c.answered
+	return c.from == from, c.ring != 0, unanswered
 }
 
-// end closes all calls of a session and returns who was at the other ends.
+// end closes all calls of a session and returns who is to hear of it, as in hangUp.
 func (b *callBook[S]) end(s S) []S {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var others []S
 	for other, c := range b.calls[s] {
-		others = append(others, other)
+		if c.from == s || len(b.alsoRinging(c)) == 0 {
+			others = append(others, other)
+		}
 		b.remove(c)
 	}
 	return others

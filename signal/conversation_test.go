@@ -50,6 +50,20 @@ func (scriptedICE) ICEServers(r signal.ICERequest) ([]signal.ICEServer, time.Tim
 	}, time.Now().Add(time.Hour)
 }
 
+// namingGuard lets everybody in, with tokens, which name their users, or without.
+func namingGuard(t *testing.T, tokens string) signal.Guard {
+	t.Helper()
+	var users map[string]string
+	if err := json.Unmarshal([]byte(tokens), &users); err != nil {
+		t.Fatal(err)
+	}
+	passes := map[string]signal.Pass{"": {}}
+	for token, user := range users {
+		passes[token] = signal.Pass{Key: token, Attested: true, User: user}
+	}
+	return guard{passes}
+}
+
 func play(t *testing.T, script string) {
 	opts := signal.Options{ICE: scriptedICE{}}
 	var b *box
@@ -67,6 +81,10 @@ func play(t *testing.T, script string) {
 			if err := json.Unmarshal([]byte(rest), &opts); err != nil {
 				t.Fatalf("%s: %v", where, err)
 			}
+			continue
+		}
+		if who == "tokens" {
+			opts.Guard = namingGuard(t, rest)
 			continue
 		}
 		if b == nil {

@@ -38,12 +38,9 @@ func (h *Hub) register(s *Session, greeting *parcel) (old *Session, err error) {
 	if old != nil {
 		h.places.take(old.block, 0, 1)
 	}
-	switch holder := h.users[s.self.User]; {
-	case s.self.User != "" && holder != nil && holder != old:
-		if holder.known.Load() || holder.out.attached() {
-			return nil, Refuse(CodeUserTaken, "")
-		}
-		return holder, nil // it was gone before its client knew that it was there
+	switch ghost, err := h.mayShare(s, old); {
+	case ghost != nil || err != nil:
+		return ghost, err
 	case h.opts.Sessions > 0 && all >= h.opts.Sessions:
 		return nil, errFull
 	case full:
@@ -56,7 +53,7 @@ func (h *Hub) register(s *Session, greeting *parcel) (old *Session, err error) {
 	}
 	h.places.take(block, 1, 1)
 	if s.self.User != "" {
-		h.users[s.self.User] = s
+		h.users[s.self.User] = append(h.users[s.self.User], s)
 	}
 	h.sessions[s.self.ID] = s
 	if s.pass.Key != "" {
@@ -104,9 +101,38 @@ func (h *Hub) forget(s *Session) {
 		delete(h.sessions, s.self.ID)
 		h.places.take(s.block, -1, -1)
 	}
-	if h.users[s.self.User] == s {
+	devices := slices.DeleteFunc(h.users[s.self.User], func(d *Session) bool { return d == s })
+	if len(devices) == 0 {
 		delete(h.users, s.self.User)
+	} else {
+		h.users[s.self.User] = devices
 	}
+}
+
+// mayShare judges whether a session, which is to replace old, may have its user name beside those
+// that have it. In an open hub the name belongs to who came first, and nobody may listen in: only
+// where tokens prove that it is the same user may there be several. Where there may not, ghost is
+// one that was gone before its client knew that it was there, which must be replaced first. mu is
+// held.
+func (h *Hub) mayShare(s, old *Session) (ghost *Session, err error) {
+	others, proven := 0, s.pass.Attested
+	for _, d := range h.users[s.self.User] {
+		if d == old {
+			continue
+		}
+		others++
+		proven = proven && d.pass.Attested
+		if !d.known.Load() && !d.out.attached() {
+			ghost = d
+		}
+	}
+	switch {
+	case others == 0 || proven && others < h.opts.Devices:
+		return nil, nil
+	case ghost != nil:
+		return ghost, nil
+	}
+	return nil, Refuse(CodeUserTaken, "")
 }
 
 // banned tells whether a ban is about a session, or about the address that its client comes from

@@ -14,7 +14,7 @@ type Event interface {
 type Member struct {
 	ID   string // 128 random bits, safe in URLs and TURN user names
 	Name string // for display, not unique
-	User string // the unique handle by which it can be called; empty: none
+	User string // the handle by which it can be called, of one user alone; empty: none
 }
 
 // Peer is a member as one other member sees it.
@@ -71,6 +71,7 @@ type PeerLeft struct {
 	Room   string // empty: of a call
 	Peer   Member
 	Reason LeftReason
+	Data   []byte // its last word, of a call, as it gave it; nil: none
 }
 
 // LeftReason is why somebody isn't there any more.
@@ -81,6 +82,8 @@ const (
 	ReasonLeft   LeftReason = "left"
 	ReasonLost   LeftReason = "lost" // the connection ended, and nobody came back in time
 	ReasonKicked LeftReason = "kicked"
+	// ReasonAnsweredElsewhere ends a call with a session whose user has answered with another one.
+	ReasonAnsweredElsewhere LeftReason = "answered-elsewhere"
 )
 
 // Signaled is a signal from another session.
@@ -153,7 +156,7 @@ func (e Joined) size() int {
 
 func (e PeerJoined) size() int  { return eventSize + e.Peer.Member.size() }
 func (e Left) size() int        { return eventSize }
-func (e PeerLeft) size() int    { return eventSize + e.Peer.size() }
+func (e PeerLeft) size() int    { return eventSize + e.Peer.size() + len(e.Data) }
 func (e Signaled) size() int    { return eventSize + len(e.Data) }
 func (e Broadcasted) size() int { return eventSize + len(e.Data) }
 func (e ICEUpdated) size() int  { return eventSize + e.ICE.size() }

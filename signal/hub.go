@@ -42,9 +42,9 @@ type Hub struct {
 	closing  bool
 	links    map[*Link]struct{} // all connections that are open
 	places   places
-	sessions map[string]*Session // greeted, by peer id
-	users    map[string]*Session // greeted, by user name
-	rooms    map[string]*room    // by full name
+	sessions map[string]*Session   // greeted, by peer id
+	users    map[string][]*Session // greeted, by user name, in the order of their hellos
+	rooms    map[string]*room      // by full name
 }
 
 // New makes a hub. It opens nothing and starts nothing; an error names the option that is wrong.
@@ -66,7 +66,7 @@ func New(opts Options) (*Hub, error) {
 		links:    make(map[*Link]struct{}),
 		places:   places{bySource: make(map[netip.Prefix]taken)},
 		sessions: make(map[string]*Session),
-		users:    make(map[string]*Session),
+		users:    make(map[string][]*Session),
 		rooms:    make(map[string]*room),
 	}
 	h.store = &store{limit: memoryLimit, share: 64 << 10, full: h.shortOfMemory}

@@ -32,6 +32,9 @@ type Options struct {
 
 	// Calls lets sessions reach each other as "@user" without sharing a room.
 	Calls bool
+	// Devices is how many sessions with the same user there may be at once, if tokens prove that it
+	// is the same (Pass.Attested); else there is one. 0 = 1.
+	Devices int
 
 	// AllowedOrigins are the web origins ("https://example.org") whose pages may connect, besides
 	// pages of the host that the request names; "*" allows any. Requests without an Origin header
@@ -158,6 +161,7 @@ func (o Options) withDefaults() (Options, error) {
 		{"Sessions", o.Sessions},
 		{"SessionsPerSource", o.SessionsPerSource},
 		{"MaxFrame", o.MaxFrame},
+		{"Devices", o.Devices},
 	} {
 		if limit.value < 0 {
 			errs = append(errs, fmt.Errorf("negative %s: %d", limit.name, limit.value))
@@ -168,6 +172,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Rate < 0 || math.IsNaN(o.Rate) || math.IsInf(o.Rate, 0) {
 		errs = append(errs, fmt.Errorf("invalid Rate: %v", o.Rate))
+	}
+	if o.Devices == 0 {
+		o.Devices = 1
 	}
 	if o.MaxFrame == 0 {
 		o.MaxFrame = defaultMaxFrame

@@ -2,6 +2,7 @@ package signal
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"time"
 )
@@ -40,7 +41,8 @@ func (s *Session) Broadcast(b Broadcast) error {
 }
 
 // Signal sends a message to a peer that shares a room or a call with the session; to "@" and a
-// user's name it opens the call. The peer gets a Signaled.
+// user's name it opens the call, with all sessions of the user. The first of them that signals back
+// has it, and the others get a PeerLeft. The peer gets a Signaled.
 func (s *Session) Signal(m Signal) error {
 	if err := s.mayAct(); err != nil {
 		return err
@@ -79,14 +81,11 @@ func (s *Session) relay(m *Signal) error {
 		return r.deliver(m.To, out, sender{session: s})
 	}
 
-	target, err := s.hub.partner(s, m.To)
-	if err != nil {
-		return err
+	if user, call := strings.CutPrefix(m.To, "@"); call {
+		return s.call(Visible(user), out)
 	}
-	if target != nil {
-		polite, stranger := s.hub.calls.said(s, target, time.Now())
-		out.Polite = polite
-		return target.deliver(out, sender{s, stranger})
+	if target := s.hub.partner(s, m.To); target != nil {
+		return s.say(target, out)
 	}
 	for _, r := range s.rooms {
 		out.Room = r.name
@@ -97,50 +96,125 @@ func (s *Session) relay(m *Signal) error {
 	return Refuse(CodeNoSuchPeer, "")
 }
 
-// HangUp ends the call with a peer, who gets a PeerLeft.
-func (s *Session) HangUp(peer string) error {
+// call sends a message to those of a user's sessions with which there is a call; if there is none,
+// it calls them all. It fails if none of them gets it.
+func (s *Session) call(user string, out Signaled) error {
+	targets, err := s.hub.ring(s, user)
+	if err != nil {
+		return err
+	}
+	heard := false
+	for _, target := range targets {
+		if err = s.say(target, out); err == nil {
+			heard = true
+		}
+	}
+	if heard {
+		return nil
+	}
+	return err
+}
+
+// say sends a message to the other end of a call.
+func (s *Session) say(target *Session, out Signaled) error {
+	polite, stranger := s.hub.said(s, target)
+	out.Polite = polite
+	return target.deliver(out, sender{s, stranger})
+}
+
+// HangUp ends the call with a peer, who gets a PeerLeft; with "@" and a user's name, the calls with
+// those sessions of the user that have not answered.
+func (s *Session) HangUp(peer string) error { return s.HangUpWith(peer, nil) }
+
+// HangUpWith is HangUp with a last word for the peer; nil: none. A caller gets it only from the
+// last of a user's sessions: as long as others may answer, the call goes on. What there is no room
+// for is left out.
+func (s *Session) HangUpWith(peer string, word []byte) error {
 	if err := s.mayAct(); err != nil {
 		return err
 	}
 	h := s.hub
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	target := h.sessions[peer]
-	if target == nil || !h.calls.hangUp(s, target) {
+	user, ringing := strings.CutPrefix(peer, "@")
+	targets := []*Session{h.sessions[peer]}
+	if ringing {
+		targets = h.users[Visible(user)]
+	}
+	ended := false
+	for _, target := range targets {
+		was, told := h.calls.hangUp(s, target, ringing)
+		if !was {
+			continue
+		}
+		ended = true
+		h.opts.Members.HungUp(s.self.ID, target.self.ID)
+		if told {
+			target.bidFarewell(s, ringing, word)
+		}
+	}
+	if !ended {
 		return Refuse(CodeNoSuchPeer, "")
 	}
-	h.opts.Members.HungUp(s.self.ID, peer)
-	target.send(PeerLeft{Peer: s.self, Reason: ReasonLeft})
 	return nil
 }
 
-// partner finds the session that a signal without a room is for: "@user" opens a call, a peer id
-// answers one. It returns neither a partner nor a refusal for a peer id without a call.
-func (h *Hub) partner(s *Session, to string) (*Session, error) {
-	user, call := strings.CutPrefix(to, "@")
-	user = Visible(user)
+// bidFarewell tells the session that the other end of a call has hung up. The other pays for its
+// last word.
+func (s *Session) bidFarewell(other *Session, stranger bool, word []byte) {
+	e := PeerLeft{Peer: other.self, Reason: ReasonLeft, Data: bytes.Clone(word)}
+	v := s.out.offer(one(e), sender{other, stranger})
+	if v == unpaid {
+		e.Data = nil
+		v = s.out.put(one(e), true, sender{})
+	}
+	s.follow(v)
+}
+
+// partner finds the session at the other end of a call, by its peer id; nil: there is none.
+func (h *Hub) partner(s *Session, id string) *Session {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	if !call {
-		target := h.sessions[to]
-		if !h.calls.between(target, s) {
-			return nil, nil
-		}
-		return target, nil
+	target := h.sessions[id]
+	if !h.calls.between(target, s) {
+		return nil
 	}
-	target, known := h.users[user]
-	if !h.opts.Calls || !known || target == s {
+	return target
+}
+
+// ring finds the sessions of a user that a signal of a session is for, and calls them if need be.
+func (h *Hub) ring(s *Session, user string) ([]*Session, error) {
+	h.mu.Lock() // Members hear of the calls before anybody can end them
+	defer h.mu.Unlock()
+	devices := slices.DeleteFunc(slices.Clone(h.users[user]), func(d *Session) bool { return d == s })
+	if !h.opts.Calls || len(devices) == 0 {
 		return nil, Refuse(CodeNoSuchPeer, "")
 	}
-	fresh, over, err := h.calls.open(s, target, time.Now())
+	targets, fresh, over, err := h.calls.ring(s, devices, time.Now())
 	for _, c := range over {
 		h.opts.Members.HungUp(c.from.self.ID, c.to.self.ID)
 		c.from.send(PeerLeft{Peer: c.to.self, Reason: ReasonLeft})
 		c.to.send(PeerLeft{Peer: c.from.self, Reason: ReasonLeft})
 	}
-	if fresh {
-		h.opts.Members.Called(s.self.ID, target.self.ID)
-		h.opts.Journal.put(Happening{Kind: KindCallStarted, Peer: s.self, Callee: target.self})
+	if fresh && err == nil {
+		for _, target := range targets {
+			h.opts.Members.Called(s.self.ID, target.self.ID)
+		}
+		h.opts.Journal.put(Happening{Kind: KindCallStarted, Peer: s.self, Callee: targets[0].self})
 	}
-	return target, err
+	return targets, err
+}
+
+// said notes that a session says something to the other end of a call, and returns the role of the
+// other, and whether the session is a stranger to it. With an answer, the other sessions of the
+// user stop ringing.
+func (h *Hub) said(s, target *Session) (polite, stranger bool) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	polite, stranger, unanswered := h.calls.said(s, target, time.Now())
+	for _, other := range unanswered {
+		h.opts.Members.HungUp(target.self.ID, other.self.ID)
+		other.send(PeerLeft{Peer: target.self, Reason: ReasonAnsweredElsewhere})
+	}
+	return polite, stranger
 }

@@ -12,7 +12,7 @@ import (
 type Snapshot struct {
 	Connections int             `json:"connections"` // including those that haven't said hello
 	Sessions    int             `json:"sessions"`    // including those that wait to be resumed
-	Users       int             `json:"users"`       // sessions that can be called by name
+	Users       int             `json:"users"`       // names by which sessions can be called
 	Rooms       []RoomSnapshot  `json:"rooms"`       // by name
 	Counters    Counters        `json:"counters"`
 	Refusals    map[Code]uint64 `json:"refusals"` // since the start, every code

@@ -2,6 +2,7 @@ package signal
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 )
 
@@ -9,29 +10,35 @@ import (
 // No session has it, so nobody can answer there.
 const ServerID = "server"
 
-// Tell sends a message to a peer id, or to "@" and a user's name, as a Signaled from ServerID. Like
-// what any one session says, no more than its share may wait for the receiver. It fails with a
-// Refusal.
+// Tell sends a message to a peer id, or to all sessions of a user, named by "@" and the name, as a
+// Signaled from ServerID. Like what any one session says, no more than its share may wait for a
+// receiver. It fails with a Refusal if nobody gets it.
 func (h *Hub) Tell(to string, data []byte) error {
-	target := h.addressee(to)
-	if target == nil {
-		return Refuse(CodeNoSuchPeer, "")
-	}
+	err := Refuse(CodeNoSuchPeer, "")
+	told := false
 	e := Signaled{From: h.server.self, Data: bytes.Clone(data)}
-	err := target.deliver(e, sender{session: h.server})
-	if err == nil {
-		h.stats.signals.Add(1)
+	for _, target := range h.addressees(to) {
+		if err = target.deliver(e, sender{session: h.server}); err == nil {
+			told = true
+		}
 	}
-	return err
+	if !told {
+		return err
+	}
+	h.stats.signals.Add(1)
+	return nil
 }
 
-func (h *Hub) addressee(to string) *Session {
+func (h *Hub) addressees(to string) []*Session {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	if user, ok := strings.CutPrefix(to, "@"); ok {
-		return h.users[user]
+		return slices.Clone(h.users[user])
 	}
-	return h.sessions[to]
+	if target := h.sessions[to]; target != nil {
+		return []*Session{target}
+	}
+	return nil
 }
 
 // TellRoom sends a message to all members of a room, as a Broadcasted from ServerID. While one of

@@ -2,6 +2,7 @@ package app
 
 import (
 	"log/slog"
+	"math"
 	"net/netip"
 	"net/url"
 	"os"
@@ -240,7 +241,12 @@ func hookOptions(c *config.Config) webhook.Options {
 
 func hubOptions(c *config.Config) signal.Options {
 	s := &c.Signal
+	devices := int(s.Devices)
+	if devices == 0 {
+		devices = math.MaxInt
+	}
 	return signal.Options{
+		Devices:      devices,
 		RoomCapacity: int(s.RoomCapacity), Rooms: int(s.Rooms), RoomsPerSession: int(s.RoomsPerSession), Calls: s.Calls,
 		Heartbeat: time.Duration(s.Heartbeat), MaxFrame: int(s.MaxFrame), Rate: float64(s.Rate),
 		Sessions: int(s.Sessions), SessionsPerSource: int(s.SessionsPerSource), Resume: time.Duration(s.Resume),

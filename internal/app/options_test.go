@@ -62,6 +62,7 @@ func TestEveryKeyReachesARoom(t *testing.T) {
 		"signal.rooms":                        "7",
 		"signal.rooms_per_session":            "7",
 		"signal.calls":                        "false",
+		"signal.devices":                      "0",
 		"signal.resume":                       "7s",
 		"signal.heartbeat":                    "7s",
 		"signal.max_frame":                    "7000",

@@ -77,6 +77,7 @@ type Config struct {
 		Rooms             Count    `toml:"rooms"`
 		RoomsPerSession   Count    `toml:"rooms_per_session"`
 		Calls             bool     `toml:"calls"`
+		Devices           Count    `toml:"devices"`
 		Resume            Duration `toml:"resume"`
 		Heartbeat         Duration `toml:"heartbeat"`
 		MaxFrame          Count    `toml:"max_frame"`
@@ -194,6 +195,10 @@ func (w Warning) String() string { return w.Key + ": " + w.Text }
 func (c *Config) Warnings() (out []Warning) {
 	if c.Auth.Mode == "open" && (c.Auth.Password != "" || c.Auth.JWTKey != "") {
 		out = append(out, Warning{"auth.mode", `it is "open": nobody is asked for auth.password or a token`})
+	}
+	if c.Signal.Devices != 1 && c.Auth.Mode != "jwt" {
+		out = append(out, Warning{"signal.devices", "a user has one session, as with 1: only tokens " +
+			`(auth.mode = "jwt") prove that another one is of the same user`})
 	}
 	for _, p := range c.Web.TrustedProxies {
 		if p.Bits() == 0 {

@@ -419,6 +419,7 @@ func TestWarnings(t *testing.T) {
 		"auth.mode":           {"auth.mode=open", "auth.password=sesame"},
 		"web.trusted_proxies": {"web.trusted_proxies=0.0.0.0/0", "public_host=call.example.org"},
 		"public_host":         {"web.trusted_proxies=127.0.0.1"},
+		"signal.devices":      {"signal.devices=2"},
 		"metrics.listen":      {"metrics.listen=0.0.0.0:9090"},
 		"": {"web.trusted_proxies=127.0.0.1", "public_host=call.example.org",
 			"metrics.listen=127.0.0.1:9090"},

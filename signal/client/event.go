@@ -39,7 +39,8 @@ type PeerJoined struct {
 type PeerLeft struct {
 	Room   string
 	Peer   Peer
-	Reason string // "left", "lost" or "kicked"
+	Reason string          // "left", "lost" or "kicked"; of a call also "answered-elsewhere"
+	Data   json.RawMessage // the last word of who has hung up; nil: none
 }
 
 // ICEUpdated brings fresh ICE servers, asked for or not.
@@ -79,7 +80,7 @@ const eventWeight = 256
 func (e SignalEvent) weight() int    { return eventWeight + len(e.Data) }
 func (e BroadcastEvent) weight() int { return eventWeight + len(e.Data) }
 func (PeerJoined) weight() int       { return eventWeight }
-func (PeerLeft) weight() int         { return eventWeight }
+func (e PeerLeft) weight() int       { return eventWeight + len(e.Data) }
 func (ICEUpdated) weight() int       { return eventWeight }
 func (Disconnected) weight() int     { return eventWeight }
 func (Resumed) weight() int          { return eventWeight }

@@ -60,7 +60,9 @@ func (s *Session) Leave(ctx context.Context, room string) error {
 }
 
 // HangUp ends the call with a peer, which either end has begun by a signal to "@user". The peer
-// gets a PeerLeft without a room. Closing the session ends all calls.
+// gets a PeerLeft without a room; but a caller hears only from the last session of a user, as long
+// as none has answered. With "@user", it ends what rings there for us. Closing the session ends all
+// calls.
 func (s *Session) HangUp(ctx context.Context, peer string) error {
 	if _, err := s.do(ctx, outFrame{Type: "leave", To: peer}); err != nil {
 		return fmt.Errorf("hang up: %w", err)
@@ -68,9 +70,19 @@ func (s *Session) HangUp(ctx context.Context, peer string) error {
 	return nil
 }
 
-// Signal sends data, anything that JSON can express in 63 KiB, to a peer or to "@user". room names
-// the room through which the two know each other; "" leaves the choice to the server. Without an
-// error the data is on its way.
+// HangUpWith is HangUp with a last word for the other end, anything that JSON can express in 63
+// KiB.
+func (s *Session) HangUpWith(ctx context.Context, peer string, word any) error {
+	if err := s.send(ctx, outFrame{Type: "leave", To: peer}, word); err != nil {
+		return fmt.Errorf("hang up: %w", err)
+	}
+	return nil
+}
+
+// Signal sends data, anything that JSON can express in 63 KiB, to a peer or to "@user". The latter
+// rings for all sessions of that user, and the first of them that signals back has the call. room
+// names the room through which the two know each other; "" leaves the choice to the server. Without
+// an error the data is on its way.
 func (s *Session) Signal(ctx context.Context, to, room string, data any) error {
 	if err := s.send(ctx, outFrame{Type: "signal", To: to, Room: room}, data); err != nil {
 		return fmt.Errorf("signal: %w", err)

@@ -186,7 +186,7 @@ func (f *inFrame) event() Event {
 	case "peer-joined":
 		return PeerJoined{Room: f.Room, Peer: f.Peer}
 	case "peer-left":
-		return PeerLeft{Room: f.Room, Peer: f.Peer, Reason: f.Reason}
+		return PeerLeft{Room: f.Room, Peer: f.Peer, Reason: f.Reason, Data: f.Data}
 	case "ice":
 		return ICEUpdated{Servers: f.ICEServers, Expires: unixMilli(f.ICEExpiresAt)}
 	}

@@ -160,7 +160,7 @@ func verbs() map[string]verb {
 		}},
 		"leave": {run: func(_ *conversation, s *signal.Session, m *clientMessage) error {
 			if m.To != "" {
-				return s.HangUp(m.To)
+				return s.HangUpWith(m.To, m.Data)
 			}
 			return s.Leave(m.Room)
 		}},

@@ -70,7 +70,11 @@ func peerLeft(e signal.PeerLeft) []byte {
 	if e.Room != "" { // else the far end of a call is gone
 		out = out.text("room", e.Room)
 	}
-	return append(out.key("peer").member(e.Peer), '}').text("reason", string(e.Reason)).end()
+	out = append(out.key("peer").member(e.Peer), '}').text("reason", string(e.Reason))
+	if e.Data != nil {
+		out = out.raw("data", e.Data)
+	}
+	return out.end()
 }
 
 func left(e signal.Left) []byte {
