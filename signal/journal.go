@@ -30,7 +30,7 @@ type Happening struct {
 	Kind   Kind
 	Room   string     // the full name; empty for KindCallStarted
 	Peer   Member     // who joins, leaves or calls; zero for KindRoomOpened and KindRoomClosed
-	Callee Member     // for KindCallStarted
+	Callee Member     // for KindCallStarted; of several sessions of a user, the first
 	Reason LeftReason // for KindPeerLeft
 }
 

@@ -6,8 +6,8 @@ import "net/netip"
 // anybody else. Its methods are called under the hub's locks, in the order of the events. They must
 // not block and must not call the hub.
 type Members interface {
-	// Opened tells of a new session, whose client connects from source. user is its unique handle,
-	// or empty.
+	// Opened tells of a new session, whose client connects from source. user is its handle, or
+	// empty; other sessions have the same only if they are the same user's.
 	Opened(id, user string, source netip.Addr)
 	// Identified tells who is behind the session, right after Opened, if that is known: who is the
 	// same for all sessions of one user, or of one token that names no user and from one source,
@@ -17,7 +17,8 @@ type Members interface {
 	Moved(id string, source netip.Addr)
 	// Joined makes the session one of a group whose members may reach each other.
 	Joined(group, id string)
-	// Called lets two sessions reach each other until they hang up, or one of them is gone.
+	// Called lets two sessions reach each other until they hang up, or one of them is gone. Of a
+	// user who is called on several, each is called; those that don't answer have hung up.
 	Called(from, to string)
 	// HungUp ends that, in either order of the two.
 	HungUp(from, to string)

@@ -1,6 +1,8 @@
 // Calls to and from named users. The two ends tell each other, in signals, {call, id, ...}: `call`
-// is ring, accept, decline, cancel, end, back (in a new session) or peer, which is what peers say
-// in rooms.
+// is ring, accept, back (in a new session) or peer, which is what peers say in rooms; and when they
+// leave the call that the hub knows of: decline, cancel or end. A user may have several sessions,
+// which all ring. The hub sees to it that the caller hears one of them: the first that says
+// something, or the last that leaves.
 import { needWebRTC } from './connection.js';
 import { SignalboxError } from './errors.js';
 import { Group } from './group.js';
@@ -15,7 +17,7 @@ const BACK_TRIES = 20;
 // Takes what a session is told outside of rooms. Tells whether it was for a call.
 export function receiveCall(session, frame) {
   if (frame.type === 'peer-left') {
-    for (const call of [...session._calls.values()]) call._left(frame.peer, frame.reason);
+    for (const call of [...session._calls.values()]) call._left(frame);
     return true;
   }
   const { call, id } = frame.data?.[OWN] ?? {};
@@ -23,22 +25,25 @@ export function receiveCall(session, frame) {
   const known = session._calls.get(id);
   if (known) known._receive(frame);
   else if (call === 'ring') ring(session, frame);
-  else if (call === 'peer' || call === 'back' || call === 'accept') answer(session, frame, 'end'); // they need not wait
+  else if (call === 'peer' || call === 'back' || call === 'accept') refuse(session, frame, 'end'); // they need not wait
   return true;
 }
 
 function ring(session, frame) {
-  const calls = [...session._calls.values()];
-  if (calls.some((call) => call._crosses(frame))) return;
-  if (calls.some(({ from, peer }) => (peer?.id ?? from) === frame.from)) {
-    return answer(session, frame, 'decline', 'busy');
-  }
-  if (!session._heard('call')) return answer(session, frame, 'decline', 'unavailable');
+  if ([...session._calls.values()].some((call) => call._crosses(frame))) return;
+  if (isWith(session, frame.from)) return refuse(session, frame, 'decline', 'busy');
+  if (!session._heard('call')) return refuse(session, frame, 'decline', 'unavailable');
   session._emit('call', { call: new Call(session, frame.from, frame.data[OWN].id, frame) });
 }
 
-function answer(session, { from, data }, call, reason) {
-  session._post({ type: 'signal', to: from, data: { [OWN]: { call, id: data[OWN].id, reason } } });
+function isWith(session, id) {
+  return [...session._calls.values()].some((call) => call._isWith(id));
+}
+
+// To leave would end another call with the same session.
+function refuse(session, { from, data }, call, reason) {
+  const type = isWith(session, from) ? 'signal' : 'leave';
+  session._post({ type, to: from, data: { [OWN]: { call, id: data[OWN].id, reason } } });
 }
 
 export class Call extends Group {
@@ -73,12 +78,12 @@ export class Call extends Group {
   decline(reason) {
     if (!this.#ring) return;
     this.#ring = null;
-    this.#say('decline', { reason });
+    this.#say('decline', { reason }, 'leave');
     this._end();
   }
 
   hangup() {
-    this.#say('end');
+    this.#say('end', {}, 'leave');
     this._end();
   }
 
@@ -89,7 +94,7 @@ export class Call extends Group {
       this.#settle = { resolve, reject };
       if (signal?.aborted) return this._end(new SignalboxError('canceled'));
       signal?.addEventListener('abort', abort);
-      const rung = () => this._stands || this.#say('cancel');
+      const rung = () => this._stands || this.#cancel();
       this.#request('ring', this.#to).then(rung, (error) => this.#settle && this._end(error));
     }).finally(() => signal?.removeEventListener('abort', abort));
   }
@@ -106,10 +111,10 @@ export class Call extends Group {
 
   _receive(frame) {
     const said = frame.data[OWN];
-    const { call, reason } = said;
+    const { call } = said;
     if (this.#settle) {
       if (call === 'accept') this.#begin(frame);
-      if (call === 'decline') this.#declined(reason);
+      if (call === 'decline') this.#declined(said);
     } else if (frame.from === this.#to) {
       if (call === 'cancel' || call === 'end') this.#over('left');
       if (call === 'back') this.peer?._setPresent(true, { polite: frame.polite });
@@ -117,9 +122,9 @@ export class Call extends Group {
     }
   }
 
-  _left({ id, user }, reason) {
+  _left({ peer: { id, user }, reason, data }) {
     if (this.#settle) {
-      if (this.#to === `@${user}`) this._end(new SignalboxError('unanswered'));
+      if (this.#to === `@${user}`) this.#declined(data?.[OWN] ?? {});
     } else if (id === this.#to) {
       if (this.peer && reason === 'lost') this.peer._setPresent(false);
       else this.#over(reason);
@@ -154,10 +159,14 @@ export class Call extends Group {
     this.#over(reason);
   }
 
-  _end(error) {
+  _isWith(id) {
+    return id === this.#to;
+  }
+
+  _end(error, reason = error?.code) {
     this.session._calls.delete(this.#id);
     clearTimeout(this.#timer);
-    if (this.#ring) this._emit('canceled');
+    if (this.#ring) this._emit('canceled', { reason });
     this.#settle?.reject(error ?? new SignalboxError('canceled'));
     this.#ring = this.#settle = null;
     super._end(error);
@@ -181,23 +190,29 @@ export class Call extends Group {
     this._add({ id: from, name: fromName, user: fromUser, polite });
   }
 
-  #declined(reason) {
-    this._end(Object.assign(new SignalboxError('declined'), { reason: String(reason ?? '').slice(0, REASON) }));
+  // An end that leaves without a word has not declined.
+  #declined({ call, reason }) {
+    const error = new SignalboxError(call === 'decline' ? 'declined' : 'unanswered');
+    this._end(Object.assign(error, { reason: String(reason ?? '').slice(0, REASON) }));
+  }
+
+  #cancel() {
+    this.#say('cancel', {}, 'leave');
   }
 
   #giveUp(code) {
-    if (this.#settle) this.#say('cancel');
+    if (this.#settle) this.#cancel();
     if (this.#settle || this.#ring) this._end(new SignalboxError(code));
   }
 
   #over(reason) {
     if (this.peer) super._remove(this.peer.id, reason);
-    this._end();
+    this._end(null, reason);
     if (this.peer) this._emit('closed');
   }
 
-  #say(call, data) {
-    this.session._post({ type: 'signal', to: this.#to, data: { [OWN]: { ...data, call, id: this.#id } } });
+  #say(call, data, type = 'signal') {
+    this.session._post({ type, to: this.#to, data: { [OWN]: { ...data, call, id: this.#id } } });
   }
 
   #request(call, to) {

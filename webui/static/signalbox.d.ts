@@ -97,7 +97,10 @@ export interface ConnectOptions {
   url?: string | URL;
   /** For display; not unique. */
   name?: string;
-  /** The unique handle behind "@user". */
+  /**
+   * The handle behind "@user": of this session alone, or, where the box allows it, of several
+   * whose tokens name that user.
+   */
   user?: string;
   /**
    * Admission, if the box asks for it: the password or a token, or a function that returns a fresh
@@ -162,7 +165,8 @@ export interface SessionEvents {
    */
   ice: { iceServers: RTCIceServer[]; iceExpiresAt: number };
   /**
-   * Somebody calls. A session without a listener for this declines by itself, as `unavailable`.
+   * Somebody calls. A session without a listener for this declines by itself, as `unavailable`;
+   * other sessions of this user ring all the same.
    */
   call: { call: IncomingCall };
   /**
@@ -217,11 +221,14 @@ export interface Session extends Emitter<SessionEvents> {
    * Calls a user, "@bob" or "bob". Resolves when the call is accepted. Rejects at once with
    * `no-such-peer`; with `declined` and a `reason`; with `unanswered` after 45 seconds, or when the
    * far end has gone; with `canceled` if `signal` aborts. If two users call each other at once,
-   * they get one call, and both promises resolve.
+   * they get one call, and both promises resolve. A user who has several sessions (`signal.devices`
+   * in the box's configuration) is called on all of them, and the call is with the first that
+   * accepts.
    */
   call(user: string, options?: CallOptions): Promise<Call>;
   /**
-   * Sends data, whatever JSON can say, to a peer id, or to "@user". Resolves when the server has
+   * Sends data, whatever JSON can say, to a peer id, or to "@user", who may have several sessions:
+   * then to all, until one of them has answered. Resolves when the server has
    * passed it on. Rejects with `rate-limited` while the other end has too much of yours to read:
    * send it again in a moment.
    */
@@ -318,7 +325,11 @@ export interface GroupEvents extends PeerEvents {
   closed: { error?: SignalboxError };
 }
 
-export type LeftReason = 'left' | 'lost' | 'kicked';
+/**
+ * `answered-elsewhere` is of calls only: another session of this user has answered, perhaps at the
+ * same moment.
+ */
+export type LeftReason = 'left' | 'lost' | 'kicked' | 'answered-elsewhere';
 
 export interface RoomEvents extends GroupEvents {
   broadcast: { from: string; fromName: string; room: string; data: unknown };
@@ -374,19 +385,34 @@ export interface Room extends Group<RoomEvents> {
  */
 export interface Call extends Group<GroupEvents> {
   readonly peer: Peer;
+  /** Ends the call, for the hub and its relay, too; the other end hears `left`. */
   hangup(): void;
 }
 
-export interface IncomingCall extends Emitter<{ canceled: {} }> {
+export interface IncomingCallEvents {
+  /**
+   * It rings no more: the caller has given up (`left`) or is gone, another session of this user has
+   * answered (`answered-elsewhere`), nobody has for 45 seconds (`unanswered`), or this session has
+   * ended. It does not come after `accept` and `decline`.
+   */
+  canceled: { reason?: LeftReason | ErrorCode };
+}
+
+export interface IncomingCall extends Emitter<IncomingCallEvents> {
   /** The caller's peer id, name and user name. */
   readonly from: string;
   readonly name: string;
   readonly user?: string;
   /**
-   * Begins the call. Throws `canceled` if the caller has given up; the event `canceled` tells when.
+   * Begins the call. Throws `canceled` if it rings no more; the event `canceled` tells when. If
+   * another session of this user is faster, the call ends: `left` has the reason
+   * `answered-elsewhere`.
    */
   accept(options?: MediaOptions): Call;
-  /** The reason is a word for the caller's application, such as `busy`: at most 128 characters. */
+  /**
+   * The reason is a word for the caller's application, such as `busy`: at most 128 characters.
+   * Other sessions of this user ring on; the caller hears the last one that declines.
+   */
   decline(reason?: string): void;
 }
 

@@ -1,12 +1,12 @@
 // The SDK's sessions and calls against the real thing: SIGNALBOX is the binary. A proxy stands
 // between, whose lines can be cut.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { start, stop } from './box.mjs';
 import { fire, once, streams } from './browser.mjs';
 import { connect } from '../static/signalbox.js';
 
@@ -15,37 +15,16 @@ const lines = new Set();
 const KEY = 'a-key-of-the-tests';
 let box = null;
 
+const SETTINGS = ['signal.calls=true', `api.keys=${KEY}`];
+
 async function startBox() {
-  const settings = [
-    'web.listen=127.0.0.1:0', 'web.tls_listen=""', 'turn.listen=127.0.0.1:0', 'signal.calls=true', `api.keys=${KEY}`,
-  ];
-  const child = spawn(process.env.SIGNALBOX, [
-    'serve',
-    '--dev',
-    '--state',
-    state,
-    ...settings.flatMap((each) => ['--set', each]),
-  ]);
-  let said = '';
-  const port = await new Promise((resolve, reject) => {
-    for (const output of [child.stdout, child.stderr]) {
-      output.on('data', (text) => {
-        said += text;
-        const found = /http:\/\/(?:localhost|127\.0\.0\.1):(\d+)\//.exec(said);
-        if (found) resolve(Number(found[1]));
-      });
-    }
-    child.on('exit', () => reject(new Error(`signalbox ends:\n${said}`)));
-  });
-  box = { child, port };
+  box = await start(state, ...SETTINGS);
 }
 
 async function stopBox() {
-  const { child } = box;
+  const stopping = box;
   box = null;
-  const ended = new Promise((resolve) => child.on('exit', resolve));
-  child.kill('SIGINT');
-  await ended;
+  await stop(stopping);
 }
 
 const proxy = net.createServer((client) => {

@@ -101,7 +101,7 @@ export async function main(video: HTMLVideoElement, ask: (who: string) => boolea
 }
 
 function answer(call: IncomingCall, ask: (who: string) => boolean, video: HTMLVideoElement): void {
-  call.on('canceled', () => console.info('too late'));
+  call.on('canceled', ({ reason }) => console.info(reason === 'answered-elsewhere' ? 'you have answered' : 'too late'));
   if (!ask(call.user ?? call.name)) return call.decline('busy');
   call.accept({ dataChannel: true }).on('track', ({ stream }) => { video.srcObject = stream; });
 }
