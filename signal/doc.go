@@ -50,6 +50,9 @@
 // its connection, or the expiry of a waiting session, calls end (end.go). That is the only way out:
 // it takes the session out of the directory, its rooms and its calls.
 //
+// A user may have several sessions, as far as tokens prove that they are the same user's
+// (directory.go). A call rings in all of them, until one has answered (calls.go).
+//
 // # Goroutines
 //
 // A connection has a reader and a writer; its carrier owns them, and its doc says so. Where the

@@ -123,6 +123,25 @@ test('devices that go away stop nothing, but the last', DEADLINE, async (t) => {
   await assert.rejects(outcome, { code: 'unanswered' });
 });
 
+test('one that declines by a signal, as clients may, has answered', DEADLINE, async (t) => {
+  const { alice, devices, ring } = await ready(t);
+  const { outcome, ringing } = await ring();
+  const stopped = canceled(ringing[1]);
+  const [id] = devices[0]._calls.keys();
+  await devices[0].signal(alice.peerId, { signalbox: { call: 'decline', id, reason: 'no' } });
+  await assert.rejects(outcome, { code: 'declined', reason: 'no' });
+  assert.equal((await stopped).reason, 'answered-elsewhere');
+});
+
+test('a last word may be anything', DEADLINE, async (t) => {
+  for (const data of [null, 1, { signalbox: null }, { signalbox: { call: 'decline', reason: {} } }]) {
+    const { alice, devices, ring } = await ready(t, 1);
+    const { outcome } = await ring();
+    await devices[0].request({ type: 'leave', to: alice.peerId, data });
+    await assert.rejects(outcome, { code: data?.signalbox ? 'declined' : 'unanswered' });
+  }
+});
+
 test('a device where nobody listens leaves the call to the others', DEADLINE, async (t) => {
   const { alice, devices, name } = await ready(t);
   const rung = once(devices[1], 'call');
