@@ -128,6 +128,9 @@ export class Call extends Group {
     } else if (id === this.#to) {
       if (this.peer && reason === 'lost') this.peer._setPresent(false);
       else this.#over(reason);
+    } else if (data?.[OWN]?.id === this.#id) { // another session of this user's has heard of it instead
+      this.peer?._setPresent(false);
+      this.#seek();
     }
   }
 
@@ -138,11 +141,14 @@ export class Call extends Group {
     const { peer } = this;
     if (!peer) return this._end(new SignalboxError('lost'));
     if (tries === BACK_TRIES) peer._setPresent(false);
-    const again = () => peer.present || !this._stands || this._rejoin(tries - 1);
     this.#request('back', peer.user ? `@${peer.user}` : peer.id).then(() => peer._setPresent(true), () => {
-      clearTimeout(this.#timer);
-      if (peer.user && tries > 1) this.#timer = setTimeout(again, BACK_MS);
+      if (peer.user && tries > 1) this.#seek(tries);
     });
+  }
+
+  #seek(tries = BACK_TRIES) {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.peer.present || !this._stands || this._rejoin(tries - 1), BACK_MS);
   }
 
   get _stands() {

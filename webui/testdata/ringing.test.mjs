@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { start, stop } from './box.mjs';
 import { once } from './browser.mjs';
-import './stub.mjs';
+import { startHub, WELCOME } from './stub.mjs';
 import { connect } from '../static/signalbox.js';
 
 const DEADLINE = { timeout: 20_000 };
@@ -190,4 +190,33 @@ test('hanging up ends the call for the hub, too', DEADLINE, async (t) => {
   assert.equal((await left).reason, 'left');
   await assert.rejects(alice.signal(devices[0].peerId, 'still there?'), { code: 'no-such-peer' });
   await assert.rejects(devices[0].signal(alice.peerId, 'still there?'), { code: 'no-such-peer' });
+});
+
+// After a restart of the box, another device of the user may be back before the one that talks.
+test('a call finds the device that has it, not another one', DEADLINE, async (t) => {
+  let welcomes = 0;
+  const hub = await startHub(t, {
+    hello: (_, { send }) => send({ ...WELCOME, resumeSeconds: 0, peerId: `me${++welcomes}` }),
+  });
+  const session = await connect({ url: hub.url, keep: false });
+  t.after(() => session.close());
+  let seq = 0;
+  const say = (frame) => hub.line.send({ ...frame, seq: ++seq });
+  const from = (id, call, of) => ({
+    type: 'signal', from: id, fromName: 'bob', fromUser: 'bob', polite: false, data: { signalbox: { call, id: of } },
+  });
+  const said = (call) => ({ data }) => data?.signalbox?.call === call;
+  const outcome = session.call('bob');
+  const { id } = (await hub.frame(said('ring'))).data.signalbox;
+  say(from('phone', 'accept', id));
+  const { peer } = await outcome;
+  peer.connection.connectionState = 'connected';
+  hub.line.cut();
+  await hub.frame(said('back'));
+  seq = 0;
+  const { signalbox } = from('laptop', 'end', id).data;
+  say({ type: 'peer-left', peer: { id: 'laptop', name: 'bob', user: 'bob' }, reason: 'left', data: { signalbox } });
+  await hub.until(({ frames }) => frames.filter(said('back')).length > 1);
+  await hub.until(() => peer.present);
+  assert.equal(peer.id, 'phone');
 });
