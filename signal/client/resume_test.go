@@ -47,7 +47,7 @@ func TestNothingIsLostInFiftyCuts(t *testing.T) {
 			for stream := range streams {
 				work.Go(func() {
 					for n := range each {
-						if err := way.from.Signal(ctx, way.to.PeerID(), "tea", numbered{stream, n}); err != nil {
+						if err := signalWhenRead(ctx, way.from, way.to.PeerID(), numbered{stream, n}); err != nil {
 							t.Errorf("signal %d of stream %d: %v", n, stream, err)
 							cancel()
 							return
@@ -104,6 +104,22 @@ func TestNothingIsLostInFiftyCuts(t *testing.T) {
 			}
 		}
 	})
+}
+
+// signalWhenRead sends a signal, again and again while the other end, cut off at the moment, has not
+// read what was sent before.
+func signalWhenRead(ctx context.Context, from *client.Session, to string, data any) error {
+	for {
+		err := from.Signal(ctx, to, "tea", data)
+		if !client.IsCode(err, client.CodeRateLimited) {
+			return err
+		}
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // Frames of the largest size are confirmed by their bytes, not their number: the hub keeps no more
