@@ -212,3 +212,14 @@ test('nobody waits for a connection that has ended', DEADLINE, async (t) => {
   room.leave();
   assert.deepEqual(await Promise.all(waits), [undefined, null]);
 });
+
+// As Firefox has it.
+test('a connection that has lost its keys, and says that all is well, is replaced', DEADLINE, async (t) => {
+  const { peer, pc } = await enter(t, { room: { stream: new MediaStream([track('video')]) } });
+  pc.getStats = async () => new Map([['T', { type: 'transport', dtlsState: 'closed' }]]);
+  pc.connectionState = 'connected';
+  pc.onconnectionstatechange();
+  await once(peer, 'state', ({ state }) => state === 'reconnecting');
+  assert.equal(peer.rebuilds, 1);
+  assert.notEqual(peer.connection, pc);
+});
