@@ -48,6 +48,11 @@ export class Connection {
     return this.pc.connectionState === 'connected';
   }
 
+  // A Firefox that has failed before it was ever connected, and finds a path after all, sends nothing.
+  get isStillborn() {
+    return this.pc.connectionState === 'failed' && !this.watch.isOn;
+  }
+
   // Once it is connected.
   start() {
     if (this.watch.isOn) return;

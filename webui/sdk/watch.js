@@ -9,7 +9,7 @@ export class Watch {
   #received = 0; // bytes of media
   #flowing = false;
 
-  // Tells of the `stats`, that media has `stalled`, and that the connection has `failed`.
+  // Tells of the `stats`, and that media has `stalled`.
   constructor(connection, told) {
     this.#connection = connection;
     this.#told = told;
@@ -32,9 +32,6 @@ export class Watch {
   async #look() {
     const stats = await this.#connection.getStats().catch(() => null); // it may have been closed meanwhile
     if (!stats || !this.isOn) return;
-    // Firefox, which begins an offer while the ends still agree on keys, may then lose these. Of the
-    // connection, it says that all is well.
-    for (const { dtlsState } of stats.values()) if (dtlsState === 'closed') return this.#told.failed();
     if (this.#hasStalled(stats)) this.#told.stalled();
     this.#told.stats(stats);
   }
@@ -48,7 +45,7 @@ export class Watch {
     const flowed = this.#flowing;
     this.#flowing = received !== this.#received;
     this.#received = received;
-    if (this.#flowing || !flowed) return false;
-    return this.#connection.getReceivers().some(({ track }) => track.readyState === 'live' && !track.muted);
+    return flowed && !this.#flowing
+      && this.#connection.getReceivers().some(({ track }) => track.readyState === 'live' && !track.muted);
   }
 }

@@ -100,13 +100,14 @@ globalThis.RTCPeerConnection = class {
   }
 
   addTrack(track, ...streams) {
-    const sender = { track, streams, replaceTrack: async (other) => { sender.track = other; } };
+    const sender = { track, streams, transport: null, replaceTrack: async (other) => { sender.track = other; } };
     this.#transceivers.push({ receiver: { track: { kind: track.kind } }, direction: 'sendrecv', sender });
     this.#negotiate();
     return sender;
   }
 
   removeTrack(sender) {
+    sender.track = null;
     this.#transceivers.find((each) => each.sender === sender).direction = 'inactive';
   }
 
@@ -145,6 +146,7 @@ globalThis.RTCPeerConnection = class {
 
   async setLocalDescription() {
     await null;
+    for (const { sender } of this.#transceivers) if (sender) sender.transport = {};
     const answers = this.signalingState === 'have-remote-offer';
     this.localDescription = { type: answers ? 'answer' : 'offer', sdp: '' };
     this.signalingState = answers ? 'stable' : 'have-local-offer';
