@@ -133,7 +133,8 @@ func TestPeersOfAnApplication(t *testing.T) {
 	}
 }
 
-// changeSender changes the limit of the screen during the call, and where the browser can, the codec.
+// changeSender changes the limit of the screen during the call, and, where that is possible, its
+// codec.
 func changeSender(p *lab.Page, name string, hasCodec bool) {
 	run(p, name+" sends the screen within another limit", `(async () => {
 		const track = app.screen.getVideoTracks()[0];

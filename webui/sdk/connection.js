@@ -48,7 +48,7 @@ export class Connection {
     return this.pc.connectionState === 'connected';
   }
 
-  // A Firefox that has failed before it was ever connected, and finds a path after all, sends nothing.
+  // A Firefox that has failed before it was connected, and finds a path after all, sends nothing.
   get isStillborn() {
     return this.pc.connectionState === 'failed' && !this.watch.isOn;
   }

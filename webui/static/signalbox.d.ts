@@ -455,8 +455,8 @@ export interface Peer extends Emitter<PeerEvents> {
    *     for (const encoding of parameters.encodings) encoding.maxBitrate = 200_000;
    *     await sender.setParameters(parameters);
    *
-   * The codec, too, may be changed to another one of `parameters.codecs`, by `encoding.codec`, where
-   * a browser knows of that (Chromium does; others ignore it).
+   * The codec, too, may be changed to another one of `parameters.codecs`, by `encoding.codec`, in
+   * browsers that know of that; others ignore it.
    */
   readonly connection: RTCPeerConnection;
   /** How often `connection` has been replaced, with `channel` and the tracks of `stream`. */
