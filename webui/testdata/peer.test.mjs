@@ -226,3 +226,17 @@ test('what is sent no more before it was agreed upon keeps no place', DEADLINE, 
   await room.replaceTrack('video', null);
   assert.deepEqual(places(), ['inactive undefined', 'sendrecv undefined']); // it may come back
 });
+
+// In Firefox, it would send nothing when it finds a path after all.
+test('a connection that fails before it was there is replaced; another one looks for a path', DEADLINE, async (t) => {
+  for (const [states, rebuilds] of [[['connecting', 'failed'], 1], [['connected', 'failed'], 0]]) {
+    const { session, peer, pc } = await enter(t, { room: { stream: new MediaStream([track('video')]) } });
+    pc.getStats = async () => new Map();
+    for (const state of states) {
+      pc.connectionState = state;
+      pc.onconnectionstatechange();
+    }
+    await session.ping();
+    assert.deepEqual([peer.rebuilds, peer.connection === pc], [rebuilds, !rebuilds]);
+  }
+});
