@@ -17,7 +17,7 @@ export class Emitter {
   }
 
   _heard(type) {
-    return this.#listeners.get(type)?.size;
+    return this.#listeners.get(type)?.size > 0;
   }
 
   _emit(type, detail = {}) {
