@@ -25,7 +25,7 @@ func TestCallControls(t *testing.T) {
 		`s.track.enabled)`
 	showsMuted := `!document.querySelector(".tile[data-peer] .tile-bar > svg").hasAttribute("hidden")`
 	showsPicture := `document.querySelector(".tile[data-peer]").hasAttribute("data-picture")`
-	showsScreen := `document.querySelector(".tile[data-peer]").hasAttribute("data-screen")`
+	showsScreen := `document.querySelector(".tile[data-screen]") != null`
 	not := func(expression string) string { return "!(" + expression + ")" }
 
 	t.Run("mute", func(t *testing.T) {
@@ -47,7 +47,7 @@ func TestCallControls(t *testing.T) {
 
 	t.Run("screen", func(t *testing.T) {
 		ann.Click("#share")
-		bo.Await(10*time.Second, "Bo sees Ann's screen", showsScreen)
+		bo.Await(10*time.Second, "Bo sees Ann's screen and Ann", showsScreen+" && "+showsPicture)
 		moreFrames(t, bo)
 		ann.Click("#share")
 		bo.Await(5*time.Second, "Bo sees Ann again", not(showsScreen)+" && "+showsPicture)

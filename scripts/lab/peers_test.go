@@ -51,6 +51,7 @@ func TestPeersOfAnApplication(t *testing.T) {
 				return sender.getParameters().encodings[0].maxBitrate === 400_000
 					&& sent.map(s => stats.get(s.codecId).mimeType).sort().join() === "video/VP8,video/VP9";
 			})`)
+			changeSender(p, name, p == ann)
 			run(p, name+" asks and is answered", `app.data.ask(app.peer(), { n: 1 }).then(got =>
 				got.asked.n === 1 && got.by !== app.session.name)`)
 		}
@@ -130,4 +131,26 @@ func TestPeersOfAnApplication(t *testing.T) {
 			bob.Close()
 		})
 	}
+}
+
+// changeSender changes the limit of the screen during the call, and, where that is possible, its
+// codec.
+func changeSender(p *lab.Page, name string, hasCodec bool) {
+	run(p, name+" sends the screen within another limit", `(async () => {
+		const track = app.screen.getVideoTracks()[0];
+		const sender = app.peer().connection.getSenders().find(each => each.track === track);
+		const parameters = sender.getParameters();
+		const codec = parameters.codecs.find(({ mimeType }) => mimeType === "video/VP8");
+		for (const encoding of parameters.encodings) Object.assign(encoding, { maxBitrate: 200_000, codec });
+		await sender.setParameters(parameters);
+		return sender.getParameters().encodings[0].maxBitrate === 200_000;
+	})()`)
+	if !hasCodec {
+		return
+	}
+	run(p, name+" sends the screen by another codec", `app.peer().connection.getStats().then(stats => {
+		const sent = [...stats.values()].filter(s => s.type === "outbound-rtp" && s.codecId);
+		return sent.map(s => stats.get(s.codecId).mimeType).join() === "video/VP8,video/VP8"
+			&& sent.some(s => s.targetBitrate <= 200_000);
+	})`)
 }

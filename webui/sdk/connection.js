@@ -48,6 +48,12 @@ export class Connection {
     return this.pc.connectionState === 'connected';
   }
 
+  // Whether another path is of no use: the keys have failed, not the path. And a Firefox that has
+  // failed before it was connected, and finds a path after all, sends nothing.
+  get isDead() {
+    return this.pc.connectionState === 'failed' && !(this.watch.isOn && this.pc.iceConnectionState === 'failed');
+  }
+
   // Once it is connected.
   start() {
     if (this.watch.isOn) return;

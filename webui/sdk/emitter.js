@@ -4,8 +4,7 @@ export class Emitter {
   #listeners = new Map(); // type -> Map(listener -> whether once is enough)
 
   on(type, listener, once = false) {
-    if (!this.#listeners.has(type)) this.#listeners.set(type, new Map());
-    this.#listeners.get(type).set(listener, once);
+    this.#listeners.set(type, (this.#listeners.get(type) ?? new Map()).set(listener, once));
     return () => this.off(type, listener);
   }
 

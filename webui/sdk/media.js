@@ -51,8 +51,11 @@ export class Senders {
   // Sends another track, or none.
   async update(sent) {
     const { name, track } = sent;
-    if (this.#senders.has(sent)) return this.#senders.get(sent).replaceTrack(track);
-    if (!track) return;
+    const before = this.#senders.get(sent);
+    if (before && (track || before.transport)) return before.replaceTrack(track);
+    this.#senders.delete(sent);
+    // Between two Firefoxes, what comes after a place that has never had a track isn't received.
+    if (!track) return before && this.#connection.removeTrack(before);
     const sender = this.#connection.addTrack(track, this.#source.streamOf(name));
     try {
       this.#added(sender, sent);
@@ -69,8 +72,7 @@ export class Senders {
     for (const sender of this.#connection.getSenders()) {
       if (sender.track?.kind !== 'video') continue;
       const parameters = sender.getParameters();
-      // Where a browser doesn't know of it, it is ignored.
-      const encodingOptions = parameters.encodings.map(() => ({ keyFrame: true }));
+      const encodingOptions = parameters.encodings.map(() => ({ keyFrame: true })); // unknown to some browsers
       sender.setParameters(parameters, { encodingOptions }).catch(() => {});
     }
   }

@@ -148,7 +148,7 @@ export class Negotiation {
     this.#timers.later('answer', REPEAT_MS, () => {
       if (!stands()) return;
       const { isReachable } = this.#end;
-      if (!again && isReachable) return this.#end.failed(new Error('the far end does not answer'));
+      if (!again && isReachable) return this.#end.failed(new Error('no answer'));
       if (isReachable) this.repeat();
       this.#expect(stands, isReachable ? again - 1 : again);
     });
@@ -184,6 +184,7 @@ export class Negotiation {
       await pc.setLocalDescription();
     }
     if (offer > this.#question?.after) this.#question = null;
+    if (this.#wants() !== this.#asked) this.#asked = ''; // what was asked for first may be needed again
     this.#say(pc.localDescription);
   }
 

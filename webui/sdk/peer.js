@@ -75,7 +75,7 @@ export class Peer extends Emitter {
     if (wait > 0) return this.#timers.later('restart', wait, () => this.#connection.isConnected || this.restartIce());
     this.#timers.clear('restart');
     if (session.iceExpiresAt && session.iceExpiresAt < Date.now()) await session.refreshIce().catch(() => {});
-    if (this.state === 'failed') this.rebuild();
+    if (this.state === 'failed' || this.#connection.isDead) this.rebuild();
     else if (this.state !== 'closed') this.#connection.negotiation.restart();
   }
 

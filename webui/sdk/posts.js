@@ -42,10 +42,10 @@ export class Posts {
     clearTimeout(this.#timer);
     if (!this.#isOpen()) return;
     const now = performance.now();
-    const more = Math.max(0, Math.floor((now - this.#since) / EVERY_MS));
+    const more = Math.floor((now - this.#since) / EVERY_MS);
     this.#left = Math.min(BURST, this.#left + more);
     if (more) this.#since = now;
-    for (; this.#left > 0 && this.#waiting.length; this.#left--) this.#send(this.#waiting.shift());
+    for (; this.#left && this.#waiting.length; this.#left--) this.#send(this.#waiting.shift());
     if (this.#waiting.length) this.#timer = setTimeout(() => this.go(), EVERY_MS);
   }
 }

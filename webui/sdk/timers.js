@@ -13,6 +13,6 @@ export class Timers {
   }
 
   clearAll() {
-    for (const name of Object.keys(this.#running)) this.clear(name);
+    for (const name in this.#running) this.clear(name);
   }
 }

@@ -42,11 +42,10 @@ export class Watch {
   #hasStalled(stats) {
     let received = 0;
     for (const { type, bytesReceived = 0 } of stats.values()) received += type === 'inbound-rtp' ? bytesReceived : 0;
-    const flowing = received !== this.#received;
-    const expected = this.#connection.getReceivers().some(({ track }) => track.readyState === 'live' && !track.muted);
-    const stalled = this.#flowing && !flowing && expected;
+    const flowed = this.#flowing;
+    this.#flowing = received !== this.#received;
     this.#received = received;
-    this.#flowing = flowing;
-    return stalled;
+    return flowed && !this.#flowing
+      && this.#connection.getReceivers().some(({ track }) => track.readyState === 'live' && !track.muted);
   }
 }

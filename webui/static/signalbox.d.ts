@@ -267,7 +267,8 @@ export interface MediaOptions {
   /**
    * Sets up each sender and receiver before anything goes through it: an encoded transform for
    * end-to-end encryption (an example is in /assets/js/e2ee/main.js), codec preferences, a limit of
-   * the bitrate. A track for whose sender it throws an error is not sent.
+   * the bitrate. A track for whose sender it throws an error is not sent. To change a limit or the
+   * codec later in a call, see `Peer.connection`.
    */
   prepare?: (what: Prepared) => void;
 }
@@ -445,6 +446,17 @@ export interface Peer extends Emitter<PeerEvents> {
   /**
    * Another one when the peer has been rebuilt. In each pair one end makes all offers, so add
    * tracks to it by `addTrack`, not `addTransceiver`: the other end's offers have room for those.
+   *
+   * What its senders may send can change at any time, without a new offer; a rebuilt connection has
+   * new senders, which `prepare` sets up. This limits a track to so many bits a second:
+   *
+   *     const sender = peer.connection.getSenders().find((each) => each.track === track);
+   *     const parameters = sender.getParameters();
+   *     for (const encoding of parameters.encodings) encoding.maxBitrate = 200_000;
+   *     await sender.setParameters(parameters);
+   *
+   * The codec, too, may be changed to another one of `parameters.codecs`, by `encoding.codec`, in
+   * browsers that know of that; others ignore it.
    */
   readonly connection: RTCPeerConnection;
   /** How often `connection` has been replaced, with `channel` and the tracks of `stream`. */
@@ -461,7 +473,8 @@ export interface Peer extends Emitter<PeerEvents> {
   /**
    * Looks for a new path while the old one goes on. The SDK does so by itself when the connection
    * fails, stalls or changes its network. It waits while signaling is down, and does so at most
-   * every two seconds and six times a minute. A peer that has `failed` is rebuilt.
+   * every two seconds and six times a minute. A peer that has `failed`, or whose connection
+   * needs more than a path, is rebuilt.
    */
   restartIce(): Promise<void>;
   /** Replaces the connection by another one, which has nothing of the old one's state. */

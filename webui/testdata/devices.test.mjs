@@ -287,6 +287,59 @@ test('a muted or withdrawn device is not opened unasked', async () => {
   assert.deepEqual([media.errorOf('microphone').code, media.errorOf('camera').code], ['unplugged', 'ended']);
 });
 
+test('a device that is unplugged while another one is asked for is replaced if that can’t be had', async () => {
+  const { media, events } = await opened();
+  const used = codeOf(media.use('camera', 'camera 2'));
+  unplug(media.camera);
+  await settle();
+  assert.equal(asked.length, 1); // the visitor still looks at the question
+  await asked.pop().refuse('NotAllowedError');
+  assert.equal(await used, 'denied');
+  await settle();
+  await asked.pop().answer();
+  assert.equal(events.at(-1), 'camera camera 2 fallback');
+  assert.equal(live(), 2);
+});
+
+test('nor is it replaced after the end, or once it is muted', async () => {
+  for (const end of [(media) => media.close(), (media) => media.mute('camera')]) {
+    const { media } = await opened();
+    const used = codeOf(media.use('camera', 'camera 2'));
+    unplug(media.camera);
+    await settle();
+    end(media);
+    assert.equal(await used, 'superseded');
+    await asked.pop().answer();
+    await settle();
+    assert.deepEqual([asked.length, media.camera], [0, null]);
+    assert.ok(given.filter(({ kind }) => kind === 'video').every(({ readyState }) => readyState === 'ended'));
+  }
+});
+
+test('a switch while the first question is open takes its place', async () => {
+  const media = new Media();
+  const open = media.open();
+  const used = media.use('camera', 'camera 2');
+  await asked[0].answer();
+  await asked[1].answer();
+  await Promise.all([open, used]);
+  assert.deepEqual(['microphone', 'camera'].map((kind) => media.deviceOf(kind)), ['mic 1', 'camera 2']);
+  assert.equal(live(), 2);
+});
+
+test('what has ended before it came is not taken for a picture', async () => {
+  const media = new Media();
+  const events = record(media);
+  const open = media.open();
+  mediaDevices.enumerateDevices = async () => plugged.filter(({ deviceId }) => deviceId !== 'camera 1');
+  const answered = asked.pop().answer();
+  given[1].stop();
+  await answered;
+  await open;
+  assert.equal(media.camera, null);
+  assert.ok(events.includes('camera ended'), events.join());
+});
+
 test('a fallback that fails is not tried for ever', async () => {
   const { media } = await opened();
   unplug(media.microphone);
@@ -445,6 +498,16 @@ test('storage that is denied, or written by somebody else, costs only the memory
     await used;
     assert.equal(media.deviceOf('camera'), 'camera 2');
   }
+});
+
+test('two tabs remember what is chosen in either', async () => {
+  const [{ media: one }, { media: other }] = [await opened(), await opened()];
+  for (const [media, kind, id] of [[one, 'camera', 'camera 2'], [other, 'microphone', 'mic 2']]) {
+    const used = media.use(kind, id);
+    await asked.pop().answer();
+    await used;
+  }
+  assert.deepEqual(JSON.parse(stored.get('signalbox.devices')), { camera: 'camera 2', microphone: 'mic 2' });
 });
 
 test('loudness is on a scale of decibels', () => {

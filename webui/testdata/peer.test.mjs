@@ -212,3 +212,49 @@ test('nobody waits for a connection that has ended', DEADLINE, async (t) => {
   room.leave();
   assert.deepEqual(await Promise.all(waits), [undefined, null]);
 });
+
+// Two Firefoxes lose what comes after such a place.
+test('what is sent no more before it was agreed upon keeps no place', DEADLINE, async (t) => {
+  const { hub, room, pc } = await enter(t);
+  const camera = track('video');
+  const places = () => pc.getTransceivers().map(({ direction, sender }) => `${direction} ${sender.track?.id}`);
+  await room.replaceTrack('video', camera);
+  await room.replaceTrack('video', null);
+  assert.deepEqual(places(), ['inactive undefined']);
+  await room.replaceTrack('video', camera);
+  await hub.frame(saidOf('description'));
+  await room.replaceTrack('video', null);
+  assert.deepEqual(places(), ['sendrecv undefined']); // it may come back
+});
+
+test('what was needed, then not, and then again, is asked for again', DEADLINE, async (t) => {
+  const bob = { id: 'bob', name: 'Bob', polite: true };
+  const parts = { join: ({ room }, { send }) => send({ ...joined(room), peers: [bob] }) };
+  const camera = track('video');
+  const { hub, room, pc } = await enter(t, { parts, room: { stream: new MediaStream([camera]) } });
+  await hub.frame(saidOf('want'));
+  await room.replaceTrack('video', null);
+  hear(hub, { description: { type: 'offer', sdp: '' }, offer: 1 });
+  await hub.frame(saidOf('description'));
+  await room.replaceTrack('video', camera);
+  const again = await hub.frame(({ data }) => data?.signalbox?.want?.after === 1);
+  assert.equal(again.data.signalbox.want.video, 1);
+  assert.equal(pc.getTransceivers().length, 1);
+});
+
+// In Firefox, the first would send nothing when it finds a path after all.
+test('a connection that fails before it was there, or has lost its keys, is replaced', DEADLINE, async (t) => {
+  for (const [ice, states, rebuilds] of [
+    ['failed', ['connecting', 'failed'], 1], ['failed', ['connected', 'failed'], 0],
+    ['connected', ['connected', 'failed'], 1],
+  ]) {
+    const { session, peer, pc } = await enter(t, { room: { stream: new MediaStream([track('video')]) } });
+    pc.getStats = async () => new Map();
+    for (const state of states) {
+      Object.assign(pc, { connectionState: state, iceConnectionState: ice });
+      pc.onconnectionstatechange();
+    }
+    await session.ping();
+    assert.deepEqual([peer.rebuilds, peer.connection === pc], [rebuilds, !rebuilds]);
+  }
+});

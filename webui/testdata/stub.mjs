@@ -100,13 +100,22 @@ globalThis.RTCPeerConnection = class {
   }
 
   addTrack(track, ...streams) {
-    const sender = { track, streams, replaceTrack: async (other) => { sender.track = other; } };
+    const free = this.#transceivers.find(({ sender, receiver, direction }) => (
+      direction === 'inactive' && !sender.hasSent && receiver.track.kind === track.kind));
+    if (free) {
+      Object.assign(free.sender, { track, streams });
+      free.direction = 'sendrecv';
+      this.#negotiate();
+      return free.sender;
+    }
+    const sender = { track, streams, transport: null, replaceTrack: async (other) => { sender.track = other; } };
     this.#transceivers.push({ receiver: { track: { kind: track.kind } }, direction: 'sendrecv', sender });
     this.#negotiate();
     return sender;
   }
 
   removeTrack(sender) {
+    sender.track = null;
     this.#transceivers.find((each) => each.sender === sender).direction = 'inactive';
   }
 
@@ -145,6 +154,9 @@ globalThis.RTCPeerConnection = class {
 
   async setLocalDescription() {
     await null;
+    for (const { sender, direction } of this.#transceivers) {
+      if (sender) Object.assign(sender, { transport: {}, hasSent: direction === 'sendrecv' });
+    }
     const answers = this.signalingState === 'have-remote-offer';
     this.localDescription = { type: answers ? 'answer' : 'offer', sdp: '' };
     this.signalingState = answers ? 'stable' : 'have-local-offer';

@@ -17,23 +17,26 @@
   function plan(seed, end) {
     const next = random(seed * 2 + end);
     const chance = (p) => next() < p;
-    const on = { audio: chance(0.6), video: chance(0.5) };
+    const on = { audio: chance(0.6), video: chance(0.5), screen: chance(0.2), meta: 0 };
     const start = chance(0.5) ? 0 : next() * 2000;
     const steps = [[start, 'join', { ...on }]];
-    for (let n = Math.floor(next() * 6); n > 0; n--) {
+    for (let n = Math.floor(next() * 7); n > 0; n--) {
       const at = start + next() * (BUSY_MS - start);
       const what = next();
-      if (what < 0.25) steps.push([at, 'toggle', 'audio']);
-      else if (what < 0.55) steps.push([at, 'toggle', 'video']);
-      else if (what < 0.7) steps.push([at, 'share']);
-      else if (what < 0.82) steps.push([at, 'restart']);
-      else if (what < 0.92) steps.push([at, 'cut']);
+      if (what < 0.18) steps.push([at, 'toggle', 'audio']);
+      else if (what < 0.4) steps.push([at, 'toggle', 'video']);
+      else if (what < 0.52) steps.push([at, 'switch']);
+      else if (what < 0.68) steps.push([at, 'toggle', 'screen']);
+      else if (what < 0.74) steps.push([at, 'meta']);
+      else if (what < 0.84) steps.push([at, 'restart']);
+      else if (what < 0.93) steps.push([at, 'cut']);
       else steps.push([at, 'rejoin']);
     }
     steps.sort(([a], [b]) => a - b);
     for (const [, what, kind] of steps) {
       if (what === 'toggle') on[kind] = !on[kind];
-      if (what === 'share') on.video = true;
+      if (what === 'switch') on.video = true;
+      if (what === 'meta') on.meta++;
     }
     return { steps, on, last: steps.at(-1)[0] };
   }
@@ -95,7 +98,7 @@
     return sink.stream.getAudioTracks()[0];
   }
 
-  const sources = { audio: tone(), video: picture(64, 48), screen: picture(96, 48) };
+  const sources = { audio: tone(), video: picture(64, 48), other: picture(80, 48), screen: picture(96, 48) };
 
   window.agreements = {};
 
@@ -106,8 +109,26 @@
       (error) => Object.assign(agreement, { is: { wrong: String(error.stack ?? error) } }));
   };
 
+  // What the browser says of connections that are not as they should be.
+  async function diagnose(room, note) {
+    for (const { connection: pc, channel } of room?.peers.values() ?? []) {
+      note('ICE', pc.iceConnectionState, 'channel', channel?.readyState, 'SCTP', pc.sctp?.state,
+        'DTLS', pc.sctp?.transport.state ?? pc.getSenders()[0]?.transport?.state);
+      const interesting = ['candidate-pair', 'inbound-rtp', 'outbound-rtp', 'data-channel', 'transport'];
+      const stats = await Promise.race([pc.getStats(), new Promise((resolve) => setTimeout(resolve, 2000, new Map()))]);
+      for (const { type, state, nominated, selected, mid, kind, ...entry } of stats.values()) {
+        if (!interesting.includes(type)) continue;
+        const ends = [entry.localCandidateId, entry.remoteCandidateId].map((id) => stats.get(id))
+          .map((end) => end && `${end.candidateType} ${end.address}:${end.port}`);
+        note(type, JSON.stringify({ state, nominated, selected, mid, kind, ends: entry.localCandidateId && ends,
+          dtls: entry.dtlsState, sent: entry.bytesSent, received: entry.bytesReceived }));
+      }
+    }
+  }
+
   async function agree({ seed, end, at, most }, agreement) {
     const { connect } = await import('/signalbox.js');
+    const { Data } = await import('/signalbox-data.js');
     const own = plan(seed, end);
     const far = plan(seed, 1 - end);
     const next = random(seed * 7 + end);
@@ -116,7 +137,9 @@
     const dataChannel = random(seed * 13)() < 0.8;
     const log = [];
     const note = (...words) => log.push([Math.round(Date.now() - at), ...words].join(' '));
-    const on = { audio: null, video: null };
+    const on = { audio: null, video: null, screen: null }; // the screen is in a stream of its own
+    let meta = 0; // what this end says of itself
+    let data;
     let got = 0; // texts, since the last change
     let negotiated = performance.now();
     let room;
@@ -147,8 +170,10 @@
       });
     };
     const join = async () => {
-      const stream = new MediaStream(Object.values(on).filter(Boolean));
-      room = session.room(`r${seed}`, { stream, dataChannel });
+      const stream = new MediaStream([on.audio, on.video].filter(Boolean));
+      const streams = on.screen ? { screen: new MediaStream([on.screen]) } : {};
+      room = session.room(`r${seed}`, { stream, streams, dataChannel });
+      data = new Data(room, { meta });
       room.on('peer', ({ peer }) => note('peer', watch(peer) ?? ''));
       room.on('state', ({ peer, state }) => note('state', state, watch(peer) ?? ''));
       room.on('left', ({ reason }) => note('left', reason));
@@ -158,15 +183,17 @@
     };
     const put = (kind, track) => {
       on[kind] = track;
-      room.replaceTrack(kind, track).catch((error) => note('replaceTrack', error));
+      const place = kind === 'screen' ? ['video', track, kind] : [kind, track];
+      room.replaceTrack(...place).catch((error) => note('replaceTrack', error));
     };
     const act = {
       join: (media) => {
-        for (const kind of ['audio', 'video']) on[kind] = media[kind] ? sources[kind] : null;
+        for (const kind of ['audio', 'video', 'screen']) on[kind] = media[kind] ? sources[kind] : null;
         return join();
       },
       toggle: (kind) => put(kind, on[kind] ? null : sources[kind]),
-      share: () => put('video', on.video === sources.screen ? sources.video : sources.screen),
+      switch: () => put('video', on.video === sources.other ? sources.video : sources.other),
+      meta: () => data.setMeta(++meta),
       restart: () => { for (const peer of room.peers.values()) peer.restartIce(); },
       cut: () => { for (const socket of sockets) socket.close(); },
       rejoin: () => {
@@ -176,7 +203,7 @@
     };
     for (const [when, what, detail] of own.steps) {
       setTimeout(() => {
-        note(what, detail?.audio ?? detail ?? '', detail?.video ?? '');
+        note(what, typeof detail === 'object' ? JSON.stringify(detail) : detail ?? '');
         Promise.resolve(act[what](detail)).catch((error) => note(what, 'failed', error.code ?? error));
       }, at + when - Date.now());
     }
@@ -189,28 +216,41 @@
       const [peer] = peers;
       watch(peer);
       const pc = peer.connection;
-      const nothing = !dataChannel && ![own, far].some(({ on }) => on.audio || on.video) && peer.state === 'connecting';
+      const nothing = !dataChannel && ![own, far].some(({ on }) => on.audio || on.video || on.screen)
+        && peer.state === 'connecting';
       if (nothing) return '';
-      if (peer.state !== 'connected' || pc.connectionState !== 'connected') return `${peer.state}, ${pc.connectionState}`;
+      const connected = [peer.state, pc.connectionState];
+      if (connected.some((state) => state !== 'connected')) return connected.join(', ');
       if (pc.signalingState !== 'stable') return pc.signalingState;
+      const names = far.on.screen ? 'screen' : '';
+      if ([...peer.streams.keys()].join() !== names) return `streams: ${[...peer.streams.keys()]}`;
+      const places = { audio: peer.stream, video: peer.stream, screen: peer.streams.get('screen') };
       const now = {};
-      for (const entry of (await pc.getStats()).values()) {
-        if (entry.type !== 'inbound-rtp') continue;
-        now[entry.kind] = (now[entry.kind] ?? 0) + (entry.kind === 'video' ? entry.framesDecoded ?? 0 : entry.packetsReceived);
+      for (const [kind, stream] of Object.entries(places)) {
+        if (!far.on[kind]) continue;
+        const tracks = stream.getTracks()
+          .filter((track) => track.kind === (kind === 'audio' ? kind : 'video') && track.readyState === 'live');
+        if (!tracks.length) return `no ${kind}`;
+        if (tracks.every(({ muted }) => muted)) return `${kind} is muted`;
+        now[kind] = 0;
+        for (const { track, receiver } of pc.getReceivers().map((receiver) => ({ receiver, track: receiver.track }))) {
+          if (!tracks.includes(track)) continue;
+          for (const entry of (await receiver.getStats()).values()) {
+            if (entry.type !== 'inbound-rtp') continue;
+            now[kind] += kind === 'audio' ? entry.packetsReceived : entry.framesDecoded ?? 0;
+          }
+        }
       }
       // Frames and packets come in bursts on a busy machine.
       looks.push({ at: performance.now(), now });
       const last = looks.findLast(({ at }) => performance.now() - at > 1500)?.now ?? {};
-      for (const kind of ['audio', 'video']) {
-        if (!far.on[kind]) continue;
-        const tracks = peer.stream.getTracks().filter((track) => track.kind === kind && track.readyState === 'live');
-        if (!tracks.length) return `no ${kind}`;
-        if (tracks.every(({ muted }) => muted)) return `${kind} is muted`;
-        if (!(now[kind] > (last[kind] ?? 0))) return `no ${kind} comes: ${now[kind]}`;
+      for (const [kind, count] of Object.entries(now)) {
+        if (!(count > (last[kind] ?? 0))) return `no ${kind} comes: ${count}`;
       }
       if (dataChannel) {
         room.send('still here');
         if (!got) return 'no text';
+        if (data.metaOf(peer) !== far.on.meta) return `meta: ${data.metaOf(peer)}, not ${far.on.meta}`;
       }
       return '';
     };
@@ -234,6 +274,7 @@
       if (agreed !== null && performance.now() - negotiated > QUIET_MS) agreement.isQuiet = true;
     }
     over = agreement.isQuiet;
+    if (!over) await diagnose(room, note);
     const rebuilds = [...(room?.peers.values() ?? [])].reduce((n, peer) => n + (peer.rebuilds ?? 0), 0);
     session.close();
     const late = agreed === null || agreed > AGREED_MS;

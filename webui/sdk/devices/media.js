@@ -146,6 +146,7 @@ export class Media extends Emitter {
     const constraints = { ...this.#constraints[slot.kind], deviceId: { exact: id } };
     switchTo({ slot, ticket, constraints }).then(() => {
       if (slot.isPaused && !slot.pending) this.#ask([slot], 'fallback');
+      this.#replace(slot); // it may have been unplugged meanwhile
     });
     await ticket.done;
   }

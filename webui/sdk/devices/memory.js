@@ -7,11 +7,7 @@ export class Memory {
   // Without a key, nothing outlives the page.
   constructor(key) {
     this.#key = key;
-    try {
-      this.#chosen = { ...JSON.parse(key ? localStorage.getItem(key) : null) };
-    } catch {
-      // The browser may deny storage to the page, and anybody may write into it.
-    }
+    this.#chosen = this.#stored;
   }
 
   get(kind) {
@@ -19,12 +15,21 @@ export class Memory {
     return typeof id === 'string' ? id : '';
   }
 
+  // Another tab may have chosen something, too.
   set(kind, id) {
     this.#chosen[kind] = id;
     try {
-      if (this.#key) localStorage.setItem(this.#key, JSON.stringify(this.#chosen));
+      if (this.#key) localStorage.setItem(this.#key, JSON.stringify({ ...this.#stored, [kind]: id }));
     } catch {
       // Then the choice lasts as long as the page.
+    }
+  }
+
+  get #stored() {
+    try {
+      return { ...JSON.parse(this.#key ? localStorage.getItem(this.#key) : null) };
+    } catch {
+      return {}; // the browser may deny storage to the page, and anybody may write into it
     }
   }
 }

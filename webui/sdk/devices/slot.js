@@ -60,9 +60,11 @@ export class Slot {
     this.error = this.lost = null;
     track.enabled = !this.muted;
     const { deviceId, groupId } = track.getSettings(); // in Firefox, a track that has ended knows nothing
-    track.addEventListener('ended', () => this.#end(track, { deviceId, groupId, gone: false }));
+    const ended = () => this.#end(track, { deviceId, groupId, gone: false });
+    track.addEventListener('ended', ended);
     this.#told.track(this, reason);
     ticket.resolve(track);
+    if (track.readyState === 'ended') ended(); // before anybody could hear of it
   }
 
   // What is open stays so.

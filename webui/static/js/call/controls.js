@@ -19,9 +19,7 @@ export class Controls {
   /** What the others are told, since an absent track alone doesn't say whether one is to come. */
   get state() {
     const { media } = this;
-    return {
-      audio: media.isOn('microphone'), video: Boolean(media.screen ?? media.camera), screen: Boolean(media.screen),
-    };
+    return { audio: media.isOn('microphone'), video: Boolean(media.camera) };
   }
 
   refresh() {

@@ -86,7 +86,7 @@ async function openDevices() {
 function changed(kind) {
   controls.refresh();
   showDevices();
-  stage?.update(kind === 'microphone' ? 'audio' : 'video');
+  stage?.update(kind);
 }
 
 function showDevices() {
@@ -113,7 +113,7 @@ async function join() {
     session.on('state', follow);
     session.on('carrier', showCarrier);
     showCarrier();
-    const stream = new MediaStream([media.microphone, media.screen ?? media.camera].filter(Boolean));
+    const stream = new MediaStream([media.microphone, media.camera].filter(Boolean));
     const room = session.room(roomName, { stream, relayOnly });
     stage = new Stage({ room, name: session.name, controls, media, chat });
     room.on('closed', ({ error }) => failed(error));

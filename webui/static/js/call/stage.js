@@ -1,17 +1,21 @@
-// The people of one room: a tile for each, their names and states, and how much may be sent to
-// them.
+// The people of one room: a tile for each and for each screen that is shared, their names and
+// states, and how much may be sent to them.
 import { Stats, verdictWords } from '/signalbox-stats.js';
 import { byId } from '../dom.js';
 import { locale, say, t } from '../i18n.js';
-import { Grid, Tile } from './tiles.js';
+import { Places } from './places.js';
+import { ScreenTile, Tile } from './tiles.js';
 
 const UPLINK_BITS = 3_000_000; // for all peers together: in a mesh everybody sends to everybody
 const PEER_BITS_MIN = 150_000;
+const SCREEN = 'screen'; // the stream's name
+const SCREEN_SHARE = 3; // of four parts of what a peer is sent, beside a camera
 const CALM = ['good', 'unknown', 'no-path']; // verdicts that say nothing new
 
 export class Stage {
   #tiles = new Map(); // peer id -> {tile, state, stats, silence}
-  #grid = new Grid(byId('tiles'));
+  #screens = new Map(); // peer id, '' for one's own -> {tile, silence}
+  #places = new Places();
   #preview = new MediaStream();
 
   constructor({ room, name, controls, media, chat }) {
@@ -21,14 +25,16 @@ export class Stage {
     this.media = media;
     this.chat = chat;
     this.self = new Tile(name, { self: true });
-    this.#grid.add(this.self);
+    this.#places.add(this.self);
     this.refreshSelf();
     room.on('peer', ({ peer }) => this.#add(peer));
     room.on('left', ({ peer }) => this.#remove(peer));
-    room.on('track', ({ peer, track }) => {
+    room.on('track', ({ peer, track, name }) => {
+      if (name) return this.#play(this.#screens.get(peer.id)?.tile.video);
       track.onmute = track.onunmute = () => this.#show(peer);
       this.#show(peer);
     });
+    room.on('stream', ({ peer, name, stream }) => name === SCREEN && this.#showScreen(peer.id, stream, peer.name));
     room.on('state', ({ peer, state }) => {
       this.#note(peer);
       if (state === 'connected') this.#divideUplink();
@@ -40,26 +46,26 @@ export class Stage {
     this.count();
   }
 
-  /** Follows a change of what this browser sends. */
+  /** Follows a change of what this browser sends: `microphone`, `camera` or `screen`. */
   async update(kind) {
     this.refreshSelf();
-    await this.room.replaceTrack(kind, kind === 'audio' ? this.media.microphone : this.#picture);
+    const track = this.media[kind];
+    if (kind === 'screen') {
+      this.#showScreen('', track && new MediaStream([track]));
+      await this.room.replaceTrack('video', track, SCREEN);
+    } else {
+      await this.room.replaceTrack(kind === 'microphone' ? 'audio' : 'video', track);
+    }
     this.#divideUplink();
     this.room.send(this.#about());
   }
 
-  /** The screen takes the camera's place. */
-  get #picture() {
-    return this.media.screen ?? this.media.camera;
-  }
-
   refreshSelf() {
-    const video = this.#picture;
+    const { camera, microphone } = this.media;
     for (const track of this.#preview.getTracks()) this.#preview.removeTrack(track);
-    if (video) this.#preview.addTrack(video);
-    const { state } = this.controls;
-    this.self.play(this.#preview, { shown: Boolean(video), muted: !state.audio, screen: state.screen });
-    this.self.setNote(this.media.microphone || video ? '' : 'tile.receive');
+    if (camera) this.#preview.addTrack(camera);
+    this.self.play(this.#preview, { shown: Boolean(camera), muted: !this.controls.state.audio });
+    this.self.setNote(microphone || camera ? '' : 'tile.receive');
   }
 
   say(text) {
@@ -70,12 +76,13 @@ export class Stage {
   /** Plays what the browser refused to play without a gesture of the visitor. */
   unblock() {
     byId('unblock').hidden = true;
-    for (const { tile } of this.#tiles.values()) tile.video.play();
+    for (const { tile } of [...this.#tiles.values(), ...this.#screens.values()]) tile.video.play();
   }
 
   close() {
     for (const entry of this.#tiles.values()) end(entry);
-    this.#grid.close();
+    for (const id of [...this.#screens.keys()]) this.#showScreen(id, null);
+    this.#places.close();
     byId('unblock').hidden = true;
   }
 
@@ -104,7 +111,7 @@ export class Stage {
     stats.on('sample', ({ sample }) => tile.setPath(sample));
     stats.on('verdict', () => this.#note(peer));
     this.#tiles.set(peer.id, { tile, state: null, stats, silence: this.media.play(tile.video) });
-    this.#grid.add(tile);
+    this.#places.add(tile);
     this.count();
   }
 
@@ -113,7 +120,8 @@ export class Stage {
     if (!entry) return;
     this.#tiles.delete(peer.id);
     end(entry);
-    this.#grid.remove(entry.tile);
+    this.#places.remove(entry.tile);
+    this.#showScreen(peer.id, null);
     this.#divideUplink();
     this.count();
   }
@@ -138,9 +146,26 @@ export class Stage {
     tile.play(peer.stream, {
       shown: arriving && state?.video !== false,
       muted: state?.audio === false,
-      screen: state?.screen === true,
     });
-    tile.video.play().catch((error) => {
+    this.#play(tile.video);
+  }
+
+  // Shows the screen that somebody shares, or no longer.
+  #showScreen(id, stream, name) {
+    const before = this.#screens.get(id);
+    this.#screens.delete(id);
+    before?.silence();
+    if (before) this.#places.remove(before.tile);
+    if (!stream) return;
+    const stop = id ? null : () => this.media.unshare();
+    const tile = new ScreenTile(id, stream, { name: name || t('call.guest'), stop });
+    this.#screens.set(id, { tile, silence: this.media.play(tile.video) });
+    this.#places.addScreen(tile);
+    this.#play(tile.video);
+  }
+
+  #play(video) {
+    video?.play().catch((error) => {
       if (error.name === 'NotAllowedError') byId('unblock').hidden = false;
     });
   }
@@ -160,8 +185,9 @@ export class Stage {
       for (const sender of peer.connection.getSenders()) {
         if (sender.track?.kind !== 'video') continue;
         const parameters = sender.getParameters();
-        if (!parameters.encodings?.length || parameters.encodings[0].maxBitrate === bits) continue;
-        parameters.encodings[0].maxBitrate = bits;
+        const share = Math.floor(bits * this.#shareOf(sender.track));
+        if (!parameters.encodings?.length || parameters.encodings[0].maxBitrate === share) continue;
+        parameters.encodings[0].maxBitrate = share;
         try {
           await sender.setParameters(parameters);
         } catch {
@@ -170,6 +196,13 @@ export class Stage {
         }
       }
     }
+  }
+
+  // Letters need more than faces.
+  #shareOf(track) {
+    const { camera, screen } = this.media;
+    if (!camera || !screen) return 1;
+    return (track === screen ? SCREEN_SHARE : 4 - SCREEN_SHARE) / 4;
   }
 }
 

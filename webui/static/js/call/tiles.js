@@ -1,10 +1,8 @@
-// The grid of people: one tile each, as large as the space allows.
+// What is seen of a call: a tile for each person, and one for each screen that is shared.
 import { h, icon, setIcon } from '../dom.js';
 import { say, t } from '../i18n.js';
 
-const WIDEST = 16 / 9; // what is beyond the shape of a camera's picture, or less than a square, shows nobody more
-const GAP = 8;
-
+/** A person: name, picture or initials, microphone, and how he is reached. */
 export class Tile {
   constructor(name, { self = false } = {}) {
     this.name = name;
@@ -30,10 +28,9 @@ export class Tile {
   }
 
   /** What this tile plays. A stream whose video is not `shown` is heard only. */
-  play(stream, { shown, muted, screen }) {
+  play(stream, { shown, muted }) {
     if (this.video.srcObject !== stream) this.video.srcObject = stream;
     this.element.toggleAttribute('data-picture', shown);
-    this.element.toggleAttribute('data-screen', Boolean(screen));
     this.microphone.toggleAttribute('hidden', !muted);
   }
 
@@ -55,62 +52,34 @@ export class Tile {
   }
 }
 
+/** A screen that somebody shares: with `stop`, the visitor's own. */
+export class ScreenTile {
+  constructor(owner, stream, { name, stop = null }) {
+    this.own = Boolean(stop);
+    this.video = h('video', { autoplay: true, playsinline: true });
+    this.video.muted = this.own;
+    this.video.srcObject = stream;
+    const label = h('span', { class: 'tile-name', id: `screen-${owner}`, dir: 'auto' });
+    say(label, this.own ? 'tile.sharing' : 'tile.screen', { name });
+    const action = this.own
+      ? h('button', { class: 'button', type: 'button', t: 'control.share.stop', on: { click: stop } })
+      : h('button', { class: 'tile-full', type: 'button', label: 'control.full', on: { click: () => this.#fill() } },
+        icon('full'));
+    this.element = h('div', { class: 'tile', role: 'group', 'aria-labelledby': label.id, 'data-screen': owner,
+      'data-picture': true }, this.video, h('div', { class: this.own ? 'tile-sharing' : 'tile-bar' }, icon('screen'),
+      label, action));
+  }
+
+  // On a phone, letters are legible only so. iPhones have it for videos only.
+  #fill() {
+    if (document.fullscreenElement) document.exitFullscreen();
+    else if (this.element.requestFullscreen) this.element.requestFullscreen().catch(() => {});
+    else this.video.webkitEnterFullscreen?.();
+  }
+}
+
 function initials(name) {
   const words = name.trim().split(/\s+/).filter(Boolean);
   const letters = words.length > 1 ? [words[0], words.at(-1)] : words;
   return letters.map((word) => [...word][0]).join('').toUpperCase() || '?';
-}
-
-/** Keeps the tiles of a container as large as they can all be. */
-export class Grid {
-  constructor(container) {
-    this.container = container;
-    this.observer = new ResizeObserver(() => this.arrange());
-    this.observer.observe(container);
-  }
-
-  add(tile) {
-    this.container.append(tile.element);
-    this.arrange();
-  }
-
-  remove(tile) {
-    tile.element.remove();
-    this.arrange();
-  }
-
-  close() {
-    this.observer.disconnect();
-    this.container.replaceChildren();
-  }
-
-  arrange() {
-    const tiles = this.container.childElementCount;
-    // Two people look at each other: one's own picture then moves to a corner.
-    this.container.toggleAttribute('data-pair', tiles === 2);
-    const shown = tiles === 2 ? 1 : tiles;
-    if (!shown) return;
-    const { clientWidth: width, clientHeight: height } = this.container;
-    let best = { columns: 1, area: 0 };
-    for (let columns = 1; columns <= shown; columns++) {
-      const rows = Math.ceil(shown / columns);
-      const w = (width - GAP * (columns - 1)) / columns;
-      const rowHeight = (height - GAP * (rows - 1)) / rows;
-      const area = Math.min(w, rowHeight * WIDEST) * Math.min(rowHeight, w);
-      if (area > best.area) best = { columns, area };
-    }
-    this.#place(best.columns, shown);
-  }
-
-  // Each tile takes two tracks, so that a last row that isn't full can stand in the middle.
-  #place(columns, shown) {
-    const { style } = this.container;
-    style.setProperty('--columns', String(columns * 2));
-    style.setProperty('--rows', String(Math.ceil(shown / columns)));
-    const inLastRow = shown % columns || columns;
-    const firstOfLastRow = this.container.childElementCount - inLastRow;
-    for (const [index, element] of [...this.container.children].entries()) {
-      element.style.gridColumnStart = index === firstOfLastRow ? String(columns - inLastRow + 1) : '';
-    }
-  }
 }

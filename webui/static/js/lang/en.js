@@ -123,6 +123,7 @@ export default {
   "control.camera.on": "Turn camera on",
   "control.share": "Share screen",
   "control.share.stop": "Stop sharing",
+  "control.full": "Full screen",
 
   "device.microphone": "Microphone",
   "device.camera": "Camera",
@@ -139,6 +140,8 @@ export default {
   "tile.absent": "Lost the server; the call goes on",
   "tile.failed": "The browsers can’t agree on a connection.",
   "tile.receive": "Receive only",
+  "tile.screen": "{name}’s screen",
+  "tile.sharing": "You are sharing your screen",
   "tile.verdict": "{words}",
   "path.direct": "direct",
   "path.udp": "relayed over UDP",

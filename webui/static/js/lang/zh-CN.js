@@ -123,6 +123,7 @@ export default {
   "control.camera.on": "打开摄像头",
   "control.share": "共享屏幕",
   "control.share.stop": "停止共享",
+  "control.full": "全屏",
 
   "device.microphone": "麦克风",
   "device.camera": "摄像头",
@@ -139,6 +140,8 @@ export default {
   "tile.absent": "与服务器失去联系，通话继续",
   "tile.failed": "两个浏览器无法商定连接。",
   "tile.receive": "仅接收",
+  "tile.screen": "{name}的屏幕",
+  "tile.sharing": "你正在共享屏幕",
   "tile.verdict": "{words}",
   "path.direct": "直连",
   "path.udp": "经 UDP 中继",

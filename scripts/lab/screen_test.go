@@ -1,0 +1,108 @@
+//go:build linux
+
+package lab_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"signalbox/scripts/lab"
+)
+
+// screens is what a page shows: of each tile whether its picture moves, and where it is.
+const screens = `(async () => {
+	const tiles = [...document.querySelectorAll(".tile")].map(tile => [tile, tile.querySelector("video")]);
+	const frames = () => tiles.map(([, video]) => video.getVideoPlaybackQuality().totalVideoFrames);
+	const before = frames();
+	await new Promise(done => setTimeout(done, 400));
+	const after = frames();
+	return tiles.map(([tile, video], i) => {
+		const { left, top, right, bottom } = tile.getBoundingClientRect();
+		const shown = tile.hasAttribute("data-picture") && getComputedStyle(video).visibility == "visible";
+		return {
+			kind: "screen" in tile.dataset ? (tile.dataset.screen ? "screen" : "own screen") :
+				"self" in tile.dataset ? "self" : "person",
+			name: tile.querySelector(".tile-name").innerText, moves: shown && after[i] > before[i],
+			area: Math.round((right - left) * (bottom - top)),
+			fits: left >= 0 && top >= 0 && right <= innerWidth && bottom <= innerHeight && right - left > 40,
+		};
+	});
+})()`
+
+// seen is true once a page shows exactly these tiles, each with a moving picture but for those that
+// are said to have none, and all of them on the screen.
+func seen(tiles string) string {
+	return fmt.Sprintf(`%s.then(all => all.every(tile => tile.fits) && JSON.stringify(all.map(tile =>
+		tile.kind + (tile.moves ? "" : " without picture")).sort()) == JSON.stringify(%s.sort()))`, screens, tiles)
+}
+
+// heldScreen keeps what is shared, so that the test can end it as the browser's own bar does.
+const heldScreen = `(() => {
+	const own = navigator.mediaDevices.getDisplayMedia.bind(navigator.mediaDevices);
+	navigator.mediaDevices.getDisplayMedia = async (...args) => {
+		const stream = await own(...args);
+		window.labStopSharing = () => stream.getTracks().forEach(track => {
+			track.stop();
+			track.dispatchEvent(new Event("ended"));
+		});
+		return stream;
+	};
+	return true;
+})()`
+
+// TestCallShowsScreensBesideCameras shares screens in a call, of which everybody sees both, the
+// screen large and the camera in its own tile; also who comes later, also on a phone.
+func TestCallShowsScreensBesideCameras(t *testing.T) {
+	l := lab.New(t, lab.PortRestricted, lab.PortRestricted)
+	server := lab.StartServer(t, l.Server, lab.Config)
+	a := lab.StartBrowser(t, l.A, lab.BrowserOptions{})
+	b := lab.StartBrowser(t, l.B, lab.BrowserOptions{})
+	ann := enter(a, server, "Ann", "", lab.PageOptions{})
+	bo := enter(b, server, "Bo", "", lab.PageOptions{Locale: "zh-CN", Width: 390, Height: 844})
+	bo.Eval(heldScreen, nil)
+	const within = 15 * time.Second
+
+	ann.Click("#share")
+	bo.Await(within, "Bo sees Ann's screen and Ann", seen(`["self", "person", "screen"]`))
+	bo.AwaitText(time.Second, ".tile[data-screen]", "Ann的屏幕")
+	bo.Await(time.Second, "on a phone, the screen is the largest", screens+`.then(all => {
+		const area = kind => all.find(tile => tile.kind == kind).area;
+		return area("screen") > area("person") && area("screen") > 374 * 200;
+	})`)
+	ann.Await(within, "Ann sees herself, Bo and what she shares", seen(`["self", "person", "own screen"]`))
+	ann.AwaitText(time.Second, ".tile[data-screen]", "You are sharing your screen")
+	ann.Shoot("sharing")
+	bo.Shoot("shared")
+	bo.Click("#language")
+	bo.AwaitText(time.Second, ".tile[data-screen]", "Ann’s screen")
+
+	cy := enter(b, server, "Cy", "", lab.PageOptions{})
+	cy.Await(within, "Cy, who comes later, sees both", seen(`["self", "person", "person", "screen"]`))
+
+	ann.Click("#camera")
+	cy.Await(within, "Cy sees the screen of Ann, who shows herself no more",
+		seen(`["self", "person", "person without picture", "screen"]`))
+	ann.Click("#camera")
+	cy.Await(within, "Cy sees Ann again", seen(`["self", "person", "person", "screen"]`))
+
+	bo.Click("#share")
+	cy.Await(within, "Cy sees two screens", seen(`["self", "person", "person", "screen", "screen"]`))
+	bo.Await(within, "Bo sees Ann's screen and his own", seen(`["self", "person", "person", "screen", "own screen"]`))
+	bo.Shoot("both-share")
+
+	bo.Eval(`(labStopSharing(), 0)`, nil)
+	cy.Await(within, "Cy sees one screen", seen(`["self", "person", "person", "screen"]`))
+	bo.Await(within, "Bo shares no more", seen(`["self", "person", "person", "screen"]`)+
+		` && !document.querySelector("#share").hasAttribute("data-active")`)
+
+	ann.Click(".tile[data-screen] button")
+	for name, p := range map[string]*lab.Page{"Ann": ann, "Bo": bo, "Cy": cy} {
+		p.Await(within, name+" sees no screen", seen(`["self", "person", "person"]`))
+	}
+
+	ann.Click("#share")
+	bo.Await(within, "Bo sees Ann's screen again", seen(`["self", "person", "person", "screen"]`))
+	ann.Click("#leave")
+	bo.Await(within, "Ann has left, with her screen", seen(`["self", "person"]`))
+}
