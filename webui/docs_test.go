@@ -23,6 +23,11 @@ func TestDocsHaveEveryName(t *testing.T) {
 	t.Parallel()
 	_, body := get(t, newServer(t, Options{}).URL+"/docs/sdk")
 	page := string(body)
+	if size := packed(t, body); size > 40_000 {
+		t.Errorf("/docs/sdk is %d bytes, compressed", size)
+	} else {
+		t.Logf("/docs/sdk: %d bytes, compressed", size)
+	}
 	ids := matches(`\sid="([^"]+)"`, page)
 	slices.Sort(ids)
 	if unique := slices.Compact(slices.Clone(ids)); len(unique) != len(ids) {
@@ -51,6 +56,16 @@ func TestDocsHaveEveryName(t *testing.T) {
 			t.Errorf("a link leads to #%s, which isn't there", link)
 		}
 	}
+}
+
+// packed is what a body weighs on the wire.
+func packed(t *testing.T, body []byte) int {
+	t.Helper()
+	file, err := newAsset("page.html", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(file.gzip.body)
 }
 
 // A comment in the types and its translation are changed together.
