@@ -9,8 +9,8 @@ import (
 	"signalbox/scripts/lab"
 )
 
-// TestSDKExamples presses every "Run" of /docs/sdk, in both languages: what is shown there works,
-// and says what it should.
+// TestSDKExamples presses every "Run" of /docs/sdk: what is shown there works, and says what it
+// should. In Chinese, one of them speaks for the page.
 func TestSDKExamples(t *testing.T) {
 	t.Parallel()
 	l := lab.New(t, lab.Symmetric, lab.Symmetric)
@@ -38,12 +38,14 @@ func TestSDKExamples(t *testing.T) {
 				t.Errorf("the page has %d examples, of which this test knows %d", count, len(outputs))
 			}
 			for _, example := range outputs {
+				if tt.locale == "zh-CN" && example.name != "stats" {
+					continue
+				}
 				p.Click("#example-" + example.name + " .doc-run")
 				p.AwaitText(20*time.Second, "#example-"+example.name+" .doc-output", example.output)
 				p.Await(5*time.Second, example.name+" is done",
 					`document.querySelector("#example-`+example.name+`").dataset.state == "done"`)
 			}
-			p.Shoot("docs")
 			fits(t, p)
 			p.Eval(`location.hash = "#room-send"`, nil)
 			p.Await(time.Second, "an anchor leads to its name",
