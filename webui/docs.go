@@ -84,7 +84,7 @@ func docExamples() []string {
 
 var (
 	docTop    = regexp.MustCompile(`^(export )?(interface|class|type|function|const) (\w+)`)
-	docMember = regexp.MustCompile(`^(?:readonly )?(\w+)`)
+	docMember = regexp.MustCompile(`^(?:readonly )?'?([\w-]+)`)
 	docCase   = regexp.MustCompile(`^\| '([\w-]+)'`)
 	docCode   = regexp.MustCompile("`([^`]+)`")
 )
@@ -214,7 +214,8 @@ func intro(source string) string {
 }
 
 // typesReader reads the subset of TypeScript in which the SDK's types are written: what is
-// declared begins at the start of a line, its members two spaces in, each under its comment.
+// declared begins at the start of a line, its members two spaces in, each under its comment. It
+// fails on anything else.
 type typesReader struct {
 	lines []string
 	n     int // of the next line
