@@ -86,6 +86,7 @@ var (
 	docTop    = regexp.MustCompile(`^(export )?(interface|class|type|function|const) (\w+)`)
 	docMember = regexp.MustCompile(`^(?:readonly )?'?([\w-]+)`)
 	docCase   = regexp.MustCompile(`^\| '([\w-]+)'`)
+	docBase   = regexp.MustCompile(`[A-Z]\w*`)
 	docCode   = regexp.MustCompile("`([^`]+)`")
 )
 
@@ -278,9 +279,9 @@ func (r *typesReader) declaration(entry *docEntry, kind string) error {
 	line := r.lines[r.n]
 	entry.Signature = strings.TrimPrefix(line, "export ")
 	if _, bases, found := strings.Cut(strings.TrimSuffix(line, "{"), "> extends "); found {
-		entry.extends = matchesNames(bases)
+		entry.extends = docBase.FindAllString(bases, -1)
 	} else if _, bases, found := strings.Cut(line, entry.Name+" extends "); found {
-		entry.extends = matchesNames(bases)
+		entry.extends = docBase.FindAllString(bases, -1)
 	}
 	switch {
 	case kind == "interface" || kind == "class":
@@ -297,13 +298,6 @@ func (r *typesReader) declaration(entry *docEntry, kind string) error {
 	}
 	entry.Signature = strings.TrimPrefix(r.statement(), "export ")
 	return nil
-}
-
-func matchesNames(list string) (names []string) {
-	for _, name := range regexp.MustCompile(`[A-Z]\w*`).FindAllString(list, -1) {
-		names = append(names, name)
-	}
-	return names
 }
 
 func (r *typesReader) members(entry *docEntry, name *regexp.Regexp) error {
