@@ -6,6 +6,7 @@
 //	/admin          sessions, rooms and allocations, after a one-time code
 //	/trust          how to make a device trust the box's own certificate authority
 //	/example        the smallest application on the SDK, to be read and copied
+//	/docs/sdk       the SDK's documentation, made from its types, with examples that run
 //	/signalbox.js   the SDK, one ES module; three more that applications may use beside it are
 //	                /signalbox-data.js (JSON, files, questions between peers), /signalbox-media.js
 //	                (devices) and /signalbox-stats.js (what goes through)
@@ -14,15 +15,17 @@
 // Where each thing is:
 //
 //	pages.go     the table of pages; a page is added here
+//	docs.go      reads the SDK's types for /docs/sdk; docs/ has what they don't say
 //	pages/       their documents, which are templates, with the frame that they share
 //	static/      what browsers get as it is: scripts, styles, texts, the SDK's types
 //	sdk/         the SDK's parts. When the process starts, each module is joined into one file,
 //	             packed (see join and pack); an editor and Node read them as they are
 //	npm/         what else the SDK has as an npm package (see WritePackage)
 //
-// Nothing else is built, and nothing is fetched from elsewhere. A document gets four facts: the
-// version, the https port, whether there is an authority to trust, and the path of the assets (see
-// facts). A page learns everything else over the signaling connection and from the JSON API.
+// Nothing else is built, and nothing is fetched from elsewhere. A document gets five facts: the
+// version, the https port, whether there is an authority to trust, the path of the assets, and what
+// the SDK's types say (see facts). A page learns everything else over the signaling connection and
+// from the JSON API.
 //
 // The package opens no socket and imports none of its siblings: it returns http.Handlers, which the
 // caller mounts.

@@ -27,6 +27,7 @@ type facts struct {
 	HTTPSPort int    // 0: no TLS listener
 	Assets    string // path prefix, without a slash at its end
 	Trust     bool   // whether there is /trust to link to
+	Docs      *docs  // of the SDK
 }
 
 type rendering struct {

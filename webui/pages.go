@@ -39,6 +39,8 @@ func pageTable() []pageRow {
 		{name: "admin", pattern: "GET /admin"},
 		// The smallest application on the SDK.
 		{name: "example", pattern: "GET /example"},
+		// The SDK's documentation, made from its types.
+		{name: "sdk", pattern: "GET /docs/sdk"},
 		// How a device trusts the box's authority. It needs what the router serves at /ca.crt,
 		// /ca.pem, /api/trust and /trust/qr.svg.
 		{name: "trust", pattern: "GET /trust", trust: true},

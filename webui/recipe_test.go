@@ -95,7 +95,7 @@ func TestEveryPageIsWhole(t *testing.T) {
 func withPage(t *testing.T, name string) fstest.MapFS {
 	t.Helper()
 	files := make(fstest.MapFS)
-	for _, part := range []string{"pages", "sdk", "static"} {
+	for _, part := range []string{"docs", "pages", "sdk", "static"} {
 		err := fs.WalkDir(content, part, func(name string, entry fs.DirEntry, err error) error {
 			if err != nil || entry.IsDir() {
 				return err

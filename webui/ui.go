@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-//go:embed npm pages sdk static
+//go:embed docs npm pages sdk static
 var content embed.FS
 
 // Options are the facts that the pages need to know of the process that serves them.
@@ -53,7 +53,11 @@ func load(files fs.FS, table []pageRow, opts Options) (*UI, error) {
 		return nil, err
 	}
 	ui := &UI{assets: assets, pages: make(map[string]http.Handler)}
-	known := facts{Version: opts.Version, Assets: assets.prefix(), Trust: opts.Trust}
+	docs, err := loadDocs(files)
+	if err != nil {
+		return nil, fmt.Errorf("the SDK's documentation: %w", err)
+	}
+	known := facts{Version: opts.Version, Assets: assets.prefix(), Trust: opts.Trust, Docs: docs}
 	for _, row := range table {
 		loaded, err := loadPage(files, row.name, known, opts.HTTPSPort)
 		if err != nil {

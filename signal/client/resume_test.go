@@ -106,8 +106,8 @@ func TestNothingIsLostInFiftyCuts(t *testing.T) {
 	})
 }
 
-// signalWhenRead sends a signal, again and again while the other end, cut off at the moment, has not
-// read what was sent before.
+// signalWhenRead sends a signal, again and again while the other end has not read what was sent
+// before, since it is cut off at the moment.
 func signalWhenRead(ctx context.Context, from *client.Session, to string, data any) error {
 	for {
 		err := from.Signal(ctx, to, "tea", data)

@@ -153,12 +153,16 @@ export type SessionState = 'connecting' | 'open' | 'reconnecting' | 'closed';
 export type Carrier = 'websocket' | 'sse';
 
 export interface SessionEvents {
+  /**
+   * Another state than before. When it is `closed`, `error` says why, unless this end closed it.
+   */
   state: { state: SessionState; error?: SignalboxError };
   /**
    * The session goes on after the loss of its connection. If the address has changed, peers have
    * begun to look for new paths.
    */
   resumed: { addressChanged: boolean };
+  /** Frames travel over another carrier: a fallback, or the way back from it. */
   carrier: { carrier: Carrier };
   /**
    * New ICE servers have come; the peer connections of all rooms and calls already have them.
@@ -200,14 +204,18 @@ export interface Session extends Emitter<SessionEvents> {
    * rebuilt, and when the box restarts.
    */
   readonly peerId: string;
+  /** As others see it: without what is invisible. */
   readonly name: string;
   readonly user?: string;
+  /** Where the session is now; the event `state` tells of each change. */
   readonly state: SessionState;
+  /** What frames travel over now. */
   readonly carrier: Carrier;
   /** Pass it to an RTCPeerConnection as it is; always the newest. */
   readonly iceServers: RTCIceServer[];
   /** Unix milliseconds; 0: never. */
   readonly iceExpiresAt: number;
+  /** The rooms that this session is in, by name. */
   readonly rooms: ReadonlyMap<string, Room>;
 
   /**
@@ -302,16 +310,19 @@ export interface PeerEvents {
   open: { peer: Peer };
   /** Text or bytes from the data channel. */
   message: { peer: Peer; data: string | ArrayBuffer };
+  /** Another state than before. */
   state: { peer: Peer; state: PeerState };
   /** The peer's own signaling is lost, or back. */
   presence: { peer: Peer; present: boolean };
   /** A new measurement of the path and its round-trip time, every two seconds. */
   path: { peer: Peer; path: Path };
+  /** Something went wrong with this peer only, such as `negotiation`. */
   error: { peer: Peer; error: SignalboxError };
 }
 
 /** Events of a room or a call, and those of all its peers. */
 export interface GroupEvents extends PeerEvents {
+  /** Somebody is there: in a room, also each of those who were in it before. */
   peer: { peer: Peer };
   /**
    * The peer is gone and its connection closed: `lost` if nothing arrives from it any more. If a
@@ -333,6 +344,9 @@ export interface GroupEvents extends PeerEvents {
 export type LeftReason = 'left' | 'lost' | 'kicked' | 'answered-elsewhere';
 
 export interface RoomEvents extends GroupEvents {
+  /**
+   * What a member has said by `room.broadcast`, or, if `from` is `server`, the operator's server.
+   */
   broadcast: { from: string; fromName: string; room: string; data: unknown };
   /**
    * The session was lost, and a new one has joined the room again. Peers whose connection still
@@ -361,6 +375,7 @@ export interface Room extends Group<RoomEvents> {
   readonly name: string;
   /** How many members the room takes; 0 means no limit. */
   readonly capacity: number;
+  /** Joins, once. Rejects with `room-full`, `unauthorized`, `joined`, `no-webrtc`. */
   join(): Promise<void>;
   /**
    * Sends data, whatever JSON can say, to every other member through the signaling server. Rejects
@@ -368,6 +383,7 @@ export interface Room extends Group<RoomEvents> {
    * again in a moment.
    */
   broadcast(data: unknown): Promise<void>;
+  /** Leaves, and closes the connections to all its peers. */
   leave(): void;
 }
 
@@ -385,6 +401,7 @@ export interface Room extends Group<RoomEvents> {
  *   has forgotten the call.
  */
 export interface Call extends Group<GroupEvents> {
+  /** The far end. */
   readonly peer: Peer;
   /** Ends the call, for the hub and its relay, too; the other end hears `left`. */
   hangup(): void;
@@ -424,6 +441,7 @@ export interface IncomingCall extends Emitter<IncomingCallEvents> {
 export type PeerState = 'connecting' | 'connected' | 'reconnecting' | 'failed' | 'closed';
 
 export interface Path {
+  /** `relay` if either end's relay is used. */
   kind: 'direct' | 'relay';
   /** To the relay, if either end uses one. */
   protocol: 'udp' | 'tcp' | 'tls';
@@ -433,9 +451,12 @@ export interface Path {
 
 export interface Peer extends Emitter<PeerEvents> {
   readonly id: string;
+  /** As the peer has given it, without what is invisible; not unique. */
   readonly name: string;
+  /** The unique handle, if the peer has one. */
   readonly user?: string;
   readonly room: Room | Call;
+  /** Of the connection between the two ends. */
   readonly state: PeerState;
   /** Whether the hub knows the peer. One that the hub has lost stays as long as media flows. */
   readonly present: boolean;
