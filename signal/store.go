@@ -15,9 +15,9 @@ type store struct {
 	full  func() // told when more than the limit is used; it is called under locks, and must not block
 }
 
-// memoryLimit leaves a machine of 512 MiB room: with what the collector leaves lying about, it is
-// some 130 MiB.
-const memoryLimit = 64 << 20
+// memoryLimit leaves a machine of 512 MiB room: the box takes as much again for all else that a
+// crowd of hostile clients has it hold, and twice that with what the collector leaves lying about.
+const memoryLimit = 48 << 20
 
 // add counts so many bytes more, or fewer.
 func (st *store) add(bytes int) {
