@@ -17,7 +17,7 @@ type store struct {
 
 // memoryLimit leaves a machine of 512 MiB room: the box takes as much again for all else that a
 // crowd of hostile clients has it hold, and twice that with what the collector leaves lying about.
-const memoryLimit = 48 << 20
+const memoryLimit = 32 << 20
 
 // add counts so many bytes more, or fewer.
 func (st *store) add(bytes int) {

@@ -309,7 +309,8 @@ func TestLongLoadResumes(t *testing.T) {
 		return clients[i].open(`{"type":"resume","token":"`+clients[i].token+`","seq":1}`, "resumed")
 	})
 	f := figures{Resumed: time.Since(began), ResumeCPU: cpuOf(t, l.pid) - cpu, Resident: residentKiB(t, l.pid)}
-	t.Logf("%d sessions resumed in %v; the box took %v of CPU", sessions, f.Resumed.Round(time.Millisecond), f.ResumeCPU)
+	t.Logf("%d sessions resumed in %v; the box took %v of CPU", sessions, f.Resumed.Round(time.Millisecond),
+		f.ResumeCPU)
 	f.report(t)
 	if f.Resumed > 5*time.Second {
 		t.Errorf("%d resumes take %v", sessions, f.Resumed)
