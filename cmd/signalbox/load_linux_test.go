@@ -176,10 +176,11 @@ func (l *loadClients) each(clients []*loadClient, atOnce int, do func(i int) err
 	}
 }
 
-// figures are what a load test reports.
+// figures are what a load test reports; durations are in nanoseconds.
 type figures struct {
-	Copies    int           `json:"copies"` // of broadcasts
-	P50, P99  time.Duration // from the sender's socket to the receiver's
+	Copies    int           `json:"copies"` // of broadcasts; 0: there were none
+	P50       time.Duration `json:"p50"`    // from the sender's socket to the receiver's
+	P99       time.Duration `json:"p99"`
 	CPU       float64       `json:"cpu"`       // of a core
 	PerCopy   float64       `json:"usPerCopy"` // CPU time of the box, in microseconds
 	Resident  int           `json:"residentKiB"`
@@ -215,8 +216,10 @@ func (l *loadClients) measure(during time.Duration, do func(context.Context)) (f
 // report logs figures for people and, as one line of JSON, for programs.
 func (f figures) report(t *testing.T) {
 	t.Helper()
-	t.Logf("%d copies, p50 %v, p99 %v; %.1f us of CPU each, %.0f %% of a core; %d MiB", f.Copies,
-		f.P50.Round(100*time.Microsecond), f.P99.Round(100*time.Microsecond), f.PerCopy, f.CPU*100, f.Resident>>10)
+	if f.Copies > 0 {
+		t.Logf("%d copies, p50 %v, p99 %v; %.1f us of CPU each, %.0f %% of a core; %d MiB", f.Copies,
+			f.P50.Round(100*time.Microsecond), f.P99.Round(100*time.Microsecond), f.PerCopy, f.CPU*100, f.Resident>>10)
+	}
 	text, err := json.Marshal(f)
 	if err != nil {
 		t.Fatal(err)
