@@ -15,8 +15,8 @@ type store struct {
 	full  func() // told when more than the limit is used; it is called under locks, and must not block
 }
 
-// memoryLimit leaves a machine of 512 MiB room: with what the collector leaves lying about, it is
-// some 130 MiB.
+// memoryLimit leaves a machine of 512 MiB room: with all else that a crowd of hostile clients has
+// the box hold, and with what the collector leaves lying about, it takes several times as much.
 const memoryLimit = 64 << 20
 
 // add counts so many bytes more, or fewer.

@@ -91,6 +91,37 @@ func TestBurstsAreGathered(t *testing.T) {
 	}
 }
 
+// Who stops in the middle of a TLS record is somebody who says nothing, even if the record goes on
+// to come, byte by byte: the buffer that TLS has for it goes with the connection.
+func TestHub13HalfRecords(t *testing.T) {
+	t.Parallel()
+	h := newHub(t, signal.Options{Heartbeat: time.Second})
+	server := httptest.NewTLSServer(native.New(h))
+	defer server.Close()
+	defer h.Close(context.Background())
+	dialer := websocket.Dialer{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+	ws, _, err := dialer.Dial("wss"+strings.TrimPrefix(server.URL, "https"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &box{Hub: h, server: server}
+	c := b.client(t, ws)
+	c.send("hello", nil)
+	c.expect("welcome")
+	below := ws.NetConn().(*tls.Conn).NetConn()
+	below.Write(append([]byte{23, 3, 3, 0x40, 0}, make([]byte, 8<<10)...)) //nolint:errcheck // the end tells
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	began := time.Now()
+	for time.Since(began) < patience {
+		<-tick.C
+		if _, err := below.Write([]byte{0}); err != nil {
+			return
+		}
+	}
+	t.Errorf("half a record keeps a connection for %v", patience)
+}
+
 func TestSubprotocolIsOptional(t *testing.T) {
 	t.Parallel()
 	b := start(t, signal.Options{})

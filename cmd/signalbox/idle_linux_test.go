@@ -66,8 +66,9 @@ func TestLongIdleSessions(t *testing.T) {
 	}
 }
 
-// startBox runs the binary, and returns the address of its web port and its process.
-func startBox(t *testing.T, binary string, secure bool) (addr string, pid int) {
+// startBox runs the binary with more settings, and returns the address of its web port and its
+// process.
+func startBox(t *testing.T, binary string, secure bool, settings ...string) (addr string, pid int) {
 	t.Helper()
 	ports := testkit.NewPorts()
 	var addrs [2]string
@@ -79,8 +80,12 @@ func startBox(t *testing.T, binary string, secure bool) (addr string, pid int) {
 	}
 	key := map[bool]string{false: "web.listen=", true: "web.tls_listen="}
 	var log bytes.Buffer
-	box := exec.Command(binary, "serve", "--set", key[secure]+addrs[0], "--set", key[!secure],
-		"--set", "turn.listen="+addrs[1], "--set", "public_ip=127.0.0.1", "--set", "log.level=error")
+	args := []string{"serve"}
+	for _, setting := range append([]string{key[secure] + addrs[0], key[!secure], "turn.listen=" + addrs[1],
+		"public_ip=127.0.0.1", "log.level=error"}, settings...) {
+		args = append(args, "--set", setting)
+	}
+	box := exec.Command(binary, args...)
 	box.Env = append(os.Environ(), "STATE_DIRECTORY="+filepath.Join(t.TempDir(), "state"))
 	box.Stdout, box.Stderr = &log, &log
 	if err := box.Start(); err != nil {

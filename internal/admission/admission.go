@@ -14,8 +14,10 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -43,6 +45,9 @@ type Options struct {
 	OldJWTKeys []state.Secret
 	// Cache keeps sets of keys that were fetched for the next start; nil: none does.
 	Cache Cache
+	// Log is told once when a token uses a claim that gives away more than its maker may mean; nil:
+	// nobody is. Of New only.
+	Log *slog.Logger
 }
 
 // Refusal is why somebody is not let in. It is a signal.ErrUnauthorized.
@@ -94,7 +99,11 @@ func (g *Guard) newJudge(o Options) (judge, error) {
 		if j := g.inForce.Load(); j != nil {
 			before, _ = (*j).(*tokens)
 		}
-		return loadTokens(o, g.lookForKeys, before)
+		t, err := loadTokens(o, g.lookForKeys, before)
+		if err == nil {
+			t.matched = g.tellOfPatterns
+		}
+		return t, err
 	}
 	return nil, fault.New("auth.mode", "%q is none of %s, %s, %s", o.Mode, Open, Password, JWT)
 }
@@ -129,6 +138,8 @@ type Guard struct {
 	garbage *source.Limiter // tokens that nobody has signed
 	bans    *source.Bans
 	wake    chan struct{} // Keep
+	log     *slog.Logger
+	told    sync.Once // of patterns in room
 }
 
 // New reads what the mode needs. Whom a ban is about is not let in by Only; sessions are the hub's
@@ -137,7 +148,7 @@ func New(o Options, bans *source.Bans) (*Guard, error) {
 	g := &Guard{
 		guesses: source.NewGuesses(guessesPerSecond, guessBurst),
 		garbage: source.NewLimiter(guessesPerSecond, guessBurst),
-		bans:    bans, wake: make(chan struct{}, 1),
+		bans:    bans, wake: make(chan struct{}, 1), log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)),
 	}
 	commit, err := g.Prepare(o)
 	if err != nil {
@@ -165,6 +176,14 @@ func (g *Guard) lookForKeys() {
 	case g.wake <- struct{}{}:
 	default: // it will
 	}
+}
+
+// tellOfPatterns warns of tokens that have a * in room, once.
+func (g *Guard) tellOfPatterns() {
+	g.told.Do(func() {
+		g.log.Warn("a room token has a * in its claim room, where it matches any characters: if somebody typed that "+
+			"name, the token admits to more rooms than meant", "names", "rooms", "patterns", "room_patterns")
+	})
 }
 
 // Asks reports whether the guard asks clients for a password or a token.

@@ -75,7 +75,8 @@ func readClaims(c jwt.MapClaims) (signal.Pass, error) {
 		}
 		pass.Capacity = int(n)
 	}
-	// In room a * has always matched: who signs what somebody has typed must use rooms.
+	// In room a * has always matched: who signs what somebody has typed must use rooms. The log
+	// tells (Guard.tellOfPatterns).
 	var names, patterns []string
 	for _, claim := range []struct {
 		name string
@@ -113,6 +114,12 @@ func roomNames(claim any) ([]string, error) {
 		out = append(out, signal.RoomName(p))
 	}
 	return out, nil
+}
+
+// hasPattern tells whether a claim of rooms, which was read, has a * in it.
+func hasPattern(claim any) bool {
+	list, _ := roomNames(claim)
+	return slices.ContainsFunc(list, func(name string) bool { return strings.Contains(name, "*") })
 }
 
 // textClaim takes a claim that is text.

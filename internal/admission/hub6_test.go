@@ -20,6 +20,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"signalbox/internal/state"
+	"signalbox/internal/testkit"
 	"signalbox/signal"
 )
 
@@ -83,6 +84,29 @@ func TestHub6RoomNamesAreLiteral(t *testing.T) {
 			t.Errorf("%v: %v", claims, err)
 		}
 	}
+}
+
+// A * in room is as good as in room_patterns, so the log says once that there is one.
+func TestHub13PatternsInRoomAreLogged(t *testing.T) {
+	t.Parallel()
+	var log testkit.Log
+	g, err := New(Options{Mode: JWT, JWTKey: testSecret, Log: log.Logger()}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	admit := func(claims jwt.MapClaims, want int) {
+		t.Helper()
+		if _, err := g.Admit(token(t, claims), here); err != nil {
+			t.Fatal(err)
+		}
+		if got := log.Count("room_patterns"); got != want {
+			t.Errorf("%v: %d warnings, want %d", claims, got, want)
+		}
+	}
+	admit(jwt.MapClaims{"room": "tea"}, 0)
+	admit(jwt.MapClaims{"rooms": "*", "room_patterns": "*"}, 0)
+	admit(jwt.MapClaims{"room": []string{"tea", "*"}}, 1)
+	admit(jwt.MapClaims{"room": "*"}, 1)
 }
 
 // Who compares two clocks is told what each says.

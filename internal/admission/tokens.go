@@ -21,6 +21,7 @@ import (
 type tokens struct {
 	own     []*verifier
 	fetched []*keySet
+	matched func() // told of tokens with a pattern in room; nil: nobody is
 }
 
 // loadTokens reads the keys: those in the options, those in files, and those that were fetched from
@@ -128,6 +129,9 @@ func (t *tokens) admit(text string) (signal.Pass, error) {
 		pass, err := readClaims(claims)
 		if err != nil {
 			return signal.Pass{}, refusef("the token's claim %v", err)
+		}
+		if t.matched != nil && hasPattern(claims["room"]) {
+			t.matched()
 		}
 		if pass.Key == "" {
 			pass.Key = tokenHash(token)

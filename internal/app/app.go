@@ -121,7 +121,9 @@ func (a *App) openCertificate() (err error) {
 }
 
 func (a *App) makeGuard() (err error) {
-	a.guard, err = admission.New(admissionOptions(&a.cfg, a.dir), a.bans)
+	o := admissionOptions(&a.cfg, a.dir)
+	o.Log = a.log.With("part", "auth")
+	a.guard, err = admission.New(o, a.bans)
 	return err
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -108,11 +109,16 @@ func TestEventsBehindNginx(t *testing.T) {
 	l := lab.New(t, lab.PortRestricted, lab.PortRestricted)
 	server := startBehindProxy(t, l, "--set", "signal.heartbeat=1m") // nothing that would fill a buffer
 	startNginx(t, l.Server, snippet(t, "nginx.conf"), "")
-	resp, err := l.A.Client().Get("https://" + server.Host() + "/signal/events")
+	client := l.A.Client()
+	client.Transport.(*http.Transport).ForceAttemptHTTP2 = true // as browsers do
+	resp, err := client.Get("https://" + server.Host() + "/signal/events")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
+	if resp.ProtoMajor != 2 {
+		t.Errorf("the stream comes over %s: six of them block a browser's POSTs", resp.Proto)
+	}
 	lines := bufio.NewScanner(resp.Body)
 	for lines.Scan() { // within the client's timeout
 		if lines.Text() == "event: open" {
@@ -191,7 +197,7 @@ http {
 	uwsgi_temp_path %[1]s/uwsgi;
 	scgi_temp_path %[1]s/scgi;
 	server {
-		listen 443 ssl;
+		listen 443 ssl http2;
 		ssl_certificate %[2]s;
 		ssl_certificate_key %[3]s;
 		%[4]s

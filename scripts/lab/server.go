@@ -116,6 +116,16 @@ func (s *Server) Kill(t testing.TB) {
 // Host returns the address that clients reach the server by.
 func (s *Server) Host() string { return s.in.Public }
 
+// PID returns the id of the server's process, whose memory and CPU time a test may look at.
+func (s *Server) PID(t testing.TB) int {
+	t.Helper()
+	comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", s.cmd.Process.Pid))
+	if err != nil || string(bytes.TrimSpace(comm)) == "ip" {
+		t.Fatalf("the process is %q, not the server: %v", comm, err)
+	}
+	return s.cmd.Process.Pid // `ip netns exec` becomes what it executes
+}
+
 // Inside returns the origin of its pages on its own host: behind 1:1 NAT, its
 // public address leads nowhere from there.
 func (s *Server) Inside() string { return "http://127.0.0.1:8080" }

@@ -1,9 +1,12 @@
 package native
 
 import (
+	"bytes"
+	"hash/maphash"
 	"slices"
 	"strconv"
 	"unicode/utf16"
+	"unicode/utf8"
 )
 
 var (
@@ -18,6 +21,8 @@ var (
 func strict(text []byte) error {
 	var (
 		open  []container
+		few   [32]name
+		names = names{text: text, seed: maphash.MakeSeed(), open: few[:0]}
 		first error
 	)
 	note := func(err error) {
@@ -32,58 +37,77 @@ func strict(text []byte) error {
 			if !paired(text[i:end]) {
 				note(errSurrogate)
 			}
-			if in := &open[len(open)-1]; in.isName(text, end) {
-				name, _ := jsonString(text[i:end])
-				if !in.add(name) {
-					note(errTwice)
-				}
+			if open[len(open)-1].object && text[skipSpace(text, end)] == ':' {
+				names.add(i, end)
 			}
 			i = end - 1
 		case '{', '[':
 			if len(open) == maxDepth {
 				return errDeep
 			}
-			open = append(open, container{object: text[i] == '{'})
+			open = append(open, container{object: text[i] == '{', names: len(names.open)})
 		case '}', ']':
+			if names.close(open[len(open)-1].names) {
+				note(errTwice)
+			}
 			open = open[:len(open)-1]
 		}
 	}
 	return first
 }
 
-// container is an array, or an object with the names in it.
+// container is an array, or an object.
 type container struct {
 	object bool
-	few    []string
-	many   map[string]bool // instead, when they are no longer few
+	names  int // how many there were when it began
 }
 
-// isName tells whether the string before end is a name in the container, and not a value.
-func (c *container) isName(text []byte, end int) bool {
-	return c.object && text[skipSpace(text, end)] == ':'
+// name is where a name begins, and above that a hash of it. So it takes 8 bytes, however many an
+// object has: it may have a name for each 5 bytes of a frame, and frames are checked at once.
+type name uint64
+
+// names are those of the objects that have begun.
+type names struct {
+	text []byte
+	seed maphash.Seed // a secret: nobody can make two names that look the same
+	open []name
 }
 
-// few is up to how many names are compared one by one.
-const few = 16
+func (n *names) add(begin, end int) {
+	quoted := n.text[begin:end]
+	plain := quoted[1 : len(quoted)-1]
+	var hash uint64
+	if bytes.IndexByte(plain, '\\') < 0 && utf8.Valid(plain) {
+		hash = maphash.Bytes(n.seed, plain)
+	} else {
+		decoded, _ := jsonString(quoted)
+		hash = maphash.String(n.seed, decoded)
+	}
+	n.open = append(n.open, name(hash<<32|uint64(begin)))
+}
 
-// add notes a name, and reports whether it is the first of its kind.
-func (c *container) add(name string) bool {
-	if c.many == nil && len(c.few) < few {
-		if slices.Contains(c.few, name) {
-			return false
+// close forgets an object's names, which begin there, and reports whether two are the same.
+func (n *names) close(begin int) (twice bool) {
+	of := n.open[begin:]
+	n.open = n.open[:begin]
+	slices.Sort(of)
+	for i, a := range of {
+		for _, b := range of[i+1:] {
+			if a>>32 != b>>32 {
+				break
+			}
+			if n.decoded(a) == n.decoded(b) {
+				return true
+			}
 		}
-		c.few = append(c.few, name)
-		return true
 	}
-	if c.many == nil {
-		c.many = make(map[string]bool, 2*few)
-		for _, name := range c.few {
-			c.many[name] = true
-		}
-	}
-	was := c.many[name]
-	c.many[name] = true
-	return !was
+	return false
+}
+
+func (n *names) decoded(a name) string {
+	begin := int(uint32(a))
+	decoded, _ := jsonString(n.text[begin:stringEnd(n.text, begin)])
+	return decoded
 }
 
 // paired tells whether each surrogate that a string escapes is one of a pair.
