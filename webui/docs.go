@@ -358,8 +358,11 @@ func (r *typesReader) statement() string {
 	return strings.TrimSuffix(strings.Join(all, "\n"), ";")
 }
 
+// docIndent begins a line of code in a comment, and after that in its text.
+const docIndent = "    "
+
 // comment reads the comments that come next. Its lines are joined to paragraphs and to points of a
-// list, one a line.
+// list, one a line; lines of code stay as they are.
 func (r *typesReader) comment(indent string) string {
 	var text []string
 	for r.n < len(r.lines) && strings.HasPrefix(r.lines[r.n], indent+"/**") {
@@ -368,10 +371,14 @@ func (r *typesReader) comment(indent string) string {
 			r.n++
 			end := strings.HasSuffix(line, "*/")
 			line = strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(line), "/**"), "*/")
-			line = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(line), "*"))
+			line = strings.TrimRight(strings.TrimPrefix(strings.TrimSpace(line), "*"), " ")
+			code := strings.HasPrefix(line, " "+docIndent)
+			if line = strings.TrimPrefix(line, " "); !code {
+				line = strings.TrimSpace(line)
+			}
 			last := len(text) - 1
 			switch {
-			case last >= 0 && line != "" && text[last] != "" && !strings.HasPrefix(line, "- "):
+			case last >= 0 && line != "" && text[last] != "" && !code && !strings.HasPrefix(line, "- "):
 				text[last] += " " + line
 			default:
 				text = append(text, line)
@@ -390,26 +397,40 @@ func seen(text string) string {
 	return hex.EncodeToString(sum[:4])
 }
 
-// prose turns a comment into paragraphs and lists.
+// proseBlock is what lines of a comment that follow each other are in together.
+type proseBlock struct{ begin, end string }
+
+// prose turns a comment into paragraphs, lists and code.
 func prose(text string) template.HTML {
-	var out strings.Builder
-	list := false
+	var (
+		out        strings.Builder
+		block      proseBlock
+		paragraphs = proseBlock{}
+		list       = proseBlock{"<ul>", "</ul>"}
+		code       = proseBlock{`<pre class="code" tabindex="0"><code>`, "</code></pre>"}
+	)
+	in := func(next proseBlock) {
+		if next != block {
+			out.WriteString(block.end + next.begin)
+			block = next
+		}
+	}
 	for line := range strings.Lines(text) {
+		if source, isCode := strings.CutPrefix(line, docIndent); isCode {
+			in(code)
+			out.WriteString(html.EscapeString(source))
+			continue
+		}
 		line = html.EscapeString(strings.TrimSpace(line))
 		line = docCode.ReplaceAllString(line, "<code>$1</code>")
-		point, isPoint := strings.CutPrefix(line, "- ")
-		if isPoint != list {
-			list = isPoint
-			out.WriteString(map[bool]string{true: "<ul>", false: "</ul>"}[list])
-		}
-		if isPoint {
+		if point, isPoint := strings.CutPrefix(line, "- "); isPoint {
+			in(list)
 			out.WriteString("<li>" + point + "</li>")
 		} else {
+			in(paragraphs)
 			out.WriteString("<p>" + line + "</p>")
 		}
 	}
-	if list {
-		out.WriteString("</ul>")
-	}
+	in(paragraphs)
 	return template.HTML(out.String()) // what isn't ours in it is escaped
 }
