@@ -150,20 +150,27 @@ func TestPingFloodEnds(t *testing.T) {
 	c.expectClose(4003)
 }
 
+// testSource is the address that a header names, as behind a proxy; see dialFrom.
+func testSource(r *http.Request) netip.Addr {
+	addr, _ := netip.ParseAddr(r.Header.Get("Test-Source"))
+	return addr
+}
+
+// dialFrom is dial from a source of the test's choice, for a box with testSource.
+func (b *box) dialFrom(t testing.TB, source string) *peerConn {
+	t.Helper()
+	ws, _, err := b.tryDial(http.Header{"Test-Source": {source}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b.client(t, ws)
+}
+
 func TestSessionLimits(t *testing.T) {
 	t.Parallel()
-	// The address comes from a header here, as behind a proxy.
-	source := func(r *http.Request) netip.Addr {
-		addr, _ := netip.ParseAddr(r.Header.Get("Test-Source"))
-		return addr
-	}
-	b := start(t, signal.Options{Sessions: 5, SessionsPerSource: 2, Source: source})
+	b := start(t, signal.Options{Sessions: 5, SessionsPerSource: 2, Source: testSource})
 	from := func(source string) *peerConn {
-		ws, _, err := b.tryDial(http.Header{"Test-Source": {source}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		c := b.client(t, ws)
+		c := b.dialFrom(t, source)
 		c.ws.WriteMessage(websocket.TextMessage, []byte(`{"type":"hello"}`)) // may find the connection closed
 		return c
 	}

@@ -105,7 +105,7 @@ func (o *outbox) putLocked(p *parcel, numbered bool, by sender) verdict {
 	}
 	waiting, bytes := o.waiting()
 	if waiting > 0 && (waiting >= 2*o.maxFrames || bytes+p.size > 2*o.maxBytes) ||
-		o.store.crowded(o.waitingBytes) {
+		by.session != nil && o.store.crowded(o.waitingBytes-o.shares.strangers.bytes) {
 		return overflown
 	}
 	it := item{parcel: p, by: by}
@@ -403,6 +403,17 @@ func (o *outbox) holds() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.held
+}
+
+// senders is how many bytes wait of each sender.
+func (o *outbox) senders() map[*Session]int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	of := make(map[*Session]int, len(o.shares.of))
+	for by, s := range o.shares.of {
+		of[by] = s.bytes
+	}
+	return of
 }
 
 // attached tells whether there is a connection.

@@ -129,11 +129,12 @@ func TestOutboxesShareAStore(t *testing.T) {
 	each := said("a").memory()
 	shared := &store{limit: 100 * each, share: 10}
 	var boxes []*outbox
+	somebody := &Session{}
 	for range 20 {
 		o := newOutbox(nil, 1000, 1000, true, shared)
 		boxes = append(boxes, o)
 		for range 100 {
-			o.put(said("a"), true, sender{})
+			o.put(said("a"), true, sender{session: somebody})
 		}
 	}
 	// The first takes all that it may itself, the others their share, and each one frame more than

@@ -1,13 +1,21 @@
 package signal
 
-import "sync/atomic"
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"sync/atomic"
+
+	"signalbox/internal/source"
+)
 
 // store counts the memory that is held for the clients of a hub: what waits in their outboxes, a
 // broadcast's once for each, and what is being read of them. If it is too much, an outbox that has
 // more than its fair share forgets what was taken, so that its session can't be resumed from there,
-// and the session that holds most ends (Hub.relieve). Until then, if more than that share still
-// waits in an outbox, it overflows. So clients that don't read, each within its own limits, can't
-// fill the memory together.
+// and sessions end that hold much (Hub.relieve). Until then, if more than that share still waits in
+// an outbox, but what strangers sent, it overflows at the next that others say; what the hub itself
+// tells is little. So clients that don't read, each within its own limits, can't fill the memory
+// together.
 type store struct {
 	limit int // bytes of memory
 	share int // bytes that a client gets
@@ -32,8 +40,7 @@ func (st *store) over() int { return int(st.used.Load()) - st.limit }
 // crowded tells whether an outbox that holds so much must not take more.
 func (st *store) crowded(bytes int) bool { return bytes > st.share && st.over() > 0 }
 
-// shortOfMemory has the sessions that hold most ended, by a goroutine of its own, since its caller
-// holds locks.
+// shortOfMemory has sessions ended, by a goroutine of its own, since its caller holds locks.
 func (h *Hub) shortOfMemory() {
 	if h.relieving.Swap(true) {
 		return
@@ -47,40 +54,103 @@ func (h *Hub) shortOfMemory() {
 	}()
 }
 
-// relieve ends the sessions that hold most, until little enough is held.
+// relieve ends sessions until little enough is held: of the source for which most is held, the
+// session for which most is. So many sessions that hold a little each, as hostile clients have, end
+// before one of somebody else's that holds more.
 func (h *Hub) relieve() {
-	for over := h.store.over(); over > 0; {
-		s, holds := h.dearest()
-		if s == nil || holds <= h.store.share {
+	over := h.store.over()
+	if over <= 0 {
+		return
+	}
+	held := h.holdings()
+	for over -= held.ending; over > 0; {
+		d, ok := held.dearest()
+		if !ok {
 			return
 		}
 		h.log.Warn("out of memory for what clients have not read, and what they have half sent: the session "+
-			"that holds most ends", "peer", s.self.ID, "src", s.client.Load().Source, "bytes", holds,
-			"limit", h.store.limit)
-		s.Stop(CodeSlow)
-		over -= holds
+			"that holds most, of the source that does, ends", "peer", d.session.self.ID,
+			"src", d.session.client.Load().Source, "bytes", d.holds, "sent", d.sent, "limit", h.store.limit)
+		d.session.Stop(CodeSlow)
+		over -= d.holds
 	}
 }
 
-// dearest is the session that holds most memory, and how much.
-func (h *Hub) dearest() (s *Session, holds int) {
+// holding is the memory that is held for a session, in bytes.
+type holding struct {
+	session *Session
+	holds   int // in its own outbox, and by its connections for what they read
+	sent    int // waits in the outboxes of others, who may read as slowly as they please
+}
+
+func (d *holding) all() int { return d.holds + d.sent }
+
+// holdings are those of the sessions of each line (source.Line). A byte that somebody sent and
+// somebody else has not read counts for both: whoever fills the memory has much, on either side.
+type holdings struct {
+	of  map[netip.Prefix][]*holding
+	all map[netip.Prefix]int // bytes
+	// bytes of sessions that have ended, whose connections still hold what they read
+	ending int
+}
+
+// holdings looks at all sessions.
+func (h *Hub) holdings() holdings {
 	h.mu.RLock()
-	defer h.mu.RUnlock()
-	of := make(map[*Session]int, len(h.sessions))
+	of := make(map[*Session]*holding, len(h.sessions))
+	known := func(s *Session) *holding {
+		if of[s] == nil {
+			of[s] = &holding{session: s}
+		}
+		return of[s]
+	}
 	for _, s := range h.sessions {
-		of[s] = s.out.holds()
+		known(s)
 	}
 	for l := range h.links {
-		s := l.session.Load()
-		if _, known := of[s]; !known {
-			of[s] = s.out.holds()
-		}
-		of[s] += int(l.held.Load())
+		known(l.session.Load()).holds += int(l.held.Load())
 	}
-	for each, n := range of {
-		if _, over := each.out.end(); n > holds && !over {
-			s, holds = each, n
+	h.mu.RUnlock()
+
+	for s, d := range of {
+		d.holds += s.out.holds()
+		for by, bytes := range s.out.senders() {
+			if sender := of[by]; sender != nil && by != s {
+				sender.sent += bytes
+			}
 		}
 	}
-	return s, holds
+	held := holdings{of: map[netip.Prefix][]*holding{}, all: map[netip.Prefix]int{}}
+	for s, d := range of {
+		line := source.Line(s.client.Load().Source)
+		if _, ended := s.out.end(); ended {
+			held.ending += d.holds
+		} else if d.all() > 0 {
+			held.of[line] = append(held.of[line], d)
+			held.all[line] += d.all()
+		}
+	}
+	for _, list := range held.of {
+		slices.SortFunc(list, func(a, b *holding) int { return cmp.Compare(a.all(), b.all()) })
+	}
+	return held
+}
+
+// dearest takes out the session for which most is held, of the line for which most is.
+func (held holdings) dearest() (d *holding, ok bool) {
+	var dearest netip.Prefix
+	for line, bytes := range held.all {
+		if !ok || bytes > held.all[dearest] {
+			dearest, ok = line, true
+		}
+	}
+	if !ok {
+		return nil, false
+	}
+	list := held.of[dearest]
+	d, held.of[dearest] = list[len(list)-1], list[:len(list)-1]
+	if held.all[dearest] -= d.all(); len(list) == 1 {
+		delete(held.all, dearest)
+	}
+	return d, true
 }

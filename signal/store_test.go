@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -62,6 +63,50 @@ func TestHub2TheDearestGoes(t *testing.T) {
 	eventually(t, "the log names it", func() bool {
 		return log.has("session ended\" peer=" + dear.id + " src=127.0.0.1 reason=slow")
 	})
+}
+
+// Who fills the memory with many sessions that hold a little each, loses those, and nobody else's
+// session ends, though it holds more than each of them: neither for what others have not read of
+// what the crowd sent, nor for what it has not read itself.
+func TestHub2ACrowdGoesFirst(t *testing.T) {
+	t.Parallel()
+	b := start(t, signal.Options{Resume: time.Minute, RoomCapacity: 64, Source: testSource})
+	b.SetMemory(2 << 20)
+	enter := func(source, room string) *peerConn {
+		c := b.dialFrom(t, source)
+		c.send("hello", nil)
+		c.id = c.expect("welcome").text("peerId")
+		c.send("join", frame{"room": room})
+		c.expect("joined")
+		return c
+	}
+	away := func(source, room string) *peerConn {
+		c := enter(source, room)
+		c.rawConn().Close()
+		b.away(t, c.id)
+		return c
+	}
+	say := func(c *peerConn, room string, times int) {
+		for range times {
+			c.answered("broadcast", frame{"room": room, "data": strings.Repeat("x", 40<<10)})
+		}
+	}
+	const crowd = "198.51.100.1"
+	honest, friend := away("192.0.2.1", "tea"), enter("192.0.2.2", "tea")
+	say(friend, "tea", 4)
+	say(enter(crowd, "tea"), "tea", 4)
+	var members []*peerConn
+	for range 40 {
+		members = append(members, away(crowd, "junk"))
+	}
+	enter(crowd, "junk").send("broadcast", frame{"room": "junk", "data": strings.Repeat("x", 40<<10)})
+	eventually(t, "some of the crowd are over", func() bool {
+		return slices.ContainsFunc(members, func(c *peerConn) bool { return b.Find(c.id) == nil })
+	})
+	eventually(t, "there is room again", func() bool { return b.Stored() <= 2<<20 })
+	if b.Find(honest.id) == nil || b.Find(friend.id) == nil {
+		t.Error("somebody else is over, too")
+	}
 }
 
 // What a client has half sent counts, too.
