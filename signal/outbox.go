@@ -230,15 +230,24 @@ func (o *outbox) drop(from, to int) {
 func (o *outbox) confirm(seq uint64) {
 	o.mu.Lock()
 	defer o.unlock()
-	wasFull := o.full()
 	o.forget(seq)
-	if wasFull && o.feed != nil {
-		o.feed.wake()
-	}
+}
+
+// shed forgets all taken frames, so that the session can't be resumed from before them, and returns
+// how many bytes of memory they took.
+func (o *outbox) shed() (freed int) {
+	o.mu.Lock()
+	defer o.unlock()
+	before := o.held
+	o.forget(o.takenSeq)
+	return before - o.held
 }
 
 // forget is confirm with mu held.
 func (o *outbox) forget(seq uint64) {
+	if o.full() && o.feed != nil {
+		o.feed.wake()
+	}
 	n := 0
 	for ; n < o.taken && o.queue[n].seq <= seq; n++ {
 		o.takenBytes -= o.queue[n].size

@@ -12,10 +12,10 @@ import (
 // store counts the memory that is held for the clients of a hub: what waits in their outboxes, a
 // broadcast's once for each, and what is being read of them. If it is too much, an outbox that has
 // more than its fair share forgets what was taken, so that its session can't be resumed from there,
-// and sessions end that hold much (Hub.relieve). Until then, if more than that share still waits in
-// an outbox, but what strangers sent, it overflows at the next that others say; what the hub itself
-// tells is little. So clients that don't read, each within its own limits, can't fill the memory
-// together.
+// sessions that hold much forget it, too, and some of them end (Hub.relieve). Until then, if more
+// than that share still waits in an outbox, but what strangers sent, it overflows at the next that
+// others say; what the hub itself tells is little. So clients that don't read, each within its own
+// limits, can't fill the memory together.
 type store struct {
 	limit int // bytes of memory
 	share int // bytes that a client gets
@@ -40,7 +40,7 @@ func (st *store) over() int { return int(st.used.Load()) - st.limit }
 // crowded tells whether an outbox that holds so much must not take more.
 func (st *store) crowded(bytes int) bool { return bytes > st.share && st.over() > 0 }
 
-// shortOfMemory has sessions ended, by a goroutine of its own, since its caller holds locks.
+// shortOfMemory calls Hub.relieve, in a goroutine of its own, since its caller holds locks.
 func (h *Hub) shortOfMemory() {
 	if h.relieving.Swap(true) {
 		return
@@ -54,10 +54,23 @@ func (h *Hub) shortOfMemory() {
 	}()
 }
 
-// relieve ends sessions until little enough is held: of the source for which most is held, the
-// session for which most is. So many sessions that hold a little each, as hostile clients have, end
-// before one of somebody else's that holds more.
+// relieve frees memory until little enough is held: sessions forget what their clients have not
+// confirmed, and if that is not enough, some end.
 func (h *Hub) relieve() {
+	h.free(func(d *holding) int { return d.session.out.shed() })
+	h.free(func(d *holding) int {
+		h.log.Warn("out of memory for what clients have not read, and what they have half sent: the session "+
+			"that holds most, of the source that does, ends", "peer", d.session.self.ID,
+			"src", d.session.client.Load().Source, "bytes", d.holds, "sent", d.sent, "limit", h.store.limit)
+		d.session.Stop(CodeSlow)
+		return d.holds
+	})
+}
+
+// free frees memory of one session after the other, until little enough is held: of the source for
+// which most is held, the session that holds most. So many sessions that hold a little each, as
+// hostile clients have, come before one of somebody else's that holds more.
+func (h *Hub) free(memoryOf func(*holding) (bytes int)) {
 	over := h.store.over()
 	if over <= 0 {
 		return
@@ -68,11 +81,7 @@ func (h *Hub) relieve() {
 		if !ok {
 			return
 		}
-		h.log.Warn("out of memory for what clients have not read, and what they have half sent: the session "+
-			"that holds most, of the source that does, ends", "peer", d.session.self.ID,
-			"src", d.session.client.Load().Source, "bytes", d.holds, "sent", d.sent, "limit", h.store.limit)
-		d.session.Stop(CodeSlow)
-		over -= d.holds
+		over -= memoryOf(d)
 	}
 }
 
@@ -131,12 +140,14 @@ func (h *Hub) holdings() holdings {
 		}
 	}
 	for _, list := range held.of {
-		slices.SortFunc(list, func(a, b *holding) int { return cmp.Compare(a.all(), b.all()) })
+		slices.SortFunc(list, func(a, b *holding) int {
+			return cmp.Or(cmp.Compare(a.holds, b.holds), cmp.Compare(a.sent, b.sent))
+		})
 	}
 	return held
 }
 
-// dearest takes out the session for which most is held, of the line for which most is.
+// dearest takes out the session that holds most, of the line for which most is held.
 func (held holdings) dearest() (d *holding, ok bool) {
 	var dearest netip.Prefix
 	for line, bytes := range held.all {

@@ -135,3 +135,41 @@ func TestHub2WhatIsReadCounts(t *testing.T) {
 	posting.Wait()
 	eventually(t, "it no longer counts", func() bool { return b.Stored() == before })
 }
+
+// Many who each hold little are no way around the limit: those who hold most of them end. Whoever
+// reads goes on, with what it has not confirmed forgotten.
+func TestManyCheapOnesAreDear(t *testing.T) {
+	t.Parallel()
+	b := start(t, signal.Options{Resume: time.Minute})
+	const limit = 150 << 10
+	b.SetMemory(limit)
+	reader, sender := b.join(t, "tea", "Reader"), b.join(t, "tea", "Sender")
+	reader.expect("peer-joined")
+	say := func() {
+		t.Helper()
+		sender.answered("broadcast", frame{"room": "tea", "data": strings.Repeat("x", 4<<10)})
+	}
+	say()
+	say()
+	away := make(map[string]bool)
+	for range 8 {
+		c := b.join(t, "tea", "Away")
+		c.rawConn().Close()
+		b.away(t, c.id)
+		away[c.id] = true
+	}
+	for range 4 { // then each holds less than 64 KiB, and all 350
+		say()
+	}
+	eventually(t, "the limit holds", func() bool { return b.Stored() <= limit })
+	reader.settle()
+	sender.settle()
+	for id := range away {
+		if b.Find(id) == nil {
+			delete(away, id)
+		}
+	}
+	if len(away) == 0 || len(away) == 8 {
+		t.Errorf("%d of 8 are left", len(away))
+	}
+}
