@@ -70,7 +70,7 @@
 // get it doesn't pay: a session never ends for what others say while it is connected.
 //
 // All that is held for clients, what waits for them and what is being read of them, counts in one
-// store (store.go). When it is more than 64 MiB, the session that holds most, of the source that
+// store (store.go). When it is more than 48 MiB, the session that holds most, of the source that
 // does, ends, and the log names it.
 //
 // Lock order: Session.work, then Hub.mu or room.mu, then callBook.mu, outbox.mu, Journal.mu or the

@@ -25,7 +25,7 @@ type store struct {
 
 // memoryLimit leaves a machine of 512 MiB room: with all else that a crowd of hostile clients has
 // the box hold, and with what the collector leaves lying about, it takes several times as much.
-const memoryLimit = 64 << 20
+const memoryLimit = 48 << 20
 
 // add counts so many bytes more, or fewer.
 func (st *store) add(bytes int) {
