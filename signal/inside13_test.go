@@ -43,3 +43,43 @@ func TestHub6AClockSetBackDelaysTheEndOnly(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Many sessions that each hold little are more than there may be, together. Then those end whose
+// source holds most; whoever holds as much from elsewhere goes on.
+func TestHub2ManySmallOnesCount(t *testing.T) {
+	t.Parallel()
+	h, err := New(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const limit, each = 1 << 20, 50 << 10
+	h.store.limit = limit
+	session := func(from string) *Session {
+		s, err := h.Open(silent{}, Client{Source: netip.MustParseAddr(from)}, Hello{}, time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.send(Signaled{Data: make([]byte, each)})
+		return s
+	}
+	honest := session("192.0.2.1")
+	for range 100 {
+		session("198.51.100.1")
+	}
+	for late := time.After(30 * time.Second); h.store.over() > 0; {
+		select {
+		case <-late:
+			t.Fatalf("%d bytes are held, of %d", h.store.used.Load(), limit)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	if held := h.store.used.Load(); held < limit/2 {
+		t.Errorf("only %d bytes are left", held)
+	}
+	if !honest.Do(func() {}) {
+		t.Error("somebody else has paid")
+	}
+	if err := h.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+}

@@ -141,7 +141,7 @@ func (l *Link) Ping() bool {
 }
 
 // Hold counts memory that the carrier takes for what it is reading, until release is called. While
-// the hub is short of memory, the session that holds most ends.
+// the hub is short of memory, sessions end, the dearest ones of those addresses that hold most.
 func (l *Link) Hold(bytes int) (release func()) {
 	l.held.Add(int64(bytes))
 	l.hub.store.add(bytes)

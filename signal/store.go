@@ -1,13 +1,20 @@
 package signal
 
-import "sync/atomic"
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"sync/atomic"
+
+	"signalbox/internal/source"
+)
 
 // store counts the memory that is held for the clients of a hub: what waits in their outboxes, a
 // broadcast's once for each, and what is being read of them. If it is too much, an outbox that has
 // more than its fair share forgets what was taken, so that its session can't be resumed from there,
-// and the session that holds most ends (Hub.relieve). Until then, if more than that share still
-// waits in an outbox, it overflows. So clients that don't read, each within its own limits, can't
-// fill the memory together.
+// and sessions end, the dearest of the dearest line of addresses first (Hub.relieve). Until then, if
+// more than that share still waits in an outbox, it overflows. So clients that don't read, each
+// within its own limits, can't fill the memory together.
 type store struct {
 	limit int // bytes of memory
 	share int // bytes that a client gets
@@ -47,23 +54,61 @@ func (h *Hub) shortOfMemory() {
 	}()
 }
 
-// relieve ends the sessions that hold most, until little enough is held.
+// relieve ends sessions until little enough is held: of the line of addresses whose clients hold
+// most, the one that holds most. So who makes many sessions, each of which holds little, pays
+// before those who have one.
 func (h *Hub) relieve() {
-	for over := h.store.over(); over > 0; {
-		s, holds := h.dearest()
-		if s == nil || holds <= h.store.share {
-			return
+	over := h.store.over()
+	if over <= 0 {
+		return
+	}
+	lines, first, ended := h.holders(), holder{}, 0
+	for over > 0 {
+		var most *line
+		for _, each := range lines {
+			if most == nil || each.holds > most.holds {
+				most = each
+			}
 		}
-		h.log.Warn("out of memory for what clients have not read, and what they have half sent: the session "+
-			"that holds most ends", "peer", s.self.ID, "src", s.client.Load().Source, "bytes", holds,
-			"limit", h.store.limit)
-		s.Stop(CodeSlow)
-		over -= holds
+		if most == nil || most.holds == 0 {
+			break
+		}
+		dearest := most.pop()
+		if ended++; ended == 1 {
+			first = dearest
+		}
+		dearest.session.Stop(CodeSlow)
+		over -= dearest.holds
+	}
+	if ended > 0 {
+		h.log.Warn("out of memory for what clients have not read, and what they have half sent: of the addresses "+
+			"that hold most, the sessions that hold most end", "sessions", ended, "first", first.session.self.ID,
+			"src", first.session.client.Load().Source, "bytes", first.holds, "limit", h.store.limit)
 	}
 }
 
-// dearest is the session that holds most memory, and how much.
-func (h *Hub) dearest() (s *Session, holds int) {
+// holder is a session, and how much memory it holds.
+type holder struct {
+	session *Session
+	holds   int
+}
+
+// line is those of one line of addresses; see source.Line.
+type line struct {
+	holds   int
+	holders []holder // those that hold something, the dearest last
+}
+
+// pop takes the dearest.
+func (l *line) pop() holder {
+	last := len(l.holders) - 1
+	h := l.holders[last]
+	l.holders, l.holds = l.holders[:last], l.holds-h.holds
+	return h
+}
+
+// holders are all sessions that hold memory, and may end.
+func (h *Hub) holders() map[netip.Prefix]*line {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	of := make(map[*Session]int, len(h.sessions))
@@ -77,10 +122,20 @@ func (h *Hub) dearest() (s *Session, holds int) {
 		}
 		of[s] += int(l.held.Load())
 	}
-	for each, n := range of {
-		if _, over := each.out.end(); n > holds && !over {
-			s, holds = each, n
+	lines := make(map[netip.Prefix]*line)
+	for s, n := range of {
+		if _, over := s.out.end(); n == 0 || over {
+			continue
 		}
+		from := source.Line(s.client.Load().Source)
+		if lines[from] == nil {
+			lines[from] = new(line)
+		}
+		lines[from].holds += n
+		lines[from].holders = append(lines[from].holders, holder{s, n})
 	}
-	return s, holds
+	for _, l := range lines {
+		slices.SortFunc(l.holders, func(a, b holder) int { return cmp.Compare(a.holds, b.holds) })
+	}
+	return lines
 }
