@@ -70,8 +70,8 @@
 // get it doesn't pay: a session never ends for what others say while it is connected.
 //
 // All that is held for clients, what waits for them and what is being read of them, counts in one
-// store (store.go). When it is more than 64 MiB, sessions end, and the log names them: of the line of
-// addresses that holds most, the one that holds most.
+// store (store.go). When it is more than 64 MiB, sessions end, and the log names them: of the line
+// of addresses that holds most, the one that holds most.
 //
 // Lock order: Session.work, then Hub.mu or room.mu, then callBook.mu, outbox.mu, Journal.mu or the
 // bans' own. Hub.mu and room.mu are never held together, nor are any two of the others. If the work

@@ -12,8 +12,8 @@ import (
 // store counts the memory that is held for the clients of a hub: what waits in their outboxes, a
 // broadcast's once for each, and what is being read of them. If it is too much, an outbox that has
 // more than its fair share forgets what was taken, so that its session can't be resumed from there,
-// and sessions end, the dearest of the dearest line of addresses first (Hub.relieve). Until then, if
-// more than that share still waits in an outbox, it overflows. So clients that don't read, each
+// and sessions end, the dearest of the dearest line of addresses first (Hub.relieve). Until then,
+// if more than that share still waits in an outbox, it overflows. So clients that don't read, each
 // within its own limits, can't fill the memory together.
 type store struct {
 	limit int // bytes of memory
