@@ -214,7 +214,8 @@ func (s *keySet) fetch(ctx context.Context, log *slog.Logger) (keep time.Duratio
 	s.keys.Store(&keys)
 	if s.cache != nil {
 		if err := s.cache.Write(s.file(), text); err != nil {
-			log.Warn("can't keep the keys of room tokens for the next start: they are in force", "url", s.url, "err", err)
+			log.Warn("can't keep the keys of room tokens for the next start: they are in force", "url", s.url,
+				"err", err)
 		}
 	}
 	return keepFor(resp.Header.Get("Cache-Control")), nil

@@ -220,7 +220,8 @@ func TestHub5ABanIsAboutTheNameInATokenAsPeopleSeeIt(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		code, _, body := get(t, insecure(), "http://"+app.Addrs().Web+"/api/ice", "Authorization", "Bearer "+token.Token)
+		code, _, body := get(t, insecure(), "http://"+app.Addrs().Web+"/api/ice",
+			"Authorization", "Bearer "+token.Token)
 		if code != want {
 			t.Errorf("%q: %d %s", user, code, body)
 		}
