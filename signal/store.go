@@ -46,24 +46,29 @@ func (h *Hub) shortOfMemory() {
 		return
 	}
 	go func() {
-		defer h.relieving.Store(false)
-		if h.enter() {
-			defer h.running.Done()
-			h.relieve()
+		if !h.enter() {
+			h.relieving.Store(false)
+			return
+		}
+		defer h.running.Done()
+		for {
+			ended := h.relieve()
+			h.relieving.Store(false)
+			// Whoever came meanwhile has left it to this goroutine.
+			if !ended || h.store.over() <= 0 || h.relieving.Swap(true) {
+				return
+			}
 		}
 	}()
 }
 
 // relieve ends sessions until little enough is held: of the line of addresses whose clients hold
 // most, the one that holds most. So who makes many sessions, each of which holds little, pays
-// before those who have one.
-func (h *Hub) relieve() {
-	over := h.store.over()
-	if over <= 0 {
-		return
-	}
-	lines, first, ended := h.holders(), holder{}, 0
-	for over > 0 {
+// before those who have one. It reports whether it has ended some.
+func (h *Hub) relieve() bool {
+	lines, going := h.holders()
+	first, ended := holder{}, 0
+	for over := h.store.over() - going; over > 0; {
 		var most *line
 		for _, each := range lines {
 			if most == nil || each.holds > most.holds {
@@ -85,6 +90,7 @@ func (h *Hub) relieve() {
 			"that hold most, the sessions that hold most end", "sessions", ended, "first", first.session.self.ID,
 			"src", first.session.client.Load().Source, "bytes", first.holds, "limit", h.store.limit)
 	}
+	return ended > 0
 }
 
 // holder is a session, and how much memory it holds.
@@ -107,8 +113,9 @@ func (l *line) pop() holder {
 	return h
 }
 
-// holders are all sessions that hold memory, and may end.
-func (h *Hub) holders() map[netip.Prefix]*line {
+// holders are all sessions that hold memory, and may end. What those hold that have been ended is
+// just going.
+func (h *Hub) holders() (lines map[netip.Prefix]*line, going int) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	of := make(map[*Session]int, len(h.sessions))
@@ -122,9 +129,13 @@ func (h *Hub) holders() map[netip.Prefix]*line {
 		}
 		of[s] += int(l.held.Load())
 	}
-	lines := make(map[netip.Prefix]*line)
+	lines = make(map[netip.Prefix]*line)
 	for s, n := range of {
-		if _, over := s.out.end(); n == 0 || over {
+		if _, over := s.out.end(); over {
+			going += n
+			continue
+		}
+		if n == 0 {
 			continue
 		}
 		from := source.Line(s.client.Load().Source)
@@ -137,5 +148,5 @@ func (h *Hub) holders() map[netip.Prefix]*line {
 	for _, l := range lines {
 		slices.SortFunc(l.holders, func(a, b holder) int { return cmp.Compare(a.holds, b.holds) })
 	}
-	return lines
+	return lines, going
 }
