@@ -41,14 +41,22 @@ func (s *Session) endWithToken(now time.Time) {
 	if s.deadline != nil {
 		s.deadline.Stop()
 	}
-	s.deadline = time.AfterFunc(until.Sub(now), s.endAtExp)
+	s.deadline = time.AfterFunc(min(until.Sub(now), clockLook), s.endAtExp)
 }
+
+// clockLook is how often the clock is looked at. Tokens end by the clock on the wall, which may be
+// set, forward or back, while timers go on.
+const clockLook = time.Minute
 
 // endAtExp ends the session if its tokens have ended.
 func (s *Session) endAtExp() {
 	s.work.Lock()
 	defer s.work.Unlock()
-	if !s.over && !time.Now().Before(s.admittedUntil()) {
+	switch now := time.Now(); {
+	case s.over:
+	case now.Before(s.admittedUntil()):
+		s.endWithToken(now)
+	default:
 		s.close(CodeUnauthorized, lastWord(errTokenExpired))
 	}
 }

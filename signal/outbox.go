@@ -40,7 +40,11 @@ type outbox struct {
 	stored    int    // what the store knows of
 	seq       uint64 // of the last numbered frame
 	takenSeq  uint64 // of the last one that was taken
-	shares    shares // of what waits, but what is owed
+	// The connection may still be writing what was taken after the frame writtenSeq. flying is what
+	// that takes in memory that is not in the queue: held includes it.
+	writtenSeq uint64
+	flying     int
+	shares     shares // of what waits, but what is owed
 	// When the queue was empty, or something was taken, or a connection began. While more waits
 	// than that has moved, it is not read.
 	moved  time.Time
@@ -101,7 +105,7 @@ func (o *outbox) putLocked(p *parcel, numbered bool, by sender) verdict {
 		return refused
 	}
 	if o.store.crowded(o.takenBytes + o.waitingBytes) {
-		o.forget(o.takenSeq) // memory comes before the chance to resume
+		o.forget(o.writtenSeq) // memory comes before the chance to resume
 	}
 	waiting, bytes := o.waiting()
 	if waiting > 0 && (waiting >= 2*o.maxFrames || bytes+p.size > 2*o.maxBytes) ||
@@ -180,6 +184,7 @@ func (o *outbox) take(f *feed, emptied []item) (batch []item, over bool) {
 		}
 		return batch, true
 	}
+	o.land()
 	next, kept := o.taken, o.taken
 	for ; next < len(o.queue) && (o.closed || !o.full()); next++ {
 		it := o.queue[next]
@@ -194,7 +199,7 @@ func (o *outbox) take(f *feed, emptied []item) (batch []item, over bool) {
 			o.takenSeq = it.seq
 		}
 		if it.seq == 0 || !o.keeps {
-			o.held -= it.memory()
+			o.flying += it.memory()
 			continue
 		}
 		o.queue[kept] = it
@@ -208,6 +213,21 @@ func (o *outbox) take(f *feed, emptied []item) (batch []item, over bool) {
 	o.taken = kept
 	f.code = o.reason
 	return batch, o.closed
+}
+
+// written notes that the feed's connection has written what it has taken.
+func (o *outbox) written(f *feed) {
+	o.mu.Lock()
+	defer o.unlock()
+	if o.feed == f {
+		o.land()
+	}
+}
+
+// land is written with mu held.
+func (o *outbox) land() {
+	o.held -= o.flying
+	o.flying, o.writtenSeq = 0, o.takenSeq
 }
 
 // full tells whether as much is unconfirmed as may be. mu is held.
@@ -233,13 +253,13 @@ func (o *outbox) confirm(seq uint64) {
 	o.forget(seq)
 }
 
-// shed forgets all taken frames, so that the session can't be resumed from before them, and returns
-// how many bytes of memory they took.
+// shed forgets the frames that were written, so that the session can't be resumed from before them,
+// and returns how many bytes of memory they took.
 func (o *outbox) shed() (freed int) {
 	o.mu.Lock()
 	defer o.unlock()
 	before := o.held
-	o.forget(o.takenSeq)
+	o.forget(o.writtenSeq)
 	return before - o.held
 }
 
@@ -298,7 +318,8 @@ func (o *outbox) hold(f *feed, replaced *parcel) {
 	if o.feed != nil {
 		o.expel(CodeReplaced, replaced)
 	}
-	o.taken, o.takenBytes, o.waitingBytes, o.held = 0, 0, 0, 0
+	o.taken, o.takenBytes, o.waitingBytes, o.held, o.flying = 0, 0, 0, 0, 0
+	o.writtenSeq = o.takenSeq
 	for i, it := range o.queue {
 		o.waitingBytes += it.size
 		o.held += it.memory()
@@ -325,11 +346,12 @@ func (o *outbox) oldest() uint64 {
 // has one to write.
 func (o *outbox) detach(f *feed) bool {
 	o.mu.Lock()
-	defer o.mu.Unlock()
+	defer o.unlock()
 	if o.closed {
 		return false
 	}
 	if o.feed == f {
+		o.land()
 		o.feed = nil
 		f.wake()
 	}
@@ -357,15 +379,15 @@ func (o *outbox) abandon(f *feed) {
 
 // clear drops all. mu is held.
 func (o *outbox) clear() {
-	o.queue, o.taken, o.takenBytes, o.waitingBytes, o.owed, o.owedBytes, o.held = nil, 0, 0, 0, 0, 0, 0
-	o.shares = shares{}
+	o.queue, o.taken, o.takenBytes, o.waitingBytes, o.owed, o.owedBytes = nil, 0, 0, 0, 0, 0
+	o.held, o.flying, o.shares = 0, 0, shares{}
 }
 
 // revoke ends a connection with its own last word, and reports whether it was the one that takes; a
 // nil f means that one. Waiting parcels go on waiting.
 func (o *outbox) revoke(f *feed, code Code, last *parcel) bool {
 	o.mu.Lock()
-	defer o.mu.Unlock()
+	defer o.unlock()
 	if o.feed == nil || o.closed || f != nil && f != o.feed {
 		return false
 	}
@@ -376,6 +398,7 @@ func (o *outbox) revoke(f *feed, code Code, last *parcel) bool {
 // expel is revoke with mu held.
 func (o *outbox) expel(code Code, last *parcel) {
 	f := o.feed
+	o.land()
 	o.feed = nil
 	f.why, f.last = code, last
 	f.wake()

@@ -19,7 +19,8 @@ func said(body string) *parcel { return ready([]Frame{{Body: []byte(body)}}) }
 
 // take is what the feed's connection does.
 func take(f *feed) (batch []item, over bool) {
-	batch, _, over = f.take(nil)
+	batch, o, over := f.take(nil)
+	o.written(f)
 	return batch, over
 }
 
@@ -196,6 +197,37 @@ func TestFullStoreSparesThoseWhoRead(t *testing.T) {
 			if batch, _ := take(r.f); len(batch) != 1 {
 				t.Fatalf("frame %d of reader %d: %d frames", n, i, len(batch))
 			}
+		}
+	}
+}
+
+// What a connection is still writing takes memory, also if nobody will ask for it again, and if
+// memory is short.
+func TestHub2WhatIsBeingWrittenCounts(t *testing.T) {
+	t.Parallel()
+	for _, keeps := range []bool{true, false} {
+		o, f := fed(1000, 1000, keeps)
+		put := func(body string) int {
+			o.put(said(body), true, sender{})
+			return int(o.store.used.Load())
+		}
+		large := strings.Repeat("x", 500)
+		before := put(large)
+		_, from, _ := f.take(nil)
+		if got := int(o.store.used.Load()); got != before {
+			t.Errorf("keeps %v: %d is held while it is written, want %d", keeps, got, before)
+		}
+		o.store.limit = 1
+		if got := put("x"); got < before {
+			t.Errorf("keeps %v: %d is held while it is written and memory is short, want %d", keeps, got, before)
+		}
+		from.written(f)
+		o.store.limit = 1 << 20
+		o.confirm(1)
+		take(f)
+		o.confirm(2)
+		if got := o.store.used.Load(); got != 0 {
+			t.Errorf("keeps %v: %d is held at the end", keeps, got)
 		}
 	}
 }

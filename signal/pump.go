@@ -92,6 +92,9 @@ func (l *Link) write(batch *Batch, now time.Time) (again time.Duration, over boo
 	if err == nil {
 		h.stats.framesOut.Add(batch.count)
 		h.stats.bytesOut.Add(batch.bytes)
+		if batch.count > 0 {
+			batch.from.written(l.feed)
+		}
 	}
 	if isTimeout(err) && !batch.Over { // its client can't be told any more: a frame was cut
 		s.tooSlow(l.feed)

@@ -97,9 +97,10 @@ func (s *Session) relay(m *Signal) error {
 }
 
 // call sends a message to those of a user's sessions with which there is a call; if there is none,
-// it calls them all. It fails if none of them gets it.
+// it calls them all. It fails if none of them gets it. Who does not get what begins a call is not
+// called: otherwise that could be hung up again, which tells the other end without being paid for.
 func (s *Session) call(user string, out Signaled) error {
-	targets, err := s.hub.ring(s, user)
+	targets, fresh, err := s.hub.ring(s, user)
 	if err != nil {
 		return err
 	}
@@ -107,6 +108,8 @@ func (s *Session) call(user string, out Signaled) error {
 	for _, target := range targets {
 		if err = s.say(target, out); err == nil {
 			heard = true
+		} else if fresh {
+			s.hub.unring(s, target)
 		}
 	}
 	if heard {
@@ -182,13 +185,14 @@ func (h *Hub) partner(s *Session, id string) *Session {
 	return target
 }
 
-// ring finds the sessions of a user that a signal of a session is for, and calls them if need be.
-func (h *Hub) ring(s *Session, user string) ([]*Session, error) {
+// ring finds the sessions of a user that a signal of a session is for, and calls them if need be:
+// fresh says so.
+func (h *Hub) ring(s *Session, user string) (targets []*Session, fresh bool, err error) {
 	h.mu.Lock() // Members hear of the calls before anybody can end them
 	defer h.mu.Unlock()
 	devices := slices.DeleteFunc(slices.Clone(h.users[user]), func(d *Session) bool { return d == s })
 	if !h.opts.Calls || len(devices) == 0 {
-		return nil, Refuse(CodeNoSuchPeer, "")
+		return nil, false, Refuse(CodeNoSuchPeer, "")
 	}
 	targets, fresh, over, err := h.calls.ring(s, devices, time.Now())
 	for _, c := range over {
@@ -202,7 +206,16 @@ func (h *Hub) ring(s *Session, user string) ([]*Session, error) {
 		}
 		h.opts.Journal.put(Happening{Kind: KindCallStarted, Peer: s.self, Callee: targets[0].self})
 	}
-	return targets, err
+	return targets, fresh, err
+}
+
+// unring takes a call back of which the other end has not heard.
+func (h *Hub) unring(s, target *Session) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	if was, _ := h.calls.hangUp(s, target, true); was {
+		h.opts.Members.HungUp(s.self.ID, target.self.ID)
+	}
 }
 
 // said notes that a session says something to the other end of a call, and returns the role of the

@@ -49,14 +49,14 @@ func (h *Hub) Snapshot() Snapshot {
 		Draining:    h.draining,
 	}
 	h.mu.RUnlock()
-	shot.Rooms = h.Rooms("", math.MaxInt)
+	shot.Rooms = h.Rooms("", math.MaxInt, func(string) bool { return true })
 	shot.Counters, shot.Refusals = h.stats.snapshot()
 	return shot
 }
 
-// Rooms returns at most limit rooms whose full names come after a name, by name.
-func (h *Hub) Rooms(after string, limit int) []RoomSnapshot {
-	rooms := slices.DeleteFunc(h.allRooms(), func(r *room) bool { return r.name <= after })
+// Rooms returns at most limit rooms whose full names come after a name and match, by name.
+func (h *Hub) Rooms(after string, limit int, match func(name string) bool) []RoomSnapshot {
+	rooms := slices.DeleteFunc(h.allRooms(), func(r *room) bool { return r.name <= after || !match(r.name) })
 	slices.SortFunc(rooms, func(a, b *room) int { return cmp.Compare(a.name, b.name) })
 	shots := []RoomSnapshot{}
 	for _, r := range rooms {

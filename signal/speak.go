@@ -33,7 +33,7 @@ func (h *Hub) addressees(to string) []*Session {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	if user, ok := strings.CutPrefix(to, "@"); ok {
-		return slices.Clone(h.users[user])
+		return slices.Clone(h.users[Visible(user)])
 	}
 	if target := h.sessions[to]; target != nil {
 		return []*Session{target}
@@ -48,7 +48,7 @@ func (h *Hub) TellRoom(room string, data []byte) error {
 	if r == nil {
 		return errNoRoomOfThatName
 	}
-	e := Broadcasted{From: h.server.self, Room: room, Data: bytes.Clone(data)}
+	e := Broadcasted{From: h.server.self, Room: r.name, Data: bytes.Clone(data)}
 	err := r.broadcast(h.server, false, shared(e))
 	if err == nil {
 		h.stats.broadcasts.Add(1)
@@ -63,7 +63,7 @@ func (h *Hub) TellMember(room, to string, data []byte) error {
 	if r == nil {
 		return errNoRoomOfThatName
 	}
-	e := Signaled{From: h.server.self, Room: room, Data: bytes.Clone(data)}
+	e := Signaled{From: h.server.self, Room: r.name, Data: bytes.Clone(data)}
 	err := r.deliver(to, e, sender{session: h.server})
 	if err == nil {
 		h.stats.signals.Add(1)

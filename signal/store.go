@@ -46,43 +46,61 @@ func (h *Hub) shortOfMemory() {
 		return
 	}
 	go func() {
-		defer h.relieving.Store(false)
-		if h.enter() {
-			defer h.running.Done()
-			h.relieve()
+		if !h.enter() {
+			h.relieving.Store(false)
+			return
+		}
+		defer h.running.Done()
+		for {
+			freed := h.relieve()
+			h.relieving.Store(false)
+			// Whoever came meanwhile has left it to this goroutine.
+			if !freed || h.store.over() <= 0 || h.relieving.Swap(true) {
+				return
+			}
 		}
 	}()
 }
 
 // relieve frees memory until little enough is held: sessions forget what their clients have not
-// confirmed, and if that is not enough, some end.
-func (h *Hub) relieve() {
-	h.free(func(d *holding) int { return d.session.out.shed() })
+// confirmed, and if that is not enough, some end. It reports whether it has freed any.
+func (h *Hub) relieve() bool {
+	shed := h.free(func(d *holding) int { return d.session.out.shed() })
+	var first *holding
+	ended := 0
 	h.free(func(d *holding) int {
-		h.log.Warn("out of memory for what clients have not read, and what they have half sent: the session "+
-			"that holds most, of the source that does, ends", "peer", d.session.self.ID,
-			"src", d.session.client.Load().Source, "bytes", d.holds, "sent", d.sent, "limit", h.store.limit)
+		if ended++; ended == 1 {
+			first = d
+		}
 		d.session.Stop(CodeSlow)
 		return d.holds
 	})
+	if ended > 0 {
+		h.log.Warn("out of memory for what clients have not read, and what they have half sent: of the addresses "+
+			"that hold most, the sessions that hold most end", "sessions", ended, "first", first.session.self.ID,
+			"src", first.session.client.Load().Source, "bytes", first.holds, "sent", first.sent,
+			"limit", h.store.limit)
+	}
+	return shed+ended > 0
 }
 
 // free frees memory of one session after the other, until little enough is held: of the source for
 // which most is held, the session that holds most. So many sessions that hold a little each, as
-// hostile clients have, come before one of somebody else's that holds more.
-func (h *Hub) free(memoryOf func(*holding) (bytes int)) {
-	over := h.store.over()
-	if over <= 0 {
-		return
+// hostile clients have, come before one of somebody else's that holds more. It returns how much
+// it has freed.
+func (h *Hub) free(memoryOf func(*holding) (bytes int)) (bytes int) {
+	if h.store.over() <= 0 {
+		return 0
 	}
 	held := h.holdings()
-	for over -= held.ending; over > 0; {
+	for over := h.store.over() - held.ending; bytes < over; {
 		d, ok := held.dearest()
 		if !ok {
-			return
+			break
 		}
-		over -= memoryOf(d)
+		bytes += memoryOf(d)
 	}
+	return bytes
 }
 
 // holding is the memory that is held for a session, in bytes.

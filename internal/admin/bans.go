@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"signalbox/internal/answer"
@@ -39,7 +40,7 @@ func (a *API) Unban(u Unban) (out Unbanned, err error) {
 	case u.Peer != "":
 		match = func(b source.Ban) bool { return b.Peer == u.Peer || b.For == "peer:"+u.Peer }
 	case u.User != "":
-		match = func(b source.Ban) bool { return b.User == u.User }
+		match = func(b source.Ban) bool { return slices.Contains(namesOf(u.User), b.User) }
 	case u.Token != "":
 		match = func(b source.Ban) bool { return b.Token == u.Token }
 	case u.Source != "":

@@ -112,12 +112,20 @@ func (a *API) target(k Kick) (target, error) {
 		}
 		return t, nil
 	case k.User != "":
-		return target{
-			who:         slog.String("user", k.User),
-			match:       func(s signal.Kicked) bool { return s.User == k.User },
-			allocations: func() int { return a.o.Relay.KickUser(k.User) },
-			bans:        []source.Ban{{User: k.User}},
-		}, nil
+		t := target{
+			who:   slog.String("user", k.User),
+			match: func(s signal.Kicked) bool { return slices.Contains(namesOf(k.User), s.User) },
+		}
+		t.allocations = func() (n int) {
+			for _, name := range namesOf(k.User) {
+				n += a.o.Relay.KickUser(name)
+			}
+			return n
+		}
+		for _, name := range namesOf(k.User) {
+			t.bans = append(t.bans, source.Ban{User: name})
+		}
+		return t, nil
 	case k.Token != "":
 		return target{
 			who:         slog.String("token", k.Token),
@@ -138,6 +146,15 @@ func (a *API) target(k Kick) (target, error) {
 		}, nil
 	}
 	return target{}, errors.New("name an allocation, a peer, a user, a token or a source")
+}
+
+// namesOf are those of a user whom the operator has named: as it was typed, which is a TURN user's,
+// and as others see it, which is the hub's.
+func namesOf(user string) []string {
+	if seen := signal.Visible(user); seen != "" && seen != user {
+		return []string{user, seen}
+	}
+	return []string{user}
 }
 
 // sessions that match, which go on.

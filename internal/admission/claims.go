@@ -62,6 +62,7 @@ func readClaims(c jwt.MapClaims) (signal.Pass, error) {
 			return pass, fmt.Errorf("%s %w", claim.name, err)
 		}
 	}
+	pass.Name, pass.User = signal.Visible(pass.Name), signal.Visible(pass.User) // as the hub knows them
 	switch {
 	case id != "":
 		pass.Key = id

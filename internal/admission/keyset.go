@@ -146,10 +146,11 @@ func (s *keySet) file() string {
 	return "jwks-" + hex.EncodeToString(sum[:8]) + ".json"
 }
 
-// want has the set fetched soon, and reports whether that may bring another key.
+// want has the set fetched soon, and reports whether that may bring another key. As long as no set
+// could be fetched at all, nobody knows what it would bring.
 func (s *keySet) want() bool {
-	if time.Since(time.Unix(0, s.tried.Load())) < missedPause {
-		return false
+	if time.Since(time.Unix(0, s.tried.Load())).Abs() < missedPause { // also after a clock was set back
+		return len(*s.keys.Load()) == 0
 	}
 	s.missed.Store(true)
 	s.wake()
@@ -162,7 +163,7 @@ func (s *keySet) refresh(ctx context.Context, log *slog.Logger) time.Time {
 	if now.Before(s.due) && !s.missed.Load() {
 		return s.due
 	}
-	keep, err := s.fetch(ctx)
+	keep, err := s.fetch(ctx, log)
 	s.tried.Store(time.Now().UnixNano())
 	s.missed.Store(false)
 	if err != nil && ctx.Err() == nil {
@@ -174,7 +175,7 @@ func (s *keySet) refresh(ctx context.Context, log *slog.Logger) time.Time {
 	return s.due
 }
 
-func (s *keySet) fetch(ctx context.Context) (keep time.Duration, err error) {
+func (s *keySet) fetch(ctx context.Context, log *slog.Logger) (keep time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchWithin)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url, nil)
@@ -213,7 +214,8 @@ func (s *keySet) fetch(ctx context.Context) (keep time.Duration, err error) {
 	s.keys.Store(&keys)
 	if s.cache != nil {
 		if err := s.cache.Write(s.file(), text); err != nil {
-			return 0, fmt.Errorf("keep the set: %w", err)
+			log.Warn("can't keep the keys of room tokens for the next start: they are in force", "url", s.url,
+				"err", err)
 		}
 	}
 	return keepFor(resp.Header.Get("Cache-Control")), nil
@@ -223,10 +225,14 @@ func (s *keySet) fetch(ctx context.Context) (keep time.Duration, err error) {
 func keepFor(cacheControl string) time.Duration {
 	for _, part := range strings.Split(cacheControl, ",") {
 		if age, ok := strings.CutPrefix(strings.TrimSpace(strings.ToLower(part)), "max-age="); ok {
-			if n, err := strconv.Atoi(age); err == nil && n < int(maxKeepKeys/time.Second) {
-				return max(time.Duration(n)*time.Second, minKeepKeys)
+			n, err := strconv.ParseUint(strings.Trim(age, `"`), 10, 64) // RFC 9111 §5.2: quoted or not
+			switch {
+			case err != nil && !errors.Is(err, strconv.ErrRange):
+				return keepKeys
+			case n >= uint64(maxKeepKeys/time.Second): // also if it is out of range
+				return maxKeepKeys
 			}
-			return maxKeepKeys
+			return max(time.Duration(n)*time.Second, minKeepKeys)
 		}
 	}
 	return keepKeys

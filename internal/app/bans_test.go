@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"signalbox/internal/admin"
+	"signalbox/internal/admission"
 	"signalbox/internal/source"
 )
 
@@ -183,6 +184,46 @@ func TestHub5BrokenBansFile(t *testing.T) {
 		}
 		if err := bans.Add(time.Now(), source.Ban{User: "x", Until: time.Now().Add(time.Hour)}); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// The operator names a user as the page shows it: the session is the same in every normalization
+// form, and so is the ban.
+func TestHub8OperatorsNameUsersAsTheySeeThem(t *testing.T) {
+	t.Parallel()
+	app := startApp(t, "web.trusted_proxies=127.0.0.1")
+	const composed, decomposed, invisible = "ren\u00e9", "rene\u0301", "ren\u00e9\u200b"
+	for _, typed := range []string{decomposed, invisible} {
+		helloFrom(t, app, "198.51.100.1", map[string]any{"user": composed}).expect("welcome")
+		if out, err := app.Kick(admin.Kick{User: typed, Ban: "1h"}); err != nil || out.Sessions != 1 {
+			t.Fatalf("%q: %+v, %v", typed, out, err)
+		}
+		helloFrom(t, app, "198.51.100.2", map[string]any{"user": composed}).refused("kicked")
+		if out, err := app.admin.Unban(admin.Unban{User: typed}); err != nil || out.Lifted == 0 {
+			t.Fatalf("%q: %+v, %v", typed, out, err)
+		}
+		eventually(t, "the name is free", func() bool { return app.hub.Snapshot().Users == 0 })
+	}
+}
+
+// A ban of a user is about every token for it, however the token's maker writes the name.
+func TestHub5ABanIsAboutTheNameInATokenAsPeopleSeeIt(t *testing.T) {
+	t.Parallel()
+	const key = "a secret of the tests, of 32 bytes"
+	app := startApp(t, "auth.mode=jwt", "auth.jwt_key="+key)
+	if _, err := app.Kick(admin.Kick{User: "bob", Ban: "1h"}); err != nil {
+		t.Fatal(err)
+	}
+	for user, want := range map[string]int{"bob": 401, "bo\u200bb": 401, "eve": 200} {
+		token, err := admission.Mint(key, admission.TokenRequest{User: user, TTL: time.Hour})
+		if err != nil {
+			t.Fatal(err)
+		}
+		code, _, body := get(t, insecure(), "http://"+app.Addrs().Web+"/api/ice",
+			"Authorization", "Bearer "+token.Token)
+		if code != want {
+			t.Errorf("%q: %d %s", user, code, body)
 		}
 	}
 }

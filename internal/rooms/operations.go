@@ -113,12 +113,10 @@ func list(c *call) (int, any, error) {
 		}
 		limit = n
 	}
-	page := c.api.hub.Rooms(query.Get("after"), limit)
+	page := c.api.hub.Rooms(query.Get("after"), limit, c.key.covers)
 	out := List{Rooms: []Room{}}
 	for i := range page {
-		if c.key.covers(page[i].Room) {
-			out.Rooms = append(out.Rooms, roomOf(&page[i]))
-		}
+		out.Rooms = append(out.Rooms, roomOf(&page[i]))
 	}
 	if len(page) == limit {
 		out.Next = page[limit-1].Room
@@ -148,6 +146,7 @@ func keep(c *call) (int, any, error) {
 	if err := c.read(&in, maxBody); err != nil {
 		return 0, nil, err
 	}
+	in.Room = signal.RoomName(in.Room)
 	kept, err := duration("ttl", in.TTL, stdKept, maxKept)
 	switch {
 	case err != nil:
@@ -230,8 +229,9 @@ func kick(c *call) (int, any, error) {
 	if (in.Peer == "") == (in.User == "") {
 		return 0, nil, badRequest("name either a peer or a user")
 	}
+	user := signal.Visible(in.User)
 	gone, err := c.api.hub.Evict(c.room, func(m signal.Member) bool {
-		return in.Peer != "" && m.ID == in.Peer || in.User != "" && m.User == in.User
+		return in.Peer != "" && m.ID == in.Peer || user != "" && m.User == user
 	})
 	if err != nil {
 		return 0, nil, err

@@ -33,7 +33,7 @@ import (
 
 // Hub is what the API needs of the hub.
 type Hub interface {
-	Rooms(after string, limit int) []signal.RoomSnapshot
+	Rooms(after string, limit int, match func(name string) bool) []signal.RoomSnapshot
 	Room(name string) (signal.RoomSnapshot, bool)
 	Keep(plan signal.Plan) (fresh bool, err error)
 	CloseRoom(name string) error
@@ -67,8 +67,10 @@ type Key struct {
 	Rooms []string // patterns of the rooms that it is for; empty: all, and what is in no room
 }
 
-// covers reports whether the key is for a room, or for all rooms of a pattern.
+// covers reports whether the key is for a room, or for all rooms of a pattern, however it is typed:
+// what follows on the last letter of a pattern can make another letter of it.
 func (k *Key) covers(room string) bool {
+	room = signal.RoomName(room)
 	return len(k.Rooms) == 0 ||
 		slices.ContainsFunc(k.Rooms, func(p string) bool { return admission.Matches(p, room) })
 }
@@ -112,7 +114,12 @@ func New(hub Hub, log *slog.Logger) *API {
 // Apply puts options into force.
 func (a *API) Apply(o Options) {
 	next := &inForce{Options: o}
-	for _, k := range o.Keys {
+	next.Keys = slices.Clone(o.Keys)
+	for i, k := range next.Keys {
+		next.Keys[i].Rooms = nil
+		for _, pattern := range k.Rooms {
+			next.Keys[i].Rooms = append(next.Keys[i].Rooms, signal.RoomName(pattern))
+		}
 		next.hashes = append(next.hashes, sha256.Sum256([]byte(k.Key)))
 	}
 	a.inForce.Store(next)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"unicode/utf8"
 
 	"signalbox/signal"
@@ -67,9 +68,17 @@ func (h *Hooks) ask(ctx context.Context, o *Options, v signal.Visitor) (admit bo
 		Type: "connect", Run: h.run, Name: v.Name, User: v.User, Token: v.Key, Vouch: v.Attested,
 		Source: v.Source.String(), Host: v.Host,
 	}) // texts always have JSON
-	text, err := h.post(ctx, o, o.Connect, body)
+	reply, err := h.post(ctx, o, o.Connect, body)
 	if err != nil {
 		return false, "", err
+	}
+	defer reply.Close()
+	text, err := io.ReadAll(io.LimitReader(reply, maxAnswer+1))
+	switch {
+	case err != nil:
+		return false, "", fmt.Errorf("read the answer: %w", err)
+	case len(text) > maxAnswer:
+		return false, "", fmt.Errorf("the answer is longer than %d bytes", maxAnswer)
 	}
 	var answer verdict
 	if err := json.Unmarshal(text, &answer); err != nil || answer.Admit == nil {

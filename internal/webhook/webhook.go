@@ -245,12 +245,18 @@ func (h *Hooks) note(err error) {
 func (h *Hooks) deliver(ctx context.Context, o *Options, batch []signal.Happening) error {
 	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
 	defer cancel()
-	_, err := h.post(ctx, o, o.URL, newDelivery(h.run, batch))
-	return err
+	answer, err := h.post(ctx, o, o.URL, newDelivery(h.run, batch))
+	if err != nil {
+		return err
+	}
+	defer answer.Close()
+	// Its status has confirmed the delivery. The rest is read so that the connection serves again.
+	io.CopyN(io.Discard, answer, maxAnswer) //nolint:errcheck // then another one will
+	return nil
 }
 
-// post sends a signed request and returns the answer.
-func (h *Hooks) post(ctx context.Context, o *Options, url string, body []byte) (answer []byte, err error) {
+// post sends a signed request and returns the answer's body, which the caller must close.
+func (h *Hooks) post(ctx context.Context, o *Options, url string, body []byte) (answer io.ReadCloser, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
 		return nil, errors.New("the URL can't be used") // the error would have it, with a password in it
@@ -262,16 +268,9 @@ func (h *Hooks) post(ctx context.Context, o *Options, url string, body []byte) (
 	if err != nil {
 		return nil, withoutURL(err)
 	}
-	defer resp.Body.Close()
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+		resp.Body.Close()
 		return nil, fmt.Errorf("the server answers %d", resp.StatusCode)
 	}
-	answer, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("read the answer: %w", err)
-	case len(answer) > maxAnswer:
-		return nil, fmt.Errorf("the answer is longer than %d bytes", maxAnswer)
-	}
-	return answer, nil
+	return resp.Body, nil
 }

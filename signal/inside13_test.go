@@ -1,0 +1,85 @@
+package signal
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+)
+
+// silent is a dialect without a client.
+type silent struct{}
+
+func (silent) Terms() Terms                        { return Terms{Name: "silent"} }
+func (silent) Receive(*Session, Frame, error)      {}
+func (silent) Encode(dst []Frame, _ Event) []Frame { return dst }
+func (silent) Encoding(Event) any                  { return nil }
+func (silent) Ended(*Session)                      {}
+
+// A clock that was set back while a token ran does not let the session go on for ever: its end
+// comes when the clock says so.
+func TestHub6AClockSetBackDelaysTheEndOnly(t *testing.T) {
+	t.Parallel()
+	h, err := New(Options{EndAtExp: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := h.Open(silent{}, Client{Source: netip.MustParseAddr("192.0.2.1")}, Hello{}, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Do(func() { s.admitted.Store(time.Now().Add(200 * time.Millisecond).UnixNano()) })
+	s.endAtExp() // too early: since it was set, the clock was set back
+	if s.Do(func() {}) == false {
+		t.Fatal("it ends before its token")
+	}
+	for late := time.After(30 * time.Second); s.Do(func() {}); {
+		select {
+		case <-late:
+			t.Fatal("it goes on")
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	if err := h.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// Many sessions that each hold little are more than there may be, together. Then those end whose
+// source holds most; whoever holds as much from elsewhere goes on.
+func TestHub2ManySmallOnesCount(t *testing.T) {
+	t.Parallel()
+	h, err := New(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const limit, each = 1 << 20, 50 << 10
+	h.store.limit = limit
+	session := func(from string) *Session {
+		s, err := h.Open(silent{}, Client{Source: netip.MustParseAddr(from)}, Hello{}, time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.send(Signaled{Data: make([]byte, each)})
+		return s
+	}
+	honest := session("192.0.2.1")
+	for range 100 {
+		session("198.51.100.1")
+	}
+	for late := time.After(30 * time.Second); h.store.over() > 0; {
+		select {
+		case <-late:
+			t.Fatalf("%d bytes are held, of %d", h.store.used.Load(), limit)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	if held := h.store.used.Load(); held < limit/2 {
+		t.Errorf("only %d bytes are left", held)
+	}
+	if !honest.Do(func() {}) {
+		t.Error("somebody else has paid")
+	}
+	if err := h.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
