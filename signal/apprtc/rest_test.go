@@ -118,6 +118,24 @@ func TestParams(t *testing.T) {
 	}
 }
 
+// With debug=loopback, the client itself registers as the second one, by an id that it knows.
+func TestLoopback(t *testing.T) {
+	t.Parallel()
+	b := start(t, signal.Options{}, nil)
+	id, j := b.enter("r?debug=loopback")
+	if j.Params.Loopback != "true" || j.Params.Initiator != "true" {
+		t.Errorf("got %+v", j)
+	}
+	b.say("r", id, "1", "SUCCESS")
+	other := b.dial("/collider/ws")
+	other.send(map[string]string{"cmd": "register", "roomid": "r", "clientid": "LOOPBACK_CLIENT_ID"})
+	other.expect("1")
+	other.tell("2")
+	one := b.dial("/collider/ws")
+	one.send(map[string]string{"cmd": "register", "roomid": "r", "clientid": id})
+	one.expect("2")
+}
+
 // The credential of a join is the session's own; without a session it is anybody's.
 func TestICEIsTheSessions(t *testing.T) {
 	t.Parallel()
