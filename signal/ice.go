@@ -8,14 +8,23 @@ const minICELife = 2 * time.Second
 
 // ICE tells the session fresh ICE servers, by ICEUpdated.
 func (s *Session) ICE() error {
+	ice, err := s.IssueICE()
+	if err == nil {
+		s.send(ICEUpdated{ice})
+	}
+	return err
+}
+
+// IssueICE returns fresh ICE servers of the session's own, for a dialect whose client asks for them
+// by another way than its connection.
+func (s *Session) IssueICE() (ICE, error) {
 	if err := s.mayAct(); err != nil {
-		return err
+		return ICE{}, err
 	}
 	if until := s.admittedUntil(); !until.IsZero() && !time.Now().Before(until) {
-		return errTokenExpired
+		return ICE{}, errTokenExpired
 	}
-	s.send(ICEUpdated{s.issueICE(time.Now())})
-	return nil
+	return s.issueICE(time.Now()), nil
 }
 
 // issueICE gets the session its own ICE servers, and notes to renew them at half of their lifetime,

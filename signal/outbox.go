@@ -368,6 +368,18 @@ func (o *outbox) release() (waiting []item) {
 	return waiting
 }
 
+// takeWaiting takes what waits while there is no connection.
+func (o *outbox) takeWaiting() (waiting []item) {
+	o.mu.Lock()
+	defer o.unlock()
+	if o.feed != nil || o.closed {
+		return nil
+	}
+	waiting = slices.Clone(o.queue[o.taken:])
+	o.clear()
+	return waiting
+}
+
 // abandon is the end of a connection that may have left something of a closed outbox behind.
 func (o *outbox) abandon(f *feed) {
 	o.mu.Lock()

@@ -53,11 +53,7 @@ func (s *Session) Signal(m Signal) error {
 	case m.Data == nil:
 		return Refuse(CodeBadFrame, "data is missing")
 	}
-	if s.hub.opts.Claims {
-		for _, addr := range claims(m.Data) {
-			s.hub.opts.Members.Claimed(s.self.ID, addr) // before the far end can act on it
-		}
-	}
+	s.claim(m.Data)
 	err := s.relay(&m)
 	if err == nil {
 		s.hub.stats.signals.Add(1)

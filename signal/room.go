@@ -30,6 +30,7 @@ type seat struct {
 	session *Session
 	order   uint64 // of joining: the later of two is polite
 	since   time.Time
+	words   words // for the next who joins
 }
 
 func (h *Hub) newRoom(name string, capacity int) *room {
@@ -78,6 +79,11 @@ func (r *room) join(s *Session, capacity int, now time.Time) (open bool, err err
 	if again {
 		return true, nil
 	}
+	for _, other := range r.sorted() {
+		for _, p := range other.drop() {
+			s.follow(s.out.put(p, true, sender{session: other.session}))
+		}
+	}
 	if len(r.members) == 0 && r.kept == nil {
 		r.journal.put(Happening{Kind: KindRoomOpened, Room: r.name})
 	}
@@ -119,6 +125,7 @@ func (r *room) leave(s *Session, why LeftReason) (empty bool) {
 	if own := r.members[s.self.ID]; own == nil || own.session != s {
 		return false
 	}
+	r.members[s.self.ID].drop()
 	delete(r.members, s.self.ID)
 	if !s.over { // else Ended has said what there is to say
 		r.told.Left(r.name, s.self.ID)
@@ -147,6 +154,11 @@ func (r *room) closeIfEmpty() {
 func (r *room) broadcast(from *Session, echo bool, p *parcel) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return r.tell(from, echo, p)
+}
+
+// tell is broadcast with mu held.
+func (r *room) tell(from *Session, echo bool, p *parcel) error {
 	by := sender{session: from}
 	for id, other := range r.members {
 		if (echo || id != from.self.ID) && !other.session.expects(p, by) {

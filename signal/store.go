@@ -140,7 +140,7 @@ func (h *Hub) holdings() holdings {
 	h.mu.RUnlock()
 
 	for s, d := range of {
-		d.holds += s.out.holds()
+		d.holds += s.out.holds() + int(s.kept.Load())
 		for by, bytes := range s.out.senders() {
 			if sender := of[by]; sender != nil && by != s {
 				sender.sent += bytes

@@ -30,9 +30,11 @@ func pageTable() []pageRow {
 	return []pageRow{
 		// What this box is, and a field that makes or joins a room.
 		{name: "home", pattern: StartPage},
-		// A room's call. The script reads the room's name from the last segment of the path;
-		// without a name there is no room.
+		// A room's call. The script reads the room's name from the path; without a name there is no
+		// room.
 		{name: "call", pattern: "GET /call/{room}", toStart: []string{"GET /call", "GET /call/{$}"}},
+		// Rooms of another protocol's clients have a name in two parts: apprtc/NAME.
+		{name: "call", pattern: "GET /call/{space}/{room}"},
 		// Tests every ICE server of the box.
 		{name: "check", pattern: "GET /check"},
 		// Sessions, rooms and allocations, from the admin API, with a token.

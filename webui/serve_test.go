@@ -31,7 +31,7 @@ func newServer(t *testing.T, opts Options) *httptest.Server {
 	return server
 }
 
-var pagePaths = []string{"/", "/call/tea", "/check", "/admin", "/example", "/trust", "/docs/sdk"}
+var pagePaths = []string{"/", "/call/tea", "/call/apprtc/tea", "/check", "/admin", "/example", "/trust", "/docs/sdk"}
 
 // fetch asks without Go's transparent decompression, so that tests see what a browser gets.
 func fetch(t *testing.T, method, url string, header http.Header) (*http.Response, []byte) {

@@ -74,6 +74,7 @@ type App struct {
 	rooms  *rooms.API // the server API
 	admin  *admin.API
 	ui     *webui.UI
+	others *dialects // of the hub, besides its own
 	root   *site.Root
 	hosts  *site.Hosts
 	urls   *site.URLs
@@ -184,6 +185,7 @@ func (a *App) makeHub() error {
 	if a.hub, err = signal.New(o); err != nil {
 		return err
 	}
+	a.others = newDialects(a.hub, &a.cfg, a.guard, a.ice)
 	a.rooms = rooms.New(a.hub, a.log.With("part", "api"))
 	a.rooms.Apply(roomsOptions(&a.cfg))
 	return nil
@@ -259,9 +261,10 @@ func (a *App) Run(ctx context.Context) error {
 	numbers := metrics.Server(a.vitals, a.log.With("part", "metrics"))
 	numbers.Handler = a.hosts.Only(numbers.Handler)
 	to := edge.Handlers{
-		HTTPS:   web.serve(a.edge.WebTLS(), edge.HTTPServer(pages.Secure(), a.log)),
-		HTTP:    web.serve(a.edge.Web(), edge.HTTPServer(pages.Plain(), a.log)),
-		Metrics: edge.Few(metrics.MaxScrapers, web.serve(a.edge.Metrics(), numbers)),
+		HTTPS:    web.serve(a.edge.WebTLS(), edge.HTTPServer(pages.Secure(), a.log)),
+		HTTP:     web.serve(a.edge.Web(), edge.HTTPServer(pages.Plain(), a.log)),
+		Collider: web.serve(a.edge.Collider(), edge.HTTPServer(a.others.collider(&a.cfg), a.log)),
+		Metrics:  edge.Few(metrics.MaxScrapers, web.serve(a.edge.Metrics(), numbers)),
 	}
 	for _, job := range []func(){
 		func() { a.edge.Serve(background, a.turn, to) },
@@ -328,8 +331,9 @@ func (a *App) siteOptions() site.Options {
 	o := site.Options{
 		Version: status.Version(), UI: a.ui, Root: a.root, Hub: native.New(a.hub), ICE: a.ice,
 		OriginAllowed: a.hub.OriginAllowed, Admitted: a.guard.Only, Admin: a.admin.Routes(), Rooms: a.rooms.Routes(),
-		Certs:   a.certs,
-		Proxies: source.Proxies(a.cfg.Web.TrustedProxies), Ready: a.ready.Load, URLs: a.urls,
+		Dialects: a.others.routes(),
+		Certs:    a.certs,
+		Proxies:  source.Proxies(a.cfg.Web.TrustedProxies), Ready: a.ready.Load, URLs: a.urls,
 	}
 	// Where every page may read /api/ice, another name gains nothing.
 	if !slices.Contains(a.cfg.Web.AllowedOrigins, "*") {
@@ -395,6 +399,7 @@ type Addrs struct {
 	Web, WebTLS string
 	TURN        []string // UDP and TCP
 	Metrics     string
+	Collider    string
 }
 
 // Addrs is valid after Listen.
@@ -405,7 +410,8 @@ func (a *App) Addrs() Addrs {
 		}
 		return l.Addr().String()
 	}
-	out := Addrs{Web: at(a.edge.Web()), WebTLS: at(a.edge.WebTLS()), Metrics: at(a.edge.Metrics())}
+	out := Addrs{Web: at(a.edge.Web()), WebTLS: at(a.edge.WebTLS()), Metrics: at(a.edge.Metrics()),
+		Collider: at(a.edge.Collider())}
 	for _, l := range a.edge.TURN() {
 		out.TURN = append(out.TURN, at(l))
 	}

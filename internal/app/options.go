@@ -100,7 +100,8 @@ func admissionOptions(c *config.Config, dir *state.Dir) admission.Options {
 func edgeOptions(c *config.Config, relays *publicip.Finder) (edge.Options, error) {
 	o := edge.Options{
 		Web: c.Web.Listen.AddrPort, WebTLS: c.Web.TLSListen.AddrPort, Metrics: c.Metrics.Listen.AddrPort,
-		TURN: c.TURN.Listen.AddrPorts(), Proxies: source.Proxies(c.Web.TrustedProxies),
+		Collider: c.Compat.ColliderListen.AddrPort,
+		TURN:     c.TURN.Listen.AddrPorts(), Proxies: source.Proxies(c.Web.TrustedProxies),
 		ProxyHeader: c.Web.ProxyProtocol,
 	}
 	primary, alternate, on := c.Discovery(relays.Reached())

@@ -75,6 +75,7 @@ func TestEveryKeyReachesARoom(t *testing.T) {
 		"auth.old_jwt_keys":                   "0123456789abcdef0123456789abcdef",
 		"auth.end_at_exp":                     "true",
 		"metrics.listen":                      "127.0.0.1:9005",
+		"compat.collider_listen":              "127.0.0.1:9006",
 		"api.keys":                            "a-key-of-the-tests",
 		"webhook.url":                         "https://app.example.org/|webhook.secret=a secret of the tests",
 		"webhook.secret":                      "a secret of the tests",
@@ -85,8 +86,8 @@ func TestEveryKeyReachesARoom(t *testing.T) {
 	}
 	// Keys that are read where they are used, each with a test there.
 	elsewhere := []string{
-		"web.root", "turn.credential_ttl", "turn.dtls", "compat.turn_rest", "admin.token", "log.level", "log.format",
-		"drain.timeout",
+		"web.root", "turn.credential_ttl", "turn.dtls", "compat.turn_rest", "compat.apprtc", "admin.token", "log.level",
+		"log.format", "drain.timeout",
 	}
 	base := []string{"turn.listen=127.0.0.1:3478", "turn.secret=the secret of the others"}
 	defaults := handedOut(t, base...)

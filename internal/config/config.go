@@ -95,7 +95,9 @@ type Config struct {
 	} `toml:"auth"`
 
 	Compat struct {
-		TURNREST Secret `toml:"turn_rest"`
+		TURNREST       Secret `toml:"turn_rest"`
+		AppRTC         Switch `toml:"apprtc"`
+		ColliderListen Listen `toml:"collider_listen"`
 	} `toml:"compat"`
 
 	API struct {
@@ -258,6 +260,9 @@ func (c *Config) listeners() (out []listener) {
 	}
 	if c.Metrics.Listen.On() {
 		out = append(out, listener{"metrics.listen", c.Metrics.Listen})
+	}
+	if c.Compat.ColliderListen.On() {
+		out = append(out, listener{"compat.collider_listen", c.Compat.ColliderListen})
 	}
 	for _, l := range c.TURN.Listen {
 		out = append(out, listener{"turn.listen", l})

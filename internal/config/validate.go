@@ -184,6 +184,8 @@ func (c *Config) checkAuth(k *checker) {
 	}
 	k.must(c.Compat.TURNREST == restOff || len(c.Compat.TURNREST) >= state.MinSecret, "compat.turn_rest",
 		`want "off" or a key of at least %d characters: make one with openssl rand -hex 16`, state.MinSecret)
+	k.needs("compat.apprtc", c.Compat.AppRTC.On() || !c.Compat.ColliderListen.On(), "compat.collider_listen",
+		`it is a part of compat.apprtc, which is "off"`)
 	k.must(c.Admin.Token == "" || len(c.Admin.Token) >= state.MinSecret, "admin.token",
 		"want at least %d characters: make one with openssl rand -hex 16", state.MinSecret)
 }

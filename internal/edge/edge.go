@@ -25,7 +25,9 @@ type Options struct {
 	Web     netip.AddrPort // http, WebSocket, TURN over TCP
 	WebTLS  netip.AddrPort // https, WebSocket, TURN over TLS; off without TLS
 	Metrics netip.AddrPort
-	TURN    []netip.AddrPort // UDP and TCP
+	// Collider speaks HTTP for the dialect AppRTC alone.
+	Collider netip.AddrPort
+	TURN     []netip.AddrPort // UDP and TCP
 	// Discovery adds the sockets of NAT behavior discovery; nil: off.
 	Discovery *Discovery
 
@@ -52,9 +54,9 @@ type Edge struct {
 	o Options
 
 	// Set in Bind.
-	web, webTLS, metrics net.Listener   // nil: off
-	turnTCP              []net.Listener // one for each entry of Options.TURN
-	corners              *[2][2]*net.UDPConn
+	web, webTLS, metrics, collider net.Listener   // nil: off
+	turnTCP                        []net.Listener // one for each entry of Options.TURN
+	corners                        *[2][2]*net.UDPConn
 
 	// Owned by Bind, then by Serve.
 	wildcard []uint16 // TURN ports on every address of the machine
@@ -75,10 +77,12 @@ func New(o Options) *Edge {
 	return &Edge{o: o}
 }
 
-// Web, WebTLS and Metrics return the listeners of those ports, for their addresses; nil: off.
-func (e *Edge) Web() net.Listener     { return e.web }
-func (e *Edge) WebTLS() net.Listener  { return e.webTLS }
-func (e *Edge) Metrics() net.Listener { return e.metrics }
+// Web, WebTLS, Metrics and Collider return the listeners of those ports, for their addresses; nil:
+// off.
+func (e *Edge) Web() net.Listener      { return e.web }
+func (e *Edge) WebTLS() net.Listener   { return e.webTLS }
+func (e *Edge) Metrics() net.Listener  { return e.metrics }
+func (e *Edge) Collider() net.Listener { return e.collider }
 
 // HTTPSPort returns the port of the TLS listener, 0 if there is none.
 func (e *Edge) HTTPSPort() int {
@@ -120,7 +124,7 @@ func (e *Edge) Bind() error {
 
 // reset makes an Edge whose Bind has failed as a new one.
 func (e *Edge) reset() {
-	e.web, e.webTLS, e.metrics, e.turnTCP, e.corners, e.wildcard = nil, nil, nil, nil, nil, nil
+	e.web, e.webTLS, e.metrics, e.collider, e.turnTCP, e.corners, e.wildcard = nil, nil, nil, nil, nil, nil, nil
 	e.bound, e.failed = map[netip.AddrPort]bool{}, map[netip.AddrPort]bool{}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -146,6 +150,11 @@ func (e *Edge) bindOnce() (err error) {
 	}
 	if e.o.Metrics.IsValid() {
 		if e.metrics, err = listenTCP(e.o.Metrics, "metrics.listen"); err != nil {
+			return err
+		}
+	}
+	if e.o.Collider.IsValid() {
+		if e.collider, err = listenTCP(e.o.Collider, "compat.collider_listen"); err != nil {
 			return err
 		}
 	}
@@ -266,7 +275,7 @@ func (e *Edge) Close() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.closed = true
-	for _, l := range append([]net.Listener{e.web, e.webTLS, e.metrics}, e.turnTCP...) {
+	for _, l := range append([]net.Listener{e.web, e.webTLS, e.metrics, e.collider}, e.turnTCP...) {
 		if l != nil {
 			l.Close()
 		}

@@ -68,6 +68,15 @@ func (m *mux) servePlain(ctx context.Context, raw net.Conn) {
 	}
 }
 
+// serveCollider is servePlain for the port of Collider, which has nothing else.
+func (m *mux) serveCollider(ctx context.Context, raw net.Conn) {
+	ctx, cancel := context.WithTimeout(ctx, OpenTimeout)
+	defer cancel()
+	if conn := m.receive(ctx, raw); conn != nil {
+		m.to.Collider(conn)
+	}
+}
+
 // sort serves a connection by its first byte.
 func (m *mux) sort(ctx context.Context, conn net.Conn, transport string, toHTTP func(net.Conn)) {
 	peeked := peek(ctx, conn)

@@ -17,9 +17,10 @@ const rescanInterval = 5 * time.Second
 
 // Handlers take the connections that are not for TURN; each may be nil if its port is off.
 type Handlers struct {
-	HTTP    func(net.Conn) // what speaks HTTP on the plain port
-	HTTPS   func(net.Conn) // and on the TLS port, decrypted
-	Metrics func(net.Conn)
+	HTTP     func(net.Conn) // what speaks HTTP on the plain port
+	HTTPS    func(net.Conn) // and on the TLS port, decrypted
+	Metrics  func(net.Conn)
+	Collider func(net.Conn)
 }
 
 // Serve accepts and reads until ctx is done and Close has closed the sockets. Each connection has
@@ -39,6 +40,7 @@ func (e *Edge) Serve(ctx context.Context, turn TURN, to Handlers) {
 	accept(e.web, func(conn net.Conn) { m.servePlain(ctx, conn) })
 	accept(e.webTLS, func(conn net.Conn) { m.serveTLS(ctx, conn) })
 	accept(e.metrics, to.Metrics)
+	accept(e.collider, func(conn net.Conn) { m.serveCollider(ctx, conn) })
 	servePackets := func(conns []*net.UDPConn) {
 		for _, conn := range conns {
 			wg.Go(func() {

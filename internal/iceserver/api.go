@@ -49,18 +49,28 @@ func (i *Issuer) bearer(pass *signal.Pass, from netip.Addr) string {
 	return base32.StdEncoding.EncodeToString(mac.Sum(nil)[:15])
 }
 
-// ServeICE hands out ICE servers without a session. Such a credential reaches only this box's own
-// relays.
-func (i *Issuer) ServeICE(w http.ResponseWriter, r *http.Request) {
+// Sessionless returns ICE servers for a request of somebody without a session. Such a credential
+// reaches only this box's own relays. If the source has had too many, Sessionless answers the
+// request, and ok is false.
+func (i *Issuer) Sessionless(w http.ResponseWriter, r *http.Request) (ice signal.ICE, ok bool) {
 	if !i.mayIssue(w, r) {
-		return
+		return ice, false
 	}
 	pass := admission.PassOf(r)
-	servers, expires := i.servers(r.Host, cred.ICE, i.bearer(&pass, source.OfRequest(r)), pass.Ends)
+	ice.Servers, ice.Expires = i.servers(r.Host, cred.ICE, i.bearer(&pass, source.OfRequest(r)), pass.Ends)
+	return ice, true
+}
+
+// ServeICE hands out ICE servers without a session.
+func (i *Issuer) ServeICE(w http.ResponseWriter, r *http.Request) {
+	ice, ok := i.Sessionless(w, r)
+	if !ok {
+		return
+	}
 	answer.JSON(w, http.StatusOK, struct {
 		ICEServers   []signal.ICEServer `json:"iceServers"`
 		ICEExpiresAt int64              `json:"iceExpiresAt"`
-	}{servers, unixMilli(expires)})
+	}{ice.Servers, unixMilli(ice.Expires)})
 }
 
 // unixMilli is 0 for the zero time.

@@ -18,6 +18,8 @@ const EARLY = 64; // candidates that may come before their description
 const PLACES = 16;
 
 export class Negotiation {
+  isLed = false; // the far end makes all offers, each of another connection, and takes none
+
   #connection;
   #end;
   #steps = Promise.resolve(); // one after the other
@@ -87,6 +89,7 @@ export class Negotiation {
   // Looks for a new path.
   restart() {
     if (!this.#offers) return; // there is none yet
+    if (this.isLed) return this.#connection.connectionState === 'failed' && this.#end.send({ want: { anew: true } });
     if (this.#asks) return this.#ask({ restart: true });
     this.#restartDue = true;
     this.#connection.restartIce();
@@ -161,7 +164,8 @@ export class Negotiation {
       return;
     }
     this.#due = false;
-    if (!this.#end.hasChannel && !pc.getTransceivers().length) return; // such an offer could never be added to
+    // The far end would not take it, or it could never be added to.
+    if (this.isLed || !this.#end.hasChannel && !pc.getTransceivers().length) return;
     await pc.setLocalDescription();
     this.#offers++;
     if (this.#restartDue) this.#restarts = this.#offers;

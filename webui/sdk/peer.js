@@ -133,8 +133,9 @@ export class Peer extends Emitter {
     if (data.streams) this.#hearStreams(data.streams);
     if (link < this.#link) return; // of a connection that was here before this one
     if (link > this.#link) this.#begin(link);
-    const { description, offer, candidates, path, want } = data;
+    const { description, offer, candidates, path, want, leads } = data;
     const { negotiation } = this.#connection;
+    negotiation.isLed ||= leads;
     if (description) negotiation.describe(description, offer);
     if (candidates) negotiation.take(candidates);
     if (path) this.#path.hear(path);

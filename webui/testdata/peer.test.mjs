@@ -81,6 +81,32 @@ test('own ICE servers and settings come to those of the hub', DEADLINE, async (t
   });
 });
 
+test('an end that is led offers nothing, whatever it needs', DEADLINE, async (t) => {
+  const { hub, room, pc } = await enter(t, {
+    parts: {
+      join: ({ room: name }, { send }) => {
+        const frame = joined(name, 'bob');
+        frame.peers[0].polite = true;
+        send(frame);
+      },
+    },
+  });
+  hear(hub, { tag: undefined, leads: true });
+  hear(hub, { tag: undefined, leads: true, link: 1, description: { type: 'offer', sdp: 'far' } });
+  const { data } = await hub.frame(saidOf('description'));
+  assert.equal(data.signalbox.description.type, 'answer');
+  pc.onnegotiationneeded();
+  await room.replaceTrack('audio', track('audio'));
+  pc.onnegotiationneeded();
+  // Another path takes another connection, once this one is broken.
+  room.peers.get('bob').restartIce();
+  pc.connectionState = 'failed';
+  pc.onconnectionstatechange();
+  await hub.frame(({ data: said }) => said?.signalbox?.want?.anew);
+  const offers = hub.frames.filter(({ data: said }) => said?.signalbox?.description?.type === 'offer');
+  assert.equal(offers.length, 0);
+});
+
 test('what a description says passes through the application', DEADLINE, async (t) => {
   const seen = [];
   const sdpTransform = (sdp, { peer, type }) => {

@@ -19,12 +19,14 @@ export function isRoomName(name) {
 }
 
 /**
- * The room that a path, /call/{room}, leads to; null if no room can have that name. The hub tells
- * apart whatever differs by a byte, so that the same letters must be written in one way (NFC).
+ * The room that a path, /call/{room}, leads to, whose name may have a slash, escaped or not; null
+ * if no room can have that name. The hub tells apart whatever differs by a byte, so that the same
+ * letters must be written in one way (NFC).
  */
 export function roomOf(pathname) {
   try {
-    const name = decodeURIComponent(pathname.split('/')[2] ?? '').normalize('NFC').replace(UNSEEN_ENDS, '');
+    const written = pathname.split('/').slice(2).join('/').replace(/\/$/, '');
+    const name = decodeURIComponent(written).normalize('NFC').replace(UNSEEN_ENDS, '');
     return isRoomName(name) ? name : null;
   } catch {
     return null; // the escapes are no UTF-8

@@ -1,0 +1,63 @@
+package app
+
+import (
+	"maps"
+	"net/http"
+
+	"signalbox/internal/admission"
+	"signalbox/internal/config"
+	"signalbox/internal/iceserver"
+	"signalbox/internal/source"
+	"signalbox/signal"
+	"signalbox/signal/apprtc"
+)
+
+// dialect is a row of the table of the hub's dialects, besides its own.
+type dialect struct {
+	name   string // as compat has it
+	on     bool
+	routes map[string]http.Handler // by pattern of http.ServeMux
+}
+
+// dialects are the hub's dialects.
+type dialects struct {
+	apprtc *apprtc.Server
+	table  []dialect
+}
+
+func newDialects(hub *signal.Hub, c *config.Config, guard *admission.Guard, ice *iceserver.Issuer) *dialects {
+	d := &dialects{apprtc: apprtc.New(hub, sessionless(guard, ice, apprtc.WriteICE))}
+	d.table = []dialect{
+		{apprtc.Name, c.Compat.AppRTC.On(), d.apprtc.Routes()},
+	}
+	return d
+}
+
+// routes are those of the dialects that are on. Where one is off, nothing is there.
+func (d *dialects) routes() map[string]http.Handler {
+	routes := make(map[string]http.Handler)
+	for _, row := range d.table {
+		for pattern := range row.routes {
+			routes[pattern] = http.NotFoundHandler()
+		}
+		if row.on {
+			maps.Copy(routes, row.routes)
+		}
+	}
+	return routes
+}
+
+// sessionless answers a request for ICE servers without a session, under the rules of a hello.
+func sessionless(guard *admission.Guard, ice *iceserver.Issuer,
+	write func(http.ResponseWriter, *http.Request, signal.ICE)) http.Handler {
+	return guard.Only(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if servers, ok := ice.Sessionless(w, r); ok {
+			write(w, r, servers)
+		}
+	}))
+}
+
+// collider serves the port of compat.collider_listen.
+func (d *dialects) collider(c *config.Config) http.Handler {
+	return source.Proxies(c.Web.TrustedProxies).FromClient(d.apprtc.Collider())
+}

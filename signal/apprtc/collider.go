@@ -1,0 +1,365 @@
+package apprtc
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"html"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"signalbox/signal"
+	"signalbox/signal/ws"
+)
+
+// failing is an error in the words of Collider.
+type failing string
+
+func (f failing) Error() string { return string(f) }
+
+// What Collider says, word for word.
+const (
+	errDuplicateRequest = failing("Duplicated register request")
+	errDuplicate        = failing("Duplicated registration")
+	errRegister         = failing("Invalid register request: missing 'clientid' or 'roomid'")
+	errNotRegistered    = failing("Client not registered")
+	errNoMessage        = failing("Invalid send request: missing 'msg'")
+	errCommand          = failing("Invalid message: unexpected 'cmd'")
+	errFull             = failing("Max room capacity reached")
+	errQueue            = failing("Too many messages queued for the client")
+	errEmpty            = failing("Empty request body")
+)
+
+const (
+	// maxUnknown is how many unknown commands in a row a connection may send.
+	maxUnknown = 16
+	// maxName bounds the ids of rooms and clients, in characters.
+	maxName = signal.MaxRoom
+)
+
+// Terms implements signal.Dialect.
+func (c *client) Terms() signal.Terms {
+	return signal.Terms{Name: Name, Space: Space, Capacity: capacity, Outlives: c.server.times.Reconnect}
+}
+
+// Encoding implements signal.Dialect: two in a room have nothing to share.
+func (c *client) Encoding(signal.Event) any { return nil }
+
+// Ended implements signal.Dialect.
+func (c *client) Ended(*signal.Session) { c.server.desk.remove(c) }
+
+// Encode implements signal.Dialect.
+func (c *client) Encode(dst []signal.Frame, e signal.Event) []signal.Frame {
+	var texts []string
+	switch e := e.(type) {
+	case signal.Joined:
+		c.first.Store(len(e.Peers) == 0)
+	case signal.Signaled:
+		texts = fromHub(e.Data)
+	case signal.Broadcasted:
+		texts = fromHub(e.Data)
+	case signal.PeerLeft:
+		if e.Room != "" { // else it was a call
+			texts = []string{bye}
+		}
+	case signal.Left:
+		if e.Reason == signal.ReasonKicked {
+			texts = []string{bye}
+		}
+	case signal.Ended:
+		if !c.bare.Load() {
+			return append(dst, failure(e.Message))
+		}
+	}
+	for _, text := range texts {
+		if c.bare.Load() {
+			dst = append(dst, signal.Frame{Body: []byte(text)})
+		} else {
+			dst = append(dst, delivery(text, ""))
+		}
+	}
+	return dst
+}
+
+// delivery is a frame of Collider's: both of its members are always there, and a line break behind.
+func delivery(msg, failed string) signal.Frame {
+	var body bytes.Buffer
+	json.NewEncoder(&body).Encode(struct { //nolint:errcheck // two texts always have JSON
+		Msg   string `json:"msg"`
+		Error string `json:"error"`
+	}{msg, failed})
+	return signal.Frame{Body: body.Bytes()}
+}
+
+func failure(why string) signal.Frame { return delivery("", why) }
+
+// Receive implements signal.Dialect.
+func (c *client) Receive(s *signal.Session, f signal.Frame, over error) {
+	if over != nil {
+		s.Refuse(over, failure(over.Error()))
+		return
+	}
+	var in struct {
+		Cmd      string `json:"cmd"`
+		RoomID   string `json:"roomid"`
+		ClientID string `json:"clientid"`
+		Msg      string `json:"msg"`
+	}
+	err := json.Unmarshal(f.Body, &in)
+	if err != nil {
+		c.fail(s, failing("websocket.JSON.Receive error: "+err.Error()))
+		return
+	}
+	switch in.Cmd {
+	case "register":
+		err = c.register(s, signal.RoomName(in.RoomID), in.ClientID)
+	case "send":
+		err = c.send(s, in.Msg)
+	default:
+		c.server.wsErrors.Add(1)
+		if c.unknown++; c.unknown < maxUnknown {
+			s.Reply(failure(errCommand.Error()))
+			return
+		}
+		err = errCommand
+	}
+	c.unknown = 0
+	if err != nil {
+		c.fail(s, err)
+	}
+}
+
+// fail tells the client why, and ends its session. What it should only say again later ends
+// nothing.
+func (c *client) fail(s *signal.Session, why error) {
+	c.server.wsErrors.Add(1)
+	if code := signal.RefusalOf(why).Code; code == signal.CodeRateLimited && s.Greeted() {
+		s.Refuse(why, failure(why.Error()))
+		return
+	}
+	s.Reply(failure(why.Error()))
+	s.Bye()
+}
+
+// register gives the connection to the session that a join has opened, or makes it one of its own.
+func (c *client) register(s *signal.Session, room, id string) error {
+	switch {
+	case s.Greeted():
+		return errDuplicateRequest
+	case room == "" || id == "" || !isName(room) || !isName(id):
+		return errRegister
+	}
+	known, to, _ := c.server.desk.find(room, id)
+	switch {
+	case known == nil:
+		c.room, c.id = room, id
+		return c.server.enter(c, func() (*signal.Session, error) { return s, s.Hello(signal.Hello{Token: c.token}) },
+			func(_ *signal.Session, join func() error) error { return join() })
+	case to == nil || to.Attached():
+		return errDuplicate
+	}
+	return s.Attach(to)
+}
+
+// isName tells whether a text can name a room or a client.
+func isName(text string) bool { return signal.CheckText("name", text, maxName) == nil }
+
+// enter gives a client, under its own id, a session and a seat in its room. open makes the session,
+// and do has it do something.
+func (s *Server) enter(c *client, open func() (*signal.Session, error),
+	do func(*signal.Session, func() error) error) error {
+	if !s.desk.claim(c) {
+		return errDuplicate
+	}
+	session, err := open()
+	if err != nil {
+		s.desk.remove(c)
+		return err
+	}
+	s.desk.settle(c, session)
+	err = do(session, func() error { return session.Join(signal.Join{Room: c.room}) })
+	if err != nil && signal.RefusalOf(err).Code == signal.CodeRoomFull {
+		return errFull
+	}
+	return err
+}
+
+// joinOrEnd has a session that nobody carries join, or end.
+func joinOrEnd(s *signal.Session, join func() error) error {
+	return within(s, func() error {
+		err := join()
+		if err != nil {
+			s.Bye()
+		}
+		return err
+	})
+}
+
+// within runs the work of a session, for a request.
+func within(s *signal.Session, work func() error) error {
+	err := error(signal.Refuse(signal.CodeResumeExpired, ""))
+	s.Do(func() { err = work() })
+	return err
+}
+
+func (c *client) send(s *signal.Session, msg string) error {
+	switch {
+	case !s.Greeted():
+		return errNotRegistered
+	case msg == "":
+		return errNoMessage
+	}
+	return c.say(s, msg)
+}
+
+// say passes a message on, or keeps it for the second one. Who says bye has left.
+func (c *client) say(s *signal.Session, text string) error {
+	if typeOf(text) == typeBye {
+		c.leave(s)
+		return nil
+	}
+	return s.Say(signal.Say{Room: c.room, Data: toHub(text, &c.offers)})
+}
+
+func (c *client) leave(s *signal.Session) {
+	s.Leave(c.room) //nolint:errcheck // it isn't in it any more, then
+	s.Bye()
+}
+
+// post is say for a request.
+func (c *client) post(s *signal.Session, text string) error {
+	return within(s, func() error {
+		if err := s.Meter(len(text)); err != nil {
+			return err
+		}
+		return c.say(s, text)
+	})
+}
+
+// Collider serves Collider at the paths of the original, from the root.
+func (s *Server) Collider() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/ws", s.serveSocket)
+	mux.HandleFunc("/status", s.serveStatus)
+	mux.HandleFunc("/", s.serveClient)
+	return mux
+}
+
+// serveSocket serves a client's WebSocket.
+func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request) {
+	if !ws.IsUpgrade(r) {
+		w.Header().Set("Upgrade", "websocket")
+		http.Error(w, "this address speaks Collider's protocol over WebSocket", http.StatusUpgradeRequired)
+		return
+	}
+	s.opened.Add(1)
+	s.sockets.Serve(w, r, &client{server: s, token: r.URL.Query().Get("token")})
+}
+
+// serveClient passes on what is posted for the other client, and removes clients.
+func (s *Server) serveClient(w http.ResponseWriter, r *http.Request) {
+	if s.hub.RefusesOrigin(w, r) {
+		return
+	}
+	w.Header().Set("Access-Control-Allow-Origin", "*")
+	w.Header().Set("Access-Control-Allow-Methods", "POST, DELETE")
+	path := strings.Split(r.URL.Path, "/")
+	if len(path) != 3 || !isName(path[1]) || !isName(path[2]) || path[1] == "" || path[2] == "" {
+		s.httpError(w, "Invalid path: "+html.EscapeString(r.URL.Path))
+		return
+	}
+	room, id := signal.RoomName(path[1]), path[2]
+	switch r.Method {
+	case http.MethodPost:
+		if err := s.postTo(w, r, room, id); err != nil {
+			s.httpError(w, err.Error())
+			return
+		}
+	case http.MethodDelete:
+		if c, session, _ := s.desk.find(room, id); session != nil {
+			session.Do(func() { c.leave(session) })
+		}
+	default:
+		return
+	}
+	io.WriteString(w, "OK\n") //nolint:errcheck // the client is gone
+}
+
+// postTo says a message for a client, which need not have registered yet.
+func (s *Server) postTo(w http.ResponseWriter, r *http.Request, room, id string) error {
+	text, err := s.body(w, r)
+	switch {
+	case err != nil:
+		return err
+	case text == "":
+		return errEmpty
+	}
+	c, session, _ := s.desk.find(room, id)
+	if c == nil {
+		c = &client{server: s, room: room, id: id}
+		err = s.enter(c, func() (*signal.Session, error) {
+			session, err = s.hub.Open(c, s.hub.ClientOf(r), hello(r), s.times.Reconnect)
+			return session, err
+		}, joinOrEnd)
+	}
+	switch {
+	case err == nil && session == nil:
+		err = errDuplicate // it is being opened by another request just now
+	case err == nil:
+		err = c.post(session, text)
+	}
+	if err == nil {
+		return nil
+	}
+	if signal.RefusalOf(err).Code == signal.CodeRateLimited {
+		err = errQueue
+	}
+	return failing("Failed to send the message: " + err.Error())
+}
+
+// hello is how a client of a request is introduced: with the token of its address.
+func hello(r *http.Request) signal.Hello { return signal.Hello{Token: r.URL.Query().Get("token")} }
+
+// body reads a message.
+func (s *Server) body(w http.ResponseWriter, r *http.Request) (string, error) {
+	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(s.hub.MaxFrame())))
+	if err != nil {
+		return "", failing("Failed to read request body: " + err.Error())
+	}
+	return string(text), nil
+}
+
+func (s *Server) httpError(w http.ResponseWriter, why string) {
+	s.httpErrors.Add(1)
+	http.Error(w, why, http.StatusInternalServerError)
+}
+
+// serveStatus is for AppRTC's prober.
+func (s *Server) serveStatus(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Access-Control-Allow-Origin", "*")
+	w.Header().Set("Access-Control-Allow-Methods", "GET")
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	json.NewEncoder(w).Encode(struct { //nolint:errcheck // the client is gone
+		UpSec      float64 `json:"upsec"`
+		OpenWS     int     `json:"openws"`
+		TotalWS    uint64  `json:"totalws"`
+		WSErrors   uint64  `json:"wserrors"`
+		HTTPErrors uint64  `json:"httperrors"`
+	}{max(time.Since(s.started).Seconds(), 0), s.desk.size(), s.opened.Load(), s.wsErrors.Load(), s.httpErrors.Load()})
+}
+
+// atRoot leads a request to a path below Collider's to the root.
+func atRoot(next http.Handler) http.Handler {
+	return http.StripPrefix(strings.TrimSuffix(colliderPath, "/"), next)
+}
+
+// baseURL is where the client of a request finds the box: scheme is "http" or "ws".
+func baseURL(r *http.Request, scheme string) string {
+	// A client that names another scheme only misleads itself.
+	if r.TLS != nil || strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https") {
+		scheme += "s"
+	}
+	return scheme + "://" + cmp.Or(r.Host, "localhost")
+}

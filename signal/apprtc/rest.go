@@ -1,0 +1,308 @@
+package apprtc
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"signalbox/signal"
+)
+
+const icePath = "/v1alpha/iceconfig"
+
+var restName = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,128}$`)
+
+// answer is what the room server answers.
+type answer struct {
+	Result string         `json:"result"`
+	Params map[string]any `json:"params,omitempty"`
+}
+
+// reply writes JSON, as browsers' pages of an allowed origin may read it.
+func reply(w http.ResponseWriter, r *http.Request, body any) {
+	header := w.Header()
+	header.Set("Cache-Control", "no-store")
+	header.Add("Vary", "Origin")
+	if origin := r.Header.Get("Origin"); origin != "" {
+		header.Set("Access-Control-Allow-Origin", origin)
+	}
+	header.Set("Content-Type", "application/json; charset=utf-8")
+	json.NewEncoder(w).Encode(body) //nolint:errcheck // the client is gone
+}
+
+// serveJoin opens a session for a client, which has to register in time.
+func (s *Server) serveJoin(w http.ResponseWriter, r *http.Request) {
+	if s.hub.RefusesOrigin(w, r) {
+		return
+	}
+	room := r.PathValue("room")
+	if !restName.MatchString(room) {
+		http.NotFound(w, r)
+		return
+	}
+	c, messages, err := s.join(r, room)
+	if err != nil {
+		refused := answer{Result: "ERROR", Params: map[string]any{"messages": []string{}}}
+		if signal.RefusalOf(err).Code == signal.CodeRoomFull {
+			refused.Result = "FULL"
+		} else {
+			s.httpErrors.Add(1)
+			refused.Params["error_messages"] = []string{signal.RefusalOf(err).Error()}
+		}
+		reply(w, r, refused)
+		return
+	}
+	params := roomParams(r, c.key)
+	params["room_id"], params["client_id"] = room, c.id
+	params["room_link"] = baseURL(r, "http") + "/r/" + room + query(r)
+	params["is_initiator"] = text(c.first.Load())
+	params["messages"] = messages
+	reply(w, r, answer{"SUCCESS", params})
+}
+
+// join opens a session and returns what the first one has said so far.
+func (s *Server) join(r *http.Request, room string) (c *client, messages []string, err error) {
+	c = &client{server: s, room: room}
+	c.bare.Store(true)
+	s.desk.give(c)
+	session, err := s.hub.Open(c, s.hub.ClientOf(r), hello(r), s.times.Register)
+	if err != nil {
+		s.desk.remove(c)
+		return nil, nil, err
+	}
+	s.desk.settle(c, session)
+	err = joinOrEnd(session, func() error { return session.Join(signal.Join{Room: room}) })
+	if err != nil {
+		return nil, nil, err
+	}
+	messages = []string{}
+	for _, f := range session.Take() {
+		messages = append(messages, string(f.Body))
+	}
+	c.bare.Store(false)
+	if c.first.Load() {
+		// So that nobody offers while the user is still asked for the camera.
+		err = within(session, func() error { return session.Say(signal.Say{Room: room, Data: leads()}) })
+	}
+	return c, messages, err
+}
+
+// serveMessage passes on what a client says.
+func (s *Server) serveMessage(w http.ResponseWriter, r *http.Request) {
+	if s.hub.RefusesOrigin(w, r) {
+		return
+	}
+	body, err := s.body(w, r)
+	if err != nil {
+		s.httpError(w, err.Error())
+		return
+	}
+	c, session, known := s.desk.find(r.PathValue("room"), r.PathValue("client"))
+	switch {
+	case !known:
+		reply(w, r, answer{Result: "UNKNOWN_ROOM"})
+		return
+	case session == nil:
+		reply(w, r, answer{Result: "UNKNOWN_CLIENT"})
+		return
+	}
+	if err := c.post(session, body); err != nil {
+		s.httpError(w, err.Error())
+		return
+	}
+	reply(w, r, answer{Result: "SUCCESS"})
+}
+
+// serveLeave ends a client's session. It is answered when the place is free.
+func (s *Server) serveLeave(w http.ResponseWriter, r *http.Request) {
+	if s.hub.RefusesOrigin(w, r) {
+		return
+	}
+	if c, session, _ := s.desk.find(r.PathValue("room"), r.PathValue("client")); session != nil {
+		session.Do(func() { c.leave(session) })
+	}
+}
+
+// serveParams is for iOS, which asks for the parameters without a room.
+func (s *Server) serveParams(w http.ResponseWriter, r *http.Request) {
+	if !s.hub.RefusesOrigin(w, r) {
+		reply(w, r, roomParams(r, ""))
+	}
+}
+
+// serveRoom leads to the page of a call in the same room, which any client meets.
+func serveRoom(w http.ResponseWriter, r *http.Request) {
+	if room := r.PathValue("room"); restName.MatchString(room) {
+		http.Redirect(w, r, "/call/"+Space+"/"+room+query(r), http.StatusFound)
+		return
+	}
+	http.NotFound(w, r)
+}
+
+func query(r *http.Request) string {
+	if r.URL.RawQuery == "" {
+		return ""
+	}
+	return "?" + r.URL.RawQuery
+}
+
+// text is JSON in a string: that is how most parameters are wanted.
+func text(v any) string {
+	s, _ := json.Marshal(v) // maps, texts and booleans always have JSON
+	return string(s)
+}
+
+// roomParams are the parameters of a room, as clients parse them. pc_config has no ICE servers:
+// Android would drop their credentials, and every client asks ice_server_url if there are none.
+func roomParams(r *http.Request, key string) map[string]any {
+	q := r.URL.Query()
+	config := map[string]any{"iceServers": []string{}, "bundlePolicy": "max-bundle", "rtcpMuxPolicy": "require"}
+	if it := q.Get("it"); it != "" {
+		config["iceTransports"], config["iceTransportPolicy"] = it, it
+	}
+	ice, socket := url.Values{}, url.Values{}
+	for name, value := range map[string]string{"key": key, "tt": transport(q)} {
+		if value != "" {
+			ice.Set(name, value)
+		}
+	}
+	if token := q.Get("token"); token != "" {
+		socket.Set("token", token)
+		if key == "" {
+			ice.Set("token", token)
+		}
+	}
+	loopback := q.Get("debug") == "loopback"
+	return map[string]any{
+		"error_messages": []string{}, "warning_messages": []string{}, "messages": []string{},
+		"is_loopback":              text(loopback),
+		"pc_config":                text(config),
+		"pc_constraints":           `{"optional": []}`,
+		"offer_options":            "{}",
+		"media_constraints":        text(media(q)),
+		"ice_server_url":           withQuery(baseURL(r, "http")+icePath, ice),
+		"ice_server_transports":    transport(q),
+		"include_loopback_js":      "",
+		"wss_url":                  withQuery(baseURL(r, "ws")+colliderPath+"ws", socket),
+		"wss_post_url":             baseURL(r, "http") + strings.TrimSuffix(colliderPath, "/"),
+		"bypass_join_confirmation": "false",
+		"version_info":             "null",
+		"header_message":           nil,
+	}
+}
+
+func withQuery(address string, q url.Values) string {
+	if len(q) == 0 {
+		return address
+	}
+	return address + "?" + q.Encode()
+}
+
+// transport is the one that TURN is wanted over; empty: any.
+func transport(q url.Values) string {
+	switch tt := q.Get("tt"); tt {
+	case "udp", "tcp", "tls":
+		return tt
+	}
+	return ""
+}
+
+// media are the constraints of getUserMedia that audio, video and hd ask for: "true", "false" or
+// constraints, as name=value with commas between.
+func media(q url.Values) map[string]any {
+	want := func(s string) any {
+		switch s {
+		case "", "true":
+			return true
+		case "false":
+			return false
+		}
+		mandatory := map[string]string{}
+		for _, one := range strings.Split(s, ",") {
+			if name, value, ok := strings.Cut(one, "="); ok {
+				mandatory[strings.TrimPrefix(name, "mandatory:")] = value
+			}
+		}
+		return map[string]any{"mandatory": mandatory, "optional": []string{}}
+	}
+	video := want(q.Get("video"))
+	if video == true && strings.EqualFold(q.Get("hd"), "true") {
+		video = map[string]any{"width": map[string]int{"min": 1280}, "height": map[string]int{"min": 720}}
+	}
+	return map[string]any{"audio": want(q.Get("audio")), "video": video}
+}
+
+// serveICE hands out ICE servers: the session's own for a key of a session, and else as the box
+// gives them to anybody.
+func (s *Server) serveICE(w http.ResponseWriter, r *http.Request) {
+	if s.hub.RefusesOrigin(w, r) {
+		return
+	}
+	header := w.Header()
+	header.Set("Access-Control-Allow-Origin", "*")
+	header.Set("Access-Control-Allow-Methods", "POST")
+	header.Set("Access-Control-Allow-Headers", "Content-Type")
+	if r.Method == http.MethodOptions {
+		return
+	}
+	key := r.URL.Query().Get("key")
+	session := s.desk.byKey(key)
+	if session == nil {
+		s.ice.ServeHTTP(w, r)
+		return
+	}
+	var ice signal.ICE
+	err := within(session, func() (err error) {
+		if err = session.Meter(len(key)); err == nil {
+			ice, err = session.IssueICE()
+		}
+		return err
+	})
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusForbidden)
+		return
+	}
+	WriteICE(w, r, ice)
+}
+
+// WriteICE answers a request with ICE servers, of the transport that it asks for.
+func WriteICE(w http.ResponseWriter, r *http.Request, ice signal.ICE) {
+	servers := []signal.ICEServer{}
+	for _, server := range ice.Servers {
+		server.URLs = over(transport(r.URL.Query()), server.URLs)
+		if len(server.URLs) > 0 {
+			servers = append(servers, server)
+		}
+	}
+	lifetime := 12 * time.Hour
+	if !ice.Expires.IsZero() {
+		lifetime = max(time.Until(ice.Expires), 0)
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	json.NewEncoder(w).Encode(struct { //nolint:errcheck // the client is gone
+		Lifetime string             `json:"lifetimeDuration"`
+		Servers  []signal.ICEServer `json:"iceServers"`
+	}{fmt.Sprintf("%.3fs", lifetime.Seconds()), servers})
+}
+
+// over are the URLs of STUN, and of TURN over one transport; empty: over any.
+func over(transport string, urls []string) (kept []string) {
+	for _, u := range urls {
+		is := "udp"
+		switch {
+		case strings.HasPrefix(u, "turns:"):
+			is = "tls"
+		case strings.HasSuffix(u, "transport=tcp"):
+			is = "tcp"
+		}
+		if transport == "" || transport == is || !strings.HasPrefix(u, "turn") {
+			kept = append(kept, u)
+		}
+	}
+	return kept
+}
