@@ -3,6 +3,7 @@ package signal
 import (
 	"net/http"
 	"net/netip"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -122,6 +123,25 @@ func (s *Session) Do(work func()) bool {
 	}
 	work()
 	return true
+}
+
+// Soon runs work as Do does, but in a goroutine of its own, for which the hub's Close waits: so a
+// dialect may call it from anywhere, to act upon an event that it encodes. It does nothing if the
+// session is over.
+func (s *Session) Soon(work func()) {
+	if !s.hub.enter() {
+		return
+	}
+	go func() {
+		defer s.hub.running.Done()
+		defer func() {
+			if p := recover(); p != nil {
+				s.Stop(CodeInternal)
+				s.hub.log.Error("panic in a session", "peer", s.self.ID, "panic", p, "stack", string(debug.Stack()))
+			}
+		}()
+		s.Do(work)
+	}()
 }
 
 // receive processes one frame and reports whether the connection goes on. If it doesn't, the outbox
