@@ -41,8 +41,9 @@ func TestServerSpeaksFirst(t *testing.T) {
 	b := start(t, signal.Options{Guard: guard{}})
 	known := carry(t, b.Hub, &host{lines: newLines(), name: "Bob"})
 	known.expect("you are seen", "no unauthorized")
-	if _, more := <-known.got; more {
-		t.Error("a client that was refused goes on")
+	known.say("are you there")
+	if got, more := <-known.got; more {
+		t.Errorf("a client that was refused gets %q", got)
 	}
 }
 

@@ -147,6 +147,9 @@ func (s *Session) Soon(work func()) {
 // receive processes one frame and reports whether the connection goes on. If it doesn't, the outbox
 // is closed already. work is held, as in everything called from here.
 func (s *Session) receive(l *Link, f Frame, st standing) bool {
+	if s.ending {
+		return false // it was refused as it opened
+	}
 	over := s.meter(st, len(f.Body))
 	s.heard()
 	s.refused = false
