@@ -74,6 +74,7 @@ type App struct {
 	rooms  *rooms.API // the server API
 	admin  *admin.API
 	ui     *webui.UI
+	others *dialects // of the hub, besides its own
 	root   *site.Root
 	hosts  *site.Hosts
 	urls   *site.URLs
@@ -184,6 +185,7 @@ func (a *App) makeHub() error {
 	if a.hub, err = signal.New(o); err != nil {
 		return err
 	}
+	a.others = newDialects(a.hub, &a.cfg)
 	a.rooms = rooms.New(a.hub, a.log.With("part", "api"))
 	a.rooms.Apply(roomsOptions(&a.cfg))
 	return nil
@@ -328,6 +330,7 @@ func (a *App) siteOptions() site.Options {
 	o := site.Options{
 		Version: status.Version(), UI: a.ui, Root: a.root, Hub: native.New(a.hub), ICE: a.ice,
 		OriginAllowed: a.hub.OriginAllowed, Admitted: a.guard.Only, Admin: a.admin.Routes(), Rooms: a.rooms.Routes(),
+		Dialects: a.others.routes(), Start: a.others.start,
 		Certs:   a.certs,
 		Proxies: source.Proxies(a.cfg.Web.TrustedProxies), Ready: a.ready.Load, URLs: a.urls,
 	}

@@ -95,7 +95,12 @@ type Config struct {
 	} `toml:"auth"`
 
 	Compat struct {
-		TURNREST Secret `toml:"turn_rest"`
+		TURNREST        Secret `toml:"turn_rest"`
+		Capacity        Count  `toml:"capacity"`
+		Chat            Switch `toml:"chat"`
+		PeerJS          Switch `toml:"peerjs"`
+		PeerJSDiscovery bool   `toml:"peerjs_discovery"`
+		Yjs             Switch `toml:"yjs"`
 	} `toml:"compat"`
 
 	API struct {

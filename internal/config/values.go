@@ -160,6 +160,17 @@ func (m AuthMode) check() error {
 // UnmarshalTOML implements toml.Unmarshaler.
 func (m *AuthMode) UnmarshalTOML(v any) error { return choose(m, v) }
 
+// Switch is the value of what is "on" or "off".
+type Switch string
+
+func (s Switch) check() error { return oneOf(string(s), "on", "off") }
+
+// UnmarshalTOML implements toml.Unmarshaler.
+func (s *Switch) UnmarshalTOML(v any) error { return choose(s, v) }
+
+// On reports whether it is on.
+func (s Switch) On() bool { return s == "on" }
+
 // LogLevel is a value of log.level.
 type LogLevel string
 

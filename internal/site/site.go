@@ -49,10 +49,15 @@ type Options struct {
 	Admitted func(http.Handler) http.Handler
 	Admin    map[string]http.Handler // routes of the admin API
 	Rooms    map[string]http.Handler // routes of the server API
-	Certs    *cert.Keeper
-	Proxies  source.Proxies
-	Ready    func() bool
-	URLs     *URLs
+	// Dialects are routes of the hub's other dialects.
+	Dialects map[string]http.Handler
+	// Start serves what dialects have at the start page's address, and leaves the rest to next;
+	// nil: they have nothing there.
+	Start   func(next http.Handler) http.Handler
+	Certs   *cert.Keeper
+	Proxies source.Proxies
+	Ready   func() bool
+	URLs    *URLs
 }
 
 // Site is the web server's handlers.
@@ -100,6 +105,7 @@ func (s *Site) routes() http.Handler {
 	maps.Copy(routes, s.o.UI.Pages())
 	maps.Copy(routes, s.o.Admin)
 	maps.Copy(routes, s.o.Rooms)
+	maps.Copy(routes, s.o.Dialects)
 	if s.o.Certs.Authority() != nil {
 		maps.Copy(routes, s.trustRoutes())
 	}
@@ -108,6 +114,9 @@ func (s *Site) routes() http.Handler {
 		if s.o.Root.has("index.html") {
 			routes[webui.StartPage] = s.o.Root
 		}
+	}
+	if s.o.Start != nil {
+		routes[webui.StartPage] = s.o.Start(routes[webui.StartPage])
 	}
 	mux := http.NewServeMux()
 	for pattern, handler := range routes {

@@ -100,7 +100,7 @@ func (c *conversation) turnAway(why error, answer signal.Frame) {
 var (
 	errMissing = signal.Refuse(signal.CodeBadFrame, "id, token or key is missing")
 	errKey     = signal.Refuse(signal.CodeUnauthorized, "the key is wrong")
-	errID      = signal.Refuse(signal.CodeBadFrame, "the id or the token is too long, or has characters that nobody can see")
+	errID      = signal.Refuse(signal.CodeBadFrame, "the id or the token is too long, or not visible")
 	errTaken   = signal.Refuse(signal.CodeUserTaken, "")
 )
 

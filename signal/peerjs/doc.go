@@ -1,10 +1,12 @@
 // Package peerjs speaks the protocol of PeerServer, so that pages with PeerJS find each other by
 // the box:
 //
-//	peerjs.New(hub, peerjs.Options{}).Mount(mux)
+//	for pattern, handler := range peerjs.New(hub, peerjs.Options{}).Routes() {
+//		mux.Handle(pattern, handler)
+//	}
 //
-// and in the page new Peer(id, {host: "box.example.org", secure: true, path: "/"}), with
-// config: await (await fetch("/api/ice")).json() for the box's own TURN. path may be "/peerjs", too.
+// and in the page new Peer(id, {host: "box.example.org", secure: true, path: "/"}), with config:
+// await (await fetch("/api/ice")).json() for the box's own TURN. path may be "/peerjs", too.
 //
 // A PeerJS id is the user "peerjs/" and the id, with a room of the same name in which it is alone:
 // so bans, the admin page and a token's rooms hold for it. An OFFER opens the pair, as a call does;

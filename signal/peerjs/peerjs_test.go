@@ -27,7 +27,9 @@ func start(t testing.TB, o signal.Options, own Options) *box {
 	o.Calls = true
 	b.Box = wiretest.Start(t, o, func(h *signal.Hub, mux *http.ServeMux) {
 		b.server = New(h, own)
-		b.server.Mount(mux)
+		for pattern, handler := range b.server.Routes() {
+			mux.Handle(pattern, handler)
+		}
 	})
 	return b
 }
@@ -262,7 +264,8 @@ func FuzzConversation(f *testing.F) {
 		})
 		e := signal.Signaled{From: signal.Member{User: space + "b"}, Data: text}
 		for _, f := range c.Encode(nil, e) {
-			if !strings.HasPrefix(string(f.Body), `{"type":"`) || !strings.Contains(string(f.Body), `","src":"b","dst":"a"`) {
+			got := string(f.Body)
+			if !strings.HasPrefix(got, `{"type":"`) || !strings.Contains(got, `","src":"b","dst":"a"`) {
 				t.Errorf("%q becomes %q", text, f.Body)
 			}
 		}

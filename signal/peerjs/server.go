@@ -56,14 +56,14 @@ func New(hub *signal.Hub, o Options) *Server {
 	}
 }
 
-// Mount adds the addresses of PeerJS: those for the path "/", and those for the path "/peerjs".
-func (s *Server) Mount(mux *http.ServeMux) {
-	for _, pattern := range []string{"GET /peerjs", "GET /peerjs/{$}", "GET /peerjs/peerjs"} {
-		mux.Handle(pattern, s)
-	}
-	for _, key := range []string{"", "/{key}"} {
-		mux.HandleFunc("GET /peerjs"+key+"/id", s.serveID)
-		mux.HandleFunc("GET /peerjs"+key+"/peers", s.servePeers)
+// Routes are the addresses of PeerJS, by pattern of http.ServeMux: those for the path "/", and
+// those for the path "/peerjs".
+func (s *Server) Routes() map[string]http.Handler {
+	id, peers := http.HandlerFunc(s.serveID), http.HandlerFunc(s.servePeers)
+	return map[string]http.Handler{
+		"GET /peerjs": s, "GET /peerjs/{$}": s, "GET /peerjs/peerjs": s,
+		"GET /peerjs/id": id, "GET /peerjs/{key}/id": id,
+		"GET /peerjs/peers": peers, "GET /peerjs/{key}/peers": peers,
 	}
 }
 

@@ -39,8 +39,8 @@ func FuzzConversation(f *testing.F) {
 			Type, Topic string
 			Clients     int
 		}
-		if err := json.Unmarshal(publish("t", text, 2), &got); err != nil || got.Type != "publish" || got.Clients != 2 ||
-			signal.RoomName(got.Topic) != "t" {
+		err = json.Unmarshal(publish("t", text, 2), &got)
+		if err != nil || got.Type != "publish" || got.Clients != 2 || signal.RoomName(got.Topic) != "t" {
 			t.Errorf("%q becomes %+v (%v)", text, got, err)
 		}
 	})

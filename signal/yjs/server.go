@@ -29,6 +29,9 @@ func New(hub *signal.Hub, o Options) *Server {
 	}
 }
 
+// Routes are the addresses of the dialect, by pattern of http.ServeMux.
+func (s *Server) Routes() map[string]http.Handler { return map[string]http.Handler{"GET /yjs": s} }
+
 // ServeHTTP serves one WebSocket connection, and returns when it is open. Like the original it
 // answers anything else with "okay".
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {

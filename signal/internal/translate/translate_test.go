@@ -58,7 +58,9 @@ func TestOthers(t *testing.T) {
 }
 
 func FuzzRead(f *testing.F) {
-	f.Add([]byte(`{"signalbox":{"call":"peer","id":"x","description":{"type":"offer","sdp":"v=0"},"candidates":[null]}}`))
+	f.Add([]byte(
+		`{"signalbox":{"call":"peer","id":"x","description":{"type":"offer","sdp":"v=0"},"candidates":[null]}}`,
+	))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		o, err := object.Parse(text)
 		if err != nil {

@@ -4,6 +4,7 @@ package wiretest
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -228,6 +229,8 @@ type Recording struct {
 	Until int                     // the last line that is repeated; 0: all
 	// Skip are lines that are not, each with the reason: an improvement, or how the original ends.
 	Skip map[int]string
+	// Instead are texts in place of the recorded ones.
+	Instead map[int]string
 }
 
 // step is a line of a recording.
@@ -259,6 +262,7 @@ func (b *Box) Repeat(t testing.TB, r Recording) {
 		if r.Skip[s.N] != "" || s.Via == "" || r.Until != 0 && s.N > r.Until {
 			continue
 		}
+		s.Text = cmp.Or(r.Instead[s.N], s.Text)
 		b.repeat(t, &s, r.Path, bound, clients, answers)
 	}
 	for _, c := range clients {
