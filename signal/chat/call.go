@@ -129,6 +129,8 @@ func (c *conversation) callSaid(e *signal.Signaled) []signal.Frame {
 		k.peer = e.From.ID
 		c.session.Soon(func() { c.flush(name, k) })
 	case said.Call == translate.Decline, said.Call == translate.Cancel, said.Call == translate.End:
+		// For the hub, too: the next call is another one, in which the roles may be others.
+		c.session.Soon(func() { c.session.HangUp(e.From.ID) }) //nolint:errcheck // the page may have done it
 		delete(c.calls, name)
 		return []signal.Frame{c.hangUp(name)}
 	case said.Call == translate.InCall:

@@ -260,6 +260,9 @@ func TestPageCallsClient(t *testing.T) {
 		says(false, `{"call":"peer","id":"x","candidates":[{"candidate":"c"}]}`))
 	page.Say(to + `{"call":"end","id":"x"}}}`)
 	alice.Want(`{"type":"hang-up","target":"alice","name":"bob"}`)
+	if text, _ := page.Next(); !strings.Contains(text, `"type":"peer-left"`) { // the next call has its own roles
+		t.Errorf("got %s", text)
+	}
 	page.Cut()
 	alice.WantNothing()
 }
