@@ -3,6 +3,7 @@ package chat
 import (
 	"crypto/rand"
 	"encoding/json"
+	"time"
 
 	"signalbox/signal"
 	"signalbox/signal/internal/object"
@@ -14,6 +15,7 @@ import (
 // until the page has accepted. A page that rings is told at once that its call is accepted: the
 // client is asked when the offer comes.
 type call struct {
+	partner
 	id      string
 	peer    string // the other's session; empty: it has not accepted yet
 	flushed bool   // what has waited is on its way: what follows goes out at once
@@ -134,7 +136,7 @@ func (c *conversation) callSaid(e *signal.Signaled) []signal.Frame {
 		delete(c.calls, name)
 		return []signal.Frame{c.hangUp(name)}
 	case said.Call == translate.InCall:
-		return c.spoken(e.From, &said)
+		return c.spoken(e.From, &said, &k.partner)
 	}
 	return nil
 }
@@ -190,15 +192,25 @@ func (c *conversation) hangUp(name string) signal.Frame {
 	return signal.Frame{Body: o.JSON()}
 }
 
-// spoken is what a page says, in the client's words.
-func (c *conversation) spoken(from signal.Member, said *translate.Said) (frames []signal.Frame) {
-	if d := said.Description; d != nil {
-		kind := map[string]string{"offer": "video-offer", "answer": "video-answer"}[d.Type]
-		if kind != "" {
-			o := c.addressed(kind)
-			o.SetText("name", label(from))
-			o.Set("sdp", d.JSON())
-			frames = append(frames, signal.Frame{Body: o.JSON()})
+// breath is how long a client gets to take an answer before an offer follows. The demo's client
+// works on both at once, and then the offer fails; a page has one ready with its answer, if it has
+// something to add.
+const breath = 500 * time.Millisecond
+
+// spoken is what a page says, in the client's words. A description that is said again is left out:
+// the client would take it for another one while it still works on the first. mu is held.
+func (c *conversation) spoken(from signal.Member, said *translate.Said, by *partner) []signal.Frame {
+	var frames []signal.Frame
+	wait := time.Duration(0)
+	if d := said.Description; d != nil && d.SDP != by.heard {
+		by.heard = d.SDP
+		switch d.Type {
+		case "offer":
+			frames = append(frames, c.description("video-offer", from, d))
+			wait = time.Until(by.answered.Add(breath))
+		case "answer":
+			frames = append(frames, c.description("video-answer", from, d))
+			by.answered = time.Now()
 		}
 	}
 	for _, candidate := range said.Candidates {
@@ -208,7 +220,28 @@ func (c *conversation) spoken(from signal.Member, said *translate.Said) (frames 
 			frames = append(frames, signal.Frame{Body: o.JSON()})
 		}
 	}
-	return frames
+	if wait <= 0 {
+		return frames
+	}
+	time.AfterFunc(wait, func() {
+		c.session.Do(func() {
+			c.mu.Lock()
+			stands := c.has(by)
+			c.mu.Unlock()
+			if stands {
+				c.session.Reply(frames...)
+			}
+		})
+	})
+	return nil
+}
+
+// description is an offer or an answer to the client.
+func (c *conversation) description(kind string, from signal.Member, d *translate.Description) signal.Frame {
+	o := c.addressed(kind)
+	o.SetText("name", label(from))
+	o.Set("sdp", d.JSON())
+	return signal.Frame{Body: o.JSON()}
 }
 
 // addressed is a frame to the client.

@@ -236,6 +236,15 @@ func TestClientCallsPage(t *testing.T) {
 	alice.Want(`{"type":"video-answer","target":"alice","name":"bob","sdp":{"type":"answer","sdp":"v=1"}}`,
 		`{"type":"new-ice-candidate","target":"alice","candidate":{"candidate":"d"}}`,
 		`{"type":"new-ice-candidate","target":"alice","candidate":{"candidate":"e"}}`)
+	// The client gets a moment between an answer and an offer, which it takes in at once.
+	answered := time.Now()
+	say(`{"call":"peer","id":"$id","description":{"type":"answer","sdp":"v=2"}}`)
+	say(`{"call":"peer","id":"$id","description":{"type":"offer","sdp":"v=3"}}`)
+	alice.Want(`{"type":"video-answer","target":"alice","name":"bob","sdp":{"type":"answer","sdp":"v=2"}}`,
+		`{"type":"video-offer","target":"alice","name":"bob","sdp":{"type":"offer","sdp":"v=3"}}`)
+	if d := time.Since(answered); d < breath {
+		t.Errorf("the offer comes after %v", d)
+	}
 	say(`{"call":"end","id":"other"}`)
 	alice.Say(`{"type":"hang-up","name":"alice","target":"bob"}`)
 	want(`{"call":"end","id":"$id"}`)
@@ -252,7 +261,9 @@ func TestPageCallsClient(t *testing.T) {
 	page.Say(`{"type":"signal","to":"@alice","data":{"signalbox":{"call":"ring","id":"x"}}}`)
 	page.Want(says(false, `{"call":"accept","id":"x"}`))
 	to := `{"type":"signal","to":"@alice","data":{"signalbox":`
-	page.Say(to + `{"call":"peer","id":"x","description":{"type":"offer","sdp":"v=0"},"offer":1}}}`)
+	for range 2 { // pages say it again
+		page.Say(to + `{"call":"peer","id":"x","description":{"type":"offer","sdp":"v=0"},"offer":1}}}`)
+	}
 	alice.Want(`{"type":"video-offer","target":"alice","name":"bob","sdp":{"type":"offer","sdp":"v=0"}}`)
 	alice.Say(`{"type":"video-answer","target":"bob","name":"alice","sdp":{"type":"answer","sdp":"v=1"}}`)
 	alice.Say(`{"type":"new-ice-candidate","target":"bob","candidate":{"candidate":"c"}}`)
@@ -325,7 +336,7 @@ func FuzzConversation(f *testing.F) {
 	server := New(hub, Options{})
 	from := signal.Client{Source: netip.MustParseAddr("192.0.2.1")}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		c := &conversation{server: server, partners: map[string]bool{}, calls: map[string]*call{}}
+		c := &conversation{server: server, partners: map[string]*partner{}, calls: map[string]*call{}}
 		s, err := hub.Open(c, from, signal.Hello{}, time.Minute)
 		if err != nil {
 			t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	"signalbox/signal"
 	"signalbox/signal/internal/object"
@@ -21,9 +22,9 @@ type conversation struct {
 	session *signal.Session // set by Opened
 
 	mu       sync.Mutex
-	members  []signal.Member  // of the lobby, in the order of joining, this one too
-	partners map[string]bool  // ids of those in the lobby with whom there is, or may be, a call
-	calls    map[string]*call // with others, by their names
+	members  []signal.Member     // of the lobby, in the order of joining, this one too
+	partners map[string]*partner // those in the lobby with whom there is, or may be, a call, by their ids
+	calls    map[string]*call    // with others, by their names
 }
 
 func (c *conversation) Terms() signal.Terms { return c.server.terms }
@@ -31,7 +32,7 @@ func (c *conversation) Terms() signal.Terms { return c.server.terms }
 // Opened tells the client its id.
 func (c *conversation) Opened(s *signal.Session) {
 	c.session = s
-	c.partners, c.calls = make(map[string]bool), make(map[string]*call)
+	c.partners, c.calls = make(map[string]*partner), make(map[string]*call)
 	var o object.Object
 	o.SetText("type", "id")
 	o.Set("id", number(s.ID()))
@@ -136,7 +137,7 @@ func (c *conversation) tell(target, kind string, o object.Object) error {
 		if kind == "hang-up" {
 			delete(c.partners, to.ID)
 		} else if isOffer(kind) {
-			c.partners[to.ID] = true
+			c.partner(to.ID)
 		}
 	}
 	c.mu.Unlock()
@@ -150,6 +151,34 @@ func (c *conversation) tell(target, kind string, o object.Object) error {
 		said.Put(&o)
 	}
 	return c.session.Signal(signal.Signal{To: to.ID, Room: lobby, Data: o.JSON()})
+}
+
+// partner is somebody with whom there is a call.
+type partner struct {
+	heard    string    // the last description of a page's, which says again what was not answered in time
+	answered time.Time // when it has answered last
+}
+
+// has reports whether a call is still there. mu is held.
+func (c *conversation) has(p *partner) bool {
+	for _, k := range c.calls {
+		if &k.partner == p {
+			return true
+		}
+	}
+	for _, known := range c.partners {
+		if known == p {
+			return true
+		}
+	}
+	return false
+}
+
+// partner notes that there is a call. mu is held.
+func (c *conversation) partner(id string) {
+	if c.partners[id] == nil {
+		c.partners[id] = &partner{}
+	}
 }
 
 func isOffer(kind string) bool { return kind == "video-offer" || kind == "video-answer" }
@@ -185,7 +214,7 @@ func (c *conversation) Encode(dst []signal.Frame, e signal.Event) []signal.Frame
 			return append(dst, c.callLeft(&e)...)
 		}
 		c.members = slices.DeleteFunc(c.members, func(m signal.Member) bool { return m.ID == e.Peer.ID })
-		if c.partners[e.Peer.ID] {
+		if c.partners[e.Peer.ID] != nil {
 			delete(c.partners, e.Peer.ID)
 			dst = append(dst, c.hangUp(label(e.Peer)))
 		}
@@ -212,12 +241,12 @@ func (c *conversation) told(e *signal.Signaled) []signal.Frame {
 	kind, ok := o.Text("type")
 	switch {
 	case isOffer(kind), speaks && said.Description != nil:
-		c.partners[e.From.ID] = true
+		c.partner(e.From.ID)
 	case kind == "hang-up":
 		delete(c.partners, e.From.ID)
 	}
 	if !ok {
-		return c.spoken(e.From, &said)
+		return c.spoken(e.From, &said, c.partners[e.From.ID])
 	}
 	translate.Strip(&o)
 	if said.Description != nil {
