@@ -25,6 +25,7 @@ type conversation struct {
 	id, token, key string
 	session        *signal.Session // set by Opened
 	open           atomic.Bool     // the id is its own, and others may know
+	gone           chan struct{}   // closed when the session is over
 
 	// belong to the session's work
 	letters map[string]*letter // to ids that are not there
@@ -51,11 +52,16 @@ func (c *conversation) Opened(s *signal.Session) {
 		c.turnAway(errID, failure("Invalid id or token"))
 		return
 	}
-	if holder := c.server.claim(c); holder != nil {
-		if subtle.ConstantTimeCompare([]byte(holder.token), []byte(c.token)) != 1 || !holder.open.Load() ||
-			s.Attach(holder.session) != nil {
-			c.turnAway(errTaken, taken)
+	holder := c.server.claim(c)
+	if holder != nil && subtle.ConstantTimeCompare([]byte(holder.token), []byte(c.token)) == 1 {
+		if holder.open.Load() && s.Attach(holder.session) == nil {
+			return
 		}
+		holder.part() // it has just left, and its id is about to be free
+		holder = c.server.claim(c)
+	}
+	if holder != nil {
+		c.turnAway(errTaken, taken)
 		return
 	}
 	if err := c.enter(s); err != nil {
@@ -73,6 +79,16 @@ func (c *conversation) Opened(s *signal.Session) {
 	c.open.Store(true)
 	c.silence = time.AfterFunc(c.server.silence, func() { s.Stop(signal.CodeLost) })
 	c.server.arrived(c.id)
+}
+
+// part waits a moment for the end of a session that is ending.
+func (c *conversation) part() {
+	timer := time.NewTimer(2 * time.Second)
+	defer timer.Stop()
+	select {
+	case <-c.gone:
+	case <-timer.C:
+	}
 }
 
 // enter says hello for the client, and takes the room of its id.
@@ -119,6 +135,7 @@ func failure(why string) signal.Frame {
 func (c *conversation) Ended(*signal.Session) {
 	c.open.Store(false)
 	c.server.release(c)
+	close(c.gone)
 	for to, l := range c.letters {
 		c.drop(to, l)
 	}

@@ -144,6 +144,16 @@ func TestNobodySpeaksForOthers(t *testing.T) {
 	mallory.Cut()
 }
 
+// Who has left may come back at once, with the same token.
+func TestComesBackAtOnce(t *testing.T) {
+	t.Parallel()
+	b := start(t, signal.Options{}, Options{})
+	for range 50 {
+		b.open(t, "alice").Say(`{"type":"LEAVE"}`)
+	}
+	b.open(t, "alice")
+}
+
 // Only an OFFER opens a pair: who was not called is heard by nobody.
 func TestOnlyAnOfferOpensThePair(t *testing.T) {
 	t.Parallel()
@@ -252,7 +262,7 @@ func FuzzConversation(f *testing.F) {
 	server.expiry = time.Millisecond
 	from := signal.Client{Source: netip.MustParseAddr("192.0.2.1")}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		c := &conversation{server: server, id: "a", letters: make(map[string]*letter)}
+		c := &conversation{server: server, id: "a", gone: make(chan struct{}), letters: make(map[string]*letter)}
 		s, err := hub.Open(c, from, signal.Hello{}, time.Minute)
 		if err != nil {
 			t.Fatal(err)

@@ -78,7 +78,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	q := r.URL.Query()
 	s.sockets.Serve(w, r, &conversation{
-		server: s, id: q.Get("id"), token: q.Get("token"), key: q.Get("key"), letters: make(map[string]*letter),
+		server: s, id: q.Get("id"), token: q.Get("token"), key: q.Get("key"),
+		gone: make(chan struct{}), letters: make(map[string]*letter),
 	})
 }
 
