@@ -17,11 +17,12 @@
 // A Session (session.go) is a client over all its connections, whatever carries and encodes its
 // frames. A client's requests are its verbs (hello.go, join.go, relay.go, say.go, ice.go,
 // resume.go). What happens to it are events (event.go). A Dialect (dialect.go) turns frames into
-// verbs, and events into frames; each session has its own value. The dialect's Terms (terms.go) say
-// whether the session outlives its connection, whether its client confirms, and how its rooms are
-// named. The table in refusal.go says why a client is refused, and whether it should come back. The
-// Guard (guard.go) decides who may enter, and the Door (door.go), which may take its time, has the
-// last word.
+// verbs, and events into frames; each session has its own value. One whose server speaks first is
+// an Opener; one that acts upon an event does so soon (Session.Soon). The dialect's Terms
+// (terms.go) say whether the session outlives its connection, whether its client confirms, and how
+// its rooms are named. The table in refusal.go says why a client is refused, and whether it should
+// come back. The Guard (guard.go) decides who may enter, and the Door (door.go), which may take its
+// time, has the last word.
 //
 // The operator's programs act on the hub from outside: they keep rooms and end them, and take
 // members out of one (keep.go), speak to clients (speak.go), and read in the Journal (journal.go)

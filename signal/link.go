@@ -65,6 +65,9 @@ func (l *Link) Begin(d Dialect, c Carrier) error {
 	s.out.attach(l.feed, nil)
 	err := h.admit(l)
 	if err == nil {
+		if o, ok := d.(Opener); ok {
+			s.Do(func() { o.Opened(s) })
+		}
 		return nil
 	}
 	l.refused = true

@@ -3,6 +3,7 @@ package signal
 import (
 	"net/http"
 	"net/netip"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -125,9 +126,31 @@ func (s *Session) Do(work func()) bool {
 	return true
 }
 
+// Soon runs work as Do does, but in a goroutine of its own, for which the hub's Close waits: so a
+// dialect may call it from anywhere, to act upon an event that it encodes. It does nothing if the
+// session is over.
+func (s *Session) Soon(work func()) {
+	if !s.hub.enter() {
+		return
+	}
+	go func() {
+		defer s.hub.running.Done()
+		defer func() {
+			if p := recover(); p != nil {
+				s.Stop(CodeInternal)
+				s.hub.log.Error("panic in a session", "peer", s.self.ID, "panic", p, "stack", string(debug.Stack()))
+			}
+		}()
+		s.Do(work)
+	}()
+}
+
 // receive processes one frame and reports whether the connection goes on. If it doesn't, the outbox
 // is closed already. work is held, as in everything called from here.
 func (s *Session) receive(l *Link, f Frame, st standing) bool {
+	if s.ending {
+		return false // it was refused as it opened
+	}
 	over := s.meter(st, len(f.Body))
 	s.heard()
 	s.refused = false

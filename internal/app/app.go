@@ -331,9 +331,9 @@ func (a *App) siteOptions() site.Options {
 	o := site.Options{
 		Version: status.Version(), UI: a.ui, Root: a.root, Hub: native.New(a.hub), ICE: a.ice,
 		OriginAllowed: a.hub.OriginAllowed, Admitted: a.guard.Only, Admin: a.admin.Routes(), Rooms: a.rooms.Routes(),
-		Dialects: a.others.routes(),
-		Certs:    a.certs,
-		Proxies:  source.Proxies(a.cfg.Web.TrustedProxies), Ready: a.ready.Load, URLs: a.urls,
+		Dialects: a.others.routes(), Start: a.others.start,
+		Certs:   a.certs,
+		Proxies: source.Proxies(a.cfg.Web.TrustedProxies), Ready: a.ready.Load, URLs: a.urls,
 	}
 	// Where every page may read /api/ice, another name gains nothing.
 	if !slices.Contains(a.cfg.Web.AllowedOrigins, "*") {

@@ -10,25 +10,41 @@ import (
 	"signalbox/internal/source"
 	"signalbox/signal"
 	"signalbox/signal/apprtc"
+	"signalbox/signal/chat"
+	"signalbox/signal/peerjs"
+	"signalbox/signal/yjs"
 )
 
 // dialect is a row of the table of the hub's dialects, besides its own.
 type dialect struct {
-	name   string // as compat has it
 	on     bool
 	routes map[string]http.Handler // by pattern of http.ServeMux
 }
 
 // dialects are the hub's dialects.
 type dialects struct {
-	apprtc *apprtc.Server
 	table  []dialect
+	apprtc *apprtc.Server
+	// start serves what a dialect has at the start page's address, and leaves the rest to next.
+	start func(next http.Handler) http.Handler
 }
 
-func newDialects(hub *signal.Hub, c *config.Config, guard *admission.Guard, ice *iceserver.Issuer) *dialects {
+func newDialects(hub *signal.Hub, cfg *config.Config, guard *admission.Guard, ice *iceserver.Issuer) *dialects {
+	c := &cfg.Compat
+	calls := chat.New(hub, chat.Options{Capacity: int(c.Capacity)})
+	peers := peerjs.New(hub, peerjs.Options{
+		Discovery: c.PeerJSDiscovery, KeyIsToken: cfg.Auth.Mode != admission.Open,
+	})
+	topics := yjs.New(hub, yjs.Options{Capacity: int(c.Capacity)})
 	d := &dialects{apprtc: apprtc.New(hub, sessionless(guard, ice, apprtc.WriteICE))}
 	d.table = []dialect{
-		{apprtc.Name, c.Compat.AppRTC.On(), d.apprtc.Routes()},
+		{c.AppRTC.On(), d.apprtc.Routes()},
+		{c.Chat.On(), calls.Routes()},
+		{c.PeerJS.On(), peers.Routes()},
+		{c.Yjs.On(), topics.Routes()},
+	}
+	if c.Chat.On() {
+		d.start = calls.Before
 	}
 	return d
 }

@@ -86,7 +86,8 @@ func TestEveryKeyReachesARoom(t *testing.T) {
 	}
 	// Keys that are read where they are used, each with a test there.
 	elsewhere := []string{
-		"web.root", "turn.credential_ttl", "turn.dtls", "compat.turn_rest", "compat.apprtc", "admin.token", "log.level",
+		"web.root", "turn.credential_ttl", "turn.dtls", "compat.turn_rest", "compat.apprtc", "compat.capacity",
+		"compat.chat", "compat.peerjs", "compat.peerjs_discovery", "compat.yjs", "admin.token", "log.level",
 		"log.format", "drain.timeout",
 	}
 	base := []string{"turn.listen=127.0.0.1:3478", "turn.secret=the secret of the others"}

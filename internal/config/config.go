@@ -95,9 +95,14 @@ type Config struct {
 	} `toml:"auth"`
 
 	Compat struct {
-		TURNREST       Secret `toml:"turn_rest"`
-		AppRTC         Switch `toml:"apprtc"`
-		ColliderListen Listen `toml:"collider_listen"`
+		TURNREST        Secret `toml:"turn_rest"`
+		AppRTC          Switch `toml:"apprtc"`
+		ColliderListen  Listen `toml:"collider_listen"`
+		Capacity        Count  `toml:"capacity"`
+		Chat            Switch `toml:"chat"`
+		PeerJS          Switch `toml:"peerjs"`
+		PeerJSDiscovery bool   `toml:"peerjs_discovery"`
+		Yjs             Switch `toml:"yjs"`
 	} `toml:"compat"`
 
 	API struct {

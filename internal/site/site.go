@@ -51,10 +51,13 @@ type Options struct {
 	Rooms    map[string]http.Handler // routes of the server API
 	// Dialects are routes of the hub's other dialects.
 	Dialects map[string]http.Handler
-	Certs    *cert.Keeper
-	Proxies  source.Proxies
-	Ready    func() bool
-	URLs     *URLs
+	// Start serves what dialects have at the start page's address, and leaves the rest to next;
+	// nil: they have nothing there.
+	Start   func(next http.Handler) http.Handler
+	Certs   *cert.Keeper
+	Proxies source.Proxies
+	Ready   func() bool
+	URLs    *URLs
 }
 
 // Site is the web server's handlers.
@@ -111,6 +114,9 @@ func (s *Site) routes() http.Handler {
 		if s.o.Root.has("index.html") {
 			routes[webui.StartPage] = s.o.Root
 		}
+	}
+	if s.o.Start != nil {
+		routes[webui.StartPage] = s.o.Start(routes[webui.StartPage])
 	}
 	mux := http.NewServeMux()
 	for pattern, handler := range routes {

@@ -1,0 +1,355 @@
+package chat
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"signalbox/internal/testkit"
+	"signalbox/signal"
+	"signalbox/signal/internal/wiretest"
+)
+
+func TestMain(m *testing.M) { testkit.Main(m, wiretest.Patience, "signalbox/signal") }
+
+func start(t testing.TB, o signal.Options) *wiretest.Box {
+	t.Helper()
+	o.Calls = true
+	return wiretest.Start(t, o, func(h *signal.Hub, mux *http.ServeMux) {
+		s := New(h, Options{Capacity: 4})
+		mux.Handle("GET /chat", s)
+		mux.Handle("GET /{$}", s.Before(http.NotFoundHandler()))
+	})
+}
+
+// enter connects a client under a name that is free.
+func enter(t testing.TB, b *wiretest.Box, name string) *wiretest.Client {
+	t.Helper()
+	c := b.Dial(t, "/chat")
+	c.Want(`{"type":"id","id":"$id"}`)
+	c.Say(fmt.Sprintf(`{"type":"username","name":%q,"id":1,"date":2}`, name))
+	return c
+}
+
+func userlist(names ...string) string {
+	return `{"type":"userlist","users":["` + strings.Join(names, `","`) + `"]}`
+}
+
+// two are clients that know of each other.
+func two(t testing.TB, b *wiretest.Box) (alice, bob *wiretest.Client) {
+	t.Helper()
+	alice = enter(t, b, "alice")
+	alice.Want(userlist("alice"))
+	bob = enter(t, b, "bob")
+	for _, c := range []*wiretest.Client{alice, bob} {
+		c.Want(userlist("alice", "bob"))
+	}
+	return alice, bob
+}
+
+// Each client gets what the original server gave it, but for the change of a name.
+func TestRecordingOfTheOriginal(t *testing.T) {
+	t.Parallel()
+	start(t, signal.Options{}).Repeat(t, wiretest.Recording{
+		File: "testdata/mdn-chat.wire.jsonl",
+		Path: func(url string) string { return url },
+		Skip: map[int]string{
+			30: "a name is for as long as the connection", 33: "the close is the client's own",
+			37: "junk ends nobody", 38: "junk ends nobody",
+		},
+		Instead: map[int]string{31: `{"type":"rejectusername","id":<id2>,"name":"alice1"}`},
+	})
+}
+
+// In the original, name and id are what the sender says.
+func TestNobodySpeaksForOthers(t *testing.T) {
+	t.Parallel()
+	b := start(t, signal.Options{})
+	alice, bob := two(t, b)
+	bob.Say(`{"type":"message","text":"1","name":"alice","id":1}`)
+	alice.Want(`{"type":"message","text":"1","name":"bob","id":"$bob"}`)
+	bob.Want(`{"type":"message","text":"1","name":"bob","id":"$bob"}`)
+	bob.Say(`{"type":"video-offer","name":"mallory","target":"alice","sdp":{"type":"offer","sdp":"v=0"},"more":1}`)
+	alice.Want(`{"type":"video-offer","name":"bob","target":"alice","sdp":{"type":"offer","sdp":"v=0"},"more":1}`)
+	for _, kind := range []string{"id", "userlist", "rejectusername"} {
+		bob.Say(`{"type":"` + kind + `","name":"alice","users":[]}`)
+		bob.Say(`{"type":"` + kind + `","target":"alice","id":7}`)
+	}
+	alice.WantNothing()
+	native := hello(t, b, "carol")
+	native.Say(`{"type":"join","room":"chat/lobby"}`)
+	native.Next()
+	alice.Want(userlist("alice", "bob", "carol"))
+	native.Say(`{"type":"broadcast","room":"chat/lobby","data":{"type":"userlist","users":[]}}`)
+	native.Say(`{"type":"broadcast","room":"chat/lobby","data":{"type":"message","text":"<b>x</b>","name":"bob"}}`)
+	native.Say(`{"type":"broadcast","room":"chat/lobby","data":"hi"}`)
+	alice.Want(`{"type":"message","text":"x","name":"carol"}`, `{"type":"message","text":"hi","name":"carol"}`)
+	native.Cut()
+}
+
+// A partner whose tab is closed, or whose line is cut, has hung up; others have not.
+func TestLostPartnerHasHungUp(t *testing.T) {
+	t.Parallel()
+	b := start(t, signal.Options{})
+	alice, bob := two(t, b)
+	carol := enter(t, b, "carol")
+	for _, c := range []*wiretest.Client{alice, bob, carol} {
+		c.Want(userlist("alice", "bob", "carol"))
+	}
+	alice.Say(`{"type":"video-offer","target":"bob","sdp":{"type":"offer","sdp":"v=0"}}`)
+	bob.Next()
+	bob.Cut()
+	alice.Want(`{"type":"hang-up","name":"bob","target":"alice"}`, userlist("alice", "carol"))
+	carol.Want(userlist("alice", "carol"))
+	carol.Close()
+	alice.Want(userlist("alice"))
+}
+
+// One frame of junk ends the original. Here others don't notice.
+func TestJunkEndsNobodyElse(t *testing.T) {
+	t.Parallel()
+	b := start(t, signal.Options{})
+	alice := enter(t, b, "alice")
+	alice.Want(userlist("alice"))
+	for _, junk := range []string{
+		"junk", "", "null", "[]", "7", `{"type":`, `{}`, `{"type":7}`,
+		`{"type":"video-offer","target":"nobody","sdp":{}}`,
+		`{"type":"video-offer","target":"nobody","sdp":{"type":"offer","sdp":"v=0"}}`,
+		`{"type":"new-ice-candidate","target":"nobody"}`, `{"type":"hang-up","target":"nobody"}`,
+		`{"type":"hang-up","target":"__proto__"}`, strings.Repeat("[", 20_000),
+		`{"type":"x","a":` + strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000) + "}",
+	} {
+		b.Dial(t, "/chat").Say(junk) // before it has a name
+		mallory := enter(t, b, "mallory")
+		mallory.Want(userlist("alice", "mallory"))
+		alice.Want(userlist("alice", "mallory"))
+		for range 30 {
+			mallory.Say(junk)
+		}
+		mallory.Cut()
+		alice.Want(userlist("alice"))
+	}
+}
+
+// Names that nobody can have are made such that somebody can, and the client is told.
+func TestNamesArePresentable(t *testing.T) {
+	t.Parallel()
+	b := start(t, signal.Options{})
+	for want, gets := range map[string]string{
+		`""`: "guest", `"a\u0000\u202eb"`: "ab", `"` + strings.Repeat("x", 100) + `"`: strings.Repeat("x", 62),
+		"7": "guest",
+	} {
+		c := b.Dial(t, "/", "json")
+		c.Want(`{"type":"id","id":"$id"}`)
+		c.Say(`{"type":"username","name":` + want + `}`)
+		text, _ := c.Next()
+		if !wiretest.Equal(text, `{"type":"rejectusername","id":"$id","name":"`+gets+`"}`, map[string]any{}) {
+			t.Errorf("%s: got %s", want, text)
+		}
+		c.Close()
+		for b.Summary().Sessions > 0 { // the name is free a moment later
+			time.Sleep(time.Millisecond)
+		}
+	}
+}
+
+type guard struct{}
+
+func (guard) Admit(token string, _ netip.Addr) (signal.Pass, error) {
+	switch token {
+	case "alice":
+		return signal.Pass{Attested: true, User: "alice"}, nil
+	case "password":
+		return signal.Pass{}, nil
+	}
+	return signal.Pass{}, errors.New("no")
+}
+
+// With auth.mode, the address has the token; a token that names a user names the client.
+func TestTokenInTheAddress(t *testing.T) {
+	t.Parallel()
+	b := start(t, signal.Options{Guard: guard{}})
+	for token, gets := range map[string]string{"alice": "alice", "password": "bob", "": ""} {
+		c := b.Dial(t, "/chat?token="+token)
+		c.Want(`{"type":"id","id":"$id"}`)
+		c.Say(`{"type":"username","name":"bob"}`)
+		switch gets {
+		case "":
+			c.WantEnd()
+		case "alice":
+			c.Want(`{"type":"rejectusername","id":"$id","name":"alice"}`)
+		default:
+			if text, _ := c.Next(); !strings.Contains(text, `"bob"`) {
+				t.Errorf("got %s", text)
+			}
+		}
+	}
+}
+
+// hello connects a client of the native protocol.
+func hello(t testing.TB, b *wiretest.Box, user string) *wiretest.Client {
+	t.Helper()
+	c := b.Dial(t, "/signal")
+	c.Say(`{"type":"hello","user":"` + user + `"}`)
+	c.Next()
+	return c
+}
+
+// says is a signal of a call as a page gets it.
+func says(polite bool, own string) string {
+	return fmt.Sprintf(`{"type":"signal","from":"$from","fromName":"","fromUser":"alice","polite":%v,
+		"data":{"signalbox":%s},"seq":"$seq"}`, polite, own)
+}
+
+// A client calls a page, which is not in the lobby: the offer waits until the page has accepted.
+func TestClientCallsPage(t *testing.T) {
+	t.Parallel()
+	b := start(t, signal.Options{})
+	page, alice := hello(t, b, "bob"), enter(t, b, "alice")
+	alice.Want(userlist("alice"))
+	alice.Say(`{"type":"video-offer","target":"bob","name":"alice","sdp":{"type":"offer","sdp":"v=0"}}`)
+	alice.Say(`{"type":"new-ice-candidate","target":"bob","candidate":{"candidate":"c","sdpMid":"0"}}`)
+	bound := map[string]any{}
+	want := func(own string) {
+		t.Helper()
+		if text, ok := page.Next(); !ok || !wiretest.Equal(text, says(true, own), bound) {
+			t.Fatalf("got %s (%v), want %s", text, ok, own)
+		}
+		delete(bound, "$seq")
+	}
+	want(`{"call":"ring","id":"$id"}`)
+	say := func(own string) {
+		own = strings.ReplaceAll(own, "$id", bound["$id"].(string))
+		page.Say(fmt.Sprintf(`{"type":"signal","to":%q,"data":{"signalbox":%s}}`, bound["$from"], own))
+	}
+	page.WantNothing()
+	say(`{"call":"accept","id":"$id"}`)
+	want(`{"call":"peer","id":"$id","description":{"type":"offer","sdp":"v=0"}}`)
+	want(`{"call":"peer","id":"$id","candidates":[{"candidate":"c","sdpMid":"0"}]}`)
+	say(`{"call":"peer","id":"$id","want":{"after":0,"audio":1}}`)
+	say(`{"call":"peer","id":"$id","description":{"type":"answer","sdp":"v=1"},"offer":1,"tag":"x"}`)
+	say(`{"call":"peer","id":"$id","candidates":[{"candidate":"d"},{"candidate":"e"},null]}`)
+	alice.Want(`{"type":"video-answer","target":"alice","name":"bob","sdp":{"type":"answer","sdp":"v=1"}}`,
+		`{"type":"new-ice-candidate","target":"alice","candidate":{"candidate":"d"}}`,
+		`{"type":"new-ice-candidate","target":"alice","candidate":{"candidate":"e"}}`)
+	// The client gets a moment between an answer and an offer, which it takes in at once.
+	answered := time.Now()
+	say(`{"call":"peer","id":"$id","description":{"type":"answer","sdp":"v=2"}}`)
+	say(`{"call":"peer","id":"$id","description":{"type":"offer","sdp":"v=3"}}`)
+	alice.Want(`{"type":"video-answer","target":"alice","name":"bob","sdp":{"type":"answer","sdp":"v=2"}}`,
+		`{"type":"video-offer","target":"alice","name":"bob","sdp":{"type":"offer","sdp":"v=3"}}`)
+	if d := time.Since(answered); d < breath {
+		t.Errorf("the offer comes after %v", d)
+	}
+	say(`{"call":"end","id":"other"}`)
+	alice.Say(`{"type":"hang-up","name":"alice","target":"bob"}`)
+	want(`{"call":"end","id":"$id"}`)
+	alice.WantNothing()
+	page.Cut()
+}
+
+// A page calls a client: it is told at once to make its offer.
+func TestPageCallsClient(t *testing.T) {
+	t.Parallel()
+	b := start(t, signal.Options{})
+	page, alice := hello(t, b, "bob"), enter(t, b, "alice")
+	alice.Want(userlist("alice"))
+	page.Say(`{"type":"signal","to":"@alice","data":{"signalbox":{"call":"ring","id":"x"}}}`)
+	page.Want(says(false, `{"call":"accept","id":"x"}`))
+	to := `{"type":"signal","to":"@alice","data":{"signalbox":`
+	for range 2 { // pages say it again
+		page.Say(to + `{"call":"peer","id":"x","description":{"type":"offer","sdp":"v=0"},"offer":1}}}`)
+	}
+	alice.Want(`{"type":"video-offer","target":"alice","name":"bob","sdp":{"type":"offer","sdp":"v=0"}}`)
+	alice.Say(`{"type":"video-answer","target":"bob","name":"alice","sdp":{"type":"answer","sdp":"v=1"}}`)
+	alice.Say(`{"type":"new-ice-candidate","target":"bob","candidate":{"candidate":"c"}}`)
+	page.Want(says(false, `{"call":"peer","id":"x","description":{"type":"answer","sdp":"v=1"}}`),
+		says(false, `{"call":"peer","id":"x","candidates":[{"candidate":"c"}]}`))
+	page.Say(to + `{"call":"end","id":"x"}}}`)
+	alice.Want(`{"type":"hang-up","target":"alice","name":"bob"}`)
+	if text, _ := page.Next(); !strings.Contains(text, `"type":"peer-left"`) { // the next call has its own roles
+		t.Errorf("got %s", text)
+	}
+	page.Cut()
+	alice.WantNothing()
+}
+
+// A page whose line is cut has hung up, as has one that declines.
+func TestPageIsLost(t *testing.T) {
+	t.Parallel()
+	b := start(t, signal.Options{})
+	page, alice := hello(t, b, "bob"), enter(t, b, "alice")
+	alice.Want(userlist("alice"))
+	page.Say(`{"type":"signal","to":"@alice","data":{"signalbox":{"call":"ring","id":"x"}}}`)
+	page.Next()
+	page.Close()
+	alice.Want(`{"type":"hang-up","target":"alice","name":"bob"}`)
+	page = hello(t, b, "bob")
+	alice.Say(`{"type":"video-offer","target":"bob","sdp":{"type":"offer","sdp":"v=0"}}`)
+	ring, _ := page.Next()
+	id := ring[strings.Index(ring, `"id":"`)+6:]
+	id = id[:strings.Index(id, `"`)]
+	page.Say(`{"type":"signal","to":"@alice","data":{"signalbox":{"call":"decline","id":"` + id + `"}}}`)
+	alice.Want(`{"type":"hang-up","target":"alice","name":"bob"}`)
+	page.Cut()
+}
+
+// Who is in the lobby natively is offered to as in any room.
+func TestPageInTheLobby(t *testing.T) {
+	t.Parallel()
+	b := start(t, signal.Options{})
+	page, alice := hello(t, b, "bob"), enter(t, b, "alice")
+	alice.Want(userlist("alice"))
+	page.Say(`{"type":"join","room":"chat/lobby"}`)
+	page.Next()
+	alice.Want(userlist("alice", "bob"))
+	alice.Say(`{"type":"video-offer","target":"bob","sdp":{"type":"offer","sdp":"v=0"}}`)
+	text, _ := page.Next()
+	if !strings.Contains(text, `"signalbox":{"description":{"type":"offer","sdp":"v=0"}}`) {
+		t.Errorf("got %s", text)
+	}
+	from := text[strings.Index(text, `"from":"`)+8:][:22]
+	page.Say(`{"type":"signal","room":"chat/lobby","to":"` + from + `","data":{"signalbox":{"description":
+		{"type":"answer","sdp":"v=1"},"offer":1}}}`)
+	alice.Want(`{"type":"video-answer","target":"alice","name":"bob","sdp":{"type":"answer","sdp":"v=1"}}`)
+	page.Cut()
+}
+
+// Whatever a client or a member that speaks another protocol says, the session lives, and what it
+// gets is the sender's own.
+func FuzzConversation(f *testing.F) {
+	for _, seed := range []string{
+		`{"type":"message","text":"<b>"}`, `{"type":"video-offer","target":"b","sdp":{"type":"offer","sdp":"v=0"}}`,
+		`{"type":"hang-up","target":"b"}`, `{"type":"username","name":"a"}`, "junk", `"hi"`,
+		`{"signalbox":{"call":"ring","id":"x"}}`, `{"signalbox":{"candidates":[null,{}]}}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	hub, err := signal.New(signal.Options{Calls: true})
+	if err != nil {
+		f.Fatal(err)
+	}
+	server := New(hub, Options{})
+	from := signal.Client{Source: netip.MustParseAddr("192.0.2.1")}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		c := &conversation{server: server, partners: map[string]*partner{}, calls: map[string]*call{}}
+		s, err := hub.Open(c, from, signal.Hello{}, time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Stop(signal.CodeLost)
+		s.Do(func() { c.session = s; c.Receive(s, signal.Frame{Body: text}, nil) })
+		b := signal.Member{ID: "x", User: "b"}
+		c.Encode(nil, signal.Signaled{From: b, Data: text})
+		c.Encode(nil, signal.Signaled{From: b, Room: "chat/lobby", Data: text})
+		for _, f := range c.Encode(nil, signal.Broadcasted{From: b, Room: "chat/lobby", Data: text}) {
+			if strings.HasPrefix(string(f.Body), `{"type":"userlist"`) {
+				t.Errorf("%q becomes %q", text, f.Body)
+			}
+		}
+	})
+}

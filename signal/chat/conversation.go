@@ -1,0 +1,311 @@
+package chat
+
+import (
+	"cmp"
+	"encoding/json"
+	"hash/fnv"
+	"regexp"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"signalbox/signal"
+	"signalbox/signal/internal/object"
+	"signalbox/signal/internal/translate"
+)
+
+// conversation is the dialect of one session.
+type conversation struct {
+	server  *Server
+	token   string
+	session *signal.Session // set by Opened
+
+	mu       sync.Mutex
+	members  []signal.Member     // of the lobby, in the order of joining, this one too
+	partners map[string]*partner // those in the lobby with whom there is, or may be, a call, by their ids
+	calls    map[string]*call    // with others, by their names
+}
+
+func (c *conversation) Terms() signal.Terms { return c.server.terms }
+
+// Opened tells the client its id.
+func (c *conversation) Opened(s *signal.Session) {
+	c.session = s
+	c.partners, c.calls = make(map[string]*partner), make(map[string]*call)
+	var o object.Object
+	o.SetText("type", "id")
+	o.Set("id", number(s.ID()))
+	s.Reply(signal.Frame{Body: o.JSON()})
+}
+
+func (c *conversation) Ended(*signal.Session) {}
+
+// Receive processes a frame. The protocol has no word for a refusal but rejectusername.
+func (c *conversation) Receive(s *signal.Session, f signal.Frame, over error) {
+	err := over
+	if err == nil {
+		err = c.take(f.Body)
+	}
+	if err != nil {
+		s.Refuse(err)
+	}
+}
+
+func (c *conversation) take(body []byte) error {
+	o, err := object.Parse(body)
+	if err != nil {
+		return signal.Refuse(signal.CodeBadFrame, err.Error())
+	}
+	kind, ok := o.Text("type")
+	target, _ := o.Text("target")
+	switch {
+	case !ok:
+		return signal.Refuse(signal.CodeBadFrame, "type is missing")
+	case kind == "username":
+		name, _ := o.Text("name")
+		return c.enter(name)
+	case isServers(kind):
+		return signal.Refuse(signal.CodeBadFrame, "only the server says that")
+	case !c.session.Greeted():
+		return signal.Refuse(signal.CodeHelloFirst, "")
+	case target != "":
+		return c.tell(target, kind, o)
+	}
+	translate.Strip(&o)
+	return c.session.Broadcast(signal.Broadcast{Room: lobby, Data: o.JSON(), Echo: true})
+}
+
+// isServers reports whether only the server sends such frames.
+func isServers(kind string) bool {
+	return kind == "id" || kind == "userlist" || kind == "rejectusername"
+}
+
+// maxNames is how many names are tried before a client is turned away.
+const maxNames = 32
+
+// enter gives the client the name that it wants, or one like it, and takes it into the lobby.
+func (c *conversation) enter(want string) error {
+	s := c.session
+	if s.Greeted() {
+		s.Reply(c.rejection())
+		return nil
+	}
+	base := presentable(want)
+	err := s.Hello(signal.Hello{User: base, Token: c.token})
+	for n := 1; n < maxNames && signal.RefusalOf(err).Code == signal.CodeUserTaken; n++ {
+		err = s.Hello(signal.Hello{User: base + strconv.Itoa(n), Token: c.token})
+	}
+	if signal.RefusalOf(err).Code == signal.CodeUnauthorized {
+		err = s.Hello(signal.Hello{Token: c.token}) // which says the name itself
+	}
+	if err != nil {
+		return err
+	}
+	if label(s.Member()) != want {
+		s.Reply(c.rejection())
+	}
+	if err := s.Join(signal.Join{Room: lobby}); err != nil {
+		s.Stop(signal.RefusalOf(err).Code)
+	}
+	return nil
+}
+
+// presentable makes a name of what a client wants for one.
+func presentable(want string) string {
+	runes := []rune(want)
+	runes = slices.DeleteFunc(runes[:min(len(runes), signal.MaxUser-2)], signal.Unprintable)
+	return cmp.Or(signal.Visible(string(runes)), "guest")
+}
+
+// rejection tells the client the name that it has instead of the one that it wanted.
+func (c *conversation) rejection() signal.Frame {
+	var o object.Object
+	o.Set("id", number(c.session.ID()))
+	o.SetText("type", "rejectusername")
+	o.SetText("name", label(c.session.Member()))
+	return signal.Frame{Body: o.JSON()}
+}
+
+// tell passes a frame to the one that it is for.
+func (c *conversation) tell(target, kind string, o object.Object) error {
+	c.mu.Lock()
+	i := slices.IndexFunc(c.members, func(m signal.Member) bool { return label(m) == target })
+	var to signal.Member
+	if i >= 0 {
+		to = c.members[i]
+		if kind == "hang-up" {
+			delete(c.partners, to.ID)
+		} else if isOffer(kind) {
+			c.partner(to.ID)
+		}
+	}
+	c.mu.Unlock()
+	if i < 0 {
+		return c.call(target, kind, o)
+	}
+	translate.Strip(&o)
+	if said, ok := reads(kind, o); ok {
+		o.Delete("sdp")
+		o.Delete("candidate")
+		said.Put(&o)
+	}
+	return c.session.Signal(signal.Signal{To: to.ID, Room: lobby, Data: o.JSON()})
+}
+
+// partner is somebody with whom there is a call.
+type partner struct {
+	heard    string    // the last description of a page's, which says again what was not answered in time
+	answered time.Time // when it has answered last
+}
+
+// has reports whether a call is still there. mu is held.
+func (c *conversation) has(p *partner) bool {
+	for _, k := range c.calls {
+		if &k.partner == p {
+			return true
+		}
+	}
+	for _, known := range c.partners {
+		if known == p {
+			return true
+		}
+	}
+	return false
+}
+
+// partner notes that there is a call. mu is held.
+func (c *conversation) partner(id string) {
+	if c.partners[id] == nil {
+		c.partners[id] = &partner{}
+	}
+}
+
+func isOffer(kind string) bool { return kind == "video-offer" || kind == "video-answer" }
+
+// Encoding: members of the lobby share the frame of what is said to all.
+func (c *conversation) Encoding(e signal.Event) any {
+	if _, ok := e.(signal.Broadcasted); ok {
+		return Name
+	}
+	return nil
+}
+
+// Encode tells the client who is in the lobby, and what others say.
+func (c *conversation) Encode(dst []signal.Frame, e signal.Event) []signal.Frame {
+	if b, ok := e.(signal.Broadcasted); ok { // without the lock: the frame is for others, too
+		return append(dst, passed(b.From, b.Data)...)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch e := e.(type) {
+	case signal.Joined:
+		c.members = c.members[:0]
+		for _, p := range e.Peers {
+			c.members = append(c.members, p.Member)
+		}
+		c.members = append(c.members, c.session.Member())
+		return append(dst, c.userlist())
+	case signal.PeerJoined:
+		c.members = append(c.members, e.Peer.Member)
+		return append(dst, c.userlist())
+	case signal.PeerLeft:
+		if e.Room == "" {
+			return append(dst, c.callLeft(&e)...)
+		}
+		c.members = slices.DeleteFunc(c.members, func(m signal.Member) bool { return m.ID == e.Peer.ID })
+		if c.partners[e.Peer.ID] != nil {
+			delete(c.partners, e.Peer.ID)
+			dst = append(dst, c.hangUp(label(e.Peer)))
+		}
+		return append(dst, c.userlist())
+	case signal.Left:
+		c.members = nil
+		return append(dst, c.userlist())
+	case signal.Signaled:
+		if e.Room == "" {
+			return append(dst, c.callSaid(&e)...)
+		}
+		return append(dst, c.told(&e)...)
+	}
+	return dst
+}
+
+// told is what a member of the lobby says to this one. mu is held.
+func (c *conversation) told(e *signal.Signaled) []signal.Frame {
+	o, err := object.Parse(e.Data)
+	if err != nil {
+		return nil
+	}
+	said, speaks := translate.Read(o)
+	kind, ok := o.Text("type")
+	switch {
+	case isOffer(kind), speaks && said.Description != nil:
+		c.partner(e.From.ID)
+	case kind == "hang-up":
+		delete(c.partners, e.From.ID)
+	}
+	if !ok {
+		return c.spoken(e.From, &said, c.partners[e.From.ID])
+	}
+	translate.Strip(&o)
+	if said.Description != nil {
+		o.Set("sdp", said.Description.JSON())
+	}
+	if len(said.Candidates) == 1 {
+		o.Set("candidate", said.Candidates[0])
+	}
+	return passed(e.From, o.JSON())
+}
+
+// userlist tells the client who is in the lobby. mu is held.
+func (c *conversation) userlist() signal.Frame {
+	names := make([]string, 0, len(c.members))
+	for _, m := range c.members {
+		names = append(names, label(m))
+	}
+	var o object.Object
+	o.SetText("type", "userlist")
+	text, _ := json.Marshal(names) // strings always have a form
+	o.Set("users", text)
+	return signal.Frame{Body: o.JSON()}
+}
+
+var tags = regexp.MustCompile(`<[^>]+>`)
+
+// passed is what somebody says as clients get it: name and id are the sender's own, and the text of
+// a message has no tags. What nobody but the server says, and what is no frame of the protocol,
+// gives none.
+func passed(from signal.Member, data []byte) []signal.Frame {
+	o, err := object.Parse(data)
+	if text, ok := object.Text(data); ok { // of a member that speaks another protocol
+		o, err = nil, nil
+		o.SetText("type", "message")
+		o.SetText("text", text)
+	}
+	kind, ok := o.Text("type")
+	if err != nil || !ok || isServers(kind) || kind == "username" {
+		return nil
+	}
+	if kind == "message" {
+		text, _ := o.Text("text")
+		o.SetText("text", tags.ReplaceAllString(text, ""))
+	}
+	if kind == "message" || o.Get("name") != nil {
+		o.SetText("name", label(from))
+	}
+	if o.Get("id") != nil {
+		o.Set("id", number(from.ID))
+	}
+	return []signal.Frame{{Body: o.JSON()}}
+}
+
+// label is the name by which clients know a member.
+func label(m signal.Member) string { return cmp.Or(m.User, m.ID) }
+
+// number is the id that clients have for a peer: theirs are numbers, which fit JavaScript's.
+func number(peer string) json.RawMessage {
+	h := fnv.New64a()
+	h.Write([]byte(peer)) //nolint:errcheck // never fails
+	return strconv.AppendUint(nil, h.Sum64()&(1<<53-1), 10)
+}

@@ -1,0 +1,62 @@
+package chat
+
+import (
+	"net/http"
+	"slices"
+
+	"github.com/gorilla/websocket"
+
+	"signalbox/signal"
+	"signalbox/signal/ws"
+)
+
+// Name is the dialect's: of its sessions, and the prefix of its room.
+const Name = "chat"
+
+const (
+	lobby       = "lobby"
+	subprotocol = "json"
+)
+
+// Options are what all clients share.
+type Options struct {
+	Capacity int // of the lobby; 0: the hub's limit
+}
+
+// Server serves the clients of MDN's chat.
+type Server struct {
+	sockets *ws.Server
+	terms   signal.Terms
+}
+
+// New makes a server of a hub's.
+func New(hub *signal.Hub, o Options) *Server {
+	return &Server{
+		sockets: ws.New(hub, subprotocol),
+		terms:   signal.Terms{Name: Name, Space: Name, Capacity: o.Capacity},
+	}
+}
+
+// Routes are the addresses of the dialect, by pattern of http.ServeMux.
+func (s *Server) Routes() map[string]http.Handler { return map[string]http.Handler{"GET /chat": s} }
+
+// ServeHTTP serves one WebSocket connection, and returns when it is open.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !ws.IsUpgrade(r) {
+		w.Header().Set("Upgrade", "websocket")
+		http.Error(w, "this address speaks the protocol of MDN's chat over WebSocket", http.StatusUpgradeRequired)
+		return
+	}
+	s.sockets.Serve(w, r, &conversation{server: s, token: r.URL.Query().Get("token")})
+}
+
+// Before serves what the demo's own client asks for, and leaves the rest to next.
+func (s *Server) Before(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if ws.IsUpgrade(r) && slices.Contains(websocket.Subprotocols(r), subprotocol) {
+			s.ServeHTTP(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}

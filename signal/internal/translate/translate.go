@@ -1,0 +1,103 @@
+// Package translate reads and writes what signalbox's pages say to each other in signals
+// (../../PROTOCOL.md, "What browsers say in signals"), for dialects whose clients say the same in
+// other words: so one of them can call a browser on /call, and be called.
+package translate
+
+import (
+	"encoding/json"
+
+	"signalbox/signal/internal/object"
+)
+
+// own is the field of a signal's data under which pages speak.
+const own = "signalbox"
+
+// What a Said says of its call.
+const (
+	Ring    = "ring"
+	Accept  = "accept"
+	Decline = "decline"
+	Cancel  = "cancel"
+	End     = "end"
+	InCall  = "peer" // the ends of a call speak as peers in a room do
+)
+
+// Said is what one end says to the other. A client with no more than this is complete: pages take
+// it for a simple one (PROTOCOL.md).
+type Said struct {
+	Call string `json:"call,omitempty"` // Ring, Accept ...; empty: the two share a room
+	ID   string `json:"id,omitempty"`   // of the call
+
+	Description *Description `json:"description,omitempty"` // nil: none
+	// Candidates are RTCIceCandidateInits as the other end has made them, and null after the last.
+	Candidates []json.RawMessage `json:"candidates,omitempty"`
+}
+
+// Description is an RTCSessionDescription.
+type Description struct {
+	Type string `json:"type"` // "offer" or "answer"
+	SDP  string `json:"sdp"`
+}
+
+// ReadDescription reads one; nil: it is none.
+func ReadDescription(text []byte) *Description {
+	var d Description
+	if len(text) == 0 || json.Unmarshal(text, &d) != nil || d.Type == "" || d.SDP == "" {
+		return nil
+	}
+	return &d
+}
+
+// JSON is the description's text.
+func (d *Description) JSON() []byte {
+	var o object.Object
+	o.SetText("type", d.Type)
+	o.SetText("sdp", d.SDP)
+	return o.JSON()
+}
+
+// Read reads a signal's data. ok is false if no page speaks there.
+func Read(data object.Object) (said Said, ok bool) {
+	text := data.Get(own)
+	if text == nil || text[0] != '{' || json.Unmarshal(text, &said) != nil {
+		return Said{}, false
+	}
+	if d := said.Description; d != nil && (d.Type == "" || d.SDP == "") {
+		said.Description = nil
+	}
+	return said, true
+}
+
+// Strip takes what pages say out of a signal's data.
+func Strip(data *object.Object) { data.Delete(own) }
+
+// Put has a signal's data say something to pages.
+func (s *Said) Put(data *object.Object) {
+	var o object.Object
+	for _, f := range []struct{ name, text string }{{"call", s.Call}, {"id", s.ID}} {
+		if f.text != "" {
+			o.SetText(f.name, f.text)
+		}
+	}
+	if s.Description != nil {
+		o.Set("description", s.Description.JSON())
+	}
+	if len(s.Candidates) > 0 {
+		list := []byte{'['}
+		for i, c := range s.Candidates {
+			if i > 0 {
+				list = append(list, ',')
+			}
+			list = append(list, c...)
+		}
+		o.Set("candidates", append(list, ']'))
+	}
+	data.Set(own, o.JSON())
+}
+
+// Data is a signal's data that says nothing else.
+func (s *Said) Data() []byte {
+	var o object.Object
+	s.Put(&o)
+	return o.JSON()
+}
