@@ -27,3 +27,10 @@ type Dialect interface {
 	// not call the session.
 	Ended(s *Session)
 }
+
+// Opener is a Dialect that has something to do when a connection opens: the server speaks first, or
+// the client need not say hello.
+type Opener interface {
+	// Opened is called once, as Receive is and before it, if there is a place for the connection.
+	Opened(s *Session)
+}

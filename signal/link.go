@@ -1,6 +1,7 @@
 package signal
 
 import (
+	"cmp"
 	"context"
 	"net/netip"
 	"runtime/debug"
@@ -65,6 +66,9 @@ func (l *Link) Begin(d Dialect, c Carrier) error {
 	s.out.attach(l.feed, nil)
 	err := h.admit(l)
 	if err == nil {
+		if o, ok := d.(Opener); ok {
+			s.Do(func() { o.Opened(s) })
+		}
 		return nil
 	}
 	l.refused = true
@@ -253,10 +257,11 @@ func (l *Link) Greeted() bool { return l.session.Load().greeted.Load() }
 
 // Patience is until when a client that was heard last at that time may be silent.
 func (l *Link) Patience(heard time.Time) time.Time {
-	if l.Greeted() {
-		return heard.Add(l.hub.opts.deadAfter())
+	s := l.session.Load()
+	if s.greeted.Load() {
+		return heard.Add(cmp.Or(s.terms.Silence, l.hub.opts.deadAfter()))
 	}
-	return l.opened.Add(l.hub.limits.Hello) // only a hello extends the time for the hello
+	return l.opened.Add(cmp.Or(s.terms.Hello, l.hub.limits.Hello)) // only a hello extends the time for the hello
 }
 
 // Whole is until when a frame must be there that began to come in at that time.

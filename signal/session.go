@@ -15,9 +15,9 @@ import (
 // Session is one client, over all the connections that carry it one after the other. It knows
 // neither how its frames travel nor how they are encoded.
 //
-// Its verbs (Hello, Resume, Attach, Join, Leave, Signal, Broadcast, ICE, Confirm, Bye), Meter and
-// Refuse must be called one at a time: from its dialect's Receive, or from Do. Its other methods
-// may be called from anywhere.
+// Its verbs (Hello, Resume, Attach, Join, Leave, Signal, Broadcast, ICE, Confirm, Bye), Meter,
+// Refuse and Peers must be called one at a time: from its dialect's Receive, or from Do. Its other
+// methods may be called from anywhere.
 type Session struct {
 	// set before the first frame
 	hub     *Hub
@@ -56,6 +56,7 @@ type Session struct {
 	admitted atomic.Int64 // until when its tokens admit it, in Unix nanoseconds; 0 = for ever
 
 	client  atomic.Pointer[Client]
+	held    atomic.Int64 // see Hold
 	greeted atomic.Bool
 	known   atomic.Bool  // the client has been heard since
 	iceDue  atomic.Int64 // when to push fresh ICE servers, in Unix nanoseconds; 0 = never
@@ -216,6 +217,14 @@ func (s *Session) Refuse(why error, answer ...Frame) {
 	s.Reply(answer...)
 }
 
+// Hold counts memory that the dialect holds for the client, or with a negative number gives it
+// back, until the session's end. While the hub is short of memory, the session that holds most
+// ends.
+func (s *Session) Hold(bytes int) {
+	s.held.Add(int64(bytes))
+	s.hub.store.add(bytes)
+}
+
 // Confirm notes that the client has the session's events up to seq.
 func (s *Session) Confirm(seq uint64) {
 	s.out.confirm(seq)
@@ -282,6 +291,17 @@ func (s *Session) heard() {
 		s.known.Store(true)
 		s.heardAt = s.client.Load().Source
 	}
+}
+
+// Peers is how many others are in a room of the session's; the room is called as the dialect calls
+// it.
+func (s *Session) Peers(room string) int {
+	r, member := s.room(s.terms.FullName(room))
+	if !member {
+		return 0
+	}
+	n, _ := r.size()
+	return n - 1
 }
 
 // room finds a room that the session is in, by its full name.
