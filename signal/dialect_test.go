@@ -594,7 +594,7 @@ func TestNotes(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Do(func() {
-		if n := s.Peers("tea"); n != 1 || s.Peers("coffee") != 0 {
+		if n := s.Peers("tea"); n != 1 || s.Peers("coffee") != -1 {
 			t.Errorf("%d others", n)
 		}
 		s.Hold(100)

@@ -293,12 +293,12 @@ func (s *Session) heard() {
 	}
 }
 
-// Peers is how many others are in a room of the session's; the room is called as the dialect calls
-// it.
+// Peers is how many others are in a room of the session's, as the dialect calls it; -1 if the
+// session is not in it.
 func (s *Session) Peers(room string) int {
 	r, member := s.room(s.terms.FullName(room))
 	if !member {
-		return 0
+		return -1
 	}
 	n, _ := r.size()
 	return n - 1
