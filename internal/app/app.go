@@ -328,8 +328,9 @@ func (a *App) siteOptions() site.Options {
 	o := site.Options{
 		Version: status.Version(), UI: a.ui, Root: a.root, Hub: native.New(a.hub), ICE: a.ice,
 		OriginAllowed: a.hub.OriginAllowed, Admitted: a.guard.Only, Admin: a.admin.Routes(), Rooms: a.rooms.Routes(),
-		Certs:   a.certs,
-		Proxies: source.Proxies(a.cfg.Web.TrustedProxies), Ready: a.ready.Load, URLs: a.urls,
+		Dialects: dialects(&a.cfg, a.hub),
+		Certs:    a.certs,
+		Proxies:  source.Proxies(a.cfg.Web.TrustedProxies), Ready: a.ready.Load, URLs: a.urls,
 	}
 	// Where every page may read /api/ice, another name gains nothing.
 	if !slices.Contains(a.cfg.Web.AllowedOrigins, "*") {

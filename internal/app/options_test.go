@@ -85,7 +85,8 @@ func TestEveryKeyReachesARoom(t *testing.T) {
 	}
 	// Keys that are read where they are used, each with a test there.
 	elsewhere := []string{
-		"web.root", "turn.credential_ttl", "turn.dtls", "compat.turn_rest", "admin.token", "log.level", "log.format",
+		"web.root", "turn.credential_ttl", "turn.dtls", "compat.turn_rest", "compat.socketio", "compat.socketio_relay",
+		"compat.socketio_client", "compat.capacity", "admin.token", "log.level", "log.format",
 		"drain.timeout",
 	}
 	base := []string{"turn.listen=127.0.0.1:3478", "turn.secret=the secret of the others"}

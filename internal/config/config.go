@@ -95,7 +95,11 @@ type Config struct {
 	} `toml:"auth"`
 
 	Compat struct {
-		TURNREST Secret `toml:"turn_rest"`
+		TURNREST       Secret `toml:"turn_rest"`
+		SocketIO       bool   `toml:"socketio"`
+		SocketIORelay  bool   `toml:"socketio_relay"`
+		SocketIOClient string `toml:"socketio_client"`
+		Capacity       Count  `toml:"capacity"`
 	} `toml:"compat"`
 
 	API struct {

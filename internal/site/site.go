@@ -49,6 +49,7 @@ type Options struct {
 	Admitted func(http.Handler) http.Handler
 	Admin    map[string]http.Handler // routes of the admin API
 	Rooms    map[string]http.Handler // routes of the server API
+	Dialects map[string]http.Handler // routes of other signaling protocols
 	Certs    *cert.Keeper
 	Proxies  source.Proxies
 	Ready    func() bool
@@ -100,6 +101,7 @@ func (s *Site) routes() http.Handler {
 	maps.Copy(routes, s.o.UI.Pages())
 	maps.Copy(routes, s.o.Admin)
 	maps.Copy(routes, s.o.Rooms)
+	maps.Copy(routes, s.o.Dialects)
 	if s.o.Certs.Authority() != nil {
 		maps.Copy(routes, s.trustRoutes())
 	}
