@@ -48,8 +48,21 @@ func appendPacket(version int, dst []byte, f signal.Frame) []byte {
 	return append(dst, f.Body...)
 }
 
-// appendPacket3 is appendPacket for version 3. Its clients take base64 whether they ask for it or
-// not.
+// appendBinary3 adds a packet to a payload of version 3 in which binary data is as it is, for
+// clients that do not ask for base64. splitBinary3 takes such a payload apart.
+func appendBinary3(dst []byte, f signal.Frame) []byte {
+	first := byte(0)
+	if f.Binary {
+		first = 1
+	}
+	dst = append(dst, first)
+	for _, digit := range strconv.Itoa(len(f.Body)) {
+		dst = append(dst, byte(digit-'0'))
+	}
+	return append(append(dst, 255), f.Body...)
+}
+
+// appendPacket3 is appendPacket for version 3, with binary data in base64.
 func appendPacket3(dst []byte, f signal.Frame) []byte {
 	if f.Binary {
 		n := 2 + base64.StdEncoding.EncodedLen(len(f.Body)-1)

@@ -64,6 +64,13 @@ func TestBinaryPayload(t *testing.T) {
 	if err != nil || !cmp.Equal(got, want) {
 		t.Errorf("got %v, %v", got, err)
 	}
+	var back []byte
+	for _, f := range want {
+		back = appendBinary3(back, f)
+	}
+	if string(back) != payload {
+		t.Errorf("made %q", back)
+	}
 }
 
 func TestBrokenPayloads(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -38,6 +39,7 @@ type polling struct {
 
 	// owned by the poll that waits
 	w        http.ResponseWriter
+	base64   bool // the client wants binary data so
 	answered bool
 	nextPing time.Time
 }
@@ -84,7 +86,7 @@ func refuse(w http.ResponseWriter, why error) {
 
 // poll waits for something to tell the client, and answers with that.
 func (p *polling) poll(w http.ResponseWriter, r *http.Request) {
-	waiting := p.wait(w)
+	waiting := p.wait(w, r.URL.Query().Get("b64") != "")
 	if waiting == nil {
 		errSession.answer(w, http.StatusBadRequest)
 		return
@@ -105,7 +107,7 @@ func (p *polling) poll(w http.ResponseWriter, r *http.Request) {
 }
 
 // wait makes a poll the one that waits; nil: it may not, and the session is over, if it was not.
-func (p *polling) wait(w http.ResponseWriter) chan struct{} {
+func (p *polling) wait(w http.ResponseWriter, base64 bool) chan struct{} {
 	p.mu.Lock()
 	for p.answering && p.waiting != nil { // the client has its answer, perhaps, and asks again
 		waiting := p.waiting
@@ -116,7 +118,7 @@ func (p *polling) wait(w http.ResponseWriter) chan struct{} {
 	second, over := p.waiting != nil, p.over || p.left.Load() || p.isSaid()
 	if !second && !over && !p.silent() {
 		p.waiting, p.w, p.answered, p.answering = make(chan struct{}), w, false, false
-		p.control = http.NewResponseController(w)
+		p.control, p.base64 = http.NewResponseController(w), base64
 		defer p.mu.Unlock()
 		return p.waiting
 	}
@@ -154,10 +156,10 @@ func (p *polling) hurry(on bool) {
 
 // Write answers the poll that waits, if there is something to tell.
 func (p *polling) Write(b *signal.Batch) (again time.Duration, err error) {
-	var payload []byte
+	var packets []signal.Frame
 	for f := range b.Frames {
 		if b.Code != signal.CodeReplaced { // of which the client knows: by its WebSocket
-			payload = appendPacket(p.version, payload, f.Frame)
+			packets = append(packets, f.Frame)
 		}
 	}
 	p.mu.Lock()
@@ -165,16 +167,16 @@ func (p *polling) Write(b *signal.Batch) (again time.Duration, err error) {
 	p.mu.Unlock()
 	switch {
 	case b.Over && (b.Code == signal.CodeBye || b.Code == signal.CodeReplaced):
-		payload = appendPacket(p.version, payload, text(string(typeNoop)))
+		packets = append(packets, text(string(typeNoop)))
 	case b.Over:
-		payload = appendPacket(p.version, payload, text(string(typeClose)))
+		packets = append(packets, text(string(typeClose)))
 	case p.version > 3 && !b.Now.Before(p.nextPing):
-		payload = appendPacket(p.version, payload, text(string(typePing)))
+		packets = append(packets, text(string(typePing)))
 		p.nextPing = b.Now.Add(p.server.o.PingInterval)
-	case hurried && len(payload) == 0:
-		payload = appendPacket(p.version, payload, text(string(typeNoop)))
+	case hurried && len(packets) == 0:
+		packets = append(packets, text(string(typeNoop)))
 	}
-	if len(payload) == 0 {
+	if len(packets) == 0 {
 		if p.version > 3 {
 			return p.nextPing.Sub(b.Now), nil
 		}
@@ -183,7 +185,7 @@ func (p *polling) Write(b *signal.Batch) (again time.Duration, err error) {
 	p.mu.Lock()
 	p.answering = true
 	p.mu.Unlock()
-	if err := p.send(payload, b.Deadline); err != nil {
+	if err := p.send(packets, b.Deadline); err != nil {
 		return 0, err
 	}
 	p.answered = true
@@ -193,12 +195,25 @@ func (p *polling) Write(b *signal.Batch) (again time.Duration, err error) {
 	return 0, signal.ErrEnough
 }
 
-func (p *polling) send(payload []byte, deadline time.Time) error {
+func (p *polling) send(packets []signal.Frame, deadline time.Time) error {
+	var payload []byte
+	isBinary := func(f signal.Frame) bool { return f.Binary }
+	kind := "text/plain; charset=UTF-8"
+	if p.version == 3 && !p.base64 && slices.ContainsFunc(packets, isBinary) {
+		kind = "application/octet-stream"
+		for _, f := range packets {
+			payload = appendBinary3(payload, f)
+		}
+	} else {
+		for _, f := range packets {
+			payload = appendPacket(p.version, payload, f)
+		}
+	}
 	if err := p.control.SetWriteDeadline(deadline); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return err
 	}
 	header := p.w.Header()
-	header.Set("Content-Type", "text/plain; charset=UTF-8")
+	header.Set("Content-Type", kind)
 	header.Set("Content-Length", strconv.Itoa(len(payload)))
 	if _, err := p.w.Write(payload); err != nil {
 		return err

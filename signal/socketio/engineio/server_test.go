@@ -218,6 +218,10 @@ func TestEdges(t *testing.T) {
 		"binary is base64": func(b *box, c *client, v int) {
 			packet := string(appendPacket(v, nil, Binary(v, []byte{1, 2, 3, 4})))
 			b.expect("post", c.post(packet), 200, "ok")
+			b.expect("poll", c.do("GET", c.query("polling")+"&b64=1", ""), 200, packet)
+			if b.expect("post", c.post(packet), 200, "ok"); v == 3 { // whose clients take it as it is, too
+				packet = "\x01\x05\xff\x04\x01\x02\x03\x04"
+			}
 			b.expect("poll", c.get(), 200, packet)
 		},
 		"malformed packet type ends the session": func(b *box, c *client, v int) {
