@@ -2,11 +2,11 @@ package app
 
 import (
 	"net/http"
-	"path/filepath"
 
 	"signalbox/internal/config"
 	"signalbox/signal"
 	"signalbox/signal/socketio"
+	"signalbox/signal/socketio/script"
 )
 
 // dialect is a signaling protocol besides the hub's own.
@@ -40,24 +40,8 @@ func socketIO(c *config.Config, hub *signal.Hub) map[string]http.Handler {
 	routes := map[string]http.Handler{"/socket.io/": socketio.New(hub, socketio.Options{
 		Capacity: int(c.Compat.Capacity), Relay: c.Compat.SocketIORelay,
 	})}
-	for _, name := range []string{"socket.io.js", "socket.io.min.js", "socket.io.esm.min.js"} {
-		routes["GET /socket.io/"+name] = script(c.Compat.SocketIOClient, name)
+	for _, name := range script.Names() {
+		routes["GET /socket.io/"+name] = script.Handler(c.Compat.SocketIOClient, name)
 	}
 	return routes
-}
-
-// script serves a file of the operator's; if that is a folder, the one of that name in it.
-func script(path, name string) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if path == "" {
-			http.NotFound(w, r)
-			return
-		}
-		file := path
-		if filepath.Ext(path) == "" {
-			file = filepath.Join(path, name)
-		}
-		w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
-		http.ServeFile(w, r, file)
-	})
 }

@@ -89,6 +89,14 @@ func TestSocketIO(t *testing.T) {
 		t.Errorf("got %+v", status)
 	}
 
+	own := startApp(t)
+	for _, name := range []string{"socket.io.js", "socket.io.min.js", "socket.io.esm.min.js"} {
+		status, text := body(t, "http://"+own.Addrs().Web+"/socket.io/"+name)
+		if status != 200 || !strings.Contains(text, "io.connect") {
+			t.Errorf("%s: got %d %s", name, status, text)
+		}
+	}
+
 	off := startApp(t, "compat.socketio=false")
 	for _, path := range []string{"/socket.io/?EIO=4&transport=polling", "/socket.io/socket.io.js"} {
 		if status, text := body(t, "http://"+off.Addrs().Web+path); status != 404 {

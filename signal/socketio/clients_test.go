@@ -54,13 +54,23 @@ func npm(t testing.TB, name string) (node, module string) {
 	return "", ""
 }
 
+// own is the client that the box serves.
+const own = "own"
+
 // run has a client of npm's do what flows say.
 func run(t testing.TB, client, url, transports string, flows ...string) {
 	t.Helper()
-	node, module := npm(t, client)
+	node, module := npm(t, "ws")
+	socket := module
+	if client == own {
+		module, _ = filepath.Abs("script/socket.io.js")
+	} else {
+		_, module = npm(t, client)
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	command := exec.CommandContext(ctx, node, "testdata/flow.cjs", module, url, transports)
+	command.Env = append(os.Environ(), "WEBSOCKET="+socket)
 	for _, flow := range flows {
 		command.Args = append(command.Args, filepath.Join("testdata", "flows", flow+".txt"))
 	}
@@ -73,7 +83,7 @@ func run(t testing.TB, client, url, transports string, flows ...string) {
 // and what they did better.
 func TestClientsOfEveryAge(t *testing.T) {
 	t.Parallel()
-	for _, client := range []string{"socket.io-client-2", "socket.io-client-3", "socket.io-client"} {
+	for _, client := range []string{"socket.io-client-2", "socket.io-client-3", "socket.io-client", own} {
 		for _, transports := range []string{`["polling"]`, `["websocket"]`, `["polling","websocket"]`} {
 			t.Run(client+transports, func(t *testing.T) {
 				t.Parallel()
@@ -108,8 +118,12 @@ func TestOriginalServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	url, _ := newBox(t, signal.Options{}, Options{})
-	for _, at := range []string{"http://127.0.0.1:" + strings.TrimSpace(port), url} {
-		run(t, "socket.io-client", at, `["polling","websocket"]`, "join-original")
+	theirs := "http://127.0.0.1:" + strings.TrimSpace(port)
+	for _, client := range []string{"socket.io-client", own} {
+		for _, transports := range []string{`["polling"]`, `["websocket"]`, `["polling","websocket"]`} {
+			run(t, client, theirs, transports, "join-original")
+			url, _ := newBox(t, signal.Options{}, Options{})
+			run(t, client, url, transports, "join-original")
+		}
 	}
 }

@@ -3,7 +3,30 @@
 // "A disconnects". Events are arrays in JSON; <x> stands for a value, the same wherever it stands.
 // An ice event must follow each joining, and is not in the flow.
 const [, , client, url, transports, ...flows] = process.argv;
+if (client.includes("script")) browser();
 const { io } = (module => ({ io: module.io || module }))(require(client));
+
+// browser has what the box's own client expects of one.
+function browser() {
+  globalThis.WebSocket = require(process.env.WEBSOCKET);
+  globalThis.XMLHttpRequest = class {
+    open(method, url) { Object.assign(this, { method, url, headers: {}, readyState: 1, status: 0 }); }
+    setRequestHeader(name, value) { this.headers[name] = value; }
+    abort() { this.request.destroy(); }
+    send(body) {
+      const done = (status, text) => {
+        if (this.readyState === 4) return;
+        Object.assign(this, { readyState: 4, status, responseText: text });
+        this.onreadystatechange();
+      };
+      this.request = require("http").request(this.url, { method: this.method, headers: this.headers }, (response) => {
+        let text = "";
+        response.setEncoding("utf8").on("data", (part) => { text += part; }).on("end", () => done(response.statusCode, text));
+      });
+      this.request.on("error", () => done(0, "")).end(body || undefined);
+    }
+  };
+}
 let flow; // that runs
 let sockets, values;
 
@@ -47,15 +70,19 @@ function open(name) {
   for (const event of ["connect", "connect_error", "error", "disconnect"]) {
     socket.on(event, (...args) => note([event, ...args.map((arg) => (arg && arg.message) || arg)]));
   }
-  const onevent = socket.onevent;
-  socket.onevent = function (packet) {
-    if (packet.data[0] === "ice") {
-      state.ice += Array.isArray(packet.data[1].iceServers) ? 1 : 0;
-    } else {
-      note(packet.data);
-    }
-    return onevent.apply(this, arguments);
+  const heard = (event) => {
+    if (event[0] === "ice") state.ice += Array.isArray(event[1].iceServers) ? 1 : 0;
+    else note(event);
   };
+  const onevent = socket.onevent;
+  if (onevent) { // which clients of any age have, unlike onAny
+    socket.onevent = function (packet) {
+      heard(packet.data);
+      return onevent.apply(this, arguments);
+    };
+  } else {
+    socket.onAny((...event) => heard(event));
+  }
   sockets.set(name, state);
   return state;
 }
@@ -133,5 +160,5 @@ async function run() {
 
 (async () => {
   for (flow of flows) await run();
-  process.exit(0);
+  setTimeout(() => process.exit(0), 50); // for what the clients say at the end
 })();
