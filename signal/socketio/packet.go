@@ -227,6 +227,10 @@ func quote(s string) []byte {
 // frames makes a packet of a type with data, an ack's number and binary values.
 func frames(dst []signal.Frame, version int, kind byte, namespace, ack string, data []byte,
 	binary ...[]byte) []signal.Frame {
+	if len(binary) == 0 && namespace == "/" { // almost always
+		body := append(make([]byte, 0, 2+len(ack)+len(data)), engineio.Message, kind)
+		return append(dst, signal.Frame{Body: append(append(body, ack...), data...)})
+	}
 	head := []byte{kind}
 	if len(binary) > 0 {
 		head[0] += typeBinaryEvent - typeEvent

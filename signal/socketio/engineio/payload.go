@@ -13,13 +13,16 @@ import (
 // A packet is a frame: a text that begins with its type, or a binary message. Version 3 begins that
 // with the type, too, as a byte.
 
+// Message is the type of a packet that is a message, its first byte.
+const Message = '4'
+
 // The types of packets.
 const (
 	typeOpen    = '0'
 	typeClose   = '1'
 	typePing    = '2'
 	typePong    = '3'
-	typeMessage = '4'
+	typeMessage = Message
 	typeUpgrade = '5'
 	typeNoop    = '6'
 )
