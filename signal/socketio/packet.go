@@ -79,7 +79,7 @@ func parse(text []byte) (p Packet, err error) {
 	}
 	p.Ack, text = string(text[:digits]), text[digits:]
 	if len(text) > 0 {
-		if !json.Valid(text) {
+		if !valid(text) {
 			return p, errPacket
 		}
 		p.Data = text
@@ -285,7 +285,7 @@ func fromRoom(data []byte) (event []byte, binary [][]byte, ok bool) {
 		data = e.Event
 	}
 	p := Packet{Type: typeEvent, Data: data, Binary: binary}
-	if !json.Valid(data) || p.check() != nil || len(binary) > 0 && !p.whole() {
+	if !valid(data) || p.check() != nil || len(binary) > 0 && !p.whole() {
 		return nil, nil, false
 	}
 	return data, binary, true

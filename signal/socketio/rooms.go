@@ -226,7 +226,7 @@ func (r *rooms) Encode(s *Socket, dst []signal.Frame, e signal.Event) []signal.F
 func heard(dst []signal.Frame, version int, row *row, room string, data []byte) []signal.Frame {
 	event, binary, ok := fromRoom(data)
 	if !ok {
-		if !json.Valid(data) {
+		if !valid(data) {
 			data = quote(string(data))
 		}
 		event = event1(row.data, data)
@@ -243,7 +243,7 @@ func local(room string) string { return strings.TrimPrefix(room, "sio/") }
 // noteOf is what others know of a member, as JSON. Who is not one of ours has a name, perhaps.
 func noteOf(note, name string) []byte {
 	switch {
-	case note != "" && json.Valid([]byte(note)):
+	case note != "" && valid([]byte(note)):
 		return []byte(note)
 	case name != "":
 		return quote(name)
