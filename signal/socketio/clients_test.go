@@ -127,3 +127,19 @@ func TestOriginalServer(t *testing.T) {
 		}
 	}
 }
+
+// The box's own client does what pages expect of one, against npm's server.
+func TestOwnClient(t *testing.T) {
+	t.Parallel()
+	node, module := npm(t, "socket.io")
+	_, socket := npm(t, "ws")
+	client, err := filepath.Abs("script/socket.io.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := exec.CommandContext(t.Context(), node, "testdata/client.cjs", client, module)
+	command.Env = append(os.Environ(), "WEBSOCKET="+socket)
+	if output, err := command.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, output)
+	}
+}
