@@ -1,13 +1,16 @@
 package signal
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // A Carrier is a connection that carries the frames of one link. It passes the frames that it reads
 // to Link.Receive, and Link.Pump gives it the frames to write.
 type Carrier interface {
 	// Write passes a batch to the network by its deadline, and returns when it wants to be called
 	// again even if there is nothing to write. An error ends Pump; a timeout means a client that
-	// reads too slowly.
+	// reads too slowly, ErrEnough is none.
 	Write(b *Batch) (again time.Duration, err error)
 	// Stop wakes the reader because the connection is over; Pump still writes what remains. It is
 	// called under locks, perhaps more than once, and must not block.
@@ -15,6 +18,10 @@ type Carrier interface {
 	// Abort cuts the connection without another word. It must not block.
 	Abort()
 }
+
+// ErrEnough is what Write returns if it has written the batch and wants Pump to end: its connection
+// carries an answer at a time. Pump is to be called again for the next one.
+var ErrEnough = errors.New("written, and enough for now")
 
 // Batch is what a carrier writes in one go.
 type Batch struct {

@@ -531,3 +531,117 @@ func TestLimitsAreForEveryDialect(t *testing.T) {
 		t.Errorf("%d refused", limited)
 	}
 }
+
+// A dialect says itself for how long its clients may be silent.
+func TestSilenceIsTheDialects(t *testing.T) {
+	t.Parallel()
+	b := start(t, signal.Options{})
+	d := newLines()
+	d.terms.Hello, d.terms.Silence = time.Minute, time.Hour
+	bob := carry(t, b.Hub, d)
+	now := time.Now()
+	if wait := bob.link.Patience(now).Sub(now); wait > time.Minute || wait < 50*time.Second {
+		t.Errorf("before the hello: %v", wait)
+	}
+	bob.say("hello Bob")
+	if wait := bob.link.Patience(now).Sub(now); wait != time.Hour {
+		t.Errorf("after it: %v", wait)
+	}
+}
+
+// What others are to know of a member comes and goes with it.
+func TestNotes(t *testing.T) {
+	t.Parallel()
+	b := start(t, signal.Options{})
+	seen := make(chan signal.Event, 8)
+	watcher := &watching{lines: newLines(), seen: seen}
+	alice := carry(t, b.Hub, watcher)
+	alice.say("hello Alice")
+	alice.say("join tea")
+	s, err := b.Open(newLines(), signal.Client{Source: netip.MustParseAddr("192.0.2.1")}, signal.Hello{}, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Do(func() { err = s.Join(signal.Join{Room: "tea", Note: "bob"}) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Do(func() {
+		if n := s.Peers("tea"); n != 1 || s.Peers("coffee") != -1 {
+			t.Errorf("%d others", n)
+		}
+		s.Hold(100)
+		s.Bye()
+	})
+	if e := <-seen; e.(signal.PeerJoined).Peer.Note != "bob" {
+		t.Errorf("got %+v", e)
+	}
+	if e := <-seen; e.(signal.PeerLeft).Note != "bob" {
+		t.Errorf("got %+v", e)
+	}
+}
+
+// watching passes on what happens to others.
+type watching struct {
+	*lines
+	seen chan signal.Event
+}
+
+func (d *watching) Encode(dst []signal.Frame, e signal.Event) []signal.Frame {
+	switch e.(type) {
+	case signal.PeerJoined, signal.PeerLeft:
+		d.seen <- e
+	}
+	return d.lines.Encode(dst, e)
+}
+
+// answering is a carrier whose connection is one answer after the other.
+type answering struct{ answers chan string }
+
+func (*answering) Stop()  {}
+func (*answering) Abort() {}
+
+func (a *answering) Write(b *signal.Batch) (time.Duration, error) {
+	text := ""
+	for f := range b.Frames {
+		text += string(f.Body) + "\n"
+	}
+	if text == "" {
+		return time.Hour, nil
+	}
+	a.answers <- text
+	return 0, signal.ErrEnough
+}
+
+// A connection may be one answer after the other: what comes between two is in the next one.
+func TestAnswersOneAtATime(t *testing.T) {
+	t.Parallel()
+	b := start(t, signal.Options{})
+	l, err := b.Connect(signal.Client{Source: netip.MustParseAddr("192.0.2.1")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &answering{answers: make(chan string, 1)}
+	if err := l.Begin(newLines(), a); err != nil {
+		t.Fatal(err)
+	}
+	before := b.Snapshot().Counters.FramesOut
+	for _, turn := range []struct{ says, want string }{
+		{"hello Bob", "welcome Bob\n"},
+		{"join tea", "joined tea 0 0\n"},
+		{"bye", ""},
+	} {
+		l.Receive(text(turn.says))
+		l.Pump(nil)
+		if turn.want != "" {
+			if got := <-a.answers; got != turn.want {
+				t.Errorf("got %q, want %q", got, turn.want)
+			}
+		}
+	}
+	if n := b.Snapshot().Counters.FramesOut - before; n != 2 {
+		t.Errorf("%d frames counted", n)
+	}
+	l.Finish(signal.CodeLost)
+	l.Close()
+}

@@ -66,8 +66,15 @@ func (h *Hub) register(s *Session, greeting *parcel) (old *Session, err error) {
 		h.opts.Members.Identified(s.self.ID, who)
 	}
 	h.stats.sessions.Add(1)
+	h.countDialect(s, 1, 1)
 	s.put(greeting, false)
 	return nil, nil
+}
+
+// countDialect counts a session that came, or goes. mu is held.
+func (h *Hub) countDialect(s *Session, now int, ever uint64) {
+	n := h.dialects[s.terms.Name]
+	h.dialects[s.terms.Name] = DialectCount{n.Sessions + now, n.Opened + ever}
 }
 
 // moved notes that another connection carries the session now.
@@ -99,6 +106,7 @@ func (h *Hub) forget(s *Session) {
 	defer h.mu.Unlock()
 	if h.sessions[s.self.ID] == s {
 		delete(h.sessions, s.self.ID)
+		h.countDialect(s, -1, 0)
 		h.places.take(s.block, -1, -1)
 	}
 	devices := slices.DeleteFunc(h.users[s.self.User], func(d *Session) bool { return d == s })

@@ -80,8 +80,8 @@
 // other. voice.mu is held while a session's dialect encodes, and within it the lock of one encoding
 // of one event, for which only those wait who get the same; neither is ever held with one of the
 // locks above. Nothing foreign (ICEIssuer, Guard, Door, the log) is called under a lock except the
-// session's own work, with one documented exception: Members. A dialect's Receive and Ended are
-// called under work, its Encode and Encoding under voice.mu. The only network calls under locks set
-// deadlines, to wake a blocked reader or writer; a Door may make some, for which its own client
+// session's own work, with one documented exception: Members. A dialect's Opened, Receive and Ended
+// are called under work, its Encode and Encoding under voice.mu. The only network calls under locks
+// set deadlines, to wake a blocked reader or writer; a Door may make some, for which its own client
 // alone waits.
 package signal

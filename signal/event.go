@@ -20,7 +20,8 @@ type Member struct {
 // Peer is a member as one other member sees it.
 type Peer struct {
 	Member
-	Polite bool // the receiver's perfect-negotiation role towards that peer
+	Polite bool   // the receiver's perfect-negotiation role towards that peer
+	Note   string // see Join.Note
 }
 
 // ICE is a set of ICE servers with a credential of the session's own.
@@ -70,6 +71,7 @@ type Left struct {
 type PeerLeft struct {
 	Room   string // empty: of a call
 	Peer   Member
+	Note   string // see Join.Note
 	Reason LeftReason
 	Data   []byte // its last word, of a call, as it gave it; nil: none
 }
@@ -149,14 +151,14 @@ func (e Resumed) size() int { return eventSize + len(e.ResumeToken) + e.ICE.size
 func (e Joined) size() int {
 	n := eventSize
 	for _, p := range e.Peers {
-		n += 64 + p.Member.size()
+		n += 64 + p.Member.size() + len(p.Note)
 	}
 	return n
 }
 
-func (e PeerJoined) size() int  { return eventSize + e.Peer.Member.size() }
+func (e PeerJoined) size() int  { return eventSize + e.Peer.Member.size() + len(e.Peer.Note) }
 func (e Left) size() int        { return eventSize }
-func (e PeerLeft) size() int    { return eventSize + e.Peer.size() + len(e.Data) }
+func (e PeerLeft) size() int    { return eventSize + e.Peer.size() + len(e.Note) + len(e.Data) }
 func (e Signaled) size() int    { return eventSize + len(e.Data) }
 func (e Broadcasted) size() int { return eventSize + len(e.Data) }
 func (e ICEUpdated) size() int  { return eventSize + e.ICE.size() }

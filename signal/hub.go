@@ -42,9 +42,10 @@ type Hub struct {
 	closing  bool
 	links    map[*Link]struct{} // all connections that are open
 	places   places
-	sessions map[string]*Session   // greeted, by peer id
-	users    map[string][]*Session // greeted, by user name, in the order of their hellos
-	rooms    map[string]*room      // by full name
+	sessions map[string]*Session     // greeted, by peer id
+	users    map[string][]*Session   // greeted, by user name, in the order of their hellos
+	rooms    map[string]*room        // by full name
+	dialects map[string]DialectCount // by Terms.Name
 }
 
 // New makes a hub. It opens nothing and starts nothing; an error names the option that is wrong.
@@ -68,6 +69,7 @@ func New(opts Options) (*Hub, error) {
 		sessions: make(map[string]*Session),
 		users:    make(map[string][]*Session),
 		rooms:    make(map[string]*room),
+		dialects: make(map[string]DialectCount),
 	}
 	h.store = &store{limit: memoryLimit, share: 64 << 10, full: h.shortOfMemory}
 	h.server = &Session{self: Member{ID: ServerID, Name: ServerID}}

@@ -10,6 +10,9 @@ type Join struct {
 	Room     string // as the dialect says it: see Terms.FullName
 	Token    string // brings admission to this room, if the hello's is not enough
 	Capacity int    // 0: as the session's Terms have it
+	// Note is what the dialect's clients are to know of this member, besides what the hub knows:
+	// the others hear it when it joins and when it leaves. It is for that dialect alone to read.
+	Note string
 }
 
 // Join seats the session in a room, which its first member opens. Joined tells the session who is
@@ -42,7 +45,7 @@ func (s *Session) Join(join Join) error {
 	if !again && !s.hub.joins.Allow(s.client.Load().Source, time.Now()) {
 		return Refuse(CodeRateLimited, "too many joins from your network address")
 	}
-	r, err := s.hub.join(name, s, &pass, cmp.Or(join.Capacity, s.terms.Capacity))
+	r, err := s.hub.join(name, s, &pass, cmp.Or(join.Capacity, s.terms.Capacity), join.Note)
 	if err == nil && !again {
 		s.rooms = append(s.rooms, r)
 	}

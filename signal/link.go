@@ -1,6 +1,7 @@
 package signal
 
 import (
+	"cmp"
 	"context"
 	"net/netip"
 	"runtime/debug"
@@ -256,10 +257,13 @@ func (l *Link) Greeted() bool { return l.session.Load().greeted.Load() }
 
 // Patience is until when a client that was heard last at that time may be silent.
 func (l *Link) Patience(heard time.Time) time.Time {
-	if l.Greeted() {
-		return heard.Add(l.hub.opts.deadAfter())
+	s := l.session.Load()
+	silent := heard.Add(cmp.Or(s.terms.Silence, l.hub.opts.deadAfter()))
+	if s.greeted.Load() {
+		return silent
 	}
-	return l.opened.Add(l.hub.limits.Hello) // only a hello extends the time for the hello
+	// Only a hello extends the time for the hello.
+	return earlier(silent, l.opened.Add(cmp.Or(s.terms.Hello, l.hub.limits.Hello)))
 }
 
 // Whole is until when a frame must be there that began to come in at that time.

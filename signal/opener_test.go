@@ -36,7 +36,24 @@ func (d *host) Encode(dst []signal.Frame, e signal.Event) []signal.Frame {
 	return d.lines.Encode(dst, e)
 }
 
+// A dialect's server may speak first, and says so only where there is a place for the connection.
 func TestServerSpeaksFirst(t *testing.T) {
+	t.Parallel()
+	b := start(t, signal.Options{SessionsPerSource: 1})
+	bob := carry(t, b.Hub, &host{lines: newLines(), name: "Bob"})
+	bob.expect("you are seen", "welcome Bob")
+	if n := b.Snapshot().Dialects["lines"]; n != (signal.DialectCount{Sessions: 1, Opened: 1}) {
+		t.Errorf("got %+v", n)
+	}
+	carry(t, b.Hub, &host{lines: newLines(), name: "Bob"}).expect("end rate-limited")
+	bob.lose()
+	if n := b.Snapshot().Dialects["lines"]; n != (signal.DialectCount{Opened: 1}) {
+		t.Errorf("got %+v", n)
+	}
+}
+
+// Who is refused as the connection opens is told so, and is over.
+func TestRefusedAsItOpens(t *testing.T) {
 	t.Parallel()
 	b := start(t, signal.Options{Guard: guard{}})
 	known := carry(t, b.Hub, &host{lines: newLines(), name: "Bob"})

@@ -89,7 +89,7 @@ func (l *Link) write(batch *Batch, now time.Time) (again time.Duration, over boo
 	batch.bufs = h.scratch.Get().(*[]byte)
 	again, err := l.carrier.Write(batch)
 	h.scratch.Put(batch.bufs)
-	if err == nil {
+	if err == nil || err == ErrEnough {
 		h.stats.framesOut.Add(batch.count)
 		h.stats.bytesOut.Add(batch.bytes)
 		if batch.count > 0 {
@@ -100,6 +100,7 @@ func (l *Link) write(batch *Batch, now time.Time) (again time.Duration, over boo
 		s.tooSlow(l.feed)
 	}
 	if batch.Over || err != nil {
+		batch.empty()
 		return 0, true
 	}
 	batch.empty()

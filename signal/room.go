@@ -30,7 +30,8 @@ type seat struct {
 	session *Session
 	order   uint64 // of joining: the later of two is polite
 	since   time.Time
-	words   words // for the next who joins
+	note    string // see Join.Note
+	words   words  // for the next who joins
 }
 
 func (h *Hub) newRoom(name string, capacity int) *room {
@@ -47,7 +48,7 @@ func (a *seat) politeTowards(b *seat) bool { return a.order > b.order }
 // who is there. It reports false if the room has been closed meanwhile. A capacity other than 0 is
 // the limit of the session's dialect: once such a session has entered, the room grows no larger,
 // whoever opened it.
-func (r *room) join(s *Session, capacity int, now time.Time) (open bool, err error) {
+func (r *room) join(s *Session, capacity int, note string, now time.Time) (open bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
@@ -70,7 +71,7 @@ func (r *room) join(s *Session, capacity int, now time.Time) (open bool, err err
 		}
 		r.capacity = capacity
 		r.joins++
-		own = &seat{session: s, order: r.joins, since: now}
+		own = &seat{session: s, order: r.joins, since: now, note: note}
 		// Before anybody learns of it: what they send each other must find its way from the first
 		// candidate on.
 		r.told.Joined(r.name, s.self.ID)
@@ -88,7 +89,7 @@ func (r *room) join(s *Session, capacity int, now time.Time) (open bool, err err
 		r.journal.put(Happening{Kind: KindRoomOpened, Room: r.name})
 	}
 	r.journal.put(Happening{Kind: KindPeerJoined, Room: r.name, Peer: s.self})
-	news := shared(PeerJoined{Room: r.name, Peer: Peer{Member: s.self}})
+	news := shared(PeerJoined{Room: r.name, Peer: Peer{Member: s.self, Note: note}})
 	for _, other := range r.members {
 		other.session.put(news, true)
 	}
@@ -101,7 +102,8 @@ func (r *room) peersOf(own *seat) []Peer {
 	peers := make([]Peer, 0, len(r.members))
 	for _, other := range r.sorted() {
 		if other.session != own.session {
-			peers = append(peers, Peer{Member: other.session.self, Polite: own.politeTowards(other)})
+			peers = append(peers, Peer{Member: other.session.self, Polite: own.politeTowards(other),
+				Note: other.note})
 		}
 	}
 	return peers
@@ -122,17 +124,18 @@ func (r *room) sorted() []*seat {
 func (r *room) leave(s *Session, why LeftReason) (empty bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if own := r.members[s.self.ID]; own == nil || own.session != s {
+	own := r.members[s.self.ID]
+	if own == nil || own.session != s {
 		return false
 	}
-	r.members[s.self.ID].drop()
+	own.drop()
 	delete(r.members, s.self.ID)
 	if !s.over { // else Ended has said what there is to say
 		r.told.Left(r.name, s.self.ID)
 		s.send(Left{Room: r.name, Reason: why})
 	}
 	r.journal.put(Happening{Kind: KindPeerLeft, Room: r.name, Peer: s.self, Reason: why})
-	news := shared(PeerLeft{Room: r.name, Peer: s.self, Reason: why})
+	news := shared(PeerLeft{Room: r.name, Peer: s.self, Note: own.note, Reason: why})
 	for _, other := range r.members {
 		other.session.put(news, true)
 	}
@@ -192,7 +195,7 @@ func (r *room) has(id string) bool {
 }
 
 // join seats the session in the room of that full name, which its first member opens.
-func (h *Hub) join(name string, s *Session, pass *Pass, capacity int) (*room, error) {
+func (h *Hub) join(name string, s *Session, pass *Pass, capacity int, note string) (*room, error) {
 	for {
 		r, err := h.room(name, s, pass, capacity)
 		if err != nil {
@@ -200,7 +203,7 @@ func (h *Hub) join(name string, s *Session, pass *Pass, capacity int) (*room, er
 		}
 		// The last member may leave between here and there: then the next round finds, or makes,
 		// another room.
-		if open, err := r.join(s, capacity, time.Now()); open {
+		if open, err := r.join(s, capacity, note, time.Now()); open {
 			return r, err
 		}
 		h.discard(r)

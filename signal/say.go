@@ -72,21 +72,15 @@ func (r *room) say(from *Session, p *parcel) error {
 		return Refuse(CodeRateLimited, "too much waits for the next who joins")
 	}
 	w.parcels, w.bytes = append(w.parcels, p), w.bytes+p.size
-	from.keeps(p.memory())
+	from.Hold(p.memory())
 	return nil
-}
-
-// keeps counts memory that the session's words take.
-func (s *Session) keeps(bytes int) {
-	s.kept.Add(int64(bytes))
-	s.hub.store.add(bytes)
 }
 
 // drop forgets a member's words, and returns them. The room's mu is held.
 func (a *seat) drop() []*parcel {
 	said := a.words.parcels
 	for _, p := range said {
-		a.session.keeps(-p.memory())
+		a.session.Hold(-p.memory())
 	}
 	a.words = words{}
 	return said

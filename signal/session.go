@@ -17,8 +17,8 @@ import (
 // neither how its frames travel nor how they are encoded.
 //
 // Its verbs (Hello, Resume, Attach, Join, Leave, Signal, Broadcast, Say, ICE, IssueICE, Confirm,
-// Bye), Meter and Refuse must be called one at a time: from its dialect's Receive, or from Do. Its
-// other methods may be called from anywhere.
+// Bye), Meter, Refuse and Peers must be called one at a time: from its dialect's Receive, or from
+// Do. Its other methods may be called from anywhere.
 type Session struct {
 	// set before the first frame
 	hub     *Hub
@@ -57,9 +57,9 @@ type Session struct {
 	admitted atomic.Int64 // until when its tokens admit it, in Unix nanoseconds; 0 = for ever
 
 	client  atomic.Pointer[Client]
+	held    atomic.Int64 // see Hold
 	greeted atomic.Bool
 	known   atomic.Bool  // the client has been heard since
-	kept    atomic.Int64 // bytes of memory that it holds in rooms; see Say
 	iceDue  atomic.Int64 // when to push fresh ICE servers, in Unix nanoseconds; 0 = never
 
 	voice voice
@@ -240,6 +240,14 @@ func (s *Session) Refuse(why error, answer ...Frame) {
 	s.Reply(answer...)
 }
 
+// Hold counts memory that the dialect holds for the client, or with a negative number gives it
+// back, until the session's end. While the hub is short of memory, the session that holds most
+// ends.
+func (s *Session) Hold(bytes int) {
+	s.held.Add(int64(bytes))
+	s.hub.store.add(bytes)
+}
+
 // Confirm notes that the client has the session's events up to seq.
 func (s *Session) Confirm(seq uint64) {
 	s.out.confirm(seq)
@@ -306,6 +314,17 @@ func (s *Session) heard() {
 		s.known.Store(true)
 		s.heardAt = s.client.Load().Source
 	}
+}
+
+// Peers is how many others are in a room of the session's, as the dialect calls it; -1 if the
+// session is not in it.
+func (s *Session) Peers(room string) int {
+	r, member := s.room(s.terms.FullName(room))
+	if !member {
+		return -1
+	}
+	n, _ := r.size()
+	return n - 1
 }
 
 // room finds a room that the session is in, by its full name.

@@ -17,6 +17,14 @@ type Snapshot struct {
 	Counters    Counters        `json:"counters"`
 	Refusals    map[Code]uint64 `json:"refusals"` // since the start, every code
 	Draining    bool            `json:"draining"`
+	// Dialects are what clients have spoken since the start, by Terms.Name.
+	Dialects map[string]DialectCount `json:"dialects"`
+}
+
+// DialectCount is how many sessions speak a dialect.
+type DialectCount struct {
+	Sessions int    `json:"sessions"` // now
+	Opened   uint64 `json:"opened"`   // since the start
 }
 
 // RoomSnapshot is a room and its members in the order of joining.
@@ -31,12 +39,13 @@ type RoomSnapshot struct {
 
 // MemberSnapshot is a session in a room.
 type MemberSnapshot struct {
-	ID     string     `json:"id"`
-	Name   string     `json:"name"`
-	User   string     `json:"user,omitempty"`
-	Source netip.Addr `json:"source"`
-	Since  int64      `json:"since"`          // when it joined the room, in Unix milliseconds
-	Away   bool       `json:"away,omitempty"` // its connection was lost, and it may come back
+	ID      string     `json:"id"`
+	Name    string     `json:"name"`
+	User    string     `json:"user,omitempty"`
+	Source  netip.Addr `json:"source"`
+	Dialect string     `json:"dialect"`        // see Terms.Name
+	Since   int64      `json:"since"`          // when it joined the room, in Unix milliseconds
+	Away    bool       `json:"away,omitempty"` // its connection was lost, and it may come back
 }
 
 // Snapshot returns what the hub holds and has done.
@@ -47,6 +56,7 @@ func (h *Hub) Snapshot() Snapshot {
 		Sessions:    len(h.sessions),
 		Users:       len(h.users),
 		Draining:    h.draining,
+		Dialects:    maps.Clone(h.dialects),
 	}
 	h.mu.RUnlock()
 	shot.Rooms = h.Rooms("", math.MaxInt, func(string) bool { return true })
@@ -95,12 +105,13 @@ func (r *room) snapshot() (shot RoomSnapshot, ok bool) {
 	}
 	for _, m := range r.sorted() {
 		shot.Members = append(shot.Members, MemberSnapshot{
-			ID:     m.session.self.ID,
-			Name:   m.session.self.Name,
-			User:   m.session.self.User,
-			Source: m.session.client.Load().Source,
-			Since:  m.since.UnixMilli(),
-			Away:   !m.session.out.attached(),
+			ID:      m.session.self.ID,
+			Name:    m.session.self.Name,
+			User:    m.session.self.User,
+			Source:  m.session.client.Load().Source,
+			Dialect: m.session.terms.Name,
+			Since:   m.since.UnixMilli(),
+			Away:    !m.session.out.attached(),
 		})
 	}
 	return shot, true
@@ -113,12 +124,14 @@ type Summary struct {
 	Counters                     Counters
 	Refusals                     map[Code]uint64
 	Draining                     bool
+	Dialects                     map[string]DialectCount
 }
 
 // Summary tells how much the hub holds and has done. It costs little however much that is.
 func (h *Hub) Summary() Summary {
 	h.mu.RLock()
-	sum := Summary{Connections: len(h.links), Sessions: len(h.sessions), Users: len(h.users), Draining: h.draining}
+	sum := Summary{Connections: len(h.links), Sessions: len(h.sessions), Users: len(h.users), Draining: h.draining,
+		Dialects: maps.Clone(h.dialects)}
 	h.mu.RUnlock()
 
 	for _, r := range h.allRooms() {

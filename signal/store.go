@@ -106,7 +106,7 @@ func (h *Hub) free(memoryOf func(*holding) (bytes int)) (bytes int) {
 // holding is the memory that is held for a session, in bytes.
 type holding struct {
 	session *Session
-	holds   int // in its own outbox, and by its connections for what they read
+	holds   int // in its own outbox and elsewhere (Session.Hold), and by its connections for what they read
 	sent    int // waits in the outboxes of others, who may read as slowly as they please
 }
 
@@ -140,7 +140,7 @@ func (h *Hub) holdings() holdings {
 	h.mu.RUnlock()
 
 	for s, d := range of {
-		d.holds += s.out.holds() + int(s.kept.Load())
+		d.holds += s.out.holds() + int(s.held.Load())
 		for by, bytes := range s.out.senders() {
 			if sender := of[by]; sender != nil && by != s {
 				sender.sent += bytes

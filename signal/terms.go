@@ -19,6 +19,9 @@ type Terms struct {
 	// Outlives is how long the session lasts without a connection: for a client that resumes it, or
 	// until the dialect attaches another one; 0: not at all.
 	Outlives time.Duration
+	// Hello is how long a client may take from the connection to its hello, and Silence how long it
+	// may be silent after that; 0: as the hub has it.
+	Hello, Silence time.Duration
 	// Confirms says that the client tells which events it has (Session.Confirm, Link.Confirm). The
 	// hub keeps unconfirmed events and sends them again when the client resumes. A session whose
 	// client doesn't confirm never waits for confirmations.

@@ -12,6 +12,8 @@ import (
 	"signalbox/signal/apprtc"
 	"signalbox/signal/chat"
 	"signalbox/signal/peerjs"
+	"signalbox/signal/socketio"
+	"signalbox/signal/socketio/script"
 	"signalbox/signal/yjs"
 )
 
@@ -38,6 +40,7 @@ func newDialects(hub *signal.Hub, cfg *config.Config, guard *admission.Guard, ic
 	topics := yjs.New(hub, yjs.Options{Capacity: int(c.Capacity)})
 	d := &dialects{apprtc: apprtc.New(hub, sessionless(guard, ice, apprtc.WriteICE))}
 	d.table = []dialect{
+		{c.SocketIO.On(), socketIO(hub, cfg)},
 		{c.AppRTC.On(), d.apprtc.Routes()},
 		{c.Chat.On(), calls.Routes()},
 		{c.PeerJS.On(), peers.Routes()},
@@ -47,6 +50,18 @@ func newDialects(hub *signal.Hub, cfg *config.Config, guard *admission.Guard, ic
 		d.start = calls.Before
 	}
 	return d
+}
+
+// socketIO is the server of Socket.IO's clients, and their script.
+func socketIO(hub *signal.Hub, cfg *config.Config) map[string]http.Handler {
+	c := &cfg.Compat
+	routes := map[string]http.Handler{"/socket.io/": socketio.New(hub, socketio.Options{
+		Capacity: int(c.Capacity), Relay: c.SocketIORelay,
+	})}
+	for _, name := range script.Names() {
+		routes["GET /socket.io/"+name] = script.Handler(c.SocketIOClient, name)
+	}
+	return routes
 }
 
 // routes are those of the dialects that are on. Where one is off, nothing is there.

@@ -86,9 +86,9 @@ func TestEveryKeyReachesARoom(t *testing.T) {
 	}
 	// Keys that are read where they are used, each with a test there.
 	elsewhere := []string{
-		"web.root", "turn.credential_ttl", "turn.dtls", "compat.turn_rest", "compat.apprtc", "compat.capacity",
-		"compat.chat", "compat.peerjs", "compat.peerjs_discovery", "compat.yjs", "admin.token", "log.level",
-		"log.format", "drain.timeout",
+		"web.root", "turn.credential_ttl", "turn.dtls", "compat.turn_rest", "compat.capacity", "compat.socketio",
+		"compat.socketio_relay", "compat.socketio_client", "compat.apprtc", "compat.chat", "compat.peerjs",
+		"compat.peerjs_discovery", "compat.yjs", "admin.token", "log.level", "log.format", "drain.timeout",
 	}
 	base := []string{"turn.listen=127.0.0.1:3478", "turn.secret=the secret of the others"}
 	defaults := handedOut(t, base...)

@@ -96,9 +96,12 @@ type Config struct {
 
 	Compat struct {
 		TURNREST        Secret `toml:"turn_rest"`
+		Capacity        Count  `toml:"capacity"`
+		SocketIO        Switch `toml:"socketio"`
+		SocketIORelay   bool   `toml:"socketio_relay"`
+		SocketIOClient  string `toml:"socketio_client"`
 		AppRTC          Switch `toml:"apprtc"`
 		ColliderListen  Listen `toml:"collider_listen"`
-		Capacity        Count  `toml:"capacity"`
 		Chat            Switch `toml:"chat"`
 		PeerJS          Switch `toml:"peerjs"`
 		PeerJSDiscovery bool   `toml:"peerjs_discovery"`

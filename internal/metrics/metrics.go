@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"signalbox/internal/status"
+	"signalbox/signal/native"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -111,6 +112,26 @@ var table = []metric{
 		func(v *status.Vitals, put emit) { put(float64(v.Hub.Counters.Sessions)) }},
 	{"signalbox_signal_sessions_resumed_total", counter, "Times that a client came back to its session.", nil,
 		func(v *status.Vitals, put emit) { put(float64(v.Hub.Counters.Resumes)) }},
+	{"signalbox_signal_dialect_sessions", gauge, "Sessions by the protocol that their clients speak.",
+		[]string{"dialect"},
+		func(v *status.Vitals, put emit) {
+			for name, n := range v.Hub.Dialects {
+				put(float64(n.Sessions), name)
+			}
+			if len(v.Hub.Dialects) == 0 {
+				put(0, native.Protocol)
+			}
+		}},
+	{"signalbox_signal_dialect_sessions_opened_total", counter, "Sessions started, by the protocol.",
+		[]string{"dialect"},
+		func(v *status.Vitals, put emit) {
+			for name, n := range v.Hub.Dialects {
+				put(float64(n.Opened), name)
+			}
+			if len(v.Hub.Dialects) == 0 {
+				put(0, native.Protocol)
+			}
+		}},
 	{"signalbox_signal_users", gauge, "Sessions that can be called by name.", nil,
 		func(v *status.Vitals, put emit) { put(float64(v.Hub.Users)) }},
 	{"signalbox_signal_rooms", gauge, "Rooms.", nil,

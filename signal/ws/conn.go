@@ -43,7 +43,7 @@ type conn struct {
 // begin begins the session, and the reading.
 func (c *conn) begin(d signal.Dialect) {
 	c.heard = time.Now()
-	c.nextPing = c.heard.Add(c.server.hub.Heartbeat())
+	c.nextPing = c.heard.Add(c.server.pulse.Every)
 	c.link.Begin(d, c) //nolint:errcheck // the client is told by the writer
 	c.link.PumpOnDemand(func() {
 		c.Stop()
@@ -293,10 +293,17 @@ func (c *conn) writeControl(b *signal.Batch) error {
 		return c.out.close(b.Code.WebSocket())
 	}
 	// A ping says up to where the client has all once its pong comes back.
-	if b.Now.Before(c.nextPing) && (!b.Urgent || b.Written <= c.pinged) {
+	if b.Now.Before(c.nextPing) && (!b.Urgent || b.Written <= c.pinged || c.server.pulse.Beat != nil) {
 		return nil
 	}
-	c.pinged, c.nextPing = b.Written, b.Now.Add(c.server.hub.Heartbeat())
+	c.pinged, c.nextPing = b.Written, b.Now.Add(c.server.pulse.Every)
+	switch beat := c.server.pulse.Beat; {
+	case beat == nil:
+	case len(beat) == 0:
+		return nil
+	default:
+		return c.out.frame(websocket.TextMessage, beat)
+	}
 	c.unponged.Add(1)
 	return c.out.frame(websocket.PingMessage, strconv.AppendUint(nil, b.Written, 10))
 }

@@ -21,6 +21,23 @@ type Server struct {
 	upgrader websocket.Upgrader
 	inputs   sync.Pool // of *input
 	buffers  *buffers
+	pulse    Pulse
+}
+
+// Pulse is how a server asks idle clients for a sign of life.
+type Pulse struct {
+	// Every is how often.
+	Every time.Duration
+	// Beat is a text that the client answers; nil: a ping of the WebSocket's own. Empty: nothing,
+	// since the client speaks by itself.
+	Beat []byte
+}
+
+// NewBeating is New for a protocol with a heartbeat of its own, and without compression.
+func NewBeating(hub *signal.Hub, pulse Pulse) *Server {
+	s := New(hub)
+	s.pulse, s.upgrader.EnableCompression = pulse, false
+	return s
 }
 
 // New makes a server for a hub. A client may offer one of the subprotocols, but need not.
@@ -39,6 +56,7 @@ func New(hub *signal.Hub, subprotocols ...string) *Server {
 		},
 		inputs:  sync.Pool{New: func() any { return &input{inflaters: inflaters} }},
 		buffers: newBuffers(),
+		pulse:   Pulse{Every: hub.Heartbeat()},
 	}
 }
 

@@ -1,0 +1,186 @@
+package socketio
+
+import (
+	"encoding/hex"
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"signalbox/signal"
+)
+
+// raw is a client of a WebSocket that says what it likes.
+type raw struct {
+	t testing.TB
+	*websocket.Conn
+}
+
+func dial(t testing.TB, url string, version int, query string) *raw {
+	t.Helper()
+	at := fmt.Sprintf("ws%s/socket.io/?EIO=%d&transport=websocket%s", strings.TrimPrefix(url, "http"), version, query)
+	conn, _, err := websocket.DefaultDialer.Dial(at, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	c := &raw{t, conn}
+	if got := c.read(); !strings.HasPrefix(got, "0{") {
+		t.Fatalf("got %q", got)
+	}
+	return c
+}
+
+// say says texts; what begins with a # is binary, in hex.
+func (c *raw) say(messages ...string) {
+	c.t.Helper()
+	for _, m := range messages {
+		kind, body := websocket.TextMessage, []byte(m)
+		if text, ok := strings.CutPrefix(m, "#"); ok {
+			kind = websocket.BinaryMessage
+			body, _ = hex.DecodeString(text)
+		}
+		if err := c.WriteMessage(kind, body); err != nil {
+			return // it is closed, as the test will see
+		}
+	}
+}
+
+func (c *raw) read() string {
+	kind, body, err := c.ReadMessage()
+	switch {
+	case err != nil:
+		return "closed"
+	case kind == websocket.BinaryMessage:
+		return "#" + hex.EncodeToString(body)
+	}
+	return string(body)
+}
+
+// expect compares what comes; a * at the end stands for anything.
+func (c *raw) expect(want ...string) {
+	c.t.Helper()
+	for _, w := range want {
+		got := c.read()
+		if start, any := strings.CutSuffix(w, "*"); got != w && (!any || !strings.HasPrefix(got, start)) {
+			c.t.Fatalf("got %q, want %q", got, w)
+		}
+	}
+}
+
+// What the published suite pins down of Socket.IO 5, and more, each by name.
+func TestEdges(t *testing.T) {
+	t.Parallel()
+	const connected = `40{"sid":"*`
+	deep := strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000)
+	for name, edge := range map[string]struct {
+		version int
+		says    []string
+		gets    []string
+	}{
+		"no connect in time":         {4, nil, []string{"closed"}},
+		"first packet is no connect": {4, []string{`42["a"]`}, []string{"closed"}},
+		"first packet is nonsense":   {4, []string{"4abc"}, []string{"closed"}},
+		"connect":                    {4, []string{"40"}, []string{connected}},
+		"connect with auth":          {4, []string{`40{"token":"123"}`}, []string{connected}},
+		"connect twice": {4, []string{"40", "40", `42["join","t"]`},
+			[]string{connected, `42["joined","t",*`}},
+		"unknown namespace": {4, []string{"40/random"},
+			[]string{`44/random,{"message":"Invalid namespace"}`}},
+		"unknown namespace, and then /": {4, []string{"40/random,", "40"}, []string{`44/random,*`, connected}},
+		"unknown namespace in 3":        {3, []string{"40/random,"}, []string{"40", `44/random,"Invalid namespace"`}},
+		"disconnect keeps the connection": {4, []string{"40", "41", `42["join","t"]`, "40", `42["join","t"]`},
+			[]string{connected, connected, `42["joined","t",*`}},
+		"event that is an object":     {4, []string{"40", "42{}"}, []string{connected, "closed"}},
+		"event with a broken ack":     {4, []string{"40", "42abc[]"}, []string{connected, "closed"}},
+		"packet of no type":           {4, []string{"40", "4abc"}, []string{connected, "closed"}},
+		"2^31 attachments":            {4, []string{"40", `452147483648-["a"]`}, []string{connected, "closed"}},
+		"20,000 levels":               {4, []string{"40", `42["a",` + deep + `]`}, []string{connected, "closed"}},
+		"binary that belongs nowhere": {4, []string{"40", "#01"}, []string{connected, "closed"}},
+		"text in place of binary": {4, []string{"40", `451-["a",{"_placeholder":true,"num":0}]`, `42["a"]`},
+			[]string{connected, "closed"}},
+		"binary event without a place": {4, []string{"40", `451-["a",{"_placeholder":true,"num":7}]`, "#01"},
+			[]string{connected, "closed"}},
+		"unknown event": {4, []string{"40", `42["nobody knows"]`, `42["join","t"]`},
+			[]string{connected, `42["joined","t",*`}},
+		"ack that nobody awaits": {4, []string{"40", `4317["x"]`, `42["join","t"]`},
+			[]string{connected, `42["joined","t",*`}},
+		"binary ack that nobody awaits": {4, []string{"40", `461-17[{"_placeholder":true,"num":0}]`, "#01",
+			`42["join","t"]`},
+			[]string{connected, `42["joined","t",*`}},
+		"no name of a room": {4, []string{"40", `42["join",1]`, `42["join",""]`, `42["join"]`, `42["join","a\u0007"]`,
+			`42["join","` + strings.Repeat("x", 129) + `"]`, `42["join","t"]`},
+			[]string{connected, `42["joined","t",*`}},
+		"another row's event": {4, []string{"40", `42["join","t"]`, `42["vjoin","t","x"]`, `42["leave","t"]`},
+			[]string{connected, `42["joined","t",*`, `42["ice",{"iceServers":[]}]`, `42["leaved","t",*`}},
+		"no argument": {4, []string{"40", `42["vjoin","t"]`, `42["vleave"]`, `42["vdata"]`, `42["vleave","t"]`},
+			[]string{connected, `42["vjoined","t"]`, `42["ice",*`, `42["vleft","t"]`}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url, hub := newBox(t, signal.Options{}, Options{Connect: 500 * time.Millisecond})
+			c := dial(t, url, edge.version, "")
+			c.say(edge.says...)
+			c.expect(edge.gets...)
+			// Whatever it was, others are served.
+			other := dial(t, url, 4, "")
+			other.say("40", `42["vjoin","other","x"]`)
+			other.expect(connected, `42["vjoined","other"]`)
+			if n := hub.Snapshot().Dialects["socket.io"]; n.Opened == 0 {
+				t.Errorf("got %+v", n)
+			}
+		})
+	}
+}
+
+// A client that may not enter hears so in its protocol's words, before and after it is in.
+func TestAdmission(t *testing.T) {
+	t.Parallel()
+	url, hub := newBox(t, signal.Options{Guard: guard{}}, Options{Relay: true})
+	c := dial(t, url, 4, "")
+	c.say(`40{"token":"wrong"}`)
+	c.expect(`44{"message":"*`, "closed")
+	c = dial(t, url, 3, "&token=wrong")
+	c.expect(`44"*`, "closed")
+	c = dial(t, url, 3, "&token=right")
+	c.expect("40")
+	c = dial(t, url, 4, "&token=wrong&room=den")
+	c.say(`40{"token":"right"}`)
+	c.expect(`40{"sid":"*`, `42["ice",*`)
+	if _, there := hub.Room("sio/den"); !there {
+		t.Error("it has not joined the room of its query")
+	}
+	hub.Kick(func(signal.Kicked) bool { return true })
+	c.expect("41", "closed")
+}
+
+type guard struct{}
+
+func (guard) Admit(token string, _ netip.Addr) (signal.Pass, error) {
+	if token != "right" {
+		return signal.Pass{}, signal.ErrUnauthorized
+	}
+	return signal.Pass{Key: token}, nil
+}
+
+// Clients of other protocols are members like any other.
+func TestOthersInTheRoom(t *testing.T) {
+	t.Parallel()
+	url, hub := newBox(t, signal.Options{}, Options{})
+	c := dial(t, url, 4, "")
+	c.say("40", `42["vjoin","t","alice"]`)
+	c.expect(`40{"sid":"*`, `42["vjoined","t"]`, `42["ice",*`)
+	for data, want := range map[string]string{
+		`["vgetdata","t",1]`: `42["vgetdata","t",1]`, `{"description":1}`: `42["vgetdata","t",{"description":1}]`,
+		`no JSON`: `42["vgetdata","t","no JSON"]`, `["disconnect"]`: `42["vgetdata","t",["disconnect"]]`,
+	} {
+		if err := hub.TellRoom("sio/t", []byte(data)); err != nil {
+			t.Fatal(err)
+		}
+		c.expect(want)
+	}
+}

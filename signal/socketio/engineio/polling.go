@@ -1,0 +1,373 @@
+package engineio
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"signalbox/signal"
+)
+
+// polling carries a session over polls and posts. At most one poll waits at a time.
+type polling struct {
+	server  *Server
+	id      string
+	version int
+	link    *signal.Link
+	began   time.Time
+	watch   *time.Timer // ends the session of a silent client
+
+	posting sync.Mutex    // one post at a time
+	heard   atomic.Int64  // nanoseconds since it began: when the client has posted last
+	trying  atomic.Bool   // a WebSocket
+	left    atomic.Bool   // a WebSocket carries the session
+	ending  atomic.Bool   // end is under way, or done
+	said    chan struct{} // closed when the client knows that the session is over, or can't be told
+	saying  sync.Once     // closes said
+
+	mu        sync.Mutex
+	waiting   chan struct{} // nil: no poll waits; closed when its request is done
+	answering bool          // that poll waits no longer
+	over      bool          // no poll may wait any more
+	hurried   bool          // polls are answered at once
+	control   *http.ResponseController
+
+	// owned by the poll that waits
+	w        http.ResponseWriter
+	base64   bool // the client wants binary data so
+	answered bool
+	nextPing time.Time
+}
+
+// open begins a session that polls. The first poll brings it its id.
+func (s *Server) open(w http.ResponseWriter, r *http.Request, request Request) {
+	link, err := s.hub.Connect(s.hub.ClientOf(r))
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	now := time.Now()
+	p := &polling{
+		server: s, id: newID(), version: request.Version, link: link, began: now, said: make(chan struct{}),
+		nextPing: now.Add(s.o.PingInterval),
+	}
+	begun := false
+	defer func() {
+		if !begun { // the dialect has panicked
+			p.server.remove(p)
+			link.Close()
+		}
+	}()
+	d := s.newSocket(request, p.id, `["websocket"]`)
+	s.add(p)
+	err = link.Begin(d, p)
+	begun = true
+	p.mu.Lock()
+	p.watch = time.AfterFunc(s.o.PingInterval+s.o.PingTimeout, p.look)
+	p.mu.Unlock()
+	p.look()
+	if err != nil {
+		p.tell()
+		refuse(w, err)
+		p.end()
+		return
+	}
+	p.poll(w, r)
+}
+
+func refuse(w http.ResponseWriter, why error) {
+	failure{errRequest.Code, why.Error()}.answer(w, http.StatusServiceUnavailable)
+}
+
+// poll waits for something to tell the client, and answers with that.
+func (p *polling) poll(w http.ResponseWriter, r *http.Request) {
+	waiting := p.wait(w, r.URL.Query().Get("b64") != "")
+	if waiting == nil {
+		errSession.answer(w, http.StatusBadRequest)
+		return
+	}
+	defer func() {
+		gone := !p.answered
+		p.mu.Lock()
+		p.waiting, p.control, p.w = nil, nil, nil
+		close(waiting)
+		p.mu.Unlock()
+		if gone {
+			p.end()
+		}
+	}()
+	// The HTTP server's timeouts are for requests and answers that end soon.
+	p.control.SetReadDeadline(time.Time{}) //nolint:errcheck // where there are no deadlines, none ends it
+	p.link.Pump(r.Context().Done())
+}
+
+// wait makes a poll the one that waits; nil: it may not, and the session is over, if it was not.
+func (p *polling) wait(w http.ResponseWriter, base64 bool) chan struct{} {
+	p.mu.Lock()
+	for p.answering && p.waiting != nil { // the client has its answer, perhaps, and asks again
+		waiting := p.waiting
+		p.mu.Unlock()
+		<-waiting
+		p.mu.Lock()
+	}
+	second, over := p.waiting != nil, p.over || p.left.Load() || p.isSaid()
+	if !second && !over && !p.silent() {
+		p.waiting, p.w, p.answered, p.answering = make(chan struct{}), w, false, false
+		p.control, p.base64 = http.NewResponseController(w), base64
+		defer p.mu.Unlock()
+		return p.waiting
+	}
+	p.mu.Unlock()
+	switch {
+	case over:
+	case second:
+		p.broken("two polls at once")
+	default:
+		p.end()
+	}
+	return nil
+}
+
+func (p *polling) isSaid() bool {
+	select {
+	case <-p.said:
+		return true
+	default:
+		return false
+	}
+}
+
+func (p *polling) tell() { p.saying.Do(func() { close(p.said) }) }
+
+func (p *polling) broken(detail string) { p.link.Dismiss(signal.Refuse(signal.CodeBadFrame, detail)) }
+
+// hurry has polls answered at once, so that the client can change to a WebSocket, or not any more.
+func (p *polling) hurry(on bool) {
+	p.mu.Lock()
+	p.hurried = on
+	p.mu.Unlock()
+	p.link.Wake()
+}
+
+// Write answers the poll that waits, if there is something to tell.
+func (p *polling) Write(b *signal.Batch) (again time.Duration, err error) {
+	var packets []signal.Frame
+	for f := range b.Frames {
+		if b.Code != signal.CodeReplaced { // of which the client knows: by its WebSocket
+			packets = append(packets, f.Frame)
+		}
+	}
+	p.mu.Lock()
+	hurried := p.hurried
+	p.mu.Unlock()
+	switch {
+	case b.Over && (b.Code == signal.CodeBye || b.Code == signal.CodeReplaced):
+		packets = append(packets, text(string(typeNoop)))
+	case b.Over:
+		packets = append(packets, text(string(typeClose)))
+	case p.version > 3 && !b.Now.Before(p.nextPing):
+		packets = append(packets, text(string(typePing)))
+		p.nextPing = b.Now.Add(p.server.o.PingInterval)
+	case hurried && len(packets) == 0:
+		packets = append(packets, text(string(typeNoop)))
+	}
+	if len(packets) == 0 {
+		if p.version > 3 {
+			return p.nextPing.Sub(b.Now), nil
+		}
+		return p.server.o.PingInterval, nil
+	}
+	p.mu.Lock()
+	p.answering = true
+	p.mu.Unlock()
+	if err := p.send(packets, b.Deadline); err != nil {
+		return 0, err
+	}
+	p.answered = true
+	if b.Over {
+		p.tell()
+	}
+	return 0, signal.ErrEnough
+}
+
+func (p *polling) send(packets []signal.Frame, deadline time.Time) error {
+	var payload []byte
+	isBinary := func(f signal.Frame) bool { return f.Binary }
+	kind := "text/plain; charset=UTF-8"
+	if p.version == 3 && !p.base64 && slices.ContainsFunc(packets, isBinary) {
+		kind = "application/octet-stream"
+		for _, f := range packets {
+			payload = appendBinary3(payload, f)
+		}
+	} else {
+		for _, f := range packets {
+			payload = appendPacket(p.version, payload, f)
+		}
+	}
+	if err := p.control.SetWriteDeadline(deadline); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	header := p.w.Header()
+	header.Set("Content-Type", kind)
+	header.Set("Content-Length", strconv.Itoa(len(payload)))
+	if _, err := p.w.Write(payload); err != nil {
+		return err
+	}
+	return p.control.Flush()
+}
+
+// postFrames is how many packets of the largest size a post may have, about.
+const postFrames = 4
+
+// post takes the packets that the client posts.
+func (p *polling) post(w http.ResponseWriter, r *http.Request) {
+	if !p.posting.TryLock() {
+		p.broken("two posts at once")
+		errRequest.answer(w, http.StatusBadRequest)
+		return
+	}
+	defer p.posting.Unlock()
+	body, release, ok := p.read(w, r)
+	defer release()
+	p.heard.Store(int64(time.Since(p.began)))
+	if !ok || !p.receive(body) {
+		p.tell()
+		p.broken("a post is not what the protocol says")
+		errRequest.answer(w, http.StatusBadRequest)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html")
+	io.WriteString(w, "ok") //nolint:errcheck // the client is gone
+}
+
+// read reads a post as fast as the client may send.
+func (p *polling) read(w http.ResponseWriter, r *http.Request) (body []byte, release func(), ok bool) {
+	most := postFrames * p.server.hub.MaxFrame()
+	size := int(min(r.ContentLength, int64(most)+1))
+	if size < 0 {
+		size = most
+	}
+	if size > most || p.link.Await(r.Context(), size) != nil {
+		return nil, func() {}, false
+	}
+	release = p.link.Hold(size)
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(size)))
+	return body, release, err == nil
+}
+
+// receive processes a payload, and tells whether the client has kept to the protocol.
+func (p *polling) receive(payload []byte) bool {
+	defer func() {
+		if v := recover(); v != nil { // of the dialect
+			p.link.Session().Stop(signal.CodeInternal)
+			panic(v) // net/http reports it
+		}
+	}()
+	for {
+		f, rest, err := split(p.version, payload)
+		if err != nil {
+			return false
+		}
+		if len(f.Body) > p.server.hub.MaxFrame() {
+			p.link.Dismiss(signal.Refuse(signal.CodeTooLarge, ""))
+			return false
+		}
+		if !p.link.Receive(f) {
+			return len(f.Body) == 1 && f.Body[0] == typeClose && !f.Binary
+		}
+		if len(rest) == 0 {
+			return true
+		}
+		payload = rest
+	}
+}
+
+// Stop ends the connection.
+func (p *polling) Stop() {
+	if p.ending.CompareAndSwap(false, true) {
+		go p.finish()
+	}
+}
+
+// Abort makes the write that is under way fail.
+func (p *polling) Abort() {
+	p.tell()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.control != nil {
+		p.control.SetWriteDeadline(time.Unix(1, 0)) //nolint:errcheck // then it is over already
+	}
+}
+
+// silent reports whether the client has been silent for too long.
+func (p *polling) silent() bool { return !time.Now().Before(p.until()) }
+
+func (p *polling) until() time.Time {
+	return p.link.Patience(p.began.Add(time.Duration(p.heard.Load())))
+}
+
+// look ends the session of a silent client, or looks again later.
+func (p *polling) look() {
+	if p.ending.Load() {
+		return
+	}
+	switch wait := time.Until(p.until()); {
+	case wait > 0:
+		p.mu.Lock()
+		p.watch.Reset(wait)
+		p.mu.Unlock()
+	case p.link.Greeted():
+		p.end()
+	default:
+		p.tell()
+		p.link.Dismiss(signal.Refuse(signal.CodeHelloFirst, ""))
+	}
+}
+
+// end ends the connection as lost, unless that is under way.
+func (p *polling) end() {
+	if p.ending.CompareAndSwap(false, true) {
+		p.tell()
+		p.finish()
+	}
+}
+
+// finish ends the session, unless a WebSocket carries it now, gives the last poll a moment, and
+// closes the link.
+func (p *polling) finish() {
+	defer p.link.Close()
+	p.leave()
+	if !p.left.Load() {
+		timer := time.NewTimer(p.link.Linger())
+		defer timer.Stop()
+		select {
+		case <-p.said:
+		case <-timer.C:
+		}
+	}
+	p.server.remove(p)
+	p.mu.Lock()
+	p.over = true
+	if p.watch != nil {
+		p.watch.Stop()
+	}
+	waiting := p.waiting
+	p.mu.Unlock()
+	if waiting != nil {
+		<-waiting
+	}
+}
+
+func (p *polling) leave() {
+	defer func() {
+		if v := recover(); v != nil { // of whoever is told of the end
+			p.link.Panicked(v)
+		}
+	}()
+	p.link.Finish(signal.CodeLost)
+}

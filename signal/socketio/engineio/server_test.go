@@ -1,0 +1,558 @@
+package engineio
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"signalbox/signal"
+)
+
+// echo sends every message back.
+type echo struct{ version int }
+
+func (echo) Terms() signal.Terms { return signal.Terms{Name: "echo"} }
+
+func (echo) Opened(s *signal.Session) {
+	if err := s.Hello(signal.Hello{}); err != nil {
+		s.Refuse(err)
+	}
+}
+
+func (e echo) Message(s *signal.Session, m signal.Frame, over error) {
+	switch {
+	case over != nil:
+		s.Refuse(over)
+	case m.Binary:
+		s.Reply(Binary(e.version, append([]byte{}, m.Body...)))
+	case string(m.Body) == "panic":
+		panic("a dialect fails")
+	default:
+		s.Reply(Text(m.Body))
+	}
+}
+
+func (echo) Encode(dst []signal.Frame, _ signal.Event) []signal.Frame { return dst }
+func (echo) Encoding(signal.Event) any                                { return nil }
+func (echo) Ended(*signal.Session)                                    {}
+
+// box is a server of echoes.
+type box struct {
+	t   testing.TB
+	hub *signal.Hub
+	*Server
+	url string
+}
+
+func newBox(t testing.TB, o signal.Options) *box {
+	return newBoxOf(t, o, Options{PingInterval: 300 * time.Millisecond, PingTimeout: 200 * time.Millisecond})
+}
+
+func newBoxOf(t testing.TB, o signal.Options, options Options) *box {
+	t.Helper()
+	hub, err := signal.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	options.Open = func(r Request) Conversation { return echo{r.Version} }
+	s := New(hub, options)
+	web := httptest.NewServer(s)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		if err := hub.Close(ctx); err != nil {
+			t.Errorf("close: %v", err)
+		}
+		web.Close()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if len(s.pollings) != 0 {
+			t.Errorf("%d sessions are left", len(s.pollings))
+		}
+	})
+	return &box{t, hub, s, web.URL + "/engine.io/?"}
+}
+
+// answer is what a request got.
+type answer struct {
+	status int
+	body   string
+}
+
+func (b *box) do(method, query, body string) answer {
+	b.t.Helper()
+	r, err := http.NewRequest(method, b.url+query, strings.NewReader(body))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return answer{response.StatusCode, string(text)}
+}
+
+// client is one that polls.
+type client struct {
+	*box
+	version int
+	id      string
+}
+
+func (b *box) open(version int) *client {
+	b.t.Helper()
+	c := &client{box: b, version: version}
+	got := b.do("GET", fmt.Sprintf("EIO=%d&transport=polling", version), "")
+	_, packet, _ := strings.Cut(got.body, "0{")
+	packet, _, _ = strings.Cut(packet, "}")
+	var hello struct{ SID string }
+	if err := json.Unmarshal([]byte("{"+packet+"}"), &hello); err != nil || got.status != 200 {
+		b.t.Fatalf("got %v: %v", got, err)
+	}
+	c.id = hello.SID
+	return c
+}
+
+func (c *client) query(transport string) string {
+	return fmt.Sprintf("EIO=%d&transport=%s&sid=%s", c.version, transport, c.id)
+}
+
+func (c *client) get() answer             { return c.do("GET", c.query("polling"), "") }
+func (c *client) post(body string) answer { return c.do("POST", c.query("polling"), body) }
+
+// expect compares what polls and posts got.
+func (b *box) expect(what string, got answer, status int, body string) {
+	b.t.Helper()
+	if got.status != status || body != "*" && got.body != body {
+		b.t.Errorf("%s: got %d %q, want %d %q", what, got.status, got.body, status, body)
+	}
+}
+
+// later does something beside.
+func later[T any](do func() T) <-chan T {
+	got := make(chan T, 1)
+	go func() { got <- do() }()
+	return got
+}
+
+type socketClient struct {
+	t testing.TB
+	*websocket.Conn
+}
+
+func (b *box) dial(query string) (*socketClient, int) {
+	b.t.Helper()
+	conn, response, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(b.url, "http")+query, nil)
+	if err != nil {
+		if response == nil {
+			b.t.Fatal(err)
+		}
+		return nil, response.StatusCode
+	}
+	b.t.Cleanup(func() { conn.Close() })
+	conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+	return &socketClient{b.t, conn}, 101
+}
+
+func (c *socketClient) say(packets ...string) {
+	c.t.Helper()
+	for _, p := range packets {
+		if err := c.WriteMessage(websocket.TextMessage, []byte(p)); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+}
+
+func (c *socketClient) read() string {
+	kind, body, err := c.ReadMessage()
+	switch {
+	case websocket.IsUnexpectedCloseError(err), err == io.ErrUnexpectedEOF:
+		return "closed"
+	case err != nil:
+		return err.Error()
+	case kind == websocket.BinaryMessage:
+		return fmt.Sprintf("binary %x", body)
+	}
+	return string(body)
+}
+
+func (c *socketClient) expect(packets ...string) {
+	c.t.Helper()
+	for _, want := range packets {
+		if got := c.read(); got != want {
+			c.t.Fatalf("got %q, want %q", got, want)
+		}
+	}
+}
+
+// What the published suites pin down, and more: each by name, in each version.
+func TestEdges(t *testing.T) {
+	t.Parallel()
+	// framed is a payload of one packet.
+	framed := func(version int, packets ...string) string {
+		var payload []byte
+		for _, p := range packets {
+			payload = appendPacket(version, payload, text(p))
+		}
+		return string(payload)
+	}
+	for name, edge := range map[string]func(b *box, c *client, version int){
+		"post is answered ok and its packets come back": func(b *box, c *client, v int) {
+			b.expect("post", c.post(framed(v, "4a", "4b")), 200, "ok")
+			b.expect("poll", c.get(), 200, framed(v, "4a", "4b"))
+		},
+		"binary is base64": func(b *box, c *client, v int) {
+			packet := string(appendPacket(v, nil, Binary(v, []byte{1, 2, 3, 4})))
+			b.expect("post", c.post(packet), 200, "ok")
+			b.expect("poll", c.do("GET", c.query("polling")+"&b64=1", ""), 200, packet)
+			if b.expect("post", c.post(packet), 200, "ok"); v == 3 { // whose clients take it as it is, too
+				packet = "\x01\x05\xff\x04\x01\x02\x03\x04"
+			}
+			b.expect("poll", c.get(), 200, packet)
+		},
+		"malformed packet type ends the session": func(b *box, c *client, v int) {
+			b.expect("post", c.post(framed(v, "abc")), 400, "*")
+			b.expect("poll", c.get(), 400, `{"code":1,"message":"Session ID unknown"}`)
+		},
+		"malformed payload ends the session": func(b *box, c *client, v int) {
+			b.expect("post", c.post("\x1e"), 400, "*")
+			b.expect("poll", c.get(), 400, "*")
+		},
+		"second concurrent poll ends the session": func(b *box, c *client, v int) {
+			first := later(c.get)
+			for !c.isWaiting() {
+				time.Sleep(time.Millisecond)
+			}
+			b.expect("second", c.get(), 400, "*")
+			b.expect("first", <-first, 200, framed(v, "1"))
+			b.expect("third", c.get(), 400, "*")
+		},
+		"aborted poll ends the session": func(b *box, c *client, v int) {
+			ctx, cancel := context.WithCancel(context.Background())
+			r, _ := http.NewRequestWithContext(ctx, "GET", b.url+c.query("polling"), nil)
+			done := later(func() error { _, err := http.DefaultClient.Do(r); return err })
+			for !c.isWaiting() {
+				time.Sleep(time.Millisecond)
+			}
+			cancel()
+			<-done
+			for b.find(c.id) != nil {
+				time.Sleep(time.Millisecond)
+			}
+			b.expect("poll", c.get(), 400, "*")
+		},
+		"close while a poll waits": func(b *box, c *client, v int) {
+			first := later(c.get)
+			for !c.isWaiting() {
+				time.Sleep(time.Millisecond)
+			}
+			b.expect("post", c.post(framed(v, "1")), 200, "ok")
+			b.expect("first", <-first, 200, framed(v, "6"))
+			b.expect("second", c.get(), 400, "*")
+		},
+		"silence ends the session": func(b *box, c *client, v int) {
+			time.Sleep(500 * time.Millisecond)
+			b.expect("poll", c.get(), 400, "*")
+		},
+		"upgrade": func(b *box, c *client, v int) {
+			first := later(c.get)
+			for !c.isWaiting() {
+				time.Sleep(time.Millisecond)
+			}
+			socket, _ := b.dial(c.query("websocket"))
+			socket.say("2probe")
+			socket.expect("3probe")
+			b.expect("poll that waited", <-first, 200, framed(v, "6"))
+			b.expect("next poll", c.get(), 200, framed(v, "6"))
+			b.expect("post between", c.post(framed(v, "4between")), 200, "ok")
+			socket.say("5", "4hello")
+			socket.expect("4between", "4hello")
+			b.expect("poll after", c.get(), 400, "*")
+			b.expect("post after", c.post(framed(v, "4x")), 400, "*")
+			if _, status := b.dial(c.query("websocket")); status != 400 {
+				b.t.Errorf("a second WebSocket: %d", status)
+			}
+			socket.say("4still here")
+			socket.expect("4still here")
+		},
+		"second WebSocket while one is tried": func(b *box, c *client, v int) {
+			socket, _ := b.dial(c.query("websocket"))
+			socket.say("2probe")
+			socket.expect("3probe")
+			if _, status := b.dial(c.query("websocket")); status != 400 {
+				b.t.Errorf("got %d", status)
+			}
+			socket.say("5", "4hello")
+			socket.expect("4hello")
+		},
+		"given up upgrade": func(b *box, c *client, v int) {
+			socket, _ := b.dial(c.query("websocket"))
+			socket.say("2probe")
+			socket.expect("3probe")
+			socket.Close()
+			for c.find(c.id).trying.Load() {
+				time.Sleep(time.Millisecond)
+			}
+			b.expect("post", c.post(framed(v, "4a")), 200, "ok")
+			b.expect("poll", c.get(), 200, framed(v, "4a"))
+			again, _ := b.dial(c.query("websocket"))
+			again.say("2probe")
+			again.expect("3probe")
+		},
+		"WebSocket that says something else than a probe": func(b *box, c *client, v int) {
+			socket, _ := b.dial(c.query("websocket"))
+			socket.say("4hello")
+			socket.expect("closed")
+			b.expect("post", c.post(framed(v, "4a")), 200, "ok")
+			b.expect("poll", c.get(), 200, framed(v, "4a"))
+		},
+		"upgrade of a session that is over": func(b *box, c *client, v int) {
+			socket, _ := b.dial(c.query("websocket"))
+			socket.say("2probe")
+			socket.expect("3probe")
+			b.expect("post", c.post(framed(v, "1")), 200, "ok")
+			for b.find(c.id) != nil {
+				time.Sleep(time.Millisecond)
+			}
+			socket.say("5")
+			socket.expect("closed")
+		},
+		"too long a post": func(b *box, c *client, v int) {
+			b.expect("post", c.post(framed(v, "4"+strings.Repeat("x", 70_000))), 400, "*")
+			b.expect("poll", c.get(), 400, "*")
+		},
+		"panic ends the session alone": func(b *box, c *client, v int) {
+			r, _ := http.NewRequest("POST", b.url+c.query("polling"), strings.NewReader(framed(v, "4panic")))
+			if response, err := http.DefaultClient.Do(r); err == nil {
+				response.Body.Close()
+			}
+			for b.find(c.id) != nil {
+				c.get()
+			}
+		},
+	} {
+		for _, version := range []int{3, 4} {
+			t.Run(fmt.Sprintf("%d: %s", version, name), func(t *testing.T) {
+				t.Parallel()
+				b := newBox(t, signal.Options{})
+				if !strings.Contains(name, "silence") {
+					b = newBoxOf(t, signal.Options{}, Options{})
+				}
+				edge(b, b.open(version), version)
+			})
+		}
+	}
+}
+
+func (c *client) isWaiting() bool {
+	p := c.find(c.id)
+	if p == nil {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.waiting != nil && !p.answering
+}
+
+func TestHandshakes(t *testing.T) {
+	t.Parallel()
+	b := newBox(t, signal.Options{})
+	for _, tc := range []struct {
+		method, query string
+		code          int
+	}{
+		{"GET", "transport=polling", 5}, {"GET", "EIO=abc&transport=polling", 5}, {"GET", "EIO=2&transport=polling", 5},
+		{"GET", "EIO=5&transport=polling", 5}, {"GET", "EIO=04&transport=polling", 5}, {"GET", "EIO=4", 0},
+		{"GET", "EIO=4&transport=abc", 0}, {"POST", "EIO=4&transport=polling", 2},
+		{"PUT", "EIO=4&transport=polling", 2},
+		{"GET", "EIO=4&transport=websocket", 3}, {"GET", "EIO=4&transport=polling&sid=x", 1},
+		{"GET", "EIO=3&transport=polling&j=0", 3}, {"POST", "EIO=4&transport=polling&sid=x", 1},
+	} {
+		got := b.do(tc.method, tc.query, "")
+		if got.status != 400 || !strings.HasPrefix(got.body, fmt.Sprintf(`{"code":%d,"message":"`, tc.code)) {
+			t.Errorf("%s %s: got %v", tc.method, tc.query, got)
+		}
+	}
+	for _, query := range []string{"transport=websocket", "EIO=abc&transport=websocket", "EIO=4", "EIO=4&transport=abc",
+		"EIO=4&transport=polling", "EIO=4&transport=websocket&sid=x"} {
+		if _, status := b.dial(query); status != 400 {
+			t.Errorf("WebSocket %s: got %d", query, status)
+		}
+	}
+	keys := func(packet string) (out map[string]any) {
+		if err := json.Unmarshal([]byte(packet), &out); err != nil {
+			t.Errorf("%q: %v", packet, err)
+		}
+		delete(out, "sid")
+		return out
+	}
+	const upgrades = `map[maxPayload:65536 pingInterval:300 pingTimeout:200 upgrades:[websocket]]`
+	if got := fmt.Sprint(keys(b.do("GET", "EIO=4&transport=polling", "").body[1:])); got != upgrades {
+		t.Errorf("got %s", got)
+	}
+	_, packet, _ := strings.Cut(b.do("GET", "EIO=3&transport=polling", "").body, ":0")
+	if got := fmt.Sprint(keys(packet)); got != `map[pingInterval:300 pingTimeout:200 upgrades:[websocket]]` {
+		t.Errorf("version 3: got %s", got)
+	}
+	socket, _ := b.dial("EIO=4&transport=websocket")
+	if got := fmt.Sprint(keys(socket.read()[1:])); got != strings.Replace(upgrades, "websocket", "", 1) {
+		t.Errorf("WebSocket: got %s", got)
+	}
+}
+
+// Version 4's server asks whether its client is alive, version 3's client says so.
+func TestHeartbeats(t *testing.T) {
+	t.Parallel()
+	b := newBoxOf(t, signal.Options{},
+		Options{PingInterval: 600 * time.Millisecond, PingTimeout: 400 * time.Millisecond})
+	c := b.open(4)
+	socket, _ := b.dial("EIO=4&transport=websocket")
+	silent, _ := b.dial("EIO=4&transport=websocket")
+	for _, s := range []*socketClient{socket, silent} {
+		s.read()
+	}
+	for range 3 {
+		b.expect("poll", c.get(), 200, "2")
+		b.expect("post", c.post("3"), 200, "ok")
+		socket.expect("2")
+		socket.say("3")
+	}
+	silent.expect("2", "closed")
+
+	c3 := b.open(3)
+	socket3, _ := b.dial("EIO=3&transport=websocket")
+	socket3.read()
+	for range 2 {
+		b.expect("post", c3.post("1:2"), 200, "ok")
+		b.expect("poll", c3.get(), 200, "1:3")
+		socket3.say("2probe")
+		socket3.expect("3probe")
+		time.Sleep(300 * time.Millisecond)
+	}
+	socket3.expect("closed")
+}
+
+func TestWebSockets(t *testing.T) {
+	t.Parallel()
+	b := newBoxOf(t, signal.Options{}, Options{})
+	for version, packet := range map[int]string{3: "\x04\x01\x02", 4: "\x01\x02"} {
+		socket, _ := b.dial(fmt.Sprintf("EIO=%d&transport=websocket", version))
+		socket.read()
+		socket.say("4hello", "4", "6")
+		socket.expect("4hello", "4")
+		if err := socket.WriteMessage(websocket.BinaryMessage, []byte(packet)); err != nil {
+			t.Fatal(err)
+		}
+		socket.expect(fmt.Sprintf("binary %x", packet))
+		socket.say("1")
+		socket.expect("closed")
+		for _, bad := range []string{"abc", "", "0", map[int]string{3: "3", 4: "2"}[version]} {
+			socket, _ := b.dial(fmt.Sprintf("EIO=%d&transport=websocket", version))
+			socket.read()
+			socket.say(bad)
+			socket.expect("closed")
+		}
+	}
+}
+
+// A foreign page hears that it may not, an allowed one may read everything, also before it asks.
+func TestOrigins(t *testing.T) {
+	t.Parallel()
+	b := newBoxOf(t, signal.Options{AllowedOrigins: []string{"https://app.example.org"}}, Options{})
+	for origin, want := range map[string]int{"https://app.example.org": 200, "https://evil.example.org": 403} {
+		r, _ := http.NewRequest("GET", b.url+"EIO=4&transport=polling", nil)
+		r.Header.Set("Origin", origin)
+		response, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		if response.StatusCode != want || want == 200 && response.Header.Get("Access-Control-Allow-Origin") != origin {
+			t.Errorf("%s: got %d %v", origin, response.StatusCode, response.Header)
+		}
+	}
+	r, _ := http.NewRequest("OPTIONS", b.url, nil)
+	r.Header.Set("Origin", "https://app.example.org")
+	r.Header.Set("Access-Control-Request-Headers", "x-custom")
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	if response.StatusCode != 204 || response.Header.Get("Access-Control-Allow-Headers") != "x-custom" {
+		t.Errorf("got %d %v", response.StatusCode, response.Header)
+	}
+}
+
+// A thousand polls may wait; the hub's limits hold for clients that poll, and its end is theirs.
+func TestManyPolls(t *testing.T) {
+	t.Parallel()
+	const n = 1000
+	b := newBoxOf(t, signal.Options{Sessions: n}, Options{})
+	polls := sync.WaitGroup{}
+	for range n {
+		c := b.open(4)
+		polls.Go(func() {
+			if got := c.get(); got.status != 200 || got.body != "1" {
+				t.Errorf("got %v", got)
+			}
+		})
+		for !c.isWaiting() {
+			time.Sleep(100 * time.Microsecond)
+		}
+	}
+	if got := b.do("GET", "EIO=4&transport=polling", ""); got.status != 503 {
+		t.Errorf("one too many: got %v", got)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := b.hub.Close(ctx); err != nil {
+		t.Error(err)
+	}
+	polls.Wait()
+	if got := b.do("GET", "EIO=4&transport=polling", ""); got.status != 503 {
+		t.Errorf("after the end: got %v", got)
+	}
+}
+
+// Of many WebSockets that are tried at once, one carries the session.
+func TestUpgradeRace(t *testing.T) {
+	t.Parallel()
+	b := newBoxOf(t, signal.Options{}, Options{})
+	c := b.open(4)
+	race := sync.WaitGroup{}
+	won := make(chan *socketClient, 16)
+	for range 16 {
+		race.Go(func() {
+			socket, status := b.dial(c.query("websocket"))
+			if status != 101 {
+				return
+			}
+			socket.say("2probe", "5", "4hello")
+			if socket.read() == "3probe" && socket.read() == "4hello" {
+				won <- socket
+			}
+		})
+	}
+	race.Wait()
+	if len(won) != 1 {
+		t.Fatalf("%d have won", len(won))
+	}
+	socket := <-won
+	socket.say("4still")
+	socket.expect("4still")
+}

@@ -1,0 +1,278 @@
+package socketio
+
+import (
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+
+	"signalbox/signal"
+)
+
+// rooms is the handler of one socket: it joins rooms by the events of one tutorial.
+type rooms struct {
+	o   *Options
+	t   *table
+	row atomic.Pointer[row] // nil: it has joined by none
+
+	in    []string        // rooms that the client has joined, the last one last; owned by Event
+	seats map[string]bool // rooms of which it has heard that it is in; owned by Encode
+}
+
+func (r *rooms) Serves(string) bool { return false }
+
+// current is the row whose events the client knows.
+func (r *rooms) current() *row {
+	if row := r.row.Load(); row != nil {
+		return row
+	}
+	return r.t.relay
+}
+
+// Connected joins the room that the client has named as it connected.
+func (r *rooms) Connected(s *Socket, _ string, auth []byte) {
+	if room := s.said(auth, "room"); r.o.Relay && room != "" {
+		r.join(s, r.t.relay, room, "")
+	}
+}
+
+// Disconnected leaves all rooms.
+func (r *rooms) Disconnected(s *Socket) {
+	for _, room := range r.in {
+		s.Leave(room) //nolint:errcheck // the operator may have taken it out already
+	}
+	r.in = nil
+}
+
+// Event does what the client's row says, or passes the event on. What has no effect is counted.
+func (r *rooms) Event(s *Socket, p *Packet) {
+	row := r.row.Load()
+	joins := r.t.byJoin[p.Event]
+	switch {
+	case joins != nil && (row == nil || row == joins):
+		r.row.Store(joins)
+		room, note := p.room(), p.note(joins.note)
+		if room == "" || len(note) > maxNote {
+			s.Refuse(errNoRoom)
+			return
+		}
+		r.join(s, joins, room, note)
+	case joins != nil:
+		s.Refuse(signal.Refuse(signal.CodeNotInRoom, "the socket has joined otherwise"))
+	case row != nil && p.Event == row.leave:
+		r.leave(s, p.room())
+	case row != nil && row.says[p.Event] != "":
+		r.say(s, row, p)
+	case r.o.Relay && len(r.in) > 0 && (row == nil || !slices.Contains(row.ignores, p.Event)):
+		room := r.in[len(r.in)-1]
+		if err := s.Broadcast(signal.Broadcast{Room: room, Data: toRoom(p.Data, p.Binary)}); err != nil {
+			s.Refuse(err)
+			return
+		}
+		s.Answer(p, []byte(`[{"peers":`+strconv.Itoa(s.Peers(room))+`}]`))
+	default:
+		s.Refuse(signal.Refuse(signal.CodeNotInRoom, "nobody hears that"))
+	}
+}
+
+// maxNote is how many bytes the name may have that a client gives itself as it joins.
+const maxNote = 1 << 10
+
+// errNoRoom refuses what is no name of a room.
+var errNoRoom = signal.Refuse(signal.CodeNoSuchRoom, "that is no name of a room")
+
+// room is the first argument, if that is a name of a room.
+func (p *Packet) room() string {
+	name, ok := stringOf(p.arg(0))
+	if !ok || signal.CheckText("room", name, signal.MaxRoom) != nil {
+		return ""
+	}
+	return name
+}
+
+// arg is an argument, or null, as which JavaScript would send it if there is none.
+func (p *Packet) arg(i int) []byte {
+	if i >= len(p.Args) {
+		return []byte("null")
+	}
+	return p.Args[i]
+}
+
+// note is the argument at i that others are to know, if i is not 0.
+func (p *Packet) note(i int) string {
+	if i == 0 || len(p.Binary) > 0 {
+		return ""
+	}
+	return string(p.arg(i))
+}
+
+func (r *rooms) join(s *Socket, row *row, room, note string) {
+	capacity := row.capacity
+	if capacity == 0 {
+		capacity = r.o.Capacity
+	}
+	err := s.Join(signal.Join{Room: room, Capacity: capacity, Note: note})
+	if err == nil {
+		r.in = append(slices.DeleteFunc(r.in, func(in string) bool { return in == room }), room)
+		err = s.ICE()
+	}
+	if err == nil {
+		return
+	}
+	s.Refuse(err)
+	switch signal.RefusalOf(err).Code {
+	case signal.CodeRoomFull, signal.CodeNoSuchRoom, signal.CodeUnauthorized:
+		if row.full != nil {
+			for _, event := range row.full(room, s.ID()) {
+				s.Emit("/", event)
+			}
+		}
+	}
+}
+
+func (r *rooms) leave(s *Socket, room string) {
+	if err := s.Leave(room); err != nil {
+		s.Refuse(err)
+		return
+	}
+	r.in = slices.DeleteFunc(r.in, func(in string) bool { return in == room })
+}
+
+// say passes on what a member says.
+func (r *rooms) say(s *Socket, row *row, p *Packet) {
+	room, data := p.room(), p.arg(1)
+	if !row.named {
+		room, data = "", p.arg(0)
+		if len(r.in) > 0 {
+			room = r.in[len(r.in)-1]
+		}
+	}
+	if room == "" {
+		s.Refuse(errNoRoom)
+		return
+	}
+	if s.Peers(room) < 0 {
+		s.Refuse(signal.Refuse(signal.CodeNotInRoom, ""))
+		return
+	}
+	if row.heard != nil {
+		s.Emit("/", row.heard(data), p.Binary...)
+	}
+	if row.bye != "" && string(data) == row.bye {
+		r.leave(s, room) // which tells the others
+		return
+	}
+	words := [][]byte{quote(row.says[p.Event]), data}
+	if row.named {
+		words = [][]byte{quote(row.says[p.Event]), quote(room), data}
+	}
+	if err := s.Broadcast(signal.Broadcast{Room: room, Data: toRoom(array(words...), p.Binary)}); err != nil {
+		s.Refuse(err)
+	}
+}
+
+// encoding is what events to many are encoded alike for.
+type encoding struct {
+	row     string
+	version int
+}
+
+func (r *rooms) Encoding(s *Socket, e signal.Event) any {
+	row := r.current()
+	if _, left := e.(signal.PeerLeft); left && row.own {
+		return nil // who remains hears its own id
+	}
+	return encoding{row.join, s.Version}
+}
+
+// Encode makes the events that the client's row has for what happens.
+func (r *rooms) Encode(s *Socket, dst []signal.Frame, e signal.Event) []signal.Frame {
+	row := r.current()
+	var events [][]byte
+	switch e := e.(type) {
+	case signal.Joined:
+		room := local(e.Room)
+		if r.seats == nil {
+			r.seats = make(map[string]bool)
+		}
+		events = row.joined(room, s.ID(), len(e.Peers), r.seats[room])
+		r.seats[room] = true
+	case signal.Left:
+		delete(r.seats, local(e.Room))
+		events = row.left(local(e.Room), s.ID(), e.Reason)
+	case signal.PeerJoined:
+		events = row.came(local(e.Room), e.Peer.ID, noteOf(e.Peer.Note, e.Peer.Name))
+	case signal.PeerLeft:
+		if e.Room != "" {
+			events = row.went(local(e.Room), e.Peer.ID, noteOf(e.Note, e.Peer.Name), s.ID())
+		}
+	case signal.ICEUpdated:
+		if len(r.seats) > 0 {
+			events = [][]byte{iceEvent(e.ICE)}
+		}
+	case signal.Broadcasted:
+		return heard(dst, s.Version, row, e.Room, e.Data)
+	case signal.Signaled:
+		return heard(dst, s.Version, row, e.Room, e.Data)
+	}
+	for _, event := range events {
+		dst = frames(dst, s.Version, typeEvent, "/", "", event)
+	}
+	return dst
+}
+
+// heard makes what somebody has said an event: it is one, or the row's own for data.
+func heard(dst []signal.Frame, version int, row *row, room string, data []byte) []signal.Frame {
+	event, binary, ok := fromRoom(data)
+	if !ok {
+		if !valid(data) {
+			data = quote(string(data))
+		}
+		event = event1(row.data, data)
+		if row.named {
+			event = array(quote(row.data), quote(local(room)), data)
+		}
+	}
+	return frames(dst, version, typeEvent, "/", "", event, binary...)
+}
+
+// local is the name that a room of the hub's has here.
+func local(room string) string { return strings.TrimPrefix(room, "sio/") }
+
+// noteOf is what others know of a member, as JSON. Who is not one of ours has a name, perhaps.
+func noteOf(note, name string) []byte {
+	switch {
+	case note != "" && valid([]byte(note)):
+		return []byte(note)
+	case name != "":
+		return quote(name)
+	}
+	return []byte("null")
+}
+
+// iceEvent tells the client its ICE servers.
+func iceEvent(ice signal.ICE) []byte {
+	var body struct {
+		Servers []signal.ICEServer `json:"iceServers"`
+		Expires int64              `json:"iceExpiresAt,omitempty"`
+	}
+	body.Servers = ice.Servers
+	if !ice.Expires.IsZero() {
+		body.Expires = ice.Expires.UnixMilli()
+	}
+	text, _ := json.Marshal(body) // strings and a number always have JSON
+	return event1("ice", text)
+}
+
+// event1 is an event with one argument, in JSON.
+func event1(name string, argument []byte) []byte { return array(quote(name), argument) }
+
+// event is an event whose arguments are strings.
+func event(name string, arguments ...string) []byte {
+	words := [][]byte{quote(name)}
+	for _, a := range arguments {
+		words = append(words, quote(a))
+	}
+	return array(words...)
+}

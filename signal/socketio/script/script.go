@@ -1,0 +1,71 @@
+// Package script is the Socket.IO client that the box serves: small, ES5, of protocol 5. It has
+// what pages use: io(), io.connect and Manager with path, query, auth, transports, reconnection*,
+// timeout and forceNew; on, once, off, emit with ack and timeout(), emitWithAck, connect,
+// disconnect, close; id, connected, active; reconnect* of the manager; connect_error, disconnect
+// with its reasons; binary data, volatile, onAny.
+package script
+
+import (
+	"bytes"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/hex"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+//go:embed socket.io.js
+var source string
+
+// Names are the files under which pages look for the client, below /socket.io/.
+func Names() []string { return []string{"socket.io.js", "socket.io.min.js", "socket.io.esm.min.js"} }
+
+// Text is the client under one of the names.
+func Text(name string) string {
+	switch name {
+	case "socket.io.min.js":
+		return shrunk(source)
+	case "socket.io.esm.min.js":
+		return "const module = { exports: {} };\n" + shrunk(source) +
+			"export const io = module.exports, connect = io, { Manager, Socket, protocol } = io;\nexport default io;\n"
+	}
+	return source
+}
+
+// shrunk is a script without comments on lines of their own, and without indentation.
+func shrunk(text string) string {
+	var out strings.Builder
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "//") {
+			out.WriteString(line + "\n")
+		}
+	}
+	return out.String()
+}
+
+// Handler serves the client under one of the names. If the operator has one of his own, path is
+// that file, or the folder with files of those names.
+func Handler(path, name string) http.Handler {
+	text := []byte(Text(name))
+	sum := sha256.Sum256(text)
+	tag := `"` + hex.EncodeToString(sum[:8]) + `"`
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		header := w.Header()
+		header.Set("Content-Type", "text/javascript; charset=utf-8")
+		header.Set("Cache-Control", "no-cache")
+		header.Set("Access-Control-Allow-Origin", "*") // it is nobody's secret
+		if path == "" {
+			header.Set("ETag", tag)
+			http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(text))
+			return
+		}
+		file := path
+		if about, err := os.Stat(file); err == nil && about.IsDir() {
+			file = filepath.Join(file, name)
+		}
+		http.ServeFile(w, r, file)
+	})
+}

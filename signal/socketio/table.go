@@ -1,0 +1,155 @@
+package socketio
+
+import (
+	"fmt"
+
+	"signalbox/signal"
+)
+
+// row is one tutorial's server: the events by which its clients join rooms and talk, and those that
+// they are told.
+type row struct {
+	// join is the event that joins the room of its first argument. A socket's first one says of
+	// which row it is.
+	join     string
+	note     int               // the argument of join that others are told; 0: none
+	capacity int               // of a room; 0: Options.Capacity
+	leave    string            // the event that leaves the room of its first argument; empty: none does
+	says     map[string]string // what members say, and as what the others hear it
+	named    bool              // they say it with the room as the first argument
+	data     string            // what others hear of clients of other protocols
+	bye      string            // the data, in JSON, with which a member leaves; empty: none does
+	own      bool              // went tells the client its own id
+	ignores  []string          // events that are never answered
+
+	heard  func(data []byte) []byte                                          // what the sender is told; nil: nothing
+	full   func(room, id string) [][]byte                                    // there is no place; nil: nothing
+	joined func(room, id string, others int, again bool) [][]byte            // the client is in the room
+	left   func(room, id string, why signal.LeftReason) [][]byte             // it isn't any more
+	came   func(room, peer string, note []byte) [][]byte                     // another one is
+	went   func(room, peer string, note []byte, id string) (events [][]byte) // another one isn't any more
+}
+
+// table is all rows.
+type table struct {
+	byJoin map[string]*row
+	relay  *row
+}
+
+func newTable() *table {
+	t := &table{byJoin: make(map[string]*row), relay: relay()}
+	for _, r := range []*row{createOrJoin(), vJoin(), joinLeave(), joinRoom()} {
+		t.byJoin[r.join] = r
+	}
+	return t
+}
+
+// createOrJoin is WebRTC's codelab and what came of it.
+func createOrJoin() *row {
+	return &row{
+		join: "create or join", capacity: 2, says: map[string]string{"message": "message"}, data: "message",
+		bye: `"bye"`, own: true, ignores: []string{"ipaddr"},
+		heard: func(data []byte) []byte { return logged(quote("Client said: "), data) },
+		full: func(room, _ string) [][]byte {
+			return append(asked(room, 2), event("full", room))
+		},
+		joined: func(room, id string, others int, again bool) [][]byte {
+			did, answer := "created", "created"
+			if others > 0 {
+				did, answer = "joined", "joined"
+			}
+			events := append(asked(room, others), logged(quote("Client ID "+id+" "+did+" room "+room)),
+				event(answer, room, id))
+			if others > 0 && !again {
+				events = append(events, event("ready"))
+			}
+			return events
+		},
+		left: func(_, _ string, why signal.LeftReason) [][]byte {
+			if why != signal.ReasonKicked {
+				return nil
+			}
+			return [][]byte{event("message", "bye")}
+		},
+		came: func(room, _ string, _ []byte) [][]byte {
+			return [][]byte{event("join", room), event("ready")}
+		},
+		// Who remains is to begin with the next one.
+		went: func(room, _ string, _ []byte, id string) [][]byte {
+			return [][]byte{event("message", "bye"), event("created", room, id)}
+		},
+	}
+}
+
+// vJoin has a v before everything.
+func vJoin() *row {
+	return &row{
+		join: "vjoin", note: 1, capacity: 2, leave: "vleave", says: map[string]string{"vdata": "vgetdata"}, named: true,
+		data:   "vgetdata",
+		full:   func(room, _ string) [][]byte { return [][]byte{event("vfull", room)} },
+		joined: func(room, _ string, _ int, _ bool) [][]byte { return [][]byte{event("vjoined", room)} },
+		left:   func(room, _ string, _ signal.LeftReason) [][]byte { return [][]byte{event("vleft", room)} },
+		came: func(room, _ string, note []byte) [][]byte {
+			return [][]byte{array(quote("votherjoined"), quote(room), note)}
+		},
+		went: func(room, _ string, note []byte, _ string) [][]byte {
+			return [][]byte{array(quote("votherleft"), quote(room), note)}
+		},
+	}
+}
+
+// joinLeave is a widespread course's.
+func joinLeave() *row {
+	return &row{
+		join: "join", capacity: 2, leave: "leave", says: map[string]string{"message": "message"}, named: true,
+		data:   "message",
+		full:   func(room, id string) [][]byte { return [][]byte{event("full", room, id)} },
+		joined: func(room, id string, _ int, _ bool) [][]byte { return [][]byte{event("joined", room, id)} },
+		left:   func(room, id string, _ signal.LeftReason) [][]byte { return [][]byte{event("leaved", room, id)} },
+		came:   func(room, peer string, _ []byte) [][]byte { return [][]byte{event("otherjoin", room, peer)} },
+		went: func(room, peer string, _ []byte, _ string) [][]byte {
+			return [][]byte{event("bye", room, peer)}
+		},
+	}
+}
+
+// joinRoom tells who is there, and PeerJS does the rest.
+func joinRoom() *row {
+	return &row{
+		join: "join-room", note: 1, data: "message",
+		joined: func(string, string, int, bool) [][]byte { return nil },
+		left:   func(string, string, signal.LeftReason) [][]byte { return nil },
+		came: func(_, _ string, note []byte) [][]byte {
+			return [][]byte{event1("user-connected", note)}
+		},
+		went: func(_, _ string, note []byte, _ string) [][]byte {
+			return [][]byte{event1("user-disconnected", note)}
+		},
+	}
+}
+
+// relay is of sockets that have named a room as they connected.
+func relay() *row {
+	return &row{
+		data:   "message",
+		joined: func(string, string, int, bool) [][]byte { return nil },
+		left:   func(string, string, signal.LeftReason) [][]byte { return nil },
+		came:   func(_, peer string, _ []byte) [][]byte { return [][]byte{event("peer-joined", peer)} },
+		went: func(_, peer string, _ []byte, _ string) [][]byte {
+			return [][]byte{event("peer-left", peer)}
+		},
+	}
+}
+
+// logged is what the codelab's server writes to its clients' consoles.
+func logged(words ...[]byte) []byte {
+	return event1("log", array(append([][]byte{quote("Message from server:")}, words...)...))
+}
+
+// asked is what it writes of a client that wants to join.
+func asked(room string, others int) [][]byte {
+	return [][]byte{
+		logged(quote("Received request to create or join room " + room)),
+		logged(quote(fmt.Sprintf("Room %s now has %d client(s)", room, others))),
+	}
+}

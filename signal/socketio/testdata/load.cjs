@@ -1,0 +1,13 @@
+// The v* rows on npm's server, for a comparison of what a message costs: node load.cjs SOCKET.IO
+const http = require("http").createServer();
+const io = new (require(process.argv[2]).Server)(http);
+io.on("connection", (socket) => {
+  socket.on("vjoin", (room, name) => {
+    socket.join(room);
+    socket.emit("vjoined", room);
+    socket.to(room).emit("votherjoined", room, name);
+  });
+  socket.on("vdata", (room, data) => socket.to(room).emit("vgetdata", room, data));
+});
+http.listen(0, "127.0.0.1", () => console.log(http.address().port));
+process.stdin.on("end", () => process.exit(0)).resume();
