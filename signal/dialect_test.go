@@ -570,7 +570,6 @@ func TestNotes(t *testing.T) {
 		if n := s.Peers("tea"); n != 1 || s.Peers("coffee") != -1 {
 			t.Errorf("%d others", n)
 		}
-		s.Hold(100)
 		s.Bye()
 	})
 	if e := <-seen; e.(signal.PeerJoined).Peer.Note != "bob" {
@@ -579,6 +578,26 @@ func TestNotes(t *testing.T) {
 	if e := <-seen; e.(signal.PeerLeft).Note != "bob" {
 		t.Errorf("got %+v", e)
 	}
+}
+
+// What a dialect holds for a client counts until it is given back, or the session ends.
+func TestHeldByDialect(t *testing.T) {
+	t.Parallel()
+	b := start(t, signal.Options{})
+	s, err := b.Open(newLines(), signal.Client{Source: netip.MustParseAddr("192.0.2.1")}, signal.Hello{}, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := b.Stored()
+	s.Do(func() {
+		for _, step := range []struct{ bytes, want int }{{1000, 1000}, {500, 1500}, {-700, 800}} {
+			if s.Hold(step.bytes); b.Stored() != before+int64(step.want) {
+				t.Errorf("%d bytes count, want %d", b.Stored()-before, step.want)
+			}
+		}
+		s.Bye()
+	})
+	eventually(t, "nothing is left", func() bool { return b.Stored() == 0 })
 }
 
 // watching passes on what happens to others.

@@ -241,8 +241,8 @@ func (s *Session) Refuse(why error, answer ...Frame) {
 }
 
 // Hold counts memory that the dialect holds for the client, or with a negative number gives it
-// back, until the session's end. While the hub is short of memory, the session that holds most
-// ends.
+// back. What is left at the session's end is given back then: Ended must not call it. While the hub
+// is short of memory, the sessions that hold most end.
 func (s *Session) Hold(bytes int) {
 	s.held.Add(int64(bytes))
 	s.hub.store.add(bytes)

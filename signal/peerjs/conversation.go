@@ -137,7 +137,7 @@ func (c *conversation) Ended(*signal.Session) {
 	c.server.release(c)
 	close(c.gone)
 	for to, l := range c.letters {
-		c.drop(to, l)
+		c.server.discard(c, to, l)
 	}
 	if c.silence != nil {
 		c.silence.Stop()

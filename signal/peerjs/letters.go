@@ -26,7 +26,6 @@ const (
 	maxLetters  = 16       // of a session
 	maxMessages = 64       // in a letter
 	maxWaiting  = 64 << 10 // bytes of a session
-	maxHeld     = 16 << 20 // bytes of all sessions
 )
 
 // keep has a message wait for its destination.
@@ -41,26 +40,23 @@ func (c *conversation) keep(to string, m message) {
 		c.letters[to] = l
 		l.expiry = time.AfterFunc(s.expiry, func() { c.session.Do(func() { c.expire(to, l) }) })
 	}
-	s.mu.Lock()
-	full := len(l.messages) == maxMessages || c.held+len(m.body) > maxWaiting || s.held+len(m.body) > maxHeld
-	if !full {
-		s.held += len(m.body)
-		if s.waiting[to] == nil {
-			s.waiting[to] = make(map[*conversation]struct{})
-		}
-		s.waiting[to][c] = struct{}{}
-	}
-	s.mu.Unlock()
-	if full {
+	if len(l.messages) == maxMessages || c.held+len(m.body) > maxWaiting {
 		c.expire(to, l)
 		return
 	}
-	c.held += len(m.body)
-	l.bytes += len(m.body)
+	s.awaits(c, to)
 	l.messages = append(l.messages, m)
+	l.bytes += len(m.body)
+	c.hold(len(m.body))
 	if to != c.id && s.find(to) != nil { // it has come just now, and may not have seen the letter
 		c.deliver(to)
 	}
+}
+
+// hold counts bytes that wait, or with a negative number do so no longer.
+func (c *conversation) hold(bytes int) {
+	c.held += bytes
+	c.session.Hold(bytes)
 }
 
 // expire tells the client, once for all messages of a letter, that nobody is there.
@@ -86,16 +82,29 @@ func (c *conversation) deliver(to string) {
 
 // drop forgets a letter.
 func (c *conversation) drop(to string, l *letter) {
-	l.expiry.Stop()
 	delete(c.letters, to)
-	c.held -= l.bytes
-	s := c.server
+	c.hold(-l.bytes)
+	c.server.discard(c, to, l)
+}
+
+// awaits notes that a conversation has a letter to an id that is not there.
+func (s *Server) awaits(c *conversation, id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.held -= l.bytes
-	delete(s.waiting[to], c)
-	if len(s.waiting[to]) == 0 {
-		delete(s.waiting, to)
+	if s.waiting[id] == nil {
+		s.waiting[id] = make(map[*conversation]struct{})
+	}
+	s.waiting[id][c] = struct{}{}
+}
+
+// discard is the end of a letter.
+func (s *Server) discard(c *conversation, id string, l *letter) {
+	l.expiry.Stop()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.waiting[id], c)
+	if len(s.waiting[id]) == 0 {
+		delete(s.waiting, id)
 	}
 }
 

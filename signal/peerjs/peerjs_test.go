@@ -104,9 +104,12 @@ func TestExpiresOncePerPair(t *testing.T) {
 		t.Errorf("after %v", d)
 	}
 	alice.WantNothing()
-	if b.server.held != 0 || len(b.server.waiting) != 0 {
-		t.Errorf("%d bytes are held", b.server.held)
-	}
+	c := b.server.ids["alice"]
+	c.session.Do(func() {
+		if c.held != 0 || len(b.server.waiting) != 0 {
+			t.Errorf("%d bytes are held", c.held)
+		}
+	})
 }
 
 // What waits is bounded: who says more is told at once that nobody is there.

@@ -41,7 +41,6 @@ type Server struct {
 	mu      sync.Mutex
 	ids     map[string]*conversation
 	waiting map[string]map[*conversation]struct{} // who has messages for an id that is not there
-	held    int                                   // bytes of those messages
 }
 
 // New makes a server of a hub's.
