@@ -3,6 +3,9 @@ package apprtc
 import (
 	"encoding/json"
 	"strconv"
+
+	"signalbox/signal/internal/object"
+	"signalbox/signal/internal/translate"
 )
 
 // What a message of AppRTC is called.
@@ -15,6 +18,10 @@ const (
 
 const bye = `{"type":"bye"}`
 
+// own is the field of a signal's data in which members of this dialect find a message as its sender
+// has written it. Members of others find it translated.
+const own = "apprtc"
+
 // message is what AppRTC's clients say to each other.
 type message struct {
 	Type      string `json:"type"`
@@ -24,45 +31,18 @@ type message struct {
 	Candidate string `json:"candidate"`
 }
 
-// description is an RTCSessionDescription.
-type description struct {
-	Type string `json:"type"`
-	SDP  string `json:"sdp"`
-}
-
-// candidate is an RTCIceCandidate; nil is the end of candidates.
+// candidate is an RTCIceCandidateInit.
 type candidate struct {
 	Candidate string `json:"candidate"`
 	Mid       string `json:"sdpMid"`
 	Index     int    `json:"sdpMLineIndex"`
 }
 
-// said is what the SDK says in a signal, as far as AppRTC has a word for it.
-type said struct {
-	Link        int          `json:"link,omitempty"`
-	Leads       bool         `json:"leads,omitempty"`
-	Description *description `json:"description,omitempty"`
-	Candidates  []*candidate `json:"candidates,omitempty"`
-	Want        *struct {
-		Anew bool `json:"anew"`
-	} `json:"want,omitempty"`
-}
-
-// data is the form in which the hub carries a message: translated, for members of other dialects,
-// and as its sender has written it, for those of this one.
-type data struct {
-	Signalbox *said   `json:"signalbox,omitempty"`
-	AppRTC    *string `json:"apprtc,omitempty"`
-}
-
-// encodeData is the form for the hub: JSON that every parser reads in the same way.
-func encodeData(d data) []byte {
-	text, _ := json.Marshal(d) // texts and numbers always have JSON
-	return text
-}
-
 // leads says that this end makes every offer, and takes none.
-func leads() []byte { return encodeData(data{Signalbox: &said{Leads: true}}) }
+func leads() []byte {
+	said := translate.Said{Leads: true}
+	return said.Data()
+}
 
 // typeOf is the type of a message, if it has one.
 func typeOf(text string) string {
@@ -78,54 +58,62 @@ func typeOf(text string) string {
 // toHub is a message of a client in the form for the hub. Every offer is of another connection: an
 // AppRTC client begins anew where the SDK would go on. offers counts them.
 func toHub(text string, offers *int) []byte {
-	d := data{AppRTC: &text}
 	var m message
+	var said *translate.Said
 	if json.Unmarshal([]byte(text), &m) == nil {
 		switch m.Type {
 		case typeOffer:
 			*offers++
-			d.Signalbox = &said{Link: *offers, Leads: true, Description: &description{m.Type, m.SDP}}
+			said = &translate.Said{Link: *offers, Leads: true, Description: m.description()}
 		case typeAnswer:
-			d.Signalbox = &said{Description: &description{m.Type, m.SDP}}
+			said = &translate.Said{Description: m.description()}
 		case typeCandidate:
-			d.Signalbox = &said{Link: *offers, Candidates: []*candidate{{m.Candidate, m.ID, m.Label}}}
+			c, _ := json.Marshal(candidate{m.Candidate, m.ID, m.Label}) // texts and a number always have JSON
+			said = &translate.Said{Link: *offers, Candidates: []json.RawMessage{c}}
 		}
 	}
-	return encodeData(d)
+	var data object.Object
+	if said != nil {
+		said.Put(&data)
+	}
+	data.SetText(own, text)
+	return data.JSON()
+}
+
+func (m *message) description() *translate.Description {
+	return &translate.Description{Type: m.Type, SDP: m.SDP}
 }
 
 // fromHub are the messages that a signal is for a client. There are none for what AppRTC has no
 // word for.
 func fromHub(body []byte) (texts []string) {
-	var d data
-	if json.Unmarshal(body, &d) != nil {
+	data, err := object.Parse(body)
+	if err != nil {
 		return nil
 	}
-	if d.AppRTC != nil {
-		return []string{*d.AppRTC}
+	if text, ok := data.Text(own); ok {
+		return []string{text}
 	}
-	say := func(m any) {
-		text, _ := json.Marshal(m) // texts and numbers always have JSON
-		texts = append(texts, string(text))
-	}
-	in := d.Signalbox
-	switch {
-	case in == nil:
+	said, ok := translate.Read(data)
+	if !ok {
 		return nil
-	case in.Want != nil && in.Want.Anew:
+	}
+	if said.Want.Anew {
 		return []string{bye} // at which it begins anew
 	}
-	if is := in.Description; is != nil && is.SDP != "" && (is.Type == typeOffer || is.Type == typeAnswer) {
-		say(is)
+	if is := said.Description; is != nil && (is.Type == typeOffer || is.Type == typeAnswer) {
+		texts = append(texts, string(is.JSON()))
 	}
-	for _, c := range in.Candidates {
-		if c == nil || c.Candidate == "" { // the end of candidates, which apps don't parse
+	for _, text := range said.Candidates {
+		var c candidate
+		if json.Unmarshal(text, &c) != nil || c.Candidate == "" { // the end of candidates, which apps don't parse
 			continue
 		}
 		if c.Mid == "" {
 			c.Mid = strconv.Itoa(c.Index)
 		}
-		say(message{Type: typeCandidate, Label: c.Index, ID: c.Mid, Candidate: c.Candidate})
+		m, _ := json.Marshal(message{Type: typeCandidate, Label: c.Index, ID: c.Mid, Candidate: c.Candidate})
+		texts = append(texts, string(m))
 	}
 	return texts
 }

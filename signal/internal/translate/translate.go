@@ -5,6 +5,7 @@ package translate
 
 import (
 	"encoding/json"
+	"strconv"
 
 	"signalbox/signal/internal/object"
 )
@@ -25,12 +26,19 @@ const (
 // Said is what one end says to the other. A client with no more than this is complete: pages take
 // it for a simple one (PROTOCOL.md).
 type Said struct {
-	Call string `json:"call,omitempty"` // Ring, Accept ...; empty: the two share a room
-	ID   string `json:"id,omitempty"`   // of the call
+	Call string `json:"call"` // Ring, Accept ...; empty: the two share a room
+	ID   string `json:"id"`   // of the call
 
-	Description *Description `json:"description,omitempty"` // nil: none
+	Link  int  `json:"link"`  // the number of the connection that this is about; 0: of the present one
+	Leads bool `json:"leads"` // the sender makes all offers, each of another connection
+	// Want asks for an offer, of another connection if it is Anew.
+	Want struct {
+		Anew bool `json:"anew"`
+	} `json:"want"`
+
+	Description *Description `json:"description"` // nil: none
 	// Candidates are RTCIceCandidateInits as the other end has made them, and null after the last.
-	Candidates []json.RawMessage `json:"candidates,omitempty"`
+	Candidates []json.RawMessage `json:"candidates"`
 }
 
 // Description is an RTCSessionDescription.
@@ -71,13 +79,19 @@ func Read(data object.Object) (said Said, ok bool) {
 // Strip takes what pages say out of a signal's data.
 func Strip(data *object.Object) { data.Delete(own) }
 
-// Put has a signal's data say something to pages.
+// Put has a signal's data say something to pages, but what they want.
 func (s *Said) Put(data *object.Object) {
 	var o object.Object
 	for _, f := range []struct{ name, text string }{{"call", s.Call}, {"id", s.ID}} {
 		if f.text != "" {
 			o.SetText(f.name, f.text)
 		}
+	}
+	if s.Link != 0 {
+		o.Set("link", strconv.AppendInt(nil, int64(s.Link), 10))
+	}
+	if s.Leads {
+		o.Set("leads", json.RawMessage("true"))
 	}
 	if s.Description != nil {
 		o.Set("description", s.Description.JSON())

@@ -25,6 +25,8 @@ func TestThereAndBack(t *testing.T) {
 		`{"signalbox":{"call":"peer","id":"x","description":{"type":"offer","sdp":"v=0\r\na=<&>\r\n"}}}`: {
 			Call: InCall, ID: "x", Description: offer},
 		`{"signalbox":{"description":{"type":"offer","sdp":"v=0\r\na=<&>\r\n"}}}`: {Description: offer},
+		`{"signalbox":{"link":2,"leads":true,"description":{"type":"offer","sdp":"v=0\r\na=<&>\r\n"}}}`: {
+			Link: 2, Leads: true, Description: offer},
 		`{"signalbox":{"candidates":[{"candidate":"c", "sdpMid":"0"},null]}}`: {Candidates: []json.RawMessage{
 			[]byte(`{"candidate":"c", "sdpMid":"0"}`), []byte("null")}},
 	} {
@@ -51,6 +53,9 @@ func TestOthers(t *testing.T) {
 		if said, ok := read(t, text); ok {
 			t.Errorf("%s is %+v", text, said)
 		}
+	}
+	if said, ok := read(t, `{"signalbox":{"want":{"anew":true}}}`); !ok || !said.Want.Anew {
+		t.Errorf("got %+v (%v)", said, ok)
 	}
 	if said, _ := read(t, `{"signalbox":{"description":{"type":"offer"}}}`); said.Description != nil {
 		t.Errorf("an offer without SDP is %+v", said.Description)
