@@ -5,6 +5,7 @@ import (
 	"net/url"
 
 	"signalbox/signal"
+	"signalbox/signal/internal/object"
 	"signalbox/signal/socketio/engineio"
 )
 
@@ -157,7 +158,7 @@ func (c *conversation) said(auth []byte, name string) string { return c.Socket.s
 func (s *Socket) said(auth []byte, name string) string {
 	var values map[string]json.RawMessage
 	if json.Unmarshal(auth, &values) == nil {
-		if text, ok := stringOf(values[name]); ok {
+		if text, ok := object.Text(values[name]); ok {
 			return text
 		}
 	}

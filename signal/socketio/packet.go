@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"signalbox/signal"
+	"signalbox/signal/internal/object"
 	"signalbox/signal/socketio/engineio"
 )
 
@@ -79,7 +80,7 @@ func parse(text []byte) (p Packet, err error) {
 	}
 	p.Ack, text = string(text[:digits]), text[digits:]
 	if len(text) > 0 {
-		if !valid(text) {
+		if !object.Valid(text) {
 			return p, errPacket
 		}
 		p.Data = text
@@ -117,7 +118,7 @@ func (p *Packet) name(items [][]byte) error {
 	if len(items) == 0 {
 		return errPacket
 	}
-	name, ok := stringOf(items[0])
+	name, ok := object.Text(items[0])
 	if !ok || reserved(name) {
 		return errPacket
 	}
@@ -169,18 +170,6 @@ func elements(array []byte) (items [][]byte, ok bool) {
 	return nil, false
 }
 
-// stringOf is a JSON value as the string that it is.
-func stringOf(value []byte) (s string, ok bool) {
-	if len(value) < 2 || value[0] != '"' {
-		return "", false
-	}
-	if bytes.IndexByte(value, '\\') < 0 {
-		return string(value[1 : len(value)-1]), true
-	}
-	err := json.Unmarshal(value, &s)
-	return s, err == nil
-}
-
 // whole reports whether every place for a binary value has one: a client whose parser misses one
 // would lose its connection.
 func (p *Packet) whole() bool {
@@ -216,13 +205,7 @@ func array(values ...[]byte) []byte {
 }
 
 // quote makes a JSON string.
-func quote(s string) []byte {
-	var out bytes.Buffer
-	e := json.NewEncoder(&out)
-	e.SetEscapeHTML(false)
-	e.Encode(s) //nolint:errcheck // strings always have JSON
-	return bytes.TrimSuffix(out.Bytes(), []byte{'\n'})
-}
+func quote(s string) []byte { return object.Quote(s) }
 
 // frames makes a packet of a type with data, an ack's number and binary values.
 func frames(dst []signal.Frame, version int, kind byte, namespace, ack string, data []byte,
@@ -285,7 +268,7 @@ func fromRoom(data []byte) (event []byte, binary [][]byte, ok bool) {
 		data = e.Event
 	}
 	p := Packet{Type: typeEvent, Data: data, Binary: binary}
-	if !valid(data) || p.check() != nil || len(binary) > 0 && !p.whole() {
+	if !object.Valid(data) || p.check() != nil || len(binary) > 0 && !p.whole() {
 		return nil, nil, false
 	}
 	return data, binary, true

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"signalbox/signal"
+	"signalbox/signal/internal/object"
 )
 
 // rooms is the handler of one socket: it joins rooms by the events of one tutorial.
@@ -84,7 +85,7 @@ var errNoRoom = signal.Refuse(signal.CodeNoSuchRoom, "that is no name of a room"
 
 // room is the first argument, if that is a name of a room.
 func (p *Packet) room() string {
-	name, ok := stringOf(p.arg(0))
+	name, ok := object.Text(p.arg(0))
 	if !ok || signal.CheckText("room", name, signal.MaxRoom) != nil {
 		return ""
 	}
@@ -226,7 +227,7 @@ func (r *rooms) Encode(s *Socket, dst []signal.Frame, e signal.Event) []signal.F
 func heard(dst []signal.Frame, version int, row *row, room string, data []byte) []signal.Frame {
 	event, binary, ok := fromRoom(data)
 	if !ok {
-		if !valid(data) {
+		if !object.Valid(data) {
 			data = quote(string(data))
 		}
 		event = event1(row.data, data)
@@ -243,7 +244,7 @@ func local(room string) string { return strings.TrimPrefix(room, "sio/") }
 // noteOf is what others know of a member, as JSON. Who is not one of ours has a name, perhaps.
 func noteOf(note, name string) []byte {
 	switch {
-	case note != "" && valid([]byte(note)):
+	case note != "" && object.Valid([]byte(note)):
 		return []byte(note)
 	case name != "":
 		return quote(name)

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
-	"unicode/utf8"
 )
 
 // Object is a JSON object. Names are case-sensitive. The zero value is an empty one.
@@ -18,11 +17,8 @@ type field struct {
 	value json.RawMessage
 }
 
-// Limits of what Parse reads.
-const (
-	maxDepth  = 64 // levels of arrays and objects within each other
-	maxFields = 256
-)
+// maxFields is how many fields Parse reads.
+const maxFields = 256
 
 // ErrNoObject is what Parse returns for anything but an object within its limits.
 var ErrNoObject = errors.New("not a JSON object in UTF-8")
@@ -30,7 +26,7 @@ var ErrNoObject = errors.New("not a JSON object in UTF-8")
 // Parse reads an object. Of a name that comes twice, the last value counts, as in JavaScript. The
 // object refers to text.
 func Parse(text []byte) (Object, error) {
-	if deep(text) || !utf8.Valid(text) || !json.Valid(text) {
+	if !Valid(text) {
 		return nil, ErrNoObject
 	}
 	d := json.NewDecoder(bytes.NewReader(text))
@@ -52,27 +48,6 @@ func Parse(text []byte) (Object, error) {
 	return o, nil
 }
 
-// deep reports whether text nests deeper than it may. It counts brackets outside of strings.
-func deep(text []byte) bool {
-	depth, within := 0, false
-	for i := 0; i < len(text); i++ {
-		switch c := text[i]; {
-		case within && c == '\\':
-			i++
-		case c == '"':
-			within = !within
-		case within:
-		case c == '{' || c == '[':
-			if depth++; depth > maxDepth {
-				return true
-			}
-		case c == '}' || c == ']':
-			depth--
-		}
-	}
-	return false
-}
-
 // Get returns a field's value as JSON; nil: there is none.
 func (o Object) Get(name string) json.RawMessage {
 	for _, f := range o {
@@ -86,10 +61,13 @@ func (o Object) Get(name string) json.RawMessage {
 // Text returns a field that is a string.
 func (o Object) Text(name string) (text string, ok bool) { return Text(o.Get(name)) }
 
-// Text reads a JSON string.
+// Text reads a JSON value that is a string. The value is valid, or empty.
 func Text(value json.RawMessage) (text string, ok bool) {
-	if len(value) == 0 || value[0] != '"' {
+	if len(value) < 2 || value[0] != '"' {
 		return "", false
+	}
+	if bytes.IndexByte(value, '\\') < 0 {
+		return string(value[1 : len(value)-1]), true
 	}
 	err := json.Unmarshal(value, &text)
 	return text, err == nil

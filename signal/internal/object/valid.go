@@ -1,16 +1,17 @@
-package socketio
+package object
 
 import (
 	"strings"
 	"unicode/utf8"
 )
 
-// maxDepth is how deep JSON may be nested: parsers of clients recurse.
+// maxDepth is how deep JSON may be nested, in levels of arrays and objects within each other:
+// parsers of clients recurse.
 const maxDepth = 512
 
-// valid reports whether a text is JSON in UTF-8 that is not nested too deeply. It is json.Valid for
+// Valid reports whether a text is JSON in UTF-8 that is not nested too deeply. It is json.Valid for
 // texts that are mostly long strings, as descriptions are.
-func valid(text []byte) bool {
+func Valid(text []byte) bool {
 	var open [maxDepth]byte
 	depth := 0
 	i := skipSpace(text, 0)

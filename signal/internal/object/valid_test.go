@@ -1,4 +1,4 @@
-package socketio
+package object
 
 import (
 	"encoding/json"
@@ -13,7 +13,7 @@ func TestDeepJSON(t *testing.T) {
 		for _, level := range []string{"[]", `{"a":}`} {
 			i := len(level) - 1
 			text := strings.Repeat(level[:i], n-1) + level[:1] + level[i:] + strings.Repeat(level[i:], n-1)
-			if got := valid([]byte(text)); got != (n <= maxDepth) {
+			if got := Valid([]byte(text)); got != (n <= maxDepth) {
 				t.Errorf("%d levels of %s: %v", n, level, got)
 			}
 		}
@@ -33,8 +33,8 @@ func FuzzValid(f *testing.F) {
 		if len(text) >= maxDepth || !utf8.Valid(text) {
 			return
 		}
-		if valid(text) != json.Valid(text) {
-			t.Fatalf("%q: %v", text, valid(text))
+		if Valid(text) != json.Valid(text) {
+			t.Fatalf("%q: %v", text, Valid(text))
 		}
 	})
 }
