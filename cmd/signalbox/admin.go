@@ -135,14 +135,14 @@ func printServer(w io.Writer, s status.Status) {
 }
 
 func printRooms(w io.Writer, s status.Status) {
-	fmt.Fprintln(w, "ROOM\tPEER\tNAME\tUSER\tSOURCE\tSINCE")
+	fmt.Fprintln(w, "ROOM\tPEER\tNAME\tUSER\tSOURCE\tSINCE\tPROTOCOL")
 	for _, r := range s.Signal.Rooms {
 		if len(r.Members) == 0 { // it is kept
-			fmt.Fprintln(w, term.Text(strconv.Quote(r.Room))+"\t-\t\t\t\t")
+			fmt.Fprintln(w, term.Text(strconv.Quote(r.Room))+"\t-\t\t\t\t\t")
 		}
 		for _, m := range r.Members {
 			row := []string{strconv.Quote(r.Room), m.ID, strconv.Quote(m.Name), m.User, fmt.Sprint(m.Source),
-				time.UnixMilli(m.Since).Format(time.DateTime)}
+				time.UnixMilli(m.Since).Format(time.DateTime), m.Dialect}
 			fmt.Fprintln(w, strings.Join(term.Texts(row), "\t"))
 		}
 	}

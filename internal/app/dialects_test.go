@@ -3,6 +3,7 @@ package app
 import (
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -230,14 +231,20 @@ func TestDialectsSettings(t *testing.T) {
 func socketIOClient(t *testing.T, app *App, query string) *websocket.Conn {
 	t.Helper()
 	url := "ws://" + app.Addrs().Web + "/socket.io/?EIO=4&transport=websocket" + query
+	conn := dial(t, url)
+	await(t, conn, "0{")
+	tell(t, conn, "40")
+	await(t, conn, "40{")
+	return conn
+}
+
+func dial(t testing.TB, url string) *websocket.Conn {
+	t.Helper()
 	conn, _, err := websocket.DefaultDialer.Dial(url, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	await(t, conn, "0{")
-	tell(t, conn, "40")
-	await(t, conn, "40{")
 	return conn
 }
 
@@ -300,6 +307,51 @@ func TestSocketIO(t *testing.T) {
 	for _, path := range []string{"/socket.io/?EIO=4&transport=polling", "/socket.io/socket.io.js"} {
 		if status, text := read(t, off, path); status != 404 {
 			t.Errorf("%s: got %d %s", path, status, text)
+		}
+	}
+}
+
+// Each dialect is counted, and its members are shown, by its name.
+func TestDialectsAreCounted(t *testing.T) {
+	t.Parallel()
+	app := startApp(t, metricsOn, "compat.socketio_relay=true")
+	if code, text := post(t, "http://"+app.Addrs().Web+"/join/tea"); code != http.StatusOK {
+		t.Fatal(code, text)
+	}
+	socketIOClient(t, app, "&room=den")
+	dialogue(t, app, "/peerjs?key=peerjs&id=ann&token=t", nil)
+	dialogue(t, app, "/yjs", nil, `{"type":"subscribe","topics":["t"]}`, `{"type":"ping"}`)
+	lobby := dial(t, "ws://"+app.Addrs().Web+"/chat")
+	tell(t, lobby, `{"type":"username","name":"bea"}`)
+	await(t, lobby, `{"type":"id"`)
+	await(t, lobby, `{"type":"userlist"`)
+	native := dial(t, "ws://"+app.Addrs().Web+"/signal")
+	tell(t, native, `{"type":"hello"}`)
+	tell(t, native, `{"type":"join","room":"den"}`)
+	await(t, native, `{"type":"welcome"`)
+	await(t, native, `{"type":"joined"`)
+
+	want := map[string]string{
+		"apprtc": "apprtc/tea", "socket.io": "sio/den", "peerjs": "peerjs/ann", "yjs": "yjs/t", "chat": "chat/lobby",
+		"signalbox.v1": "den",
+	}
+	status := app.Status().Signal
+	rooms := map[string]string{}
+	for _, room := range status.Rooms {
+		for _, member := range room.Members {
+			rooms[member.Dialect] = room.Room
+		}
+	}
+	if !maps.Equal(rooms, want) || len(status.Dialects) != len(want) {
+		t.Errorf("got members in %v, and sessions %v; want %v", rooms, status.Dialects, want)
+	}
+	_, _, text := get(t, insecure(), "http://"+app.Addrs().Metrics+"/metrics")
+	for name := range want {
+		for _, line := range []string{"sessions", "sessions_opened_total"} {
+			line = `signalbox_signal_dialect_` + line + `{dialect="` + name + `"} 1` + "\n"
+			if !strings.Contains(text, line) {
+				t.Errorf("the metrics lack %s", line)
+			}
 		}
 	}
 }

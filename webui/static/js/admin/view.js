@@ -5,6 +5,9 @@ import { bytes, network, number, rate, span } from './format.js';
 import { renewAllButLast, update } from './rows.js';
 import { showServer } from './server.js';
 
+// What the box's own pages and clients speak; the others' members are shown with theirs.
+const NATIVE = 'signalbox.v1';
+
 /**
  * Shows an answer, {status, bans, at}; `before` is the one before it, or null. `onkick` is called
  * with a target for a KickDialog, `onlift` with whose ban to lift, {name, request}.
@@ -130,7 +133,7 @@ function renewRoom(old, fresh) {
   update(old.lastElementChild, [...fresh.lastElementChild.children], renewAllButLast);
 }
 
-function memberItem({ id, name, user, source, since }, onkick) {
+function memberItem({ id, name, user, source, dialect, since }, onkick) {
   const address = network(source);
   const target = {
     kind: 'member',
@@ -143,6 +146,7 @@ function memberItem({ id, name, user, source, since }, onkick) {
     { 'data-id': id },
     h('span', {}, name || id, user ? ` @${user}` : ''),
     h('span', { class: 'mono muted' }, source),
+    dialect === NATIVE ? '' : h('span', { class: 'small muted' }, dialect),
     h('span', { class: 'small muted numeric' }, span(Date.now() - since)),
     kickButton(target, onkick),
   );
