@@ -227,3 +227,17 @@ func TestHub5ABanIsAboutTheNameInATokenAsPeopleSeeIt(t *testing.T) {
 		}
 	}
 }
+
+// Behind a proxy that the box has not been told to trust, everybody comes from one address of this
+// machine: a ban of one peer does not ban them all, and says so.
+func TestHub5ABanBehindAnUntrustedProxyIsNotForAll(t *testing.T) {
+	t.Parallel()
+	app := startApp(t)
+	w := helloFrom(t, app, "198.51.100.1", map[string]any{}).expect("welcome")
+	out, err := app.Kick(admin.Kick{Peer: unquoted(t, w["peerId"]), Ban: "1h"})
+	if err != nil || out.Sessions != 1 || !strings.Contains(out.Warning, "web.trusted_proxies") {
+		t.Errorf("%+v, %v", out, err)
+	}
+	helloFrom(t, app, "198.51.100.2", map[string]any{}).expect("welcome")
+	helloFrom(t, app, "198.51.100.1", map[string]any{"replaces": unquoted(t, w["resumeToken"])}).refused("kicked")
+}
