@@ -15,6 +15,7 @@ import (
 	"signalbox/internal/admin"
 	"signalbox/internal/admission"
 	"signalbox/internal/source"
+	"signalbox/internal/state"
 )
 
 // unquoted is a text in a frame.
@@ -240,4 +241,30 @@ func TestHub5ABanBehindAnUntrustedProxyIsNotForAll(t *testing.T) {
 	}
 	helloFrom(t, app, "198.51.100.2", map[string]any{}).expect("welcome")
 	helloFrom(t, app, "198.51.100.1", map[string]any{"replaces": unquoted(t, w["resumeToken"])}).refused("kicked")
+}
+
+// A list that can't be read at all, here since it is a directory, is not overwritten by the next
+// ban, but kept beside.
+func TestHub5UnreadableBansAreKeptBeside(t *testing.T) {
+	t.Parallel()
+	dir, err := state.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(dir.Path(bansFile, "old"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	bans := readBans(dir, now, slog.New(slog.DiscardHandler))
+	for _, user := range []string{"eve", "mallory"} {
+		if err := bans.Add(now, source.Ban{User: user, Until: now.Add(time.Hour)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := os.Stat(dir.Path(brokenBans, "old")); err != nil {
+		t.Error(err)
+	}
+	if n := len(readBans(dir, now, slog.New(slog.DiscardHandler)).List(now)); n != 2 {
+		t.Errorf("%d bans are kept", n)
+	}
 }
