@@ -95,7 +95,7 @@ func readClaims(c jwt.MapClaims) (signal.Pass, error) {
 	}
 	pass.Rooms = func(name string) bool {
 		return slices.Contains(names, name) ||
-			slices.ContainsFunc(patterns, func(p string) bool { return matches(p, name) })
+			slices.ContainsFunc(patterns, func(p string) bool { return Matches(p, name) })
 	}
 	return pass, nil
 }
@@ -146,29 +146,4 @@ func checkText(s string, limit int) error {
 		return errors.New("contains a control character")
 	}
 	return nil
-}
-
-// matches reports whether name fits a pattern, in which * matches any run of characters, also an
-// empty one.
-func matches(pattern, name string) bool {
-	first, rest, star := strings.Cut(pattern, "*")
-	if !star {
-		return pattern == name
-	}
-	name, ok := strings.CutPrefix(name, first)
-	if !ok {
-		return false
-	}
-	for {
-		part, next, more := strings.Cut(rest, "*")
-		if !more {
-			return strings.HasSuffix(name, part)
-		}
-		// Taking the first match is enough: it leaves the most room for the rest.
-		_, name, ok = strings.Cut(name, part)
-		if !ok {
-			return false
-		}
-		rest = next
-	}
 }

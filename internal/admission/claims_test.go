@@ -156,7 +156,7 @@ func FuzzRoomPattern(f *testing.F) {
 		if len(pattern) > 64 || len(name) > 64 {
 			return
 		}
-		if got, want := matches(pattern, name), matchesSlowly(pattern, name); got != want {
+		if got, want := Matches(pattern, name), matchesSlowly(pattern, name); got != want {
 			t.Errorf("%q, %q: %v, want %v", pattern, name, got, want)
 		}
 	})
