@@ -50,3 +50,20 @@ func TestHub4SilentCallsMakeRoom(t *testing.T) {
 		t.Errorf("%d are left", len(b.calls))
 	}
 }
+
+// A call makes room only for one that begins: whom the callee's limit keeps out loses nothing.
+func TestCallsMakeNoRoomInVain(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1000, 0)
+	for range 20 { // whichever end is looked at first
+		b := newCallBook[int](1)
+		b.ring(1, []int{10}, now) //nolint:errcheck // there is room
+		later := now.Add(callSilence)
+		for from := 20; from < 24; from++ {
+			b.ring(from, []int{2}, later) //nolint:errcheck // there is room
+		}
+		if _, _, over, err := b.ring(1, []int{2}, later); err == nil || len(over) > 0 || !b.between(1, 10) {
+			t.Fatalf("%v, %v", over, err)
+		}
+	}
+}

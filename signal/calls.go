@@ -68,16 +68,21 @@ func (b *callBook[S]) ring(from S, devices []S, now time.Time) (to []S, fresh bo
 func (b *callBook[S]) open(from, to S, now time.Time) (over []call[S], err error) {
 	// A callee can't choose its callers, so its limit is larger: one caller alone can't make it
 	// unreachable.
-	for end, limit := range map[S]int{from: b.limit, to: 4 * b.limit} {
-		if len(b.calls[end]) < limit {
+	for _, end := range []struct {
+		of    S
+		limit int
+	}{{from, b.limit}, {to, 4 * b.limit}} {
+		if len(b.calls[end.of]) < end.limit {
 			continue
 		}
-		c := b.mostSilent(end)
+		c := b.mostSilent(end.of)
 		if c == nil || now.Sub(c.last) < callSilence {
-			return over, Refuse(CodeRateLimited, "too many calls at once")
+			return nil, Refuse(CodeRateLimited, "too many calls at once")
 		}
-		b.remove(c)
 		over = append(over, *c)
+	}
+	for i := range over {
+		b.remove(&over[i])
 	}
 	c := &call[S]{from: from, to: to, ring: b.rings, last: now}
 	b.note(from, to, c)
