@@ -19,7 +19,12 @@ func TestHub4SilentCallsMakeRoom(t *testing.T) {
 		t.Error("there is no limit")
 	}
 	now = now.Add(callSilence - time.Second)
-	b.said(10, 1, now)
+	if _, _, _, err := b.said(10, 1, now); err != nil {
+		t.Error(err)
+	}
+	if _, _, _, err := b.said(12, 1, now); err == nil {
+		t.Error("one that has no call says something in it")
+	}
 	if _, err := call(1, 12); err == nil {
 		t.Error("a call is over before its time")
 	}

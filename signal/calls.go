@@ -151,13 +151,14 @@ func (b *callBook[S]) between(x, y S) bool {
 
 // said notes that one end of a call says something to the other, and returns the role of the other
 // towards it, and whether the one is a stranger to it: its call has not been answered yet. If this
-// is the answer, the calls with other sessions of the user are over: unanswered are these.
-func (b *callBook[S]) said(from, to S, now time.Time) (polite, stranger bool, unanswered []S) {
+// is the answer, the calls with other sessions of the user are over: unanswered are these. It fails
+// if the call is over by now, as when another session has just answered.
+func (b *callBook[S]) said(from, to S, now time.Time) (polite, stranger bool, unanswered []S, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	c := b.calls[from][to]
 	if c == nil {
-		return false, true, nil // it is just over
+		return false, false, nil, Refuse(CodeNoSuchPeer, "")
 	}
 	c.last = now
 	if c.from != from {
@@ -167,7 +168,7 @@ func (b *callBook[S]) said(from, to S, now time.Time) (polite, stranger bool, un
 		}
 		c.ring = 0
 	}
-	return c.from == from, c.ring != 0, unanswered
+	return c.from == from, c.ring != 0, unanswered, nil
 }
 
 // end closes all calls of a session and returns who is to hear of it, as in hangUp.
