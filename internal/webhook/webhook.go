@@ -163,7 +163,9 @@ func (h *Hooks) Run(ctx context.Context) {
 			failures = 0
 			select {
 			case <-ctx.Done():
-				return
+				if waiting, _ := h.journal.Waiting(); waiting == 0 {
+					return
+				} // else it has come just before the end
 			case <-h.changed:
 			case <-h.journal.Ready():
 			}
