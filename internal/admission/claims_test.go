@@ -180,3 +180,14 @@ func matchesSlowly(pattern, name string) bool {
 	}
 	return fits[len(name)]
 }
+
+// A name is measured as the hub keeps it, however it was typed.
+func TestClaimsAreMeasuredAsTheyAreKept(t *testing.T) {
+	t.Parallel()
+	typed := strings.Repeat("e\u0301", signal.MaxUser)
+	pass, err := newGuard(t, JWT).Admit(token(t, jwt.MapClaims{"user": typed, "rooms": typed + typed}), here)
+	kept := strings.Repeat("\u00e9", signal.MaxUser)
+	if err != nil || pass.User != kept || !pass.Rooms(kept+kept) {
+		t.Errorf("%+v, %v", pass, err)
+	}
+}
