@@ -235,7 +235,7 @@ func (s *Session) put(p *parcel, numbered bool) { s.follow(s.out.put(p, numbered
 // events.
 func (s *Session) follow(v verdict) bool {
 	switch v {
-	case refused:
+	case late:
 		return false
 	case overflown:
 		s.Stop(CodeSlow)
