@@ -71,8 +71,8 @@
 //
 // All that is held for clients, what waits for them and what is being read of them, counts in one
 // store (store.go). When it is more than 48 MiB, sessions lose what they could be resumed from, and
-// if that is not enough, the session that holds most, of the source that does, ends; the log names
-// it.
+// if that is not enough, those that hold most, of the lines (source.Line) that do, end; the log
+// names the first.
 //
 // Lock order: Session.work, then Hub.mu or room.mu, then callBook.mu, outbox.mu or Journal.mu.
 // Hub.mu and room.mu are never held together, nor are any two of the others. If the work of two
