@@ -163,7 +163,9 @@ func (h *Hooks) Run(ctx context.Context) {
 			failures = 0
 			select {
 			case <-ctx.Done():
-				return
+				if waiting, _ := h.journal.Waiting(); waiting == 0 {
+					return
+				} // else it has come just before the end
 			case <-h.changed:
 			case <-h.journal.Ready():
 			}
@@ -221,25 +223,30 @@ func (h *Hooks) flush(ctx context.Context, o *Options) {
 	}
 }
 
-// note counts what became of a delivery.
+// note counts what became of a delivery, and logs it unless the one before ended so, too.
 func (h *Hooks) note(err error) {
+	switch before := h.count(err); {
+	case err == nil && before != "":
+		h.log.Info("webhook: deliveries arrive again")
+	case err != nil && before == "":
+		h.log.Warn("webhook: a delivery failed, and is repeated", "err", err)
+	}
+}
+
+// count is note without the log. It returns the problem of the delivery before.
+func (h *Hooks) count(err error) (before string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	switch {
-	case err == nil:
-		if h.told.Problem != "" {
-			h.log.Info("webhook: deliveries arrive again")
-		}
-		h.told.Delivered += uint64(len(h.batch))
-		h.told.LastDelivery, h.told.Problem = time.Now().UnixMilli(), ""
-		h.batch = nil
-	default:
-		if h.told.Problem == "" { // not at every attempt
-			h.log.Warn("webhook: a delivery failed, and is repeated", "err", err)
-		}
+	before = h.told.Problem
+	if err != nil {
 		h.told.Failures++
 		h.told.Problem = err.Error()
+		return before
 	}
+	h.told.Delivered += uint64(len(h.batch))
+	h.told.LastDelivery, h.told.Problem = time.Now().UnixMilli(), ""
+	h.batch = nil
+	return before
 }
 
 func (h *Hooks) deliver(ctx context.Context, o *Options, batch []signal.Happening) error {

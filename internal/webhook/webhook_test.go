@@ -266,7 +266,7 @@ func TestHub13WebhookFollowsAReload(t *testing.T) {
 	defer web.Close()
 	r := start(t, Options{URL: "http://127.0.0.1:1/"}, nil)
 	r.open(t, "tea")
-	testkit.Eventually(t, patience, "the failure is seen", func() bool { return r.Status().Failures == 1 })
+	testkit.Eventually(t, patience, "the failure is seen", func() bool { return r.Status().Failures > 0 })
 	r.Apply(Options{URL: web.URL, Secret: secret, Events: []signal.Kind{signal.KindRoomClosed}})
 	testkit.Eventually(t, patience, "the room is told", func() bool { return len(s.rooms()) == 1 })
 	r.open(t, "milk")
@@ -305,7 +305,7 @@ func TestHub13ConnectHook(t *testing.T) {
 		verify(t, r.Header.Get(Header), body)
 		var q question
 		if err := json.Unmarshal(body, &q); err != nil || q.Type != "connect" || q.Source != "192.0.2.1" ||
-			q.Token != "key" || !q.Vouch || q.Host != "box" || q.Run == "" {
+			q.Token != "key" || !q.Attested || q.Host != "box" || q.Run == "" {
 			t.Errorf("asked %s: %v", body, err)
 		}
 		a := answers[q.User]
