@@ -58,12 +58,11 @@ func (h *Hooks) Enter(ctx context.Context, v signal.Visitor) error {
 }
 
 func (h *Hooks) ask(ctx context.Context, o *Options, v signal.Visitor) (admit bool, reason string, err error) {
-	select {
-	case h.asking <- struct{}{}:
-		defer func() { <-h.asking }()
-	case <-ctx.Done():
-		return false, "", fmt.Errorf("%d clients wait for an answer already: %w", maxAsking, ctx.Err())
+	leave, err := h.asking.take(ctx, v.Source)
+	if err != nil {
+		return false, "", fmt.Errorf("too many clients wait for an answer already: %w", err)
 	}
+	defer leave()
 	body, _ := json.Marshal(question{
 		Type: "connect", Run: h.run, Name: v.Name, User: v.User, Token: v.Key, Attested: v.Attested,
 		Source: v.Source.String(), Host: v.Host,

@@ -70,7 +70,7 @@ type Hooks struct {
 	run     string
 	log     *slog.Logger
 	client  *http.Client
-	asking  chan struct{} // has an entry for each question that is under way
+	asking  *places // questions that are under way
 
 	inForce atomic.Pointer[Options]
 	changed chan struct{} // has a token after a change
@@ -86,6 +86,7 @@ const (
 	maxQueue   = 10_000 // events that wait, besides those that are being sent
 	maxBatch   = 100    // events of one delivery
 	maxAsking  = 256    // questions at a time
+	askingOf   = 8      // part of them that one source may have under way
 	maxAnswer  = 16 << 10
 	tryTimeout = 10 * time.Second
 	// flushTimeout is how long the last attempts may take when the box ends.
@@ -110,7 +111,7 @@ func New(journal *signal.Journal, log *slog.Logger) *Hooks {
 				MaxResponseHeaderBytes: maxAnswer,
 			},
 		},
-		asking:  make(chan struct{}, maxAsking),
+		asking:  newPlaces(maxAsking, maxAsking/askingOf),
 		changed: make(chan struct{}, 1),
 	}
 	h.inForce.Store(&Options{})
