@@ -19,7 +19,9 @@ func TestHub4SilentCallsMakeRoom(t *testing.T) {
 		t.Error("there is no limit")
 	}
 	now = now.Add(callSilence - time.Second)
-	b.said(10, 1, now)
+	if _, _, _, err := b.said(10, 1, now); err != nil {
+		t.Error(err)
+	}
 	if _, err := call(1, 12); err == nil {
 		t.Error("a call is over before its time")
 	}
@@ -48,5 +50,35 @@ func TestHub4SilentCallsMakeRoom(t *testing.T) {
 	}
 	if len(b.calls) != 0 {
 		t.Errorf("%d are left", len(b.calls))
+	}
+}
+
+// A call makes room only for one that begins: whom the callee's limit keeps out loses nothing.
+func TestCallsMakeNoRoomInVain(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1000, 0)
+	for range 20 { // whichever end is looked at first
+		b := newCallBook[int](1)
+		b.ring(1, []int{10}, now) //nolint:errcheck // there is room
+		later := now.Add(callSilence)
+		for from := 20; from < 24; from++ {
+			b.ring(from, []int{2}, later) //nolint:errcheck // there is room
+		}
+		if _, _, over, err := b.ring(1, []int{2}, later); err == nil || len(over) > 0 || !b.between(1, 10) {
+			t.Fatalf("%v, %v", over, err)
+		}
+	}
+}
+
+// Who has no call any more says nothing in it.
+func TestNothingIsSaidAfterTheCall(t *testing.T) {
+	t.Parallel()
+	b, now := newCallBook[int](2), time.Unix(1000, 0)
+	b.ring(1, []int{10, 11}, now) //nolint:errcheck // there is room
+	if _, _, unanswered, err := b.said(10, 1, now); err != nil || len(unanswered) != 1 || unanswered[0] != 11 {
+		t.Errorf("%v, %v", unanswered, err)
+	}
+	if _, _, _, err := b.said(11, 1, now); err == nil {
+		t.Error("the other device answers, too")
 	}
 }

@@ -68,16 +68,21 @@ func (b *callBook[S]) ring(from S, devices []S, now time.Time) (to []S, fresh bo
 func (b *callBook[S]) open(from, to S, now time.Time) (over []call[S], err error) {
 	// A callee can't choose its callers, so its limit is larger: one caller alone can't make it
 	// unreachable.
-	for end, limit := range map[S]int{from: b.limit, to: 4 * b.limit} {
-		if len(b.calls[end]) < limit {
+	for _, end := range []struct {
+		of    S
+		limit int
+	}{{from, b.limit}, {to, 4 * b.limit}} {
+		if len(b.calls[end.of]) < end.limit {
 			continue
 		}
-		c := b.mostSilent(end)
+		c := b.mostSilent(end.of)
 		if c == nil || now.Sub(c.last) < callSilence {
-			return over, Refuse(CodeRateLimited, "too many calls at once")
+			return nil, Refuse(CodeRateLimited, "too many calls at once")
 		}
-		b.remove(c)
 		over = append(over, *c)
+	}
+	for i := range over {
+		b.remove(&over[i])
 	}
 	c := &call[S]{from: from, to: to, ring: b.rings, last: now}
 	b.note(from, to, c)
@@ -146,13 +151,14 @@ func (b *callBook[S]) between(x, y S) bool {
 
 // said notes that one end of a call says something to the other, and returns the role of the other
 // towards it, and whether the one is a stranger to it: its call has not been answered yet. If this
-// is the answer, the calls with other sessions of the user are over: unanswered are these.
-func (b *callBook[S]) said(from, to S, now time.Time) (polite, stranger bool, unanswered []S) {
+// is the answer, the calls with other sessions of the user are over: unanswered are these. It fails
+// if the call is over by now, as when another session has just answered.
+func (b *callBook[S]) said(from, to S, now time.Time) (polite, stranger bool, unanswered []S, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	c := b.calls[from][to]
 	if c == nil {
-		return false, true, nil // it is just over
+		return false, false, nil, Refuse(CodeNoSuchPeer, "")
 	}
 	c.last = now
 	if c.from != from {
@@ -162,7 +168,7 @@ func (b *callBook[S]) said(from, to S, now time.Time) (polite, stranger bool, un
 		}
 		c.ring = 0
 	}
-	return c.from == from, c.ring != 0, unanswered
+	return c.from == from, c.ring != 0, unanswered, nil
 }
 
 // end closes all calls of a session and returns who is to hear of it, as in hangUp.

@@ -303,3 +303,31 @@ func TestServerSpeaksToAllDevices(t *testing.T) {
 		return code(b.Tell("@bob", []byte("1"))) == signal.CodeNoSuchPeer
 	})
 }
+
+// Of two devices that answer at one time, the caller hears one.
+func TestAttackF13OneAnswer(t *testing.T) {
+	t.Parallel()
+	b := devices(t, signal.Options{Devices: 2})
+	alice := b.hello(t, frame{"token": "alice"})
+	bobs := b.hellos(t, frame{"token": "bob"}, frame{"token": "bob"})
+	for n := range 500 {
+		alice.send("signal", frame{"to": "@bob", "data": n})
+		for _, bob := range bobs {
+			bob.expect("signal")
+		}
+		for _, bob := range bobs {
+			bob.send("signal", frame{"to": alice.id, "data": n})
+		}
+		f := alice.expect("signal")
+		for _, bob := range bobs {
+			bob.settle()
+		}
+		alice.silent()
+		alice.send("leave", frame{"to": f["from"]})
+		for _, bob := range bobs {
+			if bob.id == f["from"] {
+				bob.expect("peer-left")
+			}
+		}
+	}
+}

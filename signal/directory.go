@@ -23,8 +23,7 @@ func (h *Hub) register(s *Session, greeting *parcel) (old *Session, err error) {
 	if h.draining {
 		return nil, Refuse(CodeShuttingDown, "")
 	}
-	if now := time.Now(); h.opts.Bans.Concern(s.self.User, s.pass.Key, from, now) ||
-		h.opts.Bans.ConcernPeer(s.self.ID, now) { // with an id that it has inherited
+	if h.bars(s) { // there may be a new ban, or the session has inherited a peer id
 		return nil, Refuse(CodeKicked, "")
 	}
 	old = h.sessions[s.self.ID]
@@ -143,8 +142,15 @@ func (h *Hub) mayShare(s, old *Session) (ghost *Session, err error) {
 	return nil, Refuse(CodeUserTaken, "")
 }
 
-// banned tells whether a ban is about a session, or about the address that its client comes from
-// now.
+// bars tells whether a ban keeps a session out that is about to say hello.
+func (h *Hub) bars(s *Session) bool {
+	now := time.Now()
+	return h.opts.Bans.Concern(s.self.User, s.pass.Key, s.client.Load().Source, now) ||
+		h.opts.Bans.ConcernPeer(s.self.ID, now)
+}
+
+// banned tells whether a ban is about a session that is known, or about the address that its client
+// comes from now.
 func (h *Hub) banned(s *Session, from netip.Addr) bool {
 	now := time.Now()
 	h.mu.RLock()

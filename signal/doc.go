@@ -71,17 +71,18 @@
 // get it doesn't pay: a session never ends for what others say while it is connected.
 //
 // All that is held for clients, what waits for them and what is being read of them, counts in one
-// store (store.go). When it is more than 48 MiB, the session that holds most, of the source that
-// does, ends, and the log names it.
+// store (store.go). When it is more than 48 MiB, sessions lose what they could be resumed from, and
+// if that is not enough, those that hold most, of the lines (source.Line) that do, end; the log
+// names the first.
 //
-// Lock order: Session.work, then Hub.mu or room.mu, then callBook.mu, outbox.mu, Journal.mu or the
-// bans' own. Hub.mu and room.mu are never held together, nor are any two of the others. If the work
-// of two sessions is held, the one that nobody knows comes first, as it resumes or replaces the
-// other. voice.mu is held while a session's dialect encodes, and within it the lock of one encoding
-// of one event, for which only those wait who get the same; neither is ever held with one of the
-// locks above. Nothing foreign (ICEIssuer, Guard, Door, the log) is called under a lock except the
-// session's own work, with one documented exception: Members. A dialect's Opened, Receive and Ended
-// are called under work, its Encode and Encoding under voice.mu. The only network calls under locks
-// set deadlines, to wake a blocked reader or writer; a Door may make some, for which its own client
-// alone waits.
+// Lock order: Session.work, then Hub.mu or room.mu, then callBook.mu, outbox.mu or Journal.mu.
+// Hub.mu and room.mu are never held together, nor are any two of the others. If the work of two
+// sessions is held, the one that nobody knows comes first, as it resumes or replaces the other.
+// voice.mu is held while a session's dialect encodes, and within it the lock of one encoding of one
+// event, for which only those wait who get the same; neither is ever held with one of the locks
+// above. Nothing foreign (ICEIssuer, Guard, Door, the log) is called under a lock except the
+// session's own work, with two documented exceptions: Members, and what Kick is to match. A
+// dialect's Opened, Receive and Ended are called under work, its Encode and Encoding under
+// voice.mu. The only network calls under locks set deadlines, to wake a blocked reader or writer; a
+// Door may make some, for which its own client alone waits.
 package signal

@@ -41,6 +41,9 @@ func (s *Session) Hello(hello Hello) error {
 			return Refuse(CodeUnauthorized, "the token is not for that user")
 		}
 	}
+	if s.hub.bars(s) {
+		return Refuse(CodeKicked, "")
+	}
 	if err := s.knock(); err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package signal
 
 import (
 	"cmp"
+	"slices"
 	"time"
 )
 
@@ -80,4 +81,15 @@ func (s *Session) Leave(room string) error {
 	}
 	s.drop(r, ReasonLeft)
 	return nil
+}
+
+// drop gives the session's seat in a room back, and reports whether it had one. work is held.
+func (s *Session) drop(r *room, why LeftReason) bool {
+	i := slices.Index(s.rooms, r)
+	if i < 0 {
+		return false
+	}
+	s.rooms = slices.Delete(s.rooms, i, i+1)
+	s.hub.leave(r, s, why)
+	return true
 }

@@ -2,7 +2,6 @@ package signal
 
 import (
 	"cmp"
-	"slices"
 	"time"
 )
 
@@ -223,15 +222,4 @@ func (h *Hub) Evict(room string, match func(Member) bool) (gone []Member, err er
 		}
 	}
 	return gone, nil
-}
-
-// drop gives the session's seat in a room back, and reports whether it had one. work is held.
-func (s *Session) drop(r *room, why LeftReason) bool {
-	i := slices.Index(s.rooms, r)
-	if i < 0 {
-		return false
-	}
-	s.rooms = slices.Delete(s.rooms, i, i+1)
-	s.hub.leave(r, s, why)
-	return true
 }

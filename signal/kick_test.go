@@ -1,7 +1,9 @@
 package signal_test
 
 import (
+	"context"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -58,5 +60,28 @@ func ban(t *testing.T, bans *source.Bans, b source.Ban) {
 	t.Helper()
 	if err := bans.Add(time.Now(), b); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// watchedDoor admits everybody, and counts who has come to it.
+type watchedDoor struct{ asked atomic.Int32 }
+
+func (d *watchedDoor) Enter(context.Context, signal.Visitor) error {
+	d.asked.Add(1)
+	return nil
+}
+
+// Who is banned costs nobody else anything: the door is not asked about it.
+func TestAttackF13BannedDoNotKnock(t *testing.T) {
+	t.Parallel()
+	door, bans := &watchedDoor{}, source.NewBans()
+	b := start(t, signal.Options{Bans: bans, Door: door})
+	ban(t, bans, source.Ban{User: "eve", Until: time.Now().Add(time.Hour)})
+	eve := b.dial(t)
+	eve.send("hello", frame{"user": "eve"})
+	eve.expectError(signal.CodeKicked)
+	b.hello(t, frame{"user": "ada"})
+	if n := door.asked.Load(); n != 1 {
+		t.Errorf("asked %d times", n)
 	}
 }

@@ -77,8 +77,8 @@ const (
 	overflown
 	// unpaid: it was not queued, since there is no room left for its sender.
 	unpaid
-	// refused: the outbox is closed.
-	refused
+	// late: the outbox is closed.
+	late
 )
 
 // put queues a parcel. It takes a single one whatever its size: the limits bound what waits behind
@@ -102,7 +102,7 @@ func (o *outbox) offer(p *parcel, by sender) verdict {
 // putLocked is put with mu held.
 func (o *outbox) putLocked(p *parcel, numbered bool, by sender) verdict {
 	if o.closed {
-		return refused
+		return late
 	}
 	if o.store.crowded(o.takenBytes + o.waitingBytes) {
 		o.forget(o.writtenSeq) // memory comes before the chance to resume

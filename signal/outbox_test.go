@@ -74,7 +74,7 @@ func TestOutboxEnds(t *testing.T) {
 		if first, _ := o.close(CodeInternal, said("too late")); first {
 			t.Error("closed twice")
 		}
-		if got := o.put(said("late"), true, sender{}); got != refused {
+		if got := o.put(said("late"), true, sender{}); got != late {
 			t.Errorf("put after the end: %v", got)
 		}
 		<-f.ready

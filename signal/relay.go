@@ -116,7 +116,10 @@ func (s *Session) call(user string, out Signaled) error {
 
 // say sends a message to the other end of a call.
 func (s *Session) say(target *Session, out Signaled) error {
-	polite, stranger := s.hub.said(s, target)
+	polite, stranger, err := s.hub.said(s, target)
+	if err != nil {
+		return err
+	}
 	out.Polite = polite
 	return target.deliver(out, sender{s, stranger})
 }
@@ -216,14 +219,14 @@ func (h *Hub) unring(s, target *Session) {
 
 // said notes that a session says something to the other end of a call, and returns the role of the
 // other, and whether the session is a stranger to it. With an answer, the other sessions of the
-// user stop ringing.
-func (h *Hub) said(s, target *Session) (polite, stranger bool) {
+// user stop ringing. It fails if the call is over.
+func (h *Hub) said(s, target *Session) (polite, stranger bool, err error) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	polite, stranger, unanswered := h.calls.said(s, target, time.Now())
+	polite, stranger, unanswered, err := h.calls.said(s, target, time.Now())
 	for _, other := range unanswered {
 		h.opts.Members.HungUp(target.self.ID, other.self.ID)
 		other.send(PeerLeft{Peer: target.self, Reason: ReasonAnsweredElsewhere})
 	}
-	return polite, stranger
+	return polite, stranger, err
 }

@@ -16,9 +16,9 @@ import (
 // Session is one client, over all the connections that carry it one after the other. It knows
 // neither how its frames travel nor how they are encoded.
 //
-// Its verbs (Hello, Resume, Attach, Join, Leave, Signal, Broadcast, Say, ICE, IssueICE, Confirm,
-// Bye), Meter, Refuse and Peers must be called one at a time: from its dialect's Receive, or from
-// Do. Its other methods may be called from anywhere.
+// Its verbs (Hello, Resume, Attach, Join, Leave, Signal, HangUp, Broadcast, Say, ICE, IssueICE,
+// Confirm, Bye), Meter, Refuse, Hold and Peers must be called one at a time: from its dialect's
+// Receive, or from Do. Its other methods may be called from anywhere.
 type Session struct {
 	// set before the first frame
 	hub     *Hub
@@ -267,7 +267,7 @@ func (s *Session) put(p *parcel, numbered bool) { s.follow(s.out.put(p, numbered
 // events.
 func (s *Session) follow(v verdict) bool {
 	switch v {
-	case refused:
+	case late:
 		return false
 	case overflown:
 		s.Stop(CodeSlow)

@@ -89,11 +89,13 @@ func (h *Hub) relieve() bool {
 // hostile clients have, come before one of somebody else's that holds more. It returns how much
 // it has freed.
 func (h *Hub) free(memoryOf func(*holding) (bytes int)) (bytes int) {
-	if h.store.over() <= 0 {
+	before := h.store.over()
+	if before <= 0 {
 		return 0
 	}
 	held := h.holdings()
-	for over := h.store.over() - held.ending; bytes < over; {
+	// What came after that look, nobody in it has to free.
+	for over := min(before, h.store.over()) - held.ending; bytes < over; {
 		d, ok := held.dearest()
 		if !ok {
 			break
@@ -112,11 +114,22 @@ type holding struct {
 
 func (d *holding) all() int { return d.holds + d.sent }
 
-// holdings are those of the sessions of each line (source.Line). A byte that somebody sent and
-// somebody else has not read counts for both: whoever fills the memory has much, on either side.
+func compareHoldings(a, b *holding) int {
+	return cmp.Or(cmp.Compare(a.holds, b.holds), cmp.Compare(a.sent, b.sent))
+}
+
+// lineHoldings are those of the sessions of one line (source.Line), the dearest last.
+type lineHoldings struct {
+	list []*holding
+	all  int // bytes
+}
+
+func compareLines(a, b *lineHoldings) int { return cmp.Compare(a.all, b.all) }
+
+// holdings are those of all lines. A byte that somebody sent and somebody else has not read counts
+// for both: whoever fills the memory has much, on either side.
 type holdings struct {
-	of  map[netip.Prefix][]*holding
-	all map[netip.Prefix]int // bytes
+	lines []*lineHoldings // the dearest last
 	// bytes of sessions that have ended, whose connections still hold what they read
 	ending int
 }
@@ -147,39 +160,48 @@ func (h *Hub) holdings() holdings {
 			}
 		}
 	}
-	held := holdings{of: map[netip.Prefix][]*holding{}, all: map[netip.Prefix]int{}}
+	lines, held := map[netip.Prefix]*lineHoldings{}, holdings{}
 	for s, d := range of {
-		line := source.Line(s.client.Load().Source)
 		if _, ended := s.out.end(); ended {
 			held.ending += d.holds
-		} else if d.all() > 0 {
-			held.of[line] = append(held.of[line], d)
-			held.all[line] += d.all()
+			continue
 		}
+		if d.all() == 0 {
+			continue
+		}
+		from := source.Line(s.client.Load().Source)
+		if lines[from] == nil {
+			lines[from] = &lineHoldings{}
+			held.lines = append(held.lines, lines[from])
+		}
+		lines[from].list = append(lines[from].list, d)
+		lines[from].all += d.all()
 	}
-	for _, list := range held.of {
-		slices.SortFunc(list, func(a, b *holding) int {
-			return cmp.Or(cmp.Compare(a.holds, b.holds), cmp.Compare(a.sent, b.sent))
-		})
-	}
+	held.sort()
 	return held
 }
 
-// dearest takes out the session that holds most, of the line for which most is held.
-func (held holdings) dearest() (d *holding, ok bool) {
-	var dearest netip.Prefix
-	for line, bytes := range held.all {
-		if !ok || bytes > held.all[dearest] {
-			dearest, ok = line, true
-		}
+func (held *holdings) sort() {
+	for _, line := range held.lines {
+		slices.SortFunc(line.list, compareHoldings)
 	}
-	if !ok {
+	slices.SortFunc(held.lines, compareLines)
+}
+
+// dearest takes out the session that holds most, of the line for which most is held. It costs
+// little however many lines there are.
+func (held *holdings) dearest() (d *holding, ok bool) {
+	last := len(held.lines) - 1
+	if last < 0 {
 		return nil, false
 	}
-	list := held.of[dearest]
-	d, held.of[dearest] = list[len(list)-1], list[:len(list)-1]
-	if held.all[dearest] -= d.all(); len(list) == 1 {
-		delete(held.all, dearest)
+	line := held.lines[last]
+	held.lines = held.lines[:last]
+	end := len(line.list) - 1
+	d, line.list = line.list[end], line.list[:end]
+	if line.all -= d.all(); end > 0 {
+		at, _ := slices.BinarySearchFunc(held.lines, line, compareLines)
+		held.lines = slices.Insert(held.lines, at, line)
 	}
 	return d, true
 }

@@ -95,6 +95,7 @@ type target struct {
 	match       func(signal.Kicked) bool // their sessions
 	allocations func() int               // ends theirs, but for those that go with a session, and counts them
 	bans        []source.Ban             // that would keep them out
+	unbanned    string                   // what those leave out, and why; empty: nothing
 }
 
 func (a *API) target(k Kick) (target, error) {
@@ -108,7 +109,13 @@ func (a *API) target(k Kick) (target, error) {
 		}
 		// Asked of the relay, which also knows sessions whose signaling connection is lost.
 		if user, from, ok := a.o.Member(k.Peer); ok {
-			t.bans = append(t.bans, source.Ban{User: user, Source: source.Of(from)})
+			ban := source.Ban{User: user, Source: source.Of(from)}
+			if from.IsLoopback() { // all who come through a proxy here
+				ban.Source = netip.Prefix{}
+				t.unbanned = "its address, " + from.String() + ", is not banned, since everybody behind a proxy on " +
+					"this machine has it: see web.trusted_proxies"
+			}
+			t.bans = append(t.bans, ban)
 		}
 		return t, nil
 	case k.User != "":
@@ -179,7 +186,7 @@ func tokensOf(sessions []signal.Kicked) (out []source.Ban) {
 }
 
 // ban puts a target's bans into force; a zero time means none. The warning says that they end with
-// this process.
+// this process, or leave something out.
 func (a *API) ban(until time.Time, t target) (warning string, err error) {
 	if until.IsZero() {
 		return "", nil
@@ -187,7 +194,11 @@ func (a *API) ban(until time.Time, t target) (warning string, err error) {
 	for i := range t.bans {
 		t.bans[i].Until, t.bans[i].For = until, t.who.Key+":"+t.who.Value.String()
 	}
-	return a.kept(a.o.Bans.Add(time.Now(), t.bans...))
+	warning, err = a.kept(a.o.Bans.Add(time.Now(), t.bans...))
+	if warning == "" && t.unbanned != "" {
+		warning = "ban: " + t.unbanned
+	}
+	return warning, err
 }
 
 // kept makes a warning of an error after which bans have changed nevertheless.

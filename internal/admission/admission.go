@@ -17,7 +17,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -139,7 +138,7 @@ type Guard struct {
 	bans    *source.Bans
 	wake    chan struct{} // Keep
 	log     *slog.Logger
-	told    sync.Once // of patterns in room
+	told    atomic.Bool // of patterns in room
 }
 
 // New reads what the mode needs. Whom a ban is about is not let in by Only; sessions are the hub's
@@ -180,10 +179,11 @@ func (g *Guard) lookForKeys() {
 
 // tellOfPatterns warns of tokens that have a * in room, once.
 func (g *Guard) tellOfPatterns() {
-	g.told.Do(func() {
-		g.log.Warn("a room token has a * in its claim room, where it matches any characters: if somebody typed that "+
-			"name, the token admits to more rooms than meant", "names", "rooms", "patterns", "room_patterns")
-	})
+	if g.told.Swap(true) {
+		return
+	}
+	g.log.Warn("a room token has a * in its claim room, where it matches any characters: if somebody typed that "+
+		"name, the token admits to more rooms than meant", "names", "rooms", "patterns", "room_patterns")
 }
 
 // Asks reports whether the guard asks clients for a password or a token.

@@ -58,8 +58,8 @@ func readClaims(c jwt.MapClaims) (signal.Pass, error) {
 		if !ok {
 			continue
 		}
-		if *claim.to, err = textClaim(v, claim.limit); err != nil {
-			return pass, fmt.Errorf("%s %w", claim.name, err)
+		if *claim.to, err = textClaim(claim.name, v, claim.limit); err != nil {
+			return pass, err
 		}
 	}
 	pass.Name, pass.User = signal.Visible(pass.Name), signal.Visible(pass.User) // as the hub knows them
@@ -87,28 +87,28 @@ func readClaims(c jwt.MapClaims) (signal.Pass, error) {
 		if !ok {
 			continue
 		}
-		list, err := roomNames(v)
+		list, err := roomNames(claim.name, v)
 		if err != nil {
-			return pass, fmt.Errorf("%s %w", claim.name, err)
+			return pass, err
 		}
 		*claim.to = append(*claim.to, list...)
 	}
 	pass.Rooms = func(name string) bool {
 		return slices.Contains(names, name) ||
-			slices.ContainsFunc(patterns, func(p string) bool { return matches(p, name) })
+			slices.ContainsFunc(patterns, func(p string) bool { return Matches(p, name) })
 	}
 	return pass, nil
 }
 
 // roomNames reads a claim of rooms: a string or a list of strings.
-func roomNames(claim any) ([]string, error) {
+func roomNames(name string, claim any) ([]string, error) {
 	list, ok := claim.([]any)
 	if !ok {
 		list = []any{claim}
 	}
 	var out []string
 	for _, v := range list {
-		p, err := textClaim(v, maxRoomClaim)
+		p, err := textClaim(name, v, maxRoomClaim)
 		if err != nil {
 			return nil, err
 		}
@@ -119,56 +119,30 @@ func roomNames(claim any) ([]string, error) {
 
 // hasPattern tells whether a claim of rooms, which was read, has a * in it.
 func hasPattern(claim any) bool {
-	list, _ := roomNames(claim)
+	list, _ := roomNames("room", claim)
 	return slices.ContainsFunc(list, func(name string) bool { return strings.Contains(name, "*") })
 }
 
 // textClaim takes a claim that is text.
-func textClaim(claim any, limit int) (string, error) {
+func textClaim(name string, claim any, limit int) (string, error) {
 	s, ok := claim.(string)
 	if !ok {
-		return "", errors.New("is not text")
+		return "", errors.New(name + " is not text")
 	}
-	return s, checkText(s, limit)
+	return s, checkText(name, s, limit)
 }
 
 // CheckName returns what is wrong with a name that other people's pages and terminals will show.
-func CheckName(s string) error { return checkText(s, maxNameClaim) }
+// field is what the error calls it.
+func CheckName(field, s string) error { return checkText(field, s, maxNameClaim) }
 
 // checkText refuses what other people's pages and terminals should not have to show.
-func checkText(s string, limit int) error {
-	switch {
-	case !utf8.ValidString(s):
-		return errors.New("is not UTF-8")
-	case utf8.RuneCountInString(s) > limit:
-		return fmt.Errorf("is longer than %d characters", limit)
-	case strings.ContainsFunc(s, signal.Unprintable):
-		return errors.New("contains a control character")
+func checkText(field, s string, limit int) error {
+	if !utf8.ValidString(s) {
+		return errors.New(field + " is not UTF-8")
+	}
+	if err := signal.CheckText(field, s, limit); err != nil {
+		return errors.New(signal.RefusalOf(err).Detail)
 	}
 	return nil
-}
-
-// matches reports whether name fits a pattern, in which * matches any run of characters, also an
-// empty one.
-func matches(pattern, name string) bool {
-	first, rest, star := strings.Cut(pattern, "*")
-	if !star {
-		return pattern == name
-	}
-	name, ok := strings.CutPrefix(name, first)
-	if !ok {
-		return false
-	}
-	for {
-		part, next, more := strings.Cut(rest, "*")
-		if !more {
-			return strings.HasSuffix(name, part)
-		}
-		// Taking the first match is enough: it leaves the most room for the rest.
-		_, name, ok = strings.Cut(name, part)
-		if !ok {
-			return false
-		}
-		rest = next
-	}
 }

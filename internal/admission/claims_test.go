@@ -156,7 +156,7 @@ func FuzzRoomPattern(f *testing.F) {
 		if len(pattern) > 64 || len(name) > 64 {
 			return
 		}
-		if got, want := matches(pattern, name), matchesSlowly(pattern, name); got != want {
+		if got, want := Matches(pattern, name), matchesSlowly(pattern, name); got != want {
 			t.Errorf("%q, %q: %v, want %v", pattern, name, got, want)
 		}
 	})
@@ -179,4 +179,15 @@ func matchesSlowly(pattern, name string) bool {
 		fits = next
 	}
 	return fits[len(name)]
+}
+
+// A name is measured as the hub keeps it, however it was typed.
+func TestClaimsAreMeasuredAsTheyAreKept(t *testing.T) {
+	t.Parallel()
+	typed := strings.Repeat("e\u0301", signal.MaxUser)
+	pass, err := newGuard(t, JWT).Admit(token(t, jwt.MapClaims{"user": typed, "rooms": typed + typed}), here)
+	kept := strings.Repeat("\u00e9", signal.MaxUser)
+	if err != nil || pass.User != kept || !pass.Rooms(kept+kept) {
+		t.Errorf("%+v, %v", pass, err)
+	}
 }

@@ -47,6 +47,9 @@ func parseKeySet(text []byte) ([]*verifier, error) {
 	if err := json.Unmarshal(text, &set); err != nil {
 		return nil, fmt.Errorf("this is no set of keys (JWKS): %w", err)
 	}
+	if len(set.Keys) == 0 {
+		return nil, errors.New("the set of keys (JWKS) is empty")
+	}
 	var keys []*verifier
 	var errs []error
 	for i, entry := range set.Keys {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"os"
 	"time"
 
 	"signalbox/internal/source"
@@ -22,7 +23,14 @@ const (
 // readBans returns the bans that earlier processes have made and that are not over. What can't be
 // read is logged, and kept beside for the operator: it must not keep the box from starting.
 func readBans(dir *state.Dir, now time.Time, log *slog.Logger) *source.Bans {
+	unread := false // the file could not be read at all, and is still in its place
 	bans := source.KeptBans(func(list []source.Ban) error {
+		if unread {
+			if err := os.Rename(dir.Path(bansFile), dir.Path(brokenBans)); err != nil {
+				return err
+			}
+			unread = false
+		}
 		text, err := json.MarshalIndent(list, "", "\t")
 		if err != nil {
 			return err
@@ -34,7 +42,8 @@ func readBans(dir *state.Dir, now time.Time, log *slog.Logger) *source.Bans {
 		return bans
 	}
 	var kept []source.Ban
-	if err == nil {
+	unread = err != nil
+	if !unread {
 		kept, err = parseBans(text)
 		err = errors.Join(err, bans.Restore(now, kept))
 		if err != nil {

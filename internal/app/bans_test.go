@@ -15,6 +15,7 @@ import (
 	"signalbox/internal/admin"
 	"signalbox/internal/admission"
 	"signalbox/internal/source"
+	"signalbox/internal/state"
 )
 
 // unquoted is a text in a frame.
@@ -225,5 +226,45 @@ func TestHub5ABanIsAboutTheNameInATokenAsPeopleSeeIt(t *testing.T) {
 		if code != want {
 			t.Errorf("%q: %d %s", user, code, body)
 		}
+	}
+}
+
+// Behind a proxy that the box has not been told to trust, everybody comes from one address of this
+// machine: a ban of one peer does not ban them all, and says so.
+func TestHub5ABanBehindAnUntrustedProxyIsNotForAll(t *testing.T) {
+	t.Parallel()
+	app := startApp(t)
+	w := helloFrom(t, app, "198.51.100.1", map[string]any{}).expect("welcome")
+	out, err := app.Kick(admin.Kick{Peer: unquoted(t, w["peerId"]), Ban: "1h"})
+	if err != nil || out.Sessions != 1 || !strings.Contains(out.Warning, "web.trusted_proxies") {
+		t.Errorf("%+v, %v", out, err)
+	}
+	helloFrom(t, app, "198.51.100.2", map[string]any{}).expect("welcome")
+	helloFrom(t, app, "198.51.100.1", map[string]any{"replaces": unquoted(t, w["resumeToken"])}).refused("kicked")
+}
+
+// A list that can't be read at all, here since it is a directory, is not overwritten by the next
+// ban, but kept beside.
+func TestHub5UnreadableBansAreKeptBeside(t *testing.T) {
+	t.Parallel()
+	dir, err := state.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(dir.Path(bansFile, "old"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	bans := readBans(dir, now, slog.New(slog.DiscardHandler))
+	for _, user := range []string{"eve", "mallory"} {
+		if err := bans.Add(now, source.Ban{User: user, Until: now.Add(time.Hour)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := os.Stat(dir.Path(brokenBans, "old")); err != nil {
+		t.Error(err)
+	}
+	if n := len(readBans(dir, now, slog.New(slog.DiscardHandler)).List(now)); n != 2 {
+		t.Errorf("%d bans are kept", n)
 	}
 }

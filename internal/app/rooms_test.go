@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"signalbox/internal/config"
+	"signalbox/internal/rooms"
 	"signalbox/internal/testkit"
 )
 
@@ -253,5 +255,17 @@ func TestHub13ConnectHookThatIsDown(t *testing.T) {
 		if n := app.Status().Webhook.Unanswered; n != 1 {
 			t.Errorf("%d clients without an answer", n)
 		}
+	}
+}
+
+// The rights that a config may name are those that the API asks for: a bare key has them all.
+func TestKeysMayWhatTheAPIKnows(t *testing.T) {
+	t.Parallel()
+	c, err := load(config.LoadOptions{Set: []string{"api.keys=" + apiKey}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if may := roomsOptions(&c).Keys[0].May; !slices.Equal(may, rooms.Rights()) {
+		t.Errorf("it may %v, and there are %v", may, rooms.Rights())
 	}
 }

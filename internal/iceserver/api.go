@@ -105,8 +105,8 @@ func (i *Issuer) ServeREST(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	user := in.Get("username")
-	if err := admission.CheckName(user); err != nil {
-		answer.Error(w, http.StatusBadRequest, answer.BadRequest, "username "+err.Error())
+	if err := admission.CheckName("username", user); err != nil {
+		answer.Error(w, http.StatusBadRequest, answer.BadRequest, err.Error())
 		return
 	}
 	if i.o.Banned != nil && i.o.Banned(user, source.OfRequest(r)) {

@@ -71,7 +71,7 @@ func KeptBans(keep func([]Ban) error) *Bans { return &Bans{keep: keep} }
 func (b *Bans) Add(now time.Time, bans ...Ban) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	next, err := b.with(now, bans)
+	next, err := newBanList(now, append(b.list(), bans...))
 	if err != nil {
 		return err
 	}
@@ -82,18 +82,18 @@ func (b *Bans) Add(now time.Time, bans ...Ban) error {
 func (b *Bans) Restore(now time.Time, bans []Ban) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	next, err := b.with(now, bans)
+	next, err := newBanList(now, append(b.list(), bans...))
 	if err == nil {
 		b.inForce.Store(next)
 	}
 	return err
 }
 
-// with is the list with more bans, and without those that are over.
-func (b *Bans) with(now time.Time, bans []Ban) (*banList, error) {
+// newBanList is a list of those bans that are not over.
+func newBanList(now time.Time, bans []Ban) (*banList, error) {
 	next := &banList{users: map[string]sentence{}, peers: map[string]sentence{}, tokens: map[string]sentence{},
 		sources: map[netip.Prefix]sentence{}}
-	for _, ban := range append(b.list(), bans...) {
+	for _, ban := range bans {
 		s := sentence{until: ban.Until, made: ban.Made, whom: ban.For}
 		if !s.holds(now) {
 			continue
@@ -156,8 +156,7 @@ func (b *Bans) Lift(now time.Time, match func(Ban) bool) (n int, err error) {
 	if n == 0 {
 		return 0, nil
 	}
-	b.inForce.Store(nil)
-	next, err := b.with(now, rest) // there is room: they were in force
+	next, err := newBanList(now, rest) // there is room: they were in force
 	if err != nil {
 		return 0, err
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -642,5 +643,36 @@ func TestHub5BansThatCannotBeKept(t *testing.T) {
 	var none *Bans
 	if none.ConcernPeer("p", now) {
 		t.Error("no list bans")
+	}
+}
+
+// While some bans are lifted, the others hold: whoever comes meanwhile stays out.
+func TestBansHoldWhileOthersAreLifted(t *testing.T) {
+	t.Parallel()
+	b, now := NewBans(), time.Now()
+	bans := []Ban{{User: "eve", Until: now.Add(time.Hour)}}
+	for i := range 1000 {
+		bans = append(bans, Ban{Token: strconv.Itoa(i), Until: now.Add(time.Hour)})
+	}
+	if err := b.Add(now, bans...); err != nil {
+		t.Fatal(err)
+	}
+	lifted := make(chan struct{})
+	go func() {
+		defer close(lifted)
+		for i := range 20 {
+			b.Lift(now, func(ban Ban) bool { return ban.Token == strconv.Itoa(i) }) //nolint:errcheck // kept nowhere
+		}
+	}()
+	defer func() { <-lifted }()
+	for {
+		if !b.Concern("eve", "", netip.Addr{}, now) {
+			t.Fatal("eve may come in")
+		}
+		select {
+		case <-lifted:
+			return
+		default:
+		}
 	}
 }

@@ -12,14 +12,14 @@ import (
 
 // question is the body of a POST to webhook.connect_url.
 type question struct {
-	Type   string `json:"type"` // "connect"
-	Run    string `json:"run"`
-	Name   string `json:"name"`
-	User   string `json:"user,omitempty"`
-	Token  string `json:"token,omitempty"` // the jti of its room token, or "sub:" and its sub
-	Vouch  bool   `json:"attested"`        // the token vouches for name and user
-	Source string `json:"source"`          // the client's address
-	Host   string `json:"host"`            // by which it has reached the box
+	Type     string `json:"type"` // "connect"
+	Run      string `json:"run"`
+	Name     string `json:"name"`
+	User     string `json:"user,omitempty"`
+	Token    string `json:"token,omitempty"` // the jti of its room token, or "sub:" and its sub
+	Attested bool   `json:"attested"`        // the token vouches for name and user
+	Source   string `json:"source"`          // the client's address
+	Host     string `json:"host"`            // by which it has reached the box
 }
 
 // verdict is the answer.
@@ -58,14 +58,13 @@ func (h *Hooks) Enter(ctx context.Context, v signal.Visitor) error {
 }
 
 func (h *Hooks) ask(ctx context.Context, o *Options, v signal.Visitor) (admit bool, reason string, err error) {
-	select {
-	case h.asking <- struct{}{}:
-		defer func() { <-h.asking }()
-	case <-ctx.Done():
-		return false, "", fmt.Errorf("%d clients wait for an answer already: %w", maxAsking, ctx.Err())
+	leave, err := h.asking.take(ctx, v.Source)
+	if err != nil {
+		return false, "", fmt.Errorf("too many clients wait for an answer already: %w", err)
 	}
+	defer leave()
 	body, _ := json.Marshal(question{
-		Type: "connect", Run: h.run, Name: v.Name, User: v.User, Token: v.Key, Vouch: v.Attested,
+		Type: "connect", Run: h.run, Name: v.Name, User: v.User, Token: v.Key, Attested: v.Attested,
 		Source: v.Source.String(), Host: v.Host,
 	}) // texts always have JSON
 	reply, err := h.post(ctx, o, o.Connect, body)

@@ -70,7 +70,7 @@ type Hooks struct {
 	run     string
 	log     *slog.Logger
 	client  *http.Client
-	asking  chan struct{} // has an entry for each question that is under way
+	asking  *places // questions that are under way
 
 	inForce atomic.Pointer[Options]
 	changed chan struct{} // has a token after a change
@@ -86,6 +86,7 @@ const (
 	maxQueue   = 10_000 // events that wait, besides those that are being sent
 	maxBatch   = 100    // events of one delivery
 	maxAsking  = 256    // questions at a time
+	askingOf   = 8      // part of them that one source may have under way
 	maxAnswer  = 16 << 10
 	tryTimeout = 10 * time.Second
 	// flushTimeout is how long the last attempts may take when the box ends.
@@ -110,7 +111,7 @@ func New(journal *signal.Journal, log *slog.Logger) *Hooks {
 				MaxResponseHeaderBytes: maxAnswer,
 			},
 		},
-		asking:  make(chan struct{}, maxAsking),
+		asking:  newPlaces(maxAsking, maxAsking/askingOf),
 		changed: make(chan struct{}, 1),
 	}
 	h.inForce.Store(&Options{})
@@ -163,7 +164,9 @@ func (h *Hooks) Run(ctx context.Context) {
 			failures = 0
 			select {
 			case <-ctx.Done():
-				return
+				if waiting, _ := h.journal.Waiting(); waiting == 0 {
+					return
+				} // else it has come just before the end
 			case <-h.changed:
 			case <-h.journal.Ready():
 			}
@@ -221,25 +224,30 @@ func (h *Hooks) flush(ctx context.Context, o *Options) {
 	}
 }
 
-// note counts what became of a delivery.
+// note counts what became of a delivery, and logs it unless the one before ended so, too.
 func (h *Hooks) note(err error) {
+	switch before := h.count(err); {
+	case err == nil && before != "":
+		h.log.Info("webhook: deliveries arrive again")
+	case err != nil && before == "":
+		h.log.Warn("webhook: a delivery failed, and is repeated", "err", err)
+	}
+}
+
+// count is note without the log. It returns the problem of the delivery before.
+func (h *Hooks) count(err error) (before string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	switch {
-	case err == nil:
-		if h.told.Problem != "" {
-			h.log.Info("webhook: deliveries arrive again")
-		}
-		h.told.Delivered += uint64(len(h.batch))
-		h.told.LastDelivery, h.told.Problem = time.Now().UnixMilli(), ""
-		h.batch = nil
-	default:
-		if h.told.Problem == "" { // not at every attempt
-			h.log.Warn("webhook: a delivery failed, and is repeated", "err", err)
-		}
+	before = h.told.Problem
+	if err != nil {
 		h.told.Failures++
 		h.told.Problem = err.Error()
+		return before
 	}
+	h.told.Delivered += uint64(len(h.batch))
+	h.told.LastDelivery, h.told.Problem = time.Now().UnixMilli(), ""
+	h.batch = nil
+	return before
 }
 
 func (h *Hooks) deliver(ctx context.Context, o *Options, batch []signal.Happening) error {

@@ -266,7 +266,7 @@ func TestHub13WebhookFollowsAReload(t *testing.T) {
 	defer web.Close()
 	r := start(t, Options{URL: "http://127.0.0.1:1/"}, nil)
 	r.open(t, "tea")
-	testkit.Eventually(t, patience, "the failure is seen", func() bool { return r.Status().Failures == 1 })
+	testkit.Eventually(t, patience, "the failure is seen", func() bool { return r.Status().Failures > 0 })
 	r.Apply(Options{URL: web.URL, Secret: secret, Events: []signal.Kind{signal.KindRoomClosed}})
 	testkit.Eventually(t, patience, "the room is told", func() bool { return len(s.rooms()) == 1 })
 	r.open(t, "milk")
@@ -305,7 +305,7 @@ func TestHub13ConnectHook(t *testing.T) {
 		verify(t, r.Header.Get(Header), body)
 		var q question
 		if err := json.Unmarshal(body, &q); err != nil || q.Type != "connect" || q.Source != "192.0.2.1" ||
-			q.Token != "key" || !q.Vouch || q.Host != "box" || q.Run == "" {
+			q.Token != "key" || !q.Attested || q.Host != "box" || q.Run == "" {
 			t.Errorf("asked %s: %v", body, err)
 		}
 		a := answers[q.User]
@@ -351,6 +351,45 @@ func enter(t *testing.T, r *rig, user string) signal.Code {
 	return signal.RefusalOf(err).Code
 }
 
+func visitor(last byte) signal.Visitor {
+	return signal.Visitor{Client: signal.Client{Source: netip.AddrFrom4([4]byte{192, 0, 2, last})}}
+}
+
+// Who comes in numbers from one address waits behind itself, and nobody else does.
+func TestHub13ConnectHookIsFair(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		hangs := func(h *Hooks) {
+			h.client.Transport = roundTrips(func(r *http.Request) (*http.Response, error) {
+				var q question
+				if err := json.NewDecoder(r.Body).Decode(&q); err != nil || q.Source != "192.0.2.2" {
+					<-r.Context().Done()
+					return nil, r.Context().Err()
+				}
+				return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(`{"admit":true}`))}, nil
+			})
+		}
+		r := start(t, Options{Connect: "http://app.test/", Timeout: 3 * time.Second}, hangs)
+		var crowd sync.WaitGroup
+		for range 2 * maxAsking {
+			crowd.Go(func() {
+				if err := r.Enter(t.Context(), visitor(1)); err == nil {
+					t.Error("one is admitted by nobody")
+				}
+			})
+		}
+		synctest.Wait()
+		began := time.Now()
+		if err := r.Enter(t.Context(), visitor(2)); err != nil || time.Since(began) > 0 {
+			t.Errorf("somebody else waits for %v: %v", time.Since(began), err)
+		}
+		crowd.Wait()
+		if n := len(r.asking.lines); n != 0 {
+			t.Errorf("%d sources are remembered", n)
+		}
+	})
+}
+
 // Nobody waits for the operator's server for longer than was configured, however many there are.
 func TestHub13ConnectHookIsBounded(t *testing.T) {
 	t.Parallel()
@@ -373,9 +412,9 @@ func TestHub13ConnectHookIsBounded(t *testing.T) {
 		r := start(t, Options{Connect: "http://app.test/", Timeout: 3 * time.Second}, hangs)
 		var waiting sync.WaitGroup
 		began := time.Now()
-		for range 2 * maxAsking {
+		for i := range 2 * maxAsking {
 			waiting.Go(func() {
-				if err := r.Enter(t.Context(), signal.Visitor{}); signal.RefusalOf(err).Code != signal.CodeInternal {
+				if err := r.Enter(t.Context(), visitor(byte(i))); signal.RefusalOf(err).Code != signal.CodeInternal {
 					t.Error(err)
 				}
 			})

@@ -122,21 +122,24 @@ export class Negotiation {
     if (this.#wants() !== this.#asked) this.#ask();
   }
 
-  // How many places for tracks there are, by kind.
+  // The kind and direction of each place for a track. The far end's offers have none for one that
+  // was given up before it was agreed upon.
+  #transceivers() {
+    return this.#connection.getTransceivers()
+      .filter(({ mid, direction }) => this.#end.leads || mid || direction[0] === 's')
+      .map(({ receiver, direction }) => [receiver.track.kind, direction]);
+  }
+
+  // How many there are, by kind.
   #places() {
     const places = {};
-    for (const { receiver: { track: { kind } } } of this.#connection.getTransceivers()) {
-      places[kind] = (places[kind] ?? 0) + 1;
-    }
+    for (const [kind] of this.#transceivers()) places[kind] = (places[kind] ?? 0) + 1;
     return places;
   }
 
   // What this end needs of an offer.
   #wants() {
-    return JSON.stringify([
-      this.#end.hasChannel,
-      this.#connection.getTransceivers().map(({ receiver, direction }) => [receiver.track.kind, direction]),
-    ]);
+    return JSON.stringify([this.#end.hasChannel, this.#transceivers()]);
   }
 
   #ask(more) {

@@ -268,6 +268,19 @@ test('what was needed, then not, and then again, is asked for again', DEADLINE, 
   assert.equal(pc.getTransceivers().length, 1);
 });
 
+// No offer would have it, and each would be followed by a question for one place more.
+test('no place is asked for that was given up before it was agreed upon', DEADLINE, async (t) => {
+  const bob = { id: 'bob', name: 'Bob', polite: true };
+  const parts = { join: ({ room }, { send }) => send({ ...joined(room), peers: [bob] }) };
+  const { hub, room } = await enter(t, { parts, room: { stream: new MediaStream([track('video')]) } });
+  const first = await hub.frame(saidOf('want'));
+  assert.deepEqual(first.data.signalbox.want, { after: 0, video: 1 });
+  await room.replaceTrack('video', null);
+  await room.replaceTrack('audio', track('audio'));
+  const second = await hub.frame(({ data }) => data?.signalbox?.want?.audio);
+  assert.deepEqual(second.data.signalbox.want, { after: 0, audio: 1 });
+});
+
 // In Firefox, the first would send nothing when it finds a path after all.
 test('a connection that fails before it was there, or has lost its keys, is replaced', DEADLINE, async (t) => {
   for (const [ice, states, rebuilds] of [
