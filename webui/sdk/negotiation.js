@@ -100,6 +100,11 @@ export class Negotiation {
     else if (this.#question) this.#end.send({ want: this.#question });
   }
 
+  // The far end has begun anew, without what it was asked for.
+  forget() {
+    this.#asked = '';
+  }
+
   stop() {
     this.#timers.clearAll();
     this.#end = null;

@@ -129,6 +129,7 @@ export class Peer extends Emitter {
     this.#farTag = tag ?? this.#farTag;
     // It has done so because of what this one has said. What this one has, is it of the former end?
     if (isAnother && this.connection.remoteDescription) this.rebuild();
+    else if (isAnother) this.#connection.negotiation.forget();
     this.#heard = true;
     if (data.streams) this.#hearStreams(data.streams);
     if (link < this.#link) return; // of a connection that was here before this one

@@ -271,3 +271,30 @@ test('a connection that fails before it was there, or has lost its keys, is repl
     assert.deepEqual([peer.rebuilds, peer.connection === pc], [rebuilds, !rebuilds]);
   }
 });
+
+// A browser may end the keys under a connection that it goes on to call connected: the far end's
+// does when something is wrong there.
+test('a connection that the far end has closed, but has not left, is replaced', DEADLINE, async (t) => {
+  const { hub, session, peer, pc } = await enter(t);
+  Object.assign(pc, { connectionState: 'connected', getStats: async () => new Map() });
+  pc.onconnectionstatechange();
+  peer.channel.readyState = 'closed';
+  peer.channel.onclose();
+  await hub.frame(({ type }) => type === 'ping');
+  await session.ping();
+  assert.deepEqual([peer.rebuilds, peer.connection === pc], [1, false]);
+});
+
+test('an end that has begun anew is asked again', DEADLINE, async (t) => {
+  const bob = { id: 'bob', name: 'Bob', polite: true };
+  const parts = { join: ({ room }, { send }) => send({ ...joined(room), peers: [bob] }) };
+  const { hub, pc } = await enter(t, { parts, room: { stream: new MediaStream([track('video')]) } });
+  const asked = saidOf('want');
+  const { data: { signalbox: { tag } } } = await hub.frame(asked);
+  hear(hub, { candidates: [] });
+  hear(hub, { tag: 'c', for: tag, description: { type: 'offer', sdp: '' }, offer: 1 });
+  await hub.frame(saidOf('description'));
+  pc.onnegotiationneeded(); // as browsers do while there is no place for a track
+  const again = await hub.frame((frame) => asked(frame) && frame.data.signalbox.for === 'c');
+  assert.equal(again.data.signalbox.want.after, 1);
+});
