@@ -199,7 +199,7 @@ export class Call extends Group {
   // An end that leaves without a word has not declined.
   #declined({ call, reason }) {
     const error = new SignalboxError(call === 'decline' ? 'declined' : 'unanswered');
-    this._end(Object.assign(error, { reason: String(reason ?? '').slice(0, REASON) }));
+    this._end(Object.assign(error, { reason: typeof reason === 'string' ? reason.slice(0, REASON) : '' }));
   }
 
   #cancel() {

@@ -131,7 +131,8 @@ export class Peer extends Emitter {
     if (isAnother && this.connection.remoteDescription) this.rebuild();
     this.#heard = true;
     if (data.streams) this.#hearStreams(data.streams);
-    if (link < this.#link) return; // of a connection that was here before this one
+    // What is of a connection that was here before this one, or of none, says nothing of this one.
+    if (!(Number.isInteger(link) && link >= this.#link)) return;
     if (link > this.#link) this.#begin(link);
     const { description, offer, candidates, path, want } = data;
     const { negotiation } = this.#connection;

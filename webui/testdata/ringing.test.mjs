@@ -134,7 +134,8 @@ test('one that declines by a signal, as clients may, has answered', DEADLINE, as
 });
 
 test('a last word may be anything', DEADLINE, async (t) => {
-  for (const data of [null, 1, { signalbox: null }, { signalbox: { call: 'decline', reason: {} } }]) {
+  const odd = [{}, { toString: 1, valueOf: 1 }, [1]].map((reason) => ({ signalbox: { call: 'decline', reason } }));
+  for (const data of [null, 1, { signalbox: null }, ...odd]) {
     const { alice, devices, ring } = await ready(t, 1);
     const { outcome } = await ring();
     await devices[0].request({ type: 'leave', to: alice.peerId, data });
