@@ -271,3 +271,24 @@ test('a connection that fails before it was there, or has lost its keys, is repl
     assert.deepEqual([peer.rebuilds, peer.connection === pc], [rebuilds, !rebuilds]);
   }
 });
+
+test('a far end that names streams without end has some of them', DEADLINE, async (t) => {
+  const { hub, session, peer } = await enter(t);
+  let made = 0;
+  const { MediaStream } = globalThis;
+  t.after(() => Object.assign(globalThis, { MediaStream }));
+  globalThis.MediaStream = class extends MediaStream {
+    constructor(...args) {
+      super(...args);
+      made++;
+    }
+  };
+  for (let n = 0; n < 20; n++) {
+    hear(hub, { streams: Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`s${i}`, `far-${n}-${i}`])) });
+  }
+  await session.ping();
+  assert.ok(made >= 16 && made <= 64, `${made} streams`);
+  hear(hub, { streams: { s0: 'far-0-0' } });
+  await session.ping();
+  assert.deepEqual([...peer.streams.keys()], ['s0']);
+});
