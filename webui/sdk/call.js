@@ -123,12 +123,13 @@ export class Call extends Group {
   }
 
   _left({ peer: { id, user }, reason, data }) {
+    const said = data?.[OWN] ?? {};
     if (this.#settle) {
-      if (this.#to === `@${user}`) this.#declined(data?.[OWN] ?? {});
+      if (this.#to === `@${user}` && (said.id ?? this.#id) === this.#id) this.#declined(said);
     } else if (id === this.#to) {
       if (this.peer && reason === 'lost') this.peer._setPresent(false);
       else this.#over(reason);
-    } else if (data?.[OWN]?.id === this.#id) { // another session of this user's has heard of it instead
+    } else if (said.id === this.#id) { // another session of this user's has heard of it instead
       this.peer?._setPresent(false);
       this.#seek();
     }

@@ -830,3 +830,16 @@ test('a peer that says anything at all harms neither the session nor the other p
   await session.ping();
   assert.equal(room.peers.get('bob').connection.signalingState, 'stable');
 });
+
+test('the end of a call that is over does not end the next one to the same user', DEADLINE, async (t) => {
+  const hub = await startHub(t);
+  const session = await enter(t, hub);
+  const outcome = session.call('bob');
+  outcome.catch(() => {});
+  const { id } = (await hub.frame(({ data }) => data?.signalbox?.call === 'ring')).data.signalbox;
+  const peer = { id: 'bob-1', name: 'Bob', user: 'bob' };
+  const data = { signalbox: { call: 'end', id: 'the one before' } }; // they have hung up at once
+  hub.line.send({ type: 'peer-left', seq: 1, peer, reason: 'left', data });
+  hub.line.send({ ...ring(id, false), seq: 2, data: { signalbox: { call: 'accept', id } } });
+  assert.equal((await outcome).peer.id, 'bob-1');
+});
