@@ -46,8 +46,8 @@ export class Negotiation {
 
   // Takes a description. `offer` is the number of the offer that it is, or answers.
   describe(description, offer) {
-    const offered = description.type === 'offer';
-    this.#step(() => (offered ? this.#offered(description, offer) : this.#answered(description, offer)));
+    this.#step(() => (
+      description.type === 'offer' ? this.#offered(description, offer) : this.#answered(description, offer)));
   }
 
   // Takes candidates. One that doesn't fit may belong to a description that is still to come, since
@@ -56,7 +56,7 @@ export class Negotiation {
     this.#step(async () => {
       for (const candidate of candidates) {
         await this.#add(candidate).catch(() => {
-          this.#early = [...this.#early.slice(1 - EARLY), candidate];
+          if (this.#early.push(candidate) > EARLY) this.#early.shift();
         });
       }
     });

@@ -814,7 +814,8 @@ test('a peer that says anything at all harms neither the session nor the other p
   const say = (from, said) =>
     hub.line.send({ type: 'signal', seq: ++seq, room: 'tea', from, data: { signalbox: said } });
   const odd = [
-    0, 1, -1, 1.5, 1e308, '', 'text', true, [], [null], [1], {}, { toString: 1, valueOf: 1 }, { length: 9 }, { a: { b: [] } },
+    0, 1, -1, 1.5, 1e308, '', 'text', true, [], [null], [1], {}, { toString: 1, valueOf: 1 },
+    { length: 9 }, { a: { b: [] } },
   ];
   for (const value of odd) say('mallory', value);
   for (const name of ['description', 'candidates', 'path', 'want', 'streams', 'offer', 'for', 'link', 'tag']) {
