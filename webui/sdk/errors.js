@@ -2,12 +2,12 @@
 
 const SENTENCES = {
   unreachable: 'The signaling server could not be reached.',
-  'no-hub': 'What answers under this URL is no signaling server.',
+  'no-hub': 'No signaling server answers under this URL.',
   'origin-refused': 'The signaling server does not allow pages of this origin.',
-  'csp-refused': "This page's Content-Security-Policy does not allow the connection.",
+  'csp-refused': "This page's Content-Security-Policy does not allow connections to the signaling server.",
   'too-many-tabs': 'Too many tabs are connected without WebSockets.',
-  offline: 'The connection is down, and too much waits for it.',
-  lost: 'The session was lost; whether this was carried out is unknown.',
+  offline: 'The signaling connection is down, and too much waits for it.',
+  lost: 'The signaling session was lost; whether this was carried out is unknown.',
   timeout: 'There was no answer in time.',
   closed: 'The session has been closed.',
   joined: 'This session is already in that room.',

@@ -69,6 +69,6 @@ export class Data {
    * if the peer goes.
    */
   ask(peer: Peer, data: Json, options?: { timeout?: number }): Promise<Json>;
-  /** Ends it, and all questions; the channels stay. */
+  /** Ends it, and all questions and transfers; the channels stay. */
   close(): void;
 }

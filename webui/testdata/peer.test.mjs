@@ -298,3 +298,24 @@ test('an end that has begun anew is asked again', DEADLINE, async (t) => {
   const again = await hub.frame((frame) => asked(frame) && frame.data.signalbox.for === 'c');
   assert.equal(again.data.signalbox.want.after, 1);
 });
+
+test('a far end that names streams without end has some of them', DEADLINE, async (t) => {
+  const { hub, session, peer } = await enter(t);
+  let made = 0;
+  const { MediaStream } = globalThis;
+  t.after(() => Object.assign(globalThis, { MediaStream }));
+  globalThis.MediaStream = class extends MediaStream {
+    constructor(...args) {
+      super(...args);
+      made++;
+    }
+  };
+  for (let n = 0; n < 20; n++) {
+    hear(hub, { streams: Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`s${i}`, `far-${n}-${i}`])) });
+  }
+  await session.ping();
+  assert.ok(made >= 16 && made <= 64, `${made} streams`);
+  hear(hub, { streams: { s0: 'far-0-0' } });
+  await session.ping();
+  assert.deepEqual([...peer.streams.keys()], ['s0']);
+});
