@@ -12,7 +12,7 @@ const SENTENCES = {
   closed: 'The session has been closed.',
   joined: 'This session is already in that room.',
   'too-large': 'The data is larger than the signaling server accepts.',
-  'no-webrtc': 'This browser has no WebRTC, or does not allow it here.',
+  'no-webrtc': 'WebRTC is missing here, or not allowed.',
   'bad-data': "This can't be sent.",
   'no-channel': 'No data channel to the peer is open.',
   negotiation: 'The peers could not agree on a session description.',
