@@ -1,5 +1,6 @@
 // Types of /signalbox.js, and the documentation of every call.
 //
+//   import { connect } from '/signalbox.js'; // npm: 'signalbox'
 //   const session = await connect({ name: 'Ada' });
 //   const room = session.room('tea', { stream });
 //   room.on('track', ({ peer, stream }) => { video.srcObject = stream; });
@@ -154,7 +155,8 @@ export type Carrier = 'websocket' | 'sse';
 
 export interface SessionEvents {
   /**
-   * Another state than before. When it is `closed`, `error` says why, unless this end closed it.
+   * Another state than before, or `open` once more, over another connection. `error` says why it
+   * is `reconnecting` or `closed`: `closed` and `canceled` if this end has ended it.
    */
   state: { state: SessionState; error?: SignalboxError };
   /**
@@ -188,6 +190,8 @@ export interface SessionEvents {
   joined: { room: string; peers: PeerInfo[]; capacity: number };
   'peer-joined': { room: string; peer: PeerInfo };
   'peer-left': { room: string; peer: PeerInfo; reason: LeftReason };
+  /** The session is out of a room: it has asked for that, or, with a reason, the operator has. */
+  left: { room: string; reason?: LeftReason };
   broadcast: { from: string; fromName: string; room: string; data: unknown };
 }
 
@@ -310,7 +314,7 @@ export interface PeerEvents {
   open: { peer: Peer };
   /** Text or bytes from the data channel. */
   message: { peer: Peer; data: string | ArrayBuffer };
-  /** Another state than before. */
+  /** Another state than before, or, when the peer is rebuilt, another connection. */
   state: { peer: Peer; state: PeerState };
   /** The peer's own signaling is lost, or back. */
   presence: { peer: Peer; present: boolean };

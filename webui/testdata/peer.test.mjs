@@ -271,3 +271,26 @@ test('a connection that fails before it was there, or has lost its keys, is repl
     assert.deepEqual([peer.rebuilds, peer.connection === pc], [rebuilds, !rebuilds]);
   }
 });
+
+test('a state is told once', DEADLINE, async (t) => {
+  const { peer, pc } = await enter(t);
+  const states = [];
+  peer.on('state', ({ state }) => states.push(state));
+  pc.getStats = async () => new Map();
+  for (const state of ['connecting', 'connected', 'disconnected', 'connected']) {
+    pc.connectionState = state;
+    pc.onconnectionstatechange();
+  }
+  assert.deepEqual(states, ['connected', 'reconnecting', 'connected']);
+});
+
+test('who is out of a room without a peer connection is told, and why', DEADLINE, async (t) => {
+  const hub = await startHub(t);
+  const session = await connect({ url: hub.url, keep: false });
+  t.after(() => session.close());
+  await session.request({ type: 'join', room: 'tea' });
+  const left = once(session, 'left');
+  hub.line.send({ type: 'left', room: 'tea', reason: 'kicked', seq: ++seq });
+  const { room, reason } = await left;
+  assert.deepEqual([room, reason], ['tea', 'kicked']);
+});
