@@ -6,89 +6,12 @@
 //   room.on('track', ({ peer, stream }) => { video.srcObject = stream; });
 //   await room.join();
 
-/** What the hub refuses with: see PROTOCOL.md. */
-export type ServerErrorCode =
-  | 'bad-frame'
-  | 'hello-first'
-  | 'internal'
-  | 'kicked'
-  | 'no-such-peer'
-  | 'no-such-room'
-  | 'not-in-room'
-  | 'rate-limited'
-  | 'replaced'
-  | 'resume-expired'
-  | 'room-full'
-  | 'shutting-down'
-  | 'slow'
-  | 'too-large'
-  | 'unauthorized'
-  | 'user-taken';
-
 /**
- * What the SDK itself says:
- *
- * - `unreachable`: no connection, over either carrier;
- * - `no-hub`: something answers at the URL, but no hub: its path is wrong, or a proxy in front of
- *   the box answers for it;
- * - `origin-refused`: the hub does not allow pages of this origin: see `allowed_origins`;
- * - `csp-refused`: the page's Content-Security-Policy does not allow the connection:
- *   `connect-src` must name the hub, for `https:` and `wss:`;
- * - `too-many-tabs`: WebSockets don't get through, and four tabs of this origin have a stream of
- *   events. Over HTTP/1.1 browsers have six connections to a host; the rest is for what is sent;
- * - `timeout`: the hub, or a peer that was asked, did not answer in time;
- * - `offline`: signaling is down; for a request, because more than 256 frames or 256 KiB already
- *   wait;
- * - `lost`: the session was lost; whether the hub still carried out the request is unknown;
- * - `closed`: this end has ended the session, or this membership;
- * - `joined`: this session is already in that room;
- * - `too-large`: a frame of the protocol has at most 64 KiB; the SDK refuses longer ones, for
- *   which the hub would end the session;
- * - `no-url`: `connect` needs a `url`: a module of the npm package comes from no hub, as one does
- *   that a page imports from there;
- * - `no-webrtc`: this browser has no WebRTC, or doesn't allow it here: there are sessions, but no
- *   rooms and calls;
- * - `bad-data`: this can't be sent: signals and broadcasts are JSON, and messages between peers are
- *   text or bytes;
- * - `no-channel`: there is no open data channel to the peer;
- * - `negotiation`: the peers could not agree on a session description, at two attempts (`cause`
- *   says why); the peer's state is `failed`, and `restartIce` tries again;
- * - `declined` (see `reason`), `unanswered`, `canceled`: the outcome of a call, or of a question to
- *   a peer; `canceled` also that of a `connect` whose `signal` aborts.
+ * Opens a signaling session: over a WebSocket, or, where that doesn't get through, over server-sent
+ * events and POSTs. Rejects if that fails, at the first attempt and its `retries`. From then on the
+ * session reconnects by itself and loses no message; requests wait meanwhile.
  */
-export type ClientErrorCode =
-  | 'bad-data'
-  | 'canceled'
-  | 'closed'
-  | 'csp-refused'
-  | 'declined'
-  | 'joined'
-  | 'lost'
-  | 'negotiation'
-  | 'no-channel'
-  | 'no-hub'
-  | 'no-url'
-  | 'no-webrtc'
-  | 'offline'
-  | 'origin-refused'
-  | 'timeout'
-  | 'too-large'
-  | 'too-many-tabs'
-  | 'unanswered'
-  | 'unreachable';
-
-export type ErrorCode = ServerErrorCode | ClientErrorCode;
-
-/** What went wrong: a code to branch on, and a sentence to show. */
-export class SignalboxError extends Error {
-  private constructor();
-  readonly code: ErrorCode;
-  /** The hub has said not to reconnect; set on errors that end a connection. */
-  readonly final?: boolean;
-  /** Why the callee declined: its own word, or `busy` or `unavailable` from the SDK. */
-  readonly reason?: string;
-  readonly cause?: unknown;
-}
+export function connect(options?: ConnectOptions): Promise<Session>;
 
 export interface ConnectOptions {
   /**
@@ -127,13 +50,6 @@ export interface ConnectOptions {
    */
   signal?: AbortSignal;
 }
-
-/**
- * Opens a signaling session: over a WebSocket, or, where that doesn't get through, over server-sent
- * events and POSTs. Rejects if that fails, at the first attempt and its `retries`. From then on the
- * session reconnects by itself and loses no message; requests wait meanwhile.
- */
-export function connect(options?: ConnectOptions): Promise<Session>;
 
 /** Whatever has events. */
 export interface Emitter<Events> {
@@ -504,4 +420,88 @@ export interface Peer extends Emitter<PeerEvents> {
   restartIce(): Promise<void>;
   /** Replaces the connection by another one, which has nothing of the old one's state. */
   rebuild(): void;
+}
+
+/** What the hub refuses with: see PROTOCOL.md. */
+export type ServerErrorCode =
+  | 'bad-frame'
+  | 'hello-first'
+  | 'internal'
+  | 'kicked'
+  | 'no-such-peer'
+  | 'no-such-room'
+  | 'not-in-room'
+  | 'rate-limited'
+  | 'replaced'
+  | 'resume-expired'
+  | 'room-full'
+  | 'shutting-down'
+  | 'slow'
+  | 'too-large'
+  | 'unauthorized'
+  | 'user-taken';
+
+/**
+ * What the SDK itself says:
+ *
+ * - `unreachable`: no connection, over either carrier;
+ * - `no-hub`: something answers at the URL, but no hub: its path is wrong, or a proxy in front of
+ *   the box answers for it;
+ * - `origin-refused`: the hub does not allow pages of this origin: see `allowed_origins`;
+ * - `csp-refused`: the page's Content-Security-Policy does not allow the connection:
+ *   `connect-src` must name the hub, for `https:` and `wss:`;
+ * - `too-many-tabs`: WebSockets don't get through, and four tabs of this origin have a stream of
+ *   events. Over HTTP/1.1 browsers have six connections to a host; the rest is for what is sent;
+ * - `timeout`: the hub, or a peer that was asked, did not answer in time;
+ * - `offline`: signaling is down; for a request, because more than 256 frames or 256 KiB already
+ *   wait;
+ * - `lost`: the session was lost; whether the hub still carried out the request is unknown;
+ * - `closed`: this end has ended the session, or this membership;
+ * - `joined`: this session is already in that room;
+ * - `too-large`: a frame of the protocol has at most 64 KiB; the SDK refuses longer ones, for
+ *   which the hub would end the session;
+ * - `no-url`: `connect` needs a `url`: a module of the npm package comes from no hub, as one does
+ *   that a page imports from there;
+ * - `no-webrtc`: this browser has no WebRTC, or doesn't allow it here: there are sessions, but no
+ *   rooms and calls;
+ * - `bad-data`: this can't be sent: signals and broadcasts are JSON, and messages between peers are
+ *   text or bytes;
+ * - `no-channel`: there is no open data channel to the peer;
+ * - `negotiation`: the peers could not agree on a session description, at two attempts (`cause`
+ *   says why); the peer's state is `failed`, and `restartIce` tries again;
+ * - `declined` (see `reason`), `unanswered`, `canceled`: the outcome of a call, or of a question to
+ *   a peer; `canceled` also that of a `connect` whose `signal` aborts.
+ */
+export type ClientErrorCode =
+  | 'bad-data'
+  | 'canceled'
+  | 'closed'
+  | 'csp-refused'
+  | 'declined'
+  | 'joined'
+  | 'lost'
+  | 'negotiation'
+  | 'no-channel'
+  | 'no-hub'
+  | 'no-url'
+  | 'no-webrtc'
+  | 'offline'
+  | 'origin-refused'
+  | 'timeout'
+  | 'too-large'
+  | 'too-many-tabs'
+  | 'unanswered'
+  | 'unreachable';
+
+export type ErrorCode = ServerErrorCode | ClientErrorCode;
+
+/** What went wrong: a code to branch on, and a sentence to show. */
+export class SignalboxError extends Error {
+  private constructor();
+  readonly code: ErrorCode;
+  /** The hub has said not to reconnect; set on errors that end a connection. */
+  readonly final?: boolean;
+  /** Why the callee declined: its own word, or `busy` or `unavailable` from the SDK. */
+  readonly reason?: string;
+  readonly cause?: unknown;
 }
