@@ -26,7 +26,8 @@ is overwritten, but nothing else.`,
 			if err := app.WriteSDK(args[0]); err != nil {
 				return err
 			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s has the package signalbox; its README.md says how to use it\n", args[0])
+			_, err := fmt.Fprintf(cmd.OutOrStdout(),
+				"%s has the package signalbox; its README.md says how to use it\n", args[0])
 			return err
 		},
 	}
