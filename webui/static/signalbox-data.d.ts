@@ -38,7 +38,7 @@ export interface TransferOptions {
 
 /**
  * Data between the peers of a room or a call, over the data channel that the SDK has with each:
- * from browser to browser, encrypted, and not through the signaling server. The far ends need a
+ * from browser to browser, encrypted, and not through the hub. The far ends need a
  * `Data`, too. Make it before `room.join()`, so that it hears everything. Text that is sent by
  * `room.send` passes beside it; all bytes on the channel are its own, so send yours by it.
  */

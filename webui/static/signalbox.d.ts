@@ -156,17 +156,17 @@ export interface Session extends Emitter<SessionEvents> {
   call(user: string, options?: CallOptions): Promise<Call>;
   /**
    * Sends data, whatever JSON can say, to a peer id, or to "@user", who may have several sessions:
-   * then to all, until one of them has answered. Resolves when the server has
+   * then to all, until one of them has answered. Resolves when the hub has
    * passed it on. Rejects with `rate-limited` while the other end has too much of yours to read:
    * send it again in a moment.
    */
   signal(to: string, data: unknown, room?: string): Promise<void>;
   /**
    * Sends one frame of the protocol, now or once there is a connection again; resolves when the
-   * server has acknowledged it.
+   * hub has acknowledged it.
    */
   request(frame: { type: string; [field: string]: unknown }): Promise<void>;
-  /** Round trip to the signaling server, in milliseconds. */
+  /** Round trip to the hub, in milliseconds. */
   ping(): Promise<number>;
   /** Asks for fresh ICE servers. The hub also pushes them at half of the credential's lifetime. */
   refreshIce(): Promise<RTCIceServer[]>;
@@ -298,7 +298,7 @@ export interface Room extends Group<RoomEvents> {
   /** Joins, once. Rejects with `room-full`, `unauthorized`, `joined`, `no-webrtc`. */
   join(): Promise<void>;
   /**
-   * Sends data, whatever JSON can say, to every other member through the signaling server. Rejects
+   * Sends data, whatever JSON can say, to every other member through the hub. Rejects
    * with `rate-limited`, and nobody gets it, while a member has too much of yours to read: send it
    * again in a moment.
    */
