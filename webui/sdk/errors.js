@@ -2,11 +2,11 @@
 
 const SENTENCES = {
   unreachable: 'The signaling server could not be reached.',
-  'no-hub': 'No signaling server answers at this URL.',
+  'no-hub': 'No signaling server answers under this URL.',
   'origin-refused': 'The signaling server does not allow pages of this origin.',
-  'csp-refused': 'The Content-Security-Policy of this page does not allow the signaling server.',
+  'csp-refused': "This page's Content-Security-Policy does not allow connections to the signaling server.",
   'too-many-tabs': 'Too many tabs are connected without WebSockets.',
-  offline: 'The signaling server could not be reached, and too much waits.',
+  offline: 'The signaling connection is down, and too much waits for it.',
   lost: 'The session was lost; whether this was done is unknown.',
   timeout: 'There was no answer in time.',
   closed: 'The session has been closed.',
