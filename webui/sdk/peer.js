@@ -303,7 +303,8 @@ export class Peer extends Emitter {
       this.#timers.later('sound', SOUND_MS, () => { this.#retried = false; });
     }
     const broken = connectionState === 'failed' || connectionState === 'disconnected';
-    this.#setState(broken ? 'reconnecting' : this.#connection.isConnected ? 'connected' : this.state);
+    const state = broken ? 'reconnecting' : this.#connection.isConnected ? 'connected' : this.state;
+    if (state !== this.state) this.#setState(state);
     this.#expire();
   }
 

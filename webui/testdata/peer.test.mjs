@@ -204,6 +204,29 @@ test('what a signal can not say is refused, and what it can arrives as it was', 
 });
 
 // In Firefox, a track that is replaced while the connection ends is never done.
+test('a state is told once', DEADLINE, async (t) => {
+  const { peer, pc } = await enter(t);
+  const states = [];
+  peer.on('state', ({ state }) => states.push(state));
+  pc.getStats = async () => new Map();
+  for (const state of ['connecting', 'connected', 'disconnected', 'connected']) {
+    pc.connectionState = state;
+    pc.onconnectionstatechange();
+  }
+  assert.deepEqual(states, ['connected', 'reconnecting', 'connected']);
+});
+
+test('who is out of a room without a peer connection is told, and why', DEADLINE, async (t) => {
+  const hub = await startHub(t);
+  const session = await connect({ url: hub.url, keep: false });
+  t.after(() => session.close());
+  await session.request({ type: 'join', room: 'tea' });
+  const left = once(session, 'left');
+  hub.line.send({ type: 'left', room: 'tea', reason: 'kicked', seq: ++seq });
+  const { room, reason } = await left;
+  assert.deepEqual([room, reason], ['tea', 'kicked']);
+});
+
 test('nobody waits for a connection that has ended', DEADLINE, async (t) => {
   const { room, peer, pc } = await enter(t, { room: { stream: new MediaStream([track('video')]) } });
   pc.getTransceivers()[0].sender.replaceTrack = () => new Promise(() => {});

@@ -304,12 +304,16 @@ test('an end with nothing to offer offers nothing, whatever the application call
 test('S6: what the hub refuses for its rate is said again, and a full room keeps within it', DEADLINE, async (t) => {
   const others = Array.from({ length: 150 }, (_, n) => `bob-${n}`);
   let refuse = 5;
-  const times = [];
+  const times = []; // when signals are sent; a busy machine may read many of them at once
+  const { send: sendNow } = WebSocket.prototype;
+  t.mock.method(WebSocket.prototype, 'send', function send(text) {
+    if (JSON.parse(text).type === 'signal') times.push(performance.now());
+    sendNow.call(this, text);
+  });
   const taken = [];
   const hub = await startHub(t, {
     join: ({ room }, { send }) => send(joined(room, ...others)),
     signal: ({ id, to, data }, { send }) => {
-      times.push(performance.now());
       if (data.signalbox && refuse-- > 0) send({ type: 'error', code: 'rate-limited', id });
       else if (data.signalbox?.description) taken.push(to);
     },
