@@ -18,10 +18,14 @@ var anyName = regexp.MustCompile(`#?[A-Za-z_$][\w$]*`)
 // minus isn't among the marks: beside another one, its space counts.
 var aroundMarks = regexp.MustCompile(`'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"| *[=!<>?:{}(),;&|]+ *`)
 
+// anyInternal finds names that begin with an underscore, by which the classes of a script know each
+// other's members; nobody else is to use them.
+var anyInternal = regexp.MustCompile(`\b_[A-Za-z]\w*`)
+
 // pack makes a joined script smaller for the wire, where the browser needs no help to read it:
 // without comments, but for the one at its head, empty lines, indentation, and spaces and line ends
-// that part nothing; and with short names for what is private to its classes, and for its own
-// classes and constants.
+// that part nothing; and with short names for what is private to its classes or internal, and for
+// its own classes and constants.
 func pack(script string) ([]byte, error) {
 	lines, err := readScript(script)
 	if err != nil {
@@ -58,14 +62,15 @@ func pack(script string) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// shortNames has a short name for each private one: the shortest for those that occur most; and for
-// each class and constant at the top of a joined script. Those that it exports stay, and those that
-// are also names of properties or stand in strings. Functions and variables stay, too: { name } may
-// make properties of them.
+// shortNames has a short name for each private or internal one: the shortest for those that occur
+// most; and for each class and constant at the top of a joined script. Those that it exports stay,
+// and those that are also names of properties or stand in strings. Functions and variables stay,
+// too: { name } may make properties of them.
 func shortNames(lines []scriptLine) map[string]string {
 	var exports string
 	private := make(map[string]int) // how often each occurs
-	count := make(map[string]int)   // in strings, and as names of properties
+	internal := make(map[string]int)
+	count := make(map[string]int) // in strings, and as names of properties
 	var names []string
 	for _, line := range lines {
 		if strings.HasPrefix(line.code, "export {") {
@@ -84,13 +89,20 @@ func shortNames(lines []scriptLine) map[string]string {
 		for _, name := range namesIn(line.code) {
 			count[name]--
 		}
+		for _, name := range anyInternal.FindAllString(line.code, -1) {
+			internal[name]++
+		}
 	}
 	short := make(map[string]string)
-	for n, name := range slices.SortedFunc(maps.Keys(private), func(a, b string) int {
-		return cmp.Or(private[b]-private[a], strings.Compare(a, b))
-	}) {
-		short[name] = shortName("#", n)
+	shorten := func(sign string, often map[string]int) {
+		for n, name := range slices.SortedFunc(maps.Keys(often), func(a, b string) int {
+			return cmp.Or(often[b]-often[a], strings.Compare(a, b))
+		}) {
+			short[name] = shortName(sign, n)
+		}
 	}
+	shorten("#", private)
+	shorten("_", internal)
 	n := 0
 	for _, name := range names {
 		if count[name] == 0 && !strings.Contains(exports, name) {

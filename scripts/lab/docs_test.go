@@ -48,11 +48,11 @@ func TestSDKExamples(t *testing.T) {
 			}
 			fits(t, p)
 			p.Eval(`location.hash = "#room-send"`, nil)
-			p.Await(time.Second, "an anchor leads to its name",
+			p.Await(5*time.Second, "an anchor leads to its name",
 				`document.querySelector("#room-send").getBoundingClientRect().top < innerHeight`)
 			p.Eval(`window.before = document.querySelector("#contents").open`, nil)
 			p.Press("#contents summary", "Enter")
-			p.Await(time.Second, "a key folds the contents", `document.querySelector("#contents").open != before`)
+			p.Await(5*time.Second, "a key folds the contents", `document.querySelector("#contents").open != before`)
 		})
 	}
 }

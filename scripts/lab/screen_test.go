@@ -65,17 +65,17 @@ func TestCallShowsScreensBesideCameras(t *testing.T) {
 
 	ann.Click("#share")
 	bo.Await(within, "Bo sees Ann's screen and Ann", seen(`["self", "person", "screen"]`))
-	bo.AwaitText(time.Second, ".tile[data-screen]", "Ann的屏幕")
-	bo.Await(time.Second, "on a phone, the screen is the largest", screens+`.then(all => {
+	bo.AwaitText(within, ".tile[data-screen]", "Ann的屏幕")
+	bo.Await(within, "on a phone, the screen is the largest", screens+`.then(all => {
 		const area = kind => all.find(tile => tile.kind == kind).area;
 		return area("screen") > area("person") && area("screen") > 374 * 200;
 	})`)
 	ann.Await(within, "Ann sees herself, Bo and what she shares", seen(`["self", "person", "own screen"]`))
-	ann.AwaitText(time.Second, ".tile[data-screen]", "You are sharing your screen")
+	ann.AwaitText(within, ".tile[data-screen]", "You are sharing your screen")
 	ann.Shoot("sharing")
 	bo.Shoot("shared")
 	bo.Click("#language")
-	bo.AwaitText(time.Second, ".tile[data-screen]", "Ann’s screen")
+	bo.AwaitText(within, ".tile[data-screen]", "Ann’s screen")
 
 	cy := enter(b, server, "Cy", "", lab.PageOptions{})
 	cy.Await(within, "Cy, who comes later, sees both", seen(`["self", "person", "person", "screen"]`))

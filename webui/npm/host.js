@@ -2,7 +2,7 @@
 // Node and comes from no box. It stands among the SDK's modules in the package only.
 import { SignalboxError } from './errors.js';
 
-const NO_URL = 'connect needs the url of a signaling server, since a package does not come from one.';
+const NO_URL = 'connect needs the url of a signaling server, in Node a whole one: a package does not come from one.';
 
 // Returns what the url of the hub may be relative to: the page, if there is one.
 export function pageOf(url) {

@@ -102,6 +102,9 @@ export class RTCPeerConnection {
     return [];
   }
 
+  // A far end that asks for a place for its media finds none in the offer.
+  addTransceiver() {}
+
   getSenders() {
     return [];
   }

@@ -123,12 +123,13 @@ export class Call extends Group {
   }
 
   _left({ peer: { id, user }, reason, data }) {
+    const said = data?.[OWN] ?? {};
     if (this.#settle) {
-      if (this.#to === `@${user}`) this.#declined(data?.[OWN] ?? {});
+      if (this.#to === `@${user}` && (said.id ?? this.#id) === this.#id) this.#declined(said);
     } else if (id === this.#to) {
       if (this.peer && reason === 'lost') this.peer._setPresent(false);
       else this.#over(reason);
-    } else if (data?.[OWN]?.id === this.#id) { // another session of this user's has heard of it instead
+    } else if (said.id === this.#id) { // another session of this user's has heard of it instead
       this.peer?._setPresent(false);
       this.#seek();
     }
@@ -199,7 +200,7 @@ export class Call extends Group {
   // An end that leaves without a word has not declined.
   #declined({ call, reason }) {
     const error = new SignalboxError(call === 'decline' ? 'declined' : 'unanswered');
-    this._end(Object.assign(error, { reason: String(reason ?? '').slice(0, REASON) }));
+    this._end(Object.assign(error, { reason: typeof reason === 'string' ? reason.slice(0, REASON) : '' }));
   }
 
   #cancel() {

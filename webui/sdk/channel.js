@@ -2,12 +2,13 @@
 import { SignalboxError } from './errors.js';
 
 // Opens the channel on this end; the far end does the same.
-export function openChannel(connection, { open, message }) {
+export function openChannel(connection, { open, message, stalled }) {
   // Negotiated by agreement (id 0 on both ends), so that neither waits for the other to open it.
   const channel = connection.createDataChannel('signalbox', { negotiated: true, id: 0 });
   channel.binaryType = 'arraybuffer';
   channel.onopen = open;
   channel.onmessage = message;
+  channel.onclose = stalled; // the far end has closed the connection, perhaps by mistake
   return channel;
 }
 

@@ -48,10 +48,12 @@ export class Connection {
     return this.pc.connectionState === 'connected';
   }
 
-  // Whether another path is of no use: the keys have failed, not the path. And a Firefox that has
-  // failed before it was connected, and finds a path after all, sends nothing.
+  // Whether another path is of no use: the far end has closed the connection, or the keys have
+  // failed, not the path. And a Firefox that has failed before it was connected, and finds a path
+  // after all, sends nothing.
   get isDead() {
-    return this.pc.connectionState === 'failed' && !(this.watch.isOn && this.pc.iceConnectionState === 'failed');
+    return this.channel?.readyState === 'closed'
+      || this.pc.connectionState === 'failed' && !(this.watch.isOn && this.pc.iceConnectionState === 'failed');
   }
 
   // Once it is connected.
@@ -65,6 +67,7 @@ export class Connection {
   close() {
     this.negotiation.stop();
     this.watch.stop();
+    if (this.channel) this.channel.onclose = null;
     this.pc.onconnectionstatechange = this.pc.ontrack = null;
     this.pc.onnegotiationneeded = this.pc.onicecandidate = null;
     this.pc.close(); // fires no event, by specification

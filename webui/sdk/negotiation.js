@@ -48,18 +48,20 @@ export class Negotiation {
 
   // Takes a description. `offer` is the number of the offer that it is, or answers.
   describe(description, offer) {
-    const offered = description.type === 'offer';
-    this.#step(() => (offered ? this.#offered(description, offer) : this.#answered(description, offer)));
+    this.#step(() => (
+      description.type === 'offer' ? this.#offered(description, offer) : this.#answered(description, offer)));
   }
 
   // Takes candidates. One that doesn't fit may belong to a description that is still to come, since
   // the hub had refused it: it is tried once more after the next one.
   take(candidates) {
-    for (const candidate of candidates) {
-      this.#step(() => this.#add(candidate).catch(() => {
-        this.#early = [...this.#early.slice(1 - EARLY), candidate];
-      }));
-    }
+    this.#step(async () => {
+      for (const candidate of candidates) {
+        await this.#add(candidate).catch(() => {
+          if (this.#early.push(candidate) > EARLY) this.#early.shift();
+        });
+      }
+    });
   }
 
   #add(candidate) {
@@ -74,13 +76,13 @@ export class Negotiation {
   // The far end asks for an offer, with so many places of each kind. `after` is the last one that
   // it has taken.
   asked({ after = 0, restart, ...places }) {
-    for (const kind of ['audio', 'video']) {
-      for (let n = this.#places()[kind] ?? 0; n < Math.min(places[kind], PLACES); n++) {
-        this.#connection.addTransceiver(kind, { direction: 'recvonly' });
-      }
-    }
-    this.#end.added();
     this.#step(() => {
+      for (const kind of ['audio', 'video']) {
+        for (let n = this.#places()[kind] ?? 0; n < Math.min(places[kind], PLACES); n++) {
+          this.#connection.addTransceiver(kind, { direction: 'recvonly' });
+        }
+      }
+      this.#end.added();
       if (restart && after >= this.#restarts) this.restart();
       else if (after >= this.#offers) return this.#offer();
     });
@@ -103,11 +105,17 @@ export class Negotiation {
     else if (this.#question) this.#end.send({ want: this.#question });
   }
 
+  // The far end has begun anew, without what it was asked for.
+  forget() {
+    this.#asked = '';
+  }
+
   stop() {
     this.#timers.clearAll();
     this.#end = null;
   }
 
+  // Whatever the far end has said, what fails for it is the connection with it.
   #step(take) {
     this.#steps = this.#steps.then(() => this.#end && take()).catch((error) => this.#end?.failed(error));
   }

@@ -18,6 +18,7 @@ const DISCONNECTED_MS = 2000; // ICE often recovers by itself within this time
 const GONE_MS = 5000; // how long somebody who is lost to the hub, too, may be disconnected
 const CONNECT_MS = 20_000; // for what is agreed upon to connect
 const RETRY_MS = 30_000; // for a second attempt to connect
+const NAMED = 64; // streams of one far end that have a name
 const SOUND_MS = 30_000; // what has been connected for so long may have a second attempt again
 
 export class Peer extends Emitter {
@@ -129,9 +130,11 @@ export class Peer extends Emitter {
     this.#farTag = tag ?? this.#farTag;
     // It has done so because of what this one has said. What this one has, is it of the former end?
     if (isAnother && this.connection.remoteDescription) this.rebuild();
+    else if (isAnother) this.#connection.negotiation.forget();
     this.#heard = true;
     if (data.streams) this.#hearStreams(data.streams);
-    if (link < this.#link) return; // of a connection that was here before this one
+    // What is of a connection that was here before this one, or of none, says nothing of this one.
+    if (!(Number.isInteger(link) && link >= this.#link)) return;
     if (link > this.#link) this.#begin(link);
     const { description, offer, candidates, path, want, leads } = data;
     const { negotiation } = this.#connection;
@@ -146,7 +149,10 @@ export class Peer extends Emitter {
   // The far end names the streams that it sends now.
   #hearStreams(names) {
     for (const [name, id] of Object.entries(names)) {
-      if (!this.#named.has(id)) this.#named.set(id, { name, stream: new MediaStream() });
+      if (!this.#named.has(id)) {
+        if (this.#named.size === NAMED) continue;
+        this.#named.set(id, { name, stream: new MediaStream() });
+      }
       const { stream } = this.#named.get(id);
       if (this.streams.get(name) === stream) continue;
       this.streams.set(name, stream);
@@ -298,7 +304,8 @@ export class Peer extends Emitter {
       this.#timers.later('sound', SOUND_MS, () => { this.#retried = false; });
     }
     const broken = connectionState === 'failed' || connectionState === 'disconnected';
-    this.#setState(broken ? 'reconnecting' : this.#connection.isConnected ? 'connected' : this.state);
+    const state = broken ? 'reconnecting' : this.#connection.isConnected ? 'connected' : this.state;
+    if (state !== this.state) this.#setState(state);
     this.#expire();
   }
 

@@ -1,5 +1,6 @@
 // Types of /signalbox-data.js, and the documentation of every call.
 //
+//   import { Data } from '/signalbox-data.js'; // npm: 'signalbox/data'
 //   const data = new Data(room, { meta: { hand: false } });
 //   data.on('message', ({ peer, data }) => console.info(peer.name, data));
 //   data.send({ x: 1, y: 2 });
@@ -37,9 +38,9 @@ export interface TransferOptions {
 
 /**
  * Data between the peers of a room or a call, over the data channel that the SDK has with each:
- * from browser to browser, encrypted, and not through the signaling server. The far ends need a
+ * from browser to browser, encrypted, and not through the hub. The far ends need a
  * `Data`, too. Make it before `room.join()`, so that it hears everything. Text that is sent by
- * `room.send` passes beside it.
+ * `room.send` passes beside it; all bytes on the channel are its own, so send yours by it.
  */
 export interface Data extends Emitter<DataEvents> {}
 export class Data {
@@ -57,8 +58,9 @@ export class Data {
   send(data: Json | Bytes, peer?: Peer): number;
   /**
    * Sends a message of up to 256 MiB in pieces, one message after the other, no faster than it goes
-   * out. Resolves, with to how many peers, when the last piece is handed to the browser. Rejects if
-   * nobody got it: `no-channel`, `too-large`, `canceled`, `bad-data`.
+   * out. Resolves, with to how many peers, when the last piece is handed to the browser: with 0 if
+   * nobody is there. Rejects if none of them got it: `no-channel`, `too-large`, `canceled`,
+   * `bad-data`.
    */
   transfer(data: Json | Bytes | Blob, options?: TransferOptions): Promise<number>;
   /** Resolves when little of what was sent still waits, to every peer or to one. */
@@ -69,6 +71,6 @@ export class Data {
    * if the peer goes.
    */
   ask(peer: Peer, data: Json, options?: { timeout?: number }): Promise<Json>;
-  /** Ends it, and all questions; the channels stay. */
+  /** Ends it, and all questions and transfers; the channels stay. */
   close(): void;
 }

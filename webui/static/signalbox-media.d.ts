@@ -1,5 +1,6 @@
 // Types of /signalbox-media.js, and the documentation of every call.
 //
+//   import { Media } from '/signalbox-media.js'; // npm: 'signalbox/media'
 //   const media = new Media();
 //   await media.open(); // asks for microphone and camera, and takes what can be had
 //   const stream = new MediaStream([media.microphone, media.camera].filter(Boolean));

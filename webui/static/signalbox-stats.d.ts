@@ -1,5 +1,6 @@
 // Types of /signalbox-stats.js, and the documentation of every call.
 //
+//   import { Stats, verdictWords } from '/signalbox-stats.js'; // npm: 'signalbox/stats'
 //   room.on('peer', ({ peer }) => {
 //     const stats = new Stats(peer);
 //     stats.on('sample', ({ sample }) => console.info(sample.path, sample.rtt, sample.up.bitrate));

@@ -1,93 +1,17 @@
 // Types of /signalbox.js, and the documentation of every call.
 //
+//   import { connect } from '/signalbox.js'; // npm: 'signalbox'
 //   const session = await connect({ name: 'Ada' });
 //   const room = session.room('tea', { stream });
 //   room.on('track', ({ peer, stream }) => { video.srcObject = stream; });
 //   await room.join();
 
-/** What the hub refuses with: see PROTOCOL.md. */
-export type ServerErrorCode =
-  | 'bad-frame'
-  | 'hello-first'
-  | 'internal'
-  | 'kicked'
-  | 'no-such-peer'
-  | 'no-such-room'
-  | 'not-in-room'
-  | 'rate-limited'
-  | 'replaced'
-  | 'resume-expired'
-  | 'room-full'
-  | 'shutting-down'
-  | 'slow'
-  | 'too-large'
-  | 'unauthorized'
-  | 'user-taken';
-
 /**
- * What the SDK itself says:
- *
- * - `unreachable`: no connection, over either carrier;
- * - `no-hub`: something answers at the URL, but no hub: its path is wrong, or a proxy in front of
- *   the box answers for it;
- * - `origin-refused`: the hub does not allow pages of this origin: see `allowed_origins`;
- * - `csp-refused`: the page's Content-Security-Policy does not allow the connection:
- *   `connect-src` must name the hub, for `https:` and `wss:`;
- * - `too-many-tabs`: WebSockets don't get through, and four tabs of this origin have a stream of
- *   events. Over HTTP/1.1 browsers have six connections to a host; the rest is for what is sent;
- * - `timeout`: the hub, or a peer that was asked, did not answer in time;
- * - `offline`: signaling is down; for a request, because more than 256 frames or 256 KiB already
- *   wait;
- * - `lost`: the session was lost; whether the hub still carried out the request is unknown;
- * - `closed`: this end has ended the session, or this membership;
- * - `joined`: this session is already in that room;
- * - `too-large`: a frame of the protocol has at most 64 KiB; the SDK refuses longer ones, for
- *   which the hub would end the session;
- * - `no-url`: `connect` needs a `url`: a module of the npm package comes from no hub, as one does
- *   that a page imports from there;
- * - `no-webrtc`: this browser has no WebRTC, or doesn't allow it here: there are sessions, but no
- *   rooms and calls;
- * - `bad-data`: this can't be sent: signals and broadcasts are JSON, and messages between peers are
- *   text or bytes;
- * - `no-channel`: there is no open data channel to the peer;
- * - `negotiation`: the peers could not agree on a session description, at two attempts (`cause`
- *   says why); the peer's state is `failed`, and `restartIce` tries again;
- * - `declined` (see `reason`), `unanswered`, `canceled`: the outcome of a call, or of a question to
- *   a peer; `canceled` also that of a `connect` whose `signal` aborts.
+ * Opens a signaling session: over a WebSocket, or, where that doesn't get through, over server-sent
+ * events and POSTs. Rejects if that fails, at the first attempt and its `retries`. From then on the
+ * session reconnects by itself and loses no message; requests wait meanwhile.
  */
-export type ClientErrorCode =
-  | 'bad-data'
-  | 'canceled'
-  | 'closed'
-  | 'csp-refused'
-  | 'declined'
-  | 'joined'
-  | 'lost'
-  | 'negotiation'
-  | 'no-channel'
-  | 'no-hub'
-  | 'no-url'
-  | 'no-webrtc'
-  | 'offline'
-  | 'origin-refused'
-  | 'timeout'
-  | 'too-large'
-  | 'too-many-tabs'
-  | 'unanswered'
-  | 'unreachable';
-
-export type ErrorCode = ServerErrorCode | ClientErrorCode;
-
-/** What went wrong: a code to branch on, and a sentence to show. */
-export class SignalboxError extends Error {
-  private constructor();
-  readonly code: ErrorCode;
-  /** The hub has said not to reconnect; set on errors that end a connection. */
-  readonly final?: boolean;
-  /** Why the callee declined: its own word, or `busy` or `unavailable` from the SDK. */
-  readonly reason?: string;
-  readonly cause?: unknown;
-}
+export function connect(options?: ConnectOptions): Promise<Session>;
 
 export interface ConnectOptions {
   /**
@@ -127,13 +51,6 @@ export interface ConnectOptions {
   signal?: AbortSignal;
 }
 
-/**
- * Opens a signaling session: over a WebSocket, or, where that doesn't get through, over server-sent
- * events and POSTs. Rejects if that fails, at the first attempt and its `retries`. From then on the
- * session reconnects by itself and loses no message; requests wait meanwhile.
- */
-export function connect(options?: ConnectOptions): Promise<Session>;
-
 /** Whatever has events. */
 export interface Emitter<Events> {
   /** Calls `listener` for each event of that type. Returns a function that ends it. */
@@ -154,7 +71,8 @@ export type Carrier = 'websocket' | 'sse';
 
 export interface SessionEvents {
   /**
-   * Another state than before. When it is `closed`, `error` says why, unless this end closed it.
+   * Another state than before, or `open` once more, over another connection. `error` says why it
+   * is `reconnecting` or `closed`: `closed` and `canceled` if this end has ended it.
    */
   state: { state: SessionState; error?: SignalboxError };
   /**
@@ -188,6 +106,8 @@ export interface SessionEvents {
   joined: { room: string; peers: PeerInfo[]; capacity: number };
   'peer-joined': { room: string; peer: PeerInfo };
   'peer-left': { room: string; peer: PeerInfo; reason: LeftReason };
+  /** The session is out of a room: it has asked for that, or, with a reason, the operator has. */
+  left: { room: string; reason?: LeftReason };
   broadcast: { from: string; fromName: string; room: string; data: unknown };
 }
 
@@ -236,17 +156,17 @@ export interface Session extends Emitter<SessionEvents> {
   call(user: string, options?: CallOptions): Promise<Call>;
   /**
    * Sends data, whatever JSON can say, to a peer id, or to "@user", who may have several sessions:
-   * then to all, until one of them has answered. Resolves when the server has
+   * then to all, until one of them has answered. Resolves when the hub has
    * passed it on. Rejects with `rate-limited` while the other end has too much of yours to read:
    * send it again in a moment.
    */
   signal(to: string, data: unknown, room?: string): Promise<void>;
   /**
    * Sends one frame of the protocol, now or once there is a connection again; resolves when the
-   * server has acknowledged it.
+   * hub has acknowledged it.
    */
   request(frame: { type: string; [field: string]: unknown }): Promise<void>;
-  /** Round trip to the signaling server, in milliseconds. */
+  /** Round trip to the hub, in milliseconds. */
   ping(): Promise<number>;
   /** Asks for fresh ICE servers. The hub also pushes them at half of the credential's lifetime. */
   refreshIce(): Promise<RTCIceServer[]>;
@@ -310,7 +230,7 @@ export interface PeerEvents {
   open: { peer: Peer };
   /** Text or bytes from the data channel. */
   message: { peer: Peer; data: string | ArrayBuffer };
-  /** Another state than before. */
+  /** Another state than before, or, when the peer is rebuilt, another connection. */
   state: { peer: Peer; state: PeerState };
   /** The peer's own signaling is lost, or back. */
   presence: { peer: Peer; present: boolean };
@@ -378,7 +298,7 @@ export interface Room extends Group<RoomEvents> {
   /** Joins, once. Rejects with `room-full`, `unauthorized`, `joined`, `no-webrtc`. */
   join(): Promise<void>;
   /**
-   * Sends data, whatever JSON can say, to every other member through the signaling server. Rejects
+   * Sends data, whatever JSON can say, to every other member through the hub. Rejects
    * with `rate-limited`, and nobody gets it, while a member has too much of yours to read: send it
    * again in a moment.
    */
@@ -500,4 +420,88 @@ export interface Peer extends Emitter<PeerEvents> {
   restartIce(): Promise<void>;
   /** Replaces the connection by another one, which has nothing of the old one's state. */
   rebuild(): void;
+}
+
+/** What the hub refuses with: see PROTOCOL.md. */
+export type ServerErrorCode =
+  | 'bad-frame'
+  | 'hello-first'
+  | 'internal'
+  | 'kicked'
+  | 'no-such-peer'
+  | 'no-such-room'
+  | 'not-in-room'
+  | 'rate-limited'
+  | 'replaced'
+  | 'resume-expired'
+  | 'room-full'
+  | 'shutting-down'
+  | 'slow'
+  | 'too-large'
+  | 'unauthorized'
+  | 'user-taken';
+
+/**
+ * What the SDK itself says:
+ *
+ * - `unreachable`: no connection, over either carrier;
+ * - `no-hub`: something answers at the URL, but no hub: its path is wrong, or a proxy in front of
+ *   the box answers for it;
+ * - `origin-refused`: the hub does not allow pages of this origin: see `allowed_origins`;
+ * - `csp-refused`: the page's Content-Security-Policy does not allow the connection:
+ *   `connect-src` must name the hub, for `https:` and `wss:`;
+ * - `too-many-tabs`: WebSockets don't get through, and four tabs of this origin have a stream of
+ *   events. Over HTTP/1.1 browsers have six connections to a host; the rest is for what is sent;
+ * - `timeout`: the hub, or a peer that was asked, did not answer in time;
+ * - `offline`: signaling is down; for a request, because more than 256 frames or 256 KiB already
+ *   wait;
+ * - `lost`: the session was lost; whether the hub still carried out the request is unknown;
+ * - `closed`: this end has ended the session, or this membership;
+ * - `joined`: this session is already in that room;
+ * - `too-large`: a frame of the protocol has at most 64 KiB; the SDK refuses longer ones, for
+ *   which the hub would end the session;
+ * - `no-url`: `connect` needs a `url`: a module of the npm package comes from no hub, as one does
+ *   that a page imports from there;
+ * - `no-webrtc`: this browser has no WebRTC, or doesn't allow it here: there are sessions, but no
+ *   rooms and calls;
+ * - `bad-data`: this can't be sent: signals and broadcasts are JSON, and messages between peers are
+ *   text or bytes;
+ * - `no-channel`: there is no open data channel to the peer;
+ * - `negotiation`: the peers could not agree on a session description, at two attempts (`cause`
+ *   says why); the peer's state is `failed`, and `restartIce` tries again;
+ * - `declined` (see `reason`), `unanswered`, `canceled`: the outcome of a call, or of a question to
+ *   a peer; `canceled` also that of a `connect` whose `signal` aborts.
+ */
+export type ClientErrorCode =
+  | 'bad-data'
+  | 'canceled'
+  | 'closed'
+  | 'csp-refused'
+  | 'declined'
+  | 'joined'
+  | 'lost'
+  | 'negotiation'
+  | 'no-channel'
+  | 'no-hub'
+  | 'no-url'
+  | 'no-webrtc'
+  | 'offline'
+  | 'origin-refused'
+  | 'timeout'
+  | 'too-large'
+  | 'too-many-tabs'
+  | 'unanswered'
+  | 'unreachable';
+
+export type ErrorCode = ServerErrorCode | ClientErrorCode;
+
+/** What went wrong: a code to branch on, and a sentence to show. */
+export class SignalboxError extends Error {
+  private constructor();
+  readonly code: ErrorCode;
+  /** The hub has said not to reconnect; set on errors that end a connection. */
+  readonly final?: boolean;
+  /** Why the callee declined: its own word, or `busy` or `unavailable` from the SDK. */
+  readonly reason?: string;
+  readonly cause?: unknown;
 }

@@ -255,3 +255,69 @@ test('what no Data has sent does no harm', DEADLINE, async () => {
   }
   assert.equal(far.metaOf(right.peer), null);
 });
+
+test('pieces of nothing take no memory, and nor does a length that is only said', DEADLINE, async () => {
+  const told = [];
+  const inbox = new Inbox({ message: (data) => told.push(data), note() {}, progress() {} });
+  const first = new Uint8Array(10);
+  first[0] = 4;
+  new DataView(first.buffer).setFloat64(1, 256 * 1024 * 1024);
+  const used = () => {
+    const { heapUsed, arrayBuffers } = process.memoryUsage();
+    return heapUsed + arrayBuffers;
+  };
+  const before = used();
+  inbox.take(first.buffer);
+  for (let n = 0; n < 1_000_000; n++) inbox.take(new Uint8Array(n % 2 ? [0] : [0, 7]).buffer);
+  assert.ok(used() - before < 100 * 1024 * 1024, `${used() - before} bytes for 500,000`);
+  new DataView(first.buffer).setFloat64(1, 500_001);
+  inbox.take(first.buffer);
+  for (let n = 1; n <= 500_000; n++) inbox.take(new Uint8Array([n < 500_000 ? 0 : 8, 7]).buffer);
+  assert.deepEqual(told.map(({ byteLength }) => byteLength), [500_001]);
+  assert.ok(new Uint8Array(told[0]).subarray(1).every((byte) => byte === 7));
+});
+
+test('what a peer says of itself may be deeper than what can be said again', DEADLINE, async () => {
+  const { right, ends: [, far], log } = pair();
+  const deep = `${'['.repeat(100_000)}${']'.repeat(100_000)}`;
+  const text = new TextEncoder().encode(`{"meta":${deep}}`);
+  for (let n = 0; n < 2; n++) right.hear(new Uint8Array([15, ...text]).buffer);
+  assert.ok(Array.isArray(far.metaOf(right.peer)));
+  assert.equal(log.filter(({ type }) => type === 'meta').length, 1);
+});
+
+test('a channel keeps nothing of what has waited for it', DEADLINE, async () => {
+  const { left, ends: [data] } = pair();
+  const { channel } = left.peer;
+  let listeners = 0;
+  for (const [name, step] of [['addEventListener', 1], ['removeEventListener', -1]]) {
+    const change = channel[name].bind(channel);
+    channel[name] = (...args) => {
+      listeners += step;
+      change(...args);
+    };
+  }
+  channel.held = true;
+  channel.bufferedAmount = 300 * 1024;
+  const drained = data.drain(left.peer);
+  assert.equal(listeners, 2);
+  channel.flow();
+  await drained;
+  assert.equal(listeners, 0);
+});
+
+test('a transfer that waits ends at once if it is given up, or all is', DEADLINE, async () => {
+  for (const end of [({ control }) => control.abort(), ({ ends: [data] }) => data.close()]) {
+    const both = pair();
+    const { left, ends: [data] } = both;
+    left.peer.channel.held = true;
+    const control = new AbortController();
+    let waits;
+    const full = new Promise((resolve) => { waits = resolve; });
+    const onprogress = ({ sent }) => sent >= 256 * 1024 && waits();
+    const transfer = data.transfer(new Uint8Array(1024 * 1024), { signal: control.signal, onprogress });
+    await full;
+    end({ ...both, control });
+    await assert.rejects(transfer, { code: 'canceled' });
+  }
+});

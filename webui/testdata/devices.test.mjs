@@ -172,7 +172,10 @@ test('muting frees the camera and keeps the microphone, or as one likes', async 
   assert.equal(microphone.enabled, true);
   assert.equal(asked.length, 0);
   media.mute('microphone', { free: true });
+  media.mute('microphone');
   assert.equal(live(), 0);
+  await media.open(['microphone']); // it stays off
+  assert.equal(asked.length, 0);
   const back = media.unmute('microphone');
   await asked.pop().answer();
   assert.equal((await back).readyState, 'live');
@@ -435,8 +438,9 @@ test('every code has words in both languages', async () => {
       assert.match(deviceWords(code, kind, 'zh-CN'), /(麦克风|摄像头|屏幕|扬声器).*。$/);
     }
   }
-  assert.equal(new MediaError('busy', 'camera').words(), 'Another program is using the camera.');
-  assert.equal(new MediaError('busy', 'camera').words('zh-Hans'), '摄像头正被其他程序占用。');
+  assert.equal(new MediaError('busy', 'camera').words(),
+    'Another program is using the camera: close that one, then try again.');
+  assert.equal(new MediaError('busy', 'camera').words('zh-Hans'), '摄像头正被其他程序占用：请关闭该程序后再试。');
 });
 
 test('a screen stands beside the camera, and ends by the browser’s own button', async () => {

@@ -106,3 +106,28 @@ test('peers of two programs exchange text and bytes', DEADLINE, async (t) => {
   room.send('again');
   assert.equal((await later).data, 'echo: again');
 });
+
+test('a peer in Node offers one that asks for media a connection without any', DEADLINE, async (t) => {
+  const { RTCPeerConnection } = await import('signalbox/node-datachannel');
+  globalThis.RTCPeerConnection = RTCPeerConnection;
+  const [session, browser] = [await enter(t, 'Ada'), await enter(t, 'a browser')];
+  const room = await session.join('media');
+  const errors = [];
+  room.on('error', ({ error }) => errors.push(error));
+  const met = next(room, 'peer');
+  await browser.request({ type: 'join', room: 'media' });
+  const { peer } = await met;
+  const offer = new Promise((resolve) => {
+    browser.on('signal', ({ data: { signalbox: { description, link = 1 } } }) => {
+      if (description?.type === 'offer' && link > 1) errors.push(new Error('there is another connection'));
+      if (description?.type === 'offer') resolve(description);
+    });
+  });
+  const want = { after: 0, audio: 1, video: 1 };
+  await browser.signal(session.peerId, { signalbox: { tag: 'browser', want } }, 'media');
+  assert.match((await offer).sdp, /m=application/);
+  await browser.ping();
+  await session.ping();
+  assert.deepEqual(errors, []);
+  assert.equal(peer.rebuilds, 0);
+});

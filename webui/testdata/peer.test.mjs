@@ -230,6 +230,29 @@ test('what a signal can not say is refused, and what it can arrives as it was', 
 });
 
 // In Firefox, a track that is replaced while the connection ends is never done.
+test('a state is told once', DEADLINE, async (t) => {
+  const { peer, pc } = await enter(t);
+  const states = [];
+  peer.on('state', ({ state }) => states.push(state));
+  pc.getStats = async () => new Map();
+  for (const state of ['connecting', 'connected', 'disconnected', 'connected']) {
+    pc.connectionState = state;
+    pc.onconnectionstatechange();
+  }
+  assert.deepEqual(states, ['connected', 'reconnecting', 'connected']);
+});
+
+test('who is out of a room without a peer connection is told, and why', DEADLINE, async (t) => {
+  const hub = await startHub(t);
+  const session = await connect({ url: hub.url, keep: false });
+  t.after(() => session.close());
+  await session.request({ type: 'join', room: 'tea' });
+  const left = once(session, 'left');
+  hub.line.send({ type: 'left', room: 'tea', reason: 'kicked', seq: ++seq });
+  const { room, reason } = await left;
+  assert.deepEqual([room, reason], ['tea', 'kicked']);
+});
+
 test('nobody waits for a connection that has ended', DEADLINE, async (t) => {
   const { room, peer, pc } = await enter(t, { room: { stream: new MediaStream([track('video')]) } });
   pc.getTransceivers()[0].sender.replaceTrack = () => new Promise(() => {});
@@ -296,4 +319,52 @@ test('a connection that fails before it was there, or has lost its keys, is repl
     await session.ping();
     assert.deepEqual([peer.rebuilds, peer.connection === pc], [rebuilds, !rebuilds]);
   }
+});
+
+// A browser may end the keys under a connection that it goes on to call connected: the far end's
+// does when something is wrong there.
+test('a connection that the far end has closed, but has not left, is replaced', DEADLINE, async (t) => {
+  const { hub, session, peer, pc } = await enter(t);
+  Object.assign(pc, { connectionState: 'connected', getStats: async () => new Map() });
+  pc.onconnectionstatechange();
+  peer.channel.readyState = 'closed';
+  peer.channel.onclose();
+  await hub.frame(({ type }) => type === 'ping');
+  await session.ping();
+  assert.deepEqual([peer.rebuilds, peer.connection === pc], [1, false]);
+});
+
+test('an end that has begun anew is asked again', DEADLINE, async (t) => {
+  const bob = { id: 'bob', name: 'Bob', polite: true };
+  const parts = { join: ({ room }, { send }) => send({ ...joined(room), peers: [bob] }) };
+  const { hub, pc } = await enter(t, { parts, room: { stream: new MediaStream([track('video')]) } });
+  const asked = saidOf('want');
+  const { data: { signalbox: { tag } } } = await hub.frame(asked);
+  hear(hub, { candidates: [] });
+  hear(hub, { tag: 'c', for: tag, description: { type: 'offer', sdp: '' }, offer: 1 });
+  await hub.frame(saidOf('description'));
+  pc.onnegotiationneeded(); // as browsers do while there is no place for a track
+  const again = await hub.frame((frame) => asked(frame) && frame.data.signalbox.for === 'c');
+  assert.equal(again.data.signalbox.want.after, 1);
+});
+
+test('a far end that names streams without end has some of them', DEADLINE, async (t) => {
+  const { hub, session, peer } = await enter(t);
+  let made = 0;
+  const { MediaStream } = globalThis;
+  t.after(() => Object.assign(globalThis, { MediaStream }));
+  globalThis.MediaStream = class extends MediaStream {
+    constructor(...args) {
+      super(...args);
+      made++;
+    }
+  };
+  for (let n = 0; n < 20; n++) {
+    hear(hub, { streams: Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`s${i}`, `far-${n}-${i}`])) });
+  }
+  await session.ping();
+  assert.ok(made >= 16 && made <= 64, `${made} streams`);
+  hear(hub, { streams: { s0: 'far-0-0' } });
+  await session.ping();
+  assert.deepEqual([...peer.streams.keys()], ['s0']);
 });

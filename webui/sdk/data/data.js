@@ -11,10 +11,11 @@ const WAITING_BYTES = 256 * 1024; // in a channel; what comes next waits until t
 export class Data extends Emitter {
   #room;
   #meta;
-  #far = new Map(); // peer -> {channel, inbox, meta, transfers}
+  #far = new Map(); // peer -> {channel, inbox, meta, text, transfers}
   #questions = new Questions();
   #waiting = new Set(); // until a channel is drained: {peer, done}
   #ends;
+  #closed = false;
 
   constructor(room, { meta } = {}) {
     super();
@@ -64,6 +65,8 @@ export class Data extends Emitter {
     for (const end of this.#ends) end();
     this.#questions.lose();
     this.#far.clear();
+    this.#closed = true;
+    for (const wait of [...this.#waiting]) wait.done();
   }
 
   #peers(peer) {
@@ -87,7 +90,7 @@ export class Data extends Emitter {
       far.inbox = new Inbox({
         message: (data) => this._emit('message', { peer, data }),
         progress: (progress) => this._emit('progress', { peer, ...progress }),
-        note: (note) => this.#note(peer, note),
+        note: (note, text) => this.#note(peer, note, text),
       });
     }
     return far.inbox;
@@ -103,17 +106,17 @@ export class Data extends Emitter {
     this.#wake(peer);
   }
 
-  #note(peer, { meta, ask, answer }) {
-    if (meta !== undefined) this.#hearMeta(peer, meta);
+  #note(peer, { meta, ask, answer }, text) {
+    if (meta !== undefined) this.#hearMeta(peer, meta, text);
     if (ask) this.#hearAsk(peer, ask);
     if (answer) this.#questions.answered(peer, answer);
   }
 
   // A peer says it again when its connection is another one.
-  #hearMeta(peer, meta) {
+  #hearMeta(peer, meta, text) {
     const far = this.#farOf(peer);
-    if (JSON.stringify(far.meta) === JSON.stringify(meta)) return;
-    far.meta = meta;
+    if (far.text === text) return;
+    Object.assign(far, { meta, text });
     this._emit('meta', { peer, meta });
   }
 
@@ -139,8 +142,8 @@ export class Data extends Emitter {
     let begun = false;
     try {
       await eachPiece(data, async ({ message, sent, total }) => {
-        await this.#drained(peer, channel);
-        check(!signal?.aborted, 'canceled');
+        await this.#drained(peer, channel, signal);
+        check(!signal?.aborted && !this.#closed, 'canceled');
         check(peer.channel === channel && peer.send(message), 'no-channel');
         begun = true;
         onprogress?.({ peer, sent, total });
@@ -151,15 +154,22 @@ export class Data extends Emitter {
     }
   }
 
-  // Resolves once little waits in the channel, or there is another one. A connection that is closed
-  // says nothing of its channels.
-  #drained(peer, channel) {
+  // Resolves once little waits in the channel, there is another one, or nobody waits any more. A
+  // connection that is closed says nothing of its channels.
+  #drained(peer, channel, signal) {
     if (channel?.readyState !== 'open' || channel.bufferedAmount <= WAITING_BYTES) return null;
+    if (signal?.aborted || this.#closed) return null;
     return new Promise((resolve) => {
-      const wait = { peer, done: () => this.#waiting.delete(wait) && resolve() };
+      const ends = [[channel, 'bufferedamountlow'], [channel, 'close'], [signal, 'abort']];
+      const done = () => {
+        this.#waiting.delete(wait);
+        for (const [target, type] of ends) target?.removeEventListener(type, done);
+        resolve();
+      };
+      const wait = { peer, done };
       this.#waiting.add(wait);
       channel.bufferedAmountLowThreshold = WAITING_BYTES;
-      for (const type of ['bufferedamountlow', 'close']) channel.addEventListener(type, wait.done, { once: true });
+      for (const [target, type] of ends) target?.addEventListener(type, done);
     });
   }
 

@@ -52,11 +52,11 @@ export function givenUp() {
 // Puts together what comes from one peer. What is not of this module is dropped.
 export class Inbox {
   #told;
-  #pieces = null; // of what is not complete
+  #bytes = null; // of what is not complete, with place for more
   #received;
   #total;
 
-  // Tells of each `message(data)`, `note(note)`, and `progress({received, total})`.
+  // Tells of each `message(data)`, `note(note, text)`, and `progress({received, total})`.
   constructor(told) {
     this.#told = told;
   }
@@ -67,25 +67,35 @@ export class Inbox {
     const lead = ends === FIRST ? 9 : 1;
     if (message.byteLength < lead) return;
     const bytes = new Uint8Array(message, lead);
-    if (ends === (FIRST | LAST)) return this.#deliver(head, [bytes]);
+    if (ends === (FIRST | LAST)) return this.#deliver(head, bytes.slice());
     if (ends === FIRST) {
-      this.#pieces = [];
+      this.#bytes = new Uint8Array();
       this.#received = 0;
       this.#total = Math.min(new DataView(message).getFloat64(1), LONGEST);
     }
-    this.#received += bytes.length;
-    if (head & GIVEN_UP || !(this.#received <= this.#total)) this.#pieces = null;
-    const pieces = this.#pieces;
-    if (!pieces) return;
-    pieces.push(bytes);
-    if (ends === LAST) this.#pieces = null;
+    if (head & GIVEN_UP || !(this.#received + bytes.length <= this.#total)) this.#bytes = null;
+    if (!this.#bytes) return;
+    const all = this.#append(bytes);
+    if (ends === LAST) this.#bytes = null;
     this.#told.progress({ received: this.#received, total: this.#total });
-    if (ends === LAST && this.#received === this.#total) this.#deliver(head, pieces);
+    if (ends === LAST && this.#received === this.#total) this.#deliver(head, all);
   }
 
-  #deliver(head, pieces) {
+  // A far end may say any length, and send pieces of nothing: only what has come takes memory.
+  #append(bytes) {
+    const received = this.#received + bytes.length;
+    if (received > this.#bytes.length) {
+      const before = this.#bytes;
+      this.#bytes = new Uint8Array(Math.min(this.#total, 2 * received));
+      this.#bytes.set(before);
+    }
+    this.#bytes.set(bytes, this.#received);
+    this.#received = received;
+    return this.#bytes;
+  }
+
+  #deliver(head, bytes) {
     const kind = head & KIND;
-    const bytes = concatenate(pieces);
     if (kind === BYTES) return this.#told.message(bytes.buffer);
     const text = new TextDecoder().decode(bytes);
     if (kind === TEXT) return this.#told.message(text);
@@ -95,7 +105,7 @@ export class Inbox {
     } catch {
       return;
     }
-    if (kind === NOTE) this.#told.note(value ?? {});
+    if (kind === NOTE) this.#told.note(value ?? {}, text);
     else this.#told.message(value);
   }
 }

@@ -70,7 +70,7 @@ export class Media extends Emitter {
   }
 
   async open(kinds = BOTH) {
-    const slots = kinds.filter((kind) => !(this.isMuted(kind) && this.#frees[kind])).map((kind) => this.#slots[kind]);
+    const slots = kinds.map((kind) => this.#slots[kind]).filter(({ isFreed }) => !isFreed);
     this.#ask(slots.filter(({ track, pending }) => !track && !pending), 'opened');
     await Promise.allSettled(slots.map(({ pending }) => pending));
   }
@@ -79,6 +79,7 @@ export class Media extends Emitter {
     const slot = this.#slots[kind];
     const news = !slot.muted;
     slot.muted = true;
+    slot.isFreed ||= free;
     if (free) slot.free('muted');
     else if (slot.track) slot.track.enabled = false;
     if (news) this._emit('muted', { kind, muted: true });
@@ -87,7 +88,7 @@ export class Media extends Emitter {
   async unmute(kind) {
     const slot = this.#slots[kind];
     const news = slot.muted;
-    slot.muted = false;
+    slot.muted = slot.isFreed = false;
     if (slot.track) slot.track.enabled = true;
     else if (!slot.pending) this.#ask([slot], 'opened');
     if (news) this._emit('muted', { kind, muted: false });

@@ -6,6 +6,7 @@ import { MediaError } from './errors.js';
 export class Slot {
   track = null;
   muted = false;
+  isFreed = false; // by muting it
   error = null;
   lost = null; // the device that ended by itself, as long as none has taken its place
 

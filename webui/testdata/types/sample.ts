@@ -40,6 +40,7 @@ export async function main(video: HTMLVideoElement, ask: (who: string) => boolea
   session.on('state', ({ state }) => state === 'open' && session.request({ type: 'join', room: 'lobby' }));
   session.on('joined', ({ room: lobby, peers, capacity }) => console.info(lobby, peers[0]?.name, capacity));
   session.on('peer-joined', ({ peer: { id, user } }) => console.info(id satisfies string, user));
+  session.on('left', ({ room: lobby, reason }) => console.info(lobby, reason === 'kicked'));
   session.on('peer-left', ({ reason }) => console.info(reason === 'kicked'));
   session.on('broadcast', ({ fromName, data }) => console.info(fromName, data));
   session.on('carrier', ({ carrier }) => console.info(carrier === 'sse'));

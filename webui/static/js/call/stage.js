@@ -157,7 +157,10 @@ export class Stage {
     before?.silence();
     if (before) this.#places.remove(before.tile);
     if (!stream) return;
-    const stop = id ? null : () => this.media.unshare();
+    const stop = id ? null : () => {
+      this.media.unshare();
+      byId('share').focus(); // the button that was pressed is gone
+    };
     const tile = new ScreenTile(id, stream, { name: name || t('call.guest'), stop });
     this.#screens.set(id, { tile, silence: this.media.play(tile.video) });
     this.#places.addScreen(tile);

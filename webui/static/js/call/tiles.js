@@ -1,8 +1,8 @@
 // What is seen of a call: a tile for each person, and one for each screen that is shared.
 import { h, icon, setIcon } from '../dom.js';
-import { say, t } from '../i18n.js';
+import { label, say, t } from '../i18n.js';
 
-/** A person: name, picture or initials, microphone, and how he is reached. */
+/** A person: name, picture or initials, microphone, and how they are reached. */
 export class Tile {
   constructor(name, { self = false } = {}) {
     this.name = name;
@@ -11,6 +11,9 @@ export class Tile {
     this.video.muted = self;
     this.avatar = h('span', { class: 'avatar', 'aria-hidden': 'true' }, initials(name));
     this.microphone = icon('mic-off');
+    this.microphone.removeAttribute('aria-hidden');
+    this.microphone.setAttribute('role', 'img');
+    label(this.microphone, 'tile.muted');
     this.microphone.setAttribute('hidden', '');
     this.label = h('span', { class: 'tile-name', dir: 'auto' });
     this.pathIcon = icon('direct');
@@ -21,6 +24,8 @@ export class Tile {
       h('div', { class: 'tile-bar' }, this.microphone, this.label, this.path));
     if (self) {
       this.element.dataset.self = '';
+      this.label.id = 'self-name';
+      this.element.setAttribute('aria-labelledby', this.label.id);
       say(this.label, 'call.you');
     } else {
       this.label.textContent = name;
@@ -59,15 +64,15 @@ export class ScreenTile {
     this.video = h('video', { autoplay: true, playsinline: true });
     this.video.muted = this.own;
     this.video.srcObject = stream;
-    const label = h('span', { class: 'tile-name', id: `screen-${owner}`, dir: 'auto' });
-    say(label, this.own ? 'tile.sharing' : 'tile.screen', { name });
+    const title = h('span', { class: 'tile-name', id: `screen-${owner}`, dir: 'auto' });
+    say(title, this.own ? 'tile.sharing' : 'tile.screen', { name });
     const action = this.own
       ? h('button', { class: 'button', type: 'button', t: 'control.share.stop', on: { click: stop } })
       : h('button', { class: 'tile-full', type: 'button', label: 'control.full', on: { click: () => this.#fill() } },
         icon('full'));
-    this.element = h('div', { class: 'tile', role: 'group', 'aria-labelledby': label.id, 'data-screen': owner,
+    this.element = h('div', { class: 'tile', role: 'group', 'aria-labelledby': title.id, 'data-screen': owner,
       'data-picture': true }, this.video, h('div', { class: this.own ? 'tile-sharing' : 'tile-bar' }, icon('screen'),
-      label, action));
+      title, action));
   }
 
   // On a phone, letters are legible only so. iPhones have it for videos only.

@@ -18,9 +18,10 @@ for (const block of document.querySelectorAll('.doc-code')) {
 for (const example of document.querySelectorAll('.doc-example')) {
   const button = example.querySelector('.doc-run');
   button.addEventListener('click', async () => {
-    button.disabled = true;
+    if (example.dataset.state === 'running') return; // to disable the button would take the focus from it
+    button.setAttribute('aria-disabled', 'true');
     await runExample(example, example.querySelector('.doc-output'));
-    button.disabled = false;
+    button.removeAttribute('aria-disabled');
   });
 }
 
