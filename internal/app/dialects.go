@@ -2,6 +2,7 @@ package app
 
 import (
 	"maps"
+	"math"
 	"net/http"
 
 	"signalbox/internal/admission"
@@ -33,14 +34,18 @@ type dialects struct {
 
 func newDialects(hub *signal.Hub, cfg *config.Config, guard *admission.Guard, ice *iceserver.Issuer) *dialects {
 	c := &cfg.Compat
-	calls := chat.New(hub, chat.Options{Capacity: int(c.Capacity)})
+	capacity := int(c.Capacity)
+	if capacity == 0 { // no limit; to the dialects, the hub's
+		capacity = math.MaxInt
+	}
+	calls := chat.New(hub, chat.Options{Capacity: capacity})
 	peers := peerjs.New(hub, peerjs.Options{
 		Discovery: c.PeerJSDiscovery, KeyIsToken: cfg.Auth.Mode != admission.Open,
 	})
-	topics := yjs.New(hub, yjs.Options{Capacity: int(c.Capacity)})
+	topics := yjs.New(hub, yjs.Options{Capacity: capacity})
 	d := &dialects{apprtc: apprtc.New(hub, sessionless(guard, ice, apprtc.WriteICE))}
 	d.table = []dialect{
-		{c.SocketIO.On(), socketIO(hub, cfg)},
+		{c.SocketIO.On(), socketIO(hub, cfg, capacity)},
 		{c.AppRTC.On(), d.apprtc.Routes()},
 		{c.Chat.On(), calls.Routes()},
 		{c.PeerJS.On(), peers.Routes()},
@@ -53,10 +58,10 @@ func newDialects(hub *signal.Hub, cfg *config.Config, guard *admission.Guard, ic
 }
 
 // socketIO is the server of Socket.IO's clients, and their script.
-func socketIO(hub *signal.Hub, cfg *config.Config) map[string]http.Handler {
+func socketIO(hub *signal.Hub, cfg *config.Config, capacity int) map[string]http.Handler {
 	c := &cfg.Compat
 	routes := map[string]http.Handler{"/socket.io/": socketio.New(hub, socketio.Options{
-		Capacity: int(c.Capacity), Relay: c.SocketIORelay,
+		Capacity: capacity, Relay: c.SocketIORelay,
 	})}
 	for _, name := range script.Names() {
 		routes["GET /socket.io/"+name] = script.Handler(c.SocketIOClient, name)

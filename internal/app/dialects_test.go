@@ -219,6 +219,13 @@ func TestDialectsSettings(t *testing.T) {
 		t.Errorf("the second: %s", got)
 	}
 
+	open := startApp(t, "compat.capacity=0", "signal.room_capacity=1")
+	for range 3 {
+		if got := dialogue(t, open, "/yjs", nil, topic...); !strings.Contains(got, "publish") {
+			t.Errorf("without a limit: %s", got)
+		}
+	}
+
 	closed := startApp(t, "auth.mode=password", "auth.password=long-enough")
 	for key, want := range map[string]string{"peerjs": "ERROR", "long-enough": "OPEN"} {
 		if got := dialogue(t, closed, "/peerjs/peerjs?token=t&id="+key+"&key="+key, nil); !strings.Contains(got, want) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -52,6 +53,10 @@ func CheckHost(ctx context.Context, c *config.Config) []config.Warning {
 	checkCertificate(c, warn)
 	_, err = site.OpenRoot(c.Web.Root)
 	warn("web.root", err)
+	if name := c.Compat.SocketIOClient; name != "" {
+		_, err = os.Stat(name)
+		warn("compat.socketio_client", err)
+	}
 	_, err = admission.New(admissionOptions(c, nil), nil)
 	warn("auth.jwt_key", err)
 	slices.SortStableFunc(out, func(a, b config.Warning) int { return strings.Compare(a.Key, b.Key) })

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -118,5 +119,29 @@ func TestAlternateThatDoesNotFitTheHostIsAWarning(t *testing.T) {
 	if err == nil ||
 		!strings.Contains(err.Error(), "stun.alternate (--set): 127.0.0.1 is the address that clients ask") {
 		t.Errorf("the address of turn.listen: %v", err)
+	}
+}
+
+// A Socket.IO client that isn't there is told of before the first page asks for it.
+func TestMissingSocketIOClientIsAWarning(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "socket.io.js")
+	cfg, err := load(config.LoadOptions{Dev: true, Set: []string{"compat.socketio_client=" + file}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	warned := func() bool {
+		return slices.ContainsFunc(CheckHost(t.Context(), &cfg), func(w config.Warning) bool {
+			return w.Key == "compat.socketio_client" && strings.Contains(w.Text, file)
+		})
+	}
+	if !warned() {
+		t.Error("there is no warning")
+	}
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if warned() {
+		t.Error("there is one, though the file is there")
 	}
 }

@@ -25,7 +25,8 @@ import (
 
 // Options are what a server needs to know.
 type Options struct {
-	// Capacity is how many members a room may have whose tutorial lets any number in; 0: any.
+	// Capacity is how many members a room may have whose tutorial lets any number in; 0: the
+	// hub's limit.
 	Capacity int
 	// Relay lets sockets name a room as they connect, and passes on what no tutorial knows.
 	Relay bool
