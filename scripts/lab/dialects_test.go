@@ -157,5 +157,5 @@ func TestCallByNameMeetsTheSDK(t *testing.T) {
 	watch(t, ann, 1)
 	watch(t, bob, 1)
 	ann.Click("#hang-up")
-	run(bob, "the call is over", `lab.session._calls.size == 0`)
+	run(bob, "the call is over", `lab.events.at(-1) == "closed"`)
 }
