@@ -75,8 +75,8 @@ func TestPrivateNamesAreShort(t *testing.T) {
 // Names that begin with an underscore are short, too, wherever they are used as names.
 func TestInternalNamesAreShort(t *testing.T) {
 	t.Parallel()
-	got, err := pack("// Head.\n\nclass A {\n  _once = 1;\n\n  get _often() {\n    const { _often: { a }, b_c } = this._often;\n" +
-		"    return a._once + b_c;\n  }\n}\n")
+	got, err := pack("// Head.\n\nclass A {\n  _once = 1;\n\n  get _often() {\n" +
+		"    const { _often: { a }, b_c } = this._often;\n    return a._once + b_c;\n  }\n}\n")
 	want := "// Head.\n\nclass $a{_b=1;get _a(){const{_a:{a},b_c}=this._a;return a._b + b_c;}\n}\n"
 	if err != nil || string(got) != want {
 		t.Errorf("got\n%q\nwant\n%q (%v)", got, want, err)
