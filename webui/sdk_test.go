@@ -62,9 +62,21 @@ func TestModules(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	sdk, err := fs.Sub(content, "sdk")
+	if err != nil {
+		t.Fatal(err)
+	}
+	joined, err := join(sdk, sdkNames()...)
+	if err != nil {
+		t.Fatal(err)
+	}
 	made := map[string][]byte{"package.json": []byte(`{"type":"module"}`)}
 	for _, name := range sdkNames() {
 		made["static/"+name] = ui.assets.files[name].plain.body
+		made["joined/"+name] = joined[name] // for tests of what has another name when it is served
+	}
+	if err := os.Mkdir(filepath.Join(dir, "joined"), 0o700); err != nil {
+		t.Fatal(err)
 	}
 	for name, text := range made {
 		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {

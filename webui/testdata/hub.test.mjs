@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { start, stop } from './box.mjs';
 import { fire, once, streams } from './browser.mjs';
-import { connect } from '../sdk/signalbox.js';
+import { connect } from '../joined/signalbox.js';
 
 const state = await mkdtemp(join(tmpdir(), 'signalbox-'));
 const lines = new Set();

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { fire, once } from './browser.mjs';
 import { CARRIERS } from '../sdk/carriers.js';
 import { EXPIRED, joined, RESUMED, startHub, WELCOME } from './stub.mjs';
-import { connect } from '../sdk/signalbox.js';
+import { connect } from '../joined/signalbox.js';
 
 const DEADLINE = { timeout: 20_000 };
 

@@ -8,7 +8,7 @@ import { after, test } from 'node:test';
 import { start, stop } from './box.mjs';
 import { once } from './browser.mjs';
 import { startHub, WELCOME } from './stub.mjs';
-import { connect } from '../sdk/signalbox.js';
+import { connect } from '../joined/signalbox.js';
 
 const DEADLINE = { timeout: 20_000 };
 const KEY = '0123456789abcdef0123456789abcdef';
