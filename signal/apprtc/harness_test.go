@@ -24,6 +24,8 @@ import (
 
 const patience = 10 * time.Second
 
+func TestMain(m *testing.M) { testkit.Main(m, patience, "signalbox/signal") }
+
 // box is a server of AppRTC's clients and native ones.
 type box struct {
 	t   *testing.T

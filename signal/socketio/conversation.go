@@ -37,7 +37,7 @@ type conversation struct {
 	held    int             // bytes of it
 }
 
-func (c *conversation) Terms() signal.Terms { return signal.Terms{Name: "socket.io", Space: "sio"} }
+func (c *conversation) Terms() signal.Terms { return signal.Terms{Name: Name, Space: Space} }
 
 // Opened connects a client of version 3, which does not ask for it.
 func (c *conversation) Opened(s *signal.Session) {
@@ -153,8 +153,6 @@ func (c *conversation) connect(p *Packet) {
 }
 
 // said is what the client says of itself as it connects, by auth or in its query.
-func (c *conversation) said(auth []byte, name string) string { return c.Socket.said(auth, name) }
-
 func (s *Socket) said(auth []byte, name string) string {
 	var values map[string]json.RawMessage
 	if json.Unmarshal(auth, &values) == nil {

@@ -239,7 +239,7 @@ func heard(dst []signal.Frame, version int, row *row, room string, data []byte) 
 }
 
 // local is the name that a room of the hub's has here.
-func local(room string) string { return strings.TrimPrefix(room, "sio/") }
+func local(room string) string { return strings.TrimPrefix(room, Space+"/") }
 
 // noteOf is what others know of a member, as JSON. Who is not one of ours has a name, perhaps.
 func noteOf(note, name string) []byte {

@@ -23,6 +23,12 @@ import (
 	"signalbox/signal/socketio/engineio"
 )
 
+// Name is the dialect's, and Space the prefix of its rooms.
+const (
+	Name  = "socket.io"
+	Space = "sio"
+)
+
 // Options are what a server needs to know.
 type Options struct {
 	// Capacity is how many members a room may have whose tutorial lets any number in; 0: the

@@ -14,8 +14,11 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"signalbox/internal/testkit"
 	"signalbox/signal"
 )
+
+func TestMain(m *testing.M) { testkit.Main(m, 10*time.Second, "signalbox/signal") }
 
 // echo sends every message back.
 type echo struct{ version int }

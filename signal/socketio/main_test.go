@@ -1,0 +1,33 @@
+package socketio
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"testing"
+	"time"
+
+	"signalbox/internal/testkit"
+	"signalbox/signal"
+)
+
+// TestMain serves Socket.IO instead, if a test of the load asks for that.
+func TestMain(m *testing.M) {
+	if os.Getenv("SOCKETIO_SERVE") == "" {
+		testkit.Main(m, 10*time.Second, "signalbox/signal")
+	}
+	hub, err := signal.New(signal.Options{RoomsPerSession: 16})
+	if err != nil {
+		panic(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	fmt.Println(port)
+	go http.Serve(l, New(hub, Options{})) //nolint:errcheck // until the end
+	io.Copy(io.Discard, os.Stdin)         //nolint:errcheck // the end
+}
