@@ -89,7 +89,7 @@ func TestCallRingsOnAllDevices(t *testing.T) {
 			run(ann, "she hangs up", `(lab.call.hangup(), lab.texts.length = 0, true)`)
 			run(round.answers, "the device knows it", `lab.events.join() == "open,left left,closed"`)
 			for _, p := range []*lab.Page{ann, phone, laptop} {
-				run(p, "nothing is left of it", `lab.session._calls.size == 0 && labPeerConnections.every(pc => `+
+				run(p, "nothing is left of it", `lab.session.calls.size == 0 && labPeerConnections.every(pc => `+
 					`pc.connectionState == "closed")`)
 				p.Eval(`(lab.ringing = null, lab.texts.length = 0, lab.events.length = 0)`, nil)
 			}

@@ -55,7 +55,7 @@ func TestCallsToUsers(t *testing.T) {
 		watch(t, bob, 1)
 		run(ann, "Ann hangs up", `(lab.group.hangup(), true)`)
 		run(bob, "Bob knows that it is over", `JSON.stringify(lab.events) == '["peer","left left","closed"]'`)
-		run(bob, "nothing is left of it", `lab.session._calls.size == 0 && labPeerConnections.every(pc => `+
+		run(bob, "nothing is left of it", `lab.session.calls.size == 0 && labPeerConnections.every(pc => `+
 			`pc.connectionState == "closed")`)
 	})
 
@@ -77,12 +77,12 @@ insert rule ip filter forw tcp sport @cut drop
 		}
 		l.NATB.Nft(t, "flush set ip filter cut")
 		for _, p := range []*lab.Page{ann, bob} {
-			run(p, "there is one call", `lab.calling.then(call => lab.session._calls.size == 1 && `+
-				`[...lab.session._calls.values()][0] == call)`)
+			run(p, "there is one call", `lab.calling.then(call => lab.session.calls.size == 1 && `+
+				`[...lab.session.calls.values()][0] == call)`)
 			watch(t, p, 1)
 		}
 		run(bob, "Bob hangs up", `lab.calling.then(call => (call.hangup(), true))`)
-		run(ann, "Ann knows that it is over", `lab.session._calls.size == 0`)
+		run(ann, "Ann knows that it is over", `lab.session.calls.size == 0`)
 	})
 }
 

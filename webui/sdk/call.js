@@ -17,12 +17,12 @@ const BACK_TRIES = 20;
 // Takes what a session is told outside of rooms. Tells whether it was for a call.
 export function receiveCall(session, frame) {
   if (frame.type === 'peer-left') {
-    for (const call of [...session._calls.values()]) call._left(frame);
+    for (const call of [...session.calls.values()]) call._left(frame);
     return true;
   }
   const { call, id } = frame.data?.[OWN] ?? {};
   if (frame.type !== 'signal' || typeof call !== 'string' || typeof id !== 'string') return false;
-  const known = session._calls.get(id);
+  const known = session.calls.get(id);
   if (known) known._receive(frame);
   else if (call === 'ring') ring(session, frame);
   else if (call === 'peer' || call === 'back' || call === 'accept') refuse(session, frame, 'end'); // they need not wait
@@ -30,14 +30,14 @@ export function receiveCall(session, frame) {
 }
 
 function ring(session, frame) {
-  if ([...session._calls.values()].some((call) => call._crosses(frame))) return;
+  if ([...session.calls.values()].some((call) => call._crosses(frame))) return;
   if (isWith(session, frame.from)) return refuse(session, frame, 'decline', 'busy');
   if (!session._heard('call')) return refuse(session, frame, 'decline', 'unavailable');
   session._emit('call', { call: new Call(session, frame.from, frame.data[OWN].id, frame) });
 }
 
 function isWith(session, id) {
-  return [...session._calls.values()].some((call) => call._isWith(id));
+  return [...session.calls.values()].some((call) => call._isWith(id));
 }
 
 // To leave would end another call with the same session.
@@ -64,7 +64,7 @@ export class Call extends Group {
     this.name = ringing?.fromName;
     this.user = ringing?.fromUser;
     this.#timer = setTimeout(() => this.#giveUp('unanswered'), RING_MS);
-    session._calls.set(id, this);
+    session.calls.set(id, this);
   }
 
   accept(options) {
@@ -103,8 +103,8 @@ export class Call extends Group {
   _crosses(frame) {
     if (!this.#settle || this.#to !== `@${frame.fromUser}`) return false;
     if (!frame.polite) return true;
-    this.session._calls.delete(this.#id);
-    this.session._calls.set(this.#id = frame.data[OWN].id, this);
+    this.session.calls.delete(this.#id);
+    this.session.calls.set(this.#id = frame.data[OWN].id, this);
     this.#accept(frame);
     return true;
   }
@@ -153,7 +153,7 @@ export class Call extends Group {
   }
 
   get _stands() {
-    return this.session._calls.has(this.#id);
+    return this.session.calls.has(this.#id);
   }
 
   _add(info) {
@@ -171,7 +171,7 @@ export class Call extends Group {
   }
 
   _end(error, reason = error?.code) {
-    this.session._calls.delete(this.#id);
+    this.session.calls.delete(this.#id);
     clearTimeout(this.#timer);
     if (this.#ring) this._emit('canceled', { reason });
     this.#settle?.reject(error ?? new SignalboxError('canceled'));

@@ -30,7 +30,7 @@ export class Session extends Line {
   iceServers = [];
   iceExpiresAt = 0;
   rooms = new Map();
-  _calls = new Map(); // id -> Call
+  calls = new Map(); // id -> Call
   _unleft = new Set(); // rooms that were left when the queue had no place for it
 
   #outbox = new Outbox((text) => this._transmit(text));
@@ -191,7 +191,7 @@ export class Session extends Line {
   }
 
   #groups() {
-    return [...this.rooms.values(), ...this._calls.values()];
+    return [...this.rooms.values(), ...this.calls.values()];
   }
 
   #peers() {

@@ -137,6 +137,8 @@ export interface Session extends Emitter<SessionEvents> {
   readonly iceExpiresAt: number;
   /** The rooms that this session is in, by name. */
   readonly rooms: ReadonlyMap<string, Room>;
+  /** The calls that ring or go on, made or received, by their ids. */
+  readonly calls: ReadonlyMap<string, Call>;
 
   /**
    * Joins a room: every member becomes a peer with its own connection. The name of a room is

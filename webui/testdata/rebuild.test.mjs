@@ -487,7 +487,7 @@ test('S5: without WebRTC there is a session, but no room and no call, and the er
     globalThis.RTCPeerConnection = none;
     await assert.rejects(session.join('tea'), { code: 'no-webrtc' });
     await assert.rejects(session.call('bob'), { code: 'no-webrtc' });
-    assert.deepEqual([session.rooms.size, session._calls.size, session.state], [0, 0, 'open']);
+    assert.deepEqual([session.rooms.size, session.calls.size, session.state], [0, 0, 'open']);
   }
   const rung = once(session, 'call');
   hub.line.send(ring('call-1', false));

@@ -69,7 +69,7 @@ test('all devices ring, and the first that answers has the call', DEADLINE, asyn
   const over = ended(answered);
   call.hangup();
   await over;
-  assert.equal(devices[1]._calls.size, 0);
+  assert.equal(devices[1].calls.size, 0);
   const again = await ring(); // it is over for the hub, too
   const stopped = again.ringing.map(canceled);
   const next = again.ringing[0].accept();
@@ -92,8 +92,8 @@ test('of two devices that answer at once, one has the call', DEADLINE, async (t)
   const winner = devices.findIndex(({ peerId }) => peerId === call.peer.id);
   const { reason } = await ends[1 - winner];
   assert.equal(reason, 'answered-elsewhere');
-  assert.equal(devices[1 - winner]._calls.size, 0);
-  assert.equal(devices[winner]._calls.size, 1);
+  assert.equal(devices[1 - winner].calls.size, 0);
+  assert.equal(devices[winner].calls.size, 1);
   assert.equal(call.peers.size, 1);
 });
 
@@ -103,7 +103,7 @@ test('a device that declines stops ringing, and the caller hears the last', DEAD
   ringing[0].decline('busy');
   await devices[0].ping(); // the hub has it
   await alice.ping();
-  assert.equal(alice._calls.size, 1);
+  assert.equal(alice.calls.size, 1);
   ringing[1].decline('asleep');
   await assert.rejects(outcome, { code: 'declined', reason: 'asleep' });
 
@@ -118,7 +118,7 @@ test('devices that go away stop nothing, but the last', DEADLINE, async (t) => {
   const { outcome } = await ring();
   devices[0].close();
   await alice.ping();
-  assert.equal(alice._calls.size, 1);
+  assert.equal(alice.calls.size, 1);
   devices[1].close();
   await assert.rejects(outcome, { code: 'unanswered' });
 });
@@ -127,7 +127,7 @@ test('one that declines by a signal, as clients may, has answered', DEADLINE, as
   const { alice, devices, ring } = await ready(t);
   const { outcome, ringing } = await ring();
   const stopped = canceled(ringing[1]);
-  const [id] = devices[0]._calls.keys();
+  const [id] = devices[0].calls.keys();
   await devices[0].signal(alice.peerId, { signalbox: { call: 'decline', id, reason: 'no' } });
   await assert.rejects(outcome, { code: 'declined', reason: 'no' });
   assert.equal((await stopped).reason, 'answered-elsewhere');
@@ -161,7 +161,7 @@ test('a caller that gives up stops the ringing everywhere', DEADLINE, async (t) 
   control.abort();
   await assert.rejects(outcome, { code: 'canceled' });
   for (const { reason } of await Promise.all(stopped)) assert.equal(reason, 'left');
-  assert.ok(devices.every(({ _calls }) => _calls.size === 0));
+  assert.ok(devices.every(({ calls }) => calls.size === 0));
 });
 
 // The hub still has one call of the two: neither may end it.
@@ -177,8 +177,8 @@ test('a second call to who is talking already harms nothing', DEADLINE, async (t
   await assert.rejects(again, { code: 'canceled' });
   await alice.ping();
   await devices[0].ping();
-  assert.deepEqual([...alice._calls.values()], [call]);
-  assert.deepEqual([...devices[0]._calls.values()], [answered]);
+  assert.deepEqual([...alice.calls.values()], [call]);
+  assert.deepEqual([...devices[0].calls.values()], [answered]);
 });
 
 test('hanging up ends the call for the hub, too', DEADLINE, async (t) => {

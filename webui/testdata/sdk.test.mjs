@@ -46,8 +46,8 @@ const GROUP = { _configuration() {}, _source: { sent: new Map() }, _options: {} 
 for (const [name, module, make] of [
   ['Session', 'session', ({ Session }) => new Session({ keep: false })],
   ['Room', 'room', ({ Room }) => new Room({ rooms: new Map() }, 'tea')],
-  ['Call', 'call', ({ Call }) => end(new Call({ _calls: new Map() }, '@bob'))],
-  ['IncomingCall', 'call', ({ Call }) => end(new Call({ _calls: new Map() }, 'peer-1', 'id', { from: 'peer-1' }))],
+  ['Call', 'call', ({ Call }) => end(new Call({ calls: new Map() }, '@bob'))],
+  ['IncomingCall', 'call', ({ Call }) => end(new Call({ calls: new Map() }, 'peer-1', 'id', { from: 'peer-1' }))],
   ['Data', 'data/data', ({ Data }) => end(new Data({ on: () => () => {}, peers: new Map() }))],
   ['Media', 'devices/media', ({ Media }) => new Media({ remember: false })],
   ['Stats', 'stats/stats', ({ Stats }) => new Stats({ state: 'closed', connection: {} })],

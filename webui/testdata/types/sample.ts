@@ -88,7 +88,8 @@ export async function main(video: HTMLVideoElement, ask: (who: string) => boolea
   call.on('closed', ({ error }) => console.info(error?.reason));
   call.peer.send('hello');
   call.hangup();
-  console.info(await session.ping(), await session.refreshIce(), session.rooms.get('tea')?.capacity);
+  console.info(await session.ping(), await session.refreshIce());
+  console.info(session.rooms.get('tea')?.capacity, session.calls.size);
   return session;
 
   function greet({ peer }: { peer: Peer }): void {
