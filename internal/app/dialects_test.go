@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/golang-jwt/jwt/v5"
 	"github.com/gorilla/websocket"
 
 	"signalbox/signal"
@@ -359,6 +360,95 @@ func TestDialectsAreCounted(t *testing.T) {
 			if !strings.Contains(text, line) {
 				t.Errorf("the metrics lack %s", line)
 			}
+		}
+	}
+}
+
+// A token's rooms hold for each dialect, by the full names.
+func TestTokensHoldForDialects(t *testing.T) {
+	t.Parallel()
+	app := startApp(t, "auth.mode=jwt", "auth.jwt_key="+testSecret)
+	for _, each := range []struct {
+		name   string
+		claims jwt.MapClaims
+		tries  func(token string) (let, refused bool)
+	}{
+		{"socket.io", jwt.MapClaims{"room": "sio/t*"}, func(token string) (let, refused bool) {
+			c := socketIOClient(t, app, "&token="+token)
+			tell(t, c, `42["join","cake"]`)
+			await(t, c, `42["full","cake"`)
+			tell(t, c, `42["join","tea"]`)
+			await(t, c, `42["joined","tea"`)
+			return true, true
+		}},
+		{"apprtc", jwt.MapClaims{"room": "apprtc/t*"}, func(token string) (let, refused bool) {
+			web := "http://" + app.Addrs().Web
+			_, in := post(t, web+"/join/tea?token="+token)
+			_, out := post(t, web+"/join/cake?token="+token)
+			return strings.Contains(in, `"SUCCESS"`), strings.Contains(out, `"ERROR"`)
+		}},
+		{"yjs", jwt.MapClaims{"room": "yjs/t*"}, func(token string) (let, refused bool) {
+			says := func(topic string) string {
+				return dialogue(t, app, "/yjs?token="+token, nil, `{"type":"subscribe","topics":["`+topic+`"]}`,
+					`{"type":"publish","topic":"`+topic+`","data":1}`, `{"type":"ping"}`)
+			}
+			return strings.Contains(says("tea"), "publish"), strings.Contains(says("cake"), "pong")
+		}},
+		{"peerjs", jwt.MapClaims{"room": "peerjs/*", "user": "peerjs/ann"}, func(token string) (let, refused bool) {
+			says := func(id string) string {
+				return dialogue(t, app, "/peerjs/peerjs?token=t&id="+id+"&key="+token, nil)
+			}
+			return strings.Contains(says("ann"), "OPEN"), strings.Contains(says("bob"), "ERROR")
+		}},
+		{"chat", jwt.MapClaims{"room": "chat/*", "user": "bea"}, func(token string) (let, refused bool) {
+			in := dial(t, "ws://"+app.Addrs().Web+"/chat?token="+token)
+			tell(t, in, `{"type":"username","name":"ann"}`)
+			await(t, in, `{"type":"id"`)
+			await(t, in, `{"id":`) // rejectusername: the token says another name
+			return strings.Contains(await(t, in, `{"type":"userlist"`), `"bea"`), true
+		}},
+	} {
+		if let, refused := each.tries(token(t, each.claims)); !let || !refused {
+			t.Errorf("%s: let in %v, refused elsewhere %v", each.name, let, refused)
+		}
+	}
+}
+
+// Pages of other origins are kept out of each dialect, as they are of the hub's own protocol.
+func TestDialectsRefuseForeignOrigins(t *testing.T) {
+	t.Parallel()
+	app := startApp(t)
+	foreign := http.Header{"Origin": {"https://evil.example"}}
+	dialer := websocket.Dialer{Subprotocols: []string{"json"}}
+	for _, path := range []string{
+		"/socket.io/?EIO=4&transport=websocket", "/collider/ws", "/yjs", "/chat", "/",
+		"/peerjs?key=peerjs&id=a&token=t",
+	} {
+		conn, got, err := dialer.Dial("ws://"+app.Addrs().Web+path, foreign)
+		if err == nil {
+			conn.Close()
+		}
+		if got == nil || got.StatusCode != http.StatusForbidden {
+			t.Errorf("%s: %v, %v", path, got, err)
+		}
+	}
+	for _, request := range []string{
+		"GET /socket.io/?EIO=4&transport=polling", "POST /join/tea", "POST /message/tea/1", "POST /leave/tea/1",
+		"GET /params", "POST /v1alpha/iceconfig", "POST /collider/tea/1", "DELETE /collider/tea/1",
+	} {
+		method, path, _ := strings.Cut(request, " ")
+		r, err := http.NewRequestWithContext(t.Context(), method, "http://"+app.Addrs().Web+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header = foreign
+		got, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got.Body.Close()
+		if got.StatusCode != http.StatusForbidden {
+			t.Errorf("%s: %s", request, got.Status)
 		}
 	}
 }
