@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -80,6 +81,16 @@ func TestAppRTC(t *testing.T) {
 		away := func(m signal.MemberSnapshot) bool { return m.Away }
 		return len(room.Members) == 2 && !slices.ContainsFunc(room.Members, away)
 	})
+}
+
+// Who starts the box is told that Collider's own port is to be let in, too.
+func TestFirewallLetsColliderIn(t *testing.T) {
+	t.Parallel()
+	app := startApp(t, "compat.collider_listen=0.0.0.0:0")
+	_, port, _ := net.SplitHostPort(app.Addrs().Collider)
+	if got := firewall(app); !slices.Contains(got, port+"/tcp") {
+		t.Errorf("the firewall's ports lack %s: %v", port, got)
+	}
 }
 
 func TestAppRTCOff(t *testing.T) {

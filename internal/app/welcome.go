@@ -115,7 +115,7 @@ func pages(a *App) (local, others []page) {
 // machine can reach.
 func firewall(a *App) []string {
 	var out []string
-	for _, l := range []net.Listener{a.edge.Web(), a.edge.WebTLS()} {
+	for _, l := range []net.Listener{a.edge.Web(), a.edge.WebTLS(), a.edge.Collider()} {
 		if l != nil && !l.Addr().(*net.TCPAddr).IP.IsLoopback() {
 			out = append(out, netaddr.Port(l.Addr())+"/tcp")
 		}
