@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -256,5 +257,41 @@ func FuzzTranslate(f *testing.F) {
 				t.Fatalf("got %q", got)
 			}
 		}
+	})
+}
+
+// FuzzCollider: whatever a client that has registered says, its session lives or ends, and what it
+// is answered is a frame of Collider's.
+func FuzzCollider(f *testing.F) {
+	for _, text := range []string{
+		`{"cmd":"send","msg":"x"}`, `{"cmd":"send","msg":"{\"type\":\"bye\"}"}`, `{"cmd":"register","roomid":"r"}`, "[]",
+		`{"cmd":"send"}`, `{"cmd":"dance"}`, `{"CMD":"send","msg":"\ud800"}`, "\xff",
+	} {
+		f.Add([]byte(text))
+	}
+	hub, err := signal.New(signal.Options{})
+	if err != nil {
+		f.Fatal(err)
+	}
+	server := New(hub, http.NotFoundHandler())
+	from := signal.Client{Source: netip.MustParseAddr("192.0.2.1")}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		c := &client{server: server, room: "r", id: "1"}
+		s, err := hub.Open(c, from, signal.Hello{}, time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Do(func() {
+			s.Join(signal.Join{Room: c.room}) //nolint:errcheck // another one may be there still
+			c.Receive(s, signal.Frame{Body: text}, nil)
+		})
+		for _, frame := range s.Take() {
+			var said struct{ Msg, Error *string }
+			if json.Unmarshal(frame.Body, &said) != nil || said.Msg == nil || said.Error == nil ||
+				!strings.HasSuffix(string(frame.Body), "}\n") {
+				t.Errorf("%q is answered %q", text, frame.Body)
+			}
+		}
+		s.Stop(signal.CodeLost)
 	})
 }
