@@ -264,8 +264,8 @@ func FuzzTranslate(f *testing.F) {
 // is answered is a frame of Collider's.
 func FuzzCollider(f *testing.F) {
 	for _, text := range []string{
-		`{"cmd":"send","msg":"x"}`, `{"cmd":"send","msg":"{\"type\":\"bye\"}"}`, `{"cmd":"register","roomid":"r"}`, "[]",
-		`{"cmd":"send"}`, `{"cmd":"dance"}`, `{"CMD":"send","msg":"\ud800"}`, "\xff",
+		`{"cmd":"send","msg":"x"}`, `{"cmd":"send","msg":"{\"type\":\"bye\"}"}`, `{"cmd":"register","roomid":"r"}`,
+		"[]", `{"cmd":"send"}`, `{"cmd":"dance"}`, `{"CMD":"send","msg":"\ud800"}`, "\xff",
 	} {
 		f.Add([]byte(text))
 	}

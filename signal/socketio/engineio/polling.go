@@ -18,6 +18,7 @@ type polling struct {
 	server  *Server
 	id      string
 	version int
+	base64  bool // the client wants binary data so in all answers; else as each poll says
 	link    *signal.Link
 	began   time.Time
 	watch   *time.Timer // ends the session of a silent client
@@ -34,12 +35,13 @@ type polling struct {
 	waiting   chan struct{} // nil: no poll waits; closed when its request is done
 	answering bool          // that poll waits no longer
 	over      bool          // no poll may wait any more
+	trial     chan struct{} // closed when the trial of a WebSocket is over; nil: none is tried
 	hurried   bool          // polls are answered at once
 	control   *http.ResponseController
 
 	// owned by the poll that waits
 	w        http.ResponseWriter
-	base64   bool // the client wants binary data so
+	asBase64 bool // it wants binary data so
 	answered bool
 	nextPing time.Time
 }
@@ -53,8 +55,8 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, request Request) {
 	}
 	now := time.Now()
 	p := &polling{
-		server: s, id: newID(), version: request.Version, link: link, began: now, said: make(chan struct{}),
-		nextPing: now.Add(s.o.PingInterval),
+		server: s, id: newID(), version: request.Version, base64: wantsBase64(r), link: link, began: now,
+		said: make(chan struct{}), nextPing: now.Add(s.o.PingInterval),
 	}
 	begun := false
 	defer func() {
@@ -86,7 +88,8 @@ func refuse(w http.ResponseWriter, why error) {
 
 // poll waits for something to tell the client, and answers with that.
 func (p *polling) poll(w http.ResponseWriter, r *http.Request) {
-	waiting := p.wait(w, r.URL.Query().Get("b64") != "")
+	p.calm(r.Context().Done())
+	waiting := p.wait(w, p.base64 || wantsBase64(r))
 	if waiting == nil {
 		errSession.answer(w, http.StatusBadRequest)
 		return
@@ -107,7 +110,7 @@ func (p *polling) poll(w http.ResponseWriter, r *http.Request) {
 }
 
 // wait makes a poll the one that waits; nil: it may not, and the session is over, if it was not.
-func (p *polling) wait(w http.ResponseWriter, base64 bool) chan struct{} {
+func (p *polling) wait(w http.ResponseWriter, asBase64 bool) chan struct{} {
 	p.mu.Lock()
 	for p.answering && p.waiting != nil { // the client has its answer, perhaps, and asks again
 		waiting := p.waiting
@@ -118,7 +121,7 @@ func (p *polling) wait(w http.ResponseWriter, base64 bool) chan struct{} {
 	second, over := p.waiting != nil, p.over || p.left.Load() || p.isSaid()
 	if !second && !over && !p.silent() {
 		p.waiting, p.w, p.answered, p.answering = make(chan struct{}), w, false, false
-		p.control, p.base64 = http.NewResponseController(w), base64
+		p.control, p.asBase64 = http.NewResponseController(w), asBase64
 		defer p.mu.Unlock()
 		return p.waiting
 	}
@@ -146,13 +149,55 @@ func (p *polling) tell() { p.saying.Do(func() { close(p.said) }) }
 
 func (p *polling) broken(detail string) { p.link.Dismiss(signal.Refuse(signal.CodeBadFrame, detail)) }
 
-// hurry has polls answered at once, so that the client can change to a WebSocket, or not any more.
-func (p *polling) hurry(on bool) {
+// try begins the trial of a WebSocket.
+func (p *polling) try() {
 	p.mu.Lock()
-	p.hurried = on
+	defer p.mu.Unlock()
+	p.trial = make(chan struct{})
+}
+
+// hurry has polls answered at once, so that the client can change to the WebSocket.
+func (p *polling) hurry() {
+	p.mu.Lock()
+	p.hurried = true
 	p.mu.Unlock()
 	p.link.Wake()
 }
+
+// tried ends the trial, however it went.
+func (p *polling) tried() {
+	p.mu.Lock()
+	if p.trial != nil {
+		close(p.trial)
+	}
+	p.trial, p.hurried = nil, false
+	p.mu.Unlock()
+	p.link.Wake()
+}
+
+// moment is how long a poll waits for the end of a trial: about as long as with the original.
+const moment = 100 * time.Millisecond
+
+// calm has a poll that comes in a trial wait a moment: the client may have changed to the WebSocket
+// already, and its word for that come in beside the poll.
+func (p *polling) calm(done <-chan struct{}) {
+	p.mu.Lock()
+	trial := p.trial
+	p.mu.Unlock()
+	if trial == nil {
+		return
+	}
+	timer := time.NewTimer(moment)
+	defer timer.Stop()
+	select {
+	case <-trial:
+	case <-timer.C:
+	case <-done:
+	}
+}
+
+// wantsBase64 reports whether a request says that its client wants binary data so.
+func wantsBase64(r *http.Request) bool { return r.URL.Query().Get("b64") != "" }
 
 // Write answers the poll that waits, if there is something to tell.
 func (p *polling) Write(b *signal.Batch) (again time.Duration, err error) {
@@ -199,7 +244,7 @@ func (p *polling) send(packets []signal.Frame, deadline time.Time) error {
 	var payload []byte
 	isBinary := func(f signal.Frame) bool { return f.Binary }
 	kind := "text/plain; charset=UTF-8"
-	if p.version == 3 && !p.base64 && slices.ContainsFunc(packets, isBinary) {
+	if p.version == 3 && !p.asBase64 && slices.ContainsFunc(packets, isBinary) {
 		kind = "application/octet-stream"
 		for _, f := range packets {
 			payload = appendBinary3(payload, f)

@@ -22,6 +22,7 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, p *polling) {
 		errRequest.answer(w, http.StatusBadRequest)
 		return
 	}
+	p.try()
 	d := &probe{server: s, of: p}
 	defer func() {
 		if !d.opened {
@@ -43,7 +44,7 @@ func (d *probe) Receive(s *signal.Session, f signal.Frame, over error) {
 		s.Refuse(over)
 	case string(f.Body) == "2probe" && !f.Binary:
 		s.Reply(text("3probe"))
-		d.of.hurry(true)
+		d.of.hurry()
 	case len(f.Body) == 1 && f.Body[0] == typeUpgrade && !f.Binary:
 		d.take(s)
 	default:
@@ -59,6 +60,7 @@ func (d *probe) take(s *signal.Session) {
 		return
 	}
 	d.of.left.Store(true)
+	d.of.tried()
 	if err := s.Attach(d.of.link.Session()); err != nil {
 		d.of.end()
 		s.Bye()
@@ -72,7 +74,7 @@ func (d *probe) Ended(*signal.Session)                                    { d.en
 // end is the end of a trial that has led nowhere: the client goes on to poll.
 func (d *probe) end() {
 	d.once.Do(func() {
-		d.of.hurry(false)
+		d.of.tried()
 		d.of.trying.Store(false)
 	})
 }

@@ -116,10 +116,10 @@ type client struct {
 	id      string
 }
 
-func (b *box) open(version int) *client {
+func (b *box) open(version int, more ...string) *client {
 	b.t.Helper()
 	c := &client{box: b, version: version}
-	got := b.do("GET", fmt.Sprintf("EIO=%d&transport=polling", version), "")
+	got := b.do("GET", fmt.Sprintf("EIO=%d&transport=polling", version)+strings.Join(more, ""), "")
 	_, packet, _ := strings.Cut(got.body, "0{")
 	packet, _, _ = strings.Cut(packet, "}")
 	var hello struct{ SID string }
@@ -292,6 +292,15 @@ func TestEdges(t *testing.T) {
 			socket.say("4still here")
 			socket.expect("4still here")
 		},
+		"poll that comes with the upgrade": func(b *box, c *client, v int) {
+			socket, _ := b.dial(c.query("websocket"))
+			socket.say("2probe")
+			socket.expect("3probe")
+			poll := later(c.get)
+			socket.say("5", "4hello")
+			socket.expect("4hello")
+			b.expect("poll", <-poll, 400, "*")
+		},
 		"second WebSocket while one is tried": func(b *box, c *client, v int) {
 			socket, _ := b.dial(c.query("websocket"))
 			socket.say("2probe")
@@ -369,6 +378,16 @@ func (c *client) isWaiting() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.waiting != nil && !p.answering
+}
+
+// A client of version 3 that asks for base64 as it opens gets it in every answer.
+func TestBase64IsForTheSession(t *testing.T) {
+	t.Parallel()
+	b := newBox(t, signal.Options{})
+	c := b.open(3, "&b64=1")
+	const packets = "6:4hello10:b4AQIDBA=="
+	b.expect("post", c.post(packets), 200, "ok")
+	b.expect("poll", c.get(), 200, packets)
 }
 
 func TestHandshakes(t *testing.T) {
