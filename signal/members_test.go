@@ -72,6 +72,12 @@ func TestMembersAreTold(t *testing.T) {
 	if !told.has("claimed " + ada.id + " 203.0.114.7") {
 		t.Error("the far end knows a candidate that the relay was not told of")
 	}
+	ada.send("broadcast", frame{"room": "tea", "data": []string{"message",
+		"candidate:1 1 udp 2122260223 203.0.114.8 50000 typ srflx raddr 0.0.0.0 rport 0"}})
+	bob.expect("broadcast")
+	if !told.has("claimed " + ada.id + " 203.0.114.8") {
+		t.Error("the others know a candidate that the relay was not told of")
+	}
 
 	ada.send("signal", frame{"to": "@bob", "data": 1})
 	bob.expect("signal")

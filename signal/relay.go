@@ -33,6 +33,7 @@ func (s *Session) Broadcast(b Broadcast) error {
 	if !member {
 		return Refuse(CodeNotInRoom, "")
 	}
+	s.claim(b.Data) // of other protocols, many say what is for one to all
 	err := r.broadcast(s, b.Echo, shared(Broadcasted{From: s.self, Room: r.name, Data: bytes.Clone(b.Data)}))
 	if err == nil {
 		s.hub.stats.broadcasts.Add(1)
