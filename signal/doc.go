@@ -70,10 +70,10 @@
 // only where its sender has room left (share.go). If not, the sender is refused, and whoever should
 // get it doesn't pay: a session never ends for what others say while it is connected.
 //
-// All that is held for clients, what waits for them and what is being read of them, counts in one
-// store (store.go). When it is more than 48 MiB, sessions lose what they could be resumed from, and
-// if that is not enough, those that hold most, of the lines (source.Line) that do, end; the log
-// names the first.
+// All that is held for clients, what waits for them, what is being read of them, and what rooms
+// and dialects keep of them (Session.Hold), counts in one store (store.go). When it is more than
+// 48 MiB, sessions lose what they could be resumed from, and if that is not enough, those that hold
+// most, of the lines (source.Line) that do, end; the log names the first.
 //
 // Lock order: Session.work, then Hub.mu or room.mu, then callBook.mu, outbox.mu or Journal.mu.
 // Hub.mu and room.mu are never held together, nor are any two of the others. If the work of two

@@ -10,12 +10,12 @@ import (
 )
 
 // store counts the memory that is held for the clients of a hub: what waits in their outboxes, a
-// broadcast's once for each, and what is being read of them. If it is too much, an outbox that has
-// more than its fair share forgets what was taken, so that its session can't be resumed from there,
-// sessions that hold much forget it, too, and some of them end (Hub.relieve). Until then, if more
-// than that share still waits in an outbox, but what strangers sent, it overflows at the next that
-// others say; what the hub itself tells is little. So clients that don't read, each within its own
-// limits, can't fill the memory together.
+// broadcast's once for each, what is being read of them, and what rooms and dialects keep of them.
+// If it is too much, an outbox that has more than its fair share forgets what was taken, so that
+// its session can't be resumed from there, sessions that hold much forget it, too, and some of them
+// end (Hub.relieve). Until then, if more than that share still waits in an outbox, but what
+// strangers sent, it overflows at the next that others say; what the hub itself tells is little. So
+// clients that don't read, each within its own limits, can't fill the memory together.
 type store struct {
 	limit int // bytes of memory
 	share int // bytes that a client gets

@@ -15,6 +15,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/gorilla/websocket"
 
+	"signalbox/internal/admin"
 	"signalbox/signal"
 )
 
@@ -461,5 +462,56 @@ func TestDialectsRefuseForeignOrigins(t *testing.T) {
 		if got.StatusCode != http.StatusForbidden {
 			t.Errorf("%s: %s", request, got.Status)
 		}
+	}
+}
+
+// Who is kicked is out, whatever he speaks, and one who is banned does not come back.
+func TestKickedFromDialects(t *testing.T) {
+	t.Parallel()
+	app := startApp(t)
+	web := "ws://" + app.Addrs().Web
+	subscribe := `{"type":"subscribe","topics":["t"]}`
+	for room, each := range map[string]struct{ path, say string }{
+		"yjs/t": {"/yjs", subscribe}, "chat/lobby": {"/chat", `{"type":"username","name":"bea"}`},
+		"peerjs/ann": {"/peerjs?key=peerjs&id=ann&token=t", `{"type":"HEARTBEAT"}`},
+	} {
+		conn := dial(t, web+each.path)
+		tell(t, conn, each.say)
+		var member signal.MemberSnapshot
+		eventually(t, "it is in "+room, func() bool {
+			shot, ok := app.hub.Room(room)
+			if ok {
+				member = shot.Members[0]
+			}
+			return ok
+		})
+		if out, err := app.admin.Kick(admin.Kick{Peer: member.ID}); err != nil || out.Sessions != 1 {
+			t.Errorf("%s: %+v, %v", room, out, err)
+		}
+		var err error
+		for err == nil {
+			_, _, err = conn.ReadMessage()
+		}
+		if code, _ := signal.CodeKicked.WebSocket(); !websocket.IsCloseError(err, code) {
+			t.Errorf("%s: %v", room, err)
+		}
+	}
+	if out, err := app.admin.Kick(admin.Kick{Source: "127.0.0.1", Ban: "1h"}); err != nil {
+		t.Fatal(out, err)
+	}
+	for _, path := range []string{"/yjs", "/peerjs?key=peerjs&id=ann&token=t", "/chat"} {
+		conn, _, err := websocket.DefaultDialer.Dial(web+path, nil)
+		if err != nil {
+			continue // at the door
+		}
+		hello := []byte(`{"type":"username","name":"bea"}`)
+		conn.WriteMessage(websocket.TextMessage, hello) //nolint:errcheck // it is out
+		for err == nil {
+			_, _, err = conn.ReadMessage()
+		}
+		conn.Close()
+	}
+	if status := app.Status().Signal; len(status.Rooms) != 0 || status.Sessions != 0 {
+		t.Errorf("who is banned is in: %+v", status)
 	}
 }
