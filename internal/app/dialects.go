@@ -35,8 +35,8 @@ type dialects struct {
 func newDialects(hub *signal.Hub, cfg *config.Config, guard *admission.Guard, ice *iceserver.Issuer) *dialects {
 	c := &cfg.Compat
 	capacity := int(c.Capacity)
-	if capacity == 0 { // no limit; to the dialects, the hub's
-		capacity = math.MaxInt
+	if capacity == 0 { // no limit, but 0 is the hub's to a dialect; clients in any language read this one
+		capacity = math.MaxInt32
 	}
 	calls := chat.New(hub, chat.Options{Capacity: capacity})
 	peers := peerjs.New(hub, peerjs.Options{
