@@ -33,9 +33,9 @@ func TestLongIdleSessions(t *testing.T) {
 		connect func(address, from string) (net.Conn, error)
 	}{
 		{"ws", 12, dialFrom},
-		// A TLS connection keeps its keys and the buffers of its handshake: 6 KiB, which the
-		// collector lets become twice as much.
-		{"wss", 28, func(address, from string) (net.Conn, error) {
+		// A TLS connection keeps its keys and the buffers of its handshake: 6 KiB, to which the
+		// collector lets half as much be added.
+		{"wss", 20, func(address, from string) (net.Conn, error) {
 			conn, err := dialFrom(address, from)
 			if err != nil {
 				return nil, err
