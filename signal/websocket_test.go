@@ -62,15 +62,8 @@ func TestBurstsAreGathered(t *testing.T) {
 	server.StartTLS()
 	defer server.Close()
 	defer h.Close(context.Background())
-	dialer := websocket.Dialer{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
-	ws, _, err := dialer.Dial("wss"+strings.TrimPrefix(server.URL, "https"), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
 	b := &box{Hub: h, server: server}
-	c := b.client(t, ws)
-	c.send("hello", nil)
-	c.id = c.expect("welcome").text("peerId")
+	c := b.helloTLS(t)
 	before := counted.writes.Load()
 	const burst, record = 100, 16 << 10
 	s := b.Find(c.id)
@@ -91,6 +84,20 @@ func TestBurstsAreGathered(t *testing.T) {
 	}
 }
 
+// helloTLS connects to a server that speaks TLS, and greets.
+func (b *box) helloTLS(t testing.TB) *peerConn {
+	t.Helper()
+	dialer := websocket.Dialer{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+	ws, _, err := dialer.Dial("wss"+strings.TrimPrefix(b.server.URL, "https"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := b.client(t, ws)
+	c.send("hello", nil)
+	c.id = c.expect("welcome").text("peerId")
+	return c
+}
+
 // Who stops in the middle of a TLS record is somebody who says nothing, even if the record goes on
 // to come, byte by byte: the buffer that TLS has for it goes with the connection.
 func TestHub13HalfRecords(t *testing.T) {
@@ -99,16 +106,8 @@ func TestHub13HalfRecords(t *testing.T) {
 	server := httptest.NewTLSServer(native.New(h))
 	defer server.Close()
 	defer h.Close(context.Background())
-	dialer := websocket.Dialer{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
-	ws, _, err := dialer.Dial("wss"+strings.TrimPrefix(server.URL, "https"), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := &box{Hub: h, server: server}
-	c := b.client(t, ws)
-	c.send("hello", nil)
-	c.expect("welcome")
-	below := ws.NetConn().(*tls.Conn).NetConn()
+	c := (&box{Hub: h, server: server}).helloTLS(t)
+	below := c.ws.NetConn().(*tls.Conn).NetConn()
 	below.Write(append([]byte{23, 3, 3, 0x40, 0}, make([]byte, 8<<10)...)) //nolint:errcheck // the end tells
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()

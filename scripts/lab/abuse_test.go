@@ -32,7 +32,7 @@ func TestAbuse23SpoofedFloodCostsNoMemory(t *testing.T) {
 	// throws it away.
 	l.Server.Exec(t, "ip", "route", "add", "198.18.0.0/15", "via", flooder.Public)
 	server := lab.StartServer(t, l.Server, lab.Config+"\n[admin]\ntoken = \""+adminToken+"\"\n")
-	pid := serverPID(t, l.Server)
+	pid := server.PID(t)
 
 	binding := stun.MustBuild(stun.TransactionID, stun.BindingRequest).Raw
 	allocate := stun.MustBuild(stun.TransactionID, stun.NewType(stun.MethodAllocate, stun.ClassRequest),
@@ -151,23 +151,6 @@ func flood(t *testing.T, from *lab.Namespace, to string, n int, payloads ...[]by
 	if err != nil {
 		t.Fatalf("flood: %v", err)
 	}
-}
-
-// serverPID finds the server's process by its namespace.
-func serverPID(t *testing.T, in *lab.Namespace) int {
-	t.Helper()
-	for _, pid := range strings.Fields(in.Exec(t, "ip", "netns", "pids", in.Name)) {
-		name, _ := os.ReadFile(filepath.Join("/proc", pid, "comm")) // it may be gone: ip itself is one
-		if strings.TrimSpace(string(name)) == "signalbox" {
-			n, err := strconv.Atoi(pid)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return n
-		}
-	}
-	t.Fatal("the server has no process")
-	return 0
 }
 
 // rss is a process's resident memory, in KiB.

@@ -46,7 +46,7 @@ func TestAbuse23SpoofedClientHellos(t *testing.T) {
 	flooder := l.AddHost(t, "flood", 64)
 	l.Server.Exec(t, "ip", "route", "add", "198.18.0.0/15", "via", flooder.Public)
 	server := lab.StartServer(t, l.Server, lab.Config, "--set", "turn.dtls=true")
-	pid := serverPID(t, l.Server)
+	pid := server.PID(t)
 	hello := clientHello(t)
 
 	flood(t, flooder, server.Host(), 5000, hello) // everything has been used once

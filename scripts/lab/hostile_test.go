@@ -12,7 +12,6 @@ import (
 	"net/netip"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -158,29 +157,19 @@ func (u *usage) watch(ctx context.Context) {
 
 // resident is its memory in RAM, in bytes.
 func (u *usage) resident() int {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", u.pid))
+	bytes, err := testkit.Resident(u.pid)
 	if err != nil {
 		u.t.Error(err)
-		return 0
 	}
-	_, rest, _ := strings.Cut(string(text), "VmRSS:")
-	kib, _ := strconv.Atoi(strings.Fields(rest)[0])
-	return kib << 10
+	return bytes
 }
 
 func (u *usage) cpu() time.Duration {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", u.pid))
+	used, err := testkit.CPU(u.pid)
 	if err != nil {
 		u.t.Error(err)
-		return 0
 	}
-	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')'):]))
-	var ticks int
-	for _, field := range fields[12:14] { // utime, stime (proc(5)), in hundredths of a second
-		n, _ := strconv.Atoi(field)
-		ticks += n
-	}
-	return time.Duration(ticks) * 10 * time.Millisecond
+	return used
 }
 
 // honest are clients at an address of their own.
