@@ -50,9 +50,21 @@ func RoomName(s string) string { return norm.NFC.String(s) }
 // Visible returns of a name what others can see, in the normalization form NFC: without characters
 // that are invisible, marks that stand on nothing, all marks of a letter but the first four, and
 // spaces at its ends. What joins the parts of an emoji or of a Persian word stays. So nobody is
-// nameless by a name, and "bob" and "bob" with a zero-width space are one user. The pages do the
-// same before they send a name (js/text.js); testdata/names.json is a test of both.
+// nameless by a name, and "bob" and "bob" with a zero-width space are one user. Of what it returns,
+// it returns the same. The pages do so before they send a name (js/text.js); testdata/names.json is
+// a test of both.
 func Visible(s string) string {
+	// Neighbors of what is taken out may be one character in NFC, and one mark less to count.
+	for {
+		seen := seenOnce(s)
+		if seen == s {
+			return s
+		}
+		s = seen
+	}
+}
+
+func seenOnce(s string) string {
 	var out []rune
 	marks := 0 // that the last character carries, however it was typed
 	for _, r := range norm.NFC.String(s) {

@@ -15,6 +15,15 @@ const BLANK = /^[\p{Cc}\p{Cs}\p{Cf}\p{Default_Ignorable_Code_Point}\u2028\u2029\
  * stays.
  */
 export function visible(text) {
+  // What is taken out of the middle may leave neighbors that NFC joins, and one mark less to count.
+  for (;;) {
+    const seen = seenOnce(text);
+    if (seen === text) return seen;
+    text = seen;
+  }
+}
+
+function seenOnce(text) {
   const seen = [];
   const unjoin = () => JOINER.test(seen.at(-1)) && seen.pop();
   let marks = 0;
