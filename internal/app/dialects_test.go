@@ -131,8 +131,8 @@ func TestAppRTCAsks(t *testing.T) {
 	}
 }
 
-// dialogue connects to a path of a box and says texts; it returns the first answer.
-func dialogue(t testing.TB, app *App, path string, subprotocols []string, texts ...string) string {
+// dialog connects to a path of a box and says texts; it returns the first answer.
+func dialog(t testing.TB, app *App, path string, subprotocols []string, texts ...string) string {
 	t.Helper()
 	dialer := websocket.Dialer{Subprotocols: subprotocols}
 	c, _, err := dialer.Dial("ws://"+app.Addrs().Web+path, nil)
@@ -169,7 +169,7 @@ func TestDialectsAreMounted(t *testing.T) {
 		{path: "/peerjs?key=peerjs&id=a&token=t", want: `{"type":"OPEN"}`},
 		{path: "/peerjs/peerjs?key=peerjs&id=b&token=t", want: `{"type":"OPEN"}`},
 	} {
-		if got := dialogue(t, app, each.path, each.subprotocols, each.say...); !strings.HasPrefix(got, each.want) {
+		if got := dialog(t, app, each.path, each.subprotocols, each.say...); !strings.HasPrefix(got, each.want) {
 			t.Errorf("%s: got %s, want %s", each.path, got, each.want)
 		}
 	}
@@ -217,7 +217,7 @@ func TestDialectsOff(t *testing.T) {
 func TestDialectsSettings(t *testing.T) {
 	t.Parallel()
 	app := startApp(t, "compat.peerjs_discovery=true", "compat.capacity=1")
-	dialogue(t, app, "/peerjs?key=peerjs&id=ann&token=t", nil)
+	dialog(t, app, "/peerjs?key=peerjs&id=ann&token=t", nil)
 	var ids []string
 	if _, body := read(t, app, "/peerjs/peers"); json.Unmarshal([]byte(body), &ids) != nil || len(ids) != 1 ||
 		ids[0] != "ann" {
@@ -225,23 +225,23 @@ func TestDialectsSettings(t *testing.T) {
 	}
 	topic := []string{`{"type":"subscribe","topics":["t"]}`, `{"type":"publish","topic":"t","data":1}`,
 		`{"type":"ping"}`}
-	if got := dialogue(t, app, "/yjs", nil, topic...); !strings.Contains(got, "publish") {
+	if got := dialog(t, app, "/yjs", nil, topic...); !strings.Contains(got, "publish") {
 		t.Errorf("the first: %s", got)
 	}
-	if got := dialogue(t, app, "/yjs", nil, topic...); !strings.Contains(got, "pong") {
+	if got := dialog(t, app, "/yjs", nil, topic...); !strings.Contains(got, "pong") {
 		t.Errorf("the second: %s", got)
 	}
 
 	open := startApp(t, "compat.capacity=0", "signal.room_capacity=1")
 	for range 3 {
-		if got := dialogue(t, open, "/yjs", nil, topic...); !strings.Contains(got, "publish") {
+		if got := dialog(t, open, "/yjs", nil, topic...); !strings.Contains(got, "publish") {
 			t.Errorf("without a limit: %s", got)
 		}
 	}
 
 	closed := startApp(t, "auth.mode=password", "auth.password=long-enough")
 	for key, want := range map[string]string{"peerjs": "ERROR", "long-enough": "OPEN"} {
-		if got := dialogue(t, closed, "/peerjs/peerjs?token=t&id="+key+"&key="+key, nil); !strings.Contains(got, want) {
+		if got := dialog(t, closed, "/peerjs/peerjs?token=t&id="+key+"&key="+key, nil); !strings.Contains(got, want) {
 			t.Errorf("%s: got %s", key, got)
 		}
 	}
@@ -339,8 +339,8 @@ func TestDialectsAreCounted(t *testing.T) {
 		t.Fatal(code, text)
 	}
 	socketIOClient(t, app, "&room=den")
-	dialogue(t, app, "/peerjs?key=peerjs&id=ann&token=t", nil)
-	dialogue(t, app, "/yjs", nil, `{"type":"subscribe","topics":["t"]}`, `{"type":"ping"}`)
+	dialog(t, app, "/peerjs?key=peerjs&id=ann&token=t", nil)
+	dialog(t, app, "/yjs", nil, `{"type":"subscribe","topics":["t"]}`, `{"type":"ping"}`)
 	lobby := dial(t, "ws://"+app.Addrs().Web+"/chat")
 	tell(t, lobby, `{"type":"username","name":"bea"}`)
 	await(t, lobby, `{"type":"id"`)
@@ -401,14 +401,14 @@ func TestTokensHoldForDialects(t *testing.T) {
 		}},
 		{"yjs", jwt.MapClaims{"room": "yjs/t*"}, func(token string) (let, refused bool) {
 			says := func(topic string) string {
-				return dialogue(t, app, "/yjs?token="+token, nil, `{"type":"subscribe","topics":["`+topic+`"]}`,
+				return dialog(t, app, "/yjs?token="+token, nil, `{"type":"subscribe","topics":["`+topic+`"]}`,
 					`{"type":"publish","topic":"`+topic+`","data":1}`, `{"type":"ping"}`)
 			}
 			return strings.Contains(says("tea"), "publish"), strings.Contains(says("cake"), "pong")
 		}},
 		{"peerjs", jwt.MapClaims{"room": "peerjs/*", "user": "peerjs/ann"}, func(token string) (let, refused bool) {
 			says := func(id string) string {
-				return dialogue(t, app, "/peerjs/peerjs?token=t&id="+id+"&key="+token, nil)
+				return dialog(t, app, "/peerjs/peerjs?token=t&id="+id+"&key="+token, nil)
 			}
 			return strings.Contains(says("ann"), "OPEN"), strings.Contains(says("bob"), "ERROR")
 		}},
