@@ -1,6 +1,7 @@
 package signal_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -26,4 +27,140 @@ func TestHub1HangingUpIsPaidFor(t *testing.T) {
 	if s.Closed() {
 		t.Error("the session is over")
 	}
+}
+
+// Whoever is away keeps the session, however often others come and go meanwhile, in one session or
+// in ever new ones. What they say in between is there afterwards, and so is who was there before
+// and has gone; the numbers have no gap.
+func TestHub13ComingAndGoingIsFree(t *testing.T) {
+	t.Parallel()
+	const backlog = 64
+	b := start(t, signal.Options{Resume: time.Minute}, func(l *signal.Limits) { l.Backlog = backlog })
+	alice := b.dial(t)
+	alice.send("hello", frame{"name": "Alice"})
+	token := alice.expect("welcome")
+	alice.id = token.text("peerId")
+	alice.send("join", frame{"room": "tea"})
+	alice.expect("joined")
+	friend := b.join(t, "tea", "Friend")
+	alice.expect("peer-joined")
+	alice.rawConn().Close()
+	s := b.away(t, alice.id)
+
+	churn := func(c *peerConn, rounds int) {
+		for range rounds {
+			c.send("join", frame{"room": "tea"})
+			c.send("leave", frame{"room": "tea", "id": "left"})
+			for c.next()["id"] != "left" {
+			}
+		}
+	}
+	eve := b.hello(t, nil)
+	churn(eve, 2*backlog)
+	eve.send("join", frame{"room": "tea"})
+	eve.send("broadcast", frame{"room": "tea", "data": "was here"})
+	eve.send("leave", frame{"room": "tea"})
+	churn(eve, 2*backlog)
+	for range 2 * backlog {
+		c := b.dial(t)
+		c.send("hello", nil)
+		c.send("join", frame{"room": "tea"})
+		c.settle()
+		c.send("bye", nil)
+		c.expectClose(1000)
+	}
+	friend.send("leave", frame{"room": "tea", "id": "left"})
+	for friend.next()["id"] != "left" {
+	}
+	churn(friend, 2*backlog)
+	eve.send("join", frame{"room": "tea"})
+	eve.settle()
+	if s.Closed() {
+		t.Fatal("the session is over")
+	}
+
+	c, f := b.resume(t, token["resumeToken"], 2)
+	if f["type"] != "resumed" {
+		t.Fatalf("got %v", f)
+	}
+	for i, want := range []struct{ kind, who string }{
+		{"peer-joined", eve.id}, {"broadcast", eve.id}, {"peer-left", eve.id},
+		{"peer-left", friend.id}, {"peer-joined", eve.id},
+	} {
+		f := c.expect(want.kind)
+		who := f.text("from")
+		if peer, is := f["peer"].(map[string]any); is {
+			who, _ = peer["id"].(string)
+		}
+		if who != want.who || f["seq"] != float64(3+i) {
+			t.Errorf("event %d: got %v, want a %s of %s", 3+i, f, want.kind, want.who)
+		}
+	}
+}
+
+// What may have been written to a connection that broke keeps its number, whatever happens since.
+func TestHub13WhatWasWrittenStays(t *testing.T) {
+	t.Parallel()
+	b := start(t, signal.Options{Resume: time.Minute})
+	alice := b.dial(t)
+	alice.send("hello", nil)
+	token := alice.expect("welcome")
+	alice.id = token.text("peerId")
+	alice.send("join", frame{"room": "tea"})
+	alice.expect("joined")
+	eve := b.join(t, "tea", "Eve")
+	alice.expect("peer-joined")
+	alice.rawConn().Close()
+	b.away(t, alice.id)
+	eve.send("leave", frame{"room": "tea"})
+	eve.send("join", frame{"room": "tea"})
+	eve.settle()
+	// It comes back, and goes at once: whether it has got what waits, nobody knows.
+	c, f := b.resume(t, token["resumeToken"], 1)
+	c.rawConn().Close()
+	b.away(t, alice.id)
+	eve.send("leave", frame{"room": "tea"})
+	eve.settle()
+	c, f = b.resume(t, f["resumeToken"], 1)
+	if f["type"] != "resumed" {
+		t.Fatalf("got %v", f)
+	}
+	for seq, kind := range []string{"peer-joined", "peer-left", "peer-joined", "peer-left"} {
+		if f := c.expect(kind); f["seq"] != float64(2+seq) {
+			t.Errorf("got %v, want the number %d", f, 2+seq)
+		}
+	}
+}
+
+// A session that leaves and comes back over and over is slowed: others build a connection each
+// time. One that enters many rooms is not.
+func TestHub13ComingBackHasAPace(t *testing.T) {
+	t.Parallel()
+	b := start(t, signal.Options{Rate: 1000})
+	alice, eve := b.join(t, "tea", "Alice"), b.hello(t, nil)
+	for i := range 200 {
+		eve.send("join", frame{"room": fmt.Sprint(i)})
+		eve.expect("joined")
+	}
+	refused := 0
+	for range 100 {
+		eve.send("join", frame{"room": "tea"})
+		if f := eve.next(); f["type"] == "error" {
+			if f["code"] != string(signal.CodeRateLimited) {
+				t.Fatalf("got %v", f)
+			}
+			refused++
+			continue
+		}
+		eve.send("leave", frame{"room": "tea"})
+		eve.expect("left")
+	}
+	if refused < 50 {
+		t.Errorf("only %d of 100 were refused", refused)
+	}
+	alice.send("leave", frame{"room": "tea", "id": "left"}) // nobody else pays
+	for alice.next()["id"] != "left" {
+	}
+	alice.send("join", frame{"room": "tea"})
+	alice.expect("joined")
 }

@@ -83,3 +83,39 @@ func TestHub2ManySmallOnesCount(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Whoever is listed to a client that joins again is not taken back with the news of its coming.
+func TestHub13WhoIsListedIsSaidToLeave(t *testing.T) {
+	t.Parallel()
+	h, err := New(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	session := func() *Session {
+		s, err := h.Open(silent{}, Client{Source: netip.MustParseAddr("192.0.2.1")}, Hello{}, time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	alice, bob := session(), session()
+	for _, s := range []*Session{alice, bob, alice} {
+		s.Do(func() {
+			if err := s.Join(Join{Room: "tea"}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	bob.Do(func() {
+		if err := bob.Leave("tea"); err != nil {
+			t.Error(err)
+		}
+	})
+	waiting := alice.out.takeWaiting()
+	if last, is := waiting[len(waiting)-1].event.(PeerLeft); !is || last.Peer.ID != bob.self.ID {
+		t.Errorf("the last of %d events: %+v", len(waiting), waiting[len(waiting)-1].event)
+	}
+	if err := h.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+}

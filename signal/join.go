@@ -33,6 +33,9 @@ func (s *Session) Join(join Join) error {
 	if limit := s.hub.opts.RoomsPerSession; !again && limit > 0 && len(s.rooms) >= limit {
 		return Refuse(CodeRateLimited, "you are already in as many rooms as a session may enter")
 	}
+	if !again && !s.mayEnter() {
+		return Refuse(CodeRateLimited, "you leave and join too often")
+	}
 	pass := s.pass
 	if join.Token != "" {
 		var err error
@@ -49,6 +52,7 @@ func (s *Session) Join(join Join) error {
 	r, err := s.hub.join(name, s, &pass, cmp.Or(join.Capacity, s.terms.Capacity), join.Note)
 	if err == nil && !again {
 		s.rooms = append(s.rooms, r)
+		s.left = max(s.left-1, 0)
 	}
 	// A pass that is not for this room has only been good for a seat that was there already.
 	if now := time.Now(); err == nil && mayJoin(&pass, name, now) == nil && s.admitUntil(&pass, now) {
@@ -80,8 +84,13 @@ func (s *Session) Leave(room string) error {
 		return Refuse(CodeNotInRoom, "")
 	}
 	s.drop(r, ReasonLeft)
+	s.left++
 	return nil
 }
+
+// mayEnter counts a join of a session that has left a room before: for the others in the room, each
+// costs a connection. Who only enters rooms is limited by their number.
+func (s *Session) mayEnter() bool { return s.left == 0 || s.returns == nil || s.returns.Allow() }
 
 // drop gives the session's seat in a room back, and reports whether it had one. work is held.
 func (s *Session) drop(r *room, why LeftReason) bool {

@@ -106,6 +106,7 @@ const (
 	defaultMaxFrame  = 64 << 10
 	defaultHeartbeat = 25 * time.Second
 	burstSeconds     = 4
+	returnsBurst     = 32
 )
 
 // limits are fixed by the protocol; an operator has no reason to change them. Tests shorten them.
@@ -114,13 +115,17 @@ type limits struct {
 	Write     time.Duration // for one batch of frames to leave
 	Frame     time.Duration // for one frame to come in, once it has begun
 	Awake     time.Duration // how long a goroutine of an idle connection waits before it goes
-	Linger    time.Duration // for a client to close its end once we have closed ours
+	Linger    time.Duration // for a client to close its end after ours
 	GoingAway time.Duration // for a page that was closed to come back, since it was only reloaded
 	Renew     time.Duration // for a resume token to be replaced by a newer one
 	Backlog   int           // frames that wait in an outbox
 	Bytes     int           // bytes that wait in an outbox
 	BadFrames int           // in a row
-	Volume    int           // bytes a second of one session, with a burst of 4 s worth; holds if Options.Rate does
+	// bytes a second of one session, with a burst of 4 s worth; holds if Options.Rate does
+	Volume int
+	// joins a second of one session that has left as many rooms before, with a burst of 32; holds if
+	// Options.Rate does
+	Returns float64
 	// connections a second from one source, with a burst of 32 s worth; holds if
 	// Options.SessionsPerSource does
 	Arrivals int
@@ -142,6 +147,7 @@ func defaultLimits() limits {
 		Bytes:     1 << 20,
 		BadFrames: 16,
 		Volume:    1 << 20,
+		Returns:   1,
 		Arrivals:  64,
 		Joins:     256,
 		Calls:     64,

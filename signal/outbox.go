@@ -66,6 +66,35 @@ func (o *outbox) unlock() {
 	o.mu.Unlock()
 }
 
+// retract takes the news of somebody's coming back that is still here, and reports whether it did:
+// then the client need not hear that it is gone, either, and others who come and go while a client
+// does not read cost it nothing. News that may have left on some connection stays, as its number
+// does, and so does news of somebody who has said something since, or of whom the client is told in
+// another way, too.
+func (o *outbox) retract(news *parcel, of *Session) bool {
+	o.mu.Lock()
+	defer o.unlock()
+	i := len(o.queue) - 1
+	for ; i >= o.taken+o.owed && o.queue[i].parcel != news; i-- {
+		if _, lists := o.queue[i].event.(Joined); lists || o.queue[i].by.session == of {
+			return false
+		}
+	}
+	if i < o.taken+o.owed {
+		return false
+	}
+	o.waitingBytes -= news.size
+	o.held -= news.memory()
+	o.drop(i, i+1)
+	for ; i < len(o.queue); i++ { // what comes behind moves up: nobody knows its numbers yet
+		if o.queue[i].seq != 0 {
+			o.queue[i].seq--
+		}
+	}
+	o.seq--
+	return true
+}
+
 // verdict is what became of a frame.
 type verdict int
 

@@ -30,8 +30,9 @@ type seat struct {
 	session *Session
 	order   uint64 // of joining: the later of two is polite
 	since   time.Time
-	note    string // see Join.Note
-	words   words  // for the next who joins
+	note    string  // see Join.Note
+	news    *parcel // of its coming
+	words   words   // for the next who joins
 }
 
 func (h *Hub) newRoom(name string, capacity int) *room {
@@ -89,9 +90,9 @@ func (r *room) join(s *Session, capacity int, note string, now time.Time) (open 
 		r.journal.put(Happening{Kind: KindRoomOpened, Room: r.name})
 	}
 	r.journal.put(Happening{Kind: KindPeerJoined, Room: r.name, Peer: s.self})
-	news := shared(PeerJoined{Room: r.name, Peer: Peer{Member: s.self, Note: note}})
+	own.news = shared(PeerJoined{Room: r.name, Peer: Peer{Member: s.self, Note: note}})
 	for _, other := range r.members {
-		other.session.put(news, true)
+		other.session.put(own.news, true)
 	}
 	r.members[s.self.ID] = own
 	return true, nil
@@ -137,7 +138,9 @@ func (r *room) leave(s *Session, why LeftReason) (empty bool) {
 	r.journal.put(Happening{Kind: KindPeerLeft, Room: r.name, Peer: s.self, Reason: why})
 	news := shared(PeerLeft{Room: r.name, Peer: s.self, Note: own.note, Reason: why})
 	for _, other := range r.members {
-		other.session.put(news, true)
+		if !other.session.out.retract(own.news, s) {
+			other.session.put(news, true)
+		}
 	}
 	r.closeIfEmpty()
 	return r.closed

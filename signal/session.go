@@ -46,6 +46,8 @@ type Session struct {
 	pace      *rate.Limiter // nil = no limit; safe without work
 	volume    *rate.Limiter // bytes; the same
 	patience  *rate.Limiter // for frames over the pace; the same
+	left      int           // rooms that it has left and not made up for by joining others
+	returns   *rate.Limiter // joins while there are such; nil = no limit
 
 	// set by hello, before anybody else knows the session
 	self Member
@@ -91,6 +93,7 @@ func newSession(h *Hub, d Dialect, from *Client, now time.Time) *Session {
 		s.pace = rate.NewLimiter(rate.Limit(h.opts.Rate), h.opts.burst())
 		s.volume = rate.NewLimiter(rate.Limit(h.limits.Volume), burstSeconds*h.limits.Volume)
 		s.patience = rate.NewLimiter(rate.Limit(h.opts.Rate), 2*h.opts.burst())
+		s.returns = rate.NewLimiter(rate.Limit(h.limits.Returns), returnsBurst)
 	}
 	return s
 }
