@@ -2,6 +2,7 @@ package signal_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -163,4 +164,84 @@ func TestHub13ComingBackHasAPace(t *testing.T) {
 	}
 	alice.send("join", frame{"room": "tea"})
 	alice.expect("joined")
+}
+
+// Sessions of one address take a share of the places for calls, and of the room for what callers
+// say, so that others still reach a user who answers none of them.
+func TestHub13OneAddressLeavesPlacesForCallers(t *testing.T) {
+	t.Parallel()
+	const places = 32 // of a callee
+	b := start(t, signal.Options{Calls: true, SessionsPerSource: 200, Source: testSource, Resume: time.Minute})
+	b.LimitCalls(places / 4)
+	from := func(addr string) *peerConn {
+		c := b.dialFrom(t, addr)
+		c.send("hello", nil)
+		c.id = c.expect("welcome").text("peerId")
+		return c
+	}
+	alice := b.hello(t, frame{"user": "alice"})
+	calls := func(addr string) (taken int) {
+		for range places {
+			if from(addr).answered("signal", frame{"to": "@alice", "data": 1}) {
+				taken++
+				alice.expect("signal")
+			}
+		}
+		return taken
+	}
+	if n := calls("192.0.2.1"); n != places/8 {
+		t.Errorf("one address has %d of %d places", n, places)
+	}
+	if n := calls("2001:db8:1::1") + calls("2001:db8:1:ff::1"); n != places/8 {
+		t.Errorf("one line has %d of %d places", n, places)
+	}
+	friend := from("192.0.2.1")
+	alice.rawConn().Close()
+	b.away(t, alice.id)
+	if friend.answered("signal", frame{"to": "@alice", "data": 1}) {
+		t.Error("it has one more")
+	}
+	for i := range 8 {
+		if !from(fmt.Sprint("192.0.2.", 10+i)).answered("signal", frame{"to": "@alice", "data": 1}) {
+			t.Errorf("caller %d from elsewhere does not reach her", i)
+		}
+	}
+}
+
+// Whoever has been answered takes none of the share of its address.
+func TestHub13AnsweredCallsAreNoStrangers(t *testing.T) {
+	t.Parallel()
+	b := start(t, signal.Options{Calls: true, SessionsPerSource: 100})
+	b.LimitCalls(4) // so a callee has 16, two of them for one address
+	alice := b.hello(t, frame{"user": "alice"})
+	for range 8 {
+		c := b.hello(t, nil)
+		if !c.answered("signal", frame{"to": "@alice", "data": 1}) {
+			t.Fatal("a call is refused")
+		}
+		alice.expect("signal")
+		alice.send("signal", frame{"to": c.id, "data": 1})
+		c.expect("signal")
+	}
+}
+
+// One address does not fill the room that a user who is away has for what strangers say.
+func TestHub13OneAddressLeavesRoomForStrangers(t *testing.T) {
+	t.Parallel()
+	b := start(t, signal.Options{Calls: true, SessionsPerSource: 200, Source: testSource, Resume: time.Minute})
+	alice := b.hello(t, frame{"user": "alice"})
+	alice.rawConn().Close()
+	b.away(t, alice.id)
+	say := func(addr string) bool {
+		c := b.dialFrom(t, addr)
+		c.send("hello", nil)
+		c.expect("welcome")
+		return c.answered("signal", frame{"to": "@alice", "data": strings.Repeat("x", 7<<10)})
+	}
+	for range 20 {
+		say("192.0.2.1")
+	}
+	if !say("192.0.2.2") {
+		t.Error("another address has no room")
+	}
 }

@@ -1,6 +1,7 @@
 package signal
 
 import (
+	"net/netip"
 	"sync"
 	"time"
 )
@@ -11,7 +12,8 @@ import (
 // hangs up or ends, or until a new one needs its place and nobody has said anything in it for long.
 // S is a session.
 type callBook[S comparable] struct {
-	limit int // calls of one session
+	limit int                  // calls of one session
+	line  func(S) netip.Prefix // see Session.line; nil: lines share nothing
 
 	mu    sync.Mutex
 	rings uint64 // so far
@@ -71,7 +73,7 @@ func (b *callBook[S]) open(from, to S, now time.Time) (over []call[S], err error
 	for _, end := range []struct {
 		of    S
 		limit int
-	}{{from, b.limit}, {to, 4 * b.limit}} {
+	}{{from, b.limit}, {to, b.places()}} {
 		if len(b.calls[end.of]) < end.limit {
 			continue
 		}
@@ -81,6 +83,9 @@ func (b *callBook[S]) open(from, to S, now time.Time) (over []call[S], err error
 		}
 		over = append(over, *c)
 	}
+	if !b.leavesPlaces(from, to) {
+		return nil, Refuse(CodeRateLimited, "too many calls from your network address wait for an answer")
+	}
 	for i := range over {
 		b.remove(&over[i])
 	}
@@ -88,6 +93,30 @@ func (b *callBook[S]) open(from, to S, now time.Time) (over []call[S], err error
 	b.note(from, to, c)
 	b.note(to, from, c)
 	return over, nil
+}
+
+// places are how many calls a session may be in that others may have made.
+func (b *callBook[S]) places() int { return 4 * b.limit }
+
+// lineShare: callers of one line who have not been answered have one of so many places of a callee.
+const lineShare = 8
+
+// leavesPlaces reports whether a caller leaves others places if it takes one of the callee's. mu is
+// held.
+func (b *callBook[S]) leavesPlaces(from, to S) bool {
+	if b.line == nil {
+		return true
+	}
+	line, unanswered := b.line(from), 0
+	if !line.IsValid() {
+		return true
+	}
+	for _, c := range b.calls[to] {
+		if c.to == to && c.ring != 0 && b.line(c.from) == line {
+			unanswered++
+		}
+	}
+	return unanswered < max(b.places()/lineShare, 1)
 }
 
 // mostSilent is the call of a session in which nothing has been said for longest, or nil.

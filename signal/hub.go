@@ -75,6 +75,7 @@ func New(opts Options) (*Hub, error) {
 	h.server = &Session{self: Member{ID: ServerID, Name: ServerID}}
 	h.open, h.shut = context.WithCancel(context.Background())
 	h.calls = newCallBook[*Session](h.limits.Calls)
+	h.calls.line = func(s *Session) netip.Prefix { return s.line }
 	if opts.SessionsPerSource > 0 {
 		h.arrivals = pace(h.limits.Arrivals)
 		h.joins = pace(h.limits.Joins)

@@ -25,8 +25,10 @@ type Session struct {
 	dialect Dialect
 	terms   Terms
 	opened  time.Time
-	out     *outbox
-	marks   atomic.Pointer[marks] // of its resume tokens
+	// line is where it was opened from (source.Line), for what those of one line share; zero: nothing
+	line  netip.Prefix
+	out   *outbox
+	marks atomic.Pointer[marks] // of its resume tokens
 
 	// work is held while a frame is processed, a connection ends or another takes over: one at a
 	// time. Guards what follows.
@@ -89,6 +91,9 @@ func newSession(h *Hub, d Dialect, from *Client, now time.Time) *Session {
 	s.voice.dialect, s.voice.number = d, s.terms.Number
 	s.out = newOutbox(&s.voice, h.limits.Backlog, h.limits.Bytes, s.terms.Confirms && s.terms.Outlives > 0, h.store)
 	s.client.Store(from)
+	if h.opts.SessionsPerSource > 0 && from.Source.IsValid() {
+		s.line = source.Line(from.Source)
+	}
 	if h.opts.Rate > 0 {
 		s.pace = rate.NewLimiter(rate.Limit(h.opts.Rate), h.opts.burst())
 		s.volume = rate.NewLimiter(rate.Limit(h.limits.Volume), burstSeconds*h.limits.Volume)

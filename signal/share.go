@@ -1,5 +1,7 @@
 package signal
 
+import "net/netip"
+
 // sender is who pays for what waits in an outbox. The zero sender is the hub itself, which pays for
 // nothing.
 type sender struct {
@@ -8,11 +10,12 @@ type sender struct {
 }
 
 // Of the limits of an outbox, a sender may fill a quarter. Strangers may fill a sixteenth together,
-// and each a quarter of that: enough for an offer and its candidates.
+// those of one line a half of that, and each a quarter: enough for an offer and its candidates.
 const (
-	shareOf    = 4
-	strangers  = 16
-	strangerOf = 64
+	shareOf         = 4
+	strangers       = 16
+	strangersOfLine = 32
+	strangerOf      = 64
 )
 
 // share is how much waits of somebody.
@@ -24,10 +27,13 @@ func (s share) fits(size, frames, bytes int) bool {
 	return s.frames == 0 || s.frames < frames && s.bytes+size <= bytes
 }
 
+func (s share) and(frames, bytes int) share { return share{s.frames + frames, s.bytes + bytes} }
+
 // shares are how much waits in an outbox of each sender. Who has nothing there is forgotten.
 type shares struct {
 	of        map[*Session]share
-	strangers share // of all strangers
+	strangers share                  // of all strangers
+	lines     map[netip.Prefix]share // of the strangers of a line
 }
 
 // have reports whether a sender may fill so many bytes more; frames and bytes are the limits of the
@@ -38,6 +44,7 @@ func (s *shares) have(by sender, size, frames, bytes int) bool {
 		return true
 	case by.stranger:
 		return s.of[by.session].fits(size, frames/strangerOf, bytes/strangerOf) &&
+			s.lines[by.session.line].fits(size, frames/strangersOfLine, bytes/strangersOfLine) &&
 			s.strangers.fits(size, frames/strangers, bytes/strangers)
 	}
 	return s.of[by.session].fits(size, frames/shareOf, bytes/shareOf)
@@ -52,15 +59,22 @@ func (s *shares) count(by sender, frames, bytes int) {
 		return
 	}
 	if by.stranger {
-		s.strangers = share{s.strangers.frames + frames, s.strangers.bytes + bytes}
+		s.strangers = s.strangers.and(frames, bytes)
+		if line := by.session.line; line.IsValid() {
+			countOf(&s.lines, line, frames, bytes)
+		}
 	}
-	now := share{s.of[by.session].frames + frames, s.of[by.session].bytes + bytes}
+	countOf(&s.of, by.session, frames, bytes)
+}
+
+func countOf[K comparable](of *map[K]share, key K, frames, bytes int) {
+	now := (*of)[key].and(frames, bytes)
 	if now == (share{}) {
-		delete(s.of, by.session)
+		delete(*of, key)
 		return
 	}
-	if s.of == nil {
-		s.of = make(map[*Session]share)
+	if *of == nil {
+		*of = make(map[K]share)
 	}
-	s.of[by.session] = now
+	(*of)[key] = now
 }
