@@ -15,7 +15,7 @@ type callBook[S comparable] struct {
 	limit int                  // calls of one session
 	line  func(S) netip.Prefix // see Session.line; nil: lines share nothing
 
-	mu    sync.Mutex
+	mu    sync.RWMutex
 	rings uint64 // so far
 	calls map[S]map[S]*call[S]
 }
@@ -43,12 +43,7 @@ func newCallBook[S comparable](limit int) *callBook[S] {
 func (b *callBook[S]) ring(from S, devices []S, now time.Time) (to []S, fresh bool, over []call[S], err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, device := range devices {
-		if b.calls[from][device] != nil {
-			to = append(to, device)
-		}
-	}
-	if len(to) > 0 {
+	if to = b.withLocked(from, devices); len(to) > 0 {
 		return to, false, nil, nil
 	}
 	b.rings++
@@ -64,6 +59,23 @@ func (b *callBook[S]) ring(from S, devices []S, now time.Time) (to []S, fresh bo
 		err = nil
 	}
 	return to, true, over, err
+}
+
+// with returns those of a user's sessions that have a call with another one.
+func (b *callBook[S]) with(end S, devices []S) []S {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.withLocked(end, devices)
+}
+
+// withLocked is with, with mu held.
+func (b *callBook[S]) withLocked(end S, devices []S) (to []S) {
+	for _, device := range devices {
+		if b.calls[end][device] != nil {
+			to = append(to, device)
+		}
+	}
+	return to
 }
 
 // open records a call that belongs to the latest ring. mu is held.
@@ -173,8 +185,8 @@ func (b *callBook[S]) alsoRinging(c *call[S]) (others []*call[S]) {
 
 // between reports whether there is a call between two sessions.
 func (b *callBook[S]) between(x, y S) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	b.mu.RLock()
+	defer b.mu.RUnlock()
 	return b.calls[x][y] != nil
 }
 

@@ -15,6 +15,16 @@ func (silent) Encode(dst []Frame, _ Event) []Frame { return dst }
 func (silent) Encoding(Event) any                  { return nil }
 func (silent) Ended(*Session)                      {}
 
+func openSilent(t testing.TB, h *Hub, user string) *Session {
+	t.Helper()
+	from := Client{Source: netip.MustParseAddr("192.0.2.1")}
+	s, err := h.Open(silent{}, from, Hello{User: user}, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 // A clock that was set back while a token ran does not let the session go on for ever: its end
 // comes when the clock says so.
 func TestHub6AClockSetBackDelaysTheEndOnly(t *testing.T) {
@@ -91,14 +101,7 @@ func TestHub13WhoIsListedIsSaidToLeave(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	session := func() *Session {
-		s, err := h.Open(silent{}, Client{Source: netip.MustParseAddr("192.0.2.1")}, Hello{}, time.Hour)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s
-	}
-	alice, bob := session(), session()
+	alice, bob := openSilent(t, h, ""), openSilent(t, h, "")
 	for _, s := range []*Session{alice, bob, alice} {
 		s.Do(func() {
 			if err := s.Join(Join{Room: "tea"}); err != nil {
@@ -115,6 +118,36 @@ func TestHub13WhoIsListedIsSaidToLeave(t *testing.T) {
 	if last, is := waiting[len(waiting)-1].event.(PeerLeft); !is || last.Peer.ID != bob.self.ID {
 		t.Errorf("the last of %d events: %+v", len(waiting), waiting[len(waiting)-1].event)
 	}
+	if err := h.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// What is signaled to a user with whom there is a call needs the hub to itself as little as what is
+// signaled to a peer.
+func TestHub13ASignalInACallKeepsNobodyWaiting(t *testing.T) {
+	t.Parallel()
+	h, err := New(Options{Calls: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	openSilent(t, h, "alice")
+	bob, said := openSilent(t, h, ""), make(chan error, 1)
+	signal := func() {
+		go bob.Do(func() { said <- bob.Signal(Signal{To: "@alice", Data: []byte("1")}) })
+		select {
+		case err := <-said:
+			if err != nil {
+				t.Error(err)
+			}
+		case <-time.After(10 * time.Second):
+			t.Error("it waits for somebody who only reads")
+		}
+	}
+	signal() // calls
+	h.mu.RLock()
+	signal()
+	h.mu.RUnlock()
 	if err := h.Close(t.Context()); err != nil {
 		t.Error(err)
 	}

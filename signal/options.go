@@ -123,8 +123,8 @@ type limits struct {
 	BadFrames int           // in a row
 	// bytes a second of one session, with a burst of 4 s worth; holds if Options.Rate does
 	Volume int
-	// joins a second of one session that has left as many rooms before, with a burst of 32; holds if
-	// Options.Rate does
+	// joins a second of one session that has left as many rooms before, with a burst of 32; holds
+	// if Options.Rate does
 	Returns float64
 	// connections a second from one source, with a burst of 32 s worth; holds if
 	// Options.SessionsPerSource does

@@ -188,10 +188,16 @@ func (h *Hub) partner(s *Session, id string) *Session {
 // ring finds the sessions of a user that a signal of a session is for, and calls them if need be:
 // fresh says so.
 func (h *Hub) ring(s *Session, user string) (targets []*Session, fresh bool, err error) {
+	if !h.opts.Calls {
+		return nil, false, Refuse(CodeNoSuchPeer, "")
+	}
+	if targets := h.inCall(s, user); len(targets) > 0 {
+		return targets, false, nil
+	}
 	h.mu.Lock() // Members hear of the calls before anybody can end them
 	defer h.mu.Unlock()
 	devices := slices.DeleteFunc(slices.Clone(h.users[user]), func(d *Session) bool { return d == s })
-	if !h.opts.Calls || len(devices) == 0 {
+	if len(devices) == 0 {
 		return nil, false, Refuse(CodeNoSuchPeer, "")
 	}
 	targets, fresh, over, err := h.calls.ring(s, devices, time.Now())
@@ -207,6 +213,14 @@ func (h *Hub) ring(s *Session, user string) (targets []*Session, fresh bool, err
 		h.opts.Journal.put(Happening{Kind: KindCallStarted, Peer: s.self, Callee: targets[0].self})
 	}
 	return targets, fresh, err
+}
+
+// inCall finds the sessions of a user with which a session has a call. Nearly all signals are in a
+// call: they keep nobody else from the hub.
+func (h *Hub) inCall(s *Session, user string) []*Session {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.calls.with(s, h.users[user])
 }
 
 // unring takes a call back of which the other end has not heard.

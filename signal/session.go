@@ -25,7 +25,8 @@ type Session struct {
 	dialect Dialect
 	terms   Terms
 	opened  time.Time
-	// line is where it was opened from (source.Line), for what those of one line share; zero: nothing
+	// line is where it was opened from (source.Line), for what those of one line share; zero:
+	// nothing
 	line  netip.Prefix
 	out   *outbox
 	marks atomic.Pointer[marks] // of its resume tokens
