@@ -219,7 +219,7 @@ func peersByName(name string) turnsvc.Peers {
 func roomsOptions(c *config.Config) rooms.Options {
 	o := rooms.Options{Mint: func(r admission.TokenRequest) (admission.Token, error) { return MintToken(c, r) }}
 	for _, k := range c.API.Keys {
-		key := rooms.Key{Name: k.Name, Key: k.Key, Rooms: k.Rooms}
+		key := rooms.Key{Name: k.Name, Key: k.Key, Rooms: k.Rooms, Users: k.Users}
 		for _, right := range k.May {
 			key.May = append(key.May, rooms.Right(right))
 		}

@@ -22,6 +22,7 @@ type APIKey struct {
 	Key   Secret
 	May   []string // rights; never empty
 	Rooms []string // patterns; empty: all rooms
+	Users []string // patterns; empty: all users
 }
 
 // apiRights are what a key may be used for.
@@ -84,8 +85,10 @@ func readAPIKey(entry any) (k APIKey, err error) {
 			k.May, err = list(value)
 		case "rooms":
 			k.Rooms, err = list(value)
+		case "users":
+			k.Users, err = list(value)
 		default:
-			return k, fmt.Errorf("%q is none of key, name, may, rooms", name)
+			return k, fmt.Errorf("%q is none of key, name, may, rooms, users", name)
 		}
 		if err != nil {
 			return k, fmt.Errorf("%s: %w", name, err)
@@ -116,6 +119,9 @@ func (k APIKeys) check() error {
 		}
 		if slices.Contains(key.Rooms, "") {
 			return fmt.Errorf("entry %d: rooms: the name of a room is empty", i+1)
+		}
+		if slices.Contains(key.Users, "") {
+			return fmt.Errorf("entry %d: users: the name of a user is empty", i+1)
 		}
 		if slices.ContainsFunc(k[:i], func(other APIKey) bool { return other.Key == key.Key }) {
 			return fmt.Errorf("entry %d: the key is listed twice: remove one", i+1)

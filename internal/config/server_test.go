@@ -17,6 +17,8 @@ func TestHub13KeysAndHooksAreChecked(t *testing.T) {
 		{`api.keys=[{key = "` + key + `", may = []}]`, "api.keys (--set): entry 1: may: want at least one of read"},
 		{`api.keys=[{key = "` + key + `", may = ["write"]}]`, `api.keys (--set): entry 1: may: "write" is none`},
 		{`api.keys=[{key = "` + key + `", rooms = [""]}]`, "api.keys (--set): entry 1: rooms: the name of a room"},
+		{`api.keys=[{key = "` + key + `", users = ["pupil-*"]}]`, ""},
+		{`api.keys=[{key = "` + key + `", users = [""]}]`, "api.keys (--set): entry 1: users: the name of a user"},
 		{`api.keys=[{secret = "` + key + `"}]`, `api.keys (--set): entry 1: "secret" is none of key`},
 		{`api.keys=[{key = 5}]`, "api.keys (--set): entry 1: "},
 		{`api.keys=a key with many spaces`, "api.keys (--set): entry 1: a key has only letters, digits"},

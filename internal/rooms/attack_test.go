@@ -62,3 +62,21 @@ func TestHub13ServersNamePeopleAsTheySeeThem(t *testing.T) {
 	b.want(400, "either", all, "POST", "/api/rooms/tea/kick", `{"user":""}`)
 	b.want(404, "no-such-peer", all, "POST", "/api/rooms/tea/kick", `{"user":"\u200b"}`)
 }
+
+// A key for some users makes nobody another user, and speaks to no others.
+func TestHub13AKeyForSomeUsersMakesNoOthers(t *testing.T) {
+	t.Parallel()
+	b := start(t, signal.Options{})
+	b.api.Apply(Options{
+		Keys: []Key{{Name: "school", Key: lessons, May: Rights(), Users: []string{"pupil-*", "caf\u00e9"}}},
+		Mint: b.api.inForce.Load().Mint,
+	})
+	for user, status := range map[string]int{
+		"pupil-1": 200, "": 200, "cafe\u0301": 200, "admin": 403, "pupil": 403, "Pupil-1": 403, "*": 403, "\u200b": 403,
+	} {
+		b.want(status, "", lessons, "POST", "/api/tokens", `{"rooms":["tea"],"user":"`+user+`"}`)
+	}
+	for to, status := range map[string]int{"@pupil-1": 404, "@admin": 403, "cR8yU2eFoG4aLi6tSn0xKw": 403, "@": 403} {
+		b.want(status, "", lessons, "POST", "/api/send", `{"to":"`+to+`","data":1}`)
+	}
+}

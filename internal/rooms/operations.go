@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"signalbox/internal/admission"
@@ -284,10 +285,18 @@ func send(c *call) (int, any, error) {
 		err = badRequest("to is missing")
 	case len(c.key.Rooms) > 0:
 		err = forbidden("this key is for some rooms only: send to a member with /api/rooms/{room}/send")
+	case len(c.key.Users) > 0 && !c.key.speaksTo(in.To):
+		err = forbidden("this key is not for that user, or a peer: send to \"@\" and a user's name")
 	default:
 		err = c.api.hub.Tell(in.To, in.Data)
 	}
 	return http.StatusNoContent, nil, err
+}
+
+// speaksTo reports whether a key for some users is for the one that a letter is to.
+func (k *Key) speaksTo(to string) bool {
+	user, named := strings.CutPrefix(to, "@")
+	return named && k.coversUser(user)
 }
 
 // checkData refuses what a client might not send either: some could not read it.
@@ -325,6 +334,8 @@ func mint(c *call) (int, any, error) {
 		return 0, nil, badRequest("rooms are more than %d", maxRooms)
 	case len(in.Rooms)+len(in.Patterns) == 0 && len(c.key.Rooms) > 0:
 		return 0, nil, forbidden("this key is for some rooms only: name them in rooms")
+	case in.User != "" && !c.key.coversUser(in.User):
+		return 0, nil, forbidden("this key is not for that user")
 	}
 	// What matches a pattern matches all that cover it.
 	for _, room := range slices.Concat(in.Rooms, in.Patterns) {

@@ -65,6 +65,7 @@ type Key struct {
 	Key   state.Secret
 	May   []Right
 	Rooms []string // patterns of the rooms that it is for; empty: all, and what is in no room
+	Users []string // patterns of the users whom it may make and speak to by name; empty: all, and peers
 }
 
 // covers reports whether the key is for a room, or for all rooms of a pattern, however it is typed:
@@ -73,6 +74,13 @@ func (k *Key) covers(room string) bool {
 	room = signal.RoomName(room)
 	return len(k.Rooms) == 0 ||
 		slices.ContainsFunc(k.Rooms, func(p string) bool { return admission.Matches(p, room) })
+}
+
+// coversUser reports whether the key is for a user.
+func (k *Key) coversUser(user string) bool {
+	user = signal.Visible(user)
+	return len(k.Users) == 0 ||
+		slices.ContainsFunc(k.Users, func(p string) bool { return admission.Matches(p, user) })
 }
 
 // Options may change while the box runs.
@@ -116,13 +124,19 @@ func (a *API) Apply(o Options) {
 	next := &inForce{Options: o}
 	next.Keys = slices.Clone(o.Keys)
 	for i, k := range next.Keys {
-		next.Keys[i].Rooms = nil
-		for _, pattern := range k.Rooms {
-			next.Keys[i].Rooms = append(next.Keys[i].Rooms, signal.RoomName(pattern))
-		}
+		next.Keys[i].Rooms = each(k.Rooms, signal.RoomName)
+		next.Keys[i].Users = each(k.Users, signal.Visible)
 		next.hashes = append(next.hashes, sha256.Sum256([]byte(k.Key)))
 	}
 	a.inForce.Store(next)
+}
+
+// each applies change to all texts of a list.
+func each(list []string, change func(string) string) (out []string) {
+	for _, s := range list {
+		out = append(out, change(s))
+	}
+	return out
 }
 
 // find returns the key that a request brings, or nil.
