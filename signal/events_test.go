@@ -375,3 +375,44 @@ func TestResumeOverTheOtherCarrier(t *testing.T) {
 		t.Errorf("got %v", f)
 	}
 }
+
+// A POST in chunks counts for what it has, not for as much as it might have.
+func TestHub13ChunkedPostsCountForWhatTheyHave(t *testing.T) {
+	t.Parallel()
+	b := start(t, signal.Options{Rate: 1000}, func(l *signal.Limits) { l.Volume = 1 << 16 })
+	c := b.events(t, nil)
+	c.post(0, frame{"type": "hello"})
+	c.expect("welcome")
+	chunked := func(body []byte) int {
+		t.Helper()
+		request, err := http.NewRequestWithContext(t.Context(), "POST", b.server.URL+"/signal/send",
+			io.MultiReader(bytes.NewReader(body))) // whose length nobody knows
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		return response.StatusCode
+	}
+	body := func(pad int) []byte {
+		return []byte(`{"key":"` + c.key + `","frames":[{"type":"ping"}],"pad":"` + strings.Repeat("x", pad) + `"}`)
+	}
+	began := time.Now()
+	for range 40 { // 10 MiB, of which the client has 0.5 at once and then 0.125 a second
+		if status := chunked(body(0)); status != 204 {
+			t.Fatalf("status %d", status)
+		}
+		c.expect("pong")
+	}
+	if took := time.Since(began); took > patience {
+		t.Errorf("40 small ones took %v", took)
+	}
+	for pad, want := range map[int]int{3000: 204, 5000: 204, 60_000: 204, 200_000: 204, 300_000: 413} {
+		if status := chunked(body(pad)); status != want {
+			t.Errorf("with %d bytes more: status %d, want %d", pad, status, want)
+		}
+	}
+}

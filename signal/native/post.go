@@ -231,26 +231,51 @@ func smallBody(begun []byte, body io.Reader) (all []byte, key string, err error)
 	return all, p.key, err
 }
 
+// readBody reads the rest of a body of so many bytes, for which it takes as much memory once may
+// lets it. Of one that does not say how long it is (-1), that grows with what has come. A body that
+// is too long makes reading fail.
+func readBody(begun []byte, body io.Reader, length int, may func(bytes int) error) ([]byte, error) {
+	size, taken := max(length, len(begun)), 0
+	if length < 0 {
+		size = smallPost
+	}
+	for ; ; size = min(2*size, maxPost+1) {
+		if err := may(size - taken); err != nil {
+			return nil, err
+		}
+		taken = size
+		all := make([]byte, size)
+		n := copy(all, begun)
+		more, err := io.ReadFull(body, all[n:])
+		begun = all[:n+more]
+		switch {
+		case err == io.EOF, err == io.ErrUnexpectedEOF, err == nil && length >= 0:
+			return begun, nil
+		case err != nil:
+			return nil, err
+		}
+	}
+}
+
 // take reads the rest of a body and processes it. posting is held.
 func (t *stream) take(r *http.Request, begun []byte, body io.Reader) error {
-	size := int(min(r.ContentLength, maxPost+1))
-	switch {
-	case size > maxPost:
-		return errTooLong
-	case size < 0:
-		size = maxPost + 1 // so that reading a longer one fails
-	}
-	size = max(size, len(begun))
-	if t.link.Await(r.Context(), size) != nil {
+	if r.ContentLength > maxPost {
 		return errTooLong
 	}
-	defer t.link.Hold(size)()
-	all := make([]byte, size)
-	n, err := io.ReadFull(body, all[copy(all, begun):])
-	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+	held := 0
+	defer func() { t.link.Hold(-held) }()
+	all, err := readBody(begun, body, int(r.ContentLength), func(bytes int) error {
+		if t.link.Await(r.Context(), bytes) != nil {
+			return errTooLong
+		}
+		t.link.Hold(bytes)
+		held += bytes
+		return nil
+	})
+	if err != nil {
 		return err
 	}
-	p, err := parse(all[:min(len(begun)+n, size)])
+	p, err := parse(all)
 	if err != nil {
 		t.link.Ping()
 		return err
