@@ -66,11 +66,11 @@
 //
 // Every event in a room is put into its members' outboxes under the room's mutex, so every member
 // sees the same order. Putting never blocks and encodes nothing: a client that doesn't read in time
-// loses its connection as slow, and nobody waits for it. The news that somebody has come is taken
-// back if it still waits when that one leaves: who comes and goes fills nobody's outbox. What
-// sessions say to each other is put only where its sender has room left (share.go). If not, the
-// sender is refused, and whoever should get it doesn't pay: a session never ends for what others
-// say while it is connected.
+// loses its connection as slow, and nobody waits for it. Of a client that is away, or far behind,
+// the news that somebody has come is taken back if it still waits when that one leaves: who comes
+// and goes fills nobody's outbox. What sessions say to each other is put only where its sender has
+// room left (share.go). If not, the sender is refused, and whoever should get it doesn't pay: a
+// session never ends for what others say while it is connected.
 //
 // All that is held for clients, what waits for them, what is being read of them, and what rooms
 // and dialects keep of them (Session.Hold), counts in one store (store.go). When it is more than

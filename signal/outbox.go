@@ -66,14 +66,17 @@ func (o *outbox) unlock() {
 	o.mu.Unlock()
 }
 
-// retract takes the news of somebody's coming back that is still here, and reports whether it did:
-// then the client need not hear that it is gone, either, and others who come and go while a client
-// does not read cost it nothing. News that may have left on some connection stays, as its number
+// retract takes the news of somebody's coming back if the client is away, or far behind, and
+// reports whether it did: then the client need not hear that it is gone, either, and others who come
+// and go meanwhile cost it nothing. News that may have left on some connection stays, as its number
 // does, and so does news of somebody who has said something since, or of whom the client is told in
 // another way, too.
 func (o *outbox) retract(news *parcel, of *Session) bool {
 	o.mu.Lock()
 	defer o.unlock()
+	if n, bytes := o.waiting(); o.feed != nil && n < o.maxFrames/4 && bytes < o.maxBytes/4 {
+		return false // it will be told in a moment
+	}
 	i := len(o.queue) - 1
 	for ; i >= o.taken+o.owed && o.queue[i].parcel != news; i-- {
 		if _, lists := o.queue[i].event.(Joined); lists || o.queue[i].by.session == of {

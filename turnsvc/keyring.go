@@ -68,7 +68,8 @@ func (k *keyring) holds(r *request) bool {
 }
 
 // banned reports whether a ban keeps somebody from allocating: of a static user by its name, of
-// another by the id that the credential was issued to. A session's is its peer id.
+// another by the id that the credential was issued to, which the list knows as another name of a
+// user if one was issued without a session. A session's is its peer id.
 func (k *keyring) banned(class cred.Class, user string, ip netip.Addr) bool {
 	if class != cred.Static {
 		_, user, _ = cred.Parse(user)

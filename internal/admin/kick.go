@@ -125,7 +125,9 @@ func (a *API) target(k Kick) (target, error) {
 		}
 		t.allocations = func() (n int) {
 			for _, name := range namesOf(k.User) {
-				n += a.o.Relay.KickUser(name)
+				for _, also := range a.o.Bans.Names(name) {
+					n += a.o.Relay.KickUser(also)
+				}
 			}
 			return n
 		}

@@ -148,12 +148,18 @@ func (a *App) makeTURN() error {
 	if err != nil {
 		return err
 	}
+	naming, err := namingKey(a.dir)
+	if err != nil {
+		return err
+	}
 	restKey, rest := a.cfg.REST()
 	a.ice = iceserver.New(iceserver.Options{
 		PublicHost: string(a.cfg.PublicHost), Sockets: a.edge, Relays: a.relays.Relays, Covers: a.certs.Covers,
 		Loopback: a.cfg.Dev, REST: rest, RESTKey: restKey, CheckKey: a.guard.CheckKey,
+		Naming: naming,
 		Banned: func(user string, from netip.Addr) bool { return a.bans.Concern(user, "", from, time.Now()) },
 	}, keys, time.Duration(a.cfg.TURN.CredentialTTL))
+	a.bans.Alias(a.ice.UserID)
 	o := turnOptions(&a.cfg, relayAddresses(a.relays.Relays()))
 	o.Transfers, a.unread = readTransfers(a.dir, a.log)
 	o.Bans, o.Log = a.bans, a.log.With("part", "turn")

@@ -268,3 +268,58 @@ func TestHub5UnreadableBansAreKeptBeside(t *testing.T) {
 		t.Errorf("%d bans are kept", n)
 	}
 }
+
+// A ban of a user reaches credentials that the user got without a session before, from wherever
+// they are used, and what was allocated with them; so it does after a restart.
+func TestHub13ABanReachesCredentialsWithoutASession(t *testing.T) {
+	t.Parallel()
+	const key = "a secret of the tests, of 32 bytes"
+	app := newApp(t, "auth.mode=jwt", "auth.jwt_key="+key)
+	stop := listenAndRun(t, app)
+	credential := func(user string) (name, password string) {
+		t.Helper()
+		token, err := admission.Mint(key, admission.TokenRequest{User: user, TTL: time.Hour})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _, body := get(t, insecure(), "http://"+app.Addrs().Web+"/api/ice", "Authorization", "Bearer "+token.Token)
+		var ice struct {
+			ICEServers []struct{ Username, Credential string }
+		}
+		if err := json.Unmarshal([]byte(body), &ice); err != nil || len(ice.ICEServers) < 2 {
+			t.Fatalf("%v: %s", err, body)
+		}
+		return ice.ICEServers[1].Username, ice.ICEServers[1].Credential
+	}
+	relayed := func(name, password string) bool {
+		t.Helper()
+		sdp, end := allocateAs(t, app, name, password)
+		t.Cleanup(end)
+		return strings.Contains(sdp, "typ relay")
+	}
+	bob, bobs := credential("bo\u200bb")
+	ann, anns := credential("ann")
+	if !relayed(bob, bobs) {
+		t.Fatal("the relay refuses who is not banned")
+	}
+	if out, err := app.Kick(admin.Kick{User: "bob", Ban: "1h"}); err != nil || out.Allocations != 1 {
+		t.Errorf("%+v, %v", out, err)
+	}
+	for run := range 2 {
+		if relayed(bob, bobs) {
+			t.Errorf("run %d: the relay serves a banned user", run)
+		}
+		if !relayed(ann, anns) {
+			t.Errorf("run %d: the relay refuses another user", run)
+		}
+		stop()
+		var err error
+		if app, err = New(app.cfg, app.dir, nil); err != nil {
+			t.Fatal(err)
+		}
+		stop = listenAndRun(t, app)
+	}
+	if out, err := app.admin.Unban(admin.Unban{User: "bob"}); err != nil || out.Lifted != 1 || !relayed(bob, bobs) {
+		t.Errorf("after the ban: %+v, %v", out, err)
+	}
+}

@@ -1,6 +1,8 @@
 package app
 
 import (
+	"crypto/hkdf"
+	"crypto/sha256"
 	"log/slog"
 	"math"
 	"net/netip"
@@ -153,6 +155,16 @@ func credentialKeys(c *config.Config, dir *state.Dir) (*cred.Keys, error) {
 		}
 	}
 	return cred.NewKeys(string(secret), c.TURN.OldSecrets.Reveal()...), nil
+}
+
+// namingKey is the key of the ids of credentials without a session. It stays over a restart, so
+// that a ban of a user reaches what the user got before.
+func namingKey(dir *state.Dir) ([]byte, error) {
+	key, err := dir.Secret(state.ResumeKey)
+	if err != nil {
+		return nil, err
+	}
+	return hkdf.Key(sha256.New, []byte(key), nil, "ids of credentials without a session", sha256.Size)
 }
 
 func relayAddresses(relays publicip.Relays) []turnsvc.RelayAddress {

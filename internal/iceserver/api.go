@@ -44,7 +44,17 @@ func (i *Issuer) bearer(pass *signal.Pass, from netip.Addr) string {
 	if who == "" {
 		return rand.Text()
 	}
-	mac := hmac.New(sha256.New, i.naming)
+	return i.name(who)
+}
+
+// UserID is the id of credentials without a session that a user's tokens have got.
+func (i *Issuer) UserID(user string) string {
+	pass := signal.Pass{Attested: true, User: user}
+	return i.name(pass.Identity(netip.Addr{}))
+}
+
+func (i *Issuer) name(who string) string {
+	mac := hmac.New(sha256.New, i.o.Naming)
 	mac.Write([]byte(who))
 	return base32.StdEncoding.EncodeToString(mac.Sum(nil)[:15])
 }

@@ -39,6 +39,9 @@ type Options struct {
 	// REST opens /api/turn, which asks for RESTKey; empty: for none.
 	REST    bool
 	RESTKey state.Secret
+	// Naming is the key of the ids of credentials without a session; see UserID. Empty: a key of
+	// this process's own.
+	Naming []byte
 	// Banned reports whether a ban is about a user or an address; nil: none is.
 	Banned func(user string, from netip.Addr) bool
 	// CheckKey compares a key that a program has brought with the right one, and limits guesses.
@@ -55,7 +58,6 @@ const (
 type Issuer struct {
 	o       Options
 	issued  *source.Limiter
-	naming  []byte // the key of the names of those who have no session; see bearer
 	signing atomic.Pointer[signing]
 }
 
@@ -68,8 +70,11 @@ type signing struct {
 // New returns an issuer of credentials that are signed with keys, and allow new allocations for
 // ttl.
 func New(o Options, keys *cred.Keys, ttl time.Duration) *Issuer {
-	i := &Issuer{o: o, issued: source.NewLimiter(issuesPerSecond, issueBurst), naming: make([]byte, 32)}
-	rand.Read(i.naming) //nolint:errcheck // it never fails
+	if len(o.Naming) == 0 {
+		o.Naming = make([]byte, 32)
+		rand.Read(o.Naming) //nolint:errcheck // it never fails
+	}
+	i := &Issuer{o: o, issued: source.NewLimiter(issuesPerSecond, issueBurst)}
 	i.Sign(keys, ttl)
 	return i
 }

@@ -40,13 +40,15 @@ var ErrBansNotKept = errors.New("this is in force, but would not survive a resta
 type Bans struct {
 	keep func([]Ban) error // writes the list where a restart finds it; nil: nowhere
 
-	mu      sync.Mutex // of those who change them, also while one writes
+	mu      sync.Mutex               // of those who change them, also while one writes
+	alias   func(user string) string // see Alias; nil: users have no other name
 	inForce atomic.Pointer[banList]
 }
 
 // banList is immutable.
 type banList struct {
 	users, peers, tokens map[string]sentence
+	aliases              map[string]sentence // of users, by their other names
 	sources              map[netip.Prefix]sentence
 	lengths              []int // of the sources' prefixes, each once
 }
@@ -71,7 +73,7 @@ func KeptBans(keep func([]Ban) error) *Bans { return &Bans{keep: keep} }
 func (b *Bans) Add(now time.Time, bans ...Ban) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	next, err := newBanList(now, append(b.list(), bans...))
+	next, err := b.newList(now, append(b.list(), bans...))
 	if err != nil {
 		return err
 	}
@@ -82,17 +84,17 @@ func (b *Bans) Add(now time.Time, bans ...Ban) error {
 func (b *Bans) Restore(now time.Time, bans []Ban) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	next, err := newBanList(now, append(b.list(), bans...))
+	next, err := b.newList(now, append(b.list(), bans...))
 	if err == nil {
 		b.inForce.Store(next)
 	}
 	return err
 }
 
-// newBanList is a list of those bans that are not over.
-func newBanList(now time.Time, bans []Ban) (*banList, error) {
+// newList is a list of those bans that are not over. mu is held.
+func (b *Bans) newList(now time.Time, bans []Ban) (*banList, error) {
 	next := &banList{users: map[string]sentence{}, peers: map[string]sentence{}, tokens: map[string]sentence{},
-		sources: map[netip.Prefix]sentence{}}
+		aliases: map[string]sentence{}, sources: map[netip.Prefix]sentence{}}
 	for _, ban := range bans {
 		s := sentence{until: ban.Until, made: ban.Made, whom: ban.For}
 		if !s.holds(now) {
@@ -111,6 +113,11 @@ func newBanList(now time.Time, bans []Ban) (*banList, error) {
 	if max(len(next.users), len(next.peers), len(next.tokens), len(next.sources)) > maxBans {
 		return nil, ErrTooManyBans
 	}
+	if b.alias != nil {
+		for user, s := range next.users {
+			next.aliases[b.alias(user)] = s
+		}
+	}
 	for prefix := range next.sources {
 		if !slices.Contains(next.lengths, prefix.Bits()) {
 			next.lengths = append(next.lengths, prefix.Bits())
@@ -124,6 +131,30 @@ func extend[K comparable](bans map[K]sentence, who K, s sentence) {
 	if who != nobody && s.until.After(bans[who].until) {
 		bans[who] = s
 	}
+}
+
+// Alias tells the other name by which users are known in what they have been given, such as TURN
+// credentials: bans of a user hold for both. It is for the beginning, before anybody is asked about.
+func (b *Bans) Alias(of func(user string) string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.alias = of
+	if next, err := b.newList(time.Now(), b.list()); err == nil { // there is room: they were in force
+		b.inForce.Store(next)
+	}
+}
+
+// Names are all names of a user. A nil list knows one.
+func (b *Bans) Names(user string) []string {
+	if b == nil {
+		return []string{user}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.alias == nil {
+		return []string{user}
+	}
+	return []string{user, b.alias(user)}
 }
 
 // put puts a list into force, and keeps it. mu is held.
@@ -156,7 +187,7 @@ func (b *Bans) Lift(now time.Time, match func(Ban) bool) (n int, err error) {
 	if n == 0 {
 		return 0, nil
 	}
-	next, err := newBanList(now, rest) // there is room: they were in force
+	next, err := b.newList(now, rest) // there is room: they were in force
 	if err != nil {
 		return 0, err
 	}
@@ -203,7 +234,7 @@ func (b *Bans) Concern(user, token string, ip netip.Addr, now time.Time) bool {
 	if list == nil {
 		return false
 	}
-	if list.users[user].holds(now) || list.tokens[token].holds(now) {
+	if list.users[user].holds(now) || list.aliases[user].holds(now) || list.tokens[token].holds(now) {
 		return true
 	}
 	ip = ip.Unmap().WithZone("")
