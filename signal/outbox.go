@@ -67,10 +67,10 @@ func (o *outbox) unlock() {
 }
 
 // retract takes the news of somebody's coming back if the client is away, or far behind, and
-// reports whether it did: then the client need not hear that it is gone, either, and others who come
-// and go meanwhile cost it nothing. News that may have left on some connection stays, as its number
-// does, and so does news of somebody who has said something since, or of whom the client is told in
-// another way, too.
+// reports whether it did: then the client need not hear that it is gone, either, and others who
+// come and go meanwhile cost it nothing. News that may have left on some connection stays, as its
+// number does, and so does news of somebody who has said something since, or of whom the client is
+// told in another way, too.
 func (o *outbox) retract(news *parcel, of *Session) bool {
 	o.mu.Lock()
 	defer o.unlock()

@@ -134,7 +134,8 @@ func extend[K comparable](bans map[K]sentence, who K, s sentence) {
 }
 
 // Alias tells the other name by which users are known in what they have been given, such as TURN
-// credentials: bans of a user hold for both. It is for the beginning, before anybody is asked about.
+// credentials: bans of a user hold for both. It is for the beginning, before anybody is asked
+// about.
 func (b *Bans) Alias(of func(user string) string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
