@@ -245,3 +245,39 @@ func TestHub13OneAddressLeavesRoomForStrangers(t *testing.T) {
 		t.Error("another address has no room")
 	}
 }
+
+// Sessions of one line that come and go in a room, in ever new ones, are slowed. Those of others
+// are not, nor is who fills the room.
+func TestHub13ALineComesAndGoesAtAPace(t *testing.T) {
+	t.Parallel()
+	const capacity = 60
+	b := start(t, signal.Options{RoomCapacity: capacity, SessionsPerSource: 1000, Source: testSource})
+	enter := func(addr string) *peerConn {
+		c := b.dialFrom(t, addr)
+		c.send("hello", nil)
+		c.expect("welcome")
+		c.send("join", frame{"room": "tea"})
+		return c
+	}
+	enter("192.0.2.1").expect("joined")
+	for i := range capacity - 2 { // all behind one router
+		if f := enter("192.0.2.2").next(); f["type"] != "joined" {
+			t.Fatalf("member %d: got %v", i, f)
+		}
+	}
+	refused := 0
+	for i := range 5 * capacity {
+		c := enter(fmt.Sprintf("2001:db8:1:%x::1", i))
+		if f := c.next(); f["code"] == string(signal.CodeRateLimited) {
+			refused++
+		} else if f["type"] != "joined" {
+			t.Fatalf("got %v", f)
+		}
+		c.send("bye", nil)
+		c.expectClose(1000)
+	}
+	if refused < 2*capacity {
+		t.Errorf("only %d of %d were refused", refused, 5*capacity)
+	}
+	enter("192.0.2.2").expect("joined")
+}

@@ -23,6 +23,7 @@ type room struct {
 	closed   bool     // it is over: no longer in the directory, or about to leave it
 	members  map[string]*seat
 	joins    uint64
+	paces    paces // of joins
 }
 
 // seat is one session's place in a room.
@@ -69,6 +70,9 @@ func (r *room) join(s *Session, capacity int, note string, now time.Time) (open 
 		}
 		if capacity > 0 && len(r.members) >= capacity {
 			return true, Refuse(CodeRoomFull, "")
+		}
+		if !r.paces.allow(s.line, cmp.Or(capacity, s.hub.opts.SessionsPerSource), now) {
+			return true, Refuse(CodeRateLimited, "too many join and leave this room from your network address")
 		}
 		r.capacity = capacity
 		r.joins++
