@@ -676,3 +676,34 @@ func TestBansHoldWhileOthersAreLifted(t *testing.T) {
 		}
 	}
 }
+
+// A ban of a user holds for the user's other name, also one from an earlier run, until it is
+// lifted. Only the user is listed.
+func TestHub13BansHoldForOtherNames(t *testing.T) {
+	t.Parallel()
+	now, b := time.Now(), NewBans()
+	if err := b.Restore(now, []Ban{{User: "bob", Until: now.Add(time.Hour)}}); err != nil {
+		t.Fatal(err)
+	}
+	b.Alias(func(user string) string { return "id of " + user })
+	if err := b.Add(now, Ban{User: "eve", Until: now.Add(time.Hour)}); err != nil {
+		t.Fatal(err)
+	}
+	banned := func(user string) bool { return b.Concern(user, "", netip.Addr{}, now) }
+	for _, user := range []string{"bob", "eve"} {
+		if !banned(user) || !banned("id of "+user) || !slices.Equal(b.Names(user), []string{user, "id of " + user}) {
+			t.Errorf("%s: %v, %v, %v", user, banned(user), banned("id of "+user), b.Names(user))
+		}
+	}
+	if banned("id of ann") || len(b.List(now)) != 2 {
+		t.Errorf("%v, %v", banned("id of ann"), b.List(now))
+	}
+	n, err := b.Lift(now, func(ban Ban) bool { return ban.User == "bob" })
+	if n != 1 || err != nil || banned("id of bob") {
+		t.Errorf("%d, %v, %v", n, err, banned("id of bob"))
+	}
+	var none *Bans
+	if !slices.Equal(none.Names("ann"), []string{"ann"}) || none.Concern("ann", "", netip.Addr{}, now) {
+		t.Error("a nil list knows somebody")
+	}
+}
