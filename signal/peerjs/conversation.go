@@ -146,20 +146,10 @@ func (c *conversation) Ended(*signal.Session) {
 
 // Receive processes a frame. Refusals have no form in the protocol.
 func (c *conversation) Receive(s *signal.Session, f signal.Frame, over error) {
-	err := over
-	if err == nil {
-		err = c.take(f.Body)
-	}
-	if err != nil {
-		s.Refuse(err)
-	}
+	object.Receive(s, f, over, c.take)
 }
 
-func (c *conversation) take(body []byte) error {
-	o, err := object.Parse(body)
-	if err != nil {
-		return signal.Refuse(signal.CodeBadFrame, err.Error())
-	}
+func (c *conversation) take(o object.Object) error {
 	c.silence.Reset(c.server.silence)
 	kind, _ := o.Text("type")
 	to, ok := o.Text("dst")

@@ -30,20 +30,10 @@ func (c *conversation) Ended(*signal.Session) {}
 
 // Receive processes a frame. The protocol has no word for a refusal, either.
 func (c *conversation) Receive(s *signal.Session, f signal.Frame, over error) {
-	err := over
-	if err == nil {
-		err = c.take(s, f.Body)
-	}
-	if err != nil {
-		s.Refuse(err)
-	}
+	object.Receive(s, f, over, func(m object.Object) error { return take(s, m) })
 }
 
-func (c *conversation) take(s *signal.Session, body []byte) error {
-	m, err := object.Parse(body)
-	if err != nil {
-		return signal.Refuse(signal.CodeBadFrame, err.Error())
-	}
+func take(s *signal.Session, m object.Object) error {
 	kind, _ := m.Text("type")
 	switch kind {
 	case "subscribe":
