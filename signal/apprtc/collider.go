@@ -249,9 +249,7 @@ func (s *Server) Collider() http.Handler {
 
 // serveSocket serves a client's WebSocket.
 func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request) {
-	if !ws.IsUpgrade(r) {
-		w.Header().Set("Upgrade", "websocket")
-		http.Error(w, "this address speaks Collider's protocol over WebSocket", http.StatusUpgradeRequired)
+	if ws.RefusesPlain(w, r, "Collider's protocol") {
 		return
 	}
 	s.opened.Add(1)
