@@ -155,7 +155,9 @@ func (c *client) register(s *signal.Session, room, id string) error {
 	switch {
 	case known == nil:
 		c.room, c.id = room, id
-		return c.server.enter(c, func() (*signal.Session, error) { return s, s.Hello(signal.Hello{Token: c.token}) },
+		token := c.token
+		c.token = ""
+		return c.server.enter(c, func() (*signal.Session, error) { return s, s.Hello(signal.Hello{Token: token}) },
 			func(_ *signal.Session, join func() error) error { return join() })
 	case to == nil || to.Attached():
 		return errDuplicate
@@ -253,7 +255,7 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.opened.Add(1)
-	s.sockets.Serve(w, r, &client{server: s, token: r.URL.Query().Get("token")})
+	s.sockets.Serve(w, r, &client{server: s, token: strings.Clone(r.URL.Query().Get("token"))})
 }
 
 // serveClient passes on what is posted for the other client, and removes clients.
@@ -268,7 +270,8 @@ func (s *Server) serveClient(w http.ResponseWriter, r *http.Request) {
 		s.httpError(w, "Invalid path: "+html.EscapeString(r.URL.Path))
 		return
 	}
-	room, id := signal.RoomName(path[1]), path[2]
+	// What is kept of a request must not keep all of its address.
+	room, id := strings.Clone(signal.RoomName(path[1])), strings.Clone(path[2])
 	switch r.Method {
 	case http.MethodPost:
 		if err := s.postTo(w, r, room, id); err != nil {

@@ -62,7 +62,7 @@ func (s *Server) serveJoin(w http.ResponseWriter, r *http.Request) {
 
 // join opens a session and returns what the first one has said so far.
 func (s *Server) join(r *http.Request, room string) (c *client, messages []string, err error) {
-	c = &client{server: s, room: room}
+	c = &client{server: s, room: strings.Clone(room)} // without the rest of the address
 	c.bare.Store(true)
 	s.desk.give(c)
 	session, err := s.hub.Open(c, s.hub.ClientOf(r), hello(r), s.times.Register)

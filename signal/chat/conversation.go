@@ -18,7 +18,7 @@ import (
 // conversation is the dialect of one session.
 type conversation struct {
 	server  *Server
-	token   string
+	token   string          // until it has said hello
 	session *signal.Session // set by Opened
 
 	mu       sync.Mutex
@@ -92,6 +92,7 @@ func (c *conversation) enter(want string) error {
 	if err != nil {
 		return err
 	}
+	c.token = ""
 	if label(s.Member()) != want {
 		s.Reply(c.rejection())
 	}

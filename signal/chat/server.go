@@ -3,6 +3,7 @@ package chat
 import (
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/gorilla/websocket"
 
@@ -45,7 +46,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if ws.RefusesPlain(w, r, "the protocol of MDN's chat") {
 		return
 	}
-	s.sockets.Serve(w, r, &conversation{server: s, token: r.URL.Query().Get("token")})
+	s.sockets.Serve(w, r, &conversation{server: s, token: strings.Clone(r.URL.Query().Get("token"))})
 }
 
 // Before serves what the demo's own client asks for, and leaves the rest to next.

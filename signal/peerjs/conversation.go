@@ -22,7 +22,7 @@ const (
 // conversation is the dialect of one session.
 type conversation struct {
 	server         *Server
-	id, token, key string
+	id, token, key string          // key: until it has said hello
 	session        *signal.Session // set by Opened
 	open           atomic.Bool     // the id is its own, and others may know
 	gone           chan struct{}   // closed when the session is over
@@ -75,6 +75,7 @@ func (c *conversation) Opened(s *signal.Session) {
 		c.turnAway(err, whyNot(err))
 		return
 	}
+	c.key = ""
 	c.open.Store(true)
 	c.silence = time.AfterFunc(c.server.silence, func() { s.Stop(signal.CodeLost) })
 	c.server.arrived(c.id)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -77,7 +78,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	q := r.URL.Query()
 	s.sockets.Serve(w, r, &conversation{
-		server: s, id: q.Get("id"), token: q.Get("token"), key: q.Get("key"),
+		server: s, id: strings.Clone(q.Get("id")), token: strings.Clone(q.Get("token")), key: strings.Clone(q.Get("key")),
 		gone: make(chan struct{}), letters: make(map[string]*letter),
 	})
 }

@@ -11,7 +11,7 @@ import (
 // conversation is the dialect of one session.
 type conversation struct {
 	server *Server
-	token  string
+	token  string // until it has said hello
 	// How many subscribers each topic of the session's has, by its full name, as of the event that
 	// is being encoded.
 	subscribers map[string]int
@@ -24,6 +24,7 @@ func (c *conversation) Opened(s *signal.Session) {
 	if err := s.Hello(signal.Hello{Token: c.token}); err != nil {
 		s.Refuse(err)
 	}
+	c.token = ""
 }
 
 func (c *conversation) Ended(*signal.Session) {}
