@@ -2,7 +2,6 @@ package app
 
 import (
 	"fmt"
-	"net/http"
 	"runtime"
 	"strings"
 	"testing"
@@ -28,8 +27,8 @@ func TestAttackLongAddresses(t *testing.T) {
 				id := fmt.Sprint(round, "-", n)
 				address := fmt.Sprintf(path, id) + "&x=" + padding
 				if name == "join" {
-					if code, text := post(t, "http"+web+address); code != http.StatusOK || !strings.Contains(text, "SUCCESS") {
-						t.Fatal(code, text)
+					if _, text := post(t, "http"+web+address); !strings.Contains(text, "SUCCESS") {
+						t.Fatal(text)
 					}
 					continue
 				}

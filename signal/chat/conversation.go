@@ -2,6 +2,7 @@ package chat
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"encoding/json"
 	"hash/fnv"
 	"regexp"
@@ -25,6 +26,7 @@ type conversation struct {
 	members  []signal.Member     // of the lobby, in the order of joining, this one too
 	partners map[string]*partner // those in the lobby with whom there is, or may be, a call, by their ids
 	calls    map[string]*call    // with others, by their names
+	held     int                 // bytes that wait in these
 }
 
 func (c *conversation) Terms() signal.Terms { return c.server.terms }
@@ -146,8 +148,17 @@ func (c *conversation) tell(target, kind string, o object.Object) error {
 
 // partner is somebody with whom there is a call.
 type partner struct {
-	heard    string    // the last description of a page's, which says again what was not answered in time
+	// Of the last description of a page's, which says again what was not answered in time. That
+	// itself would be much to keep of each.
+	heard    [sha256.Size]byte
 	answered time.Time // when it has answered last
+}
+
+// news reports whether a description is another one than the last.
+func (p *partner) news(d *translate.Description) bool {
+	was := p.heard
+	p.heard = sha256.Sum256([]byte(d.SDP))
+	return p.heard != was
 }
 
 // has reports whether a call is still there. mu is held.

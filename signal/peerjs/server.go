@@ -78,7 +78,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	q := r.URL.Query()
 	s.sockets.Serve(w, r, &conversation{
-		server: s, id: strings.Clone(q.Get("id")), token: strings.Clone(q.Get("token")), key: strings.Clone(q.Get("key")),
+		server: s,
+		// Copies, which don't keep the whole address.
+		id: strings.Clone(q.Get("id")), token: strings.Clone(q.Get("token")), key: strings.Clone(q.Get("key")),
 		gone: make(chan struct{}), letters: make(map[string]*letter),
 	})
 }

@@ -38,9 +38,9 @@ func take(s *signal.Session, m object.Object) error {
 	kind, _ := m.Text("type")
 	switch kind {
 	case "subscribe":
-		return each(m, func(topic string) error { return s.Join(signal.Join{Room: topic}) })
+		return each(s, m, func(topic string) error { return s.Join(signal.Join{Room: topic}) })
 	case "unsubscribe":
-		return each(m, s.Leave)
+		return each(s, m, s.Leave)
 	case "publish":
 		topic, ok := m.Text("topic")
 		if !ok {
@@ -54,13 +54,19 @@ func take(s *signal.Session, m object.Object) error {
 }
 
 // each does something with each of a frame's topics. It goes on after one that fails, and returns
-// the first error: what is no topic is passed over.
-func each(m object.Object, do func(topic string) error) (first error) {
+// the first error: what is no topic is passed over. Each topic but the first counts as another
+// frame, and ends the rest if that is too much.
+func each(s *signal.Session, m object.Object, do func(topic string) error) (first error) {
 	var topics []json.RawMessage
 	if text := m.Get("topics"); text != nil && json.Unmarshal(text, &topics) != nil {
 		return signal.Refuse(signal.CodeBadFrame, "topics is no array")
 	}
-	for _, value := range topics {
+	for i, value := range topics {
+		if i > 0 {
+			if err := s.Meter(0); err != nil {
+				return err
+			}
+		}
 		topic, ok := object.Text(value)
 		err := signal.Refuse(signal.CodeBadFrame, "a topic is not a string")
 		if ok {
