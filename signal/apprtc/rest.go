@@ -92,11 +92,6 @@ func (s *Server) serveMessage(w http.ResponseWriter, r *http.Request) {
 	if s.hub.RefusesOrigin(w, r) {
 		return
 	}
-	body, err := s.body(w, r)
-	if err != nil {
-		s.httpError(w, err.Error())
-		return
-	}
 	c, session, known := s.desk.find(r.PathValue("room"), r.PathValue("client"))
 	switch {
 	case !known:
@@ -106,7 +101,11 @@ func (s *Server) serveMessage(w http.ResponseWriter, r *http.Request) {
 		reply(w, answer{Result: "UNKNOWN_CLIENT"})
 		return
 	}
-	if err := c.post(session, body); err != nil {
+	text, err := s.body(w, r, session)
+	if err == nil {
+		err = c.post(session, text)
+	}
+	if err != nil {
 		s.httpError(w, err.Error())
 		return
 	}

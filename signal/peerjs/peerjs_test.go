@@ -2,6 +2,7 @@ package peerjs
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/netip"
@@ -129,6 +130,26 @@ func TestWaitingMessagesAreBounded(t *testing.T) {
 	alice.Want(`{"type":"EXPIRE","src":"ghost","dst":"alice"}`)
 	alice.Cut()
 	b.open(t, "ghost").WantNothing()
+}
+
+// Nor do messages wait for any number of ids that never come, and who leaves takes them along.
+func TestAttackManyAbsentIDs(t *testing.T) {
+	t.Parallel()
+	b := start(t, signal.Options{}, Options{})
+	mallory := b.open(t, "mallory")
+	for n := range maxLetters {
+		mallory.Say(fmt.Sprintf(`{"type":"OFFER","dst":"ghost%d"}`, n))
+	}
+	mallory.WantNothing()
+	mallory.Say(`{"type":"OFFER","dst":"one more"}`)
+	mallory.Want(`{"type":"EXPIRE","src":"one more","dst":"mallory"}`)
+	mallory.Say(`{"type":"LEAVE"}`)
+	mallory.WantEnd()
+	testkit.Eventually(t, wiretest.Patience, "nothing waits any more", func() bool {
+		b.server.mu.Lock()
+		defer b.server.mu.Unlock()
+		return len(b.server.waiting) == 0
+	})
 }
 
 // In the original anybody's src and type pass.
