@@ -95,10 +95,24 @@ func (h *Hub) Heartbeat() time.Duration { return h.opts.Heartbeat }
 // OriginAllowed tells whether a web page of the request's Origin may talk to this hub.
 func (h *Hub) OriginAllowed(r *http.Request) bool { return h.origins.allows(r) }
 
+// LetsRead has browsers let the page of a request's Origin read the answer, if it may talk to this
+// hub, and reports whether it may.
+func (h *Hub) LetsRead(w http.ResponseWriter, r *http.Request) bool {
+	w.Header().Add("Vary", "Origin")
+	if !h.OriginAllowed(r) {
+		return false
+	}
+	if origin := r.Header.Get("Origin"); origin != "" {
+		w.Header().Set("Access-Control-Allow-Origin", origin)
+	}
+	return true
+}
+
 // RefusesOrigin answers a request of a page that may not talk to this hub, and reports whether it
-// did. The page may read that it is refused, and nothing else: its developer is to learn why.
+// did. The page may read that it is refused, and nothing else: its developer is to learn why. Other
+// pages may read the answer that follows.
 func (h *Hub) RefusesOrigin(w http.ResponseWriter, r *http.Request) bool {
-	if h.OriginAllowed(r) {
+	if h.LetsRead(w, r) {
 		return false
 	}
 	h.stats.foreignOrigins.Add(1)

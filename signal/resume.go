@@ -158,6 +158,23 @@ func (s *Session) Attach(to *Session) error {
 	return nil
 }
 
+// MayAttach judges a token for the connection of this session, which nobody knows yet, where a
+// dialect asks for one before Attach, too: it must admit to a hello of the other session's user,
+// and to a room, as the dialect says it.
+func (s *Session) MayAttach(to *Session, token, room string) error {
+	pass, err := s.admit(token)
+	switch now := time.Now(); {
+	case err != nil:
+		return err
+	case pass.Attested && Visible(pass.User) != to.self.User:
+		return Refuse(CodeUnauthorized, "the token is not for that user")
+	case s.hub.opts.Bans.Concern("", pass.Key, s.client.Load().Source, now):
+		return Refuse(CodeKicked, "")
+	default:
+		return mayJoin(&pass, s.terms.FullName(room), now)
+	}
+}
+
 // takeOver lets the session go on over the connection of another one, which nobody knows; without a
 // resume, with what waits. It fails if the session can't go on from the client's last event. The
 // other's work is held: no other session waits for that.

@@ -336,7 +336,7 @@ func (w *webServers) shutdown(hub *signal.Hub) error {
 func (a *App) siteOptions() site.Options {
 	o := site.Options{
 		Version: status.Version(), UI: a.ui, Root: a.root, Hub: native.New(a.hub), ICE: a.ice,
-		OriginAllowed: a.hub.OriginAllowed, Admitted: a.guard.Only, Admin: a.admin.Routes(), Rooms: a.rooms.Routes(),
+		LetsRead: a.hub.LetsRead, Admitted: a.guard.Only, Admin: a.admin.Routes(), Rooms: a.rooms.Routes(),
 		Dialects: a.others.routes(), Start: a.others.start,
 		Certs:   a.certs,
 		Proxies: source.Proxies(a.cfg.Web.TrustedProxies), Ready: a.ready.Load, URLs: a.urls,

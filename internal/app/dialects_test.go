@@ -111,6 +111,35 @@ func TestAppRTCOff(t *testing.T) {
 	}
 }
 
+// What a dialect that is off has for addresses stays nobody's, also where web.root has such files:
+// a client is not to take a page for its server.
+func TestDialectsOffHideFiles(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	hidden := []string{"params", "r/tea", "collider/status", "chat", "yjs", "peerjs/id", "socket.io/socket.io.js"}
+	for _, name := range append(hidden, "tea.html", "peerjs/tea.html") {
+		path := filepath.Join(root, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte("<p>a file"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	app := startApp(t, "web.root="+root, "compat.socketio=off", "compat.apprtc=off", "compat.chat=off",
+		"compat.peerjs=off", "compat.yjs=off")
+	for _, name := range hidden {
+		if code, body := read(t, app, "/"+name); code != http.StatusNotFound || strings.Contains(body, "a file") {
+			t.Errorf("/%s: %d %s", name, code, body)
+		}
+	}
+	for _, name := range []string{"tea.html", "peerjs/tea.html"} {
+		if code, body := read(t, app, "/"+name); code != http.StatusOK {
+			t.Errorf("/%s: %d %s", name, code, body)
+		}
+	}
+}
+
 // A token is asked for as by a hello, also without a session.
 func TestAppRTCAsks(t *testing.T) {
 	t.Parallel()

@@ -43,8 +43,9 @@ type Options struct {
 	// for no key; nil: any.
 	Hosts    *Hosts
 	RESTOpen bool
-	// OriginAllowed tells whether pages of a request's Origin may read the answer.
-	OriginAllowed func(*http.Request) bool
+	// LetsRead has browsers let the page of a request's Origin read the answer, if it may, and
+	// reports whether it may.
+	LetsRead func(http.ResponseWriter, *http.Request) bool
 	// Admitted lets requests through under the rules of a hello.
 	Admitted func(http.Handler) http.Handler
 	Admin    map[string]http.Handler // routes of the admin API
@@ -178,10 +179,7 @@ func localIP(r *http.Request) netip.Addr {
 // crossOrigin lets pages of web.allowed_origins and of the box's own host read what next serves.
 func (s *Site) crossOrigin(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Add("Vary", "Origin")
-		if origin := r.Header.Get("Origin"); origin != "" && s.o.OriginAllowed(r) {
-			w.Header().Set("Access-Control-Allow-Origin", origin)
-		}
+		s.o.LetsRead(w, r)
 		next.ServeHTTP(w, r)
 	})
 }
@@ -189,10 +187,10 @@ func (s *Site) crossOrigin(next http.Handler) http.Handler {
 // api serves next to programs, and to pages that may read its answer.
 func (s *Site) api(next http.Handler, methods ...string) http.Handler {
 	allowed := strings.Join(append(slices.Clone(methods), http.MethodOptions), ", ")
-	return s.crossOrigin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		switch {
-		case !s.o.OriginAllowed(r):
+		case !s.o.LetsRead(w, r):
 			answer.Error(w, http.StatusForbidden, answer.Unauthorized, "this origin is not in web.allowed_origins, "+
 				"nor is it the box's own: public_host, a name in its certificate, or an address")
 		case r.Method == http.MethodOptions:
@@ -205,7 +203,7 @@ func (s *Site) api(next http.Handler, methods ...string) http.Handler {
 		default:
 			next.ServeHTTP(w, r)
 		}
-	}))
+	})
 }
 
 // serveHealth says that the process is alive, and no more.

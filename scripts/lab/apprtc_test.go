@@ -3,8 +3,6 @@
 package lab_test
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -25,13 +23,7 @@ func TestAppRTCCut(t *testing.T) {
 func meetAppRTC(t *testing.T, lossy bool) {
 	t.Helper()
 	root := t.TempDir()
-	page := `<!doctype html><title>apprtc</title><link rel="icon" href="/assets/favicon.svg">
-		<video autoplay muted playsinline></video><script src="apprtc.js"></script>`
-	for name, text := range map[string]string{"apprtc.html": page, "apprtc.js": snippet(t, "apprtc.js")} {
-		if err := os.WriteFile(filepath.Join(root, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	write(t, root, videoPage("apprtc"), "apprtc.js")
 	l := lab.New(t, lab.Symmetric, lab.Symmetric)
 	server := lab.StartServer(t, l.Server, lab.Config, "--set", "web.root="+root, "--set", "signal.heartbeat=1s")
 	first, second := lab.StartBrowser(t, l.A, lab.BrowserOptions{}), lab.StartBrowser(t, l.B, lab.BrowserOptions{})

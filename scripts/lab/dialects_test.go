@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -131,6 +132,60 @@ func TestClientsOfOtherServers(t *testing.T) {
 		erin := login(b, "erin")
 		call(t, erin, bob, "bob")
 	})
+}
+
+// Each kind of page once more, from Chromium to Firefox and back through the relay.
+func TestPagesOfOtherServersInFirefox(t *testing.T) {
+	t.Parallel()
+	root := bundle(t)
+	write(t, root, videoPage("apprtc"), "apprtc.js")
+	tutorials(t, root, "codelab")
+	l := lab.New(t, lab.Symmetric, lab.Symmetric)
+	server := lab.StartServer(t, l.Server, lab.Config, "--set", "web.root="+root, "--set", "signal.heartbeat=2s")
+	chromium := lab.StartBrowser(t, l.A, lab.BrowserOptions{})
+	firefox := lab.StartBrowser(t, l.B, lab.BrowserOptions{Engine: lab.Firefox})
+	for _, each := range []struct {
+		page, ready string
+		call        func(ann, bob *lab.Page) // ann has come first, from Chromium
+		leave, over string                   // how Firefox leaves, and what Chromium notices
+	}{
+		{"apprtc.html?it=relay#tea", `app.pc && app.ws`, func(_, _ *lab.Page) {}, `app.hangUp()`,
+			`app.log.includes("bye")`},
+		{"codelab.html#tea", `app.ready`, func(_, _ *lab.Page) {}, `app.leave()`, `!app.pc && app.isInitiator`},
+		{"chat.html", `app.ready`, func(ann, bob *lab.Page) {
+			for name, p := range map[string]*lab.Page{"ann": ann, "bob": bob} {
+				p.Fill("#name", name)
+				p.Click("#login")
+			}
+			run(bob, "Ann is in the list", `document.getElementById("user-ann") !== null`)
+			bob.Click("#user-ann")
+		}, `document.getElementById("hang-up").click()`, `!document.body.dataset.call`},
+		{"peerjs.html", `app.ready`, func(ann, bob *lab.Page) {
+			run(ann, "Ann has her id", `(app.opened ??= app.open("ann")).then(id => id === "ann")`)
+			run(bob, "Bob has his id", `(app.opened ??= app.open("bob")).then(id => id === "bob")`)
+			bob.Eval(`app.call("ann"), 0`, nil)
+		}, `app.media.close()`, `labPeerConnections.every(pc => pc.connectionState == "closed")`},
+	} {
+		t.Run(each.page[:strings.Index(each.page, ".")], func(t *testing.T) {
+			open := func(in *lab.Browser) *lab.Page {
+				p := in.Open(server.HTTPS+"/"+each.page, lab.PageOptions{})
+				p.Expect(`WebSocket|ERR_`)
+				p.Await(20*time.Second, "the page is ready", `window.app && `+each.ready)
+				return p
+			}
+			ann, bob := open(chromium), open(firefox)
+			each.call(ann, bob)
+			for name, p := range map[string]*lab.Page{"Chromium": ann, "Firefox": bob} {
+				if f := watch(t, p, 1)[0]; f.Local != "relay" || f.Remote != "relay" {
+					t.Errorf("%s is connected %+v, not through a relay", name, f)
+				}
+			}
+			bob.Eval(each.leave+`, 0`, nil)
+			run(ann, "who stays hears of it", each.over)
+			ann.Close()
+			bob.Close()
+		})
+	}
 }
 
 // A browser on the SDK's calls, as /call's pages are, and a page that calls by name meet.

@@ -3,9 +3,9 @@
 package lab_test
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -28,7 +28,9 @@ func TestTutorialCut(t *testing.T) {
 func meetInTutorials(t *testing.T, lossy bool, names ...string) {
 	t.Helper()
 	l := lab.New(t, lab.Symmetric, lab.Symmetric)
-	server := lab.StartServer(t, l.Server, lab.Config, "--set", "web.root="+tutorials(t, names),
+	root := t.TempDir()
+	tutorials(t, root, names...)
+	server := lab.StartServer(t, l.Server, lab.Config, "--set", "web.root="+root,
 		"--set", "signal.heartbeat=1s")
 	first, second := lab.StartBrowser(t, l.A, lab.BrowserOptions{}), lab.StartBrowser(t, l.B, lab.BrowserOptions{})
 	for _, name := range names {
@@ -39,16 +41,20 @@ func meetInTutorials(t *testing.T, lossy bool, names ...string) {
 			return p
 		}
 		stays := open(first)
-		// leave has another one come, see and be seen, and leave.
-		leave := func(from *lab.Browser, how string, do func(p *lab.Page)) {
+		// meet has another one come, see and be seen.
+		meet := func(from *lab.Browser, when string) *lab.Page {
 			t.Helper()
 			p := open(from)
 			for _, page := range []*lab.Page{stays, p} {
 				if f := watch(t, page, 1)[0]; f.Local != "relay" || f.Remote != "relay" {
-					t.Errorf("%s, before the %s: connected by %s and %s", name, how, f.Local, f.Remote)
+					t.Errorf("%s, %s: connected by %s and %s", name, when, f.Local, f.Remote)
 				}
 			}
-			do(p)
+			return p
+		}
+		leave := func(from *lab.Browser, how string, do func(p *lab.Page)) {
+			t.Helper()
+			do(meet(from, "before the "+how))
 			stays.Await(30*time.Second, "who stays hears of the "+how, alone(name))
 		}
 		leave(second, "button", func(p *lab.Page) { p.Eval(`app.leave()`, nil) })
@@ -56,6 +62,7 @@ func meetInTutorials(t *testing.T, lossy bool, names ...string) {
 			leave(second, "cut", func(*lab.Page) { l.B.Exec(t, "ip", "link", "set", "eth0", "down") })
 		}
 		leave(first, "tab", func(p *lab.Page) { p.Close() })
+		meet(first, "at last").Close()
 		stays.Close()
 	}
 }
@@ -68,20 +75,31 @@ func alone(name string) string {
 	return `!app.pc && app.state == "joined_unbind"`
 }
 
-// tutorials makes the pages, and returns their folder.
-func tutorials(t *testing.T, names []string) (root string) {
+// tutorials makes the pages in a folder.
+func tutorials(t *testing.T, root string, names ...string) {
 	t.Helper()
-	root = t.TempDir()
 	for _, name := range names {
-		page := fmt.Sprintf(`<!doctype html><title>%s</title><link rel="icon" href="/assets/favicon.svg">
-			<video autoplay muted playsinline></video><script src="/socket.io/socket.io.js"></script>
-			<script src="%[1]s.js"></script>`, name)
-		script := snippet(t, filepath.Join("tutorials", name+".js"))
-		for file, text := range map[string]string{name + ".html": page, name + ".js": script} {
-			if err := os.WriteFile(filepath.Join(root, file), []byte(text), 0o600); err != nil {
-				t.Fatal(err)
-			}
+		write(t, root, videoPage("/socket.io/socket.io", name), filepath.Join("tutorials", name+".js"))
+	}
+}
+
+// videoPage is a page that shows the other end, with scripts of these names without .js.
+func videoPage(scripts ...string) string {
+	page := `<!doctype html><title>a page</title><link rel="icon" href="/assets/favicon.svg">
+		<video autoplay muted playsinline></video>`
+	for _, name := range scripts {
+		page += `<script src="` + name + `.js"></script>`
+	}
+	return page
+}
+
+// write writes a page, and its script of testdata, into a folder, each by the script's name.
+func write(t *testing.T, root, page, script string) {
+	t.Helper()
+	name := strings.TrimSuffix(filepath.Base(script), ".js")
+	for file, text := range map[string]string{name + ".html": page, name + ".js": snippet(t, script)} {
+		if err := os.WriteFile(filepath.Join(root, file), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
 		}
 	}
-	return root
 }

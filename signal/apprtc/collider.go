@@ -155,7 +155,9 @@ func (c *client) register(s *signal.Session, room, id string) error {
 	switch {
 	case known == nil:
 		c.room, c.id = room, id
-		return c.server.enter(c, func() (*signal.Session, error) { return s, s.Hello(signal.Hello{Token: c.token}) },
+		token := c.token
+		c.token = ""
+		return c.server.enter(c, func() (*signal.Session, error) { return s, s.Hello(signal.Hello{Token: token}) },
 			func(_ *signal.Session, join func() error) error { return join() })
 	case to == nil || to.Attached():
 		return errDuplicate
@@ -249,13 +251,11 @@ func (s *Server) Collider() http.Handler {
 
 // serveSocket serves a client's WebSocket.
 func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request) {
-	if !ws.IsUpgrade(r) {
-		w.Header().Set("Upgrade", "websocket")
-		http.Error(w, "this address speaks Collider's protocol over WebSocket", http.StatusUpgradeRequired)
+	if ws.RefusesPlain(w, r, "Collider's protocol") {
 		return
 	}
 	s.opened.Add(1)
-	s.sockets.Serve(w, r, &client{server: s, token: r.URL.Query().Get("token")})
+	s.sockets.Serve(w, r, &client{server: s, token: strings.Clone(r.URL.Query().Get("token"))})
 }
 
 // serveClient passes on what is posted for the other client, and removes clients.
@@ -270,7 +270,8 @@ func (s *Server) serveClient(w http.ResponseWriter, r *http.Request) {
 		s.httpError(w, "Invalid path: "+html.EscapeString(r.URL.Path))
 		return
 	}
-	room, id := signal.RoomName(path[1]), path[2]
+	// What is kept of a request must not keep all of its address.
+	room, id := strings.Clone(signal.RoomName(path[1])), strings.Clone(path[2])
 	switch r.Method {
 	case http.MethodPost:
 		if err := s.postTo(w, r, room, id); err != nil {
@@ -289,30 +290,49 @@ func (s *Server) serveClient(w http.ResponseWriter, r *http.Request) {
 
 // postTo says a message for a client, which need not have registered yet.
 func (s *Server) postTo(w http.ResponseWriter, r *http.Request, room, id string) error {
-	text, err := s.body(w, r)
-	switch {
-	case err != nil:
-		return err
-	case text == "":
+	if r.ContentLength == 0 {
 		return errEmpty
 	}
-	c, session, _ := s.desk.find(room, id)
+	c, session, fresh, err := s.addressee(r, room, id)
+	if err != nil {
+		return notSent(err)
+	}
+	text, err := s.body(w, r, session)
+	if err == nil && text == "" {
+		err = errEmpty
+	}
+	if err != nil {
+		if fresh {
+			session.Do(func() { c.leave(session) })
+		}
+		return err
+	}
+	if err := c.post(session, text); err != nil {
+		return notSent(err)
+	}
+	return nil
+}
+
+// addressee is the client that something is posted for. One that is not there gets a fresh session.
+func (s *Server) addressee(r *http.Request, room, id string) (
+	c *client, session *signal.Session, fresh bool, err error,
+) {
+	c, session, _ = s.desk.find(room, id)
 	if c == nil {
+		fresh = true
 		c = &client{server: s, room: room, id: id}
 		err = s.enter(c, func() (*signal.Session, error) {
 			session, err = s.hub.Open(c, s.hub.ClientOf(r), hello(r), s.times.Reconnect)
 			return session, err
 		}, joinOrEnd)
-	}
-	switch {
-	case err == nil && session == nil:
+	} else if session == nil {
 		err = errDuplicate // it is being opened by another request just now
-	case err == nil:
-		err = c.post(session, text)
 	}
-	if err == nil {
-		return nil
-	}
+	return c, session, fresh, err
+}
+
+// notSent is why a message was not passed on, in the words of Collider.
+func notSent(err error) error {
 	if signal.RefusalOf(err).Code == signal.CodeRateLimited {
 		err = errQueue
 	}
@@ -322,8 +342,17 @@ func (s *Server) postTo(w http.ResponseWriter, r *http.Request, room, id string)
 // hello is how a client of a request is introduced: with the token of its address.
 func hello(r *http.Request) signal.Hello { return signal.Hello{Token: r.URL.Query().Get("token")} }
 
-// body reads a message.
-func (s *Server) body(w http.ResponseWriter, r *http.Request) (string, error) {
+// body reads a message for a session, for which it is held until then.
+func (s *Server) body(w http.ResponseWriter, r *http.Request, session *signal.Session) (string, error) {
+	size := s.hub.MaxFrame()
+	if announced := r.ContentLength; announced >= 0 && announced < int64(size) {
+		size = int(announced)
+	}
+	// As the session's work, since what it held is given back when it ends.
+	if !session.Do(func() { session.Hold(size) }) {
+		return "", signal.Refuse(signal.CodeResumeExpired, "")
+	}
+	defer session.Do(func() { session.Hold(-size) })
 	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(s.hub.MaxFrame())))
 	if err != nil {
 		return "", failing("Failed to read request body: " + err.Error())

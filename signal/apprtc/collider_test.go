@@ -3,7 +3,9 @@ package apprtc
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"testing"
@@ -96,6 +98,44 @@ func TestQueue(t *testing.T) {
 	other.send(map[string]string{"cmd": "register", "roomid": "q", "clientid": "8"})
 	for n := range 1024 {
 		other.expect(fmt.Sprint(n))
+	}
+}
+
+// unread is a body that tells whether it was read.
+type unread struct{ read bool }
+
+func (u *unread) Read([]byte) (int, error) {
+	u.read = true
+	return 0, io.EOF
+}
+
+// A body is read for a client that is there, as far as its rate lets it, and not before that.
+func TestAttackBodies(t *testing.T) {
+	t.Parallel()
+	b := start(t, signal.Options{Rate: 1}, nil)
+	for path, want := range map[string]string{
+		"/message/nowhere/1": "UNKNOWN_ROOM", "/collider/nowhere": "Invalid path",
+	} {
+		w, body := httptest.NewRecorder(), &unread{}
+		b.mux.ServeHTTP(w, httptest.NewRequest(http.MethodPost, path, body))
+		if !strings.Contains(w.Body.String(), want) || body.read {
+			t.Errorf("%s: got %s, body read: %v", path, w.Body, body.read)
+		}
+	}
+	id, _ := b.enter("r")
+	refused := 0
+	for range 12 {
+		if got, _ := b.call("POST", "/message/r/"+id, "x"); got.StatusCode == http.StatusInternalServerError {
+			refused++
+		}
+	}
+	if refused < 6 {
+		t.Errorf("of 12 messages at once, %d are refused", refused)
+	}
+	// An empty body makes no session.
+	b.call("POST", "/collider/q/7", "")
+	if n := b.members("q"); n != 0 {
+		t.Errorf("%d members", n)
 	}
 }
 
@@ -198,15 +238,12 @@ func TestBrowserFirst(t *testing.T) {
 	}
 	to := p.frame("peer-joined")["peer"].(map[string]any)["id"].(string)
 	p.signal(to, `{"description":{"type":"offer","sdp":"O"},"offer":1,"tag":"t","link":1}`)
-	p.ping()
+	p.settle()
 	app := b.dial("/collider/ws")
 	app.send(map[string]string{"cmd": "register", "roomid": "r", "clientid": id})
 	app.expect(`{"type":"offer","sdp":"O"}`)
 	app.tell(`{"type":"answer","sdp":"A"}`)
 	app.tell(`{"type":"remove-candidates","candidates":[]}`)
-	if got := p.next(); got != "pong" {
-		t.Errorf("got %q", got)
-	}
 	p.hears(`{"description":{"type":"answer","sdp":"A"}}`)
 	if f := p.frame("signal"); f["data"].(map[string]any)["apprtc"] != `{"type":"remove-candidates","candidates":[]}` {
 		t.Errorf("got %v", f)

@@ -21,6 +21,10 @@
 // waited for. A frame without a message does not repeat the one before. wshpp, wstls and ts in the
 // query have no effect: a client is led to this box. debug=loopback is as in the original.
 //
+// As in the original, whoever knows a room and a client's id can say something in that client's
+// name, and remove it. Nobody is told the ids that /join gives out but the client itself. What is
+// posted is read for a client that is there, and counts against its rate.
+//
 // # Locks
 //
 // desk.mu is a leaf: nothing is called under it. What a client's value remembers is guarded by its

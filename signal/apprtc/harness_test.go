@@ -30,6 +30,7 @@ func TestMain(m *testing.M) { testkit.Main(m, patience, "signalbox/signal") }
 type box struct {
 	t   *testing.T
 	hub *signal.Hub
+	mux *http.ServeMux
 	web *httptest.Server
 	*Server
 }
@@ -68,7 +69,7 @@ func start(t *testing.T, o signal.Options, change func(*times)) *box {
 		mux.Handle(pattern, handler)
 	}
 	mux.Handle("GET /signal", native.New(hub))
-	b := &box{t, hub, httptest.NewServer(mux), s}
+	b := &box{t, hub, mux, httptest.NewServer(mux), s}
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()

@@ -22,14 +22,10 @@ type answer struct {
 	Params map[string]any `json:"params,omitempty"`
 }
 
-// reply writes JSON, as browsers' pages of an allowed origin may read it.
-func reply(w http.ResponseWriter, r *http.Request, body any) {
+// reply writes JSON.
+func reply(w http.ResponseWriter, body any) {
 	header := w.Header()
 	header.Set("Cache-Control", "no-store")
-	header.Add("Vary", "Origin")
-	if origin := r.Header.Get("Origin"); origin != "" {
-		header.Set("Access-Control-Allow-Origin", origin)
-	}
 	header.Set("Content-Type", "application/json; charset=utf-8")
 	json.NewEncoder(w).Encode(body) //nolint:errcheck // the client is gone
 }
@@ -53,7 +49,7 @@ func (s *Server) serveJoin(w http.ResponseWriter, r *http.Request) {
 			s.httpErrors.Add(1)
 			refused.Params["error_messages"] = []string{signal.RefusalOf(err).Error()}
 		}
-		reply(w, r, refused)
+		reply(w, refused)
 		return
 	}
 	params := roomParams(r, c.key)
@@ -61,12 +57,12 @@ func (s *Server) serveJoin(w http.ResponseWriter, r *http.Request) {
 	params["room_link"] = baseURL(r, "http") + "/r/" + room + query(r)
 	params["is_initiator"] = text(c.first.Load())
 	params["messages"] = messages
-	reply(w, r, answer{"SUCCESS", params})
+	reply(w, answer{"SUCCESS", params})
 }
 
 // join opens a session and returns what the first one has said so far.
 func (s *Server) join(r *http.Request, room string) (c *client, messages []string, err error) {
-	c = &client{server: s, room: room}
+	c = &client{server: s, room: strings.Clone(room)} // without the rest of the address
 	c.bare.Store(true)
 	s.desk.give(c)
 	session, err := s.hub.Open(c, s.hub.ClientOf(r), hello(r), s.times.Register)
@@ -96,25 +92,24 @@ func (s *Server) serveMessage(w http.ResponseWriter, r *http.Request) {
 	if s.hub.RefusesOrigin(w, r) {
 		return
 	}
-	body, err := s.body(w, r)
+	c, session, known := s.desk.find(r.PathValue("room"), r.PathValue("client"))
+	switch {
+	case !known:
+		reply(w, answer{Result: "UNKNOWN_ROOM"})
+		return
+	case session == nil:
+		reply(w, answer{Result: "UNKNOWN_CLIENT"})
+		return
+	}
+	text, err := s.body(w, r, session)
+	if err == nil {
+		err = c.post(session, text)
+	}
 	if err != nil {
 		s.httpError(w, err.Error())
 		return
 	}
-	c, session, known := s.desk.find(r.PathValue("room"), r.PathValue("client"))
-	switch {
-	case !known:
-		reply(w, r, answer{Result: "UNKNOWN_ROOM"})
-		return
-	case session == nil:
-		reply(w, r, answer{Result: "UNKNOWN_CLIENT"})
-		return
-	}
-	if err := c.post(session, body); err != nil {
-		s.httpError(w, err.Error())
-		return
-	}
-	reply(w, r, answer{Result: "SUCCESS"})
+	reply(w, answer{Result: "SUCCESS"})
 }
 
 // serveLeave ends a client's session. It is answered when the place is free.
@@ -130,7 +125,7 @@ func (s *Server) serveLeave(w http.ResponseWriter, r *http.Request) {
 // serveParams is for iOS, which asks for the parameters without a room.
 func (s *Server) serveParams(w http.ResponseWriter, r *http.Request) {
 	if !s.hub.RefusesOrigin(w, r) {
-		reply(w, r, roomParams(r, ""))
+		reply(w, roomParams(r, ""))
 	}
 }
 
@@ -243,7 +238,7 @@ func (s *Server) serveICE(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	header := w.Header()
-	header.Set("Access-Control-Allow-Origin", "*")
+	header.Set("Access-Control-Allow-Origin", "*") // as in the original
 	header.Set("Access-Control-Allow-Methods", "POST")
 	header.Set("Access-Control-Allow-Headers", "Content-Type")
 	if r.Method == http.MethodOptions {

@@ -19,13 +19,48 @@ type call struct {
 	id      string
 	peer    string // the other's session; empty: it has not accepted yet
 	flushed bool   // what has waited is on its way: what follows goes out at once
-	waiting []translate.Said
+	waiting [][]byte
+	bytes   int // in these
 }
 
 const (
-	maxCalls   = 8   // of one client
-	maxWaiting = 128 // offers and candidates that wait for one callee
+	maxCalls   = 8        // of one client
+	maxWaiting = 96 << 10 // bytes of offers and candidates of one client that wait for callees
+	waitCost   = 64       // bytes that each takes besides
 )
+
+// wait keeps something until the other end has accepted, and reports whether there was room for it.
+// mu is held.
+func (c *conversation) wait(k *call, data []byte) bool {
+	size := len(data) + waitCost
+	if c.held+size > maxWaiting {
+		return false
+	}
+	k.waiting, k.bytes = append(k.waiting, data), k.bytes+size
+	c.hold(size)
+	return true
+}
+
+// hold counts bytes that wait, or with a negative number do so no longer. mu is held.
+func (c *conversation) hold(bytes int) {
+	c.held += bytes
+	c.session.Hold(bytes)
+}
+
+// release takes what has waited. mu is held.
+func (c *conversation) release(k *call) (waiting [][]byte) {
+	c.hold(-k.bytes)
+	waiting, k.waiting, k.bytes = k.waiting, nil, 0
+	return waiting
+}
+
+// drop forgets a call, if there is one under that name, and what waits for it. mu is held.
+func (c *conversation) drop(name string) {
+	if k := c.calls[name]; k != nil {
+		c.release(k)
+		delete(c.calls, name)
+	}
+}
 
 // reads reads a client's frame as something that pages say, too.
 func reads(kind string, o object.Object) (said translate.Said, ok bool) {
@@ -49,7 +84,7 @@ func (c *conversation) call(target, kind string, o object.Object) error {
 	c.mu.Lock()
 	k := c.calls[target]
 	if kind == "hang-up" {
-		delete(c.calls, target)
+		c.drop(target)
 		peer := ""
 		if k != nil {
 			peer = k.peer
@@ -61,23 +96,24 @@ func (c *conversation) call(target, kind string, o object.Object) error {
 	fresh := k == nil && kind == "video-offer" && len(c.calls) < maxCalls
 	if fresh {
 		k = &call{id: rand.Text()}
-		c.calls[target] = k
 	}
-	var to string
-	if ok && k != nil {
-		said.Call, said.ID = translate.InCall, k.id
-		if k.flushed {
-			to = k.peer
-		} else if len(k.waiting) < maxWaiting {
-			k.waiting = append(k.waiting, said)
-		}
+	if !ok || k == nil {
+		c.mu.Unlock()
+		return signal.Refuse(signal.CodeNoSuchPeer, "")
+	}
+	said.Call, said.ID = translate.InCall, k.id
+	data, to, room := said.Data(), "", true
+	if k.flushed {
+		to = k.peer
+	} else if room = c.wait(k, data); room && fresh {
+		c.calls[target] = k
 	}
 	c.mu.Unlock()
 	switch {
-	case !ok || k == nil:
-		return signal.Refuse(signal.CodeNoSuchPeer, "")
+	case !room:
+		return signal.Refuse(signal.CodeRateLimited, "too much waits for others to accept")
 	case to != "":
-		return c.session.Signal(signal.Signal{To: to, Data: said.Data()})
+		return c.session.Signal(signal.Signal{To: to, Data: data})
 	case !fresh:
 		return nil
 	}
@@ -93,7 +129,7 @@ func (c *conversation) forget(name string, k *call) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.calls[name] == k {
-		delete(c.calls, name)
+		c.drop(name)
 	}
 }
 
@@ -133,7 +169,7 @@ func (c *conversation) callSaid(e *signal.Signaled) []signal.Frame {
 	case said.Call == translate.Decline, said.Call == translate.Cancel, said.Call == translate.End:
 		// For the hub, too: the next call is another one, in which the roles may be others.
 		c.session.Soon(func() { c.session.HangUp(e.From.ID) }) //nolint:errcheck // the page may have done it
-		delete(c.calls, name)
+		c.drop(name)
 		return []signal.Frame{c.hangUp(name)}
 	case said.Call == translate.InCall:
 		return c.spoken(e.From, &said, &k.partner)
@@ -148,6 +184,7 @@ func (c *conversation) ring(name, to string, said *translate.Said, polite bool) 
 	case k != nil && k.peer == "" && !polite:
 		return // the two have called each other, and the page accepts this end's call
 	case k != nil && k.peer == "":
+		c.drop(name)
 		c.calls[name] = &call{id: said.ID, peer: to, flushed: true} // likewise, and the page makes the offer
 	case k != nil || len(c.calls) >= maxCalls:
 		answer.Call = translate.Decline
@@ -163,11 +200,11 @@ func (c *conversation) ring(name, to string, said *translate.Said, polite bool) 
 // frame of the client's comes between.
 func (c *conversation) flush(name string, k *call) {
 	c.mu.Lock()
-	waiting, to := k.waiting, k.peer
-	k.waiting, k.flushed = nil, true
+	waiting, to := c.release(k), k.peer
+	k.flushed = true
 	c.mu.Unlock()
-	for _, said := range waiting {
-		if c.session.Signal(signal.Signal{To: to, Data: said.Data()}) != nil {
+	for _, data := range waiting {
+		if c.session.Signal(signal.Signal{To: to, Data: data}) != nil {
 			c.forget(name, k)
 			c.session.Reply(c.hangUp(name))
 			return
@@ -181,7 +218,7 @@ func (c *conversation) callLeft(e *signal.PeerLeft) []signal.Frame {
 	if k := c.calls[name]; k == nil || k.peer != "" && k.peer != e.Peer.ID {
 		return nil
 	}
-	delete(c.calls, name)
+	c.drop(name)
 	return []signal.Frame{c.hangUp(name)}
 }
 
@@ -202,8 +239,8 @@ const breath = 500 * time.Millisecond
 func (c *conversation) spoken(from signal.Member, said *translate.Said, by *partner) []signal.Frame {
 	var frames []signal.Frame
 	wait := time.Duration(0)
-	if d := said.Description; d != nil && d.SDP != by.heard {
-		by.heard = d.SDP
+	d := said.Description
+	if d != nil && by.news(d) {
 		switch d.Type {
 		case "offer":
 			frames = append(frames, c.description("video-offer", from, d))

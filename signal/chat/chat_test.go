@@ -8,9 +8,11 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"signalbox/internal/testkit"
 	"signalbox/signal"
+	"signalbox/signal/internal/translate"
 	"signalbox/signal/internal/wiretest"
 )
 
@@ -250,6 +252,72 @@ func TestClientCallsPage(t *testing.T) {
 	want(`{"call":"end","id":"$id"}`)
 	alice.WantNothing()
 	page.Cut()
+}
+
+// What waits for somebody to accept is bounded, whoever it is for, and is gone with the call.
+func TestAttackOffersThatWait(t *testing.T) {
+	t.Parallel()
+	b := start(t, signal.Options{})
+	page, other, alice := hello(t, b, "bob"), hello(t, b, "eve"), enter(t, b, "alice")
+	alice.Want(userlist("alice"))
+	offer := func(to string) {
+		alice.Say(`{"type":"video-offer","target":"` + to + `","sdp":{"type":"offer","sdp":"v=0"}}`)
+	}
+	large := func(to string) {
+		alice.Say(`{"type":"new-ice-candidate","target":"` + to + `","candidate":{"candidate":"` +
+			strings.Repeat("x", 31<<10) + `"}}`)
+	}
+	ring := func(c *wiretest.Client) (id string) {
+		text, _ := c.Next()
+		_, id, _ = strings.Cut(text, `"call":"ring","id":"`)
+		id, _, _ = strings.Cut(id, `"`)
+		return id
+	}
+	accept := func(c *wiretest.Client, id string) {
+		c.Say(`{"type":"signal","to":"@alice","data":{"signalbox":{"call":"accept","id":"` + id + `"}}}`)
+	}
+	// heard is how much comes to a page: the offer, so many candidates, and no more.
+	heard := func(c *wiretest.Client, candidates int) (bytes int) {
+		for range 1 + candidates {
+			text, _ := c.Next()
+			bytes += len(text)
+		}
+		alice.Settle()
+		c.WantNothing()
+		return bytes
+	}
+	offer("bob")
+	first := ring(page)
+	for range 10 {
+		large("bob")
+	}
+	offer("eve")
+	second := ring(other)
+	large("eve") // for which there is no room either
+	accept(page, first)
+	if n := heard(page, 3); n < 90<<10 || n > maxWaiting {
+		t.Errorf("%d bytes have waited", n)
+	}
+	large("eve") // for which there is, since the others are gone
+	accept(other, second)
+	if n := heard(other, 1); n < 30<<10 || n > 40<<10 {
+		t.Errorf("then %d bytes have waited", n)
+	}
+	page.Cut()
+	other.Cut()
+}
+
+// A description that a member of the lobby says is not kept.
+func TestAttackLongDescriptions(t *testing.T) {
+	t.Parallel()
+	var p partner
+	if n := unsafe.Sizeof(p); n > 64 {
+		t.Errorf("%d bytes are kept of each partner", n)
+	}
+	offer := &translate.Description{Type: "offer", SDP: "v=0"}
+	if !p.news(offer) || p.news(offer) || !p.news(&translate.Description{Type: "answer", SDP: "v=1"}) {
+		t.Error("what is said again is news")
+	}
 }
 
 // A page calls a client: it is told at once to make its offer.

@@ -2,6 +2,7 @@ package chat
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"encoding/json"
 	"hash/fnv"
 	"regexp"
@@ -18,13 +19,14 @@ import (
 // conversation is the dialect of one session.
 type conversation struct {
 	server  *Server
-	token   string
+	token   string          // until it has said hello
 	session *signal.Session // set by Opened
 
 	mu       sync.Mutex
 	members  []signal.Member     // of the lobby, in the order of joining, this one too
 	partners map[string]*partner // those in the lobby with whom there is, or may be, a call, by their ids
 	calls    map[string]*call    // with others, by their names
+	held     int                 // bytes that wait in these
 }
 
 func (c *conversation) Terms() signal.Terms { return c.server.terms }
@@ -43,20 +45,10 @@ func (c *conversation) Ended(*signal.Session) {}
 
 // Receive processes a frame. The protocol has no word for a refusal but rejectusername.
 func (c *conversation) Receive(s *signal.Session, f signal.Frame, over error) {
-	err := over
-	if err == nil {
-		err = c.take(f.Body)
-	}
-	if err != nil {
-		s.Refuse(err)
-	}
+	object.Receive(s, f, over, c.take)
 }
 
-func (c *conversation) take(body []byte) error {
-	o, err := object.Parse(body)
-	if err != nil {
-		return signal.Refuse(signal.CodeBadFrame, err.Error())
-	}
+func (c *conversation) take(o object.Object) error {
 	kind, ok := o.Text("type")
 	target, _ := o.Text("target")
 	switch {
@@ -102,6 +94,7 @@ func (c *conversation) enter(want string) error {
 	if err != nil {
 		return err
 	}
+	c.token = ""
 	if label(s.Member()) != want {
 		s.Reply(c.rejection())
 	}
@@ -155,8 +148,17 @@ func (c *conversation) tell(target, kind string, o object.Object) error {
 
 // partner is somebody with whom there is a call.
 type partner struct {
-	heard    string    // the last description of a page's, which says again what was not answered in time
+	// Of the last description of a page's, which says again what was not answered in time. That
+	// itself would be much to keep of each.
+	heard    [sha256.Size]byte
 	answered time.Time // when it has answered last
+}
+
+// news reports whether a description is another one than the last.
+func (p *partner) news(d *translate.Description) bool {
+	was := p.heard
+	p.heard = sha256.Sum256([]byte(d.SDP))
+	return p.heard != was
 }
 
 // has reports whether a call is still there. mu is held.

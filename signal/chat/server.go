@@ -3,6 +3,7 @@ package chat
 import (
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/gorilla/websocket"
 
@@ -42,12 +43,10 @@ func (s *Server) Routes() map[string]http.Handler { return map[string]http.Handl
 
 // ServeHTTP serves one WebSocket connection, and returns when it is open.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !ws.IsUpgrade(r) {
-		w.Header().Set("Upgrade", "websocket")
-		http.Error(w, "this address speaks the protocol of MDN's chat over WebSocket", http.StatusUpgradeRequired)
+	if ws.RefusesPlain(w, r, "the protocol of MDN's chat") {
 		return
 	}
-	s.sockets.Serve(w, r, &conversation{server: s, token: r.URL.Query().Get("token")})
+	s.sockets.Serve(w, r, &conversation{server: s, token: strings.Clone(r.URL.Query().Get("token"))})
 }
 
 // Before serves what the demo's own client asks for, and leaves the rest to next.

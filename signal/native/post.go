@@ -314,13 +314,11 @@ func (t *stream) receive(in *post) bool {
 // refusesOrigin lets pages of the allowed origins read the answer, and refuses other pages.
 func (s *Server) refusesOrigin(w http.ResponseWriter, r *http.Request) bool {
 	header := w.Header()
-	header.Add("Vary", "Origin")
 	header.Set("Cache-Control", "no-store")
 	if s.hub.RefusesOrigin(w, r) {
 		return true
 	}
 	if origin := r.Header.Get("Origin"); origin != "" {
-		header.Set("Access-Control-Allow-Origin", origin)
 		header.Set("Timing-Allow-Origin", origin) // whether it is HTTP/2
 		header.Set("Access-Control-Allow-Methods", "POST")
 		header.Set("Access-Control-Allow-Headers", "Content-Type")

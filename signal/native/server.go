@@ -35,9 +35,7 @@ func (s *Server) conversation() *conversation { return &conversation{server: s} 
 
 // ServeHTTP serves one WebSocket connection, and returns when it is open.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !ws.IsUpgrade(r) {
-		w.Header().Set("Upgrade", "websocket")
-		http.Error(w, "this address speaks "+Protocol+" over WebSocket", http.StatusUpgradeRequired)
+	if ws.RefusesPlain(w, r, Protocol) {
 		return
 	}
 	s.sockets.Serve(w, r, s.conversation())

@@ -22,7 +22,7 @@ const (
 // conversation is the dialect of one session.
 type conversation struct {
 	server         *Server
-	id, token, key string
+	id, token, key string          // key: until it has said hello
 	session        *signal.Session // set by Opened
 	open           atomic.Bool     // the id is its own, and others may know
 	gone           chan struct{}   // closed when the session is over
@@ -54,8 +54,14 @@ func (c *conversation) Opened(s *signal.Session) {
 	}
 	holder := c.server.claim(c)
 	if holder != nil && subtle.ConstantTimeCompare([]byte(holder.token), []byte(c.token)) == 1 {
-		if holder.open.Load() && s.Attach(holder.session) == nil {
-			return
+		if holder.open.Load() {
+			if err := c.mayTakeOver(holder.session); err != nil {
+				c.turnAway(err, whyNot(err))
+				return
+			}
+			if s.Attach(holder.session) == nil {
+				return
+			}
 		}
 		holder.part() // it has just left, and its id is about to be free
 		holder = c.server.claim(c)
@@ -66,19 +72,33 @@ func (c *conversation) Opened(s *signal.Session) {
 	}
 	if err := c.enter(s); err != nil {
 		c.server.release(c)
-		answer := failure(signal.RefusalOf(err).Error())
-		switch signal.RefusalOf(err).Code {
-		case signal.CodeUserTaken, signal.CodeRoomFull:
-			answer = taken
-		case signal.CodeUnauthorized:
-			answer = failure("Invalid key provided")
-		}
-		c.turnAway(err, answer)
+		c.turnAway(err, whyNot(err))
 		return
 	}
+	c.key = ""
 	c.open.Store(true)
 	c.silence = time.AfterFunc(c.server.silence, func() { s.Stop(signal.CodeLost) })
 	c.server.arrived(c.id)
+}
+
+// mayTakeOver asks for the key that the first connection had to show, too: the token alone is no
+// secret that the box has chosen.
+func (c *conversation) mayTakeOver(held *signal.Session) error {
+	if !c.server.o.KeyIsToken {
+		return nil
+	}
+	return c.session.MayAttach(held, c.key, c.id)
+}
+
+// whyNot tells a client that the hub has refused.
+func whyNot(err error) signal.Frame {
+	switch signal.RefusalOf(err).Code {
+	case signal.CodeUserTaken, signal.CodeRoomFull:
+		return taken
+	case signal.CodeUnauthorized:
+		return failure("Invalid key provided")
+	}
+	return failure(signal.RefusalOf(err).Error())
 }
 
 // part waits a moment for the end of a session that is ending.
@@ -146,20 +166,10 @@ func (c *conversation) Ended(*signal.Session) {
 
 // Receive processes a frame. Refusals have no form in the protocol.
 func (c *conversation) Receive(s *signal.Session, f signal.Frame, over error) {
-	err := over
-	if err == nil {
-		err = c.take(f.Body)
-	}
-	if err != nil {
-		s.Refuse(err)
-	}
+	object.Receive(s, f, over, c.take)
 }
 
-func (c *conversation) take(body []byte) error {
-	o, err := object.Parse(body)
-	if err != nil {
-		return signal.Refuse(signal.CodeBadFrame, err.Error())
-	}
+func (c *conversation) take(o object.Object) error {
 	c.silence.Reset(c.server.silence)
 	kind, _ := o.Text("type")
 	to, ok := o.Text("dst")

@@ -14,7 +14,8 @@
 // for five seconds, and then the sender gets one EXPIRE for it all. An id belongs to who shows the
 // same token: a second connection with it takes over, without another OPEN.
 //
-// Where the hub asks for a token, it is the key: new Peer(id, {key: "<token>", path: "/peerjs"}).
+// Where the hub asks for a token, it is the key: new Peer(id, {key: "<token>", path: "/peerjs"}),
+// of each connection, also of one that takes over.
 //
 // Some things are better than in the original. Junk ends at most who sends it, but there the whole
 // server. Nobody can send an EXPIRE in the server's name, or with another's src. A client that is

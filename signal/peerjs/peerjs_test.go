@@ -2,6 +2,7 @@ package peerjs
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/netip"
@@ -131,6 +132,26 @@ func TestWaitingMessagesAreBounded(t *testing.T) {
 	b.open(t, "ghost").WantNothing()
 }
 
+// Nor do messages wait for any number of ids that never come, and who leaves takes them along.
+func TestAttackManyAbsentIDs(t *testing.T) {
+	t.Parallel()
+	b := start(t, signal.Options{}, Options{})
+	mallory := b.open(t, "mallory")
+	for n := range maxLetters {
+		mallory.Say(fmt.Sprintf(`{"type":"OFFER","dst":"ghost%d"}`, n))
+	}
+	mallory.WantNothing()
+	mallory.Say(`{"type":"OFFER","dst":"one more"}`)
+	mallory.Want(`{"type":"EXPIRE","src":"one more","dst":"mallory"}`)
+	mallory.Say(`{"type":"LEAVE"}`)
+	mallory.WantEnd()
+	testkit.Eventually(t, wiretest.Patience, "nothing waits any more", func() bool {
+		b.server.mu.Lock()
+		defer b.server.mu.Unlock()
+		return len(b.server.waiting) == 0
+	})
+}
+
 // In the original anybody's src and type pass.
 func TestNobodySpeaksForOthers(t *testing.T) {
 	t.Parallel()
@@ -230,12 +251,14 @@ func TestWhoIsTurnedAway(t *testing.T) {
 type guard struct{}
 
 func (guard) Admit(token string, _ netip.Addr) (signal.Pass, error) {
-	rooms := func(room string) bool { return room == "peerjs/alice" }
-	switch token {
-	case "secret":
-		return signal.Pass{Rooms: rooms}, nil
+	room, ok := map[string]string{"secret": "peerjs/alice", "others": "peerjs/eve"}[token]
+	switch {
+	case token == "eve's":
+		return signal.Pass{Attested: true, User: "peerjs/eve"}, nil
+	case !ok:
+		return signal.Pass{}, errors.New("no")
 	}
-	return signal.Pass{}, errors.New("no")
+	return signal.Pass{Rooms: func(name string) bool { return name == room }}, nil
 }
 
 // With auth.mode, the key is the token, and the token's rooms say which ids.
@@ -248,6 +271,30 @@ func TestKeyIsTheToken(t *testing.T) {
 		c.WantEnd()
 	}
 	b.Dial(t, "/peerjs?token=t&key=secret&id=alice").Want(opened)
+}
+
+// Who shows the token of an id takes its session over only with a key that admits to it: PeerJS
+// makes tokens up by Math.random.
+func TestTakeOverAsksForTheKey(t *testing.T) {
+	t.Parallel()
+	b := start(t, signal.Options{Guard: guard{}}, Options{KeyIsToken: true})
+	dial := func(key, id string) *wiretest.Client {
+		return b.Dial(t, "/peerjs?token=t&id="+id+"&key="+key)
+	}
+	alice, eve := dial("secret", "alice"), dial("others", "eve")
+	alice.Want(opened)
+	eve.Want(opened)
+	for _, key := range []string{"", "peerjs", "wrong", "others", "eve's"} {
+		c := dial(key, "alice")
+		c.Want(`{"type":"ERROR","payload":{"msg":"$why"}}`)
+		c.WantEnd()
+	}
+	eve.Say(`{"type":"OFFER","dst":"alice"}`)
+	alice.Want(`{"type":"OFFER","src":"eve","dst":"alice"}`)
+	again := dial("secret", "alice")
+	alice.WantEnd()
+	eve.Say(`{"type":"CANDIDATE","dst":"alice"}`)
+	again.Want(`{"type":"CANDIDATE","src":"eve","dst":"alice"}`)
 }
 
 // Whatever a client or a member that speaks another protocol says, the session lives.

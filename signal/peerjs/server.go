@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -77,7 +78,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	q := r.URL.Query()
 	s.sockets.Serve(w, r, &conversation{
-		server: s, id: q.Get("id"), token: q.Get("token"), key: q.Get("key"),
+		server: s,
+		// Copies, which don't keep the whole address.
+		id: strings.Clone(q.Get("id")), token: strings.Clone(q.Get("token")), key: strings.Clone(q.Get("key")),
 		gone: make(chan struct{}), letters: make(map[string]*letter),
 	})
 }
@@ -93,7 +96,7 @@ func (s *Server) serveID(w http.ResponseWriter, r *http.Request) {
 // servePeers lists the ids, to anybody who asks, if the operator wants that and admits everybody.
 func (s *Server) servePeers(w http.ResponseWriter, r *http.Request) {
 	if key := r.PathValue("key"); !s.o.Discovery || s.o.KeyIsToken || key != "" && key != defaultKey {
-		s.allow(w, r)
+		s.hub.LetsRead(w, r)
 		http.Error(w, "Unauthorized", http.StatusUnauthorized)
 		return
 	}
@@ -112,17 +115,10 @@ func (s *Server) servePeers(w http.ResponseWriter, r *http.Request) {
 
 // answer is for pages of the origins that may connect, too.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, kind, body string) {
-	s.allow(w, r)
+	s.hub.LetsRead(w, r)
 	w.Header().Set("Content-Type", kind+"; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	io.WriteString(w, body) //nolint:errcheck // whoever asked is gone
-}
-
-func (s *Server) allow(w http.ResponseWriter, r *http.Request) {
-	w.Header().Add("Vary", "Origin")
-	if origin := r.Header.Get("Origin"); origin != "" && s.hub.OriginAllowed(r) {
-		w.Header().Set("Access-Control-Allow-Origin", origin)
-	}
 }
 
 // claim gives an id to a conversation, unless another one has it.

@@ -94,11 +94,10 @@ func TestClientsOfEveryAge(t *testing.T) {
 	}
 }
 
-// The same flow passes on npm's own server.
-func TestOriginalServer(t *testing.T) {
-	t.Parallel()
-	node, module := npm(t, "socket.io")
-	server := exec.CommandContext(t.Context(), node, "testdata/course.cjs", module)
+// serving starts a server of another process, which says its port and serves as long as its input
+// is open.
+func serving(t *testing.T, server *exec.Cmd) (address string, stop func()) {
+	t.Helper()
 	stdin, err := server.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -110,15 +109,26 @@ func TestOriginalServer(t *testing.T) {
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer func() {
+	stop = func() {
 		stdin.Close()
 		server.Wait() //nolint:errcheck // it has done its work
-	}()
+	}
 	port, err := bufio.NewReader(stdout).ReadString('\n')
 	if err != nil {
+		stop()
 		t.Fatal(err)
 	}
-	theirs := "http://127.0.0.1:" + strings.TrimSpace(port)
+	return "127.0.0.1:" + strings.TrimSpace(port), stop
+}
+
+// The same flow passes on npm's own server.
+func TestOriginalServer(t *testing.T) {
+	t.Parallel()
+	node, module := npm(t, "socket.io")
+	server := exec.CommandContext(t.Context(), node, "testdata/course.cjs", module)
+	address, stop := serving(t, server)
+	defer stop()
+	theirs := "http://" + address
 	for _, client := range []string{"socket.io-client", own} {
 		for _, transports := range []string{`["polling"]`, `["websocket"]`, `["polling","websocket"]`} {
 			run(t, client, theirs, transports, "join-original")

@@ -13,7 +13,7 @@ import (
 type Socket struct {
 	*signal.Session            // set when it opens
 	Version         int        // of Engine.IO
-	Query           url.Values // with which it has come
+	Query           url.Values // with which it has come; nil once it has connected: it may be long
 }
 
 // Emit tells the client an event, given as its array, in a namespace.
@@ -150,6 +150,7 @@ func (c *conversation) connect(p *Packet) {
 		auth = []byte("{}")
 	}
 	c.handler.Connected(&c.Socket, p.Namespace, auth)
+	c.Query = nil
 }
 
 // said is what the client says of itself as it connects, by auth or in its query.

@@ -1,7 +1,6 @@
 package socketio
 
 import (
-	"bufio"
 	"bytes"
 	"fmt"
 	"os"
@@ -50,26 +49,9 @@ func measure(t *testing.T, env []string, command ...string) loaded {
 	t.Helper()
 	server := exec.CommandContext(t.Context(), "taskset", append([]string{"-c", "0"}, command...)...)
 	server.Env, server.Stderr = append(os.Environ(), env...), os.Stderr
-	stdin, err := server.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := server.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		stdin.Close()
-		server.Wait() //nolint:errcheck // it has done its work
-	}()
-	port, err := bufio.NewReader(stdout).ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
-	url := "ws://127.0.0.1:" + strings.TrimSpace(port) + "/socket.io/?EIO=4&transport=websocket"
+	address, stop := serving(t, server)
+	defer stop()
+	url := "ws://" + address + "/socket.io/?EIO=4&transport=websocket"
 
 	var out loaded
 	before := resident(t, server.Process.Pid)

@@ -63,6 +63,17 @@ func New(hub *signal.Hub, subprotocols ...string) *Server {
 // IsUpgrade reports whether a request asks for a WebSocket.
 func IsUpgrade(r *http.Request) bool { return websocket.IsWebSocketUpgrade(r) }
 
+// RefusesPlain answers a request that asks for no WebSocket, where nothing but a protocol over
+// WebSockets is spoken, and reports whether it did.
+func RefusesPlain(w http.ResponseWriter, r *http.Request, protocol string) bool {
+	if IsUpgrade(r) {
+		return false
+	}
+	w.Header().Set("Upgrade", "websocket")
+	http.Error(w, "this address speaks "+protocol+" over WebSocket", http.StatusUpgradeRequired)
+	return true
+}
+
 // Serve serves one WebSocket connection whose client speaks that dialect. It refuses requests of
 // pages that may not connect, and improper upgrades. It returns when the connection is open, so
 // nothing of the request stays in memory. The hub's Close waits for the connection's end.

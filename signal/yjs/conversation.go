@@ -11,7 +11,7 @@ import (
 // conversation is the dialect of one session.
 type conversation struct {
 	server *Server
-	token  string
+	token  string // until it has said hello
 	// How many subscribers each topic of the session's has, by its full name, as of the event that
 	// is being encoded.
 	subscribers map[string]int
@@ -24,32 +24,23 @@ func (c *conversation) Opened(s *signal.Session) {
 	if err := s.Hello(signal.Hello{Token: c.token}); err != nil {
 		s.Refuse(err)
 	}
+	c.token = ""
 }
 
 func (c *conversation) Ended(*signal.Session) {}
 
 // Receive processes a frame. The protocol has no word for a refusal, either.
 func (c *conversation) Receive(s *signal.Session, f signal.Frame, over error) {
-	err := over
-	if err == nil {
-		err = c.take(s, f.Body)
-	}
-	if err != nil {
-		s.Refuse(err)
-	}
+	object.Receive(s, f, over, func(m object.Object) error { return take(s, m) })
 }
 
-func (c *conversation) take(s *signal.Session, body []byte) error {
-	m, err := object.Parse(body)
-	if err != nil {
-		return signal.Refuse(signal.CodeBadFrame, err.Error())
-	}
+func take(s *signal.Session, m object.Object) error {
 	kind, _ := m.Text("type")
 	switch kind {
 	case "subscribe":
-		return each(m, func(topic string) error { return s.Join(signal.Join{Room: topic}) })
+		return each(s, m, func(topic string) error { return s.Join(signal.Join{Room: topic}) })
 	case "unsubscribe":
-		return each(m, s.Leave)
+		return each(s, m, s.Leave)
 	case "publish":
 		topic, ok := m.Text("topic")
 		if !ok {
@@ -63,13 +54,19 @@ func (c *conversation) take(s *signal.Session, body []byte) error {
 }
 
 // each does something with each of a frame's topics. It goes on after one that fails, and returns
-// the first error: what is no topic is passed over.
-func each(m object.Object, do func(topic string) error) (first error) {
+// the first error: what is no topic is passed over. Each topic but the first counts as another
+// frame, and ends the rest if that is too much.
+func each(s *signal.Session, m object.Object, do func(topic string) error) (first error) {
 	var topics []json.RawMessage
 	if text := m.Get("topics"); text != nil && json.Unmarshal(text, &topics) != nil {
 		return signal.Refuse(signal.CodeBadFrame, "topics is no array")
 	}
-	for _, value := range topics {
+	for i, value := range topics {
+		if i > 0 {
+			if err := s.Meter(0); err != nil {
+				return err
+			}
+		}
 		topic, ok := object.Text(value)
 		err := signal.Refuse(signal.CodeBadFrame, "a topic is not a string")
 		if ok {

@@ -2,6 +2,7 @@ package yjs
 
 import (
 	"net/http"
+	"strings"
 
 	"signalbox/signal"
 	"signalbox/signal/ws"
@@ -41,6 +42,6 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.sockets.Serve(w, r, &conversation{
-		server: s, token: r.URL.Query().Get("token"), subscribers: make(map[string]int),
+		server: s, token: strings.Clone(r.URL.Query().Get("token")), subscribers: make(map[string]int),
 	})
 }

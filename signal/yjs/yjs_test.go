@@ -44,6 +44,23 @@ func TestRecordingOfTheOriginal(t *testing.T) {
 	})
 }
 
+// A frame may name thousands of topics: each counts as a frame against the client's rate. One that
+// is named again costs a look at all of its subscribers.
+func TestAttackManyTopics(t *testing.T) {
+	t.Parallel()
+	b := start(t, signal.Options{Rate: 5})
+	var topics []string
+	for i := range 1000 {
+		topics = append(topics, fmt.Sprintf(`"t%d"`, i))
+	}
+	mallory := b.Dial(t, "/yjs")
+	mallory.Say(`{"type":"subscribe","topics":[` + strings.Join(topics, ",") + `]}`)
+	if n := b.Summary().Rooms; n < 10 || n > 30 {
+		t.Errorf("one frame has opened %d rooms", n)
+	}
+	mallory.Close()
+}
+
 // The original lets everybody publish to every topic.
 func TestOnlySubscribersPublish(t *testing.T) {
 	t.Parallel()

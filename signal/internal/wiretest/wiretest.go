@@ -231,6 +231,18 @@ type Recording struct {
 	Skip map[int]string
 	// Instead are texts in place of the recorded ones.
 	Instead map[int]string
+	// Besides are what a client, by its name, gets behind all that is recorded: an improvement.
+	Besides map[string]string
+	// Compare tells whether a text, or the body of an answer, is the recorded one. nil: as Equal
+	// does, behind which placeholders stand for values that differ from run to run.
+	Compare func(got, want string) bool
+}
+
+func (r *Recording) same(got, want string, bound map[string]any) bool {
+	if r.Compare != nil {
+		return r.Compare(got, want)
+	}
+	return Equal(strings.TrimSpace(got), placeholder.ReplaceAllString(want, `"$$$1"`), bound)
 }
 
 // step is a line of a recording.
@@ -238,11 +250,20 @@ type step struct {
 	N                    int
 	Client, To, Via, URL string
 	Protocol, Text, Body string
-	Type                 string
+	Type, ACAO           string
 	Req, Status, Close   int
 }
 
 var placeholder = regexp.MustCompile(`<((?:id|sid|pid|uuid)\d*)>`)
+
+// repetition is a recording as it is repeated.
+type repetition struct {
+	*Recording
+	box     *Box
+	bound   map[string]any // what placeholders stand for
+	clients map[string]*Client
+	answers map[string]*http.Response // to requests, by client and number
+}
 
 // Repeat has clients say what they have said to the original, and get what they have got. Each
 // client hears only what the recording says, in its order.
@@ -253,7 +274,7 @@ func (b *Box) Repeat(t testing.TB, r Recording) {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	bound, clients, answers := map[string]any{}, map[string]*Client{}, map[string]*http.Response{}
+	again := repetition{&r, b, map[string]any{}, map[string]*Client{}, map[string]*http.Response{}}
 	for lines := bufio.NewScanner(file); lines.Scan(); {
 		var s step
 		if err := json.Unmarshal(lines.Bytes(), &s); err != nil {
@@ -263,52 +284,103 @@ func (b *Box) Repeat(t testing.TB, r Recording) {
 			continue
 		}
 		s.Text = cmp.Or(r.Instead[s.N], s.Text)
-		b.repeat(t, &s, r.Path, bound, clients, answers)
+		switch {
+		case s.Via == "WS":
+			again.dial(t, &s)
+		case s.Via != "ws" && s.To == "server":
+			again.ask(t, &s)
+		case s.Via != "ws":
+			again.answer(t, &s)
+		case s.To == "server":
+			again.say(t, &s)
+		default:
+			again.hear(t, &s)
+		}
 	}
-	for _, c := range clients {
+	for name, c := range again.clients {
+		if text, ok := r.Besides[name]; ok {
+			if got, ok := c.Next(); !ok || !r.same(got, text, again.bound) {
+				t.Errorf("%s got %s (%v) at the end, want %s", name, got, ok, text)
+			}
+		}
 		c.WantNothing()
 	}
 }
 
-func (b *Box) repeat(t testing.TB, s *step, path func(string) string, bound map[string]any,
-	clients map[string]*Client, answers map[string]*http.Response) {
+func (r *repetition) dial(t testing.TB, s *step) {
 	t.Helper()
-	c := clients[s.Client]
-	id := fmt.Sprint(s.Client, s.Req)
-	switch {
-	case s.Via == "GET" && s.To == "server":
-		response, err := http.Get(b.URL + path(s.URL))
-		if err != nil {
-			t.Fatal(err)
+	var protocols []string
+	if s.Protocol != "" {
+		protocols = append(protocols, s.Protocol)
+	}
+	r.clients[s.Client] = r.box.Dial(t, r.Path(s.URL), protocols...)
+	r.clients[s.Client].Settle()
+}
+
+// ask makes a request.
+func (r *repetition) ask(t testing.TB, s *step) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), s.Via, r.box.URL+r.Path(s.URL), strings.NewReader(s.Body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.answers[fmt.Sprint(s.Client, s.Req)] = response
+}
+
+// answer compares what has come of a request.
+func (r *repetition) answer(t testing.TB, s *step) {
+	t.Helper()
+	response := r.answers[fmt.Sprint(s.Client, s.Req)]
+	body, _ := io.ReadAll(response.Body)
+	response.Body.Close()
+	kind, _, _ := strings.Cut(response.Header.Get("Content-Type"), ";")
+	want, _, _ := strings.Cut(s.Type, ";")
+	if response.StatusCode != s.Status || kind != want || !r.same(string(body), s.Body, r.bound) {
+		t.Errorf("line %d: %d %s %s, want %d %s %s", s.N, response.StatusCode, kind, body, s.Status, want, s.Body)
+	}
+	if readers := response.Header.Get("Access-Control-Allow-Origin"); readers != s.ACAO {
+		t.Errorf("line %d: pages of %q may read it, want %q", s.N, readers, s.ACAO)
+	}
+}
+
+// say has a client say something, or end its connection.
+func (r *repetition) say(t testing.TB, s *step) {
+	t.Helper()
+	c := r.clients[s.Client]
+	switch s.Close {
+	case 0:
+		c.Say(fill(s.Text, r.bound))
+	case websocket.CloseAbnormalClosure:
+		before := r.box.Summary().Counters.Lost
+		c.Cut()
+		for until := time.Now().Add(Patience); r.box.Summary().Counters.Lost == before; time.Sleep(time.Millisecond) {
+			if time.Now().After(until) {
+				t.Fatalf("line %d: %s's connection is not lost", s.N, s.Client)
+			}
 		}
-		answers[id] = response
-	case s.Via == "GET":
-		response := answers[id]
-		body, _ := io.ReadAll(response.Body)
-		response.Body.Close()
-		kind, _, _ := strings.Cut(response.Header.Get("Content-Type"), ";")
-		if want, _, _ := strings.Cut(s.Type, ";"); response.StatusCode != s.Status || kind != want ||
-			!Equal(strings.TrimSpace(string(body)), s.Body, bound) {
-			t.Errorf("line %d: %d %s %s, want %d %s %s", s.N, response.StatusCode, kind, body, s.Status, want, s.Body)
-		}
-	case s.Via == "WS":
-		var protocols []string
-		if s.Protocol != "" {
-			protocols = append(protocols, s.Protocol)
-		}
-		clients[s.Client] = b.Dial(t, path(s.URL), protocols...)
-		clients[s.Client].Settle()
-	case s.To == "server" && s.Close != 0:
-		c.Close()
-	case s.To == "server":
-		c.Say(fill(s.Text, bound))
-	case s.Close != 0:
-		c.WantEnd()
 	default:
-		got, ok := c.Next()
-		if want := placeholder.ReplaceAllString(s.Text, `"$$$1"`); !ok || !Equal(got, want, bound) {
-			t.Fatalf("line %d: %s got %s (%v), want %s", s.N, s.Client, got, ok, want)
+		c.Close()
+	}
+}
+
+// hear compares what a client gets.
+func (r *repetition) hear(t testing.TB, s *step) {
+	t.Helper()
+	c := r.clients[s.Client]
+	got, ok := c.Next()
+	switch {
+	case s.Close != 0 && ok:
+		t.Fatalf("line %d: %s got %s, want the end", s.N, s.Client, got)
+	case s.Close != 0: // where the original gives no code, the box says why
+		if s.Close != websocket.CloseNoStatusReceived && !websocket.IsCloseError(c.how, s.Close) {
+			t.Errorf("line %d: %s's connection ended with %v, want %d", s.N, s.Client, c.how, s.Close)
 		}
+	case !ok || !r.same(got, s.Text, r.bound):
+		t.Fatalf("line %d: %s got %q (%v), want %q", s.N, s.Client, got, ok, s.Text)
 	}
 }
 

@@ -128,16 +128,13 @@ func (s *Server) goOn(w http.ResponseWriter, r *http.Request, id string, socket 
 	}
 }
 
-// allowPage lets the page that asks read the answer.
+// allowPage lets the page that asks read the answer to a request with credentials, too.
 func allowPage(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
-	header.Add("Vary", "Origin")
 	header.Set("Cache-Control", "no-store")
-	origin := r.Header.Get("Origin")
-	if origin == "" {
+	if r.Header.Get("Origin") == "" {
 		return
 	}
-	header.Set("Access-Control-Allow-Origin", origin)
 	header.Set("Access-Control-Allow-Credentials", "true") // there are none, but pages ask for it
 	if r.Method == http.MethodOptions {
 		header.Set("Access-Control-Allow-Methods", "GET, POST")
