@@ -99,7 +99,7 @@ func rules() []rule {
 			why: "it has a remote crash without a fix (CVE-2026-54909)"},
 		{from: "signalbox", never: "os/signal",
 			except: []string{"signalbox/cmd/signalbox", "signalbox/signal/client/example"},
-			why: "libraries don't take the process's signals"},
+			why:    "libraries don't take the process's signals"},
 		{from: "signalbox", never: internal + "testkit", why: "it is for tests, and brings package testing along"},
 		{from: "signalbox", never: "flag", why: "libraries read no command line; commands use cobra"},
 	}
