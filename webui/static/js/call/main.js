@@ -106,7 +106,8 @@ function showDevices() {
 
 // Whether the lobby's list says it.
 function isListed(error) {
-  return document.body.dataset.state === 'lobby' && media.errorOf(error.kind) === error;
+  const { kind } = error;
+  return document.body.dataset.state === 'lobby' && kind !== 'speaker' && media.errorOf(kind) === error;
 }
 
 async function join() {

@@ -6,17 +6,19 @@ const SHOWN_MS = 15_000;
 
 export class Trouble {
   #kind = null; // of the device that it is about
+  #isListed;
   #timer;
 
   constructor(media, isListed) {
-    media.on('error', ({ error }) => isListed(error) || this.show(error));
+    this.#isListed = isListed;
+    media.on('error', ({ error }) => this.show(error));
     for (const type of ['track', 'muted']) {
       media.on(type, ({ kind, reason }) => kind === this.#kind && reason !== 'ended' && this.hide());
     }
   }
 
   show(error) {
-    if (error.code === 'superseded') return; // by another request
+    if (error.code === 'superseded' || this.#isListed(error)) return;
     if (error.kind === 'screen' && error.code === 'dismissed') return; // that is an answer, not a failure
     this.#kind = error.kind;
     say(byId('trouble-text'), 'media.error', { words: () => error.words(locale()) });
