@@ -16,16 +16,19 @@ var anyName = regexp.MustCompile(`#?[A-Za-z_$][\w$]*`)
 
 // aroundMarks finds marks with the spaces around them, and strings, in which they stay. A plus or a
 // minus isn't among the marks: beside another one, its space counts.
-var aroundMarks = regexp.MustCompile(`'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"| *[=!<>?:{}(),;&|]+ *`)
+var aroundMarks = regexp.MustCompile(`'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"| *[][=!<>?:{}(),;&|]+ *`)
 
 // anyInternal finds names that begin with an underscore, by which the classes of a script know each
 // other's members; nobody else is to use them.
 var anyInternal = regexp.MustCompile(`\b_[A-Za-z]\w*`)
 
+// numberIs finds the declaration of a number at the top of a script.
+var numberIs = regexp.MustCompile(`^const ([A-Z]\w*) = ([\d_]+);\s*$`)
+
 // pack makes a joined script smaller for the wire, where the browser needs no help to read it:
 // without comments, but for the one at its head, empty lines, indentation, and spaces and line ends
 // that part nothing; and with short names for what is private to its classes or internal, and for
-// its own classes and constants.
+// its own classes and constants; a constant that is a number stands where it is used.
 func pack(script string) ([]byte, error) {
 	lines, err := readScript(script)
 	if err != nil {
@@ -40,6 +43,9 @@ func pack(script string) ([]byte, error) {
 		if !line.inside {
 			text = strings.TrimLeft(text, " \t")
 			if text == "" {
+				continue
+			}
+			if number := numberIs.FindStringSubmatch(line.code); number != nil && short[number[1]] != "" {
 				continue
 			}
 		}
@@ -71,10 +77,14 @@ func shortNames(lines []scriptLine) map[string]string {
 	private := make(map[string]int) // how often each occurs
 	internal := make(map[string]int)
 	count := make(map[string]int) // in strings, and as names of properties
+	numbers := make(map[string]string)
 	var names []string
 	for _, line := range lines {
 		if strings.HasPrefix(line.code, "export {") {
 			exports = line.code
+		}
+		if number := numberIs.FindStringSubmatch(line.code); number != nil {
+			numbers[number[1]] = strings.ReplaceAll(number[2], "_", "")
 		}
 		if declared := declaration.FindStringSubmatch(line.code); declared != nil && declared[2][0] <= 'Z' {
 			names = append(names, declared[2])
@@ -106,8 +116,10 @@ func shortNames(lines []scriptLine) map[string]string {
 	n := 0
 	for _, name := range names {
 		if count[name] == 0 && !strings.Contains(exports, name) {
-			short[name] = shortName("$", n)
-			n++
+			if short[name] = numbers[name]; short[name] == "" {
+				short[name] = shortName("$", n)
+				n++
+			}
 		}
 	}
 	return short

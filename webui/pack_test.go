@@ -23,12 +23,16 @@ func TestPack(t *testing.T) {
 		"slashes":   {"const h = i / 2 + /a = b/.exec(k) || !l;\n", "const h = i / 2 + /a = b/.exec(k) || !l;"},
 		"line ends": {"if (a)\n  b();\nelse c()\nlet d\n", "if(a)\nb();else c()\nlet d\n"},
 		"names": {
-			"const LONG = 1;\nconst FIELD = 2;\nclass Kept {\n  FIELD = this.FIELD;\n}\nclass Other extends Kept {\n" +
-				"  [LONG] = { LONGEST: LONG ? LONG : -LONG };\n}\nconst SAID = 'SAID';\n" +
+			"const LONG = 1 + 1;\nconst FIELD = 2;\nclass Kept {\n  FIELD = this.FIELD;\n}\n" +
+				"class Other extends Kept {\n  [LONG] = { LONGEST: LONG ? LONG : -LONG };\n}\nconst SAID = 'SAID';\n" +
 				"function long(...LONGER) {\n  return `${LONG} LONGS`;\n}\nexport { Kept, long };\n",
-			"const $a=1;const FIELD=2;class Kept{FIELD=this.FIELD;}\nclass $b extends Kept{" +
+			"const $a=1 + 1;const FIELD=2;class Kept{FIELD=this.FIELD;}\nclass $b extends Kept{" +
 				"[$a]={LONGEST:$a?$a:-$a};}\nconst SAID='SAID';" +
 				"function long(...LONGER){return `${$a} LONGS`;}\nexport{Kept,long};",
+		},
+		"numbers": {
+			"const MANY = 60_000; // in all\nconst FIELD = 2;\nconst both = [MANY, -MANY, { FIELD: FIELD }];\n",
+			"const FIELD=2;const both=[60000,-60000,{FIELD:FIELD}];",
 		},
 	} {
 		got, err := pack("// What it is.\n// More.\n\n" + tt.script)

@@ -66,7 +66,7 @@ var components = []string{"signalbox/turnsvc", "signalbox/signal", "signalbox/we
 func rules() []rule {
 	leaves := []string{internal + "netaddr", internal + "source"}
 	all := []rule{
-		{from: "signalbox/signal/client", never: "signalbox/signal",
+		{from: "signalbox/signal/client", never: "signalbox/signal", but: []string{"signalbox/signal/client"},
 			why: "the client knows the hub by its protocol only, as every other client does"},
 		{from: "signalbox/turnsvc/cred", never: "github.com/",
 			why: "credentials are the standard library's business, so that anything can verify them"},
@@ -97,8 +97,9 @@ func rules() []rule {
 			why: "pion/turn is an engine behind one package: moving to the next one must be a change of that one only"},
 		{from: "signalbox", never: "github.com/pion/stun/v2",
 			why: "it has a remote crash without a fix (CVE-2026-54909)"},
-		{from: "signalbox", never: "os/signal", except: []string{"signalbox/cmd/signalbox"},
-			why: "libraries don't take the process's signals"},
+		{from: "signalbox", never: "os/signal",
+			except: []string{"signalbox/cmd/signalbox", "signalbox/signal/client/example"},
+			why:    "libraries don't take the process's signals"},
 		{from: "signalbox", never: internal + "testkit", why: "it is for tests, and brings package testing along"},
 		{from: "signalbox", never: "flag", why: "libraries read no command line; commands use cobra"},
 	}

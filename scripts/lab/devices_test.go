@@ -93,3 +93,58 @@ func TestAttackS2LateDeviceAnswers(t *testing.T) {
 		leave(0)
 	})
 }
+
+// TestCallSaysWhatIsWrongWithADevice has devices fail in the lobby and in a call.
+func TestCallSaysWhatIsWrongWithADevice(t *testing.T) {
+	t.Parallel()
+	l := lab.New(t, lab.Symmetric, lab.Symmetric)
+	server := lab.StartServer(t, l.Server, lab.Config)
+	p := enter(lab.StartBrowser(t, l.A, lab.BrowserOptions{}), server, "Ann", "", lab.PageOptions{})
+	p.Eval(`(() => {
+		window.labRefusal = "";
+		for (const ask of ["getUserMedia", "getDisplayMedia"]) {
+			const own = navigator.mediaDevices[ask].bind(navigator.mediaDevices);
+			navigator.mediaDevices[ask] = async (constraints) => {
+				if (labRefusal) throw new DOMException("", labRefusal);
+				return own(constraints);
+			};
+		}
+		return true;
+	})()`, nil)
+	refuse := func(name string) { p.Eval(fmt.Sprintf(`(labRefusal = %q, true)`, name), nil) }
+	hidden := `document.querySelector("#trouble").hidden`
+
+	p.Click("#camera")
+	refuse("NotReadableError")
+	p.Click("#camera")
+	p.AwaitText(5*time.Second, "#trouble", "Another program is using the camera")
+	refuse("")
+	p.Click("#camera")
+	p.Await(5*time.Second, "nothing is wrong with the camera any more", hidden)
+
+	refuse("NotFoundError")
+	p.Click("#share")
+	p.AwaitText(5*time.Second, "#trouble", "The browser found no screen")
+	refuse("")
+	p.Click("#share")
+	p.Await(5*time.Second, "nothing is wrong with the screen any more", hidden)
+	p.Click("#share")
+	refuse("NotAllowedError")
+	p.Click("#share")
+	p.Await(5*time.Second, "who wants no screen hears nothing",
+		hidden+` && !document.querySelector("#share").hasAttribute("data-active")`)
+
+	p.Click("#leave")
+	p.Click("#rejoin")
+	p.AwaitText(5*time.Second, "#media-notes", "refuse it")
+	p.Await(5*time.Second, "nothing is said twice", hidden)
+	p.Await(5*time.Second, "another speaker is not there", `(() => {
+		HTMLMediaElement.prototype.setSinkId = async () => { throw new DOMException("", "NotFoundError"); };
+		const choice = document.querySelector("#use-speaker");
+		choice.append(new Option("gone", "gone"));
+		choice.value = "gone";
+		choice.dispatchEvent(new Event("change"));
+		return true;
+	})()`)
+	p.AwaitText(5*time.Second, "#trouble", "found no speaker")
+}

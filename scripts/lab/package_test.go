@@ -32,8 +32,8 @@ func TestPackage(t *testing.T) {
 	server := lab.StartServer(t, l.Server, lab.Config, "--set", "web.root="+filepath.Join(dir, "root"))
 	startProgram(t, l.B, dir, "node", "peer.mjs", server.HTTP+"/signal", "tea")
 	echo := filepath.Join(t.TempDir(), "echo")
-	runIn(t, ".", "go", "build", "-buildvcs=false", "-o", echo, "./echo")
-	startProgram(t, l.B, dir, echo, server.HTTPS, "tea")
+	runIn(t, ".", "go", "build", "-buildvcs=false", "-o", echo, "signalbox/signal/client/example")
+	startProgram(t, l.B, dir, echo, server.HTTPS, "tea", "insecure")
 
 	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{})
 	members := 2

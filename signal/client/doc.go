@@ -45,8 +45,9 @@
 //
 // # WebRTC
 //
-// ICEServers has the fields of RTCIceServer; the package's example connects two peers of
-// pion/webrtc. A peer that browsers with the SDK connect with is scripts/lab/echo.
+// ICEServers has the fields of RTCIceServer; the program in the directory example is
+// a peer of pion/webrtc that browsers with the SDK connect with. The example below connects two of
+// pion's own.
 //
 // # Verbs
 //

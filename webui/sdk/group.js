@@ -3,6 +3,7 @@ import { checkMessage } from './channel.js';
 import { Emitter } from './emitter.js';
 import { Source } from './media.js';
 import { Peer } from './peer.js';
+import { Turns } from './turns.js';
 
 // A subclass says by `_stands` whether the group goes on, and sends data to a peer by
 // `_post(peer, data)`.
@@ -11,6 +12,9 @@ export class Group extends Emitter {
   _source = new Source(); // what is sent to all of them
   _dataChannel; // whether each has a data channel
   _options = {};
+  // Connections that a far end has begun. A browser lets a page have some 500, and those that are
+  // closed count until it gets around to them. By peer id: nobody gets more by leaving.
+  _turns = new Turns(10, 2000, 0);
 
   constructor(session) {
     super();
@@ -65,11 +69,13 @@ export class Group extends Emitter {
   }
 
   _end(error) {
+    this._turns.clearAll();
     for (const id of [...this.peers.keys()]) this.#drop(id, 'left');
     if (error) this._emit('closed', { error });
   }
 
   #drop(id, reason) {
+    this._turns.clear(id);
     const peer = this.peers.get(id);
     if (!peer) return;
     this.peers.delete(id);

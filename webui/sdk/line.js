@@ -17,6 +17,7 @@ const FIRST_JITTER_MS = 200;
 const LOOK_BACK_MS = [60_000, 5 * 60_000, 15 * 60_000];
 const RETRIES = 2; // of the first connection
 const BYE = '{"type":"bye"}';
+const PING = '{"type":"ping"}';
 
 // A subclass gets the hub's frames, except for pongs, by `_receive(frame, link)`, and a change of
 // the network by `_online()`.
@@ -108,7 +109,7 @@ export class Line extends Emitter {
   }
 
   _ping(deadline = ANSWER_MS) {
-    this._transmit('{"type":"ping"}');
+    this._transmit(PING);
     return within(deadline, new Promise((resolve) => this.#pongs.push(resolve)));
   }
 
@@ -206,6 +207,7 @@ export class Line extends Emitter {
 
   #adopt(link, carrier) {
     link.carriesSession = true;
+    for (const _ of this.#pongs) link.send(PING); // the connection before may have taken the answers with it
     this.#since = performance.now();
     this.#former?.close();
     this.#former = null;

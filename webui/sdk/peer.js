@@ -9,10 +9,9 @@ import { checkMessage, sendMessage } from './channel.js';
 import { Connection } from './connection.js';
 import { Emitter } from './emitter.js';
 import { SignalboxError } from './errors.js';
-import { Pace } from './pace.js';
 import { Path, selectedPath } from './path.js';
 import { randomID } from './random.js';
-import { Timers } from './timers.js';
+import { Turns } from './turns.js';
 
 const DISCONNECTED_MS = 2000; // ICE often recovers by itself within this time
 const GONE_MS = 5000; // how long somebody who is lost to the hub, too, may be disconnected
@@ -37,9 +36,8 @@ export class Peer extends Emitter {
   #named = new Map(); // id -> {name, stream}, of all streams that had a name
   #prepared = new WeakSet(); // receivers
   #path = new Path();
-  #pace = new Pace();
   #retried = false; // the negotiation has failed, and what there is now is the second attempt
-  #timers = new Timers();
+  #timers = new Turns(6, 10_000, 2000); // for restarts of ICE
   #restartWanted = false;
 
   constructor(room, { id, name, user, polite }) {
@@ -72,9 +70,7 @@ export class Peer extends Emitter {
     const { session } = this.room;
     this.#restartWanted = !this.#isReachable;
     if (this.#restartWanted || this.state === 'closed') return;
-    const wait = this.#pace.next();
-    if (wait > 0) return this.#timers.later('restart', wait, () => this.#connection.isConnected || this.restartIce());
-    this.#timers.clear('restart');
+    if (!this.#timers.take('restart', () => this.#connection.isConnected || this.restartIce())) return;
     if (session.iceExpiresAt && session.iceExpiresAt < Date.now()) await session.refreshIce().catch(() => {});
     if (this.state === 'failed' || this.#connection.isDead) this.rebuild();
     else if (this.state !== 'closed') this.#connection.negotiation.restart();
@@ -120,9 +116,11 @@ export class Peer extends Emitter {
   // Takes what the far end's peer says.
   _signal(data, polite = this.#polite) {
     this.#polite = polite;
-    const { tag, for: own, link = this.#link } = data;
+    const { tag, for: own, link = this.#link, want } = data;
     if (own && own !== this.#tag) return; // it is for a page that was here before this one
     const isAnother = tag && this.#farTag && this.#farTag !== tag; // the far end has begun anew
+    const begins = isAnother || Number.isInteger(link) && link > this.#link || want?.anew;
+    if (begins && !this.room._turns.take(this.id, () => this._signal(data))) return;
     if (isAnother && !own) {
       const { id, name, user } = this;
       return this.room._add({ id, name, user, polite: this.#polite })?._signal(data);
@@ -136,13 +134,13 @@ export class Peer extends Emitter {
     // What is of a connection that was here before this one, or of none, says nothing of this one.
     if (!(Number.isInteger(link) && link >= this.#link)) return;
     if (link > this.#link) this.#begin(link);
-    const { description, offer, candidates, path, want, leads } = data;
+    const { description, offer, candidates, path, leads } = data;
     const { negotiation } = this.#connection;
     negotiation.isLed ||= leads;
     if (description) negotiation.describe(description, offer);
     if (candidates) negotiation.take(candidates);
     if (path) this.#path.hear(path);
-    if (want?.anew) this.#askedAnew();
+    if (want?.anew) this.rebuild();
     else if (want) negotiation.asked(want);
   }
 
@@ -161,13 +159,6 @@ export class Peer extends Emitter {
     for (const name of [...this.streams.keys()]) {
       if (!Object.hasOwn(names, name) && this.streams.delete(name)) this._emit('stream', { name, stream: null });
     }
-  }
-
-  // An end that follows asks no more often than this end restarts.
-  #askedAnew() {
-    const wait = this.#pace.next();
-    if (wait > 0) this.#timers.later('anew', wait, () => this.#askedAnew());
-    else this.rebuild();
   }
 
   _close() {

@@ -57,6 +57,7 @@ export class Room extends Group {
   // Tells whether it was for the room, not for the application.
   _receive(frame) {
     const { type, peer, reason } = frame;
+    if (type === 'peer-left') this._turns.clear(peer.id);
     if (type === 'joined') this.#meetAll(frame);
     else if (type === 'peer-joined') this.#meet(peer);
     else if (type === 'peer-left' && reason === 'lost') this.peers.get(peer.id)?._setPresent(false);
@@ -70,6 +71,7 @@ export class Room extends Group {
 
   #meetAll({ capacity, peers }) {
     this.capacity = capacity;
+    this._turns.clearAll();
     for (const peer of this.peers.values()) if (!peers.some(({ id }) => id === peer.id)) peer._setPresent(false);
     for (const info of peers) this.#meet(info);
   }
@@ -102,6 +104,6 @@ export class Room extends Group {
   #meet(info) {
     const peer = this.peers.get(info.id);
     if (peer) peer._setPresent(true, info);
-    else this._add(info);
+    else if (this._turns.take(info.id, () => this.#meet(info))) this._add(info);
   }
 }

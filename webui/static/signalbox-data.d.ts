@@ -44,8 +44,12 @@ export interface TransferOptions {
  */
 export interface Data extends Emitter<DataEvents> {}
 export class Data {
-  /** `meta` is what this end says of itself to every peer, also to those who come later. */
-  constructor(room: Room | Call, options?: { meta?: Json });
+  /**
+   * `meta` is what this end says of itself to every peer, also to those who come later. What comes
+   * in pieces and is longer than `longest` bytes is refused: the `transfer` there rejects with
+   * `too-large`. Without it, that is 256 MiB; 0 refuses all.
+   */
+  constructor(room: Room | Call, options?: { meta?: Json; longest?: number });
   /** What a peer says of itself, once it is known. */
   metaOf(peer: Peer): Json | undefined;
   /** Says something else of this end. */
@@ -59,8 +63,8 @@ export class Data {
   /**
    * Sends a message of up to 256 MiB in pieces, one message after the other, no faster than it goes
    * out. Resolves, with to how many peers, when the last piece is handed to the browser: with 0 if
-   * nobody is there. Rejects if none of them got it: `no-channel`, `too-large`, `canceled`,
-   * `bad-data`.
+   * nobody is there. Rejects if none of them got it: `no-channel`, `too-large`, also for the far
+   * end's `longest`, `canceled`, `bad-data`.
    */
   transfer(data: Json | Bytes | Blob, options?: TransferOptions): Promise<number>;
   /** Resolves when little of what was sent still waits, to every peer or to one. */

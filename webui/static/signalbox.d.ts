@@ -416,7 +416,7 @@ export interface Peer extends Emitter<PeerEvents> {
   /**
    * Looks for a new path while the old one goes on. The SDK does so by itself when the connection
    * fails, stalls or changes its network. It waits while signaling is down, and does so at most
-   * every two seconds and six times a minute. A peer that has `failed`, or whose connection
+   * every two seconds, and after six times every ten seconds. A peer that has `failed`, or whose connection
    * needs more than a path, is rebuilt.
    */
   restartIce(): Promise<void>;

@@ -188,6 +188,19 @@ test('a transfer can be given up, and the next one is whole', DEADLINE, async ()
   assert.deepEqual(messages(log), ['x'.repeat(50_000)]);
 });
 
+test('what is longer than an end wants is refused, and the next one arrives', DEADLINE, async () => {
+  const { left, ends: [data], log } = pair({}, { longest: 100_000 });
+  let sent = 0;
+  const transfer = data.transfer(new Uint8Array(20_000_000), { onprogress: (progress) => { sent = progress.sent; } });
+  await assert.rejects(transfer, { code: 'too-large' });
+  assert.ok(sent < 2_000_000, `${sent} bytes`);
+  assert.deepEqual(log, []);
+  assert.equal(await data.transfer('x'.repeat(100_000)), 1);
+  await settled();
+  assert.deepEqual(messages(log), ['x'.repeat(100_000)]);
+  assert.equal(left.peer.channel.readyState, 'open');
+});
+
 test('questions have answers', DEADLINE, async () => {
   const { left, ends: [data, far] } = pair();
   await assert.rejects(data.ask(left.peer, 1), { code: 'unanswered' });

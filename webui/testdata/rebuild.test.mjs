@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { fire, once } from './browser.mjs';
 import { CARRIERS } from '../sdk/carriers.js';
 import { EXPIRED, joined, RESUMED, startHub, WELCOME } from './stub.mjs';
+import { connect as connectBy } from '../sdk/session.js';
 import { connect } from '../joined/signalbox.js';
 
 const DEADLINE = { timeout: 20_000 };
@@ -847,4 +848,27 @@ test('the end of a call that is over does not end the next one to the same user'
   hub.line.send({ type: 'peer-left', seq: 1, peer, reason: 'left', data });
   hub.line.send({ ...ring(id, false), seq: 2, data: { signalbox: { call: 'accept', id } } });
   assert.equal((await outcome).peer.id, 'bob-1');
+});
+
+test('a ping is answered that is sent while the line moves back to a WebSocket', DEADLINE, async (t) => {
+  const before = { ...CARRIERS };
+  t.after(() => Object.assign(CARRIERS, before));
+  CARRIERS.websocket = class {
+    constructor() {
+      throw new DOMException('no WebSocket', 'SecurityError');
+    }
+  };
+  CARRIERS.sse = class extends before.websocket {}; // to the same hub, as far as a line is concerned
+  let resume;
+  const hub = await startHub(t, { resume: (_, { send }) => { resume = () => send(RESUMED); } });
+  const session = await connectBy({ url: hub.url, keep: false });
+  t.after(() => session.close());
+  assert.equal(session.carrier, 'sse');
+  CARRIERS.websocket = before.websocket;
+  fire('online');
+  await hub.until(() => resume);
+  const answer = session.ping();
+  resume();
+  assert.ok(await answer < 5000);
+  assert.equal(session.carrier, 'websocket');
 });

@@ -11,16 +11,18 @@ const WAITING_BYTES = 256 * 1024; // in a channel; what comes next waits until t
 export class Data extends Emitter {
   #room;
   #meta;
-  #far = new Map(); // peer -> {channel, inbox, meta, text, transfers}
+  #longest;
+  #far = new Map(); // peer -> {channel, inbox, meta, text, transfers, refused}
   #questions = new Questions();
   #waiting = new Set(); // until a channel is drained: {peer, done}
   #ends;
   #closed = false;
 
-  constructor(room, { meta } = {}) {
+  constructor(room, { meta, longest } = {}) {
     super();
     this.#room = room;
     this.#meta = meta;
+    this.#longest = longest;
     const follow = {
       open: ({ peer }) => this.#opened(peer),
       message: ({ peer, data }) => typeof data !== 'string' && this.#inboxOf(peer).take(data),
@@ -91,7 +93,8 @@ export class Data extends Emitter {
         message: (data) => this._emit('message', { peer, data }),
         progress: (progress) => this._emit('progress', { peer, ...progress }),
         note: (note, text) => this.#note(peer, note, text),
-      });
+        refused: (total) => this.#send(noteOf({ refused: total }), [peer]),
+      }, this.#longest);
     }
     return far.inbox;
   }
@@ -106,10 +109,11 @@ export class Data extends Emitter {
     this.#wake(peer);
   }
 
-  #note(peer, { meta, ask, answer }, text) {
+  #note(peer, { meta, ask, answer, refused }, text) {
     if (meta !== undefined) this.#hearMeta(peer, meta, text);
     if (ask) this.#hearAsk(peer, ask);
     if (answer) this.#questions.answered(peer, answer);
+    if (refused) this.#farOf(peer).refused = refused;
   }
 
   // A peer says it again when its connection is another one.
@@ -139,11 +143,14 @@ export class Data extends Emitter {
     const check = (isFine, code) => {
       if (!isFine) throw new SignalboxError(code);
     };
+    const far = this.#farOf(peer);
+    far.refused = null;
     let begun = false;
     try {
       await eachPiece(data, async ({ message, sent, total }) => {
         await this.#drained(peer, channel, signal);
         check(!signal?.aborted && !this.#closed, 'canceled');
+        check(far.refused !== total, 'too-large');
         check(peer.channel === channel && peer.send(message), 'no-channel');
         begun = true;
         onprogress?.({ peer, sent, total });

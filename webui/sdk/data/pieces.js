@@ -52,13 +52,16 @@ export function givenUp() {
 // Puts together what comes from one peer. What is not of this module is dropped.
 export class Inbox {
   #told;
+  #longest;
   #bytes = null; // of what is not complete, with place for more
   #received;
   #total;
 
-  // Tells of each `message(data)`, `note(note, text)`, and `progress({received, total})`.
-  constructor(told) {
+  // Tells of each `message(data)`, `note(note, text)`, `progress({received, total})`, and `refused`
+  // totals: those that are longer than `longest`.
+  constructor(told, longest = LONGEST) {
     this.#told = told;
+    this.#longest = longest;
   }
 
   take(message) {
@@ -71,7 +74,12 @@ export class Inbox {
     if (ends === FIRST) {
       this.#bytes = new Uint8Array();
       this.#received = 0;
-      this.#total = Math.min(new DataView(message).getFloat64(1), LONGEST);
+      const total = new DataView(message).getFloat64(1);
+      this.#total = Math.min(total, LONGEST);
+      if (total > this.#longest) {
+        this.#bytes = null;
+        this.#told.refused(total);
+      }
     }
     if (head & GIVEN_UP || !(this.#received + bytes.length <= this.#total)) this.#bytes = null;
     if (!this.#bytes) return;

@@ -180,7 +180,7 @@ function figure(verdict: Verdict): number {
 }
 
 async function tell(room: Room, file: Blob): Promise<void> {
-  const data = new Data(room, { meta: { hand: false } });
+  const data = new Data(room, { meta: { hand: false }, longest: 1_000_000 });
   data.on('message', ({ peer, data: said }) => {
     console.info(peer.name, said instanceof ArrayBuffer ? said.byteLength : said);
   });

@@ -48,7 +48,7 @@ export class Controls {
         this.refresh();
         await done;
       } catch (error) {
-        // The lobby says why a device can't be had. Choosing no screen is an answer, not a failure.
+        // The page says why a device can't be had: see trouble.js.
         if (!(error instanceof MediaError)) throw error;
       } finally {
         this.refresh();

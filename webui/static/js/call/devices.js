@@ -6,11 +6,13 @@ const KINDS = ['microphone', 'camera', 'speaker'];
 
 export class DeviceChoice {
   #media;
+  #trouble;
   #meter = null;
   #frame = 0;
 
-  constructor(media) {
+  constructor(media, trouble) {
     this.#media = media;
+    this.#trouble = trouble;
     for (const kind of KINDS) {
       byId(`use-${kind}`).addEventListener('change', ({ target }) => this.#use(kind, target.value));
     }
@@ -57,7 +59,8 @@ export class DeviceChoice {
     try {
       await this.#media.use(kind, id);
     } catch (error) {
-      if (!(error instanceof MediaError)) throw error; // the old device goes on
+      if (!(error instanceof MediaError)) throw error;
+      this.#trouble.show(error); // the old device goes on
     }
     this.refresh();
   }

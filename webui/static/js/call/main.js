@@ -12,6 +12,7 @@ import { Chat } from './chat.js';
 import { Controls } from './controls.js';
 import { DeviceChoice } from './devices.js';
 import { Stage } from './stage.js';
+import { Trouble } from './trouble.js';
 
 const REMEMBERED_NAME = 'signalbox.name';
 const NAME_MAX = 64; // code points, as the hub has it
@@ -24,7 +25,8 @@ const relayOnly = parameters.get('relay') === '1';
 const media = new Media();
 const chat = new Chat({ onsend: (text) => stage?.say(text) });
 const controls = new Controls(media);
-const choice = new DeviceChoice(media);
+const trouble = new Trouble(media, isListed);
+const choice = new DeviceChoice(media, trouble);
 let session = null;
 let stage = null;
 
@@ -71,6 +73,7 @@ function setState(state) {
   }
   byId('join').disabled = state === 'joining';
   if (state !== 'in-call') say(byId('status'), '');
+  trouble.hide();
   if (state !== 'lobby' && state !== 'joining') choice.end();
 }
 
@@ -99,6 +102,12 @@ function showDevices() {
     .map((error) => h('li', { t: 'media.error', params: { words: () => error.words(locale()) } }));
   if (!media.microphone && !media.camera && !isAsking) notes.push(h('li', { class: 'calm', t: 'media.receive' }));
   byId('media-notes').replaceChildren(...notes);
+}
+
+// Whether the lobby's list says it.
+function isListed(error) {
+  const { kind } = error;
+  return document.body.dataset.state === 'lobby' && kind !== 'speaker' && media.errorOf(kind) === error;
 }
 
 async function join() {

@@ -1,8 +1,10 @@
-// Command echo is a peer in Go: it joins a room and says to each peer, on the data channel, what it
-// hears from it. It speaks as pages on the SDK do: see "What browsers say in signals" in
-// signal/PROTOCOL.md.
+// Command example is a peer in Go that talks to browsers: it joins a room and says to each peer, on
+// the data channel, what it hears from it. It speaks as pages on the SDK do: see "What browsers say
+// in signals" in signal/PROTOCOL.md.
 //
-//	go run ./scripts/lab/echo https://call.example.org tea
+//	go run ./signal/client/example https://call.example.org tea
+//
+// With the word insecure after that, it takes whatever certificate it is shown.
 package main
 
 import (
@@ -23,20 +25,20 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if len(os.Args) != 3 {
-		fmt.Fprintln(os.Stderr, "usage: echo URL ROOM")
+	insecure := len(os.Args) == 4 && os.Args[3] == "insecure"
+	if len(os.Args) != 3 && !insecure {
+		fmt.Fprintln(os.Stderr, "usage: example URL ROOM [insecure]")
 		os.Exit(2)
 	}
-	if err := run(ctx, os.Args[1], os.Args[2]); err != nil && ctx.Err() == nil {
+	if err := run(ctx, os.Args[1], os.Args[2], insecure); err != nil && ctx.Err() == nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, address, room string) error {
-	// Who is met here is no secret: the certificate of a lab is that of its box.
-	trusting := &tls.Config{InsecureSkipVerify: true} //nolint:gosec // as above
-	s, err := client.Dial(ctx, address, client.Options{Name: "echo", TLSConfig: trusting})
+func run(ctx context.Context, address, room string, insecure bool) error {
+	trust := &tls.Config{InsecureSkipVerify: insecure} //nolint:gosec // as its user says
+	s, err := client.Dial(ctx, address, client.Options{Name: "echo", TLSConfig: trust})
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,36 @@
+// Why a device can't be had, or is gone, in words, where the lobby's list doesn't say it.
+import { byId } from '../dom.js';
+import { locale, say } from '../i18n.js';
+
+const SHOWN_MS = 15_000;
+
+export class Trouble {
+  #kind = null; // of the device that it is about
+  #isListed;
+  #timer;
+
+  constructor(media, isListed) {
+    this.#isListed = isListed;
+    media.on('error', ({ error }) => this.show(error));
+    for (const type of ['track', 'muted']) {
+      media.on(type, ({ kind, reason }) => kind === this.#kind && reason !== 'ended' && this.hide());
+    }
+  }
+
+  show(error) {
+    if (error.code === 'superseded' || this.#isListed(error)) return;
+    if (error.kind === 'screen' && error.code === 'dismissed') return; // that is an answer, not a failure
+    this.#kind = error.kind;
+    say(byId('trouble-text'), 'media.error', { words: () => error.words(locale()) });
+    byId('trouble').hidden = false;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.hide(), SHOWN_MS);
+  }
+
+  hide() {
+    clearTimeout(this.#timer);
+    this.#kind = null;
+    byId('trouble').hidden = true;
+    say(byId('trouble-text'), '');
+  }
+}
