@@ -2,6 +2,7 @@ package socketio
 
 import (
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -117,12 +118,25 @@ func TestEdges(t *testing.T) {
 			[]string{connected, `42["joined","t",*`}},
 		"another row's event": {4, []string{"40", `42["join","t"]`, `42["vjoin","t","x"]`, `42["leave","t"]`},
 			[]string{connected, `42["joined","t",*`, `42["ice",{"iceServers":[]}]`, `42["leaved","t",*`}},
+		"binary event": {4, []string{"40", `42["create or join","t"]`, `451-["message",{"_placeholder":true,"num":0}]`, "#0102"},
+			[]string{connected, `42["log",*`, `42["log",*`, `42["log",*`, `42["created","t",*`, `42["ice",*`,
+				`451-["log",["Message from server:","Client said: ",{"_placeholder":true,"num":0}]]`, "#0102"}},
+		"event with an ack": {4, []string{"40", `42["join","t"]`, `42456["anything"]`},
+			[]string{connected, `42["joined","t",*`, `42["ice",*`, `43456[{"peers":0}]`}},
+		"binary event with an ack": {4, []string{"40", `42["join","t"]`,
+			`452-789["anything",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]`, "#01", "#02"},
+			[]string{connected, `42["joined","t",*`, `42["ice",*`, `43789[{"peers":0}]`}},
+		"vleave of an unknown room": {4, []string{"40", `42["vjoin","t","x"]`, `42["vleave","nobody-is-here","x"]`,
+			`42["vleave","t","x"]`},
+			[]string{connected, `42["vjoined","t"]`, `42["ice",*`, `42["vleft","t"]`}},
+		"vleave of one that is nowhere": {4, []string{"40", `42["vleave","nobody-is-here","x"]`, `42["vjoin","t"]`},
+			[]string{connected, `42["vjoined","t"]`}},
 		"no argument": {4, []string{"40", `42["vjoin","t"]`, `42["vleave"]`, `42["vdata"]`, `42["vleave","t"]`},
 			[]string{connected, `42["vjoined","t"]`, `42["ice",*`, `42["vleft","t"]`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			url, hub := newBox(t, signal.Options{}, Options{Connect: 500 * time.Millisecond})
+			url, hub := newBox(t, signal.Options{}, Options{Connect: 500 * time.Millisecond, Relay: true})
 			c := dial(t, url, edge.version, "")
 			c.say(edge.says...)
 			c.expect(edge.gets...)
@@ -134,6 +148,21 @@ func TestEdges(t *testing.T) {
 				t.Errorf("got %+v", n)
 			}
 		})
+	}
+}
+
+// The answer to a connect has the key sid alone: recovery, which would add pid, is not there.
+func TestConnectAnswerHasSidAlone(t *testing.T) {
+	t.Parallel()
+	url, _ := newBox(t, signal.Options{}, Options{})
+	c := dial(t, url, 4, "")
+	c.say("40")
+	var answer map[string]string
+	if err := json.Unmarshal([]byte(strings.TrimPrefix(c.read(), "40")), &answer); err != nil {
+		t.Fatal(err)
+	}
+	if len(answer) != 1 || answer["sid"] == "" {
+		t.Errorf("got %v", answer)
 	}
 }
 
