@@ -3,8 +3,11 @@ package socketio
 import (
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
+	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -54,6 +57,8 @@ func (c *raw) say(messages ...string) {
 func (c *raw) read() string {
 	kind, body, err := c.ReadMessage()
 	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return "nothing in time"
 	case err != nil:
 		return "closed"
 	case kind == websocket.BinaryMessage:
@@ -212,4 +217,25 @@ func TestOthersInTheRoom(t *testing.T) {
 		}
 		c.expect(want)
 	}
+}
+
+// A packet whose binary values don't come is held, counted, and bounded.
+func TestHalfReceivedBinary(t *testing.T) {
+	t.Parallel()
+	url, _ := newBox(t, signal.Options{}, Options{})
+	c := dial(t, url, 4, "")
+	c.say("40", `42["vjoin","t"]`)
+	c.expect(`40{"sid":"*`, `42["vjoined","t"]`, `42["ice",*`)
+	places := make([]string, maxAttachments)
+	for i := range places {
+		places[i] = fmt.Sprintf(`{"_placeholder":true,"num":%d}`, i)
+	}
+	c.say(`45` + strconv.Itoa(maxAttachments) + `-["vdata","t",` + strings.Join(places, ",") + `]`)
+	for range maxAttachments - 1 { // which are more than maxPartial; one never comes
+		c.say("#" + strings.Repeat("00", 40_000))
+	}
+	c.expect("closed")
+	other := dial(t, url, 4, "")
+	other.say("40", `42["vjoin","t"]`)
+	other.expect(`40{"sid":"*`, `42["vjoined","t"]`)
 }
