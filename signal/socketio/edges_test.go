@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
-	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -56,8 +56,9 @@ func (c *raw) say(messages ...string) {
 
 func (c *raw) read() string {
 	kind, body, err := c.ReadMessage()
+	var late net.Error
 	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded):
+	case errors.As(err, &late) && late.Timeout():
 		return "nothing in time"
 	case err != nil:
 		return "closed"
