@@ -2,8 +2,12 @@ package socketio
 
 import (
 	"encoding/hex"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"net"
 	"net/netip"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -52,7 +56,10 @@ func (c *raw) say(messages ...string) {
 
 func (c *raw) read() string {
 	kind, body, err := c.ReadMessage()
+	var late net.Error
 	switch {
+	case errors.As(err, &late) && late.Timeout():
+		return "nothing in time"
 	case err != nil:
 		return "closed"
 	case kind == websocket.BinaryMessage:
@@ -117,12 +124,26 @@ func TestEdges(t *testing.T) {
 			[]string{connected, `42["joined","t",*`}},
 		"another row's event": {4, []string{"40", `42["join","t"]`, `42["vjoin","t","x"]`, `42["leave","t"]`},
 			[]string{connected, `42["joined","t",*`, `42["ice",{"iceServers":[]}]`, `42["leaved","t",*`}},
+		"binary event": {4, []string{"40", `42["create or join","t"]`,
+			`451-["message",{"_placeholder":true,"num":0}]`, "#0102"},
+			[]string{connected, `42["log",*`, `42["log",*`, `42["log",*`, `42["created","t",*`, `42["ice",*`,
+				`451-["log",["Message from server:","Client said: ",{"_placeholder":true,"num":0}]]`, "#0102"}},
+		"event with an ack": {4, []string{"40", `42["join","t"]`, `42456["anything"]`},
+			[]string{connected, `42["joined","t",*`, `42["ice",*`, `43456[{"peers":0}]`}},
+		"binary event with an ack": {4, []string{"40", `42["join","t"]`,
+			`452-789["anything",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]`, "#01", "#02"},
+			[]string{connected, `42["joined","t",*`, `42["ice",*`, `43789[{"peers":0}]`}},
+		"vleave of an unknown room": {4, []string{"40", `42["vjoin","t","x"]`, `42["vleave","nobody-is-here","x"]`,
+			`42["vleave","t","x"]`},
+			[]string{connected, `42["vjoined","t"]`, `42["ice",*`, `42["vleft","t"]`}},
+		"vleave of one that is nowhere": {4, []string{"40", `42["vleave","nobody-is-here","x"]`, `42["vjoin","t"]`},
+			[]string{connected, `42["vjoined","t"]`}},
 		"no argument": {4, []string{"40", `42["vjoin","t"]`, `42["vleave"]`, `42["vdata"]`, `42["vleave","t"]`},
 			[]string{connected, `42["vjoined","t"]`, `42["ice",*`, `42["vleft","t"]`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			url, hub := newBox(t, signal.Options{}, Options{Connect: 500 * time.Millisecond})
+			url, hub := newBox(t, signal.Options{}, Options{Connect: 500 * time.Millisecond, Relay: true})
 			c := dial(t, url, edge.version, "")
 			c.say(edge.says...)
 			c.expect(edge.gets...)
@@ -134,6 +155,21 @@ func TestEdges(t *testing.T) {
 				t.Errorf("got %+v", n)
 			}
 		})
+	}
+}
+
+// The answer to a connect has the key sid alone: recovery, which would add pid, is not there.
+func TestConnectAnswerHasSidAlone(t *testing.T) {
+	t.Parallel()
+	url, _ := newBox(t, signal.Options{}, Options{})
+	c := dial(t, url, 4, "")
+	c.say("40")
+	var answer map[string]string
+	if err := json.Unmarshal([]byte(strings.TrimPrefix(c.read(), "40")), &answer); err != nil {
+		t.Fatal(err)
+	}
+	if len(answer) != 1 || answer["sid"] == "" {
+		t.Errorf("got %v", answer)
 	}
 }
 
@@ -183,4 +219,25 @@ func TestOthersInTheRoom(t *testing.T) {
 		}
 		c.expect(want)
 	}
+}
+
+// A packet whose binary values don't come is held, counted, and bounded.
+func TestHalfReceivedBinary(t *testing.T) {
+	t.Parallel()
+	url, _ := newBox(t, signal.Options{}, Options{})
+	c := dial(t, url, 4, "")
+	c.say("40", `42["vjoin","t"]`)
+	c.expect(`40{"sid":"*`, `42["vjoined","t"]`, `42["ice",*`)
+	places := make([]string, maxAttachments)
+	for i := range places {
+		places[i] = fmt.Sprintf(`{"_placeholder":true,"num":%d}`, i)
+	}
+	c.say(`45` + strconv.Itoa(maxAttachments) + `-["vdata","t",` + strings.Join(places, ",") + `]`)
+	for range maxAttachments - 1 { // which are more than maxPartial; one never comes
+		c.say("#" + strings.Repeat("00", 40_000))
+	}
+	c.expect("closed")
+	other := dial(t, url, 4, "")
+	other.say("40", `42["vjoin","t"]`)
+	other.expect(`40{"sid":"*`, `42["vjoined","t"]`)
 }

@@ -3,12 +3,15 @@
 // http://127.0.0.1:3000/engine.io/ and /socket.io/.
 //
 //	go run ./signal/socketio/conformance
+//
+// Another address may be given as the argument; with port 0 a free port is taken, and printed.
 package main
 
 import (
 	"bytes"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"time"
@@ -51,7 +54,16 @@ func run() error {
 		PingInterval: pingInterval, PingTimeout: pingTimeout, Connect: connect,
 		Handler: func() socketio.Handler { return handler{} },
 	}))
-	return http.ListenAndServe("127.0.0.1:3000", mux)
+	address := "127.0.0.1:3000"
+	if len(os.Args) > 1 {
+		address = os.Args[1]
+	}
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return err
+	}
+	fmt.Println(l.Addr())
+	return http.Serve(l, mux)
 }
 
 // echo sends every message of Engine.IO back.

@@ -290,7 +290,8 @@ func (p *polling) post(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, "ok") //nolint:errcheck // the client is gone
 }
 
-// read reads a post as fast as the client may send.
+// read reads a post as fast as the client may send. A body that comes too slowly fails, as a frame
+// of a WebSocket does: what is held for it must not outlive the session.
 func (p *polling) read(w http.ResponseWriter, r *http.Request) (body []byte, release func(), ok bool) {
 	most := postFrames * p.server.hub.MaxFrame()
 	size := int(min(r.ContentLength, int64(most)+1))
@@ -301,6 +302,8 @@ func (p *polling) read(w http.ResponseWriter, r *http.Request) (body []byte, rel
 		return nil, func() {}, false
 	}
 	release = p.link.Hold(size)
+	until := p.link.Whole(time.Now())
+	http.NewResponseController(w).SetReadDeadline(until) //nolint:errcheck // where there are no deadlines, none ends it
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(size)))
 	return body, release, err == nil
 }
