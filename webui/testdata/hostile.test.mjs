@@ -13,7 +13,8 @@ const WORDS = 1000; // of each member
 // What each of them says in the nth of its words. What comes last must be heard in the end.
 const KINDS = {
   'new tags': (n) => ({ tag: `tag-${n}` }),
-  'new tags in replies': (n, own) => ({ tag: `tag-${n}`, for: own, description: { type: 'answer', sdp: '' }, offer: 1 }),
+  'new tags in replies': (n, own) => (
+    { tag: `tag-${n}`, for: own, description: { type: 'answer', sdp: '' }, offer: 1 }),
   'higher links': (n) => ({ tag: 'tag', link: n + 1, description: { type: 'offer', sdp: '' } }),
   'questions for another connection': () => ({ tag: 'tag', want: { anew: true } }),
   'joining and leaving': (n) => ({ tag: `tag-${n}` }),

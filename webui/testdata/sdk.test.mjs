@@ -6,8 +6,8 @@ import { test } from 'node:test';
 import './browser.mjs';
 
 const FILES = ['signalbox', 'signalbox-data', 'signalbox-media', 'signalbox-stats'];
-// Without what the joined module has in fewer bytes: comments, spaces, names of its own, and numbers
-// in the place of names.
+// Without what the joined module has in fewer bytes: comments, spaces, names of its own, and
+// numbers in the place of names.
 const plain = (code) => String(code).replace(/^ *\/\/ .*\n/gm, '').replace(/ +\/\/ .*$/gm, '')
   .replace(/#\w+/g, '#').replace(/\b_[a-zA-Z]\w*/g, '_')
   .replace(/(?<!\w|(?<!\.\.)\.)(\$[a-zA-Z]\d*|[A-Z]\w*)/g, '_').replace(/(?<![\w.])\d[\d_]*/g, '_')
