@@ -19,6 +19,12 @@ type Broadcast struct {
 	Room string // as the dialect says it
 	Data []byte // as in Signal
 	Echo bool   // the sender gets it, too, in the room's order
+
+	// Frames, if not nil, are what Encode makes of the message for sessions with an equal Encoding:
+	// who has just made them spares the receivers that. Data and Frames are then the hub's, and may
+	// share memory: nobody may change them.
+	Frames   []Frame
+	Encoding any
 }
 
 // Broadcast sends a message to the others in a room of the session's. They get a Broadcasted.
@@ -29,12 +35,20 @@ func (s *Session) Broadcast(b Broadcast) error {
 	if b.Data == nil {
 		return Refuse(CodeBadFrame, "data is missing")
 	}
-	r, member := s.room(s.terms.FullName(b.Room))
+	r, member := s.calledRoom(b.Room)
 	if !member {
 		return Refuse(CodeNotInRoom, "")
 	}
 	s.claim(b.Data) // of other protocols, many say what is for one to all
-	err := r.broadcast(s, b.Echo, shared(Broadcasted{From: s.self, Room: r.name, Data: bytes.Clone(b.Data)}))
+	e := Broadcasted{From: s.self, Room: r.name, Data: b.Data}
+	if b.Frames == nil {
+		e.Data = bytes.Clone(b.Data)
+	}
+	p := shared(e)
+	if b.Frames != nil {
+		p.encoded.Store(&encoded{encoding: b.Encoding, frames: b.Frames})
+	}
+	err := r.broadcast(s, b.Echo, p)
 	if err == nil {
 		s.hub.stats.broadcasts.Add(1)
 	}
@@ -70,7 +84,7 @@ func (s *Session) relay(m *Signal) error {
 	case m.To == s.self.ID:
 		return Refuse(CodeNoSuchPeer, "")
 	case m.Room != "":
-		r, member := s.room(s.terms.FullName(m.Room))
+		r, member := s.calledRoom(m.Room)
 		if !member {
 			return Refuse(CodeNotInRoom, "")
 		}

@@ -18,7 +18,7 @@ func (s *Session) Say(say Say) error {
 	if say.Data == nil {
 		return Refuse(CodeBadFrame, "data is missing")
 	}
-	r, member := s.room(s.terms.FullName(say.Room))
+	r, member := s.calledRoom(say.Room)
 	if !member {
 		return Refuse(CodeNotInRoom, "")
 	}

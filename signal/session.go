@@ -328,12 +328,23 @@ func (s *Session) heard() {
 // Peers is how many others are in a room of the session's, as the dialect calls it; -1 if the
 // session is not in it.
 func (s *Session) Peers(room string) int {
-	r, member := s.room(s.terms.FullName(room))
+	r, member := s.calledRoom(room)
 	if !member {
 		return -1
 	}
 	n, _ := r.size()
 	return n - 1
+}
+
+// calledRoom finds a room that the session is in, as the dialect calls it. It is for every message.
+func (s *Session) calledRoom(name string) (*room, bool) {
+	name = RoomName(name)
+	for _, r := range s.rooms {
+		if s.terms.names(r.name, name) {
+			return r, true
+		}
+	}
+	return nil, false
 }
 
 // room finds a room that the session is in, by its full name.

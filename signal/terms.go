@@ -40,6 +40,15 @@ func (t Terms) FullName(room string) string {
 	return t.Space + "/" + room
 }
 
+// names reports whether a full name is FullName of a room, whose name is as RoomName has it.
+func (t *Terms) names(fullName, room string) bool {
+	if t.Space == "" {
+		return fullName == room
+	}
+	local, ok := strings.CutPrefix(fullName, t.Space)
+	return ok && len(local) == 1+len(room) && local[0] == '/' && local[1:] == room
+}
+
 // Room is the name that the dialect's clients have for a room; see FullName.
 func (t Terms) Room(fullName string) string {
 	if t.Space == "" {

@@ -65,7 +65,7 @@ func (c *conversation) Message(s *signal.Session, m signal.Frame, over error) {
 	case err != nil || c.partial != nil:
 		engineio.Break(s, errPacket.Error())
 	case p.Type == typeConnect:
-		c.connect(&p)
+		c.connect(p)
 	case !c.joined[p.Namespace]:
 		if len(c.joined) == 0 && !s.Greeted() {
 			engineio.Break(s, "connect first")
@@ -73,9 +73,9 @@ func (c *conversation) Message(s *signal.Session, m signal.Frame, over error) {
 	case p.Type == typeDisconnect:
 		c.disconnect(p.Namespace)
 	case p.attachments > 0:
-		c.begin(&p)
+		c.begin(p)
 	case p.Type == typeEvent || p.Type == typeBinaryEvent:
-		c.handler.Event(&c.Socket, &p)
+		c.handler.Event(&c.Socket, p)
 	} // acks answer nothing
 }
 

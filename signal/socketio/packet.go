@@ -44,29 +44,32 @@ type Packet struct {
 	Event  string
 	Args   [][]byte
 	Binary [][]byte
+
+	few [4][]byte // room for the elements of most events
 }
 
 // errPacket is a packet that is not what the protocol says.
 var errPacket = errors.New("the packet is not what the protocol says")
 
 // parse reads a packet. It may share memory with the text.
-func parse(text []byte) (p Packet, err error) {
+func parse(text []byte) (*Packet, error) {
 	if len(text) == 0 || text[0] < typeConnect || text[0] > typeBinaryAck {
-		return p, errPacket
+		return nil, errPacket
 	}
-	p.Type, p.Namespace, text = text[0], "/", text[1:]
+	p := &Packet{Type: text[0], Namespace: "/"}
+	text = text[1:]
 	if p.Type >= typeBinaryEvent {
 		dash := bytes.IndexByte(text, '-')
 		n, err := strconv.ParseUint(string(text[:max(dash, 0)]), 10, 8)
 		if err != nil || n > maxAttachments {
-			return p, errPacket
+			return nil, errPacket
 		}
 		p.attachments, text = int(n), text[dash+1:]
 	}
 	if len(text) > 0 && text[0] == '/' {
 		namespace, rest, _ := bytes.Cut(text, []byte{','})
 		if len(namespace) > maxNamespace {
-			return p, errPacket
+			return nil, errPacket
 		}
 		namespace, _, _ = bytes.Cut(namespace, []byte{'?'}) // clients 2.x add their query
 		p.Namespace, text = string(namespace), rest
@@ -76,23 +79,23 @@ func parse(text []byte) (p Packet, err error) {
 		digits++
 	}
 	if digits > maxAck {
-		return p, errPacket
+		return nil, errPacket
 	}
 	p.Ack, text = string(text[:digits]), text[digits:]
 	if len(text) > 0 {
-		if !object.Valid(text) {
-			return p, errPacket
-		}
 		p.Data = text
 	}
-	return p, p.check()
+	if err := p.check(); err != nil {
+		return nil, err
+	}
+	return p, nil
 }
 
 // check reads a packet's data as its type wants it.
 func (p *Packet) check() error {
 	switch p.Type {
 	case typeConnect:
-		if p.Data != nil && p.Data[0] != '{' {
+		if p.Data != nil && (p.Data[0] != '{' || !object.Valid(p.Data)) {
 			return errPacket
 		}
 	case typeDisconnect:
@@ -102,7 +105,7 @@ func (p *Packet) check() error {
 	case typeError:
 		return errPacket // the server's own
 	default:
-		items, ok := elements(p.Data)
+		items, ok := object.Elements(p.Data, p.few[:0])
 		if !ok {
 			return errPacket
 		}
@@ -133,41 +136,6 @@ func reserved(name string) bool {
 		return true
 	}
 	return false
-}
-
-// elements takes a JSON array apart; the text is valid JSON, or empty.
-func elements(array []byte) (items [][]byte, ok bool) {
-	array = bytes.TrimLeft(array, " \t\r\n")
-	if len(array) == 0 || array[0] != '[' {
-		return nil, false
-	}
-	depth, start, inString := 0, 1, false
-	for i := 0; i < len(array); i++ {
-		c := array[i]
-		switch {
-		case inString:
-			if c == '\\' {
-				i++
-			}
-			inString = c != '"'
-		case c == '"':
-			inString = true
-		case c == '[' || c == '{':
-			depth++
-		case c == ']' || c == '}':
-			if depth--; depth > 0 {
-				continue
-			}
-			if item := bytes.TrimSpace(array[start:i]); len(item) > 0 {
-				items = append(items, item)
-			}
-			return items, true
-		case c == ',' && depth == 1:
-			items = append(items, bytes.TrimSpace(array[start:i]))
-			start = i + 1
-		}
-	}
-	return nil, false
 }
 
 // whole reports whether every place for a binary value has one: a client whose parser misses one
@@ -206,6 +174,15 @@ func array(values ...[]byte) []byte {
 
 // quote makes a JSON string.
 func quote(s string) []byte { return object.Quote(s) }
+
+// eventStart is what the packet of an event begins with that goes to the main namespace and has no
+// binary values. The event's array follows.
+const eventStart = string(engineio.Message) + string(typeEvent)
+
+// newEvent begins such a packet, with room for an array of so many bytes.
+func newEvent(size int) []byte {
+	return append(make([]byte, 0, len(eventStart)+size), eventStart...)
+}
 
 // frames makes a packet of a type with data, an ack's number and binary values.
 func frames(dst []signal.Frame, version int, kind byte, namespace, ack string, data []byte,
@@ -268,7 +245,7 @@ func fromRoom(data []byte) (event []byte, binary [][]byte, ok bool) {
 		data = e.Event
 	}
 	p := Packet{Type: typeEvent, Data: data, Binary: binary}
-	if !object.Valid(data) || p.check() != nil || len(binary) > 0 && !p.whole() {
+	if p.check() != nil || len(binary) > 0 && !p.whole() {
 		return nil, nil, false
 	}
 	return data, binary, true

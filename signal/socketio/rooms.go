@@ -1,6 +1,7 @@
 package socketio
 
 import (
+	"bytes"
 	"encoding/json"
 	"slices"
 	"strconv"
@@ -67,7 +68,7 @@ func (r *rooms) Event(s *Socket, p *Packet) {
 		r.say(s, row, p)
 	case r.o.Relay && len(r.in) > 0 && (row == nil || !slices.Contains(row.ignores, p.Event)):
 		room := r.in[len(r.in)-1]
-		if err := s.Broadcast(signal.Broadcast{Room: room, Data: toRoom(p.Data, p.Binary)}); err != nil {
+		if err := r.tell(s, room, append(newEvent(len(p.Data)), p.Data...), p.Binary); err != nil {
 			s.Refuse(err)
 			return
 		}
@@ -142,12 +143,12 @@ func (r *rooms) leave(s *Socket, room string) {
 
 // say passes on what a member says.
 func (r *rooms) say(s *Socket, row *row, p *Packet) {
-	room, data := p.room(), p.arg(1)
-	if !row.named {
-		room, data = "", p.arg(0)
-		if len(r.in) > 0 {
-			room = r.in[len(r.in)-1]
-		}
+	room, quoted, data := "", []byte(nil), p.arg(0)
+	if row.named {
+		room, quoted = r.named(p)
+		data = p.arg(1)
+	} else if len(r.in) > 0 {
+		room = r.in[len(r.in)-1]
 	}
 	if room == "" {
 		s.Refuse(errNoRoom)
@@ -164,19 +165,43 @@ func (r *rooms) say(s *Socket, row *row, p *Packet) {
 		r.leave(s, room) // which tells the others
 		return
 	}
-	words := [][]byte{quote(row.says[p.Event]), data}
+	name := row.says[p.Event]
+	packet := newEvent(len(name) + len(quoted) + len(data) + len(`["",,]`))
+	packet = object.AppendQuote(append(packet, '['), name)
 	if row.named {
-		words = [][]byte{quote(row.says[p.Event]), quote(room), data}
+		packet = append(append(packet, ','), quoted...)
 	}
-	if err := s.Broadcast(signal.Broadcast{Room: room, Data: toRoom(array(words...), p.Binary)}); err != nil {
+	packet = append(append(append(packet, ','), data...), ']')
+	if err := r.tell(s, room, packet, p.Binary); err != nil {
 		s.Refuse(err)
 	}
 }
 
-// encoding is what events to many are encoded alike for.
-type encoding struct {
-	row     string
-	version int
+// named is the room that the first argument names, and its name in JSON: one that the socket has
+// joined, mostly.
+func (r *rooms) named(p *Packet) (room string, quoted []byte) {
+	quoted = p.arg(0)
+	if bytes.IndexByte(quoted, '\\') < 0 {
+		for _, in := range r.in {
+			if len(quoted) == len(in)+2 && quoted[0] == '"' && string(quoted[1:1+len(in)]) == in {
+				return in, quoted
+			}
+		}
+	}
+	room = p.room()
+	return room, quote(room)
+}
+
+// tell says an event to the others in a room, given as the packet that they get if there are no
+// binary values and they are of the same row.
+func (r *rooms) tell(s *Socket, room string, packet []byte, binary [][]byte) error {
+	event := packet[len(eventStart):]
+	if len(binary) > 0 {
+		return s.Broadcast(signal.Broadcast{Room: room, Data: toRoom(event, binary)})
+	}
+	return s.Broadcast(signal.Broadcast{
+		Room: room, Data: event, Frames: []signal.Frame{{Body: packet}}, Encoding: r.current().encoding(s.Version),
+	})
 }
 
 func (r *rooms) Encoding(s *Socket, e signal.Event) any {
@@ -184,7 +209,7 @@ func (r *rooms) Encoding(s *Socket, e signal.Event) any {
 	if _, left := e.(signal.PeerLeft); left && row.own {
 		return nil // who remains hears its own id
 	}
-	return encoding{row.join, s.Version}
+	return row.encoding(s.Version)
 }
 
 // Encode makes the events that the client's row has for what happens.

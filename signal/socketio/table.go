@@ -28,7 +28,12 @@ type row struct {
 	left   func(room, id string, why signal.LeftReason) [][]byte             // it isn't any more
 	came   func(room, peer string, note []byte) [][]byte                     // another one is
 	went   func(room, peer string, note []byte, id string) (events [][]byte) // another one isn't any more
+
+	encodings [2]byte // whose addresses are what encoding returns
 }
+
+// encoding is what events to many are encoded alike for: the row's sockets of that version.
+func (r *row) encoding(version int) any { return &r.encodings[version-3] }
 
 // table is all rows.
 type table struct {

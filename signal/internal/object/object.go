@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"unicode/utf8"
 )
 
 // Object is a JSON object. Names are case-sensitive. The zero value is an empty one.
@@ -107,6 +108,21 @@ func (o Object) JSON() []byte {
 
 // Quote is text as a JSON string.
 func Quote(text string) json.RawMessage {
+	return AppendQuote(make([]byte, 0, len(text)+2), text)
+}
+
+// AppendQuote appends text as a JSON string.
+func AppendQuote(dst []byte, text string) []byte {
+	for i := range len(text) {
+		if stops[text[i]] != 0 || text[i] >= utf8.RuneSelf {
+			return append(dst, escaped(text)...)
+		}
+	}
+	dst = append(append(dst, '"'), text...)
+	return append(dst, '"')
+}
+
+func escaped(text string) []byte {
 	var out bytes.Buffer
 	e := json.NewEncoder(&out)
 	e.SetEscapeHTML(false)
