@@ -139,7 +139,7 @@ func defaultLimits() limits {
 		Hello:     10 * time.Second,
 		Write:     10 * time.Second,
 		Frame:     20 * time.Second,
-		Awake:     100 * time.Millisecond,
+		Awake:     500 * time.Millisecond,
 		Linger:    time.Second,
 		GoingAway: 5 * time.Second,
 		Renew:     time.Hour,

@@ -53,13 +53,14 @@ func (l *Link) pump(gone <-chan struct{}, stay time.Duration) (next time.Duratio
 	case <-l.feed.ready:
 	default:
 	}
-	var batch Batch
+	batch := l.hub.batches.Get().(*Batch)
+	defer l.hub.batches.Put(batch)
 	var busy time.Time // when there were frames last
 	timer := time.NewTimer(never)
 	defer timer.Stop()
 	for {
 		now := time.Now()
-		again, over := l.write(&batch, now)
+		again, over := l.write(batch, now)
 		if over {
 			return 0, true
 		}
@@ -96,7 +97,7 @@ func (l *Link) write(batch *Batch, now time.Time) (again time.Duration, over boo
 			batch.from.written(l.feed)
 		}
 	}
-	if isTimeout(err) && !batch.Over { // its client can't be told any more: a frame was cut
+	if err != nil && isTimeout(err) && !batch.Over { // its client can't be told any more: a frame was cut
 		s.tooSlow(l.feed)
 	}
 	if batch.Over || err != nil {

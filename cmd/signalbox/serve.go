@@ -6,12 +6,12 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
 
 	"signalbox/internal/config"
+	"signalbox/internal/garbage"
 	"signalbox/internal/term"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -27,19 +27,6 @@ func serveCommand(g *global) *cobra.Command {
 	}
 }
 
-// collectSooner has the garbage collector leave half as much lying about as it usually does, until
-// undo: of what hostile clients make the hub hold and allocate, that much comes on top. It costs
-// signaling a little CPU time, and relayed packets, which allocate nothing, none. Who sets GOGC
-// decides for himself.
-func collectSooner() (undo func()) {
-	const percent = 50 // of what is alive
-	if os.Getenv("GOGC") != "" {
-		return func() {}
-	}
-	before := debug.SetGCPercent(percent)
-	return func() { debug.SetGCPercent(before) }
-}
-
 func serve(cmd *cobra.Command, g *global) error {
 	cfg, err := g.config()
 	if err != nil {
@@ -50,7 +37,7 @@ func serve(cmd *cobra.Command, g *global) error {
 		return err
 	}
 	log := logger(cfg, cmd.ErrOrStderr())
-	defer collectSooner()()
+	defer garbage.Bound()()
 	box, err := signalbox.New(cfg, dir, log)
 	if err != nil {
 		return usageError{err}

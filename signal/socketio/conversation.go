@@ -3,6 +3,7 @@ package socketio
 import (
 	"encoding/json"
 	"net/url"
+	"sync"
 
 	"signalbox/signal"
 	"signalbox/signal/internal/object"
@@ -32,6 +33,7 @@ func (s *Socket) Answer(p *Packet, arguments []byte, binary ...[]byte) {
 type conversation struct {
 	Socket
 	handler Handler
+	packets *sync.Pool      // of *Packet
 	joined  map[string]bool // namespaces that the client is connected to
 	partial *Packet         // an event whose binary values have not all come; nil: none
 	held    int             // bytes of it
@@ -60,7 +62,14 @@ func (c *conversation) Message(s *signal.Session, m signal.Frame, over error) {
 		c.attach(m.Body)
 		return
 	}
-	p, err := parse(m.Body)
+	p := c.packets.Get().(*Packet)
+	err := p.parse(m.Body)
+	defer func() {
+		if c.partial != p {
+			*p = Packet{}
+			c.packets.Put(p)
+		}
+	}()
 	switch {
 	case err != nil || c.partial != nil:
 		engineio.Break(s, errPacket.Error())

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"signalbox/internal/garbage"
 	"signalbox/internal/testkit"
 	"signalbox/signal"
 )
@@ -18,6 +19,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv("SOCKETIO_SERVE") == "" {
 		testkit.Main(m, 10*time.Second, "signalbox/signal")
 	}
+	defer garbage.Bound()()
 	hub, err := signal.New(signal.Options{RoomsPerSession: 16})
 	if err != nil {
 		panic(err)

@@ -52,24 +52,24 @@ type Packet struct {
 var errPacket = errors.New("the packet is not what the protocol says")
 
 // parse reads a packet. It may share memory with the text.
-func parse(text []byte) (*Packet, error) {
+func (p *Packet) parse(text []byte) error {
 	if len(text) == 0 || text[0] < typeConnect || text[0] > typeBinaryAck {
-		return nil, errPacket
+		return errPacket
 	}
-	p := &Packet{Type: text[0], Namespace: "/"}
+	*p = Packet{Type: text[0], Namespace: "/"}
 	text = text[1:]
 	if p.Type >= typeBinaryEvent {
 		dash := bytes.IndexByte(text, '-')
 		n, err := strconv.ParseUint(string(text[:max(dash, 0)]), 10, 8)
 		if err != nil || n > maxAttachments {
-			return nil, errPacket
+			return errPacket
 		}
 		p.attachments, text = int(n), text[dash+1:]
 	}
 	if len(text) > 0 && text[0] == '/' {
 		namespace, rest, _ := bytes.Cut(text, []byte{','})
 		if len(namespace) > maxNamespace {
-			return nil, errPacket
+			return errPacket
 		}
 		namespace, _, _ = bytes.Cut(namespace, []byte{'?'}) // clients 2.x add their query
 		p.Namespace, text = string(namespace), rest
@@ -79,16 +79,13 @@ func parse(text []byte) (*Packet, error) {
 		digits++
 	}
 	if digits > maxAck {
-		return nil, errPacket
+		return errPacket
 	}
 	p.Ack, text = string(text[:digits]), text[digits:]
 	if len(text) > 0 {
 		p.Data = text
 	}
-	if err := p.check(); err != nil {
-		return nil, err
-	}
-	return p, nil
+	return p.check()
 }
 
 // check reads a packet's data as its type wants it.

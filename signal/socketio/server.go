@@ -17,6 +17,7 @@ package socketio
 
 import (
 	"net/http"
+	"sync"
 	"time"
 
 	"signalbox/signal"
@@ -50,10 +51,11 @@ func New(hub *signal.Hub, o Options) http.Handler {
 		t := newTable()
 		handler = func() Handler { return &rooms{o: &o, t: t} }
 	}
+	packets := &sync.Pool{New: func() any { return new(Packet) }}
 	return engineio.New(hub, engineio.Options{
 		PingInterval: o.PingInterval, PingTimeout: o.PingTimeout, Connect: o.Connect,
 		Open: func(r engineio.Request) engineio.Conversation {
-			c := &conversation{Socket: Socket{Version: r.Version, Query: r.Query}}
+			c := &conversation{Socket: Socket{Version: r.Version, Query: r.Query}, packets: packets}
 			c.handler = handler()
 			return c
 		},

@@ -95,8 +95,13 @@ func (c *conn) read(in *input) (code signal.Code, over bool) {
 			if c.heard = time.Now(); !talks {
 				return signal.CodeLost, false
 			}
-			if err := in.need(1); err != nil {
-				return c.readError(err), !isTimeout(err) || c.stopping.Load()
+			in.calm()
+			switch err := in.need(1); {
+			case err == nil:
+			case isTimeout(err) && !c.stopping.Load():
+				return signal.CodeLost, false
+			default:
+				return c.readError(err), true
 			}
 		}
 		c.within = true

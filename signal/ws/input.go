@@ -36,12 +36,27 @@ type input struct {
 	limit    int  // of a message, in bytes
 	deflates bool // messages may be compressed (RFC 7692)
 
-	buf        [4 << 10]byte
-	start, end int // what of it is there and not used
+	buf        []byte // own, or burst while that is not nil
+	own        [4 << 10]byte
+	burst      *[burstSize]byte
+	start, end int  // what of buf is there and not used
+	filled     bool // the last read has filled buf: there may be more
 
 	message   []byte // if it doesn't come in one frame that fits buf, its frames so far
 	inflated  []byte
 	inflaters *sync.Pool // of flate's readers
+	bursts    *sync.Pool // of *[burstSize]byte
+}
+
+// burstSize is how much is read at a time of a client that says more than an input's own buffer
+// holds: about what fits one TLS record.
+const burstSize = 16 << 10
+
+// newInputs is what a server's connections borrow inputs from.
+func newInputs() *sync.Pool {
+	inflaters := &sync.Pool{New: func() any { return flate.NewReader(nil) }}
+	bursts := &sync.Pool{New: func() any { return new([burstSize]byte) }}
+	return &sync.Pool{New: func() any { return &input{inflaters: inflaters, bursts: bursts} }}
 }
 
 // worthKeeping is the largest buffer for a message that an input keeps.
@@ -79,6 +94,8 @@ func emptied(b []byte) []byte {
 
 // release makes an input ready for another connection.
 func (in *input) release() {
+	in.filled = false
+	in.calm()
 	in.from.hold(0)
 	in.from, in.start, in.end = nil, 0, 0
 	in.message, in.inflated = emptied(in.message), emptied(in.inflated)
@@ -87,6 +104,7 @@ func (in *input) release() {
 // lend gives the input to a connection, until release.
 func (in *input) lend(to source, limit int, deflates bool) {
 	in.from, in.limit, in.deflates = to, limit, deflates
+	in.buf = in.own[:]
 	in.count()
 }
 
@@ -98,6 +116,27 @@ func (in *input) unread(b []byte) { in.end += copy(in.buf[in.end:], b) }
 
 // empty reports whether all that was received is used.
 func (in *input) empty() bool { return in.start == in.end }
+
+// widen makes room for a burst, of which buf is full.
+func (in *input) widen() {
+	if in.filled = false; in.burst != nil {
+		return
+	}
+	in.burst = in.bursts.Get().(*[burstSize]byte)
+	in.end = copy(in.burst[:], in.buf[in.start:in.end])
+	in.start, in.buf = 0, in.burst[:]
+	in.count()
+}
+
+// calm ends a burst, of which all is used.
+func (in *input) calm() {
+	if in.burst == nil || in.filled {
+		return
+	}
+	in.bursts.Put(in.burst)
+	in.burst, in.buf, in.start, in.end = nil, in.own[:], 0, 0
+	in.count()
+}
 
 // header is the start of a frame.
 type header struct {
@@ -265,15 +304,19 @@ func (in *input) need(n int) error {
 		return nil
 	}
 	if in.start+n > len(in.buf) || in.empty() {
-		in.end = copy(in.buf[:], in.buf[in.start:in.end])
+		in.end = copy(in.buf, in.buf[in.start:in.end])
 		in.start = 0
 	}
 	for in.end-in.start < n {
+		if in.filled {
+			in.widen()
+		}
 		m, err := in.from.receive(in.buf[in.end:])
 		if err != nil {
 			return err
 		}
 		in.end += m
+		in.filled = in.end == len(in.buf)
 	}
 	return nil
 }

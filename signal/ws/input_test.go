@@ -2,10 +2,8 @@ package ws
 
 import (
 	"bytes"
-	"compress/flate"
 	"errors"
 	"io"
-	"sync"
 	"testing"
 )
 
@@ -44,16 +42,16 @@ func FuzzInput(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	const limit = 1 << 10
-	pool := &sync.Pool{New: func() any { return flate.NewReader(nil) }}
+	pool := newInputs()
 	read := func(t *testing.T, data []byte, step int) (messages [][]byte, broken bool) {
-		in, s := &input{inflaters: pool}, &script{rest: data, step: step}
+		in, s := pool.New().(*input), &script{rest: data, step: step}
 		in.lend(s, limit, true)
 		for {
 			body, _, ok, err := in.next()
 			if len(body) > limit && err == nil {
 				t.Fatalf("a message of %d bytes", len(body))
 			}
-			if s.held > len(in.buf)+16*limit {
+			if s.held > burstSize+16*limit {
 				t.Fatalf("%d bytes held", s.held)
 			}
 			if err != nil {

@@ -3,7 +3,6 @@ package ws
 import (
 	"bufio"
 	"bytes"
-	"compress/flate"
 	"net"
 	"net/http"
 	"sync"
@@ -19,7 +18,7 @@ import (
 type Server struct {
 	hub      *signal.Hub
 	upgrader websocket.Upgrader
-	inputs   sync.Pool // of *input
+	inputs   *sync.Pool // of *input
 	buffers  *buffers
 	pulse    Pulse
 }
@@ -42,7 +41,6 @@ func NewBeating(hub *signal.Hub, pulse Pulse) *Server {
 
 // New makes a server for a hub. A client may offer one of the subprotocols, but need not.
 func New(hub *signal.Hub, subprotocols ...string) *Server {
-	inflaters := &sync.Pool{New: func() any { return flate.NewReader(nil) }}
 	return &Server{
 		hub: hub,
 		upgrader: websocket.Upgrader{
@@ -54,7 +52,7 @@ func New(hub *signal.Hub, subprotocols ...string) *Server {
 			EnableCompression: true,
 			CheckOrigin:       func(*http.Request) bool { return true }, // Serve has done it
 		},
-		inputs:  sync.Pool{New: func() any { return &input{inflaters: inflaters} }},
+		inputs:  newInputs(),
 		buffers: newBuffers(),
 		pulse:   Pulse{Every: hub.Heartbeat()},
 	}

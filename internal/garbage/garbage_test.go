@@ -1,0 +1,46 @@
+package garbage
+
+import (
+	"os"
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
+	"testing"
+	"time"
+)
+
+func goal() uint64 {
+	s := []metrics.Sample{{Name: "/gc/heap/goal:bytes"}}
+	metrics.Read(s)
+	return s[0].Value.Uint64()
+}
+
+// settle has the collector run until the garbage's bound has followed what is alive.
+func settle(t *testing.T, ok func(goal uint64) bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); ; {
+		runtime.GC()
+		if ok(goal()) {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the collector waits for %d bytes", goal())
+		}
+	}
+}
+
+func TestBound(t *testing.T) { // not parallel: it is about the whole process
+	os.Unsetenv("GOGC") //nolint:errcheck // the test's own
+	before := debug.SetGCPercent(100)
+	debug.SetGCPercent(before)
+	undo := Bound()
+	settle(t, func(goal uint64) bool { return goal > least && goal < 2*least })
+	alive := make([]byte, 8*least)
+	settle(t, func(goal uint64) bool { return goal > 11*least && goal < 13*least })
+	runtime.KeepAlive(alive)
+	settle(t, func(goal uint64) bool { return goal > least && goal < 2*least })
+	undo()
+	if now := debug.SetGCPercent(before); now != before {
+		t.Errorf("it is %d percent behind it, and was %d", now, before)
+	}
+}
