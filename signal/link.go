@@ -144,15 +144,11 @@ func (l *Link) Ping() bool {
 	return true
 }
 
-// Hold counts memory that the carrier takes for what it is reading, until release is called. While
-// the hub is short of memory, sessions that hold much end.
-func (l *Link) Hold(bytes int) (release func()) {
+// Hold counts memory that the carrier takes for what it is reading, or with a negative number gives
+// it back, as it must before Close. While the hub is short of memory, sessions that hold much end.
+func (l *Link) Hold(bytes int) {
 	l.held.Add(int64(bytes))
 	l.hub.store.add(bytes)
-	return func() {
-		l.held.Add(-int64(bytes))
-		l.hub.store.add(-bytes)
-	}
 }
 
 // Await waits until the client may have so many bytes read, in whatever frames. Who sends more than

@@ -16,7 +16,7 @@ const (
 	// least is how many bytes of garbage may lie about in any case. A collection looks at all
 	// goroutines' stacks, so with a small heap it costs the more the oftener it comes: each message
 	// of a server with a thousand busy sessions a fifth more.
-	least = 16 << 20
+	least = 32 << 20
 )
 
 // Bound bounds the garbage, until undo. Who sets GOGC decides for himself.

@@ -66,7 +66,7 @@ func (c *conversation) Message(s *signal.Session, m signal.Frame, over error) {
 	err := p.parse(m.Body)
 	defer func() {
 		if c.partial != p {
-			*p = Packet{}
+			*p = Packet{last: p.last}
 			c.packets.Put(p)
 		}
 	}()

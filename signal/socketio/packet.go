@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strconv"
+	"strings"
 
 	"signalbox/signal"
 	"signalbox/signal/internal/object"
@@ -45,7 +46,8 @@ type Packet struct {
 	Args   [][]byte
 	Binary [][]byte
 
-	few [4][]byte // room for the elements of most events
+	few  [4][]byte // room for the elements of most events
+	last string    // an event's name, to be used again: events repeat
 }
 
 // errPacket is a packet that is not what the protocol says.
@@ -56,7 +58,7 @@ func (p *Packet) parse(text []byte) error {
 	if len(text) == 0 || text[0] < typeConnect || text[0] > typeBinaryAck {
 		return errPacket
 	}
-	*p = Packet{Type: text[0], Namespace: "/"}
+	*p = Packet{Type: text[0], Namespace: "/", last: p.last}
 	text = text[1:]
 	if p.Type >= typeBinaryEvent {
 		dash := bytes.IndexByte(text, '-')
@@ -118,13 +120,24 @@ func (p *Packet) name(items [][]byte) error {
 	if len(items) == 0 {
 		return errPacket
 	}
-	name, ok := object.Text(items[0])
+	raw := items[0]
+	if p.last != "" && len(raw) == len(p.last)+2 && raw[0] == '"' && string(raw[1:len(raw)-1]) == p.last {
+		p.Event, p.Args = p.last, items[1:]
+		return nil
+	}
+	name, ok := object.Text(raw)
 	if !ok || reserved(name) {
 		return errPacket
 	}
-	p.Event, p.Args = name, items[1:]
+	p.Event, p.Args, p.last = name, items[1:], ""
+	if len(name) <= maxLast && strings.IndexByte(name, '\\') < 0 {
+		p.last = name
+	}
 	return nil
 }
+
+// maxLast is how long a name may be that is remembered.
+const maxLast = 64
 
 // reserved names are of what happens to a client by itself: no other may make it believe that.
 func reserved(name string) bool {
@@ -175,11 +188,6 @@ func quote(s string) []byte { return object.Quote(s) }
 // eventStart is what the packet of an event begins with that goes to the main namespace and has no
 // binary values. The event's array follows.
 const eventStart = string(engineio.Message) + string(typeEvent)
-
-// newEvent begins such a packet, with room for an array of so many bytes.
-func newEvent(size int) []byte {
-	return append(make([]byte, 0, len(eventStart)+size), eventStart...)
-}
 
 // frames makes a packet of a type with data, an ack's number and binary values.
 func frames(dst []signal.Frame, version int, kind byte, namespace, ack string, data []byte,

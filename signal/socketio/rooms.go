@@ -68,7 +68,7 @@ func (r *rooms) Event(s *Socket, p *Packet) {
 		r.say(s, row, p)
 	case r.o.Relay && len(r.in) > 0 && (row == nil || !slices.Contains(row.ignores, p.Event)):
 		room := r.in[len(r.in)-1]
-		if err := r.tell(s, room, append(newEvent(len(p.Data)), p.Data...), p.Binary); err != nil {
+		if err := r.tell(s, room, bytes.Join([][]byte{[]byte(eventStart), p.Data}, nil), p.Binary); err != nil {
 			s.Refuse(err)
 			return
 		}
@@ -165,14 +165,13 @@ func (r *rooms) say(s *Socket, row *row, p *Packet) {
 		r.leave(s, room) // which tells the others
 		return
 	}
-	name := row.says[p.Event]
-	packet := newEvent(len(name) + len(quoted) + len(data) + len(`["",,]`))
-	packet = object.AppendQuote(append(packet, '['), name)
+	var space [128]byte
+	start := object.AppendQuote(append(space[:0], eventStart+"["...), row.says[p.Event])
 	if row.named {
-		packet = append(append(packet, ','), quoted...)
+		start = append(append(start, ','), quoted...)
 	}
-	packet = append(append(append(packet, ','), data...), ']')
-	if err := r.tell(s, room, packet, p.Binary); err != nil {
+	// Join doesn't clear the memory that it fills.
+	if err := r.tell(s, room, bytes.Join([][]byte{start, {','}, data, {']'}}, nil), p.Binary); err != nil {
 		s.Refuse(err)
 	}
 }

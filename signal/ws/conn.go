@@ -32,7 +32,7 @@ type conn struct {
 	heard  time.Time // when the client was heard last, as of when nothing more was to be read
 	within bool      // a frame has begun
 	timed  bool      // and has its deadline
-	letGo  func()    // ends what the link counts as held for reading; nil: nothing
+	held   int       // bytes that the link counts as held for reading
 
 	// owned by the writer
 	out      output
@@ -186,12 +186,9 @@ func (c *conn) pay(n int) {
 }
 
 func (c *conn) hold(bytes int) {
-	if c.letGo != nil {
-		c.letGo()
-		c.letGo = nil
-	}
-	if bytes > 0 {
-		c.letGo = c.link.Hold(bytes)
+	if bytes != c.held {
+		c.link.Hold(bytes - c.held)
+		c.held = bytes
 	}
 }
 

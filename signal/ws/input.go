@@ -98,7 +98,6 @@ func (in *input) release() {
 	in.calm()
 	in.from.hold(0)
 	in.from, in.start, in.end = nil, 0, 0
-	in.message, in.inflated = emptied(in.message), emptied(in.inflated)
 }
 
 // lend gives the input to a connection, until release.
@@ -128,13 +127,14 @@ func (in *input) widen() {
 	in.count()
 }
 
-// calm ends a burst, of which all is used.
+// calm gives back what a burst or a large message took, when all that has come is used: the client
+// may be quiet for a while.
 func (in *input) calm() {
-	if in.burst == nil || in.filled {
-		return
+	if in.burst != nil && !in.filled {
+		in.bursts.Put(in.burst)
+		in.burst, in.buf, in.start, in.end = nil, in.own[:], 0, 0
 	}
-	in.bursts.Put(in.burst)
-	in.burst, in.buf, in.start, in.end = nil, in.own[:], 0, 0
+	in.message, in.inflated = emptied(in.message), emptied(in.inflated)
 	in.count()
 }
 

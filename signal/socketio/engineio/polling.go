@@ -301,7 +301,8 @@ func (p *polling) read(w http.ResponseWriter, r *http.Request) (body []byte, rel
 	if size > most || p.link.Await(r.Context(), size) != nil {
 		return nil, func() {}, false
 	}
-	release = p.link.Hold(size)
+	p.link.Hold(size)
+	release = func() { p.link.Hold(-size) }
 	until := p.link.Whole(time.Now())
 	http.NewResponseController(w).SetReadDeadline(until) //nolint:errcheck // where there are no deadlines, none ends it
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(size)))
