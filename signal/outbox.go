@@ -485,11 +485,7 @@ func (o *outbox) holds() int {
 func (o *outbox) senders() map[*Session]int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	of := make(map[*Session]int, len(o.shares.of))
-	for by, s := range o.shares.of {
-		of[by] = s.bytes
-	}
-	return of
+	return o.shares.all()
 }
 
 // attached tells whether there is a connection.

@@ -47,6 +47,21 @@ func one(e Event) *parcel { return &parcel{event: e, size: e.size()} }
 // shared is a parcel for many.
 func shared(e Event) *parcel { return &parcel{event: e, size: e.size(), many: true} }
 
+// sharedAs is shared for an event of which one encoding is there already.
+func sharedAs(e Event, encoding any, frames []Frame) *parcel {
+	all := &struct { // one allocation for each message
+		parcel
+		encoded
+		space [1]Frame
+	}{
+		parcel:  parcel{event: e, size: e.size(), many: true},
+		encoded: encoded{encoding: encoding},
+	}
+	all.encoded.frames = append(all.space[:0], frames...)
+	all.parcel.encoded.Store(&all.encoded)
+	return &all.parcel
+}
+
 // ready is a parcel of frames that are encoded already; nil if there are none.
 func ready(frames []Frame) *parcel {
 	if len(frames) == 0 {

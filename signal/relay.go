@@ -40,13 +40,13 @@ func (s *Session) Broadcast(b Broadcast) error {
 		return Refuse(CodeNotInRoom, "")
 	}
 	s.claim(b.Data) // of other protocols, many say what is for one to all
+	var p *parcel
 	e := Broadcasted{From: s.self, Room: r.name, Data: b.Data}
 	if b.Frames == nil {
 		e.Data = bytes.Clone(b.Data)
-	}
-	p := shared(e)
-	if b.Frames != nil {
-		p.encoded.Store(&encoded{encoding: b.Encoding, frames: b.Frames})
+		p = shared(e)
+	} else {
+		p = sharedAs(e, b.Encoding, b.Frames)
 	}
 	err := r.broadcast(s, b.Echo, p)
 	if err == nil {

@@ -29,11 +29,21 @@ func (s share) fits(size, frames, bytes int) bool {
 
 func (s share) and(frames, bytes int) share { return share{s.frames + frames, s.bytes + bytes} }
 
-// shares are how much waits in an outbox of each sender. Who has nothing there is forgotten.
+// shares are how much waits in an outbox of each sender. Who has nothing there is forgotten. Mostly
+// there is one at a time, who needs no map.
 type shares struct {
-	of        map[*Session]share
+	one       *Session // nil: nobody
+	ones      share
+	of        map[*Session]share     // of all others
 	strangers share                  // of all strangers
 	lines     map[netip.Prefix]share // of the strangers of a line
+}
+
+func (s *shares) get(session *Session) share {
+	if session == s.one {
+		return s.ones
+	}
+	return s.of[session]
 }
 
 // have reports whether a sender may fill so many bytes more; frames and bytes are the limits of the
@@ -43,11 +53,11 @@ func (s *shares) have(by sender, size, frames, bytes int) bool {
 	case by.session == nil:
 		return true
 	case by.stranger:
-		return s.of[by.session].fits(size, frames/strangerOf, bytes/strangerOf) &&
+		return s.get(by.session).fits(size, frames/strangerOf, bytes/strangerOf) &&
 			s.lines[by.session.line].fits(size, frames/strangersOfLine, bytes/strangersOfLine) &&
 			s.strangers.fits(size, frames/strangers, bytes/strangers)
 	}
-	return s.of[by.session].fits(size, frames/shareOf, bytes/shareOf)
+	return s.get(by.session).fits(size, frames/shareOf, bytes/shareOf)
 }
 
 func (s *shares) add(by sender, size int) { s.count(by, 1, size) }
@@ -64,7 +74,15 @@ func (s *shares) count(by sender, frames, bytes int) {
 			countOf(&s.lines, line, frames, bytes)
 		}
 	}
-	countOf(&s.of, by.session, frames, bytes)
+	was := s.get(by.session)
+	switch now := was.and(frames, bytes); {
+	case now == (share{}) && by.session == s.one:
+		s.one, s.ones = nil, now
+	case by.session == s.one, s.one == nil && was == (share{}):
+		s.one, s.ones = by.session, now
+	default:
+		countOf(&s.of, by.session, frames, bytes)
+	}
 }
 
 func countOf[K comparable](of *map[K]share, key K, frames, bytes int) {
@@ -77,4 +95,16 @@ func countOf[K comparable](of *map[K]share, key K, frames, bytes int) {
 		*of = make(map[K]share)
 	}
 	(*of)[key] = now
+}
+
+// all is how many bytes wait of each sender.
+func (s *shares) all() map[*Session]int {
+	of := make(map[*Session]int, len(s.of)+1)
+	for by, s := range s.of {
+		of[by] = s.bytes
+	}
+	if s.one != nil {
+		of[s.one] = s.ones.bytes
+	}
+	return of
 }

@@ -50,6 +50,12 @@ func (r *rooms) Disconnected(s *Socket) {
 // Event does what the client's row says, or passes the event on. What has no effect is counted.
 func (r *rooms) Event(s *Socket, p *Packet) {
 	row := r.row.Load()
+	if row != nil {
+		if says := row.says[p.Event]; says != "" { // almost always
+			r.say(s, row, says, p)
+			return
+		}
+	}
 	joins := r.t.byJoin[p.Event]
 	switch {
 	case joins != nil && (row == nil || row == joins):
@@ -64,8 +70,6 @@ func (r *rooms) Event(s *Socket, p *Packet) {
 		s.Refuse(signal.Refuse(signal.CodeNotInRoom, "the socket has joined otherwise"))
 	case row != nil && p.Event == row.leave:
 		r.leave(s, p.room())
-	case row != nil && row.says[p.Event] != "":
-		r.say(s, row, p)
 	case r.o.Relay && len(r.in) > 0 && (row == nil || !slices.Contains(row.ignores, p.Event)):
 		room := r.in[len(r.in)-1]
 		if err := r.tell(s, room, bytes.Join([][]byte{[]byte(eventStart), p.Data}, nil), p.Binary); err != nil {
@@ -141,8 +145,8 @@ func (r *rooms) leave(s *Socket, room string) {
 	r.in = slices.DeleteFunc(r.in, func(in string) bool { return in == room })
 }
 
-// say passes on what a member says.
-func (r *rooms) say(s *Socket, row *row, p *Packet) {
+// say passes on what a member says, under the name that it has for the others.
+func (r *rooms) say(s *Socket, row *row, name string, p *Packet) {
 	room, quoted, data := "", []byte(nil), p.arg(0)
 	if row.named {
 		room, quoted = r.named(p)
@@ -154,7 +158,7 @@ func (r *rooms) say(s *Socket, row *row, p *Packet) {
 		s.Refuse(errNoRoom)
 		return
 	}
-	if s.Peers(room) < 0 {
+	if row.heard != nil && s.Peers(room) < 0 {
 		s.Refuse(signal.Refuse(signal.CodeNotInRoom, ""))
 		return
 	}
@@ -166,7 +170,7 @@ func (r *rooms) say(s *Socket, row *row, p *Packet) {
 		return
 	}
 	var space [128]byte
-	start := object.AppendQuote(append(space[:0], eventStart+"["...), row.says[p.Event])
+	start := object.AppendQuote(append(space[:0], eventStart+"["...), name)
 	if row.named {
 		start = append(append(start, ','), quoted...)
 	}
