@@ -46,6 +46,7 @@ func TestLongIdleSessions(t *testing.T) {
 			const sessions = 5000
 			addr, pid := startBox(t, binary, web.scheme == "wss")
 			openSessions(t, 100, func(from string) (net.Conn, error) { return web.connect(addr, from) })
+			time.Sleep(30 * time.Second)  // for the garbage of the start
 			before := residentKiB(t, pid) // what a box that has served somebody takes anyway
 			began := time.Now()
 			openSessions(t, sessions, func(from string) (net.Conn, error) { return web.connect(addr, from) })

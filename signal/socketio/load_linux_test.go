@@ -25,9 +25,9 @@ const (
 	idleFor = 24 * time.Second
 
 	// How many times the messages a CPU second, and the memory of an idle connection, ours is to
-	// have of npm's. Both are further off on a quiet machine.
-	leastMessages = 2.5
-	mostMemory    = 1.0
+	// have of npm's. On a quiet machine it is 4 times and 0.67 times.
+	leastMessages = 3
+	mostMemory    = 0.85
 )
 
 // loaded is what a server has cost.
@@ -56,7 +56,8 @@ func TestLongLoad(t *testing.T) {
 	t.Logf("%.1f times the messages, %.2f times the memory per connection, %.2f in all", messages, memory,
 		float64(ours.resident)/float64(theirs.resident))
 	if messages < leastMessages || memory > mostMemory {
-		t.Errorf("want at least %.1f times the messages, and at most %.1f times the memory", leastMessages, mostMemory)
+		t.Errorf("want at least %v times the messages, and at most %v times the memory", float64(leastMessages),
+			mostMemory)
 	}
 }
 

@@ -60,8 +60,8 @@ func valueEnd(text []byte, i, levels int) int {
 	return wordEnd(text, i)
 }
 
-// levels are the arrays and objects that are open, of which the last n-th is an object if its bit is
-// set. It has no room for more than maxDepth.
+// levels are the arrays and objects that are open, at most maxDepth: of each, whether it is an
+// object.
 type levels struct {
 	objects [maxDepth / 64]uint64
 	depth   int
