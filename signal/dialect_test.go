@@ -54,6 +54,9 @@ func (d *lines) Receive(s *signal.Session, f signal.Frame, over error) {
 			err = s.Leave(rest)
 		case "say":
 			err = s.Broadcast(signal.Broadcast{Room: to, Data: []byte(data), Echo: true})
+		case "made":
+			err = s.Broadcast(signal.Broadcast{Room: to, Data: []byte(data), Echo: true,
+				Frames: []signal.Frame{text("made"), text("of " + data)}, Encoding: d.encoding})
 		case "tell":
 			err = s.Signal(signal.Signal{To: to, Data: []byte(data)})
 		case "ice":
@@ -400,6 +403,46 @@ func TestOneEncodingForEachDialect(t *testing.T) {
 	}
 	if natives.Load() != 1 || texts.Load() != 1 {
 		t.Errorf("%d native encodings and %d of text", natives.Load(), texts.Load())
+	}
+}
+
+// The frames that come with a broadcast are for sessions of the same encoding; others get the data.
+func TestFramesOfTheSender(t *testing.T) {
+	t.Parallel()
+	b := start(t, signal.Options{})
+	enter := func(name string, encoding any) (*wire, *lines) {
+		d := newLines()
+		d.encoding = encoding
+		m := carry(t, b.Hub, d)
+		m.say("hello " + name)
+		m.say("join tea")
+		m.expect("welcome " + name)
+		return m, d
+	}
+	alice, own := enter("Alice", "a")
+	alike, same := enter("Alike", "a")
+	other, _ := enter("Other", "b")
+	nobody, _ := enter("Nobody", nil)
+	alice.say("made tea 1")
+	alice.say("say tea 2")
+	for m, want := range map[*wire][]string{
+		alice: {"made", "of 1", "Alice: 2"}, alike: {"made", "of 1", "Alice: 2"}, other: {"Alice: 1", "Alice: 2"},
+		nobody: {"Alice: 1", "Alice: 2"},
+	} {
+		for got := range m.got {
+			if strings.HasPrefix(got, "joined") || strings.HasPrefix(got, "+") {
+				continue
+			}
+			if got != want[0] {
+				t.Fatalf("got %q, want %q", got, want)
+			}
+			if want = want[1:]; len(want) == 0 {
+				break
+			}
+		}
+	}
+	if n := own.encoded.Load() + same.encoded.Load(); n != 1 {
+		t.Errorf("%d encodings for those who are alike", n)
 	}
 }
 

@@ -32,11 +32,15 @@ func Bound() (undo func()) {
 	if os.Getenv("GOGC") != "" {
 		return func() {}
 	}
+	return begin(pause)
+}
+
+func begin(pause time.Duration) (undo func()) {
 	b := &bound{percent: percent, over: make(chan struct{})}
 	before := debug.SetGCPercent(percent)
 	b.look()
 	var sweeping sync.WaitGroup
-	sweeping.Go(b.sweep)
+	sweeping.Go(func() { b.sweep(pause) })
 	return func() {
 		close(b.over)
 		sweeping.Wait()
@@ -80,7 +84,7 @@ func (b *bound) look() {
 type marker struct{ of *bound }
 
 // sweep collects what lies about while the server is quiet.
-func (b *bound) sweep() {
+func (b *bound) sweep(pause time.Duration) {
 	tick := time.NewTicker(pause)
 	defer tick.Stop()
 	for last := read(allocated); ; {

@@ -44,3 +44,22 @@ func TestBound(t *testing.T) { // not parallel: it is about the whole process
 		t.Errorf("it is %d percent behind it, and was %d", now, before)
 	}
 }
+
+// What lies about goes while nothing happens.
+func TestQuiet(t *testing.T) { // not parallel either
+	os.Unsetenv("GOGC") //nolint:errcheck // the test's own
+	undo := begin(10 * time.Millisecond)
+	defer undo()
+	const forced = "/gc/cycles/forced:gc-cycles"
+	before := read(forced)
+	kept := make([][]byte, 0, 64)
+	for range cap(kept) { // less than would be collected otherwise
+		kept = append(kept, make([]byte, 2*worthIt/cap(kept)))
+	}
+	for end := time.Now().Add(10 * time.Second); read(forced) == before; {
+		if time.Now().After(end) {
+			t.Fatal("nothing was collected")
+		}
+	}
+	runtime.KeepAlive(kept)
+}

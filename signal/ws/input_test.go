@@ -79,3 +79,43 @@ func FuzzInput(f *testing.F) {
 		}
 	})
 }
+
+// A burst is read in few pieces, and takes no memory when it is over.
+func TestInputBurst(t *testing.T) {
+	t.Parallel()
+	const messages, size = 8, 1500
+	var burst []byte
+	for range messages {
+		burst = append(burst, "\x81\xfe\x05\xdc\x00\x00\x00\x00"...)
+		burst = append(burst, bytes.Repeat([]byte{'x'}, size)...)
+	}
+	in := newInputs().New().(*input)
+	s := &reads{script: script{rest: burst, step: len(burst)}}
+	in.lend(s, 4*size, false)
+	for range messages {
+		if body, _, ok, err := in.next(); err != nil || !ok || len(body) != size {
+			t.Fatalf("got %d bytes, %v, %v", len(body), ok, err)
+		}
+	}
+	if s.n > 3 {
+		t.Errorf("%d reads", s.n)
+	}
+	if s.held < burstSize {
+		t.Errorf("%d bytes are held in a burst", s.held)
+	}
+	if in.calm(); s.held != len(in.own) {
+		t.Errorf("%d bytes are held behind it", s.held)
+	}
+	in.release()
+}
+
+// reads counts them.
+type reads struct {
+	script
+	n int
+}
+
+func (r *reads) receive(b []byte) (int, error) {
+	r.n++
+	return r.script.receive(b)
+}

@@ -47,15 +47,16 @@ func Elements(text []byte, to [][]byte) (elements [][]byte, ok bool) {
 	}
 }
 
-// valueEnd is the index behind the value that begins at i, with so many levels; -1: it is none.
-func valueEnd(text []byte, i, levels int) int {
+// valueEnd is the index behind the value that begins at i, with so many levels at most; -1: it is
+// none.
+func valueEnd(text []byte, i, most int) int {
 	switch {
 	case i == len(text):
 		return -1
 	case text[i] == '"':
 		return stringEnd(text, i)
 	case text[i] == '{' || text[i] == '[':
-		return nestedEnd(text, i, levels)
+		return nestedEnd(text, i, most)
 	}
 	return wordEnd(text, i)
 }
