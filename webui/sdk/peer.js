@@ -92,7 +92,7 @@ export class Peer extends Emitter {
 
   // Another track is sent, or none.
   _update(sent) {
-    if (sent.name) this.#send({ streams: this.room._source.names });
+    if (sent.name) this.#sayStreams();
     return this.#connection.until(this.#connection.senders.update(sent));
   }
 
@@ -117,18 +117,25 @@ export class Peer extends Emitter {
   _signal(data, polite = this.#polite) {
     this.#polite = polite;
     const { tag, for: own, link = this.#link, want } = data;
-    if (own && own !== this.#tag) return; // it is for a page that was here before this one
     const isAnother = tag && this.#farTag && this.#farTag !== tag; // the far end has begun anew
+    const isFormer = own && own !== this.#tag; // it is for a page that was here before this one
+    if (isFormer && !isAnother) return;
     const begins = isAnother || Number.isInteger(link) && link > this.#link || want?.anew;
     if (begins && !this.room._turns.take(this.id, () => this._signal(data))) return;
-    if (isAnother && !own) {
+    if (isAnother && (isFormer || !own)) {
       const { id, name, user } = this;
-      return this.room._add({ id, name, user, polite: this.#polite })?._signal(data);
+      const next = this.room._add({ id, name, user, polite: this.#polite });
+      // Who speaks to the page before, and not from the end that this one knows, knows nothing of
+      // this one, and this one of an end that is over: its word had been on the way for long.
+      return isFormer || next?._signal(data);
     }
     this.#farTag = tag ?? this.#farTag;
     // It has done so because of what this one has said. What this one has, is it of the former end?
     if (isAnother && this.connection.remoteDescription) this.rebuild();
-    else if (isAnother) this.#connection.negotiation.forget();
+    else if (isAnother) {
+      this.#connection.negotiation.forget();
+      this.#sayStreams();
+    }
     this.#heard = true;
     if (data.streams) this.#hearStreams(data.streams);
     // What is of a connection that was here before this one, or of none, says nothing of this one.
@@ -169,6 +176,10 @@ export class Peer extends Emitter {
 
   get #isReachable() {
     return this.present && this.room.session.state === 'open';
+  }
+
+  #sayStreams() {
+    this.#send({ streams: this.room._source.names });
   }
 
   #send(data) {

@@ -348,6 +348,33 @@ test('an end that has begun anew is asked again', DEADLINE, async (t) => {
   assert.equal(again.data.signalbox.want.after, 1);
 });
 
+test('an end that has begun anew is told which streams there are now', DEADLINE, async (t) => {
+  const { hub } = await enter(t, { room: { streams: { screen: new MediaStream([track('video')]) } } });
+  const { data: { signalbox: { tag, streams } } } = await hub.frame(saidOf('description'));
+  hear(hub, { candidates: [] });
+  hear(hub, { tag: 'c', for: tag, candidates: [] });
+  const again = await hub.frame((frame) => saidOf('for')(frame) === 'c');
+  assert.deepEqual(again.data.signalbox.streams, streams);
+  assert.deepEqual(Object.keys(streams), ['screen']);
+});
+
+// A first offer that was on the way for long comes from an end that is over. This end takes it for
+// the far end, which meanwhile has answered the page that was here before.
+test('who is taken for an end that is over meets the one that there is', DEADLINE, async (t) => {
+  const { hub, room, peer } = await enter(t);
+  const { data: { signalbox: { tag } } } = await hub.frame(saidOf('description'));
+  hear(hub, { candidates: [] });
+  hear(hub, { tag: 'late', description: { type: 'offer', sdp: '' }, offer: 1 });
+  const { data: { signalbox: { tag: misled } } } = await hub.frame((frame) => saidOf('for')(frame) === 'late');
+  assert.notEqual(misled, tag);
+  hear(hub, { tag: 'late', for: tag, candidates: [] }); // the same end says nothing new
+  hear(hub, { tag: 'now', for: tag, description: { type: 'answer', sdp: '' }, offer: 1 });
+  const anew = await hub.frame((frame) => (
+    saidOf('description')(frame) && ![tag, misled].includes(frame.data.signalbox.tag)));
+  assert.equal(anew.data.signalbox.for, undefined);
+  assert.notEqual(room.peers.get('bob'), peer);
+});
+
 test('a far end that names streams without end has some of them', DEADLINE, async (t) => {
   const { hub, session, peer } = await enter(t);
   let made = 0;
