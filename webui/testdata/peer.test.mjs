@@ -353,7 +353,8 @@ test('an end that has begun anew is told which streams there are now', DEADLINE,
   const { data: { signalbox: { tag, streams } } } = await hub.frame(saidOf('description'));
   hear(hub, { candidates: [] });
   hear(hub, { tag: 'c', for: tag, candidates: [] });
-  const again = await hub.frame((frame) => saidOf('for')(frame) === 'c');
+  const again = await hub.frame((frame) => (
+    saidOf('for')(frame) === 'c' && saidOf('streams')(frame) && !saidOf('description')(frame)));
   assert.deepEqual(again.data.signalbox.streams, streams);
   assert.deepEqual(Object.keys(streams), ['screen']);
 });
