@@ -248,7 +248,10 @@ func (l *Link) Close() {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	delete(h.links, l)
+	if _, there := h.links[l]; there {
+		delete(h.links, l)
+		h.carried[l.Session().terms.Name]--
+	}
 	h.unplace(l)
 }
 
@@ -295,6 +298,7 @@ func (h *Hub) admit(l *Link) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.links[l] = struct{}{}
+	h.carried[l.Session().terms.Name]++
 	switch {
 	case h.closing:
 		return Refuse(CodeShuttingDown, "")
