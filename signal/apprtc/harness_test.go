@@ -77,11 +77,21 @@ func start(t *testing.T, o signal.Options, change func(*times)) *box {
 			t.Error(err)
 		}
 		b.web.Close()
-		if n := s.desk.size(); n != 0 || len(s.desk.keys) != 0 {
+		if n := s.desk.size(); n != 0 || len(s.desk.keys) != 0 || hub.Carried(Name) != 0 {
 			t.Errorf("%d clients left", n)
 		}
 	})
 	return b
+}
+
+// size is how many clients there are.
+func (d *desk) size() (n int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, in := range d.rooms {
+		n += len(in)
+	}
+	return n
 }
 
 // call makes a request and returns its status and body.
