@@ -2,7 +2,6 @@ package apprtc
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"html"
 	"io"
@@ -391,13 +390,4 @@ func (s *Server) serveStatus(w http.ResponseWriter, r *http.Request) {
 // atRoot leads a request to a path below Collider's to the root.
 func atRoot(next http.Handler) http.Handler {
 	return http.StripPrefix(strings.TrimSuffix(colliderPath, "/"), next)
-}
-
-// baseURL is where the client of a request finds the box: scheme is "http" or "ws".
-func baseURL(r *http.Request, scheme string) string {
-	// A client that names another scheme only misleads itself.
-	if r.TLS != nil || strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https") {
-		scheme += "s"
-	}
-	return scheme + "://" + cmp.Or(r.Host, "localhost")
 }

@@ -58,9 +58,12 @@ func start(t *testing.T, o signal.Options, change func(*times)) *box {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := New(hub, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		WriteICE(w, r, signal.ICE{Servers: servers("anybody")})
-	}))
+	s := New(hub, Options{
+		ICE: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			WriteICE(w, r, signal.ICE{Servers: servers("anybody")})
+		}),
+		Origin: func(r *http.Request) string { return "http://" + r.Host },
+	})
 	if change != nil {
 		change(&s.times)
 	}

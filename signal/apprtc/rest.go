@@ -52,9 +52,10 @@ func (s *Server) serveJoin(w http.ResponseWriter, r *http.Request) {
 		reply(w, refused)
 		return
 	}
-	params := roomParams(r, c.key)
+	origin := s.o.Origin(r)
+	params := roomParams(r.URL.Query(), origin, c.key)
 	params["room_id"], params["client_id"] = room, c.id
-	params["room_link"] = withQuery(baseURL(r, "http")+"/r/"+room, forOthers(r))
+	params["room_link"] = withQuery(origin+"/r/"+room, forOthers(r))
 	params["is_initiator"] = text(c.first.Load())
 	params["messages"] = messages
 	reply(w, answer{"SUCCESS", params})
@@ -127,7 +128,7 @@ func (s *Server) serveLeave(w http.ResponseWriter, r *http.Request) {
 // serveParams is for iOS, which asks for the parameters without a room.
 func (s *Server) serveParams(w http.ResponseWriter, r *http.Request) {
 	if !s.hub.RefusesOrigin(w, r) {
-		reply(w, roomParams(r, ""))
+		reply(w, roomParams(r.URL.Query(), s.o.Origin(r), ""))
 	}
 }
 
@@ -163,8 +164,8 @@ func text(v any) string {
 
 // roomParams are the parameters of a room, as clients parse them. pc_config has no ICE servers:
 // Android would drop their credentials, and every client asks ice_server_url if there are none.
-func roomParams(r *http.Request, key string) map[string]any {
-	q := r.URL.Query()
+// origin is where the client finds the box.
+func roomParams(q url.Values, origin, key string) map[string]any {
 	config := map[string]any{"iceServers": []string{}, "bundlePolicy": "max-bundle", "rtcpMuxPolicy": "require"}
 	if it := q.Get("it"); it != "" {
 		config["iceTransports"], config["iceTransportPolicy"] = it, it
@@ -189,11 +190,11 @@ func roomParams(r *http.Request, key string) map[string]any {
 		"pc_constraints":           connection(q),
 		"offer_options":            "{}",
 		"media_constraints":        text(media(q)),
-		"ice_server_url":           withQuery(baseURL(r, "http")+icePath, ice),
+		"ice_server_url":           withQuery(origin+icePath, ice),
 		"ice_server_transports":    transport(q),
 		"include_loopback_js":      "",
-		"wss_url":                  withQuery(baseURL(r, "ws")+colliderPath+"ws", socket),
-		"wss_post_url":             baseURL(r, "http") + strings.TrimSuffix(colliderPath, "/"),
+		"wss_url":                  withQuery("ws"+strings.TrimPrefix(origin, "http")+colliderPath+"ws", socket),
+		"wss_post_url":             origin + strings.TrimSuffix(colliderPath, "/"),
 		"bypass_join_confirmation": "false",
 		"version_info":             "null",
 		"header_message":           nil,
@@ -288,7 +289,7 @@ func (s *Server) serveICE(w http.ResponseWriter, r *http.Request) {
 	key := r.URL.Query().Get("key")
 	session := s.desk.byKey(key)
 	if session == nil {
-		s.ice.ServeHTTP(w, r)
+		s.o.ICE.ServeHTTP(w, r)
 		return
 	}
 	var ice signal.ICE
