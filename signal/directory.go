@@ -76,6 +76,14 @@ func (h *Hub) countDialect(s *Session, now int, ever uint64) {
 	h.dialects[s.terms.Name] = DialectCount{n.Sessions + now, n.Opened + ever}
 }
 
+// Carried is how many connections there are of clients that speak a dialect, by its Terms.Name,
+// also before their hello.
+func (h *Hub) Carried(dialect string) int {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.carried[dialect]
+}
+
 // moved notes that another connection carries the session now.
 func (h *Hub) moved(s *Session, l *Link) {
 	h.mu.Lock()

@@ -47,6 +47,7 @@ type Hub struct {
 	users    map[string][]*Session   // greeted, by user name, in the order of their hellos
 	rooms    map[string]*room        // by full name
 	dialects map[string]DialectCount // by Terms.Name
+	carried  map[string]int          // see Carried
 }
 
 // New makes a hub. It opens nothing and starts nothing; an error names the option that is wrong.
@@ -72,6 +73,7 @@ func New(opts Options) (*Hub, error) {
 		users:    make(map[string][]*Session),
 		rooms:    make(map[string]*room),
 		dialects: make(map[string]DialectCount),
+		carried:  make(map[string]int),
 	}
 	h.store = &store{limit: memoryLimit, share: 64 << 10, full: h.shortOfMemory}
 	h.server = &Session{self: Member{ID: ServerID, Name: ServerID}}

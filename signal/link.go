@@ -244,7 +244,10 @@ func (l *Link) Close() {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	delete(h.links, l)
+	if _, there := h.links[l]; there {
+		delete(h.links, l)
+		h.carried[l.Session().terms.Name]--
+	}
 	h.unplace(l)
 }
 
@@ -291,6 +294,7 @@ func (h *Hub) admit(l *Link) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.links[l] = struct{}{}
+	h.carried[l.Session().terms.Name]++
 	switch {
 	case h.closing:
 		return Refuse(CodeShuttingDown, "")

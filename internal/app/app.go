@@ -191,7 +191,7 @@ func (a *App) makeHub() error {
 	if a.hub, err = signal.New(o); err != nil {
 		return err
 	}
-	a.others = newDialects(a.hub, &a.cfg, a.guard, a.ice)
+	a.others = newDialects(a.hub, &a.cfg, a.guard, a.ice, a.hosts)
 	a.rooms = rooms.New(a.hub, a.log.With("part", "api"))
 	a.rooms.Apply(roomsOptions(&a.cfg))
 	return nil

@@ -1,13 +1,19 @@
 package app
 
 import (
+	"cmp"
 	"maps"
 	"math"
+	"net"
 	"net/http"
+	"strconv"
+	"strings"
 
 	"signalbox/internal/admission"
 	"signalbox/internal/config"
 	"signalbox/internal/iceserver"
+	"signalbox/internal/netaddr"
+	"signalbox/internal/site"
 	"signalbox/internal/source"
 	"signalbox/signal"
 	"signalbox/signal/apprtc"
@@ -32,7 +38,8 @@ type dialects struct {
 	start func(next http.Handler) http.Handler
 }
 
-func newDialects(hub *signal.Hub, cfg *config.Config, guard *admission.Guard, ice *iceserver.Issuer) *dialects {
+func newDialects(hub *signal.Hub, cfg *config.Config, guard *admission.Guard, ice *iceserver.Issuer,
+	hosts *site.Hosts) *dialects {
 	c := &cfg.Compat
 	capacity := int(c.Capacity)
 	if capacity == 0 { // no limit, but 0 is the hub's to a dialect; clients in any language read this one
@@ -43,7 +50,10 @@ func newDialects(hub *signal.Hub, cfg *config.Config, guard *admission.Guard, ic
 		Discovery: c.PeerJSDiscovery, KeyIsToken: cfg.Auth.Mode != admission.Open,
 	})
 	topics := yjs.New(hub, yjs.Options{Capacity: capacity})
-	d := &dialects{apprtc: apprtc.New(hub, sessionless(guard, ice, apprtc.WriteICE))}
+	d := &dialects{apprtc: apprtc.New(hub, apprtc.Options{
+		ICE:    sessionless(guard, ice, apprtc.WriteICE),
+		Origin: func(r *http.Request) string { return originFor(r, cfg, hosts) },
+	})}
 	d.table = []dialect{
 		{c.SocketIO.On(), socketIO(hub, cfg, capacity)},
 		{c.AppRTC.On(), d.apprtc.Routes()},
@@ -91,6 +101,26 @@ func sessionless(guard *admission.Guard, ice *iceserver.Issuer,
 			write(w, r, servers)
 		}
 	}))
+}
+
+// originFor is where the client of a request finds the box: where it has asked, if that is
+// public_host, or, unless a proxy may have written it, another name or address of the box; and else
+// at public_host. Without that any name is taken at its word.
+func originFor(r *http.Request, cfg *config.Config, hosts *site.Hosts) string {
+	name, port, err := net.SplitHostPort(r.Host)
+	if err != nil {
+		name, port = r.Host, "0"
+	}
+	name = strings.Trim(name, "[]")
+	_, noPort := strconv.ParseUint(port, 10, 16)
+	public, direct := cfg.OthersOrigin(), len(cfg.Web.TrustedProxies) == 0
+	switch {
+	case noPort != nil, !netaddr.ValidHost(name):
+		return cmp.Or(public, source.Scheme(r)+"://localhost")
+	case public == "", strings.EqualFold(name, string(cfg.PublicHost)), direct && hosts.Knows(r.Host):
+		return source.Scheme(r) + "://" + r.Host
+	}
+	return public
 }
 
 // collider serves the port of compat.collider_listen.

@@ -84,6 +84,71 @@ func TestAppRTC(t *testing.T) {
 	})
 }
 
+// Apps are led to the box, whatever name and scheme somebody writes into a request.
+func TestAttackAppRTCLeadsHere(t *testing.T) {
+	t.Parallel()
+	type ask struct{ host, proto, want string }
+	const public = "public_host=call.example.org"
+	for name, c := range map[string]struct {
+		set  []string
+		asks []ask
+	}{
+		"direct": {[]string{public, "web.tls_listen="}, []ask{
+			{"evil.example", "https", "https://call.example.org"},
+			{"evil.example:1'x", "", "https://call.example.org"},
+			{"call.example.org", "https", "http://call.example.org"},
+			{"CALL.example.org:81", "", "http://CALL.example.org:81"},
+			{"192.168.1.5:8080", "", "http://192.168.1.5:8080"}, {"box.local", "", "http://box.local"},
+		}},
+		"behind a proxy": {[]string{public, "web.trusted_proxies=127.0.0.1"}, []ask{
+			{"call.example.org", "https", "https://call.example.org"},
+			{"call.example.org", "http", "http://call.example.org"},
+			{"127.0.0.1:8080", "https", "https://call.example.org"},
+			{"evil.example", "http", "https://call.example.org"},
+		}},
+		"without a name": {nil, []ask{
+			{"any.example:81", "https", "http://any.example:81"}, {"any.example:1'x", "", "http://localhost"},
+		}},
+		"without a name, behind a proxy": {[]string{"web.trusted_proxies=127.0.0.1"}, []ask{
+			{"any.example", "https", "https://any.example"},
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			app := startApp(t, c.set...)
+			for _, ask := range c.asks {
+				url := "http://" + app.Addrs().Web + "/params"
+				r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				r.Host = ask.host
+				if ask.proto != "" {
+					r.Header.Set("X-Forwarded-Proto", ask.proto)
+				}
+				got, err := http.DefaultClient.Do(r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var in map[string]any
+				err = json.NewDecoder(got.Body).Decode(&in)
+				got.Body.Close()
+				if err != nil {
+					t.Fatalf("%+v: %s, %v", ask, got.Status, err)
+				}
+				for name, want := range map[string]string{
+					"wss_url":      "ws" + strings.TrimPrefix(ask.want, "http") + "/collider/ws",
+					"wss_post_url": ask.want + "/collider", "ice_server_url": ask.want + "/v1alpha/iceconfig",
+				} {
+					if in[name] != want {
+						t.Errorf("%+v: %s is %v, want %s", ask, name, in[name], want)
+					}
+				}
+			}
+		})
+	}
+}
+
 // Who starts the box is told that Collider's own port is to be let in, too.
 func TestFirewallLetsColliderIn(t *testing.T) {
 	t.Parallel()

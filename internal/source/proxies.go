@@ -17,19 +17,36 @@ type Proxies []netip.Prefix
 func (p Proxies) Trust(ip netip.Addr) bool { return !ip.IsUnspecified() && netaddr.Contains(p, ip) }
 
 // FromClient sets RemoteAddr of requests from trusted proxies to the address of their client, with
-// port 0. Everything that counts or limits by source uses RemoteAddr.
+// port 0. Everything that counts or limits by source uses RemoteAddr. From other requests it takes
+// X-Forwarded-Proto away, so that what is left is a proxy's word.
 func (p Proxies) FromClient(next http.Handler) http.Handler {
-	if len(p) == 0 {
-		return next
-	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		proxy := OfRequest(r)
-		if client := p.forwardedFor(proxy, r.Header.Values("X-Forwarded-For")); client != proxy {
+		client := p.forwardedFor(proxy, r.Header.Values("X-Forwarded-For"))
+		made := !p.Trust(proxy) && r.Header.Get(forwardedProto) != ""
+		if client != proxy || made {
 			r = r.WithContext(r.Context()) // a copy
+		}
+		if client != proxy {
 			r.RemoteAddr = netip.AddrPortFrom(client, 0).String()
+		}
+		if made {
+			r.Header = r.Header.Clone()
+			r.Header.Del(forwardedProto)
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+const forwardedProto = "X-Forwarded-Proto"
+
+// Scheme is "https" if a request that FromClient has passed came over TLS, to the box or to a
+// trusted proxy, and else "http".
+func Scheme(r *http.Request) string {
+	if r.TLS != nil || strings.EqualFold(r.Header.Get(forwardedProto), "https") {
+		return "https"
+	}
+	return "http"
 }
 
 // forwardedFor walks from one hop to the previous one as long as a trusted proxy vouches for it.

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -515,6 +516,36 @@ func TestClientsOfTrustedProxies(t *testing.T) {
 		}
 		if r.RemoteAddr != tc.from {
 			t.Errorf("%s: the request itself was changed", name)
+		}
+	}
+}
+
+// Only a trusted proxy can say that its client came over TLS.
+func TestScheme(t *testing.T) {
+	t.Parallel()
+	trusted := Proxies{netip.MustParsePrefix("127.0.0.1/32")}
+	for _, tc := range []struct {
+		proxies      Proxies
+		from, header string
+		tls          *tls.ConnectionState
+		want         string
+	}{
+		{trusted, "127.0.0.1:1", "https", nil, "https"},
+		{trusted, "127.0.0.1:1", "http", nil, "http"},
+		{trusted, "127.0.0.1:1", "", nil, "http"},
+		{trusted, "192.0.2.1:1", "https", nil, "http"},
+		{nil, "127.0.0.1:1", "https", nil, "http"},
+		{nil, "127.0.0.1:1", "", &tls.ConnectionState{}, "https"},
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.RemoteAddr, r.TLS = tc.from, tc.tls
+		r.Header.Set("X-Forwarded-Proto", tc.header)
+		r.Header.Set("X-Forwarded-For", "198.51.100.1")
+		got := ""
+		note := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = Scheme(r) })
+		tc.proxies.FromClient(note).ServeHTTP(nil, r)
+		if got != tc.want || r.Header.Get("X-Forwarded-Proto") != tc.header {
+			t.Errorf("%+v: got %s; the request now has %q", tc, got, r.Header.Get("X-Forwarded-Proto"))
 		}
 	}
 }

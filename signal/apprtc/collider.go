@@ -2,7 +2,6 @@ package apprtc
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"html"
 	"io"
@@ -162,6 +161,11 @@ func (c *client) register(s *signal.Session, room, id string) error {
 	case to == nil || to.Attached():
 		return errDuplicate
 	}
+	if known.key == "" { // its client has made the id up: it is no secret that only who was let in knows
+		if err := s.MayAttach(to, c.token, room); err != nil {
+			return err
+		}
+	}
 	return s.Attach(to)
 }
 
@@ -230,13 +234,18 @@ func (c *client) leave(s *signal.Session) {
 	s.Bye()
 }
 
-// post is say for a request.
+// post is say for a request. What the hub has no place for is too much for the other client; what
+// its sender says too fast is not.
 func (c *client) post(s *signal.Session, text string) error {
 	return within(s, func() error {
 		if err := s.Meter(len(text)); err != nil {
 			return err
 		}
-		return c.say(s, text)
+		err := c.say(s, text)
+		if err != nil && signal.RefusalOf(err).Code == signal.CodeRateLimited {
+			return errQueue
+		}
+		return err
 	})
 }
 
@@ -332,12 +341,7 @@ func (s *Server) addressee(r *http.Request, room, id string) (
 }
 
 // notSent is why a message was not passed on, in the words of Collider.
-func notSent(err error) error {
-	if signal.RefusalOf(err).Code == signal.CodeRateLimited {
-		err = errQueue
-	}
-	return failing("Failed to send the message: " + err.Error())
-}
+func notSent(err error) error { return failing("Failed to send the message: " + err.Error()) }
 
 // hello is how a client of a request is introduced: with the token of its address.
 func hello(r *http.Request) signal.Hello { return signal.Hello{Token: r.URL.Query().Get("token")} }
@@ -365,7 +369,8 @@ func (s *Server) httpError(w http.ResponseWriter, why string) {
 	http.Error(w, why, http.StatusInternalServerError)
 }
 
-// serveStatus is for AppRTC's prober.
+// serveStatus is for AppRTC's prober. Like the original's, every page may read it: it has only
+// numbers.
 func (s *Server) serveStatus(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Access-Control-Allow-Origin", "*")
 	w.Header().Set("Access-Control-Allow-Methods", "GET")
@@ -376,19 +381,13 @@ func (s *Server) serveStatus(w http.ResponseWriter, r *http.Request) {
 		TotalWS    uint64  `json:"totalws"`
 		WSErrors   uint64  `json:"wserrors"`
 		HTTPErrors uint64  `json:"httperrors"`
-	}{max(time.Since(s.started).Seconds(), 0), s.desk.size(), s.opened.Load(), s.wsErrors.Load(), s.httpErrors.Load()})
+	}{
+		max(time.Since(s.started).Seconds(), 0), s.hub.Carried(Name), s.opened.Load(),
+		s.wsErrors.Load(), s.httpErrors.Load(),
+	})
 }
 
 // atRoot leads a request to a path below Collider's to the root.
 func atRoot(next http.Handler) http.Handler {
 	return http.StripPrefix(strings.TrimSuffix(colliderPath, "/"), next)
-}
-
-// baseURL is where the client of a request finds the box: scheme is "http" or "ws".
-func baseURL(r *http.Request, scheme string) string {
-	// A client that names another scheme only misleads itself.
-	if r.TLS != nil || strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https") {
-		scheme += "s"
-	}
-	return scheme + "://" + cmp.Or(r.Host, "localhost")
 }

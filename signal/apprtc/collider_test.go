@@ -310,7 +310,7 @@ func FuzzCollider(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	server := New(hub, http.NotFoundHandler())
+	server := New(hub, Options{})
 	from := signal.Client{Source: netip.MustParseAddr("192.0.2.1")}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		c := &client{server: server, room: "r", id: "1"}

@@ -35,14 +35,19 @@ type desk struct {
 	keys  map[string]*client
 }
 
+// idDigits is how long an id is that /join gives out. Clients take it for a text. The original's
+// has eight digits, which somebody else can find by trying: here it is the secret of its client.
+const idDigits = 20
+
 // give registers a client in a room under an id that nobody has, with a key.
 func (d *desk) give(c *client) {
 	c.key = rand.Text()
+	ids := new(big.Int).Exp(big.NewInt(10), big.NewInt(idDigits), nil)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for {
-		n, _ := rand.Int(rand.Reader, big.NewInt(1e8)) // never fails: the runtime ends the process first
-		c.id = fmt.Sprintf("%08d", n)
+		n, _ := rand.Int(rand.Reader, ids) // never fails: the runtime ends the process first
+		c.id = fmt.Sprintf("%0*d", idDigits, n)
 		if d.put(c) {
 			d.keys[c.key] = c
 			return
@@ -116,14 +121,4 @@ func (d *desk) remove(c *client) {
 			delete(d.rooms, c.room)
 		}
 	}
-}
-
-// size is how many clients there are.
-func (d *desk) size() (n int) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, in := range d.rooms {
-		n += len(in)
-	}
-	return n
 }

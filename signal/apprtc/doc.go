@@ -18,12 +18,20 @@
 // # Where it differs from the originals
 //
 // A WebSocket that its client closes with 1000 ends the session at once, and one that broke is
-// waited for. A frame without a message does not repeat the one before. wshpp, wstls and ts in the
-// query have no effect: a client is led to this box. debug=loopback is as in the original.
+// waited for. A frame without a message does not repeat the one before. Sixteen unknown commands in
+// a row end a connection, which the original leaves open. wshpp, wstls and ts in the query have no
+// effect: a client is led to this box (Options.Origin). debug=loopback makes no second client: it
+// only tells the client that is_loopback, and the seat is free for LOOPBACK_CLIENT_ID or anybody
+// else. hd asks for the width and height as browsers do today, and is off unless it is said.
+// room_link has no token: it is the client's own, and the link is for others. /status counts in
+// openws connections that have not registered, too.
 //
 // As in the original, whoever knows a room and a client's id can say something in that client's
-// name, and remove it. Nobody is told the ids that /join gives out but the client itself. What is
-// posted is read for a client that is there, and counts against its rate.
+// name, and remove it. So an id that /join gives out has twenty digits instead of eight, which
+// nobody finds by trying, and nobody is told it but the client itself. Clients that make up their
+// ids do well to make them long; where the hub asks for a token, who takes over a session by such
+// an id shows one, too. What is posted is read for a client that is there, and counts against its
+// rate.
 //
 // # Locks
 //

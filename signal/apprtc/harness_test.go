@@ -58,9 +58,12 @@ func start(t *testing.T, o signal.Options, change func(*times)) *box {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := New(hub, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		WriteICE(w, r, signal.ICE{Servers: servers("anybody")})
-	}))
+	s := New(hub, Options{
+		ICE: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			WriteICE(w, r, signal.ICE{Servers: servers("anybody")})
+		}),
+		Origin: func(r *http.Request) string { return "http://" + r.Host },
+	})
 	if change != nil {
 		change(&s.times)
 	}
@@ -77,11 +80,21 @@ func start(t *testing.T, o signal.Options, change func(*times)) *box {
 			t.Error(err)
 		}
 		b.web.Close()
-		if n := s.desk.size(); n != 0 || len(s.desk.keys) != 0 {
+		if n := s.desk.size(); n != 0 || len(s.desk.keys) != 0 || hub.Carried(Name) != 0 {
 			t.Errorf("%d clients left", n)
 		}
 	})
 	return b
+}
+
+// size is how many clients there are.
+func (d *desk) size() (n int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, in := range d.rooms {
+		n += len(in)
+	}
+	return n
 }
 
 // call makes a request and returns its status and body.

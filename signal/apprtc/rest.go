@@ -52,9 +52,10 @@ func (s *Server) serveJoin(w http.ResponseWriter, r *http.Request) {
 		reply(w, refused)
 		return
 	}
-	params := roomParams(r, c.key)
+	origin := s.o.Origin(r)
+	params := roomParams(r.URL.Query(), origin, c.key)
 	params["room_id"], params["client_id"] = room, c.id
-	params["room_link"] = baseURL(r, "http") + "/r/" + room + query(r)
+	params["room_link"] = withQuery(origin+"/r/"+room, forOthers(r))
 	params["is_initiator"] = text(c.first.Load())
 	params["messages"] = messages
 	reply(w, answer{"SUCCESS", params})
@@ -76,6 +77,8 @@ func (s *Server) join(r *http.Request, room string) (c *client, messages []strin
 		return nil, nil, err
 	}
 	messages = []string{}
+	// What comes from now on waits, and is encoded only when a connection takes it. None can before
+	// the client knows its id, by when c.bare is false.
 	for _, f := range session.Take() {
 		messages = append(messages, string(f.Body))
 	}
@@ -125,7 +128,7 @@ func (s *Server) serveLeave(w http.ResponseWriter, r *http.Request) {
 // serveParams is for iOS, which asks for the parameters without a room.
 func (s *Server) serveParams(w http.ResponseWriter, r *http.Request) {
 	if !s.hub.RefusesOrigin(w, r) {
-		reply(w, roomParams(r, ""))
+		reply(w, roomParams(r.URL.Query(), s.o.Origin(r), ""))
 	}
 }
 
@@ -145,6 +148,14 @@ func query(r *http.Request) string {
 	return "?" + r.URL.RawQuery
 }
 
+// forOthers is what a link by which others join has of a request's query: a token is the client's
+// own.
+func forOthers(r *http.Request) url.Values {
+	q := r.URL.Query()
+	q.Del("token")
+	return q
+}
+
 // text is JSON in a string: that is how most parameters are wanted.
 func text(v any) string {
 	s, _ := json.Marshal(v) // maps, texts and booleans always have JSON
@@ -153,8 +164,8 @@ func text(v any) string {
 
 // roomParams are the parameters of a room, as clients parse them. pc_config has no ICE servers:
 // Android would drop their credentials, and every client asks ice_server_url if there are none.
-func roomParams(r *http.Request, key string) map[string]any {
-	q := r.URL.Query()
+// origin is where the client finds the box.
+func roomParams(q url.Values, origin, key string) map[string]any {
 	config := map[string]any{"iceServers": []string{}, "bundlePolicy": "max-bundle", "rtcpMuxPolicy": "require"}
 	if it := q.Get("it"); it != "" {
 		config["iceTransports"], config["iceTransportPolicy"] = it, it
@@ -176,14 +187,14 @@ func roomParams(r *http.Request, key string) map[string]any {
 		"error_messages": []string{}, "warning_messages": []string{}, "messages": []string{},
 		"is_loopback":              text(loopback),
 		"pc_config":                text(config),
-		"pc_constraints":           `{"optional": []}`,
+		"pc_constraints":           connection(q),
 		"offer_options":            "{}",
 		"media_constraints":        text(media(q)),
-		"ice_server_url":           withQuery(baseURL(r, "http")+icePath, ice),
+		"ice_server_url":           withQuery(origin+icePath, ice),
 		"ice_server_transports":    transport(q),
 		"include_loopback_js":      "",
-		"wss_url":                  withQuery(baseURL(r, "ws")+colliderPath+"ws", socket),
-		"wss_post_url":             baseURL(r, "http") + strings.TrimSuffix(colliderPath, "/"),
+		"wss_url":                  withQuery("ws"+strings.TrimPrefix(origin, "http")+colliderPath+"ws", socket),
+		"wss_post_url":             origin + strings.TrimSuffix(colliderPath, "/"),
 		"bypass_join_confirmation": "false",
 		"version_info":             "null",
 		"header_message":           nil,
@@ -206,29 +217,60 @@ func transport(q url.Values) string {
 	return ""
 }
 
-// media are the constraints of getUserMedia that audio, video and hd ask for: "true", "false" or
-// constraints, as name=value with commas between.
-func media(q url.Values) map[string]any {
-	want := func(s string) any {
-		switch s {
-		case "", "true":
-			return true
-		case "false":
-			return false
+// connection are the constraints of RTCPeerConnection that dtls, dscp and ipv6 ask for: "true" or
+// "false".
+func connection(q url.Values) string {
+	var optional []string
+	for _, row := range [][2]string{{"dtls", "DtlsSrtpKeyAgreement"}, {"dscp", "googDscp"}, {"ipv6", "googIPv6"}} {
+		if on, set := yesOrNo(q.Get(row[0])); set {
+			optional = append(optional, text(map[string]bool{row[1]: on}))
 		}
-		mandatory := map[string]string{}
-		for _, one := range strings.Split(s, ",") {
-			if name, value, ok := strings.Cut(one, "="); ok {
-				mandatory[strings.TrimPrefix(name, "mandatory:")] = value
-			}
-		}
-		return map[string]any{"mandatory": mandatory, "optional": []string{}}
 	}
-	video := want(q.Get("video"))
-	if video == true && strings.EqualFold(q.Get("hd"), "true") {
+	return `{"optional": [` + strings.Join(optional, ", ") + "]}"
+}
+
+// yesOrNo reads "true" or "false". Anything else is not set.
+func yesOrNo(s string) (yes, set bool) {
+	yes = strings.EqualFold(s, "true")
+	return yes, yes || strings.EqualFold(s, "false")
+}
+
+// media are the constraints of getUserMedia that audio, video, hd and firefox_fake_device ask for.
+func media(q url.Values) map[string]any {
+	video := track(q.Get("video"))
+	if hd, _ := yesOrNo(q.Get("hd")); hd && video == true {
 		video = map[string]any{"width": map[string]int{"min": 1280}, "height": map[string]int{"min": 720}}
 	}
-	return map[string]any{"audio": want(q.Get("audio")), "video": video}
+	want := map[string]any{"audio": track(q.Get("audio")), "video": video}
+	if q.Get("firefox_fake_device") != "" {
+		want["fake"] = true
+	}
+	return want
+}
+
+// track are the constraints of one track: "true", "false", or name=value with commas between. A
+// name with mandatory: or optional: before it says which it is; else those of Chromium's own are
+// optional.
+func track(s string) any {
+	if on, set := yesOrNo(s); set || s == "" {
+		return on || s == ""
+	}
+	mandatory, optional := map[string]string{}, []map[string]string{}
+	for _, one := range strings.Split(s, ",") {
+		kind, rest, told := strings.Cut(one, ":")
+		if !told {
+			rest = one
+		}
+		name, value, ok := strings.Cut(rest, "=")
+		switch {
+		case !ok:
+		case told && kind != "mandatory", !told && strings.HasPrefix(name, "goog"):
+			optional = append(optional, map[string]string{name: value})
+		default:
+			mandatory[name] = value
+		}
+	}
+	return map[string]any{"mandatory": mandatory, "optional": optional}
 }
 
 // serveICE hands out ICE servers: the session's own for a key of a session, and else as the box
@@ -247,7 +289,7 @@ func (s *Server) serveICE(w http.ResponseWriter, r *http.Request) {
 	key := r.URL.Query().Get("key")
 	session := s.desk.byKey(key)
 	if session == nil {
-		s.ice.ServeHTTP(w, r)
+		s.o.ICE.ServeHTTP(w, r)
 		return
 	}
 	var ice signal.ICE

@@ -19,7 +19,7 @@ func TestJoinAndLeave(t *testing.T) {
 	t.Parallel()
 	b := start(t, signal.Options{}, nil)
 	first, j := b.enter("room-1")
-	digits := regexp.MustCompile(`^\d{8}$`)
+	digits := regexp.MustCompile(`^\d{20}$`)
 	if j.Params.Initiator != "true" || !digits.MatchString(first) || j.Params.RoomID != "room-1" {
 		t.Errorf("got %+v", j)
 	}

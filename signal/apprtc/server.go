@@ -24,10 +24,18 @@ type times struct {
 	Reconnect time.Duration // for who has lost it, or has only been posted for
 }
 
+// Options are what Server needs of the box around it.
+type Options struct {
+	// ICE answers those who ask for ICE servers without a session, by WriteICE.
+	ICE http.Handler
+	// Origin is where the client of a request finds the box, as in "https://box.example.org".
+	Origin func(*http.Request) string
+}
+
 // Server serves AppRTC's clients.
 type Server struct {
 	hub     *signal.Hub
-	ice     http.Handler // of those without a session
+	o       Options
 	sockets *ws.Server
 	desk    desk
 	times   times
@@ -36,11 +44,10 @@ type Server struct {
 	opened, wsErrors, httpErrors atomic.Uint64 // as /status tells them
 }
 
-// New makes a server of a hub's. ice answers those who ask for ICE servers without a session, by
-// WriteICE.
-func New(hub *signal.Hub, ice http.Handler) *Server {
+// New makes a server of a hub's.
+func New(hub *signal.Hub, o Options) *Server {
 	return &Server{
-		hub: hub, ice: ice, sockets: ws.New(hub), started: time.Now(),
+		hub: hub, o: o, sockets: ws.New(hub), started: time.Now(),
 		desk:  desk{rooms: make(map[string]map[string]*client), keys: make(map[string]*client)},
 		times: times{Register: 30 * time.Second, Reconnect: 10 * time.Second},
 	}

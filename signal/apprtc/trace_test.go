@@ -17,7 +17,7 @@ var counts = regexp.MustCompile(`:[0-9.e+-]+`)
 func TestRecordingOfCollider(t *testing.T) {
 	t.Parallel()
 	b := wiretest.Start(t, signal.Options{}, func(hub *signal.Hub, mux *http.ServeMux) {
-		mux.Handle("/", New(hub, nil).Collider())
+		mux.Handle("/", New(hub, Options{}).Collider())
 	})
 	b.Repeat(t, wiretest.Recording{
 		File: "testdata/collider.wire.jsonl",

@@ -38,7 +38,12 @@ func take(s *signal.Session, m object.Object) error {
 	kind, _ := m.Text("type")
 	switch kind {
 	case "subscribe":
-		return each(s, m, func(topic string) error { return s.Join(signal.Join{Room: topic}) })
+		return each(s, m, func(topic string) error {
+			if s.Peers(topic) >= 0 {
+				return nil // the hub would tell it again of all who are there
+			}
+			return s.Join(signal.Join{Room: topic})
+		})
 	case "unsubscribe":
 		return each(s, m, s.Leave)
 	case "publish":

@@ -61,6 +61,27 @@ func TestAttackManyTopics(t *testing.T) {
 	mallory.Close()
 }
 
+// To subscribe again does nothing, as in the original, and so costs nothing: neither the subscriber
+// its connection, nor others their time.
+func TestAttackSubscribeAgain(t *testing.T) {
+	t.Parallel()
+	b := wiretest.Start(t, signal.Options{}, func(h *signal.Hub, mux *http.ServeMux) { // without a rate
+		mux.Handle("GET /yjs", yjs.New(h, yjs.Options{}))
+	})
+	for range 40 {
+		b.Dial(t, "/yjs").Say(`{"type":"subscribe","topics":["tea"]}`)
+	}
+	again := strings.TrimSuffix(strings.Repeat(`"tea",`, 10_000), ",")
+	for _, kind := range []string{"subscribe", "unsubscribe"} {
+		alice := b.Dial(t, "/yjs")
+		alice.Say(`{"type":"subscribe","topics":["tea"]}`)
+		alice.Say(`{"type":"` + kind + `","topics":[` + again + `]}`)
+		alice.Say(`{"type":"ping"}`)
+		alice.Want(`{"type":"pong"}`)
+		alice.Close()
+	}
+}
+
 // The original lets everybody publish to every topic.
 func TestOnlySubscribersPublish(t *testing.T) {
 	t.Parallel()
