@@ -159,6 +159,50 @@ func TestNamesArePresentable(t *testing.T) {
 	}
 }
 
+// Neither a name nor a text becomes HTML in the others' pages.
+func TestAttackMarkup(t *testing.T) {
+	t.Parallel()
+	b := start(t, signal.Options{})
+	alice := enter(t, b, "alice")
+	alice.Want(userlist("alice"))
+	mallory := enter(t, b, "<img src=x onerror=alert(1)>")
+	name := "img src=x onerror=alert(1)"
+	mallory.Want(`{"type":"rejectusername","id":"$id","name":"`+name+`"}`, userlist("alice", name))
+	alice.Want(userlist("alice", name))
+	for text, gets := range map[string]string{
+		"<img src=x onerror=alert(2) <b>x</b> <img src=y onerror=alert(3) ": "x ",
+		"a <!-- ": "a ", "</b": "", "<><svg onload=alert(4) ": "<>", "I <3 you, 1 < 2": "I <3 you, 1 < 2",
+	} {
+		mallory.Say(fmt.Sprintf(`{"type":"message","text":%q}`, text))
+		alice.Want(fmt.Sprintf(`{"type":"message","text":%q,"name":%q}`, gets, name))
+	}
+	native := hello(t, b, "al<ice>")
+	native.Say(`{"type":"join","room":"chat/lobby"}`)
+	if text, _ := alice.Next(); strings.ContainsAny(text, "<>") || strings.Contains(text, `\u003c`) {
+		t.Errorf("a user of another protocol is in %s", text)
+	}
+	native.Cut()
+}
+
+// One signal of a page's becomes no more frames than a page ever has candidates.
+func TestAttackManyCandidates(t *testing.T) {
+	t.Parallel()
+	b := start(t, signal.Options{})
+	page, alice := hello(t, b, "bob"), enter(t, b, "alice")
+	alice.Want(userlist("alice"))
+	page.Say(`{"type":"signal","to":"@alice","data":{"signalbox":{"call":"ring","id":"x"}}}`)
+	page.Next()
+	for _, n := range []int{20_000, translate.MaxCandidates} {
+		page.Say(`{"type":"signal","to":"@alice","data":{"signalbox":{"call":"peer","id":"x","candidates":[` +
+			strings.TrimSuffix(strings.Repeat("{},", n), ",") + `]}}}`)
+	}
+	for range translate.MaxCandidates {
+		alice.Want(`{"type":"new-ice-candidate","target":"alice","candidate":{}}`)
+	}
+	alice.WantNothing()
+	page.Cut()
+}
+
 type guard struct{}
 
 func (guard) Admit(token string, _ netip.Addr) (signal.Pass, error) {

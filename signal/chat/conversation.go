@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -107,7 +108,9 @@ func (c *conversation) enter(want string) error {
 // presentable makes a name of what a client wants for one.
 func presentable(want string) string {
 	runes := []rune(want)
-	runes = slices.DeleteFunc(runes[:min(len(runes), signal.MaxUser-2)], signal.Unprintable)
+	runes = slices.DeleteFunc(runes[:min(len(runes), signal.MaxUser-2)], func(r rune) bool {
+		return signal.Unprintable(r) || strings.ContainsRune(brackets, r)
+	})
 	return cmp.Or(signal.Visible(string(runes)), "guest")
 }
 
@@ -273,7 +276,9 @@ func (c *conversation) userlist() signal.Frame {
 	return signal.Frame{Body: o.JSON()}
 }
 
-var tags = regexp.MustCompile(`<[^>]+>`)
+// tags are those of a message's text: pages make it HTML. One at the end that nothing closes would
+// be closed by what the page adds.
+var tags = regexp.MustCompile(`<[^>]+>|<[A-Za-z/!?][^>]*$`)
 
 // passed is what somebody says as clients get it: name and id are the sender's own, and the text of
 // a message has no tags. What nobody but the server says, and what is no frame of the protocol,
@@ -302,8 +307,17 @@ func passed(from signal.Member, data []byte) []signal.Frame {
 	return []signal.Frame{{Body: o.JSON()}}
 }
 
-// label is the name by which clients know a member.
-func label(m signal.Member) string { return cmp.Or(m.User, m.ID) }
+// brackets are in no name that clients get: their pages make it HTML.
+const brackets = "<>"
+
+// label is the name by which clients know a member. A member that speaks another protocol may have
+// a user name with brackets. It has its id then: without them, the name could be another's.
+func label(m signal.Member) string {
+	if strings.ContainsAny(m.User, brackets) {
+		return m.ID
+	}
+	return cmp.Or(m.User, m.ID)
+}
 
 // number is the id that clients have for a peer: theirs are numbers, which fit JavaScript's.
 func number(peer string) json.RawMessage {
