@@ -1,11 +1,13 @@
 package chat
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 	"unsafe"
@@ -20,9 +22,15 @@ func TestMain(m *testing.M) { testkit.Main(m, wiretest.Patience, "signalbox/sign
 
 func start(t testing.TB, o signal.Options) *wiretest.Box {
 	t.Helper()
+	return startFor(t, o, 4)
+}
+
+// startFor starts a box with so many places in the lobby.
+func startFor(t testing.TB, o signal.Options, capacity int) *wiretest.Box {
+	t.Helper()
 	o.Calls = true
 	return wiretest.Start(t, o, func(h *signal.Hub, mux *http.ServeMux) {
-		s := New(h, Options{Capacity: 4})
+		s := New(h, Options{Capacity: capacity})
 		mux.Handle("GET /chat", s)
 		mux.Handle("GET /{$}", s.Before(http.NotFoundHandler()))
 	})
@@ -201,6 +209,33 @@ func TestAttackManyCandidates(t *testing.T) {
 	}
 	alice.WantNothing()
 	page.Cut()
+}
+
+// door counts who asks.
+type door struct{ asked atomic.Int64 }
+
+func (d *door) Enter(context.Context, signal.Visitor) error {
+	d.asked.Add(1)
+	return nil
+}
+
+// A name that is taken, and all that are like it, costs the operator's door nothing.
+func TestAttackTakenNames(t *testing.T) {
+	t.Parallel()
+	d := &door{}
+	b := startFor(t, signal.Options{Door: d}, 64)
+	for n := range int64(32) {
+		if enter(t, b, "bob"); d.asked.Load() != n+1 {
+			t.Fatalf("the door was asked %d times for %d clients", d.asked.Load(), n+1)
+		}
+	}
+	c := b.Dial(t, "/chat")
+	c.Want(`{"type":"id","id":"$id"}`)
+	c.Say(`{"type":"username","name":"bob"}`)
+	c.WantEnd()
+	if n := d.asked.Load(); n != 32 {
+		t.Errorf("the door was asked %d times for a name that nobody can have", n)
+	}
 }
 
 type guard struct{}

@@ -74,9 +74,6 @@ func isServers(kind string) bool {
 	return kind == "id" || kind == "userlist" || kind == "rejectusername"
 }
 
-// maxNames is how many names are tried before a client is turned away.
-const maxNames = 32
-
 // enter gives the client the name that it wants, or one like it, and takes it into the lobby.
 func (c *conversation) enter(want string) error {
 	s := c.session
@@ -84,13 +81,10 @@ func (c *conversation) enter(want string) error {
 		s.Reply(c.rejection())
 		return nil
 	}
-	base := presentable(want)
-	err := s.Hello(signal.Hello{User: base, Token: c.token})
-	for n := 1; n < maxNames && signal.RefusalOf(err).Code == signal.CodeUserTaken; n++ {
-		err = s.Hello(signal.Hello{User: base + strconv.Itoa(n), Token: c.token})
-	}
-	if signal.RefusalOf(err).Code == signal.CodeUnauthorized {
-		err = s.Hello(signal.Hello{Token: c.token}) // which says the name itself
+	hello := signal.Hello{User: presentable(want), Token: c.token, Yields: true}
+	err := s.Hello(hello)
+	if signal.RefusalOf(err).Code == signal.CodeUserTaken { // perhaps just now
+		err = s.Hello(hello)
 	}
 	if err != nil {
 		return err
