@@ -146,7 +146,8 @@ func (h *Hub) mayShare(s, old *Session) (ghost *Session, err error) {
 // maxAlike is how many user names are tried for one that is taken.
 const maxAlike = 32
 
-// vacant finds the first user name that nobody has: the one that is wanted, or that with a number. Somebody may take it before the session is registered.
+// vacant finds the first user name that nobody has: the one that is wanted, or that with a number.
+// Somebody may take it before the session is registered.
 func (h *Hub) vacant(user string) (string, error) {
 	if user == "" {
 		return "", nil

@@ -211,6 +211,36 @@ func TestAttackManyCandidates(t *testing.T) {
 	page.Cut()
 }
 
+// One source leaves three quarters of the lobby to others.
+func TestAttackWholeLobby(t *testing.T) {
+	t.Parallel()
+	hub, err := signal.New(signal.Options{SessionsPerSource: 512})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := New(hub, Options{Capacity: 64})
+	comes := func(from string, n int) (err error) {
+		c := &conversation{server: server, partners: map[string]*partner{}, calls: map[string]*call{}}
+		client := signal.Client{Source: netip.MustParseAddr(from)}
+		s, err := hub.Open(c, client, signal.Hello{User: fmt.Sprint(from, "-", n)}, time.Minute)
+		if err != nil {
+			return err
+		}
+		t.Cleanup(func() { s.Stop(signal.CodeLost) })
+		s.Do(func() { c.session, err = s, s.Join(signal.Join{Room: lobby}) })
+		return err
+	}
+	for n := range 17 {
+		err := comes("192.0.2.1", n)
+		if n < 16 && err != nil || n == 16 && signal.RefusalOf(err).Code != signal.CodeRoomFull {
+			t.Errorf("number %d of one source: %v", n, err)
+		}
+	}
+	if err := comes("192.0.2.2", 0); err != nil {
+		t.Error(err)
+	}
+}
+
 // door counts who asks.
 type door struct{ asked atomic.Int64 }
 

@@ -17,6 +17,7 @@ const Name = "chat"
 const (
 	lobby       = "lobby"
 	subprotocol = "json"
+	shareOf     = 4 // of the lobby's places, one line may have one of so many
 )
 
 // Options are what all clients share.
@@ -34,7 +35,7 @@ type Server struct {
 func New(hub *signal.Hub, o Options) *Server {
 	return &Server{
 		sockets: ws.New(hub, subprotocol),
-		terms:   signal.Terms{Name: Name, Space: Name, Capacity: o.Capacity},
+		terms:   signal.Terms{Name: Name, Space: Name, Capacity: o.Capacity, Share: shareOf},
 	}
 }
 
