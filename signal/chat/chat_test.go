@@ -241,6 +241,56 @@ func TestAttackWholeLobby(t *testing.T) {
 	}
 }
 
+// Who comes and goes in a full lobby does not have the others told of each step: they are told who
+// is there in the end.
+func TestAttackComingAndGoing(t *testing.T) {
+	t.Parallel()
+	b := startFor(t, signal.Options{}, 128)
+	hub := b.Hub
+	server := New(hub, Options{Capacity: 128})
+	c := &conversation{server: server, partners: map[string]*partner{}, calls: map[string]*call{}}
+	s, err := hub.Open(c, signal.Client{Source: netip.MustParseAddr("192.0.2.1")}, signal.Hello{User: "alice"},
+		time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.session = s
+	member := func(n int) signal.Member {
+		return signal.Member{ID: fmt.Sprint(n), User: fmt.Sprint(n) + strings.Repeat("\U00010400", 58)}
+	}
+	var peers []signal.Peer
+	for n := range 126 {
+		peers = append(peers, signal.Peer{Member: member(n)})
+	}
+	told := 0
+	hear := func(e signal.Event) {
+		for _, f := range c.Encode(nil, e) {
+			told += len(f.Body)
+		}
+	}
+	hear(signal.Joined{Room: "chat/lobby", Peers: peers})
+	for n := range 40 {
+		hear(signal.PeerJoined{Room: "chat/lobby", Peer: signal.Peer{Member: member(1000 + n)}})
+		hear(signal.PeerLeft{Room: "chat/lobby", Peer: member(1000 + n)})
+	}
+	if told == 0 || told > 2*listsAtOnce {
+		t.Errorf("81 changes are told in %d bytes", told)
+	}
+	hear(signal.PeerLeft{Room: "chat/lobby", Peer: member(0)})
+	for until := time.Now().Add(wiretest.Patience); ; time.Sleep(time.Millisecond) {
+		if frames := s.Take(); len(frames) > 0 {
+			last := string(frames[len(frames)-1].Body)
+			if strings.Contains(last, `"users"`) && strings.Count(last, ",") == 1+125 {
+				break
+			}
+		}
+		if time.Now().After(until) {
+			t.Fatal("the last userlist does not come")
+		}
+	}
+	s.Stop(signal.CodeLost)
+}
+
 // door counts who asks.
 type door struct{ asked atomic.Int64 }
 

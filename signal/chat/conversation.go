@@ -24,7 +24,8 @@ type conversation struct {
 	session *signal.Session // set by Opened
 
 	mu       sync.Mutex
-	members  []signal.Member     // of the lobby, in the order of joining, this one too
+	roster   roster
+	over     bool
 	partners map[string]*partner // those in the lobby with whom there is, or may be, a call, by their ids
 	calls    map[string]*call    // with others, by their names
 	held     int                 // bytes that wait in these
@@ -42,7 +43,15 @@ func (c *conversation) Opened(s *signal.Session) {
 	s.Reply(signal.Frame{Body: o.JSON()})
 }
 
-func (c *conversation) Ended(*signal.Session) {}
+// Ended stops what would come later.
+func (c *conversation) Ended(*signal.Session) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.over = true
+	if c.roster.late != nil {
+		c.roster.late.Stop()
+	}
+}
 
 // Receive processes a frame. The protocol has no word for a refusal but rejectusername.
 func (c *conversation) Receive(s *signal.Session, f signal.Frame, over error) {
@@ -120,10 +129,10 @@ func (c *conversation) rejection() signal.Frame {
 // tell passes a frame to the one that it is for.
 func (c *conversation) tell(target, kind string, o object.Object) error {
 	c.mu.Lock()
-	i := slices.IndexFunc(c.members, func(m signal.Member) bool { return label(m) == target })
+	i := slices.IndexFunc(c.roster.members, func(m signal.Member) bool { return label(m) == target })
 	var to signal.Member
 	if i >= 0 {
-		to = c.members[i]
+		to = c.roster.members[i]
 		if kind == "hang-up" {
 			delete(c.partners, to.ID)
 		} else if isOffer(kind) {
@@ -197,30 +206,31 @@ func (c *conversation) Encode(dst []signal.Frame, e signal.Event) []signal.Frame
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	lists := &c.server.lists
 	switch e := e.(type) {
 	case signal.Joined:
-		c.members = c.members[:0]
+		c.roster.members, c.roster.sum = nil, 0
 		for _, p := range e.Peers {
-			c.members = append(c.members, p.Member)
+			c.roster.add(p.Member, lists)
 		}
-		c.members = append(c.members, c.session.Member())
-		return append(dst, c.userlist())
+		c.roster.add(c.session.Member(), lists)
+		return append(dst, c.userlist()...)
 	case signal.PeerJoined:
-		c.members = append(c.members, e.Peer.Member)
-		return append(dst, c.userlist())
+		c.roster.add(e.Peer.Member, lists)
+		return append(dst, c.userlist()...)
 	case signal.PeerLeft:
 		if e.Room == "" {
 			return append(dst, c.callLeft(&e)...)
 		}
-		c.members = slices.DeleteFunc(c.members, func(m signal.Member) bool { return m.ID == e.Peer.ID })
+		c.roster.remove(e.Peer.ID, lists)
 		if c.partners[e.Peer.ID] != nil {
 			delete(c.partners, e.Peer.ID)
 			dst = append(dst, c.hangUp(label(e.Peer)))
 		}
-		return append(dst, c.userlist())
+		return append(dst, c.userlist()...)
 	case signal.Left:
-		c.members = nil
-		return append(dst, c.userlist())
+		c.roster.members, c.roster.sum = nil, 0
+		return append(dst, c.userlist()...)
 	case signal.Signaled:
 		if e.Room == "" {
 			return append(dst, c.callSaid(&e)...)
@@ -255,19 +265,6 @@ func (c *conversation) told(e *signal.Signaled) []signal.Frame {
 		o.Set("candidate", said.Candidates[0])
 	}
 	return passed(e.From, o.JSON())
-}
-
-// userlist tells the client who is in the lobby. mu is held.
-func (c *conversation) userlist() signal.Frame {
-	names := make([]string, 0, len(c.members))
-	for _, m := range c.members {
-		names = append(names, label(m))
-	}
-	var o object.Object
-	o.SetText("type", "userlist")
-	text, _ := json.Marshal(names) // strings always have a form
-	o.Set("users", text)
-	return signal.Frame{Body: o.JSON()}
 }
 
 // tags are those of a message's text: pages make it HTML. One at the end that nothing closes would

@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"hash/maphash"
 	"net/http"
 	"slices"
 	"strings"
@@ -29,6 +30,7 @@ type Options struct {
 type Server struct {
 	sockets *ws.Server
 	terms   signal.Terms
+	lists   lists
 }
 
 // New makes a server of a hub's.
@@ -36,6 +38,7 @@ func New(hub *signal.Hub, o Options) *Server {
 	return &Server{
 		sockets: ws.New(hub, subprotocol),
 		terms:   signal.Terms{Name: Name, Space: Name, Capacity: o.Capacity, Share: shareOf},
+		lists:   lists{seed: maphash.MakeSeed()},
 	}
 }
 
