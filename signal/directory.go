@@ -3,6 +3,7 @@ package signal
 import (
 	"net/netip"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -148,6 +149,27 @@ func (h *Hub) mayShare(s, old *Session) (ghost *Session, err error) {
 		return ghost, nil
 	}
 	return nil, Refuse(CodeUserTaken, "")
+}
+
+// maxAlike is how many user names are tried for one that is taken.
+const maxAlike = 32
+
+// vacant finds the first user name that nobody has: the one that is wanted, or that with a number.
+// Somebody may take it before the session is registered.
+func (h *Hub) vacant(user string) (string, error) {
+	if user == "" {
+		return "", nil
+	}
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	name := user
+	for n := 1; n <= maxAlike; n++ {
+		if len(h.users[name]) == 0 {
+			return name, nil
+		}
+		name = user + strconv.Itoa(n)
+	}
+	return "", Refuse(CodeUserTaken, "")
 }
 
 // bars tells whether a ban keeps a session out that is about to say hello.

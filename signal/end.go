@@ -105,7 +105,7 @@ func (s *Session) end(code Code) {
 		s.hub.leave(r, s, why)
 	}
 	s.rooms = nil
-	s.hub.store.add(-int(s.held.Swap(0)))
+	s.letGo()
 	s.hub.forget(s) // its seats are free: another session may have its id now
 	gone := shared(PeerLeft{Peer: s.self, Reason: why})
 	for _, partner := range partners {

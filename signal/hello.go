@@ -12,6 +12,9 @@ type Hello struct {
 	User     string // the handle by which it can be called, as far as it is Visible; empty: none
 	Token    string // for admission; see Guard
 	Replaces string // the resume token of a former session, whose place and id this one takes; empty: none
+	// Yields lets the session have another user name than User: the token's, or where somebody else
+	// has User, that with a number up to 31 behind it. Session.Member says which.
+	Yields bool
 }
 
 // Hello makes the session known to others: it can be called and can join rooms. The client first
@@ -37,8 +40,14 @@ func (s *Session) Hello(hello Hello) error {
 	s.pass, s.self.Name, s.self.User = pass, Visible(hello.Name), user
 	if pass.Attested {
 		s.self.Name, s.self.User = cmp.Or(Visible(pass.Name), s.self.Name), Visible(pass.User)
-		if user != "" && user != s.self.User {
+		if user != "" && user != s.self.User && !hello.Yields {
 			return Refuse(CodeUnauthorized, "the token is not for that user")
+		}
+	}
+	if hello.Yields && !pass.Attested {
+		s.self.User, err = s.hub.vacant(user)
+		if err != nil {
+			return err
 		}
 	}
 	if s.hub.bars(s) {

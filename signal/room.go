@@ -18,6 +18,7 @@ type room struct {
 
 	mu       sync.Mutex
 	capacity int      // 0 = no limit
+	share    int      // see Terms.Share
 	kept     *keeping // nil: it stands as long as it has members
 	ending   bool     // nobody may join any more: its members are being taken out
 	closed   bool     // it is over: no longer in the directory, or about to leave it
@@ -68,13 +69,11 @@ func (r *room) join(s *Session, capacity int, note string, now time.Time) (open 
 		if r.capacity > 0 && (capacity == 0 || r.capacity < capacity) {
 			capacity = r.capacity
 		}
-		if capacity > 0 && len(r.members) >= capacity {
-			return true, Refuse(CodeRoomFull, "")
+		share := max(r.share, s.terms.Share)
+		if err := r.hasPlace(s.line, capacity, share, cmp.Or(capacity, s.hub.opts.SessionsPerSource), now); err != nil {
+			return true, err
 		}
-		if !r.paces.allow(s.line, cmp.Or(capacity, s.hub.opts.SessionsPerSource), now) {
-			return true, Refuse(CodeRateLimited, "too many join and leave this room from your network address")
-		}
-		r.capacity = capacity
+		r.capacity, r.share = capacity, share
 		r.joins++
 		own = &seat{session: s, order: r.joins, since: now, note: note}
 		// Before anybody learns of it: what they send each other must find its way from the first
@@ -100,6 +99,33 @@ func (r *room) join(s *Session, capacity int, note string, now time.Time) (open 
 	}
 	r.members[s.self.ID] = own
 	return true, nil
+}
+
+// hasPlace refuses a member more of a line if there are as many as may be, or it joins too often.
+// mu is held.
+func (r *room) hasPlace(line netip.Prefix, capacity, share, places int, now time.Time) error {
+	switch {
+	case capacity > 0 && len(r.members) >= capacity:
+		return Refuse(CodeRoomFull, "")
+	case capacity > 0 && share > 0 && r.ofLine(line) >= max(capacity/share, leastOfLine):
+		return Refuse(CodeRoomFull, "as many are there from your network address as may be")
+	case !r.paces.allow(line, places, now):
+		return Refuse(CodeRateLimited, "too many join and leave this room from your network address")
+	}
+	return nil
+}
+
+// leastOfLine is how many those of one line may always be.
+const leastOfLine = 8
+
+// ofLine is how many members are of one line. The zero line has none. mu is held.
+func (r *room) ofLine(line netip.Prefix) (n int) {
+	for _, m := range r.members {
+		if line.IsValid() && m.session.line == line {
+			n++
+		}
+	}
+	return n
 }
 
 // peersOf lists the others as one member sees them. mu is held.

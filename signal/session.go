@@ -1,6 +1,7 @@
 package signal
 
 import (
+	"math"
 	"net/http"
 	"net/netip"
 	"runtime/debug"
@@ -17,7 +18,7 @@ import (
 // neither how its frames travel nor how they are encoded.
 //
 // Its verbs (Hello, Resume, Attach, Join, Leave, Signal, HangUp, Broadcast, Say, ICE, IssueICE,
-// Confirm, Bye), Meter, Refuse, Hold and Peers must be called one at a time: from its dialect's
+// Confirm, Bye), Meter, Refuse and Peers must be called one at a time: from its dialect's
 // Receive, or from Do. Its other methods may be called from anywhere.
 type Session struct {
 	// set before the first frame
@@ -250,11 +251,32 @@ func (s *Session) Refuse(why error, answer ...Frame) {
 }
 
 // Hold counts memory that the dialect holds for the client, or with a negative number gives it
-// back. What is left at the session's end is given back then: Ended must not call it. While the hub
-// is short of memory, the sessions that hold most end.
+// back. What is left at the session's end is given back then, and after that it counts nothing. It
+// may be called from anywhere. While the hub is short of memory, the sessions that hold most end.
 func (s *Session) Hold(bytes int) {
-	s.held.Add(int64(bytes))
-	s.hub.store.add(bytes)
+	for {
+		was := s.held.Load()
+		if was == nothingHeld {
+			return
+		}
+		if s.held.CompareAndSwap(was, was+int64(bytes)) {
+			s.hub.store.add(bytes)
+			return
+		}
+	}
+}
+
+// nothingHeld is in Session.held once the session is over.
+const nothingHeld = math.MinInt64
+
+// holds is what Hold has counted, in bytes.
+func (s *Session) holds() int { return int(max(0, s.held.Load())) }
+
+// letGo gives back all that Hold has counted, for good.
+func (s *Session) letGo() {
+	if was := s.held.Swap(nothingHeld); was != nothingHeld {
+		s.hub.store.add(-int(was))
+	}
 }
 
 // Confirm notes that the client has the session's events up to seq.

@@ -153,7 +153,7 @@ func (h *Hub) holdings() holdings {
 	h.mu.RUnlock()
 
 	for s, d := range of {
-		d.holds += s.out.holds() + int(s.held.Load())
+		d.holds += s.out.holds() + s.holds()
 		for by, bytes := range s.out.senders() {
 			if sender := of[by]; sender != nil && by != s {
 				sender.sent += bytes

@@ -16,6 +16,9 @@ type Terms struct {
 	// Capacity is how many members a room may have while a client of this dialect is, or was, in
 	// it; 0: the hub's limit.
 	Capacity int
+	// Share is the part of a room that those of one line (source.Line) may take, while a client of
+	// this dialect is, or was, in it: one of so many places, but at least eight; 0: all of it.
+	Share int
 	// Outlives is how long the session lasts without a connection: for a client that resumes it, or
 	// until the dialect attaches another one; 0: not at all.
 	Outlives time.Duration

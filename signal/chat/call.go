@@ -25,7 +25,7 @@ type call struct {
 
 const (
 	maxCalls   = 8        // of one client
-	maxWaiting = 96 << 10 // bytes of offers and candidates of one client that wait for callees
+	maxWaiting = 96 << 10 // bytes of offers and candidates that wait for one client's callees, or for the client
 	waitCost   = 64       // bytes that each takes besides
 )
 
@@ -257,12 +257,18 @@ func (c *conversation) spoken(from signal.Member, said *translate.Said, by *part
 			frames = append(frames, signal.Frame{Body: o.JSON()})
 		}
 	}
-	if wait <= 0 {
+	size := waitCost
+	for _, f := range frames {
+		size += len(f.Body) + waitCost
+	}
+	if wait <= 0 || c.held+size > maxWaiting { // rather at once than more
 		return frames
 	}
+	c.hold(size)
 	time.AfterFunc(wait, func() {
 		c.session.Do(func() {
 			c.mu.Lock()
+			c.hold(-size)
 			stands := c.has(by)
 			c.mu.Unlock()
 			if stands {

@@ -1,11 +1,13 @@
 package chat
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 	"unsafe"
@@ -20,9 +22,15 @@ func TestMain(m *testing.M) { testkit.Main(m, wiretest.Patience, "signalbox/sign
 
 func start(t testing.TB, o signal.Options) *wiretest.Box {
 	t.Helper()
+	return startFor(t, o, 4)
+}
+
+// startFor starts a box with so many places in the lobby.
+func startFor(t testing.TB, o signal.Options, capacity int) *wiretest.Box {
+	t.Helper()
 	o.Calls = true
 	return wiretest.Start(t, o, func(h *signal.Hub, mux *http.ServeMux) {
-		s := New(h, Options{Capacity: 4})
+		s := New(h, Options{Capacity: capacity})
 		mux.Handle("GET /chat", s)
 		mux.Handle("GET /{$}", s.Before(http.NotFoundHandler()))
 	})
@@ -156,6 +164,157 @@ func TestNamesArePresentable(t *testing.T) {
 		for b.Summary().Sessions > 0 { // the name is free a moment later
 			time.Sleep(time.Millisecond)
 		}
+	}
+}
+
+// Neither a name nor a text becomes HTML in the others' pages.
+func TestAttackMarkup(t *testing.T) {
+	t.Parallel()
+	b := start(t, signal.Options{})
+	alice := enter(t, b, "alice")
+	alice.Want(userlist("alice"))
+	mallory := enter(t, b, "<img src=x onerror=alert(1)>")
+	name := "img src=x onerror=alert(1)"
+	mallory.Want(`{"type":"rejectusername","id":"$id","name":"`+name+`"}`, userlist("alice", name))
+	alice.Want(userlist("alice", name))
+	for text, gets := range map[string]string{
+		"<img src=x onerror=alert(2) <b>x</b> <img src=y onerror=alert(3) ": "x ",
+		"a <!-- ": "a ", "</b": "", "<><svg onload=alert(4) ": "<>", "I <3 you, 1 < 2": "I <3 you, 1 < 2",
+	} {
+		mallory.Say(fmt.Sprintf(`{"type":"message","text":%q}`, text))
+		alice.Want(fmt.Sprintf(`{"type":"message","text":%q,"name":%q}`, gets, name))
+	}
+	native := hello(t, b, "al<ice>")
+	native.Say(`{"type":"join","room":"chat/lobby"}`)
+	if text, _ := alice.Next(); strings.ContainsAny(text, "<>") || strings.Contains(text, `\u003c`) {
+		t.Errorf("a user of another protocol is in %s", text)
+	}
+	native.Cut()
+}
+
+// One signal of a page's becomes no more frames than a page ever has candidates.
+func TestAttackManyCandidates(t *testing.T) {
+	t.Parallel()
+	b := start(t, signal.Options{})
+	page, alice := hello(t, b, "bob"), enter(t, b, "alice")
+	alice.Want(userlist("alice"))
+	page.Say(`{"type":"signal","to":"@alice","data":{"signalbox":{"call":"ring","id":"x"}}}`)
+	page.Next()
+	for _, n := range []int{20_000, translate.MaxCandidates} {
+		page.Say(`{"type":"signal","to":"@alice","data":{"signalbox":{"call":"peer","id":"x","candidates":[` +
+			strings.TrimSuffix(strings.Repeat("{},", n), ",") + `]}}}`)
+	}
+	for range translate.MaxCandidates {
+		alice.Want(`{"type":"new-ice-candidate","target":"alice","candidate":{}}`)
+	}
+	alice.WantNothing()
+	page.Cut()
+}
+
+// One source leaves three quarters of the lobby to others.
+func TestAttackWholeLobby(t *testing.T) {
+	t.Parallel()
+	hub, err := signal.New(signal.Options{SessionsPerSource: 512})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := New(hub, Options{Capacity: 64})
+	comes := func(from string, n int) (err error) {
+		c := &conversation{server: server, partners: map[string]*partner{}, calls: map[string]*call{}}
+		client := signal.Client{Source: netip.MustParseAddr(from)}
+		s, err := hub.Open(c, client, signal.Hello{User: fmt.Sprint(from, "-", n)}, time.Minute)
+		if err != nil {
+			return err
+		}
+		t.Cleanup(func() { s.Stop(signal.CodeLost) })
+		s.Do(func() { c.session, err = s, s.Join(signal.Join{Room: lobby}) })
+		return err
+	}
+	for n := range 17 {
+		err := comes("192.0.2.1", n)
+		if n < 16 && err != nil || n == 16 && signal.RefusalOf(err).Code != signal.CodeRoomFull {
+			t.Errorf("number %d of one source: %v", n, err)
+		}
+	}
+	if err := comes("192.0.2.2", 0); err != nil {
+		t.Error(err)
+	}
+}
+
+// Who comes and goes in a full lobby does not have the others told of each step: they are told who
+// is there in the end.
+func TestAttackComingAndGoing(t *testing.T) {
+	t.Parallel()
+	b := startFor(t, signal.Options{}, 128)
+	hub := b.Hub
+	server := New(hub, Options{Capacity: 128})
+	c := &conversation{server: server, partners: map[string]*partner{}, calls: map[string]*call{}}
+	s, err := hub.Open(c, signal.Client{Source: netip.MustParseAddr("192.0.2.1")}, signal.Hello{User: "alice"},
+		time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.session = s
+	member := func(n int) signal.Member {
+		return signal.Member{ID: fmt.Sprint(n), User: fmt.Sprint(n) + strings.Repeat("\U00010400", 58)}
+	}
+	var peers []signal.Peer
+	for n := range 126 {
+		peers = append(peers, signal.Peer{Member: member(n)})
+	}
+	told := 0
+	hear := func(e signal.Event) {
+		for _, f := range c.Encode(nil, e) {
+			told += len(f.Body)
+		}
+	}
+	hear(signal.Joined{Room: "chat/lobby", Peers: peers})
+	for n := range 40 {
+		hear(signal.PeerJoined{Room: "chat/lobby", Peer: signal.Peer{Member: member(1000 + n)}})
+		hear(signal.PeerLeft{Room: "chat/lobby", Peer: member(1000 + n)})
+	}
+	if told == 0 || told > 2*listsAtOnce {
+		t.Errorf("81 changes are told in %d bytes", told)
+	}
+	hear(signal.PeerLeft{Room: "chat/lobby", Peer: member(0)})
+	for until := time.Now().Add(wiretest.Patience); ; time.Sleep(time.Millisecond) {
+		if frames := s.Take(); len(frames) > 0 {
+			last := string(frames[len(frames)-1].Body)
+			if strings.Contains(last, `"users"`) && strings.Count(last, ",") == 1+125 {
+				break
+			}
+		}
+		if time.Now().After(until) {
+			t.Fatal("the last userlist does not come")
+		}
+	}
+	s.Stop(signal.CodeLost)
+}
+
+// door counts who asks.
+type door struct{ asked atomic.Int64 }
+
+func (d *door) Enter(context.Context, signal.Visitor) error {
+	d.asked.Add(1)
+	return nil
+}
+
+// A name that is taken, and all that are like it, costs the operator's door nothing.
+func TestAttackTakenNames(t *testing.T) {
+	t.Parallel()
+	d := &door{}
+	b := startFor(t, signal.Options{Door: d}, 64)
+	for n := range int64(32) {
+		if enter(t, b, "bob"); d.asked.Load() != n+1 {
+			t.Fatalf("the door was asked %d times for %d clients", d.asked.Load(), n+1)
+		}
+	}
+	c := b.Dial(t, "/chat")
+	c.Want(`{"type":"id","id":"$id"}`)
+	c.Say(`{"type":"username","name":"bob"}`)
+	c.WantEnd()
+	if n := d.asked.Load(); n != 32 {
+		t.Errorf("the door was asked %d times for a name that nobody can have", n)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -23,7 +24,8 @@ type conversation struct {
 	session *signal.Session // set by Opened
 
 	mu       sync.Mutex
-	members  []signal.Member     // of the lobby, in the order of joining, this one too
+	roster   roster
+	over     bool
 	partners map[string]*partner // those in the lobby with whom there is, or may be, a call, by their ids
 	calls    map[string]*call    // with others, by their names
 	held     int                 // bytes that wait in these
@@ -41,7 +43,15 @@ func (c *conversation) Opened(s *signal.Session) {
 	s.Reply(signal.Frame{Body: o.JSON()})
 }
 
-func (c *conversation) Ended(*signal.Session) {}
+// Ended stops what would come later.
+func (c *conversation) Ended(*signal.Session) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.over = true
+	if c.roster.late != nil {
+		c.roster.late.Stop()
+	}
+}
 
 // Receive processes a frame. The protocol has no word for a refusal but rejectusername.
 func (c *conversation) Receive(s *signal.Session, f signal.Frame, over error) {
@@ -73,9 +83,6 @@ func isServers(kind string) bool {
 	return kind == "id" || kind == "userlist" || kind == "rejectusername"
 }
 
-// maxNames is how many names are tried before a client is turned away.
-const maxNames = 32
-
 // enter gives the client the name that it wants, or one like it, and takes it into the lobby.
 func (c *conversation) enter(want string) error {
 	s := c.session
@@ -83,13 +90,10 @@ func (c *conversation) enter(want string) error {
 		s.Reply(c.rejection())
 		return nil
 	}
-	base := presentable(want)
-	err := s.Hello(signal.Hello{User: base, Token: c.token})
-	for n := 1; n < maxNames && signal.RefusalOf(err).Code == signal.CodeUserTaken; n++ {
-		err = s.Hello(signal.Hello{User: base + strconv.Itoa(n), Token: c.token})
-	}
-	if signal.RefusalOf(err).Code == signal.CodeUnauthorized {
-		err = s.Hello(signal.Hello{Token: c.token}) // which says the name itself
+	hello := signal.Hello{User: presentable(want), Token: c.token, Yields: true}
+	err := s.Hello(hello)
+	if signal.RefusalOf(err).Code == signal.CodeUserTaken { // perhaps just now
+		err = s.Hello(hello)
 	}
 	if err != nil {
 		return err
@@ -107,7 +111,9 @@ func (c *conversation) enter(want string) error {
 // presentable makes a name of what a client wants for one.
 func presentable(want string) string {
 	runes := []rune(want)
-	runes = slices.DeleteFunc(runes[:min(len(runes), signal.MaxUser-2)], signal.Unprintable)
+	runes = slices.DeleteFunc(runes[:min(len(runes), signal.MaxUser-2)], func(r rune) bool {
+		return signal.Unprintable(r) || strings.ContainsRune(brackets, r)
+	})
 	return cmp.Or(signal.Visible(string(runes)), "guest")
 }
 
@@ -123,10 +129,10 @@ func (c *conversation) rejection() signal.Frame {
 // tell passes a frame to the one that it is for.
 func (c *conversation) tell(target, kind string, o object.Object) error {
 	c.mu.Lock()
-	i := slices.IndexFunc(c.members, func(m signal.Member) bool { return label(m) == target })
+	i := slices.IndexFunc(c.roster.members, func(m signal.Member) bool { return label(m) == target })
 	var to signal.Member
 	if i >= 0 {
-		to = c.members[i]
+		to = c.roster.members[i]
 		if kind == "hang-up" {
 			delete(c.partners, to.ID)
 		} else if isOffer(kind) {
@@ -200,30 +206,31 @@ func (c *conversation) Encode(dst []signal.Frame, e signal.Event) []signal.Frame
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	lists := &c.server.lists
 	switch e := e.(type) {
 	case signal.Joined:
-		c.members = c.members[:0]
+		c.roster.members, c.roster.sum = nil, 0
 		for _, p := range e.Peers {
-			c.members = append(c.members, p.Member)
+			c.roster.add(p.Member, lists)
 		}
-		c.members = append(c.members, c.session.Member())
-		return append(dst, c.userlist())
+		c.roster.add(c.session.Member(), lists)
+		return append(dst, c.userlist()...)
 	case signal.PeerJoined:
-		c.members = append(c.members, e.Peer.Member)
-		return append(dst, c.userlist())
+		c.roster.add(e.Peer.Member, lists)
+		return append(dst, c.userlist()...)
 	case signal.PeerLeft:
 		if e.Room == "" {
 			return append(dst, c.callLeft(&e)...)
 		}
-		c.members = slices.DeleteFunc(c.members, func(m signal.Member) bool { return m.ID == e.Peer.ID })
+		c.roster.remove(e.Peer.ID, lists)
 		if c.partners[e.Peer.ID] != nil {
 			delete(c.partners, e.Peer.ID)
 			dst = append(dst, c.hangUp(label(e.Peer)))
 		}
-		return append(dst, c.userlist())
+		return append(dst, c.userlist()...)
 	case signal.Left:
-		c.members = nil
-		return append(dst, c.userlist())
+		c.roster.members, c.roster.sum = nil, 0
+		return append(dst, c.userlist()...)
 	case signal.Signaled:
 		if e.Room == "" {
 			return append(dst, c.callSaid(&e)...)
@@ -260,20 +267,9 @@ func (c *conversation) told(e *signal.Signaled) []signal.Frame {
 	return passed(e.From, o.JSON())
 }
 
-// userlist tells the client who is in the lobby. mu is held.
-func (c *conversation) userlist() signal.Frame {
-	names := make([]string, 0, len(c.members))
-	for _, m := range c.members {
-		names = append(names, label(m))
-	}
-	var o object.Object
-	o.SetText("type", "userlist")
-	text, _ := json.Marshal(names) // strings always have a form
-	o.Set("users", text)
-	return signal.Frame{Body: o.JSON()}
-}
-
-var tags = regexp.MustCompile(`<[^>]+>`)
+// tags are those of a message's text: pages make it HTML. One at the end that nothing closes would
+// be closed by what the page adds.
+var tags = regexp.MustCompile(`<[^>]+>|<[A-Za-z/!?][^>]*$`)
 
 // passed is what somebody says as clients get it: name and id are the sender's own, and the text of
 // a message has no tags. What nobody but the server says, and what is no frame of the protocol,
@@ -302,8 +298,17 @@ func passed(from signal.Member, data []byte) []signal.Frame {
 	return []signal.Frame{{Body: o.JSON()}}
 }
 
-// label is the name by which clients know a member.
-func label(m signal.Member) string { return cmp.Or(m.User, m.ID) }
+// brackets are in no name that clients get: their pages make it HTML.
+const brackets = "<>"
+
+// label is the name by which clients know a member. A member that speaks another protocol may have
+// a user name with brackets. It has its id then: without them, the name could be another's.
+func label(m signal.Member) string {
+	if strings.ContainsAny(m.User, brackets) {
+		return m.ID
+	}
+	return cmp.Or(m.User, m.ID)
+}
 
 // number is the id that clients have for a peer: theirs are numbers, which fit JavaScript's.
 func number(peer string) json.RawMessage {

@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"hash/maphash"
 	"net/http"
 	"slices"
 	"strings"
@@ -17,6 +18,7 @@ const Name = "chat"
 const (
 	lobby       = "lobby"
 	subprotocol = "json"
+	shareOf     = 4 // of the lobby's places, one line may have one of so many
 )
 
 // Options are what all clients share.
@@ -28,13 +30,15 @@ type Options struct {
 type Server struct {
 	sockets *ws.Server
 	terms   signal.Terms
+	lists   lists
 }
 
 // New makes a server of a hub's.
 func New(hub *signal.Hub, o Options) *Server {
 	return &Server{
 		sockets: ws.New(hub, subprotocol),
-		terms:   signal.Terms{Name: Name, Space: Name, Capacity: o.Capacity},
+		terms:   signal.Terms{Name: Name, Space: Name, Capacity: o.Capacity, Share: shareOf},
+		lists:   lists{seed: maphash.MakeSeed()},
 	}
 }
 

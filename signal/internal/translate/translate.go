@@ -4,7 +4,9 @@
 package translate
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"strconv"
 
 	"signalbox/signal/internal/object"
@@ -38,7 +40,36 @@ type Said struct {
 
 	Description *Description `json:"description"` // nil: none
 	// Candidates are RTCIceCandidateInits as the other end has made them, and null after the last.
-	Candidates []json.RawMessage `json:"candidates"`
+	Candidates Candidates `json:"candidates"`
+}
+
+// MaxCandidates is how many candidates one signal may have: dialects make a frame of each, which
+// may be much larger. What has more is nothing that Read reads.
+const MaxCandidates = 64
+
+// Candidates are no more than MaxCandidates.
+type Candidates []json.RawMessage
+
+// UnmarshalJSON reads an array. It stops at one candidate too many.
+func (c *Candidates) UnmarshalJSON(text []byte) error {
+	d := json.NewDecoder(bytes.NewReader(text))
+	if begin, err := d.Token(); err != nil || begin == nil { // null is none
+		return err
+	} else if begin != json.Delim('[') {
+		return errors.New("candidates are no array")
+	}
+	*c = nil
+	for d.More() {
+		var one json.RawMessage
+		if len(*c) == MaxCandidates {
+			return errors.New("too many candidates in one signal")
+		}
+		if err := d.Decode(&one); err != nil {
+			return err
+		}
+		*c = append(*c, one)
+	}
+	return nil
 }
 
 // Description is an RTCSessionDescription.
@@ -64,7 +95,7 @@ func (d *Description) JSON() []byte {
 	return o.JSON()
 }
 
-// Read reads a signal's data. ok is false if no page speaks there.
+// Read reads a signal's data. ok is false if no page speaks there, or one that says too much.
 func Read(data object.Object) (said Said, ok bool) {
 	text := data.Get(own)
 	if text == nil || text[0] != '{' || json.Unmarshal(text, &said) != nil {

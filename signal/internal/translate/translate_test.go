@@ -3,6 +3,7 @@ package translate
 import (
 	"encoding/json"
 	"reflect"
+	"strings"
 	"testing"
 
 	"signalbox/signal/internal/object"
@@ -59,6 +60,18 @@ func TestOthers(t *testing.T) {
 	}
 	if said, _ := read(t, `{"signalbox":{"description":{"type":"offer"}}}`); said.Description != nil {
 		t.Errorf("an offer without SDP is %+v", said.Description)
+	}
+}
+
+// One signal becomes no more than 64 frames.
+func TestAttackManyCandidates(t *testing.T) {
+	t.Parallel()
+	for n, reads := range map[int]bool{0: true, MaxCandidates: true, MaxCandidates + 1: false, 20_000: false} {
+		list := strings.TrimSuffix(strings.Repeat("{},", n), ",")
+		said, ok := read(t, `{"signalbox":{"candidates":[`+list+`]}}`)
+		if ok != reads || ok && len(said.Candidates) != n {
+			t.Errorf("of %d, %d are read (%v)", n, len(said.Candidates), ok)
+		}
 	}
 }
 
