@@ -20,13 +20,15 @@ type call struct {
 	peer    string // the other's session; empty: it has not accepted yet
 	flushed bool   // what has waited is on its way: what follows goes out at once
 	waiting [][]byte
-	bytes   int // in these
+	bytes   int       // in these
+	began   time.Time // by the client
 }
 
 const (
 	maxCalls   = 8        // of one client
 	maxWaiting = 96 << 10 // bytes of offers and candidates that wait for one client's callees, or for the client
 	waitCost   = 64       // bytes that each takes besides
+	patience   = 2 * time.Minute
 )
 
 // wait keeps something until the other end has accepted, and reports whether there was room for it.
@@ -62,6 +64,16 @@ func (c *conversation) drop(name string) {
 	}
 }
 
+// expire forgets whom the client has called who has not accepted for so long that nobody waits any
+// more. mu is held.
+func (c *conversation) expire(now time.Time) {
+	for name, k := range c.calls {
+		if k.peer == "" && now.Sub(k.began) > patience {
+			c.drop(name)
+		}
+	}
+}
+
 // reads reads a client's frame as something that pages say, too.
 func reads(kind string, o object.Object) (said translate.Said, ok bool) {
 	switch kind {
@@ -81,7 +93,9 @@ func reads(kind string, o object.Object) (said translate.Said, ok bool) {
 
 // call passes a frame to a user who is not in the lobby, and calls that one if it is an offer.
 func (c *conversation) call(target, kind string, o object.Object) error {
+	now := time.Now()
 	c.mu.Lock()
+	c.expire(now)
 	k := c.calls[target]
 	if kind == "hang-up" {
 		c.drop(target)
@@ -95,7 +109,7 @@ func (c *conversation) call(target, kind string, o object.Object) error {
 	said, ok := reads(kind, o)
 	fresh := k == nil && kind == "video-offer" && len(c.calls) < maxCalls
 	if fresh {
-		k = &call{id: rand.Text()}
+		k = &call{id: rand.Text(), began: now}
 	}
 	if !ok || k == nil {
 		c.mu.Unlock()

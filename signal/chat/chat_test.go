@@ -241,6 +241,37 @@ func TestAttackWholeLobby(t *testing.T) {
 	}
 }
 
+// Whom a client has called, and who has not accepted for long, takes none of its calls any more, and
+// holds nothing.
+func TestCallsThatNobodyAcceptsExpire(t *testing.T) {
+	t.Parallel()
+	b := start(t, signal.Options{})
+	c := &conversation{server: New(b.Hub, Options{}), partners: map[string]*partner{}, calls: map[string]*call{}}
+	s, err := b.Hub.Open(c, signal.Client{Source: netip.MustParseAddr("192.0.2.1")}, signal.Hello{User: "alice"},
+		time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Stop(signal.CodeLost) })
+	c.session = s
+	now := time.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for name, k := range map[string]*call{
+		"old": {began: now.Add(-2 * patience)}, "new": {began: now}, "answered": {began: now.Add(-2 * patience), peer: "x"},
+	} {
+		c.calls[name] = k
+		if !c.wait(k, make([]byte, 1000)) {
+			t.Fatal("there is no room")
+		}
+	}
+	all := c.held
+	c.expire(now)
+	if c.calls["old"] != nil || len(c.calls) != 2 || c.held != all*2/3 {
+		t.Errorf("%d calls are left, and of %d bytes, %d", len(c.calls), all, c.held)
+	}
+}
+
 // Who comes and goes in a full lobby does not have the others told of each step: they are told who
 // is there in the end.
 func TestAttackComingAndGoing(t *testing.T) {
