@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/pion/stun/v3"
+
+	"signalbox/internal/netaddr"
 )
 
 const (
@@ -127,6 +129,15 @@ func (c *Client) Close() {
 	c.conn.Close()
 }
 
+// Drop closes the connection and leaves the allocation to expire.
+func (c *Client) Drop() {
+	c.forget()
+	c.conn.Close()
+}
+
+// LocalIP is the address from which the client reaches the server.
+func (c *Client) LocalIP() netip.Addr { return netaddr.Of(c.conn.LocalAddr().String()) }
+
 // setter adds an attribute.
 type setter func(m *stun.Message)
 
@@ -223,13 +234,15 @@ func (c *Client) Bind(ctx context.Context, peer netip.AddrPort, channel uint16) 
 
 // Handover returns the connection, for data, to a caller who from then on reads it alone, and the
 // bytes of a stream that have been read already. The client then needs little memory. Its Close
-// still ends the allocation, once the caller reads no more.
+// still ends the allocation, once the caller reads no more. The end of the client's life no longer
+// ends what the caller does.
 func (c *Client) Handover() (conn net.Conn, rest []byte) {
 	if c.stream != nil {
 		rest, _ = c.stream.Peek(c.stream.Buffered()) // that many there are
 		rest = slices.Clone(rest)
 	}
 	c.handed, c.stream, c.buf = true, nil, nil
+	c.conn.SetDeadline(time.Time{}) // of the last exchange
 	return c.conn, rest
 }
 
