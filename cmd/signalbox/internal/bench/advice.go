@@ -91,6 +91,10 @@ func (g *rig) silent(d Direction) error {
 	case g.o.ToRelay:
 		return advised{err, fmt.Sprintf("the server may be unable to reach its own relays, such as %s: check "+
 			"public_ip and turn.relay_ports (signalbox), external-ip (coturn)", c.relay)}
+	case d == Up && c.peer.Addr() == c.relay.Addr():
+		// It permits the address, for its relays' sake, and drops what goes to other ports there.
+		return advised{err, fmt.Sprintf("the server does not seem to relay to %s, its own address. %s", c.peer,
+			g.closedPeer(c.peer.Addr()))}
 	case d == Up:
 		return advised{err, fmt.Sprintf("the server must be able to send to this machine at %s: set --peer-ip, and "+
 			"open the firewall here, or use `--to relay`", c.peer)}

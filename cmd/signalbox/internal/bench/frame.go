@@ -29,19 +29,18 @@ func stampOf(payload []byte) stamp {
 		int64(binary.BigEndian.Uint64(payload[8:]))}
 }
 
-// template is a frame whose payload is still to be written: all frames of a flow are the same but
-// for that.
-type template struct {
+// framing is what is around a payload. All frames of a flow have the same.
+type framing struct {
 	head    []byte // before the payload
 	padding int    // after it
 }
 
-func (t *template) size(payload int) int { return len(t.head) + payload + t.padding }
+func (t *framing) size(payload int) int { return len(t.head) + payload + t.padding }
 
 // channelData is a ChannelData message (RFC 8656 §12.4). Streams want it padded.
-func channelData(number uint16, size int, stream bool) template {
+func channelData(number uint16, size int, stream bool) framing {
 	head := binary.BigEndian.AppendUint16(nil, number)
-	t := template{head: binary.BigEndian.AppendUint16(head, uint16(size))}
+	t := framing{head: binary.BigEndian.AppendUint16(head, uint16(size))}
 	if stream {
 		t.padding = -size & 3
 	}
@@ -50,7 +49,7 @@ func channelData(number uint16, size int, stream bool) template {
 
 // sendIndication is a Send indication (RFC 8656 §11). All of a flow have one transaction id, which
 // nothing answers.
-func sendIndication(peer netip.AddrPort, size int) template {
+func sendIndication(peer netip.AddrPort, size int) framing {
 	m := &stun.Message{Type: stun.NewType(stun.MethodSend, stun.ClassIndication),
 		TransactionID: stun.NewTransactionID()}
 	m.WriteHeader()
@@ -58,7 +57,7 @@ func sendIndication(peer netip.AddrPort, size int) template {
 	_ = a.AddToAs(m, stun.AttrXORPeerAddress) // only an address of a wrong length fails
 	m.Add(stun.AttrData, make([]byte, size))
 	padding := -size & 3
-	return template{m.Raw[:len(m.Raw)-size-padding], padding}
+	return framing{m.Raw[:len(m.Raw)-size-padding], padding}
 }
 
 const (

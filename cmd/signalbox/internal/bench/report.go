@@ -41,7 +41,7 @@ type SetUp struct {
 	Seconds   float64 `json:"seconds"`
 	PerSecond float64 `json:"perSecond"`
 	// CPU is the server's CPU time for one, Memory what its resident memory grew by for one, in
-	// bytes. Both need the process.
+	// bytes. Both need the process, and so many allocations that they can be told.
 	CPU    *float64 `json:"cpu,omitempty"`
 	Memory *int64   `json:"memory,omitempty"`
 }
@@ -93,6 +93,9 @@ type SampleWay struct {
 	P99       float64 `json:"p99"`
 }
 
+// fewTicks of CPU time tell nothing: the system counts hundredths of a second.
+const fewTicks = 20 * tick
+
 func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 
 func (s *Sample) progress(part float64) Progress {
@@ -117,8 +120,15 @@ func (r *Report) setUp(o *Options, took time.Duration, idle, ready usage) {
 	r.SetUp = SetUp{Seconds: took.Seconds(), PerSecond: float64(o.Clients) / took.Seconds()}
 	if o.PID != 0 {
 		used := ready.minus(idle)
-		cpu, memory := micros(used.user+used.system)/float64(o.Clients), used.resident/int64(o.Clients)
-		r.SetUp.CPU, r.SetUp.Memory = &cpu, &memory
+		if all := used.user + used.system; all >= fewTicks {
+			cpu := micros(all) / float64(o.Clients)
+			r.SetUp.CPU = &cpu
+		}
+		const few = 200 // less grows by what the process takes for other purposes
+		if o.Clients >= few && used.resident > 0 {
+			memory := used.resident / int64(o.Clients)
+			r.SetUp.Memory = &memory
+		}
 		r.Process = &Process{PID: o.PID, Name: nameOf(o.PID), Resident: ready.resident}
 	}
 }
@@ -149,7 +159,7 @@ func (r *Report) measured(run *run, o *Options, server, self usage) {
 		r.Process.System = micros(server.system) / float64(received)
 	}
 	r.Process.Cores = (server.user + server.system).Seconds() / seconds
-	if server.user+server.system < 20*tick {
+	if server.user+server.system < fewTicks {
 		r.warn("the server took too little CPU time to tell how much for a packet: the system counts hundredths of a " +
 			"second; raise --rate or --duration")
 	}
@@ -189,7 +199,10 @@ func (r *Report) Text(out io.Writer) error {
 		map[string]string{"channels": "a channel", "send": "a permission"}[r.Load.Via], r.SetUp.Seconds,
 		r.SetUp.PerSecond)
 	if r.SetUp.CPU != nil {
-		fmt.Fprintf(&text, "; each %.0f us of CPU and %.1f KiB of memory", *r.SetUp.CPU, float64(*r.SetUp.Memory)/1024)
+		fmt.Fprintf(&text, "; each %.0f us of CPU", *r.SetUp.CPU)
+	}
+	if r.SetUp.Memory != nil {
+		fmt.Fprintf(&text, "; each holds %.1f KiB of memory", float64(*r.SetUp.Memory)/1024)
 	}
 	text.WriteString("\n\n")
 	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', tabwriter.AlignRight)

@@ -109,6 +109,9 @@ func (m *measurement) measure(ctx context.Context) error {
 		return err
 	}
 	m.drain(ctx)
+	if err := m.heard(); err != nil {
+		return err
+	}
 	after, selfAfter, err := m.usages()
 	if err != nil {
 		return err
@@ -142,7 +145,7 @@ func (m *measurement) until(ctx context.Context, at int64) error {
 
 const progressEvery = 200 * time.Millisecond
 
-// warmUp waits until the window begins. In each direction something must have come by then.
+// warmUp waits until the window begins.
 func (m *measurement) warmUp(ctx context.Context) error {
 	for at := m.now(); at < m.start; {
 		at = min(at+int64(progressEvery), m.start)
@@ -151,6 +154,11 @@ func (m *measurement) warmUp(ctx context.Context) error {
 		}
 		m.o.Progress(Progress{Phase: "warm-up", Part: float64(at) / float64(m.start)})
 	}
+	return nil
+}
+
+// heard reports a direction in which nothing has come so far, as an error.
+func (m *measurement) heard() error {
 	for way, d := range m.o.directions() {
 		if m.meters[way].arrived.Load() == 0 {
 			return m.silent(d)
@@ -158,6 +166,9 @@ func (m *measurement) warmUp(ctx context.Context) error {
 	}
 	return nil
 }
+
+// tooLong is after how long nothing will come any more.
+const tooLong = 2 * time.Second
 
 // watchOver takes a sample now and then while the window lasts.
 func (m *measurement) watchOver(ctx context.Context, before *usage) error {
@@ -170,6 +181,11 @@ func (m *measurement) watchOver(ctx context.Context, before *usage) error {
 		at = min(at+int64(every), m.end)
 		if err := m.until(ctx, at); err != nil {
 			return err
+		}
+		if m.now() > int64(tooLong) {
+			if err := m.heard(); err != nil {
+				return err
+			}
 		}
 		sample, err := m.sample()
 		if err != nil {

@@ -9,7 +9,7 @@ import (
 
 // flow is what one client, or a peer in its place, sends.
 type flow struct {
-	template
+	framing
 	socket *udpSocket     // or
 	stream net.Conn       // TCP or TLS
 	to     netip.AddrPort // of a socket that is not connected

@@ -194,9 +194,9 @@ func (g *rig) flows(d Direction) (out []flow) {
 				f.stream = c.conn
 			}
 			if g.o.Send {
-				f.template = sendIndication(c.peer, g.o.Size)
+				f.framing = sendIndication(c.peer, g.o.Size)
 			} else {
-				f.template = channelData(firstNumber, g.o.Size, c.socket == nil)
+				f.framing = channelData(firstNumber, g.o.Size, c.socket == nil)
 			}
 			out = append(out, f)
 		case !g.o.ToRelay:
