@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -241,6 +242,9 @@ func (f *benchTURNFlags) run(cmd *cobra.Command, g *global) error {
 		}
 		defer page.Close()
 	}
+	// Senders wait in the kernel, where each holds a processor of Go's for a while: on one core the
+	// receivers would wait, too.
+	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), 4))
 	live := newLiveLine(cmd.ErrOrStderr())
 	f.o.Progress = live.progress
 	report, err := bench.Run(ctx, f.o)
