@@ -70,8 +70,9 @@ can reach. Servers don't relay to everywhere:
 More than 1,024 clients need a higher turn.limits.per_source at signalbox, and more than 128 of one
 --user a higher turn.limits.per_user.
 
-Latency is one way, from socket to socket, with the network and the generator's own waking up. CPU
-time and memory are those of --pid, a process of this machine.`,
+Latency is one way, from socket to socket, with the network and the generator's own waking up; "past
+it" are a few packets that turn sends itself meanwhile, not through the server. CPU time and memory
+are those of --pid, a process of this machine.`,
 		Example: `  signalbox bench turn --server turn:turn.example.org --user u --password p
   signalbox bench turn --to peer --direction both --load audio --clients 100 --pid $(pidof signalbox)
   signalbox bench turn --server 192.0.2.1 --transport tcp --secret S --full --html report.html`,
@@ -235,13 +236,6 @@ func (f *benchTURNFlags) run(cmd *cobra.Command, g *global) error {
 	if f.o.Server, err = f.address(ctx); err != nil {
 		return err
 	}
-	var page *os.File
-	if f.html != "" { // before the run, so that none is lost
-		if page, err = os.Create(f.html); err != nil {
-			return usageError{fmt.Errorf("--html: %w", err)}
-		}
-		defer page.Close()
-	}
 	// Senders wait in the kernel, where each holds a processor of Go's for a while: on one core the
 	// receivers would wait, too.
 	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), 4))
@@ -255,15 +249,27 @@ func (f *benchTURNFlags) run(cmd *cobra.Command, g *global) error {
 	if err != nil {
 		return err
 	}
-	if page != nil {
-		if err := errors.Join(report.Page(page), page.Close()); err != nil {
-			return fmt.Errorf("--html: %w", err)
-		}
-	}
 	if f.json {
-		return term.JSON(cmd.OutOrStdout(), report)
+		err = term.JSON(cmd.OutOrStdout(), report)
+	} else {
+		err = report.Text(cmd.OutOrStdout())
 	}
-	return report.Text(cmd.OutOrStdout())
+	return errors.Join(err, f.writePage(report))
+}
+
+// writePage writes what --html asks for.
+func (f *benchTURNFlags) writePage(report *bench.Report) error {
+	if f.html == "" {
+		return nil
+	}
+	page, err := os.Create(f.html)
+	if err != nil {
+		return fmt.Errorf("--html: %w", err)
+	}
+	if err := errors.Join(report.Page(page), page.Close()); err != nil {
+		return fmt.Errorf("--html: %w", err)
+	}
+	return nil
 }
 
 // liveLine is a line of a terminal that is written again and again. Elsewhere it says nothing.

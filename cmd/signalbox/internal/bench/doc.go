@@ -7,5 +7,6 @@
 // batches, where the system has that (batch_linux.go), so that the server is what is measured.
 //
 // Latency is one way, from before the system call that sends to after the one that receives: it
-// includes the network, and the generator's own waking up.
+// includes the network, and the generator's own waking up. What that is worth at the time is seen
+// on a few packets that go from us to us, past the server (rig.openControl).
 package bench

@@ -18,11 +18,14 @@ type run struct {
 	id         uint32
 	size       int // of a payload
 	base       time.Time
-	start, end int64 // the window: what is sent then counts
-	meters     [2]meter
+	start, end int64    // the window: what is sent then counts
+	meters     [3]meter // by direction; the last one is that of the control
 	stopped    atomic.Bool
 	strange    atomic.Int64 // datagrams that are not of this run
 }
+
+// control is the meter of packets that go from us to us, past the server.
+const control = 2
 
 // now is the time on the run's clock, in nanoseconds.
 func (r *run) now() int64 { return int64(time.Since(r.base)) }

@@ -12,9 +12,12 @@ import (
 
 // Report is what a run has found. Times are in microseconds unless a name says otherwise.
 type Report struct {
-	Load    Load     `json:"load"`
-	SetUp   SetUp    `json:"setUp"`
-	Ways    []Way    `json:"ways"`
+	Load  Load  `json:"load"`
+	SetUp SetUp `json:"setUp"`
+	Ways  []Way `json:"ways"`
+	// Control is what happened to packets that went past the server meanwhile: what is late there
+	// is late for other reasons.
+	Control Way      `json:"control"`
 	Process *Process `json:"process,omitempty"` // of the server
 	// Generator is how many cores the generator itself took while it measured.
 	Generator float64  `json:"generatorCores"`
@@ -150,6 +153,7 @@ func (r *Report) measured(run *run, o *Options, server, self usage) {
 				"--rate %d", d, w.Sent, asked, o.Rate)
 		}
 	}
+	r.Control = run.meters[control].way("past it", o)
 	r.Strange, r.Generator = run.strange.Load(), (self.user+self.system).Seconds()/seconds
 	if r.Process == nil {
 		return
@@ -211,6 +215,8 @@ func (r *Report) Text(out io.Writer) error {
 		fmt.Fprintf(table, "%s\t%.0f\t%.1f\t%s\t%s\t%s\t%s\t%s\t\n", w.Direction, w.PerSecond, w.Mbits,
 			percent(w.LossPart), latency(w.P50), latency(w.P99), latency(w.P999), latency(w.Max))
 	}
+	fmt.Fprintf(table, "%s\t\t\t%s\t%s\t%s\t%s\t%s\t\n", r.Control.Direction, percent(r.Control.LossPart),
+		latency(r.Control.P50), latency(r.Control.P99), latency(r.Control.P999), latency(r.Control.Max))
 	if err := table.Flush(); err != nil {
 		return err
 	}

@@ -74,7 +74,7 @@ type measurement struct {
 	*run
 	senders []*sender
 	report  Report
-	tallies [2][2]tally // of each meter, now and at the last sample
+	tallies [2][2]tally // of each direction, now and at the last sample
 	last    struct {
 		at      int64
 		usage   usage
@@ -88,8 +88,10 @@ func (m *measurement) measure(ctx context.Context) error {
 	var receiving, sending sync.WaitGroup
 	m.receive(m.run, &receiving)
 	for way, d := range m.o.directions() {
-		s := newSender(m.run, way, m.flows(d), m.o)
-		m.senders = append(m.senders, s)
+		m.senders = append(m.senders, newSender(m.run, way, m.flows(d), m.o))
+	}
+	m.senders = append(m.senders, newSender(m.run, control, m.control, &Options{Rate: controlRate, Burst: 1}))
+	for _, s := range m.senders {
 		sending.Go(s.send)
 	}
 	defer func() {
@@ -174,7 +176,7 @@ const tooLong = 2 * time.Second
 func (m *measurement) watchOver(ctx context.Context, before *usage) error {
 	every := max(m.o.Duration/60, progressEvery)
 	m.last.at, m.last.usage = m.now(), *before
-	for way := range m.meters {
+	for way := range m.last.arrived {
 		m.last.arrived[way] = m.meters[way].arrived.Load()
 	}
 	for at := m.start; at < m.end; {

@@ -150,6 +150,9 @@ func plausible(t *testing.T, r *Report, o *Options) {
 			t.Errorf("latencies are %v, %v, %v, %v", w.P50, w.P99, w.P999, w.Max)
 		}
 	}
+	if r.Control.Received == 0 || r.Control.P50 <= 0 {
+		t.Errorf("past the server: %+v", r.Control)
+	}
 	if r.Strange != 0 || r.SetUp.PerSecond <= 0 || len(r.Samples) == 0 {
 		t.Errorf("%d strange datagrams, set-up %+v, %d samples", r.Strange, r.SetUp, len(r.Samples))
 	}
@@ -168,8 +171,8 @@ func TestReportIsComplete(t *testing.T) {
 	if err := errors.Join(r.Text(&text), r.Page(&page)); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"bursts of 9 x 1200 bytes", "latency p50", "\n    up", "\n  down",
-		"3.00 us of CPU for each packet received, 1.00 user and 2.00 system"} {
+	for _, want := range []string{"bursts of 9 x 1200 bytes", "latency p50", "\n       up ", "\n     down ",
+		"\n  past it ", "3.00 us of CPU for each packet received, 1.00 user and 2.00 system"} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("the table lacks %q:\n%s", want, &text)
 		}
