@@ -84,6 +84,7 @@ type report struct {
 	Ways []struct {
 		PerSecond, LossPart, P50, P99 float64
 	}
+	Control struct{ P99 float64 } // of packets past the server
 	Process struct{ User, System float64 }
 }
 

@@ -45,7 +45,7 @@ func (s *sender) send() {
 		if now >= s.run.end {
 			return
 		}
-		for ; len(s.batch.runs) < batchRuns/2 && s.pacer.take(now); now = s.run.now() {
+		for ; now < s.run.end && len(s.batch.runs) < batchRuns/2 && s.pacer.take(now); now = s.run.now() {
 			if err := s.emit(&s.flows[i], now); err != nil {
 				s.fail(err)
 				return
