@@ -123,6 +123,7 @@ func (g *rig) allocate(life, within context.Context, i int) error {
 	if c.relay, err = c.Allocate(within, like, 2*need); err != nil {
 		return g.explain(err, netip.AddrPort{})
 	}
+	c.Rest() // for the others to allocate
 	if granted := c.Granted(); granted < need {
 		return fmt.Errorf("the server lets an allocation live for %s, and the run needs %s: shorten --duration",
 			granted, need)

@@ -32,8 +32,8 @@ const (
 type Client struct {
 	conn   net.Conn
 	stream *bufio.Reader // nil: UDP
-	buf    []byte
-	forget func() bool // stops watching the context
+	buf    []byte        // lent by read until the next one; nil: there is none now
+	forget func() bool   // stops watching the context
 
 	user, password string
 	realm, nonce   []byte
@@ -91,7 +91,7 @@ func dial(ctx context.Context, at Address, conf *tls.Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{conn: conn, buf: make([]byte, maxFrame+1)}
+	c := &Client{conn: conn}
 	c.forget = context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
 	if at.Transport == "tls" {
 		conf = conf.Clone()
@@ -118,9 +118,6 @@ const goodbye = 500 * time.Millisecond
 func (c *Client) Close() {
 	c.forget()
 	_, datagrams := c.conn.(*net.UDPConn)
-	if c.handed && datagrams {
-		c.buf = make([]byte, maxFrame+1)
-	}
 	if c.allocated && (datagrams || !c.handed) {
 		ctx, cancel := context.WithTimeout(context.Background(), goodbye)
 		c.exchange(ctx, stun.MethodRefresh, lifetimeOf(0)) //nolint:errcheck // it ends by itself, too
@@ -231,6 +228,9 @@ func (c *Client) Bind(ctx context.Context, peer netip.AddrPort, channel uint16) 
 	_, err := c.authenticated(ctx, stun.MethodChannelBind, number, peerAddress(peer))
 	return err
 }
+
+// Rest gives memory back until the next request.
+func (c *Client) Rest() { c.buf = nil }
 
 // Handover returns the connection, for data, to a caller who from then on reads it alone, and the
 // bytes of a stream that have been read already. The client then needs little memory. Its Close
@@ -378,6 +378,9 @@ func (c *Client) read(ctx context.Context, until time.Time) ([]byte, error) {
 	}
 	if ctx.Err() != nil { // ctx ended first, and this deadline has just replaced the one of its end
 		return nil, ctx.Err()
+	}
+	if c.buf == nil {
+		c.buf = make([]byte, maxFrame+1)
 	}
 	if c.stream != nil {
 		return readFrame(c.stream, c.buf)
