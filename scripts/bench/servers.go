@@ -60,6 +60,9 @@ func coturnArgs(r *rig) ([]string, error) {
 	if len(program) == 0 {
 		program = []string{"turnserver"}
 	}
+	if _, err := exec.LookPath(program[0]); err != nil {
+		return nil, fmt.Errorf("there is no coturn: install it, or name its turnserver in COTURN: %w", err)
+	}
 	file := filepath.Join(r.dir, "turnserver.conf")
 	text := fmt.Sprintf("listening-ip=%[1]s\nrelay-ip=%[1]s\nlistening-port=3479\nmin-port=15000\nmax-port=39000\n"+
 		"relay-threads=1\nrealm=example.org\nlt-cred-mech\nuser=u:p\nfingerprint\nno-tls\nno-dtls\nno-cli\n"+
