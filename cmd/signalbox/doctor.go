@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -23,10 +21,10 @@ import (
 
 // doctorFlags are the flags of doctor.
 type doctorFlags struct {
-	token, ca string
-	insecure  bool
-	json      bool
-	timeout   time.Duration
+	token   string
+	trust   trustFlags
+	json    bool
+	timeout time.Duration
 }
 
 func doctorCommand(g *global) *cobra.Command {
@@ -53,9 +51,7 @@ of the checks. It changes nothing. The exit code is 0 if nothing failed, 1 if so
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.token, "token", "", "enter with this password or room `token`")
-	flags.StringVar(&f.ca, "ca", "", "also trust the certificates in this PEM `file` (a self-signed box offers its "+
-		"own at /ca.pem)")
-	flags.BoolVar(&f.insecure, "insecure", false, "accept any certificate")
+	f.trust.register(cmd)
 	flags.BoolVar(&f.json, "json", false, "print JSON")
 	flags.DurationVar(&f.timeout, "timeout", 5*time.Second, "how long one check may take")
 	return cmd
@@ -65,7 +61,7 @@ func (f *doctorFlags) run(cmd *cobra.Command, g *global, args []string) error {
 	if f.timeout < 100*time.Millisecond || f.timeout > time.Minute {
 		return usageError{fmt.Errorf("--timeout %s: want 100ms to 1m", f.timeout)}
 	}
-	trust, err := f.trust()
+	trust, err := f.trust.load()
 	if err != nil {
 		return usageError{err}
 	}
@@ -119,28 +115,6 @@ func (f *doctorFlags) run(cmd *cobra.Command, g *global, args []string) error {
 	return err
 }
 
-// trust returns the TLS configuration with the certificates that --ca and --insecure trust.
-func (f *doctorFlags) trust() (*tls.Config, error) {
-	conf := &tls.Config{InsecureSkipVerify: f.insecure} //nolint:gosec // as the user says
-	if f.ca == "" {
-		return conf, nil
-	}
-	if f.insecure {
-		return nil, errors.New("--ca and --insecure: choose one")
-	}
-	text, err := os.ReadFile(f.ca)
-	if err != nil {
-		return nil, fmt.Errorf("--ca: %w", err)
-	}
-	if conf.RootCAs, err = x509.SystemCertPool(); err != nil {
-		conf.RootCAs = x509.NewCertPool()
-	}
-	if !conf.RootCAs.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("--ca: %s holds no certificate in PEM", f.ca)
-	}
-	return conf, nil
-}
-
 // doctorURL reads the URL of a box. A mere name stands for https.
 func doctorURL(text string) (*url.URL, error) {
 	if !strings.Contains(text, "://") {
@@ -164,9 +138,12 @@ type printer struct {
 }
 
 // colorful reports whether colors are welcome (no-color.org).
-func colorful(w io.Writer) bool {
+func colorful(w io.Writer) bool { return os.Getenv("NO_COLOR") == "" && terminal(w) }
+
+// terminal reports whether somebody sees w on a terminal that knows how to go back.
+func terminal(w io.Writer) bool {
 	f, is := w.(*os.File)
-	if !is || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
+	if !is || os.Getenv("TERM") == "dumb" {
 		return false
 	}
 	info, err := f.Stat()

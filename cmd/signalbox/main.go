@@ -102,8 +102,8 @@ defaults, which config.toml documents.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w: see %s --help", err, c.CommandPath())}
 	})
-	root.AddCommand(serveCommand(g), checkCommand(g), doctorCommand(g), credsCommand(g), tokenCommand(g),
-		sdkCommand(), versionCommand())
+	root.AddCommand(serveCommand(g), checkCommand(g), doctorCommand(g), benchCommand(g), credsCommand(g),
+		tokenCommand(g), sdkCommand(), versionCommand())
 	root.AddCommand(adminCommands(g)...)
 	return root
 }

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"signalbox/cmd/signalbox/internal/turnclient"
 	"signalbox/internal/cert"
 )
 
@@ -218,7 +219,7 @@ func (f *front) unreachable(err error) Check {
 	case isRefused(err):
 		return failed("is signalbox running, and is "+port+" the port of web.listen or web.tls_listen?",
 			"nothing listens at %s", f.URL.Host)
-	case isTimeout(err):
+	case turnclient.IsTimeout(err):
 		return failed("open the port: ufw allow "+port+"/tcp, and in the cloud provider's firewall, too",
 			"%s does not answer within %s", f.URL.Host, ms(f.Timeout))
 	case errors.Is(err, io.EOF) || isReset(err):

@@ -22,6 +22,7 @@ import (
 
 	"github.com/pion/stun/v3"
 
+	"signalbox/cmd/signalbox/internal/turnclient"
 	"signalbox/internal/admission"
 	"signalbox/internal/app"
 	"signalbox/signal/client"
@@ -353,7 +354,7 @@ func TestMachineWithOneFamily(t *testing.T) {
 		t.Skip("its error has another number")
 	}
 	for at, want := range map[string]string{"192.0.2.1:3478": "no IPv4", "[2001:db8::1]:3478": "no IPv6"} {
-		one := &trial{target: target{addr: addrPort(at), transport: "udp"}}
+		one := &trial{target: target{Address: turnclient.Address{Addr: addrPort(at), Transport: "udp"}}}
 		if c := one.unreachable(fmt.Errorf("connect: %w", syscall.ENETUNREACH)); c.Verdict != Skipped ||
 			!strings.Contains(c.Detail, want) {
 			t.Errorf("%+v", c)
@@ -366,7 +367,7 @@ func TestNoTURNServer(t *testing.T) {
 	t.Parallel()
 	for name, serve := range map[string]func(net.Conn){
 		"http": func(c net.Conn) {
-			c.Read(make([]byte, headerSize))
+			c.Read(make([]byte, 20))
 			io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n")
 		},
 		"silent": func(c net.Conn) { io.Copy(io.Discard, c) },
@@ -453,7 +454,7 @@ func TestSilenceAtRelayPorts(t *testing.T) {
 		words         string
 	}{
 		{box, elsewhere, nil, Failed, "relay ports are blocked"},
-		{box, elsewhere, codeError{code: 403}, Skipped, "answers 403"},
+		{box, elsewhere, turnclient.CodeError{Code: 403}, Skipped, "answers 403"},
 		{box, lan, nil, Skipped, "lets only public addresses in"},
 		{box, "203.0.114.7", nil, Skipped, "share the address"},
 		{lan + ":50000", elsewhere, nil, Skipped, "within its own network"},
@@ -475,7 +476,7 @@ func TestCodesHaveWords(t *testing.T) {
 			t.Errorf("%d: %+v", code, r)
 		}
 	}
-	if c := refusedBy("x", codeError{code: 999}); !strings.Contains(c.Detail, "999") {
+	if c := refusedBy("x", turnclient.CodeError{Code: 999}); !strings.Contains(c.Detail, "999") {
 		t.Errorf("%+v", c)
 	}
 }

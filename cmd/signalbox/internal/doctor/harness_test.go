@@ -9,8 +9,11 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"io"
+	"log"
 	"math/big"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -30,6 +33,10 @@ const patience = 30 * time.Second
 
 // TestMain fails when a goroutine of this program outlives the tests.
 func TestMain(m *testing.M) { testkit.Main(m, 5*time.Second, "signalbox", "net/http.(*persistConn)") }
+
+func addrPort(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
+
+func quiet() *log.Logger { return log.New(io.Discard, "", 0) }
 
 func deadline(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"signalbox/cmd/signalbox/internal/turnclient"
 )
 
 // trial is the outcome of checking a target.
@@ -89,23 +91,23 @@ func (t *trial) run(ctx context.Context, o Options, relaying *sync.Mutex) {
 		t.checks = append(t.checks, c)
 		return c.Verdict
 	}
-	var a, b *turnClient
+	var a, b *turnclient.Client
 	answers := step("", func(within context.Context) (c Check) {
 		a, c = t.reach(ctx, within, o.TLS)
 		return c
 	}) == OK
-	if answers && t.relays {
+	if answers && t.Relays {
 		relaying.Lock()
 		defer relaying.Unlock()
 	}
 	defer func() { // before relaying is unlocked
-		for _, c := range []*turnClient{a, b} {
+		for _, c := range []*turnclient.Client{a, b} {
 			if c != nil {
-				c.close()
+				c.Close()
 			}
 		}
 	}()
-	if !answers || !t.relays {
+	if !answers || !t.Relays {
 		return
 	}
 	var second netip.AddrPort
@@ -122,15 +124,15 @@ func (t *trial) run(ctx context.Context, o Options, relaying *sync.Mutex) {
 }
 
 // reach connects and asks for our address. life bounds the connection, within bounds the wait.
-func (t *trial) reach(life, within context.Context, conf *tls.Config) (*turnClient, Check) {
+func (t *trial) reach(life, within context.Context, conf *tls.Config) (*turnclient.Client, Check) {
 	start := time.Now()
 	c, err := t.dial(life, within, conf)
 	if err == nil {
-		t.mapped, err = c.binding(within)
+		t.mapped, err = c.Binding(within)
 	}
 	if err != nil {
 		if c != nil {
-			c.close()
+			c.Close()
 		}
 		return nil, t.unreachable(err)
 	}
@@ -138,25 +140,9 @@ func (t *trial) reach(life, within context.Context, conf *tls.Config) (*turnClie
 	return c, ok("answers in %s and sees us at %s", ms(time.Since(start)), t.mapped)
 }
 
-// dial is dialTURN with two contexts: life bounds the connection, within bounds the wait for it.
-func (t *trial) dial(life, within context.Context, conf *tls.Config) (*turnClient, error) {
-	ctx, cancel := context.WithCancel(life)
-	stop := context.AfterFunc(within, cancel)
-	c, err := dialTURN(ctx, t.target, conf)
-	if !stop() && err == nil {
-		c.close()
-		err = within.Err()
-	}
-	if err != nil {
-		cancel()
-		if within.Err() != nil {
-			err = within.Err()
-		}
-		return nil, err
-	}
-	forget := c.forget
-	c.forget = func() bool { defer cancel(); return forget() }
-	return c, nil
+// dial connects. life bounds the connection, within bounds the wait for it.
+func (t *trial) dial(life, within context.Context, conf *tls.Config) (*turnclient.Client, error) {
+	return turnclient.Dial(life, within, t.Address, conf)
 }
 
 // unreachable says why nothing came back.
@@ -168,7 +154,7 @@ func (t *trial) unreachable(err error) Check {
 	switch {
 	case hasNoWay(err):
 		family := "IPv4"
-		if t.addr.Addr().Is6() {
+		if t.Addr.Addr().Is6() {
 			family = "IPv6"
 		}
 		return skipped("this machine has no %s", family)
@@ -179,12 +165,13 @@ func (t *trial) unreachable(err error) Check {
 	case errors.As(err, &unknown), errors.As(err, &invalid), errors.As(err, &name):
 		return failed("get a certificate for this very name (tls.mode \"acme\"): browsers fail on this one silently",
 			"the certificate is not good for turns: %v", err)
-	case isTimeout(err), errors.Is(err, context.DeadlineExceeded):
+	case turnclient.IsTimeout(err), errors.Is(err, context.DeadlineExceeded):
 		t.silent = true
-		return failed(open, "nothing came back over %s", strings.ToUpper(t.transport))
-	case codeOf(err) != 0:
-		return failed(refusals(codeOf(err)).fix, "it answers, but %s", refusals(codeOf(err)).words)
-	case errors.Is(err, errNotSTUN):
+		return failed(open, "nothing came back over %s", strings.ToUpper(t.Transport))
+	case turnclient.CodeOf(err) != 0:
+		r := refusals(turnclient.CodeOf(err))
+		return failed(r.fix, "it answers, but %s", r.words)
+	case errors.Is(err, turnclient.ErrNotSTUN):
 		return failed("another program has port "+t.port()+": check turn.listen and public_host", "%v", err)
 	}
 	return failed(open, "it can't be reached: %v", reason(err))
@@ -194,8 +181,8 @@ func (t *trial) last() *Check { return &t.checks[len(t.checks)-1] }
 
 // compare adds to the last check what the other trials of the same host found.
 func (t *trial) compare(all []*trial) {
-	if t.transport != "udp" || !slices.ContainsFunc(all, func(other *trial) bool {
-		return other.works && other.transport != "udp" && other.addr.Addr() == t.addr.Addr()
+	if t.Transport != "udp" || !slices.ContainsFunc(all, func(other *trial) bool {
+		return other.works && other.Transport != "udp" && other.Addr.Addr() == t.Addr.Addr()
 	}) {
 		return
 	}
@@ -209,13 +196,13 @@ func (t *trial) compare(all []*trial) {
 // that this machine does not have and where nothing at all answers. Many NATs do not let a machine
 // reach itself by the address that they give it.
 func (t *trial) outside(all []*trial) bool {
-	if isOwn(t.addr.Addr()) || slices.ContainsFunc(all,
-		func(other *trial) bool { return other.works && other.addr.Addr() == t.addr.Addr() }) {
+	if isOwn(t.Addr.Addr()) || slices.ContainsFunc(all,
+		func(other *trial) bool { return other.works && other.Addr.Addr() == t.Addr.Addr() }) {
 		return false
 	}
 	c := t.last()
 	c.Verdict, c.Detail = Warning, fmt.Sprintf("this machine does not reach %s, an address that it does not have "+
-		"itself; behind a NAT that can be normal", t.addr.Addr())
+		"itself; behind a NAT that can be normal", t.Addr.Addr())
 	c.Fix = "run signalbox doctor URL in another network; if it fails there, too, check that public_host leads to " +
 		"this machine and that the NAT forwards the ports"
 	return true
@@ -231,39 +218,39 @@ func isOwn(ip netip.Addr) bool {
 }
 
 // allocate makes two allocations, one for each session's credential.
-func (t *trial) allocate(life, within context.Context, a *turnClient, conf *tls.Config) (b *turnClient,
+func (t *trial) allocate(life, within context.Context, a *turnclient.Client, conf *tls.Config) (b *turnclient.Client,
 	second netip.AddrPort, c Check) {
 	start := time.Now()
-	a.login(t.user, t.password)
+	a.Login(t.user, t.password)
 	var err error
-	if t.relay, err = a.allocate(within, t.mapped.Addr()); err != nil {
+	if t.relay, err = a.Allocate(within, t.mapped.Addr(), turnclient.Lifetime); err != nil {
 		return nil, second, refusedBy("it gives out no relay address", err)
 	}
 	took := time.Since(start)
 	if b, err = t.dial(life, within, conf); err == nil {
-		b.login(t.second.user, t.second.password)
-		second, err = b.allocate(within, t.relay.Addr())
+		b.Login(t.second.user, t.second.password)
+		second, err = b.Allocate(within, t.relay.Addr(), turnclient.Lifetime)
 	}
 	if err != nil {
 		return b, second, refusedBy("the second session gets no relay address", err)
 	}
-	if here, there := scopeOf(t.relay.Addr()), scopeOf(t.addr.Addr()); here < there {
+	if here, there := scopeOf(t.relay.Addr()), scopeOf(t.Addr.Addr()); here < there {
 		return b, second, warning("set public_ip to the address at which callers reach the box; in a container, "+
 			"also use host networking",
-			"it relays at %s, %s, but callers reach the box at %s", t.relay, here, t.addr.Addr())
+			"it relays at %s, %s, but callers reach the box at %s", t.relay, here, t.Addr.Addr())
 	}
 	return b, second, ok("relays at %s, allocated in %s", t.relay, ms(took))
 }
 
 func refusedBy(what string, err error) Check {
-	if code := codeOf(err); code != 0 {
+	if code := turnclient.CodeOf(err); code != 0 {
 		r := refusals(code)
 		if !strings.Contains(r.words, strconv.Itoa(code)) {
 			r.words = fmt.Sprintf("%s (%d)", r.words, code)
 		}
 		return failed(r.fix, "%s: %s", what, r.words)
 	}
-	if isTimeout(err) {
+	if turnclient.IsTimeout(err) {
 		return failed("check the box's load and log", "%s: no answer", what)
 	}
 	return failed("check the box's log", "%s: %v", what, reason(err))
@@ -276,12 +263,12 @@ const (
 )
 
 // exchange sends random data from relay to relay, there and back.
-func (t *trial) exchange(ctx context.Context, a, b *turnClient, second netip.AddrPort) Check {
+func (t *trial) exchange(ctx context.Context, a, b *turnclient.Client, second netip.AddrPort) Check {
 	for _, p := range []struct {
-		c    *turnClient
+		c    *turnclient.Client
 		peer netip.AddrPort
 	}{{a, second}, {b, t.relay}} {
-		if err := p.c.permit(ctx, p.peer); err != nil {
+		if err := p.c.Permit(ctx, p.peer); err != nil {
 			return refusedBy("the relay does not let two members of a room reach each other", err)
 		}
 	}
@@ -315,18 +302,18 @@ func (t *trial) exchange(ctx context.Context, a, b *turnClient, second netip.Add
 }
 
 // pass sends random data and reports whether it arrived as it was.
-func pass(ctx context.Context, from, to *turnClient, peer netip.AddrPort) bool {
+func pass(ctx context.Context, from, to *turnclient.Client, peer netip.AddrPort) bool {
 	data := make([]byte, packetSize)
 	rand.Read(data) //nolint:errcheck // it never fails
 	until := time.Now().Add(roundWait)
 	if over, bounded := ctx.Deadline(); bounded && over.Before(until) {
 		until = over
 	}
-	if from.sendTo(peer, data, until) != nil {
+	if from.SendTo(peer, data, until) != nil {
 		return false
 	}
 	for {
-		got, _, err := to.receive(ctx, until)
+		got, _, err := to.Receive(ctx, until)
 		if err != nil {
 			return false
 		}
@@ -343,22 +330,22 @@ func median(list []time.Duration) time.Duration {
 
 // provoke asks for what the box must refuse. A box that relays on loopback opens loopback to
 // everybody.
-func (t *trial) provoke(life, within context.Context, a *turnClient, conf *tls.Config) Check {
+func (t *trial) provoke(life, within context.Context, a *turnclient.Client, conf *tls.Config) Check {
 	var wrong, odd, refused []string
 	wrongPassword := func() error {
 		c, err := t.dial(life, within, conf)
 		if err != nil {
 			return err
 		}
-		defer c.close()
-		c.login(t.user, t.password+"x")
-		_, err = c.allocate(within, t.relay.Addr())
+		defer c.Close()
+		c.Login(t.user, t.password+"x")
+		_, err = c.Allocate(within, t.relay.Addr(), turnclient.Lifetime)
 		return err
 	}
 	switch err := wrongPassword(); {
 	case err == nil:
 		wrong = append(wrong, "it accepts a wrong password")
-	case codeOf(err) != 401:
+	case turnclient.CodeOf(err) != 401:
 		odd = append(odd, fmt.Sprintf("it answers a wrong password with: %v", reason(err)))
 	}
 	loopback, metadata, private := "127.0.0.1", "169.254.169.254", "10.255.255.254"
@@ -368,14 +355,14 @@ func (t *trial) provoke(life, within context.Context, a *turnClient, conf *tls.C
 	note := ""
 	for _, ip := range []string{loopback, metadata, private} {
 		peer := netip.AddrPortFrom(netip.MustParseAddr(ip), 80)
-		switch err := a.permit(within, peer); {
+		switch err := a.Permit(within, peer); {
 		case err == nil && ip == loopback && t.relay.Addr().IsLoopback():
 			note = "; " + ip + " is open, as on any box that relays on loopback"
 		case err == nil && ip == private:
 			odd = append(odd, "a private address ("+ip+") is open to every caller")
 		case err == nil:
 			wrong = append(wrong, "it lets callers through to "+ip)
-		case codeOf(err) == 403:
+		case turnclient.CodeOf(err) == 403:
 			refused = append(refused, ip)
 		default:
 			odd = append(odd, fmt.Sprintf("it answers a permission for %s with: %v", ip, reason(err)))
@@ -399,7 +386,7 @@ func (t *trial) provoke(life, within context.Context, a *turnClient, conf *tls.C
 // The relay must not send first: a firewall in front of it would take our packets for answers.
 func knock(ctx context.Context, o Options, trials []*trial) Check {
 	i := slices.IndexFunc(trials, func(t *trial) bool {
-		return t.data && t.transport == "udp" && t.relay.Addr().Is4() == t.mapped.Addr().Is4()
+		return t.data && t.Transport == "udp" && t.relay.Addr().Is4() == t.mapped.Addr().Is4()
 	})
 	if i < 0 {
 		return skipped("doctor can't tell from here: no relay of our address family works over UDP")
@@ -409,14 +396,14 @@ func knock(ctx context.Context, o Options, trials []*trial) Check {
 	if err != nil {
 		return skipped("doctor can't tell from here: %v", reason(err))
 	}
-	defer a.close()
-	a.login(t.user, t.password)
-	relay, err := a.allocate(ctx, t.relay.Addr())
+	defer a.Close()
+	a.Login(t.user, t.password)
+	relay, err := a.Allocate(ctx, t.relay.Addr(), turnclient.Lifetime)
 	if err != nil {
 		return skipped("doctor can't tell from here: the box gave out no relay address: %v", reason(err))
 	}
 	// The permission is for our address; the port does not matter.
-	refused := a.permit(ctx, t.mapped)
+	refused := a.Permit(ctx, t.mapped)
 	took := time.Duration(0)
 	if refused == nil {
 		if took, err = throughPort(ctx, a, relay); err == nil {
@@ -449,7 +436,7 @@ func silence(relay netip.AddrPort, mapped netip.Addr, refused error) Check {
 }
 
 // throughPort sends to the relayed transport address until something arrives, and answers it.
-func throughPort(ctx context.Context, a *turnClient, relay netip.AddrPort) (time.Duration, error) {
+func throughPort(ctx context.Context, a *turnclient.Client, relay netip.AddrPort) (time.Duration, error) {
 	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(relay))
 	if err != nil {
 		return 0, err
@@ -462,8 +449,8 @@ func throughPort(ctx context.Context, a *turnClient, relay netip.AddrPort) (time
 		if _, err := conn.Write(data); err != nil && !isRefused(err) {
 			return 0, err
 		}
-		got, peer, err := a.receive(ctx, start.Add(400*time.Millisecond))
-		if isTimeout(err) && ctx.Err() == nil {
+		got, peer, err := a.Receive(ctx, start.Add(400*time.Millisecond))
+		if turnclient.IsTimeout(err) && ctx.Err() == nil {
 			continue
 		}
 		if err != nil {
@@ -472,7 +459,7 @@ func throughPort(ctx context.Context, a *turnClient, relay netip.AddrPort) (time
 		if !bytes.Equal(got, data) {
 			continue
 		}
-		if err := a.sendTo(peer, data, start.Add(roundWait)); err != nil {
+		if err := a.SendTo(peer, data, start.Add(roundWait)); err != nil {
 			return 0, err
 		}
 		conn.SetReadDeadline(start.Add(roundWait))

@@ -1,27 +1,30 @@
-package doctor
+package turnclient
 
 import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/tls"
 	"encoding/binary"
 	"io"
-	"log"
 	"net"
 	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/pion/logging"
 	"github.com/pion/stun/v3"
-	"github.com/pion/turn/v4"
 )
 
-func addrPort(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
+// patience bounds every wait in these tests. It is never waited for unless something is broken.
+const patience = 30 * time.Second
 
-func quiet() *log.Logger { return log.New(io.Discard, "", 0) }
+func deadline(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func addrPort(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
 
 // message builds one in the server's place.
 func message(typ stun.MessageType, set ...setter) []byte {
@@ -141,98 +144,25 @@ func FuzzAnswers(f *testing.F) {
 		for _, stream := range []bool{false, true} {
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			conn := &scripted{frames: bufio.NewReader(bytes.NewReader(in))}
-			c := &turnClient{conn: conn, buf: make([]byte, maxFrame+1), forget: func() bool { return true }}
+			c := &Client{conn: conn, buf: make([]byte, maxFrame+1), forget: func() bool { return true }}
 			if stream {
 				c.stream = bufio.NewReader(conn)
 			}
-			c.login("user", "password")
-			if relay, err := c.allocate(ctx, netip.Addr{}); err == nil {
+			c.Login("user", "password")
+			if relay, err := c.Allocate(ctx, netip.Addr{}, Lifetime); err == nil {
 				t.Errorf("the relay is %v", relay)
 			}
 			conn.frames.Reset(bytes.NewReader(in))
-			c.binding(ctx) //nolint:errcheck // any error will do
+			c.Binding(ctx) //nolint:errcheck // any error will do
 			conn.frames.Reset(bytes.NewReader(in))
-			c.receive(ctx, time.Now().Add(patience)) //nolint:errcheck // any error will do
-			c.close()
+			c.Receive(ctx, time.Now().Add(patience)) //nolint:errcheck // any error will do
+			c.Close()
 			if ctx.Err() != nil {
 				t.Error("it waits for ever")
 			}
 			cancel()
 		}
 	})
-}
-
-// Another TURN server at the port, which lets everybody through to everywhere, is not taken for a
-// good one.
-func TestOpenRelayIsFound(t *testing.T) {
-	t.Parallel()
-	conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	other, err := turn.NewServer(turn.ServerConfig{
-		Realm:         "other",
-		LoggerFactory: &logging.DefaultLoggerFactory{Writer: io.Discard},
-		AuthHandler: func(user, realm string, _ net.Addr) ([]byte, bool) {
-			return turn.GenerateAuthKey(user, realm, "password"), true
-		},
-		PacketConnConfigs: []turn.PacketConnConfig{{
-			PacketConn: conn,
-			// It says that it relays elsewhere, so that loopback is not its own.
-			RelayAddressGenerator: &turn.RelayAddressGeneratorStatic{RelayAddress: net.IPv4(192, 0, 2, 1),
-				Address: "127.0.0.1"},
-		}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { other.Close() })
-	ctx := deadline(t)
-	list, _ := resolve(ctx, []server{{url: "turn:" + conn.LocalAddr().String() + "?transport=udp", user: "user",
-		password: "password"}}, nil, scopeHost)
-	one := &trial{target: list[0]}
-	a, c := one.reach(ctx, ctx, &tls.Config{})
-	if c.Verdict != OK {
-		t.Fatalf("%+v", c)
-	}
-	defer a.close()
-	b, _, c := one.allocate(ctx, ctx, a, &tls.Config{})
-	if c.Verdict != OK {
-		t.Fatalf("%+v", c)
-	}
-	defer b.close()
-	c = one.provoke(ctx, ctx, a, &tls.Config{})
-	if c.Verdict != Failed || !strings.Contains(c.Detail, "lets callers through to 127.0.0.1") ||
-		!strings.Contains(c.Detail, "169.254.169.254") || c.Fix == "" {
-		t.Errorf("%+v", c)
-	}
-
-	// A password that it does not know is its refusal, in words.
-	wrong := &trial{target: list[0]}
-	wrong.password, wrong.mapped = "other", one.mapped
-	d, c := wrong.reach(ctx, ctx, &tls.Config{})
-	if c.Verdict != OK {
-		t.Fatalf("%+v", c)
-	}
-	defer d.close()
-	if _, _, c = wrong.allocate(ctx, ctx, d, &tls.Config{}); c.Verdict != Failed || c.Fix == "" {
-		t.Errorf("%+v", c)
-	}
-}
-
-// A box that relays at an address which callers can't know.
-func TestPrivateRelayAddress(t *testing.T) {
-	t.Parallel()
-	for ip, want := range map[string]scope{
-		"127.0.0.1": scopeHost, "::1": scopeHost, "10.0.0.1": scopeNetwork, "100.64.0.1": scopeNetwork,
-		"fd00::1": scopeNetwork, "169.254.1.1": scopeNetwork,
-		"198.51.100.7": scopeNetwork, "2001:db8::1": scopeNetwork,
-		"203.0.114.7": scopeInternet, "2a00::1": scopeInternet,
-	} {
-		if got := scopeOf(netip.MustParseAddr(ip)); got != want {
-			t.Errorf("%s: %v", ip, got)
-		}
-	}
 }
 
 // Over UDP a request is repeated: the first one may be lost.
@@ -263,13 +193,12 @@ func TestLostRequestIsRepeated(t *testing.T) {
 		}
 	}()
 	ctx := deadline(t)
-	list, _ := resolve(ctx, []server{{url: "stun:" + conn.LocalAddr().String()}}, nil, scopeHost)
-	c, err := dialTURN(ctx, list[0], nil)
+	c, err := Dial(ctx, ctx, Address{Transport: "udp", Addr: addrPort(conn.LocalAddr().String())}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.close()
-	if got, err := c.binding(ctx); err != nil || got != addrPort("192.0.2.1:7") {
+	defer c.Close()
+	if got, err := c.Binding(ctx); err != nil || got != addrPort("192.0.2.1:7") {
 		t.Errorf("%v, %v", got, err)
 	}
 }
@@ -296,9 +225,9 @@ func TestRefusalsOnTheWire(t *testing.T) {
 			"asks for no password"},
 	} {
 		conn := &scripted{frames: bufio.NewReader(bytes.NewReader(tc.frames))}
-		c := &turnClient{conn: conn, stream: bufio.NewReader(conn), buf: make([]byte, maxFrame+1)}
-		_, err := c.allocate(deadline(t), netip.Addr{})
-		if err == nil || codeOf(err) != tc.code || !strings.Contains(err.Error(), tc.words) {
+		c := &Client{conn: conn, stream: bufio.NewReader(conn), buf: make([]byte, maxFrame+1)}
+		_, err := c.Allocate(deadline(t), netip.Addr{}, Lifetime)
+		if err == nil || CodeOf(err) != tc.code || !strings.Contains(err.Error(), tc.words) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

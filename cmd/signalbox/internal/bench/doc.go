@@ -1,0 +1,12 @@
+// Package bench loads a TURN server, ours or another, and measures what it does to packets.
+//
+// A run allocates relays (setup.go), then sends from clients to peers, from peers to clients or
+// from relay to relay (sender.go, paced by pacer.go). The generator is at both ends: each packet
+// carries the time at which it was sent (frame.go), and who receives it (receiver.go) counts it and
+// its latency (meter.go). What was sent counts for nothing but the loss. Datagrams go in and out in
+// batches, where the system has that (batch_linux.go), so that the server is what is measured.
+//
+// Latency is one way, from before the system call that sends to after the one that receives: it
+// includes the network, and the generator's own waking up. What that is worth at the time is seen
+// on a few packets that go from us to us, past the server (rig.openControl).
+package bench

@@ -1,0 +1,108 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// server is one of those that are compared.
+type server struct {
+	name string
+	port int
+	args func(r *rig) ([]string, error) // the command line
+	cmd  *exec.Cmd
+}
+
+func servers() []*server {
+	return []*server{
+		{name: "signalbox", port: 3478, args: boxArgs},
+		{name: "coturn", port: 3479, args: coturnArgs},
+		{name: "pion", port: 3480, args: func(r *rig) ([]string, error) {
+			return []string{filepath.Join(r.dir, "pion"), serverIP, "3480"}, nil
+		}},
+	}
+}
+
+func boxArgs(r *rig) ([]string, error) {
+	file := filepath.Join(r.dir, "config.toml")
+	text := fmt.Sprintf(`
+public_ip = %[1]q
+[web]
+listen = "127.0.0.1:8080"
+tls_listen = ""
+[turn]
+listen = ["%[1]s:3478"]
+relay_ports = "40000-64000"
+allow_peers = ["198.18.0.0/15"]
+[[turn.users]]
+name = "u"
+password = "p"
+[turn.limits]
+per_user = 20000
+per_source = 20000
+connections_per_source = 16384
+`, serverIP)
+	return []string{filepath.Join(r.dir, "signalbox"), "serve", "-c", file, "--state", filepath.Join(r.dir, "state")},
+		os.WriteFile(file, []byte(text), 0o600)
+}
+
+// coturnArgs takes COTURN from the environment: a path, and flags behind it.
+func coturnArgs(r *rig) ([]string, error) {
+	program := strings.Fields(os.Getenv("COTURN"))
+	if len(program) == 0 {
+		program = []string{"turnserver"}
+	}
+	if _, err := exec.LookPath(program[0]); err != nil {
+		return nil, fmt.Errorf("there is no coturn: install it, or name its turnserver in COTURN: %w", err)
+	}
+	file := filepath.Join(r.dir, "turnserver.conf")
+	text := fmt.Sprintf("listening-ip=%[1]s\nrelay-ip=%[1]s\nlistening-port=3479\nmin-port=15000\nmax-port=39000\n"+
+		"relay-threads=1\nrealm=example.org\nlt-cred-mech\nuser=u:p\nfingerprint\nno-tls\nno-dtls\nno-cli\n"+
+		"log-file=stdout\nuserdb=%[2]s/turndb\npidfile=%[2]s/turn.pid\n", serverIP, r.dir)
+	return append(program, "-c", file), os.WriteFile(file, []byte(text), 0o600)
+}
+
+// start runs the server until stop.
+func (s *server) start(r *rig) error {
+	args, err := s.args(r)
+	if err != nil {
+		return err
+	}
+	log, err := os.Create(filepath.Join(r.dir, s.name+".log"))
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	s.cmd = r.in(context.Background(), r.server, args...)
+	s.cmd.Stdout, s.cmd.Stderr = log, log
+	if err := s.cmd.Start(); err != nil {
+		s.cmd = nil
+		return err
+	}
+	if err := r.awaitTCP(s.port); err != nil {
+		text, _ := os.ReadFile(log.Name())
+		return fmt.Errorf("%s does not start: %w\n%s", s.name, err, text)
+	}
+	return nil
+}
+
+// stop ends the server.
+func (s *server) stop() {
+	if s.cmd == nil {
+		return
+	}
+	const patience = 5 * time.Second
+	s.cmd.Process.Signal(syscall.SIGINT)
+	kill := time.AfterFunc(patience, func() { s.cmd.Process.Kill() })
+	s.cmd.Wait() // how it ends is of no matter
+	kill.Stop()
+	s.cmd = nil
+}

@@ -1,0 +1,137 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+// work is something that each server does.
+type work struct {
+	name  string
+	flags []string
+	fresh bool // by a server that has just started
+	unit  string
+	value func(report) float64 // what is compared
+}
+
+// figures are those of one run.
+type figures struct{ value, loss, p99, past float64 }
+
+func (w *work) figures(r report) figures {
+	f := figures{value: w.value(r), past: r.Control.P99}
+	for _, way := range r.Ways {
+		f.loss, f.p99 = max(f.loss, way.LossPart), max(f.p99, way.P99)
+	}
+	return f
+}
+
+func cpu(r report) float64       { return r.Process.User + r.Process.System }
+func delivered(r report) float64 { return r.Ways[0].PerSecond / 1000 }
+
+func memory(r report) float64 {
+	if r.SetUp.Memory == nil {
+		return 0
+	}
+	return *r.SetUp.Memory / 1024
+}
+
+func setUp(r report) float64 {
+	if r.SetUp.CPU == nil {
+		return 0
+	}
+	return *r.SetUp.CPU
+}
+
+func works() []work {
+	const us, k = "us/packet", "k/s"
+	loaded := func(name, flags string) work {
+		return work{name: name, flags: strings.Fields("--rate 30000 " + flags), unit: us, value: cpu}
+	}
+	full := func(name, flags string) work {
+		return work{name: name + ", full load", flags: strings.Fields("--full " + flags), unit: k, value: delivered}
+	}
+	const allocations = "--clients 2000 --rate 1000 --duration 200ms"
+	return []work{
+		loaded("bursts up", "--to peer --direction up"),
+		loaded("bursts down", "--to peer --direction down"),
+		loaded("singles up", "--to peer --direction up --load audio"),
+		loaded("singles down", "--to peer --direction down --load audio"),
+		loaded("relay to relay", "--to relay"),
+		loaded("bursts up, TCP", "--to peer --direction up --transport tcp"),
+		loaded("bursts down, TCP", "--to peer --direction down --transport tcp"),
+		full("bursts up", "--to peer --direction up"),
+		full("bursts down", "--to peer --direction down"),
+		full("singles up", "--to peer --direction up --load audio"),
+		full("relay to relay", "--to relay"),
+		{name: "memory of an allocation", flags: strings.Fields(allocations), fresh: true, unit: "KiB", value: memory},
+		{name: "set-up of an allocation", flags: strings.Fields(allocations), fresh: true, unit: "us", value: setUp},
+	}
+}
+
+// row is what all servers did of one work, round by round.
+type row struct {
+	work
+	figures map[string][]figures
+}
+
+// table writes the comparison in Markdown: coturn's figures, and ratios to it.
+func table(out io.Writer, rows []row) error {
+	var b strings.Builder
+	b.WriteString("| work | coturn | signalbox / coturn | pion / coturn | lost: coturn, signalbox, pion | " +
+		"p99 latency: past the server, coturn, signalbox, pion |\n|---|---|---|---|---|---|\n")
+	for _, r := range rows {
+		of := func(name string, get func(figures) float64) float64 {
+			var list []float64
+			for _, f := range r.figures[name] {
+				list = append(list, get(f))
+			}
+			return median(list)
+		}
+		value := func(f figures) float64 { return f.value }
+		fmt.Fprintf(&b, "| %s | %.3g %s | %s | %s |", r.name, of("coturn", value), r.unit, r.ratio("signalbox"),
+			r.ratio("pion"))
+		for i, name := range []string{"coturn", "signalbox", "pion"} {
+			fmt.Fprintf(&b, "%s%.1f %%", separator(i), 100*of(name, func(f figures) float64 { return f.loss }))
+		}
+		fmt.Fprintf(&b, " | %.1f", of("coturn", func(f figures) float64 { return f.past })/1000)
+		for _, name := range []string{"coturn", "signalbox", "pion"} {
+			fmt.Fprintf(&b, ", %.1f ms", of(name, func(f figures) float64 { return f.p99 })/1000)
+		}
+		b.WriteString(" |\n")
+	}
+	_, err := io.WriteString(out, b.String())
+	return err
+}
+
+func separator(i int) string {
+	if i == 0 {
+		return " "
+	}
+	return ", "
+}
+
+// ratio compares a server with coturn, within each round.
+func (r *row) ratio(name string) string {
+	var list []float64
+	for i, f := range r.figures[name] {
+		if other := r.figures["coturn"][i].value; other > 0 && f.value > 0 {
+			list = append(list, f.value/other)
+		}
+	}
+	if len(list) == 0 {
+		return "too little to tell"
+	}
+	return fmt.Sprintf("**%.2f** (%.2f-%.2f)", median(list), slices.Min(list), slices.Max(list))
+}
+
+func median(list []float64) float64 {
+	if len(list) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(list))
+	return (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
+}
