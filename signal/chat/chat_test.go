@@ -258,7 +258,9 @@ func TestCallsThatNobodyAcceptsExpire(t *testing.T) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for name, k := range map[string]*call{
-		"old": {began: now.Add(-2 * patience)}, "new": {began: now}, "answered": {began: now.Add(-2 * patience), peer: "x"},
+		"old":      {began: now.Add(-2 * patience)},
+		"new":      {began: now},
+		"answered": {began: now.Add(-2 * patience), peer: "x"},
 	} {
 		c.calls[name] = k
 		if !c.wait(k, make([]byte, 1000)) {
