@@ -241,8 +241,8 @@ func TestAttackWholeLobby(t *testing.T) {
 	}
 }
 
-// Whom a client has called, and who has not accepted for long, takes none of its calls any more, and
-// holds nothing.
+// Whom a client has called, and who has not accepted for long, takes none of its calls any more,
+// and holds nothing.
 func TestCallsThatNobodyAcceptsExpire(t *testing.T) {
 	t.Parallel()
 	b := start(t, signal.Options{})
