@@ -114,8 +114,8 @@ func (h *Hub) LetsRead(w http.ResponseWriter, r *http.Request) bool {
 
 // RefusesOrigin answers a request of a page that may not talk to this hub, and reports whether it
 // did. A page that sends no Origin, as GETs don't always, is told by what else its browser sends.
-// The page may read that it is refused, and nothing else: its developer is to learn why. Other pages
-// may read the answer that follows.
+// The page may read that it is refused, and nothing else: its developer is to learn why. Others may
+// read the answer that follows.
 func (h *Hub) RefusesOrigin(w http.ResponseWriter, r *http.Request) bool {
 	if !h.origins.refuses(r) {
 		h.LetsRead(w, r)

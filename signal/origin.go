@@ -63,8 +63,8 @@ func (rule originRule) allows(r *http.Request) bool {
 
 // refuses tells whether a request comes from a browser for a page that may not talk to the hub. A
 // page's GET has no Origin if it is of the origin that it asks, which a name made to lead here (DNS
-// rebinding) makes it, or if nobody is to read the answer, as an image's. Programs without pages are
-// let in: they send none of the headers by which it is told.
+// rebinding) makes it, or if nobody is to read the answer, as an image's. Programs without pages
+// are let in: they send none of the headers by which it is told.
 func (rule originRule) refuses(r *http.Request) bool {
 	if len(r.Header["Origin"]) > 0 || rule.any {
 		return !rule.allows(r)

@@ -483,6 +483,7 @@ func TestTokensHoldForDialects(t *testing.T) {
 			c := socketIOClient(t, app, "&token="+token)
 			tell(t, c, `42["join","cake"]`)
 			await(t, c, `42["full","cake"`)
+			await(t, c, `42["error","you are not allowed`)
 			tell(t, c, `42["join","tea"]`)
 			await(t, c, `42["joined","tea"`)
 			return true, true

@@ -520,8 +520,8 @@ func TestOrigins(t *testing.T) {
 	}
 }
 
-// A page that sends no Origin is told by what else its browser sends: a GET of its own origin, whose
-// name leads to the box, or an image of another site. Programs are let in by whatever name.
+// A page that sends no Origin is told by what else its browser sends: a GET of its own origin,
+// whose name leads to the box, or an image of another site. Programs are let in by whatever name.
 func TestForeignPageWithoutOrigin(t *testing.T) {
 	t.Parallel()
 	own := func(host string) bool { return host == "box.example" }
