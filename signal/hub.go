@@ -100,10 +100,11 @@ func (h *Hub) Heartbeat() time.Duration { return h.opts.Heartbeat }
 func (h *Hub) OriginAllowed(r *http.Request) bool { return h.origins.allows(r) }
 
 // LetsRead has browsers let the page of a request's Origin read the answer, if it may talk to this
-// hub, and reports whether it may.
+// hub, and reports whether it may. A page that sends no Origin, as GETs don't always, is told by
+// what else its browser sends.
 func (h *Hub) LetsRead(w http.ResponseWriter, r *http.Request) bool {
 	w.Header().Add("Vary", "Origin")
-	if !h.OriginAllowed(r) {
+	if h.origins.refuses(r) {
 		return false
 	}
 	if origin := r.Header.Get("Origin"); origin != "" {
@@ -113,15 +114,12 @@ func (h *Hub) LetsRead(w http.ResponseWriter, r *http.Request) bool {
 }
 
 // RefusesOrigin answers a request of a page that may not talk to this hub, and reports whether it
-// did. A page that sends no Origin, as GETs don't always, is told by what else its browser sends.
-// The page may read that it is refused, and nothing else: its developer is to learn why. Others may
-// read the answer that follows.
+// did. The page may read that it is refused, and nothing else: its developer is to learn why. Other
+// pages may read the answer that follows.
 func (h *Hub) RefusesOrigin(w http.ResponseWriter, r *http.Request) bool {
-	if !h.origins.refuses(r) {
-		h.LetsRead(w, r)
+	if h.LetsRead(w, r) {
 		return false
 	}
-	w.Header().Add("Vary", "Origin")
 	h.stats.foreignOrigins.Add(1)
 	w.Header().Set("Access-Control-Allow-Origin", "*")
 	http.Error(w, "pages of this origin may not connect here, unless it is one of the allowed origins or "+
