@@ -100,10 +100,11 @@ func (h *Hub) Heartbeat() time.Duration { return h.opts.Heartbeat }
 func (h *Hub) OriginAllowed(r *http.Request) bool { return h.origins.allows(r) }
 
 // LetsRead has browsers let the page of a request's Origin read the answer, if it may talk to this
-// hub, and reports whether it may.
+// hub, and reports whether it may. A page that sends no Origin, as GETs don't always, is told by
+// what else its browser sends.
 func (h *Hub) LetsRead(w http.ResponseWriter, r *http.Request) bool {
 	w.Header().Add("Vary", "Origin")
-	if !h.OriginAllowed(r) {
+	if h.origins.refuses(r) {
 		return false
 	}
 	if origin := r.Header.Get("Origin"); origin != "" {

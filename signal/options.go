@@ -38,7 +38,7 @@ type Options struct {
 
 	// AllowedOrigins are the web origins ("https://example.org") whose pages may connect, besides
 	// pages of the host that the request names; "*" allows any. Requests without an Origin header
-	// aren't from a browser's page and are let in.
+	// are let in, unless a browser's other headers say that a foreign page has sent them.
 	AllowedOrigins []string
 	// OwnHost reports whether a Host header names this box; nil: any does. Only its pages connect
 	// without being in AllowedOrigins: whoever lets another name lead here (DNS rebinding) chooses

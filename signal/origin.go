@@ -61,6 +61,32 @@ func (rule originRule) allows(r *http.Request) bool {
 		origin.host == canonicalHost(origin.scheme, r.Host) && rule.own(r.Host)
 }
 
+// refuses tells whether a request comes from a browser for a page that may not talk to the hub. A
+// page's GET has no Origin if it is of the origin that it asks, which a name made to lead here (DNS
+// rebinding) makes it, or if nobody is to read the answer, as an image's. Programs without pages
+// are let in: they send none of the headers by which it is told.
+func (rule originRule) refuses(r *http.Request) bool {
+	if len(r.Header["Origin"]) > 0 || rule.any {
+		return !rule.allows(r)
+	}
+	switch r.Header.Get("Sec-Fetch-Site") {
+	case "cross-site", "same-site":
+		return true // which of the other sites or hosts it is, nobody says
+	}
+	return ofBrowser(r) && !rule.own(r.Host)
+}
+
+// ofBrowser tells whether a browser has sent a request. Sec-Fetch-* go only to https and to
+// loopback; Accept-Language goes everywhere, and no page can leave it out.
+func ofBrowser(r *http.Request) bool {
+	for name := range r.Header {
+		if name == "Accept-Language" || strings.HasPrefix(name, "Sec-Fetch-") {
+			return true
+		}
+	}
+	return false
+}
+
 // webOrigin is the triple of RFC 6454 §4; host has the port unless it is the scheme's own.
 type webOrigin struct{ scheme, host string }
 

@@ -386,7 +386,9 @@ func (a *App) Status() status.Status {
 func (a *App) vitals() *status.Vitals {
 	s := a.status()
 	s.TURN = a.turn.Summary()
-	return &status.Vitals{Status: s, Hub: a.hub.Summary()}
+	hub := a.hub.Summary()
+	a.others.fill(hub.Dialects)
+	return &status.Vitals{Status: s, Hub: hub}
 }
 
 // status is Status without the parts of the components.

@@ -18,6 +18,7 @@ import (
 	"signalbox/signal"
 	"signalbox/signal/apprtc"
 	"signalbox/signal/chat"
+	"signalbox/signal/native"
 	"signalbox/signal/peerjs"
 	"signalbox/signal/socketio"
 	"signalbox/signal/socketio/script"
@@ -26,6 +27,7 @@ import (
 
 // dialect is a row of the table of the hub's dialects, besides its own.
 type dialect struct {
+	name   string
 	on     bool
 	routes map[string]http.Handler // by pattern of http.ServeMux
 }
@@ -55,11 +57,11 @@ func newDialects(hub *signal.Hub, cfg *config.Config, guard *admission.Guard, ic
 		Origin: func(r *http.Request) string { return originFor(r, cfg, hosts) },
 	})}
 	d.table = []dialect{
-		{c.SocketIO.On(), socketIO(hub, cfg, capacity)},
-		{c.AppRTC.On(), d.apprtc.Routes()},
-		{c.Chat.On(), calls.Routes()},
-		{c.PeerJS.On(), peers.Routes()},
-		{c.Yjs.On(), topics.Routes()},
+		{socketio.Name, c.SocketIO.On(), socketIO(hub, cfg, capacity)},
+		{apprtc.Name, c.AppRTC.On(), d.apprtc.Routes()},
+		{chat.Name, c.Chat.On(), calls.Routes()},
+		{peerjs.Name, c.PeerJS.On(), peers.Routes()},
+		{yjs.Name, c.Yjs.On(), topics.Routes()},
 	}
 	if c.Chat.On() {
 		d.start = calls.Before
@@ -91,6 +93,22 @@ func (d *dialects) routes() map[string]http.Handler {
 		}
 	}
 	return routes
+}
+
+// fill adds a zero for each dialect that is on and not spoken yet: a rate of a metric begins with
+// its series.
+func (d *dialects) fill(counts map[string]signal.DialectCount) {
+	names := []string{native.Protocol}
+	for _, row := range d.table {
+		if row.on {
+			names = append(names, row.name)
+		}
+	}
+	for _, name := range names {
+		if _, spoken := counts[name]; !spoken {
+			counts[name] = signal.DialectCount{}
+		}
+	}
 }
 
 // sessionless answers a request for ICE servers without a session, under the rules of a hello.

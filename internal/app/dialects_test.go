@@ -470,6 +470,21 @@ func TestDialectsAreCounted(t *testing.T) {
 	}
 }
 
+// What is on has its series from the start, what is off has none.
+func TestDialectsHaveSeriesAtZero(t *testing.T) {
+	t.Parallel()
+	app := startApp(t, metricsOn, "compat.yjs=off")
+	_, _, text := get(t, insecure(), "http://"+app.Addrs().Metrics+"/metrics")
+	for _, name := range []string{"apprtc", "socket.io", "peerjs", "yjs", "chat", "signalbox.v1"} {
+		for _, line := range []string{"sessions", "sessions_opened_total"} {
+			line = `signalbox_signal_dialect_` + line + `{dialect="` + name + `"} 0` + "\n"
+			if strings.Contains(text, line) != (name != "yjs") {
+				t.Errorf("of %s: %t", line, name == "yjs")
+			}
+		}
+	}
+}
+
 // A token's rooms hold for each dialect, by the full names.
 func TestTokensHoldForDialects(t *testing.T) {
 	t.Parallel()
@@ -483,6 +498,7 @@ func TestTokensHoldForDialects(t *testing.T) {
 			c := socketIOClient(t, app, "&token="+token)
 			tell(t, c, `42["join","cake"]`)
 			await(t, c, `42["full","cake"`)
+			await(t, c, `42["error","you are not allowed`)
 			tell(t, c, `42["join","tea"]`)
 			await(t, c, `42["joined","tea"`)
 			return true, true

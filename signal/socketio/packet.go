@@ -234,16 +234,16 @@ func toRoom(event []byte, binary [][]byte) []byte {
 }
 
 // fromRoom is an event that has come so; ok is false if it is something else.
-func fromRoom(data []byte) (event []byte, binary [][]byte, ok bool) {
+func fromRoom(data []byte) (name string, event []byte, binary [][]byte, ok bool) {
 	if len(data) > 0 && data[0] == '{' {
 		var e binaryEvent
 		if json.Unmarshal(data, &e) != nil || len(e.Binary) == 0 || len(e.Binary) > maxAttachments {
-			return nil, nil, false
+			return "", nil, nil, false
 		}
 		for _, text := range e.Binary {
 			value, err := base64.StdEncoding.DecodeString(text)
 			if err != nil {
-				return nil, nil, false
+				return "", nil, nil, false
 			}
 			binary = append(binary, value)
 		}
@@ -251,7 +251,7 @@ func fromRoom(data []byte) (event []byte, binary [][]byte, ok bool) {
 	}
 	p := Packet{Type: typeEvent, Data: data, Binary: binary}
 	if p.check() != nil || len(binary) > 0 && !p.whole() {
-		return nil, nil, false
+		return "", nil, nil, false
 	}
-	return data, binary, true
+	return p.Event, data, binary, true
 }

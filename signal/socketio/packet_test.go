@@ -62,7 +62,7 @@ func TestBrokenPackets(t *testing.T) {
 func TestEventsInRooms(t *testing.T) {
 	t.Parallel()
 	const placed = `["a",{"_placeholder":true,"num":1},[{"_placeholder":true,"num":0}]]`
-	event, binary, ok := fromRoom(toRoom([]byte(placed), [][]byte{{1, 2}, {}}))
+	_, event, binary, ok := fromRoom(toRoom([]byte(placed), [][]byte{{1, 2}, {}}))
 	if !ok || string(event) != placed || len(binary) != 2 || string(binary[0]) != "\x01\x02" {
 		t.Errorf("got %s %v %v", event, binary, ok)
 	}
@@ -73,7 +73,7 @@ func TestEventsInRooms(t *testing.T) {
 		`{"event":["a",{"_placeholder":true,"num":-1}],"binary":["AA=="]}`, `{"description":{"type":"offer"}}`,
 		`{"event":["a",{"_placeholder":true,"num":0,"num":"x"}],"binary":["AA=="]}`,
 	} {
-		if event, _, ok := fromRoom([]byte(data)); ok {
+		if _, event, _, ok := fromRoom([]byte(data)); ok {
 			t.Errorf("%s is the event %s", data, event)
 		}
 	}
@@ -97,7 +97,7 @@ func FuzzPacket(f *testing.F) {
 				t.Fatalf("%q has the argument %q", text, arg)
 			}
 		}
-		event, _, ok := fromRoom(toRoom(p.Data, nil))
+		_, event, _, ok := fromRoom(toRoom(p.Data, nil))
 		if !ok {
 			t.Fatalf("%q is no event in a room", text)
 		}
@@ -117,7 +117,8 @@ func FuzzRoom(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		out := heard([]signal.Frame{}, 4, vJoin(), "sio/tea", data)
+		r := &rooms{o: &Options{Relay: true}, t: newTable()}
+		out := r.heard([]signal.Frame{}, 4, vJoin(), "somebody", "sio/tea", data)
 		if _, err := parse(out[0].Body[1:]); err != nil {
 			t.Fatalf("%q becomes %q", data, out[0].Body)
 		}

@@ -14,6 +14,7 @@ import (
 
 // rooms is the handler of one socket: it joins rooms by the events of one tutorial.
 type rooms struct {
+	hub *signal.Hub
 	o   *Options
 	t   *table
 	row atomic.Pointer[row] // nil: it has joined by none
@@ -59,17 +60,24 @@ func (r *rooms) Event(s *Socket, p *Packet) {
 	joins := r.t.byJoin[p.Event]
 	switch {
 	case joins != nil && (row == nil || row == joins):
-		r.row.Store(joins)
 		room, note := p.room(), p.note(joins.note)
-		if room == "" || len(note) > maxNote {
+		if room == "" {
 			s.Refuse(errNoRoom)
 			return
 		}
+		if len(note) > maxNote {
+			s.Refuse(errNote)
+			s.Emit("/", event("error", longNote))
+			return
+		}
+		r.row.Store(joins) // before the hub tells of the room
 		r.join(s, joins, room, note)
 	case joins != nil:
 		s.Refuse(signal.Refuse(signal.CodeNotInRoom, "the socket has joined otherwise"))
 	case row != nil && p.Event == row.leave:
 		r.leave(s, p.room())
+	case r.t.server[p.Event]:
+		s.Refuse(signal.Refuse(signal.CodeNotInRoom, "only the server says that"))
 	case r.o.Relay && len(r.in) > 0 && (row == nil || !slices.Contains(row.ignores, p.Event)):
 		room := r.in[len(r.in)-1]
 		if err := r.tell(s, room, bytes.Join([][]byte{[]byte(eventStart), p.Data}, nil), p.Binary); err != nil {
@@ -87,6 +95,11 @@ const maxNote = 1 << 10
 
 // errNoRoom refuses what is no name of a room.
 var errNoRoom = signal.Refuse(signal.CodeNoSuchRoom, "that is no name of a room")
+
+// errNote refuses a name that is too long.
+var errNote = signal.Refuse(signal.CodeTooLarge, longNote)
+
+const longNote = "the name with which the client joins has more than 1024 bytes"
 
 // room is the first argument, if that is a name of a room.
 func (p *Packet) room() string {
@@ -118,22 +131,41 @@ func (r *rooms) join(s *Socket, row *row, room, note string) {
 	if capacity == 0 {
 		capacity = r.o.Capacity
 	}
-	err := s.Join(signal.Join{Room: room, Capacity: capacity, Note: note})
-	if err == nil {
-		r.in = append(slices.DeleteFunc(r.in, func(in string) bool { return in == room }), room)
-		err = s.ICE()
-	}
-	if err == nil {
+	if err := s.Join(signal.Join{Room: room, Capacity: capacity, Note: note}); err != nil {
+		s.Refuse(err)
+		r.turnAway(s, row, room, err)
 		return
 	}
-	s.Refuse(err)
-	switch signal.RefusalOf(err).Code {
-	case signal.CodeRoomFull, signal.CodeNoSuchRoom, signal.CodeUnauthorized:
-		if row.full != nil {
-			for _, event := range row.full(room, s.ID()) {
-				s.Emit("/", event)
-			}
+	r.in = append(slices.DeleteFunc(r.in, func(in string) bool { return in == room }), room)
+	if err := s.ICE(); err != nil {
+		s.Refuse(err)
+	}
+}
+
+// turnAway tells the client that it may not join. Pages of most rows know one word for that, full,
+// and would wait in vain without it: they get it whatever the reason is. If there is another, or no
+// such word, the event error has a sentence.
+func (r *rooms) turnAway(s *Socket, row *row, room string, why error) {
+	code := signal.RefusalOf(why).Code
+	if row.full != nil {
+		switch code {
+		case signal.CodeRoomFull:
+			shot, _ := r.hub.Room(Space + "/" + room)
+			s.emitAll(row.full(room, s.ID(), len(shot.Members)))
+			return
+		case signal.CodeNoSuchRoom, signal.CodeUnauthorized: // who may not enter isn't told how many are in
+			s.emitAll(row.full(room, s.ID(), unknown))
 		}
+	}
+	s.Emit("/", event("error", why.Error()))
+}
+
+// unknown is a number of members that the client isn't told.
+const unknown = -1
+
+func (s *Socket) emitAll(events [][]byte) {
+	for _, event := range events {
+		s.Emit("/", event)
 	}
 }
 
@@ -241,9 +273,9 @@ func (r *rooms) Encode(s *Socket, dst []signal.Frame, e signal.Event) []signal.F
 			events = [][]byte{iceEvent(e.ICE)}
 		}
 	case signal.Broadcasted:
-		return heard(dst, s.Version, row, e.Room, e.Data)
+		return r.heard(dst, s.Version, row, e.From.ID, e.Room, e.Data)
 	case signal.Signaled:
-		return heard(dst, s.Version, row, e.Room, e.Data)
+		return r.heard(dst, s.Version, row, e.From.ID, e.Room, e.Data)
 	}
 	for _, event := range events {
 		dst = frames(dst, s.Version, typeEvent, "/", "", event)
@@ -251,10 +283,12 @@ func (r *rooms) Encode(s *Socket, dst []signal.Frame, e signal.Event) []signal.F
 	return dst
 }
 
-// heard makes what somebody has said an event: it is one, or the row's own for data.
-func heard(dst []signal.Frame, version int, row *row, room string, data []byte) []signal.Frame {
-	event, binary, ok := fromRoom(data)
-	if !ok {
+// heard makes what somebody has said an event: it is one that they may say, or the row's own for
+// data.
+func (r *rooms) heard(dst []signal.Frame, version int, row *row, from, room string, data []byte) []signal.Frame {
+	name, event, binary, ok := fromRoom(data)
+	if !ok || from != signal.ServerID && !r.mayHear(row, name) {
+		binary = nil
 		if !object.Valid(data) {
 			data = quote(string(data))
 		}
@@ -264,6 +298,12 @@ func heard(dst []signal.Frame, version int, row *row, room string, data []byte) 
 		}
 	}
 	return frames(dst, version, typeEvent, "/", "", event, binary...)
+}
+
+// mayHear reports whether a client hears an event of another member: one of its row, or, with
+// Options.Relay, any that is not the server's own.
+func (r *rooms) mayHear(row *row, name string) bool {
+	return row.hears(name) || r.o.Relay && !r.t.server[name]
 }
 
 // local is the name that a room of the hub's has here.

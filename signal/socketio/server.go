@@ -10,9 +10,13 @@
 // its JSON array, the name first.
 //
 // Better than the originals: only members may send, and what they say stays in the room; to join
-// again is answered and announced to nobody; whoever is lost is announced as one that has left; and
-// nothing that a client sends ends the server. An id that others learn is the hub's peer id, which
-// a 2.x client does not know as its socket.id: that one is a secret.
+// again is answered and announced to nobody; whoever is lost is announced as one that has left; no
+// member says what is the server's to say; and nothing that a client sends ends the server. An id
+// that others learn is the hub's peer id, which a 2.x client does not know as its socket.id: that
+// one is a secret.
+//
+// Who is turned away hears full, if its row has that, whatever the reason: its page knows no other
+// word. If the room is not full, or the row has no such word, the event error says the reason.
 package socketio
 
 import (
@@ -49,7 +53,7 @@ func New(hub *signal.Hub, o Options) http.Handler {
 	handler := o.Handler
 	if handler == nil {
 		t := newTable()
-		handler = func() Handler { return &rooms{o: &o, t: t} }
+		handler = func() Handler { return &rooms{hub: hub, o: &o, t: t} }
 	}
 	packets := &sync.Pool{New: func() any { return new(Packet) }}
 	return engineio.New(hub, engineio.Options{
@@ -62,7 +66,9 @@ func New(hub *signal.Hub, o Options) http.Handler {
 	})
 }
 
-// Handler is what the events of one socket do.
+// Handler is what the events of one socket do. If it also has the method Disconnected(*Socket),
+// that is called when the client has disconnected from "/" and its connection stays; a session that
+// ends leaves its rooms by itself.
 type Handler interface {
 	// Serves reports whether there is that namespace. There is "/" in any case.
 	Serves(namespace string) bool

@@ -21,9 +21,10 @@ type row struct {
 	bye      string            // the data, in JSON, with which a member leaves; empty: none does
 	own      bool              // went tells the client its own id
 	ignores  []string          // events that are never answered
+	server   []string          // events that only the server says, whatever members may
 
 	heard  func(data []byte) []byte                                          // what the sender is told; nil: nothing
-	full   func(room, id string) [][]byte                                    // there is no place; nil: nothing
+	full   func(room, id string, others int) [][]byte                        // there is no place; nil: nothing
 	joined func(room, id string, others int, again bool) [][]byte            // the client is in the room
 	left   func(room, id string, why signal.LeftReason) [][]byte             // it isn't any more
 	came   func(room, peer string, note []byte) [][]byte                     // another one is
@@ -35,18 +36,41 @@ type row struct {
 // encoding is what events to many are encoded alike for: the row's sockets of that version.
 func (r *row) encoding(version int) any { return &r.encodings[version-3] }
 
+// hears reports whether clients of the row hear an event of other members.
+func (r *row) hears(name string) bool {
+	if name == r.data {
+		return true
+	}
+	for _, said := range r.says {
+		if name == said {
+			return true
+		}
+	}
+	return false
+}
+
 // table is all rows.
 type table struct {
 	byJoin map[string]*row
 	relay  *row
+	server map[string]bool // what only the server says, in any row
 }
 
 func newTable() *table {
-	t := &table{byJoin: make(map[string]*row), relay: relay()}
+	t := &table{byJoin: make(map[string]*row), relay: relay(), server: map[string]bool{"ice": true, "error": true}}
 	for _, r := range []*row{createOrJoin(), vJoin(), joinLeave(), joinRoom()} {
 		t.byJoin[r.join] = r
+		t.own(r)
 	}
+	t.own(t.relay)
 	return t
+}
+
+// own adds what only the server says to a row.
+func (t *table) own(r *row) {
+	for _, name := range r.server {
+		t.server[name] = true
+	}
 }
 
 // createOrJoin is WebRTC's codelab and what came of it.
@@ -54,9 +78,10 @@ func createOrJoin() *row {
 	return &row{
 		join: "create or join", capacity: 2, says: map[string]string{"message": "message"}, data: "message",
 		bye: `"bye"`, own: true, ignores: []string{"ipaddr"},
-		heard: func(data []byte) []byte { return logged(quote("Client said: "), data) },
-		full: func(room, _ string) [][]byte {
-			return append(asked(room, 2), event("full", room))
+		server: []string{"log", "created", "joined", "join", "ready", "full"},
+		heard:  func(data []byte) []byte { return logged(quote("Client said: "), data) },
+		full: func(room, _ string, others int) [][]byte {
+			return append(asked(room, others), event("full", room))
 		},
 		joined: func(room, id string, others int, again bool) [][]byte {
 			did, answer := "created", "created"
@@ -91,7 +116,8 @@ func vJoin() *row {
 	return &row{
 		join: "vjoin", note: 1, capacity: 2, leave: "vleave", says: map[string]string{"vdata": "vgetdata"}, named: true,
 		data:   "vgetdata",
-		full:   func(room, _ string) [][]byte { return [][]byte{event("vfull", room)} },
+		server: []string{"vjoined", "vleft", "vfull", "votherjoined", "votherleft"},
+		full:   func(room, _ string, _ int) [][]byte { return [][]byte{event("vfull", room)} },
 		joined: func(room, _ string, _ int, _ bool) [][]byte { return [][]byte{event("vjoined", room)} },
 		left:   func(room, _ string, _ signal.LeftReason) [][]byte { return [][]byte{event("vleft", room)} },
 		came: func(room, _ string, note []byte) [][]byte {
@@ -108,7 +134,8 @@ func joinLeave() *row {
 	return &row{
 		join: "join", capacity: 2, leave: "leave", says: map[string]string{"message": "message"}, named: true,
 		data:   "message",
-		full:   func(room, id string) [][]byte { return [][]byte{event("full", room, id)} },
+		server: []string{"joined", "leaved", "otherjoin", "bye", "full"},
+		full:   func(room, id string, _ int) [][]byte { return [][]byte{event("full", room, id)} },
 		joined: func(room, id string, _ int, _ bool) [][]byte { return [][]byte{event("joined", room, id)} },
 		left:   func(room, id string, _ signal.LeftReason) [][]byte { return [][]byte{event("leaved", room, id)} },
 		came:   func(room, peer string, _ []byte) [][]byte { return [][]byte{event("otherjoin", room, peer)} },
@@ -122,6 +149,7 @@ func joinLeave() *row {
 func joinRoom() *row {
 	return &row{
 		join: "join-room", note: 1, data: "message",
+		server: []string{"user-connected", "user-disconnected"},
 		joined: func(string, string, int, bool) [][]byte { return nil },
 		left:   func(string, string, signal.LeftReason) [][]byte { return nil },
 		came: func(_, _ string, note []byte) [][]byte {
@@ -137,6 +165,7 @@ func joinRoom() *row {
 func relay() *row {
 	return &row{
 		data:   "message",
+		server: []string{"peer-joined", "peer-left"},
 		joined: func(string, string, int, bool) [][]byte { return nil },
 		left:   func(string, string, signal.LeftReason) [][]byte { return nil },
 		came:   func(_, peer string, _ []byte) [][]byte { return [][]byte{event("peer-joined", peer)} },
@@ -153,8 +182,9 @@ func logged(words ...[]byte) []byte {
 
 // asked is what it writes of a client that wants to join.
 func asked(room string, others int) [][]byte {
-	return [][]byte{
-		logged(quote("Received request to create or join room " + room)),
-		logged(quote(fmt.Sprintf("Room %s now has %d client(s)", room, others))),
+	request := logged(quote("Received request to create or join room " + room))
+	if others == unknown {
+		return [][]byte{request}
 	}
+	return [][]byte{request, logged(quote(fmt.Sprintf("Room %s now has %d client(s)", room, others)))}
 }

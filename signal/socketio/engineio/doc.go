@@ -8,8 +8,8 @@
 // payload.go takes apart what clients post and makes what answers their polls. A socket (socket.go)
 // is the Dialect of a session: packets become messages, of which a Conversation makes sense.
 // Package ws carries sockets over WebSockets. For polling (polling.go) there is no connection, but
-// to the hub all polls of a session are one link, which writes one answer at a time. A post must be
-// whole in the time that a frame may take; the session of one that isn't ends.
+// to the hub all polls of a session are one link, which writes one answer at a time. A post
+// (post.go) must be whole in the time that a frame may take; the session of one that isn't ends.
 //
 // A client that polls tries a WebSocket beside that (probe.go): a connection with a session of its
 // own, that knows nothing but the probe. When the client is content, that connection is attached to

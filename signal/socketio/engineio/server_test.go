@@ -520,6 +520,52 @@ func TestOrigins(t *testing.T) {
 	}
 }
 
+// A page that sends no Origin is told by what else its browser sends: a GET of its own origin,
+// whose name leads to the box, or an image of another site. Programs are let in by whatever name.
+func TestForeignPageWithoutOrigin(t *testing.T) {
+	t.Parallel()
+	own := func(host string) bool { return host == "box.example" }
+	for _, test := range []struct {
+		host    string
+		headers []string
+		any     bool
+		want    int
+	}{
+		{host: "other.example", want: 200},
+		{host: "evil.example", headers: []string{"Sec-Fetch-Site", "same-origin"}, want: 403},
+		{host: "evil.example", headers: []string{"Sec-Fetch-Mode", "cors"}, want: 403},
+		{host: "evil.example", headers: []string{"Accept-Language", ""}, want: 403},
+		{host: "box.example", headers: []string{"Accept-Language", "en"}, want: 200},
+		{host: "box.example", headers: []string{"Sec-Fetch-Site", "same-origin"}, want: 200},
+		{host: "box.example", headers: []string{"Sec-Fetch-Site", "none"}, want: 200},
+		{host: "box.example", headers: []string{"Sec-Fetch-Site", "cross-site"}, want: 403},
+		{host: "box.example", headers: []string{"Sec-Fetch-Site", "same-site"}, want: 403},
+		{host: "evil.example", headers: []string{"Sec-Fetch-Site", "cross-site"}, any: true, want: 200},
+	} {
+		o := signal.Options{OwnHost: own}
+		if test.any {
+			o.AllowedOrigins = []string{"*"}
+		}
+		b := newBoxOf(t, o, Options{})
+		r, _ := http.NewRequest("GET", b.url+"EIO=3&transport=polling&room=tea", nil)
+		r.Host = test.host
+		if len(test.headers) > 0 {
+			r.Header.Set(test.headers[0], test.headers[1])
+		}
+		response, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		if response.StatusCode != test.want {
+			t.Errorf("%s %v: got %d, want %d", test.host, test.headers, response.StatusCode, test.want)
+		}
+		if n := b.hub.Snapshot().Counters.ForeignOrigins; (n > 0) != (test.want == 403) {
+			t.Errorf("%s %v: %d are counted", test.host, test.headers, n)
+		}
+	}
+}
+
 // A thousand polls may wait; the hub's limits hold for clients that poll, and its end is theirs.
 func TestManyPolls(t *testing.T) {
 	t.Parallel()
