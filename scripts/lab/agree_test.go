@@ -78,7 +78,7 @@ func agree(t *testing.T, pair engines, these seeds) {
 	for end, ns := range []*lab.Namespace{l.A, l.B} {
 		p := lab.StartBrowser(t, ns, lab.BrowserOptions{Engine: pair[end]}).Open(server.HTTPS+"/", lab.PageOptions{})
 		p.Expect(`WebSocket|can.t establish a connection`) // the cuts
-		p.Expect(`WebRTC: ICE failed`)                      // what Firefox says of one that is replaced
+		p.Expect(`WebRTC: ICE failed`)                     // what Firefox says of one that is replaced
 		p.Eval(string(script), nil)
 		pages[end] = p
 	}
