@@ -15,7 +15,7 @@ import (
 func TestAppRTCPages(t *testing.T) { meetAppRTC(t, false) }
 
 // So is a cable that is cut, after some time.
-func TestAppRTCCut(t *testing.T) {
+func TestLongAppRTCCut(t *testing.T) {
 	testkit.Long(t)
 	meetAppRTC(t, true)
 }

@@ -18,7 +18,7 @@ import (
 func TestTutorialPages(t *testing.T) { meetInTutorials(t, false, "codelab", "vjoin") }
 
 // So is a cable that is cut, after some time.
-func TestTutorialCut(t *testing.T) {
+func TestLongTutorialCut(t *testing.T) {
 	testkit.Long(t)
 	for _, name := range []string{"codelab", "vjoin"} {
 		t.Run(name, func(t *testing.T) { meetInTutorials(t, true, name) })
