@@ -1,6 +1,7 @@
 package signal
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 )
@@ -80,5 +81,23 @@ func TestNothingIsSaidAfterTheCall(t *testing.T) {
 	}
 	if _, _, _, err := b.said(11, 1, now); err == nil {
 		t.Error("the other device answers, too")
+	}
+}
+
+// A line has its share of a callee's places back when its calls have been silent for long.
+func TestHub13SilentCallsOfALineCountNoMore(t *testing.T) {
+	t.Parallel()
+	b, now := newCallBook[int](4), time.Unix(1000, 0)
+	b.line = func(int) netip.Prefix { return netip.MustParsePrefix("192.0.2.1/32") }
+	for from := 1; from <= 2; from++ { // an eighth of the sixteen
+		if _, _, _, err := b.ring(from, []int{9}, now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, _, _, err := b.ring(3, []int{9}, now.Add(callSilence-time.Second)); err == nil {
+		t.Error("a third call takes another's place")
+	}
+	if _, _, _, err := b.ring(3, []int{9}, now.Add(callSilence)); err != nil {
+		t.Error(err)
 	}
 }

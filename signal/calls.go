@@ -95,7 +95,7 @@ func (b *callBook[S]) open(from, to S, now time.Time) (over []call[S], err error
 		}
 		over = append(over, *c)
 	}
-	if !b.leavesPlaces(from, to) {
+	if !b.leavesPlaces(from, to, now) {
 		return nil, Refuse(CodeRateLimited, "too many calls from your network address wait for an answer")
 	}
 	for i := range over {
@@ -113,9 +113,9 @@ func (b *callBook[S]) places() int { return 4 * b.limit }
 // lineShare: callers of one line who have not been answered have one of so many places of a callee.
 const lineShare = 8
 
-// leavesPlaces reports whether a caller leaves others places if it takes one of the callee's. mu is
-// held.
-func (b *callBook[S]) leavesPlaces(from, to S) bool {
+// leavesPlaces reports whether a caller leaves others places if it takes one of the callee's. A
+// silent call, which makes room for others, does not count. mu is held.
+func (b *callBook[S]) leavesPlaces(from, to S, now time.Time) bool {
 	if b.line == nil {
 		return true
 	}
@@ -124,7 +124,7 @@ func (b *callBook[S]) leavesPlaces(from, to S) bool {
 		return true
 	}
 	for _, c := range b.calls[to] {
-		if c.to == to && c.ring != 0 && b.line(c.from) == line {
+		if c.to == to && c.ring != 0 && now.Sub(c.last) < callSilence && b.line(c.from) == line {
 			unanswered++
 		}
 	}

@@ -53,9 +53,12 @@ func (rule originRule) allows(r *http.Request) bool {
 		return true
 	}
 	origin, ok := parseOrigin(headers[0])
-	if !ok {
-		return false // "null" among others: a sandboxed frame or a file, which is nobody's page
-	}
+	// Not ok is "null", among others: a sandboxed frame or a file, which is nobody's page.
+	return ok && rule.takes(origin, r)
+}
+
+// takes tells whether pages of an origin may make a request.
+func (rule originRule) takes(origin webOrigin, r *http.Request) bool {
 	// The scheme isn't compared with ours: behind a proxy that ends TLS we don't know it.
 	return rule.origins[origin.scheme+"://"+origin.host] ||
 		origin.host == canonicalHost(origin.scheme, r.Host) && rule.own(r.Host)
@@ -63,8 +66,8 @@ func (rule originRule) allows(r *http.Request) bool {
 
 // refuses tells whether a request comes from a browser for a page that may not talk to the hub. A
 // page's GET has no Origin if it is of the origin that it asks, which a name made to lead here (DNS
-// rebinding) makes it, or if nobody is to read the answer, as an image's. Programs without pages
-// are let in: they send none of the headers by which it is told.
+// rebinding) makes it, or if nobody is to read the answer, as an image's. Then its Referer says
+// whose page it is, or if it keeps that to itself, the Host.
 func (rule originRule) refuses(r *http.Request) bool {
 	if len(r.Header["Origin"]) > 0 || rule.any {
 		return !rule.allows(r)
@@ -73,18 +76,20 @@ func (rule originRule) refuses(r *http.Request) bool {
 	case "cross-site", "same-site":
 		return true // which of the other sites or hosts it is, nobody says
 	}
-	return ofBrowser(r) && !rule.own(r.Host)
+	if !ofBrowser(r) {
+		return false
+	}
+	if page, err := url.Parse(r.Referer()); err == nil && page.Hostname() != "" {
+		scheme := strings.ToLower(page.Scheme)
+		return !rule.takes(webOrigin{scheme: scheme, host: canonicalHost(scheme, page.Host)}, r)
+	}
+	return !rule.own(r.Host)
 }
 
-// ofBrowser tells whether a browser has sent a request. Sec-Fetch-* go only to https and to
-// loopback; Accept-Language goes everywhere, and no page can leave it out.
+// ofBrowser tells whether a browser has sent a request. Sec-Fetch-Site, which other programs don't
+// send, goes only to https and to loopback; what browsers call themselves goes everywhere.
 func ofBrowser(r *http.Request) bool {
-	for name := range r.Header {
-		if name == "Accept-Language" || strings.HasPrefix(name, "Sec-Fetch-") {
-			return true
-		}
-	}
-	return false
+	return r.Header.Get("Sec-Fetch-Site") != "" || strings.HasPrefix(r.UserAgent(), "Mozilla/")
 }
 
 // webOrigin is the triple of RFC 6454 §4; host has the port unless it is the scheme's own.

@@ -21,7 +21,8 @@ const (
 	least = 32 << 20
 
 	// The server is quiet when it has allocated no more than so many bytes in that time. Then what
-	// lies about goes, and its memory back to the system, if it is worth it.
+	// lies about goes, and its memory back to the system, if it is worth it: an eighth of what is
+	// alive, and so many bytes.
 	quiet   = 4 << 20
 	pause   = 10 * time.Second
 	worthIt = 2 << 20
@@ -68,9 +69,12 @@ func (b *bound) look() {
 	default:
 	}
 	// What a percentage is of; see debug.SetGCPercent.
-	alive := read("/gc/heap/live:bytes") + read("/gc/scan/stack:bytes") + read("/gc/scan/globals:bytes")
+	alive := read(live) + read("/gc/scan/stack:bytes") + read("/gc/scan/globals:bytes")
 	// The runtime lets no heap be smaller than 4 MiB, times the percentage.
-	want := max(percent, int(min(least*100/max(alive, 1), (alive+least)*100/(4<<20))))
+	want := percent
+	if alive > 0 { // else nobody says it any more
+		want = max(want, int(min(least*100/alive, (alive+least)*100/(4<<20))))
+	}
 	// It stops the world, so a little more or less does not matter.
 	if want < b.percent*7/8 || want > b.percent*9/8 {
 		b.percent = want
@@ -94,7 +98,7 @@ func (b *bound) sweep(pause time.Duration) {
 			return
 		}
 		now := read(allocated)
-		if now-last <= quiet && b.dirt(now) > worthIt {
+		if now-last <= quiet && b.dirt(now) > max(worthIt, read(live)/8) {
 			debug.FreeOSMemory()
 		}
 		last = now
@@ -108,7 +112,10 @@ func (b *bound) dirt(now uint64) uint64 {
 	return now - min(now, b.clean)
 }
 
-const allocated = "/gc/heap/allocs:bytes"
+const (
+	allocated = "/gc/heap/allocs:bytes"
+	live      = "/gc/heap/live:bytes" // as of the last collection
+)
 
 // read is one of the runtime's metrics; 0: it has none of that name any more.
 func read(name string) uint64 {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -532,25 +533,37 @@ func TestForeignPageWithoutOrigin(t *testing.T) {
 		want    int
 	}{
 		{host: "other.example", want: 200},
+		{host: "other.example", headers: []string{"Accept-Language", "*", "Sec-Fetch-Mode", "cors",
+			"User-Agent", "node"}, want: 200},
+		{host: "other.example", headers: []string{"Accept-Language", "en", "User-Agent", "App/1 CFNetwork/1 Darwin/1"},
+			want: 200},
 		{host: "evil.example", headers: []string{"Sec-Fetch-Site", "same-origin"}, want: 403},
-		{host: "evil.example", headers: []string{"Sec-Fetch-Mode", "cors"}, want: 403},
-		{host: "evil.example", headers: []string{"Accept-Language", ""}, want: 403},
-		{host: "box.example", headers: []string{"Accept-Language", "en"}, want: 200},
+		{host: "evil.example", headers: []string{"User-Agent", "Mozilla/5.0 (X11)"}, want: 403},
+		{host: "evil.example", headers: []string{"User-Agent", "Mozilla/5.0 (X11)", "Referer", "http://evil.example/"},
+			want: 403},
+		{host: "box.example", headers: []string{"User-Agent", "Mozilla/5.0 (X11)"}, want: 200},
+		{host: "box.example", headers: []string{"User-Agent", "Mozilla/5.0 (X11)", "Referer", "http://evil.example/"},
+			want: 403},
 		{host: "box.example", headers: []string{"Sec-Fetch-Site", "same-origin"}, want: 200},
+		{host: "box.example", headers: []string{"Sec-Fetch-Site", "same-origin", "Referer", "https://box.example/room"},
+			want: 200},
+		// Behind a proxy that rewrites Host, the page's own name counts.
+		{host: "backend.example", headers: []string{"Sec-Fetch-Site", "same-origin", "Referer", "https://app.example/"},
+			want: 200},
 		{host: "box.example", headers: []string{"Sec-Fetch-Site", "none"}, want: 200},
 		{host: "box.example", headers: []string{"Sec-Fetch-Site", "cross-site"}, want: 403},
 		{host: "box.example", headers: []string{"Sec-Fetch-Site", "same-site"}, want: 403},
 		{host: "evil.example", headers: []string{"Sec-Fetch-Site", "cross-site"}, any: true, want: 200},
 	} {
-		o := signal.Options{OwnHost: own}
+		o := signal.Options{OwnHost: own, AllowedOrigins: []string{"https://app.example"}}
 		if test.any {
 			o.AllowedOrigins = []string{"*"}
 		}
 		b := newBoxOf(t, o, Options{})
 		r, _ := http.NewRequest("GET", b.url+"EIO=3&transport=polling&room=tea", nil)
 		r.Host = test.host
-		if len(test.headers) > 0 {
-			r.Header.Set(test.headers[0], test.headers[1])
+		for header := range slices.Chunk(test.headers, 2) {
+			r.Header.Set(header[0], header[1])
 		}
 		response, err := http.DefaultClient.Do(r)
 		if err != nil {
