@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gorilla/websocket"
 
@@ -31,6 +32,8 @@ type Server struct {
 	sockets *ws.Server
 	terms   signal.Terms
 	lists   lists
+
+	patience time.Duration // how long a call rings
 }
 
 // New makes a server of a hub's.
@@ -39,6 +42,8 @@ func New(hub *signal.Hub, o Options) *Server {
 		sockets: ws.New(hub, subprotocol),
 		terms:   signal.Terms{Name: Name, Space: Name, Capacity: o.Capacity, Share: shareOf},
 		lists:   lists{seed: maphash.MakeSeed()},
+
+		patience: patience,
 	}
 }
 
