@@ -59,10 +59,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // Before serves what the demo's own client asks for, and leaves the rest to next.
-func (s *Server) Before(next http.Handler) http.Handler {
+func (s *Server) Before(next http.Handler) http.Handler { return before(s, next) }
+
+// Off answers 404 to what the demo's own client asks for, and leaves the rest to next.
+func Off(next http.Handler) http.Handler { return before(http.NotFoundHandler(), next) }
+
+func before(client, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if ws.IsUpgrade(r) && slices.Contains(websocket.Subprotocols(r), subprotocol) {
-			s.ServeHTTP(w, r)
+			client.ServeHTTP(w, r)
 			return
 		}
 		next.ServeHTTP(w, r)
