@@ -120,9 +120,6 @@ func (s *Session) Greeted() bool { return s.greeted.Load() }
 // Attached reports whether there is a connection.
 func (s *Session) Attached() bool { return s.out.attached() }
 
-// Dialect is the value that the session was opened with.
-func (s *Session) Dialect() Dialect { return s.dialect }
-
 // Do runs work as if for one of the session's frames, for requests that reach the client's dialect
 // by another way than the session's connection. It reports false, and does nothing, if the session
 // is over. It waits, so do not call it from a Receive or a Do, of this session or another.

@@ -63,6 +63,7 @@ func newDialects(hub *signal.Hub, cfg *config.Config, guard *admission.Guard, ic
 		{peerjs.Name, c.PeerJS.On(), peers.Routes()},
 		{yjs.Name, c.Yjs.On(), topics.Routes()},
 	}
+	d.start = chat.Off
 	if c.Chat.On() {
 		d.start = calls.Before
 	}

@@ -301,9 +301,11 @@ func TestDialectsOff(t *testing.T) {
 		}
 	}
 	dialer := websocket.Dialer{Subprotocols: []string{"json"}}
-	if c, _, err := dialer.Dial("ws://"+app.Addrs().Web+"/", nil); err == nil {
+	if c, answer, err := dialer.Dial("ws://"+app.Addrs().Web+"/", nil); err == nil {
 		c.Close()
 		t.Error("a call by name is taken")
+	} else if answer == nil || answer.StatusCode != http.StatusNotFound {
+		t.Errorf("a call by name: %v, %v", err, answer)
 	}
 }
 

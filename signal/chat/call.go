@@ -3,6 +3,7 @@ package chat
 import (
 	"crypto/rand"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"signalbox/signal"
@@ -17,11 +18,12 @@ import (
 type call struct {
 	partner
 	id      string
+	user    string // the other's, as the hub knows it; empty: it has none, and has called
 	peer    string // the other's session; empty: it has not accepted yet
 	flushed bool   // what has waited is on its way: what follows goes out at once
 	waiting [][]byte
-	bytes   int       // in these
-	began   time.Time // by the client
+	bytes   int         // in these
+	expiry  *time.Timer // gives up a call that nobody accepts; nil: the other has called
 }
 
 const (
@@ -56,22 +58,61 @@ func (c *conversation) release(k *call) (waiting [][]byte) {
 	return waiting
 }
 
-// drop forgets a call, if there is one under that name, and what waits for it. mu is held.
-func (c *conversation) drop(name string) {
-	if k := c.calls[name]; k != nil {
-		c.release(k)
-		delete(c.calls, name)
+// named finds a call by what the client calls the other end: its user name, or its id if label
+// gives that; nil: there is none. mu is held.
+func (c *conversation) named(target string) *call {
+	return c.find(signal.Member{ID: target, User: signal.Visible(target)})
+}
+
+// find finds the call with somebody: with any session of that user, or with that session. nil:
+// there is none. mu is held.
+func (c *conversation) find(m signal.Member) *call {
+	i := slices.IndexFunc(c.calls, func(k *call) bool { return k.user != "" && k.user == m.User || k.peer == m.ID })
+	if i < 0 {
+		return nil
+	}
+	return c.calls[i]
+}
+
+// isWith reports whether it is a call with that session, as far as is known.
+func (k *call) isWith(m signal.Member) bool {
+	if k.peer == "" {
+		return k.user == m.User
+	}
+	return k.peer == m.ID
+}
+
+// drop forgets a call and what waits for it, and reports whether it was still there. mu is held.
+func (c *conversation) drop(k *call) bool {
+	i := slices.Index(c.calls, k)
+	if i < 0 {
+		return false
+	}
+	c.calls = slices.Delete(c.calls, i, i+1)
+	c.release(k)
+	c.hush(&k.partner)
+	if k.expiry != nil {
+		k.expiry.Stop()
+	}
+	return true
+}
+
+// giveUp ends a call that nobody has accepted for so long that nobody waits any more.
+func (c *conversation) giveUp(k *call) {
+	c.mu.Lock()
+	late := k.peer == "" && c.drop(k)
+	c.mu.Unlock()
+	if late {
+		c.session.Reply(c.hangUp(k.user))
+		c.cancel(k)
 	}
 }
 
-// expire forgets whom the client has called who has not accepted for so long that nobody waits any
-// more. mu is held.
-func (c *conversation) expire(now time.Time) {
-	for name, k := range c.calls {
-		if k.peer == "" && now.Sub(k.began) > patience {
-			c.drop(name)
-		}
-	}
+// cancel stops the ringing of a call that nobody has accepted. If somebody has just done so, the
+// hub keeps the call, and that one hears when its word comes that there is none (refuse).
+func (c *conversation) cancel(k *call) {
+	last := translate.Said{Call: translate.Cancel, ID: k.id}
+	c.session.HangUpWith("@"+k.user, last.Data()) //nolint:errcheck // see above
 }
 
 // reads reads a client's frame as something that pages say, too.
@@ -93,74 +134,94 @@ func reads(kind string, o object.Object) (said translate.Said, ok bool) {
 
 // call passes a frame to a user who is not in the lobby, and calls that one if it is an offer.
 func (c *conversation) call(target, kind string, o object.Object) error {
-	now := time.Now()
-	c.mu.Lock()
-	c.expire(now)
-	k := c.calls[target]
 	if kind == "hang-up" {
-		c.drop(target)
-		peer := ""
-		if k != nil {
-			peer = k.peer
-		}
-		c.mu.Unlock()
-		return c.leave(target, peer, k)
+		return c.leave(target)
 	}
 	said, ok := reads(kind, o)
+	c.mu.Lock()
+	k := c.named(target)
 	fresh := k == nil && kind == "video-offer" && len(c.calls) < maxCalls
 	if fresh {
-		k = &call{id: rand.Text(), began: now}
+		k = &call{id: rand.Text(), user: signal.Visible(target)}
 	}
 	if !ok || k == nil {
 		c.mu.Unlock()
 		return signal.Refuse(signal.CodeNoSuchPeer, "")
 	}
 	said.Call, said.ID = translate.InCall, k.id
-	data, to, room := said.Data(), "", true
+	data := said.Data()
 	if k.flushed {
-		to = k.peer
-	} else if room = c.wait(k, data); room && fresh {
-		c.calls[target] = k
+		c.mu.Unlock()
+		return c.session.Signal(signal.Signal{To: k.peer, Data: data})
+	}
+	kept := c.wait(k, data)
+	if kept && fresh {
+		c.calls = append(c.calls, k)
+		k.expiry = time.AfterFunc(c.server.patience, func() { c.session.Do(func() { c.giveUp(k) }) })
 	}
 	c.mu.Unlock()
 	switch {
-	case !room:
+	case !kept:
 		return signal.Refuse(signal.CodeRateLimited, "too much waits for others to accept")
-	case to != "":
-		return c.session.Signal(signal.Signal{To: to, Data: data})
-	case !fresh:
-		return nil
+	case fresh:
+		return c.begin(k)
 	}
+	return nil
+}
+
+// begin rings.
+func (c *conversation) begin(k *call) error {
 	ring := translate.Said{Call: translate.Ring, ID: k.id}
-	err := c.session.Signal(signal.Signal{To: "@" + target, Data: ring.Data()})
+	err := c.session.Signal(signal.Signal{To: "@" + k.user, Data: ring.Data()})
 	if err != nil {
-		c.forget(target, k)
+		c.forget(k)
 	}
 	return err
 }
 
-func (c *conversation) forget(name string, k *call) {
+func (c *conversation) forget(k *call) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.calls[name] == k {
-		c.drop(name)
-	}
+	c.drop(k)
 }
 
-// leave ends a call. The other end hears it from the client, and from the hub.
-func (c *conversation) leave(name, peer string, k *call) error {
+// leave ends a call. The other end hears of it as the hub ends it.
+func (c *conversation) leave(target string) error {
+	c.mu.Lock()
+	k := c.named(target)
 	if k == nil {
+		c.mu.Unlock()
 		return signal.Refuse(signal.CodeNoSuchPeer, "")
 	}
-	last, to := translate.Said{Call: translate.End, ID: k.id}, peer
-	if to == "" {
-		last.Call, to = translate.Cancel, "@"+name
+	c.drop(k)
+	peer := k.peer
+	c.mu.Unlock()
+	if peer == "" {
+		c.cancel(k)
+	} else {
+		c.end(peer, k.id, translate.End)
 	}
-	err := c.session.Signal(signal.Signal{To: to, Data: last.Data()})
-	if peer != "" {
-		c.session.HangUp(peer) //nolint:errcheck // it may have been quicker
-	}
-	return err
+	return nil
+}
+
+// end hangs up, with a last word. The other may have been quicker.
+func (c *conversation) end(peer, id, why string) {
+	last := translate.Said{Call: why, ID: id}
+	c.session.HangUpWith(peer, last.Data()) //nolint:errcheck // see above
+}
+
+// refuse tells a page that one of its calls is none, or is not any more. To hang up would end
+// another call with the same session.
+func (c *conversation) refuse(to signal.Member, id, why string) {
+	other := c.find(to) != nil
+	c.session.Soon(func() {
+		if !other {
+			c.end(to.ID, id, why)
+			return
+		}
+		said := translate.Said{Call: why, ID: id}
+		c.session.Signal(signal.Signal{To: to.ID, Data: said.Data()}) //nolint:errcheck // then it is gone
+	})
 }
 
 // callSaid is what the other end of a call says. mu is held.
@@ -170,43 +231,57 @@ func (c *conversation) callSaid(e *signal.Signaled) []signal.Frame {
 		return nil
 	}
 	said, ok := translate.Read(o)
-	name := label(e.From)
-	k := c.calls[name]
-	switch {
-	case !ok:
-	case said.Call == translate.Ring:
-		c.ring(name, e.From.ID, &said, e.Polite)
-	case k == nil || k.id != said.ID || k.peer != "" && k.peer != e.From.ID:
-	case said.Call == translate.Accept && k.peer == "":
-		k.peer = e.From.ID
-		c.session.Soon(func() { c.flush(name, k) })
-	case said.Call == translate.Decline, said.Call == translate.Cancel, said.Call == translate.End:
+	if !ok {
+		return nil
+	}
+	if said.Call == translate.Ring {
+		c.ring(e.From, &said, e.Polite)
+		return nil
+	}
+	i := slices.IndexFunc(c.calls, func(k *call) bool { return k.id == said.ID && k.isWith(e.From) })
+	if i < 0 {
+		if said.Call == translate.Accept || said.Call == translate.InCall {
+			c.refuse(e.From, said.ID, translate.End)
+		}
+		return nil
+	}
+	switch k := c.calls[i]; said.Call {
+	case translate.Accept:
+		if k.peer == "" {
+			k.peer = e.From.ID
+			k.expiry.Stop()
+			c.session.Soon(func() { c.flush(label(e.From), k) })
+		}
+	case translate.Decline, translate.Cancel, translate.End:
 		// For the hub, too: the next call is another one, in which the roles may be others.
 		c.session.Soon(func() { c.session.HangUp(e.From.ID) }) //nolint:errcheck // the page may have done it
-		c.drop(name)
-		return []signal.Frame{c.hangUp(name)}
-	case said.Call == translate.InCall:
+		c.drop(k)
+		return []signal.Frame{c.hangUp(label(e.From))}
+	case translate.InCall:
 		return c.spoken(e.From, &said, &k.partner)
 	}
 	return nil
 }
 
 // ring answers a page that calls, towards which this end has that role. mu is held.
-func (c *conversation) ring(name, to string, said *translate.Said, polite bool) {
-	answer := translate.Said{Call: translate.Accept, ID: said.ID}
-	switch k := c.calls[name]; {
+func (c *conversation) ring(from signal.Member, said *translate.Said, polite bool) {
+	k := c.find(from)
+	switch {
 	case k != nil && k.peer == "" && !polite:
 		return // the two have called each other, and the page accepts this end's call
 	case k != nil && k.peer == "":
-		c.drop(name)
-		c.calls[name] = &call{id: said.ID, peer: to, flushed: true} // likewise, and the page makes the offer
+		c.drop(k) // likewise, and the page makes the offer
+	case k != nil && k.peer == from.ID:
+		c.refuse(from, said.ID, translate.Decline)
+		return
 	case k != nil || len(c.calls) >= maxCalls:
-		answer.Call = translate.Decline
-	default:
-		c.calls[name] = &call{id: said.ID, peer: to, flushed: true}
+		c.session.Soon(func() { c.end(from.ID, said.ID, translate.Decline) })
+		return
 	}
+	c.calls = append(c.calls, &call{id: said.ID, user: from.User, peer: from.ID, flushed: true})
+	answer := translate.Said{Call: translate.Accept, ID: said.ID}
 	c.session.Soon(func() {
-		c.session.Signal(signal.Signal{To: to, Data: answer.Data()}) //nolint:errcheck // then it is gone
+		c.session.Signal(signal.Signal{To: from.ID, Data: answer.Data()}) //nolint:errcheck // then it is gone
 	})
 }
 
@@ -219,7 +294,8 @@ func (c *conversation) flush(name string, k *call) {
 	c.mu.Unlock()
 	for _, data := range waiting {
 		if c.session.Signal(signal.Signal{To: to, Data: data}) != nil {
-			c.forget(name, k)
+			c.forget(k)
+			c.end(to, k.id, translate.End)
 			c.session.Reply(c.hangUp(name))
 			return
 		}
@@ -228,12 +304,17 @@ func (c *conversation) flush(name string, k *call) {
 
 // callLeft is the end of a call for the hub. mu is held.
 func (c *conversation) callLeft(e *signal.PeerLeft) []signal.Frame {
-	name := label(e.Peer)
-	if k := c.calls[name]; k == nil || k.peer != "" && k.peer != e.Peer.ID {
+	k := c.find(e.Peer)
+	if k == nil || !k.isWith(e.Peer) {
 		return nil
 	}
-	c.drop(name)
-	return []signal.Frame{c.hangUp(name)}
+	if o, err := object.Parse(e.Data); err == nil && k.peer == "" {
+		if said, ok := translate.Read(o); ok && said.ID != k.id {
+			return nil // the last word of another call
+		}
+	}
+	c.drop(k)
+	return []signal.Frame{c.hangUp(label(e.Peer))}
 }
 
 // hangUp tells the client that somebody has hung up.
@@ -271,26 +352,64 @@ func (c *conversation) spoken(from signal.Member, said *translate.Said, by *part
 			frames = append(frames, signal.Frame{Body: o.JSON()})
 		}
 	}
-	size := waitCost
+	if by == nil || len(frames) == 0 || wait <= 0 && by.delayed == nil {
+		return frames
+	}
+	c.delay(by, frames, wait)
+	return nil
+}
+
+// delayed is what a partner has said that the client gets later. From its first such frame on, a
+// partner's frames all go this way: no other can overtake one.
+type delayed struct {
+	frames []signal.Frame
+	bytes  int         // in these
+	timer  *time.Timer // until when they wait; nil: they go out as soon as may be
+}
+
+// delay has frames wait behind the others of a partner. mu is held.
+func (c *conversation) delay(by *partner, frames []signal.Frame, wait time.Duration) {
+	if by.delayed == nil {
+		by.delayed = &delayed{}
+	}
+	d, size := by.delayed, waitCost
 	for _, f := range frames {
 		size += len(f.Body) + waitCost
 	}
-	if wait <= 0 || c.held+size > maxWaiting { // rather at once than more
-		return frames
-	}
+	full := c.held+size > maxWaiting // rather at once than more
+	d.frames, d.bytes = append(d.frames, frames...), d.bytes+size
 	c.hold(size)
-	time.AfterFunc(wait, func() {
-		c.session.Do(func() {
-			c.mu.Lock()
-			c.hold(-size)
-			stands := c.has(by)
-			c.mu.Unlock()
-			if stands {
-				c.session.Reply(frames...)
-			}
-		})
-	})
-	return nil
+	switch {
+	case wait > 0 && d.timer == nil && !full:
+		d.timer = time.AfterFunc(wait, func() { c.session.Do(func() { c.tellDelayed(d) }) })
+	case d.timer == nil || full:
+		c.session.Soon(func() { c.tellDelayed(d) })
+	}
+}
+
+// tellDelayed tells the client what has waited.
+func (c *conversation) tellDelayed(d *delayed) {
+	c.mu.Lock()
+	frames := c.undelay(d)
+	c.mu.Unlock()
+	c.session.Reply(frames...)
+}
+
+// undelay takes what has waited for the client. mu is held.
+func (c *conversation) undelay(d *delayed) (frames []signal.Frame) {
+	if d.timer != nil {
+		d.timer.Stop()
+	}
+	c.hold(-d.bytes)
+	frames, *d = d.frames, delayed{}
+	return frames
+}
+
+// hush forgets what waits of a partner with whom the call is over. mu is held.
+func (c *conversation) hush(p *partner) {
+	if p.delayed != nil {
+		c.undelay(p.delayed)
+	}
 }
 
 // description is an offer or an answer to the client.

@@ -27,8 +27,8 @@ type conversation struct {
 	roster   roster
 	over     bool
 	partners map[string]*partner // those in the lobby with whom there is, or may be, a call, by their ids
-	calls    map[string]*call    // with others, by their names
-	held     int                 // bytes that wait in these
+	calls    []*call             // with others
+	held     int                 // bytes that wait in these, and for the client
 }
 
 func (c *conversation) Terms() signal.Terms { return c.server.terms }
@@ -36,7 +36,7 @@ func (c *conversation) Terms() signal.Terms { return c.server.terms }
 // Opened tells the client its id.
 func (c *conversation) Opened(s *signal.Session) {
 	c.session = s
-	c.partners, c.calls = make(map[string]*partner), make(map[string]*call)
+	c.partners = make(map[string]*partner)
 	var o object.Object
 	o.SetText("type", "id")
 	o.Set("id", number(s.ID()))
@@ -50,6 +50,12 @@ func (c *conversation) Ended(*signal.Session) {
 	c.over = true
 	if c.roster.late != nil {
 		c.roster.late.Stop()
+	}
+	for len(c.calls) > 0 {
+		c.drop(c.calls[0])
+	}
+	for id := range c.partners {
+		c.quit(id)
 	}
 }
 
@@ -83,11 +89,16 @@ func isServers(kind string) bool {
 	return kind == "id" || kind == "userlist" || kind == "rejectusername"
 }
 
-// enter gives the client the name that it wants, or one like it, and takes it into the lobby.
+// enter gives the client the name that it wants, or one like it, and takes it into the lobby. A
+// client that was taken out of that keeps its name.
 func (c *conversation) enter(want string) error {
 	s := c.session
 	if s.Greeted() {
-		s.Reply(c.rejection())
+		if s.Peers(lobby) >= 0 {
+			s.Reply(c.rejection())
+		} else {
+			c.join(want)
+		}
 		return nil
 	}
 	hello := signal.Hello{User: presentable(want), Token: c.token, Yields: true}
@@ -99,13 +110,19 @@ func (c *conversation) enter(want string) error {
 		return err
 	}
 	c.token = ""
+	c.join(want)
+	return nil
+}
+
+// join takes a client that wants that name into the lobby, or ends the session.
+func (c *conversation) join(want string) {
+	s := c.session
 	if label(s.Member()) != want {
 		s.Reply(c.rejection())
 	}
 	if err := s.Join(signal.Join{Room: lobby}); err != nil {
 		s.Stop(signal.RefusalOf(err).Code)
 	}
-	return nil
 }
 
 // presentable makes a name of what a client wants for one.
@@ -129,18 +146,16 @@ func (c *conversation) rejection() signal.Frame {
 // tell passes a frame to the one that it is for.
 func (c *conversation) tell(target, kind string, o object.Object) error {
 	c.mu.Lock()
-	i := slices.IndexFunc(c.roster.members, func(m signal.Member) bool { return label(m) == target })
-	var to signal.Member
-	if i >= 0 {
-		to = c.roster.members[i]
+	to, member := c.member(target)
+	if member {
 		if kind == "hang-up" {
-			delete(c.partners, to.ID)
-		} else if isOffer(kind) {
-			c.partner(to.ID)
+			c.quit(to.ID)
+		} else if isDescription(kind) {
+			c.note(to.ID)
 		}
 	}
 	c.mu.Unlock()
-	if i < 0 {
+	if !member {
 		return c.call(target, kind, o)
 	}
 	translate.Strip(&o)
@@ -152,12 +167,30 @@ func (c *conversation) tell(target, kind string, o object.Object) error {
 	return c.session.Signal(signal.Signal{To: to.ID, Room: lobby, Data: o.JSON()})
 }
 
+// member finds another one in the lobby by its name. A user may be there several times: then it is
+// the one with whom there is a call, or else the first. mu is held.
+func (c *conversation) member(name string) (found signal.Member, ok bool) {
+	for _, m := range c.roster.members {
+		if label(m) != name || m.ID == c.session.ID() {
+			continue
+		}
+		if c.partners[m.ID] != nil {
+			return m, true
+		}
+		if !ok {
+			found, ok = m, true
+		}
+	}
+	return found, ok
+}
+
 // partner is somebody with whom there is a call.
 type partner struct {
 	// Of the last description of a page's, which says again what was not answered in time. That
 	// itself would be much to keep of each.
 	heard    [sha256.Size]byte
 	answered time.Time // when it has answered last
+	delayed  *delayed  // nil: nothing has waited so far
 }
 
 // news reports whether a description is another one than the last.
@@ -167,29 +200,25 @@ func (p *partner) news(d *translate.Description) bool {
 	return p.heard != was
 }
 
-// has reports whether a call is still there. mu is held.
-func (c *conversation) has(p *partner) bool {
-	for _, k := range c.calls {
-		if &k.partner == p {
-			return true
-		}
-	}
-	for _, known := range c.partners {
-		if known == p {
-			return true
-		}
-	}
-	return false
-}
-
-// partner notes that there is a call. mu is held.
-func (c *conversation) partner(id string) {
+// note notes that there is a call with a member of the lobby. mu is held.
+func (c *conversation) note(id string) {
 	if c.partners[id] == nil {
 		c.partners[id] = &partner{}
 	}
 }
 
-func isOffer(kind string) bool { return kind == "video-offer" || kind == "video-answer" }
+// quit notes that there is none any more, and reports whether there was one. mu is held.
+func (c *conversation) quit(id string) bool {
+	p := c.partners[id]
+	if p == nil {
+		return false
+	}
+	delete(c.partners, id)
+	c.hush(p)
+	return true
+}
+
+func isDescription(kind string) bool { return kind == "video-offer" || kind == "video-answer" }
 
 // Encoding: members of the lobby share the frame of what is said to all.
 func (c *conversation) Encoding(e signal.Event) any {
@@ -223,12 +252,16 @@ func (c *conversation) Encode(dst []signal.Frame, e signal.Event) []signal.Frame
 			return append(dst, c.callLeft(&e)...)
 		}
 		c.roster.remove(e.Peer.ID, lists)
-		if c.partners[e.Peer.ID] != nil {
-			delete(c.partners, e.Peer.ID)
+		if c.quit(e.Peer.ID) {
 			dst = append(dst, c.hangUp(label(e.Peer)))
 		}
 		return append(dst, c.userlist()...)
 	case signal.Left:
+		for _, m := range c.roster.members { // they have heard the same of this one
+			if c.quit(m.ID) {
+				dst = append(dst, c.hangUp(label(m)))
+			}
+		}
 		c.roster.members, c.roster.sum = nil, 0
 		return append(dst, c.userlist()...)
 	case signal.Signaled:
@@ -249,10 +282,10 @@ func (c *conversation) told(e *signal.Signaled) []signal.Frame {
 	said, speaks := translate.Read(o)
 	kind, ok := o.Text("type")
 	switch {
-	case isOffer(kind), speaks && said.Description != nil:
-		c.partner(e.From.ID)
+	case isDescription(kind), speaks && said.Description != nil:
+		c.note(e.From.ID)
 	case kind == "hang-up":
-		delete(c.partners, e.From.ID)
+		c.quit(e.From.ID)
 	}
 	if !ok {
 		return c.spoken(e.From, &said, c.partners[e.From.ID])

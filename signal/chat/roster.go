@@ -47,7 +47,9 @@ func (l *lists) of(r *roster) []byte {
 	if l.last == nil || l.sum != r.sum || l.size != len(r.members) {
 		names := make([]string, 0, len(r.members))
 		for _, m := range r.members {
-			names = append(names, label(m))
+			if name := label(m); !slices.Contains(names, name) { // a user may be there several times
+				names = append(names, name)
+			}
 		}
 		var o object.Object
 		o.SetText("type", "userlist")

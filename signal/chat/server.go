@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gorilla/websocket"
 
@@ -31,6 +32,8 @@ type Server struct {
 	sockets *ws.Server
 	terms   signal.Terms
 	lists   lists
+
+	patience time.Duration // how long a call rings
 }
 
 // New makes a server of a hub's.
@@ -39,6 +42,8 @@ func New(hub *signal.Hub, o Options) *Server {
 		sockets: ws.New(hub, subprotocol),
 		terms:   signal.Terms{Name: Name, Space: Name, Capacity: o.Capacity, Share: shareOf},
 		lists:   lists{seed: maphash.MakeSeed()},
+
+		patience: patience,
 	}
 }
 
@@ -54,10 +59,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // Before serves what the demo's own client asks for, and leaves the rest to next.
-func (s *Server) Before(next http.Handler) http.Handler {
+func (s *Server) Before(next http.Handler) http.Handler { return before(s, next) }
+
+// Off answers 404 to what the demo's own client asks for, and leaves the rest to next.
+func Off(next http.Handler) http.Handler { return before(http.NotFoundHandler(), next) }
+
+func before(client, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if ws.IsUpgrade(r) && slices.Contains(websocket.Subprotocols(r), subprotocol) {
-			s.ServeHTTP(w, r)
+			client.ServeHTTP(w, r)
 			return
 		}
 		next.ServeHTTP(w, r)

@@ -25,6 +25,7 @@ type conversation struct {
 	id, token, key string          // key: until it has said hello
 	session        *signal.Session // set by Opened
 	open           atomic.Bool     // the id is its own, and others may know
+	settled        chan struct{}   // closed when it has the id for its own, or does not get it
 	gone           chan struct{}   // closed when the session is over
 
 	// belong to the session's work
@@ -54,7 +55,7 @@ func (c *conversation) Opened(s *signal.Session) {
 	}
 	holder := c.server.claim(c)
 	if holder != nil && subtle.ConstantTimeCompare([]byte(holder.token), []byte(c.token)) == 1 {
-		if holder.open.Load() {
+		if await(holder.settled) && holder.open.Load() {
 			if err := c.mayTakeOver(holder.session); err != nil {
 				c.turnAway(err, whyNot(err))
 				return
@@ -63,13 +64,14 @@ func (c *conversation) Opened(s *signal.Session) {
 				return
 			}
 		}
-		holder.part() // it has just left, and its id is about to be free
+		await(holder.gone) // it has just left, and its id is about to be free
 		holder = c.server.claim(c)
 	}
 	if holder != nil {
-		c.turnAway(errTaken, taken)
+		c.turnAway(errTaken, taken())
 		return
 	}
+	defer close(c.settled)
 	if err := c.enter(s); err != nil {
 		c.server.release(c)
 		c.turnAway(err, whyNot(err))
@@ -94,20 +96,22 @@ func (c *conversation) mayTakeOver(held *signal.Session) error {
 func whyNot(err error) signal.Frame {
 	switch signal.RefusalOf(err).Code {
 	case signal.CodeUserTaken, signal.CodeRoomFull:
-		return taken
+		return taken()
 	case signal.CodeUnauthorized:
 		return failure("Invalid key provided")
 	}
 	return failure(signal.RefusalOf(err).Error())
 }
 
-// part waits a moment for the end of a session that is ending.
-func (c *conversation) part() {
+// await waits a moment for what another session is about to do, and reports whether it has.
+func await(done <-chan struct{}) bool {
 	timer := time.NewTimer(2 * time.Second)
 	defer timer.Stop()
 	select {
-	case <-c.gone:
+	case <-done:
+		return true
 	case <-timer.C:
+		return false
 	}
 }
 
@@ -140,7 +144,10 @@ var (
 	errTaken   = signal.Refuse(signal.CodeUserTaken, "")
 )
 
-var taken = signal.Frame{Body: []byte(`{"type":"ID-TAKEN","payload":{"msg":"ID is taken"}}`)}
+// taken tells a client that another one has its id.
+func taken() signal.Frame {
+	return signal.Frame{Body: []byte(`{"type":"ID-TAKEN","payload":{"msg":"ID is taken"}}`)}
+}
 
 // failure tells a client what is wrong, as the original does.
 func failure(why string) signal.Frame {
@@ -226,6 +233,8 @@ func (c *conversation) Encode(dst []signal.Frame, e signal.Event) []signal.Frame
 			c.told = true
 			return append(dst, signal.Frame{Body: []byte(`{"type":"OPEN"}`)})
 		}
+	case signal.Left: // the operator has taken it out of the room of its id
+		c.session.Soon(func() { c.session.Stop(signal.CodeKicked) })
 	case signal.Signaled:
 		if f, ok := c.passed(&e); ok {
 			return append(dst, f)

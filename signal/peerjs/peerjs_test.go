@@ -1,12 +1,14 @@
 package peerjs
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -213,6 +215,48 @@ func TestJunkEndsNobodyElse(t *testing.T) {
 	alice.WantNothing()
 }
 
+// Who is taken out of the room of its id has left, and the id is free.
+func TestTakenOutOfItsRoom(t *testing.T) {
+	t.Parallel()
+	b := start(t, signal.Options{}, Options{})
+	alice := b.open(t, "alice")
+	if _, err := b.Evict("peerjs/alice", func(signal.Member) bool { return true }); err != nil {
+		t.Fatal(err)
+	}
+	alice.WantEnd()
+	for text := ""; text != opened; { // the id is free a moment later
+		text, _ = b.dial(t, "alice", "another").Next()
+	}
+}
+
+// door has the second who comes wait.
+type door struct {
+	n            atomic.Int32
+	waits, opens chan struct{}
+}
+
+func (d *door) Enter(context.Context, signal.Visitor) error {
+	if d.n.Add(1) == 2 {
+		close(d.waits)
+		<-d.opens
+	}
+	return nil
+}
+
+// A second connection of a client that is still coming in takes over.
+func TestTakeOverOfOneThatComesIn(t *testing.T) {
+	t.Parallel()
+	d := &door{waits: make(chan struct{}), opens: make(chan struct{})}
+	b := start(t, signal.Options{Door: d}, Options{})
+	eve := b.open(t, "eve")
+	b.dial(t, "alice", "t")
+	<-d.waits
+	again := b.dial(t, "alice", "t")
+	time.AfterFunc(wiretest.Patience/100, func() { close(d.opens) }) // it has come to wait, too
+	again.Say(`{"type":"OFFER","dst":"eve"}`)
+	eve.Want(`{"type":"OFFER","src":"alice","dst":"eve"}`)
+}
+
 // A client that says nothing for so long has left, and its id is free.
 func TestSilentClientsEnd(t *testing.T) {
 	t.Parallel()
@@ -312,7 +356,8 @@ func FuzzConversation(f *testing.F) {
 	server.expiry = time.Millisecond
 	from := signal.Client{Source: netip.MustParseAddr("192.0.2.1")}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		c := &conversation{server: server, id: "a", gone: make(chan struct{}), letters: make(map[string]*letter)}
+		c := &conversation{server: server, id: "a", settled: make(chan struct{}), gone: make(chan struct{}),
+			letters: make(map[string]*letter)}
 		s, err := hub.Open(c, from, signal.Hello{}, time.Minute)
 		if err != nil {
 			t.Fatal(err)

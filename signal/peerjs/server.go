@@ -81,7 +81,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		server: s,
 		// Copies, which don't keep the whole address.
 		id: strings.Clone(q.Get("id")), token: strings.Clone(q.Get("token")), key: strings.Clone(q.Get("key")),
-		gone: make(chan struct{}), letters: make(map[string]*letter),
+		settled: make(chan struct{}), gone: make(chan struct{}), letters: make(map[string]*letter),
 	})
 }
 

@@ -24,8 +24,7 @@ const maxFields = 256
 // ErrNoObject is what Parse returns for anything but an object within its limits.
 var ErrNoObject = errors.New("not a JSON object in UTF-8")
 
-// Parse reads an object. Of a name that comes twice, the last value counts, as in JavaScript. The
-// object refers to text.
+// Parse reads an object. Of a name that comes twice, the last value counts, as in JavaScript.
 func Parse(text []byte) (Object, error) {
 	if !Valid(text) {
 		return nil, ErrNoObject
