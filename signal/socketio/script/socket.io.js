@@ -130,6 +130,7 @@
     this.polling = this.request("GET", null, function (text) {
       self.polling = null;
       text.split(SEPARATOR).forEach(function (packet) {
+        if (self.state === "closed") return; // by a listener of an earlier packet
         if (packet.charAt(0) === "b") self.on.packet(fromBase64(packet.slice(1)));
         else self.receive(packet);
       });
@@ -183,6 +184,7 @@
         this.state = "open";
         this.heard();
         this.on.open();
+        if (this.state === "closed") return; // by a listener
         if (!this.socketed() && this.options.upgrade !== false && handshake.upgrades.indexOf("websocket") >= 0 &&
           this.options.transports.indexOf("websocket") >= 0) this.openSocket();
         this.flush();
@@ -440,6 +442,7 @@
 
   Socket.prototype.receive = function (p) {
     var error, ack;
+    if (!this.active) return; // disconnected meanwhile
     switch (p.type) {
       case 0:
         if (!p.data || !p.data.sid) {
