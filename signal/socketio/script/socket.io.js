@@ -492,11 +492,14 @@
   };
 
   Socket.prototype.left = function (reason, error) {
-    var was = this.connected, acks = this.acks;
+    var self = this, was = this.connected, acks = this.acks;
     this.connected = false;
     delete this.id;
     this.acks = {};
-    Object.keys(acks).forEach(function (id) { if (acks[id].timed) acks[id](new Error("socket has been disconnected")); });
+    this.buffer.forEach(function (send) { if (acks[send.id]) self.acks[send.id] = acks[send.id]; });
+    Object.keys(acks).forEach(function (id) {
+      if (!self.acks[id] && acks[id].timed) acks[id](new Error("socket has been disconnected"));
+    });
     if (was) this.tell("disconnect", reason, error);
   };
 
@@ -509,9 +512,13 @@
     this.flags = {};
     if (typeof args[args.length - 1] === "function") {
       id = String(this.ids++);
-      this.acks[id] = timed(args.pop(), flags.timeout || this.io.opts.ackTimeout, function () { delete self.acks[id]; });
+      this.acks[id] = timed(args.pop(), flags.timeout || this.io.opts.ackTimeout, function () {
+        delete self.acks[id];
+        self.buffer = self.buffer.filter(function (send) { return send.id !== id; });
+      });
     }
     function send() { self.io.send(2, self.nsp, id, args); }
+    send.id = id;
     if (this.connected && !(flags.volatile && !this.io.engine.writable())) send();
     else if (!flags.volatile) this.buffer.push(send);
     return this;
