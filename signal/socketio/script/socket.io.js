@@ -452,8 +452,8 @@
         }
         this.id = p.data.sid;
         this.connected = true;
-        this.tell("connect");
         this.buffer.splice(0).forEach(function (send) { send(); });
+        this.tell("connect");
         break;
       case 1:
         this.active = false;
