@@ -45,9 +45,18 @@ func TestScripts(t *testing.T) {
 			t.Errorf("%s: %v %s", name, err, out)
 		}
 	}
+}
+
+// The operator's folder goes before what is built in.
+func TestOperatorsFolder(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "socket.io.js"), []byte("theirs"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	w := httptest.NewRecorder()
 	Handler(dir, "socket.io.js").ServeHTTP(w, httptest.NewRequest("GET", "/socket.io/socket.io.js", nil))
-	if w.Code != 200 || w.Body.String() != source {
+	if w.Code != 200 || w.Body.String() != "theirs" {
 		t.Errorf("got %d", w.Code)
 	}
 }

@@ -130,6 +130,7 @@
     this.polling = this.request("GET", null, function (text) {
       self.polling = null;
       text.split(SEPARATOR).forEach(function (packet) {
+        if (self.state === "closed") return; // by a listener of an earlier packet
         if (packet.charAt(0) === "b") self.on.packet(fromBase64(packet.slice(1)));
         else self.receive(packet);
       });
@@ -183,6 +184,7 @@
         this.state = "open";
         this.heard();
         this.on.open();
+        if (this.state === "closed") return; // by a listener
         if (!this.socketed() && this.options.upgrade !== false && handshake.upgrades.indexOf("websocket") >= 0 &&
           this.options.transports.indexOf("websocket") >= 0) this.openSocket();
         this.flush();
@@ -440,6 +442,7 @@
 
   Socket.prototype.receive = function (p) {
     var error, ack;
+    if (!this.active) return; // disconnected meanwhile
     switch (p.type) {
       case 0:
         if (!p.data || !p.data.sid) {
@@ -449,8 +452,8 @@
         }
         this.id = p.data.sid;
         this.connected = true;
-        this.tell("connect");
         this.buffer.splice(0).forEach(function (send) { send(); });
+        this.tell("connect");
         break;
       case 1:
         this.active = false;
@@ -489,11 +492,14 @@
   };
 
   Socket.prototype.left = function (reason, error) {
-    var was = this.connected, acks = this.acks;
+    var self = this, was = this.connected, acks = this.acks;
     this.connected = false;
     delete this.id;
     this.acks = {};
-    Object.keys(acks).forEach(function (id) { if (acks[id].timed) acks[id](new Error("socket has been disconnected")); });
+    this.buffer.forEach(function (send) { if (acks[send.id]) self.acks[send.id] = acks[send.id]; });
+    Object.keys(acks).forEach(function (id) {
+      if (!self.acks[id] && acks[id].timed) acks[id](new Error("socket has been disconnected"));
+    });
     if (was) this.tell("disconnect", reason, error);
   };
 
@@ -506,9 +512,13 @@
     this.flags = {};
     if (typeof args[args.length - 1] === "function") {
       id = String(this.ids++);
-      this.acks[id] = timed(args.pop(), flags.timeout || this.io.opts.ackTimeout, function () { delete self.acks[id]; });
+      this.acks[id] = timed(args.pop(), flags.timeout || this.io.opts.ackTimeout, function () {
+        delete self.acks[id];
+        self.buffer = self.buffer.filter(function (send) { return send.id !== id; });
+      });
     }
     function send() { self.io.send(2, self.nsp, id, args); }
+    send.id = id;
     if (this.connected && !(flags.volatile && !this.io.engine.writable())) send();
     else if (!flags.volatile) this.buffer.push(send);
     return this;
