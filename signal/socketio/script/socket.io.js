@@ -52,6 +52,7 @@
   // take replaces binary values by placeholders, and collects them.
   function take(value, binary) {
     var bytes = bytesOf(value), copy;
+    if (typeof Blob !== "undefined" && value instanceof Blob) throw new TypeError("send a Blob's arrayBuffer()");
     if (bytes) {
       binary.push(bytes);
       return { _placeholder: true, num: binary.length - 1 };
@@ -247,9 +248,17 @@
     this.on.close(reason, error);
   };
 
+  // close says what waits and goodbye, behind the post that is under way: the server takes one at a
+  // time.
   Engine.prototype.close = function () {
-    if (this.state === "open" && !this.socketed()) this.request("POST", (this.waiting.splice(0).concat("1"))
-      .map(function (p) { return typeof p === "string" ? p : "b" + toBase64(p); }).join(SEPARATOR), function () {});
+    var self = this, rest = this.waiting.splice(0).concat("1").map(function (p) {
+      return typeof p === "string" ? p : "b" + toBase64(p);
+    }).join(SEPARATOR);
+    function leave() { self.request("POST", rest, function () {}); }
+    if (this.state === "open" && !this.socketed()) {
+      if (this.posting) this.posting.onreadystatechange = function () { if (this.readyState === 4) leave(); };
+      else leave();
+    }
     this.end("forced close");
   };
 
@@ -326,7 +335,10 @@
       match = /^([0-6])(?:(\d+)-)?(?:(\/[^,]*),?)?(\d*)([\s\S]*)$/.exec(data);
       if (!match || this.partial) return this.engine.end("parse error");
       p = { type: +match[1], nsp: match[3] || "/", id: match[4], binary: [], count: +match[2] || 0 };
-      try { p.data = match[5] ? JSON.parse(match[5]) : undefined; } catch (e) { return this.engine.end("parse error"); }
+      try {
+        p.data = match[5] ? JSON.parse(match[5]) : undefined;
+        if (p.type > 1 && p.type !== 4 && !Array.isArray(p.data)) throw p;
+      } catch (e) { return this.engine.end("parse error"); }
       if (p.count) { this.partial = p; return; }
     }
     if (p.count) {
@@ -338,7 +350,7 @@
   Manager.prototype.send = function (type, nsp, id, data) {
     var binary = [], text = data === undefined ? "" : JSON.stringify(take(data, binary));
     if (binary.length) type += 3;
-    this.engine.send(["4" + type + (binary.length ? binary.length + "-" : "") + (nsp === "/" ? "" : nsp + ",") + id + text]
+    if (this.engine) this.engine.send(["4" + type + (binary.length ? binary.length + "-" : "") + (nsp === "/" ? "" : nsp + ",") + id + text]
       .concat(binary));
   };
 
@@ -519,7 +531,7 @@
     }
     function send() { self.io.send(2, self.nsp, id, args); }
     send.id = id;
-    if (this.connected && !(flags.volatile && !this.io.engine.writable())) send();
+    if (this.connected && !(flags.volatile && !(this.io.engine && this.io.engine.writable()))) send();
     else if (!flags.volatile) this.buffer.push(send);
     return this;
   };
@@ -543,11 +555,12 @@
   Socket.prototype.emitWithAck = function () {
     var self = this, args = [].slice.call(arguments), timed = this.flags.timeout || this.io.opts.ackTimeout;
     return new Promise(function (resolve, reject) {
-      args.push(function (first, second) {
-        if (timed === undefined) resolve(first);
-        else if (first) reject(first);
-        else resolve(second);
-      });
+      function ack(first, second) {
+        if (first instanceof Error) reject(first);
+        else resolve(timed === undefined ? first : second);
+      }
+      ack.timed = true; // it is told when the connection ends
+      args.push(ack);
       self.emit.apply(self, args);
     });
   };
