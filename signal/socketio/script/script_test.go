@@ -75,7 +75,7 @@ func TestLastWordsComeInOrder(t *testing.T) {
 				if (this.method === "POST") {
 					posts.push({ body, xhr: this });
 					if (body === "40") answer("ok");
-				} else if (++gets === 1) answer('0{"sid":"s","upgrades":[],"pingInterval":9e4,"pingTimeout":9e4}');
+				} else if (gets++ === 0) answer('0{"sid":"s","upgrades":[],"pingInterval":9e4,"pingTimeout":1}');
 				else if (gets === 2) answer('40{"sid":"x"}');
 			}
 		};
