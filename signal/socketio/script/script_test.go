@@ -79,7 +79,8 @@ func TestLastWordsComeInOrder(t *testing.T) {
 				else if (gets === 2) answer('40{"sid":"x"}');
 			}
 		};
-		const socket = require(`+quoted(file)+`)("http://box.example", { transports: ["polling"], reconnection: false });
+		const io = require(`+quoted(file)+`);
+		const socket = io("http://box.example", { transports: ["polling"], reconnection: false });
 		socket.on("connect", () => setTimeout(() => {
 			try { socket.emit("file", new Blob(["x"])); } catch (error) { console.log(error.name); }
 			posts.length = 0;
