@@ -34,11 +34,12 @@ func TestBound(t *testing.T) { // not parallel: it is about the whole process
 	before := debug.SetGCPercent(100)
 	debug.SetGCPercent(before)
 	undo := Bound()
-	settle(t, func(goal uint64) bool { return goal > least && goal < 2*least })
+	small := func(goal uint64) bool { return goal > least*7/8 && goal < 2*least } // it is followed roughly
+	settle(t, small)
 	alive := make([]byte, 8*least)
 	settle(t, func(goal uint64) bool { return goal > 11*least && goal < 13*least })
 	runtime.KeepAlive(alive)
-	settle(t, func(goal uint64) bool { return goal > least && goal < 2*least })
+	settle(t, small)
 	undo()
 	if now := debug.SetGCPercent(before); now != before {
 		t.Errorf("it is %d percent behind it, and was %d", now, before)
