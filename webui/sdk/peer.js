@@ -82,6 +82,8 @@ export class Peer extends Emitter {
     if (this.state === 'closed') return;
     if (this.#polite) return this.#send({ want: { anew: true } });
     this.#begin(this.#link + 1);
+    // Of a connection that has nothing to offer, the far end would not hear: it has to ask.
+    if (!this.channel && !this.connection.getTransceivers().length) this.#send({});
   }
 
   _emit(type, detail) {

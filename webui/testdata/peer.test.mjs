@@ -348,6 +348,17 @@ test('an end that has begun anew is asked again', DEADLINE, async (t) => {
   assert.equal(again.data.signalbox.want.after, 1);
 });
 
+test('the far end hears of another connection that has nothing to offer', DEADLINE, async (t) => {
+  const { hub, peer } = await enter(t, { room: { dataChannel: false } });
+  hear(hub, { want: { after: 0, audio: 1 } });
+  await hub.frame(saidOf('description'));
+  peer.rebuild();
+  const { data: { signalbox } } = await hub.frame((frame) => saidOf('link')(frame) === 2);
+  assert.deepEqual([signalbox.for, signalbox.description], ['b', undefined]);
+  hear(hub, { link: 2, want: { after: 0, audio: 1 } });
+  await hub.frame((frame) => saidOf('link')(frame) === 2 && saidOf('description')(frame));
+});
+
 test('an end that has begun anew is told which streams there are now', DEADLINE, async (t) => {
   const { hub } = await enter(t, { room: { streams: { screen: new MediaStream([track('video')]) } } });
   const { data: { signalbox: { tag, streams } } } = await hub.frame(saidOf('description'));
