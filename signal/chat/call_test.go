@@ -33,9 +33,7 @@ func speak(page *wiretest.Client, to, own string) {
 // Who hangs up before the page has accepted ends the call for the hub, too.
 func TestClientHangsUpWhileItRings(t *testing.T) {
 	t.Parallel()
-	b := start(t, signal.Options{})
-	page, alice := hello(t, b, "bob"), enter(t, b, "alice")
-	alice.Want(userlist("alice"))
+	page, alice := pageAndClient(t)
 	offer(alice, "bob")
 	id, from := rung(t, page)
 	alice.Say(`{"type":"hang-up","target":"bob"}`)
@@ -50,9 +48,7 @@ func TestClientHangsUpWhileItRings(t *testing.T) {
 // Who accepts a call that is no more hears so, and the hub's call ends.
 func TestPageAcceptsTooLate(t *testing.T) {
 	t.Parallel()
-	b := start(t, signal.Options{})
-	page, alice := hello(t, b, "bob"), enter(t, b, "alice")
-	alice.Want(userlist("alice"))
+	page, _ := pageAndClient(t)
 	speak(page, "@alice", `{"call":"accept","id":"gone"}`)
 	page.Want(left(`{"call":"end","id":"gone"}`))
 	page.Cut()
@@ -83,9 +79,7 @@ func TestTargetsAsTheHubWritesThem(t *testing.T) {
 // While an offer waits, what belongs to it stays behind it.
 func TestCandidatesStayBehindTheOffer(t *testing.T) {
 	t.Parallel()
-	b := start(t, signal.Options{})
-	page, alice := hello(t, b, "bob"), enter(t, b, "alice")
-	alice.Want(userlist("alice"))
+	page, alice := pageAndClient(t)
 	speak(page, "@alice", `{"call":"ring","id":"x"}`)
 	page.Next()
 	for _, own := range []string{

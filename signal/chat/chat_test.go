@@ -25,6 +25,15 @@ func start(t testing.TB, o signal.Options) *wiretest.Box {
 	return startFor(t, o, 4)
 }
 
+// pageAndClient are a user of the hub who is not in the lobby, "bob", and the client "alice".
+func pageAndClient(t testing.TB) (page, alice *wiretest.Client) {
+	t.Helper()
+	b := start(t, signal.Options{})
+	page, alice = hello(t, b, "bob"), enter(t, b, "alice")
+	alice.Want(userlist("alice"))
+	return page, alice
+}
+
 // startFor starts a box with so many places in the lobby.
 func startFor(t testing.TB, o signal.Options, capacity int) *wiretest.Box {
 	t.Helper()
@@ -202,9 +211,7 @@ func TestAttackMarkup(t *testing.T) {
 // One signal of a page's becomes no more frames than a page ever has candidates.
 func TestAttackManyCandidates(t *testing.T) {
 	t.Parallel()
-	b := start(t, signal.Options{})
-	page, alice := hello(t, b, "bob"), enter(t, b, "alice")
-	alice.Want(userlist("alice"))
+	page, alice := pageAndClient(t)
 	page.Say(`{"type":"signal","to":"@alice","data":{"signalbox":{"call":"ring","id":"x"}}}`)
 	page.Next()
 	for _, n := range []int{20_000, translate.MaxCandidates} {
@@ -403,9 +410,7 @@ func left(word string) string {
 // A client calls a page, which is not in the lobby: the offer waits until the page has accepted.
 func TestClientCallsPage(t *testing.T) {
 	t.Parallel()
-	b := start(t, signal.Options{})
-	page, alice := hello(t, b, "bob"), enter(t, b, "alice")
-	alice.Want(userlist("alice"))
+	page, alice := pageAndClient(t)
 	alice.Say(`{"type":"video-offer","target":"bob","name":"alice","sdp":{"type":"offer","sdp":"v=0"}}`)
 	alice.Say(`{"type":"new-ice-candidate","target":"bob","candidate":{"candidate":"c","sdpMid":"0"}}`)
 	bound := map[string]any{}
@@ -518,9 +523,7 @@ func TestAttackLongDescriptions(t *testing.T) {
 // A page calls a client: it is told at once to make its offer.
 func TestPageCallsClient(t *testing.T) {
 	t.Parallel()
-	b := start(t, signal.Options{})
-	page, alice := hello(t, b, "bob"), enter(t, b, "alice")
-	alice.Want(userlist("alice"))
+	page, alice := pageAndClient(t)
 	page.Say(`{"type":"signal","to":"@alice","data":{"signalbox":{"call":"ring","id":"x"}}}`)
 	page.Want(says(false, `{"call":"accept","id":"x"}`))
 	to := `{"type":"signal","to":"@alice","data":{"signalbox":`
@@ -564,9 +567,7 @@ func TestPageIsLost(t *testing.T) {
 // Who is in the lobby natively is offered to as in any room.
 func TestPageInTheLobby(t *testing.T) {
 	t.Parallel()
-	b := start(t, signal.Options{})
-	page, alice := hello(t, b, "bob"), enter(t, b, "alice")
-	alice.Want(userlist("alice"))
+	page, alice := pageAndClient(t)
 	page.Say(`{"type":"join","room":"chat/lobby"}`)
 	page.Next()
 	alice.Want(userlist("alice", "bob"))
