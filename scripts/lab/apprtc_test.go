@@ -36,7 +36,7 @@ func meetAppRTC(t *testing.T, lossy bool) {
 	sees := func(name string, p *lab.Page) {
 		t.Helper()
 		for _, f := range watch(t, p, 1) {
-			if f.Local != "relay" || f.Remote != "relay" {
+			if !f.relayedOnly() {
 				t.Errorf("%s is connected by %s and %s", name, f.Local, f.Remote)
 			}
 		}
