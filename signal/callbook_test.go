@@ -11,7 +11,7 @@ func TestHub4SilentCallsMakeRoom(t *testing.T) {
 	t.Parallel()
 	b, now := newCallBook[int](2), time.Unix(1000, 0)
 	call := func(from, to int) (over []call[int], err error) {
-		_, _, over, err = b.ring(from, []int{to}, now)
+		_, _, over, err = b.ring(from, []int{to}, callWord{}, now)
 		return over, err
 	}
 	call(1, 10) //nolint:errcheck // looked at below
@@ -20,7 +20,7 @@ func TestHub4SilentCallsMakeRoom(t *testing.T) {
 		t.Error("there is no limit")
 	}
 	now = now.Add(callSilence - time.Second)
-	if _, _, _, err := b.said(10, 1, now); err != nil {
+	if _, _, _, err := b.said(10, 1, callWord{}, now); err != nil {
 		t.Error(err)
 	}
 	if _, err := call(1, 12); err == nil {
@@ -60,12 +60,12 @@ func TestCallsMakeNoRoomInVain(t *testing.T) {
 	now := time.Unix(1000, 0)
 	for range 20 { // whichever end is looked at first
 		b := newCallBook[int](1)
-		b.ring(1, []int{10}, now) //nolint:errcheck // there is room
+		b.ring(1, []int{10}, callWord{}, now) //nolint:errcheck // there is room
 		later := now.Add(callSilence)
 		for from := 20; from < 24; from++ {
-			b.ring(from, []int{2}, later) //nolint:errcheck // there is room
+			b.ring(from, []int{2}, callWord{}, later) //nolint:errcheck // there is room
 		}
-		if _, _, over, err := b.ring(1, []int{2}, later); err == nil || len(over) > 0 || !b.between(1, 10) {
+		if _, _, over, err := b.ring(1, []int{2}, callWord{}, later); err == nil || len(over) > 0 || !b.between(1, 10) {
 			t.Fatalf("%v, %v", over, err)
 		}
 	}
@@ -75,11 +75,11 @@ func TestCallsMakeNoRoomInVain(t *testing.T) {
 func TestNothingIsSaidAfterTheCall(t *testing.T) {
 	t.Parallel()
 	b, now := newCallBook[int](2), time.Unix(1000, 0)
-	b.ring(1, []int{10, 11}, now) //nolint:errcheck // there is room
-	if _, _, unanswered, err := b.said(10, 1, now); err != nil || len(unanswered) != 1 || unanswered[0] != 11 {
+	b.ring(1, []int{10, 11}, callWord{}, now) //nolint:errcheck // there is room
+	if _, _, unanswered, err := b.said(10, 1, callWord{}, now); err != nil || len(unanswered) != 1 || unanswered[0] != 11 {
 		t.Errorf("%v, %v", unanswered, err)
 	}
-	if _, _, _, err := b.said(11, 1, now); err == nil {
+	if _, _, _, err := b.said(11, 1, callWord{}, now); err == nil {
 		t.Error("the other device answers, too")
 	}
 }
@@ -90,14 +90,14 @@ func TestHub13SilentCallsOfALineCountNoMore(t *testing.T) {
 	b, now := newCallBook[int](4), time.Unix(1000, 0)
 	b.line = func(int) netip.Prefix { return netip.MustParsePrefix("192.0.2.1/32") }
 	for from := 1; from <= 2; from++ { // an eighth of the sixteen
-		if _, _, _, err := b.ring(from, []int{9}, now); err != nil {
+		if _, _, _, err := b.ring(from, []int{9}, callWord{}, now); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, _, _, err := b.ring(3, []int{9}, now.Add(callSilence-time.Second)); err == nil {
+	if _, _, _, err := b.ring(3, []int{9}, callWord{}, now.Add(callSilence-time.Second)); err == nil {
 		t.Error("a third call takes another's place")
 	}
-	if _, _, _, err := b.ring(3, []int{9}, now.Add(callSilence)); err != nil {
+	if _, _, _, err := b.ring(3, []int{9}, callWord{}, now.Add(callSilence)); err != nil {
 		t.Error(err)
 	}
 }

@@ -26,6 +26,7 @@ type call[S comparable] struct {
 	// ring is the number of the ring that it belongs to, the same for all sessions of a user who
 	// are called at once. It is 0 once the callee has said something.
 	ring uint64
+	word callWord  // that rang
 	last time.Time // when one of them has said something
 }
 
@@ -40,7 +41,9 @@ func newCallBook[S comparable](limit int) *callBook[S] {
 // none has, it calls them all, and returns those that could be called: fresh says so. over are
 // calls that have made room. It fails if none can be called. The hub's lock is held, so no end can
 // leave meanwhile.
-func (b *callBook[S]) ring(from S, devices []S, now time.Time) (to []S, fresh bool, over []call[S], err error) {
+func (b *callBook[S]) ring(from S, devices []S, word callWord, now time.Time) (
+	to []S, fresh bool, over []call[S], err error,
+) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if to = b.withLocked(from, devices); len(to) > 0 {
@@ -48,7 +51,7 @@ func (b *callBook[S]) ring(from S, devices []S, now time.Time) (to []S, fresh bo
 	}
 	b.rings++
 	for _, device := range devices {
-		more, failed := b.open(from, device, now)
+		more, failed := b.open(from, device, word, now)
 		if over = append(over, more...); failed != nil {
 			err = failed
 		} else {
@@ -79,7 +82,7 @@ func (b *callBook[S]) withLocked(end S, devices []S) (to []S) {
 }
 
 // open records a call that belongs to the latest ring. mu is held.
-func (b *callBook[S]) open(from, to S, now time.Time) (over []call[S], err error) {
+func (b *callBook[S]) open(from, to S, word callWord, now time.Time) (over []call[S], err error) {
 	// A callee can't choose its callers, so its limit is larger: one caller alone can't make it
 	// unreachable.
 	for _, end := range []struct {
@@ -101,7 +104,7 @@ func (b *callBook[S]) open(from, to S, now time.Time) (over []call[S], err error
 	for i := range over {
 		b.remove(&over[i])
 	}
-	c := &call[S]{from: from, to: to, ring: b.rings, last: now}
+	c := &call[S]{from: from, to: to, ring: b.rings, word: word, last: now}
 	b.note(from, to, c)
 	b.note(to, from, c)
 	return over, nil
@@ -154,12 +157,12 @@ func (b *callBook[S]) remove(c *call[S]) {
 // hangUp ends the call between two sessions at the wish of one, and reports whether there was one,
 // and whether the other is to hear of it: a caller whom others of the user's sessions may still
 // answer is not. only says that it ends only if the other, whom the one has called, has not
-// answered.
-func (b *callBook[S]) hangUp(one, other S, only bool) (was, told bool) {
+// answered; said is the last word.
+func (b *callBook[S]) hangUp(one, other S, only bool, said callWord) (was, told bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	c := b.calls[one][other]
-	if c == nil || only && (c.from != one || c.ring == 0) {
+	if c == nil || only && (c.from != one || c.ring == 0) || c.isOfAnother(one, said) {
 		return false, false
 	}
 	b.remove(c)
@@ -183,6 +186,29 @@ func (b *callBook[S]) alsoRinging(c *call[S]) (others []*call[S]) {
 	return others
 }
 
+// isOfAnother reports whether what a callee says belongs to an earlier call with the same caller: it
+// was on its way when that ended and this one began to ring.
+func (c *call[S]) isOfAnother(end S, said callWord) bool {
+	return c.rings(end) && c.word.ID != "" && said.ID != "" && said.ID != c.word.ID &&
+		said.Call != "ring" // two may call each other at once
+}
+
+// rings reports whether the call waits for an answer of that end.
+func (c *call[S]) rings(end S) bool { return c.ring != 0 && c.to == end }
+
+// wordIn reads the word that one end says to the other, if it matters in their call: whether it
+// does is asked first, as to read it takes longer than others should wait.
+func (b *callBook[S]) wordIn(data []byte, from, to S) callWord {
+	b.mu.RLock()
+	c := b.calls[from][to]
+	matters := c == nil || c.rings(from)
+	b.mu.RUnlock()
+	if !matters {
+		return callWord{}
+	}
+	return callWordIn(data)
+}
+
 // between reports whether there is a call between two sessions.
 func (b *callBook[S]) between(x, y S) bool {
 	b.mu.RLock()
@@ -193,12 +219,15 @@ func (b *callBook[S]) between(x, y S) bool {
 // said notes that one end of a call says something to the other, and returns the role of the other
 // towards it, and whether the one is a stranger to it: its call has not been answered yet. If this
 // is the answer, the calls with other sessions of the user are over: unanswered are these. It fails
-// if the call is over by now, as when another session has just answered.
-func (b *callBook[S]) said(from, to S, now time.Time) (polite, stranger bool, unanswered []S, err error) {
+// if the call is over by now, as when another session has just answered, or the word was meant
+// for the one before.
+func (b *callBook[S]) said(from, to S, word callWord, now time.Time) (
+	polite, stranger bool, unanswered []S, err error,
+) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	c := b.calls[from][to]
-	if c == nil {
+	if c == nil || c.isOfAnother(from, word) {
 		return false, false, nil, Refuse(CodeNoSuchPeer, "")
 	}
 	c.last = now

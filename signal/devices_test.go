@@ -99,6 +99,39 @@ func TestDeviceKeepsItsPlace(t *testing.T) {
 	laptop.expect("signal")
 }
 
+// What a callee says by the name of an earlier call was on its way when the next one began to ring:
+// it neither answers nor declines that.
+func TestWordsOfAnEarlierCallAnswerNothing(t *testing.T) {
+	t.Parallel()
+	b := devices(t, signal.Options{Devices: 2})
+	alice := b.hello(t, frame{"token": "alice"})
+	bobs := b.hellos(t, frame{"token": "bob"}, frame{"token": "bob"})
+	word := func(call, id string) frame { return frame{"signalbox": frame{"call": call, "id": id}} }
+	ring := func(id string) {
+		alice.send("signal", frame{"to": "@bob", "data": word("ring", id)})
+		for _, bob := range bobs {
+			bob.expect("signal")
+		}
+	}
+	ring("first")
+	bobs[0].send("signal", frame{"to": alice.id, "data": word("accept", "first")})
+	alice.expect("signal")
+	bobs[1].expectLeft(alice, signal.ReasonAnsweredElsewhere)
+	alice.send("leave", frame{"to": bobs[0].id, "data": word("end", "first")})
+	bobs[0].expectLeft(alice, signal.ReasonLeft)
+
+	ring("second")
+	for _, late := range []string{"signal", "leave"} {
+		bobs[0].send(late, frame{"to": alice.id, "data": word("peer", "first")})
+		bobs[0].expectError(signal.CodeNoSuchPeer)
+	}
+	bobs[1].send("signal", frame{"to": alice.id, "data": word("accept", "second")})
+	if f := alice.expect("signal"); f["from"] != bobs[1].id {
+		t.Errorf("got %v", f)
+	}
+	bobs[0].expectLeft(alice, signal.ReasonAnsweredElsewhere)
+}
+
 // All devices ring, and get what follows until one has answered. That one has the call; the others
 // are told, and the relay is, too.
 func TestAllDevicesRing(t *testing.T) {

@@ -111,7 +111,7 @@ func (s *Session) relay(m *Signal) error {
 // it calls them all. It fails if none of them gets it. Who does not get what begins a call is not
 // called: otherwise that could be hung up again, which tells the other end without being paid for.
 func (s *Session) call(user string, out Signaled) error {
-	targets, fresh, err := s.hub.ring(s, user)
+	targets, fresh, err := s.hub.ring(s, user, out.Data)
 	if err != nil {
 		return err
 	}
@@ -131,7 +131,7 @@ func (s *Session) call(user string, out Signaled) error {
 
 // say sends a message to the other end of a call.
 func (s *Session) say(target *Session, out Signaled) error {
-	polite, stranger, err := s.hub.said(s, target)
+	polite, stranger, err := s.hub.said(s, target, out.Data)
 	if err != nil {
 		return err
 	}
@@ -150,7 +150,7 @@ func (s *Session) HangUpWith(peer string, word []byte) error {
 	if err := s.mayAct(); err != nil {
 		return err
 	}
-	h := s.hub
+	h, said := s.hub, callWordIn(word)
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	user, ringing := strings.CutPrefix(peer, "@")
@@ -160,7 +160,7 @@ func (s *Session) HangUpWith(peer string, word []byte) error {
 	}
 	ended := false
 	for _, target := range targets {
-		was, told := h.calls.hangUp(s, target, ringing)
+		was, told := h.calls.hangUp(s, target, ringing, said)
 		if !was {
 			continue
 		}
@@ -201,20 +201,21 @@ func (h *Hub) partner(s *Session, id string) *Session {
 
 // ring finds the sessions of a user that a signal of a session is for, and calls them if need be:
 // fresh says so.
-func (h *Hub) ring(s *Session, user string) (targets []*Session, fresh bool, err error) {
+func (h *Hub) ring(s *Session, user string, data []byte) (targets []*Session, fresh bool, err error) {
 	if !h.opts.Calls {
 		return nil, false, Refuse(CodeNoSuchPeer, "")
 	}
 	if targets := h.inCall(s, user); len(targets) > 0 {
 		return targets, false, nil
 	}
+	word := callWordIn(data)
 	h.mu.Lock() // Members hear of the calls before anybody can end them
 	defer h.mu.Unlock()
 	devices := slices.DeleteFunc(slices.Clone(h.users[user]), func(d *Session) bool { return d == s })
 	if len(devices) == 0 {
 		return nil, false, Refuse(CodeNoSuchPeer, "")
 	}
-	targets, fresh, over, err := h.calls.ring(s, devices, time.Now())
+	targets, fresh, over, err := h.calls.ring(s, devices, word, time.Now())
 	for _, c := range over {
 		h.opts.Members.HungUp(c.from.self.ID, c.to.self.ID)
 		c.from.send(PeerLeft{Peer: c.to.self, Reason: ReasonLeft})
@@ -241,7 +242,7 @@ func (h *Hub) inCall(s *Session, user string) []*Session {
 func (h *Hub) unring(s, target *Session) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	if was, _ := h.calls.hangUp(s, target, true); was {
+	if was, _ := h.calls.hangUp(s, target, true, callWord{}); was {
 		h.opts.Members.HungUp(s.self.ID, target.self.ID)
 	}
 }
@@ -249,10 +250,11 @@ func (h *Hub) unring(s, target *Session) {
 // said notes that a session says something to the other end of a call, and returns the role of the
 // other, and whether the session is a stranger to it. With an answer, the other sessions of the
 // user stop ringing. It fails if the call is over.
-func (h *Hub) said(s, target *Session) (polite, stranger bool, err error) {
+func (h *Hub) said(s, target *Session, data []byte) (polite, stranger bool, err error) {
+	word := h.calls.wordIn(data, s, target)
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	polite, stranger, unanswered, err := h.calls.said(s, target, time.Now())
+	polite, stranger, unanswered, err := h.calls.said(s, target, word, time.Now())
 	for _, other := range unanswered {
 		h.opts.Members.HungUp(target.self.ID, other.self.ID)
 		other.send(PeerLeft{Peer: target.self, Reason: ReasonAnsweredElsewhere})
