@@ -37,7 +37,7 @@ export class Line extends Emitter {
   #seen = 0; // seq of the last frame of the hub's
   #pongs = [];
   #heartbeat;
-  #attempt = 0; // where the next back-off begins, if this connection is short
+  #attempt = 0; // where the next back-off begins, if a connection was short
   #since = 0;
   #wake = null; // ends the current back-off at once
   #stopClock = null; // of the connection that is being made
@@ -74,14 +74,18 @@ export class Line extends Emitter {
 
   // What may heal is tried again: a box that restarts, a proxy before it, a line that broke.
   async #connect(attempt = 0) {
-    const error = await this.#dial('websocket').catch((first) => {
-      if (first?.code !== 'unreachable') throw first;
-      return this.#dial('sse');
-    }).catch((last) => this.#explain(last));
+    const error = await this.#dialEither('websocket').catch((last) => this.#explain(last));
     if (!error) return;
     if (attempt >= this.#retries || !/unreachable|no-hub/.test(error.code)) throw error;
     await this.#pause(attempt + 1);
     if (this.state !== 'closed') await this.#connect(attempt + 1);
+  }
+
+  #dialEither(carrier) {
+    return this.#dial(carrier).catch((error) => {
+      if (!/unreachable|too-many-tabs/.test(error?.code)) throw error;
+      return this.#dial(otherThan(carrier));
+    });
   }
 
   async #explain(error) {
@@ -268,14 +272,14 @@ export class Line extends Emitter {
     this.#pongs = [];
     if (error.final) return this._end(error);
     this._setState('reconnecting', error);
-    let attempt = performance.now() - this.#since > ANSWER_MS ? 0 : this.#attempt;
-    for (; this.state === 'reconnecting'; attempt++) {
-      this.#attempt = attempt + 1;
+    if (performance.now() - this.#since > ANSWER_MS) this.#attempt = 0;
+    while (this.state === 'reconnecting') {
+      const attempt = this.#attempt++;
       await this.#pause(attempt);
       if (this.state !== 'reconnecting') return;
       try {
         // The carrier that worked is the likelier one to work again.
-        return await this.#dial((this.carrier === 'sse') === (attempt % 3 < 2) ? 'sse' : 'websocket');
+        return await (attempt % 3 < 2 ? this.#dial(this.carrier) : this.#dialEither(otherThan(this.carrier)));
       } catch (refusal) {
         if (refusal?.final) return this._end(refusal);
       }
@@ -340,6 +344,10 @@ export class Line extends Emitter {
     this.#leave();
     if (wasOpen) this.#lost(new SignalboxError('offline'));
   }
+}
+
+function otherThan(carrier) {
+  return carrier === 'sse' ? 'websocket' : 'sse';
 }
 
 function within(ms, promise) {

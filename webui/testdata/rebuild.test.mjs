@@ -57,10 +57,12 @@ for (const [how, end] of Object.entries(ENDS)) {
     };
     const hub = await startHub(t, { hello: brief(WELCOME), resume: brief(RESUMED) });
     await enter(t, hub);
-    await hub.until(({ attempts }) => attempts.some(({ carrier }) => carrier === 'sse') || attempts.length > 4);
-    assert.deepEqual(hub.attempts.map(({ carrier }) => carrier), ['websocket', 'websocket', 'websocket', 'sse']);
-    const pauses = hub.attempts.slice(1).map(({ at }, i) => at - hub.attempts[i].at);
-    assert.ok(pauses[1] > 250 && pauses[2] > 1100, `pauses in ms: ${pauses}`);
+    const attempts = await hub.until(() => hub.attempts.length > 4 && hub.attempts.slice(0, 5));
+    const carriers = ['websocket', 'websocket', 'websocket', 'sse', 'websocket'];
+    assert.deepEqual(attempts.map(({ carrier }) => carrier), carriers);
+    const pauses = attempts.slice(1).map(({ at }, i) => at - attempts[i].at);
+    // Where the other carrier gets through no better, the usual one need not wait for that.
+    assert.ok(pauses[1] > 250 && pauses[2] > 1100 && pauses[3] < 1000, `pauses in ms: ${pauses}`);
   });
 }
 
