@@ -76,7 +76,8 @@ func TestNothingIsSaidAfterTheCall(t *testing.T) {
 	t.Parallel()
 	b, now := newCallBook[int](2), time.Unix(1000, 0)
 	b.ring(1, []int{10, 11}, callWord{}, now) //nolint:errcheck // there is room
-	if _, _, unanswered, err := b.said(10, 1, callWord{}, now); err != nil || len(unanswered) != 1 || unanswered[0] != 11 {
+	_, _, unanswered, err := b.said(10, 1, callWord{}, now)
+	if err != nil || len(unanswered) != 1 || unanswered[0] != 11 {
 		t.Errorf("%v, %v", unanswered, err)
 	}
 	if _, _, _, err := b.said(11, 1, callWord{}, now); err == nil {

@@ -186,8 +186,8 @@ func (b *callBook[S]) alsoRinging(c *call[S]) (others []*call[S]) {
 	return others
 }
 
-// isOfAnother reports whether what a callee says belongs to an earlier call with the same caller: it
-// was on its way when that ended and this one began to ring.
+// isOfAnother reports whether what a callee says belongs to an earlier call with the same caller:
+// it was on its way when that ended and this one began to ring.
 func (c *call[S]) isOfAnother(end S, said callWord) bool {
 	return c.rings(end) && c.word.ID != "" && said.ID != "" && said.ID != c.word.ID &&
 		said.Call != "ring" // two may call each other at once

@@ -2,8 +2,8 @@ package signal
 
 import "encoding/json"
 
-// callWord is what the ends of a call say in it, if they say it as PROTOCOL.md describes (Talking to
-// /signalbox.js): ring, accept, peer, ..., and the text by which they name the call.
+// callWord is what the ends of a call say in it, if they say it as PROTOCOL.md describes (What
+// browsers say in signals): ring, accept, peer, ..., and the text by which they name the call.
 type callWord struct {
 	Call string `json:"call"`
 	ID   string `json:"id"`
