@@ -70,7 +70,9 @@ func (r *room) join(s *Session, capacity int, note string, now time.Time) (open 
 			capacity = r.capacity
 		}
 		share := max(r.share, s.terms.Share)
-		if err := r.hasPlace(s.line, capacity, share, cmp.Or(capacity, s.hub.opts.SessionsPerSource), now); err != nil {
+		// Without a capacity, all sessions of a line may be there: twice a source's, in an IPv6 /48.
+		places := cmp.Or(capacity, 2*s.hub.opts.SessionsPerSource)
+		if err := r.hasPlace(s.line, capacity, share, places, now); err != nil {
 			return true, err
 		}
 		r.capacity, r.share = capacity, share

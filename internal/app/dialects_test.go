@@ -394,6 +394,9 @@ func TestSocketIO(t *testing.T) {
 	if status, text := read(t, app, "/socket.io/socket.io.js"); status != 200 || text != "// theirs" {
 		t.Errorf("got %d %s", status, text)
 	}
+	if status, text := read(t, app, "/socket.io/socket.io.esm.min.js"); status != 404 {
+		t.Errorf("a script is served as a module: %d %s", status, text)
+	}
 	a := socketIOClient(t, app, "&room=den")
 	if ice := await(t, a, `42["ice",{"iceServers":[`); !strings.Contains(ice, `"credential":"`) {
 		t.Errorf("got %s", ice)

@@ -4,6 +4,7 @@ package wiretest
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -275,15 +276,21 @@ func (b *Box) Repeat(t testing.TB, r Recording) {
 	}
 	defer file.Close()
 	again := repetition{&r, b, map[string]any{}, map[string]*Client{}, map[string]*http.Response{}}
-	for lines := bufio.NewScanner(file); lines.Scan(); {
+	lines, repeated := bufio.NewScanner(file), 0
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		if !bytes.HasPrefix(lines.Bytes(), []byte("{")) {
+			continue // the heading, and the end
+		}
 		var s step
 		if err := json.Unmarshal(lines.Bytes(), &s); err != nil {
-			continue // the heading, and the end
+			t.Fatalf("%s: %v: %.80s", r.File, err, lines.Bytes())
 		}
 		if r.Skip[s.N] != "" || s.Via == "" || r.Until != 0 && s.N > r.Until {
 			continue
 		}
 		s.Text = cmp.Or(r.Instead[s.N], s.Text)
+		repeated++
 		switch {
 		case s.Via == "WS":
 			again.dial(t, &s)
@@ -296,6 +303,9 @@ func (b *Box) Repeat(t testing.TB, r Recording) {
 		default:
 			again.hear(t, &s)
 		}
+	}
+	if lines.Err() != nil || repeated == 0 {
+		t.Fatalf("%s: %d steps are repeated, %v", r.File, repeated, lines.Err())
 	}
 	for name, c := range again.clients {
 		if text, ok := r.Besides[name]; ok {

@@ -35,6 +35,10 @@ func Text(name string) string {
 	return source
 }
 
+func isModule(name string) bool {
+	return strings.Contains(name, ".esm.") || strings.HasSuffix(name, ".mjs")
+}
+
 // shrunk is a script without comments on lines of their own, and without indentation.
 func shrunk(text string) string {
 	var out strings.Builder
@@ -47,7 +51,8 @@ func shrunk(text string) string {
 }
 
 // Handler serves the client under one of the names. If the operator has one of his own, path is
-// that file, or the folder with files of those names.
+// that file, or the folder with files of those names. A file is an ES module or a script by its own
+// name, and nothing under a name that promises the other.
 func Handler(path, name string) http.Handler {
 	text := []byte(Text(name))
 	sum := sha256.Sum256(text)
@@ -65,6 +70,9 @@ func Handler(path, name string) http.Handler {
 		file := path
 		if about, err := os.Stat(file); err == nil && about.IsDir() {
 			file = filepath.Join(file, name)
+		} else if isModule(filepath.Base(file)) != isModule(name) {
+			http.NotFound(w, r)
+			return
 		}
 		http.ServeFile(w, r, file)
 	})
