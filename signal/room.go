@@ -70,7 +70,7 @@ func (r *room) join(s *Session, capacity int, note string, now time.Time) (open 
 			capacity = r.capacity
 		}
 		share := max(r.share, s.terms.Share)
-		// Without a capacity, all sessions of a line may be there: twice a source's, in an IPv6 /48.
+		// Without a capacity, a line's sessions may all be there: in an IPv6 /48, twice a source's.
 		places := cmp.Or(capacity, 2*s.hub.opts.SessionsPerSource)
 		if err := r.hasPlace(s.line, capacity, share, places, now); err != nil {
 			return true, err
