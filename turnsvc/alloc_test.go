@@ -34,16 +34,19 @@ func TestLaneAllocatesNothing(t *testing.T) {
 			channel, send := c.channelFrame(0x4000, "some data"), c.sendFrame(at.String(), "some data")
 			marked := (&wire.Builder{Buf: append([]byte(nil), send...)}).End(true)
 			inProcess, binding := c.channelFrame(0x4001, "some data"), (&client{t: t}).build(wire.MethodBinding)
+			got := make([]wire.Datagram, 1)
+			fromPeer := func(at netip.AddrPort) {
+				got[0] = wire.Datagram{Packet: buf.Packet(9), From: at}
+				a.fromPeers(got, r.s.core.clock.now())
+			}
 			for name, f := range map[string]func(){
 				"ChannelData to the peer":   func() { r.s.front.receive(in, frame(channel), src) },
 				"ChannelData to a neighbor": func() { r.s.front.receive(in, frame(inProcess), src) },
 				"Send indication":           func() { r.s.front.receive(in, frame(send), src) },
 				"Send with FINGERPRINT":     func() { r.s.front.receive(in, frame(marked), src) },
-				"ChannelData to the client": func() { a.fromPeer(buf.Packet(9), at, r.s.core.clock.now()) },
-				"Data indication": func() {
-					a.fromPeer(buf.Packet(9), netip.AddrPortFrom(at.Addr(), 9), r.s.core.clock.now())
-				},
-				"Binding": func() { r.s.front.receive(in, frame(binding), src) },
+				"ChannelData to the client": func() { fromPeer(at) },
+				"Data indication":           func() { fromPeer(netip.AddrPortFrom(at.Addr(), 9)) },
+				"Binding":                   func() { r.s.front.receive(in, frame(binding), src) },
 			} {
 				if n := testing.AllocsPerRun(200, f); n != 0 {
 					t.Errorf("%s: %v allocations a packet", name, n)

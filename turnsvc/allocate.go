@@ -102,9 +102,9 @@ func (b *books) enter(a *allocation) {
 	a.pool.Hold(a.relay.Addr.Port(), a)
 	a.link.setAllocation(a.client, a)
 	b.readers.Go(func() {
-		a.relay.Read(b.faults, func(p wire.Packet, from netip.AddrPort) {
-			defer b.recovered("panic on a peer's datagram")
-			a.fromPeer(p, from, a.clock.now())
+		a.relay.Read(b.faults, func(list []wire.Datagram) {
+			defer b.recovered("panic on peers' datagrams")
+			a.fromPeers(list, a.clock.now())
 		})
 	})
 }

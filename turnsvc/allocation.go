@@ -11,6 +11,7 @@ import (
 	"signalbox/internal/source"
 	"signalbox/turnsvc/cred"
 	"signalbox/turnsvc/internal/socket"
+	"signalbox/turnsvc/internal/wire"
 )
 
 // Lifetimes that RFC 8656 fixes (§9, §12).
@@ -26,6 +27,9 @@ type link interface {
 	// whether that is on its way, or waits for a client on a stream. send is for answers to those
 	// who have shown a key; answer for those that strangers can have sent to any address.
 	data(frame []byte, addr netip.AddrPort) (sent bool)
+	// run is data for packets of one channel that have no framing yet. It returns how much of their
+	// data is on its way, or !ok: they must be sent one by one.
+	run(run wire.Run, number uint16, addr netip.AddrPort) (packets, bytes int, ok bool)
 	send(frame []byte, addr netip.AddrPort)
 	answer(frame []byte, addr netip.AddrPort)
 	// padded reports whether frames are padded to four bytes, as on TCP and TLS (RFC 8656 §12.5).

@@ -594,6 +594,8 @@ func TestAttackF5ALineIsNobodyElse(t *testing.T) {
 // deafLink is a client whose socket takes nothing.
 type deafLink struct{ wirelessLink }
 
+func (*deafLink) run(wire.Run, uint16, netip.AddrPort) (p, b int, ok bool) { return p, b, ok }
+
 func (*deafLink) data([]byte, netip.AddrPort) bool { return false }
 
 // What is refused, or found no room on its way out, was not relayed, and is nothing of the month's.
@@ -622,9 +624,9 @@ func TestAttackF10WhatWasNotSentDoesNotCount(t *testing.T) {
 	feed(deaf.sendFrame(stranger.relayed.String(), "denied by the other"))
 	feed(deaf.sendFrame(netip.AddrPortFrom(a.relayed.Addr(), 1).String(), "to nobody, but that is the network's"))
 	now := r.s.core.clock.now()
-	a.toPeer(buf.Packet(5), netip.MustParseAddrPort("255.255.255.255:9"), grant{outside: true}, false, now)
-	a.toPeer(buf.Packet(5), netip.MustParseAddrPort("127.0.0.1:1"), grant{inside: true}, false, now)
-	a.fromPeer(buf.Packet(5), netip.MustParseAddrPort("127.0.0.1:9"), now)
+	a.toPeer(from(buf.Packet(5), netip.AddrPort{}), netip.MustParseAddrPort("255.255.255.255:9"), grant{outside: true}, false, now)
+	a.toPeer(from(buf.Packet(5), netip.AddrPort{}), netip.MustParseAddrPort("127.0.0.1:1"), grant{inside: true}, false, now)
+	a.fromPeers(from(buf.Packet(5), netip.MustParseAddrPort("127.0.0.1:9")), now)
 	friend.write(friend.sendFrame(a.relayed.String(), "a client whose socket is full"))
 	stranger.write(stranger.sendFrame(a.relayed.String(), "denied"))
 	eventually(t, "all are dropped", func() bool {

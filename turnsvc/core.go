@@ -104,18 +104,24 @@ type counters struct {
 	bindings atomic.Uint64
 }
 
-func (c *counters) drop(d drop) { c.drops[d].Add(1) }
+func (c *counters) drop(d drop) { c.dropAll(d, 1) }
+
+// dropAll counts n packets that went nowhere.
+func (c *counters) dropAll(d drop, n int) { c.drops[d].Add(uint64(n)) }
 
 // sent counts a datagram that was not sent, by the error of sending it.
-func (c *counters) sent(err error) {
+func (c *counters) sent(err error) { c.unsent(1, err) }
+
+// unsent is sent for n datagrams.
+func (c *counters) unsent(n int, err error) {
 	switch err {
 	case nil:
 	case socket.ErrFull:
-		c.drop(dropSendFull)
+		c.dropAll(dropSendFull, n)
 	case socket.ErrAbsent:
-		c.drop(dropAbsent)
+		c.dropAll(dropAbsent, n)
 	default:
-		c.drop(dropWriteFailed)
+		c.dropAll(dropWriteFailed, n)
 	}
 }
 
@@ -136,9 +142,9 @@ func (c *counters) countRefusal(class, code int) {
 // traffic counts what an allocation carried. Bytes are application data, without TURN framing.
 type traffic struct{ packets, bytes atomic.Uint64 }
 
-func (t *traffic) add(n int) {
-	t.packets.Add(1)
-	t.bytes.Add(uint64(n))
+func (t *traffic) add(packets, bytes int) {
+	t.packets.Add(uint64(packets))
+	t.bytes.Add(uint64(bytes))
 }
 
 // Relayed is the application data, without TURN framing, that was relayed since the start, also by

@@ -36,9 +36,11 @@ func (f *front) receive(in *inlet, p wire.Packet, src netip.AddrPort) {
 	case in.dtls != nil && dtls.Claims(frame[0]):
 		in.dtls.Receive(frame, src)
 	case typ >= wire.FirstChannel && typ <= wire.LastChannel:
-		channelData(f.counters, in.link.allocation(src), p, f.clock.now())
+		in.single[0] = wire.Datagram{Packet: p, From: src}
+		channelData(f.counters, in.link.allocation(src), in.single[:], f.clock.now())
 	case typ == wire.MethodSend|wire.ClassIndication:
-		sendIndication(f.counters, in.link.allocation(src), p, f.clock.now())
+		in.single[0] = wire.Datagram{Packet: p, From: src}
+		sendIndication(f.counters, in.link.allocation(src), in.single[:], f.clock.now())
 	case wire.IsClassicBinding(frame):
 		f.stun.classicBinding(in, src, frame)
 	case len(frame) > maxMessage || !in.msg.Decode(frame):
@@ -54,6 +56,28 @@ func (f *front) receive(in *inlet, p wire.Packet, src netip.AddrPort) {
 	default:
 		f.counters.drop(dropMalformed)
 	}
+}
+
+// receiveAll takes what a UDP socket has got. Most of what a call sends comes in runs.
+func (f *front) receiveAll(in *inlet, list []wire.Datagram) {
+	for len(list) > 0 {
+		run := wire.ChannelRun(wire.NextRun(list))
+		list = list[len(run):]
+		if len(run) > 1 {
+			f.receiveRun(in, run)
+			continue
+		}
+		p := run[0].Packet
+		behind := p.Behind()
+		f.receive(in, p, run[0].From)
+		p.PutBehind(behind)
+	}
+}
+
+// receiveRun is receive for ChannelData of one channel.
+func (f *front) receiveRun(in *inlet, run wire.Run) {
+	defer f.recovered("panic on a run of frames")
+	channelData(f.counters, in.link.allocation(run[0].From), run, f.clock.now())
 }
 
 // serveUDP is Server.ServePacket and Server.ServeSTUN.
@@ -81,7 +105,7 @@ func (f *front) serveUDP(conn *net.UDPConn, stunOnly bool) error {
 		})
 		defer in.dtls.Close()
 	}
-	socket.Read(conn, f.faults, func(p wire.Packet, src netip.AddrPort) { f.receive(in, p, src) })
+	socket.Read(conn, f.faults, func(list []wire.Datagram) { f.receiveAll(in, list) })
 	return nil
 }
 
@@ -114,6 +138,12 @@ func (l *udpLink) data(frame []byte, to netip.AddrPort) bool {
 	err := l.calls.Send(frame, to)
 	l.counters.sent(err)
 	return err == nil
+}
+
+func (l *udpLink) run(run wire.Run, number uint16, to netip.AddrPort) (packets, bytes int, ok bool) {
+	packets, bytes, err := l.calls.SendRun(run, number, to)
+	l.counters.unsent(len(run)-packets, err)
+	return packets, bytes, true
 }
 
 func (l *udpLink) answer(frame []byte, to netip.AddrPort) {

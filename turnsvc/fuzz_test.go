@@ -47,6 +47,8 @@ func (l *wirelessLink) take() [][]byte {
 	l.sent = nil
 	return sent
 }
+func (*wirelessLink) run(wire.Run, uint16, netip.AddrPort) (p, b int, ok bool) { return p, b, ok }
+
 func (l *wirelessLink) data(frame []byte, to netip.AddrPort) bool     { l.send(frame, to); return true }
 func (l *wirelessLink) answer(frame []byte, to netip.AddrPort)        { l.send(frame, to) }
 func (*wirelessLink) closed() bool                                    { return false }

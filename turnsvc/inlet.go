@@ -16,4 +16,5 @@ type inlet struct {
 
 	msg     wire.Message
 	scratch [256]byte
+	single  [1]wire.Datagram // a frame's data, as a run
 }

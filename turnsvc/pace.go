@@ -3,6 +3,8 @@ package turnsvc
 import (
 	"sync/atomic"
 	"time"
+
+	"signalbox/turnsvc/internal/wire"
 )
 
 // bucket limits bytes a second by the generic cell rate algorithm. Its one atomic number is the
@@ -64,4 +66,18 @@ const packetOverhead = 28
 func (p *pace) take(n int, now int64) bool {
 	n += packetOverhead
 	return p[0].take(n, now) && p[1].take(n, now) && p[2].take(n, now)
+}
+
+// admit returns those of a run that may pass. It uses the run's memory.
+func (p *pace) admit(run wire.Run, now int64) wire.Run {
+	if *p == (pace{}) {
+		return run
+	}
+	passed := run[:0]
+	for i := range run {
+		if p.take(run[i].N, now) {
+			passed = append(passed, run[i])
+		}
+	}
+	return passed
 }

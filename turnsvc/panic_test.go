@@ -16,6 +16,8 @@ type brittleLink struct {
 	broken atomic.Bool
 }
 
+func (*brittleLink) run(wire.Run, uint16, netip.AddrPort) (p, b int, ok bool) { return p, b, ok }
+
 func (l *brittleLink) data(frame []byte, to netip.AddrPort) bool {
 	if frame[1] == wire.MethodData|wire.ClassIndication && !l.broken.Swap(true) {
 		panic("of a test")

@@ -495,3 +495,8 @@ func median(list []time.Duration) time.Duration {
 	slices.Sort(list)
 	return list[len(list)/2]
 }
+
+// from is one datagram.
+func from(p wire.Packet, at netip.AddrPort) []wire.Datagram {
+	return []wire.Datagram{{Packet: p, From: at}}
+}

@@ -357,25 +357,27 @@ func inBooks(t testing.TB, s *Server, f func() int) int {
 	got := make(chan int, 1)
 	raw := make([]byte, wire.HeaderSize)
 	rand.Read(raw) // another transaction each time
-	probe := &request{link: probeLink{func() { got <- f() }}, msg: wire.Message{Method: wire.MethodRefresh, Raw: raw}}
+	probe := &request{link: probeLink{asked: func() { got <- f() }}, msg: wire.Message{Method: wire.MethodRefresh, Raw: raw}}
 	eventually(t, "room in the queue", func() bool { return s.books.submit(probe) })
 	return <-got
 }
 
 // probeLink is a link whose first use in the books' goroutine runs a function.
-type probeLink struct{ run func() }
+type probeLink struct{ asked func() }
 
-func (p probeLink) allocation(netip.AddrPort) *allocation   { p.run(); return nil }
-func (probeLink) setAllocation(netip.AddrPort, *allocation) {}
-func (probeLink) send([]byte, netip.AddrPort)               {}
-func (probeLink) data([]byte, netip.AddrPort) bool          { return true }
-func (probeLink) answer([]byte, netip.AddrPort)             {}
-func (probeLink) closed() bool                              { return false }
-func (probeLink) close()                                    {}
-func (probeLink) answered()                                 {}
-func (probeLink) padded() bool                              { return false }
-func (probeLink) transport() string                         { return "probe" }
-func (probeLink) local() (a netip.AddrPort)                 { return a }
+func (p probeLink) allocation(netip.AddrPort) *allocation                  { p.asked(); return nil }
+func (probeLink) setAllocation(netip.AddrPort, *allocation)                {}
+func (probeLink) send([]byte, netip.AddrPort)                              {}
+func (probeLink) run(wire.Run, uint16, netip.AddrPort) (p, b int, ok bool) { return p, b, ok }
+
+func (probeLink) data([]byte, netip.AddrPort) bool { return true }
+func (probeLink) answer([]byte, netip.AddrPort)    {}
+func (probeLink) closed() bool                     { return false }
+func (probeLink) close()                           {}
+func (probeLink) answered()                        {}
+func (probeLink) padded() bool                     { return false }
+func (probeLink) transport() string                { return "probe" }
+func (probeLink) local() (a netip.AddrPort)        { return a }
 
 func TestPermissionPolicy(t *testing.T) {
 	public := "203.0.114.9:9"

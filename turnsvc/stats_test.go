@@ -98,12 +98,12 @@ func TestThePacketAfterTheEndCounts(t *testing.T) {
 	c := r.dial("udp", "u", "p")
 	c.allocate()
 	a := r.s.books.list()[0]
-	a.toClient.add(1000)
+	a.toClient.add(1, 1000)
 	c.ok(wire.MethodRefresh, withLifetime(0))
 	if got := r.s.Summary().Relayed; got != (Relayed{ToClientBytes: 1000, ToClientPackets: 1}) {
 		t.Errorf("after the end: %+v", got)
 	}
-	a.fromClient.add(10)
+	a.fromClient.add(1, 10)
 	want := Relayed{FromClientBytes: 10, FromClientPackets: 1, ToClientBytes: 1000, ToClientPackets: 1}
 	for range 2 {
 		if got := r.s.Summary().Relayed; got != want {

@@ -255,6 +255,11 @@ func (l *streamLink) data(frame []byte, _ netip.AddrPort) bool {
 	return true
 }
 
+// run is for datagrams: a stream's frames are joined by who writes them.
+func (l *streamLink) run(wire.Run, uint16, netip.AddrPort) (packets, bytes int, ok bool) {
+	return 0, 0, false
+}
+
 // answer queues an answer. One that is too many ends the stream.
 func (l *streamLink) answer(frame []byte, _ netip.AddrPort) {
 	if !l.out.addAnswer(frame, l.mostAnswers()) {

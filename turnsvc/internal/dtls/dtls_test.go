@@ -82,7 +82,11 @@ func newRig(t testing.TB) *rig {
 	var running sync.WaitGroup
 	running.Go(func() {
 		socket.Read(conn, socket.NewFaults(func() {}, slog.New(slog.DiscardHandler)),
-			func(p wire.Packet, src netip.AddrPort) { front.Receive(p.Data(), src) })
+			func(list []wire.Datagram) {
+				for _, d := range list {
+					front.Receive(d.Data(), d.From)
+				}
+			})
 	})
 	t.Cleanup(func() {
 		conn.Close()

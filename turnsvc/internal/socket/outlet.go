@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"signalbox/turnsvc/internal/wire"
 )
 
 // sendBuffer is what the kernel may hold of one socket's datagrams, as it is asked for: Linux takes
@@ -23,6 +25,7 @@ type Outlet struct {
 	at        netip.AddrPort
 	conn      direct
 	neighbors *Neighbors
+	runs      runs
 	full      atomic.Bool          // since Neighbors has replaced it, or has seen that it was no neighbor's doing
 	own       atomic.Pointer[exit] // nil: none
 	zones     sync.Map             // zone of a link-local address -> zone
@@ -66,6 +69,52 @@ func (o *Outlet) Send(b []byte, to netip.AddrPort) error {
 	}
 	o.neighbors.heed(err)
 	return err
+}
+
+// SendRun sends application data as ChannelData. It returns how much was sent, and why the rest was
+// not, as Send does.
+func (o *Outlet) SendRun(run wire.Run, number uint16, to netip.AddrPort) (packets, bytes int, err error) {
+	size := run[0].N + wire.ChannelHeader
+	asRun := len(run) > 1 && to.Addr().Zone() == "" && o.runs.allow(size)
+	if asRun {
+		if o.neighbors.absent(to.Addr(), 0) {
+			return 0, 0, ErrAbsent
+		}
+		if err = o.sendRun(run, number, to); !isRefusal(err) {
+			if err == nil {
+				return len(run), run.Bytes(), nil
+			}
+			if err == ErrFull {
+				o.full.Store(true)
+			}
+			o.neighbors.heed(err)
+			return 0, 0, err
+		}
+	}
+	err = nil
+	for i := range run {
+		failed := o.Send(wire.FrameChannelData(run[i].Packet, number, false), to)
+		if failed != nil {
+			err = failed
+			continue
+		}
+		packets, bytes = packets+1, bytes+run[i].N
+	}
+	if asRun && err == nil { // so it was refused for being a run
+		o.runs.shrink(size)
+	}
+	return packets, bytes, err
+}
+
+func (o *Outlet) sendRun(run wire.Run, number uint16, to netip.AddrPort) error {
+	for e := o.own.Load(); e != nil; e = o.own.Load() {
+		if e.enter() {
+			err := sent(e.sendRun(run, number, to))
+			e.leave()
+			return err
+		}
+	}
+	return o.conn.sendRun(run, number, to, 0)
 }
 
 func (o *Outlet) send(b []byte, to netip.AddrPort, scope uint32) error {

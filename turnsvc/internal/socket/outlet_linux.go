@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"signalbox/turnsvc/internal/wire"
 )
 
 // exit is a socket for sending only, from an address that another socket is bound to and reads. It
@@ -88,4 +90,12 @@ func (e *exit) leave() {
 
 func (e *exit) send(b []byte, to netip.AddrPort, scope uint32) syscall.Errno {
 	return send(uintptr(e.fd), b, to, scope, e.source)
+}
+
+func (e *exit) sendRun(run wire.Run, number uint16, to netip.AddrPort) syscall.Errno {
+	x := runCalls.Get().(*runCall)
+	x.fill(run, number, to, 0, e.source)
+	errno := x.send(uintptr(e.fd))
+	x.done()
+	return errno
 }

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"net/netip"
 	"syscall"
+
+	"signalbox/turnsvc/internal/wire"
 )
 
 // exit is a socket for sending only. Here there is none.
@@ -16,3 +18,5 @@ func openExit(netip.AddrPort, uint32) (*exit, error) { return nil, errors.ErrUns
 func (*exit) enter() bool                                           { return false }
 func (*exit) leave()                                                {}
 func (*exit) send([]byte, netip.AddrPort, uint32) (e syscall.Errno) { return e }
+
+func (*exit) sendRun(wire.Run, uint16, netip.AddrPort) syscall.Errno { return syscall.EINVAL }

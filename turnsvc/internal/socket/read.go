@@ -4,7 +4,6 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"net/netip"
 	"sync"
 	"syscall"
 	"time"
@@ -12,26 +11,12 @@ import (
 	"signalbox/turnsvc/internal/wire"
 )
 
-// Read passes every datagram of a UDP socket to handle until the socket is closed. It holds a
-// buffer for that time.
-func Read(conn *net.UDPConn, faults *Faults, handle func(p wire.Packet, from netip.AddrPort)) {
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return // there is no socket
-	}
-	trouble := trouble{faults: faults, raw: raw}
-	b := new(wire.Buffer)
-	for {
-		n, from, err := conn.ReadFromUDPAddrPort(b.Room())
-		switch {
-		case err == nil:
-			trouble.over()
-			handle(b.Packet(n), wire.Unmap(from))
-		case errors.Is(err, net.ErrClosed):
-			return
-		case !trouble.with(err):
-			return
-		}
+// Read passes the datagrams of a UDP socket to handle until the socket is closed: in order, as many
+// at a time as were there. They are handle's until it returns.
+func Read(conn *net.UDPConn, faults *Faults, handle func([]wire.Datagram)) {
+	var r receiver
+	if r.init(conn) == nil { // else there is no socket
+		r.receive(conn, faults, handle)
 	}
 }
 

@@ -6,23 +6,82 @@ import (
 	"encoding/binary"
 	"net"
 	"net/netip"
+	"strconv"
 	"sync"
 	"syscall"
+	"time"
 	"unsafe"
+
+	"golang.org/x/sys/unix"
 
 	"signalbox/turnsvc/internal/wire"
 )
 
-// buffers are lent to a relay socket only while it has something to read: an idle allocation holds
-// none.
-var buffers = sync.Pool{New: func() any { return new(wire.Buffer) }}
+// readBatch is how many messages one system call reads at most. A message is a datagram, or a run
+// of them that the kernel has merged (udp(7), UDP_GRO).
+const readBatch = 8
 
-// receiver reads a UDP socket with a buffer that is borrowed only once the socket is known to be
+// message is a struct mmsghdr (recvmmsg(2)).
+type message struct {
+	syscall.Msghdr
+	size uint32
+	_    uint32
+}
+
+// catch is where messages are read into. It is lent to a socket only while there is something to
+// read: an idle allocation holds none.
+type catch struct {
+	messages [readBatch]message
+	parts    [readBatch]syscall.Iovec
+	sources  [readBatch]syscall.RawSockaddrInet6
+	controls [readBatch][3]uint64 // room for one int
+	list     [wire.MaxRun]wire.Datagram
+	buffers  [readBatch]wire.Buffer
+}
+
+var catches = sync.Pool{New: func() any {
+	c := new(catch)
+	for i := range c.messages {
+		room := c.buffers[i].Room()
+		c.parts[i] = syscall.Iovec{Base: &room[0], Len: uint64(len(room))}
+		c.messages[i].Msghdr = syscall.Msghdr{
+			Name: (*byte)(unsafe.Pointer(&c.sources[i])), Iov: &c.parts[i], Iovlen: 1,
+			Control: (*byte)(unsafe.Pointer(&c.controls[i])),
+		}
+	}
+	return c
+}}
+
+// read reads what there is, without waiting, and returns the number of messages.
+func (c *catch) read(fd uintptr) (int, syscall.Errno) {
+	for i := range c.messages {
+		c.messages[i].Namelen = syscall.SizeofSockaddrInet6
+		c.messages[i].Controllen = uint64(unsafe.Sizeof(c.controls[i]))
+	}
+	n, _, errno := syscall.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&c.messages)), readBatch,
+		syscall.MSG_DONTWAIT, 0, 0)
+	return int(n), errno
+}
+
+// segment is the size of the datagrams that the kernel has merged into a message, but for the last,
+// which may be shorter; 0: it has not.
+func (c *catch) segment(i int) int {
+	if c.messages[i].Controllen < uint64(syscall.CmsgLen(4)) {
+		return 0
+	}
+	h := (*syscall.Cmsghdr)(unsafe.Pointer(&c.controls[i]))
+	if h.Level != unix.SOL_UDP || h.Type != unix.UDP_GRO {
+		return 0
+	}
+	return int(*(*int32)(unsafe.Pointer(&c.controls[i][2])))
+}
+
+// receiver reads a UDP socket with buffers that are borrowed only once the socket is known to be
 // readable. net's own ReadFrom would hold 64 KiB a socket while it waits.
 type receiver struct {
-	raw  syscall.RawConn
-	from syscall.RawSockaddrAny // here, not on the stack, so that the system call makes nothing escape
-	size uint32
+	raw   syscall.RawConn
+	merge merging
+	zones map[uint32]zoneName // by number; only clients have any
 }
 
 func (r *receiver) init(conn *net.UDPConn) (err error) {
@@ -30,18 +89,22 @@ func (r *receiver) init(conn *net.UDPConn) (err error) {
 	return err
 }
 
-func (r *receiver) receive(_ *net.UDPConn, faults *Faults, handle func(wire.Packet, netip.AddrPort)) {
+func (r *receiver) receive(_ *net.UDPConn, faults *Faults, handle func([]wire.Datagram)) {
 	trouble := trouble{faults: faults, raw: r.raw}
 	var failed syscall.Errno
 	ready := func(fd uintptr) (done bool) {
-		b := buffers.Get().(*wire.Buffer)
-		defer buffers.Put(b)
+		c := catches.Get().(*catch)
+		defer catches.Put(c)
 		for {
-			n, errno := r.recvfrom(fd, b.Room())
+			n, errno := c.read(fd)
 			switch errno {
 			case 0:
 				trouble.over()
-				handle(b.Packet(n), r.source())
+				r.pass(c, n, fd, handle)
+				// The kernel had no more. What comes from now on is told to who waits.
+				if n < readBatch {
+					return false
+				}
 			case syscall.EAGAIN:
 				return false
 			case syscall.EINTR:
@@ -55,25 +118,126 @@ func (r *receiver) receive(_ *net.UDPConn, faults *Faults, handle func(wire.Pack
 	}
 }
 
-func (r *receiver) recvfrom(fd uintptr, b []byte) (int, syscall.Errno) {
-	r.size = syscall.SizeofSockaddrAny
-	n, _, errno := syscall.Syscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)),
-		syscall.MSG_DONTWAIT, uintptr(unsafe.Pointer(&r.from)), uintptr(unsafe.Pointer(&r.size)))
-	return int(n), errno
+// pass hands on what n messages have brought.
+func (r *receiver) pass(c *catch, n int, fd uintptr, handle func([]wire.Datagram)) {
+	datagrams, alike, count := 0, 0, 0
+	for i := range n {
+		size := int(c.messages[i].size)
+		each := c.segment(i)
+		if each <= 0 {
+			each = size
+		}
+		from := r.source(&c.sources[i])
+		for off := 0; ; {
+			d := wire.Datagram{Packet: wire.Packet{Buf: c.buffers[i][:], Off: wire.Headroom + off, N: min(each, size-off)}, From: from}
+			if count > 0 && c.list[count-1].N == d.N && c.list[count-1].From == from {
+				alike++
+			}
+			c.list[count] = d
+			if count++; count == len(c.list) {
+				handle(c.list[:])
+				datagrams, count = datagrams+count, 0
+			}
+			if off += each; off >= size {
+				break
+			}
+		}
+	}
+	if count > 0 {
+		handle(c.list[:count])
+	}
+	r.merge.learn(fd, n, datagrams+count, alike)
 }
 
-func (r *receiver) source() netip.AddrPort {
-	switch r.from.Addr.Family {
+// merging decides whether the kernel merges a socket's datagrams: that makes runs cheaper, and
+// single ones dearer.
+type merging struct {
+	on                       bool
+	messages, datagrams, run int // since it was looked at last; run: datagrams that go on with a run
+	vain, pause              int // how often it helped nothing, in a row, and for how many looks it rests
+}
+
+const (
+	mergingLook    = 256  // datagrams
+	mergingMaxRest = 1024 // looks
+)
+
+// learn counts what a reading has brought.
+func (m *merging) learn(fd uintptr, messages, datagrams, alike int) {
+	m.messages += messages
+	m.datagrams += datagrams
+	m.run += alike
+	if m.datagrams < mergingLook {
+		return
+	}
+	switch {
+	case m.on && 4*m.datagrams < 5*m.messages: // fewer than 1.25 in each
+		m.vain++
+		m.pause = min(1<<min(m.vain, 10), mergingMaxRest)
+		m.set(fd, false)
+	case m.on:
+		m.vain = 0
+	case m.pause > 0:
+		m.pause--
+	case 4*m.run >= m.datagrams:
+		m.set(fd, true)
+	}
+	m.messages, m.datagrams, m.run = 0, 0, 0
+}
+
+func (m *merging) set(fd uintptr, on bool) {
+	value := 0
+	if on {
+		value = 1
+	}
+	if unix.SetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_GRO, value) == nil {
+		m.on = on
+	} else {
+		m.pause = mergingMaxRest // a kernel before 5.0 does not know it
+	}
+}
+
+func (r *receiver) source(from *syscall.RawSockaddrInet6) netip.AddrPort {
+	switch from.Family {
 	case syscall.AF_INET:
-		sa := (*syscall.RawSockaddrInet4)(unsafe.Pointer(&r.from))
+		sa := (*syscall.RawSockaddrInet4)(unsafe.Pointer(from))
 		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), networkPort(&sa.Port))
 	case syscall.AF_INET6:
-		sa := (*syscall.RawSockaddrInet6)(unsafe.Pointer(&r.from))
-		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr).Unmap(), networkPort(&sa.Port))
+		ip := netip.AddrFrom16(from.Addr).Unmap()
+		if from.Scope_id != 0 && ip.Is6() {
+			ip = ip.WithZone(r.zone(from.Scope_id))
+		}
+		return netip.AddrPortFrom(ip, networkPort(&from.Port))
 	}
 	return netip.AddrPort{}
 }
 
 func networkPort(p *uint16) uint16 {
 	return binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(p))[:])
+}
+
+// zoneName is what an interface was called at some time.
+type zoneName struct {
+	name string
+	read time.Time
+}
+
+// zoneNameTime is how long that is believed, as package net has it.
+const zoneNameTime = time.Minute
+
+// zone is the name of an interface, by its number.
+func (r *receiver) zone(index uint32) string {
+	z, ok := r.zones[index]
+	if ok && time.Since(z.read) < zoneNameTime {
+		return z.name
+	}
+	z = zoneName{strconv.Itoa(int(index)), time.Now()}
+	if i, err := net.InterfaceByIndex(int(index)); err == nil {
+		z.name = i.Name
+	}
+	if r.zones == nil {
+		r.zones = map[uint32]zoneName{}
+	}
+	r.zones[index] = z
+	return z.name
 }

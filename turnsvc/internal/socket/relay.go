@@ -18,6 +18,7 @@ type Relay struct {
 	// Neighbors, if set before it is used, keep peers who are missing from filling the send buffer.
 	Neighbors *Neighbors
 	out       direct
+	runs      runs
 	receiver
 	// whole: datagrams leave with DF set. A client's frames come through one goroutine, so it holds
 	// for the packet that set it.
@@ -68,7 +69,40 @@ func (r *Relay) Send(b []byte, peer netip.AddrPort, whole bool) error {
 	return err
 }
 
-// Read hands every datagram to handle until the socket is closed.
-func (r *Relay) Read(faults *Faults, handle func(p wire.Packet, from netip.AddrPort)) {
+// SendRun sends application data without DF, and waits for nothing. It returns how much was sent,
+// and why the rest was not, as Send does.
+func (r *Relay) SendRun(run wire.Run, peer netip.AddrPort) (packets, bytes int, err error) {
+	asRun := len(run) > 1 && r.runs.allow(run[0].N) && !r.whole.Load()
+	if asRun {
+		if r.Neighbors != nil && r.Neighbors.absent(peer.Addr(), 0) {
+			return 0, 0, ErrAbsent
+		}
+		if err = r.out.sendRun(run, 0, peer, 0); !isRefusal(err) {
+			if err == nil {
+				return len(run), run.Bytes(), nil
+			}
+			if r.Neighbors != nil {
+				r.Neighbors.heed(err)
+			}
+			return 0, 0, err
+		}
+	}
+	err = nil
+	for i := range run {
+		failed := r.Send(run[i].Data(), peer, false)
+		if failed != nil {
+			err = failed
+			continue
+		}
+		packets, bytes = packets+1, bytes+run[i].N
+	}
+	if asRun && err == nil { // so it was refused for being a run
+		r.runs.shrink(run[0].N)
+	}
+	return packets, bytes, err
+}
+
+// Read hands the datagrams to handle until the socket is closed; see the function Read.
+func (r *Relay) Read(faults *Faults, handle func([]wire.Datagram)) {
 	r.receive(r.Conn, faults, handle)
 }

@@ -55,18 +55,8 @@ func sourceOf(ip netip.Addr, scope uint32) *control {
 // send sends one datagram without waiting, from the address in source, or from the socket's own if
 // that is nil. The socket is of the destination's family.
 func send(fd uintptr, b []byte, to netip.AddrPort, scope uint32, source *control) syscall.Errno {
-	// A syscall.RawSockaddrInet4 fits into the larger one.
 	name := syscall.RawSockaddrInet6{}
-	size := uint32(syscall.SizeofSockaddrInet6)
-	if ip := to.Addr(); ip.Is4() {
-		size = syscall.SizeofSockaddrInet4
-		*(*syscall.RawSockaddrInet4)(unsafe.Pointer(&name)) = syscall.RawSockaddrInet4{
-			Family: syscall.AF_INET, Addr: ip.As4(),
-		}
-	} else {
-		name = syscall.RawSockaddrInet6{Family: syscall.AF_INET6, Addr: ip.As16(), Scope_id: scope}
-	}
-	binary.BigEndian.PutUint16((*[2]byte)(unsafe.Pointer(&name.Port))[:], to.Port())
+	size := address(&name, to, scope)
 	for {
 		var errno syscall.Errno
 		if source == nil {
@@ -84,4 +74,20 @@ func send(fd uintptr, b []byte, to netip.AddrPort, scope uint32, source *control
 			return errno
 		}
 	}
+}
+
+// address writes a destination as the kernel wants it, and returns the size of that.
+func address(name *syscall.RawSockaddrInet6, to netip.AddrPort, scope uint32) (size uint32) {
+	size = syscall.SizeofSockaddrInet6
+	if ip := to.Addr(); ip.Is4() {
+		size = syscall.SizeofSockaddrInet4
+		// A syscall.RawSockaddrInet4 fits into the larger one.
+		*(*syscall.RawSockaddrInet4)(unsafe.Pointer(name)) = syscall.RawSockaddrInet4{
+			Family: syscall.AF_INET, Addr: ip.As4(),
+		}
+	} else {
+		*name = syscall.RawSockaddrInet6{Family: syscall.AF_INET6, Addr: ip.As16(), Scope_id: scope}
+	}
+	binary.BigEndian.PutUint16((*[2]byte)(unsafe.Pointer(&name.Port))[:], to.Port())
+	return size
 }

@@ -1,0 +1,82 @@
+package wire
+
+import (
+	"encoding/binary"
+	"net/netip"
+)
+
+// Datagram is what one UDP datagram has brought.
+type Datagram struct {
+	Packet
+	From netip.AddrPort
+}
+
+// Run is datagrams, or their application data, that one flow carries: of equal size, but for the
+// last, which may be shorter. What holds for the first holds for all, and one system call sends
+// them (udp(7), UDP_SEGMENT).
+type Run []Datagram
+
+// Bounds of a run.
+const (
+	MaxRun      = 64        // datagrams: Linux takes no more
+	maxRunBytes = 60 << 10  // in all, with their framing: they share the length field of one datagram
+	maxRunSize  = 1472 - 20 // of one, without framing: what does not fit the path is fragmented, each by itself
+)
+
+// Bytes is the size of them all.
+func (r Run) Bytes() (n int) {
+	for i := range r {
+		n += r[i].N
+	}
+	return n
+}
+
+// NextRun returns the run that a list begins with, which has one datagram at least. The list does
+// not have none.
+func NextRun(list []Datagram) Run {
+	first := &list[0]
+	n, total := 1, first.N
+	if first.N == 0 || first.N > maxRunSize {
+		return list[:1]
+	}
+	for ; n < min(len(list), MaxRun); n++ {
+		next := &list[n]
+		if total += next.N; total > maxRunBytes || next.N > first.N || next.N == 0 || next.From != first.From {
+			break
+		}
+		if next.N < first.N {
+			n++
+			break
+		}
+	}
+	return list[:n]
+}
+
+// ChannelRun is the part of a run, from its first datagram on, that is ChannelData messages for one
+// channel, without padding: of one datagram at least, whatever that is.
+func ChannelRun(r Run) Run {
+	first := r[0].Data()
+	if len(first) <= ChannelHeader || !isChannel(first) {
+		return r[:1]
+	}
+	for n := range r {
+		frame := r[n].Data()
+		if len(frame) <= ChannelHeader || [2]byte(frame) != [2]byte(first) ||
+			int(binary.BigEndian.Uint16(frame[2:])) != len(frame)-ChannelHeader {
+			return r[:max(n, 1)]
+		}
+	}
+	return r
+}
+
+func isChannel(frame []byte) bool {
+	typ := binary.BigEndian.Uint16(frame)
+	return typ >= FirstChannel && typ <= LastChannel
+}
+
+// Behind is what follows a packet in its buffer. Framing may overwrite it: PutBehind puts it back,
+// where another packet comes next.
+func (p Packet) Behind() [Tailroom]byte { return [Tailroom]byte(p.Buf[p.Off+p.N:]) }
+
+// PutBehind undoes what framing has done behind a packet.
+func (p Packet) PutBehind(b [Tailroom]byte) { copy(p.Buf[p.Off+p.N:], b[:]) }
