@@ -1,0 +1,165 @@
+package socket
+
+import (
+	"log/slog"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"signalbox/turnsvc/internal/wire"
+)
+
+// run is data of these sizes, each in a place of its own.
+func run(sizes ...int) (r wire.Run, data []string) {
+	for i, size := range sizes {
+		b := new(wire.Buffer)
+		data = append(data, strings.Repeat(string(rune('a'+i%26)), size))
+		r = append(r, wire.Datagram{Packet: b.Packet(copy(b.Room(), data[i]))})
+	}
+	return r, data
+}
+
+// A run leaves in one system call, and arrives as what it is: datagrams.
+func TestRunsAreDatagrams(t *testing.T) {
+	t.Parallel()
+	for network, ip := range map[string]string{"udp4": "127.0.0.1", "udp6": "::1"} {
+		if network == "udp6" && !haveIPv6() {
+			continue
+		}
+		conn := listen(t, network, ip)
+		o := NewOutlet(conn, NewNeighbors(slog.New(slog.DiscardHandler)))
+		defer o.Close()
+		bare := &Outlet{conn: newDirect(conn), neighbors: o.neighbors}
+		relay, err := OpenRelay(netip.AddrPortFrom(netip.MustParseAddr(ip), 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer relay.Close()
+		single, err := OpenRelay(netip.AddrPortFrom(netip.MustParseAddr(ip), 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer single.Close()
+		single.runs.shrink(1)
+		const number = 0x4000
+		for name, send := range map[string]func(wire.Run, netip.AddrPort) (int, int, error){
+			"a relay":                 relay.SendRun,
+			"a relay, one by one":     single.SendRun,
+			"an outlet":               func(r wire.Run, to netip.AddrPort) (int, int, error) { return o.SendRun(r, number, to) },
+			"an outlet without a own": func(r wire.Run, to netip.AddrPort) (int, int, error) { return bare.SendRun(r, number, to) },
+		} {
+			header := 0
+			if strings.HasPrefix(name, "an outlet") {
+				header = wire.ChannelHeader
+			}
+			for _, merged := range []bool{false, true} {
+				to := listen(t, network, ip)
+				var in receiver
+				if err := in.init(to); err != nil {
+					t.Fatal(err)
+				}
+				if merged {
+					in.raw.Control(func(fd uintptr) { in.merge.set(fd, true) }) //nolint:errcheck // the count tells
+				}
+				for _, sizes := range [][]int{{100, 100, 100}, {1200, 1200, 1}, {5, 5}, slices.Repeat([]int{1}, 64)} {
+					r, want := run(sizes...)
+					packets, size, err := send(r, wire.AddrPort(to.LocalAddr()))
+					if packets != len(want) || size != len(strings.Join(want, "")) || err != nil {
+						t.Fatalf("%s: %d packets, %d bytes, %v", name, packets, size, err)
+					}
+					got, messages := in.take(t, to, len(want))
+					if header > 0 {
+						for i, frame := range got {
+							b := new(wire.Buffer)
+							n, data, ok := wire.ChannelData(b.Packet(copy(b.Room(), frame)))
+							if !ok || n != number || data.N != len(frame)-header {
+								t.Errorf("%s: a frame of %d bytes: % x", name, len(frame), frame[:4])
+							}
+							got[i] = string(data.Data())
+						}
+					}
+					if strings.Join(got, "|") != strings.Join(want, "|") {
+						t.Errorf("%s, %v: got %d", name, sizes, len(got))
+					}
+					// Loopback hands a run over as it is, to who takes it so.
+					if whole := merged && !strings.Contains(name, "one by one"); whole != (messages == 1) {
+						t.Errorf("%s, %v: %d messages", name, sizes, messages)
+					}
+				}
+			}
+		}
+	}
+}
+
+// take reads so many datagrams, and counts the messages in which they come.
+func (r *receiver) take(t *testing.T, conn *net.UDPConn, datagrams int) (got []string, messages int) {
+	t.Helper()
+	conn.SetReadDeadline(time.Now().Add(patience)) //nolint:errcheck // the reading fails, too
+	err := r.raw.Read(func(fd uintptr) bool {
+		c := catches.Get().(*catch)
+		defer catches.Put(c)
+		for len(got) < datagrams {
+			n, errno := c.read(fd)
+			if errno != 0 {
+				return false
+			}
+			messages += n
+			r.pass(c, n, fd, func(list []wire.Datagram) {
+				for _, d := range list {
+					got = append(got, string(d.Data()))
+				}
+			})
+		}
+		return true
+	})
+	if err != nil {
+		t.Fatalf("%d of %d came: %v", len(got), datagrams, err)
+	}
+	return got, messages
+}
+
+// The kernel merges where that makes runs of what comes, and no longer.
+func TestMerging(t *testing.T) {
+	t.Parallel()
+	conn := listen(t, "udp4", "127.0.0.1")
+	var r receiver
+	if err := r.init(conn); err != nil {
+		t.Fatal(err)
+	}
+	learn := func(times, messages, datagrams, alike int) {
+		t.Helper()
+		err := r.raw.Control(func(fd uintptr) {
+			for range times {
+				r.merge.learn(fd, messages, datagrams, alike)
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := func(on bool, when string) {
+		t.Helper()
+		if r.merge.on != on {
+			t.Fatalf("%s: merging is %v", when, r.merge.on)
+		}
+	}
+	const look = mergingLook / 8
+	learn(mergingLook, 1, 1, 0)
+	want(false, "single datagrams")
+	learn(look, 8, 8, 7)
+	want(true, "runs")
+	learn(look, 1, 8, 7)
+	want(true, "runs that are merged")
+	learn(look, 8, 8, 7)
+	want(false, "runs that nothing merges")
+	learn(look, 8, 8, 7)
+	want(false, "at once again")
+	learn(2*look, 8, 8, 7)
+	want(true, "after a while")
+	learn(look, 8, 8, 7)
+	learn(3*look, 8, 8, 7)
+	want(false, "in vain again: it rests longer")
+}
