@@ -624,9 +624,10 @@ func TestAttackF10WhatWasNotSentDoesNotCount(t *testing.T) {
 	feed(deaf.sendFrame(stranger.relayed.String(), "denied by the other"))
 	feed(deaf.sendFrame(netip.AddrPortFrom(a.relayed.Addr(), 1).String(), "to nobody, but that is the network's"))
 	now := r.s.core.clock.now()
-	a.toPeer(from(buf.Packet(5), netip.AddrPort{}), netip.MustParseAddrPort("255.255.255.255:9"), grant{outside: true}, false, now)
-	a.toPeer(from(buf.Packet(5), netip.AddrPort{}), netip.MustParseAddrPort("127.0.0.1:1"), grant{inside: true}, false, now)
-	a.fromPeers(from(buf.Packet(5), netip.MustParseAddrPort("127.0.0.1:9")), now)
+	got := func(at string) []wire.Datagram { return from(buf.Packet(5), netip.MustParseAddrPort(at)) }
+	a.toPeer(got("127.0.0.1:9"), netip.MustParseAddrPort("255.255.255.255:9"), grant{outside: true}, false, now)
+	a.toPeer(got("127.0.0.1:9"), netip.MustParseAddrPort("127.0.0.1:1"), grant{inside: true}, false, now)
+	a.fromPeers(got("127.0.0.1:9"), now)
 	friend.write(friend.sendFrame(a.relayed.String(), "a client whose socket is full"))
 	stranger.write(stranger.sendFrame(a.relayed.String(), "denied"))
 	eventually(t, "all are dropped", func() bool {

@@ -7,7 +7,9 @@
 // file comes twice:
 //
 //	internal/socket/read.go             a UDP socket is read; read errors are counted and bounded
+//	internal/socket/receiver_linux.go   what has come, many datagrams at a time
 //	stream.go                           or a TCP, TLS or DTLS connection is cut into frames
+//	internal/wire/run.go                what one flow carries stays together
 //	front.go                            one look at the frame; a panic is recovered and counted
 //	clients.go                          which allocation the client has
 //	lane.go                             ChannelData or Send
@@ -15,8 +17,8 @@
 //	allocation.go                       the deadlines of allocation, channel and permission
 //	pace.go                             bandwidth
 //	internal/socket/relay.go            out to the peer; or, in process, to another allocation
-//	internal/socket/receiver_linux.go   what the peer sends, which comes back through the lane
 //	internal/socket/outlet.go           out to a client on UDP
+//	internal/socket/runs_linux.go       a run leaves in one system call
 //	outbox.go                           or into the queue of a client on a stream
 //
 // Two kinds of frame leave this way in front.go. A DTLS record goes to internal/dtls, and its

@@ -150,7 +150,8 @@ func testRunsOfPeers(t *testing.T, transport string, bound, inside bool) {
 		for _, data := range expected {
 			peer, channel, got := c.received()
 			if got != string(data) || channel != want || !bound && peer != at {
-				t.Fatalf("got %d bytes, %.8q, of %v on %#x, want %d, %.8q", len(got), got, peer, channel, len(data), data)
+				t.Fatalf("got %d bytes, %.8q, of %v on %#x, want %d, %.8q", len(got), got, peer, channel, len(data),
+					data)
 			}
 		}
 	}

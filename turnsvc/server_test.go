@@ -357,7 +357,8 @@ func inBooks(t testing.TB, s *Server, f func() int) int {
 	got := make(chan int, 1)
 	raw := make([]byte, wire.HeaderSize)
 	rand.Read(raw) // another transaction each time
-	probe := &request{link: probeLink{asked: func() { got <- f() }}, msg: wire.Message{Method: wire.MethodRefresh, Raw: raw}}
+	link := probeLink{asked: func() { got <- f() }}
+	probe := &request{link: link, msg: wire.Message{Method: wire.MethodRefresh, Raw: raw}}
 	eventually(t, "room in the queue", func() bool { return s.books.submit(probe) })
 	return <-got
 }

@@ -129,7 +129,8 @@ func (r *receiver) pass(c *catch, n int, fd uintptr, handle func([]wire.Datagram
 		}
 		from := r.source(&c.sources[i])
 		for off := 0; ; {
-			d := wire.Datagram{Packet: wire.Packet{Buf: c.buffers[i][:], Off: wire.Headroom + off, N: min(each, size-off)}, From: from}
+			d := wire.Datagram{From: from}
+			d.Packet = wire.Packet{Buf: c.buffers[i][:], Off: wire.Headroom + off, N: min(each, size-off)}
 			if count > 0 && c.list[count-1].N == d.N && c.list[count-1].From == from {
 				alike++
 			}

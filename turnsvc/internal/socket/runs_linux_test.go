@@ -48,8 +48,8 @@ func TestRunsAreDatagrams(t *testing.T) {
 		for name, send := range map[string]func(wire.Run, netip.AddrPort) (int, int, error){
 			"a relay":                 relay.SendRun,
 			"a relay, one by one":     single.SendRun,
-			"an outlet":               func(r wire.Run, to netip.AddrPort) (int, int, error) { return o.SendRun(r, number, to) },
-			"an outlet without a own": func(r wire.Run, to netip.AddrPort) (int, int, error) { return bare.SendRun(r, number, to) },
+			"an outlet":               through(o, number),
+			"an outlet without a socket of its own": through(bare, number),
 		} {
 			header := 0
 			if strings.HasPrefix(name, "an outlet") {
@@ -92,6 +92,11 @@ func TestRunsAreDatagrams(t *testing.T) {
 			}
 		}
 	}
+}
+
+// through sends runs of a channel through an outlet.
+func through(o *Outlet, number uint16) func(wire.Run, netip.AddrPort) (int, int, error) {
+	return func(r wire.Run, to netip.AddrPort) (int, int, error) { return o.SendRun(r, number, to) }
 }
 
 // take reads so many datagrams, and counts the messages in which they come.
