@@ -39,7 +39,19 @@ func TestLaneAllocatesNothing(t *testing.T) {
 				got[0] = wire.Datagram{Packet: buf.Packet(9), From: at}
 				a.fromPeers(got, r.s.core.clock.now())
 			}
+			many := make([]wire.Datagram, 9)
+			together := func(from netip.AddrPort, frame []byte) []wire.Datagram {
+				for i := range many {
+					off := wire.Headroom + i*len(frame)
+					many[i].Packet = wire.Packet{Buf: buf[:], Off: off, N: copy(buf[off:], frame)}
+					many[i].From = from
+				}
+				return many
+			}
 			for name, f := range map[string]func(){
+				"a run to the peer":         func() { r.s.front.receiveAll(in, together(src, channel)) },
+				"a run to a neighbor":       func() { r.s.front.receiveAll(in, together(src, inProcess)) },
+				"a run to the client":       func() { a.fromPeers(together(at, send), r.s.core.clock.now()) },
 				"ChannelData to the peer":   func() { r.s.front.receive(in, frame(channel), src) },
 				"ChannelData to a neighbor": func() { r.s.front.receive(in, frame(inProcess), src) },
 				"Send indication":           func() { r.s.front.receive(in, frame(send), src) },
