@@ -46,9 +46,9 @@ func TestRunsAreDatagrams(t *testing.T) {
 		single.runs.shrink(1)
 		const number = 0x4000
 		for name, send := range map[string]func(wire.Run, netip.AddrPort) (int, int, error){
-			"a relay":                 relay.SendRun,
-			"a relay, one by one":     single.SendRun,
-			"an outlet":               through(o, number),
+			"a relay":                               relay.SendRun,
+			"a relay, one by one":                   single.SendRun,
+			"an outlet":                             through(o, number),
 			"an outlet without a socket of its own": through(bare, number),
 		} {
 			header := 0
