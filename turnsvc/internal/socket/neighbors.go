@@ -139,6 +139,17 @@ func (n *Neighbors) absent(ip netip.Addr, link uint32) bool {
 	return true
 }
 
+// doubts reports whether absent may hold something for ip back, so that each datagram must be asked
+// for.
+func (n *Neighbors) doubts(ip netip.Addr, link uint32) bool {
+	all := n.missing.Load()
+	if all == nil {
+		return false
+	}
+	h := hostAt(ip, link)
+	return all.hosts[h] != nil || all.crowds.find(h) != nil
+}
+
 // heed looks at why a datagram was not sent: somebody who is missing may be the reason.
 func (n *Neighbors) heed(err error) {
 	// Linux has EINVAL where its table of IPv6 neighbors is full, and where the port is 0.

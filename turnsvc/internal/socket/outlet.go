@@ -75,11 +75,8 @@ func (o *Outlet) Send(b []byte, to netip.AddrPort) error {
 // not, as Send does.
 func (o *Outlet) SendRun(run wire.Run, number uint16, to netip.AddrPort) (packets, bytes int, err error) {
 	size := run[0].N + wire.ChannelHeader
-	asRun := len(run) > 1 && to.Addr().Zone() == "" && o.runs.allow(size)
+	asRun := len(run) > 1 && o.runs.allow(size) && to.Addr().Zone() == "" && !o.neighbors.doubts(to.Addr(), 0)
 	if asRun {
-		if o.neighbors.absent(to.Addr(), 0) {
-			return 0, 0, ErrAbsent
-		}
 		if err = o.sendRun(run, number, to); !isRefusal(err) {
 			if err == nil {
 				return len(run), run.Bytes(), nil

@@ -72,11 +72,9 @@ func (r *Relay) Send(b []byte, peer netip.AddrPort, whole bool) error {
 // SendRun sends application data without DF, and waits for nothing. It returns how much was sent,
 // and why the rest was not, as Send does.
 func (r *Relay) SendRun(run wire.Run, peer netip.AddrPort) (packets, bytes int, err error) {
-	asRun := len(run) > 1 && r.runs.allow(run[0].N) && !r.whole.Load()
+	asRun := len(run) > 1 && r.runs.allow(run[0].N) && !r.whole.Load() &&
+		(r.Neighbors == nil || !r.Neighbors.doubts(peer.Addr(), 0))
 	if asRun {
-		if r.Neighbors != nil && r.Neighbors.absent(peer.Addr(), 0) {
-			return 0, 0, ErrAbsent
-		}
 		if err = r.out.sendRun(run, 0, peer, 0); !isRefusal(err) {
 			if err == nil {
 				return len(run), run.Bytes(), nil
