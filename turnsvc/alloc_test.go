@@ -37,7 +37,7 @@ func TestLaneAllocatesNothing(t *testing.T) {
 			got := make([]wire.Datagram, 1)
 			fromPeer := func(at netip.AddrPort) {
 				got[0] = wire.Datagram{Packet: buf.Packet(9), From: at}
-				a.fromPeers(got, r.s.core.clock.now())
+				a.fromPeer(got, r.s.core.clock.now())
 			}
 			many := make([]wire.Datagram, 9)
 			together := func(from netip.AddrPort, frame []byte) []wire.Datagram {
@@ -51,7 +51,7 @@ func TestLaneAllocatesNothing(t *testing.T) {
 			for name, f := range map[string]func(){
 				"a run to the peer":         func() { r.s.front.receiveAll(in, together(src, channel)) },
 				"a run to a neighbor":       func() { r.s.front.receiveAll(in, together(src, inProcess)) },
-				"a run to the client":       func() { a.fromPeers(together(at, send), r.s.core.clock.now()) },
+				"a run to the client":       func() { a.fromPeer(together(at, send), r.s.core.clock.now()) },
 				"ChannelData to the peer":   func() { r.s.front.receive(in, frame(channel), src) },
 				"ChannelData to a neighbor": func() { r.s.front.receive(in, frame(inProcess), src) },
 				"Send indication":           func() { r.s.front.receive(in, frame(send), src) },

@@ -103,10 +103,19 @@ func (b *books) enter(a *allocation) {
 	a.link.setAllocation(a.client, a)
 	b.readers.Go(func() {
 		a.relay.Read(b.faults, func(list []wire.Datagram) {
-			defer b.recovered("panic on peers' datagrams")
-			a.fromPeers(list, a.clock.now())
+			for len(list) > 0 {
+				run := wire.NextRun(list)
+				list = list[len(run):]
+				b.receive(a, run)
+			}
 		})
 	})
+}
+
+// receive takes what a peer's datagrams have brought.
+func (b *books) receive(a *allocation, run wire.Run) {
+	defer b.recovered("panic on a peer's datagrams")
+	a.fromPeer(run, a.clock.now())
 }
 
 // withdrawn looks once more at whether r may allocate, and returns the code of the refusal, or 0.

@@ -29,7 +29,7 @@ type link interface {
 	data(frame []byte, addr netip.AddrPort) (sent bool)
 	// run is data for packets of one channel that have no framing yet. It returns how much of their
 	// data is on its way, or !ok: they must be sent one by one.
-	run(run wire.Run, number uint16, addr netip.AddrPort) (packets, bytes int, ok bool)
+	run(run wire.Run, number uint16, to netip.AddrPort, l *socket.RunLimit) (packets, bytes int, ok bool)
 	send(frame []byte, addr netip.AddrPort)
 	answer(frame []byte, addr netip.AddrPort)
 	// padded reports whether frames are padded to four bytes, as on TCP and TLS (RFC 8656 §12.5).
@@ -86,6 +86,7 @@ type allocation struct {
 	// session, and to somebody else as isOther has it; 0: never. heard: it has got some from there.
 	used, spoke atomic.Int64
 	heard       atomic.Bool
+	runs        socket.RunLimit // to the client
 
 	mu          sync.RWMutex
 	permissions map[netip.Addr]*permission

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"signalbox/turnsvc/cred"
+	"signalbox/turnsvc/internal/socket"
 	"signalbox/turnsvc/internal/wire"
 )
 
@@ -594,7 +595,9 @@ func TestAttackF5ALineIsNobodyElse(t *testing.T) {
 // deafLink is a client whose socket takes nothing.
 type deafLink struct{ wirelessLink }
 
-func (*deafLink) run(wire.Run, uint16, netip.AddrPort) (p, b int, ok bool) { return p, b, ok }
+func (*deafLink) run(wire.Run, uint16, netip.AddrPort, *socket.RunLimit) (p, b int, ok bool) {
+	return p, b, ok
+}
 
 func (*deafLink) data([]byte, netip.AddrPort) bool { return false }
 
@@ -627,7 +630,7 @@ func TestAttackF10WhatWasNotSentDoesNotCount(t *testing.T) {
 	got := func(at string) []wire.Datagram { return from(buf.Packet(5), netip.MustParseAddrPort(at)) }
 	a.toPeer(got("127.0.0.1:9"), netip.MustParseAddrPort("255.255.255.255:9"), grant{outside: true}, false, now)
 	a.toPeer(got("127.0.0.1:9"), netip.MustParseAddrPort("127.0.0.1:1"), grant{inside: true}, false, now)
-	a.fromPeers(got("127.0.0.1:9"), now)
+	a.fromPeer(got("127.0.0.1:9"), now)
 	friend.write(friend.sendFrame(a.relayed.String(), "a client whose socket is full"))
 	stranger.write(stranger.sendFrame(a.relayed.String(), "denied"))
 	eventually(t, "all are dropped", func() bool {

@@ -38,9 +38,11 @@ func (f *front) receive(in *inlet, p wire.Packet, src netip.AddrPort) {
 	case typ >= wire.FirstChannel && typ <= wire.LastChannel:
 		in.single[0] = wire.Datagram{Packet: p, From: src}
 		channelData(f.counters, in.link.allocation(src), in.single[:], f.clock.now())
+		in.single[0] = wire.Datagram{} // it keeps no buffer
 	case typ == wire.MethodSend|wire.ClassIndication:
 		in.single[0] = wire.Datagram{Packet: p, From: src}
 		sendIndication(f.counters, in.link.allocation(src), in.single[:], f.clock.now())
+		in.single[0] = wire.Datagram{}
 	case wire.IsClassicBinding(frame):
 		f.stun.classicBinding(in, src, frame)
 	case len(frame) > maxMessage || !in.msg.Decode(frame):
@@ -67,10 +69,7 @@ func (f *front) receiveAll(in *inlet, list []wire.Datagram) {
 			f.receiveRun(in, run)
 			continue
 		}
-		p := run[0].Packet
-		behind := p.Behind()
-		f.receive(in, p, run[0].From)
-		p.PutBehind(behind)
+		f.receive(in, run[0].Packet, run[0].From)
 	}
 }
 
@@ -140,8 +139,10 @@ func (l *udpLink) data(frame []byte, to netip.AddrPort) bool {
 	return err == nil
 }
 
-func (l *udpLink) run(run wire.Run, number uint16, to netip.AddrPort) (packets, bytes int, ok bool) {
-	packets, bytes, err := l.calls.SendRun(run, number, to)
+func (l *udpLink) run(run wire.Run, number uint16, to netip.AddrPort, limit *socket.RunLimit) (
+	packets, bytes int, ok bool,
+) {
+	packets, bytes, err := l.calls.SendRun(run, number, to, limit)
 	l.counters.unsent(len(run)-packets, err)
 	return packets, bytes, true
 }

@@ -48,7 +48,9 @@ func (l *airLink) transport() string                               { return "udp
 func (l *airLink) allocation(src netip.AddrPort) *allocation       { return l.clients.get(src) }
 func (l *airLink) setAllocation(src netip.AddrPort, a *allocation) { l.clients.set(src, a) }
 
-func (*airLink) run(wire.Run, uint16, netip.AddrPort) (p, b int, ok bool) { return p, b, ok }
+func (*airLink) run(wire.Run, uint16, netip.AddrPort, *socket.RunLimit) (p, b int, ok bool) {
+	return p, b, ok
+}
 
 func (l *airLink) data(_ []byte, to netip.AddrPort) bool {
 	l.mu.Lock()

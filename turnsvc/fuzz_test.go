@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"signalbox/turnsvc/cred"
+	"signalbox/turnsvc/internal/socket"
 	"signalbox/turnsvc/internal/wire"
 )
 
@@ -47,7 +48,9 @@ func (l *wirelessLink) take() [][]byte {
 	l.sent = nil
 	return sent
 }
-func (*wirelessLink) run(wire.Run, uint16, netip.AddrPort) (p, b int, ok bool) { return p, b, ok }
+func (*wirelessLink) run(wire.Run, uint16, netip.AddrPort, *socket.RunLimit) (p, b int, ok bool) {
+	return p, b, ok
+}
 
 func (l *wirelessLink) data(frame []byte, to netip.AddrPort) bool     { l.send(frame, to); return true }
 func (l *wirelessLink) answer(frame []byte, to netip.AddrPort)        { l.send(frame, to) }

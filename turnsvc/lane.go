@@ -120,14 +120,8 @@ func (a *allocation) handOver(run wire.Run, b *allocation, now int64) {
 	}
 }
 
-// fromPeers sends on what the relay socket has got.
-func (a *allocation) fromPeers(list []wire.Datagram, now int64) {
-	for len(list) > 0 {
-		run := wire.NextRun(list)
-		list = list[len(run):]
-		a.toOwn(run, run[0].From, nil, now)
-	}
-}
+// fromPeer sends on what a peer's datagrams have brought to the relay socket.
+func (a *allocation) fromPeer(run wire.Run, now int64) { a.toOwn(run, run[0].From, nil, now) }
 
 // toOwn sends a peer's data on to a's client, as ChannelData where a channel is bound, else as Data
 // indications. It returns how much it has sent. The peer is a relay of this box, which hands over
@@ -149,6 +143,10 @@ func (a *allocation) toOwn(run wire.Run, peer netip.AddrPort, relay *allocation,
 		return 0, 0
 	}
 	permitted.used.Store(now)
+	if number == 0 && run[0].N > wire.MaxIndicated(peer.Addr()) {
+		a.counters.dropAll(dropTooLong, len(run))
+		return 0, 0
+	}
 	asked := len(run)
 	if run = a.down.admit(run, now); len(run) < asked {
 		a.counters.dropAll(dropBandwidth, asked-len(run))
@@ -170,7 +168,7 @@ func (a *allocation) toOwn(run wire.Run, peer netip.AddrPort, relay *allocation,
 // toLink frames a peer's data, as toOwn says, and puts it on its way to the client.
 func (a *allocation) toLink(run wire.Run, number uint16, peer netip.AddrPort) (packets, bytes int) {
 	if number != 0 && len(run) > 1 {
-		if packets, bytes, ok := a.link.run(run, number, a.client); ok {
+		if packets, bytes, ok := a.link.run(run, number, a.client, &a.runs); ok {
 			return packets, bytes
 		}
 	}
@@ -180,9 +178,8 @@ func (a *allocation) toLink(run wire.Run, number uint16, peer netip.AddrPort) (p
 		var frame []byte
 		if number != 0 {
 			frame = wire.FrameChannelData(p, number, a.link.padded())
-		} else if frame = wire.FrameDataIndication(p, peer); frame == nil {
-			a.counters.drop(dropTooLong)
-			continue
+		} else {
+			frame = wire.FrameDataIndication(p, peer)
 		}
 		if a.link.data(frame, a.client) {
 			packets, bytes = packets+1, bytes+p.N

@@ -71,7 +71,7 @@ func TestAbuse31BandwidthLimits(t *testing.T) {
 			since = r.s.core.clock.now()
 			for range 1_000_000 * seconds / size {
 				r.advance(time.Millisecond)
-				a.fromPeers(from(buf.Packet(size), netip.MustParseAddrPort(at)), r.s.core.clock.now())
+				a.fromPeer(from(buf.Packet(size), netip.MustParseAddrPort(at)), r.s.core.clock.now())
 			}
 			within(t, "back, at twice the limit", r, since, a.toClient.bytes.Load()-before, 500_000)
 			if r.s.Snapshot().Drops["bandwidth"] == 0 {

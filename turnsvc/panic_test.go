@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"signalbox/turnsvc/cred"
+	"signalbox/turnsvc/internal/socket"
 	"signalbox/turnsvc/internal/wire"
 )
 
@@ -16,7 +17,9 @@ type brittleLink struct {
 	broken atomic.Bool
 }
 
-func (*brittleLink) run(wire.Run, uint16, netip.AddrPort) (p, b int, ok bool) { return p, b, ok }
+func (*brittleLink) run(wire.Run, uint16, netip.AddrPort, *socket.RunLimit) (p, b int, ok bool) {
+	return p, b, ok
+}
 
 func (l *brittleLink) data(frame []byte, to netip.AddrPort) bool {
 	if frame[1] == wire.MethodData|wire.ClassIndication && !l.broken.Swap(true) {

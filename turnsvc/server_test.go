@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"signalbox/turnsvc/cred"
+	"signalbox/turnsvc/internal/socket"
 	"signalbox/turnsvc/internal/wire"
 )
 
@@ -366,10 +367,12 @@ func inBooks(t testing.TB, s *Server, f func() int) int {
 // probeLink is a link whose first use in the books' goroutine runs a function.
 type probeLink struct{ asked func() }
 
-func (p probeLink) allocation(netip.AddrPort) *allocation                  { p.asked(); return nil }
-func (probeLink) setAllocation(netip.AddrPort, *allocation)                {}
-func (probeLink) send([]byte, netip.AddrPort)                              {}
-func (probeLink) run(wire.Run, uint16, netip.AddrPort) (p, b int, ok bool) { return p, b, ok }
+func (p probeLink) allocation(netip.AddrPort) *allocation   { p.asked(); return nil }
+func (probeLink) setAllocation(netip.AddrPort, *allocation) {}
+func (probeLink) send([]byte, netip.AddrPort)               {}
+func (probeLink) run(wire.Run, uint16, netip.AddrPort, *socket.RunLimit) (p, b int, ok bool) {
+	return p, b, ok
+}
 
 func (probeLink) data([]byte, netip.AddrPort) bool { return true }
 func (probeLink) answer([]byte, netip.AddrPort)    {}

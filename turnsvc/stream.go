@@ -256,7 +256,7 @@ func (l *streamLink) data(frame []byte, _ netip.AddrPort) bool {
 }
 
 // run is for datagrams: a stream's frames are joined by who writes them.
-func (l *streamLink) run(wire.Run, uint16, netip.AddrPort) (packets, bytes int, ok bool) {
+func (l *streamLink) run(wire.Run, uint16, netip.AddrPort, *socket.RunLimit) (packets, bytes int, ok bool) {
 	return 0, 0, false
 }
 

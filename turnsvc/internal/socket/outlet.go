@@ -25,7 +25,6 @@ type Outlet struct {
 	at        netip.AddrPort
 	conn      direct
 	neighbors *Neighbors
-	runs      runs
 	full      atomic.Bool          // since Neighbors has replaced it, or has seen that it was no neighbor's doing
 	own       atomic.Pointer[exit] // nil: none
 	zones     sync.Map             // zone of a link-local address -> zone
@@ -71,16 +70,18 @@ func (o *Outlet) Send(b []byte, to netip.AddrPort) error {
 	return err
 }
 
-// SendRun sends application data as ChannelData. It returns how much was sent, and why the rest was
-// not, as Send does.
-func (o *Outlet) SendRun(run wire.Run, number uint16, to netip.AddrPort) (packets, bytes int, err error) {
+// SendRun sends application data as ChannelData. limit is the destination's. It returns how much was
+// sent, and why the rest was not, as Send does.
+func (o *Outlet) SendRun(run wire.Run, number uint16, to netip.AddrPort, limit *RunLimit) (
+	packets, bytes int, err error,
+) {
 	size := run[0].N + wire.ChannelHeader
-	asRun := len(run) > 1 && o.runs.allow(size) && to.Addr().Zone() == "" && !o.neighbors.doubts(to.Addr(), 0)
+	asRun := len(run) > 1 && limit.allows(size) && to.Addr().Zone() == "" && !o.neighbors.doubts(to.Addr(), 0)
 	if asRun {
-		if err = o.sendRun(run, number, to); !isRefusal(err) {
-			if err == nil {
-				return len(run), run.Bytes(), nil
-			}
+		if err = o.sendRun(run, number, to); err == nil {
+			return len(run), run.Bytes(), nil
+		}
+		if !isRefusal(err) {
 			if err == ErrFull {
 				o.full.Store(true)
 			}
@@ -88,19 +89,16 @@ func (o *Outlet) SendRun(run wire.Run, number uint16, to netip.AddrPort) (packet
 			return 0, 0, err
 		}
 	}
-	err = nil
 	for i := range run {
-		failed := o.Send(wire.FrameChannelData(run[i].Packet, number, false), to)
-		if failed != nil {
-			err = failed
-			continue
+		if err = o.Send(wire.FrameChannelData(run[i].Packet, number, false), to); err != nil {
+			return packets, bytes, err
 		}
 		packets, bytes = packets+1, bytes+run[i].N
 	}
-	if asRun && err == nil { // so it was refused for being a run
-		o.runs.shrink(size)
+	if asRun { // it was refused for being a run
+		limit.refuse(size)
 	}
-	return packets, bytes, err
+	return packets, bytes, nil
 }
 
 func (o *Outlet) sendRun(run wire.Run, number uint16, to netip.AddrPort) error {

@@ -19,4 +19,4 @@ func (*exit) enter() bool                                           { return fal
 func (*exit) leave()                                                {}
 func (*exit) send([]byte, netip.AddrPort, uint32) (e syscall.Errno) { return e }
 
-func (*exit) sendRun(wire.Run, uint16, netip.AddrPort) syscall.Errno { return syscall.EINVAL }
+func (*exit) sendRun(wire.Run, uint16, netip.AddrPort) syscall.Errno { return syscall.ENOPROTOOPT }

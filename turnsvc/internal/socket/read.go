@@ -14,7 +14,7 @@ import (
 // Read passes the datagrams of a UDP socket to handle until the socket is closed: in order, as many
 // at a time as were there. They are handle's until it returns.
 func Read(conn *net.UDPConn, faults *Faults, handle func([]wire.Datagram)) {
-	var r receiver
+	r := receiver{zoned: true}
 	if r.init(conn) == nil { // else there is no socket
 		r.receive(conn, faults, handle)
 	}
@@ -61,7 +61,7 @@ type trouble struct {
 	pause  time.Duration
 }
 
-// over is called for each datagram.
+// over is called when something was read.
 func (t *trouble) over() { t.pause = 0 }
 
 // with records an error, waits if it may last, and reports whether to read on: not once the socket

@@ -21,6 +21,9 @@ import (
 // of them that the kernel has merged (udp(7), UDP_GRO).
 const readBatch = 8
 
+// readsAtOnce is how often a socket is read before others may close it.
+const readsAtOnce = 64
+
 // message is a struct mmsghdr (recvmmsg(2)).
 type message struct {
 	syscall.Msghdr
@@ -28,7 +31,7 @@ type message struct {
 	_    uint32
 }
 
-// catch is where messages are read into. It is lent to a socket only while there is something to
+// catch is where messages are read into. It is lent to a socket while there may be something to
 // read: an idle allocation holds none.
 type catch struct {
 	messages [readBatch]message
@@ -81,7 +84,8 @@ func (c *catch) segment(i int) int {
 type receiver struct {
 	raw   syscall.RawConn
 	merge merging
-	zones map[uint32]zoneName // by number; only clients have any
+	zoned bool                // sources have zones: clients' do
+	zones map[uint32]zoneName // by number
 }
 
 func (r *receiver) init(conn *net.UDPConn) (err error) {
@@ -95,13 +99,15 @@ func (r *receiver) receive(_ *net.UDPConn, faults *Faults, handle func([]wire.Da
 	ready := func(fd uintptr) (done bool) {
 		c := catches.Get().(*catch)
 		defer catches.Put(c)
-		for {
+		failed = 0
+		for range readsAtOnce {
 			n, errno := c.read(fd)
 			switch errno {
 			case 0:
 				trouble.over()
 				r.pass(c, n, fd, handle)
-				// The kernel had no more. What comes from now on is told to who waits.
+				// There was no more, or an error, of which the kernel tells who waits, as of what
+				// comes from now on.
 				if n < readBatch {
 					return false
 				}
@@ -113,8 +119,9 @@ func (r *receiver) receive(_ *net.UDPConn, faults *Faults, handle func([]wire.Da
 				return true
 			}
 		}
+		return true // whoever closes the socket waits for this to return
 	}
-	for r.raw.Read(ready) == nil && trouble.with(failed) {
+	for r.raw.Read(ready) == nil && (failed == 0 || trouble.with(failed)) {
 	}
 }
 
@@ -147,55 +154,35 @@ func (r *receiver) pass(c *catch, n int, fd uintptr, handle func([]wire.Datagram
 	if count > 0 {
 		handle(c.list[:count])
 	}
-	r.merge.learn(fd, n, datagrams+count, alike)
+	r.merge.learn(fd, datagrams+count, alike)
 }
 
 // merging decides whether the kernel merges a socket's datagrams: that makes runs cheaper, and
-// single ones dearer.
+// single ones a little dearer. It stays so: what the kernel has merged already would come as one
+// datagram once it was told not to.
 type merging struct {
-	on                       bool
-	messages, datagrams, run int // since it was looked at last; run: datagrams that go on with a run
-	vain, pause              int // how often it helped nothing, in a row, and for how many looks it rests
+	decided        bool // it does, or can't
+	datagrams, run int  // since it was looked at last; run: those that go on with a run
 }
 
-const (
-	mergingLook    = 256  // datagrams
-	mergingMaxRest = 1024 // looks
-)
+// mergingLook is after how many datagrams it is looked at whether a quarter of them are in runs.
+const mergingLook = 256
 
 // learn counts what a reading has brought.
-func (m *merging) learn(fd uintptr, messages, datagrams, alike int) {
-	m.messages += messages
+func (m *merging) learn(fd uintptr, datagrams, alike int) {
+	if m.decided {
+		return
+	}
 	m.datagrams += datagrams
 	m.run += alike
 	if m.datagrams < mergingLook {
 		return
 	}
-	switch {
-	case m.on && 4*m.datagrams < 5*m.messages: // fewer than 1.25 in each
-		m.vain++
-		m.pause = min(1<<min(m.vain, 10), mergingMaxRest)
-		m.set(fd, false)
-	case m.on:
-		m.vain = 0
-	case m.pause > 0:
-		m.pause--
-	case 4*m.run >= m.datagrams:
-		m.set(fd, true)
+	if 4*m.run >= m.datagrams {
+		m.decided = true
+		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_GRO, 1) // not before Linux 5.0
 	}
-	m.messages, m.datagrams, m.run = 0, 0, 0
-}
-
-func (m *merging) set(fd uintptr, on bool) {
-	value := 0
-	if on {
-		value = 1
-	}
-	if unix.SetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_GRO, value) == nil {
-		m.on = on
-	} else {
-		m.pause = mergingMaxRest // a kernel before 5.0 does not know it
-	}
+	m.datagrams, m.run = 0, 0
 }
 
 func (r *receiver) source(from *syscall.RawSockaddrInet6) netip.AddrPort {
@@ -205,7 +192,7 @@ func (r *receiver) source(from *syscall.RawSockaddrInet6) netip.AddrPort {
 		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), networkPort(&sa.Port))
 	case syscall.AF_INET6:
 		ip := netip.AddrFrom16(from.Addr).Unmap()
-		if from.Scope_id != 0 && ip.Is6() {
+		if r.zoned && from.Scope_id != 0 && ip.Is6() {
 			ip = ip.WithZone(r.zone(from.Scope_id))
 		}
 		return netip.AddrPortFrom(ip, networkPort(&from.Port))

@@ -12,7 +12,10 @@ import (
 
 // receiver reads a UDP socket, a datagram at a time. Where package net has no non-blocking read,
 // each socket holds a buffer.
-type receiver struct{ raw syscall.RawConn }
+type receiver struct {
+	raw   syscall.RawConn
+	zoned bool // sources have zones, as package net has it
+}
 
 func (r *receiver) init(conn *net.UDPConn) (err error) {
 	r.raw, err = conn.SyscallConn()

@@ -18,7 +18,7 @@ type Relay struct {
 	// Neighbors, if set before it is used, keep peers who are missing from filling the send buffer.
 	Neighbors *Neighbors
 	out       direct
-	runs      runs
+	runs      RunLimit
 	receiver
 	// whole: datagrams leave with DF set. A client's frames come through one goroutine, so it holds
 	// for the packet that set it.
@@ -72,32 +72,29 @@ func (r *Relay) Send(b []byte, peer netip.AddrPort, whole bool) error {
 // SendRun sends application data without DF, and waits for nothing. It returns how much was sent,
 // and why the rest was not, as Send does.
 func (r *Relay) SendRun(run wire.Run, peer netip.AddrPort) (packets, bytes int, err error) {
-	asRun := len(run) > 1 && r.runs.allow(run[0].N) && !r.whole.Load() &&
+	asRun := len(run) > 1 && r.runs.allows(run[0].N) && !r.whole.Load() &&
 		(r.Neighbors == nil || !r.Neighbors.doubts(peer.Addr(), 0))
 	if asRun {
-		if err = r.out.sendRun(run, 0, peer, 0); !isRefusal(err) {
-			if err == nil {
-				return len(run), run.Bytes(), nil
-			}
+		if err = r.out.sendRun(run, 0, peer, 0); err == nil {
+			return len(run), run.Bytes(), nil
+		}
+		if !isRefusal(err) {
 			if r.Neighbors != nil {
 				r.Neighbors.heed(err)
 			}
 			return 0, 0, err
 		}
 	}
-	err = nil
 	for i := range run {
-		failed := r.Send(run[i].Data(), peer, false)
-		if failed != nil {
-			err = failed
-			continue
+		if err = r.Send(run[i].Data(), peer, false); err != nil {
+			return packets, bytes, err
 		}
 		packets, bytes = packets+1, bytes+run[i].N
 	}
-	if asRun && err == nil { // so it was refused for being a run
-		r.runs.shrink(run[0].N)
+	if asRun { // it was refused for being a run
+		r.runs.refuse(run[0].N)
 	}
-	return packets, bytes, err
+	return packets, bytes, nil
 }
 
 // Read hands the datagrams to handle until the socket is closed; see the function Read.

@@ -4,21 +4,29 @@ import (
 	"errors"
 	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 // errNoRuns says that this system sends no runs.
 var errNoRuns = errors.New("runs of datagrams are not sent here")
 
-// runs knows how large the datagrams of a run may be on a socket: as large as those that the system
-// has not refused yet. It refuses what does not fit the path, and all where it knows no runs.
-type runs struct{ refused atomic.Int32 } // bytes; 0: nothing was
+// RunLimit knows how large the datagrams of a run to one destination may be: smaller than those that
+// the system has refused lately, which it does with what does not fit the path.
+type RunLimit struct{ refused atomic.Uint64 } // time in seconds of the clock, and bytes
 
-func (r *runs) allow(size int) bool {
-	refused := r.refused.Load()
-	return refused == 0 || size < int(refused)
+// forgetRefusal is after how long a refusal is tried again: a path may become wider.
+const forgetRefusal = 30 * time.Second
+
+func (l *RunLimit) allows(size int) bool {
+	refused := l.refused.Load()
+	if refused == 0 || size < int(uint32(refused)) {
+		return true
+	}
+	return time.Now().Unix()-int64(refused>>32) > int64(forgetRefusal/time.Second)
 }
 
-func (r *runs) shrink(size int) { r.refused.Store(int32(size)) }
+// refuse notes that the system refuses runs of such datagrams, and would take them one by one.
+func (l *RunLimit) refuse(size int) { l.refused.Store(uint64(time.Now().Unix())<<32 | uint64(size)) }
 
 // isRefusal reports whether datagrams were not sent because they were a run.
 func isRefusal(err error) bool {

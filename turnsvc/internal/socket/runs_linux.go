@@ -86,9 +86,24 @@ func (x *runCall) done() {
 	runCalls.Put(x)
 }
 
+// canRun reports whether the kernel knows UDP_SEGMENT. One before 4.18 takes no notice of it, and
+// would send a run as one datagram.
+var canRun = sync.OnceValue(func() bool {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	_, err = unix.GetsockoptInt(fd, unix.SOL_UDP, unix.UDP_SEGMENT)
+	return err == nil
+})
+
 func (d direct) sendRun(run wire.Run, number uint16, to netip.AddrPort, scope uint32) error {
 	if d.raw == nil {
 		return net.ErrClosed
+	}
+	if !canRun() {
+		return errNoRuns
 	}
 	x := runCalls.Get().(*runCall)
 	x.fill(run, number, to, scope, nil)

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"signalbox/turnsvc/internal/wire"
 )
 
@@ -43,7 +45,7 @@ func TestRunsAreDatagrams(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer single.Close()
-		single.runs.shrink(1)
+		single.runs.refuse(1)
 		const number = 0x4000
 		for name, send := range map[string]func(wire.Run, netip.AddrPort) (int, int, error){
 			"a relay":                               relay.SendRun,
@@ -62,7 +64,10 @@ func TestRunsAreDatagrams(t *testing.T) {
 					t.Fatal(err)
 				}
 				if merged {
-					in.raw.Control(func(fd uintptr) { in.merge.set(fd, true) }) //nolint:errcheck // the count tells
+					err := in.raw.Control(func(fd uintptr) { in.merge.learn(fd, mergingLook, mergingLook) })
+					if err != nil {
+						t.Fatal(err)
+					}
 				}
 				for _, sizes := range [][]int{{100, 100, 100}, {1200, 1200, 1}, {5, 5}, slices.Repeat([]int{1}, 64)} {
 					r, want := run(sizes...)
@@ -96,7 +101,7 @@ func TestRunsAreDatagrams(t *testing.T) {
 
 // through sends runs of a channel through an outlet.
 func through(o *Outlet, number uint16) func(wire.Run, netip.AddrPort) (int, int, error) {
-	return func(r wire.Run, to netip.AddrPort) (int, int, error) { return o.SendRun(r, number, to) }
+	return func(r wire.Run, to netip.AddrPort) (int, int, error) { return o.SendRun(r, number, to, new(RunLimit)) }
 }
 
 // take reads so many datagrams, and counts the messages in which they come.
@@ -126,45 +131,84 @@ func (r *receiver) take(t *testing.T, conn *net.UDPConn, datagrams int) (got []s
 	return got, messages
 }
 
-// The kernel merges where that makes runs of what comes, and no longer.
+// The kernel merges from when that makes runs of what comes. What it has merged comes apart again,
+// whatever is decided meanwhile.
 func TestMerging(t *testing.T) {
 	t.Parallel()
-	conn := listen(t, "udp4", "127.0.0.1")
+	conn, from := listen(t, "udp4", "127.0.0.1"), listen(t, "udp4", "127.0.0.1")
 	var r receiver
 	if err := r.init(conn); err != nil {
 		t.Fatal(err)
 	}
-	learn := func(times, messages, datagrams, alike int) {
+	learn := func(datagrams, alike int) {
 		t.Helper()
-		err := r.raw.Control(func(fd uintptr) {
-			for range times {
-				r.merge.learn(fd, messages, datagrams, alike)
-			}
-		})
-		if err != nil {
+		if err := r.raw.Control(func(fd uintptr) { r.merge.learn(fd, datagrams, alike) }); err != nil {
 			t.Fatal(err)
 		}
 	}
-	want := func(on bool, when string) {
+	sender := newDirect(from)
+	messages := func() (n int) {
 		t.Helper()
-		if r.merge.on != on {
-			t.Fatalf("%s: merging is %v", when, r.merge.on)
+		all, want := run(100, 100, 100)
+		if err := sender.sendRun(all, 0, wire.AddrPort(conn.LocalAddr()), 0); err != nil {
+			t.Fatal(err)
+		}
+		learn(1000, 0) // between sending and reading
+		got, n := r.take(t, conn, len(want))
+		if strings.Join(got, "|") != strings.Join(want, "|") {
+			t.Errorf("got %q", got)
+		}
+		return n
+	}
+	learn(mergingLook, mergingLook/8)
+	if n := messages(); n != 3 {
+		t.Errorf("single datagrams: %d messages", n)
+	}
+	learn(mergingLook, mergingLook/2)
+	for range 3 {
+		if n := messages(); n != 1 {
+			t.Errorf("runs: %d messages", n)
 		}
 	}
-	const look = mergingLook / 8
-	learn(mergingLook, 1, 1, 0)
-	want(false, "single datagrams")
-	learn(look, 8, 8, 7)
-	want(true, "runs")
-	learn(look, 1, 8, 7)
-	want(true, "runs that are merged")
-	learn(look, 8, 8, 7)
-	want(false, "runs that nothing merges")
-	learn(look, 8, 8, 7)
-	want(false, "at once again")
-	learn(2*look, 8, 8, 7)
-	want(true, "after a while")
-	learn(look, 8, 8, 7)
-	learn(3*look, 8, 8, 7)
-	want(false, "in vain again: it rests longer")
+}
+
+// A run that the system refuses is sent one by one, once, and is not tried again for a while.
+func TestRefusedRuns(t *testing.T) {
+	t.Parallel()
+	relay, err := OpenRelay(netip.MustParseAddrPort("127.0.0.1:0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer relay.Close()
+	// Without checksums, the kernel segments nothing.
+	err = relay.raw.Control(func(fd uintptr) {
+		if err := unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_NO_CHECK, 1); err != nil {
+			t.Error(err)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := listen(t, "udp4", "127.0.0.1")
+	var in receiver
+	if err := in.init(to); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		r, want := run(100, 100, 7)
+		packets, bytes, err := relay.SendRun(r, wire.AddrPort(to.LocalAddr()))
+		if packets != 3 || bytes != 207 || err != nil {
+			t.Fatalf("%d packets, %d bytes, %v", packets, bytes, err)
+		}
+		if got, _ := in.take(t, to, len(want)); strings.Join(got, "|") != strings.Join(want, "|") {
+			t.Errorf("got %q", got)
+		}
+	}
+	if relay.runs.allows(100) || relay.runs.allows(1000) || !relay.runs.allows(99) {
+		t.Error("the refusal is not remembered")
+	}
+	relay.runs.refused.Store(uint64(time.Now().Add(-2*forgetRefusal).Unix())<<32 | 100)
+	if !relay.runs.allows(100) {
+		t.Error("the refusal is never forgotten")
+	}
 }

@@ -100,19 +100,25 @@ func FrameChannelData(p Packet, number uint16, pad bool) []byte {
 	return p.Buf[start:end]
 }
 
-// FrameDataIndication puts a Data indication around the data (RFC 8656 §11.4): header,
-// XOR-PEER-ADDRESS, DATA. It returns nil if that would be longer than its length field can say.
-func FrameDataIndication(p Packet, peer netip.AddrPort) []byte {
-	peerSize := 4 + 8
-	if peer.Addr().Is6() {
-		peerSize = 4 + 20
+// peerSize is that of an XOR-PEER-ADDRESS attribute.
+func peerSize(peer netip.Addr) int {
+	if peer.Is6() {
+		return 4 + 20
 	}
+	return 4 + 8
+}
+
+// MaxIndicated is how much data of a peer fits a Data indication, with its padding: more than its
+// length field can't say.
+func MaxIndicated(peer netip.Addr) int { return 0xFFFF&^3 - peerSize(peer) - 4 }
+
+// FrameDataIndication puts a Data indication around the data (RFC 8656 §11.4): header,
+// XOR-PEER-ADDRESS, DATA. The data is no longer than MaxIndicated says.
+func FrameDataIndication(p Packet, peer netip.AddrPort) []byte {
+	peerSize := peerSize(peer.Addr())
 	start := p.Off - 4 - peerSize - HeaderSize
 	end := zeroPad(p.Buf, start, p.Off+p.N)
 	b := p.Buf[start:end]
-	if len(b)-HeaderSize > 0xFFFF {
-		return nil
-	}
 	binary.BigEndian.PutUint16(b, MethodData|ClassIndication)
 	binary.BigEndian.PutUint16(b[2:], uint16(len(b)-HeaderSize))
 	binary.BigEndian.PutUint32(b[4:], MagicCookie)

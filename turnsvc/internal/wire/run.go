@@ -18,9 +18,11 @@ type Run []Datagram
 
 // Bounds of a run.
 const (
-	MaxRun      = 64        // datagrams: Linux takes no more
-	maxRunBytes = 60 << 10  // in all, with their framing: they share the length field of one datagram
-	maxRunSize  = 1472 - 20 // of one, without framing: what does not fit the path is fragmented, each by itself
+	MaxRun      = 64       // datagrams: no Linux takes fewer
+	maxRunBytes = 60 << 10 // in all: with a header for each, they must fit the length of one datagram
+	// maxRunSize fits 1500 bytes with a channel's header, UDP and IPv6. What does not fit the path is
+	// fragmented, each by itself.
+	maxRunSize = 1500 - 40 - 8 - ChannelHeader
 )
 
 // Bytes is the size of them all.

@@ -76,8 +76,17 @@ func TestFraming(t *testing.T) {
 			}
 		}
 	}
-	if FrameDataIndication(b.Packet(MaxDatagram), netip.MustParseAddrPort("192.0.2.1:9")) != nil {
-		t.Error("a Data indication is longer than its length field says")
+	for _, s := range []string{"192.0.2.1:9", "[2001:db8::1]:9"} {
+		peer := netip.MustParseAddrPort(s)
+		most := MaxIndicated(peer.Addr())
+		frame := FrameDataIndication(b.Packet(most), peer)
+		var m Message
+		if !m.Decode(frame) || len(frame) != HeaderSize+0xFFFC {
+			t.Errorf("the longest data makes a frame of %d bytes", len(frame))
+		}
+		if data, _ := m.Get(AttrData); len(data) != most {
+			t.Errorf("%d bytes of data become %d", most, len(data))
+		}
 	}
 }
 
