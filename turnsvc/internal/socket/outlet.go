@@ -70,8 +70,8 @@ func (o *Outlet) Send(b []byte, to netip.AddrPort) error {
 	return err
 }
 
-// SendRun sends application data as ChannelData. limit is the destination's. It returns how much was
-// sent, and why the rest was not, as Send does.
+// SendRun sends application data as ChannelData. limit is the destination's. It returns how much
+// was sent, and why the rest was not, as Send does.
 func (o *Outlet) SendRun(run wire.Run, number uint16, to netip.AddrPort, limit *RunLimit) (
 	packets, bytes int, err error,
 ) {

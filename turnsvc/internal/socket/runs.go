@@ -10,8 +10,8 @@ import (
 // errNoRuns says that this system sends no runs.
 var errNoRuns = errors.New("runs of datagrams are not sent here")
 
-// RunLimit knows how large the datagrams of a run to one destination may be: smaller than those that
-// the system has refused lately, which it does with what does not fit the path.
+// RunLimit knows how large the datagrams of a run to one destination may be: smaller than those
+// that the system has refused lately, which it does with what does not fit the path.
 type RunLimit struct{ refused atomic.Uint64 } // time in seconds of the clock, and bytes
 
 // forgetRefusal is after how long a refusal is tried again: a path may become wider.
