@@ -89,16 +89,18 @@ func (o *Outlet) SendRun(run wire.Run, number uint16, to netip.AddrPort, limit *
 			return 0, 0, err
 		}
 	}
+	err = nil
 	for i := range run {
-		if err = o.Send(wire.FrameChannelData(run[i].Packet, number, false), to); err != nil {
+		if failed := o.Send(wire.FrameChannelData(run[i].Packet, number, false), to); failed == nil {
+			packets, bytes = packets+1, bytes+run[i].N
+		} else if err = failed; endsRun(err) {
 			return packets, bytes, err
 		}
-		packets, bytes = packets+1, bytes+run[i].N
 	}
-	if asRun { // it was refused for being a run
+	if asRun && err == nil { // it was refused for being a run
 		limit.refuse(size)
 	}
-	return packets, bytes, nil
+	return packets, bytes, err
 }
 
 func (o *Outlet) sendRun(run wire.Run, number uint16, to netip.AddrPort) error {

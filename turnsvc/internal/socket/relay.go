@@ -85,16 +85,18 @@ func (r *Relay) SendRun(run wire.Run, peer netip.AddrPort) (packets, bytes int, 
 			return 0, 0, err
 		}
 	}
+	err = nil
 	for i := range run {
-		if err = r.Send(run[i].Data(), peer, false); err != nil {
+		if failed := r.Send(run[i].Data(), peer, false); failed == nil {
+			packets, bytes = packets+1, bytes+run[i].N
+		} else if err = failed; endsRun(err) {
 			return packets, bytes, err
 		}
-		packets, bytes = packets+1, bytes+run[i].N
 	}
-	if asRun { // it was refused for being a run
+	if asRun && err == nil { // it was refused for being a run
 		r.runs.refuse(run[0].N)
 	}
-	return packets, bytes, nil
+	return packets, bytes, err
 }
 
 // Read hands the datagrams to handle until the socket is closed; see the function Read.

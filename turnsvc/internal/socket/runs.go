@@ -36,3 +36,6 @@ func isRefusal(err error) bool {
 	}
 	return false
 }
+
+// endsRun reports whether the rest of a run would fail, too.
+func endsRun(err error) bool { return err == ErrFull || err == ErrAbsent }

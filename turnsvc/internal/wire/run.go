@@ -23,6 +23,9 @@ const (
 	// maxRunSize fits 1500 bytes with a channel's header, UDP and IPv6. What does not fit the path
 	// is fragmented, each by itself.
 	maxRunSize = 1500 - 40 - 8 - ChannelHeader
+	// minRunSize is what the first has at least: what waits in a send buffer counts there as one, so
+	// that many of a few bytes would wait where few could before.
+	minRunSize = 256
 )
 
 // Bytes is the size of them all.
@@ -38,7 +41,7 @@ func (r Run) Bytes() (n int) {
 func NextRun(list []Datagram) Run {
 	first := &list[0]
 	n, total := 1, first.N
-	if first.N == 0 || first.N > maxRunSize {
+	if first.N < minRunSize || first.N > maxRunSize {
 		return list[:1]
 	}
 	for ; n < min(len(list), MaxRun); n++ {

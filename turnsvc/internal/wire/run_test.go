@@ -24,15 +24,16 @@ func TestNextRun(t *testing.T) {
 		sizes []int
 		want  int
 	}{
-		{[]int{100}, 1},
-		{[]int{100, 100, 100}, 3},
-		{[]int{100, 100, 40, 100}, 3}, // a shorter one ends it
-		{[]int{100, 40, 40}, 2},
-		{[]int{100, 101}, 1},
+		{[]int{300}, 1},
+		{[]int{300, 300, 300}, 3},
+		{[]int{300, 300, 40, 300}, 3}, // a shorter one ends it
+		{[]int{300, 40, 40}, 2},
+		{[]int{300, 301}, 1},
 		{[]int{0, 0}, 1},
-		{[]int{100, 0}, 1},
+		{[]int{300, 0}, 1},
+		{[]int{100, 100}, 1},
 		{[]int{2000, 2000}, 1}, // which the network may fragment
-		{slices.Repeat([]int{100}, 200), MaxRun},
+		{slices.Repeat([]int{300}, 200), MaxRun},
 	} {
 		if n := len(NextRun(got(here, c.sizes...))); n != c.want {
 			t.Errorf("%v: a run of %d, want %d", c.sizes, n, c.want)
@@ -41,7 +42,7 @@ func TestNextRun(t *testing.T) {
 	if run := NextRun(got(here, slices.Repeat([]int{1200}, 60)...)); run.Bytes() > maxRunBytes || len(run) < 50 {
 		t.Errorf("%d datagrams, %d bytes", len(run), run.Bytes())
 	}
-	mixed := append(got(here, 10), got(netip.MustParseAddrPort("192.0.2.1:10"), 10)...)
+	mixed := append(got(here, 300), got(netip.MustParseAddrPort("192.0.2.1:10"), 300)...)
 	if n := len(NextRun(mixed)); n != 1 {
 		t.Errorf("a run of %d, from two sources", n)
 	}
