@@ -4,6 +4,7 @@ package turnsvc
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 
 	"signalbox/turnsvc/internal/wire"
@@ -39,7 +40,8 @@ func TestLaneAllocatesNothing(t *testing.T) {
 				got[0] = wire.Datagram{Packet: buf.Packet(9), From: at}
 				a.fromPeer(got, r.s.core.clock.now())
 			}
-			many := make([]wire.Datagram, 9)
+			many, video := make([]wire.Datagram, 9), strings.Repeat("v", 1200)
+			large, largeInProcess := c.channelFrame(0x4000, video), c.channelFrame(0x4001, video)
 			together := func(from netip.AddrPort, frame []byte) []wire.Datagram {
 				for i := range many {
 					off := wire.Headroom + i*len(frame)
@@ -49,9 +51,9 @@ func TestLaneAllocatesNothing(t *testing.T) {
 				return many
 			}
 			for name, f := range map[string]func(){
-				"a run to the peer":         func() { r.s.front.receiveAll(in, together(src, channel)) },
-				"a run to a neighbor":       func() { r.s.front.receiveAll(in, together(src, inProcess)) },
-				"a run to the client":       func() { a.fromPeer(together(at, send), r.s.core.clock.now()) },
+				"a run to the peer":         func() { r.s.front.receiveAll(in, together(src, large)) },
+				"a run to a neighbor":       func() { r.s.front.receiveAll(in, together(src, largeInProcess)) },
+				"a run to the client":       func() { a.fromPeer(together(at, large), r.s.core.clock.now()) },
 				"ChannelData to the peer":   func() { r.s.front.receive(in, frame(channel), src) },
 				"ChannelData to a neighbor": func() { r.s.front.receive(in, frame(inProcess), src) },
 				"Send indication":           func() { r.s.front.receive(in, frame(send), src) },

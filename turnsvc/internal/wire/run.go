@@ -23,8 +23,8 @@ const (
 	// maxRunSize fits 1500 bytes with a channel's header, UDP and IPv6. What does not fit the path
 	// is fragmented, each by itself.
 	maxRunSize = 1500 - 40 - 8 - ChannelHeader
-	// minRunSize is what the first has at least: what waits in a send buffer counts there as one, so
-	// that many of a few bytes would wait where few could before.
+	// minRunSize is what the first has at least: what waits in a send buffer counts as one, so that
+	// many of a few bytes would wait where few could before.
 	minRunSize = 256
 )
 
