@@ -35,14 +35,10 @@ func (f *front) receive(in *inlet, p wire.Packet, src netip.AddrPort) {
 	switch typ := uint16(frame[0])<<8 | uint16(frame[1]); {
 	case in.dtls != nil && dtls.Claims(frame[0]):
 		in.dtls.Receive(frame, src)
-	case typ >= wire.FirstChannel && typ <= wire.LastChannel:
-		in.single[0] = wire.Datagram{Packet: p, From: src}
-		channelData(f.counters, in.link.allocation(src), in.single[:], f.clock.now())
-		in.single[0] = wire.Datagram{} // it keeps no buffer
+	case wire.IsChannel(typ):
+		f.carry(channelData, in, p, src)
 	case typ == wire.MethodSend|wire.ClassIndication:
-		in.single[0] = wire.Datagram{Packet: p, From: src}
-		sendIndication(f.counters, in.link.allocation(src), in.single[:], f.clock.now())
-		in.single[0] = wire.Datagram{}
+		f.carry(sendIndication, in, p, src)
 	case wire.IsClassicBinding(frame):
 		f.stun.classicBinding(in, src, frame)
 	case len(frame) > maxMessage || !in.msg.Decode(frame):
@@ -58,6 +54,13 @@ func (f *front) receive(in *inlet, p wire.Packet, src netip.AddrPort) {
 	default:
 		f.counters.drop(dropMalformed)
 	}
+}
+
+// carry has the lane carry the data of one frame, as a run of one.
+func (f *front) carry(how func(*counters, *allocation, wire.Run, int64), in *inlet, p wire.Packet, src netip.AddrPort) {
+	in.single[0] = wire.Datagram{Packet: p, From: src}
+	how(f.counters, in.link.allocation(src), in.single[:], f.clock.now())
+	in.single[0] = wire.Datagram{} // it keeps no buffer
 }
 
 // receiveAll takes what a UDP socket has got. Most of what a call sends comes in runs.

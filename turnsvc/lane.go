@@ -11,8 +11,8 @@ import (
 // share, no heap allocation. It checks every packet against the deadlines of its permission, of its
 // channel and of its allocation.
 
-// channelData carries a client's ChannelData messages (RFC 8656 §12.6): a run whose packets are the
-// whole frames, and become their data.
+// channelData carries a client's ChannelData messages (RFC 8656 §12.6): a run whose packets are
+// the whole frames, and become their data.
 func channelData(c *counters, a *allocation, run wire.Run, now int64) {
 	number, ok := uint16(0), false
 	for i := range run { // one, or all as the first
@@ -61,12 +61,8 @@ func (a *allocation) toPeer(run wire.Run, peer netip.AddrPort, g grant, whole bo
 		a.counters.dropAll(dropTooLong, len(run)) // a stream's frame can be longer than a datagram
 		return
 	}
-	asked := len(run)
-	if run = a.up.admit(run, now); len(run) < asked {
-		a.counters.dropAll(dropBandwidth, asked-len(run))
-		if len(run) == 0 {
-			return
-		}
+	if run = a.admit(&a.up, run, now); len(run) == 0 {
+		return
 	}
 	if g.inside {
 		// The peer is a relayed transport address of this box: pass the packet in process. That
@@ -81,7 +77,7 @@ func (a *allocation) toPeer(run wire.Run, peer netip.AddrPort, g grant, whole bo
 		a.counters.dropAll(dropPeerDenied, len(run))
 		return
 	}
-	packets, bytes, err := a.sendOut(run, peer, whole)
+	packets, bytes, err := a.relay.SendRun(run, peer, whole)
 	if a.counters.unsent(len(run)-packets, err); packets == 0 {
 		return
 	}
@@ -90,15 +86,13 @@ func (a *allocation) toPeer(run wire.Run, peer netip.AddrPort, g grant, whole bo
 	a.spoke.Store(now)
 }
 
-// sendOut sends application data through the relay socket.
-func (a *allocation) sendOut(run wire.Run, peer netip.AddrPort, whole bool) (packets, bytes int, err error) {
-	if len(run) > 1 {
-		return a.relay.SendRun(run, peer)
+// admit returns those of a run that the bandwidth of one direction lets pass, and counts the rest.
+func (a *allocation) admit(p *pace, run wire.Run, now int64) wire.Run {
+	passed := p.admit(run, now)
+	if n := len(run) - len(passed); n > 0 {
+		a.counters.dropAll(dropBandwidth, n)
 	}
-	if err := a.relay.Send(run[0].Data(), peer, whole); err != nil {
-		return 0, 0, err
-	}
-	return 1, run[0].N, nil
+	return passed
 }
 
 // handOver passes application data of a's client to another allocation of this box.
@@ -147,12 +141,8 @@ func (a *allocation) toOwn(run wire.Run, peer netip.AddrPort, relay *allocation,
 		a.counters.dropAll(dropTooLong, len(run))
 		return 0, 0
 	}
-	asked := len(run)
-	if run = a.down.admit(run, now); len(run) < asked {
-		a.counters.dropAll(dropBandwidth, asked-len(run))
-		if len(run) == 0 {
-			return 0, 0
-		}
+	if run = a.admit(&a.down, run, now); len(run) == 0 {
+		return 0, 0
 	}
 	if packets, bytes = a.toLink(run, number, peer); packets == 0 {
 		return 0, 0

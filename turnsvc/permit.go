@@ -84,7 +84,7 @@ func (b *books) channelBind(r *request, a *allocation) {
 		return
 	}
 	n := binary.BigEndian.Uint16(number)
-	if n < wire.FirstChannel || n > wire.LastChannel {
+	if !wire.IsChannel(n) {
 		b.refuse(r, 400)
 		return
 	}

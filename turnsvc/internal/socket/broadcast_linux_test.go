@@ -8,16 +8,8 @@ import (
 )
 
 func TestRelaySocketsDoNotBroadcast(t *testing.T) {
-	ips := []string{"127.0.0.1"}
-	if haveIPv6() {
-		ips = append(ips, "::1")
-	}
-	for _, ip := range ips {
-		r, err := OpenRelay(netip.AddrPortFrom(netip.MustParseAddr(ip), 0))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer r.Close()
+	for _, ip := range loopbacks() {
+		r := openRelay(t, ip)
 		raw, err := r.Conn.SyscallConn()
 		if err != nil {
 			t.Fatal(err)
@@ -30,14 +22,30 @@ func TestRelaySocketsDoNotBroadcast(t *testing.T) {
 			t.Errorf("%s: SO_BROADCAST is %d (%v, %v)", ip, value, cerr, err)
 		}
 	}
-	r, err := OpenRelay(netip.MustParseAddrPort("127.0.0.1:0"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
+	r := openRelay(t, "127.0.0.1")
 	if err := r.Send([]byte("to all"), netip.MustParseAddrPort("255.255.255.255:9"), false); err == nil {
 		t.Error("a broadcast left")
 	}
+}
+
+// loopbacks are the loopback addresses that this machine has, by network.
+func loopbacks() map[string]string {
+	list := map[string]string{"udp4": "127.0.0.1"}
+	if haveIPv6() {
+		list["udp6"] = "::1"
+	}
+	return list
+}
+
+// openRelay opens a relay that is closed when the test ends.
+func openRelay(t *testing.T, ip string) *Relay {
+	t.Helper()
+	r, err := OpenRelay(netip.AddrPortFrom(netip.MustParseAddr(ip), 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(r.Close)
+	return r
 }
 
 func haveIPv6() bool {

@@ -60,14 +60,19 @@ func (o *Outlet) Send(b []byte, to netip.AddrPort) error {
 		return ErrAbsent
 	}
 	err := o.send(b, to, scope)
-	switch {
-	case err == ErrFull:
-		o.full.Store(true)
-	case err != nil && scope != 0:
+	if err != nil && err != ErrFull && scope != 0 {
 		o.doubt(to.Addr().Zone())
 	}
-	o.neighbors.heed(err)
+	o.heed(err)
 	return err
+}
+
+// heed looks at why a datagram, or a run, was not sent.
+func (o *Outlet) heed(err error) {
+	if err == ErrFull {
+		o.full.Store(true)
+	}
+	o.neighbors.heed(err)
 }
 
 // SendRun sends application data as ChannelData. limit is the destination's. It returns how much
@@ -75,54 +80,46 @@ func (o *Outlet) Send(b []byte, to netip.AddrPort) error {
 func (o *Outlet) SendRun(run wire.Run, number uint16, to netip.AddrPort, limit *RunLimit) (
 	packets, bytes int, err error,
 ) {
-	size := run[0].N + wire.ChannelHeader
-	asRun := len(run) > 1 && limit.allows(size) && to.Addr().Zone() == "" && !o.neighbors.doubts(to.Addr(), 0)
-	if asRun {
-		if err = o.sendRun(run, number, to); err == nil {
-			return len(run), run.Bytes(), nil
-		}
-		if !isRefusal(err) {
-			if err == ErrFull {
-				o.full.Store(true)
+	may := len(run) > 1 && to.Addr().Zone() == "" && !o.neighbors.doubts(to.Addr(), 0)
+	return limit.send(run, run[0].N+wire.ChannelHeader, may,
+		func() error {
+			err := o.sendRun(run, number, to)
+			if !isRefusal(err) {
+				o.heed(err)
 			}
-			o.neighbors.heed(err)
-			return 0, 0, err
-		}
-	}
-	err = nil
-	for i := range run {
-		if failed := o.Send(wire.FrameChannelData(run[i].Packet, number, false), to); failed == nil {
-			packets, bytes = packets+1, bytes+run[i].N
-		} else if err = failed; endsRun(err) {
-			return packets, bytes, err
-		}
-	}
-	if asRun && err == nil { // it was refused for being a run
-		limit.refuse(size)
-	}
-	return packets, bytes, err
+			return err
+		},
+		func(p wire.Packet) error { return o.Send(wire.FrameChannelData(p, number, false), to) })
 }
 
-func (o *Outlet) sendRun(run wire.Run, number uint16, to netip.AddrPort) error {
+// enter returns the socket of its own, for use until leave; nil: there is none.
+func (o *Outlet) enter() *exit {
 	for e := o.own.Load(); e != nil; e = o.own.Load() {
-		if e.enter() {
-			err := sent(e.sendRun(run, number, to))
-			e.leave()
-			return err
+		if e.enter() { // else it has just been replaced
+			return e
 		}
 	}
-	return o.conn.sendRun(run, number, to, 0)
+	return nil
 }
 
 func (o *Outlet) send(b []byte, to netip.AddrPort, scope uint32) error {
-	for e := o.own.Load(); e != nil; e = o.own.Load() {
-		if e.enter() { // else it has just been replaced
-			err := sent(e.send(b, to, scope))
-			e.leave()
-			return err
-		}
+	e := o.enter()
+	if e == nil {
+		return o.conn.send(b, to, scope)
 	}
-	return o.conn.send(b, to, scope)
+	err := sent(e.send(b, to, scope))
+	e.leave()
+	return err
+}
+
+func (o *Outlet) sendRun(run wire.Run, number uint16, to netip.AddrPort) error {
+	e := o.enter()
+	if e == nil {
+		return o.conn.sendRun(run, number, to, 0)
+	}
+	err := sent(e.sendRun(run, number, to))
+	e.leave()
+	return err
 }
 
 // zone is the index of the interface that a zone names, as it was read at some time. 0: there was

@@ -29,13 +29,19 @@ func listen(t *testing.T, network, ip string) *net.UDPConn {
 	return conn
 }
 
+// outlets are an outlet, closed when the test ends, and one beside the same socket that could not
+// have a socket of its own.
+func outlets(t *testing.T, conn *net.UDPConn) (own, bare *Outlet) {
+	t.Helper()
+	own = NewOutlet(conn, NewNeighbors(slog.New(slog.DiscardHandler)))
+	t.Cleanup(own.Close)
+	return own, &Outlet{conn: newDirect(conn), neighbors: own.neighbors}
+}
+
 // What leaves through an outlet comes from the address of the socket that it is made for, also
 // after it has taken another of its own, and that socket alone gets what is sent there.
 func TestOutletSendsFromItsAddress(t *testing.T) {
-	for network, ip := range map[string]string{"udp4": "127.0.0.1", "udp6": "::1"} {
-		if network == "udp6" && !haveIPv6() {
-			continue
-		}
+	for network, ip := range loopbacks() {
 		conn, client := listen(t, network, ip), listen(t, network, ip)
 		o := NewOutlet(conn, NewNeighbors(slog.New(slog.DiscardHandler)))
 		defer o.Close()

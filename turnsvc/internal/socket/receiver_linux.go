@@ -138,7 +138,7 @@ func (r *receiver) pass(c *catch, n int, fd uintptr, handle func([]wire.Datagram
 		for off := 0; ; {
 			d := wire.Datagram{From: from}
 			d.Packet = wire.Packet{Buf: c.buffers[i][:], Off: wire.Headroom + off, N: min(each, size-off)}
-			if count > 0 && c.list[count-1].N == d.N && c.list[count-1].From == from {
+			if !r.merge.decided && count > 0 && c.list[count-1].N == d.N && c.list[count-1].From == from {
 				alike++
 			}
 			c.list[count] = d

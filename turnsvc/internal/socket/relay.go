@@ -69,34 +69,19 @@ func (r *Relay) Send(b []byte, peer netip.AddrPort, whole bool) error {
 	return err
 }
 
-// SendRun sends application data without DF, and waits for nothing. It returns how much was sent,
-// and why the rest was not, as Send does.
-func (r *Relay) SendRun(run wire.Run, peer netip.AddrPort) (packets, bytes int, err error) {
-	asRun := len(run) > 1 && r.runs.allows(run[0].N) && !r.whole.Load() &&
-		(r.Neighbors == nil || !r.Neighbors.doubts(peer.Addr(), 0))
-	if asRun {
-		if err = r.out.sendRun(run, 0, peer, 0); err == nil {
-			return len(run), run.Bytes(), nil
-		}
-		if !isRefusal(err) {
-			if r.Neighbors != nil {
+// SendRun sends application data as Send does; whole is for a run of one. It returns how much was
+// sent, and why the rest was not.
+func (r *Relay) SendRun(run wire.Run, peer netip.AddrPort, whole bool) (packets, bytes int, err error) {
+	may := len(run) > 1 && !whole && !r.whole.Load() && (r.Neighbors == nil || !r.Neighbors.doubts(peer.Addr(), 0))
+	return r.runs.send(run, run[0].N, may,
+		func() error {
+			err := r.out.sendRun(run, 0, peer, 0)
+			if r.Neighbors != nil && !isRefusal(err) {
 				r.Neighbors.heed(err)
 			}
-			return 0, 0, err
-		}
-	}
-	err = nil
-	for i := range run {
-		if failed := r.Send(run[i].Data(), peer, false); failed == nil {
-			packets, bytes = packets+1, bytes+run[i].N
-		} else if err = failed; endsRun(err) {
-			return packets, bytes, err
-		}
-	}
-	if asRun && err == nil { // it was refused for being a run
-		r.runs.refuse(run[0].N)
-	}
-	return packets, bytes, err
+			return err
+		},
+		func(p wire.Packet) error { return r.Send(p.Data(), peer, whole) })
 }
 
 // Read hands the datagrams to handle until the socket is closed; see the function Read.

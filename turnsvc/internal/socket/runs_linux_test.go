@@ -1,7 +1,6 @@
 package socket
 
 import (
-	"log/slog"
 	"net"
 	"net/netip"
 	"slices"
@@ -27,29 +26,14 @@ func run(sizes ...int) (r wire.Run, data []string) {
 // A run leaves in one system call, and arrives as what it is: datagrams.
 func TestRunsAreDatagrams(t *testing.T) {
 	t.Parallel()
-	for network, ip := range map[string]string{"udp4": "127.0.0.1", "udp6": "::1"} {
-		if network == "udp6" && !haveIPv6() {
-			continue
-		}
-		conn := listen(t, network, ip)
-		o := NewOutlet(conn, NewNeighbors(slog.New(slog.DiscardHandler)))
-		defer o.Close()
-		bare := &Outlet{conn: newDirect(conn), neighbors: o.neighbors}
-		relay, err := OpenRelay(netip.AddrPortFrom(netip.MustParseAddr(ip), 0))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer relay.Close()
-		single, err := OpenRelay(netip.AddrPortFrom(netip.MustParseAddr(ip), 0))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer single.Close()
+	for network, ip := range loopbacks() {
+		o, bare := outlets(t, listen(t, network, ip))
+		relay, single := openRelay(t, ip), openRelay(t, ip)
 		single.runs.refuse(1)
 		const number = 0x4000
 		for name, send := range map[string]func(wire.Run, netip.AddrPort) (int, int, error){
-			"a relay":                               relay.SendRun,
-			"a relay, one by one":                   single.SendRun,
+			"a relay":                               relay.bare,
+			"a relay, one by one":                   single.bare,
 			"an outlet":                             through(o, number),
 			"an outlet without a socket of its own": through(bare, number),
 		} {
@@ -97,6 +81,11 @@ func TestRunsAreDatagrams(t *testing.T) {
 			}
 		}
 	}
+}
+
+// bare sends runs that the network may fragment.
+func (r *Relay) bare(run wire.Run, to netip.AddrPort) (packets, bytes int, err error) {
+	return r.SendRun(run, to, false)
 }
 
 // through sends runs of a channel through an outlet.
@@ -175,13 +164,9 @@ func TestMerging(t *testing.T) {
 // A run that the system refuses is sent one by one, once, and is not tried again for a while.
 func TestRefusedRuns(t *testing.T) {
 	t.Parallel()
-	relay, err := OpenRelay(netip.MustParseAddrPort("127.0.0.1:0"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer relay.Close()
+	relay := openRelay(t, "127.0.0.1")
 	// Without checksums, the kernel segments nothing.
-	err = relay.raw.Control(func(fd uintptr) {
+	err := relay.raw.Control(func(fd uintptr) {
 		if err := unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_NO_CHECK, 1); err != nil {
 			t.Error(err)
 		}
@@ -196,7 +181,7 @@ func TestRefusedRuns(t *testing.T) {
 	}
 	for range 2 {
 		r, want := run(100, 100, 7)
-		packets, bytes, err := relay.SendRun(r, wire.AddrPort(to.LocalAddr()))
+		packets, bytes, err := relay.bare(r, wire.AddrPort(to.LocalAddr()))
 		if packets != 3 || bytes != 207 || err != nil {
 			t.Fatalf("%d packets, %d bytes, %v", packets, bytes, err)
 		}

@@ -3,9 +3,13 @@
 package socket
 
 import (
+	"errors"
 	"net/netip"
 
 	"signalbox/turnsvc/internal/wire"
 )
 
-func (direct) sendRun(wire.Run, uint16, netip.AddrPort, uint32) error { return errNoRuns }
+// canRun: only Linux sends runs.
+func canRun() bool { return false }
+
+func (direct) sendRun(wire.Run, uint16, netip.AddrPort, uint32) error { return errors.ErrUnsupported }

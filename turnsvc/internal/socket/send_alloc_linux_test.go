@@ -3,27 +3,16 @@
 package socket
 
 import (
-	"log/slog"
-	"net/netip"
 	"testing"
 
 	"signalbox/turnsvc/internal/wire"
 )
 
 func TestSendDoesNotAllocate(t *testing.T) {
-	for network, ip := range map[string]string{"udp4": "127.0.0.1", "udp6": "::1"} {
-		if network == "udp6" && !haveIPv6() {
-			continue
-		}
-		conn, client := listen(t, network, ip), listen(t, network, ip)
-		o := NewOutlet(conn, NewNeighbors(slog.New(slog.DiscardHandler)))
-		defer o.Close()
-		bare := &Outlet{conn: newDirect(conn), neighbors: o.neighbors}
-		r, err := OpenRelay(netip.AddrPortFrom(netip.MustParseAddr(ip), 0))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer r.Close()
+	for network, ip := range loopbacks() {
+		client := listen(t, network, ip)
+		o, bare := outlets(t, listen(t, network, ip))
+		r := openRelay(t, ip)
 		to, b := wire.AddrPort(client.LocalAddr()), []byte("hello")
 		for what, send := range map[string]func() error{
 			"an outlet":                       func() error { return o.Send(b, to) },

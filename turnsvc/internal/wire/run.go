@@ -61,7 +61,7 @@ func NextRun(list []Datagram) Run {
 // channel, without padding: of one datagram at least, whatever that is.
 func ChannelRun(r Run) Run {
 	first := r[0].Data()
-	if len(first) <= ChannelHeader || !isChannel(first) {
+	if len(first) <= ChannelHeader || !IsChannel(binary.BigEndian.Uint16(first)) {
 		return r[:1]
 	}
 	for n := range r {
@@ -74,10 +74,8 @@ func ChannelRun(r Run) Run {
 	return r
 }
 
-func isChannel(frame []byte) bool {
-	typ := binary.BigEndian.Uint16(frame)
-	return typ >= FirstChannel && typ <= LastChannel
-}
+// IsChannel reports whether a frame that begins so is ChannelData (RFC 8656 §12).
+func IsChannel(typ uint16) bool { return typ >= FirstChannel && typ <= LastChannel }
 
 // Behind is what follows a packet in its buffer. Framing may overwrite it: PutBehind puts it back,
 // where another packet comes next.
