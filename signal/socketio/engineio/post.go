@@ -19,6 +19,11 @@ func (p *polling) post(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer p.posting.Unlock()
+	if p.silent() { // and the timer is late
+		p.end()
+		errSession.answer(w, http.StatusBadRequest)
+		return
+	}
 	body, release, ok := p.read(w, r)
 	defer release()
 	p.heard.Store(int64(time.Since(p.began)))

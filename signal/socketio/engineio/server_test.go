@@ -272,6 +272,15 @@ func TestEdges(t *testing.T) {
 			time.Sleep(500 * time.Millisecond)
 			b.expect("poll", c.get(), 400, "*")
 		},
+		"silence ends the session, though the timer is late": func(b *box, c *client, v int) {
+			p := c.find(c.id)
+			p.mu.Lock()
+			p.watch.Stop()
+			p.mu.Unlock()
+			time.Sleep(500 * time.Millisecond)
+			b.expect("post", c.post(framed(v, "4late")), 400, "*")
+			b.expect("poll", c.get(), 400, "*")
+		},
 		"upgrade": func(b *box, c *client, v int) {
 			first := later(c.get)
 			for !c.isWaiting() {
