@@ -137,12 +137,12 @@ func brief(us float64) string {
 // charts are the report's plots.
 func (r *Report) charts() []chart {
 	seconds := func(v float64) string { return strconv.FormatFloat(v, 'g', 3, 64) + "s" }
-	overTime := linear(r.Load.Seconds, seconds)
+	overTime, sent := linear(r.seconds, seconds), r.Load.words().Sent+"s"
 	// Latency, for which there may be no least: nothing arrived.
 	least, most := math.Inf(1), 0.0
-	spread := chart{Title: "Latency of the packets", Note: "So many per cent of the packets arrive within that time.",
+	spread := chart{Title: "Latency of the " + sent, Note: "So many per cent of the " + sent + " arrive within that time.",
 		x: nines()}
-	rate := chart{Title: "Packets received a second", x: overTime}
+	rate := chart{Title: "Received " + sent + " a second", x: overTime}
 	late := chart{Title: "Latency over time", x: overTime}
 	cores := chart{Title: "Cores that the server takes", x: overTime}
 	see := func(us float64) bool {

@@ -29,5 +29,6 @@ func (r *Report) Page(out io.Writer) error {
 	return page.Execute(out, struct {
 		*Report
 		Charts []chart
-	}{r, r.charts()})
+		Words  words
+	}{r, r.charts(), r.Load.words()})
 }

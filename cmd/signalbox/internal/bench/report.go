@@ -12,7 +12,7 @@ import (
 
 // Report is what a run has found. Times are in microseconds unless a name says otherwise.
 type Report struct {
-	Load  Load  `json:"load"`
+	Load  Work  `json:"load"`
 	SetUp SetUp `json:"setUp"`
 	Ways  []Way `json:"ways"`
 	// Control is what happened to packets that went past the server meanwhile: what is late there
@@ -24,9 +24,25 @@ type Report struct {
 	Strange   int64    `json:"strange"` // datagrams that came and were not of this run
 	Warnings  []string `json:"warnings,omitempty"`
 	Samples   []Sample `json:"samples"`
+
+	seconds float64 // that were measured
 }
 
-// Load says what the server was loaded with.
+// Work says what the server was loaded with.
+type Work interface {
+	String() string
+	// words are what the work goes by.
+	words() words
+}
+
+// words name what a report is about.
+type words struct {
+	Sent   string // packet, or message
+	Opened string // allocations, or sessions
+	With   string // " with a channel": what was done at set-up, too; or nothing
+}
+
+// Load is the work of a TURN server.
 type Load struct {
 	Server    string    `json:"server"`
 	Clients   int       `json:"clients"`
@@ -39,8 +55,9 @@ type Load struct {
 	Seconds   float64   `json:"seconds"`
 }
 
-// SetUp is about allocations with a permission or a channel each.
+// SetUp is about allocations with a permission or a channel each, or about sessions.
 type SetUp struct {
+	Opened    int     `json:"opened"`
 	Seconds   float64 `json:"seconds"`
 	PerSecond float64 `json:"perSecond"`
 	// CPU is the server's CPU time for one, Memory what its resident memory grew by for one, in
@@ -72,14 +89,14 @@ type Point struct {
 	Latency float64 `json:"latency"`
 }
 
-// Process is what the server's process took for each packet that arrived.
+// Process is what the server's process took for each packet or message that arrived.
 type Process struct {
 	PID      int     `json:"pid"`
 	Name     string  `json:"name"`
 	User     float64 `json:"user"`
 	System   float64 `json:"system"`
 	Cores    float64 `json:"cores"`    // in all, while data went
-	Resident int64   `json:"resident"` // bytes, with all allocations
+	Resident int64   `json:"resident"` // bytes, with all that is open
 }
 
 // Sample is what happened since the one before.
@@ -112,28 +129,35 @@ func (s *Sample) progress(part float64) Progress {
 }
 
 func (r *Report) setUp(o *Options, took time.Duration, idle, ready usage) {
-	r.Load = Load{Server: o.Server.String(), Clients: o.Clients, To: "peer", Direction: o.Direction, Via: "channels",
+	load := Load{Server: o.Server.String(), Clients: o.Clients, To: "peer", Direction: o.Direction, Via: "channels",
 		Size: o.Size, Burst: o.Burst, Rate: o.Rate, Seconds: o.Duration.Seconds()}
 	if o.ToRelay {
-		r.Load.To = "relay"
+		load.To = "relay"
 	}
 	if o.Send {
-		r.Load.Via = "send"
+		load.Via = "send"
 	}
-	r.SetUp = SetUp{Seconds: took.Seconds(), PerSecond: float64(o.Clients) / took.Seconds()}
-	if o.PID != 0 {
-		used := ready.minus(idle)
-		if all := used.user + used.system; all >= fewTicks {
-			cpu := micros(all) / float64(o.Clients)
-			r.SetUp.CPU = &cpu
-		}
-		const few = 200 // less grows by what the process takes for other purposes
-		if o.Clients >= few && used.resident > 0 {
-			memory := used.resident / int64(o.Clients)
-			r.SetUp.Memory = &memory
-		}
-		r.Process = &Process{PID: o.PID, Name: nameOf(o.PID), Resident: ready.resident}
+	r.Load = load
+	r.opened(o.Clients, took, o.PID, idle, ready)
+}
+
+// opened says what it took to open so many.
+func (r *Report) opened(n int, took time.Duration, pid int, idle, ready usage) {
+	r.SetUp = SetUp{Opened: n, Seconds: took.Seconds(), PerSecond: float64(n) / took.Seconds()}
+	if pid == 0 {
+		return
 	}
+	used := ready.minus(idle)
+	if all := used.user + used.system; all >= fewTicks {
+		cpu := micros(all) / float64(n)
+		r.SetUp.CPU = &cpu
+	}
+	const few = 200 // less grows by what the process takes for other purposes
+	if n >= few && used.resident > 0 {
+		memory := used.resident / int64(n)
+		r.SetUp.Memory = &memory
+	}
+	r.Process = &Process{PID: pid, Name: nameOf(pid), Resident: ready.resident}
 }
 
 // curve are the parts of packets that the plot of latencies shows.
@@ -141,19 +165,20 @@ func curve() []float64 {
 	return []float64{0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9998, 0.9999}
 }
 
-func (r *Report) measured(run *run, o *Options, server, self usage) {
-	seconds := o.Duration.Seconds()
+func (r *Report) measured(run *run, p *pass, server, self usage) {
+	seconds := p.duration.Seconds()
+	r.seconds = seconds
 	var received int64
-	for way, d := range o.directions() {
-		w := run.meters[way].way(d, o)
+	for way, d := range p.ways {
+		w := run.meters[way].way(d, p)
 		r.Ways = append(r.Ways, w)
 		received += w.Received
-		if asked := float64(o.Rate) * seconds; float64(w.Sent) < 0.97*asked {
-			r.warn("%s: only %d of %.0f packets could be sent in time: the generator or a connection was too slow for "+
-				"--rate %d", d, w.Sent, asked, o.Rate)
+		if asked := float64(p.rate) * seconds; float64(w.Sent) < 0.97*asked {
+			r.warn("%s: only %d of %.0f %ss could be sent in time: the generator or a connection was too slow for "+
+				"--rate %d", d, w.Sent, asked, r.Load.words().Sent, p.rate)
 		}
 	}
-	r.Control = run.meters[control].way("past it", o)
+	r.Control = run.meters[control].way("past it", p)
 	r.Strange, r.Generator = run.strange.Load(), (self.user+self.system).Seconds()/seconds
 	if r.Process == nil {
 		return
@@ -164,8 +189,8 @@ func (r *Report) measured(run *run, o *Options, server, self usage) {
 	}
 	r.Process.Cores = (server.user + server.system).Seconds() / seconds
 	if server.user+server.system < fewTicks {
-		r.warn("the server took too little CPU time to tell how much for a packet: the system counts hundredths of a " +
-			"second; raise --rate or --duration")
+		r.warn("the server took too little CPU time to tell how much for each: the system counts hundredths of a second; " +
+			"raise --rate or --duration")
 	}
 }
 
@@ -174,7 +199,7 @@ func (r *Report) warn(format string, args ...any) {
 }
 
 // way is what the meter has counted.
-func (m *meter) way(d Direction, o *Options) Way {
+func (m *meter) way(d Direction, p *pass) Way {
 	var t tally
 	m.latency.read(&t)
 	w := Way{Direction: d, Sent: m.sent.Load(), Received: m.received.Load(),
@@ -183,8 +208,8 @@ func (m *meter) way(d Direction, o *Options) Way {
 	if w.Sent > 0 {
 		w.LossPart = float64(w.Lost) / float64(w.Sent)
 	}
-	w.PerSecond = float64(w.Received) / o.Duration.Seconds()
-	w.Mbits = w.PerSecond * float64(o.Size) * 8 / 1e6
+	w.PerSecond = float64(w.Received) / p.duration.Seconds()
+	w.Mbits = w.PerSecond * float64(p.size) * 8 / 1e6
 	q := t.quantiles(0.5, 0.9, 0.99, 0.999)
 	most := func(d time.Duration) float64 { return min(micros(d), w.Max) } // a bucket may end above it
 	w.P50, w.P90, w.P99, w.P999 = most(q[0]), most(q[1]), most(q[2]), most(q[3])
@@ -199,9 +224,9 @@ func (m *meter) way(d Direction, o *Options) Way {
 func (r *Report) Text(out io.Writer) error {
 	var text strings.Builder
 	fmt.Fprintf(&text, "%s\n", r.Load)
-	fmt.Fprintf(&text, "set-up: %d allocations with %s in %.2f s, %.0f a second", r.Load.Clients,
-		map[string]string{"channels": "a channel", "send": "a permission"}[r.Load.Via], r.SetUp.Seconds,
-		r.SetUp.PerSecond)
+	named := r.Load.words()
+	fmt.Fprintf(&text, "set-up: %d %s%s in %.2f s, %.0f a second", r.SetUp.Opened, named.Opened, named.With,
+		r.SetUp.Seconds, r.SetUp.PerSecond)
 	if r.SetUp.CPU != nil {
 		fmt.Fprintf(&text, "; each %.0f us of CPU", *r.SetUp.CPU)
 	}
@@ -222,8 +247,8 @@ func (r *Report) Text(out io.Writer) error {
 	}
 	text.WriteByte('\n')
 	if p := r.Process; p != nil {
-		fmt.Fprintf(&text, "%s (%d): %.2f us of CPU for each packet received, %.2f user and %.2f system; %.2f cores; "+
-			"%.1f MiB\n", term.Text(p.Name), p.PID, p.User+p.System, p.User, p.System, p.Cores,
+		fmt.Fprintf(&text, "%s (%d): %.2f us of CPU for each %s received, %.2f user and %.2f system; %.2f cores; "+
+			"%.1f MiB\n", term.Text(p.Name), p.PID, p.User+p.System, named.Sent, p.User, p.System, p.Cores,
 			float64(p.Resident)/(1<<20))
 	}
 	fmt.Fprintf(&text, "the generator: %.2f cores\n", r.Generator)
@@ -253,6 +278,11 @@ func (l Load) String() string {
 	}
 	return fmt.Sprintf("%s: %s over %s, %s, %d clients, %s, %.4g s", l.Server, what[l.Direction], l.Via, packets,
 		l.Clients, rate, l.Seconds)
+}
+
+func (l Load) words() words {
+	with := map[string]string{"channels": " with a channel", "send": " with a permission"}
+	return words{"packet", "allocations", with[l.Via]}
 }
 
 func percent(part float64) string {

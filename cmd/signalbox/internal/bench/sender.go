@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"sync/atomic"
@@ -66,6 +67,13 @@ func (s *sender) fail(err error) {
 	if !s.run.stopped.Load() && s.run.now() < s.run.end {
 		s.failed.Store(&err)
 	}
+}
+
+func (s *sender) failure() error {
+	if err := s.failed.Load(); err != nil {
+		return fmt.Errorf("the server ends the connection or the system refuses to send: %w", *err)
+	}
+	return nil
 }
 
 // emit sends a burst of a flow, or adds it to the batch.

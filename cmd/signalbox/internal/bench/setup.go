@@ -238,6 +238,14 @@ func (g *rig) flows(d Direction) (out []flow) {
 	return out
 }
 
+// sends are senders for each direction, and for what goes past the server.
+func (g *rig) sends(r *run) (all []sending) {
+	for way, d := range g.o.directions() {
+		all = append(all, newSender(r, way, g.flows(d), g.o))
+	}
+	return append(all, newSender(r, control, g.control, &Options{Rate: controlRate, Burst: 1}))
+}
+
 // receive starts a receiver for each socket. Each ends once interrupt was called.
 func (g *rig) receive(r *run, receiving *sync.WaitGroup) {
 	p := new(inboxes)
