@@ -9,12 +9,8 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
-	"os"
-	"os/signal"
-	"runtime"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,7 +18,6 @@ import (
 	"signalbox/cmd/signalbox/internal/bench"
 	"signalbox/cmd/signalbox/internal/turnclient"
 	"signalbox/internal/app"
-	"signalbox/internal/term"
 )
 
 func benchCommand(g *global) *cobra.Command {
@@ -30,7 +25,7 @@ func benchCommand(g *global) *cobra.Command {
 		Use: "bench", Short: "Load a server and measure what it takes", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(benchTURNCommand(g))
+	cmd.AddCommand(benchTURNCommand(g), benchSignalCommand())
 	return cmd
 }
 
@@ -42,8 +37,7 @@ type benchTURNFlags struct {
 	peerIP                 string
 	load                   string
 	full                   bool
-	json                   bool
-	html                   string
+	output                 benchOutput
 	trust                  trustFlags
 	o                      bench.Options
 }
@@ -102,8 +96,7 @@ are those of --pid, a process of this machine.`,
 	flags.DurationVar(&f.o.Duration, "duration", 5*time.Second, "how long to measure, up to 1m")
 	flags.DurationVar(&f.o.WarmUp, "warm-up", time.Second, "how long to send before that, up to 10s")
 	flags.IntVar(&f.o.PID, "pid", 0, "also measure CPU time and memory of this process, the server's (Linux)")
-	flags.BoolVar(&f.json, "json", false, "print JSON")
-	flags.StringVar(&f.html, "html", "", "also write a page with plots to this `file`")
+	f.output.register(cmd)
 	return cmd
 }
 
@@ -229,87 +222,11 @@ func (f *benchTURNFlags) run(cmd *cobra.Command, g *global) error {
 	if err := f.prepare(g); err != nil {
 		return usageError{err}
 	}
-	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	defer stop()
-	defer context.AfterFunc(ctx, stop)() // a second ^C ends the process
-	var err error
-	if f.o.Server, err = f.address(ctx); err != nil {
-		return err
-	}
-	// Senders wait in the kernel, where each holds a processor of Go's for a while: on one core the
-	// receivers would wait, too.
-	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), 4))
-	live := newLiveLine(cmd.ErrOrStderr())
-	f.o.Progress = live.progress
-	report, err := bench.Run(ctx, f.o)
-	live.clear()
-	if ctx.Err() != nil {
-		return errors.New("interrupted")
-	}
-	if err != nil {
-		return err
-	}
-	if f.json {
-		err = term.JSON(cmd.OutOrStdout(), report)
-	} else {
-		err = report.Text(cmd.OutOrStdout())
-	}
-	return errors.Join(err, f.writePage(report))
-}
-
-// writePage writes what --html asks for.
-func (f *benchTURNFlags) writePage(report *bench.Report) error {
-	if f.html == "" {
-		return nil
-	}
-	page, err := os.Create(f.html)
-	if err != nil {
-		return fmt.Errorf("--html: %w", err)
-	}
-	if err := errors.Join(report.Page(page), page.Close()); err != nil {
-		return fmt.Errorf("--html: %w", err)
-	}
-	return nil
-}
-
-// liveLine is a line of a terminal that is written again and again. Elsewhere it says nothing.
-type liveLine struct {
-	out   io.Writer
-	last  time.Time
-	phase string
-}
-
-func newLiveLine(out io.Writer) *liveLine {
-	if !terminal(out) {
-		out = nil
-	}
-	return &liveLine{out: out}
-}
-
-func (l *liveLine) progress(p bench.Progress) {
-	const often = 100 * time.Millisecond
-	if l.out == nil || p.Phase == l.phase && time.Since(l.last) < often {
-		return
-	}
-	l.last, l.phase = time.Now(), p.Phase
-	const width = 20
-	done := int(p.Part * width)
-	text := fmt.Sprintf("%-9s [%s%s]", p.Phase, strings.Repeat("#", done), strings.Repeat(".", width-done))
-	switch p.Phase {
-	case "set-up":
-		text += fmt.Sprintf(" %.0f requests a second", p.PerSecond)
-	case "measuring":
-		text += fmt.Sprintf(" %.0f/s  p50 %s  p99 %s", p.PerSecond, p.P50.Round(time.Microsecond),
-			p.P99.Round(time.Microsecond))
-		if p.Cores > 0 {
-			text += fmt.Sprintf("  %.2f cores", p.Cores)
+	return f.output.run(cmd, func(l *loadRun) (report *bench.Report, err error) {
+		if f.o.Server, err = f.address(l.ctx); err != nil {
+			return nil, err
 		}
-	}
-	fmt.Fprint(l.out, "\r\x1b[K", text)
-}
-
-func (l *liveLine) clear() {
-	if l.out != nil && l.phase != "" {
-		fmt.Fprint(l.out, "\r\x1b[K")
-	}
+		f.o.Progress = l.progress
+		return bench.Run(l.ctx, f.o)
+	})
 }

@@ -58,12 +58,6 @@ const (
 
 // Check reports what is wrong with the options, by the names of the flags.
 func (o *Options) Check() error {
-	within := func(name string, n, least, most int) error {
-		if n < least || n > most {
-			return fmt.Errorf("--%s %d: want %d to %d", name, n, least, most)
-		}
-		return nil
-	}
 	least := 1
 	if o.ToRelay {
 		least = 2
@@ -75,12 +69,6 @@ func (o *Options) Check() error {
 	if !slices.Contains([]Direction{Up, Down, Both}, o.Direction) {
 		direction = fmt.Errorf("--direction %q: want up, down or both", o.Direction)
 	}
-	span := func(name string, d, least, most time.Duration) error {
-		if d < least || d > most {
-			return fmt.Errorf("--%s %s: want %s to %s", name, d, least, most)
-		}
-		return nil
-	}
 	return errors.Join(
 		within("clients", o.Clients, least, MaxClients), odd, direction,
 		within("size", o.Size, MinSize, MaxSize),
@@ -89,6 +77,22 @@ func (o *Options) Check() error {
 		span("duration", o.Duration, 100*time.Millisecond, MaxDuration),
 		span("warm-up", o.WarmUp, 100*time.Millisecond, MaxWarmUp),
 	)
+}
+
+// within reports a number that is out of its bounds, by the name of its flag.
+func within(name string, n, least, most int) error {
+	if n < least || n > most {
+		return fmt.Errorf("--%s %d: want %d to %d", name, n, least, most)
+	}
+	return nil
+}
+
+// span is within for durations.
+func span(name string, d, least, most time.Duration) error {
+	if d < least || d > most {
+		return fmt.Errorf("--%s %s: want %s to %s", name, d, least, most)
+	}
+	return nil
 }
 
 // directions lists which ways data goes.

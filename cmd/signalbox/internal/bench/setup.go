@@ -41,17 +41,17 @@ type rig struct {
 	took    time.Duration // to allocate and permit
 }
 
-// each does something for each client, for some at once, until one fails.
-func (g *rig) each(ctx context.Context, atOnce int, do func(context.Context, int) error) error {
+// each does something for each of n, for some at once, until one fails.
+func each(ctx context.Context, n, atOnce int, do func(context.Context, int) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var next atomic.Int64
 	var working sync.WaitGroup
-	for range min(atOnce, len(g.clients)) {
+	for range min(atOnce, n) {
 		working.Go(func() {
 			for ctx.Err() == nil {
 				i := int(next.Add(1)) - 1
-				if i >= len(g.clients) {
+				if i >= n {
 					return
 				}
 				if err := do(ctx, i); err != nil {
@@ -81,7 +81,7 @@ func (g *rig) open(life context.Context, progress func(done, of int)) error {
 			return nil
 		}
 	}
-	if err := g.each(life, atOnce, step(func(within context.Context, i int) error {
+	if err := each(life, len(g.clients), atOnce, step(func(within context.Context, i int) error {
 		return g.allocate(life, within, i)
 	})); err != nil {
 		return err
@@ -89,7 +89,7 @@ func (g *rig) open(life context.Context, progress func(done, of int)) error {
 	if err := g.openPeers(); err != nil {
 		return err
 	}
-	if err := g.each(life, atOnce, step(g.permit)); err != nil {
+	if err := each(life, len(g.clients), atOnce, step(g.permit)); err != nil {
 		return err
 	}
 	g.took = time.Since(began)
@@ -282,7 +282,7 @@ func (g *rig) close() {
 		s.Close()
 	}
 	over := time.Now().Add(closeWait)
-	g.each(context.Background(), 4*atOnce, func(_ context.Context, i int) error { //nolint:errcheck // none fails
+	each(context.Background(), len(g.clients), 4*atOnce, func(_ context.Context, i int) error { //nolint:errcheck // none fails
 		switch c := g.clients[i]; {
 		case c == nil:
 		case time.Now().Before(over):

@@ -1,0 +1,269 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+// Dialect is what a signaling server speaks.
+type Dialect string
+
+// The dialects that the generator speaks, too.
+const (
+	Native   Dialect = "native"   // signalbox.v1, as in signal/PROTOCOL.md
+	SocketIO Dialect = "socketio" // Socket.IO 5 over a WebSocket, with the events vjoin and vdata
+)
+
+// Path is where servers of the dialect are.
+func (d Dialect) Path() string {
+	if d == SocketIO {
+		return "/socket.io/"
+	}
+	return "/signal"
+}
+
+// talker is a session.
+type talker struct {
+	dialect Dialect
+	conn    *websocket.Conn
+	writing sync.Mutex
+	frame   []byte // a message, with
+	mark    []byte // the place of its stamp, in hexadecimal
+	read    bytes.Buffer
+}
+
+const markSize = 2 * stampSize
+
+// marked is what comes before a stamp. No dialect changes it on the way.
+var marked = []byte(`"bench":"`)
+
+// refusedError is what a server says when it refuses something.
+type refusedError struct{ code, message string }
+
+func (e refusedError) Error() string {
+	if e.message == "" {
+		return "the server refuses: " + e.code
+	}
+	return fmt.Sprintf("the server refuses: %s (%s)", e.code, e.message)
+}
+
+// notSpoken is an answer to a handshake that is none.
+type notSpoken struct {
+	status string
+	code   int
+}
+
+func (e notSpoken) Error() string { return "the server answers " + e.status }
+
+// dial opens a session.
+func (o *TalkOptions) dial(ctx context.Context) (*talker, error) {
+	at := *o.Server
+	if o.Dialect == SocketIO {
+		at.RawQuery = url.Values{"EIO": {"4"}, "transport": {"websocket"}}.Encode()
+	}
+	const aroundMessage = 1 << 10
+	dialer := websocket.Dialer{Proxy: http.ProxyFromEnvironment, TLSClientConfig: o.TLS,
+		WriteBufferSize: o.Size + aroundMessage, ReadBufferSize: 4 << 10}
+	conn, response, err := dialer.DialContext(ctx, at.String(), nil)
+	if errors.Is(err, websocket.ErrBadHandshake) {
+		return nil, notSpoken{response.Status, response.StatusCode}
+	}
+	if err != nil {
+		return nil, err
+	}
+	t := &talker{dialect: o.Dialect, conn: conn}
+	return t, t.greet(ctx, o.Token)
+}
+
+// greet begins the session.
+func (t *talker) greet(ctx context.Context, token string) error {
+	if t.dialect == Native {
+		hello := map[string]string{"type": "hello", "name": "bench"}
+		if token != "" {
+			hello["token"] = token
+		}
+		text, _ := json.Marshal(hello) // texts always have JSON
+		return t.ask(ctx, text, `{"type":"welcome"`)
+	}
+	text := []byte("40")
+	if token != "" {
+		auth, _ := json.Marshal(map[string]string{"token": token})
+		text = append(text, auth...)
+	}
+	if err := t.await(ctx, "0{"); err != nil {
+		return err
+	}
+	return t.ask(ctx, text, "40{")
+}
+
+// join enters a room, in which it is to say messages of that size.
+func (t *talker) join(ctx context.Context, room string, size int) error {
+	pad := strings.Repeat("x", size-len(`{"bench":"","pad":""}`)-markSize)
+	data := `{"bench":"` + strings.Repeat("0", markSize) + `","pad":"` + pad + `"}`
+	if t.dialect == Native {
+		t.frame = []byte(`{"type":"broadcast","room":"` + room + `","data":` + data + `}`)
+	} else {
+		t.frame = []byte(`42["vdata","` + room + `",` + data + `]`)
+	}
+	at := bytes.Index(t.frame, marked) + len(marked)
+	t.mark = t.frame[at : at+markSize]
+	if t.dialect == Native {
+		return t.ask(ctx, []byte(`{"type":"join","room":"`+room+`"}`), `{"type":"joined"`)
+	}
+	return t.ask(ctx, []byte(`42["vjoin","`+room+`","bench"]`), `42["vjoined"`)
+}
+
+// ask says something, and waits for the answer that begins so.
+func (t *talker) ask(ctx context.Context, text []byte, answer string) error {
+	if err := t.write(text); err != nil {
+		return err
+	}
+	return t.await(ctx, answer)
+}
+
+func (t *talker) await(ctx context.Context, answer string) error {
+	defer context.AfterFunc(ctx, t.interrupt)()
+	for {
+		text, err := t.next()
+		if err != nil {
+			return errors.Join(context.Cause(ctx), err)
+		}
+		if bytes.HasPrefix(text, []byte(answer)) {
+			return nil
+		}
+	}
+}
+
+// next is the next frame that is not about the connection itself, until the one after.
+func (t *talker) next() ([]byte, error) {
+	for {
+		_, from, err := t.conn.NextReader()
+		if err != nil {
+			return nil, err
+		}
+		t.read.Reset()
+		if _, err := t.read.ReadFrom(io.LimitReader(from, 2*MaxSaid)); err != nil {
+			return nil, err
+		}
+		text := t.read.Bytes()
+		switch {
+		case t.dialect == Native && bytes.HasPrefix(text, []byte(`{"type":"error"`)):
+			var said struct{ Code, Message string }
+			json.Unmarshal(text, &said) //nolint:errcheck // what it doesn't say is empty
+			return nil, refusedError{said.Code, said.Message}
+		case t.dialect == SocketIO && string(text) == "2":
+			if err := t.write([]byte("3")); err != nil {
+				return nil, err
+			}
+			continue
+		case t.dialect == SocketIO && bytes.HasPrefix(text, []byte("44")):
+			var said struct{ Message string }
+			json.Unmarshal(text[2:], &said) //nolint:errcheck // likewise
+			return nil, refusedError{code: said.Message}
+		}
+		return text, nil
+	}
+}
+
+// listen passes on the stamps of what it hears, until it hears nothing more.
+func (t *talker) listen(heard func(mark []byte) error) error {
+	var mark [stampSize]byte
+	for {
+		text, err := t.next()
+		if err != nil {
+			return err
+		}
+		at := bytes.Index(text, marked)
+		if at < 0 {
+			continue // who comes and goes
+		}
+		text = text[at+len(marked):]
+		if n, err := hex.Decode(mark[:], text[:min(len(text), markSize)]); err != nil || n < stampSize {
+			continue // of somebody else
+		}
+		if err := heard(mark[:]); err != nil {
+			return err
+		}
+	}
+}
+
+// say says its message, stamped.
+func (t *talker) say(s stamp) error {
+	var mark [stampSize]byte
+	s.put(mark[:])
+	t.writing.Lock()
+	defer t.writing.Unlock()
+	hex.Encode(t.mark, mark[:])
+	return t.conn.WriteMessage(websocket.TextMessage, t.frame)
+}
+
+func (t *talker) write(text []byte) error {
+	t.writing.Lock()
+	defer t.writing.Unlock()
+	return t.conn.WriteMessage(websocket.TextMessage, text)
+}
+
+// interrupt ends what reads or writes.
+func (t *talker) interrupt() {
+	t.conn.UnderlyingConn().SetDeadline(time.Unix(1, 0))
+}
+
+// close ends the session.
+func (t *talker) close() {
+	t.conn.UnderlyingConn().SetDeadline(time.Now().Add(time.Second))
+	over := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
+	t.conn.WriteControl(websocket.CloseMessage, over, time.Now().Add(time.Second)) //nolint:errcheck // it is over
+	t.conn.Close()
+}
+
+// explain adds what to do to an error.
+func (o *TalkOptions) explain(err error) error {
+	var refused refusedError
+	var unspoken notSpoken
+	switch {
+	case errors.As(err, &refused):
+		return advised{err, refused.advice()}
+	case errors.As(err, &unspoken):
+		return advised{err, unspoken.advice(o)}
+	case websocket.IsUnexpectedCloseError(err):
+		return advised{err, "the server ends the session: its log may say why. signalbox: signal.rate (100 messages a second " +
+			"of one session) and signal.sessions_per_source (512) may be too low for this load"}
+	}
+	return explainConnecting(err, o.Server.Host, "--pairs or --idle")
+}
+
+func (e refusedError) advice() string {
+	switch e.code {
+	case "rate-limited":
+		return "signalbox: raise signal.rate (100 messages a second of one session, four times as many at once) and " +
+			"signal.sessions_per_source (512) for this test, or ask for less"
+	case "unauthorized":
+		return "pass a --token that admits it: the password, or what `signalbox token` mints"
+	}
+	return "its log may say why"
+}
+
+func (e notSpoken) advice(o *TalkOptions) string {
+	switch e.code {
+	case http.StatusNotFound:
+		return fmt.Sprintf("nothing at %s speaks %s: check --server and --dialect (signalbox: compat.socketio may be off)",
+			o.Server.Path, o.Dialect)
+	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
+		return "it has no place: raise signal.sessions and signal.sessions_per_source (512), or lower --pairs and --idle"
+	case http.StatusForbidden:
+		return "it does not let this machine in: it may be banned"
+	}
+	return "check --server"
+}
