@@ -26,8 +26,8 @@ var anyInternal = regexp.MustCompile(`\b_[A-Za-z]\w*`)
 var numberIs = regexp.MustCompile(`^const ([A-Z]\w*) = ([\d_]+);\s*$`)
 
 // pack makes a joined script smaller for the wire, where the browser needs no help to read it:
-// without comments, but for the one at its head, empty lines, indentation, and spaces and line ends
-// that part nothing; and with short names for what is private to its classes or internal, and for
+// without comments, but for the one at its head, empty lines, indentation, and spaces, line ends and
+// semicolons that part nothing; and with short names for what is private to its classes or internal, and for
 // its own classes and constants; a constant that is a number stands where it is used.
 func pack(script string) ([]byte, error) {
 	lines, err := readScript(script)
@@ -59,9 +59,14 @@ func pack(script string) ([]byte, error) {
 				return strings.Trim(found, " ")
 			})
 		}
+		if !line.inside && text[0] == '}' {
+			// Here, no statement is empty: the last one of a block needs no end of its own.
+			out.Truncate(len(bytes.TrimRight(out.Bytes(), ";\n")))
+		}
 		out.WriteString(text)
+		// Nor is one without its end, so that a brace at the end of a line ends a block.
 		endsInTemplate := i+1 < len(lines) && lines[i+1].inside
-		if endsInTemplate || !strings.ContainsAny(text[max(0, len(text)-1):], ";,{([") {
+		if endsInTemplate || !strings.ContainsAny(text[max(0, len(text)-1):], ";,{}([") {
 			out.WriteByte('\n')
 		}
 	}

@@ -17,7 +17,7 @@ func TestPack(t *testing.T) {
 		"spaces": {
 			"\n// why\nclass b {\n  c = '  it\\'s = {';\n\n\t// b\n" +
 				"\td(e, f = \"( \") {\n\t\treturn { ...this.c, e: e ?? -f }; // c\n\t}\n}\n",
-			"class b{c='  it\\'s = {';d(e,f=\"( \"){return{...this.c,e:e??-f};}\n}\n",
+			"class b{c='  it\\'s = {';d(e,f=\"( \"){return{...this.c,e:e??-f}}}",
 		},
 		"signs":     {"const g = (a) => (a ? a + +a : a - -a);\n", "const g=(a)=>(a?a + +a:a - -a);"},
 		"slashes":   {"const h = i / 2 + /a = b/.exec(k) || !l;\n", "const h = i / 2 + /a = b/.exec(k) || !l;"},
@@ -26,9 +26,9 @@ func TestPack(t *testing.T) {
 			"const LONG = 1 + 1;\nconst FIELD = 2;\nclass Kept {\n  FIELD = this.FIELD;\n}\n" +
 				"class Other extends Kept {\n  [LONG] = { LONGEST: LONG ? LONG : -LONG };\n}\nconst SAID = 'SAID';\n" +
 				"function long(...LONGER) {\n  return `${LONG} LONGS`;\n}\nexport { Kept, long };\n",
-			"const $a=1 + 1;const FIELD=2;class Kept{FIELD=this.FIELD;}\nclass $b extends Kept{" +
-				"[$a]={LONGEST:$a?$a:-$a};}\nconst SAID='SAID';" +
-				"function long(...LONGER){return `${$a} LONGS`;}\nexport{Kept,long};",
+			"const $a=1 + 1;const FIELD=2;class Kept{FIELD=this.FIELD}class $b extends Kept{" +
+				"[$a]={LONGEST:$a?$a:-$a}}const SAID='SAID';" +
+				"function long(...LONGER){return `${$a} LONGS`}export{Kept,long};",
 		},
 		"numbers": {
 			"const MANY = 60_000; // in all\nconst FIELD = 2;\nconst both = [MANY, -MANY, { FIELD: FIELD }];\n",

@@ -1,7 +1,7 @@
-// How two ends agree on session descriptions. One of them leads (the server has said which: the
-// impolite one): it makes every offer. The other one asks for what it needs. So offers never
-// collide, and nothing is ever rolled back: after a rollback, Chromium shows and hears no more of
-// the far end.
+// How two ends agree on session descriptions. One of them leads: it makes every offer. That is the
+// end that has begun the connection, or of the first one, the impolite one (the server has said
+// which). The other one asks for what it needs. So nothing is ever rolled back: after a rollback,
+// Chromium shows and hears no more of the far end.
 import { Timers } from './timers.js';
 
 // How long the end that does not lead waits for one who has not said a word: that may be a client
@@ -35,8 +35,8 @@ export class Negotiation {
 
   // The end says whether it `leads` and has a data channel (`hasChannel`), and what it knows of the
   // far end: that it `isReachable`, `isSilent`, or `isForeign` and knows no `want`. It is told to
-  // `send(data)` to the far end, that the negotiation has `failed(error)`, and to
-  // `yield(description, offer)`: that is an offer which this connection can't take, since it has
+  // `send(data)` to the far end, that the negotiation has `failed(error)`, and of offers that
+  // `yield(description, offer)`: of the far end's that this connection can't take, since it has
   // made one, too. It is told of transceivers that are `added()`.
   constructor(connection, end) {
     this.#connection = connection;
@@ -188,10 +188,8 @@ export class Negotiation {
   async #offered(description, offer = this.#offers + 1) {
     const pc = this.#connection;
     if (offer < this.#offers) return;
-    if (pc.signalingState === 'have-local-offer') {
-      if (this.#end.leads) return; // both have offered: the one that leads has its way
-      if (!this.#end.isForeign) return this.#end.yield(description, offer);
-    }
+    const collides = pc.signalingState === 'have-local-offer' && (this.#end.leads || !this.#end.isForeign);
+    if (collides) return this.#end.yield(description, offer);
     // An offer that comes twice gets its answer twice.
     if (offer > this.#offers || pc.localDescription?.type !== 'answer') {
       this.#offers = offer;

@@ -28,10 +28,11 @@ export class Peer extends Emitter {
   rebuilds = 0;
 
   #polite;
+  #leads; // whether this end has begun the connection; undefined for the first one, which nobody has
   #tag = randomID();
   #farTag;
   #heard = false; // anything of the far end
-  #link = 1;
+  #link;
   #connection;
   #named = new Map(); // id -> {name, stream}, of all streams that had a name
   #prepared = new WeakSet(); // receivers
@@ -44,7 +45,7 @@ export class Peer extends Emitter {
     super();
     Object.assign(this, { room, id, name, user });
     this.#polite = polite;
-    this.#begin();
+    this.#begin(1);
   }
 
   get connection() {
@@ -76,12 +77,12 @@ export class Peer extends Emitter {
     else if (this.state !== 'closed') this.#connection.negotiation.restart();
   }
 
-  // Has another connection take the place of this one, with nothing of it left. The end that leads
-  // begins it.
+  // Has another connection take the place of this one, with nothing of it left. The end that begins
+  // it leads it: to ask the other one would take a word more, of which each may be late.
   rebuild() {
     if (this.state === 'closed') return;
-    if (this.#polite) return this.#send({ want: { anew: true } });
-    this.#begin(this.#link + 1);
+    if (this.#connection.negotiation.isLed) return this.#send({ want: { anew: true } });
+    this.#begin(this.#link + 1, true);
     // Of a connection that has nothing to offer, the far end would not hear: it has to ask.
     if (!this.channel && !this.connection.getTransceivers().length) this.#send({});
   }
@@ -142,7 +143,7 @@ export class Peer extends Emitter {
     if (data.streams) this.#hearStreams(data.streams);
     // What is of a connection that was here before this one, or of none, says nothing of this one.
     if (!(Number.isInteger(link) && link >= this.#link)) return;
-    if (link > this.#link) this.#begin(link);
+    if (link > this.#link) this.#begin(link, false);
     const { description, offer, candidates, path, leads } = data;
     const { negotiation } = this.#connection;
     negotiation.isLed ||= leads;
@@ -189,13 +190,14 @@ export class Peer extends Emitter {
   }
 
   // Begins a connection, in the place of the one that there is.
-  #begin(link = this.#link) {
+  #begin(link, leads) {
     const before = this.#connection;
     before?.close();
     for (const { stream } of [this, ...this.#named.values()]) {
       for (const track of stream.getTracks()) stream.removeTrack(track);
     }
     this.#link = link;
+    this.#leads = leads;
     this.#connection = new Connection(this.room, this.#end());
     this.#connection.send(this.room._source, (sender, { kind, name }) => {
       this.#prepare({ kind, name, sender });
@@ -225,7 +227,7 @@ export class Peer extends Emitter {
   #end() {
     const peer = this;
     return {
-      get leads() { return !peer.#polite; },
+      get leads() { return peer.#leads ?? !peer.#polite; },
       get hasChannel() { return Boolean(peer.room._dataChannel); },
       get isReachable() { return peer.#isReachable; },
       get isSilent() { return peer.#polite && !peer.#heard; },
@@ -274,11 +276,13 @@ export class Peer extends Emitter {
     this.#send({ ...data, description: { type, sdp: said }, streams: names });
   }
 
-  // The far end has made an offer while one of this end's is not answered: the server has said anew
-  // who leads. Only a connection that has nothing yet is easily given up for the far end's.
+  // The far end has made an offer while one of this end's is not answered: both have begun this
+  // connection, or the server has said anew who leads. The impolite end has its way. Only a connection
+  // that has nothing yet is easily given up for the far end's.
   #yield(description, offer) {
+    if (!this.#polite) return;
     if (this.connection.remoteDescription) return this.rebuild();
-    this.#begin();
+    this.#begin(this.#link, false);
     this.#connection.negotiation.describe(description, offer);
   }
 
@@ -307,7 +311,7 @@ export class Peer extends Emitter {
       this.#timers.clear('retry');
       this.#timers.later('sound', SOUND_MS, () => { this.#retried = false; });
     }
-    const broken = connectionState === 'failed' || connectionState === 'disconnected';
+    const broken = /failed|disconnected/.test(connectionState);
     const state = broken ? 'reconnecting' : this.#connection.isConnected ? 'connected' : this.state;
     if (state !== this.state) this.#setState(state);
     this.#expire();
