@@ -26,9 +26,10 @@ var anyInternal = regexp.MustCompile(`\b_[A-Za-z]\w*`)
 var numberIs = regexp.MustCompile(`^const ([A-Z]\w*) = ([\d_]+);\s*$`)
 
 // pack makes a joined script smaller for the wire, where the browser needs no help to read it:
-// without comments, but for the one at its head, empty lines, indentation, and spaces, line ends and
-// semicolons that part nothing; and with short names for what is private to its classes or internal, and for
-// its own classes and constants; a constant that is a number stands where it is used.
+// without comments, but for the one at its head, empty lines, indentation, and spaces, line ends
+// and semicolons that part nothing; and with short names for what is private to its classes or
+// internal, and for its own classes and constants; a constant that is a number stands where it is
+// used.
 func pack(script string) ([]byte, error) {
 	lines, err := readScript(script)
 	if err != nil {

@@ -277,8 +277,8 @@ export class Peer extends Emitter {
   }
 
   // The far end has made an offer while one of this end's is not answered: both have begun this
-  // connection, or the server has said anew who leads. The impolite end has its way. Only a connection
-  // that has nothing yet is easily given up for the far end's.
+  // connection, or the server has said anew who leads. The impolite end has its way. Only a
+  // connection that has nothing yet is easily given up for the far end's.
   #yield(description, offer) {
     if (!this.#polite) return;
     if (this.connection.remoteDescription) return this.rebuild();
