@@ -14,9 +14,9 @@ import (
 // anyName finds names, and private ones with the # before them.
 var anyName = regexp.MustCompile(`#?[A-Za-z_$][\w$]*`)
 
-// aroundMarks finds marks with the spaces around them, and strings, in which they stay. A plus or a
-// minus isn't among the marks: beside another one, its space counts.
-var aroundMarks = regexp.MustCompile(`'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"| *[][=!<>?:{}(),;&|]+ *`)
+// aroundMarks finds marks with the spaces around them, and strings and templates, in which they
+// stay. A plus or a minus isn't among the marks: beside another one, its space counts.
+var aroundMarks = regexp.MustCompile("'(?:[^'\\\\]|\\\\.)*'|\"(?:[^\"\\\\]|\\\\.)*\"|`[^`]*`| *[][=!<>?:{}(),;&|]+ *")
 
 // anyInternal finds names that begin with an underscore, by which the classes of a script know each
 // other's members; nobody else is to use them.
@@ -51,10 +51,13 @@ func pack(script string) ([]byte, error) {
 			}
 		}
 		text = rename(text, short)
-		// The text of a template stays as it is, and so does a slash, which may begin a pattern.
-		if !line.inside && !strings.ContainsAny(line.code, "`/") {
+		endsInTemplate := i+1 < len(lines) && lines[i+1].inside
+		// The text of a template stays as it is. So does what may have another one within, and
+		// what has a slash, which may begin a pattern.
+		whole := !line.inside && !endsInTemplate && strings.Count(line.text, "`") <= 2
+		if whole && !strings.Contains(line.code, "/") {
 			text = aroundMarks.ReplaceAllStringFunc(text, func(found string) string {
-				if found[0] == '\'' || found[0] == '"' {
+				if strings.ContainsAny(found[:1], "'\"`") {
 					return found
 				}
 				return strings.Trim(found, " ")
@@ -66,7 +69,6 @@ func pack(script string) ([]byte, error) {
 		}
 		out.WriteString(text)
 		// Nor is one without its end, so that a brace at the end of a line ends a block.
-		endsInTemplate := i+1 < len(lines) && lines[i+1].inside
 		if endsInTemplate || !strings.ContainsAny(text[max(0, len(text)-1):], ";,{}([") {
 			out.WriteByte('\n')
 		}

@@ -19,9 +19,10 @@ func TestPack(t *testing.T) {
 				"\td(e, f = \"( \") {\n\t\treturn { ...this.c, e: e ?? -f }; // c\n\t}\n}\n",
 			"class b{c='  it\\'s = {';d(e,f=\"( \"){return{...this.c,e:e??-f}}}",
 		},
-		"signs":     {"const g = (a) => (a ? a + +a : a - -a);\n", "const g=(a)=>(a?a + +a:a - -a);"},
-		"slashes":   {"const h = i / 2 + /a = b/.exec(k) || !l;\n", "const h = i / 2 + /a = b/.exec(k) || !l;"},
-		"line ends": {"if (a)\n  b();\nelse c()\nlet d\n", "if(a)\nb();else c()\nlet d\n"},
+		"one template": {"const a = b => `${ c } = '${d} ` + 'e = f';\n", "const a=b=>`${ c } = '${d} ` + 'e = f';"},
+		"signs":        {"const g = (a) => (a ? a + +a : a - -a);\n", "const g=(a)=>(a?a + +a:a - -a);"},
+		"slashes":      {"const h = i / 2 + /a = b/.exec(k) || !l;\n", "const h = i / 2 + /a = b/.exec(k) || !l;"},
+		"line ends":    {"if (a)\n  b();\nelse c()\nlet d\n", "if(a)\nb();else c()\nlet d\n"},
 		"names": {
 			"const LONG = 1 + 1;\nconst FIELD = 2;\nclass Kept {\n  FIELD = this.FIELD;\n}\n" +
 				"class Other extends Kept {\n  [LONG] = { LONGEST: LONG ? LONG : -LONG };\n}\nconst SAID = 'SAID';\n" +
@@ -71,7 +72,7 @@ func TestPrivateNamesAreShort(t *testing.T) {
 	for i := range 51 {
 		fmt.Fprintf(&want, "#%c=this.#a;", letters[i])
 	}
-	if !strings.Contains(string(got), want.String()+"#a1=this.#a;text = `${this.#a}`}") {
+	if !strings.Contains(string(got), want.String()+"#a1=this.#a;text=`${this.#a}`}") {
 		t.Errorf("got\n%s", got)
 	}
 }

@@ -26,7 +26,8 @@ export class Negotiation {
   #offers = 0; // the number of the last one, whoever made it
   #restarts = 0; // the number of the last one that restarts ICE
   #restartDue = false;
-  #due = false; // another offer, once the last one is answered
+  #due = false; // another offer, once the last one is answered, and there is a path
+  #hasPath = false; // or had one
   #asked = ''; // for what, last
   #question = null; // until it is answered by an offer
   #candidates = []; // to be sent
@@ -37,7 +38,8 @@ export class Negotiation {
   // far end: that it `isReachable`, `isSilent`, or `isForeign` and knows no `want`. It is told to
   // `send(data)` to the far end, that the negotiation has `failed(error)`, and of offers that
   // `yield(description, offer)`: of the far end's that this connection can't take, since it has
-  // made one, too. It is told of transceivers that are `added()`.
+  // made one, too. It is told of transceivers that are `added()`, and to `rebuild()` the
+  // connection.
   constructor(connection, end) {
     this.#connection = connection;
     this.#end = end;
@@ -88,14 +90,21 @@ export class Negotiation {
     });
   }
 
-  // Looks for a new path.
+  // Looks for a new path. What has never had one is replaced: that takes no answer first.
   restart() {
-    if (!this.#offers) return; // there is none yet
-    if (this.isLed) return this.#connection.connectionState === 'failed' && this.#end.send({ want: { anew: true } });
+    if (!this.#offers) return; // it has not begun to look
+    if (this.isLed) return this.#connection.connectionState === 'failed' && this.#end.rebuild();
+    if (!this.#hasPath && !this.#end.isForeign) return this.#end.rebuild();
     if (this.#asks) return this.#ask({ restart: true });
     this.#restartDue = true;
     this.#connection.restartIce();
     this.#step(() => this.#offer());
+  }
+
+  // There is a path: what was to be offered meanwhile, is.
+  connected() {
+    this.#hasPath = true;
+    if (this.#due) this.#step(() => this.#offer());
   }
 
   // Says again what is not answered.
@@ -170,11 +179,10 @@ export class Negotiation {
 
   async #offer() {
     const pc = this.#connection;
-    if (pc.signalingState !== 'stable') {
-      this.#due = true;
-      return;
-    }
-    this.#due = false;
+    // While an offer waits for its answer, Firefox makes nothing of candidates: the second offer
+    // waits until there is a path.
+    this.#due = pc.signalingState !== 'stable' || pc.remoteDescription && !this.#hasPath;
+    if (this.#due) return;
     // The far end would not take it, or it could never be added to.
     if (this.isLed || !this.#end.hasChannel && !pc.getTransceivers().length) return;
     await pc.setLocalDescription();

@@ -233,6 +233,7 @@ export class Peer extends Emitter {
       get isSilent() { return peer.#polite && !peer.#heard; },
       get isForeign() { return peer.#heard && !peer.#farTag; },
       send: (data) => peer.#say(data),
+      rebuild: () => peer.rebuild(),
       failed: (cause) => peer.#failed(cause),
       yield: (description, offer) => peer.#yield(description, offer),
       track: (event) => peer.#receive(event),

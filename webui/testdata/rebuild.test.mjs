@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import { test } from 'node:test';
 import { fire, once } from './browser.mjs';
 import { CARRIERS } from '../sdk/carriers.js';
-import { EXPIRED, joined, RESUMED, startHub, WELCOME } from './stub.mjs';
+import { EXPIRED, joined, pass, RESUMED, startHub, WELCOME } from './stub.mjs';
 import { connect as connectBy } from '../sdk/session.js';
 import { connect } from '../joined/signalbox.js';
 
@@ -133,6 +133,7 @@ test('ICE restarts when the network is another one, and not when its speed is es
   const session = await enter(t, hub);
   const room = await session.join('tea');
   const restarts = () => [...room.peers.values()].map(({ connection }) => connection.restarts);
+  for (const { connection } of room.peers.values()) pass(connection, 'connected');
   await hub.until(() => descriptions(hub, 'offer').length === 2); // before that there is nothing to restart
   for (let n = 0; n < 3; n++) network.dispatchEvent(new Event('change'));
   assert.equal((await sent(session, hub, 'ping')).length, 3, 'whether the path is still there is looked at');
@@ -212,6 +213,7 @@ test('who leads in a call is what the last frame of the far end says, and the ot
   assert.deepEqual(peer.connection.applied, ['offer in stable']);
 
   // It follows now: it asks for what it needs.
+  pass(peer.connection, 'connected'); // before that, only the first offer is made
   peer.connection.addTransceiver('audio');
   const { want } = (await hub.frame(({ data }) => data?.signalbox?.want?.audio)).data.signalbox;
   assert.deepEqual(want, { after: 1, audio: 1 });
@@ -549,6 +551,7 @@ ${addressChanged ? ' from another address' : ''}`,
       });
       await session.ping(); // a word after the answer: that has come
       assert.equal(connection.signalingState, 'stable');
+      pass(connection, 'connected');
 
       hub.line.cut();
       await settled(session, 'reconnecting');
@@ -678,6 +681,7 @@ test(
     assert.deepEqual(connection.applied, ['answer in have-local-offer']);
     assert.deepEqual(failed, []);
 
+    pass(connection, 'connected');
     connection.restartIce();
     await hub.until(() => offers() === 2);
     connection.setRemoteDescription = async () => {
