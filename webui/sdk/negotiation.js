@@ -114,9 +114,10 @@ export class Negotiation {
     else if (this.#question) this.#end.send({ want: this.#question });
   }
 
-  // The far end has begun anew, without what it was asked for.
+  // The far end has begun anew, without what it was told or asked for.
   forget() {
     this.#asked = '';
+    this.repeat();
   }
 
   stop() {

@@ -416,6 +416,15 @@ test('an end that has begun anew is asked again', DEADLINE, async (t) => {
   assert.equal(again.data.signalbox.want.after, 1);
 });
 
+test('an end that has begun anew gets the offer that the former one was made', DEADLINE, async (t) => {
+  const { hub } = await enter(t);
+  const { data: { signalbox: { tag } } } = await hub.frame(saidOf('description'));
+  const offered = (to) => hub.frame((frame) => saidOf('description')(frame) && saidOf('for')(frame) === to);
+  hear(hub, { want: { after: 0, audio: 1 } }); // a late word of the former
+  hear(hub, { tag: 'c', for: tag, candidates: [] });
+  assert.equal((await offered('c')).data.signalbox.description.type, 'offer');
+});
+
 test('the far end hears of another connection that has nothing to offer', DEADLINE, async (t) => {
   const { hub, peer } = await enter(t, { room: { dataChannel: false } });
   hear(hub, { want: { after: 0, audio: 1 } });
