@@ -30,7 +30,8 @@ export class Negotiation {
   #hasPath = false; // or had one
   #asked = ''; // for what, last
   #question = null; // until it is answered by an offer
-  #candidates = []; // to be sent
+  #candidates = []; // since the last description of this end
+  #sent = 0; // so many of them
   #early = []; // the far end's, that fit no description yet
   #timers = new Timers();
 
@@ -118,6 +119,7 @@ export class Negotiation {
   forget() {
     this.#asked = '';
     this.repeat();
+    this.#sendCandidates(0);
   }
 
   stop() {
@@ -219,17 +221,19 @@ export class Negotiation {
   // Says a description, which has the candidates that were found until now.
   #say(description) {
     this.#candidates = [];
+    this.#sent = 0;
     this.#end.send({ description, offer: this.#offers });
   }
 
   // null, the end of candidates, is sent too.
   #found(candidate) {
-    if (!this.#candidates.length) this.#timers.later('candidates', CANDIDATES_MS, () => this.#sendCandidates());
-    this.#candidates.push(candidate);
+    if (this.#candidates.push(candidate) > this.#sent + 1) return;
+    this.#timers.later('candidates', CANDIDATES_MS, () => this.#sendCandidates());
   }
 
-  #sendCandidates() {
-    if (this.#candidates.length) this.#end.send({ candidates: this.#candidates });
-    this.#candidates = [];
+  #sendCandidates(from = this.#sent) {
+    const candidates = this.#candidates.slice(from);
+    this.#sent = this.#candidates.length;
+    if (candidates.length) this.#end.send({ candidates });
   }
 }

@@ -108,7 +108,7 @@ export class Peer extends Emitter {
     this.#expire();
     if (!present) return;
     this.#connection.negotiation.repeat(); // what was said meanwhile may have reached nobody
-    // A box that was restarted has forgotten what it relayed, and candidates that were on their way.
+    // A box that was restarted has forgotten what it relayed, and candidates on their way.
     const isBroken = this.connection.remoteDescription && !this.#connection.isConnected;
     if (this.#restartWanted || this.#path.isRelayed || isBroken) this.restartIce();
   }

@@ -412,17 +412,21 @@ test('an end that has begun anew is asked again', DEADLINE, async (t) => {
   hear(hub, { tag: 'c', for: tag, description: { type: 'offer', sdp: '' }, offer: 1 });
   await hub.frame(saidOf('description'));
   pc.onnegotiationneeded(); // as browsers do while there is no place for a track
-  const again = await hub.frame((frame) => asked(frame) && frame.data.signalbox.for === 'c');
-  assert.equal(again.data.signalbox.want.after, 1);
+  await hub.frame((frame) => asked(frame)?.after === 1 && saidOf('for')(frame) === 'c');
 });
 
-test('an end that has begun anew gets the offer that the former one was made', DEADLINE, async (t) => {
-  const { hub } = await enter(t);
+test('an end that has begun anew gets the offer and the candidates of the former one', DEADLINE, async (t) => {
+  const { hub, pc } = await enter(t);
   const { data: { signalbox: { tag } } } = await hub.frame(saidOf('description'));
   const offered = (to) => hub.frame((frame) => saidOf('description')(frame) && saidOf('for')(frame) === to);
   hear(hub, { want: { after: 0, audio: 1 } }); // a late word of the former
+  const candidates = [{ candidate: 'one' }, null];
+  for (const candidate of candidates) pc.onicecandidate({ candidate });
+  await hub.frame((frame) => saidOf('candidates')(frame) && saidOf('for')(frame) === 'b');
   hear(hub, { tag: 'c', for: tag, candidates: [] });
   assert.equal((await offered('c')).data.signalbox.description.type, 'offer');
+  const again = await hub.frame((frame) => saidOf('candidates')(frame) && saidOf('for')(frame) === 'c');
+  assert.deepEqual(again.data.signalbox.candidates, candidates);
 });
 
 test('the far end hears of another connection that has nothing to offer', DEADLINE, async (t) => {
