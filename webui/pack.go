@@ -14,9 +14,11 @@ import (
 // anyName finds names, and private ones with the # before them.
 var anyName = regexp.MustCompile(`#?[A-Za-z_$][\w$]*`)
 
-// aroundMarks finds marks with the spaces around them, and strings and templates, in which they
-// stay. A plus or a minus isn't among the marks: beside another one, its space counts.
-var aroundMarks = regexp.MustCompile("'(?:[^'\\\\]|\\\\.)*'|\"(?:[^\"\\\\]|\\\\.)*\"|`[^`]*`| *[][=!<>?:{}(),;&|]+ *")
+// aroundMarks finds marks with the spaces around them; and what these stay in: strings, templates,
+// divisions and patterns, which begin with no space. A plus or a minus isn't among the marks:
+// beside another one, its space counts.
+var aroundMarks = regexp.MustCompile("'(?:[^'\\\\]|\\\\.)*'|\"(?:[^\"\\\\]|\\\\.)*\"|`[^`]*`" +
+	`| / |/(?:\[(?:[^]\\]|\\.)*]|[^/\\[]|\\.)+/[a-z]*| *[][=!<>?:{}(),;&|]+ *`)
 
 // anyInternal finds names that begin with an underscore, by which the classes of a script know each
 // other's members; nobody else is to use them.
@@ -52,12 +54,10 @@ func pack(script string) ([]byte, error) {
 		}
 		text = rename(text, short)
 		endsInTemplate := i+1 < len(lines) && lines[i+1].inside
-		// The text of a template stays as it is. So does what may have another one within, and
-		// what has a slash, which may begin a pattern.
-		whole := !line.inside && !endsInTemplate && strings.Count(line.text, "`") <= 2
-		if whole && !strings.Contains(line.code, "/") {
+		// The text of a template stays as it is. So does what may have another one within.
+		if !line.inside && !endsInTemplate && strings.Count(line.text, "`") <= 2 {
 			text = aroundMarks.ReplaceAllStringFunc(text, func(found string) string {
-				if strings.ContainsAny(found[:1], "'\"`") {
+				if strings.ContainsAny(found[:1], "'\"`/") || found == " / " {
 					return found
 				}
 				return strings.Trim(found, " ")

@@ -21,7 +21,8 @@ func TestPack(t *testing.T) {
 		},
 		"one template": {"const a = b => `${ c } = '${d} ` + 'e = f';\n", "const a=b=>`${ c } = '${d} ` + 'e = f';"},
 		"signs":        {"const g = (a) => (a ? a + +a : a - -a);\n", "const g=(a)=>(a?a + +a:a - -a);"},
-		"slashes":      {"const h = i / 2 + /a = b/.exec(k) || !l;\n", "const h = i / 2 + /a = b/.exec(k) || !l;"},
+		"slashes":      {"const h = i / 2 + /a = b/.exec(k) || !l;\n", "const h=i / 2 + /a = b/.exec(k)||!l;"},
+		"patterns":     {"f(/[ /] = b/, / = c/, ' /'.x / 2);\n", "f(/[ /] = b/,/ = c/,' /'.x / 2);"},
 		"line ends":    {"if (a)\n  b();\nelse c()\nlet d\n", "if(a)\nb();else c()\nlet d\n"},
 		"names": {
 			"const LONG = 1 + 1;\nconst FIELD = 2;\nclass Kept {\n  FIELD = this.FIELD;\n}\n" +

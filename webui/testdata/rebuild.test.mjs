@@ -714,6 +714,23 @@ test('a room that could not be joined a second time keeps no peers', DEADLINE, a
   assert.equal(room.peers.size, 0);
 });
 
+test('a room that may not be joined yet, where many come back, is joined later', DEADLINE, async (t) => {
+  let joins = 0;
+  const hub = await startHub(t, {
+    join: ({ room, id }, { send }) => {
+      send(++joins === 2 ? { type: 'error', code: 'rate-limited', id } : joined(room, 'bob'));
+    },
+    resume: (_, { send }) => send(EXPIRED),
+  });
+  const session = await enter(t, hub);
+  const room = await session.join('tea');
+  const peer = room.peers.get('bob');
+  const rejoined = once(room, 'rejoined');
+  hub.line.cut();
+  await rejoined;
+  assert.deepEqual([joins, room.peers.get('bob') === peer], [3, true]);
+});
+
 test('a call that is settled no longer listens to its abort signal', DEADLINE, async (t) => {
   const hub = await startHub(t, { signal: ({ id }, { send }) => send({ type: 'error', code: 'no-such-peer', id }) });
   const session = await enter(t, hub);
