@@ -97,6 +97,7 @@ export class Negotiation {
     if (this.isLed) return this.#connection.connectionState === 'failed' && this.#end.rebuild();
     if (!this.#hasPath && !this.#end.isForeign) return this.#end.rebuild();
     if (this.#asks) return this.#ask({ restart: true });
+    if (this.#restarts === this.#offers && this.#connection.signalingState !== 'stable') return; // it does
     this.#restartDue = true;
     this.#connection.restartIce();
     this.#step(() => this.#offer());

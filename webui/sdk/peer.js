@@ -336,8 +336,9 @@ export class Peer extends Emitter {
 
   // Nothing comes any more: is it signaling, too?
   async #doubt() {
-    if (!this.#connection.isConnected) return;
+    const connection = this.#connection;
+    if (!connection.isConnected) return;
     await this.room.session._probe();
-    this.restartIce();
+    if (connection === this.#connection) this.restartIce();
   }
 }

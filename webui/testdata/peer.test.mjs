@@ -415,6 +415,36 @@ test('an end that has begun anew is asked again', DEADLINE, async (t) => {
   await hub.frame((frame) => asked(frame)?.after === 1 && saidOf('for')(frame) === 'c');
 });
 
+test('who looks for a path already does not begin again', DEADLINE, async (t) => {
+  const { hub, session, peer, pc } = await enter(t);
+  const offers = () => hub.frames.filter((frame) => saidOf('description')(frame)).length;
+  await hub.until(() => offers() === 1);
+  hear(hub, { description: { type: 'answer', sdp: '' }, offer: 1 });
+  await hub.until(() => pc.signalingState === 'stable' && pc.remoteDescription);
+  pass(pc, 'connected');
+  peer.restartIce();
+  await hub.until(() => offers() === 2);
+  await new Promise((resolve) => setTimeout(resolve, 2100)); // the pace of restarts
+  peer.restartIce();
+  await session.ping();
+  assert.equal(pc.restarts, 1);
+});
+
+test('a doubt is about the connection that it was about', DEADLINE, async (t) => {
+  let answer;
+  const parts = { ping: (_, { send }) => { answer = () => send({ type: 'pong' }); } };
+  const { hub, peer, pc } = await enter(t, { parts });
+  await hub.frame(saidOf('description'));
+  pass(pc, 'connected');
+  peer.channel.onclose();
+  await hub.until(() => answer);
+  hear(hub, { link: 2, description: { type: 'offer', sdp: '' }, offer: 1 });
+  await hub.until(() => peer.connection !== pc && peer.connection.remoteDescription);
+  answer();
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  assert.equal(peer.rebuilds, 1);
+});
+
 test('an end that has begun anew gets the offer and the candidates of the former one', DEADLINE, async (t) => {
   const { hub, pc } = await enter(t);
   const { data: { signalbox: { tag } } } = await hub.frame(saidOf('description'));
