@@ -14,11 +14,11 @@ import (
 // anyName finds names, and private ones with the # before them.
 var anyName = regexp.MustCompile(`#?[A-Za-z_$][\w$]*`)
 
-// aroundMarks finds marks with the spaces around them; and what these stay in: strings, templates,
-// divisions and patterns, which begin with no space. A plus or a minus isn't among the marks:
-// beside another one, its space counts.
+// aroundMarks finds marks with the spaces around them, and operators between two spaces; and what
+// spaces stay in: strings, templates, divisions and patterns, which begin with no space. Beside
+// another plus or minus, the space of one counts.
 var aroundMarks = regexp.MustCompile("'(?:[^'\\\\]|\\\\.)*'|\"(?:[^\"\\\\]|\\\\.)*\"|`[^`]*`" +
-	`| / |/(?:\[(?:[^]\\]|\\.)*]|[^/\\[]|\\.)+/[a-z]*| *[][=!<>?:{}(),;&|]+ *`)
+	`| / |/(?:\[(?:[^]\\]|\\.)*]|[^/\\[]|\\.)+/[a-z]*| [-+*%] [\w$(#]| *[][=!<>?:{}(),;&|]+ *`)
 
 // anyInternal finds names that begin with an underscore, by which the classes of a script know each
 // other's members; nobody else is to use them.
@@ -60,7 +60,7 @@ func pack(script string) ([]byte, error) {
 				if strings.ContainsAny(found[:1], "'\"`/") || found == " / " {
 					return found
 				}
-				return strings.Trim(found, " ")
+				return strings.ReplaceAll(found, " ", "")
 			})
 		}
 		if !line.inside && text[0] == '}' {

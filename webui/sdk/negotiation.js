@@ -86,17 +86,18 @@ export class Negotiation {
         }
       }
       this.#end.added();
-      if (restart && after >= this.#restarts) this.restart();
+      if (restart && after >= this.#restarts) this.restart(true);
       else if (after >= this.#offers) return this.#offer();
     });
   }
 
-  // Looks for a new path. What has never had one is replaced: that takes no answer first.
-  restart() {
+  // Looks for a new path. What has never had one is replaced: that takes no answer first. Who is
+  // `asked` to, asks nobody.
+  restart(asked) {
     if (!this.#offers) return; // it has not begun to look
     if (this.isLed) return this.#connection.connectionState === 'failed' && this.#end.rebuild();
     if (!this.#hasPath && !this.#end.isForeign) return this.#end.rebuild();
-    if (this.#asks) return this.#ask({ restart: true });
+    if (this.#asks && !asked) return this.#ask({ restart: true });
     if (this.#restarts === this.#offers && this.#connection.signalingState !== 'stable') return; // it does
     this.#restartDue = true;
     this.#connection.restartIce();
@@ -185,7 +186,8 @@ export class Negotiation {
     const pc = this.#connection;
     // While an offer waits for its answer, Firefox makes nothing of candidates: the second offer
     // waits until there is a path.
-    this.#due = pc.signalingState !== 'stable' || pc.remoteDescription && !this.#hasPath;
+    const waits = pc.remoteDescription && !this.#hasPath && !this.#restartDue;
+    this.#due = waits || pc.signalingState !== 'stable';
     if (this.#due) return;
     // The far end would not take it, or it could never be added to.
     if (this.isLed || !this.#end.hasChannel && !pc.getTransceivers().length) return;
@@ -202,12 +204,12 @@ export class Negotiation {
     if (offer < this.#offers) return;
     const collides = pc.signalingState === 'have-local-offer' && (this.#end.leads || !this.#end.isForeign);
     if (collides) return this.#end.yield(description, offer);
-    // An offer that comes twice gets its answer twice.
-    if (offer > this.#offers || pc.localDescription?.type !== 'answer') {
+    // An offer that comes twice gets its answer twice; one that has collided comes too late.
+    if (offer > this.#offers) {
       this.#offers = offer;
       await this.#setRemote(description);
       await pc.setLocalDescription();
-    }
+    } else if (pc.localDescription?.type !== 'answer') return;
     if (offer > this.#question?.after) this.#question = null;
     if (this.#wants() !== this.#asked) this.#asked = ''; // what was asked for first may be needed again
     this.#say(pc.localDescription);

@@ -194,6 +194,7 @@ export class Peer extends Emitter {
   #begin(link, leads) {
     const before = this.#connection;
     before?.close();
+    for (const name of ['restart', 'disconnected']) this.#timers.clear(name);
     for (const { stream } of [this, ...this.#named.values()]) {
       for (const track of stream.getTracks()) stream.removeTrack(track);
     }
@@ -214,7 +215,7 @@ export class Peer extends Emitter {
   #watchConnecting() {
     this.#timers.later('connect', CONNECT_MS, () => {
       if (this.#connection.isConnected || this.state === 'failed') return;
-      this.restartIce();
+      if (this.connection.remoteDescription) this.restartIce();
       this.#watchConnecting();
     });
   }
@@ -228,7 +229,7 @@ export class Peer extends Emitter {
   #end() {
     const peer = this;
     return {
-      get leads() { return peer.#leads ?? !peer.#polite; },
+      get leads() { return (this.isForeign ? null : peer.#leads) ?? !peer.#polite; },
       get hasChannel() { return Boolean(peer.room._dataChannel); },
       get isReachable() { return peer.#isReachable; },
       get isSilent() { return peer.#polite && !peer.#heard; },
@@ -284,7 +285,7 @@ export class Peer extends Emitter {
   #yield(description, offer) {
     if (!this.#polite) return;
     if (this.connection.remoteDescription) return this.rebuild();
-    this.#begin(this.#link, false);
+    this.#begin(this.#link, this.#leads && false);
     this.#connection.negotiation.describe(description, offer);
   }
 

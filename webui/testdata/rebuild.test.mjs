@@ -226,7 +226,7 @@ test('who leads in a call is what the last frame of the far end says, and the ot
   const kinds = peer.connection.getTransceivers().map(({ receiver }) => receiver.track.kind);
   assert.deepEqual(kinds, ['audio', 'video', 'video']);
   const { applied } = peer.connection;
-  say(false, offer);
+  say(false, { ...offer, offer: 3 });
   await session.ping();
   assert.equal(applied.length, 1, 'the end that leads has its way');
 });

@@ -249,13 +249,8 @@ func (b *bot) hearDescription(p *peer, description webrtc.SessionDescription, nu
 		}
 		return p.pc.SetRemoteDescription(description)
 	}
-	if p.pc.SignalingState() == webrtc.SignalingStateHaveLocalOffer { // both have begun this connection
-		if !p.Polite {
-			return nil
-		}
-		if err := b.begin(p, p.link, false); err != nil {
-			return err
-		}
+	if p.leads {
+		return nil // the other end has begun the same connection, and yields
 	}
 	if err := p.pc.SetRemoteDescription(description); err != nil {
 		return err
