@@ -231,6 +231,44 @@ test('who leads in a call is what the last frame of the far end says, and the ot
   assert.equal(applied.length, 1, 'the end that leads has its way');
 });
 
+test('an end that is asked for another path asks nobody', DEADLINE, async (t) => {
+  const hub = await startHub(t);
+  const session = await enter(t, hub);
+  const rung = once(session, 'call');
+  hub.line.send(ring('call-1', true));
+  const { peer } = (await rung).call.accept();
+  let seq = 1;
+  const say = (polite, data) => hub.line.send({
+    type: 'signal',
+    seq: ++seq,
+    from: 'bob-1',
+    polite,
+    data: { signalbox: { call: 'peer', id: 'call-1', tag: 'far', ...data } },
+  });
+  say(true, { description: { type: 'offer', sdp: '' }, offer: 1 });
+  await hub.until(() => descriptions(hub, 'answer').length === 1);
+  pass(peer.connection, 'connected');
+  // The far end believes that it does not lead, and this one, too.
+  say(true, { want: { after: 1, restart: true } });
+  await hub.until(() => descriptions(hub, 'offer').length === 1);
+  assert.deepEqual(hub.frames.filter(({ data }) => data?.signalbox?.want?.restart), []);
+});
+
+test('a restart for an end that knows nothing of restarts waits for nothing', DEADLINE, async (t) => {
+  const hub = await startHub(t, { join: ({ room }, { send }) => send(joined(room, 'bob')) });
+  const session = await enter(t, hub);
+  const { peers } = await session.join('tea');
+  const { connection } = peers.get('bob');
+  const offers = () => descriptions(hub, 'offer').length;
+  await hub.until(() => offers() === 1);
+  const data = { signalbox: { description: { type: 'answer', sdp: '' } } };
+  hub.line.send({ type: 'signal', seq: 1, room: 'tea', from: 'bob', data });
+  await hub.until(() => connection.signalingState === 'stable' && connection.remoteDescription);
+  peers.get('bob').restartIce();
+  await hub.until(() => offers() === 2);
+  assert.deepEqual([connection.restarts, peers.get('bob').rebuilds], [1, 0]);
+});
+
 test('what fails is tried once more with another connection, and then has a way back', DEADLINE, async (t) => {
   const hub = await startHub(t, { join: ({ room }, { send }) => send(joined(room, 'bob')) });
   const session = await enter(t, hub);
