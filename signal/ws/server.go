@@ -20,6 +20,7 @@ type Server struct {
 	upgrader websocket.Upgrader
 	inputs   *sync.Pool // of *input
 	buffers  *buffers
+	lot      lot
 	pulse    Pulse
 }
 
