@@ -1,6 +1,7 @@
 package ws
 
 import (
+	"bytes"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -134,7 +135,8 @@ func (c *conn) work(first int) {
 }
 
 // read passes messages to the session until the connection or the session ends, and returns the
-// code to end it with, or until the client has nothing to say. Pongs alone keep nobody awake.
+// code to end it with, or until the client has nothing to say. Signs of life alone keep nobody
+// awake.
 func (c *conn) read(in *input) (code signal.Code, over bool) {
 	for talks, begins := false, true; !c.stopping.Load(); begins = false {
 		if in.empty() {
@@ -159,7 +161,7 @@ func (c *conn) read(in *input) (code signal.Code, over bool) {
 		if in.empty() {
 			c.heard.Store(int64(time.Since(c.began)))
 		}
-		talks = talks || ok
+		talks = talks || ok && !bytes.Equal(body, c.server.pulse.Sign)
 		if ok && !c.link.Receive(signal.Frame{Body: body, Binary: binary}) {
 			return signal.CodeLost, true
 		}
