@@ -15,6 +15,7 @@
 //     address they came in on can't be merged.
 //   - pion's own lifetime timer would delete in a goroutine of its own. The caller ends every
 //     allocation before that, on its own clock.
+//   - An allocation is born with 4 KB for permissions that it has not; slim.go takes them back.
 package engine
 
 import (
@@ -62,17 +63,21 @@ type Engine struct {
 	nonce     stun.Nonce
 	harvested time.Time
 	now       func() time.Time
+	slimmer   slimmer
 }
 
 // New starts an engine. It forgets channels that are not refreshed within channelTimeout. pion's
 // warnings and errors go to log.
 func New(key []byte, channelTimeout time.Duration, now func() time.Time, log *slog.Logger) (*Engine, error) {
 	e := &Engine{
-		conn: &conn{requests: make(chan canonical), done: make(chan struct{}), closed: make(chan struct{})},
-		key:  stun.MessageIntegrity(key),
-		now:  now,
+		conn: &conn{
+			local:    clientAddr(0),
+			requests: make(chan canonical), done: make(chan struct{}), closed: make(chan struct{}),
+		},
+		key: stun.MessageIntegrity(key),
+		now: now,
 	}
-	_, err := turn.NewServer(turn.ServerConfig{
+	server, err := turn.NewServer(turn.ServerConfig{
 		Realm: realm,
 		AuthHandler: func(string, string, net.Addr) ([]byte, bool) {
 			return key, true
@@ -89,13 +94,18 @@ func New(key []byte, channelTimeout time.Duration, now func() time.Time, log *sl
 	if err != nil {
 		return nil, fmt.Errorf("start the TURN engine: %w", err)
 	}
+	e.slimmer = slimmerOf(server)
 	return e, nil
 }
 
 // Allocate enters an allocation that relays on relayed.
 func (e *Engine) Allocate(client uint64, relayed netip.AddrPort) error {
 	e.conn.relayed = net.UDPAddrFromAddrPort(relayed)
-	return e.request(client, stun.MethodAllocate, requestedTransportUDP{}, lifetime(Lifetime))
+	if err := e.request(client, stun.MethodAllocate, requestedTransportUDP{}, lifetime(Lifetime)); err != nil {
+		return err
+	}
+	e.slimmer.slim(clientAddr(client), e.conn.LocalAddr())
+	return nil
 }
 
 // Refresh keeps the allocation in pion's books for as long as pion can.
@@ -216,6 +226,7 @@ type canonical struct {
 // conn is the net.PacketConn that pion serves, and its relay address generator. pion's next
 // ReadFrom shows that it has handled the previous request, so an exchange works like a call.
 type conn struct {
+	local    net.Addr // pion's own
 	requests chan canonical
 	done     chan struct{}
 	closed   chan struct{}
@@ -257,7 +268,7 @@ func (c *conn) WriteTo(b []byte, _ net.Addr) (int, error) {
 }
 
 func (c *conn) Close() error                     { return nil }
-func (c *conn) LocalAddr() net.Addr              { return clientAddr(0) }
+func (c *conn) LocalAddr() net.Addr              { return c.local }
 func (c *conn) SetDeadline(time.Time) error      { return nil }
 func (c *conn) SetReadDeadline(time.Time) error  { return nil }
 func (c *conn) SetWriteDeadline(time.Time) error { return nil }
