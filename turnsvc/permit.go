@@ -28,7 +28,7 @@ func (b *books) peer(r *request, a *allocation, value []byte) (peer netip.AddrPo
 func (b *books) createPermission(r *request, a *allocation) {
 	peers := make([]netip.Addr, 0, 4)
 	grants := make([]grant, 0, 4)
-	for _, at := range r.msg.Attributes() {
+	for at := range r.msg.Attributes {
 		if at.Type != wire.AttrXORPeerAddress {
 			continue
 		}
