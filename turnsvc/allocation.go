@@ -71,6 +71,8 @@ type allocation struct {
 	counters  *counters
 	judge     *judge
 
+	next atomic.Pointer[allocation] // of the same chain of clients; the books write it
+
 	made    made    // owned by the books
 	full    int64   // clock; when it expires once it is in use; owned by the books
 	counted account // what the budget has taken in; guarded by its mu

@@ -554,12 +554,10 @@ func (w *world) check(step string) {
 			w.checkKey(a, fail)
 		}
 	}
-	for i := range w.air.clients.shards {
-		if m := w.air.clients.shards[i].Load(); m != nil {
-			for addr, a := range *m {
-				if a.client != addr || !slices.Contains(all, a) {
-					fail("%v has an allocation that is not its own, or that the books don't know", addr)
-				}
+	for i := range w.air.clients.chains {
+		for a := w.air.clients.chains[i].Load(); a != nil; a = a.next.Load() {
+			if w.air.clients.get(a.client) != a || !slices.Contains(all, a) {
+				fail("%v finds an allocation that is not its own, or that the books don't know", a.client)
 			}
 		}
 	}
