@@ -66,9 +66,9 @@ func (b *books) tooManyPermissions(a *allocation, peers []netip.Addr) bool {
 	}
 	a.mu.RLock()
 	defer a.mu.RUnlock()
-	total := len(a.permissions)
+	total := a.permissions.len()
 	for _, ip := range peers {
-		if a.permissions[ip] == nil {
+		if a.permissions.get(ip) == nil {
 			total++
 		}
 	}
