@@ -72,21 +72,29 @@ func TestPionFactRoomForPermissions(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer e.Close()
-	alive := func() uint64 {
+	alive := func() int64 {
 		runtime.GC()
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
-		return m.HeapAlloc
+		return int64(m.HeapAlloc)
 	}
-	const allocations, most = 500, 1200 // bytes each; 5 KB as pion makes them
+	const allocations, most = 500, 1200 // bytes each; 4.8 KB as pion makes them
 	before := alive()
 	for i := range uint64(allocations) {
 		if err := e.Allocate(1+i, netip.MustParseAddrPort("192.0.2.1:1")); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if each := (alive() - before) / allocations; each > most {
-		t.Errorf("an allocation takes %d bytes, want %d", each, most)
+	each := (alive() - before) / allocations
+	for range 1000 { // pion's goroutines, which end at once, may have buffers still
+		if each <= most {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+		each = (alive() - before) / allocations
+	}
+	if each > most {
+		t.Errorf("an allocation takes %d bytes, want %d at most", each, most)
 	}
 	peer := netip.MustParseAddrPort("192.0.2.9:1")
 	if err := e.Bind(allocations, wire.FirstChannel, peer); err != nil {
