@@ -45,7 +45,7 @@ func (r *responder) unknownInBinding(in *inlet, src netip.AddrPort) bool {
 	m := &in.msg
 	var unknown [8]byte
 	list := unknown[:0]
-	for _, at := range m.Attributes() {
+	for at := range m.Attributes {
 		if !wire.Optional(at.Type) && !bindingKnows(at.Type, in.corner != nil) && len(list) < cap(list) {
 			list = binary.BigEndian.AppendUint16(list, at.Type)
 		}
