@@ -73,7 +73,8 @@ func (x *runCall) fill(run wire.Run, number uint16, to netip.AddrPort, scope uin
 
 func (x *runCall) send(fd uintptr) syscall.Errno {
 	for {
-		_, _, errno := syscall.Syscall(syscall.SYS_SENDMSG, fd, uintptr(unsafe.Pointer(&x.head)), syscall.MSG_DONTWAIT)
+		_, _, errno := syscall.RawSyscall(syscall.SYS_SENDMSG, fd, uintptr(unsafe.Pointer(&x.head)),
+			syscall.MSG_DONTWAIT)
 		if errno != syscall.EINTR {
 			return errno
 		}
