@@ -13,7 +13,8 @@ import (
 )
 
 // relaySocket is a socket that package net does not know: net has the runtime wait for each socket
-// in both directions, and so look at each one that has sent something.
+// in both directions, and so look at each one that has sent something. Net would also let it send
+// to broadcast addresses.
 type relaySocket struct {
 	descriptor
 	receiver
