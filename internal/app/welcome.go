@@ -27,6 +27,9 @@ func (a *App) Welcome(w io.Writer) error {
 	} else {
 		t.row("Firewall", strings.Join(firewall(a), " "), "let these in")
 	}
+	if len(a.cfg.TURN.URLs) > 0 {
+		t.row("ICE", strings.Join(a.ice.URLs(), " "), "handed out to clients (turn.urls)")
+	}
 	// Clients of a reverse proxy see its certificate.
 	if own := a.certs.Authority(); own != nil && a.urls.ThroughProxy() == "" && len(others) > 0 {
 		if urls := a.urls.Shared(); len(urls) > 0 {

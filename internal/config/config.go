@@ -37,6 +37,7 @@ type Config struct {
 
 	TURN struct {
 		Listen        Listens     `toml:"listen"`
+		URLs          ICEURLs     `toml:"urls"`
 		Realm         string      `toml:"realm"`
 		RelayPorts    Ports       `toml:"relay_ports"`
 		RelayIP       Addrs       `toml:"relay_ip"`
@@ -209,6 +210,9 @@ func (c *Config) Warnings() (out []Warning) {
 	if c.Signal.Devices != 1 && c.Auth.Mode != "jwt" {
 		out = append(out, Warning{"signal.devices", "a user has one session, as with 1: only tokens " +
 			`(auth.mode = "jwt") prove that another one is of the same user`})
+	}
+	if len(c.TURN.URLs) > 0 && !c.TURN.URLs.Relays() {
+		out = append(out, Warning{"turn.urls", "none of them is a turn: or turns: URL, so clients find no relay"})
 	}
 	for _, p := range c.Web.TrustedProxies {
 		if p.Bits() == 0 {
