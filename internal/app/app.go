@@ -26,6 +26,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -162,7 +163,7 @@ func (a *App) makeTURN() error {
 	o := turnOptions(&a.cfg, relayAddresses(a.relays.Relays()))
 	o.Transfers, a.unread = readTransfers(a.dir, a.log)
 	o.Bans, o.Log = a.bans, a.log.With("part", "turn")
-	if a.cfg.TURN.DTLS {
+	if a.cfg.DTLS() {
 		o.DTLSCertificate = a.certs.DTLSCertificate
 	}
 	if o.Live, err = turnLive(&a.cfg, keys); err != nil {
@@ -397,7 +398,7 @@ func (a *App) status() status.Status {
 // Addrs are the bound addresses, with real ports where the configuration said 0. Empty: off.
 type Addrs struct {
 	Web, WebTLS string
-	TURN        []string // UDP and TCP
+	TURN        []string // each once, whatever its transports
 	Metrics     string
 	Collider    string
 }
@@ -412,8 +413,10 @@ func (a *App) Addrs() Addrs {
 	}
 	out := Addrs{Web: at(a.edge.Web()), WebTLS: at(a.edge.WebTLS()), Metrics: at(a.edge.Metrics()),
 		Collider: at(a.edge.Collider())}
-	for _, l := range a.edge.TURN() {
-		out.TURN = append(out.TURN, at(l))
+	for _, s := range a.edge.TURN() {
+		if at := s.Addr.String(); !slices.Contains(out.TURN, at) {
+			out.TURN = append(out.TURN, at)
+		}
 	}
 	return out
 }

@@ -103,9 +103,12 @@ func admissionOptions(c *config.Config, dir *state.Dir) admission.Options {
 func edgeOptions(c *config.Config, relays *publicip.Finder) (edge.Options, error) {
 	o := edge.Options{
 		Web: c.Web.Listen.AddrPort, WebTLS: c.Web.TLSListen.AddrPort, Metrics: c.Metrics.Listen.AddrPort,
-		Collider: c.Compat.ColliderListen.AddrPort,
-		TURN:     c.TURN.Listen.AddrPorts(), Proxies: source.Proxies(c.Web.TrustedProxies),
+		Collider:    c.Compat.ColliderListen.AddrPort,
+		Proxies:     source.Proxies(c.Web.TrustedProxies),
 		ProxyHeader: c.Web.ProxyProtocol,
+	}
+	for _, l := range c.TURN.Listen {
+		o.TURN = append(o.TURN, edge.Service{Transport: l.Transport, Addr: l.AddrPort})
 	}
 	primary, alternate, on := c.Discovery(relays.Reached())
 	if !on {

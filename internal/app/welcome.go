@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -123,8 +124,14 @@ func firewall(a *App) []string {
 			out = append(out, netaddr.Port(l.Addr())+"/tcp")
 		}
 	}
-	for _, l := range a.edge.TURN() {
-		out = append(out, netaddr.Port(l.Addr())+"/udp", netaddr.Port(l.Addr())+"/tcp")
+	for _, s := range a.edge.TURN() {
+		network := "tcp"
+		if s.UDP() {
+			network = "udp"
+		}
+		if port := fmt.Sprint(s.Addr.Port(), "/", network); !slices.Contains(out, port) {
+			out = append(out, port)
+		}
 	}
 	if corners := a.edge.Corners(); corners != nil {
 		out = append(out, strconv.Itoa(corners[1][1].LocalAddr().(*net.UDPAddr).Port)+"/udp")

@@ -61,7 +61,7 @@ func checkICEURL(url string) error {
 			return errors.New("of a STUN server nothing follows the port")
 		}
 	default:
-		return errors.New("it begins with none of stun:, stuns:, turn:, turns:")
+		return errors.New("it must begin with stun:, stuns:, turn: or turns: and a host")
 	}
 	if rest, ok := strings.CutPrefix(at, HostPart); ok && (rest == "" || rest[0] == ':') {
 		at = "host" + rest // to be read as any name

@@ -27,8 +27,8 @@ func TestICEURLs(t *testing.T) {
 		"turns:{host}:0":                           "not a port",
 		"turns:{host}:443?transport=tls":           "neither transport=udp nor transport=tcp",
 		"stun:{host}?transport=udp":                "nothing follows the port",
-		"https://example.org":                      "begins with none of",
-		"{host}:443":                               "begins with none of",
+		"https://example.org":                      "must begin with",
+		"{host}:443":                               "must begin with",
 		"turns://{host}:443":                       "neither",
 		"turn:":                                    "neither {host} nor a host",
 	} {

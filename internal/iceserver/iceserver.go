@@ -6,10 +6,13 @@ import (
 	"crypto/rand"
 	"net"
 	"net/netip"
+	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
 
+	"signalbox/internal/edge"
 	"signalbox/internal/netaddr"
 	"signalbox/internal/publicip"
 	"signalbox/internal/source"
@@ -22,7 +25,7 @@ import (
 type Sockets interface {
 	Web() net.Listener
 	WebTLS() net.Listener
-	TURN() []net.Listener
+	TURN() []edge.Service
 }
 
 // Options say what the box serves, and under which name.
@@ -123,7 +126,10 @@ func stunServers(urls []string) []signal.ICEServer {
 // urls lists where clients that reach this box as host find STUN and TURN.
 func (i *Issuer) urls(with *Live, host string) (stun, turn []string) {
 	if len(with.URLs) == 0 {
-		return []string{"stun:" + i.turnAddr(host)}, i.turnURLs(host)
+		if at := i.turnAddrs("udp", host); len(at) > 0 {
+			stun = []string{"stun:" + at[0]}
+		}
+		return stun, i.turnURLs(host)
 	}
 	if strings.Contains(host, ":") {
 		host = "[" + host + "]"
@@ -147,14 +153,23 @@ func (i *Issuer) URLs() []string {
 // turnURLs lists the transports in the order in which browsers should prefer them. It includes
 // turns: only if clients can verify its certificate, since browsers refuse any other silently, and
 // if others than a proxy on this machine reach it.
-func (i *Issuer) turnURLs(host string) []string {
-	at := i.turnAddr(host)
-	urls := []string{"turn:" + at + "?transport=udp", "turn:" + at + "?transport=tcp"}
+func (i *Issuer) turnURLs(host string) (urls []string) {
+	for _, transport := range []string{"udp", "tcp"} {
+		for _, at := range i.turnAddrs(transport, host) {
+			urls = append(urls, "turn:"+at+"?transport="+transport)
+		}
+	}
 	if l := i.o.Sockets.Web(); l != nil && strictFirewallsPass(l.Addr().(*net.TCPAddr)) {
 		urls = append(urls, "turn:"+net.JoinHostPort(host, netaddr.Port(l.Addr()))+"?transport=tcp")
 	}
-	if l := i.o.Sockets.WebTLS(); l != nil && i.o.Covers(host) && i.othersReach(host, l) {
+	if !i.o.Covers(host) {
+		return urls
+	}
+	if l := i.o.Sockets.WebTLS(); l != nil && i.othersReach(host, l) {
 		urls = append(urls, "turns:"+net.JoinHostPort(host, netaddr.Port(l.Addr()))+"?transport=tcp")
+	}
+	for _, at := range i.turnAddrs("tls", host) {
+		urls = append(urls, "turns:"+at+"?transport=tcp")
 	}
 	return urls
 }
@@ -201,24 +216,32 @@ func (i *Issuer) farHost(hostHeader string) string {
 	return host
 }
 
-// turnAddr returns where a client that reaches this box as host finds TURN: at that host, on the
-// port of the listener that covers it. If TURN listens on other addresses than the page, it is the
-// first listener's own address.
-func (i *Issuer) turnAddr(host string) string {
+// turnAddrs returns where a client that reaches this box as host finds TURN over a transport: at
+// that host, on the ports of the services that cover it. If all are on other addresses than the
+// page, it is the first one's own.
+func (i *Issuer) turnAddrs(transport, host string) (out []string) {
 	ip, err := netip.ParseAddr(host)
-	for _, l := range i.o.Sockets.TURN() {
-		if err != nil || netaddr.Reaches(l, ip.Unmap()) || i.mapped(l, ip) {
-			return net.JoinHostPort(host, netaddr.Port(l.Addr()))
+	elsewhere := ""
+	for _, s := range i.o.Sockets.TURN() {
+		switch at := net.JoinHostPort(host, strconv.Itoa(int(s.Addr.Port()))); {
+		case s.Transport != transport, slices.Contains(out, at):
+		case err != nil || netaddr.Covers(s.Addr, ip.Unmap()) || i.mapped(s.Addr, ip):
+			out = append(out, at)
+		case elsewhere == "":
+			elsewhere = s.Addr.String()
 		}
 	}
-	return i.o.Sockets.TURN()[0].Addr().String()
+	if len(out) == 0 && elsewhere != "" {
+		return []string{elsewhere}
+	}
+	return out
 }
 
-// mapped reports whether ip is the public address of a relay whose local one l is bound to: 1:1
-// NAT.
-func (i *Issuer) mapped(l net.Listener, ip netip.Addr) bool {
+// mapped reports whether ip is the public address of a relay whose local one is that of a service:
+// 1:1 NAT.
+func (i *Issuer) mapped(service netip.AddrPort, ip netip.Addr) bool {
 	for _, r := range i.o.Relays() {
-		if r.Public.IP == ip && netaddr.Reaches(l, r.Bind.IP) {
+		if r.Public.IP == ip && netaddr.Covers(service, r.Bind.IP) {
 			return true
 		}
 	}
