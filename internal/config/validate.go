@@ -13,6 +13,7 @@ import (
 
 	"signalbox/internal/admission"
 	"signalbox/internal/state"
+	"signalbox/turnsvc/cred"
 )
 
 // Validate says all that is wrong with a configuration. Load does so by itself; this is for
@@ -123,6 +124,7 @@ func (c *Config) checkTURN(k *checker) {
 	k.must(c.TURN.Secret == "" || len(c.TURN.Secret) >= state.MinSecret, "turn.secret",
 		"want at least %d characters: make one with openssl rand -hex 16", state.MinSecret)
 	k.must(c.TURN.CredentialTTL >= Duration(time.Minute), "turn.credential_ttl", `want at least "1m"`)
+	k.must(c.TURN.CredentialTTL <= Duration(cred.MaxLife), "turn.credential_ttl", `want at most "8784h", a year`)
 	k.must(c.TURN.MinLifetime <= Duration(59*time.Minute), "turn.min_lifetime", `want at most "59m"`)
 	for i, u := range c.TURN.Users {
 		key := fmt.Sprintf("turn.users[%d]", i+1)
