@@ -64,6 +64,8 @@ const (
 	AttrIntegritySHA256    = 0x001C
 	AttrXORMappedAddress   = 0x0020
 	AttrReservationToken   = 0x0022
+	AttrPriority           = 0x0024 // RFC 8445 §16.1, as the next one
+	AttrUseCandidate       = 0x0025
 	AttrFingerprint        = 0x8028
 
 	// NAT behavior discovery: RFC 5780 §7.
