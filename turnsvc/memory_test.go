@@ -9,11 +9,11 @@ import (
 	"signalbox/turnsvc/internal/wire"
 )
 
-// An idle allocation with a channel takes at most 9 KiB, its goroutine's stack included. What the
-// clients here take is there before.
+// An idle allocation with a channel takes at most 6 KiB. What the clients here take is there
+// before.
 func TestLongMemoryOfAllocations(t *testing.T) {
 	testkit.Long(t)
-	const allocations, most = 5000, 9 << 10
+	const allocations, most = 5000, 6 << 10
 	r := newRig(t, nil)
 	clients := make([]*client, allocations)
 	for i := range clients {
