@@ -38,6 +38,8 @@ type (
 	App = app.App
 	// Config is the whole configuration. Its fields are the keys of config.toml.
 	Config = config.Config
+	// Reloaded says what App.Reload has done.
+	Reloaded = app.Reloaded
 	// LoadOptions say where a configuration comes from, besides the defaults.
 	LoadOptions = config.LoadOptions
 	// State is the directory in which the appliance keeps what it made itself.

@@ -2,6 +2,7 @@ package signal_test
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"net"
@@ -45,15 +46,15 @@ func newHub(t testing.TB, opts signal.Options, tweak ...func(*signal.Limits)) *s
 
 func start(t testing.TB, opts signal.Options, tweak ...func(*signal.Limits)) *box {
 	t.Helper()
-	return startServer(t, opts, func(*http.Server) {}, tweak...)
+	return startServer(t, opts, func(*httptest.Server) {}, tweak...)
 }
 
 // startNarrow is start for a test of clients that don't read: what waits for one in the kernel is
 // little, so that it doesn't take megabytes until a write is stuck.
 func startNarrow(t testing.TB, buffer int, opts signal.Options, tweak ...func(*signal.Limits)) *box {
 	t.Helper()
-	return startServer(t, opts, func(server *http.Server) {
-		server.ConnContext = func(ctx context.Context, conn net.Conn) context.Context {
+	return startServer(t, opts, func(server *httptest.Server) {
+		server.Config.ConnContext = func(ctx context.Context, conn net.Conn) context.Context {
 			if err := conn.(*net.TCPConn).SetWriteBuffer(buffer); err != nil {
 				t.Error(err)
 			}
@@ -66,7 +67,7 @@ func startNarrow(t testing.TB, buffer int, opts signal.Options, tweak ...func(*s
 // two each time that it is awaited.
 const narrow, little = 4 << 10, 32 << 10
 
-func startServer(t testing.TB, opts signal.Options, change func(*http.Server), tweak ...func(*signal.Limits)) *box {
+func startServer(t testing.TB, opts signal.Options, change func(*httptest.Server), tweak ...func(*signal.Limits)) *box {
 	t.Helper()
 	h := newHub(t, opts, tweak...)
 	b := &box{Hub: h, native: native.New(h)}
@@ -78,8 +79,11 @@ func startServer(t testing.TB, opts signal.Options, change func(*http.Server), t
 	b.server.Config.ReadTimeout = serverTimeout
 	b.server.Config.WriteTimeout = serverTimeout
 	b.server.Config.IdleTimeout = time.Hour // else a POST can cross the end of the connection that it reuses
-	change(b.server.Config)
-	b.server.Start()
+	if change(b.server); b.server.TLS != nil {
+		b.server.StartTLS()
+	} else {
+		b.server.Start()
+	}
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
@@ -145,7 +149,8 @@ func (b *box) dialNarrow(t testing.TB, buffer int) *peerConn {
 }
 
 func (b *box) tryDial(header http.Header) (*websocket.Conn, *http.Response, error) {
-	dialer := websocket.Dialer{HandshakeTimeout: patience, Subprotocols: []string{"signalbox.v1"}}
+	dialer := websocket.Dialer{HandshakeTimeout: patience, Subprotocols: []string{"signalbox.v1"},
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
 	return dialer.Dial(b.url(), header)
 }
 

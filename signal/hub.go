@@ -18,7 +18,6 @@ type Hub struct {
 	// set by New
 	opts     Options
 	limits   limits
-	origins  originRule
 	calls    *callBook[*Session]
 	stats    stats
 	store    *store
@@ -35,6 +34,8 @@ type Hub struct {
 	// false
 	running  sync.WaitGroup
 	refusing atomic.Int32 // connections that are being told why they aren't served
+
+	live atomic.Pointer[liveRules] // see Prepare
 
 	relieving atomic.Bool // a goroutine makes room in the store
 
@@ -56,14 +57,9 @@ func New(opts Options) (*Hub, error) {
 	if err != nil {
 		return nil, fmt.Errorf("signal options: %w", err)
 	}
-	origins, err := newOriginRule(opts.AllowedOrigins, opts.OwnHost)
-	if err != nil {
-		return nil, fmt.Errorf("signal options: %w", err)
-	}
 	h := &Hub{
 		opts:     opts,
 		limits:   defaultLimits(),
-		origins:  origins,
 		scratch:  sync.Pool{New: func() any { return new([]byte) }},
 		batches:  sync.Pool{New: func() any { return new(Batch) }},
 		log:      opts.Log,
@@ -75,6 +71,11 @@ func New(opts Options) (*Hub, error) {
 		dialects: make(map[string]DialectCount),
 		carried:  make(map[string]int),
 	}
+	apply, err := h.Prepare(Live{opts.RoomCapacity, opts.AllowedOrigins, opts.Claims})
+	if err != nil {
+		return nil, fmt.Errorf("signal options: %w", err)
+	}
+	apply()
 	h.store = &store{limit: memoryLimit, share: 64 << 10, full: h.shortOfMemory}
 	h.server = &Session{self: Member{ID: ServerID, Name: ServerID}}
 	h.open, h.shut = context.WithCancel(context.Background())
@@ -97,14 +98,17 @@ func (h *Hub) Resume() time.Duration { return h.opts.Resume }
 func (h *Hub) Heartbeat() time.Duration { return h.opts.Heartbeat }
 
 // OriginAllowed tells whether a web page of the request's Origin may talk to this hub.
-func (h *Hub) OriginAllowed(r *http.Request) bool { return h.origins.allows(r) }
+func (h *Hub) OriginAllowed(r *http.Request) bool { return h.live.Load().origins.allows(r) }
+
+// AnyOrigin reports whether every web page may talk to this hub.
+func (h *Hub) AnyOrigin() bool { return h.live.Load().origins.any }
 
 // LetsRead has browsers let the page of a request's Origin read the answer, if it may talk to this
 // hub, and reports whether it may. A page that sends no Origin, as GETs don't always, is told by
 // what else its browser sends.
 func (h *Hub) LetsRead(w http.ResponseWriter, r *http.Request) bool {
 	w.Header().Add("Vary", "Origin")
-	if h.origins.refuses(r) {
+	if h.live.Load().origins.refuses(r) {
 		return false
 	}
 	if origin := r.Header.Get("Origin"); origin != "" {

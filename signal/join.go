@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // Join asks for a seat in a room.
@@ -90,7 +92,15 @@ func (s *Session) Leave(room string) error {
 
 // mayEnter counts a join of a session that has left a room before: for the others in the room, each
 // costs a connection. Who only enters rooms is limited by their number.
-func (s *Session) mayEnter() bool { return s.left == 0 || s.returns == nil || s.returns.Allow() }
+func (s *Session) mayEnter() bool {
+	if s.left == 0 || s.hub.opts.Rate == 0 {
+		return true
+	}
+	if s.returns == nil {
+		s.returns = rate.NewLimiter(rate.Limit(s.hub.limits.Returns), returnsBurst)
+	}
+	return s.returns.Allow()
+}
 
 // drop gives the session's seat in a room back, and reports whether it had one. work is held.
 func (s *Session) drop(r *room, why LeftReason) bool {

@@ -55,7 +55,7 @@ func (h *Hub) Keep(plan Plan) (fresh bool, err error) {
 	for _, user := range plan.Users {
 		k.users[Visible(user)] = true
 	}
-	capacity := cmp.Or(plan.Capacity, h.opts.RoomCapacity)
+	capacity := cmp.Or(plan.Capacity, h.live.Load().capacity)
 	for {
 		r, fresh, err := h.keep(RoomName(plan.Room), capacity, k)
 		if err != nil {

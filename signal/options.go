@@ -161,7 +161,6 @@ func (o Options) withDefaults() (Options, error) {
 		name  string
 		value int
 	}{
-		{"RoomCapacity", o.RoomCapacity},
 		{"Rooms", o.Rooms},
 		{"RoomsPerSession", o.RoomsPerSession},
 		{"Sessions", o.Sessions},

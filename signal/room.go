@@ -264,7 +264,7 @@ func (h *Hub) room(name string, s *Session, pass *Pass, capacity int) (*room, er
 	if h.opts.Rooms > 0 && len(h.rooms) >= h.opts.Rooms {
 		return nil, Refuse(CodeNoSuchRoom, "")
 	}
-	r := h.newRoom(name, cmp.Or(pass.Capacity, capacity, h.opts.RoomCapacity))
+	r := h.newRoom(name, cmp.Or(pass.Capacity, capacity, h.live.Load().capacity))
 	h.rooms[name] = r
 	return r, nil
 }

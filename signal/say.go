@@ -32,7 +32,7 @@ func (s *Session) Say(say Say) error {
 
 // claim tells of the candidates in what is signaled, before the far end can act on it.
 func (s *Session) claim(data []byte) {
-	if s.hub.opts.Claims {
+	if s.hub.live.Load().claims {
 		for _, addr := range claims(data) {
 			s.hub.opts.Members.Claimed(s.self.ID, addr)
 		}

@@ -39,19 +39,20 @@ type Session struct {
 	over      bool
 	ending    bool          // the frame that is being processed is the last one
 	refused   bool          // the frame that is being processed was refused
+	bad       int32         // broken frames in a row
 	expiry    *time.Timer   // ends the session, while link is nil
 	until     time.Time     // when
 	deadline  *time.Timer   // ends the session with its tokens; nil: nothing does
 	resumedAt uint64        // after which event its client has gone on; 0: not yet, or from the start
 	heardAt   netip.Addr    // where the client was when it was heard last
-	bad       int           // broken frames in a row
 	rooms     []*room       // in the order of joining
 	pass      Pass          // of its hello
 	pace      *rate.Limiter // nil = no limit; safe without work
 	volume    *rate.Limiter // bytes; the same
-	patience  *rate.Limiter // for frames over the pace; the same
 	left      int           // rooms that it has left and not made up for by joining others
-	returns   *rate.Limiter // joins while there are such; nil = no limit
+	returns   *rate.Limiter // joins while there are such; nil = there were none, or no limit
+
+	patience atomic.Pointer[rate.Limiter] // for frames over the pace; nil = there were none
 
 	// set by hello, before anybody else knows the session
 	self Member
@@ -99,8 +100,6 @@ func newSession(h *Hub, d Dialect, from *Client, now time.Time) *Session {
 	if h.opts.Rate > 0 {
 		s.pace = rate.NewLimiter(rate.Limit(h.opts.Rate), h.opts.burst())
 		s.volume = rate.NewLimiter(rate.Limit(h.limits.Volume), burstSeconds*h.limits.Volume)
-		s.patience = rate.NewLimiter(rate.Limit(h.opts.Rate), 2*h.opts.burst())
-		s.returns = rate.NewLimiter(rate.Limit(h.limits.Returns), returnsBurst)
 	}
 	return s
 }
@@ -217,7 +216,13 @@ func (s *Session) keepsVolume(n int) bool { return s.volume == nil || s.volume.A
 
 // exhausted counts a frame over the rate and reports whether it was one too many: a client that
 // ignores refusals costs us an answer for each.
-func (s *Session) exhausted() bool { return !s.patience.Allow() }
+func (s *Session) exhausted() bool {
+	if s.patience.Load() == nil { // few sessions ever need one
+		o := &s.hub.opts
+		s.patience.CompareAndSwap(nil, rate.NewLimiter(rate.Limit(o.Rate), 2*o.burst()))
+	}
+	return !s.patience.Load().Allow()
+}
 
 // Reply queues frames that the dialect made itself, behind the events so far. They are not
 // numbered: a client that misses them in a resume asks again.
@@ -238,7 +243,7 @@ func (s *Session) Refuse(why error, answer ...Frame) {
 	} else {
 		s.bad = 0
 	}
-	if r.Final || s.bad >= s.hub.limits.BadFrames || !s.greeted.Load() && r.Code != CodeResumeExpired {
+	if r.Final || int(s.bad) >= s.hub.limits.BadFrames || !s.greeted.Load() && r.Code != CodeResumeExpired {
 		s.ending = true
 		s.close(r.Code, ready(answer))
 		return

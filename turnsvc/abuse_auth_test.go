@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"strings"
@@ -361,5 +362,36 @@ func TestAbuse17NoSecretIsTold(t *testing.T) {
 				t.Errorf("the log names a credential: %s", logged.String())
 			}
 		})
+	}
+}
+
+// 7 of the operators' reports: coturn's other form of a REST name is good, and a time in
+// milliseconds, which would be good for ever, is refused and named.
+func TestRESTNames(t *testing.T) {
+	t.Parallel()
+	var logged lines
+	r := newRig(t, logged.log)
+	now := r.s.core.clock.wall().Unix()
+	for name, want := range map[string]int{
+		fmt.Sprint(now+60, ":alice"):         0,
+		fmt.Sprint("alice:", now+60):         0,
+		fmt.Sprint("a:b:", now+60):           0,
+		fmt.Sprint(now + 60):                 0,
+		fmt.Sprint("alice:", now-60):         401,
+		fmt.Sprint("alice:", 1000*(now+60)):  401,
+		fmt.Sprint(1000*(now+60), ":alice"):  401,
+		fmt.Sprint(now+367*24*3600, ":anna"): 401,
+		"alice":                              401,
+		fmt.Sprint(":", now+60):              401,
+	} {
+		var password string
+		r.keys.Each(name, func(c cred.Class, p string) bool { password = p; return c == cred.Shared })
+		c := r.dial("udp", name, password)
+		if m := c.request(wire.MethodAllocate, withUDP); m.code() != want {
+			t.Errorf("%s: code %d, want %d", name, m.code(), want)
+		}
+	}
+	if text := logged.String(); strings.Count(text, "milliseconds") != 1 {
+		t.Errorf("the log: %s", text)
 	}
 }

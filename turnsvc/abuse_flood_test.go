@@ -155,7 +155,7 @@ func TestAbuse25QuotasComeBackOnEveryWayOut(t *testing.T) {
 		}},
 		{"broken relay sockets", func(r *rig, a, b *client) {
 			for _, a := range r.s.books.list() {
-				a.relay.Conn.Close()
+				a.relay.Close()
 			}
 			a.ok(wire.MethodRefresh, withLifetime(0))
 			b.ok(wire.MethodRefresh, withLifetime(0))

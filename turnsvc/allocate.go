@@ -91,25 +91,27 @@ func (b *books) allocate(r *request, a *allocation) {
 	}
 }
 
-// enter registers an allocation that the engine knows, so that everybody finds it, and starts to
-// read its relay socket.
+// enter starts to read the relay socket of an allocation that the engine knows, and registers it,
+// so that everybody finds it.
 func (b *books) enter(a *allocation) {
 	b.quotas.add(a.holder())
 	a.up, a.down = b.quotas.paces(b.limits(), a.principal)
+	err := b.readers.Read(a.relay, func(list []wire.Datagram) {
+		for len(list) > 0 {
+			run := wire.NextRun(list)
+			list = list[len(run):]
+			b.receive(a, run)
+		}
+	})
+	if err != nil {
+		b.log.Warn("a relay socket can't be read: its allocation ends", "err", err)
+		b.end(a)
+	}
 	b.mu.Lock()
 	b.all[a.id] = a
 	b.mu.Unlock()
 	a.pool.Hold(a.relay.Addr.Port(), a)
 	a.link.setAllocation(a.client, a)
-	b.readers.Go(func() {
-		a.relay.Read(b.faults, func(list []wire.Datagram) {
-			for len(list) > 0 {
-				run := wire.NextRun(list)
-				list = list[len(run):]
-				b.receive(a, run)
-			}
-		})
-	})
 }
 
 // receive takes what a peer's datagrams have brought.

@@ -1,9 +1,7 @@
 package turnsvc
 
 import (
-	"maps"
 	"net/netip"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -71,6 +69,8 @@ type allocation struct {
 	counters  *counters
 	judge     *judge
 
+	next atomic.Pointer[allocation] // of the same chain of clients; the books write it
+
 	made    made    // owned by the books
 	full    int64   // clock; when it expires once it is in use; owned by the books
 	counted account // what the budget has taken in; guarded by its mu
@@ -89,9 +89,9 @@ type allocation struct {
 	runs        socket.RunLimit // to the client
 
 	mu          sync.RWMutex
-	permissions map[netip.Addr]*permission
-	channels    map[uint16]*channel
-	byPeer      map[netip.AddrPort]*channel
+	permissions table[netip.Addr, permission]
+	channels    table[uint16, channel]
+	byPeer      table[netip.AddrPort, channel]
 }
 
 // carried is the application data that an allocation has relayed so far.
@@ -177,7 +177,7 @@ func (a *allocation) running(now int64) bool { return now < a.expires.Load() }
 func (a *allocation) channelByNumber(number uint16, now int64) (peer netip.AddrPort, g grant, ok bool) {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
-	c := a.channels[number]
+	c := a.channels.get(number)
 	if c == nil || now >= c.expires.Load() || now >= c.permission.expires.Load() {
 		return netip.AddrPort{}, grant{}, false
 	}
@@ -189,7 +189,7 @@ func (a *allocation) channelByNumber(number uint16, now int64) (peer netip.AddrP
 func (a *allocation) permissionFor(peer netip.Addr, now int64) (g grant, ok bool) {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
-	p := a.permissions[peer]
+	p := a.permissions.get(peer)
 	if p == nil || now >= p.expires.Load() {
 		return grant{}, false
 	}
@@ -201,8 +201,8 @@ func (a *allocation) permissionFor(peer netip.Addr, now int64) (g grant, ok bool
 func (a *allocation) admits(peer netip.AddrPort, now int64) (p *permission, number uint16) {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
-	p = a.permissions[peer.Addr()]
-	c := a.byPeer[peer]
+	p = a.permissions.get(peer.Addr())
+	c := a.byPeer.get(peer)
 	if p == nil || now >= p.expires.Load() {
 		return nil, 0
 	}
@@ -216,7 +216,7 @@ func (a *allocation) admits(peer netip.AddrPort, now int64) (p *permission, numb
 func (a *allocation) permit(peer netip.Addr, g grant, now int64) *permission {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	p := a.permissions[peer]
+	p := a.permissions.get(peer)
 	if p == nil || p.grant != g {
 		p = a.replaceLocked(peer, g)
 	}
@@ -228,11 +228,8 @@ func (a *allocation) permit(peer netip.Addr, g grant, now int64) *permission {
 // one can't be changed, since the packet path reads its grant. mu is held.
 func (a *allocation) replaceLocked(peer netip.Addr, g grant) *permission {
 	p := &permission{grant: g}
-	if a.permissions == nil {
-		a.permissions = make(map[netip.Addr]*permission)
-	}
-	a.permissions[peer] = p
-	for _, c := range a.channels {
+	a.permissions.set(peer, p)
+	for _, c := range a.channels.all() {
 		if c.peer.Addr() == peer {
 			c.permission = p
 		}
@@ -245,7 +242,7 @@ func (a *allocation) replaceLocked(peer netip.Addr, g grant) *permission {
 func (a *allocation) regrant(peer netip.Addr, g grant) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	old := a.permissions[peer]
+	old := a.permissions.get(peer)
 	if old == nil || old.grant == g {
 		return
 	}
@@ -260,21 +257,25 @@ func (a *allocation) regrant(peer netip.Addr, g grant) {
 func (a *allocation) peers() []netip.Addr {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
-	return slices.Collect(maps.Keys(a.permissions))
+	list := make([]netip.Addr, 0, a.permissions.len())
+	for peer := range a.permissions.all() {
+		list = append(list, peer)
+	}
+	return list
 }
 
 // has reports whether there is a permission for peer, in force or not.
 func (a *allocation) has(peer netip.Addr) bool {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
-	return a.permissions[peer] != nil
+	return a.permissions.get(peer) != nil
 }
 
 // granted is what the permission for peer allows, whether or not it is in force.
 func (a *allocation) granted(peer netip.Addr) grant {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
-	if p := a.permissions[peer]; p != nil {
+	if p := a.permissions.get(peer); p != nil {
 		return p.grant
 	}
 	return grant{}
@@ -284,7 +285,7 @@ func (a *allocation) granted(peer netip.Addr) grant {
 func (a *allocation) usedFor(peer netip.Addr) int64 {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
-	if p := a.permissions[peer]; p != nil {
+	if p := a.permissions.get(peer); p != nil {
 		return p.used.Load()
 	}
 	return 0
@@ -313,15 +314,11 @@ func (a *allocation) reachesRelay(b *allocation, p *policy) bool {
 func (a *allocation) bind(number uint16, peer netip.AddrPort, p *permission, now int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	c := a.channels[number]
+	c := a.channels.get(number)
 	if c == nil {
 		c = &channel{number: number, peer: peer, permission: p}
-		if a.channels == nil {
-			a.channels = make(map[uint16]*channel)
-			a.byPeer = make(map[netip.AddrPort]*channel)
-		}
-		a.channels[number] = c
-		a.byPeer[peer] = c
+		a.channels.set(number, c)
+		a.byPeer.set(peer, c)
 	}
 	c.expires.Store(now + int64(channelLifetime))
 }
@@ -333,22 +330,14 @@ func (c *channel) expired(now int64) bool { return c != nil && now >= c.expires.
 func (a *allocation) boundTo(number uint16, peer netip.AddrPort) (byNumber, byPeer *channel, n int) {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
-	return a.channels[number], a.byPeer[peer], len(a.channels)
+	return a.channels.get(number), a.byPeer.get(peer), a.channels.len()
 }
 
 // forgetExpired drops expired permissions and channels, so that the limits don't count them.
 func (a *allocation) forgetExpired(now int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for ip, p := range a.permissions {
-		if now >= p.expires.Load() {
-			delete(a.permissions, ip)
-		}
-	}
-	for number, c := range a.channels {
-		if now >= c.expires.Load() {
-			delete(a.channels, number)
-			delete(a.byPeer, c.peer)
-		}
-	}
+	a.permissions.removeIf(func(p *permission) bool { return now >= p.expires.Load() })
+	a.channels.removeIf(func(c *channel) bool { return c.expired(now) })
+	a.byPeer.removeIf(func(c *channel) bool { return c.expired(now) })
 }

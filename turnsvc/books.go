@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"signalbox/turnsvc/internal/engine"
+	"signalbox/turnsvc/internal/socket"
 	"signalbox/turnsvc/internal/wire"
 )
 
@@ -43,8 +44,8 @@ type books struct {
 	nextID       uint64
 	quotas       quotas
 	replies      replies
-	portless     bool           // the last relay socket could not be opened
-	readers      sync.WaitGroup // one for each relay socket's reader
+	portless     bool // the last relay socket could not be opened
+	readers      *socket.Readers
 
 	ports [2]atomic.Int64 // taken from each pool; run writes it, for others to read
 
@@ -157,10 +158,15 @@ func (b *books) run(ctx context.Context) error {
 }
 
 func (b *books) open() (err error) {
-	if b.engine, err = engine.New(b.engineKey, b.channelTimeout, b.clock.read, b.log); err == nil {
-		b.follow()
+	if b.engine, err = engine.New(b.engineKey, b.channelTimeout, b.clock.read, b.log); err != nil {
+		return err
 	}
-	return err
+	if b.readers, err = socket.NewReaders(b.faults); err != nil {
+		b.engine.Close()
+		return err
+	}
+	b.follow()
+	return nil
 }
 
 // follow lets the judge know this host's addresses and routes, and has it look after them, in a
@@ -200,7 +206,7 @@ func (b *books) close() {
 		b.dropReservation(token)
 	}
 	b.engine.Close()
-	b.readers.Wait()
+	b.readers.Close()
 	b.stopFollow()
 }
 

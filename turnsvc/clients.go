@@ -2,43 +2,46 @@ package turnsvc
 
 import (
 	"hash/maphash"
-	"maps"
 	"net/netip"
 	"sync/atomic"
 )
 
 // clients find a client's allocation by its transport address, on one UDP socket. Readers take no
-// lock, so one client's packets never wait for another's requests: a write copies one of the many
-// small maps. Only the books write.
+// lock, so one client's packets never wait for another's requests. Only the books write. The
+// allocations of a chain hold each other, so an allocation costs nothing here.
 type clients struct {
 	seed   maphash.Seed
-	shards [256]atomic.Pointer[map[netip.AddrPort]*allocation]
+	chains [4096]atomic.Pointer[allocation] // linked by next; 10,000 clients are two or three in each
 }
 
 func newClients() *clients { return &clients{seed: maphash.MakeSeed()} }
 
-func (c *clients) shard(addr netip.AddrPort) *atomic.Pointer[map[netip.AddrPort]*allocation] {
-	return &c.shards[maphash.Comparable(c.seed, addr)%uint64(len(c.shards))]
+func (c *clients) chain(addr netip.AddrPort) *atomic.Pointer[allocation] {
+	return &c.chains[maphash.Comparable(c.seed, addr)%uint64(len(c.chains))]
 }
 
 func (c *clients) get(addr netip.AddrPort) *allocation {
-	if m := c.shard(addr).Load(); m != nil {
-		return (*m)[addr]
+	a := c.chain(addr).Load()
+	for a != nil && a.client != addr {
+		a = a.next.Load()
 	}
-	return nil
+	return a
 }
 
-// set stores a for addr; nil removes it.
+// set stores a, which has never been stored, for its client's addr; nil removes the one that is
+// there. A reader that has come to the one that goes finds the rest of the chain behind it.
 func (c *clients) set(addr netip.AddrPort, a *allocation) {
-	shard := c.shard(addr)
-	next := map[netip.AddrPort]*allocation{}
-	if m := shard.Load(); m != nil {
-		next = maps.Clone(*m)
+	at := c.chain(addr)
+	if a != nil {
+		a.next.Store(at.Load())
+		at.Store(a)
+		at = &a.next
 	}
-	if a == nil {
-		delete(next, addr)
-	} else {
-		next[addr] = a
+	for old := at.Load(); old != nil; old = at.Load() {
+		if old.client == addr {
+			at.Store(old.next.Load())
+			return
+		}
+		at = &old.next
 	}
-	shard.Store(&next)
 }

@@ -7,6 +7,7 @@
 // file comes twice:
 //
 //	internal/socket/read.go             a UDP socket is read; read errors are counted and bounded
+//	internal/socket/watch_linux.go      relay sockets by a few goroutines, in turns
 //	internal/socket/receiver_linux.go   what has come, many datagrams at a time
 //	stream.go                           or a TCP, TLS or DTLS connection is cut into frames
 //	internal/wire/run.go                what one flow carries stays together
@@ -57,11 +58,11 @@
 //
 // The goroutine that reads a socket or connection owns its inlet: buffers to decode and answer one
 // frame. The books' goroutine, Server.Run, owns the engine, the ports, the quotas and the replies.
-// It alone creates and removes allocations. It also owns the goroutines that read relay sockets,
-// the one that follows this host's addresses, and that of Neighbors, and waits for them. A caller
-// of ServeConn owns that stream's reader, which owns the writer. A caller of ServePacket owns that
-// socket's reader, which owns its DTLS connections and the sockets through which its clients are
-// sent to.
+// It alone creates and removes allocations. It also owns the few goroutines that read all relay
+// sockets, the one that follows this host's addresses, and that of Neighbors, and waits for them. A
+// caller of ServeConn owns that stream's reader, which owns the writer. A caller of ServePacket
+// owns that socket's reader, which owns its DTLS connections and the sockets through which its
+// clients are sent to.
 //
 // Who takes a right away (a reload, a ban, the end of a session, draining) first does so and then
 // ends the allocations that it was for. The books first enter an allocation and then look whether

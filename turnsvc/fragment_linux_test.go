@@ -2,31 +2,26 @@ package turnsvc
 
 import (
 	"encoding/binary"
-	"net"
-	"net/netip"
 	"os"
 	"syscall"
 	"testing"
 	"time"
 
+	"signalbox/turnsvc/internal/socket"
 	"signalbox/turnsvc/internal/wire"
 )
 
 // keepsWhole reads back what keepWhole set.
-func keepsWhole(t *testing.T, conn *net.UDPConn, ip netip.Addr) bool {
+func keepsWhole(t *testing.T, relay *socket.Relay) bool {
 	t.Helper()
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		t.Fatal(err)
-	}
 	level, option := syscall.IPPROTO_IP, syscall.IP_MTU_DISCOVER
-	if ip.Is6() {
+	if relay.Addr.Addr().Is6() {
 		level, option = syscall.IPPROTO_IPV6, syscall.IPV6_MTU_DISCOVER
 	}
 	value := 0
-	if cerr := raw.Control(func(fd uintptr) {
-		value,
-			err = syscall.GetsockoptInt(int(fd), level, option)
+	var err error
+	if cerr := relay.Control(func(fd uintptr) {
+		value, err = syscall.GetsockoptInt(int(fd), level, option)
 	}); cerr != nil || err != nil {
 		t.Fatal(cerr, err)
 	}

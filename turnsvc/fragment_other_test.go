@@ -3,9 +3,9 @@
 package turnsvc
 
 import (
-	"net"
-	"net/netip"
 	"testing"
+
+	"signalbox/turnsvc/internal/socket"
 )
 
-func keepsWhole(*testing.T, *net.UDPConn, netip.Addr) bool { return false }
+func keepsWhole(*testing.T, *socket.Relay) bool { return false }

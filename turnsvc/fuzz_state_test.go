@@ -554,12 +554,10 @@ func (w *world) check(step string) {
 			w.checkKey(a, fail)
 		}
 	}
-	for i := range w.air.clients.shards {
-		if m := w.air.clients.shards[i].Load(); m != nil {
-			for addr, a := range *m {
-				if a.client != addr || !slices.Contains(all, a) {
-					fail("%v has an allocation that is not its own, or that the books don't know", addr)
-				}
+	for i := range w.air.clients.chains {
+		for a := w.air.clients.chains[i].Load(); a != nil; a = a.next.Load() {
+			if w.air.clients.get(a.client) != a || !slices.Contains(all, a) {
+				fail("%v finds an allocation that is not its own, or that the books don't know", a.client)
 			}
 		}
 	}
@@ -649,7 +647,7 @@ func (w *world) checkHoldings(fail func(string, ...any)) {
 			w.checkGrant(a, peer, fail)
 		}
 		a.mu.RLock()
-		has, before := holding{len(a.permissions), len(a.channels), a.expires.Load()}, w.had[a.id]
+		has, before := holding{a.permissions.len(), a.channels.len(), a.expires.Load()}, w.had[a.id]
 		a.mu.RUnlock()
 		if has.permissions > before.permissions &&
 			has.permissions > w.most(func(l *Live) int { return l.Limits.Permissions }) {
@@ -675,7 +673,7 @@ func (w *world) checkHoldings(fail func(string, ...any)) {
 // checkGrant: a permission allows what the policy in force does, and nothing that is denied.
 func (w *world) checkGrant(a *allocation, peer netip.Addr, fail func(string, ...any)) {
 	a.mu.RLock()
-	g, runs := a.permissions[peer].grant, a.permissions[peer].expires.Load() > w.s.core.clock.now()
+	g, runs := a.permissions.get(peer).grant, a.permissions.get(peer).expires.Load() > w.s.core.clock.now()
 	a.mu.RUnlock()
 	if g == (grant{}) && runs {
 		fail("a permission for %v runs and allows nothing", peer)

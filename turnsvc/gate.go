@@ -2,7 +2,9 @@ package turnsvc
 
 import (
 	"net/netip"
+	"sync/atomic"
 
+	"signalbox/turnsvc/cred"
 	"signalbox/turnsvc/internal/wire"
 )
 
@@ -14,6 +16,8 @@ type gate struct {
 	guesses *allowance // requests with a good nonce and a wrong signature
 	keys    *keyring
 	books   *books
+
+	distantTold atomic.Int64 // see tellDistant; Unix time
 }
 
 // receive answers a TURN request that it refuses itself, and hands the others to the books.
@@ -126,7 +130,10 @@ func (g *gate) admit(in *inlet, src netip.AddrPort, user string, a *allocation) 
 	case a != nil:
 		g.refuseKnown(in, src, &id, taken(m.Method))
 		return id, false
-	case m.Method == wire.MethodAllocate && (id.expired || id.gone):
+	case m.Method == wire.MethodAllocate && id.barred():
+		if id.distant {
+			g.tellDistant(user)
+		}
 		g.challenge(in, src, answered, 401)
 		return id, false
 	case m.Method == wire.MethodAllocate && g.keys.banned(id.class, user, src.Addr()):
@@ -134,6 +141,18 @@ func (g *gate) admit(in *inlet, src netip.AddrPort, user string, a *allocation) 
 		return id, false
 	}
 	return id, true
+}
+
+// tellDistant logs, at most once a minute, that a credential expires too late: the program that
+// made it is at fault, not its client.
+func (g *gate) tellDistant(user string) {
+	now := g.clock.wall().Unix()
+	if last := g.distantTold.Load(); now-last < 60 || !g.distantTold.CompareAndSwap(last, now) {
+		return
+	}
+	expires, _, _ := cred.Parse(user)
+	g.log.Warn("refused a TURN credential that expires more than a year ahead: does its program write milliseconds "+
+		"instead of seconds?", "expires", expires.Unix())
 }
 
 // refuseKnown answers somebody whose key is known with an error code, signed with it.

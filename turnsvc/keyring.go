@@ -25,8 +25,12 @@ type identity struct {
 	class   cred.Class
 	under   *settings // that the key was found in
 	expired bool      // a credential whose time is over: it may go on, but not allocate
+	distant bool      // it expires later than any should: likewise
 	gone    bool      // a hub credential without a session: likewise
 }
+
+// barred reports whether its owner may go on, but not allocate.
+func (id *identity) barred() bool { return id.expired || id.distant || id.gone }
 
 // authenticate finds the key that signed m. Every way to fail costs the same, so that timing tells
 // no known name.
@@ -52,7 +56,8 @@ func (k *keyring) authenticate(m *wire.Message, user string) (identity, bool) {
 	if id.key == nil || !minted {
 		return identity{}, false
 	}
-	id.expired = !k.clock.wall().Before(expires)
+	now := k.clock.wall()
+	id.expired, id.distant = !now.Before(expires), expires.Sub(now) > cred.MaxLife
 	id.gone = id.class == cred.Hub && !k.judge.rooms.present(session)
 	return id, true
 }
@@ -64,7 +69,7 @@ func (k *keyring) holds(r *request) bool {
 		return true
 	}
 	id, ok := k.authenticate(&r.msg, r.user)
-	return ok && id.class == r.class && sameKey(id.key, r.key) && !id.expired && !id.gone
+	return ok && id.class == r.class && sameKey(id.key, r.key) && !id.barred()
 }
 
 // banned reports whether a ban keeps somebody from allocating: of a static user by its name, of

@@ -28,7 +28,7 @@ func (b *books) peer(r *request, a *allocation, value []byte) (peer netip.AddrPo
 func (b *books) createPermission(r *request, a *allocation) {
 	peers := make([]netip.Addr, 0, 4)
 	grants := make([]grant, 0, 4)
-	for _, at := range r.msg.Attributes() {
+	for at := range r.msg.Attributes {
 		if at.Type != wire.AttrXORPeerAddress {
 			continue
 		}
@@ -66,9 +66,9 @@ func (b *books) tooManyPermissions(a *allocation, peers []netip.Addr) bool {
 	}
 	a.mu.RLock()
 	defer a.mu.RUnlock()
-	total := len(a.permissions)
+	total := a.permissions.len()
 	for _, ip := range peers {
-		if a.permissions[ip] == nil {
+		if a.permissions.get(ip) == nil {
 			total++
 		}
 	}

@@ -111,7 +111,7 @@ func TestPionFactRelaySocketClosedWhileCreatePermissionsInFlight(t *testing.T) {
 				case 1: // its relay socket fails
 					for _, a := range r.s.books.list() {
 						if a.client == wire.AddrPort(c.conn.LocalAddr()) {
-							a.relay.Conn.Close()
+							a.relay.Close()
 						}
 					}
 					c.write(c.build(wire.MethodRefresh, withLifetime(0)))

@@ -46,7 +46,7 @@ func requestKnows(typ uint16) bool {
 // unknownRequired reports whether m has a comprehension-required attribute that no TURN request of
 // ours knows.
 func unknownRequired(m *wire.Message) bool {
-	for _, at := range m.Attributes() {
+	for at := range m.Attributes {
 		if !wire.Optional(at.Type) && !requestKnows(at.Type) {
 			return true
 		}
@@ -85,7 +85,7 @@ func errorAnswer(dst []byte, m *wire.Message, key []byte, code int) []byte {
 	b.ErrorCode(code, reason)
 	if code == 420 {
 		var list []byte
-		for _, at := range m.Attributes() {
+		for at := range m.Attributes {
 			if !wire.Optional(at.Type) && !requestKnows(at.Type) && len(list) < 2*8 {
 				list = binary.BigEndian.AppendUint16(list, at.Type)
 			}

@@ -176,13 +176,13 @@ func describe(a *allocation, now int64) Allocation {
 	}
 	a.mu.RLock()
 	defer a.mu.RUnlock()
-	for ip, p := range a.permissions {
+	for ip, p := range a.permissions.all() {
 		if now < p.expires.Load() {
 			d.Permissions = append(d.Permissions, ip.String())
 		}
 	}
 	slices.Sort(d.Permissions)
-	for _, c := range a.channels {
+	for _, c := range a.channels.all() {
 		if now < c.expires.Load() {
 			d.Channels++
 		}

@@ -191,7 +191,7 @@ func (r *rig) endSomehow(c *client, way int) {
 		if c.stream {
 			c.conn.Close()
 		} else {
-			mine(func(a *allocation) { a.relay.Conn.Close() })
+			mine(func(a *allocation) { a.relay.Close() })
 		}
 	case 3: // refresh 0, which the client sends
 	}

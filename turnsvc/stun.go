@@ -45,8 +45,8 @@ func (r *responder) unknownInBinding(in *inlet, src netip.AddrPort) bool {
 	m := &in.msg
 	var unknown [8]byte
 	list := unknown[:0]
-	for _, at := range m.Attributes() {
-		if !wire.Optional(at.Type) && !bindingKnows(at.Type, in.corner != nil) && len(list) < cap(list) {
+	for at := range m.Attributes {
+		if !wire.Optional(at.Type) && !bindingKnows(at, in.corner != nil) && len(list) < cap(list) {
 			list = binary.BigEndian.AppendUint16(list, at.Type)
 		}
 	}
@@ -65,13 +65,25 @@ func (r *responder) unknownInBinding(in *inlet, src netip.AddrPort) bool {
 }
 
 // bindingKnows reports whether a Binding request may have a comprehension-required attribute. It
-// may have credentials: STUN itself needs none here, so the responder ignores them.
-func bindingKnows(typ uint16, discovery bool) bool {
-	switch typ {
-	case wire.AttrUsername, wire.AttrRealm, wire.AttrNonce, wire.AttrIntegritySHA256:
+// may have credentials and what ICE adds to its checks: STUN itself needs none of them here, so the
+// responder ignores them. Without discovery, what asks for the usual answer in so many words is
+// known, and what asks for another is not.
+func bindingKnows(at wire.Attribute, discovery bool) bool {
+	switch at.Type {
+	case wire.AttrUsername, wire.AttrRealm, wire.AttrNonce, wire.AttrIntegritySHA256, wire.AttrPriority,
+		wire.AttrUseCandidate:
 		return true
-	case wire.AttrChangeRequest, wire.AttrResponsePort:
-		return discovery
+	case wire.AttrChangeRequest:
+		return discovery || changesNothing(at.Value)
+	case wire.AttrResponsePort:
+		return discovery || samePort(at.Value)
 	}
 	return false
 }
+
+// changesNothing reports whether a CHANGE-REQUEST has no flag set.
+func changesNothing(v []byte) bool { return len(v) == 4 && v[3]&(changeIP|changePort) == 0 }
+
+// samePort reports whether a RESPONSE-PORT is 0, the port that the request came from. Many clients
+// count its padding in.
+func samePort(v []byte) bool { return (len(v) == 2 || len(v) == 4) && v[0] == 0 && v[1] == 0 }

@@ -13,7 +13,7 @@ import (
 
 // classicBinding answers a Binding request of RFC 3489 (§8.1). It refuses RESPONSE-ADDRESS, which
 // would have us answer to whomever the sender likes. Where there is but one address it refuses
-// CHANGE-REQUEST: without an answer the client would blame its NAT.
+// a CHANGE-REQUEST for another: without an answer the client would blame its NAT.
 func (r *responder) classicBinding(in *inlet, src netip.AddrPort, frame []byte) {
 	from := in.corner
 	var unknown [8]byte
@@ -28,6 +28,7 @@ func (r *responder) classicBinding(in *inlet, src netip.AddrPort, frame []byte) 
 		switch {
 		case at.Type == wire.AttrChangeRequest && in.corner != nil && len(at.Value) == 4:
 			from = in.corner.change(at.Value[3])
+		case at.Type == wire.AttrChangeRequest && changesNothing(at.Value):
 		case at.Type == wire.AttrUsername, at.Type == wire.AttrMessageIntegrity, wire.Optional(at.Type):
 		case len(list) < cap(list):
 			list = binary.BigEndian.AppendUint16(list, at.Type)

@@ -86,7 +86,7 @@ func (c *corner) route(m *wire.Message, src netip.AddrPort) (from *corner, to ne
 		}
 		from = c.change(v[3])
 	}
-	if v, has := m.Get(wire.AttrResponsePort); has {
+	if v, has := m.Get(wire.AttrResponsePort); has && !samePort(v) {
 		// Two bytes of port; many clients count the padding in.
 		if len(v) != 2 && len(v) != 4 {
 			return nil, src, false

@@ -290,6 +290,50 @@ func TestBindingWithoutDiscoveryIsSmall(t *testing.T) {
 	}
 }
 
+// 8 of the operators' reports: attributes count by what they say. Debian's stun client sends a
+// CHANGE-REQUEST without flags, and ICE checks come to the STUN port.
+func TestBindingReadsAttributesByValue(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	c := r.dial("udp", "u", "p")
+	d := newDiscovery(t)
+	for name, tc := range map[string]struct {
+		request []byte
+		code    int
+	}{
+		"CHANGE-REQUEST 0":           {bindingRequest(attr(wire.AttrChangeRequest, 0, 0, 0, 0)), 0},
+		"CHANGE-REQUEST, other bits": {bindingRequest(attr(wire.AttrChangeRequest, 0, 0, 0, 1)), 0},
+		"CHANGE-REQUEST, odd size":   {bindingRequest(attr(wire.AttrChangeRequest, 0)), 420},
+		"RESPONSE-PORT 0":            {bindingRequest(attr(wire.AttrResponsePort, 0, 0)), 0},
+		"RESPONSE-PORT 0, padded":    {bindingRequest(attr(wire.AttrResponsePort, 0, 0, 0, 0)), 0},
+		"RESPONSE-PORT 1":            {bindingRequest(attr(wire.AttrResponsePort, 0, 1)), 420},
+		"an ICE check": {c.build(wire.MethodBinding, attr(wire.AttrUsername, []byte("one:other")...),
+			attr(wire.AttrPriority, 1, 2, 3, 4), attr(wire.AttrUseCandidate),
+			func(b *wire.Builder) { b.Sign([]byte("a key of nobody here")) }), 0},
+	} {
+		c.write(tc.request)
+		var m message
+		if !m.Decode(c.read(patience)) || m.code() != tc.code {
+			t.Errorf("%s: code %d, want %d", name, m.code(), tc.code)
+		}
+		if name == "an ICE check" && !m.Fingerprint {
+			t.Error("an ICE check is answered without FINGERPRINT")
+		}
+		if tc.code != 0 {
+			continue
+		}
+		answer, from := d.ask(listenLoopback(t), d.at[0][0], tc.request)
+		if !m.Decode(answer) || m.code() != 0 || from != d.at[0][0] {
+			t.Errorf("%s, with discovery: code %d from %v", name, m.code(), from)
+		}
+	}
+	c.write(classicRequest(0, 3, 0, 4, 0, 0, 0, 0))
+	types, _ := classicAttrs(t, c.read(patience), wire.ClassSuccess)
+	if len(types) != 1 || types[0] != wire.AttrMappedAddress {
+		t.Errorf("a CHANGE-REQUEST 0 of RFC 3489: attributes %#x", types)
+	}
+}
+
 // classicRequest is a Binding request of RFC 3489, whose transaction id has 16 bytes.
 func classicRequest(attrs ...byte) []byte {
 	return append([]byte{0, 1, 0, byte(len(attrs)), 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}, attrs...)

@@ -184,7 +184,7 @@ func TestDontFragment(t *testing.T) {
 				{send(true), true}, {send(false), false}} {
 				c.write(step.frame)
 				readPeer(t, peer)
-				if got := keepsWhole(t, a.relay.Conn, a.relay.Addr.Addr()); got != step.whole {
+				if got := keepsWhole(t, a.relay); got != step.whole {
 					t.Errorf("family %d, step %d: DF is %v, want %v", family, i, got, step.whole)
 				}
 			}

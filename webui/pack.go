@@ -14,9 +14,11 @@ import (
 // anyName finds names, and private ones with the # before them.
 var anyName = regexp.MustCompile(`#?[A-Za-z_$][\w$]*`)
 
-// aroundMarks finds marks with the spaces around them, and strings, in which they stay. A plus or a
-// minus isn't among the marks: beside another one, its space counts.
-var aroundMarks = regexp.MustCompile(`'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"| *[][=!<>?:{}(),;&|]+ *`)
+// aroundMarks finds marks with the spaces around them, and operators between two spaces; and what
+// spaces stay in: strings, templates, divisions and patterns, which begin with no space. Beside
+// another plus or minus, the space of one counts.
+var aroundMarks = regexp.MustCompile("'(?:[^'\\\\]|\\\\.)*'|\"(?:[^\"\\\\]|\\\\.)*\"|`[^`]*`" +
+	`| / |/(?:\[(?:[^]\\]|\\.)*]|[^/\\[]|\\.)+/[a-z]*| [-+*%] [\w$(#]| *[][=!<>?:{}(),;&|]+ *`)
 
 // anyInternal finds names that begin with an underscore, by which the classes of a script know each
 // other's members; nobody else is to use them.
@@ -26,9 +28,10 @@ var anyInternal = regexp.MustCompile(`\b_[A-Za-z]\w*`)
 var numberIs = regexp.MustCompile(`^const ([A-Z]\w*) = ([\d_]+);\s*$`)
 
 // pack makes a joined script smaller for the wire, where the browser needs no help to read it:
-// without comments, but for the one at its head, empty lines, indentation, and spaces and line ends
-// that part nothing; and with short names for what is private to its classes or internal, and for
-// its own classes and constants; a constant that is a number stands where it is used.
+// without comments, but for the one at its head, empty lines, indentation, and spaces, line ends
+// and semicolons that part nothing; and with short names for what is private to its classes or
+// internal, and for its own classes and constants; a constant that is a number stands where it is
+// used.
 func pack(script string) ([]byte, error) {
 	lines, err := readScript(script)
 	if err != nil {
@@ -50,18 +53,23 @@ func pack(script string) ([]byte, error) {
 			}
 		}
 		text = rename(text, short)
-		// The text of a template stays as it is, and so does a slash, which may begin a pattern.
-		if !line.inside && !strings.ContainsAny(line.code, "`/") {
+		endsInTemplate := i+1 < len(lines) && lines[i+1].inside
+		// The text of a template stays as it is. So does what may have another one within.
+		if !line.inside && !endsInTemplate && strings.Count(line.text, "`") <= 2 {
 			text = aroundMarks.ReplaceAllStringFunc(text, func(found string) string {
-				if found[0] == '\'' || found[0] == '"' {
+				if strings.ContainsAny(found[:1], "'\"`/") || found == " / " {
 					return found
 				}
-				return strings.Trim(found, " ")
+				return strings.ReplaceAll(found, " ", "")
 			})
 		}
+		if !line.inside && text[0] == '}' {
+			// Here, no statement is empty: the last one of a block needs no end of its own.
+			out.Truncate(len(bytes.TrimRight(out.Bytes(), ";\n")))
+		}
 		out.WriteString(text)
-		endsInTemplate := i+1 < len(lines) && lines[i+1].inside
-		if endsInTemplate || !strings.ContainsAny(text[max(0, len(text)-1):], ";,{([") {
+		// Nor is one without its end, so that a brace at the end of a line ends a block.
+		if endsInTemplate || !strings.ContainsAny(text[max(0, len(text)-1):], ";,{}([") {
 			out.WriteByte('\n')
 		}
 	}

@@ -17,18 +17,21 @@ func TestPack(t *testing.T) {
 		"spaces": {
 			"\n// why\nclass b {\n  c = '  it\\'s = {';\n\n\t// b\n" +
 				"\td(e, f = \"( \") {\n\t\treturn { ...this.c, e: e ?? -f }; // c\n\t}\n}\n",
-			"class b{c='  it\\'s = {';d(e,f=\"( \"){return{...this.c,e:e??-f};}\n}\n",
+			"class b{c='  it\\'s = {';d(e,f=\"( \"){return{...this.c,e:e??-f}}}",
 		},
-		"signs":     {"const g = (a) => (a ? a + +a : a - -a);\n", "const g=(a)=>(a?a + +a:a - -a);"},
-		"slashes":   {"const h = i / 2 + /a = b/.exec(k) || !l;\n", "const h = i / 2 + /a = b/.exec(k) || !l;"},
-		"line ends": {"if (a)\n  b();\nelse c()\nlet d\n", "if(a)\nb();else c()\nlet d\n"},
+		"one template": {"const a = b => `${ c } = '${d} ` + 'e = f';\n", "const a=b=>`${ c } = '${d} ` + 'e = f';"},
+		"signs":        {"const g = (a) => (a ? a + +a : a - -a);\n", "const g=(a)=>(a?a + +a:a - -a);"},
+		"slashes":      {"const h = i / 2 + /a = b/.exec(k) || !l;\n", "const h=i / 2 + /a = b/.exec(k)||!l;"},
+		"operators":    {"a = b - c * (d++ + 1) + 'e' - -f;\n", "a=b-c*(d+++1)+ 'e' - -f;"},
+		"patterns":     {"f(/[ /] = b/, / = c/, ' /'.x / 2);\n", "f(/[ /] = b/,/ = c/,' /'.x / 2);"},
+		"line ends":    {"if (a)\n  b();\nelse c()\nlet d\n", "if(a)\nb();else c()\nlet d\n"},
 		"names": {
 			"const LONG = 1 + 1;\nconst FIELD = 2;\nclass Kept {\n  FIELD = this.FIELD;\n}\n" +
 				"class Other extends Kept {\n  [LONG] = { LONGEST: LONG ? LONG : -LONG };\n}\nconst SAID = 'SAID';\n" +
 				"function long(...LONGER) {\n  return `${LONG} LONGS`;\n}\nexport { Kept, long };\n",
-			"const $a=1 + 1;const FIELD=2;class Kept{FIELD=this.FIELD;}\nclass $b extends Kept{" +
-				"[$a]={LONGEST:$a?$a:-$a};}\nconst SAID='SAID';" +
-				"function long(...LONGER){return `${$a} LONGS`;}\nexport{Kept,long};",
+			"const $a=1+1;const FIELD=2;class Kept{FIELD=this.FIELD}class $b extends Kept{" +
+				"[$a]={LONGEST:$a?$a:-$a}}const SAID='SAID';" +
+				"function long(...LONGER){return `${$a} LONGS`}export{Kept,long};",
 		},
 		"numbers": {
 			"const MANY = 60_000; // in all\nconst FIELD = 2;\nconst both = [MANY, -MANY, { FIELD: FIELD }];\n",
@@ -71,7 +74,7 @@ func TestPrivateNamesAreShort(t *testing.T) {
 	for i := range 51 {
 		fmt.Fprintf(&want, "#%c=this.#a;", letters[i])
 	}
-	if !strings.Contains(string(got), want.String()+"#a1=this.#a;text = `${this.#a}`;}") {
+	if !strings.Contains(string(got), want.String()+"#a1=this.#a;text=`${this.#a}`}") {
 		t.Errorf("got\n%s", got)
 	}
 }
@@ -81,7 +84,7 @@ func TestInternalNamesAreShort(t *testing.T) {
 	t.Parallel()
 	got, err := pack("// Head.\n\nclass A {\n  _once = 1;\n\n  get _often() {\n" +
 		"    const { _often: { a }, b_c } = this._often;\n    return a._once + b_c;\n  }\n}\n")
-	want := "// Head.\n\nclass $a{_b=1;get _a(){const{_a:{a},b_c}=this._a;return a._b + b_c;}\n}\n"
+	want := "// Head.\n\nclass $a{_b=1;get _a(){const{_a:{a},b_c}=this._a;return a._b+b_c}}"
 	if err != nil || string(got) != want {
 		t.Errorf("got\n%q\nwant\n%q (%v)", got, want, err)
 	}

@@ -138,7 +138,7 @@ func joinForPackage(files fs.FS) (map[string][]byte, error) {
 	return joinModules(texts, sdkNames()...)
 }
 
-var lastExport = regexp.MustCompile(`(?m)^export ?(\{[^}]*\});?\n*\z`)
+var lastExport = regexp.MustCompile(`\bexport ?(\{[^}]*\});?\n*\z`)
 
 // plainScript makes a script for a plain script tag of a joined module. Applications have each
 // module's names in one global object.

@@ -43,8 +43,9 @@ func main() {
 
 // global are the flags of every command.
 type global struct {
-	load  signalbox.LoadOptions
-	state string
+	load   signalbox.LoadOptions
+	state  string
+	strict bool // see strictFlag
 }
 
 func (g *global) config() (config.Config, error) {
@@ -102,6 +103,7 @@ defaults, which config.toml documents.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w: see %s --help", err, c.CommandPath())}
 	})
+	g.strictFlag(root)
 	root.AddCommand(serveCommand(g), checkCommand(g), doctorCommand(g), benchCommand(g), credsCommand(g),
 		tokenCommand(g), sdkCommand(), versionCommand())
 	root.AddCommand(adminCommands(g)...)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -10,9 +9,7 @@ import (
 	"syscall"
 	"time"
 
-	"signalbox/internal/config"
 	"signalbox/internal/garbage"
-	"signalbox/internal/term"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
@@ -21,10 +18,18 @@ import (
 )
 
 func serveCommand(g *global) *cobra.Command {
-	return &cobra.Command{
+	c := &cobra.Command{
 		Use: "serve", Short: "Serve until SIGINT or SIGTERM (the default command)", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return serve(cmd, g) },
 	}
+	g.strictFlag(c)
+	return c
+}
+
+// strictFlag is of the commands that serve.
+func (g *global) strictFlag(c *cobra.Command) {
+	c.Flags().BoolVar(&g.strict, "strict", false, "a reload (SIGHUP) with a key that needs a restart changes "+
+		"nothing;\nwithout this it changes all others")
 }
 
 func serve(cmd *cobra.Command, g *global) error {
@@ -36,7 +41,7 @@ func serve(cmd *cobra.Command, g *global) error {
 	if err != nil {
 		return err
 	}
-	log := logger(cfg, cmd.ErrOrStderr())
+	log, words := logger(cfg, cmd.ErrOrStderr())
 	defer garbage.Bound()()
 	box, err := signalbox.New(cfg, dir, log)
 	if err != nil {
@@ -59,7 +64,7 @@ func serve(cmd *cobra.Command, g *global) error {
 	ctx, stop := context.WithCancel(cmd.Context())
 	defer stop()
 	var reloads sync.WaitGroup
-	reloads.Go(func() { reloadOn(ctx, hangups, g, box, log) })
+	reloads.Go(func() { reloadOn(ctx, hangups, g, box, words, log) })
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
@@ -76,7 +81,8 @@ func serve(cmd *cobra.Command, g *global) error {
 
 // reloadOn reads the configuration again at every signal. If it can't use the new one, the old one
 // stays in force.
-func reloadOn(ctx context.Context, hangups chan os.Signal, g *global, box *signalbox.App, log *slog.Logger) {
+func reloadOn(ctx context.Context, hangups chan os.Signal, g *global, box *signalbox.App, words *logWords,
+	log *slog.Logger) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -85,14 +91,18 @@ func reloadOn(ctx context.Context, hangups chan os.Signal, g *global, box *signa
 		}
 		sdNotify(daemon.SdNotifyReloading+"\n"+daemon.SdNotifyMonotonicUsec(), log)
 		cfg, err := signalbox.Load(g.load)
-		var changed []string
+		var done signalbox.Reloaded
 		if err == nil {
-			changed, err = box.Reload(cfg)
+			done, err = box.Reload(cfg, g.strict)
 		}
 		if err != nil {
 			log.Error("reload: the old configuration stays in force", "err", err)
 		} else {
-			log.Info("reloaded", "changed", changed)
+			words.apply(cfg)
+			log.Info("reloaded", "changed", done.Changed)
+		}
+		if len(done.NeedRestart) > 0 {
+			log.Warn("reload: keys that need a restart keep their old values", "keys", done.NeedRestart)
 		}
 		sdNotify(daemon.SdNotifyReady, log)
 	}
@@ -151,14 +161,4 @@ func sdNotify(state string, log *slog.Logger) {
 	if _, err := daemon.SdNotify(false, state); err != nil {
 		log.Warn("tell systemd", "state", state, "err", err)
 	}
-}
-
-func logger(cfg config.Config, w io.Writer) *slog.Logger {
-	var level slog.Level
-	_ = level.UnmarshalText([]byte(cfg.Log.Level)) // it was validated
-	options := &slog.HandlerOptions{Level: level}
-	if cfg.Log.Format == "json" {
-		return slog.New(slog.NewJSONHandler(term.JSONWriter(w), options))
-	}
-	return slog.New(slog.NewTextHandler(term.Writer(w), options))
 }

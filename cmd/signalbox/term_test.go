@@ -111,7 +111,8 @@ func TestAttackF10TheLogInATerminal(t *testing.T) {
 		var out bytes.Buffer
 		var cfg config.Config
 		cfg.Log.Level, cfg.Log.Format = "info", config.LogFormat(format)
-		logger(cfg, &out).Warn(hostile, "user", hostile, "err", os.ErrExist, "list", []string{hostile})
+		log, _ := logger(cfg, &out)
+		log.Warn(hostile, "user", hostile, "err", os.ErrExist, "list", []string{hostile})
 		wantPrintable(t, format, out.String(), 1)
 	}
 	if term.Text(hostile) == hostile {

@@ -139,7 +139,8 @@ func (a *App) makeEdge() error {
 		Sockets: a.edge, Relays: a.relays.Relays,
 		PublicHost: string(a.cfg.PublicHost), Proxy: a.cfg.ProxyOrigin(),
 	}
-	a.hosts = &site.Hosts{Names: hostNames(&a.cfg), Cert: a.certs.Names, Log: a.log}
+	a.hosts = &site.Hosts{Cert: a.certs.Names, Log: a.log}
+	a.hosts.Apply(hostNames(&a.cfg))
 	return nil
 }
 
@@ -152,18 +153,17 @@ func (a *App) makeTURN() error {
 	if err != nil {
 		return err
 	}
-	restKey, rest := a.cfg.REST()
 	a.ice = iceserver.New(iceserver.Options{
 		PublicHost: string(a.cfg.PublicHost), Sockets: a.edge, Relays: a.relays.Relays, Covers: a.certs.Covers,
-		Loopback: a.cfg.Dev, REST: rest, RESTKey: restKey, CheckKey: a.guard.CheckKey,
+		Loopback: a.cfg.Dev, CheckKey: a.guard.CheckKey,
 		Naming: naming,
 		Banned: func(user string, from netip.Addr) bool { return a.bans.Concern(user, "", from, time.Now()) },
-	}, keys, time.Duration(a.cfg.TURN.CredentialTTL))
+	}, iceLive(&a.cfg, keys))
 	a.bans.Alias(a.ice.UserID)
 	o := turnOptions(&a.cfg, relayAddresses(a.relays.Relays()))
 	o.Transfers, a.unread = readTransfers(a.dir, a.log)
 	o.Bans, o.Log = a.bans, a.log.With("part", "turn")
-	if a.cfg.TURN.DTLS {
+	if a.cfg.DTLS() {
 		o.DTLSCertificate = a.certs.DTLSCertificate
 	}
 	if o.Live, err = turnLive(&a.cfg, keys); err != nil {
@@ -334,21 +334,14 @@ func (w *webServers) shutdown(hub *signal.Hub) error {
 }
 
 func (a *App) siteOptions() site.Options {
-	o := site.Options{
+	return site.Options{
 		Version: status.Version(), UI: a.ui, Root: a.root, Hub: native.New(a.hub), ICE: a.ice,
 		LetsRead: a.hub.LetsRead, Admitted: a.guard.Only, Admin: a.admin.Routes(), Rooms: a.rooms.Routes(),
 		Dialects: a.others.routes(), Start: a.others.start,
 		Certs:   a.certs,
 		Proxies: source.Proxies(a.cfg.Web.TrustedProxies), Ready: a.ready.Load, URLs: a.urls,
+		Hosts: a.hosts, AnyPage: a.hub.AnyOrigin, RESTOpen: a.ice.RESTOpen,
 	}
-	// Where every page may read /api/ice, another name gains nothing.
-	if !slices.Contains(a.cfg.Web.AllowedOrigins, "*") {
-		o.Hosts = a.hosts
-	}
-	if key, on := a.cfg.REST(); on {
-		o.RESTOpen = key == ""
-	}
-	return o
 }
 
 // Drain refuses new sessions and allocations and waits until the running allocations have ended, or
@@ -405,7 +398,7 @@ func (a *App) status() status.Status {
 // Addrs are the bound addresses, with real ports where the configuration said 0. Empty: off.
 type Addrs struct {
 	Web, WebTLS string
-	TURN        []string // UDP and TCP
+	TURN        []string // each once, whatever its transports
 	Metrics     string
 	Collider    string
 }
@@ -420,8 +413,10 @@ func (a *App) Addrs() Addrs {
 	}
 	out := Addrs{Web: at(a.edge.Web()), WebTLS: at(a.edge.WebTLS()), Metrics: at(a.edge.Metrics()),
 		Collider: at(a.edge.Collider())}
-	for _, l := range a.edge.TURN() {
-		out.TURN = append(out.TURN, at(l))
+	for _, s := range a.edge.TURN() {
+		if at := s.Addr.String(); !slices.Contains(out.TURN, at) {
+			out.TURN = append(out.TURN, at)
+		}
 	}
 	return out
 }

@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -334,7 +335,7 @@ func TestICEServersAreWhereTURNListens(t *testing.T) {
 	addrs := app.Addrs().TURN
 	for host, want := range map[string]string{
 		"127.0.0.1:8080": addrs[0], "127.0.0.3:8080": addrs[1], "127.0.0.2": addrs[0],
-		"call.example.org": "call.example.org:" + netaddr.Port(app.edge.TURN()[0].Addr()),
+		"call.example.org": "call.example.org:" + strconv.Itoa(int(app.edge.TURN()[0].Addr.Port())),
 	} {
 		if got := iceURLs(app, host)[0]; got != "stun:"+want {
 			t.Errorf("Host %s: %s, want stun:%s", host, got, want)

@@ -123,7 +123,7 @@ func TestACallOutlastsTheACMEDirectory(t *testing.T) {
 	app := newACMEApp(t, t.TempDir(), d, host, &log)
 	ask := func() {
 		t.Helper()
-		if _, err := app.Reload(app.cfg); err != nil {
+		if _, err := app.Reload(app.cfg, true); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -56,15 +56,15 @@ func TestACertificateOutOfTimeStopsNothing(t *testing.T) {
 
 			changed := app.cfg
 			changed.TURN.Secret = "the next secret of the tests"
-			if _, err := app.Reload(changed); err != nil {
+			if _, err := app.Reload(changed, true); err != nil {
 				t.Errorf("turn.secret can't be replaced: %v", err)
 			}
 			changed.TLS.Key = f.Cert
-			if _, err := app.Reload(changed); err == nil || !strings.Contains(err.Error(), "tls.key") {
+			if _, err := app.Reload(changed, true); err == nil || !strings.Contains(err.Error(), "tls.key") {
 				t.Errorf("another pair that can't be used: %v", err)
 			}
 			f.Make(t, "call.example.org")
-			if _, err := app.Reload(app.loaded); err != nil {
+			if _, err := app.Reload(app.loaded, true); err != nil {
 				t.Error(err)
 			}
 			if urls := iceURLs(app, "")[1:]; len(urls) != 3 || app.Status().Certificate.Problem != "" {
@@ -113,7 +113,7 @@ func TestARenewedCertificateIsServedByEveryProtocol(t *testing.T) {
 	}
 	for _, want := range []string{"one.example.org", "two.example.org"} {
 		f.Make(t, want)
-		if _, err := app.Reload(app.cfg); err != nil {
+		if _, err := app.Reload(app.cfg, true); err != nil {
 			t.Fatal(err)
 		}
 		for protocol, got := range names() {

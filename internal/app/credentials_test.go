@@ -216,3 +216,28 @@ func TestAbuse35IssuingIsLimited(t *testing.T) {
 		t.Errorf("answers by code: %v", codes)
 	}
 }
+
+// 3 of the operators' reports: whoever asks, and whatever for, is told turn.urls.
+func TestTURNURLsEverywhere(t *testing.T) {
+	t.Parallel()
+	app := startApp(t, "public_host=call.example.org", "compat.turn_rest="+testRESTKey,
+		`turn.urls=["stun:{host}:3479", "turns:{host}:443?transport=tcp"]`)
+	const stun, turns = "stun:call.example.org:3479", "turns:call.example.org:443?transport=tcp"
+	_, _, ice := get(t, insecure(), "http://"+app.Addrs().Web+"/api/ice")
+	session := hello(t, "ws://"+app.Addrs().Web+"/signal")
+	_, rest := askTURNREST(t, app, http.MethodGet, "service=turn&key="+url.QueryEscape(testRESTKey), "", "")
+	var welcome strings.Builder
+	if err := app.Welcome(&welcome); err != nil {
+		t.Fatal(err)
+	}
+	switch {
+	case !strings.Contains(ice, stun), !strings.Contains(ice, turns), strings.Count(ice, `"urls"`) != 2:
+		t.Error(ice)
+	case len(session.ice) != 2 || session.ice[0].URLs[0] != stun || session.ice[1].URLs[0] != turns:
+		t.Errorf("%+v", session.ice)
+	case len(rest.URIs) != 1 || rest.URIs[0] != turns:
+		t.Errorf("%+v", rest)
+	case !strings.Contains(welcome.String(), stun+" "+turns):
+		t.Error(&welcome)
+	}
+}

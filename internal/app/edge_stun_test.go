@@ -5,12 +5,12 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"signalbox/internal/config"
-	"signalbox/internal/netaddr"
 	"signalbox/internal/state"
 
 	"github.com/pion/stun/v3"
@@ -33,7 +33,7 @@ func TestAlternateAnswersFromBothAddressesAndPorts(t *testing.T) {
 	defer conn.Close()
 	for flags, want := range map[byte]string{
 		0: primary.String(), 6: alternate.String(),
-		4: net.JoinHostPort("127.0.0.2", netaddr.Port(app.edge.TURN()[0].Addr())),
+		4: net.JoinHostPort("127.0.0.2", strconv.Itoa(int(app.edge.TURN()[0].Addr.Port()))),
 		2: corner(0, 1).String(),
 	} {
 		request := stun.MustBuild(stun.TransactionID, stun.BindingRequest,

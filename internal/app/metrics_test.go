@@ -375,7 +375,7 @@ func TestMetricsHaveAPortOfTheirOwn(t *testing.T) {
 		off.Addrs().Metrics != "" {
 		t.Errorf("they are on: %s %v", text.String(), err)
 	}
-	if _, err := off.Reload(app.cfg); err == nil || !strings.Contains(err.Error(), "a restart is needed") ||
+	if _, err := off.Reload(app.cfg, true); err == nil || !strings.Contains(err.Error(), "a restart is needed") ||
 		!strings.Contains(err.Error(), "metrics.listen") {
 		t.Errorf("a reload turns them on: %v", err)
 	}
@@ -507,7 +507,7 @@ func TestMetricsFollowTheCertificate(t *testing.T) {
 			t.Error(err)
 		}
 		write(now)
-		if _, err := app.Reload(app.cfg); err != nil {
+		if _, err := app.Reload(app.cfg, true); err != nil {
 			t.Fatal(err)
 		}
 		if renewed := app.certs.InForce().Pair.Leaf.NotAfter; renewed.Before(expiry) {

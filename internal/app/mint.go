@@ -1,6 +1,7 @@
 package app
 
 import (
+	"fmt"
 	"net/url"
 	"time"
 
@@ -24,6 +25,9 @@ type Credential struct {
 // MintCredential mints a credential of the shared-secret class: any program with the secret could
 // mint the same.
 func MintCredential(c *config.Config, dir *state.Dir, id string, ttl time.Duration) (Credential, error) {
+	if ttl > cred.MaxLife {
+		return Credential{}, fmt.Errorf("%v is more than a year, and the box refuses such credentials", ttl)
+	}
 	secret := c.TURN.Secret
 	if secret == "" {
 		var err error

@@ -17,6 +17,7 @@ import (
 	"signalbox/internal/config"
 	"signalbox/internal/edge"
 	"signalbox/internal/fault"
+	"signalbox/internal/iceserver"
 	"signalbox/internal/netaddr"
 	"signalbox/internal/publicip"
 	"signalbox/internal/rooms"
@@ -102,9 +103,12 @@ func admissionOptions(c *config.Config, dir *state.Dir) admission.Options {
 func edgeOptions(c *config.Config, relays *publicip.Finder) (edge.Options, error) {
 	o := edge.Options{
 		Web: c.Web.Listen.AddrPort, WebTLS: c.Web.TLSListen.AddrPort, Metrics: c.Metrics.Listen.AddrPort,
-		Collider: c.Compat.ColliderListen.AddrPort,
-		TURN:     c.TURN.Listen.AddrPorts(), Proxies: source.Proxies(c.Web.TrustedProxies),
+		Collider:    c.Compat.ColliderListen.AddrPort,
+		Proxies:     source.Proxies(c.Web.TrustedProxies),
 		ProxyHeader: c.Web.ProxyProtocol,
+	}
+	for _, l := range c.TURN.Listen {
+		o.TURN = append(o.TURN, edge.Service{Transport: l.Transport, Addr: l.AddrPort})
 	}
 	primary, alternate, on := c.Discovery(relays.Reached())
 	if !on {
@@ -182,6 +186,15 @@ func turnOptions(c *config.Config, relays []turnsvc.RelayAddress) turnsvc.Option
 	}
 }
 
+// iceLive is what clients are told, as far as it can change while the box runs.
+func iceLive(c *config.Config, keys *cred.Keys) iceserver.Live {
+	key, on := c.REST()
+	return iceserver.Live{
+		Keys: keys, TTL: time.Duration(c.TURN.CredentialTTL), URLs: c.TURN.URLs, HostPart: config.HostPart,
+		REST: on, RESTKey: key,
+	}
+}
+
 // firstLifetime is enough to find a way to the other end; clients whose call takes longer to begin
 // refresh their allocations.
 const firstLifetime = 2 * time.Minute
@@ -252,18 +265,27 @@ func hookOptions(c *config.Config) webhook.Options {
 	return o
 }
 
+// hubLive is the part of hubOptions that can change while the hub runs.
+func hubLive(c *config.Config) signal.Live {
+	return signal.Live{
+		RoomCapacity:   int(c.Signal.RoomCapacity),
+		AllowedOrigins: append(c.OwnOrigins(), c.Web.AllowedOrigins...), Claims: c.TURN.Peers == "signaled",
+	}
+}
+
 func hubOptions(c *config.Config) signal.Options {
 	s := &c.Signal
 	devices := int(s.Devices)
 	if devices == 0 {
 		devices = math.MaxInt
 	}
+	live := hubLive(c)
 	return signal.Options{
 		Devices:      devices,
-		RoomCapacity: int(s.RoomCapacity), Rooms: int(s.Rooms), RoomsPerSession: int(s.RoomsPerSession), Calls: s.Calls,
+		RoomCapacity: live.RoomCapacity, Rooms: int(s.Rooms), RoomsPerSession: int(s.RoomsPerSession), Calls: s.Calls,
 		Heartbeat: time.Duration(s.Heartbeat), MaxFrame: int(s.MaxFrame), Rate: float64(s.Rate),
 		Sessions: int(s.Sessions), SessionsPerSource: int(s.SessionsPerSource), Resume: time.Duration(s.Resume),
-		AllowedOrigins: append(c.OwnOrigins(), c.Web.AllowedOrigins...), Claims: c.TURN.Peers == "signaled",
+		AllowedOrigins: live.AllowedOrigins, Claims: live.Claims,
 		EndAtExp: c.Auth.EndAtExp,
 	}
 }

@@ -33,6 +33,9 @@ func TestEveryKeyReachesARoom(t *testing.T) {
 		"tls.acme_directory":                  "https://ca.example.org/dir",
 		"tls.acme_ca_file":                    "ca.pem",
 		"turn.listen":                         "127.0.0.1:9003",
+		"turn.urls":                           "turns:{host}:443",
+		"turn.credential_ttl":                 "2h",
+		"compat.turn_rest":                    "a-key-of-the-tests",
 		"turn.realm":                          "example.org",
 		"turn.relay_ports":                    "50000-50009",
 		"turn.relay_ip":                       "127.0.0.1",
@@ -86,7 +89,7 @@ func TestEveryKeyReachesARoom(t *testing.T) {
 	}
 	// Keys that are read where they are used, each with a test there.
 	elsewhere := []string{
-		"web.root", "turn.credential_ttl", "turn.dtls", "compat.turn_rest", "compat.capacity", "compat.socketio",
+		"web.root", "turn.dtls", "compat.capacity", "compat.socketio",
 		"compat.socketio_relay", "compat.socketio_client", "compat.apprtc", "compat.chat", "compat.peerjs",
 		"compat.peerjs_discovery", "compat.yjs", "admin.token", "log.level", "log.format", "drain.timeout",
 	}
@@ -145,8 +148,9 @@ func handedOut(t *testing.T, set ...string) string {
 	webAll, webEach := webLimits(&c)
 	api, hooks := roomsOptions(&c), hookOptions(&c)
 	api.Mint = nil
-	return fmt.Sprintf("%+v %+v %q\n%+v %+v %s %d\n%v %q %q %q\n%+v %+v %d %d\n%+v %+v %+v %v", api, hooks,
+	ice := iceLive(&c, nil)
+	return fmt.Sprintf("%+v %+v %q\n%+v %+v %s %d\n%v %q %q %q\n%+v %+v %d %d\n%+v %+v %+v %v %+v %q", api, hooks,
 		string(hooks.Secret), public, certOptions(&c, nil), password, verifies, door.Mode, string(door.Password),
 		string(door.JWTKey), config.Secrets(door.OldJWTKeys).Reveal(), edge, discovery, webAll, webEach,
-		turnOptions(&c, nil), live, hubOptions(&c), certificateNames(&c, relays.Relays()))
+		turnOptions(&c, nil), live, hubOptions(&c), certificateNames(&c, relays.Relays()), ice, string(ice.RESTKey))
 }

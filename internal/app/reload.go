@@ -3,49 +3,76 @@ package app
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"signalbox/internal/config"
 )
 
-// Reload puts another configuration into force without touching running calls, and returns the
-// changed keys. If a changed key needs a restart, or a value can't be used, it returns an error
-// that says so and changes nothing.
-func (a *App) Reload(cfg config.Config) (changed []string, err error) {
+// Reloaded says what a reload has done.
+type Reloaded struct {
+	Changed     []string // keys that were put into force
+	NeedRestart []string // keys whose new values wait for a restart
+}
+
+// Reload puts another configuration into force without touching running calls. Keys that need a
+// restart keep their values: it names them, and all else is put into force. strict: it then returns
+// an error and changes nothing, as it does if a value can't be used.
+func (a *App) Reload(cfg config.Config, strict bool) (r Reloaded, err error) {
 	if err := cfg.Validate(); err != nil {
-		return nil, err
+		return r, err
 	}
 	a.reloading.Lock()
 	defer a.reloading.Unlock()
-	changed = config.Diff(&a.loaded, &cfg)
-	if fixed := config.NeedRestart(changed); len(fixed) > 0 {
-		return nil, fmt.Errorf("a restart is needed to change %s: nothing has been changed", strings.Join(fixed, ", "))
+	r.Changed = config.Diff(&a.loaded, &cfg)
+	r.NeedRestart = config.NeedRestart(r.Changed)
+	if len(r.NeedRestart) > 0 {
+		waiting := strings.Join(r.NeedRestart, ", ")
+		if strict {
+			return Reloaded{}, fmt.Errorf("a restart is needed to change %s: nothing has been changed", waiting)
+		}
+		cfg.Keep(&a.loaded, r.NeedRestart)
+		if err := cfg.Validate(); err != nil {
+			return Reloaded{}, fmt.Errorf("a restart is needed to change %s, and without that: %w", waiting, err)
+		}
+		r.Changed = config.Diff(&a.loaded, &cfg)
 	}
-	keys, err := credentialKeys(&cfg, a.dir)
-	if err != nil {
-		return nil, err
+	if err := putIntoForce(a, &cfg); err != nil {
+		return Reloaded{}, err
 	}
-	turn, err := turnLive(&cfg, keys)
+	a.loaded = cfg
+	return r, nil
+}
+
+// putIntoForce verifies all and then commits.
+func putIntoForce(a *App, cfg *config.Config) error {
+	keys, err := credentialKeys(cfg, a.dir)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	admit, err := a.guard.Prepare(admissionOptions(&cfg, a.dir))
+	turn, err := turnLive(cfg, keys)
 	if err != nil {
-		return nil, err
+		return err
+	}
+	admit, err := a.guard.Prepare(admissionOptions(cfg, a.dir))
+	if err != nil {
+		return err
 	}
 	serve, err := a.certs.Prepare([2]string{cfg.TLS.Cert, cfg.TLS.Key})
 	if err != nil {
-		return nil, err
+		return err
+	}
+	signal, err := a.hub.Prepare(hubLive(cfg))
+	if err != nil {
+		return err
 	}
 	if err := a.turn.Apply(turn); err != nil {
-		return nil, err
+		return err
 	}
 	serve()
 	admit()
-	next := cfg // what it points to stays as it is
-	a.rooms.Apply(roomsOptions(&next))
-	a.hooks.Apply(hookOptions(&next))
-	a.ice.Sign(keys, time.Duration(cfg.TURN.CredentialTTL))
-	a.loaded = cfg
-	return changed, nil
+	signal()
+	a.hosts.Apply(hostNames(cfg))
+	a.rooms.Apply(roomsOptions(cfg))
+	a.hooks.Apply(hookOptions(cfg))
+	a.ice.Apply(iceLive(cfg, keys))
+	return nil
 }

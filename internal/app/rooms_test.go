@@ -160,7 +160,7 @@ func TestHub13ReloadOfKeysAndHooks(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := app.Reload(cfg); err != nil {
+		if _, err := app.Reload(cfg, true); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -26,6 +27,9 @@ func (a *App) Welcome(w io.Writer) error {
 		t.row("Firewall", "-", "only this machine can reach it")
 	} else {
 		t.row("Firewall", strings.Join(firewall(a), " "), "let these in")
+	}
+	if len(a.cfg.TURN.URLs) > 0 {
+		t.row("ICE", strings.Join(a.ice.URLs(), " "), "handed out to clients (turn.urls)")
 	}
 	// Clients of a reverse proxy see its certificate.
 	if own := a.certs.Authority(); own != nil && a.urls.ThroughProxy() == "" && len(others) > 0 {
@@ -120,8 +124,14 @@ func firewall(a *App) []string {
 			out = append(out, netaddr.Port(l.Addr())+"/tcp")
 		}
 	}
-	for _, l := range a.edge.TURN() {
-		out = append(out, netaddr.Port(l.Addr())+"/udp", netaddr.Port(l.Addr())+"/tcp")
+	for _, s := range a.edge.TURN() {
+		network := "tcp"
+		if s.UDP() {
+			network = "udp"
+		}
+		if port := fmt.Sprint(s.Addr.Port(), "/", network); !slices.Contains(out, port) {
+			out = append(out, port)
+		}
 	}
 	if corners := a.edge.Corners(); corners != nil {
 		out = append(out, strconv.Itoa(corners[1][1].LocalAddr().(*net.UDPAddr).Port)+"/udp")

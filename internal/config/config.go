@@ -37,6 +37,7 @@ type Config struct {
 
 	TURN struct {
 		Listen        Listens     `toml:"listen"`
+		URLs          ICEURLs     `toml:"urls"`
 		Realm         string      `toml:"realm"`
 		RelayPorts    Ports       `toml:"relay_ports"`
 		RelayIP       Addrs       `toml:"relay_ip"`
@@ -158,13 +159,17 @@ func (c *Config) REST() (key Secret, on bool) {
 	return "", c.Dev
 }
 
-// Discovery returns the addresses of NAT behavior discovery (RFC 5780): the first IPv4 entry of
-// turn.listen, where own replaces "every address", and stun.alternate. ok is false if it is off.
+// DTLS reports whether TURN is served over DTLS.
+func (c *Config) DTLS() bool { return c.TURN.DTLS || c.TURN.Listen.over("dtls") }
+
+// Discovery returns the addresses of NAT behavior discovery (RFC 5780): the first entry of
+// turn.listen for IPv4 and UDP, where own replaces "every address", and stun.alternate. ok is false
+// if it is off.
 func (c *Config) Discovery(own netip.Addr) (primary, alternate netip.AddrPort, ok bool) {
 	if !c.STUN.Alternate.IsValid() {
 		return primary, alternate, false
 	}
-	i := slices.IndexFunc(c.TURN.Listen, Listen.servesIPv4) // Validate has found one
+	i := slices.IndexFunc(c.TURN.Listen, TURNListen.discovers) // Validate has found one
 	primary = c.TURN.Listen[i].AddrPort
 	if primary.Addr().IsUnspecified() {
 		primary = netip.AddrPortFrom(own, primary.Port())
@@ -210,6 +215,9 @@ func (c *Config) Warnings() (out []Warning) {
 		out = append(out, Warning{"signal.devices", "a user has one session, as with 1: only tokens " +
 			`(auth.mode = "jwt") prove that another one is of the same user`})
 	}
+	if len(c.TURN.URLs) > 0 && !c.TURN.URLs.Relays() {
+		out = append(out, Warning{"turn.urls", "none of them is a turn: or turns: URL, so clients find no relay"})
+	}
 	for _, p := range c.Web.TrustedProxies {
 		if p.Bits() == 0 {
 			out = append(out, Warning{"web.trusted_proxies", p.String() + " trusts everybody, so any client can " +
@@ -252,26 +260,37 @@ func (c *Config) HostWarnings(local []netip.Addr) (out []Warning) {
 	return out
 }
 
-// listener is a TCP port that the configuration has opened.
+// listener is a port that the configuration has opened, on TCP unless it is one of TURN.
 type listener struct {
 	key string
-	at  Listen
+	at  TURNListen
+}
+
+// String is the value as it may be written.
+func (l listener) String() string {
+	if l.key != "turn.listen" {
+		return l.at.Listen.String()
+	}
+	return l.at.String()
+}
+
+// collides reports whether two listeners can't be bound both.
+func (l listener) collides(other listener) bool {
+	return l.at.Listen.collides(other.at.Listen) &&
+		(l.at.OnUDP() && other.at.OnUDP() || l.at.OnTCP() && other.at.OnTCP())
 }
 
 // listeners lists what is listened on.
 func (c *Config) listeners() (out []listener) {
-	if c.Web.Listen.On() {
-		out = append(out, listener{"web.listen", c.Web.Listen})
+	tcp := func(key string, at Listen, on bool) {
+		if at.On() && on {
+			out = append(out, listener{key, TURNListen{at, "tcp"}})
+		}
 	}
-	if c.Web.TLSListen.On() && c.TLS.Mode != "off" {
-		out = append(out, listener{"web.tls_listen", c.Web.TLSListen})
-	}
-	if c.Metrics.Listen.On() {
-		out = append(out, listener{"metrics.listen", c.Metrics.Listen})
-	}
-	if c.Compat.ColliderListen.On() {
-		out = append(out, listener{"compat.collider_listen", c.Compat.ColliderListen})
-	}
+	tcp("web.listen", c.Web.Listen, true)
+	tcp("web.tls_listen", c.Web.TLSListen, c.TLS.Mode != "off")
+	tcp("metrics.listen", c.Metrics.Listen, true)
+	tcp("compat.collider_listen", c.Compat.ColliderListen, true)
 	for _, l := range c.TURN.Listen {
 		out = append(out, listener{"turn.listen", l})
 	}

@@ -13,6 +13,7 @@ import (
 
 	"signalbox/internal/admission"
 	"signalbox/internal/state"
+	"signalbox/turnsvc/cred"
 )
 
 // Validate says all that is wrong with a configuration. Load does so by itself; this is for
@@ -80,14 +81,14 @@ func (c *Config) checkListeners(k *checker) {
 	all := c.listeners()
 	for i, l := range all {
 		for _, other := range all[:i] {
-			if !l.at.collides(other.at) {
+			if !l.collides(other) {
 				continue
 			}
 			keys := l.key
 			if other.key != l.key {
 				keys = other.key + ", " + l.key
 			}
-			k.must(false, keys, "%s and %s can't both be open: choose another port for one", other.at, l.at)
+			k.must(false, keys, "%s and %s can't both be open: choose another port for one", other, l)
 			break
 		}
 	}
@@ -99,6 +100,8 @@ func (c *Config) checkTLS(k *checker) {
 	switch c.TLS.Mode {
 	case "off":
 		k.needs("tls.mode", !c.TURN.DTLS, "turn.dtls", `it needs a certificate, and tls.mode is "off"`)
+		k.needs("tls.mode", !c.TURN.Listen.over("tls") && !c.TURN.Listen.over("dtls"), "turn.listen",
+			`TLS and DTLS need a certificate, and tls.mode is "off"`)
 	case "files":
 		k.needs("tls.mode", c.TLS.Cert != "" && c.TLS.Key != "", "tls.cert, tls.key", `mode "files" needs both`)
 	case "acme":
@@ -121,6 +124,7 @@ func (c *Config) checkTURN(k *checker) {
 	k.must(c.TURN.Secret == "" || len(c.TURN.Secret) >= state.MinSecret, "turn.secret",
 		"want at least %d characters: make one with openssl rand -hex 16", state.MinSecret)
 	k.must(c.TURN.CredentialTTL >= Duration(time.Minute), "turn.credential_ttl", `want at least "1m"`)
+	k.must(c.TURN.CredentialTTL <= Duration(cred.MaxLife), "turn.credential_ttl", `want at most "8784h", a year`)
 	k.must(c.TURN.MinLifetime <= Duration(59*time.Minute), "turn.min_lifetime", `want at most "59m"`)
 	for i, u := range c.TURN.Users {
 		key := fmt.Sprintf("turn.users[%d]", i+1)
@@ -139,9 +143,9 @@ func (c *Config) checkDiscovery(k *checker) {
 	if !at.IsValid() {
 		return
 	}
-	i := slices.IndexFunc(c.TURN.Listen, Listen.servesIPv4)
+	i := slices.IndexFunc(c.TURN.Listen, TURNListen.discovers)
 	if i < 0 {
-		k.must(false, "stun.alternate", "no entry of turn.listen is an IPv4 address, and discovery needs two")
+		k.must(false, "stun.alternate", "no entry of turn.listen is an IPv4 address on UDP, and discovery needs two")
 		return
 	}
 	primary := c.TURN.Listen[i]

@@ -375,15 +375,49 @@ func (l *Listen) UnmarshalTOML(v any) error {
 	return err
 }
 
+// TURNListen is an address at which TURN listens over one transport: "udp", "tcp", "tls" or "dtls";
+// empty: over UDP and TCP. TLS and DTLS are recognized on the ports of TCP and UDP, too.
+type TURNListen struct {
+	Listen
+	Transport string
+}
+
+// String is the entry as it may be written.
+func (l TURNListen) String() string {
+	if l.Transport == "" {
+		return l.Listen.String()
+	}
+	return l.Transport + "/" + l.Listen.String()
+}
+
+// OnUDP and OnTCP report whether it listens there.
+func (l TURNListen) OnUDP() bool { return l.Transport != "tcp" && l.Transport != "tls" }
+
+// OnTCP is described at OnUDP.
+func (l TURNListen) OnTCP() bool { return l.Transport != "udp" && l.Transport != "dtls" }
+
+// discovers reports whether NAT behavior discovery can be served there.
+func (l TURNListen) discovers() bool { return l.servesIPv4() && l.OnUDP() }
+
+func parseTURNListen(s string) (l TURNListen, err error) {
+	if transport, at, ok := strings.Cut(s, "/"); ok {
+		l.Transport, s = transport, at
+		if err := oneOf(transport, turnTransports()...); err != nil {
+			return l, err
+		}
+	}
+	l.AddrPort, err = netaddr.ParseListen(s)
+	return l, err
+}
+
+func turnTransports() []string { return []string{"udp", "tcp", "tls", "dtls"} }
+
 // Listens is a list of them.
-type Listens []Listen
+type Listens []TURNListen
 
 // UnmarshalTOML implements toml.Unmarshaler.
 func (l *Listens) UnmarshalTOML(v any) error {
-	next, err := each(v, func(s string) (Listen, error) {
-		at, err := netaddr.ParseListen(s)
-		return Listen{at}, err
-	})
+	next, err := each(v, parseTURNListen)
 	if err != nil {
 		return err
 	}
@@ -391,19 +425,20 @@ func (l *Listens) UnmarshalTOML(v any) error {
 }
 
 func (l Listens) check() error {
-	if len(l) == 0 || slices.Contains(l, Listen{}) {
+	if len(l) == 0 || slices.ContainsFunc(l, func(at TURNListen) bool { return !at.On() }) {
 		return errors.New(`want at least one entry, such as ":3478"`)
+	}
+	for _, at := range l {
+		if err := oneOf(at.Transport, append(turnTransports(), "")...); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// AddrPorts are the addresses alone.
-func (l Listens) AddrPorts() []netip.AddrPort {
-	out := make([]netip.AddrPort, len(l))
-	for i := range l {
-		out[i] = l[i].AddrPort
-	}
-	return out
+// over reports whether an entry names that transport.
+func (l Listens) over(transport string) bool {
+	return slices.ContainsFunc(l, func(at TURNListen) bool { return at.Transport == transport })
 }
 
 // Prefixes is a list of addresses and networks.

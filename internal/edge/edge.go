@@ -27,7 +27,7 @@ type Options struct {
 	Metrics netip.AddrPort
 	// Collider speaks HTTP for the dialect AppRTC alone.
 	Collider netip.AddrPort
-	TURN     []netip.AddrPort // UDP and TCP
+	TURN     []Service
 	// Discovery adds the sockets of NAT behavior discovery; nil: off.
 	Discovery *Discovery
 
@@ -39,6 +39,25 @@ type Options struct {
 	// machine.
 	Connections *source.Crowd
 	Log         *slog.Logger
+}
+
+// Service is TURN at an address, over one transport: "udp", "tcp", "tls" or "dtls". A listener over
+// "" is two, UDP and TCP on one port.
+type Service struct {
+	Transport string
+	Addr      netip.AddrPort
+}
+
+// TCP reports whether it listens on TCP.
+func (s Service) TCP() bool { return s.Transport != "udp" && s.Transport != "dtls" }
+
+// UDP reports whether it listens on UDP.
+func (s Service) UDP() bool { return s.Transport != "tcp" && s.Transport != "tls" }
+
+// turnListener is a TCP port of TURN.
+type turnListener struct {
+	net.Listener
+	tls bool // and nothing else
 }
 
 // TURN serves the connections and sockets of the TURN server. Each method returns when it is done
@@ -54,8 +73,9 @@ type Edge struct {
 	o Options
 
 	// Set in Bind.
-	web, webTLS, metrics, collider net.Listener   // nil: off
-	turnTCP                        []net.Listener // one for each entry of Options.TURN
+	web, webTLS, metrics, collider net.Listener // nil: off
+	turnTCP                        []turnListener
+	turn                           []Service // what is bound
 	corners                        *[2][2]*net.UDPConn
 
 	// Owned by Bind, then by Serve.
@@ -102,8 +122,8 @@ func (e *Edge) Socket() netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// TURN are the TCP listeners of TURN, one for each entry of Options.TURN.
-func (e *Edge) TURN() []net.Listener { return e.turnTCP }
+// TURN are the services that are bound, each over one transport, in the order of Options.TURN.
+func (e *Edge) TURN() []Service { return e.turn }
 
 // Corners returns the four sockets of NAT behavior discovery, by address and by port, the usual
 // ones first; nil: it is off.
@@ -112,7 +132,7 @@ func (e *Edge) Corners() *[2][2]*net.UDPConn { return e.corners }
 // Bind opens every socket, or none. If the system chooses a TURN port, the one that it gave for TCP
 // may be taken for UDP; then Bind asks for another.
 func (e *Edge) Bind() error {
-	anyPort := slices.ContainsFunc(e.o.TURN, func(at netip.AddrPort) bool { return at.Port() == 0 })
+	anyPort := slices.ContainsFunc(e.o.TURN, func(s Service) bool { return s.Addr.Port() == 0 })
 	const tries = 10
 	for try := 1; ; try++ {
 		err := e.bindOnce()
@@ -124,7 +144,8 @@ func (e *Edge) Bind() error {
 
 // reset makes an Edge whose Bind has failed as a new one.
 func (e *Edge) reset() {
-	e.web, e.webTLS, e.metrics, e.collider, e.turnTCP, e.corners, e.wildcard = nil, nil, nil, nil, nil, nil, nil
+	e.web, e.webTLS, e.metrics, e.collider, e.corners = nil, nil, nil, nil, nil
+	e.turn, e.turnTCP, e.wildcard = nil, nil, nil
 	e.bound, e.failed = map[netip.AddrPort]bool{}, map[netip.AddrPort]bool{}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -158,40 +179,68 @@ func (e *Edge) bindOnce() (err error) {
 			return err
 		}
 	}
-	for _, at := range e.o.TURN {
-		if err = e.bindTURN(at); err != nil {
+	for _, s := range e.o.TURN {
+		if err = e.bindTURN(s); err != nil {
 			return err
 		}
 	}
 	return e.bindDiscovery()
 }
 
-// bindTURN binds TCP first and without SO_REUSEPORT: a second instance fails here, instead of
-// sharing the UDP port unnoticed.
-func (e *Edge) bindTURN(at netip.AddrPort) error {
-	tcp, err := listenTCP(at, "turn.listen")
-	if err != nil {
-		return err
+// bindTURN binds TCP first: if the system chooses the port, UDP takes the same.
+func (e *Edge) bindTURN(s Service) (err error) {
+	at := s.Addr
+	transports := []string{s.Transport}
+	if s.Transport == "" {
+		transports = []string{"udp", "tcp"}
 	}
-	e.turnTCP = append(e.turnTCP, tcp)
-	port := uint16(tcp.Addr().(*net.TCPAddr).Port) // of use when the entry says 0
-	if !at.Addr().IsUnspecified() {
-		_, err := e.bindUDP(netip.AddrPortFrom(at.Addr(), port))
-		return err
+	if s.TCP() {
+		tcp, err := listenTCP(at, "turn.listen")
+		if err != nil {
+			return err
+		}
+		e.turnTCP = append(e.turnTCP, turnListener{tcp, s.Transport == "tls"})
+		at = netip.AddrPortFrom(at.Addr(), uint16(tcp.Addr().(*net.TCPAddr).Port))
 	}
-	e.wildcard = append(e.wildcard, port)
-	local, err := netaddr.Local()
-	if err != nil {
-		return err
-	}
-	for _, ip := range local {
-		// rescan retries an address that can't be bound yet (duplicate address detection takes a
-		// second) or no more.
-		if _, err := e.bindUDP(netip.AddrPortFrom(ip, port)); err != nil && !errors.Is(err, syscall.EADDRNOTAVAIL) {
+	if s.UDP() {
+		if at, err = e.bindPackets(at); err != nil {
 			return err
 		}
 	}
+	for _, transport := range transports {
+		e.turn = append(e.turn, Service{transport, at})
+	}
 	return nil
+}
+
+// bindPackets binds the UDP sockets of an address, or of every address of this machine, and returns
+// it with its real port.
+func (e *Edge) bindPackets(at netip.AddrPort) (netip.AddrPort, error) {
+	if !at.Addr().IsUnspecified() {
+		conns, err := e.bindUDP(at)
+		if err != nil {
+			return at, err
+		}
+		return udpAddr(conns[0]), nil
+	}
+	local, err := netaddr.Local()
+	if err != nil {
+		return at, err
+	}
+	port := at.Port()
+	for _, ip := range local {
+		conns, err := e.bindUDP(netip.AddrPortFrom(ip, port))
+		switch {
+		case err == nil:
+			port = udpAddr(conns[0]).Port()
+		case !errors.Is(err, syscall.EADDRNOTAVAIL):
+			return at, err
+		}
+		// rescan retries an address that can't be bound yet (duplicate address detection takes a
+		// second) or no more.
+	}
+	e.wildcard = append(e.wildcard, port)
+	return netip.AddrPortFrom(at.Addr(), port), nil
 }
 
 // bindUDP binds one address, so that an answer leaves from the address that the client asked, and
@@ -221,6 +270,15 @@ func (e *Edge) bindUDP(addr netip.AddrPort) ([]*net.UDPConn, error) {
 // listenUDP opens n sockets that share one address, on behalf of a key of the configuration.
 func (e *Edge) listenUDP(key string, addr netip.AddrPort, n int) ([]*net.UDPConn, error) {
 	lc := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error { return reusePort(raw, n > 1) }}
+	if n > 1 {
+		// Sockets with SO_REUSEPORT would share the port unnoticed with those of a second instance.
+		alone, err := net.ListenPacket("udp", addr.String())
+		if err != nil {
+			return nil, bindError(key, "udp", addr.String(), err)
+		}
+		addr = netip.AddrPortFrom(addr.Addr(), udpAddr(alone.(*net.UDPConn)).Port())
+		alone.Close()
+	}
 	var conns []*net.UDPConn
 	for range n {
 		pc, err := lc.ListenPacket(context.Background(), "udp", addr.String())
@@ -275,10 +333,13 @@ func (e *Edge) Close() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.closed = true
-	for _, l := range append([]net.Listener{e.web, e.webTLS, e.metrics, e.collider}, e.turnTCP...) {
+	for _, l := range []net.Listener{e.web, e.webTLS, e.metrics, e.collider} {
 		if l != nil {
 			l.Close()
 		}
+	}
+	for _, l := range e.turnTCP {
+		l.Close()
 	}
 	for _, c := range slices.Concat(e.stun, e.udp) {
 		c.Close()

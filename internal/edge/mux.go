@@ -42,9 +42,8 @@ func (m *mux) serveTLS(ctx context.Context, raw net.Conn) {
 	if conn == nil {
 		return
 	}
-	secure := tls.Server(conn, m.o.TLS)
-	if secure.HandshakeContext(ctx) != nil {
-		conn.Close()
+	secure := m.handshake(ctx, conn)
+	if secure == nil {
 		return
 	}
 	switch proto := secure.ConnectionState().NegotiatedProtocol; {
@@ -57,6 +56,53 @@ func (m *mux) serveTLS(ctx context.Context, raw net.Conn) {
 	default:
 		m.sort(ctx, secure, "tls", m.to.HTTPS)
 	}
+}
+
+// handshake returns the TLS connection over conn. If it fails, it closes conn and returns nil.
+func (m *mux) handshake(ctx context.Context, conn net.Conn) *tls.Conn {
+	secure := tls.Server(conn, m.o.TLS)
+	if secure.HandshakeContext(ctx) != nil {
+		conn.Close()
+		return nil
+	}
+	return secure
+}
+
+// serveTURN serves one connection of a TCP port of TURN. The first byte tells whether it is over
+// TLS.
+func (m *mux) serveTURN(ctx context.Context, raw net.Conn, onlyTLS bool) {
+	if m.o.TLS == nil {
+		m.turn.ServeConn(raw, "tcp")
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, OpenTimeout)
+	defer cancel()
+	counted := m.count(&conn{Conn: raw})
+	if counted == nil {
+		return
+	}
+	peeked := peek(ctx, counted)
+	switch {
+	case peeked == nil:
+	case peeked.isTLS():
+		m.turnOverTLS(ctx, peeked)
+	case onlyTLS:
+		peeked.Close()
+	default:
+		m.turn.ServeConn(peeked, "tcp")
+	}
+}
+
+func (m *mux) turnOverTLS(ctx context.Context, conn net.Conn) {
+	secure := m.handshake(ctx, conn)
+	if secure == nil {
+		return
+	}
+	if proto := secure.ConnectionState().NegotiatedProtocol; proto != "" && !slices.Contains(turnProtocols, proto) {
+		secure.Close() // it wants a web page, or is an ACME directory that has seen what it asked for
+		return
+	}
+	m.turn.ServeConn(secure, "tls")
 }
 
 // servePlain is serveTLS for the port without TLS.
@@ -89,27 +135,31 @@ func (m *mux) sort(ctx context.Context, conn net.Conn, transport string, toHTTP 
 	}
 }
 
-// receive finds out the client's address and counts the connection for it. If the client has too
-// many connections, or a proxy does not name its client, receive closes the connection and returns
-// nil. Connections of proxies and of this machine don't count: all clients share the former, and
-// the latter are the operator's.
+// receive finds out the client's address and counts the connection for it. If a proxy does not name
+// its client, or as count does, receive closes the connection and returns nil.
 func (m *mux) receive(ctx context.Context, raw net.Conn) net.Conn {
 	c := &conn{Conn: raw}
-	from := netaddr.Of(raw.RemoteAddr().String())
-	if m.o.ProxyHeader && m.o.Proxies.Trust(from) {
+	if m.o.ProxyHeader && m.o.Proxies.Trust(netaddr.Of(raw.RemoteAddr().String())) {
 		var err error
 		if c, err = readProxyHeader(ctx, raw); err != nil {
 			raw.Close()
 			return nil
 		}
-		from = netaddr.Of(c.RemoteAddr().String())
 	}
+	return m.count(c)
+}
+
+// count counts a connection for its client. If the client has too many, count closes it and returns
+// nil. Connections of proxies and of this machine don't count: all clients share the former, and
+// the latter are the operator's.
+func (m *mux) count(c *conn) net.Conn {
+	from := netaddr.Of(c.RemoteAddr().String())
 	if from.IsLoopback() || m.o.Proxies.Trust(from) {
 		return c
 	}
 	leave, ok := m.o.Connections.Enter(from)
 	if !ok {
-		raw.Close()
+		c.Close()
 		return nil
 	}
 	c.leave = leave

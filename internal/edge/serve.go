@@ -35,7 +35,7 @@ func (e *Edge) Serve(ctx context.Context, turn TURN, to Handlers) {
 		}
 	}
 	for _, l := range e.turnTCP {
-		accept(l, func(conn net.Conn) { turn.ServeConn(conn, "tcp") })
+		accept(l.Listener, func(conn net.Conn) { m.serveTURN(ctx, conn, l.tls) })
 	}
 	accept(e.web, func(conn net.Conn) { m.servePlain(ctx, conn) })
 	accept(e.webTLS, func(conn net.Conn) { m.serveTLS(ctx, conn) })

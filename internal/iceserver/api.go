@@ -17,6 +17,7 @@ import (
 	"signalbox/internal/admission"
 	"signalbox/internal/answer"
 	"signalbox/internal/source"
+	"signalbox/internal/state"
 	"signalbox/signal"
 	"signalbox/turnsvc/cred"
 )
@@ -91,10 +92,17 @@ func unixMilli(t time.Time) int64 {
 	return t.UnixMilli()
 }
 
+// RESTOpen reports whether /api/turn asks for no key.
+func (i *Issuer) RESTOpen() bool {
+	with := i.live.Load()
+	return with.REST && with.RESTKey == ""
+}
+
 // ServeREST issues TURN credentials to other servers for their users
 // (draft-uberti-behave-turn-rest-00 §2).
 func (i *Issuer) ServeREST(w http.ResponseWriter, r *http.Request) {
-	if !i.o.REST {
+	with := i.live.Load()
+	if !with.REST {
 		answer.Error(w, http.StatusNotFound, answer.NotFound,
 			"TURN REST is off here: set compat.turn_rest to a key of at least 16 characters")
 		return
@@ -104,8 +112,8 @@ func (i *Issuer) ServeREST(w http.ResponseWriter, r *http.Request) {
 		answer.Error(w, http.StatusBadRequest, answer.BadRequest, err.Error())
 		return
 	}
-	if i.o.RESTKey != "" {
-		if err := i.checkKey(r, in); err != nil {
+	if with.RESTKey != "" {
+		if err := i.checkKey(r, in, with.RESTKey); err != nil {
 			admission.WriteRefusal(w, err)
 			return
 		}
@@ -129,24 +137,24 @@ func (i *Issuer) ServeREST(w http.ResponseWriter, r *http.Request) {
 	if user == "" {
 		user = rand.Text()
 	}
-	with := i.signing.Load()
-	username, password := with.keys.Mint(cred.Shared, user, time.Now().Add(with.ttl))
+	username, password := with.Keys.Mint(cred.Shared, user, time.Now().Add(with.TTL))
+	_, uris := i.urls(with, i.farHost(r.Host))
 	answer.JSON(w, http.StatusOK, struct {
 		Username string   `json:"username"`
 		Password string   `json:"password"`
 		TTL      int      `json:"ttl"` // in seconds
 		URIs     []string `json:"uris"`
-	}{username, password, int(with.ttl.Seconds()), i.turnURLs(i.farHost(r.Host))})
+	}{username, password, int(with.TTL.Seconds()), uris})
 }
 
 // checkKey looks for the key where the draft and Janus put it, and in the Authorization header,
 // which no proxy logs.
-func (i *Issuer) checkKey(r *http.Request, in url.Values) error {
+func (i *Issuer) checkKey(r *http.Request, in url.Values, key state.Secret) error {
 	brought := cmp.Or(in.Get("key"), in.Get("api"), answer.Bearer(r))
 	if brought == "" {
 		return &admission.Refusal{Words: "send the value of compat.turn_rest as key"}
 	}
-	return i.o.CheckKey(i.o.RESTKey, brought, source.OfRequest(r))
+	return i.o.CheckKey(key, brought, source.OfRequest(r))
 }
 
 // restRequest reads the parameters of a request from its query and its body, which is a form or

@@ -6,10 +6,13 @@ import (
 	"crypto/rand"
 	"net"
 	"net/netip"
+	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
 
+	"signalbox/internal/edge"
 	"signalbox/internal/netaddr"
 	"signalbox/internal/publicip"
 	"signalbox/internal/source"
@@ -22,7 +25,7 @@ import (
 type Sockets interface {
 	Web() net.Listener
 	WebTLS() net.Listener
-	TURN() []net.Listener
+	TURN() []edge.Service
 }
 
 // Options say what the box serves, and under which name.
@@ -36,9 +39,6 @@ type Options struct {
 	Covers func(host string) bool
 	// Loopback: others than a proxy on this machine come to a listener on loopback, too.
 	Loopback bool
-	// REST opens /api/turn, which asks for RESTKey; empty: for none.
-	REST    bool
-	RESTKey state.Secret
 	// Naming is the key of the ids of credentials without a session; see UserID. Empty: a key of
 	// this process's own.
 	Naming []byte
@@ -46,6 +46,19 @@ type Options struct {
 	Banned func(user string, from netip.Addr) bool
 	// CheckKey compares a key that a program has brought with the right one, and limits guesses.
 	CheckKey func(key state.Secret, brought string, from netip.Addr) error
+}
+
+// Live is the part of the configuration that Issuer.Apply changes.
+type Live struct {
+	// Keys sign credentials, each of which allows new allocations for TTL.
+	Keys *cred.Keys
+	TTL  time.Duration
+	// URLs replace those of Sockets. HostPart in them stands for the host. Empty: they don't.
+	URLs     []string
+	HostPart string
+	// REST opens /api/turn, which asks for RESTKey; empty: for none.
+	REST    bool
+	RESTKey state.Secret
 }
 
 // Credentials a second and at once that are issued to one source.
@@ -56,31 +69,24 @@ const (
 
 // Issuer hands out ICE servers. It implements signal.ICEIssuer.
 type Issuer struct {
-	o       Options
-	issued  *source.Limiter
-	signing atomic.Pointer[signing]
+	o      Options
+	issued *source.Limiter
+	live   atomic.Pointer[Live]
 }
 
-// signing holds the keys and lifetime of new credentials. It is immutable.
-type signing struct {
-	keys *cred.Keys
-	ttl  time.Duration
-}
-
-// New returns an issuer of credentials that are signed with keys, and allow new allocations for
-// ttl.
-func New(o Options, keys *cred.Keys, ttl time.Duration) *Issuer {
+// New returns an issuer. Apply changes what it was given in live.
+func New(o Options, live Live) *Issuer {
 	if len(o.Naming) == 0 {
 		o.Naming = make([]byte, 32)
 		rand.Read(o.Naming) //nolint:errcheck // it never fails
 	}
 	i := &Issuer{o: o, issued: source.NewLimiter(issuesPerSecond, issueBurst)}
-	i.Sign(keys, ttl)
+	i.Apply(live)
 	return i
 }
 
-// Sign makes credentials with other keys from now on.
-func (i *Issuer) Sign(keys *cred.Keys, ttl time.Duration) { i.signing.Store(&signing{keys, ttl}) }
+// Apply puts another configuration into force for what is handed out from now on.
+func (i *Issuer) Apply(live Live) { i.live.Store(&live) }
 
 // ICEServers implements signal.ICEIssuer.
 func (i *Issuer) ICEServers(r signal.ICERequest) ([]signal.ICEServer, time.Time) {
@@ -90,38 +96,80 @@ func (i *Issuer) ICEServers(r signal.ICERequest) ([]signal.ICEServer, time.Time)
 // servers lists the ICE servers of this box, under the name by which the client has just reached
 // it, with a credential of that class for id, which lives no longer than until; zero: as long as
 // any. After that there is none.
-func (i *Issuer) servers(hostHeader string, class cred.Class, id string, until time.Time) ([]signal.ICEServer,
-	time.Time) {
-	with, now := i.signing.Load(), time.Now()
-	expires := now.Add(with.ttl).Truncate(time.Second)
+func (i *Issuer) servers(hostHeader string, class cred.Class, id string, until time.Time) (list []signal.ICEServer,
+	expires time.Time) {
+	with, now := i.live.Load(), time.Now()
+	stun, turn := i.urls(with, i.Host(hostHeader))
+	expires = now.Add(with.TTL).Truncate(time.Second)
 	if end := until.Truncate(time.Second); !until.IsZero() && end.Before(expires) {
 		expires = end
 	}
 	if !expires.After(now) && !until.IsZero() {
-		return []signal.ICEServer{{URLs: i.stunURLs(hostHeader)}}, time.Time{}
+		return stunServers(stun), time.Time{}
 	}
-	user, password := with.keys.Mint(class, id, expires)
-	return []signal.ICEServer{
-		{URLs: i.stunURLs(hostHeader)},
-		{URLs: i.turnURLs(i.Host(hostHeader)), Username: user, Credential: password},
-	}, expires
+	user, password := with.Keys.Mint(class, id, expires)
+	list = stunServers(stun)
+	if len(turn) > 0 {
+		list = append(list, signal.ICEServer{URLs: turn, Username: user, Credential: password})
+	}
+	return list, expires
 }
 
-func (i *Issuer) stunURLs(hostHeader string) []string {
-	return []string{"stun:" + i.turnAddr(i.Host(hostHeader))}
+// stunServers is the list without a TURN server. It is never nil: clients want a list.
+func stunServers(urls []string) []signal.ICEServer {
+	if len(urls) == 0 {
+		return []signal.ICEServer{}
+	}
+	return []signal.ICEServer{{URLs: urls}}
+}
+
+// urls lists where clients that reach this box as host find STUN and TURN.
+func (i *Issuer) urls(with *Live, host string) (stun, turn []string) {
+	if len(with.URLs) == 0 {
+		if at := i.turnAddrs("udp", host); len(at) > 0 {
+			stun = []string{"stun:" + at[0]}
+		}
+		return stun, i.turnURLs(host)
+	}
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	for _, url := range with.URLs {
+		to := &turn
+		if strings.HasPrefix(url, "stun") {
+			to = &stun
+		}
+		*to = append(*to, strings.ReplaceAll(url, with.HostPart, host))
+	}
+	return stun, turn
+}
+
+// URLs lists where clients elsewhere are told to find STUN and TURN.
+func (i *Issuer) URLs() []string {
+	stun, turn := i.urls(i.live.Load(), i.farHost("localhost"))
+	return append(stun, turn...)
 }
 
 // turnURLs lists the transports in the order in which browsers should prefer them. It includes
 // turns: only if clients can verify its certificate, since browsers refuse any other silently, and
 // if others than a proxy on this machine reach it.
-func (i *Issuer) turnURLs(host string) []string {
-	at := i.turnAddr(host)
-	urls := []string{"turn:" + at + "?transport=udp", "turn:" + at + "?transport=tcp"}
+func (i *Issuer) turnURLs(host string) (urls []string) {
+	for _, transport := range []string{"udp", "tcp"} {
+		for _, at := range i.turnAddrs(transport, host) {
+			urls = append(urls, "turn:"+at+"?transport="+transport)
+		}
+	}
 	if l := i.o.Sockets.Web(); l != nil && strictFirewallsPass(l.Addr().(*net.TCPAddr)) {
 		urls = append(urls, "turn:"+net.JoinHostPort(host, netaddr.Port(l.Addr()))+"?transport=tcp")
 	}
-	if l := i.o.Sockets.WebTLS(); l != nil && i.o.Covers(host) && i.othersReach(host, l) {
+	if !i.o.Covers(host) {
+		return urls
+	}
+	if l := i.o.Sockets.WebTLS(); l != nil && i.othersReach(host, l) {
 		urls = append(urls, "turns:"+net.JoinHostPort(host, netaddr.Port(l.Addr()))+"?transport=tcp")
+	}
+	for _, at := range i.turnAddrs("tls", host) {
+		urls = append(urls, "turns:"+at+"?transport=tcp")
 	}
 	return urls
 }
@@ -168,24 +216,32 @@ func (i *Issuer) farHost(hostHeader string) string {
 	return host
 }
 
-// turnAddr returns where a client that reaches this box as host finds TURN: at that host, on the
-// port of the listener that covers it. If TURN listens on other addresses than the page, it is the
-// first listener's own address.
-func (i *Issuer) turnAddr(host string) string {
+// turnAddrs returns where a client that reaches this box as host finds TURN over a transport: at
+// that host, on the ports of the services that cover it. If all are on other addresses than the
+// page, it is the first one's own.
+func (i *Issuer) turnAddrs(transport, host string) (out []string) {
 	ip, err := netip.ParseAddr(host)
-	for _, l := range i.o.Sockets.TURN() {
-		if err != nil || netaddr.Reaches(l, ip.Unmap()) || i.mapped(l, ip) {
-			return net.JoinHostPort(host, netaddr.Port(l.Addr()))
+	elsewhere := ""
+	for _, s := range i.o.Sockets.TURN() {
+		switch at := net.JoinHostPort(host, strconv.Itoa(int(s.Addr.Port()))); {
+		case s.Transport != transport, slices.Contains(out, at):
+		case err != nil || netaddr.Covers(s.Addr, ip.Unmap()) || i.mapped(s.Addr, ip):
+			out = append(out, at)
+		case elsewhere == "":
+			elsewhere = s.Addr.String()
 		}
 	}
-	return i.o.Sockets.TURN()[0].Addr().String()
+	if len(out) == 0 && elsewhere != "" {
+		return []string{elsewhere}
+	}
+	return out
 }
 
-// mapped reports whether ip is the public address of a relay whose local one l is bound to: 1:1
-// NAT.
-func (i *Issuer) mapped(l net.Listener, ip netip.Addr) bool {
+// mapped reports whether ip is the public address of a relay whose local one is that of a service:
+// 1:1 NAT.
+func (i *Issuer) mapped(service netip.AddrPort, ip netip.Addr) bool {
 	for _, r := range i.o.Relays() {
-		if r.Public.IP == ip && netaddr.Reaches(l, r.Bind.IP) {
+		if r.Public.IP == ip && netaddr.Covers(service, r.Bind.IP) {
 			return true
 		}
 	}

@@ -122,8 +122,13 @@ func Port(addr net.Addr) string { return strconv.Itoa(addr.(*net.TCPAddr).Port) 
 
 // Reaches reports whether a listener is bound to ip, or to every address of this machine.
 func Reaches(l net.Listener, ip netip.Addr) bool {
-	bound := l.Addr().(*net.TCPAddr).AddrPort().Addr().Unmap()
-	return bound.IsUnspecified() || bound == ip
+	return Covers(l.Addr().(*net.TCPAddr).AddrPort(), ip)
+}
+
+// Covers reports whether what is bound to an address is at ip, or at every address of this machine.
+func Covers(bound netip.AddrPort, ip netip.Addr) bool {
+	at := bound.Addr().Unmap()
+	return at.IsUnspecified() || at == ip
 }
 
 // Contains reports whether one of the networks contains ip.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"signalbox/internal/answer"
 	"signalbox/internal/netaddr"
@@ -19,15 +20,19 @@ import (
 // is the only sign of it. An address there is none, nor is a name that only a local network has,
 // since nobody can have a page of that name.
 type Hosts struct {
-	Names []string               // of the box
-	Cert  func(host string) bool // whether the box's certificate is made out to it
+	Cert func(host string) bool // whether the box's certificate is made out to it
 	// Log is told of the first few names that are refused: one of them may be the box's own, which
 	// nobody has written into the configuration.
 	Log *slog.Logger
 
+	names atomic.Pointer[[]string]
+
 	mu   sync.Mutex
 	told map[string]bool
 }
+
+// Apply says by which names the box is reached from now on.
+func (h *Hosts) Apply(names []string) { h.names.Store(&names) }
 
 // maxTold is how many refused names are logged: anybody can make them up.
 const maxTold = 16
@@ -43,7 +48,8 @@ func (h *Hosts) Knows(hostHeader string) bool {
 		return true
 	}
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
-	return netaddr.IsLocalName(host) || slices.Contains(h.Names, host) || h.Cert(host)
+	names := h.names.Load()
+	return netaddr.IsLocalName(host) || names != nil && slices.Contains(*names, host) || h.Cert(host)
 }
 
 // Only refuses requests for other hosts.

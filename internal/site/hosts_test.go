@@ -14,8 +14,8 @@ import (
 // be that of a page which leads it here.
 func TestHosts(t *testing.T) {
 	t.Parallel()
-	h := Hosts{Names: []string{"call.example.org", "app.example.org"},
-		Cert: func(host string) bool { return host == "cert.example.org" }}
+	h := Hosts{Cert: func(host string) bool { return host == "cert.example.org" }}
+	h.Apply([]string{"call.example.org", "app.example.org"})
 	for host, want := range map[string]bool{
 		"call.example.org": true, "Call.Example.Org:8443": true, "call.example.org.": true, "app.example.org": true,
 		"cert.example.org:443": true, "127.0.0.1:8080": true, "[::1]:8080": true, "[2001:db8::1]": true, "::1": true,

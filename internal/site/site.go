@@ -40,9 +40,10 @@ type Options struct {
 	Hub     Hub
 	ICE     ICE
 	// Hosts are those by which /api/ice may be asked, and /api/turn, if RESTOpen tells that it asks
-	// for no key; nil: any.
+	// for no key.
 	Hosts    *Hosts
-	RESTOpen bool
+	AnyPage  func() bool // every page may read these: another name of the box gains nothing
+	RESTOpen func() bool
 	// LetsRead has browsers let the page of a request's Origin read the answer, if it may, and
 	// reports whether it may.
 	LetsRead func(http.ResponseWriter, *http.Request) bool
@@ -95,7 +96,7 @@ func (s *Site) routes() http.Handler {
 		"GET /signal/events":   http.HandlerFunc(s.o.Hub.Events),
 		"POST /signal/send":    http.HandlerFunc(s.o.Hub.Send),
 		"OPTIONS /signal/send": http.HandlerFunc(s.o.Hub.Send),
-		"/api/ice": s.api(s.asked(true, s.o.Admitted(http.HandlerFunc(s.o.ICE.ServeICE))), http.MethodGet,
+		"/api/ice": s.api(s.asked(always, s.o.Admitted(http.HandlerFunc(s.o.ICE.ServeICE))), http.MethodGet,
 			http.MethodHead),
 		"/api/turn": s.api(s.asked(s.o.RESTOpen, http.HandlerFunc(s.o.ICE.ServeREST)), http.MethodGet,
 			http.MethodHead, http.MethodPost),
@@ -128,12 +129,18 @@ func (s *Site) routes() http.Handler {
 
 // asked lets only requests through that are for a host of the box, where it matters: a handler that
 // asks for a key is safe from pages, which don't know it.
-func (s *Site) asked(matters bool, next http.Handler) http.Handler {
-	if s.o.Hosts == nil || !matters {
-		return next
-	}
-	return s.o.Hosts.Only(next)
+func (s *Site) asked(matters func() bool, next http.Handler) http.Handler {
+	only := s.o.Hosts.Only(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !s.o.AnyPage() && matters() {
+			only.ServeHTTP(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
+
+func always() bool { return true }
 
 // redirect sends clients to https while they can verify the certificate. It does not redirect
 // clients on this machine (the command line), reverse proxies on this machine or trusted ones

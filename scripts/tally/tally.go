@@ -32,6 +32,7 @@ type tally struct {
 type packageTally struct {
 	passed, failed, skipped int
 	running                 map[string]*testRun
+	long                    []string        // lines about tests that took long
 	output                  strings.Builder // what belongs to no test
 }
 
@@ -44,6 +45,10 @@ type testRun struct {
 func newTally(out io.Writer) *tally {
 	return &tally{out: out, packages: map[string]*packageTally{}}
 }
+
+// longTest is after how many seconds a test without a parent is named with its package: whoever
+// wants the whole to be quicker looks there first.
+const longTest = 20
 
 // exitMark begins a line that the caller writes after a `go test` that failed,
 // such as "exit status 1". Some failures make no event: a pattern that matches
@@ -103,6 +108,9 @@ func (t *tally) add(e event) {
 	case "pass", "fail", "skip":
 		if run := p.running[e.Test]; run != nil {
 			t.end(p, e.Package, e.Test, e.Action, run)
+			if e.Elapsed >= longTest && parentOf(e.Test) == "" {
+				p.long = append(p.long, fmt.Sprintf("     %-40s %16.1fs", e.Test, e.Elapsed))
+			}
 		}
 	}
 }
@@ -165,6 +173,9 @@ func (t *tally) addToPackage(p *packageTally, e event) {
 	if n := p.passed + p.failed + p.skipped; n > 0 {
 		word := map[string]string{"pass": "ok  ", "fail": "FAIL", "skip": "ok  "}[e.Action]
 		fmt.Fprintf(t.out, "%s %-40s %4d tests %7.1fs\n", word, e.Package, n, e.Elapsed)
+		for _, line := range p.long {
+			fmt.Fprintln(t.out, line)
+		}
 	}
 	t.passed += p.passed
 	t.failed += p.failed

@@ -147,3 +147,24 @@ func goTest(t *testing.T, source string, args ...string) string {
 	}
 	return string(out)
 }
+
+// What makes the whole take long is named, without what is within it.
+func TestLongestAreNamed(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	events := `{"Action":"run","Package":"p","Test":"TestSlow"}
+{"Action":"run","Package":"p","Test":"TestSlow/part"}
+{"Action":"pass","Package":"p","Test":"TestSlow/part","Elapsed":25}
+{"Action":"pass","Package":"p","Test":"TestSlow","Elapsed":25.5}
+{"Action":"run","Package":"p","Test":"TestQuick"}
+{"Action":"pass","Package":"p","Test":"TestQuick","Elapsed":0.1}
+{"Action":"pass","Package":"p","Elapsed":26}
+`
+	if err := newTally(&out).read(strings.NewReader(events)); err != nil {
+		t.Fatal(err)
+	}
+	said := out.String()
+	if !strings.Contains(said, "TestSlow ") || !strings.Contains(said, " 25.5s\n") || strings.Count(said, "\n") != 2 {
+		t.Errorf("it says\n%s", said)
+	}
+}

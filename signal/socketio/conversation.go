@@ -3,6 +3,7 @@ package socketio
 import (
 	"encoding/json"
 	"net/url"
+	"slices"
 	"sync"
 
 	"signalbox/signal"
@@ -33,17 +34,17 @@ func (s *Socket) Answer(p *Packet, arguments []byte, binary ...[]byte) {
 type conversation struct {
 	Socket
 	handler Handler
-	packets *sync.Pool      // of *Packet
-	joined  map[string]bool // namespaces that the client is connected to
-	partial *Packet         // an event whose binary values have not all come; nil: none
-	held    int             // bytes of it
+	packets *sync.Pool // of *Packet
+	joined  []string   // namespaces that the client is connected to
+	partial *Packet    // an event whose binary values have not all come; nil: none
+	held    int        // bytes of it
 }
 
 func (c *conversation) Terms() signal.Terms { return signal.Terms{Name: Name, Space: Space} }
 
 // Opened connects a client of version 3, which does not ask for it.
 func (c *conversation) Opened(s *signal.Session) {
-	c.Session, c.joined = s, make(map[string]bool)
+	c.Session = s
 	if c.Version == 3 {
 		c.connect(&Packet{Type: typeConnect, Namespace: "/"})
 	}
@@ -75,7 +76,7 @@ func (c *conversation) Message(s *signal.Session, m signal.Frame, over error) {
 		engineio.Break(s, errPacket.Error())
 	case p.Type == typeConnect:
 		c.connect(p)
-	case !c.joined[p.Namespace]:
+	case !slices.Contains(c.joined, p.Namespace):
 		if len(c.joined) == 0 && !s.Greeted() {
 			engineio.Break(s, "connect first")
 		} // else it has just left
@@ -134,7 +135,7 @@ func (c *conversation) connect(p *Packet) {
 		c.Reply(c.refusal(p.Namespace, "Invalid namespace"))
 		return
 	}
-	if c.joined[p.Namespace] {
+	if slices.Contains(c.joined, p.Namespace) {
 		return
 	}
 	if !c.Greeted() {
@@ -147,7 +148,7 @@ func (c *conversation) connect(p *Packet) {
 			return
 		}
 	}
-	c.joined[p.Namespace] = true
+	c.joined = append(c.joined, p.Namespace)
 	if c.Version > 3 {
 		sid := append(append([]byte(`{"sid":`), quote(c.ID())...), '}')
 		c.Reply(frames(nil, c.Version, typeConnect, p.Namespace, "", sid)...)
@@ -183,7 +184,7 @@ func (c *conversation) refusal(namespace, why string) signal.Frame {
 
 // disconnect takes the client out of a namespace. The connection stays.
 func (c *conversation) disconnect(namespace string) {
-	delete(c.joined, namespace)
+	c.joined = slices.DeleteFunc(c.joined, func(joined string) bool { return joined == namespace })
 	if leaver, ok := c.handler.(interface{ Disconnected(*Socket) }); ok && namespace == "/" {
 		leaver.Disconnected(&c.Socket)
 	}

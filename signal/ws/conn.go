@@ -1,6 +1,7 @@
 package ws
 
 import (
+	"bytes"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -26,13 +27,18 @@ type conn struct {
 	unponged atomic.Int32           // pings that the client may answer
 	stopping atomic.Bool
 	broken   atomic.Pointer[brokenError] // what the client did to the protocol
+	began    time.Time                   // set by begin
+	// heard is when the client was heard last, as of when nothing more was to be read: the time
+	// since it began.
+	heard  atomic.Int64
+	parked atomic.Bool // who makes it false is the reader
 
 	// owned by the reader
-	first  [1]byte   // what ends a wait
-	heard  time.Time // when the client was heard last, as of when nothing more was to be read
-	within bool      // a frame has begun
-	timed  bool      // and has its deadline
-	held   int       // bytes that the link counts as held for reading
+	first  [1]byte // what ends a wait
+	within bool    // a frame has begun
+	timed  bool    // and has its deadline
+	held   int     // bytes that the link counts as held for reading
+	ticket int32   // the lot's; 0: it is not there
 
 	// owned by the writer
 	out      output
@@ -42,32 +48,73 @@ type conn struct {
 
 // begin begins the session, and the reading.
 func (c *conn) begin(d signal.Dialect) {
-	c.heard = time.Now()
-	c.nextPing = c.heard.Add(c.server.pulse.Every)
+	c.began = time.Now()
+	c.nextPing = c.began.Add(c.server.pulse.Every)
 	c.link.Begin(d, c) //nolint:errcheck // the client is told by the writer
 	c.link.PumpOnDemand(func() {
 		c.Stop()
 		close(c.written)
 	})
-	go c.wait()
+	c.wait()
 }
 
-// wait waits for the client to say something. Most connections spend their lives here: so it does
-// nothing else, and its stack stays small.
+// wait waits for the client to say something, or sees that it was silent for too long. Most
+// connections spend their lives so: parked, or else with a goroutine that only sits there.
 func (c *conn) wait() {
-	err := c.deadline(c.link.Patience(c.heard))
+	switch n, err := c.kept(); {
+	case n > 0:
+		go c.work(n)
+	case !isTimeout(err), c.patience() <= 0:
+		go c.end(c.readError(err))
+	case !c.server.lot.park(c):
+		go c.sit()
+	case c.stopping.Load() && c.fetch(): // stopped before it was parked
+		go c.wait()
+	}
+}
+
+// kept reads what was read from the network already, below, for which nobody would be awaited.
+func (c *conn) kept() (n int, err error) {
+	if err := c.deadline(time.Unix(1, 0)); err != nil {
+		return 0, err
+	}
+	return c.Read(c.first[:])
+}
+
+// fetch makes a parked connection's reading the caller's, if nobody else was faster.
+func (c *conn) fetch() bool { return c.parked.CompareAndSwap(true, false) }
+
+// recall ends the waiting of a parked connection, for a reason that wait sees.
+func (c *conn) recall() {
+	if c.fetch() {
+		go c.wait()
+	}
+}
+
+// patience is how long the client may be silent from now on.
+func (c *conn) patience() time.Duration {
+	return time.Until(c.link.Patience(c.began.Add(time.Duration(c.heard.Load()))))
+}
+
+// sit waits where no connection can be parked. It does nothing else, and its stack stays small.
+func (c *conn) sit() {
+	err := c.deadline(time.Now().Add(c.patience()))
 	if err == nil {
 		_, err = io.ReadFull(c.Conn, c.first[:])
 	}
-	if err != nil {
+	switch {
+	case err == nil:
+		go c.work(1)
+	case isTimeout(err):
+		go c.wait()
+	default:
 		go c.end(c.readError(err))
-		return
 	}
-	go c.work()
 }
 
-// work reads as long as the client has something to say, and a moment longer.
-func (c *conn) work() {
+// work reads as long as the client has something to say, and a moment longer. So many bytes were
+// read first.
+func (c *conn) work(first int) {
 	in := c.server.inputs.Get().(*input)
 	in.lend(c, c.server.hub.MaxFrame(), c.deflates)
 	code, over := signal.CodeInternal, true
@@ -80,19 +127,20 @@ func (c *conn) work() {
 		if over {
 			c.end(code)
 		} else {
-			go c.wait()
+			c.wait()
 		}
 	}()
-	in.unread(c.first[:])
+	in.unread(c.first[:first])
 	code, over = c.read(in)
 }
 
 // read passes messages to the session until the connection or the session ends, and returns the
-// code to end it with, or until the client has nothing to say. Pongs alone keep nobody awake.
+// code to end it with, or until the client has nothing to say. Signs of life alone keep nobody
+// awake.
 func (c *conn) read(in *input) (code signal.Code, over bool) {
-	for talks := false; !c.stopping.Load(); {
+	for talks, begins := false, true; !c.stopping.Load(); begins = false {
 		if in.empty() {
-			if c.heard = time.Now(); !talks {
+			if !talks && !begins {
 				return signal.CodeLost, false
 			}
 			in.calm()
@@ -110,7 +158,10 @@ func (c *conn) read(in *input) (code signal.Code, over bool) {
 		if err != nil {
 			return c.readError(err), true
 		}
-		talks = talks || ok
+		if in.empty() {
+			c.heard.Store(int64(time.Since(c.began)))
+		}
+		talks = talks || ok && !bytes.Equal(body, c.server.pulse.Sign)
 		if ok && !c.link.Receive(signal.Frame{Body: body, Binary: binary}) {
 			return signal.CodeLost, true
 		}
@@ -121,6 +172,7 @@ func (c *conn) read(in *input) (code signal.Code, over bool) {
 // end ends the connection, and the session if that can't wait.
 func (c *conn) end(code signal.Code) {
 	defer c.link.Close()
+	c.server.lot.leave(c)
 	c.finish(code)
 	c.SetWriteDeadline(time.Now().Add(c.link.Linger()))
 	<-c.written
@@ -155,7 +207,7 @@ func (c *conn) deadline(t time.Time) error {
 func (c *conn) receive(b []byte) (n int, err error) {
 	switch {
 	case !c.within:
-		err = c.deadline(c.link.Rest(c.heard))
+		err = c.deadline(c.link.Rest(time.Now()))
 	case !c.timed:
 		c.timed = true
 		err = c.deadline(c.link.Whole(time.Now()))
@@ -259,6 +311,7 @@ func isTimeout(err error) bool {
 func (c *conn) Stop() {
 	c.stopping.Store(true)
 	c.SetReadDeadline(time.Unix(1, 0))
+	c.recall()
 }
 
 // Abort closes the TCP connection itself: TLS would wait for the client to take its goodbye.
@@ -268,16 +321,24 @@ func (c *conn) Abort() {
 		below = secure.NetConn()
 	}
 	below.Close()
+	c.recall() // of a closed connection nothing is heard
 }
 
-// Write sends a batch, and the pongs and pings that are due.
+// Write sends a batch, and the pongs and pings that are due. It also sees to it that a parked
+// connection is not silent for too long.
 func (c *conn) Write(b *signal.Batch) (again time.Duration, err error) {
 	c.SetWriteDeadline(b.Deadline)
 	err = c.writeFrames(b)
 	if err == nil {
 		err = c.writeControl(b)
 	}
-	return c.nextPing.Sub(b.Now), errors.Join(err, c.out.flush())
+	again = c.nextPing.Sub(b.Now)
+	if left := c.patience(); left > 0 {
+		again = min(again, left)
+	} else {
+		c.recall()
+	}
+	return again, errors.Join(err, c.out.flush())
 }
 
 // writeControl sends control frames. Like writeFrames it is a separate function, so that the

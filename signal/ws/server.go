@@ -20,6 +20,7 @@ type Server struct {
 	upgrader websocket.Upgrader
 	inputs   *sync.Pool // of *input
 	buffers  *buffers
+	lot      lot
 	pulse    Pulse
 }
 
@@ -30,6 +31,9 @@ type Pulse struct {
 	// Beat is a text that the client answers; nil: a ping of the WebSocket's own. Empty: nothing,
 	// since the client speaks by itself.
 	Beat []byte
+	// Sign is the text that is the sign, beside the WebSocket's own: it says nothing else, so a
+	// client that was idle still is. nil: there is none.
+	Sign []byte
 }
 
 // NewBeating is New for a protocol with a heartbeat of its own, and without compression.

@@ -1,7 +1,8 @@
 // Package cred mints and verifies the time-limited TURN credentials of signalbox.
 //
-// A username is "<unix expiry>:<id>", its password base64(HMAC-SHA1(key, username)): the convention
-// of draft-uberti-behave-turn-rest-00, which coturn calls static-auth-secret. The key that verifies
+// A username is "<unix expiry>:<id>" (other programs may turn it round), its password
+// base64(HMAC-SHA1(key, username)): the convention of draft-uberti-behave-turn-rest-00, which
+// coturn calls static-auth-secret. The key that verifies
 // a credential decides its class, so a name cannot claim a class that its issuer did not give it.
 // The package is stateless: any process with the secret can verify what another one issued.
 package cred
@@ -118,23 +119,37 @@ func sign(key []byte, username string) string {
 	return base64.StdEncoding.EncodeToString(mac.Sum(nil))
 }
 
+// MaxLife is how far ahead a credential may expire: 366 days. What expires later is a mistake, such
+// as a time in milliseconds, and would be good for ever.
+const MaxLife = 366 * 24 * time.Hour
+
 // Parse splits a minted username into its expiry and id. ok is false for names of another form, a
-// static user's for example. A name that is only a number is valid and has no id, as coturn allows.
+// static user's for example. As coturn does, it also takes a name that is only a number, which has
+// no id, and "<id>:<unix expiry>", where the name does not begin with a number.
 func Parse(username string) (expires time.Time, id string, ok bool) {
 	stamp, id, _ := strings.Cut(username, ":")
-	sec, err := strconv.ParseInt(stamp, 10, 64)
-	if err != nil || sec < 0 {
+	if expires, ok = unix(stamp); ok {
+		return expires, id, true
+	}
+	colon := strings.LastIndexByte(username, ':')
+	if expires, ok = unix(username[colon+1:]); !ok || colon <= 0 {
 		return time.Time{}, "", false
 	}
-	return time.Unix(sec, 0), id, true
+	return expires, username[:colon], true
+}
+
+func unix(stamp string) (time.Time, bool) {
+	sec, err := strconv.ParseInt(stamp, 10, 64)
+	return time.Unix(sec, 0), err == nil && sec >= 0
 }
 
 // IsMinted tells whether a username can be that of a minted credential with an id, so that no
 // static user may have it: a time since 2001, a colon, and the id. Numbers of telephones and their
 // like are none.
 func IsMinted(username string) bool {
-	expires, _, ok := Parse(username)
-	return ok && strings.Contains(username, ":") && expires.Unix() >= 1e9
+	stamp, _, colon := strings.Cut(username, ":")
+	expires, ok := unix(stamp)
+	return ok && colon && expires.Unix() >= 1e9
 }
 
 // LongTermKey returns the 16-byte key MD5(username ":" realm ":" password) of RFC 8489 §9.2.2.

@@ -56,8 +56,9 @@ export class Connection {
       || this.pc.connectionState === 'failed' && !(this.watch.isOn && this.pc.iceConnectionState === 'failed');
   }
 
-  // Once it is connected.
+  // It is connected.
   start() {
+    this.negotiation.connected();
     if (this.watch.isOn) return;
     this.watch.start();
     const ice = this.pc.getSenders()[0]?.transport?.iceTransport;

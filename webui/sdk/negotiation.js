@@ -1,7 +1,7 @@
-// How two ends agree on session descriptions. One of them leads (the server has said which: the
-// impolite one): it makes every offer. The other one asks for what it needs. So offers never
-// collide, and nothing is ever rolled back: after a rollback, Chromium shows and hears no more of
-// the far end.
+// How two ends agree on session descriptions. One of them leads: it makes every offer. That is the
+// end that has begun the connection, or of the first one, the impolite one (the server has said
+// which). The other one asks for what it needs. So nothing is ever rolled back: after a rollback,
+// Chromium shows and hears no more of the far end.
 import { Timers } from './timers.js';
 
 // How long the end that does not lead waits for one who has not said a word: that may be a client
@@ -26,18 +26,21 @@ export class Negotiation {
   #offers = 0; // the number of the last one, whoever made it
   #restarts = 0; // the number of the last one that restarts ICE
   #restartDue = false;
-  #due = false; // another offer, once the last one is answered
+  #due = false; // another offer, once the last one is answered, and there is a path
+  #hasPath = false; // or had one
   #asked = ''; // for what, last
   #question = null; // until it is answered by an offer
-  #candidates = []; // to be sent
+  #candidates = []; // since the last description of this end
+  #sent = 0; // so many of them
   #early = []; // the far end's, that fit no description yet
   #timers = new Timers();
 
   // The end says whether it `leads` and has a data channel (`hasChannel`), and what it knows of the
   // far end: that it `isReachable`, `isSilent`, or `isForeign` and knows no `want`. It is told to
-  // `send(data)` to the far end, that the negotiation has `failed(error)`, and to
-  // `yield(description, offer)`: that is an offer which this connection can't take, since it has
-  // made one, too. It is told of transceivers that are `added()`.
+  // `send(data)` to the far end, that the negotiation has `failed(error)`, and of offers that
+  // `yield(description, offer)`: of the far end's that this connection can't take, since it has
+  // made one, too. It is told of transceivers that are `added()`, and to `rebuild()` the
+  // connection.
   constructor(connection, end) {
     this.#connection = connection;
     this.#end = end;
@@ -83,19 +86,28 @@ export class Negotiation {
         }
       }
       this.#end.added();
-      if (restart && after >= this.#restarts) this.restart();
+      if (restart && after >= this.#restarts) this.restart(true);
       else if (after >= this.#offers) return this.#offer();
     });
   }
 
-  // Looks for a new path.
-  restart() {
-    if (!this.#offers) return; // there is none yet
-    if (this.isLed) return this.#connection.connectionState === 'failed' && this.#end.send({ want: { anew: true } });
-    if (this.#asks) return this.#ask({ restart: true });
+  // Looks for a new path. What has never had one is replaced: that takes no answer first. Who is
+  // `asked` to, asks nobody.
+  restart(asked) {
+    if (!this.#offers) return; // it has not begun to look
+    if (this.isLed) return this.#connection.connectionState === 'failed' && this.#end.rebuild();
+    if (!this.#hasPath && !this.#end.isForeign) return this.#end.rebuild();
+    if (this.#asks && !asked) return this.#ask({ restart: true });
+    if (this.#restarts === this.#offers && this.#connection.signalingState !== 'stable') return; // it does
     this.#restartDue = true;
     this.#connection.restartIce();
     this.#step(() => this.#offer());
+  }
+
+  // There is a path: what was to be offered meanwhile, is.
+  connected() {
+    this.#hasPath = true;
+    if (this.#due) this.#step(() => this.#offer());
   }
 
   // Says again what is not answered.
@@ -105,9 +117,11 @@ export class Negotiation {
     else if (this.#question) this.#end.send({ want: this.#question });
   }
 
-  // The far end has begun anew, without what it was asked for.
+  // The far end has begun anew, without what it was told or asked for.
   forget() {
     this.#asked = '';
+    this.repeat();
+    this.#sendCandidates(0);
   }
 
   stop() {
@@ -170,11 +184,11 @@ export class Negotiation {
 
   async #offer() {
     const pc = this.#connection;
-    if (pc.signalingState !== 'stable') {
-      this.#due = true;
-      return;
-    }
-    this.#due = false;
+    // While an offer waits for its answer, Firefox makes nothing of candidates: the second offer
+    // waits until there is a path.
+    const waits = pc.remoteDescription && !this.#hasPath && !this.#restartDue;
+    this.#due = waits || pc.signalingState !== 'stable';
+    if (this.#due) return;
     // The far end would not take it, or it could never be added to.
     if (this.isLed || !this.#end.hasChannel && !pc.getTransceivers().length) return;
     await pc.setLocalDescription();
@@ -188,16 +202,14 @@ export class Negotiation {
   async #offered(description, offer = this.#offers + 1) {
     const pc = this.#connection;
     if (offer < this.#offers) return;
-    if (pc.signalingState === 'have-local-offer') {
-      if (this.#end.leads) return; // both have offered: the one that leads has its way
-      if (!this.#end.isForeign) return this.#end.yield(description, offer);
-    }
-    // An offer that comes twice gets its answer twice.
-    if (offer > this.#offers || pc.localDescription?.type !== 'answer') {
+    const collides = pc.signalingState === 'have-local-offer' && (this.#end.leads || !this.#end.isForeign);
+    if (collides) return this.#end.yield(description, offer);
+    // An offer that comes twice gets its answer twice; one that has collided comes too late.
+    if (offer > this.#offers) {
       this.#offers = offer;
       await this.#setRemote(description);
       await pc.setLocalDescription();
-    }
+    } else if (pc.localDescription?.type !== 'answer') return;
     if (offer > this.#question?.after) this.#question = null;
     if (this.#wants() !== this.#asked) this.#asked = ''; // what was asked for first may be needed again
     this.#say(pc.localDescription);
@@ -212,17 +224,19 @@ export class Negotiation {
   // Says a description, which has the candidates that were found until now.
   #say(description) {
     this.#candidates = [];
+    this.#sent = 0;
     this.#end.send({ description, offer: this.#offers });
   }
 
   // null, the end of candidates, is sent too.
   #found(candidate) {
-    if (!this.#candidates.length) this.#timers.later('candidates', CANDIDATES_MS, () => this.#sendCandidates());
-    this.#candidates.push(candidate);
+    if (this.#candidates.push(candidate) > this.#sent + 1) return;
+    this.#timers.later('candidates', CANDIDATES_MS, () => this.#sendCandidates());
   }
 
-  #sendCandidates() {
-    if (this.#candidates.length) this.#end.send({ candidates: this.#candidates });
-    this.#candidates = [];
+  #sendCandidates(from = this.#sent) {
+    const candidates = this.#candidates.slice(from);
+    this.#sent = this.#candidates.length;
+    if (candidates.length) this.#end.send({ candidates });
   }
 }

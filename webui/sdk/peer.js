@@ -28,10 +28,11 @@ export class Peer extends Emitter {
   rebuilds = 0;
 
   #polite;
+  #leads; // whether this end has begun the connection; undefined for the first one, which nobody has
   #tag = randomID();
   #farTag;
   #heard = false; // anything of the far end
-  #link = 1;
+  #link;
   #connection;
   #named = new Map(); // id -> {name, stream}, of all streams that had a name
   #prepared = new WeakSet(); // receivers
@@ -44,7 +45,7 @@ export class Peer extends Emitter {
     super();
     Object.assign(this, { room, id, name, user });
     this.#polite = polite;
-    this.#begin();
+    this.#begin(1);
   }
 
   get connection() {
@@ -76,12 +77,12 @@ export class Peer extends Emitter {
     else if (this.state !== 'closed') this.#connection.negotiation.restart();
   }
 
-  // Has another connection take the place of this one, with nothing of it left. The end that leads
-  // begins it.
+  // Has another connection take the place of this one, with nothing of it left. The end that begins
+  // it leads it: to ask the other one would take a word more, of which each may be late.
   rebuild() {
     if (this.state === 'closed') return;
-    if (this.#polite) return this.#send({ want: { anew: true } });
-    this.#begin(this.#link + 1);
+    if (this.#connection.negotiation.isLed) return this.#send({ want: { anew: true } });
+    this.#begin(this.#link + 1, true);
     // Of a connection that has nothing to offer, the far end would not hear: it has to ask.
     if (!this.channel && !this.connection.getTransceivers().length) this.#send({});
   }
@@ -107,8 +108,9 @@ export class Peer extends Emitter {
     this.#expire();
     if (!present) return;
     this.#connection.negotiation.repeat(); // what was said meanwhile may have reached nobody
-    // A box that was restarted has forgotten what it relayed.
-    if (this.#restartWanted || this.#path.isRelayed || !this.#connection.isConnected) this.restartIce();
+    // A box that was restarted has forgotten what it relayed, and candidates on their way.
+    const isBroken = this.connection.remoteDescription && !this.#connection.isConnected;
+    if (this.#restartWanted || this.#path.isRelayed || isBroken) this.restartIce();
   }
 
   _resume(addressChanged) {
@@ -142,7 +144,7 @@ export class Peer extends Emitter {
     if (data.streams) this.#hearStreams(data.streams);
     // What is of a connection that was here before this one, or of none, says nothing of this one.
     if (!(Number.isInteger(link) && link >= this.#link)) return;
-    if (link > this.#link) this.#begin(link);
+    if (link > this.#link) this.#begin(link, false);
     const { description, offer, candidates, path, leads } = data;
     const { negotiation } = this.#connection;
     negotiation.isLed ||= leads;
@@ -189,13 +191,15 @@ export class Peer extends Emitter {
   }
 
   // Begins a connection, in the place of the one that there is.
-  #begin(link = this.#link) {
+  #begin(link, leads) {
     const before = this.#connection;
     before?.close();
+    for (const name of ['restart', 'disconnected']) this.#timers.clear(name);
     for (const { stream } of [this, ...this.#named.values()]) {
       for (const track of stream.getTracks()) stream.removeTrack(track);
     }
     this.#link = link;
+    this.#leads = leads;
     this.#connection = new Connection(this.room, this.#end());
     this.#connection.send(this.room._source, (sender, { kind, name }) => {
       this.#prepare({ kind, name, sender });
@@ -211,7 +215,7 @@ export class Peer extends Emitter {
   #watchConnecting() {
     this.#timers.later('connect', CONNECT_MS, () => {
       if (this.#connection.isConnected || this.state === 'failed') return;
-      this.restartIce();
+      if (this.connection.remoteDescription) this.restartIce();
       this.#watchConnecting();
     });
   }
@@ -225,12 +229,13 @@ export class Peer extends Emitter {
   #end() {
     const peer = this;
     return {
-      get leads() { return !peer.#polite; },
+      get leads() { return (this.isForeign ? null : peer.#leads) ?? !peer.#polite; },
       get hasChannel() { return Boolean(peer.room._dataChannel); },
       get isReachable() { return peer.#isReachable; },
       get isSilent() { return peer.#polite && !peer.#heard; },
       get isForeign() { return peer.#heard && !peer.#farTag; },
       send: (data) => peer.#say(data),
+      rebuild: () => peer.rebuild(),
       failed: (cause) => peer.#failed(cause),
       yield: (description, offer) => peer.#yield(description, offer),
       track: (event) => peer.#receive(event),
@@ -274,11 +279,13 @@ export class Peer extends Emitter {
     this.#send({ ...data, description: { type, sdp: said }, streams: names });
   }
 
-  // The far end has made an offer while one of this end's is not answered: the server has said anew
-  // who leads. Only a connection that has nothing yet is easily given up for the far end's.
+  // The far end has made an offer while one of this end's is not answered: both have begun this
+  // connection, or the server has said anew who leads. The impolite end has its way. Only a
+  // connection that has nothing yet is easily given up for the far end's.
   #yield(description, offer) {
+    if (!this.#polite) return;
     if (this.connection.remoteDescription) return this.rebuild();
-    this.#begin();
+    this.#begin(this.#link, this.#leads && false);
     this.#connection.negotiation.describe(description, offer);
   }
 
@@ -307,7 +314,7 @@ export class Peer extends Emitter {
       this.#timers.clear('retry');
       this.#timers.later('sound', SOUND_MS, () => { this.#retried = false; });
     }
-    const broken = connectionState === 'failed' || connectionState === 'disconnected';
+    const broken = /failed|disconnected/.test(connectionState);
     const state = broken ? 'reconnecting' : this.#connection.isConnected ? 'connected' : this.state;
     if (state !== this.state) this.#setState(state);
     this.#expire();
@@ -330,8 +337,9 @@ export class Peer extends Emitter {
 
   // Nothing comes any more: is it signaling, too?
   async #doubt() {
-    if (!this.#connection.isConnected) return;
+    const connection = this.#connection;
+    if (!connection.isConnected) return;
     await this.room.session._probe();
-    this.restartIce();
+    if (connection === this.#connection) this.restartIce();
   }
 }

@@ -4,6 +4,8 @@ import { SignalboxError } from './errors.js';
 import { Group } from './group.js';
 import { OWN } from './signals.js';
 
+const AGAIN_MS = 2000; // until the next attempt to come back
+
 export class Room extends Group {
   capacity = 0;
 
@@ -30,15 +32,17 @@ export class Room extends Group {
     }
   }
 
-  async #enter() {
+  async #enter(again) {
     this.#joined = false;
-    while (!this.#joined) {
+    while (!this.#joined && this._stands) {
       try {
         // This is answered after `joined` has come.
         await this.session.request({ type: 'join', room: this.name, token: this.#token });
         this.#joined = true;
       } catch (error) {
-        if (error.code !== 'lost') throw error; // else there is a new session: join with that
+        // Many may come back at once.
+        if (again && error.code === 'rate-limited') await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+        else if (error.code !== 'lost') throw error; // else there is a new session: join with that
       }
     }
     if (!this._stands) throw new SignalboxError('closed'); // left meanwhile
@@ -80,7 +84,7 @@ export class Room extends Group {
   async _rejoin() {
     if (!this.#joined) return; // the join that is under way goes on by itself
     try {
-      await this.#enter();
+      await this.#enter(true);
       this._emit('rejoined');
     } catch (error) {
       if (this._stands) this._end(error);

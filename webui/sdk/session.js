@@ -33,6 +33,7 @@ export class Session extends Line {
   calls = new Map(); // id -> Call
   _unleft = new Set(); // rooms that were left when the queue had no place for it
 
+  #renewAt = 0; // when connections get other ICE servers
   #outbox = new Outbox((text) => this._transmit(text));
   #posts = new Posts(() => this.state === 'open', (frame) => this._send(frame));
 
@@ -185,8 +186,12 @@ export class Session extends Line {
     if (error.code !== 'no-such-peer' && error.code !== 'not-in-room') this._emit('error', { error });
   }
 
-  #setIce({ iceServers, iceExpiresAt }) {
+  // For other servers, Firefox looks for another path at once: what a connection has is left to it
+  // for half of its time, except by a hub that may have forgotten it.
+  #setIce({ type, iceServers, iceExpiresAt }) {
     Object.assign(this, { iceServers, iceExpiresAt });
+    if (type === 'resumed' && Date.now() < this.#renewAt) return;
+    this.#renewAt = (Date.now() + iceExpiresAt) / 2;
     for (const group of this.#groups()) group._configure();
   }
 

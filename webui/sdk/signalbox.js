@@ -1,5 +1,5 @@
 // The signalbox SDK: signaling and peer connections for browsers. One ES module, no dependencies.
-// Types, and the documentation of every call: /assets/signalbox.d.ts
+// Types and documentation: /assets/signalbox.d.ts
 
 export { SignalboxError } from './errors.js';
 export { connect } from './session.js';

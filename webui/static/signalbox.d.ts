@@ -416,8 +416,8 @@ export interface Peer extends Emitter<PeerEvents> {
   /**
    * Looks for a new path while the old one goes on. The SDK does so by itself when the connection
    * fails, stalls or changes its network. It waits while signaling is down, and does so at most
-   * every two seconds, and after six times every ten seconds. A peer that has `failed`, or whose
-   * connection needs more than a path, is rebuilt.
+   * every two seconds, and after six times every ten seconds. A peer that has `failed`, whose
+   * connection has never had a path, or needs more than one, is rebuilt.
    */
   restartIce(): Promise<void>;
   /** Replaces the connection by another one, which has nothing of the old one's state. */

@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import { test } from 'node:test';
 import { fire, once } from './browser.mjs';
 import { CARRIERS } from '../sdk/carriers.js';
-import { EXPIRED, joined, RESUMED, startHub, WELCOME } from './stub.mjs';
+import { EXPIRED, joined, pass, RESUMED, startHub, WELCOME } from './stub.mjs';
 import { connect as connectBy } from '../sdk/session.js';
 import { connect } from '../joined/signalbox.js';
 
@@ -133,6 +133,7 @@ test('ICE restarts when the network is another one, and not when its speed is es
   const session = await enter(t, hub);
   const room = await session.join('tea');
   const restarts = () => [...room.peers.values()].map(({ connection }) => connection.restarts);
+  for (const { connection } of room.peers.values()) pass(connection, 'connected');
   await hub.until(() => descriptions(hub, 'offer').length === 2); // before that there is nothing to restart
   for (let n = 0; n < 3; n++) network.dispatchEvent(new Event('change'));
   assert.equal((await sent(session, hub, 'ping')).length, 3, 'whether the path is still there is looked at');
@@ -212,6 +213,7 @@ test('who leads in a call is what the last frame of the far end says, and the ot
   assert.deepEqual(peer.connection.applied, ['offer in stable']);
 
   // It follows now: it asks for what it needs.
+  pass(peer.connection, 'connected'); // before that, only the first offer is made
   peer.connection.addTransceiver('audio');
   const { want } = (await hub.frame(({ data }) => data?.signalbox?.want?.audio)).data.signalbox;
   assert.deepEqual(want, { after: 1, audio: 1 });
@@ -224,9 +226,47 @@ test('who leads in a call is what the last frame of the far end says, and the ot
   const kinds = peer.connection.getTransceivers().map(({ receiver }) => receiver.track.kind);
   assert.deepEqual(kinds, ['audio', 'video', 'video']);
   const { applied } = peer.connection;
-  say(false, offer);
+  say(false, { ...offer, offer: 3 });
   await session.ping();
   assert.equal(applied.length, 1, 'the end that leads has its way');
+});
+
+test('an end that is asked for another path asks nobody', DEADLINE, async (t) => {
+  const hub = await startHub(t);
+  const session = await enter(t, hub);
+  const rung = once(session, 'call');
+  hub.line.send(ring('call-1', true));
+  const { peer } = (await rung).call.accept();
+  let seq = 1;
+  const say = (polite, data) => hub.line.send({
+    type: 'signal',
+    seq: ++seq,
+    from: 'bob-1',
+    polite,
+    data: { signalbox: { call: 'peer', id: 'call-1', tag: 'far', ...data } },
+  });
+  say(true, { description: { type: 'offer', sdp: '' }, offer: 1 });
+  await hub.until(() => descriptions(hub, 'answer').length === 1);
+  pass(peer.connection, 'connected');
+  // The far end believes that it does not lead, and this one, too.
+  say(true, { want: { after: 1, restart: true } });
+  await hub.until(() => descriptions(hub, 'offer').length === 1);
+  assert.deepEqual(hub.frames.filter(({ data }) => data?.signalbox?.want?.restart), []);
+});
+
+test('a restart for an end that knows nothing of restarts waits for nothing', DEADLINE, async (t) => {
+  const hub = await startHub(t, { join: ({ room }, { send }) => send(joined(room, 'bob')) });
+  const session = await enter(t, hub);
+  const { peers } = await session.join('tea');
+  const { connection } = peers.get('bob');
+  const offers = () => descriptions(hub, 'offer').length;
+  await hub.until(() => offers() === 1);
+  const data = { signalbox: { description: { type: 'answer', sdp: '' } } };
+  hub.line.send({ type: 'signal', seq: 1, room: 'tea', from: 'bob', data });
+  await hub.until(() => connection.signalingState === 'stable' && connection.remoteDescription);
+  peers.get('bob').restartIce();
+  await hub.until(() => offers() === 2);
+  assert.deepEqual([connection.restarts, peers.get('bob').rebuilds], [1, 0]);
 });
 
 test('what fails is tried once more with another connection, and then has a way back', DEADLINE, async (t) => {
@@ -549,6 +589,7 @@ ${addressChanged ? ' from another address' : ''}`,
       });
       await session.ping(); // a word after the answer: that has come
       assert.equal(connection.signalingState, 'stable');
+      pass(connection, 'connected');
 
       hub.line.cut();
       await settled(session, 'reconnecting');
@@ -678,6 +719,7 @@ test(
     assert.deepEqual(connection.applied, ['answer in have-local-offer']);
     assert.deepEqual(failed, []);
 
+    pass(connection, 'connected');
     connection.restartIce();
     await hub.until(() => offers() === 2);
     connection.setRemoteDescription = async () => {
@@ -708,6 +750,23 @@ test('a room that could not be joined a second time keeps no peers', DEADLINE, a
   await assert.rejects(room.join(), { code: 'room-full' });
   assert.equal((await met).peer.state, 'closed');
   assert.equal(room.peers.size, 0);
+});
+
+test('a room that may not be joined yet, where many come back, is joined later', DEADLINE, async (t) => {
+  let joins = 0;
+  const hub = await startHub(t, {
+    join: ({ room, id }, { send }) => {
+      send(++joins === 2 ? { type: 'error', code: 'rate-limited', id } : joined(room, 'bob'));
+    },
+    resume: (_, { send }) => send(EXPIRED),
+  });
+  const session = await enter(t, hub);
+  const room = await session.join('tea');
+  const peer = room.peers.get('bob');
+  const rejoined = once(room, 'rejoined');
+  hub.line.cut();
+  await rejoined;
+  assert.deepEqual([joins, room.peers.get('bob') === peer], [3, true]);
 });
 
 test('a call that is settled no longer listens to its abort signal', DEADLINE, async (t) => {

@@ -6,12 +6,12 @@ import { test } from 'node:test';
 import './browser.mjs';
 
 const FILES = ['signalbox', 'signalbox-data', 'signalbox-media', 'signalbox-stats'];
-// Without what the joined module has in fewer bytes: comments, spaces, names of its own, and
+// Without what the joined module has in fewer bytes: comments, spaces, the last ends, names, and
 // numbers in the place of names.
 const plain = (code) => String(code).replace(/^ *\/\/ .*\n/gm, '').replace(/ +\/\/ .*$/gm, '')
   .replace(/#\w+/g, '#').replace(/\b_[a-zA-Z]\w*/g, '_')
   .replace(/(?<!\w|(?<!\.\.)\.)(\$[a-zA-Z]\d*|[A-Z]\w*)/g, '_').replace(/(?<![\w.])\d[\d_]*/g, '_')
-  .replace(/\s+/g, '');
+  .replace(/\s+/g, '').replaceAll(';}', '}');
 const typesOf = (file) => readFile(new URL(`../static/${file}.d.ts`, import.meta.url), 'utf8');
 const types = (await Promise.all(FILES.map(typesOf))).join('\n');
 

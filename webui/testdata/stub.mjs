@@ -84,6 +84,12 @@ export async function startHub(t, parts = {}) {
   return hub;
 }
 
+/** A path is found, or lost. */
+export function pass(connection, state) {
+  connection.connectionState = state;
+  connection.onconnectionstatechange();
+}
+
 // Peer connections pass through the states of a negotiation, but connect nothing.
 globalThis.RTCPeerConnection = class {
   signalingState = 'stable';
@@ -135,6 +141,10 @@ globalThis.RTCPeerConnection = class {
   createDataChannel() {
     this.#negotiate();
     return { readyState: 'connecting' };
+  }
+
+  async getStats() {
+    return new Map();
   }
 
   async addIceCandidate(candidate) {

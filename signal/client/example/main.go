@@ -78,6 +78,7 @@ type peer struct {
 	client.Peer
 	tag, farTag string // names of the two ends, as they are now
 	link        int    // the number of the connection
+	leads       bool   // this end makes the offers
 	pc          *webrtc.PeerConnection
 }
 
@@ -92,7 +93,7 @@ type said struct {
 	Want        *want                      `json:"want,omitempty"`
 }
 
-// want asks the impolite end for an offer.
+// want asks the end that leads for an offer.
 type want struct {
 	After   int  `json:"after"`
 	Restart bool `json:"restart,omitempty"`
@@ -130,7 +131,7 @@ func (b *bot) meet(who client.Peer) error {
 	b.part(who.ID)
 	p := &peer{Peer: who, tag: rand.Text()}
 	b.peers[who.ID] = p
-	return b.begin(p, 1)
+	return b.begin(p, 1, !who.Polite)
 }
 
 func (b *bot) part(id string) {
@@ -146,9 +147,9 @@ func (b *bot) leave() {
 	}
 }
 
-// begin makes a connection in the place of the one there is. The impolite end offers; the polite
+// begin makes a connection in the place of the one there is. The end that leads offers; the other
 // one asks for that.
-func (b *bot) begin(p *peer, link int) (err error) {
+func (b *bot) begin(p *peer, link int, leads bool) (err error) {
 	if p.pc != nil {
 		p.pc.Close() //nolint:errcheck // it is given up
 	}
@@ -160,7 +161,7 @@ func (b *bot) begin(p *peer, link int) (err error) {
 	if p.pc, err = webrtc.NewPeerConnection(config); err != nil {
 		return err
 	}
-	p.link = link
+	p.link, p.leads = link, leads
 	negotiated, id := true, uint16(0)
 	channel, err := p.pc.CreateDataChannel("signalbox", &webrtc.DataChannelInit{Negotiated: &negotiated, ID: &id})
 	if err != nil {
@@ -171,7 +172,7 @@ func (b *bot) begin(p *peer, link int) (err error) {
 			channel.SendText("echo: " + string(m.Data)) //nolint:errcheck // a peer that goes hears nothing
 		}
 	})
-	if p.Polite {
+	if !leads {
 		return b.say(p, said{Want: &want{}})
 	}
 	offer, err := p.pc.CreateOffer(nil)
@@ -220,12 +221,12 @@ func (b *bot) hear(p *peer, what *said) error {
 		return nil
 	}
 	if what.Link > p.link {
-		if err := b.begin(p, what.Link); err != nil {
+		if err := b.begin(p, what.Link, false); err != nil {
 			return err
 		}
 	}
-	if what.Want != nil && !p.Polite && (what.Want.Anew || what.Want.Restart) {
-		return b.begin(p, p.link+1)
+	if what.Want != nil && p.leads && (what.Want.Anew || what.Want.Restart) {
+		return b.begin(p, p.link+1, true)
 	}
 	if what.Description != nil {
 		if err := b.hearDescription(p, *what.Description, what.Offer); err != nil {
@@ -247,6 +248,9 @@ func (b *bot) hearDescription(p *peer, description webrtc.SessionDescription, nu
 			return nil // it comes twice
 		}
 		return p.pc.SetRemoteDescription(description)
+	}
+	if p.leads {
+		return nil // the other end has begun the same connection, and yields
 	}
 	if err := p.pc.SetRemoteDescription(description); err != nil {
 		return err

@@ -53,8 +53,9 @@ func New(hub *signal.Hub, o Options) *Server {
 	return &Server{
 		hub: hub, o: o, pollings: make(map[string]*polling),
 		sockets: map[int]*ws.Server{
-			3: ws.NewBeating(hub, ws.Pulse{Every: o.PingInterval, Beat: []byte{}}), // the client pings
-			4: ws.NewBeating(hub, ws.Pulse{Every: o.PingInterval, Beat: []byte{typePing}}),
+			// the client pings
+			3: ws.NewBeating(hub, ws.Pulse{Every: o.PingInterval, Beat: []byte{}, Sign: []byte{typePing}}),
+			4: ws.NewBeating(hub, ws.Pulse{Every: o.PingInterval, Beat: []byte{typePing}, Sign: []byte{typePong}}),
 		},
 	}
 }

@@ -15,9 +15,12 @@
 //     address they came in on can't be merged.
 //   - pion's own lifetime timer would delete in a goroutine of its own. The caller ends every
 //     allocation before that, on its own clock.
+//   - An allocation is born with 4 KB for permissions that it has not; slim.go takes them back.
 package engine
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -27,7 +30,6 @@ import (
 	"time"
 
 	"github.com/pion/logging"
-	"github.com/pion/stun/v3"
 	"github.com/pion/turn/v4"
 
 	"signalbox/turnsvc/internal/wire"
@@ -43,6 +45,9 @@ const (
 	// nonceAge is when a nonce of pion's is replaced; they are good for an hour.
 	nonceAge = 30 * time.Minute
 	mtu      = 8192
+
+	// staleNonce asks for another nonce (RFC 8489 §14.8).
+	staleNonce refused = 438
 )
 
 // refused is pion's error answer to a canonical request: a STUN error code, or 0 if it gave none.
@@ -58,21 +63,30 @@ var errClosed = errors.New("the TURN engine is closed")
 // refuses.
 type Engine struct {
 	conn      *conn
-	key       stun.MessageIntegrity
-	nonce     stun.Nonce
+	key       []byte
+	nonce     []byte
 	harvested time.Time
 	now       func() time.Time
+	slimmer   slimmer
+	requests  uint64 // so far
+
+	// The last request, and its answer.
+	raw    []byte
+	answer wire.Message
 }
 
 // New starts an engine. It forgets channels that are not refreshed within channelTimeout. pion's
 // warnings and errors go to log.
 func New(key []byte, channelTimeout time.Duration, now func() time.Time, log *slog.Logger) (*Engine, error) {
 	e := &Engine{
-		conn: &conn{requests: make(chan canonical), done: make(chan struct{}), closed: make(chan struct{})},
-		key:  stun.MessageIntegrity(key),
-		now:  now,
+		conn: &conn{
+			local:    clientAddr(0),
+			requests: make(chan canonical), done: make(chan struct{}), closed: make(chan struct{}),
+		},
+		key: key,
+		now: now,
 	}
-	_, err := turn.NewServer(turn.ServerConfig{
+	server, err := turn.NewServer(turn.ServerConfig{
 		Realm: realm,
 		AuthHandler: func(string, string, net.Addr) ([]byte, bool) {
 			return key, true
@@ -89,113 +103,137 @@ func New(key []byte, channelTimeout time.Duration, now func() time.Time, log *sl
 	if err != nil {
 		return nil, fmt.Errorf("start the TURN engine: %w", err)
 	}
+	e.slimmer = slimmerOf(server)
 	return e, nil
 }
 
 // Allocate enters an allocation that relays on relayed.
 func (e *Engine) Allocate(client uint64, relayed netip.AddrPort) error {
 	e.conn.relayed = net.UDPAddrFromAddrPort(relayed)
-	return e.request(client, stun.MethodAllocate, requestedTransportUDP{}, lifetime(Lifetime))
-}
-
-// Refresh keeps the allocation in pion's books for as long as pion can.
-func (e *Engine) Refresh(client uint64) error {
-	return e.request(client, stun.MethodRefresh, lifetime(Lifetime))
-}
-
-// Remove deletes the allocation. It is the only way in which one ends.
-func (e *Engine) Remove(client uint64) error {
-	return e.request(client, stun.MethodRefresh, lifetime(0))
-}
-
-// Permit installs or refreshes permissions.
-func (e *Engine) Permit(client uint64, peers []netip.Addr) error {
-	setters := make([]stun.Setter, len(peers))
-	for i, ip := range peers {
-		setters[i] = peerAddress(netip.AddrPortFrom(ip, 0))
-	}
-	return e.request(client, stun.MethodCreatePermission, setters...)
-}
-
-// Bind installs or refreshes a channel and its permission.
-func (e *Engine) Bind(client uint64, number uint16, peer netip.AddrPort) error {
-	err := e.request(client, stun.MethodChannelBind, channelNumber(number), peerAddress(peer))
-	if err == refused(stun.CodeBadRequest) {
-		// The gate has checked that the two belong together. pion, which looks them up one after
-		// the other, may be forgetting this channel just now.
-		err = e.request(client, stun.MethodChannelBind, channelNumber(number), peerAddress(peer))
+	err := e.request(client, wire.MethodAllocate, func(m *wire.Builder) {
+		m.Attr(wire.AttrRequestedTransport, []byte{wire.ProtocolUDP, 0, 0, 0})
+		lifetime(m, Lifetime)
+	})
+	if err == nil {
+		e.slimmer.slim(clientAddr(client), e.conn.local)
 	}
 	return err
 }
 
+// Refresh keeps the allocation in pion's books for as long as pion can.
+func (e *Engine) Refresh(client uint64) error {
+	return e.request(client, wire.MethodRefresh, func(m *wire.Builder) { lifetime(m, Lifetime) })
+}
+
+// Remove deletes the allocation. It is the only way in which one ends.
+func (e *Engine) Remove(client uint64) error {
+	return e.request(client, wire.MethodRefresh, func(m *wire.Builder) { lifetime(m, 0) })
+}
+
+// Permit installs or refreshes permissions.
+func (e *Engine) Permit(client uint64, peers []netip.Addr) error {
+	return e.request(client, wire.MethodCreatePermission, func(m *wire.Builder) {
+		for _, ip := range peers {
+			m.XORAddr(wire.AttrXORPeerAddress, netip.AddrPortFrom(ip, 0))
+		}
+	})
+}
+
+// Bind installs or refreshes a channel and its permission.
+func (e *Engine) Bind(client uint64, number uint16, peer netip.AddrPort) error {
+	bind := func() error {
+		return e.request(client, wire.MethodChannelBind, func(m *wire.Builder) {
+			m.Uint32(wire.AttrChannelNumber, uint32(number)<<16)
+			m.XORAddr(wire.AttrXORPeerAddress, peer)
+		})
+	}
+	err := bind()
+	if err == refused(400) {
+		// The gate has checked that the two belong together. pion, which looks them up one after
+		// the other, may be forgetting this channel just now.
+		err = bind()
+	}
+	return err
+}
+
+func lifetime(m *wire.Builder, d time.Duration) { m.Uint32(wire.AttrLifetime, uint32(d/time.Second)) }
+
 // request lets pion handle one request of ours, signed with its own nonce.
-func (e *Engine) request(client uint64, method stun.Method, setters ...stun.Setter) error {
+func (e *Engine) request(client uint64, method uint16, attributes func(*wire.Builder)) error {
 	for range 2 { // again only after a stale nonce, which a clock that was set forward makes
 		if e.nonce == nil || e.now().Sub(e.harvested) > nonceAge {
 			if err := e.harvest(); err != nil {
 				return err
 			}
 		}
-		all := append([]stun.Setter{stun.TransactionID, stun.NewType(method, stun.ClassRequest)}, setters...)
-		all = append(all, stun.NewUsername(username), stun.NewRealm(realm), e.nonce, e.key)
-		answer, err := e.exchange(client, all...)
-		if err != nil {
+		m := e.begin(method)
+		attributes(&m)
+		m.Attr(wire.AttrUsername, []byte(username))
+		m.Attr(wire.AttrRealm, []byte(realm))
+		m.Attr(wire.AttrNonce, e.nonce)
+		m.Sign(e.key)
+		if err := e.exchange(client, &m); err != nil {
 			return err
 		}
-		if answer.Type.Class == stun.ClassSuccessResponse {
+		if e.answer.Class == wire.ClassSuccess {
 			return nil
 		}
-		code := errorCode(answer)
-		if code != refused(stun.CodeStaleNonce) {
+		code := errorCode(&e.answer)
+		if code != staleNonce {
 			return code
 		}
 		e.nonce = nil
 	}
-	return refused(stun.CodeStaleNonce)
+	return staleNonce
+}
+
+// begin begins a request, which is the next one's after its exchange.
+func (e *Engine) begin(method uint16) wire.Builder {
+	e.requests++
+	var transaction [12]byte // no two are alike, and nobody guesses at them
+	binary.BigEndian.PutUint64(transaction[:], e.requests)
+	return wire.Begin(e.raw, method, wire.ClassRequest, transaction[:])
 }
 
 // harvest asks pion for a nonce, as any client would: by a request without credentials.
 func (e *Engine) harvest() error {
-	answer, err := e.exchange(0, stun.TransactionID, stun.NewType(stun.MethodAllocate, stun.ClassRequest))
-	if err != nil {
+	m := e.begin(wire.MethodAllocate)
+	if err := e.exchange(0, &m); err != nil {
 		return err
 	}
-	var nonce stun.Nonce
-	if err := nonce.GetFrom(answer); err != nil {
-		return fmt.Errorf("ask the TURN engine for a nonce: %w", err)
+	nonce, ok := e.answer.Get(wire.AttrNonce)
+	if !ok {
+		return errors.New("the TURN engine gives no nonce")
 	}
-	e.nonce, e.harvested = nonce, e.now()
+	e.nonce, e.harvested = bytes.Clone(nonce), e.now()
 	return nil
 }
 
-func (e *Engine) exchange(client uint64, setters ...stun.Setter) (*stun.Message, error) {
-	msg, err := stun.Build(setters...)
+// exchange sends a request to pion, and decodes the answer.
+func (e *Engine) exchange(client uint64, m *wire.Builder) error {
+	e.raw = m.End(false)
+	raw, err := e.conn.exchange(canonical{e.raw, clientAddr(client)})
 	if err != nil {
-		return nil, fmt.Errorf("build a request for the TURN engine: %w", err)
-	}
-	raw, err := e.conn.exchange(canonical{msg.Raw, clientAddr(client)})
-	if err != nil {
-		return nil, err
+		return err
 	}
 	if len(raw) == 0 {
-		return nil, refused(0) // pion gives no answer where it knows no allocation
+		return refused(0) // pion gives no answer where it knows no allocation
 	}
-	answer := &stun.Message{Raw: append([]byte(nil), raw...)}
-	if err := answer.Decode(); err != nil {
-		return nil, fmt.Errorf("read the TURN engine's answer: %w", err)
+	if !e.answer.Decode(raw) {
+		return errors.New("the TURN engine's answer is malformed")
 	}
-	return answer, nil
+	return nil
 }
 
 // Close ends pion's read loop, which removes the remaining allocations.
 func (e *Engine) Close() { close(e.conn.closed) }
 
-func errorCode(m *stun.Message) refused {
-	var code stun.ErrorCodeAttribute
-	if code.GetFrom(m) != nil {
+func errorCode(m *wire.Message) refused {
+	value, ok := m.Get(wire.AttrErrorCode)
+	if !ok || len(value) < 4 {
 		return 0
 	}
-	return refused(code.Code)
+	return 100*refused(value[2]) + refused(value[3])
 }
 
 // clientAddr is the address under which pion knows a client: its number, in an IPv6 address.
@@ -216,6 +254,7 @@ type canonical struct {
 // conn is the net.PacketConn that pion serves, and its relay address generator. pion's next
 // ReadFrom shows that it has handled the previous request, so an exchange works like a call.
 type conn struct {
+	local    net.Addr // pion's own
 	requests chan canonical
 	done     chan struct{}
 	closed   chan struct{}
@@ -257,7 +296,7 @@ func (c *conn) WriteTo(b []byte, _ net.Addr) (int, error) {
 }
 
 func (c *conn) Close() error                     { return nil }
-func (c *conn) LocalAddr() net.Addr              { return clientAddr(0) }
+func (c *conn) LocalAddr() net.Addr              { return c.local }
 func (c *conn) SetDeadline(time.Time) error      { return nil }
 func (c *conn) SetReadDeadline(time.Time) error  { return nil }
 func (c *conn) SetWriteDeadline(time.Time) error { return nil }
@@ -285,37 +324,6 @@ func (relay) ReadFrom([]byte) (int, net.Addr, error) {
 }
 func (r relay) LocalAddr() net.Addr { return r.addr }
 func (relay) Close() error          { return nil }
-
-// The attributes of canonical requests. pion's own types for them are internal.
-
-type requestedTransportUDP struct{}
-
-func (requestedTransportUDP) AddTo(m *stun.Message) error {
-	m.Add(stun.AttrRequestedTransport, []byte{wire.ProtocolUDP, 0, 0, 0})
-	return nil
-}
-
-type lifetime time.Duration
-
-func (l lifetime) AddTo(m *stun.Message) error {
-	s := uint32(time.Duration(l) / time.Second)
-	m.Add(stun.AttrLifetime, []byte{byte(s >> 24), byte(s >> 16), byte(s >> 8), byte(s)})
-	return nil
-}
-
-type channelNumber uint16
-
-func (n channelNumber) AddTo(m *stun.Message) error {
-	m.Add(stun.AttrChannelNumber, []byte{byte(n >> 8), byte(n), 0, 0})
-	return nil
-}
-
-type peerAddress netip.AddrPort
-
-func (p peerAddress) AddTo(m *stun.Message) error {
-	addr := netip.AddrPort(p)
-	return stun.XORMappedAddress{IP: addr.Addr().AsSlice(), Port: int(addr.Port())}.AddToAs(m, stun.AttrXORPeerAddress)
-}
 
 // Log is a logger for pion that passes on its warnings and errors. The rest would be formatted for
 // each packet, so it is left out.

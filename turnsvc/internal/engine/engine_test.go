@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
+	"runtime"
 	"testing"
 	"time"
 
@@ -61,5 +62,45 @@ func TestEngine(t *testing.T) {
 	}
 	if err := e.Bind(7, wire.FirstChannel, netip.MustParseAddrPort("192.0.2.9:2")); err == nil {
 		t.Error("a channel was bound twice")
+	}
+}
+
+// An allocation of pion's is born with room for 64 permissions.
+func TestPionFactRoomForPermissions(t *testing.T) {
+	e, err := New([]byte("key"), time.Minute, time.Now, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	alive := func() int64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	const allocations, most = 500, 1200 // bytes each; 4.8 KB as pion makes them
+	before := alive()
+	for i := range uint64(allocations) {
+		if err := e.Allocate(1+i, netip.MustParseAddrPort("192.0.2.1:1")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	each := (alive() - before) / allocations
+	for range 1000 { // pion's goroutines, which end at once, may have buffers still
+		if each <= most {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+		each = (alive() - before) / allocations
+	}
+	if each > most {
+		t.Errorf("an allocation takes %d bytes, want %d at most", each, most)
+	}
+	peer := netip.MustParseAddrPort("192.0.2.9:1")
+	if err := e.Bind(allocations, wire.FirstChannel, peer); err != nil {
+		t.Error(err)
+	}
+	if err := e.Remove(allocations); err != nil {
+		t.Error(err)
 	}
 }

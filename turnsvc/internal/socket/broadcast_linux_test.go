@@ -10,12 +10,9 @@ import (
 func TestRelaySocketsDoNotBroadcast(t *testing.T) {
 	for _, ip := range loopbacks() {
 		r := openRelay(t, ip)
-		raw, err := r.Conn.SyscallConn()
-		if err != nil {
-			t.Fatal(err)
-		}
 		value := 1
-		cerr := raw.Control(func(fd uintptr) {
+		var err error
+		cerr := r.Control(func(fd uintptr) {
 			value, err = syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_BROADCAST)
 		})
 		if cerr != nil || err != nil || value != 0 {

@@ -5,11 +5,10 @@ package socket
 import (
 	"net"
 	"net/netip"
-	"syscall"
 )
 
-// direct sends through a socket that package net owns.
-type direct struct{ raw syscall.RawConn } // nil: there is no socket
+// direct sends through a socket that somebody reads.
+type direct struct{ socket controller } // nil: there is no socket
 
 func newDirect(conn *net.UDPConn) direct {
 	raw, err := conn.SyscallConn()
@@ -22,12 +21,12 @@ func newDirect(conn *net.UDPConn) direct {
 // send sends one datagram without waiting. scope is the interface of a link-local destination, or
 // 0.
 func (d direct) send(b []byte, to netip.AddrPort, scope uint32) error {
-	if d.raw == nil {
+	if d.socket == nil {
 		return net.ErrClosed
 	}
 	c := calls.Get().(*call)
 	c.b, c.to, c.scope = b, to, scope
-	err := d.raw.Control(c.run) // not Write, which lets in one sender at a time
+	err := d.socket.Control(c.run) // not Write, which lets in one sender at a time
 	if err == nil {
 		err = sent(c.errno)
 	}

@@ -1,7 +1,7 @@
 package socket
 
 import (
-	"net"
+	"errors"
 	"net/netip"
 	"syscall"
 )
@@ -9,13 +9,9 @@ import (
 // CanKeepWhole reports whether DONT-FRAGMENT is honored on this system (RFC 8656 §7.2 step 4).
 const CanKeepWhole = true
 
-// keepWhole sets whether datagrams of conn, a socket bound to ip, leave with DF set; datagrams
+// keepWhole sets whether datagrams of a socket that is bound to ip leave with DF set; datagrams
 // larger than the path then fail. Linux's default is to set DF on all that fit the path.
-func keepWhole(conn *net.UDPConn, ip netip.Addr, whole bool) error {
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return err
-	}
+func keepWhole(socket controller, ip netip.Addr, whole bool) error {
 	level, option, value := syscall.IPPROTO_IP, syscall.IP_MTU_DISCOVER, syscall.IP_PMTUDISC_DONT
 	if whole {
 		value = syscall.IP_PMTUDISC_DO
@@ -24,8 +20,6 @@ func keepWhole(conn *net.UDPConn, ip netip.Addr, whole bool) error {
 		level, option = syscall.IPPROTO_IPV6, syscall.IPV6_MTU_DISCOVER // its values are the same
 	}
 	var set error
-	if err := raw.Control(func(fd uintptr) { set = syscall.SetsockoptInt(int(fd), level, option, value) }); err != nil {
-		return err
-	}
-	return set
+	err := socket.Control(func(fd uintptr) { set = syscall.SetsockoptInt(int(fd), level, option, value) })
+	return errors.Join(err, set)
 }

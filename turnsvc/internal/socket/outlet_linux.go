@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"math/rand/v2"
 	"net/netip"
-	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -19,9 +18,8 @@ import (
 // datagram, and takes no part in how the kernel spreads those among sockets of one address. The
 // source address is written on each datagram.
 type exit struct {
-	fd     int
+	descriptor
 	source *control
-	users  atomic.Int64 // one is the outlet; without any it is closed
 }
 
 // nowhere returns a random address of a block that is never in use: 240.0.0.0/4, reserved, or
@@ -38,11 +36,11 @@ func nowhere(like netip.Addr) netip.Addr {
 }
 
 func openExit(at netip.AddrPort, scope uint32) (*exit, error) {
-	family, level, freebind := unix.AF_INET, unix.IPPROTO_IP, unix.IP_FREEBIND
+	level, freebind := unix.IPPROTO_IP, unix.IP_FREEBIND
 	if at.Addr().Is6() {
-		family, level, freebind = unix.AF_INET6, unix.IPPROTO_IPV6, unix.IPV6_FREEBIND
+		level, freebind = unix.IPPROTO_IPV6, unix.IPV6_FREEBIND
 	}
-	fd, err := unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	fd, err := openUDP(at.Addr())
 	if err != nil {
 		return nil, err
 	}
@@ -50,42 +48,17 @@ func openExit(at netip.AddrPort, scope uint32) (*exit, error) {
 		unix.Close(fd)
 		return nil, err
 	}
-	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, sendBuffer) // the kernel caps what it grants
-	const tries = 8                                                         // for one that isn't taken
+	const tries = 8 // for one that isn't taken
 	for range tries {
-		ip := nowhere(at.Addr())
-		if ip.Is4() {
-			err = unix.Bind(fd, &unix.SockaddrInet4{Port: int(at.Port()), Addr: ip.As4()})
-		} else {
-			err = unix.Bind(fd, &unix.SockaddrInet6{Port: int(at.Port()), Addr: ip.As16()})
-		}
+		err = bind(fd, netip.AddrPortFrom(nowhere(at.Addr()), at.Port()))
 		if err == nil {
-			e := &exit{fd: fd, source: sourceOf(at.Addr(), scope)}
-			e.users.Store(1)
+			e := &exit{source: sourceOf(at.Addr(), scope)}
+			e.own(fd)
 			return e, nil
 		}
 	}
 	unix.Close(fd)
 	return nil, err
-}
-
-// enter reports whether the socket may be used, until leave: not once it has been replaced.
-func (e *exit) enter() bool {
-	for {
-		n := e.users.Load()
-		if n == 0 {
-			return false
-		}
-		if e.users.CompareAndSwap(n, n+1) {
-			return true
-		}
-	}
-}
-
-func (e *exit) leave() {
-	if e.users.Add(-1) == 0 {
-		unix.Close(e.fd)
-	}
 }
 
 func (e *exit) send(b []byte, to netip.AddrPort, scope uint32) syscall.Errno {

@@ -14,10 +14,8 @@ import (
 // Read passes the datagrams of a UDP socket to handle until the socket is closed: in order, as many
 // at a time as were there. They are handle's until it returns.
 func Read(conn *net.UDPConn, faults *Faults, handle func([]wire.Datagram)) {
-	r := receiver{zoned: true}
-	if r.init(conn) == nil { // else there is no socket
-		r.receive(conn, faults, handle)
-	}
+	r := receiver{trouble: trouble{faults: faults}, zoned: true}
+	r.receive(conn, handle)
 }
 
 // Faults is told of every error that reading a socket ends in, for all sockets of a server.
@@ -57,26 +55,30 @@ const (
 // trouble counts one reader's errors on its socket. Nobody else uses it.
 type trouble struct {
 	faults *Faults
-	raw    syscall.RawConn
 	pause  time.Duration
 }
 
 // over is called when something was read.
 func (t *trouble) over() { t.pause = 0 }
 
-// with records an error, waits if it may last, and reports whether to read on: not once the socket
-// is closed.
-func (t *trouble) with(err error) bool {
+// of records an error, and returns how long not to read.
+func (t *trouble) of(err error) time.Duration {
 	var kind syscall.Errno
 	errors.As(err, &kind)
 	t.faults.note(kind, err)
 	if ofAnEarlierPacket(kind) {
-		return true
+		return 0
 	}
 	t.pause = min(max(2*t.pause, minPause), maxPause)
-	for left := t.pause; left > 0; left -= closedCheck {
+	return t.pause
+}
+
+// with records an error, waits if it may last, and reports whether to read on: not once the socket
+// is closed.
+func (t *trouble) with(err error, socket syscall.RawConn) bool {
+	for left := t.of(err); left > 0; left -= closedCheck {
 		time.Sleep(min(left, closedCheck))
-		if t.raw.Control(func(uintptr) {}) != nil {
+		if socket.Control(func(uintptr) {}) != nil {
 			return false
 		}
 	}

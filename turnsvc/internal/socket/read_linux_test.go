@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -44,51 +43,80 @@ func (l *lines) count() int {
 // watched is a socket that is read in the background.
 type watched struct {
 	t      *testing.T
-	conn   *net.UDPConn
+	socket controller
+	relay  *Relay // nil: package net has the socket
 	at     netip.AddrPort
 	faults atomic.Int64
 	logged lines
 	got    chan string
 	hold   chan struct{} // the reader waits for it to be closed after each datagram
-	done   chan struct{} // closed when the reader has returned
+	close  func()
+	done   chan struct{} // closed when the reader has ended
 }
 
-// eachReader runs a test on a socket that Read reads, and on one that a Relay reads.
+// handle is what the reader hands datagrams to.
+func (w *watched) handle(list []wire.Datagram) {
+	for _, d := range list {
+		w.got <- string(d.Data())
+		<-w.hold
+	}
+}
+
+// open opens a socket of package net, and has Read read it.
+func (w *watched) open(t *testing.T, faults *Faults) {
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.socket, w.at, w.close = rawConn(t, conn), wire.AddrPort(conn.LocalAddr()), func() { conn.Close() }
+	go func() {
+		defer close(w.done)
+		Read(conn, faults, w.handle)
+	}()
+}
+
+// openRelay opens a relay, and has readers of its own read it.
+func (w *watched) openRelay(t *testing.T, faults *Faults) {
+	readers, err := NewReaders(faults)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.relay = openRelay(t, "127.0.0.1")
+	w.socket, w.at = w.relay, w.relay.boundTo(t)
+	if err := readers.Read(w.relay, w.handle); err != nil {
+		t.Fatal(err)
+	}
+	w.close = sync.OnceFunc(func() {
+		w.relay.Close()
+		go func() {
+			defer close(w.done)
+			readers.Close()
+		}()
+	})
+}
+
+// boundTo is the address that the system has found for a relay.
+func (r *Relay) boundTo(t *testing.T) netip.AddrPort {
+	t.Helper()
+	var at syscall.Sockaddr
+	var err error
+	if cerr := r.Control(func(fd uintptr) { at, err = syscall.Getsockname(int(fd)) }); cerr != nil || err != nil {
+		t.Fatal(cerr, err)
+	}
+	return netip.AddrPortFrom(r.Addr.Addr(), uint16(at.(*syscall.SockaddrInet4).Port))
+}
+
+// eachReader runs a test on a socket that Read reads, and on a relay's.
 func eachReader(t *testing.T, test func(t *testing.T, w *watched)) {
-	type reader = func(*Faults, func([]wire.Datagram))
-	for name, open := range map[string]func(t *testing.T) (*net.UDPConn, reader){
-		"Read": func(t *testing.T) (*net.UDPConn, reader) {
-			conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return conn, func(f *Faults, handle func([]wire.Datagram)) { Read(conn, f, handle) }
-		},
-		"Relay": func(t *testing.T) (*net.UDPConn, reader) {
-			r, err := OpenRelay(netip.MustParseAddrPort("127.0.0.1:0"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			return r.Conn, r.Read
-		},
+	for name, open := range map[string]func(*watched, *testing.T, *Faults){
+		"Read": (*watched).open, "Relay": (*watched).openRelay,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := &watched{t: t, got: make(chan string, 10), hold: make(chan struct{}), done: make(chan struct{})}
-			conn, read := open(t)
-			w.conn, w.at = conn, wire.AddrPort(conn.LocalAddr())
-			faults := NewFaults(func() { w.faults.Add(1) }, slog.New(slog.NewTextHandler(&w.logged, nil)))
-			go func() {
-				defer close(w.done)
-				read(faults, func(list []wire.Datagram) {
-					for _, d := range list {
-						w.got <- string(d.Data())
-						<-w.hold
-					}
-				})
-			}()
+			open(w, t, NewFaults(func() { w.faults.Add(1) }, slog.New(slog.NewTextHandler(&w.logged, nil))))
 			defer func() {
-				conn.Close()
+				w.close()
 				<-w.done
 			}()
 			test(t, w)
@@ -99,11 +127,8 @@ func eachReader(t *testing.T, test func(t *testing.T, w *watched)) {
 // control runs f with the socket's file descriptor.
 func (w *watched) control(f func(fd int) error) {
 	w.t.Helper()
-	raw, err := w.conn.SyscallConn()
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	if cerr := raw.Control(func(fd uintptr) { err = f(int(fd)) }); cerr != nil || err != nil {
+	var err error
+	if cerr := w.socket.Control(func(fd uintptr) { err = f(int(fd)) }); cerr != nil || err != nil {
 		w.t.Fatal(cerr, err)
 	}
 }
@@ -147,7 +172,7 @@ func TestErrorsOfEarlierPackets(t *testing.T) {
 		for i := range packets {
 			// The answer to the one before may be reported here instead, and is then no read error.
 			for {
-				if _, err := w.conn.WriteToUDPAddrPort([]byte("anybody there?"), to); err == nil {
+				if err := (direct{w.socket}).send([]byte("anybody there?"), to, 0); err == nil {
 					break
 				} else if !errors.Is(err, syscall.ECONNREFUSED) {
 					t.Fatal(err)
@@ -170,11 +195,11 @@ func TestErrorsOfEarlierPackets(t *testing.T) {
 func TestErrorsThatLast(t *testing.T) {
 	t.Parallel()
 	eachReader(t, func(t *testing.T, w *watched) {
-		null, err := os.Open(os.DevNull)
+		stream, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer null.Close()
+		defer syscall.Close(stream)
 		w.say("hello")
 		<-w.got
 		for range readBatch { // after as many as that, there may be more, and it reads on
@@ -182,8 +207,13 @@ func TestErrorsThatLast(t *testing.T) {
 		}
 		w.hold <- struct{}{}
 		<-w.got
-		// From the next read on there is no socket here, as every read says.
-		w.control(func(fd int) error { return syscall.Dup3(int(null.Fd()), fd, syscall.O_CLOEXEC) })
+		// From the next read on this is a socket without a connection, as every read says.
+		w.control(func(fd int) error { return syscall.Dup3(stream, fd, syscall.O_CLOEXEC) })
+		if w.relay != nil {
+			if err := w.relay.watch.control(syscall.EPOLL_CTL_ADD, &w.relay.relaySocket); err != nil {
+				t.Fatal(err)
+			}
+		}
 		began := time.Now()
 		close(w.hold)
 		const errs = 9
@@ -194,7 +224,7 @@ func TestErrorsThatLast(t *testing.T) {
 		if n := w.logged.count(); n != 1 {
 			t.Errorf("%d lines are logged, want 1", n)
 		}
-		w.conn.Close()
+		w.close()
 		select {
 		case <-w.done:
 		case <-time.After(patience):
@@ -210,15 +240,12 @@ func TestPause(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		t.Fatal(err)
-	}
+	raw := rawConn(t, conn)
 	faults := NewFaults(func() {}, slog.New(slog.DiscardHandler))
-	trouble := trouble{faults: faults, raw: raw, pause: maxPause}
+	trouble := trouble{faults: faults, pause: maxPause}
 	began := time.Now()
 	conn.Close()
-	if trouble.with(syscall.ENOMEM) {
+	if trouble.with(syscall.ENOMEM, raw) {
 		t.Error("a closed socket is read on")
 	}
 	if passed := time.Since(began); passed > maxPause/2 {

@@ -55,13 +55,15 @@ var catches = sync.Pool{New: func() any {
 	return c
 }}
 
-// read reads what there is, without waiting, and returns the number of messages.
+// read reads what there is, without waiting, and returns the number of messages. So Go's scheduler
+// is not told of the system call: then it would have its monitor look every 20 µs whether that has
+// come back, which costs more than the call. The same goes for those that send.
 func (c *catch) read(fd uintptr) (int, syscall.Errno) {
 	for i := range c.messages {
 		c.messages[i].Namelen = syscall.SizeofSockaddrInet6
 		c.messages[i].Controllen = uint64(unsafe.Sizeof(c.controls[i]))
 	}
-	n, _, errno := syscall.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&c.messages)), readBatch,
+	n, _, errno := syscall.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&c.messages)), readBatch,
 		syscall.MSG_DONTWAIT, 0, 0)
 	return int(n), errno
 }
@@ -82,47 +84,54 @@ func (c *catch) segment(i int) int {
 // receiver reads a UDP socket with buffers that are borrowed only once the socket is known to be
 // readable. net's own ReadFrom would hold 64 KiB a socket while it waits.
 type receiver struct {
-	raw   syscall.RawConn
-	merge merging
-	zoned bool                // sources have zones: clients' do
-	zones map[uint32]zoneName // by number
+	trouble trouble
+	merge   merging
+	zoned   bool                // sources have zones: clients' do
+	zones   map[uint32]zoneName // by number
 }
 
-func (r *receiver) init(conn *net.UDPConn) (err error) {
-	r.raw, err = conn.SyscallConn()
-	return err
-}
-
-func (r *receiver) receive(_ *net.UDPConn, faults *Faults, handle func([]wire.Datagram)) {
-	trouble := trouble{faults: faults, raw: r.raw}
+// receive reads a socket of package net until it is closed.
+func (r *receiver) receive(conn *net.UDPConn, handle func([]wire.Datagram)) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return // there is no socket
+	}
 	var failed syscall.Errno
 	ready := func(fd uintptr) (done bool) {
 		c := catches.Get().(*catch)
 		defer catches.Put(c)
-		failed = 0
-		for range readsAtOnce {
-			n, errno := c.read(fd)
-			switch errno {
-			case 0:
-				trouble.over()
-				r.pass(c, n, fd, handle)
-				// There was no more, or an error, of which the kernel tells who waits, as of what
-				// comes from now on.
-				if n < readBatch {
-					return false
-				}
-			case syscall.EAGAIN:
-				return false
-			case syscall.EINTR:
-			default:
-				failed = errno
-				return true
+		var more bool
+		more, failed = r.drain(c, fd, readsAtOnce, handle)
+		return more || failed != 0 // whoever closes the socket waits for this to return
+	}
+	for raw.Read(ready) == nil && (failed == 0 || r.trouble.with(failed, raw)) {
+	}
+}
+
+// drain hands on what there is to read, in so many reads at most. more: there may be more; else
+// failed says why there is not, or 0.
+func (r *receiver) drain(c *catch, fd uintptr, reads int, handle func([]wire.Datagram)) (
+	more bool, failed syscall.Errno,
+) {
+	for range reads {
+		n, errno := c.read(fd)
+		switch errno {
+		case 0:
+			r.trouble.over()
+			r.pass(c, n, fd, handle)
+			// There was no more, or an error, of which the kernel tells who waits, as of what comes
+			// from now on.
+			if n < readBatch {
+				return false, 0
 			}
+		case syscall.EAGAIN:
+			return false, 0
+		case syscall.EINTR:
+		default:
+			return false, errno
 		}
-		return true // whoever closes the socket waits for this to return
 	}
-	for r.raw.Read(ready) == nil && (failed == 0 || trouble.with(failed)) {
-	}
+	return true, 0
 }
 
 // pass hands on what n messages have brought.

@@ -5,7 +5,6 @@ package socket
 import (
 	"errors"
 	"net"
-	"syscall"
 
 	"signalbox/turnsvc/internal/wire"
 )
@@ -13,29 +12,27 @@ import (
 // receiver reads a UDP socket, a datagram at a time. Where package net has no non-blocking read,
 // each socket holds a buffer.
 type receiver struct {
-	raw   syscall.RawConn
-	zoned bool // sources have zones, as package net has it
+	trouble trouble
+	zoned   bool // sources have zones, as package net has it
 }
 
-func (r *receiver) init(conn *net.UDPConn) (err error) {
-	r.raw, err = conn.SyscallConn()
-	return err
-}
-
-func (r *receiver) receive(conn *net.UDPConn, faults *Faults, handle func([]wire.Datagram)) {
-	trouble := trouble{faults: faults, raw: r.raw}
+func (r *receiver) receive(conn *net.UDPConn, handle func([]wire.Datagram)) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return // there is no socket
+	}
 	b := new(wire.Buffer)
 	list := make([]wire.Datagram, 1)
 	for {
 		n, from, err := conn.ReadFromUDPAddrPort(b.Room())
 		switch {
 		case err == nil:
-			trouble.over()
+			r.trouble.over()
 			list[0] = wire.Datagram{Packet: b.Packet(n), From: wire.Unmap(from)}
 			handle(list)
 		case errors.Is(err, net.ErrClosed):
 			return
-		case !trouble.with(err):
+		case !r.trouble.with(err, raw):
 			return
 		}
 	}

@@ -3,8 +3,6 @@
 package socket
 
 import (
-	"errors"
-	"net"
 	"net/netip"
 	"sync/atomic"
 
@@ -13,13 +11,12 @@ import (
 
 // Relay is the socket of one relayed transport address. Only we use it: pion never sees it.
 type Relay struct {
-	Conn *net.UDPConn
+	relaySocket
 	Addr netip.AddrPort // the address that it is bound to
 	// Neighbors, if set before it is used, keep peers who are missing from filling the send buffer.
 	Neighbors *Neighbors
 	out       direct
 	runs      RunLimit
-	receiver
 	// whole: datagrams leave with DF set. A client's frames come through one goroutine, so it holds
 	// for the packet that set it.
 	whole atomic.Bool
@@ -27,34 +24,24 @@ type Relay struct {
 
 // OpenRelay binds addr. An IPv6 socket carries IPv6 only.
 func OpenRelay(addr netip.AddrPort) (*Relay, error) {
-	network := "udp4"
-	if addr.Addr().Is6() {
-		network = "udp6"
-	}
-	conn, err := net.ListenUDP(network, net.UDPAddrFromAddrPort(addr))
-	if err != nil {
+	r := &Relay{Addr: addr}
+	if err := r.open(addr); err != nil {
 		return nil, err
 	}
-	r := &Relay{Conn: conn, Addr: addr}
-	_ = conn.SetWriteBuffer(sendBuffer) // the kernel caps what it grants
-	r.out = newDirect(conn)
-	err = errors.Join(r.receiver.init(conn), keepWhole(conn, addr.Addr(), false), noBroadcast(conn))
-	if err != nil {
-		conn.Close()
+	r.out = r.sender()
+	if err := keepWhole(r, addr.Addr(), false); err != nil {
+		r.Close()
 		return nil, err
 	}
 	return r, nil
 }
-
-// Close ends Read, too.
-func (r *Relay) Close() { r.Conn.Close() }
 
 // Send writes one datagram, and waits for nothing: with DF set if whole, else without, so that the
 // network may fragment what the client's own network let through (RFC 8656 §14 calls that the
 // alternate behavior). The errors are ErrFull, ErrAbsent, and what the system says.
 func (r *Relay) Send(b []byte, peer netip.AddrPort, whole bool) error {
 	if whole != r.whole.Load() {
-		if err := keepWhole(r.Conn, r.Addr.Addr(), whole); err != nil {
+		if err := keepWhole(r, r.Addr.Addr(), whole); err != nil {
 			return err
 		}
 		r.whole.Store(whole)
@@ -82,9 +69,4 @@ func (r *Relay) SendRun(run wire.Run, peer netip.AddrPort, whole bool) (packets,
 			return err
 		},
 		func(p wire.Packet) error { return r.Send(p.Data(), peer, whole) })
-}
-
-// Read hands the datagrams to handle until the socket is closed; see the function Read.
-func (r *Relay) Read(faults *Faults, handle func([]wire.Datagram)) {
-	r.receive(r.Conn, faults, handle)
 }

@@ -73,7 +73,8 @@ func (x *runCall) fill(run wire.Run, number uint16, to netip.AddrPort, scope uin
 
 func (x *runCall) send(fd uintptr) syscall.Errno {
 	for {
-		_, _, errno := syscall.Syscall(syscall.SYS_SENDMSG, fd, uintptr(unsafe.Pointer(&x.head)), syscall.MSG_DONTWAIT)
+		_, _, errno := syscall.RawSyscall(syscall.SYS_SENDMSG, fd, uintptr(unsafe.Pointer(&x.head)),
+			syscall.MSG_DONTWAIT)
 		if errno != syscall.EINTR {
 			return errno
 		}
@@ -99,12 +100,12 @@ var canRun = sync.OnceValue(func() bool {
 })
 
 func (d direct) sendRun(run wire.Run, number uint16, to netip.AddrPort, scope uint32) error {
-	if d.raw == nil {
+	if d.socket == nil {
 		return net.ErrClosed
 	}
 	x := runCalls.Get().(*runCall)
 	x.fill(run, number, to, scope, nil)
-	err := d.raw.Control(x.run)
+	err := d.socket.Control(x.run)
 	if err == nil {
 		err = sent(x.errno)
 	}

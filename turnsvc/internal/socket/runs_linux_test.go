@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -44,11 +45,8 @@ func TestRunsAreDatagrams(t *testing.T) {
 			for _, merged := range []bool{false, true} {
 				to := listen(t, network, ip)
 				var in receiver
-				if err := in.init(to); err != nil {
-					t.Fatal(err)
-				}
 				if merged {
-					err := in.raw.Control(func(fd uintptr) { in.merge.learn(fd, mergingLook, mergingLook) })
+					err := rawConn(t, to).Control(func(fd uintptr) { in.merge.learn(fd, mergingLook, mergingLook) })
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -93,11 +91,20 @@ func through(o *Outlet, number uint16) func(wire.Run, netip.AddrPort) (int, int,
 	return func(r wire.Run, to netip.AddrPort) (int, int, error) { return o.SendRun(r, number, to, new(RunLimit)) }
 }
 
+func rawConn(t *testing.T, conn *net.UDPConn) syscall.RawConn {
+	t.Helper()
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
 // take reads so many datagrams, and counts the messages in which they come.
 func (r *receiver) take(t *testing.T, conn *net.UDPConn, datagrams int) (got []string, messages int) {
 	t.Helper()
 	conn.SetReadDeadline(time.Now().Add(patience)) //nolint:errcheck // the reading fails, too
-	err := r.raw.Read(func(fd uintptr) bool {
+	err := rawConn(t, conn).Read(func(fd uintptr) bool {
 		c := catches.Get().(*catch)
 		defer catches.Put(c)
 		for len(got) < datagrams {
@@ -126,12 +133,9 @@ func TestMerging(t *testing.T) {
 	t.Parallel()
 	conn, from := listen(t, "udp4", "127.0.0.1"), listen(t, "udp4", "127.0.0.1")
 	var r receiver
-	if err := r.init(conn); err != nil {
-		t.Fatal(err)
-	}
 	learn := func(datagrams, alike int) {
 		t.Helper()
-		if err := r.raw.Control(func(fd uintptr) { r.merge.learn(fd, datagrams, alike) }); err != nil {
+		if err := rawConn(t, conn).Control(func(fd uintptr) { r.merge.learn(fd, datagrams, alike) }); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -166,7 +170,7 @@ func TestRefusedRuns(t *testing.T) {
 	t.Parallel()
 	relay := openRelay(t, "127.0.0.1")
 	// Without checksums, the kernel segments nothing.
-	err := relay.raw.Control(func(fd uintptr) {
+	err := relay.Control(func(fd uintptr) {
 		if err := unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_NO_CHECK, 1); err != nil {
 			t.Error(err)
 		}
@@ -176,9 +180,6 @@ func TestRefusedRuns(t *testing.T) {
 	}
 	to := listen(t, "udp4", "127.0.0.1")
 	var in receiver
-	if err := in.init(to); err != nil {
-		t.Fatal(err)
-	}
 	for range 2 {
 		r, want := run(100, 100, 7)
 		packets, bytes, err := relay.bare(r, wire.AddrPort(to.LocalAddr()))

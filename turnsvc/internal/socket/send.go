@@ -24,3 +24,9 @@ func sent(errno syscall.Errno) error {
 	}
 	return errno
 }
+
+// controller lends a socket's descriptor, as a syscall.RawConn does, and keeps it open meanwhile.
+// It refuses once the socket is closed.
+type controller interface {
+	Control(f func(fd uintptr)) error
+}

@@ -60,7 +60,7 @@ func send(fd uintptr, b []byte, to netip.AddrPort, scope uint32, source *control
 	for {
 		var errno syscall.Errno
 		if source == nil {
-			_, _, errno = syscall.Syscall6(syscall.SYS_SENDTO, fd, uintptr(unsafe.Pointer(unsafe.SliceData(b))),
+			_, _, errno = syscall.RawSyscall6(syscall.SYS_SENDTO, fd, uintptr(unsafe.Pointer(unsafe.SliceData(b))),
 				uintptr(len(b)), syscall.MSG_DONTWAIT, uintptr(unsafe.Pointer(&name)), uintptr(size))
 		} else {
 			part := syscall.Iovec{Base: unsafe.SliceData(b), Len: uint64(len(b))}
@@ -68,7 +68,7 @@ func send(fd uintptr, b []byte, to netip.AddrPort, scope uint32, source *control
 				Name: (*byte)(unsafe.Pointer(&name)), Namelen: size, Iov: &part, Iovlen: 1,
 				Control: (*byte)(unsafe.Pointer(&source.buf)), Controllen: source.size,
 			}
-			_, _, errno = syscall.Syscall(syscall.SYS_SENDMSG, fd, uintptr(unsafe.Pointer(&m)), syscall.MSG_DONTWAIT)
+			_, _, errno = syscall.RawSyscall(syscall.SYS_SENDMSG, fd, uintptr(unsafe.Pointer(&m)), syscall.MSG_DONTWAIT)
 		}
 		if errno != syscall.EINTR {
 			return errno

@@ -64,6 +64,8 @@ const (
 	AttrIntegritySHA256    = 0x001C
 	AttrXORMappedAddress   = 0x0020
 	AttrReservationToken   = 0x0022
+	AttrPriority           = 0x0024 // RFC 8445 §16.1, as the next one
+	AttrUseCandidate       = 0x0025
 	AttrFingerprint        = 0x8028
 
 	// NAT behavior discovery: RFC 5780 §7.
@@ -87,13 +89,16 @@ type Attribute struct {
 	Value []byte // in the frame; valid as long as that is
 }
 
+// place is where an attribute of a type is in the frame: its value, behind the header.
+type place struct{ typ, at, size uint16 }
+
 // Message is one decoded STUN message. It refers to its frame and copies nothing.
 type Message struct {
 	Raw    []byte
 	Method uint16
 	Class  uint16
 
-	attrs [MaxAttributes]Attribute
+	attrs [MaxAttributes]place
 	n     int
 	// Integrity is the offset in Raw of the MESSAGE-INTEGRITY attribute's header, 0 if there is
 	// none.
@@ -158,7 +163,7 @@ func (m *Message) Decode(frame []byte) bool {
 			if m.n == MaxAttributes {
 				return false
 			}
-			m.attrs[m.n] = Attribute{typ, value}
+			m.attrs[m.n] = place{typ, uint16(off + 4 - HeaderSize), uint16(size)}
 			m.n++
 		}
 		off = next
@@ -166,15 +171,27 @@ func (m *Message) Decode(frame []byte) bool {
 	return true
 }
 
-// Attributes returns the attributes that count: all up to MESSAGE-INTEGRITY, none after it (RFC
-// 8489 §14.5).
-func (m *Message) Attributes() []Attribute { return m.attrs[:m.n] }
+// Attributes yields the attributes that count: all up to MESSAGE-INTEGRITY, none after it (RFC 8489
+// §14.5).
+func (m *Message) Attributes(yield func(Attribute) bool) {
+	for _, p := range m.attrs[:m.n] {
+		if !yield(Attribute{p.typ, m.value(p)}) {
+			return
+		}
+	}
+}
+
+func (m *Message) value(p place) []byte {
+	at := HeaderSize + int(p.at)
+	end := at + int(p.size)
+	return m.Raw[at:end:end]
+}
 
 // Get returns the value of the first attribute of that type: later ones don't count (RFC 8489 §14).
 func (m *Message) Get(typ uint16) ([]byte, bool) {
-	for i := range m.attrs[:m.n] {
-		if m.attrs[i].Type == typ {
-			return m.attrs[i].Value, true
+	for _, p := range m.attrs[:m.n] {
+		if p.typ == typ {
+			return m.value(p), true
 		}
 	}
 	return nil, false
@@ -193,11 +210,12 @@ func (m *Message) SignedBy(key []byte) bool {
 // messageIntegrity appends to dst the HMAC-SHA1 of msg with its length field set as if
 // MESSAGE-INTEGRITY were its last attribute (RFC 8489 §14.5).
 func messageIntegrity(dst, msg, key []byte) []byte {
-	mac := hmac.New(sha1.New, key)
-	var length [2]byte
-	binary.BigEndian.PutUint16(length[:], uint16(len(msg)-HeaderSize+integritySize))
-	mac.Write(msg[:2])
-	mac.Write(length[:])
-	mac.Write(msg[4:])
-	return mac.Sum(dst)
+	mac := macs.Get().(*mac)
+	defer macs.Put(mac)
+	binary.BigEndian.PutUint16(mac.length[:], uint16(len(msg)-HeaderSize+integritySize))
+	mac.begin(key)
+	mac.inner.Write(msg[:2])
+	mac.inner.Write(mac.length[:])
+	mac.inner.Write(msg[4:])
+	return mac.end(dst)
 }

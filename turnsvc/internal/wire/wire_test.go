@@ -28,8 +28,8 @@ func TestWhatIsBuiltDecodes(t *testing.T) {
 		if got, ok := XORAddress(value, m.TransactionID()); !ok || got != addr {
 			t.Errorf("XOR-PEER-ADDRESS %v, want %v", got, addr)
 		}
-		if m.Method != MethodAllocate || m.Class != ClassRequest || len(m.Attributes()) != 3 || !m.Fingerprint {
-			t.Errorf("decoded as %#x, %#x, %v", m.Method, m.Class, m.Attributes())
+		if m.Method != MethodAllocate || m.Class != ClassRequest || m.n != 3 || !m.Fingerprint {
+			t.Errorf("decoded as %#x, %#x, %v", m.Method, m.Class, m.attrs[:m.n])
 		}
 		if !m.SignedBy(key) || m.SignedBy([]byte("another")) {
 			t.Error("MESSAGE-INTEGRITY is not that of the key")

@@ -479,7 +479,8 @@ func (h holder) String() string {
 // portsOf are the ports that the configuration listens on.
 func portsOf(c config.Config) map[uint16]bool {
 	ports := map[uint16]bool{}
-	for _, l := range append([]config.Listen{c.Web.Listen, c.Web.TLSListen}, c.TURN.Listen...) {
+	ports[c.Web.Listen.Port()], ports[c.Web.TLSListen.Port()] = true, true
+	for _, l := range c.TURN.Listen {
 		ports[l.Port()] = true
 	}
 	delete(ports, 0)

@@ -160,7 +160,7 @@ func (t *trial) unreachable(err error) Check {
 		return skipped("this machine has no %s", family)
 	case isRefused(err):
 		t.closed = true
-		return failed("check turn.listen, and that public_host names the machine that signalbox runs on",
+		return failed("check turn.listen, and that public_host or turn.urls names the machine that signalbox runs on",
 			"nothing listens on port %s", t.port())
 	case errors.As(err, &unknown), errors.As(err, &invalid), errors.As(err, &name):
 		return failed("get a certificate for this very name (tls.mode \"acme\"): browsers fail on this one silently",
@@ -172,7 +172,7 @@ func (t *trial) unreachable(err error) Check {
 		r := refusals(turnclient.CodeOf(err))
 		return failed(r.fix, "it answers, but %s", r.words)
 	case errors.Is(err, turnclient.ErrNotSTUN):
-		return failed("another program has port "+t.port()+": check turn.listen and public_host", "%v", err)
+		return failed("another program has port "+t.port()+": check turn.listen, turn.urls and public_host", "%v", err)
 	}
 	return failed(open, "it can't be reached: %v", reason(err))
 }

@@ -70,10 +70,11 @@ func resolve(ctx context.Context, first, second []server, known scope) (targets 
 	targets = targets[:min(len(targets), most)]
 	switch {
 	case len(problems) > 0:
-		return targets, failed("public_host names the box in ICE servers: set it to a name or an address that "+
-			"callers can reach", "%s", strings.Join(problems, "; "))
+		return targets, failed("public_host and turn.urls name the box in ICE servers: set them to names or "+
+			"addresses that callers can reach", "%s", strings.Join(problems, "; "))
 	case !relays:
-		return targets, failed("turn TURN on with turn.listen", "the box hands out no TURN server: %s", kinds(first))
+		return targets, failed("name one in turn.urls, or leave it empty", "the box hands out no TURN server: %s",
+			kinds(first))
 	case len(skips) > 0:
 		return targets, ok("%s; not tried: %s", kinds(first), strings.Join(skips, ", "))
 	}

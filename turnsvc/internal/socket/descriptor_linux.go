@@ -1,0 +1,77 @@
+//go:build linux && (amd64 || arm64 || riscv64 || loong64)
+
+package socket
+
+import (
+	"net"
+	"net/netip"
+	"os"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
+
+// descriptor is that of a socket which package net does not know. It is not closed while it is in
+// use: its number could be another socket's by then.
+type descriptor struct {
+	fd    int
+	users atomic.Int64 // one is the owner; without any it is closed
+}
+
+// openUDP opens a socket of that address's family, with the send buffer that each has for itself.
+func openUDP(ip netip.Addr) (fd int, err error) {
+	family := unix.AF_INET
+	if ip.Is6() {
+		family = unix.AF_INET6
+	}
+	fd, err = unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, os.NewSyscallError("socket", err)
+	}
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, sendBuffer) // the kernel caps what it grants
+	return fd, nil
+}
+
+func bind(fd int, at netip.AddrPort) error {
+	var sa unix.Sockaddr
+	if at.Addr().Is4() {
+		sa = &unix.SockaddrInet4{Port: int(at.Port()), Addr: at.Addr().As4()}
+	} else {
+		sa = &unix.SockaddrInet6{Port: int(at.Port()), Addr: at.Addr().As16()}
+	}
+	return os.NewSyscallError("bind", unix.Bind(fd, sa))
+}
+
+func (d *descriptor) own(fd int) {
+	d.fd = fd
+	d.users.Store(1)
+}
+
+// enter reports whether the socket may be used, until leave: not once its owner has left it.
+func (d *descriptor) enter() bool {
+	for {
+		n := d.users.Load()
+		if n == 0 {
+			return false
+		}
+		if d.users.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+func (d *descriptor) leave() {
+	if d.users.Add(-1) == 0 {
+		unix.Close(d.fd)
+	}
+}
+
+// Control implements controller.
+func (d *descriptor) Control(f func(fd uintptr)) error {
+	if !d.enter() {
+		return net.ErrClosed
+	}
+	f(uintptr(d.fd))
+	d.leave()
+	return nil
+}
