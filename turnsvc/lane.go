@@ -144,8 +144,8 @@ func (a *allocation) toOwn(run wire.Run, peer netip.AddrPort, relay *allocation,
 	if run = a.admit(&a.down, run, now); len(run) == 0 {
 		return 0, 0
 	}
-	// Before the client can answer by a Refresh. A mark that is set already is only read, so it costs
-	// next to nothing.
+	// Before the client can answer by a Refresh. A mark that is set already is only read, so it
+	// costs next to nothing.
 	if !a.heard.Load() && (relay == nil || a.isOther(relay)) {
 		a.heard.Store(true)
 	}

@@ -49,7 +49,7 @@ through the server. CPU time and memory are those of --pid, a process of this ma
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.server, "server", "http://127.0.0.1:8080", "the server's `URL`, or a host with or without a port")
+	flags.StringVar(&f.server, "server", "http://127.0.0.1:8080", "a `URL`, or a host with or without a port")
 	flags.StringVar(&f.dialect, "dialect", "native", "what it speaks: native or socketio")
 	flags.StringVar(&f.o.Token, "token", "", "for admission: a password, or a token")
 	f.trust.register(cmd)

@@ -1,8 +1,10 @@
 //go:build linux
 
-// Command bench compares the box with coturn and with plain pion/turn in one run:
+// Command bench compares the box with coturn, plain pion/turn and Socket.IO in one run:
 //
 //	go run ./scripts/bench [-rounds 7] [-duration 3s] [-only REGEXP] [-raw FILE]
+//
+// For Socket.IO it takes node, and npm's server: npm ci in scripts/lab/browser.
 //
 // Server and load are hosts of their own, in network namespaces joined by a veth pair, each on a
 // core of its own. The servers take turns within each round, and the first round does not count.
@@ -24,6 +26,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -74,7 +77,7 @@ type plan struct {
 	raw      io.Writer
 }
 
-// report is what bench turn prints, as far as it is used here.
+// report is what bench turn and bench signal print, as far as it is used here.
 type report struct {
 	SetUp struct {
 		PerSecond float64
@@ -99,28 +102,45 @@ func (p *plan) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	list := servers()
+	for _, c := range comparisons() {
+		if err := p.compare(ctx, r, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// comparison is works that the same servers do.
+type comparison struct {
+	command string // of signalbox bench
+	servers []*server
+	works   []work
+}
+
+// compare has the servers do each work that was asked for, and writes the table.
+func (p *plan) compare(ctx context.Context, r *rig, c comparison) error {
+	works := slices.DeleteFunc(c.works, func(w work) bool { return !p.only.MatchString(w.name) })
+	if len(works) == 0 {
+		return nil
+	}
 	defer func() {
-		for _, s := range list {
+		for _, s := range c.servers {
 			s.stop()
 		}
 	}()
-	for _, s := range list {
+	for _, s := range c.servers {
 		if err := s.start(r); err != nil {
 			return err
 		}
 	}
 	var rows []row
-	for _, w := range works() {
-		if !p.only.MatchString(w.name) {
-			continue
-		}
+	for _, w := range works {
 		row := row{work: w, figures: map[string][]figures{}}
 		for round := range p.rounds {
-			for i := range list {
-				s := list[(i+round)%len(list)]
+			for i := range c.servers {
+				s := c.servers[(i+round)%len(c.servers)]
 				p.say("%s: round %d of %d, %s", w.name, round+1, p.rounds, s.name)
-				rep, err := p.measure(ctx, r, w, s)
+				rep, err := p.measure(ctx, r, c.command, w, s)
 				if err != nil {
 					return fmt.Errorf("%s, %s: %w", w.name, s.name, err)
 				}
@@ -132,7 +152,7 @@ func (p *plan) run(ctx context.Context) (err error) {
 		rows = append(rows, row)
 	}
 	p.say("")
-	return table(os.Stdout, rows)
+	return table(os.Stdout, c.servers, rows)
 }
 
 // say replaces the line that says how far the run is. Only a terminal has one.
@@ -143,7 +163,7 @@ func (p *plan) say(format string, args ...any) {
 }
 
 // measure has one server do one work.
-func (p *plan) measure(ctx context.Context, r *rig, w work, s *server) (report, error) {
+func (p *plan) measure(ctx context.Context, r *rig, command string, w work, s *server) (report, error) {
 	var rep report
 	if w.fresh {
 		s.stop()
@@ -151,9 +171,10 @@ func (p *plan) measure(ctx context.Context, r *rig, w work, s *server) (report, 
 			return rep, err
 		}
 	}
-	args := append([]string{filepath.Join(r.dir, "signalbox"), "bench", "turn", "--json", "--user", "u",
-		"--password", "p", "--server", fmt.Sprint(serverIP, ":", s.port), "--pid", strconv.Itoa(s.cmd.Process.Pid),
-		"--duration", p.duration.String()}, w.flags...)
+	args := append([]string{filepath.Join(r.dir, "signalbox"), "bench", command, "--json", "--server",
+		fmt.Sprint(serverIP, ":", s.port), "--pid", strconv.Itoa(s.cmd.Process.Pid), "--duration", p.duration.String()},
+		s.flags...)
+	args = append(args, w.flags...)
 	cmd := r.in(ctx, r.load, args...)
 	var fault bytes.Buffer
 	cmd.Stderr = &fault

@@ -15,20 +15,44 @@ import (
 
 // server is one of those that are compared.
 type server struct {
-	name string
-	port int
-	args func(r *rig) ([]string, error) // the command line
-	cmd  *exec.Cmd
+	name  string
+	port  int
+	flags []string                       // of the load
+	args  func(r *rig) ([]string, error) // the command line
+	cmd   *exec.Cmd
 }
 
-func servers() []*server {
-	return []*server{
-		{name: "signalbox", port: 3478, args: boxArgs},
-		{name: "coturn", port: 3479, args: coturnArgs},
-		{name: "pion", port: 3480, args: func(r *rig) ([]string, error) {
+// comparisons are all that is compared. The first server of each is the one that the others are
+// compared with.
+func comparisons() []comparison {
+	login := []string{"--user", "u", "--password", "p"}
+	relays := []*server{
+		{name: "coturn", port: 3479, flags: login, args: coturnArgs},
+		{name: "signalbox", port: 3478, flags: login, args: boxArgs},
+		{name: "pion", port: 3480, flags: login, args: func(r *rig) ([]string, error) {
 			return []string{filepath.Join(r.dir, "pion"), serverIP, "3480"}, nil
 		}},
 	}
+	socketIO := []string{"--dialect", "socketio"}
+	hubs := []*server{
+		{name: "Socket.IO", port: 3000, flags: socketIO, args: socketIOArgs},
+		{name: "signalbox", port: 8080, flags: socketIO, args: boxArgs},
+		{name: "its own protocol", port: 8080, args: boxArgs},
+	}
+	return []comparison{{"turn", relays, works()}, {"signal", hubs, talks()}}
+}
+
+// socketIOArgs runs npm's server.
+func socketIOArgs(*rig) ([]string, error) {
+	node, err := exec.LookPath("node")
+	if err != nil {
+		return nil, fmt.Errorf("there is no node: %w", err)
+	}
+	const module = "scripts/lab/browser/node_modules/socket.io"
+	if _, err := os.Stat(module); err != nil {
+		return nil, fmt.Errorf("there is no socket.io: npm ci in scripts/lab/browser: %w", err)
+	}
+	return []string{node, "signal/socketio/testdata/load.cjs", "../../../" + module, serverIP, "3000"}, nil
 }
 
 func boxArgs(r *rig) ([]string, error) {
@@ -36,8 +60,11 @@ func boxArgs(r *rig) ([]string, error) {
 	text := fmt.Sprintf(`
 public_ip = %[1]q
 [web]
-listen = "127.0.0.1:8080"
+listen = "%[1]s:8080"
 tls_listen = ""
+[signal]
+rate = 1000000
+sessions_per_source = 0
 [turn]
 listen = ["%[1]s:3478"]
 relay_ports = "40000-64000"

@@ -72,17 +72,40 @@ func works() []work {
 	}
 }
 
+// talks are what hubs do.
+func talks() []work {
+	const us, k = "us/message", "k/s"
+	const pairs = "--pairs 100 --size 1500 "
+	return []work{
+		{name: "messages", flags: strings.Fields(pairs + "--rate 5000"), unit: us, value: cpu},
+		{name: "messages, full load", flags: strings.Fields(pairs + "--full"), unit: us, value: cpu},
+		{name: "messages delivered, full load", flags: strings.Fields(pairs + "--full"), unit: k, value: delivered},
+		{name: "memory of an idle session", flags: strings.Fields("--idle 4000 --pairs 1 --rate 100 --duration 200ms"),
+			fresh: true, unit: "KiB", value: memory},
+	}
+}
+
 // row is what all servers did of one work, round by round.
 type row struct {
 	work
 	figures map[string][]figures
 }
 
-// table writes the comparison in Markdown: coturn's figures, and ratios to it.
-func table(out io.Writer, rows []row) error {
+// table writes the comparison in Markdown: the first server's figures, and ratios to it.
+func table(out io.Writer, servers []*server, rows []row) error {
 	var b strings.Builder
-	b.WriteString("| work | coturn | signalbox / coturn | pion / coturn | lost: coturn, signalbox, pion | " +
-		"p99 latency: past the server, coturn, signalbox, pion |\n|---|---|---|---|---|---|\n")
+	first := servers[0].name
+	var names []string
+	for _, s := range servers {
+		names = append(names, s.name)
+	}
+	fmt.Fprintf(&b, "| work | %s |", first)
+	for _, name := range names[1:] {
+		fmt.Fprintf(&b, " %s / %s |", name, first)
+	}
+	all := strings.Join(names, ", ")
+	fmt.Fprintf(&b, " lost: %s | p99 latency: past the server, %s |\n|%s\n", all, all,
+		strings.Repeat("---|", len(names)+3))
 	for _, r := range rows {
 		of := func(name string, get func(figures) float64) float64 {
 			var list []float64
@@ -92,13 +115,15 @@ func table(out io.Writer, rows []row) error {
 			return median(list)
 		}
 		value := func(f figures) float64 { return f.value }
-		fmt.Fprintf(&b, "| %s | %.3g %s | %s | %s |", r.name, of("coturn", value), r.unit, r.ratio("signalbox"),
-			r.ratio("pion"))
-		for i, name := range []string{"coturn", "signalbox", "pion"} {
+		fmt.Fprintf(&b, "| %s | %.3g %s |", r.name, of(first, value), r.unit)
+		for _, name := range names[1:] {
+			fmt.Fprintf(&b, " %s |", r.ratio(name, first))
+		}
+		for i, name := range names {
 			fmt.Fprintf(&b, "%s%.1f %%", separator(i), 100*of(name, func(f figures) float64 { return f.loss }))
 		}
-		fmt.Fprintf(&b, " | %.1f", of("coturn", func(f figures) float64 { return f.past })/1000)
-		for _, name := range []string{"coturn", "signalbox", "pion"} {
+		fmt.Fprintf(&b, " | %.1f", of(first, func(f figures) float64 { return f.past })/1000)
+		for _, name := range names {
 			fmt.Fprintf(&b, ", %.1f ms", of(name, func(f figures) float64 { return f.p99 })/1000)
 		}
 		b.WriteString(" |\n")
@@ -114,11 +139,11 @@ func separator(i int) string {
 	return ", "
 }
 
-// ratio compares a server with coturn, within each round.
-func (r *row) ratio(name string) string {
+// ratio compares a server with another one, within each round.
+func (r *row) ratio(name, with string) string {
 	var list []float64
 	for i, f := range r.figures[name] {
-		if other := r.figures["coturn"][i].value; other > 0 && f.value > 0 {
+		if other := r.figures[with][i].value; other > 0 && f.value > 0 {
 			list = append(list, f.value/other)
 		}
 	}

@@ -16,7 +16,8 @@ func TestTable(t *testing.T) {
 		"pion":      {{value: 0}, {value: 0}, {value: 0}},
 	}}
 	var out strings.Builder
-	if err := table(&out, []row{r}); err != nil {
+	servers := []*server{{name: "coturn"}, {name: "signalbox"}, {name: "pion"}}
+	if err := table(&out, servers, []row{r}); err != nil {
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")

@@ -1,4 +1,5 @@
-// The v* rows on npm's server, for a comparison of what a message costs: node load.cjs SOCKET.IO
+// The v* rows on npm's server, for a comparison of what a message costs:
+// node load.cjs SOCKET.IO [ADDRESS PORT]
 const http = require("http").createServer();
 const io = new (require(process.argv[2]).Server)(http);
 io.on("connection", (socket) => {
@@ -9,5 +10,5 @@ io.on("connection", (socket) => {
   });
   socket.on("vdata", (room, data) => socket.to(room).emit("vgetdata", room, data));
 });
-http.listen(0, "127.0.0.1", () => console.log(http.address().port));
+http.listen(Number(process.argv[4] ?? 0), process.argv[3] ?? "127.0.0.1", () => console.log(http.address().port));
 process.stdin.on("end", () => process.exit(0)).resume();

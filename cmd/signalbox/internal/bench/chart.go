@@ -140,8 +140,8 @@ func (r *Report) charts() []chart {
 	overTime, sent := linear(r.seconds, seconds), r.Load.words().Sent+"s"
 	// Latency, for which there may be no least: nothing arrived.
 	least, most := math.Inf(1), 0.0
-	spread := chart{Title: "Latency of the " + sent, Note: "So many per cent of the " + sent + " arrive within that time.",
-		x: nines()}
+	spread := chart{Title: "Latency of the " + sent, x: nines(),
+		Note: "So many per cent of the " + sent + " arrive within that time."}
 	rate := chart{Title: "Received " + sent + " a second", x: overTime}
 	late := chart{Title: "Latency over time", x: overTime}
 	cores := chart{Title: "Cores that the server takes", x: overTime}

@@ -74,8 +74,8 @@ func (o *Options) Check() error {
 		within("size", o.Size, MinSize, MaxSize),
 		within("burst", o.Burst, 1, MaxBurst),
 		within("rate", o.Rate, 0, MaxRate),
-		span("duration", o.Duration, 100*time.Millisecond, MaxDuration),
-		span("warm-up", o.WarmUp, 100*time.Millisecond, MaxWarmUp),
+		span("duration", o.Duration, MaxDuration),
+		span("warm-up", o.WarmUp, MaxWarmUp),
 	)
 }
 
@@ -88,7 +88,8 @@ func within(name string, n, least, most int) error {
 }
 
 // span is within for durations.
-func span(name string, d, least, most time.Duration) error {
+func span(name string, d, most time.Duration) error {
+	const least = 100 * time.Millisecond
 	if d < least || d > most {
 		return fmt.Errorf("--%s %s: want %s to %s", name, d, least, most)
 	}

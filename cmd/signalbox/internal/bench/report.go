@@ -189,8 +189,8 @@ func (r *Report) measured(run *run, p *pass, server, self usage) {
 	}
 	r.Process.Cores = (server.user + server.system).Seconds() / seconds
 	if server.user+server.system < fewTicks {
-		r.warn("the server took too little CPU time to tell how much for each: the system counts hundredths of a second; " +
-			"raise --rate or --duration")
+		r.warn("the server took too little CPU time to tell how much for each: the system counts hundredths of a " +
+			"second; raise --rate or --duration")
 	}
 }
 

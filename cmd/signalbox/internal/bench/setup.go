@@ -282,7 +282,8 @@ func (g *rig) close() {
 		s.Close()
 	}
 	over := time.Now().Add(closeWait)
-	each(context.Background(), len(g.clients), 4*atOnce, func(_ context.Context, i int) error { //nolint:errcheck // none fails
+	//nolint:errcheck // none fails
+	each(context.Background(), len(g.clients), 4*atOnce, func(_ context.Context, i int) error {
 		switch c := g.clients[i]; {
 		case c == nil:
 		case time.Now().Before(over):

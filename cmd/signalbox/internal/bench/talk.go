@@ -49,8 +49,8 @@ func (o *TalkOptions) Check() error {
 		within("size", o.Size, MinSaid, MaxSaid),
 		within("rate", o.Rate, 0, MaxRate),
 		within("window", o.Window, 1, MaxWindow),
-		span("duration", o.Duration, 100*time.Millisecond, MaxDuration),
-		span("warm-up", o.WarmUp, 100*time.Millisecond, MaxWarmUp),
+		span("duration", o.Duration, MaxDuration),
+		span("warm-up", o.WarmUp, MaxWarmUp),
 	)
 }
 
@@ -76,8 +76,8 @@ func (t Talk) String() string {
 	if t.Idle > 0 {
 		idle = fmt.Sprintf(" beside %d idle sessions", t.Idle)
 	}
-	return fmt.Sprintf("%s (%s): %d pairs in rooms of two%s, %d bytes a message, %s, %.4g s", t.Server, t.Dialect, t.Pairs,
-		idle, t.Size, rate, t.Seconds)
+	return fmt.Sprintf("%s (%s): %d pairs in rooms of two%s, %d bytes a message, %s, %.4g s", t.Server, t.Dialect,
+		t.Pairs, idle, t.Size, rate, t.Seconds)
 }
 
 func (Talk) words() words { return words{Sent: "message", Opened: "sessions"} }
@@ -204,8 +204,8 @@ func (c *company) interrupt() {
 }
 
 func (c *company) silent(Direction) error {
-	return advised{errors.New("no message arrives"), "the server passes none on to the other session in the room: is it " +
-		"--dialect " + string(c.o.Dialect) + "?"}
+	return advised{errors.New("no message arrives"), "the server passes none on to the other session in the room: " +
+		"does it speak " + string(c.o.Dialect) + " as `--help` says?"}
 }
 
 // close says goodbye for all sessions.

@@ -238,8 +238,8 @@ func (o *TalkOptions) explain(err error) error {
 	case errors.As(err, &unspoken):
 		return advised{err, unspoken.advice(o)}
 	case websocket.IsUnexpectedCloseError(err):
-		return advised{err, "the server ends the session: its log may say why. signalbox: signal.rate (100 messages a second " +
-			"of one session) and signal.sessions_per_source (512) may be too low for this load"}
+		return advised{err, "the server ends the session: its log may say why. signalbox: signal.rate (100 messages " +
+			"a second of one session) and signal.sessions_per_source (512) may be too low for this load"}
 	}
 	return explainConnecting(err, o.Server.Host, "--pairs or --idle")
 }
@@ -258,10 +258,11 @@ func (e refusedError) advice() string {
 func (e notSpoken) advice(o *TalkOptions) string {
 	switch e.code {
 	case http.StatusNotFound:
-		return fmt.Sprintf("nothing at %s speaks %s: check --server and --dialect (signalbox: compat.socketio may be off)",
-			o.Server.Path, o.Dialect)
+		return fmt.Sprintf("nothing at %s speaks %s: check --server and --dialect (signalbox: compat.socketio may be "+
+			"off)", o.Server.Path, o.Dialect)
 	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
-		return "it has no place: raise signal.sessions and signal.sessions_per_source (512), or lower --pairs and --idle"
+		return "it has no place: raise signal.sessions and signal.sessions_per_source (512), or lower --pairs and " +
+			"--idle"
 	case http.StatusForbidden:
 		return "it does not let this machine in: it may be banned"
 	}
