@@ -81,7 +81,7 @@ export class Negotiation {
   asked({ after = 0, restart, ...places }) {
     this.#step(() => {
       for (const kind of ['audio', 'video']) {
-        for (let n = this.#places()[kind] ?? 0; n < Math.min(places[kind], PLACES); n++) {
+        for (let n = this.#places(true)[kind] ?? 0; n < Math.min(places[kind], PLACES); n++) {
           this.#connection.addTransceiver(kind, { direction: 'recvonly' });
         }
       }
@@ -144,18 +144,18 @@ export class Negotiation {
     if (this.#wants() !== this.#asked) this.#ask();
   }
 
-  // The kind and direction of each place for a track. The far end's offers have none for one that
-  // was given up before it was agreed upon.
-  #transceivers() {
+  // The kind and direction of each place for a track; of `all`, or without those that were given up
+  // before they were agreed upon: the far end's offers have none for them.
+  #transceivers(all = this.#end.leads) {
     return this.#connection.getTransceivers()
-      .filter(({ mid, direction }) => this.#end.leads || mid || direction[0] === 's')
+      .filter(({ mid, direction }) => all || mid || direction[0] === 's')
       .map(({ receiver, direction }) => [receiver.track.kind, direction]);
   }
 
   // How many there are, by kind.
-  #places() {
+  #places(all) {
     const places = {};
-    for (const [kind] of this.#transceivers()) places[kind] = (places[kind] ?? 0) + 1;
+    for (const [kind] of this.#transceivers(all)) places[kind] = (places[kind] ?? 0) + 1;
     return places;
   }
 
@@ -205,7 +205,7 @@ export class Negotiation {
     const collides = pc.signalingState === 'have-local-offer' && (this.#end.leads || !this.#end.isForeign);
     if (collides) return this.#end.yield(description, offer);
     // An offer that comes twice gets its answer twice; one that has collided comes too late.
-    if (offer > this.#offers) {
+    if (offer > this.#offers || pc.signalingState !== 'stable') {
       this.#offers = offer;
       await this.#setRemote(description);
       await pc.setLocalDescription();

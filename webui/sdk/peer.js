@@ -72,7 +72,7 @@ export class Peer extends Emitter {
     this.#restartWanted = !this.#isReachable;
     if (this.#restartWanted || this.state === 'closed') return;
     if (!this.#timers.take('restart', () => this.#connection.isConnected || this.restartIce())) return;
-    if (session.iceExpiresAt && session.iceExpiresAt < Date.now()) await session.refreshIce().catch(() => {});
+    if (session._iceUntil && session._iceUntil < Date.now()) await session.refreshIce().catch(() => {});
     if (this.state === 'failed' || this.#connection.isDead) this.rebuild();
     else if (this.state !== 'closed') this.#connection.negotiation.restart();
   }
@@ -124,7 +124,7 @@ export class Peer extends Emitter {
     const isAnother = tag && this.#farTag && this.#farTag !== tag; // the far end has begun anew
     const isFormer = own && own !== this.#tag; // it is for a page that was here before this one
     if (isFormer && !isAnother) return;
-    const begins = isAnother || Number.isInteger(link) && link > this.#link || want?.anew;
+    const begins = isAnother || Number.isInteger(link) && link > this.#link || want?.anew || want?.restart;
     if (begins && !this.room._turns.take(this.id, () => this._signal(data))) return;
     if (isAnother && (isFormer || !own)) {
       const { id, name, user } = this;

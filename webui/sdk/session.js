@@ -31,9 +31,9 @@ export class Session extends Line {
   iceExpiresAt = 0;
   rooms = new Map();
   calls = new Map(); // id -> Call
+  _iceUntil = 0; // when the credentials end that connections have
   _unleft = new Set(); // rooms that were left when the queue had no place for it
 
-  #renewAt = 0; // when connections get other ICE servers
   #outbox = new Outbox((text) => this._transmit(text));
   #posts = new Posts(() => this.state === 'open', (frame) => this._send(frame));
 
@@ -190,8 +190,8 @@ export class Session extends Line {
   // for half of its time, except by a hub that may have forgotten it.
   #setIce({ type, iceServers, iceExpiresAt }) {
     Object.assign(this, { iceServers, iceExpiresAt });
-    if (type === 'resumed' && Date.now() < this.#renewAt) return;
-    this.#renewAt = (Date.now() + iceExpiresAt) / 2;
+    if (type === 'resumed' && iceExpiresAt - this._iceUntil < (iceExpiresAt - Date.now()) / 2) return;
+    this._iceUntil = iceExpiresAt;
     for (const group of this.#groups()) group._configure();
   }
 

@@ -17,6 +17,7 @@ const KINDS = {
     { tag: `tag-${n}`, for: own, description: { type: 'answer', sdp: '' }, offer: 1 }),
   'higher links': (n) => ({ tag: 'tag', link: n + 1, description: { type: 'offer', sdp: '' } }),
   'questions for another connection': () => ({ tag: 'tag', want: { anew: true } }),
+  'questions for another path': () => ({ tag: 'tag', link: 1000, want: { after: 0, restart: true } }),
   'joining and leaving': (n) => ({ tag: `tag-${n}` }),
 };
 
