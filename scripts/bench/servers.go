@@ -28,7 +28,7 @@ func comparisons() []comparison {
 	login := []string{"--user", "u", "--password", "p"}
 	relays := []*server{
 		{name: "coturn", port: 3479, flags: login, args: coturnArgs},
-		{name: "signalbox", port: 3478, flags: login, args: boxArgs},
+		{name: "signalbox", port: 3478, flags: login, args: boxArgs("relay", 8080, 3478)},
 		{name: "pion", port: 3480, flags: login, args: func(r *rig) ([]string, error) {
 			return []string{filepath.Join(r.dir, "pion"), serverIP, "3480"}, nil
 		}},
@@ -36,8 +36,8 @@ func comparisons() []comparison {
 	socketIO := []string{"--dialect", "socketio"}
 	hubs := []*server{
 		{name: "Socket.IO", port: 3000, flags: socketIO, args: socketIOArgs},
-		{name: "signalbox", port: 8080, flags: socketIO, args: boxArgs},
-		{name: "its own protocol", port: 8080, args: boxArgs},
+		{name: "signalbox", port: 8081, flags: socketIO, args: boxArgs("socketio", 8081, 3481)},
+		{name: "signalbox.v1", port: 8082, args: boxArgs("native", 8082, 3482)},
 	}
 	return []comparison{{"turn", relays, works()}, {"signal", hubs, talks()}}
 }
@@ -55,18 +55,26 @@ func socketIOArgs(*rig) ([]string, error) {
 	return []string{node, "signal/socketio/testdata/load.cjs", "../../../" + module, serverIP, "3000"}, nil
 }
 
-func boxArgs(r *rig) ([]string, error) {
-	file := filepath.Join(r.dir, "config.toml")
-	text := fmt.Sprintf(`
+// boxArgs runs a box of that name, with these ports for HTTP and for TURN.
+func boxArgs(name string, web, turn int) func(r *rig) ([]string, error) {
+	return func(r *rig) ([]string, error) {
+		file := filepath.Join(r.dir, name+".toml")
+		return []string{filepath.Join(r.dir, "signalbox"), "serve", "-c", file, "--state", filepath.Join(r.dir, name)},
+			os.WriteFile(file, []byte(boxConfig(web, turn)), 0o600)
+	}
+}
+
+func boxConfig(web, turn int) string {
+	return fmt.Sprintf(`
 public_ip = %[1]q
 [web]
-listen = "%[1]s:8080"
+listen = "%[1]s:%[2]d"
 tls_listen = ""
 [signal]
 rate = 1000000
 sessions_per_source = 0
 [turn]
-listen = ["%[1]s:3478"]
+listen = ["%[1]s:%[3]d"]
 relay_ports = "40000-64000"
 allow_peers = ["198.18.0.0/15"]
 [[turn.users]]
@@ -76,9 +84,7 @@ password = "p"
 per_user = 20000
 per_source = 20000
 connections_per_source = 16384
-`, serverIP)
-	return []string{filepath.Join(r.dir, "signalbox"), "serve", "-c", file, "--state", filepath.Join(r.dir, "state")},
-		os.WriteFile(file, []byte(text), 0o600)
+`, serverIP, web, turn)
 }
 
 // coturnArgs takes COTURN from the environment: a path, and flags behind it.

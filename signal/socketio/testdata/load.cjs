@@ -11,4 +11,4 @@ io.on("connection", (socket) => {
   socket.on("vdata", (room, data) => socket.to(room).emit("vgetdata", room, data));
 });
 http.listen(Number(process.argv[4] ?? 0), process.argv[3] ?? "127.0.0.1", () => console.log(http.address().port));
-process.stdin.on("end", () => process.exit(0)).resume();
+if (process.argv.length < 4) process.stdin.on("end", () => process.exit(0)).resume(); // a test's, which ends
