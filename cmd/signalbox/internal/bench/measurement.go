@@ -195,14 +195,17 @@ func (m *measurement) sample() (Sample, error) {
 	return s, nil
 }
 
-// drain waits for what is under way.
+// drain waits for what is under way, as long as something comes.
 func (m *measurement) drain(ctx context.Context) {
-	const quiet, patience = 100 * time.Millisecond, time.Second
-	over := m.now() + int64(patience)
-	for n := int64(-1); n != m.arrived() && m.now() < over; {
-		n = m.arrived()
-		if m.until(ctx, m.now()+int64(quiet)) != nil {
+	const step, quiet, patience = 20 * time.Millisecond, 500 * time.Millisecond, 2 * time.Second
+	last, n := m.now(), m.arrived()
+	over := last + int64(patience)
+	for now := last; now < over && now-last < int64(quiet); now = m.now() {
+		if m.until(ctx, now+int64(step)) != nil || !m.missing() {
 			return
+		}
+		if arrived := m.arrived(); arrived != n {
+			last, n = m.now(), arrived
 		}
 	}
 }

@@ -56,3 +56,13 @@ func (r *run) arrived() (n int64) {
 	}
 	return n
 }
+
+// missing reports whether something of the window has not come so far.
+func (r *run) missing() bool {
+	for i := range r.meters {
+		if m := &r.meters[i]; m.received.Load() < m.sent.Load() {
+			return true
+		}
+	}
+	return false
+}

@@ -114,9 +114,13 @@ func RunTalk(ctx context.Context, o TalkOptions) (*Report, error) {
 	if err := m.measure(ctx); err != nil {
 		return nil, err
 	}
-	for i := range m.report.Ways { // a stamp is measured, and the message around it is meant
-		w := &m.report.Ways[i]
-		w.Mbits = w.PerSecond * float64(o.Size) * 8 / 1e6
+	w := &m.report.Ways[0]
+	w.Mbits = w.PerSecond * float64(o.Size) * 8 / 1e6 // a stamp is measured, and the message around it is meant
+	if w.Received == 0 {
+		return nil, advised{errors.New("no message arrives any more"), dropped}
+	}
+	if lost := c.said.Load() - m.meters[0].arrived.Load(); lost > 0 {
+		m.report.warn("%d messages are lost, with those before the measurement: %s", lost, dropped)
 	}
 	o.Progress(Progress{Phase: "closing"})
 	return &m.report, nil
@@ -128,6 +132,7 @@ type company struct {
 	id      uint32
 	talkers []*talker // those of pairs beside each other, then the idle ones
 	past    mirror
+	said    atomic.Int64          // messages, before the window, too
 	failed  atomic.Pointer[error] // the first that has happened to a session
 }
 
@@ -186,6 +191,7 @@ func (c *company) receive(r *run, receiving *sync.WaitGroup) {
 // say has a session say something to the other one in its room.
 func (c *company) say(r *run, t *talker) error {
 	now := r.now()
+	c.said.Add(1)
 	if now >= r.start {
 		r.meters[0].sent.Add(1)
 	}

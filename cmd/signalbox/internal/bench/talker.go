@@ -80,6 +80,10 @@ func (o *TalkOptions) dial(ctx context.Context) (*talker, error) {
 	if errors.Is(err, websocket.ErrBadHandshake) {
 		return nil, notSpoken{response.Status, response.StatusCode}
 	}
+	if errors.Is(err, io.EOF) {
+		return nil, advised{err, "it ends the connection at once: check the port of --server, and whether it is " +
+			"http or https"}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -228,18 +232,26 @@ func (t *talker) close() {
 	t.conn.Close()
 }
 
+// What to do when a hub wants less.
+const (
+	tooMuch = "signalbox: raise signal.rate (100 messages a second of one session, four times as many at once) and " +
+		"signal.sessions_per_source (512) for this test, or ask for less"
+	// Socket.IO has no word for a message that comes too fast.
+	dropped = "the server has dropped them, maybe because of a limit. " + tooMuch
+)
+
 // explain adds what to do to an error.
 func (o *TalkOptions) explain(err error) error {
 	var refused refusedError
 	var unspoken notSpoken
+	var closed *websocket.CloseError
 	switch {
 	case errors.As(err, &refused):
 		return advised{err, refused.advice()}
 	case errors.As(err, &unspoken):
 		return advised{err, unspoken.advice(o)}
-	case websocket.IsUnexpectedCloseError(err):
-		return advised{err, "the server ends the session: its log may say why. signalbox: signal.rate (100 messages " +
-			"a second of one session) and signal.sessions_per_source (512) may be too low for this load"}
+	case errors.As(err, &closed):
+		return advised{err, "the server ends the session: its log may say why. " + tooMuch}
 	}
 	return explainConnecting(err, o.Server.Host, "--pairs or --idle")
 }
@@ -247,12 +259,12 @@ func (o *TalkOptions) explain(err error) error {
 func (e refusedError) advice() string {
 	switch e.code {
 	case "rate-limited":
-		return "signalbox: raise signal.rate (100 messages a second of one session, four times as many at once) and " +
-			"signal.sessions_per_source (512) for this test, or ask for less"
+		return tooMuch
 	case "unauthorized":
 		return "pass a --token that admits it: the password, or what `signalbox token` mints"
 	}
-	return "its log may say why"
+	// Socket.IO has no codes.
+	return "if it asks for a password or a token, pass a --token that admits it; else its log may say why"
 }
 
 func (e notSpoken) advice(o *TalkOptions) string {
