@@ -18,10 +18,21 @@ func (b *books) peer(r *request, a *allocation, value []byte) (peer netip.AddrPo
 	case peer.Addr().Is4() != a.relayed.Addr().Is4():
 		return peer, g, 443
 	}
-	if g = b.judge.grantFor(a, peer.Addr()); g == (grant{}) {
+	if g = b.judge.grantFor(a, peer.Addr()); !carries(a, peer, g) {
 		return peer, g, 403
 	}
 	return peer, g, 0
+}
+
+// carries reports whether a permission with that grant can carry anything to peer, or from it: what
+// can't is refused, so that ICE fails that pair at once instead of waiting for it. A permission is
+// for all ports of an address (RFC 8656 §9), but where only some are open the client's own port
+// decides; 0 names none. A relay that lives there is enough: rooms may yet come together.
+func carries(a *allocation, peer netip.AddrPort, g grant) bool {
+	if g.passes(peer) || peer.Port() == 0 {
+		return g != (grant{})
+	}
+	return g.inside && neighbor(a.pool, peer) != nil
 }
 
 // createPermission: RFC 8656 §10.2. If one peer is refused, no permission is installed.

@@ -205,7 +205,7 @@ func turnLive(c *config.Config, keys *cred.Keys) (turnsvc.Live, error) {
 	out := turnsvc.Live{
 		Users: map[string][]byte{}, Keys: keys,
 		MinLifetime: time.Duration(c.TURN.MinLifetime), FirstLifetime: firstLifetime,
-		AllowPeers: c.TURN.AllowPeers, DenyPeers: c.TURN.DenyPeers,
+		AllowPeers: c.TURN.AllowPeers.Networks, AllowPorts: c.TURN.AllowPeers.Ports, DenyPeers: c.TURN.DenyPeers,
 		HubPeers: peersByName(string(c.TURN.Peers)), StaticPeers: peersByName(string(c.TURN.StaticPeers)),
 		Limits: turnsvc.Limits{
 			Allocations: int(l.Allocations), PerUser: int(l.PerUser), PerSource: int(l.PerSource),

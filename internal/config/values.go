@@ -453,6 +453,38 @@ func (p *Prefixes) UnmarshalTOML(v any) error {
 	return err
 }
 
+// AllowedPeers is a list of addresses and networks, each whole or with ports.
+type AllowedPeers struct {
+	Networks []netip.Prefix
+	Ports    []netaddr.Ports
+}
+
+// UnmarshalTOML implements toml.Unmarshaler.
+func (p *AllowedPeers) UnmarshalTOML(v any) error {
+	in, err := list(v)
+	if err != nil {
+		return err
+	}
+	var next AllowedPeers
+	for _, s := range in {
+		ports, ok, err := netaddr.ParsePorts(s)
+		if err != nil {
+			return err
+		}
+		if ok {
+			next.Ports = append(next.Ports, ports)
+			continue
+		}
+		network, err := netaddr.ParsePrefix(s)
+		if err != nil {
+			return err
+		}
+		next.Networks = append(next.Networks, network)
+	}
+	*p = next
+	return nil
+}
+
 // Addrs holds at most one address of each family.
 type Addrs []netip.Addr
 
