@@ -12,6 +12,7 @@ import (
 // peer decodes one XOR-PEER-ADDRESS and asks the policy. code is the error code of a refusal, or 0.
 func (b *books) peer(r *request, a *allocation, value []byte) (peer netip.AddrPort, g grant, code int) {
 	peer, ok := wire.XORAddress(value, r.msg.TransactionID())
+	r.peer = peer
 	switch {
 	case !ok:
 		return peer, g, 400
@@ -56,6 +57,7 @@ func (b *books) createPermission(r *request, a *allocation) {
 		b.refuse(r, 400)
 		return
 	case b.tooManyPermissions(a, peers):
+		r.why = "limit reached: turn.limits.permissions"
 		b.refuse(r, 508)
 		return
 	}
@@ -101,11 +103,13 @@ func (b *books) channelBind(r *request, a *allocation) {
 	}
 	peer, g, code := b.peer(r, a, value)
 	if code == 0 {
-		code = b.channelConflict(a, n, peer)
+		if code = b.channelConflict(a, n, peer); code == 508 {
+			r.why = "limit reached: turn.limits.channels"
+		}
 	}
 	now := b.clock.now()
 	if code == 0 && b.tooManyPermissions(a, []netip.Addr{peer.Addr()}) {
-		code = 508
+		code, r.why = 508, "limit reached: turn.limits.permissions"
 	}
 	if code != 0 {
 		b.refuse(r, code)

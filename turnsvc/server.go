@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -47,6 +48,8 @@ type Options struct {
 	Transfers []Transfer
 
 	Log *slog.Logger
+	// ShowAddress says how much of a client's or peer's address the log shows; nil: all.
+	ShowAddress func(netip.AddrPort) string
 	// Now is the clock; nil is time.Now. Tests set it.
 	Now func() time.Time
 }
@@ -91,6 +94,9 @@ func New(o Options) (*Server, error) {
 
 	s := &Server{core: newCore(o.Now, o.Log), judge: newJudge(inForce, o.Log), allowLoopback: o.AllowLoopback,
 		served: served}
+	if o.ShowAddress != nil {
+		s.core.refusals.show = o.ShowAddress
+	}
 	if err := s.judge.setRelays(o.Relays, func() []*allocation { return nil }); err != nil {
 		return nil, err
 	}

@@ -179,9 +179,27 @@ func relayAddresses(relays publicip.Relays) []turnsvc.RelayAddress {
 	return out
 }
 
+// showAddress returns how the relay's log shows an address.
+func showAddress(detail config.LogAddresses) func(netip.AddrPort) string {
+	switch detail {
+	case "none":
+		return func(netip.AddrPort) string { return "-" }
+	case "network":
+		return func(at netip.AddrPort) string {
+			bits := 24
+			if at.Addr().Is6() {
+				bits = 48
+			}
+			network, _ := at.Addr().Prefix(bits) // of either family: so many bits there are
+			return network.String()
+		}
+	}
+	return netip.AddrPort.String
+}
+
 func turnOptions(c *config.Config, relays []turnsvc.RelayAddress) turnsvc.Options {
 	return turnsvc.Options{
-		Realm: c.TURN.Realm, Relays: relays, AllowLoopback: c.Dev,
+		Realm: c.TURN.Realm, Relays: relays, AllowLoopback: c.Dev, ShowAddress: showAddress(c.Log.Addresses),
 		MinPort: c.TURN.RelayPorts.First, MaxPort: c.TURN.RelayPorts.Last,
 	}
 }

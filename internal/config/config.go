@@ -131,8 +131,9 @@ type Config struct {
 	} `toml:"metrics"`
 
 	Log struct {
-		Level  LogLevel  `toml:"level"`
-		Format LogFormat `toml:"format"`
+		Level     LogLevel     `toml:"level"`
+		Format    LogFormat    `toml:"format"`
+		Addresses LogAddresses `toml:"addresses"`
 	} `toml:"log"`
 
 	Drain struct {

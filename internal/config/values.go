@@ -179,6 +179,14 @@ func (l LogLevel) check() error { return oneOf(string(l), "debug", "info", "warn
 // UnmarshalTOML implements toml.Unmarshaler.
 func (l *LogLevel) UnmarshalTOML(v any) error { return choose(l, v) }
 
+// LogAddresses is a value of log.addresses.
+type LogAddresses string
+
+func (l LogAddresses) check() error { return oneOf(string(l), "full", "network", "none") }
+
+// UnmarshalTOML implements toml.Unmarshaler.
+func (l *LogAddresses) UnmarshalTOML(v any) error { return choose(l, v) }
+
 // LogFormat is a value of log.format.
 type LogFormat string
 
