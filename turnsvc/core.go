@@ -3,7 +3,6 @@ package turnsvc
 import (
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"runtime/debug"
 	"slices"
 	"sync/atomic"
@@ -28,7 +27,8 @@ func newCore(now func() time.Time, log *slog.Logger) *core {
 	c := &core{
 		clock: clock{start: now(), read: now}, counters: new(counters), log: log, neighbors: socket.NewNeighbors(log),
 	}
-	c.refusals = &refusals{log: log, clock: c.clock, show: netip.AddrPort.String}
+	c.refusals = &refusals{log: log, clock: c.clock}
+	c.refusals.showBy(nil)
 	c.faults = socket.NewFaults(func() { c.counters.drop(dropReadFailed) }, log)
 	return c
 }

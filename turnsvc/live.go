@@ -37,6 +37,9 @@ type Live struct {
 	// each; users of the other classes are from one address, too. Zero: no such limit.
 	FirstLifetime time.Duration
 	Limits        Limits
+
+	// ShowAddress says how much of a client's or peer's address the log of refusals shows; nil: all.
+	ShowAddress func(netip.AddrPort) string
 }
 
 // Limits bound what clients may hold. Zero: no limit.

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"signalbox/internal/source"
@@ -18,7 +19,7 @@ import (
 type refusals struct {
 	log   *slog.Logger
 	clock clock
-	show  func(netip.AddrPort) string
+	show  atomic.Pointer[func(netip.AddrPort) string] // Live.ShowAddress
 
 	mu      sync.Mutex
 	until   int64                // clock; when the period ends
@@ -43,6 +44,14 @@ type refusal struct {
 	client, peer netip.AddrPort
 }
 
+// showBy sets how addresses are shown; nil: as they are.
+func (l *refusals) showBy(show func(netip.AddrPort) string) {
+	if show == nil {
+		show = netip.AddrPort.String
+	}
+	l.show.Store(&show)
+}
+
 // note logs a refusal if there is room for it.
 func (l *refusals) note(r refusal) {
 	if !l.log.Enabled(context.Background(), slog.LevelInfo) || !l.fits(source.Of(r.client.Addr())) {
@@ -57,9 +66,10 @@ func (l *refusals) note(r refusal) {
 	if len(r.user) > longestShown {
 		r.user = strings.ToValidUTF8(r.user[:longestShown], "") + "..."
 	}
-	attrs := []any{"code", r.code, "client", l.show(r.client), "why", r.why, "user", r.user}
+	show := *l.show.Load()
+	attrs := []any{"code", r.code, "client", show(r.client), "why", r.why, "user", r.user}
 	if r.peer.IsValid() {
-		attrs = append(attrs, "peer", l.show(r.peer))
+		attrs = append(attrs, "peer", show(r.peer))
 	}
 	l.log.Info("turn request refused", attrs...) // scripts/fail2ban reads it
 }

@@ -61,7 +61,8 @@ func TestIssue16FloodOfRefusals(t *testing.T) {
 	var log testkit.Log
 	now := time.Now()
 	clock := clock{start: now, read: func() time.Time { return now }}
-	l := &refusals{log: log.Logger(), clock: clock, show: netip.AddrPort.String}
+	l := &refusals{log: log.Logger(), clock: clock}
+	l.showBy(nil)
 	for i := range 1000 {
 		for port := range 10 {
 			at := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), uint16(port))
@@ -109,7 +110,8 @@ func TestFail2BanReadsRefusals(t *testing.T) {
 	} {
 		var log testkit.Log
 		l := &refusals{log: log.Logger().With("part", "turn"),
-			clock: clock{start: time.Now(), read: time.Now}, show: netip.AddrPort.String}
+			clock: clock{start: time.Now(), read: time.Now}}
+		l.showBy(nil)
 		if !tt.r.client.IsValid() {
 			tt.r.client = netip.MustParseAddrPort("198.51.100.7:4242")
 		}

@@ -10,7 +10,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/netip"
 	"sync"
 	"time"
 
@@ -48,8 +47,6 @@ type Options struct {
 	Transfers []Transfer
 
 	Log *slog.Logger
-	// ShowAddress says how much of a client's or peer's address the log shows; nil: all.
-	ShowAddress func(netip.AddrPort) string
 	// Now is the clock; nil is time.Now. Tests set it.
 	Now func() time.Time
 }
@@ -94,9 +91,7 @@ func New(o Options) (*Server, error) {
 
 	s := &Server{core: newCore(o.Now, o.Log), judge: newJudge(inForce, o.Log), allowLoopback: o.AllowLoopback,
 		served: served}
-	if o.ShowAddress != nil {
-		s.core.refusals.show = o.ShowAddress
-	}
+	s.core.refusals.showBy(o.ShowAddress)
 	if err := s.judge.setRelays(o.Relays, func() []*allocation { return nil }); err != nil {
 		return nil, err
 	}
@@ -182,6 +177,7 @@ func (s *Server) Apply(l Live) error {
 		return err
 	}
 	old := s.judge.settings.Swap(next)
+	s.core.refusals.showBy(l.ShowAddress)
 	for _, w := range []*allowance{s.gate.unproven, s.gate.proven, s.gate.guesses} {
 		w.setLimit(l.Limits.UnauthorizedPerSource)
 	}

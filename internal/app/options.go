@@ -199,7 +199,7 @@ func showAddress(detail config.LogAddresses) func(netip.AddrPort) string {
 
 func turnOptions(c *config.Config, relays []turnsvc.RelayAddress) turnsvc.Options {
 	return turnsvc.Options{
-		Realm: c.TURN.Realm, Relays: relays, AllowLoopback: c.Dev, ShowAddress: showAddress(c.Log.Addresses),
+		Realm: c.TURN.Realm, Relays: relays, AllowLoopback: c.Dev,
 		MinPort: c.TURN.RelayPorts.First, MaxPort: c.TURN.RelayPorts.Last,
 	}
 }
@@ -223,7 +223,8 @@ func turnLive(c *config.Config, keys *cred.Keys) (turnsvc.Live, error) {
 	out := turnsvc.Live{
 		Users: map[string][]byte{}, Keys: keys,
 		MinLifetime: time.Duration(c.TURN.MinLifetime), FirstLifetime: firstLifetime,
-		AllowPeers: c.TURN.AllowPeers.Networks, AllowPorts: c.TURN.AllowPeers.Ports, DenyPeers: c.TURN.DenyPeers,
+		ShowAddress: showAddress(c.Log.Addresses),
+		AllowPeers:  c.TURN.AllowPeers.Networks, AllowPorts: c.TURN.AllowPeers.Ports, DenyPeers: c.TURN.DenyPeers,
 		HubPeers: peersByName(string(c.TURN.Peers)), StaticPeers: peersByName(string(c.TURN.StaticPeers)),
 		Limits: turnsvc.Limits{
 			Allocations: int(l.Allocations), PerUser: int(l.PerUser), PerSource: int(l.PerSource),
