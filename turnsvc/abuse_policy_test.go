@@ -100,8 +100,9 @@ func TestAbuse07OwnAddresses(t *testing.T) {
 			// The rig relays on 127.0.0.1, so a permission for it is granted: for relays. A service
 			// of the host's own there stays out of reach.
 			service := r.peer()
-			c.ok(wire.MethodChannelBind, withChannel(0x4000), withPeer(service.LocalAddr().String()))
-			c.write(c.channelFrame(0x4000, "hello, admin port"))
+			c.refused(403, wire.MethodChannelBind, withChannel(0x4000), withPeer(service.LocalAddr().String()))
+			c.ok(wire.MethodCreatePermission, withPeer("127.0.0.1:0"))
+			c.write(c.sendFrame(service.LocalAddr().String(), "hello, admin port"))
 			c.write(c.sendFrame(r.addr["udp"], "hello, TURN in TURN"))
 			eventually(t, "both are denied", func() bool { return r.s.Snapshot().Drops["peer-denied"] == 2 })
 			if err := service.SetReadDeadline(time.Now().Add(50 * time.Millisecond)); err != nil {

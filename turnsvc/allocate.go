@@ -213,14 +213,25 @@ func (b *books) overLimit(r *request, w *wish) int {
 	}
 	l, h := b.limits(), holder{r.principal, r.client.Addr(), r.class, w.family}
 	switch {
-	case b.draining.Load(), b.budget.spent(l.TotalPerMonth),
-		l.Allocations > 0 && b.size()+len(b.reservations)+n > l.Allocations:
+	case b.draining.Load():
+		r.why = "the box drains"
+		return 508
+	case b.budget.spent(l.TotalPerMonth):
+		r.why = "limit reached: turn.limits.total_per_month"
+		return 508
+	case l.Allocations > 0 && b.size()+len(b.reservations)+n > l.Allocations:
+		r.why = "limit reached: turn.limits.allocations"
 		return 508
 	case n == 0:
 		return 0
-	case !b.quotas.fits(n, l, h):
+	case !b.quotas.fitsUser(n, l, h):
+		r.why = "limit reached: turn.limits.per_user"
+		return 486
+	case !b.quotas.fitsSource(n, l, h):
+		r.why = "limit reached: turn.limits.per_source"
 		return 486
 	case !b.quotas.leaves(n, h, int(b.maxPort)-int(b.minPort)+1, l.Allocations):
+		r.why = "what is left of turn.relay_ports or turn.limits.allocations is guaranteed to other credentials"
 		return 508
 	}
 	return 0
@@ -259,6 +270,7 @@ func (b *books) create(r *request, w *wish) (a *allocation, next *reservation, c
 			b.log.Warn("no relay port", "err", err)
 		}
 		b.portless = true
+		r.why = "no port of turn.relay_ports is free"
 		return nil, nil, 508
 	}
 	b.portless = false

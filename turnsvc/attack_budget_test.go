@@ -193,7 +193,7 @@ func TestAttackF5LinesOfIPv6AreLimited(t *testing.T) {
 		q := newQuotas(l)
 		var in []holder
 		for i := range 200 {
-			if h := (holder{client: netip.MustParseAddr(c.of(i))}); q.fits(1, l, h) {
+			if h := (holder{client: netip.MustParseAddr(c.of(i))}); q.fitsSource(1, l, h) {
 				q.add(h)
 				in = append(in, h)
 			}

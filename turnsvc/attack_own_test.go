@@ -14,7 +14,7 @@ func TestAttackF2GrantForRelaysHoldsInwards(t *testing.T) {
 		a, b := r.dial(transport, "u", "p"), r.dial("udp", "v", "q")
 		ra, rb := a.allocate(), b.allocate()
 		service := r.peer()
-		a.ok(wire.MethodChannelBind, withChannel(0x4000), withPeer(service.LocalAddr().String()))
+		a.refused(403, wire.MethodChannelBind, withChannel(0x4000), withPeer(service.LocalAddr().String()))
 		a.ok(wire.MethodCreatePermission, withPeer(rb.String()))
 		b.ok(wire.MethodCreatePermission, withPeer(ra.String()))
 		for range 3 {

@@ -17,6 +17,7 @@ type core struct {
 	clock    clock
 	counters *counters
 	log      *slog.Logger
+	refusals *refusals
 	faults   *socket.Faults // of all UDP sockets
 	// neighbors are those whom all UDP sockets send to; Server.Run runs them.
 	neighbors *socket.Neighbors
@@ -26,6 +27,8 @@ func newCore(now func() time.Time, log *slog.Logger) *core {
 	c := &core{
 		clock: clock{start: now(), read: now}, counters: new(counters), log: log, neighbors: socket.NewNeighbors(log),
 	}
+	c.refusals = &refusals{log: log, clock: c.clock}
+	c.refusals.showBy(nil)
 	c.faults = socket.NewFaults(func() { c.counters.drop(dropReadFailed) }, log)
 	return c
 }

@@ -74,13 +74,14 @@
 // and its place in the quotas. Permissions and channels have their own deadlines; every packet is
 // checked against them.
 //
-// What a permission allows is judged when it is asked for, each time that it is refreshed, and when
-// the rooms, the lists, or this host's addresses or routes change. The judge asks the kernel for
-// the route to a peer, some 5 µs, in the goroutine that grants; the packet path only reads what was
-// judged. While the kernel can't be asked, new peers outside are refused (403), and the log says
-// so; a permission keeps what it had, within the lists and the rooms, and is judged again when the
-// kernel answers, by the next review, as below. Only where it can't be asked from the start does
-// the judge make do with the addresses of interfaces.
+// A permission is for an address; only those for this host's own addresses, and for others of which
+// the operator has named ports, are for some ports. What it allows is judged when it is asked for,
+// each time that it is refreshed, and when the rooms, the lists, or this host's addresses or routes
+// change. The judge asks the kernel for the route to a peer, some 5 µs, in the goroutine that
+// grants; the packet path only reads what was judged. While the kernel can't be asked, new peers
+// outside are refused (403), and the log says so; a permission keeps what it had, within the lists
+// and the rooms, and is judged again when the kernel answers, by the next review, as below. Only
+// where it can't be asked from the start does the judge make do with the addresses of interfaces.
 //
 // Who changes the lists or the relay addresses reviews all permissions; a goroutine of its own does
 // when addresses or routes of this host have come, within 250 ms (10 s where the kernel can't be
@@ -98,6 +99,7 @@
 //	judge.looks, books.mu
 //	books.mu, budget.mu
 //	queue.mu
+//	refusals.mu
 //	streams.mu, source.Crowd's
 //	dtls: Front.mu, handshakes.mu, source.Crowd's
 //	socket: Neighbors.mu, Outlet.closing

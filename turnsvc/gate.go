@@ -60,6 +60,7 @@ func (g *gate) receive(in *inlet, src netip.AddrPort) {
 		// credential.
 		if !m.SignedBy(a.key) {
 			g.challenge(in, src, answered, 401)
+			g.refusals.note(refusal{code: 401, why: "wrong password", user: user, client: src})
 			return
 		}
 		id = identity{key: a.key, class: a.class}
@@ -67,7 +68,7 @@ func (g *gate) receive(in *inlet, src netip.AddrPort) {
 		return
 	}
 	if unknownRequired(m) {
-		g.refuseKnown(in, src, &id, 420)
+		g.refuseKnown(in, src, &id, refusal{code: 420, user: user})
 		return
 	}
 	r := &request{
@@ -123,21 +124,27 @@ func (g *gate) admit(in *inlet, src netip.AddrPort, user string, a *allocation) 
 	}
 	if id, ok = g.keys.authenticate(m, user); !ok {
 		g.challenge(in, src, answered, 401)
+		g.refusals.note(refusal{code: 401, why: g.keys.wrong(user), user: user, client: src})
 		return id, false
 	}
 	counted.giveBack()
 	switch {
 	case a != nil:
-		g.refuseKnown(in, src, &id, taken(m.Method))
+		g.refuseKnown(in, src, &id, refusal{code: taken(m.Method), user: user})
 		return id, false
 	case m.Method == wire.MethodAllocate && id.barred():
 		if id.distant {
 			g.tellDistant(user)
 		}
 		g.challenge(in, src, answered, 401)
+		why := "the credential has expired"
+		if id.gone {
+			why = "the credential's session is over"
+		}
+		g.refusals.note(refusal{code: 401, why: why, user: user, client: src})
 		return id, false
 	case m.Method == wire.MethodAllocate && g.keys.banned(id.class, user, src.Addr()):
-		g.refuseKnown(in, src, &id, 403)
+		g.refuseKnown(in, src, &id, refusal{code: 403, why: "banned", user: user})
 		return id, false
 	}
 	return id, true
@@ -156,7 +163,9 @@ func (g *gate) tellDistant(user string) {
 }
 
 // refuseKnown answers somebody whose key is known with an error code, signed with it.
-func (g *gate) refuseKnown(in *inlet, src netip.AddrPort, id *identity, code int) {
-	g.counters.refusedTo(id.class, code)
-	in.link.send(errorAnswer(in.scratch[:], &in.msg, id.key, code), src)
+func (g *gate) refuseKnown(in *inlet, src netip.AddrPort, id *identity, r refusal) {
+	g.counters.refusedTo(id.class, r.code)
+	in.link.send(errorAnswer(in.scratch[:], &in.msg, id.key, r.code), src)
+	r.client = src
+	g.refusals.note(r)
 }

@@ -60,11 +60,12 @@ type question struct {
 }
 
 // decide is grantFor. It does not repeat the last question. Without an answer a permission keeps
-// what it had, as far as the settings and the rooms allow that, and a new one opens nothing: calls
-// don't end for a kernel that is short of memory for a moment.
+// what it had, as far as the settings and the rooms allow that, and a new one opens no more than
+// the ports that are named: calls don't end for a kernel that is short of memory for a moment.
 func (j *judge) decide(a *allocation, peer netip.Addr, last *question) grant {
 	h, relay := j.host.Load(), a.relay.Addr.Addr()
-	g := j.settings.Load().policy.decide(&a.scope, peer, h.own, h.relayed)
+	p := &j.settings.Load().policy
+	g := p.decide(&a.scope, peer, h.own, h.relayed)
 	// The policy opens loopback for development only. All else that the kernel delivers here is
 	// own, whether or not it is an interface's address. It is asked last: that costs some
 	// microseconds.
@@ -73,7 +74,9 @@ func (j *judge) decide(a *allocation, peer netip.Addr, last *question) grant {
 			delivered, answered := j.delivered(peer, relay)
 			*last = question{peer, relay, delivered, answered}
 		}
-		g.outside = last.answered && !last.delivered || !last.answered && a.granted(peer).outside
+		if last.delivered || !last.answered && !a.granted(peer).everywhere() {
+			g = g.limited(p.portsOf(peer.WithZone(""), &p.namedHere))
+		}
 	}
 	return g
 }

@@ -62,6 +62,19 @@ func (k *keyring) authenticate(m *wire.Message, user string) (identity, bool) {
 	return id, true
 }
 
+// wrong says what is wrong with a request of the user's that authenticate has no key for, for the
+// log. Clients are not told.
+func (k *keyring) wrong(user string) string {
+	_, known := k.judge.settings.Load().Users[user]
+	switch {
+	case known:
+		return "wrong password"
+	case cred.IsMinted(user):
+		return "wrong password, or minted with another secret"
+	}
+	return "unknown user"
+}
+
 // holds reports whether a request that authenticate has found the key of may still allocate: with
 // that key, in that class.
 func (k *keyring) holds(r *request) bool {

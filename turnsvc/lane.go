@@ -73,7 +73,7 @@ func (a *allocation) toPeer(run wire.Run, peer netip.AddrPort, g grant, whole bo
 			return
 		}
 	}
-	if !g.outside {
+	if !g.passes(peer) {
 		a.counters.dropAll(dropPeerDenied, len(run))
 		return
 	}
@@ -132,7 +132,7 @@ func (a *allocation) toOwn(run wire.Run, peer netip.AddrPort, relay *allocation,
 	case permitted == nil:
 		a.counters.dropAll(dropPeerUnknown, len(run))
 		return 0, 0
-	case relay == nil && !permitted.outside:
+	case relay == nil && !permitted.passes(peer):
 		a.counters.dropAll(dropPeerDenied, len(run))
 		return 0, 0
 	}

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"signalbox/internal/netaddr"
 	"signalbox/turnsvc/cred"
 )
 
@@ -19,6 +20,10 @@ type Live struct {
 
 	// AllowPeers opens non-global peers; DenyPeers wins over it.
 	AllowPeers, DenyPeers []netip.Prefix
+	// AllowPorts opens single ports of peers, also at this host's own addresses and at those at
+	// which it is reached from outside: those of another server beside this one. Closed stay the
+	// UDP ports at which this server itself is served, and all spellings of IPv4 in IPv6.
+	AllowPorts []netaddr.Ports
 	// HubPeers are the peers that sessions may reach besides members of their rooms; StaticPeers
 	// are those for static users and for credentials minted with a shared secret.
 	HubPeers, StaticPeers Peers
@@ -32,6 +37,9 @@ type Live struct {
 	// each; users of the other classes are from one address, too. Zero: no such limit.
 	FirstLifetime time.Duration
 	Limits        Limits
+
+	// ShowAddress says how much of a client's or peer's address the log of refusals shows; nil: all.
+	ShowAddress func(netip.AddrPort) string
 }
 
 // Limits bound what clients may hold. Zero: no limit.
@@ -79,7 +87,8 @@ const (
 	defaultLifetime = 600 * time.Second
 )
 
-func newSettings(l Live, allowLoopback bool) (*settings, error) {
+// newSettings checks a Live. served are the ports of this host that stay closed.
+func newSettings(l Live, allowLoopback bool, served *portSet) (*settings, error) {
 	if l.Keys == nil {
 		return nil, errNoKeys
 	}
@@ -94,5 +103,6 @@ func newSettings(l Live, allowLoopback bool) (*settings, error) {
 	l.MinLifetime = min(max(l.MinLifetime, time.Second), maxLifetime)
 	return &settings{l, policy{
 		allow: l.AllowPeers, deny: l.DenyPeers, allowLoopback: allowLoopback, hub: l.HubPeers, static: l.StaticPeers,
+		named: opening{ports: l.AllowPorts}, namedHere: opening{l.AllowPorts, served},
 	}}, nil
 }

@@ -12,16 +12,28 @@ import (
 // peer decodes one XOR-PEER-ADDRESS and asks the policy. code is the error code of a refusal, or 0.
 func (b *books) peer(r *request, a *allocation, value []byte) (peer netip.AddrPort, g grant, code int) {
 	peer, ok := wire.XORAddress(value, r.msg.TransactionID())
+	r.peer = peer
 	switch {
 	case !ok:
 		return peer, g, 400
 	case peer.Addr().Is4() != a.relayed.Addr().Is4():
 		return peer, g, 443
 	}
-	if g = b.judge.grantFor(a, peer.Addr()); g == (grant{}) {
+	if g = b.judge.grantFor(a, peer.Addr()); !carries(a, peer, g) {
 		return peer, g, 403
 	}
 	return peer, g, 0
+}
+
+// carries reports whether a permission with that grant can carry anything to peer, or from it: what
+// can't is refused, so that ICE fails that pair at once instead of waiting for it. A permission is
+// for all ports of an address (RFC 8656 §9), but where only some are open the client's own port
+// decides; 0 names none. A relay that lives there is enough: rooms may yet come together.
+func carries(a *allocation, peer netip.AddrPort, g grant) bool {
+	if g.passes(peer) || peer.Port() == 0 {
+		return g != (grant{})
+	}
+	return g.inside && neighbor(a.pool, peer) != nil
 }
 
 // createPermission: RFC 8656 §10.2. If one peer is refused, no permission is installed.
@@ -45,6 +57,7 @@ func (b *books) createPermission(r *request, a *allocation) {
 		b.refuse(r, 400)
 		return
 	case b.tooManyPermissions(a, peers):
+		r.why = "limit reached: turn.limits.permissions"
 		b.refuse(r, 508)
 		return
 	}
@@ -90,11 +103,13 @@ func (b *books) channelBind(r *request, a *allocation) {
 	}
 	peer, g, code := b.peer(r, a, value)
 	if code == 0 {
-		code = b.channelConflict(a, n, peer)
+		if code = b.channelConflict(a, n, peer); code == 508 {
+			r.why = "limit reached: turn.limits.channels"
+		}
 	}
 	now := b.clock.now()
 	if code == 0 && b.tooManyPermissions(a, []netip.Addr{peer.Addr()}) {
-		code = 508
+		code, r.why = 508, "limit reached: turn.limits.permissions"
 	}
 	if code != 0 {
 		b.refuse(r, code)

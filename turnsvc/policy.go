@@ -29,6 +29,8 @@ type policy struct {
 	allow, deny   []netip.Prefix
 	allowLoopback bool
 	hub, static   Peers // of the hub's credentials; of static users and shared secrets
+	// named are the ports that the operator has opened at other hosts, namedHere those at this one.
+	named, namedHere opening
 }
 
 // scope is what a policy needs to know of the allocation that asks.
@@ -67,28 +69,57 @@ func (p *policy) reaches(s *scope, peer netip.Addr) bool {
 type grant struct {
 	// inside: the relay passes packets to its own ports at this address in process.
 	inside bool
-	// outside: packets may leave through the relay socket.
+	// outside: packets may leave through the relay socket, and come in by it.
 	outside bool
+	// only are the ports that outside is for; nil: all.
+	only *opening
+}
+
+// passes reports whether packets may leave to peer, which has the permission's address, and come
+// from it.
+func (g grant) passes(peer netip.AddrPort) bool {
+	return g.outside && (g.only == nil || g.only.holds(peer))
+}
+
+// everywhere reports whether packets may leave to all ports.
+func (g grant) everywhere() bool { return g.outside && g.only == nil }
+
+// limited is what is left of a grant if only some ports, or none, are open.
+func (g grant) limited(to *opening) grant {
+	g.outside, g.only = to != nil, to
+	return g
 }
 
 // decide returns what an allocation of that scope may do with peer. own are the addresses of this
 // host, relayed those that it relays on. Own addresses are reachable only at ports where an
-// allocation relays, whatever the lists say, so no peer address leads to another port of the box.
+// allocation relays, and at those that the operator has named, so no network in a list leads to
+// another port of the box.
 func (p *policy) decide(s *scope, peer netip.Addr, own, relayed map[netip.Addr]bool) grant {
 	peer = peer.WithZone("")
 	g := grant{inside: relayed[peer]}
 	switch {
 	case p.allowLoopback && peer.IsLoopback():
 		g.outside = true
-	case own[peer] || g.inside, !p.opens(s, peer):
-	default:
-		g.outside = true
-		for _, inner := range netaddr.Embedded(peer) {
-			// It must not reach what its IPv4 spelling would not.
-			g.outside = g.outside && !own[inner] && p.opens(s, inner)
-		}
+		return g
+	case own[peer] || g.inside:
+		return g.limited(p.portsOf(peer, &p.namedHere))
+	case !p.opens(s, peer):
+		return g.limited(p.portsOf(peer, &p.named))
+	}
+	g.outside = true
+	for _, inner := range netaddr.Embedded(peer) {
+		// It must not reach what its IPv4 spelling would not.
+		g.outside = g.outside && !own[inner] && p.opens(s, inner)
 	}
 	return g
+}
+
+// portsOf returns from if it holds ports of peer that may be reached, else nil.
+func (p *policy) portsOf(peer netip.Addr, from *opening) *opening {
+	if !from.at(peer) || netaddr.Never(peer) || netaddr.Contains(p.deny, peer) || len(netaddr.Embedded(peer)) > 0 {
+		return nil
+	}
+	return from
 }
 
 // opens applies the lists to one spelling of an address.

@@ -100,11 +100,13 @@ func addTo[K comparable](held map[K]int, who K, n int) {
 	}
 }
 
-// fits reports whether n more are within the limits of the principal and of the client's source.
-func (q *quotas) fits(n int, l *Limits, h holder) bool {
-	if l.PerUser > 0 && q.perUser[h.principal]+n > l.PerUser {
-		return false
-	}
+// fitsUser reports whether n more are within the limit of the principal.
+func (q *quotas) fitsUser(n int, l *Limits, h holder) bool {
+	return l.PerUser <= 0 || q.perUser[h.principal]+n <= l.PerUser
+}
+
+// fitsSource reports whether n more are within the limits of the client's source.
+func (q *quotas) fitsSource(n int, l *Limits, h holder) bool {
 	for i, block := range source.Blocks(h.client) {
 		if l.PerSource > 0 && q.perSource[block]+n > source.MayHold(l.PerSource, i) {
 			return false

@@ -25,6 +25,10 @@ type request struct {
 	// vouched: its key is the key of the client's allocation. Such a request makes no new
 	// allocation, since nobody has checked when its credential expires.
 	vouched bool
+	// For the log, if the books refuse it: why, if that is more than the code says, and whom it
+	// asked for.
+	why  string
+	peer netip.AddrPort
 }
 
 // maxUsername is the limit of RFC 8489 §14.3, in bytes.

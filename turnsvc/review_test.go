@@ -24,7 +24,7 @@ import (
 // all. Nobody serves them.
 func full(t testing.TB, allocations, permissions, addresses int) (*judge, func() []*allocation) {
 	t.Helper()
-	s, err := newSettings(Live{Keys: cred.NewKeys(testSecret), StaticPeers: PeersPublic}, false)
+	s, err := newSettings(Live{Keys: cred.NewKeys(testSecret), StaticPeers: PeersPublic}, false, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func TestAttackF2AMuteKernelOpensAndEndsNothing(t *testing.T) {
 	}
 	// The lists hold whatever the kernel says.
 	s, err := newSettings(Live{Keys: cred.NewKeys(testSecret), StaticPeers: PeersPublic,
-		DenyPeers: []netip.Prefix{netip.PrefixFrom(other, 32)}}, false)
+		DenyPeers: []netip.Prefix{netip.PrefixFrom(other, 32)}}, false, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -102,7 +102,7 @@ func TestRelaysOfOtherRoomsAreOutOfReach(t *testing.T) {
 		}
 		for _, c := range clients {
 			c.allocate()
-			c.ok(wire.MethodCreatePermission, withPeer("127.0.0.1:1")) // the box's relay address
+			c.ok(wire.MethodCreatePermission, withPeer("127.0.0.1:0")) // the box's relay address
 		}
 		together := func(a, b string) bool {
 			pairs := [][2]string{{"ada", "bob"}, {"bob", "eve"}, {"ice", "ice2"}, {"u", "v"}}
@@ -153,8 +153,8 @@ func TestLostSessionLastsAsLongAsItsCall(t *testing.T) {
 		b := r.session("udp", "bob", "203.0.114.2", "tea")
 		a.allocate(withLifetime(3000))
 		b.allocate(withLifetime(3000))
-		a.ok(wire.MethodCreatePermission, withPeer("127.0.0.1:1"), withPeer("203.0.114.2:9"))
-		b.ok(wire.MethodCreatePermission, withPeer("127.0.0.1:1"))
+		a.ok(wire.MethodCreatePermission, withPeer("127.0.0.1:0"), withPeer("203.0.114.2:9"))
+		b.ok(wire.MethodCreatePermission, withPeer("127.0.0.1:0"))
 		r.s.Ended("bob", true)
 		b.refused(437, wire.MethodAllocate, withUDP) // the one it has goes on
 		for range 5 {
@@ -184,9 +184,9 @@ func TestTrafficTowardsALostSessionKeepsNothing(t *testing.T) {
 		b := r.session("udp", "bob", "203.0.114.2", "tea")
 		a.allocate(withLifetime(3000))
 		b.allocate(withLifetime(3000))
-		a.ok(wire.MethodCreatePermission, withPeer("127.0.0.1:1"), withPeer("203.0.114.2:9"))
+		a.ok(wire.MethodCreatePermission, withPeer("127.0.0.1:0"), withPeer("203.0.114.2:9"))
 		a.ok(wire.MethodChannelBind, withChannel(0x4000), withPeer("203.0.114.2:9"))
-		b.ok(wire.MethodCreatePermission, withPeer("127.0.0.1:1"))
+		b.ok(wire.MethodCreatePermission, withPeer("127.0.0.1:0"))
 		r.s.Ended("bob", true)
 		r.advance(20 * time.Second)
 		a.write(a.sendFrame(b.relayed.String(), "to the relay"))
@@ -219,7 +219,7 @@ func TestLostSessionMeetsNobodyNew(t *testing.T) {
 			if name != "ada" {
 				c.allocate()
 			}
-			c.ok(wire.MethodCreatePermission, withPeer("127.0.0.1:1"))
+			c.ok(wire.MethodCreatePermission, withPeer("127.0.0.1:0"))
 		}
 		clients["ada"].ok(wire.MethodCreatePermission, withPeer(bob+":9"))
 		clients["ada"].refused(403, wire.MethodCreatePermission, withPeer(carol+":9"))
@@ -326,13 +326,13 @@ func TestLostSessionGetsNothingNew(t *testing.T) {
 		friend := r.session("udp", "friend", "203.0.114.2", "tea")
 		for _, c := range []*client{ghost, second, friend} {
 			c.allocate(withLifetime(3000))
-			c.ok(wire.MethodCreatePermission, withPeer("127.0.0.1:1"))
+			c.ok(wire.MethodCreatePermission, withPeer("127.0.0.1:0"))
 		}
 		r.s.Ended("ghost", true)
 		ghost.ok(wire.MethodCreatePermission, withPeer("203.0.114.2:9")) // its call goes on
 		newcomer := r.session("udp", "newcomer", "203.0.114.3", "tea")
 		newcomer.allocate(withLifetime(3000))
-		newcomer.ok(wire.MethodCreatePermission, withPeer("127.0.0.1:1"), withPeer("203.0.114.2:9"))
+		newcomer.ok(wire.MethodCreatePermission, withPeer("127.0.0.1:0"), withPeer("203.0.114.2:9"))
 		ghost.refused(403, wire.MethodCreatePermission, withPeer("203.0.114.3:9"))
 		newcomer.refused(403, wire.MethodCreatePermission, withPeer("203.0.114.1:9"))
 		ghost.write(ghost.sendFrame(newcomer.relayed.String(), "boo"))
@@ -390,13 +390,13 @@ func TestLostSessionLingersBesideItsSuccessor(t *testing.T) {
 	friend := r.session("udp", "friend", "203.0.114.2", "tea")
 	for _, c := range []*client{ada, friend} {
 		c.allocate(withLifetime(3000))
-		c.ok(wire.MethodCreatePermission, withPeer("127.0.0.1:1"))
+		c.ok(wire.MethodCreatePermission, withPeer("127.0.0.1:0"))
 	}
 	r.s.Ended("ada", true)
 	r.s.Opened("ada", "", netip.MustParseAddr("203.0.114.7"))
 	again := r.minted("udp", cred.Hub, "ada", time.Hour)
 	again.allocate(withLifetime(3000))
-	again.ok(wire.MethodCreatePermission, withPeer("127.0.0.1:1"))
+	again.ok(wire.MethodCreatePermission, withPeer("127.0.0.1:0"))
 
 	ada.write(ada.sendFrame(friend.relayed.String(), "still here"))
 	if _, _, data := friend.received(); data != "still here" {

@@ -61,6 +61,7 @@ type Server struct {
 	front         *front
 	streams       *streams
 	allowLoopback bool
+	served        *portSet // this host's UDP ports, which no peer address leads to
 }
 
 // New makes a server. It starts nothing and opens nothing.
@@ -71,7 +72,8 @@ func New(o Options) (*Server, error) {
 	case o.MinPort == 0 || o.MaxPort < o.MinPort:
 		return nil, fmt.Errorf("turn relay ports %d-%d: want a range", o.MinPort, o.MaxPort)
 	}
-	inForce, err := newSettings(o.Live, o.AllowLoopback)
+	served := new(portSet)
+	inForce, err := newSettings(o.Live, o.AllowLoopback, served)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +89,9 @@ func New(o Options) (*Server, error) {
 	secrets := make([]byte, 32+16+20) // for nonces, for nobody, for the engine
 	rand.Read(secrets)                //nolint:errcheck // it never fails
 
-	s := &Server{core: newCore(o.Now, o.Log), judge: newJudge(inForce, o.Log), allowLoopback: o.AllowLoopback}
+	s := &Server{core: newCore(o.Now, o.Log), judge: newJudge(inForce, o.Log), allowLoopback: o.AllowLoopback,
+		served: served}
+	s.core.refusals.showBy(o.ShowAddress)
 	if err := s.judge.setRelays(o.Relays, func() []*allocation { return nil }); err != nil {
 		return nil, err
 	}
@@ -136,11 +140,16 @@ func (s *Server) Run(ctx context.Context) error {
 // ServePacket serves TURN and STUN on a UDP socket until that is closed. The socket must be bound
 // to one address, not to a wildcard: the answer must leave from the address that the request came
 // to. The caller owns conn.
-func (s *Server) ServePacket(conn *net.UDPConn) error { return s.front.serveUDP(conn, false) }
+func (s *Server) ServePacket(conn *net.UDPConn) error { return s.serveUDP(conn, false) }
 
 // ServeSTUN serves only STUN on a UDP socket until that is closed, for the ports that exist for NAT
 // behavior discovery and need no TURN. The caller owns conn.
-func (s *Server) ServeSTUN(conn *net.UDPConn) error { return s.front.serveUDP(conn, true) }
+func (s *Server) ServeSTUN(conn *net.UDPConn) error { return s.serveUDP(conn, true) }
+
+func (s *Server) serveUDP(conn *net.UDPConn, stunOnly bool) error {
+	s.served.add(uint16(conn.LocalAddr().(*net.UDPAddr).Port))
+	return s.front.serveUDP(conn, stunOnly)
+}
 
 // ServeConn serves one TURN client on a connection and returns when that is over; its allocation
 // ends with it. It owns conn. transport is "tcp", "tls" or "dtls".
@@ -163,11 +172,12 @@ func (s *Server) SetRelays(list []RelayAddress) error { return s.judge.setRelays
 // allocations go on, but the new lists decide what their permissions allow. A static user that was
 // removed, or whose key has changed, loses its allocations. New limits hold for new allocations.
 func (s *Server) Apply(l Live) error {
-	next, err := newSettings(l, s.allowLoopback)
+	next, err := newSettings(l, s.allowLoopback, s.served)
 	if err != nil {
 		return err
 	}
 	old := s.judge.settings.Swap(next)
+	s.core.refusals.showBy(l.ShowAddress)
 	for _, w := range []*allowance{s.gate.unproven, s.gate.proven, s.gate.guesses} {
 		w.setLimit(l.Limits.UnauthorizedPerSource)
 	}

@@ -417,7 +417,7 @@ func TestPermissionPolicy(t *testing.T) {
 			c.refused(400, wire.MethodCreatePermission, attr(wire.AttrXORPeerAddress, make([]byte, size)...))
 		}
 		c.ok(wire.MethodCreatePermission, withPeer(public), withPeer("10.1.0.1:9"))
-		c.ok(wire.MethodCreatePermission, withPeer("198.51.100.7:9")) // relays of this box
+		c.ok(wire.MethodCreatePermission, withPeer("198.51.100.7:0")) // relays of this box
 		if p := r.s.Snapshot().Allocations[0].Permissions; len(p) != 3 {
 			t.Errorf("permissions %v", p)
 		}
@@ -429,7 +429,7 @@ func TestPermissionPolicy(t *testing.T) {
 		if by := r.s.Snapshot().RefusalsByClass; by["ice"][403] != 1 || by["static"][403] == 0 {
 			t.Errorf("refusals by class: %v", by)
 		}
-		ice.ok(wire.MethodCreatePermission, withPeer("198.51.100.7:9"))
+		ice.ok(wire.MethodCreatePermission, withPeer("198.51.100.7:0"))
 	})
 }
 

@@ -179,6 +179,24 @@ func relayAddresses(relays publicip.Relays) []turnsvc.RelayAddress {
 	return out
 }
 
+// showAddress returns how the relay's log shows an address.
+func showAddress(detail config.LogAddresses) func(netip.AddrPort) string {
+	switch detail {
+	case "none":
+		return func(netip.AddrPort) string { return "-" }
+	case "network":
+		return func(at netip.AddrPort) string {
+			bits := 24
+			if at.Addr().Is6() {
+				bits = 48
+			}
+			network, _ := at.Addr().Prefix(bits) // of either family: so many bits there are
+			return network.String()
+		}
+	}
+	return netip.AddrPort.String
+}
+
 func turnOptions(c *config.Config, relays []turnsvc.RelayAddress) turnsvc.Options {
 	return turnsvc.Options{
 		Realm: c.TURN.Realm, Relays: relays, AllowLoopback: c.Dev,
@@ -205,7 +223,8 @@ func turnLive(c *config.Config, keys *cred.Keys) (turnsvc.Live, error) {
 	out := turnsvc.Live{
 		Users: map[string][]byte{}, Keys: keys,
 		MinLifetime: time.Duration(c.TURN.MinLifetime), FirstLifetime: firstLifetime,
-		AllowPeers: c.TURN.AllowPeers, DenyPeers: c.TURN.DenyPeers,
+		ShowAddress: showAddress(c.Log.Addresses),
+		AllowPeers:  c.TURN.AllowPeers.Networks, AllowPorts: c.TURN.AllowPeers.Ports, DenyPeers: c.TURN.DenyPeers,
 		HubPeers: peersByName(string(c.TURN.Peers)), StaticPeers: peersByName(string(c.TURN.StaticPeers)),
 		Limits: turnsvc.Limits{
 			Allocations: int(l.Allocations), PerUser: int(l.PerUser), PerSource: int(l.PerSource),

@@ -80,6 +80,7 @@ func TestEveryKeyReachesARoom(t *testing.T) {
 		"metrics.listen":                      "127.0.0.1:9005",
 		"compat.collider_listen":              "127.0.0.1:9006",
 		"api.keys":                            "a-key-of-the-tests",
+		"log.addresses":                       "none",
 		"webhook.url":                         "https://app.example.org/|webhook.secret=a secret of the tests",
 		"webhook.secret":                      "a secret of the tests",
 		"webhook.events":                      "room-opened",

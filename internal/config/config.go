@@ -36,21 +36,21 @@ type Config struct {
 	} `toml:"tls"`
 
 	TURN struct {
-		Listen        Listens     `toml:"listen"`
-		URLs          ICEURLs     `toml:"urls"`
-		Realm         string      `toml:"realm"`
-		RelayPorts    Ports       `toml:"relay_ports"`
-		RelayIP       Addrs       `toml:"relay_ip"`
-		Secret        Secret      `toml:"secret"`
-		OldSecrets    Secrets     `toml:"old_secrets"`
-		CredentialTTL Duration    `toml:"credential_ttl"`
-		MinLifetime   Duration    `toml:"min_lifetime"`
-		Peers         Peers       `toml:"peers"`
-		StaticPeers   StaticPeers `toml:"static_peers"`
-		AllowPeers    Prefixes    `toml:"allow_peers"`
-		DenyPeers     Prefixes    `toml:"deny_peers"`
-		DTLS          bool        `toml:"dtls"`
-		Users         []TURNUser  `toml:"users"`
+		Listen        Listens      `toml:"listen"`
+		URLs          ICEURLs      `toml:"urls"`
+		Realm         string       `toml:"realm"`
+		RelayPorts    Ports        `toml:"relay_ports"`
+		RelayIP       Addrs        `toml:"relay_ip"`
+		Secret        Secret       `toml:"secret"`
+		OldSecrets    Secrets      `toml:"old_secrets"`
+		CredentialTTL Duration     `toml:"credential_ttl"`
+		MinLifetime   Duration     `toml:"min_lifetime"`
+		Peers         Peers        `toml:"peers"`
+		StaticPeers   StaticPeers  `toml:"static_peers"`
+		AllowPeers    AllowedPeers `toml:"allow_peers"`
+		DenyPeers     Prefixes     `toml:"deny_peers"`
+		DTLS          bool         `toml:"dtls"`
+		Users         []TURNUser   `toml:"users"`
 		Limits        struct {
 			Allocations           Count `toml:"allocations"`
 			PerUser               Count `toml:"per_user"`
@@ -131,8 +131,9 @@ type Config struct {
 	} `toml:"metrics"`
 
 	Log struct {
-		Level  LogLevel  `toml:"level"`
-		Format LogFormat `toml:"format"`
+		Level     LogLevel     `toml:"level"`
+		Format    LogFormat    `toml:"format"`
+		Addresses LogAddresses `toml:"addresses"`
 	} `toml:"log"`
 
 	Drain struct {

@@ -20,7 +20,7 @@ func TestLoadFile(t *testing.T) {
 		set  []string
 		want string // of the error; empty: none
 	}{
-		"fine": {text: "[turn]\nlisten = \"127.0.0.1:0\"\nallow_peers = [\"10.0.0.0/8\"]\n" +
+		"fine": {text: "[turn]\nlisten = \"127.0.0.1:0\"\nallow_peers = [\"10.0.0.0/8\", \"[2001:db8::1]:9\"]\n" +
 			"[[turn.users]]\nname = \"a\"\nkey = \"0123456789abcdef0123456789abcdef\"\n"},
 		"typo":        {text: "[turn]\nrelm = \"x\"\n", want: "turn.relm (line 2): did you mean turn.realm?"},
 		"wrong table": {text: "\n[web]\nrealm = \"x\"\n", want: "web.realm (line 3): did you mean turn.realm?"},
@@ -37,6 +37,8 @@ func TestLoadFile(t *testing.T) {
 			want: `web.listen (line 2): "example.org:80": "example.org" is not an IP address`},
 		"CIDR": {text: "[turn]\nallow_peers = [\"10.0.0.0/33\"]\n",
 			want: `turn.allow_peers (line 2): "10.0.0.0/33" is neither an address nor a network`},
+		"peer's port": {text: "[turn]\nallow_peers = [\"10.0.0.1\", \"10.0.0.2:0\"]\n",
+			want: `turn.allow_peers (line 2): "10.0.0.2:0": "0" is neither a port nor a range of ports`},
 		"host bits": {text: "[turn]\ndeny_peers = [\"10.0.0.1/8\"]\n",
 			want: `turn.deny_peers (line 2): "10.0.0.1/8" has host bits set: write "10.0.0.0/8"`},
 		"ports": {text: "[turn]\nrelay_ports = \"9-1\"\n", want: "turn.relay_ports (line 2): "},

@@ -179,6 +179,14 @@ func (l LogLevel) check() error { return oneOf(string(l), "debug", "info", "warn
 // UnmarshalTOML implements toml.Unmarshaler.
 func (l *LogLevel) UnmarshalTOML(v any) error { return choose(l, v) }
 
+// LogAddresses is a value of log.addresses.
+type LogAddresses string
+
+func (l LogAddresses) check() error { return oneOf(string(l), "full", "network", "none") }
+
+// UnmarshalTOML implements toml.Unmarshaler.
+func (l *LogAddresses) UnmarshalTOML(v any) error { return choose(l, v) }
+
 // LogFormat is a value of log.format.
 type LogFormat string
 
@@ -451,6 +459,38 @@ func (p *Prefixes) UnmarshalTOML(v any) error {
 		*p = next
 	}
 	return err
+}
+
+// AllowedPeers is a list of addresses and networks, each whole or with ports.
+type AllowedPeers struct {
+	Networks []netip.Prefix
+	Ports    []netaddr.Ports
+}
+
+// UnmarshalTOML implements toml.Unmarshaler.
+func (p *AllowedPeers) UnmarshalTOML(v any) error {
+	in, err := list(v)
+	if err != nil {
+		return err
+	}
+	var next AllowedPeers
+	for _, s := range in {
+		ports, ok, err := netaddr.ParsePorts(s)
+		if err != nil {
+			return err
+		}
+		if ok {
+			next.Ports = append(next.Ports, ports)
+			continue
+		}
+		network, err := netaddr.ParsePrefix(s)
+		if err != nil {
+			return err
+		}
+		next.Networks = append(next.Networks, network)
+	}
+	*p = next
+	return nil
 }
 
 // Addrs holds at most one address of each family.

@@ -57,6 +57,53 @@ func ParsePrefix(s string) (netip.Prefix, error) {
 	return p, nil
 }
 
+// Ports are the ports First to Last of a network's addresses.
+type Ports struct {
+	Network     netip.Prefix
+	First, Last uint16
+}
+
+// ParsePorts parses an address or a network with a port or a range of ports, "192.0.2.1:10000",
+// "192.0.2.0/24:20000-40000" or "[2001:db8::1]:10000". ok is false if s names no port at all: then
+// ParsePrefix may take it.
+func ParsePorts(s string) (p Ports, ok bool, err error) {
+	network, ports, ok := cutPorts(s)
+	if !ok {
+		return Ports{}, false, nil
+	}
+	if p.Network, err = ParsePrefix(network); err != nil {
+		return Ports{}, true, err
+	}
+	first, last, isRange := strings.Cut(ports, "-")
+	if !isRange {
+		last = first
+	}
+	low, errLow := strconv.ParseUint(first, 10, 16)
+	high, errHigh := strconv.ParseUint(last, 10, 16)
+	if errLow != nil || errHigh != nil || low == 0 || low > high {
+		return Ports{}, true, fmt.Errorf(`%q: %q is neither a port nor a range of ports: write "10000" or `+
+			`"20000-40000"`, s, ports)
+	}
+	p.First, p.Last = uint16(low), uint16(high)
+	return p, true, nil
+}
+
+// cutPorts takes s apart at the colon before its ports. An IPv6 address with ports has brackets.
+func cutPorts(s string) (network, ports string, ok bool) {
+	if in, bracketed := strings.CutPrefix(s, "["); bracketed {
+		return strings.Cut(in, "]:")
+	}
+	if strings.Count(s, ":") != 1 {
+		return "", "", false
+	}
+	return strings.Cut(s, ":")
+}
+
+// Holds reports whether at is one of them.
+func (p Ports) Holds(at netip.AddrPort) bool {
+	return p.First <= at.Port() && at.Port() <= p.Last && p.Network.Contains(at.Addr())
+}
+
 // Of returns the IP address in "host:port", without its zone, and as IPv4 if it is an IPv4-mapped
 // one. It is the zero Addr if there is none, as with a Unix socket.
 func Of(hostPort string) netip.Addr {

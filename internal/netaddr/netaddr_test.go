@@ -1,6 +1,7 @@
 package netaddr
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"strings"
@@ -38,6 +39,32 @@ func TestParsePrefix(t *testing.T) {
 		}
 		if err != nil || got.String() != want {
 			t.Errorf("%s: %v, %v, want %s", s, got, err, want)
+		}
+	}
+}
+
+func TestParsePorts(t *testing.T) {
+	t.Parallel()
+	for s, want := range map[string]string{
+		"203.0.113.10:10000":          "203.0.113.10/32 10000-10000",
+		"198.51.100.0/24:20000-40000": "198.51.100.0/24 20000-40000",
+		"[2001:db8::1]:10000":         "2001:db8::1/128 10000-10000",
+		"[2001:db8::/32]:1-65535":     "2001:db8::/32 1-65535",
+		"[::ffff:10.1.2.3]:9":         "10.1.2.3/32 9-9", "10.1.2.3": "no ports", "2001:db8::1": "no ports",
+		"[2001:db8::1]": "no ports", "10.1.2.3:": "neither a port", "10.1.2.3:0": "neither a port",
+		"10.1.2.3:9-8": "neither a port", "10.1.2.3:1-65536": "neither a port", "10.1.2.3:-1": "neither a port",
+		"10.1.2.3:1-2-3": "neither a port", "10.1.2.3/8:9": `write "10.0.0.0/8"`, "box:9": "neither an address",
+	} {
+		got, ok, err := ParsePorts(s)
+		text := fmt.Sprintf("%v %d-%d", got.Network, got.First, got.Last)
+		switch {
+		case err != nil:
+			text = err.Error()
+		case !ok:
+			text = "no ports"
+		}
+		if !strings.Contains(text, want) {
+			t.Errorf("%s: %s, want %s", s, text, want)
 		}
 	}
 }

@@ -22,6 +22,13 @@ func (l *Log) Write(b []byte) (int, error) {
 	return l.text.Write(b)
 }
 
+// String is all of the log.
+func (l *Log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
 // Count is how many lines have that word.
 func (l *Log) Count(word string) (n int) {
 	l.mu.Lock()

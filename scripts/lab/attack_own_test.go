@@ -95,7 +95,7 @@ func TestAttackF2OwnIsWhatTheKernelDelivers(t *testing.T) {
 
 	// A permission for the server's relay address is for relays: another program there reaches no
 	// client by it.
-	if code := four.permit(peer(server.Host() + ":1")); code != 0 {
+	if code := four.permit(peer(server.Host() + ":0")); code != 0 {
 		t.Fatalf("the relay address: %d", code)
 	}
 	local := l.Server.ListenUDP(t, server.Host()+":0")

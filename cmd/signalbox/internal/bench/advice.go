@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"syscall"
 
@@ -82,8 +83,9 @@ func (g *rig) closedPeer(ip netip.Addr) string {
 		return "signalbox relays to loopback only when it runs with --dev; coturn with allow-loopback-peers. " +
 			"`--to relay` takes no peer"
 	case !netaddr.Global(ip):
-		return fmt.Sprintf("signalbox: add %q to turn.allow_peers (an address of the server's own machine stays "+
-			"closed); coturn: allowed-peer-ip=%s. `--to relay` takes no peer", ip, ip)
+		return fmt.Sprintf("signalbox: add %q to turn.allow_peers (an address of the server's own machine only "+
+			"with ports, as in %q); coturn: allowed-peer-ip=%s. `--to relay` takes no peer", ip,
+			net.JoinHostPort(ip.String(), "10000"), ip)
 	}
 	return "signalbox: turn.static_peers must be public or any, and turn.deny_peers must not hold it; coturn: " +
 		"denied-peer-ip"

@@ -213,7 +213,7 @@ func TestRefusalsSayWhatToDo(t *testing.T) {
 			o.Credential = func(int) (string, string, error) { return "u", "q", nil }
 		}, []string{"401", "--password", "--secret"}},
 		"its own address": {func(*Options) {},
-			[]string{"nothing arrives", "--dev", "allow-loopback-peers", "--to relay"}},
+			[]string{"403", "--dev", "allow-loopback-peers", "--to relay"}},
 		"peer": {func(o *Options) { o.PeerIP = netip.MustParseAddr("192.0.2.1") },
 			[]string{"403", "turn.allow_peers", "allowed-peer-ip", "--to relay"}},
 		"quota": {func(o *Options) { o.Clients = 4 }, []string{"486", "turn.limits.per_user", "user-quota"}},
