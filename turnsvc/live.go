@@ -38,7 +38,8 @@ type Live struct {
 	FirstLifetime time.Duration
 	Limits        Limits
 
-	// ShowAddress says how much of a client's or peer's address the log of refusals shows; nil: all.
+	// ShowAddress says how much of a client's or peer's address the log of refusals shows; nil:
+	// all.
 	ShowAddress func(netip.AddrPort) string
 }
 

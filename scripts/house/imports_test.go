@@ -141,8 +141,8 @@ func TestImportRules(t *testing.T) {
 func TestRootHasNothingElse(t *testing.T) {
 	t.Parallel()
 	want := []string{
-		".ci", ".gitignore", "BENCHMARKS.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md", "README.zh-CN.md",
-		"cmd", "config.toml", "example_test.go", "go.mod", "go.sum", "internal", "scripts", "signal", "signalbox.go",
+		".ci", ".gitignore", "BENCHMARKS.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md",
+		"README.zh-CN.md", "cmd", "config.toml", "example_test.go", "go.mod", "go.sum", "internal", "scripts", "signal", "signalbox.go",
 		"turnsvc",
 		"webui",
 	}
