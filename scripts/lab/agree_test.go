@@ -19,7 +19,10 @@ import (
 func TestBrowsersAgree(t *testing.T) {
 	these := seeds{first: number("SIGNALBOX_AGREE_FIRST", 1), count: number("SIGNALBOX_AGREE_SEEDS", 14)}
 	for _, pair := range pairs {
-		t.Run(pair.String(), func(t *testing.T) { agree(t, pair, these) })
+		t.Run(pair.String(), func(t *testing.T) {
+			t.Parallel()
+			agree(t, pair, these)
+		})
 	}
 }
 
