@@ -144,13 +144,13 @@ func (a *allocation) toOwn(run wire.Run, peer netip.AddrPort, relay *allocation,
 	if run = a.admit(&a.down, run, now); len(run) == 0 {
 		return 0, 0
 	}
-	// Before the client can answer by a Refresh. A mark that is set already is only read, so it
-	// costs next to nothing.
+	if packets, bytes = a.toLink(run, number, peer); packets == 0 {
+		return 0, 0
+	}
+	a.toClient.add(packets, bytes)
+	// A mark that is set already is only read, so it costs next to nothing.
 	if !a.heard.Load() && (relay == nil || a.isOther(relay)) {
 		a.heard.Store(true)
-	}
-	if packets, bytes = a.toLink(run, number, peer); packets > 0 {
-		a.toClient.add(packets, bytes)
 	}
 	return packets, bytes
 }
