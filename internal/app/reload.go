@@ -10,7 +10,7 @@ import (
 // Reloaded says what a reload has done.
 type Reloaded struct {
 	Changed     []string // keys that were put into force
-	NeedRestart []string // keys whose new values wait for a restart
+	NeedRestart []string // keys whose new values wait for a restart, and those that wait with them
 }
 
 // Reload puts another configuration into force without touching running calls. Keys that need a

@@ -20,11 +20,40 @@ var live = []string{
 	"signal.room_capacity", "compat.turn_rest", "api", "webhook", "log",
 }
 
-// NeedRestart returns the keys that can't change while the appliance runs.
+// companions are live keys that wait where one of others waits for a restart: by themselves they
+// would send clients where nothing listens yet, count with what is not in force, or open what the
+// others are to close.
+var companions = []struct{ of, wait []string }{
+	{[]string{"turn.listen", "turn.dtls", "web.listen", "web.tls_listen", "tls.mode", "public_host"},
+		[]string{"turn.urls"}},
+	{[]string{"turn.realm"}, []string{"turn.users"}},
+	{[]string{"tls.mode"}, []string{"tls.cert", "tls.key"}},
+	{[]string{"auth.mode", "auth.end_at_exp", "admin", "web.trusted_proxies", "web.proxy_protocol"}, []string{
+		"auth", "api", "web.allowed_origins", "compat.turn_rest", "turn.peers", "turn.static_peers", "turn.allow_peers",
+		"turn.deny_peers", "webhook.connect_url", "webhook.connect_unanswered",
+	}},
+}
+
+// NeedRestart returns the keys, of those that have changed, that can't change while the appliance
+// runs, and those that make no sense without them.
 func NeedRestart(keys []string) []string {
-	return slices.DeleteFunc(slices.Clone(keys), func(key string) bool {
-		return slices.ContainsFunc(live, func(l string) bool { return key == l || strings.HasPrefix(key, l+".") })
-	})
+	waiting := slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return isIn(key, live) })
+	later := slices.Clone(waiting)
+	for _, c := range companions {
+		if slices.ContainsFunc(waiting, func(key string) bool { return isIn(key, c.of) }) {
+			for _, key := range keys {
+				if isIn(key, c.wait) && !slices.Contains(later, key) {
+					later = append(later, key)
+				}
+			}
+		}
+	}
+	return later
+}
+
+// isIn reports whether a key is one of these, or in a table that is.
+func isIn(key string, these []string) bool {
+	return slices.ContainsFunc(these, func(one string) bool { return key == one || strings.HasPrefix(key, one+".") })
 }
 
 // Diff returns the dotted keys in which two configurations differ.

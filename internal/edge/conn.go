@@ -79,10 +79,6 @@ func peek(ctx context.Context, raw net.Conn) *conn {
 // (RFC 8489 §5), where HTTP has a letter.
 func (c *conn) isTURN() bool { return c.first[0]&0xC0 == 0 }
 
-// isTLS tells by its first byte whether a connection carries TLS: a handshake record (RFC 8446
-// §5.1), where STUN has a class and method that nobody has defined.
-func (c *conn) isTLS() bool { return c.first[0] == 0x16 }
-
 // maxProxyHeader is larger than any PROXY header without extensions that we would read; we read
 // none.
 const maxProxyHeader = 4 << 10

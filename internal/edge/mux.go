@@ -68,10 +68,10 @@ func (m *mux) handshake(ctx context.Context, conn net.Conn) *tls.Conn {
 	return secure
 }
 
-// serveTURN serves one connection of a TCP port of TURN. The first byte tells whether it is over
-// TLS.
-func (m *mux) serveTURN(ctx context.Context, raw net.Conn, onlyTLS bool) {
-	if m.o.TLS == nil {
+// serveTURN serves one connection of a TCP port of TURN. Nothing is read of it before the relay has
+// counted it: there, those that say nothing make room for others.
+func (m *mux) serveTURN(ctx context.Context, raw net.Conn, overTLS bool) {
+	if !overTLS {
 		m.turn.ServeConn(raw, "tcp")
 		return
 	}
@@ -81,20 +81,7 @@ func (m *mux) serveTURN(ctx context.Context, raw net.Conn, onlyTLS bool) {
 	if counted == nil {
 		return
 	}
-	peeked := peek(ctx, counted)
-	switch {
-	case peeked == nil:
-	case peeked.isTLS():
-		m.turnOverTLS(ctx, peeked)
-	case onlyTLS:
-		peeked.Close()
-	default:
-		m.turn.ServeConn(peeked, "tcp")
-	}
-}
-
-func (m *mux) turnOverTLS(ctx context.Context, conn net.Conn) {
-	secure := m.handshake(ctx, conn)
+	secure := m.handshake(ctx, counted)
 	if secure == nil {
 		return
 	}

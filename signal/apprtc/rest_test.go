@@ -230,5 +230,5 @@ func TestNeverRegisters(t *testing.T) {
 		t.Errorf("got %+v", j)
 	}
 	socket.expect(bye)
-	b.enter("r2")
+	eventually(t, "its place is free", func() bool { return b.join("r2").Result == "SUCCESS" })
 }
