@@ -72,6 +72,9 @@ func TestIssue16PermissionsThatCarryNothingAreRefused(t *testing.T) {
 			a.ok(wire.MethodCreatePermission, withPeer(relay.String()))
 			a.ok(wire.MethodChannelBind, withChannel(0x4001), withPeer(relay.String()))
 			a.ok(wire.MethodCreatePermission, withPeer(here+":0"))
+			// A browser that is refused one relay, which is over, asks for no other there.
+			b.ok(wire.MethodRefresh, withLifetime(0))
+			a.ok(wire.MethodCreatePermission, withPeer(relay.String()))
 			a.refused(403, wire.MethodCreatePermission, withPeer(here+":10001"))
 			a.refused(403, wire.MethodChannelBind, withChannel(0x4002), withPeer(here+":10001"))
 

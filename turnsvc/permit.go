@@ -28,12 +28,13 @@ func (b *books) peer(r *request, a *allocation, value []byte) (peer netip.AddrPo
 // carries reports whether a permission with that grant can carry anything to peer, or from it: what
 // can't is refused, so that ICE fails that pair at once instead of waiting for it. A permission is
 // for all ports of an address (RFC 8656 §9), but where only some are open the client's own port
-// decides; 0 names none. A relay that lives there is enough: rooms may yet come together.
+// decides; 0 names none. A port of relays is enough, whether there is one now or not: rooms may yet
+// come together, and a browser that is refused one relay asks for no other at that address.
 func carries(a *allocation, peer netip.AddrPort, g grant) bool {
 	if g.passes(peer) || peer.Port() == 0 {
 		return g != (grant{})
 	}
-	return g.inside && neighbor(a.pool, peer) != nil
+	return g.inside && a.pool.Has(peer.Port())
 }
 
 // createPermission: RFC 8656 §10.2. If one peer is refused, no permission is installed.

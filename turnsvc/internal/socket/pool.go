@@ -55,11 +55,16 @@ func NewPool[T any](minPort, maxPort uint16) *Pool[T] {
 
 // Holder returns the holder that Hold gave the port to, or nil.
 func (p *Pool[T]) Holder(port uint16) *T {
-	i := int(port) - int(p.min)
-	if i < 0 || i >= len(p.holders) {
+	if !p.Has(port) {
 		return nil
 	}
-	return p.holders[i].Load()
+	return p.holders[port-p.min].Load()
+}
+
+// Has reports whether a port is one of the pool's, free or not.
+func (p *Pool[T]) Has(port uint16) bool {
+	i := int(port) - int(p.min)
+	return i >= 0 && i < len(p.holders)
 }
 
 // Hold makes a port findable as its holder's. It ends with Release.
