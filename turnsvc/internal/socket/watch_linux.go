@@ -148,8 +148,8 @@ func (w *watch) add(s *relaySocket) error {
 		sockets = more
 		w.sockets.Store(&sockets)
 	}
-	sockets[s.place].Store(s)
 	s.watch = w
+	sockets[s.place].Store(s) // from now on, others look at it
 	w.mu.Unlock()
 	return w.control(unix.EPOLL_CTL_ADD, s)
 }
