@@ -222,11 +222,12 @@ func (f *benchTURNFlags) run(cmd *cobra.Command, g *global) error {
 	if err := f.prepare(g); err != nil {
 		return usageError{err}
 	}
-	return f.output.run(cmd, func(l *loadRun) (report *bench.Report, err error) {
-		if f.o.Server, err = f.address(l.ctx); err != nil {
+	return f.output.run(cmd, func(ctx context.Context, progress func(bench.Progress)) (*bench.Report, error) {
+		var err error
+		if f.o.Server, err = f.address(ctx); err != nil {
 			return nil, err
 		}
-		f.o.Progress = l.progress
-		return bench.Run(l.ctx, f.o)
+		f.o.Progress = progress
+		return bench.Run(ctx, f.o)
 	})
 }

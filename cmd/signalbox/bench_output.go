@@ -30,14 +30,9 @@ func (f *benchOutput) register(cmd *cobra.Command) {
 	flags.StringVar(&f.html, "html", "", "also write a page with plots to this `file`")
 }
 
-// loadRun is a run under way.
-type loadRun struct {
-	ctx      context.Context
-	progress func(bench.Progress)
-}
-
 // run loads something, until it is done or interrupted, and writes what is reported.
-func (f *benchOutput) run(cmd *cobra.Command, load func(*loadRun) (*bench.Report, error)) error {
+func (f *benchOutput) run(cmd *cobra.Command,
+	load func(context.Context, func(bench.Progress)) (*bench.Report, error)) error {
 	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	defer context.AfterFunc(ctx, stop)() // a second ^C ends the process
@@ -45,7 +40,7 @@ func (f *benchOutput) run(cmd *cobra.Command, load func(*loadRun) (*bench.Report
 	// receivers would wait, too.
 	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), 4))
 	live := newLiveLine(cmd.ErrOrStderr())
-	report, err := load(&loadRun{ctx, live.progress})
+	report, err := load(ctx, live.progress)
 	live.clear()
 	if ctx.Err() != nil {
 		return errors.New("interrupted")

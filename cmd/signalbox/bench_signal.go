@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/url"
@@ -119,8 +120,8 @@ func (f *benchSignalFlags) run(cmd *cobra.Command) error {
 	if err := f.prepare(); err != nil {
 		return usageError{err}
 	}
-	return f.output.run(cmd, func(l *loadRun) (*bench.Report, error) {
-		f.o.Progress = l.progress
-		return bench.RunTalk(l.ctx, f.o)
+	return f.output.run(cmd, func(ctx context.Context, progress func(bench.Progress)) (*bench.Report, error) {
+		f.o.Progress = progress
+		return bench.RunTalk(ctx, f.o)
 	})
 }

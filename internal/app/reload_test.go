@@ -53,14 +53,7 @@ func TestAbuse33ReloadUnderLoad(t *testing.T) {
 	got := stream(t, a, b)
 	before := app.turn.Allocations()
 
-	load := func(more ...string) config.Config {
-		t.Helper()
-		cfg, err := load(config.LoadOptions{Dev: true, Set: append(slices.Clone(set), more...)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return cfg
-	}
+	load := func(more ...string) config.Config { return loadWith(t, set, more) }
 	rotated := []string{`turn.users=[{name="u",password="p"}]`, "turn.secret=the next secret of the tests",
 		"turn.old_secrets=a secret of the tests"}
 	writeCertificate(t, pemFile, "new.example.org")
@@ -226,14 +219,7 @@ func TestReloadChangesWhatItCan(t *testing.T) {
 	set := []string{"web.listen=127.0.0.1:0", "web.tls_listen=", "turn.listen=127.0.0.1:0",
 		"public_host=box.example.org"}
 	app := startApp(t, set...)
-	load := func(more ...string) config.Config {
-		t.Helper()
-		cfg, err := load(config.LoadOptions{Dev: true, Set: append(slices.Clone(set), more...)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return cfg
-	}
+	load := func(more ...string) config.Config { return loadWith(t, set, more) }
 	const origin = "https://app.example.org"
 	ask := func(path, origin string) int {
 		t.Helper()
@@ -296,4 +282,14 @@ func TestReloadChangesWhatItCan(t *testing.T) {
 	if _, err = app.Reload(load(), true); err != nil || ask("/api/ice", origin) != 403 {
 		t.Errorf("an origin that was taken away is let in: %v", err)
 	}
+}
+
+// loadWith is a configuration for development, with keys set on the command line.
+func loadWith(t *testing.T, set, more []string) config.Config {
+	t.Helper()
+	cfg, err := load(config.LoadOptions{Dev: true, Set: slices.Concat(set, more)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg
 }

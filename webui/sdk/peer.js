@@ -285,7 +285,7 @@ export class Peer extends Emitter {
   #yield(description, offer) {
     if (!this.#polite) return;
     if (this.connection.remoteDescription) return this.rebuild();
-    this.#begin(this.#link, this.#leads && false);
+    this.#begin(this.#link, this.#leads && false); // who leads the first one still goes by the hub
     this.#connection.negotiation.describe(description, offer);
   }
 

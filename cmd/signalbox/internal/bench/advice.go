@@ -28,23 +28,23 @@ func (g *rig) explain(err error, peer netip.AddrPort) error {
 	if code := turnclient.CodeOf(err); code != 0 {
 		return advised{err, g.refused(code, peer)}
 	}
-	return explainConnecting(err, g.o.Server.String(), "--clients")
+	return explainConnecting(err, g.o.Server.String(), "--server and --transport", "--clients")
 }
 
-// explainConnecting adds what to do to an error of a connection. fewer are the flags that take
-// fewer files.
-func explainConnecting(err error, server, fewer string) error {
+// explainConnecting adds what to do to an error of a connection. where are the flags that say where
+// it leads, and fewer those that take fewer files.
+func explainConnecting(err error, server, where, fewer string) error {
 	var unknown x509.UnknownAuthorityError
 	var name x509.HostnameError
 	switch {
 	case errors.As(err, &unknown), errors.As(err, &name):
 		return advised{err, "name the server's certificate or its authority with --ca, or say --insecure"}
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return advised{err, "nothing listens at " + server + ": check --server"}
+		return advised{err, "nothing listens at " + server + ": check " + where}
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
 		return advised{err, "allow more files (ulimit -n), or lower " + fewer}
 	case turnclient.IsTimeout(err), errors.Is(err, context.DeadlineExceeded):
-		return advised{fmt.Errorf("no answer from %s", server), "check --server, and the firewall"}
+		return advised{fmt.Errorf("no answer from %s", server), "check " + where + ", and the firewall"}
 	}
 	return err
 }

@@ -253,7 +253,7 @@ func (o *TalkOptions) explain(err error) error {
 	case errors.As(err, &closed):
 		return advised{err, "the server ends the session: its log may say why. " + tooMuch}
 	}
-	return explainConnecting(err, o.Server.Host, "--pairs or --idle")
+	return explainConnecting(err, o.Server.Host, "--server", "--pairs or --idle")
 }
 
 func (e refusedError) advice() string {
