@@ -1,18 +1,19 @@
 // What peers and calls have to say to their far ends. It goes out no faster than the hub takes it:
 // a room that fills makes much at once, and what the hub refuses would be missing. While there is
-// no connection it waits here, where an application's own requests can't take its place.
+// no connection it waits here, where an application's own requests can't take its place. The far
+// ends take turns, so that what one of them makes us answer delays no other.
+import { Turns } from './turns.js';
 
 const BURST = 60; // frames at once, of the 400 that the hub takes by default
 const EVERY_MS = 25; // one more
+const WAITING = 256; // frames for one far end, of which the first are out of date
 const REFUSED_MS = 1000; // until what the hub has refused is said again
 
 export class Posts {
   #isOpen;
   #send;
-  #waiting = [];
-  #left = BURST;
-  #since = 0; // when that was counted
-  #timer;
+  #waiting = new Map(); // by whom they are for -> frames; whose turn it is stands first
+  #pace = new Turns(BURST, EVERY_MS, 0);
 
   constructor(isOpen, send) {
     this.#isOpen = isOpen;
@@ -20,7 +21,9 @@ export class Posts {
   }
 
   add(frame) {
-    this.#waiting.push(frame);
+    const frames = this.#waiting.get(frame.to) ?? [];
+    if (frames.push(frame) > WAITING) frames.shift();
+    this.#waiting.set(frame.to, frames);
     this.go();
   }
 
@@ -28,24 +31,25 @@ export class Posts {
   // others don't wait.
   again(frame) {
     const waiting = this.#waiting;
-    this.#left = 0;
+    while (this.#mayGo());
     setTimeout(() => waiting === this.#waiting && this.add(frame), REFUSED_MS);
   }
 
   clear() {
-    clearTimeout(this.#timer);
-    this.#waiting = [];
+    this.#waiting = new Map();
   }
 
   // There is a connection, or a while has passed.
   go() {
-    clearTimeout(this.#timer);
-    if (!this.#isOpen()) return;
-    const now = performance.now();
-    const more = Math.floor((now - this.#since) / EVERY_MS);
-    this.#left = Math.min(BURST, this.#left + more);
-    if (more) this.#since = now;
-    for (; this.#left && this.#waiting.length; this.#left--) this.#send(this.#waiting.shift());
-    if (this.#waiting.length) this.#timer = setTimeout(() => this.go(), EVERY_MS);
+    for (const [to, frames] of this.#waiting) {
+      if (!this.#isOpen() || !this.#mayGo()) return;
+      this.#waiting.delete(to);
+      this.#send(frames.shift());
+      if (frames.length) this.#waiting.set(to, frames);
+    }
+  }
+
+  #mayGo() {
+    return this.#pace.take('', () => this.go());
   }
 }

@@ -9,6 +9,7 @@ import { connect } from '../static/signalbox.js';
 const SECONDS = 10;
 const MOST = 16; // connections in that time, with one that ends
 const WORDS = 1000; // of each member
+const REPEATED = 400; // offers
 
 // What each of them says in the nth of its words. What comes last must be heard in the end.
 const KINDS = {
@@ -84,4 +85,28 @@ test('TestAttackF1 a member that begins anew all the time has its connections at
     // To an end that replies, there may be nothing to say until something is repeated.
     if (!kind.includes('replies')) assert.ok(performance.now() - start < (SECONDS + 3) * 1000);
   }));
+});
+
+test('TestAttackF2 a member that repeats its offer delays nothing that is said to others', {
+  timeout: 60_000,
+}, async (t) => {
+  const hub = await startHub(t, { join: ({ room }, { send }) => send(joined(room, 'mallory', 'bob')) });
+  const session = await connect({ url: hub.url, keep: false });
+  t.after(() => session.close());
+  await session.join('tea');
+  let seq = 1;
+  const hear = (from, said) => hub.line.send({
+    type: 'signal', seq: ++seq, from, fromName: from, room: 'tea', data: { signalbox: said },
+  });
+  const answered = (to, tag) => ({ data, ...frame }) => (
+    frame.to === to && data?.signalbox.for === tag && data.signalbox.description);
+  const offer = (tag, times) => ({ tag, link: 2, description: { type: 'offer', sdp: '' }, offer: times });
+  for (let n = 1; n <= REPEATED; n++) hear('mallory', offer('m', n));
+  await hub.frame(answered('mallory', 'm'));
+  const before = hub.frames.length;
+  hear('bob', offer('b', 1));
+  await hub.frame(answered('bob', 'b'));
+  const others = hub.frames.slice(before).filter(({ to }) => to === 'mallory').length;
+  t.diagnostic(`${others} words to the other one came first`);
+  assert.ok(others < REPEATED / 4);
 });
