@@ -12,6 +12,7 @@ import (
 // A phone that leaves the Wi-Fi, or a router whose provider has given it another
 // address, breaks every mapping at once, signaling's too.
 func TestAddressChangesInACall(t *testing.T) {
+	besideOthers(t)
 	for _, tt := range []struct {
 		name      string
 		relayOnly bool

@@ -11,6 +11,7 @@ import (
 )
 
 func TestAdminPage(t *testing.T) {
+	besideOthers(t)
 	l := lab.New(t, lab.Symmetric, lab.Symmetric)
 	server := lab.StartServer(t, l.Server, lab.Config)
 	ann := enter(lab.StartBrowser(t, l.A, lab.BrowserOptions{}), server, "Ann", "", lab.PageOptions{})
@@ -66,6 +67,7 @@ func TestAdminPage(t *testing.T) {
 }
 
 func TestAdminToken(t *testing.T) {
+	besideOthers(t)
 	const token = "what-the-operator-keeps"
 	l := lab.New(t, lab.Symmetric, lab.Symmetric)
 	server := lab.StartServer(t, l.Server, lab.Config, "--set", "admin.token="+token)
@@ -95,6 +97,7 @@ func TestAdminToken(t *testing.T) {
 }
 
 func TestAdminKicks(t *testing.T) {
+	besideOthers(t)
 	l := lab.New(t, lab.Symmetric, lab.Symmetric)
 	server := lab.StartServer(t, l.Server, lab.Config)
 	ann := enter(lab.StartBrowser(t, l.A, lab.BrowserOptions{}), server, "Ann", "?relay=1", lab.PageOptions{})

@@ -11,6 +11,7 @@ import (
 
 // A box that asks for a password gets it from a link or from a field, once for each tab.
 func TestAdmission(t *testing.T) {
+	besideOthers(t)
 	const password = "green-signal-42"
 	l := lab.New(t, lab.Symmetric, lab.Symmetric)
 	server := lab.StartServer(t, l.Server, lab.Config, "--set", "auth.mode=password", "--set", "auth.password="+
@@ -66,6 +67,7 @@ func TestAdmission(t *testing.T) {
 
 // Where something on the way breaks WebSockets, everything goes over HTTP, and the page says so.
 func TestCallWithoutWebSockets(t *testing.T) {
+	besideOthers(t)
 	l := lab.New(t, lab.Symmetric, lab.Symmetric)
 	server := lab.StartServer(t, l.Server, lab.Config)
 	ann := lab.StartBrowser(t, l.A, lab.BrowserOptions{}).Open(server.HTTPS+"/call/x", lab.PageOptions{})
@@ -86,6 +88,7 @@ func TestCallWithoutWebSockets(t *testing.T) {
 
 // The example's source is what applications begin with.
 func TestExample(t *testing.T) {
+	besideOthers(t)
 	l := lab.New(t, lab.Symmetric, lab.Symmetric)
 	server := lab.StartServer(t, l.Server, lab.Config)
 	ann := lab.StartBrowser(t, l.A, lab.BrowserOptions{}).Open(server.HTTPS+"/example", lab.PageOptions{})

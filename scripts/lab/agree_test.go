@@ -17,10 +17,11 @@ import (
 // What two browsers do to each other at random, while each word between them is late at random,
 // they get over: see testdata/agree.js.
 func TestBrowsersAgree(t *testing.T) {
+	t.Parallel()
 	these := seeds{first: number("SIGNALBOX_AGREE_FIRST", 1), count: number("SIGNALBOX_AGREE_SEEDS", 14)}
 	for _, pair := range pairs {
 		t.Run(pair.String(), func(t *testing.T) {
-			t.Parallel()
+			besideOthers(t)
 			agree(t, pair, these)
 		})
 	}

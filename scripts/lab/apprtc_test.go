@@ -12,7 +12,10 @@ import (
 
 // A page written for AppRTC meets another one, and a page of the box's own, whoever comes first.
 // Each way to leave is noticed, and a third one finds the room ready.
-func TestAppRTCPages(t *testing.T) { meetAppRTC(t, false) }
+func TestAppRTCPages(t *testing.T) {
+	besideOthers(t)
+	meetAppRTC(t, false)
+}
 
 // So is a cable that is cut, after some time.
 func TestLongAppRTCCut(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 // Before a test with browsers is believed, the rig itself has to hold: browsers
 // have a camera or not, as they are told, and see no way past their NAT.
 func TestBrowserInNamespace(t *testing.T) {
+	besideOthers(t)
 	l := lab.New(t, lab.Symmetric, lab.UDPBlocked)
 	var listener net.Listener
 	if err := l.Server.Do(func() (err error) {

@@ -80,6 +80,7 @@ func tile(p *lab.Page) (path string) {
 }
 
 func TestCallBetweenSymmetricNATs(t *testing.T) {
+	besideOthers(t)
 	l := lab.New(t, lab.Symmetric, lab.Symmetric)
 	server := lab.StartServer(t, l.Server, lab.Config)
 	ann := enter(lab.StartBrowser(t, l.A, lab.BrowserOptions{}), server, "Ann", "", lab.PageOptions{})
@@ -139,6 +140,7 @@ func openChat(p *lab.Page) {
 }
 
 func TestCallWithUDPBlocked(t *testing.T) {
+	besideOthers(t)
 	l := lab.New(t, lab.Symmetric, lab.UDPBlocked)
 	server := lab.StartServer(t, l.Server, lab.Config)
 	ann := enter(lab.StartBrowser(t, l.A, lab.BrowserOptions{}), server, "Ann", "", lab.PageOptions{})
@@ -158,6 +160,7 @@ func TestCallWithUDPBlocked(t *testing.T) {
 
 // Where only the web's ports get out, TURN over TLS shares the port of the pages.
 func TestCallThroughPort443(t *testing.T) {
+	besideOthers(t)
 	l := lab.New(t, lab.Symmetric, lab.TCP443Only)
 	server := lab.StartServer(t, l.Server, lab.Config+lab.CertificateConfig(t), "--set", "web.tls_listen=:443")
 	server.HTTPS = "https://" + lab.AddrServer
@@ -173,6 +176,7 @@ func TestCallThroughPort443(t *testing.T) {
 }
 
 func TestCallBetweenConeNATsIsDirect(t *testing.T) {
+	besideOthers(t)
 	l := lab.New(t, lab.PortRestricted, lab.PortRestricted)
 	server := lab.StartServer(t, l.Server, lab.Config)
 	a := lab.StartBrowser(t, l.A, lab.BrowserOptions{})
@@ -208,6 +212,7 @@ func TestCallBetweenConeNATsIsDirect(t *testing.T) {
 }
 
 func TestCallWithoutCamera(t *testing.T) {
+	besideOthers(t)
 	l := lab.New(t, lab.Symmetric, lab.Symmetric)
 	server := lab.StartServer(t, l.Server, lab.Config)
 	b := lab.StartBrowser(t, l.B, lab.BrowserOptions{NoCamera: true})

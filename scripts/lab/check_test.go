@@ -19,6 +19,7 @@ func verdict(p *lab.Page) string {
 }
 
 func TestCheckIsGoodBehindASymmetricNAT(t *testing.T) {
+	besideOthers(t)
 	l := lab.New(t, lab.Symmetric, lab.Symmetric)
 	server := lab.StartServer(t, l.Server, lab.Config+lab.CertificateConfig(t))
 	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{})
@@ -68,6 +69,7 @@ func TestCheckIsGoodBehindASymmetricNAT(t *testing.T) {
 // Under turn.peers = "room", the relay admits the browser's public address, since
 // it has seen it, so that even the reachability test can tell.
 func TestCheckIsGoodUnderTheDefaultPolicy(t *testing.T) {
+	besideOthers(t)
 	l := lab.New(t, lab.Symmetric, lab.Symmetric, lab.GlobalAddresses)
 	server := lab.StartServer(t, l.Server, lab.CertificateConfig(t))
 	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{})
@@ -85,6 +87,7 @@ func TestCheckIsGoodUnderTheDefaultPolicy(t *testing.T) {
 // An address that is none of the public internet is not admitted, seen or not.
 // That is no fault, and the check must not call it one.
 func TestCheckIsGoodWhereTheRelayAdmitsNoPrivateAddress(t *testing.T) {
+	besideOthers(t)
 	l := lab.New(t, lab.Symmetric, lab.Symmetric)
 	server := lab.StartServer(t, l.Server, lab.CertificateConfig(t))
 	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{})
@@ -127,6 +130,7 @@ func noCredentialInReport(t *testing.T, p *lab.Page) {
 }
 
 func TestCheckNamesAWrongPassword(t *testing.T) {
+	besideOthers(t)
 	l := lab.New(t, lab.Symmetric, lab.Symmetric)
 	server := lab.StartServer(t, l.Server, lab.Config)
 	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{})
@@ -169,6 +173,7 @@ func addServer(p *lab.Page, url, username, password string) {
 }
 
 func TestCheckTakesServersOfTheReadersOwn(t *testing.T) {
+	besideOthers(t)
 	l := lab.New(t, lab.Symmetric, lab.Symmetric)
 	server := lab.StartServer(t, l.Server, lab.Config)
 	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{})
@@ -184,7 +189,7 @@ func TestCheckTakesServersOfTheReadersOwn(t *testing.T) {
 }
 
 func TestCheckNamesTheBlockedRelayPorts(t *testing.T) {
-	t.Parallel()
+	besideOthers(t)
 	l := lab.New(t, lab.Symmetric, lab.Symmetric, lab.GlobalAddresses) // the default policy says nothing against them
 	server := lab.StartServer(t, l.Server, "")
 	// What forgetful owners of cloud machines have.
@@ -213,7 +218,7 @@ func TestCheckNamesTheBlockedRelayPorts(t *testing.T) {
 
 // Without UDP the relay still does it: that is worth a word, not an alarm.
 func TestCheckWithUDPBlocked(t *testing.T) {
-	t.Parallel()
+	besideOthers(t)
 	l := lab.New(t, lab.UDPBlocked, lab.Symmetric)
 	server := lab.StartServer(t, l.Server, lab.Config)
 	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{})

@@ -12,6 +12,7 @@ import (
 
 // TestCallControls presses the buttons of one page and looks at the other.
 func TestCallControls(t *testing.T) {
+	besideOthers(t)
 	l := lab.New(t, lab.Symmetric, lab.Symmetric)
 	server := lab.StartServer(t, l.Server, lab.Config, "--set", "signal.room_capacity=2")
 	a := lab.StartBrowser(t, l.A, lab.BrowserOptions{})

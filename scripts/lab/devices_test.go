@@ -35,6 +35,7 @@ const holdDevices = `(() => {
 // TestAttackS2LateDeviceAnswers leaves a call while the browser still asks for a device. What the
 // answer opens must not stay open, nor be sent in the next call.
 func TestAttackS2LateDeviceAnswers(t *testing.T) {
+	besideOthers(t)
 	l := lab.New(t, lab.Symmetric, lab.Symmetric)
 	server := lab.StartServer(t, l.Server, lab.Config)
 	p := enter(lab.StartBrowser(t, l.A, lab.BrowserOptions{}), server, "Ann", "", lab.PageOptions{})
@@ -96,7 +97,7 @@ func TestAttackS2LateDeviceAnswers(t *testing.T) {
 
 // TestCallSaysWhatIsWrongWithADevice has devices fail in the lobby and in a call.
 func TestCallSaysWhatIsWrongWithADevice(t *testing.T) {
-	t.Parallel()
+	besideOthers(t)
 	l := lab.New(t, lab.Symmetric, lab.Symmetric)
 	server := lab.StartServer(t, l.Server, lab.Config)
 	p := enter(lab.StartBrowser(t, l.A, lab.BrowserOptions{}), server, "Ann", "", lab.PageOptions{})

@@ -50,6 +50,7 @@ func bundle(t *testing.T) (root string) {
 // The clients of other servers as npm has them, and MDN's calls by name: each in two Chromiums,
 // through the box's own relay only.
 func TestClientsOfOtherServers(t *testing.T) {
+	besideOthers(t)
 	root := bundle(t)
 	l := lab.New(t, lab.Symmetric, lab.Symmetric)
 	server := lab.StartServer(t, l.Server, lab.Config, "--set", "web.root="+root, "--set", "signal.heartbeat=2s")
@@ -136,7 +137,7 @@ func TestClientsOfOtherServers(t *testing.T) {
 
 // Each kind of page once more, from Chromium to Firefox and back through the relay.
 func TestPagesOfOtherServersInFirefox(t *testing.T) {
-	t.Parallel()
+	besideOthers(t)
 	root := bundle(t)
 	write(t, root, videoPage("apprtc"), "apprtc.js")
 	tutorials(t, root, "codelab")
@@ -190,6 +191,7 @@ func TestPagesOfOtherServersInFirefox(t *testing.T) {
 
 // A browser on the SDK's calls, as /call's pages are, and a page that calls by name meet.
 func TestCallByNameMeetsTheSDK(t *testing.T) {
+	besideOthers(t)
 	root := bundle(t)
 	l := lab.New(t, lab.Symmetric, lab.Symmetric)
 	server := lab.StartServer(t, l.Server, lab.Config, "--set", "web.root="+root)

@@ -12,7 +12,7 @@ import (
 // TestSDKExamples presses every "Run" of /docs/sdk: what is shown there works, and says what it
 // should. In Chinese, one of them speaks for the page.
 func TestSDKExamples(t *testing.T) {
-	t.Parallel()
+	besideOthers(t)
 	l := lab.New(t, lab.Symmetric, lab.Symmetric)
 	server := lab.StartServer(t, l.Server, lab.Config)
 	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{})

@@ -12,6 +12,7 @@ import (
 
 // Two engines, each with an ICE and a TURN client of its own, meet at the relay.
 func TestCallBetweenChromiumAndFirefox(t *testing.T) {
+	besideOthers(t)
 	l := lab.New(t, lab.Symmetric, lab.Symmetric)
 	l.A.Resolve(t, lab.ServerName, l.Server.Public)
 	l.B.Resolve(t, lab.ServerName, l.Server.Public)

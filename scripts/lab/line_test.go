@@ -31,6 +31,7 @@ const manyLines = `(async () => {
 // S3: whoever comes back while the box restarts comes back on a WebSocket. A connection that is
 // refused says nothing of what the network lets through.
 func TestS3EverybodyIsBackOnAWebSocket(t *testing.T) {
+	besideOthers(t)
 	l := lab.New(t, lab.PortRestricted, lab.PortRestricted)
 	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{})
 	for words, until := range map[string]string{
@@ -60,6 +61,7 @@ func TestS3EverybodyIsBackOnAWebSocket(t *testing.T) {
 
 // S5: a browser whose WebRTC is taken away says so, in every page.
 func TestS5WithoutWebRTC(t *testing.T) {
+	besideOthers(t)
 	l := lab.New(t, lab.PortRestricted, lab.PortRestricted)
 	server := lab.StartServer(t, l.Server, lab.Config)
 	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{})
@@ -91,6 +93,7 @@ func TestS5WithoutWebRTC(t *testing.T) {
 // S6: who meets fifteen others at once has more to say than the hub takes in a second. Each of them
 // gets the offer, and a candidate of the relay.
 func TestS6EverybodyGetsARelayCandidate(t *testing.T) {
+	besideOthers(t)
 	l := lab.New(t, lab.PortRestricted, lab.PortRestricted)
 	for n := range 10 { // a notebook with its virtual machines and tunnels
 		name := fmt.Sprintf("more%d", n)
@@ -128,6 +131,7 @@ func TestS6EverybodyGetsARelayCandidate(t *testing.T) {
 
 // S13: a page learns why a hub is not reached, as far as browsers let it.
 func TestS13WhyAHubIsNotReached(t *testing.T) {
+	besideOthers(t)
 	l := lab.New(t, lab.PortRestricted, lab.PortRestricted)
 	server := lab.StartServer(t, l.Server, lab.Config)
 	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{})
@@ -152,6 +156,7 @@ func TestS13WhyAHubIsNotReached(t *testing.T) {
 
 // S14: six tabs over server-sent events and HTTP/1.1 leave each other connections to speak by.
 func TestS14SixTabsOverHTTP1(t *testing.T) {
+	besideOthers(t)
 	l := lab.New(t, lab.PortRestricted, lab.PortRestricted)
 	server := lab.StartServer(t, l.Server, lab.Config, "--set", "web.allowed_origins=http://127.0.0.1:8080")
 	p := lab.StartBrowser(t, l.Server, lab.BrowserOptions{}).Open(server.Inside()+"/", lab.PageOptions{})
@@ -187,6 +192,7 @@ func TestS14SixTabsOverHTTP1(t *testing.T) {
 // S15: a tab that is duplicated, in the lobby or in a call, is somebody of its own. A window that a
 // page opens has a copy of its storage, as a duplicate has.
 func TestS15TabIsDuplicated(t *testing.T) {
+	besideOthers(t)
 	l := lab.New(t, lab.PortRestricted, lab.PortRestricted)
 	server := lab.StartServer(t, l.Server, lab.Config)
 	p := lab.StartBrowser(t, l.A, lab.BrowserOptions{}).Open(server.HTTPS+"/call/x", lab.PageOptions{})
@@ -218,6 +224,7 @@ func TestS15TabIsDuplicated(t *testing.T) {
 
 // S12: an effect that is run twice, as React's StrictMode does it, leaves one session.
 func TestS12ConnectIsAborted(t *testing.T) {
+	besideOthers(t)
 	l := lab.New(t, lab.PortRestricted, lab.PortRestricted)
 	server := lab.StartServer(t, l.Server, lab.Config)
 	p := lab.StartBrowser(t, l.A, lab.BrowserOptions{}).Open(server.HTTPS+"/", lab.PageOptions{})

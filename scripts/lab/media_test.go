@@ -54,6 +54,7 @@ const mediaModule = `(async () => {
 // TestMediaModule uses devices as an application does: the browsers' own, of which it has two of
 // each kind in Chromium and one in Firefox. Only unplugging is played.
 func TestMediaModule(t *testing.T) {
+	besideOthers(t)
 	l := lab.New(t, lab.Symmetric, lab.Symmetric)
 	server := lab.StartServer(t, l.Server, lab.Config)
 	for _, engine := range []lab.Engine{lab.Chromium, lab.Firefox} {
@@ -198,6 +199,7 @@ func testLevels(t *testing.T, p *lab.Page) {
 
 // A device that isn't there, or is refused, is an error with a code and with words.
 func TestMediaModuleWithoutDevices(t *testing.T) {
+	besideOthers(t)
 	l := lab.New(t, lab.Symmetric, lab.Symmetric)
 	server := lab.StartServer(t, l.Server, lab.Config)
 	for _, engine := range []lab.Engine{lab.Chromium, lab.Firefox} {
@@ -224,6 +226,7 @@ func lossy(t *testing.T, router *lab.Namespace, percent int) (undo func()) {
 // TestStatsModule compares what a call's page says with what the browser says, and with what the
 // network does.
 func TestStatsModule(t *testing.T) {
+	besideOthers(t)
 	l := lab.New(t, lab.PortRestricted, lab.PortRestricted)
 	server := lab.StartServer(t, l.Server, lab.Config)
 	ann := client(lab.StartBrowser(t, l.A, lab.BrowserOptions{}), server, "ann")
@@ -321,6 +324,7 @@ func TestStatsModule(t *testing.T) {
 
 // The page says in words what is wrong with a connection.
 func TestCallShowsTheVerdict(t *testing.T) {
+	besideOthers(t)
 	l := lab.New(t, lab.PortRestricted, lab.PortRestricted)
 	server := lab.StartServer(t, l.Server, lab.Config)
 	ann := enter(lab.StartBrowser(t, l.A, lab.BrowserOptions{}), server, "Ann", "",
@@ -348,6 +352,7 @@ func TestCallShowsTheVerdict(t *testing.T) {
 
 // Where there is a choice of devices, the lobby has it, and shows that the microphone hears.
 func TestLobbyChoosesDevices(t *testing.T) {
+	besideOthers(t)
 	l := lab.New(t, lab.Symmetric, lab.Symmetric)
 	server := lab.StartServer(t, l.Server, lab.Config)
 	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{Flags: []string{

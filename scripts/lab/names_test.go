@@ -13,6 +13,7 @@ import (
 // A link that is pasted into the start page's field leads to its room, and so does the same name in
 // other bytes, or with a slash behind it. What is too long is said, and stays in the field.
 func TestNamesOfRoomsAndPeople(t *testing.T) {
+	besideOthers(t)
 	l := lab.New(t, lab.PortRestricted, lab.PortRestricted)
 	server := lab.StartServer(t, l.Server, lab.Config)
 	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{})

@@ -19,7 +19,7 @@ import (
 // scripts, and in Node. Two pages of each kind meet Node and a Go client in a room, and exchange
 // text with everybody on data channels.
 func TestPackage(t *testing.T) {
-	t.Parallel()
+	besideOthers(t)
 	lab.RequireBrowser(t, lab.Chromium)
 	lab.Require(t, "npm", "tar")
 	dir := installPackage(t)

@@ -13,6 +13,7 @@ import (
 // TestPages opens each page as a stranger does, in both languages; a word in the
 // console fails it. The pages of calls and checks have tests of their own.
 func TestPages(t *testing.T) {
+	besideOthers(t)
 	l := lab.New(t, lab.Symmetric, lab.Symmetric)
 	server := lab.StartServer(t, l.Server, lab.Config)
 	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{})
@@ -56,6 +57,7 @@ func fits(t *testing.T, p *lab.Page) {
 // A link may open the lobby, no more: this browser allows camera and microphone
 // without asking, as one does where somebody once chose to allow them for good.
 func TestCallLinks(t *testing.T) {
+	besideOthers(t)
 	l := lab.New(t, lab.Symmetric, lab.Symmetric)
 	server := lab.StartServer(t, l.Server, lab.Config)
 	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{})
@@ -85,6 +87,7 @@ func TestCallLinks(t *testing.T) {
 }
 
 func TestPlainHTTPNamesTheSecureAddress(t *testing.T) {
+	besideOthers(t)
 	l := lab.New(t, lab.Symmetric, lab.Symmetric)
 	server := lab.StartServer(t, l.Server, lab.Config)
 	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{})

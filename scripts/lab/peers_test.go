@@ -16,6 +16,7 @@ import (
 // every kind, questions, what each says of itself, and encryption from end to end. Each in both
 // browsers, towards the other one.
 func TestPeersOfAnApplication(t *testing.T) {
+	besideOthers(t)
 	root := t.TempDir()
 	if err := os.WriteFile(filepath.Join(root, "app.html"), []byte(`<!doctype html><title>app</title>
 		<link rel="icon" href="/assets/favicon.svg">`), 0o600); err != nil {

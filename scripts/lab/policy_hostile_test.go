@@ -46,6 +46,7 @@ var boxes = []struct {
 // does whatever TURN has for reaching somebody who is not in her room; packets
 // are counted where they would arrive.
 func TestHostileMemberReachesNobodyElse(t *testing.T) {
+	besideOthers(t)
 	for _, box := range boxes {
 		t.Run(box.name, func(t *testing.T) {
 			l := lab.New(t, lab.PortRestricted, lab.PortRestricted, box.options...)

@@ -19,6 +19,7 @@ import (
 
 // TestRoomMatrix has each NAT on either side once.
 func TestRoomMatrix(t *testing.T) {
+	besideOthers(t)
 	runMatrix(t, []string{"room"}, map[string][][2]lab.NAT{
 		"public address": {
 			{lab.PortRestricted, lab.Symmetric}, // a relay to a mapping of the other side's NAT

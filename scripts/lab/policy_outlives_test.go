@@ -14,6 +14,7 @@ import (
 // The relay opens a call's paths because the hub says who is in the room. When
 // the hub hears nothing more of somebody, the call has to go on.
 func TestCallOutlivesSignaling(t *testing.T) {
+	besideOthers(t)
 	const cut = 8 * time.Second // the hub gives Ann up after 2.4 + 3 s
 	l := lab.New(t, lab.Symmetric, lab.Symmetric, lab.GlobalAddresses)
 	server := lab.StartServer(t, l.Server, policyConfig(l, "room"), "--set", "admin.token="+statusToken,

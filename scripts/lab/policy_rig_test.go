@@ -15,6 +15,7 @@ import (
 // Before the proofs of the policy are believed, their rig has to hold.
 
 func TestOneToOneNAT(t *testing.T) {
+	besideOthers(t)
 	l := lab.New(t, lab.PortRestricted, lab.Symmetric, lab.GlobalAddresses, lab.OneToOneNAT)
 	outside := l.AddHost(t, "out", 80)
 	inside := l.Server.ListenUDP(t, lab.AddrServerInside+":0")

@@ -25,6 +25,7 @@ import (
 // has for it: of nginx, those in testdata/nginx.conf, and testdata/Caddyfile.
 
 func TestCallBehindNginx(t *testing.T) {
+	besideOthers(t)
 	l := lab.New(t, lab.Symmetric, lab.Symmetric, lab.GlobalAddresses)
 	server := startBehindProxy(t, l)
 	startNginx(t, l.Server, snippet(t, "nginx.conf"), "")
@@ -33,6 +34,7 @@ func TestCallBehindNginx(t *testing.T) {
 }
 
 func TestCallBehindCaddy(t *testing.T) {
+	besideOthers(t)
 	l := lab.New(t, lab.Symmetric, lab.Symmetric, lab.GlobalAddresses)
 	// For ICE servers, Chromium asks the DNS, which is not there; for pages, the hosts file. So
 	// public_host is not the pages' name, which must be named otherwise.
@@ -73,7 +75,7 @@ func seenAtTheirNATs(t *testing.T, l *lab.Lab, server *lab.Server) {
 // An idle call says nothing for hours. Proxies cut a connection that is silent
 // for long, nginx after 60 s; the pings of the box have to keep it.
 func TestIdleConnectionBehindNginx(t *testing.T) {
-	t.Parallel()
+	besideOthers(t)
 	l := lab.New(t, lab.PortRestricted, lab.PortRestricted)
 	startNginx(t, l.Server, snippet(t, "nginx.conf"), "proxy_read_timeout 2s;")
 	idle := func(t *testing.T, heartbeat string) bool {
@@ -106,6 +108,7 @@ func TestLongIdleConnectionBehindNginx(t *testing.T) {
 // A proxy that collects what it passes on would keep a stream of events from its
 // reader until enough has come.
 func TestEventsBehindNginx(t *testing.T) {
+	besideOthers(t)
 	l := lab.New(t, lab.PortRestricted, lab.PortRestricted)
 	server := startBehindProxy(t, l, "--set", "signal.heartbeat=1m") // nothing that would fill a buffer
 	startNginx(t, l.Server, snippet(t, "nginx.conf"), "")

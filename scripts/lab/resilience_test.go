@@ -128,6 +128,7 @@ func (c *pair) hear(t *testing.T, word string) {
 // A call goes on whatever happens to signaling, and signaling comes back by
 // itself: with the same peers, and without a word lost or said twice.
 func TestCallGoesOn(t *testing.T) {
+	besideOthers(t)
 	c := startPair(t, false, "--set", "signal.heartbeat=1s", "--set", "signal.room_capacity=2")
 	ids := c.peerIDs()
 	same := func(t *testing.T) {
@@ -221,6 +222,7 @@ func TestLongCredentialsExpireInACall(t *testing.T) {
 
 // Some proxies let no WebSocket through.
 func TestCallWhereWebSocketsAreBlocked(t *testing.T) {
+	besideOthers(t)
 	l := lab.New(t, lab.Symmetric, lab.Symmetric, lab.GlobalAddresses)
 	server := startBehindProxy(t, l)
 	startNginx(t, l.Server, withoutWebSocket(t), "")

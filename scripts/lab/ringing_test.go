@@ -43,6 +43,7 @@ const device = `(async () => {
 // A call rings on two devices. One answers, and the other stops at once; text flows with the one,
 // and nothing is left of it after hanging up, so that the next call can be the other's.
 func TestCallRingsOnAllDevices(t *testing.T) {
+	besideOthers(t)
 	l := lab.New(t, lab.Symmetric, lab.Symmetric)
 	const key = "0123456789abcdef0123456789abcdef"
 	server := lab.StartServer(t, l.Server, lab.Config+"[auth]\nmode = \"jwt\"\njwt_key = \""+key+"\"\n"+

@@ -15,6 +15,7 @@ import (
 // The operator's own server takes somebody out of a call and locks it; the pages of both say what
 // has happened, and so does /admin.
 func TestHub13KickFromACall(t *testing.T) {
+	besideOthers(t)
 	const key = "a-key-of-the-tests"
 	l := lab.New(t, lab.Symmetric, lab.Symmetric)
 	server := lab.StartServer(t, l.Server, lab.Config, "--set", "api.keys="+key, "--set",

@@ -54,6 +54,7 @@ const heldScreen = `(() => {
 // TestCallShowsScreensBesideCameras shares screens in a call, of which everybody sees both, the
 // screen large and the camera in its own tile; also who comes later, also on a phone.
 func TestCallShowsScreensBesideCameras(t *testing.T) {
+	besideOthers(t)
 	l := lab.New(t, lab.PortRestricted, lab.PortRestricted)
 	server := lab.StartServer(t, l.Server, lab.Config)
 	a := lab.StartBrowser(t, l.A, lab.BrowserOptions{})

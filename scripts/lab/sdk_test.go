@@ -43,6 +43,7 @@ func client(b *lab.Browser, server *lab.Server, user string) *lab.Page {
 func run(p *lab.Page, words, expression string) { p.Await(20*time.Second, words, expression) }
 
 func TestCallsToUsers(t *testing.T) {
+	besideOthers(t)
 	l := lab.New(t, lab.Symmetric, lab.Symmetric)
 	server := lab.StartServer(t, l.Server, lab.Config)
 	ann := client(lab.StartBrowser(t, l.A, lab.BrowserOptions{}), server, "ann")
@@ -88,6 +89,7 @@ insert rule ip filter forw tcp sport @cut drop
 
 // A restart of the box is nothing to a call that doesn't need its relay.
 func TestConnectionsOutliveARestart(t *testing.T) {
+	besideOthers(t)
 	l := lab.New(t, lab.PortRestricted, lab.PortRestricted)
 	state := t.TempDir()
 	server := lab.StartServer(t, l.Server, lab.Config, "--state", state)
@@ -142,6 +144,7 @@ func TestConnectionsOutliveARestart(t *testing.T) {
 
 // With the box, relayed calls lose their path. Both ends keep their peer and find a new one.
 func TestRelayedCallComesBackAfterARestart(t *testing.T) {
+	besideOthers(t)
 	l := lab.New(t, lab.Symmetric, lab.Symmetric)
 	state := t.TempDir()
 	server := lab.StartServer(t, l.Server, lab.Config, "--state", state)
@@ -166,6 +169,7 @@ func TestRelayedCallComesBackAfterARestart(t *testing.T) {
 
 // A direct path dies without a word, and signaling lives. Nobody waits for ICE to notice.
 func TestDeadPathIsReplaced(t *testing.T) {
+	besideOthers(t)
 	l := lab.New(t, lab.PortRestricted, lab.PortRestricted)
 	server := lab.StartServer(t, l.Server, lab.Config)
 	ann := client(lab.StartBrowser(t, l.A, lab.BrowserOptions{}), server, "ann")

@@ -17,6 +17,7 @@ import (
 // The page that helps to trust the box, over plain http as a phone opens it that
 // trusts nothing yet, and in both languages.
 func TestTrustPage(t *testing.T) {
+	besideOthers(t)
 	l := lab.New(t, lab.Symmetric, lab.Symmetric)
 	server := lab.StartServer(t, l.Server, lab.Config)
 	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{})
@@ -77,6 +78,7 @@ func TestTrustPage(t *testing.T) {
 // The steps of the visitor's own system stand first, and those of a browser that
 // doesn't ask the system; all others are closed.
 func TestTrustPageOpensTheVisitorsOwnSteps(t *testing.T) {
+	besideOthers(t)
 	l := lab.New(t, lab.Symmetric, lab.Symmetric)
 	server := lab.StartServer(t, l.Server, lab.Config)
 	for _, tt := range []struct {
@@ -109,6 +111,7 @@ func TestTrustPageOpensTheVisitorsOwnSteps(t *testing.T) {
 
 // On loopback there is no address for a phone's camera to find.
 func TestTrustPageOfOneMachine(t *testing.T) {
+	besideOthers(t)
 	l := lab.New(t, lab.Symmetric, lab.Symmetric)
 	server := lab.StartServer(t, l.Server, lab.Config, "--dev")
 	b := lab.StartBrowser(t, l.Server, lab.BrowserOptions{})
@@ -124,6 +127,7 @@ func TestTrustPageOfOneMachine(t *testing.T) {
 // The commands on the page, run as they stand there, are all that Chromium needs, for
 // the page, signaling and TURN over TLS; and those that take the trust back do.
 func TestChromiumTrustsTheBoxAsItsPageSays(t *testing.T) {
+	besideOthers(t)
 	lab.Require(t, "certutil")
 	l := lab.New(t, lab.Symmetric, lab.Symmetric)
 	server := lab.StartServer(t, l.Server, lab.Config)

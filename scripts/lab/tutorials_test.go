@@ -15,7 +15,10 @@ import (
 
 // Pages of the tutorials' rooms, with the box's own client of Socket.IO, see each other through the
 // relay. Each way to leave is noticed, and the next who comes is seen again.
-func TestTutorialPages(t *testing.T) { meetInTutorials(t, false, "codelab", "vjoin") }
+func TestTutorialPages(t *testing.T) {
+	besideOthers(t)
+	meetInTutorials(t, false, "codelab", "vjoin")
+}
 
 // So is a cable that is cut, after some time.
 func TestLongTutorialCut(t *testing.T) {

@@ -1,0 +1,18 @@
+//go:build linux
+
+package lab_test
+
+import "testing"
+
+// Browsers mostly wait for each other and for networks that fail, but each wants a core while it
+// starts or shows a picture: of the tests that have some, so many run at once.
+var beside = make(chan struct{}, 3)
+
+// besideOthers lets a test that has browsers run beside others. Those that measure time, or load
+// the machine, run alone, before them.
+func besideOthers(t *testing.T) {
+	t.Helper()
+	t.Parallel()
+	beside <- struct{}{}
+	t.Cleanup(func() { <-beside })
+}
