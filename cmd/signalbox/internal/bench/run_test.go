@@ -199,7 +199,9 @@ func TestReportIsComplete(t *testing.T) {
 // Each refusal says what to do.
 func TestRefusalsSayWhatToDo(t *testing.T) {
 	t.Parallel()
-	box := startBox(t, false, "turn.limits.per_user=3")
+	// No peer has a port of its relays, to which a permission would be granted.
+	box := startBox(t, false, "turn.relay_ports=61000-65535")
+	small := startBox(t, false, "turn.limits.per_user=3")
 	nobody, err := net.ListenPacket("udp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -216,7 +218,8 @@ func TestRefusalsSayWhatToDo(t *testing.T) {
 			[]string{"403", "--dev", "allow-loopback-peers", "--to relay"}},
 		"peer": {func(o *Options) { o.PeerIP = netip.MustParseAddr("192.0.2.1") },
 			[]string{"403", "turn.allow_peers", "allowed-peer-ip", "--to relay"}},
-		"quota": {func(o *Options) { o.Clients = 4 }, []string{"486", "turn.limits.per_user", "user-quota"}},
+		"quota": {func(o *Options) { o.Server, o.Clients = options("udp", small.TURN[0]).Server, 4 },
+			[]string{"486", "turn.limits.per_user", "user-quota"}},
 		"nobody": {func(o *Options) { o.Server.Addr = netip.MustParseAddrPort(nobody.LocalAddr().String()) },
 			[]string{"nothing listens", "--server"}},
 		"certificate": {func(o *Options) { o.Server, o.TLS = options("tls", box.WebTLS).Server, &tls.Config{} },
