@@ -55,16 +55,27 @@ func (b *books) allocate(r *request, a *allocation) {
 		b.refuse(r, code)
 		return
 	}
+	entered := false
+	defer func() {
+		if !entered { // also when something panics
+			b.giveUp(a, next)
+		}
+	}()
 	if !b.attach(a) {
-		b.giveUp(a, next)
 		b.refuse(r, 401) // its session ended since the gate looked
 		return
 	}
 	if err := b.engine.Allocate(a.id, a.relayed); !b.agreed(r, err) {
-		b.giveUp(a, next)
 		return
 	}
-	b.enter(a)
+	if err := b.enter(a); err != nil {
+		b.log.Warn("a relay socket can't be read: the allocation is refused", "err", err)
+		r.why = "the relay socket can't be read"
+		b.refuse(r, 508)
+		b.disown(a)
+		return
+	}
+	entered = true
 	if code := b.withdrawn(r); code != 0 {
 		b.end(a)
 		b.remove()
@@ -92,9 +103,8 @@ func (b *books) allocate(r *request, a *allocation) {
 }
 
 // enter starts to read the relay socket of an allocation that the engine knows, and registers it,
-// so that everybody finds it.
-func (b *books) enter(a *allocation) {
-	b.quotas.add(a.holder())
+// so that everybody finds it; or it changes nothing and returns an error.
+func (b *books) enter(a *allocation) error {
 	a.up, a.down = b.quotas.paces(b.limits(), a.principal)
 	err := b.readers.Read(a.relay, func(list []wire.Datagram) {
 		for len(list) > 0 {
@@ -104,14 +114,15 @@ func (b *books) enter(a *allocation) {
 		}
 	})
 	if err != nil {
-		b.log.Warn("a relay socket can't be read: its allocation ends", "err", err)
-		b.end(a)
+		return err
 	}
+	b.quotas.add(a.holder())
 	b.mu.Lock()
 	b.all[a.id] = a
 	b.mu.Unlock()
 	a.pool.Hold(a.relay.Addr.Port(), a)
 	a.link.setAllocation(a.client, a)
+	return nil
 }
 
 // receive takes what a peer's datagrams have brought.

@@ -287,12 +287,17 @@ func (b *books) remove() {
 			b.judge.rooms.detach(a)
 		}
 		b.quotas.giveBack(a.holder())
-		if err := b.engine.Remove(a.id); err != nil {
-			b.log.Error("remove an allocation from the TURN engine", "err", err)
-		}
+		b.disown(a)
 		b.log.Debug("allocation ended", "relay", a.relayed, "client", a.client)
 	}
 	b.lookDrained()
+}
+
+// disown has the engine forget an allocation.
+func (b *books) disown(a *allocation) {
+	if err := b.engine.Remove(a.id); err != nil {
+		b.log.Error("remove an allocation from the TURN engine", "err", err)
+	}
 }
 
 // drain lets no allocation be made from now on.

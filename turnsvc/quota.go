@@ -62,7 +62,7 @@ func (q *quotas) follow(l *Limits) {
 	}
 }
 
-// paces returns what a new allocation of the principal draws from. The allocation has been added.
+// paces returns what a new allocation of the principal draws from.
 func (q *quotas) paces(l *Limits, principal string) (up, down pace) {
 	if l.UserBandwidth > 0 && q.userUp[principal] == nil {
 		q.userUp[principal], q.userDown[principal] = newBucket(l.UserBandwidth), newBucket(l.UserBandwidth)

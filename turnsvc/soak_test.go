@@ -80,9 +80,9 @@ func soak(t *testing.T, clients int, length time.Duration) {
 		if pool == nil {
 			continue
 		}
-		if n := r.inBooks(func() int { return 3000 - pool.Taken() }); n != 3000 {
-			t.Errorf("pool %d: %d ports are free, want 3000", i, n)
-		}
+		eventually(t, fmt.Sprintf("all ports of pool %d are free", i), func() bool {
+			return r.inBooks(pool.Taken) == 0 // whoever read a socket that was closed keeps its port for a moment
+		})
 	}
 	drops := r.s.Snapshot().Drops
 	t.Logf("%d lives, %d packets echoed; heap %d KiB, then %d; drops %v", lives.Load(), echoed.Load(), heap>>10,

@@ -16,6 +16,7 @@ import (
 type descriptor struct {
 	fd    int
 	users atomic.Int64 // one is the owner; without any it is closed
+	gone  func()       // told of that, in whatever goroutine; nil: nobody is
 }
 
 // openUDP opens a socket of that address's family, with the send buffer that each has for itself.
@@ -61,8 +62,12 @@ func (d *descriptor) enter() bool {
 }
 
 func (d *descriptor) leave() {
-	if d.users.Add(-1) == 0 {
-		unix.Close(d.fd)
+	if d.users.Add(-1) > 0 {
+		return
+	}
+	unix.Close(d.fd)
+	if d.gone != nil {
+		d.gone()
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 )
 
@@ -40,6 +41,9 @@ type Pool[T any] struct {
 	free    [2][]uint16
 	place   []int // of port min+i in its list, -1 while taken
 	holders []atomic.Pointer[T]
+
+	mu   sync.Mutex
+	back []uint16 // ports of sockets that have been closed; not yet among the free
 }
 
 // NewPool returns a pool of the ports from minPort to maxPort.
@@ -76,7 +80,20 @@ func (p *Pool[T]) isFree(port uint16) bool {
 }
 
 // Taken counts the ports that are not free.
-func (p *Pool[T]) Taken() int { return len(p.place) - len(p.free[0]) - len(p.free[1]) }
+func (p *Pool[T]) Taken() int {
+	p.collect()
+	return len(p.place) - len(p.free[0]) - len(p.free[1])
+}
+
+// collect gives back the ports of sockets that have been closed.
+func (p *Pool[T]) collect() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, port := range p.back {
+		p.give(port)
+	}
+	p.back = p.back[:0]
+}
 
 func (p *Pool[T]) take(port uint16) {
 	list := &p.free[port%2]
@@ -136,6 +153,7 @@ func (p *Pool[T]) pick(want Parity) (uint16, bool) {
 // which the caller keeps for the reservation. The error is ErrNoPort, or the system's for the last
 // port tried.
 func (p *Pool[T]) Open(ip netip.Addr, want Parity) (first, next *Relay, err error) {
+	p.collect()
 	err = ErrNoPort
 	var tried []uint16 // given back only at the end, so that each try is another port
 	defer func() {
@@ -155,6 +173,10 @@ func (p *Pool[T]) Open(ip netip.Addr, want Parity) (first, next *Relay, err erro
 			}
 		}
 		if err == nil {
+			p.lend(first)
+			if next != nil {
+				p.lend(next)
+			}
 			return first, next, nil
 		}
 		tried = append(tried, port)
@@ -165,9 +187,19 @@ func (p *Pool[T]) Open(ip netip.Addr, want Parity) (first, next *Relay, err erro
 	return nil, nil, fmt.Errorf("open a relay port on %s: %w", ip, err)
 }
 
-// Release closes r and gives its port back.
+// lend has r's port come back when r has been closed.
+func (p *Pool[T]) lend(r *Relay) {
+	port := r.Addr.Port()
+	r.gone = func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.back = append(p.back, port)
+	}
+}
+
+// Release closes r. Its port is free when nobody uses the socket any more, who reads it or sends
+// through it: until then the system would refuse to bind it.
 func (p *Pool[T]) Release(r *Relay) {
 	p.Hold(r.Addr.Port(), nil)
 	r.Close()
-	p.give(r.Addr.Port())
 }

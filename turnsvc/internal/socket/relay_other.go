@@ -13,6 +13,7 @@ type relaySocket struct {
 	receiver
 	conn *net.UDPConn
 	raw  syscall.RawConn // of the same
+	gone func()          // told when it is closed; nil: nobody is
 }
 
 func (s *relaySocket) open(at netip.AddrPort) (err error) {
@@ -38,5 +39,10 @@ func (s *relaySocket) sender() direct { return newDirect(s.conn) }
 // Control implements controller.
 func (s *relaySocket) Control(f func(fd uintptr)) error { return s.raw.Control(f) }
 
-// Close ends the reading, too.
-func (s *relaySocket) Close() { s.conn.Close() }
+// Close ends the reading, too. Package net closes a socket only when nobody uses it any more, and
+// waits for that.
+func (s *relaySocket) Close() {
+	if s.conn.Close() == nil && s.gone != nil {
+		s.gone()
+	}
+}
