@@ -253,6 +253,7 @@ func (b *books) sweep() {
 	}
 	b.replies.forget(now)
 	b.refusals.settle()
+	b.readers.Balance()
 	b.settle(b.judge.rooms.sweep(now))
 }
 

@@ -8,6 +8,7 @@
 //
 //	internal/socket/read.go             a UDP socket is read; read errors are counted and bounded
 //	internal/socket/watch_linux.go      relay sockets by a few goroutines, in turns
+//	internal/socket/balance_linux.go    of which none has most of the work for long
 //	internal/socket/receiver_linux.go   what has come, many datagrams at a time
 //	stream.go                           or a TCP, TLS or DTLS connection is cut into frames
 //	internal/wire/run.go                what one flow carries stays together
@@ -103,12 +104,15 @@
 //	streams.mu, source.Crowd's
 //	dtls: Front.mu, handshakes.mu, source.Crowd's
 //	socket: Neighbors.mu, Outlet.closing
+//	socket: relaySocket.mu, watch.mu
+//	socket: Pool.mu
 //
 // # Nobody waits in a write
 //
 // A UDP datagram is sent at once or not at all: for clients, for peers, for strangers, for DTLS.
 // What finds a send buffer full is dropped and counted (send-buffer-full). On Windows, where
-// package net has no such write, it waits for the system to take the datagram.
+// package net has no such write, it waits for the system to take the datagram. A machine without
+// free memory makes everybody wait, in these system calls as elsewhere; see receiver_linux.go.
 //
 // A buffer can be full for long. Linux keeps a datagram for an address of an own network at which
 // nobody answers for three seconds, up to 208 KiB for each such address, on the account of the

@@ -3,6 +3,7 @@
 package socket
 
 import (
+	"math/rand/v2"
 	"runtime"
 	"sync"
 
@@ -13,7 +14,7 @@ import (
 type Readers struct {
 	faults  *Faults
 	watches []*watch
-	next    int // of watches
+	before  []uint64 // what each had read when Balance was called last
 	running sync.WaitGroup
 }
 
@@ -26,7 +27,7 @@ func NewReaders(faults *Faults) (*Readers, error) {
 			r.Close()
 			return nil, err
 		}
-		r.watches = append(r.watches, w)
+		r.watches, r.before = append(r.watches, w), append(r.before, 0)
 		r.running.Go(w.run)
 	}
 	return r, nil
@@ -36,9 +37,9 @@ func NewReaders(faults *Faults) (*Readers, error) {
 // handle waits for nothing: it holds up others. One goroutine calls Read.
 func (r *Readers) Read(relay *Relay, handle func([]wire.Datagram)) error {
 	relay.trouble.faults, relay.handle = r.faults, handle
-	w := r.watches[r.next]
-	r.next = (r.next + 1) % len(r.watches)
-	return w.add(&relay.relaySocket)
+	relay.mu.Lock()
+	defer relay.mu.Unlock()
+	return r.watches[rand.IntN(len(r.watches))].add(&relay.relaySocket)
 }
 
 // Close ends the readers. Sockets that are open are read no more.

@@ -24,5 +24,8 @@ func (r *Readers) Read(relay *Relay, handle func([]wire.Datagram)) error {
 	return nil
 }
 
+// Balance does nothing: the scheduler spreads the goroutines.
+func (r *Readers) Balance() {}
+
 // Close waits for the readers of sockets that are closed.
 func (r *Readers) Close() { r.running.Wait() }

@@ -21,8 +21,8 @@ import (
 // of them that the kernel has merged (udp(7), UDP_GRO).
 const readBatch = 8
 
-// readsAtOnce is how often a socket is read before others may close it.
-const readsAtOnce = 64
+// datagramsAtOnce is how many of a socket are read before others may close it.
+const datagramsAtOnce = 512
 
 // message is a struct mmsghdr (recvmmsg(2)).
 type message struct {
@@ -55,15 +55,21 @@ var catches = sync.Pool{New: func() any {
 	return c
 }}
 
-// read reads what there is, without waiting, and returns the number of messages. So Go's scheduler
-// is not told of the system call: then it would have its monitor look every 20 µs whether that has
-// come back, which costs more than the call. The same goes for those that send.
-func (c *catch) read(fd uintptr) (int, syscall.Errno) {
-	for i := range c.messages {
+// read reads so many messages at most, and returns how many there were. It waits for no datagram,
+// so Go's scheduler is not told of the system call: then it would have its monitor look every 20 µs
+// whether that has come back, which costs more than the call. The same goes for those that send.
+//
+// MSG_DONTWAIT is about the socket, not about memory. Where the machine has none left, the kernel
+// looks for some before it goes on (a socket's buffers are GFP_KERNEL), and so it does for a page
+// of ours that is swapped out. Meanwhile the thread sleeps with the goroutines that the scheduler
+// has given it, and who waits for all threads, as the garbage collector does, waits for it. A page
+// fault in Go's own code does the same, which the scheduler doesn't know of either.
+func (c *catch) read(fd uintptr, most int) (int, syscall.Errno) {
+	for i := range c.messages[:most] {
 		c.messages[i].Namelen = syscall.SizeofSockaddrInet6
 		c.messages[i].Controllen = uint64(unsafe.Sizeof(c.controls[i]))
 	}
-	n, _, errno := syscall.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&c.messages)), readBatch,
+	n, _, errno := syscall.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&c.messages)), uintptr(most),
 		syscall.MSG_DONTWAIT, 0, 0)
 	return int(n), errno
 }
@@ -86,6 +92,7 @@ func (c *catch) segment(i int) int {
 type receiver struct {
 	trouble trouble
 	merge   merging
+	each    int                 // datagrams in a message, as it was lately
 	zoned   bool                // sources have zones: clients' do
 	zones   map[uint32]zoneName // by number
 }
@@ -101,41 +108,45 @@ func (r *receiver) receive(conn *net.UDPConn, handle func([]wire.Datagram)) {
 		c := catches.Get().(*catch)
 		defer catches.Put(c)
 		var more bool
-		more, failed = r.drain(c, fd, readsAtOnce, handle)
+		_, more, failed = r.drain(c, fd, datagramsAtOnce, handle)
 		return more || failed != 0 // whoever closes the socket waits for this to return
 	}
 	for raw.Read(ready) == nil && (failed == 0 || r.trouble.with(failed, raw)) {
 	}
 }
 
-// drain hands on what there is to read, in so many reads at most. more: there may be more; else
-// failed says why there is not, or 0.
-func (r *receiver) drain(c *catch, fd uintptr, reads int, handle func([]wire.Datagram)) (
-	more bool, failed syscall.Errno,
+// drain hands on what there is to read: so many datagrams, or what the last messages bring beyond
+// that. got is how many that were; more: there may be more; else failed says why there is not, or
+// 0.
+func (r *receiver) drain(c *catch, fd uintptr, most int, handle func([]wire.Datagram)) (
+	got int, more bool, failed syscall.Errno,
 ) {
-	for range reads {
-		n, errno := c.read(fd)
+	for got < most {
+		batch := min(max((most-got)/max(r.each, 1), 1), readBatch)
+		n, errno := c.read(fd, batch)
 		switch errno {
 		case 0:
 			r.trouble.over()
-			r.pass(c, n, fd, handle)
+			datagrams := r.pass(c, n, fd, handle)
+			got, r.each = got+datagrams, datagrams/max(n, 1)
 			// There was no more, or an error, of which the kernel tells who waits, as of what comes
 			// from now on.
-			if n < readBatch {
-				return false, 0
+			if n < batch {
+				return got, false, 0
 			}
 		case syscall.EAGAIN:
-			return false, 0
+			return got, false, 0
 		case syscall.EINTR:
+			got++ // so that it comes to an end
 		default:
-			return false, errno
+			return got, false, errno
 		}
 	}
-	return true, 0
+	return got, true, 0
 }
 
-// pass hands on what n messages have brought.
-func (r *receiver) pass(c *catch, n int, fd uintptr, handle func([]wire.Datagram)) {
+// pass hands on what n messages have brought, and returns how many datagrams that were.
+func (r *receiver) pass(c *catch, n int, fd uintptr, handle func([]wire.Datagram)) int {
 	datagrams, alike, count := 0, 0, 0
 	for i := range n {
 		size := int(c.messages[i].size)
@@ -164,6 +175,7 @@ func (r *receiver) pass(c *catch, n int, fd uintptr, handle func([]wire.Datagram
 		handle(c.list[:count])
 	}
 	r.merge.learn(fd, datagrams+count, alike)
+	return datagrams + count
 }
 
 // merging decides whether the kernel merges a socket's datagrams: that makes runs cheaper, and

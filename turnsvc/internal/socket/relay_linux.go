@@ -5,6 +5,7 @@ package socket
 import (
 	"net/netip"
 	"os"
+	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -19,10 +20,16 @@ type relaySocket struct {
 	descriptor
 	receiver
 	handle func([]wire.Datagram)
-	watch  *watch      // nil: nobody reads it
-	place  uint32      // there
+	// Owned by the watch: it is among those that may have got more; the last order that it was
+	// looked at for.
+	waits  bool
+	judged *order
 	paused atomic.Bool // after an error that may last
-	closed atomic.Bool
+
+	mu     sync.Mutex
+	watch  *watch // nil: nobody reads it
+	place  uint32 // there
+	closed bool
 }
 
 func (s *relaySocket) open(at netip.AddrPort) error {
@@ -47,11 +54,14 @@ func (s *relaySocket) sender() direct { return direct{&s.descriptor} }
 
 // Close ends the reading, too.
 func (s *relaySocket) Close() {
-	if s.closed.Swap(true) {
-		return
-	}
+	s.mu.Lock()
+	before := s.closed
+	s.closed = true
 	if s.watch != nil {
 		s.watch.remove(s)
 	}
-	s.leave()
+	s.mu.Unlock()
+	if !before {
+		s.leave()
+	}
 }

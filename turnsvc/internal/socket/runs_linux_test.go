@@ -1,3 +1,5 @@
+//go:build linux && (amd64 || arm64 || riscv64 || loong64)
+
 package socket
 
 import (
@@ -108,7 +110,7 @@ func (r *receiver) take(t *testing.T, conn *net.UDPConn, datagrams int) (got []s
 		c := catches.Get().(*catch)
 		defer catches.Put(c)
 		for len(got) < datagrams {
-			n, errno := c.read(fd)
+			n, errno := c.read(fd, readBatch)
 			if errno != 0 {
 				return false
 			}

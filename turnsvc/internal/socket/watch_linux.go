@@ -3,6 +3,7 @@
 package socket
 
 import (
+	"fmt"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -17,10 +18,16 @@ import (
 // and the runtime waits for that as for any other descriptor. So neither a goroutine for each nor a
 // wake-up for what they have sent costs anything.
 type watch struct {
-	poll   *os.File // epoll's descriptor
-	fd     uintptr  // the same; it is used only while poll keeps it open
-	raw    syscall.RawConn
-	events [watchBatch]unix.EpollEvent // run's own
+	poll *os.File // epoll's descriptor
+	fd   uintptr  // the same; it is used only while poll keeps it open
+	raw  syscall.RawConn
+	// Run's own: what the kernel has told, those who have had their turn and may have got more, and
+	// room for who has it next time.
+	events      [watchBatch]unix.EpollEvent
+	more, spare []*relaySocket
+
+	read  atomic.Uint64         // datagrams, so far
+	order atomic.Pointer[order] // to move sockets to another watch; nil: to keep them
 
 	// sockets are by their places. What an event names may have been closed since, or be another:
 	// then the reading finds nothing.
@@ -33,8 +40,10 @@ type watch struct {
 const (
 	// watchBatch is of how many sockets the kernel tells at a time.
 	watchBatch = 64
-	// readsInTurn is how often a socket is read before others have their turn.
-	readsInTurn = 4
+	// datagramsInTurn is how many of a socket are read before others have their turn. They are as
+	// many as a message holds at most; once more than expected are merged, there may be eight times
+	// as many.
+	datagramsInTurn = 64
 	// turnsAtOnce is how often the kernel is asked before others may close the watch.
 	turnsAtOnce = 64
 	// firstPlaces is room for so many sockets; it doubles.
@@ -46,11 +55,21 @@ func newWatch() (*watch, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
 	}
+	return watchOver(fd)
+}
+
+// watchOver returns a watch that owns epoll's descriptor. The error says that the runtime can't
+// wait for it: then nothing would be read.
+func watchOver(fd int) (*watch, error) {
 	_ = unix.SetNonblock(fd, true) // so that package os has the runtime wait for it
 	w := &watch{poll: os.NewFile(uintptr(fd), "epoll"), fd: uintptr(fd)}
-	if w.raw, err = w.poll.SyscallConn(); err != nil {
+	err := w.poll.SetReadDeadline(time.Time{}) // refused for what is not waited for
+	if err == nil {
+		w.raw, err = w.poll.SyscallConn()
+	}
+	if err != nil {
 		w.poll.Close()
-		return nil, err
+		return nil, fmt.Errorf("watch relay sockets: %w", err)
 	}
 	sockets := make([]atomic.Pointer[relaySocket], firstPlaces)
 	w.sockets.Store(&sockets)
@@ -73,12 +92,18 @@ func (w *watch) turns(uintptr) (done bool) {
 		if errno != 0 {
 			return errno != syscall.EAGAIN
 		}
+		w.more, w.spare = w.spare[:0], w.more
 		for i := range w.events[:n] {
-			if s := (*w.sockets.Load())[w.events[i].Fd].Load(); s != nil {
+			if s := (*w.sockets.Load())[w.events[i].Fd].Load(); s != nil && !s.waits {
 				w.serve(c, s)
 			}
 		}
-		if n < watchBatch { // of what comes from now on, the kernel tells who waits
+		for _, s := range w.spare {
+			s.waits = false
+			w.serve(c, s)
+		}
+		clear(w.spare)                          // it keeps no socket
+		if n < watchBatch && len(w.more) == 0 { // of what comes from now on, the kernel tells who waits
 			return false
 		}
 	}
@@ -91,29 +116,32 @@ func (w *watch) serve(c *catch, s *relaySocket) {
 		return
 	}
 	defer s.leave()
-	more, failed := s.drain(c, uintptr(s.fd), readsInTurn, s.handle)
-	if failed != 0 {
-		if pause := s.trouble.of(failed); pause > 0 {
-			s.paused.Store(true)
-			time.AfterFunc(pause, func() {
-				s.paused.Store(false)
-				w.again(s)
-			})
-			return
-		}
-		more = true
-	}
-	if more {
-		w.again(s)
+	got, more, failed := s.drain(c, uintptr(s.fd), datagramsInTurn, s.handle)
+	w.read.Add(uint64(got))
+	switch {
+	case failed != 0 && w.pause(s, failed):
+	case w.moves(s):
+	case more || failed != 0:
+		s.waits = true
+		w.more = append(w.more, s)
 	}
 }
 
-// again has the kernel tell of a socket again, after others, if there is something to read.
-func (w *watch) again(s *relaySocket) {
-	if s.enter() {
-		_ = w.control(unix.EPOLL_CTL_MOD, s)
-		s.leave()
+// pause looks at an error, and reports whether the socket is not read for some time.
+func (w *watch) pause(s *relaySocket, failed syscall.Errno) bool {
+	pause := s.trouble.of(failed)
+	if pause == 0 {
+		return false
 	}
+	s.paused.Store(true)
+	time.AfterFunc(pause, func() {
+		s.paused.Store(false)
+		if s.enter() {
+			_ = w.control(unix.EPOLL_CTL_MOD, s) // the kernel tells of it again, if there is something to read
+			s.leave()
+		}
+	})
+	return true
 }
 
 // control has epoll tell once of what a socket gets, until that has been read.
@@ -130,9 +158,21 @@ func (w *watch) control(op int, s *relaySocket) error {
 	return err
 }
 
-// add reads a socket from now on, until it is removed or closed.
+// add reads a socket from now on, until it is removed or closed; with an error it does not. The
+// socket's mu is held.
 func (w *watch) add(s *relaySocket) error {
+	w.seat(s)
+	err := w.control(unix.EPOLL_CTL_ADD, s)
+	if err != nil {
+		w.remove(s)
+	}
+	return err
+}
+
+// seat gives a socket a place. Its mu is held.
+func (w *watch) seat(s *relaySocket) {
 	w.mu.Lock()
+	defer w.mu.Unlock()
 	sockets := *w.sockets.Load()
 	if n := len(w.free); n > 0 {
 		s.place, w.free = w.free[n-1], w.free[:n-1]
@@ -150,14 +190,14 @@ func (w *watch) add(s *relaySocket) error {
 	}
 	s.watch = w
 	sockets[s.place].Store(s) // from now on, others look at it
-	w.mu.Unlock()
-	return w.control(unix.EPOLL_CTL_ADD, s)
 }
 
-// remove forgets a socket that is about to be closed: with that the kernel forgets it, too.
+// remove forgets a socket, which another watch has, or which is about to be closed: with that the
+// kernel forgets it, too. Its mu is held.
 func (w *watch) remove(s *relaySocket) {
 	w.mu.Lock()
+	defer w.mu.Unlock()
 	(*w.sockets.Load())[s.place].Store(nil)
 	w.free = append(w.free, s.place)
-	w.mu.Unlock()
+	s.watch = nil
 }

@@ -1,14 +1,41 @@
+//go:build linux && (amd64 || arm64 || riscv64 || loong64)
+
 package socket
 
 import (
 	"fmt"
 	"log/slog"
+	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"signalbox/turnsvc/internal/wire"
 )
+
+// take has a watch read a relay.
+func (w *watch) take(t *testing.T, r *Relay) {
+	t.Helper()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := w.add(&r.relaySocket); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// idleWatch is a watch that only the test runs.
+func idleWatch(t *testing.T) *watch {
+	t.Helper()
+	w, err := newWatch()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.poll.Close() })
+	return w
+}
 
 // One watch reads more sockets than it has had room for at first, and than the kernel tells of at a
 // time, and one after the other in the same place. What has come before a socket is read, and more
@@ -25,7 +52,7 @@ func TestWatchReadsEverySocket(t *testing.T) {
 	defer w.poll.Close()
 	faults := NewFaults(func() { t.Error("a read has failed") }, slog.New(slog.DiscardHandler))
 	from := listen(t, "udp4", "127.0.0.1")
-	const sockets, datagrams = 2*watchBatch + 1, 2*readsInTurn*readBatch + 1
+	const sockets, datagrams = 2*watchBatch + 1, 2*datagramsInTurn + 1
 	for round := range 2 {
 		var relays []*Relay
 		got := make(chan string, sockets*datagrams)
@@ -40,9 +67,7 @@ func TestWatchReadsEverySocket(t *testing.T) {
 			at := r.boundTo(t)
 			for n := range datagrams {
 				if n == datagrams/2 {
-					if err := w.add(&r.relaySocket); err != nil {
-						t.Fatal(err)
-					}
+					w.take(t, r)
 				}
 				if _, err := from.WriteToUDPAddrPort(fmt.Append(nil, n), at); err != nil {
 					t.Fatal(err)
@@ -99,5 +124,72 @@ func TestCloseWhileItIsRead(t *testing.T) {
 	readers.Close()
 	if n := handled.Load(); n != 1 {
 		t.Errorf("%d readings, want 1", n)
+	}
+}
+
+// A turn is of so many datagrams, however many of them the kernel has merged into a message; what
+// comes in one by one has its turn in between.
+func TestATurnCountsDatagrams(t *testing.T) {
+	t.Parallel()
+	w, sender := idleWatch(t), newDirect(listen(t, "udp4", "127.0.0.1"))
+	var turns []int // datagrams of the flood; 0 is one of the other
+	flood, other := openRelay(t, "127.0.0.1"), openRelay(t, "127.0.0.1")
+	count := func(list []wire.Datagram) { turns[len(turns)-1] += len(list) }
+	flood.handle = count
+	other.handle = func([]wire.Datagram) { turns = append(turns, 0) }
+	if err := unix.SetsockoptInt(flood.fd, unix.IPPROTO_UDP, unix.UDP_GRO, 1); err != nil {
+		t.Fatal(err)
+	}
+	w.take(t, flood)
+	w.take(t, other)
+	many, _ := run(slices.Repeat([]int{100}, wire.MaxRun)...)
+	for range 8 {
+		if err := sender.sendRun(many, 0, flood.boundTo(t), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	flood.each = wire.MaxRun // as it was lately
+	c := catches.Get().(*catch)
+	defer catches.Put(c)
+	for range 3 {
+		turns = append(turns, 0)
+		w.serve(c, &flood.relaySocket)
+	}
+	for _, n := range turns {
+		if n != datagramsInTurn {
+			t.Errorf("a turn of %d datagrams, want %d", n, datagramsInTurn)
+		}
+	}
+	// From here on the watch gives turns: those of the other come after one of the flood each.
+	flood.waits, w.more = false, nil
+	turns = []int{0}
+	at := other.boundTo(t)
+	flood.handle = func(list []wire.Datagram) {
+		count(list)
+		if err := sender.send([]byte("x"), at, 0); err != nil {
+			t.Error(err)
+		}
+	}
+	w.turns(0)
+	for _, n := range turns {
+		if n > datagramsInTurn {
+			t.Errorf("%v: another has waited for more than a turn", turns)
+			break
+		}
+	}
+	if len(turns) != 1+5 {
+		t.Errorf("%v: want 5 turns of each", turns)
+	}
+}
+
+// What the runtime can't wait for would never be read, so it is refused.
+func TestWhatCannotBeWatchedIsRefused(t *testing.T) {
+	t.Parallel()
+	fd, err := unix.Open(os.Args[0], unix.O_RDONLY|unix.O_CLOEXEC, 0) // a file is always readable
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := watchOver(fd); err == nil {
+		t.Error("a watch waits for a file")
 	}
 }
