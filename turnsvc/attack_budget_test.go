@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -239,6 +240,13 @@ func TestAttackF5FirstLifetimesAreShort(t *testing.T) {
 				t.Fatal(err)
 			}
 			c.received()
+			// What was not sent does not count, so it counts just after it was sent; see
+			// TestAttackF10WhatWasNotSentDoesNotCount.
+			at := wire.AddrPort(c.conn.LocalAddr())
+			eventually(t, "what the client got counts", func() bool {
+				return slices.ContainsFunc(r.s.books.list(),
+					func(a *allocation) bool { return a.client == at && a.inUse() })
+			})
 		}
 		left := func(want int) {
 			t.Helper()

@@ -245,6 +245,7 @@ func (b *books) sweep() {
 			continue
 		}
 		a.forgetExpired(now)
+		a.made.forget(now)
 	}
 	for token, r := range b.reservations {
 		if now >= r.expires {

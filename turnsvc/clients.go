@@ -10,8 +10,10 @@ import (
 // lock, so one client's packets never wait for another's requests. Only the books write. The
 // allocations of a chain hold each other, so an allocation costs nothing here.
 type clients struct {
-	seed   maphash.Seed
-	chains [4096]atomic.Pointer[allocation] // linked by next; 10,000 clients are two or three in each
+	seed maphash.Seed
+	// Linked by next. 10,000 clients are two or three in each; all the relay ports that there can
+	// be, of both families, some thirty.
+	chains [4096]atomic.Pointer[allocation]
 }
 
 func newClients() *clients { return &clients{seed: maphash.MakeSeed()} }

@@ -39,7 +39,9 @@ func TestReadErrorsAreCounted(t *testing.T) {
 				conn.WriteToUDPAddrPort([]byte("x"), to) //nolint:errcheck // it may report the one before
 				return r.s.Snapshot().Drops["read-failed"] >= 3
 			})
-			if n := strings.Count(logged.String(), "read a UDP socket"); n != 1 {
+			count := func() int { return strings.Count(logged.String(), "read a UDP socket") }
+			eventually(t, "they are logged", func() bool { return count() > 0 })
+			if n := count(); n != 1 {
 				t.Errorf("%d lines are logged, want 1", n)
 			}
 			client, err := net.Dial("udp4", conn.LocalAddr().String())

@@ -62,6 +62,13 @@ func (m *made) repeats(r *request, now int64) bool {
 	return r.msg.Method == wire.MethodAllocate && now < m.expires && m.transaction == [12]byte(r.msg.TransactionID())
 }
 
+// forget drops the answer when its request is too old to be repeated.
+func (m *made) forget(now int64) {
+	if now >= m.expires {
+		*m = made{}
+	}
+}
+
 // keep stores an answer, which nobody changes from now on.
 func (p *replies) keep(r *request, raw []byte, now int64) {
 	if len(p.young) >= maxReplies/2 {

@@ -132,6 +132,7 @@ func (s *Server) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	done := make(chan struct{})
 	running.Go(func() { s.core.neighbors.Run(done) })
+	running.Go(func() { s.core.faults.Run(done) })
 	defer running.Wait()
 	defer close(done)
 	return s.books.run(ctx)

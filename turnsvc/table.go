@@ -83,4 +83,10 @@ func (t *table[K, V]) removeIf(match func(*V) bool) {
 			delete(t.many, key)
 		}
 	}
+	if t.many != nil && len(t.many) <= fewest/2 { // not at fewest, or one that comes and goes makes a map each time
+		for key, value := range t.many {
+			t.few = append(t.few, entry[K, V]{key, value})
+		}
+		t.many = nil
+	}
 }

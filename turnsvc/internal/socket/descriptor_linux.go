@@ -34,13 +34,18 @@ func openUDP(ip netip.Addr) (fd int, err error) {
 }
 
 func bind(fd int, at netip.AddrPort) error {
-	var sa unix.Sockaddr
+	return os.NewSyscallError("bind", unix.Bind(fd, sockaddr(at)))
+}
+
+func sockaddr(at netip.AddrPort) unix.Sockaddr {
 	if at.Addr().Is4() {
-		sa = &unix.SockaddrInet4{Port: int(at.Port()), Addr: at.Addr().As4()}
-	} else {
-		sa = &unix.SockaddrInet6{Port: int(at.Port()), Addr: at.Addr().As16()}
+		return &unix.SockaddrInet4{Port: int(at.Port()), Addr: at.Addr().As4()}
 	}
-	return os.NewSyscallError("bind", unix.Bind(fd, sa))
+	sa := &unix.SockaddrInet6{Port: int(at.Port()), Addr: at.Addr().As16()}
+	if zone := at.Addr().Zone(); zone != "" {
+		sa.ZoneId = interfaceIndex(zone)
+	}
+	return sa
 }
 
 func (d *descriptor) own(fd int) {

@@ -22,24 +22,40 @@ func Read(conn *net.UDPConn, faults *Faults, handle func([]wire.Datagram)) {
 type Faults struct {
 	count func()
 	log   *slog.Logger
+	told  chan error // to be logged by Run: a log may be slow, and those who read wait for nobody
 
 	mu     sync.Mutex
 	logged map[syscall.Errno]bool // by kind; 0 is all that is no error number
 }
 
-// NewFaults has each error counted, and the first of each kind logged.
+// NewFaults has each error counted, and the first of each kind logged by Run.
 func NewFaults(count func(), log *slog.Logger) *Faults {
-	return &Faults{count: count, log: log, logged: map[syscall.Errno]bool{}}
+	return &Faults{count: count, log: log, told: make(chan error, 8), logged: map[syscall.Errno]bool{}}
+}
+
+// Run logs until done is closed.
+func (f *Faults) Run(done <-chan struct{}) {
+	for {
+		select {
+		case err := <-f.told:
+			f.log.Warn("read a UDP socket: errors of this kind are only counted from now on", "err", err)
+		case <-done:
+			return
+		}
+	}
 }
 
 func (f *Faults) note(kind syscall.Errno, err error) {
 	f.count()
 	f.mu.Lock()
-	again := f.logged[kind]
-	f.logged[kind] = true
-	f.mu.Unlock()
-	if !again {
-		f.log.Warn("read a UDP socket: errors of this kind are only counted from now on", "err", err)
+	defer f.mu.Unlock()
+	if f.logged[kind] {
+		return
+	}
+	select {
+	case f.told <- err:
+		f.logged[kind] = true
+	default: // many kinds at once: the next of this one
 	}
 }
 

@@ -5,6 +5,7 @@ package socket
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -14,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"signalbox/internal/testkit"
 	"signalbox/turnsvc/internal/wire"
@@ -116,7 +119,13 @@ func eachReader(t *testing.T, test func(t *testing.T, w *watched)) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := &watched{t: t, got: make(chan string, 10), hold: make(chan struct{}), done: make(chan struct{})}
-			open(w, t, NewFaults(func() { w.faults.Add(1) }, slog.New(slog.NewTextHandler(&w.logged, nil))))
+			faults := NewFaults(func() { w.faults.Add(1) }, slog.New(slog.NewTextHandler(&w.logged, nil)))
+			open(w, t, faults)
+			over := make(chan struct{})
+			var running sync.WaitGroup
+			running.Go(func() { faults.Run(over) })
+			defer running.Wait()
+			defer close(over)
 			defer func() {
 				w.close()
 				<-w.done
@@ -186,6 +195,7 @@ func TestErrorsOfEarlierPackets(t *testing.T) {
 		if got := <-w.got; got != "hello" {
 			t.Errorf("got %q", got)
 		}
+		w.eventually("it is logged", func() bool { return w.logged.count() > 0 })
 		if n := w.logged.count(); n != 1 {
 			t.Errorf("%d lines are logged, want 1", n)
 		}
@@ -223,6 +233,7 @@ func TestErrorsThatLast(t *testing.T) {
 		if passed, least := time.Since(began), (1<<(errs-2)-1)*minPause; passed < least {
 			t.Errorf("%d errors in %v, want a pause that doubles", errs, passed)
 		}
+		w.eventually("it is logged", func() bool { return w.logged.count() > 0 })
 		if n := w.logged.count(); n != 1 {
 			t.Errorf("%d lines are logged, want 1", n)
 		}
@@ -258,5 +269,59 @@ func TestPause(t *testing.T) {
 	}
 	if trouble.over(); trouble.pause != 0 {
 		t.Error("the pause outlasts a datagram")
+	}
+}
+
+// stuck is a log that takes nothing until it is closed.
+type stuck chan struct{}
+
+func (s stuck) Write(b []byte) (int, error) {
+	<-s
+	return len(b), nil
+}
+
+// A log that is stuck holds up nobody who reads.
+func TestAStuckLogHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	log, counted := make(stuck), 0
+	f := NewFaults(func() { counted++ }, slog.New(slog.NewTextHandler(log, nil)))
+	done := make(chan struct{})
+	var running sync.WaitGroup
+	running.Go(func() { f.Run(done) })
+	const kinds = 50
+	for kind := range syscall.Errno(kinds) {
+		f.note(kind, kind)
+	}
+	if counted != kinds {
+		t.Errorf("%d of %d errors are counted", counted, kinds)
+	}
+	close(done)
+	close(log)
+	running.Wait()
+}
+
+// The zone of a client is its interface's number: nobody has to be asked for that, and it leads
+// back to where the client is.
+func TestZonesAreNumbers(t *testing.T) {
+	t.Parallel()
+	r := receiver{zoned: true}
+	o, _ := outlets(t, listen(t, "udp4", "127.0.0.1"))
+	for _, index := range []uint32{1, 7, 123456} {
+		from := r.source(&syscall.RawSockaddrInet6{
+			Family: syscall.AF_INET6, Addr: [16]byte{0xfe, 0x80, 15: 1}, Scope_id: index,
+		})
+		if want := fmt.Sprint("[fe80::1%", index, "]:0"); from.String() != want {
+			t.Errorf("interface %d: %v, want %s", index, from, want)
+		}
+		if got := o.scope(from.Addr().Zone()); got != index {
+			t.Errorf("interface %d: scope %d", index, got)
+		}
+	}
+	lo, err := net.InterfaceByName("lo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sa := sockaddr(netip.MustParseAddrPort("[fe80::1%lo]:9")).(*unix.SockaddrInet6); int(sa.ZoneId) != lo.Index {
+		t.Errorf("a relay would be opened at interface %d, want %d", sa.ZoneId, lo.Index)
 	}
 }

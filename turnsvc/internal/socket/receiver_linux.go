@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"sync"
 	"syscall"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -92,9 +91,9 @@ func (c *catch) segment(i int) int {
 type receiver struct {
 	trouble trouble
 	merge   merging
-	each    int                 // datagrams in a message, as it was lately
-	zoned   bool                // sources have zones: clients' do
-	zones   map[uint32]zoneName // by number
+	each    int               // datagrams in a message, as it was lately
+	zoned   bool              // sources have zones: clients' do
+	zones   map[uint32]string // interfaces' numbers, in digits
 }
 
 // receive reads a socket of package net until it is closed.
@@ -225,28 +224,16 @@ func networkPort(p *uint16) uint16 {
 	return binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(p))[:])
 }
 
-// zoneName is what an interface was called at some time.
-type zoneName struct {
-	name string
-	read time.Time
-}
-
-// zoneNameTime is how long that is believed, as package net has it.
-const zoneNameTime = time.Minute
-
-// zone is the name of an interface, by its number.
+// zone is the number of an interface, in digits, as package net has it for one that has no name. A
+// name would have to be asked for again and again, while others wait to be read.
 func (r *receiver) zone(index uint32) string {
 	z, ok := r.zones[index]
-	if ok && time.Since(z.read) < zoneNameTime {
-		return z.name
+	if !ok {
+		if r.zones == nil {
+			r.zones = map[uint32]string{}
+		}
+		z = strconv.FormatUint(uint64(index), 10)
+		r.zones[index] = z
 	}
-	z = zoneName{strconv.Itoa(int(index)), time.Now()}
-	if i, err := net.InterfaceByIndex(int(index)); err == nil {
-		z.name = i.Name
-	}
-	if r.zones == nil {
-		r.zones = map[uint32]zoneName{}
-	}
-	r.zones[index] = z
-	return z.name
+	return z
 }

@@ -7,8 +7,8 @@ import (
 	"net/netip"
 )
 
-// Builder writes one STUN message. It makes no heap allocation, but for one in Sign, as long as the
-// message fits the buffer that it started with.
+// Builder writes one STUN message. It makes no heap allocation as long as the message fits the
+// buffer that it started with.
 type Builder struct {
 	Buf []byte // the message so far; its length field is set by End
 }

@@ -38,8 +38,8 @@ func (m *mac) begin(key []byte) {
 	clear(m.pad[:])
 }
 
-// end appends the code to dst.
+// end appends the code to dst, which is not handed to a hash: so it may stay on the stack.
 func (m *mac) end(dst []byte) []byte {
 	m.outer.Write(m.inner.Sum(m.sum[:0]))
-	return m.outer.Sum(dst)
+	return append(dst, m.outer.Sum(m.sum[:0])...)
 }
