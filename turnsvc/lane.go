@@ -159,6 +159,9 @@ func (a *allocation) toOwn(run wire.Run, peer netip.AddrPort, relay *allocation,
 func (a *allocation) toLink(run wire.Run, number uint16, peer netip.AddrPort) (packets, bytes int) {
 	if number != 0 && len(run) > 1 {
 		if packets, bytes, ok := a.link.run(run, number, a.client, &a.runs); ok {
+			if a.link.padded() {
+				a.extra.Add(uint64(run.Padding()))
+			}
 			return packets, bytes
 		}
 	}

@@ -3,6 +3,8 @@ package turnsvc
 import (
 	"sync"
 	"time"
+
+	"signalbox/turnsvc/internal/wire"
 )
 
 // What may wait for a client on a stream. With clientRoom in the kernel, and with what is being
@@ -50,6 +52,27 @@ func (o *outbox) addMedia(frame []byte) (dropped int) {
 	now := time.Since(o.began)
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.wake.Signal()
+	return o.add(frame, now)
+}
+
+// addRun queues the packets of a run as ChannelData and reports how many frames were dropped for
+// them.
+func (o *outbox) addRun(run wire.Run, number uint16, padded bool) (dropped int) {
+	now := time.Since(o.began)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.wake.Signal()
+	for i := range run {
+		behind := run[i].Behind()
+		dropped += o.add(wire.FrameChannelData(run[i].Packet, number, padded), now)
+		run[i].PutBehind(behind) // the next packet may follow there
+	}
+	return dropped
+}
+
+// add queues a frame. mu is held.
+func (o *outbox) add(frame []byte, now time.Duration) (dropped int) {
 	if o.ended {
 		return 0
 	}
@@ -66,7 +89,6 @@ func (o *outbox) addMedia(frame []byte) (dropped int) {
 		o.waiting, o.first = o.waiting[:copy(o.waiting, o.waiting[o.first:])], 0
 	}
 	o.waiting = append(o.waiting, waiting{len(frame), now})
-	o.wake.Signal()
 	return dropped
 }
 

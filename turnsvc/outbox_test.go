@@ -2,8 +2,11 @@ package turnsvc
 
 import (
 	"bytes"
+	"crypto/rand"
 	"testing"
 	"time"
+
+	"signalbox/turnsvc/internal/wire"
 )
 
 func newOutbox() *outbox {
@@ -104,5 +107,43 @@ func TestOutboxDoesNotKeepABurst(t *testing.T) {
 	}
 	if cap(o.media) > 2*streamBuffer {
 		t.Errorf("%d bytes are kept", cap(o.media))
+	}
+}
+
+// A run is queued as its packets would be, one after the other, and leaves as much of its buffer as
+// it was.
+func TestRunsInAnOutbox(t *testing.T) {
+	t.Parallel()
+	for _, padded := range []bool{false, true} {
+		together, single := newOutbox(), newOutbox()
+		a, b := new(wire.Buffer), new(wire.Buffer)
+		rand.Read(a[:]) //nolint:errcheck // it never fails
+		*b = *a
+		var all, each wire.Run
+		for off, sizes := wire.Headroom, []int{303, 303, 303, 17}; len(sizes) > 0; sizes = sizes[1:] {
+			all = append(all, wire.Datagram{Packet: wire.Packet{Buf: a[:], Off: off, N: sizes[0]}})
+			each = append(each, wire.Datagram{Packet: wire.Packet{Buf: b[:], Off: off, N: sizes[0]}})
+			off += sizes[0]
+		}
+		const number = 0x4001
+		padding := 0
+		for i := range each {
+			behind := each[i].Behind()
+			frame := wire.FrameChannelData(each[i].Packet, number, padded)
+			padding += len(frame) - each[i].N - wire.ChannelHeader
+			single.addMedia(frame)
+			each[i].PutBehind(behind)
+		}
+		if n := together.addRun(all, number, padded); n != 0 {
+			t.Errorf("%d are dropped", n)
+		}
+		got, _, _ := together.take(nil)
+		want, _, _ := single.take(nil)
+		if !bytes.Equal(got, want) || *a != *b {
+			t.Errorf("padded %v: % x, want % x", padded, got, want)
+		}
+		if padded && all.Padding() != padding {
+			t.Errorf("%d bytes of padding, want %d", all.Padding(), padding)
+		}
 	}
 }

@@ -70,6 +70,9 @@ func newStreams(c *core, l *Limits) *streams {
 func (t *streams) serve(conn net.Conn, transport string) {
 	l := &streamLink{conn: conn, name: transport, streams: t, addr: wire.AddrPort(conn.LocalAddr()),
 		peer: wire.AddrPort(conn.RemoteAddr()), bottom: socket.Bottom(conn), began: time.Now()}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		l.conn = socket.NewStream(tcp)
+	}
 	l.out.init()
 	if !t.add(l) {
 		conn.Close()
@@ -255,9 +258,15 @@ func (l *streamLink) data(frame []byte, _ netip.AddrPort) bool {
 	return true
 }
 
-// run is for datagrams: a stream's frames are joined by who writes them.
-func (l *streamLink) run(wire.Run, uint16, netip.AddrPort, *socket.RunLimit) (packets, bytes int, ok bool) {
-	return 0, 0, false
+// run queues what a run brings at once; who writes joins the frames.
+func (l *streamLink) run(run wire.Run, number uint16, _ netip.AddrPort, _ *socket.RunLimit) (
+	packets, bytes int, ok bool,
+) {
+	if l.name == "dtls" || run.Bytes() > maxMedia/2 {
+		return 0, 0, false // a record may be too long; and who writes may take some before all are there
+	}
+	l.tooSlow(l.out.addRun(run, number, l.padded()))
+	return len(run), run.Bytes(), true
 }
 
 // answer queues an answer. One that is too many ends the stream.

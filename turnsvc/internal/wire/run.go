@@ -36,6 +36,14 @@ func (r Run) Bytes() (n int) {
 	return n
 }
 
+// Padding is what it takes to pad each of them to four bytes, in all.
+func (r Run) Padding() (n int) {
+	for i := range r {
+		n += -r[i].N & 3
+	}
+	return n
+}
+
 // NextRun returns the run that a list begins with, which has one datagram at least. The list does
 // not have none.
 func NextRun(list []Datagram) Run {
