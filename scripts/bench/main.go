@@ -171,8 +171,12 @@ func (p *plan) measure(ctx context.Context, r *rig, command string, w work, s *s
 			return rep, err
 		}
 	}
+	port := s.port
+	if w.overTLS() {
+		port = s.tls
+	}
 	args := append([]string{filepath.Join(r.dir, "signalbox"), "bench", command, "--json", "--server",
-		fmt.Sprint(serverIP, ":", s.port), "--pid", strconv.Itoa(s.cmd.Process.Pid), "--duration", p.duration.String()},
+		fmt.Sprint(serverIP, ":", port), "--pid", strconv.Itoa(s.cmd.Process.Pid), "--duration", p.duration.String()},
 		s.flags...)
 	args = append(args, w.flags...)
 	cmd := r.in(ctx, r.load, args...)

@@ -46,6 +46,9 @@ func raise() (*rig, error) {
 			return r, err
 		}
 	}
+	if err := r.certify(); err != nil {
+		return r, err
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return r, err

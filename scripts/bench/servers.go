@@ -17,20 +17,24 @@ import (
 type server struct {
 	name  string
 	port  int
+	tls   int                            // the port of TURN over TLS; 0: it has none
 	flags []string                       // of the load
 	args  func(r *rig) ([]string, error) // the command line
 	cmd   *exec.Cmd
 }
+
+// tlsAbove is how far the box's port of TURN over TLS is above that of TURN.
+const tlsAbove = 5349 - 3478
 
 // comparisons are all that is compared. The first server of each is the one that the others are
 // compared with.
 func comparisons() []comparison {
 	login := []string{"--user", "u", "--password", "p"}
 	relays := []*server{
-		{name: "coturn", port: 3479, flags: login, args: coturnArgs},
-		{name: "signalbox", port: 3478, flags: login, args: boxArgs("relay", 8080, 3478)},
-		{name: "pion", port: 3480, flags: login, args: func(r *rig) ([]string, error) {
-			return []string{filepath.Join(r.dir, "pion"), serverIP, "3480"}, nil
+		{name: "coturn", port: 3479, tls: 5350, flags: login, args: coturnArgs},
+		{name: "signalbox", port: 3478, tls: 5349, flags: login, args: boxArgs("relay", 8080, 3478)},
+		{name: "pion", port: 3480, tls: 5351, flags: login, args: func(r *rig) ([]string, error) {
+			return []string{filepath.Join(r.dir, "pion"), serverIP, "3480", "5351", r.certificate(), r.key()}, nil
 		}},
 	}
 	socketIO := []string{"--dialect", "socketio"}
@@ -60,21 +64,25 @@ func boxArgs(name string, web, turn int) func(r *rig) ([]string, error) {
 	return func(r *rig) ([]string, error) {
 		file := filepath.Join(r.dir, name+".toml")
 		return []string{filepath.Join(r.dir, "signalbox"), "serve", "-c", file, "--state", filepath.Join(r.dir, name)},
-			os.WriteFile(file, []byte(boxConfig(web, turn)), 0o600)
+			os.WriteFile(file, []byte(r.boxConfig(web, turn)), 0o600)
 	}
 }
 
-func boxConfig(web, turn int) string {
+func (r *rig) boxConfig(web, turn int) string {
 	return fmt.Sprintf(`
 public_ip = %[1]q
 [web]
 listen = "%[1]s:%[2]d"
 tls_listen = ""
+[tls]
+mode = "files"
+cert = %[4]q
+key = %[5]q
 [signal]
 rate = 1000000
 sessions_per_source = 0
 [turn]
-listen = ["%[1]s:%[3]d"]
+listen = ["%[1]s:%[3]d", "tls/%[1]s:%[6]d"]
 relay_ports = "40000-64000"
 allow_peers = ["198.18.0.0/15"]
 [[turn.users]]
@@ -84,7 +92,7 @@ password = "p"
 per_user = 20000
 per_source = 20000
 connections_per_source = 16384
-`, serverIP, web, turn)
+`, serverIP, web, turn, r.certificate(), r.key(), turn+tlsAbove)
 }
 
 // coturnArgs takes COTURN from the environment: a path, and flags behind it.
@@ -98,8 +106,9 @@ func coturnArgs(r *rig) ([]string, error) {
 	}
 	file := filepath.Join(r.dir, "turnserver.conf")
 	text := fmt.Sprintf("listening-ip=%[1]s\nrelay-ip=%[1]s\nlistening-port=3479\nmin-port=15000\nmax-port=39000\n"+
-		"relay-threads=1\nrealm=example.org\nlt-cred-mech\nuser=u:p\nfingerprint\nno-tls\nno-dtls\nno-cli\n"+
-		"log-file=stdout\nuserdb=%[2]s/turndb\npidfile=%[2]s/turn.pid\n", serverIP, r.dir)
+		"relay-threads=1\nrealm=example.org\nlt-cred-mech\nuser=u:p\nfingerprint\nno-dtls\nno-cli\n"+
+		"tls-listening-port=5350\ncert=%[3]s\npkey=%[4]s\n"+
+		"log-file=stdout\nuserdb=%[2]s/turndb\npidfile=%[2]s/turn.pid\n", serverIP, r.dir, r.certificate(), r.key())
 	return append(program, "-c", file), os.WriteFile(file, []byte(text), 0o600)
 }
 

@@ -18,6 +18,9 @@ type work struct {
 	value func(report) float64 // what is compared
 }
 
+// overTLS reports whether the load comes over TLS.
+func (w *work) overTLS() bool { return slices.Contains(w.flags, "tls") }
+
 // figures are those of one run.
 type figures struct{ value, loss, p99, past float64 }
 
@@ -63,6 +66,14 @@ func works() []work {
 		loaded("relay to relay", "--to relay"),
 		loaded("bursts up, TCP", "--to peer --direction up --transport tcp"),
 		loaded("bursts down, TCP", "--to peer --direction down --transport tcp"),
+		loaded("bursts up, TLS", "--to peer --direction up --transport tls --insecure"),
+		loaded("bursts down, TLS", "--to peer --direction down --transport tls --insecure"),
+		loaded("singles up, TCP", "--to peer --direction up --load audio --transport tcp"),
+		loaded("singles down, TCP", "--to peer --direction down --load audio --transport tcp"),
+		loaded("singles down, 10 allocations", "--to peer --direction down --load audio --clients 10"),
+		loaded("singles down, 100 allocations", "--to peer --direction down --load audio --clients 100"),
+		loaded("singles down, 1,000 allocations", "--to peer --direction down --load audio --clients 1000"),
+		loaded("singles down, 10,000 allocations", "--to peer --direction down --load audio --clients 10000"),
 		full("bursts up", "--to peer --direction up"),
 		full("bursts down", "--to peer --direction down"),
 		full("singles up", "--to peer --direction up --load audio"),
