@@ -81,9 +81,20 @@ func TestStream(t *testing.T) {
 	if n, err := near.Read(all); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("after the deadline: %d, %v", n, err)
 	}
-	near.SetWriteDeadline(time.Now().Add(50 * time.Millisecond)) //nolint:errcheck // the writing tells
-	if n, err := near.Write(bytes.Repeat(all, 4)); n == 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("nobody reads: %d, %v", n, err)
+	result := make(chan error)
+	go func() {
+		n, err := near.Write(bytes.Repeat(all, 4))
+		if n == 0 {
+			err = errors.Join(err, io.ErrShortWrite)
+		}
+		result <- err
+	}()
+	if _, err := far.Read(make([]byte, 1)); err != nil { // it has begun
+		t.Fatal(err)
+	}
+	near.SetWriteDeadline(time.Now().Add(-time.Second)) //nolint:errcheck // the writing tells
+	if err := <-result; !errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, io.ErrShortWrite) {
+		t.Errorf("nobody reads: %v", err)
 	}
 	near.SetReadDeadline(time.Time{}) //nolint:errcheck // the reading tells
 	ended := make(chan error)
