@@ -57,6 +57,12 @@ func works() []work {
 	full := func(name, flags string) work {
 		return work{name: name + ", full load", flags: strings.Fields("--full " + flags), unit: k, value: delivered}
 	}
+	many := func(allocations int) work { // coturn keeps them for a while
+		w := loaded(fmt.Sprint("singles down, ", allocations, " allocations"),
+			fmt.Sprint("--to peer --direction down --load audio --clients ", allocations))
+		w.fresh = true
+		return w
+	}
 	const allocations = "--clients 2000 --rate 1000 --duration 200ms"
 	return []work{
 		loaded("bursts up", "--to peer --direction up"),
@@ -70,10 +76,7 @@ func works() []work {
 		loaded("bursts down, TLS", "--to peer --direction down --transport tls --insecure"),
 		loaded("singles up, TCP", "--to peer --direction up --load audio --transport tcp"),
 		loaded("singles down, TCP", "--to peer --direction down --load audio --transport tcp"),
-		loaded("singles down, 10 allocations", "--to peer --direction down --load audio --clients 10"),
-		loaded("singles down, 100 allocations", "--to peer --direction down --load audio --clients 100"),
-		loaded("singles down, 1,000 allocations", "--to peer --direction down --load audio --clients 1000"),
-		loaded("singles down, 10,000 allocations", "--to peer --direction down --load audio --clients 10000"),
+		many(10), many(100), many(1000), many(10_000),
 		full("bursts up", "--to peer --direction up"),
 		full("bursts down", "--to peer --direction down"),
 		full("singles up", "--to peer --direction up --load audio"),
