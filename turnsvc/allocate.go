@@ -42,7 +42,7 @@ func (b *books) allocate(r *request, a *allocation) {
 		b.refuse(r, 437)
 		return
 	}
-	w, code := b.wished(&r.msg)
+	w, code := b.wished(r)
 	if code == 0 {
 		code = b.overLimit(r, &w)
 	}
@@ -166,7 +166,8 @@ func (b *books) giveUp(a *allocation, next *reservation) {
 }
 
 // wished reads an Allocate. code is the error code of a refusal, or 0.
-func (b *books) wished(m *wire.Message) (w wish, code int) {
+func (b *books) wished(r *request) (w wish, code int) {
+	m, relays := &r.msg, b.judge.host.Load().relays
 	transport, ok := m.Get(wire.AttrRequestedTransport)
 	if !ok || len(transport) != 4 {
 		return w, 400
@@ -189,8 +190,11 @@ func (b *books) wished(m *wire.Message) (w wish, code int) {
 		w.family = 1
 	case hasFamily && family[0] != wire.FamilyIPv4:
 		return w, 440
+	case !hasFamily:
+		w.family = relays.byDefault(b.judge.settings.Load().DefaultFamily, r.client.Addr())
 	}
-	if !b.judge.host.Load().relays[w.family].Bind.IsValid() {
+	if !relays[w.family].Bind.IsValid() {
+		r.why = relays.lack(w.family)
 		return w, 440
 	}
 	switch {

@@ -28,6 +28,9 @@ type Live struct {
 	// are those for static users and for credentials minted with a shared secret.
 	HubPeers, StaticPeers Peers
 
+	// DefaultFamily is that of allocations for which the client asks for none.
+	DefaultFamily Family
+
 	// MinLifetime is the shortest allocation lifetime granted. Zero: 60 s.
 	MinLifetime time.Duration
 	// FirstLifetime is the longest that is granted before an allocation has been used in both
@@ -42,6 +45,18 @@ type Live struct {
 	// all.
 	ShowAddress func(netip.AddrPort) string
 }
+
+// Family says in which address family an allocation relays if its client asks for none. Nearly all
+// clients, browsers among them, ask for none.
+type Family uint8
+
+const (
+	FamilyIPv4 Family = iota // RFC 8656 §7.2
+	FamilyIPv6
+	// FamilyOfClient is the one over which the client has come, if the server relays there, or else
+	// the other.
+	FamilyOfClient
+)
 
 // Limits bound what clients may hold. Zero: no limit.
 type Limits struct {

@@ -164,8 +164,8 @@ func (s *Server) EnableDiscovery(conns [2][2]*net.UDPConn) (err error) {
 	return err
 }
 
-// SetRelays sets the addresses that allocations get from now on, at most one of each family and at
-// least one in all. Running allocations keep theirs and stay reachable.
+// SetRelays sets the addresses that allocations get from now on, at most one of each family; an
+// allocation in a family without one is refused. Running ones keep theirs and stay reachable.
 func (s *Server) SetRelays(list []RelayAddress) error { return s.judge.setRelays(list, s.books.list) }
 
 // Apply puts another configuration into force, or returns an error and changes nothing. Running

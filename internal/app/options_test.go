@@ -39,6 +39,7 @@ func TestEveryKeyReachesARoom(t *testing.T) {
 		"turn.realm":                          "example.org",
 		"turn.relay_ports":                    "50000-50009",
 		"turn.relay_ip":                       "127.0.0.1",
+		"turn.default_family":                 "auto",
 		"turn.secret":                         "a secret of the tests",
 		"turn.old_secrets":                    "an old secret",
 		"turn.min_lifetime":                   "2m",

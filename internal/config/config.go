@@ -41,6 +41,7 @@ type Config struct {
 		Realm         string       `toml:"realm"`
 		RelayPorts    Ports        `toml:"relay_ports"`
 		RelayIP       Addrs        `toml:"relay_ip"`
+		DefaultFamily Family       `toml:"default_family"`
 		Secret        Secret       `toml:"secret"`
 		OldSecrets    Secrets      `toml:"old_secrets"`
 		CredentialTTL Duration     `toml:"credential_ttl"`

@@ -1,0 +1,102 @@
+//go:build linux
+
+package lab_test
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"os/exec"
+	"regexp"
+	"testing"
+	"time"
+
+	"github.com/pion/stun/v3"
+
+	"signalbox/scripts/lab"
+)
+
+// What operators report of the networks that their boxes stand in.
+
+// Addresses that the registries take for global. They exist in the lab only.
+const sixBox, sixClient = "2bad::66", "2bad::67"
+
+// onlyIPv6 leaves a host of the outside an IPv6 address and no other.
+func onlyIPv6(t *testing.T, n *lab.Namespace, ip string) {
+	t.Helper()
+	n.Exec(t, "ip", "-4", "addr", "flush", "dev", "eth0")
+	n.Exec(t, "ip", "addr", "add", ip+"/64", "dev", "eth0", "nodad")
+	n.Exec(t, "ip", "route", "add", "default", "via", sixClient)
+	n.Public = ip
+}
+
+// 5 of the operators' reports: a box without IPv4 refuses who asks for no family, and says so;
+// with turn.default_family = "auto" it relays on what it has.
+func TestIssue16IPv6OnlyHost(t *testing.T) {
+	t.Parallel()
+	l := lab.New(t, lab.FullCone, lab.FullCone)
+	box, host := l.AddHost(t, "six", 66), l.AddHost(t, "sixer", 67)
+	host.Exec(t, "ip", "addr", "add", sixClient+"/64", "dev", "eth0", "nodad")
+	onlyIPv6(t, box, sixBox)
+	peer := host.ListenUDP(t, "["+sixClient+"]:0")
+	to := peer.LocalAddr().String()
+	const auto = "turn.default_family=auto"
+
+	server := lab.StartServer(t, box, ownConfig, "--set", "turn.allow_peers=2bad::/32")
+	for _, network := range []string{"udp", "tcp"} {
+		if code := allocateCode(t, host, sixBox, network); code != 440 {
+			t.Errorf("Allocate without a family over %s: %d, want 440", network, code)
+		}
+	}
+	server.Stop(t)
+	server = lab.StartServer(t, box, ownConfig, "--set", "turn.allow_peers=2bad::/32", "--set", auto)
+	for _, network := range []string{"udp", "tcp"} {
+		client := newTURNClient(t, host, server, network, "u", "p")
+		if client.relayed.Addr().String() != sixBox {
+			t.Errorf("over %s it relays on %s", network, client.relayed)
+		}
+		if code := client.permit(netip.MustParseAddrPort(to)); code != 0 {
+			t.Fatalf("CreatePermission: %d", code)
+		}
+		client.send(netip.MustParseAddrPort(to), "hello")
+		if data := firstDatagram(peer, 5*time.Second); data != "hello" {
+			t.Errorf("over %s the peer got %q", network, data)
+		}
+	}
+	server.Stop(t)
+
+	for _, tt := range []struct{ set, says string }{
+		{"turn.default_family=ipv4", `warning +relay address +` + sixBox +
+			`.*\n +-> set turn.default_family = "auto"`},
+		{auto, `ok +relay address +` + sixBox},
+	} {
+		out := doctor(t, box, "--set", "web.tls_listen=", "--set", tt.set)
+		if !regexp.MustCompile(tt.says).MatchString(out) {
+			t.Errorf("doctor with %s does not say %s:\n%s", tt.set, tt.says, out)
+		}
+	}
+}
+
+// allocateCode returns the error code that an Allocate of the static user gets, 0 without one.
+func allocateCode(t *testing.T, in *lab.Namespace, host, network string) stun.ErrorCode {
+	t.Helper()
+	conn, err := in.DialContext(t.Context(), network, net.JoinHostPort(host, "3478"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	c := &turnClient{t: t, conn: conn, stream: network == "tcp", username: "u", password: "p"}
+	return errorCode(c.ask(stun.MethodAllocate, requestedUDP))
+}
+
+// doctor returns what doctor says of a host where no box runs.
+func doctor(t *testing.T, in *lab.Namespace, args ...string) string {
+	t.Helper()
+	args = append([]string{"doctor", "--timeout", "2s", "--state", t.TempDir()}, args...)
+	out, err := in.Command(t.Context(), lab.Binary(t), args...).CombinedOutput()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return string(out)
+}
