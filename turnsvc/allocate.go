@@ -319,7 +319,8 @@ type lifetimes struct{ granted, full time.Duration }
 // malformed. Zero stays zero in a Refresh: it ends the allocation.
 func (b *books) lifetime(m *wire.Message, used bool) (l lifetimes, ok bool) {
 	inForce := b.judge.settings.Load()
-	l.full = defaultLifetime
+	least := max(defaultLifetime, inForce.MinLifetime)
+	l.full = least
 	if v, has := m.Get(wire.AttrLifetime); has {
 		if len(v) != 4 {
 			return l, false
@@ -328,7 +329,7 @@ func (b *books) lifetime(m *wire.Message, used bool) (l lifetimes, ok bool) {
 		if asked == 0 && m.Method == wire.MethodRefresh {
 			return lifetimes{}, true
 		}
-		l.full = min(max(asked, inForce.MinLifetime), maxLifetime)
+		l.full = min(max(asked, least), maxLifetime)
 	}
 	l.granted = l.full
 	if !used {

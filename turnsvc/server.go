@@ -95,7 +95,7 @@ func New(o Options) (*Server, error) {
 	if err := s.judge.setRelays(o.Relays, func() []*allocation { return nil }); err != nil {
 		return nil, err
 	}
-	ch := &challenges{realm: o.Realm, nonces: newNonces(secrets[:32])}
+	ch := &challenges{realm: o.Realm, nonces: newNonces(secrets[:32], inForce.NonceLifetime)}
 	keys := &keyring{clock: s.core.clock, judge: s.judge, realm: o.Realm, noKey: secrets[32:48], bans: o.Bans}
 	s.books = newBooks(s.core, keys, ch, secrets[48:])
 	s.books.minPort, s.books.maxPort = o.MinPort, o.MaxPort
@@ -178,6 +178,7 @@ func (s *Server) Apply(l Live) error {
 	}
 	old := s.judge.settings.Swap(next)
 	s.core.refusals.showBy(l.ShowAddress)
+	s.gate.challenges.nonces.setLifetime(next.NonceLifetime)
 	for _, w := range []*allowance{s.gate.unproven, s.gate.proven, s.gate.guesses} {
 		w.setLimit(l.Limits.UnauthorizedPerSource)
 	}

@@ -43,6 +43,7 @@ func TestEveryKeyReachesARoom(t *testing.T) {
 		"turn.secret":                         "a secret of the tests",
 		"turn.old_secrets":                    "an old secret",
 		"turn.min_lifetime":                   "2m",
+		"turn.nonce_lifetime":                 "2h",
 		"turn.peers":                          "signaled",
 		"turn.static_peers":                   "any",
 		"turn.allow_peers":                    "10.0.0.0/8",

@@ -46,6 +46,7 @@ type Config struct {
 		OldSecrets    Secrets      `toml:"old_secrets"`
 		CredentialTTL Duration     `toml:"credential_ttl"`
 		MinLifetime   Duration     `toml:"min_lifetime"`
+		NonceLifetime Duration     `toml:"nonce_lifetime"`
 		Peers         Peers        `toml:"peers"`
 		StaticPeers   StaticPeers  `toml:"static_peers"`
 		AllowPeers    AllowedPeers `toml:"allow_peers"`

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os/exec"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -74,6 +75,36 @@ func TestIssue16IPv6OnlyHost(t *testing.T) {
 		if !regexp.MustCompile(tt.says).MatchString(out) {
 			t.Errorf("doctor with %s does not say %s:\n%s", tt.set, tt.says, out)
 		}
+	}
+}
+
+// 10 of the operators' reports: a path to the client takes 1,300 bytes and says nothing of it. What
+// is larger arrives all the same.
+func TestIssue16PathMTUWithoutICMP(t *testing.T) {
+	t.Parallel()
+	l := lab.New(t, lab.PortRestricted, lab.PortRestricted, lab.GlobalAddresses)
+	server := lab.StartServer(t, l.Server, ownConfig)
+	l.NATA.Exec(t, "ip", "link", "set", "lan", "mtu", "1300")
+	l.NATA.Nft(t, `table ip silent { chain out { type filter hook output priority 0; ip protocol icmp drop; }; }`)
+	out := l.AddHost(t, "out", 64)
+	for _, network := range []string{"udp", "tcp"} {
+		t.Run(network, func(t *testing.T) {
+			peer := out.ListenUDP(t, out.Public+":0")
+			to := peer.LocalAddr().(*net.UDPAddr).AddrPort()
+			client := newTURNClient(t, l.A, server, network, "u", "p")
+			if code := client.bind(0x4000, to); code != 0 {
+				t.Fatalf("ChannelBind: %d", code)
+			}
+			for _, size := range []int{1200, 1240, 1280, 1300, 1400, 1460} {
+				data := strings.Repeat("x", size)
+				if _, err := peer.WriteToUDPAddrPort([]byte(data), client.relayed); err != nil {
+					t.Fatal(err)
+				}
+				if got := client.awaitData(); got != data {
+					t.Errorf("%d bytes came, want %d", len(got), size)
+				}
+			}
+		})
 	}
 }
 
