@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -190,6 +191,17 @@ func (s *Server) Apply(l Live) error {
 	}
 	s.judge.reviewAll(s.books.list())
 	return nil
+}
+
+// UDPInUse are the addresses of the server's UDP sockets over which clients with allocations come.
+func (s *Server) UDPInUse() map[netip.AddrPort]bool {
+	inUse := map[netip.AddrPort]bool{}
+	for _, a := range s.books.list() {
+		if t := a.link.transport(); t == "udp" || t == "dtls" {
+			inUse[a.link.local()] = true
+		}
+	}
+	return inUse
 }
 
 // Allocations counts the allocations.

@@ -225,8 +225,8 @@ func turnLive(c *config.Config, keys *cred.Keys) (turnsvc.Live, error) {
 		DefaultFamily: familyByName(c.TURN.DefaultFamily),
 		MinLifetime:   time.Duration(c.TURN.MinLifetime), FirstLifetime: firstLifetime,
 		NonceLifetime: time.Duration(c.TURN.NonceLifetime),
-		ShowAddress: showAddress(c.Log.Addresses),
-		AllowPeers:  c.TURN.AllowPeers.Networks, AllowPorts: c.TURN.AllowPeers.Ports, DenyPeers: c.TURN.DenyPeers,
+		ShowAddress:   showAddress(c.Log.Addresses),
+		AllowPeers:    c.TURN.AllowPeers.Networks, AllowPorts: c.TURN.AllowPeers.Ports, DenyPeers: c.TURN.DenyPeers,
 		HubPeers: peersByName(string(c.TURN.Peers)), StaticPeers: peersByName(string(c.TURN.StaticPeers)),
 		Limits: turnsvc.Limits{
 			Allocations: int(l.Allocations), PerUser: int(l.PerUser), PerSource: int(l.PerSource),

@@ -89,8 +89,8 @@ func (r Relays) same(other Relays) bool {
 	})
 }
 
-// Interval is how often to look again at addresses and names. A changed one is in use after little
-// more, which lookupTimeout bounds.
+// Interval is how often to look again at names. A changed one is in use after little more, which
+// lookupTimeout bounds.
 const (
 	Interval      = time.Minute
 	lookupTimeout = 3 * time.Second
@@ -134,43 +134,63 @@ func (f *Finder) Off() []string { return f.inUse.Load().off }
 
 // Look decides again, by what the machine, its name servers and the STUN server say now. If the
 // addresses have changed, it calls apply to put them into force; if apply fails, everything stays
-// as it was. An address that Look can't find out stays as it was, and the error says so.
+// as it was. What this machine itself knows does not wait for the others. An address that Look
+// can't find out stays as it was, and the error says so.
 func (f *Finder) Look(ctx context.Context, apply func(Relays) error) error {
+	if err := f.settle(apply); err != nil {
+		return err
+	}
+	known, unknown := f.ask(ctx, f.Relays())
+	f.known = known
+	return errors.Join(unknown, f.settle(apply))
+}
+
+// settle decides by what is known, and puts that into force.
+func (f *Finder) settle(apply func(Relays) error) error {
 	old := f.Relays()
 	next, err := f.decide(f.known, old)
 	if err != nil {
 		return err
 	}
-	known, unknown := f.ask(ctx, next.relays) // from the addresses that it has now
-	f.known = known
-	if next, err = f.decide(known, old); err != nil {
-		return errors.Join(unknown, err)
-	}
 	if !next.relays.same(old) {
 		if err := apply(next.relays); err != nil {
-			return errors.Join(unknown, err)
+			return err
 		}
 		f.o.Log.Info("relay addresses changed",
 			"from", strings.Join(old.PublicIPs(), " "), "to", strings.Join(next.relays.PublicIPs(), " "))
 		f.warn(next)
 	}
 	f.inUse.Store(&next)
-	return unknown
+	return nil
 }
 
-// Follow calls Look at every interval until ctx is done. It logs a failure once, not at every
-// interval.
-func (f *Finder) Follow(ctx context.Context, interval time.Duration, apply func(Relays) error) {
+// here decides again by what this machine has. It asks name servers and the STUN server only if the
+// box now relays from other addresses.
+func (f *Finder) here(ctx context.Context, apply func(Relays) error) error {
+	old := f.Relays()
+	if err := f.settle(apply); err != nil || f.Relays().same(old) {
+		return err
+	}
+	return f.Look(ctx, apply)
+}
+
+// Follow calls Look at every interval until ctx is done, and decides again each time that changed
+// tells of addresses of this machine that may have changed. It logs a failure once, not each time.
+func (f *Finder) Follow(ctx context.Context, interval time.Duration, changed <-chan struct{},
+	apply func(Relays) error) {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	said := ""
 	for {
+		look := f.Look
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		case <-changed:
+			look = f.here
 		}
-		switch err := f.Look(ctx, apply); {
+		switch err := look(ctx, apply); {
 		case err == nil:
 			said = ""
 		case ctx.Err() == nil && err.Error() != said:

@@ -324,6 +324,48 @@ func TestScope(t *testing.T) {
 	}
 }
 
+// A change of this machine's addresses is in use before anybody is asked, and nobody is asked
+// unless it is one of the relay's.
+func TestAChangeHereWaitsForNobody(t *testing.T) {
+	t.Parallel()
+	own := netip.MustParseAddr("127.0.0.2")
+	var relays []string // as they were when names were asked for
+	asked := make(chan struct{}, 1)
+	f := &Finder{o: Options{Names: []string{"box.example.org"}, Log: slog.New(slog.DiscardHandler), Listen: addrs("::"),
+		Lookup: func(context.Context, string) ([]netip.Addr, error) {
+			asked <- struct{}{}
+			return addrs("198.52.100.1"), nil
+		}}}
+	f.route = func(v4 bool) netip.Addr {
+		if v4 {
+			return own
+		}
+		return netip.Addr{}
+	}
+	f.inUse.Store(&decision{})
+	apply := func(r Relays) error { relays = append(relays, asText(r)); return nil }
+	for i, c := range []struct {
+		own   string
+		asked int
+		want  string
+	}{
+		{"127.0.0.2", 1, "127.0.0.2>127.0.0.2 127.0.0.2>198.52.100.1"},
+		{"127.0.0.2", 0, ""},
+		{"127.0.0.3", 1, "127.0.0.3>198.52.100.1"},
+	} {
+		own, relays = netip.MustParseAddr(c.own), nil
+		if err := f.here(t.Context(), apply); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(relays, " "); got != c.want || len(asked) != c.asked {
+			t.Errorf("%d: relays %q, want %q; asked: %d", i, got, c.want, len(asked))
+		}
+		for len(asked) > 0 {
+			<-asked
+		}
+	}
+}
+
 // Look logs a failure once and each change, and no warning if none is wanted.
 func TestLookSaysWhatChanges(t *testing.T) {
 	t.Parallel()

@@ -4,8 +4,10 @@ package lab_test
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"os/exec"
 	"regexp"
 	"strings"
@@ -105,6 +107,86 @@ func TestIssue16PathMTUWithoutICMP(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// 6 of the operators' reports: the box starts before its network does. When the address comes, it
+// listens and relays there at once.
+func TestIssue16LateAddress(t *testing.T) {
+	t.Parallel()
+	l := lab.New(t, lab.FullCone, lab.FullCone, lab.GlobalAddresses)
+	box, host := l.AddHost(t, "late", 66), l.AddHost(t, "out", 67)
+	box.Exec(t, "ip", "addr", "flush", "dev", "eth0")
+	server := lab.StartServer(t, box, ownConfig)
+	box.Exec(t, "ip", "addr", "add", box.Public+"/24", "dev", "eth0")
+	box.Exec(t, "ip", "route", "add", "default", "dev", "eth0")
+	began := time.Now()
+	const patience = 20 * time.Second // it has looked once in a minute
+	for allocateCode(t, host, box.Public, "tcp") != 0 {
+		if time.Since(began) > patience {
+			t.Fatal("the box relays nowhere")
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Logf("a relay after %v", time.Since(began))
+	server.AwaitLog(t, "listening on a new address.*"+regexp.QuoteMeta(box.Public))
+	if got := newTURNClient(t, host, server, "udp", "u", "p").relayed.Addr().String(); got != box.Public {
+		t.Errorf("it relays on %s, want %s", got, box.Public)
+	}
+}
+
+// 6 of the operators' reports: addresses come and go, and the sockets go with them; those over
+// which a client has an allocation stay until that ends.
+func TestIssue16AddressesComeAndGo(t *testing.T) {
+	t.Parallel()
+	l := lab.New(t, lab.FullCone, lab.FullCone, lab.GlobalAddresses)
+	out := l.AddHost(t, "out", 64)
+	server := lab.StartServer(t, l.Server, ownConfig)
+	files := func() int {
+		list, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", server.PID(t)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(list)
+	}
+	before := files()
+	address := func(n int) string { return fmt.Sprint("203.0.114.", 150+n) }
+	change := func(verb string, first, last int) {
+		for n := first; n <= last; n++ {
+			l.Server.Exec(t, "ip", "addr", verb, address(n)+"/32", "dev", "eth0")
+		}
+	}
+	const many = 40
+	change("add", 0, many)
+	for n := range many + 1 {
+		server.AwaitLog(t, "listening on a new address.*"+regexp.QuoteMeta(address(n))+":")
+	}
+	most := files()
+	client := newTURNClientOf(t, out, address(0), "udp", "u", "p")
+	gone := func(n int) string { return "an address that is gone.*" + regexp.QuoteMeta(address(n)) + ":" }
+	change("del", 0, many)
+	for n := 1; n <= many; n++ {
+		server.AwaitLog(t, gone(n))
+	}
+	if server.Logged(t, gone(0)) {
+		t.Error("the socket of an allocation was closed")
+	}
+	change("add", 0, 0)
+	if code := errorCode(client.ask(stun.MethodRefresh)); code != 0 {
+		t.Errorf("when the address is back, a refresh gets %d", code)
+	}
+	end := stun.RawAttribute{Type: stun.AttrLifetime, Value: make([]byte, 4)}
+	if code := errorCode(client.ask(stun.MethodRefresh, end)); code != 0 {
+		t.Errorf("refresh with 0: %d", code)
+	}
+	change("del", 0, 0)
+	server.AwaitLog(t, gone(0))
+	const few = 8 // connections of the test's own
+	if after := files(); after > before+few {
+		t.Errorf("%d files are open, %d were before %d addresses came and went (%d with them)", after, before, many+1,
+			most)
+	} else {
+		t.Logf("files: %d, with %d addresses more %d, then %d", before, many+1, most, after)
 	}
 }
 
