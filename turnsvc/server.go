@@ -33,6 +33,10 @@ type Options struct {
 	// DTLSCertificate returns the certificate for a server name, which may be empty. Nil: no TURN
 	// over DTLS.
 	DTLSCertificate func(serverName string) (*tls.Certificate, error)
+	// TLS serves clients that begin with TLS where TURN over TCP is served, told by the first byte.
+	// Its protocols (ALPN) begin with "stun."; who agrees on another is shown out. Nil: all who
+	// begin with TLS are.
+	TLS *tls.Config
 
 	// MinPort to MaxPort are the relay ports.
 	MinPort, MaxPort uint16
@@ -111,7 +115,7 @@ func New(o Options) (*Server, error) {
 	}
 	s.front = &front{core: s.core, gate: s.gate, stun: &responder{doorman: door}}
 	s.streams = newStreams(s.core, &o.Limits)
-	s.streams.front, s.streams.books = s.front, s.books
+	s.streams.front, s.streams.books, s.streams.tls = s.front, s.books, o.TLS
 	if o.DTLSCertificate != nil {
 		s.front.dtls = dtls.NewServer(dtls.Options{
 			Certificate: o.DTLSCertificate,

@@ -165,7 +165,7 @@ func (a *App) makeTURN() error {
 	a.bans.Alias(a.ice.UserID)
 	o := turnOptions(&a.cfg, relayAddresses(a.relays.Relays()))
 	o.Transfers, a.unread = readTransfers(a.dir, a.log)
-	o.Bans, o.Log = a.bans, a.log.With("part", "turn")
+	o.Bans, o.Log, o.TLS = a.bans, a.log.With("part", "turn"), a.certs.TLSConfig(edge.TURNProtocols()...)
 	if a.cfg.DTLS() {
 		o.DTLSCertificate = a.certs.DTLSCertificate
 	}
