@@ -106,7 +106,7 @@ func TestAbuse11NoncesThatAreNotOurs(t *testing.T) {
 			"expired":         r.s.gate.challenges.nonces.append(nil, here, now.Add(-time.Hour)),
 			"of the future":   r.s.gate.challenges.nonces.append(nil, here, now.Add(time.Hour)),
 			"another's":       r.s.gate.challenges.nonces.append(nil, elsewhere, now),
-			"another process": newNonces(make([]byte, 32)).append(nil, here, now),
+			"another process": newNonces(make([]byte, 32), time.Hour).append(nil, here, now),
 		} {
 			c := r.dial(transport, "u", "p")
 			c.nonce = nonce

@@ -290,8 +290,8 @@ func TestAbuse27EvenPortFlood(t *testing.T) {
 func TestAbuse28LifetimeIsClamped(t *testing.T) {
 	each(t, nil, func(t *testing.T, r *rig, transport string) {
 		for asked, want := range map[uint32]time.Duration{
-			0: time.Minute, 1: time.Minute, 600: 600 * time.Second, 3600: maxLifetime, 0x7FFFFFFF: maxLifetime,
-			0xFFFFFFFF: maxLifetime,
+			0: defaultLifetime, 1: defaultLifetime, 599: defaultLifetime, 601: 601 * time.Second,
+			3600: maxLifetime, 0x7FFFFFFF: maxLifetime, 0xFFFFFFFF: maxLifetime,
 		} {
 			c := r.dial(transport, "u", "p")
 			if got := c.ok(wire.MethodAllocate, withUDP, withLifetime(asked)).lifetime(); got != want {

@@ -42,7 +42,7 @@ func (b *books) allocate(r *request, a *allocation) {
 		b.refuse(r, 437)
 		return
 	}
-	w, code := b.wished(&r.msg)
+	w, code := b.wished(r)
 	if code == 0 {
 		code = b.overLimit(r, &w)
 	}
@@ -177,7 +177,8 @@ func (b *books) giveUp(a *allocation, next *reservation) {
 }
 
 // wished reads an Allocate. code is the error code of a refusal, or 0.
-func (b *books) wished(m *wire.Message) (w wish, code int) {
+func (b *books) wished(r *request) (w wish, code int) {
+	m, relays := &r.msg, b.judge.host.Load().relays
 	transport, ok := m.Get(wire.AttrRequestedTransport)
 	if !ok || len(transport) != 4 {
 		return w, 400
@@ -200,8 +201,11 @@ func (b *books) wished(m *wire.Message) (w wish, code int) {
 		w.family = 1
 	case hasFamily && family[0] != wire.FamilyIPv4:
 		return w, 440
+	case !hasFamily:
+		w.family = relays.byDefault(b.judge.settings.Load().DefaultFamily, r.client.Addr())
 	}
-	if !b.judge.host.Load().relays[w.family].Bind.IsValid() {
+	if !relays[w.family].Bind.IsValid() {
+		r.why = relays.lack(w.family)
 		return w, 440
 	}
 	switch {
@@ -326,7 +330,8 @@ type lifetimes struct{ granted, full time.Duration }
 // malformed. Zero stays zero in a Refresh: it ends the allocation.
 func (b *books) lifetime(m *wire.Message, used bool) (l lifetimes, ok bool) {
 	inForce := b.judge.settings.Load()
-	l.full = defaultLifetime
+	least := max(defaultLifetime, inForce.MinLifetime)
+	l.full = least
 	if v, has := m.Get(wire.AttrLifetime); has {
 		if len(v) != 4 {
 			return l, false
@@ -335,7 +340,7 @@ func (b *books) lifetime(m *wire.Message, used bool) (l lifetimes, ok bool) {
 		if asked == 0 && m.Method == wire.MethodRefresh {
 			return lifetimes{}, true
 		}
-		l.full = min(max(asked, inForce.MinLifetime), maxLifetime)
+		l.full = min(max(asked, least), maxLifetime)
 	}
 	l.granted = l.full
 	if !used {

@@ -227,7 +227,7 @@ func TestAttackF5FirstLifetimesAreShort(t *testing.T) {
 			if got := granted(c, wire.MethodAllocate, withUDP); got != 2*time.Minute {
 				t.Errorf("a new allocation is granted %v", got)
 			}
-			if got := granted(c, wire.MethodRefresh, withLifetime(400)); got != 2*time.Minute {
+			if got := granted(c, wire.MethodRefresh, withLifetime(700)); got != 2*time.Minute {
 				t.Errorf("an unused allocation is granted %v", got)
 			}
 		}
@@ -257,13 +257,13 @@ func TestAttackF5FirstLifetimesAreShort(t *testing.T) {
 		use(busy)
 		r.advance(3 * time.Second) // over, but for the one
 		left(1)
-		for range 3 {
+		for range 6 {
 			r.advance(80 * time.Second)
 			use(busy)
 		}
 		r.inBooks(func() int { r.s.books.sweep(); return 0 })
 		left(1)
-		r.advance(80 * time.Second) // after all that was asked for
+		r.advance(100 * time.Second) // after all that was asked for
 		left(0)
 		idle.refused(437, wire.MethodRefresh)
 

@@ -7,13 +7,13 @@ import (
 	"hash"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"signalbox/turnsvc/internal/wire"
 )
 
 const (
-	nonceMinutes  = 30 // how long a nonce is good
 	nonceSize     = 20 // characters: base64 of 3 bytes of minutes and 12 of HMAC
 	nonceMACBytes = 12
 )
@@ -22,11 +22,19 @@ const (
 // and the minute. A nonce that comes back proves that its sender receives packets at that address,
 // which a sender with a spoofed address does not.
 type nonces struct {
-	macs sync.Pool // of hash.Hash, keyed
+	macs    sync.Pool     // of hash.Hash, keyed
+	minutes atomic.Uint32 // how long a nonce is good
 }
 
-func newNonces(key []byte) *nonces {
-	return &nonces{macs: sync.Pool{New: func() any { return hmac.New(sha256.New, key) }}}
+func newNonces(key []byte, life time.Duration) *nonces {
+	n := &nonces{macs: sync.Pool{New: func() any { return hmac.New(sha256.New, key) }}}
+	n.setLifetime(life)
+	return n
+}
+
+// setLifetime sets how long a nonce is good, in whole minutes; also one that clients have already.
+func (n *nonces) setLifetime(life time.Duration) {
+	n.minutes.Store(uint32((life + time.Minute - 1) / time.Minute))
 }
 
 // append adds the nonce for ip at the time t to dst.
@@ -49,7 +57,7 @@ func (n *nonces) appendMinute(dst []byte, ip netip.Addr, minute uint32) []byte {
 	return base64.RawURLEncoding.AppendEncode(dst, out[:3+nonceMACBytes])
 }
 
-// valid reports whether nonce was made for ip, at most nonceMinutes before t.
+// valid reports whether nonce was made for ip, and not longer before t than it is good.
 func (n *nonces) valid(nonce []byte, ip netip.Addr, t time.Time) bool {
 	if len(nonce) != nonceSize {
 		return false
@@ -62,7 +70,7 @@ func (n *nonces) valid(nonce []byte, ip netip.Addr, t time.Time) bool {
 	now := uint32(t.Unix() / 60)
 	// 24 bits of minutes wrap after 31 years; compare modulo that. Allow one minute for a clock
 	// that was set back.
-	if age := (now - minute + 1) & 0xFFFFFF; age > nonceMinutes+1 {
+	if age := (now - minute + 1) & 0xFFFFFF; age > n.minutes.Load()+1 {
 		return false
 	}
 	var want [nonceSize]byte

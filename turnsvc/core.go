@@ -84,7 +84,7 @@ const (
 	dropSendFull                 // a UDP socket's send buffer was full
 	dropAbsent                   // to an address of an own network at which nobody answers
 	dropDTLS                     // a DTLS datagram that belongs to no connection, is out of place, or finds no room
-	dropHandshake                // a DTLS handshake that failed or took too long
+	dropHandshake                // a handshake of DTLS, or of TLS on a plain port, that failed or took too long
 	dropBandwidth                // over a bandwidth limit
 	dropPanic                    // a recovered panic: always a bug
 	drops            = iota

@@ -10,7 +10,8 @@
 //	internal/socket/watch_linux.go      relay sockets by a few goroutines, in turns
 //	internal/socket/balance_linux.go    of which none has most of the work for long
 //	internal/socket/receiver_linux.go   what has come, many datagrams at a time
-//	stream.go                           or a TCP, TLS or DTLS connection is cut into frames
+//	stream_tls.go                       or a TCP connection, which may turn out to carry TLS
+//	stream.go                           and is cut into frames, as TLS and DTLS connections are
 //	internal/wire/run.go                what one flow carries stays together
 //	front.go                            one look at the frame; a panic is recovered and counted
 //	clients.go                          which allocation the client has

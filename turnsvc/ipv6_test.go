@@ -72,6 +72,56 @@ func TestNoRelayOfThatFamily(t *testing.T) {
 	})
 }
 
+// 5 of the operators' reports: who asks for no family gets IPv4 or is refused, unless the operator
+// has it otherwise; and while there is no address to relay on at all, everybody is refused.
+func TestFamilyByDefault(t *testing.T) {
+	needIPv6(t)
+	for name, c := range map[string]struct {
+		by   Family
+		have func([]RelayAddress) []RelayAddress
+		want map[string]string // by transport; empty: 440
+	}{
+		"as the standard says": {FamilyIPv4, both, map[string]string{"udp": "127.0.0.1", "udp6": "127.0.0.1"}},
+		"without IPv4":         {FamilyIPv4, onlyIPv6, map[string]string{"udp": "", "udp6": "", "tcp": ""}},
+		"IPv6":                 {FamilyIPv6, both, map[string]string{"udp": "::1", "udp6": "::1"}},
+		"the client's": {FamilyOfClient, both, map[string]string{"udp": "127.0.0.1", "tcp": "127.0.0.1",
+			"udp6": "::1"}},
+		"the only one": {FamilyOfClient, onlyIPv6, map[string]string{"udp": "::1", "udp6": "::1", "tcp": "::1"}},
+		"none":         {FamilyOfClient, neither, map[string]string{"udp": "", "udp6": ""}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, func(o *Options) { o.Relays, o.DefaultFamily = c.have(o.Relays), c.by })
+			for transport, want := range c.want {
+				client := r.dial(transport, "u", "p")
+				if want == "" {
+					client.refused(440, wire.MethodAllocate, withUDP)
+					continue
+				}
+				if got := client.allocate().Addr().String(); got != want {
+					t.Errorf("over %s: relayed on %s, want %s", transport, got, want)
+				}
+			}
+		})
+	}
+}
+
+func both(all []RelayAddress) []RelayAddress     { return all }
+func onlyIPv6(all []RelayAddress) []RelayAddress { return all[1:] }
+func neither([]RelayAddress) []RelayAddress      { return nil }
+
+// An address that comes is relayed on from then on.
+func TestTheFirstRelayAddressComesLate(t *testing.T) {
+	r := newRig(t, func(o *Options) { o.Relays = nil })
+	c := r.dial("udp", "u", "p")
+	c.refused(440, wire.MethodAllocate, withUDP)
+	loopback := netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	if err := r.s.SetRelays([]RelayAddress{{loopback, loopback}}); err != nil {
+		t.Fatal(err)
+	}
+	c.allocate()
+}
+
 func TestIPv6RelayToRelayInProcess(t *testing.T) {
 	needIPv6(t)
 	each(t, func(o *Options) { behindNAT(o); o.AllowLoopback = false }, func(t *testing.T, r *rig, transport string) {
@@ -238,7 +288,7 @@ func TestPermissionIsJudgedAgainWhenTheAddressBecomesOurs(t *testing.T) {
 func TestSetRelaysRefuses(t *testing.T) {
 	r := newRig(t, nil)
 	v4, v6 := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")
-	for _, bad := range [][]RelayAddress{nil, {{}}, {{Bind: v4}}, {{v4, v6}}, {{v4, v4}, {v4, v4}},
+	for _, bad := range [][]RelayAddress{{{}}, {{Bind: v4}}, {{v4, v6}}, {{v4, v4}, {v4, v4}},
 		{{netip.MustParseAddr("::ffff:192.0.2.1"), v6}}} {
 		if r.s.SetRelays(bad) == nil {
 			t.Errorf("%v is accepted", bad)

@@ -189,6 +189,32 @@ type RelayAddress struct {
 // relayAddresses holds one of each family, or the zero RelayAddress if there is none.
 type relayAddresses [2]RelayAddress
 
+// byDefault returns the index of the family for a client that asks for none.
+func (r *relayAddresses) byDefault(f Family, client netip.Addr) int {
+	switch f {
+	case FamilyIPv6:
+		return 1
+	case FamilyOfClient:
+		i := familyIndex(client)
+		if !r[i].Bind.IsValid() && r[1-i].Bind.IsValid() {
+			return 1 - i
+		}
+		return i
+	}
+	return 0
+}
+
+// lack says why there is no relay address of a family.
+func (r *relayAddresses) lack(family int) string {
+	switch {
+	case !r[1-family].Bind.IsValid():
+		return "this machine has no address to relay on"
+	case family == 0:
+		return `the relay has no IPv4 address: turn.default_family = "auto" gives clients what there is`
+	}
+	return "the relay has no IPv6 address"
+}
+
 // familyIndex is the index of an address's family in relayAddresses and in the books' port pools.
 func familyIndex(ip netip.Addr) int {
 	if ip.Is4() {
@@ -210,9 +236,6 @@ func (j *judge) setRelays(relays []RelayAddress, list func() []*allocation) erro
 			return fmt.Errorf("turn relay addresses %v and %v: want one of each family", next[i].Bind, r.Bind)
 		}
 		next[i] = r
-	}
-	if next == (relayAddresses{}) {
-		return errors.New("turn relay addresses: want at least one")
 	}
 	if j.relayOn(&next) {
 		j.reviewAll(list())

@@ -28,7 +28,12 @@ type Live struct {
 	// are those for static users and for credentials minted with a shared secret.
 	HubPeers, StaticPeers Peers
 
-	// MinLifetime is the shortest allocation lifetime granted. Zero: 60 s.
+	// DefaultFamily is that of allocations for which the client asks for none.
+	DefaultFamily Family
+
+	// MinLifetime is the shortest allocation lifetime granted, if that is longer than
+	// defaultLifetime, which RFC 8656 §7.2 grants who asks for less, or than FirstLifetime. Zero:
+	// 60 s.
 	MinLifetime time.Duration
 	// FirstLifetime is the longest that is granted before an allocation has been used in both
 	// directions, with another user or a host elsewhere; MinLifetime wins over it. A client that
@@ -36,12 +41,28 @@ type Live struct {
 	// credentials of /api/ice, are other users only from two lines, an IPv4 address or IPv6 /48
 	// each; users of the other classes are from one address, too. Zero: no such limit.
 	FirstLifetime time.Duration
+	// NonceLifetime is how long a nonce is good, rounded up to minutes; then clients are told
+	// another (438). A longer one saves them a round trip now and then; a shorter one shortens how
+	// long what was overheard may be replayed from the same address. Zero: 30 minutes.
+	NonceLifetime time.Duration
 	Limits        Limits
 
 	// ShowAddress says how much of a client's or peer's address the log of refusals shows; nil:
 	// all.
 	ShowAddress func(netip.AddrPort) string
 }
+
+// Family says in which address family an allocation relays if its client asks for none. Nearly all
+// clients, browsers among them, ask for none.
+type Family uint8
+
+const (
+	FamilyIPv4 Family = iota // RFC 8656 §7.2
+	FamilyIPv6
+	// FamilyOfClient is the one over which the client has come, if the server relays there, or else
+	// the other.
+	FamilyOfClient
+)
 
 // Limits bound what clients may hold. Zero: no limit.
 type Limits struct {
@@ -85,7 +106,7 @@ var errNoKeys = errors.New("turn keys: want the keys of a secret")
 // Lifetimes that are granted (RFC 8656 §3.2).
 const (
 	maxLifetime     = 3540 * time.Second // below engine.Lifetime: the engine's timer never fires first
-	defaultLifetime = 600 * time.Second
+	defaultLifetime = 600 * time.Second  // also for who asks for less (RFC 8656 §7.2)
 )
 
 // newSettings checks a Live. served are the ports of this host that stay closed.
@@ -102,6 +123,9 @@ func newSettings(l Live, allowLoopback bool, served *portSet) (*settings, error)
 		l.MinLifetime = time.Minute
 	}
 	l.MinLifetime = min(max(l.MinLifetime, time.Second), maxLifetime)
+	if l.NonceLifetime == 0 {
+		l.NonceLifetime = 30 * time.Minute
+	}
 	return &settings{l, policy{
 		allow: l.AllowPeers, deny: l.DenyPeers, allowLoopback: allowLoopback, hub: l.HubPeers, static: l.StaticPeers,
 		named: opening{ports: l.AllowPorts}, namedHere: opening{l.AllowPorts, served},

@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -32,6 +33,10 @@ type Options struct {
 	// DTLSCertificate returns the certificate for a server name, which may be empty. Nil: no TURN
 	// over DTLS.
 	DTLSCertificate func(serverName string) (*tls.Certificate, error)
+	// TLS serves clients that begin with TLS where TURN over TCP is served, told by the first byte.
+	// Its protocols (ALPN) begin with "stun."; who agrees on another is shown out. Nil: all who
+	// begin with TLS are.
+	TLS *tls.Config
 
 	// MinPort to MaxPort are the relay ports.
 	MinPort, MaxPort uint16
@@ -95,7 +100,7 @@ func New(o Options) (*Server, error) {
 	if err := s.judge.setRelays(o.Relays, func() []*allocation { return nil }); err != nil {
 		return nil, err
 	}
-	ch := &challenges{realm: o.Realm, nonces: newNonces(secrets[:32])}
+	ch := &challenges{realm: o.Realm, nonces: newNonces(secrets[:32], inForce.NonceLifetime)}
 	keys := &keyring{clock: s.core.clock, judge: s.judge, realm: o.Realm, noKey: secrets[32:48], bans: o.Bans}
 	s.books = newBooks(s.core, keys, ch, secrets[48:])
 	s.books.minPort, s.books.maxPort = o.MinPort, o.MaxPort
@@ -110,7 +115,7 @@ func New(o Options) (*Server, error) {
 	}
 	s.front = &front{core: s.core, gate: s.gate, stun: &responder{doorman: door}}
 	s.streams = newStreams(s.core, &o.Limits)
-	s.streams.front, s.streams.books = s.front, s.books
+	s.streams.front, s.streams.books, s.streams.tls = s.front, s.books, o.TLS
 	if o.DTLSCertificate != nil {
 		s.front.dtls = dtls.NewServer(dtls.Options{
 			Certificate: o.DTLSCertificate,
@@ -165,8 +170,8 @@ func (s *Server) EnableDiscovery(conns [2][2]*net.UDPConn) (err error) {
 	return err
 }
 
-// SetRelays sets the addresses that allocations get from now on, at most one of each family and at
-// least one in all. Running allocations keep theirs and stay reachable.
+// SetRelays sets the addresses that allocations get from now on, at most one of each family; an
+// allocation in a family without one is refused. Running ones keep theirs and stay reachable.
 func (s *Server) SetRelays(list []RelayAddress) error { return s.judge.setRelays(list, s.books.list) }
 
 // Apply puts another configuration into force, or returns an error and changes nothing. Running
@@ -179,6 +184,7 @@ func (s *Server) Apply(l Live) error {
 	}
 	old := s.judge.settings.Swap(next)
 	s.core.refusals.showBy(l.ShowAddress)
+	s.gate.challenges.nonces.setLifetime(next.NonceLifetime)
 	for _, w := range []*allowance{s.gate.unproven, s.gate.proven, s.gate.guesses} {
 		w.setLimit(l.Limits.UnauthorizedPerSource)
 	}
@@ -190,6 +196,17 @@ func (s *Server) Apply(l Live) error {
 	}
 	s.judge.reviewAll(s.books.list())
 	return nil
+}
+
+// UDPInUse are the addresses of the server's UDP sockets over which clients with allocations come.
+func (s *Server) UDPInUse() map[netip.AddrPort]bool {
+	inUse := map[netip.AddrPort]bool{}
+	for _, a := range s.books.list() {
+		if t := a.link.transport(); t == "udp" || t == "dtls" {
+			inUse[a.link.local()] = true
+		}
+	}
+	return inUse
 }
 
 // Allocations counts the allocations.

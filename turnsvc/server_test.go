@@ -463,8 +463,33 @@ func TestStreamEndFreesItsAllocation(t *testing.T) {
 	eventually(t, "the allocation ends", func() bool { return r.s.Allocations() == 0 })
 }
 
+// 10 of the operators' reports: how long a nonce is good is the operator's choice, also for nonces
+// that clients have.
+func TestIssue16NonceLifetime(t *testing.T) {
+	r := newRig(t, func(o *Options) { o.NonceLifetime = 5 * time.Minute })
+	refreshed := func(c *client) int { return c.answerTo(c.build(wire.MethodRefresh)).code() }
+	c := r.dial("udp", "u", "p")
+	c.allocate()
+	r.advance(4 * time.Minute)
+	if code := refreshed(c); code != 0 {
+		t.Errorf("within its lifetime: %d", code)
+	}
+	r.advance(3 * time.Minute)
+	if code := refreshed(c); code != 438 {
+		t.Errorf("after its lifetime: %d, want 438", code)
+	}
+	next := r.s.judge.settings.Load().Live
+	next.NonceLifetime = time.Hour
+	if err := r.s.Apply(next); err != nil {
+		t.Fatal(err)
+	}
+	if code := refreshed(c); code != 0 {
+		t.Errorf("within a longer lifetime: %d", code)
+	}
+}
+
 func TestNonce(t *testing.T) {
-	n := newNonces(make([]byte, 32))
+	n := newNonces(make([]byte, 32), 30*time.Minute)
 	now := time.Unix(1_800_000_000, 0)
 	a, b := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
 	nonce := n.append(nil, a, now)
@@ -482,7 +507,7 @@ func TestNonce(t *testing.T) {
 			t.Errorf("nonce with byte %d changed is valid", i)
 		}
 	}
-	if newNonces(append(make([]byte, 31), 1)).valid(nonce, a, now) {
+	if newNonces(append(make([]byte, 31), 1), 30*time.Minute).valid(nonce, a, now) {
 		t.Error("a nonce of another process is valid")
 	}
 

@@ -1,6 +1,7 @@
 package turnsvc
 
 import (
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/netip"
@@ -48,6 +49,7 @@ type streams struct {
 	front *front
 	books *books
 	timeouts
+	tls   *tls.Config // for TLS on plain ports; nil: none
 	crowd *source.Crowd
 	told  atomic.Int64 // clock; before that, nothing more is logged of too many
 
@@ -68,7 +70,7 @@ func newStreams(c *core, l *Limits) *streams {
 
 // serve is Server.ServeConn.
 func (t *streams) serve(conn net.Conn, transport string) {
-	l := &streamLink{conn: conn, name: transport, streams: t, addr: wire.AddrPort(conn.LocalAddr()),
+	l := &streamLink{conn: conn, carrier: conn, name: transport, streams: t, addr: wire.AddrPort(conn.LocalAddr()),
 		peer: wire.AddrPort(conn.RemoteAddr()), bottom: socket.Bottom(conn), began: time.Now()}
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		l.conn = socket.NewStream(tcp)
@@ -81,6 +83,12 @@ func (t *streams) serve(conn net.Conn, transport string) {
 	defer t.remove(l)
 	l.sending = socket.NewSending(l.bottom, unsentRoom)
 	socket.BoundUnread(l.bottom, strangerUnread)
+	opened := false
+	t.safely("panic in a stream's handshake", func() { opened = l.open(t.tls) })
+	if !opened {
+		l.close()
+		return
+	}
 
 	done := make(chan struct{})
 	go func() {
@@ -201,6 +209,7 @@ func (t *streams) closeAll() {
 // streamLink is one TURN client on a TCP, TLS or DTLS connection.
 type streamLink struct {
 	conn    net.Conn
+	carrier net.Conn       // of the frames: conn, or TLS over it
 	bottom  net.Conn       // what conn stands on, or conn
 	sending socket.Sending // of bottom
 	fit     fit            // owned by write, as is bounded
@@ -322,7 +331,7 @@ func (l *streamLink) write() {
 	var buf []byte
 	unasked := 0 // bytes that were written since the kernel was asked
 	for {
-		if !l.out.await() || l.conn.SetWriteDeadline(deadlineIn(l.streams.timeouts.write)) != nil {
+		if !l.out.await() || l.carrier.SetWriteDeadline(deadlineIn(l.streams.timeouts.write)) != nil {
 			return
 		}
 		l.bound()
@@ -369,7 +378,7 @@ func (l *streamLink) writeFrames(frames []byte) error {
 		case "dtls":
 			size, _, _ = wire.FrameSize(frames, true) // nothing is padded there
 		}
-		if _, err := l.conn.Write(frames[:size]); err != nil {
+		if _, err := l.carrier.Write(frames[:size]); err != nil {
 			return err
 		}
 		frames = frames[size:]
@@ -383,7 +392,7 @@ func (l *streamLink) closed() bool { return l.out.over() }
 // close, as TLS does, may wait for the client; what it stands on waits for nobody.
 func (l *streamLink) close() {
 	l.out.end()
-	if l.name == "tls" {
+	if l.bottom != l.conn {
 		l.bottom.Close()
 	}
 	l.conn.Close()
@@ -430,9 +439,9 @@ func (l *streamLink) receive(in *inlet, p wire.Packet, last time.Time) bool {
 func (l *streamLink) read() {
 	in := &inlet{link: l}
 	buf, start, end := compact(nil, 0, 0, 0) // buf[start:end] is unread
-	deadline := deadlineIn(l.streams.firstFrame)
-	known := false                         // it has, or had, an allocation
-	last := deadlineIn(l.streams.stranger) // for a client without an allocation
+	deadline := l.began.Add(l.streams.firstFrame)
+	known := false                          // it has, or had, an allocation
+	last := l.began.Add(l.streams.stranger) // for a client without an allocation
 	for {
 		need := 4
 		for {
@@ -458,10 +467,10 @@ func (l *streamLink) read() {
 		if last = l.lastDeadline(last); last.Before(deadline) {
 			deadline = last
 		}
-		if l.conn.SetReadDeadline(deadline) != nil {
+		if l.carrier.SetReadDeadline(deadline) != nil {
 			return
 		}
-		n, err := l.conn.Read(buf[end : len(buf)-wire.Tailroom])
+		n, err := l.carrier.Read(buf[end : len(buf)-wire.Tailroom])
 		end += n
 		if err != nil && n == 0 {
 			if !l.mayBeSilent(err) {

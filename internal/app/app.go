@@ -41,6 +41,7 @@ import (
 	"signalbox/internal/fault"
 	"signalbox/internal/iceserver"
 	"signalbox/internal/metrics"
+	"signalbox/internal/netaddr"
 	"signalbox/internal/publicip"
 	"signalbox/internal/rooms"
 	"signalbox/internal/site"
@@ -64,8 +65,9 @@ type App struct {
 	certs  *cert.Keeper // nil: TLS is off
 	guard  *admission.Guard
 	edge   *edge.Edge
-	crowd  *source.Crowd // of the web ports
-	bans   *source.Bans  // of the hub and of the relay
+	moved  [2]chan struct{} // tell edge and relays of addresses of this machine that may have changed
+	crowd  *source.Crowd    // of the web ports
+	bans   *source.Bans     // of the hub and of the relay
 	ice    *iceserver.Issuer
 	turn   *turnsvc.Server
 	unread bool // what earlier processes have relayed; see readTransfers
@@ -97,7 +99,7 @@ func New(cfg config.Config, dir *state.Dir, log *slog.Logger) (*App, error) {
 		return nil, err
 	}
 	a := &App{cfg: cfg, loaded: cfg, dir: dir, log: log, crowd: source.NewCrowd(webLimits(&cfg)),
-		bans: readBans(dir, time.Now(), log)}
+		bans: readBans(dir, time.Now(), log), moved: [2]chan struct{}{make(chan struct{}, 1), make(chan struct{}, 1)}}
 	for _, step := range []func() error{
 		a.findRelays, a.openCertificate, a.makeGuard, a.makeEdge, a.makeTURN, a.makeHub, a.makeSite,
 	} {
@@ -134,6 +136,7 @@ func (a *App) makeEdge() error {
 		return err
 	}
 	o.TLS, o.Connections, o.Log = a.certs.TLSConfig(edge.Protocols()...), a.crowd, a.log.With("part", "edge")
+	o.Changed = a.moved[0]
 	a.edge = edge.New(o)
 	a.urls = &site.URLs{
 		Sockets: a.edge, Relays: a.relays.Relays,
@@ -162,7 +165,7 @@ func (a *App) makeTURN() error {
 	a.bans.Alias(a.ice.UserID)
 	o := turnOptions(&a.cfg, relayAddresses(a.relays.Relays()))
 	o.Transfers, a.unread = readTransfers(a.dir, a.log)
-	o.Bans, o.Log = a.bans, a.log.With("part", "turn")
+	o.Bans, o.Log, o.TLS = a.bans, a.log.With("part", "turn"), a.certs.TLSConfig(edge.TURNProtocols()...)
 	if a.cfg.DTLS() {
 		o.DTLSCertificate = a.certs.DTLSCertificate
 	}
@@ -248,6 +251,10 @@ func (a *App) Listen() (err error) {
 	return nil
 }
 
+// addressInterval is how often this machine's addresses are looked at where the kernel tells of no
+// changes, and former ones for whether they are still in use.
+const addressInterval = 5 * time.Second
+
 // relayOn has new allocations relay on other addresses. Running ones keep theirs.
 func (a *App) relayOn(relays publicip.Relays) error { return a.turn.SetRelays(relayAddresses(relays)) }
 
@@ -274,7 +281,14 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	for _, job := range []func(){
 		func() { a.edge.Serve(background, a.turn, to) },
-		func() { a.relays.Follow(ctx, publicip.Interval, a.relayOn) },
+		func() {
+			netaddr.Follow(ctx, addressInterval, func() {
+				for _, c := range a.moved {
+					netaddr.Poke(c)
+				}
+			})
+		},
+		func() { a.relays.Follow(ctx, publicip.Interval, a.moved[1], a.relayOn) },
 		func() { a.certs.Keep(ctx) },
 		func() { a.hooks.Run(background) },
 		func() { keepTransfers(background, a.dir, a.turn, a.unread, a.log) },

@@ -38,7 +38,7 @@ func CheckHost(ctx context.Context, c *config.Config) []config.Warning {
 			out = append(out, config.Warning{Key: key, Text: text})
 		}
 	}
-	where, err := FindRelays(ctx, c)
+	where, _, err := FindRelays(ctx, c)
 	warn("public_ip, public_host", err)
 	for _, r := range where {
 		if note := r.Note(); note != "" && !c.Dev {
@@ -123,15 +123,16 @@ func checkCertificate(c *config.Config, warn func(otherwise string, err error)) 
 	}
 }
 
-// FindRelays returns where the box would relay on this machine. If it can't find out some
-// addresses, it returns an error together with the ones it knows.
-func FindRelays(ctx context.Context, c *config.Config) (publicip.Relays, error) {
+// FindRelays returns where the box would relay on this machine, and why not in a family of which
+// this machine has an address. If it can't find out some addresses, it returns an error together
+// with the ones it knows.
+func FindRelays(ctx context.Context, c *config.Config) (where publicip.Relays, off []string, err error) {
 	finder, err := publicip.New(publicOptions(c, nil))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	err = finder.Look(ctx, func(publicip.Relays) error { return nil })
-	return finder.Relays(), err
+	return finder.Relays(), finder.Off(), err
 }
 
 // KeptCertificate reads the certificate that a box would serve now, in modes files and self-signed.

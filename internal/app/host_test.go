@@ -24,7 +24,7 @@ func TestDoctorSeesWhatAStartWould(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	where, err := FindRelays(t.Context(), &cfg)
+	where, _, err := FindRelays(t.Context(), &cfg)
 	if err != nil || len(where) != 1 || where[0].Bind.IP != netip.MustParseAddr("127.0.0.1") ||
 		where[0].Public.IP != netip.MustParseAddr("192.0.2.7") || where[0].Public.Why == "" {
 		t.Errorf("got %+v, %v", where, err)

@@ -34,7 +34,7 @@ import (
 func publicOptions(c *config.Config, log *slog.Logger) publicip.Options {
 	o := publicip.Options{
 		Public: c.PublicIP.Addrs, Names: c.PublicIP.Names, Auto: c.PublicIP.Auto, Host: string(c.PublicHost),
-		Bind: c.TURN.RelayIP, Probe: string(c.STUN.Probe), Quiet: c.Dev, Log: log,
+		Bind: c.TURN.RelayIP, Probe: string(c.STUN.Probe), Dev: c.Dev, Log: log,
 	}
 	for _, l := range c.TURN.Listen {
 		o.Listen = append(o.Listen, l.Addr())
@@ -222,9 +222,11 @@ func turnLive(c *config.Config, keys *cred.Keys) (turnsvc.Live, error) {
 	l := &c.TURN.Limits
 	out := turnsvc.Live{
 		Users: map[string][]byte{}, Keys: keys,
-		MinLifetime: time.Duration(c.TURN.MinLifetime), FirstLifetime: firstLifetime,
-		ShowAddress: showAddress(c.Log.Addresses),
-		AllowPeers:  c.TURN.AllowPeers.Networks, AllowPorts: c.TURN.AllowPeers.Ports, DenyPeers: c.TURN.DenyPeers,
+		DefaultFamily: familyByName(c.TURN.DefaultFamily),
+		MinLifetime:   time.Duration(c.TURN.MinLifetime), FirstLifetime: firstLifetime,
+		NonceLifetime: time.Duration(c.TURN.NonceLifetime),
+		ShowAddress:   showAddress(c.Log.Addresses),
+		AllowPeers:    c.TURN.AllowPeers.Networks, AllowPorts: c.TURN.AllowPeers.Ports, DenyPeers: c.TURN.DenyPeers,
 		HubPeers: peersByName(string(c.TURN.Peers)), StaticPeers: peersByName(string(c.TURN.StaticPeers)),
 		Limits: turnsvc.Limits{
 			Allocations: int(l.Allocations), PerUser: int(l.PerUser), PerSource: int(l.PerSource),
@@ -243,6 +245,17 @@ func turnLive(c *config.Config, keys *cred.Keys) (turnsvc.Live, error) {
 		out.Users[u.Name] = key
 	}
 	return out, nil
+}
+
+// familyByName maps the values of turn.default_family.
+func familyByName(name config.Family) turnsvc.Family {
+	switch name {
+	case "ipv6":
+		return turnsvc.FamilyIPv6
+	case "auto":
+		return turnsvc.FamilyOfClient
+	}
+	return turnsvc.FamilyIPv4
 }
 
 // peersByName maps the values of turn.peers and turn.static_peers.

@@ -62,7 +62,7 @@ func TestPublicAddressFollowsItsName(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		app.relays.Follow(ctx, time.Millisecond, app.relayOn)
+		app.relays.Follow(ctx, time.Millisecond, nil, app.relayOn)
 	}()
 	dns.set("198.52.100.1", "2a00::1")
 	eventually(t, "the address is known", is("198.52.100.1")) // nothing listens on IPv6
@@ -93,7 +93,7 @@ func TestRelayKeysAreHandedOn(t *testing.T) {
 		Public: []netip.Addr{netip.MustParseAddr("198.51.100.7")}, Names: []string{"box.example.org"}, Auto: true,
 		Host: "call.example.org", Bind: []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.IPv6Loopback()},
 		Listen: []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.IPv6Unspecified()},
-		Probe:  "stun.example.org:3478", Quiet: true,
+		Probe:  "stun.example.org:3478", Dev: true,
 	}
 	if got := publicOptions(&cfg, nil); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)

@@ -23,9 +23,13 @@ func (a *App) Welcome(w io.Writer) error {
 	fmt.Fprintf(t, "signalbox %s\n\n", status.Version())
 	local, others := pages(a)
 	t.open(append(local, others...), a.admin.Code())
-	if a.relays.Relays().Public().IsLoopback() {
+	relays := a.relays.Relays()
+	switch {
+	case len(relays) == 0:
+		t.row("Firewall", "-", "this machine has no address yet at which others reach it")
+	case relays.Public().IsLoopback():
 		t.row("Firewall", "-", "only this machine can reach it")
-	} else {
+	default:
 		t.row("Firewall", strings.Join(firewall(a), " "), "let these in")
 	}
 	if len(a.cfg.TURN.URLs) > 0 {
@@ -39,7 +43,7 @@ func (a *App) Welcome(w io.Writer) error {
 		}
 	}
 	label := "Relay"
-	for _, r := range a.relays.Relays() {
+	for _, r := range relays {
 		note := r.Public.Why
 		if s := r.Note(); s != "" {
 			note += "; " + s

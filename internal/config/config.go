@@ -41,10 +41,12 @@ type Config struct {
 		Realm         string       `toml:"realm"`
 		RelayPorts    Ports        `toml:"relay_ports"`
 		RelayIP       Addrs        `toml:"relay_ip"`
+		DefaultFamily Family       `toml:"default_family"`
 		Secret        Secret       `toml:"secret"`
 		OldSecrets    Secrets      `toml:"old_secrets"`
 		CredentialTTL Duration     `toml:"credential_ttl"`
 		MinLifetime   Duration     `toml:"min_lifetime"`
+		NonceLifetime Duration     `toml:"nonce_lifetime"`
 		Peers         Peers        `toml:"peers"`
 		StaticPeers   StaticPeers  `toml:"static_peers"`
 		AllowPeers    AllowedPeers `toml:"allow_peers"`

@@ -126,6 +126,7 @@ func (c *Config) checkTURN(k *checker) {
 	k.must(c.TURN.CredentialTTL >= Duration(time.Minute), "turn.credential_ttl", `want at least "1m"`)
 	k.must(c.TURN.CredentialTTL <= Duration(cred.MaxLife), "turn.credential_ttl", `want at most "8784h", a year`)
 	k.must(c.TURN.MinLifetime <= Duration(59*time.Minute), "turn.min_lifetime", `want at most "59m"`)
+	k.must(within(c.TURN.NonceLifetime, time.Minute, 24*time.Hour), "turn.nonce_lifetime", `want "1m" to "24h"`)
 	for i, u := range c.TURN.Users {
 		key := fmt.Sprintf("turn.users[%d]", i+1)
 		if _, err := u.LongTermKey(c.TURN.Realm); err != nil {
@@ -155,11 +156,12 @@ func (c *Config) checkDiscovery(k *checker) {
 		"%d is the port of turn.listen: discovery needs a second one", at.Port())
 }
 
+func within(d Duration, least, most time.Duration) bool {
+	return d >= Duration(least) && d <= Duration(most)
+}
+
 func (c *Config) checkSignal(k *checker) {
 	s := &c.Signal
-	within := func(d Duration, least, most time.Duration) bool {
-		return d >= Duration(least) && d <= Duration(most)
-	}
 	k.must(s.Resume == 0 || within(s.Resume, time.Second, time.Hour), "signal.resume",
 		`want "1s" to "1h", or 0 for not at all`)
 	k.must(within(s.Heartbeat, time.Second, time.Minute), "signal.heartbeat", `want "1s" to "1m"`)

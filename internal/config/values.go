@@ -142,6 +142,14 @@ func (p Peers) check() error { return oneOf(string(p), "room", "signaled", "publ
 // UnmarshalTOML implements toml.Unmarshaler.
 func (p *Peers) UnmarshalTOML(v any) error { return choose(p, v) }
 
+// Family is a value of turn.default_family.
+type Family string
+
+func (f Family) check() error { return oneOf(string(f), "ipv4", "ipv6", "auto") }
+
+// UnmarshalTOML implements toml.Unmarshaler.
+func (f *Family) UnmarshalTOML(v any) error { return choose(f, v) }
+
 // StaticPeers is a value of turn.static_peers.
 type StaticPeers string
 

@@ -38,7 +38,10 @@ type Options struct {
 	// Connections counts the connections of the two web ports, except those of proxies and of this
 	// machine.
 	Connections *source.Crowd
-	Log         *slog.Logger
+	// Changed tells of addresses of this machine that may have come or gone (DHCP at boot, a VPN).
+	// Each has its own UDP sockets.
+	Changed <-chan struct{}
+	Log     *slog.Logger
 }
 
 // Service is TURN at an address, over one transport: "udp", "tcp", "tls" or "dtls". A listener over
@@ -60,12 +63,14 @@ type turnListener struct {
 	tls bool // and nothing else
 }
 
-// TURN serves the connections and sockets of the TURN server. Each method returns when it is done
-// with its connection or socket.
+// TURN serves the connections and sockets of the TURN server. Each method whose name begins with
+// Serve returns when it is done with its connection or socket.
 type TURN interface {
 	ServeConn(conn net.Conn, transport string)
 	ServePacket(conn *net.UDPConn) error
 	ServeSTUN(conn *net.UDPConn) error
+	// UDPInUse are the addresses of sockets over which clients with allocations come.
+	UDPInUse() map[netip.AddrPort]bool
 }
 
 // Edge holds the sockets: Bind, Serve, Close.
@@ -79,9 +84,9 @@ type Edge struct {
 	corners                        *[2][2]*net.UDPConn
 
 	// Owned by Bind, then by Serve.
-	wildcard []uint16 // TURN ports on every address of the machine
-	bound    map[netip.AddrPort]bool
-	failed   map[netip.AddrPort]bool // to bind, and it was said
+	wildcard []uint16                          // TURN ports on every address of the machine
+	roaming  map[netip.AddrPort][]*net.UDPConn // the sockets of those ports
+	failed   map[netip.AddrPort]bool           // to bind, and it was said
 
 	mu     sync.Mutex
 	udp    []*net.UDPConn // all TURN sockets
@@ -146,7 +151,7 @@ func (e *Edge) Bind() error {
 func (e *Edge) reset() {
 	e.web, e.webTLS, e.metrics, e.collider, e.corners = nil, nil, nil, nil, nil
 	e.turn, e.turnTCP, e.wildcard = nil, nil, nil
-	e.bound, e.failed = map[netip.AddrPort]bool{}, map[netip.AddrPort]bool{}
+	e.roaming, e.failed = map[netip.AddrPort][]*net.UDPConn{}, map[netip.AddrPort]bool{}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.udp, e.stun, e.closed = nil, nil, false
@@ -233,6 +238,7 @@ func (e *Edge) bindPackets(at netip.AddrPort) (netip.AddrPort, error) {
 		switch {
 		case err == nil:
 			port = udpAddr(conns[0]).Port()
+			e.roaming[netip.AddrPortFrom(ip, port)] = conns
 		case !errors.Is(err, syscall.EADDRNOTAVAIL):
 			return at, err
 		}
@@ -294,7 +300,6 @@ func (e *Edge) listenUDP(key string, addr netip.AddrPort, n int) ([]*net.UDPConn
 		_ = conn.SetWriteBuffer(4 << 20)
 		conns = append(conns, conn)
 	}
-	e.bound[addr] = true
 	return conns, nil
 }
 

@@ -19,12 +19,12 @@ import (
 // handshake and the first byte.
 const OpenTimeout = 10 * time.Second
 
-// turnProtocols are the ALPN names of TURN (RFC 7443).
-var turnProtocols = []string{"stun.turn", "stun.nat-discovery"}
+// TURNProtocols returns the ALPN names of TURN (RFC 7443).
+func TURNProtocols() []string { return []string{"stun.turn", "stun.nat-discovery"} }
 
 // Protocols returns the ALPN names of the TLS port in order of preference. TURN comes first: a
 // client that offers it wants it, though coturn's clients offer http/1.1, too.
-func Protocols() []string { return append(slices.Clone(turnProtocols), "h2", "http/1.1") }
+func Protocols() []string { return append(TURNProtocols(), "h2", "http/1.1") }
 
 // mux tells the connections of the web ports apart.
 type mux struct {
@@ -47,7 +47,7 @@ func (m *mux) serveTLS(ctx context.Context, raw net.Conn) {
 		return
 	}
 	switch proto := secure.ConnectionState().NegotiatedProtocol; {
-	case slices.Contains(turnProtocols, proto):
+	case slices.Contains(TURNProtocols(), proto):
 		m.turn.ServeConn(secure, "tls")
 	case proto == cert.ALPNChallenge:
 		secure.Close()
@@ -85,7 +85,7 @@ func (m *mux) serveTURN(ctx context.Context, raw net.Conn, overTLS bool) {
 	if secure == nil {
 		return
 	}
-	if proto := secure.ConnectionState().NegotiatedProtocol; proto != "" && !slices.Contains(turnProtocols, proto) {
+	if proto := secure.ConnectionState().NegotiatedProtocol; proto != "" && !slices.Contains(TURNProtocols(), proto) {
 		secure.Close() // it wants a web page, or is an ACME directory that has seen what it asked for
 		return
 	}

@@ -5,15 +5,12 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
 	"signalbox/internal/netaddr"
 )
-
-// rescanInterval is how often the edge looks for new addresses of this machine (DHCP at boot, a
-// VPN). Each gets its own UDP sockets.
-const rescanInterval = 5 * time.Second
 
 // Handlers take the connections that are not for TURN; each may be nil if its port is off.
 type Handlers struct {
@@ -58,21 +55,20 @@ func (e *Edge) Serve(ctx context.Context, turn TURN, to Handlers) {
 			}
 		})
 	}
-	scan := time.NewTicker(rescanInterval)
-	defer scan.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-scan.C:
-			servePackets(e.rescan())
+		case <-e.o.Changed:
+			servePackets(e.rescan(turn))
 		}
 	}
 }
 
-// rescan binds addresses that the machine got meanwhile, and returns their sockets. Sockets of
-// former addresses stay: they do no harm, and the address may return.
-func (e *Edge) rescan() (fresh []*net.UDPConn) {
+// rescan binds addresses that the machine got meanwhile, and returns their sockets. It closes those
+// of former addresses once no client has an allocation over them: while one has, its address may
+// return.
+func (e *Edge) rescan(turn TURN) (fresh []*net.UDPConn) {
 	if len(e.wildcard) == 0 {
 		return nil
 	}
@@ -81,10 +77,11 @@ func (e *Edge) rescan() (fresh []*net.UDPConn) {
 		e.o.Log.Warn("look for new addresses", "err", err)
 		return nil
 	}
+	e.leaveGone(local, turn)
 	for _, ip := range local {
 		for _, port := range e.wildcard {
 			addr := netip.AddrPortFrom(ip, port)
-			if e.bound[addr] {
+			if e.roaming[addr] != nil {
 				continue
 			}
 			conns, err := e.bindUDP(addr)
@@ -99,10 +96,53 @@ func (e *Edge) rescan() (fresh []*net.UDPConn) {
 				continue
 			}
 			e.o.Log.Info("listening on a new address", "addr", addr)
+			delete(e.failed, addr)
+			e.roaming[addr] = conns
 			fresh = append(fresh, conns...)
 		}
 	}
 	return fresh
+}
+
+// leaveGone closes the sockets of addresses that this machine no longer has.
+func (e *Edge) leaveGone(local []netip.Addr, turn TURN) {
+	var gone []netip.AddrPort
+	for addr, conns := range e.roaming {
+		if !slices.Contains(local, addr.Addr()) && !e.isCorner(conns) {
+			gone = append(gone, addr)
+		}
+	}
+	for addr := range e.failed {
+		if !slices.Contains(local, addr.Addr()) {
+			delete(e.failed, addr)
+		}
+	}
+	if len(gone) == 0 {
+		return
+	}
+	inUse := turn.UDPInUse()
+	for _, addr := range gone {
+		if inUse[addr] {
+			continue
+		}
+		conns := e.roaming[addr]
+		delete(e.roaming, addr)
+		e.mu.Lock()
+		e.udp = slices.DeleteFunc(e.udp, func(c *net.UDPConn) bool { return slices.Contains(conns, c) })
+		e.mu.Unlock()
+		for _, c := range conns {
+			c.Close()
+		}
+		e.o.Log.Info("no longer listening on an address that is gone", "addr", addr)
+	}
+}
+
+// isCorner reports whether one of the sockets is also for NAT behavior discovery, which keeps its
+// four.
+func (e *Edge) isCorner(conns []*net.UDPConn) bool {
+	return e.corners != nil && slices.ContainsFunc(e.corners[:], func(pair [2]*net.UDPConn) bool {
+		return slices.Contains(conns, pair[0]) || slices.Contains(conns, pair[1])
+	})
 }
 
 // accept runs serve for each connection, in its own goroutine. It survives errors: without free

@@ -11,28 +11,40 @@ import (
 )
 
 // decide chooses where to relay, in this order: an explicit key, an explicit listen address, the
-// interface of the default route, loopback. old is the previous choice; decide does not give up an
-// address that still exists for a worse reason.
-func (f *Finder) decide(known answers, old Relays) (Relays, error) {
+// interface of the default route, another address that is not loopback's. old is the previous
+// choice; decide does not give up an address that still exists for a worse reason.
+func (f *Finder) decide(known answers, old Relays) (decision, error) {
 	local, err := netaddr.Local()
 	if err != nil {
-		return nil, err
+		return decision{}, err
 	}
-	var out Relays
+	return f.decideAmong(local, known, old)
+}
+
+func (f *Finder) decideAmong(local []netip.Addr, known answers, old Relays) (out decision, err error) {
 	for _, v4 := range []bool{true, false} {
-		fam := family{o: &f.o, v4: v4, known: known, local: local, old: old}
-		r, err := fam.relay()
+		fam := family{o: &f.o, v4: v4, known: known, local: local, old: old, route: f.route}
+		r, off, err := fam.relay()
 		if err != nil {
-			return nil, err
+			return decision{}, err
 		}
 		if r.Bind.IP.IsValid() {
-			out = append(out, r)
+			out.relays = append(out.relays, r)
+		}
+		if off != "" {
+			out.off = append(out.off, off)
 		}
 	}
-	if len(out) == 0 {
-		return nil, fault.New("public_ip, turn.relay_ip", "these keys leave no address to relay on")
+	if len(out.relays) == 0 && len(f.o.Bind) > 0 {
+		return decision{}, fault.New("public_ip, turn.relay_ip", "these keys leave no address to relay on")
 	}
 	return out, nil
+}
+
+// decision is where to relay, and why not in a family of which this machine has an address.
+type decision struct {
+	relays Relays
+	off    []string
 }
 
 // family is a decision for one address family.
@@ -42,25 +54,47 @@ type family struct {
 	known answers
 	local []netip.Addr // this machine's addresses
 	old   Relays
+	route func(v4 bool) netip.Addr
 }
 
 func (f *family) fits(ip netip.Addr) bool { return ip.Is4() == f.v4 }
 
-// relay decides. It returns the zero Relay if the box is not to relay in this family.
-func (f *family) relay() (r Relay, err error) {
+// relay decides. It returns the zero Relay if the box does not relay in this family, and in off why
+// not, if that is for what the configuration says and not for the lack of an address.
+func (f *family) relay() (r Relay, off string, err error) {
 	public, literal, auto := f.configured()
-	bind, err := f.bind(public, auto)
-	switch {
-	case err != nil:
-		return Relay{}, err
-	case !bind.IP.IsValid() && literal:
-		return Relay{}, fault.New("public_ip", "this machine has no address to relay to and from %s", public.IP)
-	case !bind.IP.IsValid(), !public.IP.IsValid() && !auto:
-		return Relay{}, nil // a name may well have an address of a family that this machine lacks
-	case public.IP.IsValid():
-		return Relay{Bind: bind, Public: public}, nil
+	bind, err := f.bind(public)
+	if err != nil {
+		return Relay{}, "", err
 	}
-	return Relay{Bind: bind, Public: f.behindNAT(bind)}, nil
+	if !bind.IP.IsValid() {
+		switch named, every := f.listenedOn(); {
+		case literal && !f.v4 && !named.IsValid() && !every:
+			return Relay{}, "", fault.New("public_ip", "this machine has no address to relay to and from %s: "+
+				"turn.listen has none of IPv6", public.IP)
+		case len(f.o.Bind) > 0 && f.reachedBy().IP.IsValid():
+			off = fmt.Sprintf("no %s relays: turn.relay_ip names no %[1]s address", f)
+		}
+		return Relay{}, off, nil // an address may yet come
+	}
+	if public.IP.IsValid() {
+		return Relay{Bind: bind, Public: public}, "", nil
+	}
+	r = Relay{Bind: bind, Public: f.behindNAT(bind)}
+	// Where public_ip gives an address of the other family only, this one is used if it is public.
+	if !auto && !netaddr.Global(r.Public.IP) {
+		return Relay{}, fmt.Sprintf("no %s relays: public_ip gives no %[1]s address, and the internet does not route "+
+			"this machine's %s", f, bind.IP), nil
+	}
+	return r, "", nil
+}
+
+// String names the family.
+func (f *family) String() string {
+	if f.v4 {
+		return "IPv4"
+	}
+	return "IPv6"
 }
 
 // configured returns the public address that the configuration gives, directly or by a name. auto
@@ -81,7 +115,7 @@ func (f *family) configured() (public Choice, literal, auto bool) {
 }
 
 // bind returns the address for relay sockets to bind to; the zero Choice if there is none.
-func (f *family) bind(public Choice, auto bool) (Choice, error) {
+func (f *family) bind(public Choice) (Choice, error) {
 	if i := slices.IndexFunc(f.o.Bind, f.fits); i >= 0 {
 		ip := f.o.Bind[i]
 		if !slices.Contains(f.local, ip) {
@@ -92,7 +126,7 @@ func (f *family) bind(public Choice, auto bool) (Choice, error) {
 	switch {
 	case public.IP.IsValid() && slices.Contains(f.local, public.IP):
 		return public, nil
-	case public.IP.IsValid(), auto && len(f.o.Bind) == 0:
+	case public.IP.IsValid(), len(f.o.Bind) == 0:
 		return f.reachedBy(), nil
 	}
 	return Choice{}, nil
@@ -121,8 +155,8 @@ func (f *family) behindNAT(bind Choice) Choice {
 // mayBeBehindNAT reports whether others may reach a box with this address only by another one.
 func mayBeBehindNAT(own netip.Addr) bool { return !netaddr.Global(own) && !own.IsLoopback() }
 
-// reachedBy picks the address at which others most probably reach this machine. For IPv6 there may
-// be none.
+// reachedBy picks the address at which others most probably reach this machine. There may be none.
+// Loopback is one only where TURN listens on it and, for development, where nothing else is.
 func (f *family) reachedBy() Choice {
 	named, every := f.listenedOn()
 	if named.IsValid() {
@@ -131,7 +165,7 @@ func (f *family) reachedBy() Choice {
 	if !f.v4 && !every {
 		return Choice{} // IPv6 is not listened on, so it is not relayed on by itself
 	}
-	if ip := f.defaultRoute(); ip.IsValid() {
+	if ip := f.route(f.v4); ip.IsValid() {
 		return Choice{ip, "the interface of the default route has it"}
 	}
 	for _, r := range f.old {
@@ -139,22 +173,28 @@ func (f *family) reachedBy() Choice {
 			return r.Bind // the default route may come back
 		}
 	}
-	if !f.v4 {
-		return Choice{}
+	if !f.v4 && slices.ContainsFunc(f.local, func(ip netip.Addr) bool { return ip.Is4() && reachable(ip) }) {
+		return Choice{} // IPv4 will do
 	}
 	for _, ip := range f.local {
-		if ip.Is4() && !ip.IsLoopback() && !ip.IsLinkLocalUnicast() {
-			return Choice{ip, "no default route; this machine has it"}
+		if f.fits(ip) && reachable(ip) {
+			return Choice{ip, "no public default route; this machine has it"}
 		}
 	}
-	return Choice{netip.AddrFrom4([4]byte{127, 0, 0, 1}), "this machine has no other address"}
+	if f.v4 && f.o.Dev {
+		return Choice{netip.AddrFrom4([4]byte{127, 0, 0, 1}), "this machine has no other address"}
+	}
+	return Choice{}
 }
 
+// reachable reports whether others may reach a machine at an address.
+func reachable(ip netip.Addr) bool { return !ip.IsLoopback() && !ip.IsLinkLocalUnicast() }
+
 // Reached returns the IPv4 address at which others most probably reach this machine, whatever the
-// configuration relays on.
+// configuration relays on; the zero Addr if there is none.
 func (f *Finder) Reached() netip.Addr {
 	local, _ := netaddr.Local() // New has read them, too
-	v4 := family{o: &f.o, v4: true, local: local}
+	v4 := family{o: &f.o, v4: true, local: local, route: f.route}
 	return v4.reachedBy().IP
 }
 
@@ -175,9 +215,9 @@ func (f *family) listenedOn() (named netip.Addr, every bool) {
 // defaultRoute returns the address from which this machine would talk to the internet; the zero
 // Addr if there is none, or if it is an IPv6 address that the internet does not route. Connecting a
 // UDP socket sends nothing: the system only looks up the route and its source address.
-func (f *family) defaultRoute() netip.Addr {
+func defaultRoute(v4 bool) netip.Addr {
 	network, somewhere := "udp4", net.UDPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 9}
-	if !f.v4 {
+	if !v4 {
 		network, somewhere = "udp6", net.UDPAddr{IP: net.ParseIP("2001:db8::1"), Port: 9}
 	}
 	conn, err := net.DialUDP(network, nil, &somewhere)

@@ -21,6 +21,7 @@ type Options struct {
 	// Names are host names that lead to such addresses; they are looked up every minute.
 	Names []string
 	// Auto: a family that neither Public nor Names has an address of is decided by what is here.
+	// Without it, such a family is used if the internet routes its address.
 	Auto bool
 	// Host is the name by which clients reach the box, if it is a name. Look looks it up if this
 	// machine's own address is private.
@@ -38,9 +39,10 @@ type Options struct {
 	Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
 	Ask    func(ctx context.Context, from netip.Addr, server string) (netip.Addr, error)
 
-	// Quiet suppresses warnings of addresses that the internet does not route.
-	Quiet bool
-	Log   *slog.Logger
+	// Dev: loopback will do where this machine has no other address, and nothing is said of
+	// addresses that the internet does not route.
+	Dev bool
+	Log *slog.Logger
 }
 
 // Choice is an address and the reason why it was chosen.
@@ -58,12 +60,18 @@ type Relay struct {
 // Note says from where Public can't be reached; empty: the internet routes it.
 func (r Relay) Note() string { return Scope(r.Public.IP) }
 
-// Relays are the addresses that the box relays on: one of each family in use, IPv4 first. It is
-// never empty, and immutable.
+// Relays are the addresses that the box relays on: one of each family in use, IPv4 first. There is
+// none while this machine has no address at which others reach it. They are immutable.
 type Relays []Relay
 
-// Public returns the first public address, for callers that want only one.
-func (r Relays) Public() netip.Addr { return r[0].Public.IP }
+// Public returns the first public address, for callers that want only one; that of loopback if
+// there is none.
+func (r Relays) Public() netip.Addr {
+	if len(r) == 0 {
+		return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	return r[0].Public.IP
+}
 
 // PublicIPs are the addresses that clients are told, as text.
 func (r Relays) PublicIPs() []string {
@@ -81,8 +89,8 @@ func (r Relays) same(other Relays) bool {
 	})
 }
 
-// Interval is how often to look again at addresses and names. A changed one is in use after little
-// more, which lookupTimeout bounds.
+// Interval is how often to look again at names. A changed one is in use after little more, which
+// lookupTimeout bounds.
 const (
 	Interval      = time.Minute
 	lookupTimeout = 3 * time.Second
@@ -90,8 +98,10 @@ const (
 
 // Finder decides on the addresses, and remembers its decisions.
 type Finder struct {
-	o     Options
-	inUse atomic.Pointer[Relays]
+	o Options
+	// route is defaultRoute. Tests replace it.
+	route func(v4 bool) netip.Addr
+	inUse atomic.Pointer[decision]
 	known answers // owned by the caller of Look; one call at a time
 }
 
@@ -106,54 +116,81 @@ func New(o Options) (*Finder, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	f := &Finder{o: o}
-	relays, err := f.decide(answers{}, nil)
+	f := &Finder{o: o, route: defaultRoute}
+	first, err := f.decide(answers{}, nil)
 	if err != nil {
 		return nil, err
 	}
-	f.inUse.Store(&relays)
+	f.inUse.Store(&first)
 	return f, nil
 }
 
 // Relays is what was decided last.
-func (f *Finder) Relays() Relays { return *f.inUse.Load() }
+func (f *Finder) Relays() Relays { return f.inUse.Load().relays }
+
+// Off says, for each family in which the configuration keeps the box from relaying although this
+// machine has an address, why.
+func (f *Finder) Off() []string { return f.inUse.Load().off }
 
 // Look decides again, by what the machine, its name servers and the STUN server say now. If the
 // addresses have changed, it calls apply to put them into force; if apply fails, everything stays
-// as it was. An address that Look can't find out stays as it was, and the error says so.
+// as it was. What this machine itself knows does not wait for the others. An address that Look
+// can't find out stays as it was, and the error says so.
 func (f *Finder) Look(ctx context.Context, apply func(Relays) error) error {
-	old := f.Relays()
-	known, unknown := f.ask(ctx, old)
-	f.known = known
-	next, err := f.decide(known, old)
-	if err != nil {
-		return errors.Join(unknown, err)
+	if err := f.settle(apply); err != nil {
+		return err
 	}
-	if !next.same(old) {
-		if err := apply(next); err != nil {
-			return errors.Join(unknown, err)
+	known, unknown := f.ask(ctx, f.Relays())
+	f.known = known
+	return errors.Join(unknown, f.settle(apply))
+}
+
+// settle decides by what is known, and puts that into force.
+func (f *Finder) settle(apply func(Relays) error) error {
+	old := f.Relays()
+	next, err := f.decide(f.known, old)
+	if err != nil {
+		return err
+	}
+	if !next.relays.same(old) {
+		if err := apply(next.relays); err != nil {
+			return err
 		}
 		f.o.Log.Info("relay addresses changed",
-			"from", strings.Join(old.PublicIPs(), " "), "to", strings.Join(next.PublicIPs(), " "))
+			"from", strings.Join(old.PublicIPs(), " "), "to", strings.Join(next.relays.PublicIPs(), " "))
 		f.warn(next)
 	}
 	f.inUse.Store(&next)
-	return unknown
+	return nil
 }
 
-// Follow calls Look at every interval until ctx is done. It logs a failure once, not at every
-// interval.
-func (f *Finder) Follow(ctx context.Context, interval time.Duration, apply func(Relays) error) {
+// here decides again by what this machine has. It asks name servers and the STUN server only if the
+// box now relays from other addresses.
+func (f *Finder) here(ctx context.Context, apply func(Relays) error) error {
+	old := f.Relays()
+	if err := f.settle(apply); err != nil || f.Relays().same(old) {
+		return err
+	}
+	return f.Look(ctx, apply)
+}
+
+// Follow calls Look at every interval until ctx is done, and decides again each time that changed
+// tells of addresses of this machine that may have changed. It logs a failure once, not each time.
+func (f *Finder) Follow(ctx context.Context, interval time.Duration, changed <-chan struct{},
+	apply func(Relays) error) {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	said := ""
 	for {
+		look := f.Look
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		case <-changed:
+			look = f.here
 		}
-		switch err := f.Look(ctx, apply); {
+		switch err := look(ctx, apply); {
 		case err == nil:
 			said = ""
 		case ctx.Err() == nil && err.Error() != said:
@@ -164,11 +201,20 @@ func (f *Finder) Follow(ctx context.Context, interval time.Duration, apply func(
 }
 
 // Warn logs which of the addresses callers from elsewhere can't reach, and what to do.
-func (f *Finder) Warn() { f.warn(f.Relays()) }
+func (f *Finder) Warn() { f.warn(*f.inUse.Load()) }
 
-func (f *Finder) warn(relays Relays) {
-	for _, r := range relays {
-		if note := r.Note(); note != "" && !f.o.Quiet {
+func (f *Finder) warn(now decision) {
+	if f.o.Dev {
+		return
+	}
+	if len(now.relays) == 0 {
+		f.o.Log.Warn("the relay has no address: it refuses every allocation (440) until this machine has one")
+	}
+	for _, reason := range now.off {
+		f.o.Log.Info("the relay has addresses of one family only", "reason", reason)
+	}
+	for _, r := range now.relays {
+		if note := r.Note(); note != "" {
 			f.o.Log.Warn("the internet does not route the relay's address",
 				"addr", r.Public.IP, "reason", r.Public.Why, "note", note)
 		}

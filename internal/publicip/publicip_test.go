@@ -66,13 +66,9 @@ func TestRelayAddresses(t *testing.T) {
 		"no IPv6 here": {o: v4(Options{Public: addrs("2001:db8::7")}),
 			want: "public_ip: this machine has no address to relay to and from 2001:db8::7"},
 	} {
-		f := &Finder{o: c.o}
-		where, err := f.decide(answers{names: names}, nil)
-		var got []string
-		for _, r := range where {
-			got = append(got, r.Bind.IP.String()+">"+r.Public.IP.String())
-		}
-		text := strings.Join(got, " ")
+		f := &Finder{o: c.o, route: defaultRoute}
+		found, err := f.decide(answers{names: names}, nil)
+		text := asText(found.relays)
 		if err != nil {
 			text = err.Error()
 		}
@@ -80,6 +76,61 @@ func TestRelayAddresses(t *testing.T) {
 			t.Errorf("%s: %s, want %s", name, text, c.want)
 		}
 	}
+}
+
+// 5 of the operators' reports: a machine relays on an address that others may reach it at, or not
+// at all; and public_ip of one family leaves a public address of the other in use.
+func TestIssue16NoLoopbackAsALastResort(t *testing.T) {
+	t.Parallel()
+	every := addrs("::")
+	for name, c := range map[string]struct {
+		o     Options
+		local []netip.Addr
+		want  string
+		off   string
+	}{
+		"nothing yet": {o: Options{Auto: true}, local: addrs("127.0.0.1", "::1")},
+		"nothing yet, public_ip": {o: Options{Public: addrs("198.51.100.7", "2001:db8::7")},
+			local: addrs("127.0.0.1", "::1")},
+		"nothing else, for development": {o: Options{Auto: true, Dev: true}, local: addrs("127.0.0.1", "::1"),
+			want: "127.0.0.1>127.0.0.1"},
+		"only link-local": {o: Options{Auto: true}, local: addrs("127.0.0.1", "169.254.3.4")},
+		"no default route": {o: Options{Auto: true}, local: addrs("127.0.0.1", "10.0.0.5"),
+			want: "10.0.0.5>10.0.0.5"},
+		"IPv6 only, no default route": {o: Options{Auto: true}, local: addrs("127.0.0.1", "::1", "fd00::5"),
+			want: "fd00::5>fd00::5"},
+		"both, no default route": {o: Options{Auto: true}, local: addrs("10.0.0.5", "fd00::5"),
+			want: "10.0.0.5>10.0.0.5"},
+		"public_ip of IPv6, IPv4 private": {o: Options{Public: addrs("2a00::7")}, local: addrs("10.0.0.5", "2a00::7"),
+			want: "2a00::7>2a00::7", off: "no IPv4 relays: public_ip gives no IPv4 address, and the internet does " +
+				"not route this machine's 10.0.0.5"},
+		"public_ip of IPv6, IPv4 public": {o: Options{Public: addrs("2a00::7")}, local: addrs("8.8.8.8", "2a00::7"),
+			want: "8.8.8.8>8.8.8.8 2a00::7>2a00::7"},
+		"relay_ip of IPv6": {o: Options{Auto: true, Bind: addrs("2a00::7")}, local: addrs("8.8.8.8", "2a00::7"),
+			want: "2a00::7>2a00::7", off: "no IPv4 relays: turn.relay_ip names no IPv4 address"},
+	} {
+		c.o.Listen = every
+		f := &Finder{o: c.o, route: func(bool) netip.Addr { return netip.Addr{} }}
+		found, err := f.decideAmong(c.local, answers{}, nil)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if got := asText(found.relays); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+		if got := strings.Join(found.off, "; "); got != c.off {
+			t.Errorf("%s: off: %q, want %q", name, got, c.off)
+		}
+	}
+}
+
+// asText writes bind>public of each family.
+func asText(relays Relays) string {
+	var out []string
+	for _, r := range relays {
+		out = append(out, r.Bind.IP.String()+">"+r.Public.IP.String())
+	}
+	return strings.Join(out, " ")
 }
 
 // at is a relay whose one address is this machine's own.
@@ -273,6 +324,48 @@ func TestScope(t *testing.T) {
 	}
 }
 
+// A change of this machine's addresses is in use before anybody is asked, and nobody is asked
+// unless it is one of the relay's.
+func TestAChangeHereWaitsForNobody(t *testing.T) {
+	t.Parallel()
+	own := netip.MustParseAddr("127.0.0.2")
+	var relays []string // as they were when names were asked for
+	asked := make(chan struct{}, 1)
+	f := &Finder{o: Options{Names: []string{"box.example.org"}, Log: slog.New(slog.DiscardHandler), Listen: addrs("::"),
+		Lookup: func(context.Context, string) ([]netip.Addr, error) {
+			asked <- struct{}{}
+			return addrs("198.52.100.1"), nil
+		}}}
+	f.route = func(v4 bool) netip.Addr {
+		if v4 {
+			return own
+		}
+		return netip.Addr{}
+	}
+	f.inUse.Store(&decision{})
+	apply := func(r Relays) error { relays = append(relays, asText(r)); return nil }
+	for i, c := range []struct {
+		own   string
+		asked int
+		want  string
+	}{
+		{"127.0.0.2", 1, "127.0.0.2>127.0.0.2 127.0.0.2>198.52.100.1"},
+		{"127.0.0.2", 0, ""},
+		{"127.0.0.3", 1, "127.0.0.3>198.52.100.1"},
+	} {
+		own, relays = netip.MustParseAddr(c.own), nil
+		if err := f.here(t.Context(), apply); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(relays, " "); got != c.want || len(asked) != c.asked {
+			t.Errorf("%d: relays %q, want %q; asked: %d", i, got, c.want, len(asked))
+		}
+		for len(asked) > 0 {
+			<-asked
+		}
+	}
+}
+
 // Look logs a failure once and each change, and no warning if none is wanted.
 func TestLookSaysWhatChanges(t *testing.T) {
 	t.Parallel()
@@ -313,7 +406,7 @@ func TestLookSaysWhatChanges(t *testing.T) {
 		t.Errorf("an address that nobody reaches is not warned of: %s", said)
 	}
 	log.Reset()
-	f.o.Quiet = true
+	f.o.Dev = true
 	if f.Warn(); log.Len() > 0 {
 		t.Errorf("said %s", log.String())
 	}

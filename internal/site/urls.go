@@ -55,7 +55,8 @@ func (u *URLs) HTTPS() string { return u.at("https", u.Sockets.WebTLS()) }
 
 func (u *URLs) at(scheme string, l net.Listener) string {
 	relays := u.Relays()
-	if l == nil || !netaddr.Reaches(l, relays.Public()) && !netaddr.Reaches(l, relays[0].Bind.IP) {
+	if l == nil || !netaddr.Reaches(l, relays.Public()) &&
+		(len(relays) == 0 || !netaddr.Reaches(l, relays[0].Bind.IP)) {
 		return ""
 	}
 	host := relays.Public().String()

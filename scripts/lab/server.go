@@ -215,6 +215,26 @@ func (s *Server) Stop(t testing.TB) {
 	}
 }
 
+// Logged reports whether the server has printed what matches a pattern.
+func (s *Server) Logged(t testing.TB, pattern string) bool {
+	t.Helper()
+	out, err := os.ReadFile(s.Log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return regexp.MustCompile(pattern).Match(out)
+}
+
+// AwaitLog waits until the server has printed what matches a pattern.
+func (s *Server) AwaitLog(t testing.TB, pattern string) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !s.Logged(t, pattern); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the server does not print %s", pattern)
+		}
+	}
+}
+
 func (s *Server) tail(lines int) string {
 	out, err := os.ReadFile(s.Log)
 	if err != nil {

@@ -104,6 +104,10 @@ var transports = []struct {
 	{"udp", []string{"-p", "3478"}},
 	{"tcp", []string{"-t", "-p", "3478"}},
 	{"tls on the port of the pages", []string{"-t", "-S", "-p", "8443"}},
+	{"tls on the plain port", []string{"-t", "-S", "-p", "3478"}},
+	{"udp, Send", []string{"-p", "3478", "-s"}},
+	{"tcp, Send", []string{"-t", "-p", "3478", "-s"}},
+	{"udp, DONT-FRAGMENT", []string{"-p", "3478", "-g"}},
 }
 
 func clientToClient(t *testing.T, l *lab.Lab, username, password string) {

@@ -45,6 +45,7 @@ const (
 func NewOutlet(conn *net.UDPConn, n *Neighbors) *Outlet {
 	at := conn.LocalAddr().(*net.UDPAddr).AddrPort()
 	o := &Outlet{at: netip.AddrPortFrom(at.Addr().Unmap(), at.Port()), conn: newDirect(conn), neighbors: n}
+	mayFragment(conn, o.at.Addr())
 	o.replace()
 	n.add(o)
 	return o

@@ -44,20 +44,23 @@ func openExit(at netip.AddrPort, scope uint32) (*exit, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.SetsockoptInt(fd, level, freebind, 1); err != nil {
-		unix.Close(fd)
+	e := &exit{source: sourceOf(at.Addr(), scope)}
+	e.own(fd)
+	if err = unix.SetsockoptInt(fd, level, freebind, 1); err == nil {
+		err = keepWhole(e, at.Addr(), false)
+	}
+	if err != nil {
+		e.leave()
 		return nil, err
 	}
-	const tries = 8 // for one that isn't taken
+	const tries = 8 // for an address that isn't taken
 	for range tries {
 		err = bind(fd, netip.AddrPortFrom(nowhere(at.Addr()), at.Port()))
 		if err == nil {
-			e := &exit{source: sourceOf(at.Addr(), scope)}
-			e.own(fd)
 			return e, nil
 		}
 	}
-	unix.Close(fd)
+	e.leave()
 	return nil, err
 }
 

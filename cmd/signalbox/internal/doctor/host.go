@@ -97,11 +97,19 @@ func (d *Doctor) config(ctx context.Context, o HostOptions) {
 }
 
 func relayAddress(ctx context.Context, c config.Config) Check {
-	where, err := app.FindRelays(ctx, &c)
-	if where == nil {
+	where, off, err := app.FindRelays(ctx, &c)
+	switch {
+	case len(where) == 0 && err != nil:
 		return failed("check public_ip and turn.relay_ip", "%v", err)
+	case len(where) == 0:
+		return failed("connect it to a network; the box relays as soon as this machine has an address",
+			"this machine has no address at which others reach it, so every allocation is refused (440)")
 	}
 	var words, notes []string
+	if where[0].Bind.IP.Is6() && c.TURN.DefaultFamily == "ipv4" {
+		notes = append(notes, `set turn.default_family = "auto": clients that ask for no family, as all browsers do, `+
+			"are refused (440), since there is no IPv4 address to relay on")
+	}
 	for _, r := range where {
 		text := fmt.Sprintf("%s (%s)", r.Public.IP, r.Public.Why)
 		if r.Bind.IP != r.Public.IP {
@@ -112,6 +120,7 @@ func relayAddress(ctx context.Context, c config.Config) Check {
 			notes = append(notes, r.Public.IP.String()+": "+note)
 		}
 	}
+	words = append(words, off...)
 	if len(notes) > 0 {
 		return warning(strings.Join(notes, "; "), "%s", strings.Join(words, "; "))
 	}
@@ -121,8 +130,8 @@ func relayAddress(ctx context.Context, c config.Config) Check {
 // portRange tries some of the relay ports. A box that runs here may hold some of them.
 func portRange(ctx context.Context, c config.Config) Check {
 	first, last := c.TURN.RelayPorts.First, c.TURN.RelayPorts.Last
-	where, _ := app.FindRelays(ctx, &c) // relayAddress reports the error
-	if where == nil {
+	where, _, _ := app.FindRelays(ctx, &c) // relayAddress reports the error
+	if len(where) == 0 {
 		return skipped("unknown without a relay address")
 	}
 	const few = 100 // a mesh call of eight makes about 60 allocations

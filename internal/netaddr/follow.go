@@ -1,0 +1,53 @@
+package netaddr
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+const (
+	// settleTime is how long changes go on: an address comes a moment before its routes do.
+	settleTime = 50 * time.Millisecond
+	// restTime is how long is rested after a look: routes may change on and on.
+	restTime = 500 * time.Millisecond
+)
+
+// Follow calls look when addresses or routes of this machine may have changed, until ctx is done:
+// as soon as the kernel tells of it, where it does (Linux), and at every interval anyway.
+func Follow(ctx context.Context, interval time.Duration, look func()) {
+	told := make(chan struct{}, 1)
+	var listening sync.WaitGroup
+	defer listening.Wait()
+	listening.Go(func() { listen(ctx, interval, told) })
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		case <-told:
+			pause(ctx, settleTime)
+		}
+		look()
+		pause(ctx, restTime)
+	}
+}
+
+// pause waits, but not once ctx is done.
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// Poke has whoever receives from the channel, which has room for one, look once more. It doesn't
+// wait.
+func Poke(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default: // it is about to
+	}
+}
