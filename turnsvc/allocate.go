@@ -129,7 +129,7 @@ func (b *books) withdrawn(r *request) int {
 		return 508
 	case !b.keys.holds(r):
 		return 401
-	case b.keys.banned(r.class, r.user, r.client.Addr()):
+	case b.keys.banned(r.class, r.issued, r.client.Addr()):
 		return 403
 	}
 	return 0
@@ -142,8 +142,7 @@ func (b *books) attach(a *allocation) bool {
 	if a.class != cred.Hub {
 		return true
 	}
-	_, session, _ := cred.Parse(a.user)
-	member, concerned := b.judge.rooms.attach(session, a)
+	member, concerned := b.judge.rooms.attach(a.issued, a)
 	a.scope.member = member
 	b.settle(nil, concerned)
 	return member != nil
@@ -243,7 +242,7 @@ func (b *books) create(r *request, w *wish) (a *allocation, next *reservation, c
 	now := b.clock.now()
 	b.nextID++
 	a = &allocation{
-		id: b.nextID, link: r.link, client: r.client, user: r.user, principal: r.principal,
+		id: b.nextID, link: r.link, client: r.client, user: r.user, issued: r.issued, principal: r.principal,
 		class: r.class, key: r.key, created: now, clock: b.clock, counters: b.counters,
 		judge: b.judge,
 	}

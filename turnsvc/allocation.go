@@ -55,6 +55,7 @@ type allocation struct {
 	link   link
 	client netip.AddrPort
 	user   string
+	issued string // whom the credential was issued to; see identity
 	// principal is the user that the credential was issued to; see func principal.
 	principal string
 	class     cred.Class

@@ -351,7 +351,7 @@ func (b *books) handle(r *request) {
 // nobody's any more.
 func (b *books) refuse(r *request, code int) {
 	b.counters.refusedTo(r.class, code)
-	defer b.refusals.note(refusal{code, r.why, r.user, r.client, r.peer})
+	defer b.refusals.note(refusal{code, r.why, r.issued, r.client, r.peer})
 	if code == 401 {
 		b.reply(r, b.challenges.answer(nil, &r.msg, r.client, 401, b.clock.wall()))
 		return

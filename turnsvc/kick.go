@@ -3,8 +3,6 @@ package turnsvc
 import (
 	"net/netip"
 	"strconv"
-
-	"signalbox/turnsvc/cred"
 )
 
 // Kick ends the allocation of that id, as Snapshot lists it, and reports whether there was one.
@@ -37,9 +35,5 @@ func (s *Server) KickSource(source netip.Prefix) int {
 }
 
 func (a *allocation) belongsTo(user string) bool {
-	if a.class == cred.Static {
-		return a.user == user
-	}
-	_, id, _ := cred.Parse(a.user)
-	return id == user || a.scope.member != nil && a.scope.member.user == user && user != ""
+	return a.issued == user || a.scope.member != nil && a.scope.member.user == user && user != ""
 }

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"signalbox/internal/source"
-	"signalbox/turnsvc/cred"
 )
 
 // refusals logs who was refused, and why: one line each, within limits of each source and of all,
@@ -36,8 +35,8 @@ const (
 	longestShown = 64
 )
 
-// refusal is what a line says. peer is the zero AddrPort if there is none; without a why it says
-// the phrase of the code.
+// refusal is what a line says. user is whom the credential was issued to: the log names none. peer
+// is the zero AddrPort if there is none; without a why it says the phrase of the code.
 type refusal struct {
 	code         int
 	why, user    string
@@ -59,9 +58,6 @@ func (l *refusals) note(r refusal) {
 	}
 	if r.why == "" {
 		r.why = reasons[r.code]
-	}
-	if _, id, minted := cred.Parse(r.user); minted {
-		r.user = id // whom it was issued to: the log names no credential
 	}
 	if len(r.user) > longestShown {
 		r.user = strings.ToValidUTF8(r.user[:longestShown], "") + "..."

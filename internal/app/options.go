@@ -158,7 +158,8 @@ func credentialKeys(c *config.Config, dir *state.Dir) (*cred.Keys, error) {
 			return nil, err
 		}
 	}
-	return cred.NewKeys(string(secret), c.TURN.OldSecrets.Reveal()...), nil
+	keys := cred.NewKeys(string(secret), c.TURN.OldSecrets.Reveal()...)
+	return keys.SeparatedBy(string(c.TURN.RESTSeparator)), nil
 }
 
 // namingKey is the key of the ids of credentials without a session. It stays over a restart, so

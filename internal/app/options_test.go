@@ -41,6 +41,7 @@ func TestEveryKeyReachesARoom(t *testing.T) {
 		"turn.relay_ip":                       "127.0.0.1",
 		"turn.secret":                         "a secret of the tests",
 		"turn.old_secrets":                    "an old secret",
+		"turn.rest_separator":                 "_",
 		"turn.min_lifetime":                   "2m",
 		"turn.peers":                          "signaled",
 		"turn.static_peers":                   "any",

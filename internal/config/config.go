@@ -3,6 +3,7 @@
 package config
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"slices"
@@ -10,6 +11,7 @@ import (
 
 	"signalbox/internal/admission"
 	"signalbox/internal/netaddr"
+	"signalbox/internal/state"
 )
 
 // Config is the whole configuration. Its fields are the keys of config.toml, which documents them.
@@ -43,6 +45,7 @@ type Config struct {
 		RelayIP       Addrs        `toml:"relay_ip"`
 		Secret        Secret       `toml:"secret"`
 		OldSecrets    Secrets      `toml:"old_secrets"`
+		RESTSeparator Separator    `toml:"rest_separator"`
 		CredentialTTL Duration     `toml:"credential_ttl"`
 		MinLifetime   Duration     `toml:"min_lifetime"`
 		Peers         Peers        `toml:"peers"`
@@ -215,6 +218,12 @@ func (c *Config) Warnings() (out []Warning) {
 	if c.Signal.Devices != 1 && c.Auth.Mode != "jwt" {
 		out = append(out, Warning{"signal.devices", "a user has one session, as with 1: only tokens " +
 			`(auth.mode = "jwt") prove that another one is of the same user`})
+	}
+	if n := len(c.TURN.Secret); n > 0 && n < state.MinSecret {
+		out = append(out, Warning{"turn.secret", fmt.Sprintf("it has fewer than %d characters, and whoever has one "+
+			"credential can guess it at leisure: make a longer one with openssl rand -hex 16, give it to the "+
+			"programs that mint with this one, and until they have it, name this one in turn.old_secrets",
+			state.MinSecret)})
 	}
 	if len(c.TURN.URLs) > 0 && !c.TURN.URLs.Relays() {
 		out = append(out, Warning{"turn.urls", "none of them is a turn: or turns: URL, so clients find no relay"})
