@@ -66,7 +66,7 @@ func (b *books) allocate(r *request, a *allocation) {
 	}
 	b.enter(a)
 	if code := b.withdrawn(r); code != 0 {
-		b.end(a)
+		b.end(a, endWithdrawn)
 		b.remove()
 		if next != nil {
 			a.pool.Release(next.relay)
@@ -87,7 +87,7 @@ func (b *books) allocate(r *request, a *allocation) {
 		m.XORAddr(wire.AttrXORMappedAddress, r.client)
 	})
 	if r.link.closed() {
-		b.end(a) // its stream ended while the request was queued
+		b.end(a, endStream) // its stream ended while the request was queued
 	}
 }
 
@@ -105,7 +105,7 @@ func (b *books) enter(a *allocation) {
 	})
 	if err != nil {
 		b.log.Warn("a relay socket can't be read: its allocation ends", "err", err)
-		b.end(a)
+		b.end(a, endUnread)
 	}
 	b.mu.Lock()
 	b.all[a.id] = a
@@ -350,7 +350,7 @@ func (b *books) refresh(r *request, a *allocation) {
 		return
 	}
 	if life.full == 0 {
-		b.end(a)
+		b.end(a, endReleased)
 		b.remove()
 	} else {
 		if !b.agreed(r, b.engine.Refresh(a.id)) {

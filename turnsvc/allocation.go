@@ -75,6 +75,7 @@ type allocation struct {
 	made    made    // owned by the books
 	full    int64   // clock; when it expires once it is in use; owned by the books
 	counted account // what the budget has taken in; guarded by its mu
+	why     end     // set by books.end; guarded by books.mu
 
 	// Atomics.
 	expires    atomic.Int64 // clock; 0 once ended, so that the packet path needs one comparison

@@ -96,13 +96,14 @@ func (b *books) submit(r *request) bool {
 }
 
 // end stops an allocation at once; the books remove it soon. It may be called from any goroutine,
-// and more than once.
-func (b *books) end(a *allocation) {
+// and more than once: the first call says why.
+func (b *books) end(a *allocation, why end) {
 	b.mu.Lock()
 	if a.ended.Swap(true) {
 		b.mu.Unlock()
 		return
 	}
+	a.why = why
 	a.expires.Store(0)
 	b.ending = append(b.ending, a) // under the same lock, so that an ended one is always found here
 	b.mu.Unlock()
@@ -113,13 +114,13 @@ func (b *books) end(a *allocation) {
 }
 
 // endWhere ends the allocations that match, with their streams, and returns how many.
-func (b *books) endWhere(match func(*allocation) bool) (n int) {
+func (b *books) endWhere(why end, match func(*allocation) bool) (n int) {
 	for _, a := range b.list() {
 		if a.ended.Load() || !match(a) {
 			continue
 		}
 		n++
-		b.end(a)
+		b.end(a, why)
 		a.link.close()
 	}
 	return n
@@ -128,7 +129,7 @@ func (b *books) endWhere(match func(*allocation) bool) (n int) {
 // settle ends allocations and has permissions of others judged again, as the rooms have found.
 func (b *books) settle(ending []*allocation, concerned concern) {
 	for _, a := range ending {
-		b.end(a)
+		b.end(a, endSession)
 	}
 	for a, peers := range concerned {
 		b.judge.review(a, peers...)
@@ -199,9 +200,11 @@ func (b *books) follow() {
 
 func (b *books) close() {
 	for _, a := range b.list() {
-		b.end(a)
+		b.end(a, endShutdown)
 	}
 	b.turn(b.remove)
+	b.refusals.settle(true)
+	b.ends.settle(true)
 	for token := range b.reservations {
 		b.dropReservation(token)
 	}
@@ -241,7 +244,7 @@ func (b *books) sweep() {
 	for _, a := range b.list() {
 		b.prolong(a)
 		if !a.running(now) {
-			b.end(a)
+			b.end(a, endExpired)
 			continue
 		}
 		a.forgetExpired(now)
@@ -252,7 +255,8 @@ func (b *books) sweep() {
 		}
 	}
 	b.replies.forget(now)
-	b.refusals.settle()
+	b.refusals.settle(false)
+	b.ends.settle(false)
 	b.settle(b.judge.rooms.sweep(now))
 }
 
@@ -290,7 +294,7 @@ func (b *books) remove() {
 		if err := b.engine.Remove(a.id); err != nil {
 			b.log.Error("remove an allocation from the TURN engine", "err", err)
 		}
-		b.log.Debug("allocation ended", "relay", a.relayed, "client", a.client)
+		b.ends.note(a)
 	}
 	b.lookDrained()
 }
@@ -318,7 +322,7 @@ func (b *books) handle(r *request) {
 	a := r.link.allocation(r.client)
 	if a != nil {
 		if b.prolong(a); !a.running(now) {
-			b.end(a)
+			b.end(a, endExpired)
 			b.remove()
 			a = nil
 		}

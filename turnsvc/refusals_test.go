@@ -60,26 +60,26 @@ func TestIssue16FloodOfRefusals(t *testing.T) {
 	t.Parallel()
 	var log testkit.Log
 	now := time.Now()
-	clock := clock{start: now, read: func() time.Time { return now }}
-	l := &refusals{log: log.Logger(), clock: clock}
-	l.showBy(nil)
+	read := func() time.Time { return now }
+	l := newCore(read, log.Logger()).refusals
 	for i := range 1000 {
 		for port := range 10 {
 			at := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), uint16(port))
 			l.note(refusal{code: 401, user: strings.Repeat("工", 100), client: at})
 		}
 	}
-	if n := strings.Count(log.String(), "\n"); n != linesOfAll || len(l.lines) != linesOfAll/linesOfSource {
-		t.Errorf("%d lines, %d sources kept", n, len(l.lines))
+	n, from := strings.Count(log.String(), "\n"), len(l.lines.from)
+	if n != refusalsOfAll || from != refusalsOfAll/refusalsOfSource {
+		t.Errorf("%d lines, %d sources kept", n, from)
 	}
 	if first, _, _ := strings.Cut(log.String(), "\n"); len(first) > 300 {
 		t.Errorf("a line of %d bytes", len(first))
 	}
-	l.settle()
-	now = now.Add(refusalPeriod)
-	l.settle()
-	l.settle()
-	if n := strings.Count(log.String(), fmt.Sprint("more=", 10000-linesOfAll)); n != 1 {
+	l.settle(false)
+	now = now.Add(linesPeriod)
+	l.settle(false)
+	l.settle(false)
+	if n := strings.Count(log.String(), fmt.Sprint("more=", 10000-refusalsOfAll)); n != 1 {
 		t.Errorf("the rest was summed up %d times", n)
 	}
 }
@@ -109,9 +109,7 @@ func TestFail2BanReadsRefusals(t *testing.T) {
 		{refusal{code: 486, user: "u"}, ""},
 	} {
 		var log testkit.Log
-		l := &refusals{log: log.Logger().With("part", "turn"),
-			clock: clock{start: time.Now(), read: time.Now}}
-		l.showBy(nil)
+		l := newCore(time.Now, log.Logger().With("part", "turn")).refusals
 		if !tt.r.client.IsValid() {
 			tt.r.client = netip.MustParseAddrPort("198.51.100.7:4242")
 		}
