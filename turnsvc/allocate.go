@@ -126,7 +126,7 @@ func (b *books) receive(a *allocation, run wire.Run) {
 func (b *books) withdrawn(r *request) int {
 	switch {
 	case b.draining.Load():
-		return 508
+		return b.over(r, limitDrain)
 	case !b.keys.holds(r):
 		return 401
 	case b.keys.banned(r.class, r.issued, r.client.Addr()):
@@ -213,25 +213,19 @@ func (b *books) overLimit(r *request, w *wish) int {
 	l, h := b.limits(), holder{r.principal, r.client.Addr(), r.class, w.family}
 	switch {
 	case b.draining.Load():
-		r.why = "the box drains"
-		return 508
+		return b.over(r, limitDrain)
 	case b.budget.spent(l.TotalPerMonth):
-		r.why = "limit reached: turn.limits.total_per_month"
-		return 508
+		return b.over(r, limitPerMonth)
 	case l.Allocations > 0 && b.size()+len(b.reservations)+n > l.Allocations:
-		r.why = "limit reached: turn.limits.allocations"
-		return 508
+		return b.over(r, limitAllocations)
 	case n == 0:
 		return 0
 	case !b.quotas.fitsUser(n, l, h):
-		r.why = "limit reached: turn.limits.per_user"
-		return 486
+		return b.over(r, limitPerUser)
 	case !b.quotas.fitsSource(n, l, h):
-		r.why = "limit reached: turn.limits.per_source"
-		return 486
+		return b.over(r, limitPerSource)
 	case !b.quotas.leaves(n, h, int(b.maxPort)-int(b.minPort)+1, l.Allocations):
-		r.why = "what is left of turn.relay_ports or turn.limits.allocations is guaranteed to other credentials"
-		return 508
+		return b.over(r, limitGroup)
 	}
 	return 0
 }
@@ -269,8 +263,7 @@ func (b *books) create(r *request, w *wish) (a *allocation, next *reservation, c
 			b.log.Warn("no relay port", "err", err)
 		}
 		b.portless = true
-		r.why = "no port of turn.relay_ports is free"
-		return nil, nil, 508
+		return nil, nil, b.over(r, limitPorts)
 	}
 	b.portless = false
 	first.Neighbors = b.neighbors

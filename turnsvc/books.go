@@ -44,10 +44,12 @@ type books struct {
 	nextID       uint64
 	quotas       quotas
 	replies      replies
-	portless     bool // the last relay socket could not be opened
+	portless     bool            // the last relay socket could not be opened
+	told         map[string]bool // of which shared users the log has told; see tellOfCrowd
 	readers      *socket.Readers
 
-	ports [2]atomic.Int64 // taken from each pool; run writes it, for others to read
+	crowds atomic.Pointer[[]SharedUser] // run writes it, for others to read
+	ports  [2]atomic.Int64              // taken from each pool; run writes it, for others to read
 
 	mu     sync.Mutex
 	all    map[uint64]*allocation // but those that have been removed
@@ -61,7 +63,7 @@ func newBooks(c *core, k *keyring, ch *challenges, engineKey []byte) *books {
 		engineKey: engineKey, channelTimeout: channelLifetime - 5*time.Second,
 		queue: newQueue(), wake: make(chan struct{}, 1),
 		reservations: map[[8]byte]*reservation{}, quotas: newQuotas(&j.settings.Load().Limits),
-		all: map[uint64]*allocation{}, drained: make(chan struct{}),
+		all: map[uint64]*allocation{}, drained: make(chan struct{}), told: map[string]bool{},
 	}
 }
 
@@ -255,6 +257,7 @@ func (b *books) sweep() {
 		}
 	}
 	b.replies.forget(now)
+	b.lookForCrowds(limits.PerUser)
 	b.refusals.settle(false)
 	b.ends.settle(false)
 	b.settle(b.judge.rooms.sweep(now))

@@ -108,6 +108,7 @@ var refusalCodes = [...]int{400, 401, 403, 420, 437, 438, 440, 441, 442, 443, 48
 type counters struct {
 	drops    [drops]atomic.Uint64
 	refusals [classes + 1][len(refusalCodes)]atomic.Uint64 // by class of credential; the last is of strangers
+	limits   [limits]atomic.Uint64                         // refusals, by the limit that was met
 	bindings atomic.Uint64
 }
 

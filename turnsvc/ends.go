@@ -47,8 +47,9 @@ func (e *ends) note(a *allocation) {
 	}
 	carried := a.carried()
 	age := time.Duration(e.clock.now() - a.created).Round(time.Second)
-	e.log.Info("turn allocation ended", "why", string(a.why), "client", e.shown.addr(a.client), "class", a.class.String(),
-		"transport", a.link.transport(), "relay", e.shown.addr(a.relayed), "age", age.String(),
+	e.log.Info("turn allocation ended", "why", string(a.why), "client", e.shown.addr(a.client),
+		"class", a.class.String(), "transport", a.link.transport(), "relay", e.shown.addr(a.relayed),
+		"age", age.String(),
 		"fromClientBytes", carried.FromClientBytes, "fromClientPackets", carried.FromClientPackets,
 		"toClientBytes", carried.ToClientBytes, "toClientPackets", carried.ToClientPackets,
 		"user", shortened(a.issued)) // last: it is what clients may have chosen
