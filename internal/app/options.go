@@ -285,11 +285,16 @@ func hookOptions(c *config.Config) webhook.Options {
 	return o
 }
 
+// claimsCount reports whether the relay is told of the addresses that candidates claim. They open
+// something with "signaled" only; but who narrows "public" or "any" to that, by a reload, wants
+// running calls to go on at the addresses that were signaled before.
+func claimsCount(c *config.Config) bool { return c.TURN.Peers != "room" }
+
 // hubLive is the part of hubOptions that can change while the hub runs.
 func hubLive(c *config.Config) signal.Live {
 	return signal.Live{
 		RoomCapacity:   int(c.Signal.RoomCapacity),
-		AllowedOrigins: append(c.OwnOrigins(), c.Web.AllowedOrigins...), Claims: c.TURN.Peers == "signaled",
+		AllowedOrigins: append(c.OwnOrigins(), c.Web.AllowedOrigins...), Claims: claimsCount(c),
 	}
 }
 

@@ -228,6 +228,7 @@ func (c *Config) Warnings() (out []Warning) {
 	if len(c.TURN.URLs) > 0 && !c.TURN.URLs.Relays() {
 		out = append(out, Warning{"turn.urls", "none of them is a turn: or turns: URL, so clients find no relay"})
 	}
+	out = append(out, c.relayPortWarnings()...)
 	for _, p := range c.Web.TrustedProxies {
 		if p.Bits() == 0 {
 			out = append(out, Warning{"web.trusted_proxies", p.String() + " trusts everybody, so any client can " +
@@ -249,6 +250,26 @@ func (c *Config) Warnings() (out []Warning) {
 	if m := c.Metrics.Listen; m.On() && !m.Addr().Unmap().IsLoopback() {
 		out = append(out, Warning{"metrics.listen", m.String() + " is not loopback: anybody who reaches it can read " +
 			"the metrics (numbers only, no names or addresses): let in only your Prometheus"})
+	}
+	return out
+}
+
+// relayPortWarnings warns of UDP ports that are listened on within the range of relay ports: there
+// the box relays nothing, and has fewer ports than it seems.
+func (c *Config) relayPortWarnings() (out []Warning) {
+	within := func(key string, at netip.AddrPort) {
+		if p := c.TURN.RelayPorts; at.Port() >= p.First && at.Port() <= p.Last {
+			out = append(out, Warning{key, fmt.Sprintf("UDP port %d is also one of turn.relay_ports (%s), and can't "+
+				"relay while it is listened on: choose another, or narrow that range", at.Port(), p)})
+		}
+	}
+	for _, l := range c.TURN.Listen {
+		if l.OnUDP() {
+			within("turn.listen", l.AddrPort)
+		}
+	}
+	if c.STUN.Alternate.IsValid() {
+		within("stun.alternate", c.STUN.Alternate.AddrPort)
 	}
 	return out
 }

@@ -432,9 +432,11 @@ func TestWarnings(t *testing.T) {
 		"public_host":         {"web.trusted_proxies=127.0.0.1"},
 		"signal.devices":      {"signal.devices=2"},
 		"turn.secret":         {"turn.secret=fifteen letters"},
+		"turn.listen":         {`turn.listen=["udp/:50000", ":3478"]`},
+		"stun.alternate":      {"turn.listen=127.0.0.1:3478", "stun.alternate=127.0.0.2:50000"},
 		"metrics.listen":      {"metrics.listen=0.0.0.0:9090"},
 		"": {"web.trusted_proxies=127.0.0.1", "public_host=call.example.org",
-			"metrics.listen=127.0.0.1:9090"},
+			"metrics.listen=127.0.0.1:9090", `turn.listen=["tcp/:50000", "udp/:49151"]`},
 	} {
 		c, err := load(t, LoadOptions{Set: set})
 		if err != nil {
