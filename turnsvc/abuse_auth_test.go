@@ -327,7 +327,7 @@ func TestAbuse16ExpiryEndsNoCallAndRevocationDoes(t *testing.T) {
 		c.ok(wire.MethodCreatePermission, withPeer(at))
 		c.ok(wire.MethodChannelBind, withChannel(0x4000), withPeer(at))
 
-		r.s.books.end(r.s.books.list()[0])
+		r.s.books.end(r.s.books.list()[0], endKicked)
 		c.write(c.channelFrame(0x4000, "no more"))
 		eventually(t, "the packet is dropped", func() bool { return r.s.Snapshot().Drops["no-allocation"] == 1 })
 		c.refused(437, wire.MethodRefresh)

@@ -143,7 +143,7 @@ func TestAbuse25QuotasComeBackOnEveryWayOut(t *testing.T) {
 		{"expiry", func(r *rig, _, _ *client) { r.advance(601 * time.Second) }},
 		{"kick", func(r *rig, _, _ *client) {
 			for _, a := range r.s.books.list() {
-				r.s.books.end(a)
+				r.s.books.end(a, endKicked)
 			}
 		}},
 		{"close", func(r *rig, a, b *client) {

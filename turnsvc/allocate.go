@@ -77,7 +77,7 @@ func (b *books) allocate(r *request, a *allocation) {
 	}
 	entered = true
 	if code := b.withdrawn(r); code != 0 {
-		b.end(a)
+		b.end(a, endWithdrawn)
 		b.remove()
 		if next != nil {
 			a.pool.Release(next.relay)
@@ -98,7 +98,7 @@ func (b *books) allocate(r *request, a *allocation) {
 		m.XORAddr(wire.AttrXORMappedAddress, r.client)
 	})
 	if r.link.closed() {
-		b.end(a) // its stream ended while the request was queued
+		b.end(a, endStream) // its stream ended while the request was queued
 	}
 }
 
@@ -137,10 +137,10 @@ func (b *books) receive(a *allocation, run wire.Run) {
 func (b *books) withdrawn(r *request) int {
 	switch {
 	case b.draining.Load():
-		return 508
+		return b.over(r, limitDrain)
 	case !b.keys.holds(r):
 		return 401
-	case b.keys.banned(r.class, r.user, r.client.Addr()):
+	case b.keys.banned(r.class, r.issued, r.client.Addr()):
 		return 403
 	}
 	return 0
@@ -153,8 +153,7 @@ func (b *books) attach(a *allocation) bool {
 	if a.class != cred.Hub {
 		return true
 	}
-	_, session, _ := cred.Parse(a.user)
-	member, concerned := b.judge.rooms.attach(session, a)
+	member, concerned := b.judge.rooms.attach(a.issued, a)
 	a.scope.member = member
 	b.settle(nil, concerned)
 	return member != nil
@@ -229,25 +228,19 @@ func (b *books) overLimit(r *request, w *wish) int {
 	l, h := b.limits(), holder{r.principal, r.client.Addr(), r.class, w.family}
 	switch {
 	case b.draining.Load():
-		r.why = "the box drains"
-		return 508
+		return b.over(r, limitDrain)
 	case b.budget.spent(l.TotalPerMonth):
-		r.why = "limit reached: turn.limits.total_per_month"
-		return 508
+		return b.over(r, limitPerMonth)
 	case l.Allocations > 0 && b.size()+len(b.reservations)+n > l.Allocations:
-		r.why = "limit reached: turn.limits.allocations"
-		return 508
+		return b.over(r, limitAllocations)
 	case n == 0:
 		return 0
 	case !b.quotas.fitsUser(n, l, h):
-		r.why = "limit reached: turn.limits.per_user"
-		return 486
+		return b.over(r, limitPerUser)
 	case !b.quotas.fitsSource(n, l, h):
-		r.why = "limit reached: turn.limits.per_source"
-		return 486
+		return b.over(r, limitPerSource)
 	case !b.quotas.leaves(n, h, int(b.maxPort)-int(b.minPort)+1, l.Allocations):
-		r.why = "what is left of turn.relay_ports or turn.limits.allocations is guaranteed to other credentials"
-		return 508
+		return b.over(r, limitGroup)
 	}
 	return 0
 }
@@ -258,7 +251,7 @@ func (b *books) create(r *request, w *wish) (a *allocation, next *reservation, c
 	now := b.clock.now()
 	b.nextID++
 	a = &allocation{
-		id: b.nextID, link: r.link, client: r.client, user: r.user, principal: r.principal,
+		id: b.nextID, link: r.link, client: r.client, user: r.user, issued: r.issued, principal: r.principal,
 		class: r.class, key: r.key, created: now, clock: b.clock, counters: b.counters,
 		judge: b.judge,
 	}
@@ -285,8 +278,7 @@ func (b *books) create(r *request, w *wish) (a *allocation, next *reservation, c
 			b.log.Warn("no relay port", "err", err)
 		}
 		b.portless = true
-		r.why = "no port of turn.relay_ports is free"
-		return nil, nil, 508
+		return nil, nil, b.over(r, limitPorts)
 	}
 	b.portless = false
 	first.Neighbors = b.neighbors
@@ -367,7 +359,7 @@ func (b *books) refresh(r *request, a *allocation) {
 		return
 	}
 	if life.full == 0 {
-		b.end(a)
+		b.end(a, endReleased)
 		b.remove()
 	} else {
 		if !b.agreed(r, b.engine.Refresh(a.id)) {

@@ -55,6 +55,7 @@ type allocation struct {
 	link   link
 	client netip.AddrPort
 	user   string
+	issued string // whom the credential was issued to; see identity
 	// principal is the user that the credential was issued to; see func principal.
 	principal string
 	class     cred.Class
@@ -74,6 +75,7 @@ type allocation struct {
 	made    made    // owned by the books
 	full    int64   // clock; when it expires once it is in use; owned by the books
 	counted account // what the budget has taken in; guarded by its mu
+	why     end     // set by books.end; guarded by books.mu
 
 	// Atomics.
 	expires    atomic.Int64 // clock; 0 once ended, so that the packet path needs one comparison

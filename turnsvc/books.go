@@ -44,10 +44,12 @@ type books struct {
 	nextID       uint64
 	quotas       quotas
 	replies      replies
-	portless     bool // the last relay socket could not be opened
+	portless     bool            // the last relay socket could not be opened
+	told         map[string]bool // of which shared users the log has told; see tellOfCrowd
 	readers      *socket.Readers
 
-	ports [2]atomic.Int64 // taken from each pool; run writes it, for others to read
+	crowds atomic.Pointer[[]SharedUser] // run writes it, for others to read
+	ports  [2]atomic.Int64              // taken from each pool; run writes it, for others to read
 
 	mu     sync.Mutex
 	all    map[uint64]*allocation // but those that have been removed
@@ -61,7 +63,7 @@ func newBooks(c *core, k *keyring, ch *challenges, engineKey []byte) *books {
 		engineKey: engineKey, channelTimeout: channelLifetime - 5*time.Second,
 		queue: newQueue(), wake: make(chan struct{}, 1),
 		reservations: map[[8]byte]*reservation{}, quotas: newQuotas(&j.settings.Load().Limits),
-		all: map[uint64]*allocation{}, drained: make(chan struct{}),
+		all: map[uint64]*allocation{}, drained: make(chan struct{}), told: map[string]bool{},
 	}
 }
 
@@ -96,13 +98,14 @@ func (b *books) submit(r *request) bool {
 }
 
 // end stops an allocation at once; the books remove it soon. It may be called from any goroutine,
-// and more than once.
-func (b *books) end(a *allocation) {
+// and more than once: the first call says why.
+func (b *books) end(a *allocation, why end) {
 	b.mu.Lock()
 	if a.ended.Swap(true) {
 		b.mu.Unlock()
 		return
 	}
+	a.why = why
 	a.expires.Store(0)
 	b.ending = append(b.ending, a) // under the same lock, so that an ended one is always found here
 	b.mu.Unlock()
@@ -113,13 +116,13 @@ func (b *books) end(a *allocation) {
 }
 
 // endWhere ends the allocations that match, with their streams, and returns how many.
-func (b *books) endWhere(match func(*allocation) bool) (n int) {
+func (b *books) endWhere(why end, match func(*allocation) bool) (n int) {
 	for _, a := range b.list() {
 		if a.ended.Load() || !match(a) {
 			continue
 		}
 		n++
-		b.end(a)
+		b.end(a, why)
 		a.link.close()
 	}
 	return n
@@ -128,7 +131,7 @@ func (b *books) endWhere(match func(*allocation) bool) (n int) {
 // settle ends allocations and has permissions of others judged again, as the rooms have found.
 func (b *books) settle(ending []*allocation, concerned concern) {
 	for _, a := range ending {
-		b.end(a)
+		b.end(a, endSession)
 	}
 	for a, peers := range concerned {
 		b.judge.review(a, peers...)
@@ -199,9 +202,11 @@ func (b *books) follow() {
 
 func (b *books) close() {
 	for _, a := range b.list() {
-		b.end(a)
+		b.end(a, endShutdown)
 	}
 	b.turn(b.remove)
+	b.refusals.settle(true)
+	b.ends.settle(true)
 	for token := range b.reservations {
 		b.dropReservation(token)
 	}
@@ -241,7 +246,7 @@ func (b *books) sweep() {
 	for _, a := range b.list() {
 		b.prolong(a)
 		if !a.running(now) {
-			b.end(a)
+			b.end(a, endExpired)
 			continue
 		}
 		a.forgetExpired(now)
@@ -253,7 +258,9 @@ func (b *books) sweep() {
 		}
 	}
 	b.replies.forget(now)
-	b.refusals.settle()
+	b.lookForCrowds(limits.PerUser)
+	b.refusals.settle(false)
+	b.ends.settle(false)
 	b.readers.Balance()
 	b.settle(b.judge.rooms.sweep(now))
 }
@@ -290,7 +297,7 @@ func (b *books) remove() {
 		}
 		b.quotas.giveBack(a.holder())
 		b.disown(a)
-		b.log.Debug("allocation ended", "relay", a.relayed, "client", a.client)
+		b.ends.note(a)
 	}
 	b.lookDrained()
 }
@@ -325,7 +332,7 @@ func (b *books) handle(r *request) {
 	a := r.link.allocation(r.client)
 	if a != nil {
 		if b.prolong(a); !a.running(now) {
-			b.end(a)
+			b.end(a, endExpired)
 			b.remove()
 			a = nil
 		}
@@ -358,7 +365,7 @@ func (b *books) handle(r *request) {
 // nobody's any more.
 func (b *books) refuse(r *request, code int) {
 	b.counters.refusedTo(r.class, code)
-	defer b.refusals.note(refusal{code, r.why, r.user, r.client, r.peer})
+	defer b.refusals.note(refusal{code, r.why, r.issued, r.client, r.peer})
 	if code == 401 {
 		b.reply(r, b.challenges.answer(nil, &r.msg, r.client, 401, b.clock.wall()))
 		return

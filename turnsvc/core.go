@@ -17,7 +17,9 @@ type core struct {
 	clock    clock
 	counters *counters
 	log      *slog.Logger
+	shown    *shown // addresses, in these two
 	refusals *refusals
+	ends     *ends
 	faults   *socket.Faults // of all UDP sockets
 	// neighbors are those whom all UDP sockets send to; Server.Run runs them.
 	neighbors *socket.Neighbors
@@ -27,8 +29,10 @@ func newCore(now func() time.Time, log *slog.Logger) *core {
 	c := &core{
 		clock: clock{start: now(), read: now}, counters: new(counters), log: log, neighbors: socket.NewNeighbors(log),
 	}
-	c.refusals = &refusals{log: log, clock: c.clock}
-	c.refusals.showBy(nil)
+	c.shown = new(shown)
+	c.shown.by(nil)
+	c.refusals = &refusals{log, c.shown, lineLimit{clock: c.clock, ofSource: refusalsOfSource, ofAll: refusalsOfAll}}
+	c.ends = &ends{log, c.clock, c.shown, lineLimit{clock: c.clock, ofSource: endsOfSource, ofAll: endsOfAll}}
 	c.faults = socket.NewFaults(func() { c.counters.drop(dropReadFailed) }, log)
 	return c
 }
@@ -104,6 +108,7 @@ var refusalCodes = [...]int{400, 401, 403, 420, 437, 438, 440, 441, 442, 443, 48
 type counters struct {
 	drops    [drops]atomic.Uint64
 	refusals [classes + 1][len(refusalCodes)]atomic.Uint64 // by class of credential; the last is of strangers
+	limits   [limits]atomic.Uint64                         // refusals, by the limit that was met
 	bindings atomic.Uint64
 }
 

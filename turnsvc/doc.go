@@ -101,7 +101,7 @@
 //	judge.looks, books.mu
 //	books.mu, budget.mu
 //	queue.mu
-//	refusals.mu
+//	lineLimit.mu
 //	streams.mu, source.Crowd's
 //	dtls: Front.mu, handshakes.mu, source.Crowd's
 //	socket: Neighbors.mu, Outlet.closing

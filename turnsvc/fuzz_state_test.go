@@ -412,7 +412,7 @@ func (w *world) stream(c *inhabitant, _, _ byte) {
 	}
 	c.in.link.close()
 	if a := c.current(); a != nil {
-		w.s.books.end(a)
+		w.s.books.end(a, endKicked)
 	}
 }
 

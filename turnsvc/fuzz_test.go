@@ -150,7 +150,7 @@ func (c *fuzzClient) reach(state byte) {
 func (c *fuzzClient) leave() {
 	c.t.Helper()
 	if a := c.link.a.Load(); a != nil {
-		c.r.s.books.end(a)
+		c.r.s.books.end(a, endKicked)
 	}
 	inBooks(c.t, c.r.s, func() int {
 		b := c.r.s.books

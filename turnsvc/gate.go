@@ -4,7 +4,6 @@ import (
 	"net/netip"
 	"sync/atomic"
 
-	"signalbox/turnsvc/cred"
 	"signalbox/turnsvc/internal/wire"
 )
 
@@ -60,25 +59,25 @@ func (g *gate) receive(in *inlet, src netip.AddrPort) {
 		// credential.
 		if !m.SignedBy(a.key) {
 			g.challenge(in, src, answered, 401)
-			g.refusals.note(refusal{code: 401, why: "wrong password", user: user, client: src})
+			g.refusals.note(refusal{code: 401, why: "wrong password", user: a.issued, client: src})
 			return
 		}
-		id = identity{key: a.key, class: a.class}
+		id = identity{key: a.key, class: a.class, issued: a.issued}
 	} else if id, ok = g.admit(in, src, user, a); !ok {
 		return
 	}
 	if unknownRequired(m) {
-		g.refuseKnown(in, src, &id, refusal{code: 420, user: user})
+		g.refuseKnown(in, src, &id, refusal{code: 420, user: id.issued})
 		return
 	}
 	r := &request{
 		link: in.link, client: src, raw: append([]byte(nil), m.Raw...),
-		user: user, key: id.key, class: id.class, under: id.under, vouched: a != nil,
+		user: user, issued: id.issued, key: id.key, class: id.class, under: id.under, vouched: a != nil,
 	}
 	if own {
 		r.principal = a.principal
 	} else {
-		r.principal = g.keys.principal(id.class, user)
+		r.principal = g.keys.principal(&id, user)
 	}
 	r.msg.Decode(r.raw) // it did so before
 	if !g.books.submit(r) {
@@ -116,7 +115,7 @@ func (g *gate) admit(in *inlet, src netip.AddrPort, user string, a *allocation) 
 	// another's guesses.
 	var counted tally
 	mayGuess := func() (ok bool) {
-		counted, ok = g.guesses.guess(src, user, g.clock.wall())
+		counted, ok = g.guesses.guess(src, g.keys.guessAt(user), g.clock.wall())
 		return ok
 	}
 	if !g.inTurn(in, mayGuess) {
@@ -124,27 +123,27 @@ func (g *gate) admit(in *inlet, src netip.AddrPort, user string, a *allocation) 
 	}
 	if id, ok = g.keys.authenticate(m, user); !ok {
 		g.challenge(in, src, answered, 401)
-		g.refusals.note(refusal{code: 401, why: g.keys.wrong(user), user: user, client: src})
+		g.refusals.note(refusal{code: 401, why: g.keys.wrong(user), user: g.keys.claimed(user), client: src})
 		return id, false
 	}
 	counted.giveBack()
 	switch {
 	case a != nil:
-		g.refuseKnown(in, src, &id, refusal{code: taken(m.Method), user: user})
+		g.refuseKnown(in, src, &id, refusal{code: taken(m.Method), user: id.issued})
 		return id, false
 	case m.Method == wire.MethodAllocate && id.barred():
 		if id.distant {
-			g.tellDistant(user)
+			g.tellDistant(&id, user)
 		}
 		g.challenge(in, src, answered, 401)
 		why := "the credential has expired"
 		if id.gone {
 			why = "the credential's session is over"
 		}
-		g.refusals.note(refusal{code: 401, why: why, user: user, client: src})
+		g.refusals.note(refusal{code: 401, why: why, user: id.issued, client: src})
 		return id, false
-	case m.Method == wire.MethodAllocate && g.keys.banned(id.class, user, src.Addr()):
-		g.refuseKnown(in, src, &id, refusal{code: 403, why: "banned", user: user})
+	case m.Method == wire.MethodAllocate && g.keys.banned(id.class, id.issued, src.Addr()):
+		g.refuseKnown(in, src, &id, refusal{code: 403, why: "banned", user: id.issued})
 		return id, false
 	}
 	return id, true
@@ -152,12 +151,12 @@ func (g *gate) admit(in *inlet, src netip.AddrPort, user string, a *allocation) 
 
 // tellDistant logs, at most once a minute, that a credential expires too late: the program that
 // made it is at fault, not its client.
-func (g *gate) tellDistant(user string) {
+func (g *gate) tellDistant(id *identity, user string) {
 	now := g.clock.wall().Unix()
 	if last := g.distantTold.Load(); now-last < 60 || !g.distantTold.CompareAndSwap(last, now) {
 		return
 	}
-	expires, _, _ := cred.Parse(user)
+	expires, _, _ := id.under.Keys.Parse(id.class, user)
 	g.log.Warn("refused a TURN credential that expires more than a year ahead: does its program write milliseconds "+
 		"instead of seconds?", "expires", expires.Unix())
 }

@@ -23,6 +23,7 @@ type keyring struct {
 type identity struct {
 	key     []byte
 	class   cred.Class
+	issued  string    // whom the credential was issued to: a static user, or the id of a minted one
 	under   *settings // that the key was found in
 	expired bool      // a credential whose time is over: it may go on, but not allocate
 	distant bool      // it expires later than any should: likewise
@@ -41,9 +42,8 @@ func (k *keyring) authenticate(m *wire.Message, user string) (identity, bool) {
 		key = k.noKey
 	}
 	if m.SignedBy(key) && known {
-		return identity{key: key, class: cred.Static, under: inForce}, true
+		return identity{key: key, class: cred.Static, issued: user, under: inForce}, true
 	}
-	expires, session, minted := cred.Parse(user)
 	var id identity
 	inForce.Keys.Each(user, func(c cred.Class, password string) bool {
 		key := cred.LongTermKey(user, k.realm, password)
@@ -53,23 +53,29 @@ func (k *keyring) authenticate(m *wire.Message, user string) (identity, bool) {
 		id = identity{key: key, class: c, under: inForce}
 		return true
 	})
-	if id.key == nil || !minted {
+	if id.key == nil {
+		return identity{}, false
+	}
+	expires, issued, minted := inForce.Keys.Parse(id.class, user)
+	if !minted {
 		return identity{}, false
 	}
 	now := k.clock.wall()
+	id.issued = issued
 	id.expired, id.distant = !now.Before(expires), expires.Sub(now) > cred.MaxLife
-	id.gone = id.class == cred.Hub && !k.judge.rooms.present(session)
+	id.gone = id.class == cred.Hub && !k.judge.rooms.present(issued)
 	return id, true
 }
 
 // wrong says what is wrong with a request of the user's that authenticate has no key for, for the
 // log. Clients are not told.
 func (k *keyring) wrong(user string) string {
-	_, known := k.judge.settings.Load().Users[user]
+	inForce := k.judge.settings.Load()
+	_, known := inForce.Users[user]
 	switch {
 	case known:
 		return "wrong password"
-	case cred.IsMinted(user):
+	case inForce.Keys.IsMinted(user):
 		return "wrong password, or minted with another secret"
 	}
 	return "unknown user"
@@ -85,33 +91,47 @@ func (k *keyring) holds(r *request) bool {
 	return ok && id.class == r.class && sameKey(id.key, r.key) && !id.barred()
 }
 
-// banned reports whether a ban keeps somebody from allocating: of a static user by its name, of
-// another by the id that the credential was issued to, which the list knows as another name of a
-// user if one was issued without a session. A session's is its peer id.
-func (k *keyring) banned(class cred.Class, user string, ip netip.Addr) bool {
-	if class != cred.Static {
-		_, user, _ = cred.Parse(user)
+// claimed is whom a credential of that name was issued to, as far as the name tells: nobody has
+// proven it. It is for the log, which names no credential.
+func (k *keyring) claimed(user string) string {
+	inForce := k.judge.settings.Load()
+	if _, known := inForce.Users[user]; known {
+		return user
 	}
+	return inForce.Keys.ID(user)
+}
+
+// guessAt returns what guesses at the user's key are counted by, besides their source; see
+// allowance.guess.
+func (k *keyring) guessAt(user string) string {
+	if k.judge.settings.Load().Keys.IsMinted(user) {
+		return ""
+	}
+	return user
+}
+
+// banned reports whether a ban keeps somebody from allocating: by whom the credential was issued
+// to, which the list knows as another name of a user if one was issued without a session. A
+// session's is its peer id.
+func (k *keyring) banned(class cred.Class, issued string, ip netip.Addr) bool {
 	now := k.clock.wall()
-	return k.bans.Concern(user, "", ip, now) || class == cred.Hub && k.bans.ConcernPeer(user, now)
+	return k.bans.Concern(issued, "", ip, now) || class == cred.Hub && k.bans.ConcernPeer(issued, now)
 }
 
 // principal is whom a credential was issued to: what a user's limits are counted by, and its turn
 // at the books. A session's or another program's user keeps it while its credentials come and go;
 // all sessions of one user are one, as far as the hub knows whose they are, and so are those of a
 // token that names no user, from one source.
-func (k *keyring) principal(class cred.Class, user string) string {
-	if class == cred.Static {
+func (k *keyring) principal(id *identity, user string) string {
+	switch {
+	case id.class == cred.Static:
 		return user
-	}
-	_, id, ok := cred.Parse(user)
-	if !ok || id == "" {
-		return class.String() + ":" + user
-	}
-	if class == cred.Hub {
-		if who := k.judge.rooms.identityOf(id); who != "" {
-			return class.String() + ":" + who
+	case id.issued == "":
+		return id.class.String() + ":" + user
+	case id.class == cred.Hub:
+		if who := k.judge.rooms.identityOf(id.issued); who != "" {
+			return id.class.String() + ":" + who
 		}
 	}
-	return class.String() + ":" + id
+	return id.class.String() + ":" + id.issued
 }

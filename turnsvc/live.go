@@ -13,7 +13,7 @@ import (
 // Live is the part of the configuration that Server.Apply changes while calls go on.
 type Live struct {
 	// Users are static users: name to the 16-byte key MD5(name ":" realm ":" password), see
-	// cred.LongTermKey. A name that cred.IsMinted is an error.
+	// cred.LongTermKey. A name that Keys take for a minted one is an error.
 	Users map[string][]byte
 	// Keys verify minted credentials.
 	Keys *cred.Keys
@@ -115,7 +115,7 @@ func newSettings(l Live, allowLoopback bool, served *portSet) (*settings, error)
 		return nil, errNoKeys
 	}
 	for name := range l.Users {
-		if cred.IsMinted(name) {
+		if l.Keys.IsMinted(name) {
 			return nil, fmt.Errorf("turn user %q: the name is that of a minted credential", name)
 		}
 	}

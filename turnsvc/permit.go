@@ -58,8 +58,7 @@ func (b *books) createPermission(r *request, a *allocation) {
 		b.refuse(r, 400)
 		return
 	case b.tooManyPermissions(a, peers):
-		r.why = "limit reached: turn.limits.permissions"
-		b.refuse(r, 508)
+		b.refuse(r, b.over(r, limitPermissions))
 		return
 	}
 	if !b.agreed(r, b.engine.Permit(a.id, peers)) {
@@ -105,12 +104,12 @@ func (b *books) channelBind(r *request, a *allocation) {
 	peer, g, code := b.peer(r, a, value)
 	if code == 0 {
 		if code = b.channelConflict(a, n, peer); code == 508 {
-			r.why = "limit reached: turn.limits.channels"
+			code = b.over(r, limitChannels)
 		}
 	}
 	now := b.clock.now()
 	if code == 0 && b.tooManyPermissions(a, []netip.Addr{peer.Addr()}) {
-		code, r.why = 508, "limit reached: turn.limits.permissions"
+		code = b.over(r, limitPermissions)
 	}
 	if code != 0 {
 		b.refuse(r, code)

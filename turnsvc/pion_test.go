@@ -105,7 +105,7 @@ func TestPionFactRelaySocketClosedWhileCreatePermissionsInFlight(t *testing.T) {
 				case 0: // a kick, from outside
 					for _, a := range r.s.books.list() {
 						if a.client == wire.AddrPort(c.conn.LocalAddr()) {
-							r.s.books.end(a)
+							r.s.books.end(a, endKicked)
 						}
 					}
 				case 1: // its relay socket fails

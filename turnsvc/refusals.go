@@ -5,101 +5,78 @@ import (
 	"log/slog"
 	"net/netip"
 	"strings"
-	"sync"
 	"sync/atomic"
-	"time"
-
-	"signalbox/internal/source"
-	"signalbox/turnsvc/cred"
 )
 
-// refusals logs who was refused, and why: one line each, within limits of each source and of all,
-// so that a flood costs others neither their lines nor the disk. What is beyond is summed up in one
-// line when a period ends. Challenges, which begin every session, are no refusals.
+// refusals logs who was refused, and why: one line each, within limits of each source and of all.
+// What is beyond is summed up in one line when a period ends. Challenges, which begin every
+// session, are no refusals.
 type refusals struct {
 	log   *slog.Logger
-	clock clock
-	show  atomic.Pointer[func(netip.AddrPort) string] // Live.ShowAddress
-
-	mu      sync.Mutex
-	until   int64                // clock; when the period ends
-	lines   map[netip.Prefix]int // of this period, by source; there are linesOfAll at most
-	written int
-	omitted uint64
+	shown *shown
+	lines lineLimit
 }
 
 const (
-	refusalPeriod = 10 * time.Second
-	linesOfSource = 5
-	linesOfAll    = 100
+	refusalsOfSource = 5
+	refusalsOfAll    = 100
 	// longestShown is how much of a user name is logged, in bytes: clients choose it.
 	longestShown = 64
 )
 
-// refusal is what a line says. peer is the zero AddrPort if there is none; without a why it says
-// the phrase of the code.
+// refusal is what a line says. user is whom the credential was issued to: the log names none. peer
+// is the zero AddrPort if there is none; without a why it says the phrase of the code.
 type refusal struct {
 	code         int
 	why, user    string
 	client, peer netip.AddrPort
 }
 
-// showBy sets how addresses are shown; nil: as they are.
-func (l *refusals) showBy(show func(netip.AddrPort) string) {
-	if show == nil {
-		show = netip.AddrPort.String
+// shown is how the log shows addresses, once by has been called.
+type shown struct {
+	how atomic.Pointer[func(netip.AddrPort) string]
+}
+
+// by sets how addresses are shown (Live.ShowAddress); nil: as they are.
+func (s *shown) by(how func(netip.AddrPort) string) {
+	if how == nil {
+		how = netip.AddrPort.String
 	}
-	l.show.Store(&show)
+	s.how.Store(&how)
+}
+
+func (s *shown) addr(at netip.AddrPort) string { return (*s.how.Load())(at) }
+
+// shortened is what the log shows of a user's name.
+func shortened(user string) string {
+	if len(user) <= longestShown {
+		return user
+	}
+	return strings.ToValidUTF8(user[:longestShown], "") + "..."
 }
 
 // note logs a refusal if there is room for it.
 func (l *refusals) note(r refusal) {
-	if !l.log.Enabled(context.Background(), slog.LevelInfo) || !l.fits(source.Of(r.client.Addr())) {
+	if !l.log.Enabled(context.Background(), slog.LevelInfo) {
+		return
+	}
+	l.settle(false)
+	if !l.lines.fit(r.client.Addr()) {
 		return
 	}
 	if r.why == "" {
 		r.why = reasons[r.code]
 	}
-	if _, id, minted := cred.Parse(r.user); minted {
-		r.user = id // whom it was issued to: the log names no credential
-	}
-	if len(r.user) > longestShown {
-		r.user = strings.ToValidUTF8(r.user[:longestShown], "") + "..."
-	}
-	show := *l.show.Load()
-	attrs := []any{"code", r.code, "client", show(r.client), "why", r.why, "user", r.user}
+	attrs := []any{"code", r.code, "client", l.shown.addr(r.client), "why", r.why, "user", shortened(r.user)}
 	if r.peer.IsValid() {
-		attrs = append(attrs, "peer", show(r.peer))
+		attrs = append(attrs, "peer", l.shown.addr(r.peer))
 	}
 	l.log.Info("turn request refused", attrs...) // scripts/fail2ban reads it
 }
 
-// fits counts a refusal, and reports whether its line is within the limits.
-func (l *refusals) fits(from netip.Prefix) bool {
-	l.settle()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.written >= linesOfAll || l.lines[from] >= linesOfSource {
-		l.omitted++
-		return false
-	}
-	l.written++
-	l.lines[from]++
-	return true
-}
-
-// settle begins another period if it is time to, and sums up what had no line in the last one.
-func (l *refusals) settle() {
-	l.mu.Lock()
-	now := l.clock.now()
-	if now < l.until {
-		l.mu.Unlock()
-		return
-	}
-	omitted := l.omitted
-	l.until, l.lines, l.written, l.omitted = now+int64(refusalPeriod), map[netip.Prefix]int{}, 0, 0
-	l.mu.Unlock()
-	if omitted > 0 {
+// settle sums up what had no line, if a period is over, or now.
+func (l *refusals) settle(now bool) {
+	if omitted := l.lines.settle(now); omitted > 0 {
 		l.log.Info("turn requests refused: there were more than have a line each", "more", omitted)
 	}
 }

@@ -2,6 +2,7 @@ package turnsvc
 
 import (
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"os"
 	"regexp"
@@ -60,41 +61,45 @@ func TestIssue16FloodOfRefusals(t *testing.T) {
 	t.Parallel()
 	var log testkit.Log
 	now := time.Now()
-	clock := clock{start: now, read: func() time.Time { return now }}
-	l := &refusals{log: log.Logger(), clock: clock}
-	l.showBy(nil)
+	read := func() time.Time { return now }
+	l := newCore(read, log.Logger()).refusals
 	for i := range 1000 {
 		for port := range 10 {
 			at := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), uint16(port))
 			l.note(refusal{code: 401, user: strings.Repeat("工", 100), client: at})
 		}
 	}
-	if n := strings.Count(log.String(), "\n"); n != linesOfAll || len(l.lines) != linesOfAll/linesOfSource {
-		t.Errorf("%d lines, %d sources kept", n, len(l.lines))
+	n, from := strings.Count(log.String(), "\n"), len(l.lines.from)
+	if n != refusalsOfAll || from != refusalsOfAll/refusalsOfSource {
+		t.Errorf("%d lines, %d sources kept", n, from)
 	}
 	if first, _, _ := strings.Cut(log.String(), "\n"); len(first) > 300 {
 		t.Errorf("a line of %d bytes", len(first))
 	}
-	l.settle()
-	now = now.Add(refusalPeriod)
-	l.settle()
-	l.settle()
-	if n := strings.Count(log.String(), fmt.Sprint("more=", 10000-linesOfAll)); n != 1 {
+	l.settle(false)
+	now = now.Add(linesPeriod)
+	l.settle(false)
+	l.settle(false)
+	if n := strings.Count(log.String(), fmt.Sprint("more=", 10000-refusalsOfAll)); n != 1 {
 		t.Errorf("the rest was summed up %d times", n)
 	}
 }
 
 // The filter of scripts/fail2ban finds the address in the lines of guesses, and in no others,
 // whatever name a client has chosen.
-func TestFail2BanReadsRefusals(t *testing.T) {
+func TestIssue16Fail2BanReadsRefusals(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../scripts/fail2ban/filter.d/signalbox.conf")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rule, _ := strings.Cut(string(text), "failregex = ")
-	rule, _, _ = strings.Cut(rule, "\n")
-	filter := regexp.MustCompile(strings.Replace(rule, "<HOST>", "([0-9a-f.:]+)", 1))
+	_, rules, _ := strings.Cut(string(text), "failregex = ")
+	rules, _, _ = strings.Cut(rules, "\nignoreregex")
+	var filters []*regexp.Regexp
+	for rule := range strings.Lines(rules) {
+		rule = strings.Replace(strings.TrimSpace(rule), "<HOST>", "([0-9a-f.:]+)", 1)
+		filters = append(filters, regexp.MustCompile(rule))
+	}
 	const forged = `x level=INFO msg="turn request refused" code=401 client=192.0.2.9:9 why="wrong password"`
 	for _, tt := range []struct {
 		r    refusal
@@ -108,20 +113,23 @@ func TestFail2BanReadsRefusals(t *testing.T) {
 		{refusal{code: 403, user: forged}, ""},
 		{refusal{code: 486, user: "u"}, ""},
 	} {
-		var log testkit.Log
-		l := &refusals{log: log.Logger().With("part", "turn"),
-			clock: clock{start: time.Now(), read: time.Now}}
-		l.showBy(nil)
 		if !tt.r.client.IsValid() {
 			tt.r.client = netip.MustParseAddrPort("198.51.100.7:4242")
 		}
-		l.note(tt.r)
-		got := ""
-		if m := filter.FindStringSubmatch(strings.TrimSpace(log.String())); m != nil {
-			got = m[1]
+		var log testkit.Log
+		for _, format := range []slog.Handler{slog.NewTextHandler(&log, nil), slog.NewJSONHandler(&log, nil)} {
+			newCore(time.Now, slog.New(format).With("part", "turn")).refusals.note(tt.r)
 		}
-		if got != tt.want {
-			t.Errorf("bans %q, want %q, by %s", got, tt.want, log.String())
+		for line := range strings.Lines(log.String()) {
+			got := ""
+			for _, f := range filters {
+				if m := f.FindStringSubmatch(strings.TrimSpace(line)); m != nil {
+					got = m[1]
+				}
+			}
+			if got != tt.want {
+				t.Errorf("bans %q, want %q, by %s", got, tt.want, line)
+			}
 		}
 	}
 }

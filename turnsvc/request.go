@@ -17,6 +17,7 @@ type request struct {
 	raw    []byte
 	msg    wire.Message // of raw
 	user   string
+	issued string // whom the credential was issued to; see identity
 	// principal is the user that the credential was issued to; see keyring.principal.
 	principal string
 	key       []byte

@@ -524,3 +524,26 @@ func TestSeenAddressesAreTheLatest(t *testing.T) {
 		}
 	}
 }
+
+// An address that a member has claimed while turn.peers was wider stays open when that is narrowed
+// to "signaled"; one that nobody has claimed is closed.
+func TestIssue16NarrowedPeersKeepWhatWasSignaled(t *testing.T) {
+	r := newRig(t, func(o *Options) { o.HubPeers = PeersPublic })
+	r.s.Opened("other", "", netip.MustParseAddr("127.0.0.1"))
+	r.s.Joined("tea", "live")
+	r.s.Joined("tea", "other")
+	claimed, unclaimed := netip.MustParseAddr("198.51.102.1"), netip.MustParseAddr("198.51.102.2")
+	r.s.Claimed("other", claimed)
+	c := r.minted("udp", cred.Hub, "live", time.Hour)
+	c.allocate()
+	c.ok(wire.MethodCreatePermission, withPeer("198.51.102.1:9"), withPeer("198.51.102.2:9"))
+	live := r.s.judge.settings.Load().Live
+	live.HubPeers = PeersSignaled
+	if err := r.s.Apply(live); err != nil {
+		t.Fatal(err)
+	}
+	a := r.s.books.list()[0]
+	if !a.granted(claimed).outside || a.granted(unclaimed).outside {
+		t.Errorf("claimed: %+v, unclaimed: %+v", a.granted(claimed), a.granted(unclaimed))
+	}
+}

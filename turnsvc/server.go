@@ -96,7 +96,7 @@ func New(o Options) (*Server, error) {
 
 	s := &Server{core: newCore(o.Now, o.Log), judge: newJudge(inForce, o.Log), allowLoopback: o.AllowLoopback,
 		served: served}
-	s.core.refusals.showBy(o.ShowAddress)
+	s.core.shown.by(o.ShowAddress)
 	if err := s.judge.setRelays(o.Relays, func() []*allocation { return nil }); err != nil {
 		return nil, err
 	}
@@ -183,7 +183,7 @@ func (s *Server) Apply(l Live) error {
 		return err
 	}
 	old := s.judge.settings.Swap(next)
-	s.core.refusals.showBy(l.ShowAddress)
+	s.core.shown.by(l.ShowAddress)
 	s.gate.challenges.nonces.setLifetime(next.NonceLifetime)
 	for _, w := range []*allowance{s.gate.unproven, s.gate.proven, s.gate.guesses} {
 		w.setLimit(l.Limits.UnauthorizedPerSource)
@@ -191,7 +191,7 @@ func (s *Server) Apply(l Live) error {
 	s.streams.crowd.SetLimits(l.Limits.Connections, l.Limits.ConnectionsPerSource)
 	for user, key := range old.Users {
 		if !bytes.Equal(next.Users[user], key) {
-			s.books.endWhere(func(a *allocation) bool { return a.class == cred.Static && a.user == user })
+			s.books.endWhere(endUser, func(a *allocation) bool { return a.class == cred.Static && a.user == user })
 		}
 	}
 	s.judge.reviewAll(s.books.list())

@@ -19,6 +19,11 @@ type Snapshot struct {
 	// RefusalsByClass counts refusals by class of credential and by code. The classes are static,
 	// hub, ice, shared, and none for strangers.
 	RefusalsByClass map[string]map[int]uint64 `json:"refusalsByClass"`
+	// Limits counts requests that met a limit (486, 508), by its key in the configuration, or
+	// guaranteed, if what is left is other credentials', or draining.
+	Limits map[string]uint64 `json:"limits"`
+	// SharedUsers are users whose limit of allocations a crowd shares.
+	SharedUsers []SharedUser `json:"sharedUsers"`
 	// Transfer is what the relay has sent this month, headers included, TransferLimit what it may
 	// send; 0: no limit.
 	Transfer      Transfer `json:"transfer"`
@@ -91,11 +96,16 @@ func (s *Server) summary(all []*allocation) Snapshot {
 		Drops:           make(map[string]uint64, drops),
 		Refusals:        make(map[int]uint64, len(refusalCodes)),
 		RefusalsByClass: make(map[string]map[int]uint64, classes+1),
+		Limits:          make(map[string]uint64, limits),
+		SharedUsers:     s.books.sharedUsers(),
 		TransferLimit:   s.judge.settings.Load().Limits.TotalPerMonth,
 		Counts:          countKinds(all),
 	}
 	for i, name := range dropNames {
 		snap.Drops[name] = s.core.counters.drops[i].Load()
+	}
+	for i, name := range limitNames {
+		snap.Limits[name] = s.core.counters.limits[i].Load()
 	}
 	for class := range classes + 1 {
 		name := "none"

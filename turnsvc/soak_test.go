@@ -135,7 +135,7 @@ func (r *rig) live(transport string, peer *net.UDPConn, echoed *atomic.Int64) {
 	case 4:
 		for _, a := range r.s.books.list() {
 			if a.client == wire.AddrPort(conn.LocalAddr()) {
-				r.s.books.end(a)                        // a kick
+				r.s.books.end(a, endKicked)             // a kick
 				conn.Write(c.build(wire.MethodRefresh)) //nolint:errcheck
 			}
 		}
@@ -184,7 +184,7 @@ func (r *rig) endSomehow(c *client, way int) {
 	}
 	switch way {
 	case 0:
-		mine(r.s.books.end)
+		mine(func(a *allocation) { r.s.books.end(a, endKicked) })
 	case 1:
 		mine(func(a *allocation) { a.expires.Store(1) }) // its time is over
 	case 2:

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"signalbox/internal/source"
-	"signalbox/turnsvc/cred"
 )
 
 // allowance limits something per second: answers, or guesses at a key. It counts by a key that
@@ -78,10 +77,10 @@ type guesser struct {
 	user   string
 }
 
-// guess counts a guess at the user's key and reports whether it may be looked at. The caller gives
-// it back if it was right, so that only wrong ones use up the budget. It is counted before it is
-// looked at: however many come at once, no more are. A line of IPv6 has not the limit of a source
-// for each of its /64s; see source.Blocks.
+// guess counts a guess at the key of a user, empty for a minted credential's, and reports whether
+// it may be looked at. The caller gives it back if it was right, so that only wrong ones use up the
+// budget. It is counted before it is looked at: however many come at once, no more are. A line of
+// IPv6 has not the limit of a source for each of its /64s; see source.Blocks.
 func (w *allowance) guess(client netip.AddrPort, user string, now time.Time) (t tally, ok bool) {
 	limit := uint64(w.limit.Load())
 	if limit == 0 {
@@ -98,7 +97,7 @@ func (w *allowance) guess(client netip.AddrPort, user string, now time.Time) (t 
 // guessWithin counts a guess within the limits of the blocks that it comes from, the narrowest
 // first.
 func (w *allowance) guessWithin(t *tally, from []netip.Prefix, user string, limit uint64, now time.Time) bool {
-	minted := cred.IsMinted(user)
+	minted := user == ""
 	for i, block := range from {
 		most, ok := source.MayHold(limit, i), false
 		if minted {

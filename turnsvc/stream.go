@@ -106,7 +106,7 @@ func (t *streams) serve(conn net.Conn, transport string) {
 	l.close()
 	<-done
 	if a := l.a.Load(); a != nil {
-		t.books.end(a) // a request that is still queued may make another: the books look whether l is closed
+		t.books.end(a, endStream) // a request that is still queued may make another: the books look whether l is closed
 	}
 }
 

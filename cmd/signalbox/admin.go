@@ -109,6 +109,10 @@ func printStatus(w io.Writer, s status.Status) {
 	fmt.Fprintf(w, "allocations\t%d\n", len(s.TURN.Allocations))
 	fmt.Fprintf(w, "sent by the relay in %s\t%s, with headers\n", term.Text(s.TURN.Transfer.Month),
 		bytesInWords(s.TURN.Transfer.Bytes))
+	for _, u := range s.TURN.SharedUsers {
+		fmt.Fprintf(w, "shared TURN user\t%s: %d addresses share its turn.limits.per_user, with %d allocations\n",
+			term.Text(strconv.Quote(u.User)), u.Sources, u.Allocations)
+	}
 	printServer(w, s)
 	if n := s.Admin.Wrong + s.Admin.Limited; n > 0 {
 		fmt.Fprintf(w, "admin logins refused\t%d\n", n)

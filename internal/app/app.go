@@ -221,7 +221,7 @@ func (a *App) makeSite() (err error) {
 
 // Listen binds every socket, or none. It looks up the names that give public addresses.
 func (a *App) Listen() (err error) {
-	warnOfReaders(&a.cfg, a.dir, a.log)
+	warnOf(&a.cfg, a.dir, a.log)
 	if err := a.edge.Bind(); err != nil {
 		return err
 	}
@@ -239,9 +239,6 @@ func (a *App) Listen() (err error) {
 		a.log.Warn("no public address known yet", "err", err)
 	}
 	a.relays.Warn()
-	for _, w := range a.cfg.Warnings() {
-		a.log.Warn("configuration", "key", w.Key, "note", w.Text)
-	}
 	a.certs.UseSocket(a.edge.Socket())
 	if err := a.certs.Bound(); err != nil {
 		return err

@@ -215,7 +215,7 @@ func TestAttackF7CredentialsOfOneTokenAreOneUser(t *testing.T) {
 		if err := json.Unmarshal([]byte(body), &got); err != nil || code != http.StatusOK || len(got.ICEServers) < 2 {
 			t.Fatalf("/api/ice: %d %s", code, body)
 		}
-		_, id, ok := cred.Parse(got.ICEServers[1].Username)
+		_, id, ok := cred.NewKeys(testSecret).Parse(cred.ICE, got.ICEServers[1].Username)
 		if !ok || id == "" || strings.Contains(id, "bob") || strings.Contains(id, from) {
 			t.Errorf("/api/ice issues for %q", got.ICEServers[1].Username)
 		}

@@ -75,9 +75,10 @@ func openConfig(c *config.Config) []config.Warning {
 	}}
 }
 
-// warnOfReaders says which secrets others on this machine can read.
-func warnOfReaders(c *config.Config, dir *state.Dir, log *slog.Logger) {
-	for _, w := range openConfig(c) {
+// warnOf says what is probably unwanted in a configuration that is put into force, and which
+// secrets others on this machine can read.
+func warnOf(c *config.Config, dir *state.Dir, log *slog.Logger) {
+	for _, w := range slices.Concat(c.Warnings(), openConfig(c)) {
 		log.Warn("configuration", "key", w.Key, "note", w.Text)
 	}
 	if e := dir.Exposed(); e != nil {

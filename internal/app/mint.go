@@ -35,8 +35,9 @@ func MintCredential(c *config.Config, dir *state.Dir, id string, ttl time.Durati
 			return Credential{}, err
 		}
 	}
+	keys := cred.NewKeys(string(secret)).SeparatedBy(string(c.TURN.RESTSeparator))
 	expires := time.Now().Add(ttl).Truncate(time.Second)
-	user, password := cred.NewKeys(string(secret)).Mint(cred.Shared, id, expires)
+	user, password := keys.Mint(cred.Shared, id, expires)
 	return Credential{user, password, expires}, nil
 }
 

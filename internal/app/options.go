@@ -158,7 +158,8 @@ func credentialKeys(c *config.Config, dir *state.Dir) (*cred.Keys, error) {
 			return nil, err
 		}
 	}
-	return cred.NewKeys(string(secret), c.TURN.OldSecrets.Reveal()...), nil
+	keys := cred.NewKeys(string(secret), c.TURN.OldSecrets.Reveal()...)
+	return keys.SeparatedBy(string(c.TURN.RESTSeparator)), nil
 }
 
 // namingKey is the key of the ids of credentials without a session. It stays over a restart, so
@@ -297,11 +298,16 @@ func hookOptions(c *config.Config) webhook.Options {
 	return o
 }
 
+// claimsCount reports whether the relay is told of the addresses that candidates claim. They open
+// something with "signaled" only; but who narrows "public" or "any" to that, by a reload, wants
+// running calls to go on at the addresses that were signaled before.
+func claimsCount(c *config.Config) bool { return c.TURN.Peers != "room" }
+
 // hubLive is the part of hubOptions that can change while the hub runs.
 func hubLive(c *config.Config) signal.Live {
 	return signal.Live{
 		RoomCapacity:   int(c.Signal.RoomCapacity),
-		AllowedOrigins: append(c.OwnOrigins(), c.Web.AllowedOrigins...), Claims: c.TURN.Peers == "signaled",
+		AllowedOrigins: append(c.OwnOrigins(), c.Web.AllowedOrigins...), Claims: claimsCount(c),
 	}
 }
 

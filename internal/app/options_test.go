@@ -42,6 +42,7 @@ func TestEveryKeyReachesARoom(t *testing.T) {
 		"turn.default_family":                 "auto",
 		"turn.secret":                         "a secret of the tests",
 		"turn.old_secrets":                    "an old secret",
+		"turn.rest_separator":                 "_",
 		"turn.min_lifetime":                   "2m",
 		"turn.nonce_lifetime":                 "2h",
 		"turn.peers":                          "signaled",

@@ -39,6 +39,7 @@ func (a *App) Reload(cfg config.Config, strict bool) (r Reloaded, err error) {
 		return Reloaded{}, err
 	}
 	a.loaded = cfg
+	warnOf(&cfg, a.dir, a.log)
 	return r, nil
 }
 

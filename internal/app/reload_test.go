@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"signalbox/internal/config"
+	"signalbox/internal/testkit"
 
 	"github.com/pion/webrtc/v4"
 )
@@ -292,4 +293,38 @@ func loadWith(t *testing.T, set, more []string) config.Config {
 		t.Fatal(err)
 	}
 	return cfg
+}
+
+// A reload says what a start would say: that of the new configuration, and each time, since it is
+// about what is in force.
+func TestIssue16ReloadWarnsOfTheNewConfiguration(t *testing.T) {
+	t.Parallel()
+	var log testkit.Log
+	set := []string{"web.listen=127.0.0.1:0", "web.tls_listen=", "turn.listen=127.0.0.1:0"}
+	app := newApp(t, set...)
+	app.log = log.Logger()
+	const short = "key=turn.secret"
+	for i, more := range [][]string{nil, {"turn.secret=fifteen letters"}, {"turn.secret=fifteen letters"}, nil} {
+		if _, err := app.Reload(loadWith(t, set, more), false); err != nil {
+			t.Fatal(err)
+		}
+		if n, want := log.Count(short), []int{0, 1, 2, 2}[i]; n != want {
+			t.Errorf("after %d reloads %d warnings, want %d:\n%s", i+1, n, want, log.String())
+		}
+	}
+}
+
+// Who narrows turn.peers to "signaled" while calls run keeps them at the addresses that candidates
+// have claimed before: the relay has been told of them. With "room" it never is.
+func TestIssue16ClaimsCountBeforePeersAreNarrowed(t *testing.T) {
+	t.Parallel()
+	for peers, want := range map[string]bool{"room": false, "signaled": true, "public": true, "any": true} {
+		c, err := load(config.LoadOptions{Set: []string{"turn.peers=" + peers}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := hubLive(&c).Claims; got != want {
+			t.Errorf("%s: the hub tells of claims: %v", peers, got)
+		}
+	}
 }

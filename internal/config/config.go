@@ -3,6 +3,7 @@
 package config
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"slices"
@@ -10,6 +11,7 @@ import (
 
 	"signalbox/internal/admission"
 	"signalbox/internal/netaddr"
+	"signalbox/internal/state"
 )
 
 // Config is the whole configuration. Its fields are the keys of config.toml, which documents them.
@@ -44,6 +46,7 @@ type Config struct {
 		DefaultFamily Family       `toml:"default_family"`
 		Secret        Secret       `toml:"secret"`
 		OldSecrets    Secrets      `toml:"old_secrets"`
+		RESTSeparator Separator    `toml:"rest_separator"`
 		CredentialTTL Duration     `toml:"credential_ttl"`
 		MinLifetime   Duration     `toml:"min_lifetime"`
 		NonceLifetime Duration     `toml:"nonce_lifetime"`
@@ -218,9 +221,16 @@ func (c *Config) Warnings() (out []Warning) {
 		out = append(out, Warning{"signal.devices", "a user has one session, as with 1: only tokens " +
 			`(auth.mode = "jwt") prove that another one is of the same user`})
 	}
+	if n := len(c.TURN.Secret); n > 0 && n < state.MinSecret {
+		out = append(out, Warning{"turn.secret", fmt.Sprintf("it has fewer than %d characters, and whoever has one "+
+			"credential can guess it at leisure: make a longer one with openssl rand -hex 16, give it to the "+
+			"programs that mint with this one, and until they have it, name this one in turn.old_secrets",
+			state.MinSecret)})
+	}
 	if len(c.TURN.URLs) > 0 && !c.TURN.URLs.Relays() {
 		out = append(out, Warning{"turn.urls", "none of them is a turn: or turns: URL, so clients find no relay"})
 	}
+	out = append(out, c.relayPortWarnings()...)
 	for _, p := range c.Web.TrustedProxies {
 		if p.Bits() == 0 {
 			out = append(out, Warning{"web.trusted_proxies", p.String() + " trusts everybody, so any client can " +
@@ -242,6 +252,26 @@ func (c *Config) Warnings() (out []Warning) {
 	if m := c.Metrics.Listen; m.On() && !m.Addr().Unmap().IsLoopback() {
 		out = append(out, Warning{"metrics.listen", m.String() + " is not loopback: anybody who reaches it can read " +
 			"the metrics (numbers only, no names or addresses): let in only your Prometheus"})
+	}
+	return out
+}
+
+// relayPortWarnings warns of UDP ports that are listened on within the range of relay ports: there
+// the box relays nothing, and has fewer ports than it seems.
+func (c *Config) relayPortWarnings() (out []Warning) {
+	within := func(key string, at netip.AddrPort) {
+		if p := c.TURN.RelayPorts; at.Port() >= p.First && at.Port() <= p.Last {
+			out = append(out, Warning{key, fmt.Sprintf("UDP port %d is also one of turn.relay_ports (%s), and can't "+
+				"relay while it is listened on: choose another, or narrow that range", at.Port(), p)})
+		}
+	}
+	for _, l := range c.TURN.Listen {
+		if l.OnUDP() {
+			within("turn.listen", l.AddrPort)
+		}
+	}
+	if c.STUN.Alternate.IsValid() {
+		within("stun.alternate", c.STUN.Alternate.AddrPort)
 	}
 	return out
 }

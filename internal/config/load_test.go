@@ -47,7 +47,7 @@ func TestLoadFile(t *testing.T) {
 		"key is not hex": {text: "[[turn.users]]\nname = \"a\"\nkey = \"xyz\"\n",
 			want: "turn.users[1] (line 1): a: key is not 32 hex digits"},
 		"name of a credential": {text: "[[turn.users]]\nname = \"1800000000:a\"\npassword = \"x\"\n",
-			want: "turn.users[1] (line 1): 1800000000:a: a name that begins with a Unix time"},
+			want: "turn.users[1] (line 1): \"1800000000:a\" has a Unix time at an end"},
 		"files": {text: "[tls]\nmode = \"files\"\n", want: "tls.cert, tls.key (line 2): mode \"files\" needs both"},
 		"choice": {text: "[log]\nlevel = \"loud\"\n",
 			want: `log.level (line 2): "loud" is none of debug, info, warn, error`},
@@ -57,11 +57,19 @@ func TestLoadFile(t *testing.T) {
 		"host with port": {text: "public_host = \"foo.example:8443\"\n", want: "public_host (line 1): "},
 		"bad address": {text: "public_host = \"198.51.100.256\"\n",
 			want: "public_host (line 1): \"198.51.100.256\" is not a host name or an address"},
-		"IDN":          {text: "public_host = \"bücher.example\"\n", want: "xn--"},
-		"heartbeat":    {text: "[signal]\nheartbeat = \"1us\"\n", want: "signal.heartbeat (line 2): "},
-		"rate":         {text: "[signal]\nrate = nan\n", want: "signal.rate (line 2): "},
-		"short secret": {text: "[turn]\nsecret = \"x\"\n", want: "turn.secret (line 2): want at least 16 characters"},
-		"short token":  {text: "[admin]\ntoken = \"x\"\n", want: "admin.token (line 2): want at least 16 characters"},
+		"IDN":       {text: "public_host = \"bücher.example\"\n", want: "xn--"},
+		"heartbeat": {text: "[signal]\nheartbeat = \"1us\"\n", want: "signal.heartbeat (line 2): "},
+		"rate":      {text: "[signal]\nrate = nan\n", want: "signal.rate (line 2): "},
+		"user:time": {text: "[turn]\nusers = [{name = \"a:1800000000\", password = \"b\"}]\n",
+			want: "turn.users[1] (line 2): \"a:1800000000\" has a Unix time at an end"},
+		"user|time": {text: "[turn]\nrest_separator = \"|\"\nusers = [{name = \"a|1800000000\", password = \"b\"}]\n",
+			want: "turn.users[1] (line 3): \"a|1800000000\" has a Unix time at an end"},
+		"phone":         {text: "[turn]\nusers = [{name = \"4915112345678\", password = \"b\"}]\n"},
+		"separator":     {text: "[turn]\nrest_separator = \"7\"\n", want: "turn.rest_separator (line 2): want one"},
+		"two of them":   {text: "[turn]\nrest_separator = \"::\"\n", want: "turn.rest_separator (line 2): want one"},
+		"no separator":  {text: "[turn]\nrest_separator = \"\"\n", want: "turn.rest_separator (line 2): want one"},
+		"coturn secret": {text: "[turn]\nsecret = \"x\"\n"},
+		"short token":   {text: "[admin]\ntoken = \"x\"\n", want: "admin.token (line 2): want at least 16 characters"},
 		"proxy": {text: "[web]\ntrusted_proxies = \"proxy.example.org\"\n",
 			want: "web.trusted_proxies (line 2): \"proxy.example.org\" is neither"},
 		"resume":    {text: "[signal]\nresume = \"2h\"\n", want: "signal.resume (line 2): want \"1s\" to \"1h\""},
@@ -155,12 +163,13 @@ root = 5
 		file + `: auth.password (line 13): mode "password" needs one`,
 		file + `: web.listen, turn.listen (line 15): 127.0.0.1:9000 and 127.0.0.1:9000 can't both`,
 		file + `: web.root (line 16): want a value of type string, not integer`,
-		`turn.secret (--set): want at least 16 characters`,
+		`turn.min_lifetime (--set): want at most "59m"`,
 		`log.level (--set): "loud" is none of`,
 		`log.format (--set): "loud" is none of`,
 	}, "\n")
 	for range 20 {
-		_, err := load(t, LoadOptions{File: file, Set: []string{"turn.secret=x", "log.level=loud", "log.format=loud"}})
+		_, err := load(t, LoadOptions{File: file, Set: []string{"turn.min_lifetime=1h", "log.level=loud",
+			"log.format=loud"}})
 		if err == nil {
 			t.Fatal("all is well")
 		}
@@ -197,7 +206,7 @@ func TestFaultsThatFollowAreNotSaid(t *testing.T) {
 func TestFaultsRepeatNoSecret(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
-		"[turn]\nsecret = [\"hunter2\"]\n", "[turn]\nsecret = \"hunter2\"\n",
+		"[turn]\nsecret = [\"hunter2\"]\n", "[admin]\ntoken = \"hunter2\"\n",
 		"[turn]\nold_secrets = [1, \"hunter2\"]\n",
 		"[turn]\nold_secrets = {a = \"hunter2\"}\n", "[turn]\nusers = [\"hunter2\"]\n", "[turn]\nusers = \"hunter2\"\n",
 		"[[turn.users]]\nname = \"a\"\nkey = \"hunter2\"\n", "[auth]\nmode=\"password\"\npassword = \"hunter\"\n",
@@ -209,7 +218,7 @@ func TestFaultsRepeatNoSecret(t *testing.T) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
-	for _, set := range []string{"=hunter2", "turn.secret=hunter2", "turn.secret=[\"hunter2\"]", "turn.secret=[hunter2",
+	for _, set := range []string{"=hunter2", "admin.token=hunter2", "admin.token=[\"hunter2\"]", "admin.token=[hunter2",
 		"turn secret=hunter2"} {
 		_, err := load(t, LoadOptions{Set: []string{set}})
 		if err == nil || strings.Contains(err.Error(), "hunter") {
@@ -354,7 +363,7 @@ func TestOverridesAreSaidInTheKeysWords(t *testing.T) {
 		"turn.limit.channels=1":   "turn.limit (--set): did you mean turn.limits?",
 		"turn.limits.chanels=1":   "turn.limits.chanels (--set): did you mean turn.limits.channels?",
 		"auth.mode=password":      `auth.password (--set): mode "password" needs one`,
-		"turn.secret=short":       "turn.secret (--set): want at least 16 characters",
+		"admin.token=short":       "admin.token (--set): want at least 16 characters",
 		"web.allowed_origins=abc": "web.allowed_origins (--set): ",
 	} {
 		if _, err := load(t, LoadOptions{Set: []string{set}}); err == nil || !strings.Contains(err.Error(), want) {
@@ -422,9 +431,12 @@ func TestWarnings(t *testing.T) {
 		"web.trusted_proxies": {"web.trusted_proxies=0.0.0.0/0", "public_host=call.example.org"},
 		"public_host":         {"web.trusted_proxies=127.0.0.1"},
 		"signal.devices":      {"signal.devices=2"},
+		"turn.secret":         {"turn.secret=fifteen letters"},
+		"turn.listen":         {`turn.listen=["udp/:50000", ":3478"]`},
+		"stun.alternate":      {"turn.listen=127.0.0.1:3478", "stun.alternate=127.0.0.2:50000"},
 		"metrics.listen":      {"metrics.listen=0.0.0.0:9090"},
 		"": {"web.trusted_proxies=127.0.0.1", "public_host=call.example.org",
-			"metrics.listen=127.0.0.1:9090"},
+			"metrics.listen=127.0.0.1:9090", `turn.listen=["tcp/:50000", "udp/:49151"]`},
 	} {
 		c, err := load(t, LoadOptions{Set: set})
 		if err != nil {

@@ -15,9 +15,10 @@ import (
 // their names are unchanged: a renewed certificate keeps its name.
 var live = []string{
 	"web.allowed_origins", "tls.cert", "tls.key", "auth.password", "auth.jwt_key", "auth.old_jwt_keys",
-	"turn.urls", "turn.secret", "turn.old_secrets", "turn.credential_ttl", "turn.min_lifetime", "turn.nonce_lifetime",
-	"turn.peers", "turn.default_family", "turn.static_peers", "turn.allow_peers", "turn.deny_peers", "turn.users",
-	"turn.limits", "signal.room_capacity", "compat.turn_rest", "api", "webhook", "log",
+	"turn.urls", "turn.secret", "turn.old_secrets", "turn.rest_separator", "turn.credential_ttl",
+	"turn.min_lifetime", "turn.nonce_lifetime", "turn.peers", "turn.default_family", "turn.static_peers",
+	"turn.allow_peers", "turn.deny_peers", "turn.users", "turn.limits", "signal.room_capacity",
+	"compat.turn_rest", "api", "webhook", "log",
 }
 
 // companions are live keys that wait where one of others waits for a restart: by themselves they

@@ -121,18 +121,19 @@ func (c *Config) checkTLS(k *checker) {
 func (c *Config) checkTURN(k *checker) {
 	n := len(c.TURN.Realm)
 	k.must(n > 0 && n <= 128, "turn.realm", "want 1 to 128 characters")
-	k.must(c.TURN.Secret == "" || len(c.TURN.Secret) >= state.MinSecret, "turn.secret",
-		"want at least %d characters: make one with openssl rand -hex 16", state.MinSecret)
 	k.must(c.TURN.CredentialTTL >= Duration(time.Minute), "turn.credential_ttl", `want at least "1m"`)
 	k.must(c.TURN.CredentialTTL <= Duration(cred.MaxLife), "turn.credential_ttl", `want at most "8784h", a year`)
 	k.must(c.TURN.MinLifetime <= Duration(59*time.Minute), "turn.min_lifetime", `want at most "59m"`)
 	k.must(within(c.TURN.NonceLifetime, time.Minute, 24*time.Hour), "turn.nonce_lifetime", `want "1m" to "24h"`)
+	separated := new(cred.Keys).SeparatedBy(string(c.TURN.RESTSeparator))
 	for i, u := range c.TURN.Users {
 		key := fmt.Sprintf("turn.users[%d]", i+1)
 		if _, err := u.LongTermKey(c.TURN.Realm); err != nil {
 			k.must(false, key, "%v", err)
 			continue
 		}
+		k.must(!separated.IsMinted(u.Name), key, "%q has a Unix time at an end, before or after %q, as time-limited "+
+			"credentials have: choose another name", u.Name, string(c.TURN.RESTSeparator))
 		twice := slices.ContainsFunc(c.TURN.Users[:i], func(v TURNUser) bool { return v.Name == u.Name })
 		k.must(!twice, key, "%q is listed twice: remove one", u.Name)
 	}

@@ -654,6 +654,19 @@ func (p Ports) check() error {
 	return nil
 }
 
+// Separator is the character between the two parts of a time-limited credential's name.
+type Separator string
+
+func (s Separator) check() error {
+	if len(s) != 1 || s[0] <= ' ' || s[0] > '~' || s[0] >= '0' && s[0] <= '9' {
+		return fmt.Errorf("want one character, which is no digit, space or letter beyond ASCII, not %q", string(s))
+	}
+	return nil
+}
+
+// UnmarshalTOML implements toml.Unmarshaler.
+func (s *Separator) UnmarshalTOML(v any) error { return choose(s, v) }
+
 // Origins is a list of web origins, or "*".
 type Origins []string
 
@@ -680,9 +693,6 @@ func (u TURNUser) LongTermKey(realm string) ([]byte, error) {
 	switch {
 	case u.Name == "":
 		return nil, errors.New("name: every user needs one")
-	case cred.IsMinted(u.Name):
-		return nil, fmt.Errorf("%s: a name that begins with a Unix time and a colon is a time-limited credential's: "+
-			"choose another", u.Name)
 	case (u.Password == "") == (u.Key == ""):
 		return nil, fmt.Errorf("%s: give either password or key", u.Name)
 	case u.Password != "":

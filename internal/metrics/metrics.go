@@ -215,6 +215,15 @@ var table = []metric{
 				}
 			}
 		}},
+	{"signalbox_turn_limit_refusals_total", counter, "Error answers 486 and 508, by the limit that was met: its key; " +
+		"guaranteed: what is left is other credentials'; or draining.", []string{"limit"},
+		func(v *status.Vitals, put emit) {
+			for limit, n := range v.TURN.Limits {
+				put(float64(n), limit)
+			}
+		}},
+	{"signalbox_turn_shared_users", gauge, "Users whose turn.limits.per_user a crowd at many addresses shares.", nil,
+		func(v *status.Vitals, put emit) { put(float64(len(v.TURN.SharedUsers))) }},
 	{"signalbox_turn_relay_ports", gauge, "Relay ports of each address family that the box relays on: " +
 		"turn.relay_ports.", []string{"family"},
 		func(v *status.Vitals, put emit) {

@@ -1,9 +1,9 @@
 // Package cred mints and verifies the time-limited TURN credentials of signalbox.
 //
-// A username is "<unix expiry>:<id>" (other programs may turn it round), its password
-// base64(HMAC-SHA1(key, username)): the convention of draft-uberti-behave-turn-rest-00, which
-// coturn calls static-auth-secret. The key that verifies
-// a credential decides its class, so a name cannot claim a class that its issuer did not give it.
+// A username is "<unix expiry>:<id>" (other programs may turn it round, or use another separator),
+// its password base64(HMAC-SHA1(key, username)): the convention of
+// draft-uberti-behave-turn-rest-00, which coturn calls static-auth-secret. The key that verifies a
+// credential decides its class, so a name cannot claim a class that its issuer did not give it.
 // The package is stateless: any process with the secret can verify what another one issued.
 package cred
 
@@ -52,6 +52,7 @@ func (c Class) String() string {
 // verify. A Keys is immutable.
 type Keys struct {
 	generations []generation // the current one first
+	separator   string       // in the names of Shared credentials
 }
 
 type generation struct{ hub, ice, plain []byte }
@@ -60,7 +61,7 @@ type generation struct{ hub, ice, plain []byte }
 // the labels "hub" and "ice"), so that an outside program that holds the secret's REST passwords
 // cannot forge a session's. Empty old secrets are ignored.
 func NewKeys(secret string, old ...string) *Keys {
-	k := &Keys{}
+	k := &Keys{separator: Separator}
 	for _, s := range append([]string{secret}, old...) {
 		if s == "" {
 			continue
@@ -74,6 +75,21 @@ func NewKeys(secret string, old ...string) *Keys {
 	return k
 }
 
+// Separator stands between the two parts of a name, unless other programs have another one.
+const Separator = ":"
+
+// SeparatedBy returns the same keys for other programs that put another character between the parts
+// of a name, as coturn's rest-api-separator. Names of classes Hub and ICE keep theirs.
+func (k *Keys) SeparatedBy(separator string) *Keys { return &Keys{k.generations, separator} }
+
+// separatorOf returns what stands between the parts of a name.
+func (k *Keys) separatorOf(c Class) string {
+	if c == Shared {
+		return k.separator
+	}
+	return Separator
+}
+
 func derive(secret, label string) []byte {
 	key, err := hkdf.Key(sha256.New, []byte(secret), nil, label, sha256.Size)
 	if err != nil { // only for lengths that HKDF cannot give, which 32 bytes is not
@@ -85,7 +101,7 @@ func derive(secret, label string) []byte {
 // Mint returns the username and password of a credential of class Hub, ICE or Shared that is valid
 // until expires.
 func (k *Keys) Mint(c Class, id string, expires time.Time) (username, password string) {
-	username = strconv.FormatInt(expires.Unix(), 10) + ":" + id
+	username = strconv.FormatInt(expires.Unix(), 10) + k.separatorOf(c) + id
 	return username, sign(k.generations[0].key(c), username)
 }
 
@@ -123,33 +139,74 @@ func sign(key []byte, username string) string {
 // as a time in milliseconds, and would be good for ever.
 const MaxLife = 366 * 24 * time.Hour
 
-// Parse splits a minted username into its expiry and id. ok is false for names of another form, a
-// static user's for example. As coturn does, it also takes a name that is only a number, which has
-// no id, and "<id>:<unix expiry>", where the name does not begin with a number.
-func Parse(username string) (expires time.Time, id string, ok bool) {
-	stamp, id, _ := strings.Cut(username, ":")
-	if expires, ok = unix(stamp); ok {
-		return expires, id, true
+// Parse splits the name of a minted credential of that class into its expiry and id. ok is false
+// for names of another form, a static user's for example.
+//
+// Names that this box makes (Hub, ICE) begin with the expiry. Those of other programs (Shared) may
+// also end with it, or be nothing but it, without an id, as coturn takes them. A number counts as a
+// time if it is one since 2001, so an id may be a number. If there is a time at both ends, the
+// earlier one holds, since users may choose their id, and the rest is the id.
+func (k *Keys) Parse(c Class, username string) (expires time.Time, id string, ok bool) {
+	separator := k.separatorOf(c)
+	stamp, rest, _ := strings.Cut(username, separator)
+	first, okFirst := unix(stamp)
+	if c != Shared {
+		return first, rest, okFirst
 	}
-	colon := strings.LastIndexByte(username, ':')
-	if expires, ok = unix(username[colon+1:]); !ok || colon <= 0 {
+	last, before, okLast := lastTime(username, separator)
+	switch {
+	case okFirst && okLast && isTime(first) && isTime(last) && last.Before(first):
+		return last, rest, true
+	case okFirst && (isTime(first) || !okLast || !isTime(last)):
+		return first, rest, true
+	}
+	return last, before, okLast
+}
+
+// lastTime splits a name that ends with a number of seconds.
+func lastTime(username, separator string) (t time.Time, before string, ok bool) {
+	i := strings.LastIndex(username, separator)
+	if i <= 0 {
 		return time.Time{}, "", false
 	}
-	return expires, username[:colon], true
+	t, ok = unix(username[i+len(separator):])
+	return t, username[:i], ok
 }
 
 func unix(stamp string) (time.Time, bool) {
-	sec, err := strconv.ParseInt(stamp, 10, 64)
-	return time.Unix(sec, 0), err == nil && sec >= 0
+	sec, err := strconv.ParseUint(stamp, 10, 63)
+	return time.Unix(int64(sec), 0), err == nil
 }
 
+// isTime reports whether a number can be an expiry: since 2001.
+func isTime(t time.Time) bool { return t.Unix() >= 1e9 }
+
 // IsMinted tells whether a username can be that of a minted credential with an id, so that no
-// static user may have it: a time since 2001, a colon, and the id. Numbers of telephones and their
-// like are none.
-func IsMinted(username string) bool {
-	stamp, _, colon := strings.Cut(username, ":")
-	expires, ok := unix(stamp)
-	return ok && colon && expires.Unix() >= 1e9
+// static user may have it: a time since 2001 at either end, a separator, and the id. Numbers of
+// telephones and their like are none.
+func (k *Keys) IsMinted(username string) bool {
+	return isMinted(username, Separator) || k.separator != Separator && isMinted(username, k.separator)
+}
+
+func isMinted(username, separator string) bool {
+	stamp, _, cut := strings.Cut(username, separator)
+	first, ok := unix(stamp)
+	if cut && ok && isTime(first) {
+		return true
+	}
+	last, _, ok := lastTime(username, separator)
+	return ok && isTime(last)
+}
+
+// ID returns whom a credential of that name was issued to, if it is that of a minted one of any
+// class, and else the name itself.
+func (k *Keys) ID(username string) string {
+	for _, c := range [...]Class{Shared, Hub} {
+		if _, id, ok := k.Parse(c, username); ok {
+			return id
+		}
+	}
+	return username
 }
 
 // LongTermKey returns the 16-byte key MD5(username ":" realm ":" password) of RFC 8489 §9.2.2.
