@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 	"time"
 
@@ -84,7 +82,7 @@ func (f *doctorFlags) run(cmd *cobra.Command, g *global, args []string) error {
 		d = doctor.New(print.check)
 	}
 	if len(args) == 1 {
-		u, err := doctorURL(args[0])
+		u, err := boxURL(args[0])
 		if err != nil {
 			return usageError{err}
 		}
@@ -113,20 +111,6 @@ func (f *doctorFlags) run(cmd *cobra.Command, g *global, args []string) error {
 		err = fmt.Errorf("%s failed", count(report.Failed, "check"))
 	}
 	return err
-}
-
-// doctorURL reads the URL of a box. A mere name stands for https.
-func doctorURL(text string) (*url.URL, error) {
-	if !strings.Contains(text, "://") {
-		text = "https://" + text
-	}
-	u, err := url.Parse(text)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
-		return nil, fmt.Errorf("%q is not the URL of a box: write https://call.example.org or http://192.0.2.1:8080",
-			text)
-	}
-	u.RawQuery, u.Fragment, u.User = "", "", nil
-	return u, nil
 }
 
 // printer writes each check when it ends.

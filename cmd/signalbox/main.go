@@ -9,7 +9,6 @@ import (
 
 	"signalbox/internal/config"
 	"signalbox/internal/state"
-	"signalbox/internal/term"
 
 	"github.com/spf13/cobra"
 
@@ -17,10 +16,12 @@ import (
 )
 
 // Exit codes: 0 all is well, 1 it failed while running, 2 the command line or the configuration is
-// at fault.
+// at fault. A panic of Go's exits with 2, too: to a service manager, which starts again what has
+// crashed and leaves alone what is misconfigured, the latter is 78 (sysexits.h: EX_CONFIG).
 const (
 	exitFailed = 1
 	exitUsage  = 2
+	exitConfig = 78
 )
 
 // usageError is an error of the command line, the configuration or the machine's set-up: the
@@ -32,13 +33,19 @@ func (e usageError) Unwrap() error { return e.error }
 func main() {
 	root := command()
 	if err := root.Execute(); err != nil {
-		fmt.Fprintln(os.Stderr, "signalbox:", term.Lines(err.Error()))
-		var usage usageError
-		if errors.As(err, &usage) {
-			os.Exit(exitUsage)
-		}
-		os.Exit(exitFailed)
+		lastWords(err)
+		os.Exit(exitCode(err))
 	}
+}
+
+func exitCode(err error) int {
+	switch {
+	case !errors.As(err, new(usageError)):
+		return exitFailed
+	case os.Getenv("NOTIFY_SOCKET") != "":
+		return exitConfig
+	}
+	return exitUsage
 }
 
 // global are the flags of every command.

@@ -28,6 +28,8 @@ type Options struct {
 	// Member tells the user and the source of a session that the relay knows by its peer id.
 	Member func(peer string) (user string, from netip.Addr, ok bool)
 	Bans   *source.Bans
+	// Reload reads the configuration again and puts it into force.
+	Reload func() (Reloaded, error)
 	Log    *slog.Logger
 }
 
@@ -84,6 +86,8 @@ func (a *API) Routes() map[string]http.Handler {
 		"POST /api/admin/kick":  a.only(a.serveKick),
 		"GET /api/admin/bans":   a.only(a.serveBans),
 		"POST /api/admin/unban": a.only(a.serveUnban),
+
+		"POST /api/admin/reload": a.only(a.serveReload),
 	}
 }
 

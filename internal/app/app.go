@@ -56,6 +56,10 @@ import (
 
 // App is the whole appliance: New, Listen, Run.
 type App struct {
+	// Reread, if it is set before Run, has the configuration read again for the admin API. It ends
+	// in Reload.
+	Reread func() (Reloaded, error)
+
 	// Set in New.
 	cfg    config.Config // the first; loaded is the last
 	dir    *state.Dir
@@ -81,6 +85,7 @@ type App struct {
 
 	// Set in Listen.
 	started time.Time
+	notice  notice
 
 	ready     atomic.Bool
 	reloading sync.Mutex    // one Reload at a time; guards loaded
@@ -205,7 +210,8 @@ func (a *App) makeSite() (err error) {
 		}
 	}
 	a.admin = admin.New(admin.Options{
-		Token: token, Status: a.Status, Hub: a.hub, Relay: a.turn, Member: a.turn.Member, Bans: a.bans, Log: a.log,
+		Token: token, Status: a.Status, Hub: a.hub, Relay: a.turn, Member: a.turn.Member, Bans: a.bans,
+		Reload: func() (Reloaded, error) { return readAgain(a.Reread) }, Log: a.log,
 	})
 	if a.root, err = site.OpenRoot(a.cfg.Web.Root); err != nil {
 		return err
@@ -232,7 +238,7 @@ func (a *App) Listen() (err error) {
 			return fault.New("stun.alternate", "%w", err)
 		}
 	}
-	if err := a.relays.Look(context.Background(), a.relayOn); err != nil {
+	if err := a.relays.Look(context.Background(), relayOn(a.turn)); err != nil {
 		a.log.Warn("no public address known yet", "err", err)
 	}
 	a.relays.Warn()
@@ -245,11 +251,15 @@ func (a *App) Listen() (err error) {
 	}
 	a.started = time.Now()
 	a.ready.Store(true)
+	a.notice = leaveNotice(a.dir, a.Addrs(), a.log)
 	return nil
 }
 
-// relayOn has new allocations relay on other addresses. Running ones keep theirs.
-func (a *App) relayOn(relays publicip.Relays) error { return a.turn.SetRelays(relayAddresses(relays)) }
+// relayOn returns a func that has new allocations relay on other addresses. Running ones keep
+// theirs.
+func relayOn(turn *turnsvc.Server) func(publicip.Relays) error {
+	return func(relays publicip.Relays) error { return turn.SetRelays(relayAddresses(relays)) }
+}
 
 // shutdownTimeout is how long HTTP requests and signaling sessions have to end.
 const shutdownTimeout = 5 * time.Second
@@ -274,7 +284,7 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	for _, job := range []func(){
 		func() { a.edge.Serve(background, a.turn, to) },
-		func() { a.relays.Follow(ctx, publicip.Interval, a.relayOn) },
+		func() { a.relays.Follow(ctx, publicip.Interval, relayOn(a.turn)) },
 		func() { a.certs.Keep(ctx) },
 		func() { a.hooks.Run(background) },
 		func() { keepTransfers(background, a.dir, a.turn, a.unread, a.log) },
@@ -294,6 +304,7 @@ func (a *App) Run(ctx context.Context) error {
 			return nil
 		})
 	}
+	defer a.notice.remove()
 	return g.Wait()
 }
 
@@ -361,6 +372,7 @@ func (a *App) Drain(ctx context.Context) {
 
 // Close gives back what Listen took, for an App that is not run.
 func (a *App) Close() error {
+	a.notice.remove()
 	a.edge.Close()
 	return nil
 }
@@ -374,6 +386,10 @@ func (a *App) Status() status.Status {
 	s.TURN, s.Signal = a.turn.Snapshot(), a.hub.Snapshot()
 	return s
 }
+
+// Touch returns once each part of the appliance has answered: if they wait for one another, it does
+// not.
+func (a *App) Touch() { a.vitals() }
 
 // vitals is Status in numbers.
 func (a *App) vitals() *status.Vitals {

@@ -328,11 +328,11 @@ func adminOf(c config.Config, dir *state.Dir) (*admin.Client, error) {
 	if c.TLS.Mode != "off" && c.Web.TLSListen.On() {
 		c.Web.Listen = config.Listen{}
 	}
-	if client, err := app.NewAdmin(&c, dir, ""); err == nil {
+	if client, err := app.ConfiguredAdmin(&c, dir); err == nil {
 		return client, nil
 	}
 	c.Admin.Token = "there is no token"
-	return app.NewAdmin(&c, dir, "")
+	return app.ConfiguredAdmin(&c, dir)
 }
 
 // clientOptions are the options for a box on this machine. Doctor reaches it by a local address, so
@@ -504,7 +504,7 @@ func copyState(from, to string) error {
 	}
 	defer root.Close()
 	for _, e := range entries {
-		if !e.Type().IsRegular() || strings.HasPrefix(e.Name(), ".") {
+		if !e.Type().IsRegular() || strings.HasPrefix(e.Name(), ".") || e.Name() == state.Running {
 			continue
 		}
 		text, err := readUpTo(most, root, e.Name())
