@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"signalbox/cmd/signalbox/internal/doctor"
-	"signalbox/internal/state"
 	"signalbox/internal/term"
 )
 
@@ -92,11 +91,12 @@ func (f *doctorFlags) run(cmd *cobra.Command, g *global, args []string) error {
 		if err != nil {
 			return err
 		}
-		dir, err := state.DefaultDir(g.state)
+		dir, err := g.statePath()
 		if err != nil {
-			return usageError{err}
+			return err
 		}
-		d.Host(ctx, doctor.HostOptions{Config: cfg, State: dir, Token: token, TLS: trust, Timeout: f.timeout})
+		d.Host(ctx, doctor.HostOptions{Config: cfg, State: dir, As: serviceUser(dir), Token: token, TLS: trust,
+			Timeout: f.timeout})
 	}
 	if ctx.Err() != nil {
 		return errors.New("interrupted")

@@ -4,9 +4,12 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 
+	"signalbox/internal/access"
+	"signalbox/internal/app"
 	"signalbox/internal/config"
 	"signalbox/internal/state"
 
@@ -55,6 +58,43 @@ type global struct {
 	strict bool // see strictFlag
 }
 
+// Where an installation keeps its configuration and its state, and as whom its service runs.
+const (
+	installedConfig = "/etc/signalbox/config.toml"
+	installedState  = "/var/lib/signalbox"
+	installedUser   = "signalbox"
+)
+
+// findInstallation has every command use the installation of this machine, unless another
+// configuration or development is asked for.
+func (g *global) findInstallation() {
+	if _, err := os.Stat(installedConfig); g.load.File == "" && !g.load.Dev && !errors.Is(err, fs.ErrNotExist) {
+		g.load.File = installedConfig
+	}
+}
+
+// statePath is the state directory: that of the installation if its configuration is in use.
+func (g *global) statePath() (string, error) {
+	if g.state == "" && g.load.File == installedConfig && os.Getenv("STATE_DIRECTORY") == "" {
+		if _, err := os.Stat(installedState); err == nil {
+			return installedState, nil
+		}
+	}
+	path, err := state.DefaultDir(g.state)
+	if err != nil {
+		return "", usageError{err}
+	}
+	return path, nil
+}
+
+// serviceUser is as whom a box with this state directory runs.
+func serviceUser(state string) access.User {
+	if state == installedState {
+		return app.ServiceUser(state, installedUser)
+	}
+	return app.ServiceUser(state, "")
+}
+
 func (g *global) config() (config.Config, error) {
 	cfg, err := signalbox.Load(g.load)
 	if err != nil {
@@ -64,22 +104,22 @@ func (g *global) config() (config.Config, error) {
 }
 
 func (g *global) openState() (*state.Dir, error) {
-	path, err := state.DefaultDir(g.state)
+	path, err := g.statePath()
 	if err != nil {
-		return nil, usageError{err}
+		return nil, err
 	}
 	dir, err := state.Open(path)
 	if err != nil {
-		return nil, usageError{err}
+		return nil, startError(err)
 	}
 	return dir, nil
 }
 
 // existingState is for commands that only read what a running appliance keeps.
 func (g *global) existingState() (*state.Dir, error) {
-	path, err := state.DefaultDir(g.state)
+	path, err := g.statePath()
 	if err != nil {
-		return nil, usageError{err}
+		return nil, err
 	}
 	return state.Existing(path), nil
 }
@@ -97,12 +137,16 @@ defaults, which config.toml documents.`,
 		SilenceUsage:  true,
 
 		SuggestionsMinimumDistance: 2, // edits
-		RunE:                       func(cmd *cobra.Command, _ []string) error { return serve(cmd, g) },
+
+		PersistentPreRun: func(*cobra.Command, []string) { g.findInstallation() },
+		RunE:             func(cmd *cobra.Command, _ []string) error { return serve(cmd, g) },
 	}
 	flags := root.PersistentFlags()
-	flags.StringVarP(&g.load.File, "config", "c", "", "read this TOML `file`")
+	flags.StringVarP(&g.load.File, "config", "c", "", "read this TOML `file` (default, if it is there: "+
+		installedConfig+")")
 	flags.StringVar(&g.state, "state", "", "keep secrets and certificate in this `directory`\n(default "+
-		"$STATE_DIRECTORY, $XDG_STATE_HOME/signalbox or ~/.local/state/signalbox)")
+		"$STATE_DIRECTORY, with the default config "+installedState+", else\n$XDG_STATE_HOME/signalbox or "+
+		"~/.local/state/signalbox)")
 	flags.StringArrayVar(&g.load.Set, "set", nil,
 		"override one `key=value`, for example turn.realm=example.org; may be repeated")
 	flags.BoolVar(&g.load.Dev, "dev", false, "use defaults for development: listen on loopback, never "+

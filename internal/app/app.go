@@ -246,9 +246,7 @@ func (a *App) Listen() (err error) {
 		a.log.Warn("configuration", "key", w.Key, "note", w.Text)
 	}
 	a.certs.UseSocket(a.edge.Socket())
-	if err := a.certs.Bound(); err != nil {
-		return err
-	}
+	a.certs.Bound()
 	a.started = time.Now()
 	a.ready.Store(true)
 	a.notice = leaveNotice(a.dir, a.Addrs(), a.log)

@@ -17,6 +17,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"signalbox/internal/state"
+
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 )
@@ -49,7 +51,8 @@ type acme struct {
 	host     string
 	own      *local // in force until there is a certificate
 	socket   netip.AddrPort
-	storage  *certmagic.FileStorage
+	state    *state.Dir
+	storage  *certmagic.FileStorage // in it
 	template certmagic.ACMEIssuer
 	log      *slog.Logger
 	every    time.Duration
@@ -73,6 +76,7 @@ func openACME(o *Options, own *local) (*acme, error) {
 	s := &acme{
 		host: strings.ToLower(o.Host), own: own, log: o.Log, every: acmeInterval, retry: acmeRetry,
 		now:     make(chan struct{}, 1),
+		state:   o.State,
 		storage: &certmagic.FileStorage{Path: o.State.Path(acmeDir)},
 		template: certmagic.ACMEIssuer{
 			CA: o.ACME.Directory, Email: o.ACME.Email, Agreed: true, TrustedRoots: roots,
@@ -106,7 +110,7 @@ func (s *acme) inForce() *Certificate {
 	return s.own.inForce()
 }
 
-func (s *acme) bound() error { return s.own.bound() }
+func (s *acme) bound() { s.own.bound() }
 
 // prepare tries again at once after a failure: the operator may have fixed the cause before the
 // reload.
@@ -175,7 +179,11 @@ func (s *acme) manage(ctx context.Context) error {
 	if err := s.dropTornPair(ctx); err != nil {
 		return err
 	}
-	if err := s.order(ctx); err != nil {
+	err := s.order(ctx)
+	if kept := s.state.GiveToOwner(acmeDir); kept != nil {
+		s.log.Warn("the service's user may be unable to read what the ACME library keeps", "err", kept)
+	}
+	if err != nil {
 		return err
 	}
 	cert, err := s.load()

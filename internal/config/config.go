@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 
 	"signalbox/internal/admission"
 	"signalbox/internal/netaddr"
@@ -202,44 +203,58 @@ func (c *Config) Secrets() (keys []string) {
 // Warning is something that can be used, and probably isn't what is wanted.
 type Warning struct {
 	Key  string // the key that it is about, or several: "tls.cert, tls.key"
-	Text string
+	Text string // what is wrong, and if there is no Fix, what to do
+	Fix  string // what to do
 }
 
-func (w Warning) String() string { return w.Key + ": " + w.Text }
+// About reports whether it says something of a key of another one's.
+func (w Warning) About(other Warning) bool {
+	keys := strings.Split(other.Key, ", ")
+	return slices.ContainsFunc(strings.Split(w.Key, ", "), func(key string) bool { return slices.Contains(keys, key) })
+}
+
+func (w Warning) String() string {
+	if w.Fix != "" {
+		return w.Key + ": " + w.Text + ": " + w.Fix
+	}
+	return w.Key + ": " + w.Text
+}
+
+func note(key, text string) Warning { return Warning{Key: key, Text: text} }
 
 // Warnings returns what is valid in a configuration but probably unwanted.
 func (c *Config) Warnings() (out []Warning) {
 	if c.Auth.Mode == "open" && (c.Auth.Password != "" || c.Auth.JWTKey != "") {
-		out = append(out, Warning{"auth.mode", `it is "open": nobody is asked for auth.password or a token`})
+		out = append(out, note("auth.mode", `it is "open": nobody is asked for auth.password or a token`))
 	}
 	if c.Signal.Devices != 1 && c.Auth.Mode != "jwt" {
-		out = append(out, Warning{"signal.devices", "a user has one session, as with 1: only tokens " +
-			`(auth.mode = "jwt") prove that another one is of the same user`})
+		out = append(out, note("signal.devices", "a user has one session, as with 1: only tokens "+
+			`(auth.mode = "jwt") prove that another one is of the same user`))
 	}
 	if len(c.TURN.URLs) > 0 && !c.TURN.URLs.Relays() {
-		out = append(out, Warning{"turn.urls", "none of them is a turn: or turns: URL, so clients find no relay"})
+		out = append(out, note("turn.urls", "none of them is a turn: or turns: URL, so clients find no relay"))
 	}
 	for _, p := range c.Web.TrustedProxies {
 		if p.Bits() == 0 {
-			out = append(out, Warning{"web.trusted_proxies", p.String() + " trusts everybody, so any client can " +
-				"claim any address: name only your proxies"})
+			out = append(out, note("web.trusted_proxies", p.String()+" trusts everybody, so any client can "+
+				"claim any address: name only your proxies"))
 		}
 	}
 	if len(c.Web.TrustedProxies) > 0 && c.PublicHost == "" {
-		out = append(out, Warning{"public_host", "the name at which the proxy of web.trusted_proxies serves this box " +
-			"isn't known: /api/ice refuses requests under it, unless web.allowed_origins has it"})
+		out = append(out, note("public_host", "the name at which the proxy of web.trusted_proxies serves this box "+
+			"isn't known: /api/ice refuses requests under it, unless web.allowed_origins has it"))
 	}
 	for _, hook := range []struct {
 		key string
 		url HookURL
 	}{{"webhook.url", c.Webhook.URL}, {"webhook.connect_url", c.Webhook.ConnectURL}} {
 		if hook.url.bare() {
-			out = append(out, Warning{hook.key, "names of users and rooms go there in the clear: use https"})
+			out = append(out, note(hook.key, "names of users and rooms go there in the clear: use https"))
 		}
 	}
 	if m := c.Metrics.Listen; m.On() && !m.Addr().Unmap().IsLoopback() {
-		out = append(out, Warning{"metrics.listen", m.String() + " is not loopback: anybody who reaches it can read " +
-			"the metrics (numbers only, no names or addresses): let in only your Prometheus"})
+		out = append(out, note("metrics.listen", m.String()+" is not loopback: anybody who reaches it can read "+
+			"the metrics (numbers only, no names or addresses): let in only your Prometheus"))
 	}
 	return out
 }
@@ -249,7 +264,7 @@ func (c *Config) Warnings() (out []Warning) {
 func (c *Config) HostWarnings(local []netip.Addr) (out []Warning) {
 	lacks := func(key string, ip netip.Addr) {
 		if !ip.IsUnspecified() && !slices.Contains(local, ip) {
-			out = append(out, Warning{key, "this machine has no address " + ip.String()})
+			out = append(out, note(key, "this machine has no address "+ip.String()))
 		}
 	}
 	for _, l := range c.listeners() {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"signalbox/internal/fault"
 
@@ -153,6 +154,8 @@ func (r *reader) file(name string) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("config file %s does not exist: write it (config.toml documents every key), or start "+
 			"without -c for the defaults", name)
+	case errors.Is(err, syscall.EISDIR):
+		return fmt.Errorf("config file: %s is a directory: name a file", name)
 	case err != nil:
 		return fmt.Errorf("config file: %w: let this program's user read it", err)
 	}

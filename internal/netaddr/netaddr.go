@@ -160,8 +160,15 @@ func IsLoopback(host string) bool {
 
 // HTTPSOrigin returns the start of a host's https URLs: an IPv6 address in brackets, and without
 // the default port.
-func HTTPSOrigin(host, port string) string {
-	return "https://" + strings.TrimSuffix(net.JoinHostPort(host, port), ":443")
+func HTTPSOrigin(host, port string) string { return Origin("https", host, port) }
+
+// Origin is HTTPSOrigin for either scheme.
+func Origin(scheme, host, port string) string {
+	standard := ":80"
+	if scheme == "https" {
+		standard = ":443"
+	}
+	return scheme + "://" + strings.TrimSuffix(net.JoinHostPort(host, port), standard)
 }
 
 // Port is the port of a TCP address, in digits.

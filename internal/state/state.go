@@ -178,6 +178,9 @@ func (d *Dir) put(name string, data []byte, place func(from, to string) error) e
 	defer os.Remove(f.Name()) // fails once it is renamed
 	_, err = f.Write(data)
 	if err == nil {
+		err = giveToOwner(f, d.path)
+	}
+	if err == nil {
 		err = f.Sync()
 	}
 	if err := errors.Join(err, f.Close()); err != nil {

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -18,6 +19,7 @@ import (
 	"strings"
 	"time"
 
+	"signalbox/internal/access"
 	"signalbox/internal/admin"
 	"signalbox/internal/admission"
 	"signalbox/internal/app"
@@ -30,7 +32,8 @@ import (
 // HostOptions tell Host which configuration to check.
 type HostOptions struct {
 	Config  config.Config
-	State   string // the state directory, which need not exist yet
+	State   string      // the state directory, which need not exist yet
+	As      access.User // as whom a box with it runs
 	Token   func(room string) (string, error)
 	TLS     *tls.Config // as in Options
 	Timeout time.Duration
@@ -77,6 +80,7 @@ func checkedApart(w config.Warning) bool {
 
 // config warns of every key that does not fit this machine, except for those in checkedApart.
 func (d *Doctor) config(ctx context.Context, o HostOptions) {
+	d.shut = d.check(ctx, "access", o.Timeout, func(context.Context) Check { return accessOf(o) }) == Failed
 	var found []config.Warning
 	if d.check(ctx, "config", 2*o.Timeout, func(ctx context.Context) Check {
 		for _, w := range app.CheckHost(ctx, &o.Config) {
@@ -85,15 +89,35 @@ func (d *Doctor) config(ctx context.Context, o HostOptions) {
 			}
 		}
 		if len(found) > 0 {
-			return warning("change it in the configuration: config.toml explains every key", "%s", found[0])
+			return warningOf(found[0])
 		}
 		return ok("it fits this machine")
 	}) != Warning {
 		return
 	}
 	for _, w := range found[1:] {
-		d.add(warning("as above", "%s", w).named("config"))
+		d.add(warningOf(w).named("config"))
 	}
+}
+
+func warningOf(w config.Warning) Check {
+	return warning(cmp.Or(w.Fix, "change it in the configuration: config.toml explains every key"), "%s: %s",
+		w.Key, w.Text)
+}
+
+// accessOf asks whether the box can read and write what it must. Root may do everything, and most
+// boxes don't run as root.
+func accessOf(o HostOptions) Check {
+	var texts, fixes []string
+	for _, w := range app.CheckAccess(&o.Config, o.State, o.As) {
+		texts, fixes = append(texts, w.Key+": "+w.Text), append(fixes, w.Fix)
+	}
+	if len(texts) > 0 {
+		fixes = slices.Compact(slices.DeleteFunc(fixes, func(fix string) bool { return fix == "" }))
+		return failed(cmp.Or(strings.Join(fixes, "; "), "name what is there, or make it"), "%s",
+			strings.Join(texts, "; "))
+	}
+	return ok("the user %s can read and write what the box needs", o.As.Name)
 }
 
 func relayAddress(ctx context.Context, c config.Config) Check {
