@@ -113,8 +113,12 @@ func printStatus(w io.Writer, s status.Status) {
 	fmt.Fprintf(w, "up\t%s\n", time.Since(time.UnixMilli(s.StartedAt)).Round(time.Second))
 	fmt.Fprintf(w, "relay address\t%s\n", term.Text(strings.Join(s.PublicIP, " ")))
 	if c := s.Certificate; c != nil {
-		fmt.Fprintf(w, "certificate\t%s, until %s, for %s\n", term.Text(c.Mode),
-			time.UnixMilli(c.NotAfter).Format(time.DateOnly), term.Text(strings.Join(c.Names, " ")))
+		until := "until " + time.UnixMilli(c.NotAfter).Format(time.DateOnly)
+		if c.StandIn {
+			until = "none yet: a self-signed one stands in"
+		}
+		fmt.Fprintf(w, "certificate\t%s, %s, for %s\n", term.Text(c.Mode), until,
+			term.Text(strings.Join(c.Names, " ")))
 		if c.Problem != "" {
 			fmt.Fprintf(w, "\t%s\n", term.Text(c.Problem))
 		}

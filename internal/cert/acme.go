@@ -20,6 +20,7 @@ import (
 	"signalbox/internal/state"
 
 	"github.com/caddyserver/certmagic"
+	acmeclient "github.com/mholt/acmez/v3/acme"
 	"go.uber.org/zap"
 )
 
@@ -35,6 +36,7 @@ const (
 	acmeDir      = "acme"           // in the state directory
 	acmeInterval = time.Hour        // between looks at whether it is time to renew
 	acmeRetry    = time.Minute      // after the first failure, doubled with each; at most acmeInterval
+	acmeRefused  = 15 * time.Minute // after what the directory has refused; see wait
 	acmeTimeout  = 15 * time.Minute // of one attempt
 )
 
@@ -57,6 +59,7 @@ type acme struct {
 	log      *slog.Logger
 	every    time.Duration
 	retry    time.Duration
+	lookup   func(ctx context.Context, host string) error // says if the name leads nowhere; nil: isn't asked
 
 	now  chan struct{}                    // asks for a look at once
 	open atomic.Pointer[certmagic.Config] // of the order under way; nil: none
@@ -83,6 +86,9 @@ func openACME(o *Options, own *local) (*acme, error) {
 			DisableHTTPChallenge: !viaHTTP, DisableTLSALPNChallenge: !viaALPN, DisableDistributedSolvers: true,
 			Logger: zap.NewNop(), // what matters comes back as an error
 		},
+	}
+	if o.ACME.CAFile == "" { // a private directory may know names that nobody else does
+		s.lookup = leadsSomewhere
 	}
 	s.log.Info("ACME", "name", s.host, "directory", o.ACME.Directory, "http-01", viaHTTP, "tls-alpn-01", viaALPN)
 	switch cert, err := s.load(); {
@@ -145,7 +151,7 @@ func (s *acme) keep(ctx context.Context) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() { s.own.keep(ctx) })
-	retry := s.retry
+	failures := 0
 	for {
 		err := s.manage(ctx)
 		if ctx.Err() != nil {
@@ -153,10 +159,11 @@ func (s *acme) keep(ctx context.Context) {
 		}
 		wait := s.every
 		if err == nil {
-			retry = s.retry
+			failures = 0
 			s.report(nil)
 		} else {
-			wait, retry = retry, min(2*retry, acmeInterval)
+			wait = s.wait(err, failures)
+			failures++
 			s.report(err)
 			s.log.Warn("no new certificate from the ACME directory: the present one stays in force", "err", err, "next",
 				wait.String())
@@ -171,6 +178,36 @@ func (s *acme) keep(ctx context.Context) {
 	}
 }
 
+// wait is how long to wait after a failure, when there have been others before. While the name
+// leads nowhere, a look costs nobody anything. But what the directory has refused counts: Let's
+// Encrypt allows five failures of a name an hour, and an attempt may have two, one for each
+// challenge.
+func (s *acme) wait(err error, before int) time.Duration {
+	first := s.retry
+	var problem acmeclient.Problem
+	switch {
+	case errors.Is(err, errLeadsNowhere):
+		return first
+	case errors.As(err, &problem):
+		first = max(first, acmeRefused)
+	}
+	return min(first<<min(before, 10), max(acmeInterval, first))
+}
+
+var errLeadsNowhere = errors.New("DNS knows no address of the name in public_host")
+
+// leadsSomewhere asks DNS for a name's addresses. An error that may pass is none: the directory
+// asks by itself.
+func leadsSomewhere(ctx context.Context, host string) error {
+	var none *net.DNSError
+	_, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if errors.As(err, &none) && none.IsNotFound {
+		return fmt.Errorf("%w: make an A record (AAAA for IPv6) for %s with this box's address; until then the ACME "+
+			"directory is not asked", errLeadsNowhere, host)
+	}
+	return nil
+}
+
 // manage orders a certificate, in one attempt, if there is none or it expires soon, and puts a new
 // one into force.
 func (s *acme) manage(ctx context.Context) error {
@@ -178,6 +215,11 @@ func (s *acme) manage(ctx context.Context) error {
 	defer cancel()
 	if err := s.dropTornPair(ctx); err != nil {
 		return err
+	}
+	if s.lookup != nil {
+		if err := s.lookup(ctx, s.host); err != nil {
+			return err
+		}
 	}
 	err := s.order(ctx)
 	if kept := s.state.GiveToOwner(acmeDir); kept != nil {

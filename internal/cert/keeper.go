@@ -195,6 +195,8 @@ type Status struct {
 	Mode     string   `json:"mode"`
 	Names    []string `json:"names"`
 	NotAfter int64    `json:"notAfter"` // Unix milliseconds
+	// StandIn tells that it is a self-signed one, until the ACME directory has issued the first.
+	StandIn bool `json:"standIn,omitempty"`
 	// Problem says what is wrong with the certificate, or why it was not renewed.
 	Problem string `json:"problem,omitempty"`
 }
@@ -206,6 +208,7 @@ func (k *Keeper) Status() *Status {
 	}
 	c := k.inForce()
 	s := &Status{Mode: k.mode, Names: c.names(), NotAfter: c.Pair.Leaf.NotAfter.UnixMilli(), Problem: k.problem()}
+	s.StandIn = k.mode == ACME && !c.Signed
 	if now := time.Now(); c.EndsSoon(now) {
 		s.Problem = cmp.Or(s.Problem, c.EndNote(now))
 	}

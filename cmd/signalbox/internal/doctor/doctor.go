@@ -75,6 +75,8 @@ func (d *Doctor) Report() Report {
 		return r
 	case !d.asked && r.Failed > 0:
 		r.Verdict = "This machine is not ready: fix what failed, then run doctor again."
+	case !d.asked && r.Warnings > 0:
+		r.Verdict = "signalbox can start here: see the warnings first, then run doctor again for the rest."
 	case !d.asked:
 		r.Verdict = "This machine is ready: start signalbox, then run doctor again for the rest."
 	case !d.reached:
