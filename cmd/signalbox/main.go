@@ -131,7 +131,7 @@ func command() *cobra.Command {
 		Short: "A TURN server, a STUN responder and a WebRTC signaling hub in one process",
 		Long: `signalbox is a TURN server, a STUN responder and a WebRTC signaling hub in one process. It also serves
 the pages that prove that it works. Without a command it serves. Without a config file it runs on its
-defaults, which config.toml documents.`,
+defaults, which signalbox config documents.`,
 		Args:          unknownCommand,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -155,7 +155,7 @@ defaults, which config.toml documents.`,
 		return usageError{fmt.Errorf("%w: see %s --help", err, c.CommandPath())}
 	})
 	g.strictFlag(root)
-	root.AddCommand(serveCommand(g), checkCommand(g), doctorCommand(g), benchCommand(g), credsCommand(g),
+	root.AddCommand(serveCommand(g), checkCommand(g), configCommand(g), doctorCommand(g), benchCommand(g), credsCommand(g),
 		tokenCommand(g), sdkCommand(), versionCommand())
 	root.AddCommand(adminCommands(g)...)
 	return root

@@ -3,6 +3,7 @@
 package config
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"slices"
@@ -220,19 +221,60 @@ func (w Warning) String() string {
 	return w.Key + ": " + w.Text
 }
 
+// fewPorts is fewer than two mesh calls of eight take.
+const fewPorts = 100
+
 func note(key, text string) Warning { return Warning{Key: key, Text: text} }
 
 // Warnings returns what is valid in a configuration but probably unwanted.
 func (c *Config) Warnings() (out []Warning) {
+	return slices.Concat(c.warnTLS(), c.warnTURN(), c.warnWeb())
+}
+
+func (c *Config) warnTLS() (out []Warning) {
+	if c.TLS.Mode != "files" && c.TLS.Cert+c.TLS.Key != "" {
+		out = append(out, note("tls.mode", fmt.Sprintf(`it is %q: tls.cert and tls.key are for "files"`,
+			c.TLS.Mode)))
+	}
+	if c.TLS.Mode == "acme" && c.TLS.ACMECAFile == "" && netaddr.IsLocalName(string(c.PublicHost)) {
+		out = append(out, note("public_host", fmt.Sprintf("no public ACME directory issues certificates for %s, a "+
+			`name of local networks only: use tls.mode "self-signed", or name a private directory and its `+
+			"tls.acme_ca_file", c.PublicHost)))
+	}
+	return out
+}
+
+func (c *Config) warnTURN() (out []Warning) {
+	if len(c.TURN.URLs) > 0 && !c.TURN.URLs.Relays() {
+		out = append(out, note("turn.urls", "none of them is a turn: or turns: URL, so clients find no relay"))
+	}
+	for _, p := range c.TURN.AllowPeers.Networks {
+		if ip := p.Addr().Unmap(); ip.IsLoopback() && !c.Dev || ip.IsLinkLocalUnicast() || ip.IsMulticast() {
+			out = append(out, note("turn.allow_peers", p.String()+" stays closed: no list opens loopback, link-local "+
+				"and multicast addresses"))
+		}
+	}
+	if n := c.TURN.RelayPorts.Count(); n < fewPorts {
+		out = append(out, note("turn.relay_ports", fmt.Sprintf("%s are only %d ports: each allocation takes one, and "+
+			"a mesh call of eight makes about 60", c.TURN.RelayPorts, n)))
+	}
+	for _, l := range c.TURN.Listen {
+		if l.Port() == 5349 && l.Transport != "tls" && l.Transport != "dtls" {
+			out = append(out, note("turn.listen", l.String()+" speaks plain TURN, and clients expect TLS on port 5349: "+
+				`write "tls/:5349"`))
+		}
+	}
+	return out
+}
+
+// warnWeb is about signaling, pages, and what else speaks HTTP.
+func (c *Config) warnWeb() (out []Warning) {
 	if c.Auth.Mode == "open" && (c.Auth.Password != "" || c.Auth.JWTKey != "") {
 		out = append(out, note("auth.mode", `it is "open": nobody is asked for auth.password or a token`))
 	}
 	if c.Signal.Devices != 1 && c.Auth.Mode != "jwt" {
 		out = append(out, note("signal.devices", "a user has one session, as with 1: only tokens "+
 			`(auth.mode = "jwt") prove that another one is of the same user`))
-	}
-	if len(c.TURN.URLs) > 0 && !c.TURN.URLs.Relays() {
-		out = append(out, note("turn.urls", "none of them is a turn: or turns: URL, so clients find no relay"))
 	}
 	for _, p := range c.Web.TrustedProxies {
 		if p.Bits() == 0 {

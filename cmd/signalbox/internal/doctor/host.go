@@ -71,7 +71,7 @@ func (d *Doctor) Host(ctx context.Context, o HostOptions) {
 // checkedApart reports whether a warning is about keys that have checks of their own.
 func checkedApart(w config.Warning) bool {
 	for _, key := range strings.Split(w.Key, ", ") {
-		if slices.Contains([]string{"turn.relay_ip", "tls.cert"}, key) {
+		if slices.Contains([]string{"turn.relay_ip", "turn.relay_ports", "tls.cert"}, key) {
 			return true
 		}
 	}
