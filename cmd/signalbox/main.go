@@ -155,8 +155,8 @@ defaults, which signalbox config documents.`,
 		return usageError{fmt.Errorf("%w: see %s --help", err, c.CommandPath())}
 	})
 	g.strictFlag(root)
-	root.AddCommand(serveCommand(g), checkCommand(g), configCommand(g), doctorCommand(g), benchCommand(g), credsCommand(g),
-		tokenCommand(g), sdkCommand(), versionCommand())
+	root.AddCommand(serveCommand(g), quickstartCommand(g), checkCommand(g), configCommand(g), doctorCommand(g),
+		benchCommand(g), credsCommand(g), tokenCommand(g), sdkCommand(), versionCommand())
 	root.AddCommand(adminCommands(g)...)
 	return root
 }

