@@ -34,7 +34,7 @@ func tokenHash(t *jwt.Token) string {
 // claim's name.
 func readClaims(c jwt.MapClaims) (signal.Pass, error) {
 	pass := signal.Pass{Attested: true}
-	if err := misspelt(c); err != nil {
+	if err := misspelled(c); err != nil {
 		return pass, err
 	}
 	if _, ok := c["aud"]; ok {
@@ -116,9 +116,9 @@ func capacityClaim(c jwt.MapClaims) (int, error) {
 // own are the claims that mean something here.
 var own = []string{"exp", "jti", "sub", "name", "user", "capacity", "rooms", "room", "room_patterns"}
 
-// misspelt refuses a claim that its maker took for one of those: passed over in silence, it would
+// misspelled refuses a claim that its maker took for one of those: passed over in silence, it would
 // admit to other rooms than meant. Other claims are other programs' business.
-func misspelt(c jwt.MapClaims) error {
+func misspelled(c jwt.MapClaims) error {
 	plain := strings.NewReplacer("_", "", "-", "")
 	for _, claim := range slices.Sorted(maps.Keys(c)) {
 		if slices.Contains(own, claim) {

@@ -30,7 +30,7 @@ func TestTokenClaims(t *testing.T) {
 		"others'":   {claims: jwt.MapClaims{"users": 1, "names": 2, "role": "x", "roles": 1, "uid": 7, "nonce": "n"}},
 		"a capital": {claims: jwt.MapClaims{"Room": "tea"}, want: `"Room" is no claim of this box's: did you mean r`},
 		"swapped":   {claims: jwt.MapClaims{"roosm": "tea"}, want: "did you mean rooms?"},
-		"misspelt":  {claims: jwt.MapClaims{"romm": "tea"}, want: "did you mean room?"},
+		"misspelled":  {claims: jwt.MapClaims{"romm": "tea"}, want: "did you mean room?"},
 		"run on":    {claims: jwt.MapClaims{"roomPatterns": "*"}, want: "did you mean room_patterns?"},
 		"expired": {claims: jwt.MapClaims{"exp": now.Add(-31 * time.Second).Unix()},
 			want: "the token has expired"},
