@@ -156,7 +156,7 @@ defaults, which signalbox config documents.`,
 	})
 	g.strictFlag(root)
 	root.AddCommand(serveCommand(g), quickstartCommand(g), checkCommand(g), configCommand(g), doctorCommand(g),
-		benchCommand(g), credsCommand(g), tokenCommand(g), sdkCommand(), versionCommand())
+		benchCommand(g), credsCommand(g), tokenCommand(g), sdkCommand(), importCoturnCommand(), versionCommand())
 	root.AddCommand(adminCommands(g)...)
 	return root
 }
