@@ -38,6 +38,7 @@ type Hub struct {
 	live atomic.Pointer[liveRules] // see Prepare
 
 	relieving atomic.Bool // a goroutine makes room in the store
+	foreign   source.Once // origins that the log has been told of
 
 	mu       sync.RWMutex
 	draining bool
@@ -125,6 +126,10 @@ func (h *Hub) RefusesOrigin(w http.ResponseWriter, r *http.Request) bool {
 		return false
 	}
 	h.stats.foreignOrigins.Add(1)
+	if page := pageOf(r); h.foreign.First(page) {
+		h.log.Warn("a page of another origin is refused: if it may use the signaling, write it into "+
+			"web.allowed_origins; if it is the box's own, its name into public_host", "origin", page, "host", r.Host)
+	}
 	w.Header().Set("Access-Control-Allow-Origin", "*")
 	http.Error(w, "pages of this origin may not connect here, unless it is one of the allowed origins or "+
 		"the request is for one of this box's own names", http.StatusForbidden)

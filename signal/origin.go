@@ -34,12 +34,23 @@ func newOriginRule(allowed []string, own func(host string) bool) (originRule, er
 		}
 		origin, ok := parseOrigin(entry)
 		if !ok || strings.Contains(origin.host, "*") { // there are no patterns: it would match nothing, unnoticed
-			return originRule{}, fmt.Errorf("allowed origin %q: want a scheme and a host, as in "+
-				"https://example.org, or *", entry)
+			return originRule{}, fmt.Errorf("allowed origin %q: %s", entry, meant(entry))
 		}
 		rule.origins[origin.scheme+"://"+origin.host] = true
 	}
 	return rule, nil
+}
+
+// meant says what an entry that is no origin should be.
+func meant(entry string) string {
+	u, err := url.Parse(entry)
+	if err == nil && u.Scheme == "" {
+		u, err = url.Parse("https://" + entry)
+	}
+	if err == nil && u.Host != "" && !strings.Contains(u.Host, "*") {
+		return fmt.Sprintf("an origin is a scheme and a host, and maybe a port: write %q", u.Scheme+"://"+u.Host)
+	}
+	return "want a scheme and a host, as in https://example.org, or *"
 }
 
 func (rule originRule) allows(r *http.Request) bool {
@@ -84,6 +95,16 @@ func (rule originRule) refuses(r *http.Request) bool {
 		return !rule.takes(webOrigin{scheme: scheme, host: canonicalHost(scheme, page.Host)}, r)
 	}
 	return !rule.own(r.Host)
+}
+
+// pageOf names the page that a request comes from, as far as it says.
+func pageOf(r *http.Request) string {
+	const most = 200
+	page := r.Header.Get("Origin")
+	if from, err := url.Parse(r.Referer()); page == "" && err == nil && from.Host != "" {
+		page = from.Scheme + "://" + from.Host
+	}
+	return page[:min(len(page), most)]
 }
 
 // ofBrowser tells whether a browser has sent a request. Sec-Fetch-Site, which other programs don't

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"signalbox/internal/testkit"
 	"signalbox/signal"
 )
 
@@ -130,5 +131,25 @@ func TestWrongOptions(t *testing.T) {
 		if _, err := signal.New(test.opts); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%+v: %v", test.opts, err)
 		}
+	}
+}
+
+// Whoever embeds the box in another page reads in the log which key to set, once for each page.
+func TestTheLogNamesARefusedOrigin(t *testing.T) {
+	t.Parallel()
+	var log testkit.Log
+	hub, err := signal.New(signal.Options{ResumeKey: make([]byte, 32), Log: log.Logger()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		r := httptest.NewRequest(http.MethodGet, "http://box.example.org/signal", nil)
+		r.Header.Set("Origin", "https://app.example.org")
+		if !hub.RefusesOrigin(httptest.NewRecorder(), r) {
+			t.Fatal("the page is let in")
+		}
+	}
+	if n := log.Count("web.allowed_origins"); n != 1 || log.Count("https://app.example.org") != 1 {
+		t.Errorf("the log says so %d times", n)
 	}
 }

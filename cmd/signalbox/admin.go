@@ -20,14 +20,16 @@ import (
 
 // adminFlags are the flags of the commands that ask a running appliance.
 type adminFlags struct {
-	g    *global
-	url  string
-	json bool
+	g     *global
+	url   string
+	trust trustFlags
+	json  bool
 }
 
 func (f *adminFlags) add(cmd *cobra.Command) *cobra.Command {
 	cmd.Flags().StringVar(&f.url, "url", "", "ask the signalbox at this `URL` (default: the one that runs here with "+
-		"this configuration)")
+		"this state\ndirectory or configuration); a mere name stands for https")
+	f.trust.register(cmd)
 	cmd.Flags().BoolVar(&f.json, "json", false, "print JSON")
 	return cmd
 }
@@ -41,7 +43,19 @@ func (f *adminFlags) client() (*admin.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, err := app.NewAdmin(&cfg, dir, f.url)
+	trust, err := f.trust.load()
+	if err != nil {
+		return nil, usageError{err}
+	}
+	at := ""
+	if f.url != "" {
+		u, err := boxURL(f.url)
+		if err != nil {
+			return nil, usageError{fmt.Errorf("--url: %w", err)}
+		}
+		at = u.String()
+	}
+	a, err := app.NewAdmin(&cfg, dir, at, trust)
 	if err != nil {
 		return nil, stateError(err)
 	}
@@ -90,7 +104,7 @@ func adminCommands(g *global) []*cobra.Command {
 			func(s status.Status) any { return s.Signal.Rooms }, printRooms),
 		showCommand(g, "allocations", "List the TURN allocations",
 			func(s status.Status) any { return s.TURN.Allocations }, printAllocations),
-		kickCommand(g), bansCommand(g), unbanCommand(g),
+		kickCommand(g), bansCommand(g), unbanCommand(g), reloadCommand(g),
 	}
 }
 
@@ -99,8 +113,12 @@ func printStatus(w io.Writer, s status.Status) {
 	fmt.Fprintf(w, "up\t%s\n", time.Since(time.UnixMilli(s.StartedAt)).Round(time.Second))
 	fmt.Fprintf(w, "relay address\t%s\n", term.Text(strings.Join(s.PublicIP, " ")))
 	if c := s.Certificate; c != nil {
-		fmt.Fprintf(w, "certificate\t%s, until %s, for %s\n", term.Text(c.Mode),
-			time.UnixMilli(c.NotAfter).Format(time.DateOnly), term.Text(strings.Join(c.Names, " ")))
+		until := "until " + time.UnixMilli(c.NotAfter).Format(time.DateOnly)
+		if c.StandIn {
+			until = "none yet: a self-signed one stands in"
+		}
+		fmt.Fprintf(w, "certificate\t%s, %s, for %s\n", term.Text(c.Mode), until,
+			term.Text(strings.Join(c.Names, " ")))
 		if c.Problem != "" {
 			fmt.Fprintf(w, "\t%s\n", term.Text(c.Problem))
 		}

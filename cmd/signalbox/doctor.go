@@ -5,17 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"signalbox/cmd/signalbox/internal/doctor"
-	"signalbox/internal/state"
 	"signalbox/internal/term"
 )
 
@@ -84,7 +81,7 @@ func (f *doctorFlags) run(cmd *cobra.Command, g *global, args []string) error {
 		d = doctor.New(print.check)
 	}
 	if len(args) == 1 {
-		u, err := doctorURL(args[0])
+		u, err := boxURL(args[0])
 		if err != nil {
 			return usageError{err}
 		}
@@ -94,11 +91,12 @@ func (f *doctorFlags) run(cmd *cobra.Command, g *global, args []string) error {
 		if err != nil {
 			return err
 		}
-		dir, err := state.DefaultDir(g.state)
+		dir, err := g.statePath()
 		if err != nil {
-			return usageError{err}
+			return err
 		}
-		d.Host(ctx, doctor.HostOptions{Config: cfg, State: dir, Token: token, TLS: trust, Timeout: f.timeout})
+		d.Host(ctx, doctor.HostOptions{Config: cfg, State: dir, As: serviceUser(dir), Token: token, TLS: trust,
+			Timeout: f.timeout})
 	}
 	if ctx.Err() != nil {
 		return errors.New("interrupted")
@@ -113,20 +111,6 @@ func (f *doctorFlags) run(cmd *cobra.Command, g *global, args []string) error {
 		err = fmt.Errorf("%s failed", count(report.Failed, "check"))
 	}
 	return err
-}
-
-// doctorURL reads the URL of a box. A mere name stands for https.
-func doctorURL(text string) (*url.URL, error) {
-	if !strings.Contains(text, "://") {
-		text = "https://" + text
-	}
-	u, err := url.Parse(text)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
-		return nil, fmt.Errorf("%q is not the URL of a box: write https://call.example.org or http://192.0.2.1:8080",
-			text)
-	}
-	u.RawQuery, u.Fragment, u.User = "", "", nil
-	return u, nil
 }
 
 // printer writes each check when it ends.

@@ -2,12 +2,18 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"strings"
+	"sync"
 	"sync/atomic"
 
 	"signalbox/internal/config"
 	"signalbox/internal/term"
+
+	"github.com/coreos/go-systemd/v22/journal"
 )
 
 // logWords are log.level and log.format in force.
@@ -29,17 +35,81 @@ func logger(cfg config.Config, out io.Writer) (log *slog.Logger, words *logWords
 	words = &logWords{}
 	words.apply(cfg)
 	options := &slog.HandlerOptions{Level: &words.level}
-	return slog.New(logHandler{
-		words: words,
-		text:  slog.NewTextHandler(term.Writer(out), options),
-		json:  slog.NewJSONHandler(term.JSONWriter(out), options),
-	}), words
+	h := logHandler{words: words}
+	if toJournal(out) {
+		h.lines = &journalLines{to: out}
+		options.ReplaceAttr = withoutTime
+		out = h.lines
+	}
+	h.text = slog.NewTextHandler(term.Writer(out), options)
+	h.json = slog.NewJSONHandler(term.JSONWriter(out), options)
+	return slog.New(h), words
+}
+
+// toJournal reports whether systemd's journal reads what is written there.
+func toJournal(out io.Writer) bool {
+	if out != io.Writer(os.Stderr) {
+		return false
+	}
+	is, err := journal.StderrIsJournalStream()
+	return err == nil && is
+}
+
+// withoutTime leaves out the time of a line, which the journal has.
+func withoutTime(groups []string, a slog.Attr) slog.Attr {
+	if len(groups) == 0 && a.Key == slog.TimeKey {
+		return slog.Attr{}
+	}
+	return a
+}
+
+// journalLines puts before each line the priority by which `journalctl -p` selects (sd-daemon(3)).
+type journalLines struct {
+	to io.Writer
+
+	mu       sync.Mutex // one line at a time
+	priority journal.Priority
+}
+
+func (j *journalLines) Write(line []byte) (int, error) {
+	if _, err := fmt.Fprintf(j.to, "<%d>%s", j.priority, line); err != nil {
+		return 0, err
+	}
+	return len(line), nil
+}
+
+// handle has a handler write a line.
+func (j *journalLines) handle(ctx context.Context, r slog.Record, h slog.Handler) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	switch {
+	case r.Level >= slog.LevelError:
+		j.priority = journal.PriErr
+	case r.Level >= slog.LevelWarn:
+		j.priority = journal.PriWarning
+	case r.Level >= slog.LevelInfo:
+		j.priority = journal.PriInfo
+	default:
+		j.priority = journal.PriDebug
+	}
+	return h.Handle(ctx, r)
+}
+
+// lastWords writes the error that ends the program.
+func lastWords(err error) {
+	text := "signalbox: " + term.Lines(err.Error())
+	if toJournal(os.Stderr) {
+		priority := fmt.Sprintf("<%d>", journal.PriErr)
+		text = priority + strings.ReplaceAll(text, "\n", "\n"+priority)
+	}
+	fmt.Fprintln(os.Stderr, text)
 }
 
 // logHandler writes in either format. A logger may be older than the format that is in force, so
 // each has both.
 type logHandler struct {
 	words      *logWords
+	lines      *journalLines // nil: no journal reads it
 	text, json slog.Handler
 }
 
@@ -57,15 +127,20 @@ func (h logHandler) Enabled(ctx context.Context, level slog.Level) bool {
 
 // Handle implements slog.Handler.
 func (h logHandler) Handle(ctx context.Context, r slog.Record) error {
+	if h.lines != nil {
+		return h.lines.handle(ctx, r, h.inForce())
+	}
 	return h.inForce().Handle(ctx, r)
 }
 
 // WithAttrs implements slog.Handler.
 func (h logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return logHandler{h.words, h.text.WithAttrs(attrs), h.json.WithAttrs(attrs)}
+	h.text, h.json = h.text.WithAttrs(attrs), h.json.WithAttrs(attrs)
+	return h
 }
 
 // WithGroup implements slog.Handler.
 func (h logHandler) WithGroup(name string) slog.Handler {
-	return logHandler{h.words, h.text.WithGroup(name), h.json.WithGroup(name)}
+	h.text, h.json = h.text.WithGroup(name), h.json.WithGroup(name)
+	return h
 }

@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -45,7 +47,7 @@ func serve(cmd *cobra.Command, g *global) error {
 	defer garbage.Bound()()
 	box, err := signalbox.New(cfg, dir, log)
 	if err != nil {
-		return usageError{err}
+		return startError(err)
 	}
 	// From here on the program is there for others, who may want to end it.
 	signals := make(chan os.Signal, 2)
@@ -54,8 +56,10 @@ func serve(cmd *cobra.Command, g *global) error {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
+	re := &rereader{g: g, box: box, words: words, log: log}
+	box.Reread = re.read
 	if err := box.Listen(); err != nil {
-		return usageError{err}
+		return startError(err)
 	}
 	if err := box.Welcome(cmd.OutOrStdout()); err != nil {
 		log.Warn("print the welcome", "err", err)
@@ -63,49 +67,76 @@ func serve(cmd *cobra.Command, g *global) error {
 
 	ctx, stop := context.WithCancel(cmd.Context())
 	defer stop()
-	var reloads sync.WaitGroup
-	reloads.Go(func() { reloadOn(ctx, hangups, g, box, words, log) })
+	var own sync.WaitGroup
+	own.Go(func() { re.readOn(ctx, hangups) })
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
 		waitForEnd(ctx, signals, box, time.Duration(cfg.Drain.Timeout), log)
 		stop()
 	}()
-	notifySystemd(ctx, log)
+	sdNotify(daemon.SdNotifyReady, log)
+	own.Go(func() { keepWatchdog(ctx, box, log) })
 	err = box.Run(ctx)
 	stop()
 	<-stopped
-	reloads.Wait()
+	own.Wait()
 	return err
 }
 
-// reloadOn reads the configuration again at every signal. If it can't use the new one, the old one
-// stays in force.
-func reloadOn(ctx context.Context, hangups chan os.Signal, g *global, box *signalbox.App, words *logWords,
-	log *slog.Logger) {
+// startError is why serving could not begin. What may pass by itself is no error of the set-up: a
+// service manager then tries again.
+func startError(err error) error {
+	passes := []error{syscall.EADDRNOTAVAIL, syscall.ENOSPC, syscall.EDQUOT, syscall.EMFILE, syscall.ENFILE,
+		syscall.ENOBUFS, syscall.ENOMEM, syscall.EIO}
+	if slices.ContainsFunc(passes, func(passing error) bool { return errors.Is(err, passing) }) {
+		return err
+	}
+	return usageError{err}
+}
+
+// rereader reads the configuration again. If it can't use the new one, the old one stays in force.
+type rereader struct {
+	g     *global
+	box   *signalbox.App
+	words *logWords
+	log   *slog.Logger
+
+	mu sync.Mutex // one reading at a time, as systemd is told
+}
+
+// readOn reads at every signal.
+func (r *rereader) readOn(ctx context.Context, hangups chan os.Signal) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-hangups:
 		}
-		sdNotify(daemon.SdNotifyReloading+"\n"+daemon.SdNotifyMonotonicUsec(), log)
-		cfg, err := signalbox.Load(g.load)
-		var done signalbox.Reloaded
-		if err == nil {
-			done, err = box.Reload(cfg, g.strict)
-		}
-		if err != nil {
-			log.Error("reload: the old configuration stays in force", "err", err)
-		} else {
-			words.apply(cfg)
-			log.Info("reloaded", "changed", done.Changed)
-		}
-		if len(done.NeedRestart) > 0 {
-			log.Warn("reload: keys that need a restart keep their old values", "keys", done.NeedRestart)
-		}
-		sdNotify(daemon.SdNotifyReady, log)
+		r.read() //nolint:errcheck // it has been logged
 	}
+}
+
+// read reads once. Its error is logged, and returned for who has asked.
+func (r *rereader) read() (done signalbox.Reloaded, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	sdNotify(daemon.SdNotifyReloading+"\n"+daemon.SdNotifyMonotonicUsec(), r.log)
+	defer sdNotify(daemon.SdNotifyReady, r.log)
+	cfg, err := signalbox.Load(r.g.load)
+	if err == nil {
+		done, err = r.box.Reload(cfg, r.g.strict)
+	}
+	if err != nil {
+		r.log.Error("reload: the old configuration stays in force", "err", err)
+		return done, err
+	}
+	r.words.apply(cfg)
+	r.log.Info("reloaded", "changed", done.Changed)
+	if len(done.NeedRestart) > 0 {
+		r.log.Warn("reload: keys that need a restart keep their old values", "keys", done.NeedRestart)
+	}
+	return done, nil
 }
 
 // waitForEnd returns when serving should end. SIGTERM first lets allocations finish, SIGINT does
@@ -135,26 +166,25 @@ func waitForEnd(ctx context.Context, signals chan os.Signal, box *signalbox.App,
 	box.Drain(ctx)
 }
 
-// notifySystemd tells systemd that the service is up, and then that it is alive, as often as the
-// unit's WatchdogSec asks.
-func notifySystemd(ctx context.Context, log *slog.Logger) {
-	sdNotify(daemon.SdNotifyReady, log)
+// keepWatchdog tells systemd that the box is alive, twice as often as the unit's WatchdogSec asks.
+// It first looks through the box, so that a box in which all wait for something is not called
+// alive.
+func keepWatchdog(ctx context.Context, box *signalbox.App, log *slog.Logger) {
 	every, err := daemon.SdWatchdogEnabled(false)
 	if err != nil || every == 0 {
 		return
 	}
-	go func() {
-		tick := time.NewTicker(every / 2)
-		defer tick.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-				sdNotify(daemon.SdNotifyWatchdog, log)
-			}
+	tick := time.NewTicker(every / 2)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			box.Touch()
+			sdNotify(daemon.SdNotifyWatchdog, log)
 		}
-	}()
+	}
 }
 
 func sdNotify(state string, log *slog.Logger) {

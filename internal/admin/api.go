@@ -28,6 +28,8 @@ type Options struct {
 	// Member tells the user and the source of a session that the relay knows by its peer id.
 	Member func(peer string) (user string, from netip.Addr, ok bool)
 	Bans   *source.Bans
+	// Reload reads the configuration again and puts it into force.
+	Reload func() (Reloaded, error)
 	Log    *slog.Logger
 }
 
@@ -40,8 +42,7 @@ type API struct {
 	ends    time.Time
 	guesses *source.Guesses
 	logins  status.AdminLogins
-	said    time.Time // when the log last told of refused logins
-	unsaid  int       // those since then
+	refused source.Minutely // what the log is told
 }
 
 // Wrong tokens and codes that one source may try a second, and at once. After that the right ones
@@ -51,9 +52,6 @@ const (
 	guessesPerSecond = 1
 	guessBurst       = 20
 )
-
-// sayEvery is how often the log tells of refused logins, so that guesses don't fill it.
-const sayEvery = time.Minute
 
 // CodeLife is how long the one-time link is good.
 const CodeLife = time.Hour
@@ -84,6 +82,8 @@ func (a *API) Routes() map[string]http.Handler {
 		"POST /api/admin/kick":  a.only(a.serveKick),
 		"GET /api/admin/bans":   a.only(a.serveBans),
 		"POST /api/admin/unban": a.only(a.serveUnban),
+
+		"POST /api/admin/reload": a.only(a.serveReload),
 	}
 }
 
@@ -132,14 +132,9 @@ func (a *API) look(from netip.Addr, now time.Time, right func() bool) (ok, limit
 		a.logins.Wrong++
 		a.guesses.Wrong(from, now) // under the lock: of many at one time, no more are looked at
 	}
-	a.unsaid++
-	n, due := a.unsaid, now.Sub(a.said) >= sayEvery
-	if due {
-		a.said, a.unsaid = now, 0
-	}
 	a.mu.Unlock()
-	if due {
-		a.o.Log.Warn("admin login refused", "source", from, "limited", limited, "refused", n)
+	if n, due := a.refused.Due(now); due {
+		a.o.Log.Warn("admin login refused", "source", from, "limited", limited, "refused", n, "key", "admin.token")
 	}
 	return false, limited
 }

@@ -35,7 +35,8 @@ const adminTimeout = 10 * time.Second
 
 // ClientOptions say where the appliance is, and how it lets one in.
 type ClientOptions struct {
-	URL   string // of its web port; empty: HTTP or HTTPS of this machine
+	URL   string      // of its web port; empty: HTTP or HTTPS of this machine
+	TLS   *tls.Config // which certificates are accepted at URL; nil: those of the system's authorities
 	Token state.Secret
 	// HTTP and HTTPS are where it listens on this machine; the zero AddrPort is off.
 	HTTP, HTTPS netip.AddrPort
@@ -49,11 +50,12 @@ func NewClient(o ClientOptions) (*Client, error) {
 		base: strings.TrimSuffix(o.URL, "/"), token: o.Token, http: &http.Client{Timeout: adminTimeout},
 		dial: (&net.Dialer{}).DialContext,
 	}
+	transport := &http.Transport{TLSClientConfig: o.TLS}
+	c.http.Transport = transport
 	if c.base != "" {
+		transport.Proxy = http.ProxyFromEnvironment
 		return c, nil
 	}
-	transport := &http.Transport{}
-	c.http.Transport = transport
 	at, scheme := o.HTTP, "http"
 	if !at.IsValid() {
 		// The certificate is for the name that clients use; this connection does not leave the
@@ -108,6 +110,12 @@ func (c *Client) Kick(ctx context.Context, k Kick) (Result, error) {
 	return out, c.do(ctx, http.MethodPost, "/api/admin/kick", k, &out)
 }
 
+// Reload has the box read its configuration again.
+func (c *Client) Reload(ctx context.Context) (Reloaded, error) {
+	var out Reloaded
+	return out, c.do(ctx, http.MethodPost, "/api/admin/reload", nil, &out)
+}
+
 // Bans asks for the bans in force.
 func (c *Client) Bans(ctx context.Context) ([]source.Ban, error) {
 	var out Bans
@@ -141,6 +149,9 @@ func (c *Client) do(ctx context.Context, method, path string, in, out any) error
 	case errors.As(err, &refused):
 		return fmt.Errorf("no signalbox answers at %s: is it running? If it has another config or state directory, "+
 			"name them with -c and --state, or give --url (%w)", c.base, refused)
+	case errors.As(err, new(*tls.CertificateVerificationError)):
+		return fmt.Errorf("ask signalbox: %w: trust its certificate with --ca FILE (a self-signed box offers its own "+
+			"at /ca.pem)", err)
 	case err != nil:
 		return fmt.Errorf("ask signalbox: %w", err)
 	}

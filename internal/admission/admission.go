@@ -44,8 +44,8 @@ type Options struct {
 	OldJWTKeys []state.Secret
 	// Cache keeps sets of keys that were fetched for the next start; nil: none does.
 	Cache Cache
-	// Log is told once when a token uses a claim that gives away more than its maker may mean; nil:
-	// nobody is. Of New only.
+	// Log is told of refusals, and once when a token uses a claim that gives away more than its
+	// maker may mean; nil: nobody is. Of New only.
 	Log *slog.Logger
 }
 
@@ -138,7 +138,8 @@ type Guard struct {
 	bans    *source.Bans
 	wake    chan struct{} // Keep
 	log     *slog.Logger
-	told    atomic.Bool // of patterns in room
+	told    atomic.Bool     // of patterns in room
+	refused source.Minutely // what the log is told
 }
 
 // New reads what the mode needs. Whom a ban is about is not let in by Only; sessions are the hub's
@@ -192,6 +193,21 @@ func (g *Guard) Asks() bool { return *g.inForce.Load() != nil }
 // Admit implements signal.Guard.
 func (g *Guard) Admit(token string, from netip.Addr) (pass signal.Pass, err error) {
 	j := *g.inForce.Load()
+	if pass, err = g.judge(j, token, from); err == nil || token == "" {
+		return pass, err
+	}
+	if n, due := g.refused.Due(time.Now()); due {
+		key := "auth.jwt_key"
+		if j.isGuessed() {
+			key = "auth.password"
+		}
+		g.log.Warn("entry refused", "source", from, "why", err, "refused", n, "key", key)
+	}
+	return pass, err
+}
+
+// judge has the judge look at a token, within the limits of its source.
+func (g *Guard) judge(j judge, token string, from netip.Addr) (pass signal.Pass, err error) {
 	switch {
 	case j == nil:
 		return signal.Pass{}, nil

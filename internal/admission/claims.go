@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -33,6 +34,9 @@ func tokenHash(t *jwt.Token) string {
 // claim's name.
 func readClaims(c jwt.MapClaims) (signal.Pass, error) {
 	pass := signal.Pass{Attested: true}
+	if err := misspelled(c); err != nil {
+		return pass, err
+	}
 	if _, ok := c["aud"]; ok {
 		if aud, err := c.GetAudience(); err != nil || !slices.Contains(aud, audience) {
 			return pass, fmt.Errorf("aud does not name %q: add it, or leave aud out", audience)
@@ -69,12 +73,8 @@ func readClaims(c jwt.MapClaims) (signal.Pass, error) {
 	case subject != "":
 		pass.Key = "sub:" + subject
 	}
-	if v, ok := c["capacity"]; ok {
-		n, ok := v.(float64)
-		if !ok || n < 1 || n > maxCapacity || n != float64(int(n)) {
-			return pass, fmt.Errorf("capacity is not a whole number from 1 to %d", maxCapacity)
-		}
-		pass.Capacity = int(n)
+	if pass.Capacity, err = capacityClaim(c); err != nil {
+		return pass, err
 	}
 	// In room a * has always matched: who signs what somebody has typed must use rooms. The log
 	// tells (Guard.tellOfPatterns).
@@ -98,6 +98,56 @@ func readClaims(c jwt.MapClaims) (signal.Pass, error) {
 			slices.ContainsFunc(patterns, func(p string) bool { return Matches(p, name) })
 	}
 	return pass, nil
+}
+
+// capacityClaim reads capacity; 0: there is none.
+func capacityClaim(c jwt.MapClaims) (int, error) {
+	v, ok := c["capacity"]
+	if !ok {
+		return 0, nil
+	}
+	n, ok := v.(float64)
+	if !ok || n < 1 || n > maxCapacity || n != float64(int(n)) {
+		return 0, fmt.Errorf("capacity is not a whole number from 1 to %d", maxCapacity)
+	}
+	return int(n), nil
+}
+
+// own are the claims that mean something here.
+var own = []string{"exp", "jti", "sub", "name", "user", "capacity", "rooms", "room", "room_patterns"}
+
+// misspelled refuses a claim that its maker took for one of those: passed over in silence, it would
+// admit to other rooms than meant. Other claims are other programs' business.
+func misspelled(c jwt.MapClaims) error {
+	plain := strings.NewReplacer("_", "", "-", "")
+	for _, claim := range slices.Sorted(maps.Keys(c)) {
+		if slices.Contains(own, claim) {
+			continue
+		}
+		near := slices.IndexFunc(own, func(name string) bool {
+			return strings.EqualFold(plain.Replace(claim), plain.Replace(name))
+		})
+		if near < 0 {
+			near = slices.IndexFunc(own, func(name string) bool {
+				return strings.HasPrefix(name, "room") && oneOff(strings.ToLower(claim), name)
+			})
+		}
+		if near >= 0 {
+			return fmt.Errorf("%q is no claim of this box's: did you mean %s?", claim, own[near])
+		}
+	}
+	return nil
+}
+
+// oneOff reports whether one letter more, less, or other, or two that changed places, make b of a.
+func oneOff(a, b string) bool {
+	i := 0
+	for i < min(len(a), len(b)) && a[i] == b[i] {
+		i++
+	}
+	a, b = a[i:], b[i:]
+	swapped := len(a) > 1 && len(b) > 1 && a[0] == b[1] && a[1] == b[0] && a[2:] == b[2:]
+	return swapped || len(a) > 0 && (a[1:] == b || len(b) > 0 && a[1:] == b[1:]) || len(b) > 0 && a == b[1:]
 }
 
 // roomNames reads a claim of rooms: a string or a list of strings.

@@ -77,6 +77,14 @@ func IsSecret(key state.Secret) bool {
 	return key != "" && !isURL(string(key)) && !isPath(string(key)) && !isPEM(string(key))
 }
 
+// FileOf returns the file that an auth.jwt_key names; empty: it names none.
+func FileOf(key state.Secret) string {
+	if isURL(string(key)) || !isPath(string(key)) {
+		return ""
+	}
+	return string(key)
+}
+
 func isPEM(text string) bool { return strings.Contains(text, "-----BEGIN") }
 
 // parseKey takes a public key in PEM, or else a secret.

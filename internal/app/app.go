@@ -57,6 +57,10 @@ import (
 
 // App is the whole appliance: New, Listen, Run.
 type App struct {
+	// Reread, if it is set before Run, has the configuration read again for the admin API. It ends
+	// in Reload.
+	Reread func() (Reloaded, error)
+
 	// Set in New.
 	cfg    config.Config // the first; loaded is the last
 	dir    *state.Dir
@@ -83,6 +87,7 @@ type App struct {
 
 	// Set in Listen.
 	started time.Time
+	notice  notice
 
 	ready     atomic.Bool
 	reloading sync.Mutex    // one Reload at a time; guards loaded
@@ -208,7 +213,8 @@ func (a *App) makeSite() (err error) {
 		}
 	}
 	a.admin = admin.New(admin.Options{
-		Token: token, Status: a.Status, Hub: a.hub, Relay: a.turn, Member: a.turn.Member, Bans: a.bans, Log: a.log,
+		Token: token, Status: a.Status, Hub: a.hub, Relay: a.turn, Member: a.turn.Member, Bans: a.bans,
+		Reload: func() (Reloaded, error) { return readAgain(a.Reread) }, Log: a.log,
 	})
 	if a.root, err = site.OpenRoot(a.cfg.Web.Root); err != nil {
 		return err
@@ -240,11 +246,10 @@ func (a *App) Listen() (err error) {
 	}
 	a.relays.Warn()
 	a.certs.UseSocket(a.edge.Socket())
-	if err := a.certs.Bound(); err != nil {
-		return err
-	}
+	a.certs.Bound()
 	a.started = time.Now()
 	a.ready.Store(true)
+	a.notice = leaveNotice(a.dir, a.Addrs(), a.log)
 	return nil
 }
 
@@ -305,6 +310,7 @@ func (a *App) Run(ctx context.Context) error {
 			return nil
 		})
 	}
+	defer a.notice.remove()
 	return g.Wait()
 }
 
@@ -372,6 +378,7 @@ func (a *App) Drain(ctx context.Context) {
 
 // Close gives back what Listen took, for an App that is not run.
 func (a *App) Close() error {
+	a.notice.remove()
 	a.edge.Close()
 	return nil
 }
@@ -385,6 +392,10 @@ func (a *App) Status() status.Status {
 	s.TURN, s.Signal = a.turn.Snapshot(), a.hub.Snapshot()
 	return s
 }
+
+// Touch returns once each part of the appliance has answered: if they wait for one another, it does
+// not.
+func (a *App) Touch() { a.vitals() }
 
 // vitals is Status in numbers.
 func (a *App) vitals() *status.Vitals {

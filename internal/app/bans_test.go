@@ -147,7 +147,7 @@ func TestHub5FullBansAreAnError(t *testing.T) {
 	if resp.StatusCode != http.StatusInsufficientStorage {
 		t.Error(resp.Status)
 	}
-	client, err := NewAdmin(&app.cfg, app.dir, "http://"+app.Addrs().Web)
+	client, err := NewAdmin(&app.cfg, app.dir, "http://"+app.Addrs().Web, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -187,7 +187,7 @@ func adminOf(t testing.TB, app *App) *admin.Client {
 	if err := cfg.Web.Listen.UnmarshalTOML(app.Addrs().Web); err != nil {
 		t.Fatal(err)
 	}
-	client, err := NewAdmin(&cfg, app.dir, "")
+	client, err := ConfiguredAdmin(&cfg, app.dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -39,7 +41,11 @@ func CheckHost(ctx context.Context, c *config.Config) []config.Warning {
 		}
 	}
 	where, _, err := FindRelays(ctx, c)
-	warn("public_ip, public_host", err)
+	if w, wrong := checkName(ctx, c, where); wrong {
+		out = append(out, w)
+	} else {
+		warn("public_ip, public_host", err)
+	}
 	for _, r := range where {
 		if note := r.Note(); note != "" && !c.Dev {
 			warn("public_ip", fmt.Errorf("the relay address %s (%s) is %s", r.Public.IP, r.Public.Why, note))
@@ -61,6 +67,39 @@ func CheckHost(ctx context.Context, c *config.Config) []config.Warning {
 	warn("auth.jwt_key", err)
 	slices.SortStableFunc(out, func(a, b config.Warning) int { return strings.Compare(a.Key, b.Key) })
 	return out
+}
+
+// checkName says if public_host leads nowhere, or to another machine than this one.
+func checkName(ctx context.Context, c *config.Config, here publicip.Relays) (w config.Warning, wrong bool) {
+	host := string(c.PublicHost)
+	if _, err := netip.ParseAddr(host); host == "" || err == nil {
+		return w, false
+	}
+	w.Key = "public_host"
+	own := strings.Join(here.PublicIPs(), " and ")
+	there, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	var none *net.DNSError
+	if errors.As(err, &none) && none.IsNotFound {
+		w.Text = fmt.Sprintf("DNS knows no address of %s, so callers don't find this box", host)
+		if c.TLS.Mode == cert.ACME {
+			w.Text += ", and no ACME directory issues a certificate for it"
+		}
+		w.Fix = fmt.Sprintf("where the domain is managed, make an A record (AAAA for IPv6) for %s with the address of "+
+			"this box: %s", host, own)
+		return w, true
+	}
+	elsewhere := func(ip netip.Addr) bool {
+		return !ip.IsLoopback() && !slices.Contains(here.PublicIPs(), ip.Unmap().String())
+	}
+	// A proxy may be on another machine; behind NAT without a known public address nobody can tell.
+	if err != nil || len(c.Web.TrustedProxies) > 0 || len(there) == 0 || slices.ContainsFunc(there,
+		func(ip netip.Addr) bool { return !elsewhere(ip) }) || !slices.ContainsFunc(here,
+		func(r publicip.Relay) bool { return netaddr.Global(r.Public.IP) }) {
+		return w, false
+	}
+	w.Text = fmt.Sprintf("%s leads to %s, and this box is at %s", host, there[0].Unmap(), own)
+	w.Fix = fmt.Sprintf("change its A record to %s, or public_ip if that is not this box's address", own)
+	return w, true
 }
 
 // openConfig warns of a file with secrets that everybody on this machine can read.

@@ -499,7 +499,7 @@ func TestMetricsFollowTheCertificate(t *testing.T) {
 		expiry := app.certs.InForce().Pair.Leaf.NotAfter
 		if err := testutil.GatherAndCompare(metrics.NewRegistry(app.vitals), strings.NewReader(
 			"# HELP signalbox_certificate_expiry_timestamp_seconds When the served certificate expires, in "+
-				"Unix seconds. Absent if TLS is off.\n"+
+				"Unix seconds. Absent if TLS is off, and until an ACME directory has issued the first.\n"+
 				"# TYPE signalbox_certificate_expiry_timestamp_seconds gauge\n"+
 				`signalbox_certificate_expiry_timestamp_seconds{mode="files"} `+
 				strconv.FormatInt(expiry.Unix(), 10)+"\n"),

@@ -5,10 +5,8 @@ import (
 	"net/url"
 	"time"
 
-	"signalbox/internal/admin"
 	"signalbox/internal/admission"
 	"signalbox/internal/config"
-	"signalbox/internal/source"
 	"signalbox/internal/state"
 	"signalbox/turnsvc/cred"
 )
@@ -49,24 +47,4 @@ func MintToken(c *config.Config, r admission.TokenRequest) (admission.Token, err
 		token.URL = base + "/call/" + url.PathEscape(r.Rooms[0]) + "#token=" + token.Token
 	}
 	return token, err
-}
-
-// NewAdmin makes a client for the appliance that runs with this configuration and state directory;
-// at, if not empty, is another URL. It does not connect yet.
-func NewAdmin(c *config.Config, dir *state.Dir, at string) (*admin.Client, error) {
-	token := c.Admin.Token
-	if token == "" {
-		var err error
-		if token, err = dir.ExistingSecret(state.AdminToken); err != nil {
-			return nil, err
-		}
-	}
-	o := admin.ClientOptions{URL: at, Token: token, HTTP: c.Web.Listen.AddrPort}
-	if c.TLS.Mode != "off" {
-		o.HTTPS = c.Web.TLSListen.AddrPort
-	}
-	if c.Web.ProxyProtocol {
-		o.Proxies = source.Proxies(c.Web.TrustedProxies)
-	}
-	return admin.NewClient(o)
 }

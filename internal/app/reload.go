@@ -1,16 +1,23 @@
 package app
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
+	"signalbox/internal/admin"
 	"signalbox/internal/config"
 )
 
 // Reloaded says what a reload has done.
-type Reloaded struct {
-	Changed     []string // keys that were put into force
-	NeedRestart []string // keys whose new values wait for a restart, and those that wait with them
+type Reloaded = admin.Reloaded
+
+// readAgain is for the admin API.
+func readAgain(read func() (Reloaded, error)) (Reloaded, error) {
+	if read == nil {
+		return Reloaded{}, errors.New("the program that this box is a part of reads its configuration only once")
+	}
+	return read()
 }
 
 // Reload puts another configuration into force without touching running calls. Keys that need a

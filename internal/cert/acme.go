@@ -17,7 +17,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"signalbox/internal/state"
+
 	"github.com/caddyserver/certmagic"
+	acmeclient "github.com/mholt/acmez/v3/acme"
 	"go.uber.org/zap"
 )
 
@@ -33,6 +36,7 @@ const (
 	acmeDir      = "acme"           // in the state directory
 	acmeInterval = time.Hour        // between looks at whether it is time to renew
 	acmeRetry    = time.Minute      // after the first failure, doubled with each; at most acmeInterval
+	acmeRefused  = 15 * time.Minute // after what the directory has refused; see wait
 	acmeTimeout  = 15 * time.Minute // of one attempt
 )
 
@@ -49,11 +53,13 @@ type acme struct {
 	host     string
 	own      *local // in force until there is a certificate
 	socket   netip.AddrPort
-	storage  *certmagic.FileStorage
+	state    *state.Dir
+	storage  *certmagic.FileStorage // in it
 	template certmagic.ACMEIssuer
 	log      *slog.Logger
 	every    time.Duration
 	retry    time.Duration
+	lookup   func(ctx context.Context, host string) error // says if the name leads nowhere; nil: isn't asked
 
 	now  chan struct{}                    // asks for a look at once
 	open atomic.Pointer[certmagic.Config] // of the order under way; nil: none
@@ -73,12 +79,16 @@ func openACME(o *Options, own *local) (*acme, error) {
 	s := &acme{
 		host: strings.ToLower(o.Host), own: own, log: o.Log, every: acmeInterval, retry: acmeRetry,
 		now:     make(chan struct{}, 1),
+		state:   o.State,
 		storage: &certmagic.FileStorage{Path: o.State.Path(acmeDir)},
 		template: certmagic.ACMEIssuer{
 			CA: o.ACME.Directory, Email: o.ACME.Email, Agreed: true, TrustedRoots: roots,
 			DisableHTTPChallenge: !viaHTTP, DisableTLSALPNChallenge: !viaALPN, DisableDistributedSolvers: true,
 			Logger: zap.NewNop(), // what matters comes back as an error
 		},
+	}
+	if o.ACME.CAFile == "" { // a private directory may know names that nobody else does
+		s.lookup = leadsSomewhere
 	}
 	s.log.Info("ACME", "name", s.host, "directory", o.ACME.Directory, "http-01", viaHTTP, "tls-alpn-01", viaALPN)
 	switch cert, err := s.load(); {
@@ -106,7 +116,7 @@ func (s *acme) inForce() *Certificate {
 	return s.own.inForce()
 }
 
-func (s *acme) bound() error { return s.own.bound() }
+func (s *acme) bound() { s.own.bound() }
 
 // prepare tries again at once after a failure: the operator may have fixed the cause before the
 // reload.
@@ -141,7 +151,7 @@ func (s *acme) keep(ctx context.Context) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() { s.own.keep(ctx) })
-	retry := s.retry
+	failures := 0
 	for {
 		err := s.manage(ctx)
 		if ctx.Err() != nil {
@@ -149,10 +159,11 @@ func (s *acme) keep(ctx context.Context) {
 		}
 		wait := s.every
 		if err == nil {
-			retry = s.retry
+			failures = 0
 			s.report(nil)
 		} else {
-			wait, retry = retry, min(2*retry, acmeInterval)
+			wait = s.wait(err, failures)
+			failures++
 			s.report(err)
 			s.log.Warn("no new certificate from the ACME directory: the present one stays in force", "err", err, "next",
 				wait.String())
@@ -167,6 +178,36 @@ func (s *acme) keep(ctx context.Context) {
 	}
 }
 
+// wait is how long to wait after a failure, when there have been others before. While the name
+// leads nowhere, a look costs nobody anything. But what the directory has refused counts: Let's
+// Encrypt allows five failures of a name an hour, and an attempt may have two, one for each
+// challenge.
+func (s *acme) wait(err error, before int) time.Duration {
+	first := s.retry
+	var problem acmeclient.Problem
+	switch {
+	case errors.Is(err, errLeadsNowhere):
+		return first
+	case errors.As(err, &problem):
+		first = max(first, acmeRefused)
+	}
+	return min(first<<min(before, 10), max(acmeInterval, first))
+}
+
+var errLeadsNowhere = errors.New("DNS knows no address of the name in public_host")
+
+// leadsSomewhere asks DNS for a name's addresses. An error that may pass is none: the directory
+// asks by itself.
+func leadsSomewhere(ctx context.Context, host string) error {
+	var none *net.DNSError
+	_, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if errors.As(err, &none) && none.IsNotFound {
+		return fmt.Errorf("%w: make an A record (AAAA for IPv6) for %s with this box's address; until then the ACME "+
+			"directory is not asked", errLeadsNowhere, host)
+	}
+	return nil
+}
+
 // manage orders a certificate, in one attempt, if there is none or it expires soon, and puts a new
 // one into force.
 func (s *acme) manage(ctx context.Context) error {
@@ -175,7 +216,16 @@ func (s *acme) manage(ctx context.Context) error {
 	if err := s.dropTornPair(ctx); err != nil {
 		return err
 	}
-	if err := s.order(ctx); err != nil {
+	if s.lookup != nil {
+		if err := s.lookup(ctx, s.host); err != nil {
+			return err
+		}
+	}
+	err := s.order(ctx)
+	if kept := s.state.GiveToOwner(acmeDir); kept != nil {
+		s.log.Warn("the service's user may be unable to read what the ACME library keeps", "err", kept)
+	}
+	if err != nil {
 		return err
 	}
 	cert, err := s.load()

@@ -2,15 +2,18 @@ package cert
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"crypto/tls"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,6 +22,7 @@ import (
 	"signalbox/internal/testkit/acmetest"
 
 	"github.com/caddyserver/certmagic"
+	acmeclient "github.com/mholt/acmez/v3/acme"
 )
 
 // said is what the log says when there is no new certificate.
@@ -80,6 +84,66 @@ func TestACMEOutlastsItsDirectory(t *testing.T) {
 	eventually(t, "it is renewed once more", func() bool { return !b.servedTo(t, host).Equal(old) })
 	eventually(t, "nothing is wrong any more", func() bool { return b.Status().Problem == "" })
 	echo()
+}
+
+// While somebody debugs DNS, the directory is not asked, so that its allowance of failures is there
+// when the name leads here.
+func TestACMELooksAtDNSFirst(t *testing.T) {
+	t.Parallel()
+	const host = "late.example.org"
+	d := acmetest.New(t)
+	var log testkit.Log
+	b, s := openACMEBox(t, newState(t), d, host, &log)
+	var leads atomic.Bool
+	s.lookup = func(context.Context, string) error {
+		if leads.Load() {
+			return nil
+		}
+		return errLeadsNowhere
+	}
+	d.Validates = make(chan func(), 100)
+	d.Open(t, b.web, b.webTLS, 90*24*time.Hour)
+	b.run(t)
+	eventually(t, "two looks are said", func() bool { return log.Count(said) >= 2 })
+	if len(d.Validates) > 0 {
+		t.Error("the directory has been asked")
+	}
+	if st := b.Status(); !st.StandIn || !strings.Contains(st.Problem, "DNS knows no address") {
+		t.Errorf("the status is %+v", st)
+	}
+	leads.Store(true)
+	eventually(t, "there is a certificate", func() bool {
+		select {
+		case on := <-d.Validates:
+			on()
+		default:
+		}
+		return b.certified(t, d, host)
+	})
+	eventually(t, "nothing is wrong any more", func() bool { return b.Status().Problem == "" && !b.Status().StandIn })
+}
+
+// Let's Encrypt allows five failures of a name an hour, and an attempt may have two.
+func TestACMERefusalsAreRationed(t *testing.T) {
+	t.Parallel()
+	s := &acme{every: acmeInterval, retry: acmeRetry}
+	refused := fmt.Errorf("order: %w", acmeclient.Problem{Type: "urn:ietf:params:acme:error:unauthorized"})
+	var at time.Duration
+	attempts := 0
+	for ; at < time.Hour; attempts++ {
+		at += s.wait(refused, attempts)
+	}
+	if attempts > 3 {
+		t.Errorf("%d attempts in the first hour", attempts)
+	}
+	for before := range 100 {
+		if got := s.wait(errLeadsNowhere, before); got != acmeRetry {
+			t.Errorf("after %d looks at DNS the next is in %s", before, got)
+		}
+		if got := s.wait(io.EOF, before); got < acmeRetry || got > acmeInterval {
+			t.Errorf("after %d failures the next attempt is in %s", before, got)
+		}
+	}
 }
 
 // open opens a connection. What it returns sends something there and back.

@@ -73,9 +73,7 @@ func openBox(t testing.TB, o Options, at ...string) *box {
 		t.Fatal(err)
 	}
 	b.UseSocket(o.ACME.TLS)
-	if err := b.Bound(); err != nil {
-		t.Fatal(err)
-	}
+	b.Bound()
 	return b
 }
 
@@ -193,9 +191,10 @@ func TestWithoutTLSThereIsNothingToKeep(t *testing.T) {
 	k.UseSocket(netip.AddrPort{})
 	k.Keep(t.Context())
 	commit, err := k.Prepare([2]string{"cert.pem", "key.pem"})
-	if err != nil || k.Bound() != nil {
+	if err != nil {
 		t.Fatal(err)
 	}
+	k.Bound()
 	commit()
 	if k.TLSConfig("h2") != nil || k.Covers("localhost") || k.Usable() || k.Authority() != nil || k.Status() != nil {
 		t.Error("it has a certificate")

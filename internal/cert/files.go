@@ -146,7 +146,7 @@ func (f *files) install(cert *Certificate, seen [2]fs.FileInfo) {
 	}
 }
 
-func (*files) bound() error { return nil }
+func (*files) bound() {}
 
 func (f *files) keep(ctx context.Context) { every(ctx, f.every, f.look) }
 

@@ -25,7 +25,7 @@ type source interface {
 	problem() string
 	// bound is called when all sockets are bound. Nothing is stored earlier: an instance that fails
 	// to start must not replace the certificate of a running one.
-	bound() error
+	bound()
 	// keep keeps the certificate up to date until ctx is done.
 	keep(ctx context.Context)
 	// prepare reads the files that another configuration names. commit puts them into force.
@@ -90,11 +90,10 @@ func (k *Keeper) Usable() bool { return k != nil && k.inForce().Usable(time.Now(
 
 // Bound must be called when all sockets are bound. It stores what was made; storing earlier could
 // let an instance that fails to start replace the certificate of a running one.
-func (k *Keeper) Bound() error {
-	if k == nil {
-		return nil
+func (k *Keeper) Bound() {
+	if k != nil {
+		k.bound()
 	}
-	return k.bound()
 }
 
 // Prepare reads the files that another configuration names. commit puts them into force.
@@ -105,12 +104,12 @@ func (k *Keeper) Prepare(paths [2]string) (commit func(), err error) {
 	return k.prepare(paths)
 }
 
-// Authority is the box's own, if that is who signs; else nil.
+// Authority is the box's own, if that is who signs and will after a restart, too; else nil.
 func (k *Keeper) Authority() *Authority {
 	if k == nil {
 		return nil
 	}
-	if own, ok := k.source.(*local); ok {
+	if own, ok := k.source.(*local); ok && own.unread == nil {
 		return own.ca()
 	}
 	return nil
@@ -196,6 +195,8 @@ type Status struct {
 	Mode     string   `json:"mode"`
 	Names    []string `json:"names"`
 	NotAfter int64    `json:"notAfter"` // Unix milliseconds
+	// StandIn tells that it is a self-signed one, until the ACME directory has issued the first.
+	StandIn bool `json:"standIn,omitempty"`
 	// Problem says what is wrong with the certificate, or why it was not renewed.
 	Problem string `json:"problem,omitempty"`
 }
@@ -207,6 +208,7 @@ func (k *Keeper) Status() *Status {
 	}
 	c := k.inForce()
 	s := &Status{Mode: k.mode, Names: c.names(), NotAfter: c.Pair.Leaf.NotAfter.UnixMilli(), Problem: k.problem()}
+	s.StandIn = k.mode == ACME && !c.Signed
 	if now := time.Now(); c.EndsSoon(now) {
 		s.Problem = cmp.Or(s.Problem, c.EndNote(now))
 	}

@@ -35,6 +35,9 @@ type local struct {
 	wants     func() []string // the names and addresses of the box
 	log       *slog.Logger
 
+	// unread is why the kept authority can't be used. Another one, for this process only, then
+	// signs in its place: calls matter more, and the kept one is what devices trust.
+	unread  error
 	unsaved map[string][]byte // files of state that are in force and not stored yet
 }
 
@@ -50,17 +53,21 @@ func openLocal(o *Options, now time.Time) (*local, error) {
 		ca, err = createAuthority(s.dir, now, s.wants())
 	}
 	if err != nil {
-		return nil, err
+		s.unread = fmt.Errorf("%w: until then this process has an authority of its own, which no device trusts", err)
+		s.report(s.unread)
+		s.log.Error("the box's own certificate authority can't be used", "err", s.unread)
+		if ca, err = newAuthority(now, s.wants()); err != nil {
+			return nil, fmt.Errorf("make a certificate authority: %w", err)
+		}
 	}
 	s.authority.Store(ca)
 	text, err := s.dir.Read(selfSignedFile)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
 	if err == nil {
 		if pair, err := tls.X509KeyPair(text, text); err == nil {
 			s.cert.Store(&Certificate{Pair: &pair})
 		}
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		s.log.Warn("can't read the kept certificate: making another", "err", err)
 	}
 	return s, s.renew(now)
 }
@@ -120,6 +127,9 @@ func (s *local) renew(now time.Time) error {
 
 // save stores what is not stored yet.
 func (s *local) save() error {
+	if s.unread != nil {
+		return s.unread
+	}
 	for _, name := range []string{authorityFile, selfSignedFile} {
 		if text, ok := s.unsaved[name]; ok {
 			if err := s.dir.Write(name, text); err != nil {
@@ -133,12 +143,7 @@ func (s *local) save() error {
 
 // bound makes the certificate again if Listen has found new addresses, which the welcome and the QR
 // code show.
-func (s *local) bound() error {
-	if err := s.renew(time.Now()); err != nil {
-		return err
-	}
-	return s.save()
-}
+func (s *local) bound() { s.look(time.Now()) }
 
 // localInterval is how often the certificate is looked at: as often as the addresses that it names.
 const localInterval = time.Minute
@@ -152,7 +157,7 @@ func (s *local) look(now time.Time) {
 		err = s.save()
 	}
 	if s.report(err) {
-		s.log.Warn("can't renew the self-signed certificate", "err", err)
+		s.log.Warn("can't renew or keep the self-signed certificate", "err", err)
 	}
 }
 

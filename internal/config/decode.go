@@ -15,7 +15,13 @@ import (
 type reader struct {
 	c      *Config
 	places map[string]place // of the keys that were given, the last of each
+	given  map[string]any   // what was given, table by table, without secrets; see Effective
 	faults Faults
+}
+
+// newReader fills c.
+func newReader(c *Config) *reader {
+	return &reader{c: c, places: map[string]place{}, given: map[string]any{}}
 }
 
 // text reads a TOML text. at returns the place of a key in it. Text that is not TOML is an error,
@@ -88,8 +94,14 @@ func (r *reader) set(field reflect.Value, value any, key string, at func(string)
 	}
 	if err != nil {
 		r.fault(key, at, err)
+		return
 	}
+	r.noteGiven(key, field.Type(), value)
 }
+
+// errNoUsers is without the value, in which a password may stand.
+var errNoUsers = errors.New(`write each user as a block of its own: [[turn.users]], in double brackets, then name = ` +
+	`"..." and password = "..."`)
 
 // users reads [[turn.users]], or a list of inline tables.
 func (r *reader) users(into *[]TURNUser, value any, key string, at func(string) place) {
@@ -101,13 +113,13 @@ func (r *reader) users(into *[]TURNUser, value any, key string, at func(string) 
 		for _, entry := range v {
 			table, ok := entry.(map[string]any)
 			if !ok {
-				r.fault(key, at, errors.New("want a list of tables"))
+				r.fault(key, at, errNoUsers)
 				return
 			}
 			tables = append(tables, table)
 		}
 	default:
-		r.fault(key, at, wrongType("array", value))
+		r.fault(key, at, errNoUsers)
 		return
 	}
 	*into = make([]TURNUser, len(tables))
@@ -176,7 +188,11 @@ var entryNumber = regexp.MustCompile(`\[\d+\]`)
 
 // unknownKey says what to do about an unknown key.
 func unknownKey(name string) string {
-	if near := nearest(entryNumber.ReplaceAllString(name, "")); near != "" {
+	near := nearest(entryNumber.ReplaceAllString(name, ""))
+	switch {
+	case near != "" && last(name) == near && name != near:
+		return near + " stands in no table: write it above the first line in [brackets]"
+	case near != "":
 		return "did you mean " + near + "?"
 	}
 	return "there is no such key"

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"signalbox/internal/fault"
 
@@ -103,49 +104,53 @@ func (f Faults) sort() {
 // Load reads a configuration: the defaults, which are a TOML text, then the file, then the
 // overrides. Its error lists every fault, one per line.
 func Load(defaults string, o LoadOptions) (Config, error) {
-	var c Config
-	r := &reader{c: &c, places: map[string]place{}}
+	r, err := read(defaults, o)
+	if err != nil {
+		return Config{}, err
+	}
+	return *r.c, nil
+}
+
+// read is Load; its reader also knows what was given.
+func read(defaults string, o LoadOptions) (*reader, error) {
+	r := newReader(&Config{})
 	if err := r.text(defaults, func(string) place { return place{} }); err != nil || len(r.faults) > 0 {
-		return Config{}, fmt.Errorf("built-in config.toml: %w", cmp.Or[error](err, r.faults))
+		return nil, fmt.Errorf("built-in config.toml: %w", cmp.Or[error](err, r.faults))
 	}
 	if o.Dev {
-		dev(&c)
+		if err := r.text(devDefaults, func(string) place { return place{} }); err != nil || len(r.faults) > 0 {
+			return nil, fmt.Errorf("defaults of --dev: %w", cmp.Or[error](err, r.faults))
+		}
+		r.c.Dev = true
 	}
 	if o.File != "" {
 		if err := r.file(o.File); err != nil {
-			return Config{}, err
+			return nil, err
 		}
 	}
 	for i, set := range o.Set {
 		if err := r.override(set, i+1); err != nil {
-			return Config{}, err
+			return nil, err
 		}
 	}
-	r.faults = append(r.faults, r.placed(r.news(c.faults()))...)
+	r.faults = append(r.faults, r.placed(r.news(r.c.faults()))...)
 	if len(r.faults) == 0 {
-		c.File = o.File
-		return c, nil
+		r.c.File = o.File
+		return r, nil
 	}
 	r.faults.sort()
 	if o.File != "" {
-		return Config{}, fileFaults{o.File, r.faults}
+		return nil, fileFaults{o.File, r.faults}
 	}
-	return Config{}, r.faults
+	return nil, r.faults
 }
 
-// dev changes the defaults as --dev does.
-func dev(c *Config) {
-	c.Dev = true
-	for _, d := range []struct {
-		to toml.Unmarshaler
-		at string
-	}{{&c.Web.Listen, "127.0.0.1:8080"}, {&c.Web.TLSListen, "127.0.0.1:8443"}, {&c.TURN.Listen, "127.0.0.1:3478"}} {
-		if err := d.to.UnmarshalTOML(d.at); err != nil {
-			panic(err) // it is a constant
-		}
-	}
-	c.Drain.Timeout = 0
-}
+// devDefaults replace the defaults with --dev.
+const devDefaults = `
+web = {listen = "127.0.0.1:8080", tls_listen = "127.0.0.1:8443"}
+turn = {listen = "127.0.0.1:3478"}
+drain = {timeout = "0s"}
+`
 
 func (r *reader) file(name string) error {
 	content, err := os.ReadFile(name)
@@ -153,6 +158,8 @@ func (r *reader) file(name string) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("config file %s does not exist: write it (config.toml documents every key), or start "+
 			"without -c for the defaults", name)
+	case errors.Is(err, syscall.EISDIR):
+		return fmt.Errorf("config file: %s is a directory: name a file", name)
 	case err != nil:
 		return fmt.Errorf("config file: %w: let this program's user read it", err)
 	}
@@ -164,7 +171,11 @@ func (r *reader) file(name string) error {
 		if syntax.LastKey != "" {
 			where = syntax.LastKey + ": "
 		}
-		return fmt.Errorf("%s: line %d: %s%s", name, syntax.Position.Line, where, syntax.Message)
+		hint := ""
+		if strings.Contains(syntax.Message, "already been defined") {
+			hint = " Put its keys where it stands first."
+		}
+		return fmt.Errorf("%s: line %d: %s%s%s", name, syntax.Position.Line, where, syntax.Message, hint)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
@@ -206,7 +217,7 @@ func (r *reader) override(set string, n int) error {
 // try reads a text. If anything is wrong with it nothing is changed.
 func (r *reader) try(text string, at func(string) place) error {
 	next := *r.c
-	one := &reader{c: &next, places: map[string]place{}}
+	one := newReader(&next)
 	if err := one.text(text, at); err != nil {
 		return err
 	}
@@ -217,6 +228,7 @@ func (r *reader) try(text string, at func(string) place) error {
 	for key, p := range one.places {
 		r.places[key] = p
 	}
+	merge(r.given, one.given)
 	return nil
 }
 

@@ -319,7 +319,7 @@ func FuzzLoad(f *testing.F) {
 		said := ""
 		for i := range 2 {
 			var c Config
-			r := &reader{c: &c, places: map[string]place{}}
+			r := newReader(&c)
 			if err := r.text(text, func(string) place { return place{} }); err != nil || len(r.faults) > 0 {
 				t.Fatal(err, r.faults)
 			}
@@ -352,7 +352,7 @@ func FuzzLoad(f *testing.F) {
 func TestOverridesAreSaidInTheKeysWords(t *testing.T) {
 	t.Parallel()
 	for set, want := range map[string]string{
-		"web.listen=8080":         `web.listen (--set): "8080" is not an address to listen on: write ":3478"`,
+		"web.listen=8080":         `web.listen (--set): "8080" is not an address to listen on: write ":8080"`,
 		"turn.listen=8080":        `turn.listen (--set): "8080" is not an address to listen on`,
 		"turn.relay_ports=49152":  `turn.relay_ports (--set): "49152" is not a range of ports`,
 		"signal.rooms=-1":         "signal.rooms (--set): -1 is below 0",

@@ -630,6 +630,9 @@ type Ports struct{ First, Last uint16 }
 
 func (p Ports) String() string { return fmt.Sprintf("%d-%d", p.First, p.Last) }
 
+// Count is how many there are.
+func (p Ports) Count() int { return int(p.Last) - int(p.First) + 1 }
+
 // UnmarshalTOML implements toml.Unmarshaler.
 func (p *Ports) UnmarshalTOML(v any) error {
 	s, err := text(v)

@@ -46,9 +46,10 @@ var table = []metric{
 		func(v *status.Vitals, put emit) { put(oneIf(v.Hub.Draining)) }},
 
 	{"signalbox_certificate_expiry_timestamp_seconds", gauge,
-		"When the served certificate expires, in Unix seconds. Absent if TLS is off.", []string{"mode"},
+		"When the served certificate expires, in Unix seconds. Absent if TLS is off, and until an ACME directory has " +
+			"issued the first.", []string{"mode"},
 		func(v *status.Vitals, put emit) {
-			if c := v.Certificate; c != nil {
+			if c := v.Certificate; c != nil && !c.StandIn {
 				put(float64(c.NotAfter)/1000, c.Mode)
 			}
 		}},

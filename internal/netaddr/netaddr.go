@@ -16,8 +16,12 @@ import (
 func ParseListen(s string) (netip.AddrPort, error) {
 	host, port, err := net.SplitHostPort(s)
 	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf(`%q is not an address to listen on: write ":3478", `+
-			`"192.0.2.1:3478" or "[2001:db8::1]:3478"`, s)
+		port := "3478"
+		if _, err := strconv.ParseUint(s, 10, 16); err == nil {
+			port = s // which the user means
+		}
+		return netip.AddrPort{}, fmt.Errorf(`%q is not an address to listen on: write ":%[2]s", `+
+			`"192.0.2.1:%[2]s" or "[2001:db8::1]:%[2]s"`, s, port)
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
 	if err != nil {
@@ -160,8 +164,15 @@ func IsLoopback(host string) bool {
 
 // HTTPSOrigin returns the start of a host's https URLs: an IPv6 address in brackets, and without
 // the default port.
-func HTTPSOrigin(host, port string) string {
-	return "https://" + strings.TrimSuffix(net.JoinHostPort(host, port), ":443")
+func HTTPSOrigin(host, port string) string { return Origin("https", host, port) }
+
+// Origin is HTTPSOrigin for either scheme.
+func Origin(scheme, host, port string) string {
+	standard := ":80"
+	if scheme == "https" {
+		standard = ":443"
+	}
+	return scheme + "://" + strings.TrimSuffix(net.JoinHostPort(host, port), standard)
 }
 
 // Port is the port of a TCP address, in digits.

@@ -8,11 +8,11 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 
 	"signalbox/internal/answer"
 	"signalbox/internal/netaddr"
+	"signalbox/internal/source"
 )
 
 // Hosts knows by which names the box is reached. A page of any other site can let its own name lead
@@ -26,16 +26,11 @@ type Hosts struct {
 	Log *slog.Logger
 
 	names atomic.Pointer[[]string]
-
-	mu   sync.Mutex
-	told map[string]bool
+	told  source.Once
 }
 
 // Apply says by which names the box is reached from now on.
 func (h *Hosts) Apply(names []string) { h.names.Store(&names) }
-
-// maxTold is how many refused names are logged: anybody can make them up.
-const maxTold = 16
 
 // Knows reports whether a Host header is one by which the box may be asked.
 func (h *Hosts) Knows(hostHeader string) bool {
@@ -77,16 +72,7 @@ func (h *Hosts) Own(hostHeader string) bool {
 }
 
 func (h *Hosts) tell(host, path string) {
-	h.mu.Lock()
-	again := h.told[host] || len(h.told) >= maxTold
-	if !again {
-		if h.told == nil {
-			h.told = map[string]bool{}
-		}
-		h.told[host] = true
-	}
-	h.mu.Unlock()
-	if !again {
+	if h.told.First(host) {
 		h.Log.Warn("refused under a name that isn't known to be this box's: if it is, write it into public_host",
 			"host", host, "path", path)
 	}

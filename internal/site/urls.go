@@ -30,7 +30,7 @@ func (u *URLs) OnThisMachine() string {
 	if l == nil || !netaddr.Reaches(l, netip.AddrFrom4([4]byte{127, 0, 0, 1})) {
 		return ""
 	}
-	return "http://localhost:" + netaddr.Port(l.Addr()) + "/"
+	return netaddr.Origin("http", "localhost", netaddr.Port(l.Addr())) + "/"
 }
 
 // ThroughProxy returns the start page's URL at a reverse proxy; empty if no proxy serves it.
@@ -63,5 +63,5 @@ func (u *URLs) at(scheme string, l net.Listener) string {
 	if u.PublicHost != "" {
 		host = u.PublicHost
 	}
-	return scheme + "://" + net.JoinHostPort(host, netaddr.Port(l.Addr())) + "/"
+	return netaddr.Origin(scheme, host, netaddr.Port(l.Addr())) + "/"
 }

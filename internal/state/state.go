@@ -22,6 +22,9 @@ const (
 	ResumeKey  = "resume-key"  // signs resume tokens
 )
 
+// Running is the file in which a running appliance says where it listens.
+const Running = "running"
+
 // MinSecret is the length of the shortest secret that nobody guesses, in characters.
 const MinSecret = 16
 
@@ -163,6 +166,9 @@ func (d *Dir) Create(name string, data []byte) error {
 // Write replaces a file whole or not at all.
 func (d *Dir) Write(name string, data []byte) error { return d.put(name, data, os.Rename) }
 
+// Remove removes a file.
+func (d *Dir) Remove(name string) error { return os.Remove(filepath.Join(d.path, name)) }
+
 // put writes a temporary file and has place bring it to its name.
 func (d *Dir) put(name string, data []byte, place func(from, to string) error) error {
 	f, err := os.CreateTemp(d.path, "."+name+"-*") // 0600
@@ -171,6 +177,9 @@ func (d *Dir) put(name string, data []byte, place func(from, to string) error) e
 	}
 	defer os.Remove(f.Name()) // fails once it is renamed
 	_, err = f.Write(data)
+	if err == nil {
+		err = giveToOwner(f, d.path)
+	}
 	if err == nil {
 		err = f.Sync()
 	}

@@ -17,7 +17,7 @@ const root = "../.."
 // order is the appliance from the ground up. A room imports rooms of earlier floors only, so there
 // is no way round in a circle, and what a room needs of a higher one is handed in.
 var order = [][]string{
-	{"netaddr", "fault", "answer", "state", "term", "garbage"}, // leaves: they know nobody
+	{"netaddr", "fault", "answer", "state", "term", "garbage", "access"}, // leaves: they know nobody
 	{"source"},                // counts by address
 	{"publicip", "admission"}, // decide on parsed values
 	{"config", "cert"},        // config validates what the floors below would refuse

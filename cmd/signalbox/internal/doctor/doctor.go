@@ -48,6 +48,7 @@ type Doctor struct {
 	report Report
 
 	local   bool // Host has examined this machine
+	shut    bool // a box can't read or write what it must
 	asked   bool // Client has asked a box
 	reached bool // a signalbox has answered
 	unsure  bool // its certificate is not trusted, so the token was not sent
@@ -69,8 +70,13 @@ func New(say func(Check)) *Doctor {
 func (d *Doctor) Report() Report {
 	r := d.report
 	switch {
+	case d.shut:
+		r.Verdict = "This machine is not ready: signalbox does not start, or not again, until access is given."
+		return r
 	case !d.asked && r.Failed > 0:
 		r.Verdict = "This machine is not ready: fix what failed, then run doctor again."
+	case !d.asked && r.Warnings > 0:
+		r.Verdict = "signalbox can start here: see the warnings first, then run doctor again for the rest."
 	case !d.asked:
 		r.Verdict = "This machine is ready: start signalbox, then run doctor again for the rest."
 	case !d.reached:

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -18,11 +19,13 @@ import (
 	"strings"
 	"time"
 
+	"signalbox/internal/access"
 	"signalbox/internal/admin"
 	"signalbox/internal/admission"
 	"signalbox/internal/app"
 	"signalbox/internal/cert"
 	"signalbox/internal/config"
+	"signalbox/internal/edge"
 	"signalbox/internal/state"
 	"signalbox/internal/status"
 )
@@ -30,7 +33,8 @@ import (
 // HostOptions tell Host which configuration to check.
 type HostOptions struct {
 	Config  config.Config
-	State   string // the state directory, which need not exist yet
+	State   string      // the state directory, which need not exist yet
+	As      access.User // as whom a box with it runs
 	Token   func(room string) (string, error)
 	TLS     *tls.Config // as in Options
 	Timeout time.Duration
@@ -68,7 +72,7 @@ func (d *Doctor) Host(ctx context.Context, o HostOptions) {
 // checkedApart reports whether a warning is about keys that have checks of their own.
 func checkedApart(w config.Warning) bool {
 	for _, key := range strings.Split(w.Key, ", ") {
-		if slices.Contains([]string{"turn.relay_ip", "tls.cert"}, key) {
+		if slices.Contains([]string{"turn.relay_ip", "turn.relay_ports", "tls.cert"}, key) {
 			return true
 		}
 	}
@@ -77,6 +81,7 @@ func checkedApart(w config.Warning) bool {
 
 // config warns of every key that does not fit this machine, except for those in checkedApart.
 func (d *Doctor) config(ctx context.Context, o HostOptions) {
+	d.shut = d.check(ctx, "access", o.Timeout, func(context.Context) Check { return accessOf(o) }) == Failed
 	var found []config.Warning
 	if d.check(ctx, "config", 2*o.Timeout, func(ctx context.Context) Check {
 		for _, w := range app.CheckHost(ctx, &o.Config) {
@@ -85,15 +90,35 @@ func (d *Doctor) config(ctx context.Context, o HostOptions) {
 			}
 		}
 		if len(found) > 0 {
-			return warning("change it in the configuration: config.toml explains every key", "%s", found[0])
+			return warningOf(found[0])
 		}
 		return ok("it fits this machine")
 	}) != Warning {
 		return
 	}
 	for _, w := range found[1:] {
-		d.add(warning("as above", "%s", w).named("config"))
+		d.add(warningOf(w).named("config"))
 	}
+}
+
+func warningOf(w config.Warning) Check {
+	return warning(cmp.Or(w.Fix, "change it in the configuration: config.toml explains every key"), "%s: %s",
+		w.Key, w.Text)
+}
+
+// accessOf asks whether the box can read and write what it must. Root may do everything, and most
+// boxes don't run as root.
+func accessOf(o HostOptions) Check {
+	var texts, fixes []string
+	for _, w := range app.CheckAccess(&o.Config, o.State, o.As) {
+		texts, fixes = append(texts, w.Key+": "+w.Text), append(fixes, w.Fix)
+	}
+	if len(texts) > 0 {
+		fixes = slices.Compact(slices.DeleteFunc(fixes, func(fix string) bool { return fix == "" }))
+		return failed(cmp.Or(strings.Join(fixes, "; "), "name what is there, or make it"), "%s",
+			strings.Join(texts, "; "))
+	}
+	return ok("the user %s can read and write what the box needs", o.As.Name)
 }
 
 func relayAddress(ctx context.Context, c config.Config) Check {
@@ -337,11 +362,11 @@ func adminOf(c config.Config, dir *state.Dir) (*admin.Client, error) {
 	if c.TLS.Mode != "off" && c.Web.TLSListen.On() {
 		c.Web.Listen = config.Listen{}
 	}
-	if client, err := app.NewAdmin(&c, dir, ""); err == nil {
+	if client, err := app.ConfiguredAdmin(&c, dir); err == nil {
 		return client, nil
 	}
 	c.Admin.Token = "there is no token"
-	return app.NewAdmin(&c, dir, "")
+	return app.ConfiguredAdmin(&c, dir)
 }
 
 // clientOptions are the options for a box on this machine. Doctor reaches it by a local address, so
@@ -397,6 +422,9 @@ func (e tokenError) Unwrap() error { return e.error }
 // startAndCheck runs the same assembly for as long as the checks take.
 func (d *Doctor) startAndCheck(ctx context.Context, o HostOptions) {
 	if o.Config.TLS.Mode == "acme" {
+		if taken := Taken(o.Config); len(taken) > 0 {
+			d.add(failed("stop what has it, or choose another port", "%s", strings.Join(taken, "; ")).named("ports"))
+		}
 		d.add(skipped("no box runs here, and doctor orders no certificates: start signalbox, then run doctor again " +
 			"for the rest of the checks").named("running"))
 		return
@@ -485,6 +513,50 @@ func (h holder) String() string {
 	return fmt.Sprintf("%s (process %s) has port %s", h.program, h.process, h.port)
 }
 
+// Taken says which ports of the configuration other programs have.
+func Taken(c config.Config) (out []string) {
+	try := func(key, network string, at netip.AddrPort) {
+		if !at.IsValid() {
+			return
+		}
+		var err error
+		if network == "tcp" {
+			var l net.Listener
+			if l, err = net.Listen(network, at.String()); err == nil {
+				l.Close()
+			}
+		} else {
+			var conn net.PacketConn
+			if conn, err = net.ListenPacket(network, at.String()); err == nil {
+				conn.Close()
+			}
+		}
+		if !errors.Is(err, edge.ErrInUse) {
+			return // what else is wrong shows by itself, or is the business of the service's own user
+		}
+		text := fmt.Sprintf("%s: port %d/%s is taken", key, at.Port(), network)
+		for _, who := range holders(map[uint16]bool{at.Port(): true}) {
+			if strings.HasSuffix(who.port, "/"+network) {
+				text += " by " + who.program + " (process " + who.process + ")"
+			}
+		}
+		out = append(out, text)
+	}
+	try("web.listen", "tcp", c.Web.Listen.AddrPort)
+	if c.TLS.Mode != "off" {
+		try("web.tls_listen", "tcp", c.Web.TLSListen.AddrPort)
+	}
+	for _, l := range c.TURN.Listen {
+		if l.OnTCP() {
+			try("turn.listen", "tcp", l.AddrPort)
+		}
+		if l.OnUDP() {
+			try("turn.listen", "udp", l.AddrPort)
+		}
+	}
+	return out
+}
+
 // portsOf are the ports that the configuration listens on.
 func portsOf(c config.Config) map[uint16]bool {
 	ports := map[uint16]bool{}
@@ -513,7 +585,7 @@ func copyState(from, to string) error {
 	}
 	defer root.Close()
 	for _, e := range entries {
-		if !e.Type().IsRegular() || strings.HasPrefix(e.Name(), ".") {
+		if !e.Type().IsRegular() || strings.HasPrefix(e.Name(), ".") || e.Name() == state.Running {
 			continue
 		}
 		text, err := readUpTo(most, root, e.Name())

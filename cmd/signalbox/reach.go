@@ -5,7 +5,9 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -43,4 +45,18 @@ func (f *trustFlags) load() (*tls.Config, error) {
 		return nil, fmt.Errorf("--ca: %s holds no certificate in PEM", f.ca)
 	}
 	return conf, nil
+}
+
+// boxURL reads the URL of a box. A mere name stands for https.
+func boxURL(text string) (*url.URL, error) {
+	if !strings.Contains(text, "://") {
+		text = "https://" + text
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
+		return nil, fmt.Errorf("%q is not the URL of a box: write https://call.example.org or http://192.0.2.1:8080",
+			text)
+	}
+	u.RawQuery, u.Fragment, u.User = "", "", nil
+	return u, nil
 }

@@ -1,0 +1,306 @@
+package coturn
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"signalbox/internal/state"
+)
+
+// Note says what is not carried over, or differs.
+type Note struct {
+	Line int // in turnserver.conf; 0: it is about the whole
+	Text string
+}
+
+func (n Note) String() string {
+	if n.Line == 0 {
+		return n.Text
+	}
+	return fmt.Sprintf("line %d: %s", n.Line, n.Text)
+}
+
+// Import reads turnserver.conf, and a list of users out of coturn's database, "name|key" each; nil:
+// there is none. It returns the text of a config.toml that does the same, and what it does not do.
+func Import(conf, users io.Reader) (text string, notes []Note, err error) {
+	all, err := options(conf)
+	if err != nil {
+		return "", nil, err
+	}
+	im := &importer{port: "3478", tlsPort: "5349", first: "49152", last: "65535"}
+	for _, o := range all {
+		im.take(o)
+	}
+	if users != nil {
+		if err := im.takeUsers(users); err != nil {
+			return "", nil, err
+		}
+	}
+	text = im.config()
+	return text, im.notes, nil
+}
+
+// importer collects what the options say.
+type importer struct {
+	notes []Note
+
+	port, tlsPort, first, last    string
+	listen, relay, public         []string
+	noUDP, noTCP, noTLS, noDTLS   bool
+	realm, cert, key              string
+	secrets                       []string
+	users                         []account
+	allow, deny                   []span
+	perUser, total, bps, allBps   string
+	debug, secretMode, prometheus bool
+	prometheusPort                string
+}
+
+// account is a static user, with a password or a key.
+type account struct{ name, password, key string }
+
+func (im *importer) note(line int, format string, args ...any) {
+	im.notes = append(im.notes, Note{line, fmt.Sprintf(format, args...)})
+}
+
+// take takes one option.
+func (im *importer) take(o option) {
+	texts := map[string]*string{"listening-port": &im.port, "tls-listening-port": &im.tlsPort, "min-port": &im.first,
+		"max-port": &im.last, "realm": &im.realm, "cert": &im.cert, "pkey": &im.key, "user-quota": &im.perUser,
+		"total-quota": &im.total, "max-bps": &im.bps, "bps-capacity": &im.allBps, "prometheus-port": &im.prometheusPort}
+	switches := map[string]*bool{"no-udp": &im.noUDP, "no-tcp": &im.noTCP, "no-tls": &im.noTLS, "no-dtls": &im.noDTLS,
+		"verbose": &im.debug, "Verbose": &im.debug, "prometheus": &im.prometheus, "use-auth-secret": &im.secretMode}
+	lists := map[string]*[]string{"listening-ip": &im.listen, "relay-ip": &im.relay, "static-auth-secret": &im.secrets}
+	spans := map[string]*[]span{"allowed-peer-ip": &im.allow, "denied-peer-ip": &im.deny}
+	switch {
+	case texts[o.name] != nil:
+		*texts[o.name] = o.value
+	case switches[o.name] != nil:
+		*switches[o.name] = o.on()
+	case lists[o.name] != nil:
+		*lists[o.name] = append(*lists[o.name], o.value)
+	case spans[o.name] != nil:
+		s, err := parseSpan(o.value)
+		if err != nil {
+			im.note(o.line, "%s: %v", o.name, err)
+			return
+		}
+		*spans[o.name] = append(*spans[o.name], s)
+	case o.name == "external-ip":
+		im.external(o)
+	case o.name == "user":
+		im.user(o)
+	case slices.Contains(same, o.name):
+	case different[o.name] != "":
+		if o.on() {
+			im.note(o.line, "%s: %s", o.name, different[o.name])
+		}
+	default:
+		im.note(o.line, "%s: not known, and not carried over", o.name)
+	}
+}
+
+// external is "public" or "public/private".
+func (im *importer) external(o option) {
+	public, private, both := strings.Cut(o.value, "/")
+	if _, err := netip.ParseAddr(public); err != nil {
+		im.note(o.line, "external-ip: %q is no address: set public_ip", public)
+		return
+	}
+	im.public = append(im.public, public)
+	if both && !slices.Contains(im.relay, private) {
+		im.relay = append(im.relay, private)
+	}
+}
+
+// user is "name:password" or "name:0xKEY".
+func (im *importer) user(o option) {
+	name, secret, ok := strings.Cut(o.value, ":")
+	switch key, isKey := strings.CutPrefix(secret, "0x"); {
+	case !ok || name == "" || secret == "":
+		im.note(o.line, "user: want name:password")
+	case isKey && len(key) == 32:
+		im.users = append(im.users, account{name: name, key: key})
+	default:
+		im.users = append(im.users, account{name: name, password: secret})
+	}
+}
+
+// takeUsers reads lines "name|key".
+func (im *importer) takeUsers(r io.Reader) error {
+	lines := bufio.NewScanner(r)
+	for n := 1; lines.Scan(); n++ {
+		text := strings.TrimSpace(lines.Text())
+		if text == "" {
+			continue
+		}
+		name, key, ok := strings.Cut(text, "|")
+		if key = strings.TrimPrefix(key, "0x"); !ok || len(key) != 32 {
+			return fmt.Errorf("users, line %d: want name|key, where key has 32 hex digits", n)
+		}
+		im.users = append(im.users, account{name: name, key: key})
+	}
+	return lines.Err()
+}
+
+// config writes the configuration, and notes what it can't say.
+func (im *importer) config() string {
+	var top, turn, limits, rest []string
+	add := func(to *[]string, key, value string) { *to = append(*to, key+" = "+value) }
+	if len(im.public) > 0 {
+		add(&top, "public_ip", list(im.public))
+	}
+	add(&turn, "listen", list(im.listeners()))
+	if im.realm != "" {
+		add(&turn, "realm", quote(im.realm))
+	}
+	if im.first != "49152" || im.last != "65535" {
+		add(&turn, "relay_ports", quote(im.first+"-"+im.last))
+	}
+	if len(im.relay) > 0 {
+		add(&turn, "relay_ip", list(im.relay))
+	}
+	im.secretLines(func(key, value string) { add(&turn, key, value) })
+	im.peerLines(func(key string, networks []netip.Prefix) { add(&turn, key, list(networks)) })
+	for _, l := range []struct{ key, value string }{{"per_user", im.perUser}, {"allocations", im.total},
+		{"bandwidth", im.bps}, {"total_bandwidth", im.allBps}} {
+		if n, err := strconv.ParseUint(l.value, 10, 63); err == nil && n > 0 {
+			add(&limits, l.key, strconv.FormatUint(n, 10))
+		}
+	}
+	if im.tls() {
+		rest = append(rest, "[tls]", `mode = "files"`, "cert = "+quote(im.cert), "key = "+quote(im.key))
+	}
+	if im.prometheus {
+		port := "9641"
+		if im.prometheusPort != "" {
+			port = im.prometheusPort
+		}
+		rest = append(rest, "[metrics]", "listen = "+quote("127.0.0.1:"+port))
+	}
+	if im.debug {
+		rest = append(rest, "[log]", `level = "debug"`)
+	}
+	lines := append(top, "[turn]")
+	lines = append(lines, turn...)
+	if len(limits) > 0 {
+		lines = append(append(lines, "[turn.limits]"), limits...)
+	}
+	for _, u := range im.users {
+		lines = append(lines, "[[turn.users]]", "name = "+quote(u.name))
+		if u.key != "" {
+			lines = append(lines, "key = "+quote(u.key))
+		} else {
+			lines = append(lines, "password = "+quote(u.password))
+		}
+	}
+	if im.secretMode && len(im.users) > 0 {
+		im.note(0, "with use-auth-secret coturn ignores static users; here both log in")
+	}
+	im.note(0, "coturn relays to private addresses unless they are denied; here they are closed: name those that "+
+		"clients need in turn.allow_peers")
+	return strings.Join(append(lines, rest...), "\n") + "\n"
+}
+
+// tls reports whether coturn would serve TLS.
+func (im *importer) tls() bool { return im.cert != "" && im.key != "" && !(im.noTLS && im.noDTLS) }
+
+// listeners are the entries of turn.listen.
+func (im *importer) listeners() (out []string) {
+	hosts := im.listen
+	if len(hosts) == 0 {
+		hosts = []string{""}
+	}
+	for _, host := range hosts {
+		at := func(port string) string {
+			if host == "" {
+				return ":" + port
+			}
+			return net.JoinHostPort(host, port)
+		}
+		switch {
+		case !im.noUDP && !im.noTCP:
+			out = append(out, at(im.port))
+		case !im.noUDP:
+			out = append(out, "udp/"+at(im.port))
+		case !im.noTCP:
+			out = append(out, "tcp/"+at(im.port))
+		}
+		if im.tls() && !im.noTLS {
+			out = append(out, "tls/"+at(im.tlsPort))
+		}
+		if im.tls() && !im.noDTLS {
+			out = append(out, "dtls/"+at(im.tlsPort))
+		}
+	}
+	return out
+}
+
+// secretLines writes the secrets. One that is too short to sign with still verifies.
+func (im *importer) secretLines(add func(key, value string)) {
+	var old []string
+	signs := ""
+	for _, s := range im.secrets {
+		switch {
+		case len(s) < state.MinSecret:
+			im.note(0, "static-auth-secret: one is shorter than %d characters, and can be guessed: credentials made "+
+				"with it are still good (turn.old_secrets); give programs a longer one", state.MinSecret)
+			old = append(old, s)
+		case signs == "":
+			signs = s
+		default:
+			old = append(old, s)
+		}
+	}
+	if signs != "" {
+		add("secret", quote(signs))
+	}
+	if len(old) > 0 {
+		add("old_secrets", list(old))
+	}
+}
+
+// peerLines writes who may be reached. In coturn what is allowed wins over what is denied; here it
+// is the other way round, so what is allowed is cut out of what is denied.
+func (im *importer) peerLines(add func(key string, networks []netip.Prefix)) {
+	var allow, deny []netip.Prefix
+	for _, s := range im.allow {
+		allow = append(allow, s.networks()...)
+	}
+	for _, s := range im.deny {
+		for _, left := range s.without(im.allow) {
+			deny = append(deny, left.networks()...)
+		}
+	}
+	if len(allow) > 0 {
+		add("allow_peers", allow)
+	}
+	if len(deny) > 0 {
+		add("deny_peers", deny)
+	}
+}
+
+// quote writes a string as TOML has it: JSON's strings are such.
+func quote(s string) string {
+	text, err := json.Marshal(s)
+	if err != nil {
+		panic(err) // a string has no fault
+	}
+	return string(text)
+}
+
+// list writes a list of texts.
+func list[T any](all []T) string {
+	texts := make([]string, len(all))
+	for i := range all {
+		texts[i] = quote(fmt.Sprint(all[i]))
+	}
+	return "[" + strings.Join(texts, ", ") + "]"
+}

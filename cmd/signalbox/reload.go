@@ -1,0 +1,48 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"signalbox/internal/term"
+
+	"github.com/spf13/cobra"
+)
+
+func reloadCommand(g *global) *cobra.Command {
+	f := &adminFlags{g: g}
+	return f.add(&cobra.Command{
+		Use: "reload", Short: "Have a running signalbox read its configuration again", Args: noArgs,
+		Long: `reload has a running signalbox read its configuration and its certificate again, without touching
+calls, and says what came of it. If the new configuration can't be used, the old one stays in force and
+the exit code is 2. Keys that need a restart keep their old values: reload names them.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			a, err := f.client()
+			if err != nil {
+				return err
+			}
+			done, err := a.Reload(cmd.Context())
+			if err != nil {
+				return err
+			}
+			out := cmd.OutOrStdout()
+			if f.json {
+				err = term.JSON(out, done)
+			} else if done.Refused == "" {
+				changed := "nothing has changed"
+				if len(done.Changed) > 0 {
+					changed = strings.Join(done.Changed, ", ")
+				}
+				_, err = fmt.Fprintln(out, "reloaded:", term.Text(changed))
+			}
+			if err == nil && len(done.NeedRestart) > 0 && !f.json {
+				_, err = fmt.Fprintln(out, "these wait for a restart:", term.Text(strings.Join(done.NeedRestart, ", ")))
+			}
+			if err == nil && done.Refused != "" {
+				err = usageError{errors.New("the old configuration stays in force: " + done.Refused)}
+			}
+			return err
+		},
+	})
+}

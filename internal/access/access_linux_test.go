@@ -1,0 +1,64 @@
+package access
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// Root may do everything; a service of another user may not, and that is what is asked.
+func TestAnotherUsersAccess(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can ask for another user")
+	}
+	t.Parallel()
+	const nobody = 65534
+	dir, err := os.MkdirTemp("/tmp", "access") // tests' own directories are closed
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	inside := filepath.Join(dir, "inside")
+	file := filepath.Join(inside, "file")
+	for _, err := range []error{os.Chmod(dir, 0o755), os.Mkdir(inside, 0o755), os.WriteFile(file, nil, 0o600)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	u := byID(nobody)
+	if u.Self() {
+		t.Fatal("root is nobody")
+	}
+	if err := u.Read(file); !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("a 0600 file of root's: %v", err)
+	}
+	if at := u.Closed(file); at != "" {
+		t.Errorf("%s is closed", at)
+	}
+	if err := u.Write(inside); !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("a directory of root's: %v", err)
+	}
+	if err := errors.Join(os.Chmod(file, 0o644), os.Chown(inside, nobody, nobody)); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(u.Read(file), u.Write(inside)); err != nil {
+		t.Error(err)
+	}
+	if err := os.Chmod(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if at := u.Closed(file); at != dir {
+		t.Errorf("%q is closed, want %s", at, dir)
+	}
+	if err := byID(0).Read(file); err != nil {
+		t.Errorf("this process has lost its own access: %v", err)
+	}
+	if got := OwnerOf(inside, "root"); got.id.uid != nobody {
+		t.Errorf("the owner is %+v", got)
+	}
+	if got := OwnerOf(filepath.Join(dir, "none"), "root"); got.id.uid != 0 {
+		t.Errorf("of a directory that is not there it is %+v", got)
+	}
+}

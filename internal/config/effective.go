@@ -1,0 +1,114 @@
+package config
+
+import (
+	"bytes"
+	"reflect"
+	"strings"
+
+	"github.com/BurntSushi/toml"
+)
+
+// Effective returns what a configuration comes to, as TOML: every key with the value in force, as
+// it was written, in the order of their names. Secrets are left out of it.
+func Effective(defaults string, o LoadOptions) (string, error) {
+	r, err := read(defaults, o)
+	if err != nil {
+		return "", err
+	}
+	var out bytes.Buffer
+	enc := toml.NewEncoder(&out)
+	enc.Indent = ""
+	err = enc.Encode(r.given)
+	return out.String(), err
+}
+
+// hidden stands for a secret.
+var hidden = Secret("").String()
+
+// noteGiven writes down what a key was given. A key of an entry of a list stands in the list's.
+func (r *reader) noteGiven(key string, typ reflect.Type, value any) {
+	_, whole := reflect.New(typ).Interface().(toml.Unmarshaler)
+	if typ.Kind() == reflect.Struct && !whole || strings.Contains(key, "[") {
+		return
+	}
+	at, path := r.given, strings.Split(key, ".")
+	for _, table := range path[:len(path)-1] {
+		next, ok := at[table].(map[string]any)
+		if !ok {
+			next = map[string]any{}
+			at[table] = next
+		}
+		at = next
+	}
+	at[path[len(path)-1]] = withoutSecrets(typ, value)
+}
+
+// merge puts what was given later into what was given before.
+func merge(into, later map[string]any) {
+	for name, value := range later {
+		table, ok := value.(map[string]any)
+		before, both := into[name].(map[string]any)
+		if ok && both {
+			merge(before, table)
+			continue
+		}
+		into[name] = value
+	}
+}
+
+// withoutSecrets hides the secrets of a value: of one whose type is of secrets all, of an entry of
+// a list of users or of keys its password and its key.
+func withoutSecrets(typ reflect.Type, value any) any {
+	switch typ {
+	case reflect.TypeFor[Secret](), reflect.TypeFor[Secrets]():
+		return hide(value)
+	case reflect.TypeFor[[]TURNUser](), reflect.TypeFor[APIKeys]():
+		return hideIn(value)
+	}
+	return value
+}
+
+// hide hides every text that is not empty.
+func hide(value any) any {
+	switch v := value.(type) {
+	case string:
+		if v == "" || v == restOff {
+			return v
+		}
+	case []any:
+		out := make([]any, len(v))
+		for i := range v {
+			out[i] = hide(v[i])
+		}
+		return out
+	}
+	return hidden
+}
+
+// hideIn hides entries that are texts, and what is secret in those that are tables.
+func hideIn(value any) any {
+	switch v := value.(type) {
+	case map[string]any:
+		out := map[string]any{}
+		for name, field := range v {
+			if name == "password" || name == "key" {
+				field = hide(field)
+			}
+			out[name] = field
+		}
+		return out
+	case []map[string]any:
+		out := make([]any, len(v))
+		for i := range v {
+			out[i] = hideIn(v[i])
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i := range v {
+			out[i] = hideIn(v[i])
+		}
+		return out
+	}
+	return hide(value)
+}
