@@ -1,6 +1,6 @@
 // Text chat: the log, the field, and how many messages wait to be read.
 import { byId, h } from '../dom.js';
-import { locale, say } from '../i18n.js';
+import { label, locale, say } from '../i18n.js';
 
 const KEPT = 500; // messages in the page; older ones go
 const TEXT_MAX = 2000; // code points of one message
@@ -47,7 +47,7 @@ export class Chat {
   /** `note` is the key of what is said beneath. */
   add(name, text, { own = false, note = null } = {}) {
     const time = new Date().toLocaleTimeString(locale(), { hour: '2-digit', minute: '2-digit' });
-    this.log.append(h('li', { class: own ? 'own' : '' },
+    this.log.append(h('div', { class: own ? 'own' : '' },
       h('span', { class: 'chat-who small muted' }, `${name} · ${time}`),
       h('span', { class: 'chat-text', dir: 'auto' }, [...text].slice(0, TEXT_MAX).join('')),
       note && h('span', { class: 'small muted', t: note })));
@@ -68,5 +68,6 @@ export class Chat {
     const badge = byId('chat-unread');
     badge.hidden = count === 0;
     badge.textContent = count > 9 ? '9+' : String(count);
+    label(this.toggle, count ? 'chat.unread' : 'chat', { count });
   }
 }

@@ -3,14 +3,15 @@
 import { Media } from '/signalbox-media.js';
 import { connect } from '/signalbox.js';
 import { byId, copy, h } from '../dom.js';
-import { known, locale, onLanguage, say, start, t } from '../i18n.js';
-import { secureURL } from '../origin.js';
+import { known, label, locale, onLanguage, say, start, t } from '../i18n.js';
+import { secureURL, sharedURL } from '../origin.js';
 import { askPass, keepPass, pass, takePass } from '../pass.js';
 import { roomOf } from '../room.js';
 import { visible } from '../text.js';
 import { Chat } from './chat.js';
 import { Controls } from './controls.js';
 import { DeviceChoice } from './devices.js';
+import { Outage } from './outage.js';
 import { Stage } from './stage.js';
 import { Trouble } from './trouble.js';
 
@@ -27,11 +28,12 @@ const chat = new Chat({ onsend: (text) => stage?.say(text) });
 const controls = new Controls(media);
 const trouble = new Trouble(media, isListed);
 const choice = new DeviceChoice(media, trouble);
+const outage = new Outage(() => stage?.lines ?? []);
 let session = null;
 let stage = null;
 
 start();
-byId('room-name').textContent = roomName;
+for (const id of ['room-name', 'call-heading']) byId(id).textContent = roomName;
 byId('relay-note').hidden = !relayOnly;
 byId('name').value = parameters.get('name') ?? storedName();
 onLanguage(title);
@@ -54,13 +56,20 @@ byId('rejoin').addEventListener('click', async () => {
   await openDevices();
 });
 byId('copy-link').addEventListener('click', async () => {
-  const done = await copy(location.origin + location.pathname);
-  say(byId('copy-link-text'), done ? 'copied' : 'copy.failed');
-  setTimeout(() => say(byId('copy-link-text'), 'call.copy'), 2000);
+  const done = await copy(sharedURL());
+  sayCopied(done ? 'copied' : 'copy.failed');
+  setTimeout(() => sayCopied('call.copy'), 2000);
 });
 media.on('track', ({ kind }) => changed(kind));
 media.on('muted', ({ kind }) => changed(kind));
 media.on('error', showDevices);
+
+// On a phone the button has no room for words but while there is something new.
+function sayCopied(key) {
+  byId('copy-link').toggleAttribute('data-news', key !== 'call.copy');
+  say(byId('copy-link-text'), key);
+  label(byId('copy-link'), key);
+}
 
 function title() {
   document.title = roomName === null ? t('call.title') : `${roomName} · ${t('call.title')}`;
@@ -129,6 +138,7 @@ async function join() {
     await room.join();
     keepPass();
     setState('in-call');
+    byId('mute').focus(); // the button that was pressed is gone
     stage.count();
   } catch (error) {
     if (error.code === 'unauthorized') refused();
@@ -157,8 +167,8 @@ function showCarrier() {
 }
 
 function follow({ state, error }) {
-  byId('banner').hidden = state !== 'reconnecting';
-  say(byId('banner-text'), state === 'reconnecting' ? 'status.reconnecting' : '');
+  if (state === 'reconnecting') outage.start();
+  else outage.end();
   // Before joining, the pending request reports the error.
   if (state === 'closed' && error?.code !== 'closed' && document.body.dataset.state === 'in-call') failed(error);
 }
@@ -166,7 +176,7 @@ function follow({ state, error }) {
 function failed(error) {
   const key = `end.${error.code}`;
   if (known(key)) finish('failed', key);
-  else finish('failed', 'end.other', { message: error.message });
+  else finish('failed', 'end.other', { code: error.code ?? error.name });
 }
 
 function drop() {
@@ -176,7 +186,7 @@ function drop() {
   stage?.close();
   stage = null;
   chat.clear();
-  byId('banner').hidden = true;
+  outage.end();
   showCarrier();
 }
 

@@ -13,8 +13,10 @@ export class Places {
   #screens = new Grid(byId('screens'), SCREENS);
   #people = new Grid(byId('people'), PEOPLE);
 
+  /** The visitor's own tile is the last: everybody looks at the others. */
   add(tile) {
-    this.#people.container.append(tile.element);
+    const { container } = this.#people;
+    container.insertBefore(tile.element, container.querySelector('[data-self]'));
     this.#arrange();
   }
 

@@ -79,6 +79,15 @@ export class Stage {
     for (const { tile } of [...this.#tiles.values(), ...this.#screens.values()]) tile.video.play();
   }
 
+  /** What is known of the connection to each: its state, the last second, and whether they send. */
+  get lines() {
+    return [...this.#tiles].map(([id, { state, stats }]) => ({
+      state: this.room.peers.get(id)?.state,
+      sample: stats.last,
+      sends: Boolean(state?.audio || state?.video || this.#screens.has(id)),
+    }));
+  }
+
   close() {
     for (const entry of this.#tiles.values()) end(entry);
     for (const id of [...this.#screens.keys()]) this.#showScreen(id, null);
@@ -177,6 +186,7 @@ export class Stage {
   count() {
     const others = this.#tiles.size;
     say(byId('status'), ['status.alone', 'status.one'][others] ?? 'status.more', { others });
+    byId('status').toggleAttribute('data-alone', !others);
   }
 
   // Without a bound every connection takes what it finds, and on a home uplink the last to join

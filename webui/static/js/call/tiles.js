@@ -40,14 +40,14 @@ export class Tile {
   }
 
   setPath({ path, rtt }) {
-    if (!path) return; // until there is one again, this was the last
-    this.element.dataset.path = path;
+    this.element.dataset.path = path ?? '';
+    this.path.hidden = !path;
+    if (!path) return;
     if (rtt !== null) this.element.dataset.rtt = String(rtt);
     const [kind, protocol] = path.split('-');
     setIcon(this.path, kind);
     const where = `path.${protocol ?? kind}`;
     say(this.pathText, rtt === null ? 'path.only' : 'path.rtt', { path: () => t(where), rtt: rtt < 1 ? '<1' : rtt });
-    this.path.hidden = false;
   }
 
   /** Shows a sentence over the picture; no key takes it away. */
@@ -86,5 +86,11 @@ export class ScreenTile {
 function initials(name) {
   const words = name.trim().split(/\s+/).filter(Boolean);
   const letters = words.length > 1 ? [words[0], words.at(-1)] : words;
-  return letters.map((word) => [...word][0]).join('').toUpperCase() || '?';
+  return letters.map(firstLetter).join('').toUpperCase() || '?';
+}
+
+// What people take for one letter may be several characters, such as a family of emoji.
+function firstLetter(word) {
+  if (!Intl.Segmenter) return [...word][0];
+  return new Intl.Segmenter().segment(word)[Symbol.iterator]().next().value.segment;
 }
