@@ -69,7 +69,8 @@ func TestCallTellsTheTruth(t *testing.T) {
 		server.Kill(t)
 		for p, words := range map[*lab.Page]string{ann: "the call stands still", bo: "通话已停住"} {
 			p.AwaitText(within, "#banner", words)
-			p.Await(within, "no path is said", `!document.querySelector(".tile[data-peer] .tile-path").checkVisibility()`)
+			p.Await(within, "no path is said",
+				`!document.querySelector(".tile[data-peer] .tile-path").checkVisibility()`)
 		}
 		ann.Shoot("box-away")
 		server.Start(t)
@@ -86,7 +87,8 @@ func TestCallTellsTheTruth(t *testing.T) {
 		bo := enter(b, server, "Bo", "", lab.PageOptions{})
 		for _, p := range []*lab.Page{ann, bo} {
 			p.Expect(`ERR_|WebSocket`)
-			p.Await(2*within, "the path is direct", `document.querySelector(".tile[data-peer]")?.dataset.path == "direct"`)
+			p.Await(2*within, "the path is direct",
+				`document.querySelector(".tile[data-peer]")?.dataset.path == "direct"`)
 		}
 		server.Kill(t)
 		ann.AwaitText(within, "#banner", "The call goes on")

@@ -3,14 +3,17 @@
 import { Media } from '/signalbox-media.js';
 import { connect } from '/signalbox.js';
 import { byId, copy, h } from '../dom.js';
-import { known, label, locale, onLanguage, say, start, t } from '../i18n.js';
+import { known, label, locale, say, start, t } from '../i18n.js';
 import { secureURL, sharedURL } from '../origin.js';
 import { askPass, keepPass, pass, takePass } from '../pass.js';
 import { roomOf } from '../room.js';
 import { visible } from '../text.js';
+import { Arrival } from './arrival.js';
+import { stayAwake } from './awake.js';
 import { Chat } from './chat.js';
 import { Controls } from './controls.js';
 import { DeviceChoice } from './devices.js';
+import { Invite } from './invite.js';
 import { Outage } from './outage.js';
 import { Stage } from './stage.js';
 import { Trouble } from './trouble.js';
@@ -28,6 +31,8 @@ const chat = new Chat({ onsend: (text) => stage?.say(text) });
 const controls = new Controls(media);
 const trouble = new Trouble(media, isListed);
 const choice = new DeviceChoice(media, trouble);
+const invite = new Invite();
+const arrival = new Arrival(() => (roomName === null ? t('call.title') : `${roomName} · ${t('call.title')}`));
 const outage = new Outage(() => stage?.lines ?? []);
 let session = null;
 let stage = null;
@@ -36,8 +41,6 @@ start();
 for (const id of ['room-name', 'call-heading']) byId(id).textContent = roomName;
 byId('relay-note').hidden = !relayOnly;
 byId('name').value = parameters.get('name') ?? storedName();
-onLanguage(title);
-title();
 takePass();
 offerSecureURL();
 // A link must not join for its reader: a visitor who has allowed camera and microphone permanently
@@ -71,10 +74,6 @@ function sayCopied(key) {
   label(byId('copy-link'), key);
 }
 
-function title() {
-  document.title = roomName === null ? t('call.title') : `${roomName} · ${t('call.title')}`;
-}
-
 function setState(state) {
   document.body.dataset.state = state;
   for (const view of document.querySelectorAll('[data-view]')) {
@@ -83,6 +82,7 @@ function setState(state) {
   byId('join').disabled = state === 'joining';
   if (state !== 'in-call') say(byId('status'), '');
   trouble.hide();
+  stayAwake(state === 'in-call');
   if (state !== 'lobby' && state !== 'joining') choice.end();
 }
 
@@ -124,6 +124,7 @@ async function join() {
   const name = visible(byId('name').value);
   if (!checkName(name)) return;
   setState('joining');
+  arrival.prepare();
   say(byId('status'), 'status.joining');
   storeName(name);
   try {
@@ -133,13 +134,13 @@ async function join() {
     showCarrier();
     const stream = new MediaStream([media.microphone, media.camera].filter(Boolean));
     const room = session.room(roomName, { stream, relayOnly });
-    stage = new Stage({ room, name: session.name, controls, media, chat });
+    stage = new Stage({ room, name: session.name, controls, media, chat, invite, arrival });
     room.on('closed', ({ error }) => failed(error));
     await room.join();
     keepPass();
     setState('in-call');
     byId('mute').focus(); // the button that was pressed is gone
-    stage.count();
+    stage.joined();
   } catch (error) {
     if (error.code === 'unauthorized') refused();
     else failed(error);

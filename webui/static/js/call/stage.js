@@ -17,13 +17,16 @@ export class Stage {
   #screens = new Map(); // peer id, '' for one's own -> {tile, silence}
   #places = new Places();
   #preview = new MediaStream();
+  #isJoined = false;
 
-  constructor({ room, name, controls, media, chat }) {
+  constructor({ room, name, controls, media, chat, invite, arrival }) {
     this.room = room;
     this.name = name;
     this.controls = controls;
     this.media = media;
     this.chat = chat;
+    this.invite = invite;
+    this.arrival = arrival;
     this.self = new Tile(name, { self: true });
     this.#places.add(this.self);
     this.refreshSelf();
@@ -122,6 +125,7 @@ export class Stage {
     this.#tiles.set(peer.id, { tile, state: null, stats, silence: this.media.play(tile.video) });
     this.#places.add(tile);
     this.count();
+    if (this.#isJoined) this.arrival.came(tile.name);
   }
 
   #remove(peer) {
@@ -182,11 +186,18 @@ export class Stage {
     });
   }
 
+  /** The visitor is in the call: who comes from now on, comes later. */
+  joined() {
+    this.#isJoined = true;
+    this.count();
+  }
+
   /** Says how many others there are. */
   count() {
     const others = this.#tiles.size;
     say(byId('status'), ['status.alone', 'status.one'][others] ?? 'status.more', { others });
     byId('status').toggleAttribute('data-alone', !others);
+    this.invite.show(!others);
   }
 
   // Without a bound every connection takes what it finds, and on a home uplink the last to join
