@@ -30,7 +30,7 @@ func TestCallTellsTheTruth(t *testing.T) {
 			`!document.querySelector("#preview").srcObject && document.querySelector("#media-notes").innerText == ""`)
 		p.Click("#join")
 		p.Await(within, "Ann is in the call", `document.body.dataset.state == "in-call"`)
-		p.Await(within, "the keys have a place to begin", `document.activeElement.id == "mute"`)
+		p.Await(within, "the keys have a place to begin", `document.activeElement.id == "stage"`)
 		p.Close()
 	})
 

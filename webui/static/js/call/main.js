@@ -12,8 +12,10 @@ import { Arrival } from './arrival.js';
 import { stayAwake } from './awake.js';
 import { Chat } from './chat.js';
 import { Controls } from './controls.js';
+import { Details } from './details.js';
 import { DeviceChoice } from './devices.js';
 import { Invite } from './invite.js';
+import { Keys } from './keys.js';
 import { Outage } from './outage.js';
 import { Stage } from './stage.js';
 import { Trouble } from './trouble.js';
@@ -26,14 +28,17 @@ const parameters = new URLSearchParams(location.search);
 const roomName = roomOf(location.pathname);
 const relayOnly = parameters.get('relay') === '1';
 
-const media = new Media();
+// The sound of a tab goes along, where the browser offers it.
+const media = new Media({ screen: { video: { frameRate: { ideal: 15, max: 30 } }, audio: true } });
 const chat = new Chat({ onsend: (text) => stage?.say(text) });
 const controls = new Controls(media);
 const trouble = new Trouble(media, isListed);
 const choice = new DeviceChoice(media, trouble);
+const details = new Details();
 const invite = new Invite();
 const arrival = new Arrival(() => (roomName === null ? t('call.title') : `${roomName} · ${t('call.title')}`));
 const outage = new Outage(() => stage?.lines ?? []);
+new Keys(media, () => document.body.dataset.state === 'in-call');
 let session = null;
 let stage = null;
 
@@ -83,6 +88,7 @@ function setState(state) {
   if (state !== 'in-call') say(byId('status'), '');
   trouble.hide();
   stayAwake(state === 'in-call');
+  for (const dialog of ['settings', 'keys', 'details']) byId(dialog).close();
   if (state !== 'lobby' && state !== 'joining') choice.end();
 }
 
@@ -90,7 +96,7 @@ async function openDevices() {
   const opened = media.open();
   controls.refresh();
   showDevices();
-  choice.listen();
+  choice.begin();
   await opened;
   showDevices();
 }
@@ -134,12 +140,12 @@ async function join() {
     showCarrier();
     const stream = new MediaStream([media.microphone, media.camera].filter(Boolean));
     const room = session.room(roomName, { stream, relayOnly });
-    stage = new Stage({ room, name: session.name, controls, media, chat, invite, arrival });
+    stage = new Stage({ room, name: session.name, controls, media, chat, invite, arrival, details });
     room.on('closed', ({ error }) => failed(error));
     await room.join();
     keepPass();
     setState('in-call');
-    byId('mute').focus(); // the button that was pressed is gone
+    byId('stage').focus(); // the button that was pressed is gone
     stage.joined();
   } catch (error) {
     if (error.code === 'unauthorized') refused();

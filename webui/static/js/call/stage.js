@@ -5,6 +5,7 @@ import { byId } from '../dom.js';
 import { locale, say, t } from '../i18n.js';
 import { Places } from './places.js';
 import { ScreenTile, Tile } from './tiles.js';
+import { Voices } from './voices.js';
 
 const UPLINK_BITS = 3_000_000; // for all peers together: in a mesh everybody sends to everybody
 const PEER_BITS_MIN = 150_000;
@@ -18,8 +19,12 @@ export class Stage {
   #places = new Places();
   #preview = new MediaStream();
   #isJoined = false;
+  #voices = new Voices(() => [...this.#tiles].flatMap(([id, { tile }]) => {
+    const peer = this.room.peers.get(id);
+    return peer ? [{ element: tile.element, connection: peer.connection }] : [];
+  }));
 
-  constructor({ room, name, controls, media, chat, invite, arrival }) {
+  constructor({ room, name, controls, media, chat, invite, arrival, details }) {
     this.room = room;
     this.name = name;
     this.controls = controls;
@@ -27,6 +32,7 @@ export class Stage {
     this.chat = chat;
     this.invite = invite;
     this.arrival = arrival;
+    this.details = details;
     this.self = new Tile(name, { self: true });
     this.#places.add(this.self);
     this.refreshSelf();
@@ -56,6 +62,7 @@ export class Stage {
     if (kind === 'screen') {
       this.#showScreen('', track && new MediaStream([track]));
       await this.room.replaceTrack('video', track, SCREEN);
+      await this.room.replaceTrack('audio', this.media.screenSound, SCREEN);
     } else {
       await this.room.replaceTrack(kind === 'microphone' ? 'audio' : 'video', track);
     }
@@ -93,6 +100,7 @@ export class Stage {
 
   close() {
     for (const entry of this.#tiles.values()) end(entry);
+    this.#voices.end();
     for (const id of [...this.#screens.keys()]) this.#showScreen(id, null);
     this.#places.close();
     byId('unblock').hidden = true;
@@ -122,6 +130,7 @@ export class Stage {
     const stats = new Stats(peer);
     stats.on('sample', ({ sample }) => tile.setPath(sample));
     stats.on('verdict', () => this.#note(peer));
+    tile.ondetails = () => this.details.open(tile.name, stats);
     this.#tiles.set(peer.id, { tile, state: null, stats, silence: this.media.play(tile.video) });
     this.#places.add(tile);
     this.count();
@@ -132,6 +141,7 @@ export class Stage {
     const entry = this.#tiles.get(peer.id);
     if (!entry) return;
     this.#tiles.delete(peer.id);
+    this.details.closeOf(entry.stats);
     end(entry);
     this.#places.remove(entry.tile);
     this.#showScreen(peer.id, null);
@@ -176,7 +186,7 @@ export class Stage {
     };
     const tile = new ScreenTile(id, stream, { name: name || t('call.guest'), stop });
     this.#screens.set(id, { tile, silence: this.media.play(tile.video) });
-    this.#places.addScreen(tile);
+    this.#places.add(tile);
     this.#play(tile.video);
   }
 
@@ -189,6 +199,7 @@ export class Stage {
   /** The visitor is in the call: who comes from now on, comes later. */
   joined() {
     this.#isJoined = true;
+    if (this.#tiles.size) this.chat.remark('chat.before');
     this.count();
   }
 
