@@ -22,7 +22,7 @@ const keepSigns = `(() => {
 
 // TestCallInvites waits alone in a call, hands on the link, and hears who comes.
 func TestCallInvites(t *testing.T) {
-	t.Parallel()
+	besideOthers(t)
 	l := lab.New(t, lab.Symmetric, lab.Symmetric)
 	server := lab.StartServer(t, l.Server, lab.Config)
 	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{})

@@ -33,7 +33,7 @@ const plugs = `(() => {
 
 // TestCallByKeyboard calls without a mouse: by keys, in the chat, and in the choice of devices.
 func TestCallByKeyboard(t *testing.T) {
-	t.Parallel()
+	besideOthers(t)
 	l := lab.New(t, lab.PortRestricted, lab.PortRestricted)
 	server := lab.StartServer(t, l.Server, lab.Config)
 	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{

@@ -11,7 +11,7 @@ import (
 
 // TestCallTellsTheTruth has the call page say what is so when it is easiest to say something else.
 func TestCallTellsTheTruth(t *testing.T) {
-	t.Parallel()
+	besideOthers(t)
 	l := lab.New(t, lab.PortRestricted, lab.PortRestricted)
 	server := lab.StartServer(t, l.Server, lab.Config)
 	a, b := lab.StartBrowser(t, l.A, lab.BrowserOptions{}), lab.StartBrowser(t, l.B, lab.BrowserOptions{})

@@ -45,9 +45,24 @@ byId('snippet-copy').addEventListener('click', async () => {
   say(byId('snippet-said'), done ? 'copied' : 'copy.failed');
 });
 
+tellHealth();
+
 if (secure) {
   byId('insecure').hidden = false;
   const link = byId('insecure-link');
   link.href = secure;
   link.textContent = secure;
+}
+
+async function tellHealth() {
+  const asked = performance.now();
+  let mood = 'bad';
+  try {
+    const { ready } = await (await fetch('/readyz', { cache: 'no-store' })).json();
+    mood = ready ? 'good' : 'warn';
+  } catch {
+    // Nobody answers.
+  }
+  byId('health').className = `badge ${mood}`;
+  say(byId('health'), `home.health.${mood}`, { ms: Math.max(1, Math.round(performance.now() - asked)) });
 }
