@@ -59,6 +59,6 @@ export function tell(key, mood, params) {
   said.hidden = false;
   clearTimeout(timer);
   timer = setTimeout(() => { said.hidden = true; }, SAID_MS);
-  said.className = `note ${mood}`;
+  said.className = `note toast ${mood}`;
   say(said, key, params);
 }

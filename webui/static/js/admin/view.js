@@ -183,8 +183,11 @@ function memberItem({ id, name, user, source, dialect, since }, relayed, onkick)
   );
 }
 
+// Less than that is what keeps a path open.
+const LEAST = 250; // bytes a second
+
 function relayedWords(relayed) {
-  if (!relayed || relayed.from + relayed.to === 0) return {};
+  if (!relayed || relayed.from + relayed.to < LEAST) return {};
   return { t: 'admin.relayed.of', params: { from: () => rate(relayed.from), to: () => rate(relayed.to) } };
 }
 

@@ -63,7 +63,8 @@ export class Details {
 }
 
 function figures({ path, rtt, candidates, up, down }) {
-  const both = (make) => `↑ ${make(up)}  ↓ ${make(down)}`;
+  const whole = (text) => text.replaceAll(' ', '\u00a0'); // a line may end between the two only
+  const both = (make) => `${whole(`↑ ${make(up)}`)}  ${whole(`↓ ${make(down)}`)}`;
   return [
     ['path', path ? t(`path.${path.split('-').at(-1)}`) : '–'],
     ['rtt', rtt === null ? '–' : `${rtt} ms`],
