@@ -11,54 +11,56 @@ import (
 	"sync/atomic"
 )
 
-// page is one HTML document. It differs only by the https port, which rarely or never changes: the
-// last rendering is kept.
+// page is one HTML document. It differs only by where the box is reached, which rarely or never
+// changes: the last rendering is kept.
 type page struct {
 	template *template.Template
 	name     string
 	facts    facts
-	port     func() int
+	where    func() place
 	rendered atomic.Pointer[rendering]
 }
 
 // facts is all that a template may know. Nothing else that Go decides changes a page.
 type facts struct {
-	Version   string
+	place
+	Version string
+	Assets  string // path prefix, without a slash at its end
+	Trust   bool   // whether there is /trust to link to
+	Docs    *docs  // of the SDK
+}
+
+// place is where the box is reached.
+type place struct {
 	HTTPSPort int    // 0: no TLS listener
-	Assets    string // path prefix, without a slash at its end
-	Trust     bool   // whether there is /trust to link to
-	Docs      *docs  // of the SDK
+	Origin    string // by others than this machine; empty: they don't reach it
 }
 
 type rendering struct {
-	httpsPort int
-	body      *asset
+	at   place
+	body *asset
 }
 
 // loadPage reads pages/<name>.html together with the frame and the icons that all pages share. It
 // renders the page once, so that a broken template fails at the start and not at the first visitor.
-// A nil port means none.
-func loadPage(files fs.FS, name string, known facts, port func() int) (*page, error) {
+func loadPage(files fs.FS, name string, known facts, where func() place) (*page, error) {
 	parsed, err := template.ParseFS(files, "pages/frame.html", "pages/icons.html", "pages/"+name+".html")
 	if err != nil {
 		return nil, fmt.Errorf("page %s: %w", name, err)
 	}
-	if port == nil {
-		port = func() int { return 0 }
-	}
-	p := &page{template: parsed, name: name, facts: known, port: port}
-	if _, err := p.render(0); err != nil {
+	p := &page{template: parsed, name: name, facts: known, where: where}
+	if _, err := p.render(place{}); err != nil {
 		return nil, err
 	}
 	return p, nil
 }
 
-func (p *page) render(httpsPort int) (*rendering, error) {
-	if last := p.rendered.Load(); last != nil && last.httpsPort == httpsPort {
+func (p *page) render(at place) (*rendering, error) {
+	if last := p.rendered.Load(); last != nil && last.at == at {
 		return last, nil
 	}
 	known := p.facts
-	known.HTTPSPort = httpsPort
+	known.place = at
 	var body bytes.Buffer
 	if err := p.template.ExecuteTemplate(&body, p.name+".html", known); err != nil {
 		return nil, fmt.Errorf("page %s: %w", p.name, err)
@@ -67,23 +69,31 @@ func (p *page) render(httpsPort int) (*rendering, error) {
 	if err != nil {
 		return nil, fmt.Errorf("page %s: %w", p.name, err)
 	}
-	fresh := &rendering{httpsPort: httpsPort, body: file}
+	fresh := &rendering{at: at, body: file}
 	p.rendered.Store(fresh)
 	return fresh, nil
 }
 
 func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	now, err := p.render(p.port())
+	if now, err := p.headed(w, r); err == nil {
+		now.body.serve(w, r, cacheRevalidate)
+	}
+}
+
+// headed renders the page as it is now, and sets what browsers may do with it. It answers an error
+// itself.
+func (p *page) headed(w http.ResponseWriter, r *http.Request) (*rendering, error) {
+	now, err := p.render(p.where())
 	if err != nil {
 		http.Error(w, "the server could not render this page", http.StatusInternalServerError)
-		return
+		return nil, err
 	}
 	header := w.Header()
 	header.Set("Content-Security-Policy", contentSecurityPolicy(r.Host))
 	header.Set("Permissions-Policy", "camera=(self), microphone=(self), display-capture=(self), geolocation=(), "+
 		"payment=(), usb=()")
 	header.Set("X-Frame-Options", "DENY") // for browsers that don't know frame-ancestors
-	now.body.serve(w, r, cacheRevalidate)
+	return now, nil
 }
 
 // plainHost is what a Host header may look like to be repeated in a policy: a name, an IPv4 address

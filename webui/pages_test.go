@@ -229,8 +229,8 @@ func TestTranslationsAreUsed(t *testing.T) {
 			}
 		}
 	}
-	composed := regexp.MustCompile(`^(code|end|media\.(audio|video)|tile|path|candidate|verdict|server\.timeout|` +
-		`overall\.norelay|admin\.(kind|live|failed|server)|kick\.(title|what|note)|span)(\.|$)`)
+	composed := regexp.MustCompile(`^(code|details|end|home\.health|media\.(audio|video)|tile|path|candidate|verdict|` +
+		`server\.timeout|overall\.norelay|admin\.(kind|live|failed|server)|kick\.(title|what|note)|span)(\.|$)`)
 	source := everything.String()
 	for key := range texts {
 		base := strings.TrimSuffix(key, ".fix")
@@ -238,5 +238,30 @@ func TestTranslationsAreUsed(t *testing.T) {
 			!composed.MatchString(key) {
 			t.Errorf("nobody asks for %q", key)
 		}
+	}
+}
+
+// All of /call, with what it imports and both languages, is light enough for a phone far out.
+func TestCallIsLight(t *testing.T) {
+	t.Parallel()
+	const budget = 90_000 // bytes, compressed
+	ui, err := New(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := ui.pages["GET /call/{room}"].(*page).render(place{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := len(page.body.gzip.body)
+	names := []string{"css/base.css", "css/call.css", "signalbox.js", "signalbox-media.js", "signalbox-stats.js"}
+	for name := range importedBy(readAll(t, "static/js", ".js"), scriptOf(content, "call")) {
+		names = append(names, strings.TrimPrefix(name, "static/"))
+	}
+	for _, name := range names {
+		sum += len(ui.assets.files[name].gzip.body)
+	}
+	if t.Logf("/call: %d bytes in %d files", sum, len(names)+1); sum > budget || sum < budget/2 {
+		t.Errorf("/call weighs %d bytes; the budget is %d", sum, budget)
 	}
 }

@@ -334,3 +334,27 @@ func TestSlashAtTheEnd(t *testing.T) {
 		}
 	}
 }
+
+// Who has mistyped an address is led on, and programs aren't sent a page.
+func TestNothingThere(t *testing.T) {
+	t.Parallel()
+	ui, err := New(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(ui.Missing(http.NotFoundHandler()))
+	t.Cleanup(server.Close)
+	response, body := fetch(t, http.MethodGet, server.URL+"/chek", http.Header{"Accept": {"text/html, */*;q=0.8"}})
+	if response.StatusCode != http.StatusNotFound || !strings.Contains(string(body), `href="/"`) ||
+		!strings.Contains(response.Header.Get("Content-Security-Policy"), "default-src 'self'") {
+		t.Errorf("a browser gets %s with %q and\n%s", response.Status, response.Header, body)
+	}
+	response, body = fetch(t, http.MethodGet, server.URL+"/chek", http.Header{"Accept": {"*/*"}})
+	if response.StatusCode != http.StatusNotFound || strings.Contains(string(body), "<") {
+		t.Errorf("a program gets %s with\n%s", response.Status, body)
+	}
+	response, body = fetch(t, http.MethodHead, server.URL+"/chek", http.Header{"Accept": {"text/html"}})
+	if response.StatusCode != http.StatusNotFound || len(body) != 0 {
+		t.Errorf("HEAD: %s with %d bytes", response.Status, len(body))
+	}
+}

@@ -23,6 +23,10 @@ type Options struct {
 	// is known only after the listener is bound. 0, or a nil func, means that there is none. A page
 	// without a secure context names that port.
 	HTTPSPort func() int
+	// Origin returns the origin under which other devices reach the box, such as
+	// https://call.example.org: a page that is open as localhost gives away links to it. It is
+	// called on each request, too. Empty, or a nil func: nobody else reaches the box.
+	Origin func() string
 	// Trust says that the box is its own certificate authority. Only then it has the page /trust,
 	// and links to it.
 	Trust bool
@@ -31,8 +35,9 @@ type Options struct {
 // UI serves the pages and the SDK. Its handlers are safe for concurrent use and answer GET and HEAD
 // only.
 type UI struct {
-	assets *assets
-	pages  map[string]http.Handler // by pattern
+	assets  *assets
+	pages   map[string]http.Handler // by pattern
+	missing *page
 }
 
 // New parses the pages, joins the SDK, and prepares the assets: hashed, and compressed where that
@@ -58,8 +63,11 @@ func load(files fs.FS, table []pageRow, opts Options) (*UI, error) {
 		return nil, fmt.Errorf("the SDK's documentation: %w", err)
 	}
 	known := facts{Version: opts.Version, Assets: assets.prefix(), Trust: opts.Trust, Docs: docs}
+	if ui.missing, err = loadPage(files, "missing", known, opts.where); err != nil {
+		return nil, err
+	}
 	for _, row := range table {
-		loaded, err := loadPage(files, row.name, known, opts.HTTPSPort)
+		loaded, err := loadPage(files, row.name, known, opts.where)
 		if err != nil {
 			return nil, err
 		}
@@ -75,6 +83,17 @@ func load(files fs.FS, table []pageRow, opts Options) (*UI, error) {
 		}
 	}
 	return ui, nil
+}
+
+// where is asked for each request.
+func (opts Options) where() (at place) {
+	if opts.HTTPSPort != nil {
+		at.HTTPSPort = opts.HTTPSPort()
+	}
+	if opts.Origin != nil {
+		at.Origin = opts.Origin()
+	}
+	return at
 }
 
 // withoutSlash leads to the same path without the slash at its end. What is escaped stays so: it

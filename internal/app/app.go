@@ -220,7 +220,8 @@ func (a *App) makeSite() (err error) {
 		return err
 	}
 	a.ui, err = webui.New(webui.Options{
-		Version: status.Version(), HTTPSPort: a.edge.HTTPSPort, Trust: a.certs.Authority() != nil,
+		Version: status.Version(), HTTPSPort: a.edge.HTTPSPort, Origin: a.urls.Origin,
+		Trust: a.certs.Authority() != nil,
 	})
 	return err
 }

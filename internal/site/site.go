@@ -124,7 +124,19 @@ func (s *Site) routes() http.Handler {
 	for pattern, handler := range routes {
 		mux.Handle(pattern, handler)
 	}
-	return mux
+	return s.orMissing(mux)
+}
+
+// orMissing answers what the table has no route for.
+func (s *Site) orMissing(mux *http.ServeMux) http.Handler {
+	missing := s.o.UI.Missing(mux)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, pattern := mux.Handler(r); pattern == "" {
+			missing.ServeHTTP(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 }
 
 // asked lets only requests through that are for a host of the box, where it matters: a handler that

@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"signalbox/internal/netaddr"
 	"signalbox/internal/publicip"
@@ -48,6 +49,18 @@ func (u *URLs) Shared() []string {
 	}
 	urls := []string{u.at("http", u.Sockets.Web()), u.HTTPS()}
 	return slices.DeleteFunc(urls, func(url string) bool { return url == "" })
+}
+
+// Origin is the origin for other devices, at which browsers give camera and microphone to pages;
+// empty if there is none. It has no slash at its end.
+func (u *URLs) Origin() string {
+	if u.Proxy != "" {
+		return u.Proxy
+	}
+	if u.Relays().Public().IsLoopback() {
+		return ""
+	}
+	return strings.TrimSuffix(u.HTTPS(), "/")
 }
 
 // HTTPS is the start page's URL on the TLS port; empty if others can't reach that.

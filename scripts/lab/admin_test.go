@@ -25,7 +25,14 @@ func TestAdminPage(t *testing.T) {
 	admin.AwaitText(10*time.Second, "main", "Ann")
 	admin.AwaitText(10*time.Second, "main", lab.AddrNATA)
 	admin.Await(5*time.Second, "the code is gone from the address bar", `!location.href.includes("code=")`)
+	admin.AwaitText(10*time.Second, "#rooms", `relayed: ↑ [\d.]+ [kM]bit/s`)
+	admin.AwaitText(10*time.Second, "#bars", `relay ports, ipv4[^]*certificate[^]*days left`)
+	admin.Await(5*time.Second, "rooms come before allocations, and each of those has carried something", `
+		document.querySelector("#rooms").getBoundingClientRect().top <
+			document.querySelector("#allocations").getBoundingClientRect().top &&
+		[...document.querySelectorAll("#allocations tbody tr")].every(row => !/\b0 B[^]*\b0 B/.test(row.innerText))`)
 	fits(t, admin)
+	admin.Audit("admin")
 	admin.Shoot("admin")
 	// The link works once: for the other language, the same page.
 	admin.Click("#language")
@@ -50,6 +57,18 @@ func TestAdminPage(t *testing.T) {
 		admin.Click("#bans button")
 		admin.Await(10*time.Second, "nobody is kept out", `document.querySelector("#bans").children.length == 0 && `+
 			`!document.querySelector("#bans-empty").hidden`)
+	})
+
+	t.Run("old numbers look old", func(t *testing.T) {
+		for _, p := range []*lab.Page{admin, ann, bo} {
+			p.Expect(`ERR_|WebSocket`)
+		}
+		server.Kill(t)
+		admin.AwaitText(10*time.Second, "#freshness", `自 \d.* 起无应答`)
+		admin.Await(5*time.Second, "they are without color", `document.querySelector("#live").dataset.stale === ""`)
+		admin.Shoot("admin-stale")
+		server.Start(t)
+		admin.Await(20*time.Second, "they are new", `!("stale" in document.querySelector("#live").dataset)`)
 	})
 
 	t.Run("the link works once", func(t *testing.T) {
@@ -129,6 +148,10 @@ func TestAdminKicks(t *testing.T) {
 		ask(first + " button")
 		admin.Click("#kick-confirm")
 		admin.AwaitText(5*time.Second, "#kick-said", "sessions: 0, allocations: 1")
+		admin.Await(time.Second, "it is said in sight", `(() => {
+			const { top, bottom } = document.querySelector("#kick-said").getBoundingClientRect();
+			return top > 0 && bottom <= innerHeight;
+		})()`)
 		admin.Await(10*time.Second, "its row is gone", `!document.querySelector("#allocations tr[data-id='`+id+`']")`)
 	})
 

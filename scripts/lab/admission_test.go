@@ -52,6 +52,16 @@ func TestAdmission(t *testing.T) {
 		p.Close()
 	})
 
+	t.Run("in the example", func(t *testing.T) {
+		p := a.Open(server.HTTPS+"/example", lab.PageOptions{Locale: "zh-CN"})
+		p.Click("#join button")
+		p.AwaitText(15*time.Second, "#password-field", "密码")
+		p.Fill("#password", password)
+		p.Press("#password", "Enter")
+		p.AwaitText(15*time.Second, "#status", "open")
+		p.Close()
+	})
+
 	t.Run("for a check", func(t *testing.T) {
 		p := a.Open(server.HTTPS+"/check", lab.PageOptions{})
 		p.Expect(`401`) // what /api/ice says then

@@ -146,6 +146,23 @@ func (p *Page) Shoot(name string) {
 	p.do("look", map[string]any{"width": p.look.Width, "height": p.look.Height, "dark": p.look.Dark}, nil)
 }
 
+// Audit fails the test for what axe-core finds wrong with the page as a phone and as a desktop show
+// it, light and dark. The name is the page's state.
+func (p *Page) Audit(name string) {
+	p.b.t.Helper()
+	for _, size := range []struct{ width, height int }{{390, 844}, {1440, 900}} {
+		for _, scheme := range []string{"light", "dark"} {
+			p.do("look", map[string]any{"width": size.width, "height": size.height, "dark": scheme == "dark"}, nil)
+			var wrong []string
+			p.do("audit", nil, &wrong)
+			for _, sentence := range wrong {
+				p.b.t.Errorf("%s, %d px, %s: %s", name, size.width, scheme, sentence)
+			}
+		}
+	}
+	p.do("look", map[string]any{"width": p.look.Width, "height": p.look.Height, "dark": p.look.Dark}, nil)
+}
+
 // Overflow returns by how many CSS pixels the page is wider than a screen of the
 // given width, so that it would scroll sideways.
 func (p *Page) Overflow(width int) int {

@@ -29,11 +29,15 @@ func TestPages(t *testing.T) {
 			if got := index.Attr("html", "lang"); got != tt.lang {
 				t.Errorf("the page says that its language is %q, want %q", got, tt.lang)
 			}
+			index.AwaitText(5*time.Second, "#health", `\d+ (ms|毫秒)`)
+			index.AwaitText(5*time.Second, "#snippet", server.HTTPS+"/signalbox.js")
+			index.Audit("index")
 			index.Shoot("index")
 
 			lobby := b.Open(server.HTTPS+"/call/tea", look)
 			lobby.Await(10*time.Second, "the preview plays",
 				`document.body.dataset.state == "lobby" && document.querySelector("#preview").videoWidth > 0`)
+			lobby.Audit("lobby")
 			lobby.Shoot("lobby")
 
 			for _, p := range []*lab.Page{index, lobby} {

@@ -92,6 +92,24 @@ func TestCallShowsScreensBesideCameras(t *testing.T) {
 	bo.Await(within, "Bo sees Ann's screen and his own", seen(`["self", "person", "person", "screen", "own screen"]`))
 	bo.Shoot("both-share")
 
+	large := func(kind string) string {
+		return screens + `.then(all => {
+			const [first, second] = all.sort((a, b) => b.area - a.area);
+			return first.kind == "` + kind + `" && first.moves && first.area > 2 * second.area;
+		})`
+	}
+	cy.Click(`#people .tile[data-peer] [aria-pressed]`)
+	cy.Await(within, "whom Cy pins is large", large("person"))
+	cy.Audit("pinned")
+	cy.Shoot("pinned")
+	cy.Click(`[aria-pressed="true"]`)
+	cy.Await(within, "and the screens are again", seen(`["self", "person", "person", "screen", "screen"]`)+
+		` && document.querySelectorAll("#screens .tile").length == 2`)
+	cy.Eval(`(document.querySelector("#people .tile[data-peer]").dispatchEvent(
+		new MouseEvent("dblclick", { bubbles: true })), 0)`, nil)
+	cy.Await(within, "the whole of a picture is shown", `getComputedStyle(document.querySelector(
+		"#people .tile[data-peer] video")).objectFit == "contain"`)
+
 	bo.Eval(`(labStopSharing(), 0)`, nil)
 	cy.Await(within, "Cy sees one screen", seen(`["self", "person", "person", "screen"]`))
 	bo.Await(within, "Bo shares no more", seen(`["self", "person", "person", "screen"]`)+

@@ -43,7 +43,7 @@ export function selectedPath(stats) {
   return { kind: 'direct', protocol: local.protocol ?? 'udp', rtt, farRelay: remote?.candidateType === 'relay' };
 }
 
-function selectedPair(stats) {
+export function selectedPair(stats) {
   const entries = [...stats.values()];
   const transport = entries.find(({ selectedCandidatePairId }) => selectedCandidatePairId);
   // Firefox has no transport statistics that name the pair.

@@ -22,6 +22,18 @@ export interface Sample {
   readonly rtt: number | null;
   readonly up: Uplink;
   readonly down: Direction<Received>;
+  /** The selected pair, as this browser sees it; null while there is none. */
+  readonly candidates: { readonly local: Candidate; readonly remote: Candidate } | null;
+}
+
+/** One end of a path. */
+export interface Candidate {
+  readonly type: 'host' | 'srflx' | 'prflx' | 'relay';
+  /** Of what leaves that end: to a relay, another one may lead. */
+  readonly protocol: 'udp' | 'tcp';
+  /** null where the browser hides it. */
+  readonly address: string | null;
+  readonly port: number | null;
 }
 
 export interface Direction<Kind extends Flow> {

@@ -33,7 +33,8 @@ class Connection {
       { id: 'P', type: 'candidate-pair', state: 'succeeded', localCandidateId: 'L', remoteCandidateId: 'R',
         currentRoundTripTime: each.rtt, availableOutgoingBitrate: each.available },
       { id: 'L', type: 'local-candidate', candidateType: 'relay', protocol: 'udp', relayProtocol: 'tcp' },
-      { id: 'R', type: 'remote-candidate', candidateType: 'host', protocol: 'udp' },
+      { id: 'R', type: 'remote-candidate', candidateType: 'host', protocol: 'udp', address: '203.0.113.7',
+        port: 50_000 },
       { id: 'C', type: 'codec', mimeType: 'video/VP8' },
       { id: 'O', type: 'outbound-rtp', kind: 'video', codecId: 'C', packetsSent: packets + this.up,
         retransmittedPacketsSent: this.up, bytesSent: packets * 1000, headerBytesSent: packets * 20,
@@ -91,6 +92,10 @@ test('a sample says what a second brought', async (t) => {
     down: {
       bitrate: 80_000, packets: 100, lost: 2, loss: 0.02,
       audio: { codec: null, bitrate: 80_000, jitter: 4 }, video: null,
+    },
+    candidates: {
+      local: { type: 'relay', protocol: 'udp', address: null, port: null },
+      remote: { type: 'host', protocol: 'udp', address: '203.0.113.7', port: 50_000 },
     },
   });
   stats.stop();

@@ -2,6 +2,7 @@
 // input, {id, op, ...}, and is answered by one on standard output, {id, value}
 // or {id, error}. It runs, browser and all, inside the namespace of its test,
 // and ends with its standard input.
+import { readFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
 
 const options = JSON.parse(process.argv[2]);
@@ -59,6 +60,17 @@ const ops = {
   look: (tab, look) => tab.look(look),
   async screenshot(tab, { path, full, timeout }) {
     await tab.screenshot(path, full, timeout);
+  },
+  // What axe-core finds wrong for people who don't see, don't point or see little.
+  async audit(tab) {
+    const axe = await readFile(new URL("node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
+    await tab.page.evaluate(`window.axe ? 0 : (() => { ${axe}; return 0; })()`);
+    // A color halfway between two is nobody's choice.
+    await tab.page.evaluate(`Promise.allSettled(document.getAnimations()
+      .filter(({ effect }) => effect.getComputedTiming().iterations < 10).map(({ finished }) => finished)).then(() => 0)`);
+    return tab.page.evaluate(`axe.run({ resultTypes: ["violations"] }).then(({ violations }) => violations.flatMap(
+      ({ id, impact, nodes }) => nodes.map(({ target, failureSummary }) =>
+        [id, impact, target.join(" "), failureSummary].join(": "))))`);
   },
   said: (tab) => tab.said,
   close: (tab) => tab.close(),

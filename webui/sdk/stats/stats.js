@@ -1,6 +1,7 @@
 // A minute of what goes through a peer's connection, a sample a second.
 import { Emitter } from '../emitter.js';
 import { selectedPath } from '../path.js';
+import { candidatesOf } from './candidates.js';
 import { readReport } from './reports.js';
 import { lossOf, sampleOf } from './sample.js';
 import { verdictOf } from './verdict.js';
@@ -56,7 +57,7 @@ export class Stats extends Emitter {
 
   // Only a peer knows what the far end says of its relay.
   #take(connection, report, path = pathOf(report)) {
-    const now = { connection, at: performance.now(), ...readReport(report) };
+    const now = { connection, at: performance.now(), ...readReport(report), candidates: candidatesOf(report) };
     const before = this.#before?.connection === connection ? this.#before : null;
     this.#before = now;
     if (!before) return;
@@ -65,6 +66,7 @@ export class Stats extends Emitter {
       at: Date.now(),
       path: connection.connectionState === 'connected' && path ? nameOf(path) : null,
       ...sample,
+      candidates: now.candidates,
       rtt: path?.rtt ?? sample.rtt,
     });
   }

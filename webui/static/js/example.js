@@ -7,7 +7,8 @@ const leave = document.querySelector('#leave');
 const status = document.querySelector('#status');
 const videos = new Map(); // by peer id; our own is under ''
 // From /example#token=..., for a box that asks for a token.
-const token = new URLSearchParams(location.hash.slice(1).replaceAll('+', '%2B')).get('token') ?? undefined;
+const linked = new URLSearchParams(location.hash.slice(1).replaceAll('+', '%2B')).get('token');
+const token = () => form.elements.password.value || linked || undefined;
 let session;
 let stream;
 
@@ -16,7 +17,9 @@ form.addEventListener('submit', async (event) => {
   button.disabled = true;
   try {
     await join(form.elements.room.value);
+    showPass(false);
   } catch (error) {
+    showPass(error.code === 'unauthorized');
     end(error.message);
   }
   button.disabled = false;
@@ -68,6 +71,11 @@ function remove(id) {
 function showJoined(joined) {
   form.hidden = joined;
   leave.hidden = !joined;
+}
+
+// The box asks for a password or a token.
+function showPass(asked) {
+  document.querySelector('#password-field').hidden = !asked;
 }
 
 function say(words) {

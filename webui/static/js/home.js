@@ -1,6 +1,6 @@
 import { byId, copy } from './dom.js';
 import { say, start } from './i18n.js';
-import { secureURL } from './origin.js';
+import { secureURL, sharedURL } from './origin.js';
 import { wayTo } from './room.js';
 
 const WORDS = [
@@ -18,6 +18,7 @@ function randomRoom() {
 
 start();
 
+const secure = secureURL();
 const room = byId('room');
 room.value = randomRoom();
 room.addEventListener('focus', () => room.select());
@@ -31,19 +32,37 @@ byId('start').addEventListener('submit', (event) => {
   const { href, problem, params } = wayTo(room.value, location);
   room.setAttribute('aria-invalid', String(Boolean(problem)));
   say(byId('room-problem'), problem ?? '', params);
-  if (href) location.href = href;
+  // Where this page is not secure, the room would have no camera and microphone.
+  if (href) location.href = new URL(href, secure ?? location.href).href;
   else room.focus();
 });
 
+// It runs as it stands, also in a page from elsewhere.
+const module = new URL('/signalbox.js', sharedURL()).href;
+byId('snippet').textContent = byId('snippet').textContent.replace('/signalbox.js', module);
 byId('snippet-copy').addEventListener('click', async () => {
   const done = await copy(byId('snippet').textContent);
   say(byId('snippet-said'), done ? 'copied' : 'copy.failed');
 });
 
-const secure = secureURL();
+tellHealth();
+
 if (secure) {
   byId('insecure').hidden = false;
   const link = byId('insecure-link');
   link.href = secure;
   link.textContent = secure;
+}
+
+async function tellHealth() {
+  const asked = performance.now();
+  let mood = 'bad';
+  try {
+    const { ready } = await (await fetch('/readyz', { cache: 'no-store' })).json();
+    mood = ready ? 'good' : 'warn';
+  } catch {
+    // Nobody answers.
+  }
+  byId('health').className = `badge ${mood}`;
+  say(byId('health'), `home.health.${mood}`, { ms: Math.max(1, Math.round(performance.now() - asked)) });
 }

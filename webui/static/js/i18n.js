@@ -6,6 +6,7 @@ import zh from './lang/zh-CN.js';
 const LANGUAGES = { en, 'zh-CN': zh };
 const REMEMBERED = 'signalbox.language';
 const said = new WeakMap(); // element -> {key, params}; such an element is marked with data-said
+const labeled = new WeakMap(); // element -> the parameters of its name
 const listeners = [];
 
 let language = preferred();
@@ -57,10 +58,11 @@ export function say(element, key, params) {
 }
 
 /** Gives a control its name, for screen readers and as a tooltip. */
-export function label(element, key) {
+export function label(element, key, params = labeled.get(element)) {
   element.dataset.tLabel = key;
-  element.setAttribute('aria-label', t(key));
-  element.title = t(key);
+  labeled.set(element, params);
+  element.setAttribute('aria-label', t(key, params));
+  element.title = t(key, params);
   return element;
 }
 

@@ -17,3 +17,20 @@ export function secureURL() {
   url.port = String(port);
   return url.href;
 }
+
+const THIS_MACHINE = /^(localhost|.*\.localhost|127\..*|\[::1\])$/;
+
+/**
+ * The link to this page for others: the secure one, and not by a name that leads everybody to their
+ * own machine, if the box has another one.
+ */
+export function sharedURL() {
+  const here = secureURL() ?? location.href;
+  const isHere = THIS_MACHINE.test(location.hostname);
+  return new URL(location.pathname, isHere && fact('origin') || here).href;
+}
+
+/** Whether a link leads other machines here. */
+export function isShared(url) {
+  return !THIS_MACHINE.test(new URL(url).hostname);
+}

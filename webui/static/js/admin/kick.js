@@ -50,10 +50,15 @@ export class KickDialog {
   }
 }
 
-/** Says what came of something. */
+const SAID_MS = 20_000;
+let timer;
+
+/** Says what came of something, where it is seen wherever the page is scrolled to. */
 export function tell(key, mood, params) {
   const said = byId('kick-said');
   said.hidden = false;
-  said.className = `note ${mood}`;
+  clearTimeout(timer);
+  timer = setTimeout(() => { said.hidden = true; }, SAID_MS);
+  said.className = `note toast ${mood}`;
   say(said, key, params);
 }

@@ -2,7 +2,7 @@
 // that every two seconds.
 import { byId } from '../dom.js';
 import { inFragment } from '../fragment.js';
-import { onLanguage, say, start, t } from '../i18n.js';
+import { locale, onLanguage, say, start, t } from '../i18n.js';
 import { bans, hasToken, Locked, login, status, unban, unlock } from './api.js';
 import { KickDialog, tell } from './kick.js';
 import { show } from './view.js';
@@ -72,7 +72,7 @@ async function watch() {
 async function refresh() {
   try {
     const [now, out] = await Promise.all([status(), bans()]);
-    const fresh = { status: now, bans: out, at: performance.now() };
+    const fresh = { status: now, bans: out, at: performance.now(), time: new Date() };
     before = latest;
     latest = fresh;
     draw();
@@ -112,7 +112,9 @@ function setState(state, mood) {
   const badge = byId('freshness');
   badge.hidden = false;
   badge.className = `badge ${mood}`;
-  say(badge, `admin.${state}`);
+  byId('live').toggleAttribute('data-stale', state === 'failed');
+  const time = () => latest?.time.toLocaleTimeString(locale()) ?? '–';
+  say(badge, `admin.${state}`, { time });
 }
 
 function lock(why) {

@@ -1,8 +1,9 @@
 // One status of the box as figures and tables.
 import { byId, h } from '../dom.js';
-import { locale } from '../i18n.js';
+import { locale, say } from '../i18n.js';
 import { bytes, network, number, rate, span } from './format.js';
 import { renewAllButLast, update } from './rows.js';
+import { showBars } from './bars.js';
 import { showServer } from './server.js';
 
 // What the box's own pages and clients speak; the others' members are shown with theirs.
@@ -14,15 +15,16 @@ const NATIVE = 'signalbox.v1';
  */
 export function show(latest, before, { onkick, onlift }) {
   const { status, bans } = latest;
-  figures(status, before ? rate(relayedBetween(before, latest)) : '–');
+  const rates = ratesBetween(before, latest);
+  figures(status, before ? rate(sumOf(rates.values())) : '–');
   const people = namesOf(status.signal);
-  fill(
-    'allocations',
-    status.turn.allocations.map((allocation) => allocationRow(allocation, people, onkick)),
-    renewAllButLast,
-  );
+  const { busy, idle } = sorted(status.turn.allocations);
+  fill('allocations', busy.map((allocation) => allocationRow(allocation, rates, people, onkick)), renewAllButLast);
+  byId('allocations-idle').hidden = idle === 0;
+  say(byId('allocations-idle'), 'admin.allocations.idle', { idle });
+  showBars(status);
   showServer(status);
-  fill('rooms', status.signal.rooms.map((room) => roomItem(room, onkick)), renewRoom);
+  fill('rooms', status.signal.rooms.map((room) => roomItem(room, ofPeople(status, rates), onkick)), renewRoom);
   fill('bans', bans.map((ban) => banItem(ban, onlift)), renewAllButLast);
   fill(
     'refused',
@@ -62,16 +64,44 @@ function monthName(month) {
   return new Date(`${month}-01T00:00:00Z`).toLocaleDateString(locale(), { month: 'short', timeZone: 'UTC' });
 }
 
-// An allocation that has gone takes its bytes along, so only those that are in both snapshots are
-// compared.
-function relayedBetween(before, latest) {
-  const total = ({ fromClientBytes, toClientBytes }) => fromClientBytes + toClientBytes;
-  const earlier = new Map(before.status.turn.allocations.map((allocation) => [allocation.id, total(allocation)]));
-  let sum = 0;
-  for (const allocation of latest.status.turn.allocations) {
-    if (earlier.has(allocation.id)) sum += total(allocation) - earlier.get(allocation.id);
+// What allocations carry each way, in bytes a second, by id: of those that are in both snapshots.
+function ratesBetween(before, latest) {
+  const earlier = new Map(before?.status.turn.allocations.map((allocation) => [allocation.id, allocation]));
+  const seconds = (latest.at - before?.at) / 1000;
+  return new Map(latest.status.turn.allocations.filter(({ id }) => earlier.has(id)).map((allocation) => {
+    const { fromClientBytes, toClientBytes } = earlier.get(allocation.id);
+    return [allocation.id, {
+      from: (allocation.fromClientBytes - fromClientBytes) / seconds,
+      to: (allocation.toClientBytes - toClientBytes) / seconds,
+    }];
+  }));
+}
+
+function sumOf(rates) {
+  return [...rates].reduce((sum, { from, to }) => sum + from + to, 0);
+}
+
+/** What is relayed for each session, by its peer id. */
+function ofPeople({ turn }, rates) {
+  const people = new Map();
+  for (const { id, user } of turn.allocations) {
+    const { from, to } = rates.get(id) ?? { from: 0, to: 0 };
+    const sum = people.get(peerOf(user)) ?? { from: 0, to: 0 };
+    people.set(peerOf(user), { from: sum.from + from, to: sum.to + to });
   }
-  return sum / ((latest.at - before.at) / 1000);
+  return people;
+}
+
+function peerOf(user) {
+  return user.slice(user.indexOf(':') + 1);
+}
+
+// Browsers make allocations in case they need them: those that carry nothing are counted only. The
+// others come with the most first.
+function sorted(allocations) {
+  const sum = ({ fromClientBytes, toClientBytes }) => fromClientBytes + toClientBytes;
+  const busy = allocations.filter((allocation) => sum(allocation) > 0).sort((a, b) => sum(b) - sum(a));
+  return { busy, idle: allocations.length - busy.length };
 }
 
 /** Who is behind the user name of a credential: "<expiry>:<peer id>". */
@@ -80,10 +110,10 @@ function namesOf(signal) {
   for (const { room, members } of signal.rooms) {
     for (const { id, name } of members) names.set(id, `${name || id} · ${room}`);
   }
-  return (user) => names.get(user.slice(user.indexOf(':') + 1));
+  return (user) => names.get(peerOf(user));
 }
 
-function allocationRow(allocation, people, onkick) {
+function allocationRow(allocation, rates, people, onkick) {
   const { id, user, class: kind, client, transport, relay, createdAt, permissions } = allocation;
   const name = people(user) ?? user;
   const source = network(client);
@@ -101,13 +131,13 @@ function allocationRow(allocation, people, onkick) {
       'td',
       { class: 'number' },
       bytes(allocation.fromClientBytes),
-      h('span', { class: 'cell-more' }, number(allocation.fromClientPackets)),
+      h('span', { class: 'cell-more' }, rate(rates.get(id)?.from ?? 0)),
     ),
     h(
       'td',
       { class: 'number' },
       bytes(allocation.toClientBytes),
-      h('span', { class: 'cell-more' }, number(allocation.toClientPackets)),
+      h('span', { class: 'cell-more' }, rate(rates.get(id)?.to ?? 0)),
     ),
     h('td', { class: 'mono peers' }, permissions?.length ? permissions.join(' ') : '–'),
     h('td', { class: 'number' }, number(allocation.channels)),
@@ -124,16 +154,16 @@ function kickButton(target, onkick) {
   );
 }
 
-function roomItem({ room, members }, onkick) {
+function roomItem({ room, members }, people, onkick) {
   return h('li', { 'data-id': room }, h('h3', {}, room),
-    h('ul', { class: 'members' }, ...members.map((member) => memberItem(member, onkick))));
+    h('ul', { class: 'members' }, ...members.map((member) => memberItem(member, people.get(member.id), onkick))));
 }
 
 function renewRoom(old, fresh) {
   update(old.lastElementChild, [...fresh.lastElementChild.children], renewAllButLast);
 }
 
-function memberItem({ id, name, user, source, dialect, since }, onkick) {
+function memberItem({ id, name, user, source, dialect, since }, relayed, onkick) {
   const address = network(source);
   const target = {
     kind: 'member',
@@ -148,8 +178,17 @@ function memberItem({ id, name, user, source, dialect, since }, onkick) {
     h('span', { class: 'mono muted' }, source),
     dialect === NATIVE ? '' : h('span', { class: 'small muted' }, dialect),
     h('span', { class: 'small muted numeric' }, span(Date.now() - since)),
+    h('span', { class: 'small numeric', ...relayedWords(relayed) }),
     kickButton(target, onkick),
   );
+}
+
+// Less than that is what keeps a path open.
+const LEAST = 250; // bytes a second
+
+function relayedWords(relayed) {
+  if (!relayed || relayed.from + relayed.to < LEAST) return {};
+  return { t: 'admin.relayed.of', params: { from: () => rate(relayed.from), to: () => rate(relayed.to) } };
 }
 
 function banItem({ user, peer, token, source, until }, onlift) {

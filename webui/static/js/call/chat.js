@@ -1,12 +1,16 @@
 // Text chat: the log, the field, and how many messages wait to be read.
 import { byId, h } from '../dom.js';
-import { locale, say } from '../i18n.js';
+import { label, locale, say } from '../i18n.js';
 
+const GROUP_MS = 180_000; // within which a name need not be said again
+// What people write after an address, as in a sentence, is no part of it.
+const LINK = /https?:\/\/[^\s<>"'，。；：！？）】」]*[^\s<>"'，。；：！？）】」.,;:!?)\]}]/giu;
 const KEPT = 500; // messages in the page; older ones go
 const TEXT_MAX = 2000; // code points of one message
 
 export class Chat {
   #unread = 0;
+  #last = { name: null, own: false, at: 0 };
 
   /** `onsend(text)` is called for what the visitor writes. */
   constructor({ onsend }) {
@@ -46,18 +50,33 @@ export class Chat {
 
   /** `note` is the key of what is said beneath. */
   add(name, text, { own = false, note = null } = {}) {
-    const time = new Date().toLocaleTimeString(locale(), { hour: '2-digit', minute: '2-digit' });
-    this.log.append(h('li', { class: own ? 'own' : '' },
-      h('span', { class: 'chat-who small muted' }, `${name} · ${time}`),
-      h('span', { class: 'chat-text', dir: 'auto' }, [...text].slice(0, TEXT_MAX).join('')),
+    const at = Date.now();
+    const isNext = own === this.#last.own && name === this.#last.name && at < this.#last.at + GROUP_MS;
+    this.#last = { name, own, at };
+    const time = new Date(at).toLocaleTimeString(locale(), { hour: '2-digit', minute: '2-digit' });
+    this.#append(h('div', { class: own ? 'own' : '' },
+      // A list that is read out says of each who wrote it.
+      h('span', { class: isNext ? 'visually-hidden' : 'chat-who small muted' }, `${name} · ${time}`),
+      h('span', { class: 'chat-text', dir: 'auto' }, ...linked([...text].slice(0, TEXT_MAX).join(''))),
       note && h('span', { class: 'small muted', t: note })));
+    if (this.panel.hidden && !own) this.#setUnread(this.#unread + 1);
+  }
+
+  /** Says something in the log that nobody has written. */
+  remark(key) {
+    this.#last = { name: null, own: false, at: 0 };
+    this.#append(h('p', { class: 'small muted', t: key }));
+  }
+
+  #append(element) {
+    this.log.append(element);
     while (this.log.childElementCount > KEPT) this.log.firstElementChild.remove();
     this.log.scrollTop = this.log.scrollHeight;
-    if (this.panel.hidden && !own) this.#setUnread(this.#unread + 1);
   }
 
   clear() {
     this.log.replaceChildren();
+    this.#last = { name: null, own: false, at: 0 };
     say(byId('chat-problem'), '');
     this.#setUnread(0);
     this.show(false);
@@ -68,5 +87,18 @@ export class Chat {
     const badge = byId('chat-unread');
     badge.hidden = count === 0;
     badge.textContent = count > 9 ? '9+' : String(count);
+    label(this.toggle, count ? 'chat.unread' : 'chat', { count });
   }
+}
+
+// A text in pieces, in which addresses are links.
+function linked(text) {
+  const pieces = [];
+  let end = 0;
+  for (const { 0: address, index } of text.matchAll(LINK)) {
+    if (!URL.canParse?.(address)) continue;
+    pieces.push(text.slice(end, index), h('a', { href: address, target: '_blank', rel: 'noopener' }, address));
+    end = index + address.length;
+  }
+  return [...pieces, text.slice(end)];
 }

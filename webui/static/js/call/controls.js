@@ -1,11 +1,15 @@
-// Microphone, camera and screen buttons, in the lobby and in the call: two sets for one state.
+// Microphone, camera and screen buttons, in the lobby and in the call: two sets for one state. What
+// is turned off stays so in this tab.
 import { MediaError } from '/signalbox-media.js';
 import { byId, setIcon } from '../dom.js';
 import { label } from '../i18n.js';
 
+const REMEMBERED = 'signalbox.off';
+
 export class Controls {
   constructor(media) {
     this.media = media;
+    for (const kind of stored()) media.mute(kind);
     this.microphones = [byId('lobby-mic'), byId('mute')];
     this.cameras = [byId('lobby-camera'), byId('camera')];
     this.share = byId('share');
@@ -38,7 +42,9 @@ export class Controls {
   }
 
   #toggle(kind) {
-    return this.#isWanted(kind) ? this.media.mute(kind) : this.media.unmute(kind);
+    const isOff = this.#isWanted(kind);
+    store(kind, isOff);
+    return isOff ? this.media.mute(kind) : this.media.unmute(kind);
   }
 
   #bind(button, action) {
@@ -54,6 +60,25 @@ export class Controls {
         this.refresh();
       }
     });
+  }
+}
+
+function stored() {
+  try {
+    const kinds = sessionStorage.getItem(REMEMBERED)?.split(' ') ?? [];
+    return ['microphone', 'camera'].filter((kind) => kinds.includes(kind));
+  } catch {
+    return []; // storage is denied to the page
+  }
+}
+
+function store(kind, isOff) {
+  const kinds = new Set(stored());
+  kinds[isOff ? 'add' : 'delete'](kind);
+  try {
+    sessionStorage.setItem(REMEMBERED, [...kinds].join(' '));
+  } catch {
+    // Then it lasts as long as the page.
   }
 }
 

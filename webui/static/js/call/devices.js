@@ -1,4 +1,5 @@
-// The lobby's choice of devices, where there is one, and how loud the microphone is.
+// The choice of devices, where there is one, in the lobby and in the call, and how loud the
+// microphone is.
 import { MediaError, Meter } from '/signalbox-media.js';
 import { byId, h } from '../dom.js';
 
@@ -16,6 +17,9 @@ export class DeviceChoice {
     for (const kind of KINDS) {
       byId(`use-${kind}`).addEventListener('change', ({ target }) => this.#use(kind, target.value));
     }
+    byId('settings-open').addEventListener('click', () => this.#open());
+    byId('settings-close').addEventListener('click', () => byId('settings').close());
+    byId('settings').addEventListener('close', () => this.end());
     media.on('devices', () => this.refresh());
     media.on('track', () => this.refresh());
   }
@@ -24,22 +28,38 @@ export class DeviceChoice {
     for (const kind of KINDS) this.#list(kind);
   }
 
-  /** Shows how loud the microphone is, until `end`. */
-  listen() {
+  /** Has the lobby show it, until `end`. */
+  begin() {
+    byId('settings').close();
+    byId('lobby-devices').append(byId('devices'));
+    this.#listen();
+  }
+
+  // Shows how loud the microphone is.
+  #listen() {
     cancelAnimationFrame(this.#frame);
-    this.#frame = requestAnimationFrame(() => this.listen());
+    this.#frame = requestAnimationFrame(() => this.#listen());
     const { microphone } = this.#media;
     if (this.#meter?.track !== microphone) {
       this.#meter?.stop();
       this.#meter = microphone && new Meter(microphone);
     }
-    byId('lobby-mic').style.setProperty('--level', (this.#meter?.level ?? 0).toFixed(2));
+    const level = (this.#meter?.level ?? 0).toFixed(2);
+    for (const id of ['lobby-mic', 'level']) byId(id).style.setProperty('--level', level);
   }
 
   end() {
     cancelAnimationFrame(this.#frame);
     this.#meter?.stop();
     this.#meter = null;
+  }
+
+  #open() {
+    byId('call-devices').append(byId('devices'));
+    this.refresh();
+    byId('devices-none').hidden = KINDS.some((kind) => !byId(`use-${kind}`).parentElement.hidden);
+    byId('settings').showModal();
+    this.#listen();
   }
 
   #list(kind) {

@@ -3,14 +3,20 @@
 import { Media } from '/signalbox-media.js';
 import { connect } from '/signalbox.js';
 import { byId, copy, h } from '../dom.js';
-import { known, locale, onLanguage, say, start, t } from '../i18n.js';
-import { secureURL } from '../origin.js';
+import { known, label, locale, say, start, t } from '../i18n.js';
+import { secureURL, sharedURL } from '../origin.js';
 import { askPass, keepPass, pass, takePass } from '../pass.js';
 import { roomOf } from '../room.js';
 import { visible } from '../text.js';
+import { Arrival } from './arrival.js';
+import { stayAwake } from './awake.js';
 import { Chat } from './chat.js';
 import { Controls } from './controls.js';
+import { Details } from './details.js';
 import { DeviceChoice } from './devices.js';
+import { Invite } from './invite.js';
+import { Keys } from './keys.js';
+import { Outage } from './outage.js';
 import { Stage } from './stage.js';
 import { Trouble } from './trouble.js';
 
@@ -22,20 +28,24 @@ const parameters = new URLSearchParams(location.search);
 const roomName = roomOf(location.pathname);
 const relayOnly = parameters.get('relay') === '1';
 
-const media = new Media();
+// The sound of a tab goes along, where the browser offers it.
+const media = new Media({ screen: { video: { frameRate: { ideal: 15, max: 30 } }, audio: true } });
 const chat = new Chat({ onsend: (text) => stage?.say(text) });
 const controls = new Controls(media);
 const trouble = new Trouble(media, isListed);
 const choice = new DeviceChoice(media, trouble);
+const details = new Details();
+const invite = new Invite();
+const arrival = new Arrival(() => (roomName === null ? t('call.title') : `${roomName} · ${t('call.title')}`));
+const outage = new Outage(() => stage?.lines ?? []);
+new Keys(media, () => document.body.dataset.state === 'in-call');
 let session = null;
 let stage = null;
 
 start();
-byId('room-name').textContent = roomName;
+for (const id of ['room-name', 'call-heading']) byId(id).textContent = roomName;
 byId('relay-note').hidden = !relayOnly;
 byId('name').value = parameters.get('name') ?? storedName();
-onLanguage(title);
-title();
 takePass();
 offerSecureURL();
 // A link must not join for its reader: a visitor who has allowed camera and microphone permanently
@@ -54,16 +64,19 @@ byId('rejoin').addEventListener('click', async () => {
   await openDevices();
 });
 byId('copy-link').addEventListener('click', async () => {
-  const done = await copy(location.origin + location.pathname);
-  say(byId('copy-link-text'), done ? 'copied' : 'copy.failed');
-  setTimeout(() => say(byId('copy-link-text'), 'call.copy'), 2000);
+  const done = await copy(sharedURL());
+  sayCopied(done ? 'copied' : 'copy.failed');
+  setTimeout(() => sayCopied('call.copy'), 2000);
 });
 media.on('track', ({ kind }) => changed(kind));
 media.on('muted', ({ kind }) => changed(kind));
 media.on('error', showDevices);
 
-function title() {
-  document.title = roomName === null ? t('call.title') : `${roomName} · ${t('call.title')}`;
+// On a phone the button has no room for words but while there is something new.
+function sayCopied(key) {
+  byId('copy-link').toggleAttribute('data-news', key !== 'call.copy');
+  say(byId('copy-link-text'), key);
+  label(byId('copy-link'), key);
 }
 
 function setState(state) {
@@ -74,6 +87,8 @@ function setState(state) {
   byId('join').disabled = state === 'joining';
   if (state !== 'in-call') say(byId('status'), '');
   trouble.hide();
+  stayAwake(state === 'in-call');
+  for (const dialog of ['settings', 'keys', 'details']) byId(dialog).close();
   if (state !== 'lobby' && state !== 'joining') choice.end();
 }
 
@@ -81,7 +96,7 @@ async function openDevices() {
   const opened = media.open();
   controls.refresh();
   showDevices();
-  choice.listen();
+  choice.begin();
   await opened;
   showDevices();
 }
@@ -115,6 +130,7 @@ async function join() {
   const name = visible(byId('name').value);
   if (!checkName(name)) return;
   setState('joining');
+  arrival.prepare();
   say(byId('status'), 'status.joining');
   storeName(name);
   try {
@@ -124,12 +140,13 @@ async function join() {
     showCarrier();
     const stream = new MediaStream([media.microphone, media.camera].filter(Boolean));
     const room = session.room(roomName, { stream, relayOnly });
-    stage = new Stage({ room, name: session.name, controls, media, chat });
+    stage = new Stage({ room, name: session.name, controls, media, chat, invite, arrival, details });
     room.on('closed', ({ error }) => failed(error));
     await room.join();
     keepPass();
     setState('in-call');
-    stage.count();
+    byId('stage').focus(); // the button that was pressed is gone
+    stage.joined();
   } catch (error) {
     if (error.code === 'unauthorized') refused();
     else failed(error);
@@ -157,8 +174,8 @@ function showCarrier() {
 }
 
 function follow({ state, error }) {
-  byId('banner').hidden = state !== 'reconnecting';
-  say(byId('banner-text'), state === 'reconnecting' ? 'status.reconnecting' : '');
+  if (state === 'reconnecting') outage.start();
+  else outage.end();
   // Before joining, the pending request reports the error.
   if (state === 'closed' && error?.code !== 'closed' && document.body.dataset.state === 'in-call') failed(error);
 }
@@ -166,7 +183,7 @@ function follow({ state, error }) {
 function failed(error) {
   const key = `end.${error.code}`;
   if (known(key)) finish('failed', key);
-  else finish('failed', 'end.other', { message: error.message });
+  else finish('failed', 'end.other', { code: error.code ?? error.name });
 }
 
 function drop() {
@@ -176,7 +193,7 @@ function drop() {
   stage?.close();
   stage = null;
   chat.clear();
-  byId('banner').hidden = true;
+  outage.end();
   showCarrier();
 }
 

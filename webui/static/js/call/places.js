@@ -1,4 +1,5 @@
-// Where tiles are: the screens of others large, and the people beside or under them.
+// Where tiles are: large what is pinned, or else the screens of others; the rest beside or under
+// them.
 import { byId } from '../dom.js';
 
 // What is beyond the shape of a camera's picture, or less than a square, shows nobody more. Of a
@@ -12,29 +13,42 @@ export class Places {
   #all = byId('tiles');
   #screens = new Grid(byId('screens'), SCREENS);
   #people = new Grid(byId('people'), PEOPLE);
+  #tiles = [];
+  #pinned = null;
 
   add(tile) {
-    this.#people.container.append(tile.element);
-    this.#arrange();
-  }
-
-  /** One's own screen needs no more room than a person: the visitor sees it elsewhere. */
-  addScreen(tile) {
-    (tile.own ? this.#people : this.#screens).container.append(tile.element);
+    this.#tiles.push(tile);
+    tile.onpin = () => this.#pin(tile);
     this.#arrange();
   }
 
   remove(tile) {
+    this.#tiles = this.#tiles.filter((other) => other !== tile);
+    if (tile === this.#pinned) this.#pinned = null;
     tile.element.remove();
     this.#arrange();
   }
 
   close() {
+    this.#tiles = [];
+    this.#pinned = null;
     for (const grid of [this.#screens, this.#people]) grid.close();
     this.#arrange();
   }
 
+  #pin(tile) {
+    this.#pinned = tile === this.#pinned ? null : tile;
+    for (const other of this.#tiles) other.showPinned(other === this.#pinned);
+    this.#arrange();
+  }
+
+  // One's own screen needs no more room than a person: the visitor sees it elsewhere. One's own
+  // tile is the last: everybody looks at the others.
   #arrange() {
+    const large = this.#tiles.filter((tile) => (this.#pinned ? tile === this.#pinned : tile.isScreen && !tile.own));
+    const small = this.#tiles.filter((tile) => !large.includes(tile)).sort((a, b) => Boolean(a.self) - Boolean(b.self));
+    this.#screens.hold(large);
+    this.#people.hold(small);
     const { count } = this.#screens;
     this.#screens.container.hidden = !count;
     this.#people.pairs = !count;
@@ -58,6 +72,15 @@ class Grid {
 
   get count() {
     return this.container.childElementCount;
+  }
+
+  /** Holds these tiles, and moves no more than need be: a video that is moved stops. */
+  hold(tiles) {
+    for (const [index, { element, video }] of tiles.entries()) {
+      if (this.container.children[index] === element) continue;
+      this.container.insertBefore(element, this.container.children[index] ?? null);
+      video.play().catch(() => {}); // the stage asks for a gesture where one is needed
+    }
   }
 
   close() {

@@ -5,6 +5,7 @@ import { byId } from '../dom.js';
 import { locale, say, t } from '../i18n.js';
 import { Places } from './places.js';
 import { ScreenTile, Tile } from './tiles.js';
+import { Voices } from './voices.js';
 
 const UPLINK_BITS = 3_000_000; // for all peers together: in a mesh everybody sends to everybody
 const PEER_BITS_MIN = 150_000;
@@ -17,13 +18,21 @@ export class Stage {
   #screens = new Map(); // peer id, '' for one's own -> {tile, silence}
   #places = new Places();
   #preview = new MediaStream();
+  #isJoined = false;
+  #voices = new Voices(() => [...this.#tiles].flatMap(([id, { tile }]) => {
+    const peer = this.room.peers.get(id);
+    return peer ? [{ element: tile.element, connection: peer.connection }] : [];
+  }));
 
-  constructor({ room, name, controls, media, chat }) {
+  constructor({ room, name, controls, media, chat, invite, arrival, details }) {
     this.room = room;
     this.name = name;
     this.controls = controls;
     this.media = media;
     this.chat = chat;
+    this.invite = invite;
+    this.arrival = arrival;
+    this.details = details;
     this.self = new Tile(name, { self: true });
     this.#places.add(this.self);
     this.refreshSelf();
@@ -53,6 +62,7 @@ export class Stage {
     if (kind === 'screen') {
       this.#showScreen('', track && new MediaStream([track]));
       await this.room.replaceTrack('video', track, SCREEN);
+      await this.room.replaceTrack('audio', this.media.screenSound, SCREEN);
     } else {
       await this.room.replaceTrack(kind === 'microphone' ? 'audio' : 'video', track);
     }
@@ -79,8 +89,18 @@ export class Stage {
     for (const { tile } of [...this.#tiles.values(), ...this.#screens.values()]) tile.video.play();
   }
 
+  /** What is known of the connection to each: its state, the last second, and whether they send. */
+  get lines() {
+    return [...this.#tiles].map(([id, { state, stats }]) => ({
+      state: this.room.peers.get(id)?.state,
+      sample: stats.last,
+      sends: Boolean(state?.audio || state?.video || this.#screens.has(id)),
+    }));
+  }
+
   close() {
     for (const entry of this.#tiles.values()) end(entry);
+    this.#voices.end();
     for (const id of [...this.#screens.keys()]) this.#showScreen(id, null);
     this.#places.close();
     byId('unblock').hidden = true;
@@ -110,15 +130,18 @@ export class Stage {
     const stats = new Stats(peer);
     stats.on('sample', ({ sample }) => tile.setPath(sample));
     stats.on('verdict', () => this.#note(peer));
+    tile.ondetails = () => this.details.open(tile.name, stats);
     this.#tiles.set(peer.id, { tile, state: null, stats, silence: this.media.play(tile.video) });
     this.#places.add(tile);
     this.count();
+    if (this.#isJoined) this.arrival.came(tile.name);
   }
 
   #remove(peer) {
     const entry = this.#tiles.get(peer.id);
     if (!entry) return;
     this.#tiles.delete(peer.id);
+    this.details.closeOf(entry.stats);
     end(entry);
     this.#places.remove(entry.tile);
     this.#showScreen(peer.id, null);
@@ -163,7 +186,7 @@ export class Stage {
     };
     const tile = new ScreenTile(id, stream, { name: name || t('call.guest'), stop });
     this.#screens.set(id, { tile, silence: this.media.play(tile.video) });
-    this.#places.addScreen(tile);
+    this.#places.add(tile);
     this.#play(tile.video);
   }
 
@@ -173,10 +196,19 @@ export class Stage {
     });
   }
 
+  /** The visitor is in the call: who comes from now on, comes later. */
+  joined() {
+    this.#isJoined = true;
+    if (this.#tiles.size) this.chat.remark('chat.before');
+    this.count();
+  }
+
   /** Says how many others there are. */
   count() {
     const others = this.#tiles.size;
     say(byId('status'), ['status.alone', 'status.one'][others] ?? 'status.more', { others });
+    byId('status').toggleAttribute('data-alone', !others);
+    this.invite.show(!others);
   }
 
   // Without a bound every connection takes what it finds, and on a home uplink the last to join

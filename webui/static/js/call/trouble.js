@@ -1,4 +1,5 @@
-// Why a device can't be had, or is gone, in words, where the lobby's list doesn't say it.
+// Why a device can't be had, or is gone, in words, where the lobby's list doesn't say it; and which
+// one has taken its place.
 import { byId } from '../dom.js';
 import { locale, say } from '../i18n.js';
 
@@ -15,16 +16,15 @@ export class Trouble {
     for (const type of ['track', 'muted']) {
       media.on(type, ({ kind, reason }) => kind === this.#kind && reason !== 'ended' && this.hide());
     }
+    media.on('track', ({ kind, track, reason }) => {
+      if (reason === 'fallback') this.#say(kind, 'device.fallback', { device: track.label });
+    });
   }
 
   show(error) {
     if (error.code === 'superseded' || this.#isListed(error)) return;
     if (error.kind === 'screen' && error.code === 'dismissed') return; // that is an answer, not a failure
-    this.#kind = error.kind;
-    say(byId('trouble-text'), 'media.error', { words: () => error.words(locale()) });
-    byId('trouble').hidden = false;
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.hide(), SHOWN_MS);
+    this.#say(error.kind, 'media.error', { words: () => error.words(locale()) });
   }
 
   hide() {
@@ -32,5 +32,13 @@ export class Trouble {
     this.#kind = null;
     byId('trouble').hidden = true;
     say(byId('trouble-text'), '');
+  }
+
+  #say(kind, key, params) {
+    this.#kind = kind;
+    say(byId('trouble-text'), key, params);
+    byId('trouble').hidden = false;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.hide(), SHOWN_MS);
   }
 }

@@ -1,0 +1,147 @@
+//go:build linux
+
+package lab_test
+
+import (
+	"testing"
+	"time"
+
+	"signalbox/scripts/lab"
+)
+
+// plugs lets a test unplug what the page opens from now on: labUnplug(kind) takes the device of the
+// last track of that kind away.
+const plugs = `(() => {
+	const devices = navigator.mediaDevices, gone = new Set(), tracks = {};
+	const [ask, list] = ["getUserMedia", "enumerateDevices"].map(name => devices[name].bind(devices));
+	devices.getUserMedia = async (constraints) => {
+		if (gone.has(constraints.video?.deviceId?.exact)) throw new OverconstrainedError("deviceId");
+		const stream = await ask(constraints);
+		for (const track of stream.getTracks()) tracks[track.kind] = track;
+		return stream;
+	};
+	devices.enumerateDevices = async () => (await list()).filter(({ deviceId }) => !gone.has(deviceId));
+	window.labUnplug = (kind) => {
+		gone.add(tracks[kind].getSettings().deviceId);
+		tracks[kind].stop();
+		tracks[kind].dispatchEvent(new Event("ended"));
+		devices.dispatchEvent(new Event("devicechange"));
+		return true;
+	};
+	return true;
+})()`
+
+// TestCallByKeyboard calls without a mouse: by keys, in the chat, and in the choice of devices.
+func TestCallByKeyboard(t *testing.T) {
+	besideOthers(t)
+	l := lab.New(t, lab.PortRestricted, lab.PortRestricted)
+	server := lab.StartServer(t, l.Server, lab.Config)
+	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{
+		Flags: []string{"--use-fake-device-for-media-stream=device-count=2"},
+	})
+	const within = 10 * time.Second
+	bo := enter(b, server, "Bo", "", lab.PageOptions{Width: 390, Height: 844})
+	ann := enter(b, server, "Ann", "", lab.PageOptions{})
+	ann.Await(within, "they can talk", `document.querySelector(".tile[data-peer]")?.dataset.path`)
+	off := func(button string) string {
+		return `document.querySelector("#` + button + `").hasAttribute("data-off")`
+	}
+
+	t.Run("keys", func(t *testing.T) {
+		ann.Press("#stage", "m")
+		ann.Await(within, "the microphone is off", off("mute"))
+		ann.Eval(`(document.querySelector("#stage").dispatchEvent(new KeyboardEvent("keydown",
+			{ key: " ", bubbles: true })), 0)`, nil)
+		ann.Await(within, "it is on while the space bar is held", "!"+off("mute"))
+		ann.Eval(`(document.dispatchEvent(new KeyboardEvent("keyup", { key: " " })), 0)`, nil)
+		ann.Await(within, "and off afterwards", off("mute"))
+		ann.Press("#stage", "m")
+		ann.Await(within, "the microphone is on", "!"+off("mute"))
+		ann.Press("#stage", "v")
+		ann.Await(within, "the camera is off", off("camera"))
+		ann.Press("#stage", "v")
+		ann.Await(within, "the camera is on", "!"+off("camera"))
+		ann.Press("#stage", "?")
+		ann.Await(within, "the keys are told", `document.querySelector("#keys").open`)
+		ann.Audit("keys")
+		ann.Shoot("keys")
+		ann.Press("#keys-close", "Escape")
+		ann.Await(within, "and not any more", `!document.querySelector("#keys").open`)
+	})
+
+	t.Run("chat", func(t *testing.T) {
+		ann.Press("#stage", "c")
+		ann.Await(within, "the chat is open, and empty", `document.activeElement.id == "chat-input" &&
+			document.activeElement.value == ""`)
+		ann.AwaitText(within, "#chat-log", "before you came")
+		for _, text := range []string{"mvsc", "see https://example.org/a_(b), and <b>", "http://[ is none"} {
+			ann.Fill("#chat-input", text)
+			ann.Press("#chat-input", "Enter")
+		}
+		bo.Await(within, "how many messages wait is said", `document.querySelector("#chat-toggle").
+			getAttribute("aria-label") == "Chat, 3 unread"`)
+		bo.Click("#chat-toggle")
+		bo.Await(within, "one link, one name", `(() => {
+			const log = document.querySelector("#chat-log");
+			return log.querySelectorAll("a").length == 1 && log.querySelector("a").href == "https://example.org/a_(b" &&
+				log.querySelectorAll(".chat-who").length == 1 && log.querySelectorAll(".chat-text").length == 3;
+		})()`)
+		bo.Await(within, "on a phone, one can mute and write", `document.querySelector("#mute").checkVisibility() &&
+			document.elementFromPoint(...["x", "y"].map(at =>
+				document.querySelector("#mute").getBoundingClientRect()[at] + 10)).closest("#mute")`)
+		ann.Audit("chat")
+		ann.Shoot("chat")
+		bo.Press("#chat-input", "Escape")
+		ann.Press("#chat-input", "Escape")
+	})
+
+	t.Run("details", func(t *testing.T) {
+		ann.Await(within, "Ann sees who speaks: the fake microphone beeps",
+			`document.querySelector(".tile[data-peer]").hasAttribute("data-speaks")`)
+		ann.Press(".tile[data-peer] .tile-path", "Enter")
+		ann.AwaitText(within, "#details", "connection to bo")
+		ann.AwaitText(within, "#details-figures", "direct[^]*ms[^]*Mbit/s[^]*\\d+×\\d+[^]*opus[^]*udp")
+		ann.Await(within, "the ends of the path are what the browser says",
+			`Promise.all(labPeerConnections.map(pc => pc.getStats()))
+			.then(all => all.flatMap(stats => [...stats.values()]).some(({ id, address, port }) => address &&
+				document.querySelector("#details-figures").innerText.includes(address + ":" + port)))`)
+		ann.Await(within, "lines are drawn", `(() => {
+			const canvas = document.querySelector("#plot-rate");
+			const { data } = canvas.getContext("2d").getImageData(0, 20, canvas.width, canvas.height - 24);
+			return data.some(value => value > 0);
+		})()`)
+		ann.Eval(`(navigator.clipboard.writeText = async text => { window.labCopied = text; }, 0)`, nil)
+		ann.Click("#details-copy")
+		ann.Await(within, "the report has samples", `JSON.parse(window.labCopied).samples.length > 0`)
+		ann.Audit("details")
+		ann.Shoot("details")
+		ann.Press("#details-close", "Enter")
+		ann.Await(within, "it is closed", `!document.querySelector("#details").open`)
+	})
+
+	t.Run("devices", func(t *testing.T) {
+		ann.Eval(plugs, nil)
+		ann.Click("#settings-open")
+		sent := `[...new Set(labPeerConnections.flatMap(pc => pc.getSenders()).map(s => s.track)
+			.filter(track => track?.kind == "video").map(track => track.label))].join()`
+		var before string
+		ann.Eval(sent, &before)
+		ann.Eval(`(() => {
+			const choice = document.querySelector("#use-camera");
+			choice.value = [...choice.options].find(option => !option.selected).value;
+			choice.dispatchEvent(new Event("change"));
+		})()`, nil)
+		ann.Await(within, "another camera is sent", sent+` != "`+before+`"`)
+		ann.Await(within, "the microphone's level is shown",
+			`parseFloat(document.querySelector("#level").style.getPropertyValue("--level")) > 0.2`)
+		ann.Audit("devices")
+		ann.Shoot("devices")
+		ann.Click("#settings-close")
+		ann.Eval(`labUnplug("video")`, nil)
+		ann.Await(within, "the first camera takes its place", sent+` == "`+before+`"`)
+		ann.AwaitText(within, "#trouble", "now in use: "+`fake`)
+		ann.Shoot("fallback")
+		bo.Audit("in call")
+		bo.Shoot("in-call")
+	})
+}

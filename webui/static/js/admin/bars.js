@@ -1,0 +1,28 @@
+// How much is used of what there is: relay ports, the month's transfer, and the certificate's days.
+import { byId, h } from '../dom.js';
+import { bytes, number } from './format.js';
+
+const DAY_MS = 86_400_000;
+const FULL = 0.9; // from which on it is said in color
+
+/** Shows a bar for each thing that has an end. */
+export function showBars({ turn, certificate }) {
+  const bars = turn.relayPorts.map(({ family, inUse, total }) =>
+    bar('admin.bar.ports', { family: family.replace('ipv', 'IPv') }, inUse, total, number));
+  if (turn.transferLimit > 0) bars.push(bar('admin.bar.transfer', {}, turn.transfer.bytes, turn.transferLimit, bytes));
+  if (certificate) bars.push(certificateItem(certificate));
+  byId('bars').replaceChildren(...bars);
+}
+
+function bar(key, params, used, all, words) {
+  const meter = h('meter', { min: 0, max: 1, high: FULL, optimum: 0, value: used / all, 'aria-hidden': 'true' });
+  return h('li', {}, h('span', { class: 'small muted', t: key, params }), meter,
+    h('span', { class: 'numeric' }, `${words(used)} / ${words(all)}`));
+}
+
+function certificateItem({ mode, names, notAfter, problem }) {
+  const days = Math.floor((notAfter - Date.now()) / DAY_MS);
+  return h('li', {}, h('span', { class: 'small muted', t: 'admin.certificate' }),
+    h('span', { class: problem ? 'problem' : '', t: 'admin.certificate.days', params: { days: number(days), mode } }),
+    h('span', { class: 'small muted names' }, problem ?? names.join(', ')));
+}

@@ -1,0 +1,48 @@
+// What somebody who waits alone can do: hand on the link, as text, by what the system shares with,
+// or as a code for a phone's camera.
+import { byId, copy } from '../dom.js';
+import { say } from '../i18n.js';
+import { isShared, sharedURL } from '../origin.js';
+import { path, qr } from '../qr.js';
+
+const SAID_MS = 2000;
+const MARGIN = 4; // modules
+
+export class Invite {
+  #url = sharedURL();
+  #timer;
+
+  constructor() {
+    byId('invite-link').textContent = this.#url;
+    byId('invite-local').hidden = isShared(this.#url);
+    byId('invite-share').hidden = !navigator.share;
+    byId('invite-share').addEventListener('click', () => this.#share());
+    byId('invite-copy').addEventListener('click', () => this.#copy());
+    this.#draw();
+  }
+
+  show(isAlone) {
+    byId('invite').hidden = !isAlone;
+    byId('tiles').toggleAttribute('data-alone', isAlone);
+  }
+
+  #share() {
+    // Who closes the system's sheet doesn't want to share.
+    navigator.share({ title: document.title, url: this.#url }).catch(() => {});
+  }
+
+  async #copy() {
+    say(byId('invite-copy'), (await copy(this.#url)) ? 'copied' : 'copy.failed');
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => say(byId('invite-copy'), 'call.copy'), SAID_MS);
+  }
+
+  #draw() {
+    const modules = isShared(this.#url) ? qr(this.#url) : null;
+    byId('invite-code').hidden = !modules;
+    if (!modules) return;
+    const side = modules.length + 2 * MARGIN;
+    byId('invite-qr').setAttribute('viewBox', `${-MARGIN} ${-MARGIN} ${side} ${side}`);
+    byId('invite-path').setAttribute('d', path(modules));
+  }
+}

@@ -1,0 +1,47 @@
+// A minute of figures as lines on a canvas, in the colors of the page.
+
+const SAMPLES = 60;
+const ROOM = 16; // for the words above the lines
+const COLORS = ['--accent', '--good'];
+
+/** Draws lines of a minute at most, null where nothing is known, from zero to the highest. */
+export function plot(canvas, lines, { unit, least = 1 }) {
+  const { clientWidth: width, clientHeight: height } = canvas;
+  if (!width) return;
+  Object.assign(canvas, { width: width * devicePixelRatio, height: height * devicePixelRatio });
+  const pen = canvas.getContext('2d');
+  pen.scale(devicePixelRatio, devicePixelRatio);
+  const style = getComputedStyle(canvas);
+  const color = (name) => style.getPropertyValue(name);
+  const highest = Math.max(least, ...lines.flat().filter((value) => value !== null));
+  pen.font = `12px ${style.fontFamily}`;
+  pen.fillStyle = color('--muted');
+  pen.fillText(`${highest.toFixed(highest < 10 ? 1 : 0)} ${unit}`, 0, 11);
+  pen.strokeStyle = color('--line');
+  for (const y of [ROOM, height - 1]) stroke(pen, [[0, y], [width, y]]);
+  pen.lineWidth = 2;
+  pen.lineJoin = 'round';
+  for (const [index, line] of lines.entries()) {
+    pen.strokeStyle = color(COLORS[index]);
+    const first = SAMPLES - line.length;
+    const points = line.map((value, i) => value !== null && [
+      (first + i) * width / (SAMPLES - 1), height - 2 - value / highest * (height - ROOM - 4)]);
+    for (const part of parts(points)) stroke(pen, part);
+  }
+}
+
+function stroke(pen, points) {
+  pen.beginPath();
+  for (const [x, y] of points) pen.lineTo(x, y);
+  pen.stroke();
+}
+
+// A line is broken where nothing is known.
+function parts(points) {
+  const all = [[]];
+  for (const point of points) {
+    if (point) all.at(-1).push(point);
+    else all.push([]);
+  }
+  return all;
+}
