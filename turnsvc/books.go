@@ -290,6 +290,7 @@ func (b *books) remove() {
 		if err := b.engine.Remove(a.id); err != nil {
 			b.log.Error("remove an allocation from the TURN engine", "err", err)
 		}
+		b.watches.ended(a)
 		b.log.Debug("allocation ended", "relay", a.relayed, "client", a.client)
 	}
 	b.lookDrained()
@@ -351,7 +352,7 @@ func (b *books) handle(r *request) {
 // nobody's any more.
 func (b *books) refuse(r *request, code int) {
 	b.counters.refusedTo(r.class, code)
-	defer b.refusals.note(refusal{code, r.why, r.user, r.client, r.peer})
+	defer b.refusals.note(refusal{r.link, code, r.why, r.user, r.client, r.peer})
 	if code == 401 {
 		b.reply(r, b.challenges.answer(nil, &r.msg, r.client, 401, b.clock.wall()))
 		return

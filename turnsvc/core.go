@@ -18,6 +18,7 @@ type core struct {
 	counters *counters
 	log      *slog.Logger
 	refusals *refusals
+	watches  *watches
 	faults   *socket.Faults // of all UDP sockets
 	// neighbors are those whom all UDP sockets send to; Server.Run runs them.
 	neighbors *socket.Neighbors
@@ -26,8 +27,9 @@ type core struct {
 func newCore(now func() time.Time, log *slog.Logger) *core {
 	c := &core{
 		clock: clock{start: now(), read: now}, counters: new(counters), log: log, neighbors: socket.NewNeighbors(log),
+		watches: newWatches(),
 	}
-	c.refusals = &refusals{log: log, clock: c.clock}
+	c.refusals = &refusals{log: log, clock: c.clock, watches: c.watches}
 	c.refusals.showBy(nil)
 	c.faults = socket.NewFaults(func() { c.counters.drop(dropReadFailed) }, log)
 	return c

@@ -60,7 +60,7 @@ func (g *gate) receive(in *inlet, src netip.AddrPort) {
 		// credential.
 		if !m.SignedBy(a.key) {
 			g.challenge(in, src, answered, 401)
-			g.refusals.note(refusal{code: 401, why: "wrong password", user: user, client: src})
+			g.refusals.note(refusal{link: in.link, code: 401, why: "wrong password", user: user, client: src})
 			return
 		}
 		id = identity{key: a.key, class: a.class}
@@ -124,7 +124,7 @@ func (g *gate) admit(in *inlet, src netip.AddrPort, user string, a *allocation) 
 	}
 	if id, ok = g.keys.authenticate(m, user); !ok {
 		g.challenge(in, src, answered, 401)
-		g.refusals.note(refusal{code: 401, why: g.keys.wrong(user), user: user, client: src})
+		g.refusals.note(refusal{link: in.link, code: 401, why: g.keys.wrong(user), user: user, client: src})
 		return id, false
 	}
 	counted.giveBack()
@@ -141,7 +141,7 @@ func (g *gate) admit(in *inlet, src netip.AddrPort, user string, a *allocation) 
 		if id.gone {
 			why = "the credential's session is over"
 		}
-		g.refusals.note(refusal{code: 401, why: why, user: user, client: src})
+		g.refusals.note(refusal{link: in.link, code: 401, why: why, user: user, client: src})
 		return id, false
 	case m.Method == wire.MethodAllocate && g.keys.banned(id.class, user, src.Addr()):
 		g.refuseKnown(in, src, &id, refusal{code: 403, why: "banned", user: user})
@@ -166,6 +166,6 @@ func (g *gate) tellDistant(user string) {
 func (g *gate) refuseKnown(in *inlet, src netip.AddrPort, id *identity, r refusal) {
 	g.counters.refusedTo(id.class, r.code)
 	in.link.send(errorAnswer(in.scratch[:], &in.msg, id.key, r.code), src)
-	r.client = src
+	r.link, r.client = in.link, src
 	g.refusals.note(r)
 }

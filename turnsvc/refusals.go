@@ -17,9 +17,10 @@ import (
 // so that a flood costs others neither their lines nor the disk. What is beyond is summed up in one
 // line when a period ends. Challenges, which begin every session, are no refusals.
 type refusals struct {
-	log   *slog.Logger
-	clock clock
-	show  atomic.Pointer[func(netip.AddrPort) string] // Live.ShowAddress
+	log     *slog.Logger
+	clock   clock
+	watches *watches                                    // are told of all, without these limits
+	show    atomic.Pointer[func(netip.AddrPort) string] // Live.ShowAddress
 
 	mu      sync.Mutex
 	until   int64                // clock; when the period ends
@@ -39,6 +40,7 @@ const (
 // refusal is what a line says. peer is the zero AddrPort if there is none; without a why it says
 // the phrase of the code.
 type refusal struct {
+	link         link // that the request came by
 	code         int
 	why, user    string
 	client, peer netip.AddrPort
@@ -52,13 +54,14 @@ func (l *refusals) showBy(show func(netip.AddrPort) string) {
 	l.show.Store(&show)
 }
 
-// note logs a refusal if there is room for it.
+// note tells who watches of a refusal, and logs it if there is room for it.
 func (l *refusals) note(r refusal) {
-	if !l.log.Enabled(context.Background(), slog.LevelInfo) || !l.fits(source.Of(r.client.Addr())) {
-		return
-	}
 	if r.why == "" {
 		r.why = reasons[r.code]
+	}
+	l.watches.refused(&r)
+	if !l.log.Enabled(context.Background(), slog.LevelInfo) || !l.fits(source.Of(r.client.Addr())) {
+		return
 	}
 	if _, id, minted := cred.Parse(r.user); minted {
 		r.user = id // whom it was issued to: the log names no credential

@@ -36,7 +36,7 @@ func TestIssue16RefusalsAreLogged(t *testing.T) {
 			t.Errorf("a challenge is logged as a refusal:\n%s", log.String())
 		}
 		c.refused(403, wire.MethodCreatePermission, withPeer("10.0.0.1:9"))
-		says(c, 403, `why=Forbidden user=u peer=10.0.0.1:9`)
+		says(c, 403, `why="not a public address: turn.allow_peers" user=u peer=10.0.0.1:9`)
 		c.refused(508, wire.MethodCreatePermission, withPeer("203.0.114.1:9"), withPeer("203.0.114.2:9"))
 		says(c, 508, `why="limit reached: turn.limits.permissions" user=u`)
 
@@ -61,7 +61,7 @@ func TestIssue16FloodOfRefusals(t *testing.T) {
 	var log testkit.Log
 	now := time.Now()
 	clock := clock{start: now, read: func() time.Time { return now }}
-	l := &refusals{log: log.Logger(), clock: clock}
+	l := &refusals{log: log.Logger(), clock: clock, watches: newWatches()}
 	l.showBy(nil)
 	for i := range 1000 {
 		for port := range 10 {
@@ -110,7 +110,7 @@ func TestFail2BanReadsRefusals(t *testing.T) {
 	} {
 		var log testkit.Log
 		l := &refusals{log: log.Logger().With("part", "turn"),
-			clock: clock{start: time.Now(), read: time.Now}}
+			clock: clock{start: time.Now(), read: time.Now}, watches: newWatches()}
 		l.showBy(nil)
 		if !tt.r.client.IsValid() {
 			tt.r.client = netip.MustParseAddrPort("198.51.100.7:4242")
