@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"signalbox/internal/source"
 	"signalbox/turnsvc/cred"
 )
 
@@ -59,7 +60,8 @@ type Watch struct {
 }
 
 const (
-	maxWatches = 256 // at once
+	maxWatches        = 256 // at once
+	maxWatchesOfALine = 16  // (source.Line), so that nobody takes all
 	// A test of ten URLs makes some hundred sightings; a slow reader loses those that don't fit.
 	maxSightings     = 1024
 	waitingSightings = 128
@@ -103,10 +105,13 @@ type watches struct {
 	mu        sync.RWMutex
 	bySession map[string]*Watch
 	bySource  map[netip.Addr][]*Watch
+	byLine    map[netip.Prefix]int
 }
 
 func newWatches() *watches {
-	return &watches{bySession: map[string]*Watch{}, bySource: map[netip.Addr][]*Watch{}}
+	return &watches{
+		bySession: map[string]*Watch{}, bySource: map[netip.Addr][]*Watch{}, byLine: map[netip.Prefix]int{},
+	}
 }
 
 func (l *watches) begin(of Watched) (*Watch, bool) {
@@ -115,9 +120,12 @@ func (l *watches) begin(of Watched) (*Watch, bool) {
 	w.left.Store(maxSightings)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if _, watched := l.bySession[of.Session]; watched || len(l.bySession) >= maxWatches {
+	line := source.Line(of.Source)
+	if _, watched := l.bySession[of.Session]; watched || len(l.bySession) >= maxWatches ||
+		l.byLine[line] >= maxWatchesOfALine {
 		return nil, false
 	}
+	l.byLine[line]++
 	l.bySession[of.Session] = w
 	l.bySource[of.Source] = append(l.bySource[of.Source], w)
 	l.count.Add(1)
@@ -131,6 +139,10 @@ func (l *watches) end(w *Watch) {
 	rest := slices.DeleteFunc(l.bySource[w.of.Source], func(other *Watch) bool { return other == w })
 	if l.bySource[w.of.Source] = rest; len(rest) == 0 {
 		delete(l.bySource, w.of.Source)
+	}
+	line := source.Line(w.of.Source)
+	if l.byLine[line]--; l.byLine[line] == 0 {
+		delete(l.byLine, line)
 	}
 	l.count.Add(-1)
 }

@@ -1,6 +1,7 @@
 package turnsvc
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
 	"time"
@@ -110,8 +111,27 @@ func TestWatchIsBounded(t *testing.T) {
 	if _, ok := w.Next(); ok {
 		t.Error("a watch goes on after its end")
 	}
-	if l := r.s.core.watches; len(l.bySession)+len(l.bySource) != 0 || l.count.Load() != 0 {
+	if l := r.s.core.watches; len(l.bySession)+len(l.bySource)+len(l.byLine) != 0 || l.count.Load() != 0 {
 		t.Errorf("%+v is left", l)
+	}
+}
+
+func TestWatchesOfALineLeaveRoomForOthers(t *testing.T) {
+	r := newRig(t, nil)
+	begin := func(session, at string) bool {
+		_, ok := r.s.Watch(Watched{Session: session, Source: netip.MustParseAddr(at)})
+		return ok
+	}
+	for i := range maxWatchesOfALine {
+		if !begin(fmt.Sprint(i), fmt.Sprintf("2001:db8:0:%x::1", i)) {
+			t.Fatalf("no watch %d", i)
+		}
+	}
+	if begin("another", "2001:db8::2") {
+		t.Error("a line has more than its part")
+	}
+	if !begin("other", "2001:db8:1::1") {
+		t.Error("another line has none")
 	}
 }
 
