@@ -15,7 +15,7 @@
 // # Structure
 //
 // A Session (session.go) is a client over all its connections, whatever carries and encodes its
-// frames. A client's requests are its verbs (hello.go, join.go, relay.go, say.go, ice.go,
+// frames. A client's requests are its verbs (hello.go, join.go, relay.go, say.go, ice.go, watch.go,
 // resume.go). What happens to it are events (event.go). A Dialect (dialect.go) turns frames into
 // verbs, and events into frames; each session has its own value. One whose server speaks first is
 // an Opener; one that acts upon an event does so soon (Session.Soon). The dialect's Terms
@@ -59,8 +59,9 @@
 // A connection has a reader and a writer; its carrier owns them, and its doc says so. Where the
 // writer goes when there is nothing to write (Link.PumpOnDemand), a wake of the feed starts the
 // next one: there is never a second. A panic in either ends the session, and only that. A waiting
-// session has a timer. One goroutine at a time makes room when the store is full. Hub.running
-// counts connections and the rest until nothing of theirs runs, and Close waits for that.
+// session has a timer, and one that watches the relay (watch.go) a goroutine. One goroutine at a
+// time makes room when the store is full. Hub.running counts connections and the rest until nothing
+// of theirs runs, and Close waits for that.
 //
 // # Order and locks
 //
@@ -82,8 +83,8 @@
 // sessions is held, the one that nobody knows comes first, as it resumes or replaces the other.
 // voice.mu is held while a session's dialect encodes, and within it the lock of one encoding of one
 // event, for which only those wait who get the same; neither is ever held with one of the locks
-// above. Nothing foreign (ICEIssuer, Guard, Door, the log) is called under a lock except the
-// session's own work, with two documented exceptions: Members, and what Kick is to match. A
+// above. Nothing foreign (ICEIssuer, Guard, Door, Watcher, the log) is called under a lock except
+// the session's own work, with two documented exceptions: Members, and what Kick is to match. A
 // dialect's Opened, Receive and Ended are called under work, its Encode and Encoding under
 // voice.mu. The only network calls under locks set deadlines, to wake a blocked reader or writer; a
 // Door may make some, for which its own client alone waits.

@@ -105,6 +105,7 @@ func (s *Session) end(code Code) {
 		s.hub.leave(r, s, why)
 	}
 	s.rooms = nil
+	s.unwatch()
 	s.letGo()
 	s.hub.forget(s) // its seats are free: another session may have its id now
 	gone := shared(PeerLeft{Peer: s.self, Reason: why})

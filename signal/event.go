@@ -106,6 +106,12 @@ type Broadcasted struct {
 // ICEUpdated has fresh ICE servers: the answer to ICE, or a push at half of the old ones' lifetime.
 type ICEUpdated struct{ ICE }
 
+// Sighted is something that the relay has seen of the session; see Session.Watch.
+type Sighted struct {
+	Test string
+	Data []byte // a JSON object
+}
+
 // Renewed is a resume token in place of the last one, which is good still, but older.
 type Renewed struct {
 	ResumeToken string
@@ -126,6 +132,7 @@ func (PeerLeft) Numbered() bool    { return true }
 func (Signaled) Numbered() bool    { return true }
 func (Broadcasted) Numbered() bool { return true }
 func (ICEUpdated) Numbered() bool  { return true }
+func (Sighted) Numbered() bool     { return false } // a test whose connection broke begins anew
 func (Renewed) Numbered() bool     { return false } // after a resume, there is a newer one
 func (Ended) Numbered() bool       { return false }
 
@@ -162,5 +169,6 @@ func (e PeerLeft) size() int    { return eventSize + e.Peer.size() + len(e.Note)
 func (e Signaled) size() int    { return eventSize + len(e.Data) }
 func (e Broadcasted) size() int { return eventSize + len(e.Data) }
 func (e ICEUpdated) size() int  { return eventSize + e.ICE.size() }
+func (e Sighted) size() int     { return eventSize + len(e.Test) + len(e.Data) }
 func (e Renewed) size() int     { return eventSize + len(e.ResumeToken) }
 func (e Ended) size() int       { return eventSize }

@@ -63,6 +63,8 @@ type Options struct {
 	// ICE issues the servers and credentials for clients; nil: none.
 	ICE ICEIssuer
 
+	// Watcher shows sessions what the relay sees of them; nil: nothing.
+	Watcher Watcher
 	// Members is told who may reach whom; nil: nobody.
 	Members Members
 	// Journal notes what happens to rooms and calls; nil: nobody wants to know.

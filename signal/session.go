@@ -18,7 +18,7 @@ import (
 // neither how its frames travel nor how they are encoded.
 //
 // Its verbs (Hello, Resume, Attach, Join, Leave, Signal, HangUp, Broadcast, Say, ICE, IssueICE,
-// Confirm, Bye), Meter, Refuse and Peers must be called one at a time: from its dialect's
+// Watch, Confirm, Bye), Meter, Refuse and Peers must be called one at a time: from its dialect's
 // Receive, or from Do. Its other methods may be called from anywhere.
 type Session struct {
 	// set before the first frame
@@ -51,6 +51,7 @@ type Session struct {
 	volume    *rate.Limiter // bytes; the same
 	left      int           // rooms that it has left and not made up for by joining others
 	returns   *rate.Limiter // joins while there are such; nil = there were none, or no limit
+	watch     Watch         // nil: there is none
 
 	patience atomic.Pointer[rate.Limiter] // for frames over the pace; nil = there were none
 

@@ -85,6 +85,7 @@ func (b *books) allocate(r *request, a *allocation) {
 		b.refuse(r, code)
 		return
 	}
+	b.watches.allocated(a)
 	b.log.Debug("allocation created", "relay", a.relayed, "client", a.client, "transport", r.link.transport(),
 		"class", a.class)
 

@@ -298,6 +298,7 @@ func (b *books) remove() {
 		b.quotas.giveBack(a.holder())
 		b.disown(a)
 		b.ends.note(a)
+		b.watches.ended(a)
 	}
 	b.lookDrained()
 }
@@ -365,7 +366,9 @@ func (b *books) handle(r *request) {
 // nobody's any more.
 func (b *books) refuse(r *request, code int) {
 	b.counters.refusedTo(r.class, code)
-	defer b.refusals.note(refusal{code, r.why, r.issued, r.client, r.peer})
+	defer b.refusals.note(refusal{
+		link: r.link, code: code, why: r.why, user: r.issued, login: r.user, client: r.client, peer: r.peer,
+	})
 	if code == 401 {
 		b.reply(r, b.challenges.answer(nil, &r.msg, r.client, 401, b.clock.wall()))
 		return

@@ -20,6 +20,7 @@ type core struct {
 	shown    *shown // addresses, in these two
 	refusals *refusals
 	ends     *ends
+	watches  *watches
 	faults   *socket.Faults // of all UDP sockets
 	// neighbors are those whom all UDP sockets send to; Server.Run runs them.
 	neighbors *socket.Neighbors
@@ -28,10 +29,14 @@ type core struct {
 func newCore(now func() time.Time, log *slog.Logger) *core {
 	c := &core{
 		clock: clock{start: now(), read: now}, counters: new(counters), log: log, neighbors: socket.NewNeighbors(log),
+		watches: newWatches(),
 	}
 	c.shown = new(shown)
 	c.shown.by(nil)
-	c.refusals = &refusals{log, c.shown, lineLimit{clock: c.clock, ofSource: refusalsOfSource, ofAll: refusalsOfAll}}
+	c.refusals = &refusals{
+		log: log, shown: c.shown, watches: c.watches,
+		lines: lineLimit{clock: c.clock, ofSource: refusalsOfSource, ofAll: refusalsOfAll},
+	}
 	c.ends = &ends{log, c.clock, c.shown, lineLimit{clock: c.clock, ofSource: endsOfSource, ofAll: endsOfAll}}
 	c.faults = socket.NewFaults(func() { c.counters.drop(dropReadFailed) }, log)
 	return c

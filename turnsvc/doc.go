@@ -50,6 +50,7 @@
 //	internal/engine/engine.go   pion/turn enters it into its books
 //	internal/wire/build.go      the answer
 //
+// watch.go shows what happens on this way to a client that tests it, and to nobody else.
 // request.go holds what gate and books share: the request, and how it is refused.
 //
 // # Who owns what
@@ -102,6 +103,7 @@
 //	books.mu, budget.mu
 //	queue.mu
 //	lineLimit.mu
+//	watches.mu
 //	streams.mu, source.Crowd's
 //	dtls: Front.mu, handshakes.mu, source.Crowd's
 //	socket: Neighbors.mu, Outlet.closing

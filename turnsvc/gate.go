@@ -58,8 +58,7 @@ func (g *gate) receive(in *inlet, src netip.AddrPort) {
 		// The key that made the allocation signs for all that follows: a call outlives its
 		// credential.
 		if !m.SignedBy(a.key) {
-			g.challenge(in, src, answered, 401)
-			g.refusals.note(refusal{code: 401, why: "wrong password", user: a.issued, client: src})
+			g.denied(in, src, user, a.issued, "wrong password")
 			return
 		}
 		id = identity{key: a.key, class: a.class, issued: a.issued}
@@ -122,8 +121,7 @@ func (g *gate) admit(in *inlet, src netip.AddrPort, user string, a *allocation) 
 		return id, false
 	}
 	if id, ok = g.keys.authenticate(m, user); !ok {
-		g.challenge(in, src, answered, 401)
-		g.refusals.note(refusal{code: 401, why: g.keys.wrong(user), user: g.keys.claimed(user), client: src})
+		g.denied(in, src, user, g.keys.claimed(user), g.keys.wrong(user))
 		return id, false
 	}
 	counted.giveBack()
@@ -135,12 +133,11 @@ func (g *gate) admit(in *inlet, src netip.AddrPort, user string, a *allocation) 
 		if id.distant {
 			g.tellDistant(&id, user)
 		}
-		g.challenge(in, src, answered, 401)
 		why := "the credential has expired"
 		if id.gone {
 			why = "the credential's session is over"
 		}
-		g.refusals.note(refusal{code: 401, why: why, user: id.issued, client: src})
+		g.denied(in, src, user, id.issued, why)
 		return id, false
 	case m.Method == wire.MethodAllocate && g.keys.banned(id.class, id.issued, src.Addr()):
 		g.refuseKnown(in, src, &id, refusal{code: 403, why: "banned", user: id.issued})
@@ -161,10 +158,16 @@ func (g *gate) tellDistant(id *identity, user string) {
 		"instead of seconds?", "expires", expires.Unix())
 }
 
+// denied answers a login that is refused, of a user name as it was sent, and notes it.
+func (g *gate) denied(in *inlet, src netip.AddrPort, login, issued, why string) {
+	g.challenge(in, src, answered, 401)
+	g.refusals.note(refusal{link: in.link, code: 401, why: why, user: issued, login: login, client: src})
+}
+
 // refuseKnown answers somebody whose key is known with an error code, signed with it.
 func (g *gate) refuseKnown(in *inlet, src netip.AddrPort, id *identity, r refusal) {
 	g.counters.refusedTo(id.class, r.code)
 	in.link.send(errorAnswer(in.scratch[:], &in.msg, id.key, r.code), src)
-	r.client = src
+	r.link, r.client = in.link, src
 	g.refusals.note(r)
 }

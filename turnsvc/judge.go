@@ -50,6 +50,15 @@ func (j *judge) grantFor(a *allocation, peer netip.Addr) grant {
 	return j.decide(a, peer, new(question))
 }
 
+// rule names the rule by which an allocation may not do anything with peer.
+func (j *judge) rule(a *allocation, peer netip.Addr) string {
+	h := j.host.Load()
+	if h.own[peer] || h.relayed[peer] {
+		return "an address of the box itself"
+	}
+	return j.settings.Load().policy.rule(a.class, peer)
+}
+
 // route is that to an address, from one of this host's or from any.
 type route struct{ to, from netip.Addr }
 

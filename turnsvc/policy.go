@@ -122,6 +122,21 @@ func (p *policy) portsOf(peer netip.Addr, from *opening) *opening {
 	return from
 }
 
+// rule names the rule by which a class may not reach peer, in the words of the configuration.
+func (p *policy) rule(c cred.Class, peer netip.Addr) string {
+	switch {
+	case netaddr.Never(peer):
+		return "an address that nothing is relayed to"
+	case netaddr.Contains(p.deny, peer):
+		return "denied: turn.deny_peers"
+	case !netaddr.Global(peer):
+		return "not a public address: turn.allow_peers"
+	case c == cred.Hub || c == cred.ICE:
+		return "not in the room: turn.peers"
+	}
+	return "not allowed: turn.static_peers"
+}
+
 // opens applies the lists to one spelling of an address.
 func (p *policy) opens(s *scope, peer netip.Addr) bool {
 	switch {

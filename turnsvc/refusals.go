@@ -12,9 +12,10 @@ import (
 // What is beyond is summed up in one line when a period ends. Challenges, which begin every
 // session, are no refusals.
 type refusals struct {
-	log   *slog.Logger
-	shown *shown
-	lines lineLimit
+	log     *slog.Logger
+	shown   *shown
+	watches *watches // are told of all, without these limits
+	lines   lineLimit
 }
 
 const (
@@ -24,11 +25,14 @@ const (
 	longestShown = 64
 )
 
-// refusal is what a line says. user is whom the credential was issued to: the log names none. peer
-// is the zero AddrPort if there is none; without a why it says the phrase of the code.
+// refusal is what a line says. user is whom the credential was issued to: the log names none. login
+// is the name as it was sent, where it is refused. peer is the zero AddrPort if there is none;
+// without a why it says the phrase of the code.
 type refusal struct {
+	link         link // that the request came by
 	code         int
 	why, user    string
+	login        string
 	client, peer netip.AddrPort
 }
 
@@ -55,17 +59,18 @@ func shortened(user string) string {
 	return strings.ToValidUTF8(user[:longestShown], "") + "..."
 }
 
-// note logs a refusal if there is room for it.
+// note tells who watches of a refusal, and logs it if there is room for it.
 func (l *refusals) note(r refusal) {
+	if r.why == "" {
+		r.why = reasons[r.code]
+	}
+	l.watches.refused(&r)
 	if !l.log.Enabled(context.Background(), slog.LevelInfo) {
 		return
 	}
 	l.settle(false)
 	if !l.lines.fit(r.client.Addr()) {
 		return
-	}
-	if r.why == "" {
-		r.why = reasons[r.code]
 	}
 	attrs := []any{"code", r.code, "client", l.shown.addr(r.client), "why", r.why, "user", shortened(r.user)}
 	if r.peer.IsValid() {

@@ -37,7 +37,7 @@ func TestIssue16RefusalsAreLogged(t *testing.T) {
 			t.Errorf("a challenge is logged as a refusal:\n%s", log.String())
 		}
 		c.refused(403, wire.MethodCreatePermission, withPeer("10.0.0.1:9"))
-		says(c, 403, `why=Forbidden user=u peer=10.0.0.1:9`)
+		says(c, 403, `why="not a public address: turn.allow_peers" user=u peer=10.0.0.1:9`)
 		c.refused(508, wire.MethodCreatePermission, withPeer("203.0.114.1:9"), withPeer("203.0.114.2:9"))
 		says(c, 508, `why="limit reached: turn.limits.permissions" user=u`)
 

@@ -211,6 +211,9 @@ func (d *doorman) mayAnswer(in *inlet, src netip.AddrPort, who standing) bool {
 
 // challenge answers 401 or 438 with REALM and NONCE, within the limit.
 func (d *doorman) challenge(in *inlet, src netip.AddrPort, who standing, code int) {
+	if who == stranger && code == 401 {
+		d.watches.challenged(in.link, src)
+	}
 	if d.mayAnswer(in, src, who) {
 		d.sendChallenge(in, src, code)
 	}

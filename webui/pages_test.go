@@ -107,8 +107,9 @@ func TestIDs(t *testing.T) {
 	contract := map[string]string{ // for tests in browsers
 		"home": "room start suggest snippet",
 		"call": "name preview join leave mute camera share chat-toggle chat-input chat-send chat-log tiles status",
-		"check": "run verdict candidates relay-test reach-test server-url server-username server-credential " +
-			"server-add server-remove servers",
+		"check": "run verdict run-candidates relay-test reach-test " + // then the trickle ICE page's
+			"servers url username password add remove reset gather candidates candidatesBody error error-note " +
+			"getUserMedia all relay iceCandidatePool unmux ipv6",
 		"trust":   "failed retry fingerprint qr qr-none systems system-linux",
 		"example": "join room leave status videos",
 		"admin":   "allocations rooms bans figures locked live token token-open kick kick-ban kick-confirm kick-cancel",
@@ -148,6 +149,24 @@ func importedBy(scripts map[string]string, name string) map[string]bool {
 		}
 	}
 	return all
+}
+
+// A module that the browser learns of only when it has read another one, comes a round trip later.
+func TestCheckPreloadsItsModules(t *testing.T) {
+	t.Parallel()
+	preloaded := matches(`rel="modulepreload" href="\{\{\.Assets\}\}/(js/[^"]+)"`,
+		readAll(t, "pages", ".html")["pages/check.html"])
+	slices.Sort(preloaded)
+	var wanted []string
+	for name := range importedBy(readAll(t, "static/js", ".js"), "static/js/check/main.js") {
+		if name != "static/js/check/main.js" {
+			wanted = append(wanted, strings.TrimPrefix(name, "static/"))
+		}
+	}
+	slices.Sort(wanted)
+	if !slices.Equal(preloaded, wanted) {
+		t.Errorf("preloaded: %v\nimported:  %v", preloaded, wanted)
+	}
 }
 
 // language reads a language file, which is JSON but for its first lines and the semicolon at its
@@ -229,8 +248,9 @@ func TestTranslationsAreUsed(t *testing.T) {
 			}
 		}
 	}
-	composed := regexp.MustCompile(`^(code|details|end|home\.health|media\.(audio|video)|tile|path|candidate|verdict|` +
-		`server\.timeout|overall\.norelay|admin\.(kind|live|failed|server)|kick\.(title|what|note)|span)(\.|$)`)
+	composed := regexp.MustCompile(`^(code|details|end|why|box\.nothing|home\.health|media\.(audio|video)|tile|path|` +
+		`candidate|verdict|server\.timeout|overall\.norelay|admin\.(kind|live|failed|server)|kick\.(title|what|note)|` +
+		`span)(\.|$)`)
 	source := everything.String()
 	for key := range texts {
 		base := strings.TrimSuffix(key, ".fix")

@@ -14,7 +14,8 @@
 // # Locks
 //
 // Each package has its own lock order (see the doc.go of signal and turnsvc). Between packages, the
-// hub tells turnsvc under its own locks who may reach whom, and turnsvc never calls the hub.
+// hub tells turnsvc under its own locks who may reach whom, and turnsvc never calls the hub, which
+// waits in goroutines of its own for what turnsvc has seen.
 // Credentials are minted under no lock. So no deadlock is possible.
 package app
 
@@ -187,7 +188,8 @@ func (a *App) makeHub() error {
 		return err
 	}
 	o := hubOptions(&a.cfg)
-	o.ResumeKey, o.ICE, o.Members, o.Bans, o.Log = []byte(key), a.ice, a.turn, a.bans, a.log.With("part", "signal")
+	o.ResumeKey, o.ICE, o.Members, o.Watcher = []byte(key), a.ice, a.turn, watcher{a.turn}
+	o.Bans, o.Log = a.bans, a.log.With("part", "signal")
 	o.OwnHost = a.hosts.Own
 	if a.guard.Asks() {
 		o.Guard = a.guard

@@ -66,6 +66,9 @@ func TestAdmission(t *testing.T) {
 		p := a.Open(server.HTTPS+"/check", lab.PageOptions{})
 		p.Expect(`401`) // what /api/ice says then
 		p.AwaitText(30*time.Second, "#verdict", "password or a token")
+		if got := p.Attr("#verdict", "data-verdict"); got != "warn" {
+			t.Errorf("a room with a password is called %s", got) // it is as it should be
+		}
 		p.Await(5*time.Second, "the field is shown", `document.querySelector("#pass").checkVisibility()`)
 		p.Shoot("check-asked")
 		p.Fill("#pass", password)

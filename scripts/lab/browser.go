@@ -52,6 +52,7 @@ type BrowserOptions struct {
 	Engine   Engine   // Chromium, unless it is set
 	NoCamera bool     // neither camera nor microphone; else both are faked
 	Verify   bool     // Chromium only: certificates are looked at; else every one is as good
+	Past     bool     // Chromium only: pages open past their certificate's warning; TURN over TLS doesn't
 	Home     string   // the home directory, if not one of its own
 	Flags    []string // further flags of the browser's command line
 }
@@ -117,7 +118,7 @@ func StartBrowser(t testing.TB, in *Namespace, options BrowserOptions) *Browser 
 	path := RequireBrowser(t, options.Engine)
 	args, err := json.Marshal(map[string]any{
 		"engine": options.Engine, "executable": path, "camera": !options.NoCamera, "verify": options.Verify,
-		"flags": options.Flags,
+		"past": options.Past, "flags": options.Flags,
 	})
 	if err != nil {
 		t.Fatal(err)

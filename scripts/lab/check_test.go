@@ -54,11 +54,25 @@ func TestCheckIsGoodBehindASymmetricNAT(t *testing.T) {
 				}
 			}
 			var types map[string]int
-			p.Eval(`[...document.querySelectorAll("#candidates tr[data-type]")].reduce((n, e) => ({...n, `+
+			p.Eval(`[...document.querySelectorAll("#run-candidates tr[data-type]")].reduce((n, e) => ({...n, `+
 				`[e.dataset.type]: (n[e.dataset.type] ?? 0) + 1}), {})`, &types)
 			if types["srflx"] == 0 || types["relay"] == 0 {
 				t.Errorf("candidates by type: %v", types)
 			}
+
+			var refused map[string]string
+			p.Eval(`Object.fromEntries([...document.querySelectorAll("#refusals li")].map(e => [e.dataset.name, `+
+				`e.dataset.verdict]))`, &refused)
+			for _, what := range []string{"login", "peer"} {
+				if refused[what] != "good" {
+					t.Errorf("%s, which must be refused, is %q", what, refused[what])
+				}
+			}
+
+			p.Click("#devices-test")
+			p.AwaitText(10*time.Second, "#devices", `(\d+ × \d+)`)
+			p.Await(10*time.Second, "the microphone's beeps are heard",
+				`document.querySelector("#devices-microphone").dataset.verdict == "good"`)
 
 			noCredentialInReport(t, p)
 			p.Shoot("check-good")
@@ -112,7 +126,7 @@ func TestCheckIsGoodWhereTheRelayAdmitsNoPrivateAddress(t *testing.T) {
 func noCredentialInReport(t *testing.T, p *lab.Page) {
 	t.Helper()
 	var report string
-	p.Eval("JSON.stringify(signalboxReport)", &report)
+	p.Eval("JSON.stringify(report)", &report)
 	if !strings.Contains(report, lab.AddrServer) {
 		t.Errorf("the report is no report: %s", report)
 	}
@@ -143,10 +157,10 @@ func TestCheckNamesAWrongPassword(t *testing.T) {
 			verdict(p)
 			url := "turn:" + lab.AddrServer + ":3478?transport=udp"
 			addServer(p, url, "u", "wrong")
-			p.Click("#run")
-			p.Await(5*time.Second, "it runs again", `document.querySelector("#verdict").dataset.verdict == "running"`)
-			if got := verdict(p); got != "bad" {
-				t.Errorf("the verdict is %s: %s", got, p.Text("main"))
+			p.Await(15*time.Second, "it is tested at once",
+				`document.querySelector("#own-verdict").dataset.verdict == "bad"`)
+			if got := p.Attr("#verdict", "data-verdict"); got != "good" {
+				t.Errorf("the verdict over the box is %s: %s", got, p.Text("main"))
 			}
 			wrong := `.server[data-code="401"]`
 			if got := p.Attr(wrong, "data-verdict"); got != "bad" {
@@ -161,17 +175,13 @@ func TestCheckNamesAWrongPassword(t *testing.T) {
 
 // addServer types a server of the reader's own in.
 func addServer(p *lab.Page, url, username, password string) {
-	var shown bool
-	p.Eval(`document.querySelector("#server-url").checkVisibility()`, &shown)
-	if !shown {
-		p.Click("details:has(#server-url) > summary")
-	}
-	p.Fill("#server-url", url)
-	p.Fill("#server-username", username)
-	p.Fill("#server-credential", password)
-	p.Click("#server-add")
+	p.Fill("#url", url)
+	p.Fill("#username", username)
+	p.Fill("#password", password)
+	p.Click("#add")
 }
 
+// They are tested when they are added, and judged apart from the box; its own part stays as it was.
 func TestCheckTakesServersOfTheReadersOwn(t *testing.T) {
 	besideOthers(t)
 	l := lab.New(t, lab.Symmetric, lab.Symmetric)
@@ -179,13 +189,28 @@ func TestCheckTakesServersOfTheReadersOwn(t *testing.T) {
 	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{})
 	p := b.Open(server.HTTPS+"/check", lab.PageOptions{})
 	verdict(p)
-	url := "turn:" + lab.AddrServer + ":3478?transport=tcp"
-	addServer(p, url, "u", "p")
+	own := func(want string) {
+		t.Helper()
+		p.Await(30*time.Second, "own servers are "+want, `document.querySelector("#own-verdict").dataset.verdict == "`+
+			want+`"`)
+		if got := p.Attr("#verdict", "data-verdict"); got != "good" {
+			t.Errorf("the verdict over the box is %s: %s", got, p.Text("main"))
+		}
+	}
+	addServer(p, "turn:"+lab.AddrServer+":3478?transport=tcp", "u", "p")
+	own("good")
+	addServer(p, "turn:"+lab.AddrServer+":3999?transport=tcp", "u", "p")
+	own("bad")
+	if text := p.Text("#section-own"); strings.Contains(text, "ufw") {
+		t.Errorf("somebody else's server gets advice for this box: %s", text)
+	}
+	p.Shoot("check-own")
 	p.Click("#run")
 	p.Await(5*time.Second, "it runs again", `document.querySelector("#verdict").dataset.verdict == "running"`)
 	if got := verdict(p); got != "good" {
-		t.Errorf("the verdict is %s: %s", got, p.Text("main"))
+		t.Errorf("the verdict over the box is %s: %s", got, p.Text("main"))
 	}
+	own("bad")
 }
 
 func TestCheckNamesTheBlockedRelayPorts(t *testing.T) {
@@ -231,4 +256,70 @@ func TestCheckWithUDPBlocked(t *testing.T) {
 	}
 	p.AwaitText(time.Second, "#verdict", "UDP")
 	p.Shoot("check-udp-blocked")
+}
+
+// A script that was written for the trickle ICE page of webrtc/samples finds its elements, and its
+// words.
+func TestCheckAsTheTricklePage(t *testing.T) {
+	t.Parallel()
+	l := lab.New(t, lab.Symmetric, lab.Symmetric)
+	server := lab.StartServer(t, l.Server, lab.Config)
+	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{})
+	p := b.Open(server.HTTPS+"/check?auto=1", lab.PageOptions{})
+	gather := func(url, user, password, last string) string {
+		t.Helper()
+		p.Click("#reset")
+		p.Fill("#url", url)
+		p.Fill("#username", user)
+		p.Fill("#password", password)
+		p.Click("#add")
+		p.Click("#gather")
+		p.Await(20*time.Second, "the last row says "+last, `/`+last+`$/.test(document.querySelector(`+
+			`"#candidatesBody").lastElementChild?.innerText)`)
+		return p.Text("#candidatesBody")
+	}
+	udp := "turn:" + lab.AddrServer + ":3478?transport=udp"
+	if rows := gather(udp, "u", "p", "Done"); !strings.Contains(rows, "relay") || !strings.Contains(rows, "srflx") {
+		t.Errorf("candidates: %s", rows)
+	}
+	gather(udp, "u", "wrong", "Authentication failed.")
+	p.AwaitText(time.Second, "#error", "returned an error with code=401")
+	p.Await(time.Second, "the note is shown", `document.querySelector("#error-note").checkVisibility()`)
+	gather("turn:"+lab.AddrServer+":3999?transport=tcp", "u", "p", "Not reachable.")
+	gather("stun:"+lab.AddrServer+":3478", "", "", "Done")
+	p.Click("#relay")
+	if rows := gather(udp, "u", "p", "Done"); strings.Contains(rows, "host") {
+		t.Errorf("candidates of the relay alone: %s", rows)
+	}
+	p.Click("details > summary")
+	if over := p.Overflow(390); over > 0 {
+		t.Errorf("on a phone, the page is %d pixels too wide", over)
+	}
+	p.Shoot("check-trickle")
+
+	verdict(p)
+	var report struct {
+		Verdict string
+		Servers []struct {
+			URL       string
+			Box       []string
+			Sightings []map[string]any
+		}
+	}
+	p.Eval("report", &report)
+	if report.Verdict != "good" || len(report.Servers) < 3 || len(report.Servers[1].Box) == 0 {
+		t.Errorf("the report: %+v", report)
+	}
+	// It can be opened again, here by a file that the page makes itself.
+	p.Eval(`(() => {
+		const files = new DataTransfer();
+		const text = JSON.stringify({ ...report, verdict: "bad", text: "From elsewhere." });
+		files.items.add(new File([text], "report.json"));
+		const input = document.querySelector("#open-report");
+		input.files = files.files;
+		input.dispatchEvent(new Event("change"));
+	})()`, nil)
+	p.AwaitText(5*time.Second, "#verdict", "From elsewhere")
+	p.AwaitText(time.Second, "#section-box .half-box", "allocated")
+	p.Shoot("check-opened")
 }

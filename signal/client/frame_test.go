@@ -68,6 +68,11 @@ func TestDecodesEveryMessageOfTheServer(t *testing.T) {
 			Type: "signal", From: alice, FromName: "Alice", Polite: &polite,
 			Data: json.RawMessage(`{"description":{"type":"offer","sdp":"v=0\r\n"}}`), Seq: 6,
 		},
+		"sighted": {
+			Type: "sighted",
+			Data: json.RawMessage(`{"kind":"allocated","transport":"udp","port":3478,"client":"198.51.100.7:51000",` +
+				`"relay":"203.0.113.10:50000"}`),
+		},
 		"token":       {Type: "token", ResumeToken: token},
 		"left-kicked": {Type: "left", Room: "tea", Reason: "kicked", Seq: 3},
 		"signal-server": {

@@ -173,5 +173,8 @@ func verbs() map[string]verb {
 		"ice": {run: func(_ *conversation, s *signal.Session, _ *clientMessage) error {
 			return s.ICE()
 		}},
+		"watch": {run: func(_ *conversation, s *signal.Session, m *clientMessage) error {
+			return s.Watch(m.Test, m.Users)
+		}},
 	}
 }

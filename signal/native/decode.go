@@ -81,6 +81,12 @@ func (m *clientMessage) set(key string, value []byte) error {
 		return text(&m.Room, signal.MaxRoom)
 	case "token":
 		return text(&m.Token, maxToken)
+	case "test":
+		return text(&m.Test, maxID)
+	case "users":
+		if json.Unmarshal(value, &m.Users) != nil {
+			return broken("users is no list of strings")
+		}
 	case "replaces":
 		return text(&m.Replaces, maxToken)
 	case "seq":

@@ -50,6 +50,9 @@ func serverGolden() map[string]outgoing {
 			ICE: signal.ICE{Servers: servers[:1]}, Rooms: []string{}, AddressChanged: true}},
 		"ice":   {event: signal.ICEUpdated{ICE: ice}, seq: 7},
 		"token": {event: signal.Renewed{ResumeToken: token}},
+		"sighted": {event: signal.Sighted{Test: "f3a9c2", Data: []byte(
+			`{"kind":"allocated","transport":"udp","port":3478,"client":"198.51.100.7:51000",` +
+				`"relay":"203.0.113.10:50000"}`)}},
 		"joined": {event: signal.Joined{Room: "tea",
 			Peers: []signal.Peer{{Member: alice, Polite: true}, {Member: bob, Polite: true}}, Capacity: 8}, seq: 1},
 		"joined-empty":   {event: signal.Joined{Room: "tea", Peers: []signal.Peer{}}, seq: 1},
@@ -115,6 +118,7 @@ func clientGolden() map[string]clientMessage {
 			Data: json.RawMessage(`{"description":{"type":"offer","sdp":"v=0\r\n"}}`)},
 		"broadcast": {Type: "broadcast", Room: "tea", Data: json.RawMessage(`"hi, all"`)},
 		"ice":       {Type: "ice", ID: "a request id may be any text of 64 characters at most"},
+		"watch":     {Type: "watch", Test: "f3a9c2", Users: []string{"alice"}, ID: "9"},
 		"ping":      {Type: "ping", Received: 41},
 	}
 }

@@ -31,6 +31,8 @@ func encode(e signal.Event, received uint64) []byte {
 		return left(e)
 	case signal.ICEUpdated:
 		return message("ice", 256*len(e.ICE.Servers)).ice(e.ICE).end()
+	case signal.Sighted:
+		return message("sighted", len(e.Data)).text("test", e.Test).raw("data", e.Data).end()
 	case signal.Renewed:
 		return message("token", 0).text("resumeToken", e.ResumeToken).end()
 	case signal.Welcome:

@@ -37,6 +37,9 @@ type clientMessage struct {
 	Replaces string // the resume token of a session that a hello takes the place of
 	Received uint64 // the hub's frame that the client has processed last
 
+	Test  string   // of a watch
+	Users []string // likewise
+
 	// as the client wrote it, valid and not too deep; aliases the frame, so it is valid until the
 	// next one
 	Data json.RawMessage

@@ -1,16 +1,20 @@
 // The rules of /check, as tables.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isLocal } from '../static/js/check/addresses.js';
+import { isLocal, sameAddress, sameFamily } from '../static/js/check/addresses.js';
 import { decisive, explain } from '../static/js/check/codes.js';
 import { median } from '../static/js/check/relay.js';
+import { readReport, readVerdict, withoutAddresses } from '../static/js/check/saved.js';
 import { flatten, problemOf } from '../static/js/check/servers.js';
-import { ofReach, ofRelay, ofServer, overall } from '../static/js/check/verdict.js';
+import { ofOwn, ofReach, ofRelay, ofServer, overall } from '../static/js/check/verdict.js';
 
-const stun = { url: 'stun:b:3478', relays: false, transport: 'udp', port: '3478', origin: 'box' };
-const turn = { url: 'turn:b:3478?transport=udp', relays: true, transport: 'udp', port: '3478', origin: 'box' };
+const stun = { url: 'stun:b:3478', relays: false, transport: 'udp', host: 'b', port: '3478', origin: 'box' };
+const turn = { ...stun, url: 'turn:b:3478?transport=udp', relays: true };
+const turns = { ...turn, url: 'turns:b:443?transport=tcp', transport: 'tls', port: '443' };
 const own = { ...turn, origin: 'own' };
 const relay = { type: 'relay', address: '203.0.113.10', port: 50000 };
+
+const page = (hostname = 'example.org', port = '', protocol = 'https:') => ({ hostname, port, protocol });
 
 test('addresses that exist only within a network', () => {
   for (const local of [
@@ -70,35 +74,67 @@ test('an answer of the server tells more than an interface without one', () => {
   assert.equal(decisive([{ code: 701 }, { code: 401 }]).code, 401);
   assert.equal(decisive([{ code: 701 }]).code, 701);
   assert.equal(decisive([]), null);
-  assert.equal(explain(401, turn).words, 'code.401');
-  assert.equal(explain(701, turn).words, 'code.701.udp');
-  assert.equal(explain(699, turn).words, 'code.other');
+  assert.equal(explain(401, turn, page()).words, 'code.401');
+  assert.equal(explain(701, turn, page()).words, 'code.701.udp');
+  assert.equal(explain(699, turn, page()).words, 'code.other');
+});
+
+test('a port by which the page came is not blocked', () => {
+  assert.equal(explain(701, turns, page('b')).words, 'code.701.untrusted');
+  assert.equal(explain(701, { ...turns, port: '8443' }, page('b', '8443')).words, 'code.701.untrusted');
+  assert.equal(explain(701, turns, page('b', '8443')).words, 'code.701.tls');
+  assert.equal(explain(701, turns, page('other')).words, 'code.701.tls');
+  assert.equal(explain(701, { ...turns, transport: 'tcp' }, page('b')).words, 'code.701.tcp');
+});
+
+test('an address and its spellings', () => {
+  assert.equal(sameFamily('example.org', '203.0.113.10'), false);
+  assert.equal(sameFamily('203.0.113.1', '203.0.113.10'), true);
+  assert.equal(sameFamily('[2001:db8::1]', '203.0.113.10'), false);
+  assert.equal(sameFamily('[2001:db8::1]', '2001:db8::2'), true);
+  assert.equal(sameAddress('[2001:db8::1]', '2001:DB8:0:0::1'), true);
+  assert.equal(sameAddress('203.0.113.1', '203.0.113.10'), false);
 });
 
 test('the verdict over one server', () => {
   const result = (outcome, more = {}) => ({ server: turn, outcome, code: null, candidates: [relay], ms: 20, ...more });
   const verdictOf = (...args) => { const { verdict, words } = ofServer(...args); return [verdict, words]; };
   const works = { ok: true, median: 3 };
-  assert.deepEqual(verdictOf(result('relay'), works, 'example.org'), ['good', 'server.relays']);
-  assert.deepEqual(verdictOf(result('relay'), { ok: false }, 'example.org'), ['bad', 'server.nodata']);
-  assert.deepEqual(verdictOf(result('timeout'), null, 'example.org'), ['bad', 'server.timeout.udp']);
-  assert.deepEqual(verdictOf(result('nothing'), null, 'example.org'), ['bad', 'server.nothing']);
-  assert.deepEqual(verdictOf(result('error', { code: 486 }), null, 'example.org'), ['bad', 'code.486']);
-  assert.deepEqual(verdictOf({ ...result('unmapped'), server: stun }, null, 'example.org'), [
+  assert.deepEqual(verdictOf(result('relay'), works, page()), ['good', 'server.relays']);
+  assert.deepEqual(verdictOf(result('relay'), { ok: false, errors: [] }, page()), ['bad', 'server.nodata']);
+  // The loop's own error counts, as of a limit that its two connections reach.
+  const refused = { ok: false, errors: [{ code: 701 }, { code: 486 }] };
+  assert.deepEqual(verdictOf(result('relay'), refused, page()), ['bad', 'code.486']);
+  // What Chromium refuses by itself is no fault of network or server.
+  assert.deepEqual(verdictOf({ ...result('nothing'), server: { ...turn, port: '1000' } }, null, page()), [
+    'bad',
+    'server.port',
+  ]);
+  // Nobody can open another's firewall.
+  const advice = (...args) => ofServer(...args).fix;
+  const lost = result('error', { code: 701 });
+  assert.equal(advice(lost, null, page()), 'code.701.udp.fix');
+  assert.equal(advice({ ...lost, server: own }, null, page()), 'own.fix');
+  assert.equal(advice({ ...result('error', { code: 401 }), server: own }, null, page()), 'code.401.fix');
+  assert.deepEqual(verdictOf(result('timeout'), null, page()), ['bad', 'server.timeout.udp']);
+  assert.deepEqual(verdictOf(result('nothing'), null, page()), ['bad', 'server.nothing']);
+  assert.deepEqual(verdictOf(result('error', { code: 486 }), null, page()), ['bad', 'code.486']);
+  assert.deepEqual(verdictOf({ ...result('unmapped'), server: stun }, null, page()), [
     'good',
     'server.unmapped',
   ]);
   // A private relay address is wrong for a public box and right for one that is visited at a
   // private address.
   const inside = result('relay', { candidates: [{ ...relay, address: '192.168.1.5' }] });
-  assert.deepEqual(verdictOf(inside, works, 'example.org'), ['warn', 'server.local']);
-  assert.deepEqual(verdictOf(inside, works, '192.168.1.5'), ['good', 'server.relays']);
+  assert.deepEqual(verdictOf(inside, works, page()), ['warn', 'server.local']);
+  assert.deepEqual(verdictOf(inside, works, page('192.168.1.5')), ['good', 'server.relays']);
 });
 
 test('the reachability test says bad only if nothing else explains it', () => {
   const facts = {
     udp: true,
     relayAddress: '203.0.113.10',
+    host: '203.0.113.10',
     addresses: ['198.51.100.1'],
     relayWorks: true,
     loop: { ok: false },
@@ -108,6 +144,8 @@ test('the reachability test says bad only if nothing else explains it', () => {
     return [verdict, words];
   };
   assert.deepEqual(verdictOf({}), ['bad', 'reach.bad']);
+  assert.deepEqual(verdictOf({ host: '198.51.100.9' }), ['bad', 'reach.elsewhere']);
+  assert.deepEqual(verdictOf({ host: 'example.org' }), ['bad', 'reach.closed']); // which it could be, can't be told
   assert.deepEqual(verdictOf({ loop: { ok: true, median: 1 } }), ['good', 'reach.good']);
   assert.deepEqual(verdictOf({ relayWorks: false }), ['unknown', 'reach.norelay']);
   // Nothing was tried: the relay may be fine.
@@ -125,32 +163,69 @@ test('the reachability test says bad only if nothing else explains it', () => {
 test('the overall verdict', () => {
   const unknown = { verdict: 'unknown' };
   const good = { verdict: 'good' };
-  const of = (groups, more = {}) => {
-    const { verdict, words } = overall({ signaling: null, groups, relay: good, reach: good, ...more });
-    return [verdict, words];
-  };
-  const works = [{ server: stun, verdict: 'good' }, { server: turn, verdict: 'good' }];
-  assert.deepEqual(of([works, []]), ['good', 'overall.good']);
-  assert.deepEqual(of([works, []], { reach: unknown }), ['good', 'overall.good']);
-  assert.deepEqual(of([works, []], { reach: { verdict: 'bad' } }), ['bad', 'overall.blocked']);
-  assert.deepEqual(of([works, []], { relay: { verdict: 'bad' } }), ['bad', 'overall.nodata']);
-  assert.deepEqual(of([works, []], { signaling: 'unreachable' }), ['bad', 'overall.signaling']);
+  const bad = (server, words = 'code.701.udp') => ({ server, verdict: { verdict: 'bad', words, fix: `${words}.fix` } });
+  const fine = (server) => ({ server, verdict: good });
+  const wholeOf = (judged, more = {}) => overall({ signaling: null, judged, relay: good, reach: good, ...more });
+  const of = (...args) => { const { verdict, words } = wholeOf(...args); return [verdict, words]; };
+  const also = (...args) => wholeOf(...args).also.map(({ words }) => words);
+  const works = [fine(stun), fine(turn), fine(turns)];
+  assert.deepEqual(of(works), ['good', 'overall.good']);
+  assert.deepEqual(also(works), []);
+  // It is as wide as what was tried.
+  assert.deepEqual(of(works, { reach: unknown }), ['good', 'overall.works']);
+  assert.deepEqual(also(works, { reach: unknown }), ['note.reach']);
+  assert.deepEqual(of([fine(stun), fine(turn)]), ['good', 'overall.works']);
+  assert.deepEqual(also([fine(stun), fine(turn)]), ['note.notls']);
+  assert.deepEqual(also([fine(turn), fine({ ...turns, port: '8443' })]), ['note.no443']);
+
+  assert.deepEqual(of(works, { reach: { verdict: 'bad', words: 'reach.bad' } }), ['bad', 'overall.blocked']);
+  assert.deepEqual(of(works, { relay: { verdict: 'bad' } }), ['bad', 'overall.nodata']);
+  assert.deepEqual(of(works, { signaling: 'unreachable' }), ['bad', 'overall.signaling']);
+  assert.deepEqual(of([bad(turn)], { signaling: 'lost' }), ['bad', 'overall.lost']);
   for (const code of ['no-hub', 'origin-refused', 'csp-refused', 'too-many-tabs']) {
-    assert.deepEqual(of([works, []], { signaling: code }), ['bad', `end.${code}`]);
+    assert.deepEqual(of(works, { signaling: code }), ['bad', `end.${code}`]);
   }
-  assert.deepEqual(of([works, []], { signaling: 'rate-limited' }), ['bad', 'overall.refused']);
-  assert.deepEqual(of([works, []], { signaling: 'unauthorized' }), ['bad', 'overall.unauthorized']);
-  assert.deepEqual(of([works, []], { carrier: 'sse' }), ['warn', 'overall.sse']);
-  assert.deepEqual(of([[], []]), ['bad', 'overall.empty']);
-  assert.deepEqual(of([[works[0]], []]), ['bad', 'overall.noturn']);
-  assert.deepEqual(of([[{ server: turn, verdict: 'bad' }], []]), ['bad', 'overall.norelay.box']);
-  assert.deepEqual(of([works, [{ server: own, verdict: 'bad' }]]), ['bad', 'overall.norelay.own']);
-  assert.deepEqual(of([[{ server: stun, verdict: 'bad' }, works[1]], []]), ['warn', 'overall.partly']);
-  assert.deepEqual(of([[{ server: turn, verdict: 'warn' }], []]), ['warn', 'overall.local']);
+  assert.deepEqual(of(works, { signaling: 'rate-limited' }), ['bad', 'overall.refused']);
+  assert.deepEqual(of(works, { signaling: 'unauthorized' }), ['warn', 'overall.unauthorized']);
+  assert.deepEqual(of(works, { carrier: 'sse' }), ['warn', 'overall.sse']);
+  assert.deepEqual(of([]), ['bad', 'overall.empty']);
+  assert.deepEqual(of([works[0]]), ['bad', 'overall.noturn']);
+  // What all have in common is said once, above.
+  const limited = [bad(turn, 'code.486'), bad(turns, 'code.486')];
+  assert.deepEqual(of([fine(stun), ...limited]), ['bad', 'overall.norelay']);
+  assert.deepEqual(also([fine(stun), ...limited]), ['code.486', 'code.486.fix']);
+  assert.deepEqual(of([bad(stun), works[1]]), ['warn', 'overall.partly']);
+  assert.deepEqual(of([{ server: turn, verdict: { verdict: 'warn' } }]), ['warn', 'overall.local']);
+  // The visitor's own are judged apart.
+  assert.equal(ofOwn([]), null);
+  assert.equal(ofOwn([fine(own)]).words, 'own.good');
+  assert.equal(ofOwn([fine(own), bad(own)]).words, 'own.bad');
 });
 
 test('the median of round trips', () => {
   assert.equal(median([5, 1, 3]), 3);
   assert.equal(median([1, 2, 3, 10]), 2.5);
   assert.deepEqual(ofRelay(null, null).verdict, 'unknown');
+  assert.equal(ofRelay(turn, { ok: false, errors: [{ code: 508 }] }).words, 'relay.refused');
+});
+
+test('a report without addresses', () => {
+  const report = {
+    at: '2026-01-02T03:04:05.678Z', userAgent: 'X/1.2.3.4', page: 'https://203.0.113.10:8443',
+    servers: [{ url: 'turn:[2001:db8::1]:3478', candidates: [{ address: 'fe80::1' }], text: '10.0.0.1, 12:34' }],
+  };
+  assert.deepEqual(withoutAddresses(report), {
+    ...report, page: 'https://(address):8443',
+    servers: [{ url: 'turn:[(address)]:3478', candidates: [{ address: '(address)' }], text: '(address), 12:34' }],
+  });
+});
+
+test('a file is a report, or nothing', () => {
+  for (const text of ['', '{', 'null', '[]', '{"verdict":"good"}', '{"verdict":"<b>","servers":[]}', undefined]) {
+    assert.equal(readReport(text), null, text);
+  }
+  const report = readReport('{"verdict":"bad","text":"No.","fix":"Do.","servers":[{}],"page":{}}');
+  assert.equal(report.page, '[object Object]');
+  assert.deepEqual(readVerdict(report).also, [{ words: 'report.text', params: { text: 'Do.' } }]);
+  assert.equal(readVerdict(report.servers[0]), null);
 });

@@ -16,11 +16,11 @@ const flags = [
 // Unlike Playwright's own ignoreHTTPSErrors, it covers TURN over TLS, too.
 const trusting = "--ignore-certificate-errors";
 
-export async function launch({ executable, camera, verify, flags: more }) {
+export async function launch({ executable, camera, verify, past, flags: more }) {
   const browser = await chromium.launch({
     executablePath: executable,
     headless: true,
-    args: [...flags, ...(verify ? [] : [trusting]), ...(camera ? ["--use-fake-device-for-media-stream"] : []), ...(more ?? [])],
+    args: [...flags, ...(verify || past ? [] : [trusting]), ...(camera ? ["--use-fake-device-for-media-stream"] : []), ...(more ?? [])],
   });
   return {
     version: browser.version(),

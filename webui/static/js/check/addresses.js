@@ -14,3 +14,15 @@ export function isLocal(address) {
     host === '::1' || /^f[cd]/.test(host) || /^fe[89ab]/.test(host) || host === 'localhost' || host.endsWith('.local')
   );
 }
+
+/** Whether a host is an address, of the same family as another one. */
+export function sameFamily(host, address) {
+  const family = (text) => (text.includes(':') ? 6 : /^[\d.]+$/.test(text) ? 4 : 0);
+  return family(host) > 0 && family(host) === family(address);
+}
+
+/** Whether two spellings are of one address. */
+export function sameAddress(a, b) {
+  const plain = (text) => (text.includes(':') ? new URL(`http://[${text.replace(/[[\]]/g, '')}]`).hostname : text);
+  return plain(a) === plain(b);
+}

@@ -3,11 +3,17 @@
 
 const KNOWN = [400, 401, 403, 437, 438, 440, 441, 442, 486, 500, 508];
 
-/** Keys of the sentence and of the fix for an error code. */
-export function explain(code, server) {
-  if (code === 701) return { words: `code.701.${server.transport}`, fix: `code.701.${server.transport}.fix` };
-  if (KNOWN.includes(code)) return { words: `code.${code}`, fix: `code.${code}.fix` };
-  return { words: 'code.other', fix: 'code.other.fix' };
+/** Keys of the sentence and of the fix for an error code. `page` is the page's location. */
+export function explain(code, server, page) {
+  const name = code === 701 ? unreached(server, page) : KNOWN.includes(code) ? String(code) : 'other';
+  return { words: `code.${name}`, fix: `code.${name}.fix` };
+}
+
+// A browser says 701 for whatever keeps it from a server. If the page itself came in by the same
+// port, then it isn't the port.
+function unreached({ transport, host, port }, page) {
+  const cameIn = page.protocol === 'https:' && page.hostname === host && (page.port || '443') === port;
+  return transport === 'tls' && cameIn ? '701.untrusted' : `701.${transport}`;
 }
 
 /**

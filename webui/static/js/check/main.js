@@ -1,60 +1,188 @@
 // /check: every ICE server by itself, then data through the relay, then whether its ports can be
 // reached, then one verdict.
 import { connect } from '/signalbox.js';
-import { byId, copy } from '../dom.js';
+import { byId, copy, h } from '../dom.js';
 import { say, start } from '../i18n.js';
 import { askPass, keepPass, pass, takePass } from '../pass.js';
-import { OwnServers } from './own.js';
+import { concerning, ofBox, withBox } from './box.js';
+import { OwnServers } from './classic.js';
+import { toggleDevices } from './devices.js';
 import { mappedAddress, probe } from './probe.js';
+import { tryRefusals } from './refusals.js';
 import { reachLoop, relayLoop } from './relay.js';
 import { makeReport } from './report.js';
+import { readReport, withoutAddresses } from './saved.js';
 import { flatten } from './servers.js';
-import { ofReach, ofRelay, ofServer, overall } from './verdict.js';
-import { addCandidate, addError, begin, showVerdict } from './view.js';
+import { ofOwn, ofReach, ofRelay, ofServer, overall } from './verdict.js';
+import {
+  addCandidate, addError, addRow, begin, finish, showOwn, showRefusals, showReport, showVerdict,
+} from './view.js';
 
+const ANSWER_MS = 3000; // of the box to a ping
+const SAVED_MS = 60_000; // in which a download has begun
+const MAX_USERS = 16; // whose logins a session may watch
+
+// The run that is, or was last, under way.
+let last = { stop: new AbortController(), judged: [], added: new Map(), rows: new Map(), places: new Set() };
 start();
 takePass();
-const own = new OwnServers();
+const own = new OwnServers(testOwn);
 byId('run').addEventListener('click', run);
 byId('pass-form').addEventListener('submit', (event) => {
   event.preventDefault();
   if (!byId('run').disabled) run();
 });
 byId('copy-report').addEventListener('click', async () => {
-  const done = await copy(JSON.stringify(window.signalboxReport, null, 2));
+  const done = await copy(reportText());
   say(byId('report-said'), done ? 'copied' : 'copy.failed');
 });
-run();
+byId('devices-test').addEventListener('click', toggleDevices);
+byId('save-report').addEventListener('click', saveReport);
+byId('open-report').addEventListener('change', openReport);
+run().then(() => new URLSearchParams(location.search).has('auto') && saveReport());
 
+function reportText() {
+  return JSON.stringify(byId('hide-addresses').checked ? withoutAddresses(window.report) : window.report, null, 2);
+}
+
+function saveReport() {
+  const url = URL.createObjectURL(new Blob([reportText()], { type: 'application/json' }));
+  h('a', { href: url, download: 'report.json' }).click();
+  setTimeout(() => URL.revokeObjectURL(url), SAVED_MS);
+}
+
+// A report from elsewhere takes the place of what the page shows, until it runs again.
+async function openReport({ target }) {
+  const report = readReport(await target.files[0]?.text().catch(() => ''));
+  target.value = '';
+  if (!report) return say(byId('report-said'), 'report.unread');
+  last.stop.abort();
+  window.report = report;
+  showReport(report);
+  say(byId('report-said'), 'report.opened', { at: report.at, page: report.page });
+}
+
+/** Where a server is, whatever goes over it. */
+function placeOf({ host, port }) {
+  return `${host} ${port}`;
+}
+
+// A run whose session breaks knows nothing any more of the box: it starts again when that is back.
 async function run() {
-  const started = Date.now();
-  window.signalboxReport = undefined;
-  byId('run').disabled = byId('copy-report').disabled = true;
+  setBusy(true);
   say(byId('report-said'), '');
+  let signaling;
+  do signaling = await runOnce();
+  while (signaling === 'lost');
+  setBusy(false);
+  byId('pass-form').hidden = signaling !== 'unauthorized';
+  if (signaling === 'unauthorized') askPass();
+}
+
+function setBusy(busy) {
+  for (const id of ['run', 'copy-report', 'save-report', 'open-report']) byId(id).disabled = busy;
+}
+
+async function runOnce() {
+  const now = {
+    started: Date.now(), judged: [], added: new Map(), rows: new Map(), stop: new AbortController(),
+  };
+  last = now;
+  window.report = undefined;
   delete byId('relay-test').dataset.rtt;
   showVerdict(byId('verdict'), { verdict: 'running', words: 'overall.asking' });
   for (const id of ['relay-test', 'reach-test']) showVerdict(byId(id), { verdict: 'running', words: 'test.waiting' });
-  const box = await askBox();
-  const servers = box.error === 'no-webrtc' ? [] : [...flatten(box.iceServers, 'box'), ...own.ready];
+  now.user = `4000000000:check-${crypto.getRandomValues(new Uint32Array(2)).join('-')}`;
+  const box = await askBox([now.user, ...own.ready.map(({ username }) => username)], () => showHalves(now));
+  const { session, error } = box;
+  const servers = error === 'no-webrtc' ? [] : flatten(box.iceServers, 'box');
+  Object.assign(now, { signaling: error, carrier: session?.carrier, sightings: box.sightings });
+  now.places = new Set(servers.map(placeOf));
+  servers.push(...(servers.length ? own.ready : []));
   try {
-    const findings = await test(servers);
-    const signaling = { signaling: box.error, carrier: box.session?.carrier };
-    const verdict = overall({ ...signaling, ...findings });
-    showVerdict(byId('verdict'), verdict);
-    window.signalboxReport = makeReport({ started, ...signaling, verdict, ...findings });
+    const whole = test(now, servers).then(() => answers(session));
+    if (await Promise.race([breaks(session), whole]) === 'lost') {
+      await showLost(now, session);
+      return 'lost';
+    }
+    now.judged = now.judged.map((judged) => addBox(now, judged));
+    conclude(now);
+    return error;
   } finally {
-    box.session?.close();
-    byId('run').disabled = byId('copy-report').disabled = false;
-    byId('pass-form').hidden = box.error !== 'unauthorized';
-    if (box.error === 'unauthorized') askPass();
+    now.stop.abort();
+    session?.close();
   }
+}
+
+/** Resolves to 'lost' when the session's connection breaks; without a session, never. */
+function breaks(session) {
+  return new Promise((resolve) => {
+    session?.on('state', ({ state }) => state !== 'open' && resolve('lost'));
+  });
+}
+
+/** Resolves to 'lost' if a session whose connection has not broken has no answer all the same. */
+async function answers(session) {
+  if (!session) return undefined;
+  let late;
+  const patience = new Promise((resolve) => { late = setTimeout(resolve, ANSWER_MS, 'lost'); });
+  const answered = session.ping().then(() => undefined, () => 'lost');
+  return Promise.race([answered, patience]).finally(() => clearTimeout(late));
+}
+
+/** Says so, and waits until the box is there again. */
+async function showLost(now, session) {
+  now.stop.abort();
+  const verdict = overall({ signaling: 'lost' });
+  showVerdict(byId('verdict'), verdict);
+  for (const id of ['relay-test', 'reach-test']) showVerdict(byId(id), { verdict: 'unknown', words: 'test.broken' });
+  finish();
+  if (session.state === 'reconnecting') {
+    await new Promise((resolve) => { session.on('state', resolve); });
+  }
+}
+
+// While a row is not done, what has not come may yet come.
+function showHalves(now) {
+  for (const [server, row] of now.rows) {
+    if (!now.sightings || !now.places.has(placeOf(server))) continue;
+    const half = ofBox(server, now.sightings);
+    row.showBox(half?.arrow && !now.judged.length ? { arrow: '', lines: [{ words: 'box.waiting' }] } : half);
+  }
+}
+
+/** Once the box has told all, a verdict has its reasons, too. */
+function addBox(now, judged) {
+  const { server } = judged;
+  if (!now.sightings || !now.places.has(placeOf(server))) return judged;
+  const box = ofBox(server, now.sightings);
+  const verdict = withBox(judged.verdict, box);
+  const row = now.rows.get(server);
+  row.show(verdict, judged.shown);
+  row.showBox(box);
+  return { ...judged, verdict, box, sightings: concerning(server, now.sightings) };
+}
+
+function conclude(now) {
+  const tested = now.judged.filter(({ server }) => server.origin === 'box' || !now.added.has(server.url));
+  const judged = [...tested, ...now.added.values()];
+  const of = (origin) => judged.filter(({ server }) => server.origin === origin);
+  now.refusals = now.refusing?.map(({ name, judge }) => ({ name, verdict: judge(now.sightings) })) ?? [];
+  showRefusals(now.refusals);
+  now.verdict = overall({ ...now, judged: of('box') });
+  showVerdict(byId('verdict'), now.verdict);
+  showOwn(ofOwn(of('own')));
+  finish();
+  window.report = makeReport({ ...now, judged });
 }
 
 /**
  * The box's own servers, with a credential. A session in a room of its own gets what a caller gets;
- * where signaling doesn't come through, plain HTTP tells whether the relay would.
+ * where signaling doesn't come through, plain HTTP tells whether the relay would. The box tells the
+ * session what its relay sees of it, and of logins with the names of `users`, in `sightings`; that
+ * is null where it doesn't. `hear` is called with each.
  */
-async function askBox() {
+async function askBox(users, hear) {
   let session = null;
   try {
     session = await connect({ name: 'check', token: pass, keep: false, retries: 0 });
@@ -63,10 +191,17 @@ async function askBox() {
     await session.join(`check-${id}`, { dataChannel: false }).catch((error) => {
       if (error.code !== 'unauthorized') throw error; // the token is for other rooms
     });
-    return { session, iceServers: session.iceServers, error: null };
+    const sightings = [];
+    session.on('sighted', ({ data }) => {
+      sightings.push(data);
+      hear();
+    });
+    const test = { type: 'watch', test: id, users: [...new Set(users)].slice(0, MAX_USERS) };
+    const told = await session.request(test).then(() => true, () => false);
+    return { session, iceServers: session.iceServers, error: null, sightings: told ? sightings : null };
   } catch (error) {
     session?.close();
-    return { session: null, iceServers: await askOverHTTP(), error: error.code ?? 'internal' };
+    return { session: null, iceServers: await askOverHTTP(), error: error.code ?? 'internal', sightings: null };
   }
 }
 
@@ -80,40 +215,66 @@ async function askOverHTTP() {
   }
 }
 
-async function test(servers) {
-  const rows = begin(servers);
+async function test(now, servers) {
+  now.rows = begin(servers);
+  showHalves(now);
   let finished = 0;
   const progress = () => showVerdict(byId('verdict'), {
     verdict: 'running', words: 'overall.running', params: { done: finished, all: servers.length },
   });
   progress();
-  const judged = await Promise.all(servers.map(async (server) => {
-    const result = await probe(server, { oncandidate: addCandidate });
-    for (const error of result.errors) {
-      addError(server, error, result.outcome === 'relay' || result.outcome === 'mapped');
-    }
-    const loop = result.outcome === 'relay' ? await relayLoop(server) : null;
-    const verdict = ofServer(result, loop, location.hostname);
-    rows.get(server).show(verdict, { code: result.code, loop });
+  now.judged = await Promise.all(servers.map(async (server) => {
+    const judged = await testServer(now, server, now.rows.get(server));
     finished++;
-    progress();
-    return { server, result, loop, verdict };
+    if (!now.stop.signal.aborted) progress();
+    return judged;
   }));
+  if (now.stop.signal.aborted) return;
+  const judged = now.judged.filter(({ server }) => server.origin === 'box');
   const best = bestRelay(judged);
-  const relay = ofRelay(best?.server, best?.loop);
-  showVerdict(byId('relay-test'), relay);
+  now.relay = ofRelay(best?.server, best?.loop);
+  showVerdict(byId('relay-test'), now.relay);
   if (best?.loop.ok) byId('relay-test').dataset.rtt = String(best.loop.median);
   showVerdict(byId('verdict'), { verdict: 'running', words: 'overall.reach' });
   showVerdict(byId('reach-test'), { verdict: 'running', words: 'reach.running' });
-  const reach = await testReach(judged, best);
-  showVerdict(byId('reach-test'), reach);
-  const groups = ['box', 'own'].map((origin) => judged
-    .filter(({ server }) => server.origin === origin)
-    .map(({ server, verdict }) => ({ server, verdict: verdict.verdict })));
-  return { judged, groups, relay, reach };
+  const refusing = best?.loop.ok ? tryRefusals(best.server, now.user) : [];
+  now.reach = await testReach(judged, best);
+  if (now.stop.signal.aborted) return;
+  showVerdict(byId('reach-test'), now.reach);
+  now.refusing = await refusing;
 }
 
-// The box's before the visitor's, and UDP before TCP before TLS: what a call would use.
+/** One server and its row. What comes after the run has ended is nobody's. */
+async function testServer(now, server, row) {
+  const { signal } = now.stop;
+  const result = await probe(server, { oncandidate: (candidate) => signal.aborted || addCandidate(candidate) });
+  const loop = result.outcome === 'relay' && !signal.aborted ? await relayLoop(server) : null;
+  const verdict = ofServer(result, loop, location);
+  if (signal.aborted) return { server, result, loop, verdict };
+  const works = result.outcome === 'relay' || result.outcome === 'mapped';
+  for (const error of result.errors) addError(server, error, works);
+  for (const error of loop?.errors ?? []) addError(server, error, loop.ok);
+  const shown = { code: result.code, loop };
+  row.show(verdict, shown);
+  return { server, result, loop, verdict, shown };
+}
+
+/** A server that was just typed in. */
+async function testOwn(server) {
+  const during = last;
+  const { places } = during;
+  const now = { stop: new AbortController(), judged: [], rows: new Map([[server, addRow(server)]]), places };
+  const box = places.has(placeOf(server)) ? await askBox([server.username], () => showHalves(now)) : null;
+  now.sightings = box?.sightings;
+  let judged = await testServer(now, server, now.rows.get(server));
+  await answers(box?.session); // behind which comes nothing more
+  judged = addBox(now, judged);
+  box?.session?.close();
+  during.added.set(server.url, judged);
+  if (window.report && during === last) conclude(during);
+}
+
+// UDP before TCP before TLS: what a call would use.
 function bestRelay(judged) {
   const relays = judged.filter(({ loop }) => loop);
   return relays.find(({ loop }) => loop.ok) ?? relays[0] ?? null;
@@ -125,6 +286,7 @@ async function testReach(judged, best) {
   const udp = judged.some(({ server, verdict }) => server.transport === 'udp' && verdict.verdict !== 'bad');
   const facts = {
     udp,
+    host: best?.server.host,
     relayAddress: best?.result.candidates.find(({ type }) => type === 'relay')?.address,
     addresses: [...new Set(reflexive.map(({ address }) => address))],
     relayWorks: Boolean(best?.loop.ok),

@@ -10,7 +10,8 @@ const CANDIDATES = /^a=(candidate|end-of-candidates).*\r\n/gm;
 
 /**
  * Two peer connections of this page, both through the relay at `server`. Resolves to {ok, rtts,
- * median}: round trips in milliseconds, browser to relay to relay to browser and back.
+ * median, errors}: round trips in milliseconds, browser to relay to relay to browser and back, and
+ * what the browser said was wrong.
  */
 export async function relayLoop(server) {
   const configuration = { iceServers: [asIceServer(server)], iceTransportPolicy: 'relay' };
@@ -41,28 +42,52 @@ export async function reachLoop(server, stunURLs, addresses, usedPorts) {
   return exchange(relayed, bare, {
     fromA: (candidate, b) => b.addIceCandidate(candidate),
     fromB: () => undefined,
-    connected: (a) => Promise.all(addresses.map((address, index) => a.addIceCandidate({
-      candidate: `candidate:${index + 1} 1 udp 1677729535 ${address} ${port} typ srflx raddr 0.0.0.0 rport 0`,
-      sdpMid: '0',
-      sdpMLineIndex: 0,
-    }))),
+    connected: (a) => Promise.all(
+      addresses.map((address, index) => a.addIceCandidate(candidateAt(address, port, index + 1))),
+    ),
   });
+}
+
+/**
+ * Asks the relay for a peer at an address that it must refuse. Resolves as reachLoop does: to
+ * {refused: true} if the relay grants no permission.
+ */
+export async function refusedLoop(server, address, port) {
+  const relayed = { iceServers: [asIceServer(server)], iceTransportPolicy: 'relay' };
+  return exchange(relayed, {}, {
+    fromA: () => undefined,
+    fromB: () => undefined,
+    connected: (a) => a.addIceCandidate(candidateAt(address, port, 1)),
+    patience: REFUSED_MS,
+  });
+}
+
+// A candidate that nobody has gathered.
+function candidateAt(address, port, number) {
+  return {
+    candidate: `candidate:${number} 1 udp 1677729535 ${address} ${port} typ srflx raddr 0.0.0.0 rport 0`,
+    sdpMid: '0',
+    sdpMLineIndex: 0,
+  };
 }
 
 /**
  * Connects two ends, lets `fromA` and `fromB` pass on their candidates, and echoes over a data
  * channel.
  */
-async function exchange(configurationA, configurationB, { fromA, fromB, connected = () => {} }) {
+async function exchange(configurationA, configurationB, ways) {
+  const { fromA, fromB, connected = () => {}, patience = DEADLINE_MS } = ways;
   const a = new RTCPeerConnection(configurationA);
   const b = new RTCPeerConnection(configurationB);
   const channel = a.createDataChannel('loop', { negotiated: true, id: 0 });
   const echo = b.createDataChannel('loop', { negotiated: true, id: 0 });
   echo.onmessage = ({ data }) => echo.send(data);
   let early = []; // candidates can't be added before the descriptions
+  const seen = new Set(); // the ends that have a candidate: the others have no way to go
   const trickle = (end, pass, other) => {
     end.onicecandidate = ({ candidate }) => {
       if (!candidate?.candidate) return;
+      seen.add(end);
       // An end that has been closed meanwhile takes no more candidates.
       const deliver = () => pass(candidate, other)?.catch(() => {});
       if (early) early.push(deliver);
@@ -72,12 +97,23 @@ async function exchange(configurationA, configurationB, { fromA, fromB, connecte
   trickle(a, fromA, b);
   trickle(b, fromB, a);
   const started = performance.now();
+  const errors = [];
+  for (const end of [a, b]) {
+    end.onicecandidateerror = ({ errorCode, errorText }) => {
+      errors.push({ code: errorCode, text: errorText, ms: Math.round(performance.now() - started) });
+    };
+  }
   let deadline;
   let grace;
   let refused = false;
   try {
     const late = new Promise((_, reject) => {
-      deadline = setTimeout(reject, DEADLINE_MS);
+      deadline = setTimeout(reject, patience);
+      for (const end of [a, b]) {
+        end.onicegatheringstatechange = () => {
+          if (end.iceGatheringState === 'complete' && !seen.has(end)) grace = setTimeout(reject, GRACE_MS);
+        };
+      }
       a.oniceconnectionstatechange = () => {
         clearTimeout(grace);
         const givenUp = a.iceConnectionState === 'disconnected' || a.iceConnectionState === 'failed';
@@ -99,9 +135,9 @@ async function exchange(configurationA, configurationB, { fromA, fromB, connecte
       return await roundTrips(channel);
     })();
     const rtts = await Promise.race([measured, late]);
-    return { ok: true, refused, rtts, median: median(rtts) };
+    return { ok: true, refused, rtts, median: median(rtts), errors };
   } catch {
-    return { ok: false, refused, rtts: [], median: null };
+    return { ok: false, refused, rtts: [], median: null, errors };
   } finally {
     clearTimeout(deadline);
     clearTimeout(grace);

@@ -3,7 +3,7 @@
 import { t } from '../i18n.js';
 import { version } from '../origin.js';
 
-export function makeReport({ started, signaling, carrier, judged, relay, reach, verdict }) {
+export function makeReport({ started, signaling, carrier, judged, relay, reach, refusals, verdict }) {
   return {
     version,
     at: new Date(started).toISOString(),
@@ -13,22 +13,31 @@ export function makeReport({ started, signaling, carrier, judged, relay, reach, 
     signaling: signaling ?? 'ok',
     carrier,
     ...inWords(verdict),
-    servers: judged.map(({ server, verdict: own, result, loop }) => ({
+    servers: judged.map(({ server, verdict: own, result, loop, box, sightings }) => ({
       url: server.url,
       origin: server.origin,
       credential: server.credential ? 'redacted' : undefined,
       ...inWords(own),
       code: result.code,
       firstCandidateMs: result.ms || null,
+      box: box?.lines.map((line) => t(line.words, line.params)),
+      sightings: sightings?.map(({ user, ...rest }) => rest),
       relayRoundTripsMs: loop?.rtts,
       candidates: result.candidates.map(({ url, ...rest }) => rest),
-      errors: result.errors,
+      errors: [...result.errors, ...(loop?.errors ?? [])],
     })),
     relayTest: inWords(relay),
     reachTest: inWords(reach),
+    refusals: refusals.map(({ name, verdict: own }) => ({ name, ...inWords(own) })),
   };
 }
 
-function inWords({ verdict, words, fix, params }) {
-  return { verdict, reason: words, text: t(words, params), fix: fix ? t(fix, params) : undefined };
+function inWords({ verdict, words, fix, params, also = [] }) {
+  return {
+    verdict,
+    reason: words,
+    text: t(words, params),
+    fix: fix ? t(fix, params) : undefined,
+    also: also.length ? also.map(({ line, words: key, params: its }) => line ?? t(key, its)) : undefined,
+  };
 }

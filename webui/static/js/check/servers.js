@@ -11,15 +11,16 @@ export function flatten(iceServers, origin) {
 }
 
 /**
- * What a URL says: whether it relays, the transport between the browser and the server, and the
- * port.
+ * What a URL says: whether it relays, the transport between the browser and the server, the host as
+ * a location has it, and the port.
  */
 export function describe(url) {
   const scheme = url.split(':', 1)[0].toLowerCase();
   const secure = scheme.endsWith('s');
   const transport = secure ? 'tls' : /transport=tcp/i.test(url) ? 'tcp' : 'udp';
-  const port = url.match(/:(\d+)(\?|$)/)?.[1] ?? (secure ? '5349' : '3478'); // RFC 7064 §3.2, RFC 7065 §3.2
-  return { relays: scheme.startsWith('turn'), transport, port };
+  const [, host = '', given] = url.match(/^\w+:(\[[^\]]*\]|[^:?]*)(?::(\d+))?/) ?? [];
+  const port = given ?? (secure ? '5349' : '3478'); // RFC 7064 §3.2, RFC 7065 §3.2
+  return { relays: scheme.startsWith('turn'), transport, host: host.toLowerCase(), port };
 }
 
 /** The key of what is wrong with a server that was typed in, or an empty string. */

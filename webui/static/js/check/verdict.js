@@ -1,14 +1,46 @@
 // From what was measured to words: pure functions, so that the rules can be read and tested by
 // themselves. Words are keys of the language files; where a key has a fix, it is the same key with
-// ".fix".
-import { isLocal } from './addresses.js';
-import { explain } from './codes.js';
+// ".fix". A verdict never says more than what was tried.
+import { isLocal, sameAddress, sameFamily } from './addresses.js';
+import { decisive, explain } from './codes.js';
+
+// Advice for who runs the box: where somebody else's server is at fault, it leads nowhere.
+const FOR_THE_BOX = new Set([
+  'code.701.udp.fix', 'code.701.tcp.fix', 'code.701.tls.fix', 'code.486.fix', 'code.508.fix', 'server.local.fix',
+  'server.nodata.fix', 'server.timeout.udp.fix', 'server.timeout.tcp.fix', 'server.timeout.tls.fix',
+]);
+
+/** The line to copy that carries out a fix, or undefined. */
+export function lineOf({ fix, params = {}, server }) {
+  const open = (ports) => `ufw allow ${ports}`;
+  switch (fix) {
+    case 'code.701.udp.fix':
+    case 'server.timeout.udp.fix':
+      return open(`${params.port}/udp`);
+    case 'code.701.tcp.fix':
+    case 'server.timeout.tcp.fix':
+      return open(`${params.port}/tcp`);
+    case 'box.nothing.fix':
+      return open(`${params.port}/${server.transport === 'udp' ? 'udp' : 'tcp'}`);
+    case 'reach.bad.fix':
+    case 'reach.closed.fix':
+      return open('49152:65535/udp');
+    case 'reach.elsewhere.fix':
+      return `public_ip = "${params.host.replace(/[[\]]/g, '')}"`;
+  }
+}
 
 /**
  * One server: {verdict, words, fix?, params}. `loop` is its relay data test, if it relays and gave
- * a candidate.
+ * a candidate; `page` is the page's location.
  */
-export function ofServer(result, loop, pageHost) {
+export function ofServer(result, loop, page) {
+  const verdict = judge(result, loop, page);
+  if (result.server.origin === 'own' && FOR_THE_BOX.has(verdict.fix)) return { ...verdict, fix: 'own.fix' };
+  return verdict;
+}
+
+function judge(result, loop, page) {
   const { server, outcome, code, candidates } = result;
   switch (outcome) {
     case 'mapped': {
@@ -19,18 +51,21 @@ export function ofServer(result, loop, pageHost) {
       return { verdict: 'good', words: 'server.unmapped' };
     case 'relay': {
       const { address, port } = candidates.find(({ type }) => type === 'relay');
-      if (loop && !loop.ok) return { verdict: 'bad', words: 'server.nodata', fix: 'server.nodata.fix' };
-      if (isLocal(address) && !isLocal(pageHost)) {
+      if (loop && !loop.ok) return ofSilence(server, loop, page);
+      if (isLocal(address) && !isLocal(page.hostname)) {
         return { verdict: 'warn', words: 'server.local', fix: 'server.local.fix', params: { address } };
       }
       const params = { address: `${address}:${port}`, ms: result.ms, rtt: loop?.median };
       return { verdict: 'good', words: loop ? 'server.relays' : 'server.allocated', params };
     }
     case 'error':
-      return { verdict: 'bad', ...explain(code, server), params: { code, port: server.port } };
+      return { verdict: 'bad', ...explain(code, server, page), params: { code, port: server.port } };
     case 'invalid':
       return { verdict: 'bad', words: 'server.invalid', fix: 'server.invalid.fix' };
     case 'nothing':
+      if (refusesPort(server)) {
+        return { verdict: 'bad', words: 'server.port', fix: 'server.port.fix', params: { port: server.port } };
+      }
       return { verdict: 'bad', words: 'server.nothing', fix: 'server.nothing.fix' };
     default: {
       const words = `server.timeout.${server.transport}`;
@@ -39,19 +74,39 @@ export function ofServer(result, loop, pageHost) {
   }
 }
 
+// Gathering gave an address, and the two connections of the data test came to nothing.
+function ofSilence(server, loop, page) {
+  const error = decisive(loop.errors);
+  if (error && error.code !== 701) {
+    return { verdict: 'bad', ...explain(error.code, server, page), params: { code: error.code, port: server.port } };
+  }
+  return { verdict: 'bad', words: 'server.nodata', fix: 'server.nodata.fix' };
+}
+
+// Chromium's rule for TURN, which it follows without a word.
+function refusesPort({ relays, port }) {
+  return relays && Number(port) < 1024 && !['53', '80', '443'].includes(port);
+}
+
 /** The relay data test over the best server that works. */
 export function ofRelay(best, loop) {
   if (!best) return { verdict: 'unknown', words: 'relay.none' };
-  if (!loop.ok) return { verdict: 'bad', words: 'relay.bad', fix: 'relay.bad.fix' };
+  if (!loop.ok) {
+    const error = decisive(loop.errors);
+    if (error && error.code !== 701) {
+      return { verdict: 'bad', words: 'relay.refused', params: { code: error.code } };
+    }
+    return { verdict: 'bad', words: 'relay.bad', fix: 'relay.bad.fix' };
+  }
   return { verdict: 'good', words: 'relay.good', params: { rtt: loop.median, url: best.url } };
 }
 
 /**
  * Whether relay ports can be reached. What can't be told from here is `unknown`, says why, and
- * spoils nothing. `facts`: {udp, relayAddress, addresses (ours, as servers see them), relayWorks,
- * loop}.
+ * spoils nothing. `facts`: {udp, relayAddress, host (of the server's URL), addresses (ours, as
+ * servers see them), relayWorks, loop}.
  */
-export function ofReach({ udp, relayAddress, addresses, relayWorks, loop }) {
+export function ofReach({ udp, relayAddress, host, addresses, relayWorks, loop }) {
   if (!relayAddress) return { verdict: 'unknown', words: 'relay.none' };
   if (!relayWorks) return { verdict: 'unknown', words: 'reach.norelay' };
   if (!udp) return { verdict: 'unknown', words: 'reach.noudp' };
@@ -67,54 +122,95 @@ export function ofReach({ udp, relayAddress, addresses, relayWorks, loop }) {
     return { verdict: 'unknown', words: 'reach.same', params: { address: relayAddress } };
   }
   if (loop?.refused) return { verdict: 'unknown', words: 'reach.refused', params: { address: addresses[0] } };
-  return { verdict: 'bad', words: 'reach.bad', fix: 'reach.bad.fix', params: { address: relayAddress } };
+  const params = { address: relayAddress, host };
+  const words = reachedBy(host, relayAddress);
+  return { verdict: 'bad', words, fix: `${words}.fix`, params };
+}
+
+// Whether ports are closed or the address is a wrong one: by what this browser dialled.
+function reachedBy(host, relayAddress) {
+  if (!sameFamily(host, relayAddress)) return 'reach.closed'; // a name, say
+  return sameAddress(host, relayAddress) ? 'reach.bad' : 'reach.elsewhere';
+}
+
+/**
+ * What has come to nothing, each cause once: [{words, params}], what the box says of it, and what
+ * to do about it, with {line} to copy.
+ */
+export function causes(judged) {
+  const seen = new Set();
+  const told = [...judged].sort((a, b) => Boolean(b.verdict.box) - Boolean(a.verdict.box)); // these say more
+  return told.flatMap(({ server, verdict: { words, fix, params, box = [] } }) => {
+    if (seen.has(words)) return [];
+    seen.add(words);
+    const lines = [{ words, params }, ...box];
+    if (fix) lines.push({ words: fix, params });
+    const line = lineOf({ fix, params, server });
+    return line ? [...lines, { line }] : lines;
+  });
+}
+
+const isBad = ({ verdict }) => verdict.verdict === 'bad';
+const urlsOf = (judged) => judged.map(({ server }) => server.url).join(', ');
+
+/** The visitor's own servers, which say nothing about the box; null: there are none. */
+export function ofOwn(judged) {
+  if (!judged.length) return null;
+  const failed = judged.filter(isBad);
+  if (!failed.length) return { verdict: 'good', words: 'own.good' };
+  return { verdict: 'bad', words: 'own.bad', params: { urls: urlsOf(failed) } };
 }
 
 // What the page of a call says of these is all that there is to say.
 const EXPLAINED = ['no-hub', 'origin-refused', 'csp-refused', 'too-many-tabs'];
 
 /**
- * The sentence above all. `signaling` is the code of an error or null, `carrier` what it goes over;
- * `groups` are lists of judged servers ({server, verdict}), one for the box and one for what was
- * typed in; `relay` and `reach` are verdicts as above.
+ * The sentence above all, and `also` what belongs to it: [{words, params}]. `signaling` is the code
+ * of an error or null, `carrier` what it goes over; `judged` are the box's servers, each with its
+ * verdict, and so `refusals`; `relay` and `reach` are verdicts as above.
  */
-export function overall({ signaling, carrier, groups, relay, reach }) {
-  const tested = groups.filter((group) => group.length);
-  if (signaling === 'unreachable' || signaling === 'timeout') {
+export function overall({ signaling, carrier, judged, relay, reach, refusals = [] }) {
+  if (signaling) return ofSignaling(signaling);
+  if (!judged.length) return { verdict: 'bad', words: 'overall.empty', fix: 'overall.empty.fix' };
+  const relays = judged.filter(({ server }) => server.relays);
+  if (!relays.length) return { verdict: 'bad', words: 'overall.noturn', fix: 'overall.noturn.fix' };
+  if (relays.every(isBad)) return { verdict: 'bad', words: 'overall.norelay', also: causes(relays) };
+  if (relay.verdict === 'bad') return { verdict: 'bad', words: 'overall.nodata' };
+  if (reach.verdict === 'bad') {
+    const words = reach.words === 'reach.elsewhere' ? 'overall.elsewhere' : 'overall.blocked';
+    return { verdict: 'bad', words, also: causes([{ verdict: reach }]) };
+  }
+  const open = refusals.filter(isBad);
+  if (open.length) return { verdict: 'bad', words: 'overall.open', also: causes(open) };
+  const failed = judged.filter(isBad);
+  if (failed.length) {
+    return { verdict: 'warn', words: 'overall.partly', params: { urls: urlsOf(failed) }, also: causes(failed) };
+  }
+  if (judged.some(({ verdict }) => verdict.verdict === 'warn')) return { verdict: 'warn', words: 'overall.local' };
+  if (carrier === 'sse') return { verdict: 'warn', words: 'overall.sse', fix: 'overall.sse.fix' };
+  const also = untried(relays.map(({ server }) => server), reach);
+  return { verdict: 'good', words: also.length ? 'overall.works' : 'overall.good', also };
+}
+
+function ofSignaling(code) {
+  if (code === 'lost') return { verdict: 'bad', words: 'overall.lost', fix: 'overall.lost.fix' };
+  if (code === 'unreachable' || code === 'timeout') {
     return { verdict: 'bad', words: 'overall.signaling', fix: 'overall.signaling.fix' };
   }
-  if (signaling === 'no-webrtc') {
-    return { verdict: 'bad', words: 'overall.nowebrtc', fix: 'overall.nowebrtc.fix' };
+  if (code === 'no-webrtc') return { verdict: 'bad', words: 'overall.nowebrtc', fix: 'overall.nowebrtc.fix' };
+  if (EXPLAINED.includes(code)) return { verdict: 'bad', words: `end.${code}` };
+  if (code === 'unauthorized') { // which is as it should be; there is only nothing to tell yet
+    return { verdict: 'warn', words: 'overall.unauthorized', fix: 'overall.unauthorized.fix' };
   }
-  if (EXPLAINED.includes(signaling)) return { verdict: 'bad', words: `end.${signaling}` };
-  if (signaling === 'unauthorized') {
-    return { verdict: 'bad', words: 'overall.unauthorized', fix: 'overall.unauthorized.fix' };
-  }
-  if (signaling) {
-    return { verdict: 'bad', words: 'overall.refused', fix: 'overall.refused.fix', params: { code: signaling } };
-  }
-  if (!tested.length) return { verdict: 'bad', words: 'overall.empty', fix: 'overall.empty.fix' };
-  for (const group of tested) {
-    const relays = group.filter(({ server }) => server.relays);
-    const where = group[0].server.origin;
-    if (relays.length && relays.every(({ verdict }) => verdict === 'bad')) {
-      return { verdict: 'bad', words: `overall.norelay.${where}` };
-    }
-  }
-  if (!tested.flat().some(({ server }) => server.relays)) {
-    return { verdict: 'bad', words: 'overall.noturn', fix: 'overall.noturn.fix' };
-  }
-  if (relay.verdict === 'bad') return { verdict: 'bad', words: 'overall.nodata' };
-  if (reach.verdict === 'bad') return { verdict: 'bad', words: 'overall.blocked' };
-  const failed = tested.flat().filter(({ verdict }) => verdict === 'bad');
-  if (failed.length) {
-    return {
-      verdict: 'warn',
-      words: 'overall.partly',
-      params: { urls: failed.map(({ server }) => server.url).join(', ') },
-    };
-  }
-  if (tested.flat().some(({ verdict }) => verdict === 'warn')) return { verdict: 'warn', words: 'overall.local' };
-  if (carrier === 'sse') return { verdict: 'warn', words: 'overall.sse', fix: 'overall.sse.fix' };
-  return { verdict: 'good', words: 'overall.good' };
+  return { verdict: 'bad', words: 'overall.refused', fix: 'overall.refused.fix', params: { code } };
+}
+
+// What others may meet although all that was tried here works.
+function untried(relays, reach) {
+  const also = [];
+  const tls = relays.filter(({ transport }) => transport === 'tls');
+  if (!tls.length) also.push({ words: 'note.notls' });
+  else if (!tls.some(({ port }) => port === '443')) also.push({ words: 'note.no443', params: { port: tls[0].port } });
+  if (reach.verdict !== 'good') also.push({ words: 'note.reach' });
+  return also;
 }

@@ -1,29 +1,68 @@
 // What the check page shows, from verdicts and candidates. It decides nothing.
-import { byId, h, setIcon } from '../dom.js';
+import { byId, copy, h, icon, setIcon } from '../dom.js';
 import { say } from '../i18n.js';
+import { formatPriority } from './candidates.js';
+import { readVerdict } from './saved.js';
+import { describe } from './servers.js';
+import { lineOf } from './verdict.js';
 
 const ICONS = { good: 'good', warn: 'warn', bad: 'bad', unknown: 'info', running: 'again' };
 
-/** A verdict over the whole page, or over one of the two tests with data. */
-export function showVerdict(element, { verdict, words, fix, params }) {
+/** A verdict over the page, over the visitor's own servers, or over one of the tests with data. */
+export function showVerdict(element, { verdict, words, fix, params, also = [] }) {
   element.dataset.verdict = verdict;
   setIcon(element, ICONS[verdict]);
   say(element.querySelector('.words'), words, params);
   say(element.querySelector('.fix'), fix, params);
+  element.querySelector('.also')?.replaceChildren(...also.map((what) => (what.line
+    ? h('li', {}, lineToCopy(what.line))
+    : h('li', { t: what.words, params: what.params }))));
+}
+
+/** A line for a terminal or a file, with its button. */
+function lineToCopy(line) {
+  const button = h('button', { class: 'button compact', type: 'button', t: 'line.copy', on: {
+    click: async () => say(button, await copy(line) ? 'copied' : 'copy.failed'),
+  } });
+  return h('span', { class: 'line' }, h('code', {}, line), button);
+}
+
+/** What the visitor's own servers came to; null hides it. */
+export function showOwn(verdict) {
+  byId('own-verdict').hidden = !verdict;
+  if (verdict) showVerdict(byId('own-verdict'), verdict);
 }
 
 export class ServerRow {
   constructor(server) {
+    this.server = server;
     this.badge = h('span', { class: 'badge running', t: 'verdict.running' });
     this.words = h('p', { class: 'words', t: 'server.running' });
     this.fix = h('p', { class: 'fix small' });
+    this.line = h('p', { class: 'fix' });
+    this.box = h('div', { class: 'box-words' });
+    this.halves = h(
+      'div',
+      { class: 'halves' },
+      h('div', { class: 'half' }, h('h3', { class: 'small muted', t: 'half.browser' }), this.words),
+      h('span', { class: 'arrow' }, icon('arrow')),
+      h('div', { class: 'half half-box' }, h('h3', { class: 'small muted', t: 'half.box' }), this.box),
+    );
     this.element = h(
       'li',
       { class: 'server', 'data-url': server.url, 'data-verdict': 'running', 'data-origin': server.origin },
       h('div', { class: 'server-head' }, h('code', { class: 'server-url' }, server.url), this.badge),
-      this.words,
+      this.halves,
       this.fix,
+      this.line,
     );
+  }
+
+  /** The box's half; null where it doesn't tell. */
+  showBox(half) {
+    this.halves.toggleAttribute('data-told', Boolean(half));
+    this.halves.dataset.arrow = half?.arrow ?? '';
+    this.box.replaceChildren(...(half?.lines ?? []).map((line) => h('p', { t: line.words, params: line.params })));
   }
 
   show({ verdict, words, fix, params }, { code, loop }) {
@@ -34,13 +73,15 @@ export class ServerRow {
     say(this.badge, `verdict.${verdict}`);
     say(this.words, words, params);
     say(this.fix, fix, params);
+    const line = lineOf({ fix, params, server: this.server });
+    this.line.replaceChildren(...(line ? [lineToCopy(line)] : []));
   }
 }
 
 export function addCandidate({ ms, type, protocol, relayProtocol, address, port, priority, url }) {
-  byId('candidates-empty').hidden = true;
-  byId('candidates').hidden = false;
-  byId('candidates').tBodies[0].append(h('tr', { 'data-type': type },
+  byId('run-candidates-empty').hidden = true;
+  byId('run-candidates').hidden = false;
+  byId('run-candidates').tBodies[0].append(h('tr', { 'data-type': type },
     h('td', { class: 'number' }, (ms / 1000).toFixed(3)),
     h('td', { t: `candidate.${type}` }),
     h('td', {}, relayProtocol ? `${protocol} / ${relayProtocol}` : protocol),
@@ -48,11 +89,6 @@ export function addCandidate({ ms, type, protocol, relayProtocol, address, port,
     h('td', { class: 'number' }, String(port ?? '–')),
     h('td', { class: 'mono nowrap' }, formatPriority(priority)),
     h('td', { class: 'mono' }, url)));
-}
-
-// RFC 8445 §5.1.2.1: type preference, local preference, 256 - component.
-function formatPriority(priority) {
-  return [priority >>> 24, (priority >>> 8) & 0xffff, priority & 0xff].join(' | ');
 }
 
 /**
@@ -67,11 +103,64 @@ export function addError(server, { code, text, ms }, harmless) {
     harmless ? h('span', { class: 'badge', t: 'errors.harmless' }) : null));
 }
 
+/** A row for a server that was just typed in; it takes the place of an older one. */
+export function addRow(server) {
+  const row = new ServerRow(server);
+  const list = byId('servers-own');
+  [...list.children].find((other) => other.dataset.url === server.url)?.remove();
+  list.append(row.element);
+  byId('section-own').hidden = false;
+  return row;
+}
+
+/** What the box had to refuse: [{name, verdict}]. */
+export function showRefusals(refusals) {
+  byId('section-refusals').hidden = !refusals.length;
+  byId('refusals').replaceChildren(...refusals.map(({ name, verdict: { verdict, words, fix, params } }) => h(
+    'li',
+    { class: 'server', 'data-name': name, 'data-verdict': verdict },
+    h('div', { class: 'server-head' },
+      h('p', { class: 'words', t: words, params }),
+      h('span', { class: `badge ${verdict}`, t: verdict === 'good' ? 'verdict.refused' : `verdict.${verdict}` })),
+    fix ? h('p', { class: 'fix small', t: fix }) : null,
+  )));
+}
+
+/** Once nothing more comes. */
+export function finish() {
+  say(byId('run-candidates-empty'), 'check.candidates.nothing');
+}
+
+/** Shows a report that was saved, in the words and the language of its run. */
+export function showReport(report) {
+  const parts = report.servers.filter((part) => readVerdict(part)).map((part) => {
+    const url = String(part.url);
+    return { part, server: { url, origin: part.origin === 'own' ? 'own' : 'box', ...describe(url) } };
+  });
+  const rows = begin(parts.map(({ server }) => server));
+  for (const { part, server } of parts) {
+    const { verdict, words, params, also } = readVerdict(part);
+    const row = rows.get(server);
+    row.show({ verdict, words, params }, {});
+    if (also[0]) say(row.fix, also[0].words, also[0].params);
+    if (Array.isArray(part.box)) {
+      const lines = part.box.map((text) => ({ words: 'report.text', params: { text: String(text) } }));
+      row.showBox({ arrow: '', lines });
+    }
+  }
+  for (const [id, part] of [['relay-test', report.relayTest], ['reach-test', report.reachTest]]) {
+    showVerdict(byId(id), readVerdict(part) ?? { verdict: 'unknown', words: 'test.broken' });
+  }
+  showVerdict(byId('verdict'), readVerdict(report));
+  finish();
+}
+
 /** Empties the page for a run over these servers. Returns a row for each. */
 export function begin(servers) {
-  byId('candidates').hidden = true;
-  byId('candidates').tBodies[0].replaceChildren();
-  byId('candidates-empty').hidden = false;
+  byId('run-candidates').hidden = true;
+  byId('run-candidates').tBodies[0].replaceChildren();
+  byId('run-candidates-empty').hidden = false;
+  say(byId('run-candidates-empty'), 'check.candidates.none');
   byId('errors-section').hidden = true;
   byId('errors').replaceChildren();
   const rows = new Map(servers.map((server) => [server, new ServerRow(server)]));
@@ -80,5 +169,7 @@ export function begin(servers) {
     byId(`servers-${origin}`).replaceChildren(...own);
     byId(`section-${origin}`).hidden = own.length === 0;
   }
+  showOwn(null);
+  showRefusals([]);
   return rows;
 }

@@ -1,0 +1,197 @@
+//go:build linux
+
+package lab_test
+
+import (
+	"regexp"
+	"testing"
+	"time"
+
+	"signalbox/scripts/lab"
+	"signalbox/turnsvc/cred"
+)
+
+// fault is something that is wrong with a box, or with the way to it, and what the page says of it.
+type fault struct {
+	name     string
+	config   string
+	firewall string // nftables rules of the box's input
+	verdict  string
+	// en and zh are what the verdict says in each language, as regular expressions; silent what it
+	// must not say: another fault's name.
+	en, zh, silent string
+}
+
+// The box is at a global address, so that the default policy keeps nothing from it.
+func TestCheckNamesTheFault(t *testing.T) {
+	t.Parallel()
+	l := lab.New(t, lab.Symmetric, lab.Symmetric, lab.GlobalAddresses)
+	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{})
+	for _, f := range []fault{
+		{
+			name: "the-user's-limit", config: "[turn.limits]\nper_user = 1\n", verdict: "bad",
+			en: "486(.|\n)*per_user", zh: "486(.|\n)*per_user", silent: "public_ip|ufw|701",
+		},
+		{
+			name: "no-relay-port-left", config: "[turn]\nrelay_ports = \"50000-50000\"\n", verdict: "bad",
+			en: "508(.|\n)*relay port", zh: "508(.|\n)*中继端口", silent: "public_ip|ufw|701",
+		},
+		{
+			name: "a-wrong-public-address", config: `public_ip = "203.0.114.77"`, verdict: "bad",
+			en: `203\.0\.114\.77.*203\.0\.114\.10(.|\n)*public_ip`, zh: `203\.0\.114\.77(.|\n)*public_ip`,
+			silent: "ufw|closed|无法从外部",
+		},
+		{
+			name: "udp-dropped-at-the-box", firewall: "meta l4proto udp drop", verdict: "warn",
+			en: "nothing came back over UDP", zh: "没有(收到|任何) UDP", silent: "out of this network|出不了",
+		},
+		{
+			name: "a-port-that-the-browser-refuses", config: `turn = { listen = ["udp/:3478", "tcp/:1000"] }`,
+			verdict: "warn", en: "port 1000(.|\n)*Chromium allows", zh: "端口 1000(.|\n)*Chromium", silent: "ufw|policy",
+		},
+	} {
+		t.Run(f.name, func(t *testing.T) {
+			server := lab.StartServer(t, l.Server, f.config)
+			if f.firewall != "" {
+				defer drops(t, l.Server, f.firewall)()
+			}
+			check(t, b, server, f)
+		})
+	}
+}
+
+// drops puts a rule into the input of a host's firewall; the func that it returns takes it out.
+func drops(t *testing.T, host *lab.Namespace, rule string) (open func()) {
+	t.Helper()
+	host.Nft(t, "table inet fault { chain inp { type filter hook input priority 0; "+rule+"; }; }")
+	return func() { host.Exec(t, "nft", "delete", "table", "inet", "fault") }
+}
+
+// check opens the page in both languages, side by side since it waits for what doesn't come, and
+// compares its verdicts.
+func check(t *testing.T, b *lab.Browser, server *lab.Server, f fault) {
+	t.Helper()
+	words := map[string]string{"en-US": f.en, "zh-CN": f.zh}
+	pages := map[string]*lab.Page{}
+	for locale := range words {
+		pages[locale] = b.Open(server.HTTPS+"/check", lab.PageOptions{Locale: locale})
+	}
+	for locale, p := range pages {
+		got, said := verdict(p), p.Text("#verdict")
+		if got != f.verdict {
+			t.Errorf("%s: the verdict is %s: %s", locale, got, p.Text("main"))
+		}
+		if !regexp.MustCompile("(?i)" + words[locale]).MatchString(said) {
+			t.Errorf("%s: the verdict doesn't name the fault: %s", locale, said)
+		}
+		if f.silent != "" && regexp.MustCompile("(?i)"+f.silent).MatchString(said) {
+			t.Errorf("%s: the verdict names another fault: %s", locale, said)
+		}
+		p.Shoot("check-" + f.name)
+		p.Close()
+	}
+}
+
+// A page that came in by the very port at which TURN over TLS fails, knows that it is open.
+func TestCheckNamesAnUntrustedCertificate(t *testing.T) {
+	t.Parallel()
+	l := lab.New(t, lab.Symmetric, lab.Symmetric, lab.GlobalAddresses)
+	server := lab.StartServer(t, l.Server, lab.CertificateConfig(t))
+	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{Past: true})
+	check(t, b, server, fault{
+		name: "an-untrusted-certificate", verdict: "warn", en: "port is open.*certificate", zh: "端口是通的.*证书",
+		silent: "blocked|被阻断|ufw",
+	})
+}
+
+// The other half of a row is what the box has seen of this browser, and of nobody else.
+func TestCheckShowsWhatTheBoxSees(t *testing.T) {
+	t.Parallel()
+	l := lab.New(t, lab.Symmetric, lab.UDPBlocked)
+	const secret = "a secret of the lab's"
+	server := lab.StartServer(t, l.Server, lab.Config, "--set", "turn.secret="+secret)
+	expired, password := cred.NewKeys(secret).Mint(cred.Shared, "someone", time.Now().Add(-time.Hour))
+	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{})
+	p := b.Open(server.HTTPS+"/check", lab.PageOptions{})
+	blocked := lab.StartBrowser(t, l.B, lab.BrowserOptions{}).Open(server.HTTPS+"/check", lab.PageOptions{})
+	box := func(p *lab.Page, url, want string) {
+		t.Helper()
+		p.AwaitText(5*time.Second, `.server[data-url="`+url+`"] .half-box`, want)
+	}
+	udp, tcp := "turn:"+lab.AddrServer+":3478?transport=udp", "turn:"+lab.AddrServer+":3478?transport=tcp"
+	verdict(p)
+	for _, url := range []string{udp, tcp} {
+		box(p, url, `allocated 203\.0\.113\.10:\d+ to 203\.0\.113\.1:\d+, and relayed [1-9]\d* bytes`)
+	}
+	for _, tt := range []struct{ user, password, want, fix string }{
+		{"nobody", "x", "no user of that name", "turn.users"},
+		{"u", "wrong", "the password is wrong", "again"},
+		{"4000000000:someone", "x", "another secret", "turn.secret"},
+		{expired, password, "has expired", "new one"},
+	} {
+		addServer(p, udp, tt.user, tt.password)
+		row := `.server[data-origin="own"]`
+		p.AwaitText(10*time.Second, row+" .half-box", "refused .401.(.|\n)*"+tt.want)
+		p.AwaitText(time.Second, row, tt.fix)
+	}
+	p.Shoot("check-both-halves")
+	p.AwaitText(time.Second, "#section-box", "allocated") // the box's own rows are as they were
+
+	verdict(blocked)
+	box(blocked, udp, "nothing arrived")
+	if got := blocked.Attr(`.server[data-url="`+udp+`"] .halves`, "data-arrow"); got != "out" {
+		t.Errorf("the arrow breaks %q", got)
+	}
+	box(blocked, tcp, `allocated 203\.0\.113\.10:\d+ to 203\.0\.113\.2:\d+`)
+	if text := blocked.Text("main"); regexp.MustCompile(`203\.0\.113\.1:|another secret|no user`).MatchString(text) {
+		t.Errorf("somebody else's test is shown: %s", text)
+	}
+	blocked.Shoot("check-nothing-arrived")
+}
+
+// What the page has found out before the box was lost is no finding about its relay.
+func TestCheckSaysThatTheBoxWasLost(t *testing.T) {
+	t.Parallel()
+	l := lab.New(t, lab.Symmetric, lab.Symmetric)
+	server := lab.StartServer(t, l.Server, lab.Config)
+	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{})
+	p := b.Open(server.HTTPS+"/check", lab.PageOptions{})
+	p.Expect("WebSocket|ERR_CONNECTION_REFUSED")
+	verdict(p)
+	// So that the next run waits for what doesn't come.
+	open := drops(t, l.Server, "meta l4proto udp drop")
+	p.Click("#run")
+	p.AwaitText(10*time.Second, "#verdict", "servers done")
+	server.Kill(t)
+	p.AwaitText(3*time.Second, "#verdict", "the box was lost")
+	if got := p.Text("main"); regexp.MustCompile("public_ip|turn.peers").MatchString(got) {
+		t.Errorf("a fault of the relay is named: %s", got)
+	}
+	p.Shoot("check-lost")
+	open()
+	server.Start(t)
+	p.AwaitText(20*time.Second, "#verdict", "servers done")
+	if got := verdict(p); got != "good" {
+		t.Errorf("the verdict over the box that came back is %s: %s", got, p.Text("main"))
+	}
+}
+
+// What the strictest networks let out is enough, and what they don't is named.
+func TestCheckWhereOnlyPort443IsOpen(t *testing.T) {
+	t.Parallel()
+	l := lab.New(t, lab.TCP443Only, lab.Symmetric)
+	l.A.Resolve(t, lab.ServerName, l.Server.Public)
+	server := lab.StartServer(t, l.Server, lab.Config+lab.CertificateConfig(t), "--set", "web.tls_listen=:443")
+	server.HTTPS = "https://" + lab.ServerName // the ICE servers follow: see lab.Firefox
+	for _, engine := range []lab.Engine{lab.Chromium, lab.Firefox} {
+		p := lab.StartBrowser(t, l.A, lab.BrowserOptions{Engine: engine}).Open(server.HTTPS+"/check", lab.PageOptions{})
+		if got := verdict(p); got != "warn" {
+			t.Errorf("%s: the verdict is %s: %s", engine, got, p.Text("main"))
+		}
+		p.AwaitText(time.Second, "#verdict", "not in every way(.|\n)*nothing arrived at the box over UDP")
+		if got := p.Attr(`.server[data-url^="turns:"]`, "data-verdict"); got != "good" {
+			t.Errorf("%s: the verdict of TURN over TLS is %s: %s", engine, got, p.Text("#servers-box"))
+		}
+		p.Shoot("check-443-" + string(engine))
+	}
+}
