@@ -244,7 +244,7 @@ func (a *App) Listen() (err error) {
 			return fault.New("stun.alternate", "%w", err)
 		}
 	}
-	if err := a.relays.Look(context.Background(), a.relayOn); err != nil {
+	if err := a.relays.Look(context.Background(), relayOn(a.turn)); err != nil {
 		a.log.Warn("no public address known yet", "err", err)
 	}
 	a.relays.Warn()
@@ -260,8 +260,11 @@ func (a *App) Listen() (err error) {
 // changes, and former ones for whether they are still in use.
 const addressInterval = 5 * time.Second
 
-// relayOn has new allocations relay on other addresses. Running ones keep theirs.
-func (a *App) relayOn(relays publicip.Relays) error { return a.turn.SetRelays(relayAddresses(relays)) }
+// relayOn returns a func that has new allocations relay on other addresses. Running ones keep
+// theirs.
+func relayOn(turn *turnsvc.Server) func(publicip.Relays) error {
+	return func(relays publicip.Relays) error { return turn.SetRelays(relayAddresses(relays)) }
+}
 
 // shutdownTimeout is how long HTTP requests and signaling sessions have to end.
 const shutdownTimeout = 5 * time.Second
@@ -293,7 +296,7 @@ func (a *App) Run(ctx context.Context) error {
 				}
 			})
 		},
-		func() { a.relays.Follow(ctx, publicip.Interval, a.moved[1], a.relayOn) },
+		func() { a.relays.Follow(ctx, publicip.Interval, a.moved[1], relayOn(a.turn)) },
 		func() { a.certs.Keep(ctx) },
 		func() { a.hooks.Run(background) },
 		func() { keepTransfers(background, a.dir, a.turn, a.unread, a.log) },

@@ -62,7 +62,7 @@ func TestPublicAddressFollowsItsName(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		app.relays.Follow(ctx, time.Millisecond, nil, app.relayOn)
+		app.relays.Follow(ctx, time.Millisecond, nil, relayOn(app.turn))
 	}()
 	dns.set("198.52.100.1", "2a00::1")
 	eventually(t, "the address is known", is("198.52.100.1")) // nothing listens on IPv6
