@@ -32,7 +32,7 @@ func encode(e signal.Event, received uint64) []byte {
 	case signal.ICEUpdated:
 		return message("ice", 256*len(e.ICE.Servers)).ice(e.ICE).end()
 	case signal.Sighted:
-		return message("sighted", len(e.Data)).text("test", e.Test).raw("data", e.Data).end()
+		return message("sighted", len(e.Data)).text("test", e.Test).data(e.Data).end()
 	case signal.Renewed:
 		return message("token", 0).text("resumeToken", e.ResumeToken).end()
 	case signal.Welcome:
@@ -55,12 +55,12 @@ func signaled(e signal.Signaled) []byte {
 	} else if e.From.ID != signal.ServerID { // a call, where no peer-joined has told it
 		out = out.truth("polite", e.Polite)
 	}
-	return out.raw("data", e.Data).end()
+	return out.data(e.Data).end()
 }
 
 func broadcasted(e signal.Broadcasted) []byte {
 	out := message("broadcast", len(e.Data)).text("from", e.From.ID).text("fromName", e.From.Name)
-	return out.text("room", e.Room).raw("data", e.Data).end()
+	return out.text("room", e.Room).data(e.Data).end()
 }
 
 func peerJoined(e signal.PeerJoined) []byte {
@@ -74,7 +74,7 @@ func peerLeft(e signal.PeerLeft) []byte {
 	}
 	out = append(out.key("peer").member(e.Peer), '}').text("reason", string(e.Reason))
 	if e.Data != nil {
-		out = out.raw("data", e.Data)
+		out = out.data(e.Data)
 	}
 	return out.end()
 }
@@ -173,8 +173,8 @@ func (o object) number(name string, n int64) object { return strconv.AppendInt(o
 
 func (o object) truth(name string, b bool) object { return strconv.AppendBool(o.key(name), b) }
 
-// raw adds the value verbatim: clients that exchange it may have agreed on its bytes.
-func (o object) raw(name string, value []byte) object { return append(o.key(name), value...) }
+// data adds what a frame carries, verbatim: clients that exchange it may have agreed on its bytes.
+func (o object) data(value []byte) object { return append(o.key("data"), value...) }
 
 // member writes a member but for the closing brace.
 func (o object) member(m signal.Member) object {
