@@ -99,6 +99,7 @@ func (b *bound) sweep(pause time.Duration) {
 		}
 		now := read(allocated)
 		if now-last <= quiet && b.dirt(now) > max(worthIt, read(live)/8) {
+			runtime.GC() // what lies in a sync.Pool goes with the second one
 			debug.FreeOSMemory()
 		}
 		last = now

@@ -5,6 +5,8 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -53,15 +55,21 @@ func TestQuiet(t *testing.T) { // not parallel either
 	defer undo()
 	const forced = "/gc/cycles/forced:gc-cycles"
 	before := read(forced)
+	var gone atomic.Bool
+	lent := new([1 << 10]byte)
+	runtime.AddCleanup(lent, func(gone *atomic.Bool) { gone.Store(true) }, &gone)
+	var pool sync.Pool // as what busy sessions have borrowed
+	pool.Put(lent)
 	kept := make([][]byte, 0, 64)
 	for range cap(kept) { // less than would be collected otherwise
 		kept = append(kept, make([]byte, 2*worthIt/cap(kept)))
 	}
-	for end := time.Now().Add(10 * time.Second); read(forced) == before; {
+	for end := time.Now().Add(10 * time.Second); read(forced) == before || !gone.Load(); {
 		if time.Now().After(end) {
-			t.Fatal("nothing was collected")
+			t.Fatalf("collected %d times; what was in a pool is gone: %v", read(forced)-before, gone.Load())
 		}
 		time.Sleep(time.Millisecond)
 	}
 	runtime.KeepAlive(kept)
+	runtime.KeepAlive(&pool)
 }
