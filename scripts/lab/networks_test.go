@@ -16,6 +16,7 @@ import (
 
 	"github.com/pion/stun/v3"
 
+	"signalbox/internal/testkit"
 	"signalbox/scripts/lab"
 )
 
@@ -137,7 +138,8 @@ func TestIssue16LateAddress(t *testing.T) {
 
 // 6 of the operators' reports: addresses come and go, and the sockets go with them; those over
 // which a client has an allocation stay until that ends.
-func TestIssue16AddressesComeAndGo(t *testing.T) {
+func TestLongIssue16AddressesComeAndGo(t *testing.T) {
+	testkit.Long(t)
 	t.Parallel()
 	l := lab.New(t, lab.FullCone, lab.FullCone, lab.GlobalAddresses)
 	out := l.AddHost(t, "out", 64)
