@@ -127,7 +127,7 @@ export function ofReach({ udp, relayAddress, host, addresses, relayWorks, loop }
   return { verdict: 'bad', words, fix: `${words}.fix`, params };
 }
 
-// Whether ports are closed or the address is a wrong one: by what this browser dialled.
+// Whether ports are closed or the address is a wrong one: by what this browser dialed.
 function reachedBy(host, relayAddress) {
   if (!sameFamily(host, relayAddress)) return 'reach.closed'; // a name, say
   return sameAddress(host, relayAddress) ? 'reach.bad' : 'reach.elsewhere';
