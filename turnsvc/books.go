@@ -367,7 +367,8 @@ func (b *books) handle(r *request) {
 func (b *books) refuse(r *request, code int) {
 	b.counters.refusedTo(r.class, code)
 	defer b.refusals.note(refusal{
-		link: r.link, code: code, why: r.why, user: r.issued, login: r.user, client: r.client, peer: r.peer,
+		link: r.link, code: code, why: r.why, told: r.told, user: r.issued, session: sessionOf(r.class, r.issued),
+		login: r.user, client: r.client, peer: r.peer,
 	})
 	if code == 401 {
 		b.reply(r, b.challenges.answer(nil, &r.msg, r.client, 401, b.clock.wall()))

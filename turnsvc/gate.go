@@ -58,7 +58,7 @@ func (g *gate) receive(in *inlet, src netip.AddrPort) {
 		// The key that made the allocation signs for all that follows: a call outlives its
 		// credential.
 		if !m.SignedBy(a.key) {
-			g.denied(in, src, user, a.issued, "wrong password")
+			g.denied(in, src, refusal{why: "wrong password", user: a.issued})
 			return
 		}
 		id = identity{key: a.key, class: a.class, issued: a.issued}
@@ -121,7 +121,8 @@ func (g *gate) admit(in *inlet, src netip.AddrPort, user string, a *allocation) 
 		return id, false
 	}
 	if id, ok = g.keys.authenticate(m, user); !ok {
-		g.denied(in, src, user, g.keys.claimed(user), g.keys.wrong(user))
+		why, told := g.keys.wrong(user)
+		g.denied(in, src, refusal{why: why, told: told, user: g.keys.claimed(user), login: user})
 		return id, false
 	}
 	counted.giveBack()
@@ -137,7 +138,7 @@ func (g *gate) admit(in *inlet, src netip.AddrPort, user string, a *allocation) 
 		if id.gone {
 			why = "the credential's session is over"
 		}
-		g.denied(in, src, user, id.issued, why)
+		g.denied(in, src, refusal{why: why, user: id.issued, session: id.session(), login: user})
 		return id, false
 	case m.Method == wire.MethodAllocate && g.keys.banned(id.class, id.issued, src.Addr()):
 		g.refuseKnown(in, src, &id, refusal{code: 403, why: "banned", user: id.issued})
@@ -158,16 +159,17 @@ func (g *gate) tellDistant(id *identity, user string) {
 		"instead of seconds?", "expires", expires.Unix())
 }
 
-// denied answers a login that is refused, of a user name as it was sent, and notes it.
-func (g *gate) denied(in *inlet, src netip.AddrPort, login, issued, why string) {
+// denied answers a login that is refused, and notes it.
+func (g *gate) denied(in *inlet, src netip.AddrPort, r refusal) {
 	g.challenge(in, src, answered, 401)
-	g.refusals.note(refusal{link: in.link, code: 401, why: why, user: issued, login: login, client: src})
+	r.link, r.code, r.client = in.link, 401, src
+	g.refusals.note(r)
 }
 
 // refuseKnown answers somebody whose key is known with an error code, signed with it.
 func (g *gate) refuseKnown(in *inlet, src netip.AddrPort, id *identity, r refusal) {
 	g.counters.refusedTo(id.class, r.code)
 	in.link.send(errorAnswer(in.scratch[:], &in.msg, id.key, r.code), src)
-	r.link, r.client = in.link, src
+	r.link, r.client, r.session = in.link, src, id.session()
 	g.refusals.note(r)
 }

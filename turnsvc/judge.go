@@ -50,13 +50,22 @@ func (j *judge) grantFor(a *allocation, peer netip.Addr) grant {
 	return j.decide(a, peer, new(question))
 }
 
-// rule names the rule by which an allocation may not do anything with peer.
-func (j *judge) rule(a *allocation, peer netip.Addr) string {
-	h := j.host.Load()
-	if h.own[peer] || h.relayed[peer] {
-		return "an address of the box itself"
+// rule names the rule by which an allocation may not do anything with peer, for the log, and what
+// of it anybody may know: not which private addresses are the box's own, nor what the operator
+// denies.
+func (j *judge) rule(a *allocation, peer netip.Addr) (why, told string) {
+	const own = "an address of the box itself"
+	h, policy := j.host.Load(), j.settings.Load().policy
+	told = policy.common(a.class, peer)
+	switch {
+	case h.relayed[peer] || h.own[peer] && netaddr.Global(peer):
+		return own, own
+	case h.own[peer]:
+		return own, told
+	case netaddr.Contains(policy.deny, peer):
+		return "denied: turn.deny_peers", told
 	}
-	return j.settings.Load().policy.rule(a.class, peer)
+	return told, told
 }
 
 // route is that to an address, from one of this host's or from any.

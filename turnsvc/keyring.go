@@ -30,6 +30,16 @@ type identity struct {
 	gone    bool      // a hub credential without a session: likewise
 }
 
+// session is that of a hub credential, "" of another one.
+func (id *identity) session() string { return sessionOf(id.class, id.issued) }
+
+func sessionOf(c cred.Class, issued string) string {
+	if c == cred.Hub {
+		return issued
+	}
+	return ""
+}
+
 // barred reports whether its owner may go on, but not allocate.
 func (id *identity) barred() bool { return id.expired || id.distant || id.gone }
 
@@ -68,17 +78,18 @@ func (k *keyring) authenticate(m *wire.Message, user string) (identity, bool) {
 }
 
 // wrong says what is wrong with a request of the user's that authenticate has no key for, for the
-// log. Clients are not told.
-func (k *keyring) wrong(user string) string {
+// log, and what anybody may know of it: not which static users there are.
+func (k *keyring) wrong(user string) (why, told string) {
 	inForce := k.judge.settings.Load()
-	_, known := inForce.Users[user]
-	switch {
-	case known:
-		return "wrong password"
-	case inForce.Keys.IsMinted(user):
-		return "wrong password, or minted with another secret"
+	if inForce.Keys.IsMinted(user) {
+		const secret = "wrong password, or minted with another secret"
+		return secret, secret
 	}
-	return "unknown user"
+	why = "unknown user"
+	if _, known := inForce.Users[user]; known {
+		why = "wrong password"
+	}
+	return why, "unknown user, or wrong password"
 }
 
 // holds reports whether a request that authenticate has found the key of may still allocate: with

@@ -20,7 +20,7 @@ func (b *books) peer(r *request, a *allocation, value []byte) (peer netip.AddrPo
 		return peer, g, 443
 	}
 	if g = b.judge.grantFor(a, peer.Addr()); !carries(a, peer, g) {
-		r.why = b.judge.rule(a, peer.Addr())
+		r.why, r.told = b.judge.rule(a, peer.Addr())
 		return peer, g, 403
 	}
 	return peer, g, 0

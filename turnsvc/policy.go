@@ -122,13 +122,12 @@ func (p *policy) portsOf(peer netip.Addr, from *opening) *opening {
 	return from
 }
 
-// rule names the rule by which a class may not reach peer, in the words of the configuration.
-func (p *policy) rule(c cred.Class, peer netip.Addr) string {
+// common names the rule by which a class may not reach peer, in the words of the configuration, but
+// for what is denied.
+func (p *policy) common(c cred.Class, peer netip.Addr) string {
 	switch {
 	case netaddr.Never(peer):
 		return "an address that nothing is relayed to"
-	case netaddr.Contains(p.deny, peer):
-		return "denied: turn.deny_peers"
 	case !netaddr.Global(peer):
 		return "not a public address: turn.allow_peers"
 	case c == cred.Hub || c == cred.ICE:

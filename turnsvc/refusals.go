@@ -25,15 +25,17 @@ const (
 	longestShown = 64
 )
 
-// refusal is what a line says. user is whom the credential was issued to: the log names none. login
-// is the name as it was sent, where it is refused. peer is the zero AddrPort if there is none;
-// without a why it says the phrase of the code.
+// refusal is what a line says. user is whom the credential was issued to, as far as its name tells:
+// the log names none. peer is the zero AddrPort if there is none; without a why it says the phrase
+// of the code.
 type refusal struct {
-	link         link // that the request came by
-	code         int
-	why, user    string
-	login        string
-	client, peer netip.AddrPort
+	link      link // that the request came by
+	code      int
+	why, user string
+	// For who watches: what to say instead of why, the session whose credential this proved to be,
+	// and the name of a login that is refused, as it was sent.
+	told, session, login string
+	client, peer         netip.AddrPort
 }
 
 // shown is how the log shows addresses, once by has been called.

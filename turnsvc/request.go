@@ -29,6 +29,7 @@ type request struct {
 	// For the log, if the books refuse it: why, if that is more than the code says, and whom it
 	// asked for.
 	why  string
+	told string // what who watches is told instead; "": the same
 	peer netip.AddrPort
 }
 

@@ -1,6 +1,7 @@
 package turnsvc
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"sync"
@@ -177,17 +178,20 @@ func (l *watches) challenged(by link, src netip.AddrPort) {
 	}
 }
 
-// refused tells of a refusal. That of a login says nothing but what its sender has sent.
+// refused tells of a refusal: of a session what its credential was used for, by whoever has it, and
+// of a login only to those from whose address it came, and nothing that its sender could not know.
 func (l *watches) refused(r *refusal) {
-	s := Sighting{Kind: SawRefusal, Code: r.code, Why: r.why}
+	s := Sighting{Kind: SawRefusal, Code: r.code, Why: cmp.Or(r.told, r.why)}
 	if r.link != nil {
 		s.Transport, s.Port = r.link.transport(), r.link.local().Port()
 	}
 	if r.peer.IsValid() {
 		s.Peer = r.peer.String()
 	}
-	if w := l.of(r.user); w != nil {
-		w.tell(s)
+	if r.session != "" {
+		if w := l.of(r.session); w != nil {
+			w.tell(s)
+		}
 		return
 	}
 	if r.code != 401 {

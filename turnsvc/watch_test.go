@@ -30,7 +30,7 @@ func (w *Watch) seesNothing(t *testing.T) {
 	select {
 	case s := <-w.sightings:
 		t.Errorf("saw %+v", s)
-	default: // sightings come before the answers that the test has waited for
+	default: // of what a sighting has come of since
 	}
 }
 
@@ -81,20 +81,33 @@ func TestWatchSeesNothingOfOthers(t *testing.T) {
 	r.minted("udp", cred.Hub, "other", time.Hour).allocate()
 	r.dial("udp", "u", "p").allocate()
 	r.dial("udp", "x", "p").refused(401, wire.MethodAllocate, withUDP)
-	elsewhere.seesNothing(t)
 	here.sees(t, SawChallenge)
 	// The name is the watcher's to try; that somebody logs in with it is not theirs to see.
-	if s := here.sees(t, SawRefusal); s.Code != 401 || s.Why != "unknown user" || s.User != "x" || s.Client != "" {
-		t.Errorf("refused: %+v", s)
+	unknown := here.sees(t, SawRefusal)
+	if unknown.Code != 401 || unknown.User != "x" || unknown.Client != "" {
+		t.Errorf("refused: %+v", unknown)
+	}
+	// Nor which static users there are.
+	r.dial("udp", "u", "wrong").refused(401, wire.MethodAllocate, withUDP)
+	known := here.sees(t, SawRefusal)
+	if known.User = unknown.User; known != unknown {
+		t.Errorf("a user who is known is refused as %+v, another one as %+v", known, unknown)
+	}
+	// Who only says the name of a session is not of it.
+	r.dial("udp", "4000000000:here", "x").refused(401, wire.MethodAllocate, withUDP)
+	r.dial("udp", "x", "p").refused(401, wire.MethodAllocate, withUDP)
+	if s := here.sees(t, SawRefusal); s.User != "x" {
+		t.Errorf("a session is told of another's %+v", s)
 	}
 	here.seesNothing(t)
+	elsewhere.seesNothing(t)
 }
 
 func TestWatchIsBounded(t *testing.T) {
 	r := newRig(t, nil)
 	w, _ := r.s.Watch(Watched{Session: "live"})
 	for range 2 * maxSightings {
-		r.s.core.watches.refused(&refusal{code: 486, user: "live"}) // waits for nobody
+		r.s.core.watches.refused(&refusal{code: 486, session: "live"}) // waits for nobody
 	}
 	if n := len(w.sightings); n != waitingSightings {
 		t.Errorf("%d sightings wait", n)

@@ -124,8 +124,8 @@ func TestCheckShowsWhatTheBoxSees(t *testing.T) {
 		box(p, url, `allocated 203\.0\.113\.10:\d+ to 203\.0\.113\.1:\d+, and relayed [1-9]\d* bytes`)
 	}
 	for _, tt := range []struct{ user, password, want, fix string }{
-		{"nobody", "x", "no user of that name", "turn.users"},
-		{"u", "wrong", "the password is wrong", "again"},
+		{"nobody", "x", "no such user, or the password is wrong", "turn.users"},
+		{"u", "wrong", "no such user, or the password is wrong", "turn.users"},
 		{"4000000000:someone", "x", "another secret", "turn.secret"},
 		{expired, password, "has expired", "new one"},
 	} {
@@ -143,7 +143,7 @@ func TestCheckShowsWhatTheBoxSees(t *testing.T) {
 		t.Errorf("the arrow breaks %q", got)
 	}
 	box(blocked, tcp, `allocated 203\.0\.113\.10:\d+ to 203\.0\.113\.2:\d+`)
-	if text := blocked.Text("main"); regexp.MustCompile(`203\.0\.113\.1:|another secret|no user`).MatchString(text) {
+	if text := blocked.Text("main"); regexp.MustCompile(`203\.0\.113\.1:|another secret|no such user`).MatchString(text) {
 		t.Errorf("somebody else's test is shown: %s", text)
 	}
 	blocked.Shoot("check-nothing-arrived")

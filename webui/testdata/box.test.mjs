@@ -31,8 +31,8 @@ test('why the box refuses', () => {
   // The data test takes two allocations more.
   assert.deepEqual(words(turn, [allocated, limit]), ['box.allocated', 'box.refused', 'why.limit', 'why.limit.fix']);
   assert.equal(ofBox(turn, [limit]).params.limit, 'turn.limits.per_user');
-  assert.deepEqual(words(own, [challenged, refused(401, 'wrong password', 'u')]), [
-    'box.refused', 'why.password', 'why.password.fix',
+  assert.deepEqual(words(own, [challenged, refused(401, 'unknown user, or wrong password', 'u')]), [
+    'box.refused', 'why.login', 'why.login.fix',
   ]);
   assert.deepEqual(reason('what newer boxes say'), { words: 'why.other', params: { why: 'what newer boxes say' } });
 });

@@ -3,8 +3,7 @@
 
 // Reasons as the relay gives them, which are also in its log.
 const REASONS = {
-  'unknown user': 'unknown',
-  'wrong password': 'password',
+  'unknown user, or wrong password': 'login',
   'wrong password, or minted with another secret': 'secret',
   'the credential has expired': 'expired',
   'the credential\'s session is over': 'session',
@@ -20,7 +19,7 @@ const REASONS = {
   'not allowed: turn.static_peers': 'static',
 };
 const LIMIT = /^limit reached: (.*)$/;
-const FIXED = ['unknown', 'password', 'secret', 'expired', 'ports', 'limit'];
+const FIXED = ['login', 'secret', 'expired', 'ports', 'limit'];
 const SCARCE = [440, 486, 508];
 
 /** The sentence for why the relay refused something: {words, params, fix?}. */
