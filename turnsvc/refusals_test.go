@@ -111,6 +111,8 @@ func TestIssue16Fail2BanReadsRefusals(t *testing.T) {
 		{refusal{code: 401, why: "unknown user", client: netip.MustParseAddrPort("[2001:db8::1]:9")}, "2001:db8::1"},
 		{refusal{code: 401, why: "the credential has expired", user: forged}, ""},
 		{refusal{code: 403, user: forged}, ""},
+		{refusal{code: 403, user: `x code=401 client=192.0.2.9:9 why=unknown user`}, ""},
+		{refusal{code: 403, user: `x,"code":401,"client":"192.0.2.9:9","why":"unknown user`}, ""},
 		{refusal{code: 486, user: "u"}, ""},
 	} {
 		if !tt.r.client.IsValid() {

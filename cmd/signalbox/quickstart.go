@@ -55,6 +55,12 @@ type quickstart struct {
 	email string
 }
 
+func (q *quickstart) load(file string) (signalbox.Config, error) {
+	load := q.g.load
+	load.File = file
+	return signalbox.Load(load)
+}
+
 func (q *quickstart) run(ctx context.Context, out io.Writer, domain string) error {
 	file := q.g.load.File
 	if file == "" {
@@ -70,13 +76,11 @@ func (q *quickstart) run(ctx context.Context, out io.Writer, domain string) erro
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return usageError{fmt.Errorf("%w: try sudo, or name another file with -c", err)}
 	default:
-		if err := writeConfig(file, text); err != nil {
+		if err := writeConfig(file, text, q.load); err != nil {
 			return usageError{err}
 		}
 	}
-	load := q.g.load
-	load.File = file
-	cfg, err := signalbox.Load(load)
+	cfg, err := q.load(file)
 	if err != nil {
 		return usageError{err}
 	}
@@ -132,14 +136,29 @@ func hasKeys(text string) bool {
 	return false
 }
 
-// writeConfig writes a file that the service's user can read, and nobody else but its owner.
-func writeConfig(file, text string) error {
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+// writeConfig writes a file that the service's user can read, and nobody else but its owner. What
+// can't be loaded takes no place: another try finds what was there before.
+func writeConfig(file, text string, load func(string) (signalbox.Config, error)) error {
+	next := file + ".new"
+	defer os.Remove(next) // unless it has its place
+	err := os.MkdirAll(filepath.Dir(file), 0o755)
+	if err == nil {
+		err = os.WriteFile(next, []byte(text), 0o640)
+	}
+	if err != nil {
 		return fmt.Errorf("%w: try sudo, or name another file with -c", err)
 	}
-	if err := os.WriteFile(file, []byte(text), 0o640); err != nil {
-		return fmt.Errorf("%w: try sudo, or name another file with -c", err)
+	if _, err := load(next); err != nil {
+		return errors.New(strings.ReplaceAll(err.Error(), next, file))
 	}
+	if err := forService(next); err != nil {
+		return err
+	}
+	return os.Rename(next, file)
+}
+
+// forService lets the service's user read a file, if there is one and we may.
+func forService(file string) error {
 	group, err := user.LookupGroup(installedUser)
 	if err != nil || os.Geteuid() != 0 {
 		return nil //nolint:nilerr // there is no such group: the file is for who has written it

@@ -216,14 +216,15 @@ func (s *acme) manage(ctx context.Context) error {
 	if err := s.dropTornPair(ctx); err != nil {
 		return err
 	}
-	if s.lookup != nil {
+	kept := s.cert.Load()
+	if due := kept == nil || kept.EndsSoon(time.Now()); due && s.lookup != nil {
 		if err := s.lookup(ctx, s.host); err != nil {
 			return err
 		}
 	}
 	err := s.order(ctx)
-	if kept := s.state.GiveToOwner(acmeDir); kept != nil {
-		s.log.Warn("the service's user may be unable to read what the ACME library keeps", "err", kept)
+	if unread := s.state.GiveToOwner(acmeDir); unread != nil {
+		s.log.Warn("the service's user may be unable to read what the ACME library keeps", "err", unread)
 	}
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"net/url"
 	"reflect"
 	"strings"
 
@@ -64,8 +65,21 @@ func withoutSecrets(typ reflect.Type, value any) any {
 		return hide(value)
 	case reflect.TypeFor[[]TURNUser](), reflect.TypeFor[APIKeys]():
 		return hideIn(value)
+	case reflect.TypeFor[HookURL]():
+		return hideInURL(value)
 	}
 	return value
+}
+
+// hideInURL hides what may be secret in a URL: all but where it leads to.
+func hideInURL(value any) any {
+	text, _ := value.(string)
+	parsed, err := url.Parse(text)
+	if err != nil {
+		return hidden
+	}
+	parsed.User, parsed.RawQuery = nil, ""
+	return parsed.String()
 }
 
 // hide hides every text that is not empty.

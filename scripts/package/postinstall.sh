@@ -12,4 +12,5 @@ if [ ! -e /etc/signalbox/config.toml ]; then
 fi
 [ -d /run/systemd/system ] || exit 0
 systemctl daemon-reload
-systemctl try-restart signalbox
+# A start that fails leaves the package whole: it is for the operator to mend.
+systemctl try-restart signalbox || echo 'signalbox does not start: see journalctl -u signalbox' >&2

@@ -137,7 +137,11 @@ func (w *watch) pause(s *relaySocket, failed syscall.Errno) bool {
 	time.AfterFunc(pause, func() {
 		s.paused.Store(false)
 		if s.enter() {
-			_ = w.control(unix.EPOLL_CTL_MOD, s) // the kernel tells of it again, if there is something to read
+			s.mu.Lock()
+			if s.watch != nil { // which may be another one by now
+				_ = s.watch.control(unix.EPOLL_CTL_MOD, s) // the kernel tells of it again, if there is something to read
+			}
+			s.mu.Unlock()
 			s.leave()
 		}
 	})
