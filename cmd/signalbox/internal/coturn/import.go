@@ -61,6 +61,7 @@ type importer struct {
 	perUser, total, bps, allBps   string
 	debug, secretMode, prometheus bool
 	prometheusPort                string
+	separator, family, nonce      string // rest_separator, default_family, nonce_lifetime
 }
 
 // account is a static user, with a password or a key.
@@ -97,6 +98,14 @@ func (im *importer) take(o option) {
 		im.external(o)
 	case o.name == "user":
 		im.user(o)
+	case o.name == "rest-api-separator":
+		im.restSeparator(o)
+	case o.name == "stale-nonce":
+		im.staleNonce(o)
+	case o.name == "keep-address-family" && o.on():
+		im.family = "auto"
+	case o.name == "allocation-default-address-family":
+		im.defaultFamily(o)
 	case slices.Contains(same, o.name):
 	case different[o.name] != "":
 		if o.on() {
@@ -118,6 +127,43 @@ func (im *importer) external(o option) {
 	if both && !slices.Contains(im.relay, private) {
 		im.relay = append(im.relay, private)
 	}
+}
+
+func (im *importer) restSeparator(o option) {
+	if len(o.value) != 1 || strings.ContainsAny(o.value, "0123456789") {
+		im.note(o.line, "rest-api-separator: want one character that is no digit: set turn.rest_separator")
+		return
+	}
+	im.separator = o.value
+}
+
+// staleNonce is in seconds, 0 for a nonce that is good for ever.
+func (im *importer) staleNonce(o option) {
+	const least, most = 60, 24 * 60 * 60 // of turn.nonce_lifetime
+	seconds, err := strconv.ParseUint(o.value, 10, 32)
+	switch {
+	case o.value == "":
+		return
+	case err != nil:
+		im.note(o.line, "stale-nonce: want seconds: set turn.nonce_lifetime")
+		return
+	case seconds == 0:
+		im.note(o.line, "stale-nonce: a nonce is good for a day at most")
+		seconds = most
+	case seconds < least || seconds > most:
+		im.note(o.line, "stale-nonce: a nonce is good for a minute to a day")
+		seconds = min(max(seconds, least), most)
+	}
+	im.nonce = fmt.Sprint(seconds, "s")
+}
+
+func (im *importer) defaultFamily(o option) {
+	family := map[string]string{"ipv4": "ipv4", "ipv6": "ipv6", "keep": "auto"}[o.value]
+	if family == "" {
+		im.note(o.line, "allocation-default-address-family: %q is none of ipv4, ipv6, keep: set turn.default_family", o.value)
+		return
+	}
+	im.family = family
 }
 
 // user is "name:password" or "name:0xKEY".
@@ -166,6 +212,12 @@ func (im *importer) config() string {
 	}
 	if len(im.relay) > 0 {
 		add(&turn, "relay_ip", list(im.relay))
+	}
+	for _, l := range []struct{ key, value string }{{"default_family", im.family}, {"nonce_lifetime", im.nonce},
+		{"rest_separator", im.separator}} {
+		if l.value != "" {
+			add(&turn, l.key, quote(l.value))
+		}
 	}
 	im.secretLines(func(key, value string) { add(&turn, key, value) })
 	im.peerLines(func(key string, networks []netip.Prefix) { add(&turn, key, list(networks)) })
@@ -243,26 +295,19 @@ func (im *importer) listeners() (out []string) {
 	return out
 }
 
-// secretLines writes the secrets. One that is too short to sign with still verifies.
+// secretLines writes the secrets. The first one signs, however short: other programs sign with it.
 func (im *importer) secretLines(add func(key, value string)) {
-	var old []string
-	signs := ""
+	if len(im.secrets) == 0 {
+		return
+	}
 	for _, s := range im.secrets {
-		switch {
-		case len(s) < state.MinSecret:
-			im.note(0, "static-auth-secret: one is shorter than %d characters, and can be guessed: credentials made "+
-				"with it are still good (turn.old_secrets); give programs a longer one", state.MinSecret)
-			old = append(old, s)
-		case signs == "":
-			signs = s
-		default:
-			old = append(old, s)
+		if len(s) < state.MinSecret {
+			im.note(0, "static-auth-secret: one is shorter than %d characters, and can be guessed: give programs a "+
+				"longer one", state.MinSecret)
 		}
 	}
-	if signs != "" {
-		add("secret", quote(signs))
-	}
-	if len(old) > 0 {
+	add("secret", quote(im.secrets[0]))
+	if old := im.secrets[1:]; len(old) > 0 {
 		add("old_secrets", list(old))
 	}
 }

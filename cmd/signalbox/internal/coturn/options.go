@@ -34,7 +34,7 @@ func (o option) on() bool { return o.value != "0" && !strings.EqualFold(o.value,
 
 // same are options that need no word: the box does so anyway, or something else does on a server
 // with systemd.
-var same = []string{"fingerprint", "lt-cred-mech", "use-auth-secret", "stale-nonce", "no-multicast-peers",
+var same = []string{"fingerprint", "lt-cred-mech", "no-multicast-peers",
 	"no-loopback-peers", "no-cli", "no-tcp-relay", "no-stdout-log", "syslog", "log-file", "simple-log",
 	"new-log-timestamp", "log-binding", "pidfile", "proc-user", "proc-group", "relay-threads", "no-sslv3", "no-tlsv1",
 	"no-tlsv1_1", "no-software-attribute", "no-rfc5780", "no-stun-backward-compatibility", "prod", "no-web-admin",
@@ -74,8 +74,6 @@ var different = byName([][2]string{ // names, and why
 	{"tcp-use-proxy tcp-proxy-port",
 		"set web.proxy_protocol and web.trusted_proxies: the web ports take TURN over TCP and TLS"},
 	{"alt-tls-listening-port", "add \"tls/:PORT\" to turn.listen"},
-	{"keep-address-family allocation-default-address-family",
-		"clients get the family that they ask for, and IPv4 if they ask for none"},
 	{"secret-key-file", "it is for passwords that coturn keeps encrypted: export the users (see --users)"},
 	{"no-tlsv1_2", "TLS 1.2 and 1.3 are offered"},
 	{"server-relay", "it opens the server to abuse, and is not there"},
