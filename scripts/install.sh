@@ -113,7 +113,7 @@ upgrade)
 	systemd daemon-reload
 	if running && ! systemctl restart signalbox; then
 		mv -f "$program.previous" "$program"
-		mv -f "$unit.previous" "$unit"
+		[[ ! -e $unit.previous ]] || mv -f "$unit.previous" "$unit"
 		systemctl daemon-reload
 		systemctl reset-failed signalbox
 		systemctl start signalbox || die "neither the new program starts nor the former one: journalctl -u signalbox"

@@ -139,7 +139,7 @@ func (w *watch) pause(s *relaySocket, failed syscall.Errno) bool {
 		if s.enter() {
 			s.mu.Lock()
 			if s.watch != nil { // which may be another one by now
-				_ = s.watch.control(unix.EPOLL_CTL_MOD, s) // the kernel tells of it again, if there is something to read
+				_ = s.watch.control(unix.EPOLL_CTL_MOD, s) // the kernel tells again of what there is to read
 			}
 			s.mu.Unlock()
 			s.leave()

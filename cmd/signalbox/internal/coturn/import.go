@@ -160,7 +160,8 @@ func (im *importer) staleNonce(o option) {
 func (im *importer) defaultFamily(o option) {
 	family := map[string]string{"ipv4": "ipv4", "ipv6": "ipv6", "keep": "auto"}[o.value]
 	if family == "" {
-		im.note(o.line, "allocation-default-address-family: %q is none of ipv4, ipv6, keep: set turn.default_family", o.value)
+		im.note(o.line, "allocation-default-address-family: %q is none of ipv4, ipv6, keep: set turn.default_family",
+			o.value)
 		return
 	}
 	im.family = family
