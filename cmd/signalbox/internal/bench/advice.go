@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -36,9 +37,12 @@ func (g *rig) explain(err error, peer netip.AddrPort) error {
 func explainConnecting(err error, server, where, fewer string) error {
 	var unknown x509.UnknownAuthorityError
 	var name x509.HostnameError
+	var record tls.RecordHeaderError
 	switch {
 	case errors.As(err, &unknown), errors.As(err, &name):
 		return advised{err, "name the server's certificate or its authority with --ca, or say --insecure"}
+	case errors.As(err, &record):
+		return advised{err, server + " speaks no TLS: check " + where}
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return advised{err, "nothing listens at " + server + ": check " + where}
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
