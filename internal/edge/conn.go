@@ -77,8 +77,8 @@ func peek(ctx context.Context, raw net.Conn) *conn {
 
 // isTURN tells by its first byte whether a connection carries STUN: its first two bits are zero
 // (RFC 8489 §5), where HTTP has a letter. TLS, which begins with 22 (RFC 8446 §5.1), is not for the
-// relay: it comes from whoever takes a plain web port for the other one, and what HTTP answers tells
-// most clients so.
+// relay: it comes from whoever takes a plain web port for the other one, and what HTTP answers
+// tells most clients so.
 func (c *conn) isTURN() bool { return c.first[0]&0xC0 == 0 && c.first[0] != 22 }
 
 // maxProxyHeader is larger than any PROXY header without extensions that we would read; we read
