@@ -205,8 +205,8 @@ func (b *books) close() {
 		b.end(a, endShutdown)
 	}
 	b.turn(b.remove)
-	b.refusals.settle(true)
-	b.ends.settle(true)
+	b.refusals.lines.settle(true)
+	b.ends.lines.settle(true)
 	for token := range b.reservations {
 		b.dropReservation(token)
 	}
@@ -259,8 +259,8 @@ func (b *books) sweep() {
 	}
 	b.replies.forget(now)
 	b.lookForCrowds(limits.PerUser)
-	b.refusals.settle(false)
-	b.ends.settle(false)
+	b.refusals.lines.settle(false)
+	b.ends.lines.settle(false)
 	b.readers.Balance()
 	b.settle(b.judge.rooms.sweep(now))
 }

@@ -33,11 +33,14 @@ func newCore(now func() time.Time, log *slog.Logger) *core {
 	}
 	c.shown = new(shown)
 	c.shown.by(nil)
-	c.refusals = &refusals{
-		log: log, shown: c.shown, watches: c.watches,
-		lines: lineLimit{clock: c.clock, ofSource: refusalsOfSource, ofAll: refusalsOfAll},
-	}
-	c.ends = &ends{log, c.clock, c.shown, lineLimit{clock: c.clock, ofSource: endsOfSource, ofAll: endsOfAll}}
+	c.refusals = &refusals{log: log, shown: c.shown, watches: c.watches, lines: lineLimit{
+		log: log, clock: c.clock, more: "turn requests refused: there were more than have a line each",
+		ofSource: refusalsOfSource, ofAll: refusalsOfAll,
+	}}
+	c.ends = &ends{log: log, clock: c.clock, shown: c.shown, lines: lineLimit{
+		log: log, clock: c.clock, more: "turn allocations ended: there were more than have a line each",
+		ofSource: endsOfSource, ofAll: endsOfAll,
+	}}
 	c.faults = socket.NewFaults(func() { c.counters.drop(dropReadFailed) }, log)
 	return c
 }

@@ -1,7 +1,6 @@
 package turnsvc
 
 import (
-	"context"
 	"log/slog"
 	"time"
 )
@@ -37,10 +36,6 @@ type ends struct {
 
 // note logs the end of an allocation.
 func (e *ends) note(a *allocation) {
-	if !e.log.Enabled(context.Background(), slog.LevelInfo) {
-		return
-	}
-	e.settle(false)
 	if !e.lines.fit(a.client.Addr()) {
 		return
 	}
@@ -52,11 +47,4 @@ func (e *ends) note(a *allocation) {
 		"fromClientBytes", carried.FromClientBytes, "fromClientPackets", carried.FromClientPackets,
 		"toClientBytes", carried.ToClientBytes, "toClientPackets", carried.ToClientPackets,
 		"user", shortened(a.issued)) // last: it is what clients may have chosen
-}
-
-// settle sums up what had no line, if a period is over, or now.
-func (e *ends) settle(now bool) {
-	if omitted := e.lines.settle(now); omitted > 0 {
-		e.log.Info("turn allocations ended: there were more than have a line each", "more", omitted)
-	}
 }

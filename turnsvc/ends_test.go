@@ -73,7 +73,7 @@ func TestIssue16FloodOfEnds(t *testing.T) {
 		at := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(i % 2)}), uint16(i))
 		e.note(&allocation{client: at, link: &streamLink{}, why: endKicked, issued: strings.Repeat("工", 100)})
 	}
-	e.settle(true)
+	e.lines.settle(true)
 	if n := log.Count("why=kicked"); n != endsOfAll {
 		t.Errorf("%d lines", n)
 	}

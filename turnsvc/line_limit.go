@@ -1,6 +1,8 @@
 package turnsvc
 
 import (
+	"context"
+	"log/slog"
 	"net/netip"
 	"sync"
 	"time"
@@ -11,7 +13,9 @@ import (
 // lineLimit limits how many lines of a kind are logged in a period, of each source and of all, so
 // that a flood costs others neither their lines nor the disk.
 type lineLimit struct {
+	log             *slog.Logger
 	clock           clock
+	more            string // what is said of those that had no line
 	ofSource, ofAll int
 
 	mu      sync.Mutex
@@ -23,8 +27,12 @@ type lineLimit struct {
 
 const linesPeriod = 10 * time.Second
 
-// fit counts a line about a client, and reports whether it is within the limits.
+// fit counts a line about a client, and reports whether it is logged and within the limits.
 func (l *lineLimit) fit(client netip.Addr) bool {
+	if !l.log.Enabled(context.Background(), slog.LevelInfo) {
+		return false
+	}
+	l.settle(false)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	from := source.Of(client)
@@ -40,9 +48,16 @@ func (l *lineLimit) fit(client netip.Addr) bool {
 	return true
 }
 
-// settle begins another period if it is time to, or now, and returns how many lines the last one
+// settle sums up what had no line, if a period is over, or now.
+func (l *lineLimit) settle(now bool) {
+	if omitted := l.begin(now); omitted > 0 {
+		l.log.Info(l.more, "more", omitted)
+	}
+}
+
+// begin begins another period if it is time to, or now, and returns how many lines the last one
 // lacks.
-func (l *lineLimit) settle(now bool) (omitted uint64) {
+func (l *lineLimit) begin(now bool) (omitted uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	at := l.clock.now()

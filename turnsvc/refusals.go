@@ -1,7 +1,6 @@
 package turnsvc
 
 import (
-	"context"
 	"log/slog"
 	"net/netip"
 	"strings"
@@ -67,10 +66,6 @@ func (l *refusals) note(r refusal) {
 		r.why = reasons[r.code]
 	}
 	l.watches.refused(&r)
-	if !l.log.Enabled(context.Background(), slog.LevelInfo) {
-		return
-	}
-	l.settle(false)
 	if !l.lines.fit(r.client.Addr()) {
 		return
 	}
@@ -79,11 +74,4 @@ func (l *refusals) note(r refusal) {
 		attrs = append(attrs, "peer", l.shown.addr(r.peer))
 	}
 	l.log.Info("turn request refused", attrs...) // scripts/fail2ban reads it
-}
-
-// settle sums up what had no line, if a period is over, or now.
-func (l *refusals) settle(now bool) {
-	if omitted := l.lines.settle(now); omitted > 0 {
-		l.log.Info("turn requests refused: there were more than have a line each", "more", omitted)
-	}
 }

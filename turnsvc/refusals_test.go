@@ -76,10 +76,10 @@ func TestIssue16FloodOfRefusals(t *testing.T) {
 	if first, _, _ := strings.Cut(log.String(), "\n"); len(first) > 300 {
 		t.Errorf("a line of %d bytes", len(first))
 	}
-	l.settle(false)
+	l.lines.settle(false)
 	now = now.Add(linesPeriod)
-	l.settle(false)
-	l.settle(false)
+	l.lines.settle(false)
+	l.lines.settle(false)
 	if n := strings.Count(log.String(), fmt.Sprint("more=", 10000-refusalsOfAll)); n != 1 {
 		t.Errorf("the rest was summed up %d times", n)
 	}
