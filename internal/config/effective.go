@@ -90,11 +90,7 @@ func hide(value any) any {
 			return v
 		}
 	case []any:
-		out := make([]any, len(v))
-		for i := range v {
-			out[i] = hide(v[i])
-		}
-		return out
+		return hideEach(v, hide)
 	}
 	return hidden
 }
@@ -112,17 +108,17 @@ func hideIn(value any) any {
 		}
 		return out
 	case []map[string]any:
-		out := make([]any, len(v))
-		for i := range v {
-			out[i] = hideIn(v[i])
-		}
-		return out
+		return hideEach(v, hideIn)
 	case []any:
-		out := make([]any, len(v))
-		for i := range v {
-			out[i] = hideIn(v[i])
-		}
-		return out
+		return hideEach(v, hideIn)
 	}
 	return hide(value)
+}
+
+func hideEach[T any](list []T, hide func(any) any) []any {
+	out := make([]any, len(list))
+	for i := range list {
+		out[i] = hide(list[i])
+	}
+	return out
 }
