@@ -181,6 +181,9 @@ func (l *watches) challenged(by link, src netip.AddrPort) {
 // refused tells of a refusal: of a session what its credential was used for, by whoever has it, and
 // of a login only to those from whose address it came, and nothing that its sender could not know.
 func (l *watches) refused(r *refusal) {
+	if l.count.Load() == 0 {
+		return
+	}
 	s := Sighting{Kind: SawRefusal, Code: r.code, Why: cmp.Or(r.told, r.why)}
 	if r.link != nil {
 		s.Transport, s.Port = r.link.transport(), r.link.local().Port()

@@ -151,9 +151,11 @@ func TestWatchesOfALineLeaveRoomForOthers(t *testing.T) {
 func TestNoWatchCostsNoAllocation(t *testing.T) {
 	l := newWatches()
 	src := netip.MustParseAddrPort("198.51.100.1:9")
+	refused := refusal{code: 403, why: "banned", session: "live", client: src, peer: src}
 	if n := testing.AllocsPerRun(100, func() {
 		l.challenged(nil, src)
 		l.of("live")
+		l.refused(&refused)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
