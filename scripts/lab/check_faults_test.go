@@ -24,7 +24,7 @@ type fault struct {
 
 // The box is at a global address, so that the default policy keeps nothing from it.
 func TestCheckNamesTheFault(t *testing.T) {
-	t.Parallel()
+	besideOthers(t)
 	l := lab.New(t, lab.Symmetric, lab.Symmetric, lab.GlobalAddresses)
 	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{})
 	for _, f := range []fault{
@@ -94,7 +94,7 @@ func check(t *testing.T, b *lab.Browser, server *lab.Server, f fault) {
 
 // A page that came in by the very port at which TURN over TLS fails, knows that it is open.
 func TestCheckNamesAnUntrustedCertificate(t *testing.T) {
-	t.Parallel()
+	besideOthers(t)
 	l := lab.New(t, lab.Symmetric, lab.Symmetric, lab.GlobalAddresses)
 	server := lab.StartServer(t, l.Server, lab.CertificateConfig(t))
 	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{Past: true})
@@ -106,7 +106,7 @@ func TestCheckNamesAnUntrustedCertificate(t *testing.T) {
 
 // The other half of a row is what the box has seen of this browser, and of nobody else.
 func TestCheckShowsWhatTheBoxSees(t *testing.T) {
-	t.Parallel()
+	besideOthers(t)
 	l := lab.New(t, lab.Symmetric, lab.UDPBlocked)
 	const secret = "a secret of the lab's"
 	server := lab.StartServer(t, l.Server, lab.Config, "--set", "turn.secret="+secret)
@@ -152,7 +152,7 @@ func TestCheckShowsWhatTheBoxSees(t *testing.T) {
 
 // What the page has found out before the box was lost is no finding about its relay.
 func TestCheckSaysThatTheBoxWasLost(t *testing.T) {
-	t.Parallel()
+	besideOthers(t)
 	l := lab.New(t, lab.Symmetric, lab.Symmetric)
 	server := lab.StartServer(t, l.Server, lab.Config)
 	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{})
@@ -179,7 +179,7 @@ func TestCheckSaysThatTheBoxWasLost(t *testing.T) {
 
 // What the strictest networks let out is enough, and what they don't is named.
 func TestCheckWhereOnlyPort443IsOpen(t *testing.T) {
-	t.Parallel()
+	besideOthers(t)
 	l := lab.New(t, lab.TCP443Only, lab.Symmetric)
 	l.A.Resolve(t, lab.ServerName, l.Server.Public)
 	server := lab.StartServer(t, l.Server, lab.Config+lab.CertificateConfig(t), "--set", "web.tls_listen=:443")

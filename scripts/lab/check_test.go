@@ -261,7 +261,7 @@ func TestCheckWithUDPBlocked(t *testing.T) {
 // A script that was written for the trickle ICE page of webrtc/samples finds its elements, and its
 // words.
 func TestCheckAsTheTricklePage(t *testing.T) {
-	t.Parallel()
+	besideOthers(t)
 	l := lab.New(t, lab.Symmetric, lab.Symmetric)
 	server := lab.StartServer(t, l.Server, lab.Config)
 	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{})
