@@ -167,7 +167,7 @@ func waitForEnd(ctx context.Context, signals chan os.Signal, box *signalbox.App,
 }
 
 // keepWatchdog tells systemd that the box is alive, twice as often as the unit's WatchdogSec asks.
-// It first looks through the box, so that a box in which all wait for something is not called
+// It first takes each lock of the box once: where one is never given back, the box is not called
 // alive.
 func keepWatchdog(ctx context.Context, box *signalbox.App, log *slog.Logger) {
 	every, err := daemon.SdWatchdogEnabled(false)
