@@ -167,8 +167,8 @@ func waitForEnd(ctx context.Context, signals chan os.Signal, box *signalbox.App,
 }
 
 // keepWatchdog tells systemd that the box is alive, twice as often as the unit's WatchdogSec asks.
-// It first takes each lock of the box once: where one is never given back, the box is not called
-// alive.
+// It first asks for the box's numbers: where a lock that they need is never given back, the box is
+// not called alive.
 func keepWatchdog(ctx context.Context, box *signalbox.App, log *slog.Logger) {
 	every, err := daemon.SdWatchdogEnabled(false)
 	if err != nil || every == 0 {
