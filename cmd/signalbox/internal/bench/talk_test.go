@@ -58,6 +58,7 @@ func TestTalkRefusalsSayWhatToDo(t *testing.T) {
 	t.Parallel()
 	closed := startBox(t, true, "auth.mode=password", "auth.password=open sesame").Web
 	small := startBox(t, true, "signal.sessions_per_source=4").Web
+	paced := startBox(t, true, "signal.rate=10").Web // so that the busiest machine is faster
 	open := startBox(t, true).Web
 	for _, d := range []Dialect{Native, SocketIO} {
 		for name, c := range map[string]struct {
@@ -66,7 +67,7 @@ func TestTalkRefusalsSayWhatToDo(t *testing.T) {
 		}{
 			"token":       {closed, "--token", func(*TalkOptions) {}},
 			"sessions":    {small, "signal.sessions_per_source", func(*TalkOptions) {}},
-			"rate":        {open, "signal.rate", func(o *TalkOptions) { o.Rate, o.Window, o.Pairs = 0, MaxWindow, 1 }},
+			"rate":        {paced, "signal.rate", func(o *TalkOptions) { o.Rate, o.Window, o.Pairs = 0, MaxWindow, 1 }},
 			"path":        {open, "--dialect", func(o *TalkOptions) { o.Server.Path = "/nowhere" }},
 			"certificate": {open, "--server", func(o *TalkOptions) { o.Server.Scheme = "wss" }},
 		} {
