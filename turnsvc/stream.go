@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"signalbox/internal/nonblock"
 	"signalbox/internal/source"
 	"signalbox/turnsvc/internal/dtls"
 	"signalbox/turnsvc/internal/socket"
@@ -70,11 +71,9 @@ func newStreams(c *core, l *Limits) *streams {
 
 // serve is Server.ServeConn.
 func (t *streams) serve(conn net.Conn, transport string) {
+	conn = nonblock.Conn(conn)
 	l := &streamLink{conn: conn, carrier: conn, name: transport, streams: t, addr: wire.AddrPort(conn.LocalAddr()),
 		peer: wire.AddrPort(conn.RemoteAddr()), bottom: socket.Bottom(conn), began: time.Now()}
-	if tcp, ok := conn.(*net.TCPConn); ok {
-		l.conn = socket.NewStream(tcp)
-	}
 	l.out.init()
 	if !t.add(l) {
 		conn.Close()

@@ -16,6 +16,7 @@ import (
 	"syscall"
 
 	"signalbox/internal/netaddr"
+	"signalbox/internal/nonblock"
 	"signalbox/internal/source"
 )
 
@@ -312,7 +313,7 @@ func listenTCP(at netip.AddrPort, key string) (net.Listener, error) {
 	if err != nil {
 		return nil, bindError(key, "tcp", addr, err)
 	}
-	return l, nil
+	return nonblock.Listener(l), nil
 }
 
 // bindError says what to do about the usual reasons.

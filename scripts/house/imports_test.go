@@ -17,7 +17,7 @@ const root = "../.."
 // order is the appliance from the ground up. A room imports rooms of earlier floors only, so there
 // is no way round in a circle, and what a room needs of a higher one is handed in.
 var order = [][]string{
-	{"netaddr", "fault", "answer", "state", "term", "garbage", "access"}, // leaves: they know nobody
+	{"netaddr", "nonblock", "fault", "answer", "state", "term", "garbage", "access"}, // leaves: they know nobody
 	{"source"},                // counts by address
 	{"publicip", "admission"}, // decide on parsed values
 	{"config", "cert"},        // config validates what the floors below would refuse
@@ -64,7 +64,7 @@ type rule struct {
 var components = []string{"signalbox/turnsvc", "signalbox/signal", "signalbox/webui"}
 
 func rules() []rule {
-	leaves := []string{internal + "netaddr", internal + "source"}
+	leaves := []string{internal + "netaddr", internal + "source", internal + "nonblock"}
 	all := []rule{
 		{from: "signalbox/signal/client", never: "signalbox/signal", but: []string{"signalbox/signal/client"},
 			why: "the client knows the hub by its protocol only, as every other client does"},
@@ -106,7 +106,7 @@ func rules() []rule {
 	for _, c := range components {
 		all = append(all,
 			rule{from: c, never: internal, but: leaves,
-				why: "components can be used without the appliance; only the leaves about addresses are everybody's"},
+				why: "components can be used without the appliance; only leaves about sockets, addresses are shared"},
 			// The client knows the protocol only: doctor is a client as any other program would be
 			// one.
 			rule{from: "signalbox/cmd", never: c, but: []string{"signalbox/signal/client"},

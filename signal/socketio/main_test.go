@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"signalbox/internal/garbage"
+	"signalbox/internal/nonblock"
 	"signalbox/internal/testkit"
 	"signalbox/signal"
 )
@@ -30,6 +31,6 @@ func TestMain(m *testing.M) {
 	}
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	fmt.Println(port)
-	go http.Serve(l, New(hub, Options{})) //nolint:errcheck // until the end
-	io.Copy(io.Discard, os.Stdin)         //nolint:errcheck // the end
+	go http.Serve(nonblock.Listener(l), New(hub, Options{})) //nolint:errcheck // until the end
+	io.Copy(io.Discard, os.Stdin)                            //nolint:errcheck // the end
 }

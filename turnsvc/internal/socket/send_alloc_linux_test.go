@@ -3,7 +3,6 @@
 package socket
 
 import (
-	"net"
 	"testing"
 
 	"signalbox/turnsvc/internal/wire"
@@ -28,23 +27,6 @@ func TestSendDoesNotAllocate(t *testing.T) {
 				t.Errorf("%s, %s: %v allocations a datagram", network, what, n)
 			}
 		}
-	}
-}
-
-func TestStreamDoesNotAllocate(t *testing.T) {
-	near, far := streams(t)
-	b := []byte("hello")
-	if n := testing.AllocsPerRun(200, func() {
-		for _, way := range [][2]net.Conn{{near, far}, {far, near}} {
-			if _, err := way[0].Write(b); err != nil {
-				t.Fatal(err)
-			}
-			if _, err := way[1].Read(b); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}); n != 0 {
-		t.Errorf("%v allocations a frame", n)
 	}
 }
 
