@@ -5,11 +5,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"signalbox/cmd/signalbox/internal/coturn"
 	"signalbox/internal/term"
 
 	"github.com/spf13/cobra"
+
+	"signalbox"
 )
 
 func importCoturnCommand() *cobra.Command {
@@ -19,9 +22,10 @@ func importCoturnCommand() *cobra.Command {
 		Long: `import-coturn reads coturn's turnserver.conf and prints the config.toml that does the same. To standard
 error it says, line by line, what is not carried over and why.
 
-Static users in coturn's database are read from a list of them, one "name|key" a line:
+Static users in coturn's database are read from a list of them, one "name|key" a line. A key is good in
+one realm:
 
-  sqlite3 /var/lib/turn/turndb "SELECT name, hmackey FROM turnusers_lt" >users
+  sqlite3 /var/lib/turn/turndb "SELECT name, hmackey FROM turnusers_lt WHERE realm = 'example.org'" >users
   signalbox import-coturn /etc/turnserver.conf --users users >config.toml`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
@@ -52,10 +56,30 @@ Static users in coturn's database are read from a list of them, one "name|key" a
 			for _, n := range notes {
 				fmt.Fprintln(cmd.ErrOrStderr(), term.Text(n.String()))
 			}
-			_, err = io.WriteString(cmd.OutOrStdout(), text)
-			return err
+			if _, err := io.WriteString(cmd.OutOrStdout(), text); err != nil {
+				return err
+			}
+			return tryConfig(text)
 		},
 	}
 	cmd.Flags().StringVar(&users, "users", "", "add the users that this `file` lists")
 	return cmd
+}
+
+// tryConfig says what must be mended before a configuration can be used.
+func tryConfig(text string) error {
+	file, err := os.CreateTemp("", "config-*.toml")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(file.Name())
+	_, err = file.WriteString(text)
+	if err := errors.Join(err, file.Close()); err != nil {
+		return err
+	}
+	if _, err := signalbox.Load(signalbox.LoadOptions{File: file.Name()}); err != nil {
+		return usageError{errors.New("the configuration is there, but can't be used yet:\n" +
+			strings.ReplaceAll(err.Error(), file.Name()+": ", ""))}
+	}
+	return nil
 }

@@ -78,15 +78,25 @@ func (im *importer) take(o option) {
 		"total-quota": &im.total, "max-bps": &im.bps, "bps-capacity": &im.allBps, "prometheus-port": &im.prometheusPort}
 	switches := map[string]*bool{"no-udp": &im.noUDP, "no-tcp": &im.noTCP, "no-tls": &im.noTLS, "no-dtls": &im.noDTLS,
 		"verbose": &im.debug, "Verbose": &im.debug, "prometheus": &im.prometheus, "use-auth-secret": &im.secretMode}
-	lists := map[string]*[]string{"listening-ip": &im.listen, "relay-ip": &im.relay, "static-auth-secret": &im.secrets}
+	addresses := map[string]*[]string{"listening-ip": &im.listen, "relay-ip": &im.relay}
+	numbers := []string{"listening-port", "tls-listening-port", "min-port", "max-port", "prometheus-port", "user-quota",
+		"total-quota", "max-bps", "bps-capacity"}
 	spans := map[string]*[]span{"allowed-peer-ip": &im.allow, "denied-peer-ip": &im.deny}
 	switch {
+	case slices.Contains(numbers, o.name) && !isNumber(o.value):
+		im.note(o.line, "%s: %q is no number: coturn's default is taken", o.name, o.value)
 	case texts[o.name] != nil:
 		*texts[o.name] = o.value
 	case switches[o.name] != nil:
 		*switches[o.name] = o.on()
-	case lists[o.name] != nil:
-		*lists[o.name] = append(*lists[o.name], o.value)
+	case o.name == "static-auth-secret":
+		im.secrets = append(im.secrets, o.value)
+	case addresses[o.name] != nil:
+		if _, err := netip.ParseAddr(o.value); err != nil {
+			im.note(o.line, "%s: %q is no address, and left out", o.name, o.value)
+			return
+		}
+		*addresses[o.name] = append(*addresses[o.name], o.value)
 	case spans[o.name] != nil:
 		s, err := parseSpan(o.value)
 		if err != nil {
@@ -116,6 +126,11 @@ func (im *importer) take(o option) {
 	}
 }
 
+func isNumber(text string) bool {
+	_, err := strconv.ParseUint(text, 10, 63)
+	return err == nil
+}
+
 // external is "public" or "public/private".
 func (im *importer) external(o option) {
 	public, private, both := strings.Cut(o.value, "/")
@@ -124,7 +139,14 @@ func (im *importer) external(o option) {
 		return
 	}
 	im.public = append(im.public, public)
-	if both && !slices.Contains(im.relay, private) {
+	if !both {
+		return
+	}
+	if _, err := netip.ParseAddr(private); err != nil {
+		im.note(o.line, "external-ip: %q is no address: set turn.relay_ip", private)
+		return
+	}
+	if !slices.Contains(im.relay, private) {
 		im.relay = append(im.relay, private)
 	}
 }
@@ -174,10 +196,22 @@ func (im *importer) user(o option) {
 	case !ok || name == "" || secret == "":
 		im.note(o.line, "user: want name:password")
 	case isKey && len(key) == 32:
-		im.users = append(im.users, account{name: name, key: key})
+		im.add(o.line, account{name: name, key: key})
 	default:
-		im.users = append(im.users, account{name: name, password: secret})
+		im.add(o.line, account{name: name, password: secret})
 	}
+}
+
+// add adds a user. A name is that of one, with the last of its passwords, as in coturn.
+func (im *importer) add(line int, a account) {
+	for i := range im.users {
+		if im.users[i].name == a.name {
+			im.note(line, "user: %q has another password above, which coturn passes over, too", a.name)
+			im.users[i] = a
+			return
+		}
+	}
+	im.users = append(im.users, a)
 }
 
 // takeUsers reads lines "name|key".
@@ -191,6 +225,10 @@ func (im *importer) takeUsers(r io.Reader) error {
 		name, key, ok := strings.Cut(text, "|")
 		if key = strings.TrimPrefix(key, "0x"); !ok || len(key) != 32 {
 			return fmt.Errorf("users, line %d: want name|key, where key has 32 hex digits", n)
+		}
+		if slices.ContainsFunc(im.users, func(had account) bool { return had.name == name }) {
+			im.note(0, "--users, line %d: %q is a user already, whose former password stays", n, name)
+			continue
 		}
 		im.users = append(im.users, account{name: name, key: key})
 	}
@@ -228,6 +266,9 @@ func (im *importer) config() string {
 			add(&limits, l.key, strconv.FormatUint(n, 10))
 		}
 	}
+	if (im.cert == "") != (im.key == "") {
+		im.note(0, "cert and pkey: one of them is missing, so there is no TLS: set tls.cert and tls.key")
+	}
 	if im.tls() {
 		rest = append(rest, "[tls]", `mode = "files"`, "cert = "+quote(im.cert), "key = "+quote(im.key))
 	}
@@ -237,6 +278,8 @@ func (im *importer) config() string {
 			port = im.prometheusPort
 		}
 		rest = append(rest, "[metrics]", "listen = "+quote("127.0.0.1:"+port))
+		im.note(0, "prometheus: coturn answers everybody; here /metrics is for this machine: set metrics.listen for "+
+			"others")
 	}
 	if im.debug {
 		rest = append(rest, "[log]", `level = "debug"`)

@@ -3,6 +3,7 @@ package coturn
 import (
 	"bufio"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -30,7 +31,9 @@ func options(r io.Reader) (all []option, err error) {
 }
 
 // on reports whether an option without a value, or with a boolean one, is on.
-func (o option) on() bool { return o.value != "0" && !strings.EqualFold(o.value, "false") }
+func (o option) on() bool {
+	return !slices.Contains([]string{"0", "off", "no", "false", "f"}, strings.ToLower(o.value))
+}
 
 // same are options that need no word: the box does so anyway, or something else does on a server
 // with systemd.
