@@ -17,13 +17,14 @@ Installs the program, its user and its unit; starts nothing. Run it as root.
   --offline    if the program must be built: download nothing
 
   /usr/local/bin/signalbox                 the program; --upgrade keeps signalbox.previous
+  /usr/local/share/man/man8/signalbox*.8   its manual, if the archive has it
   /etc/systemd/system/signalbox.service    the unit
   /etc/signalbox/config.toml               the configuration, which it leaves alone if there is one
   /var/lib/signalbox                       secrets and certificates, which the service makes
 END
 }
 
-program=/usr/local/bin/signalbox unit=/etc/systemd/system/signalbox.service
+program=/usr/local/bin/signalbox manuals=/usr/local/share/man/man8 unit=/etc/systemd/system/signalbox.service
 etc=/etc/signalbox state=/var/lib/signalbox
 
 die() {
@@ -77,11 +78,17 @@ get_program() {
 	echo "$built"
 }
 
-# put installs the program in one step: the one that runs may go on.
+# put installs the program in one step, since the one that runs may go on, and its manual.
 put() {
 	install -m 0755 "$1" "$program.new"
 	mv -f "$program.new" "$program"
+	remove_manuals
+	if [[ -d $here/../man ]]; then
+		install -d "$manuals"
+		install -m 0644 "$here"/../man/signalbox*.8.gz "$manuals"
+	fi
 }
+remove_manuals() { rm -f "$manuals"/signalbox.8.gz "$manuals"/signalbox-*.8.gz; }
 
 case $action in
 install)
@@ -128,6 +135,7 @@ uninstall | purge)
 		systemd disable --quiet --now signalbox || true
 	fi
 	rm -f "$unit" "$program" "$program.previous"
+	remove_manuals
 	systemd daemon-reload
 	if [[ $action == purge ]]; then
 		rm -rf "$etc" "$state"

@@ -57,9 +57,13 @@ SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 export SOURCE_DATE_EPOCH CGO_ENABLED=0 LC_ALL=C
 umask 022
 
-# modules prints "path version directory" of each module that is linked in.
+# modules prints "path version directory" of each module that any of the programs has in it.
 modules() {
-	go list -deps -f '{{with .Module}}{{if .Version}}{{.Path}} {{.Version}} {{.Dir}}{{end}}{{end}}' ./cmd/signalbox | sort -u
+	local target
+	for target in "${targets[@]}"; do
+		GOOS=${target%/*} GOARCH=${target#*/} go list -deps \
+			-f '{{with .Module}}{{if .Version}}{{.Path}} {{.Version}} {{.Dir}}{{end}}{{end}}' ./cmd/signalbox
+	done | sort -u
 }
 
 licenses() {
@@ -86,9 +90,9 @@ sbom() {
 	printf '\n]}\n'
 }
 
-# build OS ARCH FILE builds the program.
+# build OS ARCH FILE [TAGS] builds the program.
 build() {
-	GOOS=$1 GOARCH=$2 go build -trimpath -buildvcs=false \
+	GOOS=$1 GOARCH=$2 go build -trimpath -buildvcs=false -tags "${4-}" \
 		-ldflags "-s -w -buildid= -X signalbox/internal/status.version=$version" -o "$3" ./cmd/signalbox
 }
 
@@ -100,10 +104,13 @@ archive() {
 
 licenses >"$work/licenses"
 sbom "$version" >"$out/signalbox-$version.cdx.json"
-build "$(go env GOHOSTOS)" "$(go env GOHOSTARCH)" "$work/host"
+build "$(go env GOHOSTOS)" "$(go env GOHOSTARCH)" "$work/host" man
 for shell in bash zsh fish; do
 	"$work/host" completion "$shell" >"$work/completion.$shell"
 done
+mkdir "$work/man"
+"$work/host" man "$work/man"
+gzip -n -9 "$work"/man/*
 
 for target in "${targets[@]}"; do
 	os=${target%/*} arch=${target#*/} name=signalbox-$version-${target/\//-}
@@ -114,6 +121,7 @@ for target in "${targets[@]}"; do
 	build "$os" "$arch" "$work/$name/$exe"
 	cp README.md README.zh-CN.md CHANGELOG.md LICENSE config.toml "$work/$name/"
 	cp "$work/licenses" "$work/$name/LICENSES-OF-OTHERS"
+	cp -r "$work/man" "$work/$name/"
 	for shell in bash zsh fish; do
 		cp "$work/completion.$shell" "$work/$name/completions/signalbox.$shell"
 	done

@@ -158,8 +158,14 @@ defaults, which signalbox config documents.`,
 	root.AddCommand(serveCommand(g), quickstartCommand(g), checkCommand(g), configCommand(g), doctorCommand(g),
 		benchCommand(g), credsCommand(g), tokenCommand(g), sdkCommand(), importCoturnCommand(), versionCommand())
 	root.AddCommand(adminCommands(g)...)
+	for _, of := range buildCommands {
+		root.AddCommand(of(root))
+	}
 	return root
 }
+
+// buildCommands are those of builds with a tag.
+var buildCommands []func(root *cobra.Command) *cobra.Command
 
 func unknownCommand(root *cobra.Command, args []string) error {
 	if len(args) == 0 {

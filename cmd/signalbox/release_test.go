@@ -39,6 +39,9 @@ func TestLongReleaseIsReproducible(t *testing.T) {
 		if err != nil || string(out) != version+"\n" {
 			t.Errorf("it says that it is %q, %v", out, err)
 		}
+		if _, err := os.Stat(filepath.Join(dir, name, "man/signalbox-quickstart.8.gz")); err != nil {
+			t.Error(err)
+		}
 	}
 	if sums[0] != sums[1] {
 		t.Errorf("two runs differ:\n%s\n%s", sums[0], sums[1])

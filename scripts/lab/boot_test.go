@@ -18,7 +18,7 @@ func TestInstalledUnderSystemd(t *testing.T) {
 	lab.Require(t, "systemd-nspawn", "unshare", "curl")
 	t.Parallel()
 	dir := t.TempDir()
-	for _, made := range []string{"layers", "pkg/scripts"} {
+	for _, made := range []string{"layers", "pkg/scripts", "pkg/man"} {
 		if err := os.MkdirAll(filepath.Join(dir, made), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -26,6 +26,7 @@ func TestInstalledUnderSystemd(t *testing.T) {
 	for to, from := range map[string]string{
 		"pkg/signalbox": lab.Binary(t), "pkg/scripts/install.sh": "../install.sh",
 		"pkg/scripts/signalbox.service": "../signalbox.service", "check.sh": "testdata/boot/check.sh",
+		"pkg/man/signalbox-check.8.gz": "../../LICENSE", // any file
 	} {
 		copied := exec.CommandContext(t.Context(), "cp", from, filepath.Join(dir, to))
 		if out, err := copied.CombinedOutput(); err != nil {
