@@ -21,6 +21,17 @@ echo "serves after $((($(date +%s%N) - begin) / 1000000)) ms"
 [[ $(stat -c %U /proc/"$(systemctl show -P MainPID signalbox)") == signalbox ]]
 signalbox status | grep '^certificate'
 
+step reload under a running relay
+ip address add 203.0.113.9/24 dev lo
+for _ in {1..100}; do signalbox status | grep -q '203.0.113.9' && break; sleep 0.1; done
+signalbox bench turn --server 203.0.113.9 --load audio --rate 500 --clients 10 --duration 4s --warm-up 1s --json >/bench.json &
+bench=$!
+sleep 1.5
+for _ in {1..3}; do systemctl reload signalbox; sleep 0.5; done
+wait $bench
+grep -o '"direction":"up","sent":[0-9]*,"received":[0-9]*,"lost":[0-9]*' /bench.json
+grep -q '"direction":"up","sent":2000,"received":2000,"lost":0,' /bench.json
+
 step reload
 echo '[log]
 level = "debug"' >>/etc/signalbox/config.toml
