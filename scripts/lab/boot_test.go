@@ -35,7 +35,8 @@ func TestLongPackageUnderSystemd(t *testing.T) {
 	files := map[string]string{}
 	for _, version := range []string{"1.2.3", "1.2.4"} {
 		dir := t.TempDir()
-		made := exec.CommandContext(t.Context(), "../release.sh", "--only", "linux/"+runtime.GOARCH, "--out", dir, version)
+		made := exec.CommandContext(t.Context(), "../release.sh", "--only", "linux/"+runtime.GOARCH, "--out", dir,
+			version)
 		if out, err := made.CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}

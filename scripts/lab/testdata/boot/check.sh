@@ -30,7 +30,7 @@ sleep 1.5
 for _ in {1..3}; do systemctl reload signalbox; sleep 0.5; done
 wait $bench
 grep -o '"direction":"up","sent":[0-9]*,"received":[0-9]*,"lost":[0-9]*' /bench.json
-grep -q '"direction":"up","sent":2000,"received":2000,"lost":0,' /bench.json
+grep -q '"direction":"up","sent":\([0-9]\+\),"received":\1,"lost":0,' /bench.json
 
 step reload
 echo '[log]
