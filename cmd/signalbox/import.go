@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"signalbox/cmd/signalbox/internal/coturn"
+	"signalbox/cmd/signalbox/internal/eturnal"
 	"signalbox/internal/term"
 
 	"github.com/spf13/cobra"
@@ -53,17 +54,53 @@ one realm:
 			if err != nil {
 				return usageError{err}
 			}
-			for _, n := range notes {
-				fmt.Fprintln(cmd.ErrOrStderr(), term.Text(n.String()))
+			lines := make([]string, len(notes))
+			for i, n := range notes {
+				lines[i] = n.String()
 			}
-			if _, err := io.WriteString(cmd.OutOrStdout(), text); err != nil {
-				return err
-			}
-			return tryConfig(text)
+			return imported(cmd, text, lines)
 		},
 	}
 	cmd.Flags().StringVar(&users, "users", "", "add the users that this `file` lists")
 	return cmd
+}
+
+func importEturnalCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "import-eturnal FILE", Short: "Turn eturnal's eturnal.yml into a configuration of signalbox",
+		Long: `import-eturnal reads eturnal's eturnal.yml and prints the config.toml that does the same. To standard
+error it says, line by line, what is not carried over and why.`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usageError{errors.New("name eturnal's configuration, as in signalbox import-eturnal " +
+					"/etc/eturnal.yml")}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			conf, err := os.Open(args[0])
+			if err != nil {
+				return usageError{err}
+			}
+			defer conf.Close()
+			text, notes, err := eturnal.Import(conf)
+			if err != nil {
+				return usageError{fmt.Errorf("%s: %w", args[0], err)}
+			}
+			return imported(cmd, text, notes)
+		},
+	}
+}
+
+// imported prints a configuration and what was noted, and says whether it can be used.
+func imported(cmd *cobra.Command, text string, notes []string) error {
+	for _, n := range notes {
+		fmt.Fprintln(cmd.ErrOrStderr(), term.Text(n))
+	}
+	if _, err := io.WriteString(cmd.OutOrStdout(), text); err != nil {
+		return err
+	}
+	return tryConfig(text)
 }
 
 // tryConfig says what must be mended before a configuration can be used.
