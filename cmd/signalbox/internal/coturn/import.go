@@ -237,7 +237,7 @@ func (im *importer) takeUsers(r io.Reader) error {
 
 // config writes the configuration, and notes what it can't say.
 func (im *importer) config() string {
-	var top, turn, limits, rest []string
+	var top, turn, limits []string
 	add := func(to *[]string, key, value string) { *to = append(*to, key+" = "+value) }
 	if len(im.public) > 0 {
 		add(&top, "public_ip", list(im.public))
@@ -266,24 +266,7 @@ func (im *importer) config() string {
 			add(&limits, l.key, strconv.FormatUint(n, 10))
 		}
 	}
-	if (im.cert == "") != (im.key == "") {
-		im.note(0, "cert and pkey: one of them is missing, so there is no TLS: set tls.cert and tls.key")
-	}
-	if im.tls() {
-		rest = append(rest, "[tls]", `mode = "files"`, "cert = "+quote(im.cert), "key = "+quote(im.key))
-	}
-	if im.prometheus {
-		port := "9641"
-		if im.prometheusPort != "" {
-			port = im.prometheusPort
-		}
-		rest = append(rest, "[metrics]", "listen = "+quote("127.0.0.1:"+port))
-		im.note(0, "prometheus: coturn answers everybody; here /metrics is for this machine: set metrics.listen for "+
-			"others")
-	}
-	if im.debug {
-		rest = append(rest, "[log]", `level = "debug"`)
-	}
+	around := im.around()
 	lines := append(top, "[turn]")
 	lines = append(lines, turn...)
 	if len(limits) > 0 {
@@ -302,7 +285,30 @@ func (im *importer) config() string {
 	}
 	im.note(0, "coturn relays to private addresses unless they are denied; here they are closed: name those that "+
 		"clients need in turn.allow_peers")
-	return strings.Join(append(lines, rest...), "\n") + "\n"
+	return strings.Join(append(lines, around...), "\n") + "\n"
+}
+
+// around writes the tables that aren't the relay's own.
+func (im *importer) around() (lines []string) {
+	if (im.cert == "") != (im.key == "") {
+		im.note(0, "cert and pkey: one of them is missing, so there is no TLS: set tls.cert and tls.key")
+	}
+	if im.tls() {
+		lines = append(lines, "[tls]", `mode = "files"`, "cert = "+quote(im.cert), "key = "+quote(im.key))
+	}
+	if im.prometheus {
+		port := "9641"
+		if im.prometheusPort != "" {
+			port = im.prometheusPort
+		}
+		lines = append(lines, "[metrics]", "listen = "+quote("127.0.0.1:"+port))
+		im.note(0, "prometheus: coturn answers everybody; here /metrics is for this machine: set metrics.listen for "+
+			"others")
+	}
+	if im.debug {
+		lines = append(lines, "[log]", `level = "debug"`)
+	}
+	return lines
 }
 
 // tls reports whether coturn would serve TLS.
