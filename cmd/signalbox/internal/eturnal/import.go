@@ -215,7 +215,8 @@ func (im *importer) secrets(value yaml.Node) {
 	all := im.several("secret", value)
 	for _, s := range all {
 		if len(s) < state.MinSecret {
-			im.note(value.Line, "secret: one is shorter than %d characters, and can be guessed: give programs a longer one",
+			im.note(value.Line, "secret: one is shorter than %d characters, and can be guessed: give programs "+
+				"a longer one",
 				state.MinSecret)
 		}
 	}
@@ -261,8 +262,8 @@ func (im *importer) listen(value yaml.Node) {
 			im.note(value.Line, "listen: port %d serves TURN, too: enable_turn can't be turned off", l.Port)
 		}
 		if l.Proxy {
-			im.note(value.Line, "listen: port %d takes no PROXY header: set web.proxy_protocol and web.trusted_proxies, and "+
-				"lead the balancer to web.tls_listen, which serves TURN over TLS", l.Port)
+			im.note(value.Line, "listen: port %d takes no PROXY header: set web.proxy_protocol and "+
+				"web.trusted_proxies, and lead the balancer to web.tls_listen, which serves TURN over TLS", l.Port)
 		}
 	}
 }
@@ -292,12 +293,13 @@ func (im *importer) modules(value yaml.Node) {
 				Port uint16 `yaml:"port"`
 			}{Port: 8081}
 			if im.read(name, node, &at) {
-				im.to.Metrics.Listen = net.JoinHostPort(strings.Replace(at.IP, "any", "", 1), strconv.Itoa(int(at.Port)))
+				host := strings.Replace(at.IP, "any", "", 1)
+				im.to.Metrics.Listen = net.JoinHostPort(host, strconv.Itoa(int(at.Port)))
 				im.note(node.Line, "mod_stats_prometheus: the names of the metrics are others")
 			}
 		case "mod_log_stun":
-			im.note(node.Line, "mod_log_stun: what is refused is in the log, and each allocation's end; other queries are "+
-				"counted in /metrics")
+			im.note(node.Line, "mod_log_stun: what is refused is in the log, and each allocation's end; other queries "+
+				"are counted in /metrics")
 		default:
 			im.note(node.Line, "%s: there is /metrics for Prometheus (metrics.listen)", name)
 		}
@@ -321,14 +323,14 @@ func (im *importer) finish() {
 			t.Key = t.Cert // the file has both in it
 		}
 	} else if im.tls {
-		im.notes = append(im.notes, `there is no certificate, so the box signs one, as eturnal does; browsers take none `+
-			`such: see tls.mode = "acme"`)
+		im.notes = append(im.notes, `there is no certificate, so the box signs one, as eturnal does; browsers take `+
+			`none such: see tls.mode = "acme"`)
 	}
 	for _, open := range im.to.TURN.AllowPeers {
 		for _, closed := range im.to.TURN.DenyPeers {
 			if prefix(closed).Overlaps(prefix(open)) {
-				im.notes = append(im.notes, fmt.Sprintf("%s is on the white list and on the black one (%s), which wins here: "+
-					"narrow turn.deny_peers", open, closed))
+				im.notes = append(im.notes, fmt.Sprintf("%s is on the white list and on the black one (%s), which "+
+					"wins here: narrow turn.deny_peers", open, closed))
 			}
 		}
 	}
