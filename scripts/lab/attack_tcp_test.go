@@ -20,9 +20,25 @@ import (
 	"signalbox/scripts/lab"
 )
 
-// TestAttackF3MediaIsFresh: a client over TCP whose network carries 1 Mbit/s is sent 2 Mbit/s. What
-// arrives is fresh; what can't be is dropped, and what the server holds of it is little.
+// TestAttackF3MediaIsFresh: media over TCP and TLS stays fresh on ways that are slow, long, or
+// become so. Each needs little of the machine and much time, so they run side by side.
 func TestAttackF3MediaIsFresh(t *testing.T) {
+	for name, test := range map[string]func(*testing.T){
+		"slow way":               slowWay,
+		"slow way, TLS":          slowWayOverTLS,
+		"way grows longer":       func(t *testing.T) { wayGrowsLonger(t, "cubic") },
+		"way grows longer (bbr)": func(t *testing.T) { wayGrowsLonger(t, "bbr") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t)
+		})
+	}
+}
+
+// slowWay: a client over TCP whose network carries 1 Mbit/s is sent 2 Mbit/s. What arrives is fresh;
+// what can't be is dropped, and what the server holds of it is little.
+func slowWay(t *testing.T) {
 	l := lab.New(t, lab.FullCone, lab.FullCone)
 	host, ours := startRelay(t, l)
 	l.NATA.Exec(t, "tc", "qdisc", "add", "dev", "lan", "root", "tbf", "rate", "1mbit",
@@ -84,46 +100,41 @@ func TestAttackF3MediaIsFresh(t *testing.T) {
 	}
 }
 
-// TestAttackF3TheWayGrowsLonger: in the middle of a call of 500 kbit/s over TCP, its client's way
-// grows from 20 to 400 ms, and 1 % is lost there. Its media goes on, and none is older than such a
-// way makes it. Then the way is short again.
-func TestAttackF3TheWayGrowsLonger(t *testing.T) {
-	for _, control := range []string{"cubic", "bbr"} {
-		t.Run(control, func(t *testing.T) {
-			l := lab.New(t, lab.FullCone, lab.FullCone)
-			useControl(t, l, control)
-			path := l.NewPath(t)
-			path.Set(20*time.Millisecond, 0)
-			host, ours := startRelay(t, l)
-			call := callDown(t, l, host, 500_000)
-			call.run(5 * time.Second)
-			path.Set(400*time.Millisecond, 100)
-			call.run(5 * time.Second)
-			long := call.run(20 * time.Second)
-			path.Set(20*time.Millisecond, 0)
-			call.run(2 * time.Second)
-			short := call.run(5 * time.Second)
-			most := call.stop()
-			t.Logf("at 400 ms and 1 %% loss: %v; at 20 ms again: %v; the kernel held at most %d KiB", long,
-				short, most>>10)
-			if !ours {
-				return
-			}
-			// TCP itself waits for what is lost, so even without a bound some comes too
-			// late: 79 to 96 % arrive then.
-			if n := len(long.got); n < long.sent*7/10 {
-				t.Errorf("on the long way only %d of %d arrived", n, long.sent)
-			}
-			if oldest := long.quantile(0.99); oldest > 3*time.Second && oldest != never {
-				t.Errorf("on the long way the age is %v (p99)", oldest)
-			}
-			if n := len(short.got); n < short.sent*99/100 {
-				t.Errorf("on the short way only %d of %d arrived", n, short.sent)
-			}
-			if most > 144<<10 {
-				t.Errorf("the kernel held %d KiB for one client", most>>10)
-			}
-		})
+// wayGrowsLonger: in the middle of a call of 500 kbit/s over TCP, its client's way grows from 20 to
+// 400 ms, and 1 % is lost there. Its media goes on, and none is older than such a way makes it. Then
+// the way is short again.
+func wayGrowsLonger(t *testing.T, control string) {
+	l := lab.New(t, lab.FullCone, lab.FullCone)
+	useControl(t, l, control)
+	path := l.NewPath(t)
+	path.Set(20*time.Millisecond, 0)
+	host, ours := startRelay(t, l)
+	call := callDown(t, l, host, 500_000)
+	call.run(5 * time.Second)
+	path.Set(400*time.Millisecond, 100)
+	call.run(5 * time.Second)
+	long := call.run(20 * time.Second)
+	path.Set(20*time.Millisecond, 0)
+	call.run(2 * time.Second)
+	short := call.run(5 * time.Second)
+	most := call.stop()
+	t.Logf("at 400 ms and 1 %% loss: %v; at 20 ms again: %v; the kernel held at most %d KiB", long, short, most>>10)
+	if !ours {
+		return
+	}
+	// TCP itself waits for what is lost, so even without a bound some comes too late: 79 to 96 %
+	// arrive then.
+	if n := len(long.got); n < long.sent*7/10 {
+		t.Errorf("on the long way only %d of %d arrived", n, long.sent)
+	}
+	if oldest := long.quantile(0.99); oldest > 3*time.Second && oldest != never {
+		t.Errorf("on the long way the age is %v (p99)", oldest)
+	}
+	if n := len(short.got); n < short.sent*99/100 {
+		t.Errorf("on the short way only %d of %d arrived", n, short.sent)
+	}
+	if most > 144<<10 {
+		t.Errorf("the kernel held %d KiB for one client", most>>10)
 	}
 }
 
@@ -267,8 +278,8 @@ func (c *downCall) stop() (most int) {
 	return c.most
 }
 
-// TestAttackF3MediaIsFreshOverTLS is TestAttackF3MediaIsFresh for a client on the web port.
-func TestAttackF3MediaIsFreshOverTLS(t *testing.T) {
+// slowWayOverTLS is slowWay for a client on the web port.
+func slowWayOverTLS(t *testing.T) {
 	l := lab.New(t, lab.FullCone, lab.FullCone)
 	server := lab.StartServer(t, l.Server, lab.Config)
 	l.NATA.Exec(t, "tc", "qdisc", "add", "dev", "lan", "root", "tbf", "rate", "1mbit",
