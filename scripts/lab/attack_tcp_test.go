@@ -36,8 +36,8 @@ func TestAttackF3MediaIsFresh(t *testing.T) {
 	}
 }
 
-// slowWay: a client over TCP whose network carries 1 Mbit/s is sent 2 Mbit/s. What arrives is fresh;
-// what can't be is dropped, and what the server holds of it is little.
+// slowWay: a client over TCP whose network carries 1 Mbit/s is sent 2 Mbit/s. What arrives is
+// fresh; what can't be is dropped, and what the server holds of it is little.
 func slowWay(t *testing.T) {
 	l := lab.New(t, lab.FullCone, lab.FullCone)
 	host, ours := startRelay(t, l)
@@ -101,8 +101,8 @@ func slowWay(t *testing.T) {
 }
 
 // wayGrowsLonger: in the middle of a call of 500 kbit/s over TCP, its client's way grows from 20 to
-// 400 ms, and 1 % is lost there. Its media goes on, and none is older than such a way makes it. Then
-// the way is short again.
+// 400 ms, and 1 % is lost there. Its media goes on, and none is older than such a way makes it.
+// Then the way is short again.
 func wayGrowsLonger(t *testing.T, control string) {
 	l := lab.New(t, lab.FullCone, lab.FullCone)
 	useControl(t, l, control)
