@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
 	"path"
@@ -70,18 +71,27 @@ func contentType(name string) (string, error) {
 }
 
 // loadAssets prepares the static files, and with them the SDK, which is joined from its parts.
-func loadAssets(files, sdk fs.FS) (*assets, error) {
+func loadAssets(content fs.FS) (*assets, error) {
+	files, err := fs.Sub(content, "static")
+	if err != nil {
+		return nil, fmt.Errorf("static files: %w", err)
+	}
+	sdk, err := fs.Sub(content, "sdk")
+	if err != nil {
+		return nil, fmt.Errorf("the SDK's modules: %w", err)
+	}
 	a := &assets{files: make(map[string]*asset)}
+	compress := newCompressor()
 	tree := sha256.New()
 	add := func(name string, body []byte) (err error) {
-		if a.files[name], err = newAsset(name, body); err != nil {
+		if a.files[name], err = newAsset(name, body, compress); err != nil {
 			return err
 		}
 		fmt.Fprintf(tree, "%s\x00%s\x00", name, a.files[name].plain.etag)
 		return nil
 	}
 	// WalkDir goes in lexical order, so the same tree has the same hash in every build.
-	err := fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
+	err = fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
 		}
@@ -134,7 +144,22 @@ func (a *assets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	file.serve(w, r, cache)
 }
 
-func newAsset(name string, body []byte) (*asset, error) {
+// newCompressor returns a function that compresses one text after the other.
+func newCompressor() func(text []byte) []byte {
+	zw, err := gzip.NewWriterLevel(io.Discard, gzip.BestCompression)
+	if err != nil {
+		panic(err) // it knows the level
+	}
+	return func(text []byte) []byte {
+		var packed bytes.Buffer
+		zw.Reset(&packed)
+		zw.Write(text) //nolint:errcheck // a buffer takes everything
+		zw.Close()
+		return packed.Bytes()
+	}
+}
+
+func newAsset(name string, body []byte, compress func([]byte) []byte) (*asset, error) {
 	ctype, err := contentType(name)
 	if err != nil {
 		return nil, err
@@ -142,19 +167,8 @@ func newAsset(name string, body []byte) (*asset, error) {
 	sum := sha256.Sum256(body)
 	tag := base64.RawURLEncoding.EncodeToString(sum[:12])
 	file := &asset{contentType: ctype, plain: representation{body: body, etag: `"` + tag + `"`}}
-	var packed bytes.Buffer
-	zw, err := gzip.NewWriterLevel(&packed, gzip.BestCompression)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := zw.Write(body); err != nil {
-		return nil, err
-	}
-	if err := zw.Close(); err != nil {
-		return nil, err
-	}
-	if packed.Len() < len(body) {
-		file.gzip = representation{body: packed.Bytes(), etag: `"` + tag + `-gz"`}
+	if packed := compress(body); len(packed) < len(body) {
+		file.gzip = representation{body: packed, etag: `"` + tag + `-gz"`}
 	}
 	return file, nil
 }

@@ -61,7 +61,7 @@ func TestDocsHaveEveryName(t *testing.T) {
 // packed is what a body weighs on the wire.
 func packed(t *testing.T, body []byte) int {
 	t.Helper()
-	file, err := newAsset("page.html", body)
+	file, err := newAsset("page.html", body, newCompressor())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -65,7 +65,7 @@ func (p *page) render(at place) (*rendering, error) {
 	if err := p.template.ExecuteTemplate(&body, p.name+".html", known); err != nil {
 		return nil, fmt.Errorf("page %s: %w", p.name, err)
 	}
-	file, err := newAsset(p.name+".html", body.Bytes())
+	file, err := newAsset(p.name+".html", body.Bytes(), newCompressor())
 	if err != nil {
 		return nil, fmt.Errorf("page %s: %w", p.name, err)
 	}

@@ -130,6 +130,10 @@ func change(file *fstest.MapFile, before, after string) *fstest.MapFile {
 	return &fstest.MapFile{Data: []byte(strings.Replace(string(file.Data), before, after, 1))}
 }
 
+func assetsOf(files fs.FS) func() (*assets, error) {
+	return func() (*assets, error) { return loadAssets(files) }
+}
+
 // A row and the files that go by its name are all that a page needs.
 func TestAddingAPage(t *testing.T) {
 	t.Parallel()
@@ -137,7 +141,7 @@ func TestAddingAPage(t *testing.T) {
 	if lacking := lacks(files, "new"); len(lacking) > 0 {
 		t.Fatalf("the new page lacks something: %q", lacking)
 	}
-	ui, err := load(files, append(pageTable(), pageRow{name: "new", pattern: "GET /new"}), Options{})
+	ui, err := load(files, assetsOf(files), append(pageTable(), pageRow{name: "new", pattern: "GET /new"}), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,7 +230,7 @@ func TestBrokenPagesAreFoundAtStart(t *testing.T) {
 		if text != "" {
 			files["pages/new.html"] = &fstest.MapFile{Data: []byte(text)}
 		}
-		_, err := load(files, []pageRow{{name: "new", pattern: "GET /new"}}, Options{})
+		_, err := load(files, assetsOf(files), []pageRow{{name: "new", pattern: "GET /new"}}, Options{})
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "new.html") {
 			t.Errorf("page %q: %v", text, err)
 		}

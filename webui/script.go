@@ -39,7 +39,9 @@ func readScript(script string) ([]scriptLine, error) {
 		if r.inTemplate {
 			reader = templateToken
 		}
-		token := reader.FindString(script)
+		// A token ends with its line; what is looked at costs time, found or not.
+		line, _, _ := strings.Cut(script, "\n")
+		token := reader.FindString(script[:min(len(line)+1, len(script))])
 		script = script[len(token):]
 		if err := r.take(token); err != nil {
 			return nil, fmt.Errorf("line %d: %w", len(r.lines), err)

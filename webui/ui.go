@@ -10,6 +10,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 )
 
 //go:embed docs npm pages sdk static
@@ -42,18 +43,13 @@ type UI struct {
 
 // New parses the pages, joins the SDK, and prepares the assets: hashed, and compressed where that
 // pays. It touches nothing outside the process.
-func New(opts Options) (*UI, error) { return load(content, pageTable(), opts) }
+func New(opts Options) (*UI, error) { return load(content, ownAssets, pageTable(), opts) }
 
-func load(files fs.FS, table []pageRow, opts Options) (*UI, error) {
-	static, err := fs.Sub(files, "static")
-	if err != nil {
-		return nil, fmt.Errorf("static files: %w", err)
-	}
-	modules, err := fs.Sub(files, "sdk")
-	if err != nil {
-		return nil, fmt.Errorf("the SDK's modules: %w", err)
-	}
-	assets, err := loadAssets(static, modules)
+// ownAssets are the same for all boxes of a process.
+var ownAssets = sync.OnceValues(func() (*assets, error) { return loadAssets(content) })
+
+func load(files fs.FS, assetsOf func() (*assets, error), table []pageRow, opts Options) (*UI, error) {
+	assets, err := assetsOf()
 	if err != nil {
 		return nil, err
 	}
