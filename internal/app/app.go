@@ -66,6 +66,7 @@ type App struct {
 	cfg    config.Config // the first; loaded is the last
 	dir    *state.Dir
 	log    *slog.Logger
+	here   *netaddr.Roster // this machine's addresses
 	relays *publicip.Finder
 	certs  *cert.Keeper // nil: TLS is off
 	guard  *admission.Guard
@@ -105,7 +106,8 @@ func New(cfg config.Config, dir *state.Dir, log *slog.Logger) (*App, error) {
 		return nil, err
 	}
 	a := &App{cfg: cfg, loaded: cfg, dir: dir, log: log, crowd: source.NewCrowd(webLimits(&cfg)),
-		bans: readBans(dir, time.Now(), log), moved: [2]chan struct{}{make(chan struct{}, 1), make(chan struct{}, 1)}}
+		bans: readBans(dir, time.Now(), log), here: netaddr.NewRoster(),
+		moved: [2]chan struct{}{make(chan struct{}, 1), make(chan struct{}, 1)}}
 	for _, step := range []func() error{
 		a.findRelays, a.openCertificate, a.makeGuard, a.makeEdge, a.makeTURN, a.makeHub, a.makeSite,
 	} {
@@ -117,7 +119,9 @@ func New(cfg config.Config, dir *state.Dir, log *slog.Logger) (*App, error) {
 }
 
 func (a *App) findRelays() (err error) {
-	a.relays, err = publicip.New(publicOptions(&a.cfg, a.log))
+	o := publicOptions(&a.cfg, a.log)
+	o.Local = a.here.Local
+	a.relays, err = publicip.New(o)
 	return err
 }
 
@@ -142,7 +146,7 @@ func (a *App) makeEdge() error {
 		return err
 	}
 	o.TLS, o.Connections, o.Log = a.certs.TLSConfig(edge.Protocols()...), a.crowd, a.log.With("part", "edge")
-	o.Changed = a.moved[0]
+	o.Local, o.Changed = a.here.Local, a.moved[0]
 	a.edge = edge.New(o)
 	a.urls = &site.URLs{
 		Sockets: a.edge, Relays: a.relays.Relays,

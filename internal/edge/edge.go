@@ -39,8 +39,9 @@ type Options struct {
 	// Connections counts the connections of the two web ports, except those of proxies and of this
 	// machine.
 	Connections *source.Crowd
-	// Changed tells of addresses of this machine that may have come or gone (DHCP at boot, a VPN).
-	// Each has its own UDP sockets.
+	// Local lists this machine's addresses, each of which has its own UDP sockets; nil:
+	// netaddr.Local. Changed tells that some may have come or gone (DHCP at boot, a VPN).
+	Local   func() ([]netip.Addr, error)
 	Changed <-chan struct{}
 	Log     *slog.Logger
 }
@@ -99,6 +100,9 @@ type Edge struct {
 func New(o Options) *Edge {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Local == nil {
+		o.Local = netaddr.Local
 	}
 	return &Edge{o: o}
 }
@@ -229,16 +233,20 @@ func (e *Edge) bindPackets(at netip.AddrPort) (netip.AddrPort, error) {
 		}
 		return udpAddr(conns[0]), nil
 	}
-	local, err := netaddr.Local()
+	local, err := e.o.Local()
 	if err != nil {
 		return at, err
 	}
 	port := at.Port()
+	if port == 0 { // chosen now: there may be no address yet, and those that come take the same
+		if port, err = freePort(); err != nil {
+			return at, err
+		}
+	}
 	for _, ip := range local {
 		conns, err := e.bindUDP(netip.AddrPortFrom(ip, port))
 		switch {
 		case err == nil:
-			port = udpAddr(conns[0]).Port()
 			e.roaming[netip.AddrPortFrom(ip, port)] = conns
 		case !errors.Is(err, syscall.EADDRNOTAVAIL):
 			return at, err
@@ -248,6 +256,16 @@ func (e *Edge) bindPackets(at netip.AddrPort) (netip.AddrPort, error) {
 	}
 	e.wildcard = append(e.wildcard, port)
 	return netip.AddrPortFrom(at.Addr(), port), nil
+}
+
+// freePort returns a UDP port that is free on every address of this machine.
+func freePort() (uint16, error) {
+	every, err := net.ListenUDP("udp", nil)
+	if err != nil {
+		return 0, bindError("turn.listen", "udp", ":0", err)
+	}
+	defer every.Close()
+	return udpAddr(every).Port(), nil
 }
 
 // bindUDP binds one address, so that an answer leaves from the address that the client asked, and

@@ -8,8 +8,6 @@ import (
 	"slices"
 	"sync"
 	"time"
-
-	"signalbox/internal/netaddr"
 )
 
 // Handlers take the connections that are not for TURN; each may be nil if its port is off.
@@ -72,7 +70,7 @@ func (e *Edge) rescan(turn TURN) (fresh []*net.UDPConn) {
 	if len(e.wildcard) == 0 {
 		return nil
 	}
-	local, err := netaddr.Local()
+	local, err := e.o.Local()
 	if err != nil {
 		e.o.Log.Warn("look for new addresses", "err", err)
 		return nil

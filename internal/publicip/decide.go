@@ -13,15 +13,11 @@ import (
 // decide chooses where to relay, in this order: an explicit key, an explicit listen address, the
 // interface of the default route, another address that is not loopback's. old is the previous
 // choice; decide does not give up an address that still exists for a worse reason.
-func (f *Finder) decide(known answers, old Relays) (decision, error) {
-	local, err := netaddr.Local()
+func (f *Finder) decide(known answers, old Relays) (out decision, err error) {
+	local, err := f.o.Local()
 	if err != nil {
 		return decision{}, err
 	}
-	return f.decideAmong(local, known, old)
-}
-
-func (f *Finder) decideAmong(local []netip.Addr, known answers, old Relays) (out decision, err error) {
 	for _, v4 := range []bool{true, false} {
 		fam := family{o: &f.o, v4: v4, known: known, local: local, old: old, route: f.route}
 		r, off, err := fam.relay()
@@ -193,7 +189,7 @@ func reachable(ip netip.Addr) bool { return !ip.IsLoopback() && !ip.IsLinkLocalU
 // Reached returns the IPv4 address at which others most probably reach this machine, whatever the
 // configuration relays on; the zero Addr if there is none.
 func (f *Finder) Reached() netip.Addr {
-	local, _ := netaddr.Local() // New has read them, too
+	local, _ := f.o.Local() // New has read them, too
 	v4 := family{o: &f.o, v4: true, local: local, route: f.route}
 	return v4.reachedBy().IP
 }

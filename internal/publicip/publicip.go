@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"signalbox/internal/netaddr"
 )
 
 // Options say what is configured.
@@ -35,6 +37,8 @@ type Options struct {
 	// none.
 	Probe string
 
+	// Local lists this machine's addresses; nil: netaddr.Local.
+	Local func() ([]netip.Addr, error)
 	// Lookup and Ask ask name servers and the STUN server; nil: the system's resolver, and STUN.
 	Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
 	Ask    func(ctx context.Context, from netip.Addr, server string) (netip.Addr, error)
@@ -107,6 +111,9 @@ type Finder struct {
 
 // New decides by what this machine knows of itself. It asks nobody.
 func New(o Options) (*Finder, error) {
+	if o.Local == nil {
+		o.Local = netaddr.Local
+	}
 	if o.Lookup == nil {
 		o.Lookup = lookupHost
 	}

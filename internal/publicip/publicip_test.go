@@ -66,6 +66,7 @@ func TestRelayAddresses(t *testing.T) {
 		"no IPv6 here": {o: v4(Options{Public: addrs("2001:db8::7")}),
 			want: "public_ip: this machine has no address to relay to and from 2001:db8::7"},
 	} {
+		c.o.Local = netaddr.Local
 		f := &Finder{o: c.o, route: defaultRoute}
 		found, err := f.decide(answers{names: names}, nil)
 		text := asText(found.relays)
@@ -109,9 +110,9 @@ func TestIssue16NoLoopbackAsALastResort(t *testing.T) {
 		"relay_ip of IPv6": {o: Options{Auto: true, Bind: addrs("2a00::7")}, local: addrs("8.8.8.8", "2a00::7"),
 			want: "2a00::7>2a00::7", off: "no IPv4 relays: turn.relay_ip names no IPv4 address"},
 	} {
-		c.o.Listen = every
+		c.o.Listen, c.o.Local = every, func() ([]netip.Addr, error) { return c.local, nil }
 		f := &Finder{o: c.o, route: func(bool) netip.Addr { return netip.Addr{} }}
-		found, err := f.decideAmong(c.local, answers{}, nil)
+		found, err := f.decide(answers{}, nil)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -332,6 +333,7 @@ func TestAChangeHereWaitsForNobody(t *testing.T) {
 	var relays []string // as they were when names were asked for
 	asked := make(chan struct{}, 1)
 	f := &Finder{o: Options{Names: []string{"box.example.org"}, Log: slog.New(slog.DiscardHandler), Listen: addrs("::"),
+		Local: netaddr.Local,
 		Lookup: func(context.Context, string) ([]netip.Addr, error) {
 			asked <- struct{}{}
 			return addrs("198.52.100.1"), nil

@@ -136,6 +136,55 @@ func TestIssue16LateAddress(t *testing.T) {
 	}
 }
 
+// An address that is away for a moment, as while a lease is renewed, was never gone: the box goes
+// on relaying there, and refuses nobody.
+func TestIssue16AddressBlinks(t *testing.T) {
+	t.Parallel()
+	l := lab.New(t, lab.FullCone, lab.FullCone, lab.GlobalAddresses)
+	out := l.AddHost(t, "out", 64)
+	server := lab.StartServer(t, l.Server, ownConfig)
+	other := strings.TrimSuffix(l.Server.Public, "10") + "11"
+	conn, err := out.DialContext(t.Context(), "tcp", net.JoinHostPort(other, "3478"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	client := allocateOn(t, conn, true, "u", "p")
+	allocate := func() {
+		end := stun.RawAttribute{Type: stun.AttrLifetime, Value: make([]byte, 4)}
+		if code := errorCode(client.ask(stun.MethodRefresh, end)); code != 0 {
+			t.Fatalf("refresh with 0: %d", code)
+		}
+		answer := client.ask(stun.MethodAllocate, requestedUDP)
+		var relayed stun.XORMappedAddress
+		if err := relayed.GetFromAs(answer, stun.AttrXORRelayedAddress); err != nil {
+			t.Fatalf("allocate: %v", answer)
+		}
+		if got := relayed.IP.String(); got != server.Host() {
+			t.Fatalf("it relays on %s", got)
+		}
+	}
+	l.Server.Exec(t, "ip", "addr", "del", server.Host()+"/24", "dev", "eth0")
+	l.Server.Exec(t, "ip", "addr", "add", other+"/24", "dev", "eth0") // which went with the first
+	for end := time.Now().Add(time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		allocate()
+	}
+	l.Server.Exec(t, "ip", "addr", "add", server.Host()+"/24", "dev", "eth0")
+	peer, to := out.ListenUDP(t, out.Public+":0"), func(c *net.UDPConn) netip.AddrPort {
+		return c.LocalAddr().(*net.UDPAddr).AddrPort()
+	}
+	if code := client.permit(to(peer)); code != 0 {
+		t.Fatalf("CreatePermission: %d", code)
+	}
+	client.send(to(peer), "hello")
+	if data := firstDatagram(peer, 5*time.Second); data != "hello" {
+		t.Errorf("when the address is back, the peer got %q", data)
+	}
+	if server.Logged(t, "relay addresses changed|an address that is gone") {
+		t.Error("the address counted as gone")
+	}
+}
+
 // 6 of the operators' reports: addresses come and go, and the sockets go with them; those over
 // which a client has an allocation stay until that ends.
 func TestLongIssue16AddressesComeAndGo(t *testing.T) {
@@ -151,21 +200,29 @@ func TestLongIssue16AddressesComeAndGo(t *testing.T) {
 		}
 		return len(list)
 	}
-	before := files()
 	address := func(n int) string { return fmt.Sprint("203.0.114.", 150+n) }
 	change := func(verb string, first, last int) {
 		for n := first; n <= last; n++ {
 			l.Server.Exec(t, "ip", "addr", verb, address(n)+"/32", "dev", "eth0")
 		}
 	}
+	here := func(n int) string { return "listening on a new address.*" + regexp.QuoteMeta(address(n)) + ":" }
+	gone := func(n int) string { return "an address that is gone.*" + regexp.QuoteMeta(address(n)) + ":" }
 	const many = 40
+	// A box is ready before its readers have opened what they send through. They have once one
+	// address more has come and gone.
+	const first = many + 1
+	change("add", first, first)
+	server.AwaitLog(t, here(first))
+	change("del", first, first)
+	server.AwaitLog(t, gone(first))
+	before := files()
 	change("add", 0, many)
 	for n := range many + 1 {
-		server.AwaitLog(t, "listening on a new address.*"+regexp.QuoteMeta(address(n))+":")
+		server.AwaitLog(t, here(n))
 	}
 	most := files()
 	client := newTURNClientOf(t, out, address(0), "udp", "u", "p")
-	gone := func(n int) string { return "an address that is gone.*" + regexp.QuoteMeta(address(n)) + ":" }
 	change("del", 0, many)
 	for n := 1; n <= many; n++ {
 		server.AwaitLog(t, gone(n))

@@ -33,6 +33,15 @@ func openUDP(ip netip.Addr) (fd int, err error) {
 	return fd, nil
 }
 
+// bindAbsent lets a socket be bound to an address of ip's family that this machine does not have.
+func bindAbsent(fd int, ip netip.Addr) error {
+	level, option := unix.IPPROTO_IP, unix.IP_FREEBIND
+	if ip.Is6() {
+		level, option = unix.IPPROTO_IPV6, unix.IPV6_FREEBIND
+	}
+	return os.NewSyscallError("setsockopt", unix.SetsockoptInt(fd, level, option, 1))
+}
+
 func bind(fd int, at netip.AddrPort) error {
 	return os.NewSyscallError("bind", unix.Bind(fd, sockaddr(at)))
 }

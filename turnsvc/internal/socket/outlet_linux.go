@@ -8,8 +8,6 @@ import (
 	"net/netip"
 	"syscall"
 
-	"golang.org/x/sys/unix"
-
 	"signalbox/turnsvc/internal/wire"
 )
 
@@ -36,17 +34,13 @@ func nowhere(like netip.Addr) netip.Addr {
 }
 
 func openExit(at netip.AddrPort, scope uint32) (*exit, error) {
-	level, freebind := unix.IPPROTO_IP, unix.IP_FREEBIND
-	if at.Addr().Is6() {
-		level, freebind = unix.IPPROTO_IPV6, unix.IPV6_FREEBIND
-	}
 	fd, err := openUDP(at.Addr())
 	if err != nil {
 		return nil, err
 	}
 	e := &exit{source: sourceOf(at.Addr(), scope)}
 	e.own(fd)
-	if err = unix.SetsockoptInt(fd, level, freebind, 1); err == nil {
+	if err = bindAbsent(fd, at.Addr()); err == nil {
 		err = keepWhole(e, at.Addr(), false)
 	}
 	if err != nil {

@@ -32,6 +32,8 @@ type relaySocket struct {
 	closed bool
 }
 
+// open binds the address also while it is away for a moment, as when a lease is renewed: the socket
+// serves as soon as it is back.
 func (s *relaySocket) open(at netip.AddrPort) error {
 	fd, err := openUDP(at.Addr())
 	if err != nil {
@@ -40,6 +42,9 @@ func (s *relaySocket) open(at netip.AddrPort) error {
 	s.own(fd)
 	if at.Addr().Is6() {
 		err = os.NewSyscallError("setsockopt", unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1))
+	}
+	if err == nil {
+		err = bindAbsent(fd, at.Addr())
 	}
 	if err == nil {
 		err = bind(fd, at)
