@@ -135,6 +135,9 @@ func printStatus(w io.Writer, s status.Status) {
 	if n := s.Admin.Wrong + s.Admin.Limited; n > 0 {
 		fmt.Fprintf(w, "admin logins refused\t%d\n", n)
 	}
+	if n := s.LogLinesLost; n > 0 {
+		fmt.Fprintf(w, "log lines lost\t%d: nobody read them in time\n", n)
+	}
 }
 
 // printServer tells how the operator's own server takes part, if one does.

@@ -61,6 +61,8 @@ type App struct {
 	// Reread, if it is set before Run, has the configuration read again for the admin API. It ends
 	// in Reload.
 	Reread func() (Reloaded, error)
+	// LostLines, if it is set before Run, counts lines that the log lacks, for the status.
+	LostLines func() uint64
 
 	// Set in New.
 	cfg    config.Config // the first; loaded is the last
@@ -415,8 +417,13 @@ func (a *App) vitals() *status.Vitals {
 // status is Status without the parts of the components.
 func (a *App) status() status.Status {
 	open, refused := a.crowd.Counts()
+	var lost uint64
+	if a.LostLines != nil {
+		lost = a.LostLines()
+	}
 	return status.Status{
-		Version: status.Version(), StartedAt: a.started.UnixMilli(), Ready: a.ready.Load(),
+		LogLinesLost: lost,
+		Version:      status.Version(), StartedAt: a.started.UnixMilli(), Ready: a.ready.Load(),
 		PublicIP: a.relays.Relays().PublicIPs(), Certificate: a.certs.Status(),
 		Web: status.WebConnections{Open: open, Refused: refused}, Admin: a.admin.Logins(),
 		API: a.rooms.Status(), Webhook: a.hooks.Status(),

@@ -44,6 +44,8 @@ var table = []metric{
 		func(v *status.Vitals, put emit) { put(oneIf(v.Ready)) }},
 	{"signalbox_draining", gauge, "1 while the box refuses new callers and lets running calls end.", nil,
 		func(v *status.Vitals, put emit) { put(oneIf(v.Hub.Draining)) }},
+	{"signalbox_log_lines_lost_total", counter, "Lines of the log that nobody read in time.", nil,
+		func(v *status.Vitals, put emit) { put(float64(v.LogLinesLost)) }},
 
 	{"signalbox_certificate_expiry_timestamp_seconds", gauge,
 		"When the served certificate expires, in Unix seconds. Absent if TLS is off, and until an ACME directory has " +
