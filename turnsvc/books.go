@@ -22,7 +22,8 @@ type books struct {
 	keys       *keyring
 	challenges *challenges
 	queue      *queue
-	wake       chan struct{} // wakes the books to remove allocations in ending
+	wake       chan struct{}             // wakes the books to remove allocations in ending
+	touches    chan chan []*socket.Pulse // asks run whether it goes on, and who reads for it
 	draining   atomic.Bool
 	drained    chan struct{} // closed once draining has come to its end
 	drainedAll sync.Once
@@ -61,7 +62,7 @@ func newBooks(c *core, k *keyring, ch *challenges, engineKey []byte) *books {
 	return &books{
 		core: c, judge: j, keys: k, challenges: ch,
 		engineKey: engineKey, channelTimeout: channelLifetime - 5*time.Second,
-		queue: newQueue(), wake: make(chan struct{}, 1),
+		queue: newQueue(), wake: make(chan struct{}, 1), touches: make(chan chan []*socket.Pulse),
 		reservations: map[[8]byte]*reservation{}, quotas: newQuotas(&j.settings.Load().Limits),
 		all: map[uint64]*allocation{}, drained: make(chan struct{}), told: map[string]bool{},
 	}
@@ -152,6 +153,8 @@ func (b *books) run(ctx context.Context) error {
 			b.next()
 		case <-b.wake:
 			b.turn(b.remove)
+		case answer := <-b.touches:
+			answer <- b.readers.Pulses()
 		case <-tick.C:
 			b.turn(b.sweep)
 		case <-ctx.Done():

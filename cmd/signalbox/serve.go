@@ -192,8 +192,8 @@ func waitForEnd(ctx context.Context, signals chan os.Signal, box *signalbox.App,
 }
 
 // keepWatchdog tells systemd that the box is alive, twice as often as the unit's WatchdogSec asks.
-// It first asks for the box's numbers: where a lock that they need is never given back, the box is
-// not called alive.
+// It first asks for the box's numbers, and has the relay's goroutines go on: where a lock is never
+// given back, or one of those waits for something, the box is not called alive.
 func keepWatchdog(ctx context.Context, box *signalbox.App, log *slog.Logger) {
 	every, err := daemon.SdWatchdogEnabled(false)
 	if err != nil || every == 0 {
@@ -206,8 +206,9 @@ func keepWatchdog(ctx context.Context, box *signalbox.App, log *slog.Logger) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			box.Touch()
-			sdNotify(daemon.SdNotifyWatchdog, log)
+			if box.Touch(ctx) == nil {
+				sdNotify(daemon.SdNotifyWatchdog, log)
+			}
 		}
 	}
 }

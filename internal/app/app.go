@@ -401,9 +401,13 @@ func (a *App) Status() status.Status {
 	return s
 }
 
-// Touch returns once each part of the appliance has answered: if they wait for one another, it does
-// not.
-func (a *App) Touch() { a.vitals() }
+// Touch returns nil once each part of the appliance has answered, while it runs: if they wait for
+// one another, it does not. It returns the context's error once that is done, if the relay stands
+// still.
+func (a *App) Touch(ctx context.Context) error {
+	a.vitals()
+	return a.turn.Touch(ctx)
+}
 
 // vitals is Status in numbers.
 func (a *App) vitals() *status.Vitals {
