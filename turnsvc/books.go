@@ -44,6 +44,7 @@ type books struct {
 	reservations map[[8]byte]*reservation
 	nextID       uint64
 	quotas       quotas
+	unused       unused
 	replies      replies
 	portless     bool            // the last relay socket could not be opened
 	told         map[string]bool // of which shared users the log has told; see tellOfCrowd
@@ -63,7 +64,7 @@ func newBooks(c *core, k *keyring, ch *challenges, engineKey []byte) *books {
 		core: c, judge: j, keys: k, challenges: ch,
 		engineKey: engineKey, channelTimeout: channelLifetime - 5*time.Second,
 		queue: newQueue(), wake: make(chan struct{}, 1), touches: make(chan chan []*socket.Pulse),
-		reservations: map[[8]byte]*reservation{}, quotas: newQuotas(&j.settings.Load().Limits),
+		reservations: map[[8]byte]*reservation{}, quotas: newQuotas(&j.settings.Load().Limits), unused: unused{},
 		all: map[uint64]*allocation{}, drained: make(chan struct{}), told: map[string]bool{},
 	}
 }
@@ -244,6 +245,7 @@ func (b *books) sweep() {
 	limits := b.limits()
 	b.quotas.follow(limits)
 	b.quotas.forgetIdle(now)
+	b.unused.forget(now)
 	b.budget.count(b.list(), b.clock)
 	b.budget.warn(limits.TotalPerMonth, b.log)
 	for _, a := range b.list() {
@@ -299,6 +301,9 @@ func (b *books) remove() {
 			b.judge.rooms.detach(a)
 		}
 		b.quotas.giveBack(a.holder())
+		if a.unused() {
+			b.unused.add(a.holder(), b.clock.now())
+		}
 		b.disown(a)
 		b.ends.note(a)
 		b.watches.ended(a)
