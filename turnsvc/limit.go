@@ -14,7 +14,7 @@ const (
 	limitGroup // what is left of the ports, or of all allocations, is guaranteed to other credentials
 	limitDrain // the box drains
 	limitUnused
-	limits     = iota
+	limits = iota
 )
 
 // limitNames are the labels of the metric: the key to raise, if there is one.
