@@ -56,7 +56,10 @@ func (f *adminFlags) client() (*admin.Client, error) {
 		at = u.String()
 	}
 	a, err := app.NewAdmin(&cfg, dir, at, trust)
-	if err != nil {
+	switch {
+	case errors.Is(err, app.ErrNotRunning):
+		return nil, err
+	case err != nil:
 		return nil, stateError(err)
 	}
 	return a, nil

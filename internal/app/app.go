@@ -83,7 +83,8 @@ type App struct {
 	rooms  *rooms.API // the server API
 	admin  *admin.API
 	ui     *webui.UI
-	others *dialects // of the hub, besides its own
+	others *dialects    // of the hub, besides its own
+	local  state.Secret // opens the admin API to this machine; see running
 	root   *site.Root
 	hosts  *site.Hosts
 	urls   *site.URLs
@@ -216,8 +217,9 @@ func (a *App) makeSite() (err error) {
 			return err
 		}
 	}
+	a.local = newLocalToken()
 	a.admin = admin.New(admin.Options{
-		Token: token, Status: a.Status, Hub: a.hub, Relay: a.turn, Member: a.turn.Member, Bans: a.bans,
+		Token: token, Local: a.local, Status: a.Status, Hub: a.hub, Relay: a.turn, Member: a.turn.Member, Bans: a.bans,
 		Reload: func() (Reloaded, error) { return readAgain(a.Reread) }, Log: a.log,
 	})
 	if a.root, err = site.OpenRoot(a.cfg.Web.Root); err != nil {
@@ -254,7 +256,7 @@ func (a *App) Listen() (err error) {
 	a.certs.Bound()
 	a.started = time.Now()
 	a.ready.Store(true)
-	a.notice = leaveNotice(a.dir, a.Addrs(), a.log)
+	a.notice = leaveNotice(a.dir, a.Addrs(), a.local, a.log)
 	return nil
 }
 
