@@ -223,6 +223,7 @@ func (l *Link) Finish(code Code) {
 		if l.leaving {
 			window = min(window, l.hub.limits.GoingAway)
 		}
+		s.unwatch()
 		l.hub.running.Add(1)
 		s.linger(window)
 		l.hub.stats.lost.Add(1)

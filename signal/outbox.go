@@ -121,14 +121,14 @@ func (o *outbox) put(p *parcel, numbered bool, by sender) verdict {
 	return o.putLocked(p, numbered, by)
 }
 
-// offer is put for a parcel that its sender keeps if there is no room for it.
-func (o *outbox) offer(p *parcel, by sender) verdict {
+// offer is put for a parcel that its sender keeps, or drops, if there is no room for it.
+func (o *outbox) offer(p *parcel, numbered bool, by sender) verdict {
 	o.mu.Lock()
 	defer o.unlock()
 	if !o.closed && !o.hasRoom(p, by) {
 		return unpaid
 	}
-	return o.putLocked(p, true, by)
+	return o.putLocked(p, numbered, by)
 }
 
 // putLocked is put with mu held.

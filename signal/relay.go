@@ -180,7 +180,7 @@ func (s *Session) HangUpWith(peer string, word []byte) error {
 // last word.
 func (s *Session) bidFarewell(other *Session, stranger bool, word []byte) {
 	e := PeerLeft{Peer: other.self, Reason: ReasonLeft, Data: bytes.Clone(word)}
-	v := s.out.offer(one(e), sender{other, stranger})
+	v := s.out.offer(one(e), true, sender{other, stranger})
 	if v == unpaid {
 		e.Data = nil
 		v = s.out.put(one(e), true, sender{})

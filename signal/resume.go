@@ -199,6 +199,7 @@ func (s *Session) takeOver(other *Session, resume *Resume) bool {
 	s.expiry = nil
 	s.link, other.link = l, nil
 	l.session.Store(s)
+	s.unwatch()
 	if resume != nil {
 		s.Reply(resume.Answer...)
 		s.hub.stats.resumes.Add(1)

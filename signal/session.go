@@ -319,7 +319,7 @@ var errNoRoom = Refuse(CodeRateLimited, "the other end has not read what you sen
 // no room for more of that sender: then the sender pays, and the session goes on.
 func (s *Session) deliver(e Event, by sender) error {
 	p := one(e)
-	switch v := s.out.offer(p, by); {
+	switch v := s.out.offer(p, true, by); {
 	case v == unpaid:
 		s.expects(p, by) // not now; but a client that takes nothing loses its connection
 		return errNoRoom

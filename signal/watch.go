@@ -12,9 +12,9 @@ type Watcher interface {
 
 // Watch is what the relay sees of one session.
 type Watch interface {
-	// Next waits for the next sighting, a JSON object. ok is false once the watch has been stopped.
+	// Next waits for the next sighting, a JSON object. ok is false once the watch has ended.
 	Next() (sighting []byte, ok bool)
-	// Stop ends the watch. It is called once.
+	// Stop ends the watch, if it has not ended.
 	Stop()
 }
 
@@ -24,7 +24,8 @@ const (
 )
 
 // Watch tells the session what the relay sees of it, from now on, by Sighted with that test's id. A
-// session watches once: another test takes another session. It ends with the session.
+// session watches once: another test takes another session. It ends with the session's connection,
+// if the relay does not end it before.
 func (s *Session) Watch(test string, users []string) error {
 	if err := s.mayAct(); err != nil {
 		return err
@@ -60,7 +61,8 @@ func (s *Session) Watch(test string, users []string) error {
 			if !ok {
 				return
 			}
-			s.send(Sighted{Test: test, Data: sighting})
+			e := Sighted{Test: test, Data: sighting}
+			s.follow(s.out.offer(one(e), e.Numbered(), sender{session: s})) // a slow reader lacks some
 		}
 	}()
 	return nil

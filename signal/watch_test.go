@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"signalbox/signal"
 )
@@ -85,4 +86,50 @@ func TestWatchWithoutARelay(t *testing.T) {
 	c := start(t, signal.Options{}).hello(t, nil)
 	c.send("watch", frame{"id": "1"})
 	c.expect("ack")
+}
+
+// Who reads slowly lacks sightings, and nothing else: they don't end the session.
+func TestWatchOfASlowReader(t *testing.T) {
+	t.Parallel()
+	r := newRelay()
+	b := startNarrow(t, 4096, signal.Options{Watcher: r}, func(l *signal.Limits) { l.Backlog = 16 })
+	c := b.dialNarrow(t, 4096)
+	c.send("hello", nil)
+	c.expect("welcome")
+	c.send("watch", frame{"id": "1"})
+	c.expect("ack")
+	<-r.came
+	sighting := []byte(`"` + strings.Repeat("x", 16<<10) + `"`)
+	for range 100 {
+		r.says <- sighting
+	}
+	c.send("watch", frame{"id": "2"})
+	for {
+		switch f := c.next(); f.text("type") {
+		case "sighted":
+		case "error":
+			if f.text("code") != string(signal.CodeRateLimited) {
+				t.Errorf("it ends with %v", f)
+			}
+			return
+		default:
+			t.Fatalf("got %v", f)
+		}
+	}
+}
+
+// A watch ends with the connection: who comes back begins another one.
+func TestWatchEndsWithTheConnection(t *testing.T) {
+	t.Parallel()
+	r := newRelay()
+	b := start(t, signal.Options{Watcher: r, Resume: time.Minute})
+	c := b.hello(t, nil)
+	c.send("watch", frame{"id": "1"})
+	c.expect("ack")
+	<-r.came
+	c.ws.Close()
+	<-r.done
+	if b.Find(c.id) == nil {
+		t.Error("the session is over, too")
+	}
 }

@@ -236,6 +236,8 @@ func (b *books) overLimit(r *request, w *wish) int {
 		return b.over(r, limitAllocations)
 	case n == 0:
 		return 0
+	case b.unused.over(h, b.clock.now()):
+		return b.over(r, limitUnused)
 	case !b.quotas.fitsUser(n, l, h):
 		return b.over(r, limitPerUser)
 	case !b.quotas.fitsSource(n, l, h):

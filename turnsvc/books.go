@@ -22,7 +22,8 @@ type books struct {
 	keys       *keyring
 	challenges *challenges
 	queue      *queue
-	wake       chan struct{} // wakes the books to remove allocations in ending
+	wake       chan struct{}             // wakes the books to remove allocations in ending
+	touches    chan chan []*socket.Pulse // asks run whether it goes on, and who reads for it
 	draining   atomic.Bool
 	drained    chan struct{} // closed once draining has come to its end
 	drainedAll sync.Once
@@ -43,6 +44,7 @@ type books struct {
 	reservations map[[8]byte]*reservation
 	nextID       uint64
 	quotas       quotas
+	unused       unused
 	replies      replies
 	portless     bool            // the last relay socket could not be opened
 	told         map[string]bool // of which shared users the log has told; see tellOfCrowd
@@ -61,8 +63,8 @@ func newBooks(c *core, k *keyring, ch *challenges, engineKey []byte) *books {
 	return &books{
 		core: c, judge: j, keys: k, challenges: ch,
 		engineKey: engineKey, channelTimeout: channelLifetime - 5*time.Second,
-		queue: newQueue(), wake: make(chan struct{}, 1),
-		reservations: map[[8]byte]*reservation{}, quotas: newQuotas(&j.settings.Load().Limits),
+		queue: newQueue(), wake: make(chan struct{}, 1), touches: make(chan chan []*socket.Pulse),
+		reservations: map[[8]byte]*reservation{}, quotas: newQuotas(&j.settings.Load().Limits), unused: unused{},
 		all: map[uint64]*allocation{}, drained: make(chan struct{}), told: map[string]bool{},
 	}
 }
@@ -152,6 +154,8 @@ func (b *books) run(ctx context.Context) error {
 			b.next()
 		case <-b.wake:
 			b.turn(b.remove)
+		case answer := <-b.touches:
+			answer <- b.readers.Pulses()
 		case <-tick.C:
 			b.turn(b.sweep)
 		case <-ctx.Done():
@@ -241,6 +245,7 @@ func (b *books) sweep() {
 	limits := b.limits()
 	b.quotas.follow(limits)
 	b.quotas.forgetIdle(now)
+	b.unused.forget(now)
 	b.budget.count(b.list(), b.clock)
 	b.budget.warn(limits.TotalPerMonth, b.log)
 	for _, a := range b.list() {
@@ -296,6 +301,9 @@ func (b *books) remove() {
 			b.judge.rooms.detach(a)
 		}
 		b.quotas.giveBack(a.holder())
+		if a.unused() {
+			b.unused.add(a.holder(), b.clock.now())
+		}
 		b.disown(a)
 		b.ends.note(a)
 		b.watches.ended(a)

@@ -38,7 +38,7 @@ func newCore(now func() time.Time, log *slog.Logger) *core {
 		ofSource: refusalsOfSource, ofAll: refusalsOfAll,
 	}}
 	c.ends = &ends{log: log, clock: c.clock, shown: c.shown, lines: lineLimit{
-		log: log, clock: c.clock, more: "turn allocations ended: there were more than have a line each",
+		log: log, clock: c.clock, more: "turn allocations ended: more than have a line each, or not used",
 		ofSource: endsOfSource, ofAll: endsOfAll,
 	}}
 	c.faults = socket.NewFaults(func() { c.counters.drop(dropReadFailed) }, log)

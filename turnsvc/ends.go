@@ -19,14 +19,24 @@ const (
 	endShutdown  end = "shutting-down" // the server is stopping
 )
 
-// Ends have more lines than refusals: each of them had a key. A conference that is over ends all
-// allocations of an SFU at once, from one address.
+// Ends have more lines than refusals: each of them had a key.
 const (
-	endsOfSource = 500
-	endsOfAll    = 1000
+	endsOfSource = 50
+	endsOfAll    = 200
 )
 
-// ends logs what each allocation was: one line each, within limits of each source and of all.
+// shortLife is how long an allocation that carries nothing is of no interest: browsers make one for
+// each way to the relay, and give back those that they don't need.
+const shortLife = 10 * time.Second
+
+// unused reports whether an allocation that ends now was given back at once, and has carried
+// nothing.
+func (a *allocation) unused() bool {
+	return a.clock.now()-a.created < int64(shortLife) && a.carried() == Relayed{}
+}
+
+// ends logs what each allocation was: one line each, within limits of each source and of all, and
+// none for those that were not used.
 type ends struct {
 	log   *slog.Logger
 	clock clock
@@ -36,6 +46,10 @@ type ends struct {
 
 // note logs the end of an allocation.
 func (e *ends) note(a *allocation) {
+	if a.unused() {
+		e.lines.omit()
+		return
+	}
 	if !e.lines.fit(a.client.Addr()) {
 		return
 	}

@@ -46,6 +46,8 @@ func TestIssue16AllocationsEndWithALine(t *testing.T) {
 					c.ok(wire.MethodCreatePermission, withPeer(at))
 					c.write(c.sendFrame(at, "twelve bytes"))
 					eventually(t, "the count", func() bool { return r.s.Snapshot().Relayed.FromClientBytes == 12 })
+				} else {
+					r.advance(shortLife)
 				}
 				over(r, c)
 				start := fmt.Sprintf("why=%s client=%v class=%v transport=%s relay=%v age=", why, c.conn.LocalAddr(),
@@ -63,21 +65,83 @@ func TestIssue16AllocationsEndWithALine(t *testing.T) {
 	}
 }
 
-// A crowd of allocations that end has a thousand lines, and one that sums up the rest, at the end
+// A crowd of allocations that end has two hundred lines, and one that sums up the rest, at the end
 // of the period or of the server.
 func TestIssue16FloodOfEnds(t *testing.T) {
 	t.Parallel()
 	var log testkit.Log
 	e := newCore(time.Now, log.Logger()).ends
-	for i := range 3 * endsOfSource {
-		at := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(i % 2)}), uint16(i))
-		e.note(&allocation{client: at, link: &streamLink{}, why: endKicked, issued: strings.Repeat("工", 100)})
+	for i := range 6 * endsOfSource {
+		at := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(i % 5)}), uint16(i))
+		a := &allocation{client: at, link: &streamLink{}, why: endKicked, clock: e.clock,
+			issued: strings.Repeat("工", 100)}
+		a.toClient.add(1, 1)
+		e.note(a)
 	}
 	e.lines.settle(true)
 	if n := log.Count("why=kicked"); n != endsOfAll {
 		t.Errorf("%d lines", n)
 	}
-	if n := log.Count(fmt.Sprint("more=", 3*endsOfSource-endsOfAll)); n != 1 {
+	if n := log.Count(fmt.Sprint("more=", 6*endsOfSource-endsOfAll)); n != 1 {
 		t.Errorf("the rest was summed up %d times", n)
 	}
+}
+
+// One user who allocates and gives back on and on wrote 1.2 GB of log a day. Such allocations have
+// a line together, and soon there are no more of them: the refusal says so. Who uses its
+// allocations is not concerned, nor is the same user at other addresses.
+func TestAUserWhoAllocatesAndGivesBack(t *testing.T) {
+	var log testkit.Log
+	r := newRig(t, func(o *Options) { o.Log = log.Logger() })
+	h := holder{principal: "u", client: netip.MustParseAddr("127.0.0.1")}
+	for range 3 {
+		c := r.dial("udp", "u", "p")
+		c.allocate()
+		c.ok(wire.MethodRefresh, withLifetime(0))
+		r.inBooks(func() int { return 0 })
+	}
+	if n := log.Count("turn allocation ended"); n != 0 {
+		t.Errorf("%d lines", n)
+	}
+	r.inBooks(func() int { r.s.core.ends.lines.settle(true); return 0 })
+	if log.Count("more=3") != 1 {
+		t.Errorf("no sum in\n%s", log.String())
+	}
+	count := func(n int) {
+		r.inBooks(func() int {
+			for range n {
+				r.s.books.unused.add(h, r.s.core.clock.now())
+			}
+			return 0
+		})
+	}
+	count(unusedBurst - 4)
+	using := r.dial("udp", "u", "p")
+	using.allocate() // there is room for this one
+	peer := r.peer()
+	using.ok(wire.MethodCreatePermission, withPeer(peer.LocalAddr().String()))
+	using.write(using.sendFrame(peer.LocalAddr().String(), "x"))
+	eventually(t, "the count", func() bool { return r.s.Snapshot().Relayed.FromClientBytes == 1 })
+	using.ok(wire.MethodRefresh, withLifetime(0))
+	count(100)
+	r.dial("udp", "u", "p").refused(486, wire.MethodAllocate, withUDP)
+	if why := limitUnused.why(); log.Count(why) != 1 {
+		t.Errorf("the log does not say %q:\n%s", why, log.String())
+	}
+	other := h
+	other.client = netip.MustParseAddr("192.0.2.1")
+	if r.inBooks(func() int {
+		if r.s.books.unused.over(other, r.s.core.clock.now()) {
+			return 1
+		}
+		return 0
+	}) != 0 {
+		t.Error("the user is refused elsewhere")
+	}
+	r.advance(101 * unusedInterval)
+	r.dial("udp", "u", "p").allocate()
+	r.advance(unusedBurst * unusedInterval)
+	eventually(t, "all is forgotten", func() bool {
+		return r.inBooks(func() int { return len(r.s.books.unused) }) == 0
+	})
 }

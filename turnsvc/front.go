@@ -16,6 +16,8 @@ type front struct {
 	gate *gate
 	stun *responder
 	dtls *dtls.Server // nil: no DTLS
+
+	pulses pulses
 }
 
 // maxMessage is the longest STUN message that the front accepts, in bytes, except for Send
@@ -107,7 +109,13 @@ func (f *front) serveUDP(conn *net.UDPConn, stunOnly bool) error {
 		})
 		defer in.dtls.Close()
 	}
-	socket.Read(conn, f.faults, func(list []wire.Datagram) { f.receiveAll(in, list) })
+	pulse, remove := f.pulses.add()
+	defer remove()
+	socket.Read(conn, f.faults, func(list []wire.Datagram) {
+		pulse.Begin()
+		f.receiveAll(in, list)
+		pulse.End()
+	})
 	return nil
 }
 

@@ -13,13 +13,15 @@ const (
 	limitPorts // none is free
 	limitGroup // what is left of the ports, or of all allocations, is guaranteed to other credentials
 	limitDrain // the box drains
-	limits     = iota
+	limitUnused
+	limits = iota
 )
 
 // limitNames are the labels of the metric: the key to raise, if there is one.
 var limitNames = [limits]string{
 	"turn.limits.per_user", "turn.limits.per_source", "turn.limits.allocations", "turn.limits.permissions",
 	"turn.limits.channels", "turn.limits.total_per_month", "turn.relay_ports", "guaranteed", "draining",
+	"unused",
 }
 
 // why is what the log says.
@@ -31,13 +33,15 @@ func (l limit) why() string {
 		return "what is left of turn.relay_ports or turn.limits.allocations is guaranteed to other credentials"
 	case limitDrain:
 		return "the box drains"
+	case limitUnused:
+		return "this user, from this address, has ended too many allocations without using them"
 	}
 	return "limit reached: " + limitNames[l]
 }
 
 // code is that of the answer (RFC 8656 §7.2): 486 for what is the user's or the source's own.
 func (l limit) code() int {
-	if l == limitPerUser || l == limitPerSource {
+	if l == limitPerUser || l == limitPerSource || l == limitUnused {
 		return 486
 	}
 	return 508

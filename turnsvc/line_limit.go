@@ -48,6 +48,14 @@ func (l *lineLimit) fit(client netip.Addr) bool {
 	return true
 }
 
+// omit counts what has no line, whatever the limits.
+func (l *lineLimit) omit() {
+	l.settle(false)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.omitted++
+}
+
 // settle sums up what had no line, if a period is over, or now.
 func (l *lineLimit) settle(now bool) {
 	if omitted := l.begin(now); omitted > 0 {

@@ -35,6 +35,7 @@ type refusal struct {
 	// and the name of a login that is refused, as it was sent.
 	told, session, login string
 	client, peer         netip.AddrPort
+	test                 bool // it was a TestUser's: it has no line
 }
 
 // shown is how the log shows addresses, once by has been called.
@@ -66,7 +67,7 @@ func (l *refusals) note(r refusal) {
 		r.why = reasons[r.code]
 	}
 	l.watches.refused(&r)
-	if !l.lines.fit(r.client.Addr()) {
+	if r.test || !l.lines.fit(r.client.Addr()) {
 		return
 	}
 	attrs := []any{"code", r.code, "client", l.shown.addr(r.client), "why", r.why, "user", shortened(r.user)}

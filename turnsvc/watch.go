@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"signalbox/internal/source"
 	"signalbox/turnsvc/cred"
@@ -49,13 +51,23 @@ type Watched struct {
 	Users []string
 }
 
+// TestUser is the name with which a session that watches may try out that a wrong password is
+// refused. While it watches, whoever comes with that name is refused, whatever the password: so it
+// is nobody's, and says nothing to those who guess, and no line of the log counts against the
+// visitor's address.
+func TestUser(session string) string { return testUser + session }
+
+const testUser = "4000000000:check-"
+
 // Watch is what the server sees of one session's credentials, from the moment at which the watch
-// began. It is for a client that tests its way here.
+// began, for a minute. It is for a client that tests its way here.
 type Watch struct {
 	of        Watched
 	watches   *watches
 	sightings chan Sighting
 	done      chan struct{}
+	over      *time.Timer
+	ended     bool          // guarded by watches.mu
 	left      atomic.Int32  // sightings that there may still be
 	met       atomic.Uint32 // transports of challenges, by bit
 }
@@ -63,15 +75,17 @@ type Watch struct {
 const (
 	maxWatches        = 256 // at once
 	maxWatchesOfALine = 16  // (source.Line), so that nobody takes all
+	watchLife         = time.Minute
 	// A test of ten URLs makes some hundred sightings; a slow reader loses those that don't fit.
 	maxSightings     = 1024
 	waitingSightings = 128
 )
 
-// Watch begins one; the caller ends it with Stop. ok is false if there are too many.
+// Watch begins one; the caller ends it with Stop. ok is false if the session has one already, or
+// its line too many. When there are too many in all, the line that has most loses its oldest.
 func (s *Server) Watch(of Watched) (w *Watch, ok bool) { return s.core.watches.begin(of) }
 
-// Next waits for the next sighting. ok is false once the watch has been stopped.
+// Next waits for the next sighting. ok is false once the watch has ended.
 func (w *Watch) Next() (s Sighting, ok bool) {
 	select {
 	case <-w.done:
@@ -81,9 +95,10 @@ func (w *Watch) Next() (s Sighting, ok bool) {
 	}
 }
 
-// Stop ends the watch. It must be called once.
+// Stop ends the watch, if it has not ended.
 func (w *Watch) Stop() {
-	close(w.done)
+	w.watches.mu.Lock()
+	defer w.watches.mu.Unlock()
 	w.watches.end(w)
 }
 
@@ -106,12 +121,12 @@ type watches struct {
 	mu        sync.RWMutex
 	bySession map[string]*Watch
 	bySource  map[netip.Addr][]*Watch
-	byLine    map[netip.Prefix]int
+	byLine    map[netip.Prefix][]*Watch // the oldest first
 }
 
 func newWatches() *watches {
 	return &watches{
-		bySession: map[string]*Watch{}, bySource: map[netip.Addr][]*Watch{}, byLine: map[netip.Prefix]int{},
+		bySession: map[string]*Watch{}, bySource: map[netip.Addr][]*Watch{}, byLine: map[netip.Prefix][]*Watch{},
 	}
 }
 
@@ -122,30 +137,57 @@ func (l *watches) begin(of Watched) (*Watch, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	line := source.Line(of.Source)
-	if _, watched := l.bySession[of.Session]; watched || len(l.bySession) >= maxWatches ||
-		l.byLine[line] >= maxWatchesOfALine {
+	if _, watched := l.bySession[of.Session]; watched || len(l.byLine[line]) >= maxWatchesOfALine {
 		return nil, false
 	}
-	l.byLine[line]++
+	if len(l.bySession) >= maxWatches {
+		l.end(l.first())
+	}
+	w.over = time.AfterFunc(watchLife, w.Stop)
+	l.byLine[line] = append(l.byLine[line], w)
 	l.bySession[of.Session] = w
 	l.bySource[of.Source] = append(l.bySource[of.Source], w)
 	l.count.Add(1)
 	return w, true
 }
 
+// first is the watch that makes room for another: the oldest of the line that has most. mu is held.
+func (l *watches) first() (w *Watch) {
+	most := 0
+	for _, list := range l.byLine {
+		if len(list) > most {
+			w, most = list[0], len(list)
+		}
+	}
+	return w
+}
+
+// end ends a watch, once. mu is held.
 func (l *watches) end(w *Watch) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	if w.ended {
+		return
+	}
+	w.ended = true
+	close(w.done)
+	w.over.Stop()
 	delete(l.bySession, w.of.Session)
-	rest := slices.DeleteFunc(l.bySource[w.of.Source], func(other *Watch) bool { return other == w })
-	if l.bySource[w.of.Source] = rest; len(rest) == 0 {
-		delete(l.bySource, w.of.Source)
-	}
-	line := source.Line(w.of.Source)
-	if l.byLine[line]--; l.byLine[line] == 0 {
-		delete(l.byLine, line)
-	}
+	without(l.bySource, w.of.Source, w)
+	without(l.byLine, source.Line(w.of.Source), w)
 	l.count.Add(-1)
+}
+
+// without takes a watch from a list.
+func without[K comparable](lists map[K][]*Watch, of K, w *Watch) {
+	rest := slices.DeleteFunc(lists[of], func(other *Watch) bool { return other == w })
+	if lists[of] = rest; len(rest) == 0 {
+		delete(lists, of)
+	}
+}
+
+// tests reports whether that is the TestUser of a session that watches.
+func (l *watches) tests(user string) bool {
+	session, ok := strings.CutPrefix(user, testUser)
+	return ok && l.of(session) != nil
 }
 
 // of returns who watches a session, or nil.

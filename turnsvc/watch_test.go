@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"net/netip"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"signalbox/internal/testkit"
 	"signalbox/turnsvc/cred"
 	"signalbox/turnsvc/internal/wire"
 )
@@ -145,6 +147,105 @@ func TestWatchesOfALineLeaveRoomForOthers(t *testing.T) {
 	}
 	if !begin("other", "2001:db8:1::1") {
 		t.Error("another line has none")
+	}
+}
+
+// Sixteen addresses can't hold all watches: whoever comes has one, at the cost of who has most.
+func TestWatchesMakeRoom(t *testing.T) {
+	l := newWatches()
+	begin := func(session, at string) *Watch {
+		t.Helper()
+		w, ok := l.begin(Watched{Session: session, Source: netip.MustParseAddr(at)})
+		if !ok {
+			t.Fatalf("no watch for %s", at)
+		}
+		t.Cleanup(w.Stop)
+		return w
+	}
+	small := begin("small", "198.51.100.1") // the oldest of all
+	var most []*Watch
+	for i := range maxWatchesOfALine {
+		most = append(most, begin(fmt.Sprint("most", i), "198.51.100.2"))
+	}
+	for i := range maxWatches - 1 - maxWatchesOfALine {
+		begin(fmt.Sprint(i), fmt.Sprintf("192.0.2.%d", i/(maxWatchesOfALine-1)))
+	}
+	begin("newcomer", "203.0.113.1")
+	if _, ok := most[0].Next(); ok || !most[0].ended || most[1].ended || small.ended {
+		t.Error("another watch than the oldest of the fullest line has made room")
+	}
+	if n := len(l.bySession); n != maxWatches {
+		t.Errorf("%d watches", n)
+	}
+}
+
+// A watch is over by itself.
+func TestWatchEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newWatches()
+		w, _ := l.begin(Watched{Session: "live"})
+		began := time.Now()
+		if _, ok := w.Next(); ok || time.Since(began) != watchLife {
+			t.Errorf("it ends after %v", time.Since(began))
+		}
+		w.Stop()
+		if l.count.Load() != 0 || len(l.bySession)+len(l.bySource)+len(l.byLine) != 0 {
+			t.Errorf("%+v is left", l)
+		}
+	})
+}
+
+// What /check tries out on purpose bans no visitor, and helps nobody who guesses: the name is that
+// of a session which watches, and no password is right for it.
+func TestATestIsNoGuess(t *testing.T) {
+	var log testkit.Log
+	r := newRig(t, func(o *Options) { o.Log = log.Logger() })
+	user, password := r.keys.Mint(cred.Shared, "check-live", time.Unix(4000000000, 0)) // which would be right
+	if user != TestUser("live") {
+		t.Fatal(user)
+	}
+	lines := func() int { return log.Count("turn request refused") }
+
+	r.dial("udp", user, password).refused(401, wire.MethodAllocate, withUDP)
+	if lines() != 1 {
+		t.Fatalf("without a watch:\n%s", log.String())
+	}
+	w, _ := r.s.Watch(Watched{Session: "live", Source: netip.MustParseAddr("127.0.0.1"), Users: []string{user}})
+	seen := map[string]Sighting{}
+	for _, p := range []string{password, "wrong"} {
+		for _, method := range []uint16{wire.MethodAllocate, wire.MethodRefresh} {
+			m := r.dial("udp", user, p).refused(401, method, withUDP)
+			if m.SignedBy(cred.LongTermKey(user, testRealm, p)) {
+				t.Error("the answer is signed")
+			}
+			if len(seen) == 0 {
+				w.sees(t, SawChallenge)
+			}
+			s := w.sees(t, SawRefusal)
+			seen[fmt.Sprint(s)] = s
+			if s.User != user {
+				t.Errorf("saw %+v", s)
+			}
+		}
+	}
+	if len(seen) != 1 {
+		t.Errorf("a right password is told from a wrong one: %v", seen)
+	}
+	if lines() != 1 {
+		t.Errorf("a line for a test:\n%s", log.String())
+	}
+	// Nothing else is hidden: not other names, of which the watcher says that it tries them out.
+	for i, name := range []string{"u", TestUser("another"), TestUser("live") + "x", "4000000001:check-live"} {
+		r.dial("udp", name, "wrong").refused(401, wire.MethodAllocate, withUDP)
+		if lines() != 2+i {
+			t.Errorf("%s has no line", name)
+		}
+		r.advance(2 * linesPeriod)
+	}
+	w.Stop()
+	r.dial("udp", user, "wrong").refused(401, wire.MethodAllocate, withUDP)
+	if lines() != 6 {
+		t.Error("no line after the watch")
 	}
 }
 

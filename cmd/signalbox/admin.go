@@ -56,7 +56,10 @@ func (f *adminFlags) client() (*admin.Client, error) {
 		at = u.String()
 	}
 	a, err := app.NewAdmin(&cfg, dir, at, trust)
-	if err != nil {
+	switch {
+	case errors.Is(err, app.ErrNotRunning):
+		return nil, err
+	case err != nil:
 		return nil, stateError(err)
 	}
 	return a, nil
@@ -134,6 +137,9 @@ func printStatus(w io.Writer, s status.Status) {
 	printServer(w, s)
 	if n := s.Admin.Wrong + s.Admin.Limited; n > 0 {
 		fmt.Fprintf(w, "admin logins refused\t%d\n", n)
+	}
+	if n := s.LogLinesLost; n > 0 {
+		fmt.Fprintf(w, "log lines lost\t%d: nobody read them in time\n", n)
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"signalbox/internal/config"
 	"signalbox/internal/term"
@@ -30,20 +32,20 @@ func (w *logWords) apply(cfg config.Config) {
 	w.json.Store(cfg.Log.Format == "json")
 }
 
-// logger writes to out as the configuration says, and then as words does.
-func logger(cfg config.Config, out io.Writer) (log *slog.Logger, words *logWords) {
+// logger writes to out as the configuration says, and then as words does. Nobody who logs waits for
+// out; lines must be closed at the end.
+func logger(cfg config.Config, out io.Writer) (log *slog.Logger, words *logWords, lines *lineQueue) {
 	words = &logWords{}
 	words.apply(cfg)
-	options := &slog.HandlerOptions{Level: &words.level}
-	h := logHandler{words: words}
-	if toJournal(out) {
-		h.lines = &journalLines{to: out}
-		options.ReplaceAttr = withoutTime
-		out = h.lines
-	}
-	h.text = slog.NewTextHandler(term.Writer(out), options)
-	h.json = slog.NewJSONHandler(term.JSONWriter(out), options)
-	return slog.New(h), words
+	journal := toJournal(out)
+	lines = newLineQueue(out, func(n uint64) []byte {
+		var line bytes.Buffer
+		r := slog.NewRecord(time.Now(), slog.LevelWarn, "lines of the log are lost: nobody read them in time", 0)
+		r.AddAttrs(slog.Uint64("lines", n))
+		_ = newLogHandler(words, &line, journal).Handle(context.Background(), r) // whatever log.level is
+		return line.Bytes()
+	})
+	return slog.New(newLogHandler(words, lines, journal)), words, lines
 }
 
 // toJournal reports whether systemd's journal reads what is written there.
@@ -102,7 +104,9 @@ func lastWords(err error) {
 		priority := fmt.Sprintf("<%d>", journal.PriErr)
 		text = priority + strings.ReplaceAll(text, "\n", "\n"+priority)
 	}
-	fmt.Fprintln(os.Stderr, text)
+	out := newLineQueue(os.Stderr, func(uint64) []byte { return nil })
+	fmt.Fprintln(out, text)
+	out.close(farewell)
 }
 
 // logHandler writes in either format. A logger may be older than the format that is in force, so
@@ -111,6 +115,19 @@ type logHandler struct {
 	words      *logWords
 	lines      *journalLines // nil: no journal reads it
 	text, json slog.Handler
+}
+
+func newLogHandler(words *logWords, out io.Writer, journal bool) logHandler {
+	options := &slog.HandlerOptions{Level: &words.level}
+	h := logHandler{words: words}
+	if journal {
+		h.lines = &journalLines{to: out}
+		options.ReplaceAttr = withoutTime
+		out = h.lines
+	}
+	h.text = slog.NewTextHandler(term.Writer(out), options)
+	h.json = slog.NewJSONHandler(term.JSONWriter(out), options)
+	return h
 }
 
 func (h logHandler) inForce() slog.Handler {

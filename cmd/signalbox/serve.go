@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -43,7 +45,8 @@ func serve(cmd *cobra.Command, g *global) error {
 	if err != nil {
 		return err
 	}
-	log, words := logger(cfg, cmd.ErrOrStderr())
+	log, words, lines := logger(cfg, cmd.ErrOrStderr())
+	defer lines.close(farewell)
 	defer garbage.Bound()()
 	box, err := signalbox.New(cfg, dir, log)
 	if err != nil {
@@ -57,13 +60,11 @@ func serve(cmd *cobra.Command, g *global) error {
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
 	re := &rereader{g: g, box: box, words: words, log: log}
-	box.Reread = re.read
+	box.Reread, box.LostLines = re.read, lines.Lost
 	if err := box.Listen(); err != nil {
 		return startError(err)
 	}
-	if err := box.Welcome(cmd.OutOrStdout()); err != nil {
-		log.Warn("print the welcome", "err", err)
-	}
+	defer greet(box, cmd.OutOrStdout(), log)()
 
 	ctx, stop := context.WithCancel(cmd.Context())
 	defer stop()
@@ -72,7 +73,7 @@ func serve(cmd *cobra.Command, g *global) error {
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
-		waitForEnd(ctx, signals, box, time.Duration(cfg.Drain.Timeout), log)
+		waitForEnd(ctx, signals, box, time.Duration(cfg.Drain.Timeout), log, lines)
 		stop()
 	}()
 	sdNotify(daemon.SdNotifyReady, log)
@@ -82,6 +83,29 @@ func serve(cmd *cobra.Command, g *global) error {
 	<-stopped
 	own.Wait()
 	return err
+}
+
+// greet prints what an operator needs after a start, while the box serves: nobody may read it. The
+// func that it returns waits for it, for some time.
+func greet(box *signalbox.App, out io.Writer, log *slog.Logger) (wait func()) {
+	var text bytes.Buffer
+	err := box.Welcome(&text)
+	printed := make(chan struct{})
+	go func() {
+		defer close(printed)
+		if err == nil {
+			_, err = text.WriteTo(out)
+		}
+		if err != nil {
+			log.Warn("print the welcome", "err", err)
+		}
+	}()
+	return func() {
+		select {
+		case <-printed:
+		case <-time.After(farewell):
+		}
+	}
 }
 
 // startError is why serving could not begin. What may pass by itself is no error of the set-up: a
@@ -142,7 +166,7 @@ func (r *rereader) read() (done signalbox.Reloaded, err error) {
 // waitForEnd returns when serving should end. SIGTERM first lets allocations finish, SIGINT does
 // not. A further signal kills the process at once.
 func waitForEnd(ctx context.Context, signals chan os.Signal, box *signalbox.App, drain time.Duration,
-	log *slog.Logger) {
+	log *slog.Logger, lines *lineQueue) {
 	var sig os.Signal
 	select {
 	case <-ctx.Done():
@@ -152,6 +176,7 @@ func waitForEnd(ctx context.Context, signals chan os.Signal, box *signalbox.App,
 	go func() {
 		sig := <-signals
 		log.Warn("stopping at once: a second signal", "signal", sig.String())
+		lines.close(farewell)
 		os.Exit(exitFailed)
 	}()
 	sdNotify(daemon.SdNotifyStopping, log)
@@ -167,8 +192,8 @@ func waitForEnd(ctx context.Context, signals chan os.Signal, box *signalbox.App,
 }
 
 // keepWatchdog tells systemd that the box is alive, twice as often as the unit's WatchdogSec asks.
-// It first asks for the box's numbers: where a lock that they need is never given back, the box is
-// not called alive.
+// It first asks for the box's numbers, and has the relay's goroutines go on: where a lock is never
+// given back, or one of those waits for something, the box is not called alive.
 func keepWatchdog(ctx context.Context, box *signalbox.App, log *slog.Logger) {
 	every, err := daemon.SdWatchdogEnabled(false)
 	if err != nil || every == 0 {
@@ -181,8 +206,9 @@ func keepWatchdog(ctx context.Context, box *signalbox.App, log *slog.Logger) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			box.Touch()
-			sdNotify(daemon.SdNotifyWatchdog, log)
+			if box.Touch(ctx) == nil {
+				sdNotify(daemon.SdNotifyWatchdog, log)
+			}
 		}
 	}
 }

@@ -111,8 +111,9 @@ func TestAttackF10TheLogInATerminal(t *testing.T) {
 		var out bytes.Buffer
 		var cfg config.Config
 		cfg.Log.Level, cfg.Log.Format = "info", config.LogFormat(format)
-		log, _ := logger(cfg, &out)
+		log, _, lines := logger(cfg, &out)
 		log.Warn(hostile, "user", hostile, "err", os.ErrExist, "list", []string{hostile})
+		lines.close(patience)
 		wantPrintable(t, format, out.String(), 1)
 	}
 	if term.Text(hostile) == hostile {

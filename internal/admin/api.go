@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/netip"
 	"sync"
@@ -22,6 +23,7 @@ import (
 // Options are what the API works on, and who may use it.
 type Options struct {
 	Token  state.Secret // opens the API
+	Local  state.Secret // likewise, to this machine only; empty: there is none
 	Status func() status.Status
 	Hub    Hub
 	Relay  Relay
@@ -91,12 +93,25 @@ func (a *API) Routes() map[string]http.Handler {
 func (a *API) only(next http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		token := answer.Bearer(r)
-		if !a.login(w, r, token, func() bool { return same(token, string(a.o.Token)) },
+		if !a.login(w, r, token, func() bool { return a.opens(token, r) },
 			"the admin API needs the token in admin.token or the state directory") {
 			return
 		}
 		next(w, r)
 	})
+}
+
+// opens reports whether a token that a request has brought is right.
+func (a *API) opens(token string, r *http.Request) bool {
+	return same(token, string(a.o.Token)) ||
+		a.o.Local != "" && fromThisMachine(r) && same(token, string(a.o.Local))
+}
+
+// fromThisMachine reports whether a request's client is on this machine.
+func fromThisMachine(r *http.Request) bool {
+	from := source.OfRequest(r)
+	local, _ := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
+	return from.IsLoopback() || local != nil && from == local.AddrPort().Addr().Unmap().WithZone("")
 }
 
 // login reports whether what a request has brought is right, and answers it if not. Who brings

@@ -128,3 +128,18 @@ func TestAttackF10LoginsAtOneTimeAreLimited(t *testing.T) {
 		t.Errorf("%d guesses were looked at, want %d", n, guessBurst)
 	}
 }
+
+// The token that stands in the state directory while the box runs is for this machine only.
+func TestLocalToken(t *testing.T) {
+	t.Parallel()
+	a := newAPI(nil)
+	if got := ask(a, "127.0.0.1", " ", ""); got != http.StatusUnauthorized {
+		t.Errorf("none opens the API: %d", got)
+	}
+	a.o.Local = "of this machine"
+	for from, want := range map[string]int{"127.0.0.1": http.StatusOK, "192.0.2.1": http.StatusUnauthorized} {
+		if got := ask(a, from, "of this machine", ""); got != want {
+			t.Errorf("from %s: %d", from, got)
+		}
+	}
+}

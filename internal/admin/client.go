@@ -44,6 +44,9 @@ type ClientOptions struct {
 	Proxies source.Proxies
 }
 
+// ErrNoPort says that an appliance can't be asked.
+var ErrNoPort = errors.New("web.listen and web.tls_listen are off: there is no admin API to ask")
+
 // NewClient finds the appliance. It connects to nothing yet.
 func NewClient(o ClientOptions) (*Client, error) {
 	c := &Client{
@@ -64,7 +67,7 @@ func NewClient(o ClientOptions) (*Client, error) {
 		transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: true} //nolint:gosec // to this machine itself
 	}
 	if !at.IsValid() {
-		return nil, errors.New("web.listen and web.tls_listen are off: there is no admin API to ask")
+		return nil, ErrNoPort
 	}
 	if at.Addr().IsUnspecified() {
 		at = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), at.Port())

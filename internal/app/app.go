@@ -61,6 +61,8 @@ type App struct {
 	// Reread, if it is set before Run, has the configuration read again for the admin API. It ends
 	// in Reload.
 	Reread func() (Reloaded, error)
+	// LostLines, if it is set before Run, counts lines that the log lacks, for the status.
+	LostLines func() uint64
 
 	// Set in New.
 	cfg    config.Config // the first; loaded is the last
@@ -82,7 +84,8 @@ type App struct {
 	rooms  *rooms.API // the server API
 	admin  *admin.API
 	ui     *webui.UI
-	others *dialects // of the hub, besides its own
+	others *dialects    // of the hub, besides its own
+	local  state.Secret // opens the admin API to this machine; see running
 	root   *site.Root
 	hosts  *site.Hosts
 	urls   *site.URLs
@@ -218,8 +221,9 @@ func (a *App) makeSite() (err error) {
 			return err
 		}
 	}
+	a.local = newLocalToken()
 	a.admin = admin.New(admin.Options{
-		Token: token, Status: a.Status, Hub: a.hub, Relay: a.turn, Member: a.turn.Member, Bans: a.bans,
+		Token: token, Local: a.local, Status: a.Status, Hub: a.hub, Relay: a.turn, Member: a.turn.Member, Bans: a.bans,
 		Reload: func() (Reloaded, error) { return readAgain(a.Reread) }, Log: a.log,
 	})
 	if a.root, err = site.OpenRoot(a.cfg.Web.Root); err != nil {
@@ -256,7 +260,7 @@ func (a *App) Listen() (err error) {
 	a.certs.Bound()
 	a.started = time.Now()
 	a.ready.Store(true)
-	a.notice = leaveNotice(a.dir, a.Addrs(), a.log)
+	a.notice = leaveNotice(a.dir, a.Addrs(), a.local, a.log)
 	return nil
 }
 
@@ -403,9 +407,13 @@ func (a *App) Status() status.Status {
 	return s
 }
 
-// Touch returns once each part of the appliance has answered: if they wait for one another, it does
-// not.
-func (a *App) Touch() { a.vitals() }
+// Touch returns nil once each part of the appliance has answered, while it runs: if they wait for
+// one another, it does not. It returns the context's error once that is done, if the relay stands
+// still.
+func (a *App) Touch(ctx context.Context) error {
+	a.vitals()
+	return a.turn.Touch(ctx)
+}
 
 // vitals is Status in numbers.
 func (a *App) vitals() *status.Vitals {
@@ -419,8 +427,13 @@ func (a *App) vitals() *status.Vitals {
 // status is Status without the parts of the components.
 func (a *App) status() status.Status {
 	open, refused := a.crowd.Counts()
+	var lost uint64
+	if a.LostLines != nil {
+		lost = a.LostLines()
+	}
 	return status.Status{
-		Version: status.Version(), StartedAt: a.started.UnixMilli(), Ready: a.ready.Load(),
+		LogLinesLost: lost,
+		Version:      status.Version(), StartedAt: a.started.UnixMilli(), Ready: a.ready.Load(),
 		PublicIP: a.relays.Relays().PublicIPs(), Certificate: a.certs.Status(),
 		Web: status.WebConnections{Open: open, Refused: refused}, Admin: a.admin.Logins(),
 		API: a.rooms.Status(), Webhook: a.hooks.Status(),

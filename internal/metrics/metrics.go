@@ -44,6 +44,8 @@ var table = []metric{
 		func(v *status.Vitals, put emit) { put(oneIf(v.Ready)) }},
 	{"signalbox_draining", gauge, "1 while the box refuses new callers and lets running calls end.", nil,
 		func(v *status.Vitals, put emit) { put(oneIf(v.Hub.Draining)) }},
+	{"signalbox_log_lines_lost_total", counter, "Lines of the log that nobody read in time.", nil,
+		func(v *status.Vitals, put emit) { put(float64(v.LogLinesLost)) }},
 
 	{"signalbox_certificate_expiry_timestamp_seconds", gauge,
 		"When the served certificate expires, in Unix seconds. Absent if TLS is off, and until an ACME directory has " +
@@ -217,7 +219,8 @@ var table = []metric{
 			}
 		}},
 	{"signalbox_turn_limit_refusals_total", counter, "Error answers 486 and 508, by the limit that was met: its key; " +
-		"guaranteed: what is left is other credentials'; or draining.", []string{"limit"},
+		"guaranteed: what is left is other credentials'; unused: too many allocations ended that were not used; or " +
+		"draining.", []string{"limit"},
 		func(v *status.Vitals, put emit) {
 			for limit, n := range v.TURN.Limits {
 				put(float64(n), limit)

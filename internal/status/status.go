@@ -16,6 +16,8 @@ type Status struct {
 	StartedAt int64    `json:"startedAt"`
 	Ready     bool     `json:"ready"` // as /readyz says it: not while draining
 	PublicIP  []string `json:"publicIP"`
+	// LogLinesLost counts lines of the log since the start that nobody has read in time.
+	LogLinesLost uint64 `json:"logLinesLost"`
 	// Certificate is nil if TLS is off.
 	Certificate *cert.Status     `json:"certificate,omitempty"`
 	Web         WebConnections   `json:"web"`

@@ -42,6 +42,15 @@ func (r *Readers) Read(relay *Relay, handle func([]wire.Datagram)) error {
 	return r.watches[rand.IntN(len(r.watches))].add(&relay.relaySocket)
 }
 
+// Pulses are those of the readers.
+func (r *Readers) Pulses() []*Pulse {
+	list := make([]*Pulse, len(r.watches))
+	for i, w := range r.watches {
+		list[i] = &w.pulse
+	}
+	return list
+}
+
 // Close ends the readers. Sockets that are open are read no more.
 func (r *Readers) Close() {
 	for _, w := range r.watches {

@@ -27,5 +27,8 @@ func (r *Readers) Read(relay *Relay, handle func([]wire.Datagram)) error {
 // Balance does nothing: the scheduler spreads the goroutines.
 func (r *Readers) Balance() {}
 
+// Pulses returns none: no reader serves many.
+func (r *Readers) Pulses() []*Pulse { return nil }
+
 // Close waits for the readers of sockets that are closed.
 func (r *Readers) Close() { r.running.Wait() }

@@ -26,6 +26,7 @@ type watch struct {
 	events      [watchBatch]unix.EpollEvent
 	more, spare []*relaySocket
 
+	pulse Pulse
 	read  atomic.Uint64         // datagrams, so far
 	order atomic.Pointer[order] // to move sockets to another watch; nil: to keep them
 
@@ -84,6 +85,8 @@ func (w *watch) run() {
 
 // turns gives each socket that has got something its turn, until there is none: then done is false.
 func (w *watch) turns(uintptr) (done bool) {
+	w.pulse.Begin()
+	defer w.pulse.End()
 	c := catches.Get().(*catch)
 	defer catches.Put(c)
 	for range turnsAtOnce {

@@ -356,16 +356,11 @@ func (d *Doctor) running(ctx context.Context, o HostOptions) bool {
 	return true
 }
 
-// adminOf makes a client for the box's web port, the TLS one if there is one. Without a kept token
-// it uses a false one, which suffices to ask whether a box is there.
+// adminOf makes a client for the box's web port, the TLS one if there is one.
 func adminOf(c config.Config, dir *state.Dir) (*admin.Client, error) {
 	if c.TLS.Mode != "off" && c.Web.TLSListen.On() {
 		c.Web.Listen = config.Listen{}
 	}
-	if client, err := app.ConfiguredAdmin(&c, dir); err == nil {
-		return client, nil
-	}
-	c.Admin.Token = "there is no token"
 	return app.ConfiguredAdmin(&c, dir)
 }
 
