@@ -81,6 +81,8 @@ func (im *importer) take(o option) {
 	lists := map[string]*[]string{"listening-ip": &im.listen, "relay-ip": &im.relay, "static-auth-secret": &im.secrets}
 	spans := map[string]*[]span{"allowed-peer-ip": &im.allow, "denied-peer-ip": &im.deny}
 	switch {
+	case carried[o.name] == "" && same[o.name] == "" && different[o.name] == "":
+		im.note(o.line, "%s: not known, and not carried over", o.name)
 	case texts[o.name] != nil:
 		*texts[o.name] = o.value
 	case switches[o.name] != nil:
@@ -106,13 +108,8 @@ func (im *importer) take(o option) {
 		im.family = "auto"
 	case o.name == "allocation-default-address-family":
 		im.defaultFamily(o)
-	case slices.Contains(same, o.name):
-	case different[o.name] != "":
-		if o.on() {
-			im.note(o.line, "%s: %s", o.name, different[o.name])
-		}
-	default:
-		im.note(o.line, "%s: not known, and not carried over", o.name)
+	case different[o.name] != "" && o.on():
+		im.note(o.line, "%s: %s", o.name, different[o.name])
 	}
 }
 
