@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"signalbox/internal/state"
 	"signalbox/internal/testkit"
 
 	"github.com/pion/turn/v4"
@@ -53,6 +54,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"waitfor":     waitFor,
+			"waitrunning": waitRunning,
 			"send":        send,
 			"takeport":    takePort,
 			"private":     private,
@@ -94,6 +96,16 @@ func waitReady(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	ts.Fatalf("/readyz answers %d, want %s", got, args[1])
+}
+
+// waitrunning waits until commands find the box that runs with the default state directory.
+func waitRunning(ts *testscript.TestScript, neg bool, args []string) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if _, err := os.Stat(ts.MkAbs("state/" + state.Running)); err == nil {
+			return
+		}
+	}
+	ts.Fatalf("no box runs")
 }
 
 // send SIGNAL sends it to the background commands. It is not named stop: that is a command of

@@ -260,8 +260,11 @@ func (a *App) Listen() (err error) {
 	if err := a.edge.Bind(); err != nil {
 		return err
 	}
+	// Before what takes time: whoever comes now waits, and does not find nobody.
+	a.notice = leaveNotice(a.dir, a.Addrs(), a.local, a.log)
 	defer func() {
 		if err != nil {
+			a.notice.remove()
 			a.edge.Close()
 		}
 	}()
@@ -278,7 +281,6 @@ func (a *App) Listen() (err error) {
 	a.certs.Bound()
 	a.started = time.Now()
 	a.ready.Store(true)
-	a.notice = leaveNotice(a.dir, a.Addrs(), a.local, a.log)
 	return nil
 }
 

@@ -94,18 +94,9 @@ func (im *importer) take(o option) {
 	case o.name == "static-auth-secret":
 		im.secrets = append(im.secrets, o.value)
 	case addresses[o.name] != nil:
-		if _, err := netip.ParseAddr(o.value); err != nil {
-			im.note(o.line, "%s: %q is no address, and left out", o.name, o.value)
-			return
-		}
-		*addresses[o.name] = append(*addresses[o.name], o.value)
+		im.address(o, addresses[o.name])
 	case spans[o.name] != nil:
-		s, err := parseSpan(o.value)
-		if err != nil {
-			im.note(o.line, "%s: %v", o.name, err)
-			return
-		}
-		*spans[o.name] = append(*spans[o.name], s)
+		im.span(o, spans[o.name])
 	case o.name == "external-ip":
 		im.external(o)
 	case o.name == "user":
@@ -121,6 +112,23 @@ func (im *importer) take(o option) {
 	case different[o.name] != "" && o.on():
 		im.note(o.line, "%s: %s", o.name, different[o.name])
 	}
+}
+
+func (im *importer) address(o option, into *[]string) {
+	if _, err := netip.ParseAddr(o.value); err != nil {
+		im.note(o.line, "%s: %q is no address, and left out", o.name, o.value)
+		return
+	}
+	*into = append(*into, o.value)
+}
+
+func (im *importer) span(o option, into *[]span) {
+	s, err := parseSpan(o.value)
+	if err != nil {
+		im.note(o.line, "%s: %v", o.name, err)
+		return
+	}
+	*into = append(*into, s)
 }
 
 func isNumber(text string) bool {
