@@ -11,14 +11,14 @@ import (
 	"sync/atomic"
 )
 
-// page is one HTML document. It differs only by where the box is reached, which rarely or never
-// changes: the last rendering is kept.
+// page is one HTML document. It differs only by the reader's language and by where the box is
+// reached, which rarely or never changes: the last rendering in each language is kept.
 type page struct {
 	template *template.Template
 	name     string
 	facts    facts
 	where    func() place
-	rendered atomic.Pointer[rendering]
+	rendered map[string]*atomic.Pointer[rendering] // by language
 }
 
 // facts is all that a template may know. Nothing else that Go decides changes a page.
@@ -28,6 +28,10 @@ type facts struct {
 	Assets  string // path prefix, without a slash at its end
 	Trust   bool   // whether there is /trust to link to
 	Docs    *docs  // of the SDK
+	// Modules are the URLs of what the page's scripts import, and Language is the one that its
+	// reader is likely to choose: the browser is told to load them at once.
+	Modules  []string
+	Language string
 }
 
 // place is where the box is reached.
@@ -48,19 +52,34 @@ func loadPage(files fs.FS, name string, known facts, where func() place) (*page,
 	if err != nil {
 		return nil, fmt.Errorf("page %s: %w", name, err)
 	}
+	modules, err := preloads(files, "pages/"+name+".html")
+	if err != nil {
+		return nil, fmt.Errorf("page %s: %w", name, err)
+	}
+	for _, module := range modules {
+		if !strings.HasPrefix(module, "/") {
+			module = known.Assets + "/" + module
+		}
+		known.Modules = append(known.Modules, module)
+	}
 	p := &page{template: parsed, name: name, facts: known, where: where}
-	if _, err := p.render(place{}); err != nil {
-		return nil, err
+	p.rendered = make(map[string]*atomic.Pointer[rendering])
+	for _, language := range languages() {
+		p.rendered[language] = new(atomic.Pointer[rendering])
+		if _, err := p.render(place{}, language); err != nil {
+			return nil, err
+		}
 	}
 	return p, nil
 }
 
-func (p *page) render(at place) (*rendering, error) {
-	if last := p.rendered.Load(); last != nil && last.at == at {
+// render takes one of languages().
+func (p *page) render(at place, language string) (*rendering, error) {
+	if last := p.rendered[language].Load(); last != nil && last.at == at {
 		return last, nil
 	}
 	known := p.facts
-	known.place = at
+	known.place, known.Language = at, language
 	var body bytes.Buffer
 	if err := p.template.ExecuteTemplate(&body, p.name+".html", known); err != nil {
 		return nil, fmt.Errorf("page %s: %w", p.name, err)
@@ -70,7 +89,7 @@ func (p *page) render(at place) (*rendering, error) {
 		return nil, fmt.Errorf("page %s: %w", p.name, err)
 	}
 	fresh := &rendering{at: at, body: file}
-	p.rendered.Store(fresh)
+	p.rendered[language].Store(fresh)
 	return fresh, nil
 }
 
@@ -83,12 +102,13 @@ func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // headed renders the page as it is now, and sets what browsers may do with it. It answers an error
 // itself.
 func (p *page) headed(w http.ResponseWriter, r *http.Request) (*rendering, error) {
-	now, err := p.render(p.where())
+	now, err := p.render(p.where(), languageOf(r))
 	if err != nil {
 		http.Error(w, "the server could not render this page", http.StatusInternalServerError)
 		return nil, err
 	}
 	header := w.Header()
+	header.Add("Vary", "Accept-Language")
 	header.Set("Content-Security-Policy", contentSecurityPolicy(r.Host))
 	header.Set("Permissions-Policy", "camera=(self), microphone=(self), display-capture=(self), geolocation=(), "+
 		"payment=(), usb=()")

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"path"
 	"regexp"
 	"slices"
@@ -152,20 +153,45 @@ func importedBy(scripts map[string]string, name string) map[string]bool {
 }
 
 // A module that the browser learns of only when it has read another one, comes a round trip later.
-func TestCheckPreloadsItsModules(t *testing.T) {
+func TestPagesPreloadTheirModules(t *testing.T) {
 	t.Parallel()
-	preloaded := matches(`rel="modulepreload" href="\{\{\.Assets\}\}/(js/[^"]+)"`,
-		readAll(t, "pages", ".html")["pages/check.html"])
-	slices.Sort(preloaded)
-	var wanted []string
-	for name := range importedBy(readAll(t, "static/js", ".js"), "static/js/check/main.js") {
-		if name != "static/js/check/main.js" {
-			wanted = append(wanted, strings.TrimPrefix(name, "static/"))
+	server := newServer(t, Options{Trust: true})
+	scripts := readAll(t, "static/js", ".js")
+	for path, name := range map[string]string{"/": "home", "/call/tea": "call", "/check": "check", "/admin": "admin"} {
+		_, body := get(t, server.URL+path)
+		preloaded := matches(`rel="modulepreload" href="/(?:assets/v-\w+/)?([^"]+)"`, string(body))
+		wanted := []string{"js/lang/en.js"}
+		script := scriptOf(content, name)
+		for imported := range importedBy(scripts, script) {
+			if imported != script {
+				wanted = append(wanted, strings.TrimPrefix(imported, "static/"))
+			}
+			wanted = append(wanted, matches(`(?m)from '/([^']+)';$`, scripts[imported])...)
+		}
+		for _, list := range []*[]string{&preloaded, &wanted} {
+			slices.Sort(*list)
+		}
+		if wanted = slices.Compact(wanted); !slices.Equal(preloaded, wanted) {
+			t.Errorf("%s\npreloads: %v\nimports:  %v", path, preloaded, wanted)
 		}
 	}
-	slices.Sort(wanted)
-	if !slices.Equal(preloaded, wanted) {
-		t.Errorf("preloaded: %v\nimported:  %v", preloaded, wanted)
+}
+
+// One language is loaded, and at once: the one that the browser is going to choose.
+func TestPagesPreloadTheReadersLanguage(t *testing.T) {
+	t.Parallel()
+	server := newServer(t, Options{})
+	for accepted, want := range map[string]string{
+		"": "en", "en-US,en;q=0.9": "en", "zh-TW, zh;q=0.9, en;q=0.8": "zh-CN", "de;q=0.9,ZH;q=0.5,en;q=0.3": "zh-CN",
+		"de, *": "en", ";;,--,\x80": "en",
+	} {
+		response, body := fetch(t, http.MethodGet, server.URL+"/check", http.Header{"Accept-Language": {accepted}})
+		if got := matches(`/js/lang/([\w-]+)\.js"`, string(body)); !slices.Equal(got, []string{want}) {
+			t.Errorf("for %q, %v is loaded, want %s", accepted, got, want)
+		}
+		if vary := response.Header.Values("Vary"); !slices.Contains(vary, "Accept-Language") {
+			t.Errorf("the page varies with %q", vary)
+		}
 	}
 }
 
@@ -261,27 +287,36 @@ func TestTranslationsAreUsed(t *testing.T) {
 	}
 }
 
-// All of /call, with what it imports and both languages, is light enough for a phone far out.
-func TestCallIsLight(t *testing.T) {
+// A page with all that it loads, in the heavier language, is light enough for a phone far out.
+func TestPagesAreLight(t *testing.T) {
 	t.Parallel()
-	const budget = 90_000 // bytes, compressed
 	ui, err := New(Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	page, err := ui.pages["GET /call/{room}"].(*page).render(place{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	sum := len(page.body.gzip.body)
-	names := []string{"css/base.css", "css/call.css", "signalbox.js", "signalbox-media.js", "signalbox-stats.js"}
-	for name := range importedBy(readAll(t, "static/js", ".js"), scriptOf(content, "call")) {
-		names = append(names, strings.TrimPrefix(name, "static/"))
-	}
-	for _, name := range names {
-		sum += len(ui.assets.files[name].gzip.body)
-	}
-	if t.Logf("/call: %d bytes in %d files", sum, len(names)+1); sum > budget || sum < budget/2 {
-		t.Errorf("/call weighs %d bytes; the budget is %d", sum, budget)
+	for _, tt := range []struct {
+		pattern string
+		budget  int // bytes, compressed
+	}{
+		{"GET /call/{room}", 90_000},
+		{"GET /check", 80_000},
+	} {
+		heaviest := 0
+		for _, language := range languages() {
+			page, err := ui.pages[tt.pattern].(*page).render(place{}, language)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sum := len(page.body.gzip.body)
+			for _, url := range matches(`(?:src|href)="(/(?:assets|signalbox)[^"]+)"`, string(page.body.plain.body)) {
+				name := strings.TrimPrefix(strings.TrimPrefix(url, ui.assets.prefix()), "/")
+				sum += len(ui.assets.files[name].gzip.body)
+			}
+			heaviest = max(heaviest, sum)
+		}
+		t.Logf("%s: %d bytes", tt.pattern, heaviest)
+		if heaviest > tt.budget || heaviest < tt.budget/2 {
+			t.Errorf("%s weighs %d bytes; the budget is %d", tt.pattern, heaviest, tt.budget)
+		}
 	}
 }

@@ -98,7 +98,9 @@ func TestModules(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"box", "data", "devices", "format", "fragment", "room", "sdk", "stats", "verdict"} {
+	for _, name := range []string{
+		"box", "data", "devices", "format", "fragment", "language", "room", "sdk", "stats", "verdict",
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			run(t, name+".test.mjs", "NAMES="+hub+"/testdata/names.json", "PROTOCOL="+hub+"/PROTOCOL.md")

@@ -18,17 +18,47 @@ func verdict(p *lab.Page) string {
 	return p.Attr("#verdict", "data-verdict")
 }
 
+// staysStill fails the test if something on the page has jumped since it was opened: Chromium's
+// cumulative layout shift.
+func staysStill(t *testing.T, p *lab.Page) {
+	t.Helper()
+	var shifts []string
+	p.Eval(`new Promise(resolve => {
+		new PerformanceObserver(list => resolve(list.getEntries())).observe({ type: "layout-shift", buffered: true });
+		setTimeout(resolve, 200, []);
+	}).then(entries => entries.filter(e => !e.hadRecentInput).flatMap(({ value, sources }) => sources.map(({ node }) =>
+		value.toFixed(4) + " " + (node?.outerHTML ?? "").slice(0, 100))))`, &shifts)
+	for _, shift := range shifts {
+		t.Errorf("something has jumped: %s", shift)
+	}
+}
+
+// loadsOneLanguage fails the test if the page has loaded texts that it doesn't show.
+func loadsOneLanguage(t *testing.T, p *lab.Page) {
+	t.Helper()
+	var loaded []string
+	p.Eval(`performance.getEntriesByType("resource").map(({ name }) => name.match(/lang\/([^.]*)/)?.[1])
+		.filter(Boolean)`, &loaded)
+	if lang := p.Attr("html", "lang"); len(loaded) != 1 || loaded[0] != lang {
+		t.Errorf("the page is in %s and has loaded %v", lang, loaded)
+	}
+}
+
 func TestCheckIsGoodBehindASymmetricNAT(t *testing.T) {
 	besideOthers(t)
 	l := lab.New(t, lab.Symmetric, lab.Symmetric)
 	server := lab.StartServer(t, l.Server, lab.Config+lab.CertificateConfig(t))
 	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{})
-	for _, locale := range []string{"en-US", "zh-CN"} {
+	for locale, look := range map[string]lab.PageOptions{"en-US": {}, "zh-CN": {Width: 390, Height: 844}} {
 		t.Run(locale, func(t *testing.T) {
-			p := b.Open(server.HTTPS+"/check", lab.PageOptions{Locale: locale})
+			look.Locale = locale
+			p := b.Open(server.HTTPS+"/check", look)
 			if got := verdict(p); got != "good" {
 				t.Errorf("the verdict is %s: %s", got, p.Text("main"))
 			}
+			staysStill(t, p)
+			loadsOneLanguage(t, p)
+			p.Audit("check")
 			for _, test := range []string{"#relay-test", "#reach-test"} {
 				if got := p.Attr(test, "data-verdict"); got != "good" {
 					t.Errorf("the verdict of %s is %s: %s", test, got, p.Text(test))
@@ -322,4 +352,9 @@ func TestCheckAsTheTricklePage(t *testing.T) {
 	p.AwaitText(5*time.Second, "#verdict", "From elsewhere")
 	p.AwaitText(time.Second, "#section-box .half-box", "allocated")
 	p.Shoot("check-opened")
+	// A test of one's own server, from here, leaves it as it is.
+	addServer(p, "turn:"+lab.AddrServer+":3478?transport=tcp", "u", "p")
+	p.Await(15*time.Second, "it is tested", `document.querySelector("#own-verdict").dataset.verdict == "good"`)
+	p.AwaitText(time.Second, "#verdict", "From elsewhere")
+	p.Await(time.Second, "the report is the one that was opened", `report.text == "From elsewhere."`)
 }

@@ -41,6 +41,7 @@ func TestPages(t *testing.T) {
 			lobby.Shoot("lobby")
 
 			for _, p := range []*lab.Page{index, lobby} {
+				loadsOneLanguage(t, p)
 				fits(t, p)
 			}
 		})

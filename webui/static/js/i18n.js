@@ -1,19 +1,16 @@
 // Every text of the pages. An element remembers its key, so that switching the language changes the
-// page in place.
-import en from './lang/en.js';
-import zh from './lang/zh-CN.js';
-
-const LANGUAGES = { en, 'zh-CN': zh };
+// page in place. Only the texts of the language in use are loaded.
+const LANGUAGES = ['en', 'zh-CN'];
 const REMEMBERED = 'signalbox.language';
 const said = new WeakMap(); // element -> {key, params}; such an element is marked with data-said
 const labeled = new WeakMap(); // element -> the parameters of its name
 const listeners = [];
 
-let language = preferred();
+let { language, texts } = await load(preferred());
 
 function preferred() {
   const chosen = remembered();
-  if (chosen in LANGUAGES) return chosen;
+  if (LANGUAGES.includes(chosen)) return chosen;
   for (const wanted of navigator.languages ?? [navigator.language]) {
     if (/^zh\b/i.test(wanted)) return 'zh-CN';
     if (/^en\b/i.test(wanted)) return 'en';
@@ -30,11 +27,23 @@ function remembered() {
   }
 }
 
+// What can't be loaded is made up for by the other language, or else by the words in the document.
+async function load(wanted) {
+  for (const name of [wanted, ...LANGUAGES.filter((other) => other !== wanted)]) {
+    try {
+      return { language: name, texts: (await import(`./lang/${name}.js`)).default };
+    } catch {
+      // The connection broke, or the box was upgraded meanwhile.
+    }
+  }
+  return { language: 'en', texts: {} };
+}
+
 /**
  * The text of a key; `{name}` in it stands for a parameter, which may be a function that gives it.
  */
 export function t(key, params = {}) {
-  const text = LANGUAGES[language][key];
+  const text = texts[key];
   if (text === undefined) return key;
   return text.replace(/\{(\w+)\}/g, (_, name) => {
     const value = params[name];
@@ -44,7 +53,7 @@ export function t(key, params = {}) {
 
 /** Whether there is a text of that key: for keys made of codes that come from outside. */
 export function known(key) {
-  return key in en;
+  return key in texts;
 }
 
 /** Gives an element its text, now and after each change of language. */
@@ -77,7 +86,9 @@ export function locale() {
 
 function apply() {
   document.documentElement.lang = language;
-  for (const element of document.querySelectorAll('[data-t]')) element.textContent = t(element.dataset.t);
+  for (const element of document.querySelectorAll('[data-t]')) {
+    if (known(element.dataset.t)) element.textContent = t(element.dataset.t);
+  }
   for (const element of document.querySelectorAll('[data-t-label]')) label(element, element.dataset.tLabel);
   for (const element of document.querySelectorAll('[data-t-placeholder]')) {
     element.placeholder = t(element.dataset.tPlaceholder);
@@ -92,8 +103,8 @@ function apply() {
 /** Translates what the page holds and makes its switch work. */
 export function start() {
   const button = document.getElementById('language');
-  button?.addEventListener('click', () => {
-    language = language === 'en' ? 'zh-CN' : 'en';
+  button?.addEventListener('click', async () => {
+    ({ language, texts } = await load(language === 'en' ? 'zh-CN' : 'en'));
     try {
       localStorage.setItem(REMEMBERED, language);
     } catch {

@@ -15,14 +15,14 @@ import { readReport, withoutAddresses } from './saved.js';
 import { flatten } from './servers.js';
 import { ofOwn, ofReach, ofRelay, ofServer, overall } from './verdict.js';
 import {
-  addCandidate, addError, addRow, begin, finish, showOwn, showRefusals, showReport, showVerdict,
+  addCandidate, addError, addRow, begin, setRunning, showOwn, showRefusals, showReport, showVerdict,
 } from './view.js';
 
 const ANSWER_MS = 3000; // of the box to a ping
 const SAVED_MS = 60_000; // in which a download has begun
 const MAX_USERS = 16; // whose logins a session may watch
 
-// The run that is, or was last, under way.
+// The run that is, or was last, under way. Where it is `opened`, a report has taken its place.
 let last = { stop: new AbortController(), judged: [], added: new Map(), rows: new Map(), places: new Set() };
 start();
 takePass();
@@ -57,6 +57,7 @@ async function openReport({ target }) {
   target.value = '';
   if (!report) return say(byId('report-said'), 'report.unread');
   last.stop.abort();
+  last = { ...last, judged: [], added: new Map(), rows: new Map(), opened: true };
   window.report = report;
   showReport(report);
   say(byId('report-said'), 'report.opened', { at: report.at, page: report.page });
@@ -69,12 +70,14 @@ function placeOf({ host, port }) {
 
 // A run whose session breaks knows nothing any more of the box: it starts again when that is back.
 async function run() {
+  const isPressed = document.activeElement === byId('run'); // which is out of sight meanwhile
   setBusy(true);
   say(byId('report-said'), '');
   let signaling;
   do signaling = await runOnce();
   while (signaling === 'lost');
   setBusy(false);
+  if (isPressed) byId('run').focus({ preventScroll: true });
   byId('pass-form').hidden = signaling !== 'unauthorized';
   if (signaling === 'unauthorized') askPass();
 }
@@ -89,6 +92,8 @@ async function runOnce() {
   };
   last = now;
   window.report = undefined;
+  setRunning(true);
+  begin([]);
   delete byId('relay-test').dataset.rtt;
   showVerdict(byId('verdict'), { verdict: 'running', words: 'overall.asking' });
   for (const id of ['relay-test', 'reach-test']) showVerdict(byId(id), { verdict: 'running', words: 'test.waiting' });
@@ -136,7 +141,7 @@ async function showLost(now, session) {
   const verdict = overall({ signaling: 'lost' });
   showVerdict(byId('verdict'), verdict);
   for (const id of ['relay-test', 'reach-test']) showVerdict(byId(id), { verdict: 'unknown', words: 'test.broken' });
-  finish();
+  setRunning(false);
   if (session.state === 'reconnecting') {
     await new Promise((resolve) => { session.on('state', resolve); });
   }
@@ -172,7 +177,7 @@ function conclude(now) {
   now.verdict = overall({ ...now, judged: of('box') });
   showVerdict(byId('verdict'), now.verdict);
   showOwn(ofOwn(of('own')));
-  finish();
+  setRunning(false);
   window.report = makeReport({ ...now, judged });
 }
 
@@ -271,7 +276,9 @@ async function testOwn(server) {
   judged = addBox(now, judged);
   box?.session?.close();
   during.added.set(server.url, judged);
-  if (window.report && during === last) conclude(during);
+  if (during !== last || !window.report) return;
+  if (during.opened) showOwn(ofOwn([...during.added.values()]));
+  else conclude(during);
 }
 
 // UDP before TCP before TLS: what a call would use.

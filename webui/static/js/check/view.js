@@ -37,6 +37,8 @@ export class ServerRow {
   constructor(server) {
     this.server = server;
     this.badge = h('span', { class: 'badge running', t: 'verdict.running' });
+    this.briefly = h('span', { class: 'badge running', t: 'verdict.running' });
+    this.progress = h('li', {}, h('span', {}, this.briefly), h('code', {}, server.url));
     this.words = h('p', { class: 'words', t: 'server.running' });
     this.fix = h('p', { class: 'fix small' });
     this.line = h('p', { class: 'fix' });
@@ -69,8 +71,10 @@ export class ServerRow {
     this.element.dataset.verdict = verdict;
     if (code) this.element.dataset.code = String(code);
     if (loop?.ok) this.element.dataset.rtt = String(loop.median);
-    this.badge.className = `badge ${verdict}`;
-    say(this.badge, `verdict.${verdict}`);
+    for (const badge of [this.badge, this.briefly]) {
+      badge.className = `badge ${verdict}`;
+      say(badge, `verdict.${verdict}`);
+    }
     say(this.words, words, params);
     say(this.fix, fix, params);
     const line = lineOf({ fix, params, server: this.server });
@@ -126,9 +130,10 @@ export function showRefusals(refusals) {
   )));
 }
 
-/** Once nothing more comes. */
-export function finish() {
-  say(byId('run-candidates-empty'), 'check.candidates.nothing');
+/** Results make room for the progress of another run, or take its place: nothing more comes. */
+export function setRunning(isRunning) {
+  byId('results').toggleAttribute('data-running', isRunning);
+  if (!isRunning) say(byId('run-candidates-empty'), 'check.candidates.nothing');
 }
 
 /** Shows a report that was saved, in the words and the language of its run. */
@@ -152,7 +157,7 @@ export function showReport(report) {
     showVerdict(byId(id), readVerdict(part) ?? { verdict: 'unknown', words: 'test.broken' });
   }
   showVerdict(byId('verdict'), readVerdict(report));
-  finish();
+  setRunning(false);
 }
 
 /** Empties the page for a run over these servers. Returns a row for each. */
@@ -164,6 +169,7 @@ export function begin(servers) {
   byId('errors-section').hidden = true;
   byId('errors').replaceChildren();
   const rows = new Map(servers.map((server) => [server, new ServerRow(server)]));
+  byId('progress').replaceChildren(...[...rows.values()].map(({ progress }) => progress));
   for (const origin of ['box', 'own']) {
     const own = [...rows].filter(([server]) => server.origin === origin).map(([, row]) => row.element);
     byId(`servers-${origin}`).replaceChildren(...own);
