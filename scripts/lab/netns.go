@@ -53,14 +53,28 @@ func (n *Namespace) Exec(t testing.TB, name string, args ...string) string {
 	return string(out)
 }
 
-// Resolve gives an address a name, for what starts in the namespace from now on: in
-// its hosts file, and from a name server of its own, which browsers ask besides.
-func (n *Namespace) Resolve(t testing.TB, name, address string) {
+// Resolve gives addresses a name, for what starts in the namespace from now on: in its
+// hosts file, and from a name server of its own, which browsers ask besides.
+func (n *Namespace) Resolve(t testing.TB, name string, addresses ...string) {
 	t.Helper()
+	var hosts strings.Builder
+	records := map[uint16][]dns.RR{} // by type
+	for _, address := range addresses {
+		fmt.Fprintln(&hosts, address, name)
+		kind := "A"
+		if strings.Contains(address, ":") {
+			kind = "AAAA"
+		}
+		record, err := dns.NewRR(name + ". 60 " + kind + " " + address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		records[record.Header().Rrtype] = append(records[record.Header().Rrtype], record)
+	}
 	dir := filepath.Join(netnsEtcDir, n.Name)
 	err := os.MkdirAll(dir, 0o755)
 	for file, text := range map[string]string{
-		"hosts": "127.0.0.1 localhost\n" + address + " " + name + "\n", "resolv.conf": "nameserver 127.0.0.1\n",
+		"hosts": "127.0.0.1 localhost\n" + hosts.String(), "resolv.conf": "nameserver 127.0.0.1\n",
 	} {
 		if err == nil {
 			err = os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644)
@@ -69,18 +83,12 @@ func (n *Namespace) Resolve(t testing.TB, name, address string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	record, err := dns.NewRR(name + ". 60 A " + address)
-	if err != nil {
-		t.Fatal(err)
-	}
 	started := make(chan struct{})
 	server := &dns.Server{PacketConn: n.ListenUDP(t, "127.0.0.1:53"), NotifyStartedFunc: func() { close(started) }}
 	server.Handler = dns.HandlerFunc(func(w dns.ResponseWriter, asked *dns.Msg) {
 		answer := new(dns.Msg).SetReply(asked)
 		if len(asked.Question) == 1 && strings.EqualFold(asked.Question[0].Name, name+".") {
-			if asked.Question[0].Qtype == dns.TypeA {
-				answer.Answer = []dns.RR{record}
-			}
+			answer.Answer = records[asked.Question[0].Qtype]
 		} else {
 			answer.Rcode = dns.RcodeNameError
 		}
