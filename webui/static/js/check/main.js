@@ -4,22 +4,26 @@ import { connect } from '/signalbox.js';
 import { byId, copy, h } from '../dom.js';
 import { say, start } from '../i18n.js';
 import { askPass, keepPass, pass, takePass } from '../pass.js';
+import { essence } from './both.js';
 import { concerning, ofBox, withBox } from './box.js';
 import { OwnServers } from './classic.js';
 import { toggleDevices } from './devices.js';
+import { ofNAT, seenBy } from './nat.js';
 import { mappedAddress, probe } from './probe.js';
 import { tryRefusals } from './refusals.js';
 import { reachLoop, relayLoop } from './relay.js';
-import { makeReport } from './report.js';
+import { inWords, makeReport } from './report.js';
 import { readReport, withoutAddresses } from './saved.js';
+import { newID, Second } from './second.js';
 import { flatten } from './servers.js';
 import { ofOwn, ofReach, ofRelay, ofServer, overall } from './verdict.js';
 import {
-  addCandidate, addError, addRow, begin, setRunning, showOwn, showRefusals, showReport, showVerdict,
+  addCandidate, addError, addRow, begin, setRunning, showLink, showOwn, showRefusals, showReport, showVerdict,
 } from './view.js';
 
 const ANSWER_MS = 3000; // of the box to a ping
 const SAVED_MS = 60_000; // in which a download has begun
+const TESTS = ['relay-test', 'reach-test', 'nat-test'];
 const MAX_USERS = 16; // whose logins a session may watch
 
 // The run that is, or was last, under way. Where it is `opened`, a report has taken its place.
@@ -27,6 +31,7 @@ let last = { stop: new AbortController(), judged: [], added: new Map(), rows: ne
 start();
 takePass();
 const own = new OwnServers(testOwn);
+const second = new Second({ report: () => (last.opened ? undefined : window.report), token: pass, show: showSecond });
 byId('run').addEventListener('click', run);
 byId('pass-form').addEventListener('submit', (event) => {
   event.preventDefault();
@@ -36,10 +41,19 @@ byId('copy-report').addEventListener('click', async () => {
   const done = await copy(reportText());
   say(byId('report-said'), done ? 'copied' : 'copy.failed');
 });
+byId('second-open').addEventListener('click', () => {
+  const id = newID();
+  showLink(id);
+  second.open(id);
+});
 byId('devices-test').addEventListener('click', toggleDevices);
 byId('save-report').addEventListener('click', saveReport);
 byId('open-report').addEventListener('change', openReport);
-run().then(() => new URLSearchParams(location.search).has('auto') && saveReport());
+const wanted = new URLSearchParams(location.search);
+run().then(() => {
+  if (wanted.has('auto')) saveReport();
+  if (wanted.has('with')) second.open(wanted.get('with'));
+});
 
 function reportText() {
   return JSON.stringify(byId('hide-addresses').checked ? withoutAddresses(window.report) : window.report, null, 2);
@@ -61,6 +75,13 @@ async function openReport({ target }) {
   window.report = report;
   showReport(report);
   say(byId('report-said'), 'report.opened', { at: report.at, page: report.page });
+}
+
+// What a second device has found belongs to the report, too.
+function showSecond(verdict, found) {
+  byId('second-verdict').hidden = false;
+  showVerdict(byId('second-verdict'), verdict);
+  if (found && window.report) window.report.second = { ...inWords(verdict), found: essence(found) };
 }
 
 /** Where a server is, whatever goes over it. */
@@ -96,7 +117,7 @@ async function runOnce() {
   begin([]);
   delete byId('relay-test').dataset.rtt;
   showVerdict(byId('verdict'), { verdict: 'running', words: 'overall.asking' });
-  for (const id of ['relay-test', 'reach-test']) showVerdict(byId(id), { verdict: 'running', words: 'test.waiting' });
+  for (const id of TESTS) showVerdict(byId(id), { verdict: 'running', words: 'test.waiting' });
   const box = await askBox(own.ready.map(({ username }) => username), () => showHalves(now));
   const { session, error } = box;
   now.user = testUser(session);
@@ -140,7 +161,7 @@ async function showLost(now, session) {
   now.stop.abort();
   const verdict = overall({ signaling: 'lost' });
   showVerdict(byId('verdict'), verdict);
-  for (const id of ['relay-test', 'reach-test']) showVerdict(byId(id), { verdict: 'unknown', words: 'test.broken' });
+  for (const id of TESTS) showVerdict(byId(id), { verdict: 'unknown', words: 'test.broken' });
   setRunning(false);
   if (session.state === 'reconnecting') {
     await new Promise((resolve) => { session.on('state', resolve); });
@@ -179,6 +200,7 @@ function conclude(now) {
   showOwn(ofOwn(of('own')));
   setRunning(false);
   window.report = makeReport({ ...now, judged });
+  second.share();
 }
 
 /**
@@ -234,12 +256,13 @@ async function test(now, servers) {
     verdict: 'running', words: 'overall.running', params: { done: finished, all: servers.length },
   });
   progress();
-  now.judged = await Promise.all(servers.map(async (server) => {
+  const judgements = await Promise.all(servers.map(async (server) => {
     const judged = await testServer(now, server, now.rows.get(server));
     finished++;
     if (!now.stop.signal.aborted) progress();
     return judged;
   }));
+  now.judged = judgements.filter(({ result }) => result.outcome !== 'absent');
   if (now.stop.signal.aborted) return;
   const judged = now.judged.filter(({ server }) => server.origin === 'box');
   const best = bestRelay(judged);
@@ -249,9 +272,12 @@ async function test(now, servers) {
   showVerdict(byId('verdict'), { verdict: 'running', words: 'overall.reach' });
   showVerdict(byId('reach-test'), { verdict: 'running', words: 'reach.running' });
   const refusing = best?.loop.ok ? tryRefusals(best.server, now.user) : [];
-  now.reach = await testReach(judged, best);
+  const reached = await testReach(judged, best);
   if (now.stop.signal.aborted) return;
+  now.reach = ofReach(reached);
   showVerdict(byId('reach-test'), now.reach);
+  now.nat = await testNAT(now.judged, reached.loop);
+  showVerdict(byId('nat-test'), now.nat);
   now.refusing = await refusing;
 }
 
@@ -265,6 +291,7 @@ async function testServer(now, server, row) {
   const works = result.outcome === 'relay' || result.outcome === 'mapped';
   for (const error of result.errors) addError(server, error, works);
   for (const error of loop?.errors ?? []) addError(server, error, loop.ok);
+  if (result.outcome === 'absent') row.element.remove();
   const shown = { code: result.code, loop };
   row.show(verdict, shown);
   return { server, result, loop, verdict, shown };
@@ -293,6 +320,7 @@ function bestRelay(judged) {
   return relays.find(({ loop }) => loop.ok) ?? relays[0] ?? null;
 }
 
+// What is to be known for ofReach.
 async function testReach(judged, best) {
   const candidates = judged.flatMap(({ result }) => result.candidates);
   const reflexive = candidates.filter(({ type }) => type === 'srflx');
@@ -305,16 +333,27 @@ async function testReach(judged, best) {
     relayWorks: Boolean(best?.loop.ok),
     loop: null,
   };
-  if (!facts.relayWorks || !udp) return ofReach(facts);
+  if (!facts.relayWorks || !udp) return facts;
   if (!facts.addresses.length) {
     const address = await mappedAddress(best.server);
     if (address) facts.addresses.push(address);
   }
   if (facts.addresses.length) {
-    const stunURLs = judged
-      .filter(({ server, verdict }) => !server.relays && verdict.verdict === 'good')
-      .map(({ server }) => server.url);
+    const stunURLs = stunOf(judged);
     facts.loop = await reachLoop(best.server, stunURLs, facts.addresses, reflexive.map(({ port }) => port));
   }
-  return ofReach(facts);
+  return facts;
+}
+
+/** The URLs of the STUN servers that answer. */
+function stunOf(judged) {
+  const works = judged.filter(({ server, verdict }) => !server.relays && verdict.verdict === 'good');
+  return [...new Set(works.map(({ server }) => server.url))];
+}
+
+async function testNAT(judged, loop) {
+  const urls = stunOf(judged);
+  const unmapped = judged.some(({ result }) => result.outcome === 'unmapped');
+  const reached = loop?.ok ? loop.mapping : null;
+  return ofNAT({ unmapped, reached, candidates: urls.length > 1 ? await seenBy(urls) : null });
 }
