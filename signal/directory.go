@@ -63,7 +63,7 @@ func (h *Hub) register(s *Session, greeting *parcel) (old *Session, err error) {
 	s.greeted.Store(true)
 	h.opts.Members.Opened(s.self.ID, s.self.User, from)
 	if who := s.pass.Identity(from); who != "" {
-		h.opts.Members.Identified(s.self.ID, who)
+		h.opts.Members.Identified(s.self.ID, who, s.pass.Account())
 	}
 	h.stats.sessions.Add(1)
 	h.countDialect(s, 1, 1)

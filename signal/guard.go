@@ -35,6 +35,8 @@ type Pass struct {
 	// client says of itself.
 	Attested   bool
 	Name, User string
+	// Subject is whom the token was issued to, in its signer's words; empty: it does not say.
+	Subject string
 	// Rooms reports whether the bearer may join the room of that name; nil: any.
 	Rooms func(name string) bool
 	// Capacity is the capacity of a room that the bearer opens; 0: the hub's default.
@@ -57,6 +59,18 @@ func (p *Pass) Identity(from netip.Addr) string {
 		return "user:" + p.User
 	case p.Attested || p.Key != "":
 		return "token:" + p.Key + " " + source.Of(from).String()
+	}
+	return ""
+}
+
+// Account names whom the use of the relay is counted for: the user whom the token names, or else
+// "sub:" and its subject. Empty: nobody in particular.
+func (p *Pass) Account() string {
+	switch {
+	case p.Attested && p.User != "":
+		return p.User
+	case p.Attested && p.Subject != "":
+		return "sub:" + p.Subject
 	}
 	return ""
 }

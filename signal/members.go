@@ -11,8 +11,9 @@ type Members interface {
 	Opened(id, user string, source netip.Addr)
 	// Identified tells who is behind the session, right after Opened, if that is known: who is the
 	// same for all sessions of one user, or of one token that names no user and from one source,
-	// and names nobody else. It stays when the session moves.
-	Identified(id, who string)
+	// and names nobody else. It stays when the session moves. account is whom its use of the relay
+	// is counted for; see Pass.Account.
+	Identified(id, who, account string)
 	// Moved is another address that its client connects from.
 	Moved(id string, source netip.Addr)
 	// Joined makes the session one of a group whose members may reach each other.
@@ -36,7 +37,7 @@ type Members interface {
 type noMembers struct{}
 
 func (noMembers) Opened(string, string, netip.Addr) {}
-func (noMembers) Identified(string, string)         {}
+func (noMembers) Identified(string, string, string) {}
 func (noMembers) Moved(string, netip.Addr)          {}
 func (noMembers) Joined(string, string)             {}
 func (noMembers) Called(string, string)             {}

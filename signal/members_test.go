@@ -25,14 +25,16 @@ func (l *memberLog) note(format string, args ...any) {
 }
 
 func (l *memberLog) Opened(id, user string, source netip.Addr) { l.note("opened %s %v", id, source) }
-func (l *memberLog) Identified(id, who string)                 { l.note("identified %s %s", id, who) }
-func (l *memberLog) Moved(id string, source netip.Addr)        { l.note("moved %s %v", id, source) }
-func (l *memberLog) Joined(group, id string)                   { l.note("joined %s %s", group, id) }
-func (l *memberLog) Called(from, to string)                    { l.note("called %s %s", from, to) }
-func (l *memberLog) HungUp(from, to string)                    { l.note("hung up %s %s", from, to) }
-func (l *memberLog) Left(group, id string)                     { l.note("left %s %s", group, id) }
-func (l *memberLog) Claimed(id string, addr netip.Addr)        { l.note("claimed %s %v", id, addr) }
-func (l *memberLog) Ended(id string, lost bool)                { l.note("ended %s lost=%v", id, lost) }
+func (l *memberLog) Identified(id, who, account string) {
+	l.note("identified %s %s, account %q", id, who, account)
+}
+func (l *memberLog) Moved(id string, source netip.Addr) { l.note("moved %s %v", id, source) }
+func (l *memberLog) Joined(group, id string)            { l.note("joined %s %s", group, id) }
+func (l *memberLog) Called(from, to string)             { l.note("called %s %s", from, to) }
+func (l *memberLog) HungUp(from, to string)             { l.note("hung up %s %s", from, to) }
+func (l *memberLog) Left(group, id string)              { l.note("left %s %s", group, id) }
+func (l *memberLog) Claimed(id string, addr netip.Addr) { l.note("claimed %s %v", id, addr) }
+func (l *memberLog) Ended(id string, lost bool)         { l.note("ended %s lost=%v", id, lost) }
 
 func (l *memberLog) has(event string) bool {
 	l.mu.Lock()
@@ -134,14 +136,19 @@ func FuzzClaims(f *testing.F) {
 func TestAttackF7TheRelayIsToldWhoIsBehindASession(t *testing.T) {
 	t.Parallel()
 	passes := map[string]signal.Pass{
-		"a": {Key: "jti-a", Attested: true}, "b": {Key: "jti-b", Attested: true, User: "bob"}, "c": {},
+		"a": {Key: "jti-a", Attested: true}, "b": {Key: "jti-b", Attested: true, User: "bob", Subject: "42"},
+		"c": {}, "d": {Key: "jti-d", Attested: true, Subject: "42"},
 	}
 	told := &memberLog{}
 	b := start(t, signal.Options{Members: told, Guard: guard{passes}})
-	for token, want := range map[string]string{"a": "token:jti-a 127.0.0.1/32", "b": "user:bob"} {
+	for token, want := range map[string]string{
+		"a": `token:jti-a 127.0.0.1/32, account ""`, "b": `user:bob, account "bob"`,
+		"d": `token:jti-d 127.0.0.1/32, account "sub:42"`,
+	} {
 		told.await(t, "identified "+b.hello(t, frame{"token": token}).id+" "+want)
 	}
-	if id := b.hello(t, frame{"token": "c", "user": "eve"}).id; told.has("identified " + id + " user:eve") {
+	id := b.hello(t, frame{"token": "c", "user": "eve"}).id
+	if told.has("identified " + id + ` user:eve, account "eve"`) {
 		t.Error("a name of the client's own choice is told")
 	}
 }

@@ -118,6 +118,9 @@ func (b *books) enter(a *allocation) error {
 		return err
 	}
 	b.quotas.add(a.holder())
+	if b.counts {
+		b.budget.open(a, b.payerOf(a))
+	}
 	b.mu.Lock()
 	b.all[a.id] = a
 	b.mu.Unlock()

@@ -75,6 +75,7 @@ type allocation struct {
 	made    made    // owned by the books
 	full    int64   // clock; when it expires once it is in use; owned by the books
 	counted account // what the budget has taken in; guarded by its mu
+	tab     *tab    // whose usage it is; nil: nobody's is counted; likewise
 	why     end     // set by books.end; guarded by books.mu
 
 	// Atomics.

@@ -132,7 +132,7 @@ func TestAttackF7SessionsOfOneUserCountOnce(t *testing.T) {
 			var clients []*client
 			for _, id := range []string{"one", "two", "three"} {
 				c := r.session(transport, id, "203.0.114.1")
-				r.s.Identified(id, "token:t")
+				r.s.Identified(id, "token:t", "")
 				clients = append(clients, c)
 			}
 			clients[0].allocate()
@@ -146,7 +146,7 @@ func TestAttackF7SessionsOfOneUserCountOnce(t *testing.T) {
 				t.Error("each session has the user's bandwidth for itself")
 			}
 			other := r.session(transport, "other", "203.0.114.1")
-			r.s.Identified("other", "user:bob")
+			r.s.Identified("other", "user:bob", "bob")
 			other.allocate()
 			r.session(transport, "nobody", "203.0.114.1").allocate() // whose user nobody knows
 		})

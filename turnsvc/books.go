@@ -35,6 +35,7 @@ type books struct {
 	channelTimeout time.Duration
 
 	budget *budget
+	counts bool // users' usage, too; see Options.CountUsage
 
 	// Owned by run.
 	engine       *engine.Engine
@@ -284,7 +285,7 @@ func (b *books) remove() {
 	b.ending = nil
 	for _, a := range ending {
 		delete(b.all, a.id)
-		b.budget.retire(a, b.clock.wall()) // under the same lock: it is always counted, here or in the list
+		b.budget.retire(a, b.clock) // under the same lock: it is always counted, here or in the list
 	}
 	b.mu.Unlock()
 	for _, a := range ending {

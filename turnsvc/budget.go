@@ -31,6 +31,7 @@ type budget struct {
 	months  []month // the current one, then those that were it before, the last one first
 	relayed Relayed
 	retired []retiredAllocation
+	tabs    map[payer]*tab
 }
 
 type month struct {
@@ -58,7 +59,7 @@ const budgetWarning = 0.8
 
 // newBudget goes on from the sums of an earlier process, the current month's first.
 func newBudget(earlier []Transfer, now time.Time) *budget {
-	b := &budget{}
+	b := &budget{tabs: map[payer]*tab{}}
 	b.addEarlier(earlier)
 	b.turnMonth(now)
 	return b
@@ -102,30 +103,40 @@ func (b *budget) count(running []*allocation, c clock) (Transfer, Relayed) {
 	now := c.wall() // under the lock: who has read the clock earlier turns no month back
 	b.turnMonth(now)
 	for _, a := range running {
-		b.add(a)
+		b.add(a, c.now())
 	}
 	for _, a := range b.retired {
-		b.add(a.allocation)
+		b.add(a.allocation, a.counted.until)
 	}
-	b.retired = slices.DeleteFunc(b.retired, func(a retiredAllocation) bool { return now.Sub(a.at) >= lastPackets })
+	b.retired = slices.DeleteFunc(b.retired, func(a retiredAllocation) bool {
+		over := now.Sub(a.at) >= lastPackets
+		if over && a.tab != nil {
+			a.tab.holders--
+		}
+		return over
+	})
 	return b.months[0].Transfer, b.relayed
 }
 
 // account is what the budget has taken in of an allocation.
 type account struct {
 	Relayed
-	sent uint64 // bytes over the wire
+	sent  uint64 // bytes over the wire
+	until int64  // clock
 }
 
-// add takes in one allocation. The allocation records what was taken in, so add may be called for
-// it any number of times, from any list. mu is held.
-func (b *budget) add(a *allocation) {
-	now := account{a.carried(), a.sent()}
+// add takes in one allocation, which has lasted until now. The allocation records what was taken
+// in, so add may be called for it any number of times, from any list. mu is held.
+func (b *budget) add(a *allocation, until int64) {
+	now := account{a.carried(), a.sent(), max(until, a.counted.until)}
 	b.months[0].Bytes += int64(now.sent - a.counted.sent)
 	b.relayed.FromClientBytes += now.FromClientBytes - a.counted.FromClientBytes
 	b.relayed.ToClientBytes += now.ToClientBytes - a.counted.ToClientBytes
 	b.relayed.FromClientPackets += now.FromClientPackets - a.counted.FromClientPackets
 	b.relayed.ToClientPackets += now.ToClientPackets - a.counted.ToClientPackets
+	if a.tab != nil {
+		a.tab.add(&now, &a.counted)
+	}
 	a.counted = now
 }
 
@@ -166,11 +177,11 @@ func ipHeader(ip netip.Addr) int {
 }
 
 // retire takes in an allocation that has ended, and has its counters looked at for some more time.
-func (b *budget) retire(a *allocation, now time.Time) {
+func (b *budget) retire(a *allocation, c clock) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.add(a)
-	b.retired = append(b.retired, retiredAllocation{a, now})
+	b.add(a, c.now())
+	b.retired = append(b.retired, retiredAllocation{a, c.wall()})
 }
 
 // warn tells the operator once a month that little is left. limit is in bytes a month; 0 means

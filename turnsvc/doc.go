@@ -42,7 +42,7 @@
 //	books.go                    one goroutine from here on: retransmission, which method
 //	reply.go                    recent answers, for requests that are repeated
 //	allocate.go, permit.go      what is granted, by method
-//	quota.go, budget.go         what users, sources and the month have left
+//	quota.go, budget.go         what users, sources and the month have left (usage.go: have used)
 //	judge.go                    what a permission for a peer allows
 //	policy.go                   the operator's lists, and what a credential's class may reach
 //	rooms.go                    what a session's rooms open

@@ -237,7 +237,7 @@ func (c *inhabitant) take() int {
 func (w *world) open(c *inhabitant) {
 	if c.class == cred.Hub && !w.s.judge.rooms.present(c.id) {
 		w.s.Opened(c.id, "", netip.MustParseAddr("203.0.114.1"))
-		w.s.Identified(c.id, map[string]string{"ada": "user:a", "bob": "user:a"}[c.id])
+		w.s.Identified(c.id, map[string]string{"ada": "user:a", "bob": "user:a"}[c.id], "")
 	}
 }
 

@@ -10,7 +10,8 @@ func (s *Server) Opened(id, user string, source netip.Addr) { s.judge.rooms.open
 
 // Identified tells who is behind the session, after Opened: sessions with the same who count as one
 // user. who should be as few people as can be told apart, since they share the limits of one.
-func (s *Server) Identified(id, who string) { s.judge.rooms.identified(id, who) }
+// account is whom Usage is counted for; empty: nobody in particular.
+func (s *Server) Identified(id, who, account string) { s.judge.rooms.identified(id, who, account) }
 
 // Moved tells of another source of the session's signaling connection.
 func (s *Server) Moved(id string, source netip.Addr) {

@@ -48,6 +48,7 @@ type member struct {
 
 	// Guarded by rooms.mu.
 	who     string                // names who is behind it and its other sessions; may be empty
+	account string                // whom its usage is counted for; may be empty
 	source  netip.Addr            // of its signaling connection
 	seen    map[netip.Addr]uint64 // and when it was seen last, in numbers that grow
 	sights  uint64
@@ -163,12 +164,22 @@ func (r *rooms) opened(id, user string, source netip.Addr) {
 }
 
 // identified notes who is behind a session.
-func (r *rooms) identified(id, who string) {
+func (r *rooms) identified(id, who, account string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if m := r.members[id]; m != nil {
-		m.who = who
+		m.who, m.account = who, account
 	}
+}
+
+// accountOf is whom a session's usage is counted for, empty if nobody in particular.
+func (r *rooms) accountOf(id string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if m := r.members[id]; m != nil {
+		return m.account
+	}
+	return ""
 }
 
 // identityOf is who is behind a session, empty if that is not known.

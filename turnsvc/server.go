@@ -48,6 +48,9 @@ type Options struct {
 	// for the user name of a session. nil: there are none.
 	Bans *source.Bans
 
+	// CountUsage has the usage of each user counted, for Server.TakeUsage.
+	CountUsage bool
+
 	// Transfers are what earlier processes had sent, as Server.Transfers told it.
 	Transfers []Transfer
 
@@ -105,6 +108,7 @@ func New(o Options) (*Server, error) {
 	s.books = newBooks(s.core, keys, ch, secrets[48:])
 	s.books.minPort, s.books.maxPort = o.MinPort, o.MaxPort
 	s.books.budget = newBudget(o.Transfers, s.core.clock.wall())
+	s.books.counts = o.CountUsage
 	unauthorized := o.Limits.UnauthorizedPerSource
 	door := &doorman{
 		core: s.core, challenges: ch, patience: 5 * time.Second,

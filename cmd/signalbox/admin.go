@@ -104,7 +104,7 @@ func adminCommands(g *global) []*cobra.Command {
 			func(s status.Status) any { return s.Signal.Rooms }, printRooms),
 		showCommand(g, "allocations", "List the TURN allocations",
 			func(s status.Status) any { return s.TURN.Allocations }, printAllocations),
-		kickCommand(g), bansCommand(g), unbanCommand(g), reloadCommand(g),
+		usageCommand(g), kickCommand(g), bansCommand(g), unbanCommand(g), reloadCommand(g),
 	}
 }
 
@@ -127,6 +127,10 @@ func printStatus(w io.Writer, s status.Status) {
 	fmt.Fprintf(w, "allocations\t%d\n", len(s.TURN.Allocations))
 	fmt.Fprintf(w, "sent by the relay in %s\t%s, with headers\n", term.Text(s.TURN.Transfer.Month),
 		bytesInWords(s.TURN.Transfer.Bytes))
+	if u := s.Usage; u != nil {
+		fmt.Fprintf(w, "used today\t%s\n", usageInWords(&u.Day))
+		fmt.Fprintf(w, "used in %s\t%s\n", term.Text(u.Month.At), usageInWords(&u.Month))
+	}
 	for _, u := range s.TURN.SharedUsers {
 		fmt.Fprintf(w, "shared TURN user\t%s: %d addresses share its turn.limits.per_user, with %d allocations\n",
 			term.Text(strconv.Quote(u.User)), u.Sources, u.Allocations)

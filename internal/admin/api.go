@@ -17,6 +17,7 @@ import (
 	"signalbox/internal/source"
 	"signalbox/internal/state"
 	"signalbox/internal/status"
+	"signalbox/internal/usage"
 )
 
 // Options are what the API works on, and who may use it.
@@ -28,6 +29,7 @@ type Options struct {
 	// Member tells the user and the source of a session that the relay knows by its peer id.
 	Member func(peer string) (user string, from netip.Addr, ok bool)
 	Bans   *source.Bans
+	Usage  *usage.Ledger // nil: off
 	// Reload reads the configuration again and puts it into force.
 	Reload func() (Reloaded, error)
 	Log    *slog.Logger
@@ -82,6 +84,7 @@ func (a *API) Routes() map[string]http.Handler {
 		"POST /api/admin/kick":  a.only(a.serveKick),
 		"GET /api/admin/bans":   a.only(a.serveBans),
 		"POST /api/admin/unban": a.only(a.serveUnban),
+		"GET /api/admin/usage":  a.only(a.serveUsage),
 
 		"POST /api/admin/reload": a.only(a.serveReload),
 	}

@@ -20,6 +20,7 @@ import (
 	"signalbox/internal/state"
 	"signalbox/internal/status"
 	"signalbox/internal/term"
+	"signalbox/internal/usage"
 )
 
 // Client talks to the admin API of a running appliance.
@@ -127,6 +128,23 @@ func (c *Client) Bans(ctx context.Context) ([]source.Ban, error) {
 func (c *Client) Unban(ctx context.Context, u Unban) (Unbanned, error) {
 	var out Unbanned
 	return out, c.do(ctx, http.MethodPost, "/api/admin/unban", u, &out)
+}
+
+// Usage asks for what users have used, page by page, all that the query finds.
+func (c *Client) Usage(ctx context.Context, q usage.Query) (all usage.Answer, err error) {
+	q.Limit = maxUsageRows
+	all.Rows = []usage.Listed{}
+	for {
+		var page usage.Answer
+		if err := c.do(ctx, http.MethodGet, "/api/admin/usage?"+usageValues(q).Encode(), nil, &page); err != nil {
+			return all, err
+		}
+		page.Rows = append(all.Rows, page.Rows...)
+		if all = page; q.Offset+q.Limit >= page.Total {
+			return all, nil
+		}
+		q.Offset += q.Limit
+	}
 }
 
 func (c *Client) do(ctx context.Context, method, path string, in, out any) error {

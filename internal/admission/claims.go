@@ -51,12 +51,12 @@ func readClaims(c jwt.MapClaims) (signal.Pass, error) {
 	}
 	pass.Ends, pass.Expires = exp.Time, exp.Add(tokenLeeway)
 
-	var id, subject string
+	var id string
 	for _, claim := range []struct {
 		name  string
 		to    *string
 		limit int
-	}{{"jti", &id, maxKeyClaim}, {"sub", &subject, maxKeyClaim}, {"name", &pass.Name, maxNameClaim},
+	}{{"jti", &id, maxKeyClaim}, {"sub", &pass.Subject, maxKeyClaim}, {"name", &pass.Name, maxNameClaim},
 		{"user", &pass.User, maxNameClaim}} {
 		v, ok := c[claim.name]
 		if !ok {
@@ -70,8 +70,8 @@ func readClaims(c jwt.MapClaims) (signal.Pass, error) {
 	switch {
 	case id != "":
 		pass.Key = id
-	case subject != "":
-		pass.Key = "sub:" + subject
+	case pass.Subject != "":
+		pass.Key = "sub:" + pass.Subject
 	}
 	if pass.Capacity, err = capacityClaim(c); err != nil {
 		return pass, err

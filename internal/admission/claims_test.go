@@ -100,7 +100,8 @@ func TestTokenSaysWhoItsBearerIs(t *testing.T) {
 		!pass.Expires.Equal(expires.Add(tokenLeeway)) {
 		t.Errorf("%+v", pass)
 	}
-	if pass, err = key.admit(token(t, jwt.MapClaims{"sub": "42"})); err != nil || pass.Key != "sub:42" {
+	if pass, err = key.admit(token(t, jwt.MapClaims{"sub": "42"})); err != nil || pass.Key != "sub:42" ||
+		pass.Subject != "42" {
 		t.Errorf("without jti it is %q: %v", pass.Key, err)
 	}
 

@@ -49,6 +49,7 @@ import (
 	"signalbox/internal/source"
 	"signalbox/internal/state"
 	"signalbox/internal/status"
+	"signalbox/internal/usage"
 	"signalbox/internal/webhook"
 	"signalbox/signal"
 	"signalbox/signal/native"
@@ -75,7 +76,8 @@ type App struct {
 	bans   *source.Bans     // of the hub and of the relay
 	ice    *iceserver.Issuer
 	turn   *turnsvc.Server
-	unread bool // what earlier processes have relayed; see readTransfers
+	unread bool          // what earlier processes have relayed; see readTransfers
+	usage  *usage.Ledger // nil: off
 	hub    *signal.Hub
 	hooks  *webhook.Hooks
 	rooms  *rooms.API // the server API
@@ -178,8 +180,23 @@ func (a *App) makeTURN() error {
 	if o.Live, err = turnLive(&a.cfg, keys); err != nil {
 		return err
 	}
-	a.turn, err = turnsvc.New(o)
-	return err
+	if a.turn, err = turnsvc.New(o); err != nil {
+		return err
+	}
+	if a.cfg.TURN.Usage {
+		a.usage = usage.New(a.dir, takeUsage(a.turn), a.log.With("part", "usage"))
+	}
+	return nil
+}
+
+// takeUsage takes from the relay what the ledger keeps.
+func takeUsage(turn *turnsvc.Server) func() []usage.Row {
+	return func() (rows []usage.Row) {
+		for _, u := range turn.TakeUsage() {
+			rows = append(rows, usage.Row(u))
+		}
+		return rows
+	}
 }
 
 func (a *App) makeHub() error {
@@ -215,7 +232,7 @@ func (a *App) makeSite() (err error) {
 		}
 	}
 	a.admin = admin.New(admin.Options{
-		Token: token, Status: a.Status, Hub: a.hub, Relay: a.turn, Member: a.turn.Member, Bans: a.bans,
+		Token: token, Status: a.Status, Hub: a.hub, Relay: a.turn, Member: a.turn.Member, Bans: a.bans, Usage: a.usage,
 		Reload: func() (Reloaded, error) { return readAgain(a.Reread) }, Log: a.log,
 	})
 	if a.root, err = site.OpenRoot(a.cfg.Web.Root); err != nil {
@@ -300,6 +317,7 @@ func (a *App) Run(ctx context.Context) error {
 		func() { a.certs.Keep(ctx) },
 		func() { a.hooks.Run(background) },
 		func() { keepTransfers(background, a.dir, a.turn, a.unread, a.log) },
+		func() { a.usage.Keep(background) },
 		func() { a.guard.Keep(ctx, a.log.With("part", "admission")) },
 		func() {
 			<-ctx.Done()
@@ -409,7 +427,7 @@ func (a *App) vitals() *status.Vitals {
 	s.TURN = a.turn.Summary()
 	hub := a.hub.Summary()
 	a.others.fill(hub.Dialects)
-	return &status.Vitals{Status: s, Hub: hub}
+	return &status.Vitals{Status: s, Hub: hub, StaticUsers: a.usage.Static()}
 }
 
 // status is Status without the parts of the components.
@@ -419,7 +437,7 @@ func (a *App) status() status.Status {
 		Version: status.Version(), StartedAt: a.started.UnixMilli(), Ready: a.ready.Load(),
 		PublicIP: a.relays.Relays().PublicIPs(), Certificate: a.certs.Status(),
 		Web: status.WebConnections{Open: open, Refused: refused}, Admin: a.admin.Logins(),
-		API: a.rooms.Status(), Webhook: a.hooks.Status(),
+		API: a.rooms.Status(), Webhook: a.hooks.Status(), Usage: a.usage.Sums(),
 	}
 }
 

@@ -317,6 +317,7 @@ func TestMetricsAreWhatHappened(t *testing.T) {
 func TestMetricsAreWellMade(t *testing.T) {
 	t.Parallel()
 	app := startApp(t, metricsOn, "turn.limits.total_per_month=1GB")
+	dialTURN(t, app).allocate() // of a static user, who has metrics then
 	problems, err := testutil.GatherAndLint(metrics.NewRegistry(app.vitals))
 	if err != nil || len(problems) != 0 {
 		t.Errorf("%v %v", problems, err)

@@ -201,7 +201,7 @@ func showAddress(detail config.LogAddresses) func(netip.AddrPort) string {
 func turnOptions(c *config.Config, relays []turnsvc.RelayAddress) turnsvc.Options {
 	return turnsvc.Options{
 		Realm: c.TURN.Realm, Relays: relays, AllowLoopback: c.Dev,
-		MinPort: c.TURN.RelayPorts.First, MaxPort: c.TURN.RelayPorts.Last,
+		MinPort: c.TURN.RelayPorts.First, MaxPort: c.TURN.RelayPorts.Last, CountUsage: c.TURN.Usage,
 	}
 }
 

@@ -49,6 +49,7 @@ func TestEveryKeyReachesARoom(t *testing.T) {
 		"turn.static_peers":                   "any",
 		"turn.allow_peers":                    "10.0.0.0/8",
 		"turn.deny_peers":                     "192.168.0.0/16",
+		"turn.usage":                          "false",
 		"turn.users":                          `[{name="a",password="b"}]`,
 		"turn.limits.allocations":             "7",
 		"turn.limits.per_user":                "7",

@@ -56,6 +56,7 @@ type Config struct {
 		AllowPeers    AllowedPeers `toml:"allow_peers"`
 		DenyPeers     Prefixes     `toml:"deny_peers"`
 		DTLS          bool         `toml:"dtls"`
+		Usage         bool         `toml:"usage"`
 		Users         []TURNUser   `toml:"users"`
 		Limits        struct {
 			Allocations           Count `toml:"allocations"`

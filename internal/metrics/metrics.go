@@ -1,6 +1,6 @@
 // Package metrics exports the status as numbers for Prometheus, on a listener of its own. It reads
 // them when somebody scrapes and counts nothing itself. No label has a value that clients could
-// choose: no user, room or address.
+// choose: no user but those of the configuration, no room and no address.
 package metrics
 
 import (
@@ -197,6 +197,16 @@ var table = []metric{
 		func(v *status.Vitals, put emit) {
 			if v.TURN.TransferLimit > 0 {
 				put(float64(v.TURN.TransferLimit))
+			}
+		}},
+	{"signalbox_turn_user_month_relayed_bytes", gauge,
+		"Bytes of application data that a static user's allocations have relayed this calendar month (UTC), over " +
+			"restarts.",
+		[]string{"user", "direction"},
+		func(v *status.Vitals, put emit) {
+			for _, u := range v.StaticUsers {
+				put(float64(u.FromClientBytes), u.User, "from-client")
+				put(float64(u.ToClientBytes), u.User, "to-client")
 			}
 		}},
 	{"signalbox_turn_drops_total", counter, "Frames and packets dropped, by reason.", []string{"reason"},

@@ -69,6 +69,18 @@ func Open(path string) (*Dir, error) {
 	return &Dir{abs}, nil
 }
 
+// Within returns a directory in this one, with the same owner, and makes it if it is not there.
+func (d *Dir) Within(name string) (*Dir, error) {
+	err := os.Mkdir(d.Path(name), 0o700)
+	if err == nil {
+		err = d.GiveToOwner(name)
+	}
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, fmt.Errorf("state: %w", err)
+	}
+	return &Dir{d.Path(name)}, nil
+}
+
 // Existing is a directory that is only read: nothing is made in it.
 func Existing(path string) *Dir { return &Dir{path} }
 

@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 
 	"signalbox/internal/cert"
+	"signalbox/internal/usage"
 	"signalbox/signal"
 	"signalbox/turnsvc"
 )
@@ -23,7 +24,9 @@ type Status struct {
 	API         ServerAPI        `json:"api"`
 	Webhook     Webhook          `json:"webhook"`
 	TURN        turnsvc.Snapshot `json:"turn"`
-	Signal      signal.Snapshot  `json:"signal"`
+	// Usage is nil if turn.usage is off.
+	Usage  *usage.Sums     `json:"usage,omitempty"`
+	Signal signal.Snapshot `json:"signal"`
 }
 
 // WebConnections counts the connections of the web ports, except those of trusted proxies and of
@@ -71,6 +74,8 @@ type Webhook struct {
 type Vitals struct {
 	Status
 	Hub signal.Summary
+	// StaticUsers are those who have used something this month.
+	StaticUsers []usage.Row
 }
 
 // version is set by the release build.

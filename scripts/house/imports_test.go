@@ -18,10 +18,10 @@ const root = "../.."
 // is no way round in a circle, and what a room needs of a higher one is handed in.
 var order = [][]string{
 	{"netaddr", "nonblock", "fault", "answer", "state", "term", "garbage", "access"}, // leaves: they know nobody
-	{"source"},                // counts by address
-	{"publicip", "admission"}, // decide on parsed values
-	{"config", "cert"},        // config validates what the floors below would refuse
-	{"edge", "status"},        // the sockets; the words for what is there
+	{"source"},                         // counts by address
+	{"publicip", "admission", "usage"}, // decide on parsed values; keep counts
+	{"config", "cert"},                 // config validates what the floors below would refuse
+	{"edge", "status"},                 // the sockets; the words for what is there
 	{"iceserver", "metrics", "admin", "rooms", "webhook"}, // what is made of sockets and status
 	{"site"}, // every route to the rooms above
 	{"app"},  // the assembly
