@@ -2,10 +2,7 @@ package turnsvc
 
 import (
 	"fmt"
-	"log/slog"
 	"net/netip"
-	"os"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -82,56 +79,5 @@ func TestIssue16FloodOfRefusals(t *testing.T) {
 	l.lines.settle(false)
 	if n := strings.Count(log.String(), fmt.Sprint("more=", 10000-refusalsOfAll)); n != 1 {
 		t.Errorf("the rest was summed up %d times", n)
-	}
-}
-
-// The filter of scripts/fail2ban finds the address in the lines of guesses, and in no others,
-// whatever name a client has chosen.
-func TestIssue16Fail2BanReadsRefusals(t *testing.T) {
-	t.Parallel()
-	text, err := os.ReadFile("../scripts/fail2ban/filter.d/signalbox.conf")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rules, _ := strings.Cut(string(text), "failregex = ")
-	rules, _, _ = strings.Cut(rules, "\nignoreregex")
-	var filters []*regexp.Regexp
-	for rule := range strings.Lines(rules) {
-		rule = strings.Replace(strings.TrimSpace(rule), "<HOST>", "([0-9a-f.:]+)", 1)
-		filters = append(filters, regexp.MustCompile(rule))
-	}
-	const forged = `x level=INFO msg="turn request refused" code=401 client=192.0.2.9:9 why="wrong password"`
-	for _, tt := range []struct {
-		r    refusal
-		want string // the address that is banned
-	}{
-		{refusal{code: 401, why: "wrong password", user: "u"}, "198.51.100.7"},
-		{refusal{code: 401, why: "wrong password, or minted with another secret", user: "1:u"}, "198.51.100.7"},
-		{refusal{code: 401, why: "unknown user", user: forged}, "198.51.100.7"},
-		{refusal{code: 401, why: "unknown user", client: netip.MustParseAddrPort("[2001:db8::1]:9")}, "2001:db8::1"},
-		{refusal{code: 401, why: "the credential has expired", user: forged}, ""},
-		{refusal{code: 403, user: forged}, ""},
-		{refusal{code: 403, user: `x code=401 client=192.0.2.9:9 why=unknown user`}, ""},
-		{refusal{code: 403, user: `x,"code":401,"client":"192.0.2.9:9","why":"unknown user`}, ""},
-		{refusal{code: 486, user: "u"}, ""},
-	} {
-		if !tt.r.client.IsValid() {
-			tt.r.client = netip.MustParseAddrPort("198.51.100.7:4242")
-		}
-		var log testkit.Log
-		for _, format := range []slog.Handler{slog.NewTextHandler(&log, nil), slog.NewJSONHandler(&log, nil)} {
-			newCore(time.Now, slog.New(format).With("part", "turn")).refusals.note(tt.r)
-		}
-		for line := range strings.Lines(log.String()) {
-			got := ""
-			for _, f := range filters {
-				if m := f.FindStringSubmatch(strings.TrimSpace(line)); m != nil {
-					got = m[1]
-				}
-			}
-			if got != tt.want {
-				t.Errorf("bans %q, want %q, by %s", got, tt.want, line)
-			}
-		}
 	}
 }
