@@ -28,7 +28,7 @@ func memory() (heap uint64, goroutines int) {
 // First packets of strangers leave nothing behind. The whole process is measured in scripts/lab.
 func TestAbuse23FirstPacketsCostNoMemory(t *testing.T) {
 	r := newRig(t, func(o *Options) { o.Limits.UnauthorizedPerSource = 10 })
-	in := &inlet{link: discardLink{probeLink{func() {}}}}
+	in := &inlet{link: answerLink{discardLink{probeLink{func() {}}}, "udp", new(int)}}
 	buf := new(wire.Buffer)
 	frames := [][]byte{
 		(&client{}).build(wire.MethodBinding), (&client{}).build(wire.MethodAllocate, withUDP),

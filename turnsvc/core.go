@@ -80,6 +80,7 @@ type drop uint8
 const (
 	dropMalformed    drop = iota // neither STUN nor ChannelData, or badly framed
 	dropRateLimited              // unauthenticated requests of one source
+	dropBindings                 // STUN Binding requests of one source, over UDP
 	dropBusy                     // the grant queue was full
 	dropNoAllocation             // ChannelData or Send without an allocation
 	dropNoChannel                // ChannelData on an unbound or expired channel
@@ -103,8 +104,8 @@ const (
 )
 
 var dropNames = [drops]string{
-	"malformed", "rate-limited", "busy", "no-allocation", "no-channel", "no-permission", "peer-denied", "peer-unknown",
-	"too-long", "slow-client", "unread", "crowd", "crowded-out", "read-failed", "write-failed",
+	"malformed", "rate-limited", "binding-rate", "busy", "no-allocation", "no-channel", "no-permission", "peer-denied",
+	"peer-unknown", "too-long", "slow-client", "unread", "crowd", "crowded-out", "read-failed", "write-failed",
 	"send-buffer-full", "absent", "dtls", "dtls-handshake", "bandwidth", "panic",
 }
 

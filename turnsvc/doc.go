@@ -219,7 +219,12 @@
 // port, as long as the flood lasts. That keeps out a client which has neither a nonce nor an
 // allocation and which asks on from that very port. It gets in from another port, or over TCP or
 // TLS. Nothing that it has can be taken so: requests with a nonce of ours and its running call go
-// on, and a Binding request is answered without limit.
+// on.
+//
+// STUN Binding requests in datagrams have a budget of their own, so what a flood of them uses up
+// nobody misses who wants to allocate: 200 a second of a source, and beyond that one a second of
+// each client, 6,400 in all. An IPv6 /56 may have twice as many, a /48 four times. Over streams
+// there is no limit: who does not read the answers is not read either.
 //
 // A user is whom a credential is for: a static user, the user of a room token, or the id that
 // another program names. A room token that names no user may be for all guests of an event, so it

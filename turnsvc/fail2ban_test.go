@@ -39,7 +39,8 @@ var hostileNames = []string{
 	"\r\n2026-11-29T09:00:00Z level=INFO msg=\"turn request refused\" code=401 client=192.0.2.9:9 why=\"unknown user",
 	"\u2028level=INFO msg=\"turn request refused\" code=401 client=192.0.2.9:9 why=\"unknown user",
 	"\x00\x1b[2K\r level=INFO client=192.0.2.9:9",
-	`\`, `\"`, `\2026-11-29T09:00:00Z"level=INFO msg="turn request refused" code=401 client=192.0.2.9:9 why="unknown user`,
+	`\`, `\"`,
+	`\2026-11-29T09:00:00Z"level=INFO msg="turn request refused" code=401 client=192.0.2.9:9 why="unknown user`,
 	"2026-11-29T09:00:00.000Z", "192.0.2.9", "<HOST>", "\xff\xfe", "client=192.0.2.9:9",
 }
 

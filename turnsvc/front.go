@@ -40,11 +40,15 @@ func (f *front) receive(in *inlet, p wire.Packet, src netip.AddrPort) {
 	case typ == wire.MethodSend|wire.ClassIndication:
 		f.carry(sendIndication, in, p, src)
 	case wire.IsClassicBinding(frame):
-		f.stun.classicBinding(in, src, frame)
+		if f.stun.due(in, src) {
+			f.stun.classicBinding(in, src, frame)
+		}
 	case len(frame) > maxMessage || !in.msg.Decode(frame):
 		f.counters.drop(dropMalformed)
 	case in.msg.Class == wire.ClassRequest && in.msg.Method == wire.MethodBinding:
-		f.stun.binding(in, src)
+		if f.stun.due(in, src) {
+			f.stun.binding(in, src)
+		}
 	case in.stunOnly:
 		f.counters.drop(dropMalformed)
 	case in.msg.Class == wire.ClassRequest:

@@ -117,7 +117,9 @@ func New(o Options) (*Server, error) {
 	s.gate = &gate{
 		doorman: door, guesses: newAllowance(unauthorized, spareGuesses), keys: keys, books: s.books,
 	}
-	s.front = &front{core: s.core, gate: s.gate, stun: &responder{doorman: door}}
+	s.front = &front{core: s.core, gate: s.gate, stun: &responder{
+		doorman: door, bindings: newAllowance(bindingsPerSource, spareBindings),
+	}}
 	s.streams = newStreams(s.core, &o.Limits)
 	s.streams.front, s.streams.books, s.streams.tls = s.front, s.books, o.TLS
 	if o.DTLSCertificate != nil {

@@ -32,6 +32,12 @@ const (
 	// long to guess, so this bounds only the work of looking, some 10 µs each, and nobody's
 	// neighbor uses it up by the way.
 	spareLooks = 64
+
+	// bindingsPerSource and spareBindings are for STUN Binding requests, which need no key. Who
+	// gathers candidates asks a handful of times, and many may do so at once behind one NAT. In
+	// somebody's name they reflect no more than some hundred KiB a second.
+	bindingsPerSource = 200
+	spareBindings     = 32
 )
 
 func newAllowance(limit int, spare uint64) *allowance {
@@ -51,6 +57,19 @@ func (w *allowance) allow(client netip.AddrPort, now time.Time) bool {
 	var t tally
 	return limit == 0 || t.count(w.used.Of(client.Addr()), limit, now) ||
 		w.allowBeyond(&t, client, now, source.Of(client.Addr()))
+}
+
+// allowLine is allow, counted also in the wider blocks that one line may have; see source.Blocks.
+func (w *allowance) allowLine(client netip.AddrPort, now time.Time) bool {
+	limit, from := uint64(w.limit.Load()), source.Blocks(client.Addr())
+	var t tally
+	for i, block := range from {
+		if !t.count(source.At(w.used, block), source.MayHold(limit, i), now) {
+			t.giveBack()
+			return w.allowBeyond(&t, client, now, from...)
+		}
+	}
+	return true
 }
 
 // allowBeyond counts one beyond the limit in an empty tally: in each of the blocks.

@@ -7,12 +7,23 @@ import (
 	"signalbox/turnsvc/internal/wire"
 )
 
-// responder answers STUN Binding requests. It keeps no state and makes no heap allocations.
-// Strangers can make it send little: 32 bytes for 20, and more only if the operator has turned on
-// NAT behavior discovery.
+// responder answers STUN Binding requests. It keeps no state of clients and makes no heap
+// allocations. Strangers can make it send little: 32 bytes for 20, and more only if the operator
+// has turned on NAT behavior discovery.
 type responder struct {
 	*doorman
-	corners *corners // set by EnableDiscovery, before anything is served
+	corners  *corners   // set by EnableDiscovery, before anything is served
+	bindings *allowance // requests in datagrams, whose source may be spoofed
+}
+
+// due counts a Binding request, and reports whether it is looked at. One on a stream always is:
+// whoever reads no answers there can't go on to ask.
+func (r *responder) due(in *inlet, src netip.AddrPort) bool {
+	if handshaken(in.link) || r.bindings.allowLine(src, r.clock.wall()) {
+		return true
+	}
+	r.counters.drop(dropBindings)
+	return false
 }
 
 // binding answers a STUN Binding request (RFC 8489 §12). It has been decoded, so it is well-formed.
