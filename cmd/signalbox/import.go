@@ -17,7 +17,7 @@ import (
 )
 
 func importCoturnCommand() *cobra.Command {
-	users := ""
+	users, options := "", false
 	cmd := &cobra.Command{
 		Use: "import-coturn FILE", Short: "Turn coturn's turnserver.conf into a configuration of signalbox",
 		Long: `import-coturn reads coturn's turnserver.conf and prints the config.toml that does the same. To standard
@@ -29,13 +29,16 @@ one realm:
   sqlite3 /var/lib/turn/turndb "SELECT name, hmackey FROM turnusers_lt WHERE realm = 'example.org'" >users
   signalbox import-coturn /etc/turnserver.conf --users users >config.toml`,
 		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
+			if len(args) != 1 && !options {
 				return usageError{errors.New("name coturn's configuration, as in signalbox import-coturn " +
 					"/etc/turnserver.conf")}
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if options {
+				return coturn.WriteOptions(cmd.OutOrStdout())
+			}
 			conf, err := os.Open(args[0])
 			if err != nil {
 				return usageError{err}
@@ -61,6 +64,7 @@ one realm:
 			return imported(cmd, text, lines)
 		},
 	}
+	cmd.Flags().BoolVar(&options, "options", false, "print what becomes of each of coturn's options, in Markdown")
 	cmd.Flags().StringVar(&users, "users", "", "add the users that this `file` lists")
 	return cmd
 }

@@ -83,6 +83,8 @@ func (im *importer) take(o option) {
 		"total-quota", "max-bps", "bps-capacity"}
 	spans := map[string]*[]span{"allowed-peer-ip": &im.allow, "denied-peer-ip": &im.deny}
 	switch {
+	case carried[o.name] == "" && same[o.name] == "" && different[o.name] == "":
+		im.note(o.line, "%s: not known, and not carried over", o.name)
 	case slices.Contains(numbers, o.name) && !isNumber(o.value):
 		im.note(o.line, "%s: %q is no number: coturn's default is taken", o.name, o.value)
 	case texts[o.name] != nil:
@@ -116,13 +118,8 @@ func (im *importer) take(o option) {
 		im.family = "auto"
 	case o.name == "allocation-default-address-family":
 		im.defaultFamily(o)
-	case slices.Contains(same, o.name):
-	case different[o.name] != "":
-		if o.on() {
-			im.note(o.line, "%s: %s", o.name, different[o.name])
-		}
-	default:
-		im.note(o.line, "%s: not known, and not carried over", o.name)
+	case different[o.name] != "" && o.on():
+		im.note(o.line, "%s: %s", o.name, different[o.name])
 	}
 }
 

@@ -35,17 +35,64 @@ func (o option) on() bool {
 	return !slices.Contains([]string{"0", "off", "no", "false", "f"}, strings.ToLower(o.value))
 }
 
-// same are options that need no word: the box does so anyway, or something else does on a server
-// with systemd.
-var same = []string{"fingerprint", "lt-cred-mech", "no-multicast-peers",
-	"no-loopback-peers", "no-cli", "no-tcp-relay", "no-stdout-log", "syslog", "log-file", "simple-log",
-	"new-log-timestamp", "log-binding", "pidfile", "proc-user", "proc-group", "relay-threads", "no-sslv3", "no-tlsv1",
-	"no-tlsv1_1", "no-software-attribute", "no-rfc5780", "no-stun-backward-compatibility", "prod", "no-web-admin",
-	"response-origin-only-with-rfc5780", "no-dynamic-ip-list", "no-dynamic-realms", "daemon", "server-name",
-	"check-origin-consistency", "max-allocate-timeout", "ne", "udp-self-balance", "syslog-facility"}
+// What becomes of coturn's options, in three tables: names, and a word about them. An option that
+// is in none of them is not known. OPTIONS.md has them for readers.
+
+// carried are options that become keys, which their word names.
+var carried = byName(carriedTable)
+
+var carriedTable = [][2]string{
+	{"listening-ip listening-port no-udp no-tcp", "turn.listen"},
+	{"tls-listening-port no-tls no-dtls", "turn.listen: \"tls/:5349\", \"dtls/:5349\""},
+	{"cert pkey", "tls.cert, tls.key"},
+	{"relay-ip", "turn.relay_ip"},
+	{"external-ip", "public_ip, turn.relay_ip"},
+	{"min-port max-port", "turn.relay_ports"},
+	{"realm", "turn.realm"},
+	{"use-auth-secret static-auth-secret", "turn.secret, turn.old_secrets"},
+	{"rest-api-separator", "turn.rest_separator"},
+	{"user", "turn.users"},
+	{"stale-nonce", "turn.nonce_lifetime"},
+	{"keep-address-family allocation-default-address-family", "turn.default_family"},
+	{"allowed-peer-ip", "turn.allow_peers"},
+	{"denied-peer-ip", "turn.deny_peers, which wins over turn.allow_peers here"},
+	{"user-quota", "turn.limits.per_user"},
+	{"total-quota", "turn.limits.allocations"},
+	{"max-bps", "turn.limits.bandwidth"},
+	{"bps-capacity", "turn.limits.total_bandwidth"},
+	{"prometheus prometheus-port", "metrics.listen"},
+	{"verbose Verbose", "log.level"},
+}
+
+// same says of options why they need no key: the box does so anyway, or something else does on a
+// server with systemd.
+var same = byName(sameTable)
+
+var sameTable = [][2]string{
+	{"fingerprint", "who asks with a FINGERPRINT is answered with one"},
+	{"lt-cred-mech", "long-term credentials are the only ones"},
+	{"no-multicast-peers no-loopback-peers", "multicast and loopback are closed"},
+	{"no-cli no-web-admin", "commands and /admin have no port of their own, and need admin.token"},
+	{"no-tcp-relay", "relays are UDP only"},
+	{"no-stdout-log syslog syslog-facility log-file simple-log new-log-timestamp",
+		"the log goes to standard error, which is systemd's journal; see [log]"},
+	{"log-binding", "Binding requests are counted, not logged"},
+	{"daemon pidfile proc-user proc-group", "systemd does that: see scripts/signalbox.service"},
+	{"relay-threads udp-self-balance ne", "all cores are used"},
+	{"no-sslv3 no-tlsv1 no-tlsv1_1", "TLS 1.2 and 1.3 are all there is"},
+	{"no-software-attribute prod", "answers have no SOFTWARE"},
+	{"no-rfc5780 response-origin-only-with-rfc5780", "NAT behavior discovery is off without stun.alternate"},
+	{"no-stun-backward-compatibility", "clients of RFC 3489 are answered, with the same limit as others"},
+	{"no-dynamic-ip-list no-dynamic-realms", "only a reload changes lists, and there is one realm"},
+	{"server-name", "it is for OAuth, which is not there"},
+	{"check-origin-consistency", "the attribute ORIGIN is ignored"},
+	{"max-allocate-timeout", "a connection without an allocation ends after 30 seconds"},
+}
 
 // different says why options are not carried over, and what there is instead.
-var different = byName([][2]string{ // names, and why
+var different = byName(differentTable)
+
+var differentTable = [][2]string{
 	{"no-auth", "everybody could relay: not here. Add [[turn.users]], or use the hub's credentials"},
 	{"userdb psql-userdb mysql-userdb mongo-userdb redis-userdb",
 		"the users in it are not read: export them (see --users)"},
@@ -80,7 +127,7 @@ var different = byName([][2]string{ // names, and why
 	{"secret-key-file", "it is for passwords that coturn keeps encrypted: export the users (see --users)"},
 	{"no-tlsv1_2", "TLS 1.2 and 1.3 are offered"},
 	{"server-relay", "it opens the server to abuse, and is not there"},
-})
+}
 
 // byName takes lists of names apart.
 func byName(lists [][2]string) map[string]string {
@@ -91,4 +138,25 @@ func byName(lists [][2]string) map[string]string {
 		}
 	}
 	return all
+}
+
+// WriteOptions writes OPTIONS.md.
+func WriteOptions(w io.Writer) error {
+	text := "# coturn's options\n\n" +
+		"What becomes of each option of `turnserver.conf`. `signalbox import-coturn FILE` does it, and\n" +
+		"`signalbox import-coturn --options` writes this text.\n"
+	for _, part := range []struct {
+		title, word string
+		table       [][2]string
+	}{
+		{"Carried over", "key", carriedTable}, {"Not needed", "because", sameTable},
+		{"Not carried over", "because, or what there is instead", differentTable},
+	} {
+		text += "\n## " + part.title + "\n\n| option | " + part.word + " |\n|---|---|\n"
+		for _, row := range part.table {
+			text += "| `" + strings.Join(strings.Fields(row[0]), "`, `") + "` | " + row[1] + " |\n"
+		}
+	}
+	_, err := io.WriteString(w, text)
+	return err
 }
