@@ -13,13 +13,16 @@ const (
 	limitPorts // none is free
 	limitGroup // what is left of the ports, or of all allocations, is guaranteed to other credentials
 	limitDrain // the box drains
-	limits     = iota
+	// limitInternal is for what should not happen: a relay socket that can't be read, an engine that
+	// disagrees with the gate.
+	limitInternal
+	limits = iota
 )
 
 // limitNames are the labels of the metric: the key to raise, if there is one.
 var limitNames = [limits]string{
 	"turn.limits.per_user", "turn.limits.per_source", "turn.limits.allocations", "turn.limits.permissions",
-	"turn.limits.channels", "turn.limits.total_per_month", "turn.relay_ports", "guaranteed", "draining",
+	"turn.limits.channels", "turn.limits.total_per_month", "turn.relay_ports", "guaranteed", "draining", "internal",
 }
 
 // why is what the log says.
@@ -31,6 +34,8 @@ func (l limit) why() string {
 		return "what is left of turn.relay_ports or turn.limits.allocations is guaranteed to other credentials"
 	case limitDrain:
 		return "the box drains"
+	case limitInternal:
+		return "the box has failed: the log says at what"
 	}
 	return "limit reached: " + limitNames[l]
 }

@@ -227,7 +227,8 @@ var table = []metric{
 			}
 		}},
 	{"signalbox_turn_limit_refusals_total", counter, "Error answers 486 and 508, by the limit that was met: its key; " +
-		"guaranteed: what is left is other credentials'; or draining.", []string{"limit"},
+		"guaranteed: what is left is other credentials'; draining; or internal: the box has failed, and the log says " +
+		"at what.", []string{"limit"},
 		func(v *status.Vitals, put emit) {
 			for limit, n := range v.TURN.Limits {
 				put(float64(n), limit)
