@@ -131,13 +131,16 @@ func TestContributingLinks(t *testing.T) {
 	}
 }
 
-// What the READMEs tell to write into a reverse proxy's configuration is what the lab runs.
+// What the READMEs tell to write into the configuration of a proxy, and of the box behind it, is
+// what the lab runs, but for comments.
 func TestReadmeProxiesAreTested(t *testing.T) {
 	t.Parallel()
+	comment := regexp.MustCompile(`(?m) +#.*$`)
 	for name := range readmes {
-		readme := read(t, name)
-		for _, file := range []string{"nginx.conf", "Caddyfile"} {
-			if !strings.Contains(readme, "\n"+read(t, "scripts/lab/testdata/"+file)+"```") {
+		readme := comment.ReplaceAllString(read(t, name), "")
+		for _, file := range []string{"nginx.conf", "Caddyfile", "haproxy.cfg", "balancer.toml", "ports.toml"} {
+			want := comment.ReplaceAllString(read(t, "scripts/lab/testdata/"+file), "")
+			if !strings.Contains(readme, "\n"+want+"```") {
 				t.Errorf("%s does not have %s as it is", name, file)
 			}
 		}

@@ -14,8 +14,9 @@
 // leaves the machine: the namespaces have no way out, which [Lab.Sealed] checks.
 //
 // An [Option] gives the outside addresses that count as public, or puts the
-// server behind 1:1 NAT. [Lab.AddHost] adds hosts that are behind no NAT, and
-// [Namespace.Capture] shows which packets a host sends and receives.
+// server behind 1:1 NAT. [Lab.AddHost] adds hosts that are behind no NAT,
+// [Lab.AddNeighbor] one behind that of the server, and [Namespace.Capture]
+// shows which packets a host sends and receives.
 //
 // Every lab's namespaces carry the name of the process that made them, so that
 // several labs run at once, and so that the next one can clear up what a

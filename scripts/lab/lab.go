@@ -28,6 +28,9 @@ const (
 // AddrServerInside is the server's own address with the option OneToOneNAT.
 const AddrServerInside = "10.0.3.2"
 
+// AddrNeighbor is the own address of what AddNeighbor adds.
+const AddrNeighbor = "10.0.4.2"
+
 // An Option makes a lab differ from the usual one.
 type Option int
 
@@ -134,6 +137,26 @@ func (l *Lab) AddHost(t testing.TB, role string, number uint8) *Namespace {
 	)
 	if err != nil {
 		t.Fatalf("add the host %s to the lab: %v", role, err)
+	}
+	return n
+}
+
+// AddNeighbor adds a host behind the server's router, OneToOneNAT's, in a network of its own. The
+// router leads nothing from outside to it, and maps nothing of what it sends, until it is told to.
+func (l *Lab) AddNeighbor(t testing.TB, role string) *Namespace {
+	t.Helper()
+	n := &Namespace{Name: l.tag + role, Public: l.Cloud.Public}
+	l.hosts = append(l.hosts, n)
+	err := errors.Join(
+		ipBatch(fmt.Sprintf("netns add %s\nlink add eth0 netns %[1]s type veth peer name lan2 netns %s\n", n.Name,
+			l.Cloud.Name)),
+		noDAD(n),
+		n.ip(client(AddrNeighbor, "10.0.4.1")),
+		l.Cloud.ip("link set lan2 up\naddr add 10.0.4.1/24 dev lan2\n"),
+		l.Sealed(),
+	)
+	if err != nil {
+		t.Fatalf("add the neighbor %s to the lab: %v", role, err)
 	}
 	return n
 }

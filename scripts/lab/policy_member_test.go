@@ -29,6 +29,15 @@ type member struct {
 // test, unless it is closed.
 func hello(t *testing.T, in *lab.Namespace, server *lab.Server, name string, header http.Header) *member {
 	t.Helper()
+	m := dialHub(t, in, server, header)
+	m.write(map[string]any{"type": "hello", "name": name})
+	m.expect("welcome", m)
+	return m
+}
+
+// dialHub opens a connection on which there is no session yet.
+func dialHub(t *testing.T, in *lab.Namespace, server *lab.Server, header http.Header) *member {
+	t.Helper()
 	dialer := websocket.Dialer{
 		NetDialContext:  in.DialContext,
 		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // the lab's certificates are self-signed
@@ -54,8 +63,6 @@ func hello(t *testing.T, in *lab.Namespace, server *lab.Server, name string, hea
 		conn.Close()
 		<-done
 	})
-	m.write(map[string]any{"type": "hello", "name": name})
-	m.expect("welcome", m)
 	return m
 }
 
