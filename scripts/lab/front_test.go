@@ -36,7 +36,7 @@ func TestIssue16BehindHAProxy(t *testing.T) {
 	greedy, banned, other := l.AddHost(t, "greedy", 66), l.AddHost(t, "banned", 67), l.AddHost(t, "other", 68)
 	for _, version := range []string{"send-proxy-v2", "send-proxy"} {
 		t.Run(version, func(t *testing.T) {
-			// The web port takes as many connections of a source as TURN, and four for each session.
+			// The web port takes as many of a source as TURN, and four for each session.
 			const perSource, most = 3, 3 + 4
 			server := lab.StartServer(t, l.Server, snippet(t, "balancer.toml")+ownConfig,
 				"--set", "admin.token="+statusToken, "--set", "signal.sessions_per_source=1",

@@ -194,6 +194,19 @@ func (l *Lab) Renumber(t testing.TB, router *Namespace, mode NAT, number uint8) 
 	l.SetNAT(t, router, mode)
 }
 
+// RenumberServer gives the server, which is behind no NAT, the outside address with another last
+// number in the place of its first one, as a lease that ends does.
+func (l *Lab) RenumberServer(t testing.TB, number uint8) {
+	t.Helper()
+	former := l.Server.Public
+	l.Server.Public = fmt.Sprint(l.net, number)
+	err := l.Server.ip("addr del " + former + "/24 dev eth0\naddr add " + l.Server.Public + "/24 dev eth0\n" +
+		"route add default dev eth0 src " + l.Server.Public + "\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func (l *Lab) setNAT(router *Namespace, mode NAT) error {
 	client := AddrA
 	if router == l.NATB {

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -30,6 +31,8 @@ const (
 type Namespace struct {
 	Name   string // as `ip netns` lists it
 	Public string // the IPv4 address at which the outside sees it: that of its NAT, if it is behind one
+
+	record atomic.Pointer[dns.RR] // see ServeDNS; nil: no name server runs
 }
 
 // Command returns a command that runs inside the namespace. It is killed when
@@ -54,30 +57,44 @@ func (n *Namespace) Exec(t testing.TB, name string, args ...string) string {
 }
 
 // Resolve gives an address a name, for what starts in the namespace from now on: in
-// its hosts file, and from a name server of its own, which browsers ask besides.
+// its hosts file, and as ServeDNS does, which browsers ask besides.
 func (n *Namespace) Resolve(t testing.TB, name, address string) {
+	t.Helper()
+	n.writeEtc(t, "hosts", "127.0.0.1 localhost\n"+address+" "+name+"\n")
+	n.ServeDNS(t, name, address)
+}
+
+// writeEtc writes a file that the namespace has in /etc instead of the machine's.
+func (n *Namespace) writeEtc(t testing.TB, file, text string) {
 	t.Helper()
 	dir := filepath.Join(netnsEtcDir, n.Name)
 	err := os.MkdirAll(dir, 0o755)
-	for file, text := range map[string]string{
-		"hosts": "127.0.0.1 localhost\n" + address + " " + name + "\n", "resolv.conf": "nameserver 127.0.0.1\n",
-	} {
-		if err == nil {
-			err = os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644)
-		}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	record, err := dns.NewRR(name + ". 60 A " + address)
+}
+
+// ServeDNS gives an address a name, by a name server of the namespace's own. What
+// starts there from now on asks it. The next call replaces the name.
+func (n *Namespace) ServeDNS(t testing.TB, name, address string) {
+	t.Helper()
+	n.writeEtc(t, "resolv.conf", "nameserver 127.0.0.1\n")
+	record, err := dns.NewRR(name + ". 1 A " + address)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if n.record.Swap(&record) != nil {
+		return
 	}
 	started := make(chan struct{})
 	server := &dns.Server{PacketConn: n.ListenUDP(t, "127.0.0.1:53"), NotifyStartedFunc: func() { close(started) }}
 	server.Handler = dns.HandlerFunc(func(w dns.ResponseWriter, asked *dns.Msg) {
 		answer := new(dns.Msg).SetReply(asked)
-		if len(asked.Question) == 1 && strings.EqualFold(asked.Question[0].Name, name+".") {
+		record := *n.record.Load()
+		if len(asked.Question) == 1 && strings.EqualFold(asked.Question[0].Name, record.Header().Name) {
 			if asked.Question[0].Qtype == dns.TypeA {
 				answer.Answer = []dns.RR{record}
 			}

@@ -185,6 +185,49 @@ func TestIssue16AddressBlinks(t *testing.T) {
 	}
 }
 
+// TestIssue16BoxMoves: the box's address is replaced by another. Whoever comes to the new one has
+// his session, and relays there. Browsers do so once their name for the box leads there:
+// TestLongIssue16BoxMovesInACall.
+func TestIssue16BoxMoves(t *testing.T) {
+	t.Parallel()
+	l := lab.New(t, lab.Symmetric, lab.PortRestricted, lab.GlobalAddresses)
+	server := lab.StartServer(t, l.Server, policyConfig(l, "room"))
+	homes := []*lab.Namespace{l.A, l.B}
+	var before, after []*member
+	var clients []*turnClient
+	for _, in := range homes {
+		m := hello(t, in, server, "Ann", nil)
+		m.join("tea")
+		m.turn(in, server, "udp")
+		before = append(before, m)
+	}
+	l.RenumberServer(t, 12)
+	server.HTTP = "http://" + server.Host() + ":8080"
+	server.AwaitLog(t, "relay addresses changed.*to="+regexp.QuoteMeta(server.Host()))
+	server.AwaitLog(t, "listening on a new address.*"+regexp.QuoteMeta(server.Host()))
+	for i, in := range homes {
+		m := dialHub(t, in, server, nil)
+		m.write(map[string]any{"type": "resume", "token": before[i].ResumeToken, "seq": 0})
+		m.expect("resumed", m)
+		if m.PeerID != before[i].PeerID {
+			t.Errorf("%s is resumed as %s", before[i].PeerID, m.PeerID)
+		}
+		if url := m.ICEServers[0].URLs[0]; !strings.Contains(url, server.Host()) {
+			t.Errorf("the client is told %s", url)
+		}
+		client := m.turn(in, server, "udp")
+		if got := client.relayed.Addr().String(); got != server.Host() {
+			t.Errorf("it relays on %s, want %s", got, server.Host())
+		}
+		after, clients = append(after, m), append(clients, client)
+	}
+	converse(t, clients[0], clients[1])
+	after[0].signal(after[1], "tea", "hello")
+	for _, m := range before {
+		m.vanish()
+	}
+}
+
 // 6 of the operators' reports: addresses come and go, and the sockets go with them; those over
 // which a client has an allocation stay until that ends.
 func TestLongIssue16AddressesComeAndGo(t *testing.T) {

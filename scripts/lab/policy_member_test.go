@@ -17,8 +17,9 @@ import (
 
 // A member is a session with the hub, without a browser.
 type member struct {
-	iceServers        // of its welcome
-	PeerID     string `json:"peerId"`
+	iceServers         // of its welcome
+	PeerID      string `json:"peerId"`
+	ResumeToken string `json:"resumeToken"`
 
 	t      *testing.T
 	conn   *websocket.Conn

@@ -41,7 +41,13 @@ func startPair(t *testing.T, relayOnly bool, args ...string) *pair {
 	t.Helper()
 	l := lab.New(t, lab.PortRestricted, lab.PortRestricted, lab.GlobalAddresses)
 	args = append([]string{"--set", "admin.token=" + statusToken}, args...)
-	c := &pair{l: l, server: lab.StartServer(t, l.Server, policyConfig(l, "room"), args...)}
+	return startPairOf(t, l, lab.StartServer(t, l.Server, policyConfig(l, "room"), args...), relayOnly)
+}
+
+// startPairOf is startPair with a box.
+func startPairOf(t *testing.T, l *lab.Lab, server *lab.Server, relayOnly bool) *pair {
+	t.Helper()
+	c := &pair{l: l, server: server}
 	a, b := lab.StartBrowser(t, l.A, lab.BrowserOptions{}), lab.StartBrowser(t, l.B, lab.BrowserOptions{})
 	c.ann = startApp(t, a, c.server, fmt.Sprintf(`{ name: "Ann", user: "ann", relayOnly: %t }`, relayOnly))
 	c.bo = startApp(t, b, c.server, fmt.Sprintf(`{ name: "Bo", user: "bo", relayOnly: %t }`, relayOnly))
