@@ -128,7 +128,7 @@ func (h *Hub) RefusesOrigin(w http.ResponseWriter, r *http.Request) bool {
 		return false
 	}
 	h.stats.foreignOrigins.Add(1)
-	if page := pageOf(r); h.foreign.First(page) {
+	if page := pageOf(r); h.foreign.First(page, h.opts.Source(r), time.Now()) {
 		h.log.Warn("a page of another origin is refused: if it may use the signaling, write it into "+
 			"web.allowed_origins; if it is the box's own, its name into public_host", "origin", page, "host", r.Host)
 	}

@@ -58,6 +58,15 @@ func byID(uid int) User {
 	return u
 }
 
+// Group names the user's own group, by its number if it has no name.
+func (u User) Group() string {
+	number := strconv.Itoa(u.id.gid)
+	if g, err := user.LookupGroupId(number); err == nil {
+		return g.Name
+	}
+	return number
+}
+
 // Self reports whether answers are about this process's own user: it is that one, or can't become
 // another.
 func (u User) Self() bool { return u.self }
@@ -104,5 +113,9 @@ func (u User) as(do func() error) error {
 	if u.self {
 		return do()
 	}
-	return become(u.id, do)
+	did, err := become(u.id, do)
+	if !did { // then the answer is about this process
+		return do()
+	}
+	return err
 }

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
 )
 
@@ -46,6 +48,17 @@ func TestAnotherUsersAccess(t *testing.T) {
 	if err := errors.Join(u.Read(file), u.Write(inside)); err != nil {
 		t.Error(err)
 	}
+	// The older way to ask says the same.
+	for at, want := range map[string]error{
+		inside: nil, dir: fs.ErrPermission, filepath.Join(dir, "none"): fs.ErrNotExist,
+	} {
+		if err := u.as(func() error { return takesFiles(at) }); !errors.Is(err, want) {
+			t.Errorf("%s takes files: %v, want %v", at, err, want)
+		}
+	}
+	if left, err := os.ReadDir(inside); err != nil || len(left) != 1 {
+		t.Errorf("it leaves %v, %v", left, err)
+	}
 	if err := os.Chmod(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -60,5 +73,29 @@ func TestAnotherUsersAccess(t *testing.T) {
 	}
 	if got := OwnerOf(filepath.Join(dir, "none"), "root"); got.id.uid != 0 {
 		t.Errorf("of a directory that is not there it is %+v", got)
+	}
+}
+
+// Where root may not become another user, as in some containers, it answers for itself: it said
+// that the service may read nothing.
+func TestRootThatCannotBecomeAnother(t *testing.T) {
+	if os.Getenv("TEST_OF_ACCESS") != "" {
+		if err := byID(65534).Read(os.Args[0]); err != nil {
+			t.Error(err)
+		}
+		return
+	}
+	t.Parallel()
+	test := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$")
+	test.Env = append(os.Environ(), "TEST_OF_ACCESS=1")
+	ids := func(of int) []syscall.SysProcIDMap { return []syscall.SysProcIDMap{{HostID: of, Size: 1}} }
+	test.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER, UidMappings: ids(os.Getuid()),
+		GidMappings: ids(os.Getgid())} // without the right to setgroups
+	out, err := test.CombinedOutput()
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.ENOSPC) {
+		t.Skipf("no namespaces of users here: %v", err)
+	}
+	if err != nil {
+		t.Errorf("%v\n%s", err, out)
 	}
 }

@@ -24,13 +24,15 @@ func ownerOf(path string) (uid int, ok bool) {
 	return int(s.Uid), true
 }
 
-// become calls do with another user's access to files. Only one thread becomes that user: it is not
-// given back, so it ends with its goroutine.
-func become(id ids, do func() error) error {
-	done := make(chan error)
+// become calls do with another user's access to files, unless this process may not become another
+// user, as root may not in some containers. Only one thread becomes that user: it is not given
+// back, so it ends with its goroutine.
+func become(id ids, do func() error) (did bool, err error) {
+	done := make(chan struct{})
 	go func() {
+		defer close(done)
 		runtime.LockOSThread()
-		done <- func() error {
+		did, err = func() (bool, error) {
 			groups := make([]uint32, len(id.groups)+1) // never empty: its first is pointed to
 			groups[0] = uint32(id.gid)
 			for i, g := range id.groups {
@@ -38,26 +40,52 @@ func become(id ids, do func() error) error {
 			}
 			if _, _, errno := unix.RawSyscall(unix.SYS_SETGROUPS, uintptr(len(groups)),
 				uintptr(unsafe.Pointer(&groups[0])), 0); errno != 0 {
-				return errno
+				return false, nil
 			}
-			if err := unix.Setfsgid(id.gid); err != nil {
-				return err
+			// Neither of these says that it has failed; asked for an id that nobody has, it tells
+			// the one in force. The capabilities over files go with the second.
+			_, _ = unix.SetfsgidRetGid(id.gid)
+			_, _ = unix.SetfsuidRetUid(id.uid)
+			gid, _ := unix.SetfsgidRetGid(-1)
+			uid, _ := unix.SetfsuidRetUid(-1)
+			if gid != id.gid || uid != id.uid {
+				return false, nil
 			}
-			if err := unix.Setfsuid(id.uid); err != nil { // its capabilities over files go with it
-				return err
-			}
-			return do()
+			return true, do()
 		}()
 	}()
-	return <-done
+	<-done
+	return did, err
 }
 
 func writable(dir string) error {
-	return unix.Faccessat(unix.AT_FDCWD, dir, unix.W_OK|unix.X_OK, unix.AT_EACCESS)
+	err := unix.Faccessat2(unix.AT_FDCWD, dir, unix.W_OK|unix.X_OK, unix.AT_EACCESS)
+	if err == unix.ENOSYS || err == unix.EPERM { // before Linux 5.8, or where a container knows no such call
+		return takesFiles(dir)
+	}
+	return err
 }
 
+// takesFiles is writable by trying it out, with a file that has no name and is gone at once: no
+// older call asks for a user whom a thread has become.
+func takesFiles(dir string) error {
+	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_WRONLY|unix.O_CLOEXEC, 0o600)
+	switch err {
+	case nil:
+		return unix.Close(fd)
+	case unix.EACCES, unix.EROFS, unix.EPERM, unix.ENOENT, unix.ENOTDIR:
+		return err
+	}
+	return nil // not every file system has such files
+}
+
+// enterable looks for the directory in itself, which takes the right to enter it.
 func enterable(dir string) error {
-	return unix.Faccessat(unix.AT_FDCWD, dir, unix.X_OK, unix.AT_EACCESS)
+	fd, err := unix.Open(dir+"/.", unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	return unix.Close(fd)
 }
 
 // Free returns how much room there is for users other than root where a path is; ok is false if

@@ -66,11 +66,11 @@ func unreadable(key, path string, as access.User, err error) config.Warning {
 	if closed != "" {
 		w.Text = fmt.Sprintf("%s: the directory %s is closed to the user %s, as whom the box runs", path, closed,
 			as.Name)
-		w.Fix = "copy it: install -m 0640 -g " + as.Name + " " + path + " /etc/signalbox/"
+		w.Fix = "copy it: install -m 0640 -g " + as.Group() + " " + path + " /etc/signalbox/"
 		return w
 	}
 	w.Text = fmt.Sprintf("the user %s, as whom the box runs, may not read %s", as.Name, path)
-	w.Fix = fmt.Sprintf("chgrp %s %s; chmod g+r %s", as.Name, path, path)
+	w.Fix = fmt.Sprintf("chgrp %s %s; chmod g+r %s", as.Group(), path, path)
 	return w
 }
 
@@ -125,8 +125,11 @@ func keptFiles(state string, as access.User) (out []config.Warning) {
 		return nil // it is not there yet, or only its owner and root may look
 	}
 	for _, e := range entries {
+		if !e.Type().IsRegular() {
+			continue // a device or a pipe may not like to be opened
+		}
 		path := filepath.Join(state, e.Name())
-		if err := as.Read(path); e.Type().IsRegular() && errors.Is(err, fs.ErrPermission) {
+		if err := as.Read(path); errors.Is(err, fs.ErrPermission) {
 			out = append(out, config.Warning{Key: "--state", Fix: "chown " + as.Name + " " + path,
 				Text: fmt.Sprintf("the user %s, as whom the box runs, may not read %s", as.Name, path)})
 		}

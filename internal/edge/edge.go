@@ -327,7 +327,8 @@ func listenTCP(at netip.AddrPort, key string) (net.Listener, error) {
 	if at.Addr() == netip.IPv6Unspecified() {
 		addr = fmt.Sprint(":", at.Port()) // also where there is no IPv6
 	}
-	l, err := net.Listen("tcp", addr)
+	lc := net.ListenConfig{Control: smallSegments}
+	l, err := lc.Listen(context.Background(), "tcp", addr)
 	if err != nil {
 		return nil, bindError(key, "tcp", addr, err)
 	}

@@ -152,8 +152,11 @@ func (i *Issuer) URLs() []string {
 
 // turnURLs lists the transports in the order in which browsers should prefer them. It includes
 // turns: only if clients can verify its certificate, since browsers refuse any other silently, and
-// if others than a proxy on this machine reach it.
+// if others than a proxy on this machine reach it. Without an address to relay on there are none.
 func (i *Issuer) turnURLs(host string) (urls []string) {
+	if len(i.o.Relays()) == 0 {
+		return nil
+	}
 	for _, transport := range []string{"udp", "tcp"} {
 		for _, at := range i.turnAddrs(transport, host) {
 			urls = append(urls, "turn:"+at+"?transport="+transport)

@@ -1,11 +1,13 @@
 package iceserver
 
 import (
+	"net"
 	"net/netip"
 	"slices"
 	"testing"
 	"time"
 
+	"signalbox/internal/edge"
 	"signalbox/internal/publicip"
 	"signalbox/turnsvc/cred"
 )
@@ -26,6 +28,33 @@ func TestTURNRESTNamesTheBoxAsOthersReachIt(t *testing.T) {
 		if got := i.farHost(host); got != want {
 			t.Errorf("Host %s: %s, want %s", host, got, want)
 		}
+	}
+}
+
+// sockets are those of a box with one service for TURN.
+type sockets struct{}
+
+func (sockets) Web() net.Listener    { return nil }
+func (sockets) WebTLS() net.Listener { return nil }
+func (sockets) TURN() []edge.Service {
+	return []edge.Service{{Transport: "udp", Addr: netip.MustParseAddrPort("0.0.0.0:3478")}}
+}
+
+// A box that has no address to relay on tells nobody to relay there: it said 127.0.0.1.
+func TestNoRelayWithoutAnAddress(t *testing.T) {
+	t.Parallel()
+	var relays publicip.Relays
+	i := New(Options{Sockets: sockets{}, Relays: func() publicip.Relays { return relays },
+		Covers: func(string) bool { return false }}, Live{Keys: cred.NewKeys("a secret of the tests"), TTL: time.Hour})
+	for _, host := range []string{"localhost:8080", "[::1]:8080", "call.example.org", "not a host"} {
+		if list, _ := i.servers(host, cred.ICE, "id", time.Time{}); len(list) != 1 || list[0].Credential != "" {
+			t.Errorf("%s: %+v", host, list)
+		}
+	}
+	relays = publicip.Relays{{Public: publicip.Choice{IP: netip.MustParseAddr("198.51.100.7")}}}
+	if list, _ := i.servers("call.example.org", cred.ICE, "id", time.Time{}); len(list) != 2 ||
+		list[1].URLs[0] != "turn:call.example.org:3478?transport=udp" {
+		t.Errorf("with an address: %+v", list)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"signalbox/internal/answer"
 	"signalbox/internal/netaddr"
@@ -51,7 +52,7 @@ func (h *Hosts) Knows(hostHeader string) bool {
 func (h *Hosts) Only(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !h.Knows(r.Host) {
-			h.tell(r.Host, r.URL.Path)
+			h.tell(r.Host, r.URL.Path, source.OfRequest(r))
 			answer.Error(w, http.StatusForbidden, answer.Unauthorized,
 				fmt.Sprintf("this box does not go by the name of %q: if it is one of the box's, write it into "+
 					"public_host", r.Host))
@@ -67,12 +68,12 @@ func (h *Hosts) Own(hostHeader string) bool {
 	if h.Knows(hostHeader) {
 		return true
 	}
-	h.tell(hostHeader, "")
+	h.tell(hostHeader, "", netip.Addr{})
 	return false
 }
 
-func (h *Hosts) tell(host, path string) {
-	if h.told.First(host) {
+func (h *Hosts) tell(host, path string, from netip.Addr) {
+	if h.told.First(host, from, time.Now()) {
 		h.Log.Warn("refused under a name that isn't known to be this box's: if it is, write it into public_host",
 			"host", host, "path", path)
 	}

@@ -30,7 +30,6 @@ func NewSending(bottom net.Conn, unsent int) Sending {
 	s := Sending{}
 	if conn, ok := bottom.(*net.TCPConn); ok {
 		s.conn = conn
-		mayFragment(conn, conn.LocalAddr().(*net.TCPAddr).AddrPort().Addr().Unmap())
 		s.room = newRoom(conn, unsent)
 	}
 	return s
