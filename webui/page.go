@@ -11,8 +11,9 @@ import (
 	"sync/atomic"
 )
 
-// page is one HTML document. It differs only by the reader's language and by where the box is
-// reached, which rarely or never changes: the last rendering in each language is kept.
+// page is one HTML document. It differs only by the reader's language, by where the box is reached
+// and by whether it asks who comes, which rarely or never change: the last rendering in each
+// language is kept.
 type page struct {
 	template *template.Template
 	name     string
@@ -34,10 +35,11 @@ type facts struct {
 	Language string
 }
 
-// place is where the box is reached.
+// place is where the box is reached, and how.
 type place struct {
 	HTTPSPort int    // 0: no TLS listener
 	Origin    string // by others than this machine; empty: they don't reach it
+	Asks      bool   // for a password or a token
 }
 
 type rendering struct {

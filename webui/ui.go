@@ -27,6 +27,9 @@ type Options struct {
 	// https://call.example.org: a page that is open as localhost gives away links to it. It is
 	// called on each request, too. Empty, or a nil func: nobody else reaches the box.
 	Origin func() string
+	// Asks reports whether the box asks for a password or a token; nil: it doesn't. It is called on
+	// each request.
+	Asks func() bool
 	// Trust says that the box is its own certificate authority. Only then it has the page /trust,
 	// and links to it.
 	Trust bool
@@ -92,6 +95,9 @@ func (opts Options) where() (at place) {
 	}
 	if opts.Origin != nil {
 		at.Origin = opts.Origin()
+	}
+	if opts.Asks != nil {
+		at.Asks = opts.Asks()
 	}
 	return at
 }

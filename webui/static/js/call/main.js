@@ -4,8 +4,8 @@ import { Media } from '/signalbox-media.js';
 import { connect } from '/signalbox.js';
 import { byId, copy, h } from '../dom.js';
 import { known, label, locale, say, start, t } from '../i18n.js';
-import { secureURL, sharedURL } from '../origin.js';
-import { askPass, keepPass, pass, takePass } from '../pass.js';
+import { asks, secureURL, sharedURL } from '../origin.js';
+import { askPass, isRight, keepPass, pass, takePass } from '../pass.js';
 import { roomOf } from '../room.js';
 import { visible } from '../text.js';
 import { Arrival } from './arrival.js';
@@ -51,17 +51,18 @@ offerSecureURL();
 // A link must not join for its reader: a visitor who has allowed camera and microphone permanently
 // would be on the air at once.
 if (roomName === null) refuseRoom();
-else openDevices();
+else enterLobby();
 
 byId('lobby').addEventListener('submit', (event) => {
   event.preventDefault();
-  join();
+  if (isAtDoor()) enterLobby();
+  else join();
 });
 byId('leave').addEventListener('click', () => finish('left', 'end.left'));
 byId('unblock').addEventListener('click', () => stage?.unblock());
 byId('rejoin').addEventListener('click', async () => {
   setState('lobby');
-  await openDevices();
+  await enterLobby();
 });
 byId('copy-link').addEventListener('click', async () => {
   const done = await copy(sharedURL());
@@ -90,6 +91,21 @@ function setState(state) {
   stayAwake(state === 'in-call');
   for (const dialog of ['settings', 'keys', 'details']) byId(dialog).close();
   if (state !== 'lobby' && state !== 'joining') choice.end();
+}
+
+// A box that asks for a password does so first: nobody turns on a camera in vain.
+async function enterLobby() {
+  const isLetIn = !asks || (pass() ? await isRight() : false);
+  document.body.toggleAttribute('data-door', isLetIn === false);
+  say(byId('join'), isAtDoor() ? 'pass.bring' : 'call.join');
+  say(byId('lobby-title'), isAtDoor() ? 'pass.title' : 'call.lobby');
+  if (isAtDoor()) return askPass();
+  if (asks && isLetIn) keepPass();
+  await openDevices();
+}
+
+function isAtDoor() {
+  return document.body.hasAttribute('data-door');
 }
 
 async function openDevices() {

@@ -15,6 +15,8 @@ export default {
   "cancel": "Cancel",
   "close": "Close",
   "pass": "Password or token",
+  "pass.bring": "Continue",
+  "pass.title": "Before you join",
   "pass.needed": "This box admits only people with a password or a token. Ask the person who runs it or who sent you the link.",
   "pass.wrong": "The box refuses this password or token: it is wrong, expired, or for another room.",
 

@@ -15,6 +15,8 @@ export default {
   "cancel": "取消",
   "close": "关闭",
   "pass": "密码或令牌",
+  "pass.bring": "继续",
+  "pass.title": "加入之前",
   "pass.needed": "此主机只允许持有密码或令牌的人进入。请向管理员或发给你链接的人索取。",
   "pass.wrong": "主机不接受：密码或令牌有误、已过期，或属于另一个房间。",
 
