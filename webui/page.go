@@ -28,6 +28,7 @@ type facts struct {
 	Version string
 	Assets  string // path prefix, without a slash at its end
 	Trust   bool   // whether there is /trust to link to
+	Calls   bool   // whether people can be called by name
 	Docs    *docs  // of the SDK
 	// Modules are the URLs of what the page's scripts import, and Language is the one that its
 	// reader is likely to choose: the browser is told to load them at once.

@@ -30,6 +30,8 @@ type Options struct {
 	// Asks reports whether the box asks for a password or a token; nil: it doesn't. It is called on
 	// each request.
 	Asks func() bool
+	// Calls says that people can be called by name, which the start page then offers.
+	Calls bool
 	// Trust says that the box is its own certificate authority. Only then it has the page /trust,
 	// and links to it.
 	Trust bool
@@ -65,7 +67,7 @@ func load(files fs.FS, table []pageRow, opts Options) (*UI, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the SDK's documentation: %w", err)
 	}
-	known := facts{Version: opts.Version, Assets: assets.prefix(), Trust: opts.Trust, Docs: docs}
+	known := facts{Version: opts.Version, Assets: assets.prefix(), Trust: opts.Trust, Calls: opts.Calls, Docs: docs}
 	if ui.missing, err = loadPage(files, "missing", known, opts.where); err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@
 // stage.js, built on the SDK.
 import { Media } from '/signalbox-media.js';
 import { connect } from '/signalbox.js';
+import { miss, user, wasAskedFor } from '../answered.js';
 import { byId, copy, h } from '../dom.js';
 import { known, label, locale, say, start, t } from '../i18n.js';
 import { asks, secureURL, sharedURL } from '../origin.js';
@@ -45,7 +46,7 @@ let stage = null;
 start();
 for (const id of ['room-name', 'call-heading']) byId(id).textContent = roomName;
 byId('relay-note').hidden = !relayOnly;
-byId('name').value = parameters.get('name') ?? storedName();
+byId('name').value = parameters.get('name') ?? (storedName() || (user() ?? ''));
 takePass();
 offerSecureURL();
 // A link must not join for its reader: a visitor who has allowed camera and microphone permanently
@@ -102,6 +103,7 @@ async function enterLobby() {
   if (isAtDoor()) return askPass();
   if (asks && isLetIn) keepPass();
   await openDevices();
+  if (wasAskedFor(roomName)) join();
 }
 
 function isAtDoor() {
@@ -150,7 +152,7 @@ async function join() {
   say(byId('status'), 'status.joining');
   storeName(name);
   try {
-    session = await connect({ name: name || t('call.guest'), token: pass });
+    session = await enter(name || t('call.guest'));
     session.on('state', follow);
     session.on('carrier', showCarrier);
     showCarrier();
@@ -166,6 +168,24 @@ async function join() {
   } catch (error) {
     if (error.code === 'unauthorized') refused();
     else failed(error);
+  }
+}
+
+// Whoever can be called by name, stays so, and is busy now. Another tab may have the name by now.
+async function enter(name) {
+  const options = { name, token: pass };
+  const handle = user();
+  if (!handle) return connect(options);
+  try {
+    const own = await connect({ ...options, user: handle });
+    own.on('call', ({ call }) => {
+      call.decline('busy');
+      miss(call.user ?? call.name);
+    });
+    return own;
+  } catch (error) {
+    if (error.code !== 'user-taken') throw error;
+    return connect(options);
   }
 }
 
