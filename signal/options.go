@@ -16,7 +16,9 @@ import (
 // Options configure a Hub. The zero value is usable: an open hub without limits and without ICE
 // servers.
 type Options struct {
-	RoomCapacity    int // members of one room; 0 = no limit
+	RoomCapacity int // members of one room; 0 = no limit
+	// Halls are the rooms, by full name, that take another number of members, whoever opens them.
+	Halls           map[string]Hall
 	Rooms           int // rooms that exist at once; 0 = no limit
 	RoomsPerSession int // rooms that one session is in at once; 0 = no limit
 	// at once, with those that wait to be resumed and connections that haven't said hello; 0 = no
@@ -78,6 +80,12 @@ type Options struct {
 	Source func(*http.Request) netip.Addr
 
 	Log *slog.Logger // nil discards
+}
+
+// Hall is how many members a room takes.
+type Hall struct {
+	Capacity int // 0: as other rooms
+	Share    int // see Terms.Share
 }
 
 // ICEServer is an RTCIceServer, as browsers take it.

@@ -39,7 +39,7 @@ type seat struct {
 
 func (h *Hub) newRoom(name string, capacity int) *room {
 	return &room{
-		name: name, capacity: capacity, told: h.opts.Members, journal: h.opts.Journal,
+		name: name, capacity: capacity, share: h.opts.Halls[name].Share, told: h.opts.Members, journal: h.opts.Journal,
 		members: make(map[string]*seat),
 	}
 }
@@ -267,7 +267,8 @@ func (h *Hub) room(name string, s *Session, pass *Pass, capacity int) (*room, er
 	if h.opts.Rooms > 0 && len(h.rooms) >= h.opts.Rooms {
 		return nil, Refuse(CodeNoSuchRoom, "")
 	}
-	r := h.newRoom(name, cmp.Or(pass.Capacity, capacity, h.live.Load().capacity))
+	r := h.newRoom(name, cmp.Or(pass.Capacity, capacity, h.opts.Halls[name].Capacity,
+		h.live.Load().capacity))
 	h.rooms[name] = r
 	return r, nil
 }

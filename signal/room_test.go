@@ -266,3 +266,20 @@ func TestHub8NamesAreComparedAsTheyAreSeen(t *testing.T) {
 	mac.send("leave", frame{"room": "cafe\u0301"})
 	mac.expect("left")
 }
+
+// A hall takes as many as it says, whoever opens it.
+func TestHall(t *testing.T) {
+	t.Parallel()
+	b := start(t, signal.Options{RoomCapacity: 2, Halls: map[string]signal.Hall{"hall": {Capacity: 10}}})
+	for n := range 10 {
+		b.join(t, "hall", fmt.Sprint("guest ", n))
+	}
+	last := b.hello(t, nil)
+	last.send("join", frame{"room": "hall", "id": "j"})
+	last.expectError(signal.CodeRoomFull)
+	other := b.hello(t, nil)
+	other.send("join", frame{"room": "tea", "id": "j"})
+	if got := other.expect("joined")["capacity"]; got != float64(2) {
+		t.Errorf("another room takes %v", got)
+	}
+}

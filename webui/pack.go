@@ -38,6 +38,7 @@ func pack(script string) ([]byte, error) {
 		return nil, fmt.Errorf("pack a script: %w", err)
 	}
 	short := shortNames(lines)
+	private := privateNames(lines)
 	var out bytes.Buffer
 	head, _, _ := strings.Cut(script, "\n\n")
 	fmt.Fprintf(&out, "%s\n\n", head)
@@ -52,7 +53,7 @@ func pack(script string) ([]byte, error) {
 				continue
 			}
 		}
-		text = rename(text, short)
+		text = rename(rename(text, private[i]), short)
 		endsInTemplate := i+1 < len(lines) && lines[i+1].inside
 		// The text of a template stays as it is. So does what may have another one within.
 		if !line.inside && !endsInTemplate && strings.Count(line.text, "`") <= 2 {
@@ -76,15 +77,42 @@ func pack(script string) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// shortNames has a short name for each private or internal one: the shortest for those that occur
-// most; and for each class and constant at the top of a joined script. Those that it exports stay,
-// and those that are also names of properties or stand in strings. Functions and variables stay,
-// too: { name } may make properties of them.
+// privateNames has, for each line, short names for those that are private to the class that the
+// line is part of: the shortest for those that occur most. Each class has its own, so that all have
+// the same, which compresses well.
+func privateNames(lines []scriptLine) []map[string]string {
+	of := make([]map[string]string, len(lines))
+	var short map[string]string
+	var often map[string]int
+	end := func() {
+		for n, name := range byCount(often) {
+			short[name] = shortName("#", n)
+		}
+	}
+	for i, line := range lines {
+		if declaration.MatchString(line.code) || i == 0 {
+			end()
+			short, often = make(map[string]string), make(map[string]int)
+		}
+		of[i] = short
+		for _, name := range anyName.FindAllString(line.text, -1) {
+			if name[0] == '#' {
+				often[name]++
+			}
+		}
+	}
+	end()
+	return of
+}
+
+// shortNames has a short name for each internal one: the shortest for those that occur most; and
+// for each class and constant at the top of a joined script. Those that it exports stay, and those
+// that are also names of properties or stand in strings. Functions and variables stay, too:
+// { name } may make properties of them.
 func shortNames(lines []scriptLine) map[string]string {
 	var exports string
-	private := make(map[string]int) // how often each occurs
-	internal := make(map[string]int)
-	count := make(map[string]int) // in strings, and as names of properties
+	internal := make(map[string]int) // how often each occurs
+	count := make(map[string]int)    // in strings, and as names of properties
 	numbers := make(map[string]string)
 	var names []string
 	for _, line := range lines {
@@ -98,11 +126,7 @@ func shortNames(lines []scriptLine) map[string]string {
 			names = append(names, declared[2])
 		}
 		for _, name := range anyName.FindAllString(line.text, -1) {
-			if name[0] == '#' {
-				private[name]++
-			} else {
-				count[name]++
-			}
+			count[name]++
 		}
 		for _, name := range namesIn(line.code) {
 			count[name]--
@@ -112,15 +136,9 @@ func shortNames(lines []scriptLine) map[string]string {
 		}
 	}
 	short := make(map[string]string)
-	shorten := func(sign string, often map[string]int) {
-		for n, name := range slices.SortedFunc(maps.Keys(often), func(a, b string) int {
-			return cmp.Or(often[b]-often[a], strings.Compare(a, b))
-		}) {
-			short[name] = shortName(sign, n)
-		}
+	for n, name := range byCount(internal) {
+		short[name] = shortName("_", n)
 	}
-	shorten("#", private)
-	shorten("_", internal)
 	n := 0
 	for _, name := range names {
 		if count[name] == 0 && !strings.Contains(exports, name) {
@@ -131,6 +149,13 @@ func shortNames(lines []scriptLine) map[string]string {
 		}
 	}
 	return short
+}
+
+// byCount has the names that occur, the most frequent first.
+func byCount(often map[string]int) []string {
+	return slices.SortedFunc(maps.Keys(often), func(a, b string) int {
+		return cmp.Or(often[b]-often[a], strings.Compare(a, b))
+	})
 }
 
 // shortName is the nth: of one letter at first, then with a number behind it.

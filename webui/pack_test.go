@@ -51,8 +51,8 @@ func TestPack(t *testing.T) {
 	}
 }
 
-// Names that are private to a class are short in what is served: each is another one, also where
-// modules have the same, and the one that occurs most is shortest.
+// Names that are private to a class are short in what is served: each is another one in its class,
+// the same as in other classes, and the one that occurs most is shortest.
 func TestPrivateNamesAreShort(t *testing.T) {
 	t.Parallel()
 	var rare, want strings.Builder
@@ -60,7 +60,8 @@ func TestPrivateNamesAreShort(t *testing.T) {
 		fmt.Fprintf(&rare, "  #rare%02d = this.#often;\n", i)
 	}
 	joined, err := join(modulesOf(map[string]string{
-		"a.js":    "export class A {\n" + rare.String() + "  text = `${this.#often}`; // #often\n}\n",
+		"a.js": "export class A {\n" + rare.String() + "  text = `${this.#often}`; // #often\n}\n\n" +
+			"class B {\n  #other = this.#often;\n  #often = 1;\n}\n",
 		"main.js": "// Head.\n\nexport { A } from './a.js';\n",
 	}), "main.js")
 	if err != nil {
@@ -74,7 +75,7 @@ func TestPrivateNamesAreShort(t *testing.T) {
 	for i := range 51 {
 		fmt.Fprintf(&want, "#%c=this.#a;", letters[i])
 	}
-	if !strings.Contains(string(got), want.String()+"#a1=this.#a;text=`${this.#a}`}") {
+	if !strings.Contains(string(got), want.String()+"#a1=this.#a;text=`${this.#a}`}class $a{#b=this.#a;#a=1}") {
 		t.Errorf("got\n%s", got)
 	}
 }

@@ -11,8 +11,9 @@ import (
 	"sync/atomic"
 )
 
-// page is one HTML document. It differs only by the reader's language and by where the box is
-// reached, which rarely or never changes: the last rendering in each language is kept.
+// page is one HTML document. It differs only by the reader's language, by where the box is reached
+// and by whether it asks who comes, which rarely or never change: the last rendering in each
+// language is kept.
 type page struct {
 	template *template.Template
 	name     string
@@ -27,6 +28,7 @@ type facts struct {
 	Version string
 	Assets  string // path prefix, without a slash at its end
 	Trust   bool   // whether there is /trust to link to
+	Calls   bool   // whether people can be called by name
 	Docs    *docs  // of the SDK
 	// Modules are the URLs of what the page's scripts import, and Language is the one that its
 	// reader is likely to choose: the browser is told to load them at once.
@@ -34,10 +36,11 @@ type facts struct {
 	Language string
 }
 
-// place is where the box is reached.
+// place is where the box is reached, and how.
 type place struct {
 	HTTPSPort int    // 0: no TLS listener
 	Origin    string // by others than this machine; empty: they don't reach it
+	Asks      bool   // for a password or a token
 }
 
 type rendering struct {

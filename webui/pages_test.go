@@ -276,7 +276,7 @@ func TestTranslationsAreUsed(t *testing.T) {
 	}
 	composed := regexp.MustCompile(`^(code|details|end|why|box\.nothing|home\.health|media\.(audio|video)|tile|path|` +
 		`candidate|verdict|server\.timeout|overall\.norelay|admin\.(kind|live|failed|server)|kick\.(title|what|note)|` +
-		`span)(\.|$)`)
+		`names\.ended|span)(\.|$)`)
 	source := everything.String()
 	for key := range texts {
 		base := strings.TrimSuffix(key, ".fix")

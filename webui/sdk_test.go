@@ -120,10 +120,12 @@ func TestModules(t *testing.T) {
 		t.Parallel()
 		run(t, "hub.test.mjs", "SIGNALBOX="+buildBinary(t), "WEBSOCKET="+webSocketFor(t, node))
 	})
-	t.Run("ringing", func(t *testing.T) {
-		t.Parallel()
-		run(t, "ringing.test.mjs", "SIGNALBOX="+buildBinary(t), "WEBSOCKET="+webSocketPackage(t))
-	})
+	for _, name := range []string{"names", "ringing"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			run(t, name+".test.mjs", "SIGNALBOX="+buildBinary(t), "WEBSOCKET="+webSocketPackage(t))
+		})
+	}
 }
 
 // The types are complete, and an application in TypeScript gets along with them.

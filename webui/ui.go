@@ -28,6 +28,11 @@ type Options struct {
 	// https://call.example.org: a page that is open as localhost gives away links to it. It is
 	// called on each request, too. Empty, or a nil func: nobody else reaches the box.
 	Origin func() string
+	// Asks reports whether the box asks for a password or a token; nil: it doesn't. It is called on
+	// each request.
+	Asks func() bool
+	// Calls says that people can be called by name, which the start page then offers.
+	Calls bool
 	// Trust says that the box is its own certificate authority. Only then it has the page /trust,
 	// and links to it.
 	Trust bool
@@ -58,7 +63,7 @@ func load(files fs.FS, assetsOf func() (*assets, error), table []pageRow, opts O
 	if err != nil {
 		return nil, fmt.Errorf("the SDK's documentation: %w", err)
 	}
-	known := facts{Version: opts.Version, Assets: assets.prefix(), Trust: opts.Trust, Docs: docs}
+	known := facts{Version: opts.Version, Assets: assets.prefix(), Trust: opts.Trust, Calls: opts.Calls, Docs: docs}
 	if ui.missing, err = loadPage(files, "missing", known, opts.where); err != nil {
 		return nil, err
 	}
@@ -88,6 +93,9 @@ func (opts Options) where() (at place) {
 	}
 	if opts.Origin != nil {
 		at.Origin = opts.Origin()
+	}
+	if opts.Asks != nil {
+		at.Asks = opts.Asks()
 	}
 	return at
 }

@@ -249,7 +249,7 @@ func (a *App) makeSite() (err error) {
 	}
 	a.ui, err = webui.New(webui.Options{
 		Version: status.Version(), HTTPSPort: a.edge.HTTPSPort, Origin: a.urls.Origin,
-		Trust: a.certs.Authority() != nil,
+		Trust: a.certs.Authority() != nil, Asks: a.guard.Asks, Calls: a.cfg.Signal.Calls,
 	})
 	return err
 }

@@ -43,10 +43,7 @@ type dialects struct {
 func newDialects(hub *signal.Hub, cfg *config.Config, guard *admission.Guard, ice *iceserver.Issuer,
 	hosts *site.Hosts) *dialects {
 	c := &cfg.Compat
-	capacity := int(c.Capacity)
-	if capacity == 0 { // no limit, but 0 is the hub's to a dialect; clients in any language read this one
-		capacity = math.MaxInt32
-	}
+	capacity := dialectCapacity(cfg)
 	calls := chat.New(hub, chat.Options{Capacity: capacity})
 	peers := peerjs.New(hub, peerjs.Options{
 		Discovery: c.PeerJSDiscovery, KeyIsToken: cfg.Auth.Mode != admission.Open,
@@ -68,6 +65,14 @@ func newDialects(hub *signal.Hub, cfg *config.Config, guard *admission.Guard, ic
 		d.start = calls.Before
 	}
 	return d
+}
+
+// dialectCapacity is how many members the rooms of dialects take.
+func dialectCapacity(cfg *config.Config) int {
+	if cfg.Compat.Capacity == 0 { // no limit, but 0 is the hub's to a dialect; clients in any language read this one
+		return math.MaxInt32
+	}
+	return int(cfg.Compat.Capacity)
 }
 
 // socketIO is the server of Socket.IO's clients, and their script.

@@ -25,6 +25,7 @@ import (
 	"signalbox/internal/state"
 	"signalbox/internal/webhook"
 	"signalbox/signal"
+	"signalbox/signal/chat"
 	"signalbox/turnsvc"
 	"signalbox/turnsvc/cred"
 )
@@ -318,8 +319,9 @@ func hubOptions(c *config.Config) signal.Options {
 		devices = math.MaxInt
 	}
 	live := hubLive(c)
+	lobby, hall := chat.Hall(chat.Options{Capacity: dialectCapacity(c)})
 	return signal.Options{
-		Devices:      devices,
+		Devices: devices, Halls: map[string]signal.Hall{lobby: hall},
 		RoomCapacity: live.RoomCapacity, Rooms: int(s.Rooms), RoomsPerSession: int(s.RoomsPerSession), Calls: s.Calls,
 		Heartbeat: time.Duration(s.Heartbeat), MaxFrame: int(s.MaxFrame), Rate: float64(s.Rate),
 		Sessions: int(s.Sessions), SessionsPerSource: int(s.SessionsPerSource), Resume: time.Duration(s.Resume),

@@ -20,12 +20,14 @@ func TestAdmission(t *testing.T) {
 
 	t.Run("typed in", func(t *testing.T) {
 		p := a.Open(server.HTTPS+"/call/x", lab.PageOptions{})
-		p.Await(5*time.Second, "nothing is asked for yet", `document.querySelector("#pass-field").hidden`)
-		knock(p, "Ann")
+		p.Expect(`401`) // what /api/ice says to what is wrong
 		p.AwaitText(10*time.Second, "#pass-problem", "password or a token")
+		p.Await(5*time.Second, "no camera is on, and no name asked for", `!document.querySelector("#preview").srcObject &&
+			!document.querySelector("#name").checkVisibility() && document.activeElement.id == "pass"`)
 		if state := p.Attr("body", "data-state"); state != "lobby" {
 			t.Errorf("the page is %q", state)
 		}
+		p.Audit("asked")
 		p.Shoot("asked")
 		p.Fill("#pass", "wrong")
 		p.Click("#join")
@@ -33,6 +35,9 @@ func TestAdmission(t *testing.T) {
 		p.Shoot("refused")
 		p.Fill("#pass", password)
 		p.Click("#join")
+		p.Await(10*time.Second, "then comes the camera", `document.querySelector("#preview").videoWidth > 0 &&
+			!document.querySelector("#pass").checkVisibility()`)
+		knock(p, "Ann")
 		p.Await(10*time.Second, "Ann is in the call", `document.body.dataset.state == "in-call"`)
 		p.Reload()
 		knock(p, "Ann")

@@ -89,6 +89,16 @@ func TestCallByKeyboard(t *testing.T) {
 		bo.Await(within, "on a phone, one can mute and write", `document.querySelector("#mute").checkVisibility() &&
 			document.elementFromPoint(...["x", "y"].map(at =>
 				document.querySelector("#mute").getBoundingClientRect()[at] + 10)).closest("#mute")`)
+		// Somebody else of that name, who writes from right to left, is somebody else.
+		twin := enter(b, server, "Ann", "", lab.PageOptions{})
+		twin.Await(within, "the twin is there", `document.querySelectorAll(".tile[data-peer]").length == 2`)
+		twin.Click("#chat-toggle")
+		twin.Fill("#chat-input", "אני אן")
+		bo.Await(within, "the twin can be heard", `document.querySelectorAll(".tile[data-path]:not([data-path=''])").length == 2`)
+		twin.Press("#chat-input", "Enter")
+		bo.Await(within, "two names, each kept apart from its time", `
+			[...document.querySelectorAll("#chat-log .chat-who bdi")].map(e => e.textContent).join() == "Ann,Ann"`)
+		twin.Close()
 		ann.Audit("chat")
 		ann.Shoot("chat")
 		bo.Press("#chat-input", "Escape")

@@ -22,6 +22,12 @@ const (
 	shareOf     = 4 // of the lobby's places, one line may have one of so many
 )
 
+// Hall is the lobby, by its full name, and what clients of all dialects find there: a page of the
+// box's own shows who can be called.
+func Hall(o Options) (name string, hall signal.Hall) {
+	return Name + "/" + lobby, signal.Hall{Capacity: o.Capacity, Share: shareOf}
+}
+
 // Options are what all clients share.
 type Options struct {
 	Capacity int // of the lobby; 0: the hub's limit

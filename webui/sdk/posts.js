@@ -12,40 +12,52 @@ const REFUSED_MS = 1000; // until what the hub has refused is said again
 export class Posts {
   #isOpen;
   #send;
-  #waiting = new Map(); // by whom they are for -> frames; whose turn it is stands first
+  #lines = new Map(); // by whom they are for -> {frames, sent, refused}; whose turn it is stands first
   #pace = new Turns(BURST, EVERY_MS, 0);
 
+  // `send(frame, answered)` sends one; `answered(refused)` is called once the hub has answered it.
   constructor(isOpen, send) {
     this.#isOpen = isOpen;
     this.#send = send;
   }
 
   add(frame) {
-    const frames = this.#waiting.get(frame.to) ?? [];
-    if (frames.push(frame) > WAITING) frames.shift();
-    this.#waiting.set(frame.to, frames);
+    const line = this.#lines.get(frame.to) ?? { frames: [], sent: 0 };
+    this.#lines.set(frame.to, line);
+    if (line.frames.push(frame) > WAITING) line.frames.splice(line.sent, 1);
     this.go();
   }
 
-  // The hub has refused it: an application sends, too, or that peer reads too slowly, for which the
-  // others don't wait.
-  again(frame) {
-    const waiting = this.#waiting;
-    while (this.#mayGo());
-    setTimeout(() => waiting === this.#waiting && this.add(frame), REFUSED_MS);
-  }
-
   clear() {
-    this.#waiting = new Map();
+    this.#lines = new Map();
   }
 
   // There is a connection, or a while has passed.
   go() {
-    for (const [to, frames] of this.#waiting) {
+    for (const [to, line] of this.#lines) {
+      const frame = line.frames[line.sent];
+      if (!line.frames.length) this.#lines.delete(to);
+      if (!frame || line.refused) continue;
       if (!this.#isOpen() || !this.#mayGo()) return;
-      this.#waiting.delete(to);
-      this.#send(frames.shift());
-      if (frames.length) this.#waiting.set(to, frames);
+      this.#lines.delete(to);
+      this.#lines.set(to, line);
+      line.sent++;
+      this.#send(frame, (refused) => this.#answered(line, refused));
+    }
+  }
+
+  // What the hub has refused, since an application sends, too, or that peer reads too slowly, is
+  // said again, and after it whatever came behind: the far end has it all in order.
+  #answered(line, refused) {
+    line.sent--;
+    line.refused ||= refused;
+    if (refused) while (this.#mayGo());
+    if (!line.refused) line.frames.shift();
+    else if (!line.sent) {
+      setTimeout(() => {
+        line.refused = false;
+        this.go();
+      }, REFUSED_MS);
     }
   }
 

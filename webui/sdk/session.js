@@ -35,7 +35,8 @@ export class Session extends Line {
   _unleft = new Set(); // rooms that were left when the queue had no place for it
 
   #outbox = new Outbox((text) => this._transmit(text));
-  #posts = new Posts(() => this.state === 'open', (frame) => this._send(frame));
+  #posts = new Posts(() => this.state === 'open', (frame, answered) => (
+    this._send(frame, answered, (error) => answered(this.#isPassing(error)))));
 
   constructor(options) {
     super(options);
@@ -150,7 +151,7 @@ export class Session extends Line {
     if (this.state === 'closed') return; // by a listener
     for (const { sent, text, resolve, reject } of waiting) {
       if (sent) reject?.(new SignalboxError('lost'));
-      else if (resolve) this.#queue(text, resolve, reject); // what peers had to say, they say anew
+      else if (resolve) this.#queue(text, resolve, reject);
     }
     this._setState('open');
   }
@@ -179,11 +180,17 @@ export class Session extends Line {
   #answered(id, error) {
     const request = this.#outbox.take(id);
     if (!request) return;
-    if (!error) return request.resolve?.();
-    if (request.reject) return request.reject(error);
-    if (error.code === 'rate-limited') return this.#posts.again(JSON.parse(request.text));
-    // A candidate may cross the news that its receiver has left: nobody needs to know.
-    if (error.code !== 'no-such-peer' && error.code !== 'not-in-room') this._emit('error', { error });
+    if (!error) request.resolve?.();
+    else if (request.reject) request.reject(error);
+    else if (this.#isPassing(error)) this._post(JSON.parse(request.text));
+  }
+
+  // Whether what nobody waits for is to be said again. A candidate may cross the news that its
+  // receiver has left: nobody needs to know.
+  #isPassing(error) {
+    if (error.code === 'rate-limited') return true;
+    const isNews = this.state === 'open' && !/lost|no-such-peer|not-in-room/.test(error.code);
+    if (isNews) this._emit('error', { error });
   }
 
   // For other servers, Firefox looks for another path at once: what a connection has is left to it

@@ -392,6 +392,29 @@ test('S6: nobody waits for a peer that reads too slowly, for which the hub refus
   assert.deepEqual(said.slice(0, 2), ['bob', 'cem']);
 });
 
+test('what the hub refuses is said again before what came after it, which is said again, too', DEADLINE, async (t) => {
+  let refuse = 0;
+  const said = [];
+  const hub = await startHub(t, {
+    signal: ({ id, data }, { send }) => {
+      if (refuse-- > 0) send({ type: 'error', code: 'rate-limited', id });
+      else said.push(data);
+    },
+  });
+  const session = await enter(t, hub);
+  refuse = 1;
+  for (let n = 1; n <= 5; n++) session._post({ type: 'signal', to: 'bob', data: n });
+  await hub.until(() => said.length === 4);
+  for (let n = 6; n <= 7; n++) session._post({ type: 'signal', to: 'bob', data: n });
+  session._post({ type: 'signal', to: 'cem', data: 'nobody waits' });
+  await hub.until(() => said.at(-1) === 7);
+  assert.deepEqual(said, [2, 3, 4, 5, 'nobody waits', 1, 2, 3, 4, 5, 6, 7]);
+  refuse = 1;
+  session._post({ type: 'signal', to: 'bob', data: 8 });
+  await hub.until(() => said.at(-1) === 8);
+  assert.equal(said.filter((data) => data === 7).length, 1, 'what was taken is not said again');
+});
+
 test("S6: a call's words have their place, however much an application says without a line", DEADLINE, async (t) => {
   let resume;
   const hub = await startHub(t, { resume: (_, { send }) => { resume = () => send(RESUMED); } });

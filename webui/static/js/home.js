@@ -1,13 +1,18 @@
+import { user } from './answered.js';
 import { byId, copy } from './dom.js';
 import { say, start } from './i18n.js';
 import { secureURL, sharedURL } from './origin.js';
+import { takePass } from './pass.js';
 import { wayTo } from './room.js';
+import { visible } from './text.js';
 
 const WORDS = [
   'amber', 'birch', 'cedar', 'coral', 'delta', 'ember', 'fern', 'flint', 'garnet', 'harbor', 'hazel',
   'indigo', 'ivory', 'juniper', 'lark', 'linen', 'maple', 'meadow', 'mica', 'moss', 'nectar', 'oak',
   'olive', 'opal', 'pearl', 'pine', 'quartz', 'reed', 'river', 'saffron', 'slate', 'willow',
 ];
+
+const USER_MAX = 64; // code points, as the hub has it
 
 /** A name that can be read out over a telephone. */
 function randomRoom() {
@@ -46,12 +51,33 @@ byId('snippet-copy').addEventListener('click', async () => {
 });
 
 tellHealth();
+if (byId('names')) offerNames();
 
 if (secure) {
   byId('insecure').hidden = false;
   const link = byId('insecure-link');
   link.href = secure;
   link.textContent = secure;
+}
+
+// What is needed for calls by name is loaded when somebody wants them, or had them before the page
+// was left for a call.
+function offerNames() {
+  takePass();
+  byId('user').value = user() ?? '';
+  const begin = async () => (await import('./names/main.js')).goOnline(byId('user').value);
+  if (user()) begin();
+  byId('names-form').addEventListener('submit', (event) => {
+    event.preventDefault();
+    const name = visible(byId('user').value);
+    byId('user').value = name;
+    const count = [...name].length;
+    const problem = !count ? 'names.empty' : count > USER_MAX ? 'call.name.long' : '';
+    byId('user').setAttribute('aria-invalid', String(Boolean(problem)));
+    say(byId('user-problem'), problem, { count });
+    if (problem) byId('user').focus();
+    else begin();
+  });
 }
 
 async function tellHealth() {

@@ -6,6 +6,9 @@ function fact(name) {
 
 export const version = fact('version');
 
+/** Whether the box asks for a password or a token. */
+export const asks = fact('asks') !== '';
+
 /**
  * Where this page has a secure context, or null if it has one already or the box has no TLS port.
  */

@@ -26,8 +26,19 @@ export function pass() {
   return byId('pass').value.trim() || undefined;
 }
 
+/** Whether the box lets in who brings it; null: that can't be told. */
+export async function isRight() {
+  try {
+    const { status } = await fetch('/api/ice', { headers: { Authorization: `Bearer ${pass()}` }, cache: 'no-store' });
+    return status === 401 ? false : status === 200 || null;
+  } catch {
+    return null;
+  }
+}
+
 /** The box has let us in. */
 export function keepPass() {
+  byId('pass-field').hidden = true;
   say(byId('pass-problem'), '');
   if (pass()) stored((storage) => storage.setItem(REMEMBERED, pass()));
 }

@@ -10,7 +10,7 @@ const TEXT_MAX = 2000; // code points of one message
 
 export class Chat {
   #unread = 0;
-  #last = { name: null, own: false, at: 0 };
+  #last = null; // {from, at}: who has written last, and when
 
   /** `onsend(text)` is called for what the visitor writes. */
   constructor({ onsend }) {
@@ -48,15 +48,19 @@ export class Chat {
     }
   }
 
-  /** `note` is the key of what is said beneath. */
-  add(name, text, { own = false, note = null } = {}) {
+  /**
+   * `from` is the id of the peer who has written it, null: the visitor. Several may have one name.
+   * `note` is the key of what is said beneath.
+   */
+  add(name, text, { from = null, note = null } = {}) {
+    const own = from === null;
     const at = Date.now();
-    const isNext = own === this.#last.own && name === this.#last.name && at < this.#last.at + GROUP_MS;
-    this.#last = { name, own, at };
+    const isNext = this.#last?.from === from && at < this.#last.at + GROUP_MS;
+    this.#last = { from, at };
     const time = new Date(at).toLocaleTimeString(locale(), { hour: '2-digit', minute: '2-digit' });
     this.#append(h('div', { class: own ? 'own' : '' },
       // A list that is read out says of each who wrote it.
-      h('span', { class: isNext ? 'visually-hidden' : 'chat-who small muted' }, `${name} · ${time}`),
+      h('span', { class: isNext ? 'visually-hidden' : 'chat-who small muted' }, h('bdi', {}, name), ` · ${time}`),
       h('span', { class: 'chat-text', dir: 'auto' }, ...linked([...text].slice(0, TEXT_MAX).join(''))),
       note && h('span', { class: 'small muted', t: note })));
     if (this.panel.hidden && !own) this.#setUnread(this.#unread + 1);
@@ -64,7 +68,7 @@ export class Chat {
 
   /** Says something in the log that nobody has written. */
   remark(key) {
-    this.#last = { name: null, own: false, at: 0 };
+    this.#last = null;
     this.#append(h('p', { class: 'small muted', t: key }));
   }
 
@@ -76,7 +80,7 @@ export class Chat {
 
   clear() {
     this.log.replaceChildren();
-    this.#last = { name: null, own: false, at: 0 };
+    this.#last = null;
     say(byId('chat-problem'), '');
     this.#setUnread(0);
     this.show(false);

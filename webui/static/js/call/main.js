@@ -2,10 +2,11 @@
 // stage.js, built on the SDK.
 import { Media } from '/signalbox-media.js';
 import { connect } from '/signalbox.js';
+import { miss, user, wasAskedFor } from '../answered.js';
 import { byId, copy, h } from '../dom.js';
 import { known, label, locale, say, start, t } from '../i18n.js';
-import { secureURL, sharedURL } from '../origin.js';
-import { askPass, keepPass, pass, takePass } from '../pass.js';
+import { asks, secureURL, sharedURL } from '../origin.js';
+import { askPass, isRight, keepPass, pass, takePass } from '../pass.js';
 import { roomOf } from '../room.js';
 import { visible } from '../text.js';
 import { Arrival } from './arrival.js';
@@ -45,23 +46,24 @@ let stage = null;
 start();
 for (const id of ['room-name', 'call-heading']) byId(id).textContent = roomName;
 byId('relay-note').hidden = !relayOnly;
-byId('name').value = parameters.get('name') ?? storedName();
+byId('name').value = parameters.get('name') ?? (storedName() || (user() ?? ''));
 takePass();
 offerSecureURL();
 // A link must not join for its reader: a visitor who has allowed camera and microphone permanently
 // would be on the air at once.
 if (roomName === null) refuseRoom();
-else openDevices();
+else enterLobby();
 
 byId('lobby').addEventListener('submit', (event) => {
   event.preventDefault();
-  join();
+  if (isAtDoor()) enterLobby();
+  else join();
 });
 byId('leave').addEventListener('click', () => finish('left', 'end.left'));
 byId('unblock').addEventListener('click', () => stage?.unblock());
 byId('rejoin').addEventListener('click', async () => {
   setState('lobby');
-  await openDevices();
+  await enterLobby();
 });
 byId('copy-link').addEventListener('click', async () => {
   const done = await copy(sharedURL());
@@ -90,6 +92,22 @@ function setState(state) {
   stayAwake(state === 'in-call');
   for (const dialog of ['settings', 'keys', 'details']) byId(dialog).close();
   if (state !== 'lobby' && state !== 'joining') choice.end();
+}
+
+// A box that asks for a password does so first: nobody turns on a camera in vain.
+async function enterLobby() {
+  const isLetIn = !asks || (pass() ? await isRight() : false);
+  document.body.toggleAttribute('data-door', isLetIn === false);
+  say(byId('join'), isAtDoor() ? 'pass.bring' : 'call.join');
+  say(byId('lobby-title'), isAtDoor() ? 'pass.title' : 'call.lobby');
+  if (isAtDoor()) return askPass();
+  if (asks && isLetIn) keepPass();
+  await openDevices();
+  if (wasAskedFor(roomName)) join();
+}
+
+function isAtDoor() {
+  return document.body.hasAttribute('data-door');
 }
 
 async function openDevices() {
@@ -134,7 +152,7 @@ async function join() {
   say(byId('status'), 'status.joining');
   storeName(name);
   try {
-    session = await connect({ name: name || t('call.guest'), token: pass });
+    session = await enter(name || t('call.guest'));
     session.on('state', follow);
     session.on('carrier', showCarrier);
     showCarrier();
@@ -150,6 +168,24 @@ async function join() {
   } catch (error) {
     if (error.code === 'unauthorized') refused();
     else failed(error);
+  }
+}
+
+// Whoever can be called by name, stays so, and is busy now. Another tab may have the name by now.
+async function enter(name) {
+  const options = { name, token: pass };
+  const handle = user();
+  if (!handle) return connect(options);
+  try {
+    const own = await connect({ ...options, user: handle });
+    own.on('call', ({ call }) => {
+      call.decline('busy');
+      miss(call.user ?? call.name);
+    });
+    return own;
+  } catch (error) {
+    if (error.code !== 'user-taken') throw error;
+    return connect(options);
   }
 }
 

@@ -80,7 +80,7 @@ export class Stage {
 
   say(text) {
     const reached = this.room.send(JSON.stringify({ type: 'chat', text }));
-    this.chat.add(t('call.you'), text, { own: true, note: reached ? null : 'chat.nobody' });
+    this.chat.add(t('call.you'), text, { note: reached ? null : 'chat.nobody' });
   }
 
   /** Plays what the browser refused to play without a gesture of the visitor. */
@@ -154,7 +154,7 @@ export class Stage {
     const message = parse(data);
     if (!entry || !message) return;
     if (message.type === 'chat' && typeof message.text === 'string') {
-      this.chat.add(entry.tile.name, message.text);
+      this.chat.add(entry.tile.name, message.text, { from: peer.id });
     } else if (message.type === 'state') {
       entry.state = message;
       this.#show(peer);

@@ -1,0 +1,159 @@
+// Calls by name, without a page: who is there, who rings, and the way from a call that was answered
+// to a room of its own, in which /call takes over. Both ends propose a room, and take that of the
+// one with the smaller id: so two who call each other at once need no order.
+
+const LOBBY = 'chat/lobby'; // where clients of MDN's chat are, too
+const WORD = 'signalbox.room'; // under which the ends of a call propose it
+const ROOM = /^[\w-]{22}$/;
+const WORD_MS = 8000; // for the far end to propose one
+const WORDS = 16; // of strangers and the far end, while a call rings
+const OPTIONS = { dataChannel: false }; // nothing is sent: the room has media
+
+export class Names {
+  people = []; // who can be called, {user}, in alphabetical order
+  call = null; // that rings: {user, name, isOwn}
+
+  #session;
+  #told;
+  #there = new Map(); // peer id -> user
+  #incoming = null; // SDK's
+  #abort = null; // what this end has begun
+  #words = new Map(); // peer id -> the room that it proposes: that of the far end may come before it is known
+  #heard = () => {};
+  #patience;
+  #ends;
+
+  /**
+   * `told` is called back: `changed()`, when people come and go or a call begins or ends to ring;
+   * `hidden(code)`, when the box doesn't say who is there; `ended({user, code})`, when a call did
+   * not come about, with an SDK's code, or `busy`, `missed` or `elsewhere`; and `answered(room)`.
+   */
+  constructor(session, told, patience = WORD_MS) {
+    this.#patience = patience;
+    this.#session = session;
+    this.#told = told;
+    const follow = {
+      state: ({ state }) => state === 'open' && this.look(),
+      joined: ({ room, peers }) => room === LOBBY && this.#meet(peers, true),
+      'peer-joined': ({ room, peer }) => room === LOBBY && this.#meet([peer]),
+      'peer-left': ({ room, peer }) => room === LOBBY && this.#there.delete(peer.id) && this.#list(),
+      call: ({ call }) => this.#rings(call),
+      signal: ({ from, data }) => this.#hear(from, data?.[WORD]),
+    };
+    this.#ends = Object.entries(follow).map(([type, listener]) => session.on(type, listener));
+  }
+
+  /** Asks who is there, and goes on to be told. */
+  async look() {
+    try {
+      await this.#session.request({ type: 'join', room: LOBBY });
+    } catch (error) {
+      if (error.code !== 'lost') this.#told.hidden(error.code);
+    }
+  }
+
+  /** Rings, until somebody answers or this end gives up. */
+  async ring(user) {
+    if (this.call) return;
+    this.#abort = new AbortController();
+    this.#set({ user, name: user, isOwn: true });
+    await this.#meetIn(user, this.#session.call(user, { ...OPTIONS, signal: this.#abort.signal }));
+  }
+
+  answer() {
+    const call = this.#incoming;
+    if (!call) return;
+    this.#incoming = null;
+    this.#meetIn(this.call.user, Promise.resolve().then(() => call.accept(OPTIONS)));
+  }
+
+  decline() {
+    this.#incoming?.decline();
+    this.#incoming = null;
+    this.#set(null);
+  }
+
+  cancel() {
+    this.#abort?.abort();
+  }
+
+  close() {
+    for (const end of this.#ends) end();
+    this.decline();
+    this.cancel();
+  }
+
+  #rings(call) {
+    const user = call.user ?? '';
+    if (this.call) {
+      call.decline('busy');
+      return this.#told.ended({ user: user || call.name, code: 'missed' });
+    }
+    this.#incoming = call;
+    this.#set({ user, name: user || call.name, isOwn: false });
+    call.on('canceled', ({ reason }) => {
+      if (this.#incoming !== call) return;
+      this.#incoming = null;
+      this.#set(null);
+      if (reason !== 'answered-elsewhere') this.#told.ended({ user: user || call.name, code: 'missed' });
+    });
+  }
+
+  // Whoever answers is here already; programs that don't know of rooms are not.
+  async #meetIn(user, answered) {
+    let call = null;
+    try {
+      call = await answered;
+      this.#told.answered(await this.#agree(call));
+    } catch (error) {
+      call?.hangup();
+      if (error.code !== 'canceled') this.#told.ended({ user, code: error.reason === 'busy' ? 'busy' : error.code });
+    }
+    this.#abort = null;
+    this.#set(null);
+  }
+
+  async #agree({ peer: { id } }) {
+    const { peerId } = this.#session;
+    const own = randomRoom();
+    let timer;
+    const word = new Promise((resolve, reject) => {
+      this.#heard = () => this.#words.has(id) && resolve(this.#words.get(id));
+      this.#heard();
+      const late = Object.assign(new Error('no word of a room'), { code: 'elsewhere' });
+      timer = setTimeout(reject, this.#patience, late);
+    });
+    const [theirs] = await Promise.all([word, this.#session.signal(id, { [WORD]: own })])
+      .finally(() => clearTimeout(timer));
+    return peerId < id ? own : theirs;
+  }
+
+  #hear(from, room) {
+    if (!this.call || typeof room !== 'string' || !ROOM.test(room) || this.#words.size === WORDS) return;
+    this.#words.set(from, room);
+    this.#heard();
+  }
+
+  #meet(peers, all = false) {
+    if (all) this.#there.clear();
+    for (const { id, user } of peers) if (user) this.#there.set(id, user);
+    this.#list();
+  }
+
+  #list() {
+    const users = [...new Set(this.#there.values())].filter((user) => user !== this.#session.user);
+    this.people = users.sort((a, b) => a.localeCompare(b)).map((user) => ({ user }));
+    this.#told.changed();
+  }
+
+  #set(call) {
+    this.call = call;
+    if (!call) this.#words.clear();
+    this.#told.changed();
+  }
+}
+
+function randomRoom() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return btoa(String.fromCharCode(...bytes)).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
+}

@@ -1,0 +1,122 @@
+// Calls by name, between the page's own logic, the SDK and the real hub.
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { start, stop } from './box.mjs';
+import './stub.mjs';
+import { connect } from '../joined/signalbox.js';
+import { Names } from '../static/js/names/names.js';
+
+const DEADLINE = { timeout: 20_000 };
+
+const state = await mkdtemp(join(tmpdir(), 'signalbox-'));
+const box = await start(state, 'signal.room_capacity=2');
+after(async () => {
+  await stop(box);
+  await rm(state, { recursive: true });
+});
+
+async function enter(t, user) {
+  const session = await connect({ url: `http://127.0.0.1:${box.port}/signal`, keep: false, name: user, user });
+  const ended = [];
+  const rooms = [];
+  const names = new Names(session, {
+    changed() {},
+    hidden: (code) => ended.push({ code }),
+    ended: (end) => ended.push(end),
+    answered: (room) => rooms.push(room),
+  }, 1000);
+  t.after(() => {
+    names.close();
+    session.close();
+  });
+  await names.look();
+  return { session, names, ended, rooms, users: () => names.people.map((each) => each.user) };
+}
+
+async function until(look) {
+  for (;;) {
+    if (look()) return;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+test('more than a room takes see each other come and go', DEADLINE, async (t) => {
+  const ann = await enter(t, 'ann');
+  const others = [await enter(t, 'cem'), await enter(t, 'bob'), await enter(t, 'dot')];
+  await until(() => ann.users().length === 3);
+  assert.deepEqual(ann.users(), ['bob', 'cem', 'dot']);
+  assert.deepEqual(others[2].users(), ['ann', 'bob', 'cem']);
+  others[1].session.close();
+  await until(() => ann.users().length === 2);
+  assert.deepEqual(ann.ended, []);
+});
+
+test('who answers meets the caller in a room of their own', DEADLINE, async (t) => {
+  const [ann, bob] = [await enter(t, 'ann1'), await enter(t, 'bob1')];
+  const rung = ann.names.ring('bob1');
+  assert.deepEqual(ann.names.call, { user: 'bob1', name: 'bob1', isOwn: true });
+  await until(() => bob.names.call);
+  assert.deepEqual(bob.names.call, { user: 'ann1', name: 'ann1', isOwn: false });
+  bob.names.answer();
+  await rung;
+  await until(() => bob.rooms.length);
+  assert.match(ann.rooms[0], /^[\w-]{22}$/);
+  assert.deepEqual(ann.rooms, bob.rooms);
+  assert.deepEqual([...ann.ended, ...bob.ended], []);
+  assert.equal(ann.names.call, null);
+});
+
+test('two who call each other at once meet, too', DEADLINE, async (t) => {
+  const [ann, bob] = [await enter(t, 'ann2'), await enter(t, 'bob2')];
+  await Promise.all([ann.names.ring('bob2'), bob.names.ring('ann2')]);
+  assert.equal(ann.rooms.length, 1);
+  assert.deepEqual(ann.rooms, bob.rooms);
+});
+
+test('what a caller hears: declined, busy, not here; and who was called: missed', DEADLINE, async (t) => {
+  const [ann, bob, cem] = [await enter(t, 'ann3'), await enter(t, 'bob3'), await enter(t, 'cem3')];
+  const first = ann.names.ring('bob3');
+  await until(() => bob.names.call);
+  await cem.names.ring('bob3');
+  assert.deepEqual(cem.ended, [{ user: 'bob3', code: 'busy' }]);
+  assert.deepEqual(bob.ended, [{ user: 'cem3', code: 'missed' }]);
+  bob.names.decline();
+  await first;
+  assert.deepEqual(ann.ended, [{ user: 'bob3', code: 'declined' }]);
+
+  const again = ann.names.ring('bob3');
+  await until(() => bob.names.call);
+  ann.names.cancel();
+  await again;
+  await until(() => !bob.names.call);
+  assert.equal(ann.ended.length, 1, 'who gives up needs no word');
+  assert.deepEqual(bob.ended[1], { user: 'ann3', code: 'missed' });
+
+  await ann.names.ring('nobody');
+  assert.deepEqual(ann.ended[1], { user: 'nobody', code: 'no-such-peer' });
+});
+
+test('a program that knows of no rooms is told apart', DEADLINE, async (t) => {
+  const ann = await enter(t, 'ann4');
+  const bot = await connect({ url: `http://127.0.0.1:${box.port}/signal`, keep: false, user: 'bot' });
+  t.after(() => bot.close());
+  bot.on('call', ({ call }) => call.accept());
+  await ann.names.ring('bot');
+  assert.deepEqual(ann.ended, [{ user: 'bot', code: 'elsewhere' }]);
+  assert.deepEqual(ann.rooms, []);
+});
+
+test('only the far end of a call proposes a room, and only a room', DEADLINE, async (t) => {
+  const [ann, bob, eve] = [await enter(t, 'ann5'), await enter(t, 'bob5'), await enter(t, 'eve5')];
+  const rung = ann.names.ring('bob5');
+  await until(() => bob.names.call);
+  await eve.session.signal(ann.session.peerId, { 'signalbox.room': 'x'.repeat(22) });
+  bob.names.answer();
+  await rung;
+  await until(() => bob.rooms.length);
+  assert.deepEqual(ann.rooms, bob.rooms);
+  assert.notEqual(ann.rooms[0], 'x'.repeat(22));
+});
