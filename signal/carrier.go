@@ -64,6 +64,16 @@ func (b *Batch) Frames(yield func(OutFrame) bool) {
 	}
 }
 
+// done gives up what is in the batch: it is written, and not to be sent again.
+func (b *Batch) done() {
+	if b.from.keeps {
+		return
+	}
+	for _, it := range b.items {
+		it.lent.done()
+	}
+}
+
 // empty makes the batch ready to be filled again. After a burst it gets a small buffer again, to
 // keep idle sessions small.
 func (b *Batch) empty() {

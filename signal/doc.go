@@ -33,7 +33,8 @@
 // same pump (pump.go). What a session sends waits in its outbox (outbox.go) as parcels (parcel.go),
 // numbered and bounded. If its client confirms, a parcel stays there until it is confirmed. An
 // event is encoded when it is written, by the writer of its connection, once for all receivers with
-// the same encoding.
+// the same encoding. The memory of a message that its sender's dialect has encoded already is used
+// again when all receivers have it (lent.go).
 //
 // # States
 //

@@ -23,6 +23,7 @@ type Hub struct {
 	store    *store
 	scratch  sync.Pool // of *[]byte: a frame that is being written
 	batches  sync.Pool // of *Batch: writers borrow them while they are awake
+	lents    *sync.Pool
 	arrivals *source.Limiter
 	joins    *source.Limiter
 	log      *slog.Logger
@@ -63,6 +64,7 @@ func New(opts Options) (*Hub, error) {
 		limits:   defaultLimits(),
 		scratch:  sync.Pool{New: func() any { return new([]byte) }},
 		batches:  sync.Pool{New: func() any { return new(Batch) }},
+		lents:    newLents(),
 		log:      opts.Log,
 		links:    make(map[*Link]struct{}),
 		places:   places{bySource: make(map[netip.Prefix]taken)},

@@ -13,6 +13,7 @@ type parcel struct {
 	frames []Frame // instead of an event
 	size   int     // bytes that a client gets, about
 	many   bool    // several sessions get it
+	lent   *Lent   // what frames, event and encodings share; nil: none
 
 	// For an event to many receivers: its encodings, the latest first. It grows under mu.
 	encoded atomic.Pointer[encoded]
@@ -47,14 +48,15 @@ func one(e Event) *parcel { return &parcel{event: e, size: e.size()} }
 // shared is a parcel for many.
 func shared(e Event) *parcel { return &parcel{event: e, size: e.size(), many: true} }
 
-// sharedAs is shared for an event of which one encoding is there already.
-func sharedAs(e Event, encoding any, frames []Frame) *parcel {
+// sharedAs is shared for an event of which one encoding is there already, perhaps in memory that is
+// lent.
+func sharedAs(e Event, encoding any, frames []Frame, lent *Lent) *parcel {
 	all := &struct { // one allocation for each message
 		parcel
 		encoded
 		space [1]Frame
 	}{
-		parcel:  parcel{event: e, size: e.size(), many: true},
+		parcel:  parcel{event: e, size: e.size(), many: true, lent: lent},
 		encoded: encoded{encoding: encoding},
 	}
 	all.encoded.frames = append(all.space[:0], frames...)
@@ -98,6 +100,7 @@ func (v *voice) encode(p *parcel, scratch *[]Frame) []Frame {
 	defer v.mu.Unlock()
 	encoding := v.dialect.Encoding(p.event)
 	if !p.many || encoding == nil {
+		p.lent.use() // for good: it isn't known what becomes of the event
 		*scratch = v.dialect.Encode((*scratch)[:0], p.event)
 		return *scratch
 	}
@@ -105,6 +108,7 @@ func (v *voice) encode(p *parcel, scratch *[]Frame) []Frame {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.frames == nil {
+		p.lent.use() // as above
 		e.frames = v.dialect.Encode([]Frame{}, p.event)
 	}
 	return e.frames

@@ -49,16 +49,16 @@ func (l *Link) pump(gone <-chan struct{}, stay time.Duration) (next time.Duratio
 			over = true
 		}
 	}()
-	select {
-	case <-l.feed.ready:
-	default:
-	}
 	batch := l.hub.batches.Get().(*Batch)
 	defer l.hub.batches.Put(batch)
 	var busy time.Time // when there were frames last
 	timer := time.NewTimer(never)
 	defer timer.Stop()
 	for {
+		select {
+		case <-l.feed.ready: // what was put until now is taken now
+		default:
+		}
 		now := time.Now()
 		again, over := l.write(batch, now)
 		if over {
@@ -95,6 +95,7 @@ func (l *Link) write(batch *Batch, now time.Time) (again time.Duration, over boo
 		h.stats.bytesOut.Add(batch.bytes)
 		if batch.count > 0 {
 			batch.from.written(l.feed)
+			batch.done()
 		}
 	}
 	if err != nil && isTimeout(err) && !batch.Over { // its client can't be told any more: a frame was cut

@@ -25,10 +25,13 @@ type Broadcast struct {
 	// share memory: nobody may change them.
 	Frames   []Frame
 	Encoding any
+	// Lent, if not nil, has that memory, all of it (Session.Lend).
+	Lent *Lent
 }
 
 // Broadcast sends a message to the others in a room of the session's. They get a Broadcasted.
 func (s *Session) Broadcast(b Broadcast) error {
+	defer b.Lent.done()
 	if err := s.mayAct(); err != nil {
 		return err
 	}
@@ -46,7 +49,7 @@ func (s *Session) Broadcast(b Broadcast) error {
 		e.Data = bytes.Clone(b.Data)
 		p = shared(e)
 	} else {
-		p = sharedAs(e, b.Encoding, b.Frames)
+		p = sharedAs(e, b.Encoding, b.Frames, b.Lent)
 	}
 	err := r.broadcast(s, b.Echo, p)
 	if err == nil {

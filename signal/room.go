@@ -205,7 +205,10 @@ func (r *room) tell(from *Session, echo bool, p *parcel) error {
 	}
 	for id, other := range r.members {
 		if echo || id != from.self.ID {
-			other.session.follow(other.session.out.put(p, true, by))
+			p.lent.use()
+			if v := other.session.out.put(p, true, by); !other.session.follow(v) {
+				p.lent.done() // it was not queued
+			}
 		}
 	}
 	return nil

@@ -80,7 +80,9 @@ func (r *rooms) Event(s *Socket, p *Packet) {
 		s.Refuse(signal.Refuse(signal.CodeNotInRoom, "only the server says that"))
 	case r.o.Relay && len(r.in) > 0 && (row == nil || !slices.Contains(row.ignores, p.Event)):
 		room := r.in[len(r.in)-1]
-		if err := r.tell(s, room, bytes.Join([][]byte{[]byte(eventStart), p.Data}, nil), p.Binary); err != nil {
+		lent := s.Lend(len(eventStart) + len(p.Data))
+		lent.Bytes = append(append(lent.Bytes, eventStart...), p.Data...)
+		if err := r.tell(s, room, lent, p.Binary); err != nil {
 			s.Refuse(err)
 			return
 		}
@@ -201,13 +203,13 @@ func (r *rooms) say(s *Socket, row *row, name string, p *Packet) {
 		r.leave(s, room) // which tells the others
 		return
 	}
-	var space [128]byte
-	start := object.AppendQuote(append(space[:0], eventStart+"["...), name)
+	lent := s.Lend(len(eventStart) + len(`["",,]`) + len(name) + len(quoted) + len(data))
+	text := object.AppendQuote(append(lent.Bytes, eventStart+"["...), name)
 	if row.named {
-		start = append(append(start, ','), quoted...)
+		text = append(append(text, ','), quoted...)
 	}
-	// Join doesn't clear the memory that it fills.
-	if err := r.tell(s, room, bytes.Join([][]byte{start, {','}, data, {']'}}, nil), p.Binary); err != nil {
+	lent.Bytes = append(append(append(text, ','), data...), ']')
+	if err := r.tell(s, room, lent, p.Binary); err != nil {
 		s.Refuse(err)
 	}
 }
@@ -229,13 +231,14 @@ func (r *rooms) named(p *Packet) (room string, quoted []byte) {
 
 // tell says an event to the others in a room, given as the packet that they get if there are no
 // binary values and they are of the same row.
-func (r *rooms) tell(s *Socket, room string, packet []byte, binary [][]byte) error {
-	event := packet[len(eventStart):]
+func (r *rooms) tell(s *Socket, room string, packet *signal.Lent, binary [][]byte) error {
+	event := packet.Bytes[len(eventStart):]
 	if len(binary) > 0 {
-		return s.Broadcast(signal.Broadcast{Room: room, Data: toRoom(event, binary)})
+		return s.Broadcast(signal.Broadcast{Room: room, Data: toRoom(event, binary), Lent: packet})
 	}
 	return s.Broadcast(signal.Broadcast{
-		Room: room, Data: event, Frames: []signal.Frame{{Body: packet}}, Encoding: r.current().encoding(s.Version),
+		Room: room, Data: event, Frames: []signal.Frame{{Body: packet.Bytes}},
+		Encoding: r.current().encoding(s.Version), Lent: packet,
 	})
 }
 
