@@ -22,6 +22,7 @@
 //	internal/socket/relay.go            out to the peer; or, in process, to another allocation
 //	internal/socket/outlet.go           out to a client on UDP
 //	internal/socket/runs_linux.go       a run leaves in one system call
+//	stream_straight.go                  or over TCP, if nothing waits there
 //	outbox.go                           or into the queue of a client on a stream
 //
 // Two kinds of frame leave this way in front.go. A DTLS record goes to internal/dtls, and its
@@ -115,7 +116,9 @@
 // A UDP datagram is sent at once or not at all: for clients, for peers, for strangers, for DTLS.
 // What finds a send buffer full is dropped and counted (send-buffer-full). On Windows, where
 // package net has no such write, it waits for the system to take the datagram. A machine without
-// free memory makes everybody wait, in these system calls as elsewhere; see receiver_linux.go.
+// free memory makes everybody wait, in these system calls as elsewhere; see receiver_linux.go. Over
+// TCP, who brings data writes what the kernel takes at once; what is left, and all that may wait,
+// is for the stream's own writer.
 //
 // A buffer can be full for long. Linux keeps a datagram for an address of an own network at which
 // nobody answers for three seconds, up to 208 KiB for each such address, on the account of the

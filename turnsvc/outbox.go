@@ -18,6 +18,8 @@ const (
 	// batch is how much application data is written at once: what is being written can't be dropped
 	// any more.
 	batch = 8 << 10
+	// closely behind each other comes what is rather written together.
+	closely = 100 * time.Microsecond
 )
 
 // outbox holds what waits for the client of one stream. Answers go first, and are never dropped.
@@ -31,9 +33,14 @@ type outbox struct {
 	mediaAt int       // what is before it has been taken
 	waiting []waiting // the frames of media, from first on
 	first   int
-	dropped bool // some of it, since the last take
-	ended   bool
-	began   time.Time
+	dropped bool   // some of it, since the last take
+	cut     []byte // the rest of a frame of which some is written: it goes first
+	// Who writes now: the goroutine that takes, or somebody past it; and when somebody last did
+	// that, after the outbox began.
+	writing, past bool
+	pastAt        time.Duration
+	ended         bool
+	began         time.Time
 }
 
 // waiting is a frame of the media of an outbox.
@@ -54,6 +61,51 @@ func (o *outbox) addMedia(frame []byte) (dropped int) {
 	defer o.mu.Unlock()
 	o.wake.Signal()
 	return o.add(frame, now)
+}
+
+// begin reports whether its caller may write to the connection itself, past the queue and whoever
+// takes from it: nothing waits there and nothing is being written. It must call finish then. What
+// comes closely behind is left to who takes, and written together.
+func (o *outbox) begin() bool {
+	now := time.Since(o.began)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.ended || o.writing || o.past || o.waits() || o.pastAt != 0 && now-o.pastAt < closely {
+		return false
+	}
+	o.past, o.pastAt = true, now
+	return true
+}
+
+// waits reports whether there is something to write. mu is held.
+func (o *outbox) waits() bool { return len(o.answers)+len(o.cut) > 0 || o.first < len(o.waiting) }
+
+// finish follows begin: of the frames, n bytes are written, and it queues the rest. It reports how
+// many frames were dropped for them.
+func (o *outbox) finish(frames []byte, n int) (dropped int) {
+	now := time.Since(o.began)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.past = false
+	for len(frames) > 0 {
+		_, size, _ := wire.FrameSize(frames, true)
+		if size == 0 || size > len(frames) {
+			size = len(frames)
+		}
+		switch {
+		case n >= size:
+			n -= size
+		case n > 0:
+			o.cut, n = append(o.cut[:0], frames[n:size]...), 0
+		default:
+			dropped += o.add(frames[:size], now)
+		}
+		frames = frames[size:]
+	}
+	if o.waits() {
+		o.wake.Signal()
+	}
+	return dropped
 }
 
 // addRun queues the packets of a run as ChannelData and reports how many frames were dropped for
@@ -140,13 +192,16 @@ func (o *outbox) addAnswer(frame []byte, limit int) bool {
 }
 
 // await waits for something to write, and reports whether there is: not once the outbox has ended.
+// Nobody else writes until it is called again.
 func (o *outbox) await() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for len(o.answers) == 0 && o.first == len(o.waiting) && !o.ended {
+	o.writing = false
+	for (o.past || !o.waits()) && !o.ended {
 		o.wake.Wait()
 	}
-	return !o.ended
+	o.writing = !o.ended
+	return o.writing
 }
 
 // take returns in buf what to write now, whole frames, perhaps none; how many others were too late
@@ -154,8 +209,8 @@ func (o *outbox) await() bool {
 func (o *outbox) take(buf []byte) (frames []byte, late int, slow bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	frames = append(buf[:0], o.answers...)
-	o.answers = o.answers[:0]
+	frames = append(append(buf[:0], o.cut...), o.answers...)
+	o.cut, o.answers = nil, o.answers[:0]
 	late = o.dropLate(time.Since(o.began))
 	if len(frames) == 0 && o.first == len(o.waiting)-1 && o.waiting[o.first].size > batch {
 		frames, o.media = o.dropFirst(), nil // nothing that long is held twice

@@ -52,6 +52,7 @@ type streams struct {
 	timeouts
 	tls   *tls.Config // for TLS on plain ports; nil: none
 	crowd *source.Crowd
+	runs  sync.Pool    // of *[]byte: runs that are written
 	told  atomic.Int64 // clock; before that, nothing more is logged of too many
 
 	mu     sync.Mutex
@@ -65,6 +66,7 @@ func newStreams(c *core, l *Limits) *streams {
 			firstFrame: 15 * time.Second, idle: time.Minute, stranger: 30 * time.Second, write: 30 * time.Second,
 		},
 		crowd: source.NewCrowd(l.Connections, l.ConnectionsPerSource), all: map[*streamLink]struct{}{},
+		runs:   sync.Pool{New: func() any { return new([]byte) }},
 		guests: newGuests(),
 	}
 }
@@ -81,6 +83,7 @@ func (t *streams) serve(conn net.Conn, transport string) {
 	}
 	defer t.remove(l)
 	l.sending = socket.NewSending(l.bottom, unsentRoom)
+	l.gather = nonblock.GathererOf(conn)
 	socket.BoundUnread(l.bottom, strangerUnread)
 	opened := false
 	t.safely("panic in a stream's handshake", func() { opened = l.open(t.tls) })
@@ -208,11 +211,14 @@ func (t *streams) closeAll() {
 // streamLink is one TURN client on a TCP, TLS or DTLS connection.
 type streamLink struct {
 	conn    net.Conn
-	carrier net.Conn       // of the frames: conn, or TLS over it
-	bottom  net.Conn       // what conn stands on, or conn
-	sending socket.Sending // of bottom
-	fit     fit            // owned by write, as is bounded
-	bounded int            // what the kernel may hold
+	carrier net.Conn          // of the frames: conn, or TLS over it
+	bottom  net.Conn          // what conn stands on, or conn
+	sending socket.Sending    // of bottom
+	gather  nonblock.Gatherer // of what TLS writes; nil: it is written as it comes
+	// Owned by who writes: write, or straight.
+	fit     fit
+	bounded int // what the kernel may hold
+	unasked int // bytes that were written since it was asked
 	began   time.Time
 	name    string         // of the transport
 	addr    netip.AddrPort // local
@@ -262,7 +268,11 @@ func (l *streamLink) data(frame []byte, _ netip.AddrPort) bool {
 		l.streams.counters.drop(dropWriteFailed)
 		return false
 	}
-	l.tooSlow(l.out.addMedia(frame))
+	if l.goesStraight(len(frame)) {
+		l.straight(frame)
+	} else {
+		l.tooSlow(l.out.addMedia(frame))
+	}
 	return true
 }
 
@@ -273,7 +283,14 @@ func (l *streamLink) run(run wire.Run, number uint16, _ netip.AddrPort, _ *socke
 	if l.name == "dtls" || run.Bytes() > maxMedia/2 {
 		return 0, 0, false // a record may be too long; and who writes may take some before all are there
 	}
-	l.tooSlow(l.out.addRun(run, number, l.padded()))
+	if l.goesStraight(run.Bytes()) {
+		frames := l.streams.runs.Get().(*[]byte)
+		*frames = joined((*frames)[:0], run, number, l.padded())
+		l.straight(*frames)
+		l.streams.runs.Put(frames)
+	} else {
+		l.tooSlow(l.out.addRun(run, number, l.padded()))
+	}
 	return len(run), run.Bytes(), true
 }
 
@@ -328,25 +345,24 @@ func (l *streamLink) tooSlow(frames int) {
 // write moves queued frames to the connection until that is closed or fails.
 func (l *streamLink) write() {
 	var buf []byte
-	unasked := 0 // bytes that were written since the kernel was asked
 	for {
 		if !l.out.await() || l.carrier.SetWriteDeadline(deadlineIn(l.streams.timeouts.write)) != nil {
 			return
 		}
 		l.bound()
 		// What waits here can still be dropped, what the kernel has can't.
-		if unasked >= unsentRoom {
+		if l.unasked >= unsentRoom {
 			if l.sending.Wait() != nil {
 				return
 			}
-			unasked = 0
+			l.unasked = 0
 		}
 		frames, late, slow := l.out.take(buf)
 		l.tooSlow(late)
 		if l.writeFrames(frames) != nil {
 			return
 		}
-		unasked += len(frames)
+		l.unasked += len(frames)
 		l.fit.wrote(&l.sending, slow)
 		if buf = frames; cap(buf) > 2*batch {
 			buf = nil // a long frame's buffer is not kept for the connection's life
@@ -356,19 +372,27 @@ func (l *streamLink) write() {
 
 // bound sets what the kernel may hold of what is written next.
 func (l *streamLink) bound() {
-	room := strangerRoom
-	if l.a.Load() != nil {
-		room = l.fit.room()
-	}
-	if room != l.bounded {
+	if room := l.room(); room != l.bounded {
 		l.sending.Bound(room)
 		l.bounded = room
 	}
 }
 
+// room is what the kernel may hold.
+func (l *streamLink) room() int {
+	if l.a.Load() == nil {
+		return strangerRoom
+	}
+	return l.fit.room()
+}
+
 // writeFrames writes whole frames: on TCP all at once; on DTLS and TLS one per record, since some
-// clients take a record for a frame (coturn's turnutils_uclient).
-func (l *streamLink) writeFrames(frames []byte) error {
+// clients take a record for a frame (coturn's turnutils_uclient). The records of TLS leave at once.
+func (l *streamLink) writeFrames(frames []byte) (err error) {
+	if l.name == "tls" && l.gather != nil {
+		l.gather.Gather()
+		defer func() { err = errors.Join(err, l.gather.Flush()) }()
+	}
 	for len(frames) > 0 {
 		size := len(frames)
 		switch l.name {

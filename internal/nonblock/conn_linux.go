@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"unsafe"
 )
@@ -15,7 +16,8 @@ import (
 // connection of package net does. Its errors are like that one's.
 type conn struct {
 	*net.TCPConn
-	raw syscall.RawConn
+	raw       syscall.RawConn
+	gathering atomic.Pointer[gathering] // nil: its writes have never been gathered
 }
 
 func of(tcp *net.TCPConn) net.Conn {
@@ -23,7 +25,7 @@ func of(tcp *net.TCPConn) net.Conn {
 	if err != nil {
 		return tcp
 	}
-	return &conn{tcp, raw}
+	return &conn{TCPConn: tcp, raw: raw}
 }
 
 // NetConn returns the connection underneath, as of a *tls.Conn.
@@ -40,7 +42,7 @@ func (c *conn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-func (c *conn) Write(b []byte) (int, error) {
+func (c *conn) write(b []byte) (int, error) {
 	return c.move(b, syscall.SYS_SENDTO, "write", c.raw.Write)
 }
 

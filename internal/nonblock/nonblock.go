@@ -1,7 +1,8 @@
 // Package nonblock reads and writes TCP without telling Go's scheduler of the system calls: they
 // can't wait. Those that it is told of wake its monitor when all was idle, which then looks every
 // 20 µs whether the call has come back. Where messages come singly, that costs as much as what is
-// done with them. BENCHMARKS.md has figures.
+// done with them. BENCHMARKS.md has figures. It also joins writes, where TLS makes many of one
+// (Gatherer).
 package nonblock
 
 import "net"

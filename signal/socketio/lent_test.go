@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/gorilla/websocket"
 
@@ -26,8 +27,10 @@ func TestMemoryOfMessagesIsUsedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
+	conn.SetReadDeadline(time.Now().Add(time.Minute)) //nolint:errcheck // the next read tells
 	all := []*raw{{t, conn}}
 	all[0].say(`{"type":"hello"}`, `{"type":"join","room":"sio/den"}`)
+	await(t, all[0], `"joined"`, 1)
 	for i, version := range []int{4, 4, 4, 3} {
 		c := dial(t, url, version, "&room=den")
 		if version == 4 {
@@ -37,6 +40,9 @@ func TestMemoryOfMessagesIsUsedAgain(t *testing.T) {
 		for _, other := range all[:i+1] { // so that all are there before they talk
 			await(t, other, "peer-joined", 1)
 		}
+	}
+	for _, c := range all {
+		c.SetReadDeadline(time.Now().Add(time.Minute)) //nolint:errcheck // the next read tells
 	}
 	var talk sync.WaitGroup
 	for me, c := range all {

@@ -18,6 +18,11 @@ type room struct {
 	raw   syscall.RawConn // nil: nothing is waited for
 	ready func(fd uintptr) bool
 	ask   [1]unix.PollFd
+
+	try     func(fd uintptr) // of Try, as is what follows
+	asks    bool
+	trying  []byte
+	written int
 }
 
 func newRoom(conn *net.TCPConn, unsent int) (r room) {
@@ -47,6 +52,33 @@ func (s *Sending) Wait() error {
 		s.ready = s.isReady
 	}
 	return s.raw.Write(s.ready)
+}
+
+// Try writes what the kernel takes of b at once, and returns how much that was: nothing if the
+// writing failed, too. If asks, it writes nothing unless Wait would have to wait for nothing. Who
+// calls it calls neither Wait nor writes to the connection meanwhile.
+func (s *Sending) Try(b []byte, asks bool) (n int) {
+	if s.raw == nil {
+		return 0
+	}
+	if s.try == nil {
+		s.try = s.tryNow
+	}
+	s.trying, s.asks, s.written = b, asks, 0
+	_ = s.raw.Control(s.try) // a connection that is over takes nothing
+	s.trying = nil
+	return s.written
+}
+
+func (s *Sending) tryNow(fd uintptr) {
+	if s.asks && !s.isReady(fd) {
+		return
+	}
+	n, _, errno := syscall.RawSyscall6(unix.SYS_SENDTO, fd, uintptr(unsafe.Pointer(unsafe.SliceData(s.trying))),
+		uintptr(len(s.trying)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+	if errno == 0 {
+		s.written = int(n)
+	}
 }
 
 // Path says how the connection's path is now; ok is false if that isn't known.

@@ -14,5 +14,8 @@ func newRoom(*net.TCPConn, int) room { return room{} }
 // Path isn't known here.
 func (*Sending) Path() (p Path, ok bool) { return p, false }
 
+// Try writes nothing.
+func (*Sending) Try([]byte, bool) int { return 0 }
+
 // Wait waits for nothing.
 func (*Sending) Wait() error { return nil }
