@@ -5,28 +5,27 @@ import (
 	"encoding/json"
 	"iter"
 	"strconv"
-	"unicode/utf8"
 
 	"signalbox/signal"
+	"signalbox/signal/internal/object"
 )
 
 // decode reads one frame. It fills the message as far as it can read it, so that a refusal can name
 // its id.
 func decode(frame []byte) (clientMessage, error) {
 	var m clientMessage
-	// encoding/json would replace broken UTF-8 in silence.
-	if !utf8.Valid(frame) || !json.Valid(frame) {
+	if !object.Valid(frame) {
 		return m, broken("it is not JSON in UTF-8")
 	}
-	object := bytes.TrimLeft(frame, " \t\r\n")
-	if object[0] != '{' {
+	text := bytes.TrimLeft(frame, " \t\r\n")
+	if text[0] != '{' {
 		return m, broken("it is not a JSON object")
 	}
-	first := strict(object)
+	first := strict(text)
 	if first == errDeep {
 		return m, first
 	}
-	for key, value := range members(object) { // all of them: the id may come last
+	for key, value := range members(text) { // all of them: the id may come last
 		if err := m.set(key, value); first == nil {
 			first = err
 		}
@@ -102,26 +101,36 @@ func jsonString(value []byte) (string, bool) {
 		return "", false
 	}
 	if bytes.IndexByte(value, '\\') < 0 {
-		return string(value[1 : len(value)-1]), true
+		return word(value[1 : len(value)-1]), true
 	}
 	var s string
 	err := json.Unmarshal(value, &s)
 	return s, err == nil
 }
 
+// word is a text. Those that are in most frames take no memory.
+func word(text []byte) string {
+	for _, known := range [...]string{"type", "signal", "broadcast", "to", "room", "data", "id", "seq", "received"} {
+		if string(text) == known {
+			return known
+		}
+	}
+	return string(text)
+}
+
 // members walks the fields of a valid JSON object in their order. Names are case-sensitive, which
 // encoding/json's aren't ("Type" is not "type"), and values keep every byte.
-func members(object []byte) iter.Seq2[string, []byte] {
+func members(text []byte) iter.Seq2[string, []byte] {
 	return func(yield func(string, []byte) bool) {
-		for i := skipSpace(object, 1); object[i] != '}'; i = skipSpace(object, i) {
-			if object[i] == ',' {
-				i = skipSpace(object, i+1)
+		for i := skipSpace(text, 1); text[i] != '}'; i = skipSpace(text, i) {
+			if text[i] == ',' {
+				i = skipSpace(text, i+1)
 			}
-			keyEnd := stringEnd(object, i)
-			key, _ := jsonString(object[i:keyEnd])
-			start := skipSpace(object, skipSpace(object, keyEnd)+1) // over the colon
-			i = valueEnd(object, start)
-			if !yield(key, object[start:i:i]) {
+			keyEnd := stringEnd(text, i)
+			key, _ := jsonString(text[i:keyEnd])
+			start := skipSpace(text, skipSpace(text, keyEnd)+1) // over the colon
+			i = valueEnd(text, start)
+			if !yield(key, text[start:i:i]) {
 				return
 			}
 		}
@@ -135,15 +144,8 @@ func skipSpace(text []byte, i int) int {
 	return i
 }
 
-// stringEnd is the index behind the string that starts at i.
-func stringEnd(text []byte, i int) int {
-	for i++; text[i] != '"'; i++ {
-		if text[i] == '\\' {
-			i++
-		}
-	}
-	return i + 1
-}
+// stringEnd is the index behind the string that starts at i, which is valid.
+func stringEnd(text []byte, i int) int { return object.StringEnd(text, i) }
 
 // valueEnd is the index behind the value that starts at i, inside an object.
 func valueEnd(text []byte, i int) int {

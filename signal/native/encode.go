@@ -144,40 +144,40 @@ func number(dst, body []byte, seq uint64) []byte {
 	return append(dst, '}')
 }
 
-// object is a JSON object that is being written.
-type object []byte
+// written is a JSON object, as far as it is written.
+type written []byte
 
 // message begins one, with room for so many bytes more than a small one takes.
-func message(kind string, more int) object {
-	out := append(make(object, 0, 176+more), `{"type":"`...)
+func message(kind string, more int) written {
+	out := append(make(written, 0, 176+more), `{"type":"`...)
 	return append(append(out, kind...), '"')
 }
 
-func (o object) end() []byte { return append(o, '}') }
+func (o written) end() []byte { return append(o, '}') }
 
-func (o object) key(name string) object {
+func (o written) key(name string) written {
 	o = append(o, ',', '"')
 	return append(append(o, name...), '"', ':')
 }
 
-func (o object) comma(i int) object {
+func (o written) comma(i int) written {
 	if i > 0 {
 		o = append(o, ',')
 	}
 	return o
 }
 
-func (o object) text(name, value string) object { return o.key(name).string(value) }
+func (o written) text(name, value string) written { return o.key(name).string(value) }
 
-func (o object) number(name string, n int64) object { return strconv.AppendInt(o.key(name), n, 10) }
+func (o written) number(name string, n int64) written { return strconv.AppendInt(o.key(name), n, 10) }
 
-func (o object) truth(name string, b bool) object { return strconv.AppendBool(o.key(name), b) }
+func (o written) truth(name string, b bool) written { return strconv.AppendBool(o.key(name), b) }
 
 // data adds what a frame carries, verbatim: clients that exchange it may have agreed on its bytes.
-func (o object) data(value []byte) object { return append(o.key("data"), value...) }
+func (o written) data(value []byte) written { return append(o.key("data"), value...) }
 
 // member writes a member but for the closing brace.
-func (o object) member(m signal.Member) object {
+func (o written) member(m signal.Member) written {
 	o = append(o, `{"id":`...).string(m.ID).text("name", m.Name)
 	if m.User != "" {
 		o = o.text("user", m.User)
@@ -185,11 +185,11 @@ func (o object) member(m signal.Member) object {
 	return o
 }
 
-func (o object) peer(p signal.Peer) object {
+func (o written) peer(p signal.Peer) written {
 	return append(o.member(p.Member).truth("polite", p.Polite), '}')
 }
 
-func (o object) ice(ice signal.ICE) object {
+func (o written) ice(ice signal.ICE) written {
 	o = append(o.key("iceServers"), '[')
 	for i, s := range ice.Servers {
 		o = append(o.comma(i), `{"urls":[`...)
@@ -213,7 +213,7 @@ func (o object) ice(ice signal.ICE) object {
 }
 
 // string encodes like encoding/json, without escaping for HTML.
-func (o object) string(s string) object {
+func (o written) string(s string) written {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
 			return append(o, quoted(s)...)

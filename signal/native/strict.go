@@ -20,10 +20,11 @@ var (
 // surrogate pair, which is no text in UTF-8 (RFC 8259 §8.2), and what is nested deeply.
 func strict(text []byte) error {
 	var (
-		open  []container
-		few   [32]name
-		names = names{text: text, seed: maphash.MakeSeed(), open: few[:0]}
-		first error
+		shallow [16]container
+		open    = shallow[:0]
+		few     [32]name
+		names   = names{text: text, seed: maphash.MakeSeed(), open: few[:0]}
+		first   error
 	)
 	note := func(err error) {
 		if first == nil {
@@ -34,7 +35,7 @@ func strict(text []byte) error {
 		switch text[i] {
 		case '"':
 			end := stringEnd(text, i)
-			if !paired(text[i:end]) {
+			if bytes.Contains(text[i:end], unicodeEscape) && !paired(text[i:end]) {
 				note(errSurrogate)
 			}
 			if open[len(open)-1].object && text[skipSpace(text, end)] == ':' {
@@ -55,6 +56,9 @@ func strict(text []byte) error {
 	}
 	return first
 }
+
+// unicodeEscape begins each escape of a surrogate.
+var unicodeEscape = []byte(`\u`)
 
 // container is an array, or an object.
 type container struct {

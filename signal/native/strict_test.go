@@ -33,6 +33,17 @@ func TestHub13ManyNames(t *testing.T) {
 	}
 }
 
+func BenchmarkDecode(b *testing.B) {
+	text := []byte(`{"type":"signal","to":"` + strings.Repeat("x", 22) + `","room":"room",` +
+		`"data":{"type":"offer","sdp":"` + strings.Repeat(`v=0 line\r\n`, 120) + `"}}`)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := decode(text); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 func BenchmarkStrict(b *testing.B) {
 	var many strings.Builder
 	for n := range 6000 {

@@ -157,6 +157,9 @@ func keyEnd(text []byte, i int) int {
 	return skipSpace(text, i+1)
 }
 
+// StringEnd is the index behind the string that begins at i; -1: it is none.
+func StringEnd(text []byte, i int) int { return stringEnd(text, i) }
+
 // stringEnd is the index behind the string that begins at i; -1: it is none. Most of a description
 // is looked at here.
 func stringEnd(text []byte, i int) int {
