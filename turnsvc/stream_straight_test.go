@@ -59,7 +59,7 @@ func TestOutboxIsWrittenPast(t *testing.T) {
 	}
 	o.finish(a, len(a))
 	o.mu.Lock()
-	o.pastAt = time.Since(o.began) + closely // as if it were now, however busy the machine is
+	o.wantedAt = time.Since(o.began) + closely // as if it were now, however busy the machine is
 	o.mu.Unlock()
 	begin(false, "closely behind")
 	o.addMedia(a)
@@ -127,7 +127,7 @@ func TestSlowStreamsGetWholeFrames(t *testing.T) {
 			for i := range 3000 {
 				send("m", 1+i%9, 500+i%3*350)
 				if i%10 == 0 {
-					time.Sleep(200 * time.Microsecond) // so that the queue is empty now and then
+					time.Sleep(closely) // so that the queue is empty now and then
 				}
 			}
 			for {

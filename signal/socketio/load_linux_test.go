@@ -25,8 +25,9 @@ const (
 	idleFor = 24 * time.Second
 
 	// How many times the messages a CPU second, and the memory of an idle connection, ours is to
-	// have of npm's. It is 3.2 to 4.3 times, and 0.37 to 0.43 times.
-	leastMessages = 3
+	// have of npm's. It is 3.5 to 6.1 times, the less the busier the machine is with other things,
+	// and 0.37 to 0.47 times.
+	leastMessages = 3.3
 	mostMemory    = 0.5
 )
 
@@ -56,8 +57,7 @@ func TestLongLoad(t *testing.T) {
 	t.Logf("%.1f times the messages, %.2f times the memory per connection, %.2f in all", messages, memory,
 		float64(ours.resident)/float64(theirs.resident))
 	if messages < leastMessages || memory > mostMemory {
-		t.Errorf("want at least %v times the messages, and at most %v times the memory", float64(leastMessages),
-			mostMemory)
+		t.Errorf("want at least %v times the messages, and at most %v times the memory", leastMessages, mostMemory)
 	}
 }
 
