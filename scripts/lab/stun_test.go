@@ -69,14 +69,20 @@ func TestNATDiscovery(t *testing.T) {
 	}
 }
 
-// TestSTUNClient asks the box as most do, for the address that it sees.
+// TestSTUNClient asks the box as most do, for the address that it sees: coturn's client, and the one
+// of 2003, which also asks for what a box with one address refuses.
 func TestSTUNClient(t *testing.T) {
-	lab.Require(t, "turnutils_stunclient")
+	t.Parallel()
+	lab.Require(t, "turnutils_stunclient", "stun")
 	l := lab.New(t, lab.FullCone, lab.Symmetric)
 	lab.StartServer(t, l.Server, lab.Config)
 	out := output(t, l.A, "turnutils_stunclient", lab.AddrServer)
 	if !strings.Contains(out, "UDP reflexive addr: "+lab.AddrNATA+":") {
 		t.Errorf("turnutils_stunclient does not name %s:\n%s", lab.AddrNATA, out)
+	}
+	out = output(t, l.A, "stun", lab.AddrServer, "-v")
+	if !strings.Contains(out, "MappedAddress = "+lab.AddrNATA+":") || strings.Contains(out, "0.0.0.0") {
+		t.Errorf("stun does not name %s:\n%s", lab.AddrNATA, out)
 	}
 }
 

@@ -58,7 +58,9 @@ func TestTurnutils(t *testing.T) {
 	t.Parallel()
 	lab.Require(t, "turnutils_uclient", "turnutils_peer")
 	l := lab.New(t, lab.Symmetric, lab.FullCone)
-	server := lab.StartServer(t, l.Server, lab.Config)
+	const secret = "a secret that programs share"
+	server := lab.StartServer(t, l.Server, lab.Config, "--set", "turn.secret="+secret,
+		"--set", "turn.limits.per_user=0")
 
 	t.Run("static user", func(t *testing.T) {
 		t.Parallel()
@@ -75,6 +77,37 @@ func TestTurnutils(t *testing.T) {
 		t.Parallel()
 		username, password := helloAndJoin(t, l.A, server, "turnutils").credential(t)
 		clientToClient(t, l, username, password)
+	})
+
+	t.Run("what else it can do", func(t *testing.T) {
+		t.Parallel()
+		for name, flags := range map[string][]string{
+			"many clients":       {"-y", "-m", "10"},
+			"many over TCP":      {"-t", "-y", "-m", "10"},
+			"many over TLS":      {"-t", "-S", "-p", "8443", "-y", "-m", "10"},
+			"TLS, Send":          {"-t", "-S", "-p", "8443", "-y", "-m", "2", "-s"},
+			"padded channels":    {"-y", "-m", "2", "-D", "-l", "101"},
+			"additional queries": {"-y", "-m", "2", "-G"},
+			"no RTCP":            {"-y", "-m", "2", "-c"},
+			"asks for IPv4":      {"-y", "-m", "2", "-X"},
+			"whole packets":      {"-y", "-m", "2", "-g", "-l", "1300"},
+			"negative tests":     {"-y", "-m", "2", "-N"},
+			"breaks connections": {"-y", "-m", "2", "-B"},
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				uclient(t, l.A, "u", "p", flags...)
+			})
+		}
+	})
+
+	t.Run("credential that it mints", func(t *testing.T) {
+		t.Parallel()
+		uclient(t, l.A, "ann", "", "-W", secret, "-y", "-m", "2")
+		out, err := runUclient(t, l.A, "ann", "", "-W", "a secret of its own", "-y")
+		if err == nil || !strings.Contains(out, "Cannot complete Allocation") {
+			t.Errorf("with another secret it ends with %v:\n%s", err, out)
+		}
 	})
 
 	t.Run("to a peer of its own", func(t *testing.T) {
