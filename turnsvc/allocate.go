@@ -70,8 +70,7 @@ func (b *books) allocate(r *request, a *allocation) {
 	}
 	if err := b.enter(a); err != nil {
 		b.log.Warn("a relay socket can't be read: the allocation is refused", "err", err)
-		r.why = "the relay socket can't be read"
-		b.refuse(r, 508)
+		b.refuse(r, b.over(r, limitInternal))
 		b.disown(a)
 		return
 	}
@@ -266,6 +265,7 @@ func (b *books) create(r *request, w *wish) (a *allocation, next *reservation, c
 	if w.hasToken {
 		held, ok := b.reservations[w.token]
 		if !ok || held.principal != a.principal || now >= held.expires {
+			r.why = "no such reservation, or it is over"
 			return nil, nil, 508
 		}
 		b.takeReservation(w.token)

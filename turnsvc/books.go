@@ -412,7 +412,7 @@ func (b *books) reply(r *request, raw []byte) {
 func (b *books) agreed(r *request, err error) bool {
 	if err != nil {
 		b.log.Error("the TURN engine disagrees with the gate", "method", r.msg.Method, "err", err)
-		b.refuse(r, 508)
+		b.refuse(r, b.over(r, limitInternal))
 	}
 	return err == nil
 }

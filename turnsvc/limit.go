@@ -14,6 +14,9 @@ const (
 	limitGroup // what is left of the ports, or of all allocations, is guaranteed to other credentials
 	limitDrain // the box drains
 	limitUnused
+	// limitInternal is for what should not happen: a relay socket that can't be read, an engine that
+	// disagrees with the gate.
+	limitInternal
 	limits = iota
 )
 
@@ -21,7 +24,7 @@ const (
 var limitNames = [limits]string{
 	"turn.limits.per_user", "turn.limits.per_source", "turn.limits.allocations", "turn.limits.permissions",
 	"turn.limits.channels", "turn.limits.total_per_month", "turn.relay_ports", "guaranteed", "draining",
-	"unused",
+	"unused", "internal",
 }
 
 // why is what the log says.
@@ -35,6 +38,8 @@ func (l limit) why() string {
 		return "the box drains"
 	case limitUnused:
 		return "this user, from this address, has ended too many allocations without using them"
+	case limitInternal:
+		return "the box has failed: the log says at what"
 	}
 	return "limit reached: " + limitNames[l]
 }

@@ -20,7 +20,8 @@ type Snapshot struct {
 	// hub, ice, shared, and none for strangers.
 	RefusalsByClass map[string]map[int]uint64 `json:"refusalsByClass"`
 	// Limits counts requests that met a limit (486, 508), by its key in the configuration, or
-	// guaranteed, if what is left is other credentials', or draining.
+	// guaranteed, if what is left is other credentials', draining, or internal, if the server has
+	// failed itself.
 	Limits map[string]uint64 `json:"limits"`
 	// SharedUsers are users whose limit of allocations a crowd shares.
 	SharedUsers []SharedUser `json:"sharedUsers"`

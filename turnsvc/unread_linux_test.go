@@ -24,6 +24,9 @@ func TestAllocationThatCannotBeReadIsRefused(t *testing.T) {
 			for range 3 {
 				c.refused(508, wire.MethodAllocate, withUDP, evenAndNext)
 			}
+			if n := r.s.Snapshot().Limits["internal"]; n != 3 {
+				t.Errorf("%d refusals are counted, want 3", n)
+			}
 			if n := r.held(); n != 0 || r.s.Allocations() != 0 {
 				t.Errorf("%d allocations; the books hold %d things", r.s.Allocations(), n)
 			}

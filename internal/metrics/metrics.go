@@ -229,8 +229,8 @@ var table = []metric{
 			}
 		}},
 	{"signalbox_turn_limit_refusals_total", counter, "Error answers 486 and 508, by the limit that was met: its key; " +
-		"guaranteed: what is left is other credentials'; unused: too many allocations ended that were not used; or " +
-		"draining.", []string{"limit"},
+		"guaranteed: what is left is other credentials'; unused: too many allocations ended that were not used; " +
+		"draining; or internal: the box has failed, and the log says at what.", []string{"limit"},
 		func(v *status.Vitals, put emit) {
 			for limit, n := range v.TURN.Limits {
 				put(float64(n), limit)
