@@ -14,7 +14,7 @@ const (
 	limitGroup // what is left of the ports, or of all allocations, is guaranteed to other credentials
 	limitDrain // the box drains
 	limitUnused
-	// limitInternal is for what should not happen: a relay socket that can't be read, an engine that
+	// limitInternal is what should not happen: a relay socket that can't be read, or an engine that
 	// disagrees with the gate.
 	limitInternal
 	limits = iota

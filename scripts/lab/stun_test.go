@@ -69,8 +69,9 @@ func TestNATDiscovery(t *testing.T) {
 	}
 }
 
-// TestSTUNClient asks the box as most do, for the address that it sees: coturn's client, and the one
-// of 2003, which also asks for what a box with one address refuses.
+// TestSTUNClient asks the box as most do, for the address that it sees: coturn's
+// client, and the one of 2003, which also asks for what a box with one address
+// refuses.
 func TestSTUNClient(t *testing.T) {
 	t.Parallel()
 	lab.Require(t, "turnutils_stunclient", "stun")

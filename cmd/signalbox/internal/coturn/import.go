@@ -83,7 +83,7 @@ func (im *importer) take(o option) {
 		"total-quota", "max-bps", "bps-capacity"}
 	spans := map[string]*[]span{"allowed-peer-ip": &im.allow, "denied-peer-ip": &im.deny}
 	switch {
-	case carried[o.name] == "" && same[o.name] == "" && different[o.name] == "":
+	case !known(o.name):
 		im.note(o.line, "%s: not known, and not carried over", o.name)
 	case slices.Contains(numbers, o.name) && !isNumber(o.value):
 		im.note(o.line, "%s: %q is no number: coturn's default is taken", o.name, o.value)

@@ -129,6 +129,9 @@ var differentTable = [][2]string{
 	{"server-relay", "it opens the server to abuse, and is not there"},
 }
 
+// known reports whether an option is one of coturn's.
+func known(name string) bool { return carried[name] != "" || same[name] != "" || different[name] != "" }
+
 // byName takes lists of names apart.
 func byName(lists [][2]string) map[string]string {
 	all := map[string]string{}
