@@ -22,7 +22,8 @@ func TestAdmission(t *testing.T) {
 		p := a.Open(server.HTTPS+"/call/x", lab.PageOptions{})
 		p.Expect(`401`) // what /api/ice says to what is wrong
 		p.AwaitText(10*time.Second, "#pass-problem", "password or a token")
-		p.Await(5*time.Second, "no camera is on, and no name asked for", `!document.querySelector("#preview").srcObject &&
+		p.Await(5*time.Second, "no camera is on, and no name asked for", `
+			!document.querySelector("#preview").srcObject &&
 			!document.querySelector("#name").checkVisibility() && document.activeElement.id == "pass"`)
 		if state := p.Attr("body", "data-state"); state != "lobby" {
 			t.Errorf("the page is %q", state)

@@ -94,7 +94,8 @@ func TestCallByKeyboard(t *testing.T) {
 		twin.Await(within, "the twin is there", `document.querySelectorAll(".tile[data-peer]").length == 2`)
 		twin.Click("#chat-toggle")
 		twin.Fill("#chat-input", "אני אן")
-		bo.Await(within, "the twin can be heard", `document.querySelectorAll(".tile[data-path]:not([data-path=''])").length == 2`)
+		bo.Await(within, "the twin can be heard",
+			`document.querySelectorAll(".tile[data-path]:not([data-path=''])").length == 2`)
 		twin.Press("#chat-input", "Enter")
 		bo.Await(within, "two names, each kept apart from its time", `
 			[...document.querySelectorAll("#chat-log .chat-who bdi")].map(e => e.textContent).join() == "Ann,Ann"`)

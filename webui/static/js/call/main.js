@@ -18,6 +18,7 @@ import { DeviceChoice } from './devices.js';
 import { Invite } from './invite.js';
 import { Keys } from './keys.js';
 import { Outage } from './outage.js';
+import { Recording } from './recording.js';
 import { Stage } from './stage.js';
 import { Trouble } from './trouble.js';
 
@@ -38,6 +39,7 @@ const choice = new DeviceChoice(media, trouble);
 const details = new Details();
 const invite = new Invite();
 const arrival = new Arrival(() => (roomName === null ? t('call.title') : `${roomName} · ${t('call.title')}`));
+const recording = new Recording(roomName ?? '');
 const outage = new Outage(() => stage?.lines ?? []);
 new Keys(media, () => document.body.dataset.state === 'in-call');
 let session = null;
@@ -158,10 +160,12 @@ async function join() {
     showCarrier();
     const stream = new MediaStream([media.microphone, media.camera].filter(Boolean));
     const room = session.room(roomName, { stream, relayOnly });
-    stage = new Stage({ room, name: session.name, controls, media, chat, invite, arrival, details });
+    stage = new Stage({ room, name: session.name, controls, media, chat, invite, arrival, details,
+      recording });
     room.on('closed', ({ error }) => failed(error));
     await room.join();
     keepPass();
+    recording.begin(stage);
     setState('in-call');
     byId('stage').focus(); // the button that was pressed is gone
     stage.joined();
@@ -225,6 +229,7 @@ function failed(error) {
 function drop() {
   const ended = session;
   session = null;
+  recording.end();
   ended?.close();
   stage?.close();
   stage = null;

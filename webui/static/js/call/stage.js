@@ -24,7 +24,7 @@ export class Stage {
     return peer ? [{ element: tile.element, connection: peer.connection }] : [];
   }));
 
-  constructor({ room, name, controls, media, chat, invite, arrival, details }) {
+  constructor({ room, name, controls, media, chat, invite, arrival, details, recording }) {
     this.room = room;
     this.name = name;
     this.controls = controls;
@@ -33,6 +33,7 @@ export class Stage {
     this.invite = invite;
     this.arrival = arrival;
     this.details = details;
+    this.recording = recording;
     this.self = new Tile(name, { self: true });
     this.#places.add(this.self);
     this.refreshSelf();
@@ -67,7 +68,24 @@ export class Stage {
       await this.room.replaceTrack(kind === 'microphone' ? 'audio' : 'video', track);
     }
     this.#divideUplink();
+    this.tell();
+  }
+
+  /** Tells the others what they are sent, and whether they are recorded. */
+  tell() {
     this.room.send(this.#about());
+  }
+
+  /** What there is to record: see recorder.js. */
+  get scene() {
+    const { microphone, screenSound } = this.media;
+    const peers = [...this.room.peers.values()];
+    const sounds = peers.flatMap(({ stream, streams }) => [stream, ...streams.values()])
+      .flatMap((stream) => stream.getAudioTracks());
+    const tiles = [...this.#screens.values(), ...this.#tiles.values()].map(({ tile }) => tile).concat(this.self);
+    const pictures = tiles.map(({ name, video, element, isScreen = false }) => (
+      { video: element.hasAttribute('data-picture') ? video : null, name, isScreen }));
+    return { pictures, tracks: [...sounds, microphone, screenSound].filter(Boolean) };
   }
 
   refreshSelf() {
@@ -119,7 +137,7 @@ export class Stage {
   }
 
   #about() {
-    return JSON.stringify({ type: 'state', ...this.controls.state });
+    return JSON.stringify({ type: 'state', ...this.controls.state, recording: this.recording.isOn });
   }
 
   #add(peer) {
@@ -142,6 +160,7 @@ export class Stage {
     if (!entry) return;
     this.#tiles.delete(peer.id);
     this.details.closeOf(entry.stats);
+    this.recording.setOther(peer.id, entry.tile.name, false);
     end(entry);
     this.#places.remove(entry.tile);
     this.#showScreen(peer.id, null);
@@ -157,6 +176,7 @@ export class Stage {
       this.chat.add(entry.tile.name, message.text, { from: peer.id });
     } else if (message.type === 'state') {
       entry.state = message;
+      this.recording.setOther(peer.id, entry.tile.name, message.recording === true);
       this.#show(peer);
     }
   }

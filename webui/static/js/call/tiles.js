@@ -101,6 +101,7 @@ export class ScreenTile extends Pinnable {
   constructor(owner, stream, { name, stop = null }) {
     super();
     this.own = Boolean(stop);
+    this.name = name;
     this.video = h('video', { autoplay: true, playsinline: true });
     this.video.muted = this.own;
     this.video.srcObject = stream;

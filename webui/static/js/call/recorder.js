@@ -1,0 +1,141 @@
+// Records a call: all pictures in one, with their names, and all voices in one. It is loaded once
+// somebody wants it.
+import { layout } from './layout.js';
+import { openDisk } from './disk.js';
+import { durationOf, withRoom } from './webm.js';
+
+const WIDTH = 1280;
+const HEIGHT = 720;
+const FRAMES = 15; // a second
+const BITS = 2_500_000; // a second, of the picture
+const PIECE_MS = 1000;
+const TYPES = ['video/webm;codecs=vp8,opus', 'video/webm', 'video/mp4'];
+const INK = '#e7ecef';
+const PAPER = '#10161b';
+
+export class Recorder {
+  #scene;
+  #context = new AudioContext();
+  #mix = new MediaStreamAudioDestinationNode(this.#context);
+  #voices = new Map(); // track -> node
+  #canvas = Object.assign(document.createElement('canvas'), { width: WIDTH, height: HEIGHT });
+  #pen = this.#canvas.getContext('2d', { alpha: false });
+  #recorder = null;
+  #disk = null;
+  #room = null; // for the duration: see webm.js
+  #position = 0;
+  #writing = Promise.resolve();
+  #began = 0;
+  #ended;
+
+  /**
+   * `scene()` gives what there is to record: {pictures: [{video, name, isScreen}], tracks}, the
+   * latter of sound; a picture without a video has none now. `ended(error)` is called once the file
+   * is whole, or can't be.
+   */
+  constructor(scene, ended) {
+    this.#scene = scene;
+    this.#ended = ended;
+  }
+
+  /** Asks where to, and begins. */
+  async start(name) {
+    const type = TYPES.find((each) => MediaRecorder.isTypeSupported(each)) ?? '';
+    const plain = type.split(';')[0] || 'video/webm';
+    this.#disk = await openDisk(`${name}.${plain.split('/')[1]}`, plain);
+    this.#draw();
+    const both = [this.#canvas.captureStream(FRAMES), this.#mix.stream].flatMap((stream) => stream.getTracks());
+    const recorder = new MediaRecorder(new MediaStream(both), { mimeType: type, videoBitsPerSecond: BITS });
+    this.#recorder = recorder;
+    recorder.ondataavailable = ({ data }) => {
+      this.#writing = this.#writing.then(() => this.#write(data)).catch((error) => this.#fail(error));
+    };
+    recorder.onstop = () => this.#close();
+    recorder.start(PIECE_MS);
+    this.#began = performance.now();
+    this.#tick();
+  }
+
+  stop() {
+    if (this.#recorder?.state === 'recording') this.#recorder.stop();
+  }
+
+  // Timers nearly stop while the page is hidden; sound doesn't.
+  #tick() {
+    if (this.#recorder.state !== 'recording') return;
+    const beat = new ConstantSourceNode(this.#context, { offset: 0 });
+    beat.onended = () => {
+      beat.disconnect();
+      this.#draw();
+      this.#tick();
+    };
+    beat.connect(this.#mix);
+    beat.start();
+    beat.stop(this.#context.currentTime + 1 / FRAMES);
+  }
+
+  #draw() {
+    const { pictures, tracks } = this.#scene();
+    this.#listen(tracks);
+    const pen = this.#pen;
+    pen.fillStyle = PAPER;
+    pen.fillRect(0, 0, WIDTH, HEIGHT);
+    pen.font = '20px system-ui, sans-serif';
+    const places = layout(pictures.map(({ isScreen }) => isScreen), WIDTH, HEIGHT);
+    for (const [index, { video, name }] of pictures.entries()) {
+      const { x, y, width, height } = places[index];
+      if (video?.videoWidth) {
+        const scale = Math.min(width / video.videoWidth, height / video.videoHeight);
+        const [w, h] = [video.videoWidth * scale, video.videoHeight * scale];
+        pen.drawImage(video, x + (width - w) / 2, y + (height - h) / 2, w, h);
+      }
+      pen.fillStyle = INK;
+      pen.fillText(name, x + 12, y + height - 12, width - 24);
+    }
+  }
+
+  #listen(tracks) {
+    for (const track of tracks) {
+      if (this.#voices.has(track)) continue;
+      const node = new MediaStreamAudioSourceNode(this.#context, { mediaStream: new MediaStream([track]) });
+      node.connect(this.#mix);
+      this.#voices.set(track, node);
+    }
+    for (const [track, node] of this.#voices) {
+      if (tracks.includes(track)) continue;
+      node.disconnect();
+      this.#voices.delete(track);
+    }
+  }
+
+  async #write(blob) {
+    let bytes = new Uint8Array(await blob.arrayBuffer());
+    if (this.#position === 0 && bytes.length) {
+      this.#room = withRoom(bytes);
+      bytes = this.#room?.bytes ?? bytes;
+    }
+    await this.#disk.write(bytes, this.#position);
+    this.#position += bytes.length;
+    if (this.#position > this.#disk.limit) this.stop();
+  }
+
+  async #close() {
+    const ms = performance.now() - this.#began;
+    for (const track of this.#recorder.stream.getTracks()) track.stop();
+    try {
+      await this.#writing;
+      if (this.#room) await this.#disk.write(durationOf(ms, this.#room.scale), this.#room.at);
+      await this.#disk.end();
+      this.#ended(this.#position > this.#disk.limit ? new Error('the memory for it is full') : null);
+    } catch (error) {
+      this.#ended(error);
+    }
+    this.#context.close();
+  }
+
+  // What can't be written, such as on a full disk, ends it; what has been is kept.
+  #fail(error) {
+    console.warn(error);
+    this.stop();
+  }
+}
