@@ -22,6 +22,9 @@ import (
 // without knowing, delays nobody else: what turnsvc/doc.go says of that is tested here, with the
 // send buffers that most machines have.
 
+// attackTime is twice as long as the kernel holds on to what nobody takes.
+const attackTime = 6 * time.Second
+
 // TestAttackF1DeadPeers: a user sends 20,000 datagrams of 4 bytes to 4 peers that aren't there.
 func TestAttackF1DeadPeers(t *testing.T) { deadPeers(t, fourOnLink, 4) }
 
@@ -39,7 +42,7 @@ func TestLongAttackF1ManyDeadPeersIPv6(t *testing.T) {
 }
 
 func deadPeers(t *testing.T, on onLink, peers int) {
-	underAttack(t, on, 15*time.Second, func(t *testing.T, l *lab.Lab, host string, _ <-chan struct{}) {
+	underAttack(t, on, attackTime, func(t *testing.T, l *lab.Lab, host string, _ <-chan struct{}) {
 		user := newTURNClientOf(t, on.addHost(t, l, "user", 67), host, "udp", "u", "p", on.family()...)
 		var dead []netip.AddrPort
 		for i := range peers {
@@ -85,7 +88,7 @@ func TestAttackF1ManySpoofedBindingsByRoute(t *testing.T) { spoofedBindings(t, s
 func TestAttackF1ManySpoofedBindingsWithin(t *testing.T) { spoofedBindings(t, sixWithin, 30_000) }
 
 func spoofedBindings(t *testing.T, on onLink, addresses int) {
-	underAttack(t, on, 10*time.Second, func(t *testing.T, l *lab.Lab, host string, done <-chan struct{}) {
+	underAttack(t, on, attackTime, func(t *testing.T, l *lab.Lab, host string, done <-chan struct{}) {
 		spoof(t, on.addHost(t, l, "liar", 67), on, host, addresses, done)
 	})
 }
@@ -137,7 +140,7 @@ func TestLongAttackF1ClientsLeaveIPv6(t *testing.T) {
 }
 
 func clientsLeave(t *testing.T, on onLink) {
-	underAttack(t, on, 10*time.Second, func(t *testing.T, l *lab.Lab, host string, done <-chan struct{}) {
+	underAttack(t, on, attackTime, func(t *testing.T, l *lab.Lab, host string, done <-chan struct{}) {
 		source := on.addHost(t, l, "source", 67)
 		media := source.ListenUDP(t, on.at(67, 8000).String())
 		var pumps sync.WaitGroup
