@@ -125,9 +125,7 @@ func TestAUserWhoAllocatesAndGivesBack(t *testing.T) {
 	using.ok(wire.MethodRefresh, withLifetime(0))
 	count(100)
 	r.dial("udp", "u", "p").refused(486, wire.MethodAllocate, withUDP)
-	if why := limitUnused.why(); log.Count(why) != 1 {
-		t.Errorf("the log does not say %q:\n%s", why, log.String())
-	}
+	eventually(t, "the reason in the log", func() bool { return log.Count(limitUnused.why()) == 1 })
 	other := h
 	other.client = netip.MustParseAddr("192.0.2.1")
 	if r.inBooks(func() int {

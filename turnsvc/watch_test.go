@@ -204,12 +204,13 @@ func TestATestIsNoGuess(t *testing.T) {
 	if user != TestUser("live") {
 		t.Fatal(user)
 	}
-	lines := func() int { return log.Count("turn request refused") }
+	lines := func(n int, what string) { // a line follows its answer
+		t.Helper()
+		eventually(t, what, func() bool { return log.Count("turn request refused") == n })
+	}
 
 	r.dial("udp", user, password).refused(401, wire.MethodAllocate, withUDP)
-	if lines() != 1 {
-		t.Fatalf("without a watch:\n%s", log.String())
-	}
+	lines(1, "a line without a watch")
 	w, _ := r.s.Watch(Watched{Session: "live", Source: netip.MustParseAddr("127.0.0.1"), Users: []string{user}})
 	seen := map[string]Sighting{}
 	for _, p := range []string{password, "wrong"} {
@@ -231,22 +232,15 @@ func TestATestIsNoGuess(t *testing.T) {
 	if len(seen) != 1 {
 		t.Errorf("a right password is told from a wrong one: %v", seen)
 	}
-	if lines() != 1 {
-		t.Errorf("a line for a test:\n%s", log.String())
-	}
 	// Nothing else is hidden: not other names, of which the watcher says that it tries them out.
 	for i, name := range []string{"u", TestUser("another"), TestUser("live") + "x", "4000000001:check-live"} {
 		r.dial("udp", name, "wrong").refused(401, wire.MethodAllocate, withUDP)
-		if lines() != 2+i {
-			t.Errorf("%s has no line", name)
-		}
+		lines(2+i, "a line for "+name+", and none for the tests before")
 		r.advance(2 * linesPeriod)
 	}
 	w.Stop()
 	r.dial("udp", user, "wrong").refused(401, wire.MethodAllocate, withUDP)
-	if lines() != 6 {
-		t.Error("no line after the watch")
-	}
+	lines(6, "a line after the watch")
 }
 
 func TestNoWatchCostsNoAllocation(t *testing.T) {
