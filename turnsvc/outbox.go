@@ -42,6 +42,7 @@ type outbox struct {
 	wantedAt      time.Duration
 	ended         bool
 	began         time.Time
+	age           time.Duration // at which application data is dropped
 }
 
 // waiting is a frame of the media of an outbox.
@@ -50,9 +51,9 @@ type waiting struct {
 	since time.Duration // after the outbox began
 }
 
-func (o *outbox) init() {
+func (o *outbox) init(age time.Duration) {
 	o.wake.L = &o.mu
-	o.began = time.Now()
+	o.began, o.age = time.Now(), age
 }
 
 // addMedia queues a frame and reports how many were dropped for it.
@@ -173,7 +174,7 @@ func (o *outbox) dropFirst() (frame []byte) {
 
 // dropLate drops what has waited for too long and returns how many frames that were. mu is held.
 func (o *outbox) dropLate(now time.Duration) (n int) {
-	for o.first < len(o.waiting) && now-o.waiting[o.first].since > mediaAge {
+	for o.first < len(o.waiting) && now-o.waiting[o.first].since > o.age {
 		o.dropFirst()
 		n++
 	}

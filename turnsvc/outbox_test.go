@@ -11,7 +11,7 @@ import (
 
 func newOutbox() *outbox {
 	o := new(outbox)
-	o.init()
+	o.init(mediaAge)
 	return o
 }
 

@@ -50,10 +50,11 @@ type streams struct {
 	front *front
 	books *books
 	timeouts
-	tls   *tls.Config // for TLS on plain ports; nil: none
-	crowd *source.Crowd
-	runs  sync.Pool    // of *[]byte: runs that are written
-	told  atomic.Int64 // clock; before that, nothing more is logged of too many
+	mediaAge time.Duration // mediaAge, but in tests
+	tls      *tls.Config   // for TLS on plain ports; nil: none
+	crowd    *source.Crowd
+	runs     sync.Pool    // of *[]byte: runs that are written
+	told     atomic.Int64 // clock; before that, nothing more is logged of too many
 
 	mu     sync.Mutex
 	all    map[*streamLink]struct{} // nil once they have been closed
@@ -67,7 +68,7 @@ func newStreams(c *core, l *Limits) *streams {
 		},
 		crowd: source.NewCrowd(l.Connections, l.ConnectionsPerSource), all: map[*streamLink]struct{}{},
 		runs:   sync.Pool{New: func() any { return new([]byte) }},
-		guests: newGuests(),
+		guests: newGuests(), mediaAge: mediaAge,
 	}
 }
 
@@ -76,7 +77,7 @@ func (t *streams) serve(conn net.Conn, transport string) {
 	conn = nonblock.Conn(conn)
 	l := &streamLink{conn: conn, carrier: conn, name: transport, streams: t, addr: wire.AddrPort(conn.LocalAddr()),
 		peer: wire.AddrPort(conn.RemoteAddr()), bottom: socket.Bottom(conn), began: time.Now()}
-	l.out.init()
+	l.out.init(t.mediaAge)
 	if !t.add(l) {
 		conn.Close()
 		return
