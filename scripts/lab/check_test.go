@@ -64,6 +64,8 @@ func TestCheckIsGoodBehindASymmetricNAT(t *testing.T) {
 					t.Errorf("the verdict of %s is %s: %s", test, got, p.Text(test))
 				}
 			}
+			p.AwaitText(time.Second, "#nat-test", "symmetric|对称")
+			p.AwaitText(time.Second, `.server[data-url$="udp"]`, `\d kbit/s.*\d ?%`)
 			p.Await(time.Second, "the round trip through the relay, in milliseconds",
 				`Number(document.querySelector("#relay-test").dataset.rtt) >= 0`)
 			var servers map[string]string
@@ -114,7 +116,7 @@ func TestCheckIsGoodBehindASymmetricNAT(t *testing.T) {
 // it has seen it, so that even the reachability test can tell.
 func TestCheckIsGoodUnderTheDefaultPolicy(t *testing.T) {
 	besideOthers(t)
-	l := lab.New(t, lab.Symmetric, lab.Symmetric, lab.GlobalAddresses)
+	l := lab.New(t, lab.PortRestricted, lab.Symmetric, lab.GlobalAddresses)
 	server := lab.StartServer(t, l.Server, lab.CertificateConfig(t))
 	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{})
 	p := b.Open(server.HTTPS+"/check", lab.PageOptions{})
@@ -126,6 +128,33 @@ func TestCheckIsGoodUnderTheDefaultPolicy(t *testing.T) {
 			t.Errorf("the verdict of %s is %s: %s", test, got, p.Text(test))
 		}
 	}
+	p.AwaitText(time.Second, "#nat-test", "endpoint-independent")
+}
+
+// A name that leads to two addresses is tested over IPv4 and IPv6 apart: one may work alone.
+func TestCheckTellsFamiliesApart(t *testing.T) {
+	besideOthers(t)
+	const serverIP, clientIP = "2bad::10", "2bad::64" // global for the registries, and the lab's only
+	l := lab.New(t, lab.FullCone, lab.FullCone)
+	host := l.AddHost(t, "six", 64)
+	host.Exec(t, "ip", "addr", "add", clientIP+"/64", "dev", "eth0", "nodad")
+	l.Server.Exec(t, "ip", "addr", "add", serverIP+"/64", "dev", "eth0", "nodad")
+	host.Resolve(t, lab.ServerName, l.Server.Public, serverIP)
+	server := lab.StartServer(t, l.Server, lab.Config+lab.CertificateConfig(t))
+	defer drops(t, l.Server, "ip6 nexthdr tcp tcp dport 3478 drop")()
+	b := lab.StartBrowser(t, host, lab.BrowserOptions{})
+	p := b.Open(strings.Replace(server.HTTPS, lab.AddrServer, lab.ServerName, 1)+"/check", lab.PageOptions{})
+	if got := verdict(p); got != "warn" {
+		t.Errorf("the verdict is %s: %s", got, p.Text("main"))
+	}
+	p.AwaitText(time.Second, "#verdict", `transport=tcp \(IPv6\)`)
+	for row, want := range map[string]string{
+		"udp (IPv4)": "good", "udp (IPv6)": "good", "tcp (IPv4)": "good", "tcp (IPv6)": "bad",
+	} {
+		p.Await(time.Second, row+" is "+want, `[...document.querySelectorAll("#servers-box .server")].some(e =>
+			e.innerText.includes("`+row+`") && e.dataset.verdict == "`+want+`")`)
+	}
+	p.Shoot("check-families")
 }
 
 // An address that is none of the public internet is not admitted, seen or not.

@@ -32,7 +32,7 @@ type Namespace struct {
 	Name   string // as `ip netns` lists it
 	Public string // the IPv4 address at which the outside sees it: that of its NAT, if it is behind one
 
-	record atomic.Pointer[dns.RR] // see ServeDNS; nil: no name server runs
+	zone atomic.Pointer[zone] // see ServeDNS; nil: no name server runs
 }
 
 // Command returns a command that runs inside the namespace. It is killed when
@@ -56,12 +56,16 @@ func (n *Namespace) Exec(t testing.TB, name string, args ...string) string {
 	return string(out)
 }
 
-// Resolve gives an address a name, for what starts in the namespace from now on: in
-// its hosts file, and as ServeDNS does, which browsers ask besides.
-func (n *Namespace) Resolve(t testing.TB, name, address string) {
+// Resolve gives addresses a name, for what starts in the namespace from now on: in its
+// hosts file, and as ServeDNS does, which browsers ask besides.
+func (n *Namespace) Resolve(t testing.TB, name string, addresses ...string) {
 	t.Helper()
-	n.writeEtc(t, "hosts", "127.0.0.1 localhost\n"+address+" "+name+"\n")
-	n.ServeDNS(t, name, address)
+	hosts := "127.0.0.1 localhost\n"
+	for _, address := range addresses {
+		hosts += address + " " + name + "\n"
+	}
+	n.writeEtc(t, "hosts", hosts)
+	n.ServeDNS(t, name, addresses...)
 }
 
 // writeEtc writes a file that the namespace has in /etc instead of the machine's.
@@ -77,27 +81,39 @@ func (n *Namespace) writeEtc(t testing.TB, file, text string) {
 	}
 }
 
-// ServeDNS gives an address a name, by a name server of the namespace's own. What
+// zone is what a name server knows: the addresses of one name.
+type zone struct {
+	name    string
+	records map[uint16][]dns.RR // by type
+}
+
+// ServeDNS gives addresses a name, by a name server of the namespace's own. What
 // starts there from now on asks it. The next call replaces the name.
-func (n *Namespace) ServeDNS(t testing.TB, name, address string) {
+func (n *Namespace) ServeDNS(t testing.TB, name string, addresses ...string) {
 	t.Helper()
 	n.writeEtc(t, "resolv.conf", "nameserver 127.0.0.1\n")
-	record, err := dns.NewRR(name + ". 1 A " + address)
-	if err != nil {
-		t.Fatal(err)
+	fresh := &zone{name: name + ".", records: map[uint16][]dns.RR{}}
+	for _, address := range addresses {
+		kind := "A"
+		if strings.Contains(address, ":") {
+			kind = "AAAA"
+		}
+		record, err := dns.NewRR(name + ". 1 " + kind + " " + address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fresh.records[record.Header().Rrtype] = append(fresh.records[record.Header().Rrtype], record)
 	}
-	if n.record.Swap(&record) != nil {
+	if n.zone.Swap(fresh) != nil {
 		return
 	}
 	started := make(chan struct{})
 	server := &dns.Server{PacketConn: n.ListenUDP(t, "127.0.0.1:53"), NotifyStartedFunc: func() { close(started) }}
 	server.Handler = dns.HandlerFunc(func(w dns.ResponseWriter, asked *dns.Msg) {
 		answer := new(dns.Msg).SetReply(asked)
-		record := *n.record.Load()
-		if len(asked.Question) == 1 && strings.EqualFold(asked.Question[0].Name, record.Header().Name) {
-			if asked.Question[0].Qtype == dns.TypeA {
-				answer.Answer = []dns.RR{record}
-			}
+		known := n.zone.Load()
+		if len(asked.Question) == 1 && strings.EqualFold(asked.Question[0].Name, known.name) {
+			answer.Answer = known.records[asked.Question[0].Qtype]
 		} else {
 			answer.Rcode = dns.RcodeNameError
 		}

@@ -3,9 +3,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isLocal, sameAddress, sameFamily } from '../static/js/check/addresses.js';
 import { decisive, explain } from '../static/js/check/codes.js';
+import { sumUp } from '../static/js/check/flow.js';
+import { ofNAT } from '../static/js/check/nat.js';
 import { median } from '../static/js/check/relay.js';
 import { readReport, readVerdict, withoutAddresses } from '../static/js/check/saved.js';
-import { flatten, problemOf } from '../static/js/check/servers.js';
+import { flatten, problemOf, titleOf } from '../static/js/check/servers.js';
 import { ofOwn, ofReach, ofRelay, ofServer, overall } from '../static/js/check/verdict.js';
 
 const stun = { url: 'stun:b:3478', relays: false, transport: 'udp', host: 'b', port: '3478', origin: 'box' };
@@ -47,15 +49,16 @@ test('addresses that exist only within a network', () => {
   }
 });
 
-test('an ICE server list becomes one server for each URL', () => {
+test('an ICE server list becomes one server for each URL, and for each family of a name', () => {
   const servers = flatten([
-    { urls: 'stun:b' },
-    { urls: ['turn:b:3479?transport=tcp', 'turns:b:443'], username: 'u', credential: 'c' },
+    { urls: 'stun:192.0.2.1' },
+    { urls: ['turn:[2001:db8::1]:3479?transport=tcp', 'turns:b:443'], username: 'u', credential: 'c' },
   ], 'box');
-  assert.deepEqual(servers.map(({ url, relays, transport, port }) => [url, relays, transport, port]), [
-    ['stun:b', false, 'udp', '3478'],
-    ['turn:b:3479?transport=tcp', true, 'tcp', '3479'],
-    ['turns:b:443', true, 'tls', '443'],
+  assert.deepEqual(servers.map((server) => [titleOf(server), server.relays, server.transport, server.port]), [
+    ['stun:192.0.2.1', false, 'udp', '3478'],
+    ['turn:[2001:db8::1]:3479?transport=tcp', true, 'tcp', '3479'],
+    ['turns:b:443 (IPv4)', true, 'tls', '443'],
+    ['turns:b:443 (IPv6)', true, 'tls', '443'],
   ]);
   assert.equal(servers[2].credential, 'c');
 });
@@ -101,6 +104,15 @@ test('the verdict over one server', () => {
   const verdictOf = (...args) => { const { verdict, words } = ofServer(...args); return [verdict, words]; };
   const works = { ok: true, median: 3 };
   assert.deepEqual(verdictOf(result('relay'), works, page()), ['good', 'server.relays']);
+  for (const [sent, received, want] of [
+    [125, 125, ['good', 'server.carries']],
+    [100, 90, ['good', 'server.carries']],
+    [100, 89, ['warn', 'server.lossy']],
+    [0, 0, ['warn', 'server.lossy']],
+  ]) {
+    const flow = sumUp(sent, received);
+    assert.deepEqual(verdictOf(result('relay'), { ...works, flow }, page()), want, JSON.stringify(flow));
+  }
   assert.deepEqual(verdictOf(result('relay'), { ok: false, errors: [] }, page()), ['bad', 'server.nodata']);
   // The loop's own error counts, as of a limit that its two connections reach.
   const refused = { ok: false, errors: [{ code: 701 }, { code: 486 }] };
@@ -200,6 +212,24 @@ test('the overall verdict', () => {
   assert.equal(ofOwn([]), null);
   assert.equal(ofOwn([fine(own)]).words, 'own.good');
   assert.equal(ofOwn([fine(own), bad(own)]).words, 'own.bad');
+});
+
+test('a NAT is judged by what two destinations see of one socket', () => {
+  const seen = (port, foundation = 'f', address = '198.51.100.1') => ({ type: 'srflx', address, port, foundation });
+  for (const [facts, want] of [
+    [{ unmapped: true }, 'nat.none'],
+    [{ reached: { ports: [4000], port: 4000 } }, 'nat.same'],
+    [{ reached: { ports: [4000, 4001], port: 4001 } }, 'nat.same'], // of two interfaces
+    [{ reached: { ports: [4000], port: 4001 } }, 'nat.symmetric'],
+    [{ reached: { ports: [], port: 4001 } }, 'nat.unknown'],
+    [{ candidates: [seen(4000)] }, 'nat.same'],
+    [{ candidates: [seen(4000), seen(4001)] }, 'nat.symmetric'],
+    [{ candidates: [seen(4000), seen(4001, 'g')] }, 'nat.unknown'],
+    [{ candidates: [seen(4000), seen(4001, 'f', '2001:db8::1')] }, 'nat.same'],
+    [{}, 'nat.unknown'],
+  ]) {
+    assert.equal(ofNAT({ reached: null, candidates: null, ...facts }).words, want, JSON.stringify(facts));
+  }
 });
 
 test('the median of round trips', () => {

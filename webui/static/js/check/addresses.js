@@ -15,9 +15,21 @@ export function isLocal(address) {
   );
 }
 
+/** The family of an address: 4, 6, or 0 for what is none. */
+export function family(text) {
+  return text.includes(':') ? 6 : /^[\d.]+$/.test(text) ? 4 : 0;
+}
+
+/**
+ * The family over which a server was asked for a candidate: the browser's own, as the server sees
+ * it. 0: the browser doesn't tell.
+ */
+export function familyOf({ type, address, relatedAddress }) {
+  return family((type === 'relay' ? relatedAddress : address) ?? '');
+}
+
 /** Whether a host is an address, of the same family as another one. */
 export function sameFamily(host, address) {
-  const family = (text) => (text.includes(':') ? 6 : /^[\d.]+$/.test(text) ? 4 : 0);
   return family(host) > 0 && family(host) === family(address);
 }
 

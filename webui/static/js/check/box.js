@@ -30,11 +30,15 @@ export function reason(why) {
   return { words: `why.${name}`, params: { limit }, fix: FIXED.includes(name) ? `why.${name}.fix` : undefined };
 }
 
+function isOverAnother({ family }, client) {
+  return Boolean(family && client) && client.startsWith('[') !== (family === 6);
+}
+
 /** The sightings that are of one server's row. */
 export function concerning(server, sightings) {
   const user = server.origin === 'own' ? server.username : undefined;
-  const mine = sightings.filter(({ transport, kind, user: of }) =>
-    transport === server.transport && (kind === 'challenged' || of === user));
+  const mine = sightings.filter(({ transport, kind, client, user: of }) =>
+    transport === server.transport && (kind === 'challenged' || of === user) && !isOverAnother(server, client));
   const atPort = mine.filter(({ port }) => String(port) === server.port);
   return atPort.length ? atPort : mine; // something in front of the box may have led another port to it
 }

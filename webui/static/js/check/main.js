@@ -7,6 +7,7 @@ import { askPass, keepPass, pass, takePass } from '../pass.js';
 import { concerning, ofBox, withBox } from './box.js';
 import { OwnServers } from './classic.js';
 import { toggleDevices } from './devices.js';
+import { ofNAT, seenBy } from './nat.js';
 import { mappedAddress, probe } from './probe.js';
 import { tryRefusals } from './refusals.js';
 import { reachLoop, relayLoop } from './relay.js';
@@ -20,6 +21,7 @@ import {
 
 const ANSWER_MS = 3000; // of the box to a ping
 const SAVED_MS = 60_000; // in which a download has begun
+const TESTS = ['relay-test', 'reach-test', 'nat-test'];
 const MAX_USERS = 16; // whose logins a session may watch
 
 // The run that is, or was last, under way. Where it is `opened`, a report has taken its place.
@@ -96,7 +98,7 @@ async function runOnce() {
   begin([]);
   delete byId('relay-test').dataset.rtt;
   showVerdict(byId('verdict'), { verdict: 'running', words: 'overall.asking' });
-  for (const id of ['relay-test', 'reach-test']) showVerdict(byId(id), { verdict: 'running', words: 'test.waiting' });
+  for (const id of TESTS) showVerdict(byId(id), { verdict: 'running', words: 'test.waiting' });
   const box = await askBox(own.ready.map(({ username }) => username), () => showHalves(now));
   const { session, error } = box;
   now.user = testUser(session);
@@ -140,7 +142,7 @@ async function showLost(now, session) {
   now.stop.abort();
   const verdict = overall({ signaling: 'lost' });
   showVerdict(byId('verdict'), verdict);
-  for (const id of ['relay-test', 'reach-test']) showVerdict(byId(id), { verdict: 'unknown', words: 'test.broken' });
+  for (const id of TESTS) showVerdict(byId(id), { verdict: 'unknown', words: 'test.broken' });
   setRunning(false);
   if (session.state === 'reconnecting') {
     await new Promise((resolve) => { session.on('state', resolve); });
@@ -234,12 +236,13 @@ async function test(now, servers) {
     verdict: 'running', words: 'overall.running', params: { done: finished, all: servers.length },
   });
   progress();
-  now.judged = await Promise.all(servers.map(async (server) => {
+  const judgements = await Promise.all(servers.map(async (server) => {
     const judged = await testServer(now, server, now.rows.get(server));
     finished++;
     if (!now.stop.signal.aborted) progress();
     return judged;
   }));
+  now.judged = judgements.filter(({ result }) => result.outcome !== 'absent');
   if (now.stop.signal.aborted) return;
   const judged = now.judged.filter(({ server }) => server.origin === 'box');
   const best = bestRelay(judged);
@@ -249,9 +252,12 @@ async function test(now, servers) {
   showVerdict(byId('verdict'), { verdict: 'running', words: 'overall.reach' });
   showVerdict(byId('reach-test'), { verdict: 'running', words: 'reach.running' });
   const refusing = best?.loop.ok ? tryRefusals(best.server, now.user) : [];
-  now.reach = await testReach(judged, best);
+  const reached = await testReach(judged, best);
   if (now.stop.signal.aborted) return;
+  now.reach = ofReach(reached);
   showVerdict(byId('reach-test'), now.reach);
+  now.nat = await testNAT(now.judged, reached.loop);
+  showVerdict(byId('nat-test'), now.nat);
   now.refusing = await refusing;
 }
 
@@ -265,6 +271,7 @@ async function testServer(now, server, row) {
   const works = result.outcome === 'relay' || result.outcome === 'mapped';
   for (const error of result.errors) addError(server, error, works);
   for (const error of loop?.errors ?? []) addError(server, error, loop.ok);
+  if (result.outcome === 'absent') row.element.remove();
   const shown = { code: result.code, loop };
   row.show(verdict, shown);
   return { server, result, loop, verdict, shown };
@@ -293,6 +300,7 @@ function bestRelay(judged) {
   return relays.find(({ loop }) => loop.ok) ?? relays[0] ?? null;
 }
 
+// What is to be known for ofReach.
 async function testReach(judged, best) {
   const candidates = judged.flatMap(({ result }) => result.candidates);
   const reflexive = candidates.filter(({ type }) => type === 'srflx');
@@ -305,16 +313,27 @@ async function testReach(judged, best) {
     relayWorks: Boolean(best?.loop.ok),
     loop: null,
   };
-  if (!facts.relayWorks || !udp) return ofReach(facts);
+  if (!facts.relayWorks || !udp) return facts;
   if (!facts.addresses.length) {
     const address = await mappedAddress(best.server);
     if (address) facts.addresses.push(address);
   }
   if (facts.addresses.length) {
-    const stunURLs = judged
-      .filter(({ server, verdict }) => !server.relays && verdict.verdict === 'good')
-      .map(({ server }) => server.url);
+    const stunURLs = stunOf(judged);
     facts.loop = await reachLoop(best.server, stunURLs, facts.addresses, reflexive.map(({ port }) => port));
   }
-  return ofReach(facts);
+  return facts;
+}
+
+/** The URLs of the STUN servers that answer. */
+function stunOf(judged) {
+  const works = judged.filter(({ server, verdict }) => !server.relays && verdict.verdict === 'good');
+  return [...new Set(works.map(({ server }) => server.url))];
+}
+
+async function testNAT(judged, loop) {
+  const urls = stunOf(judged);
+  const unmapped = judged.some(({ result }) => result.outcome === 'unmapped');
+  const reached = loop?.ok ? loop.mapping : null;
+  return ofNAT({ unmapped, reached, candidates: urls.length > 1 ? await seenBy(urls) : null });
 }

@@ -1,6 +1,7 @@
 // One ICE server URL, tried with a peer connection of its own and a deadline of our own: browsers
 // report nothing for up to half a minute when a UDP port is dead, and one slow server must not hide
 // the others.
+import { family, familyOf } from './addresses.js';
 import { decisive } from './codes.js';
 import { asIceServer } from './servers.js';
 
@@ -16,6 +17,7 @@ const SETTLE_MS = 250; // after the first candidate that counts: others, as of a
  *   timeout   nothing was heard within the deadline
  *   nothing   gathering ended without a candidate or an error
  *   invalid   the browser doesn't accept the URL
+ *   absent    it was not asked over server.family: this network has none, or the name
  */
 export async function probe(server, { oncandidate = () => {} } = {}) {
   const started = performance.now();
@@ -31,12 +33,17 @@ export async function probe(server, { oncandidate = () => {} } = {}) {
     return { ...result, outcome: 'invalid' };
   }
   const wanted = server.relays ? 'relay' : 'srflx';
+  const met = new Set(); // families: of the browser's own sockets, as far as it tells
+  const isApart = (its) => {
+    met.add(its);
+    return Boolean(server.family) && (its || 4) !== server.family;
+  };
   let deadline;
   try {
     await new Promise((resolve) => {
       deadline = setTimeout(resolve, DEADLINE_MS);
       pc.onicecandidate = ({ candidate }) => {
-        if (!candidate?.candidate) return;
+        if (!candidate?.candidate || isApart(familyOf(candidate))) return;
         const seen = describeCandidate(candidate, elapsed(), server.url);
         result.candidates.push(seen);
         oncandidate(seen);
@@ -45,6 +52,7 @@ export async function probe(server, { oncandidate = () => {} } = {}) {
         setTimeout(resolve, SETTLE_MS);
       };
       pc.onicecandidateerror = (event) => {
+        if (isApart(family(event.address ?? ''))) return;
         result.errors.push({ code: event.errorCode, text: event.errorText, ms: elapsed() });
       };
       pc.onicegatheringstatechange = () => {
@@ -59,6 +67,10 @@ export async function probe(server, { oncandidate = () => {} } = {}) {
   } finally {
     clearTimeout(deadline);
     pc.close();
+  }
+  const other = server.family === 6 ? 4 : 6;
+  if (server.family && !met.has(server.family) && (server.family === 6 || met.has(other))) {
+    return { ...result, outcome: 'absent' };
   }
   return judge(result, wanted);
 }

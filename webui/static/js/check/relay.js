@@ -1,5 +1,7 @@
 // Data through the relay. Gathering a relay candidate proves that the server made an allocation;
 // only data prove that it relays.
+import { familyOf } from './addresses.js';
+import { flow, FLOW_MS, UNRELIABLE } from './flow.js';
 import { asIceServer } from './servers.js';
 
 const DEADLINE_MS = 10_000;
@@ -10,14 +12,18 @@ const CANDIDATES = /^a=(candidate|end-of-candidates).*\r\n/gm;
 
 /**
  * Two peer connections of this page, both through the relay at `server`. Resolves to {ok, rtts,
- * median, errors}: round trips in milliseconds, browser to relay to relay to browser and back, and
- * what the browser said was wrong.
+ * median, flow, errors}: round trips in milliseconds, browser to relay to relay to browser and
+ * back, what a flow there came to (null: it broke off), and what the browser said was wrong.
  */
 export async function relayLoop(server) {
   const configuration = { iceServers: [asIceServer(server)], iceTransportPolicy: 'relay' };
+  const isApart = (candidate) => server.family && (familyOf(candidate) || 4) !== server.family;
+  const pass = (candidate, other) => (isApart(candidate) ? undefined : other.addIceCandidate(candidate));
   return exchange(configuration, configuration, {
-    fromA: (candidate, b) => b.addIceCandidate(candidate),
-    fromB: (candidate, a) => a.addIceCandidate(candidate),
+    fromA: pass,
+    fromB: pass,
+    patience: DEADLINE_MS + 2 * FLOW_MS,
+    measure: async ({ thin, thinEnd }) => ({ flow: await flow(thin, thinEnd).catch(() => null) }),
   });
 }
 
@@ -32,20 +38,31 @@ export async function relayLoop(server) {
  *
  * Resolves as relayLoop does, and to {refused: true} if the server granted no permission for our
  * address: the relayed end then has no pair left to check and gives up at once, whereas a blocked
- * port leaves it checking.
+ * port leaves it checking. `mapping` is what the NAT in between made of the bare end: the ports at
+ * which STUN servers see it, and the one at which the relay port does, {ports, port}.
  */
 export async function reachLoop(server, stunURLs, addresses, usedPorts) {
   let port = 40_404;
   while (usedPorts.includes(port)) port++;
   const relayed = { iceServers: [asIceServer(server)], iceTransportPolicy: 'relay' };
   const bare = { iceServers: stunURLs.length ? [{ urls: stunURLs }] : [] };
+  const ports = [];
   return exchange(relayed, bare, {
     fromA: (candidate, b) => b.addIceCandidate(candidate),
-    fromB: () => undefined,
+    fromB: (candidate) => { if (candidate.type === 'srflx') ports.push(candidate.port); },
+    measure: async ({ b }) => ({ mapping: { ports, port: await portOf(b) } }),
     connected: (a) => Promise.all(
       addresses.map((address, index) => a.addIceCandidate(candidateAt(address, port, index + 1))),
     ),
   });
+}
+
+// The port of the way that a connection has taken, as the far end's answers tell it.
+async function portOf(pc) {
+  const stats = await pc.getStats();
+  const pairs = [...stats.values()].filter(({ type, state }) => type === 'candidate-pair' && state === 'succeeded');
+  const pair = pairs.find(({ nominated, selected }) => nominated || selected);
+  return stats.get(pair?.localCandidateId)?.port;
 }
 
 /**
@@ -73,14 +90,16 @@ function candidateAt(address, port, number) {
 
 /**
  * Connects two ends, lets `fromA` and `fromB` pass on their candidates, and echoes over a data
- * channel.
+ * channel; then `measure` may add to the result.
  */
 async function exchange(configurationA, configurationB, ways) {
-  const { fromA, fromB, connected = () => {}, patience = DEADLINE_MS } = ways;
+  const { fromA, fromB, connected = () => {}, patience = DEADLINE_MS, measure = () => ({}) } = ways;
   const a = new RTCPeerConnection(configurationA);
   const b = new RTCPeerConnection(configurationB);
   const channel = a.createDataChannel('loop', { negotiated: true, id: 0 });
   const echo = b.createDataChannel('loop', { negotiated: true, id: 0 });
+  const thinly = { ...UNRELIABLE, negotiated: true, id: 1 };
+  const [thin, thinEnd] = [a, b].map((end) => end.createDataChannel('flow', thinly));
   echo.onmessage = ({ data }) => echo.send(data);
   let early = []; // candidates can't be added before the descriptions
   const seen = new Set(); // the ends that have a candidate: the others have no way to go
@@ -132,10 +151,11 @@ async function exchange(configurationA, configurationB, ways) {
       for (const deliver of waiting) deliver();
       await connected(a);
       await opened;
-      return await roundTrips(channel);
+      const rtts = await roundTrips(channel);
+      return { rtts, ...await measure({ b, thin, thinEnd }) };
     })();
-    const rtts = await Promise.race([measured, late]);
-    return { ok: true, refused, rtts, median: median(rtts), errors };
+    const { rtts, ...more } = await Promise.race([measured, late]);
+    return { ok: true, refused, rtts, median: median(rtts), errors, ...more };
   } catch {
     return { ok: false, refused, rtts: [], median: null, errors };
   } finally {

@@ -3,7 +3,7 @@
 import { t } from '../i18n.js';
 import { version } from '../origin.js';
 
-export function makeReport({ started, signaling, carrier, judged, relay, reach, refusals, verdict }) {
+export function makeReport({ started, signaling, carrier, judged, relay, reach, nat, refusals, verdict }) {
   return {
     version,
     at: new Date(started).toISOString(),
@@ -15,6 +15,7 @@ export function makeReport({ started, signaling, carrier, judged, relay, reach, 
     ...inWords(verdict),
     servers: judged.map(({ server, verdict: own, result, loop, box, sightings }) => ({
       url: server.url,
+      family: server.family,
       origin: server.origin,
       credential: server.credential ? 'redacted' : undefined,
       ...inWords(own),
@@ -23,11 +24,13 @@ export function makeReport({ started, signaling, carrier, judged, relay, reach, 
       box: box?.lines.map((line) => t(line.words, line.params)),
       sightings: sightings?.map(({ user, ...rest }) => rest),
       relayRoundTripsMs: loop?.rtts,
+      relayFlow: loop?.flow,
       candidates: result.candidates.map(({ url, ...rest }) => rest),
       errors: [...result.errors, ...(loop?.errors ?? [])],
     })),
     relayTest: inWords(relay),
     reachTest: inWords(reach),
+    natTest: inWords(nat),
     refusals: refusals.map(({ name, verdict: own }) => ({ name, ...inWords(own) })),
   };
 }

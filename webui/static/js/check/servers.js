@@ -1,13 +1,24 @@
 // ICE servers as single URLs, and the visitor's own list, which is remembered without its
 // credentials.
+import { family } from './addresses.js';
 
 const REMEMBERED = 'signalbox.servers';
 const URL_FORM = /^(stuns?|turns?):(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d{1,5})?(\?transport=(udp|tcp))?$/i;
 
-/** Takes an RTCIceServer array apart: each URL is tested by itself. */
+/**
+ * Takes an RTCIceServer array apart: each URL is tested by itself, and if its host is a name, over
+ * IPv4 and IPv6 apart.
+ */
 export function flatten(iceServers, origin) {
-  return iceServers.flatMap(({ urls, username, credential }) =>
-    [urls].flat().map((url) => ({ url, username, credential, origin, ...describe(url) })));
+  return iceServers.flatMap(({ urls, username, credential }) => [urls].flat().flatMap((url) => {
+    const server = { url, username, credential, origin, ...describe(url) };
+    return family(server.host) ? [server] : [{ ...server, family: 4 }, { ...server, family: 6 }];
+  }));
+}
+
+/** The URL, and the family, if it is not that of an address in it. */
+export function titleOf({ url, family: apart }) {
+  return apart ? `${url} (IPv${apart})` : url;
 }
 
 /**

@@ -3,6 +3,9 @@
 // ".fix". A verdict never says more than what was tried.
 import { isLocal, sameAddress, sameFamily } from './addresses.js';
 import { decisive, explain } from './codes.js';
+import { titleOf } from './servers.js';
+
+const LOSSY = 10; // percent: more than a voice gets over
 
 // Advice for who runs the box: where somebody else's server is at fault, it leads nowhere.
 const FOR_THE_BOX = new Set([
@@ -55,7 +58,11 @@ function judge(result, loop, page) {
       if (isLocal(address) && !isLocal(page.hostname)) {
         return { verdict: 'warn', words: 'server.local', fix: 'server.local.fix', params: { address } };
       }
-      const params = { address: `${address}:${port}`, ms: result.ms, rtt: loop?.median };
+      const params = { address: `${address}:${port}`, ms: result.ms, rtt: loop?.median, ...loop?.flow };
+      if (loop?.flow) {
+        return loop.flow.loss > LOSSY ? { verdict: 'warn', words: 'server.lossy', params }
+          : { verdict: 'good', words: 'server.carries', params };
+      }
       return { verdict: 'good', words: loop ? 'server.relays' : 'server.allocated', params };
     }
     case 'error':
@@ -151,7 +158,7 @@ export function causes(judged) {
 }
 
 const isBad = ({ verdict }) => verdict.verdict === 'bad';
-const urlsOf = (judged) => judged.map(({ server }) => server.url).join(', ');
+const urlsOf = (judged) => judged.map(({ server }) => titleOf(server)).join(', ');
 
 /** The visitor's own servers, which say nothing about the box; null: there are none. */
 export function ofOwn(judged) {
@@ -186,7 +193,11 @@ export function overall({ signaling, carrier, judged, relay, reach, refusals = [
   if (failed.length) {
     return { verdict: 'warn', words: 'overall.partly', params: { urls: urlsOf(failed) }, also: causes(failed) };
   }
-  if (judged.some(({ verdict }) => verdict.verdict === 'warn')) return { verdict: 'warn', words: 'overall.local' };
+  const limited = judged.filter(({ verdict }) => verdict.verdict === 'warn');
+  if (limited.length) {
+    const isLossy = limited.every(({ verdict }) => verdict.words === 'server.lossy');
+    return { verdict: 'warn', words: isLossy ? 'overall.lossy' : 'overall.local', params: { urls: urlsOf(limited) } };
+  }
   if (carrier === 'sse') return { verdict: 'warn', words: 'overall.sse', fix: 'overall.sse.fix' };
   const also = untried(relays.map(({ server }) => server), reach);
   return { verdict: 'good', words: also.length ? 'overall.works' : 'overall.good', also };

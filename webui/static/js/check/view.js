@@ -3,7 +3,7 @@ import { byId, copy, h, icon, setIcon } from '../dom.js';
 import { say } from '../i18n.js';
 import { formatPriority } from './candidates.js';
 import { readVerdict } from './saved.js';
-import { describe } from './servers.js';
+import { describe, titleOf } from './servers.js';
 import { lineOf } from './verdict.js';
 
 const ICONS = { good: 'good', warn: 'warn', bad: 'bad', unknown: 'info', running: 'again' };
@@ -38,7 +38,7 @@ export class ServerRow {
     this.server = server;
     this.badge = h('span', { class: 'badge running', t: 'verdict.running' });
     this.briefly = h('span', { class: 'badge running', t: 'verdict.running' });
-    this.progress = h('li', {}, h('span', {}, this.briefly), h('code', {}, server.url));
+    this.progress = h('li', {}, h('span', {}, this.briefly), h('code', {}, titleOf(server)));
     this.words = h('p', { class: 'words', t: 'server.running' });
     this.fix = h('p', { class: 'fix small' });
     this.line = h('p', { class: 'fix' });
@@ -53,7 +53,7 @@ export class ServerRow {
     this.element = h(
       'li',
       { class: 'server', 'data-url': server.url, 'data-verdict': 'running', 'data-origin': server.origin },
-      h('div', { class: 'server-head' }, h('code', { class: 'server-url' }, server.url), this.badge),
+      h('div', { class: 'server-head' }, h('code', { class: 'server-url' }, titleOf(server)), this.badge),
       this.halves,
       this.fix,
       this.line,
@@ -103,7 +103,7 @@ export function addError(server, { code, text, ms }, harmless) {
   byId('errors-section').hidden = false;
   byId('errors').append(h('li', { 'data-code': String(code) },
     h('code', {}, `${code} ${text}`), ' ',
-    h('span', { class: 'muted' }, `${server.url} · ${(ms / 1000).toFixed(3)} s`), ' ',
+    h('span', { class: 'muted' }, `${titleOf(server)} · ${(ms / 1000).toFixed(3)} s`), ' ',
     harmless ? h('span', { class: 'badge', t: 'errors.harmless' }) : null));
 }
 
@@ -140,7 +140,8 @@ export function setRunning(isRunning) {
 export function showReport(report) {
   const parts = report.servers.filter((part) => readVerdict(part)).map((part) => {
     const url = String(part.url);
-    return { part, server: { url, origin: part.origin === 'own' ? 'own' : 'box', ...describe(url) } };
+    const origin = part.origin === 'own' ? 'own' : 'box';
+    return { part, server: { url, origin, family: [4, 6].find((family) => family === part.family), ...describe(url) } };
   });
   const rows = begin(parts.map(({ server }) => server));
   for (const { part, server } of parts) {
@@ -153,7 +154,8 @@ export function showReport(report) {
       row.showBox({ arrow: '', lines });
     }
   }
-  for (const [id, part] of [['relay-test', report.relayTest], ['reach-test', report.reachTest]]) {
+  const tests = { 'relay-test': report.relayTest, 'reach-test': report.reachTest, 'nat-test': report.natTest };
+  for (const [id, part] of Object.entries(tests)) {
     showVerdict(byId(id), readVerdict(part) ?? { verdict: 'unknown', words: 'test.broken' });
   }
   showVerdict(byId('verdict'), readVerdict(report));
