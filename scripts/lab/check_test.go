@@ -131,6 +131,36 @@ func TestCheckIsGoodUnderTheDefaultPolicy(t *testing.T) {
 	p.AwaitText(time.Second, "#nat-test", "endpoint-independent")
 }
 
+// A device in another network opens the link, runs the same test, and both see what each has found,
+// and that they reach each other through the box.
+func TestCheckFromASecondNetwork(t *testing.T) {
+	besideOthers(t)
+	l := lab.New(t, lab.Symmetric, lab.UDPBlocked)
+	server := lab.StartServer(t, l.Server, lab.Config)
+	a, b := lab.StartBrowser(t, l.A, lab.BrowserOptions{}), lab.StartBrowser(t, l.B, lab.BrowserOptions{})
+	here := a.Open(server.HTTPS+"/check", lab.PageOptions{})
+	verdict(here)
+	here.Click("#second-open")
+	here.AwaitText(5*time.Second, "#second-verdict", "Waiting for the other device")
+	here.Await(time.Second, "the link has a code", `document.querySelector("#second-qr path").getAttribute("d")`)
+	link := here.Text("#second-url")
+	if !strings.HasPrefix(link, server.HTTPS+"/check?with=") {
+		t.Fatalf("the link is %s", link)
+	}
+	there := b.Open(link, lab.PageOptions{Locale: "zh-CN", Width: 390, Height: 844})
+	for p, words := range map[*lab.Page]string{
+		here:  `through it: round trip [\d.]+ ms(.|\n)*This device: Calls(.|\n)*udp works here, and fails`,
+		there: `互相通话：往返 [\d.]+ 毫秒(.|\n)*在这里失败，在那里可用`,
+	} {
+		p.AwaitText(40*time.Second, "#second-verdict", words)
+		if got := p.Attr("#second-verdict", "data-verdict"); got != "good" {
+			t.Errorf("the verdict over both is %s: %s", got, p.Text("#second-verdict"))
+		}
+		p.Await(time.Second, "the report has it, too", `report.second.found.servers.length > 1`)
+		p.Shoot("check-second")
+	}
+}
+
 // A name that leads to two addresses is tested over IPv4 and IPv6 apart: one may work alone.
 func TestCheckTellsFamiliesApart(t *testing.T) {
 	besideOthers(t)

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isLocal, sameAddress, sameFamily } from '../static/js/check/addresses.js';
+import { essence, ofBoth } from '../static/js/check/both.js';
 import { decisive, explain } from '../static/js/check/codes.js';
 import { sumUp } from '../static/js/check/flow.js';
 import { ofNAT } from '../static/js/check/nat.js';
@@ -230,6 +231,28 @@ test('a NAT is judged by what two destinations see of one socket', () => {
   ]) {
     assert.equal(ofNAT({ reached: null, candidates: null, ...facts }).words, want, JSON.stringify(facts));
   }
+});
+
+test('of two devices, each is judged, what differs between them, and their call', () => {
+  const found = (verdict, udp = verdict) => ({
+    verdict, text: `It is ${verdict}.`, servers: [{ ...turn, verdict: udp }, { ...own, verdict: 'bad' }],
+  });
+  const both = (mine, theirs, rtt) => ofBoth(essence(mine), theirs, rtt);
+  for (const [here, there, rtt, want] of [
+    ['good', 'warn', 20, 'good second.good'],
+    ['bad', 'good', 20, 'warn second.call'],
+    ['good', 'good', null, 'bad second.nocall'],
+    ['good', 'bad', null, 'bad second.onlyhere'],
+    ['bad', 'warn', null, 'bad second.onlythere'],
+    ['bad', 'bad', null, 'bad second.neither'],
+  ]) {
+    const { verdict, words } = both(found(here), found(there), rtt);
+    assert.equal(`${verdict} ${words}`, want, `${here} and ${there}`);
+  }
+  const { also } = both(found('good'), found('warn', 'bad'), 20);
+  assert.deepEqual(also.map(({ params }) => params.text ?? params.url), ['It is good.', 'It is warn.', turn.url]);
+  // What comes from elsewhere may be anything.
+  assert.equal(both(found('good'), { verdict: 'good', servers: [null, 1, { url: {} }] }, 20).also.length, 2);
 });
 
 test('the median of round trips', () => {

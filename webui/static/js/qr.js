@@ -23,6 +23,18 @@ export function qr(text) {
   return null;
 }
 
+const MARGIN = 4; // modules
+
+/** Draws a text's code into an SVG element with a path in it. Returns whether it fits into one. */
+export function drawCode(svg, text) {
+  const modules = qr(text);
+  if (!modules) return false;
+  const side = modules.length + 2 * MARGIN;
+  svg.setAttribute('viewBox', `${-MARGIN} ${-MARGIN} ${side} ${side}`);
+  svg.querySelector('path').setAttribute('d', path(modules));
+  return true;
+}
+
 /** A picture of modules, to be put into an SVG element whose viewBox is `-4 -4 size+8 size+8`. */
 export function path(modules) {
   return modules.map((row, y) => row.map((dark, x) => (dark ? `M${x} ${y}h1v1h-1z` : '')).join('')).join('');

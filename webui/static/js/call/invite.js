@@ -3,10 +3,9 @@
 import { byId, copy } from '../dom.js';
 import { say } from '../i18n.js';
 import { isShared, sharedURL } from '../origin.js';
-import { path, qr } from '../qr.js';
+import { drawCode } from '../qr.js';
 
 const SAID_MS = 2000;
-const MARGIN = 4; // modules
 
 export class Invite {
   #url = sharedURL();
@@ -38,11 +37,6 @@ export class Invite {
   }
 
   #draw() {
-    const modules = isShared(this.#url) ? qr(this.#url) : null;
-    byId('invite-code').hidden = !modules;
-    if (!modules) return;
-    const side = modules.length + 2 * MARGIN;
-    byId('invite-qr').setAttribute('viewBox', `${-MARGIN} ${-MARGIN} ${side} ${side}`);
-    byId('invite-path').setAttribute('d', path(modules));
+    byId('invite-code').hidden = !isShared(this.#url) || !drawCode(byId('invite-qr'), this.#url);
   }
 }

@@ -4,6 +4,7 @@ import { connect } from '/signalbox.js';
 import { byId, copy, h } from '../dom.js';
 import { say, start } from '../i18n.js';
 import { askPass, keepPass, pass, takePass } from '../pass.js';
+import { essence } from './both.js';
 import { concerning, ofBox, withBox } from './box.js';
 import { OwnServers } from './classic.js';
 import { toggleDevices } from './devices.js';
@@ -11,12 +12,13 @@ import { ofNAT, seenBy } from './nat.js';
 import { mappedAddress, probe } from './probe.js';
 import { tryRefusals } from './refusals.js';
 import { reachLoop, relayLoop } from './relay.js';
-import { makeReport } from './report.js';
+import { inWords, makeReport } from './report.js';
 import { readReport, withoutAddresses } from './saved.js';
+import { newID, Second } from './second.js';
 import { flatten } from './servers.js';
 import { ofOwn, ofReach, ofRelay, ofServer, overall } from './verdict.js';
 import {
-  addCandidate, addError, addRow, begin, setRunning, showOwn, showRefusals, showReport, showVerdict,
+  addCandidate, addError, addRow, begin, setRunning, showLink, showOwn, showRefusals, showReport, showVerdict,
 } from './view.js';
 
 const ANSWER_MS = 3000; // of the box to a ping
@@ -29,6 +31,7 @@ let last = { stop: new AbortController(), judged: [], added: new Map(), rows: ne
 start();
 takePass();
 const own = new OwnServers(testOwn);
+const second = new Second({ report: () => (last.opened ? undefined : window.report), token: pass, show: showSecond });
 byId('run').addEventListener('click', run);
 byId('pass-form').addEventListener('submit', (event) => {
   event.preventDefault();
@@ -38,10 +41,19 @@ byId('copy-report').addEventListener('click', async () => {
   const done = await copy(reportText());
   say(byId('report-said'), done ? 'copied' : 'copy.failed');
 });
+byId('second-open').addEventListener('click', () => {
+  const id = newID();
+  showLink(id);
+  second.open(id);
+});
 byId('devices-test').addEventListener('click', toggleDevices);
 byId('save-report').addEventListener('click', saveReport);
 byId('open-report').addEventListener('change', openReport);
-run().then(() => new URLSearchParams(location.search).has('auto') && saveReport());
+const wanted = new URLSearchParams(location.search);
+run().then(() => {
+  if (wanted.has('auto')) saveReport();
+  if (wanted.has('with')) second.open(wanted.get('with'));
+});
 
 function reportText() {
   return JSON.stringify(byId('hide-addresses').checked ? withoutAddresses(window.report) : window.report, null, 2);
@@ -63,6 +75,13 @@ async function openReport({ target }) {
   window.report = report;
   showReport(report);
   say(byId('report-said'), 'report.opened', { at: report.at, page: report.page });
+}
+
+// What a second device has found belongs to the report, too.
+function showSecond(verdict, found) {
+  byId('second-verdict').hidden = false;
+  showVerdict(byId('second-verdict'), verdict);
+  if (found && window.report) window.report.second = { ...inWords(verdict), found: essence(found) };
 }
 
 /** Where a server is, whatever goes over it. */
@@ -181,6 +200,7 @@ function conclude(now) {
   showOwn(ofOwn(of('own')));
   setRunning(false);
   window.report = makeReport({ ...now, judged });
+  second.share();
 }
 
 /**

@@ -35,7 +35,8 @@ export function makeReport({ started, signaling, carrier, judged, relay, reach, 
   };
 }
 
-function inWords({ verdict, words, fix, params, also = [] }) {
+/** A verdict as it is in a report: in the words of the page's language. */
+export function inWords({ verdict, words, fix, params, also = [] }) {
   return {
     verdict,
     reason: words,

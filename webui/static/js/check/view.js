@@ -1,6 +1,8 @@
 // What the check page shows, from verdicts and candidates. It decides nothing.
 import { byId, copy, h, icon, setIcon } from '../dom.js';
 import { say } from '../i18n.js';
+import { isShared, sharedURL } from '../origin.js';
+import { drawCode } from '../qr.js';
 import { formatPriority } from './candidates.js';
 import { readVerdict } from './saved.js';
 import { describe, titleOf } from './servers.js';
@@ -115,6 +117,16 @@ export function addRow(server) {
   list.append(row.element);
   byId('section-own').hidden = false;
   return row;
+}
+
+/** The link at which a second device tests the box, too, as text and as a code for its camera. */
+export function showLink(id) {
+  const url = `${sharedURL()}?with=${id}`;
+  byId('second-url').textContent = url;
+  byId('second-local').hidden = isShared(url);
+  byId('second-qr').toggleAttribute('hidden', !isShared(url) || !drawCode(byId('second-qr'), url));
+  byId('second-link').hidden = false;
+  byId('second-open').hidden = true;
 }
 
 /** What the box had to refuse: [{name, verdict}]. */
