@@ -22,12 +22,12 @@ type fault struct {
 	en, zh, silent string
 }
 
-// The box is at a global address, so that the default policy keeps nothing from it.
+// Each fault has a box of its own, at a global address, so that the default policy keeps nothing
+// from it. The page is open at all of them at once, since it waits for what doesn't come.
 func TestCheckNamesTheFault(t *testing.T) {
 	besideOthers(t)
 	l := lab.New(t, lab.Symmetric, lab.Symmetric, lab.GlobalAddresses)
-	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{})
-	for _, f := range []fault{
+	faults := []fault{
 		{
 			name: "the-user's-limit", config: "[turn.limits]\nper_user = 1\n", verdict: "bad",
 			en: "486(.|\n)*per_user", zh: "486(.|\n)*per_user", silent: "public_ip|ufw|701",
@@ -38,8 +38,12 @@ func TestCheckNamesTheFault(t *testing.T) {
 		},
 		{
 			name: "a-wrong-public-address", config: `public_ip = "203.0.114.77"`, verdict: "bad",
-			en: `203\.0\.114\.77.*203\.0\.114\.10(.|\n)*public_ip`, zh: `203\.0\.114\.77(.|\n)*public_ip`,
+			en: `203\.0\.114\.77.*203\.0\.114\.6(.|\n)*public_ip`, zh: `203\.0\.114\.77(.|\n)*public_ip`,
 			silent: "ufw|closed|无法从外部",
+		},
+		{
+			name: "relay-ports-closed", firewall: "udp dport 49152-65535 drop", verdict: "bad",
+			en: `ports are closed(.|\n)*49152\D{1,5}65535`, zh: `端口(.|\n)*49152\D{1,5}65535`, silent: "public_ip|701",
 		},
 		{
 			name: "udp-dropped-at-the-box", firewall: "meta l4proto udp drop", verdict: "warn",
@@ -49,14 +53,20 @@ func TestCheckNamesTheFault(t *testing.T) {
 			name: "a-port-that-the-browser-refuses", config: `turn = { listen = ["udp/:3478", "tcp/:1000"] }`,
 			verdict: "warn", en: "port 1000(.|\n)*Chromium allows", zh: "端口 1000(.|\n)*Chromium", silent: "ufw|policy",
 		},
-	} {
-		t.Run(f.name, func(t *testing.T) {
-			server := lab.StartServer(t, l.Server, f.config)
-			if f.firewall != "" {
-				defer drops(t, l.Server, f.firewall)()
-			}
-			check(t, b, server, f)
-		})
+	}
+	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{})
+	pages := make([]*lab.Page, len(faults))
+	for i, f := range faults {
+		box := l.AddHost(t, string(rune('a'+i)), uint8(64+i))
+		box.Exec(t, "ip", "route", "add", "default", "dev", "eth0")
+		server := lab.StartServer(t, box, f.config)
+		if f.firewall != "" {
+			drops(t, box, f.firewall)
+		}
+		pages[i] = b.Open(server.HTTPS+"/check", lab.PageOptions{})
+	}
+	for i, f := range faults {
+		t.Run(f.name, func(t *testing.T) { names(t, pages[i], f) })
 	}
 }
 
@@ -67,29 +77,31 @@ func drops(t *testing.T, host *lab.Namespace, rule string) (open func()) {
 	return func() { host.Exec(t, "nft", "delete", "table", "inet", "fault") }
 }
 
-// check opens the page in both languages, side by side since it waits for what doesn't come, and
-// compares its verdicts.
-func check(t *testing.T, b *lab.Browser, server *lab.Server, f fault) {
+// names awaits the verdict of a page and compares what it says in both languages.
+func names(t *testing.T, p *lab.Page, f fault) {
 	t.Helper()
-	words := map[string]string{"en-US": f.en, "zh-CN": f.zh}
-	pages := map[string]*lab.Page{}
-	for locale := range words {
-		pages[locale] = b.Open(server.HTTPS+"/check", lab.PageOptions{Locale: locale})
+	if got := verdict(p); got != f.verdict {
+		t.Errorf("the verdict is %s: %s", got, p.Text("main"))
 	}
-	for locale, p := range pages {
-		got, said := verdict(p), p.Text("#verdict")
-		if got != f.verdict {
-			t.Errorf("%s: the verdict is %s: %s", locale, got, p.Text("main"))
-		}
-		if !regexp.MustCompile("(?i)" + words[locale]).MatchString(said) {
-			t.Errorf("%s: the verdict doesn't name the fault: %s", locale, said)
+	for _, words := range []string{f.en, f.zh} {
+		said := p.Text("#verdict")
+		if !regexp.MustCompile("(?i)" + words).MatchString(said) {
+			t.Errorf("the verdict doesn't name the fault, as %q: %s", words, said)
 		}
 		if f.silent != "" && regexp.MustCompile("(?i)"+f.silent).MatchString(said) {
-			t.Errorf("%s: the verdict names another fault: %s", locale, said)
+			t.Errorf("the verdict names another fault: %s", said)
 		}
-		p.Shoot("check-" + f.name)
-		p.Close()
+		p.Shoot("check-" + f.name + "-" + p.Attr("html", "lang"))
+		switchLanguage(p)
 	}
+	p.Close()
+}
+
+// switchLanguage has the page say the same in the other language.
+func switchLanguage(p *lab.Page) {
+	before := p.Attr("html", "lang")
+	p.Click("#language")
+	p.Await(5*time.Second, "it is in another language", `document.documentElement.lang != "`+before+`"`)
 }
 
 // A page that came in by the very port at which TURN over TLS fails, knows that it is open.
@@ -98,7 +110,7 @@ func TestCheckNamesAnUntrustedCertificate(t *testing.T) {
 	l := lab.New(t, lab.Symmetric, lab.Symmetric, lab.GlobalAddresses)
 	server := lab.StartServer(t, l.Server, lab.CertificateConfig(t))
 	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{Past: true})
-	check(t, b, server, fault{
+	names(t, b.Open(server.HTTPS+"/check", lab.PageOptions{}), fault{
 		name: "an-untrusted-certificate", verdict: "warn", en: "port is open.*certificate", zh: "端口是通的.*证书",
 		silent: "blocked|被阻断|ufw",
 	})
@@ -123,16 +135,19 @@ func TestCheckShowsWhatTheBoxSees(t *testing.T) {
 	for _, url := range []string{udp, tcp} {
 		box(p, url, `allocated 203\.0\.113\.10:\d+ to 203\.0\.113\.1:\d+, and relayed [1-9]\d* bytes`)
 	}
-	for _, tt := range []struct{ user, password, want, fix string }{
-		{"nobody", "x", "no such user, or the password is wrong", "turn.users"},
-		{"u", "wrong", "no such user, or the password is wrong", "turn.users"},
-		{"4000000000:someone", "x", "another secret", "turn.secret"},
-		{expired, password, "has expired", "new one"},
+	for _, tt := range []struct{ user, password, want, zh, fix string }{
+		{"nobody", "x", "no such user, or the password is wrong", "没有这个用户", "turn.users"},
+		{"u", "wrong", "no such user, or the password is wrong", "密码不对", "turn.users"},
+		{"4000000000:someone", "x", "another secret", "另一个密钥", "turn.secret"},
+		{expired, password, "has expired", "已过期", "new one"},
 	} {
 		addServer(p, udp, tt.user, tt.password)
 		row := `.server[data-origin="own"]`
 		p.AwaitText(10*time.Second, row+" .half-box", "refused .401.(.|\n)*"+tt.want)
 		p.AwaitText(time.Second, row, tt.fix)
+		switchLanguage(p)
+		p.AwaitText(time.Second, row+" .half-box", "401(.|\n)*"+tt.zh)
+		switchLanguage(p)
 	}
 	p.Shoot("check-both-halves")
 	p.AwaitText(time.Second, "#section-box", "allocated") // the box's own rows are as they were
@@ -168,7 +183,10 @@ func TestCheckSaysThatTheBoxWasLost(t *testing.T) {
 	if got := p.Text("main"); regexp.MustCompile("public_ip|turn.peers").MatchString(got) {
 		t.Errorf("a fault of the relay is named: %s", got)
 	}
+	switchLanguage(p)
+	p.AwaitText(time.Second, "#verdict", "失去了主机")
 	p.Shoot("check-lost")
+	switchLanguage(p)
 	open()
 	server.Start(t)
 	p.AwaitText(20*time.Second, "#verdict", "servers done")
