@@ -52,7 +52,9 @@ byId('open-report').addEventListener('change', openReport);
 const wanted = new URLSearchParams(location.search);
 run().then(() => {
   if (wanted.has('auto')) saveReport();
-  if (wanted.has('with')) second.open(wanted.get('with'));
+  if (!wanted.has('with')) return;
+  byId('second-open').hidden = true;
+  second.open(wanted.get('with'));
 });
 
 function reportText() {
