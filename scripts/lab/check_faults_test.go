@@ -183,6 +183,9 @@ func TestCheckSaysThatTheBoxWasLost(t *testing.T) {
 	if got := p.Text("main"); regexp.MustCompile("public_ip|turn.peers").MatchString(got) {
 		t.Errorf("a fault of the relay is named: %s", got)
 	}
+	if got := p.Text("#servers-box"); regexp.MustCompile("(?i)waiting|testing").MatchString(got) {
+		t.Errorf("rows of a test that broke off: %s", got)
+	}
 	switchLanguage(p)
 	p.AwaitText(time.Second, "#verdict", "失去了主机")
 	p.Shoot("check-lost")

@@ -163,7 +163,9 @@ async function showLost(now, session) {
   now.stop.abort();
   const verdict = overall({ signaling: 'lost' });
   showVerdict(byId('verdict'), verdict);
-  for (const id of TESTS) showVerdict(byId(id), { verdict: 'unknown', words: 'test.broken' });
+  const broken = { verdict: 'unknown', words: 'test.broken' };
+  for (const id of TESTS) showVerdict(byId(id), broken);
+  for (const row of now.rows.values()) row.breakOff(broken);
   setRunning(false);
   if (session.state === 'reconnecting') {
     await new Promise((resolve) => { session.on('state', resolve); });
