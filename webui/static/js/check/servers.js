@@ -16,6 +16,11 @@ export function flatten(iceServers, origin) {
   }));
 }
 
+/** Whether a server is there over its family at all: `met` are those over which some were asked. */
+export function isAsked({ family: apart }, met) {
+  return !apart || met.includes(apart) || (apart === 4 && !met.includes(6));
+}
+
 /** The URL, and the family, if it is not that of an address in it. */
 export function titleOf({ url, family: apart }) {
   return apart ? `${url} (IPv${apart})` : url;
