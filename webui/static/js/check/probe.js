@@ -3,7 +3,7 @@
 // the others.
 import { family, familyOf } from './addresses.js';
 import { decisive } from './codes.js';
-import { asIceServer } from './servers.js';
+import { asIceServer, policyOf } from './servers.js';
 
 const DEADLINE_MS = 10_000;
 const NO_NAME = /host lookup/i; // Chromium's words: the name has no address of that family
@@ -29,7 +29,7 @@ export async function probe(server, { oncandidate = () => {} } = {}) {
   try {
     pc = new RTCPeerConnection({
       iceServers: [asIceServer(server)],
-      iceTransportPolicy: server.relays ? 'relay' : 'all',
+      iceTransportPolicy: policyOf(server),
     });
   } catch {
     return { ...result, outcome: 'invalid' };
@@ -43,7 +43,7 @@ export async function probe(server, { oncandidate = () => {} } = {}) {
       pc.onicecandidate = ({ candidate }) => {
         if (!candidate?.candidate) return;
         if (candidate.type !== 'host') result.met.push(familyOf(candidate));
-        if (isApart(familyOf(candidate))) return;
+        if (isApart(familyOf(candidate)) || (server.relays && candidate.type !== 'relay')) return;
         const seen = describeCandidate(candidate, elapsed(), server.url);
         result.candidates.push(seen);
         oncandidate(seen);

@@ -50,6 +50,14 @@ export function asIceServer({ url, username, credential }) {
   return describe(url).relays ? { urls: [url], username, credential } : { urls: [url] };
 }
 
+/**
+ * The policy for a relay's candidates. Under 'relay' browsers keep to themselves at which address
+ * they are seen, and so over which family they asked.
+ */
+export function policyOf({ relays, family: apart }) {
+  return relays && !apart ? 'relay' : 'all';
+}
+
 export function load() {
   try {
     const saved = JSON.parse(localStorage.getItem(REMEMBERED) ?? '[]');
