@@ -57,7 +57,7 @@ func TestCheckNamesTheFault(t *testing.T) {
 	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{})
 	pages := make([]*lab.Page, len(faults))
 	for i, f := range faults {
-		box := l.AddHost(t, string(rune('a'+i)), uint8(64+i))
+		box := l.AddHost(t, "box"+string(rune('a'+i)), uint8(64+i))
 		box.Exec(t, "ip", "route", "add", "default", "dev", "eth0")
 		server := lab.StartServer(t, box, f.config)
 		if f.firewall != "" {
@@ -178,10 +178,15 @@ func TestCheckSaysThatTheBoxWasLost(t *testing.T) {
 	open := drops(t, l.Server, "meta l4proto udp drop")
 	p.Click("#run")
 	p.AwaitText(10*time.Second, "#verdict", "servers done")
+	switchLanguage(p) // so that its texts are there when the box is not
+	switchLanguage(p)
 	server.Kill(t)
 	p.AwaitText(3*time.Second, "#verdict", "the box was lost")
 	if got := p.Text("main"); regexp.MustCompile("public_ip|turn.peers").MatchString(got) {
 		t.Errorf("a fault of the relay is named: %s", got)
+	}
+	if got := p.Text("#servers-box"); regexp.MustCompile("(?i)waiting|testing").MatchString(got) {
+		t.Errorf("rows of a test that broke off: %s", got)
 	}
 	switchLanguage(p)
 	p.AwaitText(time.Second, "#verdict", "失去了主机")

@@ -168,6 +168,8 @@ func TestCheckTellsFamiliesApart(t *testing.T) {
 	host := l.AddHost(t, "six", 64)
 	host.Exec(t, "ip", "addr", "add", clientIP+"/64", "dev", "eth0", "nodad")
 	l.Server.Exec(t, "ip", "addr", "add", serverIP+"/64", "dev", "eth0", "nodad")
+	host.Exec(t, "ip", "route", "add", "default", "dev", "eth0")
+	host.Exec(t, "ip", "route", "add", "default", "via", serverIP)
 	host.Resolve(t, lab.ServerName, l.Server.Public, serverIP)
 	server := lab.StartServer(t, l.Server, lab.Config+lab.CertificateConfig(t))
 	defer drops(t, l.Server, "ip6 nexthdr tcp tcp dport 3478 drop")()

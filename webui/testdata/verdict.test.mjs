@@ -8,7 +8,7 @@ import { sumUp } from '../static/js/check/flow.js';
 import { ofNAT } from '../static/js/check/nat.js';
 import { median } from '../static/js/check/relay.js';
 import { readReport, readVerdict, withoutAddresses } from '../static/js/check/saved.js';
-import { flatten, problemOf, titleOf } from '../static/js/check/servers.js';
+import { flatten, isAsked, problemOf, titleOf } from '../static/js/check/servers.js';
 import { ofOwn, ofReach, ofRelay, ofServer, overall } from '../static/js/check/verdict.js';
 
 const stun = { url: 'stun:b:3478', relays: false, transport: 'udp', host: 'b', port: '3478', origin: 'box' };
@@ -62,6 +62,13 @@ test('an ICE server list becomes one server for each URL, and for each family of
     ['turns:b:443 (IPv6)', true, 'tls', '443'],
   ]);
   assert.equal(servers[2].credential, 'c');
+});
+
+test('a family that neither the network nor the name has is nobody\'s fault', () => {
+  for (const [met, asked] of [[[4], [4]], [[4, 6], [4, 6]], [[6], [6]], [[0], [4]], [[], [4]]]) {
+    assert.deepEqual([4, 6].filter((family) => isAsked({ ...turn, family }, met)), asked, `met ${met}`);
+    assert.ok(isAsked(turn, met));
+  }
 });
 
 test('what is typed in is checked before a browser throws it out', () => {

@@ -4,7 +4,6 @@ import { connect } from '/signalbox.js';
 import { byId, copy, h } from '../dom.js';
 import { say, start } from '../i18n.js';
 import { askPass, keepPass, pass, takePass } from '../pass.js';
-import { essence } from './both.js';
 import { concerning, ofBox, withBox } from './box.js';
 import { OwnServers } from './classic.js';
 import { toggleDevices } from './devices.js';
@@ -15,7 +14,7 @@ import { reachLoop, relayLoop } from './relay.js';
 import { inWords, makeReport } from './report.js';
 import { readReport, withoutAddresses } from './saved.js';
 import { newID, Second } from './second.js';
-import { flatten } from './servers.js';
+import { flatten, isAsked } from './servers.js';
 import { ofOwn, ofReach, ofRelay, ofServer, overall } from './verdict.js';
 import {
   addCandidate, addError, addRow, begin, setRunning, showLink, showOwn, showRefusals, showReport, showVerdict,
@@ -52,7 +51,9 @@ byId('open-report').addEventListener('change', openReport);
 const wanted = new URLSearchParams(location.search);
 run().then(() => {
   if (wanted.has('auto')) saveReport();
-  if (wanted.has('with')) second.open(wanted.get('with'));
+  if (!wanted.has('with')) return;
+  byId('second-open').hidden = true;
+  second.open(wanted.get('with'));
 });
 
 function reportText() {
@@ -81,7 +82,7 @@ async function openReport({ target }) {
 function showSecond(verdict, found) {
   byId('second-verdict').hidden = false;
   showVerdict(byId('second-verdict'), verdict);
-  if (found && window.report) window.report.second = { ...inWords(verdict), found: essence(found) };
+  if (found && window.report) window.report.second = { ...inWords(verdict), found };
 }
 
 /** Where a server is, whatever goes over it. */
@@ -161,7 +162,9 @@ async function showLost(now, session) {
   now.stop.abort();
   const verdict = overall({ signaling: 'lost' });
   showVerdict(byId('verdict'), verdict);
-  for (const id of TESTS) showVerdict(byId(id), { verdict: 'unknown', words: 'test.broken' });
+  const broken = { verdict: 'unknown', words: 'test.broken' };
+  for (const id of TESTS) showVerdict(byId(id), broken);
+  for (const row of now.rows.values()) row.breakOff(broken);
   setRunning(false);
   if (session.state === 'reconnecting') {
     await new Promise((resolve) => { session.on('state', resolve); });
@@ -262,8 +265,8 @@ async function test(now, servers) {
     if (!now.stop.signal.aborted) progress();
     return judged;
   }));
-  now.judged = judgements.filter(({ result }) => result.outcome !== 'absent');
   if (now.stop.signal.aborted) return;
+  now.judged = settle(now, judgements);
   const judged = now.judged.filter(({ server }) => server.origin === 'box');
   const best = bestRelay(judged);
   now.relay = ofRelay(best?.server, best?.loop);
@@ -281,6 +284,17 @@ async function test(now, servers) {
   now.refusing = await refusing;
 }
 
+/** Once it is known which families there are: what is judged, of all that was tried. */
+function settle(now, judgements) {
+  const met = judgements.flatMap(({ result }) => result.met);
+  return judgements.filter(({ server, verdict, shown }) => {
+    const row = now.rows.get(server);
+    if (isAsked(server, met)) row.show(verdict, shown);
+    else row.element.remove();
+    return isAsked(server, met);
+  });
+}
+
 /** One server and its row. What comes after the run has ended is nobody's. */
 async function testServer(now, server, row) {
   const { signal } = now.stop;
@@ -291,9 +305,9 @@ async function testServer(now, server, row) {
   const works = result.outcome === 'relay' || result.outcome === 'mapped';
   for (const error of result.errors) addError(server, error, works);
   for (const error of loop?.errors ?? []) addError(server, error, loop.ok);
-  if (result.outcome === 'absent') row.element.remove();
   const shown = { code: result.code, loop };
-  row.show(verdict, shown);
+  const isUnsure = server.family && !result.met.includes(server.family); // another row may tell
+  row.show(isUnsure ? { verdict: 'unknown', words: 'server.absent', params: server } : verdict, shown);
   return { server, result, loop, verdict, shown };
 }
 
@@ -353,7 +367,8 @@ function stunOf(judged) {
 
 async function testNAT(judged, loop) {
   const urls = stunOf(judged);
-  const unmapped = judged.some(({ result }) => result.outcome === 'unmapped');
+  const unmapped = judged.some(({ server, result }) =>
+    result.outcome === 'unmapped' && server.family !== 6 && !server.host.includes(':'));
   const reached = loop?.ok ? loop.mapping : null;
   return ofNAT({ unmapped, reached, candidates: urls.length > 1 ? await seenBy(urls) : null });
 }

@@ -3,47 +3,47 @@
 // the others.
 import { family, familyOf } from './addresses.js';
 import { decisive } from './codes.js';
-import { asIceServer } from './servers.js';
+import { asIceServer, policyOf } from './servers.js';
 
 const DEADLINE_MS = 10_000;
+const NO_NAME = /host lookup/i; // Chromium's words: the name has no address of that family
 const SETTLE_MS = 250; // after the first candidate that counts: others, as of a second interface, come with it
 
 /**
- * Gathers from one server. Resolves to {outcome, code, candidates, errors, ms}; the outcome is one
- * of
+ * Gathers from one server. Resolves to {outcome, code, candidates, errors, met, ms}; the outcome is
+ * one of
  *   relay     an allocation was made        mapped    the server told our address
  *   unmapped  it answered, and our address is not translated
  *   error     it refused, or nothing answered, and the browser said so (code)
  *   timeout   nothing was heard within the deadline
  *   nothing   gathering ended without a candidate or an error
  *   invalid   the browser doesn't accept the URL
- *   absent    it was not asked over server.family: this network has none, or the name
+ * `met` are the families over which the server was asked, as far as the browser tells: one that
+ * this network or the server's name doesn't have is not among them.
  */
 export async function probe(server, { oncandidate = () => {} } = {}) {
   const started = performance.now();
   const elapsed = () => Math.round(performance.now() - started);
-  const result = { server, candidates: [], errors: [], outcome: 'timeout', code: null, ms: 0 };
+  const result = { server, candidates: [], errors: [], met: [], outcome: 'timeout', code: null, ms: 0 };
   let pc;
   try {
     pc = new RTCPeerConnection({
       iceServers: [asIceServer(server)],
-      iceTransportPolicy: server.relays ? 'relay' : 'all',
+      iceTransportPolicy: policyOf(server),
     });
   } catch {
     return { ...result, outcome: 'invalid' };
   }
   const wanted = server.relays ? 'relay' : 'srflx';
-  const met = new Set(); // families: of the browser's own sockets, as far as it tells
-  const isApart = (its) => {
-    met.add(its);
-    return Boolean(server.family) && (its || 4) !== server.family;
-  };
+  const isApart = (its) => Boolean(server.family) && (its || 4) !== server.family;
   let deadline;
   try {
     await new Promise((resolve) => {
       deadline = setTimeout(resolve, DEADLINE_MS);
       pc.onicecandidate = ({ candidate }) => {
-        if (!candidate?.candidate || isApart(familyOf(candidate))) return;
+        if (!candidate?.candidate) return;
+        if (candidate.type !== 'host') result.met.push(familyOf(candidate));
+        if (isApart(familyOf(candidate)) || (server.relays && candidate.type !== 'relay')) return;
         const seen = describeCandidate(candidate, elapsed(), server.url);
         result.candidates.push(seen);
         oncandidate(seen);
@@ -52,6 +52,7 @@ export async function probe(server, { oncandidate = () => {} } = {}) {
         setTimeout(resolve, SETTLE_MS);
       };
       pc.onicecandidateerror = (event) => {
+        if (!NO_NAME.test(event.errorText)) result.met.push(family(event.address ?? ''));
         if (isApart(family(event.address ?? ''))) return;
         result.errors.push({ code: event.errorCode, text: event.errorText, ms: elapsed() });
       };
@@ -67,10 +68,6 @@ export async function probe(server, { oncandidate = () => {} } = {}) {
   } finally {
     clearTimeout(deadline);
     pc.close();
-  }
-  const other = server.family === 6 ? 4 : 6;
-  if (server.family && !met.has(server.family) && (server.family === 6 || met.has(other))) {
-    return { ...result, outcome: 'absent' };
   }
   return judge(result, wanted);
 }

@@ -2,7 +2,7 @@
 // only data prove that it relays.
 import { familyOf } from './addresses.js';
 import { flow, FLOW_MS, UNRELIABLE } from './flow.js';
-import { asIceServer } from './servers.js';
+import { asIceServer, policyOf } from './servers.js';
 
 const DEADLINE_MS = 10_000;
 const REFUSED_MS = 3000; // silence takes ICE longer to give up
@@ -16,9 +16,11 @@ const CANDIDATES = /^a=(candidate|end-of-candidates).*\r\n/gm;
  * back, what a flow there came to (null: it broke off), and what the browser said was wrong.
  */
 export async function relayLoop(server) {
-  const configuration = { iceServers: [asIceServer(server)], iceTransportPolicy: 'relay' };
-  const isApart = (candidate) => server.family && (familyOf(candidate) || 4) !== server.family;
-  const pass = (candidate, other) => (isApart(candidate) ? undefined : other.addIceCandidate(candidate));
+  const configuration = { iceServers: [asIceServer(server)], iceTransportPolicy: policyOf(server) };
+  // Each end's relay has a permission for the other one, and for nothing else of this browser.
+  const isOf = (candidate) => candidate.type === 'relay'
+    && (!server.family || (familyOf(candidate) || 4) === server.family);
+  const pass = (candidate, other) => (isOf(candidate) ? other.addIceCandidate(candidate) : undefined);
   return exchange(configuration, configuration, {
     fromA: pass,
     fromB: pass,

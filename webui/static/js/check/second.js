@@ -40,6 +40,7 @@ export class Second {
       const session = await connect({ name: 'check', token, keep: false });
       this.#room = session.room(`check/${id}`, { relayOnly: true });
       this.#room.on('peer', ({ peer }) => this.#meet(peer));
+      this.#room.on('left', ({ peer }) => this.#miss(peer));
       this.#room.on('broadcast', ({ data }) => this.#hear(data));
       await this.#room.join();
     } catch (error) {
@@ -63,6 +64,14 @@ export class Second {
     peer.on('open', () => this.#measure(peer));
     this.share();
     this.#judge();
+  }
+
+  // What has been found stays.
+  #miss(peer) {
+    if (peer !== this.#peer) return;
+    this.#peer = null;
+    clearTimeout(this.#late);
+    if (!this.#theirs || !this.#call) this.#options.show({ verdict: 'running', words: 'second.waiting' });
   }
 
   // Each end answers the other's, and measures by its own.

@@ -16,6 +16,11 @@ export function flatten(iceServers, origin) {
   }));
 }
 
+/** Whether a server is there over its family at all: `met` are those over which some were asked. */
+export function isAsked({ family: apart }, met) {
+  return !apart || met.includes(apart) || (apart === 4 && !met.includes(6));
+}
+
 /** The URL, and the family, if it is not that of an address in it. */
 export function titleOf({ url, family: apart }) {
   return apart ? `${url} (IPv${apart})` : url;
@@ -43,6 +48,14 @@ export function problemOf({ url, username, credential }) {
 
 export function asIceServer({ url, username, credential }) {
   return describe(url).relays ? { urls: [url], username, credential } : { urls: [url] };
+}
+
+/**
+ * The policy for a relay's candidates. Under 'relay' browsers keep to themselves at which address
+ * they are seen, and so over which family they asked.
+ */
+export function policyOf({ relays, family: apart }) {
+  return relays && !apart ? 'relay' : 'all';
 }
 
 export function load() {

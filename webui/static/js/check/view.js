@@ -69,6 +69,13 @@ export class ServerRow {
     this.box.replaceChildren(...(half?.lines ?? []).map((line) => h('p', { t: line.words, params: line.params })));
   }
 
+  /** Nothing more comes of what was not done yet. */
+  breakOff(verdict) {
+    if (this.element.dataset.verdict !== 'running') return;
+    this.show(verdict, {});
+    this.showBox(null);
+  }
+
   show({ verdict, words, fix, params }, { code, loop }) {
     this.element.dataset.verdict = verdict;
     if (code) this.element.dataset.code = String(code);

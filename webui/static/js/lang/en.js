@@ -393,6 +393,7 @@ export default {
   "server.nodata.fix": "The relay may be unable to reach itself: check turn.peers and turn.deny_peers, and that public_ip is the address at which others see the box.",
   "server.local": "Relays, but at {address}, which exists only within the box’s own network.",
   "server.local.fix": "Set public_ip to the address at which the internet sees this box.",
+  "server.absent": "Nothing was heard of it over IPv{family}.",
   "server.invalid": "The browser doesn’t accept this URL.",
   "server.invalid.fix": "It should look like turn:host:3478?transport=udp, with user name and password.",
   "server.nothing": "The browser found nothing to try: it or its policy allows no such connection here.",

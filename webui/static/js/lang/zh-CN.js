@@ -393,6 +393,7 @@ export default {
   "server.nodata.fix": "中继可能访问不到自己：请检查 public_ip 是否为外界看到的地址，以及 turn.peers、turn.deny_peers。",
   "server.local": "可以中继，但地址 {address} 只存在于主机自己的网络内。",
   "server.local.fix": "请将 public_ip 设为互联网看到的此主机地址。",
+  "server.absent": "没有经 IPv{family} 得到它的任何消息。",
   "server.invalid": "浏览器不接受这个 URL。",
   "server.invalid.fix": "格式应为 turn:host:3478?transport=udp，并附用户名和密码。",
   "server.nothing": "浏览器没有可尝试的途径：它或其策略在此不使用这类连接。",
