@@ -266,7 +266,10 @@ async function test(now, servers) {
     return judged;
   }));
   if (now.stop.signal.aborted) return;
-  now.judged = settle(now, judgements);
+  now.judged = judgements.filter(({ server, result }) => isAsked(server, result.met));
+  for (const { server, result } of judgements) {
+    if (!isAsked(server, result.met)) now.rows.get(server).element.remove();
+  }
   const judged = now.judged.filter(({ server }) => server.origin === 'box');
   const best = bestRelay(judged);
   now.relay = ofRelay(best?.server, best?.loop);
@@ -284,17 +287,6 @@ async function test(now, servers) {
   now.refusing = await refusing;
 }
 
-/** Once it is known which families there are: what is judged, of all that was tried. */
-function settle(now, judgements) {
-  const met = judgements.flatMap(({ result }) => result.met);
-  return judgements.filter(({ server, verdict, shown }) => {
-    const row = now.rows.get(server);
-    if (isAsked(server, met)) row.show(verdict, shown);
-    else row.element.remove();
-    return isAsked(server, met);
-  });
-}
-
 /** One server and its row. What comes after the run has ended is nobody's. */
 async function testServer(now, server, row) {
   const { signal } = now.stop;
@@ -306,8 +298,8 @@ async function testServer(now, server, row) {
   for (const error of result.errors) addError(server, error, works);
   for (const error of loop?.errors ?? []) addError(server, error, loop.ok);
   const shown = { code: result.code, loop };
-  const isUnsure = server.family && !result.met.includes(server.family); // another row may tell
-  row.show(isUnsure ? { verdict: 'unknown', words: 'server.absent', params: server } : verdict, shown);
+  const absent = { verdict: 'unknown', words: 'server.absent', params: { family: server.family } };
+  row.show(isAsked(server, result.met) ? verdict : absent, shown);
   return { server, result, loop, verdict, shown };
 }
 

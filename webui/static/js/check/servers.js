@@ -16,7 +16,10 @@ export function flatten(iceServers, origin) {
   }));
 }
 
-/** Whether a server is there over its family at all: `met` are those over which some were asked. */
+/**
+ * Whether a server was asked over its family: `met` are those that the browser has told of. It may
+ * leave one out on its own, even if both are there (Chromium keeps one relay of each interface).
+ */
 export function isAsked({ family: apart }, met) {
   return !apart || met.includes(apart) || (apart === 4 && !met.includes(6));
 }
