@@ -54,6 +54,11 @@ const ops = {
     await tab.page.reload({ waitUntil: "load", timeout });
   },
   evaluate: (tab, { expression }) => tab.page.evaluate(expression),
+  // Whether something holds; not yet, while one page follows another.
+  holds: (tab, { expression }) => tab.page.evaluate(expression).catch((error) => {
+    if (!error.message.includes("context was destroyed")) throw error;
+    return false;
+  }),
   click: (tab, { selector, timeout }) => tab.click(selector, timeout),
   fill: (tab, { selector, text, timeout }) => tab.fill(selector, text, timeout),
   press: (tab, { selector, key, timeout }) => tab.press(selector, key, timeout),
