@@ -13,6 +13,7 @@ import (
 	"signalbox/internal/admission"
 	"signalbox/internal/netaddr"
 	"signalbox/internal/state"
+	"signalbox/internal/trouble"
 )
 
 // Config is the whole configuration. Its fields are the keys of config.toml, which documents them.
@@ -129,6 +130,12 @@ type Config struct {
 		ConnectUnanswered Unasked    `toml:"connect_unanswered"`
 	} `toml:"webhook"`
 
+	Notify struct {
+		SelfTest Duration `toml:"self_test"`
+		Webhook  HookURL  `toml:"webhook"`
+		Command  Command  `toml:"command"`
+	} `toml:"notify"`
+
 	Admin struct {
 		Token Secret `toml:"token"`
 	} `toml:"admin"`
@@ -208,9 +215,10 @@ func (c *Config) Secrets() (keys []string) {
 
 // Warning is something that can be used, and probably isn't what is wanted.
 type Warning struct {
-	Key  string // the key that it is about, or several: "tls.cert, tls.key"
-	Text string // what is wrong, and if there is no Fix, what to do
-	Fix  string // what to do
+	Key  string       // the key that it is about, or several: "tls.cert, tls.key"
+	Text string       // what is wrong, and if there is no Fix, what to do
+	Fix  string       // what to do
+	Code trouble.Code // of the table of faults; empty: trouble.Configuration
 }
 
 // About reports whether it says something of a key of another one's.
@@ -300,9 +308,10 @@ func (c *Config) warnWeb() (out []Warning) {
 	for _, hook := range []struct {
 		key string
 		url HookURL
-	}{{"webhook.url", c.Webhook.URL}, {"webhook.connect_url", c.Webhook.ConnectURL}} {
+	}{{"webhook.url", c.Webhook.URL}, {"webhook.connect_url", c.Webhook.ConnectURL},
+		{"notify.webhook", c.Notify.Webhook}} {
 		if hook.url.bare() {
-			out = append(out, note(hook.key, "names of users and rooms go there in the clear: use https"))
+			out = append(out, note(hook.key, "what the box sends there can be read on the way: use https"))
 		}
 	}
 	if m := c.Metrics.Listen; m.On() && !m.Addr().Unmap().IsLoopback() {

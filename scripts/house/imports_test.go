@@ -17,12 +17,14 @@ const root = "../.."
 // order is the appliance from the ground up. A room imports rooms of earlier floors only, so there
 // is no way round in a circle, and what a room needs of a higher one is handed in.
 var order = [][]string{
-	{"netaddr", "nonblock", "fault", "answer", "state", "term", "garbage", "access"}, // leaves: they know nobody
-	{"source"},                         // counts by address
+	{"netaddr", "nonblock", "fault", "answer", "state", "term", "garbage", "access",
+		"trouble"}, // leaves: they know nobody
+	{"source", "turnclient"},           // count by address; ask a server at one
 	{"publicip", "admission", "usage"}, // decide on parsed values; keep counts
 	{"config", "cert"},                 // config validates what the floors below would refuse
 	{"edge", "status"},                 // the sockets; the words for what is there
-	{"iceserver", "metrics", "admin", "rooms", "webhook"}, // what is made of sockets and status
+	{"iceserver", "metrics", "admin", "rooms", "webhook", "selftest",
+		"notify"}, // what is made of sockets and status
 	{"site"}, // every route to the rooms above
 	{"app"},  // the assembly
 }
