@@ -10,6 +10,7 @@ import (
 	"signalbox/internal/access"
 	"signalbox/internal/admission"
 	"signalbox/internal/config"
+	"signalbox/internal/trouble"
 )
 
 // ServiceUser is as whom a box with this state directory runs: its owner. If it is not there yet,
@@ -58,7 +59,7 @@ func filesOf(c *config.Config) (out []named) {
 
 // unreadable says what to do about a file that can't be read.
 func unreadable(key, path string, as access.User, err error) config.Warning {
-	w := config.Warning{Key: key, Text: err.Error()}
+	w := config.Warning{Code: trouble.Unreadable, Key: key, Text: err.Error()}
 	if !errors.Is(err, fs.ErrPermission) {
 		return w
 	}
@@ -84,7 +85,8 @@ const (
 // checkState judges the state directory, or where it is to be.
 func checkState(state string, as access.User) []config.Warning {
 	fatal := func(fix, format string, args ...any) []config.Warning {
-		return []config.Warning{{Key: "--state", Text: fmt.Sprintf(format, args...), Fix: fix}}
+		return []config.Warning{{Code: trouble.StateUnwritable, Key: "--state", Text: fmt.Sprintf(format, args...),
+			Fix: fix}}
 	}
 	at, err := filepath.Abs(state)
 	if err != nil {
@@ -112,8 +114,9 @@ func checkState(state string, as access.User) []config.Warning {
 		}
 	}
 	if bytes, files, ok := access.Free(at); ok && (bytes < enoughRoom || files < enoughFiles) {
-		return fatal("make room there: df -h "+at+"; df -i "+at, "%s has room for %d bytes and %d files only", at,
-			bytes, files)
+		return []config.Warning{{Code: trouble.DiskFull, Key: "--state",
+			Text: fmt.Sprintf("%s has room for %d bytes and %d files only", at, bytes, files),
+			Fix:  "make room there: df -h " + at + "; df -i " + at}}
 	}
 	return keptFiles(state, as)
 }
@@ -130,7 +133,8 @@ func keptFiles(state string, as access.User) (out []config.Warning) {
 		}
 		path := filepath.Join(state, e.Name())
 		if err := as.Read(path); errors.Is(err, fs.ErrPermission) {
-			out = append(out, config.Warning{Key: "--state", Fix: "chown " + as.Name + " " + path,
+			out = append(out, config.Warning{Code: trouble.Unreadable, Key: "--state", Fix: "chown " + as.Name + " " +
+				path,
 				Text: fmt.Sprintf("the user %s, as whom the box runs, may not read %s", as.Name, path)})
 		}
 	}

@@ -21,6 +21,7 @@ import (
 	"signalbox/internal/publicip"
 	"signalbox/internal/site"
 	"signalbox/internal/state"
+	"signalbox/internal/trouble"
 )
 
 // What commands ask about a configuration on this machine, whether or not a box runs with it.
@@ -75,11 +76,12 @@ func checkName(ctx context.Context, c *config.Config, here publicip.Relays) (w c
 	if _, err := netip.ParseAddr(host); host == "" || err == nil {
 		return w, false
 	}
-	w.Key = "public_host"
+	w.Key, w.Code = "public_host", trouble.DNSWrong
 	own := strings.Join(here.PublicIPs(), " and ")
 	there, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	var none *net.DNSError
 	if errors.As(err, &none) && none.IsNotFound {
+		w.Code = trouble.DNSMissing
 		w.Text = fmt.Sprintf("DNS knows no address of %s, so callers don't find this box", host)
 		if c.TLS.Mode == cert.ACME {
 			w.Text += ", and no ACME directory issues a certificate for it"
@@ -109,7 +111,7 @@ func openConfig(c *config.Config) []config.Warning {
 		return nil
 	}
 	return []config.Warning{{
-		Key:  strings.Join(secrets, ", "),
+		Code: trouble.StateExposed, Key: strings.Join(secrets, ", "),
 		Text: fmt.Sprintf("everybody on this machine can read %s, and it holds secrets: chmod o-rwx it", c.File),
 	}}
 }

@@ -13,6 +13,7 @@ import (
 	"signalbox/internal/admission"
 	"signalbox/internal/netaddr"
 	"signalbox/internal/state"
+	"signalbox/internal/trouble"
 )
 
 // Config is the whole configuration. Its fields are the keys of config.toml, which documents them.
@@ -208,9 +209,10 @@ func (c *Config) Secrets() (keys []string) {
 
 // Warning is something that can be used, and probably isn't what is wanted.
 type Warning struct {
-	Key  string // the key that it is about, or several: "tls.cert, tls.key"
-	Text string // what is wrong, and if there is no Fix, what to do
-	Fix  string // what to do
+	Key  string       // the key that it is about, or several: "tls.cert, tls.key"
+	Text string       // what is wrong, and if there is no Fix, what to do
+	Fix  string       // what to do
+	Code trouble.Code // of the table of faults; empty: trouble.Configuration
 }
 
 // About reports whether it says something of a key of another one's.

@@ -17,7 +17,8 @@ const root = "../.."
 // order is the appliance from the ground up. A room imports rooms of earlier floors only, so there
 // is no way round in a circle, and what a room needs of a higher one is handed in.
 var order = [][]string{
-	{"netaddr", "nonblock", "fault", "answer", "state", "term", "garbage", "access"}, // leaves: they know nobody
+	{"netaddr", "nonblock", "fault", "answer", "state", "term", "garbage", "access",
+		"trouble"}, // leaves: they know nobody
 	{"source"},                         // counts by address
 	{"publicip", "admission", "usage"}, // decide on parsed values; keep counts
 	{"config", "cert"},                 // config validates what the floors below would refuse

@@ -17,6 +17,7 @@ import (
 
 	"signalbox/cmd/signalbox/internal/turnclient"
 	"signalbox/internal/cert"
+	"signalbox/internal/trouble"
 )
 
 // Options tell Client which box to ask, and as whom.
@@ -28,16 +29,31 @@ type Options struct {
 	// must be for that name instead of the URL's.
 	TLS *tls.Config
 	// Dial connects HTTP and signaling; nil uses net.Dialer.
-	Dial    func(ctx context.Context, network, addr string) (net.Conn, error)
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	// StandIn tells that the box serves a certificate of its own until it gets one from an ACME
+	// directory: it is not judged.
+	StandIn bool
 	Timeout time.Duration // of one check
 }
 
 // maxSkew is the largest harmless difference of two clocks.
 const maxSkew = 30 * time.Second
 
+// inAll is how many times the Timeout of one check all checks of a box may take.
+const inAll = 4
+
 // Client checks a running box from here, as a caller would use it.
 func (d *Doctor) Client(ctx context.Context, o Options) {
 	d.asked = true
+	whole, cancel := context.WithTimeoutCause(ctx, inAll*o.Timeout, errTooSlow)
+	defer cancel()
+	d.client(whole, o)
+	if ctx.Err() == nil && whole.Err() != nil {
+		d.add(failed(trouble.TooSlow, "", "after %s the rest was not tried", ms(inAll*o.Timeout)).named("time"))
+	}
+}
+
+func (d *Doctor) client(ctx context.Context, o Options) {
 	if o.Dial == nil {
 		o.Dial = new(net.Dialer).DialContext
 	}
@@ -59,7 +75,7 @@ func (d *Doctor) Client(ctx context.Context, o Options) {
 	o.URL = front.base
 	known := scopeOfHost(ctx, o.URL.Hostname())
 	if o.URL.Scheme == "http" && known > scopeHost {
-		d.add(warning("use the https:// address; tls.mode chooses where its certificate comes from",
+		d.add(warning(trouble.NoHTTPS, "",
 			"without https browsers give no camera and no microphone").named("certificate"))
 	}
 	if !trusted {
@@ -87,11 +103,9 @@ func lookUp(ctx context.Context, host string) Check {
 	if err != nil || len(addrs) == 0 {
 		var dns *net.DNSError
 		if errors.As(err, &dns) && !dns.IsNotFound {
-			return failed("check this machine's resolver: try another name to see whether it works at all",
-				"%s can't be looked up: %v", host, reason(err))
+			return failed(trouble.DNSUnanswered, "", "%s can't be looked up: %v", host, reason(err))
 		}
-		return failed("add an A record for it with the box's address (and AAAA, if the box has IPv6)",
-			"the name %s does not resolve", host)
+		return failed(trouble.DNSMissing, "", "the name %s does not resolve", host)
 	}
 	return ok("%s is %s, %s", host, joined(addrs), ms(time.Since(start)))
 }
@@ -159,12 +173,12 @@ func (f *front) reach(ctx context.Context) Check {
 	if resp.StatusCode != http.StatusOK || json.Unmarshal(body, &v) != nil || v.Version == "" {
 		switch to := resp.Header.Get("Location"); {
 		case to != "" && resp.StatusCode/100 == 3:
-			return failed("name that URL if it is the box's", "%s redirects to %.200s", f.URL, to)
+			return failed(trouble.NotSignalbox, "name that URL if it is the box's", "%s redirects to %.200s", f.URL, to)
 		case resp.StatusCode >= 500:
-			return failed("a reverse proxy seems to find nothing behind it: check that signalbox runs where the "+
-				"proxy looks for it", "%s answers %s", f.URL, resp.Status)
+			return failed(trouble.Proxy, "a reverse proxy seems to find nothing behind it: check that signalbox runs "+
+				"where the proxy looks for it", "%s answers %s", f.URL, resp.Status)
 		}
-		return failed("check the URL; a reverse proxy must pass on every path",
+		return failed(trouble.NotSignalbox, "check the URL; a reverse proxy must pass on every path",
 			"%s answers %s, but not as a signalbox does", f.URL, resp.Status)
 	}
 	if f.base.Host != f.URL.Host || f.base.Scheme != f.URL.Scheme {
@@ -214,19 +228,21 @@ func (f *front) unreachable(err error) Check {
 	var record tls.RecordHeaderError
 	switch {
 	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
-		return failed("write http:// instead of https://, or give the port of web.tls_listen",
+		return failed(trouble.WrongScheme, "write http:// instead of https://, or give the port of web.tls_listen",
 			"port %s does not speak TLS", port)
 	case isRefused(err):
-		return failed("is signalbox running, and is "+port+" the port of web.listen or web.tls_listen?",
+		return failed(trouble.NotRunning, "is signalbox running, and is "+port+" the port of web.listen or "+
+			"web.tls_listen?",
 			"nothing listens at %s", f.URL.Host)
 	case turnclient.IsTimeout(err):
-		return failed("open the port: ufw allow "+port+"/tcp, and in the cloud provider's firewall, too",
+		return failed(trouble.PortClosed, "open the port: ufw allow "+port+"/tcp, and in the cloud provider's "+
+			"firewall, too",
 			"%s does not answer within %s", f.URL.Host, ms(f.Timeout))
 	case errors.Is(err, io.EOF) || isReset(err):
-		return failed("write https:// if that is the TLS port, and http:// if not", "%s closes the connection",
+		return failed(trouble.WrongScheme, "", "%s closes the connection",
 			f.URL.Host)
 	}
-	return failed("check this machine's network and the address", "%s can't be reached: %v", f.URL.Host, reason(err))
+	return failed(trouble.Unreachable, "", "%s can't be reached: %v", f.URL.Host, reason(err))
 }
 
 // ready asks whether the box takes new callers.
@@ -234,12 +250,13 @@ func (f *front) ready(ctx context.Context) Check {
 	resp, _, err := f.get(ctx, f.base.JoinPath("readyz"))
 	switch {
 	case err != nil:
-		return failed("run doctor again: the box may have just been stopped", "/readyz can't be read: %v", reason(err))
+		return failed(trouble.Unreachable, "run doctor again: the box may have just been stopped", "/readyz can't be "+
+			"read: %v", reason(err))
 	case resp.StatusCode == http.StatusServiceUnavailable:
-		return failed("wait until it is up again, or start it",
+		return failed(trouble.Draining, "",
 			"the box is draining or stopping: it takes no new sessions")
 	case resp.StatusCode != http.StatusOK:
-		return warning("a reverse proxy must pass on every path", "/readyz answers %s", resp.Status)
+		return warning(trouble.Proxy, "", "/readyz answers %s", resp.Status)
 	}
 	return ok("it takes new sessions")
 }
@@ -254,15 +271,16 @@ func (f *front) clock(context.Context) Check {
 		if f.skew < 0 {
 			which = "behind"
 		}
-		return warning("set both by NTP (timedatectl set-ntp true): certificates, room tokens and credentials "+
-			"expire by the clock",
-			"the box's clock is %s %s this one", skew, which)
+		return warning(trouble.ClockSkew, "", "the box's clock is %s %s this one", skew, which)
 	}
 	return ok("the box's clock and this one agree within %s", max(skew, time.Second+f.within).Round(time.Second))
 }
 
 // certificate checks the certificate that the TLS port serves.
 func (f *front) certificate(ctx context.Context) Check {
+	if f.StandIn {
+		return skipped("a stand-in until the ACME directory has issued the first")
+	}
 	host, port := f.base.Hostname(), f.base.Port()
 	if port == "" {
 		port = "443"
@@ -273,14 +291,15 @@ func (f *front) certificate(ctx context.Context) Check {
 	}
 	conn, err := f.Dial(ctx, "tcp", net.JoinHostPort(host, port))
 	if err != nil {
-		return failed("run doctor again", "connect: %v", reason(err))
+		return failed(trouble.Unreachable, "run doctor again", "connect: %v", reason(err))
 	}
 	defer conn.Close()
 	conf := f.TLS.Clone()
 	conf.ServerName, conf.InsecureSkipVerify, conf.NextProtos = name, true, []string{"http/1.1"}
 	secure := tls.Client(conn, conf)
 	if err := secure.HandshakeContext(ctx); err != nil {
-		return failed("the box's log may say why; it speaks TLS 1.2 and 1.3", "the TLS handshake fails: %v",
+		return failed(trouble.CertificateUnusable, "the box's log may say why; it speaks TLS 1.2 and 1.3", "the TLS "+
+			"handshake fails: %v",
 			reason(err))
 	}
 	return judge(secure.ConnectionState().PeerCertificates, name, f.TLS.RootCAs, f.TLS.InsecureSkipVerify, time.Now())
@@ -300,11 +319,10 @@ func judge(chain []*x509.Certificate, name string, roots *x509.CertPool, insecur
 	}
 	switch {
 	case err != nil:
-		return warning("trust its authority with --ca FILE instead of --insecure",
+		return warning(trouble.CertificateUntrusted, "trust its authority with --ca FILE instead of --insecure",
 			"not verified, since --insecure is set: %v", reason(err))
 	case cert.EndsSoon(leaf, now):
-		return warning("find out why it was not renewed (`signalbox status` and the log say why): browsers refuse an "+
-			"expired one", "for %s, but it ends %s", name, left)
+		return warning(trouble.CertificateEndsSoon, "", "for %s, but it ends %s", name, left)
 	}
 	return ok("for %s, of %s, ends %s", name, issuer(leaf), left)
 }
@@ -314,27 +332,28 @@ func distrust(leaf *x509.Certificate, chain int, name string, err error, now tim
 	var unknown x509.UnknownAuthorityError
 	switch {
 	case now.After(leaf.NotAfter):
-		return failed("renew it: browsers refuse the page, and the box hands out no turns: URL", "it expired on %s",
+		return failed(trouble.CertificateExpired, "", "it expired on %s",
 			leaf.NotAfter.Format(time.DateOnly))
 	case now.Before(leaf.NotBefore):
-		return failed("check the clocks of the box and of this machine", "it is not valid before %s",
+		return failed(trouble.CertificateEarly, "", "it is not valid before %s",
 			leaf.NotBefore.Format(time.RFC3339))
 	case errors.As(err, &wrongName):
-		return failed("get a certificate for that name, or use a name that it is for", "it is not for %s: %v", name,
+		return failed(trouble.CertificateName, "", "it is not for %s: %v", name,
 			reason(err))
 	case errors.As(err, &unknown) && cert.IsSelfSigned(leaf):
-		return failed("trust the box's own authority with --ca FILE (download it at /ca.pem; /trust helps with "+
-			"devices), or get a certificate that browsers trust: tls.mode \"acme\"",
+		return failed(trouble.CertificateUntrusted, "trust the box's own authority with --ca FILE (download it at "+
+			"/ca.pem; /trust helps with devices), or get a certificate that browsers trust: tls.mode \"acme\"",
 			"browsers warn: it is self-signed, by %s", issuer(leaf))
 	case errors.As(err, &unknown) && chain == 1:
-		return failed("serve the whole chain (tls.cert = fullchain.pem); if the authority is private, name it with "+
-			"--ca FILE",
+		return failed(trouble.CertificateUntrusted, "serve the whole chain (tls.cert = fullchain.pem); if the "+
+			"authority is private, name it with --ca FILE",
 			"this machine does not know its authority (%s), and the box sends no chain", issuer(leaf))
 	case errors.As(err, &unknown):
-		return failed("get one from an authority that browsers know; if this one is private, name it with --ca FILE",
+		return failed(trouble.CertificateUntrusted, "get one from an authority that browsers know; if this one is "+
+			"private, name it with --ca FILE",
 			"this machine does not know its authority (%s)", issuer(leaf))
 	}
-	return failed("get another certificate", "clients refuse it: %v", reason(err))
+	return failed(trouble.CertificateUnusable, "", "clients refuse it: %v", reason(err))
 }
 
 func issuer(leaf *x509.Certificate) string {

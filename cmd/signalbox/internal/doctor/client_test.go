@@ -25,6 +25,7 @@ import (
 	"signalbox/cmd/signalbox/internal/turnclient"
 	"signalbox/internal/admission"
 	"signalbox/internal/app"
+	"signalbox/internal/trouble"
 	"signalbox/signal/client"
 )
 
@@ -389,7 +390,7 @@ func TestNoTURNServer(t *testing.T) {
 			t.Fatalf("%+v", c)
 		}
 		one := &trial{target: targets[0]}
-		one.run(deadline(t), Options{TLS: &tls.Config{}, Timeout: 300 * time.Millisecond}, new(sync.Mutex))
+		one.run(deadline(t), Options{TLS: &tls.Config{}, Timeout: 300 * time.Millisecond}, new(sync.RWMutex))
 		want := map[string]string{"http": "does not speak STUN", "silent": "nothing came back over TCP"}[name]
 		if len(one.checks) != 1 || one.checks[0].Verdict != Failed || !strings.Contains(one.checks[0].Detail, want) {
 			t.Errorf("%s: %+v", name, one.checks)
@@ -412,7 +413,7 @@ func TestCheckEndsWithItsContext(t *testing.T) {
 	}()
 	start := time.Now()
 	one := &trial{target: targets[0]}
-	one.run(ctx, Options{TLS: &tls.Config{}, Timeout: patience}, new(sync.Mutex))
+	one.run(ctx, Options{TLS: &tls.Config{}, Timeout: patience}, new(sync.RWMutex))
 	if took := time.Since(start); took > patience/2 {
 		t.Errorf("it took %v", took)
 	}
@@ -454,13 +455,14 @@ func TestSilenceAtRelayPorts(t *testing.T) {
 		words         string
 	}{
 		{box, elsewhere, nil, Failed, "relay ports are blocked"},
+		{"203.0.114.99:50000", elsewhere, nil, Failed, "the box itself answers at 203.0.114.7"},
 		{box, elsewhere, turnclient.CodeError{Code: 403}, Skipped, "answers 403"},
 		{box, lan, nil, Skipped, "lets only public addresses in"},
 		{box, "203.0.114.7", nil, Skipped, "share the address"},
 		{lan + ":50000", elsewhere, nil, Skipped, "within its own network"},
 		{loopback + ":50000", loopback, nil, Skipped, "within its own network"},
 	} {
-		c := silence(addrPort(tc.relay), addrPort(tc.mapped+":1").Addr(), tc.refused)
+		c := silence(addrPort(tc.relay), addrPort(box).Addr(), addrPort(tc.mapped+":1").Addr(), tc.refused)
 		if c.Verdict != tc.want || !strings.Contains(c.Detail, tc.words) {
 			t.Errorf("%+v: %+v", tc, c)
 		}
@@ -470,10 +472,10 @@ func TestSilenceAtRelayPorts(t *testing.T) {
 // The page /check and doctor explain the same codes.
 func TestCodesHaveWords(t *testing.T) {
 	t.Parallel()
-	other := refusals(999)
 	for _, code := range []stun.ErrorCode{400, 401, 403, 437, 438, 440, 441, 442, 486, 500, 508} {
-		if r := refusals(int(code)); r == other || r.fix == "" || !strings.Contains(r.words, fmt.Sprint(int(code))) {
-			t.Errorf("%d: %+v", code, r)
+		c := refusedBy("x", turnclient.CodeError{Code: int(code)})
+		if c.Code == trouble.Refused || c.Fix == "" || !strings.Contains(c.Detail, fmt.Sprint(int(code))) {
+			t.Errorf("%d: %+v", code, c)
 		}
 	}
 	if c := refusedBy("x", turnclient.CodeError{Code: 999}); !strings.Contains(c.Detail, "999") {
@@ -521,4 +523,33 @@ func TestICEServersThatLeadAstray(t *testing.T) {
 	if _, c := resolve(deadline(t), list, nil, scopeHost); c.Verdict != OK {
 		t.Errorf("%+v", c)
 	}
+}
+
+// When all checks of a box have taken too long, one that is cut short says nothing that it does not
+// know, and what has been found out stands.
+func TestChecksThatTakeTooLong(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 10*time.Millisecond, errTooSlow)
+	defer cancel()
+	d := New(nil)
+	fine := func(context.Context) Check { return ok("fine") }
+	waits := func(ctx context.Context) Check {
+		<-ctx.Done()
+		return failed(trouble.UDPBlocked, "", "nothing came back")
+	}
+	if v := d.check(ctx, "cut", patience, waits); v != Skipped {
+		t.Errorf("a check that was cut short: %s", v)
+	}
+	if v := d.check(ctx, "late", patience, fine); v != Skipped {
+		t.Errorf("a check that began too late: %s", v)
+	}
+	if r := d.Report(); len(r.Checks) != 1 || r.Failed != 0 {
+		t.Error(text(r))
+	}
+	d.Client(t.Context(), Options{URL: &url.URL{Scheme: "http", Host: "192.0.2.1"}, TLS: &tls.Config{}, Timeout: 1,
+		Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}})
+	wants(t, d.Report(), "time", Failed, "the rest was not tried")
 }

@@ -1,36 +1,63 @@
 package doctor
 
-// refusal explains a STUN error code and says what to do.
-type refusal struct{ words, fix string }
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"strings"
+	"syscall"
+	"unicode"
+	"unicode/utf8"
 
-// refusals explains the codes that a TURN server answers with (RFC 8489 §14.8, RFC 8656 §19). The
-// page /check knows the same ones.
-func refusals(code int) refusal {
-	r, ok := map[int]refusal{
-		400: {"the server found the request malformed (400)",
-			"another TURN server may answer there: check public_host and which program has the port"},
-		401: {"the server refused the password (401)",
-			"the credential is fresh, so another TURN server may answer there, or one with another turn.secret: " +
-				"check public_host and which program has the port"},
-		403: {"the server forbids it (403)", "the source may be banned, or turn.deny_peers may hold the relay's own " +
-			"address"},
-		437: {"the server already has an allocation of ours (437)", "this passes by itself: run doctor again"},
-		438: {"the server keeps calling its own nonce stale (438)",
-			"two boxes may answer in turn: let the balancer keep a client at one of them"},
-		440: {"the server relays in neither address family that doctor asked for (440)",
-			"check public_ip and turn.relay_ip"},
-		441: {"the credential is not the one that the allocation was made with (441)",
-			"this passes by itself: run doctor again"},
-		442: {"the server does not relay over UDP (442)",
-			"another server answers there: check public_host and which program has the port"},
-		486: {"a limit of allocations is reached (486)",
-			"check turn.limits.per_user, per_source and allocations; `signalbox allocations` lists who holds them"},
-		500: {"the server failed (500)", "its log says why"},
-		508: {"the server has no relay port left, has spent its month's transfer, or is shutting down (508)",
-			"widen turn.relay_ports; look at turn.limits.total_per_month"},
-	}[code]
-	if !ok {
-		return refusal{"the server refused", "its log may say why"}
+	"signalbox/cmd/signalbox/internal/turnclient"
+	"signalbox/internal/edge"
+	"signalbox/internal/trouble"
+)
+
+// fixOf is what the table says to do about a fault, as a part of a line.
+func fixOf(code trouble.Code) string { return clause(trouble.Fix(code)) }
+
+// clause makes a part of a line from a sentence.
+func clause(sentence string) string {
+	first, size := utf8.DecodeRuneInString(sentence)
+	return string(unicode.ToLower(first)) + strings.TrimSuffix(sentence[size:], ".")
+}
+
+// refusedBy says why a server has refused something, if it has: by its error code.
+func refusedBy(what string, err error) Check {
+	code := turnclient.CodeOf(err)
+	switch {
+	case code != 0:
+		t := trouble.OfAnswer(code)
+		words := clause(t.EN.What)
+		if !strings.Contains(words, strconv.Itoa(code)) {
+			words = fmt.Sprintf("%s (%d)", words, code)
+		}
+		return failed(t.Code, "", "%s: %s", what, words)
+	case turnclient.IsTimeout(err):
+		return failed(trouble.TooSlow, "check the box's load and log", "%s: no answer", what)
 	}
-	return r
+	return failed(trouble.Refused, "check the box's log", "%s: %v", what, reason(err))
+}
+
+// closedPort is the fault if nothing comes back over a transport.
+func closedPort(transport string) trouble.Code {
+	if transport == "udp" {
+		return trouble.UDPBlocked
+	}
+	return trouble.PortClosed
+}
+
+// startTrouble is the fault that keeps a box from starting.
+func startTrouble(err error) trouble.Code {
+	switch {
+	case errors.Is(err, edge.ErrInUse):
+		return trouble.PortTaken
+	case errors.Is(err, fs.ErrPermission):
+		return trouble.Unreadable
+	case errors.Is(err, syscall.ENOSPC):
+		return trouble.DiskFull
+	}
+	return trouble.StartFailed
 }

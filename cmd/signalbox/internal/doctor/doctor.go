@@ -2,16 +2,20 @@
 //
 // Client asks as any caller would: HTTP, the signaling protocol, and STUN and TURN on every address
 // that the box hands out. Host also examines this machine and the configuration. Each question is a
-// Check. A check ends by itself, within Options.Timeout or a small multiple of it.
+// Check. A check ends by itself, within Options.Timeout or a small multiple of it, and all checks
+// of a box end within four times that, whatever it does not answer.
 package doctor
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"time"
 
 	"signalbox/internal/term"
+	"signalbox/internal/trouble"
 )
 
 // Verdict is the outcome of a check.
@@ -30,8 +34,10 @@ type Check struct {
 	Name    string  `json:"name"`
 	Verdict Verdict `json:"verdict"`
 	Detail  string  `json:"detail"`
-	Fix     string  `json:"fix,omitempty"` // what to do about a warning or a failure
-	MS      float64 `json:"ms"`            // how long it took, in milliseconds
+	// Code is the fault that a warning or a failure names, of the table in package trouble.
+	Code trouble.Code `json:"code,omitempty"`
+	Fix  string       `json:"fix,omitempty"` // what to do about it
+	MS   float64      `json:"ms"`            // how long it took, in milliseconds
 }
 
 // Report is the outcome of all checks.
@@ -56,6 +62,8 @@ type Doctor struct {
 	relays  bool // data came through a relay
 	outside bool // the box has an outside address that this machine can't reach
 	blocked bool // relay ports can't be reached
+
+	astray trouble.Code // the fault of the box's name, if it does not lead here
 }
 
 // New makes a Doctor that calls say with each check, in order. say may be nil.
@@ -129,17 +137,28 @@ func (d *Doctor) check(ctx context.Context, name string, timeout time.Duration,
 		return Skipped
 	}
 	c := timed(ctx, name, timeout, run)
-	if ctx.Err() != nil {
+	if interrupted(ctx) {
 		return Skipped // it was cut short, and knows nothing
 	}
 	return d.add(c)
 }
 
+// errTooSlow ends the context of all checks of a box.
+var errTooSlow = errors.New("the checks take too long in all")
+
+// interrupted reports whether ctx is done, and not by errTooSlow.
+func interrupted(ctx context.Context) bool {
+	return ctx.Err() != nil && !errors.Is(context.Cause(ctx), errTooSlow)
+}
+
 func timed(ctx context.Context, name string, timeout time.Duration, run func(context.Context) Check) Check {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	within, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	start := time.Now()
-	c := run(ctx)
+	c := run(within)
+	if c.Verdict != OK && errors.Is(context.Cause(ctx), errTooSlow) {
+		c = skipped("it had no time left, and knows nothing")
+	}
 	c.Name, c.MS = name, milliseconds(time.Since(start))
 	return c
 }
@@ -167,10 +186,11 @@ func skipped(format string, args ...any) Check {
 	return Check{Verdict: Skipped, Detail: fmt.Sprintf(format, args...)}
 }
 
-func warning(fix, format string, args ...any) Check {
-	return Check{Verdict: Warning, Detail: fmt.Sprintf(format, args...), Fix: fix}
+func warning(code trouble.Code, fix, format string, args ...any) Check {
+	return Check{Verdict: Warning, Code: code, Detail: fmt.Sprintf(format, args...), Fix: cmp.Or(fix, fixOf(code))}
 }
 
-func failed(fix, format string, args ...any) Check {
-	return Check{Verdict: Failed, Detail: fmt.Sprintf(format, args...), Fix: fix}
+// failed needs no fix if that of the table says it all.
+func failed(code trouble.Code, fix, format string, args ...any) Check {
+	return Check{Verdict: Failed, Code: code, Detail: fmt.Sprintf(format, args...), Fix: cmp.Or(fix, fixOf(code))}
 }

@@ -27,7 +27,7 @@ import (
 	"signalbox/internal/config"
 	"signalbox/internal/edge"
 	"signalbox/internal/state"
-	"signalbox/internal/status"
+	"signalbox/internal/trouble"
 )
 
 // HostOptions tell Host which configuration to check.
@@ -81,57 +81,69 @@ func checkedApart(w config.Warning) bool {
 
 // config warns of every key that does not fit this machine, except for those in checkedApart.
 func (d *Doctor) config(ctx context.Context, o HostOptions) {
-	d.shut = d.check(ctx, "access", o.Timeout, func(context.Context) Check { return accessOf(o) }) == Failed
-	var found []config.Warning
-	if d.check(ctx, "config", 2*o.Timeout, func(ctx context.Context) Check {
+	d.shut = d.each(ctx, "access", o.Timeout, func(context.Context) []Check { return accessOf(o) }) == Failed
+	d.each(ctx, "config", 2*o.Timeout, func(ctx context.Context) (found []Check) {
 		for _, w := range app.CheckHost(ctx, &o.Config) {
 			if !checkedApart(w) {
-				found = append(found, w)
+				found = append(found, warningOf(w))
+			}
+			if w.Code == trouble.DNSWrong || w.Code == trouble.DNSMissing {
+				d.astray = w.Code
 			}
 		}
-		if len(found) > 0 {
-			return warningOf(found[0])
+		if len(found) == 0 {
+			return []Check{ok("it fits this machine")}
 		}
-		return ok("it fits this machine")
-	}) != Warning {
-		return
+		return found
+	})
+}
+
+// each runs a check that may find several faults, and returns the verdict on the first.
+func (d *Doctor) each(ctx context.Context, name string, timeout time.Duration,
+	run func(context.Context) []Check) Verdict {
+	var found []Check
+	verdict := d.check(ctx, name, timeout, func(ctx context.Context) Check {
+		found = run(ctx)
+		return found[0]
+	})
+	if ctx.Err() == nil {
+		for _, c := range found[1:] {
+			d.add(c.named(name))
+		}
 	}
-	for _, w := range found[1:] {
-		d.add(warningOf(w).named("config"))
-	}
+	return verdict
 }
 
 func warningOf(w config.Warning) Check {
-	return warning(cmp.Or(w.Fix, "change it in the configuration: config.toml explains every key"), "%s: %s",
-		w.Key, w.Text)
+	return warning(cmp.Or(w.Code, trouble.Configuration), w.Fix, "%s: %s", w.Key, w.Text)
 }
 
 // accessOf asks whether the box can read and write what it must. Root may do everything, and most
 // boxes don't run as root.
-func accessOf(o HostOptions) Check {
-	var texts, fixes []string
+func accessOf(o HostOptions) (found []Check) {
 	for _, w := range app.CheckAccess(&o.Config, o.State, o.As) {
-		texts, fixes = append(texts, w.Key+": "+w.Text), append(fixes, w.Fix)
+		found = append(found, failed(cmp.Or(w.Code, trouble.Configuration), cmp.Or(w.Fix,
+			"name what is there, or make it"), "%s: %s", w.Key, w.Text))
 	}
-	if len(texts) > 0 {
-		fixes = slices.Compact(slices.DeleteFunc(fixes, func(fix string) bool { return fix == "" }))
-		return failed(cmp.Or(strings.Join(fixes, "; "), "name what is there, or make it"), "%s",
-			strings.Join(texts, "; "))
+	if len(found) == 0 {
+		found = append(found, ok("the user %s can read and write what the box needs", o.As.Name))
 	}
-	return ok("the user %s can read and write what the box needs", o.As.Name)
+	return found
 }
 
 func relayAddress(ctx context.Context, c config.Config) Check {
 	where, off, err := app.FindRelays(ctx, &c)
 	switch {
 	case len(where) == 0 && err != nil:
-		return failed("check public_ip and turn.relay_ip", "%v", err)
+		return failed(trouble.NoAddress, "check public_ip and turn.relay_ip", "%v", err)
 	case len(where) == 0:
-		return failed("connect it to a network; the box relays as soon as this machine has an address",
+		return failed(trouble.NoAddress, "",
 			"this machine has no address at which others reach it, so every allocation is refused (440)")
 	}
 	var words, notes []string
+	code := trouble.PublicIPWrong
 	if where[0].Bind.IP.Is6() && c.TURN.DefaultFamily == "ipv4" {
+		code = trouble.FamilyMissing
 		notes = append(notes, `set turn.default_family = "auto": clients that ask for no family, as all browsers do, `+
 			"are refused (440), since there is no IPv4 address to relay on")
 	}
@@ -147,7 +159,7 @@ func relayAddress(ctx context.Context, c config.Config) Check {
 	}
 	words = append(words, off...)
 	if len(notes) > 0 {
-		return warning(strings.Join(notes, "; "), "%s", strings.Join(words, "; "))
+		return warning(code, strings.Join(notes, "; "), "%s", strings.Join(words, "; "))
 	}
 	return ok("%s", strings.Join(words, "; "))
 }
@@ -173,14 +185,14 @@ func portRange(ctx context.Context, c config.Config) Check {
 	}
 	switch {
 	case taken == tried:
-		return failed("choose another range in turn.relay_ports; `signalbox allocations` shows whether they are in use",
+		return failed(trouble.RelayPortsTaken, "choose another range in turn.relay_ports; `signalbox allocations` "+
+			"shows whether they are in use",
 			"no port of %d-%d is free on %s", first, last, where[0].Bind.IP)
 	case taken*4 > tried:
-		return warning("widen turn.relay_ports, or find the programs that hold them: ss -lunp",
+		return warning(trouble.RelayPortsTaken, "widen turn.relay_ports, or find the programs that hold them: ss -lunp",
 			"%d of %d ports tried in %d-%d are taken", taken, tried, first, last)
 	case size < few:
-		return warning("widen turn.relay_ports: each allocation takes one, and a mesh call of eight makes about 60",
-			"%d-%d are only %d ports", first, last, size)
+		return warning(trouble.RelayPortsFew, "", "%d-%d are only %d ports", first, last, size)
 	}
 	return ok("%d-%d; %d of %d tried are free", first, last, tried-taken, tried)
 }
@@ -194,8 +206,7 @@ func openFiles() Check {
 	case !known:
 		return skipped("this system has no such limit")
 	case limit < enoughFiles:
-		return warning("raise it: LimitNOFILE=65536 in the unit, or ulimit -n 65536; each session and each "+
-			"allocation takes one", "a process may open only %d files", limit)
+		return warning(trouble.FewDescriptors, "", "a process may open only %d files", limit)
 	}
 	return ok("a process may open %d files", limit)
 }
@@ -209,7 +220,8 @@ func udpBuffer() Check {
 	case !known:
 		return skipped("this system does not say")
 	case largest < wantedBuffer && lost > 0:
-		return warning(fmt.Sprintf("sysctl -w net.core.rmem_max=%d, and in /etc/sysctl.d", wantedBuffer),
+		return warning(trouble.UDPBuffer, fmt.Sprintf("sysctl -w net.core.rmem_max=%d, and in /etc/sysctl.d",
+			wantedBuffer),
 			"it holds %d KiB, and this system has dropped %d datagrams since it started because a buffer was full",
 			largest>>10, lost)
 	}
@@ -223,8 +235,8 @@ func ownClock() Check {
 	case !known:
 		return skipped("this system does not say whether its clock is right")
 	case !synced:
-		return warning("set it by NTP: timedatectl set-ntp true; a container's clock is its host's",
-			"%s, and nothing keeps this clock right", time.Now().Format(time.RFC3339))
+		return warning(trouble.ClockUnsynced, "", "%s, and nothing keeps this clock right",
+			time.Now().Format(time.RFC3339))
 	}
 	return ok("%s, kept right by NTP", time.Now().Format(time.RFC3339))
 }
@@ -235,27 +247,28 @@ func stateDir(dir string) Check {
 	case errors.Is(err, fs.ErrNotExist):
 		return ok("%s does not exist yet: the first start makes it", dir)
 	case err != nil:
-		return failed("run doctor as the service's user or as root", "%v", err)
+		return failed(trouble.StateUnwritable, "run doctor as the service's user or as root", "%v", err)
 	case !info.IsDir():
-		return failed("name a directory with --state", "%s is not a directory", dir)
+		return failed(trouble.StateUnwritable, "name a directory with --state", "%s is not a directory", dir)
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return warning("run doctor as the service's user (sudo -u signalbox signalbox doctor ...) or as root",
+		return warning(trouble.StateUnwritable, "run doctor as the service's user (sudo -u signalbox signalbox "+
+			"doctor ...) or as root",
 			"%s can't be read: %v", dir, reason(err))
 	}
 	owner, _ := ownerOf(info)
 	for _, e := range entries {
 		if file, err := e.Info(); err == nil && file.Mode().IsRegular() {
 			if uid, known := ownerOf(file); known && uid != owner {
-				return warning(fmt.Sprintf("chown %d %s", owner, filepath.Join(dir, e.Name())),
+				return warning(trouble.Unreadable, fmt.Sprintf("chown %d %s", owner, filepath.Join(dir, e.Name())),
 					"%s and the directory belong to different users: the service may be unable to read the file",
 					e.Name())
 			}
 		}
 	}
 	if e := state.Existing(dir).Exposed(); e != nil {
-		return warning(e.Fix, "%s: %s", e.Path, e.Why)
+		return warning(trouble.StateExposed, e.Fix, "%s: %s", e.Path, e.Why)
 	}
 	return ok("%s", dir)
 }
@@ -274,7 +287,7 @@ func keptCertificate(c config.Config, dir *state.Dir, roots *x509.CertPool) Chec
 		// With "files" the service, too, may be unable to read it.
 		return skipped("this user may not read it: %v", reason(err))
 	case err != nil:
-		return failed("the box does not start without it", "%v", err)
+		return failed(trouble.CertificateUnusable, "the box does not start without it", "%v", err)
 	case pair == nil:
 		return ok("none yet: a start makes a self-signed one")
 	}
@@ -324,12 +337,12 @@ func (d *Doctor) running(ctx context.Context, o HostOptions) bool {
 	dir := state.Existing(o.State)
 	client, err := adminOf(o.Config, dir)
 	if err != nil {
-		d.add(failed("check web.listen", "%v", err).named("running"))
+		d.add(failed(trouble.Configuration, "check web.listen", "%v", err).named("running"))
 		return false
 	}
-	var s status.Status
+	options := clientOptions(o, client, dir)
 	within, cancel := context.WithTimeout(ctx, o.Timeout)
-	s, err = client.Status(within)
+	s, err := client.Status(within)
 	cancel()
 	switch {
 	case ctx.Err() != nil:
@@ -339,21 +352,34 @@ func (d *Doctor) running(ctx context.Context, o HostOptions) bool {
 			time.Since(time.UnixMilli(s.StartedAt)).Round(time.Second), s.Signal.Sessions,
 			len(s.TURN.Allocations)).named("running"))
 		if s := s.Certificate; s != nil && s.Problem != "" {
-			d.add(warning("the log says more; the box serves the old certificate until it is renewed",
-				"the running box reports about its certificate: %s", s.Problem).named("running"))
+			d.add(warning(problemOf(s), "", "the running box reports about its certificate: %s",
+				s.Problem).named("running"))
+			if s.StandIn { // the answer has shown that it is the box
+				options.StandIn, options.TLS.InsecureSkipVerify = true, true
+			}
 		}
 	default:
-		probe := &front{Options: clientOptions(o, client, dir)}
+		probe := &front{Options: options}
 		defer probe.close()
 		if c := timed(ctx, "", o.Timeout, probe.reach); c.Verdict != OK {
 			return false
 		}
-		d.add(warning("name the state directory of the running box: --state DIR (systemd: /var/lib/signalbox), as "+
-			"root or as its user",
+		d.add(warning(trouble.StateOther, "",
 			"a signalbox runs at %s, but not with this state directory", client.URL()).named("running"))
 	}
-	d.Client(ctx, clientOptions(o, client, dir))
+	d.Client(ctx, options)
 	return true
+}
+
+// problemOf is the fault that a running box reports of its certificate.
+func problemOf(s *cert.Status) trouble.Code {
+	switch {
+	case s.Mode == cert.ACME:
+		return trouble.ACMEFailed
+	case time.Now().After(time.UnixMilli(s.NotAfter)):
+		return trouble.CertificateExpired
+	}
+	return trouble.CertificateEndsSoon
 }
 
 // adminOf makes a client for the box's web port, the TLS one if there is one.
@@ -418,7 +444,7 @@ func (e tokenError) Unwrap() error { return e.error }
 func (d *Doctor) startAndCheck(ctx context.Context, o HostOptions) {
 	if o.Config.TLS.Mode == "acme" {
 		if taken := Taken(o.Config); len(taken) > 0 {
-			d.add(failed("stop what has it, or choose another port", "%s", strings.Join(taken, "; ")).named("ports"))
+			d.add(failed(trouble.PortTaken, "", "%s", strings.Join(taken, "; ")).named("ports"))
 		}
 		d.add(skipped("no box runs here, and doctor orders no certificates: start signalbox, then run doctor again " +
 			"for the rest of the checks").named("running"))
@@ -430,7 +456,8 @@ func (d *Doctor) startAndCheck(ctx context.Context, o HostOptions) {
 		err = copyState(o.State, dir)
 	}
 	if err != nil {
-		d.add(failed("run doctor as the service's user or as root", "doctor can't start a box for the checks: %v",
+		d.add(failed(trouble.StateUnwritable, "run doctor as the service's user or as root", "doctor can't start a "+
+			"box for the checks: %v",
 			err).named("start"))
 		return
 	}
@@ -450,7 +477,7 @@ func (d *Doctor) startAndCheck(ctx context.Context, o HostOptions) {
 	defer func() {
 		stop()
 		if err := <-ended; err != nil {
-			d.add(failed("the message says what is missing",
+			d.add(failed(trouble.StartFailed, "",
 				"the box that doctor started for the checks has ended: %v", err).named("start"))
 		}
 	}()
@@ -459,7 +486,7 @@ func (d *Doctor) startAndCheck(ctx context.Context, o HostOptions) {
 	kept := state.Existing(dir)
 	client, err := adminOf(c, kept)
 	if err != nil {
-		d.add(failed("check web.listen", "%v", err).named("start"))
+		d.add(failed(trouble.Configuration, "check web.listen", "%v", err).named("start"))
 		return
 	}
 	d.Client(ctx, clientOptions(o, client, kept))
@@ -477,14 +504,15 @@ func bound(addr string) config.Listen {
 func listen(c config.Config, dir string) (*app.App, Check) {
 	kept, err := state.Open(dir)
 	if err != nil {
-		return nil, failed("make room in the directory for temporary files", "%v", err)
+		return nil, failed(trouble.DiskFull, "make room in the directory for temporary files", "%v", err)
 	}
 	box, err := app.New(c, kept, nil)
 	if err != nil {
-		return nil, failed("signalbox fails to start for the same reason; the message says what to do", "%v", err)
+		return nil, failed(startTrouble(err), "signalbox fails to start for the same reason; the message says what "+
+			"to do", "%v", err)
 	}
 	if err := box.Listen(); err != nil {
-		fix := "signalbox fails to start for the same reason; the message says what to do"
+		code, fix := startTrouble(err), "signalbox fails to start for the same reason; the message says what to do"
 		if who := holders(portsOf(c)); len(who) > 0 {
 			words := make([]string, len(who))
 			for i := range who {
@@ -496,7 +524,7 @@ func listen(c config.Config, dir string) (*app.App, Check) {
 					": if that is the box to check, name its configuration and state directory with -c and --state"
 			}
 		}
-		return nil, failed(fix, "%v", err)
+		return nil, failed(code, fix, "%v", err)
 	}
 	return box, ok("no box runs here: doctor runs one for the checks, with a copy of the state directory")
 }

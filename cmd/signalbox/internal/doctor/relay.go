@@ -11,12 +11,12 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"signalbox/cmd/signalbox/internal/turnclient"
+	"signalbox/internal/trouble"
 )
 
 // trial is the outcome of checking a target.
@@ -41,11 +41,11 @@ func (d *Doctor) relay(ctx context.Context, o Options, p *pair, met bool, known 
 	d.check(ctx, "ICE servers", o.Timeout, func(ctx context.Context) Check {
 		var c Check
 		targets, c = resolve(ctx, first, second, known)
-		return c
+		return d.led(c, trouble.ServersAstray)
 	})
 	trials := make([]*trial, len(targets))
 	ended := make([]chan struct{}, len(targets))
-	var relaying sync.Mutex
+	var relaying sync.RWMutex
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	for i, t := range targets {
@@ -57,16 +57,17 @@ func (d *Doctor) relay(ctx context.Context, o Options, p *pair, met bool, known 
 	}
 	for i, t := range trials {
 		<-ended[i]
-		if t.silent || t.closed && d.local {
+		if (t.silent || t.closed && d.local) && t.last().Verdict == Failed {
 			wg.Wait() // the other trials' outcomes tell why
 			if d.local && t.outside(trials) {
 				d.outside = true
+				*t.last() = d.led(*t.last(), trouble.Hairpin)
 			} else if t.silent {
 				t.compare(trials)
 			}
 		}
 		for _, c := range t.checks {
-			if ctx.Err() == nil {
+			if !interrupted(ctx) {
 				d.add(c)
 			}
 		}
@@ -82,10 +83,27 @@ func (d *Doctor) relay(ctx context.Context, o Options, p *pair, met bool, known 
 	})
 }
 
+// led names the box's own name as the fault, if a check has met another one because of it.
+func (d *Doctor) led(c Check, other trouble.Code) Check {
+	if c.Code == other && d.astray != "" {
+		c.Code, c.Fix = d.astray, fixOf(d.astray)
+	}
+	return c
+}
+
 // run checks one target: does it answer, does it relay, does data come through, does it refuse what
-// it must. Only the holder of relaying has allocations: those of all targets together may exceed
-// the box's limit for one caller.
-func (t *trial) run(ctx context.Context, o Options, relaying *sync.Mutex) {
+// it must. Targets are tried side by side. If their allocations together exceed the box's limit for
+// one caller, a target is tried once more while it alone holds relaying.
+func (t *trial) run(ctx context.Context, o Options, relaying *sync.RWMutex) {
+	reached := t.tryOut(ctx, o, relaying.RLocker())
+	if last := t.last(); reached && last.Verdict == Failed && last.Code == trouble.AllocationLimit {
+		t.checks = nil
+		t.tryOut(ctx, o, relaying)
+	}
+}
+
+// tryOut reports whether the target answers.
+func (t *trial) tryOut(ctx context.Context, o Options, relaying sync.Locker) bool {
 	step := func(name string, run func(context.Context) Check) Verdict {
 		c := timed(ctx, strings.TrimSpace(t.String()+" "+name), o.Timeout, run)
 		t.checks = append(t.checks, c)
@@ -108,19 +126,20 @@ func (t *trial) run(ctx context.Context, o Options, relaying *sync.Mutex) {
 		}
 	}()
 	if !answers || !t.Relays {
-		return
+		return answers
 	}
 	var second netip.AddrPort
 	if v := step("relay", func(within context.Context) (c Check) {
 		b, second, c = t.allocate(ctx, within, a, o.TLS)
 		return c
 	}); v == Failed {
-		return
+		return true
 	}
 	if step("data", func(within context.Context) Check { return t.exchange(within, a, b, second) }) != Failed {
 		t.data = true
 	}
 	step("refusals", func(within context.Context) Check { return t.provoke(ctx, within, a, o.TLS) })
+	return true
 }
 
 // reach connects and asks for our address. life bounds the connection, within bounds the wait.
@@ -160,21 +179,23 @@ func (t *trial) unreachable(err error) Check {
 		return skipped("this machine has no %s", family)
 	case isRefused(err):
 		t.closed = true
-		return failed("check turn.listen, and that public_host or turn.urls names the machine that signalbox runs on",
+		return failed(trouble.NotRunning, "check turn.listen, and that public_host or turn.urls names the machine "+
+			"that signalbox runs on",
 			"nothing listens on port %s", t.port())
 	case errors.As(err, &unknown), errors.As(err, &invalid), errors.As(err, &name):
-		return failed("get a certificate for this very name (tls.mode \"acme\"): browsers fail on this one silently",
+		return failed(trouble.CertificateUntrusted, "get a certificate for this very name (tls.mode \"acme\"): "+
+			"browsers fail on this one silently",
 			"the certificate is not good for turns: %v", err)
 	case turnclient.IsTimeout(err), errors.Is(err, context.DeadlineExceeded):
 		t.silent = true
-		return failed(open, "nothing came back over %s", strings.ToUpper(t.Transport))
+		return failed(closedPort(t.Transport), open, "nothing came back over %s", strings.ToUpper(t.Transport))
 	case turnclient.CodeOf(err) != 0:
-		r := refusals(turnclient.CodeOf(err))
-		return failed(r.fix, "it answers, but %s", r.words)
+		return refusedBy("it answers, but refuses", err)
 	case errors.Is(err, turnclient.ErrNotSTUN):
-		return failed("another program has port "+t.port()+": check turn.listen, turn.urls and public_host", "%v", err)
+		return failed(trouble.NotSTUN, "another program has port "+t.port()+": check turn.listen, turn.urls and "+
+			"public_host", "%v", err)
 	}
-	return failed(open, "it can't be reached: %v", reason(err))
+	return failed(closedPort(t.Transport), open, "it can't be reached: %v", reason(err))
 }
 
 func (t *trial) last() *Check { return &t.checks[len(t.checks)-1] }
@@ -188,7 +209,7 @@ func (t *trial) compare(all []*trial) {
 	}
 	last := t.last()
 	last.Detail += ", though TCP works: UDP is blocked"
-	last.Fix = "open the port for UDP: ufw allow " + t.port() +
+	last.Code, last.Fix = trouble.UDPBlocked, "open the port for UDP: ufw allow "+t.port()+
 		", and in the cloud provider's firewall, too; or this network lets no UDP out: try from another"
 }
 
@@ -201,10 +222,9 @@ func (t *trial) outside(all []*trial) bool {
 		return false
 	}
 	c := t.last()
-	c.Verdict, c.Detail = Warning, fmt.Sprintf("this machine does not reach %s, an address that it does not have "+
-		"itself; behind a NAT that can be normal", t.Addr.Addr())
-	c.Fix = "run signalbox doctor URL in another network; if it fails there, too, check that public_host leads to " +
-		"this machine and that the NAT forwards the ports"
+	c.Verdict, c.Code, c.Detail = Warning, trouble.Hairpin, fmt.Sprintf("this machine does not reach %s, an address "+
+		"that it does not have itself; behind a NAT that can be normal", t.Addr.Addr())
+	c.Fix = fixOf(trouble.Hairpin)
 	return true
 }
 
@@ -235,25 +255,10 @@ func (t *trial) allocate(life, within context.Context, a *turnclient.Client, con
 		return b, second, refusedBy("the second session gets no relay address", err)
 	}
 	if here, there := scopeOf(t.relay.Addr()), scopeOf(t.Addr.Addr()); here < there {
-		return b, second, warning("set public_ip to the address at which callers reach the box; in a container, "+
-			"also use host networking",
+		return b, second, warning(trouble.PublicIPWrong, "",
 			"it relays at %s, %s, but callers reach the box at %s", t.relay, here, t.Addr.Addr())
 	}
 	return b, second, ok("relays at %s, allocated in %s", t.relay, ms(took))
-}
-
-func refusedBy(what string, err error) Check {
-	if code := turnclient.CodeOf(err); code != 0 {
-		r := refusals(code)
-		if !strings.Contains(r.words, strconv.Itoa(code)) {
-			r.words = fmt.Sprintf("%s (%d)", r.words, code)
-		}
-		return failed(r.fix, "%s: %s", what, r.words)
-	}
-	if turnclient.IsTimeout(err) {
-		return failed("check the box's load and log", "%s: no answer", what)
-	}
-	return failed("check the box's log", "%s: %v", what, reason(err))
 }
 
 const (
@@ -285,18 +290,15 @@ func (t *trial) exchange(ctx context.Context, a, b *turnclient.Client, second ne
 			rtts = append(rtts, time.Since(start))
 		}
 	}
-	const blind = "the relay may be unable to reach itself: public_ip must be the address at which others see the " +
-		"box, and turn.deny_peers must not hold it; " +
-		"a NAT in front of several boxes needs hairpinning"
 	switch {
 	case there == 0:
-		return failed(blind, "the box gives out relay addresses, but none of %d packets came through", sent)
+		return failed(trouble.RelaySilent, "", "the box gives out relay addresses, but none of %d packets came through",
+			sent)
 	case len(rtts) == 0:
-		return failed(blind, "packets come through one way only, %d of %d", there, sent)
+		return failed(trouble.RelaySilent, "", "packets come through one way only, %d of %d", there, sent)
 	case len(rtts) < sent:
-		return warning("check the load of the box and of the network, the drops that `signalbox status` counts, and "+
-			"turn.limits",
-			"%d of %d packets were lost; there and back in %s", sent-len(rtts), sent, ms(median(rtts)))
+		return warning(trouble.RelayLossy, "", "%d of %d packets were lost; there and back in %s", sent-len(rtts), sent,
+			ms(median(rtts)))
 	}
 	return ok("%d packets there and back, in %s", sent, ms(median(rtts)))
 }
@@ -374,10 +376,9 @@ func (t *trial) provoke(life, within context.Context, a *turnclient.Client, conf
 	}
 	switch {
 	case len(wrong) > 0:
-		return failed(fix, "%s", strings.Join(append(wrong, odd...), "; "))
+		return failed(trouble.RelayOpen, fix, "%s", strings.Join(append(wrong, odd...), "; "))
 	case len(odd) > 0:
-		return warning("check turn.peers and turn.allow_peers: with \"room\" and no entry, private networks are "+
-			"closed", "%s", strings.Join(odd, "; "))
+		return warning(trouble.PrivateOpen, "", "%s", strings.Join(odd, "; "))
 	}
 	return ok("401 for a wrong password, 403 for peers %s%s", strings.Join(refused, ", "), note)
 }
@@ -410,12 +411,13 @@ func knock(ctx context.Context, o Options, trials []*trial) Check {
 			return ok("data came straight in at %s, there and back in %s", relay, ms(took))
 		}
 	}
-	return silence(relay, t.mapped.Addr(), refused)
+	return silence(relay, t.Addr.Addr(), t.mapped.Addr(), refused)
 }
 
-// silence explains why nothing came in at a relay port. mapped is the client's address as the relay
-// sees it; refused, if not nil, is the refusal of a permission for it.
-func silence(relay netip.AddrPort, mapped netip.Addr, refused error) Check {
+// silence explains why nothing came in at a relay port. dialed is the address at which the box
+// answers, mapped the client's as the relay sees it; refused, if not nil, is the refusal of a
+// permission for it.
+func silence(relay netip.AddrPort, dialed, mapped netip.Addr, refused error) Check {
 	switch {
 	case scopeOf(relay.Addr()) < scopeInternet:
 		return skipped("doctor can't tell from here: the relay's address %s exists only within its own network",
@@ -430,9 +432,11 @@ func silence(relay netip.AddrPort, mapped netip.Addr, refused error) Check {
 		return skipped("doctor can't tell from here: the relay does not let %s in (%v), which is normal", mapped,
 			refused)
 	}
-	return failed("open turn.relay_ports: ufw allow 49152:65535/udp (the default), and in the cloud provider's "+
-		"firewall, too; if they are open, public_ip may be wrong",
-		"relay ports are blocked: nothing sent to %s came in", relay)
+	if relay.Addr() != dialed && relay.Addr().Is4() == dialed.Is4() {
+		return failed(trouble.PublicIPWrong, "", "the relay gives out the address %s, where nothing came in; the box "+
+			"itself answers at %s", relay.Addr(), dialed)
+	}
+	return failed(trouble.RelayPortsClosed, "", "relay ports are blocked: nothing sent to %s came in", relay)
 }
 
 // throughPort sends to the relayed transport address until something arrives, and answers it.

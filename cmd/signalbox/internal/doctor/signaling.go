@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"signalbox/internal/trouble"
 	"signalbox/signal/client"
 )
 
@@ -51,7 +52,8 @@ func (d *Doctor) signaling(ctx context.Context, o Options, known scope) {
 		extra, err := dial(ctx, o, room, client.Auto)
 		cancel()
 		if err != nil {
-			d.add(failed("check signal.sessions and sessions_per_source", "a second session can't be opened: %v",
+			d.add(failed(trouble.SessionRefused, "check signal.sessions and sessions_per_source", "a second session "+
+				"can't be opened: %v",
 				reason(err)).named("room"))
 			return
 		}
@@ -76,8 +78,8 @@ func (c Check) named(name string) Check {
 	return c
 }
 
-// carry opens a session over one carrier and measures its round trip. If a failure has no fix, the
-// carrier caused it.
+// carry opens a session over one carrier and measures its round trip. A failure with the code
+// trouble.Signaling is the carrier's.
 func carry(ctx context.Context, o Options, room, name string, c client.Carrier, into **client.Session) (did Check,
 	err error) {
 	did = timed(ctx, name, o.Timeout, func(ctx context.Context) Check {
@@ -90,7 +92,7 @@ func carry(ctx context.Context, o Options, room, name string, c client.Carrier, 
 		opened := time.Since(start)
 		rtt, err := s.Ping(ctx)
 		if err != nil {
-			return failed("", "it opens, but the hub answers no ping: %v", reason(err))
+			return failed(trouble.Signaling, "", "it opens, but the hub answers no ping: %v", reason(err))
 		}
 		return ok("welcome in %s, ping %s", ms(opened), ms(rtt))
 	})
@@ -100,25 +102,19 @@ func carry(ctx context.Context, o Options, room, name string, c client.Carrier, 
 // addCarriers reports both carriers. If one works, the other's failure is only a warning. A refusal
 // of the box itself is the same on both and is reported once.
 func (d *Doctor) addCarriers(ws, sse Check) {
-	if ws.Verdict == Failed && ws.Fix != "" && ws.Detail == sse.Detail {
+	if ws.Verdict == Failed && ws.Code != trouble.Signaling && ws.Detail == sse.Detail {
 		d.add(ws.named("signaling"))
 		return
 	}
-	losses := []string{
-		"calls still start over server-sent events; a reverse proxy must pass on Upgrade and Connection on " +
-			"/signal (README: Behind a reverse proxy)",
-		"networks that block WebSockets need it; a reverse proxy must not buffer /signal/events",
-	}
+	losses := []trouble.Code{trouble.WebSocketClosed, trouble.EventsClosed}
 	both := ws.Verdict == Failed && sse.Verdict == Failed
 	for i, c := range []Check{ws, sse} {
 		switch {
 		case c.Verdict != Failed:
-		case both && c.Fix == "":
-			c.Fix = "a reverse proxy must pass on /signal with everything below it; the box's log may say more"
 		case !both:
 			c.Verdict = Warning
-			if c.Fix == "" {
-				c.Fix = losses[i]
+			if c.Code == trouble.Signaling {
+				c.Code, c.Fix = losses[i], fixOf(losses[i])
 			}
 		}
 		d.add(c)
@@ -133,34 +129,35 @@ func dial(ctx context.Context, o Options, room string, c client.Carrier) (*clien
 	return client.Dial(ctx, o.URL.String(), opts)
 }
 
-// explain says why a session can't be opened. If it gives no fix, the carrier is at fault.
+// explain says why a session can't be opened: trouble.Signaling if the carrier is at fault.
 func explain(err error) Check {
 	var none tokenError
 	if errors.As(err, &none) {
-		return failed("pass one with --token; it is made with the private key (signalbox token --key FILE)", "%v",
+		return failed(trouble.NoEntry, "pass one with --token; it is made with the private key (signalbox token "+
+			"--key FILE)", "%v",
 			none)
 	}
 	var refused *client.Error
 	if !errors.As(err, &refused) {
-		return failed("", "it can't be opened: %s", reason(cmp.Or(errors.Unwrap(err), err)))
+		return failed(trouble.Signaling, "", "it can't be opened: %s", reason(cmp.Or(errors.Unwrap(err), err)))
 	}
 	switch refused.Code {
 	case client.CodeUnauthorized:
-		return failed("pass the password, or a token that is still valid: --token (`signalbox token` makes one)",
-			"no entry: %s", refused.Message)
+		return failed(trouble.NoEntry, "", "no entry: %s", refused.Message)
 	case client.CodeUserTaken:
-		return failed("use a token for another user, or wait until that user has left",
+		return failed(trouble.NoEntry, "use a token for another user, or wait until that user has left",
 			"no entry: the user that the token names is already connected")
 	case client.CodeShuttingDown:
-		return failed("wait until it is up again, or start it",
+		return failed(trouble.Draining, "",
 			"the box is draining or stopping: it takes no new sessions")
 	case client.CodeRateLimited:
-		return failed("check signal.sessions and signal.sessions_per_source, and look at `signalbox status`",
+		return failed(trouble.SessionRefused, "check signal.sessions and signal.sessions_per_source, and look at "+
+			"`signalbox status`",
 			"the box takes no more sessions from here: %s", refused.Message)
 	case client.CodeKicked:
-		return failed("wait until the ban ends", "the box has banned this source: %s", refused.Message)
+		return failed(trouble.Banned, "", "the box has banned this source: %s", refused.Message)
 	}
-	return failed("the box's log says why", "the box refuses the session: %v", refused)
+	return failed(trouble.SessionRefused, "the box's log says why", "the box refuses the session: %v", refused)
 }
 
 // meet lets both enter the room and one signal to the other. together reports whether both are in.
@@ -169,18 +166,20 @@ func meet(ctx context.Context, p *pair, room string) (c Check, together bool) {
 		if _, err := s.Join(ctx, room); client.IsCode(err, client.CodeUnauthorized) {
 			return skipped("the token is for other rooms than doctor's random one"), false
 		} else if err != nil {
-			return failed("check signal.rooms and the box's log", "a room can't be entered: %v", err), false
+			return failed(trouble.SessionRefused, "check signal.rooms and the box's log", "a room can't be entered: %v",
+				err), false
 		}
 	}
 	word := rand.Text()
 	start := time.Now()
 	if err := p.a.Signal(ctx, p.b.PeerID(), room, word); err != nil {
-		return failed("the box's log may say why", "the hub does not pass on a signal: %v", err), true
+		return failed(trouble.Signaling, "the box's log may say why", "the hub does not pass on a signal: %v", err),
+			true
 	}
 	for {
 		e, err := p.b.Next(ctx)
 		if err != nil {
-			return failed("a reverse proxy must not buffer /signal/events", "a signal does not arrive: %v", err), true
+			return failed(trouble.EventsClosed, "", "a signal does not arrive: %v", err), true
 		}
 		var got string
 		if s, is := e.(client.SignalEvent); is && json.Unmarshal(s.Data, &got) == nil && got == word {

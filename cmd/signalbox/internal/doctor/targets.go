@@ -11,6 +11,7 @@ import (
 
 	"signalbox/cmd/signalbox/internal/turnclient"
 	"signalbox/internal/netaddr"
+	"signalbox/internal/trouble"
 	"signalbox/signal/client"
 )
 
@@ -53,7 +54,7 @@ func resolve(ctx context.Context, first, second []server, known scope) (targets 
 		if i := slices.IndexFunc(second, func(other server) bool { return other.url == s.url }); i >= 0 {
 			t.second = second[i]
 		}
-		found, err := address.At(ctx)
+		found, err := address.All(ctx)
 		if err != nil || len(found) == 0 {
 			problems = append(problems, fmt.Sprintf("%s: the name does not resolve", s.url))
 			continue
@@ -70,10 +71,10 @@ func resolve(ctx context.Context, first, second []server, known scope) (targets 
 	targets = targets[:min(len(targets), most)]
 	switch {
 	case len(problems) > 0:
-		return targets, failed("public_host and turn.urls name the box in ICE servers: set them to names or "+
-			"addresses that callers can reach", "%s", strings.Join(problems, "; "))
+		return targets, failed(trouble.ServersAstray, "", "%s", strings.Join(problems, "; "))
 	case !relays:
-		return targets, failed("name one in turn.urls, or leave it empty", "the box hands out no TURN server: %s",
+		return targets, failed(trouble.NoTURN, "name one in turn.urls, or leave it empty", "the box hands out no "+
+			"TURN server: %s",
 			kinds(first))
 	case len(skips) > 0:
 		return targets, ok("%s; not tried: %s", kinds(first), strings.Join(skips, ", "))

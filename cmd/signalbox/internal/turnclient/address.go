@@ -61,16 +61,28 @@ func ParseURL(url string) (a Address, err error) {
 
 // At returns the address at the first IP address of each family that its host has, IPv4 first.
 func (a Address) At(ctx context.Context) ([]Address, error) {
+	all, err := a.All(ctx)
+	if err != nil {
+		return nil, err
+	}
+	family := func(x, y Address) bool { return x.Addr.Addr().Is4() == y.Addr.Addr().Is4() }
+	return slices.CompactFunc(all, family), nil
+}
+
+// All returns the address at every IP address that its host has, IPv4 first.
+func (a Address) All(ctx context.Context) ([]Address, error) {
 	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", a.Host)
 	if err != nil {
 		return nil, err
 	}
 	var out []Address
 	for _, v4 := range []bool{true, false} {
-		if i := slices.IndexFunc(addrs, func(ip netip.Addr) bool { return ip.Unmap().Is4() == v4 }); i >= 0 {
-			one := a
-			one.Addr = netip.AddrPortFrom(addrs[i].Unmap(), a.Addr.Port())
-			out = append(out, one)
+		for _, ip := range addrs {
+			if ip = ip.Unmap(); ip.Is4() == v4 {
+				one := a
+				one.Addr = netip.AddrPortFrom(ip, a.Addr.Port())
+				out = append(out, one)
+			}
 		}
 	}
 	return out, nil
