@@ -14,6 +14,7 @@ import (
 	"signalbox/internal/app"
 	"signalbox/internal/status"
 	"signalbox/internal/term"
+	"signalbox/internal/trouble"
 
 	"github.com/spf13/cobra"
 )
@@ -139,11 +140,31 @@ func printStatus(w io.Writer, s status.Status) {
 			term.Text(strconv.Quote(u.User)), u.Sources, u.Allocations)
 	}
 	printServer(w, s)
+	printSelfTest(w, s)
 	if n := s.Admin.Wrong + s.Admin.Limited; n > 0 {
 		fmt.Fprintf(w, "admin logins refused\t%d\n", n)
 	}
 	if n := s.LogLinesLost; n > 0 {
 		fmt.Fprintf(w, "log lines lost\t%d: nobody read them in time\n", n)
+	}
+}
+
+// printSelfTest tells what the box has found out about itself, and whether the operator could be
+// told.
+func printSelfTest(w io.Writer, s status.Status) {
+	switch t := s.SelfTest; {
+	case !t.On, t.At == 0:
+	case len(t.Faults) == 0:
+		fmt.Fprintf(w, "self-test	passed, %s\n", time.UnixMilli(t.At).Format(time.DateTime))
+	default:
+		for _, f := range t.Faults {
+			fmt.Fprintf(w, "fault\t%s since %s: %s\n", term.Text(string(f.Code)),
+				time.UnixMilli(f.Since).Format(time.DateTime), term.Text(f.Detail))
+			fmt.Fprintf(w, "\t%s\n", term.Text(trouble.Fix(f.Code)))
+		}
+	}
+	if p := s.Notices.Problem; p != "" {
+		fmt.Fprintf(w, "notify\tthe operator can't be told: %s\n", term.Text(p))
 	}
 }
 

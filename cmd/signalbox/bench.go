@@ -16,8 +16,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"signalbox/cmd/signalbox/internal/bench"
-	"signalbox/cmd/signalbox/internal/turnclient"
 	"signalbox/internal/app"
+	"signalbox/internal/turnclient"
 )
 
 func benchCommand(g *global) *cobra.Command {

@@ -156,7 +156,8 @@ defaults, which signalbox config documents.`,
 	})
 	g.strictFlag(root)
 	root.AddCommand(serveCommand(g), quickstartCommand(g), checkCommand(g), configCommand(g), doctorCommand(g),
-		benchCommand(g), credsCommand(g), tokenCommand(g), sdkCommand(), importCoturnCommand(), importEturnalCommand(),
+		benchCommand(g), credsCommand(g), tokenCommand(g), notifyCommand(g), sdkCommand(), importCoturnCommand(),
+		importEturnalCommand(),
 		versionCommand())
 	root.AddCommand(adminCommands(g)...)
 	for _, of := range buildCommands {

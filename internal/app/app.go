@@ -43,8 +43,10 @@ import (
 	"signalbox/internal/iceserver"
 	"signalbox/internal/metrics"
 	"signalbox/internal/netaddr"
+	"signalbox/internal/notify"
 	"signalbox/internal/publicip"
 	"signalbox/internal/rooms"
+	"signalbox/internal/selftest"
 	"signalbox/internal/site"
 	"signalbox/internal/source"
 	"signalbox/internal/state"
@@ -66,31 +68,33 @@ type App struct {
 	LostLines func() uint64
 
 	// Set in New.
-	cfg    config.Config // the first; loaded is the last
-	dir    *state.Dir
-	log    *slog.Logger
-	here   *netaddr.Roster // this machine's addresses
-	relays *publicip.Finder
-	certs  *cert.Keeper // nil: TLS is off
-	guard  *admission.Guard
-	edge   *edge.Edge
-	moved  [2]chan struct{} // tell edge and relays of addresses of this machine that may have changed
-	crowd  *source.Crowd    // of the web ports
-	bans   *source.Bans     // of the hub and of the relay
-	ice    *iceserver.Issuer
-	turn   *turnsvc.Server
-	unread bool          // what earlier processes have relayed; see readTransfers
-	usage  *usage.Ledger // nil: off
-	hub    *signal.Hub
-	hooks  *webhook.Hooks
-	rooms  *rooms.API // the server API
-	admin  *admin.API
-	ui     *webui.UI
-	others *dialects    // of the hub, besides its own
-	local  state.Secret // opens the admin API to this machine; see running
-	root   *site.Root
-	hosts  *site.Hosts
-	urls   *site.URLs
+	cfg     config.Config // the first; loaded is the last
+	dir     *state.Dir
+	log     *slog.Logger
+	here    *netaddr.Roster // this machine's addresses
+	relays  *publicip.Finder
+	certs   *cert.Keeper // nil: TLS is off
+	guard   *admission.Guard
+	edge    *edge.Edge
+	moved   [2]chan struct{} // tell edge and relays of addresses of this machine that may have changed
+	crowd   *source.Crowd    // of the web ports
+	bans    *source.Bans     // of the hub and of the relay
+	ice     *iceserver.Issuer
+	turn    *turnsvc.Server
+	unread  bool          // what earlier processes have relayed; see readTransfers
+	usage   *usage.Ledger // nil: off
+	hub     *signal.Hub
+	hooks   *webhook.Hooks
+	rooms   *rooms.API // the server API
+	admin   *admin.API
+	tester  *selftest.Tester // nil: it is off
+	notices *notify.Notifier
+	ui      *webui.UI
+	others  *dialects    // of the hub, besides its own
+	local   state.Secret // opens the admin API to this machine; see running
+	root    *site.Root
+	hosts   *site.Hosts
+	urls    *site.URLs
 
 	// Set in Listen.
 	started time.Time
@@ -225,6 +229,9 @@ func (a *App) makeHub() error {
 	if a.hub, err = signal.New(o); err != nil {
 		return err
 	}
+	a.notices = notify.New(a.log.With("part", "notify"))
+	a.notices.Apply(notifyOptions(&a.cfg))
+	a.tester = newSelfTest(a)
 	a.others = newDialects(a.hub, &a.cfg, a.guard, a.ice, a.hosts)
 	a.rooms = rooms.New(a.hub, a.log.With("part", "api"))
 	a.rooms.Apply(roomsOptions(&a.cfg))
@@ -327,6 +334,8 @@ func (a *App) Run(ctx context.Context) error {
 		func() { a.relays.Follow(ctx, publicip.Interval, a.moved[1], relayOn(a.turn)) },
 		func() { a.certs.Keep(ctx) },
 		func() { a.hooks.Run(background) },
+		func() { a.tester.Run(ctx) },
+		func() { a.notices.Run(ctx) },
 		func() { keepTransfers(background, a.dir, a.turn, a.unread, a.log) },
 		func() { a.usage.Keep(background) },
 		func() { a.guard.Keep(ctx, a.log.With("part", "admission")) },
@@ -392,7 +401,7 @@ func (a *App) siteOptions() site.Options {
 		Dialects: a.others.routes(), Start: a.others.start,
 		Certs:   a.certs,
 		Proxies: source.Proxies(a.cfg.Web.TrustedProxies), Ready: a.ready.Load, URLs: a.urls,
-		Hosts: a.hosts, AnyPage: a.hub.AnyOrigin, RESTOpen: a.ice.RESTOpen,
+		Hosts: a.hosts, AnyPage: a.hub.AnyOrigin, RESTOpen: a.ice.RESTOpen, SelfTest: a.tester.Status,
 	}
 }
 
@@ -458,6 +467,7 @@ func (a *App) status() status.Status {
 		PublicIP: a.relays.Relays().PublicIPs(), Certificate: a.certs.Status(),
 		Web: status.WebConnections{Open: open, Refused: refused}, Admin: a.admin.Logins(),
 		API: a.rooms.Status(), Webhook: a.hooks.Status(), Usage: a.usage.Sums(),
+		SelfTest: a.tester.Status(), Notices: a.notices.Status(),
 	}
 }
 

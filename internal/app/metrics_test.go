@@ -316,7 +316,8 @@ func TestMetricsAreWhatHappened(t *testing.T) {
 // Prometheus' own linter has nothing to say, neither of the metrics nor of the text that is served.
 func TestMetricsAreWellMade(t *testing.T) {
 	t.Parallel()
-	app := startApp(t, metricsOn, "turn.limits.total_per_month=1GB")
+	app := startApp(t, metricsOn, "turn.limits.total_per_month=1GB", "notify.self_test=12h")
+	awaitSelfTest(t, app, func(status.SelfTest) bool { return true })
 	dialTURN(t, app).allocate() // of a static user, who has metrics then
 	problems, err := testutil.GatherAndLint(metrics.NewRegistry(app.vitals))
 	if err != nil || len(problems) != 0 {

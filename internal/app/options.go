@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"crypto/hkdf"
 	"crypto/sha256"
 	"log/slog"
@@ -19,6 +20,7 @@ import (
 	"signalbox/internal/fault"
 	"signalbox/internal/iceserver"
 	"signalbox/internal/netaddr"
+	"signalbox/internal/notify"
 	"signalbox/internal/publicip"
 	"signalbox/internal/rooms"
 	"signalbox/internal/source"
@@ -297,6 +299,14 @@ func hookOptions(c *config.Config) webhook.Options {
 		o.Events = append(o.Events, signal.Kind(kind))
 	}
 	return o
+}
+
+func notifyOptions(c *config.Config) notify.Options {
+	box := string(c.PublicHost)
+	if host, err := os.Hostname(); err == nil {
+		box = cmp.Or(box, host)
+	}
+	return notify.Options{Webhook: string(c.Notify.Webhook), Command: c.Notify.Command, Box: box}
 }
 
 // claimsCount reports whether the relay is told of the addresses that candidates claim. They open

@@ -91,12 +91,15 @@ func TestEveryKeyReachesARoom(t *testing.T) {
 		"webhook.connect_url":                 "https://app.example.org/|webhook.secret=a secret of the tests",
 		"webhook.connect_timeout":             "1s",
 		"webhook.connect_unanswered":          "admit",
+		"notify.webhook":                      "https://app.example.org/",
+		"notify.command":                      "/usr/bin/true",
 	}
 	// Keys that are read where they are used, each with a test there.
 	elsewhere := []string{
 		"web.root", "turn.dtls", "compat.capacity", "compat.socketio",
 		"compat.socketio_relay", "compat.socketio_client", "compat.apprtc", "compat.chat", "compat.peerjs",
 		"compat.peerjs_discovery", "compat.yjs", "admin.token", "log.level", "log.format", "drain.timeout",
+		"notify.self_test",
 	}
 	base := []string{"turn.listen=127.0.0.1:3478", "turn.secret=the secret of the others"}
 	defaults := handedOut(t, base...)
@@ -154,8 +157,9 @@ func handedOut(t *testing.T, set ...string) string {
 	api, hooks := roomsOptions(&c), hookOptions(&c)
 	api.Mint = nil
 	ice := iceLive(&c, nil)
-	return fmt.Sprintf("%+v %+v %q\n%+v %+v %s %d\n%v %q %q %q\n%+v %+v %d %d\n%+v %+v %+v %v %+v %q", api, hooks,
+	return fmt.Sprintf("%+v %+v %q\n%+v %+v %s %d\n%v %q %q %q\n%+v %+v %d %d\n%+v %+v %+v %v %+v %q %+v", api, hooks,
 		string(hooks.Secret), public, certOptions(&c, nil), password, verifies, door.Mode, string(door.Password),
 		string(door.JWTKey), config.Secrets(door.OldJWTKeys).Reveal(), edge, discovery, webAll, webEach,
-		turnOptions(&c, nil), live, hubOptions(&c), certificateNames(&c, relays.Relays()), ice, string(ice.RESTKey))
+		turnOptions(&c, nil), live, hubOptions(&c), certificateNames(&c, relays.Relays()), ice, string(ice.RESTKey),
+		notifyOptions(&c))
 }

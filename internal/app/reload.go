@@ -81,6 +81,7 @@ func putIntoForce(a *App, cfg *config.Config) error {
 	a.hosts.Apply(hostNames(cfg))
 	a.rooms.Apply(roomsOptions(cfg))
 	a.hooks.Apply(hookOptions(cfg))
+	a.notices.Apply(notifyOptions(cfg))
 	a.ice.Apply(iceLive(cfg, keys))
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"signalbox/internal/fault"
+	"signalbox/internal/trouble"
 )
 
 // source is where a certificate comes from: one for each mode.
@@ -197,8 +198,21 @@ type Status struct {
 	NotAfter int64    `json:"notAfter"` // Unix milliseconds
 	// StandIn tells that it is a self-signed one, until the ACME directory has issued the first.
 	StandIn bool `json:"standIn,omitempty"`
+	// Pending tells that the first order of all is under way.
+	Pending bool `json:"pending,omitempty"`
 	// Problem says what is wrong with the certificate, or why it was not renewed.
 	Problem string `json:"problem,omitempty"`
+}
+
+// Code is the fault that the Problem is.
+func (s *Status) Code() trouble.Code {
+	switch {
+	case s.Mode == ACME:
+		return trouble.ACMEFailed
+	case time.Now().After(time.UnixMilli(s.NotAfter)):
+		return trouble.CertificateExpired
+	}
+	return trouble.CertificateEndsSoon
 }
 
 // Status is nil in mode Off.
@@ -209,6 +223,7 @@ func (k *Keeper) Status() *Status {
 	c := k.inForce()
 	s := &Status{Mode: k.mode, Names: c.names(), NotAfter: c.Pair.Leaf.NotAfter.UnixMilli(), Problem: k.problem()}
 	s.StandIn = k.mode == ACME && !c.Signed
+	s.Pending = s.Problem == errNoCertificateYet.Error()
 	if now := time.Now(); c.EndsSoon(now) {
 		s.Problem = cmp.Or(s.Problem, c.EndNote(now))
 	}

@@ -130,6 +130,12 @@ type Config struct {
 		ConnectUnanswered Unasked    `toml:"connect_unanswered"`
 	} `toml:"webhook"`
 
+	Notify struct {
+		SelfTest Duration `toml:"self_test"`
+		Webhook  HookURL  `toml:"webhook"`
+		Command  Command  `toml:"command"`
+	} `toml:"notify"`
+
 	Admin struct {
 		Token Secret `toml:"token"`
 	} `toml:"admin"`
@@ -302,9 +308,10 @@ func (c *Config) warnWeb() (out []Warning) {
 	for _, hook := range []struct {
 		key string
 		url HookURL
-	}{{"webhook.url", c.Webhook.URL}, {"webhook.connect_url", c.Webhook.ConnectURL}} {
+	}{{"webhook.url", c.Webhook.URL}, {"webhook.connect_url", c.Webhook.ConnectURL},
+		{"notify.webhook", c.Notify.Webhook}} {
 		if hook.url.bare() {
-			out = append(out, note(hook.key, "names of users and rooms go there in the clear: use https"))
+			out = append(out, note(hook.key, "what the box sends there can be read on the way: use https"))
 		}
 	}
 	if m := c.Metrics.Listen; m.On() && !m.Addr().Unmap().IsLoopback() {

@@ -150,6 +150,7 @@ const devDefaults = `
 web = {listen = "127.0.0.1:8080", tls_listen = "127.0.0.1:8443"}
 turn = {listen = "127.0.0.1:3478"}
 drain = {timeout = "0s"}
+notify = {self_test = "0s"}
 `
 
 func (r *reader) file(name string) error {

@@ -18,7 +18,7 @@ var live = []string{
 	"turn.urls", "turn.secret", "turn.old_secrets", "turn.rest_separator", "turn.credential_ttl",
 	"turn.min_lifetime", "turn.nonce_lifetime", "turn.peers", "turn.default_family", "turn.static_peers",
 	"turn.allow_peers", "turn.deny_peers", "turn.users", "turn.limits", "signal.room_capacity",
-	"compat.turn_rest", "api", "webhook", "log",
+	"compat.turn_rest", "api", "webhook", "notify.webhook", "notify.command", "log",
 }
 
 // companions are live keys that wait where one of others waits for a restart: by themselves they

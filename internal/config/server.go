@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -14,7 +15,8 @@ import (
 	"signalbox/signal"
 )
 
-// The keys by which the operator's own server takes part: [api] and [webhook].
+// The keys by which the operator's own server takes part: [api] and [webhook]; and those by which
+// the operator hears of faults: [notify].
 
 // APIKey lets a server use the server API.
 type APIKey struct {
@@ -193,6 +195,25 @@ func (u Unasked) check() error { return oneOf(string(u), "refuse", "admit") }
 
 // UnmarshalTOML implements toml.Unmarshaler.
 func (u *Unasked) UnmarshalTOML(v any) error { return choose(u, v) }
+
+// Command is a program and its arguments; empty: none.
+type Command []string
+
+// UnmarshalTOML implements toml.Unmarshaler.
+func (c *Command) UnmarshalTOML(v any) error {
+	next, err := list(v)
+	if err != nil {
+		return err
+	}
+	return take(c, Command(next))
+}
+
+func (c Command) check() error {
+	if len(c) > 0 && !filepath.IsAbs(c[0]) {
+		return fmt.Errorf("%q is no path of a program from / on, and then its arguments", c[0])
+	}
+	return nil
+}
 
 func (c *Config) checkWebhook(k *checker) {
 	w := &c.Webhook

@@ -93,6 +93,12 @@ func (i *Issuer) ICEServers(r signal.ICERequest) ([]signal.ICEServer, time.Time)
 	return i.servers(r.Host, cred.Hub, r.PeerID, r.Until)
 }
 
+// Own returns a credential of no session for a client of that name that is a part of the box, good
+// for a minute.
+func (i *Issuer) Own(name string) (user, password string) {
+	return i.live.Load().Keys.Mint(cred.ICE, name, time.Now().Add(time.Minute))
+}
+
 // servers lists the ICE servers of this box, under the name by which the client has just reached
 // it, with a credential of that class for id, which lives no longer than until; zero: as long as
 // any. After that there is none.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"signalbox/internal/status"
+	"signalbox/internal/trouble"
 	"signalbox/signal/native"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -61,6 +62,40 @@ var table = []metric{
 			if c := v.Certificate; c != nil {
 				put(oneIf(c.Problem != ""), c.Mode)
 			}
+		}},
+
+	{"signalbox_self_test_last_run_timestamp_seconds", gauge, "When the box last looked whether it works, in Unix " +
+		"seconds. Absent if notify.self_test is off.", nil,
+		func(v *status.Vitals, put emit) {
+			if v.SelfTest.At != 0 {
+				put(float64(v.SelfTest.At) / 1000)
+			}
+		}},
+	{"signalbox_self_test_faults", gauge, "Faults that the self-test finds now.", nil,
+		func(v *status.Vitals, put emit) {
+			if v.SelfTest.At != 0 {
+				put(float64(len(v.SelfTest.Faults)))
+			}
+		}},
+	{"signalbox_self_test_fault", gauge, "1 for each fault that the self-test finds now, by its code " +
+		"(internal/trouble/TROUBLES.md); none: 0.", []string{"code"},
+		func(v *status.Vitals, put emit) {
+			seen := map[trouble.Code]bool{}
+			for _, f := range v.SelfTest.Faults {
+				if !seen[f.Code] {
+					seen[f.Code] = true
+					put(1, string(f.Code))
+				}
+			}
+			if len(seen) == 0 {
+				put(0, "none")
+			}
+		}},
+	{"signalbox_notices_total", counter, "Attempts to tell the operator of faults, as [notify] says.",
+		[]string{"result"},
+		func(v *status.Vitals, put emit) {
+			put(float64(v.Notices.Sent), "sent")
+			put(float64(v.Notices.Failures), "failed")
 		}},
 
 	{"signalbox_web_connections", gauge, "Open connections of the web ports, except from trusted proxies and " +

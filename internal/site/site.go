@@ -15,6 +15,8 @@ import (
 	"signalbox/internal/cert"
 	"signalbox/internal/netaddr"
 	"signalbox/internal/source"
+	"signalbox/internal/status"
+	"signalbox/internal/trouble"
 	"signalbox/webui"
 )
 
@@ -59,7 +61,9 @@ type Options struct {
 	Certs   *cert.Keeper
 	Proxies source.Proxies
 	Ready   func() bool
-	URLs    *URLs
+	// SelfTest is what the box has found out about itself.
+	SelfTest func() status.SelfTest
+	URLs     *URLs
 }
 
 // Site is the web server's handlers.
@@ -231,16 +235,32 @@ func serveHealth(w http.ResponseWriter, _ *http.Request) {
 	io.WriteString(w, "ok\n") //nolint:errcheck // the client is gone
 }
 
-// serveReady answers 503 while draining: new callers are better sent elsewhere.
+// selfTest is what everybody may know of it: codes without details.
+type selfTest struct {
+	OK     bool           `json:"ok"`
+	At     int64          `json:"at"` // Unix milliseconds
+	Faults []trouble.Code `json:"faults,omitempty"`
+}
+
+// serveReady answers 503 while draining: new callers are better sent elsewhere. What the self-test
+// has found is for people: a balancer that took the box away for it would make things worse.
 func (s *Site) serveReady(w http.ResponseWriter, _ *http.Request) {
 	code := http.StatusOK
 	ready := s.o.Ready()
 	if !ready {
 		code = http.StatusServiceUnavailable
 	}
+	var test *selfTest
+	if s := s.o.SelfTest(); s.At != 0 {
+		test = &selfTest{OK: len(s.Faults) == 0, At: s.At}
+		for _, f := range s.Faults {
+			test.Faults = append(test.Faults, f.Code)
+		}
+	}
 	answer.JSON(w, code, struct {
-		Ready bool `json:"ready"`
-	}{ready})
+		Ready    bool      `json:"ready"`
+		SelfTest *selfTest `json:"selfTest,omitempty"`
+	}{ready, test})
 }
 
 func (s *Site) serveVersion(w http.ResponseWriter, _ *http.Request) {

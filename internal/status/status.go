@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 
 	"signalbox/internal/cert"
+	"signalbox/internal/trouble"
 	"signalbox/internal/usage"
 	"signalbox/signal"
 	"signalbox/turnsvc"
@@ -25,6 +26,8 @@ type Status struct {
 	Admin       AdminLogins      `json:"admin"`
 	API         ServerAPI        `json:"api"`
 	Webhook     Webhook          `json:"webhook"`
+	SelfTest    SelfTest         `json:"selfTest"`
+	Notices     Notices          `json:"notices"`
 	TURN        turnsvc.Snapshot `json:"turn"`
 	// Usage is nil if turn.usage is off.
 	Usage  *usage.Sums     `json:"usage,omitempty"`
@@ -69,6 +72,29 @@ type Webhook struct {
 	Admitted   uint64 `json:"admitted"`
 	Refused    uint64 `json:"refused"`
 	Unanswered uint64 `json:"unanswered"` // clients about whom there was no answer
+}
+
+// SelfTest is what the box has found out about itself.
+type SelfTest struct {
+	On     bool    `json:"on"`
+	At     int64   `json:"at,omitempty"` // when it looked last; 0: it has not yet
+	Faults []Fault `json:"faults,omitempty"`
+}
+
+// Fault is something that is wrong.
+type Fault struct {
+	Code   trouble.Code `json:"code"`
+	Detail string       `json:"detail"`
+	Since  int64        `json:"since"` // when it was found
+}
+
+// Notices count what the operator was told, since the start.
+type Notices struct {
+	On       bool   `json:"on"` // [notify] says how
+	Sent     uint64 `json:"sent"`
+	Failures uint64 `json:"failures"`          // attempts that failed, and were repeated
+	Problem  string `json:"problem,omitempty"` // why the last attempt failed, until one succeeds
+	Last     int64  `json:"last,omitempty"`    // when one was sent
 }
 
 // Vitals are the numbers of Status, without the lists, and with the hub's summary. They are cheap

@@ -19,11 +19,12 @@ const root = "../.."
 var order = [][]string{
 	{"netaddr", "nonblock", "fault", "answer", "state", "term", "garbage", "access",
 		"trouble"}, // leaves: they know nobody
-	{"source"},                         // counts by address
+	{"source", "turnclient"},           // count by address; ask a server at one
 	{"publicip", "admission", "usage"}, // decide on parsed values; keep counts
 	{"config", "cert"},                 // config validates what the floors below would refuse
 	{"edge", "status"},                 // the sockets; the words for what is there
-	{"iceserver", "metrics", "admin", "rooms", "webhook"}, // what is made of sockets and status
+	{"iceserver", "metrics", "admin", "rooms", "webhook", "selftest",
+		"notify"}, // what is made of sockets and status
 	{"site"}, // every route to the rooms above
 	{"app"},  // the assembly
 }

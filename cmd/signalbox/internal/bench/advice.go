@@ -10,8 +10,8 @@ import (
 	"net/netip"
 	"syscall"
 
-	"signalbox/cmd/signalbox/internal/turnclient"
 	"signalbox/internal/netaddr"
+	"signalbox/internal/turnclient"
 )
 
 // advised is an error, and what to do about it.

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"time"
 
-	"signalbox/cmd/signalbox/internal/turnclient"
+	"signalbox/internal/turnclient"
 )
 
 // Options say what a run does. Check tells whether they can be had.

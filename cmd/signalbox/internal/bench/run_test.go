@@ -20,10 +20,10 @@ import (
 	"github.com/pion/turn/v4"
 
 	"signalbox"
-	"signalbox/cmd/signalbox/internal/turnclient"
 	"signalbox/internal/app"
 	"signalbox/internal/state"
 	"signalbox/internal/testkit"
+	"signalbox/internal/turnclient"
 )
 
 // patience bounds every wait in these tests. It is never waited for unless something is broken.

@@ -10,7 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"signalbox/cmd/signalbox/internal/turnclient"
+	"signalbox/internal/turnclient"
 )
 
 const (

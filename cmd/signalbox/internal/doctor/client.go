@@ -15,9 +15,9 @@ import (
 	"strings"
 	"time"
 
-	"signalbox/cmd/signalbox/internal/turnclient"
 	"signalbox/internal/cert"
 	"signalbox/internal/trouble"
+	"signalbox/internal/turnclient"
 )
 
 // Options tell Client which box to ask, and as whom.

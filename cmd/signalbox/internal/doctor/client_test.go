@@ -22,10 +22,10 @@ import (
 
 	"github.com/pion/stun/v3"
 
-	"signalbox/cmd/signalbox/internal/turnclient"
 	"signalbox/internal/admission"
 	"signalbox/internal/app"
 	"signalbox/internal/trouble"
+	"signalbox/internal/turnclient"
 	"signalbox/signal/client"
 )
 

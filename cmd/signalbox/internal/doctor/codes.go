@@ -10,9 +10,9 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"signalbox/cmd/signalbox/internal/turnclient"
 	"signalbox/internal/edge"
 	"signalbox/internal/trouble"
+	"signalbox/internal/turnclient"
 )
 
 // fixOf is what the table says to do about a fault, as a part of a line.

@@ -352,7 +352,7 @@ func (d *Doctor) running(ctx context.Context, o HostOptions) bool {
 			time.Since(time.UnixMilli(s.StartedAt)).Round(time.Second), s.Signal.Sessions,
 			len(s.TURN.Allocations)).named("running"))
 		if s := s.Certificate; s != nil && s.Problem != "" {
-			d.add(warning(problemOf(s), "", "the running box reports about its certificate: %s",
+			d.add(warning(s.Code(), "", "the running box reports about its certificate: %s",
 				s.Problem).named("running"))
 			if s.StandIn { // the answer has shown that it is the box
 				options.StandIn, options.TLS.InsecureSkipVerify = true, true
@@ -369,17 +369,6 @@ func (d *Doctor) running(ctx context.Context, o HostOptions) bool {
 	}
 	d.Client(ctx, options)
 	return true
-}
-
-// problemOf is the fault that a running box reports of its certificate.
-func problemOf(s *cert.Status) trouble.Code {
-	switch {
-	case s.Mode == cert.ACME:
-		return trouble.ACMEFailed
-	case time.Now().After(time.UnixMilli(s.NotAfter)):
-		return trouble.CertificateExpired
-	}
-	return trouble.CertificateEndsSoon
 }
 
 // adminOf makes a client for the box's web port, the TLS one if there is one.

@@ -15,8 +15,8 @@ import (
 	"sync"
 	"time"
 
-	"signalbox/cmd/signalbox/internal/turnclient"
 	"signalbox/internal/trouble"
+	"signalbox/internal/turnclient"
 )
 
 // trial is the outcome of checking a target.

@@ -9,9 +9,9 @@ import (
 	"strconv"
 	"strings"
 
-	"signalbox/cmd/signalbox/internal/turnclient"
 	"signalbox/internal/netaddr"
 	"signalbox/internal/trouble"
+	"signalbox/internal/turnclient"
 	"signalbox/signal/client"
 )
 

@@ -1,0 +1,117 @@
+package selftest
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"signalbox/internal/status"
+	"signalbox/internal/trouble"
+	"signalbox/internal/turnclient"
+)
+
+// Relay asks the box's own TURN services.
+type Relay struct {
+	// Services are where they listen, each with its transport (udp, tcp, tls).
+	Services func() []turnclient.Address
+	// Credential returns one for a client of that name.
+	Credential func(client string) (user, password string)
+	// Off tells that the box has no address to relay on.
+	Off func() bool
+}
+
+const (
+	answerWait = 5 * time.Second // for an answer of this very machine
+	packetWait = time.Second
+	packets    = 3 // one of so many must come through
+)
+
+// Run asks each service for its clients' address, and has the first one relay data.
+func (r Relay) Run(ctx context.Context) (found []status.Fault) {
+	relayed := false
+	for _, at := range r.Services() {
+		err := r.binding(ctx, at)
+		if err == nil && !relayed && !r.Off() {
+			relayed = true
+			if fault, failed := r.loop(ctx, at); failed {
+				found = append(found, fault)
+			}
+		}
+		if err != nil {
+			found = append(found, status.Fault{Code: trouble.NotRunning,
+				Detail: fmt.Sprintf("%s does not answer: %v", at, err)})
+		}
+	}
+	if r.Off() {
+		found = append(found, status.Fault{Code: trouble.NoAddress, Detail: "there is no address to relay on"})
+	}
+	return found
+}
+
+// conf is for the box's own certificate, which another probe judges.
+func conf() *tls.Config { return &tls.Config{InsecureSkipVerify: true} } //nolint:gosec // see above
+
+func (r Relay) binding(ctx context.Context, at turnclient.Address) error {
+	ctx, cancel := context.WithTimeout(ctx, answerWait)
+	defer cancel()
+	c, err := turnclient.Dial(ctx, ctx, at, conf())
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	_, err = c.Binding(ctx)
+	return err
+}
+
+// loop sends data from one relayed transport address to another one.
+func (r Relay) loop(ctx context.Context, at turnclient.Address) (f status.Fault, failed bool) {
+	ctx, cancel := context.WithTimeout(ctx, 2*answerWait)
+	defer cancel()
+	var ends [2]*turnclient.Client
+	var relays [2]netip.AddrPort
+	for i := range ends {
+		c, err := turnclient.Dial(ctx, ctx, at, conf())
+		if err != nil {
+			return refused("connect", err), true
+		}
+		defer c.Close()
+		c.Login(r.Credential("self-test-" + strconv.Itoa(i+1)))
+		if relays[i], err = c.Allocate(ctx, at.Addr.Addr(), turnclient.Lifetime); err != nil {
+			return refused("it gives out no relay address", err), true
+		}
+		ends[i] = c
+	}
+	for i, c := range ends {
+		if err := c.Permit(ctx, relays[1-i]); err != nil {
+			return refused("it lets no relay reach another", err), true
+		}
+	}
+	data := []byte(rand.Text())
+	for range packets {
+		until := time.Now().Add(packetWait)
+		if ends[0].SendTo(relays[1], data, until) != nil {
+			continue
+		}
+		if got, _, err := ends[1].Receive(ctx, until); err == nil && bytes.Equal(got, data) {
+			return f, false
+		}
+	}
+	return status.Fault{Code: trouble.RelaySilent,
+		Detail: fmt.Sprintf("none of %d packets from %s came to %s", packets, relays[0], relays[1])}, true
+}
+
+// refused says why something came to nothing.
+func refused(what string, err error) status.Fault {
+	f := status.Fault{Code: trouble.ServerFailed, Detail: fmt.Sprintf("%s: %v", what, err)}
+	if code := turnclient.CodeOf(err); code != 0 {
+		t := trouble.OfAnswer(code)
+		f.Code, f.Detail = t.Code, what+": "+strings.TrimSuffix(t.EN.What, ".")
+	}
+	return f
+}
