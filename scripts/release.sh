@@ -127,7 +127,7 @@ for target in "${targets[@]}"; do
 	done
 	if [[ $os == linux ]]; then
 		mkdir -p "$work/$name/scripts"
-		cp -r scripts/install.sh scripts/signalbox.service scripts/fail2ban "$work/$name/scripts/"
+		cp -r scripts/install.sh scripts/signalbox.service scripts/fail2ban scripts/prometheus "$work/$name/scripts/"
 	fi
 	archive "$name" "$out/$name.tar.gz"
 	[[ $os == linux ]] || continue
