@@ -152,6 +152,11 @@ func (s *acme) keep(ctx context.Context) {
 	defer wg.Wait()
 	wg.Go(func() { s.own.keep(ctx) })
 	failures := 0
+	if pause, why := s.rest(time.Now()); pause > 0 {
+		s.report(why)
+		s.log.Warn(why.Error())
+		s.sleep(ctx, pause)
+	}
 	for {
 		err := s.manage(ctx)
 		if ctx.Err() != nil {
@@ -164,17 +169,23 @@ func (s *acme) keep(ctx context.Context) {
 		} else {
 			wait = s.wait(err, failures)
 			failures++
+			s.noteIfRefused(err)
 			s.report(err)
 			s.log.Warn("no new certificate from the ACME directory: the present one stays in force", "err", err, "next",
 				wait.String())
 		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-		case <-timer.C:
-		case <-s.now:
-		}
-		timer.Stop()
+		s.sleep(ctx, wait)
+	}
+}
+
+// sleep waits, until a look is asked for or ctx is done.
+func (s *acme) sleep(ctx context.Context, wait time.Duration) {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	case <-s.now:
 	}
 }
 

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// The alerts that the READMEs advise are of metrics that there are.
-func TestReadmeAlertsAreOfMetrics(t *testing.T) {
+// The READMEs name metrics that there are. Those of alerts and dashboard: scripts/prometheus.
+func TestReadmesNameMetricsThatThereAre(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"README.md", "README.zh-CN.md"} {
 		text, err := os.ReadFile("../../" + name)
@@ -16,7 +16,7 @@ func TestReadmeAlertsAreOfMetrics(t *testing.T) {
 			t.Fatal(err)
 		}
 		found := regexp.MustCompile(`\bsignalbox_\w+`).FindAllString(string(text), -1)
-		if len(found) < 3 {
+		if len(found) == 0 {
 			t.Errorf("%s names %v", name, found)
 		}
 		for _, m := range found {
