@@ -495,6 +495,7 @@ func listen(c config.Config, dir string) (*app.App, Check) {
 	if err != nil {
 		return nil, failed(trouble.DiskFull, "make room in the directory for temporary files", "%v", err)
 	}
+	c.Notify.SelfTest, c.Notify.Webhook, c.Notify.Command = 0, "", nil // nobody is to hear of this box
 	box, err := app.New(c, kept, nil)
 	if err != nil {
 		return nil, failed(startTrouble(err), "signalbox fails to start for the same reason; the message says what "+

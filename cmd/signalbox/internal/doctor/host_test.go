@@ -310,3 +310,16 @@ func TestAttackF10WhatOthersCanReadIsSaidByDoctor(t *testing.T) {
 	wants(t, r, "state", OK)
 	wants(t, r, "config", OK)
 }
+
+// The box that doctor runs for its checks tells nobody of what is wrong.
+func TestDoctorsBoxTellsNobody(t *testing.T) {
+	t.Parallel()
+	box, c := listen(configuration(t, "notify.self_test=12h", "notify.webhook=https://chat.example.org/"), t.TempDir())
+	if c.Verdict != OK {
+		t.Fatalf("%+v", c)
+	}
+	defer box.Close()
+	if s := box.Status(); s.SelfTest.On || s.Notices.On {
+		t.Errorf("%+v %+v", s.SelfTest, s.Notices)
+	}
+}
