@@ -167,8 +167,9 @@ func TestDoctorAsksManyAddressesAtOnce(t *testing.T) {
 	if silent := strings.Count(d.text, "nothing came back"); silent != len(urls) {
 		t.Errorf("%d addresses answer nothing, want %d:\n%s", silent, len(urls), d.text)
 	}
-	if most := 4 * diagnosisTimeout; took > most { // one after the other it is 48 s
-		t.Errorf("it took %v, want %v at most", took, most)
+	// One after the other they alone take their timeouts, however fast the machine is.
+	if serial := time.Duration(len(urls)) * diagnosisTimeout; took > serial*3/4 {
+		t.Errorf("it took %v; one after the other it is %v", took, serial)
 	}
 	t.Logf("it took %v", took)
 }
