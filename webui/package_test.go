@@ -133,7 +133,7 @@ func TestPackageInNode(t *testing.T) {
 	}
 	run := func(env string, args ...string) {
 		t.Helper()
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 		defer cancel()
 		command := exec.CommandContext(ctx, node, args...)
 		command.Dir = dir
