@@ -110,9 +110,9 @@ func (a *API) enter(w http.ResponseWriter, r *http.Request) (t *Token) {
 }
 
 // The session of a page is a cookie that no script reads and that browsers send from the box's own
-// pages only (RFC 6265bis, SameSite=Strict). Other pages can't make a browser send pageHeader along,
-// since no CORS answer of the admin API lets them. The box keeps nothing: the cookie is signed, says
-// until when it holds, and is worth what the token of its login is worth.
+// pages only (RFC 6265bis, SameSite=Strict). Other pages can't make a browser send pageHeader
+// along, since no CORS answer of the admin API lets them. The box keeps nothing: the cookie is
+// signed, says until when it holds, and is worth what the token of its login is worth.
 
 const (
 	pageHeader   = "X-Signalbox-Admin"
