@@ -108,8 +108,8 @@ func adminCommands(g *global) []*cobra.Command {
 			func(s status.Status) any { return s.Signal.Rooms }, printRooms),
 		showCommand(g, "allocations", "List the TURN allocations",
 			func(s status.Status) any { return s.TURN.Allocations }, printAllocations),
-		sessionsCommand(g), usageCommand(g), logCommand(g), kickCommand(g), bansCommand(g), unbanCommand(g), closeCommand(g),
-		reloadCommand(g), drainCommand(g),
+		sessionsCommand(g), usageCommand(g), logCommand(g), kickCommand(g), bansCommand(g), unbanCommand(g),
+		closeCommand(g), reloadCommand(g), drainCommand(g),
 	}
 }
 
