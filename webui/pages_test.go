@@ -113,7 +113,7 @@ func TestIDs(t *testing.T) {
 			"getUserMedia all relay iceCandidatePool unmux ipv6",
 		"trust":   "failed retry fingerprint qr qr-none systems system-linux",
 		"example": "join room leave status videos",
-		"admin":   "allocations rooms bans figures locked live token token-open kick kick-ban kick-confirm kick-cancel",
+		"admin":   "strangers rooms bans figures locked live token token-open kick kick-ban kick-confirm kick-cancel",
 	}
 	for _, row := range pageTable() {
 		ids := matches(`\sid="([^"{]+)"`, pages["pages/"+row.name+".html"]+frame) // {{ }}: see TestDocsHaveEveryName
@@ -275,8 +275,8 @@ func TestTranslationsAreUsed(t *testing.T) {
 		}
 	}
 	composed := regexp.MustCompile(`^(code|details|end|why|box\.nothing|home\.health|media\.(audio|video)|tile|path|` +
-		`candidate|verdict|server\.timeout|overall\.norelay|admin\.(kind|live|failed|server)|kick\.(title|what|note)|` +
-		`names\.ended|span)(\.|$)`)
+		`candidate|verdict|server\.timeout|overall\.norelay|admin\.(kind|live|failed|server|plot|bar)|` +
+		`kick\.(title|what|note)|names\.ended|act|refused|span)(\.|$)`)
 	source := everything.String()
 	for key := range texts {
 		base := strings.TrimSuffix(key, ".fix")

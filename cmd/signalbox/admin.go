@@ -108,7 +108,8 @@ func adminCommands(g *global) []*cobra.Command {
 			func(s status.Status) any { return s.Signal.Rooms }, printRooms),
 		showCommand(g, "allocations", "List the TURN allocations",
 			func(s status.Status) any { return s.TURN.Allocations }, printAllocations),
-		usageCommand(g), kickCommand(g), bansCommand(g), unbanCommand(g), reloadCommand(g),
+		sessionsCommand(g), usageCommand(g), logCommand(g), kickCommand(g), bansCommand(g), unbanCommand(g),
+		closeCommand(g), reloadCommand(g), drainCommand(g),
 	}
 }
 
@@ -234,7 +235,10 @@ func bytesInWords(n int64) string {
 
 func kickCommand(g *global) *cobra.Command {
 	f := &adminFlags{g: g}
-	var ban time.Duration
+	var (
+		ban time.Duration
+		why string
+	)
 	cmd := f.add(&cobra.Command{
 		Use:   "kick peer:ID | user:NAME | token:KEY | allocation:ID | source:ADDRESS",
 		Short: "End a client's sessions and allocations",
@@ -262,7 +266,10 @@ jti, or "sub:" and its sub. ` + "`signalbox bans`" + ` lists the bans, and ` + "
 			if ban < 0 {
 				return usageError{fmt.Errorf("--ban %s: want how long to keep them out, for example 1h", ban)}
 			}
-			if ban > 0 {
+			if why != "" && ban == 0 {
+				return usageError{errors.New("--why is kept with a ban: give --ban, too")}
+			}
+			if k.Why = why; ban > 0 {
 				k.Ban = ban.String()
 			}
 			a, err := f.client()
@@ -290,6 +297,7 @@ jti, or "sub:" and its sub. ` + "`signalbox bans`" + ` lists the bans, and ` + "
 			return err
 		},
 	})
+	cmd.Flags().StringVar(&why, "why", "", "why they are kept out: `text` for the list of bans")
 	cmd.Flags().DurationVar(&ban, "ban", 0, "keep them out for this long, for example 1h")
 	return cmd
 }

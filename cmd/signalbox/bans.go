@@ -38,13 +38,14 @@ func bansCommand(g *global) *cobra.Command {
 }
 
 func printBans(w io.Writer, bans []source.Ban) {
-	fmt.Fprintln(w, "BANNED\tSINCE\tUNTIL\tWITH")
+	fmt.Fprintln(w, "BANNED\tSINCE\tUNTIL\tWITH\tBY\tWHY")
 	for _, b := range bans {
 		whom, with := banned(b), ""
 		if b.For != whom {
 			with = b.For
 		}
-		row := []string{whom, b.Made.Local().Format(time.DateTime), b.Until.Local().Format(time.DateTime), with}
+		row := []string{whom, b.Made.Local().Format(time.DateTime), b.Until.Local().Format(time.DateTime), with, b.By,
+			b.Why}
 		fmt.Fprintln(w, strings.Join(term.Texts(row), "\t"))
 	}
 }

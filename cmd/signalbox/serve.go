@@ -10,9 +10,11 @@ import (
 	"os/signal"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
+	"signalbox/internal/config"
 	"signalbox/internal/garbage"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -61,6 +63,9 @@ func serve(cmd *cobra.Command, g *global) error {
 	defer signal.Stop(hangups)
 	re := &rereader{g: g, box: box, words: words, log: log}
 	box.Reread, box.LostLines = re.read, lines.Lost
+	box.Leave = sync.OnceFunc(func() { signals <- syscall.SIGTERM })
+	re.noteEffective()
+	box.Effective = func() (string, error) { return *re.effective.Load(), nil }
 	if err := box.Listen(); err != nil {
 		return startError(err)
 	}
@@ -127,6 +132,17 @@ type rereader struct {
 	log   *slog.Logger
 
 	mu sync.Mutex // one reading at a time, as systemd is told
+
+	effective atomic.Pointer[string] // config.Effective of what was read last and could be used
+}
+
+// noteEffective reads what the configuration comes to.
+func (r *rereader) noteEffective() {
+	text, err := config.Effective(signalbox.DefaultConfig, r.g.load)
+	if err != nil { // the file has changed a moment ago
+		r.log.Warn("read the effective configuration", "err", err)
+	}
+	r.effective.Store(&text)
 }
 
 // readOn reads at every signal.
@@ -156,6 +172,7 @@ func (r *rereader) read() (done signalbox.Reloaded, err error) {
 		return done, err
 	}
 	r.words.apply(cfg)
+	r.noteEffective()
 	r.log.Info("reloaded", "changed", done.Changed)
 	if len(done.NeedRestart) > 0 {
 		r.log.Warn("reload: keys that need a restart keep their old values", "keys", done.NeedRestart)

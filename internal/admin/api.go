@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"signalbox/internal/answer"
@@ -23,9 +24,10 @@ import (
 
 // Options are what the API works on, and who may use it.
 type Options struct {
-	Token  state.Secret // opens the API
+	Token  state.Secret // opens the API; see also Apply
 	Local  state.Secret // likewise, to this machine only; empty: there is none
 	Status func() status.Status
+	Vitals func() *status.Vitals // Status in numbers, for the feed
 	Hub    Hub
 	Relay  Relay
 	// Member tells the user and the source of a session that the relay knows by its peer id.
@@ -34,12 +36,24 @@ type Options struct {
 	Usage  *usage.Ledger // nil: off
 	// Reload reads the configuration again and puts it into force.
 	Reload func() (Reloaded, error)
+	Rooms  Rooms
+	// Drain has the box end once its allocations have ended; it returns before.
+	Drain func() error
+	// Config is the effective configuration, as TOML without secrets.
+	Config func() (string, error)
+	Lines  *Lines // of the log
+	Limits func() Limits
 	Log    *slog.Logger
 }
 
 // API serves /api/admin.
 type API struct {
-	o Options
+	o      Options
+	tokens atomic.Pointer[[]Token] // Options.Token, and those of Apply
+
+	feed    feed
+	history history
+	shots   shots
 
 	mu      sync.Mutex
 	code    string // buys the token once; empty when used
@@ -65,10 +79,12 @@ func New(o Options) *API {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &API{
+	a := &API{
 		o: o, code: rand.Text(), ends: time.Now().Add(CodeLife),
 		guesses: source.NewGuesses(guessesPerSecond, guessBurst),
 	}
+	a.Apply(nil)
+	return a
 }
 
 // Code is the code of the one-time link; empty once it was used.
@@ -81,33 +97,29 @@ func (a *API) Code() string {
 // Routes are the API's routes.
 func (a *API) Routes() map[string]http.Handler {
 	return map[string]http.Handler{
-		"POST /api/admin/login": http.HandlerFunc(a.serveLogin),
-		"GET /api/admin/status": a.only(a.serveStatus),
-		"POST /api/admin/kick":  a.only(a.serveKick),
-		"GET /api/admin/bans":   a.only(a.serveBans),
-		"POST /api/admin/unban": a.only(a.serveUnban),
-		"GET /api/admin/usage":  a.only(a.serveUsage),
+		"GET /api/admin/openapi.json": http.HandlerFunc(serveOpenAPI),
 
-		"POST /api/admin/reload": a.only(a.serveReload),
+		"POST /api/admin/login":  http.HandlerFunc(a.serveLogin),
+		"POST /api/admin/logout": http.HandlerFunc(a.serveLogout),
+		"GET /api/admin/session": a.only(Read, a.serveSession),
+		"GET /api/admin/status":  a.only(Read, a.serveStatus),
+		"GET /api/admin/bans":    a.only(Read, a.serveBans),
+		"GET /api/admin/usage":   a.only(Read, a.serveUsage),
+		"GET /api/admin/config":  a.only(Read, a.serveConfig),
+		"GET /api/admin/log":     a.only(Read, a.serveLog),
+
+		"GET /api/admin/events":      a.only(Read, a.serveEvents),
+		"GET /api/admin/history":     a.only(Read, a.serveHistory),
+		"GET /api/admin/rooms":       a.only(Read, a.serveRooms),
+		"GET /api/admin/sessions":    a.only(Read, a.serveSessions),
+		"GET /api/admin/allocations": a.only(Read, a.serveAllocations),
+
+		"POST /api/admin/kick":   a.only(Write, a.serveKick),
+		"POST /api/admin/unban":  a.only(Write, a.serveUnban),
+		"POST /api/admin/close":  a.only(Write, a.serveClose),
+		"POST /api/admin/reload": a.only(Write, a.serveReload),
+		"POST /api/admin/drain":  a.only(Write, a.serveDrain),
 	}
-}
-
-// only lets requests with the token through.
-func (a *API) only(next http.HandlerFunc) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		token := answer.Bearer(r)
-		if !a.login(w, r, token, func() bool { return a.opens(token, r) },
-			"the admin API needs the token in admin.token or the state directory") {
-			return
-		}
-		next(w, r)
-	})
-}
-
-// opens reports whether a token that a request has brought is right.
-func (a *API) opens(token string, r *http.Request) bool {
-	return same(token, string(a.o.Token)) ||
-		a.o.Local != "" && fromThisMachine(r) && same(token, string(a.o.Local))
 }
 
 // fromThisMachine reports whether a request's client is on this machine.
@@ -167,24 +179,6 @@ func (a *API) Logins() status.AdminLogins {
 // same compares secrets and takes as long whether or not they are alike.
 func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
 
-func (a *API) serveLogin(w http.ResponseWriter, r *http.Request) {
-	var in struct {
-		Code string `json:"code"`
-	}
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1024)).Decode(&in); err != nil {
-		answer.Error(w, http.StatusBadRequest, answer.BadRequest, `want {"code":"..."}`)
-		return
-	}
-	if !a.login(w, r, in.Code, func() bool { return a.spend(in.Code) },
-		"this link has been used or is too old: enter the admin token (it is in the state directory), or restart "+
-			"signalbox for a new link") {
-		return
-	}
-	answer.JSON(w, http.StatusOK, struct {
-		Token string `json:"token"`
-	}{string(a.o.Token)})
-}
-
 // spend takes the code, once. mu is held.
 func (a *API) spend(code string) bool {
 	if a.code == "" || time.Now().After(a.ends) || !same(code, a.code) {
@@ -212,6 +206,7 @@ func (a *API) serveKick(w http.ResponseWriter, r *http.Request) {
 			`want {"peer":"..."}, or allocation, user, token or source, and "ban":"1h" if they are to stay out`)
 		return
 	}
+	k.by = by(r)
 	out, err := a.Kick(k)
 	switch {
 	case errors.Is(err, source.ErrTooManyBans):

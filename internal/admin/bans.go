@@ -24,6 +24,8 @@ type Unban struct {
 	User   string `json:"user,omitempty"`
 	Token  string `json:"token,omitempty"`
 	Source string `json:"source,omitempty"`
+
+	by string // the name of the token that asks
 }
 
 // Unbanned counts the bans that an Unban has lifted.
@@ -56,7 +58,7 @@ func (a *API) Unban(u Unban) (out Unbanned, err error) {
 		out.Warning, err = a.kept(err)
 	}
 	a.o.Log.Info("bans lifted", "peer", u.Peer, "user", u.User, "token", u.Token, "source", u.Source,
-		"bans", out.Lifted)
+		"bans", out.Lifted, "by", u.by)
 	return out, err
 }
 
@@ -70,6 +72,7 @@ func (a *API) serveUnban(w http.ResponseWriter, r *http.Request) {
 		answer.Error(w, http.StatusBadRequest, answer.BadRequest, `want {"peer":"..."}, or user, token or source`)
 		return
 	}
+	u.by = by(r)
 	out, err := a.Unban(u)
 	if err != nil {
 		answer.Error(w, http.StatusBadRequest, answer.BadRequest, err.Error())

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 	"time"
 
@@ -118,6 +119,31 @@ func (c *Client) Kick(ctx context.Context, k Kick) (Result, error) {
 func (c *Client) Reload(ctx context.Context) (Reloaded, error) {
 	var out Reloaded
 	return out, c.do(ctx, http.MethodPost, "/api/admin/reload", nil, &out)
+}
+
+// Close ends a room.
+func (c *Client) Close(ctx context.Context, room string) (Closed, error) {
+	var out Closed
+	return out, c.do(ctx, http.MethodPost, "/api/admin/close", Close{room}, &out)
+}
+
+// Drain has the box end once its allocations have ended.
+func (c *Client) Drain(ctx context.Context) (Draining, error) {
+	var out Draining
+	return out, c.do(ctx, http.MethodPost, "/api/admin/drain", nil, &out)
+}
+
+// Sessions asks for a page of the sessions; query may be nil.
+func (c *Client) Sessions(ctx context.Context, query url.Values) (SessionList, error) {
+	var out SessionList
+	return out, c.do(ctx, http.MethodGet, "/api/admin/sessions?"+query.Encode(), nil, &out)
+}
+
+// Log asks for the last lines of the log.
+func (c *Client) Log(ctx context.Context) ([]Line, error) {
+	var out Log
+	err := c.do(ctx, http.MethodGet, "/api/admin/log", nil, &out)
+	return out.Lines, err
 }
 
 // Bans asks for the bans in force.

@@ -19,8 +19,10 @@ type Hub interface {
 	Kick(match func(signal.Kicked) bool) []signal.Kicked
 }
 
-// Relay is what Kick needs of the TURN server. The last two return how many allocations they ended.
+// Relay is what the API needs of the TURN server. KickUser and KickSource return how many
+// allocations they ended.
 type Relay interface {
+	Allocations() int
 	Kick(id string) bool
 	KickUser(user string) int
 	KickSource(source netip.Prefix) int
@@ -38,6 +40,9 @@ type Kick struct {
 	// Ban keeps them out for that long, "1h": the user, the token or the source; for a peer its id,
 	// its user, its tokens and the source of its connection. Empty: they may come back.
 	Ban string `json:"ban,omitempty"`
+	Why string `json:"why,omitempty"` // of the ban, at most source.MaxWhy bytes
+
+	by string // the name of the token that asks
 }
 
 // Result counts the sessions and allocations that a Kick has ended.
@@ -58,6 +63,9 @@ func (a *API) Kick(k Kick) (out Result, err error) {
 		}
 		until = time.Now().Add(d)
 	}
+	if len(k.Why) > source.MaxWhy {
+		return out, fmt.Errorf("why: it is longer than %d bytes", source.MaxWhy)
+	}
 	if k.Allocation != "" {
 		if !until.IsZero() {
 			return out, errors.New("ban: an allocation can't be banned: name its user or its source")
@@ -65,7 +73,7 @@ func (a *API) Kick(k Kick) (out Result, err error) {
 		if a.o.Relay.Kick(k.Allocation) {
 			out.Allocations++
 		}
-		a.o.Log.Info("kicked", "allocation", k.Allocation, "allocations", out.Allocations)
+		a.o.Log.Info("kicked", "allocation", k.Allocation, "allocations", out.Allocations, "by", k.by)
 		return out, nil
 	}
 	t, err := a.target(k)
@@ -77,7 +85,7 @@ func (a *API) Kick(k Kick) (out Result, err error) {
 	if k.Peer != "" {
 		t.bans = append(t.bans, tokensOf(a.sessions(t.match))...)
 	}
-	if out.Warning, err = a.ban(until, t); err != nil {
+	if out.Warning, err = a.ban(until, k, t); err != nil {
 		return out, err
 	}
 	out.Allocations += t.allocations()
@@ -85,7 +93,8 @@ func (a *API) Kick(k Kick) (out Result, err error) {
 		out.Allocations += a.o.Relay.KickUser(s.ID)
 	}
 	out.Sessions = len(a.o.Hub.Kick(t.match))
-	a.o.Log.Info("kicked", t.who, "sessions", out.Sessions, "allocations", out.Allocations, "ban", k.Ban)
+	a.o.Log.Info("kicked", t.who, "sessions", out.Sessions, "allocations", out.Allocations, "ban", k.Ban,
+		"why", k.Why, "by", k.by)
 	return out, nil
 }
 
@@ -189,12 +198,13 @@ func tokensOf(sessions []signal.Kicked) (out []source.Ban) {
 
 // ban puts a target's bans into force; a zero time means none. The warning says that they end with
 // this process, or leave something out.
-func (a *API) ban(until time.Time, t target) (warning string, err error) {
+func (a *API) ban(until time.Time, k Kick, t target) (warning string, err error) {
 	if until.IsZero() {
 		return "", nil
 	}
 	for i := range t.bans {
 		t.bans[i].Until, t.bans[i].For = until, t.who.Key+":"+t.who.Value.String()
+		t.bans[i].Why, t.bans[i].By = k.Why, k.by
 	}
 	warning, err = a.kept(a.o.Bans.Add(time.Now(), t.bans...))
 	if warning == "" && t.unbanned != "" {

@@ -24,6 +24,8 @@ func (h sessions) Kick(match func(signal.Kicked) bool) (out []signal.Kicked) {
 // credentials is a relay with an allocation for each of these users.
 type credentials []string
 
+func (r credentials) Allocations() int { return len(r) }
+
 func (credentials) Kick(string) bool { return false }
 
 func (r credentials) KickUser(user string) (n int) {

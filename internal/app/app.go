@@ -66,6 +66,11 @@ type App struct {
 	Reread func() (Reloaded, error)
 	// LostLines, if it is set before Run, counts lines that the log lacks, for the status.
 	LostLines func() uint64
+	// Leave, if it is set before Run, has the program drain the box and end, as SIGTERM does.
+	Leave func()
+	// Effective, if it is set before Run, returns the configuration that was read last, as TOML
+	// without secrets.
+	Effective func() (string, error)
 
 	// Set in New.
 	cfg     config.Config // the first; loaded is the last
@@ -87,6 +92,7 @@ type App struct {
 	hooks   *webhook.Hooks
 	rooms   *rooms.API // the server API
 	admin   *admin.API
+	lines   *admin.Lines
 	tester  *selftest.Tester // nil: it is off
 	notices *notify.Notifier
 	ui      *webui.UI
@@ -101,6 +107,7 @@ type App struct {
 	notice  notice
 
 	ready     atomic.Bool
+	limits    atomic.Pointer[admin.Limits]
 	reloading sync.Mutex    // one Reload at a time; guards loaded
 	loaded    config.Config // the last that was put into force
 }
@@ -114,7 +121,9 @@ func New(cfg config.Config, dir *state.Dir, log *slog.Logger) (*App, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	a := &App{cfg: cfg, loaded: cfg, dir: dir, log: log, crowd: source.NewCrowd(webLimits(&cfg)),
+	lines := &admin.Lines{}
+	log = slog.New(lines.Tee(log.Handler()))
+	a := &App{cfg: cfg, loaded: cfg, dir: dir, log: log, lines: lines, crowd: source.NewCrowd(webLimits(&cfg)),
 		bans: readBans(dir, time.Now(), log), here: netaddr.NewRoster(),
 		moved: [2]chan struct{}{make(chan struct{}, 1), make(chan struct{}, 1)}}
 	for _, step := range []func() error{
@@ -250,7 +259,12 @@ func (a *App) makeSite() (err error) {
 		Token: token, Local: a.local, Status: a.Status, Hub: a.hub, Relay: a.turn, Member: a.turn.Member, Bans: a.bans,
 		Usage:  a.usage,
 		Reload: func() (Reloaded, error) { return readAgain(a.Reread) }, Log: a.log,
+		Vitals: a.vitals, Rooms: a.hub, Lines: a.lines,
+		Drain: func() error { return leave(a.Leave) }, Config: func() (string, error) { return effective(a.Effective) },
+		Limits: func() admin.Limits { return *a.limits.Load() },
 	})
+	a.admin.Apply(adminTokens(&a.cfg))
+	a.limits.Store(adminLimits(&a.cfg))
 	if a.root, err = site.OpenRoot(a.cfg.Web.Root); err != nil {
 		return err
 	}
@@ -336,6 +350,7 @@ func (a *App) Run(ctx context.Context) error {
 		func() { a.hooks.Run(background) },
 		func() { a.tester.Run(ctx) },
 		func() { a.notices.Run(ctx) },
+		func() { a.admin.Run(ctx) },
 		func() { keepTransfers(background, a.dir, a.turn, a.unread, a.log) },
 		func() { a.usage.Keep(background) },
 		func() { a.guard.Keep(ctx, a.log.With("part", "admission")) },

@@ -144,22 +144,21 @@ func TestAdminNeedsItsTokenAndTheLinkWorksOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer resp.Body.Close()
-		var out struct{ Token string }
-		_ = json.NewDecoder(resp.Body).Decode(&out)
-		return resp.StatusCode, out.Token
+		cookie, _, _ := strings.Cut(resp.Header.Get("Set-Cookie"), ";")
+		return resp.StatusCode, cookie
 	}
 	link := app.admin.Code()
 	if code, _ := login("wrong"); code != http.StatusUnauthorized {
 		t.Errorf("a wrong code gets %d", code)
 	}
-	code, token := login(link)
+	code, cookie := login(link)
 	if code != http.StatusOK {
 		t.Fatalf("the link gets %d", code)
 	}
 	if code, _ := login(link); code != http.StatusUnauthorized {
 		t.Errorf("a used link gets %d", code)
 	}
-	_, _, body := get(t, c, base+"/api/admin/status", "Authorization", "Bearer "+token)
+	_, _, body := get(t, c, base+"/api/admin/status", "Cookie", cookie)
 	var status status.Status
 	if err := json.Unmarshal([]byte(body), &status); err != nil || status.Version == "" || status.TURN.Drops == nil {
 		t.Errorf("status %s: %v", body, err)

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"signalbox/internal/admin"
 	"signalbox/internal/admission"
 	"signalbox/internal/cert"
 	"signalbox/internal/config"
@@ -287,6 +288,18 @@ func roomsOptions(c *config.Config) rooms.Options {
 		o.Keys = append(o.Keys, key)
 	}
 	return o
+}
+
+func adminTokens(c *config.Config) (out []admin.Token) {
+	for _, t := range c.Admin.Tokens {
+		out = append(out, admin.Token{Name: t.Name, Hash: t.Sum(), Scope: admin.Scope(t.Scope)})
+	}
+	return out
+}
+
+func adminLimits(c *config.Config) *admin.Limits {
+	return &admin.Limits{Allocations: int64(c.TURN.Limits.Allocations), Bandwidth: int64(c.TURN.Limits.TotalBandwidth),
+		Sessions: int64(c.Signal.Sessions), Rooms: int64(c.Signal.Rooms)}
 }
 
 func hookOptions(c *config.Config) webhook.Options {

@@ -84,6 +84,7 @@ func TestEveryKeyReachesARoom(t *testing.T) {
 		"metrics.listen":                      "127.0.0.1:9005",
 		"compat.collider_listen":              "127.0.0.1:9006",
 		"api.keys":                            "a-key-of-the-tests",
+		"admin.tokens":                        `[{name = "a", token = "a-token-of-the-tests", scope = "read"}]`,
 		"log.addresses":                       "none",
 		"webhook.url":                         "https://app.example.org/|webhook.secret=a secret of the tests",
 		"webhook.secret":                      "a secret of the tests",
@@ -157,9 +158,9 @@ func handedOut(t *testing.T, set ...string) string {
 	api, hooks := roomsOptions(&c), hookOptions(&c)
 	api.Mint = nil
 	ice := iceLive(&c, nil)
-	return fmt.Sprintf("%+v %+v %q\n%+v %+v %s %d\n%v %q %q %q\n%+v %+v %d %d\n%+v %+v %+v %v %+v %q %+v", api, hooks,
-		string(hooks.Secret), public, certOptions(&c, nil), password, verifies, door.Mode, string(door.Password),
-		string(door.JWTKey), config.Secrets(door.OldJWTKeys).Reveal(), edge, discovery, webAll, webEach,
-		turnOptions(&c, nil), live, hubOptions(&c), certificateNames(&c, relays.Relays()), ice, string(ice.RESTKey),
-		notifyOptions(&c))
+	return fmt.Sprintf("%+v %+v %+v %q\n%+v %+v %s %d\n%v %q %q %q\n%+v %+v %d %d\n%+v %+v %+v %v %+v %q %+v", api,
+		adminTokens(&c), hooks, string(hooks.Secret), public, certOptions(&c, nil), password, verifies, door.Mode,
+		string(door.Password), string(door.JWTKey), config.Secrets(door.OldJWTKeys).Reveal(), edge, discovery, webAll,
+		webEach, turnOptions(&c, nil), live, hubOptions(&c), certificateNames(&c, relays.Relays()), ice,
+		string(ice.RESTKey), notifyOptions(&c))
 }

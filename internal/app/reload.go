@@ -80,6 +80,8 @@ func putIntoForce(a *App, cfg *config.Config) error {
 	signal()
 	a.hosts.Apply(hostNames(cfg))
 	a.rooms.Apply(roomsOptions(cfg))
+	a.admin.Apply(adminTokens(cfg))
+	a.limits.Store(adminLimits(cfg))
 	a.hooks.Apply(hookOptions(cfg))
 	a.notices.Apply(notifyOptions(cfg))
 	a.ice.Apply(iceLive(cfg, keys))

@@ -137,7 +137,8 @@ type Config struct {
 	} `toml:"notify"`
 
 	Admin struct {
-		Token Secret `toml:"token"`
+		Token  Secret      `toml:"token"`
+		Tokens AdminTokens `toml:"tokens"`
 	} `toml:"admin"`
 
 	Metrics struct {
@@ -204,7 +205,7 @@ func (c *Config) Secrets() (keys []string) {
 		{"auth.old_jwt_keys", slices.ContainsFunc(c.Auth.OldKeys, admission.IsSecret)},
 		{"compat.turn_rest", c.Compat.TURNREST != "" && c.Compat.TURNREST != restOff},
 		{"api.keys", len(c.API.Keys) > 0}, {"webhook.secret", c.Webhook.Secret != ""},
-		{"admin.token", c.Admin.Token != ""},
+		{"admin.token", c.Admin.Token != ""}, {"admin.tokens", len(c.Admin.Tokens) > 0},
 	} {
 		if k.set {
 			keys = append(keys, k.key)

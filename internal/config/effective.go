@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/url"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/BurntSushi/toml"
@@ -58,12 +59,12 @@ func merge(into, later map[string]any) {
 }
 
 // withoutSecrets hides the secrets of a value: of one whose type is of secrets all, of an entry of
-// a list of users or of keys its password and its key.
+// a list of users, keys or tokens what is secret in it.
 func withoutSecrets(typ reflect.Type, value any) any {
 	switch typ {
 	case reflect.TypeFor[Secret](), reflect.TypeFor[Secrets]():
 		return hide(value)
-	case reflect.TypeFor[[]TURNUser](), reflect.TypeFor[APIKeys]():
+	case reflect.TypeFor[[]TURNUser](), reflect.TypeFor[APIKeys](), reflect.TypeFor[AdminTokens]():
 		return hideIn(value)
 	case reflect.TypeFor[HookURL]():
 		return hideInURL(value)
@@ -101,7 +102,7 @@ func hideIn(value any) any {
 	case map[string]any:
 		out := map[string]any{}
 		for name, field := range v {
-			if name == "password" || name == "key" {
+			if slices.Contains([]string{"password", "key", "token", "hash"}, name) {
 				field = hide(field)
 			}
 			out[name] = field

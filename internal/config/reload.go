@@ -18,7 +18,7 @@ var live = []string{
 	"turn.urls", "turn.secret", "turn.old_secrets", "turn.rest_separator", "turn.credential_ttl",
 	"turn.min_lifetime", "turn.nonce_lifetime", "turn.peers", "turn.default_family", "turn.static_peers",
 	"turn.allow_peers", "turn.deny_peers", "turn.users", "turn.limits", "signal.room_capacity",
-	"compat.turn_rest", "api", "webhook", "notify.webhook", "notify.command", "log",
+	"compat.turn_rest", "api", "webhook", "notify.webhook", "notify.command", "admin.tokens", "log",
 }
 
 // companions are live keys that wait where one of others waits for a restart: by themselves they
@@ -29,9 +29,10 @@ var companions = []struct{ of, wait []string }{
 		[]string{"turn.urls"}},
 	{[]string{"turn.realm"}, []string{"turn.users"}},
 	{[]string{"tls.mode"}, []string{"tls.cert", "tls.key"}},
-	{[]string{"auth.mode", "auth.end_at_exp", "admin", "web.trusted_proxies", "web.proxy_protocol"}, []string{
-		"auth", "api", "web.allowed_origins", "compat.turn_rest", "turn.peers", "turn.static_peers", "turn.allow_peers",
-		"turn.deny_peers", "webhook.connect_url", "webhook.connect_unanswered",
+	{[]string{"auth.mode", "auth.end_at_exp", "admin.token", "web.trusted_proxies",
+		"web.proxy_protocol"}, []string{
+		"auth", "api", "admin.tokens", "web.allowed_origins", "compat.turn_rest", "turn.peers", "turn.static_peers",
+		"turn.allow_peers", "turn.deny_peers", "webhook.connect_url", "webhook.connect_unanswered",
 	}},
 }
 

@@ -22,7 +22,12 @@ type Ban struct {
 	// For is whom the operator has named, as "peer:ID" or the like: one name can make several bans.
 	For  string    `json:"for,omitempty"`
 	Made time.Time `json:"made,omitzero"`
+	Why  string    `json:"why,omitempty"` // in the operator's words
+	By   string    `json:"by,omitempty"`  // the name of the token that it was made with
 }
+
+// MaxWhy bounds Ban.Why, in bytes.
+const MaxWhy = 200
 
 // maxBans bounds the memory for bans of one kind. Operators make bans by hand, so more must be a
 // mistake.
@@ -57,6 +62,13 @@ type banList struct {
 type sentence struct {
 	until, made time.Time
 	whom        string // Ban.For
+	why, by     string
+}
+
+// of fills in what is known of a ban besides whom it concerns.
+func (s sentence) of(ban Ban) Ban {
+	ban.Until, ban.Made, ban.For, ban.Why, ban.By = s.until, s.made, s.whom, s.why, s.by
+	return ban
 }
 
 func (s sentence) holds(now time.Time) bool { return now.Before(s.until) }
@@ -96,7 +108,7 @@ func (b *Bans) newList(now time.Time, bans []Ban) (*banList, error) {
 	next := &banList{users: map[string]sentence{}, peers: map[string]sentence{}, tokens: map[string]sentence{},
 		aliases: map[string]sentence{}, sources: map[netip.Prefix]sentence{}}
 	for _, ban := range bans {
-		s := sentence{until: ban.Until, made: ban.Made, whom: ban.For}
+		s := sentence{until: ban.Until, made: ban.Made, whom: ban.For, why: ban.Why, by: ban.By}
 		if !s.holds(now) {
 			continue
 		}
@@ -207,16 +219,16 @@ func (b *Bans) list() (out []Ban) {
 		return nil
 	}
 	for who, s := range list.users {
-		out = append(out, Ban{User: who, Until: s.until, Made: s.made, For: s.whom})
+		out = append(out, s.of(Ban{User: who}))
 	}
 	for who, s := range list.peers {
-		out = append(out, Ban{Peer: who, Until: s.until, Made: s.made, For: s.whom})
+		out = append(out, s.of(Ban{Peer: who}))
 	}
 	for who, s := range list.tokens {
-		out = append(out, Ban{Token: who, Until: s.until, Made: s.made, For: s.whom})
+		out = append(out, s.of(Ban{Token: who}))
 	}
 	for who, s := range list.sources {
-		out = append(out, Ban{Source: who, Until: s.until, Made: s.made, For: s.whom})
+		out = append(out, s.of(Ban{Source: who}))
 	}
 	slices.SortFunc(out, func(a, b Ban) int {
 		return cmp.Or(a.Made.Compare(b.Made), cmp.Compare(a.For, b.For), cmp.Compare(a.Peer, b.Peer),

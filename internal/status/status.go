@@ -34,6 +34,13 @@ type Status struct {
 	Signal signal.Snapshot `json:"signal"`
 }
 
+type (
+	// Allocation describes one allocation.
+	Allocation = turnsvc.Allocation
+	// Count is how many allocations there are of a kind.
+	Count = turnsvc.Count
+)
+
 // WebConnections counts the connections of the web ports, except those of trusted proxies and of
 // this machine itself.
 type WebConnections struct {

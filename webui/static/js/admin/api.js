@@ -1,91 +1,107 @@
-// The admin API, and the token for it: kept for this tab only.
+// The admin API. Who is in is kept in a cookie that scripts can't read.
 
-const REMEMBERED = 'signalbox.admin';
 const PATIENCE_MS = 10_000;
-
-let token = remembered();
-
-function remembered() {
-  try {
-    return sessionStorage.getItem(REMEMBERED);
-  } catch {
-    return null; // storage is denied: the token lasts until the page is left
-  }
-}
-
-function remember(value) {
-  token = value;
-  try {
-    if (value === null) sessionStorage.removeItem(REMEMBERED);
-    else sessionStorage.setItem(REMEMBERED, value);
-  } catch {
-    // As above.
-  }
-}
+const SILENCE_MS = 3500; // the feed has an event a second
+const AGAIN_MS = 2000;
 
 /** A refusal: the token or code is not, or no longer, good. */
 export class Locked extends Error {}
 
-/** Trades the one-time code of the link for a token. */
-export async function login(code) {
-  remember((await ask('login', { body: { code } })).token);
+/** Begins a session with the {code} of a one-time link, or with a {token}. */
+export async function login(by) {
+  if (by.token && !/^[\x21-\x7e]+$/.test(by.token)) throw new Locked(); // no request could carry it
+  return ask('login', by);
 }
 
-/** Keeps a token that was typed in, if it is the right one. */
-export async function unlock(text) {
-  if (!/^[\x21-\x7e]+$/.test(text)) throw new Locked(); // no request could carry it
-  await ask('status', { bearer: text });
-  remember(text);
-}
+export const logout = () => ask('logout', {});
 
-export function hasToken() {
-  return token !== null;
-}
+/** Whose session it is, as {name, scope}. */
+export const session = () => ask('session');
 
-export function status() {
-  return authorized('status');
-}
+/** A page of rooms and who is in them: {total, offset, rooms}. */
+export const rooms = (query) => ask(`rooms?${new URLSearchParams(query)}`);
+
+/** A page of the allocations of nobody in a room: {total, offset, allocations}. */
+export const strangers = () => ask('allocations?outside=true&limit=100');
+
+/** The last hour, or what of it is later than `after`, as {every, points}. */
+export const history = (after) => ask(`history?after=${after}`);
+
+/** The last lines of the log that warn or refuse, or those after the number `after`. */
+export const log = async (after) => (await ask(`log?after=${after}`)).lines;
+
+/** The bans in force, as [{user | peer | token | source, until, for, why, by}]. */
+export const bans = async () => (await ask('bans')).bans;
 
 /**
  * Ends sessions and allocations: of one {allocation}, {peer}, {user} or {source}; `ban`, such as
- * "1h", keeps them out.
+ * "1h", keeps them out, and `why` is for the list of bans.
  */
-export function kick(whom) {
-  return authorized('kick', whom);
-}
-
-/** The bans in force, as [{user | peer | token | source, until, for}]. */
-export async function bans() {
-  return (await authorized('bans')).bans;
-}
+export const kick = (whom) => ask('kick', whom);
 
 /** Lifts the bans of one {user}, {peer}, {token} or {source}. */
-export function unban(whom) {
-  return authorized('unban', whom);
-}
+export const unban = (whom) => ask('unban', whom);
 
-async function authorized(what, body) {
-  try {
-    return await ask(what, { bearer: token, body });
-  } catch (error) {
-    if (error instanceof Locked) remember(null);
-    throw error;
-  }
-}
+export const close = (room) => ask('close', { room });
+export const reload = () => ask('reload', {});
+export const drain = () => ask('drain', {});
 
-async function ask(what, { bearer, body }) {
-  const headers = {};
-  if (bearer) headers.Authorization = `Bearer ${bearer}`;
-  if (body) headers['Content-Type'] = 'application/json';
+async function ask(what, body) {
   const response = await fetch(`/api/admin/${what}`, {
     method: body ? 'POST' : 'GET',
-    headers,
+    headers: body ? { 'Content-Type': 'application/json', 'X-Signalbox-Admin': '1' } : {},
     body: body && JSON.stringify(body),
     cache: 'no-store',
     signal: AbortSignal.timeout(PATIENCE_MS),
   });
   if (response.status === 401) throw new Locked();
+  if (response.status === 204) return undefined;
   const answer = await response.json().catch(() => ({}));
   if (!response.ok) throw new Error(answer.message ?? `HTTP ${response.status}`);
   return answer;
+}
+
+/**
+ * Follows the box: calls `onlive` with its numbers once a second, `onlost` when they stop coming,
+ * and `onlocked` once the box doesn't take the session any more. Returns a function that ends it.
+ */
+export function follow({ onlive, onlost, onlocked }) {
+  let source;
+  let silence;
+  let again;
+  const end = () => {
+    clearTimeout(silence);
+    clearTimeout(again);
+    source?.close();
+  };
+  const expect = () => {
+    clearTimeout(silence);
+    silence = setTimeout(lost, SILENCE_MS);
+  };
+  const open = () => {
+    source = new EventSource('/api/admin/events');
+    source.onmessage = ({ data }) => {
+      expect();
+      onlive(JSON.parse(data));
+    };
+    source.onerror = () => {
+      if (source.readyState === EventSource.CLOSED) lost();
+    };
+    expect();
+  };
+  // A source doesn't tell why it is lost, so the session is asked for.
+  const lost = async () => {
+    end();
+    onlost();
+    again = setTimeout(open, AGAIN_MS);
+    try {
+      await session();
+    } catch (error) {
+      if (!(error instanceof Locked)) return;
+      end();
+      onlocked();
+    }
+  };
+  open();
+  return end;
 }

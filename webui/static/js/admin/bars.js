@@ -1,15 +1,18 @@
 // How much is used of what there is: relay ports, the month's transfer, and the certificate's days.
 import { byId, h } from '../dom.js';
-import { bytes, number } from './format.js';
+import { bytes, number, rate } from './format.js';
 
 const DAY_MS = 86_400_000;
 const FULL = 0.9; // from which on it is said in color
 
 /** Shows a bar for each thing that has an end. */
-export function showBars({ turn, certificate }) {
+export function showBars({ status: { turn, certificate }, limits }) {
   const bars = turn.relayPorts.map(({ family, inUse, total }) =>
     bar('admin.bar.ports', { family: family.replace('ipv', 'IPv') }, inUse, total, number));
   if (turn.transferLimit > 0) bars.push(bar('admin.bar.transfer', {}, turn.transfer.bytes, turn.transferLimit, bytes));
+  for (const { key, used, max } of limits) {
+    bars.push(bar(`admin.bar.${key}`, {}, used, max, key === 'turn.limits.total_bandwidth' ? rate : number));
+  }
   if (certificate) bars.push(certificateItem(certificate));
   byId('bars').replaceChildren(...bars);
 }

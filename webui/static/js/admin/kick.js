@@ -1,30 +1,40 @@
-// The question before somebody is kicked, and what came of it.
-import { byId } from '../dom.js';
+// The question before something is done to people or to the box, and what came of it.
+import { byId, h } from '../dom.js';
 import { say, t } from '../i18n.js';
-import { kick, Locked } from './api.js';
+import { Locked } from './api.js';
 
-export class KickDialog {
+const BANS = ['member', 'allocation']; // kinds whose question has a ban
+const ACTS = { member: 'kick', allocation: 'end', room: 'close', reload: 'reload', drain: 'drain' };
+
+export class Question {
   #element = byId('kick');
   #target = null;
 
   constructor() {
     byId('kick-confirm').addEventListener('click', () => this.#confirm());
     byId('kick-cancel').addEventListener('click', () => this.close());
+    byId('kick-ban').addEventListener('change', () => this.#showWhy());
   }
 
   /**
-   * Asks about a target: {kind, name, keptOut, request}. The kind, `member` or `allocation`,
-   * decides the words; `keptOut` says whom a ban is for; `request` gives what to ask the box for,
-   * with the ban's duration or an empty string.
+   * Asks about a target: {kind, name, keptOut, request}. The kind (member, allocation, room,
+   * reload, drain) decides the words; `keptOut` says whom a ban is for; `request` does it, given
+   * how long to keep them out (or an empty string) and why, and resolves to what to tell.
    */
   ask(target) {
     this.#target = target;
     const { kind, name, keptOut } = target;
     say(byId('kick-title'), `kick.title.${kind}`, { name });
     say(byId('kick-what'), `kick.what.${kind}`);
-    say(byId('kick-note'), `kick.note.${kind}`);
-    say(byId('kick-ban-label'), 'kick.ban', { whom: keptOut });
-    byId('kick-ban').value = '';
+    const bans = BANS.includes(kind);
+    byId('kick-field').hidden = !bans;
+    if (bans) {
+      say(byId('kick-note'), `kick.note.${kind}`);
+      say(byId('kick-ban-label'), 'kick.ban', { whom: keptOut });
+    }
+    say(byId('kick-confirm'), `act.${ACTS[kind]}`);
+    byId('kick-ban').value = byId('kick-why').value = '';
+    this.#showWhy();
     byId('kick-confirm').disabled = false;
     this.#element.showModal();
     byId('kick-cancel').focus();
@@ -34,20 +44,39 @@ export class KickDialog {
     this.#element.close();
   }
 
+  #showWhy() {
+    byId('kick-why-field').hidden = byId('kick-ban').value === '';
+  }
+
   async #confirm() {
     byId('kick-confirm').disabled = true;
     const { name, request } = this.#target;
     try {
-      const { sessions, allocations, warning } = await kick(request(byId('kick-ban').value));
-      const gone = sessions + allocations === 0;
-      if (warning) tell('kick.warning', 'warn', { name, message: warning });
-      else tell(gone ? 'kick.gone' : 'kick.done', gone ? 'warn' : 'good', { name, sessions, allocations });
+      const ban = byId('kick-ban').value;
+      tell(...await request(ban, ban ? byId('kick-why').value.trim() : ''));
     } catch (error) {
       const message = error instanceof Locked ? () => t('admin.locked.expired') : error.message;
-      tell('kick.failed', 'bad', { name, message });
+      tell(name ? 'kick.failed' : 'act.failed', 'bad', { name, message });
     }
     this.close();
   }
+}
+
+/** A target's request that kicks. */
+export function kicked(name, request) {
+  return async (ban, why) => {
+    const { sessions, allocations, warning } = await request(ban, why);
+    if (warning) return ['kick.warning', 'warn', { name, message: warning }];
+    const gone = sessions + allocations === 0;
+    return [gone ? 'kick.gone' : 'kick.done', gone ? 'warn' : 'good', { name, sessions, allocations }];
+  };
+}
+
+/** A button that asks before it acts: `kick`, `end` or `close`. */
+export function actButton(act, target, ask) {
+  return h('button', { class: 'button compact acts', type: 'button', 'aria-haspopup': 'dialog',
+    on: { click: () => ask(target) } },
+  h('span', { t: `act.${act}` }), h('span', { class: 'visually-hidden' }, target.name));
 }
 
 const SAID_MS = 20_000;

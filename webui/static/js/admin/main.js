@@ -1,28 +1,48 @@
-// /admin: trades the one-time code, or a token that is typed in, for the box's status, and shows
-// that every two seconds.
+// /admin: begins a session with the one-time code, or with a token that is typed in, and follows
+// the box: numbers each second, lists as they are looked at.
 import { byId } from '../dom.js';
 import { inFragment } from '../fragment.js';
 import { locale, onLanguage, say, start, t } from '../i18n.js';
-import { bans, hasToken, Locked, login, status, unban, unlock } from './api.js';
-import { KickDialog, tell } from './kick.js';
-import { show } from './view.js';
+import { bans, drain, follow, Locked, login, logout, reload, session, strangers, unban } from './api.js';
+import { Question, tell } from './kick.js';
+import { LogLines } from './log.js';
+import { Plots } from './plots.js';
+import { RoomPages } from './rooms.js';
+import { showBans, showNumbers, showStrangers } from './view.js';
 
-const EVERY_MS = 2000;
+const LISTS_EVERY = 2; // of the events of the feed
+const BANS_EVERY = 10;
 
-// The last two answers, {status, bans, at}: what is relayed now is the difference.
-let before = null;
-let latest = null;
+let latest = null; // {live, at}
+let listed = { bans: [], outside: { total: 0, allocations: [] } };
+let events = 0;
+let end = () => {};
 
 start();
-const dialog = new KickDialog();
+const question = new Question();
+const plots = new Plots();
+const lines = new LogLines();
+const pages = new RoomPages((target) => question.ask(target));
 onLanguage(draw);
 byId('locked-link').textContent = `${location.origin}/admin#code=…`;
 byId('token-form').addEventListener('submit', (event) => {
   event.preventDefault();
   enter(byId('token').value.trim());
 });
+byId('logout').addEventListener('click', async () => {
+  await logout().catch(() => {});
+  lock('admin.locked.left');
+});
+byId('reload').addEventListener('click', () => question.ask({ kind: 'reload', request: reloaded }));
+byId('drain').addEventListener('click', () => question.ask({ kind: 'drain', request: drained }));
 // A new link, opened in this tab, changes nothing but the fragment.
 addEventListener('hashchange', () => location.reload());
+// A tab that nobody looks at asks for nothing.
+document.addEventListener('visibilitychange', () => {
+  if (document.body.dataset.state === 'locked') return;
+  end();
+  if (!document.hidden) watch();
+});
 run();
 
 async function run() {
@@ -31,13 +51,23 @@ async function run() {
     // The code is spent at once: it must not stay in the address bar or in the history.
     history.replaceState(null, '', location.pathname);
     try {
-      await login(code);
+      await login({ code });
     } catch (error) {
-      if (error instanceof Locked) return lock('admin.locked.used');
-      return lock('admin.locked.failed');
+      return lock(error instanceof Locked ? 'admin.locked.used' : 'admin.locked.failed');
     }
   }
-  if (!hasToken()) return lock('admin.locked.none');
+  return open('admin.locked.none');
+}
+
+/** Shows the box, or says why not. */
+async function open(why) {
+  try {
+    const { scope } = await session();
+    document.body.dataset.scope = scope;
+  } catch (error) {
+    return lock(error instanceof Locked ? why : 'admin.locked.failed');
+  }
+  byId('locked').hidden = true;
   return watch();
 }
 
@@ -47,7 +77,7 @@ async function enter(token) {
   say(byId('token-problem'), '');
   let problem = '';
   try {
-    await unlock(token);
+    await login({ token });
   } catch (error) {
     problem = error instanceof Locked ? 'admin.token.wrong' : 'admin.token.failed';
   }
@@ -56,55 +86,74 @@ async function enter(token) {
   say(byId('token-problem'), problem);
   if (problem) return byId('token').focus();
   byId('token').value = '';
-  byId('locked').hidden = true;
-  return watch();
+  return open('admin.locked.failed');
 }
 
-async function watch() {
-  while (await refresh()) {
-    await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
-    await visible();
-  }
-  lock('admin.locked.expired');
+function watch() {
+  end();
+  end = follow({
+    onlive: (live) => {
+      latest = { live, at: new Date() };
+      byId('live').hidden = false;
+      showNumbers(live);
+      setState('live', 'good');
+      if (events % LISTS_EVERY === 0 || live.bans !== listed.bans.length) list(live);
+      events++;
+    },
+    onlost: () => setState('failed', 'bad'),
+    onlocked: () => lock('admin.locked.expired'),
+  });
 }
 
-/** Shows a fresh status. Resolves to false once the box doesn't take the token any more. */
-async function refresh() {
-  try {
-    const [now, out] = await Promise.all([status(), bans()]);
-    const fresh = { status: now, bans: out, at: performance.now(), time: new Date() };
-    before = latest;
-    latest = fresh;
-    draw();
-    byId('live').hidden = false;
-    setState('live', 'good');
-  } catch (error) {
-    if (error instanceof Locked) return false;
-    setState('failed', 'bad');
-  }
-  return true;
+/** Fetches what is listed. What fails now comes with the next event. */
+async function list(live) {
+  const due = events % BANS_EVERY === 0 || live.bans !== listed.bans.length;
+  await Promise.allSettled([pages.refresh(), plots.refresh(), lines.refresh(live.lines), (async () => {
+    listed = { bans: due ? await bans() : listed.bans, outside: await strangers() };
+    drawLists();
+  })()]);
 }
 
 function draw() {
-  if (latest) show(latest, before, { onkick: (target) => dialog.ask(target), onlift: lift });
+  if (!latest) return;
+  showNumbers(latest.live);
+  drawLists();
+  pages.draw();
+  plots.draw();
+  lines.draw();
+}
+
+function drawLists() {
+  showBans(listed.bans, lift);
+  showStrangers(listed.outside, (target) => question.ask(target));
 }
 
 async function lift({ name, request }) {
   try {
     await unban(request);
-    await refresh();
+    listed.bans = await bans();
+    drawLists();
+    tell('admin.bans.lifted', 'good', { name });
   } catch (error) {
     const message = error instanceof Locked ? () => t('admin.locked.expired') : error.message;
     tell('admin.bans.failed', 'bad', { name, message });
   }
 }
 
-/** A tab that nobody looks at asks for nothing. */
-function visible() {
-  if (!document.hidden) return undefined;
-  return new Promise((resolve) => {
-    document.addEventListener('visibilitychange', resolve, { once: true });
-  });
+async function reloaded() {
+  const { changed, needRestart, refused } = await reload();
+  if (refused) return ['reload.refused', 'bad', { message: refused }];
+  if (needRestart.length) return ['reload.waits', 'warn', { changed: words(changed), waits: words(needRestart) }];
+  return [changed.length ? 'reload.done' : 'reload.same', 'good', { changed: words(changed) }];
+}
+
+function words(keys) {
+  return keys.join(', ') || '–';
+}
+
+async function drained() {
+  const { allocations } = await drain();
+  return ['drain.done', 'warn', { allocations }];
 }
 
 function setState(state, mood) {
@@ -113,14 +162,15 @@ function setState(state, mood) {
   badge.hidden = false;
   badge.className = `badge ${mood}`;
   byId('live').toggleAttribute('data-stale', state === 'failed');
-  const time = () => latest?.time.toLocaleTimeString(locale()) ?? '–';
+  const time = () => latest?.at.toLocaleTimeString(locale()) ?? '–';
   say(badge, `admin.${state}`, { time });
 }
 
 function lock(why) {
+  end();
   document.body.dataset.state = 'locked';
-  before = latest = null;
-  dialog.close();
+  latest = null;
+  question.close();
   byId('live').hidden = true;
   byId('freshness').hidden = true;
   byId('locked').hidden = false;

@@ -4,8 +4,11 @@ const SAMPLES = 60;
 const ROOM = 16; // for the words above the lines
 const COLORS = ['--accent', '--good'];
 
-/** Draws lines of a minute at most, null where nothing is known, from zero to the highest. */
-export function plot(canvas, lines, { unit, least = 1 }) {
+/**
+ * Draws lines of so many samples at most, null where nothing is known, from zero to the highest.
+ * `words` writes that.
+ */
+export function plot(canvas, lines, { unit, least = 1, samples = SAMPLES, words = (most) => written(most, unit) }) {
   const { clientWidth: width, clientHeight: height } = canvas;
   if (!width) return;
   Object.assign(canvas, { width: width * devicePixelRatio, height: height * devicePixelRatio });
@@ -16,18 +19,22 @@ export function plot(canvas, lines, { unit, least = 1 }) {
   const highest = Math.max(least, ...lines.flat().filter((value) => value !== null));
   pen.font = `12px ${style.fontFamily}`;
   pen.fillStyle = color('--muted');
-  pen.fillText(`${highest.toFixed(highest < 10 ? 1 : 0)} ${unit}`, 0, 11);
+  pen.fillText(words(highest), 0, 11);
   pen.strokeStyle = color('--line');
   for (const y of [ROOM, height - 1]) stroke(pen, [[0, y], [width, y]]);
   pen.lineWidth = 2;
   pen.lineJoin = 'round';
   for (const [index, line] of lines.entries()) {
     pen.strokeStyle = color(COLORS[index]);
-    const first = SAMPLES - line.length;
+    const first = samples - line.length;
     const points = line.map((value, i) => value !== null && [
-      (first + i) * width / (SAMPLES - 1), height - 2 - value / highest * (height - ROOM - 4)]);
+      (first + i) * width / (samples - 1), height - 2 - value / highest * (height - ROOM - 4)]);
     for (const part of parts(points)) stroke(pen, part);
   }
+}
+
+function written(value, unit) {
+  return `${value.toFixed(value < 10 ? 1 : 0)} ${unit}`;
 }
 
 function stroke(pen, points) {

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"signalbox/internal/term"
+
+	"github.com/spf13/cobra"
+)
+
+func closeCommand(g *global) *cobra.Command {
+	f := &adminFlags{g: g}
+	return f.add(&cobra.Command{
+		Use: "close ROOM", Short: "End a room",
+		Long: `close ends a room: its members leave it, and are told that they were removed. They may open a room of
+that name again: see ` + "`signalbox kick --ban`" + `. Rooms of other protocols are named as
+` + "`signalbox rooms`" + ` lists them.`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 || args[0] == "" {
+				return usageError{errors.New("name one room; `signalbox rooms` lists them")}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			a, err := f.client()
+			if err != nil {
+				return err
+			}
+			out, err := a.Close(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if f.json {
+				return term.JSON(cmd.OutOrStdout(), out)
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "closed: %d members have left\n", out.Members)
+			return err
+		},
+	})
+}
+
+func drainCommand(g *global) *cobra.Command {
+	f := &adminFlags{g: g}
+	return f.add(&cobra.Command{
+		Use: "drain", Short: "Have a running signalbox end once its allocations have ended", Args: noArgs,
+		Long: `drain has a running signalbox refuse new sessions and allocations, wait until the running ones have ended
+or drain.timeout is over, and end, as SIGTERM does. It returns at once; ` + "`signalbox status`" + ` answers until
+the end. Nothing takes it back but a start.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			a, err := f.client()
+			if err != nil {
+				return err
+			}
+			out, err := a.Drain(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if f.json {
+				return term.JSON(cmd.OutOrStdout(), out)
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "draining: %d allocations\n", out.Allocations)
+			return err
+		},
+	})
+}
+
+func sessionsCommand(g *global) *cobra.Command {
+	f := &adminFlags{g: g}
+	var (
+		search, sort  string
+		limit, offset int
+	)
+	cmd := f.add(&cobra.Command{
+		Use: "sessions", Short: "List the sessions, also those in no room", Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			a, err := f.client()
+			if err != nil {
+				return err
+			}
+			out, err := a.Sessions(cmd.Context(), url.Values{"search": {search}, "sort": {sort},
+				"limit": {strconv.Itoa(limit)}, "offset": {strconv.Itoa(offset)}})
+			if err != nil {
+				return err
+			}
+			if f.json {
+				return term.JSON(cmd.OutOrStdout(), out)
+			}
+			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+			fmt.Fprintln(w, "PEER\tNAME\tUSER\tSOURCE\tALLOCATIONS\tROOMS")
+			for _, s := range out.Sessions {
+				row := []string{s.ID, strconv.Quote(s.Name), s.User, s.Source.String(), strconv.Itoa(s.Allocations),
+					strings.Join(s.Rooms, " ")}
+				fmt.Fprintln(w, strings.Join(term.Texts(row), "\t"))
+			}
+			if shown := out.Offset + len(out.Sessions); shown < out.Total {
+				fmt.Fprintf(w, "%d more: --offset %d\n", out.Total-shown, shown)
+			}
+			return w.Flush()
+		},
+	})
+	cmd.Flags().StringVar(&search, "search", "",
+		"only those that have this `text` in a name, a user, a source or a\nroom")
+	cmd.Flags().StringVar(&sort, "sort", "name", "by `what`: name or rate")
+	cmd.Flags().IntVar(&limit, "limit", 100, "at most so many")
+	cmd.Flags().IntVar(&offset, "offset", 0, "leave out so many first")
+	return cmd
+}
+
+func logCommand(g *global) *cobra.Command {
+	f := &adminFlags{g: g}
+	return f.add(&cobra.Command{
+		Use: "log", Short: "Print the last lines of the log that warn or refuse", Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			a, err := f.client()
+			if err != nil {
+				return err
+			}
+			lines, err := a.Log(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if f.json {
+				return term.JSON(cmd.OutOrStdout(), lines)
+			}
+			for _, l := range lines {
+				_, err = fmt.Fprintln(cmd.OutOrStdout(), time.UnixMilli(l.At).Format(time.DateTime), term.Text(l.Level),
+					term.Text(l.Text))
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	})
+}

@@ -1,0 +1,246 @@
+package admin
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"signalbox/internal/state"
+	"signalbox/internal/status"
+	"signalbox/signal"
+)
+
+// Of events that nobody takes only the last one waits, and the one who makes them never does.
+func TestSlowReadersGetTheLatest(t *testing.T) {
+	t.Parallel()
+	var f feed
+	slow := f.join()
+	for i := range 1000 {
+		f.publish(fmt.Append(nil, i))
+	}
+	if got := string(<-slow); got != "999" {
+		t.Errorf("got event %s", got)
+	}
+	for range maxReaders - 1 {
+		if f.join() == nil {
+			t.Fatal("there is room for more readers")
+		}
+	}
+	if f.join() != nil {
+		t.Error("readers are not bounded")
+	}
+	f.leave(slow)
+	next := f.join()
+	if next == nil {
+		t.Fatal("the place of who has left is not free")
+	}
+	f.close()
+	if _, open := <-next; open || f.join() != nil {
+		t.Error("the feed goes on after its end")
+	}
+}
+
+// The history has a point every ten seconds, and no more than those of an hour.
+func TestHistoryHasAnHour(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a := box(nil)
+		began := time.Now()
+		a.o.Vitals = func() *status.Vitals {
+			v := &status.Vitals{Hub: signal.Summary{Sessions: 3}}
+			v.TURN.Relayed.FromClientBytes = 1000 * uint64(time.Since(began)/time.Second)
+			v.TURN.Counts = []status.Count{{N: 2}, {N: 5}}
+			return v
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan bool)
+		go func() {
+			a.Run(ctx)
+			close(done)
+		}()
+		time.Sleep(2*time.Hour + time.Second)
+		cancel()
+		<-done
+		all := a.history.after(0)
+		if len(all) != points {
+			t.Fatalf("%d points", len(all))
+		}
+		last := all[points-1]
+		if last.Relayed != 1000 || last.Allocations != 7 || last.Sessions != 3 {
+			t.Errorf("%+v", last)
+		}
+		if span := last.At - all[0].At; span != (points-1)*10_000 {
+			t.Errorf("the points are %d ms apart", span/(points-1))
+		}
+		if got := a.history.after(all[points-3].At); len(got) != 2 {
+			t.Errorf("after the third but last there are %d", len(got))
+		}
+	})
+}
+
+// The feed sends numbers once a second until its token is taken back.
+func TestFeed(t *testing.T) {
+	t.Parallel()
+	a := box(nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan bool)
+	go func() {
+		a.Run(ctx)
+		close(done)
+	}()
+	mux := http.NewServeMux()
+	for pattern, h := range a.Routes() {
+		mux.Handle(pattern, h)
+	}
+	srv := httptest.NewServer(mux)
+	defer srv.Close()
+	defer func() {
+		cancel()
+		<-done
+	}()
+	req, err := http.NewRequestWithContext(ctx, "GET", srv.URL+"/api/admin/events", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+looking)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	lines := bufio.NewScanner(resp.Body)
+	lines.Buffer(nil, 1<<20)
+	var at int64
+	for range 2 {
+		for lines.Scan() && lines.Text() == "" {
+		}
+		var l Live
+		if err := json.Unmarshal([]byte(strings.TrimPrefix(lines.Text(), "data: ")), &l); err != nil || l.At <= at ||
+			len(l.Limits) != 1 || l.Limits[0].Max != 1000 {
+			t.Fatalf("%q: %v", lines.Text(), err)
+		}
+		at = l.At
+	}
+	a.Apply(nil)
+	for lines.Scan() {
+	}
+}
+
+// What warns or refuses is kept, whatever the log's level, and what is secret is not.
+func TestLinesOfTheLog(t *testing.T) {
+	t.Parallel()
+	a := box(nil)
+	log := a.o.Log.With("part", "turn")
+	log.Info("all is well")
+	log.Info("turn request refused", "code", 486, "key", state.Secret("hunter2"))
+	log.Warn(strings.Repeat("ü", maxLine))
+	got := a.o.Lines.after(0)
+	if len(got) != 2 || got[0].Text != `msg="turn request refused" part=turn code=486 key=[secret]` || got[0].N != 1 ||
+		got[1].Level != "warn" || len(got[1].Text) > maxLine+len("…") {
+		t.Errorf("%+v", got)
+	}
+	for range 2 * maxLines {
+		log.Error("again")
+	}
+	if got := a.o.Lines.after(0); len(got) != maxLines || got[maxLines-1].N != a.o.Lines.last() {
+		t.Errorf("%d lines, the last %d", len(got), a.o.Lines.last())
+	}
+	var none *Lines
+	if len(none.after(0)) > 0 || none.last() > 0 {
+		t.Error("nil keeps lines")
+	}
+	if !slog.New((&Lines{}).Tee(slog.DiscardHandler)).Enabled(t.Context(), slog.LevelInfo) {
+		t.Error("refusals are not heard where the log is off")
+	}
+}
+
+// full is a status with so many rooms of four, each member with an allocation.
+func full(rooms int) (s status.Status) {
+	for i := range rooms {
+		r := signal.RoomSnapshot{Room: fmt.Sprintf("room %03d", i)}
+		for j := range 4 {
+			id := fmt.Sprintf("peer-%d-%d", i, j)
+			r.Members = append(r.Members, signal.MemberSnapshot{ID: id, Name: fmt.Sprintf("Name %d %d", i, j),
+				Source: netip.AddrFrom4([4]byte{192, 0, byte(i), byte(j)})})
+			s.TURN.Allocations = append(s.TURN.Allocations, status.Allocation{ID: id, User: "1:" + id,
+				FromClientBytes: uint64(i), CreatedAt: int64(-i)})
+		}
+		s.Signal.Rooms = append(s.Signal.Rooms, r)
+	}
+	return s
+}
+
+func TestListsHavePages(t *testing.T) {
+	t.Parallel()
+	a := box(nil)
+	whole := full(30)
+	a.o.Status = func() status.Status { return whole }
+	get := func(path string, into any) {
+		t.Helper()
+		w := send(a, "GET", "/api/admin/"+path, "", "Authorization", "Bearer "+looking)
+		if err := json.Unmarshal(w.Body.Bytes(), into); err != nil || w.Code != http.StatusOK {
+			t.Fatalf("%s: %d %s", path, w.Code, w.Body)
+		}
+	}
+	var rooms RoomList
+	get("rooms?limit=10&offset=25", &rooms)
+	if rooms.Total != 30 || rooms.Offset != 25 || len(rooms.Rooms) != 5 || rooms.Rooms[0].Room != "room 025" {
+		t.Errorf("rooms: %+v", rooms)
+	}
+	get("rooms?search=NAME+7+2", &rooms)
+	if len(rooms.Rooms) != 1 || rooms.Rooms[0].Members != 4 || len(rooms.Rooms[0].People) != 1 ||
+		len(rooms.Rooms[0].People[0].Allocations) != 1 {
+		t.Errorf("one of a name: %+v", rooms)
+	}
+	get("rooms?search=room+007", &rooms)
+	if len(rooms.Rooms) != 1 || len(rooms.Rooms[0].People) != 4 {
+		t.Errorf("one room: %+v", rooms)
+	}
+	var allocations AllocationList
+	get("allocations?limit=3", &allocations)
+	if allocations.Total != 120 || len(allocations.Allocations) != 3 || allocations.Allocations[0].Room != "room 029" {
+		t.Errorf("allocations: %+v", allocations)
+	}
+	get("allocations?outside=true", &allocations)
+	if allocations.Total != 0 {
+		t.Errorf("allocations of no room: %+v", allocations)
+	}
+	get("allocations?search=192.0.2.99", &allocations)
+	if allocations.Total != 0 || allocations.Allocations == nil {
+		t.Errorf("allocations of nobody: %+v", allocations)
+	}
+	var all SessionList
+	get("sessions", &all)
+	if all.Total != 1 || all.Sessions[0].User != "bob" {
+		t.Errorf("sessions: %+v", all)
+	}
+	for _, wrong := range []string{"rooms?sort=size", "rooms?limit=0", "rooms?limit=1000", "rooms?offset=-1",
+		"allocations?serach=x", "history?after=x", "log?after=-1"} {
+		if w := send(a, "GET", "/api/admin/"+wrong, "", "Authorization", "Bearer "+looking); w.Code != 400 {
+			t.Errorf("%s: %d", wrong, w.Code)
+		}
+	}
+}
+
+// BenchmarkRooms1000 is what a page of rooms costs a box with a thousand relayed sessions, once a
+// second at most; the components' own snapshots come on top.
+func BenchmarkRooms1000(b *testing.B) {
+	a := box(nil)
+	whole := full(250)
+	a.o.Status = func() status.Status { return whole }
+	for b.Loop() {
+		a.shots.last = nil
+		if w := send(a, "GET", "/api/admin/rooms", "", "Authorization", "Bearer "+looking); w.Code != 200 {
+			b.Fatal(w.Code)
+		}
+	}
+}
