@@ -38,8 +38,8 @@ func TestRestartsDontSpendTheAllowance(t *testing.T) {
 	if pause, _ := s.rest(start.Add(61 * time.Minute)); pause > 0 {
 		t.Errorf("an hour later it waits %v", pause)
 	}
-	for _, text := range []string{"", "{}", "[1e99]", fmt.Sprint("[", time.Now().Add(time.Hour).UnixMilli(), ",", int64(1<<50),
-		"]")} {
+	ahead := fmt.Sprint("[", time.Now().Add(time.Hour).UnixMilli(), ",", int64(1<<50), "]")
+	for _, text := range []string{"", "{}", "[1e99]", ahead} {
 		if err := dir.Write(refusalsFile, []byte(text)); err != nil {
 			t.Fatal(err)
 		}
