@@ -12,11 +12,15 @@ import (
 type Lent struct {
 	Bytes []byte // of the message
 	uses  atomic.Int32
-	pool  *sync.Pool
+	pool  *sync.Pool // nil: it is not used again
 }
 
-// worthLending is the capacity, in bytes, of the longest memory that is used again.
-const worthLending = 8 << 10
+// Of what size memory is used again, in bytes. A shorter message has some of its own: one that
+// nobody reads for long would keep memory of many times its size.
+const (
+	worthLending     = 1 << 10
+	mostWorthLending = 8 << 10
+)
 
 func newLents() *sync.Pool {
 	pool := new(sync.Pool)
@@ -26,6 +30,9 @@ func newLents() *sync.Pool {
 
 // Lend returns memory for a Broadcast: empty, with room for so many bytes.
 func (s *Session) Lend(size int) *Lent {
+	if size < worthLending {
+		return &Lent{Bytes: make([]byte, 0, size)}
+	}
 	l := s.hub.lents.Get().(*Lent)
 	l.Bytes = slices.Grow(l.Bytes, size)
 	l.uses.Store(1)
@@ -41,10 +48,10 @@ func (l *Lent) use() {
 
 // done notes that one has what it needs of the message.
 func (l *Lent) done() {
-	if l == nil || l.uses.Add(-1) > 0 {
+	if l == nil || l.pool == nil || l.uses.Add(-1) > 0 {
 		return
 	}
-	if l.Bytes = l.Bytes[:0]; cap(l.Bytes) > worthLending {
+	if l.Bytes = l.Bytes[:0]; cap(l.Bytes) > mostWorthLending {
 		l.Bytes = nil
 	}
 	l.pool.Put(l)

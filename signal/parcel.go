@@ -14,6 +14,7 @@ type parcel struct {
 	size   int     // bytes that a client gets, about
 	many   bool    // several sessions get it
 	lent   *Lent   // what frames, event and encodings share; nil: none
+	spare  int     // bytes of that which the message doesn't fill
 
 	// For an event to many receivers: its encodings, the latest first. It grows under mu.
 	encoded atomic.Pointer[encoded]
@@ -37,7 +38,7 @@ const parcelMemory = 384
 // memory is about what the parcel takes, in bytes. One for many is kept as an event and encoded.
 func (p *parcel) memory() int {
 	if p.many {
-		return parcelMemory + 2*p.size
+		return parcelMemory + 2*p.size + p.spare
 	}
 	return parcelMemory + p.size
 }
@@ -58,6 +59,9 @@ func sharedAs(e Event, encoding any, frames []Frame, lent *Lent) *parcel {
 	}{
 		parcel:  parcel{event: e, size: e.size(), many: true, lent: lent},
 		encoded: encoded{encoding: encoding},
+	}
+	if lent != nil {
+		all.spare = cap(lent.Bytes) - len(lent.Bytes)
 	}
 	all.encoded.frames = append(all.space[:0], frames...)
 	all.parcel.encoded.Store(&all.encoded)

@@ -99,10 +99,22 @@ func within(at netip.AddrPort) netip.AddrPort {
 	case !ip.IsUnspecified():
 	case ip.Is4():
 		ip = netip.AddrFrom4([4]byte{127, 0, 0, 1})
-	default:
+	case hasLoopback6():
 		ip = netip.IPv6Loopback()
+	default:
+		ip = netip.AddrFrom4([4]byte{127, 0, 0, 1}) // sockets of both families can be had without ::1
 	}
 	return netip.AddrPortFrom(ip, at.Port())
+}
+
+// hasLoopback6 reports whether this machine has ::1, which net.ipv6.conf.*.disable_ipv6 takes away.
+func hasLoopback6() bool {
+	conn, err := net.ListenPacket("udp6", "[::1]:0")
+	if err != nil {
+		return false
+	}
+	conn.Close()
+	return true
 }
 
 // askWeb asks the web ports whether they serve. One that wants the PROXY protocol is left alone.

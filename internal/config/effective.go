@@ -68,19 +68,35 @@ func withoutSecrets(typ reflect.Type, value any) any {
 		return hideIn(value)
 	case reflect.TypeFor[HookURL]():
 		return hideInURL(value)
+	case reflect.TypeFor[Command]():
+		return hideArguments(value)
 	}
 	return value
 }
 
-// hideInURL hides what may be secret in a URL: all but where it leads to.
+// hideInURL hides what may be secret in a URL: all but where it leads to. The path is the secret of
+// many services (https://hooks.example.org/T0/B0/SECRET).
 func hideInURL(value any) any {
 	text, _ := value.(string)
 	parsed, err := url.Parse(text)
 	if err != nil {
 		return hidden
 	}
-	parsed.User, parsed.RawQuery = nil, ""
+	parsed.User, parsed.RawQuery, parsed.Fragment = nil, "", ""
+	if parsed.Path != "" && parsed.Path != "/" {
+		parsed.Path, parsed.RawPath = "", ""
+		return parsed.String() + "/" + hidden
+	}
 	return parsed.String()
+}
+
+// hideArguments hides those of a command, which may hold a token.
+func hideArguments(value any) any {
+	list, _ := value.([]any)
+	if len(list) < 2 {
+		return value
+	}
+	return []any{list[0], hidden}
 }
 
 // hide hides every text that is not empty.
