@@ -92,7 +92,6 @@ func TestTurnutils(t *testing.T) {
 			"asks for IPv4":      {"-y", "-m", "2", "-X"},
 			"whole packets":      {"-y", "-m", "2", "-g", "-l", "1300"},
 			"negative tests":     {"-y", "-m", "2", "-N"},
-			"breaks connections": {"-y", "-m", "2", "-B"},
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
