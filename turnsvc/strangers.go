@@ -1,6 +1,7 @@
 package turnsvc
 
 import (
+	"hash/maphash"
 	"net/netip"
 	"sync/atomic"
 	"time"
@@ -18,7 +19,10 @@ type allowance struct {
 	spare  uint64
 	used   *source.Table[atomic.Uint64] // by key
 	beyond *source.Table[atomic.Uint64] // by source
-	last   *source.Table[atomic.Uint32] // by client: the second in which it had its one
+	// By client: a mark of who had its one, and in which second. A client may stand in either table,
+	// so that in a flood hardly anybody is taken for another.
+	last [2]*source.Table[atomic.Uint64]
+	mark maphash.Seed
 }
 
 const (
@@ -43,7 +47,10 @@ const (
 func newAllowance(limit int, spare uint64) *allowance {
 	w := &allowance{
 		spare: spare, used: source.NewTable[atomic.Uint64](1 << 14), beyond: source.NewTable[atomic.Uint64](1 << 14),
-		last: source.NewTable[atomic.Uint32](1 << 16),
+		mark: maphash.MakeSeed(),
+	}
+	for i := range w.last {
+		w.last[i] = source.NewTable[atomic.Uint64](1 << 15)
 	}
 	w.setLimit(limit)
 	return w
@@ -74,13 +81,25 @@ func (w *allowance) allowLine(client netip.AddrPort, now time.Time) bool {
 
 // allowBeyond counts one beyond the limit in an empty tally: in each of the blocks.
 func (w *allowance) allowBeyond(t *tally, client netip.AddrPort, now time.Time, from ...netip.Prefix) bool {
-	last, second := source.At(w.last, client), uint32(now.Unix())
-	had, most := last.Load(), w.spare*uint64(w.limit.Load())
-	ok := had-second > 1 // see tally.count
+	second, most := uint32(now.Unix()), w.spare*uint64(w.limit.Load())
+	mark := maphash.Comparable(w.mark, client) << 32
+	var free *atomic.Uint64
+	var had uint64
+	for _, table := range w.last {
+		slot := source.At(table, client)
+		old := slot.Load()
+		switch isNow := uint32(old)-second <= 1; { // see tally.count
+		case isNow && old>>32 == mark>>32:
+			return false
+		case !isNow && free == nil:
+			free, had = slot, old
+		}
+	}
+	ok := free != nil
 	for i, block := range from {
 		ok = ok && t.count(source.At(w.beyond, block), source.MayHold(most, i), now)
 	}
-	if ok = ok && last.CompareAndSwap(had, second); !ok {
+	if ok = ok && free.CompareAndSwap(had, mark|uint64(second)); !ok {
 		t.giveBack()
 	}
 	return ok
