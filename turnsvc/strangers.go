@@ -19,8 +19,8 @@ type allowance struct {
 	spare  uint64
 	used   *source.Table[atomic.Uint64] // by key
 	beyond *source.Table[atomic.Uint64] // by source
-	// By client: a mark of who had its one, and in which second. A client may stand in either table,
-	// so that in a flood hardly anybody is taken for another.
+	// By client: a mark of who had its one, and in which second. A client may stand in either
+	// table, so that in a flood hardly anybody is taken for another.
 	last [2]*source.Table[atomic.Uint64]
 	mark maphash.Seed
 }

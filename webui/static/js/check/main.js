@@ -4,6 +4,7 @@ import { connect } from '/signalbox.js';
 import { byId, copy, h } from '../dom.js';
 import { say, start } from '../i18n.js';
 import { askPass, keepPass, pass, takePass } from '../pass.js';
+import { sameFamily } from './addresses.js';
 import { concerning, ofBox, withBox } from './box.js';
 import { OwnServers } from './classic.js';
 import { toggleDevices } from './devices.js';
@@ -331,22 +332,28 @@ async function testReach(judged, best) {
   const candidates = judged.flatMap(({ result }) => result.candidates);
   const reflexive = candidates.filter(({ type }) => type === 'srflx');
   const udp = judged.some(({ server, verdict }) => server.transport === 'udp' && verdict.verdict !== 'bad');
+  const relayAddress = best?.result.candidates.find(({ type }) => type === 'relay')?.address;
+  // The relay has nothing to do with addresses of the other family.
+  const isNear = (address) => !relayAddress || sameFamily(address, relayAddress);
   const facts = {
     udp,
     host: best?.server.host,
-    relayAddress: best?.result.candidates.find(({ type }) => type === 'relay')?.address,
-    addresses: [...new Set(reflexive.map(({ address }) => address))],
+    relayAddress,
+    addresses: [...new Set(reflexive.map(({ address }) => address).filter(isNear))],
     relayWorks: Boolean(best?.loop.ok),
     loop: null,
   };
   if (!facts.relayWorks || !udp) return facts;
   if (!facts.addresses.length) {
     const address = await mappedAddress(best.server);
-    if (address) facts.addresses.push(address);
+    if (address && isNear(address)) facts.addresses.push(address);
   }
   if (facts.addresses.length) {
     const stunURLs = stunOf(judged);
-    facts.loop = await reachLoop(best.server, stunURLs, facts.addresses, reflexive.map(({ port }) => port));
+    const ports = reflexive.map(({ port }) => port);
+    facts.loop = await reachLoop(best.server, stunURLs, facts.addresses, ports);
+    // This browser has not come from such an address.
+    if (!facts.loop.ok && facts.loop.from.length && !facts.loop.from.some(isNear)) facts.addresses = [];
   }
   return facts;
 }

@@ -41,22 +41,24 @@ export async function relayLoop(server) {
  * Resolves as relayLoop does, and to {refused: true} if the server granted no permission for our
  * address: the relayed end then has no pair left to check and gives up at once, whereas a blocked
  * port leaves it checking. `mapping` is what the NAT in between made of the bare end: the ports at
- * which STUN servers see it, and the one at which the relay port does, {ports, port}.
+ * which STUN servers see it, and the one at which the relay port does, {ports, port}. `from` are
+ * the addresses of the bare end, as STUN servers see it.
  */
 export async function reachLoop(server, stunURLs, addresses, usedPorts) {
   let port = 40_404;
   while (usedPorts.includes(port)) port++;
   const relayed = { iceServers: [asIceServer(server)], iceTransportPolicy: 'relay' };
   const bare = { iceServers: stunURLs.length ? [{ urls: stunURLs }] : [] };
-  const ports = [];
-  return exchange(relayed, bare, {
+  const mapped = [];
+  const result = await exchange(relayed, bare, {
     fromA: (candidate, b) => b.addIceCandidate(candidate),
-    fromB: (candidate) => { if (candidate.type === 'srflx') ports.push(candidate.port); },
-    measure: async ({ b }) => ({ mapping: { ports, port: await portOf(b) } }),
+    fromB: (candidate) => { if (candidate.type === 'srflx') mapped.push(candidate); },
+    measure: async ({ b }) => ({ mapping: { ports: mapped.map((each) => each.port), port: await portOf(b) } }),
     connected: (a) => Promise.all(
       addresses.map((address, index) => a.addIceCandidate(candidateAt(address, port, index + 1))),
     ),
   });
+  return { ...result, from: mapped.map(({ address }) => address) };
 }
 
 // The port of the way that a connection has taken, as the far end's answers tell it.
