@@ -63,7 +63,8 @@ func serve(cmd *cobra.Command, g *global) error {
 	defer signal.Stop(hangups)
 	re := &rereader{g: g, box: box, words: words, log: log}
 	box.Reread, box.LostLines = re.read, lines.Lost
-	box.Leave = sync.OnceFunc(func() { signals <- syscall.SIGTERM })
+	leaving := make(chan struct{})
+	box.Leave = sync.OnceFunc(func() { close(leaving) })
 	re.noteEffective()
 	box.Effective = func() (string, error) { return *re.effective.Load(), nil }
 	if err := box.Listen(); err != nil {
@@ -78,7 +79,7 @@ func serve(cmd *cobra.Command, g *global) error {
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
-		waitForEnd(ctx, signals, box, time.Duration(cfg.Drain.Timeout), log, lines)
+		waitForEnd(ctx, signals, leaving, box, time.Duration(cfg.Drain.Timeout), log, lines)
 		stop()
 	}()
 	sdNotify(daemon.SdNotifyReady, log)
@@ -180,31 +181,36 @@ func (r *rereader) read() (done signalbox.Reloaded, err error) {
 	return done, nil
 }
 
-// waitForEnd returns when serving should end. SIGTERM first lets allocations finish, SIGINT does
-// not. A further signal kills the process at once.
-func waitForEnd(ctx context.Context, signals chan os.Signal, box *signalbox.App, drain time.Duration,
-	log *slog.Logger, lines *lineQueue) {
-	var sig os.Signal
+// waitForEnd returns when serving should end. SIGTERM and leaving, which the admin API closes, first
+// let allocations finish; SIGINT does not. A second signal kills the process at once: whoever sends
+// the first after leaving need not know of that.
+func waitForEnd(ctx context.Context, signals chan os.Signal, leaving chan struct{}, box *signalbox.App,
+	drain time.Duration, log *slog.Logger, lines *lineQueue) {
+	why, waits, first := "the admin API", true, true
 	select {
 	case <-ctx.Done():
 		return
-	case sig = <-signals:
+	case <-leaving:
+	case sig := <-signals:
+		why, waits, first = sig.String(), sig == syscall.SIGTERM, false
 	}
+	ctx, cancel := context.WithTimeout(ctx, drain)
+	defer cancel()
 	go func() {
+		if first && <-signals != syscall.SIGTERM {
+			cancel()
+		}
 		sig := <-signals
 		log.Warn("stopping at once: a second signal", "signal", sig.String())
 		lines.close(farewell)
 		os.Exit(exitFailed)
 	}()
 	sdNotify(daemon.SdNotifyStopping, log)
-	if sig != syscall.SIGTERM || drain == 0 {
-		log.Info("stopping", "signal", sig.String())
+	if !waits || drain == 0 {
+		log.Info("stopping", "why", why)
 		return
 	}
-	log.Info("draining: no new allocations; a second signal stops at once", "signal", sig.String(), "timeout",
-		drain.String())
-	ctx, cancel := context.WithTimeout(ctx, drain)
-	defer cancel()
+	log.Info("draining: no new allocations; a second signal stops at once", "why", why, "timeout", drain.String())
 	box.Drain(ctx)
 }
 
