@@ -44,10 +44,11 @@ func (a *API) Apply(tokens []Token) {
 	a.tokens.Store(&all)
 }
 
-// find returns the token whose hash fits, or nil. It looks at all of them, whichever it is.
+// find returns the first token whose hash fits, or nil: Options.Token is before others that are the
+// same. It looks at all of them, whichever it is.
 func (a *API) find(fits func(Token) bool) (found *Token) {
 	for _, t := range *a.tokens.Load() {
-		if fits(t) {
+		if fits(t) && found == nil {
 			found = &t
 		}
 	}

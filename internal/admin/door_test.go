@@ -162,3 +162,13 @@ func TestSessionsEndAndAreRenewed(t *testing.T) {
 		t.Errorf("logout: %v", w.Header())
 	}
 }
+
+// The owner's token has all rights, whatever stands in admin.tokens.
+func TestOwnersTokenComesFirst(t *testing.T) {
+	t.Parallel()
+	a := box(nil)
+	a.Apply([]Token{{"other", sha256.Sum256([]byte(token)), Read}})
+	if found := a.bearer(token); found == nil || found.Name != owner || found.Scope != Write {
+		t.Errorf("found %+v", found)
+	}
+}
