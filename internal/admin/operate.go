@@ -64,7 +64,7 @@ func (a *API) serveDrain(w http.ResponseWriter, r *http.Request) {
 	answer.JSON(w, http.StatusOK, Draining{a.o.Relay.Allocations()})
 }
 
-// Config is the configuration that was read last.
+// Config is the configuration in force: keys that wait for a restart have their old values.
 type Config struct {
 	TOML string `json:"toml"` // every key with its value, without secrets
 }
