@@ -177,9 +177,9 @@ func (r *rereader) read() (done signalbox.Reloaded, err error) {
 	return done, nil
 }
 
-// waitForEnd returns when serving should end. SIGTERM and leaving, which the admin API closes, first
-// let allocations finish; SIGINT does not. A second signal kills the process at once: whoever sends
-// the first after leaving need not know of that.
+// waitForEnd returns when serving should end. SIGTERM and leaving, which the admin API closes, let
+// allocations finish first; SIGINT does not. A second signal kills the process at once: whoever
+// sends the first after leaving need not know of that.
 func waitForEnd(ctx context.Context, signals chan os.Signal, leaving chan struct{}, box *signalbox.App,
 	drain time.Duration, log *slog.Logger, lines *lineQueue) {
 	why, waits, first := "the admin API", true, true

@@ -38,8 +38,8 @@ var refusals = []string{
 	"entry refused", "admin login refused",
 }
 
-// Lines keeps the last lines of the log that warn of something, and the last that tell of a refusal.
-// Nil keeps none.
+// Lines keeps the last lines of the log that warn of something, and the last ones that tell of a
+// refusal. Nil keeps none.
 type Lines struct {
 	mu                sync.Mutex
 	text              bytes.Buffer // of one line
@@ -145,7 +145,7 @@ func (l *Lines) after(n uint64) []Line {
 }
 
 func (a *API) serveLog(w http.ResponseWriter, r *http.Request) {
-	after, err := number(r, "after", 0)
+	after, err := afterOf(r)
 	if err != nil {
 		answer.Error(w, http.StatusBadRequest, answer.BadRequest, err.Error())
 		return

@@ -83,6 +83,7 @@ func (a *API) Run(ctx context.Context) {
 			l.Rate = feed.rate(now, v)
 			l.Limits = l.limits(a.o.Limits())
 			if point {
+				a.shot() // from which whoever asks next gets rates
 				r := history.rate(now, v)
 				a.history.add(Point{l.At, r.FromClient + r.ToClient, l.Allocations, v.Hub.Sessions})
 			}
@@ -178,7 +179,7 @@ func (h *history) after(at int64) []Point {
 }
 
 func (a *API) serveHistory(w http.ResponseWriter, r *http.Request) {
-	after, err := number(r, "after", 0)
+	after, err := afterOf(r)
 	if err != nil {
 		answer.Error(w, http.StatusBadRequest, answer.BadRequest, err.Error())
 		return

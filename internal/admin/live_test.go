@@ -16,6 +16,7 @@ import (
 
 	"signalbox/internal/state"
 	"signalbox/internal/status"
+	"signalbox/internal/usage"
 	"signalbox/signal"
 )
 
@@ -237,8 +238,10 @@ func TestListsHavePages(t *testing.T) {
 	if all.Total != 1 || all.Sessions[0].User != "bob" {
 		t.Errorf("sessions: %+v", all)
 	}
+	a.o.Usage = &usage.Ledger{}
 	for _, wrong := range []string{"rooms?sort=size", "rooms?limit=0", "rooms?limit=1000", "rooms?offset=-1",
-		"allocations?serach=x", "history?after=x", "log?after=-1"} {
+		"allocations?serach=x",
+		"rooms?outside=true", "usage?serach=x", "history?after=x", "log?after=-1", "log?before=1"} {
 		if w := send(a, "GET", "/api/admin/"+wrong, "", "Authorization", "Bearer "+looking); w.Code != 400 {
 			t.Errorf("%s: %d", wrong, w.Code)
 		}

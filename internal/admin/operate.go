@@ -42,7 +42,8 @@ func (a *API) serveClose(w http.ResponseWriter, r *http.Request) {
 	}
 	shot, _ := a.o.Rooms.Room(c.Room)
 	if err := a.o.Rooms.CloseRoom(c.Room); err != nil {
-		answer.Error(w, http.StatusNotFound, string(signal.RefusalOf(err).Code), err.Error())
+		answer.Error(w, http.StatusNotFound, string(signal.RefusalOf(err).Code),
+			"there is no room of that name: `signalbox rooms` lists them")
 		return
 	}
 	a.o.Log.Info("room closed", "room", c.Room, "members", len(shot.Members), "by", by(r))

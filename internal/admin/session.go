@@ -19,8 +19,8 @@ import (
 // The session of a page is a cookie that no script reads and that browsers send from the box's own
 // pages only (RFC 6265bis, SameSite=Strict). Other pages can't make a browser send pageHeader
 // along, since no CORS answer of the admin API lets them. The cookie is signed, says when the login
-// was and until when it holds, and is worth what the token of its login is worth. The box only keeps
-// which sessions have been ended, until a restart.
+// was and until when it holds, and is worth what the token of its login is worth. The box keeps
+// only which sessions have been ended, until a restart.
 
 const (
 	pageHeader   = "X-Signalbox-Admin"

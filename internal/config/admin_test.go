@@ -24,9 +24,11 @@ func TestAdminTokensAreChecked(t *testing.T) {
 		{`[{scope = "read", token = "` + token + `"}]`, "entry 1: name: it is empty"},
 		{`[{` + read + `, token = "` + token + `"}, {name = "b", scope = "write", hash = "` + sum + `"}]`,
 			"entry 2: its name or its token is listed twice"},
-		{`[{` + read + `, token = "` + token + `"}, {name = "a", scope = "read", token = "` + token[1:] + `x"}]`,
+		{`[{` + read + `, token = "` + token + `"}, {name = "a", scope = "read", token = "` + token[1:] +
+			`x"}]`,
 			"entry 2: its name or its token is listed twice"},
-		{`[{name = "admin.token", scope = "read", token = "` + token + `"}]`, `entry 1: name: "admin.token" is the owner's`},
+		{`[{name = "admin.token", scope = "read", token = "` + token + `"}]`,
+			`entry 1: name: "admin.token" is the owner's`},
 		{`[{` + read + `, key = "hunter2"}]`, `entry 1: "key" is none of name, token`},
 		{`[{name = 5}]`, "write each as a block of its own"},
 		{`"hunter2"`, "write each as a block of its own"},
@@ -46,7 +48,8 @@ func TestAdminTokensAreChecked(t *testing.T) {
 func TestOwnersTokenIsItsOwn(t *testing.T) {
 	t.Parallel()
 	const token = "0123456789abcdef"
-	for _, entry := range []string{`token = "` + token + `"`, fmt.Sprintf(`hash = "%X"`, sha256.Sum256([]byte(token)))} {
+	for _, entry := range []string{`token = "` + token + `"`,
+		fmt.Sprintf(`hash = "%X"`, sha256.Sum256([]byte(token)))} {
 		_, err := load(t, LoadOptions{Set: []string{"admin.token=" + token,
 			`admin.tokens=[{name = "a", scope = "read", ` + entry + `}]`}})
 		if err == nil || !strings.Contains(err.Error(), "one of them is the token in admin.token") ||
