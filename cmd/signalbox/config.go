@@ -21,9 +21,12 @@ file and command line together, without secrets.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			text := signalbox.DefaultConfig
 			if effective {
-				var err error
-				if text, err = config.Effective(signalbox.DefaultConfig, g.load); err != nil {
+				_, given, err := config.LoadGiven(signalbox.DefaultConfig, g.load)
+				if err != nil {
 					return usageError{err}
+				}
+				if text, err = given.TOML(); err != nil {
+					return err
 				}
 				text = term.Lines(text)
 			}

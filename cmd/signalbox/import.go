@@ -28,8 +28,11 @@ one realm:
 
   sqlite3 /var/lib/turn/turndb "SELECT name, hmackey FROM turnusers_lt WHERE realm = 'example.org'" >users
   signalbox import-coturn /etc/turnserver.conf --users users >config.toml`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 && !options {
+		Args: func(cmd *cobra.Command, args []string) error {
+			if options {
+				return noArgs(cmd, args)
+			}
+			if len(args) != 1 {
 				return usageError{errors.New("name coturn's configuration, as in signalbox import-coturn " +
 					"/etc/turnserver.conf")}
 			}
@@ -96,7 +99,8 @@ error it says, line by line, what is not carried over and why.`,
 	}
 }
 
-// imported prints a configuration and what was noted, and says whether it can be used.
+// imported prints a configuration and what was noted, and says what is next: to check it, or what
+// must be mended before.
 func imported(cmd *cobra.Command, text string, notes []string) error {
 	for _, n := range notes {
 		fmt.Fprintln(cmd.ErrOrStderr(), term.Text(n))
@@ -104,7 +108,11 @@ func imported(cmd *cobra.Command, text string, notes []string) error {
 	if _, err := io.WriteString(cmd.OutOrStdout(), text); err != nil {
 		return err
 	}
-	return tryConfig(text)
+	if err := tryConfig(text); err != nil {
+		return err
+	}
+	fmt.Fprintln(cmd.ErrOrStderr(), "now keep it in a file and run: signalbox check -c FILE")
+	return nil
 }
 
 // tryConfig says what must be mended before a configuration can be used.

@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"signalbox/internal/admin"
 	"signalbox/internal/term"
 
 	"github.com/spf13/cobra"
@@ -79,6 +80,14 @@ func sessionsCommand(g *global) *cobra.Command {
 	cmd := f.add(&cobra.Command{
 		Use: "sessions", Short: "List the sessions, also those in no room", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			switch {
+			case sort != "name" && sort != "rate":
+				return usageError{fmt.Errorf("--sort %q: want name or rate", sort)}
+			case limit < 1 || limit > admin.MaxPage:
+				return usageError{fmt.Errorf("--limit %d: want 1 to %d", limit, admin.MaxPage)}
+			case offset < 0:
+				return usageError{fmt.Errorf("--offset %d: want 0 or more", offset)}
+			}
 			a, err := f.client()
 			if err != nil {
 				return err
@@ -92,10 +101,10 @@ func sessionsCommand(g *global) *cobra.Command {
 				return term.JSON(cmd.OutOrStdout(), out)
 			}
 			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-			fmt.Fprintln(w, "PEER\tNAME\tUSER\tSOURCE\tALLOCATIONS\tROOMS")
+			fmt.Fprintln(w, "PEER\tNAME\tUSER\tSOURCE\tALLOCATIONS\tRATE\tROOMS")
 			for _, s := range out.Sessions {
 				row := []string{s.ID, strconv.Quote(s.Name), s.User, s.Source.String(), strconv.Itoa(s.Allocations),
-					strings.Join(s.Rooms, " ")}
+					bytesInWords(int64(s.Rate.FromClient+s.Rate.ToClient)) + "/s", strings.Join(s.Rooms, " ")}
 				fmt.Fprintln(w, strings.Join(term.Texts(row), "\t"))
 			}
 			if shown := out.Offset + len(out.Sessions); shown < out.Total {

@@ -10,7 +10,6 @@ import (
 	"os/signal"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -39,9 +38,9 @@ func (g *global) strictFlag(c *cobra.Command) {
 }
 
 func serve(cmd *cobra.Command, g *global) error {
-	cfg, err := g.config()
+	cfg, given, err := config.LoadGiven(signalbox.DefaultConfig, g.load)
 	if err != nil {
-		return err
+		return usageError{err}
 	}
 	dir, err := g.openState()
 	if err != nil {
@@ -61,11 +60,11 @@ func serve(cmd *cobra.Command, g *global) error {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
-	re := &rereader{g: g, box: box, words: words, log: log}
+	re := &rereader{g: g, box: box, words: words, log: log, given: given}
 	box.Reread, box.LostLines = re.read, lines.Lost
-	box.Leave = sync.OnceFunc(func() { signals <- syscall.SIGTERM })
-	re.noteEffective()
-	box.Effective = func() (string, error) { return *re.effective.Load(), nil }
+	leaving := make(chan struct{})
+	box.Leave = sync.OnceFunc(func() { close(leaving) })
+	box.Effective = re.effective
 	if err := box.Listen(); err != nil {
 		return startError(err)
 	}
@@ -78,7 +77,7 @@ func serve(cmd *cobra.Command, g *global) error {
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
-		waitForEnd(ctx, signals, box, time.Duration(cfg.Drain.Timeout), log, lines)
+		waitForEnd(ctx, signals, leaving, box, time.Duration(cfg.Drain.Timeout), log, lines)
 		stop()
 	}()
 	sdNotify(daemon.SdNotifyReady, log)
@@ -131,18 +130,15 @@ type rereader struct {
 	words *logWords
 	log   *slog.Logger
 
-	mu sync.Mutex // one reading at a time, as systemd is told
-
-	effective atomic.Pointer[string] // config.Effective of what was read last and could be used
+	mu    sync.Mutex   // one reading at a time, as systemd is told
+	given config.Given // what is in force
 }
 
-// noteEffective reads what the configuration comes to.
-func (r *rereader) noteEffective() {
-	text, err := config.Effective(signalbox.DefaultConfig, r.g.load)
-	if err != nil { // the file has changed a moment ago
-		r.log.Warn("read the effective configuration", "err", err)
-	}
-	r.effective.Store(&text)
+// effective returns what is in force as TOML, without secrets.
+func (r *rereader) effective() (string, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.given.TOML()
 }
 
 // readOn reads at every signal.
@@ -163,7 +159,7 @@ func (r *rereader) read() (done signalbox.Reloaded, err error) {
 	defer r.mu.Unlock()
 	sdNotify(daemon.SdNotifyReloading+"\n"+daemon.SdNotifyMonotonicUsec(), r.log)
 	defer sdNotify(daemon.SdNotifyReady, r.log)
-	cfg, err := signalbox.Load(r.g.load)
+	cfg, given, err := config.LoadGiven(signalbox.DefaultConfig, r.g.load)
 	if err == nil {
 		done, err = r.box.Reload(cfg, r.g.strict)
 	}
@@ -172,7 +168,8 @@ func (r *rereader) read() (done signalbox.Reloaded, err error) {
 		return done, err
 	}
 	r.words.apply(cfg)
-	r.noteEffective()
+	given.Keep(r.given, done.NeedRestart)
+	r.given = given
 	r.log.Info("reloaded", "changed", done.Changed)
 	if len(done.NeedRestart) > 0 {
 		r.log.Warn("reload: keys that need a restart keep their old values", "keys", done.NeedRestart)
@@ -180,31 +177,36 @@ func (r *rereader) read() (done signalbox.Reloaded, err error) {
 	return done, nil
 }
 
-// waitForEnd returns when serving should end. SIGTERM first lets allocations finish, SIGINT does
-// not. A further signal kills the process at once.
-func waitForEnd(ctx context.Context, signals chan os.Signal, box *signalbox.App, drain time.Duration,
-	log *slog.Logger, lines *lineQueue) {
-	var sig os.Signal
+// waitForEnd returns when serving should end. SIGTERM and leaving, which the admin API closes, let
+// allocations finish first; SIGINT does not. A second signal kills the process at once: whoever
+// sends the first after leaving need not know of that.
+func waitForEnd(ctx context.Context, signals chan os.Signal, leaving chan struct{}, box *signalbox.App,
+	drain time.Duration, log *slog.Logger, lines *lineQueue) {
+	why, waits, first := "the admin API", true, true
 	select {
 	case <-ctx.Done():
 		return
-	case sig = <-signals:
+	case <-leaving:
+	case sig := <-signals:
+		why, waits, first = sig.String(), sig == syscall.SIGTERM, false
 	}
+	ctx, cancel := context.WithTimeout(ctx, drain)
+	defer cancel()
 	go func() {
+		if first && <-signals != syscall.SIGTERM {
+			cancel()
+		}
 		sig := <-signals
 		log.Warn("stopping at once: a second signal", "signal", sig.String())
 		lines.close(farewell)
 		os.Exit(exitFailed)
 	}()
 	sdNotify(daemon.SdNotifyStopping, log)
-	if sig != syscall.SIGTERM || drain == 0 {
-		log.Info("stopping", "signal", sig.String())
+	if !waits || drain == 0 {
+		log.Info("stopping", "why", why)
 		return
 	}
-	log.Info("draining: no new allocations; a second signal stops at once", "signal", sig.String(), "timeout",
-		drain.String())
-	ctx, cancel := context.WithTimeout(ctx, drain)
-	defer cancel()
+	log.Info("draining: no new allocations; a second signal stops at once", "why", why, "timeout", drain.String())
 	box.Drain(ctx)
 }
 

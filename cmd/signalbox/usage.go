@@ -24,6 +24,9 @@ relayed most comes first. With --user it lists that user's months or days. "gues
 who have no name: sessions without a token that names them, credentials of /api/ice; "others" are all
 users for whom there was no room.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := q.Check(); err != nil {
+				return usageError{fmt.Errorf("--%w", err)}
+			}
 			a, err := f.client()
 			if err != nil {
 				return err

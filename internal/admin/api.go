@@ -54,6 +54,7 @@ type API struct {
 	feed    feed
 	history history
 	shots   shots
+	ended   ended
 
 	mu      sync.Mutex
 	code    string // buys the token once; empty when used

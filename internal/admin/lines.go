@@ -2,9 +2,11 @@ package admin
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 
@@ -25,17 +27,24 @@ type Log struct {
 }
 
 const (
-	maxLines = 200
+	maxLines = 200  // of warnings, and of refusals
 	maxLine  = 1000 // bytes
 )
 
-// Lines keeps the last lines of the log that warn of something or tell of a refusal. Nil keeps
-// none.
+// refusals are the messages that tell of strangers who were refused, at any level. They have places
+// of their own: however many come, the warnings stay.
+var refusals = []string{
+	"turn request refused", "turn requests refused: there were more than have a line each",
+	"entry refused", "admin login refused",
+}
+
+// Lines keeps the last lines of the log that warn of something, and the last ones that tell of a
+// refusal. Nil keeps none.
 type Lines struct {
-	mu   sync.Mutex
-	text bytes.Buffer // of one line
-	n    uint64
-	kept []Line
+	mu                sync.Mutex
+	text              bytes.Buffer // of one line
+	n                 uint64
+	warnings, refused []Line
 }
 
 // Tee returns a handler that hands everything to next, and keeps what Lines is for, at any log
@@ -65,8 +74,11 @@ func (t tee) Enabled(ctx context.Context, level slog.Level) bool {
 
 // Handle implements slog.Handler.
 func (t tee) Handle(ctx context.Context, r slog.Record) error {
-	if r.Level >= slog.LevelWarn || strings.Contains(r.Message, "refused") {
-		t.lines.add(ctx, r, t.text)
+	switch {
+	case slices.Contains(refusals, r.Message):
+		t.lines.add(&t.lines.refused, ctx, r, t.text)
+	case r.Level >= slog.LevelWarn:
+		t.lines.add(&t.lines.warnings, ctx, r, t.text)
 	}
 	if !t.next.Enabled(ctx, r.Level) {
 		return nil
@@ -86,7 +98,8 @@ func (t tee) WithGroup(name string) slog.Handler {
 	return t
 }
 
-func (l *Lines) add(ctx context.Context, r slog.Record, text slog.Handler) {
+// add adds a line to one of the two lists.
+func (l *Lines) add(to *[]Line, ctx context.Context, r slog.Record, text slog.Handler) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.text.Reset()
@@ -97,11 +110,11 @@ func (l *Lines) add(ctx context.Context, r slog.Record, text slog.Handler) {
 	if len(line) > maxLine {
 		line = append(bytes.ToValidUTF8(line[:maxLine], nil), "…"...)
 	}
-	if len(l.kept) == maxLines {
-		l.kept = append(l.kept[:0], l.kept[1:]...)
+	if len(*to) == maxLines {
+		*to = append((*to)[:0], (*to)[1:]...)
 	}
 	l.n++
-	l.kept = append(l.kept, Line{l.n, r.Time.UnixMilli(), strings.ToLower(r.Level.String()), string(line)})
+	*to = append(*to, Line{l.n, r.Time.UnixMilli(), strings.ToLower(r.Level.String()), string(line)})
 }
 
 // last is the number of the last line; 0: there was none.
@@ -122,16 +135,17 @@ func (l *Lines) after(n uint64) []Line {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, line := range l.kept {
+	for _, line := range slices.Concat(l.warnings, l.refused) {
 		if line.N > n {
 			out = append(out, line)
 		}
 	}
+	slices.SortFunc(out, func(a, b Line) int { return cmp.Compare(a.N, b.N) })
 	return out
 }
 
 func (a *API) serveLog(w http.ResponseWriter, r *http.Request) {
-	after, err := number(r, "after", 0)
+	after, err := afterOf(r)
 	if err != nil {
 		answer.Error(w, http.StatusBadRequest, answer.BadRequest, err.Error())
 		return

@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -82,9 +83,11 @@ type SessionList struct {
 	Sessions []SessionRow `json:"sessions"`
 }
 
+// MaxPage is how many entries of a list an answer has at most.
+const MaxPage = 500
+
 const (
 	stdPage   = 50
-	maxPage   = 500
 	maxPeople = 100
 )
 
@@ -177,13 +180,25 @@ type query struct {
 	offset, limit int
 }
 
-// queryOf reads a query. The first sort is the default.
-func queryOf(r *http.Request, sorts ...string) (q query, err error) {
+// parameters are those of each list.
+var parameters = []string{"search", "sort", "offset", "limit"}
+
+// valuesOf returns the values of a query, which has no other parameters than these.
+func valuesOf(r *http.Request, names ...string) (url.Values, error) {
 	values := r.URL.Query()
 	for name := range values {
-		if !slices.Contains([]string{"search", "sort", "offset", "limit", "outside"}, name) {
-			return q, fmt.Errorf("%q is none of search, sort, offset, limit, outside", name)
+		if !slices.Contains(names, name) {
+			return nil, fmt.Errorf("%q is none of %s", name, strings.Join(names, ", "))
 		}
+	}
+	return values, nil
+}
+
+// queryOf reads a query. The first sort is the default.
+func queryOf(r *http.Request, names, sorts []string) (q query, err error) {
+	values, err := valuesOf(r, names...)
+	if err != nil {
+		return q, err
 	}
 	q.search, q.sort = strings.ToLower(values.Get("search")), cmp.Or(values.Get("sort"), sorts[0])
 	if !slices.Contains(sorts, q.sort) {
@@ -194,8 +209,8 @@ func queryOf(r *http.Request, sorts ...string) (q query, err error) {
 		return q, err
 	}
 	limit, err := number(r, "limit", stdPage)
-	if err != nil || limit < 1 || limit > maxPage {
-		return q, fmt.Errorf("limit: want a whole number from 1 to %d", maxPage)
+	if err != nil || limit < 1 || limit > MaxPage {
+		return q, fmt.Errorf("limit: want a whole number from 1 to %d", MaxPage)
 	}
 	q.outside = values.Get("outside") == "true"
 	q.offset, q.limit = int(offset), int(limit)
@@ -215,6 +230,14 @@ func number(r *http.Request, name string, std int64) (int64, error) {
 	return n, nil
 }
 
+// afterOf reads the only parameter of what goes on.
+func afterOf(r *http.Request) (int64, error) {
+	if _, err := valuesOf(r, "after"); err != nil {
+		return 0, err
+	}
+	return number(r, "after", 0)
+}
+
 // finds reports whether any of the texts has what is searched for.
 func (q *query) finds(texts ...string) bool {
 	return q.search == "" ||
@@ -228,8 +251,8 @@ func cut[T any](list []T, q query) ([]T, Page) {
 }
 
 // list serves one, or says what is wrong with the query.
-func list(w http.ResponseWriter, r *http.Request, answerTo func(query) any, sorts ...string) {
-	q, err := queryOf(r, sorts...)
+func list(w http.ResponseWriter, r *http.Request, answerTo func(query) any, names []string, sorts ...string) {
+	q, err := queryOf(r, names, sorts)
 	if err != nil {
 		answer.Error(w, http.StatusBadRequest, answer.BadRequest, err.Error())
 		return
@@ -262,7 +285,7 @@ func (a *API) serveAllocations(w http.ResponseWriter, r *http.Request) {
 		var out AllocationList
 		out.Allocations, out.Page = cut(rows, q)
 		return out
-	}, "bytes", "rate", "age", "user")
+	}, append([]string{"outside"}, parameters...), "bytes", "rate", "age", "user")
 }
 
 func (a *API) serveRooms(w http.ResponseWriter, r *http.Request) {
@@ -286,7 +309,7 @@ func (a *API) serveRooms(w http.ResponseWriter, r *http.Request) {
 		var out RoomList
 		out.Rooms, out.Page = cut(rooms, q)
 		return out
-	}, "name", "rate", "members")
+	}, parameters, "name", "rate", "members")
 }
 
 // room returns a room, if it or somebody in it is what is searched for. If its name is, everybody
@@ -335,5 +358,5 @@ func (a *API) serveSessions(w http.ResponseWriter, r *http.Request) {
 		var out SessionList
 		out.Sessions, out.Page = cut(rows, q)
 		return out
-	}, "name", "rate")
+	}, parameters, "name", "rate")
 }

@@ -61,7 +61,8 @@ const (
 	liveEvery    = time.Second
 	livePerPoint = 10
 	points       = 360
-	maxReaders   = 32
+	maxReaders   = 32 // besides the owner's
+	readersEach  = 8  // of one token
 	// A reader that does not take an event within that time is gone.
 	feedPatience = 10 * time.Second
 	// Then a reader comes again, and shows again who it is.
@@ -82,6 +83,7 @@ func (a *API) Run(ctx context.Context) {
 			l.Rate = feed.rate(now, v)
 			l.Limits = l.limits(a.o.Limits())
 			if point {
+				a.shot() // from which whoever asks next gets rates
 				r := history.rate(now, v)
 				a.history.add(Point{l.At, r.FromClient + r.ToClient, l.Allocations, v.Hub.Sessions})
 			}
@@ -177,7 +179,7 @@ func (h *history) after(at int64) []Point {
 }
 
 func (a *API) serveHistory(w http.ResponseWriter, r *http.Request) {
-	after, err := number(r, "after", 0)
+	after, err := afterOf(r)
 	if err != nil {
 		answer.Error(w, http.StatusBadRequest, answer.BadRequest, err.Error())
 		return
@@ -187,8 +189,9 @@ func (a *API) serveHistory(w http.ResponseWriter, r *http.Request) {
 
 // feed hands events to its readers.
 type feed struct {
-	mu      sync.Mutex
-	readers map[chan []byte]bool // each holds the last event that its reader has not taken
+	mu sync.Mutex
+	// By whose token each reads. A channel holds the last event that its reader has not taken.
+	readers map[chan []byte]string
 	over    bool
 }
 
@@ -198,18 +201,28 @@ func (f *feed) watched() bool {
 	return len(f.readers) > 0
 }
 
-// join returns where events come, or nil if there are too many readers.
-func (f *feed) join() chan []byte {
+// join returns where events come, or nil if there are too many readers: nobody takes the owner's
+// places, nor all of the others'.
+func (f *feed) join(token string) chan []byte {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.over || len(f.readers) >= maxReaders {
+	others, own := 0, 0
+	for _, whose := range f.readers {
+		if whose == token {
+			own++
+		}
+		if whose != owner {
+			others++
+		}
+	}
+	if f.over || own >= readersEach || token != owner && others >= maxReaders {
 		return nil
 	}
 	if f.readers == nil {
-		f.readers = map[chan []byte]bool{}
+		f.readers = map[chan []byte]string{}
 	}
 	events := make(chan []byte, 1)
-	f.readers[events] = true
+	f.readers[events] = token
 	return events
 }
 
@@ -243,7 +256,8 @@ func (f *feed) close() {
 
 // serveEvents sends Lives as server-sent events.
 func (a *API) serveEvents(w http.ResponseWriter, r *http.Request) {
-	events := a.feed.join()
+	token, _ := r.Context().Value(visitor{}).(*Token)
+	events := a.feed.join(token.Name)
 	if events == nil {
 		w.Header().Set("Retry-After", "5")
 		answer.Error(w, http.StatusServiceUnavailable, answer.RateLimited, "the feed has too many readers")
@@ -260,7 +274,8 @@ func (a *API) serveEvents(w http.ResponseWriter, r *http.Request) {
 	header.Set("X-Accel-Buffering", "no") // nginx would gather events otherwise
 	over := time.NewTimer(feedLife)
 	defer over.Stop()
-	token, _ := r.Context().Value(visitor{}).(*Token)
+	page, paged := a.sessionOf(r)
+	paged = paged && answer.Bearer(r) == ""
 	for {
 		select {
 		case <-r.Context().Done():
@@ -268,7 +283,8 @@ func (a *API) serveEvents(w http.ResponseWriter, r *http.Request) {
 		case <-over.C:
 			return
 		case text, open := <-events:
-			if !open || a.find(func(t Token) bool { return t == *token }) == nil { // it was taken back
+			if !open || a.find(func(t Token) bool { return t == *token }) == nil || // it was taken back
+				paged && a.ended.has(page) {
 				return
 			}
 			control.SetWriteDeadline(time.Now().Add(feedPatience)) //nolint:errcheck // as above

@@ -16,6 +16,7 @@ import (
 
 	"signalbox/internal/state"
 	"signalbox/internal/status"
+	"signalbox/internal/usage"
 	"signalbox/signal"
 )
 
@@ -23,28 +24,36 @@ import (
 func TestSlowReadersGetTheLatest(t *testing.T) {
 	t.Parallel()
 	var f feed
-	slow := f.join()
+	slow := f.join("0")
 	for i := range 1000 {
 		f.publish(fmt.Append(nil, i))
 	}
 	if got := string(<-slow); got != "999" {
 		t.Errorf("got event %s", got)
 	}
-	for range maxReaders - 1 {
-		if f.join() == nil {
+	for i := range maxReaders - 1 {
+		if f.join(fmt.Sprint((i+1)/readersEach)) == nil {
 			t.Fatal("there is room for more readers")
 		}
 	}
-	if f.join() != nil {
+	if f.join("other") != nil {
 		t.Error("readers are not bounded")
 	}
+	for i := range readersEach + 1 {
+		if events := f.join(owner); (events != nil) != (i < readersEach) {
+			t.Errorf("the owner's reader %d is let in: %t", i, events != nil)
+		}
+	}
 	f.leave(slow)
-	next := f.join()
+	if f.join("1") != nil {
+		t.Error("one token has more places than are its own")
+	}
+	next := f.join("0")
 	if next == nil {
 		t.Fatal("the place of who has left is not free")
 	}
 	f.close()
-	if _, open := <-next; open || f.join() != nil {
+	if _, open := <-next; open || f.join("0") != nil {
 		t.Error("the feed goes on after its end")
 	}
 }
@@ -149,9 +158,15 @@ func TestLinesOfTheLog(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	for range 2 * maxLines {
+		log.Warn("entry refused")
+	}
+	if got := a.o.Lines.after(0); len(got) != maxLines+1 || got[0].N != 2 {
+		t.Errorf("%d lines, the first %+v: refusals have pushed a warning out", len(got), got[0])
+	}
+	for range 2 * maxLines {
 		log.Error("again")
 	}
-	if got := a.o.Lines.after(0); len(got) != maxLines || got[maxLines-1].N != a.o.Lines.last() {
+	if got := a.o.Lines.after(0); len(got) != 2*maxLines || got[2*maxLines-1].N != a.o.Lines.last() {
 		t.Errorf("%d lines, the last %d", len(got), a.o.Lines.last())
 	}
 	var none *Lines
@@ -223,8 +238,10 @@ func TestListsHavePages(t *testing.T) {
 	if all.Total != 1 || all.Sessions[0].User != "bob" {
 		t.Errorf("sessions: %+v", all)
 	}
+	a.o.Usage = &usage.Ledger{}
 	for _, wrong := range []string{"rooms?sort=size", "rooms?limit=0", "rooms?limit=1000", "rooms?offset=-1",
-		"allocations?serach=x", "history?after=x", "log?after=-1"} {
+		"allocations?serach=x",
+		"rooms?outside=true", "usage?serach=x", "history?after=x", "log?after=-1", "log?before=1"} {
 		if w := send(a, "GET", "/api/admin/"+wrong, "", "Authorization", "Bearer "+looking); w.Code != 400 {
 			t.Errorf("%s: %d", wrong, w.Code)
 		}

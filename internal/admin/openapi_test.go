@@ -30,7 +30,7 @@ func descriptions() map[string]described {
 	lists := []string{"search", "sort", "offset", "limit"}
 	return map[string]described{
 		"POST /api/admin/login":   {"Begins the session of a page, in a cookie.", nil, Login{}, Session{}},
-		"POST /api/admin/logout":  {"Ends the session of a page in its browser.", nil, nil, nil},
+		"POST /api/admin/logout":  {"Ends the session of a page.", nil, nil, nil},
 		"GET /api/admin/session":  {"Whose token the request has, and its scope.", nil, nil, Session{}},
 		"GET /api/admin/status":   {"Everything, with every room and allocation.", nil, nil, status.Status{}},
 		"GET /api/admin/events":   {"Server-sent events: a Live a second.", nil, nil, Live{}},
@@ -41,7 +41,7 @@ func descriptions() map[string]described {
 			append(lists, "outside"), nil, AllocationList{}},
 		"GET /api/admin/log": {"The last lines that warn or refuse, or those after a number.", []string{"after"}, nil,
 			Log{}},
-		"GET /api/admin/config": {"The effective configuration, without secrets.", nil, nil, Config{}},
+		"GET /api/admin/config": {"The configuration in force, without secrets.", nil, nil, Config{}},
 		"GET /api/admin/usage": {"What each user has used of the relay; sort as in signalbox usage.",
 			[]string{"period", "at", "user", "sort", "offset", "limit"}, nil, usage.Answer{}},
 		"GET /api/admin/bans":    {"The bans in force, the oldest first.", nil, nil, Bans{}},

@@ -42,7 +42,8 @@ func (a *API) serveClose(w http.ResponseWriter, r *http.Request) {
 	}
 	shot, _ := a.o.Rooms.Room(c.Room)
 	if err := a.o.Rooms.CloseRoom(c.Room); err != nil {
-		answer.Error(w, http.StatusNotFound, string(signal.RefusalOf(err).Code), err.Error())
+		answer.Error(w, http.StatusNotFound, string(signal.RefusalOf(err).Code),
+			"there is no room of that name: `signalbox rooms` lists them")
 		return
 	}
 	a.o.Log.Info("room closed", "room", c.Room, "members", len(shot.Members), "by", by(r))
@@ -64,7 +65,7 @@ func (a *API) serveDrain(w http.ResponseWriter, r *http.Request) {
 	answer.JSON(w, http.StatusOK, Draining{a.o.Relay.Allocations()})
 }
 
-// Config is the configuration that was read last.
+// Config is the configuration in force: keys that wait for a restart have their old values.
 type Config struct {
 	TOML string `json:"toml"` // every key with its value, without secrets
 }

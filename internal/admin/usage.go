@@ -54,8 +54,14 @@ func (a *API) serveUsage(w http.ResponseWriter, r *http.Request) {
 		answer.Error(w, http.StatusNotFound, answer.NotFound, "what users use is not counted: turn.usage is off")
 		return
 	}
-	q, err := usageQuery(r.URL.Query())
-	var found usage.Answer
+	values, err := valuesOf(r, "period", "at", "user", "sort", "offset", "limit")
+	var (
+		q     usage.Query
+		found usage.Answer
+	)
+	if err == nil {
+		q, err = usageQuery(values)
+	}
 	if err == nil {
 		found, err = a.o.Usage.List(q)
 	}

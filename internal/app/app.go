@@ -68,7 +68,7 @@ type App struct {
 	LostLines func() uint64
 	// Leave, if it is set before Run, has the program drain the box and end, as SIGTERM does.
 	Leave func()
-	// Effective, if it is set before Run, returns the configuration that was read last, as TOML
+	// Effective, if it is set before Run, returns the configuration that is in force, as TOML
 	// without secrets.
 	Effective func() (string, error)
 

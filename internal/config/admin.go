@@ -27,6 +27,9 @@ func (t AdminToken) Sum() (sum [sha256.Size]byte) {
 	return sum
 }
 
+// ownerToken names the token in admin.token, or in the state directory, in the log and in bans.
+const ownerToken = "admin.token"
+
 // AdminTokens is the value of admin.tokens: a list of tables.
 type AdminTokens []AdminToken
 
@@ -84,6 +87,8 @@ func (t AdminTokens) check() error {
 		switch {
 		case token.Name == "":
 			return wrong("name: it is empty, and the log and bans need it to say who it was")
+		case token.Name == ownerToken:
+			return wrong("name: %q is the owner's in the log and in bans: choose another", ownerToken)
 		case (token.Token == "") == (token.Hash == ""):
 			return wrong("want either a token or its hash")
 		case token.Token != "" && len(token.Token) < state.MinSecret:

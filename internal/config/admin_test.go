@@ -24,6 +24,11 @@ func TestAdminTokensAreChecked(t *testing.T) {
 		{`[{scope = "read", token = "` + token + `"}]`, "entry 1: name: it is empty"},
 		{`[{` + read + `, token = "` + token + `"}, {name = "b", scope = "write", hash = "` + sum + `"}]`,
 			"entry 2: its name or its token is listed twice"},
+		{`[{` + read + `, token = "` + token + `"}, {name = "a", scope = "read", token = "` + token[1:] +
+			`x"}]`,
+			"entry 2: its name or its token is listed twice"},
+		{`[{name = "admin.token", scope = "read", token = "` + token + `"}]`,
+			`entry 1: name: "admin.token" is the owner's`},
 		{`[{` + read + `, key = "hunter2"}]`, `entry 1: "key" is none of name, token`},
 		{`[{name = 5}]`, "write each as a block of its own"},
 		{`"hunter2"`, "write each as a block of its own"},
@@ -35,6 +40,21 @@ func TestAdminTokensAreChecked(t *testing.T) {
 		case tc.want != "" && (err == nil || !strings.HasPrefix(err.Error(), "admin.tokens (--set): "+tc.want) ||
 			strings.Contains(err.Error(), "hunter2")):
 			t.Errorf("%s: error %v, want %s", tc.value, err, tc.want)
+		}
+	}
+}
+
+// The owner's token keeps its rights: none of the others can be the same, told or as a hash.
+func TestOwnersTokenIsItsOwn(t *testing.T) {
+	t.Parallel()
+	const token = "0123456789abcdef"
+	for _, entry := range []string{`token = "` + token + `"`,
+		fmt.Sprintf(`hash = "%X"`, sha256.Sum256([]byte(token)))} {
+		_, err := load(t, LoadOptions{Set: []string{"admin.token=" + token,
+			`admin.tokens=[{name = "a", scope = "read", ` + entry + `}]`}})
+		if err == nil || !strings.Contains(err.Error(), "one of them is the token in admin.token") ||
+			strings.Contains(err.Error(), token) {
+			t.Errorf("%s: error %v", entry, err)
 		}
 	}
 }

@@ -58,7 +58,7 @@ func TestConfigTOMLHasEveryKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	documented := map[string]bool{"turn.users.name": true, "turn.users.password": true, "turn.users.key": true,
-		"turn.users": true} // in comments
+		"turn.users": true, "admin.tokens": true} // in comments
 	for _, k := range meta.Keys() {
 		documented[k.String()] = true
 	}
@@ -105,6 +105,25 @@ func TestConfigTOMLHasEveryKey(t *testing.T) {
 			t.Errorf("config.toml line %d has no words above it: %s", i+1, line)
 		}
 		previous = line
+	}
+}
+
+// Whoever uncomments a block of config.toml has a configuration.
+func TestCommentedBlocksLoad(t *testing.T) {
+	t.Parallel()
+	lines, blocks, inBlock := strings.Split(defaults(t), "\n"), 0, false
+	for i, line := range lines {
+		text, comment := strings.CutPrefix(line, "# ")
+		if comment && strings.HasPrefix(text, "[[") {
+			blocks, inBlock = blocks+1, true
+		}
+		if inBlock = inBlock && comment; inBlock {
+			lines[i] = text
+		}
+	}
+	c, err := load(t, LoadOptions{File: writeFile(t, strings.Join(lines, "\n"))})
+	if err != nil || len(c.TURN.Users)+len(c.Admin.Tokens) != blocks || blocks < 3 {
+		t.Errorf("%d blocks, users %v, tokens %v: %v", blocks, c.TURN.Users, c.Admin.Tokens, err)
 	}
 }
 

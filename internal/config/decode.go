@@ -15,7 +15,7 @@ import (
 type reader struct {
 	c      *Config
 	places map[string]place // of the keys that were given, the last of each
-	given  map[string]any   // what was given, table by table, without secrets; see Effective
+	given  map[string]any   // what was given, table by table, without secrets; see Given
 	faults Faults
 }
 

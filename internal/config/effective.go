@@ -10,18 +10,52 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// Effective returns what a configuration comes to, as TOML: every key with the value in force, as
-// it was written, in the order of their names. Secrets are left out of it.
-func Effective(defaults string, o LoadOptions) (string, error) {
+// Given is what a configuration comes to: every key with its value as it was written, without
+// secrets.
+type Given struct{ tables map[string]any }
+
+// LoadGiven is Load, and also returns what was given.
+func LoadGiven(defaults string, o LoadOptions) (Config, Given, error) {
 	r, err := read(defaults, o)
 	if err != nil {
-		return "", err
+		return Config{}, Given{}, err
 	}
+	return *r.c, Given{r.given}, nil
+}
+
+// Keep gives the keys what they have in another.
+func (g Given) Keep(from Given, keys []string) {
+	for _, key := range keys {
+		path := strings.Split(key, ".")
+		to, kept, last := g.tables, from.tables, len(path)-1
+		for _, table := range path[:last] {
+			to, kept = tableIn(to, table), tableIn(kept, table)
+		}
+		if value, ok := kept[path[last]]; ok {
+			to[path[last]] = value
+		} else {
+			delete(to, path[last])
+		}
+	}
+}
+
+// TOML writes it, in the order of the keys' names.
+func (g Given) TOML() (string, error) {
 	var out bytes.Buffer
 	enc := toml.NewEncoder(&out)
 	enc.Indent = ""
-	err = enc.Encode(r.given)
+	err := enc.Encode(g.tables)
 	return out.String(), err
+}
+
+// tableIn returns a table of a table, and makes it if there is none.
+func tableIn(parent map[string]any, name string) map[string]any {
+	table, ok := parent[name].(map[string]any)
+	if !ok {
+		table = map[string]any{}
+		parent[name] = table
+	}
+	return table
 }
 
 // hidden stands for a secret.
@@ -35,12 +69,7 @@ func (r *reader) noteGiven(key string, typ reflect.Type, value any) {
 	}
 	at, path := r.given, strings.Split(key, ".")
 	for _, table := range path[:len(path)-1] {
-		next, ok := at[table].(map[string]any)
-		if !ok {
-			next = map[string]any{}
-			at[table] = next
-		}
-		at = next
+		at = tableIn(at, table)
 	}
 	at[path[len(path)-1]] = withoutSecrets(typ, value)
 }

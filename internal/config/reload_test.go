@@ -22,3 +22,24 @@ func TestCompanionsWait(t *testing.T) {
 		}
 	}
 }
+
+// What waits for a restart has its old value in what is in force, also if it had none.
+func TestGivenKeepsWhatWaits(t *testing.T) {
+	t.Parallel()
+	given := func(set ...string) Given {
+		_, g, err := LoadGiven(defaults(t), LoadOptions{Set: set})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return g
+	}
+	next := given("turn.realm=new.example", "log.level=debug", `turn.users=[{name = "a", password = "a long one"}]`)
+	next.Keep(given(), []string{"turn.realm", "turn.users"})
+	got, err := next.TOML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want, err := given("log.level=debug").TOML(); got != want {
+		t.Errorf("got %s, want %s (%v)", got, want, err)
+	}
+}

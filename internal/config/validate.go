@@ -195,4 +195,8 @@ func (c *Config) checkAuth(k *checker) {
 		`it is a part of compat.apprtc, which is "off"`)
 	k.must(c.Admin.Token == "" || len(c.Admin.Token) >= state.MinSecret, "admin.token",
 		"want at least %d characters: make one with openssl rand -hex 16", state.MinSecret)
+	owner := AdminToken{Token: c.Admin.Token}
+	k.must(c.Admin.Token == "" || !slices.ContainsFunc(c.Admin.Tokens, func(t AdminToken) bool {
+		return t.Sum() == owner.Sum()
+	}), "admin.tokens", "one of them is the token in admin.token: make another with openssl rand -hex 16")
 }

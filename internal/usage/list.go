@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Query asks for a part of what is kept.
@@ -49,20 +50,28 @@ var orders = map[string]func(a, b Row) int{
 	"seconds":     func(a, b Row) int { return cmp.Or(cmp.Compare(b.Seconds, a.Seconds), byUser(a, b)) },
 }
 
+// Check says what is wrong with a query.
+func (q Query) Check() error {
+	switch {
+	case !slices.Contains(periods, q.Period):
+		return fmt.Errorf("period %q: want day or month", q.Period)
+	case q.At != "" && !q.Period.is(q.At):
+		return fmt.Errorf("at %q: want a %s, written %s", q.At, q.Period, q.Period.written())
+	case q.Order != "" && orders[q.Order] == nil:
+		return fmt.Errorf("sort %q: want one of %s", q.Order, strings.Join(Orders(), ", "))
+	case q.Offset < 0 || q.Limit < 0:
+		return fmt.Errorf("offset %d, limit %d: want none below 0", q.Offset, q.Limit)
+	}
+	return nil
+}
+
 // List finds what a query asks for. Days and months come the last one first.
 func (l *Ledger) List(q Query) (a Answer, err error) {
+	if err := q.Check(); err != nil {
+		return a, err
+	}
 	i := slices.Index(periods, q.Period)
 	order := orders[cmp.Or(q.Order, Orders()[0])]
-	switch {
-	case i < 0:
-		return a, fmt.Errorf("period %q: want day or month", q.Period)
-	case q.At != "" && !q.Period.is(q.At):
-		return a, fmt.Errorf("at %q: want a %s, written %s", q.At, q.Period, q.Period.layout())
-	case order == nil:
-		return a, fmt.Errorf("sort %q: want one of %v", q.Order, Orders())
-	case q.Offset < 0 || q.Limit < 0:
-		return a, fmt.Errorf("offset %d, limit %d: want none below 0", q.Offset, q.Limit)
-	}
 	l.collect()
 	l.mu.Lock()
 	current := l.pages[i].at

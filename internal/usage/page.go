@@ -33,6 +33,14 @@ func (p Period) layout() string {
 	return time.DateOnly
 }
 
+// written is the layout for people.
+func (p Period) written() string {
+	if p == Month {
+		return "YYYY-MM"
+	}
+	return "YYYY-MM-DD"
+}
+
 // keeps is of how many days or months there is a file at most, of those that have one.
 func (p Period) keeps() int {
 	if p == Month {
