@@ -193,6 +193,7 @@ func (a *App) makeTURN() error {
 	a.bans.Alias(a.ice.UserID)
 	o := turnOptions(&a.cfg, relayAddresses(a.relays.Relays()))
 	o.Transfers, a.unread = readTransfers(a.dir, a.log)
+	o.Own = a.ice.IsOwn
 	o.Bans, o.Log, o.TLS = a.bans, a.log.With("part", "turn"), a.certs.TLSConfig(edge.TURNProtocols()...)
 	if a.cfg.DTLS() {
 		o.DTLSCertificate = a.certs.DTLSCertificate

@@ -118,7 +118,8 @@ func next(t *testing.T, heard chan notice) notice {
 	}
 }
 
-// A restart forgets nothing: what was told is not told again within a day, and its end is told once.
+// A restart forgets nothing: what was told is not told again within a day, and its end is told
+// once.
 func TestRestarts(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
