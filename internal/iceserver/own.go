@@ -11,8 +11,8 @@ import (
 // ownLife is how long a credential of the box's own is good.
 const ownLife = time.Minute
 
-// own are the ids of the box's own credentials, until they expire. Others may mint credentials, too:
-// they are told from these by ids that are random and stay in this process.
+// own are the ids of the box's own credentials, until they expire. Others may mint credentials,
+// too: they are told from these by ids that are random and stay in this process.
 type own struct {
 	mu  sync.Mutex
 	ids map[string]time.Time
