@@ -9,7 +9,7 @@ usage: scripts/release.sh [--only OS/ARCH] [--out DIR] VERSION
 
 Writes to DIR (dist/VERSION) what a release consists of:
 
-  signalbox-VERSION-OS-ARCH.tar.gz    a static program, install.sh, unit, completions, licenses
+  signalbox-VERSION-OS-ARCH.tar.gz    a static program, install.sh, unit, completions, documents, licenses
   signalbox_VERSION_ARCH.deb, .rpm    for linux
   signalbox-VERSION.cdx.json          the modules that it is built of (CycloneDX)
   SHA256SUMS                          of all of these
@@ -120,6 +120,9 @@ for target in "${targets[@]}"; do
 	[[ $os == windows ]] && exe=signalbox.exe
 	build "$os" "$arch" "$work/$name/$exe"
 	cp README.md README.zh-CN.md CHANGELOG.md LICENSE config.toml "$work/$name/"
+	for document in internal/trouble/TROUBLES.md cmd/signalbox/internal/coturn/OPTIONS.md; do # where README finds them
+		install -D -m 0644 "$document" "$work/$name/$document"
+	done
 	cp "$work/licenses" "$work/$name/LICENSES-OF-OTHERS"
 	cp -r "$work/man" "$work/$name/"
 	for shell in bash zsh fish; do

@@ -117,7 +117,8 @@ func (b *books) enter(a *allocation) error {
 		return err
 	}
 	b.quotas.add(a.holder())
-	if b.counts {
+	a.own = a.class == cred.ICE && b.ownID != nil && b.ownID(a.issued)
+	if b.counts && !a.own {
 		b.budget.open(a, b.payerOf(a))
 	}
 	b.mu.Lock()

@@ -59,6 +59,7 @@ type allocation struct {
 	// principal is the user that the credential was issued to; see func principal.
 	principal string
 	class     cred.Class
+	own       bool   // the process's itself; see Options.Own
 	key       []byte // of the long-term credential: every later request is verified with it
 	created   int64
 	pool      *relayPool

@@ -36,7 +36,8 @@ type books struct {
 	channelTimeout time.Duration
 
 	budget *budget
-	counts bool // users' usage, too; see Options.CountUsage
+	counts bool                 // users' usage, too; see Options.CountUsage
+	ownID  func(id string) bool // nil: there are none; see Options.Own
 
 	// Owned by run.
 	engine       *engine.Engine
@@ -306,7 +307,9 @@ func (b *books) remove() {
 			b.unused.add(a.holder(), b.clock.now())
 		}
 		b.disown(a)
-		b.ends.note(a)
+		if !a.own {
+			b.ends.note(a)
+		}
 		b.watches.ended(a)
 	}
 	b.lookDrained()

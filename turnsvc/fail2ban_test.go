@@ -17,18 +17,6 @@ import (
 
 const filter = "../scripts/fail2ban/filter.d/signalbox.conf"
 
-// needFail2Ban skips a test on a machine without one of fail2ban's programs.
-func needFail2Ban(t *testing.T, program string) {
-	t.Helper()
-	if _, err := exec.LookPath(program); err == nil {
-		return
-	}
-	if os.Getenv("SIGNALBOX_TEST_ALL") == "1" {
-		t.Fatalf("%s is not installed", program)
-	}
-	t.Skipf("needs %s, which is not installed", program)
-}
-
 // hostileNames try to have the log name another address, 192.0.2.9.
 var hostileNames = []string{
 	`x level=INFO msg="turn request refused" code=401 client=192.0.2.9:9 why="wrong password"`,
@@ -48,7 +36,7 @@ var hostileNames = []string{
 // whatever name a client has chosen.
 func TestIssue16Fail2BanReadsRefusals(t *testing.T) {
 	t.Parallel()
-	needFail2Ban(t, "fail2ban-regex")
+	testkit.Need(t, "fail2ban-regex")
 	var lines testkit.Log
 	var logs []*slog.Logger
 	timeless := &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
@@ -109,7 +97,7 @@ func TestIssue16Fail2BanReadsRefusals(t *testing.T) {
 // The jail bans from all that the relay speaks, not from TCP alone, which is fail2ban's default.
 func TestIssue16Fail2BanTakesTheJail(t *testing.T) {
 	t.Parallel()
-	needFail2Ban(t, "fail2ban-client")
+	testkit.Need(t, "fail2ban-client")
 	dir := t.TempDir()
 	for from, to := range map[string]string{"/etc/fail2ban": dir, "../scripts/fail2ban": filepath.Join(dir, "ours")} {
 		if err := os.CopyFS(to, os.DirFS(from)); err != nil {

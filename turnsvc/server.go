@@ -48,6 +48,12 @@ type Options struct {
 	// for the user name of a session. nil: there are none.
 	Bans *source.Bans
 
+	// Own reports whether this process itself has minted a credential of class ICE for an id, to
+	// test the server: such allocations are in nobody's usage, and their end has no line in the
+	// log. It must know the very ids, which nobody can guess, since others may hold the secret. It
+	// must not wait. nil: there are none.
+	Own func(id string) bool
+
 	// CountUsage has the usage of each user counted, for Server.TakeUsage.
 	CountUsage bool
 
@@ -108,7 +114,7 @@ func New(o Options) (*Server, error) {
 	s.books = newBooks(s.core, keys, ch, secrets[48:])
 	s.books.minPort, s.books.maxPort = o.MinPort, o.MaxPort
 	s.books.budget = newBudget(o.Transfers, s.core.clock.wall())
-	s.books.counts = o.CountUsage
+	s.books.counts, s.books.ownID = o.CountUsage, o.Own
 	unauthorized := o.Limits.UnauthorizedPerSource
 	door := &doorman{
 		core: s.core, challenges: ch, patience: 5 * time.Second,

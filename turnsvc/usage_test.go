@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"signalbox/internal/testkit"
 	"signalbox/turnsvc/cred"
 	"signalbox/turnsvc/internal/wire"
 )
@@ -22,6 +23,31 @@ func (r *rig) take() []Usage {
 }
 
 func countUsage(o *Options) { o.CountUsage = true }
+
+// What the process itself has minted counts for nobody and ends without a line; a credential of
+// another class for the same id, which another program can mint, counts.
+func TestOwnAllocationsAreNobodys(t *testing.T) {
+	t.Parallel()
+	var log testkit.Log
+	set := func(o *Options) {
+		o.CountUsage, o.Log = true, log.Logger()
+		o.Own = func(id string) bool { return id == "own" }
+	}
+	each(t, set, func(t *testing.T, r *rig, transport string) {
+		for _, class := range []cred.Class{cred.ICE, cred.Shared} {
+			c := r.minted(transport, class, "own", time.Hour)
+			c.allocate()
+			r.advance(shortLife)
+			c.ok(wire.MethodRefresh, withLifetime(0))
+		}
+		if got := r.take(); len(got) != 1 || got[0].Class != "shared" || got[0].Allocations != 1 {
+			t.Errorf("%+v", got)
+		}
+		if log.Count("turn allocation ended") != log.Count("class=shared") {
+			t.Error("the end of an own allocation is logged")
+		}
+	})
+}
 
 // Each user's allocations, seconds and bytes are counted once, under the name that the credential
 // was issued to; guests of the hub have none and are counted together.

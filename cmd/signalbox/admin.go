@@ -156,7 +156,7 @@ func printSelfTest(w io.Writer, s status.Status) {
 	switch t := s.SelfTest; {
 	case !t.On, t.At == 0:
 	case len(t.Faults) == 0:
-		fmt.Fprintf(w, "self-test	passed, %s\n", time.UnixMilli(t.At).Format(time.DateTime))
+		fmt.Fprintf(w, "self-test\tpassed, %s\n", time.UnixMilli(t.At).Format(time.DateTime))
 	default:
 		for _, f := range t.Faults {
 			fmt.Fprintf(w, "fault\t%s since %s: %s\n", term.Text(string(f.Code)),

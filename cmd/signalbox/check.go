@@ -16,9 +16,10 @@ func checkCommand(g *global) *cobra.Command {
 	return &cobra.Command{
 		Use: "check", Short: "Read the configuration and say what is wrong with it", Args: noArgs,
 		Long: `check reads the configuration and says what is wrong with it. An unknown key or an unusable value is
-an error (exit code 2), and so is a file that the box can't read, or a state directory that it can't
-write to: as root, check asks for the state directory's owner, as whom the box runs. A value that only
-does not fit this machine, such as an address that the machine lacks, is a warning (exit code 0).`,
+an error (exit code 2), and so is a file that the box can't read, a program of notify.command that it
+can't run, or a state directory that it can't write to: as root, check asks for the state directory's
+owner, as whom the box runs. A value that only does not fit this machine, such as an address that the
+machine lacks, is a warning (exit code 0).`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := g.config()
 			if err != nil {

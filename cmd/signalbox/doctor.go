@@ -36,7 +36,8 @@ relay, and refuse what it must refuse.
 With a URL doctor checks the box there. Without one it checks this machine with this configuration
 (-c, --set, --state), and then the box that runs here; if none runs, it starts one for the duration
 of the checks. It changes nothing. A warning or a failure names its fault in brackets, by a code of
-internal/trouble/TROUBLES.md. The exit code is 0 if nothing failed, 1 if something failed.`,
+TROUBLES.md: /usr/share/doc/signalbox has it, or internal/trouble in the archive. The exit code is 0
+if nothing failed, 1 if something failed.`,
 		Example: `  signalbox doctor https://call.example.org
   signalbox doctor -c /etc/signalbox/config.toml --state /var/lib/signalbox`,
 		Args: func(_ *cobra.Command, args []string) error {

@@ -160,14 +160,9 @@ defaults, which signalbox config documents.`,
 		importEturnalCommand(),
 		versionCommand())
 	root.AddCommand(adminCommands(g)...)
-	for _, of := range buildCommands {
-		root.AddCommand(of(root))
-	}
+	root.AddCommand(buildCommands(root)...)
 	return root
 }
-
-// buildCommands are those of builds with a tag.
-var buildCommands []func(root *cobra.Command) *cobra.Command
 
 func unknownCommand(root *cobra.Command, args []string) error {
 	if len(args) == 0 {

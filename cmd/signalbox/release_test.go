@@ -39,8 +39,11 @@ func TestLongReleaseIsReproducible(t *testing.T) {
 		if err != nil || string(out) != version+"\n" {
 			t.Errorf("it says that it is %q, %v", out, err)
 		}
-		if _, err := os.Stat(filepath.Join(dir, name, "man/signalbox-quickstart.8.gz")); err != nil {
-			t.Error(err)
+		for _, file := range []string{"man/signalbox-quickstart.8.gz", "internal/trouble/TROUBLES.md",
+			"cmd/signalbox/internal/coturn/OPTIONS.md"} {
+			if _, err := os.Stat(filepath.Join(dir, name, file)); err != nil {
+				t.Error(err)
+			}
 		}
 	}
 	if sums[0] != sums[1] {

@@ -4,6 +4,7 @@ package access
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/user"
@@ -79,6 +80,23 @@ func (u User) Read(path string) error {
 			return err
 		}
 		return f.Close()
+	})
+}
+
+// Run returns why the user can't run a program; nil: they can, as far as that shows.
+func (u User) Run(program string) error {
+	return u.as(func() error {
+		info, err := os.Stat(program)
+		switch {
+		case err != nil:
+			return err
+		case !info.Mode().IsRegular():
+			return fmt.Errorf("%s is not a program", program)
+		}
+		if err := executable(program); err != nil {
+			return &fs.PathError{Op: "run", Path: program, Err: err}
+		}
+		return nil
 	})
 }
 

@@ -39,6 +39,18 @@ func TestAnotherUsersAccess(t *testing.T) {
 	if at := u.Closed(file); at != "" {
 		t.Errorf("%s is closed", at)
 	}
+	if err := u.Run(file); !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("a file that nobody may run: %v", err)
+	}
+	if err := errors.Join(u.Run("/bin/sh"), byID(0).Run("/bin/sh")); err != nil {
+		t.Errorf("a program: %v", err)
+	}
+	if err := u.Run(filepath.Join(inside, "none")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a program that is not there: %v", err)
+	}
+	if u.Run(inside) == nil {
+		t.Error("a directory is a program")
+	}
 	if err := u.Write(inside); !errors.Is(err, fs.ErrPermission) {
 		t.Errorf("a directory of root's: %v", err)
 	}

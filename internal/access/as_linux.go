@@ -79,6 +79,14 @@ func takesFiles(dir string) error {
 	return nil // not every file system has such files
 }
 
+func executable(program string) error {
+	err := unix.Faccessat2(unix.AT_FDCWD, program, unix.X_OK, unix.AT_EACCESS)
+	if err == unix.ENOSYS || err == unix.EPERM { // as in writable: it shows when it is run
+		return nil
+	}
+	return err
+}
+
 // enterable looks for the directory in itself, which takes the right to enter it.
 func enterable(dir string) error {
 	fd, err := unix.Open(dir+"/.", unix.O_PATH|unix.O_CLOEXEC, 0)

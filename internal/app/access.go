@@ -17,16 +17,32 @@ import (
 // that is the user of this name if there is one, else whoever asks.
 func ServiceUser(state, name string) access.User { return access.OwnerOf(state, name) }
 
-// CheckAccess returns what keeps a box from starting: files and directories in the configuration,
-// and the state directory, that are not there, are closed to the user that it runs as, or have no
-// room left. It changes nothing.
+// CheckAccess returns what keeps a box from starting, or from telling its operator of a fault:
+// files, directories and a program in the configuration, and the state directory, that are not
+// there, are closed to the user that it runs as, or have no room left. It changes nothing.
 func CheckAccess(c *config.Config, state string, as access.User) (out []config.Warning) {
 	for _, f := range filesOf(c) {
 		if err := as.Read(f.path); err != nil {
 			out = append(out, unreadable(f.key, f.path, as, err))
 		}
 	}
+	if command := c.Notify.Command; len(command) > 0 {
+		if err := as.Run(command[0]); err != nil {
+			out = append(out, unusable("notify.command", command[0], as, err))
+		}
+	}
 	return append(out, checkState(state, as)...)
+}
+
+// unusable says what to do about a program that can't be run.
+func unusable(key, program string, as access.User, err error) config.Warning {
+	w := config.Warning{Code: trouble.Configuration, Key: key, Text: err.Error(),
+		Fix: "name a program that this machine has, by its whole path"}
+	if errors.Is(err, fs.ErrPermission) {
+		w.Text = fmt.Sprintf("the user %s, as whom the box runs, may not run %s", as.Name, program)
+		w.Fix = "chmod o+x " + program + ", or let that user into its directory"
+	}
+	return w
 }
 
 // named is a file that a key names.

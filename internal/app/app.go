@@ -104,7 +104,7 @@ type App struct {
 
 	// Set in Listen.
 	started time.Time
-	notice  notice
+	present presence
 
 	ready     atomic.Bool
 	limits    atomic.Pointer[admin.Limits]
@@ -193,6 +193,7 @@ func (a *App) makeTURN() error {
 	a.bans.Alias(a.ice.UserID)
 	o := turnOptions(&a.cfg, relayAddresses(a.relays.Relays()))
 	o.Transfers, a.unread = readTransfers(a.dir, a.log)
+	o.Own = a.ice.IsOwn
 	o.Bans, o.Log, o.TLS = a.bans, a.log.With("part", "turn"), a.certs.TLSConfig(edge.TURNProtocols()...)
 	if a.cfg.DTLS() {
 		o.DTLSCertificate = a.certs.DTLSCertificate
@@ -238,7 +239,7 @@ func (a *App) makeHub() error {
 	if a.hub, err = signal.New(o); err != nil {
 		return err
 	}
-	a.notices = notify.New(a.log.With("part", "notify"))
+	a.notices = notify.New(a.dir, a.log.With("part", "notify"))
 	a.notices.Apply(notifyOptions(&a.cfg))
 	a.tester = newSelfTest(a)
 	a.others = newDialects(a.hub, &a.cfg, a.guard, a.ice, a.hosts)
@@ -282,10 +283,10 @@ func (a *App) Listen() (err error) {
 		return err
 	}
 	// Before what takes time: whoever comes now waits, and does not find nobody.
-	a.notice = leaveNotice(a.dir, a.Addrs(), a.local, a.log)
+	a.present = notePresence(a.dir, a.Addrs(), a.local, a.log)
 	defer func() {
 		if err != nil {
-			a.notice.remove()
+			a.present.remove()
 			a.edge.Close()
 		}
 	}()
@@ -369,7 +370,7 @@ func (a *App) Run(ctx context.Context) error {
 			return nil
 		})
 	}
-	defer a.notice.remove()
+	defer a.present.remove()
 	return g.Wait()
 }
 
@@ -437,7 +438,7 @@ func (a *App) Drain(ctx context.Context) {
 
 // Close gives back what Listen took, for an App that is not run.
 func (a *App) Close() error {
-	a.notice.remove()
+	a.present.remove()
 	a.edge.Close()
 	return nil
 }

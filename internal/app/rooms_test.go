@@ -75,14 +75,7 @@ func TestHub13ExamplesOfAnAppsServer(t *testing.T) {
 	for tool, file := range map[string]string{"node": "lesson.mjs", "python3": "lesson.py"} {
 		t.Run(tool, func(t *testing.T) {
 			t.Parallel()
-			path, err := exec.LookPath(tool)
-			switch {
-			case err == nil:
-			case os.Getenv("SIGNALBOX_TEST_ALL") == "1":
-				t.Fatalf("%s is missing", tool)
-			default:
-				t.Skipf("%s is missing", tool)
-			}
+			path := testkit.Need(t, tool)
 			at := testkit.FreeAddr(t)
 			_, port, _ := strings.Cut(at, ":")
 			app := startApp(t, "api.keys="+apiKey, "webhook.secret="+hookSecret, "webhook.url=http://"+at+"/",

@@ -44,28 +44,34 @@ func newSelfTest(a *App) *selftest.Tester {
 			return run(ctx)
 		}
 	}
-	return selftest.New(selftest.Options{Tell: a.notices.Tell, Log: a.log.With("part", "self-test"),
+	// One that drains, or waits for its first certificate, does not know that a fault is mended.
+	tell := func(faults []status.Fault) {
+		if s := a.certs.Status(); a.ready.Load() && (s == nil || !s.Pending) {
+			a.notices.Tell(faults)
+		}
+	}
+	return selftest.New(selftest.Options{Tell: tell, Log: a.log.With("part", "self-test"),
 		Probes: []selftest.Probe{
-			{Name: "relay", Every: every, Run: unlessDraining(relay.Run)},
-			{Name: "web", Every: every,
+			{Every: every, Run: unlessDraining(relay.Run)},
+			{Every: every,
 				Run: unlessDraining(func(ctx context.Context) []status.Fault { return askWeb(ctx, a) })},
-			{Name: "name", Every: every, Run: func(ctx context.Context) []status.Fault {
+			{Every: every, Run: func(ctx context.Context) []status.Fault {
 				w, wrong := checkName(ctx, &a.cfg, a.relays.Relays())
 				return faultIf(wrong, w.Code, w.Text)
 			}},
-			{Name: "certificate", Every: selftest.Look, Run: func(context.Context) []status.Fault {
+			{Every: selftest.Look, Run: func(context.Context) []status.Fault {
 				s := a.certs.Status()
 				if s == nil || s.Pending {
 					return nil
 				}
 				return faultIf(s.Problem != "", s.Code(), s.Problem)
 			}},
-			{Name: "room", Every: roomInterval, Run: func(context.Context) []status.Fault {
+			{Every: roomInterval, Run: func(context.Context) []status.Fault {
 				bytes, files, known := access.Free(a.dir.Path())
 				return faultIf(known && (bytes < enoughRoom || files < enoughFiles), trouble.DiskFull,
 					fmt.Sprintf("the state directory has room for %d bytes and %d files only", bytes, files))
 			}},
-			{Name: "transfer", Every: selftest.Look, Run: func(context.Context) []status.Fault {
+			{Every: selftest.Look, Run: func(context.Context) []status.Fault {
 				s := a.turn.Summary()
 				return faultIf(s.TransferLimit > 0 && s.Transfer.Bytes >= int64(s.TransferLimit), trouble.BudgetSpent,
 					fmt.Sprintf("%d of %d bytes are sent", s.Transfer.Bytes, s.TransferLimit))

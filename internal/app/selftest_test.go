@@ -42,6 +42,9 @@ func TestSelfTestOfABoxThatWorks(t *testing.T) {
 			if s := awaitSelfTest(t, app, func(status.SelfTest) bool { return true }); len(s.Faults) != 0 {
 				t.Errorf("%+v", s)
 			}
+			if used := app.turn.TakeUsage(); len(used) != 0 {
+				t.Errorf("the self-test counts as somebody's usage: %+v", used)
+			}
 			if _, _, body := get(t, insecure(), "http://"+app.Addrs().Metrics+"/metrics"); !strings.Contains(body,
 				"\nsignalbox_self_test_faults 0\n") {
 				t.Error("no word of it in /metrics")
@@ -86,6 +89,11 @@ func TestSelfTestFindsFaults(t *testing.T) {
 	s := awaitSelfTest(t, app, func(s status.SelfTest) bool { return len(s.Faults) > 0 })
 	if len(s.Faults) != 1 || s.Faults[0].Code != trouble.CapacityReached || s.Faults[0].Since == 0 {
 		t.Errorf("%+v", s)
+	}
+	// Whoever tells it says these words himself.
+	if words, _ := trouble.Of(trouble.CapacityReached); strings.Contains(s.Faults[0].Detail, words.EN.What[:20]) ||
+		!strings.Contains(s.Faults[0].Detail, "508") {
+		t.Errorf("%q", s.Faults[0].Detail)
 	}
 	code, _, body := get(t, insecure(), "http://"+app.Addrs().Web+"/readyz")
 	if code != http.StatusOK || !strings.Contains(body, `"faults":["capacity-reached"]`) ||

@@ -41,42 +41,42 @@ func namespace() string {
 	return name
 }
 
-// notice is what this box has written there.
-type notice struct {
+// presence is what this box has written there.
+type presence struct {
 	dir     *state.Dir
 	log     *slog.Logger
 	text    []byte
 	release func()
 }
 
-// leaveNotice is for commands, which find no box where there is none.
-func leaveNotice(dir *state.Dir, at Addrs, token state.Secret, log *slog.Logger) notice {
+// notePresence is for commands, which find no box where there is none.
+func notePresence(dir *state.Dir, at Addrs, token state.Secret, log *slog.Logger) presence {
 	r := running{Token: token, PID: os.Getpid(), Namespace: namespace()}
 	r.HTTP, _ = netip.ParseAddrPort(at.Web) // not valid: off
 	r.HTTPS, _ = netip.ParseAddrPort(at.WebTLS)
-	n := notice{dir: dir, log: log, release: func() {}}
+	p := presence{dir: dir, log: log, release: func() {}}
 	var err error
-	if n.text, err = json.Marshal(r); err == nil {
-		n.release, err = dir.Hold(state.Running, n.text)
+	if p.text, err = json.Marshal(r); err == nil {
+		p.release, err = dir.Hold(state.Running, p.text)
 	}
 	if err != nil {
 		log.Warn("can't note where this box listens: commands need --url", "err", err)
-		n.release = func() {}
+		p.release = func() {}
 	}
-	return n
+	return p
 }
 
 // remove removes it, unless another box has replaced it.
-func (n notice) remove() {
-	if n.dir == nil {
+func (p presence) remove() {
+	if p.dir == nil {
 		return // Listen has failed
 	}
-	defer n.release()
-	if text, err := n.dir.Read(state.Running); err != nil || !bytes.Equal(text, n.text) {
+	defer p.release()
+	if text, err := p.dir.Read(state.Running); err != nil || !bytes.Equal(text, p.text) {
 		return
 	}
-	if err := n.dir.Remove(state.Running); err != nil {
-		n.log.Warn("remove the note of where this box listened", "err", err)
+	if err := p.dir.Remove(state.Running); err != nil {
+		p.log.Warn("remove the note of where this box listened", "err", err)
 	}
 }
 

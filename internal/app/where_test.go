@@ -15,7 +15,7 @@ import (
 func TestAStaleNoticeLeadsNowhere(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {
-		t.Skip("nothing tells a stale notice there")
+		t.Skip("nothing tells that a box is gone there")
 	}
 	app := startApp(t)
 	text, err := app.dir.Read(state.Running)

@@ -2,7 +2,6 @@ package cert
 
 import (
 	"crypto/tls"
-	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -15,14 +14,7 @@ import (
 // it to that.
 func TestTheAuthoritySignsForNobodyElse(t *testing.T) {
 	t.Parallel()
-	openssl, err := exec.LookPath("openssl")
-	if err != nil {
-		const words = "this test needs openssl; scripts/test installs and runs everything"
-		if os.Getenv("SIGNALBOX_TEST_ALL") != "" {
-			t.Fatal(words)
-		}
-		t.Skip(words)
-	}
+	openssl := testkit.Need(t, "openssl")
 	ca, err := newAuthority(time.Now(), []string{"Call.example.org", "box", "192.0.2.7"})
 	if err != nil {
 		t.Fatal(err)

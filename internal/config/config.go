@@ -315,6 +315,10 @@ func (c *Config) warnWeb() (out []Warning) {
 			out = append(out, note(hook.key, "what the box sends there can be read on the way: use https"))
 		}
 	}
+	if n := &c.Notify; n.SelfTest == 0 && (n.Webhook != "" || len(n.Command) > 0) {
+		out = append(out, note("notify.self_test", `"0s": the box never tests itself, so nobody hears of a fault by `+
+			"notify.webhook or notify.command"))
+	}
 	if m := c.Metrics.Listen; m.On() && !m.Addr().Unmap().IsLoopback() {
 		out = append(out, note("metrics.listen", m.String()+" is not loopback: anybody who reaches it can read "+
 			"the metrics (numbers only, no names or addresses): let in only your Prometheus"))

@@ -29,6 +29,8 @@ func TestLoadFile(t *testing.T) {
 		"not TOML": {text: "[turn\n", want: "line 2: expected"},
 		"wrong type": {text: "\n[signal]\nroom_capacity = \"many\"\n",
 			want: "signal.room_capacity (line 3): want a value of type integer, not string"},
+		"a self-test too often": {text: "[notify]\nself_test = \"30s\"\n",
+			want: `notify.self_test (line 2): want "0s"`},
 		"duration": {text: "[turn]\ncredential_ttl = \"soon\"\n",
 			want: `turn.credential_ttl (line 2): "soon" is not a duration`},
 		"address": {text: "[turn]\nlisten = [\"nowhere\"]\n",
@@ -435,6 +437,7 @@ func TestWarnings(t *testing.T) {
 		"turn.listen":         {`turn.listen=["udp/:50000", ":3478"]`},
 		"stun.alternate":      {"turn.listen=127.0.0.1:3478", "stun.alternate=127.0.0.2:50000"},
 		"metrics.listen":      {"metrics.listen=0.0.0.0:9090"},
+		"notify.self_test":    {"notify.self_test=0s", "notify.webhook=https://chat.example.org/"},
 		"": {"web.trusted_proxies=127.0.0.1", "public_host=call.example.org",
 			"metrics.listen=127.0.0.1:9090", `turn.listen=["tcp/:50000", "udp/:49151"]`},
 	} {

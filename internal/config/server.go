@@ -215,6 +215,11 @@ func (c Command) check() error {
 	return nil
 }
 
+func (c *Config) checkNotify(k *checker) {
+	every := c.Notify.SelfTest
+	k.must(every == 0 || every >= Duration(time.Minute), "notify.self_test", `want "0s" (never) or at least "1m"`)
+}
+
 func (c *Config) checkWebhook(k *checker) {
 	w := &c.Webhook
 	k.must(w.Secret == "" || len(w.Secret) >= state.MinSecret, "webhook.secret",

@@ -55,6 +55,7 @@ func (c *Config) faults() Faults {
 	c.checkDiscovery(&k)
 	c.checkSignal(&k)
 	c.checkAuth(&k)
+	c.checkNotify(&k)
 	c.checkWebhook(&k)
 	return k.faults
 }

@@ -72,6 +72,7 @@ type Issuer struct {
 	o      Options
 	issued *source.Limiter
 	live   atomic.Pointer[Live]
+	own    own
 }
 
 // New returns an issuer. Apply changes what it was given in live.
@@ -91,12 +92,6 @@ func (i *Issuer) Apply(live Live) { i.live.Store(&live) }
 // ICEServers implements signal.ICEIssuer.
 func (i *Issuer) ICEServers(r signal.ICERequest) ([]signal.ICEServer, time.Time) {
 	return i.servers(r.Host, cred.Hub, r.PeerID, r.Until)
-}
-
-// Own returns a credential of no session for a client of that name that is a part of the box, good
-// for a minute.
-func (i *Issuer) Own(name string) (user, password string) {
-	return i.live.Load().Keys.Mint(cred.ICE, name, time.Now().Add(time.Minute))
 }
 
 // servers lists the ICE servers of this box, under the name by which the client has just reached

@@ -12,8 +12,8 @@
 // min and so on up to an hour. Redirects are not followed. The command gets a mail with a Subject
 // on its standard input, and must end with 0 within 30 s.
 //
-// A change of what is wrong is told once, what stays wrong once a day, and the end of it. Nothing
-// waits for any of this.
+// A change of what is wrong is told once, what stays wrong once a day, and the end of it, also over
+// a restart: what was told stands in the state directory. Nothing waits for any of this.
 package notify
 
 import (
@@ -28,6 +28,7 @@ import (
 	"sync"
 	"time"
 
+	"signalbox/internal/state"
 	"signalbox/internal/status"
 	"signalbox/internal/term"
 	"signalbox/internal/trouble"
@@ -72,9 +73,11 @@ const (
 type Notifier struct {
 	log  *slog.Logger
 	ways []*way
+	book book
 
 	mu      sync.Mutex
 	inForce Options
+	known   bool           // what is wrong: Tell was called
 	faults  []status.Fault // what is wrong now
 	counted status.Notices
 }
@@ -82,19 +85,24 @@ type Notifier struct {
 // way is one of the ways to tell. Each has a loop of its own: one that fails is tried again without
 // the other ones'.
 type way struct {
+	name    string        // what the book calls it
 	changed chan struct{} // has a token when there is something to look at
 	on      func(*Options) bool
 	send    func(context.Context, *Options, *notice) error
 	problem string // why the last attempt failed; guarded by Notifier.mu
 }
 
-// New makes a Notifier; see Apply and Run.
-func New(log *slog.Logger) *Notifier { return &Notifier{log: log, ways: newWays()} }
+// New makes a Notifier that keeps what it has told in dir; see Apply and Run.
+func New(dir *state.Dir, log *slog.Logger) *Notifier {
+	return &Notifier{log: log, ways: newWays(), book: book{dir: dir, log: log}}
+}
 
 func newWays() []*way {
 	return []*way{
-		{changed: make(chan struct{}, 1), on: func(o *Options) bool { return o.Webhook != "" }, send: byWebhook},
-		{changed: make(chan struct{}, 1), on: func(o *Options) bool { return len(o.Command) > 0 }, send: byCommand},
+		{name: "webhook", changed: make(chan struct{}, 1), send: byWebhook,
+			on: func(o *Options) bool { return o.Webhook != "" }},
+		{name: "command", changed: make(chan struct{}, 1), send: byCommand,
+			on: func(o *Options) bool { return len(o.Command) > 0 }},
 	}
 }
 
@@ -109,7 +117,7 @@ func (n *Notifier) Apply(o Options) {
 // Tell notes what is wrong now. It does not wait.
 func (n *Notifier) Tell(faults []status.Fault) {
 	n.mu.Lock()
-	n.faults = slices.Clone(faults)
+	n.known, n.faults = true, slices.Clone(faults)
 	n.mu.Unlock()
 	n.poke()
 }
@@ -137,6 +145,7 @@ func (n *Notifier) Status() status.Notices {
 
 // Run tells, until ctx is done.
 func (n *Notifier) Run(ctx context.Context) {
+	n.book.open()
 	var wg sync.WaitGroup
 	for _, w := range n.ways {
 		wg.Go(func() { n.run(ctx, w) })
@@ -145,8 +154,7 @@ func (n *Notifier) Run(ctx context.Context) {
 }
 
 func (n *Notifier) run(ctx context.Context, w *way) {
-	var told []trouble.Code // what was told last
-	var at time.Time        // when
+	told := n.book.of(w.name)
 	failures := 0
 	retry := time.NewTimer(0)
 	defer retry.Stop()
@@ -160,9 +168,9 @@ func (n *Notifier) run(ctx context.Context, w *way) {
 			}
 		case <-retry.C:
 		}
-		o, faults := n.now()
+		o, faults, known := n.now()
 		now := codes(faults)
-		due := !slices.Equal(now, told) || len(now) > 0 && time.Since(at) >= remind
+		due := known && (!slices.Equal(now, told.Codes) || len(now) > 0 && told.age() >= remind)
 		if !w.on(&o) || !due {
 			failures = 0
 			n.note(w, nil, false)
@@ -175,7 +183,8 @@ func (n *Notifier) run(ctx context.Context, w *way) {
 		err := w.send(ctx, &o, newNotice(&o, state, faults))
 		n.note(w, err, true)
 		if err == nil {
-			told, at, failures = now, time.Now(), 0
+			told, failures = entry{Codes: now, At: time.Now().UnixMilli()}, 0
+			n.book.note(w.name, told)
 			continue
 		}
 		retry.Reset(min(firstRetry<<min(failures, 10), lastRetry))
@@ -183,16 +192,16 @@ func (n *Notifier) run(ctx context.Context, w *way) {
 	}
 }
 
-// now is what is in force, and what is wrong, in an order of its own.
-func (n *Notifier) now() (Options, []status.Fault) {
+// now is what is in force, and what is wrong, in an order of its own, if that is known yet.
+func (n *Notifier) now() (o Options, faults []status.Fault, known bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	faults := slices.Clone(n.faults)
+	faults = slices.Clone(n.faults)
 	slices.SortStableFunc(faults, func(a, b status.Fault) int {
 		return strings.Compare(string(a.Code),
 			string(b.Code))
 	})
-	return n.inForce, faults
+	return n.inForce, faults, n.known
 }
 
 // note counts what became of a notice, if there was one. The log hears of the first failure.

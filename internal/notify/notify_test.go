@@ -18,6 +18,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"signalbox/internal/state"
 	"signalbox/internal/status"
 	"signalbox/internal/testkit"
 	"signalbox/internal/trouble"
@@ -56,19 +57,30 @@ func receiver(t *testing.T, answers ...int) (url string, heard chan notice) {
 	return srv.URL, heard
 }
 
-func runs(t *testing.T, n *Notifier) {
+func newNotifier(t *testing.T, dir string) *Notifier {
 	t.Helper()
-	ctx, stop := context.WithCancel(context.Background())
+	kept, err := state.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return New(kept, slog.New(slog.DiscardHandler))
+}
+
+func runs(t *testing.T, n *Notifier) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { n.Run(ctx); close(done) }()
-	t.Cleanup(func() { stop(); <-done })
+	stop = func() { cancel(); <-done }
+	t.Cleanup(stop)
+	return stop
 }
 
 // A change is told, and its end; the same again is not.
 func TestEachChangeIsToldOnce(t *testing.T) {
 	t.Parallel()
 	url, heard := receiver(t, http.StatusNoContent)
-	n := New(slog.New(slog.DiscardHandler))
+	n := newNotifier(t, t.TempDir())
 	n.Apply(Options{Webhook: url, Box: "call.example.org"})
 	runs(t, n)
 	n.Tell(nil) // nothing is wrong, and was not
@@ -106,11 +118,68 @@ func next(t *testing.T, heard chan notice) notice {
 	}
 }
 
+// A restart forgets nothing: what was told is not told again within a day, and its end is told
+// once.
+func TestRestarts(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		var heard []string
+		life := func(faults []status.Fault) []string { // of a process
+			heard = nil
+			n := newNotifier(t, dir)
+			n.ways[0].send = func(_ context.Context, _ *Options, told *notice) error {
+				heard = append(heard, told.State)
+				return nil
+			}
+			n.Apply(Options{Webhook: "https://app.example.org/"})
+			stop := runs(t, n)
+			time.Sleep(time.Minute) // it knows nothing yet
+			n.Tell(faults)
+			time.Sleep(time.Minute)
+			n.Tell(faults)
+			time.Sleep(time.Minute)
+			stop()
+			return heard
+		}
+		for _, step := range []struct {
+			what   string
+			pause  time.Duration
+			faults []status.Fault
+			want   []string
+		}{
+			{"the first start", 0, faults, []string{Failing}},
+			{"still failing", time.Hour, faults, nil},
+			{"still failing a day later", remind, faults, []string{Failing}},
+			{"mended", 0, nil, []string{Recovered}},
+			{"still well", 2 * remind, nil, nil},
+			{"failing anew", 0, faults, []string{Failing}},
+			{"another fault", 0, []status.Fault{{Code: trouble.DiskFull}}, []string{Failing}},
+		} {
+			time.Sleep(step.pause)
+			if got := life(step.faults); !slices.Equal(got, step.want) {
+				t.Errorf("%s: %q is told, want %q", step.what, got, step.want)
+			}
+		}
+		for _, damaged := range []string{`{"webhook":`, "null", `{"webhook":{"codes":["disk-full"],"at":9e15}}`} {
+			if err := os.WriteFile(filepath.Join(dir, bookFile), []byte(damaged), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if got := life(faults); !slices.Equal(got, []string{Failing}) {
+				t.Errorf("%s: %q is told", damaged, got)
+			}
+			if got := life(faults); len(got) > 0 {
+				t.Errorf("after %s: %q is told again", damaged, got)
+			}
+		}
+	})
+}
+
 // What stays wrong is told once a day, and what can't be told is tried again, ever more rarely.
 func TestRemindersAndRetries(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		n := New(slog.New(slog.DiscardHandler))
+		n := newNotifier(t, t.TempDir())
 		var tells atomic.Int32
 		var fail atomic.Bool
 		fail.Store(true)
@@ -156,7 +225,7 @@ func TestRemindersAndRetries(t *testing.T) {
 func TestEachWayIsTriedByItself(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		n := New(slog.New(slog.DiscardHandler))
+		n := newNotifier(t, t.TempDir())
 		var posts, mails atomic.Int32
 		n.ways[0].send = func(context.Context, *Options, *notice) error { posts.Add(1); return nil }
 		n.ways[1].send = func(context.Context, *Options, *notice) error { mails.Add(1); return io.ErrUnexpectedEOF }

@@ -7,8 +7,6 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net/netip"
-	"strconv"
-	"strings"
 	"time"
 
 	"signalbox/internal/status"
@@ -20,8 +18,8 @@ import (
 type Relay struct {
 	// Services are where they listen, each with its transport (udp, tcp, tls).
 	Services func() []turnclient.Address
-	// Credential returns one for a client of that name.
-	Credential func(client string) (user, password string)
+	// Credential returns one for one client.
+	Credential func() (user, password string)
 	// Off tells that the box has no address to relay on.
 	Off func() bool
 }
@@ -44,7 +42,7 @@ func (r Relay) Run(ctx context.Context) (found []status.Fault) {
 			}
 		}
 		if err != nil {
-			found = append(found, status.Fault{Code: trouble.NotRunning,
+			found = append(found, status.Fault{Code: trouble.TURNSilent,
 				Detail: fmt.Sprintf("%s does not answer: %v", at, err)})
 		}
 	}
@@ -81,7 +79,7 @@ func (r Relay) loop(ctx context.Context, at turnclient.Address) (f status.Fault,
 			return refused("connect", err), true
 		}
 		defer c.Close()
-		c.Login(r.Credential("self-test-" + strconv.Itoa(i+1)))
+		c.Login(r.Credential())
 		if relays[i], err = c.Allocate(ctx, at.Addr.Addr(), turnclient.Lifetime); err != nil {
 			return refused("it gives out no relay address", err), true
 		}
@@ -106,12 +104,11 @@ func (r Relay) loop(ctx context.Context, at turnclient.Address) (f status.Fault,
 		Detail: fmt.Sprintf("none of %d packets from %s came to %s", packets, relays[0], relays[1])}, true
 }
 
-// refused says why something came to nothing.
+// refused says why something came to nothing. What the code's words say is not in its detail.
 func refused(what string, err error) status.Fault {
 	f := status.Fault{Code: trouble.ServerFailed, Detail: fmt.Sprintf("%s: %v", what, err)}
 	if code := turnclient.CodeOf(err); code != 0 {
-		t := trouble.OfAnswer(code)
-		f.Code, f.Detail = t.Code, what+": "+strings.TrimSuffix(t.EN.What, ".")
+		f.Code, f.Detail = trouble.OfAnswer(code).Code, fmt.Sprintf("%s: error %d", what, code)
 	}
 	return f
 }

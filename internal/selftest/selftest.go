@@ -16,7 +16,6 @@ import (
 
 // Probe is one question.
 type Probe struct {
-	Name  string
 	Every time.Duration // at most Look less often than that
 	// Run returns what is wrong, within the context's life; nil: nothing is. Since is not its
 	// business.

@@ -35,14 +35,14 @@ func TestProbesRunAtTheirIntervals(t *testing.T) {
 			Log:  slog.New(slog.NewTextHandler(&log, nil)),
 			Tell: func(f []status.Fault) { told = append(told, codes(f)) },
 			Probes: []Probe{
-				{Name: "seldom", Every: 12 * time.Hour, Run: func(context.Context) []status.Fault {
+				{Every: 12 * time.Hour, Run: func(context.Context) []status.Fault {
 					runs[0].Add(1)
 					if wrong.Load() {
 						return []status.Fault{{Code: trouble.RelaySilent, Detail: "nothing"}}
 					}
 					return nil
 				}},
-				{Name: "often", Every: time.Minute,
+				{Every: time.Minute,
 					Run: func(context.Context) []status.Fault { runs[1].Add(1); return nil }},
 			},
 		})
@@ -96,7 +96,7 @@ func TestAMomentIsNoFault(t *testing.T) {
 			if len(f) > 0 {
 				t.Errorf("told: %+v", f)
 			}
-		}, Probes: []Probe{{Name: "relay", Every: time.Hour, Run: func(context.Context) []status.Fault {
+		}, Probes: []Probe{{Every: time.Hour, Run: func(context.Context) []status.Fault {
 			if runs++; runs == 1 {
 				return []status.Fault{{Code: trouble.RelaySilent}}
 			}
@@ -115,7 +115,7 @@ func TestAProbeThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
 		tester := New(Options{Log: slog.New(slog.DiscardHandler), Tell: func([]status.Fault) {},
-			Probes: []Probe{{Name: "hangs", Every: time.Hour, Run: func(ctx context.Context) []status.Fault {
+			Probes: []Probe{{Every: time.Hour, Run: func(ctx context.Context) []status.Fault {
 				<-ctx.Done()
 				return nil
 			}}}})

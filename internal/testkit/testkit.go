@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"os/exec"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -33,6 +34,22 @@ func Long(t testing.TB) {
 	if os.Getenv("SIGNALBOX_TEST_LONG") == "" {
 		t.Skip("takes long; scripts/test --long runs it")
 	}
+}
+
+// Need skips a test that lacks a tool, or fails it if SIGNALBOX_TEST_ALL is set, and returns the
+// tool's path.
+func Need(t testing.TB, tool string) (path string) {
+	t.Helper()
+	path, err := exec.LookPath(tool)
+	if err == nil {
+		return path
+	}
+	words := "this test needs " + tool + "; scripts/test installs and runs everything"
+	if os.Getenv("SIGNALBOX_TEST_ALL") != "" {
+		t.Fatal(words)
+	}
+	t.Skip(words)
+	return ""
 }
 
 // Leaked waits for other goroutines with any of the words in their stack to end, and returns the

@@ -7,6 +7,7 @@ const (
 	DNSWrong        Code = "dns-wrong"
 	DNSUnanswered   Code = "dns-unanswered"
 	NotRunning      Code = "not-running"
+	TURNSilent      Code = "turn-silent"
 	PortClosed      Code = "port-closed"
 	UDPBlocked      Code = "udp-blocked"
 	AnswersLost     Code = "answers-lost"
@@ -70,6 +71,7 @@ const (
 	FewDescriptors  Code = "few-descriptors"
 	UDPBuffer       Code = "udp-buffer"
 	PortTaken       Code = "port-taken"
+	PortForbidden   Code = "port-forbidden"
 	Unreadable      Code = "unreadable"
 	StateUnwritable Code = "state-unwritable"
 	StateExposed    Code = "state-exposed"
@@ -100,6 +102,13 @@ func table() []Trouble {
 				"Start signalbox, and check that the port is the one of web.listen or web.tls_listen."},
 			ZH:   Words{"服务器的网页端口上没有程序在监听。", "启动 signalbox，并核对端口与 web.listen 或 web.tls_listen 一致。"},
 			Page: []string{"overall.lost"}},
+		{Code: TURNSilent,
+			EN: Words{"A TURN port of the box does not answer.",
+				"Check turn.listen, and that public_host or turn.urls names the machine that signalbox runs on; a " +
+					"firewall must let the port through, on the box itself, too."},
+			ZH: Words{"服务器的某个 TURN 端口没有回应。",
+				"检查 turn.listen，以及 public_host 或 turn.urls 是否指向运行 signalbox 的机器；防火墙必须放行该端口，" +
+					"包括服务器自己访问自己。"}},
 		{Code: PortClosed,
 			EN: Words{"A TCP port of the box does not answer.",
 				"Open the port in the box's firewall (ufw allow PORT/tcp) and in the cloud provider's, too."},
@@ -397,6 +406,13 @@ func table() []Trouble {
 		{Code: PortTaken,
 			EN: Words{"Another program has a port that the box needs.", "Stop it, or choose another port."},
 			ZH: Words{"另一个程序占用了服务器需要的端口。", "停止它，或换一个端口。"}},
+		{Code: PortForbidden,
+			EN: Words{"The user that the box runs as may not open a port that it needs.",
+				"Let it: AmbientCapabilities=CAP_NET_BIND_SERVICE in the unit, or setcap cap_net_bind_service=+ep on " +
+					"the program; or choose a port above 1023."},
+			ZH: Words{"运行服务的用户无权打开所需的端口。",
+				"给予权限：在服务单元中写 AmbientCapabilities=CAP_NET_BIND_SERVICE，或对程序执行 setcap " +
+					"cap_net_bind_service=+ep；也可以选用 1023 以上的端口。"}},
 		{Code: Unreadable,
 			EN: Words{"The user that the box runs as can't read a file that it needs.",
 				"Let it: chgrp signalbox FILE; chmod g+r FILE, or copy the file with install -m 0640 -g signalbox."},

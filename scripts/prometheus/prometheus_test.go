@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"signalbox"
+	"signalbox/internal/testkit"
 )
 
 const (
@@ -170,12 +171,7 @@ func scrape(t *testing.T) string {
 // promtool runs Prometheus' tool, which must have nothing to complain about.
 func promtool(t *testing.T, in io.Reader, args ...string) {
 	t.Helper()
-	if _, err := exec.LookPath("promtool"); err != nil {
-		if os.Getenv("SIGNALBOX_TEST_ALL") == "1" {
-			t.Fatalf("%v: Debian's package prometheus has it", err)
-		}
-		t.Skipf("%v: Debian's package prometheus has it", err)
-	}
+	testkit.Need(t, "promtool") // of Debian's package prometheus
 	var out bytes.Buffer
 	cmd := exec.CommandContext(t.Context(), "promtool", args...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, &out, &out

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"strconv"
 	"strings"
 	"syscall"
@@ -51,9 +52,12 @@ func closedPort(transport string) trouble.Code {
 
 // startTrouble is the fault that keeps a box from starting.
 func startTrouble(err error) trouble.Code {
+	var port *net.OpError
 	switch {
 	case errors.Is(err, edge.ErrInUse):
 		return trouble.PortTaken
+	case errors.Is(err, fs.ErrPermission) && errors.As(err, &port):
+		return trouble.PortForbidden
 	case errors.Is(err, fs.ErrPermission):
 		return trouble.Unreadable
 	case errors.Is(err, syscall.ENOSPC):

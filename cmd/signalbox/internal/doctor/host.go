@@ -503,6 +503,9 @@ func listen(c config.Config, dir string) (*app.App, Check) {
 	}
 	if err := box.Listen(); err != nil {
 		code, fix := startTrouble(err), "signalbox fails to start for the same reason; the message says what to do"
+		if code == trouble.PortForbidden {
+			fix = fixOf(code)
+		}
 		if who := holders(portsOf(c)); len(who) > 0 {
 			words := make([]string, len(who))
 			for i := range who {

@@ -179,9 +179,7 @@ func (t *trial) unreachable(err error) Check {
 		return skipped("this machine has no %s", family)
 	case isRefused(err):
 		t.closed = true
-		return failed(trouble.NotRunning, "check turn.listen, and that public_host or turn.urls names the machine "+
-			"that signalbox runs on",
-			"nothing listens on port %s", t.port())
+		return failed(trouble.TURNSilent, "", "nothing listens on port %s", t.port())
 	case errors.As(err, &unknown), errors.As(err, &invalid), errors.As(err, &name):
 		return failed(trouble.CertificateUntrusted, "get a certificate for this very name (tls.mode \"acme\"): "+
 			"browsers fail on this one silently",

@@ -20,6 +20,7 @@ ready
 echo "serves after $((($(date +%s%N) - begin) / 1000000)) ms"
 [[ $(stat -c %U /proc/"$(systemctl show -P MainPID signalbox)") == signalbox ]]
 [[ -e /usr/share/man/man8/signalbox-quickstart.8.gz ]]
+[[ -e /usr/share/doc/signalbox/TROUBLES.md && -e /usr/share/doc/signalbox/OPTIONS.md ]]
 
 step upgrade
 token=$(cat /var/lib/signalbox/admin-token)
