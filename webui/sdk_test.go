@@ -110,7 +110,7 @@ func TestModules(t *testing.T) {
 		t.Parallel()
 		run(t, "session.test.mjs", "HUB="+newHub(t), "WEBSOCKET="+webSocketFor(t, node))
 	})
-	for _, name := range []string{"hostile", "peer", "rebuild"} {
+	for _, name := range []string{"hostile", "peer", "rebuild", "second"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			run(t, name+".test.mjs", "WEBSOCKET="+webSocketPackage(t))

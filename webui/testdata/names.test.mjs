@@ -18,7 +18,7 @@ after(async () => {
   await rm(state, { recursive: true });
 });
 
-async function enter(t, user) {
+async function enter(t, user, patience = 1000) {
   const session = await connect({ url: `http://127.0.0.1:${box.port}/signal`, keep: false, name: user, user });
   const ended = [];
   const rooms = [];
@@ -27,7 +27,7 @@ async function enter(t, user) {
     hidden: (code) => ended.push({ code }),
     ended: (end) => ended.push(end),
     answered: (room) => rooms.push(room),
-  }, 1000);
+  }, patience);
   t.after(() => {
     names.close();
     session.close();
@@ -57,9 +57,9 @@ test('more than a room takes see each other come and go', DEADLINE, async (t) =>
 test('who answers meets the caller in a room of their own', DEADLINE, async (t) => {
   const [ann, bob] = [await enter(t, 'ann1'), await enter(t, 'bob1')];
   const rung = ann.names.ring('bob1');
-  assert.deepEqual(ann.names.call, { user: 'bob1', name: 'bob1', isOwn: true });
+  assert.deepEqual(ann.names.call, { user: 'bob1', name: 'bob1', isOwn: true, isAnswered: false });
   await until(() => bob.names.call);
-  assert.deepEqual(bob.names.call, { user: 'ann1', name: 'ann1', isOwn: false });
+  assert.deepEqual(bob.names.call, { user: 'ann1', name: 'ann1', isOwn: false, isAnswered: false });
   bob.names.answer();
   await rung;
   await until(() => bob.rooms.length);
@@ -83,13 +83,13 @@ test('what a caller hears: declined, busy, not here; and who was called: missed'
   await cem.names.ring('bob3');
   assert.deepEqual(cem.ended, [{ user: 'bob3', code: 'busy' }]);
   assert.deepEqual(bob.ended, [{ user: 'cem3', code: 'missed' }]);
-  bob.names.decline();
+  bob.names.end();
   await first;
   assert.deepEqual(ann.ended, [{ user: 'bob3', code: 'declined' }]);
 
   const again = ann.names.ring('bob3');
   await until(() => bob.names.call);
-  ann.names.cancel();
+  ann.names.end();
   await again;
   await until(() => !bob.names.call);
   assert.equal(ann.ended.length, 1, 'who gives up needs no word');
@@ -119,4 +119,42 @@ test('only the far end of a call proposes a room, and only a room', DEADLINE, as
   await until(() => bob.rooms.length);
   assert.deepEqual(ann.rooms, bob.rooms);
   assert.notEqual(ann.rooms[0], 'x'.repeat(22));
+});
+
+test('an answered call without a room yet can be ended: nobody goes anywhere', DEADLINE, async (t) => {
+  for (const [n, ends] of [['6', 'callee'], ['8', 'caller']]) {
+    const [ann, bob] = [await enter(t, `ann${n}`, 60_000), await enter(t, `bob${n}`, 60_000)];
+    for (const { session } of [ann, bob]) {
+      const signal = session.signal.bind(session);
+      session.signal = (to, data) => (data['signalbox.room'] ? new Promise(() => {}) : signal(to, data)); // never said
+    }
+    const rung = ann.names.ring(`bob${n}`);
+    await until(() => bob.names.call);
+    bob.names.answer();
+    assert.equal(bob.names.call.isAnswered, true);
+    for (const { session } of [ann, bob]) await until(() => [...session.calls.values()][0]?.peer);
+    (ends === 'callee' ? bob : ann).names.end();
+    await rung;
+    await until(() => !bob.names.call);
+    assert.deepEqual(ann.ended, ends === 'callee' ? [{ user: 'bob6', code: 'declined' }] : []);
+    assert.deepEqual(bob.ended, ends === 'callee' ? [] : [{ user: 'ann8', code: 'missed' }]);
+    assert.deepEqual([...ann.rooms, ...bob.rooms], []);
+    assert.equal(ann.session.calls.size + bob.session.calls.size, 0);
+  }
+});
+
+test('words of many strangers don’t shut out that of the far end', DEADLINE, async (t) => {
+  const [ann, bob, eve] = [await enter(t, 'ann7'), await enter(t, 'bob7'), await enter(t, 'eve7')];
+  const rung = ann.names.ring('bob7');
+  await until(() => bob.names.call);
+  for (let n = 0; n < 16; n++) {
+    const { session } = await enter(t, `stranger${n}`);
+    await session.signal(ann.session.peerId, { 'signalbox.room': 'x'.repeat(22) });
+  }
+  await eve.session.signal(ann.session.peerId, { 'signalbox.room': 'x'.repeat(22) });
+  bob.names.answer();
+  await rung;
+  assert.deepEqual(ann.ended, []);
+  await until(() => bob.rooms.length);
+  assert.deepEqual(ann.rooms, bob.rooms);
 });

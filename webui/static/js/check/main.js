@@ -28,10 +28,18 @@ const MAX_USERS = 16; // whose logins a session may watch
 
 // The run that is, or was last, under way. Where it is `opened`, a report has taken its place.
 let last = { stop: new AbortController(), judged: [], added: new Map(), rows: new Map(), places: new Set() };
+const wanted = new URLSearchParams(location.search);
+let meeting = wanted.get('with'); // under which this device and a second one meet
 start();
 takePass();
 const own = new OwnServers(testOwn);
-const second = new Second({ report: () => (last.opened ? undefined : window.report), token: pass, show: showSecond });
+const second = new Second({
+  connect,
+  report: () => (last.opened ? undefined : window.report),
+  token: pass,
+  show: showSecond,
+  ended: () => byId('second-open').hidden = false,
+});
 byId('run').addEventListener('click', run);
 byId('pass-form').addEventListener('submit', (event) => {
   event.preventDefault();
@@ -42,19 +50,18 @@ byId('copy-report').addEventListener('click', async () => {
   say(byId('report-said'), done ? 'copied' : 'copy.failed');
 });
 byId('second-open').addEventListener('click', () => {
-  const id = newID();
-  showLink(id);
-  second.open(id);
+  meeting ??= newID();
+  showLink(meeting);
+  second.open(meeting);
 });
 byId('devices-test').addEventListener('click', toggleDevices);
 byId('save-report').addEventListener('click', saveReport);
 byId('open-report').addEventListener('change', openReport);
-const wanted = new URLSearchParams(location.search);
 run().then(() => {
   if (wanted.has('auto')) saveReport();
-  if (!wanted.has('with')) return;
+  if (!meeting) return;
   byId('second-open').hidden = true;
-  second.open(wanted.get('with'));
+  second.open(meeting);
 });
 
 function reportText() {

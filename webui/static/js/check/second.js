@@ -1,7 +1,6 @@
 // A second vantage point: somebody opens the page's link on another device, which runs the same
 // test. Each tells the other what came of it, over the hub, and the two call each other through the
 // relay.
-import { connect } from '/signalbox.js';
 import { essence, ofBoth } from './both.js';
 import { median } from './relay.js';
 import { readVerdict } from './saved.js';
@@ -25,27 +24,43 @@ export class Second {
   #late;
 
   /**
-   * `report` gives what this device has found, or undefined; `token` admits it; `show` is called
-   * with each verdict.
+   * `connect` is the SDK's; `report` gives what this device has found, or undefined; `token` admits
+   * it; `show` is called with each verdict, and `ended` when the two can't meet any more.
    */
-  constructor({ report, token, show }) {
-    this.#options = { report, token, show };
+  constructor({ connect, report, token, show, ended }) {
+    this.#options = { connect, report, token, show, ended };
   }
 
-  /** Waits for the other device under an id. */
+  /** Waits for the other device under an id; again, once it has ended. */
   async open(id) {
-    const { token, show } = this.#options;
+    const { connect, token, show } = this.#options;
+    this.#peer = this.#theirs = this.#call = null;
     show({ verdict: 'running', words: 'second.waiting' });
+    let session;
     try {
-      const session = await connect({ name: 'check', token, keep: false });
+      session = await connect({ name: 'check', token, keep: false });
       this.#room = session.room(`check/${id}`, { relayOnly: true });
       this.#room.on('peer', ({ peer }) => this.#meet(peer));
       this.#room.on('left', ({ peer }) => this.#miss(peer));
       this.#room.on('broadcast', ({ data }) => this.#hear(data));
       await this.#room.join();
+      this.#room.on('closed', ({ error }) => {
+        session.close();
+        this.#end('second.lost', error);
+      });
     } catch (error) {
-      show({ verdict: 'bad', words: 'second.refused', params: { code: error.code ?? 'internal' } });
+      session?.close();
+      this.#end('second.refused', error);
     }
+  }
+
+  // What has been found stays.
+  #end(words, error) {
+    clearTimeout(this.#late);
+    this.#peer = null;
+    const { show, ended } = this.#options;
+    if (!this.#theirs || !this.#call) show({ verdict: 'bad', words, params: { code: error?.code ?? 'internal' } });
+    ended();
   }
 
   /** Tells the other device what this one has found. */

@@ -60,7 +60,7 @@ byId('missed-clear').addEventListener('click', () => {
   show();
 });
 byId('ringing-answer').addEventListener('click', () => names?.answer());
-byId('ringing-decline').addEventListener('click', () => (names?.call?.isOwn ? names.cancel() : names?.decline()));
+byId('ringing-decline').addEventListener('click', () => names?.end());
 byId('ringing').addEventListener('cancel', (event) => event.preventDefault()); // a key must not end a call
 onLanguage(() => names && show());
 
@@ -86,14 +86,16 @@ function show() {
     say(byId('ringing-who'), call.isOwn ? 'names.calling' : 'names.rings', { user: call.name });
     say(byId('ringing-decline'), call.isOwn ? 'cancel' : 'names.decline');
     byId('ringing-answer').hidden = call.isOwn;
+    byId('ringing-answer').disabled = call.isAnswered;
     if (!dialog.open) {
       dialog.showModal();
       (call.isOwn ? byId('ringing-decline') : byId('ringing-answer')).focus();
     }
+    if (call.isAnswered) byId('ringing-decline').focus(); // the button that was pressed answers no more
   } else if (dialog.open) {
     dialog.close();
   }
-  bell.ring(call && !call.isOwn ? call.name : null);
+  bell.ring(call && !call.isOwn && !call.isAnswered ? call.name : null);
   byId('names-list').replaceChildren(...people.map(({ user }) => person(user)));
   byId('names-none').hidden = people.length > 0;
   byId('names-notify').hidden = !globalThis.Notification || Notification.permission !== 'default';

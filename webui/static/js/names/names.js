@@ -6,18 +6,18 @@ const LOBBY = 'chat/lobby'; // where clients of MDN's chat are, too
 const WORD = 'signalbox.room'; // under which the ends of a call propose it
 const ROOM = /^[\w-]{22}$/;
 const WORD_MS = 8000; // for the far end to propose one
-const WORDS = 16; // of strangers and the far end, while a call rings
+const WORDS = 16; // of whoever has one, while a call rings: the newest
 const OPTIONS = { dataChannel: false }; // nothing is sent: the room has media
 
 export class Names {
   people = []; // who can be called, {user}, in alphabetical order
-  call = null; // that rings: {user, name, isOwn}
+  call = null; // that rings, or is answered and has no room yet: {user, name, isOwn, isAnswered}
 
   #session;
   #told;
   #there = new Map(); // peer id -> user
   #incoming = null; // SDK's
-  #abort = null; // what this end has begun
+  #abort = null; // what this end has begun, or has answered
   #words = new Map(); // peer id -> the room that it proposes: that of the far end may come before it is known
   #heard = () => {};
   #patience;
@@ -55,32 +55,30 @@ export class Names {
   /** Rings, until somebody answers or this end gives up. */
   async ring(user) {
     if (this.call) return;
-    this.#abort = new AbortController();
-    this.#set({ user, name: user, isOwn: true });
-    await this.#meetIn(user, this.#session.call(user, { ...OPTIONS, signal: this.#abort.signal }));
+    this.#set({ user, name: user, isOwn: true, isAnswered: false });
+    await this.#meetIn(user, (signal) => this.#session.call(user, { ...OPTIONS, signal }));
   }
 
   answer() {
     const call = this.#incoming;
     if (!call) return;
     this.#incoming = null;
-    this.#meetIn(this.call.user, Promise.resolve().then(() => call.accept(OPTIONS)));
+    this.#set({ ...this.call, isAnswered: true });
+    this.#meetIn(this.call.user, async () => call.accept(OPTIONS));
   }
 
-  decline() {
-    this.#incoming?.decline();
+  /** Ends the call, whichever end has begun it, also one that was answered and has no room yet. */
+  end() {
+    this.#abort?.abort();
+    if (!this.#incoming) return;
+    this.#incoming.decline();
     this.#incoming = null;
     this.#set(null);
   }
 
-  cancel() {
-    this.#abort?.abort();
-  }
-
   close() {
     for (const end of this.#ends) end();
-    this.decline();
-    this.cancel();
+    this.end();
   }
 
   #rings(call) {
@@ -90,7 +88,7 @@ export class Names {
       return this.#told.ended({ user: user || call.name, code: 'missed' });
     }
     this.#incoming = call;
-    this.#set({ user, name: user || call.name, isOwn: false });
+    this.#set({ user, name: user || call.name, isOwn: false, isAnswered: false });
     call.on('canceled', ({ reason }) => {
       if (this.#incoming !== call) return;
       this.#incoming = null;
@@ -100,11 +98,12 @@ export class Names {
   }
 
   // Whoever answers is here already; programs that don't know of rooms are not.
-  async #meetIn(user, answered) {
+  async #meetIn(user, meet) {
+    const { signal } = this.#abort = new AbortController();
     let call = null;
     try {
-      call = await answered;
-      this.#told.answered(await this.#agree(call));
+      call = await meet(signal);
+      this.#told.answered(await this.#agree(call, signal));
     } catch (error) {
       call?.hangup();
       if (error.code !== 'canceled') this.#told.ended({ user, code: error.reason === 'busy' ? 'busy' : error.code });
@@ -113,23 +112,30 @@ export class Names {
     this.#set(null);
   }
 
-  async #agree({ peer: { id } }) {
+  async #agree(call, signal) {
+    const { id } = call.peer;
     const { peerId } = this.#session;
     const own = randomRoom();
     let timer;
     const word = new Promise((resolve, reject) => {
+      const fail = (code) => reject(Object.assign(new Error('no room'), { code }));
       this.#heard = () => this.#words.has(id) && resolve(this.#words.get(id));
       this.#heard();
-      const late = Object.assign(new Error('no word of a room'), { code: 'elsewhere' });
-      timer = setTimeout(reject, this.#patience, late);
+      signal.addEventListener('abort', () => fail('canceled'));
+      if (signal.aborted) fail('canceled');
+      call.on('closed', () => fail(this.call.isOwn ? 'declined' : 'missed'));
+      timer = setTimeout(fail, this.#patience, 'elsewhere');
     });
     const [theirs] = await Promise.all([word, this.#session.signal(id, { [WORD]: own })])
       .finally(() => clearTimeout(timer));
     return peerId < id ? own : theirs;
   }
 
+  // The far end may have said its word before it is known: it must not be shut out by strangers'.
   #hear(from, room) {
-    if (!this.call || typeof room !== 'string' || !ROOM.test(room) || this.#words.size === WORDS) return;
+    if (!this.call || typeof room !== 'string' || !ROOM.test(room)) return;
+    this.#words.delete(from);
+    if (this.#words.size === WORDS) this.#words.delete(this.#words.keys().next().value);
     this.#words.set(from, room);
     this.#heard();
   }
