@@ -49,11 +49,11 @@ byId('devices-test').addEventListener('click', toggleDevices);
 byId('save-report').addEventListener('click', saveReport);
 byId('open-report').addEventListener('change', openReport);
 const wanted = new URLSearchParams(location.search);
+byId('second-open').hidden = wanted.has('with');
+byId('second-invited').hidden = !wanted.has('with'); // whoever made the link hears what comes of it
 run().then(() => {
   if (wanted.has('auto')) saveReport();
-  if (!wanted.has('with')) return;
-  byId('second-open').hidden = true;
-  second.open(wanted.get('with'));
+  if (wanted.has('with')) second.open(wanted.get('with'));
 });
 
 function reportText() {

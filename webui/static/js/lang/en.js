@@ -495,6 +495,7 @@ export default {
 
   "second.title": "From a second network",
   "second.what": "Open the link on a phone that uses mobile data. It runs the same test, its results come here, and the two call each other through the box.",
+  "second.invited": "You opened somebody’s link: what the test finds here also goes to that device, and the two call each other through the box. Close this page if you don’t want that.",
   "second.open": "Show the link",
   "second.code": "Code of the link",
   "second.waiting": "Waiting for the other device …",
