@@ -18,7 +18,7 @@ const (
 // Plan is how a room is kept: it stands until it expires, also while nobody is in it.
 type Plan struct {
 	Room     string // the full name
-	Capacity int    // 0: the hub's default
+	Capacity int    // 0: that of its hall, or the hub's default
 	Policy   Policy
 	Users    []string // who may join under PolicyInvited, by their handles
 	Expires  time.Time
@@ -55,7 +55,7 @@ func (h *Hub) Keep(plan Plan) (fresh bool, err error) {
 	for _, user := range plan.Users {
 		k.users[Visible(user)] = true
 	}
-	capacity := cmp.Or(plan.Capacity, h.live.Load().capacity)
+	capacity := cmp.Or(plan.Capacity, h.usualCapacity(RoomName(plan.Room)))
 	for {
 		r, fresh, err := h.keep(RoomName(plan.Room), capacity, k)
 		if err != nil {

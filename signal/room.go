@@ -267,10 +267,14 @@ func (h *Hub) room(name string, s *Session, pass *Pass, capacity int) (*room, er
 	if h.opts.Rooms > 0 && len(h.rooms) >= h.opts.Rooms {
 		return nil, Refuse(CodeNoSuchRoom, "")
 	}
-	r := h.newRoom(name, cmp.Or(pass.Capacity, capacity, h.opts.Halls[name].Capacity,
-		h.live.Load().capacity))
+	r := h.newRoom(name, cmp.Or(pass.Capacity, capacity, h.usualCapacity(name)))
 	h.rooms[name] = r
 	return r, nil
+}
+
+// usualCapacity is that of a room whose opener asks for none.
+func (h *Hub) usualCapacity(name string) int {
+	return cmp.Or(h.opts.Halls[name].Capacity, h.live.Load().capacity)
 }
 
 // maxTokens is how many keys of tokens a session is known by: its latest, and that of its hello.

@@ -82,6 +82,21 @@ func TestHub13KeptRoomHasAPolicy(t *testing.T) {
 	}
 }
 
+// A hall that the operator's program makes takes as many as one that its members open.
+func TestKeptHallHasItsCapacity(t *testing.T) {
+	t.Parallel()
+	b := start(t, signal.Options{RoomCapacity: 2, Halls: map[string]signal.Hall{"hall": {Capacity: 10}}})
+	for _, wish := range []struct {
+		room           string
+		capacity, want int
+	}{{"hall", 0, 10}, {"hall", 3, 3}, {"hall", 0, 10}, {"tea", 0, 2}} {
+		b.keep(t, signal.Plan{Room: wish.room, Capacity: wish.capacity})
+		if shot, _ := b.Room(wish.room); shot.Capacity != wish.want {
+			t.Errorf("of %+v the capacity is %d", wish, shot.Capacity)
+		}
+	}
+}
+
 // When its time is over, or at the operator's wish, a room ends: its members hear it, and their
 // sessions go on.
 func TestHub13RoomEnds(t *testing.T) {

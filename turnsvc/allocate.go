@@ -239,7 +239,8 @@ func (b *books) overLimit(r *request, w *wish) int {
 		return b.over(r, limitAllocations)
 	case n == 0:
 		return 0
-	case b.unused.over(h, b.clock.now()):
+	case b.unused.over(r.principal, r.client, b.clock.now()):
+		b.tellOfWaste(r)
 		return b.over(r, limitUnused)
 	case !b.quotas.fitsUser(n, l, h):
 		return b.over(r, limitPerUser)

@@ -46,7 +46,7 @@ type books struct {
 	reservations map[[8]byte]*reservation
 	nextID       uint64
 	quotas       quotas
-	unused       unused
+	unused       *unused
 	replies      replies
 	portless     bool            // the last relay socket could not be opened
 	told         map[string]bool // of which shared users the log has told; see tellOfCrowd
@@ -66,7 +66,7 @@ func newBooks(c *core, k *keyring, ch *challenges, engineKey []byte) *books {
 		core: c, judge: j, keys: k, challenges: ch,
 		engineKey: engineKey, channelTimeout: channelLifetime - 5*time.Second,
 		queue: newQueue(), wake: make(chan struct{}, 1), touches: make(chan chan []*socket.Pulse),
-		reservations: map[[8]byte]*reservation{}, quotas: newQuotas(&j.settings.Load().Limits), unused: unused{},
+		reservations: map[[8]byte]*reservation{}, quotas: newQuotas(&j.settings.Load().Limits), unused: newUnused(),
 		all: map[uint64]*allocation{}, drained: make(chan struct{}), told: map[string]bool{},
 	}
 }
@@ -304,7 +304,7 @@ func (b *books) remove() {
 		}
 		b.quotas.giveBack(a.holder())
 		if a.unused() {
-			b.unused.add(a.holder(), b.clock.now())
+			b.unused.add(a.principal, a.client, b.clock.now())
 		}
 		b.disown(a)
 		if !a.own {

@@ -93,7 +93,7 @@ func TestIssue16FloodOfEnds(t *testing.T) {
 func TestAUserWhoAllocatesAndGivesBack(t *testing.T) {
 	var log testkit.Log
 	r := newRig(t, func(o *Options) { o.Log = log.Logger() })
-	h := holder{principal: "u", client: netip.MustParseAddr("127.0.0.1")}
+	one := netip.MustParseAddrPort("127.0.0.1:9") // of the many clients there
 	for range 3 {
 		c := r.dial("udp", "u", "p")
 		c.allocate()
@@ -107,15 +107,15 @@ func TestAUserWhoAllocatesAndGivesBack(t *testing.T) {
 	if log.Count("more=3") != 1 {
 		t.Errorf("no sum in\n%s", log.String())
 	}
-	count := func(n int) {
+	count := func(n int, client netip.AddrPort) {
 		r.inBooks(func() int {
 			for range n {
-				r.s.books.unused.add(h, r.s.core.clock.now())
+				r.s.books.unused.add("u", client, r.s.core.clock.now())
 			}
 			return 0
 		})
 	}
-	count(unusedBurst - 4)
+	count(unusedBurst-4, one)
 	using := r.dial("udp", "u", "p")
 	using.allocate() // there is room for this one
 	peer := r.peer()
@@ -123,13 +123,20 @@ func TestAUserWhoAllocatesAndGivesBack(t *testing.T) {
 	using.write(using.sendFrame(peer.LocalAddr().String(), "x"))
 	eventually(t, "the count", func() bool { return r.s.Snapshot().Relayed.FromClientBytes == 1 })
 	using.ok(wire.MethodRefresh, withLifetime(0))
-	count(100)
-	r.dial("udp", "u", "p").refused(486, wire.MethodAllocate, withUDP)
+	count(5, one)
+	fresh := r.dial("udp", "u", "p")
+	fresh.allocate() // one that has given none back has room beyond
+	fresh.ok(wire.MethodRefresh, withLifetime(0))
+	fresh.refused(486, wire.MethodAllocate, withUDP)
 	eventually(t, "the reason in the log", func() bool { return log.Count(limitUnused.why()) == 1 })
-	other := h
-	other.client = netip.MustParseAddr("192.0.2.1")
+	r.dial("udp", "u", "p").allocate()
+	count(beyondBurst, one)
+	r.dial("udp", "u", "p").refused(486, wire.MethodAllocate, withUDP)
+	if n := log.Count("one TURN user, from one address"); n != 1 {
+		t.Errorf("%d warnings", n)
+	}
 	if r.inBooks(func() int {
-		if r.s.books.unused.over(other, r.s.core.clock.now()) {
+		if r.s.books.unused.over("u", netip.MustParseAddrPort("192.0.2.1:9"), r.s.core.clock.now()) {
 			return 1
 		}
 		return 0
@@ -140,6 +147,6 @@ func TestAUserWhoAllocatesAndGivesBack(t *testing.T) {
 	r.dial("udp", "u", "p").allocate()
 	r.advance(unusedBurst * unusedInterval)
 	eventually(t, "all is forgotten", func() bool {
-		return r.inBooks(func() int { return len(r.s.books.unused) }) == 0
+		return r.inBooks(func() int { return len(r.s.books.unused.counts) }) == 0
 	})
 }

@@ -96,16 +96,14 @@ func enterable(dir string) error {
 	return unix.Close(fd)
 }
 
-// Free returns how much room there is for users other than root where a path is; ok is false if
-// nobody knows.
-func Free(path string) (bytes, files uint64, ok bool) {
+func roomAt(path string) (r room, ok bool) {
 	var s unix.Statfs_t
 	if unix.Statfs(path, &s) != nil {
-		return 0, 0, false
+		return room{}, false
 	}
-	files = s.Ffree
+	r = room{s.Bavail * uint64(s.Bsize), s.Ffree}
 	if s.Files == 0 { // a file system that has no such limit
-		files = 1 << 32
+		r.files = 1 << 32
 	}
-	return s.Bavail * uint64(s.Bsize), files, true
+	return r, true
 }

@@ -19,5 +19,5 @@ func executable(string) error { return nil }
 
 func enterable(string) error { return nil }
 
-// Free is not known here.
-func Free(string) (bytes, files uint64, ok bool) { return 0, 0, false }
+// roomAt is not known here.
+func roomAt(string) (r room, ok bool) { return room{}, false }

@@ -21,17 +21,19 @@ const (
 	refusalsAtStart = 2
 )
 
-// refusals are when the directory has refused, within the last hour, in Unix milliseconds.
+// refusals are when the directory has refused, within the last hour, in Unix milliseconds. What is
+// no such list has none.
 func (s *acme) refusals(now time.Time) (at []int64, err error) {
 	text, err := s.state.Read(refusalsFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	if err == nil {
-		err = json.Unmarshal(text, &at)
-	}
 	if err != nil {
 		return nil, err
+	}
+	if err := json.Unmarshal(text, &at); err != nil {
+		s.log.Warn("the noted refusals of the ACME directory are no list: they count as none", "err", err)
+		return nil, nil
 	}
 	// One that lies ahead is of a clock that was wrong.
 	return slices.DeleteFunc(at, func(ms int64) bool {
@@ -50,7 +52,7 @@ func (s *acme) noteIfRefused(err error) {
 // noteRefusal is called when the directory has refused.
 func (s *acme) noteRefusal(now time.Time) {
 	at, err := s.refusals(now)
-	if err == nil || errors.As(err, new(*json.SyntaxError)) {
+	if err == nil {
 		text, _ := json.Marshal(append(at, now.UnixMilli())) // numbers always have JSON
 		err = s.state.Write(refusalsFile, text)
 	}

@@ -46,6 +46,10 @@ func TestRestartsDontSpendTheAllowance(t *testing.T) {
 		if pause, _ := s.rest(time.Now()); pause > 0 {
 			t.Errorf("of %q it waits %v", text, pause)
 		}
+		s.noteRefusal(time.Now())
+		if at, err := s.refusals(time.Now()); len(at) != 1 || err != nil {
+			t.Errorf("after %q it has noted %v, %v", text, at, err)
+		}
 	}
 }
 

@@ -26,7 +26,11 @@ secret = "confidential-confidential-confidential"
 `), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	text, err := Effective(string(defaults), LoadOptions{File: file})
+	_, given, err := LoadGiven(string(defaults), LoadOptions{File: file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := given.TOML()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,8 @@ const TYPED_MS = 250;
 export class RoomPages {
   #ask;
   #offset = 0;
+  #asked = 0; // so many times
+  #answered = 0; // which of them the page is from
   #page = null;
   #typed;
 
@@ -37,8 +39,10 @@ export class RoomPages {
   async refresh() {
     const query = { search: byId('rooms-search').value.trim(), sort: byId('rooms-sort').value, offset: this.#offset,
       limit: LIMIT };
+    const turn = ++this.#asked;
     const page = await rooms(query);
-    if (query.offset !== this.#offset) return; // another page was turned to
+    if (turn < this.#answered || query.offset !== this.#offset) return; // it is of an older wish
+    this.#answered = turn;
     this.#page = page;
     if (page.offset >= page.total && page.offset > 0) this.#offset = 0; // they are fewer now
     this.draw();

@@ -2,7 +2,7 @@
 // somebody wants it.
 import { layout } from './layout.js';
 import { openDisk } from './disk.js';
-import { durationOf, withRoom } from './webm.js';
+import { Tape } from './tape.js';
 
 const WIDTH = 1280;
 const HEIGHT = 720;
@@ -21,17 +21,15 @@ export class Recorder {
   #canvas = Object.assign(document.createElement('canvas'), { width: WIDTH, height: HEIGHT });
   #pen = this.#canvas.getContext('2d', { alpha: false });
   #recorder = null;
-  #disk = null;
-  #room = null; // for the duration: see webm.js
-  #position = 0;
+  #tape = null;
   #writing = Promise.resolve();
   #began = 0;
   #ended;
 
   /**
    * `scene()` gives what there is to record: {pictures: [{video, name, isScreen}], tracks}, the
-   * latter of sound; a picture without a video has none now. `ended(error)` is called once the file
-   * is whole, or can't be.
+   * latter of sound; a picture without a video has none now. `ended(outcome)` is called once the
+   * file is whole, or can't be: see Tape.end.
    */
   constructor(scene, ended) {
     this.#scene = scene;
@@ -42,13 +40,14 @@ export class Recorder {
   async start(name) {
     const type = TYPES.find((each) => MediaRecorder.isTypeSupported(each)) ?? '';
     const plain = type.split(';')[0] || 'video/webm';
-    this.#disk = await openDisk(`${name}.${plain.split('/')[1]}`, plain);
+    this.#tape = new Tape(await openDisk(`${name}.${plain.split('/')[1]}`, plain));
     this.#draw();
     const both = [this.#canvas.captureStream(FRAMES), this.#mix.stream].flatMap((stream) => stream.getTracks());
     const recorder = new MediaRecorder(new MediaStream(both), { mimeType: type, videoBitsPerSecond: BITS });
     this.#recorder = recorder;
     recorder.ondataavailable = ({ data }) => {
-      this.#writing = this.#writing.then(() => this.#write(data)).catch((error) => this.#fail(error));
+      const ms = this.#length;
+      this.#writing = this.#writing.then(() => this.#write(data, ms));
     };
     recorder.onstop = () => this.#close();
     recorder.start(PIECE_MS);
@@ -58,6 +57,10 @@ export class Recorder {
 
   stop() {
     if (this.#recorder?.state === 'recording') this.#recorder.stop();
+  }
+
+  get #length() {
+    return performance.now() - this.#began;
   }
 
   // Timers nearly stop while the page is hidden; sound doesn't.
@@ -108,34 +111,16 @@ export class Recorder {
     }
   }
 
-  async #write(blob) {
-    let bytes = new Uint8Array(await blob.arrayBuffer());
-    if (this.#position === 0 && bytes.length) {
-      this.#room = withRoom(bytes);
-      bytes = this.#room?.bytes ?? bytes;
-    }
-    await this.#disk.write(bytes, this.#position);
-    this.#position += bytes.length;
-    if (this.#position > this.#disk.limit) this.stop();
+  async #write(blob, ms) {
+    await this.#tape.write(new Uint8Array(await blob.arrayBuffer()), ms);
+    if (this.#tape.isFull) this.stop();
   }
 
   async #close() {
-    const ms = performance.now() - this.#began;
+    const ms = this.#length;
     for (const track of this.#recorder.stream.getTracks()) track.stop();
-    try {
-      await this.#writing;
-      if (this.#room) await this.#disk.write(durationOf(ms, this.#room.scale), this.#room.at);
-      await this.#disk.end();
-      this.#ended(this.#position > this.#disk.limit ? new Error('the memory for it is full') : null);
-    } catch (error) {
-      this.#ended(error);
-    }
+    await this.#writing.catch(console.warn); // such as a piece that can't be read any more
+    this.#ended(await this.#tape.end(ms));
     this.#context.close();
-  }
-
-  // What can't be written, such as on a full disk, ends it; what has been is kept.
-  #fail(error) {
-    console.warn(error);
-    this.stop();
   }
 }

@@ -16,6 +16,7 @@ export class Recording {
   constructor(room) {
     this.#room = room;
     byId('record').hidden = !globalThis.MediaRecorder || !HTMLCanvasElement.prototype.captureStream;
+    import('./disk.js').then(({ sweep }) => sweep()).catch(() => {}); // else the browser has no disk of its own
     byId('record').addEventListener('click', () => (this.isOn ? this.#recorder.stop() : this.#start()));
   }
 
@@ -50,7 +51,7 @@ export class Recording {
     try {
       const { Recorder } = await import('./recorder.js');
       const scene = () => this.#stage?.scene ?? { pictures: [], tracks: [] };
-      const recorder = new Recorder(scene, (error) => this.#ended(error));
+      const recorder = new Recorder(scene, (outcome) => this.#ended(outcome));
       const time = new Date().toISOString().slice(0, 16).replace(':', '-');
       await recorder.start(`call-${this.#room.replaceAll(/[^\p{L}\p{N}-]+/gu, '-')}-${time}`);
       if (this.#stage) this.#recorder = recorder;
@@ -62,9 +63,9 @@ export class Recording {
     this.#tell();
   }
 
-  #ended(error) {
+  #ended(outcome) {
     this.#recorder = null;
-    this.#say(error ? 'record.cut' : 'record.saved');
+    this.#say(`record.${outcome}`);
     this.#tell();
   }
 

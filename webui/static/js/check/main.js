@@ -57,11 +57,11 @@ byId('second-open').addEventListener('click', () => {
 byId('devices-test').addEventListener('click', toggleDevices);
 byId('save-report').addEventListener('click', saveReport);
 byId('open-report').addEventListener('change', openReport);
+byId('second-open').hidden = Boolean(meeting);
+byId('second-invited').hidden = !meeting; // whoever made the link hears what comes of it
 run().then(() => {
   if (wanted.has('auto')) saveReport();
-  if (!meeting) return;
-  byId('second-open').hidden = true;
-  second.open(meeting);
+  if (meeting) second.open(meeting);
 });
 
 function reportText() {

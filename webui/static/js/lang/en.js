@@ -239,7 +239,8 @@ export default {
   "record.own": "You are recording",
   "record.others": "Recorded by {names}",
   "record.saved": "The recording is saved.",
-  "record.cut": "The recording ended early: there was no more room for it. What was recorded is saved, as far as possible.",
+  "record.cut": "The recording ended early: there was no more room for it. It is saved, but its last minutes may be missing.",
+  "record.lost": "The recording is lost: it could not be written.",
   "record.failed": "This browser can’t record here.",
   "invite": "Nobody else is here yet",
   "invite.how": "Send them this link. You will hear when somebody comes.",
@@ -494,6 +495,7 @@ export default {
 
   "second.title": "From a second network",
   "second.what": "Open the link on a phone that uses mobile data. It runs the same test, its results come here, and the two call each other through the box.",
+  "second.invited": "You opened somebody’s link: what the test finds here also goes to that device, and the two call each other through the box. Close this page if you don’t want that.",
   "second.open": "Show the link",
   "second.code": "Code of the link",
   "second.waiting": "Waiting for the other device …",

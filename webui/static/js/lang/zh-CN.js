@@ -239,7 +239,8 @@ export default {
   "record.own": "你正在录制",
   "record.others": "{names} 正在录制",
   "record.saved": "录制已保存。",
-  "record.cut": "录制提前结束：空间不足。已录的部分会尽量保存。",
+  "record.cut": "录制提前结束：空间不足。录制已保存，但最后几分钟可能缺失。",
+  "record.lost": "录制已丢失：无法写入。",
   "record.failed": "此浏览器无法在这里录制。",
   "invite": "还没有其他人",
   "invite.how": "把这个链接发给他们。有人来时会有提示音。",
@@ -494,6 +495,7 @@ export default {
 
   "second.title": "从另一个网络",
   "second.what": "用使用移动数据的手机打开此链接。它会进行同样的检测，结果显示在这里，两台设备还会经由主机互相通话。",
+  "second.invited": "你打开了别人的链接：这里的检测结果也会发给对方的设备，两台设备还会经由主机互相通话。如果不愿意，请关闭此页面。",
   "second.open": "显示链接",
   "second.code": "链接的二维码",
   "second.waiting": "等待另一台设备……",

@@ -1,0 +1,63 @@
+// A recording on its way to the disk. From time to time it is made a whole file there, with its
+// duration, so that a full disk, or a tab that dies, costs only what came since.
+import { durationOf, withRoom } from './webm.js';
+
+// With each time the browser copies what it has kept: at most some five times the file in all.
+const KEEP_BYTES = 4 * 1024 * 1024;
+const KEEP_SHARE = 1 / 4;
+
+export class Tape {
+  #disk;
+  #room = null; // for the duration: see webm.js
+  #position = 0;
+  #kept = 0;
+  #error = null;
+
+  /** `disk` is from openDisk. */
+  constructor(disk) {
+    this.#disk = disk;
+  }
+
+  /** It takes no more. */
+  get isFull() {
+    return this.#error !== null || this.#position > this.#disk.limit;
+  }
+
+  /** Writes the next piece, with which the recording is `ms` long. Never rejects: see isFull. */
+  async write(piece, ms) {
+    if (this.#error) return;
+    try {
+      let bytes = piece;
+      if (this.#position === 0 && bytes.length) {
+        this.#room = withRoom(bytes);
+        bytes = this.#room?.bytes ?? bytes;
+      }
+      await this.#disk.write(bytes, this.#position);
+      this.#position += bytes.length;
+      if (this.#position - this.#kept < Math.max(KEEP_BYTES, this.#kept * KEEP_SHARE)) return;
+      await this.#writeDuration(ms);
+      await this.#disk.keep();
+      this.#kept = this.#position;
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** Ends it: it is 'saved', 'cut' where there was no room for all of it, or 'lost'. */
+  async end(ms) {
+    const isFull = this.isFull;
+    if (!this.#error) await this.#writeDuration(ms).catch((error) => this.#fail(error));
+    const kept = await this.#disk.end();
+    if (!kept) return 'lost';
+    return isFull || kept < this.#position ? 'cut' : 'saved';
+  }
+
+  async #writeDuration(ms) {
+    if (this.#room) await this.#disk.write(durationOf(ms, this.#room.scale), this.#room.at);
+  }
+
+  #fail(error) {
+    console.warn(error);
+    this.#error = error;
+  }
+}
