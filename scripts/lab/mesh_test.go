@@ -35,7 +35,8 @@ func TestCallSendsWhatIsShown(t *testing.T) {
 		`new Set(`+sent+`.map(e => e.scaleResolutionDownBy)).size == 2 || `+
 			sent+`.every(e => e.scaleResolutionDownBy == 1)`)
 	cy.Close()
-	ann.Await(within, "and as before once Cy has gone", `(all => all.length == 1 && all[0].maxFramerate == 30)(`+sent+`)`)
+	ann.Await(within, "and as before once Cy has gone",
+		`(all => all.length == 1 && all[0].maxFramerate == 30)(`+sent+`)`)
 	moreFrames(t, bo)
 }
 

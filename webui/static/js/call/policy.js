@@ -16,6 +16,10 @@ const SIZES = [ // of the picture, by how many others there are at most
   { others: Infinity, height: 240, rate: 15 },
 ];
 const SCREEN_RATE = 15; // frames a second
+const FIRST = 5; // samples of a connection that say nothing: it looks for its pace, and loses
+const RECENT = 3; // samples over which losses are told: the far end says only now and then what it has
+const FEWEST = 50; // packets that say anything of losses
+const PATIENCE = 4; // seconds of much loss in a row: more than one burst makes in recent samples
 const LOSSY = 0.08; // share of what is sent: above it, there is too much
 const SOUND = 0.02; // below it, there may be more
 const LESS = 0.7;
@@ -25,12 +29,15 @@ const MORE = 1.08;
  * What RTCRtpSender.setParameters is to be told for one picture of one peer's. `others` are in the
  * call; `height` is the camera's, in pixels; `shown` is how high the peer shows it, in its own
  * pixels, null if it has not said; `uplink` is what there is for all, in bits a second. `isScreen`,
- * and `hasBoth` where a camera and a screen are sent.
+ * `hasBoth` where a camera and a screen are sent, and `isNew`: a picture that nobody may have seen
+ * yet never pauses, as its receiver would wait for it in vain.
  */
-export function encodingOf({ others, height, shown = null, uplink = UPLINK_MAX, isScreen = false, hasBoth = false }) {
+export function encodingOf({
+  others, height, shown = null, uplink = UPLINK_MAX, isScreen = false, hasBoth = false, isNew = false,
+}) {
   const share = hasBoth ? isScreen ? SCREEN_SHARE : 1 - SCREEN_SHARE : 1;
   const room = Math.floor((uplink / Math.max(1, others) - VOICE) * share);
-  const active = room >= LEAST && shown !== 0;
+  const active = isNew || (room >= LEAST && shown !== 0);
   const most = Math.max(room, LEAST);
   if (isScreen) return { active, scaleResolutionDownBy: 1, maxFramerate: SCREEN_RATE, maxBitrate: most };
   const size = SIZES.find((each) => others <= each.others);
@@ -45,15 +52,37 @@ export function encodingOf({ others, height, shown = null, uplink = UPLINK_MAX, 
   };
 }
 
+/**
+ * The share of what is sent to a peer that was lost in the last seconds, from the samples of its
+ * connection; null if it isn't known, as in the first seconds on a path.
+ */
+export function lossOf(samples) {
+  const recent = samples.slice(samples.findLastIndex(({ path }) => !path) + 1).slice(FIRST).slice(-RECENT);
+  const sum = (count) => recent.reduce((all, { up }) => all + (up[count] ?? 0), 0);
+  const packets = sum('packets');
+  if (recent.length < RECENT || packets < FEWEST || recent.at(-1).up.lost === null) return null;
+  return Math.min(1, sum('lost') / packets);
+}
+
 /** What the uplink has room for, from what is lost on it. */
 export class Uplink {
   bits = UPLINK_MAX;
 
-  /** Takes the worst loss to any peer in a second, null if it isn't known. Tells of a change. */
-  take(loss) {
-    const before = this.bits;
-    if (loss > LOSSY) this.bits = Math.max(UPLINK_MIN, Math.round(this.bits * LESS));
-    else if (loss !== null && loss < SOUND) this.bits = Math.min(UPLINK_MAX, Math.round(this.bits * MORE));
-    return this.bits !== before;
+  #lossy = 0; // seconds in a row
+
+  /**
+   * Takes, each second, the share that was lost to each peer, null where it isn't known. What all of
+   * them lose is lost on the uplink; what one loses alone, on its own way there.
+   */
+  take(losses) {
+    const known = losses.filter((loss) => loss !== null);
+    const loss = known.length ? Math.min(...known) : null;
+    this.#lossy = loss > LOSSY ? this.#lossy + 1 : 0;
+    if (this.#lossy === PATIENCE) {
+      this.#lossy = 0;
+      this.bits = Math.max(UPLINK_MIN, Math.round(this.bits * LESS));
+    } else if (loss !== null && loss < SOUND) {
+      this.bits = Math.min(UPLINK_MAX, Math.round(this.bits * MORE));
+    }
   }
 }

@@ -4,12 +4,14 @@ import { Stats, verdictWords } from '/signalbox-stats.js';
 import { byId } from '../dom.js';
 import { locale, say, t } from '../i18n.js';
 import { Places } from './places.js';
+import { lossOf } from './policy.js';
 import { Sending } from './sending.js';
 import { ScreenTile, Tile } from './tiles.js';
 import { Voices } from './voices.js';
 
 const SCREEN = 'screen'; // the stream's name
 const RESIZED_MS = 400; // after the last change of a tile's size
+const HIDDEN_MS = 5000; // after which a tile without a size isn't only being laid out
 const CALM = ['good', 'unknown', 'no-path']; // verdicts that say nothing new
 
 export class Stage {
@@ -27,7 +29,7 @@ export class Stage {
 
   constructor({ room, name, controls, media, chat, invite, arrival, details, recording }) {
     this.room = room;
-    this.#sending = new Sending(room, media, () => this.lines.map(({ sample }) => sample?.up.loss));
+    this.#sending = new Sending(room, media, () => [...this.#tiles.values()].map(({ stats }) => lossOf(stats.samples)));
     this.name = name;
     this.controls = controls;
     this.media = media;
@@ -55,7 +57,8 @@ export class Stage {
     room.on('error', ({ peer }) => this.#tiles.get(peer.id)?.tile.setNote('tile.failed'));
     room.on('open', ({ peer }) => {
       peer.send(this.#about());
-      this.#sayShown(peer);
+      const element = this.#tiles.get(peer.id)?.tile.element;
+      if (element?.clientHeight) peer.send(shownIn(element));
     });
     room.on('message', ({ peer, data }) => this.#hear(peer, data));
     this.count();
@@ -197,15 +200,10 @@ export class Stage {
     const entry = this.#tiles.get(element.dataset.peer);
     if (!entry) return;
     clearTimeout(entry.timer);
-    entry.timer = setTimeout(() => this.#sayShown(this.room.peers.get(element.dataset.peer)), RESIZED_MS);
-  }
-
-  // A picture fills its tile: of a tile that is higher than the picture's shape, all the height.
-  #sayShown(peer) {
-    const element = this.#tiles.get(peer?.id)?.tile.element;
-    if (!element) return;
-    const height = Math.max(element.clientHeight, element.clientWidth * 9 / 16) * devicePixelRatio;
-    peer.send(JSON.stringify({ type: 'shown', height: Math.round(height) }));
+    entry.timer = setTimeout(() => {
+      const peer = this.room.peers.get(element.dataset.peer);
+      peer?.send(shownIn(element));
+    }, element.clientHeight ? RESIZED_MS : HIDDEN_MS);
   }
 
   #show(peer) {
@@ -259,9 +257,16 @@ export class Stage {
   }
 }
 
-function end({ stats, silence }) {
+function end({ stats, silence, timer }) {
+  clearTimeout(timer);
   stats.stop();
   silence();
+}
+
+// A picture fills its tile: of a tile that is higher than the picture's shape, all the height.
+function shownIn({ clientHeight, clientWidth }) {
+  const height = Math.max(clientHeight, clientWidth * 9 / 16) * devicePixelRatio;
+  return JSON.stringify({ type: 'shown', height: Math.round(height) });
 }
 
 function parse(data) {
