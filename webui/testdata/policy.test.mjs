@@ -128,7 +128,7 @@ test('a picture pauses only once it has been seen, and is set once for each chan
   assert.equal(set.length, 3);
 });
 
-test('a connection that negotiates or has no path is left alone, and set after that', { timeout: 10_000 }, async (t) => {
+test('while a connection negotiates or has no path, it is left alone', { timeout: 10_000 }, async (t) => {
   const { set, connection, looks } = sending(t, () => [null]);
   connection.signalingState = 'have-local-offer';
   await until(() => looks.length > 2);

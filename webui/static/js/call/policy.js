@@ -71,8 +71,8 @@ export class Uplink {
   #lossy = 0; // seconds in a row
 
   /**
-   * Takes, each second, the share that was lost to each peer, null where it isn't known. What all of
-   * them lose is lost on the uplink; what one loses alone, on its own way there.
+   * Takes, each second, the share that was lost to each peer, null where it isn't known. What all
+   * of them lose is lost on the uplink; what one loses alone, on its own way there.
    */
   take(losses) {
     const known = losses.filter((loss) => loss !== null);
