@@ -4,21 +4,24 @@ import { Stats, verdictWords } from '/signalbox-stats.js';
 import { byId } from '../dom.js';
 import { locale, say, t } from '../i18n.js';
 import { Places } from './places.js';
+import { lossOf } from './policy.js';
+import { Sending } from './sending.js';
 import { ScreenTile, Tile } from './tiles.js';
 import { Voices } from './voices.js';
 
-const UPLINK_BITS = 3_000_000; // for all peers together: in a mesh everybody sends to everybody
-const PEER_BITS_MIN = 150_000;
 const SCREEN = 'screen'; // the stream's name
-const SCREEN_SHARE = 3; // of four parts of what a peer is sent, beside a camera
+const RESIZED_MS = 400; // after the last change of a tile's size
+const HIDDEN_MS = 5000; // after which a tile without a size isn't only being laid out
 const CALM = ['good', 'unknown', 'no-path']; // verdicts that say nothing new
 
 export class Stage {
-  #tiles = new Map(); // peer id -> {tile, state, stats, silence}
+  #tiles = new Map(); // peer id -> {tile, state, stats, silence, timer}
   #screens = new Map(); // peer id, '' for one's own -> {tile, silence}
   #places = new Places();
   #preview = new MediaStream();
   #isJoined = false;
+  #sending;
+  #sizes = new ResizeObserver((entries) => entries.forEach(({ target }) => this.#resized(target)));
   #voices = new Voices(() => [...this.#tiles].flatMap(([id, { tile }]) => {
     const peer = this.room.peers.get(id);
     return peer ? [{ element: tile.element, connection: peer.connection }] : [];
@@ -26,6 +29,7 @@ export class Stage {
 
   constructor({ room, name, controls, media, chat, invite, arrival, details, recording }) {
     this.room = room;
+    this.#sending = new Sending(room, media, () => [...this.#tiles.values()].map(({ stats }) => lossOf(stats.samples)));
     this.name = name;
     this.controls = controls;
     this.media = media;
@@ -47,11 +51,15 @@ export class Stage {
     room.on('stream', ({ peer, name, stream }) => name === SCREEN && this.#showScreen(peer.id, stream, peer.name));
     room.on('state', ({ peer, state }) => {
       this.#note(peer);
-      if (state === 'connected') this.#divideUplink();
+      if (state === 'connected') this.#sending.update();
     });
     room.on('presence', ({ peer }) => this.#note(peer));
     room.on('error', ({ peer }) => this.#tiles.get(peer.id)?.tile.setNote('tile.failed'));
-    room.on('open', ({ peer }) => peer.send(this.#about()));
+    room.on('open', ({ peer }) => {
+      peer.send(this.#about());
+      const element = this.#tiles.get(peer.id)?.tile.element;
+      if (element?.clientHeight) peer.send(shownIn(element));
+    });
     room.on('message', ({ peer, data }) => this.#hear(peer, data));
     this.count();
   }
@@ -67,7 +75,7 @@ export class Stage {
     } else {
       await this.room.replaceTrack(kind === 'microphone' ? 'audio' : 'video', track);
     }
-    this.#divideUplink();
+    this.#sending.update();
     this.tell();
   }
 
@@ -119,6 +127,8 @@ export class Stage {
   close() {
     for (const entry of this.#tiles.values()) end(entry);
     this.#voices.end();
+    this.#sending.end();
+    this.#sizes.disconnect();
     for (const id of [...this.#screens.keys()]) this.#showScreen(id, null);
     this.#places.close();
     byId('unblock').hidden = true;
@@ -151,6 +161,7 @@ export class Stage {
     tile.ondetails = () => this.details.open(tile.name, stats);
     this.#tiles.set(peer.id, { tile, state: null, stats, silence: this.media.play(tile.video) });
     this.#places.add(tile);
+    this.#sizes.observe(tile.element);
     this.count();
     if (this.#isJoined) this.arrival.came(tile.name);
   }
@@ -162,9 +173,10 @@ export class Stage {
     this.details.closeOf(entry.stats);
     this.recording.setOther(peer.id, entry.tile.name, false);
     end(entry);
+    this.#sizes.unobserve(entry.tile.element);
     this.#places.remove(entry.tile);
     this.#showScreen(peer.id, null);
-    this.#divideUplink();
+    this.#sending.update();
     this.count();
   }
 
@@ -174,11 +186,24 @@ export class Stage {
     if (!entry || !message) return;
     if (message.type === 'chat' && typeof message.text === 'string') {
       this.chat.add(entry.tile.name, message.text, { from: peer.id });
+    } else if (message.type === 'shown') {
+      this.#sending.setShown(peer.id, message.height);
     } else if (message.type === 'state') {
       entry.state = message;
       this.recording.setOther(peer.id, entry.tile.name, message.recording === true);
       this.#show(peer);
     }
+  }
+
+  // Asks for a picture that is as large as the tile, once that has come to rest.
+  #resized(element) {
+    const entry = this.#tiles.get(element.dataset.peer);
+    if (!entry) return;
+    clearTimeout(entry.timer);
+    entry.timer = setTimeout(() => {
+      const peer = this.room.peers.get(element.dataset.peer);
+      peer?.send(shownIn(element));
+    }, element.clientHeight ? RESIZED_MS : HIDDEN_MS);
   }
 
   #show(peer) {
@@ -230,40 +255,18 @@ export class Stage {
     byId('status').toggleAttribute('data-alone', !others);
     this.invite.show(!others);
   }
-
-  // Without a bound every connection takes what it finds, and on a home uplink the last to join
-  // starves.
-  async #divideUplink() {
-    const { peers } = this.room;
-    const bits = Math.max(PEER_BITS_MIN, Math.floor(UPLINK_BITS / Math.max(1, peers.size)));
-    for (const peer of peers.values()) {
-      for (const sender of peer.connection.getSenders()) {
-        if (sender.track?.kind !== 'video') continue;
-        const parameters = sender.getParameters();
-        const share = Math.floor(bits * this.#shareOf(sender.track));
-        if (!parameters.encodings?.length || parameters.encodings[0].maxBitrate === share) continue;
-        parameters.encodings[0].maxBitrate = share;
-        try {
-          await sender.setParameters(parameters);
-        } catch {
-          // A negotiation that has just begun makes these parameters stale; the next change sets
-          // them.
-        }
-      }
-    }
-  }
-
-  // Letters need more than faces.
-  #shareOf(track) {
-    const { camera, screen } = this.media;
-    if (!camera || !screen) return 1;
-    return (track === screen ? SCREEN_SHARE : 4 - SCREEN_SHARE) / 4;
-  }
 }
 
-function end({ stats, silence }) {
+function end({ stats, silence, timer }) {
+  clearTimeout(timer);
   stats.stop();
   silence();
+}
+
+// A picture fills its tile: of a tile that is higher than the picture's shape, all the height.
+function shownIn({ clientHeight, clientWidth }) {
+  const height = Math.max(clientHeight, clientWidth * 9 / 16) * devicePixelRatio;
+  return JSON.stringify({ type: 'shown', height: Math.round(height) });
 }
 
 function parse(data) {

@@ -1,0 +1,153 @@
+// How much of a picture each of the others in a call is sent.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { encodingOf, lossOf, Uplink } from '../static/js/call/policy.js';
+import { Sending } from '../static/js/call/sending.js';
+
+const second = (packets, lost, path = 'direct') => ({ path, up: { packets, lost } });
+const sound = (n) => Array.from({ length: n }, () => second(100, 0));
+
+test('a pair has the whole picture', () => {
+  const sent = encodingOf({ others: 1, height: 720, shown: 900 });
+  const { active, scaleResolutionDownBy, maxFramerate, maxBitrate } = sent;
+  assert.deepEqual([active, scaleResolutionDownBy, maxFramerate], [true, 1, 30]);
+  assert.ok(maxBitrate > 2_000_000);
+});
+
+test('with more people, each gets a smaller and slower one, and all together fit the uplink', () => {
+  let before = { scaleResolutionDownBy: 0, maxFramerate: Infinity, maxBitrate: Infinity };
+  for (let others = 1; others <= 7; others++) {
+    const now = encodingOf({ others, height: 720 });
+    assert.ok(now.active);
+    assert.ok(now.scaleResolutionDownBy >= before.scaleResolutionDownBy);
+    assert.ok(now.maxFramerate <= before.maxFramerate);
+    assert.ok(now.maxBitrate <= before.maxBitrate);
+    assert.ok(others * (now.maxBitrate + 40_000) <= 3_000_000, `${others} others`);
+    before = now;
+  }
+  assert.deepEqual([before.scaleResolutionDownBy, before.maxFramerate], [3, 15]);
+});
+
+test('nobody is sent more than is shown there', () => {
+  assert.equal(encodingOf({ others: 1, height: 720, shown: 170 }).scaleResolutionDownBy, 4);
+  assert.equal(encodingOf({ others: 1, height: 720, shown: 181 }).scaleResolutionDownBy, 3);
+  assert.equal(encodingOf({ others: 1, height: 720, shown: 5000 }).scaleResolutionDownBy, 1);
+  assert.equal(encodingOf({ others: 1, height: 240, shown: 700 }).scaleResolutionDownBy, 1, 'nor less than there is');
+  assert.equal(encodingOf({ others: 1, height: 720, shown: 0 }).active, false, 'what is not shown, is not sent');
+  assert.ok(encodingOf({ others: 1, height: 720, shown: 170 }).maxBitrate < 250_000);
+});
+
+test('voices come first: pictures have what is left, and pause where that is too little', () => {
+  assert.equal(encodingOf({ others: 1, height: 720, uplink: 300_000 }).maxBitrate, 260_000);
+  assert.equal(encodingOf({ others: 2, height: 720, uplink: 180_000 }).active, true);
+  assert.equal(encodingOf({ others: 2, height: 720, uplink: 170_000 }).active, false);
+});
+
+test('a screen keeps its size, and has most of what there is beside a camera', () => {
+  const both = { others: 2, height: 720, hasBoth: true, uplink: 1_000_000 };
+  const screen = encodingOf({ ...both, isScreen: true });
+  assert.deepEqual([screen.scaleResolutionDownBy, screen.maxFramerate, screen.maxBitrate], [1, 15, 345_000]);
+  assert.equal(encodingOf(both).maxBitrate, 115_000);
+});
+
+test('a picture that nobody may have seen yet never pauses', () => {
+  for (const why of [{ shown: 0 }, { uplink: 100_000 }]) {
+    assert.equal(encodingOf({ others: 2, height: 720, ...why }).active, false);
+    assert.equal(encodingOf({ others: 2, height: 720, ...why, isNew: true }).active, true);
+  }
+});
+
+test('an uplink that loses much for some seconds has less room, and more again once it is sound', () => {
+  const uplink = new Uplink();
+  const take = (seconds, ...losses) => {
+    for (let n = 0; n < seconds; n++) uplink.take(losses);
+    return uplink.bits;
+  };
+  assert.equal(take(10, null, null), 3_000_000);
+  assert.equal(take(3, 0.2), 3_000_000, 'a burst is none of it');
+  assert.equal(take(1, 0.05), 3_000_000);
+  assert.equal(take(3, 0.2), 3_000_000);
+  assert.equal(take(1, 0.2), 2_100_000);
+  assert.equal(take(3, 0.2), 2_100_000, 'each step is given time');
+  assert.equal(take(1, 0.05), 2_100_000, 'a little is left as it is');
+  assert.equal(take(60, 0.5), 100_000);
+  assert.equal(take(60, 0), 3_000_000);
+});
+
+test('what one far end loses alone is not lost on the uplink', () => {
+  const uplink = new Uplink();
+  for (let n = 0; n < 10; n++) uplink.take([0.5, 0, null]);
+  assert.equal(uplink.bits, 3_000_000);
+});
+
+test('the first seconds on a path say nothing of losses, and later ones soon no more', () => {
+  const early = [second(100, 90), second(100, 90), ...sound(3)];
+  assert.equal(lossOf(early), null);
+  assert.equal(lossOf([...early, ...sound(2)]), null);
+  assert.equal(lossOf([...early, ...sound(2), second(100, 60)]), 0.2);
+  assert.equal(lossOf([...sound(7), second(100, 60), ...sound(3)]), 0);
+  assert.equal(lossOf([...sound(9), second(0, 0, null), ...sound(5), second(100, 50), second(100, 50)]), null,
+    'nor on another path');
+  assert.equal(lossOf(Array.from({ length: 9 }, () => second(10, 5))), null, 'nor few packets');
+  assert.equal(lossOf(Array.from({ length: 9 }, () => second(100, null))), null);
+});
+
+// One picture that is sent to one peer, and what it was set to.
+function sending(t, losses) {
+  const set = [];
+  const track = { kind: 'video', getSettings: () => ({ height: 720 }) };
+  const sender = {
+    track,
+    transport: {},
+    getParameters: () => ({ encodings: [{}] }),
+    setParameters: async ({ encodings: [encoding] }) => set.push({ ...encoding, looks: looks.length }),
+  };
+  const looks = [];
+  const connection = { connectionState: 'connected', signalingState: 'stable', getSenders: () => [sender] };
+  const room = { peers: new Map([['bob', { id: 'bob', connection }]]) };
+  const media = { camera: track, screen: null };
+  const made = new Sending(room, media, () => looks.push(1) && losses(), 1);
+  t.after(() => made.end());
+  return { set, connection, sender, made, looks };
+}
+
+async function until(look) {
+  while (!look()) await new Promise((resolve) => setTimeout(resolve, 1));
+}
+
+test('a picture pauses only once it has been seen, and is set once for each change', { timeout: 10_000 }, async (t) => {
+  const { set, sender, made, looks } = sending(t, () => [null]);
+  made.setShown('bob', 0);
+  await until(() => set.some(({ active }) => !active));
+  assert.deepEqual(set.map(({ active }) => active), [true, false]);
+  assert.ok(set[1].looks >= 8, `after ${set[1].looks} looks`);
+  sender.track = { ...sender.track };
+  await until(() => set.length === 3);
+  assert.equal(set[2].active, true, 'another picture is new');
+  await until(() => looks.length > set[2].looks + 3);
+  assert.equal(set.length, 3);
+});
+
+test('while a connection negotiates or has no path, it is left alone', { timeout: 10_000 }, async (t) => {
+  const { set, connection, looks } = sending(t, () => [null]);
+  connection.signalingState = 'have-local-offer';
+  await until(() => looks.length > 2);
+  connection.connectionState = 'connecting';
+  connection.signalingState = 'stable';
+  await until(() => looks.length > 4);
+  assert.deepEqual(set, []);
+  connection.connectionState = 'connected';
+  await until(() => set.length);
+});
+
+test('what could not be set is set at the next look', { timeout: 10_000 }, async (t) => {
+  const { set, sender } = sending(t, () => [null]);
+  const { setParameters } = sender;
+  let refused = 0;
+  sender.setParameters = async (parameters) => {
+    if (refused++ < 2) throw new Error('InvalidStateError');
+    return setParameters(parameters);
+  };
+  await until(() => set.length);
+  assert.equal(refused, 3);
+});
