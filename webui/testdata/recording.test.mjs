@@ -124,6 +124,16 @@ test('a recording is whole in its file', async () => {
   });
 });
 
+test('a head that comes in pieces has a duration, too', async () => {
+  await withPicked(Infinity, async (tape, picked) => {
+    for (const byte of HEAD) await tape.write(new Uint8Array([byte]), 0);
+    await tape.write(new Uint8Array(100), 2500);
+    assert.equal(await tape.end(2500), 'saved');
+    assert.equal(picked.content.length, withRoom(HEAD).bytes.length + 100);
+    assert.equal(durationIn(picked.content), 2500);
+  });
+});
+
 test('a full disk, and a tab that dies, keep what came before', async (t) => {
   t.mock.method(console, 'warn', () => {});
   await withPicked(10.5 * MiB, async (tape, picked) => {

@@ -1,13 +1,15 @@
 // A recording on its way to the disk. From time to time it is made a whole file there, with its
 // duration, so that a full disk, or a tab that dies, costs only what came since.
-import { durationOf, withRoom } from './webm.js';
+import { durationOf, joined, withRoom } from './webm.js';
 
 // With each time the browser copies what it has kept: at most some five times the file in all.
 const KEEP_BYTES = 4 * 1024 * 1024;
 const KEEP_SHARE = 1 / 4;
+const HEAD_MAX = 64 * 1024; // bytes of the head, which may come in pieces
 
 export class Tape {
   #disk;
+  #head = new Uint8Array(0); // what has come of it; null: it is written
   #room = null; // for the duration: see webm.js
   #position = 0;
   #kept = 0;
@@ -27,13 +29,13 @@ export class Tape {
   async write(piece, ms) {
     if (this.#error) return;
     try {
-      let bytes = piece;
-      if (this.#position === 0 && bytes.length) {
-        this.#room = withRoom(bytes);
-        bytes = this.#room?.bytes ?? bytes;
+      if (this.#head) {
+        this.#head = joined(this.#head, piece);
+        this.#room = withRoom(this.#head);
+        if (this.#room || this.#head.length > HEAD_MAX) await this.#writeHead();
+      } else {
+        await this.#append(piece);
       }
-      await this.#disk.write(bytes, this.#position);
-      this.#position += bytes.length;
       if (this.#position - this.#kept < Math.max(KEEP_BYTES, this.#kept * KEEP_SHARE)) return;
       await this.#writeDuration(ms);
       await this.#disk.keep();
@@ -46,10 +48,26 @@ export class Tape {
   /** Ends it: it is 'saved', 'cut' where there was no room for all of it, or 'lost'. */
   async end(ms) {
     const isFull = this.isFull;
-    if (!this.#error) await this.#writeDuration(ms).catch((error) => this.#fail(error));
+    if (!this.#error) await this.#finish(ms).catch((error) => this.#fail(error));
     const kept = await this.#disk.end();
     if (!kept) return 'lost';
     return isFull || kept < this.#position ? 'cut' : 'saved';
+  }
+
+  async #finish(ms) {
+    if (this.#head?.length) await this.#writeHead();
+    await this.#writeDuration(ms);
+  }
+
+  async #writeHead() {
+    const bytes = this.#room?.bytes ?? this.#head;
+    this.#head = null;
+    await this.#append(bytes);
+  }
+
+  async #append(bytes) {
+    await this.#disk.write(bytes, this.#position);
+    this.#position += bytes.length;
   }
 
   async #writeDuration(ms) {

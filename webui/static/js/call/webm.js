@@ -73,7 +73,8 @@ function numberAt(bytes, from, to) {
   return bytes.subarray(from, to).reduce((sum, byte) => sum * 256 + byte, 0);
 }
 
-function joined(...parts) {
+/** One array of several. */
+export function joined(...parts) {
   const all = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
   let at = 0;
   for (const part of parts) {
