@@ -4,6 +4,7 @@ import { byId } from '../dom.js';
 import { label, say } from '../i18n.js';
 
 const SAID_MS = 15_000;
+const OUTCOMES = { saved: 'record.saved', cut: 'record.cut', lost: 'record.lost' };
 
 export class Recording {
   #room; // its name
@@ -65,7 +66,7 @@ export class Recording {
 
   #ended(outcome) {
     this.#recorder = null;
-    this.#say(`record.${outcome}`);
+    this.#say(OUTCOMES[outcome]);
     this.#tell();
   }
 
