@@ -371,8 +371,8 @@ func TestCheckAsTheTricklePage(t *testing.T) {
 		t.Errorf("candidates of the relay alone: %s", rows)
 	}
 	p.Click("details > summary")
-	if over := p.Overflow(390); over > 0 {
-		t.Errorf("on a phone, the page is %d pixels too wide", over)
+	if over, what := p.Overflow(390); over > 0 {
+		t.Errorf("on a phone, the page is %d pixels too wide: %s", over, what)
 	}
 	p.Shoot("check-trickle")
 

@@ -377,7 +377,7 @@ func TestLobbyChoosesDevices(t *testing.T) {
 	p.Await(10*time.Second, "it is remembered", `["fake_device_1", "fake_device_1"].join() == [
 		document.querySelector("#preview").srcObject?.getVideoTracks()[0].label,
 		document.querySelector("#use-camera").selectedOptions[0]?.label].join()`)
-	if over := p.Overflow(390); over > 0 {
-		t.Errorf("the lobby is %d pixels too wide for a phone", over)
+	if over, what := p.Overflow(390); over > 0 {
+		t.Errorf("the lobby is %d pixels too wide for a phone: %s", over, what)
 	}
 }

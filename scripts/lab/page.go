@@ -164,14 +164,17 @@ func (p *Page) Audit(name string) {
 }
 
 // Overflow returns by how many CSS pixels the page is wider than a screen of the
-// given width, so that it would scroll sideways.
-func (p *Page) Overflow(width int) int {
+// given width, so that it would scroll sideways, and what sticks out.
+func (p *Page) Overflow(width int) (over int, what string) {
 	p.b.t.Helper()
 	p.do("look", map[string]any{"width": width, "height": p.look.Height, "dark": p.look.Dark}, nil)
-	var over int
 	p.Eval("document.documentElement.scrollWidth - document.documentElement.clientWidth", &over)
+	if over > 0 {
+		p.Eval(`[...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > innerWidth + 0.5)
+			.map(e => e.tagName + "#" + e.id + "." + e.className).join(" ")`, &what)
+	}
 	p.do("look", map[string]any{"width": p.look.Width, "height": p.look.Height, "dark": p.look.Dark}, nil)
-	return over
+	return over, what
 }
 
 // Expect names an error that the page may log, by a regular expression.

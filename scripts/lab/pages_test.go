@@ -53,8 +53,8 @@ func TestPages(t *testing.T) {
 func fits(t *testing.T, p *lab.Page) {
 	t.Helper()
 	for _, width := range []int{320, 390, 768, 1440} {
-		if over := p.Overflow(width); over > 0 {
-			t.Errorf("at a width of %d the page is %d pixels too wide", width, over)
+		if over, what := p.Overflow(width); over > 0 {
+			t.Errorf("at a width of %d the page is %d pixels too wide: %s", width, over, what)
 		}
 	}
 }
