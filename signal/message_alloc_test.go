@@ -21,15 +21,7 @@ func message(t testing.TB) func() {
 	text := fmt.Sprintf(`{"type":"signal","to":%q,"room":"room","data":{"sdp":%q}}`, receiver.id,
 		strings.Repeat("v=0 line\r\n", 120))
 	frame := testkit.ClientFrame(websocket.TextMessage, []byte(text))
-	from, to := sender.ws.NetConn(), &testkit.Frames{Conn: receiver.ws.NetConn()}
-	return func() {
-		if _, err := from.Write(frame); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := to.Next(); err != nil {
-			t.Fatal(err)
-		}
-	}
+	return (&testkit.Frames{Conn: receiver.ws.NetConn()}).Pass(t, sender.ws.NetConn(), frame)
 }
 
 func BenchmarkMessage(b *testing.B) {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"io"
 	"net"
+	"testing"
 )
 
 // Frames is a client's end of a WebSocket that allocates nothing, to measure what a server does. It
@@ -23,6 +24,19 @@ func ClientFrame(kind byte, message []byte) []byte {
 		frame = binary.BigEndian.AppendUint16(append(frame, 0x80|126), uint16(n))
 	}
 	return append(append(frame, 0, 0, 0, 0), message...)
+}
+
+// Pass returns a func that sends a client's frame and takes the message that comes of it here. The
+// func allocates nothing.
+func (f *Frames) Pass(t testing.TB, from net.Conn, frame []byte) func() {
+	return func() {
+		if _, err := from.Write(frame); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.Next(); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // Next returns the next message, which is valid until it is called again. It answers pings.

@@ -23,15 +23,7 @@ func message(t testing.TB) func() {
 	receiver.expect(`42["votherjoined","r",1]`)
 	text := `42["vdata","r",{"type":"offer","sdp":"` + strings.Repeat(`v=0 line\r\n`, 120) + `"}]`
 	frame := testkit.ClientFrame(websocket.TextMessage, []byte(text))
-	from, to := sender.NetConn(), &testkit.Frames{Conn: receiver.NetConn()}
-	return func() {
-		if _, err := from.Write(frame); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := to.Next(); err != nil {
-			t.Fatal(err)
-		}
-	}
+	return (&testkit.Frames{Conn: receiver.NetConn()}).Pass(t, sender.NetConn(), frame)
 }
 
 func BenchmarkMessage(b *testing.B) {
