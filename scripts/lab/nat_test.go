@@ -3,6 +3,7 @@
 package lab_test
 
 import (
+	"bufio"
 	"net"
 	"net/netip"
 	"os"
@@ -230,8 +231,16 @@ func TestNextLabClearsAwayTheLeftoversOfAKilledRun(t *testing.T) {
 	if out, err := exec.Command("ip", "netns", "add", left.Name).CombinedOutput(); err != nil {
 		t.Fatalf("ip netns add: %v\n%s", err, out)
 	}
-	cmd := left.Command(t.Context(), "sleep", "60")
+	cmd := left.Command(t.Context(), "sh", "-c", "echo inside; exec sleep 60")
+	says, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	// Until it says so it has not entered the namespace, and nobody finds it there.
+	if _, err := bufio.NewReader(says).ReadString('\n'); err != nil {
 		t.Fatal(err)
 	}
 	ended := make(chan error, 1)
