@@ -4,8 +4,10 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"unicode"
 )
 
 var readmes = map[string]string{"README.md": "## Where is what", "README.zh-CN.md": "## 在哪里找什么"}
@@ -65,6 +67,37 @@ func TestReadmeSaysWhereEverythingIs(t *testing.T) {
 			}
 		}
 	}
+}
+
+// The READMEs begin with a list of their sections, each of which leads to one.
+func TestReadmeListsItsSections(t *testing.T) {
+	t.Parallel()
+	for name := range readmes {
+		var listed, sections []string
+		text := read(t, name)
+		for _, m := range regexp.MustCompile(`\]\(#([^)]+)\)`).FindAllStringSubmatch(text, -1) {
+			listed = append(listed, m[1])
+		}
+		for _, m := range regexp.MustCompile(`(?m)^## (.+)$`).FindAllStringSubmatch(text, -1) {
+			sections = append(sections, anchor(m[1]))
+		}
+		if len(sections) == 0 || !slices.Equal(listed, sections) {
+			t.Errorf("%s lists the sections %q, and has %q", name, listed, sections)
+		}
+	}
+}
+
+// anchor is what Git forges make of a heading.
+func anchor(heading string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == ' ':
+			return '-'
+		case r == '-' || r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r):
+			return unicode.ToLower(r)
+		}
+		return -1
+	}, heading)
 }
 
 // named reports whether a file or a folder that it is directly in has a row. What is further up
