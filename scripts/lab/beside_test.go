@@ -2,7 +2,11 @@
 
 package lab_test
 
-import "testing"
+import (
+	"os"
+	"testing"
+	"time"
+)
 
 // Browsers mostly wait for each other and for networks that fail, but each wants a core while it
 // starts or shows a picture: of the tests that have some, so many run at once.
@@ -15,4 +19,18 @@ func besideOthers(t *testing.T) {
 	t.Parallel()
 	beside <- struct{}{}
 	t.Cleanup(func() { <-beside })
+}
+
+// lasting is how long a long test runs: as an environment variable says, or else so long.
+func lasting(t *testing.T, variable string, otherwise time.Duration) time.Duration {
+	t.Helper()
+	text := os.Getenv(variable)
+	if text == "" {
+		return otherwise
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		t.Fatalf("%s: %v", variable, err)
+	}
+	return d
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"os/exec"
 	"regexp"
 	"strings"
@@ -151,10 +150,7 @@ func TestIssue16AddressBlinks(t *testing.T) {
 	defer conn.Close()
 	client := allocateOn(t, conn, true, "u", "p")
 	allocate := func() {
-		end := stun.RawAttribute{Type: stun.AttrLifetime, Value: make([]byte, 4)}
-		if code := errorCode(client.ask(stun.MethodRefresh, end)); code != 0 {
-			t.Fatalf("refresh with 0: %d", code)
-		}
+		client.end()
 		answer := client.ask(stun.MethodAllocate, requestedUDP)
 		var relayed stun.XORMappedAddress
 		if err := relayed.GetFromAs(answer, stun.AttrXORRelayedAddress); err != nil {
@@ -236,13 +232,7 @@ func TestLongIssue16AddressesComeAndGo(t *testing.T) {
 	l := lab.New(t, lab.FullCone, lab.FullCone, lab.GlobalAddresses)
 	out := l.AddHost(t, "out", 64)
 	server := lab.StartServer(t, l.Server, ownConfig)
-	files := func() int {
-		list, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", server.PID(t)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return len(list)
-	}
+	files := newUsage(t, server).files
 	address := func(n int) string { return fmt.Sprint("203.0.114.", 150+n) }
 	change := func(verb string, first, last int) {
 		for n := first; n <= last; n++ {
@@ -277,10 +267,7 @@ func TestLongIssue16AddressesComeAndGo(t *testing.T) {
 	if code := errorCode(client.ask(stun.MethodRefresh)); code != 0 {
 		t.Errorf("when the address is back, a refresh gets %d", code)
 	}
-	end := stun.RawAttribute{Type: stun.AttrLifetime, Value: make([]byte, 4)}
-	if code := errorCode(client.ask(stun.MethodRefresh, end)); code != 0 {
-		t.Errorf("refresh with 0: %d", code)
-	}
+	client.end()
 	change("del", 0, 0)
 	server.AwaitLog(t, gone(0))
 	const few = 8 // connections of the test's own

@@ -139,6 +139,7 @@ type boxStatus struct {
 			ID          string
 			Permissions []string
 		}
+		Drops map[string]int
 	}
 	Signal struct {
 		Rooms []struct {

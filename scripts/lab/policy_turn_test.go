@@ -26,6 +26,8 @@ type turnClient struct {
 	realm, nonce       string
 	relayed            netip.AddrPort
 	data               []string // what came from peers, up to the last answer
+	// answers are set while another goroutine reads, which passes them on.
+	answers chan *stun.Message
 }
 
 // newTURNClient connects to the server, gets an allocation, and keeps it for the
@@ -108,6 +110,9 @@ func (c *turnClient) request(method stun.Method, attributes ...stun.Setter) *stu
 
 func (c *turnClient) exchange(request *stun.Message) *stun.Message {
 	c.t.Helper()
+	if c.answers != nil {
+		return c.await(request)
+	}
 	c.write(request.Raw)
 	c.conn.SetReadDeadline(time.Now().Add(10 * time.Second))
 	for {
@@ -117,6 +122,32 @@ func (c *turnClient) exchange(request *stun.Message) *stun.Message {
 		}
 		if m := c.note(frame); m != nil && m.TransactionID == request.TransactionID {
 			return m
+		}
+	}
+}
+
+// await is exchange while another goroutine reads. It repeats what a datagram may have lost (RFC 8489
+// §6.2.1).
+func (c *turnClient) await(request *stun.Message) *stun.Message {
+	c.t.Helper()
+	again, over := time.NewTicker(time.Second), time.After(30*time.Second)
+	defer again.Stop()
+	c.write(request.Raw)
+	for {
+		select {
+		case m, reads := <-c.answers:
+			if !reads {
+				c.t.Fatalf("the connection is gone, and %v has no answer", request)
+			}
+			if m.TransactionID == request.TransactionID {
+				return m
+			}
+		case <-again.C:
+			if !c.stream {
+				c.write(request.Raw)
+			}
+		case <-over:
+			c.t.Fatalf("no answer to %v", request)
 		}
 	}
 }
@@ -223,6 +254,15 @@ func (c *turnClient) channelData(channel uint16, data string) {
 		frame = append(frame, 0)
 	}
 	c.write(frame)
+}
+
+// end ends the allocation.
+func (c *turnClient) end() {
+	c.t.Helper()
+	lifetime := stun.RawAttribute{Type: stun.AttrLifetime, Value: make([]byte, 4)}
+	if code := errorCode(c.ask(stun.MethodRefresh, lifetime)); code != 0 {
+		c.t.Fatalf("refresh with 0: %d", code)
+	}
 }
 
 // settle returns when the server has dealt with all that the client has sent:

@@ -40,8 +40,10 @@ type Server struct {
 	HTTPS string // and with TLS
 	Log   string // path of what it prints
 
-	in      *Namespace
-	command []string
+	in     *Namespace
+	binary string
+	config string   // path of its configuration
+	flags  []string // of serve, and of what asks it
 
 	// of the process, which Start replaces
 	cmd     *exec.Cmd
@@ -62,13 +64,15 @@ func StartServer(t testing.TB, in *Namespace, config string, args ...string) *Se
 		t.Fatal(err)
 	}
 	s := &Server{
-		HTTP:  "http://" + in.Public + ":8080",
-		HTTPS: "https://" + in.Public + ":8443",
-		Log:   filepath.Join(Artifacts(t), "server.log"),
-		in:    in,
+		HTTP:   "http://" + in.Public + ":8080",
+		HTTPS:  "https://" + in.Public + ":8443",
+		Log:    filepath.Join(Artifacts(t), "server.log"),
+		in:     in,
+		binary: binary,
+		config: file,
 		// Tests count what the relay does, so it is not to test itself.
-		command: append([]string{binary, "serve", "-c", file, "--state", filepath.Join(dir, "state"), "--set",
-			"notify.self_test=0s"}, args...),
+		flags: append([]string{"-c", file, "--state", filepath.Join(dir, "state"), "--set", "notify.self_test=0s"},
+			args...),
 	}
 	t.Cleanup(func() {
 		s.Stop(t)
@@ -91,7 +95,7 @@ func (s *Server) Start(t testing.TB) {
 	}
 	defer log.Close()
 	// Not t.Context(): the server outlives it, to be stopped in good order.
-	cmd := s.in.Command(context.Background(), s.command[0], s.command[1:]...)
+	cmd := s.in.Command(context.Background(), s.binary, append([]string{"serve"}, s.flags...)...)
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("start the server: %v", err)
@@ -113,6 +117,15 @@ func (s *Server) Kill(t testing.TB) {
 		t.Fatalf("kill the server: %v", err)
 	}
 	<-s.exited
+}
+
+// Reload gives the server another configuration, and returns what `signalbox reload` says of it.
+func (s *Server) Reload(t testing.TB, config string) (said string) {
+	t.Helper()
+	if err := os.WriteFile(s.config, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return s.in.Exec(t, s.binary, append([]string{"reload"}, s.flags...)...)
 }
 
 // Host returns the address that clients reach the server by.
