@@ -4,10 +4,12 @@ package lab_test
 
 import (
 	"context"
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -26,42 +28,23 @@ func TestLongContainer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file, err := os.ReadFile("../container/Dockerfile")
-	if err != nil {
+	image := makeImage(t, "../container/Dockerfile")
+	state := filepath.Join(image.root, "var/lib/signalbox")
+	dir := filepath.Join(image.root, "etc/signalbox")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
-	}
-	user := regexp.MustCompile(`(?m)^USER (\d+:\d+)$`).FindSubmatch(file)
-	env := regexp.MustCompile(`(?m)^ENV (\S+)$`).FindSubmatch(file)
-	if user == nil || env == nil {
-		t.Fatal("the Dockerfile names no user, or no environment")
-	}
-	image := t.TempDir()
-	state := filepath.Join(image, "var/lib/signalbox")
-	for _, dir := range []string{state, filepath.Join(image, "etc/signalbox")} {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			t.Fatal(err)
-		}
 	}
 	config := "[web]\nlisten = \":80\"\ntls_listen = \":443\"\n"
-	if err := os.WriteFile(filepath.Join(image, "etc/signalbox/config.toml"), []byte(config), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "config.toml"), []byte(config), 0o644); err != nil {
 		t.Fatal(err)
-	}
-	for _, step := range [][]string{
-		{"env", "CGO_ENABLED=0", "go", "build", "-o", filepath.Join(image, "signalbox"), "../../cmd/signalbox"},
-		{"setcap", "cap_net_bind_service=+ep", filepath.Join(image, "signalbox")},
-		{"chown", string(user[1]), state}, {"chmod", "0700", state},
-	} {
-		if out, err := exec.CommandContext(t.Context(), step[0], step[1:]...).CombinedOutput(); err != nil {
-			t.Fatalf("%v: %v\n%s", step, err, out)
-		}
 	}
 
 	l := lab.New(t, lab.FullCone, lab.FullCone)
-	inside := func(ctx context.Context, args ...string) *exec.Cmd {
-		return l.Server.Command(ctx, "env", append([]string{"-i", string(env[1]), chroot, "--userspec=" +
-			string(user[1]), image, "/signalbox"}, args...)...)
+	inside := func(ctx context.Context, command []string) *exec.Cmd {
+		return l.Server.Command(ctx, "env", slices.Concat([]string{"-i"}, image.env, []string{chroot, "--userspec=" +
+			image.user, image.root}, command)...)
 	}
-	box := inside(t.Context())
+	box := inside(t.Context(), image.entrypoint)
 	box.Cancel = func() error { return box.Process.Signal(syscall.SIGINT) }
 	log, err := os.Create(filepath.Join(lab.Artifacts(t), "box.log"))
 	if err != nil {
@@ -72,7 +55,7 @@ func TestLongContainer(t *testing.T) {
 	if err := box.Start(); err != nil {
 		t.Fatal(err)
 	}
-	healthy := func() ([]byte, error) { return inside(t.Context(), "status").CombinedOutput() }
+	healthy := func() ([]byte, error) { return inside(t.Context(), image.healthy).CombinedOutput() }
 	out, err := healthy()
 	for deadline := time.Now().Add(30 * time.Second); err != nil && time.Now().Before(deadline); {
 		time.Sleep(100 * time.Millisecond)
@@ -90,5 +73,75 @@ func TestLongContainer(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(state, "admin-token")); err != nil {
 		t.Error(err)
+	}
+}
+
+// image is what a container runs in.
+type image struct {
+	root                string // a directory
+	user                string
+	env                 []string
+	entrypoint, healthy []string
+}
+
+// makeImage does what a Dockerfile says. What it installs into the first of its two stages, this
+// machine has.
+func makeImage(t *testing.T, dockerfile string) *image {
+	t.Helper()
+	text, err := os.ReadFile(dockerfile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	joined := strings.ReplaceAll(string(text), "\\\n", "")
+	made := t.TempDir()
+	at := func(path string) string { return strings.ReplaceAll(path, "/box", made) } // of the first stage
+	do := func(name string, args ...string) {
+		cmd := exec.CommandContext(t.Context(), name, args...)
+		cmd.Dir, cmd.Env = "../..", append(os.Environ(), "VERSION=devel")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%s %v: %v\n%s", name, args, err, out)
+		}
+	}
+	i := &image{root: t.TempDir()}
+	for _, line := range strings.Split(joined, "\n") {
+		verb, rest, _ := strings.Cut(line, " ")
+		switch {
+		case verb == "RUN" && strings.Contains(rest, "/box"):
+			do("sh", "-ec", at(rest))
+		case verb == "COPY" && strings.HasPrefix(rest, "--from=build "):
+			i.copy(rest, at, do)
+		case verb == "USER":
+			i.user = rest
+		case verb == "ENV":
+			i.env = append(i.env, rest)
+		case verb == "ENTRYPOINT":
+			i.entrypoint = words(t, rest)
+		case verb == "HEALTHCHECK":
+			_, command, _ := strings.Cut(rest, " CMD ")
+			i.healthy = words(t, command)
+		}
+	}
+	return i
+}
+
+// words are those of an instruction in the form of JSON.
+func words(t *testing.T, list string) (words []string) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(list), &words); err != nil {
+		t.Fatalf("%s: %v", list, err)
+	}
+	return words
+}
+
+// copy does a COPY from the first stage: its options, where from, where to.
+func (i *image) copy(what string, at func(string) string, do func(name string, args ...string)) {
+	words := strings.Fields(what)
+	from, to := at(words[len(words)-2]), filepath.Join(i.root, words[len(words)-1])
+	do("mkdir", "-p", filepath.Dir(to))
+	do("cp", "-a", from, to)
+	for _, option := range words[:len(words)-2] {
+		if name, value, _ := strings.Cut(strings.TrimPrefix(option, "--"), "="); name != "from" {
+			do(name, value, to) // chown, chmod
+		}
 	}
 }
