@@ -140,6 +140,16 @@ func proxiesOf(c *config.Config) source.Proxies {
 	return source.Proxies(c.Web.TrustedProxies)
 }
 
+// Process returns that of the appliance that runs with this state directory. 0: none runs, or not
+// among the processes that this one sees.
+func Process(dir *state.Dir) (pid int) {
+	r, err := readRunning(dir)
+	if err != nil || r.Namespace != namespace() {
+		return 0
+	}
+	return r.PID
+}
+
 // HangUp has the appliance that runs with this state directory read its configuration again, and
 // says nothing of what comes of it: it is for one without a web port.
 func HangUp(dir *state.Dir) (pid int, err error) {

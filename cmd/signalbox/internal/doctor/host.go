@@ -49,7 +49,7 @@ func (d *Doctor) Host(ctx context.Context, o HostOptions) {
 	d.config(ctx, o)
 	d.check(ctx, "relay address", o.Timeout, func(ctx context.Context) Check { return relayAddress(ctx, *c) })
 	d.check(ctx, "port range", o.Timeout, func(ctx context.Context) Check { return portRange(ctx, *c) })
-	d.check(ctx, "open files", o.Timeout, func(context.Context) Check { return openFiles() })
+	d.check(ctx, "open files", o.Timeout, func(context.Context) Check { return openFiles(o.State) })
 	d.check(ctx, "UDP buffer", o.Timeout, func(context.Context) Check { return udpBuffer() })
 	d.check(ctx, "this clock", o.Timeout, func(context.Context) Check { return ownClock() })
 	d.check(ctx, "state", o.Timeout, func(context.Context) Check { return stateDir(o.State) })
@@ -200,15 +200,22 @@ func portRange(ctx context.Context, c config.Config) Check {
 // enoughFiles serves a small box: each allocation and each session takes one file.
 const enoughFiles = 8192
 
-func openFiles() Check {
-	limit, known := fileLimit()
+// openFiles judges the limit of the box that runs here. Doctor's own is that of the shell.
+func openFiles(dir string) Check {
+	pid := app.Process(state.Existing(dir))
+	who, note := fmt.Sprintf("the box that runs here (process %d)", pid), ""
+	limit, known := fileLimitOf(pid)
+	if !known {
+		who, note = "what is started from here", "; a service has the LimitNOFILE of its unit"
+		limit, known = fileLimit()
+	}
 	switch {
 	case !known:
 		return skipped("this system has no such limit")
 	case limit < enoughFiles:
-		return warning(trouble.FewDescriptors, "", "a process may open only %d files", limit)
+		return warning(trouble.FewDescriptors, "", "%s may open only %d files%s", who, limit, note)
 	}
-	return ok("a process may open %d files", limit)
+	return ok("%s may open %d files%s", who, limit, note)
 }
 
 // wantedBuffer is the receive buffer that the TURN sockets ask for, in bytes.

@@ -21,6 +21,18 @@ func clockSynced() (synced, known bool) {
 	return t.Status&unix.STA_UNSYNC == 0, true
 }
 
+// fileLimitOf returns how many files another process may open, unless this user may not know.
+func fileLimitOf(pid int) (limit uint64, known bool) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", pid))
+	if err != nil {
+		return 0, false
+	}
+	_, rest, _ := strings.Cut(string(text), "\nMax open files ")
+	soft, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
+	limit, err = strconv.ParseUint(soft, 10, 64) // it is never unlimited
+	return limit, err == nil
+}
+
 // receiveBuffer returns the largest receive buffer that a socket may have, in bytes, and how many
 // UDP datagrams the system dropped because a buffer was full.
 func receiveBuffer() (largest int, lost uint64, known bool) {
