@@ -28,10 +28,15 @@ type adminFlags struct {
 }
 
 func (f *adminFlags) add(cmd *cobra.Command) *cobra.Command {
+	cmd.Flags().BoolVar(&f.json, "json", false, "print JSON")
+	return f.reach(cmd)
+}
+
+// reach is add for what is no JSON.
+func (f *adminFlags) reach(cmd *cobra.Command) *cobra.Command {
 	cmd.Flags().StringVar(&f.url, "url", "", "ask the signalbox at this `URL` (default: the one that runs here with "+
 		"this state\ndirectory or configuration); a mere name stands for https")
 	f.trust.register(cmd)
-	cmd.Flags().BoolVar(&f.json, "json", false, "print JSON")
 	return cmd
 }
 
@@ -105,9 +110,9 @@ func adminCommands(g *global) []*cobra.Command {
 		showCommand(g, "status", "Show what a running signalbox does", func(s status.Status) any { return s },
 			printStatus),
 		showCommand(g, "rooms", "List the rooms and their members",
-			func(s status.Status) any { return s.Signal.Rooms }, printRooms),
+			func(s status.Status) any { return map[string]any{"rooms": s.Signal.Rooms} }, printRooms),
 		showCommand(g, "allocations", "List the TURN allocations",
-			func(s status.Status) any { return s.TURN.Allocations }, printAllocations),
+			func(s status.Status) any { return map[string]any{"allocations": s.TURN.Allocations} }, printAllocations),
 		sessionsCommand(g), usageCommand(g), logCommand(g), kickCommand(g), bansCommand(g), unbanCommand(g),
 		closeCommand(g), reloadCommand(g), drainCommand(g),
 	}

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"signalbox/internal/admin"
-	"signalbox/internal/source"
 	"signalbox/internal/term"
 
 	"github.com/spf13/cobra"
@@ -28,7 +27,7 @@ func bansCommand(g *global) *cobra.Command {
 				return err
 			}
 			if f.json {
-				return term.JSON(cmd.OutOrStdout(), bans)
+				return term.JSON(cmd.OutOrStdout(), admin.Bans{Bans: bans})
 			}
 			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 			printBans(w, bans)
@@ -37,21 +36,21 @@ func bansCommand(g *global) *cobra.Command {
 	})
 }
 
-func printBans(w io.Writer, bans []source.Ban) {
+func printBans(w io.Writer, bans []admin.Ban) {
 	fmt.Fprintln(w, "BANNED\tSINCE\tUNTIL\tWITH\tBY\tWHY")
 	for _, b := range bans {
 		whom, with := banned(b), ""
 		if b.For != whom {
 			with = b.For
 		}
-		row := []string{whom, b.Made.Local().Format(time.DateTime), b.Until.Local().Format(time.DateTime), with, b.By,
-			b.Why}
+		made, until := time.UnixMilli(b.Made), time.UnixMilli(b.Until)
+		row := []string{whom, made.Format(time.DateTime), until.Format(time.DateTime), with, b.By, b.Why}
 		fmt.Fprintln(w, strings.Join(term.Texts(row), "\t"))
 	}
 }
 
 // banned is whom a ban is about, as unban takes it.
-func banned(b source.Ban) string {
+func banned(b admin.Ban) string {
 	switch {
 	case b.User != "":
 		return "user:" + b.User

@@ -40,7 +40,7 @@ until it expires.`,
 				return term.JSON(out, c)
 			}
 			_, err = fmt.Fprintf(out, "username  %s\npassword  %s\nexpires   %s\n", term.Text(c.Username), c.Password,
-				c.Expires.Format(time.RFC3339))
+				time.UnixMilli(c.Expires).Format(time.RFC3339))
 			return err
 		},
 	}

@@ -135,7 +135,7 @@ func logCommand(g *global) *cobra.Command {
 				return err
 			}
 			if f.json {
-				return term.JSON(cmd.OutOrStdout(), lines)
+				return term.JSON(cmd.OutOrStdout(), admin.Log{Lines: lines})
 			}
 			for _, l := range lines {
 				_, err = fmt.Fprintln(cmd.OutOrStdout(), time.UnixMilli(l.At).Format(time.DateTime), term.Text(l.Level),

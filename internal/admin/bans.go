@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -14,7 +15,29 @@ import (
 
 // Bans lists the bans in force, the oldest first.
 type Bans struct {
-	Bans []source.Ban `json:"bans"`
+	Bans []Ban `json:"bans"`
+}
+
+// Ban is a source.Ban with its times in Unix milliseconds.
+type Ban struct {
+	User   string       `json:"user,omitempty"`
+	Peer   string       `json:"peer,omitempty"`
+	Token  string       `json:"token,omitempty"`
+	Source netip.Prefix `json:"source,omitzero"`
+	Until  int64        `json:"until"`
+	For    string       `json:"for,omitempty"`
+	Made   int64        `json:"made,omitempty"`
+	Why    string       `json:"why,omitempty"`
+	By     string       `json:"by,omitempty"`
+}
+
+func banOf(b source.Ban) Ban {
+	out := Ban{User: b.User, Peer: b.Peer, Token: b.Token, Source: b.Source, Until: b.Until.UnixMilli(), For: b.For,
+		Why: b.Why, By: b.By}
+	if !b.Made.IsZero() {
+		out.Made = b.Made.UnixMilli()
+	}
+	return out
 }
 
 // Unban names whose bans to lift, by exactly one field. Those that came with the kick of a peer go
@@ -63,7 +86,11 @@ func (a *API) Unban(u Unban) (out Unbanned, err error) {
 }
 
 func (a *API) serveBans(w http.ResponseWriter, _ *http.Request) {
-	answer.JSON(w, http.StatusOK, Bans{append([]source.Ban{}, a.o.Bans.List(time.Now())...)})
+	out := Bans{[]Ban{}}
+	for _, b := range a.o.Bans.List(time.Now()) {
+		out.Bans = append(out.Bans, banOf(b))
+	}
+	answer.JSON(w, http.StatusOK, out)
 }
 
 func (a *API) serveUnban(w http.ResponseWriter, r *http.Request) {

@@ -139,6 +139,12 @@ func (c *Client) Sessions(ctx context.Context, query url.Values) (SessionList, e
 	return out, c.do(ctx, http.MethodGet, "/api/admin/sessions?"+query.Encode(), nil, &out)
 }
 
+// Config asks for the configuration in force.
+func (c *Client) Config(ctx context.Context) (Config, error) {
+	var out Config
+	return out, c.do(ctx, http.MethodGet, "/api/admin/config", nil, &out)
+}
+
 // Log asks for the last lines of the log.
 func (c *Client) Log(ctx context.Context) ([]Line, error) {
 	var out Log
@@ -147,7 +153,7 @@ func (c *Client) Log(ctx context.Context) ([]Line, error) {
 }
 
 // Bans asks for the bans in force.
-func (c *Client) Bans(ctx context.Context) ([]source.Ban, error) {
+func (c *Client) Bans(ctx context.Context) ([]Ban, error) {
 	var out Bans
 	err := c.do(ctx, http.MethodGet, "/api/admin/bans", nil, &out)
 	return out.Bans, err

@@ -206,7 +206,7 @@ func TestBansAreAsDescribed(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := send(a, "GET", "/api/admin/bans", "", "Authorization", "Bearer "+looking)
-	for _, want := range []string{`"user":"eve"`, `"why":"noise"`, `"by":"admin.token"`, `"until":"`, `"made":"`} {
+	for _, want := range []string{`"user":"eve"`, `"why":"noise"`, `"by":"admin.token"`, `"until":1`, `"made":1`} {
 		if !strings.Contains(w.Body.String(), want) {
 			t.Errorf("%s lacks %s", w.Body, want)
 		}

@@ -31,9 +31,9 @@ type TokenRequest struct {
 
 // Token is a room token.
 type Token struct {
-	Token   string    `json:"token"`
-	Expires time.Time `json:"expires"`
-	URL     string    `json:"url,omitempty"` // opens the room with the token; empty: unknown
+	Token   string `json:"token"`
+	Expires int64  `json:"expires"`       // Unix milliseconds
+	URL     string `json:"url,omitempty"` // opens the room with the token; empty: unknown
 }
 
 // Mint makes a room token for a box with that auth.jwt_key. Any program with the key could make the
@@ -67,7 +67,7 @@ func Mint(jwtKey state.Secret, r TokenRequest) (Token, error) {
 	case err != nil:
 		return Token{}, fmt.Errorf("the box would refuse this token: %w", err)
 	}
-	return Token{Token: text, Expires: expires}, nil
+	return Token{Token: text, Expires: expires.UnixMilli()}, nil
 }
 
 // claims are what the token says (RFC 7519 §4).

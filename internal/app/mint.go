@@ -15,9 +15,9 @@ import (
 
 // Credential is a minted TURN credential.
 type Credential struct {
-	Username string    `json:"username"`
-	Password string    `json:"password"`
-	Expires  time.Time `json:"expires"`
+	Username string `json:"username"`
+	Password string `json:"password"`
+	Expires  int64  `json:"expires"` // Unix milliseconds
 }
 
 // MintCredential mints a credential of the shared-secret class: any program with the secret could
@@ -36,7 +36,7 @@ func MintCredential(c *config.Config, dir *state.Dir, id string, ttl time.Durati
 	keys := cred.NewKeys(string(secret)).SeparatedBy(string(c.TURN.RESTSeparator))
 	expires := time.Now().Add(ttl).Truncate(time.Second)
 	user, password := keys.Mint(cred.Shared, id, expires)
-	return Credential{user, password, expires}, nil
+	return Credential{user, password, expires.UnixMilli()}, nil
 }
 
 // MintToken makes a room token that a box with this configuration accepts.

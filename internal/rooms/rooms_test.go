@@ -189,7 +189,7 @@ func TestHub13ServerTakesPart(t *testing.T) {
 		`"user":"ada","ttl":"12h"}`)
 	var token admission.Token
 	if err := json.Unmarshal([]byte(text), &token); err != nil || status != 200 || token.Token == "" ||
-		time.Until(token.Expires) < 11*time.Hour {
+		time.Until(time.UnixMilli(token.Expires)) < 11*time.Hour {
 		t.Errorf("%d %s: %v", status, text, err)
 	}
 

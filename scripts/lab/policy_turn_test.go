@@ -126,8 +126,8 @@ func (c *turnClient) exchange(request *stun.Message) *stun.Message {
 	}
 }
 
-// await is exchange while another goroutine reads. It repeats what a datagram may have lost (RFC 8489
-// §6.2.1).
+// await is exchange while another goroutine reads. It repeats a request that may have been lost
+// (RFC 8489 §6.2.1).
 func (c *turnClient) await(request *stun.Message) *stun.Message {
 	c.t.Helper()
 	again, over := time.NewTicker(time.Second), time.After(30*time.Second)
