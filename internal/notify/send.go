@@ -1,17 +1,14 @@
 package notify
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
-	"net/url"
 	"os/exec"
 	"strings"
 	"time"
 
+	"signalbox/internal/post"
 	"signalbox/internal/term"
 )
 
@@ -19,12 +16,13 @@ const (
 	postTimeout    = 10 * time.Second
 	commandTimeout = 30 * time.Second
 	killedWithin   = 2 * time.Second // of a command's end, when its children hold its output
-	maxAnswer      = 16 << 10
-	maxSaid        = 300 // of what a command says, in bytes
+	maxSaid        = 300             // of what a command says, in bytes
 )
 
 func byWebhook(ctx context.Context, o *Options, n *notice) error {
-	if err := post(ctx, o.Webhook, n.body()); err != nil {
+	ctx, cancel := context.WithTimeout(ctx, postTimeout)
+	defer cancel()
+	if err := post.NewClient(0).Deliver(ctx, o.Webhook, n.body(), nil); err != nil {
 		return fmt.Errorf("notify.webhook: %w", err)
 	}
 	return nil
@@ -33,36 +31,6 @@ func byWebhook(ctx context.Context, o *Options, n *notice) error {
 func byCommand(ctx context.Context, o *Options, n *notice) error {
 	if err := command(ctx, o.Command, mail(n)); err != nil {
 		return fmt.Errorf("notify.command: %w", err)
-	}
-	return nil
-}
-
-func post(ctx context.Context, to string, body []byte) error {
-	ctx, cancel := context.WithTimeout(ctx, postTimeout)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(body))
-	if err != nil {
-		return errors.New("the URL can't be used") // the error would have it, with a password in it
-	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("User-Agent", "signalbox")
-	client := &http.Client{
-		// A redirect would lead the box into places that the operator has not named.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport:     &http.Transport{DisableKeepAlives: true, MaxResponseHeaderBytes: maxAnswer},
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		var with *url.Error
-		if errors.As(err, &with) {
-			err = with.Err
-		}
-		return err
-	}
-	defer resp.Body.Close()
-	io.CopyN(io.Discard, resp.Body, maxAnswer) //nolint:errcheck // its status has confirmed it
-	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return fmt.Errorf("the server answers %d", resp.StatusCode)
 	}
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"signalbox/internal/post"
 )
 
 // The status confirms a delivery, whatever follows: an error page as an answer of 200, or a body
@@ -14,7 +16,7 @@ func TestHub13TheStatusConfirmsADelivery(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string]func(http.ResponseWriter, int){
 		"long": func(w http.ResponseWriter, _ int) {
-			w.Write([]byte(strings.Repeat("x", 2*maxAnswer))) //nolint:errcheck // the client is gone
+			w.Write([]byte(strings.Repeat("x", 2*post.MaxAnswer))) //nolint:errcheck // the client is gone
 		},
 		"cut": func(w http.ResponseWriter, _ int) {
 			w.Header().Set("Content-Length", "10")

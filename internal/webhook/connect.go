@@ -7,6 +7,7 @@ import (
 	"io"
 	"unicode/utf8"
 
+	"signalbox/internal/post"
 	"signalbox/signal"
 )
 
@@ -67,17 +68,17 @@ func (h *Hooks) ask(ctx context.Context, o *Options, v signal.Visitor) (admit bo
 		Type: "connect", Run: h.run, Name: v.Name, User: v.User, Token: v.Key, Attested: v.Attested,
 		Source: v.Source.String(), Host: v.Host,
 	}) // texts always have JSON
-	reply, err := h.post(ctx, o, o.Connect, body)
+	reply, err := h.client.Send(ctx, o.Connect, body, signed(o, body))
 	if err != nil {
 		return false, "", err
 	}
 	defer reply.Close()
-	text, err := io.ReadAll(io.LimitReader(reply, maxAnswer+1))
+	text, err := io.ReadAll(io.LimitReader(reply, post.MaxAnswer+1))
 	switch {
 	case err != nil:
 		return false, "", fmt.Errorf("read the answer: %w", err)
-	case len(text) > maxAnswer:
-		return false, "", fmt.Errorf("the answer is longer than %d bytes", maxAnswer)
+	case len(text) > post.MaxAnswer:
+		return false, "", fmt.Errorf("the answer is longer than %d bytes", post.MaxAnswer)
 	}
 	var answer verdict
 	if err := json.Unmarshal(text, &answer); err != nil || answer.Admit == nil {

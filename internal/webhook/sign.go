@@ -4,10 +4,8 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/url"
 	"strconv"
 	"time"
 
@@ -43,13 +41,4 @@ func pause(failures int) time.Duration {
 		d = min(firstPause<<n, maxPause)
 	}
 	return d - rand.N(d/2)
-}
-
-// withoutURL is a client's error without the URL, which may carry a password.
-func withoutURL(err error) error {
-	var e *url.Error
-	if errors.As(err, &e) {
-		return e.Err
-	}
-	return err
 }

@@ -34,19 +34,15 @@
 package webhook
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
-	"errors"
-	"fmt"
-	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"signalbox/internal/post"
 	"signalbox/internal/state"
 	"signalbox/internal/status"
 	"signalbox/signal"
@@ -69,7 +65,7 @@ type Hooks struct {
 	journal *signal.Journal
 	run     string
 	log     *slog.Logger
-	client  *http.Client
+	client  *post.Client
 	asking  *places // questions that are under way
 
 	inForce atomic.Pointer[Options]
@@ -87,7 +83,6 @@ const (
 	maxBatch   = 100    // events of one delivery
 	maxAsking  = 256    // questions at a time
 	askingOf   = 8      // part of them that one source may have under way
-	maxAnswer  = 16 << 10
 	tryTimeout = 10 * time.Second
 	// flushTimeout is how long the last attempts may take when the box ends.
 	flushTimeout = 2 * time.Second
@@ -100,17 +95,7 @@ func NewJournal() *signal.Journal { return signal.NewJournal(maxQueue) }
 func New(journal *signal.Journal, log *slog.Logger) *Hooks {
 	h := &Hooks{
 		journal: journal, run: rand.Text(), log: log,
-		client: &http.Client{
-			// A redirect would send what is signed for one server to another, and the box into
-			// places that the operator has not named.
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-			Transport: &http.Transport{
-				DialContext:         (&net.Dialer{Timeout: tryTimeout}).DialContext,
-				TLSHandshakeTimeout: tryTimeout, ForceAttemptHTTP2: true,
-				MaxIdleConnsPerHost: maxAsking / 8, IdleConnTimeout: time.Minute,
-				MaxResponseHeaderBytes: maxAnswer,
-			},
-		},
+		client:  post.NewClient(maxAsking / 8),
 		asking:  newPlaces(maxAsking, maxAsking/askingOf),
 		changed: make(chan struct{}, 1),
 	}
@@ -147,7 +132,7 @@ func (h *Hooks) Status() status.Webhook {
 
 // Run delivers news until ctx is done, and then makes one last attempt.
 func (h *Hooks) Run(ctx context.Context) {
-	defer h.client.CloseIdleConnections()
+	defer h.client.Close()
 	// What is being sent when the box ends may still arrive.
 	sending, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
@@ -253,32 +238,11 @@ func (h *Hooks) count(err error) (before string) {
 func (h *Hooks) deliver(ctx context.Context, o *Options, batch []signal.Happening) error {
 	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
 	defer cancel()
-	answer, err := h.post(ctx, o, o.URL, newDelivery(h.run, batch))
-	if err != nil {
-		return err
-	}
-	defer answer.Close()
-	// Its status has confirmed the delivery. The rest is read so that the connection serves again.
-	io.CopyN(io.Discard, answer, maxAnswer) //nolint:errcheck // then another one will
-	return nil
+	body := newDelivery(h.run, batch)
+	return h.client.Deliver(ctx, o.URL, body, signed(o, body))
 }
 
-// post sends a signed request and returns the answer's body, which the caller must close.
-func (h *Hooks) post(ctx context.Context, o *Options, url string, body []byte) (answer io.ReadCloser, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
-	if err != nil {
-		return nil, errors.New("the URL can't be used") // the error would have it, with a password in it
-	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("User-Agent", "signalbox")
-	req.Header.Set(Header, Sign(o.Secret, time.Now(), body))
-	resp, err := h.client.Do(req)
-	if err != nil {
-		return nil, withoutURL(err)
-	}
-	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		resp.Body.Close()
-		return nil, fmt.Errorf("the server answers %d", resp.StatusCode)
-	}
-	return resp.Body, nil
+// signed is the header of a request with that body.
+func signed(o *Options, body []byte) http.Header {
+	return http.Header{Header: {Sign(o.Secret, time.Now(), body)}}
 }

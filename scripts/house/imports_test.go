@@ -18,7 +18,7 @@ const root = "../.."
 // is no way round in a circle, and what a room needs of a higher one is handed in.
 var order = [][]string{
 	{"netaddr", "nonblock", "fault", "answer", "state", "term", "garbage", "access",
-		"trouble"}, // leaves: they know nobody
+		"trouble", "post"}, // leaves: they know nobody
 	{"source", "turnclient"},           // count by address; ask a server at one
 	{"publicip", "admission", "usage"}, // decide on parsed values; keep counts
 	{"config", "cert"},                 // config validates what the floors below would refuse
