@@ -85,9 +85,9 @@ type Notifier struct {
 // way is one of the ways to tell. Each has a loop of its own: one that fails is tried again without
 // the other ones'.
 type way struct {
-	name    string        // what the book calls it
-	changed chan struct{} // has a token when there is something to look at
-	on      func(*Options) bool
+	name    string                // what the book calls it
+	changed chan struct{}         // has a token when there is something to look at
+	to      func(*Options) string // where it leads; empty: it is off
 	send    func(context.Context, *Options, *notice) error
 	problem string // why the last attempt failed; guarded by Notifier.mu
 }
@@ -100,11 +100,13 @@ func New(dir *state.Dir, log *slog.Logger) *Notifier {
 func newWays() []*way {
 	return []*way{
 		{name: "webhook", changed: make(chan struct{}, 1), send: byWebhook,
-			on: func(o *Options) bool { return o.Webhook != "" }},
+			to: func(o *Options) string { return o.Webhook }},
 		{name: "command", changed: make(chan struct{}, 1), send: byCommand,
-			on: func(o *Options) bool { return len(o.Command) > 0 }},
+			to: func(o *Options) string { return strings.Join(o.Command, "\x00") }},
 	}
 }
+
+func (w *way) on(o *Options) bool { return w.to(o) != "" }
 
 // Apply puts options into force.
 func (n *Notifier) Apply(o Options) {
@@ -155,20 +157,24 @@ func (n *Notifier) Run(ctx context.Context) {
 
 func (n *Notifier) run(ctx context.Context, w *way) {
 	told := n.book.of(w.name)
-	failures := 0
+	failures, tried := 0, ""
 	retry := time.NewTimer(0)
 	defer retry.Stop()
 	for {
+		again := false
 		select {
 		case <-ctx.Done():
 			return
 		case <-w.changed:
-			if failures > 0 {
-				continue // the timer is set
-			}
 		case <-retry.C:
+			again = true
 		}
 		o, faults, known := n.now()
+		if to := w.to(&o); to != tried {
+			failures, tried = 0, to
+		} else if failures > 0 && !again {
+			continue // the timer is set
+		}
 		now := codes(faults)
 		due := known && (!slices.Equal(now, told.Codes) || len(now) > 0 && told.age() >= remind)
 		if !w.on(&o) || !due {

@@ -246,6 +246,40 @@ func TestEachWayIsTriedByItself(t *testing.T) {
 	})
 }
 
+// A reload that mends where to tell is not to wait for the next attempt at the old place, and one
+// that changes something else, or nothing, makes no attempt.
+func TestAMendedWayIsTriedAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := newNotifier(t, t.TempDir())
+		var tried []string
+		n.ways[0].send = func(_ context.Context, o *Options, _ *notice) error {
+			if tried = append(tried, o.Webhook); o.Webhook == "https://typo.example.org/" {
+				return io.ErrUnexpectedEOF
+			}
+			return nil
+		}
+		n.ways[1].send = func(context.Context, *Options, *notice) error { return nil }
+		n.Apply(Options{Webhook: "https://typo.example.org/"})
+		n.Tell(faults)
+		stop := runs(t, n)
+		time.Sleep(10*time.Minute + time.Second)
+		synctest.Wait()
+		before := len(tried)
+		n.Apply(Options{Webhook: "https://typo.example.org/", Command: []string{"/usr/bin/true"}})
+		synctest.Wait()
+		if len(tried) != before {
+			t.Errorf("the same is tried %d times at once", len(tried)-before)
+		}
+		n.Apply(Options{Webhook: "https://app.example.org/"})
+		synctest.Wait()
+		stop()
+		if len(tried) != before+1 || tried[before] != "https://app.example.org/" {
+			t.Errorf("what is mended is not tried: %q", tried[before:])
+		}
+	})
+}
+
 // A redirect is an answer like any other that does not confirm it: it is not followed.
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	t.Parallel()
