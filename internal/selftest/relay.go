@@ -1,9 +1,7 @@
 package selftest
 
 import (
-	"bytes"
 	"context"
-	"crypto/rand"
 	"crypto/tls"
 	"fmt"
 	"net/netip"
@@ -26,8 +24,8 @@ type Relay struct {
 
 const (
 	answerWait = 5 * time.Second // for an answer of this very machine
-	packetWait = time.Second
-	packets    = 3 // one of so many must come through
+	packets    = 3               // one of so many must come through
+	packetSize = 32              // bytes
 )
 
 // Run asks each service for its clients' address, and has the first one relay data.
@@ -90,13 +88,8 @@ func (r Relay) loop(ctx context.Context, at turnclient.Address) (f status.Fault,
 			return refused("it lets no relay reach another", err), true
 		}
 	}
-	data := []byte(rand.Text())
 	for range packets {
-		until := time.Now().Add(packetWait)
-		if ends[0].SendTo(relays[1], data, until) != nil {
-			continue
-		}
-		if got, _, err := ends[1].Receive(ctx, until); err == nil && bytes.Equal(got, data) {
+		if turnclient.Pass(ctx, ends[0], ends[1], relays[1], packetSize) {
 			return f, false
 		}
 	}

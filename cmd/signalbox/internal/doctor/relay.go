@@ -261,7 +261,6 @@ func (t *trial) allocate(life, within context.Context, a *turnclient.Client, con
 
 const (
 	rounds     = 20
-	roundWait  = time.Second
 	packetSize = 1000 // as of video
 )
 
@@ -280,11 +279,11 @@ func (t *trial) exchange(ctx context.Context, a, b *turnclient.Client, second ne
 	for sent < rounds && ctx.Err() == nil && (there > 0 || sent < 3) {
 		sent++
 		start := time.Now()
-		if !pass(ctx, a, b, second) {
+		if !turnclient.Pass(ctx, a, b, second, packetSize) {
 			continue
 		}
 		there++
-		if pass(ctx, b, a, t.relay) {
+		if turnclient.Pass(ctx, b, a, t.relay, packetSize) {
 			rtts = append(rtts, time.Since(start))
 		}
 	}
@@ -299,28 +298,6 @@ func (t *trial) exchange(ctx context.Context, a, b *turnclient.Client, second ne
 			ms(median(rtts)))
 	}
 	return ok("%d packets there and back, in %s", sent, ms(median(rtts)))
-}
-
-// pass sends random data and reports whether it arrived as it was.
-func pass(ctx context.Context, from, to *turnclient.Client, peer netip.AddrPort) bool {
-	data := make([]byte, packetSize)
-	rand.Read(data) //nolint:errcheck // it never fails
-	until := time.Now().Add(roundWait)
-	if over, bounded := ctx.Deadline(); bounded && over.Before(until) {
-		until = over
-	}
-	if from.SendTo(peer, data, until) != nil {
-		return false
-	}
-	for {
-		got, _, err := to.Receive(ctx, until)
-		if err != nil {
-			return false
-		}
-		if bytes.Equal(got, data) {
-			return true
-		}
-	}
 }
 
 func median(list []time.Duration) time.Duration {
@@ -461,10 +438,10 @@ func throughPort(ctx context.Context, a *turnclient.Client, relay netip.AddrPort
 		if !bytes.Equal(got, data) {
 			continue
 		}
-		if err := a.SendTo(peer, data, start.Add(roundWait)); err != nil {
+		if err := a.SendTo(peer, data, start.Add(turnclient.PassWait)); err != nil {
 			return 0, err
 		}
-		conn.SetReadDeadline(start.Add(roundWait))
+		conn.SetReadDeadline(start.Add(turnclient.PassWait))
 		if n, err := conn.Read(make([]byte, 64)); err != nil || n != len(data) {
 			return 0, fmt.Errorf("nothing came back: %w", err)
 		}
