@@ -97,6 +97,8 @@ type shot struct {
 	status status.Status
 	rows   []AllocationRow
 	byPeer map[string][]AllocationRow // by the peer id of the credential
+	// sessions are looked at once somebody asks for them: the hub stands still meanwhile.
+	sessions func() []SessionRow
 }
 
 // shots makes one a second at most.
@@ -135,6 +137,13 @@ func (a *API) shot() *shot {
 		s.rows = append(s.rows, row)
 		s.byPeer[peer] = append(s.byPeer[peer], row)
 	}
+	s.sessions = sync.OnceValue(func() (rows []SessionRow) {
+		for _, k := range a.sessions(func(signal.Kicked) bool { return true }) {
+			rows = append(rows, SessionRow{ID: k.ID, Name: names[k.ID], User: k.User, Source: k.Source,
+				Rooms: append([]string{}, rooms[k.ID]...), Allocations: len(s.byPeer[k.ID]), Rate: sum(s.byPeer[k.ID])})
+		}
+		return rows
+	})
 	a.shots.last = s
 	return s
 }
@@ -338,12 +347,8 @@ func (s *shot) room(room *signal.RoomSnapshot, q query) (out Room, found bool) {
 
 func (a *API) serveSessions(w http.ResponseWriter, r *http.Request) {
 	list(w, r, func(q query) any {
-		s := a.shot()
-		names, rooms := whoIsWhere(s.status.Signal.Rooms)
 		var rows []SessionRow
-		for _, k := range a.sessions(func(signal.Kicked) bool { return true }) {
-			row := SessionRow{ID: k.ID, Name: names[k.ID], User: k.User, Source: k.Source,
-				Rooms: append([]string{}, rooms[k.ID]...), Allocations: len(s.byPeer[k.ID]), Rate: sum(s.byPeer[k.ID])}
+		for _, row := range a.shot().sessions() {
 			if q.finds(append([]string{row.ID, row.Name, row.User, row.Source.String()}, row.Rooms...)...) {
 				rows = append(rows, row)
 			}

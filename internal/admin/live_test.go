@@ -248,6 +248,41 @@ func TestListsHavePages(t *testing.T) {
 	}
 }
 
+// walks counts how often the hub's sessions are gone through.
+type walks struct {
+	sessions
+	n int
+}
+
+func (h *walks) Kick(match func(signal.Kicked) bool) []signal.Kicked {
+	h.n++
+	return h.sessions.Kick(match)
+}
+
+// The hub goes through its sessions under its lock: once a second, however many ask for them.
+func TestSessionsAreOfTheSecondsSnapshot(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a := box(nil)
+		hub := &walks{sessions: sessions{{ID: "1", User: "bob"}, {ID: "2", User: "ann"}}}
+		a.o.Hub = hub
+		for range 3 {
+			for _, query := range []string{"", "?search=bob", "?sort=rate"} {
+				w := send(a, "GET", "/api/admin/sessions"+query, "", "Authorization", "Bearer "+looking)
+				if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), `"user":"bob"`) ||
+					strings.Contains(w.Body.String(), "ann") != (query != "?search=bob") {
+					t.Errorf("%q: %d %s", query, w.Code, w.Body)
+				}
+			}
+			time.Sleep(liveEvery)
+		}
+		send(a, "GET", "/api/admin/rooms", "", "Authorization", "Bearer "+looking)
+		if hub.n != 3 {
+			t.Errorf("%d times in three seconds", hub.n)
+		}
+	})
+}
+
 // BenchmarkRooms1000 is what a page of rooms costs a box with a thousand relayed sessions, once a
 // second at most; the components' own snapshots come on top.
 func BenchmarkRooms1000(b *testing.B) {
