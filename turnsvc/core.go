@@ -34,7 +34,7 @@ func newCore(now func() time.Time, log *slog.Logger) *core {
 	c.shown = new(shown)
 	c.shown.by(nil)
 	c.refusals = &refusals{log: log, shown: c.shown, watches: c.watches, lines: lineLimit{
-		log: log, clock: c.clock, more: "turn requests refused: there were more than have a line each",
+		log: log, clock: c.clock, more: RequestsRefused,
 		ofSource: refusalsOfSource, ofAll: refusalsOfAll,
 	}}
 	c.ends = &ends{log: log, clock: c.clock, shown: c.shown, lines: lineLimit{

@@ -17,6 +17,13 @@ type refusals struct {
 	lines   lineLimit
 }
 
+// The messages of these lines of the log. The admin API knows them, and scripts/fail2ban the first
+// one.
+const (
+	RequestRefused  = "turn request refused"
+	RequestsRefused = "turn requests refused: there were more than have a line each"
+)
+
 const (
 	refusalsOfSource = 5
 	refusalsOfAll    = 100
@@ -74,5 +81,5 @@ func (l *refusals) note(r refusal) {
 	if r.peer.IsValid() {
 		attrs = append(attrs, "peer", l.shown.addr(r.peer))
 	}
-	l.log.Info("turn request refused", attrs...) // scripts/fail2ban reads it
+	l.log.Info(RequestRefused, attrs...)
 }

@@ -165,7 +165,7 @@ func (a *API) look(from netip.Addr, now time.Time, right func() bool) (ok, limit
 	}
 	a.mu.Unlock()
 	if n, due := a.refused.Due(now); due {
-		a.o.Log.Warn("admin login refused", "source", from, "limited", limited, "refused", n, "key", "admin.token")
+		a.o.Log.Warn(loginRefused, "source", from, "limited", limited, "refused", n, "key", "admin.token")
 	}
 	return false, limited
 }

@@ -10,7 +10,9 @@ import (
 	"strings"
 	"sync"
 
+	"signalbox/internal/admission"
 	"signalbox/internal/answer"
+	"signalbox/internal/status"
 )
 
 // Line is a line of the log.
@@ -33,10 +35,9 @@ const (
 
 // refusals are the messages that tell of strangers who were refused, at any level. They have places
 // of their own: however many come, the warnings stay.
-var refusals = []string{
-	"turn request refused", "turn requests refused: there were more than have a line each",
-	"entry refused", "admin login refused",
-}
+var refusals = []string{status.RequestRefused, status.RequestsRefused, admission.EntryRefused, loginRefused}
+
+const loginRefused = "admin login refused"
 
 // Lines keeps the last lines of the log that warn of something, and the last ones that tell of a
 // refusal. Nil keeps none.

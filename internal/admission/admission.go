@@ -190,6 +190,10 @@ func (g *Guard) tellOfPatterns() {
 // Asks reports whether the guard asks clients for a password or a token.
 func (g *Guard) Asks() bool { return *g.inForce.Load() != nil }
 
+// EntryRefused is the message of the line of the log that tells of clients with a wrong password or
+// token.
+const EntryRefused = "entry refused"
+
 // Admit implements signal.Guard.
 func (g *Guard) Admit(token string, from netip.Addr) (pass signal.Pass, err error) {
 	j := *g.inForce.Load()
@@ -201,7 +205,7 @@ func (g *Guard) Admit(token string, from netip.Addr) (pass signal.Pass, err erro
 		if j.isGuessed() {
 			key = "auth.password"
 		}
-		g.log.Warn("entry refused", "source", from, "why", err, "refused", n, "key", key)
+		g.log.Warn(EntryRefused, "source", from, "why", err, "refused", n, "key", key)
 	}
 	return pass, err
 }

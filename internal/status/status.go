@@ -41,6 +41,12 @@ type (
 	Count = turnsvc.Count
 )
 
+// The messages of the lines of the log that tell whom the relay has refused.
+const (
+	RequestRefused  = turnsvc.RequestRefused
+	RequestsRefused = turnsvc.RequestsRefused
+)
+
 // WebConnections counts the connections of the web ports, except those of trusted proxies and of
 // this machine itself.
 type WebConnections struct {
