@@ -17,6 +17,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/grafana/grafana-foundation-sdk/go/cog"
+	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
+	"github.com/grafana/grafana-foundation-sdk/go/prometheus"
+	"github.com/grafana/grafana-foundation-sdk/go/stat"
+	"github.com/grafana/grafana-foundation-sdk/go/timeseries"
+
 	"signalbox"
 	"signalbox/internal/testkit"
 )
@@ -92,6 +98,24 @@ func TestDashboardQueries(t *testing.T) {
 		t.Fatal(err)
 	}
 	promtool(t, nil, "check", "rules", file)
+}
+
+// Grafana's own types for dashboards know each field and take each value; none that it needs is
+// missing.
+func TestDashboardIsGrafanas(t *testing.T) {
+	t.Parallel()
+	kinds := cog.NewRuntime()
+	kinds.RegisterPanelcfgVariant(stat.VariantConfig())
+	kinds.RegisterPanelcfgVariant(timeseries.VariantConfig())
+	kinds.RegisterDataqueryVariant(prometheus.VariantConfig())
+	var d dashboard.Dashboard
+	err := d.UnmarshalJSONStrict([]byte(read(t, dashboardFile)))
+	if err != nil && err.Error() != "" { // an empty list of faults is not nil
+		t.Error(err)
+	}
+	if err := d.Validate(); err != nil {
+		t.Error(err)
+	}
 }
 
 // queries are those of the dashboard, whose panels each have an id of their own.
