@@ -91,7 +91,7 @@ func rules() []rule {
 		{from: "signalbox", never: "github.com/prometheus", except: []string{internal + "metrics"},
 			why: "metrics are made of snapshots; components count, and the packet path calls no metric"},
 		{from: "signalbox", never: "github.com/BurntSushi/toml", except: []string{internal + "config",
-			"signalbox/cmd/signalbox/internal/eturnal"},
+			"signalbox/cmd/signalbox/internal/conf"},
 			why: "values are parsed once, in one room; to write a text is not to parse it"},
 		{from: "signalbox/webui", never: "github.com/", why: "pages need nothing that others wrote"},
 		{from: "signalbox", never: "rsc.io/qr", except: []string{internal + "site"},

@@ -2,7 +2,7 @@ package coturn
 
 import (
 	"bufio"
-	"encoding/json"
+	"cmp"
 	"fmt"
 	"io"
 	"net"
@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"signalbox/cmd/signalbox/internal/conf"
 	"signalbox/internal/state"
 )
 
@@ -43,8 +44,8 @@ func Import(conf, users io.Reader) (text string, notes []Note, err error) {
 			return "", nil, err
 		}
 	}
-	text = im.config()
-	return text, im.notes, nil
+	text, err = im.config().Text()
+	return text, im.notes, err
 }
 
 // importer collects what the options say.
@@ -56,16 +57,13 @@ type importer struct {
 	noUDP, noTCP, noTLS, noDTLS   bool
 	realm, cert, key              string
 	secrets                       []string
-	users                         []account
+	users                         []conf.User
 	allow, deny                   []span
 	perUser, total, bps, allBps   string
 	debug, secretMode, prometheus bool
 	prometheusPort                string
 	separator, family, nonce      string // rest_separator, default_family, nonce_lifetime
 }
-
-// account is a static user, with a password or a key.
-type account struct{ name, password, key string }
 
 func (im *importer) note(line int, format string, args ...any) {
 	im.notes = append(im.notes, Note{line, fmt.Sprintf(format, args...)})
@@ -201,22 +199,22 @@ func (im *importer) user(o option) {
 	case !ok || name == "" || secret == "":
 		im.note(o.line, "user: want name:password")
 	case isKey && len(key) == 32:
-		im.add(o.line, account{name: name, key: key})
+		im.add(o.line, conf.User{Name: name, Key: key})
 	default:
-		im.add(o.line, account{name: name, password: secret})
+		im.add(o.line, conf.User{Name: name, Password: secret})
 	}
 }
 
 // add adds a user. A name is that of one, with the last of its passwords, as in coturn.
-func (im *importer) add(line int, a account) {
+func (im *importer) add(line int, u conf.User) {
 	for i := range im.users {
-		if im.users[i].name == a.name {
-			im.note(line, "user: %q has another password above, which coturn passes over, too", a.name)
-			im.users[i] = a
+		if im.users[i].Name == u.Name {
+			im.note(line, "user: %q has another password above, which coturn passes over, too", u.Name)
+			im.users[i] = u
 			return
 		}
 	}
-	im.users = append(im.users, a)
+	im.users = append(im.users, u)
 }
 
 // takeUsers reads lines "name|key".
@@ -231,96 +229,71 @@ func (im *importer) takeUsers(r io.Reader) error {
 		if key = strings.TrimPrefix(key, "0x"); !ok || len(key) != 32 {
 			return fmt.Errorf("users, line %d: want name|key, where key has 32 hex digits", n)
 		}
-		if slices.ContainsFunc(im.users, func(had account) bool { return had.name == name }) {
+		if slices.ContainsFunc(im.users, func(had conf.User) bool { return had.Name == name }) {
 			im.note(0, "--users, line %d: %q is a user already, whose former password stays", n, name)
 			continue
 		}
-		im.users = append(im.users, account{name: name, key: key})
+		im.users = append(im.users, conf.User{Name: name, Key: key})
 	}
 	return lines.Err()
 }
 
-// config writes the configuration, and notes what it can't say.
-func (im *importer) config() string {
-	var top, turn, limits []string
-	add := func(to *[]string, key, value string) { *to = append(*to, key+" = "+value) }
-	if len(im.public) > 0 {
-		add(&top, "public_ip", list(im.public))
-	}
-	add(&turn, "listen", list(im.listeners()))
-	if im.realm != "" {
-		add(&turn, "realm", quote(im.realm))
-	}
+// config is what there is to write. It notes what can't be written.
+func (im *importer) config() *conf.Config {
+	out := &conf.Config{PublicIP: im.public, TURN: conf.TURN{
+		Listen: im.listeners(), Realm: im.realm, RelayIP: im.relay, DefaultFamily: im.family, NonceLifetime: im.nonce,
+		RESTSeparator: im.separator, Users: im.users,
+		Limits: conf.Limits{PerUser: limit(im.perUser), Allocations: limit(im.total), Bandwidth: limit(im.bps),
+			TotalBandwidth: limit(im.allBps)},
+	}}
 	if im.first != "49152" || im.last != "65535" {
-		add(&turn, "relay_ports", quote(im.first+"-"+im.last))
+		out.TURN.RelayPorts = im.first + "-" + im.last
 	}
-	if len(im.relay) > 0 {
-		add(&turn, "relay_ip", list(im.relay))
-	}
-	for _, l := range []struct{ key, value string }{{"default_family", im.family}, {"nonce_lifetime", im.nonce},
-		{"rest_separator", im.separator}} {
-		if l.value != "" {
-			add(&turn, l.key, quote(l.value))
-		}
-	}
-	im.secretLines(func(key, value string) { add(&turn, key, value) })
-	im.peerLines(func(key string, networks []netip.Prefix) { add(&turn, key, list(networks)) })
-	for _, l := range []struct{ key, value string }{{"per_user", im.perUser}, {"allocations", im.total},
-		{"bandwidth", im.bps}, {"total_bandwidth", im.allBps}} {
-		if n, err := strconv.ParseUint(l.value, 10, 63); err == nil && n > 0 {
-			add(&limits, l.key, strconv.FormatUint(n, 10))
-		}
-	}
-	around := im.around()
-	lines := append(top, "[turn]")
-	lines = append(lines, turn...)
-	if len(limits) > 0 {
-		lines = append(append(lines, "[turn.limits]"), limits...)
-	}
-	for _, u := range im.users {
-		lines = append(lines, "[[turn.users]]", "name = "+quote(u.name))
-		if u.key != "" {
-			lines = append(lines, "key = "+quote(u.key))
-		} else {
-			lines = append(lines, "password = "+quote(u.password))
-		}
-	}
+	im.secretsTo(&out.TURN)
+	im.peersTo(&out.TURN)
+	im.around(out)
 	if im.secretMode && len(im.users) > 0 {
 		im.note(0, "with use-auth-secret coturn ignores static users; here both log in")
 	}
 	im.note(0, "coturn relays to private addresses unless they are denied; here they are closed: name those that "+
 		"clients need in turn.allow_peers")
-	return strings.Join(append(lines, around...), "\n") + "\n"
+	return out
 }
 
-// around writes the tables that aren't the relay's own.
-func (im *importer) around() (lines []string) {
+// limit is a number. What is none, as take has noted, and 0, which is coturn's default, leave the
+// box's own.
+func limit(text string) *uint64 {
+	n, err := strconv.ParseUint(text, 10, 63)
+	if err != nil || n == 0 {
+		return nil
+	}
+	return &n
+}
+
+// around sets the tables that aren't the relay's own.
+func (im *importer) around(out *conf.Config) {
 	if (im.cert == "") != (im.key == "") {
 		im.note(0, "cert and pkey: one of them is missing, so there is no TLS: set tls.cert and tls.key")
 	}
 	if im.tls() {
-		lines = append(lines, "[tls]", `mode = "files"`, "cert = "+quote(im.cert), "key = "+quote(im.key))
+		out.TLS = conf.TLS{Mode: "files", Cert: im.cert, Key: im.key}
 	}
 	if im.prometheus {
-		port := "9641"
-		if im.prometheusPort != "" {
-			port = im.prometheusPort
-		}
-		lines = append(lines, "[metrics]", "listen = "+quote("127.0.0.1:"+port))
+		out.Metrics.Listen = "127.0.0.1:" + cmp.Or(im.prometheusPort, "9641")
 		im.note(0, "prometheus: coturn answers everybody; here /metrics is for this machine: set metrics.listen for "+
 			"others")
 	}
 	if im.debug {
-		lines = append(lines, "[log]", `level = "debug"`)
+		out.Log.Level = "debug"
 	}
-	return lines
 }
 
 // tls reports whether coturn would serve TLS.
 func (im *importer) tls() bool { return im.cert != "" && im.key != "" && !(im.noTLS && im.noDTLS) }
 
-// listeners are the entries of turn.listen.
-func (im *importer) listeners() (out []string) {
+// listeners are the entries of turn.listen; not nil, since there may be none.
+func (im *importer) listeners() []string {
+	out := []string{}
 	hosts := im.listen
 	if len(hosts) == 0 {
 		hosts = []string{""}
@@ -350,8 +323,8 @@ func (im *importer) listeners() (out []string) {
 	return out
 }
 
-// secretLines writes the secrets. The first one signs, however short: other programs sign with it.
-func (im *importer) secretLines(add func(key, value string)) {
+// secretsTo sets the secrets. The first one signs, however short: other programs sign with it.
+func (im *importer) secretsTo(turn *conf.TURN) {
 	if len(im.secrets) == 0 {
 		return
 	}
@@ -361,46 +334,18 @@ func (im *importer) secretLines(add func(key, value string)) {
 				"longer one", state.MinSecret)
 		}
 	}
-	add("secret", quote(im.secrets[0]))
-	if old := im.secrets[1:]; len(old) > 0 {
-		add("old_secrets", list(old))
-	}
+	turn.Secret, turn.OldSecrets = im.secrets[0], im.secrets[1:]
 }
 
-// peerLines writes who may be reached. In coturn what is allowed wins over what is denied; here it
-// is the other way round, so what is allowed is cut out of what is denied.
-func (im *importer) peerLines(add func(key string, networks []netip.Prefix)) {
-	var allow, deny []netip.Prefix
+// peersTo sets who may be reached. In coturn what is allowed wins over what is denied; here it is
+// the other way round, so what is allowed is cut out of what is denied.
+func (im *importer) peersTo(turn *conf.TURN) {
 	for _, s := range im.allow {
-		allow = append(allow, s.networks()...)
+		turn.AllowPeers = append(turn.AllowPeers, s.texts()...)
 	}
 	for _, s := range im.deny {
 		for _, left := range s.without(im.allow) {
-			deny = append(deny, left.networks()...)
+			turn.DenyPeers = append(turn.DenyPeers, left.texts()...)
 		}
 	}
-	if len(allow) > 0 {
-		add("allow_peers", allow)
-	}
-	if len(deny) > 0 {
-		add("deny_peers", deny)
-	}
-}
-
-// quote writes a string as TOML has it: JSON's strings are such.
-func quote(s string) string {
-	text, err := json.Marshal(s)
-	if err != nil {
-		panic(err) // a string has no fault
-	}
-	return string(text)
-}
-
-// list writes a list of texts.
-func list[T any](all []T) string {
-	texts := make([]string, len(all))
-	for i := range all {
-		texts[i] = quote(fmt.Sprint(all[i]))
-	}
-	return "[" + strings.Join(texts, ", ") + "]"
 }

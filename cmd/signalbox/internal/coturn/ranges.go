@@ -75,3 +75,11 @@ func (s span) networks() (all []netip.Prefix) {
 	}
 	return all
 }
+
+// texts are the networks as a configuration has them.
+func (s span) texts() (all []string) {
+	for _, network := range s.networks() {
+		all = append(all, network.String())
+	}
+	return all
+}

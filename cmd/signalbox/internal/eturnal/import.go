@@ -1,7 +1,6 @@
 package eturnal
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -13,9 +12,9 @@ import (
 	"strconv"
 	"strings"
 
+	"signalbox/cmd/signalbox/internal/conf"
 	"signalbox/internal/state"
 
-	"github.com/BurntSushi/toml"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -49,53 +48,12 @@ func Import(conf io.Reader) (text string, notes []string, err error) {
 		im.take(name, from.Eturnal[name])
 	}
 	im.finish()
-	var out bytes.Buffer
-	encoder := toml.NewEncoder(&out)
-	encoder.Indent = ""
-	if err := encoder.Encode(&im.to); err != nil {
-		return "", nil, err
-	}
-	return out.String(), im.notes, nil
-}
-
-// box is the part of config.toml that eturnal has, too.
-type box struct {
-	PublicIP []string `toml:"public_ip,omitempty"`
-	TURN     struct {
-		Listen     []string `toml:"listen,omitempty"`
-		Realm      string   `toml:"realm,omitempty"`
-		RelayPorts string   `toml:"relay_ports,omitempty"`
-		Secret     string   `toml:"secret,omitempty"`
-		OldSecrets []string `toml:"old_secrets,omitempty"`
-		AllowPeers []string `toml:"allow_peers,omitempty"`
-		DenyPeers  []string `toml:"deny_peers,omitempty"`
-		Limits     struct {
-			PerUser     uint64 `toml:"per_user,omitempty"`
-			Permissions uint64 `toml:"permissions,omitempty"`
-			Bandwidth   uint64 `toml:"bandwidth,omitempty"`
-		} `toml:"limits,omitempty"`
-		Users []user `toml:"users,omitempty"`
-	} `toml:"turn"`
-	TLS struct {
-		Mode string `toml:"mode,omitempty"`
-		Cert string `toml:"cert,omitempty"`
-		Key  string `toml:"key,omitempty"`
-	} `toml:"tls,omitempty"`
-	Metrics struct {
-		Listen string `toml:"listen,omitempty"`
-	} `toml:"metrics,omitempty"`
-	Log struct {
-		Level string `toml:"level,omitempty"`
-	} `toml:"log,omitempty"`
-}
-
-type user struct {
-	Name     string `toml:"name"`
-	Password string `toml:"password"`
+	text, err = im.to.Text()
+	return text, im.notes, err
 }
 
 type importer struct {
-	to          box
+	to          conf.Config
 	notes       []string
 	first, last uint16 // relay ports; 0: eturnal's default, which is ours
 	tls         bool   // a listener has TLS
@@ -145,7 +103,8 @@ func (im *importer) take(name string, value yaml.Node) {
 	case name == "max_permissions":
 		im.to.TURN.Limits.Permissions = im.limit(name, value)
 	case name == "max_bps":
-		if im.to.TURN.Limits.Bandwidth = im.limit(name, value); im.to.TURN.Limits.Bandwidth > 0 {
+		n := im.limit(name, value)
+		if im.to.TURN.Limits.Bandwidth = n; n != nil && *n > 0 {
 			im.note(value.Line, "max_bps: eturnal limits TCP and TLS; here it holds for UDP, too")
 		}
 	case name == "log_level":
@@ -203,12 +162,13 @@ func (im *importer) networks(name string, value yaml.Node) (all []string) {
 	return all
 }
 
-// limit reads a number, or "unlimited", which is 0 here.
-func (im *importer) limit(name string, value yaml.Node) (n uint64) {
-	if value.Value != "unlimited" {
-		im.read(name, value, &n)
+// limit reads a number, or "unlimited", which is 0 here. Nil: it is neither.
+func (im *importer) limit(name string, value yaml.Node) *uint64 {
+	n := uint64(0)
+	if value.Value != "unlimited" && !im.read(name, value, &n) {
+		return nil
 	}
-	return n
+	return &n
 }
 
 func (im *importer) secrets(value yaml.Node) {
@@ -231,7 +191,7 @@ func (im *importer) users(value yaml.Node) {
 		return
 	}
 	for _, name := range slices.Sorted(maps.Keys(passwords)) {
-		im.to.TURN.Users = append(im.to.TURN.Users, user{Name: name, Password: passwords[name]})
+		im.to.TURN.Users = append(im.to.TURN.Users, conf.User{Name: name, Password: passwords[name]})
 	}
 }
 
