@@ -108,6 +108,7 @@ func TestDashboardIsGrafanas(t *testing.T) {
 	kinds.RegisterPanelcfgVariant(stat.VariantConfig())
 	kinds.RegisterPanelcfgVariant(timeseries.VariantConfig())
 	kinds.RegisterDataqueryVariant(prometheus.VariantConfig())
+	//lint:ignore SA1019 the file is of this version, which each Grafana imports
 	var d dashboard.Dashboard
 	err := d.UnmarshalJSONStrict([]byte(read(t, dashboardFile)))
 	if err != nil && err.Error() != "" { // an empty list of faults is not nil
