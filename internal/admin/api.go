@@ -43,6 +43,7 @@ type Options struct {
 	Config func() (string, error)
 	Lines  *Lines // of the log
 	Limits func() Limits
+	Dir    *state.Dir // keeps which sessions of pages have been ended; nil: a restart forgets that
 	Log    *slog.Logger
 }
 
@@ -82,7 +83,7 @@ func New(o Options) *API {
 	}
 	a := &API{
 		o: o, code: rand.Text(), ends: time.Now().Add(CodeLife),
-		guesses: source.NewGuesses(guessesPerSecond, guessBurst),
+		guesses: source.NewGuesses(guessesPerSecond, guessBurst), ended: ended{dir: o.Dir, log: o.Log},
 	}
 	a.Apply(nil)
 	return a

@@ -66,8 +66,8 @@ func TestEndedSessionsAreBounded(t *testing.T) {
 	began := time.Now().Add(-time.Minute)
 	for i := range 3 * maxEnded {
 		e.add(session{name: fmt.Sprint(i), began: began})
-		if len(e.names) > maxEnded || !e.has(session{name: "0", began: began}) {
-			t.Fatalf("after %d: %d names", i, len(e.names))
+		if len(e.kept.Names) > maxEnded || !e.has(session{name: "0", began: began}) {
+			t.Fatalf("after %d: %d names", i, len(e.kept.Names))
 		}
 	}
 	if e.has(session{name: "x", began: time.Now().Add(time.Minute)}) {

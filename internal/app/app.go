@@ -262,7 +262,7 @@ func (a *App) makeSite() (err error) {
 		Reload: func() (Reloaded, error) { return readAgain(a.Reread) }, Log: a.log,
 		Vitals: a.vitals, Rooms: a.hub, Lines: a.lines,
 		Drain: func() error { return leave(a.Leave) }, Config: func() (string, error) { return effective(a.Effective) },
-		Limits: func() admin.Limits { return *a.limits.Load() },
+		Limits: func() admin.Limits { return *a.limits.Load() }, Dir: a.dir,
 	})
 	a.admin.Apply(adminTokens(&a.cfg))
 	a.limits.Store(adminLimits(&a.cfg))
