@@ -103,10 +103,7 @@ func (im *importer) take(name string, value yaml.Node) {
 	case name == "max_permissions":
 		im.to.TURN.Limits.Permissions = im.limit(name, value)
 	case name == "max_bps":
-		n := im.limit(name, value)
-		if im.to.TURN.Limits.Bandwidth = n; n != nil && *n > 0 {
-			im.note(value.Line, "max_bps: eturnal limits TCP and TLS; here it holds for UDP, too")
-		}
+		im.bandwidth(value)
 	case name == "log_level":
 		im.logLevel(value)
 	case name == "modules":
@@ -169,6 +166,13 @@ func (im *importer) limit(name string, value yaml.Node) *uint64 {
 		return nil
 	}
 	return &n
+}
+
+func (im *importer) bandwidth(value yaml.Node) {
+	n := im.limit("max_bps", value)
+	if im.to.TURN.Limits.Bandwidth = n; n != nil && *n > 0 {
+		im.note(value.Line, "max_bps: eturnal limits TCP and TLS; here it holds for UDP, too")
+	}
 }
 
 func (im *importer) secrets(value yaml.Node) {
