@@ -136,8 +136,9 @@ func sources(t *testing.T, l *lab.Lab, server *lab.Server) map[string]string {
 type boxStatus struct {
 	TURN struct {
 		Allocations []struct {
-			ID          string
-			Permissions []string
+			ID, Relay                          string
+			Permissions                        []string
+			FromClientPackets, ToClientPackets int
 		}
 		Drops map[string]int
 	}
