@@ -31,7 +31,7 @@ const (
 	reloadEvery = 10 * time.Second
 	// What a box may take more at the end than in the middle: the garbage collector lets its heap
 	// rise and fall.
-	mixedGrowth = 4 << 20
+	mixedGrowth = 8 << 20
 	// Goroutines and files that may be more at the end than at the start: those that look, and
 	// what the box starts once and keeps.
 	mixedFew = 8
