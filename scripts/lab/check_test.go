@@ -128,6 +128,18 @@ func TestCheckIsGoodUnderTheDefaultPolicy(t *testing.T) {
 		}
 	}
 	p.AwaitText(time.Second, "#nat-test", "endpoint-independent")
+	// It takes less than ten seconds; on a busy machine, the best of three does.
+	took := 0
+	for try := range 3 {
+		if try > 0 {
+			p.Click("#run")
+			verdict(p)
+		}
+		if p.Eval("report.tookMs", &took); took < 10_000 {
+			return
+		}
+	}
+	t.Errorf("a box that is well takes %d ms", took)
 }
 
 // A device in another network opens the link, runs the same test, and both see what each has found,
@@ -182,6 +194,17 @@ func TestCheckTellsFamiliesApart(t *testing.T) {
 		e.dataset.verdict == "good") && ["(IPv4)", "(IPv6)"].every(family => rows.some(e =>
 		e.innerText.includes(family))))([...document.querySelectorAll("#servers-box .server")])`)
 	p.Shoot("check-families")
+
+	// Over IPv6, nothing gets there any more. That is named, although all else works.
+	drops(t, l.Server, "ip6 nexthdr { tcp, udp } drop")
+	dead := b.Open(strings.Replace(server.HTTPS, lab.AddrServer, lab.ServerName, 1)+"/check", lab.PageOptions{})
+	if got := verdict(dead); got != "warn" {
+		t.Errorf("the verdict without IPv6 is %s: %s", got, dead.Text("main"))
+	}
+	dead.AwaitText(time.Second, "#verdict", "over IPv6 nothing comes back")
+	dead.Shoot("check-family-dead")
+	switchLanguage(dead)
+	dead.AwaitText(time.Second, "#verdict", "经 IPv6 收不到")
 }
 
 // An address that is none of the public internet is not admitted, seen or not.

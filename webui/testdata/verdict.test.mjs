@@ -6,6 +6,7 @@ import { essence, ofBoth } from '../static/js/check/both.js';
 import { decisive, explain } from '../static/js/check/codes.js';
 import { sumUp } from '../static/js/check/flow.js';
 import { ofNAT } from '../static/js/check/nat.js';
+import { amongOthers } from '../static/js/check/probe.js';
 import { median } from '../static/js/check/relay.js';
 import { readReport, readVerdict, withoutAddresses } from '../static/js/check/saved.js';
 import { flatten, isAsked, problemOf, titleOf } from '../static/js/check/servers.js';
@@ -69,6 +70,42 @@ test('a family that neither the network nor the name has is nobody\'s fault', ()
     assert.deepEqual([4, 6].filter((family) => isAsked({ ...turn, family }, met)), asked, `met ${met}`);
     assert.ok(isAsked(turn, met));
   }
+});
+
+test('a family over which nothing comes back is told apart from one that is not there', () => {
+  const result = (family, more) => ({
+    server: { ...turn, family }, outcome: 'timeout', code: null, met: [], answered: [], hosts: [0, 0], ...more,
+  });
+  const [four, six] = [result(4, { outcome: 'relay', answered: [4] }), result(6)];
+  const among = (its, others) => {
+    const { outcome, met } = amongOthers(its, [its, ...others]);
+    return [outcome, ...met];
+  };
+  assert.deepEqual(among(six, [four]), ['onefamily', 6]);
+  assert.deepEqual(among(four, [six]), ['relay']);
+  // Nothing at all is not over one family only, and one that was done with was not waited for.
+  assert.deepEqual(among(six, []), ['timeout']);
+  assert.deepEqual(among({ ...six, outcome: 'nothing' }, [four]), ['nothing']);
+  // Another transport's answer is another way.
+  assert.deepEqual(among(six, [{ ...four, server: { ...turns, family: 4 } }]), ['timeout']);
+  // Whoever shows addresses has the families of these; a second network card is none.
+  assert.deepEqual(among(result(6, { hosts: [4, 4] }), [four]), ['timeout']);
+  assert.deepEqual(among(result(6, { hosts: [4, 6] }), [four]), ['onefamily', 6]);
+  // The browser says so itself; where the name has no such address, it is not `met`.
+  assert.deepEqual(among(result(6, { outcome: 'error', code: 701, met: [6] }), [four]), ['onefamily', 6, 6]);
+  assert.deepEqual(among(result(6, { outcome: 'error', code: 701 }), [four]), ['error']);
+  // Without a NAT, STUN's answer is no candidate; the relay's tells of it.
+  const bare = result(4, { server: { ...stun, family: 4 } });
+  assert.deepEqual(among(bare, [four]), ['unmapped']);
+  const { verdict, words, fix, params } = ofServer(amongOthers(six, [four]), null, page());
+  assert.deepEqual([verdict, words, params], ['bad', 'server.family', { family: 6, other: 4 }]);
+  const failed = { server: six.server, verdict: { verdict, words, fix, params } };
+  const good = { verdict: 'good' };
+  const whole = (...more) => overall({
+    signaling: null, judged: [{ server: four.server, verdict: good }, failed, ...more], relay: good, reach: good,
+  }).words;
+  assert.equal(whole(), 'overall.family');
+  assert.equal(whole({ server: turns, verdict: { verdict: 'bad', words: 'code.701.tls' } }), 'overall.partly');
 });
 
 test('what is typed in is checked before a browser throws it out', () => {
@@ -176,6 +213,9 @@ test('the reachability test says bad only if nothing else explains it', () => {
   assert.deepEqual(verdictOf({ addresses: ['192.168.1.7'] }), ['unknown', 'reach.localclient']);
   assert.deepEqual(verdictOf({ addresses: ['203.0.113.10'] }), ['unknown', 'reach.same']);
   assert.deepEqual(verdictOf({ loop: { ok: false, refused: true } }), ['unknown', 'reach.refused']);
+  // The box says so, where the browser doesn't.
+  const told = ofReach(facts, [{ code: 403, peer: '198.51.100.1:40404', why: 'not in the room: turn.peers' }]);
+  assert.equal(told.words, 'reach.refused');
   // A private network that does work is no riddle.
   assert.deepEqual(verdictOf({ addresses: ['192.168.1.7'], loop: { ok: true, median: 1 } }), ['good', 'reach.good']);
 });
@@ -194,6 +234,7 @@ test('the overall verdict', () => {
   // It is as wide as what was tried.
   assert.deepEqual(of(works, { reach: unknown }), ['good', 'overall.works']);
   assert.deepEqual(also(works, { reach: unknown }), ['note.reach']);
+  assert.deepEqual(also(works, { reach: { ...unknown, words: 'reach.refused' } }), ['note.refused']);
   assert.deepEqual(of([fine(stun), fine(turn)]), ['good', 'overall.works']);
   assert.deepEqual(also([fine(stun), fine(turn)]), ['note.notls']);
   assert.deepEqual(also([fine(turn), fine({ ...turns, port: '8443' })]), ['note.no443']);

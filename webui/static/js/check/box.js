@@ -30,6 +30,12 @@ export function reason(why) {
   return { words: `why.${name}`, params: { limit }, fix: FIXED.includes(name) ? `why.${name}.fix` : undefined };
 }
 
+/** The sighting of the relay's refusal to send to one of these addresses, or undefined. */
+export function refusalOf(addresses, sightings) {
+  const of = (address) => (address.includes(':') ? `[${address}]:` : `${address}:`);
+  return sightings?.find(({ code, peer }) => code === 403 && addresses.some((each) => peer?.startsWith(of(each))));
+}
+
 function isOverAnother({ family }, client) {
   return Boolean(family && client) && client.startsWith('[') !== (family === 6);
 }
@@ -66,8 +72,12 @@ export function ofBox(server, sightings) {
     return { arrow: '', lines, fix, params: why.params };
   }
   if (lines.length) return { arrow: '', lines };
-  if (of('challenged').length && server.origin === 'own') return { arrow: '', lines: [{ words: 'box.arrived' }] };
-  if (of('challenged').length) {
+  // A request without a credential has no family; it may be that of the other one's row.
+  const isAnothers = sightings.some(({ transport, client }) =>
+    transport === server.transport && isOverAnother(server, client));
+  const isChallenged = of('challenged').length > 0 && !isAnothers;
+  if (isChallenged && server.origin === 'own') return { arrow: '', lines: [{ words: 'box.arrived' }] };
+  if (isChallenged) {
     return { arrow: 'back', lines: [{ words: 'box.challenged' }], fix: 'box.challenged.fix' };
   }
   const words = `box.nothing.${server.transport}`;

@@ -9,7 +9,7 @@ import { concerning, ofBox, withBox } from './box.js';
 import { OwnServers } from './classic.js';
 import { toggleDevices } from './devices.js';
 import { ofNAT, seenBy } from './nat.js';
-import { mappedAddress, probe } from './probe.js';
+import { amongOthers, mappedAddress, probe } from './probe.js';
 import { tryRefusals } from './refusals.js';
 import { reachLoop, relayLoop } from './relay.js';
 import { inWords, makeReport } from './report.js';
@@ -141,6 +141,8 @@ async function runOnce() {
       return 'lost';
     }
     now.judged = now.judged.map((judged) => addBox(now, judged));
+    now.reach = ofReach(now.reached, now.sightings);
+    showVerdict(byId('reach-test'), now.reach);
     conclude(now);
     return error;
   } finally {
@@ -274,10 +276,11 @@ async function test(now, servers) {
     return judged;
   }));
   if (now.stop.signal.aborted) return;
-  now.judged = judgements.filter(({ server, result }) => isAsked(server, result.met));
-  for (const { server, result } of judgements) {
+  now.judged = judgements.map((judged) => judgeAmong(now, judged, judgements));
+  for (const { server, result } of now.judged) {
     if (!isAsked(server, result.met)) now.rows.get(server).element.remove();
   }
+  now.judged = now.judged.filter(({ server, result }) => isAsked(server, result.met));
   const judged = now.judged.filter(({ server }) => server.origin === 'box');
   const best = bestRelay(judged);
   now.relay = ofRelay(best?.server, best?.loop);
@@ -286,11 +289,9 @@ async function test(now, servers) {
   showVerdict(byId('verdict'), { verdict: 'running', words: 'overall.reach' });
   showVerdict(byId('reach-test'), { verdict: 'running', words: 'reach.running' });
   const refusing = best?.loop.ok ? tryRefusals(best.server, now.user) : [];
-  const reached = await testReach(judged, best);
+  now.reached = await testReach(judged, best);
   if (now.stop.signal.aborted) return;
-  now.reach = ofReach(reached);
-  showVerdict(byId('reach-test'), now.reach);
-  now.nat = await testNAT(now.judged, reached.loop);
+  now.nat = await testNAT(now.judged, now.reached.loop);
   showVerdict(byId('nat-test'), now.nat);
   now.refusing = await refusing;
 }
@@ -309,6 +310,14 @@ async function testServer(now, server, row) {
   const absent = { verdict: 'unknown', words: 'server.absent', params: { family: server.family } };
   row.show(isAsked(server, result.met) ? verdict : absent, shown);
   return { server, result, loop, verdict, shown };
+}
+
+function judgeAmong(now, judged, judgements) {
+  const result = amongOthers(judged.result, judgements.map((each) => each.result));
+  if (result === judged.result) return judged;
+  const verdict = ofServer(result, judged.loop, location);
+  now.rows.get(judged.server).show(verdict, judged.shown);
+  return { ...judged, result, verdict };
 }
 
 /** A server that was just typed in. */

@@ -2,6 +2,7 @@
 // themselves. Words are keys of the language files; where a key has a fix, it is the same key with
 // ".fix". A verdict never says more than what was tried.
 import { isLocal, sameAddress, sameFamily } from './addresses.js';
+import { refusalOf } from './box.js';
 import { decisive, explain } from './codes.js';
 import { titleOf } from './servers.js';
 
@@ -67,6 +68,10 @@ function judge(result, loop, page) {
     }
     case 'error':
       return { verdict: 'bad', ...explain(code, server, page), params: { code, port: server.port } };
+    case 'onefamily': {
+      const params = { family: server.family, other: 10 - server.family };
+      return { verdict: 'bad', words: 'server.family', fix: 'server.family.fix', params };
+    }
     case 'invalid':
       return { verdict: 'bad', words: 'server.invalid', fix: 'server.invalid.fix' };
     case 'nothing':
@@ -111,9 +116,9 @@ export function ofRelay(best, loop) {
 /**
  * Whether relay ports can be reached. What can't be told from here is `unknown`, says why, and
  * spoils nothing. `facts`: {udp, relayAddress, host (of the server's URL), addresses (ours, as
- * servers see them), relayWorks, loop}.
+ * servers see them), relayWorks, loop}; `sightings` are the box's, or null.
  */
-export function ofReach({ udp, relayAddress, host, addresses, relayWorks, loop }) {
+export function ofReach({ udp, relayAddress, host, addresses, relayWorks, loop }, sightings) {
   if (!relayAddress) return { verdict: 'unknown', words: 'relay.none' };
   if (!relayWorks) return { verdict: 'unknown', words: 'reach.norelay' };
   if (!udp) return { verdict: 'unknown', words: 'reach.noudp' };
@@ -128,7 +133,9 @@ export function ofReach({ udp, relayAddress, host, addresses, relayWorks, loop }
   if (addresses.includes(relayAddress)) {
     return { verdict: 'unknown', words: 'reach.same', params: { address: relayAddress } };
   }
-  if (loop?.refused) return { verdict: 'unknown', words: 'reach.refused', params: { address: addresses[0] } };
+  if (loop?.refused || refusalOf(addresses, sightings)) {
+    return { verdict: 'unknown', words: 'reach.refused', params: { address: addresses[0] } };
+  }
   const params = { address: relayAddress, host };
   const words = reachedBy(host, relayAddress);
   return { verdict: 'bad', words, fix: `${words}.fix`, params };
@@ -190,6 +197,10 @@ export function overall({ signaling, carrier, judged, relay, reach, refusals = [
   const open = refusals.filter(isBad);
   if (open.length) return { verdict: 'bad', words: 'overall.open', also: causes(open) };
   const failed = judged.filter(isBad);
+  const [{ verdict: { words, fix, params } = {} } = {}] = failed;
+  if (words === 'server.family' && failed.every(({ verdict }) => verdict.words === words)) {
+    return { verdict: 'warn', words: 'overall.family', fix, params };
+  }
   if (failed.length) {
     return { verdict: 'warn', words: 'overall.partly', params: { urls: urlsOf(failed) }, also: causes(failed) };
   }
@@ -222,6 +233,7 @@ function untried(relays, reach) {
   const tls = relays.filter(({ transport }) => transport === 'tls');
   if (!tls.length) also.push({ words: 'note.notls' });
   else if (!tls.some(({ port }) => port === '443')) also.push({ words: 'note.no443', params: { port: tls[0].port } });
-  if (reach.verdict !== 'good') also.push({ words: 'note.reach' });
+  if (reach.words === 'reach.refused') also.push({ words: 'note.refused', params: reach.params });
+  else if (reach.verdict !== 'good') also.push({ words: 'note.reach' });
   return also;
 }
