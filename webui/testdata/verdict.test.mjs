@@ -4,11 +4,12 @@ import { test } from 'node:test';
 import { isLocal, sameAddress, sameFamily } from '../static/js/check/addresses.js';
 import { essence, ofBoth } from '../static/js/check/both.js';
 import { decisive, explain } from '../static/js/check/codes.js';
+import { factsOf } from '../static/js/check/facts.js';
 import { sumUp } from '../static/js/check/flow.js';
 import { ofNAT } from '../static/js/check/nat.js';
 import { amongOthers } from '../static/js/check/probe.js';
 import { median } from '../static/js/check/relay.js';
-import { readReport, readVerdict, withoutAddresses } from '../static/js/check/saved.js';
+import { readFacts, readReport, readVerdict, withoutAddresses } from '../static/js/check/saved.js';
 import { flatten, isAsked, problemOf, titleOf } from '../static/js/check/servers.js';
 import { ofOwn, ofReach, ofRelay, ofServer, overall } from '../static/js/check/verdict.js';
 
@@ -150,8 +151,8 @@ test('the verdict over one server', () => {
   const works = { ok: true, median: 3 };
   assert.deepEqual(verdictOf(result('relay'), works, page()), ['good', 'server.relays']);
   for (const [sent, received, want] of [
-    [125, 125, ['good', 'server.carries']],
-    [100, 90, ['good', 'server.carries']],
+    [125, 125, ['good', 'server.relays']],
+    [100, 90, ['good', 'server.relays']],
     [100, 89, ['warn', 'server.lossy']],
     [0, 0, ['warn', 'server.lossy']],
   ]) {
@@ -319,6 +320,28 @@ test('a report without addresses', () => {
     ...report, page: 'https://(address):8443',
     servers: [{ url: 'turn:[(address)]:3478', candidates: [{ address: '(address)' }], text: '(address), 12:34' }],
   });
+});
+
+test('what was measured of a server, at once and from a report', () => {
+  const at = { address: '198.51.100.1', port: 4000 };
+  const relayed = { ...relay, relatedAddress: at.address, relatedPort: at.port };
+  const loop = { ok: true, rtts: [3, 1, 2], median: 2, flow: { kbit: 500, loss: 0.5 } };
+  const values = (facts) => Object.fromEntries(facts.map(({ name, params }) => [name.slice(5), params.value]));
+  const all = { mapped: '198.51.100.1:4000', relay: '203.0.113.10:50000', first: 20, rtt: 2, rate: 500, loss: 0.5 };
+  assert.deepEqual(values(factsOf({ candidates: [relayed], ms: 20 }, loop)), all);
+  const report = { candidates: [relayed], firstCandidateMs: 20, relayRoundTripsMs: loop.rtts, relayFlow: loop.flow };
+  assert.deepEqual(values(readFacts(report)), all);
+  // Where the browser keeps it to itself, the box may tell.
+  const hidden = { candidates: [{ ...relay, relatedAddress: '0.0.0.0' }], ms: 20 };
+  assert.equal(values(factsOf(hidden, null)).mapped, undefined);
+  assert.equal(values(factsOf(hidden, null, { client: '198.51.100.1:9' })).mapped, '198.51.100.1:9');
+  const mapped = { candidates: [{ type: 'srflx', address: '2001:db8::1', port: 9 }], ms: 1 };
+  assert.deepEqual(values(factsOf(mapped, null)), { mapped: '[2001:db8::1]:9', first: 1 });
+  assert.deepEqual(factsOf({ candidates: [], ms: 0 }, { ok: false }), []);
+  // A file may hold anything.
+  for (const candidates of [undefined, 7, [null, {}, { type: 'relay' }, { type: 'srflx', address: {} }]]) {
+    readFacts({ candidates, relayRoundTripsMs: 'x', relayFlow: 1 });
+  }
 });
 
 test('a file is a report, or nothing', () => {

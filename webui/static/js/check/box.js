@@ -50,9 +50,9 @@ export function concerning(server, sightings) {
 }
 
 /**
- * The box's half of a server's row: {arrow, lines: [{words, params}], fix?}. The arrow says where
- * the way breaks: 'out' towards the box, 'back' from it, or '' where it does not. Of STUN the box
- * keeps no note: null.
+ * The box's half of a server's row: {arrow, lines: [{words, params}], fix?, allocated?}. The arrow
+ * says where the way breaks: 'out' towards the box, 'back' from it, or '' where it does not;
+ * `allocated` is the sighting of an allocation. Of STUN the box keeps no note: null.
  */
 export function ofBox(server, sightings) {
   if (!server.relays) return null;
@@ -69,9 +69,9 @@ export function ofBox(server, sightings) {
   if (refused) {
     const { fix, ...why } = reason(refused.why);
     lines.push({ words: 'box.refused', params: { code: refused.code } }, why);
-    return { arrow: '', lines, fix, params: why.params };
+    return { arrow: '', lines, fix, params: why.params, allocated };
   }
-  if (lines.length) return { arrow: '', lines };
+  if (lines.length) return { arrow: '', lines, allocated };
   // A request without a credential has no family; it may be that of the other one's row.
   const isAnothers = sightings.some(({ transport, client }) =>
     transport === server.transport && isOverAnother(server, client));

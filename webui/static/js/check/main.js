@@ -8,6 +8,7 @@ import { sameFamily } from './addresses.js';
 import { concerning, ofBox, withBox } from './box.js';
 import { OwnServers } from './classic.js';
 import { toggleDevices } from './devices.js';
+import { factsOf } from './facts.js';
 import { ofNAT, seenBy } from './nat.js';
 import { amongOthers, mappedAddress, probe } from './probe.js';
 import { tryRefusals } from './refusals.js';
@@ -18,7 +19,8 @@ import { newID, Second } from './second.js';
 import { flatten, isAsked } from './servers.js';
 import { ofOwn, ofReach, ofRelay, ofServer, overall } from './verdict.js';
 import {
-  addCandidate, addError, addRow, begin, setRunning, showLink, showOwn, showRefusals, showReport, showVerdict,
+  addCandidate, addError, addRow, begin, setRunning, showCount, showLink, showOwn, showRefusals, showReport,
+  showVerdict,
 } from './view.js';
 
 const ANSWER_MS = 3000; // of the box to a ping
@@ -197,7 +199,8 @@ function addBox(now, judged) {
   const box = ofBox(server, now.sightings);
   const verdict = withBox(judged.verdict, box);
   const row = now.rows.get(server);
-  row.show(verdict, judged.shown);
+  const facts = factsOf(judged.result, judged.loop, box?.allocated);
+  row.show(verdict, { ...judged.shown, facts });
   row.showBox(box);
   return { ...judged, verdict, box, sightings: concerning(server, now.sightings) };
 }
@@ -211,6 +214,7 @@ function conclude(now) {
   now.verdict = overall({ ...now, judged: of('box') });
   showVerdict(byId('verdict'), now.verdict);
   showOwn(ofOwn(of('own')));
+  showCount(of('box').map(({ verdict }) => verdict.verdict));
   setRunning(false);
   window.report = makeReport({ ...now, judged });
   second.share();
@@ -306,7 +310,7 @@ async function testServer(now, server, row) {
   const works = result.outcome === 'relay' || result.outcome === 'mapped';
   for (const error of result.errors) addError(server, error, works);
   for (const error of loop?.errors ?? []) addError(server, error, loop.ok);
-  const shown = { code: result.code, loop };
+  const shown = { code: result.code, loop, facts: factsOf(result, loop) };
   const absent = { verdict: 'unknown', words: 'server.absent', params: { family: server.family } };
   row.show(isAsked(server, result.met) ? verdict : absent, shown);
   return { server, result, loop, verdict, shown };

@@ -3,7 +3,7 @@
 // the others.
 import { family, familyOf } from './addresses.js';
 import { decisive } from './codes.js';
-import { asIceServer, policyOf } from './servers.js';
+import { asIceServer } from './servers.js';
 
 const DEADLINE_MS = 10_000;
 const NO_NAME = /host lookup/i; // Chromium's words: the name has no address of that family
@@ -31,10 +31,8 @@ export async function probe(server, { oncandidate = () => {} } = {}) {
   };
   let pc;
   try {
-    pc = new RTCPeerConnection({
-      iceServers: [asIceServer(server)],
-      iceTransportPolicy: policyOf(server),
-    });
+    // Under the policy 'relay', browsers keep to themselves at which address they are seen.
+    pc = new RTCPeerConnection({ iceServers: [asIceServer(server)] });
   } catch {
     return { ...result, outcome: 'invalid' };
   }
@@ -119,7 +117,7 @@ function judge(result, wanted) {
 }
 
 function describeCandidate(candidate, ms, url) {
-  const { type, protocol, address, port, priority, foundation, relatedAddress } = candidate;
+  const { type, protocol, address, port, priority, foundation, relatedAddress, relatedPort } = candidate;
   return {
     ms,
     type,
@@ -129,6 +127,7 @@ function describeCandidate(candidate, ms, url) {
     priority,
     foundation,
     relatedAddress,
+    relatedPort,
     relayProtocol: candidate.relayProtocol ?? null,
     url,
   };

@@ -47,24 +47,18 @@ export function ofServer(result, loop, page) {
 function judge(result, loop, page) {
   const { server, outcome, code, candidates } = result;
   switch (outcome) {
-    case 'mapped': {
-      const { address } = candidates.find(({ type }) => type === 'srflx');
-      return { verdict: 'good', words: 'server.mapped', params: { address, ms: result.ms } };
-    }
+    case 'mapped':
+      return { verdict: 'good', words: 'server.mapped' };
     case 'unmapped':
       return { verdict: 'good', words: 'server.unmapped' };
     case 'relay': {
-      const { address, port } = candidates.find(({ type }) => type === 'relay');
+      const { address } = candidates.find(({ type }) => type === 'relay');
       if (loop && !loop.ok) return ofSilence(server, loop, page);
       if (isLocal(address) && !isLocal(page.hostname)) {
         return { verdict: 'warn', words: 'server.local', fix: 'server.local.fix', params: { address } };
       }
-      const params = { address: `${address}:${port}`, ms: result.ms, rtt: loop?.median, ...loop?.flow };
-      if (loop?.flow) {
-        return loop.flow.loss > LOSSY ? { verdict: 'warn', words: 'server.lossy', params }
-          : { verdict: 'good', words: 'server.carries', params };
-      }
-      return { verdict: 'good', words: loop ? 'server.relays' : 'server.allocated', params };
+      if (loop?.flow?.loss > LOSSY) return { verdict: 'warn', words: 'server.lossy', params: loop.flow };
+      return { verdict: 'good', words: loop ? 'server.relays' : 'server.allocated' };
     }
     case 'error':
       return { verdict: 'bad', ...explain(code, server, page), params: { code, port: server.port } };
@@ -149,7 +143,7 @@ function reachedBy(host, relayAddress) {
 
 /**
  * What has come to nothing, each cause once: [{words, params}], what the box says of it, and what
- * to do about it, with {line} to copy.
+ * to do about it, which is said once, with {line} to copy.
  */
 export function causes(judged) {
   const seen = new Set();
@@ -158,7 +152,8 @@ export function causes(judged) {
     if (seen.has(words)) return [];
     seen.add(words);
     const lines = [{ words, params }, ...box];
-    if (fix) lines.push({ words: fix, params });
+    if (fix && !seen.has(fix)) lines.push({ words: fix, params });
+    seen.add(fix);
     const line = lineOf({ fix, params, server });
     return line ? [...lines, { line }] : lines;
   });
@@ -202,7 +197,8 @@ export function overall({ signaling, carrier, judged, relay, reach, refusals = [
     return { verdict: 'warn', words: 'overall.family', fix, params };
   }
   if (failed.length) {
-    return { verdict: 'warn', words: 'overall.partly', params: { urls: urlsOf(failed) }, also: causes(failed) };
+    const which = { words: 'note.fails', params: { urls: urlsOf(failed) } };
+    return { verdict: 'warn', words: 'overall.partly', also: [which, ...causes(failed)] };
   }
   const limited = judged.filter(({ verdict }) => verdict.verdict === 'warn');
   if (limited.length) {
