@@ -257,7 +257,12 @@ test('the overall verdict', () => {
   assert.deepEqual(of([fine(stun), ...limited]), ['bad', 'overall.norelay']);
   assert.deepEqual(also([fine(stun), ...limited]), ['code.486', 'code.486.fix']);
   assert.deepEqual(of([bad(stun), works[1]]), ['warn', 'overall.partly']);
-  assert.deepEqual(of([{ server: turn, verdict: { verdict: 'warn' } }]), ['warn', 'overall.local']);
+  const local = { server: turn, verdict: { verdict: 'warn', words: 'server.local', fix: 'server.local.fix' } };
+  assert.deepEqual(of([local]), ['warn', 'overall.local']);
+  // What to do stands above, not only among the details.
+  assert.deepEqual(also([local]), ['server.local', 'server.local.fix']);
+  const silent = { verdict: 'bad', words: 'relay.bad', fix: 'relay.bad.fix' };
+  assert.deepEqual(also(works, { relay: silent }), ['relay.bad', 'relay.bad.fix']);
   // The visitor's own are judged apart.
   assert.equal(ofOwn([]), null);
   assert.equal(ofOwn([fine(own)]).words, 'own.good');

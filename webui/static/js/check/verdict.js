@@ -184,7 +184,9 @@ export function overall({ signaling, carrier, judged, relay, reach, refusals = [
   const relays = judged.filter(({ server }) => server.relays);
   if (!relays.length) return { verdict: 'bad', words: 'overall.noturn', fix: 'overall.noturn.fix' };
   if (relays.every(isBad)) return { verdict: 'bad', words: 'overall.norelay', also: causes(relays) };
-  if (relay.verdict === 'bad') return { verdict: 'bad', words: 'overall.nodata' };
+  if (relay.verdict === 'bad') {
+    return { verdict: 'bad', words: 'overall.nodata', also: causes([{ verdict: relay }]) };
+  }
   if (reach.verdict === 'bad') {
     const words = reach.words === 'reach.elsewhere' ? 'overall.elsewhere' : 'overall.blocked';
     return { verdict: 'bad', words, also: causes([{ verdict: reach }]) };
@@ -203,7 +205,8 @@ export function overall({ signaling, carrier, judged, relay, reach, refusals = [
   const limited = judged.filter(({ verdict }) => verdict.verdict === 'warn');
   if (limited.length) {
     const isLossy = limited.every(({ verdict }) => verdict.words === 'server.lossy');
-    return { verdict: 'warn', words: isLossy ? 'overall.lossy' : 'overall.local', params: { urls: urlsOf(limited) } };
+    const words = isLossy ? 'overall.lossy' : 'overall.local';
+    return { verdict: 'warn', words, params: { urls: urlsOf(limited) }, also: causes(limited) };
   }
   if (carrier === 'sse') return { verdict: 'warn', words: 'overall.sse', fix: 'overall.sse.fix' };
   const also = untried(relays.map(({ server }) => server), reach);

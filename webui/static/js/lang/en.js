@@ -343,7 +343,7 @@ export default {
   "overall.good": "Everything works from here: calls connect, through the relay too, and from networks that let only port 443 out.",
   "overall.works": "Calls connect from here, through the relay too.",
   "overall.partly": "Calls connect, but not in every way.",
-  "overall.local": "The relay works, but gives out an address that others may be unable to reach. See below.",
+  "overall.local": "The relay works, but gives out an address that others may be unable to reach.",
   "overall.lossy": "Calls connect, but the way to the box loses much of what is sent: {urls}",
   "overall.open": "The relay lets through what it must refuse.",
   "overall.norelay": "No call can be relayed from here: none of the box’s relay addresses works.",

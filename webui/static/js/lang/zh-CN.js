@@ -343,7 +343,7 @@ export default {
   "overall.good": "从这里一切正常：通话可以建立，经中继也可以，只放行 443 端口的网络也能用。",
   "overall.works": "从这里通话可以建立，经中继也可以。",
   "overall.partly": "通话可以建立，但并非每条路都通。",
-  "overall.local": "中继可用，但给出的地址别人可能无法访问。详见下文。",
+  "overall.local": "中继可用，但给出的地址别人可能无法访问。",
   "overall.lossy": "通话可以连通，但到主机的路上丢失了很多数据：{urls}",
   "overall.open": "中继放行了它必须拒绝的东西。",
   "overall.norelay": "从这里无法中继通话：此主机的中继地址都不可用。",
