@@ -31,6 +31,7 @@ func TestAdminPage(t *testing.T) {
 		[...document.querySelectorAll("#rooms details")].some(d => !d.open && d.querySelector("[data-allocation]"))`)
 	admin.Await(5*time.Second, "the last hour is drawn",
 		`(({ width, title }) => width > 0 && /now/.test(title))(document.querySelector("#plot-relayed"))`)
+	staysStill(t, admin)
 	fits(t, admin)
 	admin.Audit("admin")
 	admin.Shoot("admin")

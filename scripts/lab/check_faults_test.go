@@ -22,20 +22,10 @@ type fault struct {
 	en, zh, silent string
 }
 
-// Each fault has a box of its own, at a global address, so that the default policy keeps nothing
-// from it. The page is open at all of them at once, since it waits for what doesn't come.
-func TestCheckNamesTheFault(t *testing.T) {
-	besideOthers(t)
-	l := lab.New(t, lab.Symmetric, lab.Symmetric, lab.GlobalAddresses)
-	faults := []fault{
-		{
-			name: "the-user's-limit", config: "[turn.limits]\nper_user = 1\n", verdict: "bad",
-			en: "486(.|\n)*per_user", zh: "486(.|\n)*per_user", silent: "public_ip|ufw|701",
-		},
-		{
-			name: "no-relay-port-left", config: "[turn]\nrelay_ports = \"50000-50000\"\n", verdict: "bad",
-			en: "508(.|\n)*relay port", zh: "508(.|\n)*中继端口", silent: "public_ip|ufw|701",
-		},
+// boxFaults are those of a box, each at a global address, so that the default policy keeps nothing
+// from it.
+func boxFaults() []fault {
+	return []fault{
 		{
 			name: "a-wrong-public-address", config: `public_ip = "203.0.114.77"`, verdict: "bad",
 			en: `203\.0\.114\.77.*203\.0\.114\.6(.|\n)*public_ip`, zh: `203\.0\.114\.77(.|\n)*public_ip`,
@@ -50,24 +40,76 @@ func TestCheckNamesTheFault(t *testing.T) {
 			en: "nothing came back over UDP", zh: "没有(收到|任何) UDP", silent: "out of this network|出不了",
 		},
 		{
+			name: "the-user's-limit", config: "[turn.limits]\nper_user = 1\n", verdict: "bad",
+			en: "486(.|\n)*per_user", zh: "486(.|\n)*per_user", silent: "public_ip|ufw|701",
+		},
+		{
+			name: "no-relay-port-left", config: "[turn]\nrelay_ports = \"50000-50000\"\n", verdict: "bad",
+			en: "508(.|\n)*relay port", zh: "508(.|\n)*中继端口", silent: "public_ip|ufw|701",
+		},
+		{
 			name: "a-port-that-the-browser-refuses", config: `turn = { listen = ["udp/:3478", "tcp/:1000"] }`,
 			verdict: "warn", en: "port 1000(.|\n)*Chromium allows", zh: "端口 1000(.|\n)*Chromium", silent: "ufw|policy",
 		},
+		{
+			name: "a-policy-that-refuses", config: `turn = { deny_peers = ["203.0.114.1"] }`, verdict: "good",
+			en: `doesn’t send to 203\.0\.114\.1\D.*turn\.deny_peers`, zh: `不向.*203\.0\.114\.1\D.*turn\.deny_peers`,
+			silent: "ufw|public_ip|closed",
+		},
 	}
+}
+
+func TestCheckNamesTheFault(t *testing.T) {
+	besideOthers(t)
+	l := lab.New(t, lab.Symmetric, lab.Symmetric, lab.GlobalAddresses)
 	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{})
-	pages := make([]*lab.Page, len(faults))
+	faults := boxFaults()
+	pages, _ := openAll(t, l, b, faults)
 	for i, f := range faults {
-		box := l.AddHost(t, "box"+string(rune('a'+i)), uint8(64+i))
-		box.Exec(t, "ip", "route", "add", "default", "dev", "eth0")
-		server := lab.StartServer(t, box, f.config)
-		if f.firewall != "" {
-			drops(t, box, f.firewall)
-		}
-		pages[i] = b.Open(server.HTTPS+"/check", lab.PageOptions{})
+		t.Run(f.name, func(t *testing.T) {
+			names(t, pages[i], f)
+			pages[i].Shoot("check-" + f.name)
+			pages[i].Close()
+		})
 	}
+}
+
+// What Firefox tells of a fault is less than what Chromium does, and the box makes up for it.
+func TestCheckNamesTheFaultInFirefox(t *testing.T) {
+	besideOthers(t)
+	l := lab.New(t, lab.Symmetric, lab.Symmetric, lab.GlobalAddresses)
+	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{Engine: lab.Firefox})
+	faults := boxFaults()[:3]
+	pages, servers := openAll(t, l, b, faults)
 	for i, f := range faults {
 		t.Run(f.name, func(t *testing.T) { names(t, pages[i], f) })
 	}
+	t.Run("a wrong password", func(t *testing.T) {
+		addServer(pages[0], "turn:"+servers[0].Host()+":3478?transport=udp", "nobody", "x")
+		row := `.server[data-origin="own"]`
+		pages[0].AwaitText(15*time.Second, row, "no such user, or the password is wrong")
+		switchLanguage(pages[0])
+		pages[0].AwaitText(time.Second, row, "没有这个用户，或者密码不对")
+	})
+	t.Run("the box is lost", func(t *testing.T) {
+		losesTheBox(t, pages[2], servers[2]) // where it waits for what doesn't come
+	})
+}
+
+// openAll starts a box for each fault and opens the page at all of them at once, since it waits for
+// what doesn't come.
+func openAll(t *testing.T, l *lab.Lab, b *lab.Browser, faults []fault) (pages []*lab.Page, servers []*lab.Server) {
+	t.Helper()
+	for i, f := range faults {
+		box := l.AddHost(t, "box"+string(rune('a'+i)), uint8(64+i))
+		box.Exec(t, "ip", "route", "add", "default", "dev", "eth0")
+		servers = append(servers, lab.StartServer(t, box, f.config))
+		if f.firewall != "" {
+			drops(t, box, f.firewall)
+		}
+		pages = append(pages, b.Open(servers[i].HTTPS+"/check", lab.PageOptions{}))
+	}
+	return pages, servers
 }
 
 // drops puts a rule into the input of a host's firewall; the func that it returns takes it out.
@@ -91,10 +133,13 @@ func names(t *testing.T, p *lab.Page, f fault) {
 		if f.silent != "" && regexp.MustCompile("(?i)"+f.silent).MatchString(said) {
 			t.Errorf("the verdict names another fault: %s", said)
 		}
-		p.Shoot("check-" + f.name + "-" + p.Attr("html", "lang"))
+		for _, other := range boxFaults() {
+			if other.name != f.name && regexp.MustCompile("(?i)"+other.en+"|"+other.zh).MatchString(said) {
+				t.Errorf("the verdict names %s: %s", other.name, said)
+			}
+		}
 		switchLanguage(p)
 	}
-	p.Close()
 }
 
 // switchLanguage has the page say the same in the other language.
@@ -110,10 +155,12 @@ func TestCheckNamesAnUntrustedCertificate(t *testing.T) {
 	l := lab.New(t, lab.Symmetric, lab.Symmetric, lab.GlobalAddresses)
 	server := lab.StartServer(t, l.Server, lab.CertificateConfig(t))
 	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{Past: true})
-	names(t, b.Open(server.HTTPS+"/check", lab.PageOptions{}), fault{
+	p := b.Open(server.HTTPS+"/check", lab.PageOptions{})
+	names(t, p, fault{
 		name: "an-untrusted-certificate", verdict: "warn", en: "port is open.*certificate", zh: "端口是通的.*证书",
 		silent: "blocked|被阻断|ufw",
 	})
+	p.Shoot("check-an-untrusted-certificate")
 }
 
 // The other half of a row is what the box has seen of this browser, and of nobody else.
@@ -172,10 +219,22 @@ func TestCheckSaysThatTheBoxWasLost(t *testing.T) {
 	server := lab.StartServer(t, l.Server, lab.Config)
 	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{})
 	p := b.Open(server.HTTPS+"/check", lab.PageOptions{})
-	p.Expect("WebSocket|ERR_CONNECTION_REFUSED")
 	verdict(p)
 	// So that the next run waits for what doesn't come.
 	open := drops(t, l.Server, "meta l4proto udp drop")
+	losesTheBox(t, p, server)
+	open()
+	server.Start(t)
+	p.AwaitText(20*time.Second, "#verdict", "servers done")
+	if got := verdict(p); got != "good" {
+		t.Errorf("the verdict over the box that came back is %s: %s", got, p.Text("main"))
+	}
+}
+
+// losesTheBox runs the test again, of a box that UDP doesn't get to, and kills the box meanwhile.
+func losesTheBox(t *testing.T, p *lab.Page, server *lab.Server) {
+	t.Helper()
+	p.Expect("WebSocket|ERR_CONNECTION_REFUSED|can’t establish a connection|was interrupted")
 	p.Click("#run")
 	p.AwaitText(10*time.Second, "#verdict", "servers done")
 	switchLanguage(p) // so that its texts are there when the box is not
@@ -192,12 +251,6 @@ func TestCheckSaysThatTheBoxWasLost(t *testing.T) {
 	p.AwaitText(time.Second, "#verdict", "失去了主机")
 	p.Shoot("check-lost")
 	switchLanguage(p)
-	open()
-	server.Start(t)
-	p.AwaitText(20*time.Second, "#verdict", "servers done")
-	if got := verdict(p); got != "good" {
-		t.Errorf("the verdict over the box that came back is %s: %s", got, p.Text("main"))
-	}
 }
 
 // What the strictest networks let out is enough, and what they don't is named.
@@ -217,5 +270,7 @@ func TestCheckWhereOnlyPort443IsOpen(t *testing.T) {
 			t.Errorf("%s: the verdict of TURN over TLS is %s: %s", engine, got, p.Text("#servers-box"))
 		}
 		p.Shoot("check-443-" + string(engine))
+		switchLanguage(p)
+		p.AwaitText(time.Second, "#verdict", "并非每条路都通(.|\n)*没有任何 UDP 数据到达主机")
 	}
 }

@@ -10,23 +10,29 @@ import (
 	"signalbox/scripts/lab"
 )
 
-// verdict waits until the check is over and returns what it came to.
+// verdict waits until the check is over, unfolds its details and returns what it came to.
 func verdict(p *lab.Page) string {
+	defer p.Eval(`document.querySelector("#details").open = true`, nil)
+	return verdictAlone(p)
+}
+
+// verdictAlone leaves the details folded.
+func verdictAlone(p *lab.Page) string {
 	p.Await(60*time.Second, "a verdict",
 		`["good", "warn", "bad"].includes(document.querySelector("#verdict").dataset.verdict)`)
 	return p.Attr("#verdict", "data-verdict")
 }
 
 // staysStill fails the test if something on the page has jumped since it was opened: Chromium's
-// cumulative layout shift.
+// layout shifts, but for those of a word or two.
 func staysStill(t *testing.T, p *lab.Page) {
 	t.Helper()
 	var shifts []string
 	p.Eval(`new Promise(resolve => {
 		new PerformanceObserver(list => resolve(list.getEntries())).observe({ type: "layout-shift", buffered: true });
 		setTimeout(resolve, 200, []);
-	}).then(entries => entries.filter(e => !e.hadRecentInput).flatMap(({ value, sources }) => sources.map(({ node }) =>
-		value.toFixed(4) + " " + (node?.outerHTML ?? "").slice(0, 100))))`, &shifts)
+	}).then(entries => entries.filter(e => !e.hadRecentInput && e.value > 0.001).flatMap(({ value, sources }) =>
+		sources.map(({ node }) => value.toFixed(4) + " " + (node?.outerHTML ?? "").slice(0, 100))))`, &shifts)
 	for _, shift := range shifts {
 		t.Errorf("something has jumped: %s", shift)
 	}
@@ -52,10 +58,14 @@ func TestCheckIsGoodBehindASymmetricNAT(t *testing.T) {
 		t.Run(locale, func(t *testing.T) {
 			look.Locale = locale
 			p := b.Open(server.HTTPS+"/check", look)
-			if got := verdict(p); got != "good" {
+			if got := verdictAlone(p); got != "good" {
 				t.Errorf("the verdict is %s: %s", got, p.Text("main"))
 			}
+			p.Await(time.Second, "the details are folded", `!document.querySelector("#servers-box").checkVisibility({
+				contentVisibilityAuto: true })`)
 			staysStill(t, p)
+			p.Shoot("check-good-folded")
+			p.Click("#details > summary")
 			loadsOneLanguage(t, p)
 			p.Audit("check")
 			for _, test := range []string{"#relay-test", "#reach-test"} {
@@ -64,7 +74,12 @@ func TestCheckIsGoodBehindASymmetricNAT(t *testing.T) {
 				}
 			}
 			p.AwaitText(time.Second, "#nat-test", "symmetric|对称")
-			p.AwaitText(time.Second, `.server[data-url$="udp"]`, `\d kbit/s.*\d ?%`)
+			for _, fact := range []struct{ name, text string }{
+				{"mapped", `^203\.0\.113\.1:\d+$`}, {"relay", `^203\.0\.113\.10:\d+$`}, {"first", `^\d+ (ms|毫秒)$`},
+				{"rtt", `^[\d.]+ (ms|毫秒)$`}, {"rate", `^\d+ kbit/s$`}, {"loss", `^[\d.]+ ?%$`},
+			} {
+				p.AwaitText(time.Second, `.server[data-url$="udp"] [data-name="fact.`+fact.name+`"] dd`, fact.text)
+			}
 			p.Await(time.Second, "the round trip through the relay, in milliseconds",
 				`Number(document.querySelector("#relay-test").dataset.rtt) >= 0`)
 			var servers map[string]string
@@ -105,6 +120,9 @@ func TestCheckIsGoodBehindASymmetricNAT(t *testing.T) {
 			p.Await(10*time.Second, "the microphone's beeps are heard",
 				`document.querySelector("#devices-microphone").dataset.verdict == "good"`)
 
+			if over, what := p.Overflow(390); over > 0 {
+				t.Errorf("on a phone, the page is %d pixels too wide: %s", over, what)
+			}
 			noCredentialInReport(t, p)
 			p.Shoot("check-good")
 		})
@@ -128,6 +146,18 @@ func TestCheckIsGoodUnderTheDefaultPolicy(t *testing.T) {
 		}
 	}
 	p.AwaitText(time.Second, "#nat-test", "endpoint-independent")
+	// It takes less than ten seconds; on a busy machine, the best of three does.
+	took := 0
+	for try := range 3 {
+		if try > 0 {
+			p.Click("#run")
+			verdict(p)
+		}
+		if p.Eval("report.tookMs", &took); took < 10_000 {
+			return
+		}
+	}
+	t.Errorf("a box that is well takes %d ms", took)
 }
 
 // A device in another network opens the link, runs the same test, and both see what each has found,
@@ -182,6 +212,17 @@ func TestCheckTellsFamiliesApart(t *testing.T) {
 		e.dataset.verdict == "good") && ["(IPv4)", "(IPv6)"].every(family => rows.some(e =>
 		e.innerText.includes(family))))([...document.querySelectorAll("#servers-box .server")])`)
 	p.Shoot("check-families")
+
+	// Over IPv6, nothing gets there any more. That is named, although all else works.
+	drops(t, l.Server, "ip6 nexthdr { tcp, udp } drop")
+	dead := b.Open(strings.Replace(server.HTTPS, lab.AddrServer, lab.ServerName, 1)+"/check", lab.PageOptions{})
+	if got := verdict(dead); got != "warn" {
+		t.Errorf("the verdict without IPv6 is %s: %s", got, dead.Text("main"))
+	}
+	dead.AwaitText(time.Second, "#verdict", "over IPv6 nothing comes back")
+	dead.Shoot("check-family-dead")
+	switchLanguage(dead)
+	dead.AwaitText(time.Second, "#verdict", "经 IPv6 收不到")
 }
 
 // An address that is none of the public internet is not admitted, seen or not.
@@ -345,8 +386,8 @@ func TestCheckAsTheTricklePage(t *testing.T) {
 		p.Fill("#password", password)
 		p.Click("#add")
 		p.Click("#gather")
-		p.Await(20*time.Second, "the last row says "+last, `/`+last+`$/.test(document.querySelector(`+
-			`"#candidatesBody").lastElementChild?.innerText)`)
+		p.Await(20*time.Second, "a row says "+last, `[...document.querySelectorAll("#candidatesBody tr")].some(e =>
+			/\t`+last+`$/.test(e.innerText))`)
 		return p.Text("#candidatesBody")
 	}
 	udp, tcp := "turn:"+lab.AddrServer+":3478?transport=udp", "turn:"+lab.AddrServer+":3478?transport=tcp"
@@ -364,13 +405,15 @@ func TestCheckAsTheTricklePage(t *testing.T) {
 		page.AwaitText(time.Second, "#error", "returned an error with code=401")
 	}
 	p.Await(time.Second, "the note is shown", `document.querySelector("#error-note").checkVisibility()`)
-	gather(p, "turn:"+lab.AddrServer+":3999?transport=tcp", "u", "p", "Not reachable.")
+	gather(p, "turn:"+lab.AddrServer+":3478?transport=tcp", "u", "wrong", "Done")
+	p.AwaitText(time.Second, "#error", "returned an error with code=401")
+	gather(p, "turn:"+lab.AddrServer+":3999?transport=tcp", "u", "p", "Done")
+	p.AwaitText(time.Second, "#error", "returned an error with code=701")
 	gather(p, "stun:"+lab.AddrServer+":3478", "", "", "Done")
 	p.Click("#relay")
 	if rows := gather(p, udp, "u", "p", "Done"); strings.Contains(rows, "host") {
 		t.Errorf("candidates of the relay alone: %s", rows)
 	}
-	p.Click("details > summary")
 	if over, what := p.Overflow(390); over > 0 {
 		t.Errorf("on a phone, the page is %d pixels too wide: %s", over, what)
 	}

@@ -25,6 +25,12 @@ test('where the way breaks', () => {
   assert.equal(ofBox({ ...turn, relays: false }, []), null);
 });
 
+test('a request without a credential is of the family that has come further', () => {
+  const six = { ...turn, family: 6 };
+  assert.deepEqual(words(six, [challenged]), ['back', 'box.challenged', 'box.challenged.fix']);
+  assert.deepEqual(words(six, [challenged, allocated]), ['out', 'box.nothing.udp', 'box.nothing.fix']);
+});
+
 test('why the box refuses', () => {
   const limit = refused(486, 'limit reached: turn.limits.per_user');
   assert.deepEqual(words(turn, [challenged, limit]), ['box.refused', 'why.limit', 'why.limit.fix']);

@@ -4,10 +4,12 @@ import { test } from 'node:test';
 import { isLocal, sameAddress, sameFamily } from '../static/js/check/addresses.js';
 import { essence, ofBoth } from '../static/js/check/both.js';
 import { decisive, explain } from '../static/js/check/codes.js';
+import { factsOf } from '../static/js/check/facts.js';
 import { sumUp } from '../static/js/check/flow.js';
 import { ofNAT } from '../static/js/check/nat.js';
+import { amongOthers } from '../static/js/check/probe.js';
 import { median } from '../static/js/check/relay.js';
-import { readReport, readVerdict, withoutAddresses } from '../static/js/check/saved.js';
+import { readFacts, readReport, readVerdict, withoutAddresses } from '../static/js/check/saved.js';
 import { flatten, isAsked, problemOf, titleOf } from '../static/js/check/servers.js';
 import { ofOwn, ofReach, ofRelay, ofServer, overall } from '../static/js/check/verdict.js';
 
@@ -71,6 +73,42 @@ test('a family that neither the network nor the name has is nobody\'s fault', ()
   }
 });
 
+test('a family over which nothing comes back is told apart from one that is not there', () => {
+  const result = (family, more) => ({
+    server: { ...turn, family }, outcome: 'timeout', code: null, met: [], answered: [], hosts: [0, 0], ...more,
+  });
+  const [four, six] = [result(4, { outcome: 'relay', answered: [4] }), result(6)];
+  const among = (its, others) => {
+    const { outcome, met } = amongOthers(its, [its, ...others]);
+    return [outcome, ...met];
+  };
+  assert.deepEqual(among(six, [four]), ['onefamily', 6]);
+  assert.deepEqual(among(four, [six]), ['relay']);
+  // Nothing at all is not over one family only, and one that was done with was not waited for.
+  assert.deepEqual(among(six, []), ['timeout']);
+  assert.deepEqual(among({ ...six, outcome: 'nothing' }, [four]), ['nothing']);
+  // Another transport's answer is another way.
+  assert.deepEqual(among(six, [{ ...four, server: { ...turns, family: 4 } }]), ['timeout']);
+  // Whoever shows addresses has the families of these; a second network card is none.
+  assert.deepEqual(among(result(6, { hosts: [4, 4] }), [four]), ['timeout']);
+  assert.deepEqual(among(result(6, { hosts: [4, 6] }), [four]), ['onefamily', 6]);
+  // The browser says so itself; where the name has no such address, it is not `met`.
+  assert.deepEqual(among(result(6, { outcome: 'error', code: 701, met: [6] }), [four]), ['onefamily', 6, 6]);
+  assert.deepEqual(among(result(6, { outcome: 'error', code: 701 }), [four]), ['error']);
+  // Without a NAT, STUN's answer is no candidate; the relay's tells of it.
+  const bare = result(4, { server: { ...stun, family: 4 } });
+  assert.deepEqual(among(bare, [four]), ['unmapped']);
+  const { verdict, words, fix, params } = ofServer(amongOthers(six, [four]), null, page());
+  assert.deepEqual([verdict, words, params], ['bad', 'server.family', { family: 6, other: 4 }]);
+  const failed = { server: six.server, verdict: { verdict, words, fix, params } };
+  const good = { verdict: 'good' };
+  const whole = (...more) => overall({
+    signaling: null, judged: [{ server: four.server, verdict: good }, failed, ...more], relay: good, reach: good,
+  }).words;
+  assert.equal(whole(), 'overall.family');
+  assert.equal(whole({ server: turns, verdict: { verdict: 'bad', words: 'code.701.tls' } }), 'overall.partly');
+});
+
 test('what is typed in is checked before a browser throws it out', () => {
   const good = { url: 'turn:[2001:db8::1]:3478?transport=udp', username: 'u', credential: 'c' };
   assert.equal(problemOf(good), '');
@@ -113,8 +151,8 @@ test('the verdict over one server', () => {
   const works = { ok: true, median: 3 };
   assert.deepEqual(verdictOf(result('relay'), works, page()), ['good', 'server.relays']);
   for (const [sent, received, want] of [
-    [125, 125, ['good', 'server.carries']],
-    [100, 90, ['good', 'server.carries']],
+    [125, 125, ['good', 'server.relays']],
+    [100, 90, ['good', 'server.relays']],
     [100, 89, ['warn', 'server.lossy']],
     [0, 0, ['warn', 'server.lossy']],
   ]) {
@@ -176,6 +214,9 @@ test('the reachability test says bad only if nothing else explains it', () => {
   assert.deepEqual(verdictOf({ addresses: ['192.168.1.7'] }), ['unknown', 'reach.localclient']);
   assert.deepEqual(verdictOf({ addresses: ['203.0.113.10'] }), ['unknown', 'reach.same']);
   assert.deepEqual(verdictOf({ loop: { ok: false, refused: true } }), ['unknown', 'reach.refused']);
+  // The box says so, where the browser doesn't.
+  const told = ofReach(facts, [{ code: 403, peer: '198.51.100.1:40404', why: 'not in the room: turn.peers' }]);
+  assert.equal(told.words, 'reach.refused');
   // A private network that does work is no riddle.
   assert.deepEqual(verdictOf({ addresses: ['192.168.1.7'], loop: { ok: true, median: 1 } }), ['good', 'reach.good']);
 });
@@ -194,6 +235,7 @@ test('the overall verdict', () => {
   // It is as wide as what was tried.
   assert.deepEqual(of(works, { reach: unknown }), ['good', 'overall.works']);
   assert.deepEqual(also(works, { reach: unknown }), ['note.reach']);
+  assert.deepEqual(also(works, { reach: { ...unknown, words: 'reach.refused' } }), ['note.refused']);
   assert.deepEqual(of([fine(stun), fine(turn)]), ['good', 'overall.works']);
   assert.deepEqual(also([fine(stun), fine(turn)]), ['note.notls']);
   assert.deepEqual(also([fine(turn), fine({ ...turns, port: '8443' })]), ['note.no443']);
@@ -215,7 +257,12 @@ test('the overall verdict', () => {
   assert.deepEqual(of([fine(stun), ...limited]), ['bad', 'overall.norelay']);
   assert.deepEqual(also([fine(stun), ...limited]), ['code.486', 'code.486.fix']);
   assert.deepEqual(of([bad(stun), works[1]]), ['warn', 'overall.partly']);
-  assert.deepEqual(of([{ server: turn, verdict: { verdict: 'warn' } }]), ['warn', 'overall.local']);
+  const local = { server: turn, verdict: { verdict: 'warn', words: 'server.local', fix: 'server.local.fix' } };
+  assert.deepEqual(of([local]), ['warn', 'overall.local']);
+  // What to do stands above, not only among the details.
+  assert.deepEqual(also([local]), ['server.local', 'server.local.fix']);
+  const silent = { verdict: 'bad', words: 'relay.bad', fix: 'relay.bad.fix' };
+  assert.deepEqual(also(works, { relay: silent }), ['relay.bad', 'relay.bad.fix']);
   // The visitor's own are judged apart.
   assert.equal(ofOwn([]), null);
   assert.equal(ofOwn([fine(own)]).words, 'own.good');
@@ -278,6 +325,28 @@ test('a report without addresses', () => {
     ...report, page: 'https://(address):8443',
     servers: [{ url: 'turn:[(address)]:3478', candidates: [{ address: '(address)' }], text: '(address), 12:34' }],
   });
+});
+
+test('what was measured of a server, at once and from a report', () => {
+  const at = { address: '198.51.100.1', port: 4000 };
+  const relayed = { ...relay, relatedAddress: at.address, relatedPort: at.port };
+  const loop = { ok: true, rtts: [3, 1, 2], median: 2, flow: { kbit: 500, loss: 0.5 } };
+  const values = (facts) => Object.fromEntries(facts.map(({ name, params }) => [name.slice(5), params.value]));
+  const all = { mapped: '198.51.100.1:4000', relay: '203.0.113.10:50000', first: 20, rtt: 2, rate: 500, loss: 0.5 };
+  assert.deepEqual(values(factsOf({ candidates: [relayed], ms: 20 }, loop)), all);
+  const report = { candidates: [relayed], firstCandidateMs: 20, relayRoundTripsMs: loop.rtts, relayFlow: loop.flow };
+  assert.deepEqual(values(readFacts(report)), all);
+  // Where the browser keeps it to itself, the box may tell.
+  const hidden = { candidates: [{ ...relay, relatedAddress: '0.0.0.0' }], ms: 20 };
+  assert.equal(values(factsOf(hidden, null)).mapped, undefined);
+  assert.equal(values(factsOf(hidden, null, { client: '198.51.100.1:9' })).mapped, '198.51.100.1:9');
+  const mapped = { candidates: [{ type: 'srflx', address: '2001:db8::1', port: 9 }], ms: 1 };
+  assert.deepEqual(values(factsOf(mapped, null)), { mapped: '[2001:db8::1]:9', first: 1 });
+  assert.deepEqual(factsOf({ candidates: [], ms: 0 }, { ok: false }), []);
+  // A file may hold anything.
+  for (const candidates of [undefined, 7, [null, {}, { type: 'relay' }, { type: 'srflx', address: {} }]]) {
+    readFacts({ candidates, relayRoundTripsMs: 'x', relayFlow: 1 });
+  }
 });
 
 test('a file is a report, or nothing', () => {

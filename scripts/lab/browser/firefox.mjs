@@ -34,6 +34,11 @@ export async function launch({ executable, camera, flags }) {
       if (locale !== language) throw new Error(`this Firefox speaks ${language} only`);
       const context = await browser.createBrowserContext();
       const page = await context.newPage();
+      // What is behind others draws no frames, and so is never found to be at rest.
+      const inFront = async (selector, timeout) => {
+        await page.bringToFront();
+        return page.locator(selector).setTimeout(timeout);
+      };
       const look = ({ width, height, dark }) => {
         if (dark) throw new Error("this Firefox shows pages in light colors only");
         return page.setViewport({ width, height });
@@ -42,8 +47,8 @@ export async function launch({ executable, camera, flags }) {
       await page.evaluateOnNewDocument(script);
       return {
         page,
-        click: (selector, timeout) => page.locator(selector).setTimeout(timeout).click(),
-        fill: (selector, text, timeout) => page.locator(selector).setTimeout(timeout).fill(text),
+        click: async (selector, timeout) => (await inFront(selector, timeout)).click(),
+        fill: async (selector, text, timeout) => (await inFront(selector, timeout)).fill(text),
         async press(selector, key) {
           await page.focus(selector);
           await page.keyboard.press(key);

@@ -9,8 +9,24 @@
   at("add").onclick = () => {
     const server = { urls: [at("url").value], username: at("username").value, credential: at("password").value };
     at("servers").add(new Option(server.urls[0], JSON.stringify(server)));
+    at("url").value = at("username").value = at("password").value = "";
+    keep();
   };
-  at("reset").onclick = () => at("servers").replaceChildren();
+  at("remove").onclick = () => {
+    for (const option of [...at("servers").selectedOptions]) option.remove();
+    keep();
+  };
+  at("reset").onclick = () => {
+    localStorage.clear();
+    at("servers").replaceChildren();
+  };
+  // It keeps its servers, and looks whether it may use devices.
+  const keep = () => localStorage.setItem("servers", JSON.stringify([...at("servers").options].map(
+    ({ value }) => JSON.parse(value))));
+  for (const server of JSON.parse(localStorage.getItem("servers") ?? "[]")) {
+    at("servers").add(new Option(server.urls[0], JSON.stringify(server)));
+  }
+  navigator.mediaDevices.enumerateDevices();
   at("gather").onclick = async () => {
     const iceServers = [...at("servers").options].map(({ value }) => JSON.parse(value));
     const types = [], began = performance.now();
@@ -23,7 +39,8 @@
       iceCandidatePoolSize: at("iceCandidatePool").value,
     });
     pc.onicecandidate = ({ candidate: c }) => {
-      if (!c?.candidate) return;
+      if (!c) return cells(time());
+      if (!c.candidate) return;
       types.push(c.type);
       const priority = [c.priority >> 24, (c.priority >> 8) & 0xffff, c.priority & 0xff].join(" | ");
       cells(time(), c.component, c.type, c.foundation, c.protocol, c.address, c.port, priority);

@@ -12,6 +12,7 @@ import { showBans, showNumbers, showStrangers } from './view.js';
 
 const LISTS_EVERY = 2; // of the events of the feed
 const BANS_EVERY = 10;
+const LISTS_MS = 2000; // that the first ones may take
 
 let latest = null; // {live, at}
 let listed = { bans: [], outside: { total: 0, allocations: [] } };
@@ -94,15 +95,25 @@ function watch() {
   end = follow({
     onlive: (live) => {
       latest = { live, at: new Date() };
-      byId('live').hidden = false;
       showNumbers(live);
-      setState('live', 'good');
-      if (events % LISTS_EVERY === 0 || live.bans !== listed.bans.length) list(live);
+      const isDue = events % LISTS_EVERY === 0 || live.bans !== listed.bans.length;
+      const asked = isDue ? list(live) : null;
       events++;
+      if (!byId('live').hidden) setState('live', 'good');
+      else if (asked) showOnce(asked);
     },
     onlost: () => setState('failed', 'bad'),
     onlocked: () => lock('admin.locked.expired'),
   });
+}
+
+// All at once, so that nothing jumps when the lists come; but they are not waited for long.
+async function showOnce(asked) {
+  await Promise.race([asked, new Promise((resolve) => { setTimeout(resolve, LISTS_MS); })]);
+  if (!latest) return; // locked meanwhile
+  byId('live').hidden = false;
+  draw();
+  setState('live', 'good');
 }
 
 /** Fetches what is listed. What fails now comes with the next event. */

@@ -30,6 +30,12 @@ export function reason(why) {
   return { words: `why.${name}`, params: { limit }, fix: FIXED.includes(name) ? `why.${name}.fix` : undefined };
 }
 
+/** The sighting of the relay's refusal to send to one of these addresses, or undefined. */
+export function refusalOf(addresses, sightings) {
+  const of = (address) => (address.includes(':') ? `[${address}]:` : `${address}:`);
+  return sightings?.find(({ code, peer }) => code === 403 && addresses.some((each) => peer?.startsWith(of(each))));
+}
+
 function isOverAnother({ family }, client) {
   return Boolean(family && client) && client.startsWith('[') !== (family === 6);
 }
@@ -44,9 +50,9 @@ export function concerning(server, sightings) {
 }
 
 /**
- * The box's half of a server's row: {arrow, lines: [{words, params}], fix?}. The arrow says where
- * the way breaks: 'out' towards the box, 'back' from it, or '' where it does not. Of STUN the box
- * keeps no note: null.
+ * The box's half of a server's row: {arrow, lines: [{words, params}], fix?, allocated?}. The arrow
+ * says where the way breaks: 'out' towards the box, 'back' from it, or '' where it does not;
+ * `allocated` is the sighting of an allocation. Of STUN the box keeps no note: null.
  */
 export function ofBox(server, sightings) {
   if (!server.relays) return null;
@@ -63,11 +69,15 @@ export function ofBox(server, sightings) {
   if (refused) {
     const { fix, ...why } = reason(refused.why);
     lines.push({ words: 'box.refused', params: { code: refused.code } }, why);
-    return { arrow: '', lines, fix, params: why.params };
+    return { arrow: '', lines, fix, params: why.params, allocated };
   }
-  if (lines.length) return { arrow: '', lines };
-  if (of('challenged').length && server.origin === 'own') return { arrow: '', lines: [{ words: 'box.arrived' }] };
-  if (of('challenged').length) {
+  if (lines.length) return { arrow: '', lines, allocated };
+  // A request without a credential has no family; it may be that of the other one's row.
+  const isAnothers = sightings.some(({ transport, client }) =>
+    transport === server.transport && isOverAnother(server, client));
+  const isChallenged = of('challenged').length > 0 && !isAnothers;
+  if (isChallenged && server.origin === 'own') return { arrow: '', lines: [{ words: 'box.arrived' }] };
+  if (isChallenged) {
     return { arrow: 'back', lines: [{ words: 'box.challenged' }], fix: 'box.challenged.fix' };
   }
   const words = `box.nothing.${server.transport}`;

@@ -148,10 +148,12 @@ async function gather(servers) {
   }
 }
 
-/** With several servers it can't be told which has failed. */
+/**
+ * With several servers it can't be told which has failed; of STUN's answer there need not be
+ * a candidate, and of TURN over TCP and TLS no other one than the relay's.
+ */
 function finalWord(servers, types) {
-  if (servers.length !== 1) return 'Done';
-  const [{ relays }] = servers;
-  if (types.has(relays ? 'relay' : 'srflx')) return 'Done';
-  return relays && types.has('srflx') ? 'Authentication failed?' : 'Not reachable?';
+  const [{ relays, transport }] = servers.length === 1 ? servers : [{}];
+  if (!relays || transport !== 'udp' || types.has('relay')) return 'Done';
+  return types.has('srflx') ? 'Authentication failed?' : 'Not reachable?';
 }

@@ -8,8 +8,9 @@ import { sameFamily } from './addresses.js';
 import { concerning, ofBox, withBox } from './box.js';
 import { OwnServers } from './classic.js';
 import { toggleDevices } from './devices.js';
+import { factsOf } from './facts.js';
 import { ofNAT, seenBy } from './nat.js';
-import { mappedAddress, probe } from './probe.js';
+import { amongOthers, mappedAddress, probe } from './probe.js';
 import { tryRefusals } from './refusals.js';
 import { reachLoop, relayLoop } from './relay.js';
 import { inWords, makeReport } from './report.js';
@@ -18,7 +19,8 @@ import { newID, Second } from './second.js';
 import { flatten, isAsked } from './servers.js';
 import { ofOwn, ofReach, ofRelay, ofServer, overall } from './verdict.js';
 import {
-  addCandidate, addError, addRow, begin, setRunning, showLink, showOwn, showRefusals, showReport, showVerdict,
+  addCandidate, addError, addRow, begin, setRunning, showCount, showLink, showOwn, showRefusals, showReport,
+  showVerdict,
 } from './view.js';
 
 const ANSWER_MS = 3000; // of the box to a ping
@@ -141,6 +143,8 @@ async function runOnce() {
       return 'lost';
     }
     now.judged = now.judged.map((judged) => addBox(now, judged));
+    now.reach = ofReach(now.reached, now.sightings);
+    showVerdict(byId('reach-test'), now.reach);
     conclude(now);
     return error;
   } finally {
@@ -195,7 +199,8 @@ function addBox(now, judged) {
   const box = ofBox(server, now.sightings);
   const verdict = withBox(judged.verdict, box);
   const row = now.rows.get(server);
-  row.show(verdict, judged.shown);
+  const facts = factsOf(judged.result, judged.loop, box?.allocated);
+  row.show(verdict, { ...judged.shown, facts });
   row.showBox(box);
   return { ...judged, verdict, box, sightings: concerning(server, now.sightings) };
 }
@@ -209,6 +214,7 @@ function conclude(now) {
   now.verdict = overall({ ...now, judged: of('box') });
   showVerdict(byId('verdict'), now.verdict);
   showOwn(ofOwn(of('own')));
+  showCount(of('box').map(({ verdict }) => verdict.verdict));
   setRunning(false);
   window.report = makeReport({ ...now, judged });
   second.share();
@@ -274,10 +280,11 @@ async function test(now, servers) {
     return judged;
   }));
   if (now.stop.signal.aborted) return;
-  now.judged = judgements.filter(({ server, result }) => isAsked(server, result.met));
-  for (const { server, result } of judgements) {
+  now.judged = judgements.map((judged) => judgeAmong(now, judged, judgements));
+  for (const { server, result } of now.judged) {
     if (!isAsked(server, result.met)) now.rows.get(server).element.remove();
   }
+  now.judged = now.judged.filter(({ server, result }) => isAsked(server, result.met));
   const judged = now.judged.filter(({ server }) => server.origin === 'box');
   const best = bestRelay(judged);
   now.relay = ofRelay(best?.server, best?.loop);
@@ -286,11 +293,9 @@ async function test(now, servers) {
   showVerdict(byId('verdict'), { verdict: 'running', words: 'overall.reach' });
   showVerdict(byId('reach-test'), { verdict: 'running', words: 'reach.running' });
   const refusing = best?.loop.ok ? tryRefusals(best.server, now.user) : [];
-  const reached = await testReach(judged, best);
+  now.reached = await testReach(judged, best);
   if (now.stop.signal.aborted) return;
-  now.reach = ofReach(reached);
-  showVerdict(byId('reach-test'), now.reach);
-  now.nat = await testNAT(now.judged, reached.loop);
+  now.nat = await testNAT(now.judged, now.reached.loop);
   showVerdict(byId('nat-test'), now.nat);
   now.refusing = await refusing;
 }
@@ -305,10 +310,18 @@ async function testServer(now, server, row) {
   const works = result.outcome === 'relay' || result.outcome === 'mapped';
   for (const error of result.errors) addError(server, error, works);
   for (const error of loop?.errors ?? []) addError(server, error, loop.ok);
-  const shown = { code: result.code, loop };
+  const shown = { code: result.code, loop, facts: factsOf(result, loop) };
   const absent = { verdict: 'unknown', words: 'server.absent', params: { family: server.family } };
   row.show(isAsked(server, result.met) ? verdict : absent, shown);
   return { server, result, loop, verdict, shown };
+}
+
+function judgeAmong(now, judged, judgements) {
+  const result = amongOthers(judged.result, judgements.map((each) => each.result));
+  if (result === judged.result) return judged;
+  const verdict = ofServer(result, judged.loop, location);
+  now.rows.get(judged.server).show(verdict, judged.shown);
+  return { ...judged, result, verdict };
 }
 
 /** A server that was just typed in. */

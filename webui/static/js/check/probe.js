@@ -3,7 +3,7 @@
 // the others.
 import { family, familyOf } from './addresses.js';
 import { decisive } from './codes.js';
-import { asIceServer, policyOf } from './servers.js';
+import { asIceServer } from './servers.js';
 
 const DEADLINE_MS = 10_000;
 const NO_NAME = /host lookup/i; // Chromium's words: the name has no address of that family
@@ -16,21 +16,23 @@ const SETTLE_MS = 250; // after the first candidate that counts: others, as of a
  *   unmapped  it answered, and our address is not translated
  *   error     it refused, or nothing answered, and the browser said so (code)
  *   timeout   nothing was heard within the deadline
+ *   onefamily likewise, but over the other family it answers (amongOthers)
  *   nothing   gathering ended without a candidate or an error
  *   invalid   the browser doesn't accept the URL
  * `met` are the families over which the server was asked, as far as the browser tells: one that
- * this network or the server's name doesn't have is not among them.
+ * this network or the server's name doesn't have is not among them. `answered` are those over
+ * which it gave a candidate, `hosts` those of the browser's own addresses, as far as it shows them.
  */
 export async function probe(server, { oncandidate = () => {} } = {}) {
   const started = performance.now();
   const elapsed = () => Math.round(performance.now() - started);
-  const result = { server, candidates: [], errors: [], met: [], outcome: 'timeout', code: null, ms: 0 };
+  const result = {
+    server, candidates: [], errors: [], met: [], answered: [], hosts: [], outcome: 'timeout', code: null, ms: 0,
+  };
   let pc;
   try {
-    pc = new RTCPeerConnection({
-      iceServers: [asIceServer(server)],
-      iceTransportPolicy: policyOf(server),
-    });
+    // Under the policy 'relay', browsers keep to themselves at which address they are seen.
+    pc = new RTCPeerConnection({ iceServers: [asIceServer(server)] });
   } catch {
     return { ...result, outcome: 'invalid' };
   }
@@ -42,8 +44,14 @@ export async function probe(server, { oncandidate = () => {} } = {}) {
       deadline = setTimeout(resolve, DEADLINE_MS);
       pc.onicecandidate = ({ candidate }) => {
         if (!candidate?.candidate) return;
-        if (candidate.type !== 'host') result.met.push(familyOf(candidate));
-        if (isApart(familyOf(candidate)) || (server.relays && candidate.type !== 'relay')) return;
+        const its = familyOf(candidate);
+        if (candidate.type === 'host') {
+          result.hosts.push(its);
+        } else {
+          result.answered.push(its);
+          result.met.push(its);
+        }
+        if (isApart(its) || (server.relays && candidate.type !== 'relay')) return;
         const seen = describeCandidate(candidate, elapsed(), server.url);
         result.candidates.push(seen);
         oncandidate(seen);
@@ -72,6 +80,23 @@ export async function probe(server, { oncandidate = () => {} } = {}) {
   return judge(result, wanted);
 }
 
+/**
+ * What the other rows of a name tell of a silent one. A browser asks over both families at once;
+ * where it has an answer over one, and yet gathers on, it waits for one over the other.
+ */
+export function amongOthers(result, results) {
+  const { server, outcome, code, hosts, met } = result;
+  const isSilent = outcome === 'timeout' || (code === 701 && met.includes(server.family));
+  if (!server.family || !isSilent) return result;
+  const answered = results.filter(({ server: { host, transport } }) =>
+    host === server.host && transport === server.transport).flatMap((each) => each.answered);
+  // It has no candidate to tell, where the browser is seen at its own address.
+  if (answered.includes(server.family)) return server.relays ? result : { ...result, outcome: 'unmapped', code: null };
+  const mayHave = hosts.includes(server.family) || !hosts.some(Boolean);
+  if (!answered.some(Boolean) || !mayHave) return result;
+  return { ...result, outcome: 'onefamily', met: [...met, server.family] };
+}
+
 function judge(result, wanted) {
   const error = decisive(result.errors);
   if (result.candidates.some(({ type }) => type === wanted)) {
@@ -92,7 +117,7 @@ function judge(result, wanted) {
 }
 
 function describeCandidate(candidate, ms, url) {
-  const { type, protocol, address, port, priority, foundation, relatedAddress } = candidate;
+  const { type, protocol, address, port, priority, foundation, relatedAddress, relatedPort } = candidate;
   return {
     ms,
     type,
@@ -102,6 +127,7 @@ function describeCandidate(candidate, ms, url) {
     priority,
     foundation,
     relatedAddress,
+    relatedPort,
     relayProtocol: candidate.relayProtocol ?? null,
     url,
   };

@@ -1,4 +1,6 @@
 // A report as it is handed on, and as it comes back from elsewhere.
+import { factsOf } from './facts.js';
+import { median } from './relay.js';
 
 const ADDRESSES = /\b\d{1,3}(\.\d{1,3}){3}\b|(?<![\w:])(?=[\da-f:]*:[\da-f:]*:)[\da-f:]+(\.\d{1,3}){0,4}(?![\w:])/gi;
 
@@ -26,6 +28,21 @@ export function readReport(text) {
   } catch {
     return null;
   }
+}
+
+/** What a server in a report was measured at, as factsOf has it. */
+export function readFacts({ candidates, firstCandidateMs, relayRoundTripsMs, relayFlow }) {
+  const list = (value) => (Array.isArray(value) ? value : []);
+  const number = (value) => (Number.isFinite(value) ? value : 0);
+  const result = {
+    candidates: list(candidates).filter(Boolean).map((each) => ({
+      ...each, address: String(each.address ?? ''), relatedAddress: String(each.relatedAddress ?? ''),
+    })),
+    ms: number(firstCandidateMs),
+  };
+  const rtts = list(relayRoundTripsMs).map(number);
+  const flow = relayFlow ? { kbit: number(relayFlow.kbit), loss: number(relayFlow.loss) } : null;
+  return factsOf(result, { ok: rtts.length > 0, median: median(rtts), flow });
 }
 
 /** A verdict in a report, in its own words; null: there is none. */

@@ -2,6 +2,7 @@
 // themselves. Words are keys of the language files; where a key has a fix, it is the same key with
 // ".fix". A verdict never says more than what was tried.
 import { isLocal, sameAddress, sameFamily } from './addresses.js';
+import { refusalOf } from './box.js';
 import { decisive, explain } from './codes.js';
 import { titleOf } from './servers.js';
 
@@ -46,27 +47,25 @@ export function ofServer(result, loop, page) {
 function judge(result, loop, page) {
   const { server, outcome, code, candidates } = result;
   switch (outcome) {
-    case 'mapped': {
-      const { address } = candidates.find(({ type }) => type === 'srflx');
-      return { verdict: 'good', words: 'server.mapped', params: { address, ms: result.ms } };
-    }
+    case 'mapped':
+      return { verdict: 'good', words: 'server.mapped' };
     case 'unmapped':
       return { verdict: 'good', words: 'server.unmapped' };
     case 'relay': {
-      const { address, port } = candidates.find(({ type }) => type === 'relay');
+      const { address } = candidates.find(({ type }) => type === 'relay');
       if (loop && !loop.ok) return ofSilence(server, loop, page);
       if (isLocal(address) && !isLocal(page.hostname)) {
         return { verdict: 'warn', words: 'server.local', fix: 'server.local.fix', params: { address } };
       }
-      const params = { address: `${address}:${port}`, ms: result.ms, rtt: loop?.median, ...loop?.flow };
-      if (loop?.flow) {
-        return loop.flow.loss > LOSSY ? { verdict: 'warn', words: 'server.lossy', params }
-          : { verdict: 'good', words: 'server.carries', params };
-      }
-      return { verdict: 'good', words: loop ? 'server.relays' : 'server.allocated', params };
+      if (loop?.flow?.loss > LOSSY) return { verdict: 'warn', words: 'server.lossy', params: loop.flow };
+      return { verdict: 'good', words: loop ? 'server.relays' : 'server.allocated' };
     }
     case 'error':
       return { verdict: 'bad', ...explain(code, server, page), params: { code, port: server.port } };
+    case 'onefamily': {
+      const params = { family: server.family, other: 10 - server.family };
+      return { verdict: 'bad', words: 'server.family', fix: 'server.family.fix', params };
+    }
     case 'invalid':
       return { verdict: 'bad', words: 'server.invalid', fix: 'server.invalid.fix' };
     case 'nothing':
@@ -111,9 +110,9 @@ export function ofRelay(best, loop) {
 /**
  * Whether relay ports can be reached. What can't be told from here is `unknown`, says why, and
  * spoils nothing. `facts`: {udp, relayAddress, host (of the server's URL), addresses (ours, as
- * servers see them), relayWorks, loop}.
+ * servers see them), relayWorks, loop}; `sightings` are the box's, or null.
  */
-export function ofReach({ udp, relayAddress, host, addresses, relayWorks, loop }) {
+export function ofReach({ udp, relayAddress, host, addresses, relayWorks, loop }, sightings) {
   if (!relayAddress) return { verdict: 'unknown', words: 'relay.none' };
   if (!relayWorks) return { verdict: 'unknown', words: 'reach.norelay' };
   if (!udp) return { verdict: 'unknown', words: 'reach.noudp' };
@@ -128,7 +127,9 @@ export function ofReach({ udp, relayAddress, host, addresses, relayWorks, loop }
   if (addresses.includes(relayAddress)) {
     return { verdict: 'unknown', words: 'reach.same', params: { address: relayAddress } };
   }
-  if (loop?.refused) return { verdict: 'unknown', words: 'reach.refused', params: { address: addresses[0] } };
+  if (loop?.refused || refusalOf(addresses, sightings)) {
+    return { verdict: 'unknown', words: 'reach.refused', params: { address: addresses[0] } };
+  }
   const params = { address: relayAddress, host };
   const words = reachedBy(host, relayAddress);
   return { verdict: 'bad', words, fix: `${words}.fix`, params };
@@ -142,7 +143,7 @@ function reachedBy(host, relayAddress) {
 
 /**
  * What has come to nothing, each cause once: [{words, params}], what the box says of it, and what
- * to do about it, with {line} to copy.
+ * to do about it, which is said once, with {line} to copy.
  */
 export function causes(judged) {
   const seen = new Set();
@@ -151,7 +152,8 @@ export function causes(judged) {
     if (seen.has(words)) return [];
     seen.add(words);
     const lines = [{ words, params }, ...box];
-    if (fix) lines.push({ words: fix, params });
+    if (fix && !seen.has(fix)) lines.push({ words: fix, params });
+    seen.add(fix);
     const line = lineOf({ fix, params, server });
     return line ? [...lines, { line }] : lines;
   });
@@ -182,7 +184,9 @@ export function overall({ signaling, carrier, judged, relay, reach, refusals = [
   const relays = judged.filter(({ server }) => server.relays);
   if (!relays.length) return { verdict: 'bad', words: 'overall.noturn', fix: 'overall.noturn.fix' };
   if (relays.every(isBad)) return { verdict: 'bad', words: 'overall.norelay', also: causes(relays) };
-  if (relay.verdict === 'bad') return { verdict: 'bad', words: 'overall.nodata' };
+  if (relay.verdict === 'bad') {
+    return { verdict: 'bad', words: 'overall.nodata', also: causes([{ verdict: relay }]) };
+  }
   if (reach.verdict === 'bad') {
     const words = reach.words === 'reach.elsewhere' ? 'overall.elsewhere' : 'overall.blocked';
     return { verdict: 'bad', words, also: causes([{ verdict: reach }]) };
@@ -190,13 +194,19 @@ export function overall({ signaling, carrier, judged, relay, reach, refusals = [
   const open = refusals.filter(isBad);
   if (open.length) return { verdict: 'bad', words: 'overall.open', also: causes(open) };
   const failed = judged.filter(isBad);
+  const [{ verdict: { words, fix, params } = {} } = {}] = failed;
+  if (words === 'server.family' && failed.every(({ verdict }) => verdict.words === words)) {
+    return { verdict: 'warn', words: 'overall.family', fix, params };
+  }
   if (failed.length) {
-    return { verdict: 'warn', words: 'overall.partly', params: { urls: urlsOf(failed) }, also: causes(failed) };
+    const which = { words: 'note.fails', params: { urls: urlsOf(failed) } };
+    return { verdict: 'warn', words: 'overall.partly', also: [which, ...causes(failed)] };
   }
   const limited = judged.filter(({ verdict }) => verdict.verdict === 'warn');
   if (limited.length) {
     const isLossy = limited.every(({ verdict }) => verdict.words === 'server.lossy');
-    return { verdict: 'warn', words: isLossy ? 'overall.lossy' : 'overall.local', params: { urls: urlsOf(limited) } };
+    const words = isLossy ? 'overall.lossy' : 'overall.local';
+    return { verdict: 'warn', words, params: { urls: urlsOf(limited) }, also: causes(limited) };
   }
   if (carrier === 'sse') return { verdict: 'warn', words: 'overall.sse', fix: 'overall.sse.fix' };
   const also = untried(relays.map(({ server }) => server), reach);
@@ -222,6 +232,7 @@ function untried(relays, reach) {
   const tls = relays.filter(({ transport }) => transport === 'tls');
   if (!tls.length) also.push({ words: 'note.notls' });
   else if (!tls.some(({ port }) => port === '443')) also.push({ words: 'note.no443', params: { port: tls[0].port } });
-  if (reach.verdict !== 'good') also.push({ words: 'note.reach' });
+  if (reach.words === 'reach.refused') also.push({ words: 'note.refused', params: reach.params });
+  else if (reach.verdict !== 'good') also.push({ words: 'note.reach' });
   return also;
 }

@@ -2,9 +2,8 @@
 import { byId, copy, h, icon, setIcon } from '../dom.js';
 import { say } from '../i18n.js';
 import { isShared, sharedURL } from '../origin.js';
-import { drawCode } from '../qr.js';
 import { formatPriority } from './candidates.js';
-import { readVerdict } from './saved.js';
+import { readFacts, readVerdict } from './saved.js';
 import { describe, titleOf } from './servers.js';
 import { lineOf } from './verdict.js';
 
@@ -42,6 +41,7 @@ export class ServerRow {
     this.briefly = h('span', { class: 'badge running', t: 'verdict.running' });
     this.progress = h('li', {}, h('span', {}, this.briefly), h('code', {}, titleOf(server)));
     this.words = h('p', { class: 'words', t: 'server.running' });
+    this.facts = h('dl', { class: 'facts' });
     this.fix = h('p', { class: 'fix small' });
     this.line = h('p', { class: 'fix' });
     this.box = h('div', { class: 'box-words' });
@@ -57,6 +57,7 @@ export class ServerRow {
       { class: 'server', 'data-url': server.url, 'data-verdict': 'running', 'data-origin': server.origin },
       h('div', { class: 'server-head' }, h('code', { class: 'server-url' }, titleOf(server)), this.badge),
       this.halves,
+      this.facts,
       this.fix,
       this.line,
     );
@@ -76,7 +77,8 @@ export class ServerRow {
     this.showBox(null);
   }
 
-  show({ verdict, words, fix, params }, { code, loop }) {
+  /** `facts` are those of factsOf. */
+  show({ verdict, words, fix, params }, { code, loop, facts = [] }) {
     this.element.dataset.verdict = verdict;
     if (code) this.element.dataset.code = String(code);
     if (loop?.ok) this.element.dataset.rtt = String(loop.median);
@@ -85,6 +87,8 @@ export class ServerRow {
       say(badge, `verdict.${verdict}`);
     }
     say(this.words, words, params);
+    this.facts.replaceChildren(...facts.map((fact) => h('div', { 'data-name': fact.name },
+      h('dt', { t: fact.name }), h('dd', { t: fact.words, params: fact.params }))));
     say(this.fix, fix, params);
     const line = lineOf({ fix, params, server: this.server });
     this.line.replaceChildren(...(line ? [lineToCopy(line)] : []));
@@ -127,13 +131,14 @@ export function addRow(server) {
 }
 
 /** The link at which a second device tests the box, too, as text and as a code for its camera. */
-export function showLink(id) {
+export async function showLink(id) {
   const url = `${sharedURL()}?with=${id}`;
   byId('second-url').textContent = url;
   byId('second-local').hidden = isShared(url);
-  byId('second-qr').toggleAttribute('hidden', !isShared(url) || !drawCode(byId('second-qr'), url));
-  byId('second-link').hidden = false;
   byId('second-open').hidden = true;
+  const { drawCode } = await import('../qr.js').catch(() => ({})); // the link alone does it
+  byId('second-qr').toggleAttribute('hidden', !isShared(url) || !drawCode?.(byId('second-qr'), url));
+  byId('second-link').hidden = false;
 }
 
 /** What the box had to refuse: [{name, verdict}]. */
@@ -155,6 +160,13 @@ export function setRunning(isRunning) {
   if (!isRunning) say(byId('run-candidates-empty'), 'check.candidates.nothing');
 }
 
+/** What is folded, if anything, and beside it how many of the box's servers work. */
+export function showCount(verdicts) {
+  byId('details').hidden = verdicts.length === 0;
+  const works = verdicts.filter((verdict) => verdict === 'good').length;
+  say(byId('details-count'), verdicts.length ? 'check.details.count' : '', { works, all: verdicts.length });
+}
+
 /** Shows a report that was saved, in the words and the language of its run. */
 export function showReport(report) {
   const parts = report.servers.filter((part) => readVerdict(part)).map((part) => {
@@ -166,13 +178,14 @@ export function showReport(report) {
   for (const { part, server } of parts) {
     const { verdict, words, params, also } = readVerdict(part);
     const row = rows.get(server);
-    row.show({ verdict, words, params }, {});
+    row.show({ verdict, words, params }, { facts: readFacts(part) });
     if (also[0]) say(row.fix, also[0].words, also[0].params);
     if (Array.isArray(part.box)) {
       const lines = part.box.map((text) => ({ words: 'report.text', params: { text: String(text) } }));
       row.showBox({ arrow: '', lines });
     }
   }
+  showCount(parts.filter(({ server }) => server.origin === 'box').map(({ part }) => part.verdict));
   const tests = { 'relay-test': report.relayTest, 'reach-test': report.reachTest, 'nat-test': report.natTest };
   for (const [id, part] of Object.entries(tests)) {
     showVerdict(byId(id), readVerdict(part) ?? { verdict: 'unknown', words: 'test.broken' });
@@ -197,6 +210,7 @@ export function begin(servers) {
     byId(`section-${origin}`).hidden = own.length === 0;
   }
   showOwn(null);
+  showCount([]);
   showRefusals([]);
   return rows;
 }
