@@ -11,6 +11,8 @@ import { RoomPages } from './rooms.js';
 import { showBans, showNumbers, showStrangers } from './view.js';
 
 const LISTS_EVERY = 2; // of the events of the feed
+const LONG_LISTS_EVERY = 5; // where many people are shown: half a kilobyte each
+const MANY = 40;
 const BANS_EVERY = 10;
 
 let latest = null; // {live, at}
@@ -97,7 +99,8 @@ function watch() {
       byId('live').hidden = false;
       showNumbers(live);
       setState('live', 'good');
-      if (events % LISTS_EVERY === 0 || live.bans !== listed.bans.length) list(live);
+      const every = pages.people > MANY ? LONG_LISTS_EVERY : LISTS_EVERY;
+      if (events % every === 0 || live.bans !== listed.bans.length) list(live);
       events++;
     },
     onlost: () => setState('failed', 'bad'),

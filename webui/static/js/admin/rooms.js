@@ -50,6 +50,11 @@ export class RoomPages {
     this.draw();
   }
 
+  /** How many people are shown. */
+  get people() {
+    return this.#page?.rooms.reduce((count, { people }) => count + people.length, 0) ?? 0;
+  }
+
   draw() {
     if (!this.#page) return;
     const { rooms: list, total, offset } = this.#page;
