@@ -250,6 +250,30 @@ func TestTranslationsAreComplete(t *testing.T) {
 
 // Every text that is asked for exists, and every text is asked for. Keys that are put together from
 // a code have their beginnings listed here.
+// What the hub or the SDK refuses is said in words, in each language, but where page and box don't
+// understand each other: there the code itself is what helps.
+func TestEachCodeHasWords(t *testing.T) {
+	t.Parallel()
+	text, err := content.ReadFile("docs/errors.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var codes map[string][]string
+	if err := json.Unmarshal(text, &codes); err != nil {
+		t.Fatal(err)
+	}
+	misunderstood := []string{"bad-data", "bad-frame", "closed", "hello-first", "joined", "negotiation", "no-channel",
+		"no-url", "not-in-room", "resume-expired", "too-large"}
+	ofCalls := []string{"canceled", "declined", "no-such-peer", "offline", "unanswered"} // see names.ended
+	english := language(t, "en")
+	for code := range codes {
+		_, said := english["end."+code]
+		if said == slices.Contains(slices.Concat(misunderstood, ofCalls), code) {
+			t.Errorf("end.%s: has words: %t", code, said)
+		}
+	}
+}
+
 func TestTranslationsAreUsed(t *testing.T) {
 	t.Parallel()
 	texts := language(t, "en")

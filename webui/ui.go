@@ -38,6 +38,10 @@ type Options struct {
 	Trust bool
 }
 
+// Lobby is the room in which start pages see whom they can call by name, and wait to be called. It
+// should take more members than a call.
+const Lobby = "names/lobby"
+
 // UI serves the pages and the SDK. Its handlers are safe for concurrent use and answer GET and HEAD
 // only.
 type UI struct {

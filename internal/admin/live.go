@@ -9,6 +9,7 @@ import (
 
 	"signalbox/internal/answer"
 	"signalbox/internal/status"
+	"signalbox/internal/trouble"
 	"signalbox/signal"
 )
 
@@ -25,6 +26,21 @@ type Live struct {
 	Bans        int           `json:"bans"`
 	Limits      []Limit       `json:"limits"` // those that are set
 	Lines       uint64        `json:"lines"`  // how many there have been of the log
+	// Troubles are what the self-test has found.
+	Troubles []Trouble `json:"troubles"`
+}
+
+// Trouble is a fault that the self-test has found, with the words of TROUBLES.md.
+type Trouble struct {
+	status.Fault
+	What Words `json:"what"` // what is wrong
+	Fix  Words `json:"fix"`  // what to do
+}
+
+// Words are a text in each language of the pages.
+type Words struct {
+	EN string `json:"en"`
+	ZH string `json:"zh-CN"`
 }
 
 // Limit is a limit of the configuration and how much of it is used.
@@ -101,7 +117,7 @@ func (a *API) Run(ctx context.Context) {
 
 func (a *API) live(now time.Time, v *status.Vitals) *Live {
 	l := &Live{At: now.UnixMilli(), Status: v.Status, Rooms: v.Hub.Rooms, Members: v.Hub.Members,
-		Bans: len(a.o.Bans.List(now)), Lines: a.o.Lines.last()}
+		Bans: len(a.o.Bans.List(now)), Lines: a.o.Lines.last(), Troubles: troubles(v.SelfTest.Faults)}
 	for _, c := range v.TURN.Counts {
 		l.Allocations += c.N
 	}
@@ -110,6 +126,15 @@ func (a *API) live(now time.Time, v *status.Vitals) *Live {
 		Rooms: []signal.RoomSnapshot{}, Counters: h.Counters, Refusals: h.Refusals, Draining: h.Draining,
 		Dialects: h.Dialects}
 	return l
+}
+
+func troubles(faults []status.Fault) []Trouble {
+	out := []Trouble{}
+	for _, f := range faults {
+		t, _ := trouble.Of(f.Code)
+		out = append(out, Trouble{f, Words{t.EN.What, t.ZH.What}, Words{t.EN.Fix, t.ZH.Fix}})
+	}
+	return out
 }
 
 // limits tells how much is used of what is limited.

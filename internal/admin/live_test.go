@@ -16,6 +16,7 @@ import (
 
 	"signalbox/internal/state"
 	"signalbox/internal/status"
+	"signalbox/internal/trouble"
 	"signalbox/internal/usage"
 	"signalbox/signal"
 )
@@ -141,6 +142,26 @@ func TestFeed(t *testing.T) {
 	}
 	a.Apply(nil)
 	for lines.Scan() {
+	}
+}
+
+// What the self-test has found is told in the words of each language.
+func TestLiveHasTroublesInWords(t *testing.T) {
+	t.Parallel()
+	a := box(nil)
+	v := &status.Vitals{}
+	v.SelfTest.Faults = []status.Fault{{Code: trouble.DiskFull, Detail: "2 MB are free", Since: 7}}
+	text, err := json.Marshal(a.live(time.Now(), v))
+	if err != nil {
+		t.Fatal(err)
+	}
+	row, _ := trouble.Of(trouble.DiskFull)
+	for _, want := range []string{`"troubles":[{"code":"disk-full","detail":"2 MB are free","since":7,`,
+		fmt.Sprintf(`"what":{"en":%q,"zh-CN":%q},"fix":{"en":%q,"zh-CN":%q}}]`,
+			row.EN.What, row.ZH.What, row.EN.Fix, row.ZH.Fix)} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("%s lacks %s", text, want)
+		}
 	}
 }
 

@@ -80,7 +80,10 @@ func TestOpenAPIIsWhatTheHandlersDo(t *testing.T) {
 		"openapi": "3.1.0",
 		"info": map[string]any{"title": "signalbox admin API", "version": "1",
 			"description": "Bearer tokens are admin.token and admin.tokens; what is not a GET needs the scope write. " +
-				"With the cookie of a session it also needs the header " + pageHeader + "."},
+				"With the cookie of a session it also needs the header " + pageHeader + ". " +
+				"Times are Unix milliseconds. Bytes are those of the relayed datagrams' payloads, without TURN, UDP " +
+				"and IP headers, and without what client and relay say to each other: bytesSent and bytesReceived of " +
+				"getStats, and the browsers' connectivity checks, which getStats leaves out."},
 		"paths":    paths,
 		"security": []any{map[string]any{"token": []any{}}, map[string]any{"session": []any{}}},
 		"components": map[string]any{"securitySchemes": map[string]any{

@@ -31,6 +31,7 @@ import (
 	"signalbox/signal/chat"
 	"signalbox/turnsvc"
 	"signalbox/turnsvc/cred"
+	"signalbox/webui"
 )
 
 // From the configuration to the options of each room.
@@ -344,7 +345,7 @@ func hubOptions(c *config.Config) signal.Options {
 	live := hubLive(c)
 	lobby, hall := chat.Hall(chat.Options{Capacity: dialectCapacity(c)})
 	return signal.Options{
-		Devices: devices, Halls: map[string]signal.Hall{lobby: hall},
+		Devices: devices, Halls: map[string]signal.Hall{lobby: hall, webui.Lobby: hall},
 		RoomCapacity: live.RoomCapacity, Rooms: int(s.Rooms), RoomsPerSession: int(s.RoomsPerSession), Calls: s.Calls,
 		Heartbeat: time.Duration(s.Heartbeat), MaxFrame: int(s.MaxFrame), Rate: float64(s.Rate),
 		Sessions: int(s.Sessions), SessionsPerSource: int(s.SessionsPerSource), Resume: time.Duration(s.Resume),

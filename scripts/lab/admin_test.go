@@ -51,10 +51,13 @@ func TestAdminPage(t *testing.T) {
 	})
 
 	t.Run("a ban is listed", func(t *testing.T) {
-		admin.Eval(`fetch("/api/admin/kick", {method: "POST", `+
-			`body: '{"user":"eve","ban":"1h","why":"noise"}', headers: {"X-Signalbox-Admin": "1"}}).then(() => true)`,
-			new(bool))
-		admin.AwaitText(10*time.Second, "#bans", "@eve[^]*admin.token[^]*noise")
+		admin.Click(`#rooms > li > .members > li:has-text("Ann") > button`)
+		admin.Eval(`(document.querySelector("#kick-ban").value = "1h",
+			document.querySelector("#kick-ban").dispatchEvent(new Event("change")))`, nil)
+		admin.Fill("#kick-why", "noise")
+		admin.Click("#kick-confirm")
+		admin.AwaitText(10*time.Second, "#bans", lab.AddrNATA+"[^]*admin.token[^]*noise")
+		ann.Await(5*time.Second, "Ann's call is over", `document.body.dataset.state == "failed"`)
 		fits(t, admin)
 	})
 
@@ -65,16 +68,23 @@ func TestAdminPage(t *testing.T) {
 		server.Kill(t)
 		admin.AwaitText(10*time.Second, "#freshness", `截至 \d.*无应答`)
 		admin.Await(5*time.Second, "they are without color", `document.querySelector("#live").dataset.stale === ""`)
+		fits(t, admin)
+		admin.Click("#language")
+		admin.AwaitText(5*time.Second, "#freshness", `as of .*no answer`)
+		fits(t, admin)
 		admin.Shoot("admin-stale")
 		server.Start(t)
 		admin.Await(20*time.Second, "they are new", `!("stale" in document.querySelector("#live").dataset)`)
 	})
 
 	t.Run("a ban survives a restart, and is lifted", func(t *testing.T) {
-		admin.AwaitText(10*time.Second, "#bans", "@eve[^]*noise")
+		admin.AwaitText(10*time.Second, "#bans", lab.AddrNATA+"[^]*noise")
 		admin.Click("#bans button")
 		admin.Await(10*time.Second, "nobody is kept out", `document.querySelector("#bans").children.length == 0 && `+
 			`!document.querySelector("#bans-empty").hidden`)
+		ann.Click("#rejoin")
+		knock(ann, "Ann")
+		ann.Await(15*time.Second, "Ann is in the call again", `document.body.dataset.state == "in-call"`)
 	})
 
 	t.Run("the link works once", func(t *testing.T) {
@@ -128,7 +138,13 @@ func TestAdminKicks(t *testing.T) {
 	b := lab.StartBrowser(t, l.B, lab.BrowserOptions{})
 	bo := enter(b, server, "Bo", "?relay=1", lab.PageOptions{})
 	watch(t, ann, 1)
+	watch(t, bo, 1)
 	admin := b.Open(server.AdminURL(t), lab.PageOptions{})
+
+	t.Run("bytes are those that browsers count", func(t *testing.T) {
+		countAlike(t, admin, map[string]*lab.Page{"Ann": ann, "Bo": bo})
+	})
+
 	member := func(name string) string { return `#rooms > li > .members > li:has-text("` + name + `") > button` }
 	ask := func(button string) {
 		admin.Click(button)
@@ -189,4 +205,68 @@ func TestAdminKicks(t *testing.T) {
 		admin.Await(10*time.Second, "Ann is gone", `!document.querySelector("#rooms").innerText.includes("Ann")`)
 		admin.Shoot("admin-kicked")
 	})
+}
+
+// countAlike has two people in a relayed call send each other four megabytes, so that checks of
+// connections don't matter, and compares what browsers, API and page say of it to within 2 %.
+func countAlike(t *testing.T, admin *lab.Page, people map[string]*lab.Page) {
+	t.Helper()
+	for _, p := range people {
+		p.Eval(`Promise.all(labPeerConnections.flatMap(pc => pc.getSenders()).map(s => s.replaceTrack(null)))
+			.then(() => 0)`, nil)
+		p.Eval(`(window.counting = labPeerConnections.find(pc => pc.connectionState == "connected")
+			.createDataChannel("count", { negotiated: true, id: 1000 }), 0)`, nil)
+	}
+	for _, p := range people {
+		p.Await(10*time.Second, "the channel is open", `counting.readyState == "open"`)
+	}
+	// Each waits for the other's next piece, so that no buffer on the way overflows.
+	for _, p := range people {
+		p.Eval(`(window.pieces = 0, counting.onmessage = () => {
+			if (++pieces < 256) counting.send(new Uint8Array(16384));
+		}, 0)`, nil)
+	}
+	for _, p := range people {
+		p.Eval(`(counting.send(new Uint8Array(16384)), 0)`, nil)
+	}
+	for _, p := range people {
+		p.Await(30*time.Second, "all has come", `pieces >= 256`)
+	}
+
+	for name, p := range people {
+		type count struct{ Sent, Received float64 }
+		var browser, api count
+		alike := func(a, b float64) bool { return max(a, b)-min(a, b) <= 0.02*max(a, b) }
+		for deadline := time.Now().Add(15 * time.Second); ; time.Sleep(200 * time.Millisecond) {
+			p.Eval(`Promise.all(labPeerConnections.map(pc => pc.getStats())).then(reports => {
+				const all = reports.flatMap(stats => [...stats.values()]).filter(s => s.type == "transport");
+				const sum = what => all.reduce((n, s) => n + s[what], 0);
+				return { Sent: sum("bytesSent"), Received: sum("bytesReceived") };
+			})`, &browser)
+			admin.Eval(`fetch("/api/admin/allocations?limit=500").then(r => r.json()).then(({ allocations }) => {
+				const own = allocations.filter(a => a.name == "`+name+`");
+				const sum = what => own.reduce((n, a) => n + a[what], 0);
+				return { Sent: sum("fromClientBytes"), Received: sum("toClientBytes") };
+			})`, &api)
+			if alike(browser.Sent, api.Sent) && alike(browser.Received, api.Received) {
+				t.Logf("%s: the browser counts %+v, the box %+v", name, browser, api)
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("%s: the browser counts %+v, the box %+v", name, browser, api)
+			}
+		}
+	}
+	admin.Await(15*time.Second, "each row has the bytes of its allocation", `
+		fetch("/api/admin/allocations?limit=500").then(r => r.json()).then(({ allocations }) => {
+			const units = { B: 1, kB: 1e3, MB: 1e6 };
+			const shown = id => document.querySelector("[data-allocation='" + id + "']")?.textContent
+				.match(/↑ ([\d.]+) ([kM]?B) ↓ ([\d.]+) ([kM]?B)/);
+			const alike = (n, unit, m) => Math.abs(n * units[unit] - m) <= 0.02 * m;
+			const busy = allocations.filter(a => a.fromClientBytes > 1e5 && a.toClientBytes > 1e5);
+			return busy.length > 0 && busy.every(({ id, fromClientBytes, toClientBytes }) => {
+				const [, from, fromUnit, to, toUnit] = shown(id) ?? [];
+				return alike(from, fromUnit, fromClientBytes) && alike(to, toUnit, toClientBytes);
+			});
+		})`)
 }

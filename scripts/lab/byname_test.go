@@ -3,6 +3,7 @@
 package lab_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -55,6 +56,7 @@ func TestCallByName(t *testing.T) {
 		bo.Click("#ringing-decline")
 		ann.AwaitText(within, "#names-said", "Bo has declined")
 		bo.Await(within, "it rings no more", quiet+` && !document.title.includes("Ann")`)
+		ann.Await(within, "the keys go on where they were", `!!document.activeElement.closest("#names-list")`)
 	})
 
 	t.Run("missed", func(t *testing.T) {
@@ -69,6 +71,12 @@ func TestCallByName(t *testing.T) {
 		ann.Fill("#callee", "nobody")
 		ann.Press("#callee", "Enter")
 		ann.AwaitText(within, "#names-said", "nobody is not here")
+		long := strings.Repeat("x", 65)
+		for wrong, words := range map[string]string{" ": "type a name", "@Ann": "your own", long: "65 characters"} {
+			ann.Fill("#callee", wrong)
+			ann.Press("#callee", "Enter")
+			ann.AwaitText(within, "#callee-problem", words)
+		}
 	})
 
 	t.Run("answered", func(t *testing.T) {
@@ -91,5 +99,20 @@ func TestCallByName(t *testing.T) {
 		cy.AwaitText(within, "#names-list", "Ann")
 		ann.Click("#names-off")
 		cy.Await(within, "Ann is gone", `!document.querySelector("#names-list").innerText.includes("Ann")`)
+
+		for _, p := range []*lab.Page{ann, bo, cy} {
+			p.Expect(`ERR_|WebSocket`)
+		}
+		server.Kill(t)
+		cy.AwaitText(within, "#names-said", "out of reach")
+		cy.AwaitText(within, "#health", "doesn.t answer")
+		cy.Await(within, "nobody is said to be here, or can be called",
+			`document.querySelector("#callee-go").disabled && !document.querySelector("#names-list").checkVisibility()`)
+		fits(t, cy)
+		cy.Shoot("online-box-away")
+		server.Start(t)
+		cy.Await(2*within, "others can be called again", `!document.querySelector("#callee-go").disabled &&
+			document.querySelector("#names-said").innerText == ""`)
+		cy.AwaitText(within, "#health", "is up")
 	})
 }

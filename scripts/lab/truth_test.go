@@ -3,6 +3,7 @@
 package lab_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -13,7 +14,7 @@ import (
 func TestCallTellsTheTruth(t *testing.T) {
 	besideOthers(t)
 	l := lab.New(t, lab.PortRestricted, lab.PortRestricted)
-	server := lab.StartServer(t, l.Server, lab.Config)
+	server := lab.StartServer(t, l.Server, lab.Config, "--set", "web.allowed_origins=http://127.0.0.1:8080")
 	a, b := lab.StartBrowser(t, l.A, lab.BrowserOptions{}), lab.StartBrowser(t, l.B, lab.BrowserOptions{})
 	const within = 20 * time.Second
 
@@ -35,13 +36,30 @@ func TestCallTellsTheTruth(t *testing.T) {
 	})
 
 	t.Run("a link is one that others can open", func(t *testing.T) {
-		local := lab.StartBrowser(t, l.Server, lab.BrowserOptions{NoCamera: true})
+		local := lab.StartBrowser(t, l.Server, lab.BrowserOptions{})
 		p := local.Open(server.Inside()+"/call/x?relay=1", lab.PageOptions{Width: 390, Height: 844})
 		p.Eval(`(navigator.clipboard.writeText = text => (window.copied = text, Promise.resolve()), 0)`, nil)
 		p.Click("#copy-link")
 		p.AwaitText(within, "#copy-link", "Copied")
 		p.Await(within, "the link is the box's own", `window.copied == "`+server.HTTPS+`/call/x"`)
 		p.Close()
+
+		// In pages from elsewhere: the code is the box's own, the page is not.
+		p = local.Open(server.Inside()+"/", lab.PageOptions{})
+		p.AwaitText(within, "#snippet", server.HTTPS+"/signalbox.js")
+		code := p.Text("#snippet")
+		var pages [2]*lab.Page
+		for i := range pages {
+			pages[i] = local.Open(server.Inside()+"/healthz", lab.PageOptions{})
+			pages[i].Expect("favicon")
+			pages[i].Eval(fmt.Sprintf(
+				`import(URL.createObjectURL(new Blob([%q], { type: "text/javascript" }))).then(() => 0)`, code), nil)
+		}
+		for _, p := range pages {
+			p.Await(within, "the code shows the other one", `document.querySelector("video").videoWidth > 0`)
+			p.Close()
+		}
+
 		plain := a.Open(server.HTTP+"/", lab.PageOptions{})
 		plain.Fill("#room", "tea")
 		plain.Click("#start button[type=submit]")

@@ -29,8 +29,9 @@ class WebSocketCarrier {
     this.#socket.onclose = this.#socket.onerror = ({ code }) => end(code);
   }
 
+  // To one that is closing nothing can be said; browsers complain of each attempt.
   send(text) {
-    this.#socket.send(text);
+    if (this.#socket.readyState === 1) this.#socket.send(text);
   }
 
   // A dead connection may take minutes to report its end, so closing it removes its listeners.

@@ -99,6 +99,46 @@ test('what a caller hears: declined, busy, not here; and who was called: missed'
   assert.deepEqual(ann.ended[1], { user: 'nobody', code: 'no-such-peer' });
 });
 
+test('one who leaves while it rings has not answered; one who rings and leaves is missed', DEADLINE, async (t) => {
+  const [ann, bob] = [await enter(t, 'ann9'), await enter(t, 'bob9')];
+  const rung = ann.names.ring('bob9');
+  await until(() => bob.names.call);
+  bob.session.close();
+  await rung;
+  assert.deepEqual(ann.ended, [{ user: 'bob9', code: 'unanswered' }]);
+  assert.equal(ann.names.call, null);
+
+  const cem = await enter(t, 'cem9');
+  ann.names.ring('cem9');
+  await until(() => cem.names.call);
+  ann.session.close();
+  await until(() => cem.ended.length);
+  assert.deepEqual(cem.ended, [{ user: 'ann9', code: 'missed' }]);
+  assert.equal(cem.names.call, null);
+});
+
+test('listed is who can be called: no client of MDN’s chat, which knows of no rooms', DEADLINE, async (t) => {
+  const chat = new WebSocket(`ws://127.0.0.1:${box.port}/chat`, 'json');
+  t.after(() => chat.close());
+  const told = new Promise((resolve) => {
+    chat.onmessage = ({ data }) => /"userlist".*dora/.test(data) && resolve(data);
+  });
+  await new Promise((resolve) => { chat.onopen = resolve; });
+  chat.send(JSON.stringify({ type: 'username', name: 'dora' }));
+  const [ann] = [await enter(t, 'ann10'), await enter(t, 'bob10')];
+  await until(() => ann.users().length > 0);
+  assert.deepEqual(ann.users(), ['bob10']);
+  assert.doesNotMatch(await told, /ann10|bob10/);
+});
+
+test('a program that takes no calls has not declined', DEADLINE, async (t) => {
+  const ann = await enter(t, 'ann11');
+  const deaf = await connect({ url: `http://127.0.0.1:${box.port}/signal`, keep: false, user: 'deaf' });
+  t.after(() => deaf.close());
+  await ann.names.ring('deaf');
+  assert.deepEqual(ann.ended, [{ user: 'deaf', code: 'elsewhere' }]);
+});
+
 test('a program that knows of no rooms is told apart', DEADLINE, async (t) => {
   const ann = await enter(t, 'ann4');
   const bot = await connect({ url: `http://127.0.0.1:${box.port}/signal`, keep: false, user: 'bot' });

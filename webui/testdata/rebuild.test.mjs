@@ -156,6 +156,32 @@ test('the copy of a tab that was in the back/forward cache does not take its ses
   assert.deepEqual(hellos, [undefined, 'token-1', undefined]);
 });
 
+test('nothing is said to a connection that is closing, but to the next one', DEADLINE, async (t) => {
+  const hub = await startHub(t);
+  const Native = globalThis.WebSocket;
+  t.after(() => { globalThis.WebSocket = Native; });
+  const sockets = [];
+  const vain = [];
+  globalThis.WebSocket = class extends Native {
+    constructor(...args) {
+      super(...args);
+      sockets.push(this);
+    }
+
+    send(text) {
+      if (this.readyState === 1) super.send(text);
+      else vain.push(text);
+    }
+  };
+  const session = await enter(t, hub);
+  Object.defineProperty(sockets.at(-1), 'readyState', { value: 2 });
+  const answered = session.signal('somebody', 'there');
+  hub.line.cut();
+  await answered;
+  assert.equal(hub.frames.filter(({ data }) => data === 'there').length, 1);
+  assert.deepEqual(vain, []);
+});
+
 test('a session that a listener closes while it is rebuilt stays closed', DEADLINE, async (t) => {
   const hub = await startHub(t, { resume: (_, { send }) => send(EXPIRED) });
   const session = await enter(t, hub);

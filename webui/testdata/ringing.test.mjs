@@ -9,6 +9,7 @@ import { start, stop } from './box.mjs';
 import { once } from './browser.mjs';
 import { startHub, WELCOME } from './stub.mjs';
 import { connect } from '../joined/signalbox.js';
+import { Names } from '../static/js/names/names.js';
 
 const DEADLINE = { timeout: 20_000 };
 const KEY = '0123456789abcdef0123456789abcdef';
@@ -22,7 +23,8 @@ after(async () => {
 
 function tokenFor(user) {
   const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
-  const text = `${part({ alg: 'HS256' })}.${part({ user, exp: Math.floor(Date.now() / 1000) + 3600 })}`;
+  const claims = { user, rooms: 'names/lobby', exp: Math.floor(Date.now() / 1000) + 3600 };
+  const text = `${part({ alg: 'HS256' })}.${part(claims)}`;
   return `${text}.${createHmac('sha256', KEY).update(text).digest('base64url')}`;
 }
 
@@ -222,3 +224,36 @@ test('a call finds the device that has it, not another one', DEADLINE, async (t)
   await hub.until(() => peer.present);
   assert.equal(peer.id, 'phone');
 });
+
+test('start pages on two devices of one name: both ring, and the other one says where it was answered', DEADLINE,
+  async (t) => {
+    const { alice, devices, name } = await ready(t);
+    const [caller, first, second] = await Promise.all([alice, ...devices].map(async (session) => {
+      const page = { ended: [], rooms: [] };
+      page.names = new Names(session, {
+        changed: () => page.onchange?.(),
+        hidden: (code) => page.ended.push({ code }),
+        ended: (end) => page.ended.push(end),
+        answered: (room) => page.rooms.push(room),
+      });
+      page.until = (look) => new Promise((resolve) => {
+        page.onchange = () => look() && resolve();
+        page.onchange();
+      });
+      t.after(() => page.names.close());
+      await page.names.look();
+      return page;
+    }));
+    await caller.until(() => caller.names.people.length);
+    assert.deepEqual(caller.names.people, [{ user: name }]);
+    assert.deepEqual(second.names.people.filter(({ user }) => user === name), [], 'nobody is offered oneself');
+    const rung = caller.names.ring(name);
+    await Promise.all([first, second].map((page) => page.until(() => page.names.call)));
+    first.names.answer();
+    await rung;
+    await first.until(() => first.rooms.length);
+    await second.until(() => !second.names.call);
+    assert.deepEqual(first.rooms, caller.rooms);
+    assert.deepEqual(second.ended, [{ user: alice.user, code: 'answered-elsewhere' }]);
+    assert.deepEqual([...caller.ended, ...first.ended], []);
+  });

@@ -1,18 +1,17 @@
 import { user } from './answered.js';
 import { byId, copy } from './dom.js';
+import { tellHealth } from './health.js';
 import { say, start } from './i18n.js';
 import { secureURL, sharedURL } from './origin.js';
 import { takePass } from './pass.js';
 import { wayTo } from './room.js';
-import { visible } from './text.js';
+import { NAME_MAX, visible } from './text.js';
 
 const WORDS = [
   'amber', 'birch', 'cedar', 'coral', 'delta', 'ember', 'fern', 'flint', 'garnet', 'harbor', 'hazel',
   'indigo', 'ivory', 'juniper', 'lark', 'linen', 'maple', 'meadow', 'mica', 'moss', 'nectar', 'oak',
   'olive', 'opal', 'pearl', 'pine', 'quartz', 'reed', 'river', 'saffron', 'slate', 'willow',
 ];
-
-const USER_MAX = 64; // code points, as the hub has it
 
 /** A name that can be read out over a telephone. */
 function randomRoom() {
@@ -51,6 +50,8 @@ byId('snippet-copy').addEventListener('click', async () => {
 });
 
 tellHealth();
+for (const type of ['online', 'offline']) addEventListener(type, tellHealth);
+document.addEventListener('visibilitychange', () => document.hidden || tellHealth());
 if (byId('names')) offerNames();
 
 if (secure) {
@@ -72,23 +73,10 @@ function offerNames() {
     const name = visible(byId('user').value);
     byId('user').value = name;
     const count = [...name].length;
-    const problem = !count ? 'names.empty' : count > USER_MAX ? 'call.name.long' : '';
+    const problem = !count ? 'names.empty' : count > NAME_MAX ? 'call.name.long' : '';
     byId('user').setAttribute('aria-invalid', String(Boolean(problem)));
     say(byId('user-problem'), problem, { count });
     if (problem) byId('user').focus();
     else begin();
   });
-}
-
-async function tellHealth() {
-  const asked = performance.now();
-  let mood = 'bad';
-  try {
-    const { ready } = await (await fetch('/readyz', { cache: 'no-store' })).json();
-    mood = ready ? 'good' : 'warn';
-  } catch {
-    // Nobody answers.
-  }
-  byId('health').className = `badge ${mood}`;
-  say(byId('health'), `home.health.${mood}`, { ms: Math.max(1, Math.round(performance.now() - asked)) });
 }

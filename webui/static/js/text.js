@@ -1,5 +1,7 @@
 // What others see of a name. The hub has the same rule (signal/text.go).
 
+export const NAME_MAX = 64; // code points of a name, as the hub has it
+
 const MARKS = 4; // that one letter may carry: Hebrew with points and accents has four
 
 const SPACE = /^\s$/u;

@@ -3,13 +3,15 @@ import { locale, t } from '../i18n.js';
 
 const BYTES = ['B', 'kB', 'MB', 'GB', 'TB'];
 
+/** With three digits, which is within half a percent. */
 export function bytes(count) {
   let unit = 0;
   while (count >= 1000 && unit < BYTES.length - 1) {
     count /= 1000;
     unit++;
   }
-  return `${number(count, unit && count < 100 ? 1 : 0)} ${BYTES[unit]}`;
+  const digits = count < 10 ? 2 : count < 100 ? 1 : 0;
+  return `${number(count, unit ? digits : 0)} ${BYTES[unit]}`;
 }
 
 /** Of bytes a second, in bits a second, as networks are measured. */

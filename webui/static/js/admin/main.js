@@ -11,6 +11,8 @@ import { RoomPages } from './rooms.js';
 import { showBans, showNumbers, showStrangers } from './view.js';
 
 const LISTS_EVERY = 2; // of the events of the feed
+const LONG_LISTS_EVERY = 5; // where many people are shown: half a kilobyte each
+const MANY = 40;
 const BANS_EVERY = 10;
 const LISTS_MS = 2000; // that the first ones may take
 
@@ -96,7 +98,8 @@ function watch() {
     onlive: (live) => {
       latest = { live, at: new Date() };
       showNumbers(live);
-      const isDue = events % LISTS_EVERY === 0 || live.bans !== listed.bans.length;
+const every = pages.people > MANY ? LONG_LISTS_EVERY : LISTS_EVERY;
+      const isDue = events % every === 0 || live.bans !== listed.bans.length;
       const asked = isDue ? list(live) : null;
       events++;
       if (!byId('live').hidden) setState('live', 'good');

@@ -1,9 +1,9 @@
 // The rooms and who is in them, a page at a time, searched and sorted by the box.
 import { byId, h } from '../dom.js';
 import { label, say } from '../i18n.js';
+import { renewAllButLast, update } from '../rows.js';
 import { close, kick, rooms } from './api.js';
 import { bytes, network, number, rate, span } from './format.js';
-import { renewAllButLast, update } from './rows.js';
 import { actButton, kicked } from './kick.js';
 
 // What the box's own pages and clients speak; the others' members are shown with theirs.
@@ -17,6 +17,7 @@ export class RoomPages {
   #asked = 0; // so many times
   #answered = 0; // which of them the page is from
   #page = null;
+  #searched = ''; // for which the page is the answer
   #typed;
 
   /** `ask` is called with a target for a Question. */
@@ -44,8 +45,14 @@ export class RoomPages {
     if (turn < this.#answered || query.offset !== this.#offset) return; // it is of an older wish
     this.#answered = turn;
     this.#page = page;
+    this.#searched = query.search;
     if (page.offset >= page.total && page.offset > 0) this.#offset = 0; // they are fewer now
     this.draw();
+  }
+
+  /** How many people are shown. */
+  get people() {
+    return this.#page?.rooms.reduce((count, { people }) => count + people.length, 0) ?? 0;
   }
 
   draw() {
@@ -54,7 +61,7 @@ export class RoomPages {
     update(byId('rooms'), list.map((room) => roomItem(room, this.#ask)), renewRoom);
     byId('rooms').hidden = list.length === 0;
     byId('rooms-empty').hidden = list.length > 0;
-    say(byId('rooms-empty'), byId('rooms-search').value.trim() ? 'admin.rooms.unfound' : 'admin.rooms.none');
+    say(byId('rooms-empty'), this.#searched ? 'admin.rooms.unfound' : 'admin.rooms.none');
     byId('rooms-pages').hidden = total <= LIMIT;
     byId('rooms-back').disabled = offset === 0;
     byId('rooms-on').disabled = offset + LIMIT >= total;
@@ -101,6 +108,8 @@ function renewPerson(old, fresh) {
 function personItem(person, ask) {
   const { id, name, user, source, dialect, since, away, rate: relayed, allocations } = person;
   const address = network(source);
+  const used = allocations.filter(({ fromClientBytes, toClientBytes }) => fromClientBytes + toClientBytes > 0);
+  const unused = allocations.length - used.length;
   const target = {
     kind: 'member', name: name || id, keptOut: user ? `${address}, @${user}` : address,
     request: kicked(name || id, (ban, why) => kick({ peer: id, ban, why })),
@@ -112,9 +121,10 @@ function personItem(person, ask) {
     h('span', { class: 'small muted numeric' }, span(Date.now() - since)),
     h('span', { class: 'small', ...(away ? { t: 'admin.away' } : {}) }),
     h('span', { class: 'small numeric', ...relayedWords(relayed) }),
-    h('details', { class: 'folded', hidden: allocations.length === 0 },
-      h('summary', { class: 'small', t: 'admin.allocations.of', params: { count: number(allocations.length) } }),
-      h('ul', { class: 'members' }, ...allocations.map((allocation) => allocationItem(allocation, name || id, ask)))),
+    h('details', { class: 'folded', hidden: used.length === 0 },
+      h('summary', { class: 'small', t: unused ? 'admin.allocations.unused' : 'admin.allocations.of',
+        params: { count: number(used.length), unused: number(unused) } }),
+      h('ul', { class: 'members' }, ...used.map((allocation) => allocationItem(allocation, name || id, ask)))),
     actButton('kick', target, ask));
 }
 

@@ -1,10 +1,10 @@
 // The numbers of the feed, and the short lists beside them.
 import { byId, h } from '../dom.js';
 import { known, locale, say, t } from '../i18n.js';
+import { renewAllButLast, update } from '../rows.js';
 import { showBars } from './bars.js';
 import { bytes, number, rate, span } from './format.js';
 import { allocationItem } from './rooms.js';
-import { renewAllButLast, update } from './rows.js';
 import { showServer } from './server.js';
 
 const MINUTE_MS = 60_000;
@@ -12,6 +12,7 @@ const refusals = []; // of the last minute, as [{at, counts}], the oldest first
 
 /** Shows an event of the feed. */
 export function showNumbers(live) {
+  showTroubles(live);
   figures(live);
   showBars(live);
   showServer(live.status);
@@ -25,7 +26,7 @@ function fill(id, children, renew) {
   byId(`${id}-empty`).hidden = children.length > 0;
 }
 
-function figures({ status, rooms, members, allocations, rate: { fromClient, toClient } }) {
+function figures({ at, status, rooms, members, allocations, rate: { fromClient, toClient } }) {
   const { turn, signal } = status;
   const entries = [
     ['admin.sessions', number(signal.sessions)],
@@ -33,13 +34,27 @@ function figures({ status, rooms, members, allocations, rate: { fromClient, toCl
     ['admin.allocations', number(allocations)],
     ['admin.relayed', rate(fromClient + toClient)],
     ['admin.month', bytes(turn.transfer.bytes), '', { month: monthName(turn.transfer.month) }],
-    ['admin.uptime', span(Date.now() - status.startedAt), 'words'],
+    ['admin.uptime', span(at - status.startedAt), 'words'],
     ['admin.address', status.publicIP?.length ? status.publicIP.join(', ') : '–', 'words'],
   ];
   byId('figures').replaceChildren(...entries.map(([key, value, style = '', params = {}, more]) =>
     h('li', {}, h('span', { class: 'small muted', t: key, params }), h('span', { class: `figure ${style}` }, value),
       more ? h('span', { class: 'small muted numeric', t: more.key, params: more.params }) : '')));
   byId('draining').hidden = status.ready;
+}
+
+// What the self-test has found, and what keeps the box from telling its operator of it.
+function showTroubles({ troubles, status: { notices } }) {
+  const rows = troubles.map(({ code, detail, since, what, fix }) => h('li', { 'data-id': `${code} ${detail}` },
+    h('b', {}, what[locale()]), h('span', {}, fix[locale()]),
+    h('span', { class: 'small muted' }, h('span', { class: 'mono' }, `[${code}] ${detail}`), ' · ',
+      h('span', { t: 'admin.troubles.since', params: { since: () => moment(since) } }))));
+  if (notices.problem) {
+    rows.push(h('li', { 'data-id': 'notices' }, h('b', { t: 'admin.troubles.notices' }),
+      h('span', { class: 'small muted mono' }, notices.problem)));
+  }
+  byId('troubles-card').hidden = rows.length === 0;
+  update(byId('troubles'), rows, (old, fresh) => old.replaceChildren(...fresh.childNodes));
 }
 
 /** The name of a month that is given as "2006-01". */
@@ -58,29 +73,45 @@ export function showStrangers({ total, allocations }, ask) {
 
 /** Shows the bans; `onlift` is called with whose to lift, {name, request}. */
 export function showBans(bans, onlift) {
-  fill('bans', bans.map((ban) => banItem(ban, onlift)), renewAllButLast);
+  const together = new Map(); // what was made with one kick is lifted together
+  for (const ban of bans) {
+    const id = ban.for || Object.entries(whomOf(ban))[0].join(':');
+    together.set(id, [...together.get(id) ?? [], ban]);
+  }
+  fill('bans', [...together].map(([id, kept]) => banItem(id, kept, onlift)), renewAllButLast);
 }
 
-function banItem({ user, peer, token, source, until, why, by, for: named }, onlift) {
-  const [kind, whom] = Object.entries({ user, peer, token, source }).find(([, value]) => value);
+function whomOf({ user, token, source, peer }) {
+  return Object.fromEntries(Object.entries({ user, token, source, peer }).filter(([, value]) => value));
+}
+
+function banItem(id, bans, onlift) {
+  const [{ until, why, by }] = bans;
+  const whom = Object.assign({}, ...bans.map(whomOf));
+  if (Object.keys(whom).length > 1) delete whom.peer; // the others are what people know of it
+  const name = Object.entries(whom).map(([kind, each]) => (kind === 'user' ? `@${each}` : each.replace(/\/32$/, '')))
+    .join(', ');
+  const [kind, value] = id.split(/:(.*)/s);
   const left = span(new Date(until) - Date.now());
-  const target = { name: kind === 'user' ? `@${whom}` : whom, request: { [kind]: whom } };
-  const end = new Date(until).toLocaleString(locale(), { dateStyle: 'medium', timeStyle: 'short' });
-  const together = named && named !== `${kind}:${whom}` ? named : '';
-  return h('li', { 'data-id': `${kind}:${whom}` },
-    h('span', kind === 'user' ? {} : { class: 'mono' }, target.name),
-    h('span', { class: 'small muted numeric', t: 'admin.bans.left', params: { left, end } }),
+  return h('li', { 'data-id': id },
+    h('span', whom.user ? {} : { class: 'mono' }, name),
+    h('span', { class: 'small muted numeric', t: 'admin.bans.left', params: { left, end: moment(until) } }),
     h('span', { class: 'small muted', ...(by ? { t: 'admin.bans.by', params: { by } } : {}) }),
-    h('span', { class: 'small muted', ...(together ? { t: 'admin.bans.with', params: { named } } : {}) }),
     h('span', { class: 'small why' }, why ?? ''),
-    h('button', { class: 'button compact acts', type: 'button', on: { click: () => onlift(target) } },
-      h('span', { t: 'admin.bans.lift' }), h('span', { class: 'visually-hidden' }, target.name)));
+    h('button', { class: 'button compact acts', type: 'button',
+      on: { click: () => onlift({ name, request: { [kind]: value } }) } },
+    h('span', { t: 'admin.bans.lift' }), h('span', { class: 'visually-hidden' }, name)));
+}
+
+function moment(at) {
+  return new Date(at).toLocaleString(locale(), { dateStyle: 'medium', timeStyle: 'short' });
 }
 
 // What was dropped and refused, in words, with how much of it there was within the last minute.
-function showRefusals({ at, status: { turn, signal } }) {
+function showRefusals({ at, status: { turn, signal, web, admin, logLinesLost } }) {
   const counts = new Map([...entries('drop', turn.drops), ...entries('turn', turn.refusals),
-    ...entries('signal', signal.refusals)]);
+    ...entries('signal', signal.refusals), ...entries('web', { refused: web.refused }), ...entries('admin', admin),
+    ...entries('log', { lost: logLinesLost })]);
   refusals.push({ at, counts });
   while (refusals[0].at < at - MINUTE_MS || refusals[0].at > at) refusals.shift();
   const before = refusals[0].counts;

@@ -8,7 +8,7 @@ import { known, label, locale, say, start, t } from '../i18n.js';
 import { asks, secureURL, sharedURL } from '../origin.js';
 import { askPass, isRight, keepPass, pass, takePass } from '../pass.js';
 import { roomOf } from '../room.js';
-import { visible } from '../text.js';
+import { NAME_MAX, visible } from '../text.js';
 import { Arrival } from './arrival.js';
 import { stayAwake } from './awake.js';
 import { Chat } from './chat.js';
@@ -23,7 +23,6 @@ import { Stage } from './stage.js';
 import { Trouble } from './trouble.js';
 
 const REMEMBERED_NAME = 'signalbox.name';
-const NAME_MAX = 64; // code points, as the hub has it
 const WAYS_ON = { 'end.left': 'call.rejoin', 'end.replaced': 'call.here' };
 
 const parameters = new URLSearchParams(location.search);

@@ -2,14 +2,20 @@
 import { connect } from '/signalbox.js';
 import { forgetMissed, goTo, miss, missed, setUser } from '../answered.js';
 import { byId, h } from '../dom.js';
-import { known, locale, onLanguage, say, t } from '../i18n.js';
+import { tellHealth } from '../health.js';
+import { known, label, locale, onLanguage, say, t } from '../i18n.js';
 import { askPass, keepPass, pass } from '../pass.js';
+import { renewAllButLast, update } from '../rows.js';
+import { NAME_MAX, visible } from '../text.js';
 import { Bell } from './bell.js';
 import { Names } from './names.js';
+
+const AWAY = ['lost', 'offline', 'timeout']; // codes of an SDK whose box is away
 
 const bell = new Bell();
 let session = null;
 let names = null;
+let none = 'names.none'; // what is said where nobody is listed
 
 /** Lets others call the visitor under that name, or says why they can't. */
 export async function goOnline(user) {
@@ -28,12 +34,15 @@ export async function goOnline(user) {
   setUser(session.user);
   names = new Names(session, {
     changed: show,
-    hidden: (code) => say(byId('names-none'), code === 'room-full' ? 'names.full' : 'names.hidden'),
+    hidden: (code) => {
+      none = code === 'room-full' ? 'names.full' : 'names.hidden';
+      show();
+    },
     ended,
     answered: goTo,
   });
-  session.on('state', ({ state, error }) => state === 'closed' && error?.code !== 'closed' && lost(error));
-  say(byId('names-none'), 'names.none');
+  session.on('state', follow);
+  none = 'names.none';
   byId('names-user').textContent = session.user;
   showView();
   names.look();
@@ -47,11 +56,16 @@ byId('names-off').addEventListener('click', () => {
 });
 byId('callee-form').addEventListener('submit', (event) => {
   event.preventDefault();
-  const user = byId('callee').value.trim().replace(/^@/, '');
-  if (user) ring(user);
-  else byId('callee').focus();
+  const user = visible(byId('callee').value).replace(/^@/, '');
+  const count = [...user].length;
+  const problem = !count ? 'names.callee.empty' : count > NAME_MAX ? 'call.name.long' :
+    user === session.user ? 'names.callee.own' : '';
+  byId('callee').setAttribute('aria-invalid', String(Boolean(problem)));
+  say(byId('callee-problem'), problem, { count });
+  if (problem) byId('callee').focus();
+  else ring(user);
 });
-byId('names-notify').addEventListener('click', async () => {
+byId('names-notify').firstElementChild.addEventListener('click', async () => {
   await Notification.requestPermission();
   show();
 });
@@ -71,8 +85,9 @@ function ring(user) {
 
 function ended({ user, code }) {
   if (code === 'missed') miss(user);
-  const key = `names.ended.${code}`;
-  say(byId('names-said'), known(key) ? key : 'names.ended.other', { user, code });
+  const key = `names.ended.${AWAY.includes(code) ? 'away' : code}`;
+  if (known(key)) say(byId('names-said'), key, { user });
+  else say(byId('names-said'), 'names.ended.other', { user, why: () => t(...whyOf(code)) });
   if (code === 'missed') bell.missed(user);
   show();
 }
@@ -96,18 +111,22 @@ function show() {
     dialog.close();
   }
   bell.ring(call && !call.isOwn && !call.isAnswered ? call.name : null);
-  byId('names-list').replaceChildren(...people.map(({ user }) => person(user)));
+  const away = session.state !== 'open'; // then nobody can be called, nor is known to be there
+  byId('callee-go').disabled = byId('names-there').hidden = away;
+  update(byId('names-list'), people.map(({ user }) => person(user)), renewAllButLast);
   byId('names-none').hidden = people.length > 0;
+  say(byId('names-none'), none);
   byId('names-notify').hidden = !globalThis.Notification || Notification.permission !== 'default';
   byId('missed').hidden = !missed().length;
-  byId('missed-list').replaceChildren(...missed().map(({ user, at }) => person(user, at)));
+  update(byId('missed-list'), missed().map(({ user, at }) => person(user, at)), renewAllButLast);
 }
 
 function person(user, at) {
   const time = at && new Date(at).toLocaleTimeString(locale(), { hour: '2-digit', minute: '2-digit' });
-  return h('li', { class: 'row spread' }, h('span', {}, h('bdi', {}, user), time && ` · ${time}`),
-    h('button', { class: 'button compact', type: 'button', t: 'names.call', 'aria-label': t('names.call.who', { user }),
-      on: { click: () => ring(user) } }));
+  const click = () => ring(user);
+  const button = h('button', { class: 'button compact', type: 'button', t: 'names.call', on: { click } });
+  return h('li', { class: 'row person', 'data-id': `${user} ${at ?? ''}` },
+    h('span', {}, h('bdi', {}, user), time && ` · ${time}`), label(button, 'names.call.who', { user }));
 }
 
 function showView() {
@@ -124,13 +143,26 @@ function leave() {
   showView();
 }
 
-function lost(error) {
-  leave();
-  refused(error);
+// The box may be away for a while; some ends are final.
+function follow({ state, error }) {
+  if (state === 'closed') {
+    if (error?.code === 'closed') return; // by this page
+    leave();
+    refused(error);
+    return;
+  }
+  const wasAway = byId('names-there').hidden;
+  if (state !== 'open' || wasAway) say(byId('names-said'), state === 'open' ? '' : 'status.reconnecting');
+  tellHealth();
+  show();
 }
 
 function refused(error) {
   if (error.code === 'unauthorized') return askPass();
-  const key = error.code === 'user-taken' ? 'names.taken' : `end.${error.code}`;
-  say(byId('user-problem'), known(key) ? key : 'end.other', { code: error.code ?? error.name });
+  if (error.code === 'user-taken') say(byId('user-problem'), 'names.taken');
+  else say(byId('user-problem'), ...whyOf(error.code ?? error.name));
+}
+
+function whyOf(code) {
+  return known(`end.${code}`) ? [`end.${code}`] : ['end.other', { code }];
 }

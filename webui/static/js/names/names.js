@@ -2,11 +2,12 @@
 // to a room of its own, in which /call takes over. Both ends propose a room, and take that of the
 // one with the smaller id: so two who call each other at once need no order.
 
-const LOBBY = 'chat/lobby'; // where clients of MDN's chat are, too
+const LOBBY = 'names/lobby'; // Lobby in ui.go
 const WORD = 'signalbox.room'; // under which the ends of a call propose it
 const ROOM = /^[\w-]{22}$/;
 const WORD_MS = 8000; // for the far end to propose one
 const WORDS = 16; // of whoever has one, while a call rings: the newest
+const WHY_NOT = { busy: 'busy', unavailable: 'elsewhere' }; // a far end's SDK says so by itself
 const OPTIONS = { dataChannel: false }; // nothing is sent: the room has media
 
 export class Names {
@@ -26,7 +27,8 @@ export class Names {
   /**
    * `told` is called back: `changed()`, when people come and go or a call begins or ends to ring;
    * `hidden(code)`, when the box doesn't say who is there; `ended({user, code})`, when a call did
-   * not come about, with an SDK's code, or `busy`, `missed` or `elsewhere`; and `answered(room)`.
+   * not come about here, with an SDK's code, or `busy`, `missed`, `elsewhere` (the far end is no
+   * start page) or `answered-elsewhere` (on another device of this end's); and `answered(room)`.
    */
   constructor(session, told, patience = WORD_MS) {
     this.#patience = patience;
@@ -93,7 +95,8 @@ export class Names {
       if (this.#incoming !== call) return;
       this.#incoming = null;
       this.#set(null);
-      if (reason !== 'answered-elsewhere') this.#told.ended({ user: user || call.name, code: 'missed' });
+      const code = reason === 'answered-elsewhere' ? reason : 'missed';
+      this.#told.ended({ user: user || call.name, code });
     });
   }
 
@@ -106,7 +109,7 @@ export class Names {
       this.#told.answered(await this.#agree(call, signal));
     } catch (error) {
       call?.hangup();
-      if (error.code !== 'canceled') this.#told.ended({ user, code: error.reason === 'busy' ? 'busy' : error.code });
+      if (error.code !== 'canceled') this.#told.ended({ user, code: WHY_NOT[error.reason] ?? error.code });
     }
     this.#abort = null;
     this.#set(null);

@@ -1,4 +1,4 @@
-// Lists that are drawn anew every two seconds under the eyes and hands of a reader.
+// Lists that are drawn anew under the eyes and hands of a reader.
 
 /**
  * Makes the children of a list what `fresh` says, which tells them apart by their data-id. A child
