@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { openDisk, sweep } from '../static/js/call/disk.js';
 import { layout } from '../static/js/call/layout.js';
+import { durationsIn } from '../static/js/call/mp4.js';
 import { Tape } from '../static/js/call/tape.js';
-import { durationOf, withRoom } from '../static/js/call/webm.js';
+import { withRoom } from '../static/js/call/webm.js';
 
 const EBML = [0x1a, 0x45, 0xdf, 0xa3, 0x84, 0x42, 0x86, 0x81, 1];
 const SEGMENT = [0x18, 0x53, 0x80, 0x67, 0x01, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
@@ -14,9 +15,8 @@ const info = (...inside) => [0x15, 0x49, 0xa9, 0x66, 0x80 + inside.length, ...in
 const file = (...parts) => new Uint8Array(parts.flat());
 
 test('a duration has room in the head, and stands there at the end', () => {
-  const { bytes, at, scale } = withRoom(file(EBML, SEGMENT, info(...SCALE), CLUSTER));
-  assert.equal(scale, 1_000_000);
-  bytes.set(durationOf(2500, scale), at);
+  const { bytes, fields: [{ at, of }] } = withRoom(file(EBML, SEGMENT, info(...SCALE), CLUSTER));
+  bytes.set(of(2500), at);
   const start = EBML.length + SEGMENT.length;
   assert.deepEqual([...bytes.slice(0, start)], [...EBML, ...SEGMENT]);
   assert.deepEqual([...bytes.slice(start, start + 9)], [0x15, 0x49, 0xa9, 0x66, 0x08, 0, 0, 0, SCALE.length + 11]);
@@ -26,11 +26,75 @@ test('a duration has room in the head, and stands there at the end', () => {
   assert.deepEqual([...bytes.slice(at + 8)], CLUSTER);
 });
 
+// Firefox makes no positions, but leaves room for them.
+const NO_SEEKS = [0x11, 0x4d, 0x9b, 0x74, 0x80];
+const SEEKS = [0x11, 0x4d, 0x9b, 0x74, 0x83, 0x4d, 0xbb, 0x80];
+
 test('a duration that is there already is written over', () => {
-  const whole = file(EBML, SEGMENT, info(...SCALE, 0x44, 0x89, 0x88, 0, 0, 0, 0, 0, 0, 0, 0), CLUSTER);
-  const { bytes, at } = withRoom(whole);
-  assert.equal(bytes, whole);
-  assert.equal(at, EBML.length + SEGMENT.length + 5 + SCALE.length + 3);
+  for (const seeks of [[], NO_SEEKS, SEEKS]) {
+    const whole = file(EBML, SEGMENT, seeks, info(...SCALE, 0x44, 0x89, 0x88, 0, 0, 0, 0, 0, 0, 0, 0), CLUSTER);
+    const { bytes, fields: [{ at }] } = withRoom(whole);
+    assert.equal(bytes, whole);
+    assert.equal(at, EBML.length + SEGMENT.length + seeks.length + 5 + SCALE.length + 3);
+  }
+});
+
+test('positions in a file are never made wrong', () => {
+  assert.equal(withRoom(file(EBML, SEGMENT, SEEKS, info(...SCALE), CLUSTER)), null);
+  assert.ok(withRoom(file(EBML, SEGMENT, NO_SEEKS, info(...SCALE), CLUSTER)));
+});
+
+// A box of ISO/IEC 14496-12; a full one begins with its version and flags.
+const box = (type, ...inside) => {
+  const bytes = inside.flat();
+  const size = bytes.length + 8;
+  return [0, 0, size >> 8, size & 0xff, ...[...type].map((letter) => letter.charCodeAt(0)), ...bytes];
+};
+const number = (value, length) => [...value.toString(16).padStart(length * 2, '0').matchAll(/../g)]
+  .map(([digits]) => parseInt(digits, 16));
+const DATES = [[0, 0, 0, 0], [0, 0, 0, 0]];
+
+// What Chromium writes: durations of the first fragment, those of tracks in the movie's unit.
+const LONG = [[1, 0, 0, 0], [...DATES, ...DATES]].flat(2);
+const long = (type, ...fields) => box(type, LONG, fields.flat());
+const track = (unit) => box('trak', long('tkhd', number(1, 4), number(0, 4), number(1821, 8), new Array(60).fill(0)),
+  box('mdia', long('mdhd', number(unit, 4), number(1821, 8), [0x55, 0xc4, 0, 0]), box('hdlr', new Array(37).fill(0))));
+const CHROMIUM = [box('ftyp', number(0, 8)), box('moov',
+  long('mvhd', number(1000, 4), number(1821, 8), new Array(80).fill(0)), track(48_000), track(30_000),
+  box('mvex', box('trex', new Array(24).fill(0))))].flat();
+
+// Others leave all of them 0, in 32 bits, and have one for all fragments.
+const SHORT = [box('ftyp', number(0, 8)), box('moov',
+  box('mvhd', [0, 0, 0, 0], DATES.flat(), number(600, 4), number(0, 4), new Array(80).fill(0)),
+  box('trak', box('tkhd', [0, 0, 0, 7], DATES.flat(), number(1, 4), number(0, 4), number(0, 4), new Array(60).fill(0)),
+    box('mdia', box('mdhd', [0, 0, 0, 0], DATES.flat(), number(44_100, 4), number(0, 4), [0x55, 0xc4, 0, 0]))),
+  box('mvex', box('mehd', [0, 0, 0, 0], number(0, 4)), box('trex', new Array(24).fill(0))))].flat();
+
+// How long each box says that it is, in its ticks, after a recording of 24.92 s.
+function ticks(head) {
+  const { bytes, fields } = durationsIn(head);
+  for (const { at, of } of fields) bytes.set(of(24_920), at);
+  assert.equal(bytes.length, head.length);
+  return fields.map(({ at, of }) => {
+    const view = new DataView(bytes.buffer, at);
+    return of(0).length === 8 ? Number(view.getBigUint64(0)) : view.getUint32(0);
+  });
+}
+
+test('the durations in an MP4’s head are those of the recording, each in its own unit', () => {
+  assert.deepEqual(ticks(file(CHROMIUM)), [24_920, 24_920, 1_196_160, 24_920, 747_600]);
+  assert.deepEqual(ticks(file(SHORT)), [14_952, 14_952, 1_098_972, 14_952]);
+});
+
+test('what is no whole head of an MP4 is left alone', () => {
+  for (let length = 0; length < CHROMIUM.length; length++) {
+    assert.equal(durationsIn(file(CHROMIUM).subarray(0, length)), null);
+  }
+  const short = box('moov', box('mvhd', [1, 0, 0, 0]));
+  const beyond = [...box('moov', long('mvhd', number(1000, 4), number(1821, 8)))];
+  beyond[11]++; // the box ends after the one that it is in
+  for (const bytes of [short, box('moof', short), new Array(64).fill(0xff)]) assert.equal(durationsIn(file(bytes)), null);
+  assert.deepEqual(durationsIn(file(beyond)).fields, []);
 });
 
 test('what is no such file is left alone', () => {
@@ -110,7 +174,7 @@ async function withPicked(room, use) {
 }
 
 const HEAD = file(EBML, SEGMENT, info(...SCALE), CLUSTER);
-const AT = withRoom(HEAD).at;
+const [{ at: AT }] = withRoom(HEAD).fields;
 const durationIn = (bytes) => new DataView(bytes.buffer).getFloat64(AT);
 
 test('a recording is whole in its file', async () => {
@@ -131,6 +195,19 @@ test('a head that comes in pieces has a duration, too', async () => {
     assert.equal(await tape.end(2500), 'saved');
     assert.equal(picked.content.length, withRoom(HEAD).bytes.length + 100);
     assert.equal(durationIn(picked.content), 2500);
+  });
+});
+
+test('an MP4 has a duration in its file, too', async () => {
+  await withPicked(Infinity, async (tape, picked) => {
+    await tape.write(file(CHROMIUM).subarray(0, 100), 1000);
+    await tape.write(file(CHROMIUM).subarray(100), 2000);
+    await tape.write(new Uint8Array(100), 3000);
+    assert.equal(await tape.end(24_920), 'saved');
+    assert.equal(picked.content.length, CHROMIUM.length + 100);
+    const whole = file(CHROMIUM);
+    ticks(whole);
+    assert.deepEqual(picked.content.subarray(0, whole.length), whole);
   });
 });
 
