@@ -96,6 +96,53 @@ func TestCallIsRecorded(t *testing.T) {
 	}
 }
 
+// TestCallOffersWhatIsLeftOfARecording ends a tab that records. What it has written is offered once
+// the page is opened again, and only once.
+func TestCallOffersWhatIsLeftOfARecording(t *testing.T) {
+	besideOthers(t)
+	l := lab.New(t, lab.PortRestricted, lab.PortRestricted)
+	server := lab.StartServer(t, l.Server, lab.Config)
+	p := enter(lab.StartBrowser(t, l.A, lab.BrowserOptions{}), server, "Ann", "", lab.PageOptions{})
+	const within = 20 * time.Second
+	record := func() {
+		t.Helper()
+		p.Eval(keepsFile, nil)
+		p.Click("#record")
+		p.Await(2*within, "some of it is on the browser's own disk", `(async () => {
+			for await (const file of (await navigator.storage.getDirectory()).values()) {
+				if ((await file.getFile()).size > 100_000) return true;
+			}
+		})()`)
+		p.Reload()
+		p.AwaitText(within, "#leftover", "was cut short: call-x-.*webm, 0.[1-9] MB")
+	}
+	record()
+	p.Audit("leftover")
+	p.Shoot("leftover")
+	p.Eval(keepsFile, nil)
+	p.Click("#leftover-save")
+	var text string
+	p.Await(within, "it is handed to the browser's downloads", `window.labFile`)
+	p.Eval(`labRead()`, &text)
+	file, err := base64.StdEncoding.DecodeString(text)
+	if err != nil || !bytes.Contains(file, []byte("V_VP8")) {
+		t.Errorf("what was saved is no recording: %d bytes, %v", len(file), err)
+	}
+	p.Await(within, "it is offered no more", `document.querySelector("#leftover").hidden`)
+
+	knock(p, "Ann")
+	p.Await(within, "Ann is in the call", `document.body.dataset.state == "in-call"`)
+	record()
+	p.Click("#leftover-delete")
+	p.AwaitText(within, "#leftover-delete", "Delete for good")
+	p.Click("#leftover-delete")
+	p.Await(within, "nothing of it is left", `(async () => {
+		let count = 0;
+		for await (const name of (await navigator.storage.getDirectory()).keys()) count += !name.endsWith(".handed");
+		return document.querySelector("#leftover").hidden && count == 0;
+	})()`)
+}
+
 // onlyMP4 has a browser record what Safari does, and Chromium where it has to.
 const onlyMP4 = `(() => {
 	const can = MediaRecorder.isTypeSupported;

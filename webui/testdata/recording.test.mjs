@@ -1,7 +1,7 @@
 // Where pictures are in a recording, the duration in its file, and what of it a full disk keeps.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { openDisk, sweep } from '../static/js/call/disk.js';
+import { leftovers, openDisk } from '../static/js/call/disk.js';
 import { layout } from '../static/js/call/layout.js';
 import { durationsIn } from '../static/js/call/mp4.js';
 import { Tape } from '../static/js/call/tape.js';
@@ -93,7 +93,9 @@ test('what is no whole head of an MP4 is left alone', () => {
   const short = box('moov', box('mvhd', [1, 0, 0, 0]));
   const beyond = [...box('moov', long('mvhd', number(1000, 4), number(1821, 8)))];
   beyond[11]++; // the box ends after the one that it is in
-  for (const bytes of [short, box('moof', short), new Array(64).fill(0xff)]) assert.equal(durationsIn(file(bytes)), null);
+  for (const bytes of [short, box('moof', short), new Array(64).fill(0xff)]) {
+    assert.equal(durationsIn(file(bytes)), null);
+  }
   assert.deepEqual(durationsIn(file(beyond)).fields, []);
 });
 
@@ -128,10 +130,13 @@ const MiB = 1024 * 1024;
 // write that fails it can't be.
 class FakeFile {
   content = new Uint8Array();
+  lastModified = Date.now();
+  name;
   room; // bytes
 
-  constructor(room) {
+  constructor(room, name) {
     this.room = room;
+    this.name = name;
   }
 
   async createWritable({ keepExistingData = false } = {}) {
@@ -159,7 +164,7 @@ class FakeFile {
   }
 
   async getFile() {
-    return new Blob([this.content]);
+    return Object.assign(new Blob([this.content]), { lastModified: this.lastModified });
   }
 }
 
@@ -237,7 +242,7 @@ function fakeStore(t) {
   const locks = new Set();
   const folder = {
     keys: () => files.keys(),
-    getFileHandle: async (name) => files.set(name, new FakeFile(MiB)).get(name),
+    getFileHandle: async (name) => files.get(name) ?? files.set(name, new FakeFile(MiB, name)).get(name),
     removeEntry: async (name) => files.delete(name),
   };
   const request = async (name, ...rest) => {
@@ -265,16 +270,45 @@ test('nothing stays on the browser’s own disk', async (t) => {
   const tapes = [];
   for (const name of ['a.webm', 'b.webm']) tapes.push(new Tape(await openDisk(name, 'video/webm')));
   files.set('recording-of-a-dead-tab', new FakeFile(0)).set('other', new FakeFile(0));
-  await sweep();
+  assert.deepEqual(await leftovers(), []);
   assert.equal(files.size, 3, 'two that go on, and one that is none of ours');
   for (const tape of tapes) {
     await tape.write(HEAD, 0);
     assert.equal(await tape.end(1000), 'saved');
   }
   assert.deepEqual(downloads, ['a.webm', 'b.webm']);
-  await sweep();
-  assert.equal(files.size, 3, 'while the browser copies them');
+  assert.deepEqual(await leftovers(), []);
+  assert.equal(files.size, 5, 'while the browser copies them');
+  locks.clear(); // the tab is closed
+  assert.deepEqual(await leftovers(), []);
+  assert.deepEqual([...files.keys()], ['other'], 'nothing that was handed over is offered');
   t.mock.timers.tick(60 * 60_000);
   await new Promise((resolve) => setImmediate(resolve));
-  assert.deepEqual([[...files.keys()], locks.size], [['other'], 0]);
+  assert.equal(files.size, 1);
+});
+
+test('what a dead tab has left is offered: the newest, for some days', async (t) => {
+  const { files, locks, downloads } = fakeStore(t);
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const now = Date.now();
+  for (const [n, days] of [9, 0, 1, 2, 3].entries()) {
+    const tape = new Tape(await openDisk(`${'长'.repeat(100)}-${n}.webm`, 'video/webm'));
+    await tape.write(HEAD, 0);
+    await tape.write(new Uint8Array(MiB / 2), 1000);
+    [...files.values()].at(-1).lastModified = now - days * 24 * 60 * 60_000;
+  }
+  assert.deepEqual(await leftovers(now), [], 'while their tabs are there');
+  locks.clear(); // they crash
+  const left = await leftovers(now);
+  assert.deepEqual(left.map(({ name }) => [...name].slice(-6).join('')), ['1.webm', '2.webm', '3.webm']);
+  assert.equal(files.size, 3, 'the others are gone');
+  assert.ok(left.every(({ name, size }) => [...name].length === 50 && size > MiB / 2));
+  await left[0].save();
+  assert.deepEqual(downloads, [left[0].name]);
+  await left[1].remove();
+  assert.deepEqual((await leftovers(now)).map(({ name }) => name), [left[2].name]);
+  await assert.rejects(left[0].save(), 'it is handed over already');
+  t.mock.timers.tick(60 * 60_000);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(files.size, 1);
 });

@@ -63,8 +63,8 @@ export class Recorder {
     return performance.now() - this.#began;
   }
 
-  // Timers nearly stop while the page is hidden; sound doesn't, but it never begins in a Firefox that
-  // has nothing to play it on.
+  // Timers nearly stop while the page is hidden; sound doesn't, but it never begins in a Firefox
+  // that has nothing to play it on.
   #tick() {
     if (this.#recorder.state !== 'recording') return;
     const beat = new ConstantSourceNode(this.#context, { offset: 0 });

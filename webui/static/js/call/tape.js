@@ -4,7 +4,7 @@ import { durationsIn } from './mp4.js';
 import { joined, withRoom } from './webm.js';
 
 // With each time the browser copies what it has kept: at most some five times the file in all.
-const KEEP_BYTES = 4 * 1024 * 1024;
+const KEEP_BYTES = 256 * 1024;
 const KEEP_SHARE = 1 / 4;
 const HEAD_MAX = 64 * 1024; // bytes of the head, which may come in pieces
 
