@@ -5,6 +5,7 @@ const OWN = 'recording-'; // how the names of files on the browser's own disk be
 const UNIQUE = crypto.randomUUID().length + 1; // characters, after that
 const NAME_MAX = 50; // code points, of what stands after both
 const HANDED = '.handed'; // ends the name of what says that the browser's downloads have a file
+const SWAP = '.crswap'; // ends the name of what Chromium writes to, lists, and clears away itself
 const LEFT_MAX = 3; // files of tabs that are gone
 const LEFT_MS = 7 * 24 * 60 * 60_000;
 const HANDED_MS = 10 * 60_000; // in which the browser has copied a download: nothing says when it has
@@ -36,7 +37,7 @@ export async function openDisk(name, type) {
 export async function leftovers(now = Date.now()) {
   const folder = await navigator.storage.getDirectory();
   const names = [];
-  for await (const name of folder.keys()) if (name.startsWith(OWN)) names.push(name);
+  for await (const name of folder.keys()) if (name.startsWith(OWN) && !name.endsWith(SWAP)) names.push(name);
   const left = [];
   for (const own of new Set(names.map((name) => (name.endsWith(HANDED) ? name.slice(0, -HANDED.length) : name)))) {
     await navigator.locks.request(own, { ifAvailable: true }, async (lock) => {
