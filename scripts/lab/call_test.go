@@ -261,24 +261,84 @@ func apartInOwnTile(t *testing.T, p *lab.Page) {
 	}
 }
 
-// TestLongCallOfFour is a full mesh, each connection of it through the relay.
+// move is true once a page decodes new frames of each of so many peers.
+func move(peers int) string {
+	return fmt.Sprintf(`(async () => {
+		const before = await %[1]s;
+		await new Promise(done => setTimeout(done, 1000));
+		const after = await %[1]s;
+		return [before, after].every(all => all.length == %[2]d) &&
+			after.every((flow, i) => flow.Frames > before[i].Frames);
+	})()`, flows, peers)
+}
+
+// TestLongCallOfFour takes a full mesh of two engines, each connection of it through the relay,
+// through what happens in calls.
 func TestLongCallOfFour(t *testing.T) {
 	testkit.Long(t)
 	l := lab.New(t, lab.Symmetric, lab.Symmetric)
 	server := lab.StartServer(t, l.Server, lab.Config)
+	const within = 60 * time.Second
+	names := []string{"Ann", "Bo", "Cy", "Di"}
 	var pages []*lab.Page
 	for i, in := range []*lab.Namespace{l.A, l.B, l.A, l.B} {
-		b := lab.StartBrowser(t, in, lab.BrowserOptions{})
-		pages = append(pages, enter(b, server, fmt.Sprint("guest-", i+1), "?relay=1", lab.PageOptions{}))
+		options := lab.BrowserOptions{}
+		if names[i] == "Bo" {
+			options.Engine = lab.Firefox
+		}
+		p := enter(lab.StartBrowser(t, in, options), server, names[i], "?relay=1", lab.PageOptions{})
+		p.Expect(`ERR_|WebSocket|wss:`)
+		pages = append(pages, p)
 	}
+	ann, bo, cy, di := pages[0], pages[1], pages[2], pages[3]
 	for i, p := range pages {
 		got := watch(t, p, 3)
-		t.Logf("guest %d: %+v", i+1, got)
+		t.Logf("%s: %+v", names[i], got)
 		for _, f := range got {
 			if !f.relayedOnly() {
-				t.Errorf("guest %d is connected %+v", i+1, f)
+				t.Errorf("%s is connected %+v", names[i], f)
 			}
 		}
+		p.AwaitText(within, "#status", "3 other people are here")
 	}
 	pages[0].Shoot("in-call")
+	all := func(words, expression string, pages ...*lab.Page) {
+		t.Helper()
+		for _, p := range pages {
+			p.Await(within, words, expression)
+		}
+		t.Log(words)
+	}
+
+	const annTile = `document.querySelector(".tile[aria-label=Ann]")`
+	all("Ann is heard", annTile+`.hasAttribute("data-speaks")`, bo, cy, di)
+	ann.Click("#mute")
+	all("Ann is mute, and everybody sees it", `(tile => !tile.hasAttribute("data-speaks") &&
+		!tile.querySelector("svg[role=img]").hasAttribute("hidden"))(`+annTile+`)`, bo, cy, di)
+	ann.Click("#mute")
+	all("Ann is heard again", annTile+`.hasAttribute("data-speaks")`, bo, cy, di)
+
+	di.Click("#share")
+	all("everybody sees Di's screen", `document.querySelector("#screens .tile[data-screen] video")?.videoWidth > 0`,
+		ann, bo, cy)
+	all("and all the people", move(3), bo, cy)
+	di.Click("#share")
+	all("the screen is gone", `!document.querySelector("#screens .tile")`, ann, bo, cy)
+
+	bo.Reload()
+	knock(bo, "Bo")
+	all("Bo has come again", move(3), pages...)
+
+	server.Kill(t)
+	all("the call stands still, and says so", `document.querySelector("#banner").checkVisibility()`, pages...)
+	server.Start(t)
+	all("the box is back", `!document.querySelector("#banner").checkVisibility()`, pages...)
+	all("and all are seen again", move(3), pages...)
+
+	l.Renumber(t, l.NATA, lab.Symmetric, 77)
+	all("another address, and all are seen again", move(3), pages...)
+
+	di.Click("#leave")
+	all("Di has left", `document.querySelectorAll(".tile[data-peer]").length == 2`, ann, bo, cy)
+	all("the others go on", move(2), ann, bo, cy)
 }

@@ -1,10 +1,11 @@
 // Where pictures are in a recording, the duration in its file, and what of it a full disk keeps.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { openDisk, sweep } from '../static/js/call/disk.js';
+import { leftovers, openDisk } from '../static/js/call/disk.js';
 import { layout } from '../static/js/call/layout.js';
+import { durationsIn } from '../static/js/call/mp4.js';
 import { Tape } from '../static/js/call/tape.js';
-import { durationOf, withRoom } from '../static/js/call/webm.js';
+import { withRoom } from '../static/js/call/webm.js';
 
 const EBML = [0x1a, 0x45, 0xdf, 0xa3, 0x84, 0x42, 0x86, 0x81, 1];
 const SEGMENT = [0x18, 0x53, 0x80, 0x67, 0x01, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
@@ -14,9 +15,8 @@ const info = (...inside) => [0x15, 0x49, 0xa9, 0x66, 0x80 + inside.length, ...in
 const file = (...parts) => new Uint8Array(parts.flat());
 
 test('a duration has room in the head, and stands there at the end', () => {
-  const { bytes, at, scale } = withRoom(file(EBML, SEGMENT, info(...SCALE), CLUSTER));
-  assert.equal(scale, 1_000_000);
-  bytes.set(durationOf(2500, scale), at);
+  const { bytes, fields: [{ at, of }] } = withRoom(file(EBML, SEGMENT, info(...SCALE), CLUSTER));
+  bytes.set(of(2500), at);
   const start = EBML.length + SEGMENT.length;
   assert.deepEqual([...bytes.slice(0, start)], [...EBML, ...SEGMENT]);
   assert.deepEqual([...bytes.slice(start, start + 9)], [0x15, 0x49, 0xa9, 0x66, 0x08, 0, 0, 0, SCALE.length + 11]);
@@ -26,11 +26,77 @@ test('a duration has room in the head, and stands there at the end', () => {
   assert.deepEqual([...bytes.slice(at + 8)], CLUSTER);
 });
 
+// Firefox makes no positions, but leaves room for them.
+const NO_SEEKS = [0x11, 0x4d, 0x9b, 0x74, 0x80];
+const SEEKS = [0x11, 0x4d, 0x9b, 0x74, 0x83, 0x4d, 0xbb, 0x80];
+
 test('a duration that is there already is written over', () => {
-  const whole = file(EBML, SEGMENT, info(...SCALE, 0x44, 0x89, 0x88, 0, 0, 0, 0, 0, 0, 0, 0), CLUSTER);
-  const { bytes, at } = withRoom(whole);
-  assert.equal(bytes, whole);
-  assert.equal(at, EBML.length + SEGMENT.length + 5 + SCALE.length + 3);
+  for (const seeks of [[], NO_SEEKS, SEEKS]) {
+    const whole = file(EBML, SEGMENT, seeks, info(...SCALE, 0x44, 0x89, 0x88, 0, 0, 0, 0, 0, 0, 0, 0), CLUSTER);
+    const { bytes, fields: [{ at }] } = withRoom(whole);
+    assert.equal(bytes, whole);
+    assert.equal(at, EBML.length + SEGMENT.length + seeks.length + 5 + SCALE.length + 3);
+  }
+});
+
+test('positions in a file are never made wrong', () => {
+  assert.equal(withRoom(file(EBML, SEGMENT, SEEKS, info(...SCALE), CLUSTER)), null);
+  assert.ok(withRoom(file(EBML, SEGMENT, NO_SEEKS, info(...SCALE), CLUSTER)));
+});
+
+// A box of ISO/IEC 14496-12; a full one begins with its version and flags.
+const box = (type, ...inside) => {
+  const bytes = inside.flat();
+  const size = bytes.length + 8;
+  return [0, 0, size >> 8, size & 0xff, ...[...type].map((letter) => letter.charCodeAt(0)), ...bytes];
+};
+const number = (value, length) => [...value.toString(16).padStart(length * 2, '0').matchAll(/../g)]
+  .map(([digits]) => parseInt(digits, 16));
+const DATES = [[0, 0, 0, 0], [0, 0, 0, 0]];
+
+// What Chromium writes: durations of the first fragment, those of tracks in the movie's unit.
+const LONG = [[1, 0, 0, 0], [...DATES, ...DATES]].flat(2);
+const long = (type, ...fields) => box(type, LONG, fields.flat());
+const track = (unit) => box('trak', long('tkhd', number(1, 4), number(0, 4), number(1821, 8), new Array(60).fill(0)),
+  box('mdia', long('mdhd', number(unit, 4), number(1821, 8), [0x55, 0xc4, 0, 0]), box('hdlr', new Array(37).fill(0))));
+const CHROMIUM = [box('ftyp', number(0, 8)), box('moov',
+  long('mvhd', number(1000, 4), number(1821, 8), new Array(80).fill(0)), track(48_000), track(30_000),
+  box('mvex', box('trex', new Array(24).fill(0))))].flat();
+
+// Others leave all of them 0, in 32 bits, and have one for all fragments.
+const SHORT = [box('ftyp', number(0, 8)), box('moov',
+  box('mvhd', [0, 0, 0, 0], DATES.flat(), number(600, 4), number(0, 4), new Array(80).fill(0)),
+  box('trak', box('tkhd', [0, 0, 0, 7], DATES.flat(), number(1, 4), number(0, 4), number(0, 4), new Array(60).fill(0)),
+    box('mdia', box('mdhd', [0, 0, 0, 0], DATES.flat(), number(44_100, 4), number(0, 4), [0x55, 0xc4, 0, 0]))),
+  box('mvex', box('mehd', [0, 0, 0, 0], number(0, 4)), box('trex', new Array(24).fill(0))))].flat();
+
+// How long each box says that it is, in its ticks, after a recording of 24.92 s.
+function ticks(head) {
+  const { bytes, fields } = durationsIn(head);
+  for (const { at, of } of fields) bytes.set(of(24_920), at);
+  assert.equal(bytes.length, head.length);
+  return fields.map(({ at, of }) => {
+    const view = new DataView(bytes.buffer, at);
+    return of(0).length === 8 ? Number(view.getBigUint64(0)) : view.getUint32(0);
+  });
+}
+
+test('the durations in an MP4’s head are those of the recording, each in its own unit', () => {
+  assert.deepEqual(ticks(file(CHROMIUM)), [24_920, 24_920, 1_196_160, 24_920, 747_600]);
+  assert.deepEqual(ticks(file(SHORT)), [14_952, 14_952, 1_098_972, 14_952]);
+});
+
+test('what is no whole head of an MP4 is left alone', () => {
+  for (let length = 0; length < CHROMIUM.length; length++) {
+    assert.equal(durationsIn(file(CHROMIUM).subarray(0, length)), null);
+  }
+  const short = box('moov', box('mvhd', [1, 0, 0, 0]));
+  const beyond = [...box('moov', long('mvhd', number(1000, 4), number(1821, 8)))];
+  beyond[11]++; // the box ends after the one that it is in
+  for (const bytes of [short, box('moof', short), new Array(64).fill(0xff)]) {
+    assert.equal(durationsIn(file(bytes)), null);
+  }
+  assert.deepEqual(durationsIn(file(beyond)).fields, []);
 });
 
 test('what is no such file is left alone', () => {
@@ -64,10 +130,13 @@ const MiB = 1024 * 1024;
 // write that fails it can't be.
 class FakeFile {
   content = new Uint8Array();
+  lastModified = Date.now();
+  name;
   room; // bytes
 
-  constructor(room) {
+  constructor(room, name) {
     this.room = room;
+    this.name = name;
   }
 
   async createWritable({ keepExistingData = false } = {}) {
@@ -95,7 +164,7 @@ class FakeFile {
   }
 
   async getFile() {
-    return new Blob([this.content]);
+    return Object.assign(new Blob([this.content]), { lastModified: this.lastModified });
   }
 }
 
@@ -110,7 +179,7 @@ async function withPicked(room, use) {
 }
 
 const HEAD = file(EBML, SEGMENT, info(...SCALE), CLUSTER);
-const AT = withRoom(HEAD).at;
+const [{ at: AT }] = withRoom(HEAD).fields;
 const durationIn = (bytes) => new DataView(bytes.buffer).getFloat64(AT);
 
 test('a recording is whole in its file', async () => {
@@ -131,6 +200,19 @@ test('a head that comes in pieces has a duration, too', async () => {
     assert.equal(await tape.end(2500), 'saved');
     assert.equal(picked.content.length, withRoom(HEAD).bytes.length + 100);
     assert.equal(durationIn(picked.content), 2500);
+  });
+});
+
+test('an MP4 has a duration in its file, too', async () => {
+  await withPicked(Infinity, async (tape, picked) => {
+    await tape.write(file(CHROMIUM).subarray(0, 100), 1000);
+    await tape.write(file(CHROMIUM).subarray(100), 2000);
+    await tape.write(new Uint8Array(100), 3000);
+    assert.equal(await tape.end(24_920), 'saved');
+    assert.equal(picked.content.length, CHROMIUM.length + 100);
+    const whole = file(CHROMIUM);
+    ticks(whole);
+    assert.deepEqual(picked.content.subarray(0, whole.length), whole);
   });
 });
 
@@ -160,7 +242,7 @@ function fakeStore(t) {
   const locks = new Set();
   const folder = {
     keys: () => files.keys(),
-    getFileHandle: async (name) => files.set(name, new FakeFile(MiB)).get(name),
+    getFileHandle: async (name) => files.get(name) ?? files.set(name, new FakeFile(MiB, name)).get(name),
     removeEntry: async (name) => files.delete(name),
   };
   const request = async (name, ...rest) => {
@@ -188,16 +270,48 @@ test('nothing stays on the browser’s own disk', async (t) => {
   const tapes = [];
   for (const name of ['a.webm', 'b.webm']) tapes.push(new Tape(await openDisk(name, 'video/webm')));
   files.set('recording-of-a-dead-tab', new FakeFile(0)).set('other', new FakeFile(0));
-  await sweep();
+  assert.deepEqual(await leftovers(), []);
   assert.equal(files.size, 3, 'two that go on, and one that is none of ours');
   for (const tape of tapes) {
     await tape.write(HEAD, 0);
     assert.equal(await tape.end(1000), 'saved');
   }
   assert.deepEqual(downloads, ['a.webm', 'b.webm']);
-  await sweep();
-  assert.equal(files.size, 3, 'while the browser copies them');
+  assert.deepEqual(await leftovers(), []);
+  assert.equal(files.size, 5, 'while the browser copies them');
+  locks.clear(); // the tab is closed
+  assert.deepEqual(await leftovers(), []);
+  assert.deepEqual([...files.keys()], ['other'], 'nothing that was handed over is offered');
   t.mock.timers.tick(60 * 60_000);
   await new Promise((resolve) => setImmediate(resolve));
-  assert.deepEqual([[...files.keys()], locks.size], [['other'], 0]);
+  assert.equal(files.size, 1);
+});
+
+test('what a dead tab has left is offered: the newest, for some days', async (t) => {
+  const { files, locks, downloads } = fakeStore(t);
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const now = Date.now();
+  for (const [n, days] of [9, 0, 1, 2, 3].entries()) {
+    const tape = new Tape(await openDisk(`${'长'.repeat(100)}-${n}.webm`, 'video/webm'));
+    await tape.write(HEAD, 0);
+    await tape.write(new Uint8Array(MiB / 2), 1000);
+    [...files.values()].at(-1).lastModified = now - days * 24 * 60 * 60_000;
+  }
+  const [own] = files.keys();
+  files.set(`${own}.crswap`, new FakeFile(MiB));
+  assert.deepEqual(await leftovers(now), [], 'while their tabs are there');
+  assert.equal(files.delete(`${own}.crswap`), true, 'what Chromium writes to is its own');
+  locks.clear(); // they crash
+  const left = await leftovers(now);
+  assert.deepEqual(left.map(({ name }) => [...name].slice(-6).join('')), ['1.webm', '2.webm', '3.webm']);
+  assert.equal(files.size, 3, 'the others are gone');
+  assert.ok(left.every(({ name, size }) => [...name].length === 50 && size > MiB / 2));
+  await left[0].save();
+  assert.deepEqual(downloads, [left[0].name]);
+  await left[1].remove();
+  assert.deepEqual((await leftovers(now)).map(({ name }) => name), [left[2].name]);
+  await assert.rejects(left[0].save(), 'it is handed over already');
+  t.mock.timers.tick(60 * 60_000);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(files.size, 1);
 });

@@ -98,7 +98,7 @@ function watch() {
     onlive: (live) => {
       latest = { live, at: new Date() };
       showNumbers(live);
-const every = pages.people > MANY ? LONG_LISTS_EVERY : LISTS_EVERY;
+      const every = pages.people > MANY ? LONG_LISTS_EVERY : LISTS_EVERY;
       const isDue = events % every === 0 || live.bans !== listed.bans.length;
       const asked = isDue ? list(live) : null;
       events++;

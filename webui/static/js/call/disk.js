@@ -2,6 +2,12 @@
 // there to its downloads, or, where there is neither, to memory, of which there is little.
 
 const OWN = 'recording-'; // how the names of files on the browser's own disk begin
+const UNIQUE = crypto.randomUUID().length + 1; // characters, after that
+const NAME_MAX = 50; // code points, of what stands after both
+const HANDED = '.handed'; // ends the name of what says that the browser's downloads have a file
+const SWAP = '.crswap'; // ends the name of what Chromium writes to, lists, and clears away itself
+const LEFT_MAX = 3; // files of tabs that are gone
+const LEFT_MS = 7 * 24 * 60 * 60_000;
 const HANDED_MS = 10 * 60_000; // in which the browser has copied a download: nothing says when it has
 export const MEMORY_MAX = 512 * 1024 * 1024; // bytes
 
@@ -24,33 +30,65 @@ export async function openDisk(name, type) {
 }
 
 /**
- * Removes what recordings of tabs that are gone have left on the browser's own disk: nobody wants a
- * call to stay there.
+ * What recordings of tabs that are gone have left on the browser's own disk, the newest first:
+ * [{name, size, save(), remove()}]. Nobody wants calls to stay there: only the newest are kept, for
+ * some days.
  */
-export async function sweep() {
+export async function leftovers(now = Date.now()) {
   const folder = await navigator.storage.getDirectory();
   const names = [];
-  for await (const name of folder.keys()) names.push(name);
-  for (const name of names.filter((each) => each.startsWith(OWN))) {
-    await navigator.locks.request(name, { ifAvailable: true }, (lock) => lock && folder.removeEntry(name));
+  for await (const name of folder.keys()) if (name.startsWith(OWN) && !name.endsWith(SWAP)) names.push(name);
+  const left = [];
+  for (const own of new Set(names.map((name) => (name.endsWith(HANDED) ? name.slice(0, -HANDED.length) : name)))) {
+    await navigator.locks.request(own, { ifAvailable: true }, async (lock) => {
+      if (!lock) return; // its tab is there
+      const isHanded = names.includes(own + HANDED);
+      const file = isHanded ? null : await (await folder.getFileHandle(own)).getFile();
+      if (file?.size && now - file.lastModified < LEFT_MS) left.push({ own, size: file.size, at: file.lastModified });
+      else await drop(folder, own);
+    });
   }
+  left.sort((a, b) => b.at - a.at);
+  for (const { own } of left.splice(LEFT_MAX)) await drop(folder, own);
+  return left.map(({ own, size }) => {
+    const name = own.slice(OWN.length + UNIQUE);
+    return {
+      name,
+      size,
+      async save() {
+        const release = await hold(own);
+        await hand(folder, await folder.getFileHandle(own), name, release);
+      },
+      remove: () => drop(folder, own),
+    };
+  });
 }
 
 // Each has a file of its own, and its lock: there may be recordings in several tabs.
 async function inStore(name) {
   const folder = await navigator.storage.getDirectory();
-  const own = OWN + crypto.randomUUID();
+  const own = `${OWN}${crypto.randomUUID()}.${[...name].slice(-NAME_MAX).join('')}`;
   const release = await hold(own);
   const handle = await folder.getFileHandle(own, { create: true });
-  return inFile(handle, async (kept) => {
-    if (kept) download(await handle.getFile(), name);
-    setTimeout(() => folder.removeEntry(own).catch(() => {}).then(release), kept ? HANDED_MS : 0);
-  });
+  return inFile(handle, (kept) => (kept ? hand(folder, handle, name, release) : drop(folder, own).then(release)));
+}
+
+// Gives a file to the browser's downloads. It goes once they have copied it, or, if this tab is
+// gone by then, when the next one looks.
+async function hand(folder, handle, name, release) {
+  await folder.getFileHandle(handle.name + HANDED, { create: true });
+  download(await handle.getFile(), name);
+  setTimeout(() => drop(folder, handle.name).then(release), HANDED_MS);
+}
+
+async function drop(folder, own) {
+  for (const name of [own, own + HANDED]) await folder.removeEntry(name).catch(() => {}); // there may be none
 }
 
 function hold(name) {
   return new Promise((resolve, reject) => {
-    navigator.locks.request(name, () => new Promise(resolve)).catch(reject);
+    const held = (lock) => (lock ? new Promise(resolve) : reject(new Error('another tab has it')));
+    navigator.locks.request(name, { ifAvailable: true }, held).catch(reject);
   });
 }
 

@@ -63,15 +63,20 @@ export class Recorder {
     return performance.now() - this.#began;
   }
 
-  // Timers nearly stop while the page is hidden; sound doesn't.
+  // Timers nearly stop while the page is hidden; sound doesn't, but it never begins in a Firefox
+  // that has nothing to play it on.
   #tick() {
     if (this.#recorder.state !== 'recording') return;
     const beat = new ConstantSourceNode(this.#context, { offset: 0 });
-    beat.onended = () => {
+    const next = () => {
+      clearTimeout(timer);
+      beat.onended = null;
       beat.disconnect();
       this.#draw();
       this.#tick();
     };
+    const timer = setTimeout(next, 2000 / FRAMES);
+    beat.onended = next;
     beat.connect(this.#mix);
     beat.start();
     beat.stop(this.#context.currentTime + 1 / FRAMES);

@@ -17,7 +17,7 @@ export class Recording {
   constructor(room) {
     this.#room = room;
     byId('record').hidden = !globalThis.MediaRecorder || !HTMLCanvasElement.prototype.captureStream;
-    import('./disk.js').then(({ sweep }) => sweep()).catch(() => {}); // else the browser has no disk of its own
+    import('./leftovers.js').then(({ offer }) => offer()).catch(() => {}); // the browser may have no disk of its own
     byId('record').addEventListener('click', () => (this.isOn ? this.#recorder.stop() : this.#start()));
   }
 

@@ -1,16 +1,17 @@
 // A recording on its way to the disk. From time to time it is made a whole file there, with its
 // duration, so that a full disk, or a tab that dies, costs only what came since.
-import { durationOf, joined, withRoom } from './webm.js';
+import { durationsIn } from './mp4.js';
+import { joined, withRoom } from './webm.js';
 
 // With each time the browser copies what it has kept: at most some five times the file in all.
-const KEEP_BYTES = 4 * 1024 * 1024;
+const KEEP_BYTES = 256 * 1024;
 const KEEP_SHARE = 1 / 4;
 const HEAD_MAX = 64 * 1024; // bytes of the head, which may come in pieces
 
 export class Tape {
   #disk;
   #head = new Uint8Array(0); // what has come of it; null: it is written
-  #room = null; // for the duration: see webm.js
+  #room = null; // for the duration: see webm.js and mp4.js
   #position = 0;
   #kept = 0;
   #error = null;
@@ -31,7 +32,7 @@ export class Tape {
     try {
       if (this.#head) {
         this.#head = joined(this.#head, piece);
-        this.#room = withRoom(this.#head);
+        this.#room = withRoom(this.#head) ?? durationsIn(this.#head);
         if (this.#room || this.#head.length > HEAD_MAX) await this.#writeHead();
       } else {
         await this.#append(piece);
@@ -71,7 +72,7 @@ export class Tape {
   }
 
   async #writeDuration(ms) {
-    if (this.#room) await this.#disk.write(durationOf(ms, this.#room.scale), this.#room.at);
+    for (const { at, of } of this.#room?.fields ?? []) await this.#disk.write(of(ms), at);
   }
 
   #fail(error) {
