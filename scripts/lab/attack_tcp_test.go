@@ -80,12 +80,13 @@ func goesSlow(t *testing.T, l *lab.Lab, client *turnClient, port string, ours bo
 	if !ours {
 		return
 	}
-	// How late everything is here: a machine that is busy makes what is fresh older, too.
+	// How late everything is here: a machine that is busy makes what is fresh older, too. Usual are
+	// 0.3 s; if nothing were dropped, it would be 5 s.
 	late := max(before.quantile(0.99), after.quantile(0.99))
 	if late == never {
 		t.Fatal("on a way that is fast nothing arrives")
 	}
-	if p50 := slow.quantile(0.5); p50 > 600*time.Millisecond+4*late {
+	if p50 := slow.quantile(0.5); p50 > time.Second+4*late {
 		t.Errorf("the age is %v (p50), and %v (p99) on a way that is fast", p50, late)
 	}
 	if slow.sent < sent/3 {
