@@ -162,7 +162,7 @@ func (b *callBook[S]) hangUp(one, other S, only bool, said callWord) (was, told 
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	c := b.calls[one][other]
-	if c == nil || only && (c.from != one || c.ring == 0) || c.isOfAnother(one, said) {
+	if c == nil || only && (c.from != one || c.ring == 0) || c.isOfAnother(said) {
 		return false, false
 	}
 	b.remove(c)
@@ -186,27 +186,22 @@ func (b *callBook[S]) alsoRinging(c *call[S]) (others []*call[S]) {
 	return others
 }
 
-// isOfAnother reports whether what a callee says belongs to an earlier call with the same caller:
-// it was on its way when that ended and this one began to ring.
-func (c *call[S]) isOfAnother(end S, said callWord) bool {
-	return c.rings(end) && c.word.ID != "" && said.ID != "" && said.ID != c.word.ID &&
+// isOfAnother reports whether what one end says belongs to an earlier call of the two: it was on
+// its way when that ended and this one began to ring.
+func (c *call[S]) isOfAnother(said callWord) bool {
+	return c.ring != 0 && c.word.ID != "" && said.ID != "" && said.ID != c.word.ID &&
 		said.Call != "ring" // two may call each other at once
 }
 
 // rings reports whether the call waits for an answer of that end.
 func (c *call[S]) rings(end S) bool { return c.ring != 0 && c.to == end }
 
-// wordIn reads the word that one end says to the other, if it matters in their call: whether it
-// does is asked first, as to read it takes longer than others should wait.
-func (b *callBook[S]) wordIn(data []byte, from, to S) callWord {
+// awaits reports whether the call of two waits for an answer of the one.
+func (b *callBook[S]) awaits(one, other S) bool {
 	b.mu.RLock()
-	c := b.calls[from][to]
-	matters := c == nil || c.rings(from)
-	b.mu.RUnlock()
-	if !matters {
-		return callWord{}
-	}
-	return callWordIn(data)
+	defer b.mu.RUnlock()
+	c := b.calls[one][other]
+	return c != nil && c.rings(one)
 }
 
 // between reports whether there is a call between two sessions.
@@ -227,7 +222,7 @@ func (b *callBook[S]) said(from, to S, word callWord, now time.Time) (
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	c := b.calls[from][to]
-	if c == nil || c.isOfAnother(from, word) {
+	if c == nil || c.rings(from) && c.isOfAnother(word) {
 		return false, false, nil, Refuse(CodeNoSuchPeer, "")
 	}
 	c.last = now

@@ -99,9 +99,9 @@ func TestDeviceKeepsItsPlace(t *testing.T) {
 	laptop.expect("signal")
 }
 
-// What a callee says by the name of an earlier call was on its way when the next one began to ring:
-// it neither answers nor declines that.
-func TestWordsOfAnEarlierCallAnswerNothing(t *testing.T) {
+// What one end says by the name of an earlier call was on its way when the next one began to ring:
+// a callee neither answers nor declines that with it, and a caller does not take it back.
+func TestWordsOfAnEarlierCallDoNothing(t *testing.T) {
 	t.Parallel()
 	b := devices(t, signal.Options{Devices: 2})
 	alice := b.hello(t, frame{"token": "alice"})
@@ -125,6 +125,8 @@ func TestWordsOfAnEarlierCallAnswerNothing(t *testing.T) {
 		bobs[0].send(late, frame{"to": alice.id, "data": word("peer", "first")})
 		bobs[0].expectError(signal.CodeNoSuchPeer)
 	}
+	alice.send("leave", frame{"to": bobs[0].id, "data": word("end", "first")})
+	alice.expectError(signal.CodeNoSuchPeer)
 	bobs[1].send("signal", frame{"to": alice.id, "data": word("accept", "second")})
 	if f := alice.expect("signal"); f["from"] != bobs[1].id {
 		t.Errorf("got %v", f)

@@ -254,8 +254,13 @@ func (h *Hub) unring(s, target *Session) {
 // other, and whether the session is a stranger to it. With an answer, the other sessions of the
 // user stop ringing. It fails if the call is over.
 func (h *Hub) said(s, target *Session, data []byte) (polite, stranger bool, err error) {
-	word := h.calls.wordIn(data, s, target)
-	h.mu.RLock()
+	h.mu.RLock() // and until the end, so that what is not read is not taken for the answer to another ring
+	var word callWord
+	if h.calls.awaits(s, target) {
+		h.mu.RUnlock() // to read it takes longer than others should wait
+		word = callWordIn(data)
+		h.mu.RLock()
+	}
 	defer h.mu.RUnlock()
 	polite, stranger, unanswered, err := h.calls.said(s, target, word, time.Now())
 	for _, other := range unanswered {

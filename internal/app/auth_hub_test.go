@@ -264,7 +264,7 @@ func TestHub6NothingOutlivesTheToken(t *testing.T) {
 	if err := json.Unmarshal(w["iceExpiresAt"], &ends); err != nil || ends > time.Now().Add(25*time.Hour).UnixMilli() {
 		t.Errorf("with a long token: %d, %v", ends, err)
 	}
-	over := token(t, jwt.MapClaims{"exp": time.Now().Add(2 * time.Second).Unix()})
+	over := token(t, jwt.MapClaims{"exp": time.Now().Add(4 * time.Second).Unix()})
 	s := helloFrom(t, app, "", map[string]any{"token": over})
 	s.expect("welcome")
 	s.refused("unauthorized")

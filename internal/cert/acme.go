@@ -59,6 +59,7 @@ type acme struct {
 	log      *slog.Logger
 	every    time.Duration
 	retry    time.Duration
+	refused  time.Duration
 	lookup   func(ctx context.Context, host string) error // says if the name leads nowhere; nil: isn't asked
 
 	now  chan struct{}                    // asks for a look at once
@@ -78,6 +79,7 @@ func openACME(o *Options, own *local) (*acme, error) {
 	}
 	s := &acme{
 		host: strings.ToLower(o.Host), own: own, log: o.Log, every: acmeInterval, retry: acmeRetry,
+		refused: acmeRefused,
 		now:     make(chan struct{}, 1),
 		state:   o.State,
 		storage: &certmagic.FileStorage{Path: o.State.Path(acmeDir)},
@@ -200,7 +202,7 @@ func (s *acme) wait(err error, before int) time.Duration {
 	case errors.Is(err, errLeadsNowhere):
 		return first
 	case errors.As(err, &problem):
-		first = max(first, acmeRefused)
+		first = max(first, s.refused)
 	}
 	return min(first<<min(before, 10), max(acmeInterval, first))
 }

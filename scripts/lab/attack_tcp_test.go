@@ -6,8 +6,10 @@ import (
 	"bytes"
 	"crypto/tls"
 	"encoding/binary"
+	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"regexp"
 	"strconv"
 	"sync"
@@ -36,64 +38,59 @@ func TestAttackF3MediaIsFresh(t *testing.T) {
 	}
 }
 
-// slowWay: a client over TCP whose network carries 1 Mbit/s is sent 2 Mbit/s. What arrives is
-// fresh; what can't be is dropped, and what the server holds of it is little.
 func slowWay(t *testing.T) {
 	l := lab.New(t, lab.FullCone, lab.FullCone)
 	host, ours := startRelay(t, l)
+	goesSlow(t, l, newTURNClientOf(t, l.A, host, "tcp", "u", "p"), ":3478", ours)
+}
+
+// slowWayOverTLS is slowWay for a client on the web port.
+func slowWayOverTLS(t *testing.T) {
+	l := lab.New(t, lab.FullCone, lab.FullCone)
+	server := lab.StartServer(t, l.Server, lab.Config)
+	plain, err := l.A.DialContext(t.Context(), "tcp4", server.Host()+":8443")
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn := tls.Client(plain, &tls.Config{InsecureSkipVerify: true}) // the lab's are self-signed
+	t.Cleanup(func() { conn.Close() })
+	goesSlow(t, l, allocateOn(t, conn, true, "u", "p"), ":8443", true)
+}
+
+// goesSlow: a client over TCP is sent 2 Mbit/s, and in the middle of it, its network carries
+// 1 Mbit/s. What arrives is fresh; what can't be is dropped, and what the server holds of it is
+// little.
+func goesSlow(t *testing.T, l *lab.Lab, client *turnClient, port string, ours bool) {
+	t.Helper()
+	call := callDownOn(t, l, client, port, 2_000_000)
+	before := call.run(3 * time.Second)
 	l.NATA.Exec(t, "tc", "qdisc", "add", "dev", "lan", "root", "tbf", "rate", "1mbit",
 		"burst", "16k", "latency", "100ms")
-	peer := l.AddHost(t, "peer", 64)
-	at := peer.Public + ":7000"
-	media := peer.ListenUDP(t, at)
-	client := newTURNClientOf(t, l.A, host, "tcp", "u", "p")
-	if code := client.bind(0x4000, netip.MustParseAddrPort(at)); code != 0 {
-		t.Fatalf("bind: %d", code)
+	slow := call.run(20 * time.Second)
+	l.NATA.Exec(t, "tc", "qdisc", "del", "dev", "lan", "root")
+	call.run(2 * time.Second)
+	after := call.run(3 * time.Second)
+	most := call.stop()
+	sent := slow.sent
+	for _, run := range []*ages{before, slow, after} {
+		run.sent = len(run.got) // what is dropped has no age
 	}
-	const size, packets = 1000, 20 * 250 // 2 Mbit/s for 20 s
-	got := new(ages)
-	done, read := make(chan struct{}), make(chan struct{})
-	client.conn.SetReadDeadline(time.Time{})
-	go func() {
-		defer close(read)
-		for {
-			frame, err := client.read()
-			if err != nil {
-				return
-			}
-			if binary.BigEndian.Uint16(frame) == 0x4000 {
-				got.add(age(frame[4:]))
-				got.send()
-			}
-		}
-	}()
-	most := 0
-	go func() {
-		defer close(done)
-		for range 20 {
-			time.Sleep(time.Second)
-			most = max(most, memoryOf(t, l.Server, ":3478"))
-		}
-	}()
-	data := make([]byte, size)
-	tick := time.NewTicker(4 * time.Millisecond)
-	defer tick.Stop()
-	for range packets {
-		<-tick.C
-		media.WriteToUDPAddrPort(stamp(data), client.relayed) //nolint:errcheck // UDP
-	}
-	<-done
-	client.conn.Close()
-	<-read
-	t.Logf("of %d packets: %v; the kernel held at most %d KiB for the client", packets, got, most>>10)
+	t.Logf("of %d packets: %v; the kernel held at most %d KiB for the client; as fast as before: %v, then %v", sent,
+		slow, most>>10, before, after)
 	if !ours {
 		return
 	}
-	if p50 := got.quantile(0.5); p50 > 600*time.Millisecond {
-		t.Errorf("the age is %v (p50)", p50)
+	// How late everything is here: a machine that is busy makes what is fresh older, too. Usual are
+	// 0.3 s; if nothing were dropped, it would be 5 s.
+	late := max(before.quantile(0.99), after.quantile(0.99))
+	if late == never {
+		t.Fatal("on a way that is fast nothing arrives")
 	}
-	if got.sent < packets/3 {
-		t.Errorf("only %d of %d packets arrived", got.sent, packets)
+	if p50 := slow.quantile(0.5); p50 > time.Second+4*late {
+		t.Errorf("the age is %v (p50), and %v (p99) on a way that is fast", p50, late)
+	}
+	if slow.sent < sent/3 {
+		t.Errorf("only %d of %d packets arrived", slow.sent, sent)
 	}
 	if most > 144<<10 { // and 112 KiB are the process's
 		t.Errorf("the kernel held %d KiB for one client", most>>10)
@@ -278,35 +275,6 @@ func (c *downCall) stop() (most int) {
 	return c.most
 }
 
-// slowWayOverTLS is slowWay for a client on the web port.
-func slowWayOverTLS(t *testing.T) {
-	l := lab.New(t, lab.FullCone, lab.FullCone)
-	server := lab.StartServer(t, l.Server, lab.Config)
-	l.NATA.Exec(t, "tc", "qdisc", "add", "dev", "lan", "root", "tbf", "rate", "1mbit",
-		"burst", "16k", "latency", "100ms")
-	plain, err := l.A.DialContext(t.Context(), "tcp4", server.Host()+":8443")
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn := tls.Client(plain, &tls.Config{InsecureSkipVerify: true}) // the lab's are self-signed
-	t.Cleanup(func() { conn.Close() })
-	call := callDownOn(t, l, allocateOn(t, conn, true, "u", "p"), ":8443", 2_000_000)
-	got := call.run(20 * time.Second)
-	most := call.stop()
-	sent := got.sent
-	got.sent = len(got.got)
-	t.Logf("of %d packets: %v; the kernel held at most %d KiB for the client", sent, got, most>>10)
-	if p50 := got.quantile(0.5); p50 > 600*time.Millisecond {
-		t.Errorf("the age is %v (p50)", p50)
-	}
-	if got.sent < sent/3 {
-		t.Errorf("only %d of %d packets arrived", got.sent, sent)
-	}
-	if most > 144<<10 {
-		t.Errorf("the kernel held %d KiB for one client", most>>10)
-	}
-}
-
 // TestAttackF3UnreadAnswersOverTLS is TestAttackF3UnreadAnswers for a client on the web port.
 func TestAttackF3UnreadAnswersOverTLS(t *testing.T) {
 	l := lab.New(t, lab.FullCone, lab.FullCone)
@@ -332,14 +300,13 @@ func TestAttackF3UnreadAnswersOverTLS(t *testing.T) {
 		unread, unsent = max(unread, r), max(unsent, w)
 		written += n
 	}
-	took := time.Since(began)
 	t.Logf("stopped after %d KiB of requests and %v; the kernel held at most %d KiB to read and %d KiB to send",
-		written>>10, took, unread>>10, unsent>>10)
+		written>>10, time.Since(began).Round(time.Millisecond), unread>>10, unsent>>10)
 	if unread > mostUnread || unsent > mostUnsent {
 		t.Errorf("the kernel held %d KiB to read of a stranger, and %d KiB to send", unread>>10, unsent>>10)
 	}
-	if took > 3*time.Second || written >= 64<<20 {
-		t.Error("the stranger was not stopped")
+	if err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the stranger was not shown out: %v", err)
 	}
 }
 
@@ -387,11 +354,10 @@ func TestAttackF3UnreadAnswers(t *testing.T) {
 	})
 	written := 0
 	conn.SetWriteDeadline(began.Add(10 * time.Second))
-	for written < 64<<20 {
-		n, err := conn.Write(many)
-		if written += n; err != nil {
-			break // it was shown out
-		}
+	for err == nil && written < 64<<20 {
+		var n int
+		n, err = conn.Write(many)
+		written += n
 	}
 	took := time.Since(began)
 	close(done)
@@ -404,8 +370,8 @@ func TestAttackF3UnreadAnswers(t *testing.T) {
 	if unread > mostUnread || unsent > mostUnsent {
 		t.Errorf("the kernel held %d KiB to read of a stranger, and %d KiB to send", unread>>10, unsent>>10)
 	}
-	if written >= 64<<20 || took > 2*time.Second {
-		t.Error("the stranger was not stopped")
+	if err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the stranger was not shown out: %v", err)
 	}
 }
 

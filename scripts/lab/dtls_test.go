@@ -21,7 +21,7 @@ func TestTurnutilsOverDTLS(t *testing.T) {
 	lab.Require(t, "turnutils_uclient", "turnutils_peer")
 	l := lab.New(t, lab.Symmetric, lab.FullCone)
 	lab.StartServer(t, l.Server, lab.Config, "--set", "turn.dtls=true")
-	startPeer(t, l.B)
+	startPeer(t, l.B, lab.AddrB)
 	overDTLS := []string{"-S", "-p", "3478"}
 	for name, flags := range map[string][]string{
 		"channels":               {"-y", "-m", "2"},

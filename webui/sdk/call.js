@@ -40,9 +40,10 @@ function isWith(session, id) {
   return [...session.calls.values()].some((call) => call._isWith(id));
 }
 
-// To leave would end another call with the same session.
-function refuse(session, { from, data }, call, reason) {
-  const type = isWith(session, from) ? 'signal' : 'leave';
+// To leave would end another call with the same session, or take one back that rings there.
+function refuse(session, { from, fromUser, data }, call, reason) {
+  const stays = [...session.calls.values()].some((other) => other._isWith(from) || other._rings(fromUser));
+  const type = stays ? 'signal' : 'leave';
   session._post({ type, to: from, data: { [OWN]: { call, id: data[OWN].id, reason } } });
 }
 
@@ -101,7 +102,7 @@ export class Call extends Group {
 
   // Two who call each other at once have one call: that of the impolite end.
   _crosses(frame) {
-    if (!this.#settle || this.#to !== `@${frame.fromUser}`) return false;
+    if (!this._rings(frame.fromUser)) return false;
     if (!frame.polite) return true;
     this.session.calls.delete(this.#id);
     this.session.calls.set(this.#id = frame.data[OWN].id, this);
@@ -125,7 +126,7 @@ export class Call extends Group {
   _left({ peer: { id, user }, reason, data }) {
     const said = data?.[OWN] ?? {};
     if (this.#settle) {
-      if (this.#to === `@${user}` && (said.id ?? this.#id) === this.#id) this.#declined(said);
+      if (this._rings(user) && (said.id ?? this.#id) === this.#id) this.#declined(said);
     } else if (id === this.#to) {
       if (this.peer && reason === 'lost') this.peer._setPresent(false);
       else this.#over(reason);
@@ -168,6 +169,10 @@ export class Call extends Group {
 
   _isWith(id) {
     return id === this.#to;
+  }
+
+  _rings(user) {
+    return Boolean(this.#settle) && this.#to === `@${user}`;
   }
 
   _end(error, reason = error?.code) {

@@ -195,6 +195,27 @@ test('hanging up ends the call for the hub, too', DEADLINE, async (t) => {
   await assert.rejects(devices[0].signal(alice.peerId, 'still there?'), { code: 'no-such-peer' });
 });
 
+// What a device of Bob's says in a call.
+const from = (id, call, of) => ({
+  type: 'signal', from: id, fromName: 'bob', fromUser: 'bob', polite: false, data: { signalbox: { call, id: of } },
+});
+const said = (call) => ({ data }) => data?.signalbox?.call === call;
+
+// Of a call that has just ended, more may be on its way when the next one rings.
+test('what comes late of the call before takes none back that rings', DEADLINE, async (t) => {
+  const hub = await startHub(t);
+  const session = await connect({ url: hub.url, keep: false });
+  t.after(() => session.close());
+  const outcome = session.call('bob');
+  const { id } = (await hub.frame(said('ring'))).data.signalbox;
+  hub.line.send({ ...from('phone', 'peer', 'before'), seq: 1 });
+  const { type, data } = await hub.frame(said('end'));
+  assert.equal(type, 'signal');
+  assert.equal(data.signalbox.id, 'before');
+  hub.line.send({ ...from('phone', 'accept', id), seq: 2 });
+  assert.equal((await outcome).peer.id, 'phone');
+});
+
 // After a restart of the box, another device of the user may be back before the one that talks.
 test('a call finds the device that has it, not another one', DEADLINE, async (t) => {
   let welcomes = 0;
@@ -205,10 +226,6 @@ test('a call finds the device that has it, not another one', DEADLINE, async (t)
   t.after(() => session.close());
   let seq = 0;
   const say = (frame) => hub.line.send({ ...frame, seq: ++seq });
-  const from = (id, call, of) => ({
-    type: 'signal', from: id, fromName: 'bob', fromUser: 'bob', polite: false, data: { signalbox: { call, id: of } },
-  });
-  const said = (call) => ({ data }) => data?.signalbox?.call === call;
   const outcome = session.call('bob');
   const { id } = (await hub.frame(said('ring'))).data.signalbox;
   say(from('phone', 'accept', id));

@@ -21,24 +21,29 @@ import (
 	"signalbox/signal/socketio/engineio"
 )
 
-// The timings that the suites expect.
 const (
-	pingInterval = 300 * time.Millisecond
-	pingTimeout  = 200 * time.Millisecond
-	connect      = time.Second
-	maxPayload   = 1_000_000
-
+	maxPayload = 1_000_000 // as the suites expect
 	greetAfter = 10 * time.Millisecond
 )
 
+// timings are how long the server waits for a client.
+type timings struct{ pingInterval, pingTimeout, connect time.Duration }
+
+// published are what the suites expect.
+var published = timings{300 * time.Millisecond, 200 * time.Millisecond, time.Second}
+
 func main() {
-	if err := run(); err != nil {
+	address := "127.0.0.1:3000"
+	if len(os.Args) > 1 {
+		address = os.Args[1]
+	}
+	if err := serve(address, published); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run() error {
+func serve(address string, wait timings) error {
 	hub, err := signal.New(signal.Options{
 		MaxFrame: maxPayload, AllowedOrigins: []string{"*"}, Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	})
@@ -47,17 +52,13 @@ func run() error {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/engine.io/", engineio.New(hub, engineio.Options{
-		PingInterval: pingInterval, PingTimeout: pingTimeout, Connect: connect,
+		PingInterval: wait.pingInterval, PingTimeout: wait.pingTimeout, Connect: wait.connect,
 		Open: func(r engineio.Request) engineio.Conversation { return echo{r.Version} },
 	}))
 	mux.Handle("/socket.io/", socketio.New(hub, socketio.Options{
-		PingInterval: pingInterval, PingTimeout: pingTimeout, Connect: connect,
+		PingInterval: wait.pingInterval, PingTimeout: wait.pingTimeout, Connect: wait.connect,
 		Handler: func() socketio.Handler { return handler{} },
 	}))
-	address := "127.0.0.1:3000"
-	if len(os.Args) > 1 {
-		address = os.Args[1]
-	}
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return err

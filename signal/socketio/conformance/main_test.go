@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,22 +16,30 @@ import (
 
 // TestMain is the command instead, if the test of the suites starts it.
 func TestMain(m *testing.M) {
-	if os.Getenv("CONFORMANCE_SERVE") == "" {
+	given := os.Getenv("CONFORMANCE_SERVE")
+	if given == "" {
 		os.Exit(m.Run())
 	}
-	os.Args = []string{os.Args[0], "127.0.0.1:0"}
-	main()
+	var wait timings
+	_, err := fmt.Sscan(given, (*int64)(&wait.pingInterval), (*int64)(&wait.pingTimeout), (*int64)(&wait.connect))
+	if err == nil {
+		err = serve("127.0.0.1:0", wait)
+	}
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
 }
 
-// start starts the command, with the race detector if the test has it. It returns its address.
-func start(t *testing.T) string {
+// start starts the command with such timings, and with the race detector if the test has it. It
+// returns its address.
+func start(t *testing.T, wait timings) string {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	command := exec.CommandContext(t.Context(), self)
-	command.Env = append(os.Environ(), "CONFORMANCE_SERVE=1")
+	command.Env = append(os.Environ(), fmt.Sprintf("CONFORMANCE_SERVE=%d %d %d", wait.pingInterval, wait.pingTimeout,
+		wait.connect))
 	var log bytes.Buffer
 	command.Stderr = &log
 	stdout, err := command.StdoutPipe()
@@ -68,9 +77,12 @@ func TestPublishedSuites(t *testing.T) {
 	default:
 		t.Skip("this test lacks node, or ws (npm ci in scripts/lab/browser)")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	command := exec.CommandContext(ctx, node, filepath.FromSlash("../testdata/published.mjs"), start(t))
+	const never = time.Hour // for what a client might not do in time on a machine that is busy
+	patient, quiet := timings{published.pingInterval, never, never}, timings{never, never, never}
+	command := exec.CommandContext(ctx, node, filepath.FromSlash("../testdata/published.mjs"),
+		start(t, published), start(t, patient), start(t, quiet))
 	var complaints bytes.Buffer
 	command.Stderr = &complaints
 	output, err := command.Output()

@@ -449,33 +449,32 @@ func TestHandshakes(t *testing.T) {
 // Version 4's server asks whether its client is alive, version 3's client says so.
 func TestHeartbeats(t *testing.T) {
 	t.Parallel()
-	b := newBoxOf(t, signal.Options{},
-		Options{PingInterval: 600 * time.Millisecond, PingTimeout: 400 * time.Millisecond})
-	c := b.open(4)
+	b := newBoxOf(t, signal.Options{}, Options{PingInterval: 300 * time.Millisecond, PingTimeout: 2 * time.Second})
+	c, c3 := b.open(4), b.open(3)
 	socket, _ := b.dial("EIO=4&transport=websocket")
 	silent, _ := b.dial("EIO=4&transport=websocket")
-	for _, s := range []*socketClient{socket, silent} {
+	silent3, _ := b.dial("EIO=3&transport=websocket")
+	for _, s := range []*socketClient{socket, silent, silent3} {
 		s.read()
 	}
-	for range 3 {
+	silent3.say("2probe")
+	for range 8 { // for longer than the silent ones last
 		b.expect("poll", c.get(), 200, "2")
 		b.expect("post", c.post("3"), 200, "ok")
 		socket.expect("2")
 		socket.say("3")
-	}
-	silent.expect("2", "closed")
-
-	c3 := b.open(3)
-	socket3, _ := b.dial("EIO=3&transport=websocket")
-	socket3.read()
-	for range 2 {
 		b.expect("post", c3.post("1:2"), 200, "ok")
 		b.expect("poll", c3.get(), 200, "1:3")
-		socket3.say("2probe")
-		socket3.expect("3probe")
-		time.Sleep(300 * time.Millisecond)
 	}
-	socket3.expect("closed")
+	for s, hears := range map[*socketClient]string{silent: "2", silent3: "3probe"} {
+		got := s.read()
+		for got == hears {
+			got = s.read()
+		}
+		if got != "closed" {
+			t.Errorf("who is silent gets %q", got)
+		}
+	}
 }
 
 func TestWebSockets(t *testing.T) {
