@@ -64,6 +64,7 @@ func TestScripts(t *testing.T) {
 			"waitready":   waitReady,
 			"iceservers":  iceServers,
 			"keypair":     keyPair,
+			"makeroom":    makeRoom,
 		},
 	})
 }
@@ -188,6 +189,21 @@ func iceServers(ts *testscript.TestScript, neg bool, args []string) {
 	resp.Body.Close()
 	if (resp.StatusCode == http.StatusOK) == neg {
 		ts.Fatalf("/api/ice answers %s", resp.Status)
+	}
+}
+
+// makeroom ADDR KEY ROOM has the box open a room for its own server.
+func makeRoom(ts *testscript.TestScript, neg bool, args []string) {
+	body := strings.NewReader(fmt.Sprintf(`{"room":%q,"capacity":4,"ttl":"1h"}`, args[2]))
+	req, err := http.NewRequest(http.MethodPost, "http://"+args[0]+"/api/rooms", body)
+	ts.Check(err)
+	req.Header.Set("Authorization", "Bearer "+args[1])
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(req)
+	ts.Check(err)
+	resp.Body.Close()
+	if resp.StatusCode >= http.StatusMultipleChoices {
+		ts.Fatalf("/api/rooms answers %s", resp.Status)
 	}
 }
 
