@@ -146,7 +146,8 @@ func (e *ended) open() {
 			err = json.Unmarshal(text, &e.kept)
 		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			e.log.Warn("which admin sessions have been ended can't be read: they may go on", "err", err)
+			e.log.Warn("which admin sessions have been ended can't be read: all log in again", "err", err)
+			e.kept.Until = time.Now()
 		}
 	}
 	e.read = true

@@ -112,10 +112,11 @@ func mesh(t *testing.T, people int) {
 	for _, p := range pages {
 		p.Await(90*time.Second, "all are connected", fmt.Sprintf(`%s.then(all => all.length == %d)`, flows, people-1))
 	}
-	before := make([][]sentTo, people)
+	before, since := make([][]sentTo, people), make([]time.Time, people)
 	for n, p := range pages {
 		p.Eval(listens, nil)
 		p.Eval(sends, &before[n])
+		since[n] = time.Now()
 	}
 	machine, browsers, box := idleTime(t), cpuOf(t, l.A), cpuOf(t, l.Server)
 	begun := time.Now()
@@ -128,6 +129,7 @@ func mesh(t *testing.T, people int) {
 	for n, p := range pages {
 		var after []sentTo
 		p.Eval(sends, &after)
+		seconds := time.Since(since[n]).Seconds()
 		if len(after) != people-1 || len(before[n]) != people-1 {
 			t.Fatalf("guest %d has %d connections, and had %d", n, len(after), len(before[n]))
 		}
@@ -136,7 +138,6 @@ func mesh(t *testing.T, people int) {
 		all := 0.0
 		for i, s := range after {
 			was := before[n][i]
-			seconds := time.Since(begun).Seconds()
 			video, voice := float64(s.Video-was.Video)*8/seconds, float64(s.Audio-was.Audio)*8/seconds
 			frames := float64(s.Frames-was.Frames) / seconds
 			all += video + voice

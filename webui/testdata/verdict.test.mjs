@@ -87,7 +87,8 @@ test('a family over which nothing comes back is told apart from one that is not 
   // Nothing at all is not over one family only, and one that was done with was not waited for.
   assert.deepEqual(among(six, []), ['timeout']);
   assert.deepEqual(among({ ...six, outcome: 'nothing' }, [four]), ['nothing']);
-  // Another transport's answer is another way.
+  // Another transport's answer is another way, and so is another port's.
+  assert.deepEqual(among(six, [{ ...four, server: { ...four.server, port: 443 } }]), ['timeout']);
   assert.deepEqual(among(six, [{ ...four, server: { ...turns, family: 4 } }]), ['timeout']);
   // Whoever shows addresses has the families of these; a second network card is none.
   assert.deepEqual(among(result(6, { hosts: [4, 4] }), [four]), ['timeout']);
@@ -98,6 +99,7 @@ test('a family over which nothing comes back is told apart from one that is not 
   // Without a NAT, STUN's answer is no candidate; the relay's tells of it.
   const bare = result(4, { server: { ...stun, family: 4 } });
   assert.deepEqual(among(bare, [four]), ['unmapped']);
+  assert.deepEqual(among(bare, [{ ...four, server: { ...four.server, port: 443 } }]), ['timeout']);
   const { verdict, words, fix, params } = ofServer(amongOthers(six, [four]), null, page());
   assert.deepEqual([verdict, words, params], ['bad', 'server.family', { family: 6, other: 4 }]);
   const failed = { server: six.server, verdict: { verdict, words, fix, params } };

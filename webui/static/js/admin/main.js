@@ -116,7 +116,7 @@ async function showOnce(asked) {
   if (!latest) return; // locked meanwhile
   byId('live').hidden = false;
   draw();
-  setState('live', 'good');
+  if (document.body.dataset.state !== 'failed') setState('live', 'good');
 }
 
 /** Fetches what is listed. What fails now comes with the next event. */

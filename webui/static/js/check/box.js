@@ -75,7 +75,8 @@ export function ofBox(server, sightings) {
   // A request without a credential has no family; it may be that of the other one's row.
   const isAnothers = sightings.some(({ transport, client }) =>
     transport === server.transport && isOverAnother(server, client));
-  const isChallenged = of('challenged').length > 0 && !isAnothers;
+  const isChallenged = of('challenged').length > 0;
+  if (isChallenged && isAnothers) return null; // which of the two arrived isn't known
   if (isChallenged && server.origin === 'own') return { arrow: '', lines: [{ words: 'box.arrived' }] };
   if (isChallenged) {
     return { arrow: 'back', lines: [{ words: 'box.challenged' }], fix: 'box.challenged.fix' };

@@ -214,7 +214,7 @@ function conclude(now) {
   now.verdict = overall({ ...now, judged: of('box') });
   showVerdict(byId('verdict'), now.verdict);
   showOwn(ofOwn(of('own')));
-  showCount(of('box').map(({ verdict }) => verdict.verdict));
+  showCount(of('box').map(({ verdict }) => verdict.verdict), judged.length > 0);
   setRunning(false);
   window.report = makeReport({ ...now, judged });
   second.share();

@@ -88,8 +88,8 @@ export function amongOthers(result, results) {
   const { server, outcome, code, hosts, met } = result;
   const isSilent = outcome === 'timeout' || (code === 701 && met.includes(server.family));
   if (!server.family || !isSilent) return result;
-  const answered = results.filter(({ server: { host, transport } }) =>
-    host === server.host && transport === server.transport).flatMap((each) => each.answered);
+  const answered = results.filter(({ server: { host, port, transport } }) =>
+    host === server.host && port === server.port && transport === server.transport).flatMap((each) => each.answered);
   // It has no candidate to tell, where the browser is seen at its own address.
   if (answered.includes(server.family)) return server.relays ? result : { ...result, outcome: 'unmapped', code: null };
   const mayHave = hosts.includes(server.family) || !hosts.some(Boolean);

@@ -160,10 +160,10 @@ export function setRunning(isRunning) {
   if (!isRunning) say(byId('run-candidates-empty'), 'check.candidates.nothing');
 }
 
-/** What is folded, if anything, and beside it how many of the box's servers work. */
-export function showCount(verdicts) {
-  byId('details').hidden = verdicts.length === 0;
-  const works = verdicts.filter((verdict) => verdict === 'good').length;
+/** What is folded, if anything was tried, and beside it how many of the box's servers work. */
+export function showCount(verdicts, isAny) {
+  byId('details').hidden = !isAny;
+  const works = verdicts.filter((verdict) => verdict === 'good' || verdict === 'warn').length;
   say(byId('details-count'), verdicts.length ? 'check.details.count' : '', { works, all: verdicts.length });
 }
 
@@ -185,7 +185,7 @@ export function showReport(report) {
       row.showBox({ arrow: '', lines });
     }
   }
-  showCount(parts.filter(({ server }) => server.origin === 'box').map(({ part }) => part.verdict));
+  showCount(parts.filter(({ server }) => server.origin === 'box').map(({ part }) => part.verdict), parts.length > 0);
   const tests = { 'relay-test': report.relayTest, 'reach-test': report.reachTest, 'nat-test': report.natTest };
   for (const [id, part] of Object.entries(tests)) {
     showVerdict(byId(id), readVerdict(part) ?? { verdict: 'unknown', words: 'test.broken' });
@@ -210,7 +210,7 @@ export function begin(servers) {
     byId(`section-${origin}`).hidden = own.length === 0;
   }
   showOwn(null);
-  showCount([]);
+  showCount([], false);
   showRefusals([]);
   return rows;
 }
