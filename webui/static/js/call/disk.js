@@ -57,9 +57,18 @@ export async function leftovers(now = Date.now()) {
       size,
       async save() {
         const release = await hold(own);
-        await hand(folder, await folder.getFileHandle(own), name, release);
+        try {
+          await hand(folder, await folder.getFileHandle(own), name, release);
+        } catch (error) {
+          release();
+          throw error;
+        }
       },
-      remove: () => drop(folder, own),
+      async remove() {
+        const release = await hold(own); // another tab may be about to save it
+        await drop(folder, own);
+        release();
+      },
     };
   });
 }
@@ -76,8 +85,9 @@ async function inStore(name) {
 // Gives a file to the browser's downloads. It goes once they have copied it, or, if this tab is
 // gone by then, when the next one looks.
 async function hand(folder, handle, name, release) {
+  const file = await handle.getFile();
   await folder.getFileHandle(handle.name + HANDED, { create: true });
-  download(await handle.getFile(), name);
+  download(file, name);
   setTimeout(() => drop(folder, handle.name).then(release), HANDED_MS);
 }
 

@@ -21,7 +21,13 @@ export async function offer() {
     const [first] = all;
     all = all.slice(1);
     show();
-    await action(first).catch(console.warn); // another tab was faster
+    try {
+      await action(first);
+    } catch (error) {
+      console.warn(error);
+      all = await leftovers(); // without it, if another tab was faster
+      show();
+    }
   };
   byId('leftover-save').addEventListener('click', () => done((each) => each.save()));
   byId('leftover-delete').addEventListener('click', () => {
