@@ -111,6 +111,10 @@ func wayGrowsLonger(t *testing.T, control string) {
 	path.Set(400*time.Millisecond, 100)
 	call.run(5 * time.Second)
 	long := call.run(20 * time.Second)
+	if len(long.got) < long.sent*7/10 { // which packets are lost is chance: one that is lost twice takes seconds
+		t.Logf("once more, since of %d packets: %v", long.sent, long)
+		long = call.run(20 * time.Second)
+	}
 	path.Set(20*time.Millisecond, 0)
 	call.run(2 * time.Second)
 	short := call.run(5 * time.Second)
