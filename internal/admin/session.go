@@ -147,7 +147,7 @@ func (e *ended) open() {
 		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			e.log.Warn("which admin sessions have been ended can't be read: all log in again", "err", err)
-			e.kept.Until = time.Now()
+			e.kept.Until = time.Now().Truncate(time.Second) // as sessions tell when they began
 		}
 	}
 	e.read = true

@@ -46,7 +46,7 @@ export async function leftovers(now = Date.now()) {
       const file = isHanded ? null : await (await folder.getFileHandle(own)).getFile();
       if (file?.size && now - file.lastModified < LEFT_MS) left.push({ own, size: file.size, at: file.lastModified });
       else await drop(folder, own);
-    });
+    }).catch(console.warn); // another tab was faster, or the disk doesn't give it: others are offered
   }
   left.sort((a, b) => b.at - a.at);
   for (const { own } of left.splice(LEFT_MAX)) await drop(folder, own);
@@ -79,14 +79,23 @@ async function inStore(name) {
   const own = `${OWN}${crypto.randomUUID()}.${[...name].slice(-NAME_MAX).join('')}`;
   const release = await hold(own);
   const handle = await folder.getFileHandle(own, { create: true });
-  return inFile(handle, (kept) => (kept ? hand(folder, handle, name, release) : drop(folder, own).then(release)));
+  return inFile(handle, async (kept) => {
+    try {
+      if (kept) return await hand(folder, handle, name, release);
+      await drop(folder, own);
+    } catch (error) {
+      release();
+      throw error;
+    }
+    return release();
+  });
 }
 
 // Gives a file to the browser's downloads. It goes once they have copied it, or, if this tab is
 // gone by then, when the next one looks.
 async function hand(folder, handle, name, release) {
   const file = await handle.getFile();
-  await folder.getFileHandle(handle.name + HANDED, { create: true });
+  await folder.getFileHandle(handle.name + HANDED, { create: true }).catch(() => {}); // full: it is offered again
   download(file, name);
   setTimeout(() => drop(folder, handle.name).then(release), HANDED_MS);
 }
