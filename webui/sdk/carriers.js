@@ -31,7 +31,7 @@ class WebSocketCarrier {
 
   // To one that is closing nothing can be said; browsers complain of each attempt.
   send(text) {
-    if (this.#socket.readyState === 1) this.#socket.send(text);
+    if (!(this.#socket.readyState > 1)) this.#socket.send(text); // an application's own may have no state
   }
 
   // A dead connection may take minutes to report its end, so closing it removes its listeners.
