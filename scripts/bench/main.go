@@ -2,7 +2,7 @@
 
 // Command bench compares the box with coturn, plain pion/turn and Socket.IO in one run:
 //
-//	go run ./scripts/bench [-rounds 7] [-duration 3s] [-only REGEXP] [-raw FILE]
+//	go run ./scripts/bench [-rounds 7] [-duration 3s] [-only REGEXP] [-peers N] [-raw FILE]
 //
 // For Socket.IO it takes node, and npm's server: npm ci in scripts/lab/browser.
 //
@@ -41,6 +41,7 @@ func main() {
 	flag.IntVar(&p.rounds, "rounds", 7, "how often each server is measured; the first round does not count")
 	flag.DurationVar(&p.duration, "duration", 3*time.Second, "how long each time")
 	only := flag.String("only", "", "only the work whose name matches this `regexp`")
+	flag.IntVar(&p.peers, "peers", 0, "as bench turn has it")
 	raw := flag.String("raw", "", "append each run's JSON to this `file`")
 	flag.Parse()
 	var err error
@@ -74,6 +75,7 @@ type plan struct {
 	rounds   int
 	duration time.Duration
 	only     *regexp.Regexp
+	peers    int // of bench turn
 	raw      io.Writer
 }
 
@@ -102,7 +104,7 @@ func (p *plan) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	for _, c := range comparisons() {
+	for _, c := range comparisons(p.peers) {
 		if err := p.compare(ctx, r, c); err != nil {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -28,8 +29,8 @@ const tlsAbove = 5349 - 3478
 
 // comparisons are all that is compared. The first server of each is the one that the others are
 // compared with.
-func comparisons() []comparison {
-	login := []string{"--user", "u", "--password", "p"}
+func comparisons(peers int) []comparison {
+	login := []string{"--user", "u", "--password", "p", "--peers", strconv.Itoa(peers)}
 	relays := []*server{
 		{name: "coturn", port: 3479, tls: 5350, flags: login, args: coturnArgs},
 		{name: "signalbox", port: 3478, tls: 5349, flags: login, args: boxArgs("relay", 8080, 3478)},

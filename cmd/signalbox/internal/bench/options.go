@@ -21,6 +21,7 @@ type Options struct {
 	Clients    int // each has an allocation
 	ToRelay    bool
 	PeerIP     netip.Addr // at which the server reaches our peers; none: the address that we reach it from
+	Peers      int        // sockets that stand for all peers, in turns; 0: one for each processor
 	Direction  Direction
 	Send       bool // Send and Data indications, without channels
 	Size       int  // of a payload, in bytes
@@ -62,15 +63,18 @@ func (o *Options) Check() error {
 	if o.ToRelay {
 		least = 2
 	}
-	var odd, direction error
+	var odd, direction, peers error
 	if o.ToRelay && o.Clients%2 != 0 {
 		odd = fmt.Errorf("--clients %d: relay to relay takes pairs", o.Clients)
 	}
 	if !slices.Contains([]Direction{Up, Down, Both}, o.Direction) {
 		direction = fmt.Errorf("--direction %q: want up, down or both", o.Direction)
 	}
+	if o.Peers != 0 {
+		peers = within("peers", o.Peers, 1, o.Clients)
+	}
 	return errors.Join(
-		within("clients", o.Clients, least, MaxClients), odd, direction,
+		within("clients", o.Clients, least, MaxClients), odd, direction, peers,
 		within("size", o.Size, MinSize, MaxSize),
 		within("burst", o.Burst, 1, MaxBurst),
 		within("rate", o.Rate, 0, MaxRate),

@@ -89,6 +89,7 @@ func TestAgainstTheBox(t *testing.T) {
 	for name, change := range map[string]func(*Options){
 		"bursts":          func(*Options) {},
 		"singles":         func(o *Options) { o.Size, o.Burst, o.NoSegments, o.Direction = 161, 1, true, Down },
+		"a peer each":     func(o *Options) { o.Peers = 4 },
 		"relay to relay":  func(o *Options) { o.Size, o.ToRelay = 161, true },
 		"indications":     func(o *Options) { o.Send, o.Size, o.NoSegments = true, 161, true },
 		"tcp":             func(o *Options) { o.Server, o.Size = options("tcp", at.TURN[0]).Server, 161 },
@@ -321,7 +322,8 @@ func TestOptionsAreBounded(t *testing.T) {
 		"clients":   func(o *Options) { o.Clients = MaxClients + 1 },
 		"direction": func(o *Options) { o.Direction = "in" },
 		"size":      func(o *Options) { o.Size = 15 }, "burst": func(o *Options) { o.Burst = 0 },
-		"rate": func(o *Options) { o.Rate = -1 }, "duration": func(o *Options) { o.Duration = time.Hour },
+		"peers": func(o *Options) { o.Peers = o.Clients + 1 },
+		"rate":  func(o *Options) { o.Rate = -1 }, "duration": func(o *Options) { o.Duration = time.Hour },
 		"warm-up": func(o *Options) { o.WarmUp = 0 }, "pairs": func(o *Options) { o.Clients, o.ToRelay = 3, true },
 	} {
 		o := options("udp", "127.0.0.1:1")

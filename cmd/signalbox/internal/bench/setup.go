@@ -131,7 +131,8 @@ func (g *rig) allocate(life, within context.Context, i int) error {
 	return nil
 }
 
-// openPeers opens the peers' sockets, fewer than clients: as many as there are processors.
+// openPeers opens the peers' sockets. Unless told otherwise they are fewer than clients, as many as
+// there are processors, since they are the generator's cost.
 func (g *rig) openPeers() error {
 	if g.o.ToRelay {
 		for i, c := range g.clients {
@@ -143,7 +144,11 @@ func (g *rig) openPeers() error {
 	if !ip.IsValid() {
 		ip = g.clients[0].LocalIP()
 	}
-	for range min(len(g.clients), runtime.GOMAXPROCS(0), 8) {
+	sockets := g.o.Peers
+	if sockets == 0 {
+		sockets = min(len(g.clients), runtime.GOMAXPROCS(0), 8)
+	}
+	for range sockets {
 		if _, err := g.openPeer(ip); err != nil {
 			return err
 		}
