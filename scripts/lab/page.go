@@ -129,7 +129,8 @@ func (p *Page) Press(selector, key string) {
 }
 
 // Shoot takes pictures of the page as a phone and as a desktop show it, light
-// and, in Chromium, dark, and leaves them with the test's artifacts.
+// and, in Chromium, dark, and leaves them with the test's artifacts. It fails
+// the test if the page is wider than the screen.
 func (p *Page) Shoot(name string) {
 	p.b.t.Helper()
 	schemes := []string{"light", "dark"}
@@ -139,6 +140,9 @@ func (p *Page) Shoot(name string) {
 	for _, size := range []struct{ width, height int }{{390, 844}, {1440, 900}} {
 		for _, scheme := range schemes {
 			p.do("look", map[string]any{"width": size.width, "height": size.height, "dark": scheme == "dark"}, nil)
+			if over, what := p.sticksOut(); over > 0 {
+				p.b.t.Errorf("%s, %d px: the page is %d px wider: %s", name, size.width, over, what)
+			}
 			file := fmt.Sprintf("%s-%s-%d-%s.png", name, p.look.Locale, size.width, scheme)
 			p.do("screenshot", map[string]any{"path": filepath.Join(Artifacts(p.b.t), file), "full": true}, nil)
 		}
@@ -168,12 +172,18 @@ func (p *Page) Audit(name string) {
 func (p *Page) Overflow(width int) (over int, what string) {
 	p.b.t.Helper()
 	p.do("look", map[string]any{"width": width, "height": p.look.Height, "dark": p.look.Dark}, nil)
+	over, what = p.sticksOut()
+	p.do("look", map[string]any{"width": p.look.Width, "height": p.look.Height, "dark": p.look.Dark}, nil)
+	return over, what
+}
+
+func (p *Page) sticksOut() (over int, what string) {
+	p.b.t.Helper()
 	p.Eval("document.documentElement.scrollWidth - document.documentElement.clientWidth", &over)
 	if over > 0 {
 		p.Eval(`[...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > innerWidth + 0.5)
 			.map(e => e.tagName + "#" + e.id + "." + e.className).join(" ")`, &what)
 	}
-	p.do("look", map[string]any{"width": p.look.Width, "height": p.look.Height, "dark": p.look.Dark}, nil)
 	return over, what
 }
 
