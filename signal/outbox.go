@@ -136,7 +136,7 @@ func (o *outbox) putLocked(p *parcel, numbered bool, by sender) verdict {
 	if o.closed {
 		return late
 	}
-	if o.store.crowded(o.takenBytes + o.waitingBytes) {
+	if o.store.tight(o.takenBytes + o.waitingBytes) {
 		o.forget(o.writtenSeq) // memory comes before the chance to resume
 	}
 	waiting, bytes := o.waiting()

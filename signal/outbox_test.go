@@ -231,3 +231,19 @@ func TestHub2WhatIsBeingWrittenCounts(t *testing.T) {
 		}
 	}
 }
+
+// The store asks for memory from three quarters on; where nobody could forget anything, again only a
+// sixteenth later, so that not each frame has all sessions looked at.
+func TestStoreAsksSeldomForWhatNobodyHas(t *testing.T) {
+	asked := 0
+	st := &store{limit: 1600, full: func() { asked++ }}
+	for _, step := range []struct{ bytes, asked int }{{1200, 0}, {1, 1}, {100, 1}, {1, 2}, {100, 2}, {1, 3}, {-1, 3}} {
+		asked0 := asked
+		if st.add(step.bytes); asked != step.asked {
+			t.Fatalf("%d bytes are used, and it has asked %d times", st.used.Load(), asked)
+		}
+		if asked > asked0 {
+			st.raise()
+		}
+	}
+}

@@ -11,16 +11,18 @@ import (
 
 // store counts the memory that is held for the clients of a hub: what waits in their outboxes, a
 // broadcast's once for each, what is being read of them, and what rooms and dialects keep of them.
-// If it is too much, an outbox that has more than its fair share forgets what was taken, so that
-// its session can't be resumed from there, sessions that hold much forget it, too, and some of them
-// end (Hub.relieve). Until then, if more than that share still waits in an outbox, but what
-// strangers sent, it overflows at the next that others say; what the hub itself tells is little. So
-// clients that don't read, each within its own limits, can't fill the memory together.
+// Well before it is too much, an outbox that has more than its fair share forgets what was taken, so
+// that its session can't be resumed from there, and sessions that hold much forget it, too. If that
+// does not help, some of them end at the limit (Hub.relieve). Until then, if more than that share
+// still waits in an outbox, but what strangers sent, it overflows at the next that others say; what
+// the hub itself tells is little. So clients that don't read, each within its own limits, can't fill
+// the memory together, and who reads, but confirms late, only forgets.
 type store struct {
-	limit int // bytes of memory
-	share int // bytes that a client gets
-	used  atomic.Int64
-	full  func() // told when more than the limit is used; it is called under locks, and must not block
+	limit  int // bytes of memory
+	share  int // bytes that a client gets
+	used   atomic.Int64
+	raised atomic.Int64 // by how much more than much full is told: so much, nobody could forget
+	full   func()       // told when much is used; it is called under locks, and must not block
 }
 
 // memoryLimit leaves a machine of 512 MiB room: with all else that a crowd of hostile clients has
@@ -29,13 +31,29 @@ const memoryLimit = 48 << 20
 
 // add counts so many bytes more, or fewer.
 func (st *store) add(bytes int) {
-	if used := st.used.Add(int64(bytes)); bytes > 0 && used > int64(st.limit) && st.full != nil {
+	if used := st.used.Add(int64(bytes)); bytes > 0 && used > int64(st.much())+st.raised.Load() && st.full != nil {
 		st.full()
 	}
 }
 
+// much is what may be used before anybody forgets.
+func (st *store) much() int { return st.limit / 4 * 3 }
+
+// step is how much is freed at once beyond what is needed: else the next frame would have all
+// sessions looked at again.
+func (st *store) step() int { return st.limit / 16 }
+
+// raise has full told only when a step more is used, but at the limit at the latest.
+func (st *store) raise() {
+	much := st.much()
+	st.raised.Store(int64(max(0, min(int(st.used.Load())+st.step(), st.limit)-much)))
+}
+
 // over is by how much more is used than the limit.
 func (st *store) over() int { return int(st.used.Load()) - st.limit }
+
+// tight tells whether an outbox that holds so much must forget what it can.
+func (st *store) tight(bytes int) bool { return bytes > st.share && int(st.used.Load()) > st.much() }
 
 // crowded tells whether an outbox that holds so much must not take more.
 func (st *store) crowded(bytes int) bool { return bytes > st.share && st.over() > 0 }
@@ -63,12 +81,22 @@ func (h *Hub) shortOfMemory() {
 }
 
 // relieve frees memory until little enough is held: sessions forget what their clients have not
-// confirmed, and if that is not enough, some end. It reports whether it has freed any.
+// confirmed, and if with all of that forgotten more than the limit is left, some end. What comes
+// meanwhile is for the next time, so that nobody ends while there is something to forget. It
+// reports whether it has freed any.
 func (h *Hub) relieve() bool {
-	shed := h.free(func(d *holding) int { return d.session.out.shed() })
+	enough := h.store.much() - h.store.step()
+	left := h.free(enough, func(d *holding) int { return d.session.out.shed() })
+	if left <= 0 {
+		h.store.raised.Store(0)
+		return true
+	}
+	if h.store.raise(); enough+left <= h.store.limit {
+		return false
+	}
 	var first *holding
 	ended := 0
-	h.free(func(d *holding) int {
+	h.free(h.store.limit, func(d *holding) int {
 		if ended++; ended == 1 {
 			first = d
 		}
@@ -81,28 +109,28 @@ func (h *Hub) relieve() bool {
 			"src", first.session.client.Load().Source, "bytes", first.holds, "sent", first.sent,
 			"limit", h.store.limit)
 	}
-	return shed+ended > 0
+	return ended > 0
 }
 
-// free frees memory of one session after the other, until little enough is held: of the source for
-// which most is held, the session that holds most. So many sessions that hold a little each, as
-// hostile clients have, come before one of somebody else's that holds more. It returns how much
-// it has freed.
-func (h *Hub) free(memoryOf func(*holding) (bytes int)) (bytes int) {
-	before := h.store.over()
+// free frees memory of one session after the other, until no more than enough is held: of the source
+// for which most is held, the session that holds most. So many sessions that hold a little each, as
+// hostile clients have, come before one of somebody else's that holds more. It returns how much more
+// than enough is left of what was there when it looked: what came after that, nobody has to free.
+func (h *Hub) free(enough int, memoryOf func(*holding) (bytes int)) (left int) {
+	before := int(h.store.used.Load()) - enough
 	if before <= 0 {
 		return 0
 	}
 	held := h.holdings()
-	// What came after that look, nobody in it has to free.
-	for over := min(before, h.store.over()) - held.ending; bytes < over; {
+	left = min(before, int(h.store.used.Load())-enough) - held.ending
+	for left > 0 {
 		d, ok := held.dearest()
 		if !ok {
 			break
 		}
-		bytes += memoryOf(d)
+		left -= memoryOf(d)
 	}
-	return bytes
+	return left
 }
 
 // holding is the memory that is held for a session, in bytes.

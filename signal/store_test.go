@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -173,4 +174,52 @@ func TestManyCheapOnesAreDear(t *testing.T) {
 	if len(away) == 0 || len(away) == 8 {
 		t.Errorf("%d of 8 are left", len(away))
 	}
+}
+
+// Clients that read never end for want of memory, though they confirm seldom, and though more comes
+// while the hub looks for what can be forgotten.
+func TestWhoReadsOutlivesWantOfMemory(t *testing.T) {
+	t.Parallel()
+	b := start(t, signal.Options{Resume: time.Minute})
+	const rooms, readers, words, size = 8, 8, 100, 4 << 10
+	const ahead = 4                                 // words that nobody may have read
+	b.SetMemory(2 * rooms * readers * ahead * size) // a twelfth of what is said to all
+	var talking sync.WaitGroup
+	for room := range rooms {
+		name := strconv.Itoa(room)
+		sender := b.join(t, name, "Sender")
+		read := make(chan struct{}, readers*words)
+		for range readers {
+			c := b.join(t, name, "Reader")
+			talking.Go(func() {
+				for n := 0; n < words; {
+					f, err := c.read()
+					if err != nil {
+						t.Errorf("a reader in room %s, after %d words: %v", name, n, err)
+						return
+					}
+					if f["type"] == "broadcast" {
+						n++
+						read <- struct{}{}
+					}
+				}
+			})
+		}
+		talking.Go(func() {
+			for n := 0; n < words && !t.Failed(); n++ {
+				for !sender.answered("broadcast", frame{"room": name, "data": strings.Repeat("x", size)}) {
+				}
+				for range readers {
+					if n >= ahead {
+						select {
+						case <-read:
+						case <-time.After(patience):
+							t.Error("somebody reads no more")
+						}
+					}
+				}
+			}
+		})
+	}
+	talking.Wait()
 }
