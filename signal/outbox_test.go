@@ -232,8 +232,8 @@ func TestHub2WhatIsBeingWrittenCounts(t *testing.T) {
 	}
 }
 
-// The store asks for memory from three quarters on; where nobody could forget anything, again only a
-// sixteenth later, so that not each frame has all sessions looked at.
+// The store asks for memory from three quarters on; where nobody could forget anything, again only
+// a sixteenth later, so that not each frame has all sessions looked at.
 func TestStoreAsksSeldomForWhatNobodyHas(t *testing.T) {
 	asked := 0
 	st := &store{limit: 1600, full: func() { asked++ }}

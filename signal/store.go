@@ -11,12 +11,12 @@ import (
 
 // store counts the memory that is held for the clients of a hub: what waits in their outboxes, a
 // broadcast's once for each, what is being read of them, and what rooms and dialects keep of them.
-// Well before it is too much, an outbox that has more than its fair share forgets what was taken, so
-// that its session can't be resumed from there, and sessions that hold much forget it, too. If that
-// does not help, some of them end at the limit (Hub.relieve). Until then, if more than that share
-// still waits in an outbox, but what strangers sent, it overflows at the next that others say; what
-// the hub itself tells is little. So clients that don't read, each within its own limits, can't fill
-// the memory together, and who reads, but confirms late, only forgets.
+// Well before it is too much, an outbox that has more than its fair share forgets what was taken,
+// so that its session can't be resumed from there, and sessions that hold much forget it, too. If
+// that does not help, some of them end at the limit (Hub.relieve). Until then, if more than that
+// share still waits in an outbox, but what strangers sent, it overflows at the next that others
+// say; what the hub itself tells is little. So clients that don't read, each within its own limits,
+// can't fill the memory together, and who reads, but confirms late, only forgets.
 type store struct {
 	limit  int // bytes of memory
 	share  int // bytes that a client gets
@@ -112,10 +112,11 @@ func (h *Hub) relieve() bool {
 	return ended > 0
 }
 
-// free frees memory of one session after the other, until no more than enough is held: of the source
-// for which most is held, the session that holds most. So many sessions that hold a little each, as
-// hostile clients have, come before one of somebody else's that holds more. It returns how much more
-// than enough is left of what was there when it looked: what came after that, nobody has to free.
+// free frees memory of one session after the other, until no more than enough is held: of the
+// source for which most is held, the session that holds most. So many sessions that hold a little
+// each, as hostile clients have, come before one of somebody else's that holds more. It returns how
+// much more than enough is left of what was there when it looked: what came after that, nobody has
+// to free.
 func (h *Hub) free(enough int, memoryOf func(*holding) (bytes int)) (left int) {
 	before := int(h.store.used.Load()) - enough
 	if before <= 0 {

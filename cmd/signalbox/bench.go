@@ -83,8 +83,8 @@ are those of --pid, a process of this machine.`,
 	flags.StringVar(&f.to, "to", "relay", "send through the relay to a peer, or to another client's relay: peer or "+
 		"relay")
 	flags.StringVar(&f.peerIP, "peer-ip", "", "the `address` at which the server reaches this machine")
-	flags.IntVar(&f.o.Peers, "peers", 0, "sockets that stand for the peers, in turns (default: one for each processor);"+
-		"\na server whose allocations share a port (coturn's --multiplex-peer) wants one for each client")
+	flags.IntVar(&f.o.Peers, "peers", 0, "sockets that stand for the peers, in turns (default: one for each "+
+		"processor);\na server whose allocations share a port (coturn's --multiplex-peer) wants one for each client")
 	flags.StringVar(&f.direction, "direction", "up", "up (from clients), down (to clients) or both; from relay to "+
 		"relay,\nboth is to and fro")
 	flags.StringVar(&f.via, "via", "channels", "data as ChannelData or as Send indications: channels or send")
