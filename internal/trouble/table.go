@@ -93,7 +93,7 @@ func table() []Trouble {
 			EN: Words{"The box's name leads to another machine, or to an address at which nothing answers.",
 				"Change its A record to the box's address, or public_ip if that is not this box's address."},
 			ZH:   Words{"服务器的域名指向另一台机器，或指向没有回应的地址。", "把它的 A 记录改为服务器的地址；若 public_ip 不是本机地址，则改 public_ip。"},
-			Page: []string{"server.family"}},
+			Page: []string{"server.family", "overall.family"}},
 		{Code: DNSUnanswered,
 			EN: Words{"The name server does not answer.",
 				"Check this machine's resolver: try another name to see whether it works at all."},

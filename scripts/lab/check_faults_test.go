@@ -180,7 +180,7 @@ func TestCheckShowsWhatTheBoxSees(t *testing.T) {
 	udp, tcp := "turn:"+lab.AddrServer+":3478?transport=udp", "turn:"+lab.AddrServer+":3478?transport=tcp"
 	verdict(p)
 	for _, url := range []string{udp, tcp} {
-		box(p, url, `allocated 203\.0\.113\.10:\d+ to 203\.0\.113\.1:\d+, and relayed [1-9]\d* bytes`)
+		box(p, url, `came from 203\.0\.113\.1:\d+ and got \D+203\.0\.113\.10:\d+(.|\n)*relayed [1-9]\d\d kB`)
 	}
 	for _, tt := range []struct{ user, password, want, zh, fix string }{
 		{"nobody", "x", "no such user, or the password is wrong", "没有这个用户", "turn.users"},
@@ -197,14 +197,14 @@ func TestCheckShowsWhatTheBoxSees(t *testing.T) {
 		switchLanguage(p)
 	}
 	p.Shoot("check-both-halves")
-	p.AwaitText(time.Second, "#section-box", "allocated") // the box's own rows are as they were
+	p.AwaitText(time.Second, "#section-box", "relayed address") // the box's own rows are as they were
 
 	verdict(blocked)
 	box(blocked, udp, "nothing arrived")
 	if got := blocked.Attr(`.server[data-url="`+udp+`"] .halves`, "data-arrow"); got != "out" {
 		t.Errorf("the arrow breaks %q", got)
 	}
-	box(blocked, tcp, `allocated 203\.0\.113\.10:\d+ to 203\.0\.113\.2:\d+`)
+	box(blocked, tcp, `came from 203\.0\.113\.2:\d+`)
 	others := regexp.MustCompile(`203\.0\.113\.1:|another secret|no such user`)
 	if text := blocked.Text("main"); others.MatchString(text) {
 		t.Errorf("somebody else's test is shown: %s", text)
@@ -247,9 +247,10 @@ func losesTheBox(t *testing.T, p *lab.Page, server *lab.Server) {
 	if got := p.Text("#servers-box"); regexp.MustCompile("(?i)waiting|testing").MatchString(got) {
 		t.Errorf("rows of a test that broke off: %s", got)
 	}
-	switchLanguage(p)
-	p.AwaitText(time.Second, "#verdict", "失去了主机")
 	p.Shoot("check-lost")
+	switchLanguage(p)
+	p.AwaitText(time.Second, "#verdict", "失去了联系")
+	p.Shoot("check-lost-zh")
 	switchLanguage(p)
 }
 

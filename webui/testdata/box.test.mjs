@@ -1,6 +1,7 @@
 // What /check makes of what the box has seen.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import './reader.mjs';
 import { concerning, ofBox, reason, withBox } from '../static/js/check/box.js';
 import { ofLogin, ofPeer } from '../static/js/check/refusals.js';
 
@@ -36,11 +37,15 @@ test('why the box refuses', () => {
   const limit = refused(486, 'limit reached: turn.limits.per_user');
   assert.deepEqual(words(turn, [challenged, limit]), ['box.refused', 'why.limit', 'why.limit.fix']);
   // The data test takes two allocations more.
-  assert.deepEqual(words(turn, [allocated, limit]), ['box.allocated', 'box.refused', 'why.limit', 'why.limit.fix']);
+  const another = ['box.allocated', 'box.refused.another', 'why.limit', 'why.limit.fix'];
+  assert.deepEqual(words(turn, [allocated, limit]), another);
   assert.equal(ofBox(turn, [limit]).params.limit, 'turn.limits.per_user');
   assert.deepEqual(words(own, [challenged, refused(401, 'unknown user, or wrong password', 'u')]), [
     'box.refused', 'why.login', 'why.login.fix',
   ]);
+  // Somebody has mistyped it before, or types it elsewhere.
+  const mistyped = [challenged, refused(401, 'unknown user, or wrong password', 'u')];
+  assert.deepEqual(ofBox(own, mistyped, true), { arrow: '', lines: [{ words: 'box.arrived' }] });
   assert.deepEqual(reason('what newer boxes say'), { words: 'why.other', params: { why: 'what newer boxes say' } });
 });
 
@@ -56,14 +61,20 @@ test('a row has what is its own', () => {
 
 test('what was relayed is summed up', () => {
   const ended = { ...allocated, kind: 'ended', fromClientBytes: 100, toClientBytes: 50 };
-  const [{ words: said, params }] = ofBox(turn, [allocated, ended, ended]).lines;
-  assert.deepEqual([said, params.sent, params.received], ['box.relayed', 200, 100]);
+  const [, { words: said, params }] = ofBox(turn, [allocated, ended, ended]).lines;
+  assert.deepEqual([said, params.sent(), params.received()], ['box.relayed', '200 B', '100 B']);
+  const nothing = { ...ended, fromClientBytes: 0, toClientBytes: 0 };
+  assert.deepEqual(words(turn, [allocated, nothing]), ['box.allocated']);
 });
 
 test('a verdict takes the reason that the box has', () => {
   const bad = { verdict: 'bad', words: 'code.486', fix: 'code.486.fix', params: { code: 486 } };
   const box = ofBox(turn, [refused(486, 'limit reached: turn.limits.per_user')]);
   assert.equal(withBox(bad, box).fix, 'why.limit.fix');
+  // That it was refused, and with which code, the browser has said already.
+  const faultsOf = (verdict) => withBox(verdict, box).box.map((line) => line.words);
+  assert.deepEqual(faultsOf(bad), ['why.limit']);
+  assert.deepEqual(faultsOf({ ...bad, words: 'server.nodata' }), ['box.refused', 'why.limit']);
   const out = ofBox(turn, []);
   const fixOf = (words) => withBox({ verdict: 'bad', words, fix: `${words}.fix` }, out).fix;
   assert.equal(fixOf('code.701.udp'), 'box.nothing.fix');

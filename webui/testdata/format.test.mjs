@@ -1,10 +1,9 @@
 // Numbers for people, and whom a ban is for.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-
-// The language is what the page's reader prefers.
-globalThis.navigator ??= { languages: ['en'] };
-const { bytes, network } = await import('../static/js/admin/format.js');
+import './reader.mjs';
+import { network } from '../static/js/admin/format.js';
+import { bytes } from '../static/js/numbers.js';
 
 test('an address, with or without a port, names an IPv4 host or the /64 of an IPv6 one', () => {
   for (const [address, want] of [

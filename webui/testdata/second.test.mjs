@@ -1,6 +1,7 @@
 // /check with a second device, between the page's own logic, the SDK and a hub that ends it.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import './reader.mjs';
 import { joined, startHub } from './stub.mjs';
 import { connect } from '../joined/signalbox.js';
 import { Second } from '../static/js/check/second.js';

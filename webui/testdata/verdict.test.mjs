@@ -1,15 +1,16 @@
 // The rules of /check, as tables.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isLocal, sameAddress, sameFamily } from '../static/js/check/addresses.js';
+import './reader.mjs';
+import { bracketed, hostOf, isLocal, sameAddress, sameFamily } from '../static/js/check/addresses.js';
 import { essence, ofBoth } from '../static/js/check/both.js';
 import { decisive, explain } from '../static/js/check/codes.js';
 import { factsOf } from '../static/js/check/facts.js';
 import { sumUp } from '../static/js/check/flow.js';
 import { ofNAT } from '../static/js/check/nat.js';
+import { readFacts } from '../static/js/check/opened.js';
 import { amongOthers } from '../static/js/check/probe.js';
 import { median } from '../static/js/check/relay.js';
-import { readFacts, readReport, readVerdict, withoutAddresses } from '../static/js/check/saved.js';
 import { flatten, isAsked, problemOf, titleOf } from '../static/js/check/servers.js';
 import { ofOwn, ofReach, ofRelay, ofServer, overall } from '../static/js/check/verdict.js';
 
@@ -145,6 +146,14 @@ test('an address and its spellings', () => {
   assert.equal(sameFamily('[2001:db8::1]', '2001:db8::2'), true);
   assert.equal(sameAddress('[2001:db8::1]', '2001:DB8:0:0::1'), true);
   assert.equal(sameAddress('203.0.113.1', '203.0.113.10'), false);
+  for (const [endpoint, host, before] of [
+    ['203.0.113.1:9', '203.0.113.1', '203.0.113.1'], ['[2001:db8::1]:9', '2001:db8::1', '[2001:db8::1]'],
+    ['example.org:9', 'example.org', 'example.org'],
+  ]) {
+    assert.equal(hostOf(endpoint), host);
+    assert.equal(bracketed(host), before);
+    assert.equal(bracketed(before), before);
+  }
 });
 
 test('the verdict over one server', () => {
@@ -258,6 +267,13 @@ test('the overall verdict', () => {
   const limited = [bad(turn, 'code.486'), bad(turns, 'code.486')];
   assert.deepEqual(of([fine(stun), ...limited]), ['bad', 'overall.norelay']);
   assert.deepEqual(also([fine(stun), ...limited]), ['code.486', 'code.486.fix']);
+  // And what is to be done for several stands behind them all, with their lines.
+  const nothing = { verdict: 'bad', fix: 'box.nothing.fix' };
+  const closed = (server, words) => ({ server, verdict: { ...nothing, words, params: server } });
+  const two = [closed(turn, 'server.timeout.udp'), closed({ ...turn, transport: 'tcp' }, 'server.timeout.tcp')];
+  assert.deepEqual(wholeOf(two).also.map(({ words, line }) => words ?? line), [
+    'server.timeout.udp', 'server.timeout.tcp', 'box.nothing.fix', 'ufw allow 3478/udp', 'ufw allow 3478/tcp',
+  ]);
   assert.deepEqual(of([bad(stun), works[1]]), ['warn', 'overall.partly']);
   const local = { server: turn, verdict: { verdict: 'warn', words: 'server.local', fix: 'server.local.fix' } };
   assert.deepEqual(of([local]), ['warn', 'overall.local']);
@@ -307,7 +323,19 @@ test('of two devices, each is judged, what differs between them, and their call'
   }
   const { also } = both(found('good'), found('warn', 'bad'), 20);
   assert.deepEqual(also.map(({ params }) => params.text ?? params.url), ['It is good.', 'It is warn.', turn.url]);
+  // Whose page is in another language is not heard in it.
+  const inChinese = { ...found('warn'), reason: 'overall.family', params: { family: 6 }, text: '通话可以建立' };
+  assert.match(both(found('good'), inChinese, 20).also[1].params.text(), /^Calls connect, .* over IPv6\.$/);
+  for (const [reason, params] of [['toString'], ['overall.'], ['own.title'], [{}], ['end.other', 7]]) {
+    const { text } = both(found('good'), { ...inChinese, reason, params }, 20).also[1].params;
+    assert.ok(typeof text === 'function' ? text() : text === '通话可以建立', String(reason));
+  }
   // What comes from elsewhere may be anything.
+  const hostile = { toString: 1, valueOf: 1 };
+  const deep = JSON.parse('['.repeat(50_000) + ']'.repeat(50_000));
+  assert.equal(both(found('good'), { verdict: 'good', text: deep, servers: [] }, 20).also[1].params.text, '…');
+  const odd = { verdict: 'good', reason: 'overall.family', params: { family: hostile, other: [hostile] }, servers: [] };
+  assert.match(both(found('good'), odd, 20).also[1].params.text(), /toString/);
   assert.equal(both(found('good'), { verdict: 'good', servers: [null, 1, { url: {} }] }, 20).also.length, 2);
 });
 
@@ -316,17 +344,6 @@ test('the median of round trips', () => {
   assert.equal(median([1, 2, 3, 10]), 2.5);
   assert.deepEqual(ofRelay(null, null).verdict, 'unknown');
   assert.equal(ofRelay(turn, { ok: false, errors: [{ code: 508 }] }).words, 'relay.refused');
-});
-
-test('a report without addresses', () => {
-  const report = {
-    at: '2026-01-02T03:04:05.678Z', userAgent: 'X/1.2.3.4', page: 'https://203.0.113.10:8443',
-    servers: [{ url: 'turn:[2001:db8::1]:3478', candidates: [{ address: 'fe80::1' }], text: '10.0.0.1, 12:34' }],
-  };
-  assert.deepEqual(withoutAddresses(report), {
-    ...report, page: 'https://(address):8443',
-    servers: [{ url: 'turn:[(address)]:3478', candidates: [{ address: '(address)' }], text: '(address), 12:34' }],
-  });
 });
 
 test('what was measured of a server, at once and from a report', () => {
@@ -345,18 +362,9 @@ test('what was measured of a server, at once and from a report', () => {
   const mapped = { candidates: [{ type: 'srflx', address: '2001:db8::1', port: 9 }], ms: 1 };
   assert.deepEqual(values(factsOf(mapped, null)), { mapped: '[2001:db8::1]:9', first: 1 });
   assert.deepEqual(factsOf({ candidates: [], ms: 0 }, { ok: false }), []);
-  // A file may hold anything.
-  for (const candidates of [undefined, 7, [null, {}, { type: 'relay' }, { type: 'srflx', address: {} }]]) {
-    readFacts({ candidates, relayRoundTripsMs: 'x', relayFlow: 1 });
-  }
-});
-
-test('a file is a report, or nothing', () => {
-  for (const text of ['', '{', 'null', '[]', '{"verdict":"good"}', '{"verdict":"<b>","servers":[]}', undefined]) {
-    assert.equal(readReport(text), null, text);
-  }
-  const report = readReport('{"verdict":"bad","text":"No.","fix":"Do.","servers":[{}],"page":{}}');
-  assert.equal(report.page, '[object Object]');
-  assert.deepEqual(readVerdict(report).also, [{ words: 'report.text', params: { text: 'Do.' } }]);
-  assert.equal(readVerdict(report.servers[0]), null);
+  // Chromium writes IPv6 addresses of candidates in brackets, and Firefox the relay's twice.
+  const six = { type: 'relay', address: '[2001:db8::1]', port: 9, relatedAddress: '[2001:db8::2]' };
+  assert.deepEqual(values(factsOf({ candidates: [six] }, null)), { mapped: '[2001:db8::2]', relay: '[2001:db8::1]:9' });
+  const twice = { candidates: [{ ...relay, relatedAddress: relay.address, relatedPort: relay.port }] };
+  assert.equal(values(factsOf(twice, null, { client: '198.51.100.1:9' })).mapped, '198.51.100.1:9');
 });

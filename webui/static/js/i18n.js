@@ -40,14 +40,16 @@ async function load(wanted) {
 }
 
 /**
- * The text of a key; `{name}` in it stands for a parameter, which may be a function that gives it.
+ * The text of a key; `{name}` in it stands for a parameter, which may be a list, or a function that
+ * gives it.
  */
 export function t(key, params = {}) {
   const text = texts[key];
   if (text === undefined) return key;
   return text.replace(/\{(\w+)\}/g, (_, name) => {
-    const value = params[name];
-    return String(typeof value === 'function' ? value() : value ?? '');
+    const given = params[name];
+    const value = typeof given === 'function' ? given() : given;
+    return Array.isArray(value) ? value.join(t('list')) : String(value ?? '');
   });
 }
 

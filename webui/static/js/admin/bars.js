@@ -1,6 +1,6 @@
 // How much is used of what there is: relay ports, the month's transfer, and the certificate's days.
 import { byId, h } from '../dom.js';
-import { bytes, number, rate } from './format.js';
+import { bytes, number, rate } from '../numbers.js';
 
 const DAY_MS = 86_400_000;
 const FULL = 0.9; // from which on it is said in color

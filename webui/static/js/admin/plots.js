@@ -3,7 +3,7 @@ import { plot } from '../call/plot.js';
 import { byId } from '../dom.js';
 import { label } from '../i18n.js';
 import { history } from './api.js';
-import { number, rate } from './format.js';
+import { number, rate } from '../numbers.js';
 
 const HOUR_MS = 3_600_000;
 

@@ -3,7 +3,8 @@ import { byId, h } from '../dom.js';
 import { label, say } from '../i18n.js';
 import { renewAllButLast, update } from '../rows.js';
 import { close, kick, rooms } from './api.js';
-import { bytes, network, number, rate, span } from './format.js';
+import { bytes, number, rate } from '../numbers.js';
+import { network, span } from './format.js';
 import { actButton, kicked } from './kick.js';
 
 // What the box's own pages and clients speak; the others' members are shown with theirs.

@@ -1,7 +1,7 @@
 // How the operator's own server takes part: what it asks for, what it is told, whom it lets in.
 import { byId, h } from '../dom.js';
 import { say } from '../i18n.js';
-import { number } from './format.js';
+import { number } from '../numbers.js';
 
 /** Shows it, or nothing if no server takes part. */
 export function showServer({ api, webhook }) {

@@ -3,7 +3,8 @@ import { byId, h } from '../dom.js';
 import { known, locale, say, t } from '../i18n.js';
 import { renewAllButLast, update } from '../rows.js';
 import { showBars } from './bars.js';
-import { bytes, number, rate, span } from './format.js';
+import { bytes, number, rate } from '../numbers.js';
+import { span } from './format.js';
 import { allocationItem } from './rooms.js';
 import { showServer } from './server.js';
 

@@ -1,8 +1,23 @@
 // What an address says about where it can be reached from.
 
+/** An address without the brackets that IPv6 ones have in URLs, and in Chromium's candidates. */
+export function unbracketed(address) {
+  return address.replace(/^\[|\]$/g, '');
+}
+
+/** An address as it stands before a port. */
+export function bracketed(address) {
+  return address.includes(':') ? `[${unbracketed(address)}]` : address;
+}
+
+/** The address of an endpoint, such as [2001:db8::1]:9. */
+export function hostOf(endpoint) {
+  return unbracketed(endpoint.replace(/:\d+$/, ''));
+}
+
 /** Whether it exists only within a network: private, shared (CGNAT), link-local or loopback. */
 export function isLocal(address) {
-  const host = address.replace(/^\[|\]$/g, '').toLowerCase();
+  const host = unbracketed(address).toLowerCase();
   const mapped = host.match(/^::ffff:(\d+\.\d+\.\d+\.\d+)$/);
   const v4 = (mapped?.[1] ?? host).match(/^(\d+)\.(\d+)\.\d+\.\d+$/);
   if (v4) {
@@ -28,6 +43,17 @@ export function familyOf({ type, address, relatedAddress }) {
   return family((type === 'relay' ? relatedAddress : address) ?? '');
 }
 
+/** Whether an address says something: browsers put zeros for what they keep to themselves. */
+const isTold = (address) => Boolean(address) && address !== '0.0.0.0' && address !== '::';
+
+/**
+ * Whether a relayed candidate tells at which address its server sees the browser, which is its
+ * related one (RFC 8445 §5.1.1.2). Firefox repeats the relayed one there.
+ */
+export function tellsMapped({ address, port, relatedAddress, relatedPort }) {
+  return isTold(relatedAddress) && !(relatedAddress === address && relatedPort === port);
+}
+
 /** Whether a host is an address, of the same family as another one. */
 export function sameFamily(host, address) {
   return family(host) > 0 && family(host) === family(address);
@@ -35,6 +61,6 @@ export function sameFamily(host, address) {
 
 /** Whether two spellings are of one address. */
 export function sameAddress(a, b) {
-  const plain = (text) => (text.includes(':') ? new URL(`http://[${text.replace(/[[\]]/g, '')}]`).hostname : text);
+  const plain = (text) => (text.includes(':') ? new URL(`http://${bracketed(text)}`).hostname : text);
   return plain(a) === plain(b);
 }

@@ -1,5 +1,7 @@
 // What the box has seen, from its sightings to words. It says so over the session, while it happens
 // (signal/PROTOCOL.md, "watch"), and only of this session.
+import { bytes } from '../numbers.js';
+import { bracketed } from './addresses.js';
 
 // Reasons as the relay gives them, which are also in its log.
 const REASONS = {
@@ -21,6 +23,7 @@ const REASONS = {
 const LIMIT = /^limit reached: (.*)$/;
 const FIXED = ['login', 'secret', 'expired', 'ports', 'limit'];
 const SCARCE = [440, 486, 508];
+const DONE = ['box.allocated', 'box.relayed'];
 
 /** The sentence for why the relay refused something: {words, params, fix?}. */
 export function reason(why) {
@@ -32,8 +35,8 @@ export function reason(why) {
 
 /** The sighting of the relay's refusal to send to one of these addresses, or undefined. */
 export function refusalOf(addresses, sightings) {
-  const of = (address) => (address.includes(':') ? `[${address}]:` : `${address}:`);
-  return sightings?.find(({ code, peer }) => code === 403 && addresses.some((each) => peer?.startsWith(of(each))));
+  const of = addresses.map((each) => `${bracketed(each)}:`);
+  return sightings?.find(({ code, peer }) => code === 403 && of.some((prefix) => peer?.startsWith(prefix)));
 }
 
 function isOverAnother({ family }, client) {
@@ -52,23 +55,28 @@ export function concerning(server, sightings) {
 /**
  * The box's half of a server's row: {arrow, lines: [{words, params}], fix?, allocated?}. The arrow
  * says where the way breaks: 'out' towards the box, 'back' from it, or '' where it does not;
- * `allocated` is the sighting of an allocation. Of STUN the box keeps no note: null.
+ * `allocated` is the sighting of an allocation. Of STUN the box keeps no note: null. What it
+ * refused is of another try, if the row `works`.
  */
-export function ofBox(server, sightings) {
+export function ofBox(server, sightings, works = false) {
   if (!server.relays) return null;
   const mine = concerning(server, sightings);
   const of = (kind) => mine.filter((sighting) => sighting.kind === kind);
   const lines = [];
   const [allocated] = of('allocated');
   if (allocated) {
-    const sum = (what) => of('ended').reduce((bytes, sighting) => bytes + (sighting[what] ?? 0), 0);
-    const params = { ...allocated, sent: sum('fromClientBytes'), received: sum('toClientBytes') };
-    lines.push({ words: of('ended').length ? 'box.relayed' : 'box.allocated', params });
+    lines.push({ words: 'box.allocated', params: allocated });
+    const sum = (what) => of('ended').reduce((all, sighting) => all + (sighting[what] ?? 0), 0);
+    const [sent, received] = [sum('fromClientBytes'), sum('toClientBytes')];
+    if (sent || received) {
+      lines.push({ words: 'box.relayed', params: { sent: () => bytes(sent), received: () => bytes(received) } });
+    }
   }
   const refused = of('refused').findLast(({ code }) => SCARCE.includes(code) || (code === 401 && !allocated));
-  if (refused) {
+  if (refused && !works) {
     const { fix, ...why } = reason(refused.why);
-    lines.push({ words: 'box.refused', params: { code: refused.code } }, why);
+    const words = allocated ? 'box.refused.another' : 'box.refused';
+    lines.push({ words, params: { code: refused.code } }, why);
     return { arrow: '', lines, fix, params: why.params, allocated };
   }
   if (lines.length) return { arrow: '', lines, allocated };
@@ -93,6 +101,8 @@ const UNSURE = /^(code\.701|server\.timeout)\.(udp|tcp)$/;
 export function withBox(verdict, box) {
   if (!box || verdict.verdict !== 'bad') return verdict;
   const fix = box.arrow && !UNSURE.test(verdict.words) ? verdict.fix : box.fix ?? verdict.fix;
-  const faults = box.lines.filter(({ words }) => words !== 'box.allocated' && words !== 'box.relayed');
+  const isSaid = ({ words, params }) => DONE.includes(words)
+    || (words.startsWith('box.refused') && verdict.words === `code.${params.code}`);
+  const faults = box.lines.filter((line) => !isSaid(line));
   return { ...verdict, box: faults, fix, params: { ...verdict.params, ...box.params } };
 }

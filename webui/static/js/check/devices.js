@@ -12,7 +12,12 @@ export async function toggleDevices() {
   if (stop) return stop();
   const button = byId('devices-test');
   button.disabled = true;
-  const { Media, Meter } = await import('/signalbox-media.js');
+  say(byId('devices-problem'), '');
+  const module = await import('/signalbox-media.js').catch(() => null);
+  button.disabled = false;
+  if (!module) return say(byId('devices-problem'), 'part.absent');
+  button.disabled = true;
+  const { Media, Meter } = module;
   const media = new Media({ remember: false });
   await media.open();
   const meter = media.microphone && new Meter(media.microphone);

@@ -1,7 +1,7 @@
 // Two seconds of what a call weighs, through a data channel: what of it arrives, and how fast.
 
 export const FLOW_MS = 2000;
-const KBIT = 500; // a second: enough for a picture, and four at once fit through most uplinks
+export const KBIT = 500; // a second: enough for a picture, and four at once fit through most uplinks
 const MESSAGE_BYTES = 1000;
 const WAITING_BYTES = 16_000; // in the browser: what a slow way has no room for is not sent
 const TICK_MS = 20;

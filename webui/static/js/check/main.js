@@ -4,23 +4,22 @@ import { connect } from '/signalbox.js';
 import { byId, copy, h } from '../dom.js';
 import { say, start } from '../i18n.js';
 import { askPass, keepPass, pass, takePass } from '../pass.js';
-import { sameFamily } from './addresses.js';
+import { hostOf, sameFamily, tellsMapped } from './addresses.js';
 import { concerning, ofBox, withBox } from './box.js';
 import { OwnServers } from './classic.js';
 import { toggleDevices } from './devices.js';
 import { factsOf } from './facts.js';
 import { ofNAT, seenBy } from './nat.js';
-import { amongOthers, mappedAddress, probe } from './probe.js';
+import { amongOthers, probe } from './probe.js';
 import { tryRefusals } from './refusals.js';
 import { reachLoop, relayLoop } from './relay.js';
 import { inWords, makeReport } from './report.js';
-import { readReport, withoutAddresses } from './saved.js';
+import { withoutAddresses } from './saved.js';
 import { newID, Second } from './second.js';
 import { flatten, isAsked } from './servers.js';
-import { ofOwn, ofReach, ofRelay, ofServer, overall } from './verdict.js';
+import { ofOwn, ofReach, ofRelay, ofServer, overall, works } from './verdict.js';
 import {
-  addCandidate, addError, addRow, begin, setRunning, showCount, showLink, showOwn, showRefusals, showReport,
-  showVerdict,
+  addCandidate, addError, addRow, begin, setRunning, showCount, showLink, showOwn, showRefusals, showVerdict,
 } from './view.js';
 
 const ANSWER_MS = 3000; // of the box to a ping
@@ -78,14 +77,14 @@ function saveReport() {
 
 // A report from elsewhere takes the place of what the page shows, until it runs again.
 async function openReport({ target }) {
-  const report = readReport(await target.files[0]?.text().catch(() => ''));
+  const module = await import('./reopen.js').catch(() => null);
+  const report = await module?.readFile(target.files[0]);
   target.value = '';
-  if (!report) return say(byId('report-said'), 'report.unread');
+  if (!report) return say(byId('report-said'), module ? 'report.unread' : 'part.absent');
   last.stop.abort();
   last = { ...last, judged: [], added: new Map(), rows: new Map(), opened: true };
   window.report = report;
-  showReport(report);
-  say(byId('report-said'), 'report.opened', { at: report.at, page: report.page });
+  module.showReport(report);
 }
 
 // What a second device has found belongs to the report, too.
@@ -196,7 +195,7 @@ function showHalves(now) {
 function addBox(now, judged) {
   const { server } = judged;
   if (!now.sightings || !now.places.has(placeOf(server))) return judged;
-  const box = ofBox(server, now.sightings);
+  const box = ofBox(server, now.sightings, works(judged.verdict.verdict));
   const verdict = withBox(judged.verdict, box);
   const row = now.rows.get(server);
   const facts = factsOf(judged.result, judged.loop, box?.allocated);
@@ -293,7 +292,7 @@ async function test(now, servers) {
   showVerdict(byId('verdict'), { verdict: 'running', words: 'overall.reach' });
   showVerdict(byId('reach-test'), { verdict: 'running', words: 'reach.running' });
   const refusing = best?.loop.ok ? tryRefusals(best.server, now.user) : [];
-  now.reached = await testReach(judged, best);
+  now.reached = await testReach(judged, best, now.sightings);
   if (now.stop.signal.aborted) return;
   now.nat = await testNAT(now.judged, now.reached.loop);
   showVerdict(byId('nat-test'), now.nat);
@@ -307,8 +306,8 @@ async function testServer(now, server, row) {
   const loop = result.outcome === 'relay' && !signal.aborted ? await relayLoop(server) : null;
   const verdict = ofServer(result, loop, location);
   if (signal.aborted) return { server, result, loop, verdict };
-  const works = result.outcome === 'relay' || result.outcome === 'mapped';
-  for (const error of result.errors) addError(server, error, works);
+  const answers = result.outcome === 'relay' || result.outcome === 'mapped';
+  for (const error of result.errors) addError(server, error, answers);
   for (const error of loop?.errors ?? []) addError(server, error, loop.ok);
   const shown = { code: result.code, loop, facts: factsOf(result, loop) };
   const absent = { verdict: 'unknown', words: 'server.absent', params: { family: server.family } };
@@ -328,6 +327,7 @@ function judgeAmong(now, judged, judgements) {
 async function testOwn(server) {
   const during = last;
   const { places } = during;
+  showOwn({ verdict: 'running', words: 'server.running' });
   const now = { stop: new AbortController(), judged: [], rows: new Map([[server, addRow(server)]]), places };
   const box = places.has(placeOf(server)) ? await askBox([server.username], () => showHalves(now)) : null;
   now.sightings = box?.sightings;
@@ -336,8 +336,8 @@ async function testOwn(server) {
   judged = addBox(now, judged);
   box?.session?.close();
   during.added.set(server.url, judged);
-  if (during !== last || !window.report) return;
-  if (during.opened) showOwn(ofOwn([...during.added.values()]));
+  if (during !== last) return;
+  if (during.opened || !window.report) showOwn(ofOwn([...during.added.values()]));
   else conclude(during);
 }
 
@@ -348,11 +348,12 @@ function bestRelay(judged) {
 }
 
 // What is to be known for ofReach.
-async function testReach(judged, best) {
+async function testReach(judged, best, sightings) {
   const candidates = judged.flatMap(({ result }) => result.candidates);
   const reflexive = candidates.filter(({ type }) => type === 'srflx');
   const udp = judged.some(({ server, verdict }) => server.transport === 'udp' && verdict.verdict !== 'bad');
-  const relayAddress = best?.result.candidates.find(({ type }) => type === 'relay')?.address;
+  const relayed = best?.result.candidates.find(({ type }) => type === 'relay');
+  const relayAddress = relayed?.address;
   // The relay has nothing to do with addresses of the other family.
   const isNear = (address) => !relayAddress || sameFamily(address, relayAddress);
   const facts = {
@@ -365,7 +366,8 @@ async function testReach(judged, best) {
   };
   if (!facts.relayWorks || !udp) return facts;
   if (!facts.addresses.length) {
-    const address = await mappedAddress(best.server);
+    const client = concerning(best.server, sightings ?? []).find(({ kind }) => kind === 'allocated')?.client;
+    const address = tellsMapped(relayed) ? relayed.relatedAddress : client && hostOf(client);
     if (address && isNear(address)) facts.addresses.push(address);
   }
   if (facts.addresses.length) {

@@ -1,7 +1,7 @@
 // One ICE server URL, tried with a peer connection of its own and a deadline of our own: browsers
 // report nothing for up to half a minute when a UDP port is dead, and one slow server must not hide
 // the others.
-import { family, familyOf } from './addresses.js';
+import { family, familyOf, unbracketed } from './addresses.js';
 import { decisive } from './codes.js';
 import { asIceServer } from './servers.js';
 
@@ -117,45 +117,18 @@ function judge(result, wanted) {
 }
 
 function describeCandidate(candidate, ms, url) {
-  const { type, protocol, address, port, priority, foundation, relatedAddress, relatedPort } = candidate;
+  const { type, protocol, port, priority, foundation, relatedPort } = candidate;
   return {
     ms,
     type,
     protocol,
-    address,
+    address: candidate.address && unbracketed(candidate.address),
     port,
     priority,
     foundation,
-    relatedAddress,
+    relatedAddress: candidate.relatedAddress && unbracketed(candidate.relatedAddress),
     relatedPort,
     relayProtocol: candidate.relayProtocol ?? null,
     url,
   };
-}
-
-/**
- * Our address as a TURN server sees it, or null: it is the related address of the relayed candidate
- * (RFC 8445 §5.1.1.2).
- */
-export async function mappedAddress(server) {
-  const pc = new RTCPeerConnection({ iceServers: [asIceServer(server)] });
-  let deadline;
-  try {
-    return await new Promise((resolve) => {
-      deadline = setTimeout(resolve, DEADLINE_MS, null);
-      pc.onicecandidate = ({ candidate }) => {
-        if (candidate?.type !== 'relay') return;
-        const address = candidate.relatedAddress;
-        resolve(address && address !== '0.0.0.0' && address !== '::' ? address : null);
-      };
-      pc.onicegatheringstatechange = () => {
-        if (pc.iceGatheringState === 'complete') resolve(null);
-      };
-      pc.createDataChannel('probe');
-      pc.setLocalDescription().catch(() => resolve(null));
-    });
-  } finally {
-    clearTimeout(deadline);
-    pc.close();
-  }
 }

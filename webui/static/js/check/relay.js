@@ -1,6 +1,6 @@
 // Data through the relay. Gathering a relay candidate proves that the server made an allocation;
 // only data prove that it relays.
-import { familyOf } from './addresses.js';
+import { familyOf, unbracketed } from './addresses.js';
 import { flow, FLOW_MS, UNRELIABLE } from './flow.js';
 import { asIceServer, policyOf } from './servers.js';
 
@@ -58,7 +58,7 @@ export async function reachLoop(server, stunURLs, addresses, usedPorts) {
       addresses.map((address, index) => a.addIceCandidate(candidateAt(address, port, index + 1))),
     ),
   });
-  return { ...result, from: mapped.map(({ address }) => address) };
+  return { ...result, from: mapped.map(({ address }) => unbracketed(address)) };
 }
 
 // The port of the way that a connection has taken, as the far end's answers tell it.

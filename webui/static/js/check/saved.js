@@ -1,6 +1,6 @@
-// A report as it is handed on, and as it comes back from elsewhere.
-import { factsOf } from './facts.js';
-import { median } from './relay.js';
+// A report as it is handed on, and what of one comes from elsewhere.
+const MAX_ITEMS = 100; // of a list
+const MAX_TEXT = 1000;
 
 const ADDRESSES = /\b\d{1,3}(\.\d{1,3}){3}\b|(?<![\w:])(?=[\da-f:]*:[\da-f:]*:)[\da-f:]+(\.\d{1,3}){0,4}(?![\w:])/gi;
 
@@ -19,37 +19,32 @@ export function withoutAddresses(report) {
 
 const VERDICTS = ['good', 'warn', 'bad', 'unknown'];
 
-/** A report that was saved, as far as the page shows it, or null: a file may hold anything. */
-export function readReport(text) {
-  try {
-    const report = JSON.parse(text);
-    if (!readVerdict(report) || !Array.isArray(report.servers)) return null;
-    return { ...report, at: String(report.at ?? ''), page: String(report.page ?? '') };
-  } catch {
-    return null;
-  }
-}
-
-/** What a server in a report was measured at, as factsOf has it. */
-export function readFacts({ candidates, firstCandidateMs, relayRoundTripsMs, relayFlow }) {
-  const list = (value) => (Array.isArray(value) ? value : []);
-  const number = (value) => (Number.isFinite(value) ? value : 0);
-  const result = {
-    candidates: list(candidates).filter(Boolean).map((each) => ({
-      ...each, address: String(each.address ?? ''), relatedAddress: String(each.relatedAddress ?? ''),
-    })),
-    ms: number(firstCandidateMs),
-  };
-  const rtts = list(relayRoundTripsMs).map(number);
-  const flow = relayFlow ? { kbit: number(relayFlow.kbit), loss: number(relayFlow.loss) } : null;
-  return factsOf(result, { ok: rtts.length > 0, median: median(rtts), flow });
-}
-
 /** A verdict in a report, in its own words; null: there is none. */
 export function readVerdict(part) {
   if (!VERDICTS.includes(part?.verdict)) return null;
-  const line = (words) => (words ? { words: 'report.text', params: { text: String(words) } } : {});
-  const { words, params } = line(part.text);
-  const also = [part.fix, ...(Array.isArray(part.also) ? part.also : [])].filter(Boolean).map(line);
-  return { verdict: part.verdict, words, params, also };
+  const { words, params } = part.text ? quoted(part.text) : {};
+  return { verdict: part.verdict, words, params, also: [part.fix, ...listed(part.also)].filter(Boolean).map(quoted) };
 }
+
+/** What comes from elsewhere, as a line of its own. */
+export function quoted(value) {
+  return { words: 'report.text', params: { text: textOf(value) } };
+}
+
+/** What comes from elsewhere, as text: what is none, as it is written in JSON; nothing is ''. */
+export function textOf(value) {
+  if (value === undefined || value === null) return '';
+  const text = typeof value === 'string' ? value : written(value);
+  return text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)} …` : text;
+}
+
+function written(value) {
+  try {
+    return JSON.stringify(value);
+  } catch {
+    return '…'; // it is nested too deep
+  }
+}
+
+/** A list, as far as it is one. */
+export const listed = (value) => (Array.isArray(value) ? value.slice(0, MAX_ITEMS) : []);

@@ -8,6 +8,7 @@ import { readVerdict } from './saved.js';
 const ID_BYTES = 6; // which nobody guesses while a test lasts
 const CALL_MS = 15_000; // until there is a way, or there is none
 const ROUNDS = 5;
+const UNANSWERED = ['unreachable', 'timeout'];
 
 /** A name for the two to meet under. */
 export function newID() {
@@ -50,7 +51,7 @@ export class Second {
       });
     } catch (error) {
       session?.close();
-      this.#end('second.refused', error);
+      this.#end(UNANSWERED.includes(error.code) ? 'second.lost' : 'second.refused', error);
     }
   }
 

@@ -1,10 +1,13 @@
 // From what was measured to words: pure functions, so that the rules can be read and tested by
 // themselves. Words are keys of the language files; where a key has a fix, it is the same key with
 // ".fix". A verdict never says more than what was tried.
-import { isLocal, sameAddress, sameFamily } from './addresses.js';
+import { isLocal, sameAddress, sameFamily, unbracketed } from './addresses.js';
 import { refusalOf } from './box.js';
 import { decisive, explain } from './codes.js';
 import { titleOf } from './servers.js';
+
+/** Whether what has this verdict can be used. */
+export const works = (verdict) => verdict === 'good' || verdict === 'warn';
 
 const LOSSY = 10; // percent: more than a voice gets over
 
@@ -30,7 +33,7 @@ export function lineOf({ fix, params = {}, server }) {
     case 'reach.closed.fix':
       return open('49152:65535/udp');
     case 'reach.elsewhere.fix':
-      return `public_ip = "${params.host.replace(/[[\]]/g, '')}"`;
+      return `public_ip = "${unbracketed(params.host)}"`;
   }
 }
 
@@ -142,25 +145,27 @@ function reachedBy(host, relayAddress) {
 }
 
 /**
- * What has come to nothing, each cause once: [{words, params}], what the box says of it, and what
- * to do about it, which is said once, with {line} to copy.
+ * What has come to nothing, each cause once: [{words, params}], what the box says of it, and,
+ * behind all that have it in common, what to do about it, with each {line} to copy.
  */
 export function causes(judged) {
   const seen = new Set();
+  const groups = new Map(); // by fix
   const told = [...judged].sort((a, b) => Boolean(b.verdict.box) - Boolean(a.verdict.box)); // these say more
-  return told.flatMap(({ server, verdict: { words, fix, params, box = [] } }) => {
-    if (seen.has(words)) return [];
+  for (const { server, verdict: { words, fix, params, box = [] } } of told) {
+    if (seen.has(words)) continue;
     seen.add(words);
-    const lines = [{ words, params }, ...box];
-    if (fix && !seen.has(fix)) lines.push({ words: fix, params });
-    seen.add(fix);
+    if (!groups.has(fix)) groups.set(fix, { lines: [], fix: fix ? [{ words: fix, params }] : [] });
+    const group = groups.get(fix);
+    group.lines.push({ words, params }, ...box);
     const line = lineOf({ fix, params, server });
-    return line ? [...lines, { line }] : lines;
-  });
+    if (line) group.fix.push({ line });
+  }
+  return [...groups.values()].flatMap(({ lines, fix }) => [...lines, ...fix]);
 }
 
 const isBad = ({ verdict }) => verdict.verdict === 'bad';
-const urlsOf = (judged) => judged.map(({ server }) => titleOf(server)).join(', ');
+const urlsOf = (judged) => judged.map(({ server }) => titleOf(server));
 
 /** The visitor's own servers, which say nothing about the box; null: there are none. */
 export function ofOwn(judged) {
@@ -194,9 +199,9 @@ export function overall({ signaling, carrier, judged, relay, reach, refusals = [
   const open = refusals.filter(isBad);
   if (open.length) return { verdict: 'bad', words: 'overall.open', also: causes(open) };
   const failed = judged.filter(isBad);
-  const [{ verdict: { words, fix, params } = {} } = {}] = failed;
+  const [{ verdict: { words, params } = {} } = {}] = failed;
   if (words === 'server.family' && failed.every(({ verdict }) => verdict.words === words)) {
-    return { verdict: 'warn', words: 'overall.family', fix, params };
+    return { verdict: 'warn', words: 'overall.family', fix: 'overall.family.fix', params };
   }
   if (failed.length) {
     const which = { words: 'note.fails', params: { urls: urlsOf(failed) } };

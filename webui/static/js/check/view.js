@@ -1,11 +1,10 @@
 // What the check page shows, from verdicts and candidates. It decides nothing.
 import { byId, copy, h, icon, setIcon } from '../dom.js';
-import { say } from '../i18n.js';
+import { known, say } from '../i18n.js';
 import { isShared, sharedURL } from '../origin.js';
 import { formatPriority } from './candidates.js';
-import { readFacts, readVerdict } from './saved.js';
-import { describe, titleOf } from './servers.js';
-import { lineOf } from './verdict.js';
+import { titleOf } from './servers.js';
+import { lineOf, works } from './verdict.js';
 
 const ICONS = { good: 'good', warn: 'warn', bad: 'bad', unknown: 'info', running: 'again' };
 
@@ -22,10 +21,14 @@ export function showVerdict(element, { verdict, words, fix, params, also = [] })
 
 /** A line for a terminal or a file, with its button. */
 function lineToCopy(line) {
-  const button = h('button', { class: 'button compact', type: 'button', t: 'line.copy', on: {
-    click: async () => say(button, await copy(line) ? 'copied' : 'copy.failed'),
+  return h('span', { class: 'line' }, h('code', {}, line), copyButton(line));
+}
+
+function copyButton(text) {
+  const button = h('button', { class: 'button compact', type: 'button', t: 'copy', on: {
+    click: async () => say(button, await copy(text) ? 'copied' : 'copy.failed'),
   } });
-  return h('span', { class: 'line' }, h('code', {}, line), button);
+  return button;
 }
 
 /** What the visitor's own servers came to; null hides it. */
@@ -100,23 +103,32 @@ export function addCandidate({ ms, type, protocol, relayProtocol, address, port,
   byId('run-candidates').hidden = false;
   byId('run-candidates').tBodies[0].append(h('tr', { 'data-type': type },
     h('td', { class: 'number' }, (ms / 1000).toFixed(3)),
-    h('td', { t: `candidate.${type}` }),
+    known(`candidate.${type}`) ? h('td', { t: `candidate.${type}` }) : h('td', {}, type),
     h('td', {}, relayProtocol ? `${protocol} / ${relayProtocol}` : protocol),
-    h('td', { class: 'mono' }, address ?? '–'),
-    h('td', { class: 'number' }, String(port ?? '–')),
+    h('td', { class: 'mono' }, address || '–'),
+    h('td', { class: 'number' }, String(port || '–')),
     h('td', { class: 'mono nowrap' }, formatPriority(priority)),
     h('td', { class: 'mono' }, url)));
 }
 
 /**
  * An error that a browser reported; it is harmless exactly if the same server gave a candidate all
- * the same.
+ * the same. Equal ones, as of several addresses of this browser's, are one line.
  */
 export function addError(server, { code, text, ms }, harmless) {
   byId('errors-section').hidden = false;
-  byId('errors').append(h('li', { 'data-code': String(code) },
+  const title = titleOf(server);
+  const same = JSON.stringify([title, code, text, harmless]);
+  const before = [...byId('errors').children].find((line) => line.dataset.same === same);
+  if (before) {
+    before.dataset.times = Number(before.dataset.times) + 1;
+    say(before.querySelector('.times'), 'errors.times', { times: before.dataset.times });
+    return;
+  }
+  byId('errors').append(h('li', { 'data-code': String(code), 'data-same': same, 'data-times': '1' },
     h('code', {}, `${code} ${text}`), ' ',
-    h('span', { class: 'muted' }, `${titleOf(server)} · ${(ms / 1000).toFixed(3)} s`), ' ',
+    h('span', { class: 'muted' }, `${title} · ${(ms / 1000).toFixed(3)} s`), ' ',
+    h('span', { class: 'muted times' }), ' ',
     harmless ? h('span', { class: 'badge', t: 'errors.harmless' }) : null));
 }
 
@@ -134,23 +146,27 @@ export function addRow(server) {
 export async function showLink(id) {
   const url = `${sharedURL()}?with=${id}`;
   byId('second-url').textContent = url;
+  byId('second-copy').replaceChildren(copyButton(url));
   byId('second-local').hidden = isShared(url);
   byId('second-open').hidden = true;
-  const { drawCode } = await import('../qr.js').catch(() => ({})); // the link alone does it
-  byId('second-qr').toggleAttribute('hidden', !isShared(url) || !drawCode?.(byId('second-qr'), url));
+  byId('second-qr').toggleAttribute('hidden', true);
   byId('second-link').hidden = false;
+  if (!isShared(url)) return;
+  const { drawCode } = await import('../qr.js').catch(() => ({})); // the link alone does it
+  byId('second-qr').toggleAttribute('hidden', !drawCode?.(byId('second-qr'), url));
 }
 
 /** What the box had to refuse: [{name, verdict}]. */
 export function showRefusals(refusals) {
   byId('section-refusals').hidden = !refusals.length;
-  byId('refusals').replaceChildren(...refusals.map(({ name, verdict: { verdict, words, fix, params } }) => h(
+  byId('refusals').replaceChildren(...refusals.map(({ name, verdict: { verdict, words, fix, params, also = [] } }) => h(
     'li',
     { class: 'server', 'data-name': name, 'data-verdict': verdict },
     h('div', { class: 'server-head' },
       h('p', { class: 'words', t: words, params }),
       h('span', { class: `badge ${verdict}`, t: verdict === 'good' ? 'verdict.refused' : `verdict.${verdict}` })),
-    fix ? h('p', { class: 'fix small', t: fix }) : null,
+    ...[fix && { words: fix, params }, ...also].filter(Boolean).map((what) =>
+      h('p', { class: 'fix small', t: what.words, params: what.params })),
   )));
 }
 
@@ -163,35 +179,8 @@ export function setRunning(isRunning) {
 /** What is folded, if anything was tried, and beside it how many of the box's servers work. */
 export function showCount(verdicts, isAny) {
   byId('details').hidden = !isAny;
-  const works = verdicts.filter((verdict) => verdict === 'good' || verdict === 'warn').length;
-  say(byId('details-count'), verdicts.length ? 'check.details.count' : '', { works, all: verdicts.length });
-}
-
-/** Shows a report that was saved, in the words and the language of its run. */
-export function showReport(report) {
-  const parts = report.servers.filter((part) => readVerdict(part)).map((part) => {
-    const url = String(part.url);
-    const origin = part.origin === 'own' ? 'own' : 'box';
-    return { part, server: { url, origin, family: [4, 6].find((family) => family === part.family), ...describe(url) } };
-  });
-  const rows = begin(parts.map(({ server }) => server));
-  for (const { part, server } of parts) {
-    const { verdict, words, params, also } = readVerdict(part);
-    const row = rows.get(server);
-    row.show({ verdict, words, params }, { facts: readFacts(part) });
-    if (also[0]) say(row.fix, also[0].words, also[0].params);
-    if (Array.isArray(part.box)) {
-      const lines = part.box.map((text) => ({ words: 'report.text', params: { text: String(text) } }));
-      row.showBox({ arrow: '', lines });
-    }
-  }
-  showCount(parts.filter(({ server }) => server.origin === 'box').map(({ part }) => part.verdict), parts.length > 0);
-  const tests = { 'relay-test': report.relayTest, 'reach-test': report.reachTest, 'nat-test': report.natTest };
-  for (const [id, part] of Object.entries(tests)) {
-    showVerdict(byId(id), readVerdict(part) ?? { verdict: 'unknown', words: 'test.broken' });
-  }
-  showVerdict(byId('verdict'), readVerdict(report));
-  setRunning(false);
+  const params = { works: verdicts.filter(works).length, all: verdicts.length };
+  say(byId('details-count'), verdicts.length ? 'check.details.count' : '', params);
 }
 
 /** Empties the page for a run over these servers. Returns a row for each. */
