@@ -306,8 +306,8 @@ async function testServer(now, server, row) {
   const loop = result.outcome === 'relay' && !signal.aborted ? await relayLoop(server) : null;
   const verdict = ofServer(result, loop, location);
   if (signal.aborted) return { server, result, loop, verdict };
-  const answers = result.outcome === 'relay' || result.outcome === 'mapped';
-  for (const error of result.errors) addError(server, error, answers);
+  const answered = result.outcome === 'relay' || result.outcome === 'mapped';
+  for (const error of result.errors) addError(server, error, answered);
   for (const error of loop?.errors ?? []) addError(server, error, loop.ok);
   const shown = { code: result.code, loop, facts: factsOf(result, loop) };
   const absent = { verdict: 'unknown', words: 'server.absent', params: { family: server.family } };

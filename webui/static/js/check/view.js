@@ -172,8 +172,14 @@ export function showRefusals(refusals) {
 
 /** Results make room for the progress of another run, or take its place: nothing more comes. */
 export function setRunning(isRunning) {
+  const below = byId('below');
+  const isSeen = below.getBoundingClientRect().top < innerHeight || below.contains(document.activeElement);
   byId('results').toggleAttribute('data-running', isRunning);
-  if (!isRunning) say(byId('run-candidates-empty'), 'check.candidates.nothing');
+  if (isRunning) return;
+  say(byId('run-candidates-empty'), 'check.candidates.nothing');
+  // What was below the screen and comes into it is put there anew, as the results are, so that
+  // nothing jumps. For who sees it already, the browser scrolls along.
+  if (!isSeen) byId('results').after(below);
 }
 
 /** What is folded, if anything was tried, and beside it how many of the box's servers work. */
