@@ -520,7 +520,7 @@ export default {
   "refusal.peer.unknown": "Whether {address}, where clouds keep the keys of their machines, is refused can’t be told from here.",
   "refusal.peer.good": "Nothing is relayed to {address}, where clouds keep the keys of their machines (403).",
   "refusal.login.open.fix": "Anybody can use it. Stop the server at that address until you know why.",
-  "refusal.login.open": "The relay lets in who has a wrong password.",
+  "refusal.login.open": "The relay lets people in who have a wrong password.",
   "refusal.login.good": "A wrong password is refused (401).",
 
   "second.title": "From a second network",
