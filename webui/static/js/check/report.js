@@ -13,7 +13,7 @@ export function makeReport({ started, signaling, carrier, judged, relay, reach, 
     signaling: signaling ?? 'ok',
     carrier,
     ...inWords(verdict),
-    params: verdict.params, // of the reason, for who has it in another language
+    params: verdict.params, // of the reason, for another language
     servers: judged.map(({ server, verdict: own, result, loop, box, sightings }) => ({
       url: server.url,
       family: server.family,

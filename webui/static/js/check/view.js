@@ -177,8 +177,7 @@ export function setRunning(isRunning) {
   byId('results').toggleAttribute('data-running', isRunning);
   if (isRunning) return;
   say(byId('run-candidates-empty'), 'check.candidates.nothing');
-  // What was below the screen and comes into it is put there anew, as the results are, so that
-  // nothing jumps. For who sees it already, the browser scrolls along.
+  // Put there anew, as results are, it doesn't jump. Where it is seen, the browser scrolls along.
   if (!isSeen) byId('results').after(below);
 }
 
