@@ -1,7 +1,7 @@
 // How much of a picture each of the others in a call is sent.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { encodingOf, isOverworked, lossOf, Machine, Uplink } from '../static/js/call/policy.js';
+import { cameraFor, encodingOf, isOverworked, lossOf, Machine, Uplink } from '../static/js/call/policy.js';
 import { Sending } from '../static/js/call/sending.js';
 
 const second = (packets, lost, path = 'direct') => ({ path, up: { packets, lost } });
@@ -148,7 +148,9 @@ test('less is tried after some seconds of too much work, and more after a calm t
 // One picture that is sent to one peer, and what it was set to.
 function sending(t, lines = () => [], onspare = () => {}) {
   const set = [];
-  const track = { kind: 'video', getSettings: () => ({ height: 720 }) };
+  const asked = [];
+  const track = { kind: 'video', getSettings: () => ({ height: 720 }), getConstraints: () => ({ deviceId: 'own' }),
+    applyConstraints: async (constraints) => asked.push(constraints) };
   const sender = {
     track,
     transport: {},
@@ -161,7 +163,7 @@ function sending(t, lines = () => [], onspare = () => {}) {
   const media = { camera: track, screen: null };
   const made = new Sending(room, media, () => looks.push(1) && lines(), { lookMs: 1, onspare });
   t.after(() => made.end());
-  return { set, connection, sender, made, looks };
+  return { set, connection, sender, made, looks, asked, room };
 }
 
 async function until(look) {
@@ -208,10 +210,11 @@ test('what could not be set is set at the next look', { timeout: 10_000 }, async
 test('who is short of time sends less and says so, and so does who hears it', { timeout: 10_000 }, async (t) => {
   let told = 0;
   let samples = [picture('cpu', 360, 30)];
-  const { set, made } = sending(t, () => [{ id: 'bob', samples }], () => told++);
+  const { set, made, asked } = sending(t, () => [{ id: 'bob', samples }], () => told++);
   await until(() => set.some(({ maxFramerate }) => maxFramerate === 21));
   assert.ok(made.spare >= 1);
   assert.ok(told >= 1);
+  assert.deepEqual(asked[0].height, { ideal: 480 });
   samples = [];
   await until(() => made.spare === 0);
   await until(() => set.at(-1).maxFramerate === 30);
@@ -219,4 +222,21 @@ test('who is short of time sends less and says so, and so does who hears it', { 
   await until(() => set.at(-1).maxFramerate === 15);
   made.setShown('bob', 1000);
   await until(() => set.at(-1).maxFramerate === 30);
+});
+
+test('a camera gives what anybody may be sent, and is asked for nothing else', { timeout: 10_000 }, async (t) => {
+  const sizes = [1, 3, 5, 7].map((others) => cameraFor(others));
+  assert.deepEqual(sizes.map(({ height }) => height), [720, 480, 360, 240]);
+  assert.deepEqual(sizes.map(({ rate }) => rate), [30, 24, 20, 15]);
+  assert.deepEqual(cameraFor(7, 3), { height: 90, rate: 5 });
+  const { asked, room, looks, made } = sending(t);
+  await until(() => looks.length > 4);
+  assert.deepEqual(asked, []);
+  for (const id of ['cy', 'di']) room.peers.set(id, { ...room.peers.get('bob'), id });
+  made.update();
+  await until(() => asked.length);
+  const seen = looks.length;
+  await until(() => looks.length > seen + 4);
+  assert.deepEqual(asked, [{ deviceId: 'own', width: { ideal: 480 * 16 / 9 }, height: { ideal: 480 },
+    frameRate: { ideal: 24 } }]);
 });

@@ -16,6 +16,7 @@ const SIZES = [ // of the picture, by how many others there are at most
   { others: 5, height: 360, rate: 20 },
   { others: Infinity, height: 240, rate: 15 },
 ];
+const CAMERA_HEIGHT = 720; // is what it is asked for at first
 const SCREEN_RATE = 15; // frames a second
 const SPARE_RATE = 0.7; // of the frames, at each step that is spared; a face is a size smaller, too
 const SLOWEST = 5; // frames a second
@@ -51,13 +52,12 @@ export function encodingOf({
   const room = Math.floor((uplink / Math.max(1, others) - VOICE) * share);
   const active = isNew || (room >= LEAST && shown !== 0);
   const most = Math.max(room, LEAST);
-  const rateOf = (rate) => Math.max(SLOWEST, Math.round(rate * SPARE_RATE ** spare));
-  if (isScreen) return { active, scaleResolutionDownBy: 1, maxFramerate: rateOf(SCREEN_RATE), maxBitrate: most };
+  if (isScreen) return { active, scaleResolutionDownBy: 1, maxFramerate: slower(SCREEN_RATE, spare), maxBitrate: most };
   const size = SIZES.find((each) => others <= each.others);
   const wanted = Math.min(size.height, HEIGHTS.find((each) => each >= (shown || Infinity)) ?? size.height);
   const whole = Math.min(wanted, height || wanted);
   const sent = smaller(whole, spare);
-  const rate = rateOf(size.rate);
+  const rate = slower(size.rate, spare);
   const enough = Math.round(sent * sent * 16 / 9 * rate * BITS_A_PIXEL);
   return {
     active,
@@ -65,6 +65,19 @@ export function encodingOf({
     maxFramerate: rate,
     maxBitrate: Math.max(LEAST, Math.min(most, enough)),
   };
+}
+
+/**
+ * How much the camera is to give, {height, rate}: what anybody may be sent. More would be made
+ * smaller again for each of them, and cost time to show.
+ */
+export function cameraFor(others, spare = 0) {
+  const { height, rate } = SIZES.find((each) => others <= each.others);
+  return { height: smaller(Math.min(height, CAMERA_HEIGHT), spare), rate: slower(rate, spare) };
+}
+
+function slower(rate, steps) {
+  return Math.max(SLOWEST, Math.round(rate * SPARE_RATE ** steps));
 }
 
 // The height that is so many sizes below, or the least.

@@ -1,6 +1,6 @@
 // Keeps what each of the others is sent to what the policy says: by how large they show it, by what
 // the uplink loses, and by what the machines have time for. See policy.js.
-import { encodingOf, isOverworked, lossOf, Machine, SPARE_MAX, Uplink } from './policy.js';
+import { cameraFor, encodingOf, isOverworked, lossOf, Machine, SPARE_MAX, Uplink } from './policy.js';
 
 const LOOK_MS = 1000;
 const SEEN = 8; // looks, after which a picture that is sent has been seen
@@ -14,6 +14,7 @@ export class Sending {
   #shown = new Map(); // peer id -> {height, spare}: how high it shows the camera's picture, in its pixels
   #told = new WeakMap(); // sender -> {track, looks, wanted}: how long it has sent that, and what was set last
   #set = new Map(); // peer id -> {height, rate} of the highest picture that it is sent: samples tell of that one
+  #asked = new WeakMap(); // camera -> what it was asked to give: see cameraFor
   #uplink = new Uplink();
   #machine = new Machine();
   #steps = Promise.resolve(); // one after the other: parameters hold until the next are asked for
@@ -88,6 +89,17 @@ export class Sending {
     const set = new Map();
     for (const { id, sender } of this.#senders()) await this.#adjust(sender, id, set).catch(() => {});
     this.#set = set;
+    await this.#askCamera().catch(() => {}); // it gives what it can
+  }
+
+  async #askCamera() {
+    const { camera } = this.#media;
+    const { height, rate } = cameraFor(this.#room.peers.size, this.spare);
+    const before = this.#asked.get(camera) ?? cameraFor(0); // as it was opened
+    if (!camera || (before.height === height && before.rate === rate)) return;
+    this.#asked.set(camera, { height, rate });
+    const size = { width: { ideal: height * 16 / 9 }, height: { ideal: height }, frameRate: { ideal: rate } };
+    await camera.applyConstraints({ ...camera.getConstraints(), ...size });
   }
 
   #wantedOf({ track, looks }, id) {
