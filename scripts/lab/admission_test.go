@@ -62,9 +62,10 @@ func TestAdmission(t *testing.T) {
 		p := a.Open(server.HTTPS+"/example", lab.PageOptions{Locale: "zh-CN"})
 		p.Click("#join button")
 		p.AwaitText(15*time.Second, "#password-field", "密码")
+		p.AwaitText(5*time.Second, "#status", "准入")
 		p.Fill("#password", password)
 		p.Press("#password", "Enter")
-		p.AwaitText(15*time.Second, "#status", "open")
+		p.AwaitText(15*time.Second, "#status", "已加入")
 		p.Close()
 	})
 
@@ -112,10 +113,10 @@ func TestExample(t *testing.T) {
 	server := lab.StartServer(t, l.Server, lab.Config)
 	ann := lab.StartBrowser(t, l.A, lab.BrowserOptions{}).Open(server.HTTPS+"/example", lab.PageOptions{})
 	bo := lab.StartBrowser(t, l.B, lab.BrowserOptions{}).Open(server.HTTPS+"/example", lab.PageOptions{Locale: "zh-CN"})
-	for _, p := range []*lab.Page{ann, bo} {
+	for p, words := range map[*lab.Page]string{ann: "you are in the room", bo: "你已加入房间"} {
 		p.Fill("#room", "tea")
 		p.Press("#room", "Enter")
-		p.AwaitText(15*time.Second, "#status", "open")
+		p.AwaitText(15*time.Second, "#status", words)
 	}
 	for _, p := range []*lab.Page{ann, bo} {
 		watch(t, p, 1)

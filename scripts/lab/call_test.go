@@ -220,6 +220,8 @@ func TestCallWithoutCamera(t *testing.T) {
 	bo.Await(10*time.Second, "the lobby", `document.body.dataset.state == "lobby"`)
 	bo.AwaitText(10*time.Second, "body", "the browser found no camera")
 	bo.AwaitText(10*time.Second, "body", "you can join all the same")
+	bo.Await(5*time.Second, "the buttons are not those of devices that are on",
+		`["lobby-mic", "lobby-camera"].every(id => document.getElementById(id).hasAttribute("data-off"))`)
 	bo.Shoot("lobby-without-camera")
 	knock(bo, "Bo")
 	ann := enter(lab.StartBrowser(t, l.A, lab.BrowserOptions{}), server, "Ann", "", lab.PageOptions{})

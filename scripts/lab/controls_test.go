@@ -25,17 +25,19 @@ func TestCallControls(t *testing.T) {
 	sendsVoice := `labPeerConnections.flatMap(pc => pc.getSenders()).some(s => s.track?.kind == "audio" && ` +
 		`s.track.enabled)`
 	showsMuted := `!document.querySelector(".tile[data-peer] .tile-bar > svg").hasAttribute("hidden")`
+	hears := `document.querySelector(".tile[data-peer]").hasAttribute("data-speaks")` // the level is above silence
 	showsPicture := `document.querySelector(".tile[data-peer]").hasAttribute("data-picture")`
 	showsScreen := `document.querySelector(".tile[data-screen]") != null`
 	not := func(expression string) string { return "!(" + expression + ")" }
 
 	t.Run("mute", func(t *testing.T) {
+		bo.Await(10*time.Second, "Bo hears Ann", hears)
 		ann.Click("#mute")
 		ann.Await(5*time.Second, "Ann sends no voice", not(sendsVoice))
-		bo.Await(5*time.Second, "Bo sees that Ann is muted", showsMuted)
+		bo.Await(5*time.Second, "Bo sees that Ann is muted, and hears nothing", showsMuted+" && "+not(hears))
 		ann.Click("#mute")
 		ann.Await(5*time.Second, "Ann sends her voice again", sendsVoice)
-		bo.Await(5*time.Second, "Bo sees that Ann is not muted", not(showsMuted))
+		bo.Await(5*time.Second, "Bo sees that Ann is not muted, and hears her", not(showsMuted)+" && "+hears)
 	})
 
 	t.Run("camera", func(t *testing.T) {

@@ -15,7 +15,9 @@ const plugs = `(() => {
 	const devices = navigator.mediaDevices, gone = new Set(), tracks = {};
 	const [ask, list] = ["getUserMedia", "enumerateDevices"].map(name => devices[name].bind(devices));
 	devices.getUserMedia = async (constraints) => {
-		if (gone.has(constraints.video?.deviceId?.exact)) throw new OverconstrainedError("deviceId");
+		for (const { deviceId } of [constraints.audio, constraints.video].filter(Boolean)) {
+			if (gone.has(deviceId?.exact)) throw new OverconstrainedError("deviceId");
+		}
 		const stream = await ask(constraints);
 		for (const track of stream.getTracks()) tracks[track.kind] = track;
 		return stream;
@@ -30,6 +32,23 @@ const plugs = `(() => {
 	};
 	return true;
 })()`
+
+// changeDevice has a page use the first device of a kind that it doesn't use, in its settings.
+func changeDevice(p *lab.Page, kind string) {
+	p.Click("#settings-open")
+	p.Eval(`(() => {
+		const choice = document.querySelector("#use-`+kind+`");
+		choice.value = [...choice.options].find(option => !option.selected).value;
+		choice.dispatchEvent(new Event("change"));
+	})()`, nil)
+}
+
+// sentDevice is the name of the device that a page sends to every peer: audio or video.
+func sentDevice(kind string) string {
+	return `[...new Set(labPeerConnections.filter(pc => pc.connectionState != "closed").flatMap(pc => pc.getSenders())
+		.map(s => s.track).filter(track => track?.kind == "` + kind + `" && track.readyState == "live")
+		.map(track => track.label))].join()`
+}
 
 // TestCallByKeyboard calls without a mouse: by keys, in the chat, and in the choice of devices.
 func TestCallByKeyboard(t *testing.T) {
@@ -83,7 +102,8 @@ func TestCallByKeyboard(t *testing.T) {
 		bo.Click("#chat-toggle")
 		bo.Await(within, "one link, one name", `(() => {
 			const log = document.querySelector("#chat-log");
-			return log.querySelectorAll("a").length == 1 && log.querySelector("a").href == "https://example.org/a_(b" &&
+			return log.querySelectorAll("a").length == 1 &&
+				log.querySelector("a").href == "https://example.org/a_(b)" &&
 				log.querySelectorAll(".chat-who").length == 1 && log.querySelectorAll(".chat-text").length == 3;
 		})()`)
 		bo.Await(within, "on a phone, one can mute and write", `document.querySelector("#mute").checkVisibility() &&
@@ -132,16 +152,10 @@ func TestCallByKeyboard(t *testing.T) {
 
 	t.Run("devices", func(t *testing.T) {
 		ann.Eval(plugs, nil)
-		ann.Click("#settings-open")
-		sent := `[...new Set(labPeerConnections.flatMap(pc => pc.getSenders()).map(s => s.track)
-			.filter(track => track?.kind == "video").map(track => track.label))].join()`
+		sent := sentDevice("video")
 		var before string
 		ann.Eval(sent, &before)
-		ann.Eval(`(() => {
-			const choice = document.querySelector("#use-camera");
-			choice.value = [...choice.options].find(option => !option.selected).value;
-			choice.dispatchEvent(new Event("change"));
-		})()`, nil)
+		changeDevice(ann, "camera")
 		ann.Await(within, "another camera is sent", sent+` != "`+before+`"`)
 		ann.Await(within, "the microphone's level is shown",
 			`parseFloat(document.querySelector("#level").style.getPropertyValue("--level")) > 0.2`)
@@ -150,9 +164,29 @@ func TestCallByKeyboard(t *testing.T) {
 		ann.Click("#settings-close")
 		ann.Eval(`labUnplug("video")`, nil)
 		ann.Await(within, "the first camera takes its place", sent+` == "`+before+`"`)
-		ann.AwaitText(within, "#trouble", "now in use: "+`fake`)
+		ann.AwaitText(within, "#trouble", "the camera was unplugged. now in use: fake")
 		ann.Shoot("fallback")
+		unplugMicrophone(ann, within, bo)
 		bo.Audit("in call")
 		bo.Shoot("in-call")
 	})
+}
+
+// unplugMicrophone has a page, which has `plugs`, change its microphone and then lose it: another
+// one takes its place, the page says so, and the others hear it.
+func unplugMicrophone(p *lab.Page, within time.Duration, others ...*lab.Page) {
+	sent := sentDevice("audio")
+	var before, lost string
+	p.Eval(sent, &before)
+	changeDevice(p, "microphone")
+	p.Await(within, "another microphone is sent", sent+` != "`+before+`"`)
+	p.Click("#settings-close")
+	p.Eval(sent, &lost)
+	p.Eval(`labUnplug("audio")`, nil)
+	p.AwaitText(within, "#trouble", "the microphone was unplugged. now in use: fake")
+	p.Await(within, "yet another is sent", `(now => now && now != "`+lost+`")(`+sent+`)`)
+	for _, other := range others {
+		other.Await(within, "the new microphone is heard", `document.querySelector(".tile[aria-label=Ann]").
+			hasAttribute("data-speaks")`)
+	}
 }

@@ -47,14 +47,18 @@ func TestCallSendsWhatIsShown(t *testing.T) {
 
 // TestLongMeshOfFour and TestLongMeshOfEight measure a mesh: who sends what, at what cost, and gaps
 // in voices.
-func TestLongMeshOfFour(t *testing.T) { mesh(t, 4) }
+func TestLongMeshOfFour(t *testing.T) { mesh(t, 4, 480, lab.PageOptions{Width: 800, Height: 600}) }
 
-func TestLongMeshOfEight(t *testing.T) { mesh(t, 8) }
+func TestLongMeshOfEight(t *testing.T) { mesh(t, 8, 240, lab.PageOptions{Width: 480, Height: 360}) }
 
 const (
-	meshTime  = 20 * time.Second // how long a mesh is measured
-	voiceGap  = 200              // ms of a voice that may be missing at once
-	idleLeast = 0.1              // share of the machine that is idle where it is not the machine that stutters
+	meshTime   = 20 * time.Second // how long a mesh is measured
+	voiceGap   = 200              // ms of a voice that may be missing at once
+	idleLeast  = 0.1              // share of the machine that is idle where it is not the machine that stutters
+	voiceLeast = 25               // packets of a voice that must arrive in a second, of 50 that are sent
+	// More people share a browser, in which each has a process with encoders of their own: eight
+	// whole browsers are too much for two cores.
+	meshBrowsers = 4
 )
 
 // listens has a page note the longest time for which sound of a peer was made up, in ms, beyond
@@ -97,20 +101,26 @@ type sentTo struct {
 	Limited                                                 string
 }
 
-// mesh has so many browsers call each other and fails unless each sends every other one what the
-// policy allows, in all no more than an uplink of 3 Mbit/s has room for, and voices arrive: without
-// gaps, where the machine has time to spare for all the encoders of all the people.
-func mesh(t *testing.T, people int) {
+// mesh has so many people call each other, one coming after the other, and fails unless each sends
+// every other one what the policy allows, no larger than the `highest`, in all no more than an
+// uplink of 3 Mbit/s has room for, and every voice arrives: without gaps, where the machine has
+// time to spare for all the encoders of all the people.
+func mesh(t *testing.T, people, highest int, window lab.PageOptions) {
 	testkit.Long(t)
 	l := lab.New(t, lab.PortRestricted, lab.PortRestricted)
 	server := lab.StartServer(t, l.Server, lab.Config)
+	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{})
 	var pages []*lab.Page
-	for n := range people {
-		b := lab.StartBrowser(t, l.A, lab.BrowserOptions{})
-		pages = append(pages, enter(b, server, fmt.Sprint("guest ", n), "", lab.PageOptions{Width: 800, Height: 600}))
-	}
-	for _, p := range pages {
-		p.Await(90*time.Second, "all are connected", fmt.Sprintf(`%s.then(all => all.length == %d)`, flows, people-1))
+	for n := range people { // one after the other, as people come
+		if n > 0 && people <= meshBrowsers {
+			b = lab.StartBrowser(t, l.A, lab.BrowserOptions{})
+		}
+		pages = append(pages, enter(b, server, fmt.Sprint("guest ", n), "", window))
+		for _, p := range pages {
+			p.Await(2*time.Minute, "all are connected", fmt.Sprintf(
+				`labPeerConnections.filter(pc => pc.connectionState == "connected").length == %d`, n))
+		}
+		t.Logf("%d are there", n+1)
 	}
 	before, since := make([][]sentTo, people), make([]time.Time, people)
 	for n, p := range pages {
@@ -146,8 +156,11 @@ func mesh(t *testing.T, people int) {
 			if s.MaxRate == 0 || frames > 1.2*float64(s.MaxFrames) || video > 1.3*float64(s.MaxRate) {
 				t.Errorf("guest %d sends %d more than it is set to", n, i)
 			}
-			if s.Heard == was.Heard {
-				t.Errorf("guest %d hears nothing of %d", n, i)
+			if s.Height > highest {
+				t.Errorf("guest %d sends %d pixels in height", n, s.Height)
+			}
+			if heard := float64(s.Heard-was.Heard) / seconds; heard < voiceLeast {
+				t.Errorf("guest %d hears %.1f packets/s of %d", n, heard, i)
 			}
 		}
 		t.Logf("guest %d sends %.0f kbit/s in all; the longest gap in a voice is %.0f ms", n, all/1000, gap)
@@ -157,6 +170,9 @@ func mesh(t *testing.T, people int) {
 		if gap > voiceGap && idle >= idleLeast {
 			t.Errorf("guest %d misses %.0f ms of a voice", n, gap)
 		}
+	}
+	if idle < idleLeast {
+		t.Logf("gaps are not judged: this machine has no time left for %d people", people)
 	}
 	pages[0].Shoot("in-call")
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"testing"
 	"time"
@@ -97,7 +98,7 @@ func TestCallIsRecorded(t *testing.T) {
 }
 
 // TestCallOffersWhatIsLeftOfARecording ends a tab that records. What it has written is offered once
-// the page is opened again, and only once.
+// the page is opened again, and, as a download may be canceled, until it is deleted.
 func TestCallOffersWhatIsLeftOfARecording(t *testing.T) {
 	besideOthers(t)
 	l := lab.New(t, lab.PortRestricted, lab.PortRestricted)
@@ -124,6 +125,12 @@ func TestCallOffersWhatIsLeftOfARecording(t *testing.T) {
 	if err != nil || !bytes.Contains(file, []byte("V_VP8")) {
 		t.Errorf("what was saved is no recording: %d bytes, %v", len(file), err)
 	}
+	p.AwaitText(within, "#leftover", "downloads were given call-x-.*save it again")
+	p.Audit("copy")
+	p.Shoot("leftover-copy")
+	p.Click("#leftover-delete")
+	p.AwaitText(within, "#leftover-delete", "for good")
+	p.Click("#leftover-delete")
 	p.Await(within, "it is offered no more", `document.querySelector("#leftover").hidden`)
 }
 
@@ -134,10 +141,11 @@ const onlyMP4 = `(() => {
 	return true;
 })()`
 
-// TestLongRecordingIsPlayable has ffprobe read what each kind of browser records.
+// TestLongRecordingIsPlayable has ffprobe read what each kind of browser records, and ffmpeg listen
+// to it.
 func TestLongRecordingIsPlayable(t *testing.T) {
 	testkit.Long(t)
-	lab.Require(t, "ffprobe")
+	lab.Require(t, "ffprobe", "ffmpeg")
 	for _, tt := range []struct {
 		name   string
 		engine lab.Engine
@@ -155,6 +163,7 @@ func TestLongRecordingIsPlayable(t *testing.T) {
 				t.Fatal(err)
 			}
 			playable(t, path, least, tt.codecs)
+			heard(t, path)
 		})
 	}
 }
@@ -227,5 +236,23 @@ func playable(t *testing.T, path string, least time.Duration, codecs []string) {
 		if first < -0.1 || first > 1 || last < duration-2 || gap > 2 || float64(count) < 2*duration {
 			t.Errorf("its %s is not there all the time", stream.Type)
 		}
+	}
+}
+
+// heard fails the test unless the file's sound is that of the fake microphones, which is loud.
+func heard(t *testing.T, path string) {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "ffmpeg", "-nostdin", "-hide_banner", "-i", path, "-vn",
+		"-af", "volumedetect", "-f", "null", "-").CombinedOutput()
+	if err != nil {
+		t.Fatalf("ffmpeg: %v\n%s", err, out)
+	}
+	found := regexp.MustCompile(`(?s)mean_volume: (-?[\d.]+) dB.*max_volume: (-?[\d.]+) dB`).FindSubmatch(out)
+	if found == nil {
+		t.Fatalf("ffmpeg says nothing of its sound:\n%s", out)
+	}
+	t.Logf("its sound has %s dB in the mean, %s dB at most", found[1], found[2])
+	if most, err := strconv.ParseFloat(string(found[2]), 64); err != nil || most < -30 {
+		t.Errorf("its loudest sound has %s dB", found[2])
 	}
 }

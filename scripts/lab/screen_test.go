@@ -37,6 +37,15 @@ func seen(tiles string) string {
 		tile.kind + (tile.moves ? "" : " without picture")).sort()) == JSON.stringify(%s.sort()))`, screens, tiles)
 }
 
+// largest is true once a page shows one tile much larger than all others: of this kind, with a
+// picture that moves.
+func largest(kind string) string {
+	return screens + `.then(all => {
+		const [first, second] = all.sort((a, b) => b.area - a.area);
+		return first.kind == "` + kind + `" && first.moves && first.area > 2 * second.area;
+	})`
+}
+
 // heldScreen keeps what is shared, so that the test can end it as the browser's own bar does.
 const heldScreen = `(() => {
 	const own = navigator.mediaDevices.getDisplayMedia.bind(navigator.mediaDevices);
@@ -92,14 +101,8 @@ func TestCallShowsScreensBesideCameras(t *testing.T) {
 	bo.Await(within, "Bo sees Ann's screen and his own", seen(`["self", "person", "person", "screen", "own screen"]`))
 	bo.Shoot("both-share")
 
-	large := func(kind string) string {
-		return screens + `.then(all => {
-			const [first, second] = all.sort((a, b) => b.area - a.area);
-			return first.kind == "` + kind + `" && first.moves && first.area > 2 * second.area;
-		})`
-	}
 	cy.Click(`#people .tile[data-peer] [aria-pressed]`)
-	cy.Await(within, "whom Cy pins is large", large("person"))
+	cy.Await(within, "whom Cy pins is large", largest("person"))
 	cy.Audit("pinned")
 	cy.Shoot("pinned")
 	cy.Click(`[aria-pressed="true"]`)

@@ -76,6 +76,8 @@ export interface Picture {
   readonly height: number;
   /** Frames a second. */
   readonly fps: number;
+  /** Of what is received: frames of this sample that found no time to be shown. */
+  readonly dropped?: number;
 }
 
 /**

@@ -1,7 +1,7 @@
 // How much of a picture each of the others in a call is sent.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { encodingOf, lossOf, Uplink } from '../static/js/call/policy.js';
+import { cameraFor, encodingOf, isOverworked, lossOf, Machine, Uplink } from '../static/js/call/policy.js';
 import { Sending } from '../static/js/call/sending.js';
 
 const second = (packets, lost, path = 'direct') => ({ path, up: { packets, lost } });
@@ -92,10 +92,65 @@ test('the first seconds on a path say nothing of losses, and later ones soon no 
   assert.equal(lossOf(Array.from({ length: 9 }, () => second(100, null))), null);
 });
 
+test('a machine that is short of time is spared pixels and frames, of a screen only frames', () => {
+  const steps = [0, 1, 2, 3].map((spare) => encodingOf({ others: 3, height: 720, spare }));
+  assert.deepEqual(steps.map(({ maxFramerate }) => maxFramerate), [24, 17, 12, 8]);
+  assert.deepEqual(steps.map(({ scaleResolutionDownBy }) => 720 / scaleResolutionDownBy), [480, 360, 240, 180]);
+  for (const [n, { maxBitrate }] of steps.slice(1).entries()) assert.ok(maxBitrate < steps[n].maxBitrate / 1.5);
+  const eight = encodingOf({ others: 7, height: 720, shown: 170, spare: 3 });
+  assert.deepEqual([720 / eight.scaleResolutionDownBy, eight.maxFramerate], [90, 5], 'and never nothing');
+  const screen = encodingOf({ others: 1, height: 1080, isScreen: true, spare: 2 });
+  assert.deepEqual([screen.scaleResolutionDownBy, screen.maxFramerate], [1, 7]);
+  assert.equal(encodingOf({ others: 1, height: 720, spare: 1 }).scaleResolutionDownBy, 1.5);
+});
+
+const picture = (limited, height, fps) => ({ up: { video: { limited, height, fps } }, down: { video: null, lost: 0 } });
+const arriving = (fps, dropped, lost = 0) => ({ up: { video: null }, down: { video: { fps, dropped }, lost } });
+
+test('a machine is overworked where the browser does less than it was set to, for want of time', () => {
+  const set = { height: 480, rate: 24 };
+  assert.equal(isOverworked(picture('cpu', 360, 24), set), true);
+  assert.equal(isOverworked(picture('cpu', 480, 12), set), true);
+  assert.equal(isOverworked(picture('cpu', 480, 20), set), false, 'it was once, and has been spared since');
+  assert.equal(isOverworked(picture('bandwidth', 240, 10), set), false);
+  assert.equal(isOverworked(picture('cpu', 0, 0), undefined), false, 'nothing is sent');
+  assert.equal(isOverworked(undefined, set), false);
+});
+
+test('or where much of what arrives whole is too late to be shown', () => {
+  assert.equal(isOverworked(arriving(15, 5)), true);
+  assert.equal(isOverworked(arriving(0, 3)), true);
+  assert.equal(isOverworked(arriving(15, 2)), false);
+  assert.equal(isOverworked(arriving(2, 2)), false, 'few frames');
+  assert.equal(isOverworked(arriving(15, 5, 1)), false, 'what is lost can make others useless');
+});
+
+test('less is tried after some seconds of too much work, and more after a calm that grows', () => {
+  const machine = new Machine();
+  const take = (seconds, isBusy) => {
+    for (let n = 0; n < seconds; n++) machine.take(isBusy);
+    return machine.spare;
+  };
+  assert.equal(take(4, true), 0, 'a burst is none of it');
+  assert.equal(take(1, false), 0);
+  assert.equal(take(5, true), 1);
+  assert.equal(take(29, false), 1);
+  assert.equal(take(1, false), 0);
+  assert.equal(take(5, true), 1);
+  assert.equal(take(59, false), 1);
+  assert.equal(take(1, false), 0);
+  assert.equal(take(60, true), 3);
+  assert.equal(take(10 * 240, false), 0);
+  assert.equal(take(5, true), 1);
+  assert.equal(take(30, false), 0, 'what was long ago is forgotten');
+});
+
 // One picture that is sent to one peer, and what it was set to.
-function sending(t, losses) {
+function sending(t, lines = () => [], onspare = () => {}) {
   const set = [];
-  const track = { kind: 'video', getSettings: () => ({ height: 720 }) };
+  const asked = [];
+  const track = { kind: 'video', getSettings: () => ({ height: 720 }), getConstraints: () => ({ deviceId: 'own' }),
+    applyConstraints: async (constraints) => asked.push(constraints) };
   const sender = {
     track,
     transport: {},
@@ -106,9 +161,9 @@ function sending(t, losses) {
   const connection = { connectionState: 'connected', signalingState: 'stable', getSenders: () => [sender] };
   const room = { peers: new Map([['bob', { id: 'bob', connection }]]) };
   const media = { camera: track, screen: null };
-  const made = new Sending(room, media, () => looks.push(1) && losses(), 1);
+  const made = new Sending(room, media, () => looks.push(1) && lines(), { lookMs: 1, onspare });
   t.after(() => made.end());
-  return { set, connection, sender, made, looks };
+  return { set, connection, sender, made, looks, asked, room };
 }
 
 async function until(look) {
@@ -116,7 +171,7 @@ async function until(look) {
 }
 
 test('a picture pauses only once it has been seen, and is set once for each change', { timeout: 10_000 }, async (t) => {
-  const { set, sender, made, looks } = sending(t, () => [null]);
+  const { set, sender, made, looks } = sending(t);
   made.setShown('bob', 0);
   await until(() => set.some(({ active }) => !active));
   assert.deepEqual(set.map(({ active }) => active), [true, false]);
@@ -129,7 +184,7 @@ test('a picture pauses only once it has been seen, and is set once for each chan
 });
 
 test('while a connection negotiates or has no path, it is left alone', { timeout: 10_000 }, async (t) => {
-  const { set, connection, looks } = sending(t, () => [null]);
+  const { set, connection, looks } = sending(t);
   connection.signalingState = 'have-local-offer';
   await until(() => looks.length > 2);
   connection.connectionState = 'connecting';
@@ -141,7 +196,7 @@ test('while a connection negotiates or has no path, it is left alone', { timeout
 });
 
 test('what could not be set is set at the next look', { timeout: 10_000 }, async (t) => {
-  const { set, sender } = sending(t, () => [null]);
+  const { set, sender } = sending(t);
   const { setParameters } = sender;
   let refused = 0;
   sender.setParameters = async (parameters) => {
@@ -150,4 +205,38 @@ test('what could not be set is set at the next look', { timeout: 10_000 }, async
   };
   await until(() => set.length);
   assert.equal(refused, 3);
+});
+
+test('who is short of time sends less and says so, and so does who hears it', { timeout: 10_000 }, async (t) => {
+  let told = 0;
+  let samples = [picture('cpu', 360, 30)];
+  const { set, made, asked } = sending(t, () => [{ id: 'bob', samples }], () => told++);
+  await until(() => set.some(({ maxFramerate }) => maxFramerate === 21));
+  assert.ok(made.spare >= 1);
+  assert.ok(told >= 1);
+  assert.deepEqual(asked[0].height, { ideal: 480 });
+  samples = [];
+  await until(() => made.spare === 0);
+  await until(() => set.at(-1).maxFramerate === 30);
+  made.setShown('bob', 1000, 2);
+  await until(() => set.at(-1).maxFramerate === 15);
+  made.setShown('bob', 1000);
+  await until(() => set.at(-1).maxFramerate === 30);
+});
+
+test('a camera gives what anybody may be sent, and is asked for nothing else', { timeout: 10_000 }, async (t) => {
+  const sizes = [1, 3, 5, 7].map((others) => cameraFor(others));
+  assert.deepEqual(sizes.map(({ height }) => height), [720, 480, 360, 240]);
+  assert.deepEqual(sizes.map(({ rate }) => rate), [30, 24, 20, 15]);
+  assert.deepEqual(cameraFor(7, 3), { height: 90, rate: 5 });
+  const { asked, room, looks, made } = sending(t);
+  await until(() => looks.length > 4);
+  assert.deepEqual(asked, []);
+  for (const id of ['cy', 'di']) room.peers.set(id, { ...room.peers.get('bob'), id });
+  made.update();
+  await until(() => asked.length);
+  const seen = looks.length;
+  await until(() => looks.length > seen + 4);
+  assert.deepEqual(asked, [{ deviceId: 'own', width: { ideal: 480 * 16 / 9 }, height: { ideal: 480 },
+    frameRate: { ideal: 24 } }]);
 });

@@ -264,32 +264,70 @@ function fakeStore(t) {
   return { files, locks, downloads };
 }
 
-test('nothing stays on the browser’s own disk', async (t) => {
+test('what the browser’s downloads were given stays until it is deleted', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const { files, locks, downloads } = fakeStore(t);
   const tapes = [];
   for (const name of ['a.webm', 'b.webm']) tapes.push(new Tape(await openDisk(name, 'video/webm')));
   files.set('recording-of-a-dead-tab', new FakeFile(0)).set('other', new FakeFile(0));
+  files.set('recording-gone.handed', new FakeFile(0));
   assert.deepEqual(await leftovers(), []);
   assert.equal(files.size, 3, 'two that go on, and one that is none of ours');
   for (const tape of tapes) {
     await tape.write(HEAD, 0);
-    assert.equal(await tape.end(1000), 'saved');
+    assert.equal(await tape.end(1000), 'handed');
   }
   assert.deepEqual(downloads, ['a.webm', 'b.webm']);
-  assert.deepEqual(await leftovers(), []);
-  assert.equal(files.size, 5, 'while the browser copies them');
-  locks.clear(); // the tab is closed
-  assert.deepEqual(await leftovers(), []);
-  assert.deepEqual([...files.keys()], ['other'], 'nothing that was handed over is offered');
-  t.mock.timers.tick(60 * 60_000);
-  await new Promise((resolve) => setImmediate(resolve));
-  assert.equal(files.size, 1);
+  assert.equal(locks.size, 0);
+  const handed = await leftovers();
+  assert.deepEqual(handed.map(({ name, isHanded }) => [name, isHanded]), [['a.webm', true], ['b.webm', true]]);
+  await handed[0].save();
+  assert.equal(downloads.at(-1), 'a.webm');
+  for (const each of await leftovers()) await each.remove();
+  assert.deepEqual([...files.keys()], ['other']);
+  assert.equal(locks.size, 0);
+});
+
+test('a recorder that fails to begin holds nothing', async (t) => {
+  const { files, locks } = fakeStore(t);
+  const stopped = [];
+  const track = () => ({ stop: () => stopped.push(true) });
+  const canvas = { getContext: () => new Proxy({}, { get: () => () => {} }),
+    captureStream: () => ({ getTracks: () => [track()] }) };
+  let closed = 0;
+  let failing = 'constructor';
+  const fakes = {
+    document: { createElement: () => canvas },
+    AudioContext: class { close() { closed++; } },
+    MediaStreamAudioDestinationNode: class { stream = { getTracks: () => [track()] }; },
+    MediaStream: class {
+      constructor(tracks) { this.getTracks = () => tracks; }
+    },
+    MediaRecorder: class {
+      static isTypeSupported() { return true; }
+
+      constructor(stream) {
+        if (failing === 'constructor') throw new DOMException('', 'NotSupportedError');
+        this.stream = stream;
+      }
+
+      start() { throw new DOMException('', 'NotSupportedError'); }
+    },
+  };
+  Object.assign(globalThis, fakes);
+  t.after(() => Object.keys(fakes).forEach((name) => delete globalThis[name]));
+  const { Recorder } = await import('../static/js/call/recorder.js');
+  for (failing of ['constructor', 'start']) {
+    await assert.rejects(new Recorder(() => ({ pictures: [], tracks: [] }), () => {}).start('call'));
+    assert.deepEqual([files.size, locks.size], [0, 0], failing);
+  }
+  assert.equal(closed, 2);
+  assert.equal(stopped.length, 4, 'the tracks that were made for it');
 });
 
 test('what a dead tab has left is offered: the newest, for some days', async (t) => {
-  const { files, locks, downloads } = fakeStore(t);
   t.mock.timers.enable({ apis: ['setTimeout'] });
+  const { files, locks, downloads } = fakeStore(t);
   const now = Date.now();
   for (const [n, days] of [9, 0, 1, 2, 3].entries()) {
     const tape = new Tape(await openDisk(`${'长'.repeat(100)}-${n}.webm`, 'video/webm'));
@@ -309,9 +347,8 @@ test('what a dead tab has left is offered: the newest, for some days', async (t)
   await left[0].save();
   assert.deepEqual(downloads, [left[0].name]);
   await left[1].remove();
-  assert.deepEqual((await leftovers(now)).map(({ name }) => name), [left[2].name]);
-  await assert.rejects(left[0].save(), 'it is handed over already');
-  t.mock.timers.tick(60 * 60_000);
-  await new Promise((resolve) => setImmediate(resolve));
-  assert.equal(files.size, 1);
+  assert.deepEqual((await leftovers(now)).map(({ name }) => name), [left[2].name, left[0].name],
+    'what is new is first');
+  assert.deepEqual(await leftovers(now + 8 * 24 * 60 * 60_000), []);
+  assert.equal(files.size, 0);
 });

@@ -45,6 +45,10 @@ class Connection {
       { id: 'I', type: 'inbound-rtp', kind: 'audio', packetsReceived: packets - this.down, packetsLost: this.down,
         bytesReceived: packets * 100, jitter: each.jitter },
     ];
+    if (each.dropped) {
+      entries.push({ id: 'I2', type: 'inbound-rtp', kind: 'video', packetsReceived: packets, bytesReceived: packets,
+        framesDropped: seconds * each.dropped, framesPerSecond: 12 });
+    }
     return new Map(entries.map((entry) => [entry.id, entry]));
   }
 }
@@ -98,6 +102,14 @@ test('a sample says what a second brought', async (t) => {
       remote: { type: 'host', protocol: 'udp', address: '203.0.113.7', port: 50_000 },
     },
   });
+  stats.stop();
+});
+
+test('it says how many frames found no time to be shown', async (t) => {
+  const { stats, pass } = await watching(t, new Connection({ dropped: 7 }));
+  await pass(3);
+  const { video } = stats.last.down;
+  assert.deepEqual([video.fps, video.dropped], [12, 7]);
   stats.stop();
 });
 

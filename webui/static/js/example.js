@@ -20,38 +20,39 @@ form.addEventListener('submit', async (event) => {
     showPass(false);
   } catch (error) {
     showPass(error.code === 'unauthorized');
-    end(error.message);
+    end(error);
   }
   button.disabled = false;
 });
-leave.addEventListener('click', () => end(''));
+leave.addEventListener('click', () => end());
 
 async function join(name) {
-  if (!isSecureContext) throw new Error('Browsers give camera and microphone to https pages and localhost only.');
+  if (!isSecureContext) throw new DOMException('Cameras are for https pages and localhost only.', 'SecurityError');
   stream = await navigator.mediaDevices.getUserMedia({ audio: true, video: true });
   play('', stream).muted = true;
   session = await connect({ token });
-  session.on('state', ({ state, error }) => (state === 'closed' ? end(error.message) : say(state)));
+  session.on('state', ({ state, error }) => (state === 'closed' ? end(error) : say(state)));
   const room = session.room(name, { stream });
   room.on('track', ({ peer, stream: theirs }) => play(peer.id, theirs));
   room.on('left', ({ peer }) => remove(peer.id));
   room.on('path', ({ peer, path }) => {
     if (videos.has(peer.id)) videos.get(peer.id).title = `${path.kind} over ${path.protocol}`;
   });
-  room.on('closed', ({ error }) => end(error.message));
+  room.on('closed', ({ error }) => end(error));
   await room.join();
   showJoined(true);
   say(session.state);
 }
 
-function end(words) {
+function end(error) {
   const ended = session;
   session = undefined;
   ended?.close();
   stream?.getTracks().forEach((track) => track.stop());
   for (const id of [...videos.keys()]) remove(id);
   showJoined(false);
-  if (ended || words) say(words);
+  if (error) say(error.message, typeof error.code === 'string' ? error.code : error.name);
+  else if (ended) say('');
 }
 
 function play(id, source) {
@@ -78,6 +79,8 @@ function showPass(asked) {
   document.querySelector('#password-field').hidden = !asked;
 }
 
-function say(words) {
+// The code is for who has better words, or another language.
+function say(words, code = words) {
   status.textContent = words;
+  status.dataset.code = code;
 }

@@ -99,10 +99,17 @@ export class Chat {
 function linked(text) {
   const pieces = [];
   let end = 0;
-  for (const { 0: address, index } of text.matchAll(LINK)) {
+  for (const { 0: found, index } of text.matchAll(LINK)) {
+    const address = balanced(found, text[index + found.length]);
     if (!URL.canParse?.(address)) continue;
     pieces.push(text.slice(end, index), h('a', { href: address, target: '_blank', rel: 'noopener' }, address));
     end = index + address.length;
   }
   return [...pieces, text.slice(end)];
+}
+
+// A bracket that an address opens is its own, as in those of an encyclopedia.
+function balanced(address, next) {
+  const count = (bracket) => address.split(bracket).length;
+  return next === ')' && count('(') > count(')') ? `${address})` : address;
 }

@@ -16,6 +16,8 @@ export class Details {
     byId('details-close').addEventListener('click', () => byId('details').close());
     byId('details-copy').addEventListener('click', () => this.#copy());
     byId('details').addEventListener('close', () => this.#forget());
+    addEventListener('resize', () => this.#draw());
+    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.#draw());
   }
 
   open(name, stats) {
@@ -39,6 +41,7 @@ export class Details {
   }
 
   #draw() {
+    if (!this.#shown) return;
     const { stats } = this.#shown;
     const { last, samples } = stats;
     say(byId('details-verdict'), 'tile.verdict', { words: () => verdictWords(stats.verdict, locale()) });

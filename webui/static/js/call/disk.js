@@ -4,18 +4,18 @@
 const OWN = 'recording-'; // how the names of files on the browser's own disk begin
 const UNIQUE = crypto.randomUUID().length + 1; // characters, after that
 const NAME_MAX = 50; // code points, of what stands after both
-const HANDED = '.handed'; // ends the name of what says that the browser's downloads have a file
+const HANDED = '.handed'; // ends the name of what says that the browser's downloads were given a file
 const SWAP = '.crswap'; // ends the name of what Chromium writes to, lists, and clears away itself
-const LEFT_MAX = 3; // files of tabs that are gone
+const LEFT_MAX = 3; // files that no tab writes to
 const LEFT_MS = 7 * 24 * 60 * 60_000;
-const HANDED_MS = 10 * 60_000; // in which the browser has copied a download: nothing says when it has
 export const MEMORY_MAX = 512 * 1024 * 1024; // bytes
 
 /**
  * Opens what takes the recording: {write(bytes, position), keep(), end()}, and `limit`, in bytes,
  * where it has one. What was written before keep() stays, whatever happens later. end() never
- * rejects: it gives how many bytes are kept. Rejects with an AbortError if the visitor chooses no
- * file.
+ * rejects: it gives how many bytes are kept. `isCopied` says that they go to the browser's
+ * downloads, of which nobody hears whether they were made or canceled, so that leftovers() has them
+ * from then on. Rejects with an AbortError if the visitor chooses no file.
  */
 export async function openDisk(name, type) {
   if (globalThis.showSaveFilePicker) {
@@ -30,9 +30,9 @@ export async function openDisk(name, type) {
 }
 
 /**
- * What recordings of tabs that are gone have left on the browser's own disk, the newest first:
- * [{name, size, save(), remove()}]. Nobody wants calls to stay there: only the newest are kept, for
- * some days.
+ * What is on the browser's own disk, [{name, size, isHanded, save(), remove()}]: what recordings of
+ * tabs that are gone have left, then what was handed to its downloads; of each the newest first.
+ * Nobody wants calls to stay there: only the newest are kept, for some days.
  */
 export async function leftovers(now = Date.now()) {
   const folder = await navigator.storage.getDirectory();
@@ -42,27 +42,24 @@ export async function leftovers(now = Date.now()) {
   for (const own of new Set(names.map((name) => (name.endsWith(HANDED) ? name.slice(0, -HANDED.length) : name)))) {
     await navigator.locks.request(own, { ifAvailable: true }, async (lock) => {
       if (!lock) return; // its tab is there
+      if (!names.includes(own)) return drop(folder, own);
       const isHanded = names.includes(own + HANDED);
-      const file = isHanded ? null : await (await folder.getFileHandle(own)).getFile();
-      if (file?.size && now - file.lastModified < LEFT_MS) left.push({ own, size: file.size, at: file.lastModified });
+      const { size, lastModified: at } = await (await folder.getFileHandle(own)).getFile();
+      if (size && now - at < LEFT_MS) left.push({ own, size, at, isHanded });
       else await drop(folder, own);
     }).catch(console.warn); // another tab was faster, or the disk doesn't give it: others are offered
   }
-  left.sort((a, b) => b.at - a.at);
+  left.sort((a, b) => a.isHanded - b.isHanded || b.at - a.at);
   for (const { own } of left.splice(LEFT_MAX)) await drop(folder, own);
-  return left.map(({ own, size }) => {
+  return left.map(({ own, size, isHanded }) => {
     const name = own.slice(OWN.length + UNIQUE);
     return {
       name,
       size,
+      isHanded,
       async save() {
-        const release = await hold(own);
-        try {
-          await hand(folder, await folder.getFileHandle(own), name, release);
-        } catch (error) {
-          release();
-          throw error;
-        }
+        const release = await hold(own); // another tab may be about to remove it
+        await hand(folder, await folder.getFileHandle(own), name).finally(release);
       },
       async remove() {
         const release = await hold(own); // another tab may be about to save it
@@ -79,25 +76,15 @@ async function inStore(name) {
   const own = `${OWN}${crypto.randomUUID()}.${[...name].slice(-NAME_MAX).join('')}`;
   const release = await hold(own);
   const handle = await folder.getFileHandle(own, { create: true });
-  return inFile(handle, async (kept) => {
-    try {
-      if (kept) return await hand(folder, handle, name, release);
-      await drop(folder, own);
-    } catch (error) {
-      release();
-      throw error;
-    }
-    return release();
-  });
+  const ended = (kept) => (kept ? hand(folder, handle, name) : drop(folder, own)).finally(release);
+  return { ...await inFile(handle, ended), isCopied: true };
 }
 
-// Gives a file to the browser's downloads. It goes once they have copied it, or, if this tab is
-// gone by then, when the next one looks.
-async function hand(folder, handle, name, release) {
+// Gives a file to the browser's downloads, and keeps it.
+async function hand(folder, handle, name) {
   const file = await handle.getFile();
-  await folder.getFileHandle(handle.name + HANDED, { create: true }).catch(() => {}); // full: it is offered again
+  await folder.getFileHandle(handle.name + HANDED, { create: true }).catch(() => {}); // full: it is offered as new
   download(file, name);
-  setTimeout(() => drop(folder, handle.name).then(release), HANDED_MS);
 }
 
 async function drop(folder, own) {

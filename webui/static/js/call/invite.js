@@ -3,13 +3,13 @@
 import { byId, copy } from '../dom.js';
 import { say } from '../i18n.js';
 import { isShared, sharedURL } from '../origin.js';
-import { drawCode } from '../qr.js';
 
 const SAID_MS = 2000;
 
 export class Invite {
   #url = sharedURL();
   #timer;
+  #isDrawn = false;
 
   constructor() {
     byId('invite-link').textContent = this.#url;
@@ -17,10 +17,11 @@ export class Invite {
     byId('invite-share').hidden = !navigator.share;
     byId('invite-share').addEventListener('click', () => this.#share());
     byId('invite-copy').addEventListener('click', () => this.#copy());
-    this.#draw();
+    byId('invite-code').hidden = true;
   }
 
   show(isAlone) {
+    if (isAlone) this.#draw();
     byId('invite').hidden = !isAlone;
     byId('tiles').toggleAttribute('data-alone', isAlone);
   }
@@ -36,7 +37,10 @@ export class Invite {
     this.#timer = setTimeout(() => say(byId('invite-copy'), 'call.copy'), SAID_MS);
   }
 
-  #draw() {
-    byId('invite-code').hidden = !isShared(this.#url) || !drawCode(byId('invite-qr'), this.#url);
+  async #draw() {
+    if (this.#isDrawn || !isShared(this.#url)) return;
+    this.#isDrawn = true;
+    const { drawCode } = await import('../qr.js').catch(() => ({})); // the link alone does it
+    byId('invite-code').hidden = !drawCode?.(byId('invite-qr'), this.#url);
   }
 }

@@ -73,7 +73,10 @@ byId('copy-link').addEventListener('click', async () => {
 });
 media.on('track', ({ kind }) => changed(kind));
 media.on('muted', ({ kind }) => changed(kind));
-media.on('error', showDevices);
+media.on('error', () => {
+  controls.refresh();
+  showDevices();
+});
 
 // On a phone the button has no room for words but while there is something new.
 function sayCopied(key) {
@@ -132,7 +135,9 @@ function showDevices() {
   if (shown !== media.camera) preview.srcObject = media.camera && new MediaStream([media.camera]);
   const isAsking = media.isPending('microphone') || media.isPending('camera');
   say(byId('preview-note'), media.camera ? '' : isAsking ? 'media.asking' : 'media.nocamera');
-  const notes = ['microphone', 'camera'].map((kind) => media.errorOf(kind)).filter(Boolean)
+  // That the page isn't secure, and where it is, stands above.
+  const notes = ['microphone', 'camera'].map((kind) => media.errorOf(kind))
+    .filter((error) => error && error.code !== 'insecure')
     .map((error) => h('li', { t: 'media.error', params: { words: () => error.words(locale()) } }));
   if (!media.microphone && !media.camera && !isAsking) notes.push(h('li', { class: 'calm', t: 'media.receive' }));
   byId('media-notes').replaceChildren(...notes);

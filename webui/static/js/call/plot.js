@@ -2,7 +2,7 @@
 
 const SAMPLES = 60;
 const ROOM = 16; // for the words above the lines
-const COLORS = ['--accent', '--good'];
+const COLORS = ['--accent', '--warn']; // which nobody takes for one another
 
 /**
  * Draws lines of so many samples at most, null where nothing is known, from zero to the highest.

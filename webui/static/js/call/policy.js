@@ -1,6 +1,7 @@
 // How much of the visitor's picture each of the others is sent. In a mesh everybody sends to
 // everybody, so with more people, each gets a smaller picture: no larger than it is shown there,
-// and no more of it than the uplink has room for beside all voices.
+// no more of it than the uplink has room for beside all voices, and no more than both machines have
+// time for.
 
 const UPLINK_MAX = 3_000_000; // bits a second, of all pictures and voices to all peers
 const UPLINK_MIN = 100_000;
@@ -15,7 +16,11 @@ const SIZES = [ // of the picture, by how many others there are at most
   { others: 5, height: 360, rate: 20 },
   { others: Infinity, height: 240, rate: 15 },
 ];
+const CAMERA_HEIGHT = 720; // is what it is asked for at first
 const SCREEN_RATE = 15; // frames a second
+const SPARE_RATE = 0.7; // of the frames, at each step that is spared; a face is a size smaller, too
+const SLOWEST = 5; // frames a second
+export const SPARE_MAX = 3; // steps
 const FIRST = 5; // samples of a connection that say nothing: it looks for its pace, and loses
 const RECENT = 3; // samples over which losses are told: the far end says only now and then what it has
 const FEWEST = 50; // packets that say anything of losses
@@ -24,32 +29,61 @@ const LOSSY = 0.08; // share of what is sent: above it, there is too much
 const SOUND = 0.02; // below it, there may be more
 const LESS = 0.7;
 const MORE = 1.08;
+const SMALLER = 0.9; // of the height that a browser was set to: less, and it makes the picture smaller itself
+const SLOWER = 0.75; // of the frames
+const LATE = 0.2; // share of the frames that arrive: more of them dropped, and there is no time to show them
+const LATE_FEWEST = 3; // frames that say anything
+const OVERWORKED = 5; // seconds in a row
+const RELIEF = 15; // seconds without, after which more is tried; twice as long after each step back
+const RELIEF_MAX = 240;
 
 /**
  * What RTCRtpSender.setParameters is to be told for one picture of one peer's. `others` are in the
  * call; `height` is the camera's, in pixels; `shown` is how high the peer shows it, in its own
  * pixels, null if it has not said; `uplink` is what there is for all, in bits a second. `isScreen`,
  * `hasBoth` where a camera and a screen are sent, and `isNew`: a picture that nobody may have seen
- * yet never pauses, as its receiver would wait for it in vain.
+ * yet never pauses, as its receiver would wait for it in vain. `spare` is how many steps less than
+ * usual one of the two machines has time for.
  */
 export function encodingOf({
-  others, height, shown = null, uplink = UPLINK_MAX, isScreen = false, hasBoth = false, isNew = false,
+  others, height, shown = null, uplink = UPLINK_MAX, isScreen = false, hasBoth = false, isNew = false, spare = 0,
 }) {
   const share = hasBoth ? isScreen ? SCREEN_SHARE : 1 - SCREEN_SHARE : 1;
   const room = Math.floor((uplink / Math.max(1, others) - VOICE) * share);
   const active = isNew || (room >= LEAST && shown !== 0);
   const most = Math.max(room, LEAST);
-  if (isScreen) return { active, scaleResolutionDownBy: 1, maxFramerate: SCREEN_RATE, maxBitrate: most };
+  if (isScreen) return { active, scaleResolutionDownBy: 1, maxFramerate: slower(SCREEN_RATE, spare), maxBitrate: most };
   const size = SIZES.find((each) => others <= each.others);
   const wanted = Math.min(size.height, HEIGHTS.find((each) => each >= (shown || Infinity)) ?? size.height);
-  const sent = Math.min(wanted, height || wanted);
-  const enough = Math.round(sent * sent * 16 / 9 * size.rate * BITS_A_PIXEL);
+  const whole = Math.min(wanted, height || wanted);
+  const sent = smaller(whole, spare);
+  const rate = slower(size.rate, spare);
+  const enough = Math.round(sent * sent * 16 / 9 * rate * BITS_A_PIXEL);
   return {
     active,
-    scaleResolutionDownBy: Math.max(1, (height || sent) / sent),
-    maxFramerate: size.rate,
+    scaleResolutionDownBy: Math.max(1, (height || whole) / sent),
+    maxFramerate: rate,
     maxBitrate: Math.max(LEAST, Math.min(most, enough)),
   };
+}
+
+/**
+ * How much the camera is to give, {height, rate}: what anybody may be sent. More would be made
+ * smaller again for each of them, and cost time to show.
+ */
+export function cameraFor(others, spare = 0) {
+  const { height, rate } = SIZES.find((each) => others <= each.others);
+  return { height: smaller(Math.min(height, CAMERA_HEIGHT), spare), rate: slower(rate, spare) };
+}
+
+function slower(rate, steps) {
+  return Math.max(SLOWEST, Math.round(rate * SPARE_RATE ** steps));
+}
+
+// The height that is so many sizes below, or the least.
+function smaller(height, steps) {
+  const below = HEIGHTS.filter((each) => each < height);
+  return steps ? below.at(-steps) ?? below[0] ?? height : height;
 }
 
 /**
@@ -84,5 +118,44 @@ export class Uplink {
     } else if (loss !== null && loss < SOUND) {
       this.bits = Math.min(UPLINK_MAX, Math.round(this.bits * MORE));
     }
+  }
+}
+
+/**
+ * Whether a second of a connection, a sample, tells that this machine can't keep up: for want of
+ * time the browser makes the picture smaller or slower than it was `set` to, {height, rate}; or
+ * much of what arrives whole is too late to be shown. No sample, and no picture that is set, tell
+ * nothing.
+ */
+export function isOverworked(sample, set) {
+  if (!sample) return false;
+  const { up: { video: sent }, down: { video: got, lost } } = sample;
+  const isReduced = Boolean(set) && (sent?.height < SMALLER * set.height || sent?.fps < SLOWER * set.rate);
+  if (sent?.limited === 'cpu' && isReduced) return true;
+  return Boolean(got) && !lost && got.dropped >= LATE_FEWEST && got.dropped > LATE * (got.dropped + got.fps);
+}
+
+/** What this machine has time for, from whether it keeps up. */
+export class Machine {
+  spare = 0; // steps: see encodingOf
+
+  #seconds = 0; // in a row: above 0, in which it is overworked; below, in which it isn't
+  #relief = RELIEF;
+
+  /** Takes, each second, whether it is overworked. */
+  take(isBusy) {
+    const before = this.#seconds;
+    this.#seconds = isBusy ? Math.max(0, before) + 1 : Math.min(0, before) - 1;
+    if (this.#seconds === OVERWORKED) {
+      this.spare = Math.min(SPARE_MAX, this.spare + 1);
+      this.#relief = Math.min(RELIEF_MAX, this.#relief * 2);
+    } else if (this.#seconds > -this.#relief) {
+      return;
+    } else if (this.spare) {
+      this.spare--;
+    } else {
+      this.#relief = RELIEF;
+    }
+    this.#seconds = 0; // each step is given time
   }
 }

@@ -20,6 +20,7 @@ export class Recorder {
   #voices = new Map(); // track -> node
   #canvas = Object.assign(document.createElement('canvas'), { width: WIDTH, height: HEIGHT });
   #pen = this.#canvas.getContext('2d', { alpha: false });
+  #tracks = []; // what is recorded
   #recorder = null;
   #tape = null;
   #writing = Promise.resolve();
@@ -36,15 +37,25 @@ export class Recorder {
     this.#ended = ended;
   }
 
-  /** Asks where to, and begins. */
+  /** Asks where to, and begins. If that fails, nothing is left of it. */
   async start(name) {
+    try {
+      await this.#begin(name);
+    } catch (error) {
+      this.#free();
+      await this.#tape?.end(0);
+      throw error;
+    }
+  }
+
+  async #begin(name) {
     const type = TYPES.find((each) => MediaRecorder.isTypeSupported(each)) ?? '';
     const plain = type.split(';')[0] || 'video/webm';
+    this.#tracks = [this.#canvas.captureStream(FRAMES), this.#mix.stream].flatMap((stream) => stream.getTracks());
+    const recorder = new MediaRecorder(new MediaStream(this.#tracks), { mimeType: type, videoBitsPerSecond: BITS });
+    this.#recorder = recorder;
     this.#tape = new Tape(await openDisk(`${name}.${plain.split('/')[1]}`, plain));
     this.#draw();
-    const both = [this.#canvas.captureStream(FRAMES), this.#mix.stream].flatMap((stream) => stream.getTracks());
-    const recorder = new MediaRecorder(new MediaStream(both), { mimeType: type, videoBitsPerSecond: BITS });
-    this.#recorder = recorder;
     recorder.ondataavailable = ({ data }) => {
       const ms = this.#length;
       this.#writing = this.#writing.then(() => this.#write(data, ms));
@@ -123,9 +134,13 @@ export class Recorder {
 
   async #close() {
     const ms = this.#length;
-    for (const track of this.#recorder.stream.getTracks()) track.stop();
     await this.#writing.catch(console.warn); // such as a piece that can't be read any more
+    this.#free();
     this.#ended(await this.#tape.end(ms));
+  }
+
+  #free() {
+    for (const track of this.#tracks) track.stop();
     this.#context.close();
   }
 }

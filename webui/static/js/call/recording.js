@@ -4,20 +4,21 @@ import { byId } from '../dom.js';
 import { label, say } from '../i18n.js';
 
 const SAID_MS = 15_000;
-const OUTCOMES = { saved: 'record.saved', cut: 'record.cut', lost: 'record.lost' };
+const OUTCOMES = { saved: 'record.saved', handed: 'record.handed', cut: 'record.cut', lost: 'record.lost' };
 
 export class Recording {
   #room; // its name
   #stage = null;
   #recorder = null;
   #isStarting = false;
+  #leftovers = import('./leftovers.js').then(({ Leftovers }) => new Leftovers());
   #others = new Map(); // peer id -> name, of those who record
   #timer;
 
   constructor(room) {
     this.#room = room;
     byId('record').hidden = !globalThis.MediaRecorder || !HTMLCanvasElement.prototype.captureStream;
-    import('./leftovers.js').then(({ offer }) => offer()).catch(() => {}); // the browser may have no disk of its own
+    this.#offer();
     byId('record').addEventListener('click', () => (this.isOn ? this.#recorder.stop() : this.#start()));
   }
 
@@ -68,6 +69,11 @@ export class Recording {
     this.#recorder = null;
     this.#say(OUTCOMES[outcome]);
     this.#tell();
+    this.#offer();
+  }
+
+  #offer() {
+    this.#leftovers.then((all) => all.refresh()).catch(() => {}); // the browser may have no disk of its own
   }
 
   #tell() {

@@ -1,6 +1,6 @@
-// Keeps what each of the others is sent to what the policy says, by how large they show it and by
-// what the uplink loses. See policy.js.
-import { encodingOf, Uplink } from './policy.js';
+// Keeps what each of the others is sent to what the policy says: by how large they show it, by what
+// the uplink loses, and by what the machines have time for. See policy.js.
+import { cameraFor, encodingOf, isOverworked, lossOf, Machine, SPARE_MAX, Uplink } from './policy.js';
 
 const LOOK_MS = 1000;
 const SEEN = 8; // looks, after which a picture that is sent has been seen
@@ -9,26 +9,39 @@ const HEIGHT_MAX = 10_000; // pixels
 export class Sending {
   #room;
   #media;
-  #losses;
-  #shown = new Map(); // peer id -> how high the peer shows the camera's picture, in its pixels
+  #lines;
+  #onspare;
+  #shown = new Map(); // peer id -> {height, spare}: how high it shows the camera's picture, in its pixels
   #told = new WeakMap(); // sender -> {track, looks, wanted}: how long it has sent that, and what was set last
+  #set = new Map(); // peer id -> {height, rate} of the highest picture that it is sent: samples tell of that one
+  #asked = new WeakMap(); // camera -> what it was asked to give: see cameraFor
   #uplink = new Uplink();
+  #machine = new Machine();
   #steps = Promise.resolve(); // one after the other: parameters hold until the next are asked for
   #isDue = false; // a step waits, which will see what changes until then
   #timer;
 
-  /** `losses()` gives the share of what is sent to each peer that was lost lately: see lossOf. */
-  constructor(room, media, losses, lookMs = LOOK_MS) {
+  /**
+   * `lines()` gives the samples of each connection: [{id, samples}]. `onspare()` is called when
+   * `spare` has changed.
+   */
+  constructor(room, media, lines, { lookMs = LOOK_MS, onspare = () => {} } = {}) {
     this.#room = room;
     this.#media = media;
-    this.#losses = losses;
+    this.#lines = lines;
+    this.#onspare = onspare;
     this.#timer = setInterval(() => this.#look(), lookMs);
   }
 
-  /** A peer says how high it shows the picture. */
-  setShown(id, height) {
+  /** How many steps less than usual this machine has time for: the others are to know. */
+  get spare() {
+    return this.#machine.spare;
+  }
+
+  /** A peer says how high it shows the picture, and how many steps less it has time for. */
+  setShown(id, height, spare = 0) {
     if (!Number.isFinite(height) || height < 0 || height > HEIGHT_MAX) return;
-    this.#shown.set(id, height);
+    this.#shown.set(id, { height, spare: Number.isInteger(spare) ? Math.min(Math.max(0, spare), SPARE_MAX) : 0 });
     this.update();
   }
 
@@ -45,7 +58,11 @@ export class Sending {
 
   // Also what could not be set before is set now.
   #look() {
-    this.#uplink.take(this.#losses());
+    const lines = this.#lines();
+    this.#uplink.take(lines.map(({ samples }) => lossOf(samples)));
+    const { spare } = this;
+    this.#machine.take(lines.some(({ id, samples }) => isOverworked(samples.at(-1), this.#set.get(id))));
+    if (spare !== this.spare) this.#onspare();
     for (const { sender } of this.#senders()) this.#tell(sender).looks++;
     this.update();
   }
@@ -69,27 +86,44 @@ export class Sending {
     this.#isDue = false;
     const { peers } = this.#room;
     for (const id of this.#shown.keys()) if (!peers.has(id)) this.#shown.delete(id);
-    for (const { id, sender } of this.#senders()) await this.#set(sender, id).catch(() => {});
+    const set = new Map();
+    for (const { id, sender } of this.#senders()) await this.#adjust(sender, id, set).catch(() => {});
+    this.#set = set;
+    await this.#askCamera().catch(() => {}); // it gives what it can
+  }
+
+  async #askCamera() {
+    const { camera } = this.#media;
+    const { height, rate } = cameraFor(this.#room.peers.size, this.spare);
+    const before = this.#asked.get(camera) ?? cameraFor(0); // as it was opened
+    if (!camera || (before.height === height && before.rate === rate)) return;
+    this.#asked.set(camera, { height, rate });
+    const size = { width: { ideal: height * 16 / 9 }, height: { ideal: height }, frameRate: { ideal: rate } };
+    await camera.applyConstraints({ ...camera.getConstraints(), ...size });
   }
 
   #wantedOf({ track, looks }, id) {
     if (track.kind === 'audio') return { priority: 'high', networkPriority: 'high' };
     const { camera, screen } = this.#media;
+    const { height: shown, spare = 0 } = this.#shown.get(id) ?? {};
     return encodingOf({
       others: this.#room.peers.size,
       height: track.getSettings().height,
-      shown: this.#shown.get(id),
+      shown,
       uplink: this.#uplink.bits,
       isScreen: track === screen,
       hasBoth: Boolean(camera && screen),
       isNew: looks < SEEN,
+      spare: Math.max(spare, this.spare),
     });
   }
 
   // A negotiation that has just begun makes parameters stale: the next look sets them.
-  async #set(sender, id) {
+  async #adjust(sender, id, set) {
     const told = this.#tell(sender);
     const wanted = this.#wantedOf(told, id);
+    const picture = wanted.active && pictureOf(told.track, wanted);
+    if (picture && picture.height >= (set.get(id)?.height ?? 0)) set.set(id, picture);
     const parameters = sender.getParameters();
     const [encoding] = parameters.encodings ?? [];
     if (!encoding || told.wanted === JSON.stringify(wanted)) return;
@@ -98,4 +132,10 @@ export class Sending {
     await sender.setParameters(parameters);
     told.wanted = JSON.stringify(wanted);
   }
+}
+
+// What of a track is sent with such an encoding: no faster than it comes.
+function pictureOf(track, { scaleResolutionDownBy, maxFramerate }) {
+  const { height = 0, frameRate = maxFramerate } = track.getSettings();
+  return { height: height / scaleResolutionDownBy, rate: Math.min(maxFramerate, frameRate) };
 }

@@ -4,7 +4,6 @@ import { Stats, verdictWords } from '/signalbox-stats.js';
 import { byId } from '../dom.js';
 import { locale, say, t } from '../i18n.js';
 import { Places } from './places.js';
-import { lossOf } from './policy.js';
 import { Sending } from './sending.js';
 import { ScreenTile, Tile } from './tiles.js';
 import { Voices } from './voices.js';
@@ -29,7 +28,8 @@ export class Stage {
 
   constructor({ room, name, controls, media, chat, invite, arrival, details, recording }) {
     this.room = room;
-    this.#sending = new Sending(room, media, () => [...this.#tiles.values()].map(({ stats }) => lossOf(stats.samples)));
+    const lines = () => [...this.#tiles].map(([id, { stats: { samples } }]) => ({ id, samples }));
+    this.#sending = new Sending(room, media, lines, { onspare: () => this.#ask() });
     this.name = name;
     this.controls = controls;
     this.media = media;
@@ -57,8 +57,7 @@ export class Stage {
     room.on('error', ({ peer }) => this.#tiles.get(peer.id)?.tile.setNote('tile.failed'));
     room.on('open', ({ peer }) => {
       peer.send(this.#about());
-      const element = this.#tiles.get(peer.id)?.tile.element;
-      if (element?.clientHeight) peer.send(shownIn(element));
+      if (this.#tiles.get(peer.id)?.tile.element.clientHeight) this.#ask(peer);
     });
     room.on('message', ({ peer, data }) => this.#hear(peer, data));
     this.count();
@@ -187,7 +186,7 @@ export class Stage {
     if (message.type === 'chat' && typeof message.text === 'string') {
       this.chat.add(entry.tile.name, message.text, { from: peer.id });
     } else if (message.type === 'shown') {
-      this.#sending.setShown(peer.id, message.height);
+      this.#sending.setShown(peer.id, message.height, message.spare);
     } else if (message.type === 'state') {
       entry.state = message;
       this.recording.setOther(peer.id, entry.tile.name, message.recording === true);
@@ -202,8 +201,16 @@ export class Stage {
     clearTimeout(entry.timer);
     entry.timer = setTimeout(() => {
       const peer = this.room.peers.get(element.dataset.peer);
-      peer?.send(shownIn(element));
+      if (peer) this.#ask(peer);
     }, element.clientHeight ? RESIZED_MS : HIDDEN_MS);
+  }
+
+  // Says how large a picture is to come from this peer, or from each.
+  #ask(...peers) {
+    for (const peer of peers.length ? peers : this.room.peers.values()) {
+      const element = this.#tiles.get(peer.id)?.tile.element;
+      if (element) peer.send(JSON.stringify({ type: 'shown', height: shownIn(element), spare: this.#sending.spare }));
+    }
   }
 
   #show(peer) {
@@ -265,8 +272,7 @@ function end({ stats, silence, timer }) {
 
 // A picture fills its tile: of a tile that is higher than the picture's shape, all the height.
 function shownIn({ clientHeight, clientWidth }) {
-  const height = Math.max(clientHeight, clientWidth * 9 / 16) * devicePixelRatio;
-  return JSON.stringify({ type: 'shown', height: Math.round(height) });
+  return Math.round(Math.max(clientHeight, clientWidth * 9 / 16) * devicePixelRatio);
 }
 
 function parse(data) {

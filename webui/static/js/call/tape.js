@@ -46,13 +46,17 @@ export class Tape {
     }
   }
 
-  /** Ends it: it is 'saved', 'cut' where there was no room for all of it, or 'lost'. */
+  /**
+   * Ends it: it is 'saved', 'handed' to the browser's downloads, which tell nobody what becomes of
+   * it, 'cut' where there was no room for all of it, or 'lost'.
+   */
   async end(ms) {
     const isFull = this.isFull;
     if (!this.#error) await this.#finish(ms).catch((error) => this.#fail(error));
     const kept = await this.#disk.end();
     if (!kept) return 'lost';
-    return isFull || kept < this.#position ? 'cut' : 'saved';
+    if (isFull || kept < this.#position) return 'cut';
+    return this.#disk.isCopied ? 'handed' : 'saved';
   }
 
   async #finish(ms) {

@@ -7,6 +7,7 @@ const SHOWN_MS = 15_000;
 
 export class Trouble {
   #kind = null; // of the device that it is about
+  #errors = new Map(); // kind -> why its device has gone
   #isListed;
   #timer;
 
@@ -17,11 +18,15 @@ export class Trouble {
       media.on(type, ({ kind, reason }) => kind === this.#kind && reason !== 'ended' && this.hide());
     }
     media.on('track', ({ kind, track, reason }) => {
-      if (reason === 'fallback') this.#say(kind, 'device.fallback', { device: track.label });
+      const error = this.#errors.get(kind);
+      if (track) this.#errors.delete(kind);
+      if (reason !== 'fallback') return;
+      this.#say(kind, 'device.fallback', { why: () => error?.words(locale()), device: track.label });
     });
   }
 
   show(error) {
+    this.#errors.set(error.kind, error);
     if (error.code === 'superseded' || this.#isListed(error)) return;
     if (error.kind === 'screen' && error.code === 'dismissed') return; // that is an answer, not a failure
     this.#say(error.kind, 'media.error', { words: () => error.words(locale()) });
