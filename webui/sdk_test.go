@@ -99,7 +99,7 @@ func TestModules(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{
-		"box", "data", "devices", "format", "fragment", "language", "policy", "recording", "room",
+		"admin", "box", "data", "devices", "format", "fragment", "health", "language", "policy", "recording", "room",
 		"rooms", "sdk", "stats", "verdict",
 	} {
 		t.Run(name, func(t *testing.T) {

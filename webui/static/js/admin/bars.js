@@ -1,5 +1,6 @@
 // How much is used of what there is: relay ports, the month's transfer, and the certificate's days.
 import { byId, h } from '../dom.js';
+import { renewAll } from '../rows.js';
 import { bytes, number, rate } from './format.js';
 
 const DAY_MS = 86_400_000;
@@ -14,7 +15,7 @@ export function showBars({ status: { turn, certificate }, limits }) {
     bars.push(bar(`admin.bar.${key}`, {}, used, max, key === 'turn.limits.total_bandwidth' ? rate : number));
   }
   if (certificate) bars.push(certificateItem(certificate));
-  byId('bars').replaceChildren(...bars);
+  renewAll(byId('bars'), bars);
 }
 
 function bar(key, params, used, all, words) {
