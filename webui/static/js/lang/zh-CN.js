@@ -46,7 +46,7 @@ export default {
   "names.own": "你在这里的名字",
   "names.on": "上线",
   "names.off": "下线",
-  "names.as": "别人可以这样呼叫你：",
+  "names.as": "别人呼叫你时用的名字是",
   "names.notify": "在后台时通知我",
   "names.callee": "呼叫谁",
   "names.callee.empty": "请输入要呼叫的名字。",
