@@ -13,7 +13,7 @@ export class Question {
   constructor() {
     byId('kick-confirm').addEventListener('click', () => this.#confirm());
     byId('kick-cancel').addEventListener('click', () => this.close());
-    byId('kick-ban').addEventListener('change', () => this.#showWhy());
+    byId('kick-ban').addEventListener('change', () => this.#showBan());
   }
 
   /**
@@ -34,7 +34,7 @@ export class Question {
     }
     say(byId('kick-confirm'), `act.${ACTS[kind]}`);
     byId('kick-ban').value = byId('kick-why').value = '';
-    this.#showWhy();
+    this.#showBan();
     byId('kick-confirm').disabled = false;
     this.#element.showModal();
     byId('kick-cancel').focus();
@@ -44,8 +44,9 @@ export class Question {
     this.#element.close();
   }
 
-  #showWhy() {
-    byId('kick-why-field').hidden = byId('kick-ban').value === '';
+  // What a ban does, and what is asked of it, is for those who want one.
+  #showBan() {
+    byId('kick-note').hidden = byId('kick-why-field').hidden = byId('kick-ban').value === '';
   }
 
   async #confirm() {
