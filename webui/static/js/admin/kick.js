@@ -51,12 +51,12 @@ export class Question {
 
   async #confirm() {
     byId('kick-confirm').disabled = true;
-    const { name, request } = this.#target;
+    const { kind, name, request } = this.#target;
     try {
       const ban = byId('kick-ban').value;
       tell(...await request(ban, ban ? byId('kick-why').value.trim() : ''));
     } catch (error) {
-      tell(name ? 'kick.failed' : 'act.failed', 'bad', { name, message: () => t(...why(error)) });
+      tell(BANS.includes(kind) ? 'kick.failed' : 'act.failed', 'bad', { name, message: () => t(...why(error)) });
     }
     this.close();
   }
