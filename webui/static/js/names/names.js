@@ -6,6 +6,7 @@ const LOBBY = 'names/lobby'; // Lobby in ui.go
 const WORD = 'signalbox.room'; // under which the ends of a call propose it
 const ROOM = /^[\w-]{22}$/;
 const WORD_MS = 8000; // for the far end to propose one
+const AGAIN_MS = 30_000; // until a lobby that was full may have a place
 const WORDS = 16; // of whoever has one, while a call rings: the newest
 const WHY_NOT = { busy: 'busy', unavailable: 'elsewhere' }; // a far end's SDK says so by itself
 const inOrder = new Intl.Collator().compare;
@@ -24,6 +25,8 @@ export class Names {
   #words = new Map(); // peer id -> the room that it proposes: that of the far end may come before it is known
   #heard = () => {};
   #patience;
+  #pause;
+  #again; // a timer
   #ends;
 
   /**
@@ -32,8 +35,9 @@ export class Names {
    * code, or `busy`, `missed`, `elsewhere` (the far end is no start page) or `answered-elsewhere`
    * (on another device of this end's); and `answered(room)`.
    */
-  constructor(session, told, patience = WORD_MS) {
+  constructor(session, told, patience = WORD_MS, pause = AGAIN_MS) {
     this.#patience = patience;
+    this.#pause = pause;
     this.#session = session;
     this.#told = told;
     const follow = {
@@ -49,10 +53,12 @@ export class Names {
 
   /** Asks who is there, and goes on to be told. */
   async look() {
+    clearTimeout(this.#again);
     try {
       await this.#session.request({ type: 'join', room: LOBBY });
     } catch (error) {
       if (error.code === 'lost') return;
+      if (error.code === 'room-full') this.#again = setTimeout(() => this.look(), this.#pause);
       this.hidden = error.code;
       this.#peopled();
     }
@@ -91,6 +97,7 @@ export class Names {
 
   close() {
     for (const end of this.#ends) end();
+    clearTimeout(this.#again);
     this.end();
   }
 
