@@ -145,7 +145,7 @@ func (a *API) login(w http.ResponseWriter, r *http.Request, brought string, righ
 		answer.TooMany(w, "too many wrong admin tokens or links from your network address: wait a while")
 	default:
 		w.Header().Set("WWW-Authenticate", "Bearer")
-		answer.Error(w, http.StatusUnauthorized, answer.Unauthorized, refusal)
+		refuse(w, http.StatusUnauthorized, Unauthorized, refusal)
 	}
 	return false
 }
@@ -204,7 +204,7 @@ func decode(w http.ResponseWriter, r *http.Request, into any) error {
 func (a *API) serveKick(w http.ResponseWriter, r *http.Request) {
 	var k Kick
 	if err := decode(w, r, &k); err != nil {
-		answer.Error(w, http.StatusBadRequest, answer.BadRequest,
+		refuse(w, http.StatusBadRequest, BadRequest,
 			`want {"peer":"..."}, or allocation, user, token or source, and "ban":"1h" if they are to stay out`)
 		return
 	}
@@ -212,10 +212,10 @@ func (a *API) serveKick(w http.ResponseWriter, r *http.Request) {
 	out, err := a.Kick(k)
 	switch {
 	case errors.Is(err, source.ErrTooManyBans):
-		answer.Error(w, http.StatusInsufficientStorage, answer.RateLimited, err.Error())
+		refuse(w, http.StatusInsufficientStorage, TooManyBans, err.Error())
 		return
 	case err != nil:
-		answer.Error(w, http.StatusBadRequest, answer.BadRequest, err.Error())
+		refuse(w, http.StatusBadRequest, BadRequest, err.Error())
 		return
 	}
 	answer.JSON(w, http.StatusOK, out)

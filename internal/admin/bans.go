@@ -55,7 +55,8 @@ type Unban struct {
 type Unbanned struct {
 	Lifted int `json:"lifted"`
 	// Warning says that they come back with a restart; empty: they don't.
-	Warning string `json:"warning,omitempty"`
+	Warning     string  `json:"warning,omitempty"`
+	WarningCode Warning `json:"warningCode,omitempty"`
 }
 
 // Unban lifts bans.
@@ -78,7 +79,7 @@ func (a *API) Unban(u Unban) (out Unbanned, err error) {
 		return out, errors.New("name a peer, a user, a token or a source")
 	}
 	if out.Lifted, err = a.o.Bans.Lift(time.Now(), match); err != nil {
-		out.Warning, err = a.kept(err)
+		out.WarningCode, out.Warning, err = a.kept(err)
 	}
 	a.o.Log.Info("bans lifted", "peer", u.Peer, "user", u.User, "token", u.Token, "source", u.Source,
 		"bans", out.Lifted, "by", u.by)
@@ -96,13 +97,13 @@ func (a *API) serveBans(w http.ResponseWriter, _ *http.Request) {
 func (a *API) serveUnban(w http.ResponseWriter, r *http.Request) {
 	var u Unban
 	if err := decode(w, r, &u); err != nil {
-		answer.Error(w, http.StatusBadRequest, answer.BadRequest, `want {"peer":"..."}, or user, token or source`)
+		refuse(w, http.StatusBadRequest, BadRequest, `want {"peer":"..."}, or user, token or source`)
 		return
 	}
 	u.by = by(r)
 	out, err := a.Unban(u)
 	if err != nil {
-		answer.Error(w, http.StatusBadRequest, answer.BadRequest, err.Error())
+		refuse(w, http.StatusBadRequest, BadRequest, err.Error())
 		return
 	}
 	answer.JSON(w, http.StatusOK, out)

@@ -72,7 +72,7 @@ func (a *API) only(scope Scope, next http.HandlerFunc) http.Handler {
 		switch {
 		case t == nil:
 		case scope == Write && t.Scope != Write:
-			answer.Error(w, http.StatusForbidden, answer.Unauthorized,
+			refuse(w, http.StatusForbidden, OnlyLooks,
 				"this token may only look: its scope in admin.tokens is not write")
 		default:
 			next(w, r.WithContext(context.WithValue(r.Context(), visitor{}, t)))
@@ -87,7 +87,7 @@ func (a *API) enter(w http.ResponseWriter, r *http.Request) (t *Token) {
 		if s, ok := a.sessionOf(r); ok {
 			a.renew(w, r, s)
 			if r.Method != http.MethodGet && r.Header.Get(pageHeader) == "" {
-				answer.Error(w, http.StatusForbidden, answer.Unauthorized,
+				refuse(w, http.StatusForbidden, Unauthorized,
 					"with a cookie, requests that change something need the header "+pageHeader)
 				return nil
 			}
@@ -119,7 +119,7 @@ type Session struct {
 func (a *API) serveLogin(w http.ResponseWriter, r *http.Request) {
 	var in Login
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1024)).Decode(&in); err != nil {
-		answer.Error(w, http.StatusBadRequest, answer.BadRequest, `want {"code":"..."} or {"token":"..."}`)
+		refuse(w, http.StatusBadRequest, BadRequest, `want {"code":"..."} or {"token":"..."}`)
 		return
 	}
 	t := &(*a.tokens.Load())[0]

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"signalbox/internal/source"
-	"signalbox/internal/state"
 	"signalbox/internal/status"
 )
 
@@ -136,40 +135,6 @@ func TestPagesHaveSessions(t *testing.T) {
 			if got := try("GET", "/api/admin/session", "Cookie", forged); got != http.StatusUnauthorized {
 				t.Errorf("the cookie %s is as good as %s: %d", forged, cookie, got)
 			}
-		}
-	}
-}
-
-// A copy of a cookie is worth nothing after its page's logout, also when the box starts again.
-func TestALogoutOutlivesARestart(t *testing.T) {
-	t.Parallel()
-	dir, err := state.Open(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	start := func() *API { a := box(nil); a.ended.dir = dir; return a }
-	a := start()
-	var cookies []string
-	for range 2 {
-		in := send(a, "POST", "/api/admin/login", `{"token":"`+token+`"}`)
-		cookie, _, _ := strings.Cut(in.Header().Get("Set-Cookie"), "; ")
-		cookies = append(cookies, cookie)
-	}
-	send(a, "POST", "/api/admin/logout", "", "Cookie", cookies[0], pageHeader, "1")
-	over := []int{http.StatusUnauthorized, http.StatusOK}
-	for run := range 3 {
-		for i, want := range over {
-			if got := send(a, "GET", "/api/admin/session", "", "Cookie", cookies[i]).Code; got != want {
-				t.Errorf("run %d, cookie %d: %d, want %d", run, i, got, want)
-			}
-		}
-		if a = start(); run == 1 {
-			if err := dir.Write(endedFile, []byte("broken")); err != nil {
-				t.Fatal(err)
-			}
-			over[1] = http.StatusUnauthorized // nobody knows whose is over
-			// Whoever logs in within the second of the start stays in.
-			time.Sleep(time.Until(time.Now().Truncate(time.Second).Add(time.Second)))
 		}
 	}
 }

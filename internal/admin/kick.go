@@ -50,11 +50,13 @@ type Result struct {
 	Sessions    int `json:"sessions"`
 	Allocations int `json:"allocations"`
 	// Warning says what is wrong with a ban that is in force; empty: nothing.
-	Warning string `json:"warning,omitempty"`
+	Warning     string  `json:"warning,omitempty"`
+	WarningCode Warning `json:"warningCode,omitempty"`
 }
 
 // Kick ends sessions and allocations, and bans if that is asked for.
 func (a *API) Kick(k Kick) (out Result, err error) {
+	defer a.Changed()
 	var until time.Time
 	if k.Ban != "" {
 		d, err := time.ParseDuration(k.Ban)
@@ -85,7 +87,7 @@ func (a *API) Kick(k Kick) (out Result, err error) {
 	if k.Peer != "" {
 		t.bans = append(t.bans, tokensOf(a.sessions(t.match))...)
 	}
-	if out.Warning, err = a.ban(until, k, t); err != nil {
+	if out.WarningCode, out.Warning, err = a.ban(until, k, t); err != nil {
 		return out, err
 	}
 	out.Allocations += t.allocations()
@@ -198,29 +200,29 @@ func tokensOf(sessions []signal.Kicked) (out []source.Ban) {
 
 // ban puts a target's bans into force; a zero time means none. The warning says that they end with
 // this process, or leave something out.
-func (a *API) ban(until time.Time, k Kick, t target) (warning string, err error) {
+func (a *API) ban(until time.Time, k Kick, t target) (code Warning, warning string, err error) {
 	if until.IsZero() {
-		return "", nil
+		return "", "", nil
 	}
 	for i := range t.bans {
 		t.bans[i].Until, t.bans[i].For = until, t.who.Key+":"+t.who.Value.String()
 		t.bans[i].Why, t.bans[i].By = k.Why, k.by
 	}
-	warning, err = a.kept(a.o.Bans.Add(time.Now(), t.bans...))
-	if warning == "" && t.unbanned != "" {
-		warning = "ban: " + t.unbanned
+	code, warning, err = a.kept(a.o.Bans.Add(time.Now(), t.bans...))
+	if code == "" && t.unbanned != "" {
+		code, warning = SourceStay, "ban: "+t.unbanned
 	}
-	return warning, err
+	return code, warning, err
 }
 
 // kept makes a warning of an error after which bans have changed nevertheless.
-func (a *API) kept(err error) (warning string, _ error) {
+func (a *API) kept(err error) (code Warning, warning string, _ error) {
 	if errors.Is(err, source.ErrBansNotKept) {
 		a.o.Log.Error("bans can't be kept", "err", err)
-		return "ban: " + err.Error(), nil
+		return NotKept, "ban: " + err.Error(), nil
 	}
 	if err != nil {
-		return "", fmt.Errorf("ban: %w", err)
+		return "", "", fmt.Errorf("ban: %w", err)
 	}
-	return "", nil
+	return "", "", nil
 }

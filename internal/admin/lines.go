@@ -148,7 +148,7 @@ func (l *Lines) after(n uint64) []Line {
 func (a *API) serveLog(w http.ResponseWriter, r *http.Request) {
 	after, err := afterOf(r)
 	if err != nil {
-		answer.Error(w, http.StatusBadRequest, answer.BadRequest, err.Error())
+		refuse(w, http.StatusBadRequest, BadRequest, err.Error())
 		return
 	}
 	answer.JSON(w, http.StatusOK, Log{a.o.Lines.after(uint64(after))})

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"signalbox/internal/answer"
@@ -101,27 +102,47 @@ type shot struct {
 	sessions func() []SessionRow
 }
 
-// shots makes one a second at most.
+// shots makes one a second at most, and another one after each change of Changed: whoever was told
+// that it is done sees it done.
 type shots struct {
+	changes atomic.Uint64
+
 	mu   sync.Mutex
 	last *shot
+	seen uint64 // what changes was before the last one was made
+	// since is what its rates are measured from, liveEvery before, however many changes there are.
+	since moment
+}
+
+// moment is what had been relayed until a time.
+type moment struct {
+	at   time.Time
+	rows []AllocationRow
 }
 
 // rateWithin is how old a snapshot may be to tell a rate.
 const rateWithin = 30 * time.Second
 
+// Changed says that somebody was put out or a room was closed: the next list is made anew.
+func (a *API) Changed() { a.shots.changes.Add(1) }
+
 func (a *API) shot() *shot {
 	a.shots.mu.Lock()
 	defer a.shots.mu.Unlock()
-	now, last := time.Now(), a.shots.last
-	if last != nil && now.Sub(last.at) < liveEvery {
+	now, last, changes := time.Now(), a.shots.last, a.shots.changes.Load()
+	young := last != nil && now.Sub(last.at) < liveEvery
+	if young && changes == a.shots.seen {
 		return last
 	}
+	if last != nil && !young {
+		a.shots.since = moment{last.at, last.rows}
+	}
+	since := a.shots.since
 	s := &shot{at: now, status: a.o.Status(), byPeer: map[string][]AllocationRow{}}
 	before := map[string]*status.Allocation{}
-	if last != nil && now.Sub(last.at) < rateWithin {
-		for i := range last.rows {
-			before[last.rows[i].ID] = &last.rows[i].Allocation
+	if now.Sub(since.at) < rateWithin {
+		for i := range since.rows {
+			before[since.rows[i].ID] = &since.rows[i].Allocation
 		}
 	}
 	names, rooms := whoIsWhere(s.status.Signal.Rooms)
@@ -132,7 +153,7 @@ func (a *API) shot() *shot {
 			row.Room = in[0]
 		}
 		if b := before[al.ID]; b != nil {
-			row.Rate = rateOf(al.FromClientBytes-b.FromClientBytes, al.ToClientBytes-b.ToClientBytes, now.Sub(last.at))
+			row.Rate = rateOf(al.FromClientBytes-b.FromClientBytes, al.ToClientBytes-b.ToClientBytes, now.Sub(since.at))
 		}
 		s.rows = append(s.rows, row)
 		s.byPeer[peer] = append(s.byPeer[peer], row)
@@ -144,7 +165,7 @@ func (a *API) shot() *shot {
 		}
 		return rows
 	})
-	a.shots.last = s
+	a.shots.last, a.shots.seen = s, changes
 	return s
 }
 
@@ -263,7 +284,7 @@ func cut[T any](list []T, q query) ([]T, Page) {
 func list(w http.ResponseWriter, r *http.Request, answerTo func(query) any, names []string, sorts ...string) {
 	q, err := queryOf(r, names, sorts)
 	if err != nil {
-		answer.Error(w, http.StatusBadRequest, answer.BadRequest, err.Error())
+		refuse(w, http.StatusBadRequest, BadRequest, err.Error())
 		return
 	}
 	answer.JSON(w, http.StatusOK, answerTo(q))

@@ -206,7 +206,7 @@ func (h *history) after(at int64) []Point {
 func (a *API) serveHistory(w http.ResponseWriter, r *http.Request) {
 	after, err := afterOf(r)
 	if err != nil {
-		answer.Error(w, http.StatusBadRequest, answer.BadRequest, err.Error())
+		refuse(w, http.StatusBadRequest, BadRequest, err.Error())
 		return
 	}
 	answer.JSON(w, http.StatusOK, History{livePerPoint * int(liveEvery/time.Second), a.history.after(after)})
@@ -285,7 +285,7 @@ func (a *API) serveEvents(w http.ResponseWriter, r *http.Request) {
 	events := a.feed.join(token.Name)
 	if events == nil {
 		w.Header().Set("Retry-After", "5")
-		answer.Error(w, http.StatusServiceUnavailable, answer.RateLimited, "the feed has too many readers")
+		refuse(w, http.StatusServiceUnavailable, TooManyPages, "the feed has too many readers")
 		return
 	}
 	defer a.feed.leave(events)

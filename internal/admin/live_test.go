@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -300,6 +301,82 @@ func TestSessionsAreOfTheSecondsSnapshot(t *testing.T) {
 		send(a, "GET", "/api/admin/rooms", "", "Authorization", "Bearer "+looking)
 		if hub.n != 3 {
 			t.Errorf("%d times in three seconds", hub.n)
+		}
+	})
+}
+
+// rooms is a hub that has one room, with whoever is not kicked in it.
+type rooms struct {
+	members []signal.MemberSnapshot
+	closed  bool
+}
+
+func (h *rooms) Kick(match func(signal.Kicked) bool) (gone []signal.Kicked) {
+	h.members = slices.DeleteFunc(h.members, func(m signal.MemberSnapshot) bool {
+		k := signal.Kicked{ID: m.ID, User: m.User}
+		if !match(k) {
+			return false
+		}
+		gone = append(gone, k)
+		return true
+	})
+	return gone
+}
+
+func (h *rooms) Room(string) (signal.RoomSnapshot, bool) {
+	return signal.RoomSnapshot{Room: "room", Members: slices.Clone(h.members)}, !h.closed
+}
+
+func (h *rooms) CloseRoom(string) error {
+	h.closed = true
+	return nil
+}
+
+// Who was told that somebody is kicked or a room is closed does not see them again, and rates are
+// over a second still.
+func TestListsShowWhatWasDone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a, began := box(nil), time.Now()
+		hub := &rooms{members: []signal.MemberSnapshot{{ID: "1", User: "bob"}, {ID: "2", User: "ann"}}}
+		a.o.Hub, a.o.Rooms = hub, hub
+		a.o.Member = func(string) (string, netip.Addr, bool) { return "", netip.Addr{}, false }
+		a.o.Status = func() (s status.Status) {
+			if room, ok := hub.Room(""); ok {
+				s.Signal.Rooms = []signal.RoomSnapshot{room}
+			}
+			s.TURN.Allocations = []status.Allocation{{ID: "a", User: "1:2",
+				FromClientBytes: 1000 * uint64(time.Since(began)/(100*time.Millisecond))}}
+			return s
+		}
+		listed := func(list string) string {
+			return send(a, "GET", "/api/admin/"+list, "", "Authorization", "Bearer "+looking).Body.String()
+		}
+		act := func(what, body string) {
+			w := send(a, "POST", "/api/admin/"+what, body, "Authorization", "Bearer "+token)
+			if w.Code != http.StatusOK {
+				t.Fatalf("%s: %d %s", what, w.Code, w.Body)
+			}
+		}
+		listed("sessions")
+		time.Sleep(liveEvery)
+		if got := listed("sessions"); !strings.Contains(got, "bob") {
+			t.Errorf("before: %s", got)
+		}
+		time.Sleep(liveEvery / 2)
+		act("kick", `{"peer":"1"}`)
+		if got := listed("sessions"); strings.Contains(got, "bob") || !strings.Contains(got, "ann") {
+			t.Errorf("after the kick: %s", got)
+		}
+		if got := listed("allocations"); !strings.Contains(got, `"rate":{"fromClient":10000,"toClient":0}`) {
+			t.Errorf("after the kick: %s", got)
+		}
+		if got := listed("rooms"); !strings.Contains(got, `"members":1`) {
+			t.Errorf("after the kick: %s", got)
+		}
+		act("close", `{"room":"room"}`)
+		if got := listed("rooms"); !strings.Contains(got, `"total":0`) {
+			t.Errorf("after the close: %s", got)
 		}
 	})
 }

@@ -37,15 +37,16 @@ type Closed struct {
 func (a *API) serveClose(w http.ResponseWriter, r *http.Request) {
 	var c Close
 	if err := decode(w, r, &c); err != nil || c.Room == "" {
-		answer.Error(w, http.StatusBadRequest, answer.BadRequest, `want {"room":"..."}`)
+		refuse(w, http.StatusBadRequest, BadRequest, `want {"room":"..."}`)
 		return
 	}
 	shot, _ := a.o.Rooms.Room(c.Room)
-	if err := a.o.Rooms.CloseRoom(c.Room); err != nil {
-		answer.Error(w, http.StatusNotFound, string(signal.RefusalOf(err).Code),
+	if a.o.Rooms.CloseRoom(c.Room) != nil {
+		refuse(w, http.StatusNotFound, NoSuchRoom,
 			"there is no room of that name: `signalbox rooms` lists them")
 		return
 	}
+	a.Changed()
 	a.o.Log.Info("room closed", "room", c.Room, "members", len(shot.Members), "by", by(r))
 	answer.JSON(w, http.StatusOK, Closed{len(shot.Members)})
 }
@@ -58,7 +59,7 @@ type Draining struct {
 // serveDrain has the box end once its allocations have ended, or drain.timeout is over.
 func (a *API) serveDrain(w http.ResponseWriter, r *http.Request) {
 	if err := a.o.Drain(); err != nil {
-		answer.Error(w, http.StatusConflict, answer.BadRequest, err.Error())
+		refuse(w, http.StatusConflict, Impossible, err.Error())
 		return
 	}
 	a.o.Log.Warn("draining, as the admin API was asked to", "by", by(r))
@@ -73,7 +74,7 @@ type Config struct {
 func (a *API) serveConfig(w http.ResponseWriter, _ *http.Request) {
 	text, err := a.o.Config()
 	if err != nil {
-		answer.Error(w, http.StatusConflict, answer.BadRequest, err.Error())
+		refuse(w, http.StatusConflict, Impossible, err.Error())
 		return
 	}
 	answer.JSON(w, http.StatusOK, Config{text})

@@ -6,33 +6,25 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/json"
-	"errors"
-	"io/fs"
-	"log/slog"
-	"maps"
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"signalbox/internal/source"
-	"signalbox/internal/state"
 )
 
 // The session of a page is a cookie that no script reads and that browsers send from the box's own
 // pages only (RFC 6265bis, SameSite=Strict). Other pages can't make a browser send pageHeader
 // along, since no CORS answer of the admin API lets them. The cookie is signed, says when the login
 // was and until when it holds, and is worth what the token of its login is worth. The box keeps
-// only which sessions have been ended.
+// only which sessions have been ended, see ended.
 
 const (
 	pageHeader   = "X-Signalbox-Admin"
 	sessionLife  = 12 * time.Hour
 	sessionRenew = sessionLife / 2    // what is left when a page gets a new cookie
 	sessionMost  = 7 * 24 * time.Hour // from its login on, however often it is renewed
-	maxEnded     = 1000
 )
 
 // session is what a cookie says.
@@ -118,70 +110,6 @@ func (a *API) renew(w http.ResponseWriter, r *http.Request, s session) {
 	if time.Until(s.ends) < sessionRenew && next.After(s.ends) {
 		s.ends = next
 		a.setSession(w, r, s)
-	}
-}
-
-// endedFile is in the state directory.
-const endedFile = "admin-ended.json"
-
-// ended are sessions that their pages have ended. If they are too many, all that began until then
-// are.
-type ended struct {
-	dir *state.Dir // nil: a restart forgets them
-	log *slog.Logger
-
-	mu   sync.Mutex
-	read bool // what an earlier run has kept
-	kept struct {
-		Names map[string]time.Time `json:"names"` // until when a cookie of theirs could hold
-		Until time.Time            `json:"until"` // sessions that began before are over
-	}
-}
-
-// open reads what an earlier run has kept. The caller holds mu.
-func (e *ended) open() {
-	if !e.read && e.dir != nil {
-		text, err := e.dir.Read(endedFile)
-		if err == nil {
-			err = json.Unmarshal(text, &e.kept)
-		}
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			e.log.Warn("which admin sessions have been ended can't be read: all log in again", "err", err)
-			e.kept.Until = time.Now().Truncate(time.Second) // as sessions tell when they began
-		}
-	}
-	e.read = true
-}
-
-func (e *ended) has(s session) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.open()
-	_, over := e.kept.Names[s.name]
-	return over || s.began.Before(e.kept.Until)
-}
-
-func (e *ended) add(s session) {
-	now := time.Now()
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.open()
-	k := &e.kept
-	maps.DeleteFunc(k.Names, func(_ string, until time.Time) bool { return until.Before(now) })
-	if len(k.Names) >= maxEnded {
-		k.Names, k.Until = nil, now
-	} else {
-		if k.Names == nil {
-			k.Names = map[string]time.Time{}
-		}
-		k.Names[s.name] = s.began.Add(sessionMost)
-	}
-	if e.dir == nil {
-		return
-	}
-	text, _ := json.Marshal(k) // texts and times always have JSON
-	if err := e.dir.Write(endedFile, text); err != nil {
-		e.log.Warn("the end of an admin session can't be kept: a restart forgets it", "err", err)
 	}
 }
 

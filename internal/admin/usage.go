@@ -51,7 +51,7 @@ func usageQuery(v url.Values) (q usage.Query, err error) {
 
 func (a *API) serveUsage(w http.ResponseWriter, r *http.Request) {
 	if a.o.Usage == nil {
-		answer.Error(w, http.StatusNotFound, answer.NotFound, "what users use is not counted: turn.usage is off")
+		refuse(w, http.StatusNotFound, NotFound, "what users use is not counted: turn.usage is off")
 		return
 	}
 	values, err := valuesOf(r, "period", "at", "user", "sort", "offset", "limit")
@@ -66,7 +66,7 @@ func (a *API) serveUsage(w http.ResponseWriter, r *http.Request) {
 		found, err = a.o.Usage.List(q)
 	}
 	if err != nil {
-		answer.Error(w, http.StatusBadRequest, answer.BadRequest, err.Error())
+		refuse(w, http.StatusBadRequest, BadRequest, err.Error())
 		return
 	}
 	answer.JSON(w, http.StatusOK, found)

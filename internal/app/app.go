@@ -243,7 +243,7 @@ func (a *App) makeHub() error {
 	a.notices.Apply(notifyOptions(&a.cfg))
 	a.tester = newSelfTest(a)
 	a.others = newDialects(a.hub, &a.cfg, a.guard, a.ice, a.hosts)
-	a.rooms = rooms.New(a.hub, a.log.With("part", "api"))
+	a.rooms = rooms.New(guests{a.hub, func() { a.admin.Changed() }}, a.log.With("part", "api"))
 	a.rooms.Apply(roomsOptions(&a.cfg))
 	return nil
 }

@@ -138,14 +138,7 @@ func TestAdminNeedsItsTokenAndTheLinkWorksOnce(t *testing.T) {
 		}
 	}
 	login := func(code string) (int, string) {
-		resp, err := c.Post(base+"/api/admin/login", "application/json",
-			strings.NewReader(fmt.Sprintf(`{"code":%q}`, code)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer resp.Body.Close()
-		cookie, _, _ := strings.Cut(resp.Header.Get("Set-Cookie"), ";")
-		return resp.StatusCode, cookie
+		return adminPost(t, app, "login", fmt.Sprintf(`{"code":%q}`, code), "")
 	}
 	link := app.admin.Code()
 	if code, _ := login("wrong"); code != http.StatusUnauthorized {
@@ -162,6 +155,55 @@ func TestAdminNeedsItsTokenAndTheLinkWorksOnce(t *testing.T) {
 	var status status.Status
 	if err := json.Unmarshal([]byte(body), &status); err != nil || status.Version == "" || status.TURN.Drops == nil {
 		t.Errorf("status %s: %v", body, err)
+	}
+}
+
+// adminPost returns the status of an answer of the admin API, and the cookie that it sets.
+func adminPost(t *testing.T, app *App, what, body, cookie string) (status int, next string) {
+	t.Helper()
+	req, err := http.NewRequest(http.MethodPost, "http://"+app.Addrs().Web+"/api/admin/"+what, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Cookie", cookie)
+	req.Header.Set("X-Signalbox-Admin", "1")
+	resp, err := insecure().Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	next, _, _ = strings.Cut(resp.Header.Get("Set-Cookie"), ";")
+	return resp.StatusCode, next
+}
+
+// Whoever logs out of /admin is out, also after a restart of the box; other pages stay in.
+func TestAdminLogoutOutlivesARestart(t *testing.T) {
+	t.Parallel()
+	app := newApp(t)
+	stop := listenAndRun(t, app)
+	body := fmt.Sprintf(`{"token":%q}`, adminToken(t, app))
+	_, stays := adminPost(t, app, "login", body, "")
+	_, leaves := adminPost(t, app, "login", body, "")
+	want := map[string]int{stays: http.StatusOK, leaves: http.StatusOK}
+	for restart := range 2 {
+		for cookie, want := range want {
+			if code, _, _ := get(t, insecure(), "http://"+app.Addrs().Web+"/api/admin/session", "Cookie",
+				cookie); code != want {
+				t.Errorf("restart %d: %d, want %d", restart, code, want)
+			}
+		}
+		if restart == 0 {
+			if code, _ := adminPost(t, app, "logout", "", leaves); code != http.StatusNoContent {
+				t.Fatalf("logout: %d", code)
+			}
+			want[leaves] = http.StatusUnauthorized
+		}
+		stop()
+		var err error
+		if app, err = New(app.cfg, app.dir, nil); err != nil {
+			t.Fatal(err)
+		}
+		stop = listenAndRun(t, app)
 	}
 }
 

@@ -69,6 +69,38 @@ func (s *session) join(room string) {
 	s.expect("joined")
 }
 
+// Whom the server API has put out, and the room that it has closed, the admin API's lists have no
+// more.
+func TestAdminSeesWhatTheServerAPIDid(t *testing.T) {
+	t.Parallel()
+	app := startApp(t, "api.keys="+apiKey)
+	listed := func() string {
+		t.Helper()
+		_, _, body := get(t, insecure(), "http://"+app.Addrs().Web+"/api/admin/rooms", "Authorization",
+			"Bearer "+adminToken(t, app))
+		return body
+	}
+	for _, who := range []string{"ada", "eve"} {
+		knock(t, app, who, who).join("lesson")
+	}
+	eventually(t, "both are listed", func() bool {
+		all := listed()
+		return strings.Contains(all, "ada") && strings.Contains(all, "eve")
+	})
+	if status, said := api(t, app, apiKey, "POST", "/api/rooms/lesson/kick", `{"user":"eve"}`); status != 200 {
+		t.Fatal(status, said)
+	}
+	if all := listed(); !strings.Contains(all, "ada") || strings.Contains(all, "eve") {
+		t.Errorf("after the kick: %s", all)
+	}
+	if status, said := api(t, app, apiKey, "DELETE", "/api/rooms/lesson", ""); status >= 300 {
+		t.Fatal(status, said)
+	}
+	if all := listed(); strings.Contains(all, "lesson") {
+		t.Errorf("after the end: %s", all)
+	}
+}
+
 // The two example programs do what they say, against the real box.
 func TestHub13ExamplesOfAnAppsServer(t *testing.T) {
 	t.Parallel()

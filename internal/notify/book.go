@@ -1,6 +1,8 @@
 package notify
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"io/fs"
@@ -24,10 +26,17 @@ type book struct {
 	told map[string]entry
 }
 
-// entry is what was told last, and when.
+// entry is what was told last, where, and when.
 type entry struct {
 	Codes []trouble.Code `json:"codes"` // none: that all is well
 	At    int64          `json:"at"`    // Unix milliseconds
+	To    string         `json:"to"`    // see mark
+}
+
+// mark stands for where a way leads, which is a secret.
+func mark(to string) string {
+	sum := sha256.Sum256([]byte("signalbox notify\n" + to))
+	return hex.EncodeToString(sum[:8])
 }
 
 // age is how long ago it was told. One that lies ahead is of a clock that was wrong: long ago.

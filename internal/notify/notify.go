@@ -13,7 +13,9 @@
 // on its standard input, and must end with 0 within 30 s.
 //
 // A change of what is wrong is told once, what stays wrong once a day, and the end of it, also over
-// a restart: what was told stands in the state directory. Nothing waits for any of this.
+// a restart: what was told stands in the state directory. Another URL or command, put in the place
+// of one, is told at once what is wrong then, and else the end of what that one was told last: it
+// is the same operator who reads it. Nothing waits for any of this.
 package notify
 
 import (
@@ -175,8 +177,8 @@ func (n *Notifier) run(ctx context.Context, w *way) {
 		} else if failures > 0 && !again {
 			continue // the timer is set
 		}
-		now := codes(faults)
-		due := known && (!slices.Equal(now, told.Codes) || len(now) > 0 && told.age() >= remind)
+		now, to := codes(faults), mark(tried)
+		due := known && (!slices.Equal(now, told.Codes) || len(now) > 0 && (told.To != to || told.age() >= remind))
 		if !w.on(&o) || !due {
 			failures = 0
 			n.note(w, nil, false)
@@ -189,7 +191,7 @@ func (n *Notifier) run(ctx context.Context, w *way) {
 		err := w.send(ctx, &o, newNotice(&o, state, faults))
 		n.note(w, err, true)
 		if err == nil {
-			told, failures = entry{Codes: now, At: time.Now().UnixMilli()}, 0
+			told, failures = entry{Codes: now, At: time.Now().UnixMilli(), To: to}, 0
 			n.book.note(w.name, told)
 			continue
 		}

@@ -280,6 +280,50 @@ func TestAMendedWayIsTriedAtOnce(t *testing.T) {
 	})
 }
 
+// Where notices lead to from now on, what is wrong is told at once, also if that changes between
+// two starts; and the end of it is told there, even if it was told elsewhere only.
+func TestAnotherTargetIsToldWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		var heard []string
+		life := func(faults []status.Fault, targets ...string) []string { // of a process
+			heard = nil
+			n := newNotifier(t, dir)
+			n.ways[0].send = func(_ context.Context, o *Options, told *notice) error {
+				heard = append(heard, o.Webhook+" "+told.State)
+				return nil
+			}
+			stop := runs(t, n)
+			for _, to := range targets {
+				n.Apply(Options{Webhook: to})
+				n.Tell(faults)
+				time.Sleep(time.Minute)
+			}
+			stop()
+			return heard
+		}
+		for _, step := range []struct {
+			faults  []status.Fault
+			targets []string
+			want    []string
+		}{
+			{faults, []string{"old", "old"}, []string{"old failing"}},
+			{faults, []string{"old", "new", "", "new"}, []string{"new failing"}},
+			{faults, []string{"next"}, []string{"next failing"}},
+			{nil, []string{"last", "other"}, []string{"last recovered"}},
+		} {
+			if got := life(step.faults, step.targets...); !slices.Equal(got, step.want) {
+				t.Errorf("%q: %q is told, want %q", step.targets, got, step.want)
+			}
+		}
+		text, err := os.ReadFile(filepath.Join(dir, bookFile))
+		if err != nil || strings.Contains(string(text), "last") {
+			t.Errorf("%s, %v", text, err)
+		}
+	})
+}
+
 // A redirect is an answer like any other that does not confirm it: it is not followed.
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	t.Parallel()

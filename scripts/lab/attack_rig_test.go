@@ -230,30 +230,24 @@ func bystanders(t *testing.T, l *lab.Lab, on onLink, host string) (stop func() (
 	call, newcomers := new(ages), new(ages)
 	done := make(chan struct{})
 	var senders, readers sync.WaitGroup
-	every := func(d time.Duration, f func()) {
+	send := func(pace time.Duration, f func()) {
 		senders.Go(func() {
-			tick := time.NewTicker(d)
-			defer tick.Stop()
-			for {
-				select {
-				case <-done:
-					return
-				case <-tick.C:
-					f()
-				}
-			}
+			every(pace, done, func() (over bool) {
+				f()
+				return false
+			})
 		})
 	}
 	frame := make([]byte, 4+160)
 	binary.BigEndian.PutUint16(frame, 0x4000)
 	binary.BigEndian.PutUint16(frame[2:], 160)
 	data := make([]byte, 160)
-	every(10*time.Millisecond, func() {
+	send(10*time.Millisecond, func() {
 		stamp(frame[4:])
 		call.send()
 		client.write(frame)
 	})
-	every(10*time.Millisecond, func() {
+	send(10*time.Millisecond, func() {
 		call.send()
 		peer.WriteToUDPAddrPort(stamp(data), client.relayed) //nolint:errcheck // UDP
 	})
@@ -274,7 +268,7 @@ func bystanders(t *testing.T, l *lab.Lab, on onLink, host string) (stop func() (
 	}
 	hear(client.conn, 4)
 	hear(peer, 0)
-	every(20*time.Millisecond, func() {
+	send(20*time.Millisecond, func() {
 		newcomers.send()
 		senders.Go(func() {
 			conn, err := fresh.DialContext(context.Background(), "udp", net.JoinHostPort(host, "3478"))

@@ -152,19 +152,13 @@ func clientsLeave(t *testing.T, on onLink) {
 				t.Fatalf("permit: %d", code)
 			}
 			pumps.Go(func() { // 4 Mbit/s
-				tick := time.NewTicker(10 * time.Millisecond)
-				defer tick.Stop()
 				data := make([]byte, 1000)
-				for {
-					select {
-					case <-done:
-						return
-					case <-tick.C:
-					}
+				every(10*time.Millisecond, done, func() (over bool) {
 					for range 5 {
 						media.WriteToUDPAddrPort(data, c.relayed) //nolint:errcheck // UDP
 					}
-				}
+					return false
+				})
 			})
 			in.Exec(t, "ip", "link", "set", "eth0", "down")
 			// The server finds out within a minute; here it is told.

@@ -132,51 +132,36 @@ func (k *talk) start(ctx context.Context, working *sync.WaitGroup) {
 	for i, s := range k.members {
 		k.listening.Go(func() { k.listen(i, s) })
 	}
-	working.Go(func() { k.speak(ctx) })
+	working.Go(func() { every(k.every, ctx.Done(), k.speak) })
 	if k.cutEvery > 0 {
 		working.Go(func() {
-			tick := time.NewTicker(k.cutEvery)
-			defer tick.Stop()
-			for {
-				select {
-				case <-ctx.Done():
-					return
-				case <-tick.C:
-					k.line.cut()
-				}
-			}
+			every(k.cutEvery, ctx.Done(), func() (over bool) {
+				k.line.cut()
+				return false
+			})
 		})
 	}
 }
 
-// speak says something now and then: to the other one, or to all.
-func (k *talk) speak(ctx context.Context) {
-	tick := time.NewTicker(k.every)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		for range k.members[1:] {
-			k.ages.send()
-		}
-		k.spoken++
-		what := said{k.spoken, time.Now().UnixNano()}
-		var err error
-		patient, cancel := context.WithTimeout(context.Background(), time.Minute)
-		if len(k.members) == 2 {
-			err = k.members[0].Signal(patient, k.members[1].PeerID(), k.room, what)
-		} else {
-			err = k.members[0].Broadcast(patient, k.room, what)
-		}
-		cancel()
-		if err != nil {
-			k.t.Errorf("room %s: what was said is not taken: %v", k.room, err)
-			return
-		}
+// speak says something: to the other one, or to all.
+func (k *talk) speak() (over bool) {
+	for range k.members[1:] {
+		k.ages.send()
 	}
+	k.spoken++
+	what := said{k.spoken, time.Now().UnixNano()}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	var err error
+	if len(k.members) == 2 {
+		err = k.members[0].Signal(ctx, k.members[1].PeerID(), k.room, what)
+	} else {
+		err = k.members[0].Broadcast(ctx, k.room, what)
+	}
+	if err != nil {
+		k.t.Errorf("room %s: what was said is not taken: %v", k.room, err)
+	}
+	return err != nil
 }
 
 // listen checks that each message arrives, once and in order, and that the session goes on.

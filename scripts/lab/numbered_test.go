@@ -96,19 +96,13 @@ func passNumbered(t *testing.T, name string, client *turnClient, peer *net.UDPCo
 	n.reading.Go(n.readClient)
 	n.reading.Go(n.readPeer)
 	n.sending.Go(func() {
-		tick := time.NewTicker(time.Second / time.Duration(perSecond))
-		defer tick.Stop()
-		for {
-			select {
-			case <-n.stop:
-				return
-			case <-tick.C:
-				n.channelData(channel, string(n.up.next()))
-				if _, err := peer.WriteToUDPAddrPort(n.down.next(), n.relayed); err != nil {
-					t.Errorf("%s: the peer can't send: %v", name, err)
-				}
+		every(time.Second/time.Duration(perSecond), n.stop, func() (over bool) {
+			n.channelData(channel, string(n.up.next()))
+			if _, err := peer.WriteToUDPAddrPort(n.down.next(), n.relayed); err != nil {
+				t.Errorf("%s: the peer can't send: %v", name, err)
 			}
-		}
+			return false
+		})
 	})
 	return n
 }

@@ -408,22 +408,16 @@ type stream struct {
 
 // startStream starts one that ends with the test at the latest. The client is the
 // stream's until then.
-func startStream(from *turnClient, channel uint16, peer netip.AddrPort, every time.Duration) *stream {
+func startStream(from *turnClient, channel uint16, peer netip.AddrPort, pace time.Duration) *stream {
 	s := &stream{quit: make(chan struct{}), done: make(chan struct{})}
 	from.t.Cleanup(s.stop)
-	tick := time.NewTicker(every)
 	go func() {
 		defer close(s.done)
-		defer tick.Stop()
-		for {
-			select {
-			case <-s.quit:
-				return
-			case <-tick.C:
-				from.channelData(channel, fmt.Sprint(word, " ", s.n.Add(1)))
-				from.send(peer, word+", sent")
-			}
-		}
+		every(pace, s.quit, func() (over bool) {
+			from.channelData(channel, fmt.Sprint(word, " ", s.n.Add(1)))
+			from.send(peer, word+", sent")
+			return false
+		})
 	}()
 	return s
 }

@@ -88,26 +88,20 @@ func (h *honest) meetOnSocketIO(room string) *socketIOPair {
 	return p
 }
 
-func (p *socketIOPair) start(ctx context.Context, every time.Duration, working *sync.WaitGroup) {
+func (p *socketIOPair) start(ctx context.Context, pace time.Duration, working *sync.WaitGroup) {
 	for _, c := range []*socketIOClient{p.speaker, p.ears} {
 		p.reading.Go(func() { p.listen(c) })
 	}
-	working.Go(func() {
-		tick := time.NewTicker(every)
-		defer tick.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-			}
-			p.said++
-			if err := p.speaker.say(fmt.Sprintf(`42["vdata","%s",%d]`, p.room, p.said)); err != nil {
-				p.t.Errorf("room %s: %v", p.room, err)
-				return
-			}
-		}
-	})
+	working.Go(func() { every(pace, ctx.Done(), p.speak) })
+}
+
+func (p *socketIOPair) speak() (over bool) {
+	p.said++
+	err := p.speaker.say(fmt.Sprintf(`42["vdata","%s",%d]`, p.room, p.said))
+	if err != nil {
+		p.t.Errorf("room %s: %v", p.room, err)
+	}
+	return err != nil
 }
 
 // listen checks that each message arrives, once and in order, and that the connection stays.

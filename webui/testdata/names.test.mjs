@@ -23,8 +23,8 @@ async function enter(t, user, patience = 1000) {
   const ended = [];
   const rooms = [];
   const names = new Names(session, {
-    changed() {},
-    hidden: (code) => ended.push({ code }),
+    peopled() {},
+    rung() {},
     ended: (end) => ended.push(end),
     answered: (room) => rooms.push(room),
   }, patience);
@@ -197,4 +197,37 @@ test('words of many strangers don’t shut out that of the far end', DEADLINE, a
   assert.deepEqual(ann.ended, []);
   await until(() => bob.rooms.length);
   assert.deepEqual(ann.rooms, bob.rooms);
+});
+
+test('many come and go at the price of one look; a list that was hidden is hidden no more', DEADLINE, async (t) => {
+  const ears = {};
+  let looks = 0;
+  const session = {
+    get user() {
+      looks++;
+      return 'me';
+    },
+    on: (type, listener) => { ears[type] = listener; return () => {}; },
+    request: async ({ room }) => {
+      if (isFull) throw Object.assign(new Error('full'), { code: 'room-full' });
+      ears.joined({ room, peers: [] });
+    },
+  };
+  let isFull = true;
+  let told = 0;
+  const names = new Names(session, { peopled() { told++; }, rung() {}, ended() {}, answered() {} }, 0, 10);
+  t.after(() => names.close());
+  await names.look();
+  assert.deepEqual([names.hidden, told], ['room-full', 1]);
+  isFull = false;
+  await until(() => !names.hidden);
+  assert.deepEqual(names.people, []);
+  const room = 'names/lobby';
+  told = looks = 0;
+  for (let n = 0; n < 1000; n++) ears['peer-joined']({ room, peer: { id: `p${n}`, user: `u${n}` } });
+  for (let n = 0; n < 998; n++) ears['peer-left']({ room, peer: { id: `p${n}` } });
+  assert.deepEqual(names.people, [{ user: 'u998' }, { user: 'u999' }]);
+  assert.equal(names.people, names.people, 'it is made once');
+  assert.equal(told, 1998);
+  assert.ok(looks < 10, `${looks} looks`);
 });

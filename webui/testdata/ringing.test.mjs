@@ -248,8 +248,8 @@ test('start pages on two devices of one name: both ring, and the other one says 
     const [caller, first, second] = await Promise.all([alice, ...devices].map(async (session) => {
       const page = { ended: [], rooms: [] };
       page.names = new Names(session, {
-        changed: () => page.onchange?.(),
-        hidden: (code) => page.ended.push({ code }),
+        peopled: () => page.onchange?.(),
+        rung: () => page.onchange?.(),
         ended: (end) => page.ended.push(end),
         answered: (room) => page.rooms.push(room),
       });

@@ -1,14 +1,8 @@
 // The rooms of the admin page: what it shows is what was asked for last.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import './page.mjs';
 
-const elements = new Map();
-const element = () => ({ value: '', textContent: '', children: [], addEventListener() {}, toggleAttribute() {} });
-globalThis.document = {
-  documentElement: element(),
-  getElementById: (id) => elements.get(id) ?? elements.set(id, element()).get(id),
-};
-globalThis.navigator ??= { languages: ['en'] };
 const asked = []; // what answers each request
 globalThis.fetch = () => new Promise((resolve) => {
   asked.push((total) => resolve(new Response(JSON.stringify({ total, offset: 0, rooms: [] }))));

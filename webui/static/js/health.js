@@ -2,17 +2,24 @@
 import { byId } from './dom.js';
 import { say } from './i18n.js';
 
-/** Asks the box, and says how it is. */
+const PATIENCE_MS = 5000;
+
+let asked = 0; // so many times
+
+/** Asks the box, and says how it is. What was asked last is what is said. */
 export async function tellHealth() {
-  const asked = performance.now();
-  const { state, mood } = await healthOf(fetch('/readyz', { cache: 'no-store' }));
+  const turn = ++asked;
+  const began = performance.now();
+  const { state, mood } = await healthOf(
+    fetch('/readyz', { cache: 'no-store', signal: AbortSignal.timeout(PATIENCE_MS) }));
+  if (turn < asked) return; // of a moment before
   byId('health').className = `badge ${mood}`;
-  say(byId('health'), `home.health.${state}`, { ms: Math.max(1, Math.round(performance.now() - asked)) });
+  say(byId('health'), `home.health.${state}`, { ms: Math.max(1, Math.round(performance.now() - began)) });
 }
 
-async function healthOf(asked) {
+async function healthOf(answer) {
   try {
-    const { ready, selfTest } = await (await asked).json();
+    const { ready, selfTest } = await (await answer).json();
     if (!ready) return { state: 'ending', mood: 'warn' };
     return selfTest?.ok === false ? { state: 'trouble', mood: 'warn' } : { state: 'good', mood: 'good' };
   } catch {

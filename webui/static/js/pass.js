@@ -5,6 +5,7 @@ import { inFragment } from './fragment.js';
 import { say } from './i18n.js';
 
 const REMEMBERED = 'signalbox.pass';
+const PATIENCE_MS = 10_000;
 
 function stored(change) {
   try {
@@ -29,7 +30,9 @@ export function pass() {
 /** Whether the box lets in who brings it; null: that can't be told. */
 export async function isRight() {
   try {
-    const { status } = await fetch('/api/ice', { headers: { Authorization: `Bearer ${pass()}` }, cache: 'no-store' });
+    const headers = { Authorization: `Bearer ${pass()}` };
+    const signal = AbortSignal.timeout(PATIENCE_MS);
+    const { status } = await fetch('/api/ice', { headers, cache: 'no-store', signal });
     return status === 401 ? false : status === 200 || null;
   } catch {
     return null;

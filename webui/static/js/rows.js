@@ -13,8 +13,9 @@ export function update(list, fresh, renew) {
     renew(old, child);
     return old;
   });
+  const stay = new Set(wanted);
   for (const child of there.values()) {
-    if (!wanted.includes(child)) child.remove();
+    if (!stay.has(child)) child.remove();
   }
   for (const [index, child] of wanted.entries()) {
     if (list.children[index] !== child) list.insertBefore(child, list.children[index] ?? null);
@@ -24,5 +25,25 @@ export function update(list, fresh, renew) {
 /** Renews all parts of an element but its last one, where the button is. */
 export function renewAllButLast(old, fresh) {
   const parts = [...fresh.children].slice(0, -1);
-  for (const [index, part] of parts.entries()) old.children[index].replaceWith(part);
+  for (const [index, part] of parts.entries()) renewPart(old.children[index], part);
+}
+
+/** Replaces a part that has changed. In one that has not, a reader may just be selecting text. */
+export function renewPart(old, fresh) {
+  if (!old.isEqualNode(fresh)) old.replaceWith(fresh);
+}
+
+/** Renews the parts of an element. */
+export function renewChildren(old, fresh) {
+  renewAll(old, [...fresh.children]);
+}
+
+/** Makes the children of an element what `fresh` are. They stay as long as they are the same. */
+export function renewAll(element, fresh) {
+  for (const [index, child] of fresh.entries()) {
+    const old = element.children[index];
+    if (old) renewPart(old, child);
+    else element.append(child);
+  }
+  while (element.children.length > fresh.length) element.lastElementChild.remove();
 }

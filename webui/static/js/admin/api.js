@@ -4,7 +4,15 @@ const PATIENCE_MS = 10_000;
 const SILENCE_MS = 3500; // the feed has an event a second
 const AGAIN_MS = 2000;
 
-/** A refusal: the token or code is not, or no longer, good. */
+/** A refusal, with the API's code for it. */
+export class Refused extends Error {
+  constructor(code, message) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/** The token or code is not, or no longer, good. */
 export class Locked extends Error {}
 
 /** Begins a session with the {code} of a one-time link, or with a {token}. */
@@ -56,8 +64,8 @@ async function ask(what, body) {
   });
   if (response.status === 401) throw new Locked();
   if (response.status === 204) return undefined;
-  const answer = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Error(answer.message ?? `HTTP ${response.status}`);
+  const answer = await response.json().catch(() => null) ?? {};
+  if (!response.ok) throw new Refused(answer.code ?? 'other', answer.message ?? `HTTP ${response.status}`);
   return answer;
 }
 

@@ -1,6 +1,7 @@
 // How much is used of what there is: relay ports, the month's transfer, and the certificate's days.
 import { byId, h } from '../dom.js';
 import { bytes, number, rate } from '../numbers.js';
+import { renewAll } from '../rows.js';
 
 const DAY_MS = 86_400_000;
 const FULL = 0.9; // from which on it is said in color
@@ -14,7 +15,7 @@ export function showBars({ status: { turn, certificate }, limits }) {
     bars.push(bar(`admin.bar.${key}`, {}, used, max, key === 'turn.limits.total_bandwidth' ? rate : number));
   }
   if (certificate) bars.push(certificateItem(certificate));
-  byId('bars').replaceChildren(...bars);
+  renewAll(byId('bars'), bars);
 }
 
 function bar(key, params, used, all, words) {

@@ -1,7 +1,7 @@
 // The question before something is done to people or to the box, and what came of it.
 import { byId, h } from '../dom.js';
-import { say, t } from '../i18n.js';
-import { Locked } from './api.js';
+import { known, say, t } from '../i18n.js';
+import { Locked, Refused } from './api.js';
 
 const BANS = ['member', 'allocation']; // kinds whose question has a ban
 const ACTS = { member: 'kick', allocation: 'end', room: 'close', reload: 'reload', drain: 'drain' };
@@ -13,7 +13,7 @@ export class Question {
   constructor() {
     byId('kick-confirm').addEventListener('click', () => this.#confirm());
     byId('kick-cancel').addEventListener('click', () => this.close());
-    byId('kick-ban').addEventListener('change', () => this.#showWhy());
+    byId('kick-ban').addEventListener('change', () => this.#showBan());
   }
 
   /**
@@ -34,7 +34,7 @@ export class Question {
     }
     say(byId('kick-confirm'), `act.${ACTS[kind]}`);
     byId('kick-ban').value = byId('kick-why').value = '';
-    this.#showWhy();
+    this.#showBan();
     byId('kick-confirm').disabled = false;
     this.#element.showModal();
     byId('kick-cancel').focus();
@@ -44,32 +44,46 @@ export class Question {
     this.#element.close();
   }
 
-  #showWhy() {
-    byId('kick-why-field').hidden = byId('kick-ban').value === '';
+  // What a ban does, and what is asked of it, is for those who want one.
+  #showBan() {
+    byId('kick-note').hidden = byId('kick-why-field').hidden = byId('kick-ban').value === '';
   }
 
   async #confirm() {
     byId('kick-confirm').disabled = true;
-    const { name, request } = this.#target;
+    const { kind, name, request } = this.#target;
     try {
       const ban = byId('kick-ban').value;
       tell(...await request(ban, ban ? byId('kick-why').value.trim() : ''));
     } catch (error) {
-      const message = error instanceof Locked ? () => t('admin.locked.expired') : error.message;
-      tell(name ? 'kick.failed' : 'act.failed', 'bad', { name, message });
+      tell(BANS.includes(kind) ? 'kick.failed' : 'act.failed', 'bad', { name, message: () => t(...why(error)) });
     }
     this.close();
   }
 }
 
+/** Why the API did not do what it was asked for, as a text's key and parameters. */
+export function why(error) {
+  if (error instanceof Locked) return ['admin.locked.expired'];
+  if (!(error instanceof Refused)) return ['refusal.away']; // nobody has answered
+  const key = `refusal.${error.code}`;
+  return [known(key) ? key : 'refusal.other', { message: error.message }];
+}
+
 /** A target's request that kicks. */
 export function kicked(name, request) {
   return async (ban, why) => {
-    const { sessions, allocations, warning } = await request(ban, why);
-    if (warning) return ['kick.warning', 'warn', { name, message: warning }];
+    const { sessions, allocations, warning, warningCode } = await request(ban, why);
+    if (warning) return ['kick.warning', 'warn', { name, message: () => warned(warningCode, warning) }];
     const gone = sessions + allocations === 0;
     return [gone ? 'kick.gone' : 'kick.done', gone ? 'warn' : 'good', { name, sessions, allocations }];
   };
+}
+
+/** A warning of the API's, in the reader's words. */
+export function warned(code, message) {
+  const key = `warning.${code}`;
+  return known(key) ? t(key) : message;
 }
 
 /** A button that asks before it acts: `kick`, `end` or `close`. */

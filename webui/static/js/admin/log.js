@@ -1,6 +1,7 @@
 // The last lines of the log that warn or refuse, the newest first.
 import { byId, h } from '../dom.js';
 import { locale } from '../i18n.js';
+import { renewChildren, update } from '../rows.js';
 import { log } from './api.js';
 
 const SHOWN = 50;
@@ -19,8 +20,8 @@ export class LogLines {
 
   draw() {
     byId('log-empty').hidden = this.#lines.length > 0;
-    byId('log').replaceChildren(...this.#lines.toReversed().map(({ at, level, text }) => h('li', { class: level },
-      h('time', { class: 'small muted numeric', datetime: new Date(at).toISOString() },
-        new Date(at).toLocaleTimeString(locale())), h('code', {}, text))));
+    update(byId('log'), this.#lines.toReversed().map(({ n, at, level, text }) => h('li', { 'data-id': `${n} ${at}`,
+      class: level }, h('time', { class: 'small muted numeric', datetime: new Date(at).toISOString() },
+      new Date(at).toLocaleTimeString(locale())), h('code', {}, text))), renewChildren);
   }
 }

@@ -4,7 +4,7 @@ import { byId } from '../dom.js';
 import { inFragment } from '../fragment.js';
 import { locale, onLanguage, say, start, t } from '../i18n.js';
 import { bans, drain, follow, Locked, login, logout, reload, session, strangers, unban } from './api.js';
-import { Question, tell } from './kick.js';
+import { Question, tell, warned, why } from './kick.js';
 import { LogLines } from './log.js';
 import { Plots } from './plots.js';
 import { RoomPages } from './rooms.js';
@@ -56,19 +56,19 @@ async function run() {
     try {
       await login({ code });
     } catch (error) {
-      return lock(error instanceof Locked ? 'admin.locked.used' : 'admin.locked.failed');
+      return lock(...(error instanceof Locked ? ['admin.locked.used'] : why(error)));
     }
   }
   return open('admin.locked.none');
 }
 
-/** Shows the box, or says why not. */
-async function open(why) {
+/** Shows the box, or says why not: for that reason, if there is no session. */
+async function open(reason) {
   try {
     const { scope } = await session();
     document.body.dataset.scope = scope;
   } catch (error) {
-    return lock(error instanceof Locked ? why : 'admin.locked.failed');
+    return lock(...(error instanceof Locked ? [reason] : why(error)));
   }
   byId('locked').hidden = true;
   return watch();
@@ -78,18 +78,18 @@ async function open(why) {
 async function enter(token) {
   byId('token-open').disabled = true;
   say(byId('token-problem'), '');
-  let problem = '';
+  let problem = null;
   try {
     await login({ token });
   } catch (error) {
-    problem = error instanceof Locked ? 'admin.token.wrong' : 'admin.token.failed';
+    problem = error;
   }
   byId('token-open').disabled = false;
-  byId('token').setAttribute('aria-invalid', String(problem !== ''));
-  say(byId('token-problem'), problem);
+  byId('token').setAttribute('aria-invalid', String(problem !== null));
+  say(byId('token-problem'), ...(problem instanceof Locked ? ['admin.token.wrong'] : problem ? why(problem) : []));
   if (problem) return byId('token').focus();
   byId('token').value = '';
-  return open('admin.locked.failed');
+  return open('admin.locked.cookies');
 }
 
 function watch() {
@@ -144,13 +144,13 @@ function drawLists() {
 
 async function lift({ name, request }) {
   try {
-    await unban(request);
+    const { warning, warningCode } = await unban(request);
     listed.bans = await bans();
     drawLists();
-    tell('admin.bans.lifted', 'good', { name });
+    if (warning) tell('kick.warning', 'warn', { name, message: () => warned(warningCode, warning) });
+    else tell('admin.bans.lifted', 'good', { name });
   } catch (error) {
-    const message = error instanceof Locked ? () => t('admin.locked.expired') : error.message;
-    tell('admin.bans.failed', 'bad', { name, message });
+    tell('admin.bans.failed', 'bad', { name, message: () => t(...why(error)) });
   }
 }
 
@@ -180,13 +180,14 @@ function setState(state, mood) {
   say(badge, `admin.${state}`, { time });
 }
 
-function lock(why) {
+function lock(...reason) {
   end();
   document.body.dataset.state = 'locked';
   latest = null;
+  events = 0; // the first one of another session brings the lists
   question.close();
   byId('live').hidden = true;
   byId('freshness').hidden = true;
   byId('locked').hidden = false;
-  say(byId('locked-why'), why);
+  say(byId('locked-why'), ...reason);
 }

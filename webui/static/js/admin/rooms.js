@@ -1,7 +1,7 @@
 // The rooms and who is in them, a page at a time, searched and sorted by the box.
 import { byId, h } from '../dom.js';
 import { label, say } from '../i18n.js';
-import { renewAllButLast, update } from '../rows.js';
+import { renewAllButLast, renewPart, update } from '../rows.js';
 import { close, kick, rooms } from './api.js';
 import { bytes, number, rate } from '../numbers.js';
 import { network, span } from './format.js';
@@ -82,8 +82,8 @@ function roomItem({ room, people, members, capacity, rate: relayed }, ask) {
       h('span', { class: 'small muted numeric', t: 'admin.rooms.members', params: { count } }),
       h('span', { class: 'small muted numeric', ...relayedWords(relayed) }), actButton('close', target, ask)),
     h('ul', { class: 'members' }, ...people.map((person) => personItem(person, ask)),
-      ...(people.length < members ? [h('li', { 'data-id': '…', class: 'small muted', t: 'admin.rooms.more',
-        params: { count: number(members - people.length) } }, h('span'))] : [])));
+      ...(people.length < members ? [h('li', { 'data-id': '…', class: 'small muted' },
+        h('span', { t: 'admin.rooms.more', params: { count: number(members - people.length) } }), h('span'))] : [])));
 }
 
 function renewRoom(old, fresh) {
@@ -97,11 +97,12 @@ function renewPerson(old, fresh) {
   for (const [index, part] of parts.entries()) {
     const there = old.children[index];
     if (part.tagName !== 'DETAILS') {
-      there.replaceWith(part);
+      renewPart(there, part);
       continue;
     }
     there.hidden = part.hidden;
-    there.firstElementChild.replaceChildren(...part.firstElementChild.childNodes);
+    const [was, is] = [there.firstElementChild, part.firstElementChild];
+    if (!was.isEqualNode(is)) was.replaceChildren(...is.childNodes); // it may have the focus
     update(there.lastElementChild, [...part.lastElementChild.children], renewAllButLast);
   }
 }
@@ -122,6 +123,8 @@ function personItem(person, ask) {
     h('span', { class: 'small muted numeric' }, span(Date.now() - since)),
     h('span', { class: 'small', ...(away ? { t: 'admin.away' } : {}) }),
     h('span', { class: 'small numeric', ...relayedWords(relayed) }),
+    h('span', { class: 'small muted numeric', ...(unused === allocations.length && unused > 0 ?
+      { t: 'admin.allocations.idle', params: { unused: number(unused) } } : {}) }),
     h('details', { class: 'folded', hidden: used.length === 0 },
       h('summary', { class: 'small', t: unused ? 'admin.allocations.unused' : 'admin.allocations.of',
         params: { count: number(used.length), unused: number(unused) } }),

@@ -2,15 +2,16 @@
 import { byId, h } from '../dom.js';
 import { say } from '../i18n.js';
 import { number } from '../numbers.js';
+import { renewAll } from '../rows.js';
 
 /** Shows it, or nothing if no server takes part. */
 export function showServer({ api, webhook }) {
   byId('server').hidden = !api.on && !webhook.news && !webhook.asks;
-  byId('server-counts').replaceChildren(
+  renewAll(byId('server-counts'), [
     ...counts(api.on, api, ['served', 'failed', 'wrong']),
     ...counts(webhook.news, webhook, ['delivered', 'waiting', 'lost', 'failures']),
     ...counts(webhook.asks, webhook, ['admitted', 'refused', 'unanswered']),
-  );
+  ]);
   byId('server-problem').hidden = !webhook.problem;
   if (webhook.problem) say(byId('server-problem'), 'admin.server.problem', { why: webhook.problem });
 }

@@ -1,7 +1,7 @@
 // The numbers of the feed, and the short lists beside them.
 import { byId, h } from '../dom.js';
 import { known, locale, say, t } from '../i18n.js';
-import { renewAllButLast, update } from '../rows.js';
+import { renewAll, renewAllButLast, renewChildren, update } from '../rows.js';
 import { showBars } from './bars.js';
 import { bytes, number, rate } from '../numbers.js';
 import { span } from './format.js';
@@ -38,7 +38,7 @@ function figures({ at, status, rooms, members, allocations, rate: { fromClient, 
     ['admin.uptime', span(at - status.startedAt), 'words'],
     ['admin.address', status.publicIP?.length ? status.publicIP.join(', ') : '–', 'words'],
   ];
-  byId('figures').replaceChildren(...entries.map(([key, value, style = '', params = {}, more]) =>
+  renewAll(byId('figures'), entries.map(([key, value, style = '', params = {}, more]) =>
     h('li', {}, h('span', { class: 'small muted', t: key, params }), h('span', { class: `figure ${style}` }, value),
       more ? h('span', { class: 'small muted numeric', t: more.key, params: more.params }) : '')));
   byId('draining').hidden = status.ready;
@@ -46,7 +46,8 @@ function figures({ at, status, rooms, members, allocations, rate: { fromClient, 
 
 // What the self-test has found, and what keeps the box from telling its operator of it.
 function showTroubles({ troubles, status: { notices } }) {
-  const rows = troubles.map(({ code, detail, since, what, fix }) => h('li', { 'data-id': `${code} ${detail}` },
+  const idOf = (code, index) => `${code} ${troubles.slice(0, index).filter((each) => each.code === code).length}`;
+  const rows = troubles.map(({ code, detail, since, what, fix }, index) => h('li', { 'data-id': idOf(code, index) },
     h('b', {}, what[locale()]), h('span', {}, fix[locale()]),
     h('span', { class: 'small muted' }, h('span', { class: 'mono' }, `[${code}] ${detail}`), ' · ',
       h('span', { t: 'admin.troubles.since', params: { since: () => moment(since) } }))));
@@ -55,7 +56,7 @@ function showTroubles({ troubles, status: { notices } }) {
       h('span', { class: 'small muted mono' }, notices.problem)));
   }
   byId('troubles-card').hidden = rows.length === 0;
-  update(byId('troubles'), rows, (old, fresh) => old.replaceChildren(...fresh.childNodes));
+  update(byId('troubles'), rows, renewChildren);
 }
 
 /** The name of a month that is given as "2006-01". */
@@ -118,7 +119,7 @@ function showRefusals({ at, status: { turn, signal, web, admin, logLinesLost } }
   const before = refusals[0].counts;
   const rows = [...counts].map(([id, count]) => ({ id, count, recent: Math.max(0, count - (before.get(id) ?? 0)) }))
     .sort((a, b) => b.recent - a.recent || b.count - a.count);
-  fill('refused', rows.map(refusedItem), (old, fresh) => old.replaceChildren(...fresh.children));
+  fill('refused', rows.map(refusedItem), renewChildren);
 }
 
 function entries(kind, table = {}) {

@@ -29,7 +29,7 @@ export function plot(canvas, lines, { unit, least = 1, samples = SAMPLES, words 
     const first = samples - line.length;
     const points = line.map((value, i) => value !== null && [
       (first + i) * width / (samples - 1), height - 2 - value / highest * (height - ROOM - 4)]);
-    for (const part of parts(points)) stroke(pen, part);
+    for (const part of parts(points)) stroke(pen, part.length === 1 ? spot(part[0]) : part);
   }
 }
 
@@ -41,6 +41,11 @@ function stroke(pen, points) {
   pen.beginPath();
   for (const [x, y] of points) pen.lineTo(x, y);
   pen.stroke();
+}
+
+// What is known of one moment only is seen, too.
+function spot([x, y]) {
+  return [[x - 2, y], [x + 2, y]];
 }
 
 // A line is broken where nothing is known.

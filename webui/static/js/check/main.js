@@ -23,6 +23,7 @@ import {
 } from './view.js';
 
 const ANSWER_MS = 3000; // of the box to a ping
+const ASKED_MS = 10_000; // that it may take to name its servers
 const SAVED_MS = 60_000; // in which a download has begun
 const TESTS = ['relay-test', 'reach-test', 'nat-test'];
 const MAX_USERS = 16; // whose logins a session may watch
@@ -257,7 +258,8 @@ function testUser(session) {
 async function askOverHTTP() {
   try {
     const headers = pass() ? { Authorization: `Bearer ${pass()}` } : {};
-    const response = await fetch('/api/ice', { cache: 'no-store', headers });
+    const signal = AbortSignal.timeout(ASKED_MS);
+    const response = await fetch('/api/ice', { cache: 'no-store', headers, signal });
     return response.ok ? (await response.json()).iceServers : [];
   } catch {
     return [];

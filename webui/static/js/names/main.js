@@ -10,12 +10,13 @@ import { NAME_MAX, visible } from '../text.js';
 import { Bell } from './bell.js';
 import { Names } from './names.js';
 
+const PEOPLE_MS = 200; // in which many may come and go, and are shown at once
 const AWAY = ['lost', 'offline', 'timeout']; // codes of an SDK whose box is away
 
 const bell = new Bell();
 let session = null;
 let names = null;
-let none = 'names.none'; // what is said where nobody is listed
+let peopled; // a timer
 
 /** Lets others call the visitor under that name, or says why they can't. */
 export async function goOnline(user) {
@@ -33,16 +34,12 @@ export async function goOnline(user) {
   keepPass();
   setUser(session.user);
   names = new Names(session, {
-    changed: show,
-    hidden: (code) => {
-      none = code === 'room-full' ? 'names.full' : 'names.hidden';
-      show();
-    },
+    peopled: () => { peopled ??= setTimeout(showPeople, PEOPLE_MS); },
+    rung: show,
     ended,
     answered: goTo,
   });
   session.on('state', follow);
-  none = 'names.none';
   byId('names-user').textContent = session.user;
   showView();
   names.look();
@@ -95,7 +92,7 @@ function ended({ user, code }) {
 // The dialog says who rings, or is rung; what lies under it, who is there.
 function show() {
   if (!names) return;
-  const { call, people } = names;
+  const { call } = names;
   const dialog = byId('ringing');
   if (call) {
     say(byId('ringing-who'), call.isOwn ? 'names.calling' : 'names.rings', { user: call.name });
@@ -113,12 +110,20 @@ function show() {
   bell.ring(call && !call.isOwn && !call.isAnswered ? call.name : null);
   const away = session.state !== 'open'; // then nobody can be called, nor is known to be there
   byId('callee-go').disabled = byId('names-there').hidden = away;
-  update(byId('names-list'), people.map(({ user }) => person(user)), renewAllButLast);
-  byId('names-none').hidden = people.length > 0;
-  say(byId('names-none'), none);
+  showPeople();
   byId('names-notify').hidden = !globalThis.Notification || Notification.permission !== 'default';
   byId('missed').hidden = !missed().length;
   update(byId('missed-list'), missed().map(({ user, at }) => person(user, at)), renewAllButLast);
+}
+
+function showPeople() {
+  clearTimeout(peopled);
+  peopled = undefined;
+  if (!names) return;
+  const { people, hidden } = names;
+  update(byId('names-list'), people.map(({ user }) => person(user)), renewAllButLast);
+  byId('names-none').hidden = people.length > 0;
+  say(byId('names-none'), hidden ? (hidden === 'room-full' ? 'names.full' : 'names.hidden') : 'names.none');
 }
 
 function person(user, at) {

@@ -6,39 +6,45 @@ const LOBBY = 'names/lobby'; // Lobby in ui.go
 const WORD = 'signalbox.room'; // under which the ends of a call propose it
 const ROOM = /^[\w-]{22}$/;
 const WORD_MS = 8000; // for the far end to propose one
+const AGAIN_MS = 30_000; // until a lobby that was full may have a place
 const WORDS = 16; // of whoever has one, while a call rings: the newest
 const WHY_NOT = { busy: 'busy', unavailable: 'elsewhere' }; // a far end's SDK says so by itself
+const inOrder = new Intl.Collator().compare;
 const OPTIONS = { dataChannel: false }; // nothing is sent: the room has media
 
 export class Names {
-  people = []; // who can be called, {user}, in alphabetical order
   call = null; // that rings, or is answered and has no room yet: {user, name, isOwn, isAnswered}
+  hidden = null; // the code of why the box doesn't say who is there
 
   #session;
   #told;
   #there = new Map(); // peer id -> user
+  #people = null; // see there; null: somebody has come or gone
   #incoming = null; // SDK's
   #abort = null; // what this end has begun, or has answered
   #words = new Map(); // peer id -> the room that it proposes: that of the far end may come before it is known
   #heard = () => {};
   #patience;
+  #pause;
+  #again; // a timer
   #ends;
 
   /**
-   * `told` is called back: `changed()`, when people come and go or a call begins or ends to ring;
-   * `hidden(code)`, when the box doesn't say who is there; `ended({user, code})`, when a call did
-   * not come about here, with an SDK's code, or `busy`, `missed`, `elsewhere` (the far end is no
-   * start page) or `answered-elsewhere` (on another device of this end's); and `answered(room)`.
+   * `told` is called back: `peopled()`, for each who comes or goes; `rung()`, when a call begins
+   * or ends to ring; `ended({user, code})`, when a call did not come about here, with an SDK's
+   * code, or `busy`, `missed`, `elsewhere` (the far end is no start page) or `answered-elsewhere`
+   * (on another device of this end's); and `answered(room)`.
    */
-  constructor(session, told, patience = WORD_MS) {
+  constructor(session, told, patience = WORD_MS, pause = AGAIN_MS) {
     this.#patience = patience;
+    this.#pause = pause;
     this.#session = session;
     this.#told = told;
     const follow = {
       state: ({ state }) => state === 'open' && this.look(),
       joined: ({ room, peers }) => room === LOBBY && this.#meet(peers, true),
       'peer-joined': ({ room, peer }) => room === LOBBY && this.#meet([peer]),
-      'peer-left': ({ room, peer }) => room === LOBBY && this.#there.delete(peer.id) && this.#list(),
+      'peer-left': ({ room, peer }) => room === LOBBY && this.#there.delete(peer.id) && this.#peopled(),
       call: ({ call }) => this.#rings(call),
       signal: ({ from, data }) => this.#hear(from, data?.[WORD]),
     };
@@ -47,11 +53,22 @@ export class Names {
 
   /** Asks who is there, and goes on to be told. */
   async look() {
+    clearTimeout(this.#again);
     try {
       await this.#session.request({ type: 'join', room: LOBBY });
     } catch (error) {
-      if (error.code !== 'lost') this.#told.hidden(error.code);
+      if (error.code === 'lost') return;
+      if (error.code === 'room-full') this.#again = setTimeout(() => this.look(), this.#pause);
+      this.hidden = error.code;
+      this.#peopled();
     }
+  }
+
+  /** Who can be called, as [{user}], in alphabetical order. */
+  get people() {
+    this.#people ??= [...new Set(this.#there.values())].filter((user) => user !== this.#session.user)
+      .sort(inOrder).map((user) => ({ user }));
+    return this.#people;
   }
 
   /** Rings, until somebody answers or this end gives up. */
@@ -80,6 +97,7 @@ export class Names {
 
   close() {
     for (const end of this.#ends) end();
+    clearTimeout(this.#again);
     this.end();
   }
 
@@ -145,20 +163,20 @@ export class Names {
 
   #meet(peers, all = false) {
     if (all) this.#there.clear();
+    this.hidden = null;
     for (const { id, user } of peers) if (user) this.#there.set(id, user);
-    this.#list();
+    this.#peopled();
   }
 
-  #list() {
-    const users = [...new Set(this.#there.values())].filter((user) => user !== this.#session.user);
-    this.people = users.sort((a, b) => a.localeCompare(b)).map((user) => ({ user }));
-    this.#told.changed();
+  #peopled() {
+    this.#people = null;
+    this.#told.peopled();
   }
 
   #set(call) {
     this.call = call;
     if (!call) this.#words.clear();
-    this.#told.changed();
+    this.#told.rung();
   }
 }
 

@@ -1,0 +1,143 @@
+package admin
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"sync"
+	"time"
+
+	"signalbox/internal/state"
+)
+
+// endedFile is in the state directory.
+const endedFile = "admin-ended.json"
+
+const (
+	maxEnded   = 1000        // sessions of one token that are known by their names
+	endedPause = time.Second // between two writes for one token's sake
+)
+
+// ended are sessions that their pages have ended. Each token has room for its own: whoever ends too
+// many ends all that have begun with that token, and nobody else's.
+type ended struct {
+	dir *state.Dir // nil: a restart forgets them
+	log *slog.Logger
+
+	mu   sync.Mutex
+	read bool                 // what an earlier run has kept
+	of   map[string]endedWith // by the id of the token; everyToken: whichever it was
+	n    uint64               // how many there have been
+
+	writing sync.Mutex // is never waited for with mu held
+	tried   uint64     // what n was when the file was written last, or could not be; guarded by writing
+}
+
+// everyToken stands for all in the file, where ids have letters.
+const everyToken = ""
+
+// endedWith are the ended sessions of one token.
+type endedWith struct {
+	Names map[string]time.Time `json:"names"` // until when a cookie of theirs could hold
+	Until time.Time            `json:"until"` // sessions that began before are over
+
+	next time.Time // before that, nothing is written for this token's sake; not kept
+}
+
+// open reads what an earlier run has kept. The caller holds mu.
+func (e *ended) open() {
+	if e.read {
+		return
+	}
+	e.read, e.of = true, map[string]endedWith{}
+	if e.dir == nil {
+		return
+	}
+	text, err := e.dir.Read(endedFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &e.of)
+	}
+	if err != nil || e.of == nil {
+		e.log.Warn("which admin sessions have been ended can't be read: all log in again", "err", err)
+		// As sessions tell when they began.
+		e.of = map[string]endedWith{everyToken: {Until: time.Now().Truncate(time.Second)}}
+	}
+}
+
+func (e *ended) has(s session) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.open()
+	for _, id := range []string{everyToken, s.token.id()} {
+		with := e.of[id]
+		if _, over := with.Names[s.name]; over || s.began.Before(with.Until) {
+			return true
+		}
+	}
+	return false
+}
+
+// add ends a session at once, and returns when the state directory knows it, or can't. Of one
+// token's sessions that end within endedPause all but the first wait, for one write.
+func (e *ended) add(s session) {
+	n, due := e.note(s)
+	if e.dir != nil {
+		time.Sleep(time.Until(due))
+		e.keep(n, s.token.id())
+	}
+}
+
+// note returns which of all it is, and when it is to be written.
+func (e *ended) note(s session) (n uint64, due time.Time) {
+	now, id := time.Now(), s.token.id()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.open()
+	e.forget(now)
+	with := e.of[id]
+	switch {
+	case len(with.Names) >= maxEnded:
+		with.Names, with.Until = nil, now
+	case with.Names == nil:
+		with.Names = map[string]time.Time{}
+		fallthrough
+	default:
+		with.Names[s.name] = s.began.Add(sessionMost)
+	}
+	e.of[id] = with
+	e.n++
+	return e.n, with.next
+}
+
+// forget drops what no cookie can be of any more. The caller holds mu.
+func (e *ended) forget(now time.Time) {
+	maps.DeleteFunc(e.of, func(_ string, with endedWith) bool {
+		maps.DeleteFunc(with.Names, func(_ string, until time.Time) bool { return until.Before(now) })
+		return len(with.Names) == 0 && with.Until.Add(sessionMost).Before(now)
+	})
+}
+
+// keep writes all that have been ended, for the sake of a token, unless the n-th was written along
+// with others. Only those who end sessions wait for the disk.
+func (e *ended) keep(n uint64, id string) {
+	e.writing.Lock()
+	defer e.writing.Unlock()
+	if e.tried >= n {
+		return
+	}
+	e.mu.Lock()
+	e.tried = e.n
+	with := e.of[id]
+	with.next = time.Now().Add(endedPause)
+	e.of[id] = with
+	text, _ := json.Marshal(e.of) // texts and times always have JSON
+	e.mu.Unlock()
+	if err := e.dir.Write(endedFile, text); err != nil {
+		e.log.Warn("the end of an admin session can't be kept: a restart forgets it", "err", err)
+	}
+}

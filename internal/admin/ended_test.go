@@ -1,0 +1,145 @@
+package admin
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"signalbox/internal/state"
+)
+
+// boxIn is a box with a state directory.
+func boxIn(t *testing.T, dir string) *API {
+	t.Helper()
+	kept, err := state.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := box(nil)
+	a.ended.dir = kept
+	return a
+}
+
+// login returns the cookie of a new session.
+func login(a *API, with string) string {
+	in := send(a, "POST", "/api/admin/login", `{"token":"`+with+`"}`)
+	cookie, _, _ := strings.Cut(in.Header().Get("Set-Cookie"), "; ")
+	return cookie
+}
+
+func logout(a *API, cookie string) { send(a, "POST", "/api/admin/logout", "", "Cookie", cookie) }
+
+// answersTo is the answer to a page with that cookie.
+func answersTo(a *API, cookie string) int {
+	return send(a, "GET", "/api/admin/session", "", "Cookie", cookie).Code
+}
+
+// A copy of a cookie is worth nothing after its page's logout, also when the box starts again.
+func TestALogoutOutlivesARestart(t *testing.T) {
+	t.Parallel()
+	for _, damaged := range []string{"broken", "null"} {
+		dir := t.TempDir()
+		a := boxIn(t, dir)
+		cookies := []string{login(a, token), login(a, token)}
+		logout(a, cookies[0])
+		over := []int{http.StatusUnauthorized, http.StatusOK}
+		for run := range 3 {
+			for i, want := range over {
+				if got := answersTo(a, cookies[i]); got != want {
+					t.Errorf("run %d, cookie %d: %d, want %d", run, i, got, want)
+				}
+			}
+			if a = boxIn(t, dir); run == 1 {
+				if err := os.WriteFile(filepath.Join(dir, endedFile), []byte(damaged), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				over[1] = http.StatusUnauthorized // nobody knows whose is over
+				// Whoever logs in within the second of the start stays in.
+				time.Sleep(time.Until(time.Now().Truncate(time.Second).Add(time.Second)))
+			}
+		}
+	}
+}
+
+// Whoever logs in and out all the time ends no session of another token's, also after a restart.
+func TestLogoutsEndNobodyElsesSession(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		a := boxIn(t, dir)
+		owners := login(a, token)
+		first := login(a, looking)
+		time.Sleep(time.Second) // sessions tell the second that they began in
+		for range 2 {
+			var together sync.WaitGroup
+			for range maxEnded {
+				cookie := login(a, looking)
+				together.Go(func() { logout(a, cookie) })
+			}
+			together.Wait()
+		}
+		for restart := range 2 {
+			if got := answersTo(a, owners); got != http.StatusOK {
+				t.Errorf("restart %d: the owner's session: %d", restart, got)
+			}
+			if got := answersTo(a, first); got != http.StatusUnauthorized {
+				t.Errorf("restart %d: the session of a token that has ended too many: %d", restart, got)
+			}
+			a = boxIn(t, dir)
+		}
+	})
+}
+
+// Sessions that end at one time are kept by one write or two, and each before its logout is
+// answered.
+func TestLogoutsShareWrites(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		a := boxIn(t, t.TempDir())
+		a.ended.log = slog.New(slog.NewTextHandler(&log, nil))
+		for range 3 {
+			if err := os.RemoveAll(a.ended.dir.Path()); err != nil { // so each write is told of
+				t.Fatal(err)
+			}
+			var together sync.WaitGroup
+			for range 100 {
+				cookie := login(a, looking)
+				together.Go(func() { logout(a, cookie) })
+			}
+			together.Wait()
+		}
+		if n := strings.Count(log.String(), "can't be kept"); n == 0 || n > 6 {
+			t.Errorf("300 logouts make %d writes", n)
+		}
+	})
+}
+
+// The box does not keep any number of ended sessions, and forgets none that it has ended.
+func TestEndedSessionsAreBounded(t *testing.T) {
+	t.Parallel()
+	var e ended
+	began, with := time.Now().Add(-time.Minute), &Token{Hash: sha256.Sum256([]byte(looking))}
+	for i := range 3 * maxEnded {
+		e.add(session{name: fmt.Sprint(i), began: began, token: with})
+		if n := len(e.of[with.id()].Names); n > maxEnded || !e.has(session{name: "0", began: began, token: with}) {
+			t.Fatalf("after %d: %d names", i, n)
+		}
+	}
+	if e.has(session{name: "x", began: time.Now().Add(time.Minute), token: with}) {
+		t.Error("a later session is ended")
+	}
+	e.forget(time.Now().Add(sessionMost + time.Minute))
+	if len(e.of) > 0 {
+		t.Error("what nobody has a cookie of is kept")
+	}
+}

@@ -1,0 +1,139 @@
+// The admin page: what it shows of what the box says, and when.
+import assert from 'node:assert/strict';
+import { after, beforeEach, test } from 'node:test';
+import './page.mjs';
+
+const byId = (id) => document.getElementById(id);
+const wait = setTimeout;
+globalThis.setTimeout = (...args) => wait(...args).unref(); // the test is not to wait for the page
+let answers; // of the box, by path
+globalThis.location = { hash: '', origin: 'https://box.example', pathname: '/admin', reload() {} };
+globalThis.addEventListener = () => {};
+globalThis.matchMedia = () => ({ addEventListener() {} });
+globalThis.fetch = async (path) => {
+  const { status = 200, body = {} } = answers[path.replace(/^\/api\/admin\/(\w+).*$/, '$1')] ?? { status: 404 };
+  if (status === 204) return new Response(null, { status });
+  return new Response(JSON.stringify(body), { status });
+};
+let feed; // the last one
+globalThis.EventSource = class {
+  static CLOSED = 2;
+  onmessage = () => {};
+
+  constructor() {
+    feed = this;
+  }
+
+  close() {}
+};
+
+const live = (troubles = []) => ({
+  at: Date.now(), troubles, rooms: 0, members: 0, allocations: 0, rate: { fromClient: 0, toClient: 0 }, bans: 0,
+  limits: [], lines: 0,
+  status: {
+    startedAt: Date.now(), ready: true, notices: {}, web: {}, admin: {}, logLinesLost: 0,
+    api: { on: false }, webhook: {},
+    turn: { transfer: { bytes: 0, month: '2026-01' }, relayPorts: [], drops: {}, refusals: {} },
+    signal: { sessions: 0, refusals: {} },
+  },
+});
+const tell = (...troubles) => feed.onmessage({ data: JSON.stringify(live(troubles)) });
+
+async function until(look) {
+  for (;;) {
+    if (look()) return;
+    await new Promise((resolve) => { wait(resolve, 5); });
+  }
+}
+
+beforeEach(() => {
+  answers = {
+    login: {}, logout: { status: 204 }, session: { body: { name: 'admin.token', scope: 'write' } },
+    rooms: { body: { total: 0, offset: 0, rooms: [] } }, history: { body: { every: 10, points: [] } },
+    bans: { body: { bans: [] } }, allocations: { body: { total: 0, offset: 0, allocations: [] } },
+    log: { body: { lines: [] } },
+  };
+});
+
+byId('live').hidden = true;
+await import('../static/js/admin/main.js');
+after(() => byId('logout').fire('click')); // it would go on to ask
+
+async function enter() {
+  feed = null;
+  byId('token').value = 'a-token';
+  byId('token-form').fire('submit');
+  await until(() => feed);
+}
+
+// Nobody is logged in at first: the box does not know the session.
+test('after each login, the first event brings what is shown', { timeout: 20_000 }, async () => {
+  for (let login = 0; login < 3; login++) {
+    await enter();
+    tell();
+    await until(() => document.body.dataset.state === 'live');
+    assert.equal(byId('live').hidden, false);
+    for (let more = 0; more < login; more++) tell();
+    await byId('logout').fire('click');
+    assert.equal(byId('live').hidden, true);
+  }
+});
+
+test('a trouble stays where it is while it lasts, whatever its details', { timeout: 20_000 }, async () => {
+  const words = (text) => ({ en: text, 'zh-CN': text });
+  const trouble = (code, detail) => ({ code, detail, since: 0, what: words('what'), fix: words('fix') });
+  await enter();
+  tell(trouble('not-running', 'http'), trouble('not-running', 'https'), trouble('disk-full', '10 bytes'));
+  const rows = [...byId('troubles').children];
+  assert.equal(rows.length, 3);
+  const parts = rows.map(({ children }) => children);
+  tell(trouble('not-running', 'http'), trouble('not-running', 'https'), trouble('disk-full', '9 bytes'));
+  assert.deepEqual([...byId('troubles').children].map((row) => rows.indexOf(row)), [0, 1, 2]);
+  const stay = byId('troubles').children.map(({ children }, n) => children.map((part, i) => part === parts[n][i]));
+  assert.deepEqual(stay, [[true, true, true], [true, true, true], [true, true, false]]);
+  assert.match(rows[2].textContent, /9 bytes/);
+  tell(trouble('disk-full', '9 bytes'));
+  assert.deepEqual([...byId('troubles').children].map((row) => rows.indexOf(row)), [2]);
+});
+
+test('why something is refused is said in the page’s words', { timeout: 20_000 }, async () => {
+  for (const [answer, want] of [
+    [{ status: 409, body: { code: 'not-possible', message: 'in the words of the API' } }, /part of another program/],
+    [{ status: 403, body: { code: 'only-looks', message: 'in the words of the API' } }, /may only look/],
+    [{ status: 500, body: { code: 'of later boxes', message: 'in its words' } }, /don’t understand.*in its words/],
+    [{ status: 502, body: null }, /don’t understand.*HTTP 502/],
+    [{ status: 401 }, /session is over/],
+  ]) {
+    answers.drain = answer;
+    byId('drain').fire('click');
+    await byId('kick-confirm').fire('click');
+    assert.match(byId('kick-said').textContent, want);
+    assert.equal(byId('kick').open, false);
+  }
+  answers.login = { status: 429, body: { code: 'rate-limited', message: 'in the words of the API' } };
+  byId('token').value = 'a-token';
+  byId('token-form').fire('submit');
+  await until(() => byId('token-problem').textContent);
+  assert.match(byId('token-problem').textContent, /Too many wrong tokens/);
+});
+
+test('people who use none of their allocations have a number, too', { timeout: 20_000 }, async () => {
+  const { RoomPages } = await import('../static/js/admin/rooms.js');
+  const allocation = (id, bytes) => ({ id, client: '192.0.2.1:5000', transport: 'udp', relay: '203.0.113.10:50000',
+    createdAt: 0, fromClientBytes: bytes, toClientBytes: 0, permissions: [], class: 'hub' });
+  const room = (...allocations) => ({ room: 'tea', capacity: 0, members: 7, rate: { fromClient: 0, toClient: 0 },
+    people: [{ id: 'p', name: 'Ann', source: '192.0.2.1', dialect: 'signalbox.v1', since: 0, away: false,
+      rate: { fromClient: 0, toClient: 0 }, allocations }] });
+  const pages = new RoomPages(() => {});
+  const shown = async (...allocations) => {
+    answers.rooms.body = { total: 1, offset: 0, rooms: [room(...allocations)] };
+    await pages.refresh();
+    const [, people] = byId('rooms').children[0].children;
+    assert.match(people.children[1].textContent, /^6 more/);
+    return people.children[0].children.filter(({ hidden }) => !hidden).map((part) => part.textContent).join(' ');
+  };
+  assert.doesNotMatch(await shown(), /allocations/);
+  assert.match(await shown(allocation('a', 0), allocation('b', 0)), /unused allocations: 2/);
+  assert.match(await shown(allocation('a', 1), allocation('b', 0)), /allocations: 1, and unused: 1/);
+  assert.doesNotMatch(await shown(allocation('a', 1), allocation('b', 0)), /unused allocations/);
+});
