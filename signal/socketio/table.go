@@ -14,7 +14,7 @@ type row struct {
 	join     string
 	note     int               // the argument of join that others are told; 0: none
 	capacity int               // of a room; 0: Options.Capacity
-	leave    string            // the event that leaves the room of its first argument; empty: none does
+	leave    string            // an event that leaves the room of its first argument; empty: none
 	says     map[string]string // what members say, and as what the others hear it
 	named    bool              // they say it with the room as the first argument
 	data     string            // what others hear of clients of other protocols
