@@ -37,7 +37,7 @@ const guessBurst = 20
 
 var here = netip.MustParseAddr("192.0.2.1")
 
-// limited guesses until that is refused as one guess too many, and tells whether what is right is
+// limited guesses until that is refused as one guess too many, and reports whether what is right is
 // refused then, too. It may not be: after each second another guess is judged. So it is tried a few
 // times.
 func limited(guess, right func() (refused bool)) bool {

@@ -94,7 +94,7 @@ func ServedTo(t testing.TB, addr, name string) *x509.Certificate {
 	return conn.ConnectionState().PeerCertificates[0]
 }
 
-// Verifies tells whether a client that trusts root takes the certificate for that name.
+// Verifies reports whether a client that trusts root takes the certificate for that name.
 func Verifies(leaf, root *x509.Certificate, name string) error {
 	roots := x509.NewCertPool()
 	roots.AddCert(root)
