@@ -144,7 +144,7 @@ type limits struct {
 	// Arrivals and Joins are connections and joins a second from one source, with a burst of 32 s
 	// worth; only if there are Options.SessionsPerSource.
 	Arrivals, Joins int
-	Calls           int // calls that one session has made, at once; it may be called four times as often
+	Calls           int // that one session has made, at once; it may be called four times as often
 	Refusing        int // connections that are being told why they aren't served
 }
 

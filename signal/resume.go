@@ -182,8 +182,8 @@ func (s *Session) takeOver(other *Session, resume *Resume) bool {
 	s.work.Lock()
 	defer s.work.Unlock()
 	l := other.link
-	if s.over || l == nil || resume != nil && !s.marks.Load().take(resume.shown) { // somebody was faster
-		return false
+	if s.over || l == nil || resume != nil && !s.marks.Load().take(resume.shown) {
+		return false // somebody was faster
 	}
 	was := s.client.Swap(&l.client)
 	if !s.goOn(l, resume) {

@@ -137,7 +137,7 @@ func (h *Hub) free(enough int, memoryOf func(*holding) (bytes int)) (left int) {
 // holding is the memory that is held for a session, in bytes.
 type holding struct {
 	session *Session
-	holds   int // in its outbox, elsewhere (Session.Hold), and by its connections for what they read
+	holds   int // in its outbox, by Session.Hold, and by its connections for what they read
 	sent    int // waits in the outboxes of others, who may read as slowly as they please
 }
 

@@ -97,7 +97,7 @@ const (
 	dropSendFull                 // a UDP socket's send buffer was full
 	dropAbsent                   // to an address of an own network at which nobody answers
 	dropDTLS                     // a DTLS datagram of no connection, out of place, or without room
-	dropHandshake                // a handshake of DTLS, or TLS on a plain port, that failed or took too long
+	dropHandshake                // a DTLS handshake, or TLS on a plain port, that failed or took too long
 	dropBandwidth                // over a bandwidth limit
 	dropPanic                    // a recovered panic: always a bug
 	drops            = iota

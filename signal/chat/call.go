@@ -28,7 +28,7 @@ type call struct {
 
 const (
 	maxCalls   = 8        // of one client
-	maxWaiting = 96 << 10 // bytes of offers and candidates that wait for a client, or for its callees
+	maxWaiting = 96 << 10 // bytes of offers and candidates that wait for a client or its callees
 	waitCost   = 64       // bytes that each takes besides
 	patience   = 2 * time.Minute
 )

@@ -92,7 +92,8 @@ func New(key []byte, channelTimeout time.Duration, now func() time.Time, log *sl
 		PacketConnConfigs: []turn.PacketConnConfig{{
 			PacketConn:            e.conn,
 			RelayAddressGenerator: e.conn,
-			PermissionHandler:     func(net.Addr, net.IP) bool { return true }, // the gate has decided
+			// The gate has decided.
+			PermissionHandler: func(net.Addr, net.IP) bool { return true },
 		}},
 		ChannelBindTimeout: channelTimeout,
 		InboundMTU:         mtu,

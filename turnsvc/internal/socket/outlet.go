@@ -24,13 +24,13 @@ type Outlet struct {
 	at        netip.AddrPort
 	conn      direct
 	neighbors *Neighbors
-	full      atomic.Bool          // since Neighbors replaced it, or found that no neighbor filled it
+	full      atomic.Bool          // it was, since Neighbors last dealt with that
 	own       atomic.Pointer[exit] // nil: none
 	zones     sync.Map             // zone of a link-local address -> zone
 	next      time.Time            // when it may be replaced; Neighbors' own
 	closing   sync.Mutex           // for own to be replaced
 	closed    bool                 // guarded by closing
-	bare      bool                 // it could not have a socket, and that was logged; guarded by closing
+	bare      bool                 // it had no socket, and that was logged; guarded by closing
 }
 
 // What is replaced goes on for up to three seconds in the kernel, with a full buffer. So an outlet
