@@ -172,15 +172,15 @@ func (h *Hub) vacant(user string) (string, error) {
 	return "", Refuse(CodeUserTaken, "")
 }
 
-// bars tells whether a ban keeps a session out that is about to say hello.
+// bars reports whether a ban keeps a session out that is about to say hello.
 func (h *Hub) bars(s *Session) bool {
 	now := time.Now()
 	return h.opts.Bans.Concern(s.self.User, s.pass.Key, s.client.Load().Source, now) ||
 		h.opts.Bans.ConcernPeer(s.self.ID, now)
 }
 
-// banned tells whether a ban is about a session that is known, or about the address that its client
-// comes from now.
+// banned reports whether a ban is about a session that is known, or about the address that its
+// client comes from now.
 func (h *Hub) banned(s *Session, from netip.Addr) bool {
 	now := time.Now()
 	h.mu.RLock()

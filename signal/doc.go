@@ -31,10 +31,11 @@
 // A Link (link.go) is one connection. A Carrier (carrier.go) is what the link needs of it: package
 // ws has one for WebSockets, package native one for server-sent events. All carriers write by the
 // same pump (pump.go). What a session sends waits in its outbox (outbox.go) as parcels (parcel.go),
-// numbered and bounded. If its client confirms, a parcel stays there until it is confirmed. An
-// event is encoded when it is written, by the writer of its connection, once for all receivers with
-// the same encoding. The memory of a message that its sender's dialect has encoded already is used
-// again when all receivers have it (lent.go).
+// numbered and bounded; its connection has a feed (feed.go) that takes from there (outbox_feed.go).
+// If its client confirms, a parcel stays there until it is confirmed. An event is encoded when it
+// is written, by the writer of its connection, once for all receivers with the same encoding. The
+// memory of a message that its sender's dialect has encoded already is used again when all
+// receivers have it (lent.go).
 //
 // # States
 //

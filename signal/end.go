@@ -24,7 +24,8 @@ func (s *Session) close(code Code, last *parcel) {
 	}
 	s.hub.stats.refuse(code)
 	if !attached { // nobody carries it
-		s.hub.running.Add(1) // it is above 0: the session's expiry counts, or its connection, which is just going
+		// It is above 0: the session's expiry counts, or its connection, which is just going.
+		s.hub.running.Add(1)
 		go s.expire()
 	}
 }
@@ -61,7 +62,8 @@ func (s *Session) expire() {
 	s.work.Lock()
 	defer s.work.Unlock()
 	_, stopped := s.out.end()
-	if s.link == nil && (stopped || !time.Now().Before(s.until)) { // it may have been resumed, and lost again
+	// It may have been resumed, and lost again.
+	if s.link == nil && (stopped || !time.Now().Before(s.until)) {
 		s.end(CodeLost)
 	}
 }

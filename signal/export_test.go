@@ -78,7 +78,7 @@ func (s *Session) LockWork() (unlock func()) {
 	return s.work.Unlock
 }
 
-// Busy tells whether something is being processed.
+// Busy reports whether something is being processed.
 func (s *Session) Busy() bool {
 	if s.work.TryLock() {
 		s.work.Unlock()
@@ -87,7 +87,7 @@ func (s *Session) Busy() bool {
 	return true
 }
 
-// Away tells whether the session has no connection.
+// Away reports whether the session has no connection.
 func (s *Session) Away() bool {
 	s.work.Lock()
 	defer s.work.Unlock()
@@ -103,12 +103,12 @@ func (s *Session) Burst(n int, body string) {
 	}
 }
 
-// Put queues a frame, and tells whether it was taken.
+// Put queues a frame, and reports whether it was taken.
 func (s *Session) Put(body string) bool {
 	return s.follow(s.out.put(ready([]Frame{{Body: []byte(body)}}), false, sender{}))
 }
 
-// Full tells whether as much is unconfirmed as may be.
+// Full reports whether as much is unconfirmed as may be.
 func (s *Session) Full() bool {
 	s.out.mu.Lock()
 	defer s.out.mu.Unlock()
@@ -122,7 +122,7 @@ func (s *Session) Kept() int {
 	return len(s.out.queue)
 }
 
-// Closed tells whether the outbox is closed.
+// Closed reports whether the outbox is closed.
 func (s *Session) Closed() bool {
 	_, closed := s.out.end()
 	return closed

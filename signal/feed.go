@@ -6,7 +6,7 @@ import "sync/atomic"
 // go when there is nothing to take: then the next wake starts another.
 type feed struct {
 	ready chan struct{} // capacity 1: there is something to take, or the end to see
-	stop  func()        // wakes the connection's reader, since the end has come; called under the outbox's lock
+	stop  func()        // has the connection's reader see the end; called under the outbox's lock
 	write func()        // the writer, where one goes; set before it does for the first time
 	gone  atomic.Bool   // there is no writer
 

@@ -11,7 +11,7 @@ type Hello struct {
 	Name     string // for display, as far as it is Visible
 	User     string // the handle by which it can be called, as far as it is Visible; empty: none
 	Token    string // for admission; see Guard
-	Replaces string // the resume token of a former session, whose place and id this one takes; empty: none
+	Replaces string // resume token of a session whose place and id this one takes; empty: none
 	// Yields lets the session have another user name than User: the token's, or where somebody else
 	// has User, that with a number up to 31 behind it. Session.Member says which.
 	Yields bool

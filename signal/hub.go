@@ -31,8 +31,8 @@ type Hub struct {
 	open     context.Context // done when the hub closes
 	shut     context.CancelFunc
 
-	// one for each connection, and for each session without one; grows under mu while closing is
-	// false
+	// running has one for each connection, and for each session without one; it grows under mu
+	// while closing is false.
 	running  sync.WaitGroup
 	refusing atomic.Int32 // connections that are being told why they aren't served
 
@@ -100,7 +100,7 @@ func (h *Hub) Resume() time.Duration { return h.opts.Resume }
 // Heartbeat is the time between two signs of life.
 func (h *Hub) Heartbeat() time.Duration { return h.opts.Heartbeat }
 
-// OriginAllowed tells whether a web page of the request's Origin may talk to this hub.
+// OriginAllowed reports whether a web page of the request's Origin may talk to this hub.
 func (h *Hub) OriginAllowed(r *http.Request) bool { return h.live.Load().origins.allows(r) }
 
 // AnyOrigin reports whether every web page may talk to this hub.

@@ -45,7 +45,8 @@ func (s *Session) issueICE(now time.Time) ICE {
 		return ice
 	}
 	ice.Expires = expires
-	if !until.IsZero() && until.Sub(expires) < time.Second { // as long as can be: another would end with it
+	// It lasts as long as can be: another would end with the token, too.
+	if !until.IsZero() && until.Sub(expires) < time.Second {
 		s.iceDue.Store(0)
 		return ice
 	}

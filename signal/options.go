@@ -21,16 +21,20 @@ type Options struct {
 	Halls           map[string]Hall
 	Rooms           int // rooms that exist at once; 0 = no limit
 	RoomsPerSession int // rooms that one session is in at once; 0 = no limit
-	// at once, with those that wait to be resumed and connections that haven't said hello; 0 = no
-	// limit
+	// Sessions is how many there may be at once, with those that wait to be resumed and connections
+	// that haven't said hello; 0 = no limit.
 	Sessions int
 	// SessionsPerSource is the same for one IPv4 address or one IPv6 /64; a /56 may have twice as
 	// many, a /48 four times. 0 = no limit.
 	SessionsPerSource int
 
-	MaxFrame  int           // bytes of one client frame; 0 = 64 KiB
-	Heartbeat time.Duration // between pings; a peer that is silent for 2.4 of them is dead; 0 = 25 s
-	Rate      float64       // frames a second that one session may send, with a burst of 4 s worth; 0 = no limit
+	MaxFrame int // bytes of one client frame; 0 = 64 KiB
+	// Heartbeat is the time between pings; a client that is silent for 2.4 of them is gone. 0 = 25
+	// s.
+	Heartbeat time.Duration
+	// Rate is how many frames a second one session may send, with a burst of 4 s worth; 0 = no
+	// limit.
+	Rate float64
 
 	// Calls lets sessions reach each other as "@user" without sharing a room.
 	Calls bool
@@ -131,17 +135,17 @@ type limits struct {
 	Backlog   int           // frames that wait in an outbox
 	Bytes     int           // bytes that wait in an outbox
 	BadFrames int           // in a row
-	// bytes a second of one session, with a burst of 4 s worth; holds if Options.Rate does
+	// Volume is bytes a second of one session, with a burst of 4 s worth; only if there is a
+	// Options.Rate.
 	Volume int
-	// joins a second of one session that has left as many rooms before, with a burst of 32; holds
-	// if Options.Rate does
+	// Returns is joins a second of one session that has left as many rooms before, with a burst of
+	// 32; only if there is an Options.Rate.
 	Returns float64
-	// connections a second from one source, with a burst of 32 s worth; holds if
-	// Options.SessionsPerSource does
-	Arrivals int
-	Joins    int // joins a second from one source; the same
-	Calls    int // calls that one session has made, at once; it may be called four times as often
-	Refusing int // connections that are being told why they aren't served
+	// Arrivals and Joins are connections and joins a second from one source, with a burst of 32 s
+	// worth; only if there are Options.SessionsPerSource.
+	Arrivals, Joins int
+	Calls           int // that one session has made, at once; it may be called four times as often
+	Refusing        int // connections that are being told why they aren't served
 }
 
 func defaultLimits() limits {

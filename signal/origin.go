@@ -33,7 +33,8 @@ func newOriginRule(allowed []string, own func(host string) bool) (originRule, er
 			continue
 		}
 		origin, ok := parseOrigin(entry)
-		if !ok || strings.Contains(origin.host, "*") { // there are no patterns: it would match nothing, unnoticed
+		// There are no patterns: one would match nothing, unnoticed.
+		if !ok || strings.Contains(origin.host, "*") {
 			return originRule{}, fmt.Errorf("allowed origin %q: %s", entry, meant(entry))
 		}
 		rule.origins[origin.scheme+"://"+origin.host] = true
@@ -68,14 +69,14 @@ func (rule originRule) allows(r *http.Request) bool {
 	return ok && rule.takes(origin, r)
 }
 
-// takes tells whether pages of an origin may make a request.
+// takes reports whether pages of an origin may make a request.
 func (rule originRule) takes(origin webOrigin, r *http.Request) bool {
 	// The scheme isn't compared with ours: behind a proxy that ends TLS we don't know it.
 	return rule.origins[origin.scheme+"://"+origin.host] ||
 		origin.host == canonicalHost(origin.scheme, r.Host) && rule.own(r.Host)
 }
 
-// refuses tells whether a request comes from a browser for a page that may not talk to the hub. A
+// refuses reports whether a request comes from a browser for a page that may not talk to the hub. A
 // page's GET has no Origin if it is of the origin that it asks, which a name made to lead here (DNS
 // rebinding) makes it, or if nobody is to read the answer, as an image's. Then its Referer says
 // whose page it is, or if it keeps that to itself, the Host.
@@ -107,8 +108,8 @@ func pageOf(r *http.Request) string {
 	return page[:min(len(page), most)]
 }
 
-// ofBrowser tells whether a browser has sent a request. Sec-Fetch-Site, which other programs don't
-// send, goes only to https and to loopback; what browsers call themselves goes everywhere.
+// ofBrowser reports whether a browser has sent a request. Sec-Fetch-Site, which other programs
+// don't send, goes only to https and to loopback; what browsers call themselves goes everywhere.
 func ofBrowser(r *http.Request) bool {
 	return r.Header.Get("Sec-Fetch-Site") != "" || strings.HasPrefix(r.UserAgent(), "Mozilla/")
 }

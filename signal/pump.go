@@ -98,7 +98,8 @@ func (l *Link) write(batch *Batch, now time.Time) (again time.Duration, over boo
 			batch.done()
 		}
 	}
-	if err != nil && isTimeout(err) && !batch.Over { // its client can't be told any more: a frame was cut
+	// Its client can't be told any more: a frame was cut.
+	if err != nil && isTimeout(err) && !batch.Over {
 		s.tooSlow(l.feed)
 	}
 	if batch.Over || err != nil {

@@ -254,7 +254,9 @@ func (h *Hub) unring(s, target *Session) {
 // other, and whether the session is a stranger to it. With an answer, the other sessions of the
 // user stop ringing. It fails if the call is over.
 func (h *Hub) said(s, target *Session, data []byte) (polite, stranger bool, err error) {
-	h.mu.RLock() // and until the end, so that what is not read is not taken for the answer to another ring
+	// Held until the end, so that a word that was not read is not taken for the answer to another
+	// ring.
+	h.mu.RLock()
 	var word callWord
 	if h.calls.awaits(s, target) {
 		h.mu.RUnlock() // to read it takes longer than others should wait

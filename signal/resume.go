@@ -65,9 +65,9 @@ func (h *Hub) readToken(token string) (id string, m mark, issued time.Time, ok b
 // marks are those of a session's tokens. They are immutable.
 type marks struct {
 	latest mark // of the newest token
-	before mark // of the one that is good, too, until its client has the newest; zero: there is none
-	// of the token with which the session's hello has got it its peer id, until its client has the
-	// welcome; zero: there is none
+	before mark // of the one before, good until its client has the newest; zero: there is none
+	// inherited is of the token with which the session's hello has got it its peer id, until its
+	// client has the welcome; zero: there is none.
 	inherited mark
 	issued    time.Time // the latest
 }
@@ -182,8 +182,8 @@ func (s *Session) takeOver(other *Session, resume *Resume) bool {
 	s.work.Lock()
 	defer s.work.Unlock()
 	l := other.link
-	if s.over || l == nil || resume != nil && !s.marks.Load().take(resume.shown) { // somebody was faster
-		return false
+	if s.over || l == nil || resume != nil && !s.marks.Load().take(resume.shown) {
+		return false // somebody was faster
 	}
 	was := s.client.Swap(&l.client)
 	if !s.goOn(l, resume) {

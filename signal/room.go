@@ -225,7 +225,7 @@ func (r *room) deliver(to string, e Event, by sender) error {
 	return target.session.deliver(e, by)
 }
 
-// has tells whether somebody is a member.
+// has reports whether somebody is a member.
 func (r *room) has(id string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

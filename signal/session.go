@@ -43,7 +43,7 @@ type Session struct {
 	expiry    *time.Timer   // ends the session, while link is nil
 	until     time.Time     // when
 	deadline  *time.Timer   // ends the session with its tokens; nil: nothing does
-	resumedAt uint64        // after which event its client has gone on; 0: not yet, or from the start
+	resumedAt uint64        // the event after which its client went on; 0: none, or the start
 	heardAt   netip.Addr    // where the client was when it was heard last
 	rooms     []*room       // in the order of joining
 	pass      Pass          // of its hello

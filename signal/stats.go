@@ -6,8 +6,8 @@ import "sync/atomic"
 type Counters struct {
 	Connections    uint64 `json:"connections"`
 	Sessions       uint64 `json:"sessions"`
-	Lost           uint64 `json:"lost"`           // connections whose session waited for its client to come back
-	Resumes        uint64 `json:"resumes"`        // clients that did
+	Lost           uint64 `json:"lost"`           // connections whose session waited for its client
+	Resumes        uint64 `json:"resumes"`        // clients that came back
 	ForeignOrigins uint64 `json:"foreignOrigins"` // requests refused for their Origin
 	FramesIn       uint64 `json:"framesIn"`
 	FramesOut      uint64 `json:"framesOut"`

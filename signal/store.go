@@ -22,7 +22,7 @@ type store struct {
 	share  int // bytes that a client gets
 	used   atomic.Int64
 	raised atomic.Int64 // by how much more than much full is told: so much, nobody could forget
-	full   func()       // told when much is used; it is called under locks, and must not block
+	full   func()       // called when much is used, under locks: it must not block
 }
 
 // memoryLimit leaves a machine of 512 MiB room: with all else that a crowd of hostile clients has
@@ -52,10 +52,10 @@ func (st *store) raise() {
 // over is by how much more is used than the limit.
 func (st *store) over() int { return int(st.used.Load()) - st.limit }
 
-// tight tells whether an outbox that holds so much must forget what it can.
+// tight reports whether an outbox that holds so much must forget what it can.
 func (st *store) tight(bytes int) bool { return bytes > st.share && int(st.used.Load()) > st.much() }
 
-// crowded tells whether an outbox that holds so much must not take more.
+// crowded reports whether an outbox that holds so much must not take more.
 func (st *store) crowded(bytes int) bool { return bytes > st.share && st.over() > 0 }
 
 // shortOfMemory calls Hub.relieve, in a goroutine of its own, since its caller holds locks.
@@ -137,7 +137,7 @@ func (h *Hub) free(enough int, memoryOf func(*holding) (bytes int)) (left int) {
 // holding is the memory that is held for a session, in bytes.
 type holding struct {
 	session *Session
-	holds   int // in its own outbox and elsewhere (Session.Hold), and by its connections for what they read
+	holds   int // in its outbox, by Session.Hold, and by its connections for what they read
 	sent    int // waits in the outboxes of others, who may read as slowly as they please
 }
 

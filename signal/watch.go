@@ -62,7 +62,8 @@ func (s *Session) Watch(test string, users []string) error {
 				return
 			}
 			e := Sighted{Test: test, Data: sighting}
-			s.follow(s.out.offer(one(e), e.Numbered(), sender{session: s})) // a slow reader lacks some
+			// A slow reader lacks some.
+			s.follow(s.out.offer(one(e), e.Numbered(), sender{session: s}))
 		}
 	}()
 	return nil

@@ -56,7 +56,7 @@ type allocation struct {
 	client netip.AddrPort
 	user   string
 	issued string // whom the credential was issued to; see identity
-	// principal is the user that the credential was issued to; see func principal.
+	// principal is the user that the credential was issued to; see keyring.principal.
 	principal string
 	class     cred.Class
 	own       bool   // the process's itself; see Options.Own
@@ -85,7 +85,7 @@ type allocation struct {
 	fromClient traffic // what was handed over is counted apart
 	handedOver traffic // from the client, to relays of this box: in process, so not over the wire
 	toClient   traffic
-	extra      atomic.Uint64 // bytes of framing to the client, besides a channel's header for each packet
+	extra      atomic.Uint64 // bytes of framing to the client, but a channel's header for each packet
 	// used and spoke are when its client last sent data, on the clock: to anybody but its own
 	// session, and to somebody else as isOther has it; 0: never. heard: it has got some from there.
 	used, spoke atomic.Int64

@@ -291,7 +291,8 @@ func (b *books) remove() {
 	b.ending = nil
 	for _, a := range ending {
 		delete(b.all, a.id)
-		b.budget.retire(a, b.clock) // under the same lock: it is always counted, here or in the list
+		// Under the same lock: it is always counted, here or in the list.
+		b.budget.retire(a, b.clock)
 	}
 	b.mu.Unlock()
 	for _, a := range ending {

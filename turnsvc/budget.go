@@ -194,9 +194,8 @@ func (b *budget) warn(limit int64, log *slog.Logger) {
 	m.warned = m.warned || due
 	b.mu.Unlock()
 	if due { // a log that is slow holds up nobody who asks what was relayed
-		log.Warn("the monthly transfer budget runs out: once it is spent, the relay makes no new allocations", "month",
-			transfer.Month,
-			"bytes", transfer.Bytes, "budget", limit)
+		log.Warn("the monthly transfer budget runs out: once it is spent, the relay makes no new allocations",
+			"month", transfer.Month, "bytes", transfer.Bytes, "budget", limit)
 	}
 }
 

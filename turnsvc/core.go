@@ -89,15 +89,15 @@ const (
 	dropPeerUnknown              // a peer's packet without permission
 	dropTooLong                  // more data than a UDP datagram, or its framing, can carry
 	dropSlowClient               // data for a client on a stream that is too slow for it
-	dropUnread                   // an answer on a stream whose client reads none: the stream has ended
+	dropUnread                   // an answer on a stream whose client reads none: the stream ends
 	dropCrowd                    // a stream that found no room
 	dropCrowdedOut               // a stream without an allocation that made room for another
 	dropReadFailed               // the kernel had an error instead of a datagram
 	dropWriteFailed              // the kernel refused the packet
 	dropSendFull                 // a UDP socket's send buffer was full
 	dropAbsent                   // to an address of an own network at which nobody answers
-	dropDTLS                     // a DTLS datagram that belongs to no connection, is out of place, or finds no room
-	dropHandshake                // a handshake of DTLS, or of TLS on a plain port, that failed or took too long
+	dropDTLS                     // a DTLS datagram of no connection, out of place, or without room
+	dropHandshake                // a DTLS handshake, or TLS on a plain port, that failed or took too long
 	dropBandwidth                // over a bandwidth limit
 	dropPanic                    // a recovered panic: always a bug
 	drops            = iota
@@ -115,9 +115,10 @@ var refusalCodes = [...]int{400, 401, 403, 420, 437, 438, 440, 441, 442, 443, 48
 // counters count what belongs to no allocation. The packet path touches them only for what it
 // drops.
 type counters struct {
-	drops    [drops]atomic.Uint64
-	refusals [classes + 1][len(refusalCodes)]atomic.Uint64 // by class of credential; the last is of strangers
-	limits   [limits]atomic.Uint64                         // refusals, by the limit that was met
+	drops [drops]atomic.Uint64
+	// By class of credential; the last is of strangers.
+	refusals [classes + 1][len(refusalCodes)]atomic.Uint64
+	limits   [limits]atomic.Uint64 // refusals, by the limit that was met
 	bindings atomic.Uint64
 }
 
@@ -126,10 +127,7 @@ func (c *counters) drop(d drop) { c.dropAll(d, 1) }
 // dropAll counts n packets that went nowhere.
 func (c *counters) dropAll(d drop, n int) { c.drops[d].Add(uint64(n)) }
 
-// sent counts a datagram that was not sent, by the error of sending it.
-func (c *counters) sent(err error) { c.unsent(1, err) }
-
-// unsent is sent for n datagrams.
+// unsent counts n datagrams that were not sent, by the error of sending them; none if that is nil.
 func (c *counters) unsent(n int, err error) {
 	switch err {
 	case nil:

@@ -11,7 +11,7 @@
 //	internal/socket/balance_linux.go    of which none has most of the work for long
 //	internal/socket/receiver_linux.go   what has come, many datagrams at a time
 //	stream_tls.go                       or a TCP connection, which may turn out to carry TLS
-//	stream.go                           and is cut into frames, as TLS and DTLS connections are
+//	stream_read.go                      and is cut into frames, as TLS and DTLS connections are
 //	internal/wire/run.go                what one flow carries stays together
 //	front.go                            one look at the frame; a panic is recovered and counted
 //	clients.go                          which allocation the client has
@@ -24,6 +24,7 @@
 //	internal/socket/runs_linux.go       a run leaves in one system call
 //	stream_straight.go                  or over TCP, if nothing waits there
 //	outbox.go                           or into the queue of a client on a stream
+//	stream_write.go                     from where the stream's writer takes it
 //
 // Two kinds of frame leave this way in front.go. A DTLS record goes to internal/dtls, and its
 // decrypted contents come back as a stream. stun.go, stun_classic.go and stun_discovery.go answer a
@@ -36,7 +37,7 @@
 //	front.go                    as above
 //	internal/wire/message.go    the request is decoded
 //	gate.go                     authenticated; who can't be is handed to the next
-//	strangers.go                a limited number of refusals and challenges
+//	strangers.go, allowance.go  a limited number of refusals and challenges
 //	challenge.go                nonces, which are checked and not kept
 //	keyring.go                  whose key that is; the books look once more when they have granted
 //	queue.go                    users and sources take turns
@@ -44,9 +45,10 @@
 //	reply.go                    recent answers, for requests that are repeated
 //	allocate.go, permit.go      what is granted, by method
 //	quota.go, budget.go         what users, sources and the month have left (usage.go: have used)
-//	judge.go                    what a permission for a peer allows
+//	judge.go, host.go           what a permission for a peer allows; this host's own addresses
 //	policy.go                   the operator's lists, and what a credential's class may reach
-//	rooms.go                    what a session's rooms open
+//	rooms.go, seats.go          what a session's rooms open
+//	seen.go, linger.go          at which addresses, and for how long
 //	internal/socket/pool.go     a relay port
 //	internal/engine/engine.go   pion/turn enters it into its books
 //	internal/wire/build.go      the answer

@@ -2,12 +2,7 @@ package turnsvc
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"math/big"
 	"net"
 	"net/netip"
 	"testing"
@@ -15,6 +10,7 @@ import (
 
 	"github.com/pion/dtls/v3"
 
+	"signalbox/internal/testkit"
 	"signalbox/turnsvc/cred"
 	"signalbox/turnsvc/internal/wire"
 )
@@ -22,17 +18,7 @@ import (
 // withDTLS turns TURN over DTLS on.
 func withDTLS(t testing.TB) func(*Options) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour),
-		NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pair := &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+	pair := testkit.Certificate(t)
 	return func(o *Options) {
 		o.DTLSCertificate = func(string) (*tls.Certificate, error) { return pair, nil }
 	}

@@ -146,11 +146,13 @@ func (l *udpLink) shut() {
 	l.strangers.Close()
 }
 
-func (l *udpLink) send(frame []byte, to netip.AddrPort) { l.counters.sent(l.calls.Send(frame, to)) }
+func (l *udpLink) send(frame []byte, to netip.AddrPort) {
+	l.counters.unsent(1, l.calls.Send(frame, to))
+}
 
 func (l *udpLink) data(frame []byte, to netip.AddrPort) bool {
 	err := l.calls.Send(frame, to)
-	l.counters.sent(err)
+	l.counters.unsent(1, err)
 	return err == nil
 }
 
@@ -163,7 +165,7 @@ func (l *udpLink) run(run wire.Run, number uint16, to netip.AddrPort, limit *soc
 }
 
 func (l *udpLink) answer(frame []byte, to netip.AddrPort) {
-	l.counters.sent(l.strangers.Send(frame, to))
+	l.counters.unsent(1, l.strangers.Send(frame, to))
 }
 
 func (l *udpLink) padded() bool                                    { return false }

@@ -11,7 +11,7 @@ const (
 	limitChannels
 	limitPerMonth
 	limitPorts // none is free
-	limitGroup // what is left of the ports, or of all allocations, is guaranteed to other credentials
+	limitGroup // what is left of ports, or of allocations, is guaranteed to other credentials
 	limitDrain // the box drains
 	limitUnused
 	// limitInternal is what should not happen: a relay socket that can't be read, or an engine that

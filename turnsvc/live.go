@@ -105,7 +105,7 @@ var errNoKeys = errors.New("turn keys: want the keys of a secret")
 
 // Lifetimes that are granted (RFC 8656 §3.2).
 const (
-	maxLifetime     = 3540 * time.Second // below engine.Lifetime: the engine's timer never fires first
+	maxLifetime     = 3540 * time.Second // below engine.Lifetime, so that the engine never ends one
 	defaultLifetime = 600 * time.Second  // also for who asks for less (RFC 8656 §7.2)
 )
 

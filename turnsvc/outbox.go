@@ -223,7 +223,8 @@ func (o *outbox) take(buf []byte) (frames []byte, late int, slow bool) {
 		frames = append(frames, o.dropFirst()...)
 	}
 	if o.first == len(o.waiting) && cap(o.media) > 2*streamBuffer {
-		o.media, o.mediaAt, o.waiting, o.first = nil, 0, nil, 0 // a burst's room is not kept for life
+		// A burst's room is not kept for life.
+		o.media, o.mediaAt, o.waiting, o.first = nil, 0, nil, 0
 	}
 	slow, o.dropped = o.dropped, false
 	return frames, late, slow

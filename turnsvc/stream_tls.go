@@ -56,5 +56,6 @@ func (l *streamLink) open(conf *tls.Config) bool {
 	}
 	l.carrier, l.name = secure, "tls"
 	proto := secure.ConnectionState().NegotiatedProtocol
-	return proto == "" || strings.HasPrefix(proto, "stun.") // RFC 7443; else it wants something else
+	// RFC 7443; who names another protocol wants something else.
+	return proto == "" || strings.HasPrefix(proto, "stun.")
 }

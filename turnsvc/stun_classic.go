@@ -55,7 +55,8 @@ func (r *responder) refuseClassic(in *inlet, src netip.AddrPort, frame, list []b
 	}
 	r.counters.refused(420)
 	if len(list)%4 != 0 {
-		list = append(list, list[:2]...) // RFC 3489 §11.2.10: one is repeated, to fill up four bytes
+		// RFC 3489 §11.2.10: one is repeated, to fill up four bytes.
+		list = append(list, list[:2]...)
 	}
 	b := wire.BeginClassic(in.scratch[:], wire.ClassError, frame)
 	b.ErrorCode(420, "")

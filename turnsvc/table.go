@@ -83,7 +83,8 @@ func (t *table[K, V]) removeIf(match func(*V) bool) {
 			delete(t.many, key)
 		}
 	}
-	if t.many != nil && len(t.many) <= fewest/2 { // not at fewest, or one that comes and goes makes a map each time
+	// Not at fewest, or one that comes and goes would make a map each time.
+	if t.many != nil && len(t.many) <= fewest/2 {
 		for key, value := range t.many {
 			t.few = append(t.few, entry[K, V]{key, value})
 		}

@@ -8,8 +8,8 @@ import (
 
 // Usage is what a user has used of the relay, as Server.TakeUsage tells it.
 type Usage struct {
-	// User is a static user, the id that another program has minted a credential for, or what
-	// the account of a session (see Server.Identified). Empty: all others of the class together.
+	// User is a static user, the id that another program has minted a credential for, or the
+	// account of a session (see Server.Identified). Empty: all others of the class together.
 	User string
 	// Class is static, hub, ice or shared; empty: all users beyond those who are told apart.
 	Class           string

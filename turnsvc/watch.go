@@ -200,14 +200,14 @@ func (l *watches) of(session string) *Watch {
 	return l.bySession[session]
 }
 
-// from returns who watches from that address. Nobody changes the list.
-func (l *watches) from(source netip.Addr) []*Watch {
+// from returns who watches from that address.
+func (l *watches) from(at netip.Addr) []*Watch {
 	if l.count.Load() == 0 {
 		return nil
 	}
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	return slices.Clone(l.bySource[source])
+	return slices.Clone(l.bySource[at])
 }
 
 // challenged tells of a request that names nobody.

@@ -15,7 +15,8 @@
 // Where each thing is:
 //
 //	pages.go     the table of pages; a page is added here
-//	docs.go      reads the SDK's types for /docs/sdk; docs/ has what they don't say
+//	docs.go      what /docs/sdk shows: the SDK's types (docs_types.go) with their comments
+//	             (docs_prose.go); docs/ has what they don't say
 //	pages/       their documents, which are templates, with the frame that they share
 //	static/      what browsers get as it is: scripts, styles, texts, the SDK's types
 //	sdk/         the SDK's parts. When the process starts, each module is joined into one file,

@@ -1,6 +1,8 @@
 package webui
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"os"
 	"regexp"
@@ -66,6 +68,12 @@ func packed(t *testing.T, body []byte) int {
 		t.Fatal(err)
 	}
 	return len(file.gzip.body)
+}
+
+// seen is what a translation keeps of the text that it was made of.
+func seen(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:4])
 }
 
 // A comment in the types and its translation are changed together.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -80,6 +81,26 @@ func stateError(err error) error {
 	return usageError{err}
 }
 
+// ask puts a question to a running appliance and prints the answer: with --json as an object, else
+// as text writes it, in columns.
+func ask[T any](cmd *cobra.Command, f *adminFlags, question func(context.Context, *admin.Client) (T, error),
+	text func(io.Writer, T)) error {
+	a, err := f.client()
+	if err != nil {
+		return err
+	}
+	answer, err := question(cmd.Context(), a)
+	if err != nil {
+		return err
+	}
+	if f.json {
+		return term.JSON(cmd.OutOrStdout(), answer)
+	}
+	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+	text(w, answer)
+	return w.Flush()
+}
+
 // showCommand prints a part of the status.
 func showCommand(g *global, use, short string, part func(status.Status) any,
 	text func(io.Writer, status.Status)) *cobra.Command {
@@ -87,20 +108,11 @@ func showCommand(g *global, use, short string, part func(status.Status) any,
 	return f.add(&cobra.Command{
 		Use: use, Short: short, Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			a, err := f.client()
-			if err != nil {
-				return err
-			}
-			status, err := a.Status(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if f.json {
-				return term.JSON(cmd.OutOrStdout(), part(status))
-			}
-			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-			text(w, status)
-			return w.Flush()
+			var s status.Status
+			return ask(cmd, f, func(ctx context.Context, a *admin.Client) (_ any, err error) {
+				s, err = a.Status(ctx)
+				return part(s), err
+			}, func(w io.Writer, _ any) { text(w, s) })
 		},
 	})
 }
@@ -277,29 +289,21 @@ jti, or "sub:" and its sub. ` + "`signalbox bans`" + ` lists the bans, and ` + "
 			if k.Why = why; ban > 0 {
 				k.Ban = ban.String()
 			}
-			a, err := f.client()
-			if err != nil {
-				return err
-			}
-			out, err := a.Kick(cmd.Context(), k)
-			if err != nil {
-				return err
-			}
-			if f.json {
-				return term.JSON(cmd.OutOrStdout(), out)
-			}
-			text := fmt.Sprintf("ended: %d sessions, %d allocations", out.Sessions, out.Allocations)
-			if ban > 0 {
-				text += fmt.Sprintf("; %s stays out for %s", args[0], ban)
-			} else if out.Sessions+out.Allocations == 0 {
-				text += fmt.Sprintf(": nothing here belongs to %s; `signalbox rooms` and `signalbox allocations` "+
-					"list what is here", args[0])
-			}
-			if out.Warning != "" {
-				text += "; but " + out.Warning
-			}
-			_, err = fmt.Fprintln(cmd.OutOrStdout(), term.Text(text))
-			return err
+			return ask(cmd, f, func(ctx context.Context, a *admin.Client) (admin.Result, error) {
+				return a.Kick(ctx, k)
+			}, func(w io.Writer, out admin.Result) {
+				text := fmt.Sprintf("ended: %d sessions, %d allocations", out.Sessions, out.Allocations)
+				if ban > 0 {
+					text += fmt.Sprintf("; %s stays out for %s", args[0], ban)
+				} else if out.Sessions+out.Allocations == 0 {
+					text += fmt.Sprintf(": nothing here belongs to %s; `signalbox rooms` and `signalbox allocations` "+
+						"list what is here", args[0])
+				}
+				if out.Warning != "" {
+					text += "; but " + out.Warning
+				}
+				fmt.Fprintln(w, term.Text(text))
+			})
 		},
 	})
 	cmd.Flags().StringVar(&why, "why", "", "why they are kept out: `text` for the list of bans")

@@ -1,10 +1,10 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"signalbox/internal/admin"
@@ -18,27 +18,17 @@ func bansCommand(g *global) *cobra.Command {
 	return f.add(&cobra.Command{
 		Use: "bans", Short: "List the bans in force", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			a, err := f.client()
-			if err != nil {
-				return err
-			}
-			bans, err := a.Bans(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if f.json {
-				return term.JSON(cmd.OutOrStdout(), admin.Bans{Bans: bans})
-			}
-			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-			printBans(w, bans)
-			return w.Flush()
+			return ask(cmd, f, func(ctx context.Context, a *admin.Client) (list admin.Bans, err error) {
+				list.Bans, err = a.Bans(ctx)
+				return list, err
+			}, printBans)
 		},
 	})
 }
 
-func printBans(w io.Writer, bans []admin.Ban) {
+func printBans(w io.Writer, list admin.Bans) {
 	fmt.Fprintln(w, "BANNED\tSINCE\tUNTIL\tWITH\tBY\tWHY")
-	for _, b := range bans {
+	for _, b := range list.Bans {
 		whom, with := banned(b), ""
 		if b.For != whom {
 			with = b.For
@@ -86,26 +76,18 @@ user name, its tokens and its address. ` + "`signalbox bans`" + ` lists the bans
 					"`signalbox bans` lists them", args[0])}
 			}
 			*field = name
-			a, err := f.client()
-			if err != nil {
-				return err
-			}
-			out, err := a.Unban(cmd.Context(), u)
-			if err != nil {
-				return err
-			}
-			if f.json {
-				return term.JSON(cmd.OutOrStdout(), out)
-			}
-			text := fmt.Sprintf("lifted: %d bans", out.Lifted)
-			if out.Lifted == 0 {
-				text = fmt.Sprintf("no ban is about %s; `signalbox bans` lists those in force", args[0])
-			}
-			if out.Warning != "" {
-				text += "; but " + out.Warning
-			}
-			_, err = fmt.Fprintln(cmd.OutOrStdout(), term.Text(text))
-			return err
+			return ask(cmd, f, func(ctx context.Context, a *admin.Client) (admin.Unbanned, error) {
+				return a.Unban(ctx, u)
+			}, func(w io.Writer, out admin.Unbanned) {
+				text := fmt.Sprintf("lifted: %d bans", out.Lifted)
+				if out.Lifted == 0 {
+					text = fmt.Sprintf("no ban is about %s; `signalbox bans` lists those in force", args[0])
+				}
+				if out.Warning != "" {
+					text += "; but " + out.Warning
+				}
+				fmt.Fprintln(w, term.Text(text))
+			})
 		},
 	})
 }

@@ -1,12 +1,13 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"signalbox/internal/admin"
@@ -29,19 +30,11 @@ that name again: see ` + "`signalbox kick --ban`" + `. Rooms of other protocols 
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			a, err := f.client()
-			if err != nil {
-				return err
-			}
-			out, err := a.Close(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			if f.json {
-				return term.JSON(cmd.OutOrStdout(), out)
-			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "closed: %d members have left\n", out.Members)
-			return err
+			return ask(cmd, f, func(ctx context.Context, a *admin.Client) (admin.Closed, error) {
+				return a.Close(ctx, args[0])
+			}, func(w io.Writer, out admin.Closed) {
+				fmt.Fprintf(w, "closed: %d members have left\n", out.Members)
+			})
 		},
 	})
 }
@@ -54,19 +47,11 @@ func drainCommand(g *global) *cobra.Command {
 or drain.timeout is over, and end, as SIGTERM does. It returns at once; ` + "`signalbox status`" + ` answers until
 the end. Nothing takes it back but a start.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			a, err := f.client()
-			if err != nil {
-				return err
-			}
-			out, err := a.Drain(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if f.json {
-				return term.JSON(cmd.OutOrStdout(), out)
-			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "draining: %d allocations\n", out.Allocations)
-			return err
+			return ask(cmd, f, func(ctx context.Context, a *admin.Client) (admin.Draining, error) {
+				return a.Drain(ctx)
+			}, func(w io.Writer, out admin.Draining) {
+				fmt.Fprintf(w, "draining: %d allocations\n", out.Allocations)
+			})
 		},
 	})
 }
@@ -88,29 +73,10 @@ func sessionsCommand(g *global) *cobra.Command {
 			case offset < 0:
 				return usageError{fmt.Errorf("--offset %d: want 0 or more", offset)}
 			}
-			a, err := f.client()
-			if err != nil {
-				return err
-			}
-			out, err := a.Sessions(cmd.Context(), url.Values{"search": {search}, "sort": {sort},
-				"limit": {strconv.Itoa(limit)}, "offset": {strconv.Itoa(offset)}})
-			if err != nil {
-				return err
-			}
-			if f.json {
-				return term.JSON(cmd.OutOrStdout(), out)
-			}
-			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-			fmt.Fprintln(w, "PEER\tNAME\tUSER\tSOURCE\tALLOCATIONS\tRATE\tROOMS")
-			for _, s := range out.Sessions {
-				row := []string{s.ID, strconv.Quote(s.Name), s.User, s.Source.String(), strconv.Itoa(s.Allocations),
-					bytesInWords(int64(s.Rate.FromClient+s.Rate.ToClient)) + "/s", strings.Join(s.Rooms, " ")}
-				fmt.Fprintln(w, strings.Join(term.Texts(row), "\t"))
-			}
-			if shown := out.Offset + len(out.Sessions); shown < out.Total {
-				fmt.Fprintf(w, "%d more: --offset %d\n", out.Total-shown, shown)
-			}
-			return w.Flush()
+			return ask(cmd, f, func(ctx context.Context, a *admin.Client) (admin.SessionList, error) {
+				return a.Sessions(ctx, url.Values{"search": {search}, "sort": {sort},
+					"limit": {strconv.Itoa(limit)}, "offset": {strconv.Itoa(offset)}})
+			}, printSessions)
 		},
 	})
 	cmd.Flags().StringVar(&search, "search", "",
@@ -121,30 +87,31 @@ func sessionsCommand(g *global) *cobra.Command {
 	return cmd
 }
 
+func printSessions(w io.Writer, list admin.SessionList) {
+	fmt.Fprintln(w, "PEER\tNAME\tUSER\tSOURCE\tALLOCATIONS\tRATE\tROOMS")
+	for _, s := range list.Sessions {
+		row := []string{s.ID, strconv.Quote(s.Name), s.User, s.Source.String(), strconv.Itoa(s.Allocations),
+			bytesInWords(int64(s.Rate.FromClient+s.Rate.ToClient)) + "/s", strings.Join(s.Rooms, " ")}
+		fmt.Fprintln(w, strings.Join(term.Texts(row), "\t"))
+	}
+	if shown := list.Offset + len(list.Sessions); shown < list.Total {
+		fmt.Fprintf(w, "%d more: --offset %d\n", list.Total-shown, shown)
+	}
+}
+
 func logCommand(g *global) *cobra.Command {
 	f := &adminFlags{g: g}
 	return f.add(&cobra.Command{
 		Use: "log", Short: "Print the last lines of the log that warn or refuse", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			a, err := f.client()
-			if err != nil {
-				return err
-			}
-			lines, err := a.Log(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if f.json {
-				return term.JSON(cmd.OutOrStdout(), admin.Log{Lines: lines})
-			}
-			for _, l := range lines {
-				_, err = fmt.Fprintln(cmd.OutOrStdout(), time.UnixMilli(l.At).Format(time.DateTime), term.Text(l.Level),
-					term.Text(l.Text))
-				if err != nil {
-					return err
+			return ask(cmd, f, func(ctx context.Context, a *admin.Client) (log admin.Log, err error) {
+				log.Lines, err = a.Log(ctx)
+				return log, err
+			}, func(w io.Writer, log admin.Log) {
+				for _, l := range log.Lines {
+					fmt.Fprintln(w, time.UnixMilli(l.At).Format(time.DateTime), term.Text(l.Level), term.Text(l.Text))
 				}
-			}
-			return nil
+			})
 		},
 	})
 }

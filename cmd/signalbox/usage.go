@@ -1,13 +1,14 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
+	"signalbox/internal/admin"
 	"signalbox/internal/term"
 	"signalbox/internal/usage"
 
@@ -27,20 +28,9 @@ users for whom there was no room.`,
 			if err := q.Check(); err != nil {
 				return usageError{fmt.Errorf("--%w", err)}
 			}
-			a, err := f.client()
-			if err != nil {
-				return err
-			}
-			found, err := a.Usage(cmd.Context(), q)
-			if err != nil {
-				return err
-			}
-			if f.json {
-				return term.JSON(cmd.OutOrStdout(), found)
-			}
-			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-			printUsage(w, found)
-			return w.Flush()
+			return ask(cmd, f, func(ctx context.Context, a *admin.Client) (usage.Answer, error) {
+				return a.Usage(ctx, q)
+			}, printUsage)
 		},
 	})
 	cmd.Flags().StringVar((*string)(&q.Period), "period", string(usage.Month), "by month or by day")

@@ -17,6 +17,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"signalbox/internal/state"
+	"signalbox/internal/testkit"
 	"signalbox/signal"
 )
 
@@ -28,14 +29,7 @@ const (
 // token signs claims with the tests' secret. Without exp they get one.
 func token(t testing.TB, claims jwt.MapClaims) string {
 	t.Helper()
-	if _, ok := claims["exp"]; !ok {
-		claims["exp"] = time.Now().Add(time.Hour).Unix()
-	}
-	text, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString([]byte(testSecret))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return text
+	return testkit.RoomToken(t, testSecret, claims)
 }
 
 var here = netip.MustParseAddr("192.0.2.1")
@@ -69,23 +63,6 @@ func TestPasswordLetsInWhoKnowsIt(t *testing.T) {
 			t.Errorf("%.30q: %v", wrong, err)
 		}
 	}
-}
-
-// limited guesses until that is refused as one guess too many, and tells whether what is right is
-// refused then, too. It may not be: after each second another guess is judged. So it is tried a few
-// times.
-func limited(guess, right func() (refused bool)) bool {
-	for range 10 {
-		for n := 0; !guess(); n++ {
-			if n == 10*guessBurst {
-				return false
-			}
-		}
-		if right() {
-			return true
-		}
-	}
-	return false
 }
 
 func TestGuessesAreLimitedPerSource(t *testing.T) {
@@ -127,7 +104,8 @@ func TestGuessesAreLimitedPerSource(t *testing.T) {
 				}
 			}
 			// Nobody guesses a signature: garbage locks out nobody who shares the address with it.
-			if got, want := limited(tooMany("wrong"), tooMany(right)), mode == "password"; got != want {
+			got := testkit.Limited(guessBurst, tooMany("wrong"), tooMany(right))
+			if want := mode == "password"; got != want {
 				t.Errorf("after too many guesses, what is right is refused: %v", got)
 			}
 			if _, err := g.Admit(right, netip.MustParseAddr("192.0.2.2")); err != nil {

@@ -167,7 +167,7 @@ func roomNames(name string, claim any) ([]string, error) {
 	return out, nil
 }
 
-// hasPattern tells whether a claim of rooms, which was read, has a * in it.
+// hasPattern reports whether a claim of rooms, which was read, has a * in it.
 func hasPattern(claim any) bool {
 	list, _ := roomNames("room", claim)
 	return slices.ContainsFunc(list, func(name string) bool { return strings.Contains(name, "*") })

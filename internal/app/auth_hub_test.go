@@ -13,6 +13,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"signalbox/internal/admin"
+	"signalbox/internal/testkit"
 	"signalbox/signal"
 	"signalbox/turnsvc/cred"
 )
@@ -94,7 +95,7 @@ func TestTheHubAsksForThePassword(t *testing.T) {
 		s = helloFrom(t, app, "", map[string]any{"token": token})
 		return string(s.answer()["code"])
 	}
-	if !limited(func() bool { return code("wrong") == `"rate-limited"` },
+	if !testkit.Limited(guessBurst, func() bool { return code("wrong") == `"rate-limited"` },
 		func() bool { return code(testPassword) == `"rate-limited"` }) {
 		t.Error("guesses are not limited")
 	}

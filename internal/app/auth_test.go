@@ -7,10 +7,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"signalbox/internal/testkit"
 	"signalbox/signal"
 )
 
@@ -22,37 +22,13 @@ const (
 // token signs claims with the tests' secret. Without exp they get one.
 func token(t testing.TB, claims jwt.MapClaims) string {
 	t.Helper()
-	if _, ok := claims["exp"]; !ok {
-		claims["exp"] = time.Now().Add(time.Hour).Unix()
-	}
-	text, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString([]byte(testSecret))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return text
+	return testkit.RoomToken(t, testSecret, claims)
 }
 
 // guessBurst is how many guesses of one source are looked at, at once.
 const guessBurst = 20
 
 var here = netip.MustParseAddr("192.0.2.1")
-
-// limited guesses until that is refused as one guess too many, and tells whether what is right is
-// refused then, too. It may not be: after each second another guess is judged. So it is tried a few
-// times.
-func limited(guess, right func() (refused bool)) bool {
-	for range 10 {
-		for n := 0; !guess(); n++ {
-			if n == 10*guessBurst {
-				return false
-			}
-		}
-		if right() {
-			return true
-		}
-	}
-	return false
-}
 
 func TestICEServersAreUnderTheSameRules(t *testing.T) {
 	t.Parallel()
@@ -91,13 +67,13 @@ func TestICEServersAreUnderTheSameRules(t *testing.T) {
 				}
 			}
 			if mode == "password" {
-				if !limited(tooMany("wrong"), tooMany(right)) || h.Get("Retry-After") == "" {
+				if !testkit.Limited(guessBurst, tooMany("wrong"), tooMany(right)) || h.Get("Retry-After") == "" {
 					t.Errorf("after too many guesses: %v", h)
 				}
 				return
 			}
 			// Nobody guesses a token: garbage is slowed down, and locks out nobody at its address.
-			if limited(tooMany("wrong"), tooMany(right)) {
+			if testkit.Limited(guessBurst, tooMany("wrong"), tooMany(right)) {
 				t.Error("garbage has locked out a good token")
 			}
 			if eventually(t, "garbage is slowed down", tooMany("wrong")); h.Get("Retry-After") == "" {

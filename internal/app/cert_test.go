@@ -20,7 +20,7 @@ func servedTo(t testing.TB, app *App, name string) *x509.Certificate {
 	return testkit.ServedTo(t, app.Addrs().WebTLS, name)
 }
 
-// verifies tells whether a client that trusts root takes the certificate for that name.
+// verifies reports whether a client that trusts root takes the certificate for that name.
 func verifies(leaf, root *x509.Certificate, name string) error {
 	return testkit.Verifies(leaf, root, name)
 }

@@ -12,6 +12,7 @@ import (
 
 	"signalbox/internal/site"
 	"signalbox/internal/state"
+	"signalbox/internal/testkit"
 	"signalbox/turnsvc/cred"
 )
 
@@ -142,7 +143,7 @@ func TestTURNRESTRefuses(t *testing.T) {
 			return code == http.StatusTooManyRequests
 		}
 	}
-	if !limited(tooMany("key=wrong"), tooMany(key)) || out.Password != "" {
+	if !testkit.Limited(guessBurst, tooMany("key=wrong"), tooMany(key)) || out.Password != "" {
 		t.Errorf("after too many guesses: %+v", out)
 	}
 }

@@ -12,20 +12,8 @@ import (
 	"time"
 
 	"signalbox/internal/admin"
-
-	"github.com/pires/go-proxyproto"
+	"signalbox/internal/testkit"
 )
-
-// proxyV2 is a binary header.
-func proxyV2(t testing.TB, from string) string {
-	t.Helper()
-	source := net.TCPAddrFromAddrPort(netip.MustParseAddrPort(from))
-	text, err := proxyproto.HeaderProxyFromAddrs(2, source, &net.TCPAddr{IP: source.IP, Port: 443}).Format()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
-}
 
 // seenAs has a session over a connection that begins with header, and returns the address that the
 // hub sees. more are lines of the HTTP request.
@@ -78,14 +66,14 @@ func seenAs(t *testing.T, app *App, header string, more ...string) (netip.Addr, 
 func TestProxyProtocol(t *testing.T) {
 	t.Parallel()
 	for header, want := range map[string]string{
-		"PROXY TCP4 192.0.2.7 192.0.2.1 5000 443\r\n":                        "192.0.2.7",
-		"PROXY TCP6 2001:db8::7 2001:db8::1 5000 443\r\n":                    "2001:db8::7",
-		"PROXY UNKNOWN\r\n":                                                  "0.0.0.0",
-		"\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00":                             "0.0.0.0", // LOCAL
-		"\r\n\r\n\x00\r\nQUIT\n\x21\x00\x00\x00":                             "",        // UNSPEC
-		proxyV2(t, "192.0.2.8:5000"):                                         "192.0.2.8",
-		proxyV2(t, "[2001:db8::8]:5000"):                                     "2001:db8::8",
-		"":                                                                   "",
+		"PROXY TCP4 192.0.2.7 192.0.2.1 5000 443\r\n":     "192.0.2.7",
+		"PROXY TCP6 2001:db8::7 2001:db8::1 5000 443\r\n": "2001:db8::7",
+		"PROXY UNKNOWN\r\n":                               "0.0.0.0",
+		"\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00":          "0.0.0.0", // LOCAL
+		"\r\n\r\n\x00\r\nQUIT\n\x21\x00\x00\x00":          "",        // UNSPEC
+		testkit.ProxyHeader(t, "192.0.2.8:5000"):          "192.0.2.8",
+		testkit.ProxyHeader(t, "[2001:db8::8]:5000"):      "2001:db8::8",
+		"": "",
 		"PROXY TCP4 nonsense 192.0.2.1 5000 443\r\n":                         "",
 		"PROXY TCP4 " + strings.Repeat("1", 10_000):                          "",
 		"\r\n\r\n\x00\r\nQUIT\n\x21\x11\xff\xff":                             "",

@@ -43,7 +43,7 @@ func openACMEBox(t testing.TB, dir *state.Dir, d *acmetest.Directory, host strin
 	return b, source
 }
 
-// certified tells whether a box serves a certificate for host that d has issued.
+// certified reports whether a box serves a certificate for host that d has issued.
 func (b *box) certified(t testing.TB, d *acmetest.Directory, host string) bool {
 	t.Helper()
 	return d.Issued(b.servedTo(t, host), host)

@@ -88,7 +88,7 @@ func (c *current) problem() string {
 	return ""
 }
 
-// report notes a problem, nil for none, and tells whether it is a new one.
+// report notes a problem, nil for none, and reports whether it is a new one.
 func (c *current) report(err error) (news bool) {
 	text := ""
 	if err != nil {

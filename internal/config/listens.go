@@ -113,3 +113,52 @@ func (l Listens) check() error {
 func (l Listens) over(transport string) bool {
 	return slices.ContainsFunc(l, func(at TURNListen) bool { return at.Transport == transport })
 }
+
+// listener is a port that the configuration has opened, on TCP unless it is one of TURN.
+type listener struct {
+	key string
+	at  TURNListen
+}
+
+// String is the value as it may be written.
+func (l listener) String() string {
+	if l.key != "turn.listen" {
+		return l.at.Listen.String()
+	}
+	return l.at.String()
+}
+
+// collides reports whether two listeners can't be bound both.
+func (l listener) collides(other listener) bool {
+	return l.at.Listen.collides(other.at.Listen) &&
+		(l.at.OnUDP() && other.at.OnUDP() || l.at.OnTCP() && other.at.OnTCP())
+}
+
+// listeners lists what is listened on.
+func (c *Config) listeners() (out []listener) {
+	tcp := func(key string, at Listen, on bool) {
+		if at.On() && on {
+			out = append(out, listener{key, TURNListen{at, "tcp"}})
+		}
+	}
+	tcp("web.listen", c.Web.Listen, true)
+	tcp("web.tls_listen", c.Web.TLSListen, c.TLS.Mode != "off")
+	tcp("metrics.listen", c.Metrics.Listen, true)
+	tcp("compat.collider_listen", c.Compat.ColliderListen, true)
+	for _, l := range c.TURN.Listen {
+		out = append(out, listener{"turn.listen", l})
+	}
+	return out
+}
+
+// collides reports whether two listeners can't be bound both.
+func (l Listen) collides(other Listen) bool {
+	a, b := l.Addr(), other.Addr()
+	switch {
+	case l.Port() == 0 || l.Port() != other.Port():
+		return false
+	case a == b, a == netip.IPv6Unspecified(), b == netip.IPv6Unspecified():
+		return true
+	}
+	return a.Is4() == b.Is4() && (a.IsUnspecified() || b.IsUnspecified())
+}

@@ -8,21 +8,9 @@ import (
 	"net/netip"
 	"testing"
 
-	"github.com/pires/go-proxyproto"
-
 	"signalbox/internal/source"
+	"signalbox/internal/testkit"
 )
-
-// proxyV2 is a binary header.
-func proxyV2(t testing.TB, from string) string {
-	t.Helper()
-	source := net.TCPAddrFromAddrPort(netip.MustParseAddrPort(from))
-	text, err := proxyproto.HeaderProxyFromAddrs(2, source, &net.TCPAddr{IP: source.IP, Port: 443}).Format()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
-}
 
 // Connections over the limit are closed, and those that end make room.
 func TestWebConnectionsAreLimited(t *testing.T) {
@@ -63,8 +51,8 @@ func (s *scripted) RemoteAddr() net.Addr       { return &net.TCPAddr{IP: net.IPv
 func FuzzProxyHeader(f *testing.F) {
 	for _, header := range []string{
 		"PROXY TCP4 192.0.2.7 192.0.2.1 5000 443\r\nGET / HTTP/1.1\r\n", "PROXY UNKNOWN\r\n\x00\x03",
-		proxyV2(f, "192.0.2.8:5000") + "\x16\x03\x01",
-		proxyV2(f, "[2001:db8::8]:5000"), "\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00x",
+		testkit.ProxyHeader(f, "192.0.2.8:5000") + "\x16\x03\x01",
+		testkit.ProxyHeader(f, "[2001:db8::8]:5000"), "\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00x",
 	} {
 		f.Add([]byte(header))
 	}

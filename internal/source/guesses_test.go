@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// guess brings what is wrong or right from an address, and tells whether it was looked at.
+// guess brings what is wrong or right from an address, and reports whether it was looked at.
 func guess(g *Guesses, from string, wrong bool) bool {
 	return g.Look(netip.MustParseAddr(from), func() bool { return wrong })
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/pem"
 	"math/big"
 	"net"
@@ -26,7 +27,8 @@ func SelfSigned(then time.Time, names []string) ([]byte, error) {
 		return nil, err
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotBefore: then.Add(-time.Hour), NotAfter: then.Add(SelfSignedLife),
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"},
+		NotBefore: then.Add(-time.Hour), NotAfter: then.Add(SelfSignedLife),
 	}
 	for _, name := range names {
 		if ip := net.ParseIP(name); ip != nil {
@@ -47,10 +49,24 @@ func SelfSigned(then time.Time, names []string) ([]byte, error) {
 		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})...), nil
 }
 
-// Pair is SelfSigned for one name, the certificate and its key apart.
-func Pair(t testing.TB, name string, then time.Time) (cert, key []byte) {
+// Certificate is SelfSigned, for a server whose name nobody asks for.
+func Certificate(t testing.TB) *tls.Certificate {
 	t.Helper()
-	text, err := SelfSigned(then, []string{name})
+	text, err := SelfSigned(time.Now(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair, err := tls.X509KeyPair(text, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &pair
+}
+
+// Pair is SelfSigned for one name, or more, the certificate and its key apart.
+func Pair(t testing.TB, name string, then time.Time, more ...string) (cert, key []byte) {
+	t.Helper()
+	text, err := SelfSigned(then, append([]string{name}, more...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +110,7 @@ func ServedTo(t testing.TB, addr, name string) *x509.Certificate {
 	return conn.ConnectionState().PeerCertificates[0]
 }
 
-// Verifies tells whether a client that trusts root takes the certificate for that name.
+// Verifies reports whether a client that trusts root takes the certificate for that name.
 func Verifies(leaf, root *x509.Certificate, name string) error {
 	roots := x509.NewCertPool()
 	roots.AddCert(root)

@@ -80,7 +80,7 @@ func (h *hostile) besiege(round func(*hostile)) {
 	}
 }
 
-// rest pauses, and tells whether the siege goes on.
+// rest pauses, and reports whether the siege goes on.
 func (h *hostile) rest(d time.Duration) bool {
 	select {
 	case <-h.ctx.Done():

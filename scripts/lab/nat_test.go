@@ -111,7 +111,7 @@ func (p *natProbe) filtering(t *testing.T) string {
 	}
 }
 
-// hairpins tells whether a client reaches another socket of its own host by
+// hairpins reports whether a client reaches another socket of its own host by
 // that socket's public address.
 func (p *natProbe) hairpins(t *testing.T) bool {
 	to := p.lab.A.ListenUDP(t, lab.AddrA+":0")
@@ -169,7 +169,7 @@ func TestNATModes(t *testing.T) {
 	}
 }
 
-// connects tells whether a TCP connection from client A to the server comes
+// connects reports whether a TCP connection from client A to the server comes
 // about.
 func connects(t *testing.T, l *lab.Lab, port string) bool {
 	t.Helper()

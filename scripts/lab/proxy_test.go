@@ -131,7 +131,7 @@ func TestEventsBehindNginx(t *testing.T) {
 	t.Errorf("%s, %s: the first event does not come: %v", resp.Status, resp.Header.Get("Content-Type"), lines.Err())
 }
 
-// outlives tells whether a connection with the hub is there after a time in which
+// outlives reports whether a connection with the hub is there after a time in which
 // neither end has anything to say.
 func outlives(t *testing.T, l *lab.Lab, server *lab.Server, idle time.Duration) bool {
 	t.Helper()

@@ -35,7 +35,7 @@ func owner(pid int) (string, error) {
 	return fmt.Sprintf("%d-%s", pid, fields[19]), nil
 }
 
-// orphaned tells whether a namespace is a lab's whose process is gone.
+// orphaned reports whether a namespace is a lab's whose process is gone.
 func orphaned(name string) bool {
 	rest, ours := strings.CutPrefix(name, namePrefix)
 	parts := strings.Split(rest, "-") // pid, start time, lab, role

@@ -101,7 +101,7 @@ func TestQueue(t *testing.T) {
 	}
 }
 
-// unread is a body that tells whether it was read.
+// unread is a body that reports whether it was read.
 type unread struct{ read bool }
 
 func (u *unread) Read([]byte) (int, error) {

@@ -2,9 +2,10 @@
 // server, for the apps and pages that are written for them.
 //
 // A client joins a room by POST /join (rest.go), which opens a session that no connection carries
-// yet. It then registers over a WebSocket (collider.go), to which the session is attached, and
-// says what it has to say there, or by POST. Clients that use Collider alone register with ids of
-// their own: these open a session, too. The table of clients is in desk.go.
+// yet, and answers with what the client needs (params.go, ice.go). It then registers over a
+// WebSocket (collider.go), to which the session is attached, and says what it has to say there
+// (client.go), or by POST. Clients that use Collider alone register with ids of their own: these
+// open a session, too. The table of clients is in desk.go.
 //
 // A room is the hub's room apprtc/NAME and holds two. What the first one says is kept until the
 // second one joins. Who is lost for ten seconds, says bye, leaves, is removed, or does not

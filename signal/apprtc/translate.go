@@ -68,7 +68,8 @@ func toHub(text string, offers *int) []byte {
 		case typeAnswer:
 			said = &translate.Said{Description: m.description()}
 		case typeCandidate:
-			c, _ := json.Marshal(candidate{m.Candidate, m.ID, m.Label}) // texts and a number always have JSON
+			// Texts and a number always have JSON.
+			c, _ := json.Marshal(candidate{m.Candidate, m.ID, m.Label})
 			said = &translate.Said{Link: *offers, Candidates: []json.RawMessage{c}}
 		}
 	}
@@ -106,7 +107,8 @@ func fromHub(body []byte) (texts []string) {
 	}
 	for _, text := range said.Candidates {
 		var c candidate
-		if json.Unmarshal(text, &c) != nil || c.Candidate == "" { // the end of candidates, which apps don't parse
+		// An empty one is the end of candidates, which apps don't parse.
+		if json.Unmarshal(text, &c) != nil || c.Candidate == "" {
 			continue
 		}
 		if c.Mid == "" {

@@ -26,7 +26,7 @@ type conversation struct {
 	mu       sync.Mutex
 	roster   roster
 	over     bool
-	partners map[string]*partner // those in the lobby with whom there is, or may be, a call, by their ids
+	partners map[string]*partner // by id: those in the lobby with whom there is, or may be, a call
 	calls    []*call             // with others
 	held     int                 // bytes that wait in these, and for the client
 }

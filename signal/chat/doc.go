@@ -7,9 +7,9 @@
 //
 // A client chooses a name, which is its user name in the hub, and enters the lobby, the room
 // "chat/lobby". Its userlist are those in there. What has a target goes to that one: to a member of
-// the lobby, or else to the hub's user of that name, as a call (conversation.go, call.go). A page
-// on /call is called so, and calls: the offers, answers and candidates of both are translated.
-// Where the hub asks for a token, the address has it: /chat?token=...
+// the lobby, or else to the hub's user of that name, as a call (conversation.go, call.go,
+// spoken.go). A page on /call is called so, and calls: the offers, answers and candidates of both
+// are translated. Where the hub asks for a token, the address has it: /chat?token=...
 //
 // Some things are better than in the original. One frame that is not JSON, or a target that is not
 // there, harms nobody else. name and id are the sender's own, whatever it says, and nobody can send

@@ -47,7 +47,7 @@ func (l *lists) of(r *roster) []byte {
 	if l.last == nil || l.sum != r.sum || l.size != len(r.members) {
 		names := make([]string, 0, len(r.members))
 		for _, m := range r.members {
-			if name := label(m); !slices.Contains(names, name) { // a user may be there several times
+			if name := label(m); !slices.Contains(names, name) { // a user may be there twice
 				names = append(names, name)
 			}
 		}

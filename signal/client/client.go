@@ -122,7 +122,7 @@ type link interface {
 	write(frames []outFrame, received uint64, timeout time.Duration) error
 	// silence is how long nothing was heard.
 	silence() time.Duration
-	// quiet tells whether the server needs frames to know that we are there.
+	// quiet reports whether the server needs frames to know that we are there.
 	quiet() bool
 	// close ends the connection and whatever waits for it. Any goroutine may call it, more than
 	// once.

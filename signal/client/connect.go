@@ -142,7 +142,8 @@ func (s *Session) opened(c Carrier, f *inFrame) {
 	}
 	s.state, s.carrier = Open, c
 	s.ice, s.iceExpires = f.ICEServers, unixMilli(f.ICEExpiresAt)
-	s.resumeToken = cmp.Or(f.ResumeToken, s.resumeToken) // a hub of a former version gives none with resumed
+	// A hub of a former version gives none with resumed.
+	s.resumeToken = cmp.Or(f.ResumeToken, s.resumeToken)
 	s.log.Debug("signaling connection open", "peer", f.PeerID, "carrier", c, "as", f.Type)
 	if f.Type == "resumed" {
 		s.emit(Resumed{AddressChanged: f.AddressChanged})

@@ -79,7 +79,7 @@ func (e *Error) Error() string {
 	return string(e.Code) + ": " + e.Message
 }
 
-// IsCode tells whether err is, or wraps, an Error with that code.
+// IsCode reports whether err is, or wraps, an Error with that code.
 func IsCode(err error, code Code) bool {
 	var e *Error
 	return errors.As(err, &e) && e.Code == code
@@ -114,7 +114,7 @@ func closedWith(code int, text string) error {
 	return e
 }
 
-// answered tells whether err is the protocol's own word. Another carrier would bring the same.
+// answered reports whether err is the protocol's own word. Another carrier would bring the same.
 func answered(err error) bool {
 	var closed *closeError
 	if errors.As(err, &closed) {
@@ -124,7 +124,7 @@ func answered(err error) bool {
 	return errors.As(err, &e)
 }
 
-// final tells whether the server said not to come back.
+// final reports whether the server said not to come back.
 func final(err error) bool {
 	var closed *closeError
 	if errors.As(err, &closed) {

@@ -19,7 +19,7 @@ type outFrame struct {
 	Type     string          `json:"type"`
 	ID       string          `json:"id,omitempty"`
 	Seq      uint64          `json:"seq,omitempty"`
-	Received uint64          `json:"received,omitempty"` // the server's frame that was processed last
+	Received uint64          `json:"received,omitempty"` // the last server frame processed
 	Name     string          `json:"name,omitempty"`
 	User     string          `json:"user,omitempty"`
 	Token    string          `json:"token,omitempty"`

@@ -36,7 +36,7 @@ func (d *dialer) openWebSocket(ctx context.Context) (link, error) {
 	if errors.Is(err, websocket.ErrBadHandshake) {
 		return nil, unexpected(response)
 	}
-	if errors.Is(err, os.ErrDeadlineExceeded) { // that of ctx, which the connection may notice first
+	if errors.Is(err, os.ErrDeadlineExceeded) { // ctx's, which the connection may notice first
 		return nil, fmt.Errorf("%w: %w", context.DeadlineExceeded, err)
 	}
 	if err != nil {

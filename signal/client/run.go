@@ -44,7 +44,7 @@ func (s *Session) run(ctx context.Context, l link) {
 	}
 }
 
-// comesBack notes that the connection is lost, and tells whether it makes sense to connect again.
+// comesBack notes that the connection is lost, and reports whether it makes sense to connect again.
 func (s *Session) comesBack(err error) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -59,7 +59,7 @@ func (s *Session) comesBack(err error) bool {
 	return s.state != Closed
 }
 
-// pause waits, and tells whether the session goes on.
+// pause waits, and reports whether the session goes on.
 func (s *Session) pause(d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -102,7 +102,7 @@ func (s *Session) User() string { return locked(s, func() string { return s.user
 // Carrier is what carries the session now, or did last.
 func (s *Session) Carrier() Carrier { return locked(s, func() Carrier { return s.carrier }) }
 
-// State tells whether there is a connection.
+// State says whether there is a connection.
 func (s *Session) State() State { return locked(s, func() State { return s.state }) }
 
 // ICEServers are the latest, with this session's own credential.

@@ -10,5 +10,6 @@
 //
 // A conversation (conversation.go) is the dialect of one session: it remembers which of the
 // client's numbered frames were processed, answers ids, and calls the session's verbs. decode.go
-// reads frames, encode.go writes them.
+// reads frames, encode.go writes them. events.go sends them where WebSockets are blocked, and
+// post.go takes what the client posts then (body.go).
 package native

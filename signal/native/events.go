@@ -70,7 +70,8 @@ func newKey() string {
 
 // serve writes until the connection is over; gone is closed when the client is.
 func (t *stream) serve(gone <-chan struct{}) {
-	code := signal.CodeInternal // if something panics: net/http reports that, and the session ends in order
+	// What it is if something panics: net/http reports that, and the session ends in order.
+	code := signal.CodeInternal
 	defer func() { t.link.Finish(code) }()
 
 	// The HTTP server's timeouts are for requests and answers that end soon; a read timeout would

@@ -114,7 +114,7 @@ func (n *names) decoded(a name) string {
 	return decoded
 }
 
-// paired tells whether each surrogate that a string escapes is one of a pair.
+// paired reports whether each surrogate that a string escapes is one of a pair.
 func paired(s []byte) bool {
 	high := false // the last character was the first half of a pair
 	for i := 1; i < len(s)-1; i++ {

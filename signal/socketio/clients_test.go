@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"signalbox/signal"
+	"signalbox/signal/socketio/script"
 )
 
 // newBox serves Socket.IO. It returns its URL.
@@ -57,20 +58,31 @@ func npm(t testing.TB, name string) (node, module string) {
 // own is the client that the box serves.
 const own = "own"
 
+// ownClient writes that client to a file.
+func ownClient(t testing.TB) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "socket.io.js")
+	if err := os.WriteFile(file, []byte(script.Text("socket.io.js")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
 // run has a client of npm's do what flows say.
 func run(t testing.TB, client, url, transports string, flows ...string) {
 	t.Helper()
-	node, module := npm(t, "ws")
-	socket := module
+	var module string
+	env := os.Environ()
+	node, socket := npm(t, "ws")
 	if client == own {
-		module, _ = filepath.Abs("script/socket.io.js")
+		module, env = ownClient(t), append(env, "WEBSOCKET="+socket)
 	} else {
 		_, module = npm(t, client)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	command := exec.CommandContext(ctx, node, "testdata/flow.cjs", module, url, transports)
-	command.Env = append(os.Environ(), "WEBSOCKET="+socket)
+	command.Env = env
 	for _, flow := range flows {
 		command.Args = append(command.Args, filepath.Join("testdata", "flows", flow+".txt"))
 	}
@@ -143,11 +155,7 @@ func TestOwnClient(t *testing.T) {
 	t.Parallel()
 	node, module := npm(t, "socket.io")
 	_, socket := npm(t, "ws")
-	client, err := filepath.Abs("script/socket.io.js")
-	if err != nil {
-		t.Fatal(err)
-	}
-	command := exec.CommandContext(t.Context(), node, "testdata/client.cjs", client, module)
+	command := exec.CommandContext(t.Context(), node, "testdata/client.cjs", ownClient(t), module)
 	command.Env = append(os.Environ(), "WEBSOCKET="+socket)
 	if output, err := command.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, output)

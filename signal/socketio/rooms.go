@@ -155,7 +155,8 @@ func (r *rooms) turnAway(s *Socket, row *row, room string, why error) {
 			shot, _ := r.hub.Room(Space + "/" + room)
 			s.emitAll(row.full(room, s.ID(), len(shot.Members)))
 			return
-		case signal.CodeNoSuchRoom, signal.CodeUnauthorized: // who may not enter isn't told how many are in
+		// Who may not enter isn't told how many are in.
+		case signal.CodeNoSuchRoom, signal.CodeUnauthorized:
 			s.emitAll(row.full(room, s.ID(), unknown))
 		}
 	}

@@ -14,7 +14,7 @@ type row struct {
 	join     string
 	note     int               // the argument of join that others are told; 0: none
 	capacity int               // of a room; 0: Options.Capacity
-	leave    string            // the event that leaves the room of its first argument; empty: none does
+	leave    string            // an event that leaves the room of its first argument; empty: none
 	says     map[string]string // what members say, and as what the others hear it
 	named    bool              // they say it with the room as the first argument
 	data     string            // what others hear of clients of other protocols
@@ -23,12 +23,15 @@ type row struct {
 	ignores  []string          // events that are never answered
 	server   []string          // events that only the server says, whatever members may
 
-	heard  func(data []byte) []byte                                          // what the sender is told; nil: nothing
-	full   func(room, id string, others int) [][]byte                        // there is no place; nil: nothing
-	joined func(room, id string, others int, again bool) [][]byte            // the client is in the room
-	left   func(room, id string, why signal.LeftReason) [][]byte             // it isn't any more
-	came   func(room, peer string, note []byte) [][]byte                     // another one is
-	went   func(room, peer string, note []byte, id string) (events [][]byte) // another one isn't any more
+	// heard is what a sender is told of what it has said. The others are the events for a client:
+	// full if there is no place for it, joined and left for itself, came and went for another one.
+	// nil: nothing.
+	heard  func(data []byte) []byte
+	full   func(room, id string, others int) [][]byte
+	joined func(room, id string, others int, again bool) [][]byte
+	left   func(room, id string, why signal.LeftReason) [][]byte
+	came   func(room, peer string, note []byte) [][]byte
+	went   func(room, peer string, note []byte, id string) (events [][]byte)
 
 	encodings [2]byte // whose addresses are what encoding returns
 }

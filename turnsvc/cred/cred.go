@@ -181,7 +181,7 @@ func unix(stamp string) (time.Time, bool) {
 // isTime reports whether a number can be an expiry: since 2001.
 func isTime(t time.Time) bool { return t.Unix() >= 1e9 }
 
-// IsMinted tells whether a username can be that of a minted credential with an id, so that no
+// IsMinted reports whether a username can be that of a minted credential with an id, so that no
 // static user may have it: a time since 2001 at either end, a separator, and the id. Numbers of
 // telephones and their like are none.
 func (k *Keys) IsMinted(username string) bool {

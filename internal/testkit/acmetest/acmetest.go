@@ -109,7 +109,7 @@ func (d *Directory) hold(r *http.Request) {
 // Accept takes a connection to a directory that is not open.
 func (d *Directory) Accept() (net.Conn, error) { return d.srv.Listener.Accept() }
 
-// Issued tells whether a certificate is from the directory, for that name.
+// Issued reports whether a certificate is from the directory, for that name.
 func (d *Directory) Issued(leaf *x509.Certificate, name string) bool {
 	roots, between := x509.NewCertPool(), x509.NewCertPool()
 	roots.AddCert(d.root)

@@ -31,7 +31,7 @@ type Said struct {
 	Call string `json:"call"` // Ring, Accept ...; empty: the two share a room
 	ID   string `json:"id"`   // of the call
 
-	Link  int  `json:"link"`  // the number of the connection that this is about; 0: of the present one
+	Link  int  `json:"link"`  // the number of the connection that this is about; 0: the present one
 	Leads bool `json:"leads"` // the sender makes all offers, each of another connection
 	// Want asks for an offer, of another connection if it is Anew.
 	Want struct {

@@ -234,7 +234,7 @@ type Recording struct {
 	Instead map[int]string
 	// Besides are what a client, by its name, gets behind all that is recorded: an improvement.
 	Besides map[string]string
-	// Compare tells whether a text, or the body of an answer, is the recorded one. nil: as Equal
+	// Compare reports whether a text, or the body of an answer, is the recorded one. nil: as Equal
 	// does, behind which placeholders stand for values that differ from run to run.
 	Compare func(got, want string) bool
 }

@@ -56,7 +56,7 @@ func (p *polling) read(w http.ResponseWriter, r *http.Request) (body []byte, rel
 	return body, release, err == nil
 }
 
-// receive processes a payload, and tells whether the client has kept to the protocol.
+// receive processes a payload, and reports whether the client has kept to the protocol.
 func (p *polling) receive(payload []byte) bool {
 	defer func() {
 		if v := recover(); v != nil { // of the dialect

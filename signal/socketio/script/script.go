@@ -2,7 +2,7 @@
 // what pages use: io(), io.connect and Manager with path, query, auth, transports, reconnection*,
 // timeout and forceNew; on, once, off, emit with ack and timeout(), emitWithAck, connect,
 // disconnect, close; id, connected, active; reconnect* of the manager; connect_error, disconnect
-// with its reasons; binary data, volatile, onAny.
+// with its reasons; binary data, volatile, onAny. It works with npm's server, too.
 package script
 
 import (
@@ -17,8 +17,29 @@ import (
 	"time"
 )
 
-//go:embed socket.io.js
-var source string
+// The parts of the client, each ES5 by itself, in the order in which they are joined.
+var (
+	//go:embed client/emitter.js
+	emitter string
+	//go:embed client/packet.js
+	packet string
+	//go:embed client/engine.js
+	engine string
+	//go:embed client/manager.js
+	manager string
+	//go:embed client/socket.js
+	socket string
+	//go:embed client/io.js
+	entry string
+)
+
+// source is the client: its parts in one scope, so that a page gets io and no other name.
+func source() string {
+	return "// The Socket.IO client of signalbox: protocol 5 over Engine.IO 4, in ES5.\n" +
+		"(function (root) {\n\"use strict\";\n\n" +
+		strings.Join([]string{emitter, packet, engine, manager, socket, entry}, "\n") +
+		"})(typeof self !== \"undefined\" ? self : globalThis);\n"
+}
 
 // Names are the files under which pages look for the client, below /socket.io/.
 func Names() []string { return []string{"socket.io.js", "socket.io.min.js", "socket.io.esm.min.js"} }
@@ -27,12 +48,12 @@ func Names() []string { return []string{"socket.io.js", "socket.io.min.js", "soc
 func Text(name string) string {
 	switch name {
 	case "socket.io.min.js":
-		return shrunk(source)
+		return shrunk(source())
 	case "socket.io.esm.min.js":
-		return "const module = { exports: {} };\n" + shrunk(source) +
+		return "const module = { exports: {} };\n" + shrunk(source()) +
 			"export const io = module.exports, connect = io, { Manager, Socket, protocol } = io;\nexport default io;\n"
 	}
-	return source
+	return source()
 }
 
 func isModule(name string) bool {

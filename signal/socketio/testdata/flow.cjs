@@ -1,9 +1,10 @@
 // Runs flows with one of npm's clients: node flow.cjs CLIENT URL TRANSPORTS FLOW...
 // A line is "A connects", "A says EVENT", "A got EVENT", "A acked EVENT with ARGUMENTS", "A is lost",
 // "A disconnects". Events are arrays in JSON; <x> stands for a value, the same wherever it stands.
-// An ice event must follow each joining, and is not in the flow.
+// An ice event must follow each joining, and is not in the flow. For the box's own client the
+// environment names WEBSOCKET.
 const [, , client, url, transports, ...flows] = process.argv;
-if (client.includes("script")) browser();
+if (process.env.WEBSOCKET) browser();
 const { io } = (module => ({ io: module.io || module }))(require(client));
 
 // browser has what the box's own client expects of one.

@@ -2,15 +2,10 @@ package dtls
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/binary"
 	"io"
 	"log/slog"
-	"math/big"
 	"net"
 	"net/netip"
 	"runtime"
@@ -45,17 +40,7 @@ func listenLoopback(t testing.TB) *net.UDPConn {
 // newServer echoes what its clients say.
 func newServer(t testing.TB) *Server {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour),
-		NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pair := &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+	pair := testkit.Certificate(t)
 	return NewServer(Options{
 		Certificate: func(string) (*tls.Certificate, error) { return pair, nil },
 		Serve:       func(c net.Conn) { io.Copy(c, c); c.Close() }, //nolint:errcheck // it ends with the connection

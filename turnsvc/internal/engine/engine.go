@@ -26,10 +26,8 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"runtime"
 	"time"
 
-	"github.com/pion/logging"
 	"github.com/pion/turn/v4"
 
 	"signalbox/turnsvc/internal/wire"
@@ -94,7 +92,8 @@ func New(key []byte, channelTimeout time.Duration, now func() time.Time, log *sl
 		PacketConnConfigs: []turn.PacketConnConfig{{
 			PacketConn:            e.conn,
 			RelayAddressGenerator: e.conn,
-			PermissionHandler:     func(net.Addr, net.IP) bool { return true }, // the gate has decided
+			// The gate has decided.
+			PermissionHandler: func(net.Addr, net.IP) bool { return true },
 		}},
 		ChannelBindTimeout: channelTimeout,
 		InboundMTU:         mtu,
@@ -234,115 +233,4 @@ func errorCode(m *wire.Message) refused {
 		return 0
 	}
 	return 100*refused(value[2]) + refused(value[3])
-}
-
-// clientAddr is the address under which pion knows a client: its number, in an IPv6 address.
-func clientAddr(client uint64) *net.UDPAddr {
-	ip := make(net.IP, net.IPv6len)
-	ip[0] = 0xfd
-	for i := range 8 {
-		ip[15-i] = byte(client >> (8 * i))
-	}
-	return &net.UDPAddr{IP: ip, Port: 1}
-}
-
-type canonical struct {
-	raw    []byte
-	client net.Addr
-}
-
-// conn is the net.PacketConn that pion serves, and its relay address generator. pion's next
-// ReadFrom shows that it has handled the previous request, so an exchange works like a call.
-type conn struct {
-	local    net.Addr // pion's own
-	requests chan canonical
-	done     chan struct{}
-	closed   chan struct{}
-
-	// Owned by exchange, then by pion's goroutine until done.
-	answer  []byte
-	relayed *net.UDPAddr
-	busy    bool // owned by pion's goroutine
-}
-
-func (c *conn) exchange(r canonical) ([]byte, error) {
-	c.answer = c.answer[:0]
-	select {
-	case c.requests <- r:
-	case <-c.closed:
-		return nil, errClosed
-	}
-	<-c.done
-	return c.answer, nil
-}
-
-func (c *conn) ReadFrom(b []byte) (int, net.Addr, error) {
-	if c.busy {
-		c.busy = false
-		c.done <- struct{}{}
-	}
-	select {
-	case r := <-c.requests:
-		c.busy = true
-		return copy(b, r.raw), r.client, nil
-	case <-c.closed:
-		return 0, nil, net.ErrClosed
-	}
-}
-
-func (c *conn) WriteTo(b []byte, _ net.Addr) (int, error) {
-	c.answer = append(c.answer[:0], b...)
-	return len(b), nil
-}
-
-func (c *conn) Close() error                     { return nil }
-func (c *conn) LocalAddr() net.Addr              { return c.local }
-func (c *conn) SetDeadline(time.Time) error      { return nil }
-func (c *conn) SetReadDeadline(time.Time) error  { return nil }
-func (c *conn) SetWriteDeadline(time.Time) error { return nil }
-
-func (c *conn) Validate() error { return nil }
-
-func (c *conn) AllocatePacketConn(string, int) (net.PacketConn, net.Addr, error) {
-	return relay{addr: c.relayed}, c.relayed, nil
-}
-
-func (c *conn) AllocateConn(string, int) (net.Conn, net.Addr, error) {
-	return nil, nil, errors.ErrUnsupported
-}
-
-// relay is a stand-in that pion gets for a relay socket. The real socket is ours.
-type relay struct {
-	net.PacketConn // nil: nothing else of it is called
-	addr           net.Addr
-}
-
-func (relay) ReadFrom([]byte) (int, net.Addr, error) {
-	// An error would make pion delete whatever allocation has this client by then.
-	runtime.Goexit()
-	return 0, nil, net.ErrClosed
-}
-func (r relay) LocalAddr() net.Addr { return r.addr }
-func (relay) Close() error          { return nil }
-
-// Log is a logger for pion that passes on its warnings and errors. The rest would be formatted for
-// each packet, so it is left out.
-type Log struct{ To *slog.Logger }
-
-// NewLogger implements logging.LoggerFactory.
-func (p Log) NewLogger(string) logging.LeveledLogger { return p }
-
-func (Log) Trace(string)          {}
-func (Log) Tracef(string, ...any) {}
-func (Log) Debug(string)          {}
-func (Log) Debugf(string, ...any) {}
-func (Log) Info(string)           {}
-func (Log) Infof(string, ...any)  {}
-func (p Log) Warn(msg string)     { p.To.Warn("turn engine", "msg", msg) }
-func (p Log) Error(msg string)    { p.To.Error("turn engine", "msg", msg) }
-func (p Log) Warnf(format string, args ...any) {
-	p.Warn(fmt.Sprintf(format, args...))
-}
-func (p Log) Errorf(format string, args ...any) {
-	p.Error(fmt.Sprintf(format, args...))
 }

@@ -152,7 +152,8 @@ func parseNeighbor(b []byte) (u unanswered, missing, ok bool) {
 			if ip, is := netip.AddrFromSlice(value); is {
 				u.host, ok = hostAt(ip, link), true
 			}
-		case typ == unix.NDA_CACHEINFO && len(value) >= 12: // confirmed, used, updated: in hundredths of a second
+		// Three numbers, in hundredths of a second: confirmed, used, updated.
+		case typ == unix.NDA_CACHEINFO && len(value) >= 12:
 			u.since = time.Duration(binary.NativeEndian.Uint32(value[8:])) * 10 * time.Millisecond
 		}
 		rest = after

@@ -11,9 +11,11 @@ type Pulse struct {
 	beats atomic.Uint64 // odd while it serves somebody
 }
 
-// Begin says that there is something to do, End that it has been done.
+// Begin says that there is something to do.
 func (p *Pulse) Begin() { p.beats.Add(1) }
-func (p *Pulse) End()   { p.beats.Add(1) }
+
+// End says that it has been done.
+func (p *Pulse) End() { p.beats.Add(1) }
 
 // pulseInterval is how often a goroutine that serves somebody is looked at.
 const pulseInterval = 10 * time.Millisecond

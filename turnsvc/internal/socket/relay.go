@@ -1,5 +1,3 @@
-// Package socket is the UDP sockets of the relay: it opens them on ports of a pool, reads them, and
-// sets how they treat broadcasts and fragments.
 package socket
 
 import (

@@ -105,8 +105,9 @@ func (w *watch) turns(uintptr) (done bool) {
 			s.waits = false
 			w.serve(c, s)
 		}
-		clear(w.spare)                          // it keeps no socket
-		if n < watchBatch && len(w.more) == 0 { // of what comes from now on, the kernel tells who waits
+		clear(w.spare) // it keeps no socket
+		// Of what comes from now on, the kernel tells who waits.
+		if n < watchBatch && len(w.more) == 0 {
 			return false
 		}
 	}
@@ -142,7 +143,8 @@ func (w *watch) pause(s *relaySocket, failed syscall.Errno) bool {
 		if s.enter() {
 			s.mu.Lock()
 			if s.watch != nil { // which may be another one by now
-				_ = s.watch.control(unix.EPOLL_CTL_MOD, s) // the kernel tells again of what there is to read
+				// The kernel tells again of what there is to read.
+				_ = s.watch.control(unix.EPOLL_CTL_MOD, s)
 			}
 			s.mu.Unlock()
 			s.leave()

@@ -43,10 +43,10 @@ func (p Packet) Data() []byte { return p.Buf[p.Off : p.Off+p.N] }
 func ChannelData(p Packet) (number uint16, data Packet, ok bool) {
 	frame := p.Data()
 	size := int(binary.BigEndian.Uint16(frame[2:]))
-	if size > len(frame)-4 {
+	if size > len(frame)-ChannelHeader {
 		return 0, Packet{}, false
 	}
-	return binary.BigEndian.Uint16(frame), Packet{p.Buf, p.Off + 4, size}, true
+	return binary.BigEndian.Uint16(frame), Packet{p.Buf, p.Off + ChannelHeader, size}, true
 }
 
 // ParseSend finds XOR-PEER-ADDRESS and DATA in a Send indication, and whether DONT-FRAGMENT asks to
@@ -79,18 +79,19 @@ func ParseSend(p Packet) (peer netip.AddrPort, data Packet, whole, ok bool) {
 				binary.BigEndian.Uint32(frame[off+4:]) != crc32.ChecksumIEEE(frame[:off])^fingerprintXOR {
 				return peer, data, whole, false
 			}
-		case typ < 0x8000:
-			return peer, data, whole, false // comprehension-required and not understood: discarded, RFC 8489 §6.3.2
+		case !Optional(typ):
+			// Comprehension-required and not understood: discarded, RFC 8489 §6.3.2.
+			return peer, data, whole, false
 		}
 		off += 4 + (size+3)&^3
 	}
 	return peer, data, whole, peer.IsValid() && data.Buf != nil
 }
 
-// FrameChannelData puts the four bytes of header in front of the data (RFC 8656 §12.4). Streams
-// want it padded.
+// FrameChannelData puts ChannelData's header in front of the data (RFC 8656 §12.4). Streams want it
+// padded.
 func FrameChannelData(p Packet, number uint16, pad bool) []byte {
-	start := p.Off - 4
+	start := p.Off - ChannelHeader
 	binary.BigEndian.PutUint16(p.Buf[start:], number)
 	binary.BigEndian.PutUint16(p.Buf[start+2:], uint16(p.N))
 	end := p.Off + p.N
@@ -164,14 +165,14 @@ func FrameSize(b []byte, known bool) (size, padded int, ok bool) {
 	}
 	typ, length := binary.BigEndian.Uint16(b), int(binary.BigEndian.Uint16(b[2:]))
 	switch {
-	case typ < 0x4000:
+	case typ < FirstChannel:
 		if length%4 != 0 || !known && HeaderSize+length > StrangerFrame || len(b) >= 8 &&
 			binary.BigEndian.Uint32(b[4:]) != MagicCookie {
 			return 0, 0, false
 		}
 		return HeaderSize + length, HeaderSize + length, true
 	case typ <= LastChannel && known:
-		return 4 + length, 4 + (length+3)&^3, true
+		return ChannelHeader + length, ChannelHeader + (length+3)&^3, true
 	}
 	return 0, 0, false
 }

@@ -140,7 +140,8 @@ func (m *Message) Decode(frame []byte) bool {
 			return false
 		}
 		value := frame[off+4 : end : end]
-		next := off + 4 + (size+3)&^3 // the length is a multiple of 4 in all, so padding never passes the end
+		// The length is a multiple of 4 in all, so padding never passes the end.
+		next := off + 4 + (size+3)&^3
 		switch {
 		case typ == AttrFingerprint:
 			// It must be the last attribute, and cover all before it.

@@ -18,8 +18,9 @@ type Run []Datagram
 
 // Bounds of a run.
 const (
-	MaxRun      = 64       // datagrams: no Linux takes fewer
-	maxRunBytes = 60 << 10 // in all: with a header for each, they must fit the length of one datagram
+	MaxRun = 64 // datagrams: no Linux takes fewer
+	// maxRunBytes bounds them all: with a header each, they must fit the length of one datagram.
+	maxRunBytes = 60 << 10
 	// maxRunSize fits 1500 bytes with a channel's header, UDP and IPv6. What does not fit the path
 	// is fragmented, each by itself.
 	maxRunSize = 1500 - 40 - 8 - ChannelHeader

@@ -11,7 +11,7 @@ import (
 	"signalbox/internal/turnclient"
 )
 
-// Options say what a run does. Check tells whether they can be had.
+// Options say what a run does. Check says whether they can be had.
 type Options struct {
 	Server turnclient.Address // resolved
 	TLS    *tls.Config

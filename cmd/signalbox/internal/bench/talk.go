@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// TalkOptions say how sessions load a signaling server. Check tells whether they can be had.
+// TalkOptions say how sessions load a signaling server. Check says whether they can be had.
 type TalkOptions struct {
 	Server  *url.URL // ws or wss, with a path
 	Dialect Dialect
