@@ -34,6 +34,7 @@ type facts struct {
 	// reader is likely to choose: the browser is told to load them at once.
 	Modules  []string
 	Language string
+	Texts    string // the file of those that the page alone has (static/js/lang/*/), if any
 }
 
 // place is where the box is reached, and how.
@@ -64,6 +65,9 @@ func loadPage(files fs.FS, name string, known facts, where func() place) (*page,
 			module = known.Assets + "/" + module
 		}
 		known.Modules = append(known.Modules, module)
+	}
+	if _, err := fs.Stat(files, "static/js/lang/"+languages()[0]+"/"+name+".js"); err == nil {
+		known.Texts = name
 	}
 	p := &page{template: parsed, name: name, facts: known, where: where}
 	p.rendered = make(map[string]*atomic.Pointer[rendering])

@@ -8,7 +8,7 @@ const StartPage = "GET /{$}"
 //	pages/NAME.html          the document; its title is the text NAME.title
 //	static/js/NAME.js        its script, or, if that is of several modules, static/js/NAME/main.js
 //	static/css/NAME.css      its own style, if it has one
-//	static/js/lang/*.js      its texts, in every language
+//	static/js/lang/*/*.js    its texts, in every language
 type pageRow struct {
 	name    string
 	pattern string   // of http.ServeMux

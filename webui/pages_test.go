@@ -2,8 +2,10 @@ package webui
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/http"
 	"path"
 	"regexp"
@@ -160,7 +162,7 @@ func TestPagesPreloadTheirModules(t *testing.T) {
 	for path, name := range map[string]string{"/": "home", "/call/tea": "call", "/check": "check", "/admin": "admin"} {
 		_, body := get(t, server.URL+path)
 		preloaded := matches(`rel="modulepreload" href="/(?:assets/v-\w+/)?([^"]+)"`, string(body))
-		wanted := []string{"js/lang/en.js"}
+		wanted := []string{"js/lang/en.js", "js/lang/en/" + name + ".js"}
 		script := scriptOf(content, name)
 		for imported := range importedBy(scripts, script) {
 			if imported != script {
@@ -186,7 +188,8 @@ func TestPagesPreloadTheReadersLanguage(t *testing.T) {
 		"de, *": "en", ";;,--,\x80": "en",
 	} {
 		response, body := fetch(t, http.MethodGet, server.URL+"/check", http.Header{"Accept-Language": {accepted}})
-		if got := matches(`/js/lang/([\w-]+)\.js"`, string(body)); !slices.Equal(got, []string{want}) {
+		got := matches(`/js/lang/([\w/-]+)\.js"`, string(body))
+		if !slices.Equal(got, []string{want, want + "/check"}) {
 			t.Errorf("for %q, %v is loaded, want %s", accepted, got, want)
 		}
 		if vary := response.Header.Values("Vary"); !slices.Contains(vary, "Accept-Language") {
@@ -195,17 +198,45 @@ func TestPagesPreloadTheReadersLanguage(t *testing.T) {
 	}
 }
 
-// language reads a language file, which is JSON but for its first lines and the semicolon at its
-// end.
+// language reads what all pages say in a language.
 func language(t *testing.T, name string) map[string]string {
 	t.Helper()
-	texts, err := readLanguage(content, "static/js/lang/"+name+".js")
-	if err != nil {
-		t.Fatal(err)
+	own, err := fs.Glob(content, "static/js/lang/"+name+"/*.js")
+	if err != nil || len(own) == 0 {
+		t.Fatalf("no page says anything in %s: %v", name, err)
 	}
-	return texts
+	all := make(map[string]string)
+	for _, file := range append(own, "static/js/lang/"+name+".js") {
+		texts, err := readLanguage(content, file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for key, text := range texts {
+			if _, twice := all[key]; twice {
+				t.Errorf("%s says %q, and so does another file", file, key)
+			}
+			all[key] = text
+		}
+	}
+	return all
 }
 
+// readPage reads what a page says in a language: what pages share, and what is its own.
+func readPage(files fs.FS, language, page string) (map[string]string, error) {
+	texts, err := readLanguage(files, language+".js")
+	if err != nil {
+		return nil, err
+	}
+	own, err := readLanguage(files, language+"/"+page+".js")
+	if errors.Is(err, fs.ErrNotExist) {
+		return texts, nil
+	}
+	maps.Copy(texts, own)
+	return texts, err
+}
+
+// readLanguage reads a file of texts, which is JSON but for its first lines and the semicolon at
+// its end.
 func readLanguage(files fs.FS, name string) (map[string]string, error) {
 	text, err := fs.ReadFile(files, name)
 	if err != nil {
@@ -307,6 +338,36 @@ func TestTranslationsAreUsed(t *testing.T) {
 		if !used[key] && !strings.Contains(source, "'"+key+"'") && !strings.Contains(source, "'"+base+"'") &&
 			!composed.MatchString(key) {
 			t.Errorf("nobody asks for %q", key)
+		}
+	}
+}
+
+// A page has all texts that it asks for, and no other page asks for those that are its own.
+func TestPagesHaveTheirTexts(t *testing.T) {
+	t.Parallel()
+	scripts, documents := readAll(t, "static/js", ".js"), readAll(t, "pages", ".html")
+	all := language(t, "en")
+	for _, row := range pageTable() {
+		texts, err := readPage(content, "static/js/lang/en", row.name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		source := documents["pages/"+row.name+".html"] + documents["pages/frame.html"]
+		for name := range importedBy(scripts, scriptOf(content, row.name)) {
+			source += scripts[name]
+			for _, later := range matches(`import\('(\.[^']+)'\)`, scripts[name]) {
+				source += scripts[path.Join(path.Dir(name), later)]
+			}
+		}
+		for key := range all {
+			literal := strings.Contains(source, `"`+key+`"`) || strings.Contains(source, "'"+key+"'")
+			if literal && texts[key] == "" {
+				t.Errorf("page %s asks for %q, and another one has it", row.name, key)
+			}
+			group, _, dotted := strings.Cut(key, ".")
+			if dotted && strings.Contains(source, "`"+group+".${") && texts[key] == "" {
+				t.Errorf("page %s asks for texts of %s, and another one has %q", row.name, group, key)
+			}
 		}
 	}
 }

@@ -46,7 +46,7 @@ func lacks(files fs.FS, name string) []string {
 	slices.Sort(keys)
 	keys = slices.Compact(keys)
 	for _, language := range languages {
-		texts, err := readLanguage(files, language)
+		texts, err := readPage(files, strings.TrimSuffix(language, ".js"), name)
 		if err != nil {
 			lack("page %s can't be read in one language: %v", name, err)
 			continue
@@ -181,7 +181,7 @@ func TestAddingAPage(t *testing.T) {
 		},
 		"its title": {
 			func(files fstest.MapFS) {
-				files["pages/new.html"] = change(files["pages/new.html"], "new.title", "home.title")
+				files["pages/new.html"] = change(files["pages/new.html"], "new.title", "nav.check")
 			},
 			"pages/new.html has no title of the text new.title",
 		},

@@ -1,7 +1,7 @@
 // The admin page: what it shows of what the box says, and when.
 import assert from 'node:assert/strict';
 import { after, beforeEach, test } from 'node:test';
-import './page.mjs';
+import { open } from './page.mjs';
 
 const byId = (id) => document.getElementById(id);
 const wait = setTimeout;
@@ -56,6 +56,7 @@ beforeEach(() => {
 });
 
 byId('live').hidden = true;
+open('admin');
 await import('../static/js/admin/main.js');
 after(() => byId('logout').fire('click')); // it would go on to ask
 

@@ -1,7 +1,7 @@
 // The line of the start page about the box: it is the latest answer's, and comes within a time.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import './page.mjs';
+import { open } from './page.mjs';
 
 const asked = []; // requests, as {answer, signal}
 globalThis.fetch = (_, { signal }) => new Promise((resolve, reject) => {
@@ -9,6 +9,7 @@ globalThis.fetch = (_, { signal }) => new Promise((resolve, reject) => {
   asked.push({ answer, signal });
   signal?.addEventListener('abort', () => reject(signal.reason));
 });
+open('home');
 const { tellHealth } = await import('../static/js/health.js');
 const said = () => document.getElementById('health').textContent;
 

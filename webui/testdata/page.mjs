@@ -1,5 +1,5 @@
 // As much of a document as the scripts of pages ask for: elements that are made, told apart and
-// replaced. It has no layout, and finds nothing by selectors.
+// replaced. It has no layout, and finds nothing by selectors but the file of the page's own texts.
 
 class Node {
   parentNode = null;
@@ -133,12 +133,18 @@ const dashed = (name) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCa
 
 const elements = new Map();
 
+/** Names the page, before its modules are imported. */
+export function open(page) {
+  document.querySelector = () => ({ content: page });
+}
+
 globalThis.document = {
   hidden: false,
   documentElement: new Element('html'),
   body: new Element('body'),
   createElement: (tag) => new Element(tag),
   getElementById: (id) => elements.get(id) ?? elements.set(id, new Element('div')).get(id),
+  querySelector: () => null,
   querySelectorAll: () => [],
   addEventListener() {},
 };

@@ -1,12 +1,13 @@
 // The rooms of the admin page: what it shows is what was asked for last.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import './page.mjs';
+import { open } from './page.mjs';
 
 const asked = []; // what answers each request
 globalThis.fetch = () => new Promise((resolve) => {
   asked.push((total) => resolve(new Response(JSON.stringify({ total, offset: 0, rooms: [] }))));
 });
+open('admin');
 const { RoomPages } = await import('../static/js/admin/rooms.js');
 
 test('an answer that comes late is of no interest', async () => {

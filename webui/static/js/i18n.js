@@ -1,5 +1,6 @@
-// Every text of the pages. An element remembers its key, so that switching the language changes the
-// page in place. Only the texts of the language in use are loaded.
+// Every text of the page. An element remembers its key, so that switching the language changes the
+// page in place. Only the texts of the language in use are loaded: those that pages share, and the
+// page's own.
 const LANGUAGES = ['en', 'zh-CN'];
 const REMEMBERED = 'signalbox.language';
 const said = new WeakMap(); // element -> {key, params}; such an element is marked with data-said
@@ -29,9 +30,12 @@ function remembered() {
 
 // What can't be loaded is made up for by the other language, or else by the words in the document.
 async function load(wanted) {
+  const own = document.querySelector('meta[name="signalbox-texts"]')?.content;
   for (const name of [wanted, ...LANGUAGES.filter((other) => other !== wanted)]) {
+    const files = [`./lang/${name}.js`, ...(own ? [`./lang/${name}/${own}.js`] : [])];
     try {
-      return { language: name, texts: (await import(`./lang/${name}.js`)).default };
+      const parts = await Promise.all(files.map((file) => import(file)));
+      return { language: name, texts: Object.assign({}, ...parts.map((part) => part.default)) };
     } catch {
       // The connection broke, or the box was upgraded meanwhile.
     }

@@ -1,0 +1,6 @@
+// What only one page says.
+export default {
+  "missing.title": "Not here · signalbox",
+  "missing.headline": "There is nothing here",
+  "missing.lead": "This address leads to none of the box’s pages. A call’s address looks like /call/room."
+};
