@@ -16,6 +16,12 @@ func (s *Session) Bye() {
 // goroutine that carries it cleans up. It never blocks; any goroutine may call it, under any lock.
 func (s *Session) Stop(code Code) { s.close(code, lastWord(Refuse(code, ""))) }
 
+// stopped reports whether the session has ended, though it may not have left yet.
+func (s *Session) stopped() bool {
+	_, closed := s.out.end()
+	return closed
+}
+
 // close closes the outbox with a last word, nil for none. It never blocks.
 func (s *Session) close(code Code, last *parcel) {
 	first, attached := s.out.close(code, last)

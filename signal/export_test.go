@@ -124,8 +124,7 @@ func (s *Session) Kept() int {
 
 // Closed reports whether the outbox is closed.
 func (s *Session) Closed() bool {
-	_, closed := s.out.end()
-	return closed
+	return s.stopped()
 }
 
 // Take is what Pump does to get a batch: how many events there were, and whether that was the end.

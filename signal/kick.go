@@ -19,6 +19,9 @@ func (h *Hub) Kick(match func(Kicked) bool) []Kicked {
 	defer h.mu.RUnlock()
 	var out []Kicked
 	for id, s := range h.sessions {
+		if s.stopped() {
+			continue // it is about to leave
+		}
 		k := Kicked{ID: id, User: s.self.User, Tokens: slices.Clone(s.tokens), Source: s.client.Load().Source}
 		if match(k) {
 			s.Stop(CodeKicked)

@@ -3,6 +3,7 @@ package signal_test
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -25,6 +26,11 @@ func TestKickEndsSessionsAndABanKeepsThemOut(t *testing.T) {
 	kicked := b.Kick(func(k signal.Kicked) bool { return k.User == "ada" })
 	if len(kicked) != 1 || kicked[0].ID != ada.id || kicked[0].Source != netip.MustParseAddr("127.0.0.1") {
 		t.Fatalf("kicked %+v", kicked)
+	}
+	for _, r := range b.Snapshot().Rooms {
+		if slices.ContainsFunc(r.Members, func(m signal.MemberSnapshot) bool { return m.ID == ada.id }) {
+			t.Error("she is listed once more")
+		}
 	}
 	if f := ada.expect("error"); f.text("code") != "kicked" {
 		t.Errorf("told %v", f)

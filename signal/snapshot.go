@@ -89,7 +89,8 @@ func (h *Hub) Room(name string) (RoomSnapshot, bool) {
 	return r.snapshot()
 }
 
-// snapshot returns the room, unless it is about to go, or to come.
+// snapshot returns the room, unless it is about to go, or to come. Members that are about to leave
+// are not in it: who has put somebody out sees it done.
 func (r *room) snapshot() (shot RoomSnapshot, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -104,6 +105,9 @@ func (r *room) snapshot() (shot RoomSnapshot, ok bool) {
 		}
 	}
 	for _, m := range r.sorted() {
+		if m.session.stopped() {
+			continue
+		}
 		shot.Members = append(shot.Members, MemberSnapshot{
 			ID:      m.session.self.ID,
 			Name:    m.session.self.Name,
@@ -114,7 +118,7 @@ func (r *room) snapshot() (shot RoomSnapshot, ok bool) {
 			Away:    !m.session.out.attached(),
 		})
 	}
-	return shot, true
+	return shot, len(shot.Members) > 0 || r.kept != nil
 }
 
 // Summary is Snapshot in numbers: rooms and members are only counted.

@@ -11,12 +11,12 @@ import (
 
 // store counts the memory that is held for the clients of a hub: what waits in their outboxes, a
 // broadcast's once for each, what is being read of them, and what rooms and dialects keep of them.
-// Well before it is too much, an outbox that has more than its fair share forgets what was taken,
-// so that its session can't be resumed from there, and sessions that hold much forget it, too. If
-// that does not help, some of them end at the limit (Hub.relieve). Until then, if more than that
-// share still waits in an outbox, but what strangers sent, it overflows at the next that others
-// say; what the hub itself tells is little. So clients that don't read, each within its own limits,
-// can't fill the memory together, and who reads, but confirms late, only forgets.
+// Well before it is too much, sessions that hold more than their fair share forget what was taken,
+// so that they can't be resumed from there. If that does not help, near the limit all do, and some
+// of them end (Hub.relieve). Until then, if more than that share still waits in an outbox, but what
+// strangers sent, it overflows at the next that others say; what the hub itself tells is little. So
+// clients that don't read, each within its own limits, can't fill the memory together; who reads,
+// but confirms late, only forgets; and whoever holds little is the last to.
 type store struct {
 	limit  int // bytes of memory
 	share  int // bytes that a client gets
@@ -31,7 +31,11 @@ const memoryLimit = 48 << 20
 
 // add counts so many bytes more, or fewer.
 func (st *store) add(bytes int) {
-	if used := st.used.Add(int64(bytes)); bytes > 0 && used > int64(st.much())+st.raised.Load() && st.full != nil {
+	used, much, raised := st.used.Add(int64(bytes)), int64(st.much()), st.raised.Load()
+	switch {
+	case bytes < 0 && used < much && raised > 0:
+		st.raised.Store(0) // who filled it is gone
+	case bytes > 0 && used > much+raised && st.full != nil:
 		st.full()
 	}
 }
@@ -43,7 +47,7 @@ func (st *store) much() int { return st.limit / 4 * 3 }
 // sessions looked at again.
 func (st *store) step() int { return st.limit / 16 }
 
-// raise has full told only when a step more is used, but at the limit at the latest.
+// raise has full told only when a step more than now is used, but at the limit at the latest.
 func (st *store) raise() {
 	much := st.much()
 	st.raised.Store(int64(max(0, min(int(st.used.Load())+st.step(), st.limit)-much)))
@@ -80,23 +84,30 @@ func (h *Hub) shortOfMemory() {
 	}()
 }
 
-// relieve frees memory until little enough is held: sessions forget what their clients have not
-// confirmed, and if with all of that forgotten more than the limit is left, some end. What comes
-// meanwhile is for the next time, so that nobody ends while there is something to forget. It
-// reports whether it has freed any.
+// relieve frees memory until little enough is held. Sessions that hold more than their share forget
+// what their clients have not confirmed; near the limit all do; and if with all of that forgotten
+// too much is left, some end. What comes meanwhile is for the next time, so that nobody ends while
+// there is something to forget. It reports whether it has freed any.
 func (h *Hub) relieve() bool {
-	enough := h.store.much() - h.store.step()
-	left := h.free(enough, func(d *holding) int { return d.session.out.shed() })
-	if left <= 0 {
-		h.store.raised.Store(0)
-		return true
+	st := h.store
+	defer st.raise()
+	enough, most := st.much()-st.step(), st.limit-st.step()
+	freed, left := h.free(enough, func(d *holding) int {
+		if d.holds <= st.share {
+			return 0
+		}
+		return d.session.out.shed()
+	})
+	if enough+left <= most {
+		return freed > 0
 	}
-	if h.store.raise(); enough+left <= h.store.limit {
-		return false
+	freed, left = h.free(enough, func(d *holding) int { return d.session.out.shed() })
+	if enough+left <= most {
+		return freed > 0
 	}
 	var first *holding
 	ended := 0
-	h.free(h.store.limit, func(d *holding) int {
+	h.free(most, func(d *holding) int {
 		if ended++; ended == 1 {
 			first = d
 		}
@@ -115,12 +126,12 @@ func (h *Hub) relieve() bool {
 // free frees memory of one session after the other, until no more than enough is held: of the
 // source for which most is held, the session that holds most. So many sessions that hold a little
 // each, as hostile clients have, come before one of somebody else's that holds more. It returns how
-// much more than enough is left of what was there when it looked: what came after that, nobody has
-// to free.
-func (h *Hub) free(enough int, memoryOf func(*holding) (bytes int)) (left int) {
+// much it has freed, and how much more than enough is left of what was there when it looked: what
+// came after that, nobody has to free.
+func (h *Hub) free(enough int, memoryOf func(*holding) (bytes int)) (freed, left int) {
 	before := int(h.store.used.Load()) - enough
 	if before <= 0 {
-		return 0
+		return 0, 0
 	}
 	held := h.holdings()
 	left = min(before, int(h.store.used.Load())-enough) - held.ending
@@ -129,9 +140,10 @@ func (h *Hub) free(enough int, memoryOf func(*holding) (bytes int)) (left int) {
 		if !ok {
 			break
 		}
-		left -= memoryOf(d)
+		bytes := memoryOf(d)
+		freed, left = freed+bytes, left-bytes
 	}
-	return left
+	return freed, left
 }
 
 // holding is the memory that is held for a session, in bytes.

@@ -223,3 +223,49 @@ func TestWhoReadsOutlivesWantOfMemory(t *testing.T) {
 	}
 	talking.Wait()
 }
+
+// A crowd that holds much, but not so much that some of it end, has nobody forget who holds little:
+// that one can come back.
+func TestWhoHoldsLittleComesBackBesideACrowd(t *testing.T) {
+	t.Parallel()
+	b := start(t, signal.Options{Resume: time.Minute, Source: testSource})
+	const limit = 2 << 20
+	b.SetMemory(limit)
+	honest := b.dialFrom(t, "192.0.2.1")
+	honest.send("hello", nil)
+	welcome := honest.expect("welcome")
+	honest.send("join", frame{"room": "tea"})
+	honest.expect("joined")
+	friend := b.join(t, "tea", "Friend")
+	before := int(honest.expect("peer-joined")["seq"].(float64))
+	say := func(text string) {
+		friend.answered("broadcast", frame{"room": "tea", "data": text})
+	}
+	say("lost on the way")
+	honest.expect("broadcast")
+	honest.rawConn().Close()
+	b.away(t, welcome.text("peerId"))
+	for range 20 {
+		c := b.dialFrom(t, "198.51.100.1")
+		c.send("hello", nil)
+		id := c.expect("welcome").text("peerId")
+		c.send("join", frame{"room": "junk"})
+		c.expect("joined")
+		c.rawConn().Close()
+		b.away(t, id)
+	}
+	loud := b.dialFrom(t, "198.51.100.1")
+	loud.send("hello", nil)
+	loud.send("join", frame{"room": "junk"})
+	loud.answered("broadcast", frame{"room": "junk", "data": strings.Repeat("x", 40<<10)})
+	if held := b.Stored(); held < limit/4*3 || held > limit/16*15 {
+		t.Fatalf("the crowd holds %d bytes", held)
+	}
+	for range 5 {
+		say("more")
+	}
+	friend.settle()
+	if _, answer := b.resume(t, welcome["resumeToken"], before); answer["type"] != "resumed" {
+		t.Errorf("got %v", answer)
+	}
+}

@@ -105,8 +105,9 @@ type shots struct {
 	mu   sync.Mutex
 	last *shot
 	seen uint64 // what changes was before the last one was made
-	// since is what its rates are measured from, liveEvery before, however many changes there are.
-	since moment
+	// Its rates are measured from since, liveEvery before at least, however many changes there are;
+	// next is what comes after that.
+	since, next moment
 }
 
 // moment is what had been relayed until a time.
@@ -129,8 +130,9 @@ func (a *API) shot() *shot {
 	if young && changes == a.shots.seen {
 		return last
 	}
-	if last != nil && !young {
-		a.shots.since = moment{last.at, last.rows}
+	due := now.Sub(a.shots.next.at) >= liveEvery
+	if due {
+		a.shots.since = a.shots.next
 	}
 	since := a.shots.since
 	s := &shot{at: now, status: a.o.Status(), byPeer: map[string][]AllocationRow{}}
@@ -160,6 +162,9 @@ func (a *API) shot() *shot {
 		}
 		return rows
 	})
+	if due {
+		a.shots.next = moment{now, s.rows}
+	}
 	a.shots.last, a.shots.seen = s, changes
 	return s
 }

@@ -378,6 +378,13 @@ func TestListsShowWhatWasDone(t *testing.T) {
 		if got := listed("rooms"); !strings.Contains(got, `"total":0`) {
 			t.Errorf("after the close: %s", got)
 		}
+		for range 4 * rateWithin / liveEvery { // somebody is put out all the time
+			time.Sleep(liveEvery / 2)
+			a.Changed()
+			if got := listed("allocations"); !strings.Contains(got, `"rate":{"fromClient":10000,"toClient":0}`) {
+				t.Fatalf("after %v of changes: %s", time.Since(began), got)
+			}
+		}
 	})
 }
 

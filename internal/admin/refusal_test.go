@@ -39,12 +39,16 @@ func TestRefusalsHaveWords(t *testing.T) {
 		t.Errorf("%d codes, of which %d are looked for", n, len(keys))
 	}
 	for _, language := range []string{"en", "zh-CN"} {
-		texts, err := os.ReadFile("../../webui/static/js/lang/" + language + ".js")
-		if err != nil {
-			t.Fatal(err)
+		var texts string
+		for _, file := range []string{language, language + "/admin"} { // what pages share, and its own
+			text, err := os.ReadFile("../../webui/static/js/lang/" + file + ".js")
+			if err != nil {
+				t.Fatal(err)
+			}
+			texts += string(text)
 		}
 		for _, key := range keys {
-			if !strings.Contains(string(texts), `"`+key+`": "`) {
+			if !strings.Contains(texts, `"`+key+`": "`) {
 				t.Errorf("%s has no words for %s", language, key)
 			}
 		}

@@ -25,7 +25,7 @@ func TestReasonsHaveWords(t *testing.T) {
 		t.Fatalf("only %d reasons", len(keys))
 	}
 	for _, language := range []string{"en", "zh-CN"} {
-		texts, err := os.ReadFile("../../webui/static/js/lang/" + language + ".js")
+		texts, err := os.ReadFile("../../webui/static/js/lang/" + language + "/admin.js")
 		if err != nil {
 			t.Fatal(err)
 		}

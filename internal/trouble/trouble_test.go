@@ -52,7 +52,8 @@ func TestThePageNamesTheSameFaults(t *testing.T) {
 	others := []string{"overall.nowebrtc", "server.invalid", "server.nothing", "server.port"}
 	about := regexp.MustCompile(`(?m)^  "((?:code|server|box|why|relay|reach|overall|refusal)\.[\w.]+)\.fix":`)
 	for _, language := range []string{"en", "zh-CN"} {
-		text := read(t, "../../webui/static/js/lang/"+language+".js")
+		const texts = "../../webui/static/js/lang/"
+		text := read(t, texts+language+".js") + read(t, texts+language+"/check.js")
 		for _, key := range about.FindAllStringSubmatch(text, -1) {
 			if !slices.Contains(others, key[1]) && len(withPage(key[1])) != 1 {
 				t.Errorf("%s in %s stands for the codes %v, want one", key[1], language, withPage(key[1]))

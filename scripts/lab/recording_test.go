@@ -163,7 +163,9 @@ func TestLongRecordingIsPlayable(t *testing.T) {
 				t.Fatal(err)
 			}
 			playable(t, path, least, tt.codecs)
-			heard(t, path)
+			if tt.engine == lab.Chromium { // Firefox mixes silence where it has nothing to play it on, as here
+				heard(t, path)
+			}
 		})
 	}
 }

@@ -57,7 +57,9 @@ export class Names {
     try {
       await this.#session.request({ type: 'join', room: LOBBY });
     } catch (error) {
-      if (error.code === 'lost') return;
+      if (error.code === 'lost' || this.#ends.length === 0) return; // it looks again then, or never
+      clearTimeout(this.#again);
+      this.#there.clear();
       if (error.code === 'room-full') this.#again = setTimeout(() => this.look(), this.#pause);
       this.hidden = error.code;
       this.#peopled();
@@ -96,7 +98,7 @@ export class Names {
   }
 
   close() {
-    for (const end of this.#ends) end();
+    for (const end of this.#ends.splice(0)) end();
     clearTimeout(this.#again);
     this.end();
   }
@@ -136,6 +138,7 @@ export class Names {
   async #agree(call, signal) {
     const { id } = call.peer;
     const { peerId } = this.#session;
+    const { isOwn } = this.call;
     const own = randomRoom();
     let timer;
     const word = new Promise((resolve, reject) => {
@@ -144,7 +147,7 @@ export class Names {
       this.#heard();
       signal.addEventListener('abort', () => fail('canceled'));
       if (signal.aborted) fail('canceled');
-      call.on('closed', () => fail(this.call.isOwn ? 'declined' : 'missed'));
+      call.on('closed', () => fail(isOwn ? 'declined' : 'missed'));
       timer = setTimeout(fail, this.#patience, 'elsewhere');
     });
     const [theirs] = await Promise.all([word, this.#session.signal(id, { [WORD]: own })])
