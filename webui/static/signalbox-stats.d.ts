@@ -76,7 +76,9 @@ export interface Picture {
   readonly height: number;
   /** Frames a second. */
   readonly fps: number;
-  /** Of what is received: frames of this sample that found no time to be shown. */
+  /** Of what is received: frames of this sample that were decoded, of all pictures. */
+  readonly frames?: number;
+  /** Of what is received: frames of this sample that found no time to be shown, of all pictures. */
   readonly dropped?: number;
 }
 

@@ -34,3 +34,12 @@ test('a box that does not answer is said to be away', async (t) => {
   assert.match(said(), /doesn’t answer/);
   assert.deepEqual(timeouts, [5000]);
 });
+
+test('a browser that knows no such time waits for the answer', async (t) => {
+  const { timeout } = AbortSignal;
+  AbortSignal.timeout = undefined;
+  t.after(() => { AbortSignal.timeout = timeout; });
+  globalThis.fetch = async () => new Response(JSON.stringify({ ready: true }));
+  await tellHealth();
+  assert.match(said(), /ms/);
+});

@@ -242,7 +242,10 @@ function fakeStore(t) {
   const locks = new Set();
   const folder = {
     keys: () => files.keys(),
-    getFileHandle: async (name) => files.get(name) ?? files.set(name, new FakeFile(MiB, name)).get(name),
+    getFileHandle: async (name, { create = false } = {}) => {
+      if (!create && !files.has(name)) throw new DOMException('', 'NotFoundError');
+      return files.get(name) ?? files.set(name, new FakeFile(MiB, name)).get(name);
+    },
     removeEntry: async (name) => files.delete(name),
   };
   const request = async (name, ...rest) => {
@@ -286,6 +289,33 @@ test('what the browser’s downloads were given stays until it is deleted', asyn
   for (const each of await leftovers()) await each.remove();
   assert.deepEqual([...files.keys()], ['other']);
   assert.equal(locks.size, 0);
+});
+
+test('what was just handed stays beside older ones, is offered last, and goes after a day', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const { files, locks } = fakeStore(t);
+  const minute = 60_000;
+  const now = Date.now();
+  const make = async (name, age) => {
+    const tape = new Tape(await openDisk(name, 'video/webm'));
+    await tape.write(HEAD, 0);
+    await tape.write(new Uint8Array(MiB / 2), 1000);
+    [...files.values()].at(-1).lastModified = now - age * minute;
+    return tape;
+  };
+  for (const name of ['1', '2', '3']) await make(name, Number(name));
+  locks.clear(); // they crash
+  for (const [name, age] of [['e', 50], ['d', 40], ['c', 9], ['b', 8], ['a', 7]]) {
+    await (await make(name, 5 * 24 * 60)).end(1000);
+    [...files.values()].at(-1).lastModified = now - age * minute;
+  }
+  await (await make('f', 0)).end(1000);
+  const names = async (at) => (await leftovers(at)).map(({ name }) => name).join('');
+  assert.equal(await names(now), '123cbaf', 'the oldest are gone, but none that may still be copied');
+  await (await leftovers(now)).find(({ name }) => name === 'c').save();
+  assert.equal(await names(now), '123bafc');
+  assert.equal(await names(now + 60 * minute), '123afc');
+  assert.equal(await names(now + 24 * 60 * minute + minute), '123', 'others may use the same browser');
 });
 
 test('a recorder that fails to begin holds nothing', async (t) => {

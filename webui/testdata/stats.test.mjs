@@ -47,7 +47,10 @@ class Connection {
     ];
     if (each.dropped) {
       entries.push({ id: 'I2', type: 'inbound-rtp', kind: 'video', packetsReceived: packets, bytesReceived: packets,
-        framesDropped: seconds * each.dropped, framesPerSecond: 12 });
+        framesDropped: seconds * each.dropped, framesDecoded: seconds * 12, framesPerSecond: 12 });
+      // A screen on which nothing moves is wider.
+      entries.push({ id: 'I3', type: 'inbound-rtp', kind: 'video', packetsReceived: seconds, bytesReceived: packets,
+        frameWidth: 1920, framesDecoded: seconds, framesPerSecond: 1 });
     }
     return new Map(entries.map((entry) => [entry.id, entry]));
   }
@@ -109,7 +112,7 @@ test('it says how many frames found no time to be shown', async (t) => {
   const { stats, pass } = await watching(t, new Connection({ dropped: 7 }));
   await pass(3);
   const { video } = stats.last.down;
-  assert.deepEqual([video.fps, video.dropped], [12, 7]);
+  assert.deepEqual([video.width, video.fps, video.frames, video.dropped], [1920, 1, 13, 7]);
   stats.stop();
 });
 

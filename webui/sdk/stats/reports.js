@@ -41,6 +41,7 @@ function received(report, entry) {
     lost: packetsLost,
     bytes: bytesReceived + (entry.headerBytesReceived ?? 0),
     jitter: (entry.jitter ?? 0) * 1000,
+    frames: entry.framesDecoded ?? 0,
     dropped: entry.framesDropped ?? 0,
   };
 }

@@ -35,7 +35,9 @@ function flow(pairs, ms) {
   if (stream.kind === 'video') Object.assign(made, { width: stream.width, height: stream.height, fps: stream.fps });
   if (stream.isUp) made.limited = stream.limited;
   else made.jitter = Math.round(stream.jitter);
-  if (!stream.isUp && stream.kind === 'video') made.dropped = total(pairs, 'dropped');
+  if (!stream.isUp && stream.kind === 'video') {
+    Object.assign(made, { frames: total(pairs, 'frames'), dropped: total(pairs, 'dropped') });
+  }
   return made;
 }
 

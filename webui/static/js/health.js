@@ -10,16 +10,16 @@ let asked = 0; // so many times
 export async function tellHealth() {
   const turn = ++asked;
   const began = performance.now();
-  const { state, mood } = await healthOf(
-    fetch('/readyz', { cache: 'no-store', signal: AbortSignal.timeout(PATIENCE_MS) }));
+  const { state, mood } = await ask();
   if (turn < asked) return; // of a moment before
   byId('health').className = `badge ${mood}`;
   say(byId('health'), `home.health.${state}`, { ms: Math.max(1, Math.round(performance.now() - began)) });
 }
 
-async function healthOf(answer) {
+async function ask() {
   try {
-    const { ready, selfTest } = await (await answer).json();
+    const answer = await fetch('/readyz', { cache: 'no-store', signal: AbortSignal.timeout?.(PATIENCE_MS) });
+    const { ready, selfTest } = await answer.json();
     if (!ready) return { state: 'ending', mood: 'warn' };
     return selfTest?.ok === false ? { state: 'trouble', mood: 'warn' } : { state: 'good', mood: 'good' };
   } catch {

@@ -31,7 +31,7 @@ export function pass() {
 export async function isRight() {
   try {
     const headers = { Authorization: `Bearer ${pass()}` };
-    const signal = AbortSignal.timeout(PATIENCE_MS);
+    const signal = AbortSignal.timeout?.(PATIENCE_MS);
     const { status } = await fetch('/api/ice', { headers, cache: 'no-store', signal });
     return status === 401 ? false : status === 200 || null;
   } catch {

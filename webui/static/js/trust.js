@@ -42,7 +42,7 @@ async function load() {
 }
 
 async function ask() {
-  const answer = await fetch('/api/trust', { cache: 'no-store', signal: AbortSignal.timeout(PATIENCE) });
+  const answer = await fetch('/api/trust', { cache: 'no-store', signal: AbortSignal.timeout?.(PATIENCE) });
   if (!answer.ok) throw new Error(`status ${answer.status}`);
   return answer.json();
 }

@@ -60,7 +60,7 @@ async function ask(what, body) {
     headers: body ? { 'Content-Type': 'application/json', 'X-Signalbox-Admin': '1' } : {},
     body: body && JSON.stringify(body),
     cache: 'no-store',
-    signal: AbortSignal.timeout(PATIENCE_MS),
+    signal: AbortSignal.timeout?.(PATIENCE_MS),
   });
   if (response.status === 401) throw new Locked();
   if (response.status === 204) return undefined;

@@ -6,8 +6,10 @@ const UNIQUE = crypto.randomUUID().length + 1; // characters, after that
 const NAME_MAX = 50; // code points, of what stands after both
 const HANDED = '.handed'; // ends the name of what says that the browser's downloads were given a file
 const SWAP = '.crswap'; // ends the name of what Chromium writes to, lists, and clears away itself
-const LEFT_MAX = 3; // files that no tab writes to
+const LEFT_MAX = 3; // files that no tab writes to, and as many that were handed
 const LEFT_MS = 7 * 24 * 60 * 60_000;
+const HANDED_MS = 24 * 60 * 60_000; // others may use the same browser
+const COPYING_MS = 10 * 60_000; // in which the downloads may still read what they were given
 export const MEMORY_MAX = 512 * 1024 * 1024; // bytes
 
 /**
@@ -31,8 +33,9 @@ export async function openDisk(name, type) {
 
 /**
  * What is on the browser's own disk, [{name, size, isHanded, save(), remove()}]: what recordings of
- * tabs that are gone have left, then what was handed to its downloads; of each the newest first.
- * Nobody wants calls to stay there: only the newest are kept, for some days.
+ * tabs that are gone have left, the newest first; then what was handed to its downloads, the last
+ * of it at the end. Nobody wants calls to stay there: only the newest are kept, for some days, and
+ * what was handed for one.
  */
 export async function leftovers(now = Date.now()) {
   const folder = await navigator.storage.getDirectory();
@@ -43,15 +46,20 @@ export async function leftovers(now = Date.now()) {
     await navigator.locks.request(own, { ifAvailable: true }, async (lock) => {
       if (!lock) return; // its tab is there
       if (!names.includes(own)) return drop(folder, own);
-      const isHanded = names.includes(own + HANDED);
-      const { size, lastModified: at } = await (await folder.getFileHandle(own)).getFile();
-      if (size && now - at < LEFT_MS) left.push({ own, size, at, isHanded });
+      const { size, lastModified: ended } = await (await folder.getFileHandle(own)).getFile();
+      const marker = await folder.getFileHandle(own + HANDED).catch(() => null); // another tab may just have made it
+      const isHanded = marker !== null;
+      const at = isHanded ? (await marker.getFile()).lastModified : ended;
+      if (size && now - at < (isHanded ? HANDED_MS : LEFT_MS)) left.push({ own, size, at, isHanded });
       else await drop(folder, own);
     }).catch(console.warn); // another tab was faster, or the disk doesn't give it: others are offered
   }
-  left.sort((a, b) => a.isHanded - b.isHanded || b.at - a.at);
-  for (const { own } of left.splice(LEFT_MAX)) await drop(folder, own);
-  return left.map(({ own, size, isHanded }) => {
+  const unhanded = left.filter(({ isHanded }) => !isHanded).sort((a, b) => b.at - a.at);
+  const handed = left.filter(({ isHanded }) => isHanded).sort((a, b) => a.at - b.at);
+  const surplus = handed.slice(0, -LEFT_MAX).filter(({ at }) => now - at >= COPYING_MS);
+  for (const { own } of [...unhanded.splice(LEFT_MAX), ...surplus]) await drop(folder, own);
+  const kept = handed.filter((each) => !surplus.includes(each));
+  return [...unhanded, ...kept].map(({ own, size, isHanded }) => {
     const name = own.slice(OWN.length + UNIQUE);
     return {
       name,
@@ -83,7 +91,9 @@ async function inStore(name) {
 // Gives a file to the browser's downloads, and keeps it.
 async function hand(folder, handle, name) {
   const file = await handle.getFile();
-  await folder.getFileHandle(handle.name + HANDED, { create: true }).catch(() => {}); // full: it is offered as new
+  const marker = handle.name + HANDED;
+  await folder.removeEntry(marker).catch(() => {}); // its time is that of the last handing
+  await folder.getFileHandle(marker, { create: true }).catch(() => {}); // full: it is offered as new
   download(file, name);
 }
 

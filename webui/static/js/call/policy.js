@@ -122,17 +122,24 @@ export class Uplink {
 }
 
 /**
- * Whether a second of a connection, a sample, tells that this machine can't keep up: for want of
- * time the browser makes the picture smaller or slower than it was `set` to, {height, rate}; or
- * much of what arrives whole is too late to be shown. No sample, and no picture that is set, tell
- * nothing.
+ * Whether a second of all connections, [{sample, set}], tells that this machine can't keep up: for
+ * want of time the browser makes a picture smaller or slower than it was `set` to, {height, rate};
+ * or, on most of those that bring pictures, much of what arrives whole is too late to be shown. A
+ * single one may be its sender's fault. No sample, and no picture that is set, tell nothing.
  */
-export function isOverworked(sample, set) {
-  if (!sample) return false;
-  const { up: { video: sent }, down: { video: got, lost } } = sample;
-  const isReduced = Boolean(set) && (sent?.height < SMALLER * set.height || sent?.fps < SLOWER * set.rate);
-  if (sent?.limited === 'cpu' && isReduced) return true;
-  return Boolean(got) && !lost && got.dropped >= LATE_FEWEST && got.dropped > LATE * (got.dropped + got.fps);
+export function isOverworked(lines) {
+  const known = lines.filter(({ sample }) => sample);
+  if (known.some(({ sample, set }) => set && isReduced(sample.up.video, set))) return true;
+  const arriving = known.map(({ sample }) => sample.down).filter(({ video }) => video?.frames || video?.dropped);
+  return arriving.filter(isLate).length > arriving.length / 2;
+}
+
+function isReduced(sent, set) {
+  return sent?.limited === 'cpu' && (sent.height < SMALLER * set.height || sent.fps < SLOWER * set.rate);
+}
+
+function isLate({ video: { frames, dropped }, lost }) {
+  return !lost && dropped >= LATE_FEWEST && dropped > LATE * (dropped + frames);
 }
 
 /** What this machine has time for, from whether it keeps up. */

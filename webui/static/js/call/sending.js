@@ -38,11 +38,13 @@ export class Sending {
     return this.#machine.spare;
   }
 
-  /** A peer says how high it shows the picture, and how many steps less it has time for. */
+  /**
+   * A peer says how high it shows the picture, and how many steps less it has time for. The next
+   * look sets it: a peer may say so without end.
+   */
   setShown(id, height, spare = 0) {
     if (!Number.isFinite(height) || height < 0 || height > HEIGHT_MAX) return;
     this.#shown.set(id, { height, spare: Number.isInteger(spare) ? Math.min(Math.max(0, spare), SPARE_MAX) : 0 });
-    this.update();
   }
 
   /** Somebody has come or gone, or something else is sent. */
@@ -61,7 +63,8 @@ export class Sending {
     const lines = this.#lines();
     this.#uplink.take(lines.map(({ samples }) => lossOf(samples)));
     const { spare } = this;
-    this.#machine.take(lines.some(({ id, samples }) => isOverworked(samples.at(-1), this.#set.get(id))));
+    const last = lines.map(({ id, samples }) => ({ sample: samples.at(-1), set: this.#set.get(id) }));
+    this.#machine.take(isOverworked(last));
     if (spare !== this.spare) this.#onspare();
     for (const { sender } of this.#senders()) this.#tell(sender).looks++;
     this.update();

@@ -6,7 +6,11 @@ import { formatPriority } from './candidates.js';
 import { titleOf } from './servers.js';
 import { lineOf, works } from './verdict.js';
 
+const ERRORS_MAX = 200; // lines
 const ICONS = { good: 'good', warn: 'warn', bad: 'bad', unknown: 'info', running: 'again' };
+
+const errors = new Map(); // what makes them equal -> {times, told}, of those that are shown
+let more = 0; // errors beside those
 
 /** A verdict over the page, over the visitor's own servers, or over one of the tests with data. */
 export function showVerdict(element, { verdict, words, fix, params, also = [] }) {
@@ -113,22 +117,22 @@ export function addCandidate({ ms, type, protocol, relayProtocol, address, port,
 
 /**
  * An error that a browser reported; it is harmless exactly if the same server gave a candidate all
- * the same. Equal ones, as of several addresses of this browser's, are one line.
+ * the same. Equal ones, as of several addresses of this browser's, are one line. A report that was
+ * saved may hold any number.
  */
 export function addError(server, { code, text, ms }, harmless) {
   byId('errors-section').hidden = false;
   const title = titleOf(server);
   const same = JSON.stringify([title, code, text, harmless]);
-  const before = [...byId('errors').children].find((line) => line.dataset.same === same);
-  if (before) {
-    before.dataset.times = Number(before.dataset.times) + 1;
-    say(before.querySelector('.times'), 'errors.times', { times: before.dataset.times });
-    return;
-  }
-  byId('errors').append(h('li', { 'data-code': String(code), 'data-same': same, 'data-times': '1' },
+  const before = errors.get(same);
+  if (before) return say(before.told, 'errors.times', { times: ++before.times });
+  if (errors.size === ERRORS_MAX) return say(byId('errors-more'), 'errors.more', { more: ++more });
+  const told = h('span', { class: 'muted times' });
+  errors.set(same, { times: 1, told });
+  return byId('errors').append(h('li', { 'data-code': String(code) },
     h('code', {}, `${code} ${text}`), ' ',
     h('span', { class: 'muted' }, `${title} · ${(ms / 1000).toFixed(3)} s`), ' ',
-    h('span', { class: 'muted times' }), ' ',
+    told, ' ',
     harmless ? h('span', { class: 'badge', t: 'errors.harmless' }) : null));
 }
 
@@ -196,6 +200,9 @@ export function begin(servers) {
   say(byId('run-candidates-empty'), 'check.candidates.none');
   byId('errors-section').hidden = true;
   byId('errors').replaceChildren();
+  errors.clear();
+  more = 0;
+  say(byId('errors-more'), '');
   const rows = new Map(servers.map((server) => [server, new ServerRow(server)]));
   byId('progress').replaceChildren(...[...rows.values()].map(({ progress }) => progress));
   for (const origin of ['box', 'own']) {

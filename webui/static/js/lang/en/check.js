@@ -28,6 +28,7 @@ export default {
   "check.refusals": "What must be refused",
   "check.refusals.what": "A relay that lets everybody in, or sends anywhere, is a hole into the box’s network.",
   "errors.harmless": "not fatal: another try with this server worked",
+  "errors.more": "and {more} more",
   "errors.times": "· {times} times",
   "column.time": "Time (s)",
   "column.type": "Type",

@@ -28,6 +28,7 @@ export default {
   "check.refusals": "应当拒绝的访问",
   "check.refusals.what": "谁都放行、往哪都发的中继，是主机所在网络的漏洞。",
   "errors.harmless": "不影响：该服务器的另一次尝试成功了",
+  "errors.more": "另有 {more} 条",
   "errors.times": "· {times} 次",
   "column.time": "时间（秒）",
   "column.type": "类型",
