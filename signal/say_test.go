@@ -84,10 +84,7 @@ func TestSayIsBounded(t *testing.T) {
 	text, _ := json.Marshal(strings.Repeat("x", 200<<10))
 	bea := openTea(t, b)
 	ann.Do(ann.Bye)
-	eventually(t, "the room is left", func() bool {
-		room, _ := b.Room("txt/tea")
-		return len(room.Members) == 1
-	})
+	eventually(t, "the room is left", func() bool { return b.Summary().Members == 1 })
 	if first, second := say(bea, string(text)), say(bea, string(text)); first != nil ||
 		signal.RefusalOf(second).Code != signal.CodeRateLimited {
 		t.Errorf("got %v, %v", first, second)
