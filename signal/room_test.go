@@ -194,8 +194,7 @@ func TestCapacityUnderConcurrency(t *testing.T) {
 		t.Fatalf("snapshot: %+v", shot)
 	}
 	(<-results).rawConn().Close()
-	eventually(t, "the lost member's place is free",
-		func() bool { return len(b.Snapshot().Rooms[0].Members) == capacity-1 })
+	eventually(t, "the lost member's place is free", func() bool { return b.Summary().Members == capacity-1 })
 	b.join(t, "tea", "late")
 }
 
