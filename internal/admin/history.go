@@ -4,8 +4,6 @@ import (
 	"net/http"
 	"sync"
 	"time"
-
-	"signalbox/internal/answer"
 )
 
 // Point is the box at one moment of the last hour.
@@ -56,10 +54,7 @@ func (h *history) after(at int64) []Point {
 }
 
 func (a *API) serveHistory(w http.ResponseWriter, r *http.Request) {
-	after, err := afterOf(r)
-	if err != nil {
-		refuse(w, http.StatusBadRequest, BadRequest, err.Error())
-		return
-	}
-	answer.JSON(w, http.StatusOK, History{livePerPoint * int(liveEvery/time.Second), a.history.after(after)})
+	goingOn(w, r, func(after int64) any {
+		return History{livePerPoint * int(liveEvery/time.Second), a.history.after(after)}
+	})
 }

@@ -11,7 +11,6 @@ import (
 	"sync"
 
 	"signalbox/internal/admission"
-	"signalbox/internal/answer"
 	"signalbox/internal/status"
 )
 
@@ -146,10 +145,5 @@ func (l *Lines) after(n uint64) []Line {
 }
 
 func (a *API) serveLog(w http.ResponseWriter, r *http.Request) {
-	after, err := afterOf(r)
-	if err != nil {
-		refuse(w, http.StatusBadRequest, BadRequest, err.Error())
-		return
-	}
-	answer.JSON(w, http.StatusOK, Log{a.o.Lines.after(uint64(after))})
+	goingOn(w, r, func(after int64) any { return Log{a.o.Lines.after(uint64(after))} })
 }

@@ -71,12 +71,18 @@ func number(r *http.Request, name string, std int64) (int64, error) {
 	return n, nil
 }
 
-// afterOf reads the only parameter of what goes on.
-func afterOf(r *http.Request) (int64, error) {
-	if _, err := valuesOf(r, "after"); err != nil {
-		return 0, err
+// goingOn serves what has come after a number, the only parameter, or says what is wrong with it.
+func goingOn(w http.ResponseWriter, r *http.Request, answerTo func(after int64) any) {
+	_, err := valuesOf(r, "after")
+	var after int64
+	if err == nil {
+		after, err = number(r, "after", 0)
 	}
-	return number(r, "after", 0)
+	if err != nil {
+		refuse(w, http.StatusBadRequest, BadRequest, err.Error())
+		return
+	}
+	answer.JSON(w, http.StatusOK, answerTo(after))
 }
 
 // finds reports whether any of the texts has what is searched for.
