@@ -67,9 +67,8 @@ func (s *Session) expire() {
 	defer s.hub.running.Done()
 	s.work.Lock()
 	defer s.work.Unlock()
-	_, stopped := s.out.end()
 	// It may have been resumed, and lost again.
-	if s.link == nil && (stopped || !time.Now().Before(s.until)) {
+	if s.link == nil && (s.stopped() || !time.Now().Before(s.until)) {
 		s.end(CodeLost)
 	}
 }

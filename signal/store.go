@@ -92,18 +92,16 @@ func (h *Hub) relieve() bool {
 	st := h.store
 	defer st.raise()
 	enough, most := st.much()-st.step(), st.limit-st.step()
-	freed, left := h.free(enough, func(d *holding) int {
-		if d.holds <= st.share {
-			return 0
+	for _, spared := range []int{st.share, 0} { // who holds no more than that
+		freed, left := h.free(enough, func(d *holding) int {
+			if d.holds <= spared {
+				return 0
+			}
+			return d.session.out.shed()
+		})
+		if enough+left <= most {
+			return freed > 0
 		}
-		return d.session.out.shed()
-	})
-	if enough+left <= most {
-		return freed > 0
-	}
-	freed, left = h.free(enough, func(d *holding) int { return d.session.out.shed() })
-	if enough+left <= most {
-		return freed > 0
 	}
 	var first *holding
 	ended := 0
@@ -203,7 +201,7 @@ func (h *Hub) holdings() holdings {
 	}
 	lines, held := map[netip.Prefix]*lineHoldings{}, holdings{}
 	for s, d := range of {
-		if _, ended := s.out.end(); ended {
+		if s.stopped() {
 			held.ending += d.holds
 			continue
 		}
