@@ -72,6 +72,7 @@ func TestAdminPage(t *testing.T) {
 		admin.Click("#language")
 		admin.AwaitText(5*time.Second, "#freshness", `as of .*no answer`)
 		fits(t, admin)
+		admin.Audit("admin with old numbers")
 		admin.Shoot("admin-stale")
 		server.Start(t)
 		admin.Await(20*time.Second, "they are new", `!("stale" in document.querySelector("#live").dataset)`)
@@ -119,6 +120,9 @@ func TestAdminToken(t *testing.T) {
 			p.Press("#token", "Enter")
 			p.AwaitText(5*time.Second, "#token-problem", tt.wrong)
 		}
+		if tt.locale == "en-US" {
+			p.Audit("admin with a wrong token")
+		}
 		p.Shoot("admin-wrong-token")
 		p.Fill("#token", " "+token+" ")
 		p.Click("#token-open")
@@ -155,6 +159,7 @@ func TestAdminKicks(t *testing.T) {
 		ask(member("Bo"))
 		admin.AwaitText(time.Second, "#kick", "kick bo\\?")
 		admin.AwaitText(time.Second, "#kick", lab.AddrNATB)
+		admin.Audit("admin asks")
 		admin.Shoot("admin-kick")
 		admin.Click("#kick-cancel")
 		admin.Await(5*time.Second, "the question is gone", `!document.querySelector("#kick").open`)

@@ -33,6 +33,7 @@ func TestAdmission(t *testing.T) {
 		p.Fill("#pass", "wrong")
 		p.Click("#join")
 		p.AwaitText(10*time.Second, "#pass-problem", "refuses this password or token")
+		p.Audit("refused")
 		p.Shoot("refused")
 		p.Fill("#pass", password)
 		p.Click("#join")

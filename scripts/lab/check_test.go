@@ -70,7 +70,9 @@ func TestCheckIsGoodBehindASymmetricNAT(t *testing.T) {
 			p.Shoot("check-good-folded")
 			p.Click("#details > summary")
 			loadsOneLanguage(t, p)
-			p.Audit("check")
+			if locale == "en-US" {
+				p.Audit("check")
+			}
 			for _, test := range []string{"#relay-test", "#reach-test"} {
 				if got := p.Attr(test, "data-verdict"); got != "good" {
 					t.Errorf("the verdict of %s is %s: %s", test, got, p.Text(test))

@@ -61,6 +61,7 @@ func TestCallControls(t *testing.T) {
 		knock(third, "Cy")
 		third.Await(10*time.Second, "the call has failed", `document.body.dataset.state == "failed"`)
 		third.AwaitText(5*time.Second, ".end", "room is full")
+		third.Audit("room full")
 		third.Shoot("room-full")
 		third.Close()
 	})

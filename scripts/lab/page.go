@@ -151,20 +151,38 @@ func (p *Page) Shoot(name string) {
 }
 
 // Audit fails the test for what axe-core finds wrong with the page as a phone and as a desktop show
-// it, light and dark. The name is the page's state.
+// it, light and dark, in every language. The name is the page's state.
 func (p *Page) Audit(name string) {
 	p.b.t.Helper()
-	for _, size := range []struct{ width, height int }{{390, 844}, {1440, 900}} {
-		for _, scheme := range []string{"light", "dark"} {
-			p.do("look", map[string]any{"width": size.width, "height": size.height, "dark": scheme == "dark"}, nil)
-			var wrong []string
-			p.do("audit", nil, &wrong)
-			for _, sentence := range wrong {
-				p.b.t.Errorf("%s, %d px, %s: %s", name, size.width, scheme, sentence)
+	for range languages {
+		for _, size := range []struct{ width, height int }{{390, 844}, {1440, 900}} {
+			for _, scheme := range []string{"light", "dark"} {
+				p.do("look", map[string]any{"width": size.width, "height": size.height, "dark": scheme == "dark"}, nil)
+				var wrong []string
+				p.do("audit", nil, &wrong)
+				for _, sentence := range wrong {
+					p.b.t.Errorf("%s, %d px, %s: %s", name, size.width, scheme, sentence)
+				}
 			}
 		}
+		p.switchLanguage()
 	}
 	p.do("look", map[string]any{"width": p.look.Width, "height": p.look.Height, "dark": p.look.Dark}, nil)
+}
+
+// languages is how many languages the pages have: as often switched, a page speaks as before.
+const languages = 2
+
+// switchLanguage uses the page's own switch, which a dialog may lie over.
+func (p *Page) switchLanguage() {
+	p.b.t.Helper()
+	var was string
+	p.Eval(`(() => {
+		const was = document.documentElement.lang;
+		document.querySelector("#language").click();
+		return was;
+	})()`, &was)
+	p.Await(10*time.Second, "the page speaks another language", fmt.Sprintf(`document.documentElement.lang != %q`, was))
 }
 
 // Overflow returns by how many CSS pixels the page is wider than a screen of the

@@ -42,6 +42,7 @@ func TestTrustPage(t *testing.T) {
 			if len(open) != 2 || open[0] != "system-linux" || open[1] != "system-chromium" {
 				t.Errorf("Chromium on Linux has open or first %v", open)
 			}
+			p.Audit("trust")
 			p.Shoot("trust")
 			fits(t, p)
 

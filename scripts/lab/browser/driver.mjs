@@ -70,9 +70,12 @@ const ops = {
   async audit(tab) {
     const axe = await readFile(new URL("node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
     await tab.page.evaluate(`window.axe ? 0 : (() => { ${axe}; return 0; })()`);
-    // A color halfway between two is nobody's choice.
-    await tab.page.evaluate(`Promise.allSettled(document.getAnimations()
-      .filter(({ effect }) => effect.getComputedTiming().iterations < 10).map(({ finished }) => finished)).then(() => 0)`);
+    // A color halfway between two is nobody's choice. Asked again and again: what a list that is made
+    // anew cancels is never said to have finished.
+    await tab.page.evaluate(`(async () => {
+      const moves = ({ playState, effect }) => playState == "running" && effect.getComputedTiming().iterations < 10;
+      while (document.getAnimations().some(moves)) await new Promise((resolve) => setTimeout(resolve, 20));
+    })()`);
     return tab.page.evaluate(`axe.run({ resultTypes: ["violations"] }).then(({ violations }) => violations.flatMap(
       ({ id, impact, nodes }) => nodes.map(({ target, failureSummary }) =>
         [id, impact, target.join(" "), failureSummary].join(": "))))`);
