@@ -285,7 +285,10 @@ func TestLongCallOfFour(t *testing.T) {
 	var pages []*lab.Page
 	for i, in := range []*lab.Namespace{l.A, l.B, l.A, l.B} {
 		options := lab.BrowserOptions{}
-		if names[i] == "Bo" {
+		switch names[i] {
+		case "Ann":
+			options.Flags = []string{choice}
+		case "Bo":
 			options.Engine = lab.Firefox
 		}
 		p := enter(lab.StartBrowser(t, in, options), server, names[i], "?relay=1", lab.PageOptions{})
@@ -319,6 +322,25 @@ func TestLongCallOfFour(t *testing.T) {
 		!tile.querySelector("svg[role=img]").hasAttribute("hidden"))(`+annTile+`)`, bo, cy, di)
 	ann.Click("#mute")
 	all("Ann is heard again", annTile+`.hasAttribute("data-speaks")`, bo, cy, di)
+
+	ann.Eval(plugs, nil)
+	sent := sentDevice("video")
+	var camera string
+	ann.Eval(sent, &camera)
+	changeDevice(ann, "camera")
+	all("Ann sends another camera", sent+` != "`+camera+`"`, ann)
+	ann.Click("#settings-close")
+	all("and is seen by everybody", move(3), bo, cy, di)
+	unplugMicrophone(ann, within, bo, cy, di)
+
+	for _, p := range []*lab.Page{bo, cy} {
+		p.Click(`.tile[aria-label=Ann] [aria-pressed]`)
+	}
+	all("whom one pins is large", largest("person"), bo, cy)
+	all("and all others are seen beside", seen(`["self", "person", "person", "person"]`), bo, cy)
+	for _, p := range []*lab.Page{bo, cy} {
+		p.Click(`[aria-pressed="true"]`)
+	}
 
 	di.Click("#share")
 	all("everybody sees Di's screen", `document.querySelector("#screens .tile[data-screen] video")?.videoWidth > 0`,

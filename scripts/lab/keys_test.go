@@ -33,12 +33,17 @@ const plugs = `(() => {
 	return true;
 })()`
 
-// changeDevice has a page use the first device of a kind that it doesn't use, in its settings.
+// choice is Chromium's flag that has it fake three cameras. It shows what the second one gives, but
+// sends nothing of it: its pixels are gray, of 16 bits.
+const choice = "--use-fake-device-for-media-stream=device-count=3"
+
+// changeDevice has a page, which has the `choice`, use the last device of a kind that it doesn't
+// use, in its settings.
 func changeDevice(p *lab.Page, kind string) {
 	p.Click("#settings-open")
 	p.Eval(`(() => {
 		const choice = document.querySelector("#use-`+kind+`");
-		choice.value = [...choice.options].find(option => !option.selected).value;
+		choice.value = [...choice.options].findLast(option => !option.selected).value;
 		choice.dispatchEvent(new Event("change"));
 	})()`, nil)
 }
@@ -55,9 +60,7 @@ func TestCallByKeyboard(t *testing.T) {
 	besideOthers(t)
 	l := lab.New(t, lab.PortRestricted, lab.PortRestricted)
 	server := lab.StartServer(t, l.Server, lab.Config)
-	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{
-		Flags: []string{"--use-fake-device-for-media-stream=device-count=2"},
-	})
+	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{Flags: []string{choice}})
 	const within = 10 * time.Second
 	bo := enter(b, server, "Bo", "", lab.PageOptions{Width: 390, Height: 844})
 	ann := enter(b, server, "Ann", "", lab.PageOptions{})
@@ -157,6 +160,7 @@ func TestCallByKeyboard(t *testing.T) {
 		ann.Eval(sent, &before)
 		changeDevice(ann, "camera")
 		ann.Await(within, "another camera is sent", sent+` != "`+before+`"`)
+		moreFrames(t, bo)
 		ann.Await(within, "the microphone's level is shown",
 			`parseFloat(document.querySelector("#level").style.getPropertyValue("--level")) > 0.2`)
 		ann.Audit("devices")

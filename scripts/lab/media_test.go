@@ -51,8 +51,8 @@ const mediaModule = `(async () => {
 	return true;
 })()`
 
-// TestMediaModule uses devices as an application does: the browsers' own, of which it has two of
-// each kind in Chromium and one in Firefox. Only unplugging is played.
+// TestMediaModule uses devices as an application does: the browsers' own, of which it has a
+// `choice` in Chromium and one of each kind in Firefox. Only unplugging is played.
 func TestMediaModule(t *testing.T) {
 	besideOthers(t)
 	l := lab.New(t, lab.Symmetric, lab.Symmetric)
@@ -61,7 +61,7 @@ func TestMediaModule(t *testing.T) {
 		t.Run(string(engine), func(t *testing.T) {
 			var flags []string
 			if engine == lab.Chromium {
-				flags = []string{"--use-fake-device-for-media-stream=device-count=2"}
+				flags = []string{choice}
 			}
 			b := lab.StartBrowser(t, l.A, lab.BrowserOptions{Engine: engine, Flags: flags})
 			p := b.Open(server.HTTPS+"/", lab.PageOptions{})
@@ -355,17 +355,16 @@ func TestLobbyChoosesDevices(t *testing.T) {
 	besideOthers(t)
 	l := lab.New(t, lab.Symmetric, lab.Symmetric)
 	server := lab.StartServer(t, l.Server, lab.Config)
-	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{Flags: []string{
-		"--use-fake-device-for-media-stream=device-count=2"}})
+	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{Flags: []string{choice}})
 	p := b.Open(server.HTTPS+"/call/x", lab.PageOptions{Width: 390, Height: 844})
-	p.Await(10*time.Second, "two cameras to choose from", `document.querySelector("#use-camera").checkVisibility() && `+
-		`document.querySelector("#use-camera").options.length == 2`)
+	p.Await(10*time.Second, "three cameras to choose from", `(choice => choice.checkVisibility() && `+
+		`choice.options.length == 3)(document.querySelector("#use-camera"))`)
 	p.Await(10*time.Second, "the microphone hears", `Number(document.querySelector("#lobby-mic").style.`+
 		`getPropertyValue("--level")) > 0.3`)
 	p.Shoot("lobby-with-a-choice")
 	p.Eval(`(() => {
 		const select = document.querySelector("#use-camera");
-		select.selectedIndex = 1 - select.selectedIndex;
+		select.selectedIndex = 1;
 		window.labChosen = select.selectedOptions[0].label;
 		select.dispatchEvent(new Event("change"));
 	})()`, nil)

@@ -10,24 +10,24 @@ import (
 	"signalbox/scripts/lab"
 )
 
-// screens is what a page shows: of each tile whether its picture moves, and where it is.
-const screens = `(async () => {
-	const tiles = [...document.querySelectorAll(".tile")].map(tile => [tile, tile.querySelector("video")]);
-	const frames = () => tiles.map(([, video]) => video.getVideoPlaybackQuality().totalVideoFrames);
-	const before = frames();
-	await new Promise(done => setTimeout(done, 400));
-	const after = frames();
-	return tiles.map(([tile, video], i) => {
+// screens is what a page shows: of each tile where it is, and whether its picture moves, which the
+// second frame from now tells: the first may have been there. Firefox's getVideoPlaybackQuality has
+// no frames of what comes live.
+const screens = `(() => {
+	const frame = (video) => new Promise(done => video.requestVideoFrameCallback(() => done(true)));
+	const late = new Promise(done => setTimeout(done, 1000, false));
+	return Promise.all([...document.querySelectorAll(".tile")].map(async (tile) => {
+		const video = tile.querySelector("video");
 		const { left, top, right, bottom } = tile.getBoundingClientRect();
-		const shown = tile.hasAttribute("data-picture") && getComputedStyle(video).visibility == "visible";
+		const isShown = tile.hasAttribute("data-picture") && getComputedStyle(video).visibility == "visible";
 		return {
 			kind: "screen" in tile.dataset ? (tile.dataset.screen ? "screen" : "own screen") :
 				"self" in tile.dataset ? "self" : "person",
-			name: tile.querySelector(".tile-name").innerText, moves: shown && after[i] > before[i],
 			area: Math.round((right - left) * (bottom - top)),
 			fits: left >= 0 && top >= 0 && right <= innerWidth && bottom <= innerHeight && right - left > 40,
+			moves: isShown && await Promise.race([frame(video).then(() => frame(video)), late]),
 		};
-	});
+	}));
 })()`
 
 // seen is true once a page shows exactly these tiles, each with a moving picture but for those that
