@@ -92,7 +92,7 @@ func wordsOf(t testing.TB) words {
 	return words{
 		ofType: map[reflect.Type][]string{
 			reflect.TypeFor[Code](): texts(BadRequest, Unauthorized, NotFound, TooManyTries, OnlyLooks, NoSuchRoom,
-				TooManyBans, TooManyPages, Impossible),
+				TooManyBans, TooManyPages, GoingDown, Impossible),
 			reflect.TypeFor[Warning]():       texts(NotKept, SourceStay),
 			reflect.TypeFor[Scope]():         texts(Read, Write),
 			reflect.TypeFor[signal.Policy](): texts(signal.PolicyOpen, signal.PolicyInvited, signal.PolicyLocked),

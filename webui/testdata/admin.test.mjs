@@ -118,6 +118,24 @@ test('why something is refused is said in the page’s words', { timeout: 20_000
   assert.match(byId('token-problem').textContent, /Too many wrong tokens/);
 });
 
+test('a page for which there is no room says so, and goes on by itself', { timeout: 20_000 }, async () => {
+  await enter();
+  const refused = feed;
+  answers.events = { status: 503, body: { code: 'too-many-pages', message: 'in the words of the API' } };
+  refused.readyState = EventSource.CLOSED;
+  refused.onerror();
+  await until(() => /too many pages/.test(byId('freshness').textContent));
+  await until(() => feed !== refused);
+  delete answers.events;
+  tell();
+  await until(() => document.body.dataset.state === 'live');
+  assert.equal(byId('live').hidden, false);
+  const lost = feed;
+  lost.readyState = EventSource.CLOSED;
+  lost.onerror();
+  await until(() => /no answer since/.test(byId('freshness').textContent));
+});
+
 test('people who use none of their allocations have a number, too', { timeout: 20_000 }, async () => {
   const { RoomPages } = await import('../static/js/admin/rooms.js');
   const allocation = (id, bytes) => ({ id, client: '192.0.2.1:5000', transport: 'udp', relay: '203.0.113.10:50000',
