@@ -316,6 +316,7 @@ func TestSessionsAreOfTheSecondsSnapshot(t *testing.T) {
 type rooms struct {
 	members []signal.MemberSnapshot
 	closed  bool
+	changed func()
 }
 
 func (h *rooms) Kick(match func(signal.Kicked) bool) (gone []signal.Kicked) {
@@ -336,6 +337,7 @@ func (h *rooms) Room(string) (signal.RoomSnapshot, bool) {
 
 func (h *rooms) CloseRoom(string) error {
 	h.closed = true
+	h.changed()
 	return nil
 }
 
@@ -345,7 +347,8 @@ func TestListsShowWhatWasDone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a, began := box(nil), time.Now()
-		hub := &rooms{members: []signal.MemberSnapshot{{ID: "1", User: "bob"}, {ID: "2", User: "ann"}}}
+		hub := &rooms{members: []signal.MemberSnapshot{{ID: "1", User: "bob"}, {ID: "2", User: "ann"}},
+			changed: a.Changed}
 		a.o.Hub, a.o.Rooms = hub, hub
 		a.o.Member = func(string) (string, netip.Addr, bool) { return "", netip.Addr{}, false }
 		a.o.Status = func() (s status.Status) {
