@@ -100,7 +100,7 @@ func TestModules(t *testing.T) {
 	}
 	for _, name := range []string{
 		"admin", "box", "data", "devices", "errors", "format", "fragment", "health", "language", "policy", "recording",
-		"room", "rooms", "saved", "sdk", "stats", "verdict",
+		"room", "rooms", "saved", "sdk", "silent", "stats", "verdict",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
