@@ -330,7 +330,8 @@ func TestTranslationsAreUsed(t *testing.T) {
 		}
 	}
 	composed := regexp.MustCompile(`^(code|details|end|why|box\.nothing|home\.health|media\.(audio|video)|tile|path|` +
-		`candidate|verdict|example\.state|server\.timeout|overall\.norelay|admin\.(kind|live|failed|server|plot|bar)|` +
+		`candidate|verdict|example\.state|server\.timeout|overall\.norelay|` +
+		`admin\.(kind|live|failed|full|server|plot|bar)|` +
 		`kick\.(title|what|note)|names\.ended|act|refused|refusal|warning|span)(\.|$)`)
 	source := everything.String()
 	for key := range texts {

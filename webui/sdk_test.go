@@ -99,8 +99,8 @@ func TestModules(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{
-		"admin", "box", "data", "devices", "errors", "format", "fragment", "health", "language", "policy", "recording",
-		"room", "rooms", "saved", "sdk", "stats", "verdict",
+		"admin", "box", "chat", "data", "devices", "errors", "format", "fragment", "health", "language", "policy",
+		"recording", "room", "rooms", "saved", "sdk", "silent", "stats", "verdict",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -46,7 +46,7 @@ type endedWith struct {
 	next time.Time // before that, nothing is written for this token's sake; not kept
 }
 
-// open reads what an earlier run has kept. The caller holds mu.
+// open reads what an earlier run has kept, or replaces what can't be read. The caller holds mu.
 func (e *ended) open() {
 	if e.read {
 		return
@@ -66,6 +66,7 @@ func (e *ended) open() {
 		e.log.Warn("which admin sessions have been ended can't be read: all log in again", "err", err)
 		// As sessions tell when they began.
 		e.of = map[string]endedWith{everyToken: {Until: time.Now().Truncate(time.Second)}}
+		e.write(e.encoded()) // else the next start would not be able to read it, either
 	}
 }
 
@@ -135,8 +136,18 @@ func (e *ended) keep(n uint64, id string) {
 	with := e.of[id]
 	with.next = time.Now().Add(endedPause)
 	e.of[id] = with
-	text, _ := json.Marshal(e.of) // texts and times always have JSON
+	text := e.encoded()
 	e.mu.Unlock()
+	e.write(text)
+}
+
+// encoded is what the file has of what is known. The caller holds mu.
+func (e *ended) encoded() []byte {
+	text, _ := json.Marshal(e.of) // texts and times always have JSON
+	return text
+}
+
+func (e *ended) write(text []byte) {
 	if err := e.dir.Write(endedFile, text); err != nil {
 		e.log.Warn("the end of an admin session can't be kept: a restart forgets it", "err", err)
 	}

@@ -70,6 +70,34 @@ func TestALogoutOutlivesARestart(t *testing.T) {
 	}
 }
 
+// What can't be read has all log in again once, and not at each start.
+func TestEndedSessionsThatCantBeReadAreReplaced(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, endedFile), []byte("broken"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		a := boxIn(t, dir)
+		now := time.Now()
+		before := "signalbox-admin=" +
+			a.signed(session{"before", now.Add(-time.Second), now.Add(sessionLife), a.bearer(token)})
+		if got := answersTo(a, before); got != http.StatusUnauthorized {
+			t.Errorf("a session of before: %d", got)
+		}
+		cookie := login(a, token)
+		time.Sleep(time.Minute)
+		for _, c := range []struct {
+			cookie string
+			want   int
+		}{{cookie, http.StatusOK}, {before, http.StatusUnauthorized}} {
+			if got := answersTo(boxIn(t, dir), c.cookie); got != c.want {
+				t.Errorf("after a restart: %d, want %d", got, c.want)
+			}
+		}
+	})
+}
+
 // Whoever logs in and out all the time ends no session of another token's, also after a restart.
 func TestLogoutsEndNobodyElsesSession(t *testing.T) {
 	t.Parallel()

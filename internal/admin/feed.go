@@ -31,11 +31,14 @@ func (f *feed) watched() bool {
 	return len(f.readers) > 0
 }
 
-// join returns where events come, or nil if there are too many readers: nobody takes the owner's
-// places, nor all of the others'.
-func (f *feed) join(token string) chan []byte {
+// join returns where events come, or nil and why: there are too many readers, and nobody takes the
+// owner's places, nor all of the others'; or the box is about to end.
+func (f *feed) join(token string) (chan []byte, Code) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.over {
+		return nil, GoingDown
+	}
 	others, own := 0, 0
 	for _, whose := range f.readers {
 		if whose == token {
@@ -45,15 +48,15 @@ func (f *feed) join(token string) chan []byte {
 			others++
 		}
 	}
-	if f.over || own >= readersEach || token != owner && others >= maxReaders {
-		return nil
+	if own >= readersEach || token != owner && others >= maxReaders {
+		return nil, TooManyPages
 	}
 	if f.readers == nil {
 		f.readers = map[chan []byte]string{}
 	}
 	events := make(chan []byte, 1)
 	f.readers[events] = token
-	return events
+	return events, ""
 }
 
 func (f *feed) leave(events chan []byte) {
@@ -87,10 +90,10 @@ func (f *feed) close() {
 // serveEvents sends Lives as server-sent events.
 func (a *API) serveEvents(w http.ResponseWriter, r *http.Request) {
 	token, _ := r.Context().Value(visitor{}).(*Token)
-	events := a.feed.join(token.Name)
-	if events == nil {
+	events, no := a.feed.join(token.Name)
+	if no != "" {
 		w.Header().Set("Retry-After", "5")
-		refuse(w, http.StatusServiceUnavailable, TooManyPages, "the feed has too many readers")
+		refuse(w, http.StatusServiceUnavailable, no, "the feed has too many readers, or the box is going down")
 		return
 	}
 	defer a.feed.leave(events)

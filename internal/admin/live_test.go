@@ -26,7 +26,11 @@ import (
 func TestSlowReadersGetTheLatest(t *testing.T) {
 	t.Parallel()
 	var f feed
-	slow := f.join("0")
+	join := func(token string) chan []byte {
+		events, _ := f.join(token)
+		return events
+	}
+	slow := join("0")
 	for i := range 1000 {
 		f.publish(fmt.Append(nil, i))
 	}
@@ -34,29 +38,32 @@ func TestSlowReadersGetTheLatest(t *testing.T) {
 		t.Errorf("got event %s", got)
 	}
 	for i := range maxReaders - 1 {
-		if f.join(fmt.Sprint((i+1)/readersEach)) == nil {
+		if join(fmt.Sprint((i+1)/readersEach)) == nil {
 			t.Fatal("there is room for more readers")
 		}
 	}
-	if f.join("other") != nil {
+	if _, no := f.join("other"); no != TooManyPages {
 		t.Error("readers are not bounded")
 	}
 	for i := range readersEach + 1 {
-		if events := f.join(owner); (events != nil) != (i < readersEach) {
+		if events := join(owner); (events != nil) != (i < readersEach) {
 			t.Errorf("the owner's reader %d is let in: %t", i, events != nil)
 		}
 	}
 	f.leave(slow)
-	if f.join("1") != nil {
+	if join("1") != nil {
 		t.Error("one token has more places than are its own")
 	}
-	next := f.join("0")
+	next := join("0")
 	if next == nil {
 		t.Fatal("the place of who has left is not free")
 	}
 	f.close()
-	if _, open := <-next; open || f.join("0") != nil {
+	if _, open := <-next; open {
 		t.Error("the feed goes on after its end")
+	}
+	if _, no := f.join("0"); no != GoingDown {
+		t.Errorf("after its end: %q", no)
 	}
 }
 
@@ -309,6 +316,7 @@ func TestSessionsAreOfTheSecondsSnapshot(t *testing.T) {
 type rooms struct {
 	members []signal.MemberSnapshot
 	closed  bool
+	changed func()
 }
 
 func (h *rooms) Kick(match func(signal.Kicked) bool) (gone []signal.Kicked) {
@@ -329,6 +337,7 @@ func (h *rooms) Room(string) (signal.RoomSnapshot, bool) {
 
 func (h *rooms) CloseRoom(string) error {
 	h.closed = true
+	h.changed()
 	return nil
 }
 
@@ -338,7 +347,8 @@ func TestListsShowWhatWasDone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a, began := box(nil), time.Now()
-		hub := &rooms{members: []signal.MemberSnapshot{{ID: "1", User: "bob"}, {ID: "2", User: "ann"}}}
+		hub := &rooms{members: []signal.MemberSnapshot{{ID: "1", User: "bob"}, {ID: "2", User: "ann"}},
+			changed: a.Changed}
 		a.o.Hub, a.o.Rooms = hub, hub
 		a.o.Member = func(string) (string, netip.Addr, bool) { return "", netip.Addr{}, false }
 		a.o.Status = func() (s status.Status) {

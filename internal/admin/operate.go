@@ -18,7 +18,7 @@ func serveOpenAPI(w http.ResponseWriter, _ *http.Request) {
 	w.Write(openAPI) //nolint:errcheck // the client is gone
 }
 
-// Rooms is what closing a room needs of the hub.
+// Rooms is what closing a room needs of the hub. CloseRoom calls Changed, whoever has it closed.
 type Rooms interface {
 	Room(name string) (signal.RoomSnapshot, bool)
 	CloseRoom(name string) error
@@ -46,7 +46,6 @@ func (a *API) serveClose(w http.ResponseWriter, r *http.Request) {
 			"there is no room of that name: `signalbox rooms` lists them")
 		return
 	}
-	a.Changed()
 	a.o.Log.Info("room closed", "room", c.Room, "members", len(shot.Members), "by", by(r))
 	answer.JSON(w, http.StatusOK, Closed{len(shot.Members)})
 }

@@ -21,7 +21,8 @@ const (
 	NoSuchRoom   Code = Code(signal.CodeNoSuchRoom)
 	TooManyBans  Code = "too-many-bans"
 	TooManyPages Code = "too-many-pages" // follow the feed
-	Impossible   Code = "not-possible"   // this box is part of another program
+	GoingDown    Code = Code(signal.CodeShuttingDown)
+	Impossible   Code = "not-possible" // this box is part of another program
 )
 
 // Warning says what is not as it was asked for, though it is done; /admin has words for it, too.

@@ -233,7 +233,7 @@ func (a *App) makeHub() error {
 	a.notices.Apply(notifyOptions(&a.cfg))
 	a.tester = newSelfTest(a)
 	a.others = newDialects(a.hub, &a.cfg, a.guard, a.ice, a.hosts)
-	a.rooms = rooms.New(guests{a.hub, func() { a.admin.Changed() }}, a.log.With("part", "api"))
+	a.rooms = rooms.New(guestsOf(a), a.log.With("part", "api"))
 	a.rooms.Apply(roomsOptions(&a.cfg))
 	return nil
 }
@@ -250,7 +250,7 @@ func (a *App) makeSite() (err error) {
 		Token: token, Local: a.local, Status: a.Status, Hub: a.hub, Relay: a.turn, Member: a.turn.Member, Bans: a.bans,
 		Usage:  a.usage,
 		Reload: func() (Reloaded, error) { return readAgain(a.Reread) }, Log: a.log,
-		Vitals: a.vitals, Rooms: a.hub, Lines: a.lines,
+		Vitals: a.vitals, Rooms: guestsOf(a), Lines: a.lines,
 		Drain: func() error { return leave(a.Leave) }, Config: func() (string, error) { return effective(a.Effective) },
 		Limits: func() admin.Limits { return *a.limits.Load() }, Dir: a.dir,
 	})

@@ -69,9 +69,9 @@ func (s *session) join(room string) {
 	s.expect("joined")
 }
 
-// Whom the server API has put out, and the room that it has closed, the admin API's lists have no
-// more.
-func TestAdminSeesWhatTheServerAPIDid(t *testing.T) {
+// Whom the server API has put out, and the rooms that either API has closed, the admin API's lists
+// have no more.
+func TestAdminSeesWhatAnAPIDid(t *testing.T) {
 	t.Parallel()
 	app := startApp(t, "api.keys="+apiKey)
 	listed := func() string {
@@ -83,9 +83,10 @@ func TestAdminSeesWhatTheServerAPIDid(t *testing.T) {
 	for _, who := range []string{"ada", "eve"} {
 		knock(t, app, who, who).join("lesson")
 	}
-	eventually(t, "both are listed", func() bool {
+	knock(t, app, "bob", "bob").join("break")
+	eventually(t, "all are listed", func() bool {
 		all := listed()
-		return strings.Contains(all, "ada") && strings.Contains(all, "eve")
+		return strings.Contains(all, "ada") && strings.Contains(all, "eve") && strings.Contains(all, "bob")
 	})
 	if status, said := api(t, app, apiKey, "POST", "/api/rooms/lesson/kick", `{"user":"eve"}`); status != 200 {
 		t.Fatal(status, said)
@@ -98,6 +99,10 @@ func TestAdminSeesWhatTheServerAPIDid(t *testing.T) {
 	}
 	if all := listed(); strings.Contains(all, "lesson") {
 		t.Errorf("after the end: %s", all)
+	}
+	close, said := api(t, app, adminToken(t, app), "POST", "/api/admin/close", `{"room":"break"}`)
+	if all := listed(); close != 200 || strings.Contains(all, "break") {
+		t.Errorf("after %d %s: %s", close, said, all)
 	}
 }
 

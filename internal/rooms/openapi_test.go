@@ -11,6 +11,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"signalbox/internal/answer"
+	"signalbox/signal"
 )
 
 // schema is as much of one as openapi.json uses.
@@ -21,6 +24,7 @@ type schema struct {
 	Required   []string          `json:"required"`
 	Properties map[string]schema `json:"properties"`
 	Items      *schema           `json:"items"`
+	Enum       []string          `json:"enum"`
 }
 
 type document struct {
@@ -108,6 +112,21 @@ func (d *document) answer(r response) response {
 	return r
 }
 
+// wordsOf are the texts that a type can have; nil: any, or it has none.
+func wordsOf(typ reflect.Type) (out []string) {
+	switch typ {
+	case reflect.TypeFor[signal.Policy]():
+		return []string{string(signal.PolicyOpen), string(signal.PolicyInvited), string(signal.PolicyLocked)}
+	case reflect.TypeFor[code]():
+		out = []string{answer.NotFound, answer.Unauthorized, string(signal.CodeInternal)}
+		for _, s := range statuses {
+			out = append(out, string(s.code))
+		}
+		slices.Sort(out)
+	}
+	return out
+}
+
 // same reports where a schema differs from a Go type: each field, whether it must be there, and
 // what it is.
 func (d *document) same(t testing.TB, where string, s schema, typ reflect.Type) {
@@ -128,6 +147,9 @@ func (d *document) same(t testing.TB, where string, s schema, typ reflect.Type) 
 	}
 	if s.Type != want {
 		t.Errorf("%s is %q in openapi.json, and %v in the program", where, s.Type, typ)
+	}
+	if words := wordsOf(typ); words != nil && !slices.Equal(s.Enum, words) {
+		t.Errorf("%s is one of %q in openapi.json, and of %q in the program", where, s.Enum, words)
 	}
 	switch want {
 	case "array":
@@ -222,9 +244,12 @@ func TestHub13OpenAPIIsWhatTheHandlersDo(t *testing.T) {
 
 // failed is what answer.Error writes.
 type failed struct {
-	Code    string `json:"code"`
+	Code    code   `json:"code"`
 	Message string `json:"message"`
 }
+
+// code is one of answer, or one of the hub's that a handler tells: see failureOf.
+type code string
 
 // conforms checks an answer that a handler has really given.
 func (d *document) conforms(t testing.TB, method, path string, status int, body []byte) {
@@ -270,6 +295,10 @@ func (d *document) fits(t testing.TB, where string, s schema, value any) {
 	t.Helper()
 	s = d.resolve(t, s)
 	switch value := value.(type) {
+	case string:
+		if s.Enum != nil && !slices.Contains(s.Enum, value) {
+			t.Errorf("%s is %q, which is none of %q", where, value, s.Enum)
+		}
 	case map[string]any:
 		for _, name := range s.Required {
 			if _, ok := value[name]; !ok {

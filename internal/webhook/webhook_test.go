@@ -490,4 +490,8 @@ func TestHub13OpenAPIHasTheWebhooks(t *testing.T) {
 	if got := d.Components.Schemas["Event"].Properties["type"].Enum; !slices.Equal(got, kinds) {
 		t.Errorf("the types of events are %v, want %v", got, kinds)
 	}
+	reasons := []string{string(signal.ReasonLeft), string(signal.ReasonLost), string(signal.ReasonKicked)}
+	if got := d.Components.Schemas["Event"].Properties["reason"].Enum; !slices.Equal(got, reasons) {
+		t.Errorf("the reasons of events are %v, want %v", got, reasons)
+	}
 }

@@ -10,6 +10,7 @@ export const PROTOCOL = 'signalbox.v1';
 const POST_FRAMES = 63;
 const POST_CHARACTERS = 64 * 1024;
 const LAST_WORD_MS = 500;
+const FAREWELL_MS = 4000; // that one may take, while its stream stays
 
 // Over HTTP/1.1, the browser has six connections to a host, for all tabs. If streams took them all,
 // nobody could say a word.
@@ -64,7 +65,7 @@ class EventsCarrier {
   }
 
   async #open(open, frame) {
-    this.#leavePlace = await takePlace(this.#url);
+    this.#leavePlace = await takePlace(this.#url, this.#abort.signal);
     if (this.#abort.signal.aborted) return this.#leavePlace?.();
     if (!this.#leavePlace) return this.#end(undefined, new SignalboxError('too-many-tabs'));
     this.#source = new EventSource(`${this.#url}/events`);
@@ -99,7 +100,8 @@ class EventsCarrier {
     this.#source.onmessage = null;
     // Left alone, it would connect again, for a session that nobody has.
     this.#source.onerror = () => this.#shut();
-    const say = (frames) => fetch(`${this.#url}/send`, { ...this.#request(frames), keepalive: true });
+    const signal = AbortSignal.timeout?.(FAREWELL_MS);
+    const say = (frames) => fetch(`${this.#url}/send`, { ...this.#request(frames), keepalive: true, signal });
     // Browsers let no more than 64 KiB outlive the page. The key is good as long as the stream is.
     say([...last, farewell]).catch(() => say([farewell])).catch(() => {}).finally(() => this.#shut());
   }
@@ -141,7 +143,7 @@ class EventsCarrier {
 
 // Resolves to a function that leaves the place, or to null if there is none. Where tabs can't
 // agree, for want of https, each takes what it gets.
-async function takePlace(url) {
+async function takePlace(url, signal) {
   const { origin } = new URL(url);
   const { locks } = globalThis.navigator ?? {};
   const free = () => {};
@@ -154,7 +156,7 @@ async function takePlace(url) {
     if (leave) return leave;
   }
   // Over HTTP/2 there are places enough. An answer of the hub tells whether it is that.
-  await fetch(`${url}/send`, { method: 'POST' }).then((response) => response.text()).catch(() => {});
+  await fetch(`${url}/send`, { method: 'POST', signal }).then((response) => response.text()).catch(() => {});
   await new Promise((resolve) => setTimeout(resolve));
   const isMultiplexed = ({ name, nextHopProtocol }) => /^h[23]/.test(nextHopProtocol) && name.startsWith(`${origin}/`);
   return performance.getEntries().some(isMultiplexed) ? free : null;

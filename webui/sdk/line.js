@@ -90,7 +90,7 @@ export class Line extends Emitter {
 
   async #explain(error) {
     if (error?.code !== 'unreachable') throw error;
-    return new SignalboxError(await within(OPEN_MS, reasonOf(this.#url)).catch(() => 'unreachable'));
+    return new SignalboxError(await within(OPEN_MS, reasonOf(this.#url, OPEN_MS)).catch(() => 'unreachable'));
   }
 
   // Between two connections nothing is lost by it: what is not answered is said again.

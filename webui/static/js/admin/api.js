@@ -55,6 +55,12 @@ export const reload = () => ask('reload', {});
 export const drain = () => ask('drain', {});
 
 async function ask(what, body) {
+  const response = await request(what, body);
+  return response.status === 204 ? undefined : await response.json().catch(() => null) ?? {};
+}
+
+/** What the box answers with, or throws why it refuses. */
+async function request(what, body) {
   const response = await fetch(`/api/admin/${what}`, {
     method: body ? 'POST' : 'GET',
     headers: body ? { 'Content-Type': 'application/json', 'X-Signalbox-Admin': '1' } : {},
@@ -63,21 +69,24 @@ async function ask(what, body) {
     signal: AbortSignal.timeout?.(PATIENCE_MS),
   });
   if (response.status === 401) throw new Locked();
-  if (response.status === 204) return undefined;
-  const answer = await response.json().catch(() => null) ?? {};
-  if (!response.ok) throw new Refused(answer.code ?? 'other', answer.message ?? `HTTP ${response.status}`);
-  return answer;
+  if (response.ok) return response;
+  const { code, message } = await response.json().catch(() => null) ?? {};
+  throw new Refused(code ?? 'other', message ?? `HTTP ${response.status}`);
 }
 
 /**
  * Follows the box: calls `onlive` with its numbers once a second, `onlost` when they stop coming,
- * and `onlocked` once the box doesn't take the session any more. Returns a function that ends it.
+ * and when it is known that there are too many pages to send them to this one, too, with
+ * `{full: true}`; and `onlocked` once the box doesn't take the session any more. Returns a function
+ * that ends it.
  */
 export function follow({ onlive, onlost, onlocked }) {
   let source;
   let silence;
   let again;
-  const end = () => {
+  let over = false;
+  let full = false;
+  const stop = () => {
     clearTimeout(silence);
     clearTimeout(again);
     source?.close();
@@ -87,29 +96,40 @@ export function follow({ onlive, onlost, onlocked }) {
     silence = setTimeout(lost, SILENCE_MS);
   };
   const open = () => {
-    source = new EventSource('/api/admin/events');
+    const mine = source = new EventSource('/api/admin/events');
     source.onmessage = ({ data }) => {
+      full = false;
       expect();
       onlive(JSON.parse(data));
     };
     source.onerror = () => {
-      if (source.readyState === EventSource.CLOSED) lost();
+      if (mine === source && source.readyState === EventSource.CLOSED) lost();
     };
     expect();
   };
-  // A source doesn't tell why it is lost, so the session is asked for.
   const lost = async () => {
-    end();
-    onlost();
+    stop();
+    onlost({ full });
+    const why = await refusal();
+    if (over) return;
+    if (why instanceof Locked) return onlocked();
+    if (full !== (full = why?.code === 'too-many-pages')) onlost({ full });
     again = setTimeout(open, AGAIN_MS);
-    try {
-      await session();
-    } catch (error) {
-      if (!(error instanceof Locked)) return;
-      end();
-      onlocked();
-    }
   };
   open();
-  return end;
+  return () => {
+    over = true;
+    stop();
+  };
+}
+
+// A source doesn't tell why it is lost, so the feed is asked for once more.
+async function refusal() {
+  try {
+    const { body } = await request('events');
+    await body.cancel();
+    return null;
+  } catch (error) {
+    return error;
+  }
 }

@@ -15,6 +15,7 @@ const LONG_LISTS_EVERY = 5; // where many people are shown: half a kilobyte each
 const MANY = 40;
 const BANS_EVERY = 10;
 const LISTS_MS = 2000; // that the first ones may take
+const STALE = ['failed', 'full']; // states in which no numbers come
 
 let latest = null; // {live, at}
 let listed = { bans: [], outside: { total: 0, allocations: [] } };
@@ -105,7 +106,7 @@ function watch() {
       if (!byId('live').hidden) setState('live', 'good');
       else if (asked) showOnce(asked);
     },
-    onlost: () => setState('failed', 'bad'),
+    onlost: ({ full }) => setState(full ? 'full' : 'failed', 'bad'),
     onlocked: () => lock('admin.locked.expired'),
   });
 }
@@ -116,7 +117,7 @@ async function showOnce(asked) {
   if (!latest) return; // locked meanwhile
   byId('live').hidden = false;
   draw();
-  if (document.body.dataset.state !== 'failed') setState('live', 'good');
+  if (!STALE.includes(document.body.dataset.state)) setState('live', 'good');
 }
 
 /** Fetches what is listed. What fails now comes with the next event. */
@@ -175,7 +176,7 @@ function setState(state, mood) {
   const badge = byId('freshness');
   badge.hidden = false;
   badge.className = `badge ${mood}`;
-  byId('live').toggleAttribute('data-stale', state === 'failed');
+  byId('live').toggleAttribute('data-stale', STALE.includes(state));
   const time = () => latest?.at.toLocaleTimeString(locale()) ?? '–';
   say(badge, `admin.${state}`, { time });
 }

@@ -100,7 +100,7 @@ function linked(text) {
   const pieces = [];
   let end = 0;
   for (const { 0: found, index } of text.matchAll(LINK)) {
-    const address = balanced(found, text[index + found.length]);
+    const address = balanced(found, text.slice(index + found.length));
     if (!URL.canParse?.(address)) continue;
     pieces.push(text.slice(end, index), h('a', { href: address, target: '_blank', rel: 'noopener' }, address));
     end = index + address.length;
@@ -108,8 +108,9 @@ function linked(text) {
   return [...pieces, text.slice(end)];
 }
 
-// A bracket that an address opens is its own, as in those of an encyclopedia.
-function balanced(address, next) {
+// Brackets that an address opens are its own, as in those of an encyclopedia.
+function balanced(address, rest) {
   const count = (bracket) => address.split(bracket).length;
-  return next === ')' && count('(') > count(')') ? `${address})` : address;
+  const [closing] = /^\)*/.exec(rest);
+  return address + closing.slice(0, Math.max(0, count('(') - count(')')));
 }
