@@ -330,8 +330,9 @@ func TestTranslationsAreUsed(t *testing.T) {
 		}
 	}
 	composed := regexp.MustCompile(`^(code|details|end|why|box\.nothing|home\.health|media\.(audio|video)|tile|path|` +
-		`candidate|verdict|example\.state|server\.timeout|overall\.norelay|admin\.(kind|live|failed|server|plot|bar)|` +
-		`kick\.(title|what|note)|names\.ended|act|refused|refusal|warning|span)(\.|$)`)
+		`candidate|verdict|example\.state|server\.timeout|overall\.norelay|` +
+		`admin\.(kind|live|failed|server|plot|bar|certificate)|kick\.(title|what|note)|names\.ended|` +
+		`act|refused|refusal|warning|span)(\.|$)`)
 	source := everything.String()
 	for key := range texts {
 		base := strings.TrimSuffix(key, ".fix")
