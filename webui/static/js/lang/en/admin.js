@@ -88,6 +88,7 @@ export default {
   "admin.recent": "+{count} in a minute",
   "act.end": "End",
   "act.close": "Close",
+  "act.room": "Close room",
   "act.reload": "Read it again",
   "act.drain": "Drain",
   "act.failed": "That failed: {message}",
