@@ -120,7 +120,8 @@ for target in "${targets[@]}"; do
 	[[ $os == windows ]] && exe=signalbox.exe
 	build "$os" "$arch" "$work/$name/$exe"
 	cp README.md README.zh-CN.md CHANGELOG.md LICENSE config.toml "$work/$name/"
-	for document in internal/trouble/TROUBLES.md cmd/signalbox/internal/coturn/OPTIONS.md; do # where README finds them
+	# Where README finds them.
+	for document in internal/trouble/TROUBLES.md cmd/signalbox/internal/coturn/OPTIONS.md webui/pictures/*.webp; do
 		install -D -m 0644 "$document" "$work/$name/$document"
 	done
 	cp "$work/licenses" "$work/$name/LICENSES-OF-OTHERS"

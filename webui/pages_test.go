@@ -331,7 +331,7 @@ func TestTranslationsAreUsed(t *testing.T) {
 	}
 	composed := regexp.MustCompile(`^(code|details|end|why|box\.nothing|home\.health|media\.(audio|video)|tile|path|` +
 		`candidate|verdict|example\.state|server\.timeout|overall\.norelay|` +
-		`admin\.(kind|live|failed|full|server|plot|bar)|` +
+		`admin\.(kind|live|failed|full|server|plot|bar|certificate)|` +
 		`kick\.(title|what|note)|names\.ended|act|refused|refusal|warning|span)(\.|$)`)
 	source := everything.String()
 	for key := range texts {

@@ -40,7 +40,7 @@ func TestLongReleaseIsReproducible(t *testing.T) {
 			t.Errorf("it says that it is %q, %v", out, err)
 		}
 		for _, file := range []string{"man/signalbox-quickstart.8.gz", "internal/trouble/TROUBLES.md",
-			"cmd/signalbox/internal/coturn/OPTIONS.md"} {
+			"cmd/signalbox/internal/coturn/OPTIONS.md", "webui/pictures/check.webp"} {
 			if _, err := os.Stat(filepath.Join(dir, name, file)); err != nil {
 				t.Error(err)
 			}

@@ -97,7 +97,7 @@ func TestCallWithoutWebSockets(t *testing.T) {
 		`"SecurityError"); } }, 0)`, nil)
 	knock(ann, "Ann")
 	ann.Await(15*time.Second, "Ann is in the call", `document.body.dataset.state == "in-call"`)
-	ann.AwaitText(5*time.Second, "#carrier-note", "no websocket")
+	ann.AwaitText(5*time.Second, "#carrier-note", "backup connection")
 	bo := enter(lab.StartBrowser(t, l.B, lab.BrowserOptions{}), server, "Bo", "", lab.PageOptions{})
 	watch(t, ann, 1)
 	watch(t, bo, 1)

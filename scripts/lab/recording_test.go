@@ -163,7 +163,8 @@ func TestLongRecordingIsPlayable(t *testing.T) {
 				t.Fatal(err)
 			}
 			playable(t, path, least, tt.codecs)
-			if tt.engine == lab.Chromium { // Firefox mixes silence where it has nothing to play it on, as here
+			// Firefox mixes silence where it has nothing to play it on; a null sink is enough.
+			if tt.engine == lab.Chromium || os.Getenv("PULSE_SERVER") != "" {
 				heard(t, path)
 			}
 		})

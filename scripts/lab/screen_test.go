@@ -75,7 +75,7 @@ func TestCallShowsScreensBesideCameras(t *testing.T) {
 
 	ann.Click("#share")
 	bo.Await(within, "Bo sees Ann's screen and Ann", seen(`["self", "person", "screen"]`))
-	bo.AwaitText(within, ".tile[data-screen]", "Ann的屏幕")
+	bo.AwaitText(within, ".tile[data-screen]", "Ann 的屏幕")
 	bo.Await(within, "on a phone, the screen is the largest", screens+`.then(all => {
 		const area = kind => all.find(tile => tile.kind == kind).area;
 		return area("screen") > area("person") && area("screen") > 374 * 200;

@@ -171,3 +171,16 @@ test('people who use none of their allocations have a number, too', { timeout: 2
   assert.match(await shown(allocation('a', 1), allocation('b', 0)), /allocations: 1, and unused: 1/);
   assert.doesNotMatch(await shown(allocation('a', 1), allocation('b', 0)), /unused allocations/);
 });
+
+test('how long the certificate lasts is said in words', { timeout: 20_000 }, async () => {
+  const { showBars } = await import('../static/js/admin/bars.js');
+  const shown = (days, mode) => {
+    showBars({ limits: [], status: { turn: { relayPorts: [] },
+      certificate: { mode, names: ['box.example'], notAfter: Date.now() + (days + 0.5) * 86_400_000 } } });
+    return byId('bars').textContent;
+  };
+  assert.match(shown(396, 'self-signed'), /396 days left \(self-signed\)box\.example/);
+  assert.match(shown(1, 'acme'), /1 day left \(ACME\)/);
+  assert.match(shown(0, 'files'), /0 days left \(from files\)/);
+  assert.match(shown(-2, 'acme'), /expired \(ACME\)/);
+});

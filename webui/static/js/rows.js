@@ -28,8 +28,13 @@ export function renewAllButLast(old, fresh) {
   for (const [index, part] of parts.entries()) renewPart(old.children[index], part);
 }
 
+/** Renews what an element's first part says; the others are buttons, or lists of their own. */
+export function renewFacts(old, fresh) {
+  renewChildren(old.firstElementChild, fresh.firstElementChild);
+}
+
 /** Replaces a part that has changed. In one that has not, a reader may just be selecting text. */
-export function renewPart(old, fresh) {
+function renewPart(old, fresh) {
   if (!old.isEqualNode(fresh)) old.replaceWith(fresh);
 }
 

@@ -1,5 +1,6 @@
 // How much is used of what there is: relay ports, the month's transfer, and the certificate's days.
 import { byId, h } from '../dom.js';
+import { t } from '../i18n.js';
 import { bytes, number, rate } from '../numbers.js';
 import { renewAll } from '../rows.js';
 
@@ -26,11 +27,12 @@ function bar(key, params, used, all, words) {
 
 function certificateItem({ mode, names, notAfter, pending, problem }) {
   const days = Math.floor((notAfter - Date.now()) / DAY_MS);
-  const left = days < 0 ? 'admin.certificate.expired' : 'admin.certificate.days';
+  const left = days < 0 ? 'over' : days === 1 ? 'day' : 'days';
   let note = {};
   if (pending) note = { t: 'admin.certificate.pending' };
   else if (problem) note = { t: 'admin.certificate.problem', params: { why: problem } };
   return h('li', {}, h('span', { class: 'small muted', t: 'admin.certificate' }),
-    h('span', { class: problem ? 'problem' : '', t: left, params: { days: number(days), mode } }),
+    h('span', { class: problem ? 'problem' : '', t: `admin.certificate.${left}`,
+      params: { days: number(days), mode: () => t(`admin.certificate.by.${mode}`) } }),
     h('span', { class: 'small muted names', ...note }, note.t ? null : names.join(', ')));
 }

@@ -4,7 +4,7 @@ import { known, say, t } from '../i18n.js';
 import { Locked, Refused } from './api.js';
 
 const BANS = ['member', 'allocation']; // kinds whose question has a ban
-const ACTS = { member: 'kick', allocation: 'end', room: 'close', reload: 'reload', drain: 'drain' };
+const ACTS = { member: 'kick', allocation: 'end', room: 'room', reload: 'reload', drain: 'drain' };
 
 export class Question {
   #element = byId('kick');

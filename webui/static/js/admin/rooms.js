@@ -1,7 +1,7 @@
 // The rooms and who is in them, a page at a time, searched and sorted by the box.
 import { byId, h } from '../dom.js';
 import { label, say } from '../i18n.js';
-import { renewAllButLast, renewPart, update } from '../rows.js';
+import { renewFacts, update } from '../rows.js';
 import { close, kick, rooms } from './api.js';
 import { bytes, number, rate } from '../numbers.js';
 import { network, span } from './format.js';
@@ -78,33 +78,33 @@ function roomItem({ room, people, members, capacity, rate: relayed }, ask) {
   };
   const count = capacity ? `${number(members)} / ${number(capacity)}` : number(members);
   return h('li', { 'data-id': room },
-    h('div', { class: 'row' }, h('h3', {}, room),
+    h('div', { class: 'one' }, facts(h('h3', {}, room),
       h('span', { class: 'small muted numeric', t: 'admin.rooms.members', params: { count } }),
-      h('span', { class: 'small muted numeric', ...relayedWords(relayed) }), actButton('close', target, ask)),
+      h('span', { class: 'small muted numeric', ...relayedWords(relayed) })), actButton('close', target, ask)),
     h('ul', { class: 'members' }, ...people.map((person) => personItem(person, ask)),
       ...(people.length < members ? [h('li', { 'data-id': '…', class: 'small muted' },
-        h('span', { t: 'admin.rooms.more', params: { count: number(members - people.length) } }), h('span'))] : [])));
+        facts(h('span', { t: 'admin.rooms.more', params: { count: number(members - people.length) } })))] : [])));
+}
+
+/** What is said of a room, a person, an allocation or a ban; beside it stands its button. */
+export function facts(...children) {
+  return h('div', { class: 'facts' }, ...children);
 }
 
 function renewRoom(old, fresh) {
-  renewAllButLast(old.firstElementChild, fresh.firstElementChild);
+  renewFacts(old.firstElementChild, fresh.firstElementChild);
   update(old.lastElementChild, [...fresh.lastElementChild.children], renewPerson);
 }
 
 // The allocations stay folded or open, as the reader has them.
 function renewPerson(old, fresh) {
-  const parts = [...fresh.children].slice(0, -1);
-  for (const [index, part] of parts.entries()) {
-    const there = old.children[index];
-    if (part.tagName !== 'DETAILS') {
-      renewPart(there, part);
-      continue;
-    }
-    there.hidden = part.hidden;
-    const [was, is] = [there.firstElementChild, part.firstElementChild];
-    if (!was.isEqualNode(is)) was.replaceChildren(...is.childNodes); // it may have the focus
-    update(there.lastElementChild, [...part.lastElementChild.children], renewAllButLast);
-  }
+  renewFacts(old, fresh);
+  const [there, folded] = [old.children[1], fresh.children[1]];
+  if (!folded) return; // how many more there are
+  there.hidden = folded.hidden;
+  const [was, is] = [there.firstElementChild, folded.firstElementChild];
+  if (!was.isEqualNode(is)) was.replaceChildren(...is.childNodes); // it may have the focus
+  update(there.lastElementChild, [...folded.lastElementChild.children], renewFacts);
 }
 
 function personItem(person, ask) {
@@ -117,14 +117,14 @@ function personItem(person, ask) {
     request: kicked(name || id, (ban, why) => kick({ peer: id, ban, why })),
   };
   return h('li', { 'data-id': id },
-    h('span', {}, name || id, user ? ` @${user}` : ''),
-    h('span', { class: 'mono muted' }, source),
-    dialect === NATIVE ? '' : h('span', { class: 'small muted' }, dialect),
-    h('span', { class: 'small muted numeric' }, span(Date.now() - since)),
-    h('span', { class: 'small', ...(away ? { t: 'admin.away' } : {}) }),
-    h('span', { class: 'small numeric', ...relayedWords(relayed) }),
-    h('span', { class: 'small muted numeric', ...(unused === allocations.length && unused > 0 ?
-      { t: 'admin.allocations.idle', params: { unused: number(unused) } } : {}) }),
+    facts(h('span', {}, name || id, user ? ` @${user}` : ''),
+      h('span', { class: 'mono muted' }, source),
+      dialect === NATIVE ? '' : h('span', { class: 'small muted' }, dialect),
+      h('span', { class: 'small muted numeric' }, span(Date.now() - since)),
+      h('span', { class: 'small', ...(away ? { t: 'admin.away' } : {}) }),
+      h('span', { class: 'small numeric', ...relayedWords(relayed) }),
+      h('span', { class: 'small muted numeric', ...(unused === allocations.length && unused > 0 ?
+        { t: 'admin.allocations.idle', params: { unused: number(unused) } } : {}) })),
     h('details', { class: 'folded', hidden: used.length === 0 },
       h('summary', { class: 'small', t: unused ? 'admin.allocations.unused' : 'admin.allocations.of',
         params: { count: number(used.length), unused: number(unused) } }),
@@ -142,12 +142,12 @@ export function allocationItem(allocation, name, ask, shown = '') {
     request: kicked(name, (ban, why) => kick(ban ? { source, ban, why } : { allocation: id })),
   };
   return h('li', { 'data-id': id, 'data-allocation': id },
-    shown ? h('span', {}, shown) : '',
-    h('span', { class: 'mono small' }, `${client} → ${relay}`),
-    h('span', { class: 'small muted' }, `${transport.toUpperCase()} · ${kind}`),
-    h('span', { class: 'small muted numeric' }, span(Date.now() - createdAt)),
-    h('span', { class: 'small numeric' }, `↑ ${bytes(fromClientBytes)} ↓ ${bytes(toClientBytes)}`),
-    h('span', { class: 'small muted', t: 'admin.peers', params: { peers: permissions.join(' ') || '–' } }),
+    facts(shown ? h('span', {}, shown) : '',
+      h('span', { class: 'mono small' }, `${client} → ${relay}`),
+      h('span', { class: 'small muted' }, `${transport.toUpperCase()} · ${kind}`),
+      h('span', { class: 'small muted numeric' }, span(Date.now() - createdAt)),
+      h('span', { class: 'small numeric' }, `↑ ${bytes(fromClientBytes)} ↓ ${bytes(toClientBytes)}`),
+      h('span', { class: 'small muted', t: 'admin.peers', params: { peers: permissions.join(' ') || '–' } })),
     actButton('end', target, ask));
 }
 

@@ -1,11 +1,11 @@
 // The numbers of the feed, and the short lists beside them.
 import { byId, h } from '../dom.js';
 import { known, locale, say, t } from '../i18n.js';
-import { renewAll, renewAllButLast, renewChildren, update } from '../rows.js';
+import { renewAll, renewChildren, renewFacts, update } from '../rows.js';
 import { showBars } from './bars.js';
 import { bytes, number, rate } from '../numbers.js';
 import { span } from './format.js';
-import { allocationItem } from './rooms.js';
+import { allocationItem, facts } from './rooms.js';
 import { showServer } from './server.js';
 
 const MINUTE_MS = 60_000;
@@ -35,7 +35,7 @@ function figures({ at, status, rooms, members, allocations, rate: { fromClient, 
     ['admin.allocations', number(allocations)],
     ['admin.relayed', rate(fromClient + toClient)],
     ['admin.month', bytes(turn.transfer.bytes), '', { month: monthName(turn.transfer.month) }],
-    ['admin.uptime', span(at - status.startedAt), 'words'],
+    ['admin.uptime', span(at - status.startedAt)],
     ['admin.address', status.publicIP?.length ? status.publicIP.join(', ') : '–', 'words'],
   ];
   renewAll(byId('figures'), entries.map(([key, value, style = '', params = {}, more]) =>
@@ -68,7 +68,7 @@ function monthName(month) {
 export function showStrangers({ total, allocations }, ask) {
   byId('strangers-card').hidden = total === 0;
   update(byId('strangers'), allocations.map((allocation) =>
-    allocationItem(allocation, allocation.user, ask, allocation.user)), renewAllButLast);
+    allocationItem(allocation, allocation.user, ask, allocation.user)), renewFacts);
   byId('strangers-more').hidden = total === allocations.length;
   say(byId('strangers-more'), 'admin.rooms.more', { count: number(total - allocations.length) });
 }
@@ -80,7 +80,7 @@ export function showBans(bans, onlift) {
     const id = ban.for || Object.entries(whomOf(ban))[0].join(':');
     together.set(id, [...together.get(id) ?? [], ban]);
   }
-  fill('bans', [...together].map(([id, kept]) => banItem(id, kept, onlift)), renewAllButLast);
+  fill('bans', [...together].map(([id, kept]) => banItem(id, kept, onlift)), renewFacts);
 }
 
 function whomOf({ user, token, source, peer }) {
@@ -96,10 +96,10 @@ function banItem(id, bans, onlift) {
   const [kind, value] = id.split(/:(.*)/s);
   const left = span(new Date(until) - Date.now());
   return h('li', { 'data-id': id },
-    h('span', whom.user ? {} : { class: 'mono' }, name),
-    h('span', { class: 'small muted numeric', t: 'admin.bans.left', params: { left, end: moment(until) } }),
-    h('span', { class: 'small muted', ...(by ? { t: 'admin.bans.by', params: { by } } : {}) }),
-    h('span', { class: 'small why' }, why ?? ''),
+    facts(h('span', whom.user ? {} : { class: 'mono' }, name),
+      h('span', { class: 'small muted numeric', t: 'admin.bans.left', params: { left, end: moment(until) } }),
+      h('span', { class: 'small muted', ...(by ? { t: 'admin.bans.by', params: { by } } : {}) }),
+      h('span', { class: 'small why' }, why ?? '')),
     h('button', { class: 'button compact acts', type: 'button',
       on: { click: () => onlift({ name, request: { [kind]: value } }) } },
     h('span', { t: 'admin.bans.lift' }), h('span', { class: 'visually-hidden' }, name)));

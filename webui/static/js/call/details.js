@@ -4,6 +4,7 @@ import { byId, copy, h } from '../dom.js';
 import { label, locale, say, t } from '../i18n.js';
 import { version } from '../origin.js';
 import { plot } from './plot.js';
+import { milliseconds } from './tiles.js';
 
 const SAID_MS = 2000;
 
@@ -70,7 +71,7 @@ function figures({ path, rtt, candidates, up, down }) {
   const both = (make) => `${whole(`↑ ${make(up)}`)}  ${whole(`↓ ${make(down)}`)}`;
   return [
     ['path', path ? t(`path.${path.split('-').at(-1)}`) : '–'],
-    ['rtt', rtt === null ? '–' : `${rtt} ms`],
+    ['rtt', rtt === null ? '–' : `${milliseconds(rtt)} ms`],
     ['rate', both(({ bitrate }) => `${(bitrate / 1e6).toFixed(2)} Mbit/s`)],
     ['loss', both(({ loss }) => (loss === null ? '–' : `${percent(loss).toFixed(1)} %`))],
     ['video', both(({ video }) => picture(video))],

@@ -257,6 +257,7 @@ function finish(state, reason, params) {
 function refuseRoom() {
   finish('failed', 'end.room');
   byId('rejoin').hidden = byId('copy-link').hidden = true;
+  byId('end-home').className = 'button primary'; // the way on
 }
 
 function offerSecureURL() {

@@ -84,7 +84,7 @@ export class Tile extends Pinnable {
     const [kind, protocol] = path.split('-');
     setIcon(this.path, kind);
     const where = `path.${protocol ?? kind}`;
-    say(this.pathText, rtt === null ? 'path.only' : 'path.rtt', { path: () => t(where), rtt: rtt < 1 ? '<1' : rtt });
+    say(this.pathText, rtt === null ? 'path.only' : 'path.rtt', { path: () => t(where), rtt: milliseconds(rtt) });
   }
 
   /** Shows a sentence over the picture; no key takes it away. */
@@ -134,4 +134,9 @@ function initials(name) {
 function firstLetter(word) {
   if (!Intl.Segmenter) return [...word][0];
   return new Intl.Segmenter().segment(word)[Symbol.iterator]().next().value.segment;
+}
+
+/** A round trip in milliseconds, as people read it. */
+export function milliseconds(rtt) {
+  return rtt < 1 ? '<1' : rtt;
 }

@@ -15,7 +15,7 @@ export default {
   "call.again": "Try again",
   "call.here": "Join here instead",
   "call.came": "{name} is here",
-  "call.carrier.sse": "No WebSocket",
+  "call.carrier.sse": "Backup connection",
   "call.carrier.why": "This network blocks WebSockets, so signaling uses plain HTTP. Calls are the same.",
   "call.sound": "Turn on sound",
   "control.mute": "Mute microphone",
