@@ -105,11 +105,11 @@ test('what is wrong with the certificate is said in the page’s words', { timeo
     showBars({ status: { turn: { relayPorts: [] }, certificate: whole }, limits: [] });
     return byId('bars').children[0].textContent;
   };
-  assert.match(shown({}), /30 days left \(acme\).*box\.example/);
+  assert.match(shown({}), /30 days left \(ACME\).*box\.example/);
   assert.match(shown({ problem: 'unexpected EOF' }), /30 days left.*its renewal: unexpected EOF/);
   assert.match(shown({ pending: true, problem: 'in the words of the box' }), /The first one is being fetched/);
   assert.doesNotMatch(shown({ pending: true, problem: 'in the words of the box' }), /words of the box/);
-  assert.match(shown({ notAfter: Date.now() - day / 2 }), /has expired/);
+  assert.match(shown({ notAfter: Date.now() - day / 2 }), /expired/);
 });
 
 test('why something is refused is said in the page’s words', { timeout: 20_000 }, async () => {
