@@ -205,6 +205,20 @@ func (p *Page) sticksOut() (over int, what string) {
 	return over, what
 }
 
+// TooSmall returns what can be pressed, but not with a finger, on a screen of the given width: it
+// has less than 44 CSS pixels one way (WCAG 2.5.5).
+func (p *Page) TooSmall(width int) (what string) {
+	p.b.t.Helper()
+	p.do("look", map[string]any{"width": width, "height": p.look.Height, "dark": p.look.Dark}, nil)
+	p.Eval(`[...document.querySelectorAll("button, .button, select, summary, .brand, .top nav a")]
+		.filter(e => e.checkVisibility()).map(e => [e, e.getBoundingClientRect()])
+		.filter(([, { width, height }]) => width > 0 && Math.min(width, height) < 43.5)
+		.map(([e, { width, height }]) => e.tagName + "#" + e.id + "." + e.className + " " + width + "x" + height)
+		.join(", ")`, &what)
+	p.do("look", map[string]any{"width": p.look.Width, "height": p.look.Height, "dark": p.look.Dark}, nil)
+	return what
+}
+
 // Expect names an error that the page may log, by a regular expression.
 func (p *Page) Expect(pattern string) {
 	p.ignore = append(p.ignore, regexp.MustCompile(pattern))

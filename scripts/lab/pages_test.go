@@ -52,14 +52,17 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// fits fails the test if a page would scroll sideways on a phone, a tablet or
-// a desktop.
+// fits fails the test if a page would scroll sideways on a phone, a tablet or a desktop, or has
+// something on a phone that is too small for a finger.
 func fits(t *testing.T, p *lab.Page) {
 	t.Helper()
 	for _, width := range []int{320, 390, 768, 1440} {
 		if over, what := p.Overflow(width); over > 0 {
 			t.Errorf("at a width of %d the page is %d pixels too wide: %s", width, over, what)
 		}
+	}
+	if what := p.TooSmall(390); what != "" {
+		t.Errorf("too small for a finger: %s", what)
 	}
 }
 
