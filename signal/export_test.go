@@ -23,6 +23,9 @@ func (h *Hub) LimitCalls(n int) { h.calls.limit = n }
 // SetMemory sets how much may be held for all clients.
 func (h *Hub) SetMemory(bytes int) { h.store.limit = bytes }
 
+// Relieve is what the hub does when much is held.
+func (h *Hub) Relieve() { h.relieve() }
+
 // Stored is how much is held for all clients.
 func (h *Hub) Stored() int64 { return h.store.used.Load() }
 

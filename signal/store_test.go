@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -64,6 +65,34 @@ func TestHub2TheDearestGoes(t *testing.T) {
 	eventually(t, "the log names it", func() bool {
 		return log.has("session ended\" peer=" + dear.id + " src=127.0.0.1 reason=slow")
 	})
+}
+
+// Nobody ends for what a session that has ended still holds, until its connection has gone.
+func TestNobodyEndsForThoseWhoHaveEnded(t *testing.T) {
+	t.Parallel()
+	const limit = 2 << 20
+	b := start(t, signal.Options{})
+	b.SetMemory(limit)
+	enter := func(source string, holds int) *signal.Link {
+		l := open(t, b.Hub, newLines(), signal.Client{Source: netip.MustParseAddr(source)})
+		t.Cleanup(func() {
+			l.Hold(-holds)
+			l.Finish(signal.CodeBye)
+			l.Close()
+		})
+		l.Hold(holds)
+		return l
+	}
+	ended := enter("192.0.2.1", limit/2)
+	ended.Session().Stop(signal.CodeKicked)
+	honest := enter("198.51.100.1", limit/4*3)
+	if b.Relieve(); honest.Session().Closed() {
+		t.Fatal("somebody ends for what will be free without that")
+	}
+	enter("203.0.113.1", limit/4)
+	if b.Relieve(); !honest.Session().Closed() {
+		t.Error("nobody ends, and too much is held")
+	}
 }
 
 // Who fills the memory with many sessions that hold a little each, loses those, and nobody else's
