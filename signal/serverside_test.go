@@ -414,7 +414,7 @@ func TestHub13JournalAddsUpUnderChurn(t *testing.T) {
 		}
 	})
 	busy.Wait()
-	eventually(t, "all rooms are gone", func() bool { return len(b.Snapshot().Rooms) == 0 })
+	eventually(t, "all rooms are gone", func() bool { return b.Summary().Rooms == 0 })
 
 	in := map[string]map[string]bool{} // who is in which open room
 	for _, h := range j.Take(1 << 20) {

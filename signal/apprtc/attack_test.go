@@ -158,7 +158,7 @@ func TestAttackJoinFlood(t *testing.T) {
 		t.Errorf("%d of 200 joins are let in", let)
 	}
 	b.enter("mine?other")
-	eventually(t, "who never registered has left", func() bool { return b.members("r0") == 0 })
+	eventually(t, "who never registered has left", func() bool { return b.hub.Summary().Members == 0 })
 	if j := b.join("r0?other"); j.Result != "SUCCESS" || j.Params.Initiator != "true" {
 		t.Errorf("got %+v", j)
 	}
