@@ -97,6 +97,21 @@ test('a trouble stays where it is while it lasts, whatever its details', { timeo
   assert.deepEqual([...byId('troubles').children].map((row) => rows.indexOf(row)), [2]);
 });
 
+test('what is wrong with the certificate is said in the page’s words', { timeout: 20_000 }, async () => {
+  const { showBars } = await import('../static/js/admin/bars.js');
+  const day = 86_400_000;
+  const shown = (certificate) => {
+    const whole = { mode: 'acme', names: ['box.example'], notAfter: Date.now() + 30.5 * day, ...certificate };
+    showBars({ status: { turn: { relayPorts: [] }, certificate: whole }, limits: [] });
+    return byId('bars').children[0].textContent;
+  };
+  assert.match(shown({}), /30 days left \(acme\).*box\.example/);
+  assert.match(shown({ problem: 'unexpected EOF' }), /30 days left.*its renewal: unexpected EOF/);
+  assert.match(shown({ pending: true, problem: 'in the words of the box' }), /The first one is being fetched/);
+  assert.doesNotMatch(shown({ pending: true, problem: 'in the words of the box' }), /words of the box/);
+  assert.match(shown({ notAfter: Date.now() - day / 2 }), /has expired/);
+});
+
 test('why something is refused is said in the page’s words', { timeout: 20_000 }, async () => {
   for (const [answer, want] of [
     [{ status: 409, body: { code: 'not-possible', message: 'in the words of the API' } }, /part of another program/],

@@ -24,9 +24,13 @@ function bar(key, params, used, all, words) {
     h('span', { class: 'numeric' }, `${words(used)} / ${words(all)}`));
 }
 
-function certificateItem({ mode, names, notAfter, problem }) {
+function certificateItem({ mode, names, notAfter, pending, problem }) {
   const days = Math.floor((notAfter - Date.now()) / DAY_MS);
+  const left = days < 0 ? 'admin.certificate.expired' : 'admin.certificate.days';
+  let note = {};
+  if (pending) note = { t: 'admin.certificate.pending' };
+  else if (problem) note = { t: 'admin.certificate.problem', params: { why: problem } };
   return h('li', {}, h('span', { class: 'small muted', t: 'admin.certificate' }),
-    h('span', { class: problem ? 'problem' : '', t: 'admin.certificate.days', params: { days: number(days), mode } }),
-    h('span', { class: 'small muted names' }, problem ?? names.join(', ')));
+    h('span', { class: problem ? 'problem' : '', t: left, params: { days: number(days), mode } }),
+    h('span', { class: 'small muted names', ...note }, note.t ? null : names.join(', ')));
 }
