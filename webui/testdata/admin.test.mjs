@@ -133,6 +133,22 @@ test('why something is refused is said in the page’s words', { timeout: 20_000
   assert.match(byId('token-problem').textContent, /Too many wrong tokens/);
 });
 
+test('what came of one thing does not close the question about the next', { timeout: 20_000 }, async () => {
+  const { Question } = await import('../static/js/admin/kick.js');
+  const question = new Question();
+  byId('kick').open = false;
+  let done;
+  question.ask({ kind: 'room', name: 'tea', request: () => new Promise((resolve) => { done = resolve; }) });
+  const confirmed = byId('kick-confirm').fire('click');
+  question.close();
+  question.ask({ kind: 'room', name: 'milk' });
+  done(['close.done', 'good', { name: 'tea', members: 0 }]);
+  await confirmed;
+  assert.equal(byId('kick').open, true);
+  assert.match(byId('kick-said').textContent, /tea/);
+  question.close();
+});
+
 test('a page for which there is no room says so, and goes on by itself', { timeout: 20_000 }, async () => {
   await enter();
   const refused = feed;

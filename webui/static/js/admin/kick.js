@@ -51,14 +51,15 @@ export class Question {
 
   async #confirm() {
     byId('kick-confirm').disabled = true;
-    const { kind, name, request } = this.#target;
+    const target = this.#target;
+    const { kind, name, request } = target;
     try {
       const ban = byId('kick-ban').value;
       tell(...await request(ban, ban ? byId('kick-why').value.trim() : ''));
     } catch (error) {
       tell(BANS.includes(kind) ? 'kick.failed' : 'act.failed', 'bad', { name, message: () => t(...why(error)) });
     }
-    this.close();
+    if (target === this.#target) this.close(); // else it asks about another one by now
   }
 }
 
