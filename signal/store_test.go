@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"

@@ -61,6 +61,9 @@ type Unbanned struct {
 
 // Unban lifts bans.
 func (a *API) Unban(u Unban) (out Unbanned, err error) {
+	if !isOne(u.Peer, u.User, u.Token, u.Source) {
+		return out, errors.New("name one peer, user, token or source")
+	}
 	var match func(source.Ban) bool
 	switch {
 	case u.Peer != "":
@@ -69,14 +72,12 @@ func (a *API) Unban(u Unban) (out Unbanned, err error) {
 		match = func(b source.Ban) bool { return slices.Contains(namesOf(u.User), b.User) }
 	case u.Token != "":
 		match = func(b source.Ban) bool { return b.Token == u.Token }
-	case u.Source != "":
+	default:
 		from, err := netaddr.ParsePrefix(u.Source)
 		if err != nil {
 			return out, fmt.Errorf("source: %w", err)
 		}
 		match = func(b source.Ban) bool { return b.Source == from.Masked() }
-	default:
-		return out, errors.New("name a peer, a user, a token or a source")
 	}
 	if out.Lifted, err = a.o.Bans.Lift(time.Now(), match); err != nil {
 		out.WarningCode, out.Warning, err = a.kept(err)

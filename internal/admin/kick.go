@@ -57,6 +57,9 @@ type Result struct {
 // Kick ends sessions and allocations, and bans if that is asked for.
 func (a *API) Kick(k Kick) (out Result, err error) {
 	defer a.Changed()
+	if !isOne(k.Allocation, k.Peer, k.User, k.Token, k.Source) {
+		return out, errors.New("name one allocation, peer, user, token or source")
+	}
 	var until time.Time
 	if k.Ban != "" {
 		d, err := time.ParseDuration(k.Ban)
@@ -153,7 +156,7 @@ func (a *API) target(k Kick) (target, error) {
 			allocations: func() int { return 0 },
 			bans:        []source.Ban{{Token: k.Token}},
 		}, nil
-	case k.Source != "":
+	default:
 		from, err := netaddr.ParsePrefix(k.Source)
 		if err != nil {
 			return target{}, fmt.Errorf("source: %w", err)
@@ -165,7 +168,11 @@ func (a *API) target(k Kick) (target, error) {
 			bans:        []source.Ban{{Source: from}},
 		}, nil
 	}
-	return target{}, errors.New("name an allocation, a peer, a user, a token or a source")
+}
+
+// isOne reports whether exactly one of the texts is not empty.
+func isOne(texts ...string) bool {
+	return len(slices.DeleteFunc(texts, func(text string) bool { return text == "" })) == 1
 }
 
 // namesOf are those of a user whom the operator has named: as it was typed, which is a TURN user's,

@@ -1,7 +1,9 @@
 package admin
 
 import (
+	"net/http"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -59,5 +61,23 @@ func TestUsersAreNamedAsPeopleDo(t *testing.T) {
 	}
 	if out, err := a.Unban(Unban{User: decomposed}); err != nil || out.Lifted != 2 || len(bans.List(time.Now())) > 0 {
 		t.Errorf("lifted %+v, %v", out, err)
+	}
+}
+
+// Whoever names two is asked which one, and nothing is done: half of it could be taken for all.
+func TestOneIsNamed(t *testing.T) {
+	t.Parallel()
+	a := box(nil)
+	a.o.Hub = sessions{{ID: "1", User: "ann"}}
+	for path, bodies := range map[string][]string{
+		"kick":  {`{"peer":"1","user":"ann"}`, `{"allocation":"a","source":"192.0.2.1"}`, `{}`},
+		"unban": {`{"peer":"1","user":"ann"}`, `{"token":"t","source":"192.0.2.1"}`, `{}`},
+	} {
+		for _, body := range bodies {
+			w := send(a, "POST", "/api/admin/"+path, body, "Authorization", "Bearer "+token)
+			if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), "name one ") {
+				t.Errorf("%s %s: %d %s", path, body, w.Code, w.Body)
+			}
+		}
 	}
 }
