@@ -54,6 +54,7 @@ func TestLongMeshOfEight(t *testing.T) { mesh(t, 8, 240, lab.PageOptions{Width: 
 const (
 	meshTime   = 20 * time.Second // how long a mesh is measured
 	voiceGap   = 200              // ms of a voice that may be missing at once
+	othersMost = 0.1              // share of the machine that may be taken by what is none of the test's
 	voiceLeast = 0.8              // share of the time in which a voice is heard as it was sent
 	voiceMost  = 30               // packets of a voice in a second to somebody who comes when others are there
 	// More people share a browser, in which each has a process with encoders of their own: eight
@@ -106,7 +107,8 @@ type sentTo struct {
 // mesh has so many people call each other, one coming after the other, and fails unless each sends
 // every other one what the policy allows, no larger than the `highest`, in all no more than an
 // uplink of 3 Mbit/s has room for, and every voice is heard without gaps, even where one machine
-// has no time left for all the encoders of all the people: pictures give way.
+// has no time left for all the encoders of all the people: pictures give way. What else the machine
+// does meanwhile is nothing that a page could give way to.
 func mesh(t *testing.T, people, highest int, window lab.PageOptions) {
 	testkit.Long(t)
 	l := lab.New(t, lab.PortRestricted, lab.PortRestricted)
@@ -130,14 +132,16 @@ func mesh(t *testing.T, people, highest int, window lab.PageOptions) {
 		p.Eval(sends, &before[n])
 		since[n] = time.Now()
 	}
-	machine, browsers, box := idleTime(t), cpuOf(t, l.A), cpuOf(t, l.Server)
 	begun := time.Now()
+	machine, browsers, box := idleTime(t), cpuOf(t, l.A), cpuOf(t, l.Server)
 	time.Sleep(meshTime)
-	took := time.Since(begun)
-	idle := (idleTime(t) - machine).Seconds() / took.Seconds() / float64(runtime.NumCPU())
-	t.Logf("%d people on %d cores, of which %.0f %% are idle: browsers take %.2f cores, the box %.3f", people,
-		runtime.NumCPU(), 100*idle, (cpuOf(t, l.A)-browsers).Seconds()/took.Seconds(),
-		(cpuOf(t, l.Server)-box).Seconds()/took.Seconds())
+	took := time.Since(begun).Seconds() // before the second readings as before the first, which take their time
+	cores := float64(runtime.NumCPU())
+	idle := (idleTime(t) - machine).Seconds() / took / cores
+	own := [2]float64{(cpuOf(t, l.A) - browsers).Seconds() / took, (cpuOf(t, l.Server) - box).Seconds() / took}
+	others := 1 - idle - (own[0]+own[1])/cores
+	t.Logf("%d people on %.0f cores, of which %.0f %% are idle, and %.0f %% others': browsers take %.2f cores, "+
+		"the box %.3f", people, cores, 100*idle, 100*others, own[0], own[1])
 	for n, p := range pages {
 		var after []sentTo
 		p.Eval(sends, &after)
@@ -177,9 +181,12 @@ func mesh(t *testing.T, people, highest int, window lab.PageOptions) {
 		if all > 3_300_000 {
 			t.Errorf("guest %d sends %.0f kbit/s", n, all/1000)
 		}
-		if gap > voiceGap {
+		if gap > voiceGap && others <= othersMost {
 			t.Errorf("guest %d misses %.0f ms of a voice", n, gap)
 		}
+	}
+	if others > othersMost {
+		t.Logf("gaps are not judged: others have taken this machine's time")
 	}
 	pages[0].Shoot("in-call")
 }
