@@ -162,7 +162,8 @@ func mesh(t *testing.T, people, highest int, window lab.PageOptions) {
 			t.Logf("guest %d to %d: %dp at %.1f of %d frames/s, %.0f of %d kbit/s, limited by %s; "+
 				"voice %.0f kbit/s in %.0f packets/s, and heard %.0f %% of the time", n, i, s.Height, frames,
 				s.MaxFrames, video/1000, s.MaxRate/1000, s.Limited, voice/1000, packets, 100*heard)
-			maxRate, maxFrames := max(was.MaxRate, s.MaxRate), max(was.MaxFrames, s.MaxFrames) // it may be set meanwhile
+			// They may be set meanwhile.
+			maxRate, maxFrames := max(was.MaxRate, s.MaxRate), max(was.MaxFrames, s.MaxFrames)
 			if s.MaxRate == 0 || frames > 1.2*float64(maxFrames) || video > 1.3*float64(maxRate) {
 				t.Errorf("guest %d sends %d more than it is set to", n, i)
 			}
