@@ -54,32 +54,33 @@ func TestLongMeshOfEight(t *testing.T) { mesh(t, 8, 240, lab.PageOptions{Width: 
 const (
 	meshTime   = 20 * time.Second // how long a mesh is measured
 	voiceGap   = 200              // ms of a voice that may be missing at once
-	idleLeast  = 0.1              // share of the machine that is idle where it is not the machine that stutters
-	voiceLeast = 25               // packets of a voice that must arrive in a second, of 50 that are sent
+	othersMost = 0.1              // share of the machine that may be taken by what is none of the test's
+	voiceLeast = 0.8              // share of the time in which a voice is heard as it was sent
+	voiceMost  = 30               // packets of a voice in a second to somebody who comes when others are there
 	// More people share a browser, in which each has a process with encoders of their own: eight
 	// whole browsers are too much for two cores.
 	meshBrowsers = 4
 )
 
 // listens has a page note the longest time for which sound of a peer was made up, in ms, beyond
-// what the peer was silent for: the fake microphone beeps all the time.
-const listens = `(() => {
+// what the peer was silent for, between two of the page's own looks at its statistics, a second
+// apart: the fake microphone beeps all the time. Looks of the test's own would cost as much again.
+// It also notes how long the browser takes to answer.
+const listens = `labPeerConnections.map(pc => {
 	window.labGap = 0;
-	const concealed = new Map();
-	const look = async () => {
-		for (const pc of labPeerConnections) {
-			for (const s of (await pc.getStats()).values()) {
-				if (s.type != "inbound-rtp" || s.kind != "audio") continue;
-				const made = (s.concealedSamples - s.silentConcealedSamples) / 48;
-				labGap = Math.max(labGap, made - (concealed.get(pc) ?? made));
-				concealed.set(pc, made);
-			}
-		}
-		setTimeout(look, 500);
+	window.labTook = [];
+	let before;
+	pc.getStats = async () => {
+		const asked = performance.now();
+		const report = await RTCPeerConnection.prototype.getStats.call(pc);
+		labTook.push(performance.now() - asked);
+		const heard = [...report.values()].find(s => s.type == "inbound-rtp" && s.kind == "audio");
+		const made = heard ? (heard.concealedSamples - heard.silentConcealedSamples) / 48 : 0;
+		labGap = Math.max(labGap, made - (before ?? made));
+		before = made;
+		return report;
 	};
-	look();
-	return true;
-})()`
+}).length`
 
 // sends is what a page sends to and hears of each peer, and has sent so far.
 const sends = `Promise.all(labPeerConnections.filter(pc => pc.connectionState == "connected").map(async pc => {
@@ -90,21 +91,24 @@ const sends = `Promise.all(labPeerConnections.filter(pc => pc.connectionState ==
 	const [set] = pc.getSenders().find(s => s.track?.kind == "video").getParameters().encodings;
 	return {
 		Height: video.frameHeight ?? 0, Frames: video.framesEncoded ?? 0, Limited: video.qualityLimitationReason ?? "",
-		Video: video.bytesSent ?? 0, Audio: audio.bytesSent ?? 0, Heard: heard.packetsReceived ?? 0,
+		Video: video.bytesSent ?? 0, Audio: audio.bytesSent ?? 0, Packets: audio.packetsSent ?? 0,
+		Heard: ((heard.totalSamplesReceived ?? 0) - (heard.concealedSamples ?? 0)) / 48_000,
 		MaxRate: set.maxBitrate ?? 0, MaxFrames: set.maxFramerate ?? 0,
 	};
 }))`
 
 // sentTo is what sends says of one peer.
 type sentTo struct {
-	Height, Frames, Video, Audio, Heard, MaxRate, MaxFrames int
-	Limited                                                 string
+	Height, Frames, Video, Audio, Packets, MaxRate, MaxFrames int
+	Heard                                                     float64 // seconds of the peer's voice
+	Limited                                                   string
 }
 
 // mesh has so many people call each other, one coming after the other, and fails unless each sends
 // every other one what the policy allows, no larger than the `highest`, in all no more than an
-// uplink of 3 Mbit/s has room for, and every voice arrives: without gaps, where the machine has
-// time to spare for all the encoders of all the people.
+// uplink of 3 Mbit/s has room for, and every voice is heard without gaps, even where one machine
+// has no time left for all the encoders of all the people: pictures give way. What else the machine
+// does meanwhile is nothing that a page could give way to.
 func mesh(t *testing.T, people, highest int, window lab.PageOptions) {
 	testkit.Long(t)
 	l := lab.New(t, lab.PortRestricted, lab.PortRestricted)
@@ -128,14 +132,16 @@ func mesh(t *testing.T, people, highest int, window lab.PageOptions) {
 		p.Eval(sends, &before[n])
 		since[n] = time.Now()
 	}
-	machine, browsers, box := idleTime(t), cpuOf(t, l.A), cpuOf(t, l.Server)
 	begun := time.Now()
+	machine, browsers, box := idleTime(t), cpuOf(t, l.A), cpuOf(t, l.Server)
 	time.Sleep(meshTime)
-	took := time.Since(begun)
-	idle := (idleTime(t) - machine).Seconds() / took.Seconds() / float64(runtime.NumCPU())
-	t.Logf("%d people on %d cores, of which %.0f %% are idle: browsers take %.2f cores, the box %.3f", people,
-		runtime.NumCPU(), 100*idle, (cpuOf(t, l.A)-browsers).Seconds()/took.Seconds(),
-		(cpuOf(t, l.Server)-box).Seconds()/took.Seconds())
+	took := time.Since(begun).Seconds() // before the second readings as before the first, which take their time
+	cores := float64(runtime.NumCPU())
+	idle := (idleTime(t) - machine).Seconds() / took / cores
+	own := [2]float64{(cpuOf(t, l.A) - browsers).Seconds() / took, (cpuOf(t, l.Server) - box).Seconds() / took}
+	others := 1 - idle - (own[0]+own[1])/cores
+	t.Logf("%d people on %.0f cores, of which %.0f %% are idle, and %.0f %% others': browsers take %.2f cores, "+
+		"the box %.3f", people, cores, 100*idle, 100*others, own[0], own[1])
 	for n, p := range pages {
 		var after []sentTo
 		p.Eval(sends, &after)
@@ -143,36 +149,45 @@ func mesh(t *testing.T, people, highest int, window lab.PageOptions) {
 		if len(after) != people-1 || len(before[n]) != people-1 {
 			t.Fatalf("guest %d has %d connections, and had %d", n, len(after), len(before[n]))
 		}
-		var gap float64
+		var gap, took float64
 		p.Eval(`labGap`, &gap)
+		p.Eval(`labTook.sort((a, b) => a - b)[labTook.length >> 1]`, &took)
 		all := 0.0
 		for i, s := range after {
 			was := before[n][i]
 			video, voice := float64(s.Video-was.Video)*8/seconds, float64(s.Audio-was.Audio)*8/seconds
 			frames := float64(s.Frames-was.Frames) / seconds
 			all += video + voice
-			t.Logf("guest %d to %d: %dp at %.1f of %d frames/s, %.0f of %d kbit/s, limited by %s; voice %.0f kbit/s",
-				n, i, s.Height, frames, s.MaxFrames, video/1000, s.MaxRate/1000, s.Limited, voice/1000)
-			if s.MaxRate == 0 || frames > 1.2*float64(s.MaxFrames) || video > 1.3*float64(s.MaxRate) {
+			packets, heard := float64(s.Packets-was.Packets)/seconds, (s.Heard-was.Heard)/seconds
+			t.Logf("guest %d to %d: %dp at %.1f of %d frames/s, %.0f of %d kbit/s, limited by %s; "+
+				"voice %.0f kbit/s in %.0f packets/s, and heard %.0f %% of the time", n, i, s.Height, frames,
+				s.MaxFrames, video/1000, s.MaxRate/1000, s.Limited, voice/1000, packets, 100*heard)
+			// They may be set meanwhile.
+			maxRate, maxFrames := max(was.MaxRate, s.MaxRate), max(was.MaxFrames, s.MaxFrames)
+			if s.MaxRate == 0 || frames > 1.2*float64(maxFrames) || video > 1.3*float64(maxRate) {
 				t.Errorf("guest %d sends %d more than it is set to", n, i)
 			}
 			if s.Height > highest {
 				t.Errorf("guest %d sends %d pixels in height", n, s.Height)
 			}
-			if heard := float64(s.Heard-was.Heard) / seconds; heard < voiceLeast {
-				t.Errorf("guest %d hears %.1f packets/s of %d", n, heard, i)
+			if heard < voiceLeast {
+				t.Errorf("guest %d hears %d only %.0f %% of the time", n, i, 100*heard)
+			}
+			if n == people-1 && packets > voiceMost {
+				t.Errorf("guest %d sends a voice in %.0f packets/s", n, packets)
 			}
 		}
-		t.Logf("guest %d sends %.0f kbit/s in all; the longest gap in a voice is %.0f ms", n, all/1000, gap)
+		t.Logf("guest %d sends %.0f kbit/s in all; the longest gap in a voice is %.0f ms; "+
+			"half of the browser's answers take %.0f ms or more", n, all/1000, gap, took)
 		if all > 3_300_000 {
 			t.Errorf("guest %d sends %.0f kbit/s", n, all/1000)
 		}
-		if gap > voiceGap && idle >= idleLeast {
+		if gap > voiceGap && others <= othersMost {
 			t.Errorf("guest %d misses %.0f ms of a voice", n, gap)
 		}
 	}
-	if idle < idleLeast {
-		t.Logf("gaps are not judged: this machine has no time left for %d people", people)
+	if others > othersMost {
+		t.Logf("gaps are not judged: others have taken this machine's time")
 	}
 	pages[0].Shoot("in-call")
 }

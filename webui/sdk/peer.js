@@ -56,8 +56,8 @@ export class Peer extends Emitter {
     return this.#connection.channel;
   }
 
-  async path() {
-    const stats = await this.#connection.until(this.connection.getStats());
+  async path(report) {
+    const stats = report ?? await this.#connection.until(this.connection.getStats());
     const own = stats && selectedPath(stats);
     return own ? this.#path.join(own) : null;
   }

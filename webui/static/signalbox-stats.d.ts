@@ -16,6 +16,11 @@ export type PathName = 'direct' | 'relay-udp' | 'relay-tcp' | 'relay-tls';
 export interface Sample {
   /** Unix milliseconds. */
   readonly at: number;
+  /**
+   * Milliseconds in which the browser answered. The threads that answer carry voices and pictures,
+   * too: above some hundred, the machine has no time left, whatever the browser says.
+   */
+  readonly took: number;
   /** null while there is none. */
   readonly path: PathName | null;
   /** Round trip to the peer in milliseconds; null if the browser doesn't say. */
@@ -126,7 +131,8 @@ export class Stats {
 export interface StatsSource {
   readonly connection: RTCPeerConnection;
   readonly state?: string;
-  path?(): Promise<{ kind: 'direct' | 'relay'; protocol: 'udp' | 'tcp' | 'tls'; rtt: number | null } | null>;
+  path?(report: ReadonlyMap<string, unknown>):
+    Promise<{ kind: 'direct' | 'relay'; protocol: 'udp' | 'tcp' | 'tls'; rtt: number | null } | null>;
 }
 
 /** What samples come to, oldest first: for those that an application has kept. */

@@ -406,8 +406,11 @@ export interface Peer extends Emitter<PeerEvents> {
   readonly rebuilds: number;
   /** null without a data channel. */
   readonly channel: RTCDataChannel | null;
-  /** How media travels now, or null while there is no path. */
-  path(): Promise<Path | null>;
+  /**
+   * How media travels now, or null while there is no path. A report of the connection's that there
+   * is already, such as `new Map(await connection.getStats())`, saves another one.
+   */
+  path(report?: ReadonlyMap<string, unknown>): Promise<Path | null>;
   /**
    * Sends text or bytes over the data channel; false if that is not open, or doesn't take it
    * because it is too long or too much is waiting. Throws `bad-data` for anything else.

@@ -1,7 +1,7 @@
 // How much of a picture each of the others in a call is sent.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { cameraFor, encodingOf, isOverworked, lossOf, Machine, Uplink } from '../static/js/call/policy.js';
+import { cameraFor, encodingOf, isOverworked, lossOf, Machine, Uplink, withVoices } from '../static/js/call/policy.js';
 import { Sending } from '../static/js/call/sending.js';
 
 const second = (packets, lost, path = 'direct') => ({ path, up: { packets, lost } });
@@ -134,6 +134,24 @@ test('one line of several that is late may be its sender’s fault', () => {
   assert.equal(late(arriving(0, 30), arriving(24, 0), arriving(24, 0)), false);
   assert.equal(late(arriving(10, 10), arriving(10, 10), arriving(24, 0)), true);
   assert.equal(late(arriving(10, 10), arriving(0, 0), undefined), true, 'no picture comes on the others');
+});
+
+test('or where its browser takes long to answer, for most of the lines', () => {
+  const busy = (...took) => isOverworked(took.map((ms) => ({ sample: { ...arriving(24, 0), took: ms } })));
+  assert.equal(busy(500), true);
+  assert.equal(busy(20, 140), false);
+  assert.equal(busy(500, 20), false, 'one of them was waiting for something else');
+  assert.equal(busy(500, 600, 20), true);
+});
+
+test('voices of many come in longer packets, and silence in next to none', () => {
+  const chromium = 'm=audio 9 UDP/TLS/RTP/SAVPF 111 63\r\na=rtpmap:111 opus/48000/2\r\n'
+    + 'a=fmtp:111 minptime=10;useinbandfec=1\r\na=rtpmap:63 red/48000/2\r\na=fmtp:63 111/111\r\n';
+  const firefox = 'a=fmtp:109 maxplaybackrate=48000;stereo=1;useinbandfec=1\r\na=fmtp:101 0-15\r\n';
+  assert.equal(withVoices(chromium, 2), chromium.replace('fec=1', 'fec=1;usedtx=1'));
+  assert.equal(withVoices(chromium, 3), chromium.replace('fec=1', 'fec=1;usedtx=1;ptime=40'));
+  assert.equal(withVoices(firefox, 7), firefox.replace('fec=1', 'fec=1;usedtx=1;ptime=40'));
+  assert.equal(withVoices('v=0\r\n', 7), 'v=0\r\n');
 });
 
 test('less is tried after some seconds of too much work, and more after a calm that grows', () => {

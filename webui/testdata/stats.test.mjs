@@ -90,6 +90,7 @@ test('a sample says what a second brought', async (t) => {
   const { at, ...sample } = stats.last;
   assert.ok(Math.abs(at - Date.now()) < 60_000);
   assert.deepEqual(sample, {
+    took: 0,
     path: 'relay-tcp',
     rtt: 50,
     up: {

@@ -46,8 +46,12 @@ export class Stats extends Emitter {
     if (this.#asked === connection) return; // one that is slow to answer is not asked again meanwhile
     this.#asked = connection;
     try {
-      const [report, path] = await Promise.all([connection.getStats(), this.#source.path?.()]);
-      if (this.#timer && connection === this.#connection) this.#take(connection, report, path);
+      const asked = performance.now();
+      // Each look at a browser's own report copies what it looks at.
+      const report = new Map(await connection.getStats());
+      const took = performance.now() - asked;
+      const path = await this.#source.path?.(report);
+      if (this.#timer && connection === this.#connection) this.#take(connection, report, { took, path });
     } catch {
       // It was closed meanwhile.
     } finally {
@@ -56,7 +60,7 @@ export class Stats extends Emitter {
   }
 
   // Only a peer knows what the far end says of its relay.
-  #take(connection, report, path = pathOf(report)) {
+  #take(connection, report, { took, path = pathOf(report) }) {
     const now = { connection, at: performance.now(), ...readReport(report), candidates: candidatesOf(report) };
     const before = this.#before?.connection === connection ? this.#before : null;
     this.#before = now;
@@ -64,6 +68,7 @@ export class Stats extends Emitter {
     const sample = sampleOf(before, now, now.at - before.at);
     this.#keep({
       at: Date.now(),
+      took: Math.round(took),
       path: connection.connectionState === 'connected' && path ? nameOf(path) : null,
       ...sample,
       candidates: now.candidates,

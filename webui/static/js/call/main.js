@@ -18,6 +18,7 @@ import { DeviceChoice } from './devices.js';
 import { Invite } from './invite.js';
 import { Keys } from './keys.js';
 import { Outage } from './outage.js';
+import { withVoices } from './policy.js';
 import { Recording } from './recording.js';
 import { Stage } from './stage.js';
 import { Trouble } from './trouble.js';
@@ -163,7 +164,8 @@ async function join() {
     session.on('carrier', showCarrier);
     showCarrier();
     const stream = new MediaStream([media.microphone, media.camera].filter(Boolean));
-    const room = session.room(roomName, { stream, relayOnly });
+    const sdpTransform = (sdp) => withVoices(sdp, room.peers.size);
+    const room = session.room(roomName, { stream, relayOnly, sdpTransform });
     stage = new Stage({ room, name: session.name, controls, media, chat, invite, arrival, details,
       recording });
     room.on('closed', ({ error }) => failed(error));

@@ -1,11 +1,13 @@
-// How much of the visitor's picture each of the others is sent. In a mesh everybody sends to
-// everybody, so with more people, each gets a smaller picture: no larger than it is shown there,
-// no more of it than the uplink has room for beside all voices, and no more than both machines have
-// time for.
+// How much of the visitor's picture each of the others is sent, and how voices are. In a mesh
+// everybody sends to everybody, so with more people, each gets a smaller picture: no larger than it
+// is shown there, no more of it than the uplink has room for beside all voices, and no more than
+// both machines have time for.
 
 const UPLINK_MAX = 3_000_000; // bits a second, of all pictures and voices to all peers
 const UPLINK_MIN = 100_000;
 const VOICE = 40_000; // bits a second to each peer, which no picture gets
+const NEAR = 2; // others, up to whom a voice comes in packets of a browser's own length, 20 ms
+const PACKET_MS = 40; // with more: half the packets, each with headers of 60 bytes for 80 of a voice
 const LEAST = 50_000; // bits a second, below which a picture is nothing but trouble
 const BITS_A_PIXEL = 0.09; // of a face, in VP8
 const SCREEN_SHARE = 0.75; // of what a peer is sent, beside a camera: letters need more than faces
@@ -33,6 +35,7 @@ const SMALLER = 0.9; // of the height that a browser was set to: less, and it ma
 const SLOWER = 0.75; // of the frames
 const LATE = 0.2; // share of the frames that arrive: more of them dropped, and there is no time to show them
 const LATE_FEWEST = 3; // frames that say anything
+const SLOW = 150; // ms until a browser says how a connection does: some ten of them, where it has time
 const OVERWORKED = 5; // seconds in a row
 const RELIEF = 15; // seconds without, after which more is tried; twice as long after each step back
 const RELIEF_MAX = 240;
@@ -74,6 +77,17 @@ export function encodingOf({
 export function cameraFor(others, spare = 0) {
   const { height, rate } = SIZES.find((each) => others <= each.others);
   return { height: smaller(Math.min(height, CAMERA_HEIGHT), spare), rate: slower(rate, spare) };
+}
+
+/**
+ * A description of this end's, which asks for voices as so many others are to send them: longer
+ * packets where there are many, as each costs every machine on its way the same, however short; and
+ * next to nothing while somebody is silent or muted. It stands for a connection until the next
+ * description of it: with each of those who come later, another number of others is there.
+ */
+export function withVoices(sdp, others) {
+  const longer = others > NEAR ? `;ptime=${PACKET_MS}` : '';
+  return sdp.replace(/^a=fmtp:.*\buseinbandfec=1\b[^\r\n]*/gm, (opus) => `${opus};usedtx=1${longer}`);
 }
 
 function slower(rate, steps) {
@@ -124,12 +138,14 @@ export class Uplink {
 /**
  * Whether a second of all connections, [{sample, set}], tells that this machine can't keep up: for
  * want of time the browser makes a picture smaller or slower than it was `set` to, {height, rate};
- * or, on most of those that bring pictures, much of what arrives whole is too late to be shown. A
- * single one may be its sender's fault. No sample, and no picture that is set, tell nothing.
+ * or it takes long to answer for most of them, as its threads wait for their turn; or, on most of
+ * those that bring pictures, much of what arrives whole is too late to be shown. A single one may
+ * be its sender's fault. No sample, and no picture that is set, tell nothing.
  */
 export function isOverworked(lines) {
   const known = lines.filter(({ sample }) => sample);
   if (known.some(({ sample, set }) => set && isReduced(sample.up.video, set))) return true;
+  if (known.filter(({ sample }) => sample.took > SLOW).length > known.length / 2) return true;
   const arriving = known.map(({ sample }) => sample.down).filter(({ video }) => video?.frames || video?.dropped);
   return arriving.filter(isLate).length > arriving.length / 2;
 }
