@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"io"
 	"log/slog"
-	"net/netip"
 	"net/http"
 	"net/netip"
 	"slices"
