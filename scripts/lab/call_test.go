@@ -44,14 +44,14 @@ const flows = `Promise.all(labPeerConnections.filter(pc => pc.connectionState ==
 func enter(b *lab.Browser, server *lab.Server, name, query string, look lab.PageOptions) *lab.Page {
 	p := b.Open(server.HTTPS+"/call/x"+query, look)
 	knock(p, name)
-	p.Await(40*time.Second, name+" is in the call", `document.body.dataset.state == "in-call"`)
+	p.Await(15*time.Second, name+" is in the call", `document.body.dataset.state == "in-call"`)
 	return p
 }
 
 // knock asks to be let in, as people do: once the lobby shows what it has found
 // of camera and microphone.
 func knock(p *lab.Page, name string) {
-	p.Await(40*time.Second, "the lobby knows the devices",
+	p.Await(10*time.Second, "the lobby knows the devices",
 		`document.querySelector("#preview").videoWidth > 0 || `+
 			`document.querySelector("#media-notes").childElementCount > 0`)
 	p.Fill("#name", name)

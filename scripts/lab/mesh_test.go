@@ -52,20 +52,24 @@ func TestLongMeshOfFour(t *testing.T) { mesh(t, 4, 480, lab.PageOptions{Width: 8
 func TestLongMeshOfEight(t *testing.T) { mesh(t, 8, 240, lab.PageOptions{Width: 480, Height: 360}) }
 
 const (
-	meshTime   = 20 * time.Second // how long a mesh is measured
-	voiceGap   = 200              // ms of a voice that may be missing at once
-	othersMost = 0.1              // share of the machine that may be taken by what is none of the test's
-	voiceLeast = 0.8              // share of the time in which a voice is heard as it was sent
-	voiceMost  = 30               // packets of a voice in a second to somebody who comes when others are there
+	meshTime    = 20 * time.Second // how long a mesh is measured
+	voiceGap    = 200              // ms of a voice that may be missing at once
+	othersMost  = 0.1              // share of the machine that may be taken by what is none of the test's
+	voiceLeast  = 0.8              // share of the time in which a voice is heard as it was sent
+	nearby      = 3                // people whose voices come in packets of 20 ms
+	voiceMost   = 30               // packets of a voice in a second, to or from anybody who comes later
+	framesLeast = 1                // frames in a second that everybody is sent
 	// More people share a browser, in which each has a process with encoders of their own: eight
 	// whole browsers are too much for two cores.
 	meshBrowsers = 4
+	cameraRate   = 10 // frames in a second that a camera gives
+	plainCamera  = 2  // of Chromium's ten fake cameras, from which on each gives pictures that are sent
 )
 
 // listens has a page note the longest time for which sound of a peer was made up, in ms, beyond
-// what the peer was silent for, between two of the page's own looks at its statistics, a second
-// apart: the fake microphone beeps all the time. Looks of the test's own would cost as much again.
-// It also notes how long the browser takes to answer.
+// what the peer was silent for, in about a second: the fake microphone beeps all the time. It looks
+// when the page does, at the same reports, as others would cost as much again, and notes how long
+// the browser takes to answer.
 const listens = `labPeerConnections.map(pc => {
 	window.labGap = 0;
 	window.labTook = [];
@@ -73,11 +77,14 @@ const listens = `labPeerConnections.map(pc => {
 	pc.getStats = async () => {
 		const asked = performance.now();
 		const report = await RTCPeerConnection.prototype.getStats.call(pc);
-		labTook.push(performance.now() - asked);
+		const now = performance.now();
+		labTook.push(now - asked);
+		const seconds = before ? (now - before.now) / 1000 : 0;
+		if (before && seconds < 0.9) return report;
 		const heard = [...report.values()].find(s => s.type == "inbound-rtp" && s.kind == "audio");
 		const made = heard ? (heard.concealedSamples - heard.silentConcealedSamples) / 48 : 0;
-		labGap = Math.max(labGap, made - (before ?? made));
-		before = made;
+		if (before) labGap = Math.max(labGap, (made - before.made) / Math.max(1, seconds));
+		before = { made, now };
 		return report;
 	};
 }).length`
@@ -113,13 +120,19 @@ func mesh(t *testing.T, people, highest int, window lab.PageOptions) {
 	testkit.Long(t)
 	l := lab.New(t, lab.PortRestricted, lab.PortRestricted)
 	server := lab.StartServer(t, l.Server, lab.Config)
-	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{})
+	options := lab.BrowserOptions{Flags: []string{fmt.Sprintf(
+		"--use-fake-device-for-media-stream=device-count=%d,fps=%d", people+plainCamera, cameraRate)}}
+	b := lab.StartBrowser(t, l.A, options)
 	var pages []*lab.Page
 	for n := range people { // one after the other, as people come
 		if n > 0 && people <= meshBrowsers {
-			b = lab.StartBrowser(t, l.A, lab.BrowserOptions{})
+			b = lab.StartBrowser(t, l.A, options)
 		}
-		pages = append(pages, enter(b, server, fmt.Sprint("guest ", n), "", window))
+		p := b.Open(server.HTTPS+"/call/x", window)
+		useCamera(p, fmt.Sprint("fake_device_", n+plainCamera))
+		knock(p, fmt.Sprint("guest ", n))
+		p.Await(40*time.Second, "a guest is in the call", `document.body.dataset.state == "in-call"`)
+		pages = append(pages, p)
 		for _, p := range pages {
 			p.Await(2*time.Minute, "all are connected", fmt.Sprintf(
 				`labPeerConnections.filter(pc => pc.connectionState == "connected").length == %d`, n))
@@ -167,13 +180,16 @@ func mesh(t *testing.T, people, highest int, window lab.PageOptions) {
 			if s.MaxRate == 0 || frames > 1.2*float64(maxFrames) || video > 1.3*float64(maxRate) {
 				t.Errorf("guest %d sends %d more than it is set to", n, i)
 			}
+			if frames < framesLeast {
+				t.Errorf("guest %d sends %d next to no picture", n, i)
+			}
 			if s.Height > highest {
 				t.Errorf("guest %d sends %d pixels in height", n, s.Height)
 			}
 			if heard < voiceLeast {
 				t.Errorf("guest %d hears %d only %.0f %% of the time", n, i, 100*heard)
 			}
-			if n == people-1 && packets > voiceMost {
+			if (n >= nearby || i >= nearby-1) && packets > voiceMost {
 				t.Errorf("guest %d sends a voice in %.0f packets/s", n, packets)
 			}
 		}
@@ -190,6 +206,20 @@ func mesh(t *testing.T, people, highest int, window lab.PageOptions) {
 		t.Logf("gaps are not judged: others have taken this machine's time")
 	}
 	pages[0].Shoot("in-call")
+}
+
+// useCamera chooses a camera in the lobby. One that many pages of a browser share gives some of them
+// next to no pictures.
+func useCamera(p *lab.Page, label string) {
+	p.Await(40*time.Second, "the lobby knows "+label, fmt.Sprintf(`(choice => {
+		const option = [...choice.options].find(o => o.label == %q);
+		if (!option || !document.querySelector("#preview").videoWidth) return false;
+		choice.value = option.value;
+		choice.dispatchEvent(new Event("change"));
+		return true;
+	})(document.querySelector("#use-camera"))`, label))
+	p.Await(40*time.Second, label+" is shown", fmt.Sprintf(
+		`document.querySelector("#preview").srcObject?.getVideoTracks()[0]?.label == %q`, label))
 }
 
 // idleTime is how long all cores of the machine together have had nothing to do.

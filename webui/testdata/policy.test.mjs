@@ -136,22 +136,36 @@ test('one line of several that is late may be its sender’s fault', () => {
   assert.equal(late(arriving(10, 10), arriving(0, 0), undefined), true, 'no picture comes on the others');
 });
 
-test('or where its browser takes long to answer, for most of the lines', () => {
-  const busy = (...took) => isOverworked(took.map((ms) => ({ sample: { ...arriving(24, 0), took: ms } })));
-  assert.equal(busy(500), true);
-  assert.equal(busy(20, 140), false);
-  assert.equal(busy(500, 20), false, 'one of them was waiting for something else');
-  assert.equal(busy(500, 600, 20), true);
+test('or where, of many lines, its browser answers for none soon', () => {
+  const busy = (...took) => isOverworked(took.map((ms) => ({ sample: ms && { ...arriving(24, 0), took: ms } })));
+  assert.equal(busy(500, 600, 700), true);
+  assert.equal(busy(500, null, 700), true, 'of one, nothing is known');
+  assert.equal(busy(500, 600, 20), false, 'they were waiting for something else');
+  assert.equal(busy(500, 600), false, 'few lines are no work');
+  assert.equal(busy(null, null, null), false);
+});
+
+test('an uplink of which nothing is known comes back', () => {
+  const uplink = new Uplink();
+  for (let n = 0; n < 24; n++) uplink.take([0.3]);
+  const least = uplink.bits;
+  for (let n = 0; n < 15; n++) uplink.take([null]);
+  assert.equal(uplink.bits, least, 'a silence is none');
+  for (let n = 0; n < 30; n++) uplink.take([null]);
+  assert.ok(uplink.bits > 3 * least);
 });
 
 test('voices of many come in longer packets, and silence in next to none', () => {
   const chromium = 'm=audio 9 UDP/TLS/RTP/SAVPF 111 63\r\na=rtpmap:111 opus/48000/2\r\n'
     + 'a=fmtp:111 minptime=10;useinbandfec=1\r\na=rtpmap:63 red/48000/2\r\na=fmtp:63 111/111\r\n';
-  const firefox = 'a=fmtp:109 maxplaybackrate=48000;stereo=1;useinbandfec=1\r\na=fmtp:101 0-15\r\n';
+  const firefox = 'm=audio 9 UDP/TLS/RTP/SAVPF 109\r\na=fmtp:109 maxplaybackrate=48000;stereo=1;useinbandfec=1\r\na=fmtp:101 0-15\r\n';
   assert.equal(withVoices(chromium, 2), chromium.replace('fec=1', 'fec=1;usedtx=1'));
   assert.equal(withVoices(chromium, 3), chromium.replace('fec=1', 'fec=1;usedtx=1;ptime=40'));
   assert.equal(withVoices(firefox, 7), firefox.replace('fec=1', 'fec=1;usedtx=1;ptime=40'));
   assert.equal(withVoices('v=0\r\n', 7), 'v=0\r\n');
+  const video = 'm=video 9 UDP/TLS/RTP/SAVPF 96\r\n';
+  assert.equal(withVoices(chromium + video + chromium, 1), chromium.replace('fec=1', 'fec=1;usedtx=1') + video + chromium,
+    'the sound of a screen is left as it is');
 });
 
 test('less is tried after some seconds of too much work, and more after a calm that grows', () => {
@@ -248,13 +262,13 @@ test('what could not be set is set at the next look', { timeout: 10_000 }, async
 
 test('who is short of time sends less and says so, and so does who hears it', { timeout: 10_000 }, async (t) => {
   let told = 0;
-  let samples = [picture('cpu', 360, 30)];
-  const { set, made, asked } = sending(t, () => [{ id: 'bob', samples }], () => told++);
+  let sample = picture('cpu', 360, 30);
+  const { set, made, asked } = sending(t, () => [{ id: 'bob', samples: [{ ...sample }] }], () => told++);
   await until(() => set.some(({ maxFramerate }) => maxFramerate === 21));
   assert.ok(made.spare >= 1);
   assert.ok(told >= 1);
   assert.deepEqual(asked[0].height, { ideal: 480 });
-  samples = [];
+  sample = picture('none', 480, 24);
   await until(() => made.spare === 0);
   await until(() => set.at(-1).maxFramerate === 30);
   made.setShown('bob', 1000, 2);

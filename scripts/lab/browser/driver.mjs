@@ -73,8 +73,9 @@ const ops = {
     // A color halfway between two is nobody's choice. Asked again and again: what a list that is made
     // anew cancels is never said to have finished.
     await tab.page.evaluate(`(async () => {
-      const moves = ({ playState, effect }) => playState == "running" && effect.getComputedTiming().iterations < 10;
-      while (document.getAnimations().some(moves)) await new Promise((resolve) => setTimeout(resolve, 20));
+      const moves = ({ playState, effect }) => playState == "running" && effect?.getComputedTiming().iterations < 10;
+      const until = performance.now() + 5000;
+      while (document.getAnimations().some(moves) && performance.now() < until) await new Promise((resolve) => setTimeout(resolve, 20));
     })()`);
     return tab.page.evaluate(`axe.run({ resultTypes: ["violations"] }).then(({ violations }) => violations.flatMap(
       ({ id, impact, nodes }) => nodes.map(({ target, failureSummary }) =>

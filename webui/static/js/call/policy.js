@@ -29,6 +29,7 @@ const FEWEST = 50; // packets that say anything of losses
 const PATIENCE = 4; // seconds of much loss in a row: more than one burst makes in recent samples
 const LOSSY = 0.08; // share of what is sent: above it, there is too much
 const SOUND = 0.02; // below it, there may be more
+const QUIET = 15; // seconds in which nothing is known of losses, as of who is muted and sends no picture
 const LESS = 0.7;
 const MORE = 1.08;
 const SMALLER = 0.9; // of the height that a browser was set to: less, and it makes the picture smaller itself
@@ -39,6 +40,8 @@ const SLOW = 150; // ms until a browser says how a connection does: some ten of 
 const OVERWORKED = 5; // seconds in a row
 const RELIEF = 15; // seconds without, after which more is tried; twice as long after each step back
 const RELIEF_MAX = 240;
+const FIRST_SOUND = /^m=audio .*(\r?\n(?!m=).*)*/m;
+const OPUS = /^a=fmtp:.*\buseinbandfec=1\b[^\r\n]*/gm;
 
 /**
  * What RTCRtpSender.setParameters is to be told for one picture of one peer's. `others` are in the
@@ -83,11 +86,12 @@ export function cameraFor(others, spare = 0) {
  * A description of this end's, which asks for voices as so many others are to send them: longer
  * packets where there are many, as each costs every machine on its way the same, however short; and
  * next to nothing while somebody is silent or muted. It stands for a connection until the next
- * description of it: with each of those who come later, another number of others is there.
+ * description of it: with each of those who come later, another number of others is there. Only the
+ * first sound is a voice: what a screen sounds like may be soft, and no silence.
  */
 export function withVoices(sdp, others) {
   const longer = others > NEAR ? `;ptime=${PACKET_MS}` : '';
-  return sdp.replace(/^a=fmtp:.*\buseinbandfec=1\b[^\r\n]*/gm, (opus) => `${opus};usedtx=1${longer}`);
+  return sdp.replace(FIRST_SOUND, (section) => section.replace(OPUS, (line) => `${line};usedtx=1${longer}`));
 }
 
 function slower(rate, steps) {
@@ -117,19 +121,22 @@ export class Uplink {
   bits = UPLINK_MAX;
 
   #lossy = 0; // seconds in a row
+  #quiet = 0;
 
   /**
    * Takes, each second, the share that was lost to each peer, null where it isn't known. What all
-   * of them lose is lost on the uplink; what one loses alone, on its own way there.
+   * of them lose is lost on the uplink; what one loses alone, on its own way there. Of what has not
+   * been known for long, more is tried: else a picture that pauses would never tell.
    */
   take(losses) {
     const known = losses.filter((loss) => loss !== null);
     const loss = known.length ? Math.min(...known) : null;
     this.#lossy = loss > LOSSY ? this.#lossy + 1 : 0;
+    this.#quiet = loss === null ? this.#quiet + 1 : 0;
     if (this.#lossy === PATIENCE) {
       this.#lossy = 0;
       this.bits = Math.max(UPLINK_MIN, Math.round(this.bits * LESS));
-    } else if (loss !== null && loss < SOUND) {
+    } else if (loss === null ? this.#quiet > QUIET : loss < SOUND) {
       this.bits = Math.min(UPLINK_MAX, Math.round(this.bits * MORE));
     }
   }
@@ -138,14 +145,14 @@ export class Uplink {
 /**
  * Whether a second of all connections, [{sample, set}], tells that this machine can't keep up: for
  * want of time the browser makes a picture smaller or slower than it was `set` to, {height, rate};
- * or it takes long to answer for most of them, as its threads wait for their turn; or, on most of
+ * or, of many lines, it answers for none soon, as its threads wait for their turn; or, on most of
  * those that bring pictures, much of what arrives whole is too late to be shown. A single one may
  * be its sender's fault. No sample, and no picture that is set, tell nothing.
  */
 export function isOverworked(lines) {
   const known = lines.filter(({ sample }) => sample);
   if (known.some(({ sample, set }) => set && isReduced(sample.up.video, set))) return true;
-  if (known.filter(({ sample }) => sample.took > SLOW).length > known.length / 2) return true;
+  if (lines.length > NEAR && known.length && known.every(({ sample }) => sample.took > SLOW)) return true;
   const arriving = known.map(({ sample }) => sample.down).filter(({ video }) => video?.frames || video?.dropped);
   return arriving.filter(isLate).length > arriving.length / 2;
 }
@@ -170,8 +177,8 @@ export class Machine {
     const before = this.#seconds;
     this.#seconds = isBusy ? Math.max(0, before) + 1 : Math.min(0, before) - 1;
     if (this.#seconds === OVERWORKED) {
+      if (this.spare < SPARE_MAX) this.#relief = Math.min(RELIEF_MAX, this.#relief * 2);
       this.spare = Math.min(SPARE_MAX, this.spare + 1);
-      this.#relief = Math.min(RELIEF_MAX, this.#relief * 2);
     } else if (this.#seconds > -this.#relief) {
       return;
     } else if (this.spare) {
