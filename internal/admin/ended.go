@@ -1,8 +1,10 @@
 package admin
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"io/fs"
 	"log/slog"
 	"maps"
@@ -60,14 +62,30 @@ func (e *ended) open() {
 		return
 	}
 	if err == nil {
-		err = json.Unmarshal(text, &e.of)
+		err = decodeEnded(text, &e.of)
 	}
 	if err != nil || e.of == nil {
 		e.log.Warn("which admin sessions have been ended can't be read: all log in again", "err", err)
 		// As sessions tell when they began.
 		e.of = map[string]endedWith{everyToken: {Until: time.Now().Truncate(time.Second)}}
-		e.write(e.encoded()) // else the next start would not be able to read it, either
+		if err := e.dir.Write(endedFile, e.encoded()); err != nil {
+			e.log.Warn("which admin sessions have been ended can't be replaced: the next start has all log in again",
+				"err", err)
+		}
 	}
+}
+
+// decodeEnded takes what it doesn't know for damage, such as a key with a letter that is another.
+func decodeEnded(text []byte, of *map[string]endedWith) error {
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(of); err != nil {
+		return err
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return errors.New("something comes after its end")
+	}
+	return nil
 }
 
 func (e *ended) has(s session) bool {
@@ -138,17 +156,13 @@ func (e *ended) keep(n uint64, id string) {
 	e.of[id] = with
 	text := e.encoded()
 	e.mu.Unlock()
-	e.write(text)
+	if err := e.dir.Write(endedFile, text); err != nil {
+		e.log.Warn("the end of an admin session can't be kept: a restart forgets it", "err", err)
+	}
 }
 
 // encoded is what the file has of what is known. The caller holds mu.
 func (e *ended) encoded() []byte {
 	text, _ := json.Marshal(e.of) // texts and times always have JSON
 	return text
-}
-
-func (e *ended) write(text []byte) {
-	if err := e.dir.Write(endedFile, text); err != nil {
-		e.log.Warn("the end of an admin session can't be kept: a restart forgets it", "err", err)
-	}
 }

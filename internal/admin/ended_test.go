@@ -46,7 +46,7 @@ func answersTo(a *API, cookie string) int {
 // A copy of a cookie is worth nothing after its page's logout, also when the box starts again.
 func TestALogoutOutlivesARestart(t *testing.T) {
 	t.Parallel()
-	for _, damaged := range []string{"broken", "null"} {
+	for _, damaged := range []string{"broken", "null", `{"":{"namez":{}}}`, "{}}"} {
 		dir := t.TempDir()
 		a := boxIn(t, dir)
 		cookies := []string{login(a, token), login(a, token)}
@@ -96,6 +96,24 @@ func TestEndedSessionsThatCantBeReadAreReplaced(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A disk that is full keeps the file as it is, so the next start has all log in again, too.
+func TestEndedSessionsThatCantBeReplaced(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, endedFile, "file"), 0o700); err != nil { // no file replaces that
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	a := boxIn(t, dir)
+	a.ended.log = slog.New(slog.NewTextHandler(&log, nil))
+	login(a, token)
+	answersTo(a, login(a, token))
+	if got := log.String(); !strings.Contains(got, "the next start has all log in again") ||
+		strings.Contains(got, "forgets") {
+		t.Error(got)
+	}
 }
 
 // Whoever logs in and out all the time ends no session of another token's, also after a restart.
