@@ -1,8 +1,11 @@
 package admin
 
 import (
+	"bytes"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"io"
 	"io/fs"
 	"log/slog"
 	"maps"
@@ -42,6 +45,9 @@ const everyToken = ""
 type endedWith struct {
 	Names map[string]time.Time `json:"names"` // until when a cookie of theirs could hold
 	Until time.Time            `json:"until"` // sessions that began before are over
+	// Era is everyToken's only, and in the signature of each cookie: those of other eras are over,
+	// whatever the clock said at their login or says now.
+	Era string `json:"era,omitempty"`
 
 	next time.Time // before that, nothing is written for this token's sake; not kept
 }
@@ -60,27 +66,67 @@ func (e *ended) open() {
 		return
 	}
 	if err == nil {
-		err = json.Unmarshal(text, &e.of)
+		err = decodeEnded(text, &e.of)
 	}
 	if err != nil || e.of == nil {
 		e.log.Warn("which admin sessions have been ended can't be read: all log in again", "err", err)
-		// As sessions tell when they began.
-		e.of = map[string]endedWith{everyToken: {Until: time.Now().Truncate(time.Second)}}
-		e.write(e.encoded()) // else the next start would not be able to read it, either
+		e.of = map[string]endedWith{everyToken: {Era: rand.Text()}}
+		e.replace()
+		return
 	}
+	if e.clamp(time.Now()) {
+		e.replace()
+	}
+}
+
+// clamp lets sessions go on that begin from now on, if a clock was ahead that has been set since,
+// and reports whether it was. The caller holds mu.
+func (e *ended) clamp(now time.Time) (was bool) {
+	for id, with := range e.of {
+		if with.Until.After(now) {
+			with.Until, was = now.Truncate(time.Second), true // as sessions tell when they began
+			e.of[id] = with
+		}
+	}
+	return was
+}
+
+// replace writes instead of what an earlier run has kept. The caller holds mu.
+func (e *ended) replace() {
+	if err := e.dir.Write(endedFile, e.encoded()); err != nil {
+		e.log.Warn("the file of ended admin sessions can't be replaced: the next start has all log in again",
+			"err", err)
+	}
+}
+
+// decodeEnded takes what it doesn't know for damage, such as a key with a letter that is another.
+func decodeEnded(text []byte, of *map[string]endedWith) error {
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(of); err != nil {
+		return err
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return errors.New("something comes after its end")
+	}
+	return nil
 }
 
 func (e *ended) has(s session) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.open()
-	for _, id := range []string{everyToken, s.token.id()} {
-		with := e.of[id]
-		if _, over := with.Names[s.name]; over || s.began.Before(with.Until) {
-			return true
-		}
-	}
-	return false
+	with := e.of[s.token.id()]
+	_, over := with.Names[s.name]
+	return over || s.began.Before(with.Until)
+}
+
+// era is what the signature of a cookie has that is good now.
+func (e *ended) era() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.open()
+	return e.of[everyToken].Era
 }
 
 // add ends a session at once, and returns when the state directory knows it, or can't. Of one
@@ -119,7 +165,7 @@ func (e *ended) note(s session) (n uint64, due time.Time) {
 func (e *ended) forget(now time.Time) {
 	maps.DeleteFunc(e.of, func(_ string, with endedWith) bool {
 		maps.DeleteFunc(with.Names, func(_ string, until time.Time) bool { return until.Before(now) })
-		return len(with.Names) == 0 && with.Until.Add(sessionMost).Before(now)
+		return len(with.Names) == 0 && with.Era == "" && with.Until.Add(sessionMost).Before(now)
 	})
 }
 
@@ -138,17 +184,13 @@ func (e *ended) keep(n uint64, id string) {
 	e.of[id] = with
 	text := e.encoded()
 	e.mu.Unlock()
-	e.write(text)
+	if err := e.dir.Write(endedFile, text); err != nil {
+		e.log.Warn("the end of an admin session can't be kept: a restart forgets it", "err", err)
+	}
 }
 
 // encoded is what the file has of what is known. The caller holds mu.
 func (e *ended) encoded() []byte {
 	text, _ := json.Marshal(e.of) // texts and times always have JSON
 	return text
-}
-
-func (e *ended) write(text []byte) {
-	if err := e.dir.Write(endedFile, text); err != nil {
-		e.log.Warn("the end of an admin session can't be kept: a restart forgets it", "err", err)
-	}
 }

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"fmt"
 	"net/http"
 	"sync"
 	"time"
@@ -15,6 +16,8 @@ const (
 	feedPatience = 10 * time.Second
 	// feedLife is after how long a reader has to come again, and show again who it is.
 	feedLife = 10 * time.Minute
+	// feedAgain is how soon it comes, lest a page that waits takes its place.
+	feedAgain = 250 * time.Millisecond
 )
 
 // feed hands events to its readers.
@@ -92,8 +95,12 @@ func (a *API) serveEvents(w http.ResponseWriter, r *http.Request) {
 	token, _ := r.Context().Value(visitor{}).(*Token)
 	events, no := a.feed.join(token.Name)
 	if no != "" {
+		why := "the feed has too many readers"
+		if no == GoingDown {
+			why = "the box is going down"
+		}
 		w.Header().Set("Retry-After", "5")
-		refuse(w, http.StatusServiceUnavailable, no, "the feed has too many readers, or the box is going down")
+		refuse(w, http.StatusServiceUnavailable, no, why)
 		return
 	}
 	defer a.feed.leave(events)
@@ -105,6 +112,8 @@ func (a *API) serveEvents(w http.ResponseWriter, r *http.Request) {
 	header.Set("Cache-Control", "no-store, no-transform")
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("X-Accel-Buffering", "no") // nginx would gather events otherwise
+	// It goes with the first event.
+	fmt.Fprintf(w, "retry: %d\n\n", feedAgain.Milliseconds()) //nolint:errcheck // that event meets the error, too
 	over := time.NewTimer(feedLife)
 	defer over.Stop()
 	page, paged := a.sessionOf(r)

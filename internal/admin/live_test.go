@@ -137,6 +137,9 @@ func TestFeed(t *testing.T) {
 	defer resp.Body.Close()
 	lines := bufio.NewScanner(resp.Body)
 	lines.Buffer(nil, 1<<20)
+	if lines.Scan(); lines.Text() != "retry: 250" {
+		t.Errorf("the feed begins with %q", lines.Text())
+	}
 	var at int64
 	for range 2 {
 		for lines.Scan() && lines.Text() == "" {
@@ -150,6 +153,23 @@ func TestFeed(t *testing.T) {
 	}
 	a.Apply(nil)
 	for lines.Scan() {
+	}
+}
+
+// Each reason for which nobody follows has its own words.
+func TestFeedSaysWhyNot(t *testing.T) {
+	t.Parallel()
+	a := box(nil)
+	for range readersEach {
+		a.feed.join(owner)
+	}
+	for _, want := range []string{`"too-many-pages","message":"the feed has too many readers"`,
+		`"shutting-down","message":"the box is going down"`} {
+		w := send(a, "GET", "/api/admin/events", "", "Authorization", "Bearer "+token)
+		if w.Code != http.StatusServiceUnavailable || !strings.Contains(w.Body.String(), want) {
+			t.Errorf("%d %s lacks %s", w.Code, w.Body, want)
+		}
+		a.feed.close()
 	}
 }
 

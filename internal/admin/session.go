@@ -70,7 +70,7 @@ func (t *Token) id() string {
 
 func (a *API) sign(says string, t *Token) string {
 	mac := hmac.New(sha256.New, []byte(a.o.Token))
-	mac.Write([]byte("signalbox admin session\n" + says + "\n"))
+	mac.Write([]byte("signalbox admin session\n" + a.ended.era() + "\n" + says + "\n"))
 	mac.Write(t.Hash[:])
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 )
 
 // The secrets that the appliance keeps.
@@ -200,6 +201,25 @@ func (d *Dir) put(name string, data []byte, place func(from, to string) error) e
 	}
 	if err := place(f.Name(), filepath.Join(d.path, name)); err != nil {
 		return fmt.Errorf("state: %w", err)
+	}
+	if err := syncDir(d.path); err != nil {
+		return fmt.Errorf("state: write %s: %w", name, err)
+	}
+	return nil
+}
+
+// syncDir has the disk know the names in a directory, where systems and file systems can do that.
+func syncDir(path string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := f.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, syscall.EINVAL) {
+		return err
 	}
 	return nil
 }

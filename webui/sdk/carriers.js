@@ -4,13 +4,13 @@
 import { SignalboxError } from './errors.js';
 
 export const PROTOCOL = 'signalbox.v1';
+export const ANSWER_MS = 10_000; // how long a welcome, a pong or the answer to a farewell may take
 
 // What one POST may hold, and a farewell. The characters are at most 192 KiB in UTF-8; the hub
 // takes 256.
 const POST_FRAMES = 63;
 const POST_CHARACTERS = 64 * 1024;
 const LAST_WORD_MS = 500;
-const FAREWELL_MS = 4000; // that one may take, while its stream stays
 
 // Over HTTP/1.1, the browser has six connections to a host, for all tabs. If streams took them all,
 // nobody could say a word.
@@ -100,8 +100,10 @@ class EventsCarrier {
     this.#source.onmessage = null;
     // Left alone, it would connect again, for a session that nobody has.
     this.#source.onerror = () => this.#shut();
-    const signal = AbortSignal.timeout?.(FAREWELL_MS);
-    const say = (frames) => fetch(`${this.#url}/send`, { ...this.#request(frames), keepalive: true, signal });
+    const say = (frames) => {
+      const signal = AbortSignal.timeout?.(ANSWER_MS);
+      return fetch(`${this.#url}/send`, { ...this.#request(frames), keepalive: true, signal });
+    };
     // Browsers let no more than 64 KiB outlive the page. The key is good as long as the stream is.
     say([...last, farewell]).catch(() => say([farewell])).catch(() => {}).finally(() => this.#shut());
   }

@@ -1,6 +1,6 @@
 // The line to the hub: one connection after another, over the carrier that gets through. A new one
 // resumes the session, or, where the hub knows it no longer, begins another with the same peer id.
-import { CARRIERS, opensWebSocket } from './carriers.js';
+import { ANSWER_MS, CARRIERS, opensWebSocket } from './carriers.js';
 import { Emitter } from './emitter.js';
 import { SignalboxError } from './errors.js';
 import { keepToken, storeTokens, takeToken } from './keep.js';
@@ -8,8 +8,7 @@ import { watchPage } from './page.js';
 import { reasonOf } from './reason.js';
 
 const OPEN_MS = 4000; // how long a carrier may take to open
-const ANSWER_MS = 10_000; // how long a welcome or a pong may take
-const DOUBT_MS = 3000; // and a pong, when there is reason to believe that the path has gone
+const DOUBT_MS = 3000; // how long a pong may take, when there is reason to believe that the path has gone
 const BACKOFF_MS = [0, 300, 1200, 2700, 4800, 7000];
 const JITTER_MS = 1000; // so that the clients of a restarted box don't come back in one wave
 const FIRST_JITTER_MS = 200;

@@ -11,7 +11,7 @@ globalThis.location = { hash: '', origin: 'https://box.example', pathname: '/adm
 globalThis.addEventListener = () => {};
 globalThis.matchMedia = () => ({ addEventListener() {} });
 globalThis.fetch = async (path) => {
-  const { status = 200, body = {} } = answers[path.replace(/^\/api\/admin\/(\w+).*$/, '$1')] ?? { status: 404 };
+  const { status = 200, body = {} } = await answers[path.replace(/^\/api\/admin\/(\w+).*$/, '$1')] ?? { status: 404 };
   if (status === 204) return new Response(null, { status });
   return new Response(JSON.stringify(body), { status });
 };
@@ -165,6 +165,43 @@ test('a page for which there is no room says so, and goes on by itself', { timeo
   lost.readyState = EventSource.CLOSED;
   lost.onerror();
   await until(() => /no answer since/.test(byId('freshness').textContent));
+});
+
+test('a page that waits for room goes on whatever it hears meanwhile', { timeout: 20_000 }, async () => {
+  await enter();
+  tell();
+  await until(() => document.body.dataset.state === 'live');
+  const refuse = async (answer) => {
+    const refused = feed;
+    answers.events = answer;
+    refused.readyState = EventSource.CLOSED;
+    refused.onerror();
+    await until(() => feed !== refused);
+  };
+  await refuse({ status: 503, body: { code: 'too-many-pages', message: 'in the words of the API' } });
+  assert.equal(document.body.dataset.state, 'full');
+  await refuse({}); // there was room for the question
+  assert.equal(document.body.dataset.state, 'full');
+  let late;
+  await refuse(new Promise((resolve) => { late = resolve; })); // it is not waited for
+  tell();
+  late({ status: 503, body: { code: 'too-many-pages', message: 'in the words of the API' } });
+  await new Promise((resolve) => { wait(resolve, 20); });
+  assert.equal(document.body.dataset.state, 'live');
+});
+
+test('a page that nobody sees waits for no room', { timeout: 20_000 }, async () => {
+  await byId('logout').fire('click');
+  feed = null;
+  document.hidden = true;
+  byId('token').value = 'a-token';
+  await byId('token-form').fire('submit');
+  await until(() => byId('locked').hidden);
+  await new Promise((resolve) => { wait(resolve, 20); });
+  assert.equal(feed, null);
+  document.hidden = false;
+  document.fire('visibilitychange');
+  assert.ok(feed);
 });
 
 test('people who use none of their allocations have a number, too', { timeout: 20_000 }, async () => {

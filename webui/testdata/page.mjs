@@ -140,12 +140,14 @@ export function open(page) {
 
 globalThis.document = {
   hidden: false,
+  listeners: {},
   documentElement: new Element('html'),
   body: new Element('body'),
   createElement: (tag) => new Element(tag),
   getElementById: (id) => elements.get(id) ?? elements.set(id, new Element('div')).get(id),
   querySelector: () => null,
   querySelectorAll: () => [],
-  addEventListener() {},
+  addEventListener: Element.prototype.addEventListener,
+  fire: Element.prototype.fire,
 };
 globalThis.navigator ??= { languages: ['en'] };

@@ -7,6 +7,7 @@ import { reasonOf } from '../sdk/reason.js';
 
 const URL = 'https://box.example/signal';
 let open; // questions that have no answer
+let asked; // and how many there have been
 let places; // whether the browser has one for a stream
 let source;
 const timeout = AbortSignal.timeout;
@@ -16,6 +17,7 @@ after(() => clearInterval(awake));
 globalThis.fetch = (url, { signal } = {}) => new Promise((resolve, reject) => {
   if (signal?.aborted) return reject(signal.reason);
   open++;
+  asked++;
   signal?.addEventListener('abort', () => {
     open--;
     reject(signal.reason);
@@ -39,7 +41,7 @@ const until = async (look) => {
 };
 
 beforeEach(() => {
-  open = 0;
+  open = asked = 0;
   places = true;
   source = null;
 });
@@ -57,7 +59,7 @@ test('a carrier that is given up asks for no place', { timeout: 10_000 }, async 
   await until(() => !open);
 });
 
-test('a farewell that nobody takes holds no stream', { timeout: 10_000 }, async () => {
+test('a farewell that nobody takes is said twice, and holds no stream then', { timeout: 10_000 }, async () => {
   const carrier = events();
   await until(() => source);
   source.dispatchEvent(Object.assign(new Event('open'), { data: '{"key":"k"}' }));
@@ -65,4 +67,5 @@ test('a farewell that nobody takes holds no stream', { timeout: 10_000 }, async 
   assert.equal(open, 1);
   await until(() => source.closed);
   assert.equal(open, 0);
+  assert.equal(asked, 2);
 });

@@ -86,6 +86,7 @@ export function follow({ onlive, onlost, onlocked }) {
   let again;
   let over = false;
   let full = false;
+  let isLost = false;
   const stop = () => {
     clearTimeout(silence);
     clearTimeout(again);
@@ -98,7 +99,7 @@ export function follow({ onlive, onlost, onlocked }) {
   const open = () => {
     const mine = source = new EventSource('/api/admin/events');
     source.onmessage = ({ data }) => {
-      full = false;
+      full = isLost = false;
       expect();
       onlive(JSON.parse(data));
     };
@@ -109,12 +110,14 @@ export function follow({ onlive, onlost, onlocked }) {
   };
   const lost = async () => {
     stop();
+    isLost = true;
     onlost({ full });
+    again = setTimeout(open, AGAIN_MS);
     const why = await refusal();
     if (over) return;
     if (why instanceof Locked) return onlocked();
-    if (full !== (full = why?.code === 'too-many-pages')) onlost({ full });
-    again = setTimeout(open, AGAIN_MS);
+    // If it was let in, the source may be, too; and that may be so already.
+    if (why && isLost && full !== (full = why.code === 'too-many-pages')) onlost({ full });
   };
   open();
   return () => {

@@ -72,6 +72,7 @@ async function open(reason) {
     return lock(...(error instanceof Locked ? [reason] : why(error)));
   }
   byId('locked').hidden = true;
+  document.body.dataset.state = 'starting';
   return watch();
 }
 
@@ -93,8 +94,10 @@ async function enter(token) {
   return open('admin.locked.cookies');
 }
 
+// Of a tab that nobody looks at, as one that was opened behind another, this waits for somebody.
 function watch() {
   end();
+  if (document.hidden) return;
   end = follow({
     onlive: (live) => {
       latest = { live, at: new Date() };
