@@ -34,6 +34,13 @@ func TestCallControls(t *testing.T) {
 		bo.Await(10*time.Second, "Bo hears Ann", hears)
 		ann.Click("#mute")
 		ann.Await(5*time.Second, "Ann sends no voice", not(sendsVoice))
+		ann.Await(5*time.Second, "and next to no packets of it", `(async () => {
+			const sent = async () => [...(await labPeerConnections.at(-1).getStats()).values()]
+				.find(s => s.type == "outbound-rtp" && s.kind == "audio").packetsSent;
+			const before = await sent();
+			await new Promise(resolve => setTimeout(resolve, 1000));
+			return await sent() - before <= 10; // of 50
+		})()`)
 		bo.Await(5*time.Second, "Bo sees that Ann is muted, and hears nothing", showsMuted+" && "+not(hears))
 		ann.Click("#mute")
 		ann.Await(5*time.Second, "Ann sends her voice again", sendsVoice)
