@@ -47,9 +47,9 @@ func TestCallSendsWhatIsShown(t *testing.T) {
 
 // TestLongMeshOfFour and TestLongMeshOfEight measure a mesh: who sends what, at what cost, and gaps
 // in voices.
-func TestLongMeshOfFour(t *testing.T) { mesh(t, 4, 480, lab.PageOptions{Width: 800, Height: 600}) }
+func TestLongMeshOfFour(t *testing.T) { mesh(t, 4, 480, 20, lab.PageOptions{Width: 800, Height: 600}) }
 
-func TestLongMeshOfEight(t *testing.T) { mesh(t, 8, 240, lab.PageOptions{Width: 480, Height: 360}) }
+func TestLongMeshOfEight(t *testing.T) { mesh(t, 8, 240, 10, lab.PageOptions{Width: 480, Height: 360}) }
 
 const (
 	meshTime    = 20 * time.Second // how long a mesh is measured
@@ -62,9 +62,11 @@ const (
 	// More people share a browser, in which each has a process with encoders of their own: eight
 	// whole browsers are too much for two cores.
 	meshBrowsers = 4
-	cameraRate   = 10 // frames in a second that a camera gives
-	plainCamera  = 2  // of Chromium's ten fake cameras, from which on each gives pictures that are sent
 )
+
+// plainCameras are those of Chromium's ten fake cameras that give pictures which are sent, and are
+// no JPEGs, which take more time than all else that a camera does.
+var plainCameras = [...]int{0, 3, 4, 5, 6, 7, 8, 9}
 
 // listens has a page note the longest time for which sound of a peer was made up, in ms, beyond
 // what the peer was silent for, in about a second: the fake microphone beeps all the time. It looks
@@ -111,17 +113,18 @@ type sentTo struct {
 	Limited                                                   string
 }
 
-// mesh has so many people call each other, one coming after the other, and fails unless each sends
+// mesh has so many people, whose cameras give pictures at that rate, call each other, one coming
+// after the other, and fails unless each sends
 // every other one what the policy allows, no larger than the `highest`, in all no more than an
 // uplink of 3 Mbit/s has room for, and every voice is heard without gaps, even where one machine
 // has no time left for all the encoders of all the people: pictures give way. What else the machine
 // does meanwhile is nothing that a page could give way to.
-func mesh(t *testing.T, people, highest int, window lab.PageOptions) {
+func mesh(t *testing.T, people, highest, rate int, window lab.PageOptions) {
 	testkit.Long(t)
 	l := lab.New(t, lab.PortRestricted, lab.PortRestricted)
 	server := lab.StartServer(t, l.Server, lab.Config)
 	options := lab.BrowserOptions{Flags: []string{fmt.Sprintf(
-		"--use-fake-device-for-media-stream=device-count=%d,fps=%d", people+plainCamera, cameraRate)}}
+		"--use-fake-device-for-media-stream=device-count=%d,fps=%d", len(plainCameras)+2, rate)}}
 	b := lab.StartBrowser(t, l.A, options)
 	var pages []*lab.Page
 	for n := range people { // one after the other, as people come
@@ -129,7 +132,7 @@ func mesh(t *testing.T, people, highest int, window lab.PageOptions) {
 			b = lab.StartBrowser(t, l.A, options)
 		}
 		p := b.Open(server.HTTPS+"/call/x", window)
-		useCamera(p, fmt.Sprint("fake_device_", n+plainCamera))
+		useCamera(p, fmt.Sprint("fake_device_", plainCameras[n]))
 		knock(p, fmt.Sprint("guest ", n))
 		p.Await(40*time.Second, "a guest is in the call", `document.body.dataset.state == "in-call"`)
 		pages = append(pages, p)
