@@ -211,8 +211,8 @@ func mesh(t *testing.T, people, highest, rate int, window lab.PageOptions) {
 	pages[0].Shoot("in-call")
 }
 
-// useCamera chooses a camera in the lobby. One that many pages of a browser share gives some of them
-// next to no pictures.
+// useCamera chooses a camera in the lobby. One that many pages of a browser share gives some of
+// them next to no pictures.
 func useCamera(p *lab.Page, label string) {
 	p.Await(40*time.Second, "the lobby knows "+label, fmt.Sprintf(`(choice => {
 		const option = [...choice.options].find(o => o.label == %q);
