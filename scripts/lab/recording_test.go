@@ -163,7 +163,7 @@ func TestLongRecordingIsPlayable(t *testing.T) {
 				t.Fatal(err)
 			}
 			playable(t, path, least, tt.codecs)
-			// Firefox mixes silence where it has nothing to play on: PulseAudio's null sink will do.
+			// Firefox mixes silence without anything to play on: PulseAudio's null sink will do.
 			if tt.engine == lab.Chromium || os.Getenv("PULSE_SERVER") != "" {
 				heard(t, path)
 			}

@@ -158,13 +158,15 @@ test('an uplink of which nothing is known comes back', () => {
 test('voices of many come in longer packets, and silence in next to none', () => {
   const chromium = 'm=audio 9 UDP/TLS/RTP/SAVPF 111 63\r\na=rtpmap:111 opus/48000/2\r\n'
     + 'a=fmtp:111 minptime=10;useinbandfec=1\r\na=rtpmap:63 red/48000/2\r\na=fmtp:63 111/111\r\n';
-  const firefox = 'm=audio 9 UDP/TLS/RTP/SAVPF 109\r\na=fmtp:109 maxplaybackrate=48000;stereo=1;useinbandfec=1\r\na=fmtp:101 0-15\r\n';
+  const firefox = 'm=audio 9 UDP/TLS/RTP/SAVPF 109\r\n'
+    + 'a=fmtp:109 maxplaybackrate=48000;stereo=1;useinbandfec=1\r\na=fmtp:101 0-15\r\n';
   assert.equal(withVoices(chromium, 2), chromium.replace('fec=1', 'fec=1;usedtx=1'));
   assert.equal(withVoices(chromium, 3), chromium.replace('fec=1', 'fec=1;usedtx=1;ptime=40'));
   assert.equal(withVoices(firefox, 7), firefox.replace('fec=1', 'fec=1;usedtx=1;ptime=40'));
   assert.equal(withVoices('v=0\r\n', 7), 'v=0\r\n');
   const video = 'm=video 9 UDP/TLS/RTP/SAVPF 96\r\n';
-  assert.equal(withVoices(chromium + video + chromium, 1), chromium.replace('fec=1', 'fec=1;usedtx=1') + video + chromium,
+  const voice = chromium.replace('fec=1', 'fec=1;usedtx=1');
+  assert.equal(withVoices(chromium + video + chromium, 1), voice + video + chromium,
     'the sound of a screen is left as it is');
 });
 
