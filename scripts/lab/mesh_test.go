@@ -68,6 +68,11 @@ const (
 // no JPEGs, which take more time than all else that a camera does.
 var plainCameras = [...]int{0, 3, 4, 5, 6, 7, 8, 9}
 
+// cameras is Chromium's flag that has it fake ten, each of which gives so many frames in a second.
+func cameras(rate int) string {
+	return fmt.Sprintf("--use-fake-device-for-media-stream=device-count=10,fps=%d", rate)
+}
+
 // listens has a page note the longest time for which sound of a peer was made up, in ms, beyond
 // what the peer was silent for, in about a second: the fake microphone beeps all the time. It looks
 // when the page does, at the same reports, as others would cost as much again, and notes how long
@@ -123,8 +128,7 @@ func mesh(t *testing.T, people, highest, rate int, window lab.PageOptions) {
 	testkit.Long(t)
 	l := lab.New(t, lab.PortRestricted, lab.PortRestricted)
 	server := lab.StartServer(t, l.Server, lab.Config)
-	options := lab.BrowserOptions{Flags: []string{fmt.Sprintf(
-		"--use-fake-device-for-media-stream=device-count=%d,fps=%d", len(plainCameras)+2, rate)}}
+	options := lab.BrowserOptions{Flags: []string{cameras(rate)}}
 	b := lab.StartBrowser(t, l.A, options)
 	var pages []*lab.Page
 	for n := range people { // one after the other, as people come
@@ -132,7 +136,7 @@ func mesh(t *testing.T, people, highest, rate int, window lab.PageOptions) {
 			b = lab.StartBrowser(t, l.A, options)
 		}
 		p := b.Open(server.HTTPS+"/call/x", window)
-		useCamera(p, fmt.Sprint("fake_device_", plainCameras[n]))
+		useCamera(p, plainCameras[n])
 		knock(p, fmt.Sprint("guest ", n))
 		p.Await(40*time.Second, "a guest is in the call", `document.body.dataset.state == "in-call"`)
 		pages = append(pages, p)
@@ -213,7 +217,8 @@ func mesh(t *testing.T, people, highest, rate int, window lab.PageOptions) {
 
 // useCamera chooses a camera in the lobby. One that many pages of a browser share gives some of
 // them next to no pictures.
-func useCamera(p *lab.Page, label string) {
+func useCamera(p *lab.Page, number int) {
+	label := fmt.Sprint("fake_device_", number)
 	p.Await(40*time.Second, "the lobby knows "+label, fmt.Sprintf(`(choice => {
 		const option = [...choice.options].find(o => o.label == %q);
 		if (!option || !document.querySelector("#preview").videoWidth) return false;
