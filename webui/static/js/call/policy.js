@@ -177,8 +177,10 @@ export class Machine {
     const before = this.#seconds;
     this.#seconds = isBusy ? Math.max(0, before) + 1 : Math.min(0, before) - 1;
     if (this.#seconds === OVERWORKED) {
-      if (this.spare < SPARE_MAX) this.#relief = Math.min(RELIEF_MAX, this.#relief * 2);
-      this.spare = Math.min(SPARE_MAX, this.spare + 1);
+      if (this.spare < SPARE_MAX) {
+        this.spare++;
+        this.#relief = Math.min(RELIEF_MAX, this.#relief * 2);
+      }
     } else if (this.#seconds > -this.#relief) {
       return;
     } else if (this.spare) {

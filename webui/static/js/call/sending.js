@@ -12,7 +12,7 @@ export class Sending {
   #lines;
   #onspare;
   #shown = new Map(); // peer id -> {height, spare}: how high it shows the camera's picture, in its pixels
-  #seen = new Map(); // peer id -> the sample of its line that the last look saw
+  #seen = new WeakSet(); // samples
   #told = new WeakMap(); // sender -> {track, looks, wanted}: how long it has sent that, and what was set last
   #set = new Map(); // peer id -> {height, rate} of the highest picture that it is sent: samples tell of that one
   #asked = new WeakMap(); // camera -> what it was asked to give: see cameraFor
@@ -64,7 +64,7 @@ export class Sending {
     const lines = this.#lines();
     this.#uplink.take(lines.map(({ samples }) => lossOf(samples)));
     const { spare } = this;
-    const last = lines.map(({ id, samples }) => ({ sample: this.#newOf(id, samples), set: this.#set.get(id) }));
+    const last = lines.map(({ id, samples }) => ({ sample: this.#newOf(samples), set: this.#set.get(id) }));
     if (!last.length || last.some(({ sample }) => sample)) this.#machine.take(isOverworked(last));
     if (spare !== this.spare) this.#onspare();
     for (const { sender } of this.#senders()) this.#tell(sender).looks++;
@@ -72,10 +72,10 @@ export class Sending {
   }
 
   // The sample of a line that no look has seen: a browser may take longer than a second to answer.
-  #newOf(id, samples) {
+  #newOf(samples) {
     const sample = samples.at(-1);
-    if (sample === this.#seen.get(id)) return undefined;
-    this.#seen.set(id, sample);
+    if (!sample || this.#seen.has(sample)) return undefined;
+    this.#seen.add(sample);
     return sample;
   }
 
@@ -97,9 +97,7 @@ export class Sending {
   async #update() {
     this.#isDue = false;
     const { peers } = this.#room;
-    for (const known of [this.#shown, this.#seen]) {
-      for (const id of known.keys()) if (!peers.has(id)) known.delete(id);
-    }
+    for (const id of this.#shown.keys()) if (!peers.has(id)) this.#shown.delete(id);
     const set = new Map();
     for (const { id, sender } of this.#senders()) await this.#adjust(sender, id, set).catch(() => {});
     this.#set = set;
