@@ -172,12 +172,11 @@ func (c *company) receive(r *run, receiving *sync.WaitGroup) {
 	for i, t := range c.talkers {
 		receiving.Go(func() {
 			answers := c.o.Rate == 0 && i < 2*c.o.Pairs
-			err := t.listen(func(mark []byte) error {
+			err := t.listen(func(mark []byte) {
 				r.count(mark, r.now())
-				if !answers || r.now() >= r.end {
-					return nil
+				if answers && r.now() < r.end {
+					c.say(r, t)
 				}
-				return c.say(r, t)
 			})
 			if !r.stopped.Load() {
 				err = fmt.Errorf("session %d of %d: %w", i+1, len(c.talkers), c.o.explain(err))
@@ -189,13 +188,13 @@ func (c *company) receive(r *run, receiving *sync.WaitGroup) {
 }
 
 // say has a session say something to the other one in its room.
-func (c *company) say(r *run, t *talker) error {
+func (c *company) say(r *run, t *talker) {
 	now := r.now()
 	c.said.Add(1)
 	if now >= r.start {
 		r.meters[0].sent.Add(1)
 	}
-	return t.say(stamp{run: r.id, sent: now})
+	t.say(stamp{run: r.id, sent: now})
 }
 
 func (c *company) sends(r *run) []sending {
@@ -237,7 +236,7 @@ func (s *speaker) send() {
 	if s.c.o.Rate == 0 {
 		for range s.c.o.Window {
 			for _, t := range ends {
-				s.say(t)
+				s.c.say(s.r, t)
 			}
 		}
 		return
@@ -250,15 +249,8 @@ func (s *speaker) send() {
 			pause.wait(min(time.Duration(p.next()-now), maxPause))
 			continue
 		}
-		s.say(ends[i])
+		s.c.say(s.r, ends[i])
 		i = (i + 1) % len(ends)
-	}
-}
-
-func (s *speaker) say(t *talker) {
-	if err := s.c.say(s.r, t); err != nil && !s.r.stopped.Load() {
-		err = s.c.o.explain(err)
-		s.c.failed.CompareAndSwap(nil, &err)
 	}
 }
 

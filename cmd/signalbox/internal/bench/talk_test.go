@@ -2,10 +2,15 @@ package bench
 
 import (
 	"crypto/tls"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gorilla/websocket"
 )
 
 // talk are the options of a short run against a hub.
@@ -99,5 +104,36 @@ func TestTalkSaysWhyMessagesAreLost(t *testing.T) {
 	}
 	if !strings.Contains(said, "signal.rate") {
 		t.Errorf("it says %q", said)
+	}
+}
+
+// A hub that ends sessions in the middle of what they say: that nothing can be said any more is
+// noticed at once, and is not why.
+func TestTalkHearsWhyItEnded(t *testing.T) {
+	t.Parallel()
+	hub := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, err := new(websocket.Upgrader).Upgrade(w, r, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		for _, answer := range []string{"welcome", "joined", ""} {
+			if _, _, err := conn.ReadMessage(); err != nil {
+				return
+			}
+			if answer != "" {
+				conn.WriteJSON(map[string]string{"type": answer})
+			}
+		}
+		over := websocket.FormatCloseMessage(websocket.ClosePolicyViolation, "enough")
+		conn.WriteControl(websocket.CloseMessage, over, time.Now().Add(patience))
+		io.Copy(io.Discard, conn.NetConn())
+	}))
+	t.Cleanup(hub.Close)
+	o := talk(Native, strings.TrimPrefix(hub.URL, "http://"))
+	o.Rate, o.Window, o.Pairs = 0, MaxWindow, 2
+	if _, err := RunTalk(deadline(t), o); err == nil || !strings.Contains(err.Error(), "enough") {
+		t.Errorf("it says %v", err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -131,9 +132,7 @@ func (t *talker) join(ctx context.Context, room string, size int) error {
 
 // ask says something, and waits for the answer that begins so.
 func (t *talker) ask(ctx context.Context, text []byte, answer string) error {
-	if err := t.write(text); err != nil {
-		return err
-	}
+	t.write(text)
 	return t.await(ctx, answer)
 }
 
@@ -168,9 +167,7 @@ func (t *talker) next() ([]byte, error) {
 			json.Unmarshal(text, &said) //nolint:errcheck // what it doesn't say is empty
 			return nil, refusedError{said.Code, said.Message}
 		case t.dialect == SocketIO && string(text) == "2":
-			if err := t.write([]byte("3")); err != nil {
-				return nil, err
-			}
+			t.write([]byte("3"))
 			continue
 		case t.dialect == SocketIO && bytes.HasPrefix(text, []byte("44")):
 			var said struct{ Message string }
@@ -182,7 +179,7 @@ func (t *talker) next() ([]byte, error) {
 }
 
 // listen passes on the stamps of what it hears, until it hears nothing more.
-func (t *talker) listen(heard func(mark []byte) error) error {
+func (t *talker) listen(heard func(mark []byte)) error {
 	var mark [stampSize]byte
 	for {
 		text, err := t.next()
@@ -197,26 +194,26 @@ func (t *talker) listen(heard func(mark []byte) error) error {
 		if n, err := hex.Decode(mark[:], text[:min(len(text), markSize)]); err != nil || n < stampSize {
 			continue // of somebody else
 		}
-		if err := heard(mark[:]); err != nil {
-			return err
-		}
+		heard(mark[:])
 	}
 }
 
 // say says its message, stamped.
-func (t *talker) say(s stamp) error {
+func (t *talker) say(s stamp) {
 	var mark [stampSize]byte
 	s.put(mark[:])
 	t.writing.Lock()
 	defer t.writing.Unlock()
 	hex.Encode(t.mark, mark[:])
-	return t.conn.WriteMessage(websocket.TextMessage, t.frame)
+	t.conn.WriteMessage(websocket.TextMessage, t.frame) //nolint:errcheck // as in write
 }
 
-func (t *talker) write(text []byte) error {
+// write has no error: where nothing can be written, next fails, too, and only it knows why. What a
+// server says at the end is read after the first write that fails.
+func (t *talker) write(text []byte) {
 	t.writing.Lock()
 	defer t.writing.Unlock()
-	return t.conn.WriteMessage(websocket.TextMessage, text)
+	t.conn.WriteMessage(websocket.TextMessage, text) //nolint:errcheck // see above
 }
 
 // interrupt ends what reads or writes.
@@ -250,7 +247,7 @@ func (o *TalkOptions) explain(err error) error {
 		return advised{err, refused.advice()}
 	case errors.As(err, &unspoken):
 		return advised{err, unspoken.advice(o)}
-	case errors.As(err, &closed):
+	case errors.As(err, &closed), errors.Is(err, syscall.ECONNRESET):
 		return advised{err, "the server ends the session: its log may say why. " + tooMuch}
 	}
 	return explainConnecting(err, o.Server.Host, "--server", "--pairs or --idle")
