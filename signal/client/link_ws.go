@@ -49,11 +49,10 @@ func (d *dialer) openWebSocket(ctx context.Context) (link, error) {
 	// ends the connection, which is little on a busy machine.
 	conn.SetPingHandler(func(payload string) error {
 		l.beat()
-		err := conn.WriteControl(websocket.PongMessage, []byte(payload), time.Now().Add(writeTimeout))
-		if errors.Is(err, websocket.ErrCloseSent) {
-			return nil
+		if conn.WriteControl(websocket.PongMessage, []byte(payload), time.Now().Add(writeTimeout)) != nil {
+			l.doomed()
 		}
-		return err
+		return nil
 	})
 	conn.SetPongHandler(func(string) error {
 		l.beat()
@@ -80,7 +79,7 @@ func (l *wsLink) read() ([]byte, error) {
 func (l *wsLink) write(frames []outFrame, received uint64, timeout time.Duration) (err error) {
 	defer func() {
 		if err != nil {
-			time.AfterFunc(byeTime, l.close)
+			l.doomed()
 		}
 	}()
 	l.conn.SetWriteDeadline(time.Now().Add(timeout))
@@ -98,6 +97,9 @@ func (l *wsLink) write(frames []outFrame, received uint64, timeout time.Duration
 	}
 	return nil
 }
+
+// doomed closes a connection on which nothing can be written, once there was time to read why.
+func (l *wsLink) doomed() { time.AfterFunc(byeTime, l.close) }
 
 // quiet is false: the server pings, and we answer.
 func (l *wsLink) quiet() bool { return false }
