@@ -74,7 +74,7 @@ func (p *Page) Await(within time.Duration, words, expression string) {
 	deadline := time.Now().Add(within)
 	for {
 		var holds bool
-		p.do("holds", map[string]any{"expression": "Promise.resolve(" + expression + ").then(v => !!v)"}, &holds)
+		p.do("holds", map[string]any{"expression": expression}, &holds)
 		if holds {
 			return
 		}

@@ -54,8 +54,10 @@ const ops = {
     await tab.page.reload({ waitUntil: "load", timeout });
   },
   evaluate: (tab, { expression }) => tab.page.evaluate(expression),
-  // Whether something holds; not yet, while one page follows another.
-  holds: (tab, { expression }) => tab.page.evaluate(expression).catch((error) => {
+  // Whether something holds; not yet, while one page follows another, or has only begun.
+  holds: (tab, { expression }) => tab.page.evaluate(
+    `document.readyState != "loading" && Promise.resolve(${expression}).then(Boolean)`,
+  ).catch((error) => {
     if (!error.message.includes("context was destroyed")) throw error;
     return false;
   }),
