@@ -159,8 +159,8 @@ func (b *box) client(t testing.TB, ws *websocket.Conn) *peerConn {
 	return newPeerConn(t, ws)
 }
 
-// newPeerConn answers pings as long as anything can be written; the package's own handler breaks the
-// connection if an answer has not left within a second.
+// newPeerConn answers pings as long as anything can be written; the package's own handler breaks
+// the connection if an answer has not left within a second.
 func newPeerConn(t testing.TB, ws *websocket.Conn) *peerConn {
 	ws.SetPingHandler(func(payload string) error {
 		ws.WriteControl(websocket.PongMessage, []byte(payload), time.Now().Add(patience))
