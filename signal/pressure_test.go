@@ -70,7 +70,7 @@ func TestHub3UnsolicitedPongs(t *testing.T) {
 // An answer to a ping of the hub's is free, however often the hub pings.
 func TestHub3AnsweredPings(t *testing.T) {
 	t.Parallel()
-	b := start(t, signal.Options{Rate: 0.01, Heartbeat: 500 * time.Millisecond})
+	b := start(t, signal.Options{Rate: 0.01, Heartbeat: time.Second})
 	c := b.hello(t, nil)
 	pings := 0
 	c.ws.SetPingHandler(func(payload string) error {
