@@ -134,7 +134,7 @@ table ip sfu {
 			}
 			client.channelData(channel, row.sfu)
 			buf := make([]byte, 64)
-			bridge.SetReadDeadline(time.Now().Add(5 * time.Second))
+			bridge.SetReadDeadline(time.Now().Add(patience))
 			n, from, err := bridge.ReadFromUDPAddrPort(buf)
 			if err != nil || string(buf[:n]) != row.sfu || public && from != client.relayed {
 				t.Fatalf("%s: at %s, the SFU got %q of %v: %v", row.sfu, peer, buf[:n], from, err)
