@@ -48,7 +48,7 @@ func TestIssue16SFUOnTheBox(t *testing.T) {
 	}
 	client.send(at(10001), "to a port beside it")
 	client.channelData(0x4000, "to the bridge")
-	if data := firstDatagram(bridge, 5*time.Second); data != "to the bridge" {
+	if data := firstDatagram(bridge, patience); data != "to the bridge" {
 		t.Errorf("the bridge got %q", data)
 	}
 	if data := firstDatagram(beside, 100*time.Millisecond); data != "" {
