@@ -22,7 +22,8 @@ import (
 func TestSlowReader(t *testing.T) {
 	t.Parallel()
 	b := start(t, signal.Options{}, func(l *signal.Limits) {
-		l.Linger, l.Write = 50*time.Millisecond, 2*time.Second
+		// The outbox is full long before the write is late, also on a busy machine.
+		l.Linger, l.Write, l.Bytes = 50*time.Millisecond, 4*time.Second, 256<<10
 	})
 	slow := b.join(t, "tea", "Slow")
 	quick := b.join(t, "tea", "Quick")

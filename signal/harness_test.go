@@ -103,7 +103,7 @@ func startServer(t testing.TB, opts signal.Options, change func(*httptest.Server
 
 // serverTimeout is how long requests and answers may take. Connections must not mind a server's
 // limits.
-const serverTimeout = 2 * time.Second
+const serverTimeout = 4 * time.Second
 
 func (b *box) url() string { return "ws" + strings.TrimPrefix(b.server.URL, "http") + "/signal" }
 

@@ -140,7 +140,7 @@ func TestHub13ASignalInACallKeepsNobodyWaiting(t *testing.T) {
 			if err != nil {
 				t.Error(err)
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(30 * time.Second):
 			t.Error("it waits for somebody who only reads")
 		}
 	}

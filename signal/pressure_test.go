@@ -70,7 +70,7 @@ func TestHub3UnsolicitedPongs(t *testing.T) {
 // An answer to a ping of the hub's is free, however often the hub pings.
 func TestHub3AnsweredPings(t *testing.T) {
 	t.Parallel()
-	b := start(t, signal.Options{Rate: 0.01, Heartbeat: 500 * time.Millisecond})
+	b := start(t, signal.Options{Rate: 0.01, Heartbeat: time.Second})
 	c := b.hello(t, nil)
 	pings := 0
 	c.ws.SetPingHandler(func(payload string) error {
@@ -158,9 +158,9 @@ func TestHub3HalfFramesCount(t *testing.T) {
 // Beyond its limits it is ended without another one being inflated.
 func TestHub3DeflateBombs(t *testing.T) {
 	t.Parallel()
-	const size = 63 << 10
+	const size, rate = 63 << 10, 5
 	flooded := func(t *testing.T, volume int, long time.Duration) (c *peerConn, inflated int) {
-		b := start(t, signal.Options{Rate: 5}, patientEnd, func(l *signal.Limits) { l.Volume = volume })
+		b := start(t, signal.Options{Rate: rate}, patientEnd, func(l *signal.Limits) { l.Volume = volume })
 		ws, _, err := (&websocket.Dialer{EnableCompression: true}).Dial(b.url(), nil)
 		if err != nil {
 			t.Fatal(err)
@@ -186,10 +186,11 @@ func TestHub3DeflateBombs(t *testing.T) {
 	})
 	t.Run("to the end", func(t *testing.T) {
 		t.Parallel()
+		began := time.Now()
 		c, inflated := flooded(t, 1<<20, patience)
-		// It may send 20, and be refused 40, and some more for the time that passes.
-		if inflated > 80*size {
-			t.Errorf("%d bytes inflated", inflated)
+		// It may send 20, and be refused 40, and each second gives some more of both.
+		if most := size * (60 + 3*rate*(1+int(time.Since(began).Seconds()+1))); inflated > most {
+			t.Errorf("%d bytes inflated, more than %d", inflated, most)
 		}
 		c.expectClose(4003)
 	})

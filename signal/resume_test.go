@@ -141,7 +141,7 @@ func TestLostSessionsCount(t *testing.T) {
 func TestSlowReaderResumes(t *testing.T) {
 	t.Parallel()
 	b := start(t, signal.Options{Resume: time.Minute, Heartbeat: time.Minute},
-		func(l *signal.Limits) { l.Backlog, l.Bytes, l.Write = 40, 1<<20, time.Second })
+		func(l *signal.Limits) { l.Backlog, l.Bytes, l.Write = 40, 1<<20, 4*time.Second })
 	alice := b.dial(t)
 	alice.send("hello", nil)
 	welcome := alice.expect("welcome")

@@ -447,13 +447,13 @@ func TestHub13JournalAddsUpUnderChurn(t *testing.T) {
 func TestHub13DoorIsNotTheClientsDelay(t *testing.T) {
 	t.Parallel()
 	d := &slowDoor{at: make(chan signal.Visitor), admit: make(chan error)}
-	b := start(t, signal.Options{Door: d}, func(l *signal.Limits) { l.Hello = 500 * time.Millisecond })
+	b := start(t, signal.Options{Door: d}, func(l *signal.Limits) { l.Hello = 2 * time.Second })
 	begun := time.Now()
 	c := b.events(t, nil)
 	posted := make(chan int)
 	go func() { posted <- c.post(0, frame{"type": "hello"}) }()
 	<-d.at
-	time.AfterFunc(time.Until(begun.Add(time.Second)), func() { d.admit <- nil })
+	time.AfterFunc(time.Until(begun.Add(3*time.Second)), func() { d.admit <- nil })
 	c.expect("welcome")
 	if status := <-posted; status != 204 {
 		t.Errorf("status %d", status)

@@ -403,9 +403,7 @@ func TestAbuse32SlowStreamLosesItsOwnPacketsOnly(t *testing.T) {
 // Requests that are authentic, and too many.
 func TestOneSourceDoesNotFillTheQueue(t *testing.T) {
 	r := newRig(t, nil)
-	held, release := make(chan struct{}), make(chan struct{})
-	go inBooks(t, r.s, func() int { close(held); <-release; return 0 })
-	<-held // the books are busy with something
+	release := r.hold()
 	accepted := func(ip string) (n int) {
 		for range grantQueue {
 			raw := make([]byte, wire.HeaderSize)
@@ -425,6 +423,6 @@ func TestOneSourceDoesNotFillTheQueue(t *testing.T) {
 	if n := accepted("2001:db8::2"); n != 0 { // the same /64
 		t.Errorf("its neighbor has %d more", n)
 	}
-	close(release)
+	release()
 	eventually(t, "they are handled", func() bool { return accepted("192.0.2.1") > 0 })
 }

@@ -195,7 +195,7 @@ func TestAbuse19StreamsThatAreNotTURN(t *testing.T) {
 	}
 	took := time.Since(began)
 	t.Logf("a dripping client was served for %v", took)
-	if took > quick.firstFrame+5*time.Second {
+	if took > 10*time.Second {
 		t.Error("that is too long")
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,16 +18,15 @@ import (
 
 // TestAttackF.. are attacks that found a fault, by the number that this had.
 
-// hold keeps the books busy until release is called.
+// hold keeps the books busy until release is called, or the test ends.
 func (r *rig) hold() (release func()) {
+	r.t.Helper()
 	held, done := make(chan struct{}), make(chan struct{})
-	over := make(chan struct{})
-	go func() {
-		defer close(over)
-		r.inBooks(func() int { close(held); <-done; return 0 })
-	}()
+	over := booked(r.t, r.s, func() int { close(held); <-done; return 0 })
 	<-held
-	return func() { close(done); <-over }
+	release = sync.OnceFunc(func() { close(done); <-over })
+	r.t.Cleanup(release)
+	return release
 }
 
 // A right that is taken away while a request waits for the books, or while they are about to grant

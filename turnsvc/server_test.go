@@ -357,13 +357,19 @@ func (r *rig) inBooks(f func() int) int {
 
 func inBooks(t testing.TB, s *Server, f func() int) int {
 	t.Helper()
+	return <-booked(t, s, f)
+}
+
+// booked has f run there, and returns without it. What f returns comes through the channel.
+func booked(t testing.TB, s *Server, f func() int) <-chan int {
+	t.Helper()
 	got := make(chan int, 1)
 	raw := make([]byte, wire.HeaderSize)
 	rand.Read(raw) // another transaction each time
 	link := probeLink{asked: func() { got <- f() }}
 	probe := &request{link: link, msg: wire.Message{Method: wire.MethodRefresh, Raw: raw}}
 	eventually(t, "room in the queue", func() bool { return s.books.submit(probe) })
-	return <-got
+	return got
 }
 
 // probeLink is a link whose first use in the books' goroutine runs a function.

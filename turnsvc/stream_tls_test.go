@@ -64,8 +64,10 @@ func TestIssue16TLSOnThePlainPort(t *testing.T) {
 func TestIssue16HandshakesThatStopMakeRoom(t *testing.T) {
 	t.Parallel()
 	const places = 8
+	patient := quick
+	patient.firstFrame, patient.stranger = 6*time.Second, 8*time.Second // all have to come meanwhile
 	r := newRigWith(t, func(o *Options) { withTLS(t)(o); o.Limits.Connections = places },
-		func(s *Server) { s.streams.timeouts = quick })
+		func(s *Server) { s.streams.timeouts = patient })
 	var stopped []net.Conn
 	for i := range 3 * places {
 		conn := r.dial("tcp", "u", "p").conn

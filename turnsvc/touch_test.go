@@ -59,7 +59,7 @@ func TestTouchFindsWhoStandsStill(t *testing.T) {
 			c.write(c.build(wire.MethodAllocate, withUDP)) // its refusal has a line
 		},
 		"the books": func(r *rig, s *stall) {
-			go r.inBooks(func() int { s.wait(); return 0 })
+			booked(r.t, r.s, func() int { s.wait(); return 0 })
 		},
 		"the reader of relays": func(r *rig, s *stall) {
 			src := netip.MustParseAddrPort("127.0.0.1:9")

@@ -197,7 +197,7 @@ func startBox(t *testing.T) string {
 	select {
 	case url := <-found:
 		return url
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("the appliance does not say where it is")
 		return ""
 	}

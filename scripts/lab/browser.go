@@ -18,8 +18,8 @@ import (
 	"time"
 )
 
-// patience is how long an operation on a page may take. A machine of two cores
-// that runs several calls takes its time to open another page.
+// patience bounds every wait for something that must come, such as an answer of a page. A machine
+// of two cores that runs several calls takes its time to open another page.
 const patience = 40 * time.Second
 
 // An Engine is a kind of browser.

@@ -16,23 +16,9 @@ import (
 func TestBrowserInNamespace(t *testing.T) {
 	besideOthers(t)
 	l := lab.New(t, lab.Symmetric, lab.UDPBlocked)
-	var listener net.Listener
-	if err := l.Server.Do(func() (err error) {
-		listener, err = net.Listen("tcp4", lab.AddrServer+":80")
-		return err
-	}); err != nil {
-		t.Fatal(err)
-	}
-	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "text/html")
+	serveWeb(t, l.Server, func(w http.ResponseWriter, r *http.Request) {
 		host, _, _ := net.SplitHostPort(r.RemoteAddr)
 		w.Write([]byte(`<link rel="icon" href="data:,"><p id="from">` + host + `</p>`))
-	})}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
-	t.Cleanup(func() {
-		server.Close()
-		<-served
 	})
 
 	for _, tt := range []struct {
@@ -70,4 +56,51 @@ func TestBrowserInNamespace(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What is waited for may come with a later page, of which there is only a part at first.
+func TestAwaitOutlivesPages(t *testing.T) {
+	besideOthers(t)
+	l := lab.New(t, lab.Symmetric, lab.Symmetric)
+	serveWeb(t, l.Server, func(w http.ResponseWriter, r *http.Request) {
+		w.Write([]byte(`<link rel="icon" href="data:,"><script>
+			const pages = (sessionStorage.pages ?? "") + "I";
+			sessionStorage.pages = pages;
+			if (pages.length < 4) setTimeout(() => location.reload(), 200);
+		</script>`))
+		w.(http.Flusher).Flush()
+		time.Sleep(100 * time.Millisecond)
+		w.Write([]byte(`<p>there<script>
+			if (pages.length == 4) setTimeout(() => { document.querySelector("p").id = "late"; }, 500);
+		</script>`))
+	})
+	for _, engine := range []lab.Engine{lab.Chromium, lab.Firefox} {
+		b := lab.StartBrowser(t, l.A, lab.BrowserOptions{Engine: engine})
+		p := b.Open("http://"+lab.AddrServer, lab.PageOptions{})
+		p.Await(30*time.Second, "a later page", `document.body.innerText.includes("there") && pages.length > 1 &&
+			new Promise(resolve => setTimeout(resolve, 50, true))`)
+		p.Await(30*time.Second, "it is there", `document.querySelector("#late").innerText == "there"`)
+	}
+}
+
+// serveWeb serves pages on port 80 of a namespace.
+func serveWeb(t *testing.T, in *lab.Namespace, page http.HandlerFunc) {
+	t.Helper()
+	var listener net.Listener
+	if err := in.Do(func() (err error) {
+		listener, err = net.Listen("tcp4", lab.AddrServer+":80")
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		page(w, r)
+	})}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	t.Cleanup(func() {
+		server.Close()
+		<-served
+	})
 }

@@ -65,9 +65,10 @@ func knock(p *lab.Page, name string) {
 func watch(t *testing.T, p *lab.Page, peers int) []flow {
 	t.Helper()
 	p.Await(40*time.Second, fmt.Sprintf("more than 25 frames decoded of each of %d peers", peers),
-		fmt.Sprintf(`%s.then(all => all.length == %d && all.every(f => f.Frames > 25))`, flows, peers))
+		fmt.Sprintf(`%s.then(all => all.length == %d && all.every(f => f.Frames > 25) && (window.labSeen = all))`,
+			flows, peers))
 	var got []flow
-	p.Eval(flows, &got)
+	p.Eval(`labSeen`, &got) // not asked again: one of them may have gone
 	return got
 }
 

@@ -95,7 +95,7 @@ func clientHello(t *testing.T) []byte {
 		<-ended
 	}()
 	hello := make([]byte, 2000)
-	if err := sockets[1].SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+	if err := sockets[1].SetReadDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}
 	n, err := sockets[1].Read(hello)

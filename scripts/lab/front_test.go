@@ -143,7 +143,7 @@ table ip filter {
 	}
 	client.channelData(0x4000, "out")
 	buf := make([]byte, 64)
-	peer.SetReadDeadline(time.Now().Add(5 * time.Second))
+	peer.SetReadDeadline(time.Now().Add(patience))
 	n, from, err := peer.ReadFromUDPAddrPort(buf)
 	if err != nil || string(buf[:n]) != "out" || from != client.relayed {
 		t.Fatalf("the peer got %q of %v, want it of %v: %v", buf[:n], from, client.relayed, err)

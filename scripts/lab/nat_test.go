@@ -91,7 +91,7 @@ func (p *natProbe) filtering(t *testing.T) string {
 			t.Fatal(err)
 		}
 	}
-	client.SetReadDeadline(time.Now().Add(5 * time.Second))
+	client.SetReadDeadline(time.Now().Add(patience))
 	passed := map[string]bool{}
 	buf := make([]byte, 64)
 	for !passed["same"] {
@@ -253,7 +253,7 @@ func TestNextLabClearsAwayTheLeftoversOfAKilledRun(t *testing.T) {
 	}
 	select {
 	case <-ended:
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		t.Error("what ran in the namespace still runs")
 	}
 }

@@ -67,21 +67,24 @@ func (p *Page) Eval(expression string, value any) {
 	p.do("evaluate", map[string]any{"expression": expression}, value)
 }
 
-// Await evaluates a JavaScript expression until it is truthy. The words say
-// what is waited for.
+// Await evaluates a JavaScript expression until it is truthy. What reads something that isn't there
+// yet, by a TypeError, isn't. The words say what is waited for. What the page takes to answer is no
+// time within which it has to come true: a busy machine has as little for the page's own scripts.
 func (p *Page) Await(within time.Duration, words, expression string) {
 	p.b.t.Helper()
-	deadline := time.Now().Add(within)
+	const pause = 100 * time.Millisecond
+	began, left := time.Now(), within
 	for {
-		var holds bool
+		var holds any // true, false, or why it can't be told
 		p.do("holds", map[string]any{"expression": expression}, &holds)
-		if holds {
+		if holds == true {
 			return
 		}
-		if time.Now().After(deadline) {
-			p.b.t.Fatalf("not within %v: %s\n%s", within, words, p.describe())
+		if left <= 0 || time.Since(began) > within+patience {
+			p.b.t.Fatalf("not within %v: %s (it is %v)\n%s", within, words, holds, p.describe())
 		}
-		time.Sleep(100 * time.Millisecond)
+		time.Sleep(pause)
+		left -= pause
 	}
 }
 
@@ -270,7 +273,7 @@ func (p *Page) describe() string {
 	var out strings.Builder
 	var state struct{ URL, State, Text string }
 	err := p.b.request("evaluate", map[string]any{"page": p.number, "expression": `({
-		URL: location.href, State: JSON.stringify(document.body.dataset), Text: document.body.innerText })`}, &state)
+		URL: location.href, State: JSON.stringify(document.body?.dataset), Text: document.body?.innerText })`}, &state)
 	if err != nil {
 		return "the page can't be asked: " + err.Error()
 	}

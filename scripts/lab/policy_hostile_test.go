@@ -134,7 +134,7 @@ func (s *siege) flush(t *testing.T) {
 	s.l.Server.Inject(t, netip.MustParseAddrPort(boxAddr(s.l)+":9"), netip.MustParseAddrPort(s.victim.Public+":9"),
 		[]byte(text))
 	for _, c := range []*lab.Capture{s.atBox, s.atVictim} {
-		c.Await(5*time.Second, text, func(p lab.Packet) bool { return string(p.Payload) == text })
+		c.Await(patience, text, func(p lab.Packet) bool { return string(p.Payload) == text })
 	}
 }
 
@@ -332,21 +332,21 @@ func (s *siege) tryMember(t *testing.T, attacker party) {
 	}
 	sent := startStream(attacker.turnClient, channel, peer, 200*time.Microsecond)
 	fromRelay := func(p lab.Packet) bool { return p.Src == attacker.relayed && p.Dst == peer }
-	s.atVictim.Await(5*time.Second, "Send", func(p lab.Packet) bool {
+	s.atVictim.Await(patience, "Send", func(p lab.Packet) bool {
 		return fromRelay(p) && string(p.Payload) == word+
 			", sent"
 	})
-	s.atVictim.Await(5*time.Second, "ChannelData",
+	s.atVictim.Await(patience, "ChannelData",
 		func(p lab.Packet) bool { return fromRelay(p) && string(p.Payload) == word+" 100" })
 	began := time.Now()
 	victim.leave("den")
 	// The hub's word of it, on its way to the victim, is in the same capture.
-	left := s.atVictim.Await(5*time.Second, "the hub's word that the victim has left", func(p lab.Packet) bool {
+	left := s.atVictim.Await(patience, "the hub's word that the victim has left", func(p lab.Packet) bool {
 		return p.At.After(began) && !p.Outgoing && p.Protocol == unix.IPPROTO_TCP &&
 			strings.Contains(string(p.Payload), `"left"`)
 	})
 	further := fmt.Sprint(word, " ", sent.n.Load()+300)
-	s.atBox.Await(5*time.Second, "the stream's going on", func(p lab.Packet) bool {
+	s.atBox.Await(patience, "the stream's going on", func(p lab.Packet) bool {
 		return p.At.After(began) && !p.Outgoing && strings.Contains(string(p.Payload), further)
 	})
 	sent.stop()

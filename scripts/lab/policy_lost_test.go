@@ -43,9 +43,9 @@ func TestLongMemberWhoIsGoneIsLeftAlone(t *testing.T) {
 		startStream(attacker, 0x4001, victims.relayed, 10*time.Millisecond)
 	defer relayed.stop()
 	reached := func(p lab.Packet) bool { return !p.Outgoing && strings.Contains(string(p.Payload), word) }
-	atVictim.Await(5*time.Second, "the stream",
+	atVictim.Await(patience, "the stream",
 		func(p lab.Packet) bool { return reached(p) && p.Src == attacker.relayed })
-	atVictim.Await(5*time.Second, "the stream to its relay",
+	atVictim.Await(patience, "the stream to its relay",
 		func(p lab.Packet) bool { return reached(p) && p.Src.Port() == 3478 })
 	// Bob's connection is lost too, but he goes on talking.
 	ann, bob := hello(t, mallory, server, "Ann", nil), hello(t, host, server, "Bob", nil)

@@ -77,11 +77,11 @@ func (m *member) write(frame map[string]any) {
 // expect waits for a frame of a type, past others, and decodes it.
 func (m *member) expect(kind string, into any) {
 	m.t.Helper()
-	timeout := time.After(10 * time.Second)
+	timeout := time.After(patience)
 	for {
 		select {
 		case <-timeout:
-			m.t.Fatalf("no %s within 10 s", kind)
+			m.t.Fatalf("no %s within %v", kind, patience)
 		case frame, open := <-m.frames:
 			if !open {
 				m.t.Fatalf("the connection ended before a frame %s", kind)

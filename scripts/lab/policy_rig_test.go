@@ -21,7 +21,7 @@ func TestOneToOneNAT(t *testing.T) {
 	inside := l.Server.ListenUDP(t, lab.AddrServerInside+":0")
 	public := netip.AddrPortFrom(netip.MustParseAddr(l.Server.Public),
 		inside.LocalAddr().(interface{ AddrPort() netip.AddrPort }).AddrPort().Port())
-	inside.SetReadDeadline(time.Now().Add(5 * time.Second))
+	inside.SetReadDeadline(time.Now().Add(patience))
 	buf := make([]byte, 16)
 
 	// An unsolicited packet comes in at the same port, with its source as it was.
@@ -36,7 +36,7 @@ func TestOneToOneNAT(t *testing.T) {
 
 	// And out, to somebody who has not asked, from the same port.
 	other := outside.ListenUDP(t, outside.Public+":0")
-	other.SetReadDeadline(time.Now().Add(5 * time.Second))
+	other.SetReadDeadline(time.Now().Add(patience))
 	if _, err := inside.WriteTo([]byte("out"), other.LocalAddr()); err != nil {
 		t.Fatal(err)
 	}
@@ -86,10 +86,10 @@ func TestCaptureSeesSpoofedPackets(t *testing.T) {
 	}
 	for _, text := range []string{"one", "two"} {
 		is := func(p lab.Packet) bool { return p.Src == src && p.Dst == dst && string(p.Payload) == text }
-		if p := seen.Await(5*time.Second, "a spoofed packet", is); p.Outgoing {
+		if p := seen.Await(patience, "a spoofed packet", is); p.Outgoing {
 			t.Errorf("%v: taken for one that the victim sent", p)
 		}
-		if p := sent.Await(5*time.Second, "what was sent", is); !p.Outgoing {
+		if p := sent.Await(patience, "what was sent", is); !p.Outgoing {
 			t.Errorf("%v: taken for one that was received", p)
 		}
 	}

@@ -114,7 +114,7 @@ func (c *turnClient) exchange(request *stun.Message) *stun.Message {
 		return c.await(request)
 	}
 	c.write(request.Raw)
-	c.conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	c.conn.SetReadDeadline(time.Now().Add(patience))
 	for {
 		frame, err := c.read()
 		if err != nil {
@@ -130,7 +130,7 @@ func (c *turnClient) exchange(request *stun.Message) *stun.Message {
 // (RFC 8489 §6.2.1).
 func (c *turnClient) await(request *stun.Message) *stun.Message {
 	c.t.Helper()
-	again, over := time.NewTicker(time.Second), time.After(30*time.Second)
+	again, over := time.NewTicker(time.Second), time.After(patience)
 	defer again.Stop()
 	c.write(request.Raw)
 	for {
@@ -177,7 +177,7 @@ func (c *turnClient) note(frame []byte) *stun.Message {
 // awaitData waits until something has come from a peer and returns the first.
 func (c *turnClient) awaitData() string {
 	c.t.Helper()
-	c.conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+	c.conn.SetReadDeadline(time.Now().Add(patience))
 	for len(c.data) == 0 {
 		frame, err := c.read()
 		if err != nil {

@@ -149,7 +149,7 @@ func (s *Server) Inside() string { return "http://127.0.0.1:8080" }
 // namespace and which trusts any certificate.
 func (n *Namespace) Client() *http.Client {
 	return &http.Client{
-		Timeout: 10 * time.Second,
+		Timeout: patience,
 		Transport: &http.Transport{
 			DialContext:       n.DialContext,
 			TLSClientConfig:   &tls.Config{InsecureSkipVerify: true}, // the lab's certificates are self-signed
@@ -161,21 +161,20 @@ func (n *Namespace) Client() *http.Client {
 // AdminURL returns the one-time link to /admin that the server has printed.
 func (s *Server) AdminURL(t testing.TB) string {
 	t.Helper()
+	const pattern = `https?://\S+/admin#code=(\S+)\s`
+	s.AwaitLog(t, pattern)
 	out, err := os.ReadFile(s.Log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	link := regexp.MustCompile(`https?://\S+/admin#code=(\S+)`).FindSubmatch(out)
-	if link == nil {
-		t.Fatalf("the server has printed no admin link:\n%s", out)
-	}
+	link := regexp.MustCompile(pattern).FindSubmatch(out)
 	return s.HTTPS + "/admin#code=" + string(link[1])
 }
 
 func (s *Server) awaitReady(t testing.TB) {
 	t.Helper()
 	client := s.in.Client()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(patience)
 	var last string
 	for time.Now().Before(deadline) {
 		select {
@@ -218,8 +217,8 @@ func (s *Server) Stop(t testing.TB) {
 		if s.err != nil {
 			t.Errorf("the server did not exit cleanly: %v", s.err)
 		}
-	case <-time.After(10 * time.Second):
-		t.Errorf("the server still runs 10 s after SIGINT; asking it for its goroutines")
+	case <-time.After(patience):
+		t.Errorf("the server still runs %v after SIGINT; asking it for its goroutines", patience)
 		s.cmd.Process.Signal(syscall.SIGQUIT)
 		select {
 		case <-s.exited:
@@ -243,7 +242,7 @@ func (s *Server) Logged(t testing.TB, pattern string) bool {
 // AwaitLog waits until the server has printed what matches a pattern.
 func (s *Server) AwaitLog(t testing.TB, pattern string) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !s.Logged(t, pattern); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); !s.Logged(t, pattern); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("the server does not print %s", pattern)
 		}

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"signalbox/signal"
 	"signalbox/signal/socketio/script"
@@ -24,7 +23,7 @@ func newBox(t testing.TB, hub signal.Options, o Options) (string, *signal.Hub) {
 	}
 	web := httptest.NewServer(New(h, o))
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		if err := h.Close(ctx); err != nil {
 			t.Errorf("close: %v", err)
@@ -79,7 +78,7 @@ func run(t testing.TB, client, url, transports string, flows ...string) {
 	} else {
 		_, module = npm(t, client)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	defer cancel()
 	command := exec.CommandContext(ctx, node, "testdata/flow.cjs", module, url, transports)
 	command.Env = env

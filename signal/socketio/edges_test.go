@@ -31,7 +31,7 @@ func dial(t testing.TB, url string, version int, query string) *raw {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	conn.SetReadDeadline(time.Now().Add(patience))
 	c := &raw{t, conn}
 	if got := c.read(); !strings.HasPrefix(got, "0{") {
 		t.Fatalf("got %q", got)
@@ -143,7 +143,11 @@ func TestEdges(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			url, hub := newBox(t, signal.Options{}, Options{Connect: 500 * time.Millisecond, Relay: true})
+			o := Options{Relay: true}
+			if len(edge.says) == 0 {
+				o.Connect = 2 * time.Second // in which the other one has to come, too
+			}
+			url, hub := newBox(t, signal.Options{}, o)
 			c := dial(t, url, edge.version, "")
 			c.say(edge.says...)
 			c.expect(edge.gets...)

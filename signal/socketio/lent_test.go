@@ -27,7 +27,7 @@ func TestMemoryOfMessagesIsUsedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetReadDeadline(time.Now().Add(time.Minute)) //nolint:errcheck // the next read tells
+	conn.SetReadDeadline(time.Now().Add(patience)) //nolint:errcheck // the next read tells
 	all := []*raw{{t, conn}}
 	all[0].say(`{"type":"hello"}`, `{"type":"join","room":"sio/den"}`)
 	await(t, all[0], `"joined"`, 1)
@@ -42,7 +42,7 @@ func TestMemoryOfMessagesIsUsedAgain(t *testing.T) {
 		}
 	}
 	for _, c := range all {
-		c.SetReadDeadline(time.Now().Add(time.Minute)) //nolint:errcheck // the next read tells
+		c.SetReadDeadline(time.Now().Add(patience)) //nolint:errcheck // the next read tells
 	}
 	var talk sync.WaitGroup
 	for me, c := range all {

@@ -15,10 +15,14 @@ import (
 	"signalbox/signal"
 )
 
+// patience bounds every wait for something that must come. It is never waited for unless something
+// is broken.
+const patience = time.Minute
+
 // TestMain serves Socket.IO instead, if a test of the load asks for that.
 func TestMain(m *testing.M) {
 	if os.Getenv("SOCKETIO_SERVE") == "" {
-		testkit.Main(m, 10*time.Second, "signalbox/signal")
+		testkit.Main(m, patience, "signalbox/signal")
 	}
 	defer garbage.Bound()()
 	hub, err := signal.New(signal.Options{RoomsPerSession: 16})

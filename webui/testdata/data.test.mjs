@@ -7,7 +7,7 @@ import { Data } from '../static/signalbox-data.js';
 import { Emitter } from '../sdk/emitter.js';
 import { eachPiece, Inbox, messageOf } from '../sdk/data/pieces.js';
 
-const DEADLINE = { timeout: 10_000 };
+const DEADLINE = { timeout: 60_000 };
 
 class Channel extends EventTarget {
   readyState = 'open';

@@ -16,6 +16,9 @@ const flags = [
 // Unlike Playwright's own ignoreHTTPSErrors, it covers TURN over TLS, too.
 const trusting = "--ignore-certificate-errors";
 
+// What an evaluation fails with whose page another one follows.
+export const gone = /context was destroyed/;
+
 export async function launch({ executable, camera, verify, past, flags: more }) {
   const browser = await chromium.launch({
     executablePath: executable,

@@ -9,7 +9,7 @@ const options = JSON.parse(process.argv[2]);
 
 // What the engines' libraries have in common is asked of a tab's page; for the
 // rest, tabs of each engine have the same methods.
-const { launch } = await import(`./${options.engine ?? "chromium"}.mjs`);
+const { launch, gone } = await import(`./${options.engine ?? "chromium"}.mjs`);
 
 // Keeps the page's peer connections at hand, so that a test can ask the browser
 // itself what the page claims. One that is closed unused was only to tell whether
@@ -54,12 +54,19 @@ const ops = {
     await tab.page.reload({ waitUntil: "load", timeout });
   },
   evaluate: (tab, { expression }) => tab.page.evaluate(expression),
-  // Whether something holds; not yet, while one page follows another, or has only begun.
-  holds: (tab, { expression }) => tab.page.evaluate(
-    `document.readyState != "loading" && Promise.resolve(${expression}).then(Boolean)`,
-  ).catch((error) => {
-    if (!error.message.includes("context was destroyed")) throw error;
-    return false;
+  // Whether something holds, or why that can't be told yet: one page follows another, or has only
+  // begun, or lacks what is asked about.
+  holds: (tab, { expression }) => tab.page.evaluate(`(() => {
+    if (document.readyState == "loading") return "loading";
+    try {
+      return Promise.resolve(${expression}).then(Boolean);
+    } catch (error) {
+      if (error instanceof TypeError) return error.message;
+      throw error;
+    }
+  })()`).catch((error) => {
+    if (!gone.test(error.message)) throw error;
+    return "gone";
   }),
   click: (tab, { selector, timeout }) => tab.click(selector, timeout),
   fill: (tab, { selector, text, timeout }) => tab.fill(selector, text, timeout),

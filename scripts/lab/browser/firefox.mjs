@@ -17,6 +17,9 @@ const preferences = {
   "network.connectivity-service.enabled": false,
 };
 
+// What an evaluation fails with whose page another one follows; Puppeteer passes on BiDi's own words.
+export const gone = /no such frame/;
+
 export async function launch({ executable, camera, flags }) {
   const browser = await puppeteer.launch({
     browser: "firefox",

@@ -52,7 +52,7 @@ func TestSlowPost(t *testing.T) {
 	}
 	defer conn.Close()
 	fmt.Fprintf(conn, "POST /engine.io/?%s HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n4", c.query("polling"))
-	conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+	conn.SetReadDeadline(time.Now().Add(patience))
 	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err == nil {
 		io.Copy(io.Discard, response.Body) //nolint:errcheck // the status counts

@@ -90,7 +90,7 @@ function open(name) {
 
 async function next(name) {
   const state = sockets.get(name);
-  const late = Date.now() + 8000;
+  const late = Date.now() + 30000;
   while (state.got.length === 0) {
     if (Date.now() > late) throw new Error("nothing has come");
     await new Promise((resolve) => { state.wake = resolve; setTimeout(resolve, 100); });
@@ -120,7 +120,7 @@ const steps = {
     if (!matches(want, got)) throw new Error(`acked ${JSON.stringify(got)}`);
   },
   async "has ice"(name, want) {
-    const late = Date.now() + 8000;
+    const late = Date.now() + 30000;
     while (sockets.get(name).ice < want && Date.now() < late) await new Promise((resolve) => setTimeout(resolve, 5));
     if (sockets.get(name).ice !== want) throw new Error(`${sockets.get(name).ice} ice events`);
   },
@@ -129,7 +129,7 @@ const steps = {
   async "is upgraded"(name) {
     const engine = sockets.get(name).socket.io.engine;
     const want = JSON.parse(transports).at(-1);
-    const late = Date.now() + 8000;
+    const late = Date.now() + 30000;
     while (engine.transport.name !== want && Date.now() < late) await new Promise((resolve) => setTimeout(resolve, 5));
     if (engine.transport.name !== want) throw new Error(engine.transport.name);
   },

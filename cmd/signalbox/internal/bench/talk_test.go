@@ -93,7 +93,7 @@ func TestTalkRefusalsSayWhatToDo(t *testing.T) {
 // if there are many.
 func TestTalkSaysWhyMessagesAreLost(t *testing.T) {
 	t.Parallel()
-	o := talk(SocketIO, startBox(t, true).Web)
+	o := talk(SocketIO, startBox(t, true, "signal.rate=10").Web) // so that the busiest machine is faster
 	o.Pairs, o.Rate, o.Duration = 1, 2000, time.Second
 	r, err := RunTalk(deadline(t), o)
 	var said string

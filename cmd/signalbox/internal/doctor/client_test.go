@@ -329,7 +329,7 @@ func TestUDPIsBlocked(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { sink.Close() })
-	r = ask(t, b.http(), Options{Timeout: time.Second})
+	r = ask(t, b.http(), Options{Timeout: 3 * time.Second}) // what is well answers by then
 	wants(t, r, "stun/udp "+at, Failed, "nothing came back", "UDP is blocked", "ufw allow "+port+"/udp")
 	wants(t, r, "turn/udp "+at, Failed, "TCP works")
 	wants(t, r, "turn/tcp "+at+" data", OK)
@@ -366,12 +366,16 @@ func TestMachineWithOneFamily(t *testing.T) {
 // Another program at the port, and one that says nothing.
 func TestNoTURNServer(t *testing.T) {
 	t.Parallel()
-	for name, serve := range map[string]func(net.Conn){
-		"http": func(c net.Conn) {
+	for name, other := range map[string]struct {
+		serve  func(net.Conn)
+		within time.Duration
+		want   string
+	}{
+		"http": {func(c net.Conn) {
 			c.Read(make([]byte, 20))
 			io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n")
-		},
-		"silent": func(c net.Conn) { io.Copy(io.Discard, c) },
+		}, patience, "does not speak STUN"},
+		"silent": {func(c net.Conn) { io.Copy(io.Discard, c) }, 300 * time.Millisecond, "nothing came back over TCP"},
 	} {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -380,7 +384,7 @@ func TestNoTURNServer(t *testing.T) {
 		t.Cleanup(func() { l.Close() })
 		go func() {
 			if c, err := l.Accept(); err == nil {
-				serve(c)
+				other.serve(c)
 				c.Close()
 			}
 		}()
@@ -390,9 +394,9 @@ func TestNoTURNServer(t *testing.T) {
 			t.Fatalf("%+v", c)
 		}
 		one := &trial{target: targets[0]}
-		one.run(deadline(t), Options{TLS: &tls.Config{}, Timeout: 300 * time.Millisecond}, new(sync.RWMutex))
-		want := map[string]string{"http": "does not speak STUN", "silent": "nothing came back over TCP"}[name]
-		if len(one.checks) != 1 || one.checks[0].Verdict != Failed || !strings.Contains(one.checks[0].Detail, want) {
+		one.run(deadline(t), Options{TLS: &tls.Config{}, Timeout: other.within}, new(sync.RWMutex))
+		if len(one.checks) != 1 || one.checks[0].Verdict != Failed ||
+			!strings.Contains(one.checks[0].Detail, other.want) {
 			t.Errorf("%s: %+v", name, one.checks)
 		}
 	}
