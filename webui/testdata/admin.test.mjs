@@ -109,6 +109,9 @@ test('what is wrong with the certificate is said in the page’s words', { timeo
   assert.match(shown({ problem: 'unexpected EOF' }), /30 days left.*its renewal: unexpected EOF/);
   assert.match(shown({ pending: true, problem: 'in the words of the box' }), /The first one is being fetched/);
   assert.doesNotMatch(shown({ pending: true, problem: 'in the words of the box' }), /words of the box/);
+  const due = shown({ due: true, problem: 'it ends on 2026-01-02: renew it', notAfter: Date.now() + 3.5 * day });
+  assert.match(due, /3 days left.*should have been renewed by now/);
+  assert.doesNotMatch(due, /2026-01-02/);
   const left = (days, mode) => shown({ mode, notAfter: Date.now() + (days + 0.5) * day });
   assert.match(left(396, 'self-signed'), /396 days left \(self-signed\)/);
   assert.match(left(1, 'acme'), /1 day left \(ACME\)/);
