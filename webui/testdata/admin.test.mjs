@@ -57,6 +57,8 @@ beforeEach(() => {
 
 byId('live').hidden = true;
 open('admin');
+let tellSession;
+answers = { session: new Promise((resolve) => { tellSession = resolve; }) };
 await import('../static/js/admin/main.js');
 after(() => byId('logout').fire('click')); // it would go on to ask
 
@@ -68,6 +70,14 @@ async function enter() {
 }
 
 // Nobody is logged in at first: the box does not know the session.
+test('a page that is first looked at before it is let in says only why it is not', { timeout: 20_000 }, async () => {
+  document.fire('visibilitychange');
+  assert.equal(feed, undefined);
+  tellSession({ status: 401 });
+  await until(() => document.body.dataset.state === 'locked');
+  assert.match(byId('locked-why').textContent, /needs a one-time link/);
+});
+
 test('after each login, the first event brings what is shown', { timeout: 20_000 }, async () => {
   for (let login = 0; login < 3; login++) {
     await enter();
