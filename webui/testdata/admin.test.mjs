@@ -92,7 +92,8 @@ test('after each login, the first event brings what is shown', { timeout: 20_000
 
 test('a trouble stays where it is while it lasts, whatever its details', { timeout: 20_000 }, async () => {
   const words = (text) => ({ en: text, 'zh-CN': text });
-  const trouble = (code, detail) => ({ code, detail, since: 0, what: words('what'), fix: words('fix') });
+  const [what, fix] = [words('what'), words('see `box status` (`a`)')];
+  const trouble = (code, detail) => ({ code, detail, since: 0, what, fix });
   await enter();
   tell(trouble('not-running', 'http'), trouble('not-running', 'https'), trouble('disk-full', '10 bytes'));
   const rows = [...byId('troubles').children];
@@ -103,6 +104,7 @@ test('a trouble stays where it is while it lasts, whatever its details', { timeo
   const stay = byId('troubles').children.map(({ children }, n) => children.map((part, i) => part === parts[n][i]));
   assert.deepEqual(stay, [[true, true, true], [true, true, true], [true, true, false]]);
   assert.match(rows[2].textContent, /9 bytes/);
+  assert.match(rows[2].textContent, /see box status \(a\)/);
   tell(trouble('disk-full', '9 bytes'));
   assert.deepEqual([...byId('troubles').children].map((row) => rows.indexOf(row)), [2]);
 });
