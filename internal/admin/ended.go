@@ -52,7 +52,8 @@ type endedWith struct {
 	next time.Time // before that, nothing is written for this token's sake; not kept
 }
 
-// open reads what an earlier run has kept, or replaces what can't be read. The caller holds mu.
+// open reads what an earlier run has kept, once, and replaces what can't be read or says of a time
+// to come. Whoever asks meanwhile waits for the disk, too. The caller holds mu.
 func (e *ended) open() {
 	if e.read {
 		return
@@ -170,7 +171,7 @@ func (e *ended) forget(now time.Time) {
 }
 
 // keep writes all that have been ended, for the sake of a token, unless the n-th was written along
-// with others. Only those who end sessions wait for the disk.
+// with others. Only those who end sessions wait for this write, and for those before it.
 func (e *ended) keep(n uint64, id string) {
 	e.writing.Lock()
 	defer e.writing.Unlock()

@@ -43,6 +43,26 @@ func answersTo(a *API, cookie string) int {
 	return send(a, "GET", "/api/admin/session", "", "Cookie", cookie).Code
 }
 
+// answersStay fails the test unless a box, and a minute later another one in its directory, let in
+// these cookies, and not those that are over.
+func answersStay(t *testing.T, a *API, letIn []string, over ...string) {
+	t.Helper()
+	for restart := range 2 {
+		for i, cookie := range letIn {
+			if got := answersTo(a, cookie); got != http.StatusOK {
+				t.Errorf("restart %d: session %d, which goes on: %d", restart, i, got)
+			}
+		}
+		for i, cookie := range over {
+			if got := answersTo(a, cookie); got != http.StatusUnauthorized {
+				t.Errorf("restart %d: session %d, which is over: %d", restart, i, got)
+			}
+		}
+		time.Sleep(time.Minute)
+		a = boxIn(t, a.ended.dir.Path())
+	}
+}
+
 // A copy of a cookie is worth nothing after its page's logout, also when the box starts again.
 func TestALogoutOutlivesARestart(t *testing.T) {
 	t.Parallel()
@@ -90,17 +110,7 @@ func TestEndedSessionsThatCantBeReadAreReplaced(t *testing.T) {
 		a = boxIn(t, dir)
 		after := login(a, token)
 		logout(a, login(a, token))
-		for restart := range 2 {
-			for i, cookie := range before {
-				if got := answersTo(a, cookie); got != http.StatusUnauthorized {
-					t.Errorf("restart %d: session %d of before: %d", restart, i, got)
-				}
-			}
-			if got := answersTo(a, after); got != http.StatusOK {
-				t.Errorf("restart %d: a session of after: %d", restart, got)
-			}
-			a = boxIn(t, dir)
-		}
+		answersStay(t, a, []string{after}, before...)
 	})
 }
 
@@ -108,8 +118,7 @@ func TestEndedSessionsThatCantBeReadAreReplaced(t *testing.T) {
 func TestEndedSessionsOfAClockThatWasAhead(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		dir := t.TempDir()
-		a := boxIn(t, dir)
+		a := boxIn(t, t.TempDir())
 		text := fmt.Sprintf(`{%q:{"names":null,"until":"2099-01-01T00:00:00Z"}}`, a.bearer(token).id())
 		if err := a.ended.dir.Write(endedFile, []byte(text)); err != nil {
 			t.Fatal(err)
@@ -117,17 +126,7 @@ func TestEndedSessionsOfAClockThatWasAhead(t *testing.T) {
 		now := time.Now()
 		before := "signalbox-admin=" +
 			a.signed(session{"before", now.Add(-time.Minute), now.Add(sessionLife), a.bearer(token)})
-		cookie := login(a, token)
-		for restart := range 2 {
-			if got := answersTo(a, cookie); got != http.StatusOK {
-				t.Errorf("restart %d: a session of after: %d", restart, got)
-			}
-			if got := answersTo(a, before); got != http.StatusUnauthorized {
-				t.Errorf("restart %d: a session of before: %d", restart, got)
-			}
-			time.Sleep(time.Minute)
-			a = boxIn(t, dir)
-		}
+		answersStay(t, a, []string{login(a, token)}, before)
 	})
 }
 
@@ -153,8 +152,7 @@ func TestEndedSessionsThatCantBeReplaced(t *testing.T) {
 func TestLogoutsEndNobodyElsesSession(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		dir := t.TempDir()
-		a := boxIn(t, dir)
+		a := boxIn(t, t.TempDir())
 		owners := login(a, token)
 		first := login(a, looking)
 		time.Sleep(time.Second) // sessions tell the second that they began in
@@ -166,15 +164,7 @@ func TestLogoutsEndNobodyElsesSession(t *testing.T) {
 			}
 			together.Wait()
 		}
-		for restart := range 2 {
-			if got := answersTo(a, owners); got != http.StatusOK {
-				t.Errorf("restart %d: the owner's session: %d", restart, got)
-			}
-			if got := answersTo(a, first); got != http.StatusUnauthorized {
-				t.Errorf("restart %d: the session of a token that has ended too many: %d", restart, got)
-			}
-			a = boxIn(t, dir)
-		}
+		answersStay(t, a, []string{owners}, first) // whose token has ended too many
 	})
 }
 

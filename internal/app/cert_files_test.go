@@ -159,7 +159,7 @@ func TestCheckSaysThatACertificateEndsSoon(t *testing.T) {
 	if said := warnings(t, &app.cfg); !strings.Contains(said, "tls.cert: it ends on ") {
 		t.Errorf("check says %q", said)
 	}
-	if s := app.Status().Certificate; !strings.HasPrefix(s.Problem, "it ends on ") {
+	if s := app.Status().Certificate; !s.Due || !strings.HasPrefix(s.Problem, "it ends on ") {
 		t.Errorf("status %+v", s)
 	}
 	if err := app.Listen(); err != nil {

@@ -1,7 +1,6 @@
 package cert
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -200,6 +199,8 @@ type Status struct {
 	StandIn bool `json:"standIn,omitempty"`
 	// Pending tells that the first order of all is under way.
 	Pending bool `json:"pending,omitempty"`
+	// Due tells that the Problem is only that it ends soon, or has ended, and nothing says why.
+	Due bool `json:"due,omitempty"`
 	// Problem says what is wrong with the certificate, or why it was not renewed.
 	Problem string `json:"problem,omitempty"`
 }
@@ -224,8 +225,8 @@ func (k *Keeper) Status() *Status {
 	s := &Status{Mode: k.mode, Names: c.names(), NotAfter: c.Pair.Leaf.NotAfter.UnixMilli(), Problem: k.problem()}
 	s.StandIn = k.mode == ACME && !c.Signed
 	s.Pending = s.Problem == errNoCertificateYet.Error()
-	if now := time.Now(); c.EndsSoon(now) {
-		s.Problem = cmp.Or(s.Problem, c.EndNote(now))
+	if now := time.Now(); s.Problem == "" && c.EndsSoon(now) {
+		s.Due, s.Problem = true, c.EndNote(now)
 	}
 	return s
 }

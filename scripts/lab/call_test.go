@@ -310,11 +310,8 @@ func TestLongCallOfEight(t *testing.T) {
 	b := lab.StartBrowser(t, l.A, options)
 	var pages []*lab.Page
 	for i, name := range []string{"Ann", "Bo", "Cy", "Di", "Eve", "Flo", "Gus", "Hal"} {
-		p := b.Open(server.HTTPS+"/call/x?relay=1", lab.PageOptions{Width: 480, Height: 360})
-		useCamera(p, plainCameras[i])
-		knock(p, name)
-		p.Await(within, name+" is in the call", `document.body.dataset.state == "in-call"`)
-		pages = append(pages, p)
+		pages = append(pages, enterWithCamera(b, server, name, "?relay=1", plainCameras[i],
+			lab.PageOptions{Width: 480, Height: 360}))
 	}
 	throughACall(t, l, server, pages, within)
 }

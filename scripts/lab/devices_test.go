@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"signalbox/internal/testkit"
 	"signalbox/scripts/lab"
 )
 
@@ -148,4 +149,29 @@ func TestCallSaysWhatIsWrongWithADevice(t *testing.T) {
 		return true;
 	})()`)
 	p.AwaitText(5*time.Second, "#trouble", "found no speaker")
+}
+
+// TestLongCallSaysThatACameraGivesNothing: Chromium shows its second fake camera, and sends nothing
+// of it. Only the others would notice.
+func TestLongCallSaysThatACameraGivesNothing(t *testing.T) {
+	testkit.Long(t)
+	l := lab.New(t, lab.PortRestricted, lab.PortRestricted)
+	server := lab.StartServer(t, l.Server, lab.Config)
+	b := lab.StartBrowser(t, l.A, lab.BrowserOptions{Flags: []string{choice}})
+	const within = 30 * time.Second
+	enter(b, server, "Bo", "", lab.PageOptions{})
+	ann := enter(b, server, "Ann", "", lab.PageOptions{})
+	use := func(camera string) {
+		ann.Click("#settings-open")
+		ann.Eval(fmt.Sprintf(`(choice => {
+			choice.value = [...choice.options].find(o => o.label == %q).value;
+			choice.dispatchEvent(new Event("change"));
+		})(document.querySelector("#use-camera"))`, camera), nil)
+		ann.Click("#settings-close")
+	}
+	use("fake_device_1")
+	ann.AwaitText(within, "#trouble", "your camera gives none")
+	ann.Shoot("frozen")
+	use("fake_device_0")
+	ann.Await(within, "another camera does", `document.querySelector("#trouble").hidden`)
 }

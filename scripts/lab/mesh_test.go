@@ -135,10 +135,7 @@ func mesh(t *testing.T, people, highest, rate int, window lab.PageOptions) {
 		if n > 0 && people <= meshBrowsers {
 			b = lab.StartBrowser(t, l.A, options)
 		}
-		p := b.Open(server.HTTPS+"/call/x", window)
-		useCamera(p, plainCameras[n])
-		knock(p, fmt.Sprint("guest ", n))
-		p.Await(40*time.Second, "a guest is in the call", `document.body.dataset.state == "in-call"`)
+		p := enterWithCamera(b, server, fmt.Sprint("guest ", n), "", plainCameras[n], window)
 		pages = append(pages, p)
 		for _, p := range pages {
 			p.Await(2*time.Minute, "all are connected", fmt.Sprintf(
@@ -213,6 +210,17 @@ func mesh(t *testing.T, people, highest, rate int, window lab.PageOptions) {
 		t.Logf("gaps are not judged: others have taken this machine's time")
 	}
 	pages[0].Shoot("in-call")
+}
+
+// enterWithCamera is enter with a camera of one's own, of those that `cameras` gives, and with much
+// time: many come one after the other.
+func enterWithCamera(b *lab.Browser, server *lab.Server, name, query string, camera int,
+	look lab.PageOptions) *lab.Page {
+	p := b.Open(server.HTTPS+"/call/x"+query, look)
+	useCamera(p, camera)
+	knock(p, name)
+	p.Await(3*time.Minute, name+" is in the call", `document.body.dataset.state == "in-call"`)
+	return p
 }
 
 // useCamera chooses a camera in the lobby. One that many pages of a browser share gives some of

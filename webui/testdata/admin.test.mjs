@@ -57,6 +57,8 @@ beforeEach(() => {
 
 byId('live').hidden = true;
 open('admin');
+let tellSession;
+answers = { session: new Promise((resolve) => { tellSession = resolve; }) };
 await import('../static/js/admin/main.js');
 after(() => byId('logout').fire('click')); // it would go on to ask
 
@@ -68,6 +70,14 @@ async function enter() {
 }
 
 // Nobody is logged in at first: the box does not know the session.
+test('a page that is first looked at before it is let in says only why it is not', { timeout: 20_000 }, async () => {
+  document.fire('visibilitychange');
+  assert.equal(feed, undefined);
+  tellSession({ status: 401 });
+  await until(() => document.body.dataset.state === 'locked');
+  assert.match(byId('locked-why').textContent, /needs a one-time link/);
+});
+
 test('after each login, the first event brings what is shown', { timeout: 20_000 }, async () => {
   for (let login = 0; login < 3; login++) {
     await enter();
@@ -82,7 +92,8 @@ test('after each login, the first event brings what is shown', { timeout: 20_000
 
 test('a trouble stays where it is while it lasts, whatever its details', { timeout: 20_000 }, async () => {
   const words = (text) => ({ en: text, 'zh-CN': text });
-  const trouble = (code, detail) => ({ code, detail, since: 0, what: words('what'), fix: words('fix') });
+  const [what, fix] = [words('what'), words('see `box status` (`a`)')];
+  const trouble = (code, detail) => ({ code, detail, since: 0, what, fix });
   await enter();
   tell(trouble('not-running', 'http'), trouble('not-running', 'https'), trouble('disk-full', '10 bytes'));
   const rows = [...byId('troubles').children];
@@ -93,6 +104,7 @@ test('a trouble stays where it is while it lasts, whatever its details', { timeo
   const stay = byId('troubles').children.map(({ children }, n) => children.map((part, i) => part === parts[n][i]));
   assert.deepEqual(stay, [[true, true, true], [true, true, true], [true, true, false]]);
   assert.match(rows[2].textContent, /9 bytes/);
+  assert.match(rows[2].textContent, /see box status \(a\)/);
   tell(trouble('disk-full', '9 bytes'));
   assert.deepEqual([...byId('troubles').children].map((row) => rows.indexOf(row)), [2]);
 });
@@ -109,6 +121,9 @@ test('what is wrong with the certificate is said in the page’s words', { timeo
   assert.match(shown({ problem: 'unexpected EOF' }), /30 days left.*its renewal: unexpected EOF/);
   assert.match(shown({ pending: true, problem: 'in the words of the box' }), /The first one is being fetched/);
   assert.doesNotMatch(shown({ pending: true, problem: 'in the words of the box' }), /words of the box/);
+  const due = shown({ due: true, problem: 'it ends on 2026-01-02: renew it', notAfter: Date.now() + 3.5 * day });
+  assert.match(due, /3 days left.*should have been renewed by now/);
+  assert.doesNotMatch(due, /2026-01-02/);
   const left = (days, mode) => shown({ mode, notAfter: Date.now() + (days + 0.5) * day });
   assert.match(left(396, 'self-signed'), /396 days left \(self-signed\)/);
   assert.match(left(1, 'acme'), /1 day left \(ACME\)/);

@@ -1,6 +1,7 @@
 // How much of a picture each of the others in a call is sent.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Frozen } from '../static/js/call/frozen.js';
 import { cameraFor, encodingOf, isOverworked, lossOf, Machine, Uplink, withVoices } from '../static/js/call/policy.js';
 import { Sending } from '../static/js/call/sending.js';
 
@@ -104,7 +105,9 @@ test('a machine that is short of time is spared pixels and frames, of a screen o
   assert.equal(encodingOf({ others: 1, height: 720, spare: 1 }).scaleResolutionDownBy, 1.5);
 });
 
-const picture = (limited, height, fps) => ({ up: { video: { limited, height, fps } }, down: { video: null, lost: 0 } });
+const picture = (limited, height, fps, captured = fps) => ({
+  up: { video: { limited, height, fps }, captured }, down: { video: null, lost: 0 },
+});
 const arriving = (frames, dropped, lost = 0) => ({
   up: { video: null }, down: { video: { fps: 1, frames, dropped }, lost },
 });
@@ -191,11 +194,11 @@ test('less is tried after some seconds of too much work, and more after a calm t
 });
 
 // One picture that is sent to one peer, and what it was set to.
-function sending(t, lines = () => [], onspare = () => {}) {
+function sending(t, lines = () => [], told = {}) {
   const set = [];
   const asked = [];
-  const track = { kind: 'video', getSettings: () => ({ height: 720 }), getConstraints: () => ({ deviceId: 'own' }),
-    applyConstraints: async (constraints) => asked.push(constraints) };
+  const track = { kind: 'video', enabled: true, muted: false, getSettings: () => ({ height: 720 }),
+    getConstraints: () => ({ deviceId: 'own' }), applyConstraints: async (constraints) => asked.push(constraints) };
   const sender = {
     track,
     transport: {},
@@ -206,9 +209,9 @@ function sending(t, lines = () => [], onspare = () => {}) {
   const connection = { connectionState: 'connected', signalingState: 'stable', getSenders: () => [sender] };
   const room = { peers: new Map([['bob', { id: 'bob', connection }]]) };
   const media = { camera: track, screen: null };
-  const made = new Sending(room, media, () => looks.push(1) && lines(), { lookMs: 1, onspare });
+  const made = new Sending(room, media, () => looks.push(1) && lines(), { lookMs: 1, isHidden: () => false, ...told });
   t.after(() => made.end());
-  return { set, connection, sender, made, looks, asked, room };
+  return { set, connection, sender, made, looks, asked, room, media };
 }
 
 async function until(look) {
@@ -265,7 +268,8 @@ test('what could not be set is set at the next look', { timeout: 60_000 }, async
 test('who is short of time sends less and says so, and so does who hears it', { timeout: 60_000 }, async (t) => {
   let told = 0;
   let sample = picture('cpu', 360, 30);
-  const { set, made, asked } = sending(t, () => [{ id: 'bob', samples: [{ ...sample }] }], () => told++);
+  const { set, made, asked } = sending(t, () => [{ id: 'bob', samples: [{ ...sample }] }],
+    { onspare: () => told++ });
   await until(() => set.some(({ maxFramerate }) => maxFramerate === 21));
   assert.ok(made.spare >= 1);
   assert.ok(told >= 1);
@@ -294,4 +298,65 @@ test('a camera gives what anybody may be sent, and is asked for nothing else', {
   await until(() => looks.length > seen + 4);
   assert.deepEqual(asked, [{ deviceId: 'own', width: { ideal: 480 * 16 / 9 }, height: { ideal: 480 },
     frameRate: { ideal: 24 } }]);
+});
+
+const given = (captured, { path = 'direct', took = 4 } = {}) => ({ path, took, up: { captured } });
+
+test('a camera that gives nothing for ten seconds in a row is frozen, until it gives something', () => {
+  const frozen = new Frozen();
+  const camera = {};
+  const take = (seconds, samples, isExpected = true) => {
+    for (let n = 0; n < seconds; n++) frozen.take(camera, samples, isExpected);
+    return frozen.is;
+  };
+  assert.equal(take(9, [given(0)]), false);
+  assert.equal(take(1, [given(1)]), false, 'it is slow');
+  assert.equal(take(9, [given(0), given(0)]), false);
+  assert.equal(take(1, [given(0), given(2)]), false, 'one connection has had a frame');
+  for (const [why, samples, isExpected] of [
+    ['nobody wants it', []], ['the machine has no time', [given(0, { took: 90 })]],
+    ['there is no path', [given(0, { path: null })]], ['the browser doesn’t say', [given(null)]],
+    ['it is muted, or nobody looks', [given(0)], false],
+  ]) {
+    assert.equal(take(30, samples, isExpected), false, why);
+  }
+  assert.equal(take(9, [given(0)]), false);
+  assert.equal(take(30, []), false, 'a browser that is late to answer says nothing');
+  assert.equal(take(1, [given(0)]), true);
+  assert.equal(take(30, [given(0)], false), true, 'it is so, whoever looks');
+  assert.equal(take(1, [given(1)], false), false);
+  assert.equal(take(10, [given(0)]), true);
+  frozen.take({}, [given(0)], true);
+  assert.equal(frozen.is, false, 'another camera may do better');
+});
+
+test('that a camera gives nothing is said once, and taken back', { timeout: 10_000 }, async (t) => {
+  let captured = 0;
+  const said = [];
+  let isHidden = true;
+  const sample = () => ({ ...given(captured), ...picture('none', 480, 24, captured) });
+  const { made, looks, media } = sending(t, () => [{ id: 'bob', samples: [sample()] }],
+    { onfrozen: (is) => said.push(is), isHidden: () => isHidden });
+  const look = async (n) => {
+    const seen = looks.length;
+    await until(() => looks.length > seen + n);
+    return said;
+  };
+  assert.deepEqual(await look(15), [], 'nobody looks at this tab');
+  isHidden = false;
+  media.screen = { kind: 'video' };
+  assert.deepEqual(await look(15), [], 'a screen may stand still');
+  media.screen = null;
+  media.camera.muted = true;
+  assert.deepEqual(await look(15), [], 'the system has muted it');
+  media.camera.muted = false;
+  made.setShown('bob', 0);
+  await look(15);
+  assert.deepEqual(said.splice(0), [], 'nobody shows it');
+  made.setShown('bob', 200);
+  await until(() => said.length);
+  assert.deepEqual(await look(30), [true]);
+  captured = 7;
+  await until(() => said.length > 1);
+  assert.deepEqual(await look(15), [true, false]);
 });

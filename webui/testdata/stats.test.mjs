@@ -94,7 +94,7 @@ test('a sample says what a second brought', async (t) => {
     path: 'relay-tcp',
     rtt: 50,
     up: {
-      bitrate: 816_000, packets: 100, lost: 8, loss: 0.08, available: 3_000_000, audio: null,
+      bitrate: 816_000, packets: 100, lost: 8, loss: 0.08, available: 3_000_000, captured: null, audio: null,
       video: { codec: 'VP8', bitrate: 816_000, width: 1280, height: 720, fps: 30, limited: 'none' },
     },
     down: {
@@ -114,6 +114,32 @@ test('it says how many frames found no time to be shown', async (t) => {
   await pass(3);
   const { video } = stats.last.down;
   assert.deepEqual([video.width, video.fps, video.frames, video.dropped], [1920, 1, 13, 7]);
+  stats.stop();
+});
+
+// As Chromium and Firefox have it of a camera that is sent; of one that can be shown and not sent,
+// Chromium has frames, too, which stay 0.
+test('it says how many frames the cameras have given, sent or not', async (t) => {
+  const connection = new Connection();
+  const { getStats } = connection;
+  let source = { trackIdentifier: 'x', frames: 0, framesPerSecond: 0 };
+  connection.getStats = async function () {
+    return new Map([...await getStats.call(this),
+      ['SV2', { id: 'SV2', type: 'media-source', kind: 'video', ...source }],
+      ['SA1', { id: 'SA1', type: 'media-source', kind: 'audio', audioLevel: 0.1 }]]);
+  };
+  const { stats, pass } = await watching(t, connection);
+  await pass(2);
+  assert.equal(stats.last.up.captured, 0);
+  source = { ...source, frames: 12, framesPerSecond: 12, width: 1280, height: 720 };
+  await pass(1);
+  assert.equal(stats.last.up.captured, 12);
+  source = { ...source, frames: 3 }; // another one is in its place
+  await pass(1);
+  assert.equal(stats.last.up.captured, 0);
+  source = { trackIdentifier: 'x' };
+  await pass(1);
+  assert.equal(stats.last.up.captured, null);
   stats.stop();
 });
 

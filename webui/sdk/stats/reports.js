@@ -1,13 +1,16 @@
 // What a browser's report says of the streams of a connection, in numbers that add up.
 
-// The streams of a report by id, with counts since their beginning and what is so just now; and
-// what the browser takes for the width of the uplink, if it says so.
+// The streams of a report by id, with counts since their beginning and what is so just now; how
+// many frames each camera and screen has given; and what the browser takes for the width of the
+// uplink, if it says so.
 export function readReport(report) {
   const streams = new Map();
+  const sources = new Map();
   let available = null;
   for (const entry of report.values()) {
     if (entry.type === 'outbound-rtp') streams.set(entry.id, sent(report, entry));
     if (entry.type === 'inbound-rtp') streams.set(entry.id, received(report, entry));
+    if (entry.type === 'media-source' && entry.frames !== undefined) sources.set(entry.id, entry.frames);
   }
   for (const { availableOutgoingBitrate: bits } of report.values()) available = Math.max(available, bits ?? 0) || null;
   // What the far end says of what it receives.
@@ -17,7 +20,7 @@ export function readReport(report) {
     stream.lost = entry.packetsLost ?? 0;
     if (entry.roundTripTime !== undefined) stream.rtt = entry.roundTripTime * 1000;
   }
-  return { streams, available };
+  return { streams, sources, available };
 }
 
 // Repeated packets don't count: a stream is as bad as what first gets through.

@@ -9,9 +9,20 @@ export function sampleOf(before, now, ms) {
     .map(([id, stream]) => ({ stream, old: before.streams.get(id) }));
   return {
     rtt: Math.round(Math.max(0, ...[...now.streams.values()].map(({ rtt = 0 }) => rtt))) || null,
-    up: { ...direction(pairs.filter(({ stream }) => stream.isUp), ms), available: now.available },
+    up: {
+      ...direction(pairs.filter(({ stream }) => stream.isUp), ms),
+      available: now.available,
+      captured: captured(before, now),
+    },
     down: direction(pairs.filter(({ stream }) => !stream.isUp), ms),
   };
+}
+
+// Frames; null if no source is known from before.
+function captured(before, now) {
+  const known = [...now.sources].filter(([id]) => before.sources.has(id));
+  if (!known.length) return null;
+  return known.reduce((sum, [id, frames]) => sum + Math.max(0, frames - before.sources.get(id)), 0);
 }
 
 function direction(pairs, ms) {

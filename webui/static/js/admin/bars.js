@@ -25,11 +25,12 @@ function bar(key, params, used, all, words) {
     h('span', { class: 'numeric' }, `${words(used)} / ${words(all)}`));
 }
 
-function certificateItem({ mode, names, notAfter, pending, problem }) {
+function certificateItem({ mode, names, notAfter, pending, due, problem }) {
   const days = Math.floor((notAfter - Date.now()) / DAY_MS);
   const left = days < 0 ? 'over' : days === 1 ? 'day' : 'days';
   let note = {};
   if (pending) note = { t: 'admin.certificate.pending' };
+  else if (due) note = { t: 'admin.certificate.due' };
   else if (problem) note = { t: 'admin.certificate.problem', params: { why: problem } };
   return h('li', {}, h('span', { class: 'small muted', t: 'admin.certificate' }),
     h('span', { class: problem ? 'problem' : '', t: `admin.certificate.${left}`,

@@ -20,6 +20,7 @@ const STALE = ['failed', 'full']; // states in which no numbers come
 let latest = null; // {live, at}
 let listed = { bans: [], outside: { total: 0, allocations: [] } };
 let events = 0;
+let isLetIn = false; // as far as is known
 let end = () => {};
 
 start();
@@ -43,9 +44,7 @@ byId('drain').addEventListener('click', () => question.ask({ kind: 'drain', requ
 addEventListener('hashchange', () => location.reload());
 // A tab that nobody looks at asks for nothing.
 document.addEventListener('visibilitychange', () => {
-  if (document.body.dataset.state === 'locked') return;
-  end();
-  if (!document.hidden) watch();
+  if (isLetIn) watch();
 });
 run();
 
@@ -71,6 +70,7 @@ async function open(reason) {
   } catch (error) {
     return lock(...(error instanceof Locked ? [reason] : why(error)));
   }
+  isLetIn = true;
   byId('locked').hidden = true;
   document.body.dataset.state = 'starting';
   return watch();
@@ -186,6 +186,7 @@ function setState(state, mood) {
 
 function lock(...reason) {
   end();
+  isLetIn = false;
   document.body.dataset.state = 'locked';
   latest = null;
   events = 0; // the first one of another session brings the lists

@@ -48,7 +48,7 @@ function figures({ at, status, rooms, members, allocations, rate: { fromClient, 
 function showTroubles({ troubles, status: { notices } }) {
   const idOf = (code, index) => `${code} ${troubles.slice(0, index).filter((each) => each.code === code).length}`;
   const rows = troubles.map(({ code, detail, since, what, fix }, index) => h('li', { 'data-id': idOf(code, index) },
-    h('b', {}, what[locale()]), h('span', {}, fix[locale()]),
+    h('b', {}, ...withCode(what[locale()])), h('span', {}, ...withCode(fix[locale()])),
     h('span', { class: 'small muted' }, h('span', { class: 'mono' }, `[${code}] ${detail}`), ' · ',
       h('span', { t: 'admin.troubles.since', params: { since: () => moment(since) } }))));
   if (notices.problem) {
@@ -57,6 +57,11 @@ function showTroubles({ troubles, status: { notices } }) {
   }
   byId('troubles-card').hidden = rows.length === 0;
   update(byId('troubles'), rows, renewChildren);
+}
+
+// In the words of the box, what is typed or read stands between backticks.
+function withCode(text) {
+  return text.split('`').map((part, n) => (n % 2 ? h('code', {}, part) : part));
 }
 
 /** The name of a month that is given as "2006-01". */

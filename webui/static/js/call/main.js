@@ -167,7 +167,7 @@ async function join() {
     const sdpTransform = (sdp) => withVoices(sdp, room.peers.size);
     const room = session.room(roomName, { stream, relayOnly, sdpTransform });
     stage = new Stage({ room, name: session.name, controls, media, chat, invite, arrival, details,
-      recording });
+      recording, trouble });
     room.on('closed', ({ error }) => failed(error));
     await room.join();
     keepPass();

@@ -29,6 +29,7 @@ export class Recording {
   /** There is a call. */
   begin(stage) {
     this.#stage = stage;
+    say(byId('record-said'), '');
   }
 
   /** The call is over, and with it the recording. */
@@ -81,10 +82,11 @@ export class Recording {
     this.#stage?.tell();
   }
 
+  // Over pictures, it goes after a while.
   #say(key) {
     say(byId('record-said'), key);
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => say(byId('record-said'), ''), SAID_MS);
+    this.#timer = setTimeout(() => this.#stage && say(byId('record-said'), ''), SAID_MS);
   }
 
   #show() {

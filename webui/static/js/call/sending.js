@@ -1,5 +1,6 @@
 // Keeps what each of the others is sent to what the policy says: by how large they show it, by what
 // the uplink loses, and by what the machines have time for. See policy.js.
+import { Frozen } from './frozen.js';
 import { cameraFor, encodingOf, isOverworked, lossOf, Machine, SPARE_MAX, Uplink } from './policy.js';
 
 const LOOK_MS = 1000;
@@ -11,6 +12,8 @@ export class Sending {
   #media;
   #lines;
   #onspare;
+  #onfrozen;
+  #isHidden;
   #shown = new Map(); // peer id -> {height, spare}: how high it shows the camera's picture, in its pixels
   #seen = new WeakSet(); // samples
   #told = new WeakMap(); // sender -> {track, looks, wanted}: how long it has sent that, and what was set last
@@ -18,19 +21,24 @@ export class Sending {
   #asked = new WeakMap(); // camera -> what it was asked to give: see cameraFor
   #uplink = new Uplink();
   #machine = new Machine();
+  #frozen = new Frozen();
   #steps = Promise.resolve(); // one after the other: parameters hold until the next are asked for
   #isDue = false; // a step waits, which will see what changes until then
   #timer;
 
   /**
    * `lines()` gives the samples of each connection: [{id, samples}]. `onspare()` is called when
-   * `spare` has changed.
+   * `spare` has changed; `onfrozen(is)` when the camera gives nothing to send, or does again.
    */
-  constructor(room, media, lines, { lookMs = LOOK_MS, onspare = () => {} } = {}) {
+  constructor(room, media, lines, {
+    lookMs = LOOK_MS, onspare = () => {}, onfrozen = () => {}, isHidden = () => document.hidden,
+  } = {}) {
     this.#room = room;
     this.#media = media;
     this.#lines = lines;
     this.#onspare = onspare;
+    this.#onfrozen = onfrozen;
+    this.#isHidden = isHidden;
     this.#timer = setInterval(() => this.#look(), lookMs);
   }
 
@@ -65,10 +73,21 @@ export class Sending {
     this.#uplink.take(lines.map(({ samples }) => lossOf(samples)));
     const { spare } = this;
     const last = lines.map(({ id, samples }) => ({ sample: this.#newOf(samples), set: this.#set.get(id) }));
+    this.#lookAtCamera(last);
     if (!last.length || last.some(({ sample }) => sample)) this.#machine.take(isOverworked(last));
     if (spare !== this.spare) this.#onspare();
     for (const { sender } of this.#senders()) this.#tell(sender).looks++;
     this.update();
+  }
+
+  // Of a camera that is muted, and in a tab that nobody looks at, the browser may want no frames;
+  // and what it says of a screen and a camera is of both.
+  #lookAtCamera(lines) {
+    const { camera, screen } = this.#media;
+    const isExpected = camera && !camera.muted && camera.enabled && !screen && !this.spare && !this.#isHidden();
+    const { is } = this.#frozen;
+    this.#frozen.take(camera, lines.flatMap(({ sample, set }) => (sample && set ? [sample] : [])), isExpected);
+    if (is !== this.#frozen.is) this.#onfrozen(this.#frozen.is);
   }
 
   // The sample of a line that no look has seen: a browser may take longer than a second to answer.

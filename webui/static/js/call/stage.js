@@ -26,10 +26,12 @@ export class Stage {
     return peer ? [{ element: tile.element, connection: peer.connection }] : [];
   }));
 
-  constructor({ room, name, controls, media, chat, invite, arrival, details, recording }) {
+  constructor({ room, name, controls, media, chat, invite, arrival, details, recording, trouble }) {
     this.room = room;
     const lines = () => [...this.#tiles].map(([id, { stats: { samples } }]) => ({ id, samples }));
-    this.#sending = new Sending(room, media, lines, { onspare: () => this.#ask() });
+    this.#sending = new Sending(room, media, lines, {
+      onspare: () => this.#ask(), onfrozen: (is) => trouble.setFrozen(is),
+    });
     this.name = name;
     this.controls = controls;
     this.media = media;

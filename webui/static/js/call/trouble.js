@@ -7,6 +7,7 @@ const SHOWN_MS = 15_000;
 
 export class Trouble {
   #kind = null; // of the device that it is about
+  #key = null;
   #errors = new Map(); // kind -> why its device has gone
   #isListed;
   #timer;
@@ -32,15 +33,22 @@ export class Trouble {
     this.#say(error.kind, 'media.error', { words: () => error.words(locale()) });
   }
 
+  /** The camera is shown here and seen by nobody else, or seen again. */
+  setFrozen(isFrozen) {
+    if (isFrozen) this.#say('camera', 'device.frozen');
+    else if (this.#key === 'device.frozen') this.hide();
+  }
+
   hide() {
     clearTimeout(this.#timer);
-    this.#kind = null;
+    this.#kind = this.#key = null;
     byId('trouble').hidden = true;
     say(byId('trouble-text'), '');
   }
 
   #say(kind, key, params) {
     this.#kind = kind;
+    this.#key = key;
     say(byId('trouble-text'), key, params);
     byId('trouble').hidden = false;
     clearTimeout(this.#timer);

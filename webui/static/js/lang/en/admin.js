@@ -39,6 +39,7 @@ export default {
   "admin.certificate.by.files": "from files",
   "admin.certificate.by.self-signed": "self-signed",
   "admin.certificate.pending": "The first one is being fetched. Until it comes, the box serves one that it has signed itself.",
+  "admin.certificate.due": "It should have been renewed by now: browsers refuse one that has expired.",
   "admin.certificate.problem": "A problem with it, or with its renewal: {why}",
   "admin.bans.left": "until {end} ({left})",
   "admin.bans.lift": "Let in again",

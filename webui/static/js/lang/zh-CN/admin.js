@@ -39,6 +39,7 @@ export default {
   "admin.certificate.by.files": "来自文件",
   "admin.certificate.by.self-signed": "自签名",
   "admin.certificate.pending": "正在获取首个证书；在此之前，主机使用自签名证书。",
+  "admin.certificate.due": "证书本应已经续期：浏览器会拒绝过期的证书。",
   "admin.certificate.problem": "证书或其续期有问题：{why}",
   "admin.bans.left": "至 {end}（还有 {left}）",
   "admin.bans.lift": "解除",
