@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -18,7 +19,8 @@ import (
 // wsLink is a WebSocket.
 type wsLink struct {
 	*pulse
-	conn *websocket.Conn
+	conn       *websocket.Conn
+	unanswered error // why an answer to a ping could not be written; the reader's own
 }
 
 func (d *dialer) openWebSocket(ctx context.Context) (link, error) {
@@ -42,14 +44,16 @@ func (d *dialer) openWebSocket(ctx context.Context) (link, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &wsLink{newPulse(), conn}
+	l := &wsLink{pulse: newPulse(), conn: conn}
 	conn.SetReadLimit(maxIncoming)
 	// The server takes the pong to a ping as proof that we have got what it sent before, so we
 	// answer here, in the reader's turn. The package's own answer must leave within a second or it
 	// ends the connection, which is little on a busy machine.
 	conn.SetPingHandler(func(payload string) error {
 		l.beat()
-		if conn.WriteControl(websocket.PongMessage, []byte(payload), time.Now().Add(writeTimeout)) != nil {
+		err := conn.WriteControl(websocket.PongMessage, []byte(payload), time.Now().Add(writeTimeout))
+		if err != nil && l.unanswered == nil {
+			l.unanswered = err
 			l.doomed()
 		}
 		return nil
@@ -67,6 +71,8 @@ func (l *wsLink) read() ([]byte, error) {
 	switch {
 	case errors.As(err, &closed) && closed.Code != websocket.CloseAbnormalClosure:
 		return nil, closedWith(closed.Code, closed.Text)
+	case errors.Is(err, net.ErrClosed) && l.unanswered != nil: // by doomed
+		return nil, l.unanswered
 	case err != nil:
 		return nil, err
 	case kind != websocket.TextMessage:

@@ -1,12 +1,15 @@
 package client_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -254,6 +257,61 @@ func TestNonsenseOfAServer(t *testing.T) {
 			s.Close()
 		})
 	}
+}
+
+// Where the answer to a ping can't be written any more, what the server says next is why; and if it
+// says nothing, that the answer could not be written.
+func TestUnansweredPings(t *testing.T) {
+	t.Parallel()
+	for _, code := range []int{4001, 0} {
+		t.Run(fmt.Sprint(code), func(t *testing.T) {
+			t.Parallel()
+			var muted atomic.Bool
+			opts := client.Options{Carrier: client.WebSocket,
+				DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+					c, err := new(net.Dialer).DialContext(ctx, network, address)
+					return mutedConn{c, &muted}, err
+				}}
+			s := dial(t, script(t, func(w *wire) {
+				w.greet()
+				muted.Store(true)
+				w.conn.WriteMessage(websocket.PingMessage, nil)
+				if code != 0 {
+					w.conn.WriteMessage(websocket.CloseMessage, websocket.FormatCloseMessage(code, ""))
+				}
+				w.conn.ReadMessage() // until the client has gone
+				muted.Store(false)
+			}, func(w *wire) {
+				w.hear("resume")
+				w.say(resumed)
+				w.rest()
+			}), opts)
+			e := expect[client.Disconnected](t, s)
+			if said := client.IsCode(e.Err, client.CodeShuttingDown); said != (code != 0) {
+				t.Errorf("the reason is %v", e.Err)
+			}
+			if code == 0 && !errors.Is(e.Err, errMuted) {
+				t.Errorf("the reason is %v", e.Err)
+			}
+			expect[client.Resumed](t, s)
+			s.Close()
+		})
+	}
+}
+
+// mutedConn is a connection on which nothing can be written while muted holds.
+type mutedConn struct {
+	net.Conn
+	muted *atomic.Bool
+}
+
+var errMuted = errors.New("muted")
+
+func (c mutedConn) Write(b []byte) (int, error) {
+	if c.muted.Load() {
+		return 0, errMuted
+	}
+	return c.Conn.Write(b)
 }
 
 // A server that ends a connection with a code, as when it restarts, is not knocked at by all its
