@@ -339,7 +339,7 @@ func TestAttackF4GuessesFromManyPortsLockOutNobodyElse(t *testing.T) {
 			for _, c := range newcomers {
 				c.nonce = nonce
 				c.write(c.build(wire.MethodAllocate, withUDP))
-				if m := c.answerOrNil(time.Second); m == nil || m.Class != wire.ClassSuccess {
+				if m := c.answerOrNil(patience); m == nil || m.Class != wire.ClassSuccess {
 					t.Errorf("%s is kept out by %d guesses", c.user, n)
 				}
 			}
