@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"context"
 	"crypto/tls"
 	"io"
 	"net/http"
@@ -111,6 +112,43 @@ func TestTalkSaysWhyMessagesAreLost(t *testing.T) {
 // noticed at once, and is not why.
 func TestTalkHearsWhyItEnded(t *testing.T) {
 	t.Parallel()
+	o := talk(Native, startHub(t, func(conn *websocket.Conn) {
+		conn.ReadMessage()
+		over := websocket.FormatCloseMessage(websocket.ClosePolicyViolation, "enough")
+		conn.WriteControl(websocket.CloseMessage, over, time.Now().Add(patience))
+		io.Copy(io.Discard, conn.NetConn())
+	}))
+	o.Rate, o.Window, o.Pairs = 0, MaxWindow, 2
+	if _, err := RunTalk(deadline(t), o); err == nil || !strings.Contains(err.Error(), "enough") {
+		t.Errorf("it says %v", err)
+	}
+}
+
+// A hub that reads nothing any more, with more under way than buffers take.
+func TestTalkEndsWhereNobodyReads(t *testing.T) {
+	t.Parallel()
+	over := make(chan struct{})
+	o := talk(Native, startHub(t, func(*websocket.Conn) { <-over }))
+	t.Cleanup(func() { close(over) }) // before the hub's own
+	o.Rate, o.Window, o.Pairs, o.Size = 0, MaxWindow, 2, MaxSaid
+	ended := make(chan error, 1)
+	go func() {
+		_, err := RunTalk(context.Background(), o)
+		ended <- err
+	}()
+	select {
+	case err := <-ended:
+		if err == nil || !strings.Contains(err.Error(), "no message arrives") {
+			t.Errorf("it says %v", err)
+		}
+	case <-time.After(patience):
+		t.Error("it waits for the hub")
+	}
+}
+
+// startHub runs a hub that lets sessions into their rooms, and then does something else.
+func startHub(t *testing.T, then func(*websocket.Conn)) (addr string) {
+	t.Helper()
 	hub := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, err := new(websocket.Upgrader).Upgrade(w, r, nil)
 		if err != nil {
@@ -118,22 +156,14 @@ func TestTalkHearsWhyItEnded(t *testing.T) {
 			return
 		}
 		defer conn.Close()
-		for _, answer := range []string{"welcome", "joined", ""} {
+		for _, answer := range []string{"welcome", "joined"} {
 			if _, _, err := conn.ReadMessage(); err != nil {
 				return
 			}
-			if answer != "" {
-				conn.WriteJSON(map[string]string{"type": answer})
-			}
+			conn.WriteJSON(map[string]string{"type": answer})
 		}
-		over := websocket.FormatCloseMessage(websocket.ClosePolicyViolation, "enough")
-		conn.WriteControl(websocket.CloseMessage, over, time.Now().Add(patience))
-		io.Copy(io.Discard, conn.NetConn())
+		then(conn)
 	}))
 	t.Cleanup(hub.Close)
-	o := talk(Native, strings.TrimPrefix(hub.URL, "http://"))
-	o.Rate, o.Window, o.Pairs = 0, MaxWindow, 2
-	if _, err := RunTalk(deadline(t), o); err == nil || !strings.Contains(err.Error(), "enough") {
-		t.Errorf("it says %v", err)
-	}
+	return strings.TrimPrefix(hub.URL, "http://")
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -39,6 +40,7 @@ func (d Dialect) Path() string {
 type talker struct {
 	dialect Dialect
 	conn    *websocket.Conn
+	link    *finite
 	writing sync.Mutex
 	frame   []byte // a message, with
 	mark    []byte // the place of its stamp, in hexadecimal
@@ -75,7 +77,8 @@ func (o *TalkOptions) dial(ctx context.Context) (*talker, error) {
 		at.RawQuery = url.Values{"EIO": {"4"}, "transport": {"websocket"}}.Encode()
 	}
 	const aroundMessage = 1 << 10
-	dialer := websocket.Dialer{Proxy: http.ProxyFromEnvironment, TLSClientConfig: o.TLS,
+	t := &talker{dialect: o.Dialect}
+	dialer := websocket.Dialer{Proxy: http.ProxyFromEnvironment, TLSClientConfig: o.TLS, NetDialContext: t.reach,
 		WriteBufferSize: o.Size + aroundMessage, ReadBufferSize: 4 << 10}
 	conn, response, err := dialer.DialContext(ctx, at.String(), nil)
 	if errors.Is(err, websocket.ErrBadHandshake) {
@@ -88,7 +91,7 @@ func (o *TalkOptions) dial(ctx context.Context) (*talker, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &talker{dialect: o.Dialect, conn: conn}
+	t.conn = conn
 	return t, t.greet(ctx, o.Token)
 }
 
@@ -216,14 +219,46 @@ func (t *talker) write(text []byte) {
 	t.conn.WriteMessage(websocket.TextMessage, text) //nolint:errcheck // see above
 }
 
-// interrupt ends what reads or writes.
-func (t *talker) interrupt() {
-	t.conn.UnderlyingConn().SetDeadline(time.Unix(1, 0))
+func (t *talker) reach(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	t.link = &finite{Conn: conn}
+	return t.link, nil
 }
+
+// finite is a connection whose end nobody puts off: the package sets a deadline of its own for each
+// write.
+type finite struct {
+	net.Conn
+	mu  sync.Mutex
+	end time.Time // of all reads and writes; zero: none
+}
+
+func (l *finite) SetWriteDeadline(at time.Time) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.end.IsZero() {
+		at = l.end
+	}
+	return l.Conn.SetWriteDeadline(at)
+}
+
+// endAt ends what reads or writes at a time, now and later.
+func (l *finite) endAt(at time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.end = at
+	l.SetDeadline(at)
+}
+
+// interrupt ends what reads or writes.
+func (t *talker) interrupt() { t.link.endAt(time.Unix(1, 0)) }
 
 // close ends the session.
 func (t *talker) close() {
-	t.conn.UnderlyingConn().SetDeadline(time.Now().Add(time.Second))
+	t.link.endAt(time.Now().Add(time.Second))
 	over := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
 	t.conn.WriteControl(websocket.CloseMessage, over, time.Now().Add(time.Second)) //nolint:errcheck // it is over
 	t.conn.Close()
@@ -248,7 +283,7 @@ func (o *TalkOptions) explain(err error) error {
 	case errors.As(err, &unspoken):
 		return advised{err, unspoken.advice(o)}
 	case errors.As(err, &closed), errors.Is(err, syscall.ECONNRESET):
-		return advised{err, "the server ends the session: its log may say why. " + tooMuch}
+		return advised{err, "the server ends the connection: its log may say why. " + tooMuch}
 	}
 	return explainConnecting(err, o.Server.Host, "--server", "--pairs or --idle")
 }
