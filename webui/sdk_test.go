@@ -100,7 +100,7 @@ func TestModules(t *testing.T) {
 	}
 	for _, name := range []string{
 		"admin", "box", "chat", "data", "devices", "errors", "format", "fragment", "health", "language", "policy",
-		"recording", "room", "rooms", "saved", "sdk", "silent", "stats", "verdict",
+		"recording", "room", "rooms", "saved", "sdk", "silent", "stats", "trouble", "verdict",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

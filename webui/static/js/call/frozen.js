@@ -1,5 +1,5 @@
-// Whether the visitor's camera gives nothing that could be sent: it has hung, or the browser can
-// show its format and not send it. Only the others would notice.
+// Whether the visitor's camera gives nothing that could be sent: it has hung, the system keeps it,
+// or the browser can show its format and not send it. Only the others would notice.
 import { SLOW } from './policy.js';
 
 const SECONDS = 10; // in a row: a camera takes a while to begin
@@ -11,20 +11,22 @@ export class Frozen {
   #seconds = 0;
 
   /**
-   * Takes, each second, the camera; what is new of each connection on which its picture is wanted;
-   * and whether it is a wonder if none comes. It looks at what the camera gives, and not at what of
-   * it is sent: nothing may be for want of an uplink.
+   * Takes, each second, the camera; of each connection its new sample, if there is one, and whether
+   * its picture is wanted there; and whether the camera has to give frames. It looks at what the
+   * camera gives, and not at what of it is sent: nothing may be for want of an uplink.
    */
-  take(camera, samples, isExpected) {
-    const isAnother = camera !== this.#camera;
-    this.#camera = camera;
-    if (isAnother || samples.some(({ up }) => up.captured)) this.is = false;
-    if (isAnother || !isExpected || !samples.every(saysNone)) this.#seconds = 0;
-    else if (samples.length && ++this.#seconds === SECONDS) this.is = true;
+  take(camera, lines, isDue) {
+    const samples = lines.flatMap(({ sample }) => sample ?? []);
+    const wanted = lines.filter(({ isWanted }) => isWanted);
+    if (camera !== this.#camera || samples.some(({ up }) => up.captured)) {
+      this.#camera = camera;
+      this.is = false;
+      this.#seconds = 0;
+    } else if (!isDue || !wanted.length || samples.some(({ took }) => took > SLOW)) {
+      this.#seconds = 0; // a machine that has no time says nothing of its camera
+    } else if (wanted.some(({ sample }) => sample?.path && sample.up.captured === 0)) {
+      this.#seconds++;
+      if (this.#seconds >= SECONDS) this.is = true;
+    }
   }
-}
-
-// A machine that has no time says nothing of its camera.
-function saysNone({ path, took, up }) {
-  return path && took <= SLOW && up.captured === 0;
 }

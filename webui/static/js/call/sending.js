@@ -4,6 +4,8 @@ import { Frozen } from './frozen.js';
 import { cameraFor, encodingOf, isOverworked, lossOf, Machine, SPARE_MAX, Uplink } from './policy.js';
 
 const LOOK_MS = 1000;
+const MIXED = 2; // looks that may still see samples of before
+const UNSENT = new Set(['recvonly', 'inactive', 'stopped']); // directions of what the far end has declined
 const SEEN = 8; // looks, after which a picture that is sent has been seen
 const HEIGHT_MAX = 10_000; // pixels
 
@@ -22,6 +24,7 @@ export class Sending {
   #uplink = new Uplink();
   #machine = new Machine();
   #frozen = new Frozen();
+  #alone = MIXED; // looks since a screen was shared beside the camera
   #steps = Promise.resolve(); // one after the other: parameters hold until the next are asked for
   #isDue = false; // a step waits, which will see what changes until then
   #timer;
@@ -65,6 +68,7 @@ export class Sending {
 
   end() {
     clearInterval(this.#timer);
+    if (this.#frozen.is) this.#onfrozen(false);
   }
 
   // Also what could not be set before is set now.
@@ -80,13 +84,14 @@ export class Sending {
     this.update();
   }
 
-  // Of a camera that is muted, and in a tab that nobody looks at, the browser may want no frames;
-  // and what it says of a screen and a camera is of both.
-  #lookAtCamera(lines) {
+  // In a tab that nobody looks at, the browser may want no frames. What it says while there is a
+  // screen, and a moment later, is of both.
+  #lookAtCamera(last) {
     const { camera, screen } = this.#media;
-    const isExpected = camera && !camera.muted && camera.enabled && !screen && !this.spare && !this.#isHidden();
+    this.#alone = screen ? 0 : this.#alone + 1;
+    const lines = this.#alone > MIXED ? last.map(({ sample, set }) => ({ sample, isWanted: Boolean(set) })) : [];
     const { is } = this.#frozen;
-    this.#frozen.take(camera, lines.flatMap(({ sample, set }) => (sample && set ? [sample] : [])), isExpected);
+    this.#frozen.take(camera, lines, Boolean(camera?.enabled) && !this.#isHidden());
     if (is !== this.#frozen.is) this.#onfrozen(this.#frozen.is);
   }
 
@@ -102,7 +107,9 @@ export class Sending {
   *#senders() {
     for (const { id, connection } of this.#room.peers.values()) {
       if (connection.connectionState !== 'connected' || connection.signalingState !== 'stable') continue;
-      for (const sender of connection.getSenders()) if (sender.track && sender.transport) yield { id, sender };
+      for (const { sender, currentDirection } of connection.getTransceivers()) {
+        if (sender.track && sender.transport && !UNSENT.has(currentDirection)) yield { id, sender };
+      }
     }
   }
 
@@ -153,15 +160,17 @@ export class Sending {
   async #adjust(sender, id, set) {
     const told = this.#tell(sender);
     const wanted = this.#wantedOf(told, id);
-    const picture = wanted.active && pictureOf(told.track, wanted);
-    if (picture && picture.height >= (set.get(id)?.height ?? 0)) set.set(id, picture);
     const parameters = sender.getParameters();
     const [encoding] = parameters.encodings ?? [];
-    if (!encoding || told.wanted === JSON.stringify(wanted)) return;
-    Object.assign(encoding, wanted);
-    if (told.track === this.#media.screen) parameters.degradationPreference = 'maintain-resolution';
-    await sender.setParameters(parameters);
-    told.wanted = JSON.stringify(wanted);
+    if (!encoding) return;
+    if (told.wanted !== JSON.stringify(wanted)) {
+      Object.assign(encoding, wanted);
+      if (told.track === this.#media.screen) parameters.degradationPreference = 'maintain-resolution';
+      await sender.setParameters(parameters);
+      told.wanted = JSON.stringify(wanted);
+    }
+    const picture = wanted.active && pictureOf(told.track, wanted);
+    if (picture && picture.height >= (set.get(id)?.height ?? 0)) set.set(id, picture);
   }
 }
 

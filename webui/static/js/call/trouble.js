@@ -4,10 +4,12 @@ import { byId } from '../dom.js';
 import { locale, say } from '../i18n.js';
 
 const SHOWN_MS = 15_000;
+const FROZEN = 'device.frozen';
 
 export class Trouble {
   #kind = null; // of the device that it is about
-  #key = null;
+  #key = null; // of what is shown
+  #isFrozen = false;
   #errors = new Map(); // kind -> why its device has gone
   #isListed;
   #timer;
@@ -19,6 +21,7 @@ export class Trouble {
       media.on(type, ({ kind, reason }) => kind === this.#kind && reason !== 'ended' && this.hide());
     }
     media.on('track', ({ kind, track, reason }) => {
+      if (kind === 'camera') this.setFrozen(false); // another one may do better
       const error = this.#errors.get(kind);
       if (track) this.#errors.delete(kind);
       if (reason !== 'fallback') return;
@@ -33,15 +36,16 @@ export class Trouble {
     this.#say(error.kind, 'media.error', { words: () => error.words(locale()) });
   }
 
-  /** The camera is shown here and seen by nobody else, or seen again. */
+  /** The camera is shown here and seen by nobody else, or seen again. It is said while it lasts. */
   setFrozen(isFrozen) {
-    if (isFrozen) this.#say('camera', 'device.frozen');
-    else if (this.#key === 'device.frozen') this.hide();
+    this.#isFrozen = isFrozen;
+    if (!this.#key || this.#key === FROZEN) this.hide();
   }
 
   hide() {
     clearTimeout(this.#timer);
     this.#kind = this.#key = null;
+    if (this.#isFrozen) return this.#say('camera', FROZEN);
     byId('trouble').hidden = true;
     say(byId('trouble-text'), '');
   }
@@ -52,6 +56,6 @@ export class Trouble {
     say(byId('trouble-text'), key, params);
     byId('trouble').hidden = false;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.hide(), SHOWN_MS);
+    if (key !== FROZEN) this.#timer = setTimeout(() => this.hide(), SHOWN_MS);
   }
 }

@@ -29,7 +29,7 @@ export default {
   "device.camera": "摄像头",
   "device.speaker": "扬声器",
   "device.system": "系统默认",
-  "device.frozen": "其他人看不到你的画面：摄像头没有给出图像。请换一个，或关闭后重新打开。",
+  "device.frozen": "其他人看不到你的实时画面，即使你在这里能看到自己：摄像头没有给出可发送的画面。请换一个，或关闭后重新打开。",
   "device.fallback": "{why}现在使用：{device}",
   "devices.none": "没有可选的设备：此浏览器每种只列出一个，或一个也没有。",
   "keys": "键盘快捷键",
