@@ -554,7 +554,7 @@ func TestAttackF5UseHasTwoEnds(t *testing.T) {
 			user, password := r.keys.Mint(cred.ICE, id, r.s.core.clock.wall().Add(time.Hour))
 			return r.dialFrom(from, user, password)
 		}
-		for name, c := range map[string]struct {
+		calls := map[string]struct {
 			a, b *client
 			used bool
 		}{
@@ -564,16 +564,17 @@ func TestAttackF5UseHasTwoEnds(t *testing.T) {
 			"anybody of two sources": {anybody("127.0.1.1", "x"), anybody("127.0.1.2", "y"), true},
 			"sessions of one source": {r.session(transport, "s", "203.0.114.1", "tea"),
 				r.session(transport, "t", "203.0.114.1", "tea"), false},
-		} {
+		}
+		for name, c := range calls {
 			call(c.a, c.b)
-			if !c.used {
-				if got := []bool{long(c.a), long(c.b)}; got[0] || got[1] {
-					t.Errorf("a call of %s is a use: %v", name, got)
-				}
-				continue
+			if c.used { // what was sent counts just after
+				eventually(t, "a call of "+name+" is a use", func() bool { return long(c.a) && long(c.b) })
 			}
-			// What was sent counts just after.
-			eventually(t, "a call of "+name+" is a use", func() bool { return long(c.a) && long(c.b) })
+		}
+		for name, c := range calls {
+			if got := []bool{long(c.a), long(c.b)}; got[0] != c.used || got[1] != c.used {
+				t.Errorf("a call of %s is a use: %v, want %v", name, got, c.used)
+			}
 		}
 	})
 }

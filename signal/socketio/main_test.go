@@ -22,7 +22,7 @@ const patience = time.Minute
 // TestMain serves Socket.IO instead, if a test of the load asks for that.
 func TestMain(m *testing.M) {
 	if os.Getenv("SOCKETIO_SERVE") == "" {
-		testkit.Main(m, patience, "signalbox/signal")
+		testkit.Main(m, 10*time.Second, "signalbox/signal")
 	}
 	defer garbage.Bound()()
 	hub, err := signal.New(signal.Options{RoomsPerSession: 16})

@@ -52,6 +52,7 @@ test('TestAttackF1 a member that begins anew all the time has its connections at
       frame.to === to && data?.signalbox && accept(data.signalbox)));
     const { data: { signalbox: { offer } } } = await saidTo('bob', ({ description }) => description);
     const before = begun.get(kind);
+    const worked = process.cpuUsage();
     let moments = 0; // of ten milliseconds, or of more on a busy machine
     const clock = setInterval(() => { moments++; }, 10);
     t.after(() => clearInterval(clock));
@@ -87,6 +88,8 @@ test('TestAttackF1 a member that begins anew all the time has its connections at
     else await hub.until(() => room.peers.get('mallory').rebuilds > count - 2);
     // To an end that replies, there may be nothing to say until something is repeated.
     if (!kind.includes('replies')) assert.ok(moments < (SECONDS + 3) * 100);
+    const { user } = process.cpuUsage(worked); // of all kinds together
+    assert.ok(user < SECONDS * 1e6, `${user} µs of work`);
   }));
 });
 

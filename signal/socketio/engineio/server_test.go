@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -25,7 +25,7 @@ import (
 // is broken.
 const patience = 30 * time.Second
 
-func TestMain(m *testing.M) { testkit.Main(m, patience, "signalbox/signal") }
+func TestMain(m *testing.M) { testkit.Main(m, 10*time.Second, "signalbox/signal") }
 
 // echo sends every message back.
 type echo struct{ version int }
@@ -190,12 +190,12 @@ func (c *socketClient) say(packets ...string) {
 
 func (c *socketClient) read() string {
 	kind, body, err := c.ReadMessage()
-	var late net.Error
+	var closed *websocket.CloseError
 	switch {
-	case errors.As(err, &late) && late.Timeout():
-		return err.Error()
-	case err != nil: // a reset, where something was on its way to the box
+	case errors.As(err, &closed), errors.Is(err, syscall.ECONNRESET): // where something was on its way to the box
 		return "closed"
+	case err != nil:
+		return err.Error()
 	case kind == websocket.BinaryMessage:
 		return fmt.Sprintf("binary %x", body)
 	}
