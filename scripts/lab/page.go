@@ -68,20 +68,25 @@ func (p *Page) Eval(expression string, value any) {
 }
 
 // Await evaluates a JavaScript expression until it is truthy. What reads something that isn't there
-// yet, by a TypeError, isn't. The words say what is waited for. What the page takes to answer is no
-// time within which it has to come true: a busy machine has as little for the page's own scripts.
+// yet, by a TypeError, isn't. The words say what is waited for. What the page takes to begin with
+// it is no time within which it has to come true: a busy machine has as little for the page's own
+// scripts.
 func (p *Page) Await(within time.Duration, words, expression string) {
 	p.b.t.Helper()
 	const pause = 100 * time.Millisecond
 	began, left := time.Now(), within
 	for {
-		var holds any // true, false, or why it can't be told
+		var holds struct {
+			Is any     // true, false, or why it can't be told
+			MS float64 // that the expression took
+		}
 		p.do("holds", map[string]any{"expression": expression}, &holds)
-		if holds == true {
+		if holds.Is == true {
 			return
 		}
+		left -= time.Duration(holds.MS * float64(time.Millisecond))
 		if left <= 0 || time.Since(began) > within+patience {
-			p.b.t.Fatalf("not within %v: %s (it is %v)\n%s", within, words, holds, p.describe())
+			p.b.t.Fatalf("not within %v: %s (it is %v)\n%s", within, words, holds.Is, p.describe())
 		}
 		time.Sleep(pause)
 		left -= pause

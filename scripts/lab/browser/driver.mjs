@@ -55,18 +55,20 @@ const ops = {
   },
   evaluate: (tab, { expression }) => tab.page.evaluate(expression),
   // Whether something holds, or why that can't be told yet: one page follows another, or has only
-  // begun, or lacks what is asked about.
+  // begun, or lacks what is asked about; and how long the expression took, in milliseconds.
   holds: (tab, { expression }) => tab.page.evaluate(`(() => {
-    if (document.readyState == "loading") return "loading";
+    const began = performance.now();
+    const answer = (is) => ({ is, ms: performance.now() - began });
+    if (document.readyState == "loading") return answer("loading");
     try {
-      return Promise.resolve(${expression}).then(Boolean);
+      return Promise.resolve(${expression}).then((value) => answer(Boolean(value)));
     } catch (error) {
-      if (error instanceof TypeError) return error.message;
+      if (error instanceof TypeError) return answer(error.message);
       throw error;
     }
   })()`).catch((error) => {
     if (!gone.test(error.message)) throw error;
-    return "gone";
+    return { is: "gone", ms: 0 };
   }),
   click: (tab, { selector, timeout }) => tab.click(selector, timeout),
   fill: (tab, { selector, text, timeout }) => tab.fill(selector, text, timeout),
