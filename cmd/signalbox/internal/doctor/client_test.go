@@ -363,6 +363,23 @@ func TestMachineWithOneFamily(t *testing.T) {
 	}
 }
 
+// A network that says that nobody has the address is as one that says nothing of it.
+func TestNobodyHasTheAddress(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("its error has another number")
+	}
+	for said, want := range map[error]bool{
+		syscall.EHOSTUNREACH: true, context.DeadlineExceeded: true, syscall.ECONNREFUSED: false,
+	} {
+		one := &trial{target: target{Address: turnclient.Address{Addr: addrPort("192.0.2.1:3478"), Transport: "tcp"}}}
+		c := one.unreachable(fmt.Errorf("connect: %w", said))
+		if one.silent != want || c.Verdict != Failed {
+			t.Errorf("%v: silent %v, %+v", said, one.silent, c)
+		}
+	}
+}
+
 // Another program at the port, and one that says nothing.
 func TestNoTURNServer(t *testing.T) {
 	t.Parallel()

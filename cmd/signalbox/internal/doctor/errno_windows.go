@@ -12,6 +12,10 @@ func isRefused(err error) bool { return errors.Is(err, windows.WSAECONNREFUSED) 
 
 func isReset(err error) bool { return errors.Is(err, windows.WSAECONNRESET) }
 
+// isNobody reports whether a network has said that no machine has the address. It may take as long
+// as a step has, and so not be heard.
+func isNobody(err error) bool { return errors.Is(err, windows.WSAEHOSTUNREACH) }
+
 // hasNoWay reports whether this machine has no way to addresses of that family.
 func hasNoWay(err error) bool {
 	return errors.Is(err, windows.WSAENETUNREACH) || errors.Is(err, windows.WSAEADDRNOTAVAIL) ||

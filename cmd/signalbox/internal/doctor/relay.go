@@ -16,7 +16,7 @@ import (
 type trial struct {
 	target
 	checks []Check
-	silent bool           // nothing came back
+	silent bool           // nobody has said anything
 	closed bool           // the host refused: nothing listens there
 	works  bool           // it answers
 	mapped netip.AddrPort // our address as it sees it

@@ -43,6 +43,7 @@ func (t *trial) unreachable(err error) Check {
 		return failed(trouble.NotSTUN, "another program has port "+t.port()+": check turn.listen, turn.urls and "+
 			"public_host", "%v", err)
 	}
+	t.silent = isNobody(err)
 	return failed(closedPort(t.Transport), open, "it can't be reached: %v", reason(err))
 }
 
