@@ -182,7 +182,7 @@ func TestLongCallSaysThatACameraGivesNothing(t *testing.T) {
 	}
 	staysQuiet()
 	use("fake_device_1")
-	ann.AwaitText(within, "#trouble", "others don.t see you")
+	ann.AwaitText(within, "#trouble", "no moving picture of you")
 	ann.Shoot("frozen")
 	time.Sleep(20 * time.Second) // other things are said for 15
 	if said := ann.Text("#trouble"); !strings.Contains(said, "gives nothing that can be sent") {

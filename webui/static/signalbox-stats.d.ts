@@ -58,9 +58,9 @@ export interface Uplink extends Direction<Sent> {
   /** What the browser takes for the uplink's width, in bits a second; null if it doesn't say. */
   readonly available: number | null;
   /**
-   * Frames of this sample that cameras and screens have given, sent or not; null if there are none,
-   * in the first sample of one, and if the browser doesn't say. A camera that is shown here and
-   * gives none has hung, or speaks a format that the browser can't send.
+   * Frames of this sample that cameras and screens have given, sent or not; null without a camera
+   * or screen, in the first sample with one, and if the browser doesn't say. A camera that is shown
+   * here and gives none (0) has hung, or speaks a format that the browser can't send.
    */
   readonly captured: number | null;
 }

@@ -105,6 +105,8 @@ test('a trouble stays where it is while it lasts, whatever its details', { timeo
   assert.deepEqual(stay, [[true, true, true], [true, true, true], [true, true, false]]);
   assert.match(rows[2].textContent, /9 bytes/);
   assert.match(rows[2].textContent, /see box status \(a\)/);
+  const typed = rows[2].children.flatMap(({ children }) => children).filter(({ tagName }) => tagName === 'CODE');
+  assert.deepEqual(typed.map(({ textContent }) => textContent), ['box status', 'a']);
   tell(trouble('disk-full', '9 bytes'));
   assert.deepEqual([...byId('troubles').children].map((row) => rows.indexOf(row)), [2]);
 });

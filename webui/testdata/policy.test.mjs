@@ -254,15 +254,6 @@ test('while a connection negotiates or has no path, it is left alone', { timeout
   await until(() => set.length);
 });
 
-test('what the far end has declined is left alone', { timeout: 60_000 }, async (t) => {
-  const { set, transceiver, looks } = sending(t);
-  transceiver.currentDirection = 'recvonly';
-  await until(() => looks.length > 2);
-  assert.deepEqual(set, []);
-  transceiver.currentDirection = null; // nobody has said yet
-  await until(() => set.length);
-});
-
 test('what could not be set is set at the next look', { timeout: 60_000 }, async (t) => {
   const { set, sender } = sending(t);
   const { setParameters } = sender;
@@ -316,12 +307,12 @@ const wanted = (sample) => ({ sample, isWanted: true });
 test('a camera that gives nothing for ten seconds in a row is frozen, until it gives something', () => {
   const frozen = new Frozen();
   const camera = {};
-  const take = (seconds, lines, isDue = true) => {
-    for (let n = 0; n < seconds; n++) frozen.take(camera, lines, isDue);
+  const take = (seconds, lines, isWatched = true) => {
+    for (let n = 0; n < seconds; n++) frozen.take(camera, lines, isWatched);
     return frozen.is;
   };
   const none = [wanted(given(0))];
-  for (const [why, lines, isDue] of [
+  for (const [why, lines, isWatched] of [
     ['it is slow', [wanted(given(1))]],
     ['one connection has had a frame', [wanted(given(0)), wanted(given(2))]],
     ['one that doesn’t want it has had a frame', [wanted(given(0)), { sample: given(2), isWanted: false }]],
@@ -331,9 +322,9 @@ test('a camera that gives nothing for ten seconds in a row is frozen, until it g
     ['nobody is there', []],
   ]) {
     take(9, none);
-    assert.equal(take(1, lines, isDue), false, why);
+    assert.equal(take(1, lines, isWatched), false, why);
     assert.equal(take(9, none), false, `${why}: it counts anew`);
-    take(1, lines, isDue);
+    take(1, lines, isWatched);
   }
   for (const [why, lines] of [
     ['there is no path', [wanted(given(0, { path: null }))]], ['the browser doesn’t say', [wanted(given(null))]],
@@ -347,7 +338,10 @@ test('a camera that gives nothing for ten seconds in a row is frozen, until it g
   take(30, [wanted(undefined)]);
   assert.equal(take(1, [...none, wanted(given(null))]), true, 'a line that doesn’t tell is no witness');
   assert.equal(take(30, none, false), true, 'it is so, whoever looks');
-  assert.equal(take(30, []), true, 'and whoever wants it');
+  assert.equal(take(9, []), true);
+  assert.equal(take(1, []), false, 'nobody can tell any more');
+  assert.equal(take(9, none), false);
+  assert.equal(take(1, none), true);
   assert.equal(take(1, [wanted(given(1))], false), false);
   assert.equal(take(10, none), true);
   frozen.take({}, none, true);
@@ -359,7 +353,7 @@ test('that a camera gives nothing is said once, and taken back', { timeout: 60_0
   const said = [];
   let isHidden = true;
   const sample = () => ({ ...given(captured), ...picture('none', 480, 24, captured) });
-  const { made, looks, media } = sending(t, () => [{ id: 'bob', samples: [sample()] }],
+  const { made, looks, media, sender, set, transceiver } = sending(t, () => [{ id: 'bob', samples: [sample()] }],
     { onfrozen: (is) => said.push(is), isHidden: () => isHidden });
   const look = async (n) => {
     const seen = looks.length;
@@ -374,15 +368,26 @@ test('that a camera gives nothing is said once, and taken back', { timeout: 60_0
   made.setShown('bob', 0);
   await look(15);
   assert.deepEqual(await look(15), [], 'nobody shows it');
+  transceiver.currentDirection = 'recvonly';
   made.setShown('bob', 200);
+  await until(() => set.at(-1).active);
+  assert.deepEqual(await look(15), [], 'it isn’t agreed yet that anything is sent');
+  transceiver.currentDirection = 'sendrecv';
+  const { setParameters } = sender;
+  sender.setParameters = async () => { throw new Error('not now'); };
+  made.setShown('bob', 100);
+  assert.deepEqual(await look(15), [], 'nobody knows what is sent');
+  sender.setParameters = setParameters;
   media.camera.muted = true; // by the browser, of a camera that has hung
   await until(() => said.length);
   assert.deepEqual(await look(30), [true]);
   media.screen = { kind: 'video' };
   captured = 9;
-  await look(15);
-  captured = 0;
+  await look(2);
   media.screen = null;
+  let seen = looks.length;
+  await until(() => looks.length > seen); // what came of the screen comes once more
+  captured = 0;
   assert.deepEqual(await look(15), [true], 'frames of a screen are none of the camera’s');
   captured = 7;
   await until(() => said.length > 1);

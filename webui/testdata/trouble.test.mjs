@@ -26,7 +26,7 @@ test('a camera that gives nothing is said as long as it is so', (t) => {
   const { trouble, shown } = page(t);
   trouble.setFrozen(true);
   mock.timers.tick(10 * WHILE);
-  assert.match(shown(), /others don’t see you/);
+  assert.match(shown(), /no moving picture of you/);
   trouble.setFrozen(false);
   assert.equal(shown(), '');
 });
@@ -37,7 +37,7 @@ test('what is said of another device stays for its while, and no longer', (t) =>
   trouble.setFrozen(true);
   assert.match(shown(), /microphone is gone/);
   mock.timers.tick(WHILE);
-  assert.match(shown(), /others don’t see you/);
+  assert.match(shown(), /no moving picture of you/);
   media._emit('error', { error: unplugged });
   assert.match(shown(), /microphone is gone/);
   trouble.setFrozen(false);
@@ -50,7 +50,7 @@ test('another camera may do better, another microphone says nothing of it', (t) 
   const { media, trouble, shown } = page(t);
   trouble.setFrozen(true);
   media._emit('track', { kind: 'microphone', track: {}, reason: 'chosen' });
-  assert.match(shown(), /others don’t see you/);
+  assert.match(shown(), /no moving picture of you/);
   media._emit('track', { kind: 'camera', track: {}, reason: 'chosen' });
   assert.equal(shown(), '');
 });

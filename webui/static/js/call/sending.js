@@ -5,7 +5,7 @@ import { cameraFor, encodingOf, isOverworked, lossOf, Machine, SPARE_MAX, Uplink
 
 const LOOK_MS = 1000;
 const MIXED = 2; // looks that may still see samples of before
-const UNSENT = new Set(['recvonly', 'inactive', 'stopped']); // directions of what the far end has declined
+const UNSENT = new Set(['recvonly', 'inactive', 'stopped']); // directions: declined, or not yet agreed on
 const SEEN = 8; // looks, after which a picture that is sent has been seen
 const HEIGHT_MAX = 10_000; // pixels
 
@@ -91,7 +91,7 @@ export class Sending {
     this.#alone = screen ? 0 : this.#alone + 1;
     const lines = this.#alone > MIXED ? last.map(({ sample, set }) => ({ sample, isWanted: Boolean(set) })) : [];
     const { is } = this.#frozen;
-    this.#frozen.take(camera, lines, Boolean(camera?.enabled) && !this.#isHidden());
+    this.#frozen.take(camera, lines, !this.#isHidden());
     if (is !== this.#frozen.is) this.#onfrozen(this.#frozen.is);
   }
 
@@ -108,7 +108,7 @@ export class Sending {
     for (const { id, connection } of this.#room.peers.values()) {
       if (connection.connectionState !== 'connected' || connection.signalingState !== 'stable') continue;
       for (const { sender, currentDirection } of connection.getTransceivers()) {
-        if (sender.track && sender.transport && !UNSENT.has(currentDirection)) yield { id, sender };
+        if (sender.track && sender.transport) yield { id, sender, isSent: !UNSENT.has(currentDirection) };
       }
     }
   }
@@ -125,7 +125,7 @@ export class Sending {
     const { peers } = this.#room;
     for (const id of this.#shown.keys()) if (!peers.has(id)) this.#shown.delete(id);
     const set = new Map();
-    for (const { id, sender } of this.#senders()) await this.#adjust(sender, id, set).catch(() => {});
+    for (const each of this.#senders()) await this.#adjust(each, set).catch(() => {});
     this.#set = set;
     await this.#askCamera().catch(() => {}); // it gives what it can
   }
@@ -157,7 +157,7 @@ export class Sending {
   }
 
   // A negotiation that has just begun makes parameters stale: the next look sets them.
-  async #adjust(sender, id, set) {
+  async #adjust({ id, sender, isSent }, set) {
     const told = this.#tell(sender);
     const wanted = this.#wantedOf(told, id);
     const parameters = sender.getParameters();
@@ -169,7 +169,7 @@ export class Sending {
       await sender.setParameters(parameters);
       told.wanted = JSON.stringify(wanted);
     }
-    const picture = wanted.active && pictureOf(told.track, wanted);
+    const picture = isSent && wanted.active && pictureOf(told.track, wanted);
     if (picture && picture.height >= (set.get(id)?.height ?? 0)) set.set(id, picture);
   }
 }

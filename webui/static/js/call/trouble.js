@@ -39,9 +39,10 @@ export class Trouble {
   /** The camera is shown here and seen by nobody else, or seen again. It is said while it lasts. */
   setFrozen(isFrozen) {
     this.#isFrozen = isFrozen;
-    if (!this.#key || this.#key === FROZEN) this.hide();
+    if (!this.#key || this.#key === FROZEN) this.hide(); // what else is said has its while
   }
 
+  /** What lasts stays. */
   hide() {
     clearTimeout(this.#timer);
     this.#kind = this.#key = null;

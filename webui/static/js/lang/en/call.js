@@ -29,7 +29,7 @@ export default {
   "device.camera": "Camera",
   "device.speaker": "Speaker",
   "device.system": "The system’s choice",
-  "device.frozen": "The others don’t see you, even if you see yourself here: your camera gives nothing that can be sent. Choose another one, or turn it off and on again.",
+  "device.frozen": "The others see no moving picture of you, even if you do here: your camera gives nothing that can be sent. Choose another one, or turn it off and on again.",
   "device.fallback": "{why} Now in use: {device}",
   "devices.none": "There is nothing to choose: this browser names one device of each kind, or none.",
   "keys": "Keyboard shortcuts",
