@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -191,8 +191,9 @@ func (c *socketClient) say(packets ...string) {
 func (c *socketClient) read() string {
 	kind, body, err := c.ReadMessage()
 	var closed *websocket.CloseError
+	var reset *net.OpError // where something was on its way to the box
 	switch {
-	case errors.As(err, &closed), errors.Is(err, syscall.ECONNRESET): // where something was on its way to the box
+	case errors.As(err, &closed), errors.As(err, &reset) && !reset.Timeout():
 		return "closed"
 	case err != nil:
 		return err.Error()

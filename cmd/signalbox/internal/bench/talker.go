@@ -13,7 +13,6 @@ import (
 	"net/url"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -277,12 +276,13 @@ func (o *TalkOptions) explain(err error) error {
 	var refused refusedError
 	var unspoken notSpoken
 	var closed *websocket.CloseError
+	var reset *net.OpError
 	switch {
 	case errors.As(err, &refused):
 		return advised{err, refused.advice()}
 	case errors.As(err, &unspoken):
 		return advised{err, unspoken.advice(o)}
-	case errors.As(err, &closed), errors.Is(err, syscall.ECONNRESET):
+	case errors.As(err, &closed), errors.As(err, &reset) && reset.Op == "read" && !reset.Timeout():
 		return advised{err, "the server ends the connection: its log may say why. " + tooMuch}
 	}
 	return explainConnecting(err, o.Server.Host, "--server", "--pairs or --idle")

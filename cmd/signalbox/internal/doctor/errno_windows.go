@@ -12,8 +12,8 @@ func isRefused(err error) bool { return errors.Is(err, windows.WSAECONNREFUSED) 
 
 func isReset(err error) bool { return errors.Is(err, windows.WSAECONNRESET) }
 
-// isNobody reports whether a network has said that no machine has the address. It may take as long
-// as a step has, and so not be heard.
+// isNobody reports whether a network has said that no machine has the address, or that nobody may
+// reach it. That may take longer than a step has, and so not be heard.
 func isNobody(err error) bool { return errors.Is(err, windows.WSAEHOSTUNREACH) }
 
 // hasNoWay reports whether this machine has no way to addresses of that family.

@@ -16,7 +16,7 @@ import (
 type trial struct {
 	target
 	checks []Check
-	silent bool           // nobody has said anything
+	silent bool           // no host has said anything
 	closed bool           // the host refused: nothing listens there
 	works  bool           // it answers
 	mapped netip.AddrPort // our address as it sees it
