@@ -51,6 +51,7 @@ type books struct {
 	portless     bool            // the last relay socket could not be opened
 	told         map[string]bool // of which shared users the log has told; see tellOfCrowd
 	readers      *socket.Readers
+	opened       chan struct{} // closed once run has what it needs of the system
 
 	crowds atomic.Pointer[[]SharedUser] // run writes it, for others to read
 	ports  [2]atomic.Int64              // taken from each pool; run writes it, for others to read
@@ -68,6 +69,7 @@ func newBooks(c *core, k *keyring, ch *challenges, engineKey []byte) *books {
 		queue: newQueue(), wake: make(chan struct{}, 1), touches: make(chan chan []*socket.Pulse),
 		reservations: map[[8]byte]*reservation{}, quotas: newQuotas(&j.settings.Load().Limits), unused: newUnused(),
 		all: map[uint64]*allocation{}, drained: make(chan struct{}), told: map[string]bool{},
+		opened: make(chan struct{}),
 	}
 }
 
@@ -148,6 +150,7 @@ func (b *books) run(ctx context.Context) error {
 		return err
 	}
 	defer b.close()
+	close(b.opened)
 	tick := time.NewTicker(sweepInterval)
 	defer tick.Stop()
 	for {

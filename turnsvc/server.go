@@ -155,6 +155,10 @@ func (s *Server) Run(ctx context.Context) error {
 	return s.books.run(ctx)
 }
 
+// Ready is closed once Run has what it needs of the system, such as file descriptors: connections
+// that are accepted before could leave none.
+func (s *Server) Ready() <-chan struct{} { return s.books.opened }
+
 // ServePacket serves TURN and STUN on a UDP socket until that is closed. The socket must be bound
 // to one address, not to a wildcard: the answer must leave from the address that the request came
 // to. The caller owns conn.

@@ -15,8 +15,9 @@ import (
 
 const poorProcess = "SIGNALBOX_TEST_POOR_PROCESS"
 
-// Without file descriptors, UDP is served as before, and TCP as soon as there are some again. The
-// server is a process of its own, since the limit is one of processes.
+// Without file descriptors, UDP is served as before, and TCP as soon as there are some again, also
+// by a server that finds more connections than it can have as it starts. It is a process of its
+// own, since the limit is one of processes.
 func TestAbuse29OutOfFileDescriptors(t *testing.T) {
 	if os.Getenv(poorProcess) != "" {
 		servePoorly(t)
@@ -37,14 +38,15 @@ func TestAbuse29OutOfFileDescriptors(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	out := bufio.NewReader(stdout)
 	defer func() {
 		stdin.Close()
-		io.Copy(io.Discard, stdout) //nolint:errcheck // it ends with the process
+		said, _ := io.ReadAll(out) // it ends with the process
 		if err := cmd.Wait(); err != nil {
-			t.Errorf("the server: %v", err)
+			t.Errorf("the server: %v\n%s", err, said)
 		}
 	}()
-	line, err := bufio.NewReader(stdout).ReadString('\n')
+	line, err := out.ReadString('\n')
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,6 +60,9 @@ func TestAbuse29OutOfFileDescriptors(t *testing.T) {
 		}
 		defer conn.Close()
 		conns = append(conns, conn)
+	}
+	if _, err := io.WriteString(stdin, "\n"); err != nil {
+		t.Fatal(err)
 	}
 	if err := bind(conns[99], time.Second); err == nil {
 		t.Fatal("the server has file descriptors for a hundred connections: the test tests nothing")
@@ -83,9 +88,13 @@ func TestAbuse29OutOfFileDescriptors(t *testing.T) {
 	}
 }
 
-// servePoorly serves with few file descriptors until its standard input ends.
+// servePoorly listens, and from the first line of its standard input on serves with few file
+// descriptors, until that ends.
 func servePoorly(t *testing.T) {
-	app := startApp(t)
+	app := newApp(t)
+	if err := app.Listen(); err != nil {
+		t.Fatal(err)
+	}
 	open, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
 		t.Fatal(err)
@@ -95,5 +104,7 @@ func servePoorly(t *testing.T) {
 		t.Fatal(err)
 	}
 	fmt.Println(app.Addrs().TURN[0])
+	os.Stdin.Read(make([]byte, 1)) //nolint:errcheck // likewise
+	runApp(t, app)
 	io.Copy(io.Discard, os.Stdin) //nolint:errcheck // its end is all that matters
 }

@@ -82,7 +82,13 @@ func (a *App) Run(ctx context.Context) error {
 		Metrics:  edge.Few(metrics.MaxScrapers, web.serve(a.edge.Metrics(), numbers)),
 	}
 	for _, job := range []func(){
-		func() { a.edge.Serve(background, a.turn, to) },
+		func() {
+			select {
+			case <-a.turn.Ready():
+				a.edge.Serve(background, a.turn, to)
+			case <-background.Done():
+			}
+		},
 		func() {
 			netaddr.Follow(ctx, addressInterval, func() {
 				for _, c := range a.moved {
