@@ -67,25 +67,22 @@ func TestAbuse29OutOfFileDescriptors(t *testing.T) {
 	if err := bind(conns[99], time.Second); err == nil {
 		t.Fatal("the server has file descriptors for a hundred connections: the test tests nothing")
 	}
-	udp, err := net.Dial("udp", addr)
-	if err != nil {
-		t.Fatal(err)
+	isServed := func(network, when string) {
+		t.Helper()
+		conn, err := net.Dial(network, addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if err := bind(conn, patience); err != nil {
+			t.Errorf("%s, %s: %v", network, when, err)
+		}
 	}
-	defer udp.Close()
-	if err := bind(udp, patience); err != nil {
-		t.Errorf("over UDP: %v", err)
-	}
+	isServed("udp", "without file descriptors")
 	for _, conn := range conns {
 		conn.Close()
 	}
-	late, err := net.Dial("tcp", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer late.Close()
-	if err := bind(late, patience); err != nil {
-		t.Errorf("TCP is not served again: %v", err)
-	}
+	isServed("tcp", "once there are some again")
 }
 
 // servePoorly listens, and from the first line of its standard input on serves with few file

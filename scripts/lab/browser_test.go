@@ -86,19 +86,18 @@ func TestAwaitOutlivesPages(t *testing.T) {
 // serveWeb serves pages on port 80 of a namespace.
 func serveWeb(t *testing.T, in *lab.Namespace, page http.HandlerFunc) {
 	t.Helper()
-	var listener net.Listener
-	if err := in.Do(func() (err error) {
-		listener, err = net.Listen("tcp4", lab.AddrServer+":80")
-		return err
-	}); err != nil {
-		t.Fatal(err)
-	}
-	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	serveHTTP(t, in.ListenTCP(t, lab.AddrServer+":80"), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
 		page(w, r)
-	})}
+	}))
+}
+
+// serveHTTP serves until the test ends.
+func serveHTTP(t *testing.T, l net.Listener, h http.Handler) {
+	t.Helper()
+	server := &http.Server{Handler: h}
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
+	go func() { served <- server.Serve(l) }()
 	t.Cleanup(func() {
 		server.Close()
 		<-served

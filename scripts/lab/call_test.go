@@ -64,7 +64,12 @@ func knock(p *lab.Page, name string) {
 // and returns what the browser says of them.
 func watch(t *testing.T, p *lab.Page, peers int) []flow {
 	t.Helper()
-	p.Await(40*time.Second, fmt.Sprintf("more than 25 frames decoded of each of %d peers", peers),
+	return watchWithin(t, p, peers, 40*time.Second)
+}
+
+func watchWithin(t *testing.T, p *lab.Page, peers int, within time.Duration) []flow {
+	t.Helper()
+	p.Await(within, fmt.Sprintf("more than 25 frames decoded of each of %d peers", peers),
 		fmt.Sprintf(`%s.then(all => all.length == %d && all.every(f => f.Frames > 25) && (window.labSeen = all))`,
 			flows, peers))
 	var got []flow
@@ -325,11 +330,7 @@ func throughACall(t *testing.T, l *lab.Lab, server *lab.Server, pages []*lab.Pag
 	for n, p := range pages {
 		p.Expect(`ERR_|WebSocket|wss:`)
 		p.AwaitText(within, "#status", fmt.Sprintf("%d other people are here", others))
-		p.Await(within, "all the others are seen", fmt.Sprintf(
-			`%s.then(all => all.length == %d && all.every(f => f.Frames > 25))`, flows, others))
-		var got []flow
-		p.Eval(flows, &got)
-		for _, f := range got {
+		for _, f := range watchWithin(t, p, others, within) {
 			if !f.relayedOnly() {
 				t.Errorf("the page of person %d is connected %+v", n, f)
 			}

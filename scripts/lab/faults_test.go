@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
@@ -279,13 +278,6 @@ func anHourAhead(t *testing.T, box *lab.Namespace, certFile string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var l net.Listener
-	if err := box.Do(func() (err error) {
-		l, err = net.Listen("tcp4", box.Public+":9443")
-		return err
-	}); err != nil {
-		t.Fatal(err)
-	}
 	behind, _ := url.Parse("http://" + box.Public + ":8080") // it is one
 	proxy := httputil.NewSingleHostReverseProxy(behind)
 	proxy.FlushInterval = -1
@@ -294,13 +286,8 @@ func anHourAhead(t *testing.T, box *lab.Namespace, certFile string) string {
 		r.Header.Set("Date", time.Now().Add(time.Hour).UTC().Format(http.TimeFormat))
 		return nil
 	}
-	srv := &http.Server{Handler: proxy}
-	done := make(chan error, 1)
-	go func() { done <- srv.Serve(tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{pair}})) }()
-	t.Cleanup(func() {
-		srv.Close()
-		<-done
-	})
+	l := box.ListenTCP(t, box.Public+":9443")
+	serveHTTP(t, tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{pair}}), proxy)
 	return "https://" + l.Addr().String()
 }
 

@@ -173,14 +173,7 @@ func TestNATModes(t *testing.T) {
 // about.
 func connects(t *testing.T, l *lab.Lab, port string) bool {
 	t.Helper()
-	var listener net.Listener
-	if err := l.Server.Do(func() (err error) {
-		listener, err = net.Listen("tcp4", lab.AddrServer+port)
-		return err
-	}); err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
+	defer l.Server.ListenTCP(t, lab.AddrServer+port).Close()
 	var conn net.Conn
 	err := l.A.Do(func() (err error) {
 		conn, err = net.DialTimeout("tcp4", lab.AddrServer+port, 500*time.Millisecond)

@@ -214,6 +214,21 @@ func (n *Namespace) ListenUDP(t testing.TB, address string) *net.UDPConn {
 	return conn.(*net.UDPConn)
 }
 
+// ListenTCP listens on an IPv4 address inside the namespace until the test ends.
+func (n *Namespace) ListenTCP(t testing.TB, address string) net.Listener {
+	t.Helper()
+	var l net.Listener
+	err := n.Do(func() (err error) {
+		l, err = net.Listen("tcp4", address)
+		return err
+	})
+	if err != nil {
+		t.Fatalf("listen in %s: %v", n.Name, err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l
+}
+
 // sysctl sets a network parameter of the namespace, such as
 // "net/ipv4/ip_forward".
 func (n *Namespace) sysctl(key, value string) error {
